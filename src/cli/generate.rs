@@ -1,0 +1,108 @@
+//! `sparkify generate`: song and log data to try things on.
+
+use std::io;
+use std::path::PathBuf;
+
+use super::print;
+use crate::error::{Error, Result};
+use crate::generate::{Options, Summary, generate};
+use crate::progress::Progress;
+
+/// Make song and log data to try it on
+///
+/// Writes OUT/song_data and OUT/log_data in the shape of Sparkify's own data. The same arguments give
+/// the same bytes on every machine.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// Folder to write: absent or empty
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Log events
+    #[arg(long, value_name = "N", default_value_t = 100_000)]
+    events: u64,
+    /// Songs, one object each
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    songs: u64,
+    /// Users
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    users: u64,
+    /// Log files
+    #[arg(long, value_name = "N", default_value_t = 30)]
+    files: u64,
+    /// What chance begins with
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    seed: u64,
+    /// Mix in every kind of reject and oddity, and say what a run must report about them
+    #[arg(long)]
+    awkward: bool,
+    /// Print what was made as JSON on stdout
+    #[arg(long)]
+    json: bool,
+    /// Show no progress and no summary
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  sparkify generate --out data --events 2000000 --songs 20000 --users 50000 --files 64 --seed 1
+  sparkify generate --out data --awkward --json > expected.json";
+
+/// Bytes of an event line and a song object, about; for the progress bar.
+const EVENT_BYTES: u64 = 460;
+const SONG_BYTES: u64 = 250;
+
+pub fn main(args: Args) -> Result<()> {
+    let Args {
+        out,
+        events,
+        songs,
+        users,
+        files,
+        seed,
+        awkward,
+        json,
+        quiet,
+    } = args;
+    let options = Options {
+        events,
+        songs,
+        users,
+        files,
+        seed,
+        awkward,
+    };
+    let progress = if quiet {
+        Progress::silent()
+    } else {
+        Progress::stderr()
+    };
+    let size = events
+        .saturating_mul(EVENT_BYTES)
+        .saturating_add(songs.saturating_mul(SONG_BYTES));
+    progress.begin("generate", size);
+    let mut before = 0;
+    let made = generate(&out, &options, &mut |bytes, _| {
+        progress.advance(bytes.saturating_sub(before));
+        before = bytes;
+    });
+    progress.end();
+    let summary = made.map_err(|e| match e.kind() {
+        io::ErrorKind::InvalidInput => Error::usage("cannot generate").because(e),
+        _ => Error::failed("cannot generate").because(e),
+    })?;
+    if !quiet {
+        eprintln!("{summary}");
+    }
+    if json {
+        print(&to_json(&summary)?);
+    }
+    Ok(())
+}
+
+fn to_json(summary: &Summary) -> Result<String> {
+    let json = serde_json::to_string_pretty(summary);
+    json.map(|json| json + "\n")
+        .map_err(|e| Error::failed("cannot print the summary").because(e))
+}

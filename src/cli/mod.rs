@@ -1,0 +1,55 @@
+//! The command line: arguments to a checked configuration, results to people or machines.
+
+mod generate;
+mod run;
+mod summary;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::error::Result;
+
+/// Turns song and event-log JSON into a star schema in Parquet.
+#[derive(Debug, Parser)]
+#[command(version, about, max_term_width = 100, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  sparkify run --songs fixtures/song_data --logs fixtures/log_data --out warehouse
+  sparkify generate --out data --events 2000000 --songs 20000 --users 50000 --files 64 --seed 1
+
+Exit codes: 0 done, 1 failed, 2 wrong usage.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Build the star from songs and logs
+    Run(run::Args),
+    /// Make song and log data to try it on
+    Generate(generate::Args),
+}
+
+/// Runs the command that the process was started with.
+pub fn main() -> ExitCode {
+    let result: Result<()> = match Cli::parse().command {
+        Command::Run(args) => run::main(args),
+        Command::Generate(args) => generate::main(args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("sparkify: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+/// Prints on stdout. A reader that stopped reading is not our failure.
+fn print(text: &str) {
+    use std::io::Write;
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+}

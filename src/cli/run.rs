@@ -1,0 +1,109 @@
+//! `sparkify run`: songs and logs to a star.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use super::{print, summary};
+use crate::config::{MaxRejects, RunConfig, Sizes};
+use crate::error::{Error, Result};
+use crate::pipeline;
+use crate::progress::Progress;
+
+/// Build the star from songs and logs
+///
+/// Reads all .json, .jsonl and .ndjson objects (also .gz, .bz2, .zst), and writes
+/// OUT/<table>/part-NNNNN.parquet for songplays, users, songs, artists and time, rejected records as
+/// OUT/_rejects/*.jsonl and a report as OUT/_report.json. OUT is replaced as one step: a run that
+/// fails or is killed leaves what was there before.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// Folder or file with song metadata
+    #[arg(long, value_name = "PATH")]
+    songs: String,
+    /// Folder or file with log events
+    #[arg(long, value_name = "PATH")]
+    logs: String,
+    /// Folder to write: absent, empty, or an earlier output
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Worker threads [default: one a core]
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+    /// Rejected records to tolerate: a count, or a percentage of all records
+    #[arg(long, value_name = "N|P%", default_value_t)]
+    max_rejects: MaxRejects,
+    /// Print the report as JSON on stdout
+    #[arg(long)]
+    json: bool,
+    /// Show no progress and no summary
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  sparkify run --songs fixtures/song_data --logs fixtures/log_data --out warehouse
+  sparkify run --songs songs --logs logs/2018/11 --out warehouse --threads 8 --max-rejects 0
+  sparkify run --songs songs --logs logs --out warehouse --quiet --json | jq .logs.kept";
+
+pub fn main(args: Args) -> Result<()> {
+    let Args { json, quiet, .. } = args;
+    let config = config(args)?;
+    let progress = if quiet {
+        Progress::silent()
+    } else {
+        Progress::stderr()
+    };
+    let result = pipeline::run(&config, &progress);
+    progress.end();
+    let report = match result {
+        Ok(report) => report,
+        Err(error) => {
+            if json {
+                print(&format!("{}\n", summary::failure(&error)));
+            }
+            return Err(error);
+        }
+    };
+    if !quiet {
+        eprint!("{}", summary::table(&report, &config.out));
+    }
+    if report.logs.input.records > 0 && report.logs.kept == 0 {
+        eprintln!(
+            "sparkify: warning: none of the {} records in {} is a NextSong event; check --logs",
+            report.logs.input.records, config.logs
+        );
+    }
+    if json {
+        print(&summary::json(&report)?);
+    }
+    Ok(())
+}
+
+fn config(args: Args) -> Result<RunConfig> {
+    if args.out.as_os_str().is_empty() {
+        return Err(Error::usage("--out is empty").hint("name a folder"));
+    }
+    if args
+        .out
+        .to_str()
+        .is_some_and(|out| out.starts_with("s3://"))
+    {
+        return Err(
+            Error::usage(format!("cannot write to {}", args.out.display()))
+                .because("this version reads and writes local folders only"),
+        );
+    }
+    let threads = args
+        .threads
+        .or_else(|| std::thread::available_parallelism().ok());
+    Ok(RunConfig {
+        songs: args.songs,
+        logs: args.logs,
+        out: args.out,
+        threads: threads.map_or(1, NonZeroUsize::get),
+        max_rejects: args.max_rejects,
+        sizes: Sizes::default(),
+    })
+}

@@ -1,0 +1,92 @@
+//! What a command was asked to do, checked: the second type after the arguments themselves.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// A run: songs and logs in, a star out.
+#[derive(Debug, Clone)]
+pub struct RunConfig {
+    /// Where the song objects are: a folder or a file.
+    pub songs: String,
+    /// Where the log objects are: a folder or a file.
+    pub logs: String,
+    /// The folder that the star replaces.
+    pub out: PathBuf,
+    /// Worker threads, at least 1.
+    pub threads: usize,
+    /// How many rejects are tolerated.
+    pub max_rejects: MaxRejects,
+    /// How input is cut up. Only tests and benches change it; the tables do not depend on it.
+    pub sizes: Sizes,
+}
+
+/// How input is cut up.
+#[derive(Debug, Clone, Copy)]
+pub struct Sizes {
+    /// Bytes of a split; by the size of the input if not set.
+    pub split_bytes: Option<u64>,
+    /// Bytes of a chunk.
+    pub chunk_bytes: usize,
+    /// Rows of a row group at most.
+    pub row_group_rows: usize,
+}
+
+impl Default for Sizes {
+    fn default() -> Self {
+        Self {
+            split_bytes: None,
+            chunk_bytes: crate::input::DEFAULT_CHUNK,
+            row_group_rows: 256 * 1024,
+        }
+    }
+}
+
+/// How many rejects a run tolerates.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum MaxRejects {
+    /// So many records.
+    Count(u64),
+    /// So many of a hundred records, songs and events together.
+    Percent(f64),
+}
+
+impl Default for MaxRejects {
+    fn default() -> Self {
+        Self::Percent(1.0)
+    }
+}
+
+impl MaxRejects {
+    /// Whether so many rejects of so many records are too many.
+    pub fn exceeded_by(self, rejected: u64, records: u64) -> bool {
+        match self {
+            Self::Count(most) => rejected > most,
+            Self::Percent(most) => rejected as f64 * 100.0 > most * records as f64,
+        }
+    }
+}
+
+impl std::fmt::Display for MaxRejects {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Count(most) => write!(f, "{most}"),
+            Self::Percent(most) => write!(f, "{most}%"),
+        }
+    }
+}
+
+impl FromStr for MaxRejects {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong =
+            || format!("'{text}' is neither a count such as 100 nor a percentage from 0% to 100%");
+        match text.strip_suffix('%') {
+            None => text.parse().map(Self::Count).map_err(|_| wrong()),
+            Some(percent) => match percent.parse::<f64>() {
+                Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(Self::Percent(percent)),
+                _ => Err(wrong()),
+            },
+        }
+    }
+}

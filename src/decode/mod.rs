@@ -1,0 +1,451 @@
+//! Decoding: JSON bytes in, Arrow record batches and rejects out, by a [`RecordSchema`].
+//!
+//! Stands between reading and building the star. It does no I/O and knows no threads: a caller
+//! hands it one [`Chunk`] of a segment after the other, in any sizes, and gets the same rows and the
+//! same rejects. One [`Decoder`] serves one worker and is used again for segment after segment.
+//!
+//! Every byte of a record is checked: the grammar by [`record`], the encoding here, the values of
+//! wanted keys by [`column`]. A record that passes becomes a row, a reject or (when the filter drops
+//! it) a count.
+
+mod column;
+mod interner;
+pub mod record;
+pub mod reject;
+pub mod scan;
+pub mod schema;
+pub mod value;
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use arrow_schema::{ArrowError, SchemaRef};
+
+use column::Column;
+use record::{Kind, Scanner, Slot, SyntaxError};
+use reject::{MAX_TEXT, Reason, Reject};
+use scan::byte;
+use schema::RecordSchema;
+
+/// Some bytes of a segment, as the reader hands them to the decoder.
+#[derive(Debug, Clone, Copy)]
+pub struct Chunk<'a> {
+    /// The data, followed by [`scan::PADDING`] zero bytes.
+    pub padded: &'a [u8],
+    /// How many bytes of it are data.
+    pub len: usize,
+    /// Where the first one stands in its object (decompressed).
+    pub offset: u64,
+    /// Whether more will follow.
+    pub rest: Rest<'a>,
+}
+
+/// What follows a chunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rest<'a> {
+    /// More bytes of the object.
+    More,
+    /// Nothing: the object ends here.
+    End,
+    /// Nothing, because the compressed stream is broken, in these words.
+    Broken(&'a str),
+    /// Bytes of a record that is longer than any that is accepted.
+    TooMuch,
+}
+
+/// How far a chunk was decoded, and why no further.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Bytes that are done with; the next chunk begins behind them.
+    pub consumed: usize,
+    /// Why the decoder stopped.
+    pub stop: Stop,
+}
+
+/// Why the decoder stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// It needs more bytes to go on.
+    Hungry,
+    /// The batch is full: take it with [`Decoder::finish`] and go on with the same bytes.
+    Full,
+    /// The segment is done: its object ends here, or the next record belongs to the next segment.
+    Done,
+}
+
+/// What became of the records so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// All records, rejected ones included.
+    pub records: u64,
+    /// Records that became a row.
+    pub kept: u64,
+    /// Records that the filter dropped.
+    pub filtered: u64,
+    /// Records that were rejected.
+    pub rejected: u64,
+}
+
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
+/// Bytes of kept records beyond which a batch is full: offsets of text are 32 bits wide, and one more
+/// record is at most [`MAX_RECORD`] long.
+const MAX_BATCH_BYTES: usize = 256 << 20;
+
+/// The longest record that is accepted, in bytes.
+pub const MAX_RECORD: usize = 256 << 20;
+
+/// Decodes the records of one kind.
+#[derive(Debug)]
+pub struct Decoder {
+    schema: &'static RecordSchema,
+    arrow: SchemaRef,
+    scanner: Scanner,
+    columns: Vec<Column>,
+    rows: usize,
+    max_rows: usize,
+    batch_bytes: usize,
+    counts: Counts,
+    rejects: Vec<Reject>,
+    /// Newlines since the start of the segment.
+    lines: u64,
+    /// Whether the byte before is a newline.
+    after_newline: bool,
+    /// The reject that the bytes belong to until a line begins with `{`.
+    skipping: Option<Reject>,
+}
+
+impl Decoder {
+    /// A decoder whose batches hold at most `max_rows` rows.
+    pub fn new(schema: &'static RecordSchema, max_rows: usize) -> Self {
+        let mut keys: Vec<_> = schema.fields.iter().map(|f| f.key).collect();
+        keys.extend(schema.filter.map(|f| f.key));
+        Self {
+            schema,
+            arrow: schema.arrow(),
+            scanner: Scanner::new(keys),
+            columns: schema.fields.iter().map(Column::new).collect(),
+            rows: 0,
+            max_rows,
+            batch_bytes: 0,
+            counts: Counts::default(),
+            rejects: Vec::new(),
+            lines: 0,
+            after_newline: false,
+            skipping: None,
+        }
+    }
+
+    /// Makes ready for the first chunk of another segment.
+    pub fn begin_segment(&mut self) {
+        self.lines = 0;
+        self.after_newline = false;
+        self.skipping = None;
+    }
+
+    /// Newlines from the start of the segment to the end of what was consumed.
+    pub fn lines(&self) -> u64 {
+        self.lines
+    }
+
+    /// Rows that a batch holds at most.
+    pub fn max_rows(&self) -> usize {
+        self.max_rows
+    }
+
+    /// Rows in the batch that is being built.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// The counts since they were last taken.
+    pub fn take_counts(&mut self) -> Counts {
+        std::mem::take(&mut self.counts)
+    }
+
+    /// The rejects since they were last taken, in order.
+    pub fn take_rejects(&mut self) -> Vec<Reject> {
+        std::mem::take(&mut self.rejects)
+    }
+
+    /// The rows so far as a record batch; the decoder begins the next one.
+    ///
+    /// # Errors
+    /// None that a caller can cause: Arrow checks what this module promises.
+    pub fn finish(&mut self) -> Result<RecordBatch, ArrowError> {
+        let columns = self
+            .columns
+            .iter_mut()
+            .map(Column::finish)
+            .collect::<Result<_, _>>()?;
+        (self.rows, self.batch_bytes) = (0, 0);
+        RecordBatch::try_new(Arc::clone(&self.arrow), columns)
+    }
+
+    /// Decodes records from a chunk until it wants more, the batch is full, or the segment is done:
+    /// at the end of the object, or where a line begins with `{` at or after `segment_end` (a byte
+    /// offset in the object).
+    pub fn decode(&mut self, chunk: Chunk<'_>, segment_end: u64) -> Progress {
+        let bytes = chunk.padded;
+        let done = |consumed, stop| Progress { consumed, stop };
+        let mut at = 0;
+        if self.skipping.is_some() {
+            at = match self.skip(chunk, 0) {
+                Ok(next) => next,
+                Err(progress) => return progress,
+            };
+        } else if chunk.offset == 0 {
+            if bytes.starts_with(BYTE_ORDER_MARK) {
+                at = BYTE_ORDER_MARK.len();
+            } else if chunk.rest == Rest::More && chunk.len < BYTE_ORDER_MARK.len() {
+                return done(0, Stop::Hungry);
+            }
+        }
+        loop {
+            at = self.space(bytes, at);
+            if at >= chunk.len {
+                return match chunk.rest {
+                    Rest::More | Rest::TooMuch => done(chunk.len, Stop::Hungry),
+                    Rest::End => done(chunk.len, Stop::Done),
+                    Rest::Broken(why) => {
+                        let here = SyntaxError {
+                            at: chunk.len,
+                            what: "",
+                        };
+                        let reject = self.reject_syntax(chunk, chunk.len, here, Some(why));
+                        self.rejects.push(reject);
+                        done(chunk.len, Stop::Done)
+                    }
+                };
+            }
+            if self.after_newline
+                && chunk.offset + at as u64 >= segment_end
+                && byte(bytes, at) == b'{'
+            {
+                return done(at, Stop::Done);
+            }
+            if self.is_full() {
+                return done(at, Stop::Full);
+            }
+            match self.scanner.record(bytes, at) {
+                Ok(scanned) => {
+                    let record = bytes.get(at..scanned.end).unwrap_or_default();
+                    self.after_newline = false;
+                    if !scanned.ascii && std::str::from_utf8(record).is_err() {
+                        self.reject(chunk, at..scanned.end, Reason::Encoding, None, "not UTF-8");
+                    } else if self.is_kept(bytes) {
+                        self.keep(chunk, at..scanned.end);
+                    } else {
+                        self.counts.filtered += 1;
+                    }
+                    self.counts.records += 1;
+                    if scanned.spaced {
+                        self.lines += scan::newlines(record);
+                    }
+                    at = scanned.end;
+                }
+                Err(error) if error.at >= chunk.len && chunk.rest == Rest::More => {
+                    return done(at, Stop::Hungry);
+                }
+                Err(error) => {
+                    let why = match chunk.rest {
+                        Rest::Broken(why) if error.at >= chunk.len => Some(why),
+                        _ => None,
+                    };
+                    self.skipping = Some(self.reject_syntax(chunk, at, error, why));
+                    // What was read before the bad byte belongs to the reject without a look.
+                    let bad = error.at.min(chunk.len);
+                    self.lines += scan::newlines(bytes.get(at..bad).unwrap_or_default());
+                    self.after_newline = bad > 0 && byte(bytes, bad - 1) == b'\n';
+                    at = match self.skip(chunk, bad) {
+                        Ok(next) => next,
+                        Err(progress) => return progress,
+                    };
+                }
+            }
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.rows >= self.max_rows || self.batch_bytes > MAX_BATCH_BYTES
+    }
+
+    /// Skips white space between records.
+    #[inline(always)]
+    fn space(&mut self, bytes: &[u8], mut at: usize) -> usize {
+        loop {
+            match byte(bytes, at) {
+                b'\n' => {
+                    self.lines += 1;
+                    self.after_newline = true;
+                }
+                b' ' | b'\t' | b'\r' => self.after_newline = false,
+                _ => return at,
+            }
+            at += 1;
+        }
+    }
+
+    /// Whether the filter keeps the record scanned last.
+    #[inline(always)]
+    fn is_kept(&self, bytes: &[u8]) -> bool {
+        let Some(filter) = self.schema.filter else {
+            return true;
+        };
+        let Some(slot) = self.scanner.slots().get(self.columns.len()) else {
+            return false;
+        };
+        let raw = bytes.get(slot.start..slot.end).unwrap_or_default();
+        match slot.kind {
+            Kind::Plain => raw == filter.value.as_bytes(),
+            Kind::Escaped => {
+                let mut text = Vec::new();
+                value::unescape(raw, &mut text).is_ok() && text == filter.value.as_bytes()
+            }
+            Kind::Absent | Kind::Null | Kind::Bool | Kind::Number | Kind::Nested => false,
+        }
+    }
+
+    /// Appends the record scanned last as a row, or rejects it.
+    #[inline(always)]
+    fn keep(&mut self, chunk: Chunk<'_>, record: std::ops::Range<usize>) {
+        let slots = self.scanner.slots();
+        for (column, &slot) in self.columns.iter_mut().zip(slots) {
+            if column.push(chunk.padded, slot).is_err() {
+                return self.reject_row(chunk, record);
+            }
+        }
+        self.rows += 1;
+        self.batch_bytes += record.len();
+        self.counts.kept += 1;
+    }
+
+    /// Takes back a row that has a bad value, and rejects it for the worst of them.
+    #[cold]
+    fn reject_row(&mut self, chunk: Chunk<'_>, record: std::ops::Range<usize>) {
+        let slots: Vec<Slot> = self.scanner.slots().to_vec();
+        let mut worst = None;
+        for (column, slot) in self.columns.iter_mut().zip(slots) {
+            column.truncate(self.rows);
+            if let Err((reason, what)) = column.push(chunk.padded, slot)
+                && worst.is_none_or(|(other, _, _)| reason < other)
+            {
+                worst = Some((reason, column.field().key, what));
+            }
+            column.truncate(self.rows);
+        }
+        if let Some((reason, key, what)) = worst {
+            self.reject(chunk, record, reason, Some(key), what);
+        }
+    }
+
+    fn reject(
+        &mut self,
+        chunk: Chunk<'_>,
+        record: std::ops::Range<usize>,
+        reason: Reason,
+        key: Option<&'static str>,
+        detail: &'static str,
+    ) {
+        let start = record.start;
+        let text = chunk.padded.get(record).unwrap_or_default();
+        self.counts.rejected += 1;
+        self.rejects.push(Reject {
+            reason,
+            key,
+            detail: Cow::Borrowed(detail),
+            offset: chunk.offset + start as u64,
+            line: self.lines,
+            text: text.get(..MAX_TEXT).unwrap_or(text).to_vec(),
+            cut: text.len() > MAX_TEXT,
+        });
+    }
+
+    /// Begins the reject of a record that is no JSON object, with its text up to the bad byte.
+    #[cold]
+    fn reject_syntax(
+        &mut self,
+        chunk: Chunk<'_>,
+        start: usize,
+        error: SyntaxError,
+        broken: Option<&str>,
+    ) -> Reject {
+        self.counts.records += 1;
+        self.counts.rejected += 1;
+        let detail = match (broken, chunk.rest) {
+            (Some(why), _) => Cow::Owned(why.to_owned()),
+            (None, Rest::TooMuch) if error.at >= chunk.len => {
+                Cow::Borrowed("record longer than 256 MiB")
+            }
+            (None, _) if error.at >= chunk.len => Cow::Borrowed("the object ends in the record"),
+            (None, _) => Cow::Owned(format!(
+                "{} at byte {}",
+                error.what,
+                chunk.offset + error.at as u64
+            )),
+        };
+        let text = chunk
+            .padded
+            .get(start..error.at.min(chunk.len))
+            .unwrap_or_default();
+        Reject {
+            reason: Reason::Syntax,
+            key: None,
+            detail,
+            offset: chunk.offset + start as u64,
+            line: self.lines,
+            text: text.get(..MAX_TEXT).unwrap_or(text).to_vec(),
+            cut: text.len() > MAX_TEXT,
+        }
+    }
+
+    /// Passes over the rest of a syntax reject: up to the next line that begins with `{`, or the
+    /// end. Gives where decoding resumes.
+    fn skip(&mut self, chunk: Chunk<'_>, from: usize) -> Result<usize, Progress> {
+        let data = chunk.padded.get(..chunk.len).unwrap_or_default();
+        let resume = if self.after_newline && byte(data, from) == b'{' {
+            Some(from)
+        } else {
+            scan::line_start(data, from + 1..data.len())
+        };
+        let end = resume.unwrap_or(data.len());
+        let passed = data.get(from..end).unwrap_or_default();
+        self.lines += scan::newlines(passed);
+        if let Some(&last) = passed.last() {
+            self.after_newline = last == b'\n';
+        }
+        if let Some(reject) = &mut self.skipping {
+            let room = MAX_TEXT - reject.text.len().min(MAX_TEXT);
+            reject
+                .text
+                .extend_from_slice(passed.get(..room).unwrap_or(passed));
+            // White space at the cut is not worth a mark: it is trimmed below either way.
+            reject.cut |= passed
+                .get(room..)
+                .is_some_and(|rest| !rest.trim_ascii().is_empty());
+        }
+        let more = matches!(chunk.rest, Rest::More | Rest::TooMuch);
+        if resume.is_none() && more {
+            return Err(Progress {
+                consumed: end,
+                stop: Stop::Hungry,
+            });
+        }
+        if let Some(mut reject) = self.skipping.take() {
+            while !reject.cut
+                && let [.., b' ' | b'\n' | b'\r' | b'\t'] = reject.text.as_slice()
+            {
+                reject.text.pop();
+            }
+            self.rejects.push(reject);
+        }
+        match resume {
+            Some(at) => Ok(at),
+            None => Err(Progress {
+                consumed: end,
+                stop: Stop::Done,
+            }),
+        }
+    }
+}

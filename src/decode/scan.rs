@@ -1,0 +1,80 @@
+//! Scanning: the first byte of interest, 16 bytes at a time.
+//!
+//! What lies past the end of a slice reads as zero bytes, which are valid nowhere in JSON: every scan
+//! stops there at the latest and none has to compare with the end. A slice that carries [`PADDING`]
+//! zeros of its own never takes the slow way round its last bytes.
+
+use wide::u8x16;
+
+/// The zero bytes that should follow the data, for speed.
+pub const PADDING: usize = 64;
+
+/// The byte at `at`; zero past the end.
+#[inline(always)]
+pub fn byte(bytes: &[u8], at: usize) -> u8 {
+    bytes.get(at).copied().unwrap_or(0)
+}
+
+/// The `N` bytes from `at`; zeros past the end.
+#[inline(always)]
+pub fn block<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
+    let rest = bytes.get(at..).unwrap_or_default();
+    match rest.first_chunk() {
+        Some(block) => *block,
+        None => last_block(rest),
+    }
+}
+
+#[cold]
+fn last_block<const N: usize>(rest: &[u8]) -> [u8; N] {
+    let mut block = [0; N];
+    for (to, from) in block.iter_mut().zip(rest) {
+        *to = *from;
+    }
+    block
+}
+
+/// Which of the 16 bytes from `at` end a run of plain string bytes (a quote, a backslash or a
+/// control character), and which are not ASCII, as two bit masks.
+#[inline(always)]
+pub fn string_stops(bytes: &[u8], at: usize) -> (u32, u32) {
+    let v = u8x16::new(block(bytes, at));
+    let quote = v.simd_eq(u8x16::splat(b'"'));
+    let backslash = v.simd_eq(u8x16::splat(b'\\'));
+    let control = v.simd_lt(u8x16::splat(0x20));
+    ((quote | backslash | control).to_bitmask(), v.to_bitmask())
+}
+
+/// The end of the run of ASCII digits that begins at `at`.
+#[inline(always)]
+pub fn digits(bytes: &[u8], mut at: usize) -> usize {
+    loop {
+        let v = u8x16::new(block(bytes, at));
+        let digit = (v - u8x16::splat(b'0'))
+            .simd_lt(u8x16::splat(10))
+            .to_bitmask();
+        if digit != 0xFFFF {
+            return at + digit.trailing_ones() as usize;
+        }
+        at += 16;
+    }
+}
+
+/// The number of newlines in `bytes`.
+pub fn newlines(bytes: &[u8]) -> u64 {
+    memchr::memchr_iter(b'\n', bytes).count() as u64
+}
+
+/// The first position of `range` that holds `{` right after a newline: where a record probably
+/// begins. The newline itself may lie before the range.
+pub fn line_start(bytes: &[u8], range: std::ops::Range<usize>) -> Option<usize> {
+    let mut at = range.start;
+    while let Some(found) = memchr::memchr(b'{', bytes.get(at..range.end)?) {
+        let brace = at + found;
+        if brace > 0 && byte(bytes, brace - 1) == b'\n' {
+            return Some(brace);
+        }
+        at = brace + 1;
+    }
+    None
+}

@@ -1,0 +1,191 @@
+//! Values: from the bytes of a JSON string or number to the text, integer or double that a column
+//! takes.
+
+use super::reject::Reason;
+
+/// What is wrong with a value: the reason it is rejected for and the same in words.
+pub type Fault = (Reason, &'static str);
+
+/// Appends the decoded text of a JSON string to `out`. `raw` stands between the quotes and its
+/// escapes are well formed.
+///
+/// # Errors
+/// A lone surrogate (`encoding`), or U+0000 (`nul`) if the text has no lone surrogate.
+pub fn unescape(raw: &[u8], out: &mut Vec<u8>) -> Result<(), Fault> {
+    let mut nul = false;
+    let mut rest = raw;
+    while let Some(at) = memchr::memchr(b'\\', rest) {
+        let (plain, escape) = rest.split_at(at);
+        out.extend_from_slice(plain);
+        let (decoded, len) = match escape.get(1) {
+            Some(b'b') => ('\u{8}', 2),
+            Some(b'f') => ('\u{c}', 2),
+            Some(b'n') => ('\n', 2),
+            Some(b'r') => ('\r', 2),
+            Some(b't') => ('\t', 2),
+            Some(b'u') => code_point(escape).ok_or((Reason::Encoding, "lone surrogate"))?,
+            Some(&same) => (char::from(same), 2),
+            None => break,
+        };
+        nul |= decoded == '\0';
+        out.extend_from_slice(decoded.encode_utf8(&mut [0; 4]).as_bytes());
+        rest = escape.get(len..).unwrap_or_default();
+    }
+    out.extend_from_slice(rest);
+    if nul {
+        Err((Reason::Nul, "U+0000 in a text"))
+    } else {
+        Ok(())
+    }
+}
+
+/// The character of a `\uXXXX` or a pair of them, and the bytes it takes.
+fn code_point(escape: &[u8]) -> Option<(char, usize)> {
+    let unit = |at: usize| {
+        let digits = escape.get(at..at + 6)?.strip_prefix(b"\\u")?;
+        digits
+            .iter()
+            .try_fold(0, |sum, &d| Some(sum * 16 + char::from(d).to_digit(16)?))
+    };
+    let first = unit(0)?;
+    if let Some(c) = char::from_u32(first) {
+        return Some((c, 6));
+    }
+    let second = unit(6)?;
+    if !(0xD800..0xDC00).contains(&first) || !(0xDC00..0xE000).contains(&second) {
+        return None;
+    }
+    let c = char::from_u32(0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00))?;
+    Some((c, 12))
+}
+
+/// The integer that a JSON number stands for.
+///
+/// # Errors
+/// `type` if its value is not integral, `range` if it does not fit.
+#[inline]
+pub fn integer(number: &[u8]) -> Result<i64, Fault> {
+    let (negative, digits) = match number {
+        [b'-', digits @ ..] => (true, digits),
+        digits => (false, digits),
+    };
+    // 18 digits cannot overflow.
+    if digits.len() > 18 {
+        return decimal_integer(negative, digits);
+    }
+    let mut sum: i64 = 0;
+    for &d in digits {
+        if !d.is_ascii_digit() {
+            return decimal_integer(negative, digits);
+        }
+        sum = sum * 10 + i64::from(d - b'0');
+    }
+    Ok(if negative { -sum } else { sum })
+}
+
+/// The same for a number with a fraction, an exponent or many digits, by its exact decimal value.
+#[cold]
+fn decimal_integer(negative: bool, number: &[u8]) -> Result<i64, Fault> {
+    let e = number.iter().position(|b| matches!(b, b'e' | b'E'));
+    let (mantissa, exponent) = number.split_at(e.unwrap_or(number.len()));
+    let point = mantissa.iter().position(|&b| b == b'.');
+    let fraction = point.map_or(0, |p| mantissa.len() - p - 1);
+    let digits: Vec<u8> = mantissa
+        .iter()
+        .filter(|b| b.is_ascii_digit())
+        .copied()
+        .collect();
+
+    let leading = digits.iter().take_while(|&&d| d == b'0').count();
+    let trailing = digits.iter().rev().take_while(|&&d| d == b'0').count();
+    let Some(significant) = digits.get(leading..digits.len().saturating_sub(trailing)) else {
+        return Ok(0);
+    };
+    if significant.is_empty() {
+        return Ok(0);
+    }
+    // The value is `significant` × 10^shift. Lengths of slices fit an i64.
+    let shift = signed_digits(exponent.get(1..).unwrap_or_default())
+        .saturating_add(trailing as i64)
+        .saturating_sub(fraction as i64);
+    if shift < 0 {
+        return Err((Reason::Type, "number is not integral"));
+    }
+    const OUT: Fault = (Reason::Range, "number does not fit an integer");
+    if shift.saturating_add(significant.len() as i64) > 19 {
+        return Err(OUT);
+    }
+    let value = significant
+        .iter()
+        .map(|d| i128::from(d - b'0'))
+        .chain((0..shift).map(|_| 0))
+        .fold(0i128, |sum, d| sum * 10 + d);
+    i64::try_from(if negative { -value } else { value }).map_err(|_| OUT)
+}
+
+/// A signed run of digits, held at the ends of an i64 (an exponent beyond them changes nothing).
+fn signed_digits(text: &[u8]) -> i64 {
+    let (sign, digits) = match text {
+        [b'-', rest @ ..] => (-1, rest),
+        [b'+', rest @ ..] => (1, rest),
+        rest => (1, rest),
+    };
+    let size = digits.iter().fold(0i64, |sum, d| {
+        sum.saturating_mul(10).saturating_add(i64::from(d - b'0'))
+    });
+    // Half of the range leaves room to add lengths.
+    sign * size.min(i64::MAX / 2)
+}
+
+/// The double nearest to a JSON number.
+///
+/// # Errors
+/// `range` if it overflows.
+#[inline]
+pub fn double(number: &[u8]) -> Result<f64, Fault> {
+    if let Some(value) = short_double(number) {
+        return Ok(value);
+    }
+    let value = std::str::from_utf8(number)
+        .ok()
+        .and_then(|text| text.parse::<f64>().ok());
+    match value {
+        Some(value) if value.is_finite() => Ok(value),
+        _ => Err((Reason::Range, "number does not fit a double")),
+    }
+}
+
+/// The double nearest to a number of at most 15 digits with no exponent: both the digits and the
+/// power of ten are exact doubles, so one division rounds once, correctly (Clinger, 1990).
+#[inline]
+fn short_double(number: &[u8]) -> Option<f64> {
+    const POWERS: [f64; 16] = [
+        1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+    ];
+    let (sign, digits) = match number {
+        [b'-', digits @ ..] => (-1.0, digits),
+        digits => (1.0, digits),
+    };
+    if digits.len() > 16 {
+        return None;
+    }
+    let mut sum: u64 = 0;
+    let mut seen = 0;
+    let mut fraction = None;
+    for &b in digits {
+        match b {
+            b'0'..=b'9' => {
+                sum = sum * 10 + u64::from(b - b'0');
+                seen += 1;
+            }
+            b'.' => fraction = Some(seen),
+            _ => return None,
+        }
+    }
+    if seen > 15 {
+        return None;
+    }
+    let power = POWERS.get(fraction.map_or(0, |whole| seen - whole))?;
+    // Below 10^15, exact in a double.
+    Some(sign * (sum as f64 / power))
+}

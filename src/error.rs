@@ -1,0 +1,103 @@
+//! The one error type: what failed, where, why, and what to do next, on one line.
+//!
+//! An [`Error`] ends a run. A bad record never does: it becomes a
+//! [`Reject`](crate::decode::Reject) and the run goes on.
+
+use std::fmt;
+use std::path::Path;
+
+/// A `Result` with this crate's [`Error`].
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Who can mend it, which decides the exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The command was wrong: exit code 2.
+    Usage,
+    /// The command was right and the work failed: exit code 1.
+    Failed,
+}
+
+/// Why a command ended early.
+///
+/// Printed as `what: why; hint`, always one line.
+#[derive(Debug, Clone)]
+pub struct Error {
+    kind: Kind,
+    what: String,
+    why: Option<String>,
+    hint: Option<String>,
+}
+
+impl Error {
+    /// The work failed; `what` names the thing it failed on.
+    pub fn failed(what: impl Into<String>) -> Self {
+        Self {
+            kind: Kind::Failed,
+            what: what.into(),
+            why: None,
+            hint: None,
+        }
+    }
+
+    /// The command was wrong.
+    pub fn usage(what: impl Into<String>) -> Self {
+        Self {
+            kind: Kind::Usage,
+            what: what.into(),
+            why: None,
+            hint: None,
+        }
+    }
+
+    /// An operating system call on `path` failed while doing `what` (`"cannot read"`).
+    pub fn io(what: &str, path: &Path, why: &std::io::Error) -> Self {
+        let error = Self::failed(format!("{what} {}", path.display())).because(why);
+        match why.kind() {
+            std::io::ErrorKind::StorageFull => error.hint("free some space and run again"),
+            std::io::ErrorKind::PermissionDenied => error.hint("check the permissions"),
+            _ => error,
+        }
+    }
+
+    /// Arrow refused arrays: they are too large for it, or this program has a fault.
+    pub fn arrow(why: arrow_schema::ArrowError) -> Self {
+        Self::failed("cannot build a record batch").because(why)
+    }
+
+    /// Adds the reason.
+    pub fn because(mut self, why: impl fmt::Display) -> Self {
+        self.why = Some(why.to_string());
+        self
+    }
+
+    /// Adds what the reader should do next.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The exit code of a command that ended with this error: 1 or 2.
+    pub fn exit_code(&self) -> u8 {
+        match self.kind {
+            Kind::Failed => 1,
+            Kind::Usage => 2,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut line = self.what.clone();
+        for (mark, part) in [(": ", &self.why), ("; ", &self.hint)] {
+            if let Some(part) = part {
+                line.push_str(mark);
+                line.push_str(part);
+            }
+        }
+        // Names and reasons come from outside: keep the promise of one line.
+        f.write_str(&line.replace(['\n', '\r'], " "))
+    }
+}
+
+impl std::error::Error for Error {}

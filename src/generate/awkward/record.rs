@@ -1,0 +1,195 @@
+//! A record as a list of fields, to be edited and written out again.
+
+use super::Edit;
+
+/// A flat JSON object in the making.
+pub(super) struct Record<'a> {
+    /// Key (without its quotes) and value as they stand; without a key, the value is a whole
+    /// member.
+    fields: Vec<(&'a str, Vec<u8>)>,
+    open: &'static str,
+    colon: &'static str,
+    comma: &'static str,
+    close: &'static str,
+}
+
+impl<'a> Record<'a> {
+    /// The clean record `fresh`, or `written` if it is to come again, after the edits that change
+    /// its fields or style.
+    pub fn edited(fresh: &'a [u8], written: &'a [u8], edits: &[Edit]) -> Self {
+        let mut record = Self::read(fresh);
+        for edit in edits {
+            record.edit(edit, written);
+        }
+        record
+    }
+
+    /// Takes a clean record to pieces: an object of scalars on one line, all of it ASCII.
+    fn read(text: &'a [u8]) -> Self {
+        let text = str::from_utf8(text).unwrap_or_default();
+        let spaced = text.contains("\": ");
+        let (colon, comma) = if spaced { (": ", ", ") } else { (":", ",") };
+        let mut fields = Vec::new();
+        let mut rest = text
+            .strip_prefix('{')
+            .and_then(|text| text.strip_suffix('}'))
+            .unwrap_or_default();
+        while let Some((key, value)) = rest.split_once(colon) {
+            let length = end_of_scalar(value);
+            let (value, after) = value.split_at_checked(length).unwrap_or((value, ""));
+            fields.push((key.trim_matches('"'), value.as_bytes().to_vec()));
+            rest = after.strip_prefix(comma).unwrap_or_default();
+        }
+        Self {
+            fields,
+            open: "{",
+            colon,
+            comma,
+            close: "}",
+        }
+    }
+
+    fn edit(&mut self, edit: &Edit, written: &'a [u8]) {
+        match *edit {
+            Edit::Again => *self = Self::read(written),
+            Edit::Same(keys) => {
+                for (key, value) in Self::read(written).fields {
+                    if keys.contains(&key) {
+                        self.set(key, value);
+                    }
+                }
+            }
+            Edit::Set(key, value) => self.set(key, value.to_vec()),
+            Edit::Fill(key, unit, count) => {
+                self.set(key, format!("\"{}\"", unit.repeat(count)).into_bytes())
+            }
+            Edit::Without(key) => self.fields.retain(|(name, _)| *name != key),
+            Edit::Rename(key, name) => {
+                self.fields
+                    .iter_mut()
+                    .filter(|field| field.0 == key)
+                    .for_each(|field| field.0 = name);
+            }
+            Edit::Quote(key) => self.change(key, |value| [b"\"", value, b"\""].concat()),
+            Edit::Unquote(key) => self.change(key, |value| inside(value).to_vec()),
+            Edit::Suffix(key, suffix) => {
+                self.change(key, |value| match value.strip_suffix(b"\"") {
+                    None => [value, suffix.as_bytes()].concat(),
+                    Some(open) => [open, suffix.as_bytes(), b"\""].concat(),
+                })
+            }
+            Edit::Spell(key) => self.change(key, spelt),
+            Edit::First(member) => self.fields.insert(0, ("", member.to_vec())),
+            Edit::Last(member) => self.fields.push(("", member.to_vec())),
+            Edit::Nest(depth) => {
+                let arrays = depth - 1; // the record is the first level
+                self.set(
+                    "nested",
+                    ["[".repeat(arrays), "]".repeat(arrays)]
+                        .concat()
+                        .into_bytes(),
+                );
+            }
+            Edit::Reverse => self.fields.reverse(),
+            Edit::Pretty => {
+                (self.open, self.colon, self.comma, self.close) =
+                    ("{\n    ", ": ", ",\n    ", "\n}")
+            }
+            Edit::Start(_) | Edit::End(_) | Edit::Then(_) => {}
+            Edit::Keep(_) | Edit::Chop(_) | Edit::Behead | Edit::Instead(_) => {}
+        }
+    }
+
+    fn set(&mut self, key: &'a str, value: Vec<u8>) {
+        match self.fields.iter_mut().find(|(name, _)| *name == key) {
+            Some((_, old)) => *old = value,
+            None => self.fields.push((key, value)),
+        }
+    }
+
+    fn change(&mut self, key: &str, change: impl Fn(&[u8]) -> Vec<u8>) {
+        for (_, value) in self.fields.iter_mut().filter(|(name, _)| *name == key) {
+            *value = change(value);
+        }
+    }
+
+    /// Appends the record after the edits that change its text, and `end` unless there is one among
+    /// them.
+    pub fn write(&self, out: &mut Vec<u8>, edits: &[Edit], end: &[u8]) {
+        let mut text = self.text();
+        let (mut start, mut end) = (&b""[..], end);
+        for edit in edits {
+            match *edit {
+                Edit::Keep(bytes) => text.truncate(bytes),
+                Edit::Chop(bytes) => text.truncate(text.len().saturating_sub(bytes)),
+                Edit::Behead => drop(text.drain(..text.len().min(1))),
+                Edit::Instead(other) => text = other.to_vec(),
+                Edit::Start(bytes) => start = bytes,
+                Edit::End(bytes) => end = bytes,
+                _ => {}
+            }
+        }
+        [start, &text, end]
+            .iter()
+            .for_each(|bytes| out.extend_from_slice(bytes));
+    }
+
+    fn text(&self) -> Vec<u8> {
+        let mut text = self.open.as_bytes().to_vec();
+        for (nth, (key, value)) in self.fields.iter().enumerate() {
+            if nth > 0 {
+                text.extend_from_slice(self.comma.as_bytes());
+            }
+            if !key.is_empty() {
+                text.extend_from_slice(format!("\"{key}\"{}", self.colon).as_bytes());
+            }
+            text.extend_from_slice(value);
+        }
+        text.extend_from_slice(self.close.as_bytes());
+        text
+    }
+}
+
+/// How many bytes the scalar at the beginning of `text` has.
+fn end_of_scalar(text: &str) -> usize {
+    let mut quoted = false;
+    let mut escaped = false;
+    for (nth, byte) in text.bytes().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => quoted = !quoted,
+            b',' if !quoted => return nth,
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+/// A text without its quotes.
+fn inside(value: &[u8]) -> &[u8] {
+    value
+        .strip_prefix(b"\"")
+        .and_then(|value| value.strip_suffix(b"\""))
+        .unwrap_or(value)
+}
+
+/// A text with every character that is no part of an escape written as one.
+fn spelt(value: &[u8]) -> Vec<u8> {
+    let mut text = b"\"".to_vec();
+    let mut bytes = inside(value).iter();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'\\' => {
+                text.push(b'\\');
+                // The escape's letter, and the four digits of a `u`.
+                let letter = bytes.next();
+                let digits = if letter == Some(&b'u') { 4 } else { 0 };
+                text.extend(letter.into_iter().chain(bytes.by_ref().take(digits)));
+            }
+            _ => text.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
+        }
+    }
+    text.push(b'"');
+    text
+}

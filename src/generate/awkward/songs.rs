@@ -1,0 +1,166 @@
+//! The awkward cases of the song input. Each is a file of its own.
+
+use super::Edit::*;
+use super::Outcome::{Kept, Rejected};
+use super::{Case, Edit};
+
+const fn rejected(reason: &'static str, edits: &'static [Edit]) -> Case {
+    Case {
+        outcome: Rejected(reason),
+        edits,
+    }
+}
+const fn kept(edits: &'static [Edit]) -> Case {
+    Case {
+        outcome: Kept,
+        edits,
+    }
+}
+
+const MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Every kind of reject, and everything odd that is none.
+pub(super) const CASES: &[Case] = &[
+    rejected("syntax", &[Keep(33)]),
+    rejected("syntax", &[Chop(1), Then(b"\n\"torn\"\n")]),
+    rejected("syntax", &[Behead]),
+    rejected("syntax", &[Last(b"")]),
+    rejected("syntax", &[Set("year", b"02004")]),
+    rejected("syntax", &[Set("duration", b"NaN")]),
+    rejected("syntax", &[Set("title", b"\"raw\x02control\"")]),
+    rejected("syntax", &[Nest(129)]),
+    rejected("syntax", &[Instead(b"[]")]),
+    rejected(
+        "syntax",
+        &[Instead(b"<Error><Code>AccessDenied</Code></Error>")],
+    ),
+    rejected("encoding", &[Set("title", b"\"Latin caf\xe9\"")]),
+    rejected("encoding", &[Set("num_songs", b"\"\xff\"")]),
+    rejected("encoding", &[Set("artist_name", b"\"\\ud800\"")]),
+    rejected("encoding", &[Set("artist_location", b"\"\\udc00\\ud800\"")]),
+    rejected("nul", &[Set("title", b"\"a\\u0000b\"")]),
+    rejected("nul", &[Set("artist_location", b"\"\\u0000\"")]),
+    rejected("type", &[Set("artist_name", b"{\"name\":\"x\"}")]),
+    rejected("type", &[Set("title", b"[]")]),
+    rejected("type", &[Set("year", b"2004.5")]),
+    rejected("type", &[Set("year", b"\"soon\"")]),
+    rejected("type", &[Set("duration", b"\"3:38\"")]),
+    rejected("type", &[Set("artist_latitude", b"true")]),
+    rejected("type", &[Set("artist_longitude", b"\"12E\"")]),
+    rejected("range", &[Set("year", b"2147483648")]),
+    rejected("range", &[Set("year", b"\"1e10\"")]),
+    rejected("range", &[Set("duration", b"1e400")]),
+    rejected("range", &[Set("artist_latitude", b"\"-1e400\"")]),
+    rejected("missing", &[Set("song_id", b"null")]),
+    rejected("missing", &[Without("artist_id")]),
+    rejected("missing", &[Set("title", b"null")]),
+    rejected("missing", &[Rename("artist_name", "artist")]),
+    rejected("missing", &[Set("duration", b"\"\"")]),
+    rejected("missing", &[Without("duration")]),
+    rejected("too_long", &[Fill("song_id", "S", 33)]),
+    rejected("too_long", &[Fill("artist_id", "A", 33)]),
+    rejected("too_long", &[Fill("title", "\u{fc}", 513)]),
+    rejected("too_long", &[Fill("artist_name", "x", 1025)]),
+    rejected("too_long", &[Fill("artist_location", "x", 1025)]),
+    // Odd layout.
+    kept(&[End(b"\n")]),
+    kept(&[End(b"\r\n")]),
+    kept(&[Pretty, End(b"\n\n")]),
+    kept(&[Start(MARK)]),
+    kept(&[Start(b"\xef\xbb\xbf\r\n"), Pretty]),
+    kept(&[Start(b"\n\n \t"), Reverse]),
+    kept(&[Then(b" ")]),
+    kept(&[Then(b"\r\n")]),
+    kept(&[Pretty, Then(b"\n")]),
+    // Odd keys.
+    kept(&[
+        First(b"\"title\":{},\"duration\":null"),
+        Last(b"\"tags\":[{\"title\":[\"\\ud800\"]}]"),
+    ]),
+    kept(&[
+        Rename("title", "\\u0074itle"),
+        Rename("song_id", "song\\u005fid"),
+    ]),
+    kept(&[Last(b"\"title\":\"Second Thought\"")]),
+    kept(&[Nest(128)]),
+    // Odd values.
+    kept(&[Set("artist_name", b"112"), Set("title", b"1.50")]),
+    kept(&[
+        Set("artist_name", b"true"),
+        Set("title", b"\"\""),
+        Set("artist_location", b"3"),
+    ]),
+    kept(&[
+        Quote("year"),
+        Quote("duration"),
+        Set("artist_latitude", b"\"12.5\""),
+        Set("artist_longitude", b"\"-3e1\""),
+    ]),
+    kept(&[Suffix("year", ".0"), Suffix("duration", "0e0")]),
+    kept(&[
+        Set("year", b"null"),
+        Set("artist_location", b"null"),
+        Without("num_songs"),
+    ]),
+    kept(&[
+        Without("year"),
+        Without("artist_location"),
+        Without("artist_latitude"),
+        Without("artist_longitude"),
+    ]),
+    kept(&[
+        Set("year", b"\"\""),
+        Set("artist_latitude", b"\"\""),
+        Set("artist_longitude", b"7.5"),
+    ]),
+    kept(&[Set("year", b"-2147483648"), Set("duration", b"0")]),
+    kept(&[
+        Fill("artist_location", "Z\u{fc}rich \u{1f3b5}", 2),
+        Set("artist_name", b"\"\\ud83c\\udfb5\""),
+    ]),
+    kept(&[Spell("title"), Spell("artist_name"), Spell("song_id")]),
+    kept(&[
+        Fill("title", "x", 1024),
+        Fill("artist_location", "\u{fc}", 512),
+    ]),
+    kept(&[Set("num_songs", b"\"\\ud800\\u0000\"")]),
+    // The same song again with other contents, and so the same artist.
+    kept(&[Again]),
+    kept(&[Again, Set("title", b"\"~ Later\"")]),
+    kept(&[Again, Set("title", b"\" Earlier\"")]),
+    kept(&[Again, Without("year")]),
+    kept(&[Again, Set("duration", b"1.5")]),
+    kept(&[Again, Set("artist_name", b"\"! First of all\"")]),
+    kept(&[
+        Again,
+        Set("artist_location", b"\"Zenith, ZZ\""),
+        Set("artist_latitude", b"1.5"),
+        Set("artist_longitude", b"null"),
+    ]),
+    // The same artist with another song: coordinates go before a location, and a location before
+    // none.
+    kept(&[
+        SAME_ARTIST,
+        Set("artist_location", b"\"\""),
+        Set("artist_latitude", b"1.5"),
+        Set("artist_longitude", b"-2"),
+    ]),
+    kept(&[
+        SAME_ARTIST,
+        Set("artist_location", b"\"Aleph, AA\""),
+        Set("artist_latitude", b"2.5"),
+        Set("artist_longitude", b"3"),
+    ]),
+    kept(&[
+        SAME_ARTIST,
+        Set("artist_location", b"\"Nadir, NN\""),
+        Set("artist_latitude", b"null"),
+    ]),
+    kept(&[
+        SAME_ARTIST,
+        Without("artist_location"),
+        Set("artist_name", b"\"Also Known As\""),
+    ]),
+];
+
+const SAME_ARTIST: Edit = Same(&["artist_id", "artist_name"]);

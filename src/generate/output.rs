@@ -1,0 +1,122 @@
+//! Files being written, and how far the run has come.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// Bytes held back before they are written, and between two calls of the progress callback.
+const STEP: u64 = 1 << 20;
+
+/// Counts what is written and tells the caller every few megabytes.
+pub(super) struct Meter<'a> {
+    report: &'a mut dyn FnMut(u64, u64),
+    bytes: u64,
+    next: u64,
+    /// Events written so far, for the callback.
+    pub events: u64,
+}
+
+impl<'a> Meter<'a> {
+    pub fn new(report: &'a mut dyn FnMut(u64, u64)) -> Self {
+        Self {
+            report,
+            bytes: 0,
+            next: STEP,
+            events: 0,
+        }
+    }
+
+    fn add(&mut self, bytes: u64) {
+        self.bytes += bytes;
+        if self.bytes >= self.next {
+            self.next = self.bytes + 4 * STEP;
+            (self.report)(self.bytes, self.events);
+        }
+    }
+
+    /// Tells the caller the final numbers.
+    pub fn finish(self) {
+        (self.report)(self.bytes, self.events);
+    }
+}
+
+/// A file that is written from front to back: append to `text`, and call `spill` now and then.
+pub(super) struct Output {
+    path: PathBuf,
+    file: File,
+    /// What is not written yet.
+    pub text: Vec<u8>,
+    bytes: u64,
+}
+
+impl Output {
+    /// Begins a file that is not there yet; `text` is an old buffer to use again.
+    pub fn create(path: PathBuf, mut text: Vec<u8>) -> io::Result<Self> {
+        text.clear();
+        let file = File::create_new(&path).map_err(at(&path))?;
+        Ok(Self {
+            path,
+            file,
+            text,
+            bytes: 0,
+        })
+    }
+
+    /// Writes the text out once there is enough of it.
+    pub fn spill(&mut self, meter: &mut Meter) -> io::Result<()> {
+        if self.text.len() as u64 >= STEP {
+            self.write(meter)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Writes what is left. Returns the size of the file in bytes, and the buffer for the next one.
+    pub fn finish(mut self, meter: &mut Meter) -> io::Result<(u64, Vec<u8>)> {
+        self.write(meter)?;
+        Ok((self.bytes, self.text))
+    }
+
+    fn write(&mut self, meter: &mut Meter) -> io::Result<()> {
+        self.file.write_all(&self.text).map_err(at(&self.path))?;
+        self.bytes += self.text.len() as u64;
+        meter.add(self.text.len() as u64);
+        self.text.clear();
+        Ok(())
+    }
+}
+
+/// Writes a whole file that is not there yet. Returns its size in bytes.
+pub(super) fn write_file(path: &Path, text: &[u8], meter: &mut Meter) -> io::Result<u64> {
+    let mut file = File::create_new(path).map_err(at(path))?;
+    file.write_all(text).map_err(at(path))?;
+    meter.add(text.len() as u64);
+    Ok(text.len() as u64)
+}
+
+/// Makes a folder and those above it.
+pub(super) fn create_folder(path: &Path) -> io::Result<()> {
+    fs::create_dir_all(path).map_err(at(path))
+}
+
+/// Makes `path` an empty folder, or says why it must not be touched.
+pub(super) fn claim_folder(path: &Path) -> io::Result<()> {
+    let taken = |what| {
+        Err(io::Error::new(
+            io::ErrorKind::AlreadyExists,
+            format!("{}: {what}", path.display()),
+        ))
+    };
+    match fs::read_dir(path).map(|mut entries| entries.next().is_none()) {
+        Ok(true) => Ok(()),
+        Ok(false) => taken("is not empty; give a folder that is empty or not there yet"),
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => taken("is not a folder"),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => create_folder(path),
+        Err(error) => Err(at(path)(error)),
+    }
+}
+
+/// Puts the path into an error's message.
+fn at(path: &Path) -> impl FnOnce(io::Error) -> io::Error {
+    move |error| io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}

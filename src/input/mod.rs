@@ -1,0 +1,93 @@
+//! Input: which objects count, how they are cut into splits, and their bytes in record-aligned
+//! chunks.
+//!
+//! Stands between the stores and the decoder.
+
+use crate::error::Result;
+use crate::storage::{Entry, Level};
+
+mod chunk;
+mod compression;
+mod split;
+
+pub use chunk::{ChunkReader, DEFAULT_CHUNK};
+pub use compression::Compression;
+pub use split::{Plan, Segment, Split, plan};
+
+/// One object to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Object {
+    /// Its key in its store.
+    pub key: String,
+    /// Its size in bytes, as stored.
+    pub size: u64,
+    /// How it is compressed, if it is.
+    pub compression: Option<Compression>,
+}
+
+/// The objects of one prefix that count as input.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// Those that count, in byte order of their keys once [`sort`](Self::sort)ed.
+    pub objects: Vec<Object>,
+    /// How many others there are; a hidden folder counts once.
+    pub ignored: u64,
+}
+
+impl Listing {
+    /// Takes in one level of a store and gives the prefixes that are to be listed next.
+    ///
+    /// # Errors
+    /// A name of an input object stands for nothing that can be read.
+    pub fn add(&mut self, level: Level) -> Result<Vec<String>> {
+        for Entry { key, size } in level.objects {
+            match input_compression(last_part(&key)) {
+                Some(compression) => self.objects.push(Object {
+                    key,
+                    size,
+                    compression,
+                }),
+                None => self.ignored += 1,
+            }
+        }
+        for (key, why) in level.unreadable {
+            if input_compression(last_part(&key)).is_some() {
+                return Err(why);
+            }
+            self.ignored += 1;
+        }
+        let (hidden, wanted): (Vec<_>, Vec<_>) = level
+            .prefixes
+            .into_iter()
+            .partition(|p| is_hidden(last_part(p)));
+        self.ignored += hidden.len() as u64;
+        Ok(wanted)
+    }
+
+    /// Puts the objects in the order in which they are taken.
+    pub fn sort(&mut self) {
+        self.objects.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+    }
+}
+
+fn last_part(key: &str) -> &str {
+    let key = key.strip_suffix('/').unwrap_or(key);
+    key.rsplit('/').next().unwrap_or(key)
+}
+
+/// Names that begin with `.` or `_` belong to tools, and so does all below them.
+fn is_hidden(name: &str) -> bool {
+    name.starts_with(['.', '_'])
+}
+
+/// The compression of an input object by its name; none at all if it is not one.
+fn input_compression(name: &str) -> Option<Option<Compression>> {
+    let (stem, compression) = match Compression::ALL.iter().find(|c| name.ends_with(c.ending())) {
+        Some(&c) => (name.strip_suffix(c.ending())?, Some(c)),
+        None => (name, None),
+    };
+    let json = [".json", ".jsonl", ".ndjson"]
+        .iter()
+        .any(|ending| stem.ends_with(ending));
+    (json && !is_hidden(name)).then_some(compression)
+}

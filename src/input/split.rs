@@ -1,0 +1,148 @@
+//! Splits: the input, cut into contiguous pieces of about one size, each the work of one worker.
+//!
+//! All objects in order of their keys are thought of as one line of bytes, cut every so many bytes.
+//! Where the cuts fall depends on the listing alone, never on threads. A cut inside an object is only
+//! about where a record begins; the reader looks for the exact place.
+
+use super::Object;
+
+/// A stretch of one object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Segment {
+    /// The number of the object in the list of all.
+    pub object: usize,
+    /// Its first byte; records that begin before the first line boundary from here on belong to the
+    /// segment before.
+    pub start: u64,
+    /// One past its last byte; `u64::MAX` for the end of the object.
+    pub end: u64,
+}
+
+/// The work of one worker at a time, and one Parquet part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Split {
+    /// Its place in the input, from 0.
+    pub number: usize,
+    /// Its segments, in input order. Only the first can begin inside an object.
+    pub segments: Vec<Segment>,
+    /// Bytes in it, as stored.
+    pub bytes: u64,
+}
+
+/// What opening one more object costs, in bytes that could be decoded in that time: about 10 µs.
+const OBJECT_COST: u64 = 16 * 1024;
+
+/// About how many bytes come out of one compressed byte.
+const EXPANSION: u64 = 8;
+
+/// The smallest split that is planned by itself, in bytes. Its Parquet part is 1 to 2 MB.
+const MIN_SPLIT: u64 = 32 << 20;
+
+/// Splits that a large input is cut into: enough to feed 64 cores, few enough for a warehouse to load
+/// a part each.
+const MAX_SPLITS: u64 = 256;
+
+/// The splits of an input and the size they were cut to.
+#[derive(Debug)]
+pub struct Plan {
+    /// The splits, in input order.
+    pub splits: Vec<Split>,
+    /// Bytes in all, as stored.
+    pub bytes: u64,
+}
+
+/// Bytes that an object counts for.
+fn weight(object: &Object) -> u64 {
+    let factor = if object.compression.is_some() {
+        EXPANSION
+    } else {
+        1
+    };
+    object
+        .size
+        .saturating_mul(factor)
+        .saturating_add(OBJECT_COST)
+}
+
+/// Cuts `objects` into splits of `split_bytes`, or of a size that follows from the whole input.
+pub fn plan(objects: &[Object], split_bytes: Option<u64>) -> Plan {
+    let whole = objects.iter().map(weight).fold(0, u64::saturating_add);
+    let target = split_bytes
+        .unwrap_or((whole / MAX_SPLITS).max(MIN_SPLIT))
+        .max(1);
+    let mut cutter = Cutter {
+        target,
+        filled: 0,
+        segments: Vec::new(),
+        bytes: 0,
+        splits: Vec::new(),
+    };
+    for (number, object) in objects.iter().enumerate() {
+        if object.size > 0 {
+            cutter.add(number, object);
+        }
+    }
+    cutter.cut();
+    Plan {
+        splits: cutter.splits,
+        bytes: objects.iter().map(|o| o.size).sum(),
+    }
+}
+
+struct Cutter {
+    target: u64,
+    /// Weight in the split so far.
+    filled: u64,
+    segments: Vec<Segment>,
+    bytes: u64,
+    splits: Vec<Split>,
+}
+
+impl Cutter {
+    fn add(&mut self, object: usize, found: &Object) {
+        let mut start = 0;
+        if found.compression.is_none() {
+            // A sliver is not worth a cut.
+            while found.size - start > self.room() + self.target / 4 {
+                let end = start + self.room();
+                self.push(Segment { object, start, end }, end - start);
+                self.cut();
+                start = end;
+            }
+        }
+        self.push(
+            Segment {
+                object,
+                start,
+                end: u64::MAX,
+            },
+            found.size - start,
+        );
+        self.filled = self.filled.saturating_add(weight(found) - start);
+        if self.room() == 0 {
+            self.cut();
+        }
+    }
+
+    fn room(&self) -> u64 {
+        self.target.saturating_sub(self.filled)
+    }
+
+    fn push(&mut self, segment: Segment, bytes: u64) {
+        self.segments.push(segment);
+        self.bytes += bytes;
+    }
+
+    fn cut(&mut self) {
+        self.filled = 0;
+        let bytes = std::mem::take(&mut self.bytes);
+        let segments = std::mem::take(&mut self.segments);
+        if !segments.is_empty() {
+            self.splits.push(Split {
+                number: self.splits.len(),
+                segments,
+                bytes,
+            });
+        }
+    }
+}

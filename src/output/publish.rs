@@ -1,0 +1,267 @@
+//! Publishing: a folder that is either the old star or the new one, at every moment.
+//!
+//! A run writes to a staging folder beside the output folder, on the same file system, and holds a
+//! lock on it. Publishing exchanges the two by one system call. What a killed run leaves is that
+//! staging folder, which the next run empties and uses.
+
+use std::ffi::OsString;
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::star::schema::TABLES;
+
+/// The folder of reject files in an output folder.
+pub const REJECTS: &str = "_rejects";
+/// The report in an output folder.
+pub const REPORT: &str = "_report.json";
+
+/// A folder that is being written and will take the place of another.
+#[derive(Debug)]
+pub struct Staging {
+    /// Where the star is wanted.
+    target: PathBuf,
+    /// Where it is written.
+    path: PathBuf,
+    /// The lock on it, held by the open file.
+    lock: File,
+}
+
+impl Staging {
+    /// Checks that `out` is absent, empty or an earlier star, and opens an empty staging folder with
+    /// a folder for each table beside it.
+    ///
+    /// # Errors
+    /// `out` holds something else, another run writes to it, or a folder cannot be made.
+    pub fn open(out: &Path) -> Result<Self> {
+        let target = absolute(out)?;
+        refuse_foreign(out, &target)?;
+        let path = sibling(&target)?;
+        let lock = lock_folder(&path, out)?;
+        // Whoever held this folder before is gone: the lock says so.
+        empty(&path).map_err(|e| Error::io("cannot empty", &path, &e))?;
+        let folders = TABLES.iter().map(|t| t.name).chain([REJECTS]);
+        for folder in folders {
+            let folder = path.join(folder);
+            fs::create_dir(&folder).map_err(|e| Error::io("cannot create", &folder, &e))?;
+        }
+        Ok(Self { target, path, lock })
+    }
+
+    /// Where a part of a table goes.
+    pub fn part(&self, table: &str, number: usize) -> PathBuf {
+        self.path
+            .join(table)
+            .join(format!("part-{number:05}.parquet"))
+    }
+
+    /// Where rejects go: `kind` is `songs` or `logs`.
+    pub fn rejects(&self, kind: &str, number: usize) -> PathBuf {
+        self.path
+            .join(REJECTS)
+            .join(format!("{kind}-{number:05}.jsonl"))
+    }
+
+    /// Where the report goes.
+    pub fn report(&self) -> PathBuf {
+        self.path.join(REPORT)
+    }
+
+    /// Removes a file that was staged, if it is there.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    pub fn remove(&self, path: &Path) -> Result<()> {
+        match fs::remove_file(path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                Err(Error::io("cannot remove", path, &e))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Puts the folder in its place as one step, and removes what was there.
+    ///
+    /// # Errors
+    /// The folders cannot be exchanged; the old star is whole then.
+    pub fn publish(self) -> Result<()> {
+        let cannot = |e: &io::Error| Error::io("cannot publish", &self.target, e);
+        refuse_foreign(&self.target, &self.target)?;
+        // Held to the end: after the exchange another run finds the old star in the staging place,
+        // and must not take it for its own while it is being removed.
+        let _old = match File::open(&self.target) {
+            Ok(old) => {
+                old.lock().map_err(|e| cannot(&e))?;
+                exchange(&self.path, &self.target).map_err(|e| cannot(&e))?;
+                Some(old)
+            }
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                fs::rename(&self.path, &self.target).map_err(|e| cannot(&e))?;
+                None
+            }
+            Err(e) => return Err(cannot(&e)),
+        };
+        drop(self.lock);
+        match fs::remove_dir_all(&self.path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Error::io(
+                "published, but cannot remove the old star in",
+                &self.path,
+                &e,
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes the staging folder of a run that failed.
+    pub fn discard(self) {
+        // What cannot be removed now is emptied by the next run.
+        let _ = fs::remove_dir_all(&self.path);
+    }
+}
+
+/// `out` without links, so that a link to a folder stays a link.
+fn absolute(out: &Path) -> Result<PathBuf> {
+    let cannot = |e: &io::Error| Error::io("cannot write to", out, e);
+    match fs::canonicalize(out) {
+        Ok(path) => Ok(path),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            let out = std::path::absolute(out).map_err(|e| cannot(&e))?;
+            let (Some(parent), Some(name)) = (out.parent(), out.file_name()) else {
+                return Err(cannot(&e));
+            };
+            fs::create_dir_all(parent).map_err(|e| Error::io("cannot create", parent, &e))?;
+            let parent = fs::canonicalize(parent).map_err(|e| cannot(&e))?;
+            Ok(parent.join(name))
+        }
+        Err(e) => Err(cannot(&e)),
+    }
+}
+
+/// The staging place for a target: `.NAME.sparkify-staging` beside it.
+fn sibling(target: &Path) -> Result<PathBuf> {
+    let here = std::env::current_dir().and_then(fs::canonicalize);
+    let name = match target.file_name() {
+        Some(name) if !here.is_ok_and(|here| here.starts_with(target)) => name,
+        _ => {
+            return Err(Error::usage(format!("cannot write to {}", target.display()))
+                .because("a run replaces the whole folder, and this one is the current directory or above it")
+                .hint("name a folder below it"));
+        }
+    };
+    let mut sibling = OsString::from(".");
+    sibling.push(name);
+    sibling.push(".sparkify-staging");
+    Ok(target.with_file_name(sibling))
+}
+
+/// Creates a folder if need be, and locks it.
+fn lock_folder(path: &Path, out: &Path) -> Result<File> {
+    let cannot = |e: &io::Error| Error::io("cannot create", path, e);
+    // The folder can be moved away between opening and locking it: then once more.
+    for _ in 0..100 {
+        match fs::create_dir(path) {
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(cannot(&e)),
+            _ => {}
+        }
+        let folder = match File::open(path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+            opened => opened.map_err(|e| cannot(&e))?,
+        };
+        match folder.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => break,
+            Err(TryLockError::Error(e)) => return Err(cannot(&e)),
+        }
+        if is_same(&folder, path) {
+            return Ok(folder);
+        }
+    }
+    Err(
+        Error::failed(format!("another run is writing to {}", out.display()))
+            .hint("wait for it, or choose another --out"),
+    )
+}
+
+fn is_same(folder: &File, path: &Path) -> bool {
+    let (Ok(a), Ok(b)) = (rustix::fs::fstat(folder), rustix::fs::stat(path)) else {
+        return false;
+    };
+    (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino)
+}
+
+fn empty(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            fs::remove_dir_all(entry.path())?;
+        } else {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Exchanges two folders as one step.
+#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+fn exchange(a: &Path, b: &Path) -> io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    Ok(renameat_with(CWD, a, CWD, b, RenameFlags::EXCHANGE)?)
+}
+
+/// An error unless `target` is absent, empty or an earlier star.
+fn refuse_foreign(out: &Path, target: &Path) -> Result<()> {
+    let cannot = |e: &io::Error| Error::io("cannot write to", out, e);
+    let entries = match fs::read_dir(target) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries.map_err(|e| cannot(&e))?,
+    };
+    let mut found_any = false;
+    for entry in entries {
+        let path = entry.map_err(|e| cannot(&e))?.path();
+        found_any = true;
+        if let Some(foreign) = foreign_in(&path).map_err(|e| cannot(&e))? {
+            let foreign = foreign
+                .strip_prefix(target)
+                .unwrap_or(&foreign)
+                .display()
+                .to_string();
+            return Err(refused(out).because(format!("it holds {foreign}, which no run wrote")));
+        }
+    }
+    if found_any && !target.join(REPORT).is_file() {
+        return Err(refused(out).because(format!("it is not empty and has no {REPORT}")));
+    }
+    Ok(())
+}
+
+fn refused(out: &Path) -> Error {
+    Error::failed(format!("will not replace {}", out.display()))
+        .hint("choose an absent or empty folder or an earlier output")
+}
+
+/// The first thing at or below an entry of an output folder that no run writes.
+fn foreign_in(entry: &Path) -> io::Result<Option<PathBuf>> {
+    let name = entry
+        .file_name()
+        .and_then(|n| n.to_str())
+        .unwrap_or_default();
+    let is_dir = fs::symlink_metadata(entry)?.is_dir();
+    let ending = match name {
+        REPORT if !is_dir => return Ok(None),
+        REJECTS if is_dir => ".jsonl",
+        name if is_dir && TABLES.iter().any(|t| t.name == name) => ".parquet",
+        _ => return Ok(Some(entry.to_owned())),
+    };
+    for file in fs::read_dir(entry)? {
+        let file = file?;
+        let ours = file
+            .file_name()
+            .to_str()
+            .is_some_and(|n| n.ends_with(ending));
+        if !ours || !file.file_type()?.is_file() {
+            return Ok(Some(file.path()));
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,149 @@
+//! The report of a run: what was read, what became of it, and where the time went.
+//!
+//! Written as `_report.json` and printed by `--json`. The README describes it; a change of meaning
+//! raises [`REPORT_VERSION`].
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::decode::Counts;
+use crate::decode::reject::Reason;
+
+/// The version of the report's layout.
+pub const REPORT_VERSION: u32 = 1;
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// The star is published.
+    Ok,
+}
+
+/// What was read of songs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InputReport {
+    /// Objects that count as input.
+    pub objects: u64,
+    /// Objects that do not.
+    pub ignored_objects: u64,
+    /// Bytes of the objects, as stored.
+    pub bytes: u64,
+    /// Records, rejected ones included.
+    pub records: u64,
+    /// Rejected records.
+    pub rejected: u64,
+    /// The same by reason; a reason without rejects is absent.
+    pub rejected_by_reason: BTreeMap<String, u64>,
+}
+
+impl InputReport {
+    /// Adds what was counted.
+    pub fn add(&mut self, counts: Counts, reasons: impl IntoIterator<Item = Reason>) {
+        self.records += counts.records;
+        self.rejected += counts.rejected;
+        for reason in reasons {
+            *self
+                .rejected_by_reason
+                .entry(reason.name().to_owned())
+                .or_default() += 1;
+        }
+    }
+}
+
+/// What was read of logs. `records = kept + filtered + rejected + duplicates`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogReport {
+    /// What holds for songs too.
+    #[serde(flatten)]
+    pub input: InputReport,
+    /// Events in the star.
+    pub kept: u64,
+    /// Events that are no `NextSong`.
+    pub filtered: u64,
+    /// Events that were delivered before.
+    pub duplicates: u64,
+}
+
+/// What was written of one table.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableReport {
+    /// Rows.
+    pub rows: u64,
+    /// Parquet files.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+impl TableReport {
+    /// Adds another part.
+    pub fn add(&mut self, part: Self) {
+        self.rows += part.rows;
+        self.files += part.files;
+        self.bytes += part.bytes;
+    }
+}
+
+/// The work of one stage, over all threads.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct StageReport {
+    /// Seconds, summed over the threads that worked side by side.
+    pub seconds: f64,
+    /// Bytes that went through it (decompressed JSON, or Parquet).
+    pub bytes: u64,
+    /// Records or rows that went through it.
+    pub events: u64,
+    /// Events a second, of one thread.
+    pub events_per_second: f64,
+    /// Bytes a second, of one thread.
+    pub bytes_per_second: f64,
+}
+
+impl StageReport {
+    /// The report for so much work.
+    pub fn new(seconds: f64, bytes: u64, events: u64) -> Self {
+        let rate = |n: u64| {
+            if seconds > 0.0 {
+                n as f64 / seconds
+            } else {
+                0.0
+            }
+        };
+        Self {
+            seconds,
+            bytes,
+            events,
+            events_per_second: rate(events),
+            bytes_per_second: rate(bytes),
+        }
+    }
+}
+
+/// The report of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// [`REPORT_VERSION`].
+    pub report_version: u32,
+    /// The version of sparkify.
+    pub sparkify_version: String,
+    /// How it ended.
+    pub status: Status,
+    /// Song records.
+    pub songs: InputReport,
+    /// Log events.
+    pub logs: LogReport,
+    /// What was written, by table.
+    pub tables: BTreeMap<String, TableReport>,
+    /// Songplays whose song is known.
+    pub matched_songplays: u64,
+    /// Where the time went, by stage. Stages run side by side, so their seconds exceed the total.
+    pub stages: BTreeMap<String, StageReport>,
+    /// The whole run, by the clock.
+    pub total: StageReport,
+    /// The most memory that the process held, in bytes; absent where the system does not tell.
+    pub peak_memory_bytes: Option<u64>,
+    /// Worker threads.
+    pub threads: usize,
+}

@@ -1,0 +1,319 @@
+//! The log phase: events to songplays, split by split, and the dimensions that come from them.
+
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use arrow_array::{BooleanArray, RecordBatch};
+use arrow_select::filter::filter_record_batch;
+use rayon::prelude::*;
+
+use super::duplicates::Duplicates;
+use super::reader::{SplitRead, SplitReader, Start};
+use super::stages::Stage;
+use super::tally::{State, Tally};
+use super::{Run, chain};
+use crate::error::{Error, Result};
+use crate::input::Split;
+use crate::output::PartWriter;
+use crate::output::report::TableReport;
+use crate::star::lookup::SongLookup;
+use crate::star::records::EventBatch;
+use crate::star::schema::{SONGPLAYS, TIME, USERS};
+use crate::star::songplays::{matched, songplay_ids, songplays};
+use crate::star::time::time;
+use crate::star::users::{Position, Users};
+
+/// States of users that are merged under a lock each, so that workers seldom wait for each other.
+const USER_SHARDS: usize = 8;
+
+/// Rows of `time` in one part.
+const TIME_ROWS: usize = 512 * 1024;
+
+/// What the log phase gives beside files.
+#[derive(Debug)]
+pub struct Logs {
+    /// What became of the records.
+    pub state: State,
+    /// Events that were delivered before.
+    pub duplicates: u64,
+    /// Songplays whose song is known.
+    pub matched: u64,
+}
+
+/// What a worker makes of one split, beside its Parquet part.
+#[derive(Debug, Default)]
+struct Made {
+    part: TableReport,
+    matched: u64,
+    users: Users,
+    keys: Keys,
+    /// Events that were left out because they were delivered before.
+    dropped: Vec<Position>,
+}
+
+/// What is kept of every event to the end: 16 bytes.
+#[derive(Debug, Default)]
+struct Keys {
+    /// songplay_id, sorted.
+    ids: Vec<i64>,
+    /// `ts` in milliseconds since 1970, sorted and distinct.
+    times: Vec<i64>,
+}
+
+/// A split that settled.
+#[derive(Debug, Default)]
+struct Done {
+    part: TableReport,
+    matched: u64,
+    keys: Keys,
+    start: Option<Start>,
+}
+
+/// Reads all logs and writes `songplays`, `users` and `time`.
+///
+/// # Errors
+/// Something cannot be read or written.
+pub fn run(run: &Run<'_>, lookup: &SongLookup) -> Result<Logs> {
+    let mut known = Duplicates::default();
+    loop {
+        let (mut done, users, state) = first_pass(run, lookup, &known)?;
+        let began = Instant::now();
+        let ids: Vec<Vec<i64>> = done
+            .iter_mut()
+            .map(|done| std::mem::take(&mut done.keys.ids))
+            .collect();
+        let found = Duplicates::find(&ids);
+        drop(ids);
+        run.stages.add(Stage::Deduplicate, began, 0, state.kept);
+        let dropped = encode_again(run, lookup, &found, &mut done)?;
+        if users
+            .iter()
+            .any(|users| users.any_from(|position| dropped.contains(&position)))
+        {
+            // Two different events share a songplay_id (64 bits: one in ten million at two million
+            // events). The later one does not count, but a user already has it: all over again.
+            known = found;
+            continue;
+        }
+        let began = Instant::now();
+        let users = Users::table(&users)?;
+        run.stages
+            .add(Stage::Star, began, 0, users.num_rows() as u64);
+        run.write_table(&USERS, &users)?;
+        let mut part = TableReport::default();
+        let mut matched = 0;
+        for done in &done {
+            part.add(done.part);
+            matched += done.matched;
+        }
+        if part.files == 0 {
+            // A reader of the folder wants the columns all the same.
+            run.write_table(&SONGPLAYS, &RecordBatch::new_empty(SONGPLAYS.arrow()))?;
+        }
+        run.written(&SONGPLAYS, part);
+        write_time(run, done.into_iter().map(|done| done.keys.times).collect())?;
+        return Ok(Logs {
+            duplicates: state.kept - part.rows,
+            matched,
+            state,
+        });
+    }
+}
+
+/// Every split to its Parquet part, as if no event was delivered twice but those already known.
+fn first_pass(
+    run: &Run<'_>,
+    lookup: &SongLookup,
+    known: &Duplicates,
+) -> Result<(Vec<Done>, Vec<Users>, State)> {
+    let source = &run.logs;
+    let tally = Tally::new(source, run.staging);
+    let users: Vec<Mutex<Users>> = (0..USER_SHARDS).map(|_| Mutex::default()).collect();
+    let done: Vec<Mutex<Done>> = source
+        .plan
+        .splits
+        .iter()
+        .map(|_| Mutex::default())
+        .collect();
+    chain::run(
+        run,
+        source,
+        |reader, split, start| encode(run, lookup, known, reader, split, start),
+        |split, settled| {
+            let Made {
+                part,
+                matched,
+                users: theirs,
+                keys,
+                ..
+            } = settled.made;
+            let began = Instant::now();
+            for turn in 0..USER_SHARDS {
+                // Workers begin at different shards, so that they do not follow each other.
+                let shard = (split.number + turn) % USER_SHARDS;
+                if let Some(ours) = users.get(shard) {
+                    let mut ours = ours.lock().unwrap_or_else(PoisonError::into_inner);
+                    ours.merge(&theirs, |id| {
+                        id.cast_unsigned() as usize % USER_SHARDS == shard
+                    });
+                }
+            }
+            run.stages.add(Stage::Star, began, 0, 0);
+            let start = Some(settled.found.began.map_or(Start::Nowhere, Start::At));
+            if let Some(slot) = done.get(split.number) {
+                *slot.lock().unwrap_or_else(PoisonError::into_inner) = Done {
+                    part,
+                    matched,
+                    keys,
+                    start,
+                };
+            }
+            tally.add(split, settled.found, settled.lines_before)
+        },
+    )?;
+    let inner = |done: Mutex<Done>| done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let users = users
+        .into_iter()
+        .map(|u| u.into_inner().unwrap_or_else(PoisonError::into_inner))
+        .collect();
+    Ok((done.into_iter().map(inner).collect(), users, tally.state()))
+}
+
+/// The splits that have an event too many, without it. Gives where those events stood.
+fn encode_again(
+    run: &Run<'_>,
+    lookup: &SongLookup,
+    found: &Duplicates,
+    done: &mut [Done],
+) -> Result<HashSet<Position>> {
+    let starts: Vec<Option<Start>> = done.iter().map(|done| done.start).collect();
+    let again: Vec<(usize, Made)> = found
+        .affected()
+        .par_iter()
+        .map_init(
+            || SplitReader::new(run, &run.logs),
+            |reader, &number| {
+                let split = run.logs.plan.splits.get(number);
+                let start = starts.get(number).copied().flatten();
+                let (Some(split), Some(start)) = (split, start) else {
+                    return Ok((number, Made::default()));
+                };
+                let (_, made) = encode(run, lookup, found, reader, split, start)?;
+                Ok((number, made))
+            },
+        )
+        .collect::<Result<_>>()?;
+    let mut dropped = HashSet::new();
+    for (number, made) in again {
+        dropped.extend(made.dropped);
+        if let Some(done) = done.get_mut(number) {
+            let Made {
+                part,
+                matched,
+                keys,
+                ..
+            } = made;
+            *done = Done {
+                part,
+                matched,
+                keys,
+                start: done.start,
+            };
+        }
+    }
+    Ok(dropped)
+}
+
+/// One split from bytes to its Parquet part.
+fn encode(
+    run: &Run<'_>,
+    lookup: &SongLookup,
+    duplicates: &Duplicates,
+    reader: &mut SplitReader<'_>,
+    split: &Split,
+    start: Start,
+) -> Result<(SplitRead, Made)> {
+    let path = run.staging.part(SONGPLAYS.name, split.number);
+    let mut made = Made::default();
+    let mut writer: Option<PartWriter> = None;
+    let mut filter = duplicates.filter(split.number);
+    let mut position = Position {
+        split: split.number as u32,
+        row: 0,
+    };
+    let found = reader.read(split, start, &mut |batch| {
+        let began = Instant::now();
+        let mut events = EventBatch::new(batch)?;
+        let first = position;
+        position.row += events.rows() as u32;
+        if !duplicates.is_empty() {
+            let keeps: Vec<bool> = songplay_ids(&events)
+                .iter()
+                .map(|&id| filter.keeps(id))
+                .collect();
+            let rows = (first.row..).zip(&keeps).filter(|(_, kept)| !**kept);
+            made.dropped
+                .extend(rows.map(|(row, _)| Position { row, ..first }));
+            let batch = filter_record_batch(batch, &BooleanArray::from(keeps));
+            events = EventBatch::new(&batch.map_err(Error::arrow)?)?;
+        }
+        made.users.update(&events, first);
+        let ids = songplay_ids(&events);
+        made.keys.ids.extend_from_slice(&ids);
+        made.keys.times.extend_from_slice(events.ts());
+        let plays = songplays(&events, ids, lookup)?;
+        made.matched += matched(&plays);
+        let rows = plays.num_rows() as u64;
+        run.stages.add(Stage::Star, began, 0, rows);
+        if rows == 0 {
+            return Ok(());
+        }
+        let began = Instant::now();
+        let writer = match &mut writer {
+            Some(writer) => writer,
+            None => writer.insert(PartWriter::create(&path, plays.schema())?),
+        };
+        writer.write(&plays)?;
+        run.stages.add(Stage::Encode, began, 0, rows);
+        Ok(())
+    })?;
+    let began = Instant::now();
+    match writer {
+        Some(writer) => made.part = writer.close()?,
+        // An earlier pass over the split may have left rows that do not count.
+        None => run.staging.remove(&path)?,
+    }
+    run.stages.add(Stage::Encode, began, made.part.bytes, 0);
+    let began = Instant::now();
+    made.keys.ids.sort_unstable();
+    made.keys.times.sort_unstable();
+    made.keys.times.dedup();
+    run.stages.add(Stage::Deduplicate, began, 0, made.part.rows);
+    Ok((found, made))
+}
+
+/// Writes the `time` table from the sorted times of all splits.
+fn write_time(run: &Run<'_>, splits: Vec<Vec<i64>>) -> Result<()> {
+    let began = Instant::now();
+    let mut times = splits.concat();
+    drop(splits);
+    times.par_sort_unstable();
+    times.dedup();
+    run.stages.add(Stage::Star, began, 0, times.len() as u64);
+    let rows = TIME_ROWS.max(times.len().div_ceil(256));
+    times
+        .par_chunks(rows)
+        .enumerate()
+        .try_for_each(|(number, times)| {
+            let began = Instant::now();
+            let batch = time(times)?;
+            run.stages.add(Stage::Star, began, 0, 0);
+            run.write_part(&TIME, number, &batch)
+        })?;
+    if times.is_empty() {
+        run.write_table(&TIME, &time(&[])?)
+    } else {
+        Ok(())
+    }
+}

@@ -1,0 +1,93 @@
+//! One kind of input: its store, its objects and their splits.
+
+use std::sync::Mutex;
+use std::time::Instant;
+
+use rayon::prelude::*;
+
+use super::stages::{Stage, Stages};
+use crate::decode::schema::RecordSchema;
+use crate::error::{Error, Result};
+use crate::input::{Listing, Object, Plan, plan};
+use crate::output::report::InputReport;
+use crate::storage::{self, Store};
+
+/// Song or log objects, listed and planned.
+#[derive(Debug)]
+pub struct Source {
+    /// `songs` or `logs`.
+    pub name: &'static str,
+    /// What its records hold.
+    pub schema: &'static RecordSchema,
+    /// Where the objects are.
+    pub store: Box<dyn Store>,
+    /// The objects, in the order in which they are taken.
+    pub objects: Vec<Object>,
+    /// The objects cut into splits.
+    pub plan: Plan,
+    ignored: u64,
+}
+
+impl Source {
+    /// Lists all objects at `place` and plans their splits.
+    ///
+    /// # Errors
+    /// The place does not exist, cannot be listed, or holds no input object.
+    pub fn open(
+        name: &'static str,
+        schema: &'static RecordSchema,
+        place: &str,
+        split_bytes: Option<u64>,
+        stages: &Stages,
+    ) -> Result<Self> {
+        let began = Instant::now();
+        let store = storage::open(place)?;
+        let listing = Mutex::new(Listing::default());
+        list(store.as_ref(), "", &listing)?;
+        let mut listing = listing
+            .into_inner()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        listing.sort();
+        if listing.objects.is_empty() {
+            let mut why = "it holds no object that ends in .json, .jsonl or .ndjson".to_owned();
+            if listing.ignored > 0 {
+                why += &format!(" ({} others are ignored)", listing.ignored);
+            }
+            return Err(Error::failed(format!("no {name} in {place}"))
+                .because(why)
+                .hint(format!("check --{name}")));
+        }
+        let plan = plan(&listing.objects, split_bytes);
+        stages.add(Stage::List, began, plan.bytes, listing.objects.len() as u64);
+        Ok(Self {
+            name,
+            schema,
+            store,
+            objects: listing.objects,
+            plan,
+            ignored: listing.ignored,
+        })
+    }
+
+    /// A report of what was listed, with nothing read yet.
+    pub fn report(&self) -> InputReport {
+        InputReport {
+            objects: self.objects.len() as u64,
+            ignored_objects: self.ignored,
+            bytes: self.plan.bytes,
+            ..InputReport::default()
+        }
+    }
+}
+
+/// Lists a prefix and all below it, prefixes side by side.
+fn list(store: &dyn Store, prefix: &str, listing: &Mutex<Listing>) -> Result<()> {
+    let level = store.list(prefix)?;
+    let below = listing
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+        .add(level)?;
+    below
+        .par_iter()
+        .try_for_each(|prefix| list(store, prefix, listing))
+}

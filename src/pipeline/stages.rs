@@ -1,0 +1,80 @@
+//! Where the time goes: seconds, bytes and events of each stage, summed over all workers.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::output::report::StageReport;
+
+/// A stage of the data path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Listing objects.
+    List,
+    /// Reading and decompressing.
+    Read,
+    /// JSON to Arrow.
+    Decode,
+    /// Arrow to the star.
+    Star,
+    /// The star to Parquet, on disk.
+    Encode,
+    /// Finding events that were delivered twice.
+    Deduplicate,
+}
+
+const STAGES: [(Stage, &str); 6] = [
+    (Stage::List, "list"),
+    (Stage::Read, "read"),
+    (Stage::Decode, "decode"),
+    (Stage::Star, "star"),
+    (Stage::Encode, "encode"),
+    (Stage::Deduplicate, "deduplicate"),
+];
+
+#[derive(Debug, Default)]
+struct Totals {
+    nanoseconds: AtomicU64,
+    bytes: AtomicU64,
+    events: AtomicU64,
+}
+
+/// The totals of a run. Workers add to them a chunk or batch at a time.
+#[derive(Debug, Default)]
+pub struct Stages {
+    totals: [Totals; STAGES.len()],
+}
+
+impl Stages {
+    /// Adds work that began at `began` and ends now.
+    pub fn add(&self, stage: Stage, began: Instant, bytes: u64, events: u64) {
+        self.add_time(stage, began.elapsed(), bytes, events);
+    }
+
+    /// Adds work that took so long.
+    pub fn add_time(&self, stage: Stage, took: Duration, bytes: u64, events: u64) {
+        let totals = &self.totals[stage as usize];
+        let nanoseconds = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        for (total, more) in [
+            (&totals.nanoseconds, nanoseconds),
+            (&totals.bytes, bytes),
+            (&totals.events, events),
+        ] {
+            total.fetch_add(more, Ordering::Relaxed);
+        }
+    }
+
+    /// The report of all stages.
+    pub fn report(&self) -> BTreeMap<String, StageReport> {
+        let report = |&(stage, name): &(Stage, &str)| {
+            let totals = &self.totals[stage as usize];
+            let get = |total: &AtomicU64| total.load(Ordering::Relaxed);
+            let seconds = get(&totals.nanoseconds) as f64 / 1e9;
+            (
+                name.to_owned(),
+                StageReport::new(seconds, get(&totals.bytes), get(&totals.events)),
+            )
+        };
+        STAGES.iter().map(report).collect()
+    }
+}

@@ -1,0 +1,138 @@
+//! Progress: a bar a phase for people at a terminal, a line now and then in a pipe.
+
+use std::io::IsTerminal;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// How often a line is written where there is no terminal.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// Shows how far a command is.
+#[derive(Debug)]
+pub struct Progress {
+    style: Style,
+    phase: Mutex<Option<Phase>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Style {
+    Silent,
+    Bars,
+    Lines,
+}
+
+#[derive(Debug)]
+struct Phase {
+    name: &'static str,
+    total: u64,
+    done: u64,
+    began: Instant,
+    line_due: Instant,
+    bar: Option<ProgressBar>,
+}
+
+impl Progress {
+    /// Shows nothing.
+    pub fn silent() -> Self {
+        Self {
+            style: Style::Silent,
+            phase: Mutex::new(None),
+        }
+    }
+
+    /// Shows bars if stderr is a terminal, lines if not.
+    pub fn stderr() -> Self {
+        let style = if std::io::stderr().is_terminal() {
+            Style::Bars
+        } else {
+            Style::Lines
+        };
+        Self {
+            style,
+            phase: Mutex::new(None),
+        }
+    }
+
+    /// Begins a phase of `total` bytes (0 if that is not known), which ends the one before.
+    pub fn begin(&self, name: &'static str, total: u64) {
+        self.end();
+        if self.style == Style::Silent {
+            return;
+        }
+        let bar = (self.style == Style::Bars).then(|| bar(name, total));
+        let now = Instant::now();
+        let phase = Phase {
+            name,
+            total,
+            done: 0,
+            began: now,
+            line_due: now + LINE_EVERY,
+            bar,
+        };
+        *self.lock() = Some(phase);
+    }
+
+    /// So many more bytes are done.
+    pub fn advance(&self, bytes: u64) {
+        if self.style == Style::Silent {
+            return;
+        }
+        let mut guard = self.lock();
+        let Some(phase) = guard.as_mut() else { return };
+        phase.done += bytes;
+        if let Some(bar) = &phase.bar {
+            bar.inc(bytes);
+        } else if Instant::now() >= phase.line_due {
+            phase.line_due = Instant::now() + LINE_EVERY;
+            eprintln!("{}", phase.line());
+        }
+    }
+
+    /// Ends the phase, if one is on.
+    pub fn end(&self) {
+        if let Some(Phase { bar: Some(bar), .. }) = self.lock().take() {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Phase>> {
+        // A panic elsewhere leaves at worst a wrong bar.
+        self.phase
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl Phase {
+    fn line(&self) -> String {
+        let seconds = self.began.elapsed().as_secs_f64();
+        let rate = self.done as f64 / seconds.max(1e-9);
+        let rate_text = HumanBytes(rate as u64);
+        let done = HumanBytes(self.done);
+        if self.total == 0 {
+            return format!("{}: {done}, {rate_text}/s", self.name);
+        }
+        let left = self.total.saturating_sub(self.done) as f64 / rate.max(1.0);
+        let percent = 100 * self.done / self.total;
+        let total = HumanBytes(self.total);
+        format!(
+            "{}: {done} of {total} ({percent} %), {rate_text}/s, {left:.0} s left",
+            self.name
+        )
+    }
+}
+
+fn bar(name: &'static str, total: u64) -> ProgressBar {
+    let target = ProgressDrawTarget::stderr_with_hz(10);
+    let known = "{prefix:8} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta} left";
+    let unknown = "{prefix:8} {spinner} {bytes} {bytes_per_sec}";
+    let template = if total > 0 { known } else { unknown };
+    let style =
+        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    let length = (total > 0).then_some(total);
+    ProgressBar::with_draw_target(length, target)
+        .with_style(style)
+        .with_prefix(name)
+}

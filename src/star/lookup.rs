@@ -1,0 +1,128 @@
+//! The song lookup: from an event's song, artist and length to the song that was played.
+
+use std::hash::BuildHasher;
+use std::sync::Arc;
+
+use arrow_array::{Array, ArrayRef, Int32Array, StringArray};
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+
+use super::records::{EventBatch, Repeated, SongBatch};
+use crate::error::{Error, Result};
+
+/// What an event and a song must have in common.
+#[derive(Clone, Copy, PartialEq)]
+struct Key<'a> {
+    title: &'a str,
+    artist_name: &'a str,
+    duration: f64,
+}
+
+impl Key<'_> {
+    fn hash(&self) -> u64 {
+        // Adding zero makes -0.0 the 0.0 that it equals.
+        let duration = (self.duration + 0.0).to_bits();
+        FixedState::default().hash_one((self.title, self.artist_name, duration))
+    }
+}
+
+/// All songs by title, artist name and duration.
+#[derive(Debug)]
+pub struct SongLookup {
+    /// Entry numbers, by the hash of their key.
+    entries: HashTable<u32>,
+    titles: StringArray,
+    artist_names: StringArray,
+    durations: Vec<f64>,
+    song_ids: ArrayRef,
+    artist_ids: ArrayRef,
+}
+
+impl SongLookup {
+    /// Of several records with the same key the one with the smallest song_id counts, then the one
+    /// with the smallest artist_id.
+    pub fn new(batches: &[SongBatch]) -> Self {
+        let mut found: Vec<(Key<'_>, (&str, &str))> = Vec::new();
+        let mut entries: HashTable<u32> = HashTable::new();
+        for batch in batches {
+            for row in 0..batch.rows() {
+                let key = Key {
+                    title: batch.title.value(row),
+                    artist_name: batch.artist_name.value(row),
+                    duration: batch.duration.value(row),
+                };
+                let ids = (batch.song_id.value(row), batch.artist_id.value(row));
+                let at = |&entry: &u32| found.get(entry as usize).map(|(k, _)| *k);
+                match entries
+                    .find(key.hash(), |entry| at(entry) == Some(key))
+                    .copied()
+                {
+                    Some(entry) => {
+                        if let Some((_, best)) = found.get_mut(entry as usize) {
+                            *best = ids.min(*best);
+                        }
+                    }
+                    None => {
+                        let entry = found.len() as u32;
+                        found.push((key, ids));
+                        let hash =
+                            |&entry: &u32| found.get(entry as usize).map_or(0, |(k, _)| k.hash());
+                        entries.insert_unique(key.hash(), entry, hash);
+                    }
+                }
+            }
+        }
+        let strings = |part: fn(&(Key<'_>, (&str, &str))) -> String| {
+            found
+                .iter()
+                .map(|entry| Some(part(entry)))
+                .collect::<StringArray>()
+        };
+        Self {
+            titles: strings(|(key, _)| key.title.to_owned()),
+            artist_names: strings(|(key, _)| key.artist_name.to_owned()),
+            durations: found.iter().map(|(key, _)| key.duration).collect(),
+            song_ids: Arc::new(strings(|(_, ids)| ids.0.to_owned())),
+            artist_ids: Arc::new(strings(|(_, ids)| ids.1.to_owned())),
+            entries,
+        }
+    }
+
+    fn find(&self, key: Key<'_>) -> Option<i32> {
+        let same = |&entry: &u32| {
+            let entry = entry as usize;
+            self.durations.get(entry) == Some(&key.duration)
+                && self.titles.value(entry) == key.title
+                && self.artist_names.value(entry) == key.artist_name
+        };
+        self.entries
+            .find(key.hash(), same)
+            .map(|&entry| entry as i32)
+    }
+
+    /// The song_id and artist_id of each event's song, null where none matches.
+    ///
+    /// # Errors
+    /// None that a caller can cause: Arrow checks what this module promises.
+    pub fn match_songs(&self, events: &EventBatch) -> Result<(Repeated, Repeated)> {
+        let whole = |row| {
+            events.song.is_valid(row) && events.artist.is_valid(row) && events.length.is_valid(row)
+        };
+        let keys: Int32Array = (0..events.rows())
+            .map(|row| {
+                if !whole(row) {
+                    return None;
+                }
+                self.find(Key {
+                    title: events.song.value(row),
+                    artist_name: events.artist.value(row),
+                    duration: events.length.value(row),
+                })
+            })
+            .collect();
+        let ids = |values: &ArrayRef| {
+            Repeated::try_new(keys.clone(), Arc::clone(values)).map_err(Error::arrow)
+        };
+        Ok((ids(&self.song_ids)?, ids(&self.artist_ids)?))
+    }
+}

@@ -1,0 +1,139 @@
+//! Decoded records as the star takes them: the columns of a record batch by name and type.
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{ArrowPrimitiveType, Float64Type, Int32Type, Int64Type};
+use arrow_array::{
+    Array, DictionaryArray, Float64Array, Int32Array, Int64Array, PrimitiveArray, RecordBatch,
+    StringArray,
+};
+
+use crate::error::{Error, Result};
+
+/// Text that repeats: a key a row into a small dictionary.
+pub type Repeated = DictionaryArray<Int32Type>;
+
+/// Song records, by [`SONG_RECORD`](super::schema::SONG_RECORD).
+#[derive(Debug, Clone)]
+pub struct SongBatch {
+    pub(super) song_id: StringArray,
+    pub(super) title: StringArray,
+    pub(super) artist_id: StringArray,
+    pub(super) artist_name: StringArray,
+    pub(super) artist_location: StringArray,
+    pub(super) artist_latitude: Float64Array,
+    pub(super) artist_longitude: Float64Array,
+    pub(super) year: Int32Array,
+    pub(super) duration: Float64Array,
+}
+
+impl SongBatch {
+    /// The columns of a batch that was decoded by [`SONG_RECORD`](super::schema::SONG_RECORD).
+    ///
+    /// # Errors
+    /// A column is absent or of another type.
+    pub fn new(batch: &RecordBatch) -> Result<Self> {
+        Ok(Self {
+            song_id: text(batch, "song_id")?,
+            title: text(batch, "title")?,
+            artist_id: text(batch, "artist_id")?,
+            artist_name: text(batch, "artist_name")?,
+            artist_location: text(batch, "artist_location")?,
+            artist_latitude: number::<Float64Type>(batch, "artist_latitude")?,
+            artist_longitude: number::<Float64Type>(batch, "artist_longitude")?,
+            year: number::<Int32Type>(batch, "year")?,
+            duration: number::<Float64Type>(batch, "duration")?,
+        })
+    }
+
+    /// The number of records.
+    pub fn rows(&self) -> usize {
+        self.song_id.len()
+    }
+}
+
+/// Kept events, by [`EVENT_RECORD`](super::schema::EVENT_RECORD), in input order.
+#[derive(Debug, Clone)]
+pub struct EventBatch {
+    pub(super) ts: Int64Array,
+    pub(super) user_id: Int32Array,
+    pub(super) session_id: Int32Array,
+    pub(super) item_in_session: Int32Array,
+    pub(super) level: Repeated,
+    pub(super) first_name: Repeated,
+    pub(super) last_name: Repeated,
+    pub(super) gender: Repeated,
+    pub(super) location: Repeated,
+    pub(super) user_agent: Repeated,
+    pub(super) song: StringArray,
+    pub(super) artist: StringArray,
+    pub(super) length: Float64Array,
+}
+
+impl EventBatch {
+    /// The columns of a batch that was decoded by [`EVENT_RECORD`](super::schema::EVENT_RECORD).
+    ///
+    /// # Errors
+    /// A column is absent or of another type.
+    pub fn new(batch: &RecordBatch) -> Result<Self> {
+        Ok(Self {
+            ts: number::<Int64Type>(batch, "ts")?,
+            user_id: number::<Int32Type>(batch, "userId")?,
+            session_id: number::<Int32Type>(batch, "sessionId")?,
+            item_in_session: number::<Int32Type>(batch, "itemInSession")?,
+            level: repeated(batch, "level")?,
+            first_name: repeated(batch, "firstName")?,
+            last_name: repeated(batch, "lastName")?,
+            gender: repeated(batch, "gender")?,
+            location: repeated(batch, "location")?,
+            user_agent: repeated(batch, "userAgent")?,
+            song: text(batch, "song")?,
+            artist: text(batch, "artist")?,
+            length: number::<Float64Type>(batch, "length")?,
+        })
+    }
+
+    /// The number of events.
+    pub fn rows(&self) -> usize {
+        self.ts.len()
+    }
+
+    /// `ts` of each event, in milliseconds since 1970.
+    pub fn ts(&self) -> &[i64] {
+        self.ts.values()
+    }
+}
+
+fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a dyn Array> {
+    Ok(batch
+        .column_by_name(name)
+        .ok_or_else(|| mismatch(name))?
+        .as_ref())
+}
+
+fn mismatch(name: &str) -> Error {
+    Error::failed(format!(
+        "decoded column {name} is absent or of another type"
+    ))
+    .hint("this is a fault of sparkify: please report it")
+}
+
+fn text(batch: &RecordBatch, name: &str) -> Result<StringArray> {
+    column(batch, name)?
+        .as_string_opt::<i32>()
+        .cloned()
+        .ok_or_else(|| mismatch(name))
+}
+
+fn number<T: ArrowPrimitiveType>(batch: &RecordBatch, name: &str) -> Result<PrimitiveArray<T>> {
+    column(batch, name)?
+        .as_primitive_opt::<T>()
+        .cloned()
+        .ok_or_else(|| mismatch(name))
+}
+
+fn repeated(batch: &RecordBatch, name: &str) -> Result<Repeated> {
+    column(batch, name)?
+        .as_dictionary_opt::<Int32Type>()
+        .cloned()
+        .ok_or_else(|| mismatch(name))
+}

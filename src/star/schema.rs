@@ -1,0 +1,239 @@
+//! The one definition of everything with columns: the five tables of the star and the two kinds of
+//! records they are made from. Parquet files, DDL and decoder all follow it.
+
+use std::sync::Arc;
+
+use arrow_schema::{DataType, Field as ArrowField, Schema, SchemaRef, TimeUnit};
+
+use crate::decode::schema::{Field, FieldType, Filter, RecordSchema};
+
+/// The type of a table's column, by its name in Redshift and PostgreSQL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ColumnType {
+    /// 64-bit integer.
+    BigInt,
+    /// 32-bit integer.
+    Integer,
+    /// 16-bit integer.
+    SmallInt,
+    /// IEEE double.
+    Double,
+    /// Microseconds since 1970, without a time zone.
+    Timestamp,
+    /// Text of at most so many UTF-8 bytes.
+    Varchar(usize),
+}
+
+impl ColumnType {
+    /// The Arrow type, which decides the Parquet type. Redshift's COPY wants exactly these.
+    pub fn data_type(self) -> DataType {
+        match self {
+            Self::BigInt => DataType::Int64,
+            Self::Integer => DataType::Int32,
+            Self::SmallInt => DataType::Int16,
+            Self::Double => DataType::Float64,
+            Self::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, None),
+            Self::Varchar(_) => DataType::Utf8,
+        }
+    }
+}
+
+/// A column of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Column {
+    /// Its name.
+    pub name: &'static str,
+    /// Its type.
+    pub ty: ColumnType,
+    /// Whether it may be null.
+    pub nullable: bool,
+}
+
+/// A table of the star.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Table {
+    /// Its name, also that of its folder.
+    pub name: &'static str,
+    /// Its columns, in order. The first is the primary key.
+    pub columns: &'static [Column],
+}
+
+impl Table {
+    /// The schema of the table's record batches and Parquet files.
+    pub fn arrow(&self) -> SchemaRef {
+        let field = |c: &Column| ArrowField::new(c.name, c.ty.data_type(), c.nullable);
+        Arc::new(Schema::new(
+            self.columns.iter().map(field).collect::<Vec<_>>(),
+        ))
+    }
+}
+
+const fn column(name: &'static str, ty: ColumnType) -> Column {
+    Column {
+        name,
+        ty,
+        nullable: false,
+    }
+}
+
+const fn nullable(name: &'static str, ty: ColumnType) -> Column {
+    Column {
+        name,
+        ty,
+        nullable: true,
+    }
+}
+
+// Bytes that a VARCHAR holds. The decoder rejects what is longer, so the limits stand once.
+const ID: usize = 32;
+const WORD: usize = 16;
+const NAME: usize = 256;
+const TITLE: usize = 1024;
+const PLACE: usize = 512;
+const AGENT: usize = 1024;
+
+use ColumnType::{BigInt, Double, Integer, SmallInt, Timestamp, Varchar};
+
+/// The fact table: one row a distinct `NextSong` event.
+pub static SONGPLAYS: Table = Table {
+    name: "songplays",
+    columns: &[
+        column("songplay_id", BigInt),
+        column("start_time", Timestamp),
+        column("user_id", Integer),
+        column("level", Varchar(WORD)),
+        nullable("song_id", Varchar(ID)),
+        nullable("artist_id", Varchar(ID)),
+        column("session_id", Integer),
+        nullable("location", Varchar(PLACE)),
+        nullable("user_agent", Varchar(AGENT)),
+    ],
+};
+
+/// One row a user, as of the latest event.
+pub static USERS: Table = Table {
+    name: "users",
+    columns: &[
+        column("user_id", Integer),
+        nullable("first_name", Varchar(NAME)),
+        nullable("last_name", Varchar(NAME)),
+        nullable("gender", Varchar(WORD)),
+        column("level", Varchar(WORD)),
+    ],
+};
+
+/// One row a song.
+pub static SONGS: Table = Table {
+    name: "songs",
+    columns: &[
+        column("song_id", Varchar(ID)),
+        column("title", Varchar(TITLE)),
+        column("artist_id", Varchar(ID)),
+        nullable("year", Integer),
+        column("duration", Double),
+    ],
+};
+
+/// One row an artist.
+pub static ARTISTS: Table = Table {
+    name: "artists",
+    columns: &[
+        column("artist_id", Varchar(ID)),
+        column("name", Varchar(TITLE)),
+        nullable("location", Varchar(TITLE)),
+        nullable("latitude", Double),
+        nullable("longitude", Double),
+    ],
+};
+
+/// One row a distinct start time.
+pub static TIME: Table = Table {
+    name: "time",
+    columns: &[
+        column("start_time", Timestamp),
+        column("hour", SmallInt),
+        column("day", SmallInt),
+        column("week", SmallInt),
+        column("month", SmallInt),
+        column("year", SmallInt),
+        column("weekday", SmallInt),
+    ],
+};
+
+/// All tables, the fact first.
+pub static TABLES: [&Table; 5] = [&SONGPLAYS, &USERS, &SONGS, &ARTISTS, &TIME];
+
+const fn required(key: &'static str, ty: FieldType) -> Field {
+    Field {
+        key,
+        ty,
+        required: true,
+    }
+}
+
+const fn optional(key: &'static str, ty: FieldType) -> Field {
+    Field {
+        key,
+        ty,
+        required: false,
+    }
+}
+
+const fn text(max_bytes: usize) -> FieldType {
+    FieldType::Text { max_bytes }
+}
+
+const fn repeated(max_bytes: usize) -> FieldType {
+    FieldType::Repeated { max_bytes }
+}
+
+/// `0001-01-01T00:00:00.000Z` in milliseconds since 1970.
+const FIRST_MS: i64 = -62_135_596_800_000;
+/// `9999-12-31T23:59:59.999Z` in milliseconds since 1970.
+const LAST_MS: i64 = 253_402_300_799_999;
+
+/// A song's metadata.
+pub static SONG_RECORD: RecordSchema = RecordSchema {
+    fields: &[
+        required("song_id", text(ID)),
+        required("title", text(TITLE)),
+        required("artist_id", text(ID)),
+        required("artist_name", text(TITLE)),
+        optional("artist_location", text(TITLE)),
+        optional("artist_latitude", FieldType::Double),
+        optional("artist_longitude", FieldType::Double),
+        optional("year", FieldType::Int32),
+        required("duration", FieldType::Double),
+    ],
+    filter: None,
+};
+
+/// An event of the activity log. `song`, `artist` and `length` only find the song: no column
+/// holds them, so nothing limits their size.
+pub static EVENT_RECORD: RecordSchema = RecordSchema {
+    fields: &[
+        required(
+            "ts",
+            FieldType::Int64 {
+                min: FIRST_MS,
+                max: LAST_MS,
+            },
+        ),
+        required("userId", FieldType::Int32),
+        required("sessionId", FieldType::Int32),
+        required("itemInSession", FieldType::Int32),
+        required("level", repeated(WORD)),
+        optional("firstName", repeated(NAME)),
+        optional("lastName", repeated(NAME)),
+        optional("gender", repeated(WORD)),
+        optional("location", repeated(PLACE)),
+        optional("userAgent", repeated(AGENT)),
+        optional("song", text(usize::MAX)),
+        optional("artist", text(usize::MAX)),
+        optional("length", FieldType::Double),
+    ],
+    filter: Some(Filter {
+        key: "page",
+        value: "NextSong",
+    }),
+};

@@ -1,0 +1,142 @@
+//! The `songs` and `artists` dimensions: of all song records, the one that stands for each key.
+//!
+//! Which one that is follows from what the records hold, never from where they came from.
+
+use std::cmp::{Ordering, Reverse};
+use std::sync::Arc;
+
+use arrow_array::{Array, ArrayRef, Float64Array, Int32Array, RecordBatch, StringArray};
+
+use super::records::SongBatch;
+use super::schema::{ARTISTS, SONGS};
+use crate::error::{Error, Result};
+
+/// A place in a list of batches: the batch and the row in it.
+type Row<'a> = (&'a SongBatch, usize);
+
+/// `null` last, as the rules for ties want it.
+fn null_last<T>(value: Option<T>) -> (bool, Option<T>) {
+    (value.is_none(), value)
+}
+
+fn text(array: &StringArray, row: usize) -> Option<&str> {
+    array.is_valid(row).then(|| array.value(row))
+}
+
+fn double(array: &Float64Array, row: usize) -> Option<f64> {
+    array.is_valid(row).then(|| array.value(row))
+}
+
+/// Doubles in IEEE total order; JSON has no NaN.
+#[derive(PartialEq)]
+struct TotalOrder(f64);
+
+impl Eq for TotalOrder {}
+
+impl PartialOrd for TotalOrder {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for TotalOrder {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.total_cmp(&other.0)
+    }
+}
+
+/// All rows, those of the same key together and the one that stands for it first; then only those.
+fn first_of_each<'a>(
+    batches: &'a [SongBatch],
+    key: impl Fn(Row<'a>) -> &'a str,
+    better: impl Fn(Row<'a>, Row<'a>) -> Ordering,
+) -> Vec<Row<'a>> {
+    let mut rows: Vec<Row<'a>> = batches
+        .iter()
+        .flat_map(|b| (0..b.rows()).map(move |row| (b, row)))
+        .collect();
+    rows.sort_unstable_by(|&a, &b| key(a).cmp(key(b)).then_with(|| better(a, b)));
+    rows.dedup_by(|&mut later, &mut first| key(later) == key(first));
+    rows
+}
+
+/// The `songs` table, sorted by `song_id`: of several records of one song the smallest by (title,
+/// artist_id, year, duration), null last.
+///
+/// # Errors
+/// The table is larger than Arrow can hold (2 GiB of one column).
+pub fn songs(batches: &[SongBatch]) -> Result<RecordBatch> {
+    let year = |(b, row): Row<'_>| b.year.is_valid(row).then(|| b.year.value(row));
+    let better = |a: Row<'_>, b: Row<'_>| {
+        let ((ab, ar), (bb, br)) = (a, b);
+        ab.title
+            .value(ar)
+            .cmp(bb.title.value(br))
+            .then_with(|| ab.artist_id.value(ar).cmp(bb.artist_id.value(br)))
+            .then_with(|| null_last(year(a)).cmp(&null_last(year(b))))
+            .then_with(|| ab.duration.value(ar).total_cmp(&bb.duration.value(br)))
+    };
+    let rows = first_of_each(batches, |(b, row)| b.song_id.value(row), better);
+    let columns: Vec<ArrayRef> = vec![
+        strings(&rows, |b| &b.song_id),
+        strings(&rows, |b| &b.title),
+        strings(&rows, |b| &b.artist_id),
+        Arc::new(rows.iter().map(|&row| year(row)).collect::<Int32Array>()),
+        doubles(&rows, |b| &b.duration),
+    ];
+    RecordBatch::try_new(SONGS.arrow(), columns).map_err(Error::arrow)
+}
+
+/// The `artists` table, sorted by `artist_id`: of several song records of one artist the one with
+/// both coordinates first, then with a location, then of the smallest song_id, then of the smallest
+/// name; what still ties is settled by location, latitude and longitude.
+///
+/// # Errors
+/// The table is larger than Arrow can hold (2 GiB of one column).
+pub fn artists<'a>(batches: &'a [SongBatch]) -> Result<RecordBatch> {
+    let located = |(b, row): Row<'_>| {
+        let both = b.artist_latitude.is_valid(row) && b.artist_longitude.is_valid(row);
+        let place = text(&b.artist_location, row).is_some_and(|l| !l.is_empty());
+        (Reverse(both), Reverse(place))
+    };
+    let place = |(b, row): Row<'a>| {
+        (
+            null_last(text(&b.artist_location, row)),
+            null_last(double(&b.artist_latitude, row).map(TotalOrder)),
+            null_last(double(&b.artist_longitude, row).map(TotalOrder)),
+        )
+    };
+    let better = |a: Row<'a>, b: Row<'a>| {
+        let ((ab, ar), (bb, br)) = (a, b);
+        located(a)
+            .cmp(&located(b))
+            .then_with(|| ab.song_id.value(ar).cmp(bb.song_id.value(br)))
+            .then_with(|| ab.artist_name.value(ar).cmp(bb.artist_name.value(br)))
+            .then_with(|| place(a).cmp(&place(b)))
+    };
+    let rows = first_of_each(batches, |(b, row)| b.artist_id.value(row), better);
+    let columns: Vec<ArrayRef> = vec![
+        strings(&rows, |b| &b.artist_id),
+        strings(&rows, |b| &b.artist_name),
+        strings(&rows, |b| &b.artist_location),
+        doubles(&rows, |b| &b.artist_latitude),
+        doubles(&rows, |b| &b.artist_longitude),
+    ];
+    RecordBatch::try_new(ARTISTS.arrow(), columns).map_err(Error::arrow)
+}
+
+fn strings(rows: &[Row<'_>], column: impl Fn(&SongBatch) -> &StringArray) -> ArrayRef {
+    Arc::new(
+        rows.iter()
+            .map(|&(b, row)| text(column(b), row))
+            .collect::<StringArray>(),
+    )
+}
+
+fn doubles(rows: &[Row<'_>], column: impl Fn(&SongBatch) -> &Float64Array) -> ArrayRef {
+    Arc::new(
+        rows.iter()
+            .map(|&(b, row)| double(column(b), row))
+            .collect::<Float64Array>(),
+    )
+}

@@ -1,0 +1,69 @@
+//! The `time` dimension: a start time taken apart for people who group by it.
+
+use std::sync::Arc;
+
+use arrow_array::types::TimestampMicrosecondType;
+use arrow_array::{ArrayRef, Int16Array, PrimitiveArray, RecordBatch};
+use chrono::{DateTime, Datelike};
+
+use super::schema::TIME;
+use crate::error::{Error, Result};
+
+const HOUR_MS: i64 = 3_600_000;
+const DAY_MS: i64 = 24 * HOUR_MS;
+
+/// The calendar of one day in UTC.
+#[derive(Debug, Clone, Copy)]
+struct Day {
+    day: i16,
+    week: i16,
+    month: i16,
+    year: i16,
+    weekday: i16,
+}
+
+impl Day {
+    /// The day that many days after 1970-01-01.
+    fn new(days: i64) -> Option<Self> {
+        let date = DateTime::from_timestamp_millis(days * DAY_MS)?.date_naive();
+        let small = |n: u32| i16::try_from(n).ok();
+        Some(Self {
+            day: small(date.day())?,
+            week: small(date.iso_week().week())?,
+            month: small(date.month())?,
+            year: i16::try_from(date.year()).ok()?,
+            weekday: small(date.weekday().num_days_from_sunday())?,
+        })
+    }
+}
+
+/// The rows for `times`: distinct start times in milliseconds since 1970, in rising order.
+///
+/// # Errors
+/// A time outside the years that SMALLINT and the calendar hold; the decoder lets none through.
+pub fn time(times: &[i64]) -> Result<RecordBatch> {
+    let mut parts: [Vec<i16>; 6] = std::array::from_fn(|_| Vec::with_capacity(times.len()));
+    let mut start_time = Vec::with_capacity(times.len());
+    // Times are sorted, so the calendar is asked once a day.
+    let mut today: Option<(i64, Day)> = None;
+    for &ms in times {
+        let days = ms.div_euclid(DAY_MS);
+        let day = match today {
+            Some((number, day)) if number == days => day,
+            _ => Day::new(days).ok_or_else(|| {
+                Error::failed(format!("start time {ms} ms is outside the calendar"))
+            })?,
+        };
+        today = Some((days, day));
+        start_time.push(ms * 1000);
+        let hour = (ms.rem_euclid(DAY_MS) / HOUR_MS) as i16;
+        let row = [hour, day.day, day.week, day.month, day.year, day.weekday];
+        for (column, value) in parts.iter_mut().zip(row) {
+            column.push(value);
+        }
+    }
+    let start_time: PrimitiveArray<TimestampMicrosecondType> = start_time.into();
+    let mut columns: Vec<ArrayRef> = vec![Arc::new(start_time)];
+    columns.extend(parts.map(|part| Arc::new(Int16Array::from(part)) as ArrayRef));
+    RecordBatch::try_new(TIME.arrow(), columns).map_err(Error::arrow)
+}

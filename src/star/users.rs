@@ -1,0 +1,187 @@
+//! The `users` dimension: each user as of the latest event.
+//!
+//! A small state that takes events in any order and merges with others of its kind: the later event
+//! wins by (ts, sessionId, itemInSession). Two events of a user that tie are the same event delivered
+//! twice, of which the first in input order counts.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef, Int32Array, RecordBatch, StringArray};
+use foldhash::fast::FixedState;
+
+use super::records::{EventBatch, Repeated};
+use super::schema::USERS;
+use crate::error::{Error, Result};
+
+/// Where an event stands in the input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position {
+    /// The split.
+    pub split: u32,
+    /// The number of kept events before it in the split.
+    pub row: u32,
+}
+
+/// Texts of one column, by number; number 0 is null.
+#[derive(Debug, Clone, Default)]
+struct Symbols {
+    numbers: HashMap<Arc<str>, u32, FixedState>,
+    texts: Vec<Arc<str>>,
+}
+
+impl Symbols {
+    fn number(&mut self, text: &str) -> u32 {
+        if let Some(&number) = self.numbers.get(text) {
+            return number;
+        }
+        let text: Arc<str> = text.into();
+        self.texts.push(Arc::clone(&text));
+        let number = self.texts.len() as u32;
+        self.numbers.insert(text, number);
+        number
+    }
+
+    fn text(&self, number: u32) -> Option<&str> {
+        self.texts
+            .get(number.checked_sub(1)? as usize)
+            .map(|t| &**t)
+    }
+}
+
+/// `first_name`, `last_name`, `gender` and `level`.
+const TEXTS: usize = 4;
+
+#[derive(Debug, Clone, Copy)]
+struct User {
+    latest: (i64, i32, i32),
+    position: Position,
+    texts: [u32; TEXTS],
+}
+
+impl User {
+    fn yields_to(&self, latest: (i64, i32, i32), position: Position) -> bool {
+        (self.latest, std::cmp::Reverse(self.position)) < (latest, std::cmp::Reverse(position))
+    }
+}
+
+/// The latest event of each user among the events seen.
+#[derive(Debug, Clone, Default)]
+pub struct Users {
+    users: HashMap<i32, User, FixedState>,
+    symbols: [Symbols; TEXTS],
+}
+
+impl Users {
+    /// Takes in events that stand one after the other from `first` on.
+    pub fn update(&mut self, events: &EventBatch, first: Position) {
+        let columns = [
+            &events.first_name,
+            &events.last_name,
+            &events.gender,
+            &events.level,
+        ];
+        let mut translations = columns.map(|column| vec![0; column.values().len()]);
+        for row in 0..events.rows() {
+            let latest = (
+                events.ts.value(row),
+                events.session_id.value(row),
+                events.item_in_session.value(row),
+            );
+            let position = Position {
+                row: first.row + row as u32,
+                ..first
+            };
+            let id = events.user_id.value(row);
+            if self
+                .users
+                .get(&id)
+                .is_some_and(|user| !user.yields_to(latest, position))
+            {
+                continue;
+            }
+            let mut texts = [0; TEXTS];
+            for (i, column) in columns.iter().enumerate() {
+                texts[i] = symbol(&mut self.symbols[i], &mut translations[i], column, row);
+            }
+            self.users.insert(
+                id,
+                User {
+                    latest,
+                    position,
+                    texts,
+                },
+            );
+        }
+    }
+
+    /// Takes in those users of `other` whose id `wanted` accepts.
+    pub fn merge(&mut self, other: &Self, wanted: impl Fn(i32) -> bool) {
+        let mut translations =
+            std::array::from_fn::<_, TEXTS, _>(|i| vec![0; other.symbols[i].texts.len() + 1]);
+        for (&id, theirs) in &other.users {
+            let newer = |ours: &User| ours.yields_to(theirs.latest, theirs.position);
+            if !wanted(id) || !self.users.get(&id).is_none_or(newer) {
+                continue;
+            }
+            let mut texts = [0; TEXTS];
+            for (i, &number) in theirs.texts.iter().enumerate() {
+                let known = &mut translations[i][number as usize];
+                if *known == 0
+                    && let Some(text) = other.symbols[i].text(number)
+                {
+                    *known = self.symbols[i].number(text);
+                }
+                texts[i] = *known;
+            }
+            self.users.insert(id, User { texts, ..*theirs });
+        }
+    }
+
+    /// Whether the latest event of some user stands at a position that `dropped` accepts.
+    pub fn any_from(&self, dropped: impl Fn(Position) -> bool) -> bool {
+        self.users.values().any(|user| dropped(user.position))
+    }
+
+    /// The `users` table, sorted by `user_id`, from states that share no user.
+    ///
+    /// # Errors
+    /// The table is larger than Arrow can hold (2 GiB of one column).
+    pub fn table<'a>(states: impl IntoIterator<Item = &'a Self>) -> Result<RecordBatch> {
+        let mut rows: Vec<(i32, &User, &Self)> = states
+            .into_iter()
+            .flat_map(|state| state.users.iter().map(move |(&id, user)| (id, user, state)))
+            .collect();
+        rows.sort_unstable_by_key(|&(id, ..)| id);
+        let texts = |i: usize| -> ArrayRef {
+            let text = |&(_, user, state): &(i32, &'a User, &'a Self)| {
+                state.symbols[i].text(user.texts[i])
+            };
+            Arc::new(rows.iter().map(text).collect::<StringArray>())
+        };
+        let ids = rows.iter().map(|&(id, ..)| id).collect::<Vec<_>>();
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(Int32Array::from(ids)),
+            texts(0),
+            texts(1),
+            texts(2),
+            texts(3),
+        ];
+        RecordBatch::try_new(USERS.arrow(), columns).map_err(Error::arrow)
+    }
+}
+
+/// The number of a row's text, asked of `symbols` once a text and batch.
+fn symbol(symbols: &mut Symbols, known: &mut [u32], column: &Repeated, row: usize) -> u32 {
+    let Some(key) = column.key(row) else { return 0 };
+    let Some(known) = known.get_mut(key) else {
+        return 0;
+    };
+    if *known == 0
+        && let Some(values) = column.values().as_string_opt::<i32>()
+    {
+        *known = symbols.number(values.value(key));
+    }
+    *known
+}

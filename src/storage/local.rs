@@ -1,0 +1,119 @@
+//! The local store: a folder, or one file.
+
+use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use super::{Entry, Level, Store};
+use crate::error::{Error, Result};
+
+/// Links below links that are followed before a folder counts as a loop.
+const MAX_DEPTH: usize = 64;
+
+/// A folder, or one file.
+#[derive(Debug)]
+pub struct Local {
+    root: PathBuf,
+    /// The name of the only object, where the place is a file.
+    file: Option<String>,
+}
+
+impl Local {
+    /// The store for a path, which must exist.
+    ///
+    /// # Errors
+    /// The path does not exist or may not be looked at.
+    pub fn new(path: &Path) -> Result<Self> {
+        let found = fs::metadata(path).map_err(|e| Error::io("cannot read", path, &e))?;
+        if found.is_dir() {
+            return Ok(Self {
+                root: path.to_owned(),
+                file: None,
+            });
+        }
+        let name = path.file_name().and_then(|name| name.to_str());
+        let name = name.ok_or_else(|| not_utf8(path))?;
+        let root = path.parent().unwrap_or(Path::new("")).to_owned();
+        Ok(Self {
+            root,
+            file: Some(name.to_owned()),
+        })
+    }
+}
+
+fn not_utf8(path: &Path) -> Error {
+    Error::failed(format!("cannot read {}", path.display()))
+        .because("its name is not UTF-8")
+        .hint("rename it")
+}
+
+impl Store for Local {
+    fn list(&self, prefix: &str) -> Result<Level> {
+        let mut level = Level::default();
+        if let Some(name) = &self.file {
+            let path = self.root.join(name);
+            let found = fs::metadata(&path).map_err(|e| Error::io("cannot read", &path, &e))?;
+            level.objects.push(Entry {
+                key: name.clone(),
+                size: found.len(),
+            });
+            return Ok(level);
+        }
+        let folder = self.root.join(prefix);
+        if prefix.matches('/').count() > MAX_DEPTH {
+            return Err(Error::failed(format!("cannot list {}", folder.display()))
+                .because("folders are nested more than 64 deep: a link probably leads back up"));
+        }
+        let cannot = |e: std::io::Error| Error::io("cannot list", &folder, &e);
+        for entry in fs::read_dir(&folder).map_err(cannot)? {
+            let entry = entry.map_err(cannot)?;
+            let Some(name) = entry.file_name().to_str().map(str::to_owned) else {
+                let name = entry.file_name().to_string_lossy().into_owned();
+                level
+                    .unreadable
+                    .push((format!("{prefix}{name}"), not_utf8(&entry.path())));
+                continue;
+            };
+            let key = format!("{prefix}{name}");
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                level.prefixes.push(key + "/");
+                continue;
+            }
+            // Follows links, as a reader of the folder would.
+            match fs::metadata(entry.path()) {
+                Ok(found) if found.is_dir() => level.prefixes.push(key + "/"),
+                Ok(found) if found.is_file() => {
+                    level.objects.push(Entry {
+                        key,
+                        size: found.len(),
+                    });
+                }
+                Ok(_) => {
+                    let why = Error::failed(format!("cannot read {}", entry.path().display()))
+                        .because("it is neither a file nor a folder");
+                    level.unreadable.push((key, why));
+                }
+                Err(e) => {
+                    level
+                        .unreadable
+                        .push((key, Error::io("cannot read", &entry.path(), &e)));
+                }
+            }
+        }
+        Ok(level)
+    }
+
+    fn open(&self, key: &str, from: u64) -> Result<Box<dyn Read>> {
+        let path = self.root.join(key);
+        let cannot = |e| Error::io("cannot read", &path, &e);
+        let mut file = File::open(&path).map_err(cannot)?;
+        if from > 0 {
+            file.seek(SeekFrom::Start(from)).map_err(cannot)?;
+        }
+        Ok(Box::new(file))
+    }
+
+    fn display(&self, key: &str) -> String {
+        self.root.join(key).display().to_string()
+    }
+}
