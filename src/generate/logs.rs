@@ -2,6 +2,7 @@
 
 use std::io;
 use std::mem;
+use std::ops::Range;
 use std::path::Path;
 
 use super::awkward::{self, Cases, Outcome, Piece};
@@ -39,7 +40,7 @@ pub(super) fn write(
         create_folder(path.parent().unwrap_or(root))?;
         let mut output = Output::create(path, mem::take(&mut text))?;
         match &mut cases {
-            None => site.write_events(&file, &mut output, meter)?,
+            None => site.write_events(&file, 0..file.events, &mut output, meter)?,
             Some(cases) => {
                 site.begin_awkwardly(number, cases, &mut output.text);
                 let pieces = share(pieces, number, options.files);
@@ -93,14 +94,15 @@ impl<'a> Site<'a> {
         }
     }
 
-    /// The ordinary events of a file.
+    /// Some of the ordinary events of a file.
     fn write_events(
         &mut self,
         file: &LogFile,
+        numbers: Range<u64>,
         output: &mut Output,
         meter: &mut Meter,
     ) -> io::Result<()> {
-        for nth in 0..file.events {
+        for nth in numbers {
             self.push_event(&mut output.text, file, nth);
             meter.events += 1;
             output.spill(meter)?;
@@ -108,7 +110,7 @@ impl<'a> Site<'a> {
         Ok(())
     }
 
-    /// The ordinary events of a file, with the next `count` cases spread evenly between them.
+    /// All ordinary events of a file, with the next `count` cases spread evenly between them.
     fn write_events_and_cases(
         &mut self,
         file: &LogFile,
@@ -117,25 +119,16 @@ impl<'a> Site<'a> {
         output: &mut Output,
         meter: &mut Meter,
     ) -> io::Result<()> {
-        let mut nth = 0;
+        let mut written = 0;
         for case in 0..count {
-            while nth < share_until(file.events, case, count) {
-                self.push_event(&mut output.text, file, nth);
-                meter.events += 1;
-                nth += 1;
-                output.spill(meter)?;
-            }
-            let piece = cases.write(&mut output.text, |record| self.push_play(record, file, nth));
+            let due = share_until(file.events, case, count);
+            self.write_events(file, written..due, output, meter)?;
+            written = due;
+            let piece = cases.write(&mut output.text, |record| self.push_play(record, file, due));
             self.count(&piece);
             output.spill(meter)?;
         }
-        while nth < file.events {
-            self.push_event(&mut output.text, file, nth);
-            meter.events += 1;
-            nth += 1;
-            output.spill(meter)?;
-        }
-        Ok(())
+        self.write_events(file, written..file.events, output, meter)
     }
 
     /// Some files begin with a byte order mark, and some with an event that was in an earlier file.

@@ -1,0 +1,300 @@
+//! Input in a folder of its own, a run over it, and the comparison with the reference.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use sparkify::config::{MaxRejects, RunConfig, Sizes};
+use sparkify::output::report::Report;
+use sparkify::pipeline;
+use sparkify::progress::Progress;
+use tempfile::TempDir;
+
+use crate::reference::{self, Reference, Reject};
+use crate::tables;
+
+/// A song that every made event can match.
+pub const SONG: &str = r#"{"num_songs": 1, "artist_id": "AR1", "artist_latitude": null, "artist_longitude": null, "artist_location": "", "artist_name": "Artist", "song_id": "SO1", "title": "Title", "duration": 200.5, "year": 2000}"#;
+
+/// A `NextSong` event at second `n` with `fields` put in place of, or after, the usual ones.
+pub fn event(n: u64, fields: &[(&str, &str)]) -> String {
+    let ts = (1_541_000_000_000 + n * 1000).to_string();
+    let item = n.to_string();
+    let usual = [
+        ("artist", "\"Artist\""),
+        ("auth", "\"Logged In\""),
+        ("firstName", "\"Ada\""),
+        ("gender", "\"F\""),
+        ("itemInSession", &item),
+        ("lastName", "\"Lovelace\""),
+        ("length", "200.5"),
+        ("level", "\"paid\""),
+        ("location", "\"London\""),
+        ("method", "\"PUT\""),
+        ("page", "\"NextSong\""),
+        ("registration", "1540919166796.0"),
+        ("sessionId", "7"),
+        ("song", "\"Title\""),
+        ("status", "200"),
+        ("ts", &ts),
+        ("userAgent", "\"Mozilla\\/5.0\""),
+        ("userId", "\"1\""),
+    ];
+    let mut members: Vec<(String, String)> = Vec::new();
+    for (key, value) in usual.iter().chain(fields) {
+        match members.iter_mut().find(|(k, _)| k == key) {
+            Some(member) => member.1 = (*value).to_owned(),
+            None => members.push(((*key).to_owned(), (*value).to_owned())),
+        }
+    }
+    let members: Vec<_> = members
+        .iter()
+        .map(|(k, v)| format!("\"{k}\":{v}"))
+        .collect();
+    format!("{{{}}}", members.join(","))
+}
+
+/// A folder with `songs` and `logs` in it.
+pub struct Input {
+    pub root: TempDir,
+}
+
+impl Input {
+    pub fn new() -> Self {
+        let input = Self {
+            root: TempDir::new().unwrap(),
+        };
+        fs::create_dir(input.songs()).unwrap();
+        fs::create_dir(input.logs()).unwrap();
+        input
+    }
+
+    /// One song object with [`SONG`], and one log object.
+    pub fn with_log(bytes: impl AsRef<[u8]>) -> Self {
+        let input = Self::new();
+        input.add("songs/a.json", SONG);
+        input.add("logs/a.json", bytes);
+        input
+    }
+
+    pub fn add(&self, path: &str, bytes: impl AsRef<[u8]>) {
+        let path = self.root.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+
+    pub fn songs(&self) -> PathBuf {
+        self.root.path().join("songs")
+    }
+
+    pub fn logs(&self) -> PathBuf {
+        self.root.path().join("logs")
+    }
+}
+
+/// A run's output and what it should be.
+pub struct Checked {
+    pub out: TempDir,
+    pub report: Report,
+    pub reference: Reference,
+}
+
+/// How to run.
+#[derive(Clone, Copy)]
+pub struct Setting {
+    pub threads: usize,
+    pub sizes: Sizes,
+}
+
+impl Default for Setting {
+    fn default() -> Self {
+        Self {
+            threads: 2,
+            sizes: Sizes::default(),
+        }
+    }
+}
+
+pub fn run(songs: &Path, logs: &Path, out: &Path, setting: Setting) -> Report {
+    let config = RunConfig {
+        songs: songs.to_str().unwrap().to_owned(),
+        logs: logs.to_str().unwrap().to_owned(),
+        out: out.to_owned(),
+        threads: setting.threads,
+        max_rejects: MaxRejects::Percent(100.0),
+        sizes: setting.sizes,
+    };
+    pipeline::run(&config, &Progress::silent()).unwrap()
+}
+
+/// Runs the engine and the reference, and compares everything they say.
+pub fn check(songs: &Path, logs: &Path, setting: Setting) -> Checked {
+    let reference = reference::compute(songs, logs).unwrap();
+    check_against(songs, logs, setting, reference)
+}
+
+pub fn check_input(input: &Input) -> Checked {
+    check(&input.songs(), &input.logs(), Setting::default())
+}
+
+pub fn check_against(songs: &Path, logs: &Path, setting: Setting, reference: Reference) -> Checked {
+    let out = TempDir::new().unwrap();
+    let report = run(songs, logs, &out.path().join("star"), setting);
+    let star = out.path().join("star");
+
+    same_rows("songplays", &tables::songplays(&star), &reference.songplays);
+    same_rows("users", &tables::users(&star), &reference.users);
+    same_rows("songs", &tables::songs(&star), &reference.songs);
+    same_rows("artists", &tables::artists(&star), &reference.artists);
+    same_rows("time", &tables::time(&star), &reference.time);
+    same_rejects(&rejects(&star, "songs", songs), &reference.song_rejects);
+    same_rejects(&rejects(&star, "logs", logs), &reference.log_rejects);
+
+    let (s, l) = (&reference.song_counts, &reference.log_counts);
+    let (songs, logs) = (&report.songs, &report.logs);
+    assert_eq!(
+        (
+            songs.objects,
+            songs.ignored_objects,
+            songs.bytes,
+            songs.records,
+            songs.rejected
+        ),
+        (s.objects, s.ignored_objects, s.bytes, s.records, s.rejected)
+    );
+    assert_eq!(songs.rejected_by_reason, s.rejected_by_reason);
+    let input = &logs.input;
+    assert_eq!(
+        (
+            input.objects,
+            input.ignored_objects,
+            input.bytes,
+            input.records,
+            input.rejected
+        ),
+        (l.objects, l.ignored_objects, l.bytes, l.records, l.rejected)
+    );
+    assert_eq!(input.rejected_by_reason, l.rejected_by_reason);
+    assert_eq!(
+        (logs.kept, logs.filtered, logs.duplicates),
+        (l.kept, l.filtered, l.duplicates)
+    );
+    assert_eq!(report.matched_songplays, reference.matched_songplays);
+    reconcile(&report, &star);
+    Checked {
+        out,
+        report,
+        reference,
+    }
+}
+
+/// Counts must add up, and the report must say what the folder holds.
+pub fn reconcile(report: &Report, star: &Path) {
+    let logs = &report.logs;
+    assert_eq!(
+        logs.input.records,
+        logs.kept + logs.filtered + logs.input.rejected + logs.duplicates
+    );
+    for input in [&report.songs, &logs.input] {
+        assert_eq!(
+            input.rejected,
+            input.rejected_by_reason.values().sum::<u64>()
+        );
+    }
+    assert_eq!(report.tables["songplays"].rows, logs.kept);
+    for (name, table) in &report.tables {
+        let files = tables::files(&star.join(name));
+        let bytes: u64 = files.iter().map(|f| f.metadata().unwrap().len()).sum();
+        assert_eq!(
+            (table.files, table.bytes),
+            (files.len() as u64, bytes),
+            "{name}"
+        );
+    }
+    let written = fs::read(star.join("_report.json")).unwrap();
+    let written = String::from_utf8(written).unwrap();
+    assert_eq!(
+        written.trim_end(),
+        serde_json::to_string_pretty(report).unwrap()
+    );
+    serde_json::from_str::<Report>(&written).unwrap();
+}
+
+fn same_rows<T: PartialEq + std::fmt::Debug>(what: &str, found: &[T], wanted: &[T]) {
+    for (i, (found, wanted)) in found.iter().zip(wanted).enumerate() {
+        assert_eq!(found, wanted, "{what}, row {i}");
+    }
+    assert_eq!(found.len(), wanted.len(), "{what}: number of rows");
+}
+
+/// The same for rejects, with their texts printed for people.
+fn same_rejects(found: &[Reject], wanted: &[Reject]) {
+    let cut = |text: &[u8]| text[..text.len().min(CUT)].to_vec();
+    let readable = |r: &Reject| {
+        let text: String = String::from_utf8_lossy(&r.text).chars().take(300).collect();
+        (r.reason.clone(), r.object.clone(), r.line, r.offset, text)
+    };
+    for (i, (found, wanted)) in found.iter().zip(wanted).enumerate() {
+        assert_eq!(readable(found), readable(wanted), "reject {i}");
+        assert!(found.text == cut(&wanted.text), "text of reject {i}");
+    }
+    assert_eq!(found.len(), wanted.len(), "number of rejects");
+}
+
+/// The longest text in a reject file.
+const CUT: usize = 64 * 1024;
+
+/// The rejects in a published folder, in input order, as the reference has them but for cut texts,
+/// which are compared here with what the reference would cut.
+fn rejects(star: &Path, kind: &str, prefix: &Path) -> Vec<Reject> {
+    let mut all = Vec::new();
+    for file in tables::files(&star.join("_rejects")) {
+        if !file
+            .file_name()
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .starts_with(kind)
+        {
+            continue;
+        }
+        for line in fs::read_to_string(&file).unwrap().lines() {
+            let line: serde_json::Value = serde_json::from_str(line).unwrap();
+            let object = line["object"].as_str().unwrap();
+            let object = Path::new(object).strip_prefix(prefix).unwrap();
+            let text = match line["text"].as_str() {
+                Some(text) => text.as_bytes().to_vec(),
+                None => {
+                    let text = line["text_base64"].as_str().unwrap();
+                    base64::engine::general_purpose::STANDARD
+                        .decode(text)
+                        .unwrap()
+                }
+            };
+            assert!(text.len() <= CUT && !line["detail"].as_str().unwrap().is_empty());
+            all.push(Reject {
+                reason: line["reason"].as_str().unwrap().to_owned(),
+                object: object.to_str().unwrap().to_owned(),
+                line: line["line"].as_u64().unwrap(),
+                offset: line["offset"].as_u64().unwrap(),
+                text,
+            });
+        }
+    }
+    all
+}
+
+/// All files of a published folder but the report, which tells times.
+pub fn bytes(star: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut all = BTreeMap::new();
+    for folder in tables::files(star).into_iter().filter(|f| f.is_dir()) {
+        for file in tables::files(&folder) {
+            all.insert(
+                file.strip_prefix(star).unwrap().to_owned(),
+                fs::read(&file).unwrap(),
+            );
+        }
+    }
+    all
+}

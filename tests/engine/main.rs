@@ -1,0 +1,10 @@
+//! The engine through its public surface, held against an independent computation of the same rules.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod cases;
+mod grammar;
+mod harness;
+mod reference;
+mod same;
+mod tables;

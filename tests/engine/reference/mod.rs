@@ -1,0 +1,283 @@
+//! A second, independent statement of what the engine must compute: JSON songs and logs in, the
+//! five tables and the counts out. It favours being obviously right over being fast: one thread,
+//! everything in memory, and the JSON grammar left to `serde_json`. Tests compare the engine to it.
+//!
+//! - `input`: which objects count as input, and their decompressed bytes
+//! - `split`: where the records of an object begin and end, and where the grammar breaks
+//! - `value`: one record's keys, and a JSON value as a column of the wanted type
+//! - `rows`: a record as a song or as a kept event, or the one reason it is rejected
+//! - `star`: the five tables from the accepted songs and the kept events
+
+// Each test binary that includes this module uses only a part of it.
+#![allow(dead_code)]
+
+mod input;
+mod rows;
+mod split;
+mod star;
+mod value;
+
+use std::collections::{BTreeMap, HashSet};
+use std::io;
+use std::path::Path;
+
+use rows::Event;
+use value::{Fields, Reason};
+
+pub use split::records;
+
+/// The whole result of one run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reference {
+    /// In input order.
+    pub songplays: Vec<Songplay>,
+    /// By `user_id`.
+    pub users: Vec<User>,
+    /// By the bytes of `song_id`.
+    pub songs: Vec<Song>,
+    /// By the bytes of `artist_id`.
+    pub artists: Vec<Artist>,
+    /// By `start_time`.
+    pub time: Vec<Time>,
+    pub song_counts: SongCounts,
+    pub log_counts: LogCounts,
+    /// Songplays whose song was found.
+    pub matched_songplays: u64,
+    /// In input order.
+    pub song_rejects: Vec<Reject>,
+    /// In input order.
+    pub log_rejects: Vec<Reject>,
+}
+
+/// What was read below the song prefix.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SongCounts {
+    pub objects: u64,
+    pub ignored_objects: u64,
+    /// Bytes of the objects as stored, before decompression.
+    pub bytes: u64,
+    pub records: u64,
+    pub rejected: u64,
+    pub rejected_by_reason: BTreeMap<String, u64>,
+}
+
+/// What was read below the log prefix: records = kept + filtered + duplicates + rejected.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct LogCounts {
+    pub objects: u64,
+    pub ignored_objects: u64,
+    /// Bytes of the objects as stored, before decompression.
+    pub bytes: u64,
+    pub records: u64,
+    pub rejected: u64,
+    pub rejected_by_reason: BTreeMap<String, u64>,
+    pub kept: u64,
+    pub filtered: u64,
+    pub duplicates: u64,
+}
+
+/// A record (or a stretch of bytes that is none) that was not loaded.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reject {
+    pub reason: String,
+    /// Key below the prefix, `/` between components; the file's name when the prefix is one file.
+    pub object: String,
+    /// From 1, in the decompressed object.
+    pub line: u64,
+    /// From 0, in the decompressed object; a byte order mark counts.
+    pub offset: u64,
+    /// The record's bytes, uncut.
+    pub text: Vec<u8>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Songplay {
+    pub songplay_id: i64,
+    /// Microseconds since 1970.
+    pub start_time: i64,
+    pub user_id: i32,
+    pub level: String,
+    pub song_id: Option<String>,
+    pub artist_id: Option<String>,
+    pub session_id: i32,
+    pub location: Option<String>,
+    pub user_agent: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct User {
+    pub user_id: i32,
+    pub first_name: Option<String>,
+    pub last_name: Option<String>,
+    pub gender: Option<String>,
+    pub level: String,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Song {
+    pub song_id: String,
+    pub title: String,
+    pub artist_id: String,
+    pub year: Option<i32>,
+    pub duration: f64,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Artist {
+    pub artist_id: String,
+    pub name: String,
+    pub location: Option<String>,
+    pub latitude: Option<f64>,
+    pub longitude: Option<f64>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Time {
+    /// Microseconds since 1970.
+    pub start_time: i64,
+    pub hour: i16,
+    pub day: i16,
+    /// ISO 8601.
+    pub week: i16,
+    pub month: i16,
+    pub year: i16,
+    /// 0-6 from Sunday.
+    pub weekday: i16,
+}
+
+/// The star schema of everything below the two prefixes (each a folder or one file).
+pub fn compute(songs: &Path, logs: &Path) -> io::Result<Reference> {
+    let mut song_records = Vec::new();
+    let song_read = read_prefix(songs, |fields| {
+        song_records.push(rows::song(fields)?);
+        Ok(())
+    })?;
+
+    let mut events: Vec<Event> = Vec::new();
+    let mut seen = HashSet::new();
+    let (mut filtered, mut duplicates) = (0, 0);
+    let log_read = read_prefix(logs, |fields| {
+        // The filter comes before the columns: an event it drops need only be valid JSON.
+        if !rows::is_next_song(fields) {
+            filtered += 1;
+            return Ok(());
+        }
+        let event = rows::event(fields)?;
+        if seen.insert(star::songplay_id(&event)) {
+            events.push(event);
+        } else {
+            duplicates += 1;
+        }
+        Ok(())
+    })?;
+
+    let songplays = star::songplays(&song_records, &events);
+    let matched = songplays.iter().filter(|p| p.song_id.is_some()).count();
+    Ok(Reference {
+        users: star::users(&events),
+        songs: star::songs(&song_records),
+        artists: star::artists(&song_records),
+        time: star::time(&events),
+        matched_songplays: matched as u64,
+        song_counts: SongCounts {
+            objects: song_read.objects,
+            ignored_objects: song_read.ignored_objects,
+            bytes: song_read.bytes,
+            records: song_read.records,
+            rejected: song_read.rejects.len() as u64,
+            rejected_by_reason: by_reason(&song_read.rejects),
+        },
+        log_counts: LogCounts {
+            objects: log_read.objects,
+            ignored_objects: log_read.ignored_objects,
+            bytes: log_read.bytes,
+            records: log_read.records,
+            rejected: log_read.rejects.len() as u64,
+            rejected_by_reason: by_reason(&log_read.rejects),
+            kept: songplays.len() as u64,
+            filtered,
+            duplicates,
+        },
+        songplays,
+        song_rejects: song_read.rejects,
+        log_rejects: log_read.rejects,
+    })
+}
+
+/// What reading one prefix gives beside the accepted records themselves.
+#[derive(Default)]
+struct Read {
+    objects: u64,
+    ignored_objects: u64,
+    bytes: u64,
+    records: u64,
+    rejects: Vec<Reject>,
+}
+
+/// Hands every valid record below `prefix` to `accept`, in input order, and notes the rejects.
+fn read_prefix(
+    prefix: &Path,
+    mut accept: impl FnMut(&Fields) -> Result<(), Reason>,
+) -> io::Result<Read> {
+    let listing = input::list(prefix)?;
+    let mut read = Read {
+        objects: listing.objects.len() as u64,
+        ignored_objects: listing.ignored,
+        ..Read::default()
+    };
+    for object in &listing.objects {
+        let stored = std::fs::read(&object.path)?;
+        read.bytes += stored.len() as u64;
+        let decoded = input::decode(&object.key, &stored)?;
+        let bytes = decoded.bytes.as_slice();
+
+        // Lines are counted up to `counted`, so that each byte is looked at once.
+        let (mut line, mut counted) = (1, 0);
+        let mut reject = |reason: Reason, start: usize, end: usize| {
+            line += count_newlines(&bytes[counted..start]);
+            counted = start;
+            read.rejects.push(Reject {
+                reason: reason.name().to_string(),
+                object: object.key.clone(),
+                line,
+                offset: start as u64,
+                text: bytes[start..end].to_vec(),
+            });
+        };
+
+        let found = records(bytes);
+        read.records += found.len() as u64;
+        for record in &found {
+            match record {
+                Ok(range) => {
+                    let outcome = std::str::from_utf8(&bytes[range.clone()])
+                        .map_err(|_| Reason::Encoding)
+                        .and_then(|text| accept(&Fields::of(text)));
+                    if let Err(reason) = outcome {
+                        reject(reason, range.start, range.end);
+                    }
+                }
+                Err(range) => reject(Reason::Syntax, range.start, range.end),
+            }
+        }
+        // A damaged stream is one reject. Where the bytes end in a record, that record already is
+        // it: only a reject that ran to the end of the object can be the last thing found.
+        if decoded.damaged && !matches!(found.last(), Some(Err(_))) {
+            read.records += 1;
+            reject(Reason::Syntax, bytes.len(), bytes.len());
+        }
+    }
+    Ok(read)
+}
+
+fn count_newlines(bytes: &[u8]) -> u64 {
+    bytes.iter().filter(|&&b| b == b'\n').count() as u64
+}
+
+fn by_reason(rejects: &[Reject]) -> BTreeMap<String, u64> {
+    let mut counts = BTreeMap::new();
+    for reject in rejects {
+        *counts.entry(reject.reason.clone()).or_default() += 1;
+    }
+    counts
+}

@@ -1,0 +1,118 @@
+//! A record as a song or as an event: every column checked, one reason where any fails.
+
+use chrono::{DateTime, Datelike};
+
+use super::value::{Fields, Reason, Scalar, bigint, double, int, text};
+
+/// An accepted song record. It feeds the songs, the artists and the song lookup.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SongRecord {
+    pub song_id: String,
+    pub title: String,
+    pub artist_id: String,
+    pub artist_name: String,
+    pub artist_location: Option<String>,
+    pub artist_latitude: Option<f64>,
+    pub artist_longitude: Option<f64>,
+    pub year: Option<i32>,
+    pub duration: f64,
+}
+
+/// A kept event.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    /// Milliseconds since 1970.
+    pub ts: i64,
+    pub user_id: i32,
+    pub session_id: i32,
+    pub item_in_session: i32,
+    pub level: String,
+    pub first_name: Option<String>,
+    pub last_name: Option<String>,
+    pub gender: Option<String>,
+    pub location: Option<String>,
+    pub user_agent: Option<String>,
+    pub song: Option<String>,
+    pub artist: Option<String>,
+    pub length: Option<f64>,
+}
+
+/// The lookup's `song` and `artist` go into no column, so no length is too much.
+const NO_LIMIT: usize = usize::MAX;
+
+pub fn song(fields: &Fields) -> Result<SongRecord, Reason> {
+    let mut check = Check::default();
+    let record = SongRecord {
+        song_id: check.required(text(fields.get("song_id"), 32)),
+        title: check.required(text(fields.get("title"), 1024)),
+        artist_id: check.required(text(fields.get("artist_id"), 32)),
+        artist_name: check.required(text(fields.get("artist_name"), 1024)),
+        artist_location: check.optional(text(fields.get("artist_location"), 1024)),
+        artist_latitude: check.optional(double(fields.get("artist_latitude"))),
+        artist_longitude: check.optional(double(fields.get("artist_longitude"))),
+        year: check.optional(int(fields.get("year"))),
+        duration: check.required(double(fields.get("duration"))),
+    };
+    check.pass(record)
+}
+
+/// The filter: no other value of `page` than this string is kept, and none is rejected for it.
+pub fn is_next_song(fields: &Fields) -> bool {
+    fields.get("page") == Scalar::Text(Some("NextSong".to_string()))
+}
+
+pub fn event(fields: &Fields) -> Result<Event, Reason> {
+    let mut check = Check::default();
+    let record = Event {
+        ts: check.required(timestamp(fields.get("ts"))),
+        user_id: check.required(int(fields.get("userId"))),
+        session_id: check.required(int(fields.get("sessionId"))),
+        item_in_session: check.required(int(fields.get("itemInSession"))),
+        level: check.required(text(fields.get("level"), 16)),
+        first_name: check.optional(text(fields.get("firstName"), 256)),
+        last_name: check.optional(text(fields.get("lastName"), 256)),
+        gender: check.optional(text(fields.get("gender"), 16)),
+        location: check.optional(text(fields.get("location"), 512)),
+        user_agent: check.optional(text(fields.get("userAgent"), 1024)),
+        song: check.optional(text(fields.get("song"), NO_LIMIT)),
+        artist: check.optional(text(fields.get("artist"), NO_LIMIT)),
+        length: check.optional(double(fields.get("length"))),
+    };
+    check.pass(record)
+}
+
+fn timestamp(value: Scalar) -> Result<Option<i64>, Reason> {
+    let Some(ts) = bigint(value)? else {
+        return Ok(None);
+    };
+    match DateTime::from_timestamp_millis(ts) {
+        Some(time) if (1..=9999).contains(&time.year()) => Ok(Some(ts)),
+        _ => Err(Reason::Range),
+    }
+}
+
+/// Collects the reasons of a record's columns and keeps the one that comes first.
+#[derive(Default)]
+struct Check(Option<Reason>);
+
+impl Check {
+    fn optional<T>(&mut self, column: Result<Option<T>, Reason>) -> Option<T> {
+        column.unwrap_or_else(|reason| {
+            self.0 = Some(self.0.map_or(reason, |first| first.min(reason)));
+            None
+        })
+    }
+
+    /// A default stands in for a value that is not there; `pass` then throws the row away.
+    fn required<T: Default>(&mut self, column: Result<Option<T>, Reason>) -> T {
+        let present = column.and_then(|value| value.ok_or(Reason::Missing));
+        self.optional(present.map(Some)).unwrap_or_default()
+    }
+
+    fn pass<T>(self, row: T) -> Result<T, Reason> {
+        match self.0 {
+            Some(reason) => Err(reason),
+            None => Ok(row),
+        }
+    }
+}

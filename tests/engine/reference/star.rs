@@ -1,0 +1,183 @@
+//! The five tables, from all accepted song records and the kept events without duplicates.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use chrono::{DateTime, Datelike, Timelike};
+
+use super::rows::{Event, SongRecord};
+use super::{Artist, Song, Songplay, Time, User};
+
+/// 64-bit FNV-1a as Redshift's `FNV_HASH`: a seed takes the place of the offset basis.
+fn fnv_hash(bytes: &[u8], seed: u64) -> u64 {
+    bytes.iter().fold(seed, |hash, &byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
+const FNV_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
+
+pub fn songplay_id(event: &Event) -> i64 {
+    let hash = fnv_hash(&event.user_id.to_le_bytes(), FNV_BASIS);
+    let hash = fnv_hash(&event.ts.to_le_bytes(), hash);
+    let hash = fnv_hash(&event.session_id.to_le_bytes(), hash);
+    let hash = fnv_hash(&event.item_in_session.to_le_bytes(), hash);
+    hash.cast_signed()
+}
+
+fn start_time(event: &Event) -> i64 {
+    event.ts * 1000
+}
+
+pub fn songplays(songs: &[SongRecord], events: &[Event]) -> Vec<Songplay> {
+    // -0.0 equals 0.0 but has other bits; adding 0.0 makes them one.
+    let bits = |seconds: f64| (seconds + 0.0).to_bits();
+
+    // Title, artist and duration to the song_id and artist_id of the smallest match.
+    let mut lookup: HashMap<(&str, &str, u64), (&str, &str)> = HashMap::new();
+    for song in songs {
+        let key = (
+            song.title.as_str(),
+            song.artist_name.as_str(),
+            bits(song.duration),
+        );
+        let found = (song.song_id.as_str(), song.artist_id.as_str());
+        lookup
+            .entry(key)
+            .and_modify(|best| *best = (*best).min(found))
+            .or_insert(found);
+    }
+
+    let find = |event: &Event| {
+        let song = event.song.as_deref()?;
+        let artist = event.artist.as_deref()?;
+        lookup.get(&(song, artist, bits(event.length?))).copied()
+    };
+    events
+        .iter()
+        .map(|event| {
+            let found = find(event);
+            Songplay {
+                songplay_id: songplay_id(event),
+                start_time: start_time(event),
+                user_id: event.user_id,
+                level: event.level.clone(),
+                song_id: found.map(|(song_id, _)| song_id.to_string()),
+                artist_id: found.map(|(_, artist_id)| artist_id.to_string()),
+                session_id: event.session_id,
+                location: event.location.clone(),
+                user_agent: event.user_agent.clone(),
+            }
+        })
+        .collect()
+}
+
+pub fn users(events: &[Event]) -> Vec<User> {
+    let age = |event: &Event| (event.ts, event.session_id, event.item_in_session);
+    let mut latest: BTreeMap<i32, &Event> = BTreeMap::new();
+    for event in events {
+        let best = latest.entry(event.user_id).or_insert(event);
+        if age(event) > age(best) {
+            *best = event;
+        }
+    }
+    latest
+        .into_values()
+        .map(|event| User {
+            user_id: event.user_id,
+            first_name: event.first_name.clone(),
+            last_name: event.last_name.clone(),
+            gender: event.gender.clone(),
+            level: event.level.clone(),
+        })
+        .collect()
+}
+
+/// The smallest record of each key by `order`, in the order of the keys.
+fn smallest_by_key(
+    songs: &[SongRecord],
+    key: impl Fn(&SongRecord) -> &str,
+    order: impl Fn(&SongRecord, &SongRecord) -> Ordering,
+) -> Vec<&SongRecord> {
+    let mut best: BTreeMap<&str, &SongRecord> = BTreeMap::new();
+    for song in songs {
+        let held = best.entry(key(song)).or_insert(song);
+        if order(song, held) == Ordering::Less {
+            *held = song;
+        }
+    }
+    best.into_values().collect()
+}
+
+/// Null comes last.
+fn null_last<T>(a: &Option<T>, b: &Option<T>, order: impl Fn(&T, &T) -> Ordering) -> Ordering {
+    match (a, b) {
+        (Some(a), Some(b)) => order(a, b),
+        _ => a.is_none().cmp(&b.is_none()),
+    }
+}
+
+pub fn songs(songs: &[SongRecord]) -> Vec<Song> {
+    let order = |a: &SongRecord, b: &SongRecord| {
+        (a.title.cmp(&b.title))
+            .then_with(|| a.artist_id.cmp(&b.artist_id))
+            .then_with(|| null_last(&a.year, &b.year, Ord::cmp))
+            .then_with(|| a.duration.total_cmp(&b.duration))
+    };
+    smallest_by_key(songs, |song| &song.song_id, order)
+        .into_iter()
+        .map(|song| Song {
+            song_id: song.song_id.clone(),
+            title: song.title.clone(),
+            artist_id: song.artist_id.clone(),
+            year: song.year,
+            duration: song.duration,
+        })
+        .collect()
+}
+
+pub fn artists(songs: &[SongRecord]) -> Vec<Artist> {
+    let no_place = |s: &SongRecord| s.artist_latitude.is_none() || s.artist_longitude.is_none();
+    let no_location = |s: &SongRecord| s.artist_location.as_deref().unwrap_or_default().is_empty();
+    let order = |a: &SongRecord, b: &SongRecord| {
+        // False, so having it, comes before true.
+        (no_place(a).cmp(&no_place(b)))
+            .then_with(|| no_location(a).cmp(&no_location(b)))
+            .then_with(|| a.song_id.cmp(&b.song_id))
+            .then_with(|| a.artist_name.cmp(&b.artist_name))
+            // The rest only makes the choice one of content, never of order.
+            .then_with(|| null_last(&a.artist_location, &b.artist_location, Ord::cmp))
+            .then_with(|| null_last(&a.artist_latitude, &b.artist_latitude, f64::total_cmp))
+            .then_with(|| null_last(&a.artist_longitude, &b.artist_longitude, f64::total_cmp))
+    };
+    smallest_by_key(songs, |song| &song.artist_id, order)
+        .into_iter()
+        .map(|song| Artist {
+            artist_id: song.artist_id.clone(),
+            name: song.artist_name.clone(),
+            location: song.artist_location.clone(),
+            latitude: song.artist_latitude,
+            longitude: song.artist_longitude,
+        })
+        .collect()
+}
+
+pub fn time(events: &[Event]) -> Vec<Time> {
+    let starts: BTreeSet<i64> = events.iter().map(start_time).collect();
+    starts
+        .into_iter()
+        .map(|start_time| {
+            let at = DateTime::from_timestamp_micros(start_time)
+                .expect("checked to be in the years 1 to 9999");
+            Time {
+                start_time,
+                hour: at.hour() as i16,
+                day: at.day() as i16,
+                week: at.iso_week().week() as i16,
+                month: at.month() as i16,
+                year: at.year() as i16,
+                weekday: at.weekday().num_days_from_sunday() as i16,
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,227 @@
+//! One record's keys and values, and how a JSON value becomes a column of the wanted type.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Error, MapAccess, Visitor};
+use serde_json::Deserializer;
+use serde_json::value::RawValue;
+
+/// Why a record is rejected; of several the first in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reason {
+    Syntax,
+    Encoding,
+    Nul,
+    Type,
+    Range,
+    Missing,
+    TooLong,
+}
+
+impl Reason {
+    pub fn name(self) -> &'static str {
+        match self {
+            Reason::Syntax => "syntax",
+            Reason::Encoding => "encoding",
+            Reason::Nul => "nul",
+            Reason::Type => "type",
+            Reason::Range => "range",
+            Reason::Missing => "missing",
+            Reason::TooLong => "too_long",
+        }
+    }
+}
+
+/// The members of a record: decoded key (UTF-8, or WTF-8 where it has lone surrogates, which no
+/// known key has) to the last value that key has, as written.
+pub struct Fields<'a>(HashMap<Vec<u8>, &'a RawValue>);
+
+impl<'a> Fields<'a> {
+    /// `record` is known to be one well-formed JSON object.
+    pub fn of(record: &'a str) -> Self {
+        serde_json::from_str(record).expect("the record was found well-formed")
+    }
+
+    pub fn get(&self, key: &str) -> Scalar<'a> {
+        let Some(raw) = self.0.get(key.as_bytes()) else {
+            return Scalar::Null;
+        };
+        let text = raw.get();
+        match text.as_bytes()[0] {
+            b'n' => Scalar::Null,
+            b'"' => Scalar::Text(decode_string(text)),
+            b't' | b'f' => Scalar::Bool(text),
+            b'{' | b'[' => Scalar::Nested,
+            _ => Scalar::Number(text),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Fields<'de> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = Fields<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut fields = HashMap::new();
+                while let Some(Bytes(key)) = map.next_key()? {
+                    fields.insert(key, map.next_value()?);
+                }
+                Ok(Fields(fields))
+            }
+        }
+        deserializer.deserialize_map(Members)
+    }
+}
+
+/// A JSON string asked for as bytes: `serde_json` then gives a lone surrogate as WTF-8 instead of
+/// failing.
+struct Bytes(Vec<u8>);
+
+impl<'de> Deserialize<'de> for Bytes {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Decoded;
+        impl Visitor<'_> for Decoded {
+            type Value = Bytes;
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("a string")
+            }
+            fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Bytes, E> {
+                Ok(Bytes(bytes.to_vec()))
+            }
+        }
+        deserializer.deserialize_bytes(Decoded)
+    }
+}
+
+/// `None` where the string has a lone surrogate, so is no text.
+fn decode_string(json: &str) -> Option<String> {
+    let Bytes(bytes) =
+        Bytes::deserialize(&mut Deserializer::from_str(json)).expect("a well-formed string");
+    String::from_utf8(bytes).ok()
+}
+
+/// A value as far as columns tell values apart.
+#[derive(Debug, PartialEq)]
+pub enum Scalar<'a> {
+    /// `null`, or no such key.
+    Null,
+    /// A string, decoded; `None` if it has a lone surrogate.
+    Text(Option<String>),
+    /// As written.
+    Number(&'a str),
+    /// As written.
+    Bool(&'a str),
+    Nested,
+}
+
+/// A text column of at most `limit` bytes.
+pub fn text(value: Scalar, limit: usize) -> Result<Option<String>, Reason> {
+    let text = match value {
+        Scalar::Null => return Ok(None),
+        Scalar::Text(text) => text.ok_or(Reason::Encoding)?,
+        Scalar::Number(written) | Scalar::Bool(written) => written.to_string(),
+        Scalar::Nested => return Err(Reason::Type),
+    };
+    if text.contains('\0') {
+        return Err(Reason::Nul);
+    }
+    if text.len() > limit {
+        return Err(Reason::TooLong);
+    }
+    Ok(Some(text))
+}
+
+/// An INTEGER column.
+pub fn int(value: Scalar) -> Result<Option<i32>, Reason> {
+    match bigint(value)? {
+        Some(value) => Ok(Some(i32::try_from(value).map_err(|_| Reason::Range)?)),
+        None => Ok(None),
+    }
+}
+
+/// A BIGINT column.
+pub fn bigint(value: Scalar) -> Result<Option<i64>, Reason> {
+    number(value)?.map(|text| exact_integer(&text)).transpose()
+}
+
+/// A DOUBLE PRECISION column.
+pub fn double(value: Scalar) -> Result<Option<f64>, Reason> {
+    let Some(text) = number(value)? else {
+        return Ok(None);
+    };
+    let value: f64 = text.parse().expect("Rust reads every JSON number");
+    if value.is_infinite() {
+        return Err(Reason::Range);
+    }
+    Ok(Some(value))
+}
+
+/// The JSON number a value stands for, as written.
+fn number(value: Scalar) -> Result<Option<String>, Reason> {
+    match value {
+        Scalar::Null => Ok(None),
+        Scalar::Number(written) => Ok(Some(written.to_string())),
+        Scalar::Text(Some(text)) if text.is_empty() => Ok(None),
+        Scalar::Text(Some(text)) if is_json_number(&text) => Ok(Some(text)),
+        Scalar::Text(_) | Scalar::Bool(_) | Scalar::Nested => Err(Reason::Type),
+    }
+}
+
+/// Whether the whole text is one JSON number, without space around it.
+fn is_json_number(text: &str) -> bool {
+    let starts_as_number = text.starts_with(|c: char| c == '-' || c.is_ascii_digit());
+    match serde_json::from_str::<&RawValue>(text) {
+        // Parsing ignores whitespace after the value; what it took as the value must be all.
+        Ok(value) => starts_as_number && value.get() == text,
+        Err(_) => false,
+    }
+}
+
+/// The exact value of a JSON number that must be an integer. The number is digits x 10^exponent;
+/// with the zeros at both ends of the digits removed, it is integral when the exponent is not
+/// negative. No power is computed before it is known to be small.
+fn exact_integer(number: &str) -> Result<i64, Reason> {
+    let (negative, number) = match number.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, number),
+    };
+    let (mantissa, exponent) = number.split_once(['e', 'E']).unwrap_or((number, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+
+    let digits = format!("{whole}{fraction}");
+    let digits = digits.trim_start_matches('0');
+    let significant = digits.trim_end_matches('0');
+    if significant.is_empty() {
+        return Ok(0);
+    }
+    let exponent = read_exponent(exponent) - fraction.len() as i128
+        + (digits.len() - significant.len()) as i128;
+    if exponent < 0 {
+        return Err(Reason::Type);
+    }
+    // An i64 has at most 19 digits.
+    if significant.len() as i128 + exponent > 19 {
+        return Err(Reason::Range);
+    }
+    let digits: i128 = significant.parse().expect("at most 19 digits");
+    let value = digits * 10i128.pow(exponent as u32);
+    i64::try_from(if negative { -value } else { value }).map_err(|_| Reason::Range)
+}
+
+/// An exponent that fits no i64 is far beyond what the digits of any text could make up for, so it
+/// is taken as 10^20 with its sign.
+fn read_exponent(text: &str) -> i128 {
+    let huge = 10i128.pow(20);
+    let (negative, digits) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let value = digits.parse::<i64>().map_or(huge, i128::from);
+    if negative { -value } else { value }
+}
