@@ -2,7 +2,6 @@
 
 use std::fmt::Write;
 use std::path::Path;
-use std::time::Duration;
 
 use indicatif::{HumanBytes, HumanCount};
 
@@ -100,11 +99,11 @@ fn write_table(to: &mut String, report: &Report, out: &Path) -> std::fmt::Result
     }
     write_stage(to, "all", &report.total)?;
     let memory = report.peak_memory_bytes.map_or("unknown".to_owned(), bytes);
-    let took = indicatif::HumanDuration(Duration::from_secs_f64(report.total.seconds));
     writeln!(
         to,
-        "\n{} in {took} on {} threads (stages add up over them), peak memory {memory}",
+        "\n{} in {:.3} s on {} threads (stages add up over them), peak memory {memory}",
         out.display(),
+        report.total.seconds,
         report.threads
     )
 }
