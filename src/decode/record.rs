@@ -311,29 +311,36 @@ impl Scanner {
         let mut at = start;
         let mut kind = Kind::Plain;
         loop {
-            let (stops, high) = string_stops(bytes, at);
-            if stops == 0 {
-                self.ascii &= high == 0;
-                at += 16;
-                continue;
-            }
-            let plain = stops.trailing_zeros();
-            self.ascii &= high & ((1 << plain) - 1) == 0;
-            at += plain as usize;
-            match byte(bytes, at) {
-                b'"' => {
-                    return Ok(Slot {
-                        kind,
-                        start,
-                        end: at,
-                    });
+            let (mut stops, high) = string_stops(bytes, at);
+            // The escapes within a block cost no other look at it.
+            at = loop {
+                if stops == 0 {
+                    self.ascii &= high == 0;
+                    break at + 16;
                 }
-                b'\\' => {
-                    kind = Kind::Escaped;
-                    at = escape(bytes, at + 1)?;
+                let stop = stops.trailing_zeros();
+                let end = at + stop as usize;
+                match (byte(bytes, end), byte(bytes, end + 1)) {
+                    (b'"', _) => {
+                        self.ascii &= high & ((1 << stop) - 1) == 0;
+                        return Ok(Slot { kind, start, end });
+                    }
+                    (b'\\', b'/' | b'"' | b'\\' | b'b' | b'f' | b'n' | b'r' | b't') => {
+                        kind = Kind::Escaped;
+                        if stop == 15 {
+                            self.ascii &= high == 0;
+                            break at + 17;
+                        }
+                        stops &= !(3 << stop);
+                    }
+                    (b'\\', _) => {
+                        kind = Kind::Escaped;
+                        self.ascii &= high & ((1 << stop) - 1) == 0;
+                        break escape(bytes, end + 1)?;
+                    }
+                    _ => return fail(end, "control character in a string"),
                 }
-                _ => return fail(at, "control character in a string"),
-            }
+            };
         }
     }
 
@@ -410,21 +417,17 @@ impl Scanner {
     }
 }
 
-/// One past an escape, from behind its backslash.
-#[inline(always)]
+/// One past a `\uXXXX` escape, from behind its backslash.
 fn escape(bytes: &[u8], at: usize) -> Scan<usize> {
-    match byte(bytes, at) {
-        b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Ok(at + 1),
-        b'u' => {
-            for digit in at + 1..at + 5 {
-                if !byte(bytes, digit).is_ascii_hexdigit() {
-                    return fail(digit, "expected four hexadecimal digits");
-                }
-            }
-            Ok(at + 5)
-        }
-        _ => fail(at, "no such escape"),
+    if byte(bytes, at) != b'u' {
+        return fail(at, "no such escape");
     }
+    for digit in at + 1..at + 5 {
+        if !byte(bytes, digit).is_ascii_hexdigit() {
+            return fail(digit, "expected four hexadecimal digits");
+        }
+    }
+    Ok(at + 5)
 }
 
 #[inline(always)]

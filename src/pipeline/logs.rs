@@ -149,14 +149,13 @@ fn first_pass(
                 ..
             } = settled.made;
             let began = Instant::now();
+            let shards = theirs.shards(USER_SHARDS);
             for turn in 0..USER_SHARDS {
                 // Workers begin at different shards, so that they do not follow each other.
-                let shard = (split.number + turn) % USER_SHARDS;
-                if let Some(ours) = users.get(shard) {
+                let turn = (split.number + turn) % USER_SHARDS;
+                if let (Some(ours), Some(shard)) = (users.get(turn), shards.get(turn)) {
                     let mut ours = ours.lock().unwrap_or_else(PoisonError::into_inner);
-                    ours.merge(&theirs, |id| {
-                        id.cast_unsigned() as usize % USER_SHARDS == shard
-                    });
+                    ours.merge(&theirs, shard);
                 }
             }
             run.stages.add(Stage::Star, began, 0, 0);

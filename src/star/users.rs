@@ -66,6 +66,10 @@ impl User {
     }
 }
 
+/// Some of the users of one state.
+#[derive(Debug, Clone, Default)]
+pub struct Shard(Vec<(i32, User)>);
+
 /// The latest event of each user among the events seen.
 #[derive(Debug, Clone, Default)]
 pub struct Users {
@@ -116,13 +120,24 @@ impl Users {
         }
     }
 
-    /// Takes in those users of `other` whose id `wanted` accepts.
-    pub fn merge(&mut self, other: &Self, wanted: impl Fn(i32) -> bool) {
+    /// The users dealt out to so many shards, always the same one for a user.
+    pub fn shards(&self, shards: usize) -> Vec<Shard> {
+        let mut dealt = vec![Shard::default(); shards];
+        for (&id, &user) in &self.users {
+            if let Some(shard) = dealt.get_mut(id.cast_unsigned() as usize % shards) {
+                shard.0.push((id, user));
+            }
+        }
+        dealt
+    }
+
+    /// Takes in a shard of `other`.
+    pub fn merge(&mut self, other: &Self, shard: &Shard) {
         let mut translations =
             std::array::from_fn::<_, TEXTS, _>(|i| vec![0; other.symbols[i].texts.len() + 1]);
-        for (&id, theirs) in &other.users {
+        for (id, theirs) in &shard.0 {
             let newer = |ours: &User| ours.yields_to(theirs.latest, theirs.position);
-            if !wanted(id) || !self.users.get(&id).is_none_or(newer) {
+            if !self.users.get(id).is_none_or(newer) {
                 continue;
             }
             let mut texts = [0; TEXTS];
@@ -135,7 +150,7 @@ impl Users {
                 }
                 texts[i] = *known;
             }
-            self.users.insert(id, User { texts, ..*theirs });
+            self.users.insert(*id, User { texts, ..*theirs });
         }
     }
 
