@@ -10,4 +10,4 @@ pub mod report;
 
 pub use self::parquet::PartWriter;
 pub use publish::{REJECTS, REPORT, Staging};
-pub use rejects::RejectWriter;
+pub use rejects::{RejectWriter, shift_lines};

@@ -39,15 +39,15 @@ pub struct InputReport {
 }
 
 impl InputReport {
-    /// Adds what was counted.
-    pub fn add(&mut self, counts: Counts, reasons: impl IntoIterator<Item = Reason>) {
+    /// Adds what was counted; `reasons` are in the order of [`Reason::ALL`].
+    pub fn add(&mut self, counts: Counts, reasons: [u64; Reason::ALL.len()]) {
         self.records += counts.records;
         self.rejected += counts.rejected;
-        for reason in reasons {
+        for (reason, count) in Reason::ALL.iter().zip(reasons).filter(|&(_, n)| n > 0) {
             *self
                 .rejected_by_reason
                 .entry(reason.name().to_owned())
-                .or_default() += 1;
+                .or_default() += count;
         }
     }
 }

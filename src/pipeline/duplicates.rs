@@ -41,11 +41,6 @@ impl Duplicates {
         }
     }
 
-    /// Whether no id occurs twice.
-    pub fn is_empty(&self) -> bool {
-        self.first_split.is_empty()
-    }
-
     /// The splits that must be encoded again, in order.
     pub fn affected(&self) -> &[usize] {
         &self.affected
@@ -70,6 +65,11 @@ pub struct Filter<'a> {
 }
 
 impl Filter<'_> {
+    /// Whether all events stay, wherever they are.
+    pub fn keeps_all(&self) -> bool {
+        self.duplicates.first_split.is_empty()
+    }
+
     /// Whether the next event of the split stays.
     pub fn keeps(&mut self, id: i64) -> bool {
         match self.duplicates.first_split.get(&id) {

@@ -1,6 +1,7 @@
 //! The log phase: events to songplays, split by split, and the dimensions that come from them.
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
@@ -8,13 +9,14 @@ use arrow_array::{BooleanArray, RecordBatch};
 use arrow_select::filter::filter_record_batch;
 use rayon::prelude::*;
 
-use super::duplicates::Duplicates;
-use super::reader::{SplitRead, SplitReader, Start};
+use super::duplicates::{Duplicates, Filter};
+use super::reader::{Sink, SplitRead, SplitReader, Start};
 use super::stages::Stage;
-use super::tally::{State, Tally};
+use super::tally::{SplitRejects, State, Tally};
 use super::{Run, chain};
+use crate::decode::reject::Reject;
 use crate::error::{Error, Result};
-use crate::input::Split;
+use crate::input::{Object, Split};
 use crate::output::PartWriter;
 use crate::output::report::TableReport;
 use crate::star::lookup::SongLookup;
@@ -128,7 +130,7 @@ fn first_pass(
     known: &Duplicates,
 ) -> Result<(Vec<Done>, Vec<Users>, State)> {
     let source = &run.logs;
-    let tally = Tally::new(source, run.staging);
+    let tally = Tally::new(run, source);
     let users: Vec<Mutex<Users>> = (0..USER_SHARDS).map(|_| Mutex::default()).collect();
     let done: Vec<Mutex<Done>> = source
         .plan
@@ -139,7 +141,10 @@ fn first_pass(
     chain::run(
         run,
         source,
-        |reader, split, start| encode(run, lookup, known, reader, split, start),
+        |reader, split, start| {
+            let rejects = SplitRejects::new(source, run.staging, split)?;
+            encode(run, lookup, known, Some(rejects), (reader, split, start))
+        },
         |split, settled| {
             let Made {
                 part,
@@ -168,7 +173,7 @@ fn first_pass(
                     start,
                 };
             }
-            tally.add(split, settled.found, settled.lines_before)
+            tally.add(split, &settled.found, settled.lines_before)
         },
     )?;
     let inner = |done: Mutex<Done>| done.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -198,7 +203,7 @@ fn encode_again(
                 let (Some(split), Some(start)) = (split, start) else {
                     return Ok((number, Made::default()));
                 };
-                let (_, made) = encode(run, lookup, found, reader, split, start)?;
+                let (_, made) = encode(run, lookup, found, None, (reader, split, start))?;
                 Ok((number, made))
             },
         )
@@ -224,72 +229,111 @@ fn encode_again(
     Ok(dropped)
 }
 
-/// One split from bytes to its Parquet part.
+/// One split from bytes to its Parquet part. Its rejects are written if there is a place for them.
 fn encode(
     run: &Run<'_>,
     lookup: &SongLookup,
     duplicates: &Duplicates,
-    reader: &mut SplitReader<'_>,
-    split: &Split,
-    start: Start,
+    rejects: Option<SplitRejects<'_>>,
+    (reader, split, start): (&mut SplitReader<'_>, &Split, Start),
 ) -> Result<(SplitRead, Made)> {
-    let path = run.staging.part(SONGPLAYS.name, split.number);
-    let mut made = Made::default();
-    let mut writer: Option<PartWriter> = None;
-    let mut filter = duplicates.filter(split.number);
-    let mut position = Position {
-        split: split.number as u32,
-        row: 0,
+    let mut encoder = Encoder {
+        run,
+        lookup,
+        filter: duplicates.filter(split.number),
+        rejects,
+        path: run.staging.part(SONGPLAYS.name, split.number),
+        writer: None,
+        position: Position {
+            split: split.number as u32,
+            row: 0,
+        },
+        made: Made::default(),
     };
-    let found = reader.read(split, start, &mut |batch| {
+    let found = reader.read(split, start, &mut encoder)?;
+    Ok((found, encoder.close()?))
+}
+
+/// Makes and writes the songplays of one split.
+struct Encoder<'a> {
+    run: &'a Run<'a>,
+    lookup: &'a SongLookup,
+    filter: Filter<'a>,
+    rejects: Option<SplitRejects<'a>>,
+    path: PathBuf,
+    writer: Option<PartWriter>,
+    /// Where the next event stands.
+    position: Position,
+    made: Made,
+}
+
+impl Sink for Encoder<'_> {
+    fn rows(&mut self, batch: &RecordBatch) -> Result<()> {
         let began = Instant::now();
         let mut events = EventBatch::new(batch)?;
-        let first = position;
-        position.row += events.rows() as u32;
-        if !duplicates.is_empty() {
-            let keeps: Vec<bool> = songplay_ids(&events)
-                .iter()
-                .map(|&id| filter.keeps(id))
-                .collect();
+        let first = self.position;
+        self.position.row += events.rows() as u32;
+        if !self.filter.keeps_all() {
+            let ids = songplay_ids(&events);
+            let keeps: Vec<bool> = ids.iter().map(|&id| self.filter.keeps(id)).collect();
             let rows = (first.row..).zip(&keeps).filter(|(_, kept)| !**kept);
-            made.dropped
+            self.made
+                .dropped
                 .extend(rows.map(|(row, _)| Position { row, ..first }));
             let batch = filter_record_batch(batch, &BooleanArray::from(keeps));
             events = EventBatch::new(&batch.map_err(Error::arrow)?)?;
         }
-        made.users.update(&events, first);
+        self.made.users.update(&events, first);
         let ids = songplay_ids(&events);
-        made.keys.ids.extend_from_slice(&ids);
-        made.keys.times.extend_from_slice(events.ts());
-        let plays = songplays(&events, ids, lookup)?;
-        made.matched += matched(&plays);
+        self.made.keys.ids.extend_from_slice(&ids);
+        self.made.keys.times.extend_from_slice(events.ts());
+        let plays = songplays(&events, ids, self.lookup)?;
+        self.made.matched += matched(&plays);
         let rows = plays.num_rows() as u64;
-        run.stages.add(Stage::Star, began, 0, rows);
+        self.run.stages.add(Stage::Star, began, 0, rows);
         if rows == 0 {
             return Ok(());
         }
         let began = Instant::now();
-        let writer = match &mut writer {
+        let writer = match &mut self.writer {
             Some(writer) => writer,
-            None => writer.insert(PartWriter::create(&path, plays.schema())?),
+            None => self
+                .writer
+                .insert(PartWriter::create(&self.path, plays.schema())?),
         };
         writer.write(&plays)?;
-        run.stages.add(Stage::Encode, began, 0, rows);
+        self.run.stages.add(Stage::Encode, began, 0, rows);
         Ok(())
-    })?;
-    let began = Instant::now();
-    match writer {
-        Some(writer) => made.part = writer.close()?,
-        // An earlier pass over the split may have left rows that do not count.
-        None => run.staging.remove(&path)?,
     }
-    run.stages.add(Stage::Encode, began, made.part.bytes, 0);
-    let began = Instant::now();
-    made.keys.ids.sort_unstable();
-    made.keys.times.sort_unstable();
-    made.keys.times.dedup();
-    run.stages.add(Stage::Deduplicate, began, 0, made.part.rows);
-    Ok((found, made))
+
+    fn reject(&mut self, object: &Object, reject: &Reject) -> Result<()> {
+        match &mut self.rejects {
+            Some(rejects) => rejects.write(object, reject),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Encoder<'_> {
+    fn close(self) -> Result<Made> {
+        let Self { run, mut made, .. } = self;
+        if let Some(rejects) = self.rejects {
+            rejects.close()?;
+        }
+        let began = Instant::now();
+        match self.writer {
+            Some(writer) => made.part = writer.close()?,
+            // An earlier pass over the split may have left rows that do not count.
+            None => run.staging.remove(&self.path)?,
+        }
+        run.stages.add(Stage::Encode, began, made.part.bytes, 0);
+        let began = Instant::now();
+        made.keys.ids.sort_unstable();
+        made.keys.times.sort_unstable();
+        made.keys.times.dedup();
+        run.stages.add(Stage::Deduplicate, began, 0, made.part.rows);
+        Ok(made)
+    }
 }
 
 /// Writes the `time` table from the sorted times of all splits.

@@ -97,27 +97,10 @@ impl Run<'_> {
         self.progress.begin("logs", self.logs.plan.bytes);
         let logs = logs::run(self, &lookup)?;
         self.progress.end();
-        self.refuse_rejects(&songs, &logs.state)?;
+        tally::refuse(self.config.max_rejects, &[&songs, &logs.state])?;
         let report = self.report(began, songs, logs);
         self.write_report(&report)?;
         Ok(report)
-    }
-
-    fn refuse_rejects(&self, songs: &State, logs: &State) -> Result<()> {
-        let rejected = songs.report.rejected + logs.report.rejected;
-        let records = songs.report.records + logs.report.records;
-        let most = self.config.max_rejects;
-        if !most.exceeded_by(rejected, records) {
-            return Ok(());
-        }
-        let first = songs.first_reject.as_ref().or(logs.first_reject.as_ref());
-        let first = first.map_or("", |(_, first)| first);
-        let percent = rejected as f64 * 100.0 / records as f64;
-        Err(Error::failed(format!(
-            "{rejected} of {records} records rejected ({percent:.2}%), more than {most}"
-        ))
-        .because(format!("the first is {first}"))
-        .hint("mend the input, or publish without them and read them in _rejects by raising --max-rejects"))
     }
 
     fn report(&self, began: Instant, songs: State, logs: Logs) -> Report {

@@ -7,10 +7,10 @@ use arrow_array::RecordBatch;
 use super::Run;
 use super::source::Source;
 use super::stages::{Stage, Stages};
-use crate::decode::reject::Reject;
+use crate::decode::reject::{Reason, Reject};
 use crate::decode::{Counts, Decoder, Stop};
 use crate::error::{Error, Result};
-use crate::input::{ChunkReader, Split};
+use crate::input::{ChunkReader, Object, Split};
 use crate::progress::Progress;
 
 /// Where the records of a split's first segment begin.
@@ -35,9 +35,35 @@ pub struct SplitRead {
     pub lines: (u64, u64),
     /// The counts over all segments.
     pub counts: Counts,
-    /// The rejects, in order, with the number of their segment in the split. Their lines count from
-    /// where the segment's records began.
-    pub rejects: Vec<(usize, Reject)>,
+    /// The rejects, by [`Reason::ALL`].
+    pub reasons: [u64; Reason::ALL.len()],
+    /// The first reject, and the number of its segment in the split.
+    pub first_reject: Option<(usize, Reject)>,
+    /// Rejects of the first segment. Their lines count from where its records began.
+    pub first_segment_rejects: u64,
+}
+
+impl SplitRead {
+    fn count_reject(&mut self, segment: usize, reject: Reject) {
+        self.reasons[reject.reason as usize] += 1;
+        self.first_segment_rejects += u64::from(segment == 0);
+        self.first_reject.get_or_insert((segment, reject));
+    }
+}
+
+/// What takes the rows and the rejects of a split.
+pub trait Sink {
+    /// Takes a batch of rows.
+    ///
+    /// # Errors
+    /// It cannot be turned into the star or written.
+    fn rows(&mut self, batch: &RecordBatch) -> Result<()>;
+
+    /// Takes a reject of an object.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    fn reject(&mut self, object: &Object, reject: &Reject) -> Result<()>;
 }
 
 /// A decoder and a buffer, used for split after split.
@@ -62,23 +88,20 @@ impl<'a> SplitReader<'a> {
         }
     }
 
-    /// Reads a split and gives each batch of rows to `take`.
+    /// Reads a split and gives its rows and rejects to `sink`.
     ///
     /// # Errors
-    /// An object cannot be read, or `take` failed.
-    pub fn read(
-        &mut self,
-        split: &Split,
-        start: Start,
-        take: &mut dyn FnMut(&RecordBatch) -> Result<()>,
-    ) -> Result<SplitRead> {
+    /// An object cannot be read, or `sink` failed.
+    pub fn read(&mut self, split: &Split, start: Start, sink: &mut dyn Sink) -> Result<SplitRead> {
         let mut clock = Clock::default();
         let mut found = SplitRead {
             began: None,
             ended: None,
             lines: (0, 0),
             counts: Counts::default(),
-            rejects: Vec::new(),
+            reasons: [0; Reason::ALL.len()],
+            first_reject: None,
+            first_segment_rejects: 0,
         };
         // A split that failed half way may have left something.
         self.decoder = Decoder::new(self.source.schema, self.decoder.max_rows());
@@ -105,18 +128,21 @@ impl<'a> SplitReader<'a> {
             }
             (found.ended, found.lines.1) = (None, 0);
             if began.is_some() {
-                let end = self.segment(segment.end, &mut clock, take)?;
-                found.ended = Some(end);
+                self.decoder.begin_segment();
+                while found.ended.is_none() {
+                    found.ended = self.chunk(segment.end, &mut clock, sink)?;
+                    for reject in self.decoder.take_rejects() {
+                        sink.reject(object, &reject)?;
+                        found.count_reject(number, reject);
+                    }
+                }
                 found.lines.1 = self.decoder.lines();
             }
             if number == 0 {
                 found.lines.0 = found.lines.1;
             }
-            found
-                .rejects
-                .extend(self.decoder.take_rejects().into_iter().map(|r| (number, r)));
         }
-        self.flush(&mut clock, take)?;
+        self.flush(&mut clock, sink)?;
         found.counts = self.decoder.take_counts();
         let bytes = self.reader.take_bytes_read();
         self.stages
@@ -126,38 +152,28 @@ impl<'a> SplitReader<'a> {
         Ok(found)
     }
 
-    /// Decodes the segment that the reader stands in; gives where its records end.
-    fn segment(
-        &mut self,
-        end: u64,
-        clock: &mut Clock,
-        take: &mut dyn FnMut(&RecordBatch) -> Result<()>,
-    ) -> Result<u64> {
-        self.decoder.begin_segment();
-        loop {
-            let progress = clock.decode(|| self.decoder.decode(self.reader.chunk(), end));
-            self.reader.consume(progress.consumed);
-            self.progress.advance(self.reader.take_bytes_stored());
-            match progress.stop {
-                Stop::Hungry => clock.read(|| self.reader.fill())?,
-                Stop::Full => self.flush(clock, take)?,
-                Stop::Done => return Ok(self.reader.chunk().offset),
-            }
+    /// Decodes what is at hand of the segment that the reader stands in, and sees to it that there is
+    /// more to decode; gives where the segment's records end once that is reached.
+    fn chunk(&mut self, end: u64, clock: &mut Clock, sink: &mut dyn Sink) -> Result<Option<u64>> {
+        let progress = clock.decode(|| self.decoder.decode(self.reader.chunk(), end));
+        self.reader.consume(progress.consumed);
+        self.progress.advance(self.reader.take_bytes_stored());
+        match progress.stop {
+            Stop::Hungry => clock.read(|| self.reader.fill())?,
+            Stop::Full => self.flush(clock, sink)?,
+            Stop::Done => return Ok(Some(self.reader.chunk().offset)),
         }
+        Ok(None)
     }
 
-    fn flush(
-        &mut self,
-        clock: &mut Clock,
-        take: &mut dyn FnMut(&RecordBatch) -> Result<()>,
-    ) -> Result<()> {
+    fn flush(&mut self, clock: &mut Clock, sink: &mut dyn Sink) -> Result<()> {
         if self.decoder.rows() == 0 {
             return Ok(());
         }
         let batch = clock
             .decode(|| self.decoder.finish())
             .map_err(Error::arrow)?;
-        take(&batch)
+        sink.rows(&batch)
     }
 }
 

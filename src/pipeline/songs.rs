@@ -3,10 +3,15 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
+use arrow_array::RecordBatch;
+
+use super::reader::Sink;
 use super::stages::Stage;
-use super::tally::{State, Tally};
+use super::tally::{SplitRejects, State, Tally};
 use super::{Run, chain};
+use crate::decode::reject::Reject;
 use crate::error::{Error, Result};
+use crate::input::Object;
 use crate::star::lookup::SongLookup;
 use crate::star::records::SongBatch;
 use crate::star::schema::{ARTISTS, SONGS};
@@ -18,28 +23,28 @@ use crate::star::songs::{artists, songs};
 /// Something cannot be read or written, or no record at all is a song.
 pub fn run(run: &Run<'_>) -> Result<(SongLookup, State)> {
     let source = &run.songs;
-    let tally = Tally::new(source, run.staging);
+    let tally = Tally::new(run, source);
     let batches = Mutex::new(vec![Vec::new(); source.plan.splits.len()]);
     chain::run(
         run,
         source,
         |reader, split, start| {
-            let mut made = Vec::new();
-            let found = reader.read(split, start, &mut |batch| {
-                made.push(SongBatch::new(batch)?);
-                Ok(())
-            })?;
-            Ok((found, made))
+            let rejects = SplitRejects::new(source, run.staging, split)?;
+            let mut collect = Collect {
+                rejects,
+                batches: Vec::new(),
+            };
+            let found = reader.read(split, start, &mut collect)?;
+            collect.rejects.close()?;
+            Ok((found, collect.batches))
         },
         |split, settled| {
-            if let Some(slot) = batches
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .get_mut(split.number)
-            {
+            let mut batches = batches.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(slot) = batches.get_mut(split.number) {
                 *slot = settled.made;
             }
-            tally.add(split, settled.found, settled.lines_before)
+            drop(batches);
+            tally.add(split, &settled.found, settled.lines_before)
         },
     )?;
     let state = tally.state();
@@ -58,6 +63,23 @@ pub fn run(run: &Run<'_>) -> Result<(SongLookup, State)> {
     run.write_table(&SONGS, &songs?)?;
     run.write_table(&ARTISTS, &artists?)?;
     Ok((lookup, state))
+}
+
+/// Keeps the songs of a split.
+struct Collect<'a> {
+    rejects: SplitRejects<'a>,
+    batches: Vec<SongBatch>,
+}
+
+impl Sink for Collect<'_> {
+    fn rows(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.batches.push(SongBatch::new(batch)?);
+        Ok(())
+    }
+
+    fn reject(&mut self, object: &Object, reject: &Reject) -> Result<()> {
+        self.rejects.write(object, reject)
+    }
 }
 
 /// A folder of something else ends here, before the logs are read in vain.

@@ -2,18 +2,60 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use super::Run;
 use super::reader::SplitRead;
 use super::source::Source;
-use crate::error::Result;
-use crate::input::Split;
+use crate::config::MaxRejects;
+use crate::decode::reject::Reject;
+use crate::error::{Error, Result};
+use crate::input::{Object, Split};
 use crate::output::report::InputReport;
-use crate::output::{RejectWriter, Staging};
+use crate::output::{RejectWriter, Staging, shift_lines};
 
-/// Collects counts and rejects as splits settle.
+/// Writes the rejects of one split to a file of their own.
+pub struct SplitRejects<'a> {
+    source: &'a Source,
+    writer: RejectWriter,
+}
+
+impl<'a> SplitRejects<'a> {
+    /// Begins the file anew: a split that is read again leaves nothing of the first time.
+    ///
+    /// # Errors
+    /// What was there cannot be removed.
+    pub fn new(source: &'a Source, staging: &Staging, split: &Split) -> Result<Self> {
+        let path = staging.rejects(source.name, split.number);
+        staging.remove(&path)?;
+        Ok(Self {
+            source,
+            writer: RejectWriter::new(path),
+        })
+    }
+
+    /// Writes one.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write(&mut self, object: &Object, reject: &Reject) -> Result<()> {
+        let object = self.source.store.display(&object.key);
+        self.writer.write(&object, reject.line + 1, reject)
+    }
+
+    /// Makes sure that all are written.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn close(self) -> Result<()> {
+        self.writer.close()
+    }
+}
+
+/// Collects counts as splits settle.
 #[derive(Debug)]
 pub struct Tally<'a> {
     source: &'a Source,
     staging: &'a Staging,
+    max_rejects: MaxRejects,
     state: Mutex<State>,
 }
 
@@ -32,7 +74,7 @@ pub struct State {
 
 impl<'a> Tally<'a> {
     /// Nothing read yet.
-    pub fn new(source: &'a Source, staging: &'a Staging) -> Self {
+    pub fn new(run: &'a Run<'_>, source: &'a Source) -> Self {
         let state = State {
             report: source.report(),
             kept: 0,
@@ -41,58 +83,79 @@ impl<'a> Tally<'a> {
         };
         Self {
             source,
-            staging,
+            staging: run.staging,
+            max_rejects: run.config.max_rejects,
             state: Mutex::new(state),
         }
     }
 
-    /// Counts a settled split and writes its rejects to a file of their own.
+    /// Counts a settled split and puts the lines of its rejects right.
     ///
     /// # Errors
-    /// The file cannot be written.
-    pub fn add(&self, split: &Split, found: SplitRead, lines_before: u64) -> Result<()> {
-        let path = self.staging.rejects(self.source.name, split.number);
-        let mut writer = RejectWriter::new(path);
-        let mut first = None;
-        for (number, reject) in &found.rejects {
-            let Some(segment) = split.segments.get(*number) else {
-                continue;
-            };
-            let Some(object) = self.source.objects.get(segment.object) else {
-                continue;
-            };
-            let before = if *number == 0 { lines_before } else { 0 };
-            let line = before + reject.line + 1;
-            let object = self.source.store.display(&object.key);
-            writer.write(&object, line, reject)?;
-            first.get_or_insert_with(|| {
-                let key = reject.key.map(|key| format!("{key}: ")).unwrap_or_default();
-                let (reason, detail) = (reject.reason.name(), &reject.detail);
-                let offset = reject.offset;
-                let what = format!("{object} line {line} byte {offset}: {reason}: {key}{detail}");
-                (split.number, what)
-            });
+    /// A reject file cannot be written, or there are more rejects already than are tolerated.
+    pub fn add(&self, split: &Split, found: &SplitRead, lines_before: u64) -> Result<()> {
+        if lines_before > 0 && found.first_segment_rejects > 0 {
+            let path = self.staging.rejects(self.source.name, split.number);
+            shift_lines(&path, found.first_segment_rejects, lines_before)?;
         }
-        writer.close()?;
-        let mut state = self.lock();
-        state
-            .report
-            .add(found.counts, found.rejects.iter().map(|(_, r)| r.reason));
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.report.add(found.counts, found.reasons);
         state.kept += found.counts.kept;
         state.filtered += found.counts.filtered;
         let earlier = |other: &(usize, String)| other.0 < split.number;
-        if first.is_some() && !state.first_reject.as_ref().is_some_and(earlier) {
-            state.first_reject = first;
+        if !state.first_reject.as_ref().is_some_and(earlier)
+            && let Some((segment, reject)) = &found.first_reject
+        {
+            let before = if *segment == 0 { lines_before } else { 0 };
+            let what = self.describe(split, *segment, before, reject);
+            state.first_reject = Some((split.number, what));
         }
-        Ok(())
+        // A count is known to be passed long before the end.
+        match self.max_rejects {
+            MaxRejects::Count(_) => refuse(self.max_rejects, &[&state]),
+            MaxRejects::Percent(_) => Ok(()),
+        }
+    }
+
+    fn describe(&self, split: &Split, segment: usize, before: u64, reject: &Reject) -> String {
+        let segment = split.segments.get(segment);
+        let object = segment.and_then(|s| self.source.objects.get(s.object));
+        let object = object
+            .map(|o| self.source.store.display(&o.key))
+            .unwrap_or_default();
+        let key = reject.key.map(|key| format!("{key}: ")).unwrap_or_default();
+        let (line, offset) = (before + reject.line + 1, reject.offset);
+        let (reason, detail) = (reject.reason.name(), &reject.detail);
+        format!("{object} line {line} byte {offset}: {reason}: {key}{detail}")
     }
 
     /// What was tallied so far.
     pub fn state(&self) -> State {
-        self.lock().clone()
+        self.state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
+}
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+/// An error if there are more rejects than are tolerated.
+///
+/// # Errors
+/// That, with the place of the first reject.
+pub fn refuse(most: MaxRejects, states: &[&State]) -> Result<()> {
+    let rejected = states.iter().map(|s| s.report.rejected).sum();
+    let records = states.iter().map(|s| s.report.records).sum();
+    if !most.exceeded_by(rejected, records) {
+        return Ok(());
     }
+    let first = states.iter().find_map(|s| s.first_reject.as_ref());
+    let first = first.map_or("", |(_, first)| first);
+    let percent = rejected as f64 * 100.0 / records as f64;
+    Err(Error::failed(format!(
+        "{rejected} of {records} records rejected ({percent:.2}%), more than {most}"
+    ))
+    .because(format!("the first is {first}"))
+    .hint(
+        "mend the input, or raise --max-rejects to publish without them and find them in _rejects",
+    ))
 }
