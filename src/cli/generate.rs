@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::print;
+use super::{print, say};
 use crate::error::{Error, Result};
 use crate::generate::{Options, Summary, generate};
 use crate::progress::Progress;
@@ -93,7 +93,7 @@ pub fn main(args: Args) -> Result<()> {
         _ => Error::failed("cannot generate").because(e),
     })?;
     if !quiet {
-        eprintln!("{summary}");
+        say(&format!("{summary}\n"));
     }
     if json {
         print(&to_json(&summary)?);

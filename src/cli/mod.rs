@@ -42,10 +42,16 @@ pub fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("sparkify: {error}");
+            say(&format!("sparkify: {error}\n"));
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+/// Prints on stderr. Where nobody reads it there is nobody to tell (`eprint!` would panic).
+fn say(text: &str) {
+    use std::io::Write;
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }
 
 /// Prints on stdout. A reader that stopped reading is not our failure.

@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use super::{print, summary};
+use super::{print, say, summary};
 use crate::config::{MaxRejects, RunConfig, Sizes};
 use crate::error::{Error, Result};
 use crate::pipeline;
@@ -67,13 +67,13 @@ pub fn main(args: Args) -> Result<()> {
         }
     };
     if !quiet {
-        eprint!("{}", summary::table(&report, &config.out));
+        say(&summary::table(&report, &config.out));
     }
     if report.logs.input.records > 0 && report.logs.kept == 0 {
-        eprintln!(
-            "sparkify: warning: none of the {} records in {} is a NextSong event; check --logs",
+        say(&format!(
+            "sparkify: warning: none of the {} records in {} is a NextSong event; check --logs\n",
             report.logs.input.records, config.logs
-        );
+        ));
     }
     if json {
         print(&summary::json(&report)?);

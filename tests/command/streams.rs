@@ -93,6 +93,34 @@ fn fails_with_a_document(place: &Place, [songs, logs, out]: [&str; 3], code: i32
 }
 
 #[test]
+fn a_reader_of_stderr_that_went_away_changes_nothing() {
+    let (place, earlier) = Place::with_star();
+    let nobody = || {
+        let (reader, writer) = pipe().unwrap();
+        drop(reader);
+        writer
+    };
+    let code = |arguments: &[&str]| {
+        let mut command = place.sparkify(arguments);
+        command.stderr(nobody()).status().unwrap().code()
+    };
+    assert_eq!(
+        code(&["run", "--songs=no", "--logs=logs", "--out=star"]),
+        Some(1)
+    );
+    earlier.is_untouched();
+    // With a summary, and with a warning.
+    assert_eq!(code(&RUN), Some(0));
+    earlier.is_replaced();
+    assert_eq!(
+        code(&["run", "--songs=songs", "--logs=songs", "--out=star"]),
+        Some(0)
+    );
+    assert_eq!(code(&["generate", "--out=made", "--events=10"]), Some(0));
+    place.has_no_leavings();
+}
+
+#[test]
 fn a_reader_of_stdout_that_had_enough_changes_nothing() {
     let place = Place::with_input();
     let (reader, writer) = pipe().unwrap();
