@@ -96,7 +96,7 @@ pub fn main(args: Args) -> Result<()> {
         say(&format!("{summary}\n"));
     }
     if json {
-        print(&to_json(&summary)?);
+        print(&to_json(&summary)?)?;
     }
     Ok(())
 }

@@ -61,7 +61,8 @@ pub fn main(args: Args) -> Result<()> {
         Ok(report) => report,
         Err(error) => {
             if json {
-                print(&format!("{}\n", summary::failure(&error)));
+                // The failure itself matters more than that it cannot be printed.
+                let _ = print(&format!("{}\n", summary::failure(&error)));
             }
             return Err(error);
         }
@@ -76,7 +77,7 @@ pub fn main(args: Args) -> Result<()> {
         ));
     }
     if json {
-        print(&summary::json(&report)?);
+        print(&summary::json(&report)?)?;
     }
     Ok(())
 }

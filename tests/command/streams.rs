@@ -129,3 +129,21 @@ fn a_reader_of_stdout_that_had_enough_changes_nothing() {
     let child = command.stdout(writer).stderr(std::process::Stdio::piped());
     Ended::from(child.spawn().unwrap().wait_with_output().unwrap()).succeeds();
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_report_that_cannot_be_printed_is_a_failure() {
+    let place = Place::with_input();
+    let generate = ["generate", "--out=made", "--events=10", "--json", "-q"];
+    for arguments in [&with(&["--json", "--quiet"])[..], &generate] {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let mut command = place.sparkify(arguments);
+        let child = command.stdout(full).stderr(std::process::Stdio::piped());
+        let ended = Ended::from(child.spawn().unwrap().wait_with_output().unwrap());
+        ended.fails(1, "cannot print").fails(1, "No space left");
+    }
+    assert!(
+        place.path("star/_report.json").exists(),
+        "the star is whole"
+    );
+}
