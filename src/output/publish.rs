@@ -86,21 +86,14 @@ impl Staging {
     /// # Errors
     /// The folders cannot be exchanged; the old star is whole then.
     pub fn publish(self) -> Result<()> {
-        let cannot = |e: &io::Error| Error::io("cannot publish", &self.target, e);
-        refuse_foreign(&self.target, &self.target)?;
         // Held to the end: after the exchange another run finds the old star in the staging place,
         // and must not take it for its own while it is being removed.
-        let _old = match File::open(&self.target) {
-            Ok(old) => {
-                old.lock().map_err(|e| cannot(&e))?;
-                exchange(&self.path, &self.target).map_err(|e| cannot(&e))?;
-                Some(old)
+        let _old = match self.replace() {
+            Ok(old) => old,
+            Err(e) => {
+                self.discard();
+                return Err(e);
             }
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                fs::rename(&self.path, &self.target).map_err(|e| cannot(&e))?;
-                None
-            }
-            Err(e) => return Err(cannot(&e)),
         };
         drop(self.lock);
         match fs::remove_dir_all(&self.path) {
@@ -110,6 +103,24 @@ impl Staging {
                 &e,
             )),
             _ => Ok(()),
+        }
+    }
+
+    /// Puts the folder in its place; gives what was there, locked, if anything was.
+    fn replace(&self) -> Result<Option<File>> {
+        let cannot = |e: &io::Error| Error::io("cannot publish", &self.target, e);
+        refuse_foreign(&self.target, &self.target)?;
+        match File::open(&self.target) {
+            Ok(old) => {
+                old.lock().map_err(|e| cannot(&e))?;
+                exchange(&self.path, &self.target).map_err(|e| cannot(&e))?;
+                Ok(Some(old))
+            }
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                fs::rename(&self.path, &self.target).map_err(|e| cannot(&e))?;
+                Ok(None)
+            }
+            Err(e) => Err(cannot(&e)),
         }
     }
 

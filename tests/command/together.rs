@@ -173,3 +173,25 @@ fn a_reader_never_sees_a_mix() {
     });
     place.has_no_leavings();
 }
+
+#[test]
+fn a_star_that_became_something_else_meanwhile_is_not_replaced() {
+    let (place, _) = Place::with_star();
+    // Enough for a run to take a while.
+    place.write("logs/a.json", events(0..200_000));
+    let mut command = place.sparkify(&run_arguments("songs", "logs", "star"));
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    while !place.path(".star.sparkify-staging/songs").exists()
+        && child.try_wait().unwrap().is_none()
+    {
+        std::thread::yield_now();
+    }
+    place.write("star/notes.txt", "precious");
+    let ended = Ended::from(child.wait_with_output().unwrap());
+    // Had the run been over by then, the note would stand in the new star.
+    if ended.code != Some(0) {
+        ended.fails(1, "it holds notes.txt, which no run wrote");
+    }
+    assert_eq!(fs::read(place.path("star/notes.txt")).unwrap(), b"precious");
+    place.has_no_leavings();
+}
