@@ -86,9 +86,7 @@ impl Staging {
     /// # Errors
     /// The folders cannot be exchanged; the old star is whole then.
     pub fn publish(self) -> Result<()> {
-        // Held to the end: after the exchange another run finds the old star in the staging place,
-        // and must not take it for its own while it is being removed.
-        let _old = match self.replace() {
+        let old = match self.replace() {
             Ok(old) => old,
             Err(e) => {
                 self.discard();
@@ -96,6 +94,12 @@ impl Staging {
             }
         };
         drop(self.lock);
+        // Held to the end: after the exchange another run finds the old star in the staging place,
+        // and must not take it for its own while it is being removed. Where nothing was replaced,
+        // what is in that place by now is another run's.
+        let Some(_old) = old else {
+            return Ok(());
+        };
         match fs::remove_dir_all(&self.path) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Error::io(
                 "published, but cannot remove the old star in",
