@@ -141,7 +141,14 @@ fn absolute(out: &Path) -> Result<PathBuf> {
     match fs::canonicalize(out) {
         Ok(path) => Ok(path),
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            let named = out;
             let out = std::path::absolute(out).map_err(|e| cannot(&e))?;
+            if fs::symlink_metadata(&out).is_ok() {
+                return Err(
+                    Error::failed(format!("cannot write to {}", named.display()))
+                        .because("it is a link to nothing"),
+                );
+            }
             let (Some(parent), Some(name)) = (out.parent(), out.file_name()) else {
                 return Err(cannot(&e));
             };

@@ -149,6 +149,21 @@ fn a_link_stays_a_link_and_its_target_is_replaced() {
 }
 
 #[test]
+fn a_link_to_nothing_is_refused_before_any_work() {
+    let place = Place::with_input();
+    place.link("link", "nowhere");
+    place
+        .run("songs", "logs", "link")
+        .fails(1, "cannot write to link: it is a link to nothing");
+    assert!(
+        fs::symlink_metadata(place.path("link"))
+            .unwrap()
+            .is_symlink()
+    );
+    place.has_no_leavings();
+}
+
+#[test]
 fn what_a_killed_run_left_is_cleared() {
     let (place, earlier) = Place::with_star();
     place.write(
