@@ -186,7 +186,7 @@ fn lock_folder(path: &Path, out: &Path) -> Result<File> {
             Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(cannot(&e)),
             _ => {}
         }
-        let folder = match File::open(path) {
+        let folder = match open_folder(path) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
             opened => opened.map_err(|e| cannot(&e))?,
         };
@@ -205,8 +205,15 @@ fn lock_folder(path: &Path, out: &Path) -> Result<File> {
     )
 }
 
+/// Opens a folder but not what a link leads to: all that is in it will be removed.
+fn open_folder(path: &Path) -> io::Result<File> {
+    use rustix::fs::{Mode, OFlags, open};
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(open(path, flags, Mode::empty())?.into())
+}
+
 fn is_same(folder: &File, path: &Path) -> bool {
-    let (Ok(a), Ok(b)) = (rustix::fs::fstat(folder), rustix::fs::stat(path)) else {
+    let (Ok(a), Ok(b)) = (rustix::fs::fstat(folder), rustix::fs::lstat(path)) else {
         return false;
     };
     (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino)

@@ -164,6 +164,16 @@ fn a_link_to_nothing_is_refused_before_any_work() {
 }
 
 #[test]
+fn a_link_in_the_staging_place_is_not_followed() {
+    let (place, earlier) = Place::with_star();
+    place.write("elsewhere/file", "precious");
+    place.link(".star.sparkify-staging", "elsewhere");
+    place.run_with(&[]).fails(1, ".star.sparkify-staging: ");
+    assert_eq!(fs::read(place.path("elsewhere/file")).unwrap(), b"precious");
+    earlier.is_untouched();
+}
+
+#[test]
 fn what_a_killed_run_left_is_cleared() {
     let (place, earlier) = Place::with_star();
     place.write(
