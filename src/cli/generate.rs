@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::{print, say};
+use super::{print, refuse_remote, say};
 use crate::error::{Error, Result};
 use crate::generate::{Options, Summary, generate};
 use crate::progress::Progress;
@@ -65,6 +65,7 @@ pub fn main(args: Args) -> Result<()> {
         json,
         quiet,
     } = args;
+    refuse_remote(&out)?;
     let options = Options {
         events,
         songs,

@@ -4,6 +4,7 @@ mod generate;
 mod run;
 mod summary;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -45,6 +46,17 @@ pub fn main() -> ExitCode {
             say(&format!("sparkify: {error}\n"));
             ExitCode::from(error.exit_code())
         }
+    }
+}
+
+/// An error if an output folder is not a local one.
+fn refuse_remote(out: &Path) -> Result<()> {
+    match out.to_str() {
+        Some(place) if place.starts_with("s3://") => {
+            Err(Error::usage(format!("cannot write to {place}"))
+                .because("this version reads and writes local folders only"))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use super::{print, say, summary};
+use super::{print, refuse_remote, say, summary};
 use crate::config::{MaxRejects, RunConfig, Sizes};
 use crate::error::{Error, Result};
 use crate::pipeline;
@@ -86,16 +86,7 @@ fn config(args: Args) -> Result<RunConfig> {
     if args.out.as_os_str().is_empty() {
         return Err(Error::usage("--out is empty").hint("name a folder"));
     }
-    if args
-        .out
-        .to_str()
-        .is_some_and(|out| out.starts_with("s3://"))
-    {
-        return Err(
-            Error::usage(format!("cannot write to {}", args.out.display()))
-                .because("this version reads and writes local folders only"),
-        );
-    }
+    refuse_remote(&args.out)?;
     let threads = args
         .threads
         .or_else(|| std::thread::available_parallelism().ok());

@@ -121,6 +121,15 @@ fn places_in_s3_are_refused() {
 }
 
 #[test]
+fn data_cannot_be_generated_in_s3() {
+    let place = Place::new();
+    place
+        .end(&["generate", "--quiet", "--out", "s3://bucket/prefix"])
+        .fails(2, "cannot write to s3://bucket/prefix: ");
+    assert!(!place.path("s3:").exists(), "a folder of that name");
+}
+
+#[test]
 fn threads_that_cannot_be_started_end_the_run() {
     let (place, earlier) = Place::with_star();
     // So little address space holds the stacks of few threads.
