@@ -49,16 +49,18 @@ Examples:
 
 pub fn main(args: Args) -> Result<()> {
     let Args { json, quiet, .. } = args;
-    let config = config(args)?;
     let progress = if quiet {
         Progress::silent()
     } else {
         Progress::stderr()
     };
-    let result = pipeline::run(&config, &progress);
+    let result = config(args).and_then(|config| {
+        let report = pipeline::run(&config, &progress)?;
+        Ok((config, report))
+    });
     progress.end();
-    let report = match result {
-        Ok(report) => report,
+    let (config, report) = match result {
+        Ok(done) => done,
         Err(error) => {
             if json {
                 // The failure itself matters more than that it cannot be printed.

@@ -80,6 +80,12 @@ fn with_json_a_failure_is_a_document_too() {
     earlier.is_untouched();
 }
 
+#[test]
+fn with_json_wrong_usage_is_a_document_too() {
+    let place = Place::with_input();
+    fails_with_a_document(&place, ["songs", "logs", "s3://bucket"], 2);
+}
+
 #[track_caller]
 fn fails_with_a_document(place: &Place, [songs, logs, out]: [&str; 3], code: i32) {
     let mut arguments = run_arguments(songs, logs, out).to_vec();
