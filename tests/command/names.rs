@@ -31,6 +31,24 @@ fn an_object_whose_name_is_not_utf8_ends_the_run() {
 }
 
 #[test]
+fn a_folder_whose_name_is_not_utf8_is_not_passed_over() {
+    let (place, earlier) = Place::with_star();
+    let folder = latin1(&place, "logs", "");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("b.json"), event(9)).unwrap();
+    place.run_with(&[]).fails(
+        1,
+        "cannot read logs/caf\u{fffd}: its name is not UTF-8; rename it",
+    );
+    // Nor is a link to one.
+    fs::rename(&folder, place.path("elsewhere")).unwrap();
+    std::os::unix::fs::symlink("../elsewhere", &folder).unwrap();
+    place.run_with(&[]).fails(1, "its name is not UTF-8");
+    earlier.is_untouched();
+    place.has_no_leavings();
+}
+
+#[test]
 fn other_files_and_hidden_folders_may_have_any_name() {
     let place = Place::with_input();
     fs::write(latin1(&place, "logs", ".txt"), "").unwrap();
