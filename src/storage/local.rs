@@ -94,9 +94,12 @@ impl Store for Local {
                     level.unreadable.push((key, why));
                 }
                 Err(e) => {
-                    level
-                        .unreadable
-                        .push((key, Error::io("cannot read", &entry.path(), &e)));
+                    // A link to nothing is no folder. One that leads round in a circle, or to where
+                    // we may not look, can be one.
+                    let nothing = e.kind() == std::io::ErrorKind::NotFound;
+                    let key = key + if nothing { "" } else { "/" };
+                    let why = Error::io("cannot read", &entry.path(), &e);
+                    level.unreadable.push((key, why));
                 }
             }
         }

@@ -168,6 +168,31 @@ fn linked_input_is_followed() {
 }
 
 #[test]
+fn a_link_that_leads_back_up_ends_the_run() {
+    // Round in a circle at once, by way of the folder above, and from one folder to another.
+    for links in [
+        &[("logs/again", ".")][..],
+        &[("logs/above", "..")],
+        &[("logs/one", "."), ("logs/two", ".")],
+        &[("logs/other", "../other"), ("other/logs", "../logs")],
+    ] {
+        let (place, earlier) = Place::with_star();
+        place.folder("other");
+        for (link, to) in links {
+            place.link(link, to);
+        }
+        let ended = place.run_with(&[]).fails(1, "cannot ");
+        let circle = [
+            "Too many levels of symbolic links",
+            "a link probably leads back up",
+        ];
+        assert!(circle.iter().any(|words| ended.stderr.contains(words)));
+        earlier.is_untouched();
+        place.has_no_leavings();
+    }
+}
+
+#[test]
 fn a_file_is_input_as_a_folder_is() {
     let place = Place::with_input();
     place.run("songs", "logs", "plain").succeeds();
