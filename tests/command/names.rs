@@ -78,6 +78,16 @@ fn arguments_that_are_not_utf8_are_refused() {
 }
 
 #[test]
+fn names_cannot_break_the_line_or_draw_on_the_terminal() {
+    let (place, earlier) = Place::with_star();
+    place.link("logs/a\nb\r\x1b[31m\u{9b}2J.json", "nowhere");
+    place
+        .run_with(&[])
+        .fails(1, "cannot read logs/a b  [31m 2J.json: ");
+    earlier.is_untouched();
+}
+
+#[test]
 fn names_with_anything_in_them_are_read() {
     let place = Place::with_input();
     place.write("logs/a\nb\t\x1b[31m.json", event(9));
