@@ -38,6 +38,7 @@ impl Staging {
         let target = absolute(out)?;
         refuse_foreign(out, &target)?;
         let path = sibling(&target)?;
+        refuse_mount_point(out, &target)?;
         let lock = lock_folder(&path, out)?;
         // Whoever held this folder before is gone: the lock says so.
         empty(&path).map_err(|e| Error::io("cannot empty", &path, &e))?;
@@ -175,6 +176,21 @@ fn sibling(target: &Path) -> Result<PathBuf> {
     sibling.push(name);
     sibling.push(".sparkify-staging");
     Ok(target.with_file_name(sibling))
+}
+
+/// An error if `target` is on another file system than what is beside it: nothing can be exchanged
+/// with it then, and a long run should not be what finds out.
+fn refuse_mount_point(out: &Path, target: &Path) -> Result<()> {
+    let device = |path: &Path| rustix::fs::stat(path).ok().map(|found| found.st_dev);
+    let (Some(own), Some(beside)) = (device(target), target.parent().and_then(device)) else {
+        return Ok(());
+    };
+    if own == beside {
+        return Ok(());
+    }
+    Err(Error::failed(format!("cannot write to {}", out.display()))
+        .because("it is a mount point, and a run replaces the whole folder")
+        .hint("name a folder below it"))
 }
 
 /// Creates a folder if need be, and locks it.

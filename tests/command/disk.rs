@@ -108,3 +108,21 @@ fn a_full_disk_ends_the_run() {
         assert_eq!(names, "star\nstar\n", "leavings");
     }
 }
+
+#[test]
+fn a_disk_of_its_own_is_refused_before_any_work() {
+    let place = Place::with_input();
+    if !may_mount(&place) {
+        return;
+    }
+    // The staging folder would be on another file system, and a mount point cannot be exchanged.
+    let script = r#"mount -t tmpfs tmpfs disk && exec "$0" "$@""#;
+    let arguments = run_arguments("songs", "logs", "disk");
+    Ended::of(&mut mounting_shell(&place, script, &arguments))
+        .fails(1, "cannot write to disk: it is a mount point")
+        .fails(1, "; name a folder below it");
+    let script = r#"mount -t tmpfs tmpfs disk && exec "$0" "$@""#;
+    let arguments = run_arguments("songs", "logs", "disk/star");
+    Ended::of(&mut mounting_shell(&place, script, &arguments)).succeeds();
+    place.has_no_leavings();
+}
