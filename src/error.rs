@@ -95,8 +95,9 @@ impl fmt::Display for Error {
                 line.push_str(part);
             }
         }
-        // Names and reasons come from outside: keep the promise of one line.
-        f.write_str(&line.replace(['\n', '\r'], " "))
+        // Names and reasons come from outside: keep the promise of one line, and let none of them
+        // draw on a terminal.
+        f.write_str(&line.replace(char::is_control, " "))
     }
 }
 

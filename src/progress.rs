@@ -1,6 +1,6 @@
 //! Progress: a bar a phase for people at a terminal, a line now and then in a pipe.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -86,7 +86,8 @@ impl Progress {
             bar.inc(bytes);
         } else if Instant::now() >= phase.line_due {
             phase.line_due = Instant::now() + LINE_EVERY;
-            eprintln!("{}", phase.line());
+            // Nobody reading it is no reason to stop.
+            let _ = writeln!(std::io::stderr(), "{}", phase.line());
         }
     }
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::print;
+use super::{print, refuse_remote, say};
 use crate::error::{Error, Result};
 use crate::generate::{Options, Summary, generate};
 use crate::progress::Progress;
@@ -65,6 +65,7 @@ pub fn main(args: Args) -> Result<()> {
         json,
         quiet,
     } = args;
+    refuse_remote(&out)?;
     let options = Options {
         events,
         songs,
@@ -93,10 +94,10 @@ pub fn main(args: Args) -> Result<()> {
         _ => Error::failed("cannot generate").because(e),
     })?;
     if !quiet {
-        eprintln!("{summary}");
+        say(&format!("{summary}\n"));
     }
     if json {
-        print(&to_json(&summary)?);
+        print(&to_json(&summary)?)?;
     }
     Ok(())
 }

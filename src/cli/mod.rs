@@ -4,11 +4,12 @@ mod generate;
 mod run;
 mod summary;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Turns song and event-log JSON into a star schema in Parquet.
 #[derive(Debug, Parser)]
@@ -42,14 +43,40 @@ pub fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("sparkify: {error}");
+            say(&format!("sparkify: {error}\n"));
             ExitCode::from(error.exit_code())
         }
     }
 }
 
-/// Prints on stdout. A reader that stopped reading is not our failure.
-fn print(text: &str) {
+/// An error if an output folder is not a local one.
+fn refuse_remote(out: &Path) -> Result<()> {
+    match out.to_str() {
+        Some(place) if place.starts_with("s3://") => {
+            Err(Error::usage(format!("cannot write to {place}"))
+                .because("this version reads and writes local folders only"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Prints on stderr. Where nobody reads it there is nobody to tell (`eprint!` would panic).
+fn say(text: &str) {
     use std::io::Write;
-    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// Prints on stdout. A reader that stopped reading is not our failure, a full disk is.
+fn print(text: &str) -> Result<()> {
+    use std::io::{ErrorKind, Write};
+    let mut stdout = std::io::stdout().lock();
+    match stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+    {
+        Err(e) if e.kind() != ErrorKind::BrokenPipe => {
+            Err(Error::failed("cannot print on stdout").because(e))
+        }
+        _ => Ok(()),
+    }
 }

@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use super::{print, summary};
+use super::{print, refuse_remote, say, summary};
 use crate::config::{MaxRejects, RunConfig, Sizes};
 use crate::error::{Error, Result};
 use crate::pipeline;
@@ -49,34 +49,37 @@ Examples:
 
 pub fn main(args: Args) -> Result<()> {
     let Args { json, quiet, .. } = args;
-    let config = config(args)?;
     let progress = if quiet {
         Progress::silent()
     } else {
         Progress::stderr()
     };
-    let result = pipeline::run(&config, &progress);
+    let result = config(args).and_then(|config| {
+        let report = pipeline::run(&config, &progress)?;
+        Ok((config, report))
+    });
     progress.end();
-    let report = match result {
-        Ok(report) => report,
+    let (config, report) = match result {
+        Ok(done) => done,
         Err(error) => {
             if json {
-                print(&format!("{}\n", summary::failure(&error)));
+                // The failure itself matters more than that it cannot be printed.
+                let _ = print(&format!("{}\n", summary::failure(&error)));
             }
             return Err(error);
         }
     };
     if !quiet {
-        eprint!("{}", summary::table(&report, &config.out));
+        say(&summary::table(&report, &config.out));
     }
     if report.logs.input.records > 0 && report.logs.kept == 0 {
-        eprintln!(
-            "sparkify: warning: none of the {} records in {} is a NextSong event; check --logs",
+        say(&format!(
+            "sparkify: warning: none of the {} records in {} is a NextSong event; check --logs\n",
             report.logs.input.records, config.logs
-        );
+        ));
     }
     if json {
-        print(&summary::json(&report)?);
+        print(&summary::json(&report)?)?;
     }
     Ok(())
 }
@@ -85,16 +88,7 @@ fn config(args: Args) -> Result<RunConfig> {
     if args.out.as_os_str().is_empty() {
         return Err(Error::usage("--out is empty").hint("name a folder"));
     }
-    if args
-        .out
-        .to_str()
-        .is_some_and(|out| out.starts_with("s3://"))
-    {
-        return Err(
-            Error::usage(format!("cannot write to {}", args.out.display()))
-                .because("this version reads and writes local folders only"),
-        );
-    }
+    refuse_remote(&args.out)?;
     let threads = args
         .threads
         .or_else(|| std::thread::available_parallelism().ok());

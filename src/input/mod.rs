@@ -38,7 +38,7 @@ impl Listing {
     /// Takes in one level of a store and gives the prefixes that are to be listed next.
     ///
     /// # Errors
-    /// A name of an input object stands for nothing that can be read.
+    /// A name of an input object, or of a prefix that is not hidden, stands for nothing that can be read.
     pub fn add(&mut self, level: Level) -> Result<Vec<String>> {
         for Entry { key, size } in level.objects {
             match input_compression(last_part(&key)) {
@@ -51,7 +51,14 @@ impl Listing {
             }
         }
         for (key, why) in level.unreadable {
-            if input_compression(last_part(&key)).is_some() {
+            let name = last_part(&key);
+            let wanted = if key.ends_with('/') {
+                // All objects below it would be lost.
+                !is_hidden(name)
+            } else {
+                input_compression(name).is_some()
+            };
+            if wanted {
                 return Err(why);
             }
             self.ignored += 1;

@@ -38,6 +38,7 @@ impl Staging {
         let target = absolute(out)?;
         refuse_foreign(out, &target)?;
         let path = sibling(&target)?;
+        refuse_mount_point(out, &target)?;
         let lock = lock_folder(&path, out)?;
         // Whoever held this folder before is gone: the lock says so.
         empty(&path).map_err(|e| Error::io("cannot empty", &path, &e))?;
@@ -86,23 +87,20 @@ impl Staging {
     /// # Errors
     /// The folders cannot be exchanged; the old star is whole then.
     pub fn publish(self) -> Result<()> {
-        let cannot = |e: &io::Error| Error::io("cannot publish", &self.target, e);
-        refuse_foreign(&self.target, &self.target)?;
-        // Held to the end: after the exchange another run finds the old star in the staging place,
-        // and must not take it for its own while it is being removed.
-        let _old = match File::open(&self.target) {
-            Ok(old) => {
-                old.lock().map_err(|e| cannot(&e))?;
-                exchange(&self.path, &self.target).map_err(|e| cannot(&e))?;
-                Some(old)
+        let old = match self.replace() {
+            Ok(old) => old,
+            Err(e) => {
+                self.discard();
+                return Err(e);
             }
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                fs::rename(&self.path, &self.target).map_err(|e| cannot(&e))?;
-                None
-            }
-            Err(e) => return Err(cannot(&e)),
         };
         drop(self.lock);
+        // Held to the end: after the exchange another run finds the old star in the staging place,
+        // and must not take it for its own while it is being removed. Where nothing was replaced,
+        // what is in that place by now is another run's.
+        let Some(_old) = old else {
+            return Ok(());
+        };
         match fs::remove_dir_all(&self.path) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Error::io(
                 "published, but cannot remove the old star in",
@@ -110,6 +108,24 @@ impl Staging {
                 &e,
             )),
             _ => Ok(()),
+        }
+    }
+
+    /// Puts the folder in its place; gives what was there, locked, if anything was.
+    fn replace(&self) -> Result<Option<File>> {
+        let cannot = |e: &io::Error| Error::io("cannot publish", &self.target, e);
+        refuse_foreign(&self.target, &self.target)?;
+        match File::open(&self.target) {
+            Ok(old) => {
+                old.lock().map_err(|e| cannot(&e))?;
+                exchange(&self.path, &self.target).map_err(|e| cannot(&e))?;
+                Ok(Some(old))
+            }
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                fs::rename(&self.path, &self.target).map_err(|e| cannot(&e))?;
+                Ok(None)
+            }
+            Err(e) => Err(cannot(&e)),
         }
     }
 
@@ -126,7 +142,14 @@ fn absolute(out: &Path) -> Result<PathBuf> {
     match fs::canonicalize(out) {
         Ok(path) => Ok(path),
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            let named = out;
             let out = std::path::absolute(out).map_err(|e| cannot(&e))?;
+            if fs::symlink_metadata(&out).is_ok() {
+                return Err(
+                    Error::failed(format!("cannot write to {}", named.display()))
+                        .because("it is a link to nothing"),
+                );
+            }
             let (Some(parent), Some(name)) = (out.parent(), out.file_name()) else {
                 return Err(cannot(&e));
             };
@@ -155,6 +178,21 @@ fn sibling(target: &Path) -> Result<PathBuf> {
     Ok(target.with_file_name(sibling))
 }
 
+/// An error if `target` is on another file system than what is beside it: nothing can be exchanged
+/// with it then, and a long run should not be what finds out.
+fn refuse_mount_point(out: &Path, target: &Path) -> Result<()> {
+    let device = |path: &Path| rustix::fs::stat(path).ok().map(|found| found.st_dev);
+    let (Some(own), Some(beside)) = (device(target), target.parent().and_then(device)) else {
+        return Ok(());
+    };
+    if own == beside {
+        return Ok(());
+    }
+    Err(Error::failed(format!("cannot write to {}", out.display()))
+        .because("it is a mount point, and a run replaces the whole folder")
+        .hint("name a folder below it"))
+}
+
 /// Creates a folder if need be, and locks it.
 fn lock_folder(path: &Path, out: &Path) -> Result<File> {
     let cannot = |e: &io::Error| Error::io("cannot create", path, e);
@@ -164,7 +202,7 @@ fn lock_folder(path: &Path, out: &Path) -> Result<File> {
             Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(cannot(&e)),
             _ => {}
         }
-        let folder = match File::open(path) {
+        let folder = match open_folder(path) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
             opened => opened.map_err(|e| cannot(&e))?,
         };
@@ -183,8 +221,15 @@ fn lock_folder(path: &Path, out: &Path) -> Result<File> {
     )
 }
 
+/// Opens a folder but not what a link leads to: all that is in it will be removed.
+fn open_folder(path: &Path) -> io::Result<File> {
+    use rustix::fs::{Mode, OFlags, open};
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(open(path, flags, Mode::empty())?.into())
+}
+
 fn is_same(folder: &File, path: &Path) -> bool {
-    let (Ok(a), Ok(b)) = (rustix::fs::fstat(folder), rustix::fs::stat(path)) else {
+    let (Ok(a), Ok(b)) = (rustix::fs::fstat(folder), rustix::fs::lstat(path)) else {
         return false;
     };
     (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino)

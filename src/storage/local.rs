@@ -69,9 +69,9 @@ impl Store for Local {
             let entry = entry.map_err(cannot)?;
             let Some(name) = entry.file_name().to_str().map(str::to_owned) else {
                 let name = entry.file_name().to_string_lossy().into_owned();
-                level
-                    .unreadable
-                    .push((format!("{prefix}{name}"), not_utf8(&entry.path())));
+                let end = if entry.path().is_dir() { "/" } else { "" };
+                let key = format!("{prefix}{name}{end}");
+                level.unreadable.push((key, not_utf8(&entry.path())));
                 continue;
             };
             let key = format!("{prefix}{name}");
@@ -94,9 +94,12 @@ impl Store for Local {
                     level.unreadable.push((key, why));
                 }
                 Err(e) => {
-                    level
-                        .unreadable
-                        .push((key, Error::io("cannot read", &entry.path(), &e)));
+                    // A link to nothing is no folder. One that leads round in a circle, or to where
+                    // we may not look, can be one.
+                    let nothing = e.kind() == std::io::ErrorKind::NotFound;
+                    let key = key + if nothing { "" } else { "/" };
+                    let why = Error::io("cannot read", &entry.path(), &e);
+                    level.unreadable.push((key, why));
                 }
             }
         }

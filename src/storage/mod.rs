@@ -28,7 +28,8 @@ pub struct Level {
     pub objects: Vec<Entry>,
     /// Longer prefixes, each ending in `/`, in no order.
     pub prefixes: Vec<String>,
-    /// Names that stand for nothing readable, and why; in no order.
+    /// Names that stand for nothing readable, and why; in no order. Those that end in `/` are
+    /// prefixes, or may be.
     pub unreadable: Vec<(String, Error)>,
 }
 

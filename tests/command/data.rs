@@ -1,0 +1,54 @@
+//! Songs and events to run on.
+
+use std::ops::Range;
+
+use crate::harness::Place;
+
+/// A song.
+pub fn song(n: u64) -> String {
+    format!(
+        r#"{{"song_id":"SO{n}","artist_id":"AR{n}","title":"Title {n}","artist_name":"Artist {n}","duration":200.5,"year":2000}}"#
+    )
+}
+
+/// A `NextSong` event of second `n` that plays the first song.
+pub fn event(n: u64) -> String {
+    event_at_level(n, "paid")
+}
+
+/// The same at a level that tells where the event came from.
+pub fn event_at_level(n: u64, level: &str) -> String {
+    let ts = 1_541_000_000_000 + n * 1000;
+    format!(
+        r#"{{"ts":{ts},"userId":"1","sessionId":7,"itemInSession":{n},"level":"{level}","page":"NextSong","song":"Title 1","artist":"Artist 1","length":200.5}}"#
+    )
+}
+
+/// Several events, one a line.
+pub fn events(seconds: Range<u64>) -> String {
+    seconds.map(|n| event(n) + "\n").collect()
+}
+
+/// A record that is rejected wherever it stands.
+pub const REJECT: &str = "{\"ts\": nonsense}\n";
+
+/// Generated data in the folder `name`: `name/song_data` and `name/log_data`.
+pub fn generated(place: &Place, name: &str, events: u64, seed: u64) -> Generated {
+    let (events, seed) = (events.to_string(), seed.to_string());
+    let sizes = [
+        "--songs", "200", "--users", "300", "--files", "8", "--seed", &seed,
+    ];
+    let mut arguments = vec!["generate", "--quiet", "--out", name, "--events", &events];
+    arguments.extend(sizes);
+    place.end(&arguments).succeeds();
+    Generated {
+        songs: format!("{name}/song_data"),
+        logs: format!("{name}/log_data"),
+    }
+}
+
+/// Where generated data is.
+pub struct Generated {
+    pub songs: String,
+    pub logs: String,
+}

@@ -1,0 +1,192 @@
+//! A temp folder to run `sparkify` in, and how a run ended.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+use crate::data;
+use crate::star::Earlier;
+
+/// The built binary.
+pub const SPARKIFY: &str = env!("CARGO_BIN_EXE_sparkify");
+
+/// The binary, free of what the surroundings say about colours.
+pub fn sparkify() -> Command {
+    plain(Command::new(SPARKIFY))
+}
+
+/// Any command, with nothing on stdin and no wish for colours.
+pub fn plain(mut command: Command) -> Command {
+    for name in ["CLICOLOR", "CLICOLOR_FORCE", "NO_COLOR", "COLORTERM"] {
+        command.env_remove(name);
+    }
+    command.stdin(Stdio::null());
+    command
+}
+
+/// The arguments of a quiet run in a [`Place`].
+pub fn run_arguments<'a>(songs: &'a str, logs: &'a str, out: &'a str) -> [&'a str; 8] {
+    [
+        "run", "--quiet", "--songs", songs, "--logs", logs, "--out", out,
+    ]
+}
+
+/// A temp folder, which is the current directory of what runs in it.
+pub struct Place {
+    root: TempDir,
+}
+
+impl Place {
+    /// An empty folder.
+    pub fn new() -> Self {
+        Self {
+            root: TempDir::new().unwrap(),
+        }
+    }
+
+    /// A folder with one song in `songs` and three events in `logs`.
+    pub fn with_input() -> Self {
+        let place = Self::new();
+        place.write("songs/a.json", data::song(1));
+        place.write("logs/a.json", data::events(0..3));
+        place
+    }
+
+    /// The same with a star of other events in `star`, which later runs must replace or keep.
+    pub fn with_star() -> (Self, Earlier) {
+        let place = Self::with_input();
+        place.write("older/a.json", data::events(10..12));
+        place.run("songs", "older", "star").succeeds();
+        let earlier = Earlier::of(&place.path("star"));
+        (place, earlier)
+    }
+
+    /// Where `name` is.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.root.path().join(name)
+    }
+
+    /// The folder itself.
+    pub fn root(&self) -> &Path {
+        self.root.path()
+    }
+
+    /// Writes a file and the folders above it.
+    pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+
+    /// Makes a folder and those above it.
+    pub fn folder(&self, name: &str) {
+        fs::create_dir_all(self.path(name)).unwrap();
+    }
+
+    /// Makes a link to `to`.
+    pub fn link(&self, name: &str, to: impl AsRef<Path>) {
+        std::os::unix::fs::symlink(to, self.path(name)).unwrap();
+    }
+
+    /// A command that has this folder as its current directory.
+    pub fn sparkify(&self, arguments: &[&str]) -> Command {
+        let mut command = sparkify();
+        command.args(arguments).current_dir(self.root());
+        command
+    }
+
+    /// Runs the binary with `arguments`.
+    pub fn end(&self, arguments: &[&str]) -> Ended {
+        Ended::of(&mut self.sparkify(arguments))
+    }
+
+    /// Runs `run --quiet`.
+    pub fn run(&self, songs: &str, logs: &str, out: &str) -> Ended {
+        self.end(&run_arguments(songs, logs, out))
+    }
+
+    /// Runs `run --quiet` on the usual folders with more arguments.
+    pub fn run_with(&self, more: &[&str]) -> Ended {
+        let mut arguments = run_arguments("songs", "logs", "star").to_vec();
+        arguments.extend(more);
+        self.end(&arguments)
+    }
+
+    /// Nothing but what a test put there, and stars, may be in the folder.
+    #[track_caller]
+    pub fn has_no_leavings(&self) {
+        assert_eq!(leavings(self.root()), Vec::<String>::new());
+    }
+}
+
+/// The hidden names in a folder, as staging folders are.
+pub fn leavings(folder: &Path) -> Vec<String> {
+    fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .filter(|name| name.starts_with('.'))
+        .collect()
+}
+
+/// How a command ended.
+#[derive(Debug)]
+pub struct Ended {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Ended {
+    /// Runs a command to its end.
+    pub fn of(command: &mut Command) -> Self {
+        Self::from(command.output().unwrap())
+    }
+
+    /// It did what it should, and a quiet command had nothing to say about it.
+    #[track_caller]
+    pub fn succeeds(self) -> Self {
+        assert_eq!((self.code, self.stderr.as_str()), (Some(0), ""));
+        self
+    }
+
+    /// It failed as every failure must: by this code, with one line that holds `words`.
+    #[track_caller]
+    pub fn fails(self, code: i32, words: &str) -> Self {
+        assert_eq!(self.code, Some(code), "{self:?}");
+        assert_one_line(&self.stderr);
+        assert!(self.stderr.contains(words), "{self:?}");
+        self
+    }
+
+    /// It was refused by the argument parser, which may take several lines to say so.
+    #[track_caller]
+    pub fn fails_as_wrong_usage(self, words: &str) -> Self {
+        assert_eq!((self.code, self.stdout.as_str()), (Some(2), ""), "{self:?}");
+        assert!(self.stderr.starts_with("error: "), "{self:?}");
+        assert!(self.stderr.contains(words), "{self:?}");
+        assert!(!self.stderr.contains('\x1b'), "{self:?}");
+        self
+    }
+}
+
+impl From<Output> for Ended {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+/// What every failure says: one line for people and their log files.
+#[track_caller]
+pub fn assert_one_line(stderr: &str) {
+    let line = stderr.strip_suffix('\n').unwrap_or("no end of line");
+    assert!(
+        line.starts_with("sparkify: ") && !line.contains(char::is_control),
+        "{stderr:?}"
+    );
+}

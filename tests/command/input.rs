@@ -1,0 +1,228 @@
+//! Input that is missing, hidden, swapped, linked or in a certain order.
+
+use crate::data::{event, event_at_level, events, song};
+use crate::harness::Place;
+use crate::star::{report, songplays_text, star};
+
+#[test]
+fn input_that_is_missing_ends_the_run() {
+    let (place, earlier) = Place::with_star();
+    place
+        .run("nowhere", "logs", "star")
+        .fails(1, "cannot read nowhere: ");
+    place
+        .run("songs", "no/where", "star")
+        .fails(1, "cannot read no/where: ");
+    // Neither is a new output folder made in vain.
+    place.run("nowhere", "logs", "new").fails(1, "nowhere");
+    assert!(!place.path("new").exists());
+    earlier.is_untouched();
+    place.has_no_leavings();
+}
+
+#[test]
+fn a_folder_without_input_objects_ends_the_run() {
+    let (place, earlier) = Place::with_star();
+    place.folder("empty/below");
+    place.write("others/data.csv", "a,b");
+    place.write("others/.hidden.json", event(0));
+    place.write("others/_temporary/part.json", event(0));
+    for (songs, logs, words) in [
+        ("empty", "logs", "no songs in empty: "),
+        ("songs", "empty", "no logs in empty: "),
+        ("songs", "others", "(3 others are ignored); check --logs"),
+        ("songs", "others/data.csv", "no logs in others/data.csv: "),
+    ] {
+        place.run(songs, logs, "star").fails(1, words);
+    }
+    earlier.is_untouched();
+    place.has_no_leavings();
+}
+
+#[test]
+fn objects_without_records_make_an_empty_star() {
+    let place = Place::new();
+    place.write("songs/a.json", "");
+    place.write("logs/a.json", " \n");
+    place.run_with(&[]).succeeds();
+    let report = report(&place.path("star"));
+    for table in ["songplays", "users", "songs", "artists", "time"] {
+        assert_eq!(report["tables"][table]["rows"], 0);
+        assert_eq!(
+            report["tables"][table]["files"], 1,
+            "readers want the columns"
+        );
+    }
+}
+
+#[test]
+fn logs_passed_as_songs_end_the_run_with_a_hint() {
+    let (place, earlier) = Place::with_star();
+    place
+        .run("logs", "logs", "star")
+        .fails(
+            1,
+            "no record in logs is a song: logs/a.json line 1 byte 0: ",
+        )
+        .fails(1, "; check that --songs is song metadata and not logs");
+    earlier.is_untouched();
+    place.has_no_leavings();
+}
+
+#[test]
+fn songs_passed_as_logs_make_a_star_and_a_warning() {
+    let place = Place::with_input();
+    for quiet in [true, false] {
+        let mut arguments = vec!["run", "--songs=songs", "--logs=songs", "--out=star"];
+        arguments.extend(quiet.then_some("--quiet"));
+        let ended = place.end(&arguments);
+        let last = ended.stderr.lines().last();
+        assert_eq!(
+            (ended.code, last),
+            (
+                Some(0),
+                Some(
+                    "sparkify: warning: none of the 1 records in songs is a NextSong event; \
+                     check --logs"
+                )
+            )
+        );
+        assert!(!quiet || ended.stderr.lines().count() == 1);
+    }
+    assert_eq!(
+        report(&place.path("star"))["tables"]["songplays"]["rows"],
+        0
+    );
+}
+
+#[test]
+fn hidden_files_and_folders_and_other_endings_are_ignored_and_counted() {
+    let place = Place::with_input();
+    for name in [
+        ".hidden.json",
+        "_SUCCESS",
+        "_part.json",
+        "notes.txt",
+        "a.json.crc",
+        "a.JSON",
+        "json",
+        // A hidden folder counts once, whatever it holds.
+        ".cache/one.json",
+        ".cache/two.json",
+        "_temporary/0/one.json",
+        "visible/.DS_Store",
+    ] {
+        place.write(&format!("logs/{name}"), event(99));
+    }
+    for (number, name) in ["b.jsonl", "c.ndjson", "deep/er/d.json"].iter().enumerate() {
+        place.write(&format!("logs/{name}"), event(50 + number as u64));
+    }
+    place.run_with(&[]).succeeds();
+    let report = report(&place.path("star"));
+    let logs = &report["logs"];
+    assert_eq!(
+        (&logs["objects"], &logs["ignored_objects"], &logs["records"]),
+        (&4.into(), &10.into(), &6.into())
+    );
+}
+
+#[test]
+fn the_byte_order_of_keys_is_the_order_of_the_input() {
+    let place = Place::with_input();
+    // Neither the order of folders before files, nor that of a dictionary.
+    let order = [
+        "B.json",
+        "a-b.json",
+        "a.json",
+        "a/x.json",
+        "aa.json",
+        "\u{e9}.json",
+    ];
+    for (number, name) in order.iter().enumerate().rev() {
+        // The first event is the same everywhere: the first object's stays.
+        let own = event_at_level(number as u64 + 1, name);
+        let text = format!("{}\n{own}\n", event_at_level(0, name));
+        place.write(&format!("logs/{name}"), text);
+    }
+    place.run_with(&[]).succeeds();
+    let star = place.path("star");
+    let mut expected = vec![order[0]];
+    expected.extend(order);
+    assert_eq!(songplays_text(&star, "level"), expected);
+    assert_eq!(report(&star)["logs"]["duplicates"], order.len() - 1);
+}
+
+#[test]
+fn linked_input_is_followed() {
+    let place = Place::with_input();
+    place.run("songs", "logs", "plain").succeeds();
+    place.link("linked-logs", "logs");
+    place.folder("mixed");
+    place.link("mixed/a.json", "../logs/a.json");
+    place.folder("nested");
+    place.link("nested/2018", "../logs");
+    for logs in ["linked-logs", "linked-logs/", "mixed", "nested"] {
+        place.run("songs", logs, "star").succeeds();
+        assert_eq!(star(&place.path("star")), star(&place.path("plain")));
+    }
+}
+
+#[test]
+fn a_link_that_leads_back_up_ends_the_run() {
+    // Round in a circle at once, by way of the folder above, and from one folder to another.
+    for links in [
+        &[("logs/again", ".")][..],
+        &[("logs/above", "..")],
+        &[("logs/one", "."), ("logs/two", ".")],
+        &[("logs/other", "../other"), ("other/logs", "../logs")],
+    ] {
+        let (place, earlier) = Place::with_star();
+        place.folder("other");
+        for (link, to) in links {
+            place.link(link, to);
+        }
+        let ended = place.run_with(&[]).fails(1, "cannot ");
+        let circle = [
+            "Too many levels of symbolic links",
+            "a link probably leads back up",
+        ];
+        assert!(circle.iter().any(|words| ended.stderr.contains(words)));
+        earlier.is_untouched();
+        place.has_no_leavings();
+    }
+}
+
+#[test]
+fn a_file_is_input_as_a_folder_is() {
+    let place = Place::with_input();
+    place.run("songs", "logs", "plain").succeeds();
+    place.run("songs/a.json", "logs/a.json", "star").succeeds();
+    assert_eq!(star(&place.path("star")), star(&place.path("plain")));
+}
+
+#[test]
+fn an_object_that_is_no_file_ends_the_run() {
+    let (place, earlier) = Place::with_star();
+    place.link("logs/gone.json", "nowhere.json");
+    place
+        .run_with(&[])
+        .fails(1, "cannot read logs/gone.json: No such file");
+    std::fs::remove_file(place.path("logs/gone.json")).unwrap();
+    // A listener's socket: there is no size to plan with, and nothing to read.
+    let _socket = std::os::unix::net::UnixListener::bind(place.path("logs/socket.json")).unwrap();
+    place
+        .run_with(&[])
+        .fails(1, "logs/socket.json: it is neither a file nor a folder");
+    earlier.is_untouched();
+    place.has_no_leavings();
+}
+
+#[test]
+fn what_is_no_input_may_be_unreadable() {
+    let place = Place::with_input();
+    place.link("logs/gone.txt", "nowhere");
+    place.write("songs/b.json", song(2));
+    place.write("logs/b.json", events(5..9));
+    place.run_with(&[]).succeeds();
+    assert_eq!(report(&place.path("star"))["logs"]["ignored_objects"], 1);
+}

@@ -1,0 +1,197 @@
+//! Runs at the same time, and readers of the folder that runs replace.
+
+use std::fs::{self, File};
+use std::io::ErrorKind;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde_json::Value;
+
+use crate::data::{events, generated};
+use crate::harness::{Ended, Place, run_arguments};
+use crate::star::{Files, report, star};
+
+#[test]
+fn a_run_is_refused_while_another_writes() {
+    let (place, earlier) = Place::with_star();
+    // What a run holds for as long as it lasts.
+    place.folder(".star.sparkify-staging");
+    let held = File::open(place.path(".star.sparkify-staging")).unwrap();
+    held.lock().unwrap();
+    place.run_with(&[]).fails(
+        1,
+        "another run is writing to star; wait for it, or choose another --out",
+    );
+    earlier.is_untouched();
+    drop(held);
+    place.run_with(&[]).succeeds();
+    earlier.is_replaced();
+    place.has_no_leavings();
+}
+
+#[test]
+fn of_runs_at_once_each_is_right_or_refused() {
+    let place = Place::with_input();
+    place.run("songs", "logs", "expected").succeeds();
+    let expected = star(&place.path("expected"));
+    for round in 0..15 {
+        // Every third round begins without a star: then there is nothing to exchange.
+        if round % 3 == 0 && round > 0 {
+            fs::remove_dir_all(place.path("star")).unwrap();
+        }
+        let start = |_| {
+            let mut command = place.sparkify(&run_arguments("songs", "logs", "star"));
+            command.stdout(Stdio::piped()).stderr(Stdio::piped());
+            command.spawn().unwrap()
+        };
+        let children: Vec<_> = (0..4).map(start).collect();
+        let mut published = 0;
+        for child in children {
+            let ended = Ended::from(child.wait_with_output().unwrap());
+            if ended.code == Some(0) {
+                ended.succeeds();
+                published += 1;
+            } else {
+                ended.fails(1, "another run is writing to star");
+            }
+        }
+        assert!(published > 0, "one of them came first");
+        assert!(star(&place.path("star")) == expected, "the star is whole");
+        place.has_no_leavings();
+    }
+}
+
+/// One of the two stars that a reader may see.
+struct Known {
+    files: Files,
+    records: Value,
+}
+
+impl Known {
+    fn of(folder: &Path) -> Self {
+        Self {
+            files: star(folder),
+            records: report(folder)["logs"]["records"].clone(),
+        }
+    }
+}
+
+/// All that a reader finds in the folder it opened. It may be taken away meanwhile, so files can be
+/// missing; `None` is for a report that is.
+fn look(folder: &Path) -> (Files, Option<Value>) {
+    let mut files = Files::new();
+    let mut records = None;
+    let list = |folder: &Path| -> Vec<_> {
+        match fs::read_dir(folder) {
+            Ok(entries) => entries.map(|entry| entry.unwrap()).collect(),
+            Err(e) if e.kind() == ErrorKind::NotFound => Vec::new(),
+            Err(e) => panic!("{e}"),
+        }
+    };
+    let read = |path: &Path| match fs::read(path) {
+        Ok(bytes) => Some(bytes),
+        Err(e) if e.kind() == ErrorKind::NotFound => None,
+        Err(e) => panic!("{e}"),
+    };
+    for entry in list(folder) {
+        let top = entry.file_name().into_string().unwrap();
+        if !entry.file_type().unwrap().is_dir() {
+            assert_eq!(top, "_report.json");
+            let report = read(&entry.path());
+            let report = report.map(|report| serde_json::from_slice::<Value>(&report).unwrap());
+            records = report.map(|report| report["logs"]["records"].clone());
+            continue;
+        }
+        for file in list(&entry.path()) {
+            let name = format!("{top}/{}", file.file_name().into_string().unwrap());
+            if let Some(bytes) = read(&file.path()) {
+                files.insert(name, bytes);
+            }
+        }
+    }
+    (files, records)
+}
+
+/// Opens the folder once and asserts that what is in it is of one star, and all of that star if the
+/// folder was the published one until the end of the look.
+fn look_and_compare(out: &Path, known: &[Known]) {
+    let folder = File::open(out).expect("there is a star at every moment");
+    let held = format!("/proc/self/fd/{}", folder.as_raw_fd());
+    let (files, records) = look(held.as_ref());
+    let (now, then) = (fs::metadata(out).unwrap(), folder.metadata().unwrap());
+    let still_published = (now.dev(), now.ino()) == (then.dev(), then.ino());
+    let is_of = |known: &&Known| {
+        let same = |(name, bytes): (&String, _)| known.files.get(name) == Some(bytes);
+        files.iter().all(same) && records.as_ref().is_none_or(|n| *n == known.records)
+    };
+    let names: Vec<_> = files.keys().collect();
+    let of = known.iter().find(is_of);
+    let of = of.unwrap_or_else(|| panic!("a mix: {names:?} {records:?}"));
+    if still_published {
+        assert!(records.is_some(), "no report");
+        assert_eq!(names, of.files.keys().collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_reader_never_sees_a_mix() {
+    let place = Place::new();
+    let inputs = [(2000, 1), (3000, 2)].map(|(events, seed)| {
+        let made = generated(&place, &format!("input-{seed}"), events, seed);
+        place.run(&made.songs, &made.logs, "star").succeeds();
+        (made, Known::of(&place.path("star")))
+    });
+    let (made, known): (Vec<_>, Vec<_>) = inputs.into_iter().unzip();
+    for (name, bytes) in &known[0].files {
+        assert_ne!(
+            Some(bytes),
+            known[1].files.get(name),
+            "{name} tells nothing"
+        );
+    }
+    let out = place.path("star");
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    look_and_compare(&out, &known);
+                }
+            });
+        }
+        // Whatever goes wrong, the readers must not go on for ever.
+        let runs = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            for made in made.iter().cycle().take(40) {
+                place.run(&made.songs, &made.logs, "star").succeeds();
+            }
+        }));
+        done.store(true, Ordering::Relaxed);
+        runs.unwrap();
+    });
+    place.has_no_leavings();
+}
+
+#[test]
+fn a_star_that_became_something_else_meanwhile_is_not_replaced() {
+    let (place, _) = Place::with_star();
+    // Enough for a run to take a while.
+    place.write("logs/a.json", events(0..200_000));
+    let mut command = place.sparkify(&run_arguments("songs", "logs", "star"));
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    while !place.path(".star.sparkify-staging/songs").exists()
+        && child.try_wait().unwrap().is_none()
+    {
+        std::thread::yield_now();
+    }
+    place.write("star/notes.txt", "precious");
+    let ended = Ended::from(child.wait_with_output().unwrap());
+    // Had the run been over by then, the note would stand in the new star.
+    if ended.code != Some(0) {
+        ended.fails(1, "it holds notes.txt, which no run wrote");
+    }
+    assert_eq!(fs::read(place.path("star/notes.txt")).unwrap(), b"precious");
+    place.has_no_leavings();
+}

@@ -1,0 +1,146 @@
+//! Wrong arguments, and the help that prevents them.
+
+use crate::harness::{Place, run_arguments};
+
+#[test]
+fn help_shows_examples() {
+    let place = Place::new();
+    for arguments in [
+        &["--help"][..],
+        &["run", "--help"],
+        &["generate", "--help"],
+        &["help", "run"],
+    ] {
+        let ended = place.end(arguments).succeeds();
+        let (_, examples) = ended.stdout.split_once("\nExamples:\n").unwrap();
+        assert!(examples.starts_with("  sparkify "), "{examples}");
+        assert!(!ended.stdout.contains('\x1b'));
+        let wide = ended.stdout.lines().find(|line| line.len() > 100);
+        assert_eq!(wide, None, "lines fit a terminal");
+    }
+}
+
+#[test]
+fn the_version_is_the_packages() {
+    let ended = Place::new().end(&["--version"]).succeeds();
+    assert_eq!(
+        ended.stdout,
+        concat!("sparkify ", env!("CARGO_PKG_VERSION"), "\n")
+    );
+}
+
+#[test]
+fn arguments_that_are_missing_or_unknown_are_refused() {
+    let (place, earlier) = Place::with_star();
+    for (arguments, words) in [
+        (&["run"][..], "--songs <PATH>"),
+        (&["run", "--songs", "songs", "--logs", "logs"], "--out"),
+        (&["run", "--songs", "songs", "--out", "star"], "--logs"),
+        (&["run", "--logs", "logs", "--out", "star"], "--songs"),
+        (&["run", "--songs"], "--songs"),
+        (&["run", "--songs", "a", "--songs", "b"], "multiple times"),
+        (&["run", "star"], "unexpected argument"),
+        (&["walk"], "unrecognized subcommand"),
+        (&["--nonsense"], "unexpected argument"),
+        (&["generate"], "--out"),
+    ] {
+        place.end(arguments).fails_as_wrong_usage(words);
+    }
+    earlier.is_untouched();
+}
+
+#[test]
+fn no_command_at_all_shows_the_help() {
+    let ended = Place::new().end(&[]);
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""));
+    assert!(ended.stderr.contains("Usage: sparkify <COMMAND>"));
+}
+
+#[test]
+fn values_that_make_no_sense_are_refused() {
+    let (place, earlier) = Place::with_star();
+    for (argument, words) in [
+        ("--threads=0", "--threads"),
+        ("--threads=-1", "--threads"),
+        ("--threads=many", "--threads"),
+        ("--threads=1.5", "--threads"),
+        ("--threads=99999999999999999999", "--threads"),
+        ("--out=", "--out"),
+    ] {
+        let arguments = ["run", "--songs", "songs", "--logs", "logs"];
+        let mut arguments = arguments.to_vec();
+        if !argument.starts_with("--out") {
+            arguments.push("--out=star");
+        }
+        arguments.push(argument);
+        place.end(&arguments).fails_as_wrong_usage(words);
+    }
+    for value in [
+        "",
+        "nonsense",
+        "-1",
+        "1.5",
+        "101%",
+        "100.1%",
+        "-1%",
+        "NaN%",
+        "inf%",
+        "%",
+        "1%%",
+        "1 %",
+        "0x10",
+        "18446744073709551616",
+    ] {
+        let ended = place.run_with(&[&format!("--max-rejects={value}")]);
+        ended.fails_as_wrong_usage("--max-rejects");
+    }
+    // Separate from its option, a negative number looks like an option of its own.
+    place
+        .run_with(&["--max-rejects", "-1"])
+        .fails_as_wrong_usage("'-1'");
+    earlier.is_untouched();
+    place.has_no_leavings();
+}
+
+#[test]
+fn places_in_s3_are_refused() {
+    let (place, earlier) = Place::with_star();
+    let s3 = "s3://bucket/prefix";
+    for (songs, logs, out, words) in [
+        (s3, "logs", "star", "cannot read s3://bucket/prefix: "),
+        ("songs", s3, "star", "cannot read s3://bucket/prefix: "),
+        ("songs", "logs", s3, "cannot write to s3://bucket/prefix: "),
+    ] {
+        place
+            .run(songs, logs, out)
+            .fails(2, words)
+            .fails(2, "local folders only");
+    }
+    earlier.is_untouched();
+    place.has_no_leavings();
+}
+
+#[test]
+fn data_cannot_be_generated_in_s3() {
+    let place = Place::new();
+    place
+        .end(&["generate", "--quiet", "--out", "s3://bucket/prefix"])
+        .fails(2, "cannot write to s3://bucket/prefix: ");
+    assert!(!place.path("s3:").exists(), "a folder of that name");
+}
+
+#[test]
+fn threads_that_cannot_be_started_end_the_run() {
+    let (place, earlier) = Place::with_star();
+    // So little address space holds the stacks of few threads.
+    let script = r#"ulimit -v 400000 && exec "$0" "$@""#;
+    let mut command = crate::harness::plain(std::process::Command::new("sh"));
+    command.args(["-c", script, crate::harness::SPARKIFY]);
+    command.args(run_arguments("songs", "logs", "star"));
+    command
+        .args(["--threads", "1000"])
+        .current_dir(place.root());
+    crate::harness::Ended::of(&mut command).fails(1, "cannot start 1000 threads");
+    earlier.is_untouched();
+    place.has_no_leavings();
+}
