@@ -31,6 +31,9 @@ impl Local {
                 file: None,
             });
         }
+        if !found.is_file() {
+            return Err(not_a_file(path));
+        }
         let name = path.file_name().and_then(|name| name.to_str());
         let name = name.ok_or_else(|| not_utf8(path))?;
         let root = path.parent().unwrap_or(Path::new("")).to_owned();
@@ -39,6 +42,11 @@ impl Local {
             file: Some(name.to_owned()),
         })
     }
+}
+
+fn not_a_file(path: &Path) -> Error {
+    Error::failed(format!("cannot read {}", path.display()))
+        .because("it is neither a file nor a folder")
 }
 
 fn not_utf8(path: &Path) -> Error {
@@ -88,11 +96,7 @@ impl Store for Local {
                         size: found.len(),
                     });
                 }
-                Ok(_) => {
-                    let why = Error::failed(format!("cannot read {}", entry.path().display()))
-                        .because("it is neither a file nor a folder");
-                    level.unreadable.push((key, why));
-                }
+                Ok(_) => level.unreadable.push((key, not_a_file(&entry.path()))),
                 Err(e) => {
                     // A link to nothing is no folder. One that leads round in a circle, or to where
                     // we may not look, can be one.

@@ -213,6 +213,10 @@ fn an_object_that_is_no_file_ends_the_run() {
     place
         .run_with(&[])
         .fails(1, "logs/socket.json: it is neither a file nor a folder");
+    // Named itself, it must not be waited for either.
+    place
+        .run("logs/socket.json", "logs", "star")
+        .fails(1, "logs/socket.json: it is neither a file nor a folder");
     earlier.is_untouched();
     place.has_no_leavings();
 }

@@ -43,7 +43,7 @@ fn one_reject_past_the_limit_publishes_nothing() {
             .run_with(&["--max-rejects", limit])
             .fails(1, &words)
             .fails(1, "the first is songs/b.json line 1 byte 0: syntax: ")
-            .fails(1, "raising --max-rejects");
+            .fails(1, "raise --max-rejects");
         earlier.is_untouched();
         place.has_no_leavings();
     }
