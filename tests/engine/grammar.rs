@@ -14,7 +14,7 @@ use crate::drive::{self, Manner, WHOLE};
 use crate::texts;
 
 /// So many cases in an ordinary run. Failures print their input; no file remembers them.
-fn cases(ordinary: u32) -> Config {
+pub fn cases(ordinary: u32) -> Config {
     let config = Config {
         failure_persistence: None,
         ..Config::default()
@@ -92,7 +92,9 @@ proptest! {
         let end = bytes.len() - bytes[start..].iter().rev().take_while(|b| space(b)).count();
         let text = &bytes[start..end];
         // `serde_json` has no limit of depth for what it ignores, and does not look at its encoding.
-        prop_assume!(text.iter().filter(|b| matches!(b, b'{' | b'[')).count() <= 128);
+        if text.iter().filter(|b| matches!(b, b'{' | b'[')).count() > 128 {
+            return Ok(());
+        }
         let json = text.starts_with(b"{")
             && std::str::from_utf8(text).is_ok()
             && serde_json::from_slice::<IgnoredAny>(text).is_ok();

@@ -9,5 +9,6 @@ mod grammar;
 mod harness;
 mod reference;
 mod same;
+mod streams;
 mod tables;
 mod texts;
