@@ -74,7 +74,7 @@ fn value() -> impl Strategy<Value = String> {
 
 /// Nested about as deep as is accepted.
 fn deep() -> impl Strategy<Value = String> {
-    (vec(any::<bool>(), 120..132), any::<bool>()).prop_map(|(levels, whole)| {
+    (vec(any::<bool>(), 125..131), any::<bool>()).prop_map(|(levels, whole)| {
         let mut text = String::new();
         for object in &levels {
             text.push_str(if *object { "{\"a\": " } else { "[ " });
@@ -135,7 +135,7 @@ fn key() -> impl Strategy<Value = String> {
 
 /// A record of any keys and values.
 fn any_record() -> impl Strategy<Value = String> {
-    let value = prop_oneof![30 => value().boxed(), 1 => deep().boxed()];
+    let value = prop_oneof![12 => value().boxed(), 1 => deep().boxed()];
     (space(), vec((space(), key(), member_value(value)), 0..6)).prop_map(|(blank, members)| {
         if members.is_empty() {
             return format!("{{{blank}}}");
