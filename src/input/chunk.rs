@@ -18,7 +18,7 @@ pub const DEFAULT_CHUNK: usize = 512 * 1024;
 
 enum Source {
     Plain(Box<dyn Read>),
-    Compressed(Decompressed, &'static str),
+    Compressed(Box<Decompressed>, &'static str),
 }
 
 #[derive(Debug)]
@@ -81,7 +81,7 @@ impl ChunkReader {
             None => Source::Plain(source),
             Some(c) => {
                 let stream = c.decompress(source).map_err(|e| self.cannot(&e))?;
-                Source::Compressed(stream, c.name())
+                Source::Compressed(Box::new(stream), c.name())
             }
         });
         (self.begin, self.end, self.offset) = (0, 0, start);
@@ -223,7 +223,7 @@ impl ChunkReader {
             };
             self.end += read;
             self.bytes_read += read as u64;
-            self.bytes_stored += match &self.source {
+            self.bytes_stored += match &mut self.source {
                 Some(Source::Compressed(stream, _)) => stream.take_bytes_stored(),
                 _ => read as u64,
             };

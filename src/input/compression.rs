@@ -1,9 +1,13 @@
 //! Decompression of whole objects, and the difference between a broken stream (a reject) and a
 //! failed read (the end of the run).
+//!
+//! The `Read` adapters of the crates drop what a call decoded before it met an error, so that it
+//! would hang on the sizes of buffers which records before a broken place are kept. Here everything
+//! is given that came out before.
 
-use std::cell::{Cell, RefCell};
-use std::io::{self, BufReader, Read};
-use std::rc::Rc;
+use std::io::{self, BufRead, BufReader, Read};
+
+use zstd::stream::raw::{InBuffer, Operation, OutBuffer};
 
 /// How an object is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,78 +47,203 @@ impl Compression {
     /// # Errors
     /// The decoder cannot be set up (out of memory).
     pub fn decompress(self, source: Box<dyn Read>) -> io::Result<Decompressed> {
-        let watch = Rc::new(Watch::default());
-        let watched = Watched {
-            source,
-            watch: Rc::clone(&watch),
-        };
-        let source = BufReader::with_capacity(128 * 1024, watched);
-        let stream: Box<dyn Read> = match self {
-            Self::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(source)),
-            Self::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(source)),
-            Self::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(source)?),
-        };
-        Ok(Decompressed { stream, watch })
+        Ok(Decompressed {
+            source: BufReader::with_capacity(128 * 1024, source),
+            codec: Codec::new(self)?,
+            between: true,
+            broken: None,
+            bytes_stored: 0,
+        })
     }
 }
 
 /// A decompressed stream that tells a broken stream from a failed read.
 pub struct Decompressed {
-    stream: Box<dyn Read>,
-    watch: Rc<Watch>,
+    source: BufReader<Box<dyn Read>>,
+    codec: Codec,
+    /// Whether the next byte begins another member, stream or frame.
+    between: bool,
+    /// What is wrong behind the bytes that were given last.
+    broken: Option<io::Error>,
+    bytes_stored: u64,
 }
 
 impl Decompressed {
     /// Compressed bytes read since they were last taken.
-    pub fn take_bytes_stored(&self) -> u64 {
-        self.watch.bytes.take()
+    pub fn take_bytes_stored(&mut self) -> u64 {
+        std::mem::take(&mut self.bytes_stored)
     }
 
     /// Reads some bytes; zero at the end. The outer error is a failed read, the inner one a stream
     /// that is corrupt or cut short.
     pub fn read(&mut self, to: &mut [u8]) -> io::Result<Result<usize, io::Error>> {
+        if let Some(e) = self.broken.take() {
+            return Ok(Err(e));
+        }
         loop {
-            match self.stream.read(to) {
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) => {
-                    return match self.watch.failure.take() {
-                        Some(failure) => Err(failure),
-                        None => Ok(Err(e)),
-                    };
+            let input = match self.source.fill_buf() {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                input => input?,
+            };
+            if self.between {
+                if input.is_empty() {
+                    return Ok(Ok(0));
                 }
-                Ok(n) => return Ok(Ok(n)),
+                self.codec.begin()?;
+                self.between = false;
+            }
+            let stored = input.len();
+            let step = self.codec.step(input, to);
+            self.source.consume(step.taken);
+            self.bytes_stored += step.taken as u64;
+            let broken = match step.status {
+                Err(e) => Some(e),
+                Ok(Status::Ended) => {
+                    self.between = true;
+                    None
+                }
+                Ok(Status::Going) if step.taken > 0 || step.given > 0 => None,
+                Ok(Status::Going) if stored == 0 => Some(io::Error::new(
+                    io::ErrorKind::UnexpectedEof,
+                    "it is cut short",
+                )),
+                Ok(Status::Going) => Some(io::Error::other("it leads nowhere")),
+            };
+            if step.given > 0 {
+                self.broken = broken;
+                return Ok(Ok(step.given));
+            }
+            if let Some(e) = broken {
+                return Ok(Err(e));
             }
         }
     }
 }
 
-/// What happened below a decompressor.
-#[derive(Default)]
-struct Watch {
-    bytes: Cell<u64>,
-    /// The error of a read, which a decompressor may pass on as its own.
-    failure: RefCell<Option<io::Error>>,
+enum Codec {
+    Gzip(flate2::Decompress),
+    Bzip2(bzip2::Decompress),
+    Zstd(Zstd),
 }
 
-struct Watched {
-    source: Box<dyn Read>,
-    watch: Rc<Watch>,
+/// What one call of a decompressor did, also if it failed.
+struct Step {
+    taken: usize,
+    given: usize,
+    status: io::Result<Status>,
 }
 
-impl Read for Watched {
-    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
-        match self.source.read(to) {
-            Ok(n) => {
-                self.watch.bytes.set(self.watch.bytes.get() + n as u64);
-                Ok(n)
-            }
-            Err(e) => {
-                let passed_on = io::Error::from(e.kind());
-                if e.kind() != io::ErrorKind::Interrupted {
-                    *self.watch.failure.borrow_mut() = Some(e);
-                }
-                Err(passed_on)
+enum Status {
+    Going,
+    /// The member, stream or frame ends here.
+    Ended,
+}
+
+impl Codec {
+    fn new(compression: Compression) -> io::Result<Self> {
+        Ok(match compression {
+            Compression::Gzip => Self::Gzip(new_gzip()),
+            Compression::Bzip2 => Self::Bzip2(bzip2::Decompress::new(false)),
+            Compression::Zstd => Self::Zstd(Zstd {
+                decoder: zstd::stream::raw::Decoder::new()?,
+                hint: 0,
+                full: false,
+            }),
+        })
+    }
+
+    /// Begins another member, stream or frame.
+    fn begin(&mut self) -> io::Result<()> {
+        match self {
+            Self::Gzip(decoder) => *decoder = new_gzip(),
+            Self::Bzip2(decoder) => *decoder = bzip2::Decompress::new(false),
+            Self::Zstd(zstd) => {
+                zstd.decoder.reinit()?;
+                (zstd.hint, zstd.full) = (1, false);
             }
         }
+        Ok(())
+    }
+
+    fn step(&mut self, input: &[u8], to: &mut [u8]) -> Step {
+        let (before, totals, status) = match self {
+            Self::Gzip(decoder) => {
+                let before = (decoder.total_in(), decoder.total_out());
+                let status = decoder
+                    .decompress(input, to, flate2::FlushDecompress::None)
+                    .map(|status| status == flate2::Status::StreamEnd)
+                    .map_err(io::Error::other);
+                (before, (decoder.total_in(), decoder.total_out()), status)
+            }
+            Self::Bzip2(decoder) => {
+                let before = (decoder.total_in(), decoder.total_out());
+                let status = decoder
+                    .decompress(input, to)
+                    .map(|status| status == bzip2::Status::StreamEnd)
+                    .map_err(io::Error::other);
+                (before, (decoder.total_in(), decoder.total_out()), status)
+            }
+            Self::Zstd(zstd) => return zstd.step(input, to),
+        };
+        Step {
+            taken: (totals.0 - before.0) as usize,
+            given: (totals.1 - before.1) as usize,
+            status: status.map(|ended| if ended { Status::Ended } else { Status::Going }),
+        }
+    }
+}
+
+fn new_gzip() -> flate2::Decompress {
+    flate2::Decompress::new_gzip(15)
+}
+
+/// Unlike the others Zstandard does not tell what a failing call decoded. It is fed block by block,
+/// and the header of a block apart from the block before, so that such a call decoded nothing.
+struct Zstd {
+    decoder: zstd::stream::raw::Decoder<'static>,
+    /// Bytes that it asks for: the rest of a block and the header of the next.
+    hint: usize,
+    /// Whether the last call filled its output and may have more to give.
+    full: bool,
+}
+
+/// The bytes of a block's header.
+const BLOCK_HEADER: usize = 3;
+
+impl Zstd {
+    fn step(&mut self, input: &[u8], to: &mut [u8]) -> Step {
+        let mut done = Step {
+            taken: 0,
+            given: 0,
+            status: Ok(Status::Going),
+        };
+        if std::mem::take(&mut self.full) {
+            self.run(&[], to, &mut done);
+            if done.given > 0 || !matches!(done.status, Ok(Status::Going)) {
+                return done;
+            }
+        }
+        let most = match self.hint {
+            hint if hint > BLOCK_HEADER => hint - BLOCK_HEADER,
+            hint => hint.max(1),
+        };
+        self.run(input.get(..most).unwrap_or(input), to, &mut done);
+        done
+    }
+
+    fn run(&mut self, input: &[u8], to: &mut [u8], done: &mut Step) {
+        let mut input = InBuffer::around(input);
+        let mut output = OutBuffer::around(&mut *to);
+        let result = self.decoder.run(&mut input, &mut output);
+        (done.taken, done.given) = (input.pos(), output.pos());
+        self.full = done.given == to.len();
+        done.status = result.map(|hint| {
+            self.hint = hint;
+            if hint == 0 {
+                Status::Ended
+            } else {
+                Status::Going
+            }
+        });
     }
 }

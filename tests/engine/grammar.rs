@@ -1,1 +1,197 @@
-//! placeholder
+//! The decoder against the grammar of RFC 8259 as `serde_json` has it, and against the reference's
+//! values, on made and damaged texts. `PROPTEST_CASES` sets the number of cases of each test.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::test_runner::Config;
+use serde::de::IgnoredAny;
+use sparkify::decode::reject::Reason;
+use sparkify::decode::{record, value};
+use sparkify::star::schema::{EVENT_RECORD, SONG_RECORD};
+
+use crate::compare::{compare_values, wanted};
+use crate::drive::{self, Manner, WHOLE};
+use crate::texts;
+
+/// So many cases in an ordinary run. Failures print their input; no file remembers them.
+pub fn cases(ordinary: u32) -> Config {
+    let config = Config {
+        failure_persistence: None,
+        ..Config::default()
+    };
+    if std::env::var_os("PROPTEST_CASES").is_some() {
+        return config;
+    }
+    Config {
+        cases: ordinary,
+        ..config
+    }
+}
+
+fn manner() -> impl Strategy<Value = Manner> {
+    let segment = prop_oneof![Just(u64::MAX), 1u64..100];
+    (1usize..80, 1usize..5, any::<bool>(), segment).prop_map(
+        |(chunk_bytes, max_rows, late_end, segment_bytes)| Manner {
+            chunk_bytes,
+            max_rows,
+            late_end,
+            segment_bytes,
+        },
+    )
+}
+
+/// A number's digits with its point moved by its exponent: no arithmetic on the value at all.
+fn exact_integer(number: &str) -> Result<i64, Reason> {
+    let (sign, number) = match number.strip_prefix('-') {
+        Some(rest) => ("-", rest),
+        None => ("", number),
+    };
+    let (mantissa, exponent) = number.split_once(['e', 'E']).unwrap_or((number, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let mut digits = format!("{whole}{fraction}");
+    if digits.bytes().all(|d| d == b'0') {
+        return Ok(0);
+    }
+    // Beyond a thousand all that remains is the sign of the exponent.
+    let (down, size) = match exponent.strip_prefix('-') {
+        Some(size) => (true, size),
+        None => (false, exponent.strip_prefix('+').unwrap_or(exponent)),
+    };
+    let size = size.parse::<u64>().map_or(1000, |size| size.min(1000)) as usize;
+    let point = if down {
+        digits.insert_str(0, &"0".repeat(size));
+        whole.len()
+    } else {
+        digits.push_str(&"0".repeat(size));
+        whole.len() + size
+    };
+    let (whole, fraction) = digits.split_at(point);
+    if fraction.bytes().any(|d| d != b'0') {
+        return Err(Reason::Type);
+    }
+    format!("{sign}{whole}").parse().map_err(|_| Reason::Range)
+}
+
+fn reason<T>(result: Result<T, value::Fault>) -> Result<T, Reason> {
+    result.map_err(|(reason, _)| reason)
+}
+
+proptest! {
+    #![proptest_config(cases(300))]
+
+    #[test]
+    fn accepts_and_rejects_what_the_grammar_does(bytes in texts::damaged()) {
+        prop_assert_eq!(drive::records(&bytes), wanted(&bytes));
+    }
+
+    /// Without the reference in between.
+    #[test]
+    fn a_record_alone_is_judged_as_serde_json_does(bytes in texts::damaged()) {
+        let space = |b: &u8| matches!(b, b' ' | b'\t' | b'\n' | b'\r');
+        let start = bytes.iter().take_while(|b| space(b)).count();
+        let end = bytes.len() - bytes[start..].iter().rev().take_while(|b| space(b)).count();
+        let text = &bytes[start..end];
+        // `serde_json` has no limit of depth for what it ignores, and does not look at its encoding.
+        if text.iter().filter(|b| matches!(b, b'{' | b'[')).count() > 128 {
+            return Ok(());
+        }
+        let json = text.starts_with(b"{")
+            && std::str::from_utf8(text).is_ok()
+            && serde_json::from_slice::<IgnoredAny>(text).is_ok();
+        let all = 0..text.len();
+        let whole = matches!(drive::records(text).as_slice(), [Ok(range)] if *range == all);
+        prop_assert_eq!(whole, json);
+    }
+
+    #[test]
+    fn the_same_in_any_chunks_batches_and_segments(bytes in texts::damaged(), manner in manner()) {
+        for schema in [&drive::EVERYTHING, &EVENT_RECORD, &SONG_RECORD] {
+            let whole = drive::decode(&bytes, schema, WHOLE);
+            drive::assert_same(&drive::decode(&bytes, schema, manner), &whole, manner);
+        }
+    }
+
+    #[test]
+    fn rows_and_reasons_are_those_of_the_reference(bytes in texts::damaged()) {
+        compare_values(&bytes);
+    }
+
+    #[test]
+    fn any_bytes_are_decoded_without_a_panic(
+        bytes in vec(any::<u8>(), 0..300),
+        manner in manner(),
+    ) {
+        prop_assert_eq!(drive::records(&bytes), wanted(&bytes));
+        for schema in [&EVENT_RECORD, &SONG_RECORD] {
+            let whole = drive::decode(&bytes, schema, WHOLE);
+            drive::assert_same(&drive::decode(&bytes, schema, manner), &whole, manner);
+        }
+    }
+
+    #[test]
+    fn any_bytes_of_json_are_decoded_as_the_grammar_says(
+        bytes in vec(proptest::sample::select(b"{{{}}}[]\"\"\\:,, \n\n\r\tab019.-+eEnultrfs\0\x80\xe2\x82\xac".to_vec()), 0..60),
+    ) {
+        prop_assert_eq!(drive::records(&bytes), wanted(&bytes));
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(60))]
+
+    #[test]
+    fn the_same_in_every_small_chunk_size(bytes in texts::damaged()) {
+        for schema in [&drive::EVERYTHING, &EVENT_RECORD] {
+            let whole = drive::decode(&bytes, schema, WHOLE);
+            for chunk_bytes in 1..=20 {
+                for late_end in [false, true] {
+                    let manner = Manner { chunk_bytes, late_end, ..WHOLE };
+                    drive::assert_same(&drive::decode(&bytes, schema, manner), &whole, manner);
+                }
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(3000))]
+
+    #[test]
+    fn doubles_are_those_of_the_standard_library(number in texts::number()) {
+        prop_assert!(record::is_number(number.as_bytes()));
+        let wanted: f64 = number.parse().unwrap();
+        match value::double(number.as_bytes()) {
+            Ok(found) => prop_assert_eq!(found.to_bits(), wanted.to_bits()),
+            Err((reason, _)) => {
+                prop_assert!(wanted.is_infinite());
+                prop_assert_eq!(reason, Reason::Range);
+            }
+        }
+    }
+
+    #[test]
+    fn integers_are_exact(number in texts::number()) {
+        prop_assert_eq!(reason(value::integer(number.as_bytes())), exact_integer(&number));
+    }
+
+    #[test]
+    fn numbers_in_text_are_json_numbers(text in "[-+]?[0-9]{0,3}[.]?[0-9]{0,2}[eE]?[-+]?[0-9]{0,2} ?") {
+        let json = serde_json::from_str::<IgnoredAny>(&text).is_ok() && !text.ends_with(' ');
+        prop_assert_eq!(record::is_number(text.as_bytes()), json);
+    }
+
+    #[test]
+    fn strings_are_unescaped_as_serde_json_does(body in texts::string_body()) {
+        let mut text = Vec::new();
+        let found = reason(value::unescape(body.as_bytes(), &mut text));
+        match serde_json::from_str::<String>(&format!("\"{body}\"")) {
+            Ok(wanted) => {
+                let nul = wanted.contains('\0');
+                prop_assert_eq!(found, if nul { Err(Reason::Nul) } else { Ok(()) });
+                prop_assert_eq!(text, wanted.into_bytes());
+            }
+            // The body is well formed but for surrogates that stand alone.
+            Err(_) => prop_assert_eq!(found, Err(Reason::Encoding)),
+        }
+    }
+}

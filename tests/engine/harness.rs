@@ -230,7 +230,16 @@ fn same_rows<T: PartialEq + std::fmt::Debug>(what: &str, found: &[T], wanted: &[
 
 /// The same for rejects, with their texts printed for people.
 fn same_rejects(found: &[Reject], wanted: &[Reject]) {
-    let cut = |text: &[u8]| text[..text.len().min(CUT)].to_vec();
+    let cut = |text: &[u8]| {
+        let cut = &text[..text.len().min(CUT)];
+        match std::str::from_utf8(cut) {
+            // A cut inside a character leaves it out.
+            Err(e) if cut.len() < text.len() && e.error_len().is_none() => {
+                cut[..e.valid_up_to()].to_vec()
+            }
+            _ => cut.to_vec(),
+        }
+    };
     let readable = |r: &Reject| {
         let text: String = String::from_utf8_lossy(&r.text).chars().take(300).collect();
         (r.reason.clone(), r.object.clone(), r.line, r.offset, text)
@@ -245,42 +254,51 @@ fn same_rejects(found: &[Reject], wanted: &[Reject]) {
 /// The longest text in a reject file.
 const CUT: usize = 64 * 1024;
 
+/// The lines of the reject files of songs or logs in a published folder, in input order.
+pub fn reject_lines(star: &Path, kind: &str) -> Vec<serde_json::Value> {
+    let named = |file: &PathBuf| {
+        let name = file.file_name().unwrap().to_str().unwrap();
+        name.starts_with(kind)
+    };
+    tables::files(&star.join("_rejects"))
+        .into_iter()
+        .filter(named)
+        .map(|file| fs::read_to_string(file).unwrap())
+        .flat_map(|text| {
+            let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
+            lines.collect::<Vec<_>>()
+        })
+        .collect()
+}
+
 /// The rejects in a published folder, in input order, as the reference has them but for cut texts,
 /// which are compared here with what the reference would cut.
 fn rejects(star: &Path, kind: &str, prefix: &Path) -> Vec<Reject> {
     let mut all = Vec::new();
-    for file in tables::files(&star.join("_rejects")) {
-        if !file
-            .file_name()
-            .unwrap()
-            .to_str()
-            .unwrap()
-            .starts_with(kind)
-        {
-            continue;
-        }
-        for line in fs::read_to_string(&file).unwrap().lines() {
-            let line: serde_json::Value = serde_json::from_str(line).unwrap();
-            let object = line["object"].as_str().unwrap();
-            let object = Path::new(object).strip_prefix(prefix).unwrap();
-            let text = match line["text"].as_str() {
-                Some(text) => text.as_bytes().to_vec(),
-                None => {
-                    let text = line["text_base64"].as_str().unwrap();
-                    base64::engine::general_purpose::STANDARD
-                        .decode(text)
-                        .unwrap()
-                }
-            };
-            assert!(text.len() <= CUT && !line["detail"].as_str().unwrap().is_empty());
-            all.push(Reject {
-                reason: line["reason"].as_str().unwrap().to_owned(),
-                object: object.to_str().unwrap().to_owned(),
-                line: line["line"].as_u64().unwrap(),
-                offset: line["offset"].as_u64().unwrap(),
-                text,
-            });
-        }
+    for line in reject_lines(star, kind) {
+        let object = Path::new(line["object"].as_str().unwrap());
+        // The prefix of one file is the object itself.
+        let object = match object.strip_prefix(prefix).unwrap() {
+            rest if rest.as_os_str().is_empty() => object.file_name().unwrap().as_ref(),
+            rest => rest,
+        };
+        let text = match line["text"].as_str() {
+            Some(text) => text.as_bytes().to_vec(),
+            None => {
+                let text = line["text_base64"].as_str().unwrap();
+                base64::engine::general_purpose::STANDARD
+                    .decode(text)
+                    .unwrap()
+            }
+        };
+        assert!(text.len() <= CUT && !line["detail"].as_str().unwrap().is_empty());
+        all.push(Reject {
+            reason: line["reason"].as_str().unwrap().to_owned(),
+            object: object.to_str().unwrap().to_owned(),
+            line: line["line"].as_u64().unwrap(),
+            offset: line["offset"].as_u64().unwrap(),
+            text,
+        });
     }
     all
 }

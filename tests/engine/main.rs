@@ -3,8 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod cases;
+mod compare;
+mod drive;
 mod grammar;
 mod harness;
 mod reference;
 mod same;
+mod streams;
 mod tables;
+mod texts;

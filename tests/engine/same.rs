@@ -142,8 +142,11 @@ fn the_same_tables_whatever_the_sizes() {
     }
 }
 
+/// A file's new name and bytes.
+type Change<'a> = &'a dyn Fn(&Path, Vec<u8>) -> (String, Vec<u8>);
+
 /// Copies a folder, each file through `change`.
-fn copy(from: &Path, to: &Path, change: &dyn Fn(&Path, Vec<u8>) -> (String, Vec<u8>)) {
+fn copy(from: &Path, to: &Path, change: Change<'_>) {
     fs::create_dir_all(to).unwrap();
     for path in tables::files(from) {
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();

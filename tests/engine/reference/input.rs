@@ -5,6 +5,8 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use zstd::stream::raw::Operation;
+
 /// One input object.
 pub struct Object {
     pub key: String,
@@ -170,7 +172,8 @@ fn decode_streams<S: Stream>(stored: &[u8]) -> Decoded {
 }
 
 /// The adapter of this crate reads frame after frame by itself. It too drops what the failing call
-/// decoded, so a damaged stream is read again a byte at a time.
+/// decoded, so a damaged stream is decoded again from one byte at a time: a call that fails then
+/// had nothing left to give.
 fn decode_zstd(stored: &[u8]) -> io::Result<Decoded> {
     let mut bytes = Vec::new();
     if zstd::Decoder::with_buffer(stored)?
@@ -181,10 +184,16 @@ fn decode_zstd(stored: &[u8]) -> io::Result<Decoded> {
         return Ok(Decoded { bytes, damaged });
     }
     bytes.clear();
-    let mut decoder = zstd::Decoder::with_buffer(stored)?;
-    let mut byte = [0];
-    while let Ok(1) = decoder.read(&mut byte) {
-        bytes.push(byte[0]);
+    let mut decoder = zstd::stream::raw::Decoder::new()?;
+    // Holds the largest block, so that a call gives all that its byte completes.
+    let mut buffer = vec![0; 1 << 18];
+    for byte in stored {
+        let status = decoder.run_on_buffers(std::slice::from_ref(byte), &mut buffer);
+        let Ok(status) = status else { break };
+        bytes.extend_from_slice(&buffer[..status.bytes_written]);
+        if status.remaining == 0 {
+            decoder.reinit()?;
+        }
     }
     let damaged = true;
     Ok(Decoded { bytes, damaged })

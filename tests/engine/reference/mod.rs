@@ -12,10 +12,10 @@
 #![allow(dead_code)]
 
 mod input;
-mod rows;
+pub mod rows;
 mod split;
 mod star;
-mod value;
+pub mod value;
 
 use std::collections::{BTreeMap, HashSet};
 use std::io;

@@ -1,0 +1,14 @@
+#!/bin/sh
+# Fills the corpus with the plain objects of fixtures/awkward, each in three manners of reading (the
+# three bytes behind the text).
+set -eu
+cd "$(dirname "$0")"
+mkdir -p corpus/decode
+find ../fixtures/awkward ../fixtures/song.json -type f -size -8k \
+    ! -name expected.json ! -name '*.gz' ! -name '*.bz2' ! -name '*.zst' |
+    while IFS= read -r file; do
+        name=$(printf %s "$file" | cksum | cut -d' ' -f1)
+        for manner in '\000\000\000' '\000\001\041' '\037\002\150'; do
+            { cat "$file"; printf "$manner"; } >"corpus/decode/$name-$(printf %s "$manner" | tr -d '\\')"
+        done
+    done

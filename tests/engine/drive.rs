@@ -1,0 +1,220 @@
+//! Drives the decoder over bytes in memory, in chunks of any size and segments cut anywhere, as the
+//! reader of a split does. Also the harness of `fuzz/`, which includes this file by its path.
+
+// Each includer uses only a part of it.
+#![allow(dead_code)]
+
+use std::ops::Range;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float64Type, Int32Type, Int64Type};
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_schema::DataType;
+use sparkify::decode::reject::Reject;
+use sparkify::decode::scan::PADDING;
+use sparkify::decode::schema::{Field, FieldType, RecordSchema};
+use sparkify::decode::{Chunk, Counts, Decoder, Rest, Stop};
+
+/// Keeps every record that is JSON and UTF-8: what it rejects is rejected by grammar or encoding.
+pub static EVERYTHING: RecordSchema = RecordSchema {
+    fields: &[Field {
+        key: "no record has this key",
+        ty: FieldType::Double,
+        required: false,
+    }],
+    filter: None,
+};
+
+/// How the bytes come to the decoder.
+#[derive(Debug, Clone, Copy)]
+pub struct Manner {
+    /// The size of the buffer, which doubles for a record that does not fit.
+    pub chunk_bytes: usize,
+    /// Rows of a batch.
+    pub max_rows: usize,
+    /// Whether the end is only known after a read that gives nothing, as with compressed objects.
+    pub late_end: bool,
+    /// Bytes of a segment.
+    pub segment_bytes: u64,
+}
+
+/// All at once.
+pub const WHOLE: Manner = Manner {
+    chunk_bytes: usize::MAX / 4,
+    max_rows: usize::MAX,
+    late_end: false,
+    segment_bytes: u64::MAX,
+};
+
+/// What a decoder made of some bytes.
+#[derive(Debug)]
+pub struct Decoded {
+    pub counts: Counts,
+    /// With lines from the start of the object (the first is 0).
+    pub rejects: Vec<Reject>,
+    /// The cells of each row.
+    pub rows: Vec<Vec<Cell>>,
+    /// Where the decoder stopped because its batch was full: each time before a record.
+    pub stops: Vec<usize>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Cell {
+    Null,
+    Integer(i64),
+    /// By its bits, so that -0.0 is not 0.0.
+    Double(u64),
+    Text(String),
+}
+
+/// Decodes `bytes`, checking what holds for every input: the decoder gets on and accounts for
+/// everything.
+pub fn decode(bytes: &[u8], schema: &'static RecordSchema, manner: Manner) -> Decoded {
+    let mut decoder = Decoder::new(schema, manner.max_rows);
+    let mut decoded = Decoded {
+        counts: Counts::default(),
+        rejects: Vec::new(),
+        rows: Vec::new(),
+        stops: Vec::new(),
+    };
+    let (mut begin, mut end, mut room) = (0, 0, manner.chunk_bytes);
+    let (mut line, mut hungry) = (0, true);
+    let mut segment_end = manner.segment_bytes;
+    let mut padded = Vec::new();
+    let mut more = true;
+    loop {
+        if hungry {
+            assert!(more, "hungry at the end");
+            if end - begin == room {
+                room *= 2;
+            }
+            let read = (room - (end - begin)).min(bytes.len() - end);
+            end += read;
+            more = end < bytes.len() || (manner.late_end && read > 0);
+        }
+        padded.clear();
+        padded.extend_from_slice(&bytes[begin..end]);
+        padded.resize(end - begin + PADDING, 0);
+        let chunk = Chunk {
+            padded: &padded,
+            len: end - begin,
+            offset: begin as u64,
+            rest: if more { Rest::More } else { Rest::End },
+        };
+        let progress = decoder.decode(chunk, segment_end);
+        begin += progress.consumed;
+        assert!(begin <= end, "consumed what it was not given");
+        hungry = progress.stop == Stop::Hungry;
+        match progress.stop {
+            Stop::Hungry => {}
+            Stop::Full => {
+                decoded.stops.push(begin);
+                assert!(decoder.rows() > 0, "full of nothing");
+                decoded.rows.extend(rows(&decoder.finish().unwrap()));
+            }
+            Stop::Done => {
+                let found = decoder.take_rejects().into_iter().map(|mut reject| {
+                    reject.line += line;
+                    reject
+                });
+                decoded.rejects.extend(found);
+                line += decoder.lines();
+                if begin == bytes.len() && !more {
+                    break;
+                }
+                assert!(begin as u64 >= segment_end, "done too early");
+                assert!(bytes[..begin].ends_with(b"\n") && bytes[begin] == b'{');
+                decoder.begin_segment();
+                segment_end = (begin as u64).saturating_add(manner.segment_bytes);
+            }
+        }
+    }
+    decoded.rows.extend(rows(&decoder.finish().unwrap()));
+    decoded.counts = decoder.take_counts();
+    let counts = decoded.counts;
+    assert_eq!(
+        counts.records,
+        counts.kept + counts.filtered + counts.rejected
+    );
+    assert_eq!(counts.rejected, decoded.rejects.len() as u64);
+    assert_eq!(counts.kept, decoded.rows.len() as u64);
+    assert_eq!(line, newlines(bytes), "lines");
+    for reject in &decoded.rejects {
+        let start = reject.offset as usize;
+        assert!(bytes[start..].starts_with(&reject.text), "text of a reject");
+        assert_eq!(reject.line, newlines(&bytes[..start]), "line of a reject");
+    }
+    decoded
+}
+
+fn newlines(bytes: &[u8]) -> u64 {
+    bytes.iter().filter(|&&b| b == b'\n').count() as u64
+}
+
+/// Both must be the same in everything but where they stopped.
+pub fn assert_same(found: &Decoded, wanted: &Decoded, manner: Manner) {
+    assert_eq!(found.counts, wanted.counts, "{manner:?}");
+    assert_eq!(found.rejects, wanted.rejects, "{manner:?}");
+    assert_eq!(found.rows, wanted.rows, "{manner:?}");
+}
+
+/// The records that [`EVERYTHING`] takes: well-formed UTF-8 as `Ok`, rejects as `Err`. It follows the
+/// decoder's own steps: with batches of one row it stops before the record after each row.
+pub fn records(bytes: &[u8]) -> Vec<Result<Range<usize>, Range<usize>>> {
+    let one_by_one = Manner {
+        max_rows: 1,
+        ..WHOLE
+    };
+    let decoded = decode(bytes, &EVERYTHING, one_by_one);
+    let mut stops = decoded.stops.iter().copied();
+    let mut rejects = decoded.rejects.iter().peekable();
+    let space = |b: &u8| matches!(b, b' ' | b'\t' | b'\n' | b'\r');
+    let skip = |at: usize| at + bytes[at..].iter().take_while(|b| space(b)).count();
+    let trim = |at: usize| at - bytes[..at].iter().rev().take_while(|b| space(b)).count();
+
+    let mut found = Vec::new();
+    let mut at = skip(if bytes.starts_with(b"\xEF\xBB\xBF") {
+        3
+    } else {
+        0
+    });
+    while at < bytes.len() {
+        if let Some(reject) = rejects.next_if(|reject| reject.offset == at as u64) {
+            assert!(!reject.cut, "records are reconstructed from whole texts");
+            let end = at + reject.text.len();
+            found.push(Err(at..end));
+            at = skip(end);
+        } else {
+            let next = stops.next().unwrap_or(bytes.len());
+            found.push(Ok(at..trim(next)));
+            at = next;
+        }
+    }
+    assert!(stops.next().is_none() && rejects.next().is_none());
+    found
+}
+
+fn rows(batch: &RecordBatch) -> Vec<Vec<Cell>> {
+    (0..batch.num_rows())
+        .map(|row| batch.columns().iter().map(|c| cell(c, row)).collect())
+        .collect()
+}
+
+fn cell(column: &ArrayRef, row: usize) -> Cell {
+    if column.is_null(row) {
+        return Cell::Null;
+    }
+    match column.data_type() {
+        DataType::Int32 => Cell::Integer(column.as_primitive::<Int32Type>().value(row).into()),
+        DataType::Int64 => Cell::Integer(column.as_primitive::<Int64Type>().value(row)),
+        DataType::Float64 => {
+            Cell::Double(column.as_primitive::<Float64Type>().value(row).to_bits())
+        }
+        DataType::Utf8 => Cell::Text(column.as_string::<i32>().value(row).to_owned()),
+        _ => {
+            let column = column.as_dictionary::<Int32Type>();
+            let key = column.keys().value(row) as usize;
+            Cell::Text(column.values().as_string::<i32>().value(key).to_owned())
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Whole runs over damaged objects, plain and compressed: the same as the reference at any sizes.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::Index;
+use sparkify::config::Sizes;
+
+use crate::grammar::cases;
+use crate::harness::{Input, SONG, Setting, check, check_input, event};
+use crate::same::{bzip2, gzip, zstd};
+use crate::texts::{Damage, damage, damaged};
+
+/// Events of some size, so that there are blocks to lose.
+fn log(events: u64) -> Vec<u8> {
+    let noise = |n: u64| {
+        format!(
+            "\"{:x}\"",
+            n.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_pow(3)
+        )
+    };
+    let lines: Vec<_> = (0..events)
+        .map(|n| event(n, &[("location", &noise(n))]))
+        .collect();
+    lines.join("\n").into_bytes()
+}
+
+proptest! {
+    #![proptest_config(cases(40))]
+
+    #[test]
+    fn a_damaged_stream_gives_the_same_at_any_sizes(
+        kind in 0usize..3,
+        parts in vec(prop_oneof![1u64..20, 200u64..900], 1..3),
+        blow in damage(),
+        where_ in any::<Index>(),
+        bit in 0u32..8,
+    ) {
+        let ending = ["gz", "bz2", "zst"][kind];
+        let pack = [gzip, bzip2, zstd][kind];
+        let mut stored = Vec::new();
+        for part in parts {
+            stored.extend(pack(&log(part)));
+        }
+        match blow {
+            // One bit anywhere: most often in the middle of a block.
+            Damage::Flip(..) => {
+                let at = where_.index(stored.len());
+                stored[at] ^= 1 << bit;
+            }
+            blow => blow.strike(&mut stored),
+        }
+        let input = Input::new();
+        input.add("songs/a.json", SONG);
+        input.add(&format!("logs/a.json.{ending}"), &stored);
+        check_input(&input);
+        for chunk_bytes in [1, 4096] {
+            let sizes = Sizes { chunk_bytes, ..Sizes::default() };
+            check(&input.songs(), &input.logs(), Setting { threads: 1, sizes });
+        }
+    }
+
+    /// Cuts fall anywhere, also into records and into what a syntax error skips.
+    #[test]
+    fn a_damaged_log_gives_the_same_at_any_sizes(
+        bytes in damaged(),
+        split_bytes in 1u64..60,
+        chunk_bytes in 1usize..60,
+        row_group_rows in 1usize..4,
+    ) {
+        let input = Input::with_log(bytes);
+        let sizes = Sizes { split_bytes: Some(split_bytes), chunk_bytes, row_group_rows };
+        check(&input.songs(), &input.logs(), Setting { threads: 2, sizes });
+    }
+}
