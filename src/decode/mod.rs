@@ -89,7 +89,7 @@ pub struct Counts {
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
-/// Bytes of kept records beyond which a batch is full: offsets of text are 32 bits wide, and one more
+/// Bytes of records beyond which a batch is full: offsets of text are 32 bits wide, and one more
 /// record is at most [`MAX_RECORD`] long.
 const MAX_BATCH_BYTES: usize = 256 << 20;
 
@@ -324,6 +324,8 @@ impl Decoder {
     /// Takes back a row that has a bad value, and rejects it for the worst of them.
     #[cold]
     fn reject_row(&mut self, chunk: Chunk<'_>, record: std::ops::Range<usize>) {
+        // Repeating texts of the row stay in the batch.
+        self.batch_bytes += record.len();
         let slots: Vec<Slot> = self.scanner.slots().to_vec();
         let mut worst = None;
         for (column, slot) in self.columns.iter_mut().zip(slots) {

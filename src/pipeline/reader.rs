@@ -167,12 +167,13 @@ impl<'a> SplitReader<'a> {
     }
 
     fn flush(&mut self, clock: &mut Clock, sink: &mut dyn Sink) -> Result<()> {
-        if self.decoder.rows() == 0 {
-            return Ok(());
-        }
         let batch = clock
             .decode(|| self.decoder.finish())
             .map_err(Error::arrow)?;
+        // A batch can be full of what rejected records left behind.
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
         sink.rows(&batch)
     }
 }
