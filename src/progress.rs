@@ -55,7 +55,7 @@ impl Progress {
         }
     }
 
-    /// Begins a phase of `total` bytes (0 if that is not known), which ends the one before.
+    /// Begins a phase of `total` bytes, which ends the one before.
     pub fn begin(&self, name: &'static str, total: u64) {
         self.end();
         if self.style == Style::Silent {
@@ -81,6 +81,8 @@ impl Progress {
         }
         let mut guard = self.lock();
         let Some(phase) = guard.as_mut() else { return };
+        // What is read a second time does not count.
+        let bytes = bytes.min(phase.total.saturating_sub(phase.done));
         phase.done += bytes;
         if let Some(bar) = &phase.bar {
             bar.inc(bytes);
@@ -88,6 +90,17 @@ impl Progress {
             phase.line_due = Instant::now() + LINE_EVERY;
             // Nobody reading it is no reason to stop.
             let _ = writeln!(std::io::stderr(), "{}", phase.line());
+        }
+    }
+
+    /// Says something that people should know though the work goes on, also where all else is silent.
+    pub fn warn(&self, what: &str) {
+        let line = format!("sparkify: warning: {what}");
+        let guard = self.lock();
+        match guard.as_ref().and_then(|phase| phase.bar.as_ref()) {
+            Some(bar) => bar.println(line),
+            // Nobody reading it is no reason to stop.
+            None => drop(writeln!(std::io::stderr(), "{line}")),
         }
     }
 
@@ -112,11 +125,8 @@ impl Phase {
         let rate = self.done as f64 / seconds.max(1e-9);
         let rate_text = HumanBytes(rate as u64);
         let done = HumanBytes(self.done);
-        if self.total == 0 {
-            return format!("{}: {done}, {rate_text}/s", self.name);
-        }
         let left = self.total.saturating_sub(self.done) as f64 / rate.max(1.0);
-        let percent = 100 * self.done / self.total;
+        let percent = 100 * self.done / self.total.max(1);
         let total = HumanBytes(self.total);
         format!(
             "{}: {done} of {total} ({percent} %), {rate_text}/s, {left:.0} s left",
@@ -127,13 +137,10 @@ impl Phase {
 
 fn bar(name: &'static str, total: u64) -> ProgressBar {
     let target = ProgressDrawTarget::stderr_with_hz(10);
-    let known = "{prefix:8} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta} left";
-    let unknown = "{prefix:8} {spinner} {bytes} {bytes_per_sec}";
-    let template = if total > 0 { known } else { unknown };
+    let template = "{prefix:8} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta} left";
     let style =
         ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    let length = (total > 0).then_some(total);
-    ProgressBar::with_draw_target(length, target)
+    ProgressBar::with_draw_target(Some(total), target)
         .with_style(style)
         .with_prefix(name)
 }

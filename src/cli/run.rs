@@ -72,7 +72,7 @@ pub fn main(args: Args) -> Result<()> {
     if !quiet {
         say(&summary::table(&report, &config.out));
     }
-    if report.logs.input.records > 0 && report.logs.kept == 0 {
+    if report.logs.filtered > 0 && report.logs.filtered == report.logs.input.records {
         say(&format!(
             "sparkify: warning: none of the {} records in {} is a NextSong event; check --logs\n",
             report.logs.input.records, config.logs

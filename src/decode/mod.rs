@@ -117,7 +117,7 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// A decoder whose batches hold at most `max_rows` rows.
+    /// A decoder whose batches hold at most `max_rows` rows, at least 1.
     pub fn new(schema: &'static RecordSchema, max_rows: usize) -> Self {
         let mut keys: Vec<_> = schema.fields.iter().map(|f| f.key).collect();
         keys.extend(schema.filter.map(|f| f.key));
@@ -127,7 +127,7 @@ impl Decoder {
             scanner: Scanner::new(keys),
             columns: schema.fields.iter().map(Column::new).collect(),
             rows: 0,
-            max_rows,
+            max_rows: max_rows.max(1),
             batch_bytes: 0,
             counts: Counts::default(),
             rejects: Vec::new(),

@@ -381,13 +381,6 @@ impl Scanner {
             loop {
                 at = self.space(bytes, at);
                 match (byte(bytes, at), objects & 1 == 1) {
-                    _ if depth == 1 => {
-                        return Ok(Slot {
-                            kind: Kind::Nested,
-                            start,
-                            end: at,
-                        });
-                    }
                     (b'}', true) | (b']', false) => {
                         objects >>= 1;
                         depth -= 1;

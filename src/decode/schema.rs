@@ -83,9 +83,4 @@ impl RecordSchema {
             self.fields.iter().map(field).collect::<Vec<_>>(),
         ))
     }
-
-    /// The index of the column that `key` becomes.
-    pub fn index(&self, key: &str) -> Option<usize> {
-        self.fields.iter().position(|f| f.key == key)
-    }
 }

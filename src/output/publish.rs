@@ -82,11 +82,12 @@ impl Staging {
         }
     }
 
-    /// Puts the folder in its place as one step, and removes what was there.
+    /// Puts the folder in its place as one step, and removes what was there. Gives why that could not
+    /// be removed, if so: the new star is published all the same.
     ///
     /// # Errors
     /// The folders cannot be exchanged; the old star is whole then.
-    pub fn publish(self) -> Result<()> {
+    pub fn publish(self) -> Result<Option<Error>> {
         let old = match self.replace() {
             Ok(old) => old,
             Err(e) => {
@@ -99,16 +100,16 @@ impl Staging {
         // and must not take it for its own while it is being removed. Where nothing was replaced,
         // what is in that place by now is another run's.
         let Some(_old) = old else {
-            return Ok(());
+            return Ok(None);
         };
-        match fs::remove_dir_all(&self.path) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Error::io(
-                "published, but cannot remove the old star in",
+        Ok(match fs::remove_dir_all(&self.path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Some(Error::io(
+                "cannot remove the replaced star in",
                 &self.path,
                 &e,
             )),
-            _ => Ok(()),
-        }
+            _ => None,
+        })
     }
 
     /// Puts the folder in its place; gives what was there, locked, if anything was.
@@ -117,7 +118,11 @@ impl Staging {
         refuse_foreign(&self.target, &self.target)?;
         match File::open(&self.target) {
             Ok(old) => {
-                old.lock().map_err(|e| cannot(&e))?;
+                match old.try_lock() {
+                    Ok(()) => {}
+                    Err(TryLockError::WouldBlock) => return Err(busy(&self.target)),
+                    Err(TryLockError::Error(e)) => return Err(cannot(&e)),
+                }
                 exchange(&self.path, &self.target).map_err(|e| cannot(&e))?;
                 Ok(Some(old))
             }
@@ -215,10 +220,12 @@ fn lock_folder(path: &Path, out: &Path) -> Result<File> {
             return Ok(folder);
         }
     }
-    Err(
-        Error::failed(format!("another run is writing to {}", out.display()))
-            .hint("wait for it, or choose another --out"),
-    )
+    Err(busy(out))
+}
+
+fn busy(out: &Path) -> Error {
+    Error::failed(format!("another run is writing to {}", out.display()))
+        .hint("wait for it, or choose another --out")
 }
 
 /// Opens a folder but not what a link leads to: all that is in it will be removed.
@@ -292,10 +299,10 @@ fn foreign_in(entry: &Path) -> io::Result<Option<PathBuf>> {
         .and_then(|n| n.to_str())
         .unwrap_or_default();
     let is_dir = fs::symlink_metadata(entry)?.is_dir();
-    let ending = match name {
+    let (beginnings, ending): (&[&str], _) = match name {
         REPORT if !is_dir => return Ok(None),
-        REJECTS if is_dir => ".jsonl",
-        name if is_dir && TABLES.iter().any(|t| t.name == name) => ".parquet",
+        REJECTS if is_dir => (&["songs-", "logs-"], ".jsonl"),
+        name if is_dir && TABLES.iter().any(|t| t.name == name) => (&["part-"], ".parquet"),
         _ => return Ok(Some(entry.to_owned())),
     };
     for file in fs::read_dir(entry)? {
@@ -303,7 +310,9 @@ fn foreign_in(entry: &Path) -> io::Result<Option<PathBuf>> {
         let ours = file
             .file_name()
             .to_str()
-            .is_some_and(|n| n.ends_with(ending));
+            .and_then(|n| n.strip_suffix(ending))
+            .and_then(|n| beginnings.iter().find_map(|b| n.strip_prefix(b)))
+            .is_some_and(|number| number.bytes().all(|b| b.is_ascii_digit()));
         if !ours || !file.file_type()?.is_file() {
             return Ok(Some(file.path()));
         }

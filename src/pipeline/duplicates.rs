@@ -88,36 +88,24 @@ fn slice(ids: &[i64], range: u64) -> &[i64] {
     rest.get(..len).unwrap_or_default()
 }
 
-/// The ids of a range that occur twice: each with the first split that has it and one split that has
-/// it too often.
+/// The events of a range that are one too many: the id, the first split that has it, and the split
+/// that has it once more.
 fn in_range(splits: &[Vec<i64>], range: u64) -> Vec<(i64, usize, usize)> {
-    let slices: Vec<&[i64]> = splits.iter().map(|ids| slice(ids, range)).collect();
-    let mut all = slices.concat();
-    all.sort_unstable();
-    let mut twice: Vec<i64> = all
-        .windows(2)
-        .filter(|pair| pair.first() == pair.last())
-        .map(|pair| pair[0])
+    let numbered = splits.iter().enumerate();
+    let mut all: Vec<(i64, usize)> = numbered
+        .flat_map(|(split, ids)| slice(ids, range).iter().map(move |&id| (id, split)))
         .collect();
-    twice.dedup();
-    let mut found = Vec::new();
-    for id in twice {
-        let mut first = None;
-        for (split, ids) in slices.iter().enumerate() {
-            let at = ids.partition_point(|&other| other < id);
-            let count = ids
-                .iter()
-                .skip(at)
-                .take_while(|&&other| other == id)
-                .count();
-            let spare = count > usize::from(first.is_none());
-            if count > 0 {
-                first.get_or_insert(split);
-            }
-            if let (true, Some(first)) = (spare, first) {
-                found.push((id, first, split));
-            }
-        }
-    }
-    found
+    // By id, then in input order.
+    all.sort_unstable();
+    let same = |a: &(i64, usize), b: &(i64, usize)| a.0 == b.0;
+    let groups = all.chunk_by(same).filter(|group| group.len() > 1);
+    let spare = |group: &[(i64, usize)]| {
+        let first = group.first().copied().unwrap_or_default();
+        group
+            .iter()
+            .skip(1)
+            .map(|&(id, split)| (id, first.1, split))
+            .collect::<Vec<_>>()
+    };
+    groups.flat_map(spare).collect()
 }

@@ -78,7 +78,9 @@ pub fn run(config: &RunConfig, progress: &Progress) -> Result<Report> {
         };
         match run.build(began) {
             Ok(report) => {
-                staging.publish()?;
+                if let Some(left) = staging.publish()? {
+                    progress.warn(&left.to_string());
+                }
                 Ok(report)
             }
             Err(error) => {
@@ -149,7 +151,7 @@ impl Run<'_> {
     fn write_part(&self, table: &'static Table, number: usize, rows: &RecordBatch) -> Result<()> {
         let began = Instant::now();
         let mut writer = PartWriter::create(&self.staging.part(table.name, number), rows.schema())?;
-        let group = self.config.sizes.row_group_rows;
+        let group = self.config.sizes.row_group_rows.max(1);
         for start in (0..rows.num_rows()).step_by(group) {
             writer.write(&rows.slice(start, group.min(rows.num_rows() - start)))?;
         }

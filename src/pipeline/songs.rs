@@ -62,7 +62,7 @@ pub fn run(run: &Run<'_>) -> Result<(SongLookup, State)> {
     run.stages.add(Stage::Star, began, 0, state.kept);
     run.write_table(&SONGS, &songs?)?;
     run.write_table(&ARTISTS, &artists?)?;
-    Ok((lookup, state))
+    Ok((lookup?, state))
 }
 
 /// Keeps the songs of a split.
@@ -84,13 +84,19 @@ impl Sink for Collect<'_> {
 
 /// A folder of something else ends here, before the logs are read in vain.
 fn refuse_other_records(run: &Run<'_>, state: &State) -> Result<()> {
-    match &state.first_reject {
-        Some((_, first)) if state.kept == 0 => Err(Error::failed(format!(
-            "no record in {} is a song",
-            run.config.songs
-        ))
-        .because(first)
-        .hint("check that --songs is song metadata and not logs")),
-        _ => Ok(()),
+    let (rejected, records) = (state.report.rejected, state.report.records);
+    let Some((_, first)) = &state.first_reject else {
+        return Ok(());
+    };
+    if state.kept > 0 {
+        return Ok(());
     }
+    let error = Error::failed(format!("no record in {} is a song", run.config.songs))
+        .because(first)
+        .hint("check that --songs is song metadata and not logs");
+    if run.config.max_rejects.exceeded_by(rejected, records) {
+        return Err(error);
+    }
+    run.progress.warn(&error.to_string());
+    Ok(())
 }

@@ -8,6 +8,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
 use super::records::{EventBatch, Repeated, SongBatch};
+use super::text_array;
 use crate::error::{Error, Result};
 
 /// What an event and a song must have in common.
@@ -17,6 +18,9 @@ struct Key<'a> {
     artist_name: &'a str,
     duration: f64,
 }
+
+/// A key, and the song_id and artist_id that it finds.
+type Entry<'a> = (Key<'a>, (&'a str, &'a str));
 
 impl Key<'_> {
     fn hash(&self) -> u64 {
@@ -41,8 +45,11 @@ pub struct SongLookup {
 impl SongLookup {
     /// Of several records with the same key the one with the smallest song_id counts, then the one
     /// with the smallest artist_id.
-    pub fn new(batches: &[SongBatch]) -> Self {
-        let mut found: Vec<(Key<'_>, (&str, &str))> = Vec::new();
+    ///
+    /// # Errors
+    /// A column of the songs holds more than Arrow can (2 GiB).
+    pub fn new(batches: &[SongBatch]) -> Result<Self> {
+        let mut found: Vec<Entry<'_>> = Vec::new();
         let mut entries: HashTable<u32> = HashTable::new();
         for batch in batches {
             for row in 0..batch.rows() {
@@ -72,20 +79,16 @@ impl SongLookup {
                 }
             }
         }
-        let strings = |part: fn(&(Key<'_>, (&str, &str))) -> String| {
-            found
-                .iter()
-                .map(|entry| Some(part(entry)))
-                .collect::<StringArray>()
-        };
-        Self {
-            titles: strings(|(key, _)| key.title.to_owned()),
-            artist_names: strings(|(key, _)| key.artist_name.to_owned()),
+        let texts =
+            |part: for<'e> fn(&Entry<'e>) -> &'e str| text_array(found.iter().map(part).map(Some));
+        Ok(Self {
+            titles: texts(|(key, _)| key.title)?,
+            artist_names: texts(|(key, _)| key.artist_name)?,
             durations: found.iter().map(|(key, _)| key.duration).collect(),
-            song_ids: Arc::new(strings(|(_, ids)| ids.0.to_owned())),
-            artist_ids: Arc::new(strings(|(_, ids)| ids.1.to_owned())),
+            song_ids: Arc::new(texts(|(_, ids)| ids.0)?),
+            artist_ids: Arc::new(texts(|(_, ids)| ids.1)?),
             entries,
-        }
+        })
     }
 
     fn find(&self, key: Key<'_>) -> Option<i32> {

@@ -9,6 +9,7 @@ use arrow_array::{Array, ArrayRef, Float64Array, Int32Array, RecordBatch, String
 
 use super::records::SongBatch;
 use super::schema::{ARTISTS, SONGS};
+use super::text_array;
 use crate::error::{Error, Result};
 
 /// A place in a list of batches: the batch and the row in it.
@@ -78,9 +79,9 @@ pub fn songs(batches: &[SongBatch]) -> Result<RecordBatch> {
     };
     let rows = first_of_each(batches, |(b, row)| b.song_id.value(row), better);
     let columns: Vec<ArrayRef> = vec![
-        strings(&rows, |b| &b.song_id),
-        strings(&rows, |b| &b.title),
-        strings(&rows, |b| &b.artist_id),
+        text_column(&rows, |b| &b.song_id)?,
+        text_column(&rows, |b| &b.title)?,
+        text_column(&rows, |b| &b.artist_id)?,
         Arc::new(rows.iter().map(|&row| year(row)).collect::<Int32Array>()),
         doubles(&rows, |b| &b.duration),
     ];
@@ -116,21 +117,18 @@ pub fn artists<'a>(batches: &'a [SongBatch]) -> Result<RecordBatch> {
     };
     let rows = first_of_each(batches, |(b, row)| b.artist_id.value(row), better);
     let columns: Vec<ArrayRef> = vec![
-        strings(&rows, |b| &b.artist_id),
-        strings(&rows, |b| &b.artist_name),
-        strings(&rows, |b| &b.artist_location),
+        text_column(&rows, |b| &b.artist_id)?,
+        text_column(&rows, |b| &b.artist_name)?,
+        text_column(&rows, |b| &b.artist_location)?,
         doubles(&rows, |b| &b.artist_latitude),
         doubles(&rows, |b| &b.artist_longitude),
     ];
     RecordBatch::try_new(ARTISTS.arrow(), columns).map_err(Error::arrow)
 }
 
-fn strings(rows: &[Row<'_>], column: impl Fn(&SongBatch) -> &StringArray) -> ArrayRef {
-    Arc::new(
-        rows.iter()
-            .map(|&(b, row)| text(column(b), row))
-            .collect::<StringArray>(),
-    )
+fn text_column(rows: &[Row<'_>], column: impl Fn(&SongBatch) -> &StringArray) -> Result<ArrayRef> {
+    let values = rows.iter().map(|&(b, row)| text(column(b), row));
+    Ok(Arc::new(text_array(values)?))
 }
 
 fn doubles(rows: &[Row<'_>], column: impl Fn(&SongBatch) -> &Float64Array) -> ArrayRef {

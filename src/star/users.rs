@@ -8,11 +8,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, Int32Array, RecordBatch, StringArray};
+use arrow_array::{Array, ArrayRef, Int32Array, RecordBatch};
 use foldhash::fast::FixedState;
 
 use super::records::{EventBatch, Repeated};
 use super::schema::USERS;
+use super::text_array;
 use crate::error::{Error, Result};
 
 /// Where an event stands in the input.
@@ -20,7 +21,7 @@ use crate::error::{Error, Result};
 pub struct Position {
     /// The split.
     pub split: u32,
-    /// The number of kept events before it in the split.
+    /// Its rank among the kept events of the split.
     pub row: u32,
 }
 
@@ -169,20 +170,17 @@ impl Users {
             .flat_map(|state| state.users.iter().map(move |(&id, user)| (id, user, state)))
             .collect();
         rows.sort_unstable_by_key(|&(id, ..)| id);
-        let texts = |i: usize| -> ArrayRef {
-            let text = |&(_, user, state): &(i32, &'a User, &'a Self)| {
-                state.symbols[i].text(user.texts[i])
-            };
-            Arc::new(rows.iter().map(text).collect::<StringArray>())
+        let texts = |i: usize| -> Result<ArrayRef> {
+            let values = rows
+                .iter()
+                .map(|&(_, user, state)| state.symbols[i].text(user.texts[i]));
+            Ok(Arc::new(text_array(values)?))
         };
         let ids = rows.iter().map(|&(id, ..)| id).collect::<Vec<_>>();
-        let columns: Vec<ArrayRef> = vec![
-            Arc::new(Int32Array::from(ids)),
-            texts(0),
-            texts(1),
-            texts(2),
-            texts(3),
-        ];
+        let mut columns: Vec<ArrayRef> = vec![Arc::new(Int32Array::from(ids))];
+        for i in 0..TEXTS {
+            columns.push(texts(i)?);
+        }
         RecordBatch::try_new(USERS.arrow(), columns).map_err(Error::arrow)
     }
 }

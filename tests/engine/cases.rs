@@ -201,6 +201,7 @@ cases! {
     filter
     garbage_between_lines
     garbage_to_the_end
+    hash_collision
     gzip
     gzip_corrupt
     gzip_that_is_none
