@@ -107,6 +107,31 @@ fn as_ordinary_user_again(place: &Place) -> Command {
 }
 
 #[test]
+fn a_star_that_cannot_be_removed_is_replaced_all_the_same() {
+    let place = Place::with_input();
+    let Some(mut command) = as_ordinary_user(&place) else {
+        return;
+    };
+    place.folder("free");
+    set_mode(&place.path("free"), 0o777);
+    command.args(run_arguments("songs", "logs", "free/star"));
+    Ended::of(&mut command).succeeds();
+    let table = place.path("free/star/users");
+    set_mode(&table, 0o555);
+
+    let mut command = as_ordinary_user_again(&place);
+    command.args(run_arguments("songs", "logs", "free/star"));
+    let ended = Ended::of(&mut command);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let warning = "sparkify: warning: cannot remove the replaced star in ";
+    assert!(ended.stderr.starts_with(warning), "{ended:?}");
+    set_mode(&table, 0o755);
+    let left = place.path("free/.star.sparkify-staging");
+    assert!(left.join("users/part-00000.parquet").is_file() && table.is_dir());
+    set_mode(&left.join("users"), 0o755);
+}
+
+#[test]
 fn not_even_root_can_write_everywhere() {
     let place = Place::with_input();
     for out in ["/proc/star", "/proc/deeper/star", "/dev/null/star"] {

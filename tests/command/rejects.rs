@@ -73,3 +73,18 @@ fn past_the_limit_no_folder_appears_where_none_was() {
     assert!(!place.path("star").exists());
     place.has_no_leavings();
 }
+
+#[test]
+fn a_reject_in_place_of_every_song_can_be_tolerated() {
+    let place = Place::with_input();
+    place.write("songs/a.json", REJECT);
+    place.run_with(&[]).fails(
+        1,
+        "no record in songs is a song: songs/a.json line 1 byte 0: ",
+    );
+    let ended = place.run_with(&["--max-rejects", "100%"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let warning = "sparkify: warning: no record in songs is a song: ";
+    assert!(ended.stderr.starts_with(warning), "{ended:?}");
+    assert!(place.path("star/songplays/part-00000.parquet").is_file());
+}
