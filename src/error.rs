@@ -1,7 +1,7 @@
 //! The one error type: what failed, where, why, and what to do next, on one line.
 //!
 //! An [`Error`] ends a run. A bad record never does: it becomes a
-//! [`Reject`](crate::decode::Reject) and the run goes on.
+//! [`Reject`](crate::decode::reject::Reject) and the run goes on.
 
 use std::fmt;
 use std::path::Path;

@@ -52,7 +52,7 @@ pub fn main() -> ExitCode {
 /// An error if an output folder is not a local one.
 fn refuse_remote(out: &Path) -> Result<()> {
     match out.to_str() {
-        Some(place) if place.starts_with("s3://") => {
+        Some(place) if crate::storage::is_remote(place) => {
             Err(Error::usage(format!("cannot write to {place}"))
                 .because("this version reads and writes local folders only"))
         }

@@ -27,11 +27,17 @@ pub struct Args {
     /// Folder to write: absent, empty, or an earlier output
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Worker threads [default: one a core]
-    #[arg(long, value_name = "N")]
-    threads: Option<NonZeroUsize>,
+    /// Worker threads, at most 1024 [default: one a core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024),
+        allow_negative_numbers = true)]
+    threads: Option<u16>,
     /// Rejected records to tolerate: a count, or a percentage of all records
-    #[arg(long, value_name = "N|P%", default_value_t)]
+    #[arg(
+        long,
+        value_name = "N|P%",
+        default_value_t,
+        allow_negative_numbers = true
+    )]
     max_rejects: MaxRejects,
     /// Print the report as JSON on stdout
     #[arg(long)]
@@ -89,14 +95,12 @@ fn config(args: Args) -> Result<RunConfig> {
         return Err(Error::usage("--out is empty").hint("name a folder"));
     }
     refuse_remote(&args.out)?;
-    let threads = args
-        .threads
-        .or_else(|| std::thread::available_parallelism().ok());
+    let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     Ok(RunConfig {
         songs: args.songs,
         logs: args.logs,
         out: args.out,
-        threads: threads.map_or(1, NonZeroUsize::get),
+        threads: args.threads.map_or_else(cores, usize::from),
         max_rejects: args.max_rejects,
         sizes: Sizes::default(),
     })

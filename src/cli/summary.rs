@@ -6,6 +6,7 @@ use std::path::Path;
 use indicatif::{HumanBytes, HumanCount};
 
 use crate::error::{Error, Result};
+use crate::output::REJECTS;
 use crate::output::report::{InputReport, REPORT_VERSION, Report, StageReport};
 use crate::star::schema::TABLES;
 
@@ -64,7 +65,12 @@ fn write_table(to: &mut String, report: &Report, out: &Path) -> std::fmt::Result
     )?;
     for (name, input) in [("song", &report.songs), ("log", &logs.input)] {
         if input.rejected > 0 {
-            writeln!(to, "rejected {name} records: {}", reasons(input))?;
+            writeln!(
+                to,
+                "rejected {name} records, in {}: {}",
+                out.join(REJECTS).display(),
+                reasons(input)
+            )?;
         }
     }
 

@@ -123,7 +123,12 @@ impl Staging {
                     Err(TryLockError::WouldBlock) => return Err(busy(&self.target)),
                     Err(TryLockError::Error(e)) => return Err(cannot(&e)),
                 }
-                exchange(&self.path, &self.target).map_err(|e| cannot(&e))?;
+                exchange(&self.path, &self.target).map_err(|e| match e.kind() {
+                    io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported => {
+                        cannot(&e).hint("this file system cannot exchange two folders: choose an --out on another, or one that is absent")
+                    }
+                    _ => cannot(&e),
+                })?;
                 Ok(Some(old))
             }
             Err(e) if e.kind() == io::ErrorKind::NotFound => {

@@ -130,7 +130,7 @@ fn first_pass(
     known: &Duplicates,
 ) -> Result<(Vec<Done>, Vec<Users>, State)> {
     let source = &run.logs;
-    let tally = Tally::new(run.staging, source);
+    let tally = Tally::new(run, source);
     let users: Vec<Mutex<Users>> = (0..USER_SHARDS).map(|_| Mutex::default()).collect();
     let done: Vec<Mutex<Done>> = source
         .plan

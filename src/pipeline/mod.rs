@@ -96,13 +96,26 @@ impl Run<'_> {
     fn build(&self, began: Instant) -> Result<Report> {
         self.progress.begin("songs", self.songs.plan.bytes);
         let (lookup, songs) = songs::run(self)?;
+        self.warn_of_nothing(&self.songs, &self.config.songs, &songs);
         self.progress.begin("logs", self.logs.plan.bytes);
         let logs = logs::run(self, &lookup)?;
         self.progress.end();
+        self.warn_of_nothing(&self.logs, &self.config.logs, &logs.state);
         tally::refuse(self.config.max_rejects, &[&songs, &logs.state])?;
         let report = self.report(began, songs, logs);
         self.write_report(&report)?;
         Ok(report)
+    }
+
+    /// Files without a record are no error, but seldom meant.
+    fn warn_of_nothing(&self, source: &Source, place: &str, state: &State) {
+        if state.report.records == 0 {
+            let objects = source.objects.len();
+            let name = source.name;
+            self.progress.warn(&format!(
+                "no record in the {objects} {name} objects of {place}"
+            ));
+        }
     }
 
     fn report(&self, began: Instant, songs: State, logs: Logs) -> Report {

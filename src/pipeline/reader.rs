@@ -8,7 +8,7 @@ use super::Run;
 use super::source::Source;
 use super::stages::{Stage, Stages};
 use crate::decode::reject::{Reason, Reject};
-use crate::decode::{Counts, Decoder, Stop};
+use crate::decode::{Counts, Decoder, Rest, Stop};
 use crate::error::{Error, Result};
 use crate::input::{ChunkReader, Object, Split};
 use crate::progress::Progress;
@@ -41,6 +41,8 @@ pub struct SplitRead {
     pub first_reject: Option<(usize, Reject)>,
     /// Rejects of the first segment. Their lines count from where its records began.
     pub first_segment_rejects: u64,
+    /// The segments whose compressed stream broke: how much is lost behind, nobody can say.
+    pub broken: Vec<usize>,
 }
 
 impl SplitRead {
@@ -102,6 +104,7 @@ impl<'a> SplitReader<'a> {
             reasons: [0; Reason::ALL.len()],
             first_reject: None,
             first_segment_rejects: 0,
+            broken: Vec::new(),
         };
         // A split that failed half way may have left something.
         self.decoder = Decoder::new(self.source.schema, self.decoder.max_rows());
@@ -137,6 +140,9 @@ impl<'a> SplitReader<'a> {
                     }
                 }
                 found.lines.1 = self.decoder.lines();
+                if matches!(self.reader.chunk().rest, Rest::Broken(_)) {
+                    found.broken.push(number);
+                }
             }
             if number == 0 {
                 found.lines.0 = found.lines.1;

@@ -23,7 +23,7 @@ use crate::star::songs::{artists, songs};
 /// Something cannot be read or written, or no record at all is a song.
 pub fn run(run: &Run<'_>) -> Result<(SongLookup, State)> {
     let source = &run.songs;
-    let tally = Tally::new(run.staging, source);
+    let tally = Tally::new(run, source);
     let batches = Mutex::new(vec![Vec::new(); source.plan.splits.len()]);
     chain::run(
         run,

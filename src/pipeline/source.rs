@@ -49,7 +49,9 @@ impl Source {
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         listing.sort();
         if listing.objects.is_empty() {
-            let mut why = "it holds no object that ends in .json, .jsonl or .ndjson".to_owned();
+            let mut why = "it holds no object whose name ends in .json, .jsonl or .ndjson (then \
+                           perhaps .gz, .bz2 or .zst)"
+                .to_owned();
             if listing.ignored > 0 {
                 why += &format!(" ({} others are ignored)", listing.ignored);
             }

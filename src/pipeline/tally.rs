@@ -2,6 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use super::Run;
 use super::reader::SplitRead;
 use super::source::Source;
 use crate::config::MaxRejects;
@@ -10,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::input::{Object, Split};
 use crate::output::report::InputReport;
 use crate::output::{RejectWriter, Staging, shift_lines};
+use crate::progress::Progress;
 
 /// Writes the rejects of one split to a file of their own.
 pub struct SplitRejects<'a> {
@@ -54,6 +56,7 @@ impl<'a> SplitRejects<'a> {
 pub struct Tally<'a> {
     source: &'a Source,
     staging: &'a Staging,
+    progress: &'a Progress,
     state: Mutex<State>,
 }
 
@@ -72,7 +75,7 @@ pub struct State {
 
 impl<'a> Tally<'a> {
     /// Nothing read yet.
-    pub fn new(staging: &'a Staging, source: &'a Source) -> Self {
+    pub fn new(run: &'a Run<'_>, source: &'a Source) -> Self {
         let state = State {
             report: source.report(),
             kept: 0,
@@ -81,7 +84,8 @@ impl<'a> Tally<'a> {
         };
         Self {
             source,
-            staging,
+            staging: run.staging,
+            progress: run.progress,
             state: Mutex::new(state),
         }
     }
@@ -94,6 +98,12 @@ impl<'a> Tally<'a> {
         if lines_before > 0 && found.first_segment_rejects > 0 {
             let path = self.staging.rejects(self.source.name, split.number);
             shift_lines(&path, found.first_segment_rejects, lines_before)?;
+        }
+        for &segment in &found.broken {
+            let object = self.object(split, segment);
+            self.progress.warn(&format!(
+                "the compressed stream of {object} is broken; what was behind the break is lost"
+            ));
         }
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.report.add(found.counts, found.reasons);
@@ -110,12 +120,17 @@ impl<'a> Tally<'a> {
         Ok(())
     }
 
-    fn describe(&self, split: &Split, segment: usize, before: u64, reject: &Reject) -> String {
+    /// How people name the object of a segment.
+    fn object(&self, split: &Split, segment: usize) -> String {
         let segment = split.segments.get(segment);
         let object = segment.and_then(|s| self.source.objects.get(s.object));
-        let object = object
+        object
             .map(|o| self.source.store.display(&o.key))
-            .unwrap_or_default();
+            .unwrap_or_default()
+    }
+
+    fn describe(&self, split: &Split, segment: usize, before: u64, reject: &Reject) -> String {
+        let object = self.object(split, segment);
         let key = reject.key.map(|key| format!("{key}: ")).unwrap_or_default();
         let (line, offset) = (before + reject.line + 1, reject.offset);
         let (reason, detail) = (reject.reason.name(), &reject.detail);

@@ -51,12 +51,18 @@ pub trait Store: fmt::Debug + Send + Sync {
     fn display(&self, key: &str) -> String;
 }
 
+/// Whether a place is a URL: no folder is meant by `s3://bucket`.
+pub fn is_remote(place: &str) -> bool {
+    let scheme = place.split_once("://").map(|(scheme, _)| scheme);
+    scheme.is_some_and(|s| !s.is_empty() && s.bytes().all(|b| b.is_ascii_alphanumeric()))
+}
+
 /// The store for a place that a user named.
 ///
 /// # Errors
 /// The place does not exist, or its kind is not known.
 pub fn open(place: &str) -> Result<Box<dyn Store>> {
-    if place.starts_with("s3://") {
+    if is_remote(place) {
         return Err(Error::usage(format!("cannot read {place}"))
             .because("this version reads and writes local folders only")
             .hint("copy the objects to a folder first"));

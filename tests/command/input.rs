@@ -40,11 +40,25 @@ fn a_folder_without_input_objects_ends_the_run() {
 }
 
 #[test]
+fn a_broken_compressed_stream_is_named() {
+    let place = Place::with_input();
+    place.write("logs/b.json.gz", b"no gzip at all");
+    let ended = place.run_with(&["--max-rejects", "1"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let warning = "sparkify: warning: the compressed stream of logs/b.json.gz is broken; ";
+    assert!(ended.stderr.starts_with(warning), "{ended:?}");
+}
+
+#[test]
 fn objects_without_records_make_an_empty_star() {
     let place = Place::new();
     place.write("songs/a.json", "");
     place.write("logs/a.json", " \n");
-    place.run_with(&[]).succeeds();
+    let ended = place.run_with(&[]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let warnings = "sparkify: warning: no record in the 1 songs objects of songs\n\
+                    sparkify: warning: no record in the 1 logs objects of logs\n";
+    assert_eq!(ended.stderr, warnings);
     let report = report(&place.path("star"));
     for table in ["songplays", "users", "songs", "artists", "time"] {
         assert_eq!(report["tables"][table]["rows"], 0);

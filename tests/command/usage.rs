@@ -64,6 +64,7 @@ fn values_that_make_no_sense_are_refused() {
         ("--threads=-1", "--threads"),
         ("--threads=many", "--threads"),
         ("--threads=1.5", "--threads"),
+        ("--threads=1025", "1..=1024"),
         ("--threads=99999999999999999999", "--threads"),
         ("--out=", "--out"),
     ] {
@@ -110,6 +111,9 @@ fn places_in_s3_are_refused() {
         (s3, "logs", "star", "cannot read s3://bucket/prefix: "),
         ("songs", s3, "star", "cannot read s3://bucket/prefix: "),
         ("songs", "logs", s3, "cannot write to s3://bucket/prefix: "),
+        ("S3://b", "logs", "star", "cannot read S3://b: "),
+        ("songs", "gs://b/p", "star", "cannot read gs://b/p: "),
+        ("songs", "logs", "file:///x", "cannot write to file:///x: "),
     ] {
         place
             .run(songs, logs, out)
