@@ -3,6 +3,7 @@
 //! The last stage of the data path. Everything is written to a [`Staging`] folder beside the place
 //! where it is wanted, which [`Staging::publish`] exchanges for what is there.
 
+mod dictionary;
 mod parquet;
 mod publish;
 mod rejects;

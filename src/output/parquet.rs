@@ -2,23 +2,30 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use ::parquet::arrow::ArrowWriter;
-use ::parquet::arrow::arrow_writer::ArrowWriterOptions;
+use ::parquet::arrow::ArrowSchemaConverter;
+use ::parquet::arrow::arrow_writer::{ArrowRowGroupWriterFactory, compute_leaves};
 use ::parquet::basic::{Compression, Encoding, ZstdLevel};
 use ::parquet::errors::ParquetError;
 use ::parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
+use ::parquet::file::writer::SerializedFileWriter;
 use ::parquet::schema::types::ColumnPath;
 use arrow_array::RecordBatch;
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int32Type;
 use arrow_schema::{DataType, SchemaRef};
 
+use super::dictionary::{EncodedColumn, encode};
 use super::report::TableReport;
 use crate::error::{Error, Result};
 
 /// The writer of one Parquet file.
 pub struct PartWriter {
     path: PathBuf,
-    writer: ArrowWriter<File>,
+    schema: SchemaRef,
+    writer: SerializedFileWriter<File>,
+    columns: ArrowRowGroupWriterFactory,
     rows: u64,
 }
 
@@ -29,15 +36,19 @@ impl PartWriter {
     /// It cannot be created.
     pub fn create(path: &Path, schema: SchemaRef) -> Result<Self> {
         let file = File::create(path).map_err(|e| Error::io("cannot write", path, &e))?;
-        let options = ArrowWriterOptions::new()
-            .with_properties(properties(&schema))
-            // Readers should see plain text, not that it was dictionary-encoded in memory.
-            .with_skip_arrow_metadata(true);
-        let writer = ArrowWriter::try_new_with_options(file, schema, options)
-            .map_err(|e| cannot_write(path, e))?;
+        let create = || {
+            let parquet = ArrowSchemaConverter::new().convert(&schema)?;
+            let properties = Arc::new(properties(&schema));
+            let writer = SerializedFileWriter::new(file, parquet.root_schema_ptr(), properties)?;
+            let columns = ArrowRowGroupWriterFactory::new(&writer, Arc::clone(&schema));
+            Ok((writer, columns))
+        };
+        let (writer, columns) = create().map_err(|e| cannot_write(path, e))?;
         Ok(Self {
             path: path.to_owned(),
+            schema,
             writer,
+            columns,
             rows: 0,
         })
     }
@@ -47,9 +58,30 @@ impl PartWriter {
     /// # Errors
     /// The file cannot be written.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        let written = self.writer.write(batch).and_then(|()| self.writer.flush());
         self.rows += batch.num_rows() as u64;
-        written.map_err(|e| cannot_write(&self.path, e))
+        self.write_row_group(batch)
+            .map_err(|e| cannot_write(&self.path, e))
+    }
+
+    fn write_row_group(&mut self, batch: &RecordBatch) -> std::result::Result<(), ParquetError> {
+        let number = self.writer.flushed_row_groups().len();
+        let writers = self.columns.create_column_writers(number)?;
+        let descriptors = self.writer.schema_descr().columns().to_vec();
+        let mut group = self.writer.next_row_group()?;
+        let columns = self.schema.fields().iter().zip(batch.columns());
+        for (((field, column), mut writer), descriptor) in columns.zip(writers).zip(descriptors) {
+            if let Some(repeated) = column.as_dictionary_opt::<Int32Type>() {
+                let EncodedColumn { pages, close } = encode(repeated, descriptor, zstd_level())?;
+                group.append_column(&pages, close)?;
+                continue;
+            }
+            for leaf in compute_leaves(field, column)? {
+                writer.write(&leaf)?;
+            }
+            writer.close()?.append_to_row_group(&mut group)?;
+        }
+        group.close()?;
+        Ok(())
     }
 
     /// Writes the footer, and gives what the file adds to its table.
@@ -68,6 +100,10 @@ impl PartWriter {
     }
 }
 
+fn zstd_level() -> ZstdLevel {
+    ZstdLevel::try_new(1).unwrap_or_default()
+}
+
 fn cannot_write(path: &Path, why: ParquetError) -> Error {
     if let ParquetError::External(e) = &why
         && let Some(e) = e.downcast_ref::<std::io::Error>()
@@ -78,12 +114,11 @@ fn cannot_write(path: &Path, why: ParquetError) -> Error {
 }
 
 fn properties(schema: &SchemaRef) -> WriterProperties {
-    let level = ZstdLevel::try_new(1).unwrap_or_default();
     let mut properties = WriterProperties::builder()
         // What Redshift's COPY reads for certain: version 1 pages, plain or dictionary.
         .set_writer_version(WriterVersion::PARQUET_1_0)
         .set_created_by(concat!("sparkify ", env!("CARGO_PKG_VERSION")).to_owned())
-        .set_compression(Compression::ZSTD(level))
+        .set_compression(Compression::ZSTD(zstd_level()))
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_offset_index_disabled(true);
     for (number, field) in schema.fields().iter().enumerate() {
