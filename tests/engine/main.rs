@@ -4,6 +4,7 @@
 
 mod cases;
 mod compare;
+mod dictionary;
 mod drive;
 mod grammar;
 mod harness;
