@@ -4,11 +4,12 @@
 //! lock on it. Publishing exchanges the two by one system call. What a killed run leaves is that
 //! staging folder, which the next run empties and uses.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::rejects::SHIFTED;
 use crate::error::{Error, Result};
 use crate::star::schema::TABLES;
 
@@ -16,6 +17,8 @@ use crate::star::schema::TABLES;
 pub const REJECTS: &str = "_rejects";
 /// The report in an output folder.
 pub const REPORT: &str = "_report.json";
+/// How the names of staging folders end.
+const STAGING: &str = ".sparkify-staging";
 
 /// A folder that is being written and will take the place of another.
 #[derive(Debug)]
@@ -29,18 +32,35 @@ pub struct Staging {
 }
 
 impl Staging {
-    /// Checks that `out` is absent, empty or an earlier star, and opens an empty staging folder with
-    /// a folder for each table beside it.
+    /// Checks that `out` is absent, empty or an earlier star and holds none of `inputs`, and opens an
+    /// empty staging folder with a folder for each table beside it.
     ///
     /// # Errors
     /// `out` holds something else, another run writes to it, or a folder cannot be made.
-    pub fn open(out: &Path) -> Result<Self> {
+    pub fn open(out: &Path, inputs: [&str; 2]) -> Result<Self> {
         let target = absolute(out)?;
         refuse_foreign(out, &target)?;
+        for input in inputs {
+            if fs::canonicalize(input).is_ok_and(|input| input.starts_with(&target)) {
+                return Err(Error::usage(format!("cannot write to {}", out.display()))
+                    .because(format!("it would replace its own input {input}"))
+                    .hint("choose another --out, or copy the input elsewhere"));
+            }
+        }
         let path = sibling(&target)?;
         refuse_mount_point(out, &target)?;
         let lock = lock_folder(&path, out)?;
         // Whoever held this folder before is gone: the lock says so.
+        if let Some(foreign) =
+            foreign_below(&path).map_err(|e| Error::io("cannot list", &path, &e))?
+        {
+            return Err(Error::failed(format!("will not empty {}", path.display()))
+                .because(format!(
+                    "it holds {}, which no run wrote",
+                    foreign.display()
+                ))
+                .hint("move that away, or choose another --out"));
+        }
         empty(&path).map_err(|e| Error::io("cannot empty", &path, &e))?;
         let folders = TABLES.iter().map(|t| t.name).chain([REJECTS]);
         for folder in folders {
@@ -174,6 +194,14 @@ fn absolute(out: &Path) -> Result<PathBuf> {
 /// The staging place for a target: `.NAME.sparkify-staging` beside it.
 fn sibling(target: &Path) -> Result<PathBuf> {
     let here = std::env::current_dir().and_then(fs::canonicalize);
+    let staging = |name: &OsStr| name.as_encoded_bytes().ends_with(STAGING.as_bytes());
+    if target.file_name().is_some_and(staging) {
+        return Err(
+            Error::usage(format!("cannot write to {}", target.display())).because(format!(
+                "names that end in {STAGING} are for runs that are under way"
+            )),
+        );
+    }
     let name = match target.file_name() {
         Some(name) if !here.is_ok_and(|here| here.starts_with(target)) => name,
         _ => {
@@ -184,7 +212,7 @@ fn sibling(target: &Path) -> Result<PathBuf> {
     };
     let mut sibling = OsString::from(".");
     sibling.push(name);
-    sibling.push(".sparkify-staging");
+    sibling.push(STAGING);
     Ok(target.with_file_name(sibling))
 }
 
@@ -195,12 +223,26 @@ fn refuse_mount_point(out: &Path, target: &Path) -> Result<()> {
     let (Some(own), Some(beside)) = (device(target), target.parent().and_then(device)) else {
         return Ok(());
     };
-    if own == beside {
+    if own == beside && !is_mount_root(target) {
         return Ok(());
     }
     Err(Error::failed(format!("cannot write to {}", out.display()))
         .because("it is a mount point, and a run replaces the whole folder")
         .hint("name a folder below it"))
+}
+
+/// Whether something is mounted at a path, be it another folder of the same file system.
+#[cfg(target_os = "linux")]
+fn is_mount_root(path: &Path) -> bool {
+    use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
+    let found = statx(CWD, path, AtFlags::empty(), StatxFlags::BASIC_STATS);
+    found.is_ok_and(|found| found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
+}
+
+/// The system does not tell: the exchange will.
+#[cfg(not(target_os = "linux"))]
+fn is_mount_root(_: &Path) -> bool {
+    false
 }
 
 /// Creates a folder if need be, and locks it.
@@ -269,32 +311,47 @@ fn exchange(a: &Path, b: &Path) -> io::Result<()> {
 /// An error unless `target` is absent, empty or an earlier star.
 fn refuse_foreign(out: &Path, target: &Path) -> Result<()> {
     let cannot = |e: &io::Error| Error::io("cannot write to", out, e);
-    let entries = match fs::read_dir(target) {
+    let mut entries = match fs::read_dir(target) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
         entries => entries.map_err(|e| cannot(&e))?,
     };
-    let mut found_any = false;
-    for entry in entries {
-        let path = entry.map_err(|e| cannot(&e))?.path();
-        found_any = true;
-        if let Some(foreign) = foreign_in(&path).map_err(|e| cannot(&e))? {
-            let foreign = foreign
-                .strip_prefix(target)
-                .unwrap_or(&foreign)
-                .display()
-                .to_string();
-            return Err(refused(out).because(format!("it holds {foreign}, which no run wrote")));
-        }
+    if entries.next().is_none() {
+        return Ok(());
     }
-    if found_any && !target.join(REPORT).is_file() {
-        return Err(refused(out).because(format!("it is not empty and has no {REPORT}")));
+    if let Some(foreign) = foreign_below(target).map_err(|e| cannot(&e))? {
+        let foreign = foreign.display();
+        return Err(refused(out).because(format!("it holds {foreign}, which no run wrote")));
+    }
+    if !is_report(&target.join(REPORT)) {
+        return Err(refused(out).because(format!("it is not empty and has no {REPORT} of a run")));
     }
     Ok(())
+}
+
+/// Whether a file is the report of a run, of whatever version.
+fn is_report(path: &Path) -> bool {
+    let Ok(json) = fs::read(path) else {
+        return false;
+    };
+    let report: Option<serde_json::Value> = serde_json::from_slice(&json).ok();
+    report.is_some_and(|r| r["report_version"].is_u64() && r["sparkify_version"].is_string())
 }
 
 fn refused(out: &Path) -> Error {
     Error::failed(format!("will not replace {}", out.display()))
         .hint("choose an absent or empty folder or an earlier output")
+}
+
+/// The first thing in an output or staging folder that no run writes, by its path in the folder.
+fn foreign_below(folder: &Path) -> io::Result<Option<PathBuf>> {
+    for entry in fs::read_dir(folder)? {
+        if let Some(foreign) = foreign_in(&entry?.path())? {
+            return Ok(Some(
+                foreign.strip_prefix(folder).unwrap_or(&foreign).to_owned(),
+            ));
+        }
+    }
+    Ok(None)
 }
 
 /// The first thing at or below an entry of an output folder that no run writes.
@@ -304,10 +361,10 @@ fn foreign_in(entry: &Path) -> io::Result<Option<PathBuf>> {
         .and_then(|n| n.to_str())
         .unwrap_or_default();
     let is_dir = fs::symlink_metadata(entry)?.is_dir();
-    let (beginnings, ending): (&[&str], _) = match name {
+    let (beginnings, endings): (&[&str], &[&str]) = match name {
         REPORT if !is_dir => return Ok(None),
-        REJECTS if is_dir => (&["songs-", "logs-"], ".jsonl"),
-        name if is_dir && TABLES.iter().any(|t| t.name == name) => (&["part-"], ".parquet"),
+        REJECTS if is_dir => (&["songs-", "logs-"], &[".jsonl", SHIFTED]),
+        name if is_dir && TABLES.iter().any(|t| t.name == name) => (&["part-"], &[".parquet"]),
         _ => return Ok(Some(entry.to_owned())),
     };
     for file in fs::read_dir(entry)? {
@@ -315,7 +372,7 @@ fn foreign_in(entry: &Path) -> io::Result<Option<PathBuf>> {
         let ours = file
             .file_name()
             .to_str()
-            .and_then(|n| n.strip_suffix(ending))
+            .and_then(|n| endings.iter().find_map(|e| n.strip_suffix(e)))
             .and_then(|n| beginnings.iter().find_map(|b| n.strip_prefix(b)))
             .is_some_and(|number| number.bytes().all(|b| b.is_ascii_digit()));
         if !ours || !file.file_type()?.is_file() {

@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 use crate::decode::reject::Reject;
 use crate::error::{Error, Result};
 
+/// The ending of a reject file that is being written again.
+pub(super) const SHIFTED: &str = ".shifted";
+
 /// A line of a reject file.
 #[derive(Debug, Serialize, Deserialize)]
 struct Line<'a> {
@@ -102,7 +105,7 @@ impl RejectWriter {
 /// # Errors
 /// The file cannot be read or written again.
 pub fn shift_lines(path: &Path, count: u64, by: u64) -> Result<()> {
-    let shifted = path.with_extension("shifted");
+    let shifted = path.with_extension(SHIFTED.trim_start_matches('.'));
     let mut writer = RejectWriter::new(shifted.clone());
     let file = File::open(path).map_err(|e| cannot(path, &e))?;
     for (number, line) in (0..).zip(BufReader::new(file).lines()) {

@@ -65,7 +65,7 @@ pub fn run(config: &RunConfig, progress: &Progress) -> Result<Report> {
         let split_bytes = config.sizes.split_bytes;
         let songs = Source::open("songs", &SONG_RECORD, &config.songs, split_bytes, &stages)?;
         let logs = Source::open("logs", &EVENT_RECORD, &config.logs, split_bytes, &stages)?;
-        let staging = Staging::open(&config.out)?;
+        let staging = Staging::open(&config.out, [&config.songs, &config.logs])?;
         let tables = Mutex::default();
         let run = Run {
             config,

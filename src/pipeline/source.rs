@@ -53,7 +53,7 @@ impl Source {
                            perhaps .gz, .bz2 or .zst)"
                 .to_owned();
             if listing.ignored > 0 {
-                why += &format!(" ({} others are ignored)", listing.ignored);
+                why += &format!("; ignored: {}", listing.ignored);
             }
             return Err(Error::failed(format!("no {name} in {place}"))
                 .because(why)

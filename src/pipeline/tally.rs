@@ -102,7 +102,7 @@ impl<'a> Tally<'a> {
         for &segment in &found.broken {
             let object = self.object(split, segment);
             self.progress.warn(&format!(
-                "the compressed stream of {object} is broken; what was behind the break is lost"
+                "the compressed stream of {object} is broken: what may have been behind the break is not read"
             ));
         }
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);

@@ -83,12 +83,18 @@ impl Store for Local {
                 continue;
             };
             let key = format!("{prefix}{name}");
-            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            let kind = entry.file_type();
+            if kind.as_ref().is_ok_and(|kind| kind.is_dir()) {
                 level.prefixes.push(key + "/");
                 continue;
             }
-            // Follows links, as a reader of the folder would.
-            match fs::metadata(entry.path()) {
+            let found = match kind {
+                // By the open folder: the path need not be walked again for each of a million files.
+                Ok(kind) if kind.is_file() => entry.metadata(),
+                // Follows links, as a reader of the folder would.
+                _ => fs::metadata(entry.path()),
+            };
+            match found {
                 Ok(found) if found.is_dir() => level.prefixes.push(key + "/"),
                 Ok(found) if found.is_file() => {
                     level.objects.push(Entry {

@@ -121,6 +121,10 @@ fn a_disk_of_its_own_is_refused_before_any_work() {
     Ended::of(&mut mounting_shell(&place, script, &arguments))
         .fails(1, "cannot write to disk: it is a mount point")
         .fails(1, "; name a folder below it");
+    // Another folder of the same file system is one as well.
+    let script = r#"mkdir other && mount --bind other disk && exec "$0" "$@""#;
+    Ended::of(&mut mounting_shell(&place, script, &arguments))
+        .fails(1, "cannot write to disk: it is a mount point");
     let script = r#"mount -t tmpfs tmpfs disk && exec "$0" "$@""#;
     let arguments = run_arguments("songs", "logs", "disk/star");
     Ended::of(&mut mounting_shell(&place, script, &arguments)).succeeds();

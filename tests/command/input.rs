@@ -30,7 +30,7 @@ fn a_folder_without_input_objects_ends_the_run() {
     for (songs, logs, words) in [
         ("empty", "logs", "no songs in empty: "),
         ("songs", "empty", "no logs in empty: "),
-        ("songs", "others", "(3 others are ignored); check --logs"),
+        ("songs", "others", "; ignored: 3; check --logs"),
         ("songs", "others/data.csv", "no logs in others/data.csv: "),
     ] {
         place.run(songs, logs, "star").fails(1, words);
@@ -45,7 +45,7 @@ fn a_broken_compressed_stream_is_named() {
     place.write("logs/b.json.gz", b"no gzip at all");
     let ended = place.run_with(&["--max-rejects", "1"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    let warning = "sparkify: warning: the compressed stream of logs/b.json.gz is broken; ";
+    let warning = "sparkify: warning: the compressed stream of logs/b.json.gz is broken: ";
     assert!(ended.stderr.starts_with(warning), "{ended:?}");
 }
 

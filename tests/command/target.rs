@@ -237,3 +237,55 @@ fn an_output_below_its_own_input_is_not_read_as_input() {
         assert_eq!(report["logs"]["objects"], 1);
     }
 }
+
+#[test]
+fn a_star_is_not_replaced_by_what_is_read_from_it() {
+    let (place, earlier) = Place::with_star();
+    place.link("around", "star/_rejects");
+    place.write("star/_rejects/logs-00000.jsonl", crate::data::events(0..2));
+    for logs in ["star/_rejects", "star/_rejects/logs-00000.jsonl", "around"] {
+        place
+            .run("songs", logs, "star")
+            .fails(2, &format!("it would replace its own input {logs}"));
+    }
+    std::fs::remove_file(place.path("star/_rejects/logs-00000.jsonl")).unwrap();
+    earlier.is_untouched();
+    place.has_no_leavings();
+}
+
+#[test]
+fn a_report_of_something_else_makes_no_star() {
+    for report in [
+        "",
+        "x",
+        "[1]",
+        "{\"my\":\"report\"}",
+        "{\"report_version\":1}",
+    ] {
+        let place = Place::with_input();
+        place.write("other/_report.json", report);
+        place
+            .run("songs", "logs", "other")
+            .fails(1, "it is not empty and has no _report.json of a run");
+        assert_eq!(
+            std::fs::read_to_string(place.path("other/_report.json")).unwrap(),
+            report
+        );
+    }
+}
+
+#[test]
+fn a_folder_in_the_staging_place_that_no_run_made_is_not_emptied() {
+    let place = Place::with_input();
+    place.write(".star.sparkify-staging/mine/thesis.txt", "precious");
+    place.run_with(&[]).fails(
+        1,
+        "star.sparkify-staging: it holds mine, which no run wrote",
+    );
+    let thesis = place.path(".star.sparkify-staging/mine/thesis.txt");
+    assert_eq!(std::fs::read_to_string(thesis).unwrap(), "precious");
+    std::fs::remove_dir_all(place.path(".star.sparkify-staging/mine")).unwrap();
+    place
+        .run("songs", "logs", ".star.sparkify-staging")
+        .fails(2, "names that end in .sparkify-staging are for runs");
+}
