@@ -42,12 +42,12 @@ impl Progress {
         }
     }
 
-    /// Shows bars if stderr is a terminal, lines if not.
-    pub fn stderr() -> Self {
-        let style = if std::io::stderr().is_terminal() {
-            Style::Bars
-        } else {
-            Style::Lines
+    /// Shows bars if stderr is a terminal, lines if not, and nothing if that is asked for.
+    pub fn stderr(quiet: bool) -> Self {
+        let style = match (quiet, std::io::stderr().is_terminal()) {
+            (true, _) => return Self::silent(),
+            (false, true) => Style::Bars,
+            (false, false) => Style::Lines,
         };
         Self {
             style,

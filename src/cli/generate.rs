@@ -3,9 +3,9 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::{print, refuse_remote, say};
+use super::{print_json, refuse_remote, say};
 use crate::error::{Error, Result};
-use crate::generate::{Options, Summary, generate};
+use crate::generate::{Options, generate};
 use crate::progress::Progress;
 
 /// Make song and log data to try it on
@@ -74,11 +74,7 @@ pub fn main(args: Args) -> Result<()> {
         seed,
         awkward,
     };
-    let progress = if quiet {
-        Progress::silent()
-    } else {
-        Progress::stderr()
-    };
+    let progress = Progress::stderr(quiet);
     let size = events
         .saturating_mul(EVENT_BYTES)
         .saturating_add(songs.saturating_mul(SONG_BYTES));
@@ -97,13 +93,7 @@ pub fn main(args: Args) -> Result<()> {
         say(&format!("{summary}\n"));
     }
     if json {
-        print(&to_json(&summary)?)?;
+        print_json(&summary)?;
     }
     Ok(())
-}
-
-fn to_json(summary: &Summary) -> Result<String> {
-    let json = serde_json::to_string_pretty(summary);
-    json.map(|json| json + "\n")
-        .map_err(|e| Error::failed("cannot print the summary").because(e))
 }

@@ -80,3 +80,10 @@ fn print(text: &str) -> Result<()> {
         _ => Ok(()),
     }
 }
+
+/// Prints what `--json` asks for.
+fn print_json(value: &impl serde::Serialize) -> Result<()> {
+    let json = serde_json::to_string_pretty(value)
+        .map_err(|e| Error::failed("cannot print on stdout").because(e))?;
+    print(&(json + "\n"))
+}

@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use super::{print, refuse_remote, say, summary};
+use super::{print, print_json, refuse_remote, say, summary};
 use crate::config::{MaxRejects, RunConfig, Sizes};
 use crate::error::{Error, Result};
 use crate::pipeline;
@@ -55,11 +55,7 @@ Examples:
 
 pub fn main(args: Args) -> Result<()> {
     let Args { json, quiet, .. } = args;
-    let progress = if quiet {
-        Progress::silent()
-    } else {
-        Progress::stderr()
-    };
+    let progress = Progress::stderr(quiet);
     let result = config(args).and_then(|config| {
         let report = pipeline::run(&config, &progress)?;
         Ok((config, report))
@@ -79,13 +75,13 @@ pub fn main(args: Args) -> Result<()> {
         say(&summary::table(&report, &config.out));
     }
     if report.logs.filtered > 0 && report.logs.filtered == report.logs.input.records {
-        say(&format!(
-            "sparkify: warning: none of the {} records in {} is a NextSong event; check --logs\n",
+        progress.warn(&format!(
+            "none of the {} records in {} is a NextSong event; check --logs",
             report.logs.input.records, config.logs
         ));
     }
     if json {
-        print(&summary::json(&report)?)?;
+        print_json(&report)?;
     }
     Ok(())
 }

@@ -1,24 +1,14 @@
-//! The end of a run: a table for people, JSON for machines.
+//! The end of a run: a table for people, and for machines what `--json` says of a failure.
 
 use std::fmt::Write;
 use std::path::Path;
 
 use indicatif::{HumanBytes, HumanCount};
 
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::output::REJECTS;
 use crate::output::report::{InputReport, REPORT_VERSION, Report, StageReport};
 use crate::star::schema::TABLES;
-
-/// The report as JSON.
-///
-/// # Errors
-/// None that a caller can cause.
-pub fn json(report: &Report) -> Result<String> {
-    let json = serde_json::to_string_pretty(report);
-    json.map(|json| json + "\n")
-        .map_err(|e| Error::failed("cannot print the report").because(e))
-}
 
 /// What `--json` prints for a run that failed.
 pub fn failure(error: &Error) -> serde_json::Value {

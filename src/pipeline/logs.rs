@@ -43,13 +43,19 @@ pub struct Logs {
     pub matched: u64,
 }
 
-/// What a worker makes of one split, beside its Parquet part.
+/// A Parquet part, and what is kept of it to the end.
 #[derive(Debug, Default)]
-struct Made {
+struct Encoded {
     part: TableReport,
     matched: u64,
-    users: Users,
     keys: Keys,
+}
+
+/// What a worker makes of one split.
+#[derive(Debug, Default)]
+struct Made {
+    encoded: Encoded,
+    users: Users,
     /// Events that were left out because they were delivered before.
     dropped: Vec<Position>,
 }
@@ -66,9 +72,7 @@ struct Keys {
 /// A split that settled.
 #[derive(Debug, Default)]
 struct Done {
-    part: TableReport,
-    matched: u64,
-    keys: Keys,
+    encoded: Encoded,
     start: Option<Start>,
 }
 
@@ -83,7 +87,7 @@ pub fn run(run: &Run<'_>, lookup: &SongLookup) -> Result<Logs> {
         let began = Instant::now();
         let ids: Vec<Vec<i64>> = done
             .iter_mut()
-            .map(|done| std::mem::take(&mut done.keys.ids))
+            .map(|done| std::mem::take(&mut done.encoded.keys.ids))
             .collect();
         let found = Duplicates::find(&ids);
         drop(ids);
@@ -106,15 +110,20 @@ pub fn run(run: &Run<'_>, lookup: &SongLookup) -> Result<Logs> {
         let mut part = TableReport::default();
         let mut matched = 0;
         for done in &done {
-            part.add(done.part);
-            matched += done.matched;
+            part.add(done.encoded.part);
+            matched += done.encoded.matched;
         }
         if part.files == 0 {
             // A reader of the folder wants the columns all the same.
             run.write_table(&SONGPLAYS, &RecordBatch::new_empty(SONGPLAYS.arrow()))?;
         }
         run.written(&SONGPLAYS, part);
-        write_time(run, done.into_iter().map(|done| done.keys.times).collect())?;
+        write_time(
+            run,
+            done.into_iter()
+                .map(|done| done.encoded.keys.times)
+                .collect(),
+        )?;
         return Ok(Logs {
             duplicates: state.kept - part.rows,
             matched,
@@ -147,10 +156,8 @@ fn first_pass(
         },
         |split, settled| {
             let Made {
-                part,
-                matched,
+                encoded,
                 users: theirs,
-                keys,
                 ..
             } = settled.made;
             let began = Instant::now();
@@ -166,12 +173,7 @@ fn first_pass(
             run.stages.add(Stage::Star, began, 0, 0);
             let start = Some(settled.found.began.map_or(Start::Nowhere, Start::At));
             if let Some(slot) = done.get(split.number) {
-                *slot.lock().unwrap_or_else(PoisonError::into_inner) = Done {
-                    part,
-                    matched,
-                    keys,
-                    start,
-                };
+                *slot.lock().unwrap_or_else(PoisonError::into_inner) = Done { encoded, start };
             }
             tally.add(split, &settled.found, settled.lines_before)
         },
@@ -212,18 +214,7 @@ fn encode_again(
     for (number, made) in again {
         dropped.extend(made.dropped);
         if let Some(done) = done.get_mut(number) {
-            let Made {
-                part,
-                matched,
-                keys,
-                ..
-            } = made;
-            *done = Done {
-                part,
-                matched,
-                keys,
-                start: done.start,
-            };
+            done.encoded = made.encoded;
         }
     }
     Ok(dropped)
@@ -285,10 +276,10 @@ impl Sink for Encoder<'_> {
         }
         self.made.users.update(&events, first);
         let ids = songplay_ids(&events);
-        self.made.keys.ids.extend_from_slice(&ids);
-        self.made.keys.times.extend_from_slice(events.ts());
+        self.made.encoded.keys.ids.extend_from_slice(&ids);
+        self.made.encoded.keys.times.extend_from_slice(events.ts());
         let plays = songplays(&events, ids, self.lookup)?;
-        self.made.matched += matched(&plays);
+        self.made.encoded.matched += matched(&plays);
         let rows = plays.num_rows() as u64;
         self.run.stages.add(Stage::Star, began, 0, rows);
         if rows == 0 {
@@ -322,16 +313,18 @@ impl Encoder<'_> {
         }
         let began = Instant::now();
         match self.writer {
-            Some(writer) => made.part = writer.close()?,
+            Some(writer) => made.encoded.part = writer.close()?,
             // An earlier pass over the split may have left rows that do not count.
             None => run.staging.remove(&self.path)?,
         }
-        run.stages.add(Stage::Encode, began, made.part.bytes, 0);
+        run.stages
+            .add(Stage::Encode, began, made.encoded.part.bytes, 0);
         let began = Instant::now();
-        made.keys.ids.sort_unstable();
-        made.keys.times.sort_unstable();
-        made.keys.times.dedup();
-        run.stages.add(Stage::Deduplicate, began, 0, made.part.rows);
+        made.encoded.keys.ids.sort_unstable();
+        made.encoded.keys.times.sort_unstable();
+        made.encoded.keys.times.dedup();
+        run.stages
+            .add(Stage::Deduplicate, began, 0, made.encoded.part.rows);
         Ok(made)
     }
 }

@@ -11,7 +11,6 @@ use crate::error::{Error, Result};
 use crate::input::{Object, Split};
 use crate::output::report::InputReport;
 use crate::output::{RejectWriter, Staging, shift_lines};
-use crate::progress::Progress;
 
 /// Writes the rejects of one split to a file of their own.
 pub struct SplitRejects<'a> {
@@ -54,9 +53,8 @@ impl<'a> SplitRejects<'a> {
 /// Collects counts as splits settle.
 #[derive(Debug)]
 pub struct Tally<'a> {
+    run: &'a Run<'a>,
     source: &'a Source,
-    staging: &'a Staging,
-    progress: &'a Progress,
     state: Mutex<State>,
 }
 
@@ -75,7 +73,7 @@ pub struct State {
 
 impl<'a> Tally<'a> {
     /// Nothing read yet.
-    pub fn new(run: &'a Run<'_>, source: &'a Source) -> Self {
+    pub fn new(run: &'a Run<'a>, source: &'a Source) -> Self {
         let state = State {
             report: source.report(),
             kept: 0,
@@ -83,9 +81,8 @@ impl<'a> Tally<'a> {
             first_reject: None,
         };
         Self {
+            run,
             source,
-            staging: run.staging,
-            progress: run.progress,
             state: Mutex::new(state),
         }
     }
@@ -96,12 +93,12 @@ impl<'a> Tally<'a> {
     /// A reject file cannot be written.
     pub fn add(&self, split: &Split, found: &SplitRead, lines_before: u64) -> Result<()> {
         if lines_before > 0 && found.first_segment_rejects > 0 {
-            let path = self.staging.rejects(self.source.name, split.number);
+            let path = self.run.staging.rejects(self.source.name, split.number);
             shift_lines(&path, found.first_segment_rejects, lines_before)?;
         }
         for &segment in &found.broken {
             let object = self.object(split, segment);
-            self.progress.warn(&format!(
+            self.run.progress.warn(&format!(
                 "the compressed stream of {object} is broken: what may have been behind the break is not read"
             ));
         }
