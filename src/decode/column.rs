@@ -195,7 +195,15 @@ impl Column {
         self.valid.truncate(rows);
     }
 
-    /// The array of all values; the column is empty again.
+    /// Drops all values.
+    pub fn clear(&mut self) {
+        self.truncate(0);
+        if let Values::Repeated { interner, .. } = &mut self.values {
+            interner.take();
+        }
+    }
+
+    /// The array of all values; the column is empty again, and has room for as many.
     ///
     /// # Errors
     /// None that a caller can cause: the Arrow constructors check what this module promises.
@@ -203,28 +211,30 @@ impl Column {
         let nulls = self.valid.finish();
         self.valid = NullBufferBuilder::new(ROOM);
         Ok(match &mut self.values {
-            Values::Int32(values) => {
-                Arc::new(Int32Array::try_new(std::mem::take(values).into(), nulls)?)
-            }
+            Values::Int32(values) => Arc::new(Int32Array::try_new(take(values).into(), nulls)?),
             Values::Int64 { values, .. } => {
-                Arc::new(Int64Array::try_new(std::mem::take(values).into(), nulls)?)
+                Arc::new(Int64Array::try_new(take(values).into(), nulls)?)
             }
-            Values::Double(values) => {
-                Arc::new(Float64Array::try_new(std::mem::take(values).into(), nulls)?)
+            Values::Double(values) => Arc::new(Float64Array::try_new(take(values).into(), nulls)?),
+            Values::Text { offsets, bytes, .. } => {
+                let texts = text_array(take(offsets), take(bytes), nulls)?;
+                offsets.push(0);
+                Arc::new(texts)
             }
-            Values::Text { offsets, bytes, .. } => Arc::new(text_array(
-                std::mem::replace(offsets, vec![0]),
-                std::mem::take(bytes),
-                nulls,
-            )?),
             Values::Repeated { keys, interner, .. } => {
-                let keys = Int32Array::try_new(std::mem::take(keys).into(), nulls)?;
-                let (offsets, bytes) = std::mem::take(interner).into_values();
+                let keys = Int32Array::try_new(take(keys).into(), nulls)?;
+                let (offsets, bytes) = interner.take();
                 let values = Arc::new(text_array(offsets, bytes, None)?);
                 Arc::new(DictionaryArray::<Int32Type>::try_new(keys, values)?)
             }
         })
     }
+}
+
+/// The values, leaving room for as many: batches are alike.
+pub(super) fn take<T>(values: &mut Vec<T>) -> Vec<T> {
+    let room = Vec::with_capacity(values.len());
+    std::mem::replace(values, room)
 }
 
 /// Slots on their way into a column.

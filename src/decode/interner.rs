@@ -5,6 +5,7 @@ use std::hash::BuildHasher;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
+use super::column::take;
 use super::scan::block;
 use super::value::Fault;
 
@@ -43,6 +44,12 @@ impl Texts {
         let key = key as usize;
         let end = |i: usize| self.offsets.get(i).map_or(0, |&o| o as usize);
         self.bytes.get(end(key)..end(key + 1)).unwrap_or_default()
+    }
+
+    fn take(&mut self) -> (Vec<i32>, Vec<u8>) {
+        let taken = (take(&mut self.offsets), take(&mut self.bytes));
+        self.offsets.push(0);
+        taken
     }
 
     fn find(&self, table: &HashTable<i32>, hash: u64, text: &[u8]) -> Option<i32> {
@@ -152,8 +159,13 @@ impl Interner {
         Ok(key)
     }
 
-    /// The offsets and bytes of all texts in order of their keys.
-    pub fn into_values(self) -> (Vec<i32>, Vec<u8>) {
-        (self.values.offsets, self.values.bytes)
+    /// The offsets and bytes of all texts in order of their keys. The interner is empty again.
+    pub fn take(&mut self) -> (Vec<i32>, Vec<u8>) {
+        self.by_value.clear();
+        self.by_short.clear();
+        self.by_spelling.clear();
+        self.spellings.take();
+        self.meanings.clear();
+        self.values.take()
     }
 }

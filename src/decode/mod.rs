@@ -156,6 +156,18 @@ impl Decoder {
         }
     }
 
+    /// Makes ready for other input, whatever became of the last.
+    pub fn clear(&mut self) {
+        for column in &mut self.columns {
+            column.clear();
+        }
+        self.waiting.clear();
+        (self.rows, self.batch_bytes) = (0, 0);
+        self.counts = Counts::default();
+        self.rejects.clear();
+        self.begin_segment();
+    }
+
     /// Makes ready for the first chunk of another segment.
     pub fn begin_segment(&mut self) {
         self.lines = 0;
@@ -166,11 +178,6 @@ impl Decoder {
     /// Newlines from the start of the segment to the end of what was consumed.
     pub fn lines(&self) -> u64 {
         self.lines
-    }
-
-    /// Rows that a batch holds at most.
-    pub fn max_rows(&self) -> usize {
-        self.max_rows
     }
 
     /// Rows in the batch that is being built.

@@ -6,7 +6,7 @@
 //! wrong guess the same bytes go the long way, which also learns the next guess. The guess changes
 //! the time a record takes and nothing else.
 
-use super::scan::{block, byte, digits};
+use super::scan::{block, byte, digits, digits_end};
 use super::stops::Stops;
 use super::value;
 
@@ -516,11 +516,33 @@ fn literal(bytes: &[u8], start: usize, text: &[u8]) -> Scan<usize> {
     Ok(start + text.len())
 }
 
-/// One past the number at `start`.
+/// One past the number at `start`. One look at 16 bytes is enough for most.
 #[inline(always)]
 fn number(bytes: &[u8], start: usize) -> Scan<usize> {
+    let Some(block) = bytes.get(start..).and_then(<[u8]>::first_chunk) else {
+        return any_number(bytes, start);
+    };
+    let digits = digits(*block);
+    let whole = digits.trailing_ones() as usize;
+    let mut end = whole;
+    if block.get(whole) == Some(&b'.') {
+        end = whole + 1 + (digits >> (whole + 1)).trailing_ones() as usize;
+    }
+    match block.get(end) {
+        Some(b'e' | b'E') | None => any_number(bytes, start),
+        // No digit where there must be one, or a needless zero.
+        Some(_) if whole == 0 || end == whole + 1 || (block[0] == b'0' && whole > 1) => {
+            any_number(bytes, start)
+        }
+        Some(_) => Ok(start + end),
+    }
+}
+
+/// The same for a number with a sign, an exponent, many digits or a fault.
+#[inline(never)]
+fn any_number(bytes: &[u8], start: usize) -> Scan<usize> {
     let whole = start + usize::from(byte(bytes, start) == b'-');
-    let mut at = digits(bytes, whole);
+    let mut at = digits_end(bytes, whole);
     if at == whole {
         return fail(at, "expected a digit");
     }
@@ -529,14 +551,14 @@ fn number(bytes: &[u8], start: usize) -> Scan<usize> {
     }
     if byte(bytes, at) == b'.' {
         let fraction = at + 1;
-        at = digits(bytes, fraction);
+        at = digits_end(bytes, fraction);
         if at == fraction {
             return fail(at, "expected a digit");
         }
     }
     if matches!(byte(bytes, at), b'e' | b'E') {
         let exponent = at + 1 + usize::from(matches!(byte(bytes, at + 1), b'+' | b'-'));
-        at = digits(bytes, exponent);
+        at = digits_end(bytes, exponent);
         if at == exponent {
             return fail(at, "expected a digit");
         }

@@ -34,16 +34,20 @@ fn last_block<const N: usize>(rest: &[u8]) -> [u8; N] {
     block
 }
 
-/// The end of the run of ASCII digits that begins at `at`.
+/// Which of 16 bytes are ASCII digits, as a bit mask.
 #[inline(always)]
-pub fn digits(bytes: &[u8], mut at: usize) -> usize {
+pub fn digits(block: [u8; 16]) -> u32 {
+    (u8x16::new(block) - u8x16::splat(b'0'))
+        .simd_lt(u8x16::splat(10))
+        .to_bitmask()
+}
+
+/// The end of the run of ASCII digits that begins at `at`.
+pub fn digits_end(bytes: &[u8], mut at: usize) -> usize {
     loop {
-        let v = u8x16::new(block(bytes, at));
-        let digit = (v - u8x16::splat(b'0'))
-            .simd_lt(u8x16::splat(10))
-            .to_bitmask();
-        if digit != 0xFFFF {
-            return at + digit.trailing_ones() as usize;
+        let digits = digits(block(bytes, at));
+        if digits != 0xFFFF {
+            return at + digits.trailing_ones() as usize;
         }
         at += 16;
     }
