@@ -12,11 +12,9 @@ use ::parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVer
 use ::parquet::file::writer::SerializedFileWriter;
 use ::parquet::schema::types::ColumnPath;
 use arrow_array::RecordBatch;
-use arrow_array::cast::AsArray;
-use arrow_array::types::Int32Type;
 use arrow_schema::{DataType, SchemaRef};
 
-use super::dictionary::{EncodedColumn, encode};
+use super::encode::{EncodedColumn, encode};
 use super::report::TableReport;
 use crate::error::{Error, Result};
 
@@ -65,20 +63,29 @@ impl PartWriter {
 
     fn write_row_group(&mut self, batch: &RecordBatch) -> std::result::Result<(), ParquetError> {
         let number = self.writer.flushed_row_groups().len();
-        let writers = self.columns.create_column_writers(number)?;
         let descriptors = self.writer.schema_descr().columns().to_vec();
+        let properties = Arc::clone(self.writer.properties());
+        // The writers of all columns are made together, which is not free: only if one needs its own.
+        let mut general = Vec::new();
         let mut group = self.writer.next_row_group()?;
         let columns = self.schema.fields().iter().zip(batch.columns());
-        for (((field, column), mut writer), descriptor) in columns.zip(writers).zip(descriptors) {
-            if let Some(repeated) = column.as_dictionary_opt::<Int32Type>() {
-                let EncodedColumn { pages, close } = encode(repeated, descriptor, zstd_level())?;
+        for (place, ((field, column), descriptor)) in columns.zip(descriptors).enumerate() {
+            let compression = properties.compression(descriptor.path());
+            if let Some(encoded) = encode(column, descriptor, compression)? {
+                let EncodedColumn { pages, close } = encoded;
                 group.append_column(&pages, close)?;
                 continue;
             }
-            for leaf in compute_leaves(field, column)? {
-                writer.write(&leaf)?;
+            if general.is_empty() {
+                let writers = self.columns.create_column_writers(number)?;
+                general = writers.into_iter().map(Some).collect();
             }
-            writer.close()?.append_to_row_group(&mut group)?;
+            if let Some(mut writer) = general.get_mut(place).and_then(Option::take) {
+                for leaf in compute_leaves(field, column)? {
+                    writer.write(&leaf)?;
+                }
+                writer.close()?.append_to_row_group(&mut group)?;
+            }
         }
         group.close()?;
         Ok(())

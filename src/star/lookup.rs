@@ -1,5 +1,6 @@
 //! The song lookup: from an event's song, artist and length to the song that was played.
 
+use std::collections::HashSet;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
@@ -24,10 +25,14 @@ type Entry<'a> = (Key<'a>, (&'a str, &'a str));
 
 impl Key<'_> {
     fn hash(&self) -> u64 {
-        // Adding zero makes -0.0 the 0.0 that it equals.
-        let duration = (self.duration + 0.0).to_bits();
+        let duration = bits(self.duration);
         FixedState::default().hash_one((self.title, self.artist_name, duration))
     }
+}
+
+/// The bits of a duration, the same for equal ones: adding zero makes -0.0 the 0.0 that it equals.
+fn bits(duration: f64) -> u64 {
+    (duration + 0.0).to_bits()
 }
 
 /// All songs by title, artist name and duration.
@@ -38,6 +43,8 @@ pub struct SongLookup {
     titles: StringArray,
     artist_names: StringArray,
     durations: Vec<f64>,
+    /// All durations once more: most events end there, before their texts are hashed.
+    known: HashSet<u64, FixedState>,
     song_ids: ArrayRef,
     artist_ids: ArrayRef,
 }
@@ -85,6 +92,7 @@ impl SongLookup {
             titles: texts(|(key, _)| key.title)?,
             artist_names: texts(|(key, _)| key.artist_name)?,
             durations: found.iter().map(|(key, _)| key.duration).collect(),
+            known: found.iter().map(|(key, _)| bits(key.duration)).collect(),
             song_ids: Arc::new(texts(|(_, ids)| ids.0)?),
             artist_ids: Arc::new(texts(|(_, ids)| ids.1)?),
             entries,
@@ -92,6 +100,9 @@ impl SongLookup {
     }
 
     fn find(&self, key: Key<'_>) -> Option<i32> {
+        if !self.known.contains(&bits(key.duration)) {
+            return None;
+        }
         let same = |&entry: &u32| {
             let entry = entry as usize;
             self.durations.get(entry) == Some(&key.duration)

@@ -5,6 +5,7 @@
 //! twice, of which the first in input order counts.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
@@ -98,11 +99,9 @@ impl Users {
                 row: first.row + row as u32,
                 ..first
             };
-            let id = events.user_id.value(row);
-            if self
-                .users
-                .get(&id)
-                .is_some_and(|user| !user.yields_to(latest, position))
+            let known = self.users.entry(events.user_id.value(row));
+            if let Entry::Occupied(user) = &known
+                && !user.get().yields_to(latest, position)
             {
                 continue;
             }
@@ -110,14 +109,11 @@ impl Users {
             for (i, column) in columns.iter().enumerate() {
                 texts[i] = symbol(&mut self.symbols[i], &mut translations[i], column, row);
             }
-            self.users.insert(
-                id,
-                User {
-                    latest,
-                    position,
-                    texts,
-                },
-            );
+            known.insert_entry(User {
+                latest,
+                position,
+                texts,
+            });
         }
     }
 
@@ -137,8 +133,10 @@ impl Users {
         let mut translations =
             std::array::from_fn::<_, TEXTS, _>(|i| vec![0; other.symbols[i].texts.len() + 1]);
         for (id, theirs) in &shard.0 {
-            let newer = |ours: &User| ours.yields_to(theirs.latest, theirs.position);
-            if !self.users.get(id).is_none_or(newer) {
+            let known = self.users.entry(*id);
+            if let Entry::Occupied(ours) = &known
+                && !ours.get().yields_to(theirs.latest, theirs.position)
+            {
                 continue;
             }
             let mut texts = [0; TEXTS];
@@ -151,7 +149,7 @@ impl Users {
                 }
                 texts[i] = *known;
             }
-            self.users.insert(*id, User { texts, ..*theirs });
+            known.insert_entry(User { texts, ..*theirs });
         }
     }
 
