@@ -15,7 +15,7 @@ use bytes::Bytes;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
-use parquet::basic::{Compression, Encoding, EncodingMask};
+use parquet::basic::{Compression, Encoding, EncodingMask, ZstdLevel};
 use parquet::column::page::{CompressedPage, Page, PageWriteSpec, PageWriter};
 use parquet::column::writer::ColumnCloseResult;
 use parquet::data_type::ByteArray;
@@ -24,6 +24,7 @@ use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::statistics::Statistics;
 use parquet::file::writer::{SerializedPageWriter, TrackedWrite};
 use parquet::schema::types::ColumnDescPtr;
+use zstd::bulk::Compressor;
 
 use super::pack::{pack, repeat};
 
@@ -58,14 +59,14 @@ enum Values {
 }
 
 /// Encodes a column that holds dictionary-encoded text or integers without nulls; nothing for any
-/// other.
+/// other. Its pages are compressed if there is something to do it.
 ///
 /// # Errors
 /// The column is larger than a page can be (2 GiB).
 pub(super) fn encode(
     column: &dyn Array,
     descriptor: ColumnDescPtr,
-    compression: Compression,
+    zstd: Option<&mut Compressor<'_>>,
 ) -> Result<Option<EncodedColumn>> {
     let chunk = if let Some(texts) = column.as_dictionary_opt::<Int32Type>() {
         repeated(texts, descriptor.max_def_level() > 0)?
@@ -82,7 +83,7 @@ pub(super) fn encode(
     } else {
         return Ok(None);
     };
-    chunk.write(descriptor, compression).map(Some)
+    chunk.write(descriptor, zstd).map(Some)
 }
 
 /// Text, each distinct one once.
@@ -237,12 +238,20 @@ impl Values {
 }
 
 impl Chunk {
-    fn write(self, descriptor: ColumnDescPtr, compression: Compression) -> Result<EncodedColumn> {
+    fn write(
+        self,
+        descriptor: ColumnDescPtr,
+        mut zstd: Option<&mut Compressor<'_>>,
+    ) -> Result<EncodedColumn> {
+        let compression = match zstd {
+            Some(_) => Compression::ZSTD(zstd_level()),
+            None => Compression::UNCOMPRESSED,
+        };
         let mut sink = TrackedWrite::new(Vec::new());
         let mut writer = SerializedPageWriter::new(&mut sink);
         let mut pages: Vec<PageWriteSpec> = Vec::new();
         let mut write = |bytes: &[u8], page: &dyn Fn(Bytes) -> Page| -> Result<()> {
-            let packed = compress(bytes, compression)?;
+            let packed = compress(bytes, zstd.as_deref_mut())?;
             pages.push(writer.write_page(CompressedPage::new(page(packed), bytes.len()))?);
             Ok(())
         };
@@ -313,13 +322,16 @@ impl Chunk {
 }
 
 /// The bytes of a page as they are stored.
-fn compress(bytes: &[u8], compression: Compression) -> Result<Bytes> {
+fn compress(bytes: &[u8], zstd: Option<&mut Compressor<'_>>) -> Result<Bytes> {
     i32::try_from(bytes.len())
         .map_err(|_| ParquetError::General("a page of more than 2 GiB".to_owned()))?;
-    Ok(match compression {
-        Compression::ZSTD(level) => {
-            Bytes::from(zstd::bulk::compress(bytes, level.compression_level())?)
-        }
-        _ => Bytes::copy_from_slice(bytes),
+    Ok(match zstd {
+        Some(zstd) => Bytes::from(zstd.compress(bytes)?),
+        None => Bytes::copy_from_slice(bytes),
     })
+}
+
+/// The level of all that is compressed: speed first.
+pub(super) fn zstd_level() -> ZstdLevel {
+    ZstdLevel::try_new(1).unwrap_or_default()
 }

@@ -6,15 +6,16 @@ use std::sync::Arc;
 
 use ::parquet::arrow::ArrowSchemaConverter;
 use ::parquet::arrow::arrow_writer::{ArrowRowGroupWriterFactory, compute_leaves};
-use ::parquet::basic::{Compression, Encoding, ZstdLevel};
+use ::parquet::basic::{Compression, Encoding};
 use ::parquet::errors::ParquetError;
 use ::parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 use ::parquet::file::writer::SerializedFileWriter;
 use ::parquet::schema::types::ColumnPath;
 use arrow_array::RecordBatch;
 use arrow_schema::{DataType, SchemaRef};
+use zstd::bulk::Compressor;
 
-use super::encode::{EncodedColumn, encode};
+use super::encode::{EncodedColumn, encode, zstd_level};
 use super::report::TableReport;
 use crate::error::{Error, Result};
 
@@ -24,6 +25,7 @@ pub struct PartWriter {
     schema: SchemaRef,
     writer: SerializedFileWriter<File>,
     columns: ArrowRowGroupWriterFactory,
+    zstd: Compressor<'static>,
     rows: u64,
 }
 
@@ -42,11 +44,14 @@ impl PartWriter {
             Ok((writer, columns))
         };
         let (writer, columns) = create().map_err(|e| cannot_write(path, e))?;
+        let zstd = Compressor::new(zstd_level().compression_level())
+            .map_err(|e| Error::io("cannot compress", path, &e))?;
         Ok(Self {
             path: path.to_owned(),
             schema,
             writer,
             columns,
+            zstd,
             rows: 0,
         })
     }
@@ -70,8 +75,11 @@ impl PartWriter {
         let mut group = self.writer.next_row_group()?;
         let columns = self.schema.fields().iter().zip(batch.columns());
         for (place, ((field, column), descriptor)) in columns.zip(descriptors).enumerate() {
-            let compression = properties.compression(descriptor.path());
-            if let Some(encoded) = encode(column, descriptor, compression)? {
+            let zstd = match properties.compression(descriptor.path()) {
+                Compression::UNCOMPRESSED => None,
+                _ => Some(&mut self.zstd),
+            };
+            if let Some(encoded) = encode(column, descriptor, zstd)? {
                 let EncodedColumn { pages, close } = encoded;
                 group.append_column(&pages, close)?;
                 continue;
@@ -105,10 +113,6 @@ impl PartWriter {
             bytes: self.writer.bytes_written() as u64,
         })
     }
-}
-
-fn zstd_level() -> ZstdLevel {
-    ZstdLevel::try_new(1).unwrap_or_default()
 }
 
 fn cannot_write(path: &Path, why: ParquetError) -> Error {
