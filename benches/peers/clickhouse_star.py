@@ -4,6 +4,7 @@ from chdb import session
 
 from job import TABLES, Job, print_rows
 
+# Small blocks, for a block is set up for every file however little the file holds.
 READ_SONGS = """
 CREATE TABLE song ENGINE = Memory AS SELECT * FROM file('{files}', JSONEachRow, '
     song_id String, title String, artist_id String, artist_name String,
@@ -11,6 +12,7 @@ CREATE TABLE song ENGINE = Memory AS SELECT * FROM file('{files}', JSONEachRow, 
     artist_latitude Nullable(Float64), artist_longitude Nullable(Float64),
     year Nullable(Int32), duration Float64
 ')
+SETTINGS max_block_size = 64
 """
 
 READ_EVENTS = """
