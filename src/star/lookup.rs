@@ -1,6 +1,6 @@
 //! The song lookup: from an event's song, artist and length to the song that was played.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
@@ -46,6 +46,8 @@ pub struct SongLookup {
     /// All durations once more: most events end there, before their texts are hashed.
     known: HashSet<u64, FixedState>,
     song_ids: ArrayRef,
+    /// The number of each entry's artist in `artist_ids`: an artist has many songs.
+    artists: Vec<i32>,
     artist_ids: ArrayRef,
 }
 
@@ -86,6 +88,17 @@ impl SongLookup {
                 }
             }
         }
+        let mut numbers: HashMap<&str, i32, FixedState> = HashMap::default();
+        let mut artist_ids = Vec::new();
+        let artists = found
+            .iter()
+            .map(|(_, (_, artist_id))| {
+                *numbers.entry(artist_id).or_insert_with(|| {
+                    artist_ids.push(*artist_id);
+                    artist_ids.len() as i32 - 1
+                })
+            })
+            .collect();
         let texts =
             |part: for<'e> fn(&Entry<'e>) -> &'e str| text_array(found.iter().map(part).map(Some));
         Ok(Self {
@@ -94,7 +107,8 @@ impl SongLookup {
             durations: found.iter().map(|(key, _)| key.duration).collect(),
             known: found.iter().map(|(key, _)| bits(key.duration)).collect(),
             song_ids: Arc::new(texts(|(_, ids)| ids.0)?),
-            artist_ids: Arc::new(texts(|(_, ids)| ids.1)?),
+            artist_ids: Arc::new(text_array(artist_ids.into_iter().map(Some))?),
+            artists,
             entries,
         })
     }
@@ -134,9 +148,11 @@ impl SongLookup {
                 })
             })
             .collect();
-        let ids = |values: &ArrayRef| {
-            Repeated::try_new(keys.clone(), Arc::clone(values)).map_err(Error::arrow)
+        let artist = |entry: Option<i32>| self.artists.get(entry? as usize).copied();
+        let artists: Int32Array = keys.iter().map(artist).collect();
+        let ids = |keys: Int32Array, values: &ArrayRef| {
+            Repeated::try_new(keys, Arc::clone(values)).map_err(Error::arrow)
         };
-        Ok((ids(&self.song_ids)?, ids(&self.artist_ids)?))
+        Ok((ids(keys, &self.song_ids)?, ids(artists, &self.artist_ids)?))
     }
 }
