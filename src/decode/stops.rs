@@ -205,3 +205,85 @@ fn list(mut bits: u64, base: u32, out: &mut [u32; BLOCK]) -> usize {
     }
     count
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The definition, byte by byte.
+    fn naive(text: &[u8]) -> Vec<usize> {
+        let mut escaped = false;
+        let mut stops = Vec::new();
+        for (at, &b) in text.iter().enumerate() {
+            let escapes = b == b'\\' && !escaped;
+            if escapes || b < 0x20 || (b == b'"' && !escaped) {
+                stops.push(at);
+            }
+            escaped = escapes;
+        }
+        stops
+    }
+
+    type Window = fn(&mut Stops, &[u8]) -> bool;
+
+    fn portable(stops: &mut Stops, bytes: &[u8]) -> bool {
+        stops.window_by(bytes, masks, list);
+        true
+    }
+
+    /// Every way to look through a window that this processor has; those that it has not do nothing.
+    fn ways() -> Vec<Window> {
+        let mut ways: Vec<Window> = vec![portable];
+        #[cfg(target_arch = "x86_64")]
+        ways.extend([x86::avx512 as Window, x86::avx2]);
+        ways
+    }
+
+    fn all(way: Window, text: &[u8]) -> Option<Stops> {
+        let mut stops = Stops::default();
+        while stops.reach < text.len() {
+            if !way(&mut stops, text) {
+                return None;
+            }
+        }
+        Some(stops)
+    }
+
+    fn check(text: &[u8]) {
+        for way in ways() {
+            let Some(mut stops) = all(way, text) else {
+                continue;
+            };
+            let found: Vec<usize> = (0..stops.len).filter_map(|n| stops.get(n)).collect();
+            // Behind the text stand zeros, which are stops.
+            let inside: Vec<usize> = found.iter().copied().filter(|&at| at < text.len()).collect();
+            assert_eq!(inside, naive(text));
+            assert_eq!(stops.is_ascii(text, 0, text.len()), text.is_ascii());
+        }
+    }
+
+    #[test]
+    fn runs_of_backslashes_across_blocks() {
+        for before in 56..72 {
+            for run in 0..140 {
+                let text = [&vec![b'x'; before][..], &vec![b'\\'; run], b"\"\\\"\n"].concat();
+                check(&text);
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 256 }))]
+
+        #[test]
+        fn every_way_finds_what_the_definition_says(
+            text in vec(prop_oneof![Just(b'"'), Just(b'\\'), Just(b'a'), 0u8..0x20, any::<u8>()], 0..400),
+            copies in 1usize..60,
+        ) {
+            check(&text.repeat(copies));
+        }
+    }
+}

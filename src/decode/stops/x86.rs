@@ -1,4 +1,6 @@
-//! The same stops by the wider registers that most x86-64 processors have.
+//! The same stops by the wider registers that most x86-64 processors have: the one place of the crate
+//! with `unsafe` in it, two calls of functions that are compiled for more than the build's target.
+//! Loads and stores are casts of arrays, checked by their types.
 
 #![allow(unsafe_code)]
 
@@ -8,24 +10,32 @@ use super::{BLOCK, Masks, Stops};
 
 /// Looks through one window with the widest instructions of this processor; false if it has none.
 pub fn window(stops: &mut Stops, bytes: &[u8]) -> bool {
-    if is_x86_feature_detected!("avx512bw")
+    avx512(stops, bytes) || avx2(stops, bytes)
+}
+
+/// The same 64 bytes at a time, if the processor can.
+pub fn avx512(stops: &mut Stops, bytes: &[u8]) -> bool {
+    let can = is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("avx512vbmi2")
         && is_x86_feature_detected!("bmi1")
-        && is_x86_feature_detected!("popcnt")
-    {
+        && is_x86_feature_detected!("popcnt");
+    if can {
         // SAFETY: the processor has every feature that the function is compiled for.
         unsafe { window_avx512(stops, bytes) };
-        return true;
     }
-    if is_x86_feature_detected!("avx2")
+    can
+}
+
+/// The same 32 bytes at a time, if the processor can.
+pub fn avx2(stops: &mut Stops, bytes: &[u8]) -> bool {
+    let can = is_x86_feature_detected!("avx2")
         && is_x86_feature_detected!("bmi1")
-        && is_x86_feature_detected!("popcnt")
-    {
-        // SAFETY: as above.
+        && is_x86_feature_detected!("popcnt");
+    if can {
+        // SAFETY: the processor has every feature that the function is compiled for.
         unsafe { window_avx2(stops, bytes) };
-        return true;
     }
-    false
+    can
 }
 
 #[target_feature(enable = "avx512bw,avx512vbmi2,bmi1,popcnt")]
