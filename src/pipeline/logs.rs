@@ -118,12 +118,8 @@ pub fn run(run: &Run<'_>, lookup: &SongLookup) -> Result<Logs> {
             run.write_table(&SONGPLAYS, &RecordBatch::new_empty(SONGPLAYS.arrow()))?;
         }
         run.written(&SONGPLAYS, part);
-        write_time(
-            run,
-            done.into_iter()
-                .map(|done| done.encoded.keys.times)
-                .collect(),
-        )?;
+        let times = done.into_iter().map(|done| done.encoded.keys.times);
+        write_time(run, &times.collect::<Vec<_>>())?;
         return Ok(Logs {
             duplicates: state.kept - part.rows,
             matched,
@@ -331,27 +327,45 @@ impl Encoder<'_> {
     }
 }
 
-/// Writes the `time` table from the sorted times of all splits.
-fn write_time(run: &Run<'_>, splits: Vec<Vec<i64>>) -> Result<()> {
-    let began = Instant::now();
-    let mut times = splits.concat();
-    drop(splits);
-    times.par_sort_unstable();
-    times.dedup();
-    run.stages.add(Stage::Star, began, 0, times.len() as u64);
-    let rows = TIME_ROWS.max(times.len().div_ceil(256));
-    times
-        .par_chunks(rows)
-        .enumerate()
-        .try_for_each(|(number, times)| {
-            let began = Instant::now();
-            let batch = time(times)?;
-            run.stages.add(Stage::Star, began, 0, 0);
-            run.write_part(&TIME, number, &batch)
-        })?;
-    if times.is_empty() {
-        run.write_table(&TIME, &time(&[])?)
-    } else {
-        Ok(())
-    }
+/// Writes the `time` table from the sorted times of all splits, range after range: never are all times
+/// in memory twice.
+fn write_time(run: &Run<'_>, splits: &[Vec<i64>]) -> Result<()> {
+    let bounds = time_bounds(splits);
+    (0..=bounds.len()).into_par_iter().try_for_each(|number| {
+        let began = Instant::now();
+        let mut times: Vec<i64> = splits
+            .iter()
+            .flat_map(|times| {
+                let before = |bound: Option<&i64>, none| {
+                    bound.map_or(none, |&bound| times.partition_point(|&time| time < bound))
+                };
+                let start = before(number.checked_sub(1).and_then(|n| bounds.get(n)), 0);
+                let end = before(bounds.get(number), times.len());
+                times.get(start..end).unwrap_or_default()
+            })
+            .copied()
+            .collect();
+        times.sort_unstable();
+        times.dedup();
+        let batch = time(&times)?;
+        run.stages.add(Stage::Star, began, 0, times.len() as u64);
+        run.write_part(&TIME, number, &batch)
+    })
+}
+
+/// Where one range of times ends and the next begins, so that each holds about [`TIME_ROWS`], and at
+/// least one.
+fn time_bounds(splits: &[Vec<i64>]) -> Vec<i64> {
+    let all: usize = splits.iter().map(Vec::len).sum();
+    let parts = all.div_ceil(TIME_ROWS).min(256);
+    let samples = splits.iter().flat_map(|times| times.iter().step_by(TIME_ROWS / 64));
+    let mut samples: Vec<i64> = samples.copied().collect();
+    samples.sort_unstable();
+    let first = samples.first().copied();
+    let at = |part| samples.get(part * samples.len() / parts.max(1)).copied();
+    let mut bounds: Vec<i64> = (1..parts).filter_map(at).collect();
+    bounds.dedup();
+    // The first sample can be the first time of all.
+    bounds.retain(|&bound| Some(bound) != first);
+    bounds
 }
