@@ -90,11 +90,7 @@ impl Column {
     /// # Errors
     /// The first value that the column cannot take.
     #[inline]
-    pub fn extend(
-        &mut self,
-        bytes: &[u8],
-        slots: impl Iterator<Item = Slot>,
-    ) -> Result<(), Fault> {
+    pub fn extend(&mut self, bytes: &[u8], slots: impl Iterator<Item = Slot>) -> Result<(), Fault> {
         let rows = Rows {
             slots,
             valid: &mut self.valid,
@@ -306,8 +302,8 @@ const NO_NUMBER: Fault = (Reason::Type, "text that is no number");
 #[inline(always)]
 fn integer(bytes: &[u8], slot: Slot, scratch: &mut Vec<u8>) -> Result<Option<i64>, Fault> {
     // A number has no needless zero in front. In a string it may have, and is none then.
-    let plain = slot.kind == Kind::Number
-        || (slot.kind == Kind::Plain && byte(bytes, slot.start) != b'0');
+    let plain =
+        slot.kind == Kind::Number || (slot.kind == Kind::Plain && byte(bytes, slot.start) != b'0');
     if plain && let Some(integer) = value::short_integer(bytes, slot.start, slot.end) {
         return Ok(Some(integer));
     }

@@ -80,10 +80,18 @@ impl Short {
     fn new(bytes: &[u8], start: usize, len: usize) -> Option<Self> {
         let word = |at| u64::from_le_bytes(block(bytes, at));
         match len {
-            0 => Some(Self { first: 0, last: 0, len }),
+            0 => Some(Self {
+                first: 0,
+                last: 0,
+                len,
+            }),
             1..=8 => {
                 let all = word(start) << (64 - 8 * len);
-                Some(Self { first: all, last: all, len })
+                Some(Self {
+                    first: all,
+                    last: all,
+                    len,
+                })
             }
             9..=16 => Some(Self {
                 first: word(start),

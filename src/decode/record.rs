@@ -258,10 +258,7 @@ impl Scanner {
     #[cold]
     #[inline(never)]
     fn between(&mut self, bytes: &[u8], from: Place, member: usize) -> Scan<(Next, Place)> {
-        let mut place = Place {
-            spaced: 0,
-            ..from
-        };
+        let mut place = Place { spaced: 0, ..from };
         if member > 0 {
             place = space(bytes, place);
         }

@@ -75,7 +75,13 @@ pub(super) fn encode(
     } else if let Some(values) = column.as_primitive_opt::<Int32Type>() {
         integers(values.values())
     } else if let Some(values) = column.as_primitive_opt::<Int16Type>() {
-        integers(&values.values().iter().map(|&v| v.into()).collect::<Vec<_>>())
+        integers(
+            &values
+                .values()
+                .iter()
+                .map(|&v| v.into())
+                .collect::<Vec<_>>(),
+        )
     } else if let Some(values) = column.as_primitive_opt::<Int64Type>() {
         long_integers(values.values())
     } else if let Some(values) = column.as_primitive_opt::<TimestampMicrosecondType>() {

@@ -358,7 +358,9 @@ fn write_time(run: &Run<'_>, splits: &[Vec<i64>]) -> Result<()> {
 fn time_bounds(splits: &[Vec<i64>]) -> Vec<i64> {
     let all: usize = splits.iter().map(Vec::len).sum();
     let parts = all.div_ceil(TIME_ROWS).min(256);
-    let samples = splits.iter().flat_map(|times| times.iter().step_by(TIME_ROWS / 64));
+    let samples = splits
+        .iter()
+        .flat_map(|times| times.iter().step_by(TIME_ROWS / 64));
     let mut samples: Vec<i64> = samples.copied().collect();
     samples.sort_unstable();
     let first = samples.first().copied();
