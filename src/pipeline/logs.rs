@@ -92,6 +92,7 @@ pub fn run(run: &Run<'_>, lookup: &SongLookup) -> Result<Logs> {
         let found = Duplicates::find(&ids);
         drop(ids);
         run.stages.add(Stage::Deduplicate, began, 0, state.kept);
+        run.stages.phase("duplicates", None, began);
         let dropped = encode_again(run, lookup, &found, &mut done)?;
         if users
             .iter()
@@ -107,6 +108,7 @@ pub fn run(run: &Run<'_>, lookup: &SongLookup) -> Result<Logs> {
         run.stages
             .add(Stage::Star, began, 0, users.num_rows() as u64);
         run.write_table(&USERS, &users)?;
+        run.stages.phase("users", 1, began);
         let mut part = TableReport::default();
         let mut matched = 0;
         for done in &done {
@@ -148,7 +150,7 @@ fn first_pass(
         .map(|_| Mutex::default())
         .collect();
     chain::run(
-        run,
+        run.reading(),
         source,
         |reader, split, start| {
             let rejects = SplitRejects::new(source, run.staging, split)?;
@@ -193,12 +195,13 @@ fn encode_again(
     found: &Duplicates,
     done: &mut [Done],
 ) -> Result<HashSet<Position>> {
+    let began = Instant::now();
     let starts: Vec<Option<Start>> = done.iter().map(|done| done.start).collect();
     let again: Vec<(usize, Made)> = found
         .affected()
         .par_iter()
         .map_init(
-            || SplitReader::new(run, &run.logs),
+            || SplitReader::new(run.reading(), &run.logs),
             |reader, &number| {
                 let split = run.logs.plan.splits.get(number);
                 let start = starts.get(number).copied().flatten();
@@ -210,6 +213,8 @@ fn encode_again(
             },
         )
         .collect::<Result<_>>()?;
+    let pieces = found.affected().len();
+    run.stages.phase("logs again", pieces, began);
     let mut dropped = HashSet::new();
     for (number, made) in again {
         dropped.extend(made.dropped);
@@ -334,10 +339,13 @@ fn write_time(run: &Run<'_>, splits: Vec<Vec<i64>>) -> Result<()> {
     let began = Instant::now();
     let mut times = splits.concat();
     drop(splits);
+    let sorted = Instant::now();
     times.par_sort_unstable();
+    run.stages.phase("sort times", None, sorted);
     times.dedup();
     run.stages.add(Stage::Star, began, 0, times.len() as u64);
     let rows = TIME_ROWS.max(times.len().div_ceil(256));
+    let began = Instant::now();
     times
         .par_chunks(rows)
         .enumerate()
@@ -347,6 +355,7 @@ fn write_time(run: &Run<'_>, splits: Vec<Vec<i64>>) -> Result<()> {
             run.stages.add(Stage::Star, began, 0, 0);
             run.write_part(&TIME, number, &batch)
         })?;
+    run.stages.phase("times", times.len().div_ceil(rows), began);
     if times.is_empty() {
         run.write_table(&TIME, &time(&[])?)
     } else {
