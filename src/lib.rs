@@ -17,7 +17,7 @@
 //! [`pipeline`] wires them together and is the only place that knows threads. [`generate`] makes data
 //! to try all this on, [`mod@bench`] measures how fast it goes. [`cli`] is the command line.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod bench;
 pub mod cli;

@@ -12,6 +12,7 @@ use arrow_schema::ArrowError;
 use super::interner::Interner;
 use super::record::{Kind, Slot, is_number};
 use super::reject::Reason;
+use super::scan::byte;
 use super::schema::{Field, FieldType};
 use super::value::{self, Fault};
 
@@ -83,94 +84,96 @@ impl Column {
         self.field
     }
 
-    /// Appends the value in `slot` of the record in `record`, whose bytes are UTF-8. On a fault
-    /// nothing is appended.
+    /// Appends the values in `slots` of `bytes`, which are UTF-8 there. On a fault some of them are
+    /// appended: [`truncate`](Self::truncate) takes them back.
+    ///
+    /// # Errors
+    /// The first value that the column cannot take.
     #[inline]
-    pub fn push(&mut self, record: &[u8], slot: Slot) -> Result<(), Fault> {
-        let raw = record.get(slot.start..slot.end).unwrap_or_default();
+    pub fn extend(&mut self, bytes: &[u8], slots: impl Iterator<Item = Slot>) -> Result<(), Fault> {
+        let rows = Rows {
+            slots,
+            valid: &mut self.valid,
+            required: self.field.required,
+        };
+        let scratch = &mut self.scratch;
         match &mut self.values {
-            Values::Int32(values) => match number(slot.kind, raw, &mut self.scratch)? {
-                None => return self.push_null(),
-                Some(number) => values.push(
-                    i32::try_from(value::integer(number)?)
-                        .map_err(|_| (Reason::Range, "number does not fit 32 bits"))?,
-                ),
-            },
-            Values::Int64 { values, min, max } => {
-                match number(slot.kind, raw, &mut self.scratch)? {
-                    None => return self.push_null(),
-                    Some(number) => match value::integer(number)? {
-                        fits if (*min..=*max).contains(&fits) => values.push(fits),
-                        _ => return Err((Reason::Range, "number out of range")),
-                    },
-                }
+            Values::Int32(values) => {
+                rows.append(values, |slot| match integer(bytes, slot, scratch)? {
+                    None => Ok(None),
+                    Some(wide) => i32::try_from(wide)
+                        .map(Some)
+                        .map_err(|_| (Reason::Range, "number does not fit 32 bits")),
+                })
             }
-            Values::Double(values) => match number(slot.kind, raw, &mut self.scratch)? {
-                None => return self.push_null(),
-                Some(number) => values.push(value::double(number)?),
-            },
+            Values::Int64 { values, min, max } => {
+                rows.append(values, |slot| match integer(bytes, slot, scratch)? {
+                    Some(wide) if wide < *min || wide > *max => {
+                        Err((Reason::Range, "number out of range"))
+                    }
+                    fits => Ok(fits),
+                })
+            }
+            Values::Double(values) => rows.append(values, |slot| {
+                match number(slot.kind, raw(bytes, slot), scratch)? {
+                    None => Ok(None),
+                    Some(number) => value::double(number).map(Some),
+                }
+            }),
             Values::Text {
                 offsets,
-                bytes,
+                bytes: text,
                 max_bytes,
-            } => {
-                let start = bytes.len();
-                match slot.kind {
-                    Kind::Absent | Kind::Null => return self.push_null(),
+            } => rows.append_places(offsets, |slot| {
+                let start = text.len();
+                let raw = raw(bytes, slot);
+                let present = match slot.kind {
+                    Kind::Absent | Kind::Null => false,
                     Kind::Nested => return Err(NESTED),
-                    Kind::Bool | Kind::Number | Kind::Plain => bytes.extend_from_slice(raw),
-                    Kind::Escaped => {
-                        if let Err(fault) = value::unescape(raw, bytes) {
-                            bytes.truncate(start);
-                            return Err(fault);
-                        }
+                    Kind::Bool | Kind::Number | Kind::Plain => {
+                        append(text, bytes, slot.start, raw);
+                        true
                     }
-                }
-                if bytes.len() - start > *max_bytes {
-                    bytes.truncate(start);
+                    Kind::Escaped => {
+                        value::unescape(raw, text)?;
+                        true
+                    }
+                };
+                if text.len() - start > *max_bytes {
                     return Err(TOO_LONG);
                 }
                 // A batch is full long before it holds 2 GiB of text: see `super::MAX_BATCH_BYTES`.
-                offsets.push(bytes.len() as i32);
-            }
+                Ok((text.len() as i32, present))
+            }),
             Values::Repeated {
                 keys,
                 interner,
                 max_bytes,
-            } => keys.push(match slot.kind {
-                Kind::Absent | Kind::Null => return self.push_null(),
-                Kind::Nested => return Err(NESTED),
-                Kind::Bool | Kind::Number | Kind::Plain if raw.len() > *max_bytes => {
-                    return Err(TOO_LONG);
-                }
-                Kind::Bool | Kind::Number | Kind::Plain => interner.plain(raw),
-                Kind::Escaped => interner.escaped(raw, |raw, out| {
-                    value::unescape(raw, out)?;
-                    if out.len() > *max_bytes {
+            } => rows.append(keys, |slot| {
+                let raw = raw(bytes, slot);
+                match slot.kind {
+                    Kind::Absent | Kind::Null => Ok(None),
+                    Kind::Nested => Err(NESTED),
+                    Kind::Bool | Kind::Number | Kind::Plain if raw.len() > *max_bytes => {
                         Err(TOO_LONG)
-                    } else {
-                        Ok(())
                     }
-                })?,
+                    Kind::Bool | Kind::Number | Kind::Plain => {
+                        Ok(Some(interner.plain(bytes, slot.start, raw)))
+                    }
+                    Kind::Escaped => {
+                        let decode = |raw: &[u8], out: &mut Vec<u8>| {
+                            value::unescape(raw, out)?;
+                            if out.len() > *max_bytes {
+                                Err(TOO_LONG)
+                            } else {
+                                Ok(())
+                            }
+                        };
+                        interner.escaped(raw, decode).map(Some)
+                    }
+                }
             }),
         }
-        self.valid.append_non_null();
-        Ok(())
-    }
-
-    fn push_null(&mut self) -> Result<(), Fault> {
-        if self.field.required {
-            return Err((Reason::Missing, "required and null or absent"));
-        }
-        match &mut self.values {
-            Values::Int32(values) => values.push(0),
-            Values::Int64 { values, .. } => values.push(0),
-            Values::Double(values) => values.push(0.0),
-            Values::Text { offsets, bytes, .. } => offsets.push(bytes.len() as i32),
-            Values::Repeated { keys, .. } => keys.push(0),
-        }
-        self.valid.append_null();
-        Ok(())
     }
 
     /// Drops all values from row `rows` on.
@@ -188,7 +191,15 @@ impl Column {
         self.valid.truncate(rows);
     }
 
-    /// The array of all values; the column is empty again.
+    /// Drops all values.
+    pub fn clear(&mut self) {
+        self.truncate(0);
+        if let Values::Repeated { interner, .. } = &mut self.values {
+            interner.take();
+        }
+    }
+
+    /// The array of all values; the column is empty again, and has room for as many.
     ///
     /// # Errors
     /// None that a caller can cause: the Arrow constructors check what this module promises.
@@ -196,23 +207,19 @@ impl Column {
         let nulls = self.valid.finish();
         self.valid = NullBufferBuilder::new(ROOM);
         Ok(match &mut self.values {
-            Values::Int32(values) => {
-                Arc::new(Int32Array::try_new(std::mem::take(values).into(), nulls)?)
-            }
+            Values::Int32(values) => Arc::new(Int32Array::try_new(take(values).into(), nulls)?),
             Values::Int64 { values, .. } => {
-                Arc::new(Int64Array::try_new(std::mem::take(values).into(), nulls)?)
+                Arc::new(Int64Array::try_new(take(values).into(), nulls)?)
             }
-            Values::Double(values) => {
-                Arc::new(Float64Array::try_new(std::mem::take(values).into(), nulls)?)
+            Values::Double(values) => Arc::new(Float64Array::try_new(take(values).into(), nulls)?),
+            Values::Text { offsets, bytes, .. } => {
+                let texts = text_array(take(offsets), take(bytes), nulls)?;
+                offsets.push(0);
+                Arc::new(texts)
             }
-            Values::Text { offsets, bytes, .. } => Arc::new(text_array(
-                std::mem::replace(offsets, vec![0]),
-                std::mem::take(bytes),
-                nulls,
-            )?),
             Values::Repeated { keys, interner, .. } => {
-                let keys = Int32Array::try_new(std::mem::take(keys).into(), nulls)?;
-                let (offsets, bytes) = std::mem::take(interner).into_values();
+                let keys = Int32Array::try_new(take(keys).into(), nulls)?;
+                let (offsets, bytes) = interner.take();
                 let values = Arc::new(text_array(offsets, bytes, None)?);
                 Arc::new(DictionaryArray::<Int32Type>::try_new(keys, values)?)
             }
@@ -220,9 +227,91 @@ impl Column {
     }
 }
 
+/// The values, leaving room for as many: batches are alike.
+pub(super) fn take<T>(values: &mut Vec<T>) -> Vec<T> {
+    let room = Vec::with_capacity(values.len());
+    std::mem::replace(values, room)
+}
+
+/// Slots on their way into a column.
+struct Rows<'a, S> {
+    slots: S,
+    valid: &'a mut NullBufferBuilder,
+    required: bool,
+}
+
+impl<S: Iterator<Item = Slot>> Rows<'_, S> {
+    /// Appends what `value` makes of each slot; none is a null.
+    #[inline(always)]
+    fn append<T: Default>(
+        self,
+        values: &mut Vec<T>,
+        mut value: impl FnMut(Slot) -> Result<Option<T>, Fault>,
+    ) -> Result<(), Fault> {
+        self.append_places(values, |slot| {
+            let value = value(slot)?;
+            let present = value.is_some();
+            Ok((value.unwrap_or_default(), present))
+        })
+    }
+
+    /// The same where a null has a value, too.
+    #[inline(always)]
+    fn append_places<T>(
+        self,
+        values: &mut Vec<T>,
+        mut value: impl FnMut(Slot) -> Result<(T, bool), Fault>,
+    ) -> Result<(), Fault> {
+        for slot in self.slots {
+            let (value, present) = value(slot)?;
+            if !present && self.required {
+                return Err((Reason::Missing, "required and null or absent"));
+            }
+            values.push(value);
+            self.valid.append(present);
+        }
+        Ok(())
+    }
+}
+
+#[inline(always)]
+fn raw(bytes: &[u8], slot: Slot) -> &[u8] {
+    bytes.get(slot.start..slot.end).unwrap_or_default()
+}
+
+/// Appends `raw`, which stands in `bytes` at `start`. Short texts are copied at a fixed length, with
+/// what stands behind them, and cut: that is a few instructions where a call copies the exact length.
+#[inline(always)]
+fn append(text: &mut Vec<u8>, bytes: &[u8], start: usize, raw: &[u8]) {
+    const SHORT: usize = 32;
+    let end = text.len() + raw.len();
+    match bytes.get(start..).and_then(<[u8]>::first_chunk::<SHORT>) {
+        Some(block) if raw.len() <= SHORT => {
+            text.extend_from_slice(block);
+            text.truncate(end);
+        }
+        _ => text.extend_from_slice(raw),
+    }
+}
+
 const NESTED: Fault = (Reason::Type, "object or array where a scalar is wanted");
 const TOO_LONG: Fault = (Reason::TooLong, "more bytes than the column holds");
 const NO_NUMBER: Fault = (Reason::Type, "text that is no number");
+
+/// The integer in a slot, which may stand in a string; none where null is meant.
+#[inline(always)]
+fn integer(bytes: &[u8], slot: Slot, scratch: &mut Vec<u8>) -> Result<Option<i64>, Fault> {
+    // A number has no needless zero in front. In a string it may have, and is none then.
+    let plain =
+        slot.kind == Kind::Number || (slot.kind == Kind::Plain && byte(bytes, slot.start) != b'0');
+    if plain && let Some(integer) = value::short_integer(bytes, slot.start, slot.end) {
+        return Ok(Some(integer));
+    }
+    match number(slot.kind, raw(bytes, slot), scratch)? {
+        None => Ok(None),
+        Some(number) => value::integer(number).map(Some),
+    }
+}
 
 /// The text of the number in a slot, which may stand in a string; none where null is meant.
 #[inline]

@@ -5,6 +5,8 @@ use std::hash::BuildHasher;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
+use super::column::take;
+use super::scan::block;
 use super::value::Fault;
 
 /// Distinct texts, numbered from 0 in the order of their first appearance.
@@ -13,6 +15,8 @@ pub struct Interner {
     /// Decoded texts: number `k` is `bytes[offsets[k]..offsets[k + 1]]`.
     values: Texts,
     by_value: HashTable<i32>,
+    /// The keys of short texts once more: those are compared in registers.
+    by_short: HashTable<(Short, i32)>,
     /// Texts as they were written with escapes, so that each spelling is decoded once. Spelling `n`
     /// stands for the text with the key `meanings[n]`.
     spellings: Texts,
@@ -42,6 +46,12 @@ impl Texts {
         self.bytes.get(end(key)..end(key + 1)).unwrap_or_default()
     }
 
+    fn take(&mut self) -> (Vec<i32>, Vec<u8>) {
+        let taken = (take(&mut self.offsets), take(&mut self.bytes));
+        self.offsets.push(0);
+        taken
+    }
+
     fn find(&self, table: &HashTable<i32>, hash: u64, text: &[u8]) -> Option<i32> {
         table.find(hash, |&key| self.get(key) == text).copied()
     }
@@ -56,15 +66,78 @@ impl Texts {
     }
 }
 
+/// A text of at most 16 bytes, whole: its length, and its first and its last 8 bytes, which overlap or,
+/// if it has fewer, are the same ones and zeros.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Short {
+    first: u64,
+    last: u64,
+    len: usize,
+}
+
+impl Short {
+    #[inline(always)]
+    fn new(bytes: &[u8], start: usize, len: usize) -> Option<Self> {
+        let word = |at| u64::from_le_bytes(block(bytes, at));
+        match len {
+            0 => Some(Self {
+                first: 0,
+                last: 0,
+                len,
+            }),
+            1..=8 => {
+                let all = word(start) << (64 - 8 * len);
+                Some(Self {
+                    first: all,
+                    last: all,
+                    len,
+                })
+            }
+            9..=16 => Some(Self {
+                first: word(start),
+                last: word(start + len - 8),
+                len,
+            }),
+            _ => None,
+        }
+    }
+
+    /// Both words are mixed by one multiplication whose halves are folded, as in wyhash.
+    #[inline(always)]
+    fn hash(&self) -> u64 {
+        let first = self.first ^ 0x9E37_79B9_7F4A_7C15;
+        let last = self.last.rotate_left(32) ^ 0xD1B5_4A32_D192_ED03 ^ self.len as u64;
+        let product = u128::from(first) * u128::from(last);
+        product as u64 ^ (product >> 64) as u64
+    }
+}
+
 /// The seed is fixed so that runs repeat; keys come in order of appearance, whatever the hash.
 fn hash_of(text: &[u8]) -> u64 {
     FixedState::default().hash_one(text)
 }
 
 impl Interner {
-    /// The key of a text that was written without escapes.
-    #[inline]
-    pub fn plain(&mut self, text: &[u8]) -> i32 {
+    /// The key of a text that was written without escapes and stands in `bytes` at `start`.
+    #[inline(always)]
+    pub fn plain(&mut self, bytes: &[u8], start: usize, text: &[u8]) -> i32 {
+        let Some(short) = Short::new(bytes, start, text.len()) else {
+            return self.long(text);
+        };
+        let hash = short.hash();
+        match self.by_short.find(hash, |(other, _)| *other == short) {
+            Some(&(_, key)) => key,
+            None => {
+                let key = self.long(text);
+                self.by_short
+                    .insert_unique(hash, (short, key), |(short, _)| short.hash());
+                key
+            }
+        }
+    }
+
+    /// The key of a text of any length.
+    fn long(&mut self, text: &[u8]) -> i32 {
         let hash = hash_of(text);
         match self.values.find(&self.by_value, hash, text) {
             Some(key) => key,
@@ -88,14 +161,19 @@ impl Interner {
         }
         let mut text = Vec::with_capacity(raw.len());
         decode(raw, &mut text)?;
-        let key = self.plain(&text);
+        let key = self.long(&text);
         self.spellings.add(&mut self.by_spelling, hash, raw);
         self.meanings.push(key);
         Ok(key)
     }
 
-    /// The offsets and bytes of all texts in order of their keys.
-    pub fn into_values(self) -> (Vec<i32>, Vec<u8>) {
-        (self.values.offsets, self.values.bytes)
+    /// The offsets and bytes of all texts in order of their keys. The interner is empty again.
+    pub fn take(&mut self) -> (Vec<i32>, Vec<u8>) {
+        self.by_value.clear();
+        self.by_short.clear();
+        self.by_spelling.clear();
+        self.spellings.take();
+        self.meanings.clear();
+        self.values.take()
     }
 }

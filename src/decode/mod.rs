@@ -14,6 +14,7 @@ pub mod record;
 pub mod reject;
 pub mod scan;
 pub mod schema;
+mod stops;
 pub mod value;
 
 use std::borrow::Cow;
@@ -23,7 +24,7 @@ use arrow_array::RecordBatch;
 use arrow_schema::{ArrowError, SchemaRef};
 
 use column::Column;
-use record::{Kind, Scanner, Slot, SyntaxError};
+use record::{ABSENT, Kind, Scanner, Slot, SyntaxError};
 use reject::{MAX_TEXT, Reason, Reject};
 use scan::byte;
 use schema::RecordSchema;
@@ -96,6 +97,18 @@ const MAX_BATCH_BYTES: usize = 256 << 20;
 /// The longest record that is accepted, in bytes.
 pub const MAX_RECORD: usize = 256 << 20;
 
+/// Records that become rows together, column by column: a loop over one column does the same work
+/// time and again, where a loop over one record does something else at every step.
+const BLOCK: usize = 32;
+
+/// A record that passed the filter.
+#[derive(Debug, Clone)]
+struct Waiting {
+    record: std::ops::Range<usize>,
+    /// Newlines from the start of the segment to the record.
+    line: u64,
+}
+
 /// Decodes the records of one kind.
 #[derive(Debug)]
 pub struct Decoder {
@@ -103,6 +116,10 @@ pub struct Decoder {
     arrow: SchemaRef,
     scanner: Scanner,
     columns: Vec<Column>,
+    /// The slots of the records that wait to become rows, [`BLOCK`] of them at most, and of the one
+    /// that is being scanned; as many a record as there are keys.
+    slots: Vec<Slot>,
+    waiting: Vec<Waiting>,
     rows: usize,
     max_rows: usize,
     batch_bytes: usize,
@@ -124,6 +141,8 @@ impl Decoder {
         Self {
             schema,
             arrow: schema.arrow(),
+            slots: vec![ABSENT; (BLOCK + 1) * keys.len()],
+            waiting: Vec::with_capacity(BLOCK),
             scanner: Scanner::new(keys),
             columns: schema.fields.iter().map(Column::new).collect(),
             rows: 0,
@@ -137,6 +156,18 @@ impl Decoder {
         }
     }
 
+    /// Makes ready for other input, whatever became of the last.
+    pub fn clear(&mut self) {
+        for column in &mut self.columns {
+            column.clear();
+        }
+        self.waiting.clear();
+        (self.rows, self.batch_bytes) = (0, 0);
+        self.counts = Counts::default();
+        self.rejects.clear();
+        self.begin_segment();
+    }
+
     /// Makes ready for the first chunk of another segment.
     pub fn begin_segment(&mut self) {
         self.lines = 0;
@@ -147,11 +178,6 @@ impl Decoder {
     /// Newlines from the start of the segment to the end of what was consumed.
     pub fn lines(&self) -> u64 {
         self.lines
-    }
-
-    /// Rows that a batch holds at most.
-    pub fn max_rows(&self) -> usize {
-        self.max_rows
     }
 
     /// Rows in the batch that is being built.
@@ -187,8 +213,15 @@ impl Decoder {
     /// at the end of the object, or where a line begins with `{` at or after `segment_end` (a byte
     /// offset in the object).
     pub fn decode(&mut self, chunk: Chunk<'_>, segment_end: u64) -> Progress {
+        let progress = self.scan(chunk, segment_end);
+        self.append(chunk);
+        progress
+    }
+
+    fn scan(&mut self, chunk: Chunk<'_>, segment_end: u64) -> Progress {
         let bytes = chunk.padded;
         let done = |consumed, stop| Progress { consumed, stop };
+        self.scanner.begin();
         let mut at = 0;
         if self.skipping.is_some() {
             at = match self.skip(chunk, 0) {
@@ -209,6 +242,7 @@ impl Decoder {
                     Rest::More | Rest::TooMuch => done(chunk.len, Stop::Hungry),
                     Rest::End => done(chunk.len, Stop::Done),
                     Rest::Broken(why) => {
+                        self.append(chunk);
                         let here = SyntaxError {
                             at: chunk.len,
                             what: "",
@@ -225,17 +259,29 @@ impl Decoder {
             {
                 return done(at, Stop::Done);
             }
-            if self.is_full() {
-                return done(at, Stop::Full);
+            if self.waiting.len() == BLOCK || self.is_full() {
+                self.append(chunk);
+                if self.is_full() {
+                    return done(at, Stop::Full);
+                }
             }
-            match self.scanner.record(bytes, at) {
+            let width = self.slots.len() / (BLOCK + 1);
+            let row = self.waiting.len() * width;
+            let slots = self.slots.get_mut(row..row + width).unwrap_or_default();
+            match self.scanner.record(bytes, at, slots) {
                 Ok(scanned) => {
                     let record = bytes.get(at..scanned.end).unwrap_or_default();
                     self.after_newline = false;
                     if !scanned.ascii && std::str::from_utf8(record).is_err() {
-                        self.reject(chunk, at..scanned.end, Reason::Encoding, None, "not UTF-8");
-                    } else if self.is_kept(bytes) {
-                        self.keep(chunk, at..scanned.end);
+                        self.append(chunk);
+                        let line = self.lines;
+                        let record = at..scanned.end;
+                        self.reject(chunk, record, line, Reason::Encoding, None, "not UTF-8");
+                    } else if is_kept(self.schema, bytes, slots) {
+                        self.waiting.push(Waiting {
+                            record: at..scanned.end,
+                            line: self.lines,
+                        });
                     } else {
                         self.counts.filtered += 1;
                     }
@@ -249,6 +295,7 @@ impl Decoder {
                     return done(at, Stop::Hungry);
                 }
                 Err(error) => {
+                    self.append(chunk);
                     let why = match chunk.rest {
                         Rest::Broken(why) if error.at >= chunk.len => Some(why),
                         _ => None,
@@ -267,8 +314,9 @@ impl Decoder {
         }
     }
 
+    /// Whether the batch would hold no more records than those that wait.
     fn is_full(&self) -> bool {
-        self.rows >= self.max_rows || self.batch_bytes > MAX_BATCH_BYTES
+        self.rows + self.waiting.len() >= self.max_rows || self.batch_bytes > MAX_BATCH_BYTES
     }
 
     /// Skips white space between records.
@@ -287,65 +335,67 @@ impl Decoder {
         }
     }
 
-    /// Whether the filter keeps the record scanned last.
-    #[inline(always)]
-    fn is_kept(&self, bytes: &[u8]) -> bool {
-        let Some(filter) = self.schema.filter else {
-            return true;
-        };
-        let Some(slot) = self.scanner.slots().get(self.columns.len()) else {
-            return false;
-        };
-        let raw = bytes.get(slot.start..slot.end).unwrap_or_default();
-        match slot.kind {
-            Kind::Plain => raw == filter.value.as_bytes(),
-            Kind::Escaped => {
-                let mut text = Vec::new();
-                value::unescape(raw, &mut text).is_ok() && text == filter.value.as_bytes()
-            }
-            Kind::Absent | Kind::Null | Kind::Bool | Kind::Number | Kind::Nested => false,
+    /// Appends the waiting records to the batch, or rejects them.
+    fn append(&mut self, chunk: Chunk<'_>) {
+        let rows = self.waiting.len();
+        if rows == 0 {
+            return;
+        }
+        let width = self.slots.len() / (BLOCK + 1);
+        let bytes = chunk.padded;
+        let mut columns = self.columns.iter_mut().enumerate();
+        let all = columns.all(|(field, column)| {
+            let slots = self.slots.iter().skip(field).step_by(width).take(rows);
+            column.extend(bytes, slots.copied()).is_ok()
+        });
+        if all {
+            self.rows += rows;
+            self.counts.kept += rows as u64;
+            self.batch_bytes += self.waiting.iter().map(|w| w.record.len()).sum::<usize>();
+            self.waiting.clear();
+        } else {
+            self.append_each(chunk, width);
         }
     }
 
-    /// Appends the record scanned last as a row, or rejects it.
-    #[inline(always)]
-    fn keep(&mut self, chunk: Chunk<'_>, record: std::ops::Range<usize>) {
-        let slots = self.scanner.slots();
-        for (column, &slot) in self.columns.iter_mut().zip(slots) {
-            if column.push(chunk.padded, slot).is_err() {
-                return self.reject_row(chunk, record);
-            }
-        }
-        self.rows += 1;
-        self.batch_bytes += record.len();
-        self.counts.kept += 1;
-    }
-
-    /// Takes back a row that has a bad value, and rejects it for the worst of them.
+    /// The same record by record: at least one of them has a bad value.
     #[cold]
-    fn reject_row(&mut self, chunk: Chunk<'_>, record: std::ops::Range<usize>) {
-        // Repeating texts of the row stay in the batch.
-        self.batch_bytes += record.len();
-        let slots: Vec<Slot> = self.scanner.slots().to_vec();
-        let mut worst = None;
-        for (column, slot) in self.columns.iter_mut().zip(slots) {
-            column.truncate(self.rows);
-            if let Err((reason, what)) = column.push(chunk.padded, slot)
-                && worst.is_none_or(|(other, _, _)| reason < other)
-            {
-                worst = Some((reason, column.field().key, what));
+    fn append_each(&mut self, chunk: Chunk<'_>, width: usize) {
+        let waiting = std::mem::take(&mut self.waiting);
+        let slots = std::mem::take(&mut self.slots);
+        for (waiting, slots) in waiting.iter().zip(slots.chunks_exact(width)) {
+            // Repeating texts of a rejected row stay in the batch.
+            self.batch_bytes += waiting.record.len();
+            let mut worst = None;
+            for (column, &slot) in self.columns.iter_mut().zip(slots) {
+                column.truncate(self.rows);
+                if let Err((reason, what)) = column.extend(chunk.padded, std::iter::once(slot))
+                    && worst.is_none_or(|(other, _, _)| reason < other)
+                {
+                    worst = Some((reason, column.field().key, what));
+                }
             }
-            column.truncate(self.rows);
+            let Some((reason, key, what)) = worst else {
+                self.rows += 1;
+                self.counts.kept += 1;
+                continue;
+            };
+            for column in &mut self.columns {
+                column.truncate(self.rows);
+            }
+            let record = waiting.record.clone();
+            self.reject(chunk, record, waiting.line, reason, Some(key), what);
         }
-        if let Some((reason, key, what)) = worst {
-            self.reject(chunk, record, reason, Some(key), what);
-        }
+        self.slots = slots;
+        self.waiting = waiting;
+        self.waiting.clear();
     }
 
     fn reject(
         &mut self,
         chunk: Chunk<'_>,
         record: std::ops::Range<usize>,
+        line: u64,
         reason: Reason,
         key: Option<&'static str>,
         detail: &'static str,
@@ -358,7 +408,7 @@ impl Decoder {
             key,
             detail: Cow::Borrowed(detail),
             offset: chunk.offset + start as u64,
-            line: self.lines,
+            line,
             text: text.get(..MAX_TEXT).unwrap_or(text).to_vec(),
             cut: text.len() > MAX_TEXT,
         });
@@ -449,5 +499,26 @@ impl Decoder {
                 stop: Stop::Done,
             }),
         }
+    }
+}
+
+/// Whether the filter keeps the record with these slots.
+#[inline(always)]
+fn is_kept(schema: &RecordSchema, bytes: &[u8], slots: &[Slot]) -> bool {
+    let Some(filter) = schema.filter else {
+        return true;
+    };
+    // Its key comes behind those of the fields.
+    let Some(slot) = slots.get(schema.fields.len()) else {
+        return false;
+    };
+    let raw = bytes.get(slot.start..slot.end).unwrap_or_default();
+    match slot.kind {
+        Kind::Plain => raw == filter.value.as_bytes(),
+        Kind::Escaped => {
+            let mut text = Vec::new();
+            value::unescape(raw, &mut text).is_ok() && text == filter.value.as_bytes()
+        }
+        Kind::Absent | Kind::Null | Kind::Bool | Kind::Number | Kind::Nested => false,
     }
 }

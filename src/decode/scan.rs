@@ -34,27 +34,20 @@ fn last_block<const N: usize>(rest: &[u8]) -> [u8; N] {
     block
 }
 
-/// Which of the 16 bytes from `at` end a run of plain string bytes (a quote, a backslash or a
-/// control character), and which are not ASCII, as two bit masks.
+/// Which of 16 bytes are ASCII digits, as a bit mask.
 #[inline(always)]
-pub fn string_stops(bytes: &[u8], at: usize) -> (u32, u32) {
-    let v = u8x16::new(block(bytes, at));
-    let quote = v.simd_eq(u8x16::splat(b'"'));
-    let backslash = v.simd_eq(u8x16::splat(b'\\'));
-    let control = v.simd_lt(u8x16::splat(0x20));
-    ((quote | backslash | control).to_bitmask(), v.to_bitmask())
+pub fn digits(block: [u8; 16]) -> u32 {
+    (u8x16::new(block) - u8x16::splat(b'0'))
+        .simd_lt(u8x16::splat(10))
+        .to_bitmask()
 }
 
 /// The end of the run of ASCII digits that begins at `at`.
-#[inline(always)]
-pub fn digits(bytes: &[u8], mut at: usize) -> usize {
+pub fn digits_end(bytes: &[u8], mut at: usize) -> usize {
     loop {
-        let v = u8x16::new(block(bytes, at));
-        let digit = (v - u8x16::splat(b'0'))
-            .simd_lt(u8x16::splat(10))
-            .to_bitmask();
-        if digit != 0xFFFF {
-            return at + digit.trailing_ones() as usize;
+        let digits = digits(block(bytes, at));
+        if digits != 0xFFFF {
+            return at + digits.trailing_ones() as usize;
         }
         at += 16;
     }

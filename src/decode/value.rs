@@ -2,6 +2,7 @@
 //! takes.
 
 use super::reject::Reason;
+use super::scan::block;
 
 /// What is wrong with a value: the reason it is rejected for and the same in words.
 pub type Fault = (Reason, &'static str);
@@ -81,6 +82,40 @@ pub fn integer(number: &[u8]) -> Result<i64, Fault> {
         sum = sum * 10 + i64::from(d - b'0');
     }
     Ok(if negative { -sum } else { sum })
+}
+
+/// The integer that stands in `bytes` from `start` to `end`, if it is 1 to 16 digits and nothing else.
+#[inline(always)]
+pub fn short_integer(bytes: &[u8], start: usize, end: usize) -> Option<i64> {
+    let len = end.wrapping_sub(start);
+    match len {
+        1..=8 => eight_digits(block(bytes, start), len),
+        9..=16 => {
+            let high = eight_digits(block(bytes, start), len - 8)?;
+            let low = eight_digits(block(bytes, end - 8), 8)?;
+            Some(high * 100_000_000 + low)
+        }
+        _ => None,
+    }
+}
+
+/// The integer that the first `len` of eight bytes stand for, if they are digits; 1 to 8 of them. It
+/// adds up pairs, then pairs of pairs, then the two halves.
+#[inline(always)]
+fn eight_digits(bytes: [u8; 8], len: usize) -> Option<i64> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    // What stands behind falls off at the top; zeros come in at the bottom, in front of the digits.
+    let text = u64::from_le_bytes(bytes) << (64 - 8 * len);
+    let fill = (ONES * 0x30) & !(u64::MAX << (64 - 8 * len));
+    let text = text | if len == 8 { 0 } else { fill };
+    let digits = text.wrapping_sub(ONES * 0x30);
+    // A byte above '9' carries into its top bit in the sum, one below '0' borrows in the difference.
+    if (text.wrapping_add(ONES * 0x46) | digits) & (ONES * 0x80) != 0 {
+        return None;
+    }
+    let pairs = (digits * 10 + (digits >> 8)) & 0x00FF_00FF_00FF_00FF;
+    let fours = (pairs * 100 + (pairs >> 16)) & 0x0000_FFFF_0000_FFFF;
+    Some(((fours * 10_000 + (fours >> 32)) & 0xFFFF_FFFF) as i64)
 }
 
 /// The same for a number with a fraction, an exponent or many digits, by its exact decimal value.

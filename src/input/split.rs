@@ -42,6 +42,10 @@ const MIN_SPLIT: u64 = 32 << 20;
 /// a part each.
 const MAX_SPLITS: u64 = 256;
 
+/// Splits become smaller when fewer bytes are left than so many of them hold, down to a quarter: workers
+/// that finish one after the other do not wait long for the last.
+const TAPER: u64 = 8;
+
 /// The splits of an input and the size they were cut to.
 #[derive(Debug)]
 pub struct Plan {
@@ -67,11 +71,12 @@ fn weight(object: &Object) -> u64 {
 /// Cuts `objects` into splits of `split_bytes`, or of a size that follows from the whole input.
 pub fn plan(objects: &[Object], split_bytes: Option<u64>) -> Plan {
     let whole = objects.iter().map(weight).fold(0, u64::saturating_add);
-    let target = split_bytes
+    let largest = split_bytes
         .unwrap_or((whole / MAX_SPLITS).max(MIN_SPLIT))
         .max(1);
     let mut cutter = Cutter {
-        target,
+        largest,
+        left: whole,
         filled: 0,
         segments: Vec::new(),
         bytes: 0,
@@ -90,7 +95,10 @@ pub fn plan(objects: &[Object], split_bytes: Option<u64>) -> Plan {
 }
 
 struct Cutter {
-    target: u64,
+    /// The size of all splits but the last ones.
+    largest: u64,
+    /// Weight that is not in a finished split.
+    left: u64,
     /// Weight in the split so far.
     filled: u64,
     segments: Vec<Segment>,
@@ -103,9 +111,10 @@ impl Cutter {
         let mut start = 0;
         if found.compression.is_none() {
             // A sliver is not worth a cut.
-            while found.size - start > self.room() + self.target / 4 {
+            while found.size - start > self.room() + self.target() / 4 {
                 let end = start + self.room();
                 self.push(Segment { object, start, end }, end - start);
+                self.filled = self.filled.saturating_add(end - start);
                 self.cut();
                 start = end;
             }
@@ -124,8 +133,14 @@ impl Cutter {
         }
     }
 
+    /// The size that the split at hand should have.
+    fn target(&self) -> u64 {
+        let smallest = (self.largest / 4).max(1);
+        (self.left / TAPER).clamp(smallest, self.largest)
+    }
+
     fn room(&self) -> u64 {
-        self.target.saturating_sub(self.filled)
+        self.target().saturating_sub(self.filled)
     }
 
     fn push(&mut self, segment: Segment, bytes: u64) {
@@ -134,6 +149,7 @@ impl Cutter {
     }
 
     fn cut(&mut self) {
+        self.left = self.left.saturating_sub(self.filled);
         self.filled = 0;
         let bytes = std::mem::take(&mut self.bytes);
         let segments = std::mem::take(&mut self.segments);

@@ -3,7 +3,8 @@
 //! The last stage of the data path. Everything is written to a [`Staging`] folder beside the place
 //! where it is wanted, which [`Staging::publish`] exchanges for what is there.
 
-mod dictionary;
+mod encode;
+mod pack;
 mod parquet;
 mod publish;
 mod rejects;

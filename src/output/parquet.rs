@@ -6,17 +6,16 @@ use std::sync::Arc;
 
 use ::parquet::arrow::ArrowSchemaConverter;
 use ::parquet::arrow::arrow_writer::{ArrowRowGroupWriterFactory, compute_leaves};
-use ::parquet::basic::{Compression, Encoding, ZstdLevel};
+use ::parquet::basic::{Compression, Encoding};
 use ::parquet::errors::ParquetError;
 use ::parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 use ::parquet::file::writer::SerializedFileWriter;
 use ::parquet::schema::types::ColumnPath;
 use arrow_array::RecordBatch;
-use arrow_array::cast::AsArray;
-use arrow_array::types::Int32Type;
 use arrow_schema::{DataType, SchemaRef};
+use zstd::bulk::Compressor;
 
-use super::dictionary::{EncodedColumn, encode};
+use super::encode::{EncodedColumn, encode, zstd_level};
 use super::report::TableReport;
 use crate::error::{Error, Result};
 
@@ -26,6 +25,7 @@ pub struct PartWriter {
     schema: SchemaRef,
     writer: SerializedFileWriter<File>,
     columns: ArrowRowGroupWriterFactory,
+    zstd: Compressor<'static>,
     rows: u64,
 }
 
@@ -44,11 +44,14 @@ impl PartWriter {
             Ok((writer, columns))
         };
         let (writer, columns) = create().map_err(|e| cannot_write(path, e))?;
+        let zstd = Compressor::new(zstd_level().compression_level())
+            .map_err(|e| Error::io("cannot compress", path, &e))?;
         Ok(Self {
             path: path.to_owned(),
             schema,
             writer,
             columns,
+            zstd,
             rows: 0,
         })
     }
@@ -65,20 +68,32 @@ impl PartWriter {
 
     fn write_row_group(&mut self, batch: &RecordBatch) -> std::result::Result<(), ParquetError> {
         let number = self.writer.flushed_row_groups().len();
-        let writers = self.columns.create_column_writers(number)?;
         let descriptors = self.writer.schema_descr().columns().to_vec();
+        let properties = Arc::clone(self.writer.properties());
+        // The writers of all columns are made together, which is not free: only if one needs its own.
+        let mut general = Vec::new();
         let mut group = self.writer.next_row_group()?;
         let columns = self.schema.fields().iter().zip(batch.columns());
-        for (((field, column), mut writer), descriptor) in columns.zip(writers).zip(descriptors) {
-            if let Some(repeated) = column.as_dictionary_opt::<Int32Type>() {
-                let EncodedColumn { pages, close } = encode(repeated, descriptor, zstd_level())?;
+        for (place, ((field, column), descriptor)) in columns.zip(descriptors).enumerate() {
+            let zstd = match properties.compression(descriptor.path()) {
+                Compression::UNCOMPRESSED => None,
+                _ => Some(&mut self.zstd),
+            };
+            if let Some(encoded) = encode(column, descriptor, zstd)? {
+                let EncodedColumn { pages, close } = encoded;
                 group.append_column(&pages, close)?;
                 continue;
             }
-            for leaf in compute_leaves(field, column)? {
-                writer.write(&leaf)?;
+            if general.is_empty() {
+                let writers = self.columns.create_column_writers(number)?;
+                general = writers.into_iter().map(Some).collect();
             }
-            writer.close()?.append_to_row_group(&mut group)?;
+            if let Some(mut writer) = general.get_mut(place).and_then(Option::take) {
+                for leaf in compute_leaves(field, column)? {
+                    writer.write(&leaf)?;
+                }
+                writer.close()?.append_to_row_group(&mut group)?;
+            }
         }
         group.close()?;
         Ok(())
@@ -98,10 +113,6 @@ impl PartWriter {
             bytes: self.writer.bytes_written() as u64,
         })
     }
-}
-
-fn zstd_level() -> ZstdLevel {
-    ZstdLevel::try_new(1).unwrap_or_default()
 }
 
 fn cannot_write(path: &Path, why: ParquetError) -> Error {

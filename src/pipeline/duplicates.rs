@@ -1,7 +1,7 @@
 //! Duplicates: events with the same songplay_id, wherever in the input they stand.
 //!
-//! Every split leaves its ids sorted. Ids are hashes, so a range of them is a fair share: ranges are
-//! looked through side by side, each over all splits. Events are rarely delivered twice, so a split is
+//! Every split leaves its ids dealt out to ranges. Ids are hashes, so a range of them is a fair share:
+//! ranges are looked through side by side, each over all splits. Events are rarely delivered twice, so a split is
 //! encoded as if none was, and encoded again if one was.
 
 use std::collections::HashMap;
@@ -10,7 +10,51 @@ use foldhash::fast::FixedState;
 use rayon::prelude::*;
 
 /// Ranges of ids that are looked through one at a time.
-const RANGES: u64 = 256;
+const RANGES: usize = 256;
+
+/// The ids of one split, range after range.
+#[derive(Debug, Default)]
+pub struct Ids {
+    ids: Vec<i64>,
+    /// Where each range ends.
+    ends: Vec<usize>,
+}
+
+impl Ids {
+    /// Deals out the ids of a split.
+    pub fn new(ids: &[i64]) -> Self {
+        let mut ends = vec![0; RANGES];
+        for &id in ids {
+            ends[range(id)] += 1;
+        }
+        let mut sum = 0;
+        for end in &mut ends {
+            // Where the range begins: it ends there when it is filled.
+            (sum, *end) = (sum + *end, sum);
+        }
+        let mut dealt = vec![0; ids.len()];
+        for &id in ids {
+            let end = &mut ends[range(id)];
+            dealt[*end] = id;
+            *end += 1;
+        }
+        Self { ids: dealt, ends }
+    }
+
+    fn in_range(&self, range: usize) -> &[i64] {
+        let start = match range {
+            0 => 0,
+            _ => self.ends.get(range - 1).copied().unwrap_or_default(),
+        };
+        let end = self.ends.get(range).copied().unwrap_or_default();
+        self.ids.get(start..end).unwrap_or_default()
+    }
+}
+
+/// The range of an id: its first byte.
+fn range(id: i64) -> usize {
+    usize::from(id.to_be_bytes()[0])
+}
 
 /// The ids that occur more than once.
 #[derive(Debug, Clone, Default)]
@@ -22,8 +66,8 @@ pub struct Duplicates {
 }
 
 impl Duplicates {
-    /// Looks through the sorted ids of all splits.
-    pub fn find(splits: &[Vec<i64>]) -> Self {
+    /// Looks through the ids of all splits.
+    pub fn find(splits: &[Ids]) -> Self {
         let found: Vec<(i64, usize, usize)> = (0..RANGES)
             .into_par_iter()
             .flat_map_iter(|range| in_range(splits, range))
@@ -79,33 +123,26 @@ impl Filter<'_> {
     }
 }
 
-/// The part of sorted `ids` that lies in a range. Ranges follow the order of unsigned ids.
-fn slice(ids: &[i64], range: u64) -> &[i64] {
-    let range_of = |id: i64| (id.cast_unsigned() ^ (1 << 63)) / (u64::MAX / RANGES + 1);
-    let start = ids.partition_point(|&id| range_of(id) < range);
-    let rest = ids.get(start..).unwrap_or_default();
-    let len = rest.partition_point(|&id| range_of(id) == range);
-    rest.get(..len).unwrap_or_default()
-}
-
 /// The events of a range that are one too many: the id, the first split that has it, and the split
 /// that has it once more.
-fn in_range(splits: &[Vec<i64>], range: u64) -> Vec<(i64, usize, usize)> {
-    let numbered = splits.iter().enumerate();
-    let mut all: Vec<(i64, usize)> = numbered
-        .flat_map(|(split, ids)| slice(ids, range).iter().map(move |&id| (id, split)))
-        .collect();
-    // By id, then in input order.
+fn in_range(splits: &[Ids], range: usize) -> Vec<(i64, usize, usize)> {
+    let numbered = || splits.iter().map(|ids| ids.in_range(range)).enumerate();
+    let mut all: Vec<i64> = numbered().flat_map(|(_, ids)| ids).copied().collect();
     all.sort_unstable();
-    let same = |a: &(i64, usize), b: &(i64, usize)| a.0 == b.0;
-    let groups = all.chunk_by(same).filter(|group| group.len() > 1);
-    let spare = |group: &[(i64, usize)]| {
-        let first = group.first().copied().unwrap_or_default();
-        group
-            .iter()
-            .skip(1)
-            .map(|&(id, split)| (id, first.1, split))
-            .collect::<Vec<_>>()
-    };
-    groups.flat_map(spare).collect()
+    let twice = all.windows(2).filter(|pair| pair[0] == pair[1]);
+    let mut first_split: HashMap<i64, Option<usize>> = twice.map(|pair| (pair[0], None)).collect();
+    if first_split.is_empty() {
+        return Vec::new();
+    }
+    let mut spare = Vec::new();
+    for (split, ids) in numbered() {
+        for &id in ids {
+            match first_split.get_mut(&id) {
+                Some(Some(first)) => spare.push((id, *first, split)),
+                Some(first) => *first = Some(split),
+                None => {}
+            }
+        }
+    }
+    spare
 }

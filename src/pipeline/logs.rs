@@ -9,7 +9,7 @@ use arrow_array::{BooleanArray, RecordBatch};
 use arrow_select::filter::filter_record_batch;
 use rayon::prelude::*;
 
-use super::duplicates::{Duplicates, Filter};
+use super::duplicates::{Duplicates, Filter, Ids};
 use super::reader::{Sink, SplitRead, SplitReader, Start};
 use super::stages::Stage;
 use super::tally::{SplitRejects, State, Tally};
@@ -24,7 +24,7 @@ use crate::star::records::EventBatch;
 use crate::star::schema::{SONGPLAYS, TIME, USERS};
 use crate::star::songplays::{matched, songplay_ids, songplays};
 use crate::star::time::time;
-use crate::star::users::{Position, Users};
+use crate::star::users::{Position, Seen, Users};
 
 /// States of users that are merged under a lock each, so that workers seldom wait for each other.
 const USER_SHARDS: usize = 8;
@@ -55,7 +55,7 @@ struct Encoded {
 #[derive(Debug, Default)]
 struct Made {
     encoded: Encoded,
-    users: Users,
+    users: Seen,
     /// Events that were left out because they were delivered before.
     dropped: Vec<Position>,
 }
@@ -63,8 +63,8 @@ struct Made {
 /// What is kept of every event to the end: 16 bytes.
 #[derive(Debug, Default)]
 struct Keys {
-    /// songplay_id, sorted.
-    ids: Vec<i64>,
+    /// songplay_id.
+    ids: Ids,
     /// `ts` in milliseconds since 1970, sorted and distinct.
     times: Vec<i64>,
 }
@@ -85,7 +85,7 @@ pub fn run(run: &Run<'_>, lookup: &SongLookup) -> Result<Logs> {
     loop {
         let (mut done, users, state) = first_pass(run, lookup, &known)?;
         let began = Instant::now();
-        let ids: Vec<Vec<i64>> = done
+        let ids: Vec<Ids> = done
             .iter_mut()
             .map(|done| std::mem::take(&mut done.encoded.keys.ids))
             .collect();
@@ -244,6 +244,7 @@ fn encode(
             split: split.number as u32,
             row: 0,
         },
+        ids: Vec::new(),
         made: Made::default(),
     };
     let found = reader.read(split, start, &mut encoder)?;
@@ -260,6 +261,7 @@ struct Encoder<'a> {
     writer: Option<PartWriter>,
     /// Where the next event stands.
     position: Position,
+    ids: Vec<i64>,
     made: Made,
 }
 
@@ -279,9 +281,9 @@ impl Sink for Encoder<'_> {
             let batch = filter_record_batch(batch, &BooleanArray::from(keeps));
             events = EventBatch::new(&batch.map_err(Error::arrow)?)?;
         }
-        self.made.users.update(&events, first);
+        self.made.users.add(&events, first);
         let ids = songplay_ids(&events);
-        self.made.encoded.keys.ids.extend_from_slice(&ids);
+        self.ids.extend_from_slice(&ids);
         self.made.encoded.keys.times.extend_from_slice(events.ts());
         let plays = songplays(&events, ids, self.lookup)?;
         self.made.encoded.matched += matched(&plays);
@@ -325,7 +327,7 @@ impl Encoder<'_> {
         run.stages
             .add(Stage::Encode, began, made.encoded.part.bytes, 0);
         let began = Instant::now();
-        made.encoded.keys.ids.sort_unstable();
+        made.encoded.keys.ids = Ids::new(&self.ids);
         made.encoded.keys.times.sort_unstable();
         made.encoded.keys.times.dedup();
         run.stages

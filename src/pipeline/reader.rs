@@ -107,7 +107,7 @@ impl<'a> SplitReader<'a> {
             broken: Vec::new(),
         };
         // A split that failed half way may have left something.
-        self.decoder = Decoder::new(self.source.schema(), self.decoder.max_rows());
+        self.decoder.clear();
         for (number, segment) in split.segments.iter().enumerate() {
             let start = if number == 0 { start } else { Start::Likely };
             let Some(object) = self.source.objects.get(segment.object) else {

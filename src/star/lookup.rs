@@ -1,5 +1,6 @@
 //! The song lookup: from an event's song, artist and length to the song that was played.
 
+use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
@@ -24,10 +25,14 @@ type Entry<'a> = (Key<'a>, (&'a str, &'a str));
 
 impl Key<'_> {
     fn hash(&self) -> u64 {
-        // Adding zero makes -0.0 the 0.0 that it equals.
-        let duration = (self.duration + 0.0).to_bits();
+        let duration = bits(self.duration);
         FixedState::default().hash_one((self.title, self.artist_name, duration))
     }
+}
+
+/// The bits of a duration, the same for equal ones: adding zero makes -0.0 the 0.0 that it equals.
+fn bits(duration: f64) -> u64 {
+    (duration + 0.0).to_bits()
 }
 
 /// All songs by title, artist name and duration.
@@ -38,7 +43,11 @@ pub struct SongLookup {
     titles: StringArray,
     artist_names: StringArray,
     durations: Vec<f64>,
+    /// All durations once more: most events end there, before their texts are hashed.
+    known: HashSet<u64, FixedState>,
     song_ids: ArrayRef,
+    /// The number of each entry's artist in `artist_ids`: an artist has many songs.
+    artists: Vec<i32>,
     artist_ids: ArrayRef,
 }
 
@@ -79,19 +88,35 @@ impl SongLookup {
                 }
             }
         }
+        let mut numbers: HashMap<&str, i32, FixedState> = HashMap::default();
+        let mut artist_ids = Vec::new();
+        let artists = found
+            .iter()
+            .map(|(_, (_, artist_id))| {
+                *numbers.entry(artist_id).or_insert_with(|| {
+                    artist_ids.push(*artist_id);
+                    artist_ids.len() as i32 - 1
+                })
+            })
+            .collect();
         let texts =
             |part: for<'e> fn(&Entry<'e>) -> &'e str| text_array(found.iter().map(part).map(Some));
         Ok(Self {
             titles: texts(|(key, _)| key.title)?,
             artist_names: texts(|(key, _)| key.artist_name)?,
             durations: found.iter().map(|(key, _)| key.duration).collect(),
+            known: found.iter().map(|(key, _)| bits(key.duration)).collect(),
             song_ids: Arc::new(texts(|(_, ids)| ids.0)?),
-            artist_ids: Arc::new(texts(|(_, ids)| ids.1)?),
+            artist_ids: Arc::new(text_array(artist_ids.into_iter().map(Some))?),
+            artists,
             entries,
         })
     }
 
     fn find(&self, key: Key<'_>) -> Option<i32> {
+        if !self.known.contains(&bits(key.duration)) {
+            return None;
+        }
         let same = |&entry: &u32| {
             let entry = entry as usize;
             self.durations.get(entry) == Some(&key.duration)
@@ -123,9 +148,11 @@ impl SongLookup {
                 })
             })
             .collect();
-        let ids = |values: &ArrayRef| {
-            Repeated::try_new(keys.clone(), Arc::clone(values)).map_err(Error::arrow)
+        let artist = |entry: Option<i32>| self.artists.get(entry? as usize).copied();
+        let artists: Int32Array = keys.iter().map(artist).collect();
+        let ids = |keys: Int32Array, values: &ArrayRef| {
+            Repeated::try_new(keys, Arc::clone(values)).map_err(Error::arrow)
         };
-        Ok((ids(&self.song_ids)?, ids(&self.artist_ids)?))
+        Ok((ids(keys, &self.song_ids)?, ids(artists, &self.artist_ids)?))
     }
 }

@@ -5,6 +5,7 @@
 //! twice, of which the first in input order counts.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
@@ -67,20 +68,39 @@ impl User {
     }
 }
 
-/// Some of the users of one state.
+/// Some of the users of some events.
 #[derive(Debug, Clone, Default)]
 pub struct Shard(Vec<(i32, User)>);
 
-/// The latest event of each user among the events seen.
+/// Some events, batch by batch: the latest of each user in each batch.
 #[derive(Debug, Clone, Default)]
-pub struct Users {
-    users: HashMap<i32, User, FixedState>,
+pub struct Seen {
+    users: Vec<(i32, User)>,
     symbols: [Symbols; TEXTS],
 }
 
-impl Users {
-    /// Takes in events that stand one after the other from `first` on.
-    pub fn update(&mut self, events: &EventBatch, first: Position) {
+impl Seen {
+    /// Takes in a batch of events that stand one after the other from `first` on.
+    pub fn add(&mut self, events: &EventBatch, first: Position) {
+        let latest = |row: usize| {
+            (
+                events.ts.value(row),
+                events.session_id.value(row),
+                events.item_in_session.value(row),
+            )
+        };
+        let mut rows: HashMap<i32, u32, FixedState> =
+            HashMap::with_capacity_and_hasher(events.rows() / 4, FixedState::default());
+        for (row, &id) in events.user_id.values().iter().enumerate() {
+            rows.entry(id)
+                // Of events that tie the first counts.
+                .and_modify(|other| {
+                    if latest(*other as usize) < latest(row) {
+                        *other = row as u32;
+                    }
+                })
+                .or_insert(row as u32);
+        }
         let columns = [
             &events.first_name,
             &events.last_name,
@@ -88,57 +108,58 @@ impl Users {
             &events.level,
         ];
         let mut translations = columns.map(|column| vec![0; column.values().len()]);
-        for row in 0..events.rows() {
-            let latest = (
-                events.ts.value(row),
-                events.session_id.value(row),
-                events.item_in_session.value(row),
-            );
-            let position = Position {
-                row: first.row + row as u32,
-                ..first
-            };
-            let id = events.user_id.value(row);
-            if self
-                .users
-                .get(&id)
-                .is_some_and(|user| !user.yields_to(latest, position))
-            {
-                continue;
-            }
+        self.users.reserve(rows.len());
+        for (id, row) in rows {
             let mut texts = [0; TEXTS];
             for (i, column) in columns.iter().enumerate() {
-                texts[i] = symbol(&mut self.symbols[i], &mut translations[i], column, row);
+                texts[i] = symbol(
+                    &mut self.symbols[i],
+                    &mut translations[i],
+                    column,
+                    row as usize,
+                );
             }
-            self.users.insert(
-                id,
-                User {
-                    latest,
-                    position,
-                    texts,
+            let user = User {
+                latest: latest(row as usize),
+                position: Position {
+                    row: first.row + row,
+                    ..first
                 },
-            );
+                texts,
+            };
+            self.users.push((id, user));
         }
     }
 
     /// The users dealt out to so many shards, always the same one for a user.
     pub fn shards(&self, shards: usize) -> Vec<Shard> {
         let mut dealt = vec![Shard::default(); shards];
-        for (&id, &user) in &self.users {
+        for &(id, user) in &self.users {
             if let Some(shard) = dealt.get_mut(id.cast_unsigned() as usize % shards) {
                 shard.0.push((id, user));
             }
         }
         dealt
     }
+}
 
+/// The latest event of each user among all events taken in.
+#[derive(Debug, Clone, Default)]
+pub struct Users {
+    users: HashMap<i32, User, FixedState>,
+    symbols: [Symbols; TEXTS],
+}
+
+impl Users {
     /// Takes in a shard of `other`.
-    pub fn merge(&mut self, other: &Self, shard: &Shard) {
+    pub fn merge(&mut self, other: &Seen, shard: &Shard) {
         let mut translations =
             std::array::from_fn::<_, TEXTS, _>(|i| vec![0; other.symbols[i].texts.len() + 1]);
         for (id, theirs) in &shard.0 {
-            let newer = |ours: &User| ours.yields_to(theirs.latest, theirs.position);
-            if !self.users.get(id).is_none_or(newer) {
+            let known = self.users.entry(*id);
+            if let Entry::Occupied(ours) = &known
+                && !ours.get().yields_to(theirs.latest, theirs.position)
+            {
                 continue;
             }
             let mut texts = [0; TEXTS];
@@ -151,7 +172,7 @@ impl Users {
                 }
                 texts[i] = *known;
             }
-            self.users.insert(*id, User { texts, ..*theirs });
+            known.insert_entry(User { texts, ..*theirs });
         }
     }
 

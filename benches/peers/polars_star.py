@@ -1,0 +1,166 @@
+"""The star by Polars: a lazy plan for each table, run together by the streaming engine."""
+
+import os
+from glob import iglob
+from pathlib import Path
+
+from job import Job, print_rows
+
+JOB = Job(__doc__)
+os.environ["POLARS_MAX_THREADS"] = str(JOB.threads)
+
+import polars as pl  # noqa: E402, it reads the variable when it is imported
+from polars import col  # noqa: E402
+
+SONG = {
+    "song_id": pl.String,
+    "title": pl.String,
+    "artist_id": pl.String,
+    "artist_name": pl.String,
+    "artist_location": pl.String,
+    "artist_latitude": pl.Float64,
+    "artist_longitude": pl.Float64,
+    "year": pl.Int32,
+    "duration": pl.Float64,
+}
+EVENT = {
+    "artist": pl.String,
+    "firstName": pl.String,
+    "gender": pl.String,
+    "itemInSession": pl.Int32,
+    "lastName": pl.String,
+    "length": pl.Float64,
+    "level": pl.String,
+    "location": pl.String,
+    "page": pl.String,
+    "sessionId": pl.Int32,
+    "song": pl.String,
+    "ts": pl.Int64,
+    "userAgent": pl.String,
+    "userId": pl.String,
+}
+IDENTITY = ("user_id", "ts", "sessionId", "itemInSession")
+
+
+def read_songs():
+    # Joined to one text first: several times as fast as a scan of many small files.
+    files = iglob(JOB.song_files, recursive=True)
+    return pl.read_ndjson(b"\n".join(Path(file).read_bytes() for file in files), schema=SONG).lazy()
+
+
+def read_events():
+    return (
+        pl.scan_ndjson(JOB.log_files, schema=EVENT)
+        .filter(col("page") == "NextSong")
+        .select(
+            pl.exclude("page", "userId"),
+            user_id=col("userId").cast(pl.Int32),
+            start_time=pl.from_epoch("ts", time_unit="ms").cast(pl.Datetime("us")),
+        )
+    )
+
+
+def songplays(songs, events):
+    key = ("title", "artist_name", "duration")
+    known = songs.sort("song_id", "artist_id").unique(key, keep="first")
+    return (
+        events.filter(pl.struct(IDENTITY).is_first_distinct())
+        .join(known, how="left", left_on=("song", "artist", "length"), right_on=key)
+        .select(
+            "start_time",
+            "user_id",
+            "level",
+            "song_id",
+            "artist_id",
+            "location",
+            songplay_id=pl.struct(IDENTITY).hash().reinterpret(signed=True),
+            session_id="sessionId",
+            user_agent="userAgent",
+        )
+        .select(
+            "songplay_id",
+            "start_time",
+            "user_id",
+            "level",
+            "song_id",
+            "artist_id",
+            "session_id",
+            "location",
+            "user_agent",
+        )
+    )
+
+
+def users(events):
+    latest = ("ts", "sessionId", "itemInSession")
+    return events.group_by("user_id").agg(
+        first_name=col("firstName").sort_by(latest).last(),
+        last_name=col("lastName").sort_by(latest).last(),
+        gender=col("gender").sort_by(latest).last(),
+        level=col("level").sort_by(latest).last(),
+    )
+
+
+def songs_table(songs):
+    return (
+        songs.select("song_id", "title", "artist_id", "year", "duration")
+        .sort("song_id", "title", "artist_id", "year", "duration", nulls_last=True)
+        .unique("song_id", keep="first", maintain_order=True)
+    )
+
+
+def artists(songs):
+    no_coordinates = col("artist_latitude").is_null() | col("artist_longitude").is_null()
+    no_location = col("artist_location").fill_null("") == ""
+    return (
+        songs.sort("artist_id", no_coordinates, no_location, "song_id", "artist_name")
+        .unique("artist_id", keep="first", maintain_order=True)
+        .select(
+            "artist_id",
+            name="artist_name",
+            location="artist_location",
+            latitude="artist_latitude",
+            longitude="artist_longitude",
+        )
+    )
+
+
+def time(events):
+    at = col("start_time").dt
+    return (
+        events.select("start_time")
+        .unique()
+        .select(
+            "start_time",
+            hour=at.hour().cast(pl.Int16),
+            day=at.day().cast(pl.Int16),
+            week=at.week().cast(pl.Int16),
+            month=at.month().cast(pl.Int16),
+            year=at.year().cast(pl.Int16),
+            weekday=(at.weekday() % 7).cast(pl.Int16),
+        )
+    )
+
+
+def main():
+    songs, events = read_songs(), read_events()
+    star = {
+        "songplays": songplays(songs, events),
+        "users": users(events),
+        "songs": songs_table(songs),
+        "artists": artists(songs),
+        "time": time(events),
+    }
+    sinks = [
+        plan.sink_parquet(JOB.table(table), compression="zstd", compression_level=1, lazy=True)
+        for table, plan in star.items()
+    ]
+    pl.collect_all(sinks, engine="streaming")
+    rows = {}
+    for table in star:
+        rows[table] = pl.scan_parquet(JOB.table(table)).select(pl.len()).collect().item()
+    print_rows(rows)
+
+
+if __name__ == "__main__":
+    main()
