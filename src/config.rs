@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use serde::Serialize;
+
 /// A run: songs and logs in, a star out.
 #[derive(Debug, Clone)]
 pub struct RunConfig {
@@ -18,6 +20,39 @@ pub struct RunConfig {
     pub max_rejects: MaxRejects,
     /// How input is cut up. Only tests and benches change it; the tables do not depend on it.
     pub sizes: Sizes,
+}
+
+/// A measured pass over one input: JSON in, Arrow record batches out, and nothing else.
+#[derive(Debug, Clone)]
+pub struct ParseConfig {
+    /// Where the objects are: a folder or a file.
+    pub place: String,
+    /// What the records are; by a look at the first ones if not set.
+    pub kind: Option<RecordKind>,
+    /// Worker threads, at least 1.
+    pub threads: usize,
+    /// How input is cut up.
+    pub sizes: Sizes,
+}
+
+/// What the records of an input are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RecordKind {
+    /// Metadata of songs.
+    Song,
+    /// Events of the activity log.
+    Log,
+}
+
+impl RecordKind {
+    /// The word for several of them.
+    pub fn plural(self) -> &'static str {
+        match self {
+            Self::Song => "songs",
+            Self::Log => "logs",
+        }
+    }
 }
 
 /// How input is cut up.

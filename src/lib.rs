@@ -15,10 +15,11 @@
 //! ```
 //!
 //! [`pipeline`] wires them together and is the only place that knows threads. [`generate`] makes data
-//! to try all this on. [`cli`] is the command line.
+//! to try all this on, [`mod@bench`] measures how fast it goes. [`cli`] is the command line.
 
 #![deny(unsafe_code)]
 
+pub mod bench;
 pub mod cli;
 pub mod config;
 pub mod decode;

@@ -1,5 +1,6 @@
 //! Progress: a bar a phase for people at a terminal, a line now and then in a pipe.
 
+use std::collections::HashSet;
 use std::io::{IsTerminal, Write};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -13,7 +14,18 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Progress {
     style: Style,
-    phase: Mutex<Option<Phase>>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    phase: Option<Phase>,
+    /// What the phases are part of, if there is more to do than one run.
+    part_of: Option<String>,
+    /// When the next line is due.
+    line_due: Option<Instant>,
+    /// What was warned of.
+    warned: HashSet<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,11 +37,10 @@ enum Style {
 
 #[derive(Debug)]
 struct Phase {
-    name: &'static str,
+    name: String,
     total: u64,
     done: u64,
     began: Instant,
-    line_due: Instant,
     bar: Option<ProgressBar>,
 }
 
@@ -38,7 +49,7 @@ impl Progress {
     pub fn silent() -> Self {
         Self {
             style: Style::Silent,
-            phase: Mutex::new(None),
+            state: Mutex::default(),
         }
     }
 
@@ -51,27 +62,36 @@ impl Progress {
         };
         Self {
             style,
-            phase: Mutex::new(None),
+            state: Mutex::default(),
         }
     }
 
+    /// Names what the phases from now on are part of.
+    pub fn part_of(&self, whole: String) {
+        self.lock().part_of = Some(whole);
+    }
+
     /// Begins a phase of `total` bytes, which ends the one before.
-    pub fn begin(&self, name: &'static str, total: u64) {
+    pub fn begin(&self, name: &str, total: u64) {
         self.end();
         if self.style == Style::Silent {
             return;
         }
-        let bar = (self.style == Style::Bars).then(|| bar(name, total));
+        let mut state = self.lock();
+        let name = match &state.part_of {
+            Some(whole) => format!("{whole}: {name}"),
+            None => name.to_owned(),
+        };
+        let bar = (self.style == Style::Bars).then(|| bar(name.clone(), total));
         let now = Instant::now();
-        let phase = Phase {
+        state.line_due.get_or_insert(now + LINE_EVERY);
+        state.phase = Some(Phase {
             name,
             total,
             done: 0,
             began: now,
-            line_due: now + LINE_EVERY,
             bar,
-        };
-        *self.lock() = Some(phase);
+        });
     }
 
     /// So many more bytes are done.
@@ -80,24 +100,35 @@ impl Progress {
             return;
         }
         let mut guard = self.lock();
-        let Some(phase) = guard.as_mut() else { return };
+        let State {
+            phase: Some(phase),
+            line_due,
+            ..
+        } = &mut *guard
+        else {
+            return;
+        };
         // What is read a second time does not count.
         let bytes = bytes.min(phase.total.saturating_sub(phase.done));
         phase.done += bytes;
         if let Some(bar) = &phase.bar {
             bar.inc(bytes);
-        } else if Instant::now() >= phase.line_due {
-            phase.line_due = Instant::now() + LINE_EVERY;
+        } else if line_due.is_none_or(|due| Instant::now() >= due) {
+            *line_due = Some(Instant::now() + LINE_EVERY);
             // Nobody reading it is no reason to stop.
             let _ = writeln!(std::io::stderr(), "{}", phase.line());
         }
     }
 
-    /// Says something that people should know though the work goes on, also where all else is silent.
+    /// Says something that people should know though the work goes on, also where all else is silent;
+    /// once, however often the work is done.
     pub fn warn(&self, what: &str) {
         let line = format!("sparkify: warning: {what}");
-        let guard = self.lock();
-        match guard.as_ref().and_then(|phase| phase.bar.as_ref()) {
+        let mut guard = self.lock();
+        if !guard.warned.insert(what.to_owned()) {
+            return;
+        }
+        match guard.phase.as_ref().and_then(|phase| phase.bar.as_ref()) {
             Some(bar) => bar.println(line),
             // Nobody reading it is no reason to stop.
             None => drop(writeln!(std::io::stderr(), "{line}")),
@@ -106,14 +137,14 @@ impl Progress {
 
     /// Ends the phase, if one is on.
     pub fn end(&self) {
-        if let Some(Phase { bar: Some(bar), .. }) = self.lock().take() {
+        if let Some(Phase { bar: Some(bar), .. }) = self.lock().phase.take() {
             bar.finish_and_clear();
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Phase>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         // A panic elsewhere leaves at worst a wrong bar.
-        self.phase
+        self.state
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
@@ -135,7 +166,7 @@ impl Phase {
     }
 }
 
-fn bar(name: &'static str, total: u64) -> ProgressBar {
+fn bar(name: String, total: u64) -> ProgressBar {
     let target = ProgressDrawTarget::stderr_with_hz(10);
     let template = "{prefix:8} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta} left";
     let style =

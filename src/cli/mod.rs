@@ -1,15 +1,19 @@
 //! The command line: arguments to a checked configuration, results to people or machines.
 
+mod bench;
 mod generate;
 mod run;
 mod summary;
 
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 use crate::error::{Error, Result};
+use crate::output::report::LogReport;
+use crate::progress::Progress;
 
 /// Turns song and event-log JSON into a star schema in Parquet.
 #[derive(Debug, Parser)]
@@ -23,15 +27,16 @@ const EXAMPLES: &str = "\
 Examples:
   sparkify run --songs fixtures/song_data --logs fixtures/log_data --out warehouse
   sparkify generate --out data --events 2000000 --songs 20000 --users 50000 --files 64 --seed 1
+  sparkify bench run --songs data/song_data --logs data/log_data
 
 Exit codes: 0 done, 1 failed, 2 wrong usage.";
 
+// What the help says of each stands with its arguments: words here would hide them.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Build the star from songs and logs
     Run(run::Args),
-    /// Make song and log data to try it on
     Generate(generate::Args),
+    Bench(bench::Args),
 }
 
 /// Runs the command that the process was started with.
@@ -39,6 +44,7 @@ pub fn main() -> ExitCode {
     let result: Result<()> = match Cli::parse().command {
         Command::Run(args) => run::main(args),
         Command::Generate(args) => generate::main(args),
+        Command::Bench(args) => bench::main(args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -47,6 +53,11 @@ pub fn main() -> ExitCode {
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+/// How many threads the machine runs at a time.
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
 
 /// An error if an output folder is not a local one.
@@ -58,6 +69,25 @@ fn refuse_remote(out: &Path) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// Logs of something else are no error, but seldom meant.
+fn warn_of_no_plays(progress: &Progress, logs: &LogReport, place: &str) {
+    if logs.filtered > 0 && logs.filtered == logs.input.records {
+        progress.warn(&format!(
+            "none of the {} records in {place} is a NextSong event; check --logs",
+            logs.filtered
+        ));
+    }
+}
+
+/// Says of a failure on stdout too, if `--json` asks for that.
+fn failed(error: Error, json: bool) -> Error {
+    if json {
+        // The failure itself matters more than that it cannot be printed.
+        let _ = print(&format!("{}\n", summary::failure(&error)));
+    }
+    error
 }
 
 /// Prints on stderr. Where nobody reads it there is nobody to tell (`eprint!` would panic).

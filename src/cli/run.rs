@@ -1,9 +1,8 @@
 //! `sparkify run`: songs and logs to a star.
 
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use super::{print, print_json, refuse_remote, say, summary};
+use super::{cores, failed, print_json, refuse_remote, say, summary, warn_of_no_plays};
 use crate::config::{MaxRejects, RunConfig, Sizes};
 use crate::error::{Error, Result};
 use crate::pipeline;
@@ -12,7 +11,7 @@ use crate::progress::Progress;
 /// Build the star from songs and logs
 ///
 /// Reads all .json, .jsonl and .ndjson objects (also .gz, .bz2, .zst), and writes
-/// OUT/<table>/part-NNNNN.parquet for songplays, users, songs, artists and time, rejected records as
+/// OUT/TABLE/part-NNNNN.parquet for songplays, users, songs, artists and time, rejected records as
 /// OUT/_rejects/*.jsonl and a report as OUT/_report.json. OUT is replaced as one step: a run that
 /// fails or is killed leaves what was there before.
 #[derive(Debug, clap::Args)]
@@ -61,25 +60,11 @@ pub fn main(args: Args) -> Result<()> {
         Ok((config, report))
     });
     progress.end();
-    let (config, report) = match result {
-        Ok(done) => done,
-        Err(error) => {
-            if json {
-                // The failure itself matters more than that it cannot be printed.
-                let _ = print(&format!("{}\n", summary::failure(&error)));
-            }
-            return Err(error);
-        }
-    };
+    let (config, report) = result.map_err(|error| failed(error, json))?;
     if !quiet {
         say(&summary::table(&report, &config.out));
     }
-    if report.logs.filtered > 0 && report.logs.filtered == report.logs.input.records {
-        progress.warn(&format!(
-            "none of the {} records in {} is a NextSong event; check --logs",
-            report.logs.input.records, config.logs
-        ));
-    }
+    warn_of_no_plays(&progress, &report.logs, &config.logs);
     if json {
         print_json(&report)?;
     }
@@ -91,7 +76,6 @@ fn config(args: Args) -> Result<RunConfig> {
         return Err(Error::usage("--out is empty").hint("name a folder"));
     }
     refuse_remote(&args.out)?;
-    let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     Ok(RunConfig {
         songs: args.songs,
         logs: args.logs,

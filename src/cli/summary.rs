@@ -1,5 +1,6 @@
 //! The end of a run: a table for people, and for machines what `--json` says of a failure.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 
@@ -7,7 +8,7 @@ use indicatif::{HumanBytes, HumanCount};
 
 use crate::error::Error;
 use crate::output::REJECTS;
-use crate::output::report::{InputReport, REPORT_VERSION, Report, StageReport};
+use crate::output::report::{InputReport, LogReport, REPORT_VERSION, Report, StageReport};
 use crate::star::schema::TABLES;
 
 /// What `--json` prints for a run that failed.
@@ -30,27 +31,10 @@ pub fn table(report: &Report, out: &Path) -> String {
 
 fn write_table(to: &mut String, report: &Report, out: &Path) -> std::fmt::Result {
     let logs = &report.logs;
+    write_input(to, &report.songs, logs, bytes)?;
     writeln!(
         to,
-        "{:<12} {:>12} {:>12} {:>12} {:>12}",
-        "input", "objects", "size", "records", "rejected"
-    )?;
-    for (name, input) in [("songs", &report.songs), ("logs", &logs.input)] {
-        writeln!(
-            to,
-            "{name:<12} {:>12} {:>12} {:>12} {:>12}",
-            count(input.objects),
-            bytes(input.bytes),
-            count(input.records),
-            count(input.rejected)
-        )?;
-    }
-    writeln!(
-        to,
-        "of the log records {} are kept, {} no NextSong, {} duplicates; {} songplays have a song",
-        count(logs.kept),
-        count(logs.filtered),
-        count(logs.duplicates),
+        "; {} songplays have a song",
         count(report.matched_songplays)
     )?;
     for (name, input) in [("song", &report.songs), ("log", &logs.input)] {
@@ -86,11 +70,7 @@ fn write_table(to: &mut String, report: &Report, out: &Path) -> std::fmt::Result
         "\n{:<12} {:>12} {:>12} {:>12}",
         "stage", "seconds", "events/s", "bytes/s"
     )?;
-    let order = ["list", "read", "decode", "star", "encode", "deduplicate"];
-    for (name, stage) in order
-        .iter()
-        .filter_map(|&name| Some((name, report.stages.get(name)?)))
-    {
+    for (name, stage) in in_order(&report.stages) {
         write_stage(to, name, stage)?;
     }
     write_stage(to, "all", &report.total)?;
@@ -102,6 +82,48 @@ fn write_table(to: &mut String, report: &Report, out: &Path) -> std::fmt::Result
         report.total.seconds,
         report.threads
     )
+}
+
+/// What was read, with sizes in the units of `bytes`, up to the duplicates in the last line, which
+/// does not end.
+pub fn write_input(
+    to: &mut String,
+    songs: &InputReport,
+    logs: &LogReport,
+    bytes: fn(u64) -> String,
+) -> std::fmt::Result {
+    writeln!(
+        to,
+        "{:<12} {:>12} {:>12} {:>12} {:>12}",
+        "input", "objects", "size", "records", "rejected"
+    )?;
+    for (name, input) in [("songs", songs), ("logs", &logs.input)] {
+        writeln!(
+            to,
+            "{name:<12} {:>12} {:>12} {:>12} {:>12}",
+            count(input.objects),
+            bytes(input.bytes),
+            count(input.records),
+            count(input.rejected)
+        )?;
+    }
+    write!(
+        to,
+        "of the log records {} are kept, {} no NextSong, {} duplicates",
+        count(logs.kept),
+        count(logs.filtered),
+        count(logs.duplicates)
+    )
+}
+
+/// The stages in the order of the data path.
+pub fn in_order(
+    stages: &BTreeMap<String, StageReport>,
+) -> impl Iterator<Item = (&'static str, &StageReport)> {
+    let order = ["list", "read", "decode", "star", "encode", "deduplicate"];
+    order
+        .into_iter()
+        .filter_map(|name| Some((name, stages.get(name)?)))
 }
 
 fn write_stage(to: &mut String, name: &str, stage: &StageReport) -> std::fmt::Result {
@@ -118,7 +140,8 @@ fn write_stage(to: &mut String, name: &str, stage: &StageReport) -> std::fmt::Re
     )
 }
 
-fn reasons(input: &InputReport) -> String {
+/// How many were rejected for what.
+pub fn reasons(input: &InputReport) -> String {
     let reasons = input
         .rejected_by_reason
         .iter()
@@ -126,10 +149,12 @@ fn reasons(input: &InputReport) -> String {
     reasons.collect::<Vec<_>>().join(", ")
 }
 
-fn count(n: u64) -> String {
+/// A count with commas.
+pub fn count(n: u64) -> String {
     HumanCount(n).to_string()
 }
 
+/// A size in binary units.
 fn bytes(n: u64) -> String {
     HumanBytes(n).to_string()
 }

@@ -5,7 +5,7 @@
 //! same rejects. One [`Decoder`] serves one worker and is used again for segment after segment.
 //!
 //! Every byte of a record is checked: the grammar by [`record`], the encoding here, the values of
-//! wanted keys by [`column`]. A record that passes becomes a row, a reject or (when the filter drops
+//! wanted keys by `column`. A record that passes becomes a row, a reject or (when the filter drops
 //! it) a count.
 
 mod column;

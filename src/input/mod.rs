@@ -32,6 +32,8 @@ pub struct Listing {
     pub objects: Vec<Object>,
     /// How many others there are; a hidden folder counts once.
     pub ignored: u64,
+    /// How many levels were taken in.
+    pub levels: usize,
 }
 
 impl Listing {
@@ -40,6 +42,7 @@ impl Listing {
     /// # Errors
     /// A name of an input object, or of a prefix that is not hidden, stands for nothing that can be read.
     pub fn add(&mut self, level: Level) -> Result<Vec<String>> {
+        self.levels += 1;
         for Entry { key, size } in level.objects {
             match input_compression(last_part(&key)) {
                 Some(compression) => self.objects.push(Object {

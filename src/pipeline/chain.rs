@@ -8,8 +8,9 @@
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Instant;
 
-use super::Run;
+use super::Reading;
 use super::reader::{SplitRead, SplitReader, Start};
 use super::source::Source;
 use crate::error::{Error, Result};
@@ -32,17 +33,18 @@ pub struct Settled<T> {
 /// # Errors
 /// The first error of `work` or `settle`; the other workers stop at their next split.
 pub fn run<T: Send>(
-    run: &Run<'_>,
+    reading: Reading<'_>,
     source: &Source,
     work: impl Fn(&mut SplitReader<'_>, &Split, Start) -> Result<(SplitRead, T)> + Sync,
     settle: impl Fn(&Split, Settled<T>) -> Result<()> + Sync,
 ) -> Result<()> {
     let splits = &source.plan.splits;
+    let began = Instant::now();
     let next = AtomicUsize::new(0);
     let stop = AtomicBool::new(false);
     let chain = Mutex::new(Chain::new(source));
     let worker = || -> Result<()> {
-        let mut reader = SplitReader::new(run, source);
+        let mut reader = SplitReader::new(reading, source);
         while !stop.load(Ordering::Relaxed) {
             let Some(split) = splits.get(next.fetch_add(1, Ordering::Relaxed)) else {
                 break;
@@ -71,6 +73,9 @@ pub fn run<T: Send>(
     .into_iter()
     .flatten()
     .collect();
+    reading
+        .stages
+        .phase(source.kind.plural(), splits.len(), began);
     failures.into_iter().next().map_or(Ok(()), Err)
 }
 

@@ -92,6 +92,7 @@ pub fn run(run: &Run<'_>, lookup: &SongLookup) -> Result<Logs> {
         let found = Duplicates::find(&ids);
         drop(ids);
         run.stages.add(Stage::Deduplicate, began, 0, state.kept);
+        run.stages.phase("duplicates", None, began);
         let dropped = encode_again(run, lookup, &found, &mut done)?;
         if users
             .iter()
@@ -107,6 +108,7 @@ pub fn run(run: &Run<'_>, lookup: &SongLookup) -> Result<Logs> {
         run.stages
             .add(Stage::Star, began, 0, users.num_rows() as u64);
         run.write_table(&USERS, &users)?;
+        run.stages.phase("users", 1, began);
         let mut part = TableReport::default();
         let mut matched = 0;
         for done in &done {
@@ -144,7 +146,7 @@ fn first_pass(
         .map(|_| Mutex::default())
         .collect();
     chain::run(
-        run,
+        run.reading(),
         source,
         |reader, split, start| {
             let rejects = SplitRejects::new(source, run.staging, split)?;
@@ -189,12 +191,13 @@ fn encode_again(
     found: &Duplicates,
     done: &mut [Done],
 ) -> Result<HashSet<Position>> {
+    let began = Instant::now();
     let starts: Vec<Option<Start>> = done.iter().map(|done| done.start).collect();
     let again: Vec<(usize, Made)> = found
         .affected()
         .par_iter()
         .map_init(
-            || SplitReader::new(run, &run.logs),
+            || SplitReader::new(run.reading(), &run.logs),
             |reader, &number| {
                 let split = run.logs.plan.splits.get(number);
                 let start = starts.get(number).copied().flatten();
@@ -206,6 +209,8 @@ fn encode_again(
             },
         )
         .collect::<Result<_>>()?;
+    let pieces = found.affected().len();
+    run.stages.phase("logs again", pieces, began);
     let mut dropped = HashSet::new();
     for (number, made) in again {
         dropped.extend(made.dropped);
@@ -331,6 +336,7 @@ impl Encoder<'_> {
 /// in memory twice.
 fn write_time(run: &Run<'_>, splits: &[Vec<i64>]) -> Result<()> {
     let bounds = time_bounds(splits);
+    let phase = Instant::now();
     (0..=bounds.len()).into_par_iter().try_for_each(|number| {
         let began = Instant::now();
         let mut times: Vec<i64> = splits
@@ -350,7 +356,9 @@ fn write_time(run: &Run<'_>, splits: &[Vec<i64>]) -> Result<()> {
         let batch = time(&times)?;
         run.stages.add(Stage::Star, began, 0, times.len() as u64);
         run.write_part(&TIME, number, &batch)
-    })
+    })?;
+    run.stages.phase("times", bounds.len() + 1, phase);
+    Ok(())
 }
 
 /// Where one range of times ends and the next begins, so that each holds about [`TIME_ROWS`], and at

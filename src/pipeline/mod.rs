@@ -9,6 +9,8 @@
 mod chain;
 mod duplicates;
 mod logs;
+mod measure;
+mod memory;
 mod reader;
 mod songs;
 mod source;
@@ -17,22 +19,24 @@ mod tally;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use arrow_array::RecordBatch;
 
-use crate::config::RunConfig;
+use crate::config::{RecordKind, RunConfig, Sizes};
 use crate::error::{Error, Result};
 use crate::output::report::{LogReport, REPORT_VERSION, Report, StageReport, Status, TableReport};
 use crate::output::{PartWriter, Staging};
 use crate::progress::Progress;
-use crate::star::schema::{EVENT_RECORD, SONG_RECORD, Table};
+use crate::star::schema::Table;
 use logs::Logs;
 use source::Source;
 use stages::{Stage, Stages};
 use tally::State;
+
+pub use measure::{Parsed, Ran, measure_parse, measure_run};
+pub use stages::Phase;
 
 /// One run: what every phase of it needs.
 #[derive(Debug)]
@@ -40,10 +44,18 @@ struct Run<'a> {
     config: &'a RunConfig,
     progress: &'a Progress,
     staging: &'a Staging,
-    stages: Stages,
+    stages: &'a Stages,
     songs: Source,
     logs: Source,
     tables: Mutex<BTreeMap<&'static str, TableReport>>,
+}
+
+/// What reading and decoding need of a run.
+#[derive(Debug, Clone, Copy)]
+struct Reading<'a> {
+    sizes: Sizes,
+    progress: &'a Progress,
+    stages: &'a Stages,
 }
 
 /// Builds the star from the configured input and publishes it.
@@ -52,19 +64,17 @@ struct Run<'a> {
 /// Input that cannot be read, output that cannot be written, or too many rejects. What was published
 /// before is whole then.
 pub fn run(config: &RunConfig, progress: &Progress) -> Result<Report> {
+    build_star(config, progress, &Stages::default())
+}
+
+/// The same, and adds up in `stages` where the time goes.
+fn build_star(config: &RunConfig, progress: &Progress, stages: &Stages) -> Result<Report> {
     let began = Instant::now();
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(config.threads)
-        .thread_name(|number| format!("worker-{number}"))
-        .build()
-        .map_err(|e| {
-            Error::failed(format!("cannot start {} threads", config.threads)).because(e)
-        })?;
-    pool.install(|| {
-        let stages = Stages::default();
+    start_workers(config.threads)?.install(|| {
         let split_bytes = config.sizes.split_bytes;
-        let songs = Source::open("songs", &SONG_RECORD, &config.songs, split_bytes, &stages)?;
-        let logs = Source::open("logs", &EVENT_RECORD, &config.logs, split_bytes, &stages)?;
+        let (songs, logs) = (&config.songs, &config.logs);
+        let songs = Source::open(RecordKind::Song, "--songs", songs, split_bytes, stages)?;
+        let logs = Source::open(RecordKind::Log, "--logs", logs, split_bytes, stages)?;
         let staging = Staging::open(&config.out, [&config.songs, &config.logs])?;
         let tables = Mutex::default();
         let run = Run {
@@ -78,9 +88,11 @@ pub fn run(config: &RunConfig, progress: &Progress) -> Result<Report> {
         };
         match run.build(began) {
             Ok(report) => {
+                let began = Instant::now();
                 if let Some(left) = staging.publish()? {
                     progress.warn(&left.to_string());
                 }
+                stages.phase("publish", 1, began);
                 Ok(report)
             }
             Err(error) => {
@@ -91,7 +103,24 @@ pub fn run(config: &RunConfig, progress: &Progress) -> Result<Report> {
     })
 }
 
+/// The threads that everything runs on.
+fn start_workers(threads: usize) -> Result<rayon::ThreadPool> {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .thread_name(|number| format!("worker-{number}"))
+        .build()
+        .map_err(|e| Error::failed(format!("cannot start {threads} threads")).because(e))
+}
+
 impl Run<'_> {
+    fn reading(&self) -> Reading<'_> {
+        Reading {
+            sizes: self.config.sizes,
+            progress: self.progress,
+            stages: self.stages,
+        }
+    }
+
     /// Everything up to publishing.
     fn build(&self, began: Instant) -> Result<Report> {
         self.progress.begin("songs", self.songs.plan.bytes);
@@ -111,7 +140,7 @@ impl Run<'_> {
     fn warn_of_nothing(&self, source: &Source, place: &str, state: &State) {
         if state.report.records == 0 {
             let objects = source.objects.len();
-            let name = source.name;
+            let name = source.kind.plural();
             self.progress.warn(&format!(
                 "no record in the {objects} {name} objects of {place}"
             ));
@@ -142,7 +171,7 @@ impl Run<'_> {
             matched_songplays: logs.matched,
             stages: self.stages.report(),
             total,
-            peak_memory_bytes: peak_memory(),
+            peak_memory_bytes: memory::peak(),
             threads: self.config.threads,
         }
     }
@@ -182,14 +211,4 @@ impl Run<'_> {
     fn lock_tables(&self) -> std::sync::MutexGuard<'_, BTreeMap<&'static str, TableReport>> {
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The most memory that the process held so far, in bytes, where the system tells.
-fn peak_memory() -> Option<u64> {
-    let status = fs::read_to_string(Path::new("/proc/self/status")).ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kilobytes * 1024)
 }

@@ -4,14 +4,13 @@ use std::time::{Duration, Instant};
 
 use arrow_array::RecordBatch;
 
-use super::Run;
+use super::Reading;
 use super::source::Source;
-use super::stages::{Stage, Stages};
+use super::stages::Stage;
 use crate::decode::reject::{Reason, Reject};
 use crate::decode::{Counts, Decoder, Rest, Stop};
 use crate::error::{Error, Result};
 use crate::input::{ChunkReader, Object, Split};
-use crate::progress::Progress;
 
 /// Where the records of a split's first segment begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +32,8 @@ pub struct SplitRead {
     pub ended: Option<u64>,
     /// Newlines in each of the first and the last segment (they can be the same).
     pub lines: (u64, u64),
+    /// Bytes from where the records of each segment began to where they ended, decompressed.
+    pub bytes: u64,
     /// The counts over all segments.
     pub counts: Counts,
     /// The rejects, by [`Reason::ALL`].
@@ -71,21 +72,19 @@ pub trait Sink {
 /// A decoder and a buffer, used for split after split.
 pub struct SplitReader<'a> {
     source: &'a Source,
-    stages: &'a Stages,
-    progress: &'a Progress,
+    reading: Reading<'a>,
     decoder: Decoder,
     reader: ChunkReader,
 }
 
 impl<'a> SplitReader<'a> {
     /// A reader of splits of `source`.
-    pub fn new(run: &'a Run<'_>, source: &'a Source) -> Self {
-        let sizes = run.config.sizes;
+    pub fn new(reading: Reading<'a>, source: &'a Source) -> Self {
+        let sizes = reading.sizes;
         Self {
             source,
-            stages: &run.stages,
-            progress: run.progress,
-            decoder: Decoder::new(source.schema, sizes.row_group_rows),
+            reading,
+            decoder: Decoder::new(source.schema(), sizes.row_group_rows),
             reader: ChunkReader::new(sizes.chunk_bytes),
         }
     }
@@ -100,6 +99,7 @@ impl<'a> SplitReader<'a> {
             began: None,
             ended: None,
             lines: (0, 0),
+            bytes: 0,
             counts: Counts::default(),
             reasons: [0; Reason::ALL.len()],
             first_reject: None,
@@ -130,7 +130,7 @@ impl<'a> SplitReader<'a> {
                 found.began = began;
             }
             (found.ended, found.lines.1) = (None, 0);
-            if began.is_some() {
+            if let Some(began) = began {
                 self.decoder.begin_segment();
                 while found.ended.is_none() {
                     found.ended = self.chunk(segment.end, &mut clock, sink)?;
@@ -140,6 +140,7 @@ impl<'a> SplitReader<'a> {
                     }
                 }
                 found.lines.1 = self.decoder.lines();
+                found.bytes += found.ended.map_or(0, |ended| ended - began);
                 if matches!(self.reader.chunk().rest, Rest::Broken(_)) {
                     found.broken.push(number);
                 }
@@ -151,10 +152,9 @@ impl<'a> SplitReader<'a> {
         self.flush(&mut clock, sink)?;
         found.counts = self.decoder.take_counts();
         let bytes = self.reader.take_bytes_read();
-        self.stages
-            .add_time(Stage::Read, clock.read, bytes, found.counts.records);
-        self.stages
-            .add_time(Stage::Decode, clock.decode, bytes, found.counts.records);
+        let (stages, records) = (self.reading.stages, found.counts.records);
+        stages.add_time(Stage::Read, clock.read, bytes, records);
+        stages.add_time(Stage::Decode, clock.decode, found.bytes, records);
         Ok(found)
     }
 
@@ -163,7 +163,9 @@ impl<'a> SplitReader<'a> {
     fn chunk(&mut self, end: u64, clock: &mut Clock, sink: &mut dyn Sink) -> Result<Option<u64>> {
         let progress = clock.decode(|| self.decoder.decode(self.reader.chunk(), end));
         self.reader.consume(progress.consumed);
-        self.progress.advance(self.reader.take_bytes_stored());
+        self.reading
+            .progress
+            .advance(self.reader.take_bytes_stored());
         match progress.stop {
             Stop::Hungry => clock.read(|| self.reader.fill())?,
             Stop::Full => self.flush(clock, sink)?,

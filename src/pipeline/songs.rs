@@ -26,7 +26,7 @@ pub fn run(run: &Run<'_>) -> Result<(SongLookup, State)> {
     let tally = Tally::new(run, source);
     let batches = Mutex::new(vec![Vec::new(); source.plan.splits.len()]);
     chain::run(
-        run,
+        run.reading(),
         source,
         |reader, split, start| {
             let rejects = SplitRejects::new(source, run.staging, split)?;
@@ -60,8 +60,11 @@ pub fn run(run: &Run<'_>) -> Result<(SongLookup, State)> {
         || rayon::join(|| songs(&batches), || artists(&batches)),
     );
     run.stages.add(Stage::Star, began, 0, state.kept);
+    run.stages.phase("song tables", 3, began);
+    let began = Instant::now();
     run.write_table(&SONGS, &songs?)?;
     run.write_table(&ARTISTS, &artists?)?;
+    run.stages.phase("write songs", 1, began);
     Ok((lookup?, state))
 }
 

@@ -6,19 +6,19 @@ use std::time::Instant;
 use rayon::prelude::*;
 
 use super::stages::{Stage, Stages};
+use crate::config::RecordKind;
 use crate::decode::schema::RecordSchema;
 use crate::error::{Error, Result};
 use crate::input::{Listing, Object, Plan, plan};
 use crate::output::report::InputReport;
+use crate::star::schema::{EVENT_RECORD, SONG_RECORD};
 use crate::storage::{self, Store};
 
 /// Song or log objects, listed and planned.
 #[derive(Debug)]
 pub struct Source {
-    /// `songs` or `logs`.
-    pub name: &'static str,
-    /// What its records hold.
-    pub schema: &'static RecordSchema,
+    /// What its records are.
+    pub kind: RecordKind,
     /// Where the objects are.
     pub store: Box<dyn Store>,
     /// The objects, in the order in which they are taken.
@@ -29,13 +29,13 @@ pub struct Source {
 }
 
 impl Source {
-    /// Lists all objects at `place` and plans their splits.
+    /// Lists all objects at `place`, which the command line calls `argument`, and plans their splits.
     ///
     /// # Errors
     /// The place does not exist, cannot be listed, or holds no input object.
     pub fn open(
-        name: &'static str,
-        schema: &'static RecordSchema,
+        kind: RecordKind,
+        argument: &str,
         place: &str,
         split_bytes: Option<u64>,
         stages: &Stages,
@@ -47,6 +47,11 @@ impl Source {
         let mut listing = listing
             .into_inner()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let phase = match kind {
+            RecordKind::Song => "list songs",
+            RecordKind::Log => "list logs",
+        };
+        stages.phase(phase, listing.levels, began);
         listing.sort();
         if listing.objects.is_empty() {
             let mut why = "it holds no object whose name ends in .json, .jsonl or .ndjson (then \
@@ -55,20 +60,27 @@ impl Source {
             if listing.ignored > 0 {
                 why += &format!("; ignored: {}", listing.ignored);
             }
-            return Err(Error::failed(format!("no {name} in {place}"))
+            return Err(Error::failed(format!("no {} in {place}", kind.plural()))
                 .because(why)
-                .hint(format!("check --{name}")));
+                .hint(format!("check {argument}")));
         }
         let plan = plan(&listing.objects, split_bytes);
         stages.add(Stage::List, began, plan.bytes, listing.objects.len() as u64);
         Ok(Self {
-            name,
-            schema,
+            kind,
             store,
             objects: listing.objects,
             plan,
             ignored: listing.ignored,
         })
+    }
+
+    /// What the records hold.
+    pub fn schema(&self) -> &'static RecordSchema {
+        match self.kind {
+            RecordKind::Song => &SONG_RECORD,
+            RecordKind::Log => &EVENT_RECORD,
+        }
     }
 
     /// A report of what was listed, with nothing read yet.

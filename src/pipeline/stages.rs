@@ -1,8 +1,15 @@
-//! Where the time goes: seconds, bytes and events of each stage, summed over all workers.
+//! Where the time goes: seconds, bytes and events of each stage, summed over all workers, and the
+//! phases of a run by the clock.
+//!
+//! Stages run side by side on every worker. Phases follow one another, and each has so many pieces
+//! of work that threads can share; what lies outside all phases is the work of one thread.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use serde::Serialize;
 
 use crate::output::report::StageReport;
 
@@ -39,10 +46,22 @@ struct Totals {
     events: AtomicU64,
 }
 
+/// A phase of a run, by the clock.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Phase {
+    /// Its name.
+    pub name: &'static str,
+    /// Seconds that it took.
+    pub seconds: f64,
+    /// Pieces of work in it, and so the most threads that can share it; absent if any number can.
+    pub pieces: Option<usize>,
+}
+
 /// The totals of a run. Workers add to them a chunk or batch at a time.
 #[derive(Debug, Default)]
 pub struct Stages {
     totals: [Totals; STAGES.len()],
+    phases: Mutex<Vec<Phase>>,
 }
 
 impl Stages {
@@ -62,6 +81,27 @@ impl Stages {
         ] {
             total.fetch_add(more, Ordering::Relaxed);
         }
+    }
+
+    /// Adds a phase of so many pieces that began at `began` and ends now. One with work for a single
+    /// thread has one piece; one without any is none.
+    pub fn phase(&self, name: &'static str, pieces: impl Into<Option<usize>>, began: Instant) {
+        let phase = Phase {
+            name,
+            seconds: began.elapsed().as_secs_f64(),
+            pieces: pieces.into(),
+        };
+        if phase.pieces == Some(0) {
+            return;
+        }
+        let mut phases = self.phases.lock().unwrap_or_else(PoisonError::into_inner);
+        phases.push(phase);
+    }
+
+    /// The phases so far, in order.
+    pub fn phases(&self) -> Vec<Phase> {
+        let phases = self.phases.lock().unwrap_or_else(PoisonError::into_inner);
+        phases.clone()
     }
 
     /// The report of all stages.

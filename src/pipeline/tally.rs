@@ -24,7 +24,7 @@ impl<'a> SplitRejects<'a> {
     /// # Errors
     /// What was there cannot be removed.
     pub fn new(source: &'a Source, staging: &Staging, split: &Split) -> Result<Self> {
-        let path = staging.rejects(source.name, split.number);
+        let path = staging.rejects(source.kind.plural(), split.number);
         staging.remove(&path)?;
         Ok(Self {
             source,
@@ -71,19 +71,32 @@ pub struct State {
     pub first_reject: Option<(usize, String)>,
 }
 
-impl<'a> Tally<'a> {
+impl State {
     /// Nothing read yet.
-    pub fn new(run: &'a Run<'a>, source: &'a Source) -> Self {
-        let state = State {
+    pub fn new(source: &Source) -> Self {
+        Self {
             report: source.report(),
             kept: 0,
             filtered: 0,
             first_reject: None,
-        };
+        }
+    }
+
+    /// Counts a settled split.
+    pub fn count(&mut self, found: &SplitRead) {
+        self.report.add(found.counts, found.reasons);
+        self.kept += found.counts.kept;
+        self.filtered += found.counts.filtered;
+    }
+}
+
+impl<'a> Tally<'a> {
+    /// Nothing read yet.
+    pub fn new(run: &'a Run<'a>, source: &'a Source) -> Self {
         Self {
             run,
             source,
-            state: Mutex::new(state),
+            state: Mutex::new(State::new(source)),
         }
     }
 
@@ -93,7 +106,10 @@ impl<'a> Tally<'a> {
     /// A reject file cannot be written.
     pub fn add(&self, split: &Split, found: &SplitRead, lines_before: u64) -> Result<()> {
         if lines_before > 0 && found.first_segment_rejects > 0 {
-            let path = self.run.staging.rejects(self.source.name, split.number);
+            let path = self
+                .run
+                .staging
+                .rejects(self.source.kind.plural(), split.number);
             shift_lines(&path, found.first_segment_rejects, lines_before)?;
         }
         for &segment in &found.broken {
@@ -103,9 +119,7 @@ impl<'a> Tally<'a> {
             ));
         }
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.report.add(found.counts, found.reasons);
-        state.kept += found.counts.kept;
-        state.filtered += found.counts.filtered;
+        state.count(found);
         let earlier = |other: &(usize, String)| other.0 < split.number;
         if !state.first_reject.as_ref().is_some_and(earlier)
             && let Some((segment, reject)) = &found.first_reject

@@ -9,6 +9,9 @@ fn help_shows_examples() {
         &["--help"][..],
         &["run", "--help"],
         &["generate", "--help"],
+        &["bench", "--help"],
+        &["bench", "parse", "--help"],
+        &["bench", "run", "--help"],
         &["help", "run"],
     ] {
         let ended = place.end(arguments).succeeds();

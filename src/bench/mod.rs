@@ -1,0 +1,125 @@
+//! A benchmark: the same work at several numbers of threads, several times each.
+//!
+//! It stands beside the data path and drives [`pipeline`](crate::pipeline) as a run does. One pass
+//! that nobody counts warms the system's file cache. Then all numbers of threads take turns, so that
+//! whatever else the machine does meanwhile falls on all of them alike.
+//!
+//! `parse` is JSON to Arrow alone, `run` the whole job with its output in a folder of its own, and
+//! `serial` what more cores could bring.
+
+mod parse;
+mod run;
+mod scratch;
+mod serial;
+
+use serde::Serialize;
+
+use crate::error::Result;
+use crate::output::report::{StageReport, Status};
+use crate::progress::Progress;
+
+pub use parse::{ParseBench, ParseCounts, ParseResult, parse};
+pub use run::{RunBench, RunResult, run};
+pub use serial::{AtMost, Serial};
+
+/// The version of the layout of what benchmarks report.
+pub const BENCH_VERSION: u32 = 1;
+
+/// What is repeated.
+#[derive(Debug, Clone)]
+pub struct Repeats {
+    /// Numbers of threads, in ascending order, each at least 1.
+    pub threads: Vec<usize>,
+    /// How often each of them is measured, at least once.
+    pub runs: usize,
+}
+
+/// What every benchmark reports first.
+#[derive(Debug, Clone, Serialize)]
+pub struct Head {
+    /// [`BENCH_VERSION`].
+    pub bench_version: u32,
+    /// The version of sparkify.
+    pub sparkify_version: &'static str,
+    /// How it ended.
+    pub status: Status,
+    /// Which benchmark it is.
+    pub bench: &'static str,
+    /// How often each number of threads was measured.
+    pub runs: usize,
+}
+
+/// What holds for one number of threads, whatever was measured.
+#[derive(Debug, Clone, Serialize)]
+pub struct Pace {
+    /// Worker threads.
+    pub threads: usize,
+    /// The median pass, by the clock.
+    #[serde(flatten)]
+    pub total: StageReport,
+    /// How many times as fast as on one thread; absent if one thread was not measured.
+    pub speed_up: Option<f64>,
+    /// The seconds of all passes, in the order in which they were made.
+    pub runs_seconds: Vec<f64>,
+}
+
+/// The passes that count.
+struct Measured<T> {
+    /// The one that warmed up. What was read and written is the same in all of them.
+    warm: T,
+    /// The median for each number of threads.
+    medians: Vec<(Pace, T)>,
+}
+
+impl Repeats {
+    fn head(&self, bench: &'static str) -> Head {
+        Head {
+            bench_version: BENCH_VERSION,
+            sparkify_version: env!("CARGO_PKG_VERSION"),
+            status: Status::Ok,
+            bench,
+            runs: self.runs,
+        }
+    }
+
+    /// Makes all passes, and gives of each number of threads the one whose time is the median (of an
+    /// even number of passes the slower of the two in the middle).
+    fn measure<T>(
+        &self,
+        progress: &Progress,
+        pass: impl Fn(usize) -> Result<T>,
+        total: impl Fn(&T) -> StageReport,
+    ) -> Result<Measured<T>> {
+        progress.part_of("to warm up".to_owned());
+        let warm = pass(self.threads.last().copied().unwrap_or(1))?;
+        let mut passes: Vec<Vec<T>> = self.threads.iter().map(|_| Vec::new()).collect();
+        for number in 1..=self.runs {
+            for (&threads, passes) in self.threads.iter().zip(&mut passes) {
+                let of = self.runs;
+                progress.part_of(format!("--threads {threads}, run {number} of {of}"));
+                passes.push(pass(threads)?);
+            }
+        }
+        let seconds = |pass: &T| total(pass).seconds;
+        let mut medians = Vec::new();
+        let mut on_one = None;
+        for (&threads, mut passes) in self.threads.iter().zip(passes) {
+            let runs_seconds = passes.iter().map(seconds).collect();
+            passes.sort_by(|a, b| seconds(a).total_cmp(&seconds(b)));
+            let Some(median) = passes.into_iter().nth(self.runs / 2) else {
+                continue;
+            };
+            if threads == 1 {
+                on_one = Some(seconds(&median));
+            }
+            let pace = Pace {
+                threads,
+                total: total(&median),
+                speed_up: on_one.map(|on_one| on_one / seconds(&median)),
+                runs_seconds,
+            };
+            medians.push((pace, median));
+        }
+        Ok(Measured { warm, medians })
+    }
+}

@@ -1,0 +1,101 @@
+//! The benchmark of the whole job: listing to publishing, into a folder that is removed again.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::scratch::{self, Scratch};
+use super::{Head, Measured, Pace, Repeats, Serial};
+use crate::config::RunConfig;
+use crate::error::Result;
+use crate::output::report::{InputReport, LogReport, StageReport, TableReport};
+use crate::pipeline::{Phase, Ran, measure_run};
+use crate::progress::Progress;
+
+/// What the benchmark found.
+#[derive(Debug, Clone, Serialize)]
+pub struct RunBench {
+    /// What every benchmark reports.
+    #[serde(flatten)]
+    pub head: Head,
+    /// Where the songs are.
+    pub songs_path: String,
+    /// Where the logs are.
+    pub logs_path: String,
+    /// Song records, once.
+    pub songs: InputReport,
+    /// Log events, once.
+    pub logs: LogReport,
+    /// What was written once, by table.
+    pub tables: BTreeMap<String, TableReport>,
+    /// A result for each number of threads.
+    pub results: Vec<RunResult>,
+    /// What only one thread can do at a time; absent if one thread was not measured.
+    pub serial: Option<Serial>,
+}
+
+/// What was measured at one number of threads.
+#[derive(Debug, Clone, Serialize)]
+pub struct RunResult {
+    /// How fast it was; bytes are those of the input, as stored.
+    #[serde(flatten)]
+    pub pace: Pace,
+    /// The most memory that the process held in the median pass, in bytes; absent where the system
+    /// does not tell. What it kept from earlier passes is in it.
+    pub peak_memory_bytes: Option<u64>,
+    /// Where the threads' time went.
+    pub stages: BTreeMap<String, StageReport>,
+    /// Seconds that no stage counts, summed over the threads: mostly waiting for work.
+    pub rest_seconds: f64,
+    /// What followed what.
+    pub phases: Vec<Phase>,
+}
+
+/// Measures whole runs. `config.out` is the folder in which a scratch folder is made for the output.
+///
+/// # Errors
+/// Those of a run, or the scratch folder cannot be made or removed.
+pub fn run(config: &RunConfig, repeats: &Repeats, progress: &Progress) -> Result<RunBench> {
+    let scratch = Scratch::create(&config.out)?;
+    let out = scratch.join("star");
+    let pass = |threads| {
+        let config = RunConfig {
+            threads,
+            out: out.clone(),
+            ..config.clone()
+        };
+        let ran = measure_run(&config, progress)?;
+        // Nothing is replaced in the next pass, and the disk holds one star at a time.
+        scratch::remove(&out)?;
+        Ok(ran)
+    };
+    let measured = repeats.measure(progress, pass, |ran| ran.report.total);
+    progress.end();
+    let removed = scratch.remove();
+    let Measured { warm, medians } = measured?;
+    removed?;
+    let on_one = medians.iter().find(|(pace, _)| pace.threads == 1);
+    Ok(RunBench {
+        head: repeats.head("run"),
+        songs_path: config.songs.clone(),
+        logs_path: config.logs.clone(),
+        serial: on_one.map(|(_, ran)| Serial::of(&ran.phases)),
+        songs: warm.report.songs,
+        logs: warm.report.logs,
+        tables: warm.report.tables,
+        results: medians.into_iter().map(result).collect(),
+    })
+}
+
+fn result((pace, ran): (Pace, Ran)) -> RunResult {
+    let Ran { report, phases } = ran;
+    let busy: f64 = report.stages.values().map(|stage| stage.seconds).sum();
+    let all = pace.total.seconds * pace.threads as f64;
+    RunResult {
+        peak_memory_bytes: report.peak_memory_bytes,
+        stages: report.stages,
+        rest_seconds: (all - busy).max(0.0),
+        phases,
+        pace,
+    }
+}

@@ -1,0 +1,149 @@
+//! `sparkify bench`: how fast it goes here, and where the time goes.
+
+mod chart;
+mod parse;
+mod run;
+
+use clap::Subcommand;
+use indicatif::DecimalBytes;
+use serde::Serialize;
+
+use super::{cores, failed, print, print_json, refuse_remote, summary, warn_of_no_plays};
+use crate::bench::{Pace, Repeats};
+use crate::error::Result;
+use crate::output::report::StageReport;
+
+/// Measure how fast it goes, and where the time goes
+///
+/// Every number of threads is measured several times, in turns, after one pass that warms the
+/// system's file cache. What is shown is the median.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  sparkify bench parse fixtures/log_data
+  sparkify bench run --songs fixtures/song_data --logs fixtures/log_data";
+
+/// Seconds in which starting threads and the like count for much.
+const LITTLE: f64 = 0.1;
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Parse(parse::Args),
+    Run(run::Args),
+}
+
+/// What is asked of both benchmarks.
+#[derive(Debug, clap::Args)]
+struct Asked {
+    /// Numbers of threads to measure, each at most 1024 [default: 1, 2, 4 and so on up to one a core]
+    #[arg(long, value_name = "N,...", value_delimiter = ',',
+        value_parser = clap::value_parser!(u16).range(1..=1024), allow_negative_numbers = true)]
+    threads: Vec<u16>,
+    /// How often to measure each of them, at most 1000; the median counts
+    #[arg(long, value_name = "N", default_value_t = 3,
+        value_parser = clap::value_parser!(u16).range(1..=1000), allow_negative_numbers = true)]
+    runs: u16,
+    /// Print one JSON document on stdout in place of tables
+    #[arg(long)]
+    json: bool,
+    /// Show no progress
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+pub fn main(args: Args) -> Result<()> {
+    match args.command {
+        Command::Parse(args) => parse::main(args),
+        Command::Run(args) => run::main(args),
+    }
+}
+
+impl Asked {
+    fn repeats(&self) -> Repeats {
+        let mut threads: Vec<usize> = match &self.threads[..] {
+            [] => powers_of_two(cores()),
+            asked => asked.iter().copied().map(usize::from).collect(),
+        };
+        threads.sort_unstable();
+        // As in `--threads 1,2,$(nproc)` on two cores.
+        threads.dedup();
+        Repeats {
+            threads,
+            runs: usize::from(self.runs),
+        }
+    }
+
+    /// Prints what was found, for machines or for people.
+    fn show<T: Serialize>(&self, found: Result<T>, tables: impl Fn(&T) -> String) -> Result<()> {
+        let found = found.map_err(|error| failed(error, self.json))?;
+        match self.json {
+            true => print_json(&found),
+            false => print(&tables(&found)),
+        }
+    }
+}
+
+/// 1, 2, 4 and so on, and at last `most` itself.
+fn powers_of_two(most: usize) -> Vec<usize> {
+    let powers = std::iter::successors(Some(1_usize), |n| n.checked_mul(2));
+    powers.take_while(|&n| n < most).chain([most]).collect()
+}
+
+/// How the median was come by, for people.
+fn method(runs: usize) -> String {
+    let of = match runs {
+        1 => "one run".to_owned(),
+        runs => format!("median of {runs} runs"),
+    };
+    format!("{of} at each number of threads, after one to warm up the file cache")
+}
+
+/// So many of something, in the plural unless there is one.
+fn several(n: usize, what: &str) -> String {
+    let s = if n == 1 { "" } else { "s" };
+    format!("{} {what}{s}", summary::count(n as u64))
+}
+
+/// Billions of bytes a second.
+fn gigabytes(rate: f64) -> String {
+    format!("{:.3}", rate / 1e9)
+}
+
+fn bytes(n: u64) -> String {
+    DecimalBytes(n).to_string()
+}
+
+/// Events a second.
+fn events(stage: &StageReport) -> String {
+    summary::count(stage.events_per_second as u64)
+}
+
+fn speed_up(pace: &Pace) -> String {
+    pace.speed_up
+        .map_or("-".to_owned(), |times| format!("{times:.2}x"))
+}
+
+/// What to do for better numbers, if anything.
+fn hints<'a>(paces: impl Iterator<Item = &'a Pace>) -> &'static str {
+    let mut paces = paces.peekable();
+    if paces.peek().is_some_and(|first| first.speed_up.is_none()) {
+        return "\nno speed-up is known without 1 in --threads\n";
+    }
+    if paces.any(|pace| pace.total.seconds < LITTLE) {
+        return "\nthis is too little input to measure: take some that takes a second or more\n";
+    }
+    ""
+}
+
+/// The fastest of several paces, in bytes a second.
+fn fastest<'a>(paces: impl Iterator<Item = &'a Pace>) -> f64 {
+    paces
+        .map(|pace| pace.total.bytes_per_second)
+        .fold(0.0, f64::max)
+}

@@ -1,0 +1,153 @@
+//! `sparkify bench parse`: JSON to Arrow record batches.
+
+use std::fmt::Write;
+
+use super::{
+    Asked, bytes, chart, events, fastest, gigabytes, hints, method, several, speed_up, summary,
+};
+use crate::bench::{self, ParseBench};
+use crate::config::{ParseConfig, RecordKind, Sizes};
+use crate::error::Result;
+use crate::progress::Progress;
+
+/// Measure JSON to Arrow record batches
+///
+/// Reads and decodes everything as a run does: the same splits, reader and decoder, on as many
+/// threads. The record batches are dropped and nothing is written. Listing is not in the time.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// Folder or file with log events or song metadata
+    #[arg(value_name = "PATH")]
+    path: String,
+    /// What the records are [default: songs if the first object begins with one, otherwise logs]
+    #[arg(long, value_name = "KIND")]
+    kind: Option<Kind>,
+    #[command(flatten)]
+    asked: Asked,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  sparkify bench parse fixtures/log_data
+  sparkify bench parse songs --kind song --threads 1,8 --runs 5
+  sparkify bench parse logs --quiet --json | jq '.results[] | {threads, bytes_per_second}'";
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Kind {
+    Log,
+    Song,
+}
+
+pub fn main(args: Args) -> Result<()> {
+    let Args { path, kind, asked } = args;
+    let progress = Progress::stderr(asked.quiet);
+    let repeats = asked.repeats();
+    let config = ParseConfig {
+        place: path,
+        kind: kind.map(|kind| match kind {
+            Kind::Log => RecordKind::Log,
+            Kind::Song => RecordKind::Song,
+        }),
+        threads: 1,
+        sizes: Sizes::default(),
+    };
+    let found = bench::parse(&config, &repeats, &progress);
+    progress.end();
+    if let Ok(ParseBench { input, path, .. }) = &found
+        && input.kept == 0
+    {
+        progress.warn(&format!(
+            "none of the {} records in {path} becomes a row; check PATH and --kind",
+            input.input.records
+        ));
+    }
+    asked.show(found, tables)
+}
+
+fn tables(found: &ParseBench) -> String {
+    let mut text = String::new();
+    // Writing to a String does not fail.
+    let _ = write_tables(&mut text, found);
+    text
+}
+
+fn write_tables(to: &mut String, found: &ParseBench) -> std::fmt::Result {
+    write_input(to, found)?;
+    writeln!(to, "{}", method(found.head.runs))?;
+
+    let per_second = match found.kind {
+        RecordKind::Log => "events/s",
+        RecordKind::Song => "songs/s",
+    };
+    let most = fastest(found.results.iter().map(|result| &result.pace));
+    writeln!(
+        to,
+        "\n{:<12} {:>10} {:>8} {:>14} {:>9}",
+        "by the clock", "seconds", "GB/s", per_second, "speed-up"
+    )?;
+    for result in &found.results {
+        let pace = &result.pace;
+        writeln!(
+            to,
+            "{:<12} {:>10.3} {:>8} {:>14} {:>9}  {}",
+            several(pace.threads, "thread"),
+            pace.total.seconds,
+            gigabytes(pace.total.bytes_per_second),
+            events(&pace.total),
+            speed_up(pace),
+            chart::bar(pace.total.bytes_per_second / most, 20)
+        )?;
+    }
+    for stage in ["read", "decode"] {
+        writeln!(
+            to,
+            "\n{stage:<12} {:>10} {:>8} {per_second:>14}",
+            "busy s", "GB/s"
+        )?;
+        for result in &found.results {
+            let Some(report) = result.stages.get(stage) else {
+                continue;
+            };
+            writeln!(
+                to,
+                "{:<12} {:>10.3} {:>8} {:>14}",
+                several(result.pace.threads, "thread"),
+                report.seconds,
+                gigabytes(report.bytes_per_second),
+                events(report)
+            )?;
+        }
+    }
+    writeln!(
+        to,
+        "\nbusy s adds up over the threads; the rates beside it are those of one thread"
+    )?;
+    to.write_str(hints(found.results.iter().map(|result| &result.pace)))
+}
+
+fn write_input(to: &mut String, found: &ParseBench) -> std::fmt::Result {
+    let counts = &found.input;
+    let json = found.results.first().map_or(0, |r| r.pace.total.bytes);
+    writeln!(
+        to,
+        "{} in {}: {}, {} of JSON, {}",
+        found.kind.plural(),
+        found.path,
+        several(counts.input.objects as usize, "object"),
+        bytes(json),
+        several(counts.splits, "split")
+    )?;
+    write!(
+        to,
+        "{}: {} kept, {} no NextSong, {} rejected",
+        several(counts.input.records as usize, "record"),
+        summary::count(counts.kept),
+        summary::count(counts.filtered),
+        summary::count(counts.input.rejected)
+    )?;
+    match counts.input.rejected {
+        0 => writeln!(to),
+        _ => writeln!(to, " ({})", summary::reasons(&counts.input)),
+    }
+}

@@ -1,0 +1,198 @@
+//! `sparkify bench run`: the whole job.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use super::{
+    Asked, bytes, chart, events, fastest, gigabytes, hints, method, refuse_remote, several,
+    speed_up, summary, warn_of_no_plays,
+};
+use crate::bench::{self, AtMost, RunBench, RunResult, Serial};
+use crate::config::{MaxRejects, RunConfig, Sizes};
+use crate::error::Result;
+use crate::pipeline::Phase;
+use crate::progress::Progress;
+
+/// Measure the whole job
+///
+/// Builds and publishes the star as a run does, listing to publishing, whatever is rejected. Each star
+/// is removed again, and so is the folder sparkify-bench-PID that they are written to, also when the
+/// benchmark fails; only one that is killed (Ctrl-C too) leaves it behind.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// Folder or file with song metadata
+    #[arg(long, value_name = "PATH")]
+    songs: String,
+    /// Folder or file with log events
+    #[arg(long, value_name = "PATH")]
+    logs: String,
+    /// Folder that sparkify-bench-PID is made in, and so the disk that is measured; nothing else in it
+    /// is touched [default: the system's folder for temporary files]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    asked: Asked,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  sparkify bench run --songs fixtures/song_data --logs fixtures/log_data
+  sparkify bench run --songs songs --logs logs --threads 1,16,64 --runs 5 --out /mnt/disk
+  sparkify bench run --songs songs --logs logs --quiet --json | jq .serial";
+
+/// Columns of seconds that fit a line of 80 characters.
+const COLUMNS: usize = 7;
+
+pub fn main(args: Args) -> Result<()> {
+    let progress = Progress::stderr(args.asked.quiet);
+    let repeats = args.asked.repeats();
+    let found = config(&args).and_then(|config| bench::run(&config, &repeats, &progress));
+    progress.end();
+    if let Ok(found) = &found {
+        warn_of_no_plays(&progress, &found.logs, &found.logs_path);
+    }
+    args.asked.show(found, tables)
+}
+
+fn config(args: &Args) -> Result<RunConfig> {
+    let out = args.out.clone().unwrap_or_else(std::env::temp_dir);
+    refuse_remote(&out)?;
+    Ok(RunConfig {
+        songs: args.songs.clone(),
+        logs: args.logs.clone(),
+        out,
+        threads: 1,
+        max_rejects: MaxRejects::Percent(100.0),
+        sizes: Sizes::default(),
+    })
+}
+
+fn tables(found: &RunBench) -> String {
+    let mut text = String::new();
+    // Writing to a String does not fail.
+    let _ = write_tables(&mut text, found);
+    text
+}
+
+fn write_tables(to: &mut String, found: &RunBench) -> std::fmt::Result {
+    summary::write_input(to, &found.songs, &found.logs, bytes)?;
+    writeln!(to, "\n{}", method(found.head.runs))?;
+
+    let most = fastest(found.results.iter().map(|result| &result.pace));
+    writeln!(
+        to,
+        "\n{:<12} {:>9} {:>8} {:>12} {:>9} {:>12}",
+        "by the clock", "seconds", "GB/s", "events/s", "speed-up", "peak memory"
+    )?;
+    for result in &found.results {
+        let pace = &result.pace;
+        writeln!(
+            to,
+            "{:<12} {:>9.3} {:>8} {:>12} {:>9} {:>12}  {}",
+            several(pace.threads, "thread"),
+            pace.total.seconds,
+            gigabytes(pace.total.bytes_per_second),
+            events(&pace.total),
+            speed_up(pace),
+            result.peak_memory_bytes.map_or("unknown".to_owned(), bytes),
+            chart::bar(pace.total.bytes_per_second / most, 11)
+        )?;
+    }
+    for result in &found.results {
+        write_stages(to, result)?;
+    }
+    writeln!(
+        to,
+        "\nbusy s adds up over the threads; the rates beside it are those of one thread,\n\
+         of list in objects, of encode in bytes of Parquet"
+    )?;
+    for results in found.results.chunks(COLUMNS) {
+        write_phases(to, results)?;
+    }
+    if let Some(serial) = &found.serial {
+        write_serial(to, serial)?;
+    }
+    to.write_str(hints(found.results.iter().map(|result| &result.pace)))
+}
+
+/// Where the time of all threads went.
+fn write_stages(to: &mut String, result: &RunResult) -> std::fmt::Result {
+    let all = result.pace.total.seconds * result.pace.threads as f64;
+    writeln!(
+        to,
+        "\n{:<12} {:>9} {:>8} {:>12} {:>9}",
+        several(result.pace.threads, "thread"),
+        "busy s",
+        "GB/s",
+        "events/s",
+        "of all"
+    )?;
+    let mut row = |name: &str, seconds: f64, rates: [String; 2]| {
+        let share = seconds / all;
+        let [gigabytes, events] = rates;
+        writeln!(
+            to,
+            "{name:<12} {seconds:>9.3} {gigabytes:>8} {events:>12} {:>7.1} %  {}",
+            100.0 * share,
+            chart::bar(share, 24)
+        )
+    };
+    for (name, stage) in summary::in_order(&result.stages) {
+        // Listed is not read.
+        let gigabytes = match (name, stage.bytes) {
+            ("list", _) | (_, 0) => "-".to_owned(),
+            _ => gigabytes(stage.bytes_per_second),
+        };
+        row(name, stage.seconds, [gigabytes, events(stage)])?;
+    }
+    let none = || "-".to_owned();
+    row("rest, idle", result.rest_seconds, [none(), none()])
+}
+
+/// What followed what at several numbers of threads.
+fn write_phases(to: &mut String, results: &[RunResult]) -> std::fmt::Result {
+    writeln!(to, "\nseconds by phase (its pieces) and by threads")?;
+    write!(to, "{:<18}", "")?;
+    for result in results {
+        write!(to, " {:>7}", result.pace.threads)?;
+    }
+    writeln!(to)?;
+    let phases = results.first().map_or(&[][..], |result| &result.phases);
+    for (number, phase) in phases.iter().enumerate() {
+        write!(to, "{:<18}", format!("{} ({})", phase.name, pieces(phase)))?;
+        for result in results {
+            let seconds = result.phases.get(number).map_or(0.0, |phase| phase.seconds);
+            write!(to, " {seconds:>7.3}")?;
+        }
+        writeln!(to)?;
+    }
+    Ok(())
+}
+
+fn pieces(phase: &Phase) -> String {
+    phase
+        .pieces
+        .map_or("any".to_owned(), |pieces| pieces.to_string())
+}
+
+fn write_serial(to: &mut String, serial: &Serial) -> std::fmt::Result {
+    let bounds = |bound: fn(&AtMost) -> f64| {
+        let told = serial
+            .at_most
+            .iter()
+            .map(|at| format!("{:.1} times at {} cores", bound(at), at.cores));
+        told.collect::<Vec<_>>().join(" and ")
+    };
+    writeln!(
+        to,
+        "\nserial share of one thread's time {:.1} %, by Amdahl's law\nat most {}",
+        100.0 * serial.share,
+        bounds(|at| at.speed_up)
+    )?;
+    writeln!(
+        to,
+        "as no phase can use more threads than it has pieces, in brackets above,\nat most {}",
+        bounds(|at| at.speed_up_by_pieces)
+    )
+}

@@ -1,0 +1,406 @@
+//! `sparkify bench`: what it counts, says and leaves behind. How fast anything is, no test asks.
+
+use std::fs;
+use std::process::Stdio;
+use std::thread::yield_now;
+
+use serde_json::Value;
+
+use crate::data::{REJECT, generated, song};
+use crate::harness::{Ended, Place};
+use crate::star::all_files;
+
+const SONGS: &str = "--songs=songs";
+const LOGS: &str = "--logs=logs";
+
+/// Runs `bench` quietly once at 1 and 2 threads, with a folder `tmp` of its own for temporary files.
+fn bench(place: &Place, arguments: &[&str]) -> Ended {
+    place.folder("tmp");
+    let mut command = place.sparkify(&["bench"]);
+    command.args(arguments).args(["--quiet", "--runs=1"]);
+    if !arguments.iter().any(|a| a.starts_with("--threads")) {
+        command.arg("--threads=1,2");
+    }
+    Ended::of(command.env("TMPDIR", place.path("tmp")))
+}
+
+/// The same with `--json`, when that succeeds.
+fn document(place: &Place, arguments: &[&str]) -> Value {
+    let mut arguments = arguments.to_vec();
+    arguments.push("--json");
+    let ended = bench(place, &arguments).succeeds();
+    serde_json::from_str(&ended.stdout).unwrap()
+}
+
+/// The keys of an object.
+fn keys(object: &Value) -> Vec<&str> {
+    let object = object.as_object().unwrap();
+    object.keys().map(String::as_str).collect()
+}
+
+#[track_caller]
+fn is_a_result(result: &Value, threads: u64) {
+    assert_eq!(result["threads"], threads);
+    for key in [
+        "seconds",
+        "bytes",
+        "events",
+        "bytes_per_second",
+        "events_per_second",
+        "speed_up",
+    ] {
+        assert!(result[key].as_f64() > Some(0.0), "{key}: {result}");
+    }
+    assert_eq!(result["runs_seconds"][0], result["seconds"]);
+}
+
+#[track_caller]
+fn nothing_is_left_in(place: &Place, folder: &str) {
+    assert_eq!(fs::read_dir(place.path(folder)).unwrap().count(), 0);
+}
+
+#[test]
+fn parse_counts_what_a_run_counts() {
+    let place = Place::new();
+    let made = place
+        .end(&[
+            "generate",
+            "--quiet",
+            "--json",
+            "--awkward",
+            "--events=5000",
+            "--out=made",
+        ])
+        .succeeds();
+    let made: Value = serde_json::from_str(&made.stdout).unwrap();
+    for (path, kind) in [("made/log_data", "log"), ("made/song_data", "song")] {
+        let found = document(&place, &["parse", path]);
+        assert_eq!(found["status"], "ok");
+        assert_eq!(
+            (&found["bench"], &found["runs"]),
+            (&"parse".into(), &1.into())
+        );
+        assert_eq!(found["path"], path);
+        assert_eq!(found["kind"], kind, "it is seen in the first record");
+        let (input, made) = (&found["input"], &made[&format!("{kind}s")]);
+        for key in [
+            "objects",
+            "ignored_objects",
+            "bytes",
+            "records",
+            "rejected",
+            "rejected_by_reason",
+        ] {
+            assert_eq!(input[key], made[key], "{path}: {key}");
+        }
+        let sum: u64 = ["kept", "filtered", "rejected"]
+            .map(|key| input[key].as_u64().unwrap())
+            .iter()
+            .sum();
+        assert_eq!(input["records"], sum);
+        assert!(input["splits"].as_u64() > Some(0));
+
+        let results = found["results"].as_array().unwrap();
+        assert_eq!(results.len(), 2);
+        for (result, threads) in results.iter().zip(1..) {
+            is_a_result(result, threads);
+            assert_eq!(result["events"], input["records"]);
+            assert_eq!(keys(&result["stages"]), ["decode", "read"]);
+            assert_eq!(result["stages"]["decode"]["events"], input["records"]);
+        }
+        assert_eq!(results[0]["speed_up"], 1.0);
+    }
+}
+
+#[test]
+fn parse_counts_bytes_as_they_are_decompressed() {
+    let place = Place::new();
+    let log = |name: &str| {
+        format!(
+            "{}/fixtures/awkward/{name}/logs",
+            env!("CARGO_MANIFEST_DIR")
+        )
+    };
+    for name in ["gzip", "bzip2", "zstd"] {
+        let found = document(&place, &["parse", &log(name)]);
+        let (stored, read) = (&found["input"]["bytes"], &found["results"][0]["bytes"]);
+        let stage = &found["results"][0]["stages"]["read"]["bytes"];
+        assert_eq!(read, stage, "{name}");
+        assert_ne!(read, stored, "{name}");
+    }
+    let found = document(&place, &["parse", &log("line-feed")]);
+    assert_eq!(found["results"][0]["bytes"], found["input"]["bytes"]);
+}
+
+#[test]
+fn parse_takes_one_file_and_the_kind_that_is_named() {
+    let place = Place::with_input();
+    let found = document(&place, &["parse", "logs/a.json"]);
+    assert_eq!(
+        (&found["kind"], &found["input"]["kept"]),
+        (&"log".into(), &3.into())
+    );
+    let named = document(&place, &["parse", "songs/a.json", "--kind=song"]);
+    assert_eq!(
+        (&named["kind"], &named["input"]["kept"]),
+        (&"song".into(), &1.into())
+    );
+    // Nothing comes of it, which is seldom meant.
+    let wrong = bench(&place, &["parse", "songs", "--kind=log"]);
+    let warning = "sparkify: warning: none of the 1 records in songs becomes a row; \
+                   check PATH and --kind\n";
+    assert_eq!((wrong.code, wrong.stderr.as_str()), (Some(0), warning));
+    assert!(
+        wrong.stdout.contains("1 record: 0 kept, 1 no NextSong"),
+        "{}",
+        wrong.stdout
+    );
+}
+
+#[test]
+fn run_counts_what_a_run_counts_and_leaves_nothing() {
+    let place = Place::new();
+    let made = generated(&place, "made", 5000, 3);
+    let (songs, logs) = (
+        format!("--songs={}", made.songs),
+        format!("--logs={}", made.logs),
+    );
+    let before = all_files(&place.path("made"));
+    let found = document(&place, &["run", &songs, &logs]);
+    nothing_is_left_in(&place, "tmp");
+    assert!(all_files(&place.path("made")) == before);
+
+    let ran = place.end(&["run", "--quiet", "--json", "--out=star", &songs, &logs]);
+    let ran: Value = serde_json::from_str(&ran.stdout).unwrap();
+    for key in ["songs", "logs", "tables", "status"] {
+        assert_eq!(found[key], ran[key], "{key}");
+    }
+    assert_eq!(found["bench"], "run");
+    assert_eq!(found["songs_path"], made.songs);
+    assert_eq!(found["logs_path"], made.logs);
+    let results = found["results"].as_array().unwrap();
+    assert_eq!(results.len(), 2);
+    for (result, threads) in results.iter().zip(1..) {
+        is_a_result(result, threads);
+        assert_eq!(keys(&result["stages"]), keys(&ran["stages"]));
+        assert!(result["rest_seconds"].as_f64() >= Some(0.0));
+        #[cfg(target_os = "linux")]
+        assert!(result["peak_memory_bytes"].as_u64() > Some(1_000_000));
+        let phases = result["phases"].as_array().unwrap();
+        let names: Vec<_> = phases.iter().map(|p| p["name"].as_str().unwrap()).collect();
+        for name in [
+            "list songs",
+            "list logs",
+            "songs",
+            "logs",
+            "publish",
+            "rest",
+        ] {
+            assert!(names.contains(&name), "{name}: {names:?}");
+        }
+        let sum: f64 = phases.iter().map(|p| p["seconds"].as_f64().unwrap()).sum();
+        let all = result["seconds"].as_f64().unwrap();
+        assert!((sum - all).abs() < 1e-6, "phases {sum} make up {all}");
+    }
+    let share = found["serial"]["share"].as_f64().unwrap();
+    assert!(share > 0.0 && share <= 1.0);
+    let cores: Vec<_> = found["serial"]["at_most"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|at| at["cores"].as_u64().unwrap())
+        .collect();
+    assert_eq!(cores, [16, 64]);
+}
+
+#[test]
+fn run_writes_where_it_is_told_and_touches_nothing_else_there() {
+    let place = Place::with_input();
+    place.write("disk/mine", "precious");
+    document(&place, &["run", SONGS, LOGS, "--out=disk"]);
+    assert_eq!(all_files(&place.path("disk")).len(), 1);
+    assert_eq!(fs::read_dir(place.path("disk")).unwrap().count(), 1);
+    nothing_is_left_in(&place, "tmp");
+
+    let absent = bench(&place, &["run", SONGS, LOGS, "--out=absent"]);
+    absent
+        .fails(1, "cannot create absent/sparkify-bench-")
+        .fails(1, "the folder around it must exist");
+    assert!(!place.path("absent").exists());
+}
+
+#[test]
+fn rejects_and_oddities_do_not_end_a_benchmark() {
+    let place = Place::with_input();
+    place.write("songs/b.json", REJECT);
+    place.write("logs/b.json", [REJECT, &song(1), "\n"].concat());
+    let found = document(&place, &["run", SONGS, LOGS]);
+    assert_eq!(found["songs"]["rejected"], 1);
+    assert_eq!(found["logs"]["rejected"], 1);
+    // What every pass would say is said once.
+    place.write("plays-of-nobody/a.json", song(2));
+    let ended = bench(&place, &["run", SONGS, "--logs=plays-of-nobody"]);
+    let warning = "sparkify: warning: none of the 1 records in plays-of-nobody is a NextSong event; \
+                   check --logs\n";
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), warning));
+    place.write("empty-objects/a.json", "\n");
+    let ended = bench(&place, &["run", SONGS, "--logs=empty-objects"]);
+    let warning = "sparkify: warning: no record in the 1 logs objects of empty-objects\n";
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), warning));
+    nothing_is_left_in(&place, "tmp");
+}
+
+#[test]
+fn input_that_is_missing_ends_a_benchmark_and_nothing_is_left() {
+    let place = Place::with_input();
+    place.folder("empty");
+    for (arguments, words) in [
+        (&["parse", "nowhere"][..], "cannot read nowhere: "),
+        (&["parse", "empty"], "no logs in empty: it holds no object"),
+        (&["parse", "empty"], "; check PATH"),
+        (&["parse", "empty", "--kind=song"], "no songs in empty: "),
+        (&["run", SONGS, "--logs=empty"], "no logs in empty: "),
+        (&["run", "--songs=empty", LOGS], "; check --songs"),
+        (&["run", SONGS, "--logs=nowhere"], "cannot read nowhere: "),
+    ] {
+        let ended = bench(&place, arguments).fails(1, words);
+        assert_eq!(ended.stdout, "");
+        let mut arguments = arguments.to_vec();
+        arguments.push("--json");
+        let ended = bench(&place, &arguments).fails(1, words);
+        let document: Value = serde_json::from_str(&ended.stdout).unwrap();
+        assert_eq!(document["status"], "failed");
+        let error = document["error"].as_str().unwrap();
+        assert_eq!(ended.stderr, format!("sparkify: {error}\n"));
+    }
+    nothing_is_left_in(&place, "tmp");
+}
+
+#[test]
+fn places_in_s3_cannot_be_measured() {
+    let place = Place::with_input();
+    for arguments in [
+        &["parse", "s3://bucket/prefix"][..],
+        &["run", SONGS, "--logs=s3://bucket/prefix"],
+        &["run", SONGS, LOGS, "--out=s3://bucket/prefix"],
+    ] {
+        bench(&place, arguments)
+            .fails(2, "cannot ")
+            .fails(2, " s3://bucket/prefix: ");
+    }
+    nothing_is_left_in(&place, "tmp");
+}
+
+#[test]
+fn arguments_that_make_no_sense_are_wrong_usage() {
+    let place = Place::with_input();
+    for list in [
+        "0", "", ",", "1,,2", "1,", "1,0", "1,x", "1 2", "1025", "-1", "1,-2", "1.5",
+    ] {
+        let threads = format!("--threads={list}");
+        bench(&place, &["parse", "logs", &threads]).fails_as_wrong_usage("--threads");
+        bench(&place, &["run", SONGS, LOGS, &threads]).fails_as_wrong_usage("--threads");
+    }
+    for runs in ["0", "-1", "many", "1001", ""] {
+        let arguments = ["bench", "parse", "logs", &format!("--runs={runs}")];
+        place.end(&arguments).fails_as_wrong_usage("--runs");
+    }
+    for (arguments, words) in [
+        (&["parse"][..], "<PATH>"),
+        (&["parse", "logs", "songs"], "unexpected argument"),
+        (
+            &["parse", "logs", "--kind=tape"],
+            "[possible values: log, song]",
+        ),
+        (&["parse", "logs", "--out=star"], "unexpected argument"),
+        (&["run", SONGS], "--logs"),
+        (&["run", LOGS], "--songs"),
+        (&["run", SONGS, LOGS, "--out="], "--out"),
+        (
+            &["run", SONGS, LOGS, "--max-rejects=0"],
+            "unexpected argument",
+        ),
+        (&["walk"], "unrecognized subcommand"),
+    ] {
+        bench(&place, arguments).fails_as_wrong_usage(words);
+    }
+    let ended = place.end(&["bench"]);
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""));
+    assert!(ended.stderr.contains("Usage: sparkify bench <COMMAND>"));
+}
+
+#[test]
+fn numbers_of_threads_are_measured_once_each_in_order() {
+    let place = Place::with_input();
+    let found = document(&place, &["parse", "logs", "--threads=3,2,3", "--threads=2"]);
+    let results = found["results"].as_array().unwrap();
+    let threads: Vec<_> = results.iter().map(|r| r["threads"].as_u64()).collect();
+    assert_eq!(threads, [Some(2), Some(3)]);
+    assert!(results.iter().all(|r| r["speed_up"].is_null()));
+    let found = document(&place, &["run", SONGS, LOGS, "--threads=2"]);
+    assert!(found["serial"].is_null());
+}
+
+#[test]
+fn without_json_people_read_tables_on_stdout() {
+    let place = Place::with_input();
+    for (arguments, words) in [
+        (
+            &["parse", "logs"][..],
+            &[
+                "logs in logs: 1 object, ",
+                "3 records: 3 kept",
+                "one run at each",
+                "decode",
+            ][..],
+        ),
+        (
+            &["run", SONGS, LOGS],
+            &[
+                "peak memory",
+                "encode",
+                "publish (1)",
+                "serial share of one thread's time ",
+            ],
+        ),
+        (
+            &["run", SONGS, LOGS, "--threads=1,2,3,4,5,6,7,8,9"],
+            &["9 threads", "Amdahl"],
+        ),
+        (
+            &["run", SONGS, LOGS, "--threads=2"],
+            &["without 1 in --threads"],
+        ),
+    ] {
+        let ended = bench(&place, arguments).succeeds();
+        for words in words {
+            assert!(ended.stdout.contains(words), "{words}: {}", ended.stdout);
+        }
+        for line in ended.stdout.lines() {
+            assert!(line.chars().count() <= 80, "{line}");
+            assert!(!line.contains(char::is_control), "{line:?}");
+        }
+    }
+}
+
+#[test]
+fn a_benchmark_that_is_killed_leaves_a_folder_that_says_so() {
+    let place = Place::with_input();
+    place.folder("tmp");
+    let mut command = place.sparkify(&["bench", "run", SONGS, LOGS, "--quiet", "--runs=1000"]);
+    command
+        .env("TMPDIR", place.path("tmp"))
+        .stdout(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let left = || -> Vec<String> {
+        let entries = fs::read_dir(place.path("tmp")).unwrap();
+        let name = |entry: fs::DirEntry| entry.file_name().to_string_lossy().into_owned();
+        entries.map(|entry| name(entry.unwrap())).collect()
+    };
+    while left().is_empty() && child.try_wait().unwrap().is_none() {
+        yield_now();
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(left(), [format!("sparkify-bench-{}", child.id())]);
+}
