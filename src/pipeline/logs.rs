@@ -1,4 +1,4 @@
-//! The log phase: events to songplays, split by split, and the dimensions that come from them.
+//! The log phase: events to songplays, split by split, and what the dimensions need of them.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -21,16 +21,12 @@ use crate::output::PartWriter;
 use crate::output::report::TableReport;
 use crate::star::lookup::SongLookup;
 use crate::star::records::EventBatch;
-use crate::star::schema::{SONGPLAYS, TIME, USERS};
+use crate::star::schema::SONGPLAYS;
 use crate::star::songplays::{matched, songplay_ids, songplays};
-use crate::star::time::time;
 use crate::star::users::{Position, Seen, Users};
 
 /// States of users that are merged under a lock each, so that workers seldom wait for each other.
 const USER_SHARDS: usize = 8;
-
-/// Rows of `time` in one part.
-const TIME_ROWS: usize = 512 * 1024;
 
 /// What the log phase gives beside files.
 #[derive(Debug)]
@@ -41,6 +37,10 @@ pub struct Logs {
     pub duplicates: u64,
     /// Songplays whose song is known.
     pub matched: u64,
+    /// The users, in states that share none.
+    pub users: Vec<Users>,
+    /// The sorted and distinct times of each split, in milliseconds since 1970.
+    pub times: Vec<Vec<i64>>,
 }
 
 /// A Parquet part, and what is kept of it to the end.
@@ -76,7 +76,7 @@ struct Done {
     start: Option<Start>,
 }
 
-/// Reads all logs and writes `songplays`, `users` and `time`.
+/// Reads all logs and writes `songplays`.
 ///
 /// # Errors
 /// Something cannot be read or written.
@@ -103,12 +103,6 @@ pub fn run(run: &Run<'_>, lookup: &SongLookup) -> Result<Logs> {
             known = found;
             continue;
         }
-        let began = Instant::now();
-        let users = Users::table(&users)?;
-        run.stages
-            .add(Stage::Star, began, 0, users.num_rows() as u64);
-        run.write_table(&USERS, &users)?;
-        run.stages.phase("users", 1, began);
         let mut part = TableReport::default();
         let mut matched = 0;
         for done in &done {
@@ -121,11 +115,12 @@ pub fn run(run: &Run<'_>, lookup: &SongLookup) -> Result<Logs> {
         }
         run.written(&SONGPLAYS, part);
         let times = done.into_iter().map(|done| done.encoded.keys.times);
-        write_time(run, &times.collect::<Vec<_>>())?;
         return Ok(Logs {
             duplicates: state.kept - part.rows,
             matched,
             state,
+            users,
+            times: times.collect(),
         });
     }
 }
@@ -330,52 +325,4 @@ impl Encoder<'_> {
             .add(Stage::Deduplicate, began, 0, made.encoded.part.rows);
         Ok(made)
     }
-}
-
-/// Writes the `time` table from the sorted times of all splits, range after range: never are all times
-/// in memory twice.
-fn write_time(run: &Run<'_>, splits: &[Vec<i64>]) -> Result<()> {
-    let bounds = time_bounds(splits);
-    let phase = Instant::now();
-    (0..=bounds.len()).into_par_iter().try_for_each(|number| {
-        let began = Instant::now();
-        let mut times: Vec<i64> = splits
-            .iter()
-            .flat_map(|times| {
-                let before = |bound: Option<&i64>, none| {
-                    bound.map_or(none, |&bound| times.partition_point(|&time| time < bound))
-                };
-                let start = before(number.checked_sub(1).and_then(|n| bounds.get(n)), 0);
-                let end = before(bounds.get(number), times.len());
-                times.get(start..end).unwrap_or_default()
-            })
-            .copied()
-            .collect();
-        times.sort_unstable();
-        times.dedup();
-        let batch = time(&times)?;
-        run.stages.add(Stage::Star, began, 0, times.len() as u64);
-        run.write_part(&TIME, number, &batch)
-    })?;
-    run.stages.phase("times", bounds.len() + 1, phase);
-    Ok(())
-}
-
-/// Where one range of times ends and the next begins, so that each holds about [`TIME_ROWS`], and at
-/// least one.
-fn time_bounds(splits: &[Vec<i64>]) -> Vec<i64> {
-    let all: usize = splits.iter().map(Vec::len).sum();
-    let parts = all.div_ceil(TIME_ROWS).min(256);
-    let samples = splits
-        .iter()
-        .flat_map(|times| times.iter().step_by(TIME_ROWS / 64));
-    let mut samples: Vec<i64> = samples.copied().collect();
-    samples.sort_unstable();
-    let first = samples.first().copied();
-    let at = |part| samples.get(part * samples.len() / parts.max(1)).copied();
-    let mut bounds: Vec<i64> = (1..parts).filter_map(at).collect();
-    bounds.dedup();
-    // The first sample can be the first time of all.
-    bounds.retain(|&bound| Some(bound) != first);
-    bounds
 }

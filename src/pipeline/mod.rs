@@ -7,6 +7,7 @@
 //! are made when all splits are done.
 
 mod chain;
+mod dimensions;
 mod duplicates;
 mod logs;
 mod measure;
@@ -124,13 +125,15 @@ impl Run<'_> {
     /// Everything up to publishing.
     fn build(&self, began: Instant) -> Result<Report> {
         self.progress.begin("songs", self.songs.plan.bytes);
-        let (lookup, songs) = songs::run(self)?;
+        let (batches, songs) = songs::run(self)?;
         self.warn_of_nothing(&self.songs, &self.config.songs, &songs);
+        let lookup = songs::lookup(self, &batches)?;
         self.progress.begin("logs", self.logs.plan.bytes);
         let logs = logs::run(self, &lookup)?;
         self.progress.end();
         self.warn_of_nothing(&self.logs, &self.config.logs, &logs.state);
         tally::refuse(self.config.max_rejects, &[&songs, &logs.state])?;
+        dimensions::write(self, &batches, &logs)?;
         let report = self.report(began, songs, logs);
         self.write_report(&report)?;
         Ok(report)

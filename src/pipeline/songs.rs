@@ -1,9 +1,10 @@
-//! The song phase: all song records, and the dimensions and the lookup that come from them.
+//! The song phase: all song records, and the lookup that comes from them.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use arrow_array::RecordBatch;
+use rayon::prelude::*;
 
 use super::reader::Sink;
 use super::stages::Stage;
@@ -12,16 +13,14 @@ use super::{Run, chain};
 use crate::decode::reject::Reject;
 use crate::error::{Error, Result};
 use crate::input::Object;
-use crate::star::lookup::SongLookup;
+use crate::star::lookup::{SHARDS, Shard, SongLookup, hashes};
 use crate::star::records::SongBatch;
-use crate::star::schema::{ARTISTS, SONGS};
-use crate::star::songs::{artists, songs};
 
-/// Reads all songs, writes their two tables, and gives the lookup.
+/// Reads all songs.
 ///
 /// # Errors
-/// Something cannot be read or written, or no record at all is a song.
-pub fn run(run: &Run<'_>) -> Result<(SongLookup, State)> {
+/// Something cannot be read, or no record at all is a song.
+pub fn run(run: &Run<'_>) -> Result<(Vec<SongBatch>, State)> {
     let source = &run.songs;
     let tally = Tally::new(run, source);
     let batches = Mutex::new(vec![Vec::new(); source.plan.splits.len()]);
@@ -54,18 +53,26 @@ pub fn run(run: &Run<'_>) -> Result<(SongLookup, State)> {
         .into_inner()
         .unwrap_or_else(PoisonError::into_inner)
         .concat();
+    Ok((batches, state))
+}
+
+/// The lookup that the events need.
+///
+/// # Errors
+/// A column of the songs holds more than Arrow can (2 GiB).
+pub fn lookup(run: &Run<'_>, batches: &[SongBatch]) -> Result<SongLookup> {
     let began = Instant::now();
-    let (lookup, (songs, artists)) = rayon::join(
-        || SongLookup::new(&batches),
-        || rayon::join(|| songs(&batches), || artists(&batches)),
-    );
-    run.stages.add(Stage::Star, began, 0, state.kept);
-    run.stages.phase("song tables", 3, began);
-    let began = Instant::now();
-    run.write_table(&SONGS, &songs?)?;
-    run.write_table(&ARTISTS, &artists?)?;
-    run.stages.phase("write songs", 1, began);
-    Ok((lookup?, state))
+    let hashes: Vec<_> = batches.par_iter().map(hashes).collect();
+    let shards = (0..SHARDS)
+        .into_par_iter()
+        .map(|number| Shard::new(batches, &hashes, number))
+        .collect::<Result<_>>()?;
+    run.stages.phase("lookup shards", SHARDS, began);
+    let serial = Instant::now();
+    let lookup = SongLookup::new(batches, shards);
+    run.stages.phase("lookup", 1, serial);
+    run.stages.add(Stage::Star, began, 0, 0);
+    lookup
 }
 
 /// Keeps the songs of a split.

@@ -1,16 +1,25 @@
 //! The song lookup: from an event's song, artist and length to the song that was played.
+//!
+//! It is made in shards, so that a large catalogue keeps more than one thread busy.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, Int32Array, StringArray};
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 
 use super::records::{EventBatch, Repeated, SongBatch};
 use super::text_array;
 use crate::error::{Error, Result};
+
+/// Shards of the lookup; a power of two.
+pub const SHARDS: usize = 16;
+
+/// Bits of the filter a song.
+const FILTER_BITS: usize = 16;
 
 /// What an event and a song must have in common.
 #[derive(Clone, Copy, PartialEq)]
@@ -20,10 +29,15 @@ struct Key<'a> {
     duration: f64,
 }
 
-/// A key, and the song_id and artist_id that it finds.
-type Entry<'a> = (Key<'a>, (&'a str, &'a str));
+impl<'a> Key<'a> {
+    fn of(songs: &'a SongBatch, row: usize) -> Self {
+        Self {
+            title: songs.title.value(row),
+            artist_name: songs.artist_name.value(row),
+            duration: songs.duration.value(row),
+        }
+    }
 
-impl Key<'_> {
     fn hash(&self) -> u64 {
         let duration = bits(self.duration);
         FixedState::default().hash_one((self.title, self.artist_name, duration))
@@ -35,16 +49,123 @@ fn bits(duration: f64) -> u64 {
     (duration + 0.0).to_bits()
 }
 
-/// All songs by title, artist name and duration.
+fn shard_of(hash: u64) -> usize {
+    // The table of a shard takes the bits at both ends.
+    (hash >> 32) as usize % SHARDS
+}
+
+/// The hash of each song's key.
+pub fn hashes(songs: &SongBatch) -> Vec<u64> {
+    (0..songs.rows())
+        .map(|row| Key::of(songs, row).hash())
+        .collect()
+}
+
+/// A song record: its batch and the row in it.
+type Place = (u32, u32);
+
+/// What is found under one key.
 #[derive(Debug)]
-pub struct SongLookup {
-    /// Entry numbers, by the hash of their key.
+struct Found {
+    hash: u64,
+    /// A record with the key.
+    key: Place,
+    /// The record whose ids count.
+    ids: Place,
+}
+
+/// The songs whose keys fall to one shard.
+#[derive(Debug)]
+pub struct Shard {
+    /// Numbers of entries, by the hash of their key.
     entries: HashTable<u32>,
     titles: StringArray,
     artist_names: StringArray,
     durations: Vec<f64>,
-    /// All durations once more: most events end there, before their texts are hashed.
-    known: HashSet<u64, FixedState>,
+    /// The record of each entry whose ids count.
+    ids: Vec<Place>,
+}
+
+impl Shard {
+    /// The songs of `batches` that fall to shard `number`, below [`SHARDS`]; `hashes` are theirs. Of
+    /// several records with the same key the one with the smallest song_id counts, then the one with
+    /// the smallest artist_id.
+    ///
+    /// # Errors
+    /// A column of the songs holds more than Arrow can (2 GiB).
+    pub fn new(batches: &[SongBatch], hashes: &[Vec<u64>], number: usize) -> Result<Self> {
+        let mut entries: HashTable<u32> = HashTable::new();
+        let mut found: Vec<Found> = Vec::new();
+        for (batch, (songs, hashes)) in batches.iter().zip(hashes).enumerate() {
+            let ours = hashes.iter().enumerate();
+            for (row, &hash) in ours.filter(|&(_, &hash)| shard_of(hash) == number) {
+                let key = Key::of(songs, row);
+                let place = (batch as u32, row as u32);
+                let same = |&entry: &u32| {
+                    let other = found.get(entry as usize);
+                    other.is_some_and(|other| key_at(batches, other.key) == Some(key))
+                };
+                let rehash = |&entry: &u32| found.get(entry as usize).map_or(0, |f| f.hash);
+                match entries.entry(hash, same, rehash) {
+                    Entry::Occupied(entry) => {
+                        if let Some(other) = found.get_mut(*entry.get() as usize)
+                            && ids_at(batches, place) < ids_at(batches, other.ids)
+                        {
+                            other.ids = place;
+                        }
+                    }
+                    Entry::Vacant(room) => {
+                        room.insert(found.len() as u32);
+                        found.push(Found {
+                            hash,
+                            key: place,
+                            ids: place,
+                        });
+                    }
+                }
+            }
+        }
+        let keys = || found.iter().filter_map(|found| key_at(batches, found.key));
+        Ok(Self {
+            titles: text_array(keys().map(|key| Some(key.title)))?,
+            artist_names: text_array(keys().map(|key| Some(key.artist_name)))?,
+            durations: keys().map(|key| key.duration).collect(),
+            ids: found.iter().map(|found| found.ids).collect(),
+            entries,
+        })
+    }
+
+    fn find(&self, hash: u64, key: Key<'_>) -> Option<u32> {
+        let same = |&entry: &u32| {
+            let entry = entry as usize;
+            self.durations.get(entry) == Some(&key.duration)
+                && self.titles.value(entry) == key.title
+                && self.artist_names.value(entry) == key.artist_name
+        };
+        self.entries.find(hash, same).copied()
+    }
+}
+
+fn key_at(batches: &[SongBatch], (batch, row): Place) -> Option<Key<'_>> {
+    let songs = batches.get(batch as usize)?;
+    Some(Key::of(songs, row as usize))
+}
+
+fn ids_at(batches: &[SongBatch], (batch, row): Place) -> Option<(&str, &str)> {
+    let songs = batches.get(batch as usize)?;
+    let row = row as usize;
+    Some((songs.song_id.value(row), songs.artist_id.value(row)))
+}
+
+/// All songs by title, artist name and duration.
+#[derive(Debug)]
+pub struct SongLookup {
+    shards: Vec<Shard>,
+    /// The number of each shard's first entry among all.
+    firsts: Vec<i32>,
+    /// A bit for each hash that a duration has: most events of unknown songs end there, before
+    /// their texts are hashed.
+    durations: Vec<u64>,
     song_ids: ArrayRef,
     /// The number of each entry's artist in `artist_ids`: an artist has many songs.
     artists: Vec<i32>,
@@ -52,80 +173,55 @@ pub struct SongLookup {
 }
 
 impl SongLookup {
-    /// Of several records with the same key the one with the smallest song_id counts, then the one
-    /// with the smallest artist_id.
+    /// The lookup of all `shards` of `batches`, in order.
     ///
     /// # Errors
     /// A column of the songs holds more than Arrow can (2 GiB).
-    pub fn new(batches: &[SongBatch]) -> Result<Self> {
-        let mut found: Vec<Entry<'_>> = Vec::new();
-        let mut entries: HashTable<u32> = HashTable::new();
-        for batch in batches {
-            for row in 0..batch.rows() {
-                let key = Key {
-                    title: batch.title.value(row),
-                    artist_name: batch.artist_name.value(row),
-                    duration: batch.duration.value(row),
-                };
-                let ids = (batch.song_id.value(row), batch.artist_id.value(row));
-                let at = |&entry: &u32| found.get(entry as usize).map(|(k, _)| *k);
-                match entries
-                    .find(key.hash(), |entry| at(entry) == Some(key))
-                    .copied()
-                {
-                    Some(entry) => {
-                        if let Some((_, best)) = found.get_mut(entry as usize) {
-                            *best = ids.min(*best);
-                        }
-                    }
-                    None => {
-                        let entry = found.len() as u32;
-                        found.push((key, ids));
-                        let hash =
-                            |&entry: &u32| found.get(entry as usize).map_or(0, |(k, _)| k.hash());
-                        entries.insert_unique(key.hash(), entry, hash);
-                    }
-                }
+    pub fn new(batches: &[SongBatch], shards: Vec<Shard>) -> Result<Self> {
+        let places = || shards.iter().flat_map(|shard| &shard.ids);
+        let ids = || places().map(|&place| ids_at(batches, place).unwrap_or_default());
+        let count = places().count();
+        let mut durations = vec![0; (count * FILTER_BITS / 64).next_power_of_two()];
+        for &duration in shards.iter().flat_map(|shard| &shard.durations) {
+            let (word, bit) = filter_bit(&durations, duration);
+            if let Some(word) = durations.get_mut(word) {
+                *word |= bit;
             }
         }
         let mut numbers: HashMap<&str, i32, FixedState> = HashMap::default();
         let mut artist_ids = Vec::new();
-        let artists = found
-            .iter()
-            .map(|(_, (_, artist_id))| {
-                *numbers.entry(artist_id).or_insert_with(|| {
-                    artist_ids.push(*artist_id);
-                    artist_ids.len() as i32 - 1
-                })
-            })
-            .collect();
-        let texts =
-            |part: for<'e> fn(&Entry<'e>) -> &'e str| text_array(found.iter().map(part).map(Some));
+        let mut artists = Vec::with_capacity(count);
+        for (_, artist_id) in ids() {
+            artists.push(*numbers.entry(artist_id).or_insert_with(|| {
+                artist_ids.push(artist_id);
+                artist_ids.len() as i32 - 1
+            }));
+        }
+        let mut firsts = Vec::with_capacity(shards.len());
+        let mut first = 0;
+        for shard in &shards {
+            firsts.push(first);
+            first += shard.ids.len() as i32;
+        }
         Ok(Self {
-            titles: texts(|(key, _)| key.title)?,
-            artist_names: texts(|(key, _)| key.artist_name)?,
-            durations: found.iter().map(|(key, _)| key.duration).collect(),
-            known: found.iter().map(|(key, _)| bits(key.duration)).collect(),
-            song_ids: Arc::new(texts(|(_, ids)| ids.0)?),
+            song_ids: Arc::new(text_array(ids().map(|(song_id, _)| Some(song_id)))?),
             artist_ids: Arc::new(text_array(artist_ids.into_iter().map(Some))?),
             artists,
-            entries,
+            durations,
+            firsts,
+            shards,
         })
     }
 
     fn find(&self, key: Key<'_>) -> Option<i32> {
-        if !self.known.contains(&bits(key.duration)) {
+        let (word, bit) = filter_bit(&self.durations, key.duration);
+        if self.durations.get(word)? & bit == 0 {
             return None;
         }
-        let same = |&entry: &u32| {
-            let entry = entry as usize;
-            self.durations.get(entry) == Some(&key.duration)
-                && self.titles.value(entry) == key.title
-                && self.artist_names.value(entry) == key.artist_name
-        };
-        self.entries
-            .find(key.hash(), same)
-            .map(|&entry| entry as i32)
+        let hash = key.hash();
+        let number = shard_of(hash);
+        let entry = self.shards.get(number)?.find(hash, key)?;
+        Some(self.firsts.get(number)? + entry as i32)
     }
 
     /// The song_id and artist_id of each event's song, null where none matches.
@@ -155,4 +251,10 @@ impl SongLookup {
         };
         Ok((ids(keys, &self.song_ids)?, ids(artists, &self.artist_ids)?))
     }
+}
+
+/// The word and the bit of a duration in a filter of a power of two of words.
+fn filter_bit(filter: &[u64], duration: f64) -> (usize, u64) {
+    let hash = FixedState::default().hash_one(bits(duration));
+    ((hash >> 32) as usize & (filter.len() - 1), 1 << (hash & 63))
 }
