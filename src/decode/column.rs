@@ -10,10 +10,11 @@ use arrow_buffer::{NullBuffer, NullBufferBuilder, OffsetBuffer, ScalarBuffer};
 use arrow_schema::ArrowError;
 
 use super::interner::Interner;
-use super::record::{Kind, Slot, is_number};
+use super::record::{Kind, Slot};
 use super::reject::Reason;
 use super::scan::byte;
 use super::schema::{Field, FieldType};
+use super::token::is_number;
 use super::value::{self, Fault};
 
 /// Records for which room is made at first.

@@ -6,28 +6,14 @@
 //! wrong guess the same bytes go the long way, which also learns the next guess. The guess changes
 //! the time a record takes and nothing else.
 
-use super::scan::{block, byte, digits, digits_end};
+use super::guess::{Guess, Next};
+use super::scan::byte;
 use super::stops::Stops;
+use super::token::{Scan, fail, literal, number, unicode_escape};
 use super::value;
 
 /// The deepest nesting that is accepted; the record itself is level 1.
 pub const MAX_DEPTH: u32 = 128;
-
-/// The first byte that no valid record can have in this place. At the end of the data: the record
-/// is not whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SyntaxError {
-    /// Its position in the scanned bytes.
-    pub at: usize,
-    /// What was expected there or what is wrong with it.
-    pub what: &'static str,
-}
-
-type Scan<T> = Result<T, SyntaxError>;
-
-fn fail<T>(at: usize, what: &'static str) -> Scan<T> {
-    Err(SyntaxError { at, what })
-}
 
 /// What stands in a slot. A word wide: copying a slot with padding in it costs a stalled load a value,
 /// which was half of the scanner's time.
@@ -101,57 +87,6 @@ struct Text {
     stop: usize,
 }
 
-/// The longest stretch between two values that is predicted, in bytes.
-const MAX_GUESS: usize = 32;
-
-/// What probably stands between two values, and which slot the value behind it goes to.
-#[derive(Debug, Clone, Copy)]
-struct Guess {
-    text: [u8; MAX_GUESS],
-    mask: [u8; MAX_GUESS],
-    len: usize,
-    /// The stops in it.
-    stops: usize,
-    next: Next,
-    spaced: usize,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Next {
-    /// A value for the slot of this index.
-    Value(usize),
-    /// The end of the record.
-    End,
-}
-
-impl Guess {
-    fn new(text: &[u8], stops: usize, next: Next, spaced: usize) -> Option<Self> {
-        let mut guess = Self {
-            text: [0; MAX_GUESS],
-            mask: [0; MAX_GUESS],
-            len: text.len(),
-            stops,
-            next,
-            spaced,
-        };
-        guess.text.get_mut(..text.len())?.copy_from_slice(text);
-        guess.mask.get_mut(..text.len())?.fill(0xFF);
-        Some(guess)
-    }
-
-    #[inline(always)]
-    fn holds(&self, bytes: &[u8], at: usize) -> bool {
-        let seen: [u8; MAX_GUESS] = block(bytes, at);
-        let half = |from: usize| {
-            let seen = u128::from_le_bytes(block(&seen, from));
-            let text = u128::from_le_bytes(block(&self.text, from));
-            let mask = u128::from_le_bytes(block(&self.mask, from));
-            (seen ^ text) & mask == 0
-        };
-        half(0) && (self.len <= 16 || half(16))
-    }
-}
-
 /// Scans records for the values of some wanted keys.
 #[derive(Debug)]
 pub struct Scanner {
@@ -168,7 +103,7 @@ impl Scanner {
         Self {
             keys,
             guesses: Vec::new(),
-            stops: Stops::default(),
+            stops: Stops::new(),
             passed: 0,
         }
     }
@@ -487,87 +422,4 @@ fn space(bytes: &[u8], mut place: Place) -> Place {
         }
         place.at += 1;
     }
-}
-
-/// Checks a `\uXXXX` escape, from behind its backslash.
-fn unicode_escape(bytes: &[u8], at: usize) -> Scan<()> {
-    if byte(bytes, at) != b'u' {
-        return fail(at, "no such escape");
-    }
-    for digit in at + 1..at + 5 {
-        if !byte(bytes, digit).is_ascii_hexdigit() {
-            return fail(digit, "expected four hexadecimal digits");
-        }
-    }
-    Ok(())
-}
-
-/// One past the literal `text` at `start`.
-#[inline(always)]
-fn literal(bytes: &[u8], start: usize, text: &[u8]) -> Scan<usize> {
-    for (i, &wanted) in text.iter().enumerate() {
-        if byte(bytes, start + i) != wanted {
-            return fail(start + i, "expected a value");
-        }
-    }
-    Ok(start + text.len())
-}
-
-/// One past the number at `start`. One look at 16 bytes is enough for most.
-#[inline(always)]
-fn number(bytes: &[u8], start: usize) -> Scan<usize> {
-    let Some(block) = bytes.get(start..).and_then(<[u8]>::first_chunk) else {
-        return any_number(bytes, start);
-    };
-    let digits = digits(*block);
-    let whole = digits.trailing_ones() as usize;
-    let mut end = whole;
-    if block.get(whole) == Some(&b'.') {
-        end = whole + 1 + (digits >> (whole + 1)).trailing_ones() as usize;
-    }
-    match block.get(end) {
-        Some(b'e' | b'E') | None => any_number(bytes, start),
-        // No digit where there must be one, or a needless zero.
-        Some(_) if whole == 0 || end == whole + 1 || (block[0] == b'0' && whole > 1) => {
-            any_number(bytes, start)
-        }
-        Some(_) => Ok(start + end),
-    }
-}
-
-/// The same for a number with a sign, an exponent, many digits or a fault.
-#[inline(never)]
-fn any_number(bytes: &[u8], start: usize) -> Scan<usize> {
-    let whole = start + usize::from(byte(bytes, start) == b'-');
-    let mut at = digits_end(bytes, whole);
-    if at == whole {
-        return fail(at, "expected a digit");
-    }
-    if byte(bytes, whole) == b'0' && at > whole + 1 {
-        return fail(whole + 1, "number with a leading zero");
-    }
-    if byte(bytes, at) == b'.' {
-        let fraction = at + 1;
-        at = digits_end(bytes, fraction);
-        if at == fraction {
-            return fail(at, "expected a digit");
-        }
-    }
-    if matches!(byte(bytes, at), b'e' | b'E') {
-        let exponent = at + 1 + usize::from(matches!(byte(bytes, at + 1), b'+' | b'-'));
-        at = digits_end(bytes, exponent);
-        if at == exponent {
-            return fail(at, "expected a digit");
-        }
-    }
-    Ok(at)
-}
-
-/// Whether `text` is a JSON number and nothing else.
-pub fn is_number(text: &[u8]) -> bool {
-    // Nearly all are ids: a few digits.
-    if text.first() != Some(&b'0') && !text.is_empty() && text.iter().all(u8::is_ascii_digit) {
-        return true;
-    }
-    matches!(number(text, 0), Ok(end) if end == text.len())
 }

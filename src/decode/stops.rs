@@ -17,17 +17,16 @@ use super::scan::block;
 /// scanner comes by.
 const WINDOW: usize = 8 * 1024;
 
-/// Stops that are passed before their room is used again.
-const PASSED: usize = 4 * 1024;
-
 const BLOCK: usize = 64;
 
-/// The stops of a text, as far as it was looked through.
-#[derive(Debug, Default)]
+/// The stops of a text: those of the last window, for all before it are passed when there is a new one.
+#[derive(Debug)]
 pub struct Stops {
     /// Where the stops are. What stands at and behind `len` is scratch.
     places: Vec<u32>,
     len: usize,
+    /// The number of the first stop in `places`.
+    first: usize,
     /// Starts of blocks that hold a byte that is not ASCII.
     high: Vec<u32>,
     /// Entries of `high` that are passed.
@@ -39,41 +38,51 @@ pub struct Stops {
 }
 
 impl Stops {
-    /// Makes ready for the record at `start` of a text of which the stops from `cursor` on are not
-    /// passed yet; gives the number of the first stop at or after `start`.
-    #[inline(always)]
-    pub fn begin(&mut self, cursor: usize, start: usize) -> usize {
-        let mut cursor = cursor;
-        if cursor >= PASSED {
-            self.places.copy_within(cursor..self.len, 0);
-            self.len -= cursor;
-            cursor = 0;
+    /// Of a text that was not looked at yet.
+    pub fn new() -> Self {
+        Self {
+            // A stop a byte, and as much scratch as a block can write.
+            places: vec![0; WINDOW + BLOCK],
+            len: 0,
+            first: 0,
+            high: Vec::new(),
+            high_passed: 0,
+            reach: 0,
+            escapes: false,
         }
-        while let Some(stop) = self.get(cursor) {
+    }
+
+    /// Makes ready for the record at `start`, in front of which no stop from `number` on is needed any
+    /// more; gives the number of the first one at or after `start`.
+    #[inline(always)]
+    pub fn begin(&mut self, number: usize, start: usize) -> usize {
+        let mut number = number.max(self.first);
+        while let Some(stop) = self.get(number) {
             if stop >= start {
-                return cursor;
+                return number;
             }
-            cursor += 1;
+            number += 1;
         }
         if start > self.reach {
             self.reach = start;
             self.escapes = false;
         }
-        cursor
+        number
     }
 
     /// Forgets everything: another text follows.
     pub fn clear(&mut self) {
-        self.len = 0;
         self.high.clear();
-        (self.high_passed, self.reach, self.escapes) = (0, 0, false);
+        (self.len, self.first, self.high_passed) = (0, 0, 0);
+        (self.reach, self.escapes) = (0, false);
     }
 
     /// The place of stop `number`, if the text was looked through so far.
     #[inline(always)]
     pub fn get(&self, number: usize) -> Option<usize> {
         let places = self.places.get(..self.len).unwrap_or_default();
-        places.get(number).map(|&place| place as usize)
+        let place = places.get(number.wrapping_sub(self.first))?;
+        Some(*place as usize)
     }
 
     /// Looks on until stop `number`, the next one, is known, and gives its place. The end of the text
@@ -126,11 +135,8 @@ impl Stops {
         list: impl Fn(u64, u32, &mut [u32; BLOCK]) -> usize,
     ) {
         let blocks = WINDOW.min(bytes.len() - self.reach).div_ceil(BLOCK);
-        let room = self.len + (blocks + 1) * BLOCK;
-        if self.places.len() < room {
-            self.places.resize(room, 0);
-        }
-        let (mut len, mut reach, mut escapes) = (self.len, self.reach, u64::from(self.escapes));
+        self.first += self.len;
+        let (mut len, mut reach, mut escapes) = (0, self.reach, u64::from(self.escapes));
         for _ in 0..blocks {
             let masks = masks(&block(bytes, reach));
             let (escaping, escaped) = escapes_of(masks.backslash, &mut escapes);
@@ -245,30 +251,26 @@ mod tests {
         ways
     }
 
-    fn all(way: Window, text: &[u8]) -> Option<Stops> {
-        let mut stops = Stops::default();
+    /// All stops, and whether there are only ASCII bytes.
+    fn all(way: Window, text: &[u8]) -> Option<(Vec<usize>, bool)> {
+        let mut stops = Stops::new();
+        let mut found = Vec::new();
         while stops.reach < text.len() {
             if !way(&mut stops, text) {
                 return None;
             }
+            found.extend((found.len()..).map_while(|number| stops.get(number)));
         }
-        Some(stops)
+        // Behind the text stand zeros, which are stops.
+        found.retain(|&at| at < text.len());
+        Some((found, stops.is_ascii(text, 0, text.len())))
     }
 
     fn check(text: &[u8]) {
         for way in ways() {
-            let Some(mut stops) = all(way, text) else {
-                continue;
-            };
-            let found: Vec<usize> = (0..stops.len).filter_map(|n| stops.get(n)).collect();
-            // Behind the text stand zeros, which are stops.
-            let inside: Vec<usize> = found
-                .iter()
-                .copied()
-                .filter(|&at| at < text.len())
-                .collect();
-            assert_eq!(inside, naive(text));
-            assert_eq!(stops.is_ascii(text, 0, text.len()), text.is_ascii());
+            if let Some(found) = all(way, text) {
+                assert_eq!(found, (naive(text), text.is_ascii()));
+            }
         }
     }
 
