@@ -1,158 +1,115 @@
-//! JSON to Arrow columns on one core, in bytes of JSON: log lines of the ordinary shape and of the
-//! shapes that leave the fast path, and other parsers on the same lines.
+//! JSON to Arrow columns on one core, in records and bytes of JSON: log lines of the ordinary shape
+//! and of the shapes that leave the fast path, songs, and other parsers on the same lines. A shape
+//! that makes records longer is best compared by records.
 //!
 //! `cargo bench --bench decode`
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use std::fs;
-use std::hint::black_box;
-use std::path::Path;
+mod input;
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use sparkify::decode::scan::PADDING;
+use std::hint::black_box;
+
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, BenchmarkId, Criterion, criterion_group, criterion_main};
+use serde::de::IgnoredAny;
 use sparkify::decode::schema::RecordSchema;
-use sparkify::decode::{Chunk, Decoder, Rest, Stop};
-use sparkify::generate::{Options, generate};
+use sparkify::generate::Options;
 use sparkify::star::schema::{EVENT_RECORD, SONG_RECORD};
 
-/// All input files below a folder, one after the other.
-fn read(folder: &Path, to: &mut Vec<u8>) {
-    let mut entries: Vec<_> = fs::read_dir(folder)
-        .unwrap()
-        .map(|e| e.unwrap().path())
-        .collect();
-    entries.sort();
-    for path in entries {
-        if path.is_dir() {
-            read(&path, to);
-        } else if path.extension().is_some_and(|e| e == "json") {
-            to.extend(fs::read(&path).unwrap());
-            to.push(b'\n');
+use input::shapes::{SHAPES, rejects};
+use input::{Files, SMALL, decode, decoder, lines, padded, read, rows_and_bytes};
+
+/// Records to decode.
+struct Case {
+    name: String,
+    schema: &'static RecordSchema,
+    bytes: Vec<u8>,
+    /// Whether some of them are rejected.
+    rejects: bool,
+}
+
+impl Case {
+    fn log(name: &str, bytes: Vec<u8>, rejects: bool) -> Self {
+        let schema = &EVENT_RECORD;
+        Self {
+            name: name.to_owned(),
+            schema,
+            bytes,
+            rejects,
         }
     }
 }
 
-/// Songs and logs from a seed.
-fn input(awkward: bool) -> (Vec<u8>, Vec<u8>) {
-    let out = tempfile::tempdir().unwrap();
-    let options = Options {
-        events: 20_000,
-        songs: 5_000,
-        users: 2_000,
-        files: 4,
-        seed: 3,
-        awkward,
-    };
-    generate(out.path(), &options, &mut |_, _| {}).unwrap();
-    let (mut songs, mut logs) = (Vec::new(), Vec::new());
-    read(&out.path().join("song_data"), &mut songs);
-    read(&out.path().join("log_data"), &mut logs);
-    (songs, logs)
+fn cases(files: &Files, log: &[u8]) -> Vec<Case> {
+    let awkward = Files::new(&Options {
+        awkward: true,
+        ..SMALL
+    });
+    let mut cases = vec![Case::log("log", log.to_vec(), false)];
+    cases.extend(SHAPES.map(|(name, shape)| Case::log(&format!("log, {name}"), shape(log), false)));
+    cases.push(Case::log("log, 1 play in 10 rejected", rejects(log), true));
+    cases.push(Case::log("log, awkward", read(&awkward.logs()), true));
+    cases.push(Case {
+        name: "songs".to_owned(),
+        schema: &SONG_RECORD,
+        bytes: read(&files.songs()),
+        rejects: false,
+    });
+    cases
 }
 
-/// Decodes everything in chunks of the size that the engine uses; gives the number of rows.
-fn decode(decoder: &mut Decoder, padded: &[u8]) -> usize {
-    let len = padded.len() - PADDING;
-    let (mut at, mut rows) = (0, 0);
-    decoder.begin_segment();
-    loop {
-        let chunk = Chunk {
-            padded: &padded[at..],
-            len: len - at,
-            offset: at as u64,
-            rest: Rest::End,
-        };
-        let progress = decoder.decode(chunk, u64::MAX);
-        at += progress.consumed;
-        rows += decoder.finish().unwrap().num_rows();
-        black_box(decoder.take_rejects());
-        if progress.stop == Stop::Done {
-            return rows;
-        }
-    }
-}
-
-fn padded(mut bytes: Vec<u8>) -> Vec<u8> {
-    bytes.extend([0; PADDING]);
-    bytes
-}
-
-/// The log with the members of each record in another order each time.
-fn shuffled(logs: &[u8]) -> Vec<u8> {
-    let mut out = Vec::new();
-    for (n, line) in logs
-        .split(|&b| b == b'\n')
-        .filter(|l| !l.is_empty())
-        .enumerate()
-    {
-        let record: serde_json::Map<String, serde_json::Value> =
-            serde_json::from_slice(line).unwrap();
-        let mut members: Vec<_> = record.into_iter().collect();
-        let by = n % members.len();
-        members.rotate_left(by);
-        let members: Vec<_> = members
-            .iter()
-            .map(|(k, v)| format!("\"{k}\":{v}"))
-            .collect();
-        out.extend(format!("{{{}}}\n", members.join(",")).into_bytes());
-    }
-    out
-}
-
-fn bench(c: &mut Criterion) {
-    let (songs, logs) = input(false);
-    let (_, awkward) = input(true);
-    let unicode = String::from_utf8(logs.clone()).unwrap();
-    let unicode = unicode
-        .replace("\"firstName\":\"", "\"firstName\":\"Zoë ")
-        .into_bytes();
-    let shuffled = shuffled(&logs);
-    let cases: [(&str, &'static RecordSchema, Vec<u8>); 5] = [
-        ("log", &EVENT_RECORD, logs.clone()),
-        ("log, unicode", &EVENT_RECORD, unicode),
-        ("log, keys out of order", &EVENT_RECORD, shuffled),
-        ("log, awkward", &EVENT_RECORD, awkward),
-        ("songs", &SONG_RECORD, songs),
-    ];
-    let mut group = c.benchmark_group("decode");
-    for (name, schema, bytes) in cases {
-        group.throughput(Throughput::Bytes(bytes.len() as u64));
-        let bytes = padded(bytes);
-        let mut decoder = Decoder::new(schema, 256 * 1024);
-        group.bench_function(BenchmarkId::new("sparkify", name), |b| {
-            b.iter(|| decode(&mut decoder, black_box(&bytes)));
-        });
-    }
-    group.throughput(Throughput::Bytes(logs.len() as u64));
-    group.bench_function(
-        BenchmarkId::new("simd-json tape, nothing read", "log"),
-        |b| {
-            let mut buffers = simd_json::Buffers::new(logs.len());
-            let mut line = Vec::new();
-            b.iter(|| {
-                for record in black_box(&logs)
-                    .split(|&b| b == b'\n')
-                    .filter(|l| !l.is_empty())
-                {
-                    // It decodes in place, so it needs a copy.
-                    line.clear();
-                    line.extend_from_slice(record);
-                    black_box(simd_json::to_tape_with_buffers(&mut line, &mut buffers).unwrap());
-                }
-            });
-        },
-    );
-    group.bench_function(BenchmarkId::new("serde_json, nothing kept", "log"), |b| {
+fn sparkify(group: &mut BenchmarkGroup<'_, WallTime>, case: Case) {
+    let mut decoder = decoder(case.schema);
+    let len = case.bytes.len() as u64;
+    let bytes = padded(case.bytes);
+    let counts = decode(&mut decoder, &bytes, drop);
+    assert_eq!(counts.rejected > 0, case.rejects, "{}", case.name);
+    decoder.take_rejects();
+    group.throughput(rows_and_bytes(counts.records, len));
+    group.bench_function(BenchmarkId::new("sparkify", case.name), |b| {
         b.iter(|| {
-            for record in black_box(&logs)
-                .split(|&b| b == b'\n')
-                .filter(|l| !l.is_empty())
-            {
-                black_box(serde_json::from_slice::<serde::de::IgnoredAny>(record).unwrap());
+            decode(&mut decoder, black_box(&bytes), |batch| {
+                black_box(batch);
+            });
+            decoder.take_rejects()
+        });
+    });
+}
+
+fn peers(group: &mut BenchmarkGroup<'_, WallTime>, log: &[u8]) {
+    group.throughput(rows_and_bytes(lines(log).count() as u64, log.len() as u64));
+    let simd_json = BenchmarkId::new("simd-json tape, nothing read", "log");
+    group.bench_function(simd_json, |b| {
+        let mut buffers = simd_json::Buffers::new(log.len());
+        let mut line = Vec::new();
+        b.iter(|| {
+            for record in lines(black_box(log)) {
+                // It decodes in place, so it needs a copy.
+                line.clear();
+                line.extend_from_slice(record);
+                black_box(simd_json::to_tape_with_buffers(&mut line, &mut buffers).unwrap());
             }
         });
     });
+    let serde_json = BenchmarkId::new("serde_json, nothing kept", "log");
+    group.bench_function(serde_json, |b| {
+        b.iter(|| {
+            for record in lines(black_box(log)) {
+                black_box(serde_json::from_slice::<IgnoredAny>(record).unwrap());
+            }
+        });
+    });
+}
+
+fn bench(c: &mut Criterion) {
+    let files = Files::new(&SMALL);
+    let log = read(&files.logs());
+    let mut group = c.benchmark_group("decode");
+    for case in cases(&files, &log) {
+        sparkify(&mut group, case);
+    }
+    peers(&mut group, &log);
     group.finish();
 }
 

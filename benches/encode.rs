@@ -1,0 +1,76 @@
+//! Rows of the star to Parquet parts on one core, in rows and in bytes of Parquet. The parts are
+//! written to memory where the system has a folder there.
+//!
+//! `cargo bench --bench encode`
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod input;
+
+use std::hint::black_box;
+use std::path::Path;
+
+use arrow_array::RecordBatch;
+use criterion::{Criterion, criterion_group, criterion_main};
+use sparkify::output::PartWriter;
+use sparkify::output::report::TableReport;
+use sparkify::star::lookup::SongLookup;
+use sparkify::star::records::EventBatch;
+use sparkify::star::songplays::{songplay_ids, songplays};
+use sparkify::star::songs::{artists, songs};
+use sparkify::star::time::time;
+use sparkify::star::users::Users;
+
+use input::shapes::no_two_agents_alike;
+use input::{
+    Files, SPLIT, event_batch, events, folder, read, rows_and_bytes, seen, song_batches, times,
+};
+
+fn plays(events: &EventBatch, lookup: &SongLookup) -> RecordBatch {
+    songplays(events, songplay_ids(events), lookup).unwrap()
+}
+
+fn users(events: &EventBatch) -> RecordBatch {
+    let (seen, mut users) = (seen(events, 0), Users::default());
+    users.merge(&seen, &seen.shards(1)[0]);
+    Users::table([&users]).unwrap()
+}
+
+/// The tables of a split's events and all songs.
+fn tables() -> Vec<(&'static str, RecordBatch)> {
+    let files = Files::new(&SPLIT);
+    let log = read(&files.logs());
+    let distinct = event_batch(&events(no_two_agents_alike(&log)));
+    let events = event_batch(&events(log));
+    let batches = song_batches(read(&files.songs()));
+    let lookup = SongLookup::new(&batches).unwrap();
+    vec![
+        ("songplays", plays(&events, &lookup)),
+        ("songplays, no two agents alike", plays(&distinct, &lookup)),
+        ("time", time(&times(&events)).unwrap()),
+        ("users", users(&events)),
+        ("songs", songs(&batches).unwrap()),
+        ("artists", artists(&batches).unwrap()),
+    ]
+}
+
+fn write(path: &Path, rows: &RecordBatch) -> TableReport {
+    let mut writer = PartWriter::create(path, rows.schema()).unwrap();
+    writer.write(rows).unwrap();
+    writer.close().unwrap()
+}
+
+fn bench(c: &mut Criterion) {
+    let folder = folder();
+    let path = folder.path().join("part.parquet");
+    let mut group = c.benchmark_group("encode");
+    for (name, rows) in tables() {
+        let written = write(&path, &rows);
+        group.throughput(rows_and_bytes(written.rows, written.bytes));
+        group.bench_function(name, |b| b.iter(|| write(&path, black_box(&rows))));
+    }
+    group.finish();
+}
+
+criterion_group!(benches, bench);
+criterion_main!(benches);

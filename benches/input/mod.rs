@@ -1,0 +1,177 @@
+//! What the benches share: input made from a seed, the same on every machine, and what the earlier
+//! stages make of it.
+
+// Each bench uses only a part of it.
+#![allow(dead_code)]
+
+pub mod shapes;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use arrow_array::RecordBatch;
+use criterion::Throughput;
+use sparkify::config::Sizes;
+use sparkify::decode::scan::PADDING;
+use sparkify::decode::schema::RecordSchema;
+use sparkify::decode::{Chunk, Counts, Decoder, Rest, Stop};
+use sparkify::generate::{Options, Summary, generate};
+use sparkify::star::records::{EventBatch, SongBatch};
+use sparkify::star::schema::{EVENT_RECORD, SONG_RECORD};
+use sparkify::star::users::{Position, Seen};
+use tempfile::TempDir;
+
+/// A few megabytes: they outgrow the second-level cache, as real input does.
+pub const SMALL: Options = Options {
+    events: 20_000,
+    songs: 5_000,
+    users: 2_000,
+    files: 4,
+    seed: 3,
+    awkward: false,
+};
+
+/// Nearly as many events as one worker takes at a time.
+pub const SPLIT: Options = Options {
+    events: 50_000,
+    users: 5_000,
+    ..SMALL
+};
+
+/// Songs and logs in files, which go when this goes.
+pub struct Files {
+    folder: TempDir,
+    /// What was made.
+    pub made: Summary,
+}
+
+impl Files {
+    /// Makes them.
+    pub fn new(options: &Options) -> Self {
+        let folder = folder();
+        let made = generate(folder.path(), options, &mut |_, _| {}).unwrap();
+        Self { folder, made }
+    }
+
+    /// The folder of songs.
+    pub fn songs(&self) -> PathBuf {
+        self.folder.path().join("song_data")
+    }
+
+    /// The folder of logs.
+    pub fn logs(&self) -> PathBuf {
+        self.folder.path().join("log_data")
+    }
+}
+
+/// A folder for some megabytes, in memory where the system has such a place. It goes when this goes.
+pub fn folder() -> TempDir {
+    tempfile::tempdir_in("/dev/shm")
+        .or_else(|_| tempfile::tempdir())
+        .unwrap()
+}
+
+/// All input files below a folder, one after the other.
+pub fn read(folder: &Path) -> Vec<u8> {
+    let mut all = Vec::new();
+    append(folder, &mut all);
+    all
+}
+
+fn append(folder: &Path, to: &mut Vec<u8>) {
+    let entries = fs::read_dir(folder).unwrap();
+    let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    for path in paths {
+        if path.is_dir() {
+            append(&path, to);
+        } else if path.extension().is_some_and(|e| e == "json") {
+            to.extend(fs::read(&path).unwrap());
+            to.push(b'\n');
+        }
+    }
+}
+
+/// The lines that hold anything.
+pub fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    text.split(|&b| b == b'\n').filter(|line| !line.is_empty())
+}
+
+/// A decoder whose batches are as large as the engine's.
+pub fn decoder(schema: &'static RecordSchema) -> Decoder {
+    Decoder::new(schema, Sizes::default().row_group_rows)
+}
+
+/// The bytes as the decoder wants them.
+pub fn padded(mut bytes: Vec<u8>) -> Vec<u8> {
+    bytes.extend([0; PADDING]);
+    bytes
+}
+
+/// Decodes `padded` as one chunk, gives its batches to `sink`, and says what became of the records.
+pub fn decode(decoder: &mut Decoder, padded: &[u8], mut sink: impl FnMut(RecordBatch)) -> Counts {
+    let len = padded.len() - PADDING;
+    let mut at = 0;
+    decoder.begin_segment();
+    loop {
+        let chunk = Chunk {
+            padded: &padded[at..],
+            len: len - at,
+            offset: at as u64,
+            rest: Rest::End,
+        };
+        let progress = decoder.decode(chunk, u64::MAX);
+        at += progress.consumed;
+        sink(decoder.finish().unwrap());
+        if progress.stop == Stop::Done {
+            return decoder.take_counts();
+        }
+    }
+}
+
+/// The batches of a decoder.
+pub fn batches(mut decoder: Decoder, bytes: Vec<u8>) -> Vec<RecordBatch> {
+    let mut batches = Vec::new();
+    decode(&mut decoder, &padded(bytes), |batch| batches.push(batch));
+    batches
+}
+
+/// The kept events of a log, in one batch.
+pub fn events(log: Vec<u8>) -> RecordBatch {
+    batches(decoder(&EVENT_RECORD), log).remove(0)
+}
+
+/// The same, as the star takes them.
+pub fn event_batch(events: &RecordBatch) -> EventBatch {
+    EventBatch::new(events).unwrap()
+}
+
+/// Song records, as the star takes them.
+pub fn song_batches(songs: Vec<u8>) -> Vec<SongBatch> {
+    let batches = batches(decoder(&SONG_RECORD), songs);
+    let taken = batches.iter().map(SongBatch::new);
+    taken.collect::<Result<_, _>>().unwrap()
+}
+
+/// The users of a split's events.
+pub fn seen(events: &EventBatch, split: u32) -> Seen {
+    let mut seen = Seen::default();
+    seen.add(events, Position { split, row: 0 });
+    seen
+}
+
+/// The distinct start times of events, in rising order.
+pub fn times(events: &EventBatch) -> Vec<i64> {
+    let mut times = events.ts().to_vec();
+    times.sort_unstable();
+    times.dedup();
+    times
+}
+
+/// How much one iteration does.
+pub fn rows_and_bytes(rows: u64, bytes: u64) -> Throughput {
+    Throughput::ElementsAndBytes {
+        elements: rows,
+        bytes,
+    }
+}

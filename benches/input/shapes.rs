@@ -1,0 +1,184 @@
+//! The same events in other writing: the shapes that a log can have, and those that cost.
+
+use std::collections::BTreeMap;
+use std::hash::BuildHasher;
+
+use foldhash::fast::FixedState;
+use serde_json::value::RawValue;
+
+use super::lines;
+
+/// The members of a record: each key, and its value as it is written.
+type Members = Vec<(String, String)>;
+
+/// What is written before the first member, between key and value, between members, and at the end.
+type Style = [&'static str; 4];
+
+const COMPACT: Style = ["{", ":", ",", "}\n"];
+const SPACED: Style = ["{", ": ", ", ", "}\n"];
+const PRETTY: Style = ["{\n    ", ": ", ",\n    ", "\n}\n"];
+
+/// What makes a log of a log.
+pub type Shape = fn(&[u8]) -> Vec<u8>;
+
+/// The shapes by name, all of them without rejects.
+pub const SHAPES: [(&str, Shape); 10] = [
+    ("spaces between tokens", |log| {
+        rewrite(log, SPACED, |_, _| {})
+    }),
+    ("pretty-printed", |log| rewrite(log, PRETTY, |_, _| {})),
+    ("nulls left out", nulls_left_out),
+    ("keys out of order", keys_out_of_order),
+    ("36 keys nobody wants", wide),
+    ("nested values nobody wants", nested),
+    ("unicode", unicode),
+    ("escapes", escapes),
+    ("no two agents alike", no_two_agents_alike),
+    ("long numbers", long_numbers),
+];
+
+/// Members go where chance puts them, in each record anew.
+fn keys_out_of_order(log: &[u8]) -> Vec<u8> {
+    rewrite(log, COMPACT, |n, members| {
+        members.sort_by_cached_key(|(key, _)| FixedState::default().hash_one((n, key)));
+    })
+}
+
+/// A key without a value is no member, so that records differ in length.
+fn nulls_left_out(log: &[u8]) -> Vec<u8> {
+    rewrite(log, COMPACT, |_, members| {
+        members.retain(|(_, value)| value != "null");
+    })
+}
+
+fn wide(log: &[u8]) -> Vec<u8> {
+    insert(log, 2, |n, place| match place % 4 {
+        0 => format!("\"value {n} of a key that nobody wants\""),
+        1 => format!("{n}.25"),
+        2 => "true".to_owned(),
+        _ => "null".to_owned(),
+    })
+}
+
+fn nested(log: &[u8]) -> Vec<u8> {
+    insert(log, 1, |n, place| match place % 3 {
+        0 => format!(r#"{{"device":{{"os":"some os","version":[10,15,{n}]}},"tags":["a","b"]}}"#),
+        1 => format!("[{n},{n}.5,[true,null]]"),
+        _ => "{}".to_owned(),
+    })
+}
+
+/// Puts as many members that nobody wants behind each member.
+fn insert(log: &[u8], many: usize, value: impl Fn(usize, usize) -> String) -> Vec<u8> {
+    rewrite(log, COMPACT, |n, members| {
+        let mut all = Members::new();
+        for member in members.drain(..) {
+            all.push(member);
+            for _ in 0..many {
+                all.push((format!("extra{}", all.len()), value(n, all.len())));
+            }
+        }
+        *members = all;
+    })
+}
+
+/// A vowel is a letter of two or three bytes, in everything that people named.
+fn unicode(log: &[u8]) -> Vec<u8> {
+    let named = ["artist", "firstName", "lastName", "location", "song"];
+    rewrite_texts(log, &named, |text| {
+        let text = text.replace('a', "ä").replace('e', "ệ").replace('o', "ø");
+        serde_json::to_string(&text).unwrap()
+    })
+}
+
+/// Every vowel, space and sign is an escape.
+fn escapes(log: &[u8]) -> Vec<u8> {
+    rewrite_texts(log, &["artist", "song", "userAgent"], |text| {
+        let escape = |c: char| match c {
+            '"' | '\\' | '/' => format!("\\{c}"),
+            'a' | 'e' | 'i' | 'o' | 'u' => unicode_escapes(c),
+            c if c.is_ascii_alphanumeric() => c.to_string(),
+            c => unicode_escapes(c),
+        };
+        format!("\"{}\"", text.chars().map(escape).collect::<String>())
+    })
+}
+
+fn unicode_escapes(c: char) -> String {
+    let units = c.encode_utf16(&mut [0; 2]).to_vec();
+    units.iter().map(|unit| format!("\\u{unit:04x}")).collect()
+}
+
+/// Text that is expected to repeat does not.
+pub fn no_two_agents_alike(log: &[u8]) -> Vec<u8> {
+    rewrite(log, COMPACT, |n, members| {
+        change(members, "userAgent", |agent| {
+            agent.replacen('"', &format!("\"{n} "), 1)
+        });
+    })
+}
+
+/// Numbers with a sign, an exponent, or more digits than a double holds.
+fn long_numbers(log: &[u8]) -> Vec<u8> {
+    rewrite(log, COMPACT, |_, members| {
+        change(members, "length", |length| match length {
+            "null" => length.to_owned(),
+            _ => format!("{length}000000000001e0"),
+        });
+        change(members, "itemInSession", |item| format!("-{item}"));
+    })
+}
+
+/// Of ten plays one is rejected: for its syntax, a type and a key that is missing, in turns.
+pub fn rejects(log: &[u8]) -> Vec<u8> {
+    let mut plays = 0;
+    rewrite(log, COMPACT, |_, members| {
+        if !members.iter().any(|(_, value)| value == "\"NextSong\"") {
+            return;
+        }
+        plays += 1;
+        match plays % 30 {
+            0 => change(members, "length", |_| "12.".to_owned()),
+            10 => change(members, "ts", |_| "\"soon\"".to_owned()),
+            20 => members.retain(|(key, _)| key != "sessionId"),
+            _ => {}
+        }
+    })
+}
+
+fn change(members: &mut Members, key: &str, to: impl Fn(&str) -> String) {
+    for (_, value) in members.iter_mut().filter(|(k, _)| k == key) {
+        *value = to(value);
+    }
+}
+
+/// Writes the texts of some keys otherwise.
+fn rewrite_texts(log: &[u8], keys: &[&str], write: impl Fn(&str) -> String) -> Vec<u8> {
+    rewrite(log, COMPACT, |_, members| {
+        for key in keys {
+            change(members, key, |json| {
+                let text: Option<String> = serde_json::from_str(json).unwrap();
+                text.map_or_else(|| json.to_owned(), |text| write(&text))
+            });
+        }
+    })
+}
+
+/// Writes each record, whose number is given, with its members changed. The generator's keys are in
+/// order of the alphabet, as they are in the real log, and stay so.
+fn rewrite(log: &[u8], style: Style, mut change: impl FnMut(usize, &mut Members)) -> Vec<u8> {
+    let [open, colon, comma, close] = style;
+    let mut out = Vec::new();
+    for (n, line) in lines(log).enumerate() {
+        let record: BTreeMap<String, &RawValue> = serde_json::from_slice(line).unwrap();
+        let mut members = record
+            .into_iter()
+            .map(|(key, value)| (key, value.get().to_owned()))
+            .collect();
+        change(n, &mut members);
+        let member = |(key, value): &(String, String)| format!("\"{key}\"{colon}{value}");
+        let members: Vec<_> = members.iter().map(member).collect();
+        out.extend([open, &members.join(comma), close].concat().into_bytes());
+    }
+    out
+}

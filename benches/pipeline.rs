@@ -1,0 +1,67 @@
+//! Whole runs, from files to a published star, on one thread and on all, in records and bytes of
+//! input. Both are in memory where the system has a folder there: what is measured is the engine.
+//!
+//! `cargo bench --bench pipeline`
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod input;
+
+use std::path::{Path, PathBuf};
+use std::thread::available_parallelism;
+
+use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
+use sparkify::config::{MaxRejects, RunConfig, Sizes};
+use sparkify::generate::Options;
+use sparkify::output::report::Report;
+use sparkify::pipeline;
+use sparkify::progress::Progress;
+use tempfile::TempDir;
+
+use input::{Files, SPLIT, folder, rows_and_bytes};
+
+/// So small an input is one split, and work for one thread. Cut up it is work for some.
+const SPLIT_BYTES: u64 = 2 << 20;
+
+fn run(files: &Files, out: &Path, threads: usize) -> Report {
+    let path = |folder: PathBuf| folder.into_os_string().into_string().unwrap();
+    let config = RunConfig {
+        songs: path(files.songs()),
+        logs: path(files.logs()),
+        out: out.join("star"),
+        threads,
+        max_rejects: MaxRejects::Count(0),
+        sizes: Sizes {
+            split_bytes: Some(SPLIT_BYTES),
+            ..Sizes::default()
+        },
+    };
+    pipeline::run(&config, &Progress::silent()).unwrap()
+}
+
+fn bench(c: &mut Criterion) {
+    let files = Files::new(&Options {
+        songs: 500,
+        ..SPLIT
+    });
+    let (songs, logs) = (&files.made.songs.input, &files.made.logs.input);
+    let mut threads = vec![1, available_parallelism().unwrap().get()];
+    threads.dedup();
+
+    let mut group = c.benchmark_group("pipeline");
+    group.throughput(rows_and_bytes(
+        songs.records + logs.records,
+        songs.bytes + logs.bytes,
+    ));
+    for threads in threads {
+        group.bench_function(BenchmarkId::new("threads", threads), |b| {
+            // The folder is part of what is returned: it is removed off the clock.
+            let run = |out: TempDir| (run(&files, out.path(), threads), out);
+            b.iter_batched(folder, run, BatchSize::PerIteration);
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, bench);
+criterion_main!(benches);
