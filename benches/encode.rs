@@ -23,7 +23,8 @@ use sparkify::star::users::Users;
 
 use input::shapes::no_two_agents_alike;
 use input::{
-    Files, SPLIT, event_batch, events, folder, read, rows_and_bytes, seen, song_batches, times,
+    Files, SPLIT, event_batch, events, folder, make_lookup, read, rows_and_bytes, seen,
+    song_batches, times,
 };
 
 fn plays(events: &EventBatch, lookup: &SongLookup) -> RecordBatch {
@@ -43,7 +44,7 @@ fn tables() -> Vec<(&'static str, RecordBatch)> {
     let distinct = event_batch(&events(no_two_agents_alike(&log)));
     let events = event_batch(&events(log));
     let batches = song_batches(read(&files.songs()));
-    let lookup = SongLookup::new(&batches).unwrap();
+    let lookup = make_lookup(&batches);
     vec![
         ("songplays", plays(&events, &lookup)),
         ("songplays, no two agents alike", plays(&distinct, &lookup)),

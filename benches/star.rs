@@ -23,7 +23,9 @@ use sparkify::star::songs::{artists, songs};
 use sparkify::star::time::time;
 use sparkify::star::users::{Seen, Users};
 
-use input::{Files, SMALL, SPLIT, batches, event_batch, events, read, seen, song_batches, times};
+use input::{
+    Files, SMALL, SPLIT, batches, event_batch, events, make_lookup, read, seen, song_batches, times,
+};
 
 /// Events of a batch whose users are merged with those of others.
 const MERGED: usize = 5_000;
@@ -51,7 +53,7 @@ fn known(batch: &RecordBatch, lookup: &SongLookup) -> EventBatch {
 fn bench_songplays(c: &mut Criterion, batch: &RecordBatch, lookup: &SongLookup) {
     // The songs of another catalogue.
     let others = Files::new(&Options { seed: 4, ..SMALL });
-    let others = SongLookup::new(&song_batches(read(&others.songs()))).unwrap();
+    let others = make_lookup(&song_batches(read(&others.songs())));
     let all = event_batch(batch);
     let cases = [
         ("no song known", &all, &others),
@@ -110,7 +112,7 @@ fn bench_dimensions(c: &mut Criterion, times: &[i64], batches: &[SongBatch]) {
         artists(black_box(batches)).unwrap()
     });
     measure(&mut group, "song lookup", records, || {
-        SongLookup::new(black_box(batches)).unwrap()
+        make_lookup(black_box(batches))
     });
 }
 
@@ -119,7 +121,7 @@ fn bench(c: &mut Criterion) {
     let log = read(&files.logs());
     let songs = song_batches(read(&files.songs()));
     let events = events(log.clone());
-    bench_songplays(c, &events, &SongLookup::new(&songs).unwrap());
+    bench_songplays(c, &events, &make_lookup(&songs));
     bench_users(c, log);
     bench_dimensions(c, &times(&event_batch(&events)), &songs);
 }
