@@ -9,12 +9,13 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 
-# Of each peer the script, the package and the name for people.
+# Of each peer the script with its flags, the package and the name for people.
 PEERS = {
-    "duckdb": ("duckdb_star.py", "duckdb", "DuckDB"),
-    "polars": ("polars_star.py", "polars", "Polars"),
-    "clickhouse": ("clickhouse_star.py", "chdb", "ClickHouse (chDB)"),
-    "spark": ("spark_star.py", "pyspark", "Spark"),
+    "duckdb": (["duckdb_star.py"], "duckdb", "DuckDB"),
+    "duckdb-read-json": (["duckdb_star.py", "--read-json"], "duckdb", "DuckDB, all by read_json"),
+    "polars": (["polars_star.py"], "polars", "Polars"),
+    "clickhouse": (["clickhouse_star.py"], "chdb", "ClickHouse (chDB)"),
+    "spark": (["spark_star.py"], "pyspark", "Spark"),
 }
 
 PROBE = """
@@ -38,7 +39,8 @@ class Peer:
         return f"{self.name} {self.version}"
 
     def command(self, data, out, threads):
-        return [*self.program, data.songs, data.logs, out, "--threads", str(threads)]
+        places = [data.songs, data.logs, out]
+        return [*self.program, *places, "--threads", str(threads)]
 
     def rows(self, stdout):
         """The rows of each table, from what a run said."""
@@ -68,12 +70,12 @@ def installed(names, python):
     versions = json.loads(answer.stdout)
     peers, missing = [], []
     for name in names:
-        script, package, title = PEERS[name]
+        (script, *flags), package, title = PEERS[name]
         if versions[package] is None:
             install = f"{python} -m pip install -r {HERE / 'requirements.txt'}"
             missing.append(f"{title} is skipped, {package} is not installed: {install}")
         elif name == "spark" and not (os.environ.get("JAVA_HOME") or shutil.which("java")):
             missing.append(f"{title} is skipped, no Java: apt install openjdk-17-jre-headless")
         else:
-            peers.append(Peer(title, versions[package], (python, str(HERE / script))))
+            peers.append(Peer(title, versions[package], (python, str(HERE / script), *flags)))
     return peers, missing

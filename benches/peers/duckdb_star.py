@@ -16,6 +16,15 @@ SELECT unnest(from_json(content, '{{
 }}')) FROM object
 """
 
+READ_SONGS_AS_JSON = """
+CREATE TEMP TABLE song AS
+SELECT * FROM read_json('{files}', columns = {{
+    song_id: 'VARCHAR', title: 'VARCHAR', artist_id: 'VARCHAR', artist_name: 'VARCHAR',
+    artist_location: 'VARCHAR', artist_latitude: 'DOUBLE', artist_longitude: 'DOUBLE',
+    year: 'INTEGER', duration: 'DOUBLE'
+}})
+"""
+
 READ_EVENTS = """
 CREATE TEMP TABLE event AS
 SELECT * EXCLUDE (page) REPLACE (userId::INTEGER AS userId)
@@ -70,13 +79,15 @@ STAR = {
     """,
 }
 
+READ_JSON = "--read-json"
 PARQUET = "(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1)"
 
 
 def main():
-    job = Job(__doc__)
+    job = Job(__doc__, {READ_JSON: "read song files the usual way, by read_json"})
+    read_songs = READ_SONGS_AS_JSON if READ_JSON in job.switches else READ_SONGS
     db = duckdb.connect(config={"threads": job.threads, "preserve_insertion_order": False})
-    db.execute(READ_SONGS.format(files=job.song_files))
+    db.execute(read_songs.format(files=job.song_files))
     db.execute(READ_EVENTS.format(files=job.log_files))
     rows = {}
     for table in TABLES:
