@@ -16,7 +16,7 @@ use sparkify::decode::scan::PADDING;
 use sparkify::decode::schema::RecordSchema;
 use sparkify::decode::{Chunk, Counts, Decoder, Rest, Stop};
 use sparkify::generate::{Options, Summary, generate};
-use sparkify::star::lookup::{SHARDS, Shard, SongLookup, hashes};
+use sparkify::star::lookup::{ArtistIds, SHARDS, Shard, SongIds, SongLookup, hashes};
 use sparkify::star::records::{EventBatch, SongBatch};
 use sparkify::star::schema::{EVENT_RECORD, SONG_RECORD};
 use sparkify::star::users::{Position, Seen};
@@ -180,6 +180,9 @@ pub fn rows_and_bytes(rows: u64, bytes: u64) -> Throughput {
 /// The lookup of all songs, shard after shard.
 pub fn make_lookup(batches: &[SongBatch]) -> SongLookup {
     let hashes: Vec<_> = batches.iter().map(hashes).collect();
-    let shards = (0..SHARDS).map(|number| Shard::new(batches, &hashes, number).unwrap());
-    SongLookup::new(batches, shards.collect()).unwrap()
+    let shard = |number| Shard::new(batches, &hashes, number).unwrap();
+    let shards: Vec<Shard> = (0..SHARDS).map(shard).collect();
+    let songs = SongIds::new(batches, &shards).unwrap();
+    let artists = ArtistIds::new(batches, &shards).unwrap();
+    SongLookup::new(songs, artists, shards)
 }

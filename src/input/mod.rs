@@ -28,7 +28,7 @@ pub struct Object {
 /// The objects of one prefix that count as input.
 #[derive(Debug, Default)]
 pub struct Listing {
-    /// Those that count, in byte order of their keys once [`sort`](Self::sort)ed.
+    /// Those that count, in no order.
     pub objects: Vec<Object>,
     /// How many others there are; a hidden folder counts once.
     pub ignored: u64,
@@ -72,11 +72,6 @@ impl Listing {
             .partition(|p| is_hidden(last_part(p)));
         self.ignored += hidden.len() as u64;
         Ok(wanted)
-    }
-
-    /// Puts the objects in the order in which they are taken.
-    pub fn sort(&mut self) {
-        self.objects.sort_unstable_by(|a, b| a.key.cmp(&b.key));
     }
 }
 

@@ -13,7 +13,7 @@ use super::{Run, chain};
 use crate::decode::reject::Reject;
 use crate::error::{Error, Result};
 use crate::input::Object;
-use crate::star::lookup::{SHARDS, Shard, SongLookup, hashes};
+use crate::star::lookup::{ArtistIds, SHARDS, Shard, SongIds, SongLookup, hashes};
 use crate::star::records::SongBatch;
 
 /// Reads all songs.
@@ -63,16 +63,20 @@ pub fn run(run: &Run<'_>) -> Result<(Vec<SongBatch>, State)> {
 pub fn lookup(run: &Run<'_>, batches: &[SongBatch]) -> Result<SongLookup> {
     let began = Instant::now();
     let hashes: Vec<_> = batches.par_iter().map(hashes).collect();
-    let shards = (0..SHARDS)
+    let shards: Vec<Shard> = (0..SHARDS)
         .into_par_iter()
         .map(|number| Shard::new(batches, &hashes, number))
         .collect::<Result<_>>()?;
     run.stages.phase("lookup shards", SHARDS, began);
-    let serial = Instant::now();
-    let lookup = SongLookup::new(batches, shards);
-    run.stages.phase("lookup", 1, serial);
+    let joining = Instant::now();
+    let (songs, artists) = rayon::join(
+        || SongIds::new(batches, &shards),
+        || ArtistIds::new(batches, &shards),
+    );
+    let lookup = SongLookup::new(songs?, artists?, shards);
+    run.stages.phase("lookup", 2, joining);
     run.stages.add(Stage::Star, began, 0, 0);
-    lookup
+    Ok(lookup)
 }
 
 /// Keeps the songs of a split.

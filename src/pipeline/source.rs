@@ -47,12 +47,16 @@ impl Source {
         let mut listing = listing
             .into_inner()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        let phase = match kind {
-            RecordKind::Song => "list songs",
-            RecordKind::Log => "list logs",
+        let (phase, sort) = match kind {
+            RecordKind::Song => ("list songs", "sort songs"),
+            RecordKind::Log => ("list logs", "sort logs"),
         };
         stages.phase(phase, listing.levels, began);
-        listing.sort();
+        let sorting = Instant::now();
+        // The order in which they are taken: byte order of their keys.
+        let objects = &mut listing.objects;
+        objects.par_sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        stages.phase(sort, None, sorting);
         if listing.objects.is_empty() {
             let mut why = "it holds no object whose name ends in .json, .jsonl or .ndjson (then \
                            perhaps .gz, .bz2 or .zst)"

@@ -157,6 +157,58 @@ fn ids_at(batches: &[SongBatch], (batch, row): Place) -> Option<(&str, &str)> {
     Some((songs.song_id.value(row), songs.artist_id.value(row)))
 }
 
+/// The song_id and artist_id of each entry, shard after shard.
+fn ids<'a>(
+    batches: &'a [SongBatch],
+    shards: &'a [Shard],
+) -> impl Iterator<Item = (&'a str, &'a str)> {
+    let places = shards.iter().flat_map(|shard| &shard.ids);
+    places.map(|&place| ids_at(batches, place).unwrap_or_default())
+}
+
+/// The song_id of each entry.
+#[derive(Debug)]
+pub struct SongIds(ArrayRef);
+
+impl SongIds {
+    /// Those of all `shards` of `batches`.
+    ///
+    /// # Errors
+    /// They are more than Arrow can hold (2 GiB).
+    pub fn new(batches: &[SongBatch], shards: &[Shard]) -> Result<Self> {
+        let ids = ids(batches, shards).map(|(song_id, _)| Some(song_id));
+        Ok(Self(Arc::new(text_array(ids)?)))
+    }
+}
+
+/// The artist_id of each entry: its number among the distinct ones, for an artist has many songs.
+#[derive(Debug)]
+pub struct ArtistIds {
+    numbers: Vec<i32>,
+    distinct: ArrayRef,
+}
+
+impl ArtistIds {
+    /// Those of all `shards` of `batches`.
+    ///
+    /// # Errors
+    /// They are more than Arrow can hold (2 GiB).
+    pub fn new(batches: &[SongBatch], shards: &[Shard]) -> Result<Self> {
+        let mut known: HashMap<&str, i32, FixedState> = HashMap::default();
+        let mut distinct = Vec::new();
+        let numbers = ids(batches, shards).map(|(_, artist_id)| {
+            *known.entry(artist_id).or_insert_with(|| {
+                distinct.push(artist_id);
+                distinct.len() as i32 - 1
+            })
+        });
+        Ok(Self {
+            numbers: numbers.collect(),
+            distinct: Arc::new(text_array(distinct.into_iter().map(Some))?),
+        })
+    }
+}
+
 /// All songs by title, artist name and duration.
 #[derive(Debug)]
 pub struct SongLookup {
@@ -166,21 +218,14 @@ pub struct SongLookup {
     /// A bit for each hash that a duration has: most events of unknown songs end there, before
     /// their texts are hashed.
     durations: Vec<u64>,
-    song_ids: ArrayRef,
-    /// The number of each entry's artist in `artist_ids`: an artist has many songs.
-    artists: Vec<i32>,
-    artist_ids: ArrayRef,
+    songs: SongIds,
+    artists: ArtistIds,
 }
 
 impl SongLookup {
-    /// The lookup of all `shards` of `batches`, in order.
-    ///
-    /// # Errors
-    /// A column of the songs holds more than Arrow can (2 GiB).
-    pub fn new(batches: &[SongBatch], shards: Vec<Shard>) -> Result<Self> {
-        let places = || shards.iter().flat_map(|shard| &shard.ids);
-        let ids = || places().map(|&place| ids_at(batches, place).unwrap_or_default());
-        let count = places().count();
+    /// The lookup of all `shards`, in order, with the ids that they find.
+    pub fn new(songs: SongIds, artists: ArtistIds, shards: Vec<Shard>) -> Self {
+        let count: usize = shards.iter().map(|shard| shard.ids.len()).sum();
         let mut durations = vec![0; (count * FILTER_BITS / 64).next_power_of_two()];
         for &duration in shards.iter().flat_map(|shard| &shard.durations) {
             let (word, bit) = filter_bit(&durations, duration);
@@ -188,29 +233,19 @@ impl SongLookup {
                 *word |= bit;
             }
         }
-        let mut numbers: HashMap<&str, i32, FixedState> = HashMap::default();
-        let mut artist_ids = Vec::new();
-        let mut artists = Vec::with_capacity(count);
-        for (_, artist_id) in ids() {
-            artists.push(*numbers.entry(artist_id).or_insert_with(|| {
-                artist_ids.push(artist_id);
-                artist_ids.len() as i32 - 1
-            }));
-        }
-        let mut firsts = Vec::with_capacity(shards.len());
         let mut first = 0;
-        for shard in &shards {
-            firsts.push(first);
+        let firsts = shards.iter().map(|shard| {
+            let ours = first;
             first += shard.ids.len() as i32;
-        }
-        Ok(Self {
-            song_ids: Arc::new(text_array(ids().map(|(song_id, _)| Some(song_id)))?),
-            artist_ids: Arc::new(text_array(artist_ids.into_iter().map(Some))?),
-            artists,
+            ours
+        });
+        Self {
+            firsts: firsts.collect(),
             durations,
-            firsts,
+            songs,
+            artists,
             shards,
-        })
+        }
     }
 
     fn find(&self, key: Key<'_>) -> Option<i32> {
@@ -244,12 +279,13 @@ impl SongLookup {
                 })
             })
             .collect();
-        let artist = |entry: Option<i32>| self.artists.get(entry? as usize).copied();
+        let artist = |entry: Option<i32>| self.artists.numbers.get(entry? as usize).copied();
         let artists: Int32Array = keys.iter().map(artist).collect();
         let ids = |keys: Int32Array, values: &ArrayRef| {
             Repeated::try_new(keys, Arc::clone(values)).map_err(Error::arrow)
         };
-        Ok((ids(keys, &self.song_ids)?, ids(artists, &self.artist_ids)?))
+        let artists = ids(artists, &self.artists.distinct)?;
+        Ok((ids(keys, &self.songs.0)?, artists))
     }
 }
 
