@@ -39,6 +39,17 @@ enum Command {
     Bench(bench::Args),
 }
 
+/// Where the input of the whole job is.
+#[derive(Debug, clap::Args)]
+struct Input {
+    /// Folder or file with song metadata
+    #[arg(long, value_name = "PATH")]
+    songs: String,
+    /// Folder or file with log events
+    #[arg(long, value_name = "PATH")]
+    logs: String,
+}
+
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
     let result: Result<()> = match Cli::parse().command {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{cores, failed, print_json, refuse_remote, say, summary, warn_of_no_plays};
+use super::{Input, cores, failed, print_json, refuse_remote, say, summary, warn_of_no_plays};
 use crate::config::{MaxRejects, RunConfig, Sizes};
 use crate::error::{Error, Result};
 use crate::pipeline;
@@ -17,12 +17,8 @@ use crate::progress::Progress;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Folder or file with song metadata
-    #[arg(long, value_name = "PATH")]
-    songs: String,
-    /// Folder or file with log events
-    #[arg(long, value_name = "PATH")]
-    logs: String,
+    #[command(flatten)]
+    input: Input,
     /// Folder to write: absent, empty, or an earlier output
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -77,8 +73,8 @@ fn config(args: Args) -> Result<RunConfig> {
     }
     refuse_remote(&args.out)?;
     Ok(RunConfig {
-        songs: args.songs,
-        logs: args.logs,
+        songs: args.input.songs,
+        logs: args.input.logs,
         out: args.out,
         threads: args.threads.map_or_else(cores, usize::from),
         max_rejects: args.max_rejects,

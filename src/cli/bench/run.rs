@@ -8,6 +8,7 @@ use super::{
     speed_up, summary, warn_of_no_plays,
 };
 use crate::bench::{self, AtMost, RunBench, RunResult, Serial};
+use crate::cli::Input;
 use crate::config::{MaxRejects, RunConfig, Sizes};
 use crate::error::Result;
 use crate::pipeline::Phase;
@@ -21,12 +22,8 @@ use crate::progress::Progress;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Folder or file with song metadata
-    #[arg(long, value_name = "PATH")]
-    songs: String,
-    /// Folder or file with log events
-    #[arg(long, value_name = "PATH")]
-    logs: String,
+    #[command(flatten)]
+    input: Input,
     /// Folder that sparkify-bench-PID is made in, and so the disk that is measured; nothing else in it
     /// is touched [default: the system's folder for temporary files]
     #[arg(long, value_name = "DIR")]
@@ -59,8 +56,8 @@ fn config(args: &Args) -> Result<RunConfig> {
     let out = args.out.clone().unwrap_or_else(std::env::temp_dir);
     refuse_remote(&out)?;
     Ok(RunConfig {
-        songs: args.songs.clone(),
-        logs: args.logs.clone(),
+        songs: args.input.songs.clone(),
+        logs: args.input.logs.clone(),
         out,
         threads: 1,
         max_rejects: MaxRejects::Percent(100.0),
