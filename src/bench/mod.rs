@@ -14,7 +14,7 @@ mod serial;
 
 use serde::Serialize;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::output::report::{StageReport, Status};
 use crate::progress::Progress;
 
@@ -92,12 +92,18 @@ impl Repeats {
     ) -> Result<Measured<T>> {
         progress.part_of("to warm up".to_owned());
         let warm = pass(self.threads.last().copied().unwrap_or(1))?;
+        let same_as_warm = |pass: T| match (total(&pass), total(&warm)) {
+            (found, first) if (found.bytes, found.events) == (first.bytes, first.events) => {
+                Ok(pass)
+            }
+            (found, first) => Err(changed(&found, &first)),
+        };
         let mut passes: Vec<Vec<T>> = self.threads.iter().map(|_| Vec::new()).collect();
         for number in 1..=self.runs {
             for (&threads, passes) in self.threads.iter().zip(&mut passes) {
                 let of = self.runs;
                 progress.part_of(format!("--threads {threads}, run {number} of {of}"));
-                passes.push(pass(threads)?);
+                passes.push(same_as_warm(pass(threads)?)?);
             }
         }
         let seconds = |pass: &T| total(pass).seconds;
@@ -122,4 +128,12 @@ impl Repeats {
         }
         Ok(Measured { warm, medians })
     }
+}
+
+/// Passes over different input cannot be compared.
+fn changed(found: &StageReport, first: &StageReport) -> Error {
+    let of = |pass: &StageReport| format!("{} records in {} bytes", pass.events, pass.bytes);
+    Error::failed("the input changed while it was measured")
+        .because(format!("first {}, then {}", of(first), of(found)))
+        .hint("measure again when nothing writes to it")
 }

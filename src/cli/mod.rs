@@ -93,10 +93,10 @@ fn warn_of_no_plays(progress: &Progress, logs: &LogReport, place: &str) {
 }
 
 /// Says of a failure on stdout too, if `--json` asks for that.
-fn failed(error: Error, json: bool) -> Error {
+fn failed(error: Error, json: bool, version: (&str, u32)) -> Error {
     if json {
         // The failure itself matters more than that it cannot be printed.
-        let _ = print(&format!("{}\n", summary::failure(&error)));
+        let _ = print(&format!("{}\n", summary::failure(&error, version)));
     }
     error
 }

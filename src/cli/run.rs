@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::{Input, cores, failed, print_json, refuse_remote, say, summary, warn_of_no_plays};
 use crate::config::{MaxRejects, RunConfig, Sizes};
 use crate::error::{Error, Result};
+use crate::output::report::REPORT_VERSION;
 use crate::pipeline;
 use crate::progress::Progress;
 
@@ -56,7 +57,8 @@ pub fn main(args: Args) -> Result<()> {
         Ok((config, report))
     });
     progress.end();
-    let (config, report) = result.map_err(|error| failed(error, json))?;
+    let (config, report) =
+        result.map_err(|error| failed(error, json, ("report_version", REPORT_VERSION)))?;
     if !quiet {
         say(&summary::table(&report, &config.out));
     }

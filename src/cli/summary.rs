@@ -8,13 +8,14 @@ use indicatif::{HumanBytes, HumanCount};
 
 use crate::error::Error;
 use crate::output::REJECTS;
-use crate::output::report::{InputReport, LogReport, REPORT_VERSION, Report, StageReport};
+use crate::output::report::{InputReport, LogReport, Report, StageReport};
 use crate::star::schema::TABLES;
 
-/// What `--json` prints for a run that failed.
-pub fn failure(error: &Error) -> serde_json::Value {
+/// What `--json` prints for a command that failed. `version` names the layout of what it prints
+/// otherwise.
+pub fn failure(error: &Error, version: (&str, u32)) -> serde_json::Value {
     serde_json::json!({
-        "report_version": REPORT_VERSION,
+        version.0: version.1,
         "sparkify_version": env!("CARGO_PKG_VERSION"),
         "status": "failed",
         "error": error.to_string(),

@@ -1,6 +1,7 @@
 //! `sparkify bench`: what it counts, says and leaves behind. How fast anything is, no test asks.
 
 use std::fs;
+use std::io::Write;
 use std::process::Stdio;
 use std::thread::yield_now;
 
@@ -270,10 +271,47 @@ fn input_that_is_missing_ends_a_benchmark_and_nothing_is_left() {
         let ended = bench(&place, &arguments).fails(1, words);
         let document: Value = serde_json::from_str(&ended.stdout).unwrap();
         assert_eq!(document["status"], "failed");
+        assert_eq!(document["bench_version"], 1);
         let error = document["error"].as_str().unwrap();
         assert_eq!(ended.stderr, format!("sparkify: {error}\n"));
     }
     nothing_is_left_in(&place, "tmp");
+}
+
+/// Passes over different input say nothing about each other.
+#[test]
+fn input_that_changes_ends_the_benchmark() {
+    let place = Place::with_input();
+    let (name, event) = all_files(&place.path("logs")).into_iter().next().unwrap();
+    let mut more = fs::OpenOptions::new();
+    let mut more = more
+        .append(true)
+        .open(place.path("logs").join(name))
+        .unwrap();
+    let mut child = place
+        .sparkify(&[
+            "bench",
+            "parse",
+            "logs",
+            "--runs=1000",
+            "--threads=1",
+            "--quiet",
+        ])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    while child.try_wait().unwrap().is_none() {
+        more.write_all(&event).unwrap();
+        yield_now();
+    }
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(
+        stderr.contains("the input changed while it was measured"),
+        "{stderr}"
+    );
 }
 
 #[test]

@@ -9,7 +9,7 @@ use indicatif::DecimalBytes;
 use serde::Serialize;
 
 use super::{cores, failed, print, print_json, refuse_remote, summary, warn_of_no_plays};
-use crate::bench::{Pace, Repeats};
+use crate::bench::{BENCH_VERSION, Pace, Repeats};
 use crate::error::Result;
 use crate::output::report::StageReport;
 
@@ -81,7 +81,8 @@ impl Asked {
 
     /// Prints what was found, for machines or for people.
     fn show<T: Serialize>(&self, found: Result<T>, tables: impl Fn(&T) -> String) -> Result<()> {
-        let found = found.map_err(|error| failed(error, self.json))?;
+        let found =
+            found.map_err(|error| failed(error, self.json, ("bench_version", BENCH_VERSION)))?;
         match self.json {
             true => print_json(&found),
             false => print(&tables(&found)),

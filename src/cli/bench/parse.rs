@@ -133,7 +133,8 @@ fn write_input(to: &mut String, found: &ParseBench) -> std::fmt::Result {
         to,
         "{} in {}: {}, {} of JSON, {}",
         found.kind.plural(),
-        found.path,
+        // It must not steer the terminal.
+        found.path.replace(char::is_control, " "),
         several(counts.input.objects as usize, "object"),
         bytes(json),
         several(counts.splits, "split")
