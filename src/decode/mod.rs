@@ -218,7 +218,7 @@ impl Decoder {
                 Ok(scanned) => {
                     let record = bytes.get(at..scanned.end).unwrap_or_default();
                     self.after_newline = false;
-                    if !scanned.ascii && std::str::from_utf8(record).is_err() {
+                    if !scanned.ascii && simdutf8::basic::from_utf8(record).is_err() {
                         self.append(chunk);
                         let line = self.lines;
                         let record = at..scanned.end;
