@@ -32,8 +32,9 @@ fn plays(events: &EventBatch, lookup: &SongLookup) -> RecordBatch {
 }
 
 fn users(events: &EventBatch) -> RecordBatch {
-    let (seen, mut users) = (seen(events, 0), Users::default());
-    users.merge(&seen, &seen.shards(1)[0]);
+    let (mut seen, mut users) = (seen(events, 0), Users::default());
+    let shards = seen.take_shards(1);
+    users.merge(&seen, &shards[0]);
     Users::table([&users]).unwrap()
 }
 

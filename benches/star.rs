@@ -72,8 +72,10 @@ fn bench_songplays(c: &mut Criterion, batch: &RecordBatch, lookup: &SongLookup) 
 fn merge(all: &[Seen]) -> Vec<Users> {
     let mut states = vec![Users::default(); SHARDS];
     for seen in all {
-        for (state, shard) in states.iter_mut().zip(&seen.shards(SHARDS)) {
-            state.merge(seen, shard);
+        let mut seen = seen.clone();
+        let shards = seen.take_shards(SHARDS);
+        for (state, shard) in states.iter_mut().zip(&shards) {
+            state.merge(&seen, shard);
         }
     }
     states

@@ -1,5 +1,5 @@
 //! The record scanner: strict RFC 8259 over the bytes of one record, leaving the place and kind of
-//! each wanted value in a [`Slot`]. It reads every byte once and converts nothing.
+//! each wanted value in a [`Slot`]. It converts nothing.
 //!
 //! Records of one source look alike, so what stands between two values (`,"auth":`) is predicted
 //! from the record before: the whole of it, key and white space included, is compared at once. On a
@@ -65,6 +65,9 @@ pub struct Scanned {
     pub spaced: bool,
 }
 
+/// Members of a record that are guessed: what is kept of a record is bounded.
+const MAX_GUESSES: usize = 1024;
+
 /// How far a record was scanned. It is handed from function to function by value: kept in the scanner
 /// it would be loaded and stored at every step, one step waiting for the other.
 #[derive(Debug, Clone, Copy)]
@@ -91,7 +94,8 @@ struct Text {
 #[derive(Debug)]
 pub struct Scanner {
     keys: Vec<&'static str>,
-    guesses: Vec<Guess>,
+    /// One a member, as far as a stretch can be guessed.
+    guesses: Vec<Option<Guess>>,
     stops: Stops,
     /// The number of the first stop that the last record did not pass.
     passed: usize,
@@ -129,7 +133,7 @@ impl Scanner {
         let mut member = 0;
         loop {
             let next = match self.guesses.get(member) {
-                Some(guess) if guess.holds(bytes, place.at) => {
+                Some(Some(guess)) if guess.holds(bytes, place.at) => {
                     place.at += guess.len;
                     place.stop += guess.stops;
                     place.spaced += guess.spaced;
@@ -224,13 +228,12 @@ impl Scanner {
             place = space(bytes, place);
         }
         let text = bytes.get(from.at..place.at).unwrap_or_default();
-        if let Some(guess) = Guess::new(text, place.stop - from.stop, next, place.spaced) {
-            // Only the guess for this place: a record of another shape relearns as it goes.
-            if member < self.guesses.len() {
-                self.guesses[member] = guess;
-            } else if member == self.guesses.len() {
-                self.guesses.push(guess);
-            }
+        let guess = Guess::new(text, place.stop - from.stop, next, place.spaced);
+        // Only the guess for this place: a record of another shape relearns as it goes.
+        if member < self.guesses.len() {
+            self.guesses[member] = guess;
+        } else if member == self.guesses.len() && member < MAX_GUESSES {
+            self.guesses.push(guess);
         }
         place.spaced += from.spaced;
         Ok((next, place))

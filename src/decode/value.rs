@@ -107,7 +107,7 @@ fn eight_digits(bytes: [u8; 8], len: usize) -> Option<i64> {
     // What stands behind falls off at the top; zeros come in at the bottom, in front of the digits.
     let text = u64::from_le_bytes(bytes) << (64 - 8 * len);
     let fill = (ONES * 0x30) & !(u64::MAX << (64 - 8 * len));
-    let text = text | if len == 8 { 0 } else { fill };
+    let text = text | fill;
     let digits = text.wrapping_sub(ONES * 0x30);
     // A byte above '9' carries into its top bit in the sum, one below '0' borrows in the difference.
     if (text.wrapping_add(ONES * 0x46) | digits) & (ONES * 0x80) != 0 {

@@ -35,14 +35,15 @@ const OBJECT_COST: u64 = 16 * 1024;
 /// About how many bytes come out of one compressed byte.
 const EXPANSION: u64 = 8;
 
-/// The smallest split that is planned by itself, in bytes. Its Parquet part is 1 to 2 MB.
+/// The smallest size that splits are planned at, but for the last ones, in bytes. The Parquet part of
+/// such a split is 1 to 2 MB.
 const MIN_SPLIT: u64 = 32 << 20;
 
-/// Splits that a large input is cut into: enough to feed 64 cores, few enough for a warehouse to load
+/// About how many splits a large input is cut into: enough to feed 64 cores, few enough for a warehouse to load
 /// a part each.
 const MAX_SPLITS: u64 = 256;
 
-/// Splits become smaller when fewer bytes are left than so many of them hold, down to a quarter: workers
+/// Splits become smaller when fewer bytes are left than so many of them hold, down to a half: workers
 /// that finish one after the other do not wait long for the last.
 const TAPER: u64 = 8;
 
@@ -135,7 +136,7 @@ impl Cutter {
 
     /// The size that the split at hand should have.
     fn target(&self) -> u64 {
-        let smallest = (self.largest / 4).max(1);
+        let smallest = (self.largest / 2).max(1);
         (self.left / TAPER).clamp(smallest, self.largest)
     }
 

@@ -1,4 +1,4 @@
-//! Column chunks of the fact, straight from Arrow arrays to Parquet pages.
+//! Column chunks of texts that repeat and of integers, straight from Arrow arrays to Parquet pages.
 //!
 //! The general writer looks up every value of a column anew to build its dictionary. Here the keys
 //! that the decoder has already given to texts are renumbered by first use and packed as they are,

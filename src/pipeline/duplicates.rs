@@ -1,6 +1,6 @@
 //! Duplicates: events with the same songplay_id, wherever in the input they stand.
 //!
-//! Every split leaves its ids dealt out to ranges. Ids are hashes, so a range of them is a fair share:
+//! Every batch leaves its ids dealt out to ranges. Ids are hashes, so a range of them is a fair share:
 //! ranges are looked through side by side, each over all splits. Events are rarely delivered twice, so a split is
 //! encoded as if none was, and encoded again if one was.
 
@@ -9,10 +9,10 @@ use std::collections::HashMap;
 use foldhash::fast::FixedState;
 use rayon::prelude::*;
 
-/// Ranges of ids that are looked through one at a time.
+/// Ranges of ids.
 const RANGES: usize = 256;
 
-/// The ids of one split, range after range.
+/// The ids of one batch, range after range.
 #[derive(Debug, Default)]
 pub struct Ids {
     ids: Vec<i64>,
@@ -21,7 +21,7 @@ pub struct Ids {
 }
 
 impl Ids {
-    /// Deals out the ids of a split.
+    /// Deals out the ids of a batch.
     pub fn new(ids: &[i64]) -> Self {
         let mut ends = vec![0; RANGES];
         for &id in ids {
@@ -66,11 +66,11 @@ pub struct Duplicates {
 }
 
 impl Duplicates {
-    /// Looks through the ids of all splits.
-    pub fn find(splits: &[Ids]) -> Self {
+    /// Looks through the ids of all splits, each in batches.
+    pub fn find(splits: &[Vec<Ids>]) -> Self {
         let found: Vec<(i64, usize, usize)> = (0..RANGES)
             .into_par_iter()
-            .flat_map_iter(|range| in_range(splits, range))
+            .flat_map_iter(|range| spare_in_range(splits, range))
             .collect();
         let mut affected: Vec<usize> = found.iter().map(|&(.., split)| split).collect();
         affected.sort_unstable();
@@ -125,8 +125,13 @@ impl Filter<'_> {
 
 /// The events of a range that are one too many: the id, the first split that has it, and the split
 /// that has it once more.
-fn in_range(splits: &[Ids], range: usize) -> Vec<(i64, usize, usize)> {
-    let numbered = || splits.iter().map(|ids| ids.in_range(range)).enumerate();
+fn spare_in_range(splits: &[Vec<Ids>], range: usize) -> Vec<(i64, usize, usize)> {
+    let numbered = || {
+        let splits = splits.iter().enumerate();
+        splits.flat_map(move |(split, batches)| {
+            batches.iter().map(move |ids| (split, ids.in_range(range)))
+        })
+    };
     let mut all: Vec<i64> = numbered().flat_map(|(_, ids)| ids).copied().collect();
     all.sort_unstable();
     let twice = all.windows(2).filter(|pair| pair[0] == pair[1]);

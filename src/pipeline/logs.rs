@@ -63,8 +63,8 @@ struct Made {
 /// What is kept of every event to the end: 16 bytes.
 #[derive(Debug, Default)]
 struct Keys {
-    /// songplay_id.
-    ids: Ids,
+    /// songplay_id, by batch.
+    ids: Vec<Ids>,
     /// `ts` in milliseconds since 1970, sorted and distinct.
     times: Vec<i64>,
 }
@@ -85,7 +85,7 @@ pub fn run(run: &Run<'_>, lookup: &SongLookup) -> Result<Logs> {
     loop {
         let (mut done, users, state) = first_pass(run, lookup, &known)?;
         let began = Instant::now();
-        let ids: Vec<Ids> = done
+        let ids: Vec<Vec<Ids>> = done
             .iter_mut()
             .map(|done| std::mem::take(&mut done.encoded.keys.ids))
             .collect();
@@ -150,11 +150,11 @@ fn first_pass(
         |split, settled| {
             let Made {
                 encoded,
-                users: theirs,
+                users: mut theirs,
                 ..
             } = settled.made;
             let began = Instant::now();
-            let shards = theirs.shards(USER_SHARDS);
+            let shards = theirs.take_shards(USER_SHARDS);
             for turn in 0..USER_SHARDS {
                 // Workers begin at different shards, so that they do not follow each other.
                 let turn = (split.number + turn) % USER_SHARDS;
@@ -235,7 +235,6 @@ fn encode(
             split: split.number as u32,
             row: 0,
         },
-        ids: Vec::new(),
         made: Made::default(),
     };
     let found = reader.read(split, start, &mut encoder)?;
@@ -252,7 +251,6 @@ struct Encoder<'a> {
     writer: Option<PartWriter>,
     /// Where the next event stands.
     position: Position,
-    ids: Vec<i64>,
     made: Made,
 }
 
@@ -274,8 +272,11 @@ impl Sink for Encoder<'_> {
         }
         self.made.users.add(&events, first);
         let ids = songplay_ids(&events);
-        self.ids.extend_from_slice(&ids);
-        self.made.encoded.keys.times.extend_from_slice(events.ts());
+        self.made.encoded.keys.ids.push(Ids::new(&ids));
+        let times = &mut self.made.encoded.keys.times;
+        // A compressed object is one split of any size: room in reserve would be memory an event.
+        times.reserve_exact(events.rows());
+        times.extend_from_slice(events.ts());
         let plays = songplays(&events, ids, self.lookup)?;
         self.made.encoded.matched += matched(&plays);
         let rows = plays.num_rows() as u64;
@@ -318,7 +319,6 @@ impl Encoder<'_> {
         run.stages
             .add(Stage::Encode, began, made.encoded.part.bytes, 0);
         let began = Instant::now();
-        made.encoded.keys.ids = Ids::new(&self.ids);
         made.encoded.keys.times.sort_unstable();
         made.encoded.keys.times.dedup();
         run.stages

@@ -1,7 +1,7 @@
 //! The `users` dimension: each user as of the latest event.
 //!
-//! A small state that takes events in any order and merges with others of its kind: the later event
-//! wins by (ts, sessionId, itemInSession). Two events of a user that tie are the same event delivered
+//! What was [`Seen`] in some events merges into the [`Users`] of all, in any order: the later event wins
+//! by (ts, sessionId, itemInSession). Two events of a user that tie are the same event delivered
 //! twice, of which the first in input order counts.
 
 use std::collections::HashMap;
@@ -72,10 +72,16 @@ impl User {
 #[derive(Debug, Clone, Default)]
 pub struct Shard(Vec<(i32, User)>);
 
-/// Some events, batch by batch: the latest of each user in each batch.
+/// Users in a list, beyond which it is looked through for those that are in it more than once.
+const COMPACT: usize = 64 * 1024;
+
+/// Some events, batch by batch: the latest of each user in each batch, and once in a while of each user
+/// in all of them.
 #[derive(Debug, Clone, Default)]
 pub struct Seen {
     users: Vec<(i32, User)>,
+    /// Users that were left when the list was last looked through.
+    compacted: usize,
     symbols: [Symbols; TEXTS],
 }
 
@@ -129,12 +135,28 @@ impl Seen {
             };
             self.users.push((id, user));
         }
+        // As often as the list has doubled, so that it costs little and the list stays short.
+        if self.users.len() > COMPACT.max(2 * self.compacted) {
+            self.compact();
+        }
     }
 
-    /// The users dealt out to so many shards, always the same one for a user.
-    pub fn shards(&self, shards: usize) -> Vec<Shard> {
+    fn compact(&mut self) {
+        let mut latest: HashMap<i32, User, FixedState> = HashMap::default();
+        for (id, user) in std::mem::take(&mut self.users) {
+            let known = latest.entry(id).or_insert(user);
+            if known.yields_to(user.latest, user.position) {
+                *known = user;
+            }
+        }
+        self.compacted = latest.len();
+        self.users = latest.into_iter().collect();
+    }
+
+    /// Takes out the users, dealt out to so many shards, always the same one for a user.
+    pub fn take_shards(&mut self, shards: usize) -> Vec<Shard> {
         let mut dealt = vec![Shard::default(); shards];
-        for &(id, user) in &self.users {
+        for (id, user) in std::mem::take(&mut self.users) {
             if let Some(shard) = dealt.get_mut(id.cast_unsigned() as usize % shards) {
                 shard.0.push((id, user));
             }
