@@ -426,3 +426,33 @@ fn space(bytes: &[u8], mut place: Place) -> Place {
         place.at += 1;
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// Guesses are kept from record to record, so a record of many members must not leave one each.
+    #[test]
+    fn a_record_of_many_members_leaves_few_guesses() {
+        let members: Vec<String> = (0..3 * MAX_GUESSES).map(|n| format!("\"{n}\":1")).collect();
+        let record = format!("{{{}}}", members.join(","));
+        let mut scanner = Scanner::new(vec!["2"]);
+        let mut slots = [ABSENT; 1];
+        let scanned = scanner.record(record.as_bytes(), 0, &mut slots).unwrap();
+        assert_eq!(scanned.end, record.len());
+        assert_eq!(slots[0].kind, Kind::Number);
+        assert_eq!(scanner.guesses.len(), MAX_GUESSES);
+    }
+
+    /// What is too long to be guessed must not end the guessing of all that follows.
+    #[test]
+    fn a_long_key_costs_one_guess() {
+        let record = format!("{{\"{}\":1,\"a\":2,\"b\":3}}", "k".repeat(MAX_GUESSES));
+        let mut scanner = Scanner::new(vec!["b"]);
+        let mut slots = [ABSENT; 1];
+        scanner.record(record.as_bytes(), 0, &mut slots).unwrap();
+        let known = scanner.guesses.iter().map(Option::is_some);
+        assert_eq!(known.collect::<Vec<_>>(), [false, true, true, true]);
+    }
+}

@@ -241,3 +241,54 @@ fn symbol(symbols: &mut Symbols, known: &mut [u32], column: &Repeated, row: usiz
     }
     *known
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::decode::scan::PADDING;
+    use crate::decode::{Chunk, Decoder, Rest};
+    use crate::star::schema::EVENT_RECORD;
+
+    /// A batch with one event of each user below `users`, at `ts`.
+    fn batch(users: usize, ts: i64) -> EventBatch {
+        let event = |user| {
+            format!(
+                r#"{{"page":"NextSong","ts":{ts},"userId":{user},"sessionId":1,"itemInSession":0,"level":"paid"}}"#
+            )
+        };
+        let mut log = (0..users)
+            .map(event)
+            .collect::<Vec<_>>()
+            .join("\n")
+            .into_bytes();
+        let len = log.len();
+        log.extend([0; PADDING]);
+        let mut decoder = Decoder::new(&EVENT_RECORD, users + 1);
+        let chunk = Chunk {
+            padded: &log,
+            len,
+            offset: 0,
+            rest: Rest::End,
+        };
+        decoder.decode(chunk, u64::MAX);
+        EventBatch::new(&decoder.finish().unwrap()).unwrap()
+    }
+
+    /// A compressed object is one split of any size: what is kept of it must not grow with its events.
+    #[test]
+    fn a_long_split_keeps_each_user_a_few_times_at_most() {
+        const USERS: usize = 40_000;
+        let mut seen = Seen::default();
+        for split in 0..20 {
+            seen.add(&batch(USERS, i64::from(split)), Position { split, row: 0 });
+            assert!(seen.users.len() <= COMPACT.max(2 * USERS) + USERS);
+        }
+        let mut users = Users::default();
+        for shard in seen.take_shards(1) {
+            users.merge(&seen, &shard);
+        }
+        assert_eq!(users.users.len(), USERS);
+        assert!(users.users.values().all(|user| user.latest.0 == 19));
+    }
+}
