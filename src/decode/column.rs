@@ -9,7 +9,7 @@ use arrow_array::{
 use arrow_buffer::{NullBuffer, NullBufferBuilder, OffsetBuffer, ScalarBuffer};
 use arrow_schema::ArrowError;
 
-use super::interner::Interner;
+use super::interner::{Interner, take};
 use super::record::{Kind, Slot};
 use super::reject::Reason;
 use super::scan::byte;
@@ -226,12 +226,6 @@ impl Column {
             }
         })
     }
-}
-
-/// The values, leaving room for as many: batches are alike.
-pub(super) fn take<T>(values: &mut Vec<T>) -> Vec<T> {
-    let room = Vec::with_capacity(values.len());
-    std::mem::replace(values, room)
 }
 
 /// Slots on their way into a column.

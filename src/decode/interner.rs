@@ -5,7 +5,6 @@ use std::hash::BuildHasher;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
-use super::column::take;
 use super::scan::block;
 use super::value::Fault;
 
@@ -64,6 +63,12 @@ impl Texts {
         table.insert_unique(hash, key, |&key| hash_of(self.get(key)));
         key
     }
+}
+
+/// The values, leaving room for as many: batches are alike.
+pub(super) fn take<T>(values: &mut Vec<T>) -> Vec<T> {
+    let room = Vec::with_capacity(values.len());
+    std::mem::replace(values, room)
 }
 
 /// A text of at most 16 bytes, whole: its length, and its first and its last 8 bytes, which overlap or,
