@@ -26,7 +26,8 @@ fn a_run_is_refused_while_another_writes() {
         "another run is writing to star; wait for it, or choose another --out",
     );
     earlier.is_untouched();
-    drop(held);
+    // Closing it would not do: a process that another test just forked may have it open, too.
+    held.unlock().unwrap();
     place.run_with(&[]).succeeds();
     earlier.is_replaced();
     place.has_no_leavings();
