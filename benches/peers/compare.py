@@ -109,10 +109,10 @@ def compare(shape, peers, options, work):
             run = run_once(result, data, options, work)
             which = f"run {number}" if number else "warm-up"
             say(f"{shape.name}: {which}, {name}, {run.wall:.2f} s")
-            if number or run.wall > options.slow:
-                result.runs.append(run)
-            if not number and run.wall > options.slow:
+            if run.wall > options.slow and not number:
                 slow.add(name)
+            if number or name in slow:
+                result.runs.append(run)
         if differences := comparison.disagreements():
             sys.exit(f"{shape.name}: not the same number of rows\n" + "\n".join(differences))
     return comparison

@@ -79,13 +79,12 @@ STAR = {
     """,
 }
 
-READ_JSON = "--read-json"
 PARQUET = "(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1)"
 
 
 def main():
-    job = Job(__doc__, {READ_JSON: "read song files the usual way, by read_json"})
-    read_songs = READ_SONGS_AS_JSON if READ_JSON in job.switches else READ_SONGS
+    job = Job(__doc__)
+    read_songs = READ_SONGS_AS_JSON if job.read_json else READ_SONGS
     db = duckdb.connect(config={"threads": job.threads, "preserve_insertion_order": False})
     db.execute(read_songs.format(files=job.song_files))
     db.execute(READ_EVENTS.format(files=job.log_files))

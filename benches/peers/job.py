@@ -3,25 +3,24 @@
 import argparse
 import json
 import os
-import sys
 from pathlib import Path
 
+READ_JSON = "DuckDB: read song files the usual way, by read_json; nothing to the others"
 TABLES = ("songplays", "users", "songs", "artists", "time")
 
 
 class Job:
     """What a peer is asked to do: from which folders, into which, on how many threads."""
 
-    def __init__(self, description, switches=None):
+    def __init__(self, description):
         parser = argparse.ArgumentParser(description=description)
         parser.add_argument("songs", metavar="SONGS_DIR", type=Path)
         parser.add_argument("logs", metavar="LOGS_DIR", type=Path)
         parser.add_argument("out", metavar="OUT_DIR", type=Path)
         parser.add_argument("--threads", metavar="N", type=int, default=os.cpu_count())
-        for switch, meaning in (switches or {}).items():
-            parser.add_argument(switch, action="store_true", help=meaning)
+        parser.add_argument("--read-json", action="store_true", help=READ_JSON)
         arguments = parser.parse_args()
-        self.switches = {switch for switch in switches or {} if switch in sys.argv}
+        self.read_json = arguments.read_json
         self.songs = arguments.songs.resolve()
         self.logs = arguments.logs.resolve()
         self.out = arguments.out.resolve()

@@ -211,7 +211,7 @@ impl Decoder {
                     return done(at, Stop::Full);
                 }
             }
-            let width = self.slots.len() / (BLOCK + 1);
+            let width = self.scanner.width();
             let row = self.waiting.len() * width;
             let slots = self.slots.get_mut(row..row + width).unwrap_or_default();
             match self.scanner.record(bytes, at, slots) {
@@ -287,7 +287,7 @@ impl Decoder {
         if rows == 0 {
             return;
         }
-        let width = self.slots.len() / (BLOCK + 1);
+        let width = self.scanner.width();
         let bytes = chunk.padded;
         let mut columns = self.columns.iter_mut().enumerate();
         let all = columns.all(|(field, column)| {

@@ -112,6 +112,12 @@ impl Scanner {
         }
     }
 
+    /// Slots that a record fills: one a key.
+    #[inline(always)]
+    pub fn width(&self) -> usize {
+        self.keys.len()
+    }
+
     /// Makes ready for other bytes. Until then all records must be scanned in the same ones, forward.
     pub fn begin(&mut self) {
         self.stops.clear();
@@ -261,17 +267,7 @@ impl Scanner {
         if byte(bytes, place.at) != b'"' {
             return fail(place.at, "expected a key");
         }
-        let string = self.string(bytes, place.stop)?;
-        let key = Slot {
-            kind: string.kind,
-            start: place.at + 1,
-            end: string.end,
-        };
-        let behind = Place {
-            at: string.end + 1,
-            stop: string.stop,
-            ..place
-        };
+        let (key, behind) = self.text(bytes, place)?;
         let mut place = space(bytes, behind);
         if byte(bytes, place.at) != b':' {
             return fail(place.at, "expected a colon");
@@ -286,20 +282,7 @@ impl Scanner {
         let place = space(bytes, place);
         let start = place.at;
         let (kind, end) = match byte(bytes, start) {
-            b'"' => {
-                let string = self.string(bytes, place.stop)?;
-                let slot = Slot {
-                    kind: string.kind,
-                    start: start + 1,
-                    end: string.end,
-                };
-                let behind = Place {
-                    at: string.end + 1,
-                    stop: string.stop,
-                    ..place
-                };
-                return Ok((slot, behind));
-            }
+            b'"' => return self.text(bytes, place),
             b'-' | b'0'..=b'9' => (Kind::Number, number(bytes, start)?),
             b'n' => (Kind::Null, literal(bytes, start, b"null")?),
             b't' => (Kind::Bool, literal(bytes, start, b"true")?),
@@ -316,6 +299,22 @@ impl Scanner {
             _ => return fail(start, "expected a value"),
         };
         Ok((Slot { kind, start, end }, Place { at: end, ..place }))
+    }
+
+    /// A string, from its opening quote on.
+    fn text(&mut self, bytes: &[u8], place: Place) -> Scan<(Slot, Place)> {
+        let string = self.string(bytes, place.stop)?;
+        let slot = Slot {
+            kind: string.kind,
+            start: place.at + 1,
+            end: string.end,
+        };
+        let behind = Place {
+            at: string.end + 1,
+            stop: string.stop,
+            ..place
+        };
+        Ok((slot, behind))
     }
 
     /// A string whose opening quote is the stop of this number.
@@ -371,10 +370,7 @@ impl Scanner {
                         continue;
                     }
                 }
-                b'"' => {
-                    let string = self.string(bytes, place.stop)?;
-                    (place.at, place.stop) = (string.end + 1, string.stop);
-                }
+                b'"' => place = self.text(bytes, place)?.1,
                 b'-' | b'0'..=b'9' => place.at = number(bytes, place.at)?,
                 b'n' => place.at = literal(bytes, place.at, b"null")?,
                 b't' => place.at = literal(bytes, place.at, b"true")?,

@@ -160,7 +160,7 @@ fn levels(column: &dyn Array) -> Vec<u8> {
 
 /// Integers: each distinct one once if a quarter of them are at most.
 fn integers(values: &[i32]) -> Chunk {
-    let bounds = (values.iter().min().copied(), values.iter().max().copied());
+    let (min, max) = bounds(values);
     let numbered = number(values, values.len() / 4);
     let plain = |values: &[i32]| values.iter().flat_map(|v| v.to_le_bytes()).collect();
     Chunk {
@@ -175,8 +175,12 @@ fn integers(values: &[i32]) -> Chunk {
             },
         },
         rows: values.len(),
-        statistics: Statistics::int32(bounds.0, bounds.1, None, Some(0), false),
+        statistics: Statistics::int32(min, max, None, Some(0), false),
     }
+}
+
+fn bounds<T: Ord + Copy>(values: &[T]) -> (Option<T>, Option<T>) {
+    (values.iter().min().copied(), values.iter().max().copied())
 }
 
 /// The distinct values in order of first use, and the number of each value in them; nothing if there
@@ -216,7 +220,7 @@ fn number(values: &[i32], most: usize) -> Option<(Vec<i32>, Vec<u32>)> {
 
 /// Identities and times: nearly all are distinct.
 fn long_integers(values: &[i64]) -> Chunk {
-    let bounds = (values.iter().min().copied(), values.iter().max().copied());
+    let (min, max) = bounds(values);
     Chunk {
         levels: None,
         values: Values::Plain {
@@ -224,7 +228,7 @@ fn long_integers(values: &[i64]) -> Chunk {
             width: 8,
         },
         rows: values.len(),
-        statistics: Statistics::int64(bounds.0, bounds.1, None, Some(0), false),
+        statistics: Statistics::int64(min, max, None, Some(0), false),
     }
 }
 

@@ -134,13 +134,9 @@ fn properties(schema: &SchemaRef) -> WriterProperties {
         .set_offset_index_disabled(true);
     for (number, field) in schema.fields().iter().enumerate() {
         let path = ColumnPath::from(field.name().as_str());
-        // A key has a value a row: a dictionary of it only costs.
+        // A key has a value a row: a dictionary of it only costs. So it does of doubles.
         let key = number == 0;
-        let distinct = matches!(
-            field.data_type(),
-            DataType::Timestamp(..) | DataType::Float64 | DataType::Int64
-        );
-        if key || distinct {
+        if key || field.data_type() == &DataType::Float64 {
             properties = properties
                 .set_column_dictionary_enabled(path.clone(), false)
                 .set_column_encoding(path.clone(), Encoding::PLAIN);

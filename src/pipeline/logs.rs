@@ -260,9 +260,11 @@ impl Sink for Encoder<'_> {
         let mut events = EventBatch::new(batch)?;
         let first = self.position;
         self.position.row += events.rows() as u32;
+        let mut ids = songplay_ids(&events);
         if !self.filter.keeps_all() {
-            let ids = songplay_ids(&events);
             let keeps: Vec<bool> = ids.iter().map(|&id| self.filter.keeps(id)).collect();
+            let kept = ids.into_iter().zip(&keeps).filter(|(_, kept)| **kept);
+            ids = kept.map(|(id, _)| id).collect();
             let rows = (first.row..).zip(&keeps).filter(|(_, kept)| !**kept);
             self.made
                 .dropped
@@ -270,9 +272,14 @@ impl Sink for Encoder<'_> {
             let batch = filter_record_batch(batch, &BooleanArray::from(keeps));
             events = EventBatch::new(&batch.map_err(Error::arrow)?)?;
         }
-        self.made.users.add(&events, first);
-        let ids = songplay_ids(&events);
+        self.run.stages.add(Stage::Star, began, 0, 0);
+        let began = Instant::now();
         self.made.encoded.keys.ids.push(Ids::new(&ids));
+        self.run
+            .stages
+            .add(Stage::Deduplicate, began, 0, events.rows() as u64);
+        let began = Instant::now();
+        self.made.users.add(&events, first);
         let times = &mut self.made.encoded.keys.times;
         // A compressed object is one split of any size: room in reserve would be memory an event.
         times.reserve_exact(events.rows());
@@ -321,8 +328,7 @@ impl Encoder<'_> {
         let began = Instant::now();
         made.encoded.keys.times.sort_unstable();
         made.encoded.keys.times.dedup();
-        run.stages
-            .add(Stage::Deduplicate, began, 0, made.encoded.part.rows);
+        run.stages.add(Stage::Star, began, 0, 0);
         Ok(made)
     }
 }

@@ -7,7 +7,7 @@ use std::thread::yield_now;
 
 use serde_json::Value;
 
-use crate::data::{REJECT, generated, song};
+use crate::data::{REJECT, generated, generated_awkward, song};
 use crate::harness::{Ended, Place};
 use crate::star::all_files;
 
@@ -63,17 +63,7 @@ fn nothing_is_left_in(place: &Place, folder: &str) {
 #[test]
 fn parse_counts_what_a_run_counts() {
     let place = Place::new();
-    let made = place
-        .end(&[
-            "generate",
-            "--quiet",
-            "--json",
-            "--awkward",
-            "--events=5000",
-            "--out=made",
-        ])
-        .succeeds();
-    let made: Value = serde_json::from_str(&made.stdout).unwrap();
+    let made = generated_awkward(&place, 5000);
     for (path, kind) in [("made/log_data", "log"), ("made/song_data", "song")] {
         let found = document(&place, &["parse", path]);
         assert_eq!(found["status"], "ok");

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use serde_json::Value;
+
 use crate::harness::Place;
 
 /// A song.
@@ -31,6 +33,20 @@ pub fn events(seconds: Range<u64>) -> String {
 
 /// A record that is rejected wherever it stands.
 pub const REJECT: &str = "{\"ts\": nonsense}\n";
+
+/// Generated data with every quirk in the folder `made`, and what `generate` says of it.
+pub fn generated_awkward(place: &Place, events: u64) -> Value {
+    let events = format!("--events={events}");
+    let arguments = [
+        "generate",
+        "--quiet",
+        "--json",
+        "--awkward",
+        &events,
+        "--out=made",
+    ];
+    serde_json::from_str(&place.end(&arguments).succeeds().stdout).unwrap()
+}
 
 /// Generated data in the folder `name`: `name/song_data` and `name/log_data`.
 pub fn generated(place: &Place, name: &str, events: u64, seed: u64) -> Generated {

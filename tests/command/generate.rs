@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::data::generated;
+use crate::data::{generated, generated_awkward};
 use crate::harness::Place;
 use crate::star::all_files;
 
@@ -44,17 +44,7 @@ fn numbers_that_make_no_sense_are_wrong_usage() {
 #[test]
 fn the_summary_is_what_a_run_reports() {
     let place = Place::new();
-    let made = place
-        .end(&[
-            "generate",
-            "--quiet",
-            "--json",
-            "--awkward",
-            "--events=20000",
-            "--out=made",
-        ])
-        .succeeds();
-    let made: Value = serde_json::from_str(&made.stdout).unwrap();
+    let made = generated_awkward(&place, 20_000);
     let ran = place
         .end(&[
             "run",

@@ -4,6 +4,8 @@ mod chart;
 mod parse;
 mod run;
 
+use std::fmt::{Display, Write};
+
 use clap::Subcommand;
 use indicatif::DecimalBytes;
 use serde::Serialize;
@@ -142,9 +144,33 @@ fn hints<'a>(paces: impl Iterator<Item = &'a Pace>) -> &'static str {
     ""
 }
 
-/// The fastest of several paces, in bytes a second.
-fn fastest<'a>(paces: impl Iterator<Item = &'a Pace>) -> f64 {
-    paces
-        .map(|pace| pace.total.bytes_per_second)
-        .fold(0.0, f64::max)
+/// How fast it was by the clock: a row for each number of threads, with `more` behind its figures and
+/// then a bar, that of the fastest so many characters long.
+fn write_paces<'a>(
+    to: &mut String,
+    per_second: &str,
+    more: &str,
+    rows: impl Iterator<Item = (&'a Pace, impl Display)> + Clone,
+    longest: usize,
+) -> std::fmt::Result {
+    let rate = |pace: &Pace| pace.total.bytes_per_second;
+    let fastest = rows.clone().map(|(pace, _)| rate(pace)).fold(0.0, f64::max);
+    writeln!(
+        to,
+        "\n{:<12} {:>9} {:>8} {per_second:>12} {:>9}{more}",
+        "by the clock", "seconds", "GB/s", "speed-up"
+    )?;
+    for (pace, more) in rows {
+        writeln!(
+            to,
+            "{:<12} {:>9.3} {:>8} {:>12} {:>9}{more}  {}",
+            several(pace.threads, "thread"),
+            pace.total.seconds,
+            gigabytes(rate(pace)),
+            events(&pace.total),
+            speed_up(pace),
+            chart::bar(rate(pace) / fastest, longest)
+        )?;
+    }
+    Ok(())
 }

@@ -2,9 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{
-    Asked, bytes, chart, events, fastest, gigabytes, hints, method, several, speed_up, summary,
-};
+use super::{Asked, bytes, events, gigabytes, hints, method, several, summary, write_paces};
 use crate::bench::{self, ParseBench};
 use crate::config::{ParseConfig, RecordKind, Sizes};
 use crate::error::Result;
@@ -80,29 +78,12 @@ fn write_tables(to: &mut String, found: &ParseBench) -> std::fmt::Result {
         RecordKind::Log => "events/s",
         RecordKind::Song => "songs/s",
     };
-    let most = fastest(found.results.iter().map(|result| &result.pace));
-    writeln!(
-        to,
-        "\n{:<12} {:>10} {:>8} {:>14} {:>9}",
-        "by the clock", "seconds", "GB/s", per_second, "speed-up"
-    )?;
-    for result in &found.results {
-        let pace = &result.pace;
-        writeln!(
-            to,
-            "{:<12} {:>10.3} {:>8} {:>14} {:>9}  {}",
-            several(pace.threads, "thread"),
-            pace.total.seconds,
-            gigabytes(pace.total.bytes_per_second),
-            events(&pace.total),
-            speed_up(pace),
-            chart::bar(pace.total.bytes_per_second / most, 20)
-        )?;
-    }
+    let rows = found.results.iter().map(|result| (&result.pace, ""));
+    write_paces(to, per_second, "", rows, 20)?;
     for stage in ["read", "decode"] {
         writeln!(
             to,
-            "\n{stage:<12} {:>10} {:>8} {per_second:>14}",
+            "\n{stage:<12} {:>9} {:>8} {per_second:>12}",
             "busy s", "GB/s"
         )?;
         for result in &found.results {
@@ -111,7 +92,7 @@ fn write_tables(to: &mut String, found: &ParseBench) -> std::fmt::Result {
             };
             writeln!(
                 to,
-                "{:<12} {:>10.3} {:>8} {:>14}",
+                "{:<12} {:>9.3} {:>8} {:>12}",
                 several(result.pace.threads, "thread"),
                 report.seconds,
                 gigabytes(report.bytes_per_second),

@@ -4,8 +4,8 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use super::{
-    Asked, bytes, chart, events, fastest, gigabytes, hints, method, refuse_remote, several,
-    speed_up, summary, warn_of_no_plays,
+    Asked, bytes, chart, events, gigabytes, hints, method, refuse_remote, several, summary,
+    warn_of_no_plays, write_paces,
 };
 use crate::bench::{self, AtMost, RunBench, RunResult, Serial};
 use crate::cli::Input;
@@ -76,26 +76,11 @@ fn write_tables(to: &mut String, found: &RunBench) -> std::fmt::Result {
     summary::write_input(to, &found.songs, &found.logs, bytes)?;
     writeln!(to, "\n{}", method(found.head.runs))?;
 
-    let most = fastest(found.results.iter().map(|result| &result.pace));
-    writeln!(
-        to,
-        "\n{:<12} {:>9} {:>8} {:>12} {:>9} {:>12}",
-        "by the clock", "seconds", "GB/s", "events/s", "speed-up", "peak memory"
-    )?;
-    for result in &found.results {
-        let pace = &result.pace;
-        writeln!(
-            to,
-            "{:<12} {:>9.3} {:>8} {:>12} {:>9} {:>12}  {}",
-            several(pace.threads, "thread"),
-            pace.total.seconds,
-            gigabytes(pace.total.bytes_per_second),
-            events(&pace.total),
-            speed_up(pace),
-            result.peak_memory_bytes.map_or("unknown".to_owned(), bytes),
-            chart::bar(pace.total.bytes_per_second / most, 11)
-        )?;
-    }
+    let column = |text: &str| format!(" {text:>12}");
+    let peak = |result: &RunResult| result.peak_memory_bytes.map_or("unknown".to_owned(), bytes);
+    let rows = found.results.iter();
+    let rows = rows.map(|result| (&result.pace, column(&peak(result))));
+    write_paces(to, "events/s", &column("peak memory"), rows, 11)?;
     for result in &found.results {
         write_stages(to, result)?;
     }
