@@ -8,18 +8,17 @@
 mod input;
 
 use std::hint::black_box;
-use std::path::Path;
 
 use arrow_array::RecordBatch;
 use criterion::{Criterion, criterion_group, criterion_main};
-use sparkify::output::PartWriter;
-use sparkify::output::report::TableReport;
+use sparkify::output::{Part, PartWriter};
 use sparkify::star::lookup::SongLookup;
 use sparkify::star::records::EventBatch;
 use sparkify::star::songplays::{songplay_ids, songplays};
 use sparkify::star::songs::{artists, songs};
 use sparkify::star::time::time;
 use sparkify::star::users::Users;
+use sparkify::storage::{Local, Store};
 
 use input::shapes::no_two_agents_alike;
 use input::{
@@ -37,6 +36,9 @@ fn users(events: &EventBatch) -> RecordBatch {
     users.merge(&seen, &shards[0]);
     Users::table([&users]).unwrap()
 }
+
+/// The file that is written, again and again.
+const PART: &str = "part.parquet";
 
 /// The tables of a split's events and all songs.
 fn tables() -> Vec<(&'static str, RecordBatch)> {
@@ -56,20 +58,21 @@ fn tables() -> Vec<(&'static str, RecordBatch)> {
     ]
 }
 
-fn write(path: &Path, rows: &RecordBatch) -> TableReport {
-    let mut writer = PartWriter::create(path, rows.schema()).unwrap();
+fn write(folder: &dyn Store, rows: &RecordBatch) -> Part {
+    let file = folder.create(PART).unwrap();
+    let mut writer = PartWriter::new(file, PART.to_owned(), 0, rows.schema()).unwrap();
     writer.write(rows).unwrap();
     writer.close().unwrap()
 }
 
 fn bench(c: &mut Criterion) {
     let folder = folder();
-    let path = folder.path().join("part.parquet");
+    let store = Local::new(folder.path()).unwrap();
     let mut group = c.benchmark_group("encode");
     for (name, rows) in tables() {
-        let written = write(&path, &rows);
+        let written = write(&store, &rows);
         group.throughput(rows_and_bytes(written.rows, written.bytes));
-        group.bench_function(name, |b| b.iter(|| write(&path, black_box(&rows))));
+        group.bench_function(name, |b| b.iter(|| write(&store, black_box(&rows))));
     }
     group.finish();
 }

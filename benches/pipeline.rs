@@ -7,7 +7,7 @@
 
 mod input;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::thread::available_parallelism;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
@@ -16,6 +16,7 @@ use sparkify::generate::Options;
 use sparkify::output::report::Report;
 use sparkify::pipeline;
 use sparkify::progress::Progress;
+use sparkify::storage::Place;
 use tempfile::TempDir;
 
 use input::{Files, SPLIT, folder, rows_and_bytes};
@@ -24,11 +25,11 @@ use input::{Files, SPLIT, folder, rows_and_bytes};
 const SPLIT_BYTES: u64 = 2 << 20;
 
 fn run(files: &Files, out: &Path, threads: usize) -> Report {
-    let path = |folder: PathBuf| folder.into_os_string().into_string().unwrap();
     let config = RunConfig {
-        songs: path(files.songs()),
-        logs: path(files.logs()),
-        out: out.join("star"),
+        songs: Place::Local(files.songs()),
+        logs: Place::Local(files.logs()),
+        out: Place::Local(out.join("star")),
+        s3: Default::default(),
         threads,
         max_rejects: MaxRejects::Count(0),
         sizes: Sizes {

@@ -1,19 +1,22 @@
 //! What a command was asked to do, checked: the second type after the arguments themselves.
 
-use std::path::PathBuf;
 use std::str::FromStr;
 
 use serde::Serialize;
 
+use crate::storage::{Place, s3};
+
 /// A run: songs and logs in, a star out.
 #[derive(Debug, Clone)]
 pub struct RunConfig {
-    /// Where the song objects are: a folder or a file.
-    pub songs: String,
-    /// Where the log objects are: a folder or a file.
-    pub logs: String,
-    /// The folder that the star replaces.
-    pub out: PathBuf,
+    /// Where the song objects are.
+    pub songs: Place,
+    /// Where the log objects are.
+    pub logs: Place,
+    /// The folder that the star replaces, or the prefix below which each run has one of its own.
+    pub out: Place,
+    /// How S3 is reached, if any of these is there.
+    pub s3: s3::Options,
     /// Worker threads, at least 1.
     pub threads: usize,
     /// How many rejects are tolerated.
@@ -25,8 +28,10 @@ pub struct RunConfig {
 /// A measured pass over one input: JSON in, Arrow record batches out, and nothing else.
 #[derive(Debug, Clone)]
 pub struct ParseConfig {
-    /// Where the objects are: a folder or a file.
-    pub place: String,
+    /// Where the objects are.
+    pub place: Place,
+    /// How S3 is reached, if they are there.
+    pub s3: s3::Options,
     /// What the records are; by a look at the first ones if not set.
     pub kind: Option<RecordKind>,
     /// Worker threads, at least 1.

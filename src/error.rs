@@ -50,8 +50,12 @@ impl Error {
         }
     }
 
-    /// An operating system call on `path` failed while doing `what` (`"cannot read"`).
+    /// An operating system call on `path` failed while doing `what` (`"cannot read"`). An error of this
+    /// type that went through a reader or writer is given as it is: it says all that.
     pub fn io(what: &str, path: &Path, why: &std::io::Error) -> Self {
+        if let Some(error) = why.get_ref().and_then(|e| e.downcast_ref::<Self>()) {
+            return error.clone();
+        }
         let error = Self::failed(format!("{what} {}", path.display())).because(why);
         match why.kind() {
             std::io::ErrorKind::StorageFull => error.hint("free some space and run again"),

@@ -3,7 +3,7 @@
 //! The way of the data, and the modules it walks through:
 //!
 //! ```text
-//! storage      lists objects and reads their bytes
+//! storage      lists objects and reads their bytes: folders and S3
 //!    |
 //! input        objects -> splits -> chunks; decompression
 //!    |

@@ -10,6 +10,12 @@ use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 /// How often a line is written where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
+/// Prints on stderr, and ends the line. Where nobody reads it there is nobody to tell (`eprint!` would
+/// panic).
+pub fn say(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{}", text.trim_end_matches('\n'));
+}
+
 /// Shows how far a command is.
 #[derive(Debug)]
 pub struct Progress {

@@ -1,6 +1,7 @@
 //! The benchmark of the whole job: listing to publishing, into a folder that is removed again.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde::Serialize;
 
@@ -11,6 +12,7 @@ use crate::error::Result;
 use crate::output::report::{InputReport, LogReport, StageReport, TableReport};
 use crate::pipeline::{Phase, Ran, measure_run};
 use crate::progress::Progress;
+use crate::storage::Place;
 
 /// What the benchmark found.
 #[derive(Debug, Clone, Serialize)]
@@ -51,17 +53,22 @@ pub struct RunResult {
     pub phases: Vec<Phase>,
 }
 
-/// Measures whole runs. `config.out` is the folder in which a scratch folder is made for the output.
+/// Measures whole runs; a scratch folder for their output is made in `folder`, whatever `config.out` is.
 ///
 /// # Errors
 /// Those of a run, or the scratch folder cannot be made or removed.
-pub fn run(config: &RunConfig, repeats: &Repeats, progress: &Progress) -> Result<RunBench> {
-    let scratch = Scratch::create(&config.out)?;
+pub fn run(
+    config: &RunConfig,
+    folder: &Path,
+    repeats: &Repeats,
+    progress: &Progress,
+) -> Result<RunBench> {
+    let scratch = Scratch::create(folder)?;
     let out = scratch.join("star");
     let pass = |threads| {
         let config = RunConfig {
             threads,
-            out: out.clone(),
+            out: Place::Local(out.clone()),
             ..config.clone()
         };
         let ran = measure_run(&config, progress)?;
@@ -77,8 +84,8 @@ pub fn run(config: &RunConfig, repeats: &Repeats, progress: &Progress) -> Result
     let on_one = medians.iter().find(|(pace, _)| pace.threads == 1);
     Ok(RunBench {
         head: repeats.head("run"),
-        songs_path: config.songs.clone(),
-        logs_path: config.logs.clone(),
+        songs_path: config.songs.to_string(),
+        logs_path: config.logs.to_string(),
         serial: on_one.map(|(_, ran)| Serial::of(&ran.phases)),
         songs: warm.report.songs,
         logs: warm.report.logs,

@@ -3,7 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::{print_json, refuse_remote, say};
+use super::place::folder;
+use super::{print_json, say};
 use crate::error::{Error, Result};
 use crate::generate::{Options, generate};
 use crate::progress::Progress;
@@ -16,7 +17,7 @@ use crate::progress::Progress;
 #[command(after_help = EXAMPLES)]
 pub struct Args {
     /// Folder to write: absent or empty
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = folder())]
     out: PathBuf,
     /// Log events
     #[arg(long, value_name = "N", default_value_t = 100_000)]
@@ -65,7 +66,6 @@ pub fn main(args: Args) -> Result<()> {
         json,
         quiet,
     } = args;
-    refuse_remote(&out)?;
     let options = Options {
         events,
         songs,

@@ -1,19 +1,20 @@
 //! The command line: arguments to a checked configuration, results to people or machines.
 
 mod bench;
+mod clean;
 mod generate;
+mod place;
 mod run;
 mod summary;
 
 use std::num::NonZeroUsize;
-use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 use crate::error::{Error, Result};
 use crate::output::report::LogReport;
-use crate::progress::Progress;
+use crate::progress::{Progress, say};
 
 /// Turns song and event-log JSON into a star schema in Parquet.
 #[derive(Debug, Parser)]
@@ -26,6 +27,8 @@ struct Cli {
 const EXAMPLES: &str = "\
 Examples:
   sparkify run --songs fixtures/song_data --logs fixtures/log_data --out warehouse
+  sparkify run --songs s3://bucket/song_data --logs s3://bucket/log_data --out s3://bucket/star
+  sparkify clean s3://bucket/star --keep 3
   sparkify generate --out data --events 2000000 --songs 20000 --users 50000 --files 64 --seed 1
   sparkify bench run --songs data/song_data --logs data/log_data
 
@@ -35,32 +38,23 @@ Exit codes: 0 done, 1 failed, 2 wrong usage.";
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Args),
+    Clean(clean::Args),
     Generate(generate::Args),
     Bench(bench::Args),
-}
-
-/// Where the input of the whole job is.
-#[derive(Debug, clap::Args)]
-struct Input {
-    /// Folder or file with song metadata
-    #[arg(long, value_name = "PATH")]
-    songs: String,
-    /// Folder or file with log events
-    #[arg(long, value_name = "PATH")]
-    logs: String,
 }
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
     let result: Result<()> = match Cli::parse().command {
         Command::Run(args) => run::main(args),
+        Command::Clean(args) => clean::main(args),
         Command::Generate(args) => generate::main(args),
         Command::Bench(args) => bench::main(args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            say(&format!("sparkify: {error}\n"));
+            say(&format!("sparkify: {error}"));
             ExitCode::from(error.exit_code())
         }
     }
@@ -71,19 +65,8 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
 
-/// An error if an output folder is not a local one.
-fn refuse_remote(out: &Path) -> Result<()> {
-    match out.to_str() {
-        Some(place) if crate::storage::is_remote(place) => {
-            Err(Error::usage(format!("cannot write to {place}"))
-                .because("this version reads and writes local folders only"))
-        }
-        _ => Ok(()),
-    }
-}
-
 /// Logs of something else are no error, but seldom meant.
-fn warn_of_no_plays(progress: &Progress, logs: &LogReport, place: &str) {
+fn warn_of_no_plays(progress: &Progress, logs: &LogReport, place: impl std::fmt::Display) {
     if logs.filtered > 0 && logs.filtered == logs.input.records {
         progress.warn(&format!(
             "none of the {} records in {place} is a NextSong event; check --logs",
@@ -99,12 +82,6 @@ fn failed(error: Error, json: bool, version: (&str, u32)) -> Error {
         let _ = print(&format!("{}\n", summary::failure(&error, version)));
     }
     error
-}
-
-/// Prints on stderr. Where nobody reads it there is nobody to tell (`eprint!` would panic).
-fn say(text: &str) {
-    use std::io::Write;
-    let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }
 
 /// Prints on stdout. A reader that stopped reading is not our failure, a full disk is.

@@ -1,28 +1,30 @@
 //! `sparkify run`: songs and logs to a star.
 
-use std::path::PathBuf;
-
-use super::{Input, cores, failed, print_json, refuse_remote, say, summary, warn_of_no_plays};
+use super::place::{EncryptionArgs, Input, S3Args, place};
+use super::{cores, failed, print, print_json, say, summary, warn_of_no_plays};
 use crate::config::{MaxRejects, RunConfig, Sizes};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::output::report::REPORT_VERSION;
 use crate::pipeline;
 use crate::progress::Progress;
+use crate::storage::Place;
 
 /// Build the star from songs and logs
 ///
 /// Reads all .json, .jsonl and .ndjson objects (also .gz, .bz2, .zst), and writes
 /// OUT/TABLE/part-NNNNN.parquet for songplays, users, songs, artists and time, rejected records as
-/// OUT/_rejects/*.jsonl and a report as OUT/_report.json. OUT is replaced as one step: a run that
-/// fails or is killed leaves what was there before.
+/// OUT/_rejects/*.jsonl and a report as OUT/_report.json. A folder OUT is replaced as one step: a run
+/// that fails or is killed leaves what was there before. In s3://bucket/prefix each run writes to a
+/// prefix of its own below OUT, with a manifest for COPY beside each table, and OUT/latest.json names the
+/// newest whole run.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
     #[command(flatten)]
     input: Input,
-    /// Folder to write: absent, empty, or an earlier output
-    #[arg(long, value_name = "DIR")]
-    out: PathBuf,
+    /// Folder to write (absent, empty, or an earlier output), or s3://bucket/prefix
+    #[arg(long, value_name = "OUT", value_parser = place())]
+    out: Place,
     /// Worker threads, at most 1024 [default: one a core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024),
         allow_negative_numbers = true)]
@@ -35,32 +37,44 @@ pub struct Args {
         allow_negative_numbers = true
     )]
     max_rejects: MaxRejects,
+    /// List the input and say what would be done, without reading or writing anything
+    #[arg(long)]
+    dry_run: bool,
     /// Print the report as JSON on stdout
     #[arg(long)]
     json: bool,
     /// Show no progress and no summary
     #[arg(long, short)]
     quiet: bool,
+    #[command(flatten)]
+    s3: S3Args,
+    #[command(flatten)]
+    encryption: EncryptionArgs,
 }
 
 const EXAMPLES: &str = "\
 Examples:
   sparkify run --songs fixtures/song_data --logs fixtures/log_data --out warehouse
   sparkify run --songs songs --logs logs/2018/11 --out warehouse --threads 8 --max-rejects 0
-  sparkify run --songs songs --logs logs --out warehouse --quiet --json | jq .logs.kept";
+  sparkify run --songs songs --logs logs --out warehouse --quiet --json | jq .logs.kept
+  sparkify run --songs s3://bucket/song_data --logs s3://bucket/log_data --out s3://bucket/star --dry-run";
 
 pub fn main(args: Args) -> Result<()> {
-    let Args { json, quiet, .. } = args;
+    let (dry_run, json, quiet) = (args.dry_run, args.json, args.quiet);
+    let config = config(args);
+    if dry_run {
+        return plan(&config, json);
+    }
     let progress = Progress::stderr(quiet);
-    let result = config(args).and_then(|config| {
-        let report = pipeline::run(&config, &progress)?;
-        Ok((config, report))
-    });
+    let result = pipeline::run(&config, &progress);
     progress.end();
-    let (config, report) =
-        result.map_err(|error| failed(error, json, ("report_version", REPORT_VERSION)))?;
+    let report = result.map_err(|error| failed(error, json, ("report_version", REPORT_VERSION)))?;
     if !quiet {
-        say(&summary::table(&report, &config.out));
+        let out = match &report.run {
+            Some(run) => config.out.join(run),
+            None => config.out,
+        };
+        say(&summary::table(&report, &out));
     }
     warn_of_no_plays(&progress, &report.logs, &config.logs);
     if json {
@@ -69,17 +83,24 @@ pub fn main(args: Args) -> Result<()> {
     Ok(())
 }
 
-fn config(args: Args) -> Result<RunConfig> {
-    if args.out.as_os_str().is_empty() {
-        return Err(Error::usage("--out is empty").hint("name a folder"));
+/// Says what a run would do.
+fn plan(config: &RunConfig, json: bool) -> Result<()> {
+    let planned = pipeline::plan_run(config)
+        .map_err(|error| failed(error, json, ("report_version", REPORT_VERSION)))?;
+    match json {
+        true => print_json(&planned),
+        false => print(&summary::plan(&planned)),
     }
-    refuse_remote(&args.out)?;
-    Ok(RunConfig {
+}
+
+fn config(args: Args) -> RunConfig {
+    RunConfig {
         songs: args.input.songs,
         logs: args.input.logs,
         out: args.out,
+        s3: args.encryption.add_to(args.s3.options()),
         threads: args.threads.map_or_else(cores, usize::from),
         max_rejects: args.max_rejects,
         sizes: Sizes::default(),
-    })
+    }
 }

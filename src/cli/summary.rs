@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::path::Path;
 
 use indicatif::{HumanBytes, HumanCount};
 
 use crate::error::Error;
 use crate::output::REJECTS;
 use crate::output::report::{InputReport, LogReport, Report, StageReport};
+use crate::pipeline::{Planned, PlannedSplit};
 use crate::star::schema::TABLES;
+use crate::storage::Place;
 
 /// What `--json` prints for a command that failed. `version` names the layout of what it prints
 /// otherwise.
@@ -23,14 +24,14 @@ pub fn failure(error: &Error, version: (&str, u32)) -> serde_json::Value {
 }
 
 /// The report as a table of several lines.
-pub fn table(report: &Report, out: &Path) -> String {
+pub fn table(report: &Report, out: &Place) -> String {
     let mut text = String::new();
     // Writing to a String does not fail.
     let _ = write_table(&mut text, report, out);
     text
 }
 
-fn write_table(to: &mut String, report: &Report, out: &Path) -> std::fmt::Result {
+fn write_table(to: &mut String, report: &Report, out: &Place) -> std::fmt::Result {
     let logs = &report.logs;
     write_input(to, &report.songs, logs, bytes)?;
     writeln!(
@@ -43,7 +44,7 @@ fn write_table(to: &mut String, report: &Report, out: &Path) -> std::fmt::Result
             writeln!(
                 to,
                 "rejected {name} records, in {}: {}",
-                out.join(REJECTS).display(),
+                out.join(REJECTS),
                 reasons(input)
             )?;
         }
@@ -79,10 +80,88 @@ fn write_table(to: &mut String, report: &Report, out: &Path) -> std::fmt::Result
     writeln!(
         to,
         "\n{} in {:.3} s on {} threads (stages add up over them), peak memory {memory}",
-        out.display(),
-        report.total.seconds,
-        report.threads
+        out, report.total.seconds, report.threads
     )
+}
+
+/// Splits that are shown of each input.
+const SPLITS: usize = 20;
+
+/// What a run would do, as tables.
+pub fn plan(planned: &Planned) -> String {
+    let mut text = String::new();
+    // Writing to a String does not fail.
+    let _ = write_plan(&mut text, planned);
+    text
+}
+
+fn write_plan(to: &mut String, planned: &Planned) -> std::fmt::Result {
+    writeln!(
+        to,
+        "{:<12} {:>12} {:>12} {:>12} {:>12}",
+        "input", "objects", "size", "ignored", "splits"
+    )?;
+    let inputs = [("songs", &planned.songs), ("logs", &planned.logs)];
+    for (name, input) in inputs {
+        writeln!(
+            to,
+            "{name:<12} {:>12} {:>12} {:>12} {:>12}",
+            count(input.objects),
+            bytes(input.bytes),
+            count(input.ignored_objects),
+            count(input.splits.len() as u64)
+        )?;
+    }
+    for (name, input) in inputs {
+        writeln!(
+            to,
+            "\n{:<12} {:>12} {:>12}   from .. to",
+            name, "objects", "size"
+        )?;
+        for (number, split) in input.splits.iter().enumerate().take(SPLITS) {
+            let objects = count(split.objects as u64);
+            let name = format!("split {number}");
+            writeln!(
+                to,
+                "{name:<12} {objects:>12} {:>12}   {}",
+                bytes(split.bytes),
+                stretch(split)
+            )?;
+        }
+        let more = input.splits.len().saturating_sub(SPLITS);
+        if more > 0 {
+            writeln!(to, "{more} more: --json shows all")?;
+        }
+    }
+    writeln!(to, "\nwould write to {}", planned.out)
+}
+
+/// From where to where a split goes.
+fn stretch(split: &PlannedSplit) -> String {
+    let at = |byte: u64| {
+        if byte > 0 {
+            format!(" byte {}", count(byte))
+        } else {
+            String::new()
+        }
+    };
+    let PlannedSplit {
+        first,
+        from,
+        last,
+        until,
+        ..
+    } = split;
+    let (from, until) = (at(*from), until.map(at).unwrap_or_default());
+    if first == last {
+        let until = if until.is_empty() {
+            " end".to_owned()
+        } else {
+            until
+        };
+        return format!("{first}{from} ..{until}");
+    }
+    format!("{first}{from} .. {last}{until}")
 }
 
 /// What was read, with sizes in the units of `bytes`, up to the duplicates in the last line, which
@@ -156,6 +235,6 @@ pub fn count(n: u64) -> String {
 }
 
 /// A size in binary units.
-fn bytes(n: u64) -> String {
+pub fn bytes(n: u64) -> String {
     HumanBytes(n).to_string()
 }

@@ -3,23 +3,22 @@
 //! What the decoder leaves (the head of a record whose tail is not read yet) moves to the front and
 //! is read on to. The buffer grows only for a record that does not fit.
 
-use std::io::{self, Read};
+use std::io;
 
 use super::Object;
 use super::compression::Decompressed;
 use crate::decode::scan::{PADDING, line_start};
 use crate::decode::{Chunk, MAX_RECORD, Rest};
 use crate::error::{Error, Result};
-use crate::storage::Store;
+use crate::storage::RangeReader;
 
 /// The size of a chunk, in bytes: within the second-level cache, so that the decoder finds warm what
 /// the read left there.
 pub const DEFAULT_CHUNK: usize = 512 * 1024;
 
-enum Source {
-    Plain(Box<dyn Read>),
-    Compressed(Box<Decompressed>, &'static str),
-}
+/// Bytes that are read at a time behind the likely end of a range: there but the rest of a record is
+/// wanted.
+const OVERRUN: u64 = 64 * 1024;
 
 #[derive(Debug)]
 enum State {
@@ -38,9 +37,12 @@ pub struct ChunkReader {
     /// Where `buffer[begin]` stands in the object, decompressed.
     offset: u64,
     chunk_bytes: usize,
-    source: Option<Source>,
+    /// What decompresses the object, and the name of that, if it is compressed.
+    decompressed: Option<(Box<Decompressed>, &'static str)>,
     /// Bytes of a plain object that are left to read: it is read as long as it was listed.
     left: u64,
+    /// Those of them that are likely to be wanted.
+    likely: u64,
     state: State,
     name: String,
     bytes_read: u64,
@@ -57,8 +59,9 @@ impl ChunkReader {
             end: 0,
             offset: 0,
             chunk_bytes,
-            source: None,
+            decompressed: None,
             left: 0,
+            likely: 0,
             state: State::End,
             name: String::new(),
             bytes_read: 0,
@@ -66,32 +69,52 @@ impl ChunkReader {
         }
     }
 
-    /// Opens an object from byte `start` on; a compressed one from its beginning.
+    /// Opens the next range of `input`, which is that of `object` from byte `start` on, likely until
+    /// `until`; a compressed object from its beginning. `name` is how people name it.
     ///
     /// # Errors
     /// The object cannot be opened.
-    pub fn open(&mut self, store: &dyn Store, object: &Object, start: u64) -> Result<()> {
+    pub fn open(
+        &mut self,
+        input: &mut dyn RangeReader,
+        object: &Object,
+        name: String,
+        (start, until): (u64, u64),
+    ) -> Result<()> {
         if self.buffer.len() > self.chunk_bytes + PADDING {
             // It grew for one long record; do not hold that for the rest of the run.
             self.buffer = vec![0; self.chunk_bytes + PADDING];
         }
-        self.name = store.display(&object.key);
-        let source = store.open(&object.key, start)?;
-        self.source = Some(match object.compression {
-            None => Source::Plain(source),
+        self.name = name;
+        self.decompressed = match object.compression {
+            None => None,
             Some(c) => {
-                let stream = c.decompress(source).map_err(|e| self.cannot(&e))?;
-                Source::Compressed(Box::new(stream), c.name())
+                let stream = c.decompress().map_err(|e| self.cannot(&e))?;
+                Some((Box::new(stream), c.name()))
             }
-        });
+        };
+        input.next_range()?;
+        let size = object.entry.size;
         (self.begin, self.end, self.offset) = (0, 0, start);
-        self.left = object.size - start.min(object.size);
+        self.left = size - start.min(size);
+        self.likely = until.min(size).saturating_sub(start);
         self.state = State::More;
-        self.fill()
+        self.fill(input)
     }
 
     fn cannot(&self, e: &io::Error) -> Error {
         Error::io("cannot read", self.name.as_ref(), e)
+    }
+
+    /// Bytes that are worth waiting for.
+    fn enough(&self) -> usize {
+        let bytes = match (&self.decompressed, self.likely) {
+            (Some(_), _) => u64::MAX,
+            // As much again as the record has by now: a long one is read in few steps.
+            (None, 0) => OVERRUN.max((self.end - self.begin) as u64),
+            (None, likely) => likely,
+        };
+        usize::try_from(bytes).unwrap_or(usize::MAX)
     }
 
     /// The bytes at hand.
@@ -133,7 +156,11 @@ impl ChunkReader {
     ///
     /// # Errors
     /// The object cannot be read.
-    pub fn seek_line_start(&mut self, end: u64) -> Result<Option<u64>> {
+    pub fn seek_line_start(
+        &mut self,
+        input: &mut dyn RangeReader,
+        end: u64,
+    ) -> Result<Option<u64>> {
         loop {
             let chunk = self.chunk();
             let data = chunk.padded.get(..chunk.len).unwrap_or_default();
@@ -148,7 +175,7 @@ impl ChunkReader {
             }
             // The last byte may be the newline before the brace.
             self.consume(data.len().saturating_sub(1));
-            self.fill()?;
+            self.fill(input)?;
         }
     }
 
@@ -156,7 +183,7 @@ impl ChunkReader {
     ///
     /// # Errors
     /// A read failed, or a plain object is shorter than it was listed.
-    pub fn fill(&mut self) -> Result<()> {
+    pub fn fill(&mut self, input: &mut dyn RangeReader) -> Result<()> {
         if matches!(self.state, State::End | State::Broken(_)) {
             return Ok(());
         }
@@ -173,63 +200,56 @@ impl ChunkReader {
             self.buffer.resize(room + PADDING, 0);
         }
         self.state = State::More;
-        while self.end < room {
+        let enough = self.enough().min(room - self.end) + self.end;
+        while self.end < enough && matches!(self.state, State::More) {
             let Some(to) = self.buffer.get_mut(self.end..room) else {
                 break;
             };
-            let read = match &mut self.source {
-                None => break,
-                Some(Source::Plain(_)) if self.left == 0 => {
-                    self.state = State::End;
-                    0
-                }
-                Some(Source::Plain(source)) => {
-                    let want = usize::try_from(self.left)
-                        .unwrap_or(usize::MAX)
-                        .min(to.len());
+            let (read, stored) = match &mut self.decompressed {
+                None => {
+                    let want = usize::try_from(self.left).unwrap_or(usize::MAX);
+                    let want = want.min(enough - self.end);
                     let read = match to.get_mut(..want) {
-                        Some(to) => source.read(to),
-                        None => Ok(0),
+                        Some(to) if want > 0 => input.read(to),
+                        _ => Ok(0),
                     };
                     match read {
                         Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
                         Err(e) => return Err(self.cannot(&e)),
-                        Ok(0) => {
+                        Ok(0) if want > 0 => {
                             return Err(Error::failed(format!("cannot read {}", self.name))
                                 .because("it became shorter while it was read")
                                 .hint("run again when nothing writes to it"));
                         }
                         Ok(n) => {
                             self.left -= n as u64;
+                            self.likely = self.likely.saturating_sub(n as u64);
                             if self.left == 0 {
                                 self.state = State::End;
                             }
-                            n
+                            (n, n as u64)
                         }
                     }
                 }
-                Some(Source::Compressed(stream, name)) => match stream.read(to) {
-                    Err(e) => return Err(self.cannot(&e)),
-                    Ok(Err(e)) => {
-                        self.state = State::Broken(format!("broken {name} stream: {e}"));
-                        0
-                    }
-                    Ok(Ok(0)) => {
-                        self.state = State::End;
-                        0
-                    }
-                    Ok(Ok(n)) => n,
-                },
+                Some((stream, name)) => {
+                    let read = match stream.read(input, to) {
+                        Err(e) => return Err(self.cannot(&e)),
+                        Ok(Err(e)) => {
+                            self.state = State::Broken(format!("broken {name} stream: {e}"));
+                            0
+                        }
+                        Ok(Ok(0)) => {
+                            self.state = State::End;
+                            0
+                        }
+                        Ok(Ok(n)) => n,
+                    };
+                    (read, stream.take_bytes_stored())
+                }
             };
             self.end += read;
             self.bytes_read += read as u64;
-            self.bytes_stored += match &mut self.source {
-                Some(Source::Compressed(stream, _)) => stream.take_bytes_stored(),
-                _ => read as u64,
-            };
-            if !matches!(self.state, State::More) {
-                break;
-            }
+            self.bytes_stored += stored;
         }
         if let Some(padding) = self.buffer.get_mut(self.end..self.end + PADDING) {
             padding.fill(0);

@@ -5,7 +5,7 @@
 //! would hang on the sizes of buffers which records before a broken place are kept. Here everything
 //! is given that came out before.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, Read};
 
 use zstd::stream::raw::{InBuffer, Operation, OutBuffer};
 
@@ -42,13 +42,14 @@ impl Compression {
         }
     }
 
-    /// Reads `source` decompressed.
+    /// What decompresses one object.
     ///
     /// # Errors
     /// The decoder cannot be set up (out of memory).
-    pub fn decompress(self, source: Box<dyn Read>) -> io::Result<Decompressed> {
+    pub fn decompress(self) -> io::Result<Decompressed> {
         Ok(Decompressed {
-            source: BufReader::with_capacity(128 * 1024, source),
+            buffer: vec![0; 128 * 1024],
+            at_hand: 0..0,
             codec: Codec::new(self)?,
             between: true,
             broken: None,
@@ -59,7 +60,9 @@ impl Compression {
 
 /// A decompressed stream that tells a broken stream from a failed read.
 pub struct Decompressed {
-    source: BufReader<Box<dyn Read>>,
+    buffer: Vec<u8>,
+    /// The compressed bytes in the buffer that are not decompressed yet.
+    at_hand: std::ops::Range<usize>,
     codec: Codec,
     /// Whether the next byte begins another member, stream or frame.
     between: bool,
@@ -74,17 +77,24 @@ impl Decompressed {
         std::mem::take(&mut self.bytes_stored)
     }
 
-    /// Reads some bytes; zero at the end. The outer error is a failed read, the inner one a stream
-    /// that is corrupt or cut short.
-    pub fn read(&mut self, to: &mut [u8]) -> io::Result<Result<usize, io::Error>> {
+    /// Reads some bytes of `source` decompressed; zero at the end. The outer error is a failed read, the
+    /// inner one a stream that is corrupt or cut short.
+    pub fn read(
+        &mut self,
+        source: &mut dyn Read,
+        to: &mut [u8],
+    ) -> io::Result<Result<usize, io::Error>> {
         if let Some(e) = self.broken.take() {
             return Ok(Err(e));
         }
         loop {
-            let input = match self.source.fill_buf() {
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-                input => input?,
-            };
+            if self.at_hand.is_empty() {
+                match source.read(&mut self.buffer) {
+                    Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                    read => self.at_hand = 0..read?,
+                }
+            }
+            let input = self.buffer.get(self.at_hand.clone()).unwrap_or_default();
             if self.between {
                 if input.is_empty() {
                     return Ok(Ok(0));
@@ -94,7 +104,7 @@ impl Decompressed {
             }
             let stored = input.len();
             let step = self.codec.step(input, to);
-            self.source.consume(step.taken);
+            self.at_hand.start += step.taken;
             self.bytes_stored += step.taken as u64;
             let broken = match step.status {
                 Err(e) => Some(e),

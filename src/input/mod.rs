@@ -3,8 +3,10 @@
 //!
 //! Stands between the stores and the decoder.
 
+use std::collections::HashSet;
+
 use crate::error::Result;
-use crate::storage::{Entry, Level};
+use crate::storage::{Entry, Level, Range};
 
 mod chunk;
 mod compression;
@@ -17,12 +19,25 @@ pub use split::{Plan, Segment, Split, plan};
 /// One object to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Object {
-    /// Its key in its store.
-    pub key: String,
-    /// Its size in bytes, as stored.
-    pub size: u64,
+    /// Its key in its store, its size and version.
+    pub entry: Entry,
     /// How it is compressed, if it is.
     pub compression: Option<Compression>,
+}
+
+impl Object {
+    /// A range of it that is to be read, if it is not compressed; otherwise all of it.
+    pub fn range(&self, from: u64, until: u64) -> Range {
+        let (from, until) = match self.compression {
+            Some(_) => (0, u64::MAX),
+            None => (from, until),
+        };
+        Range {
+            entry: self.entry.clone(),
+            from,
+            until,
+        }
+    }
 }
 
 /// The objects of one prefix that count as input.
@@ -34,22 +49,27 @@ pub struct Listing {
     pub ignored: u64,
     /// How many levels were taken in.
     pub levels: usize,
+    /// Hidden folders that objects were seen in.
+    hidden: HashSet<String>,
 }
 
 impl Listing {
-    /// Takes in one level of a store and gives the prefixes that are to be listed next.
+    /// Takes in what a store lists below `prefix` and gives the prefixes that are to be listed next.
     ///
     /// # Errors
     /// A name of an input object, or of a prefix that is not hidden, stands for nothing that can be read.
-    pub fn add(&mut self, level: Level) -> Result<Vec<String>> {
+    pub fn add(&mut self, prefix: &str, level: Level) -> Result<Vec<String>> {
         self.levels += 1;
-        for Entry { key, size } in level.objects {
-            match input_compression(last_part(&key)) {
-                Some(compression) => self.objects.push(Object {
-                    key,
-                    size,
-                    compression,
-                }),
+        for entry in level.objects {
+            if let Some(folder) = hidden_folder(&entry.key, prefix.len()) {
+                if !self.hidden.contains(folder) {
+                    self.hidden.insert(folder.to_owned());
+                    self.ignored += 1;
+                }
+                continue;
+            }
+            match input_compression(last_part(&entry.key)) {
+                Some(compression) => self.objects.push(Object { entry, compression }),
                 None => self.ignored += 1,
             }
         }
@@ -78,6 +98,19 @@ impl Listing {
 fn last_part(key: &str) -> &str {
     let key = key.strip_suffix('/').unwrap_or(key);
     key.rsplit('/').next().unwrap_or(key)
+}
+
+/// The first hidden folder on the way to a key, from byte `from` of it on.
+fn hidden_folder(key: &str, from: usize) -> Option<&str> {
+    let mut start = from;
+    while let Some(length) = key.get(start..)?.find('/') {
+        let end = start + length;
+        if is_hidden(key.get(start..end)?) {
+            return key.get(..end);
+        }
+        start = end + 1;
+    }
+    None
 }
 
 /// Names that begin with `.` or `_` belong to tools, and so does all below them.

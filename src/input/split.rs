@@ -64,6 +64,7 @@ fn weight(object: &Object) -> u64 {
         1
     };
     object
+        .entry
         .size
         .saturating_mul(factor)
         .saturating_add(OBJECT_COST)
@@ -84,14 +85,14 @@ pub fn plan(objects: &[Object], split_bytes: Option<u64>) -> Plan {
         splits: Vec::new(),
     };
     for (number, object) in objects.iter().enumerate() {
-        if object.size > 0 {
+        if object.entry.size > 0 {
             cutter.add(number, object);
         }
     }
     cutter.cut();
     Plan {
         splits: cutter.splits,
-        bytes: objects.iter().map(|o| o.size).sum(),
+        bytes: objects.iter().map(|o| o.entry.size).sum(),
     }
 }
 
@@ -112,7 +113,7 @@ impl Cutter {
         let mut start = 0;
         if found.compression.is_none() {
             // A sliver is not worth a cut.
-            while found.size - start > self.room() + self.target() / 4 {
+            while found.entry.size - start > self.room() + self.target() / 4 {
                 let end = start + self.room();
                 self.push(Segment { object, start, end }, end - start);
                 self.filled = self.filled.saturating_add(end - start);
@@ -126,7 +127,7 @@ impl Cutter {
                 start,
                 end: u64::MAX,
             },
-            found.size - start,
+            found.entry.size - start,
         );
         self.filled = self.filled.saturating_add(weight(found) - start);
         if self.room() == 0 {

@@ -1,15 +1,18 @@
 //! Output: Parquet parts, reject files and the report, put in place as one step.
 //!
-//! The last stage of the data path. Everything is written to a [`Staging`] folder beside the place
-//! where it is wanted, which [`Staging::publish`] exchanges for what is there.
+//! The last stage of the data path. Everything is written to a [`Staging`], and seen by nobody until
+//! [`Staging::publish`].
 
+pub mod clean;
 mod encode;
+mod folder;
 mod pack;
 mod parquet;
-mod publish;
 mod rejects;
 pub mod report;
+mod runs;
+mod staging;
 
-pub use self::parquet::PartWriter;
-pub use publish::{REJECTS, REPORT, Staging};
-pub use rejects::{RejectWriter, shift_lines};
+pub use self::parquet::{Part, PartWriter};
+pub use rejects::Rejects;
+pub use staging::{Parts, REJECTS, REPORT, Staging};

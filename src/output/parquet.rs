@@ -1,7 +1,6 @@
 //! Parquet parts: a record batch in, a row group out.
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use ::parquet::arrow::ArrowSchemaConverter;
@@ -16,26 +15,44 @@ use arrow_schema::{DataType, SchemaRef};
 use zstd::bulk::Compressor;
 
 use super::encode::{EncodedColumn, encode, zstd_level};
-use super::report::TableReport;
 use crate::error::{Error, Result};
+use crate::storage::Upload;
+
+/// One Parquet file of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// Its number among those of the table, which is in its name.
+    pub number: usize,
+    /// Its rows.
+    pub rows: u64,
+    /// Its length in bytes.
+    pub bytes: u64,
+}
 
 /// The writer of one Parquet file.
 pub struct PartWriter {
-    path: PathBuf,
+    /// How people name the file.
+    name: String,
+    number: usize,
     schema: SchemaRef,
-    writer: SerializedFileWriter<File>,
+    writer: SerializedFileWriter<Box<dyn Upload>>,
     columns: ArrowRowGroupWriterFactory,
     zstd: Compressor<'static>,
     rows: u64,
 }
 
 impl PartWriter {
-    /// Creates the file.
+    /// Begins part `number`, the file `name`, to which `file` writes.
     ///
     /// # Errors
-    /// It cannot be created.
-    pub fn create(path: &Path, schema: SchemaRef) -> Result<Self> {
-        let file = File::create(path).map_err(|e| Error::io("cannot write", path, &e))?;
+    /// It cannot be written.
+    pub fn new(
+        file: Box<dyn Upload>,
+        name: String,
+        number: usize,
+        schema: SchemaRef,
+    ) -> Result<Self> {
+        let path: &Path = name.as_ref();
         let create = || {
             let parquet = ArrowSchemaConverter::new().convert(&schema)?;
             let properties = Arc::new(properties(&schema));
@@ -47,7 +64,8 @@ impl PartWriter {
         let zstd = Compressor::new(zstd_level().compression_level())
             .map_err(|e| Error::io("cannot compress", path, &e))?;
         Ok(Self {
-            path: path.to_owned(),
+            name,
+            number,
             schema,
             writer,
             columns,
@@ -63,7 +81,7 @@ impl PartWriter {
     pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         self.rows += batch.num_rows() as u64;
         self.write_row_group(batch)
-            .map_err(|e| cannot_write(&self.path, e))
+            .map_err(|e| cannot_write(self.name.as_ref(), e))
     }
 
     fn write_row_group(&mut self, batch: &RecordBatch) -> std::result::Result<(), ParquetError> {
@@ -99,18 +117,18 @@ impl PartWriter {
         Ok(())
     }
 
-    /// Writes the footer, and gives what the file adds to its table.
+    /// Writes the footer, puts the file in its place and says what it is.
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn close(mut self) -> Result<TableReport> {
-        self.writer
-            .finish()
-            .map_err(|e| cannot_write(&self.path, e))?;
-        Ok(TableReport {
+    pub fn close(self) -> Result<Part> {
+        let Self { name, writer, .. } = self;
+        let file = writer.into_inner();
+        let file = file.map_err(|e| cannot_write(name.as_ref(), e))?;
+        Ok(Part {
+            number: self.number,
             rows: self.rows,
-            files: 1,
-            bytes: self.writer.bytes_written() as u64,
+            bytes: file.finish()?,
         })
     }
 }

@@ -1,19 +1,19 @@
 //! Reject files: one JSON object a line for each record that did not become a row.
 
 use std::borrow::Cow;
-use std::fs::{self, File};
-use std::io::{BufRead, BufReader, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::io::{BufRead, BufReader, BufWriter, Seek, Write};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
+use tempfile::SpooledTempFile;
 
 use crate::decode::reject::Reject;
 use crate::error::{Error, Result};
+use crate::storage::Upload;
 
-/// The ending of a reject file that is being written again.
-pub(super) const SHIFTED: &str = ".shifted";
+/// Rejects of one split that are kept in memory, in bytes; more of them go to a file without a name.
+const IN_MEMORY: usize = 64 * 1024;
 
 /// A line of a reject file.
 #[derive(Debug, Serialize, Deserialize)]
@@ -33,19 +33,13 @@ struct Line<'a> {
     cut: bool,
 }
 
-/// Writes one reject file, which it creates with the first reject.
-#[derive(Debug)]
-pub struct RejectWriter {
-    path: PathBuf,
-    file: Option<BufWriter<File>>,
+/// The rejects of one split, kept until it is known how many lines of the object are before them.
+#[derive(Debug, Default)]
+pub struct Rejects {
+    lines: Option<BufWriter<SpooledTempFile>>,
 }
 
-impl RejectWriter {
-    /// A writer to `path`.
-    pub fn new(path: PathBuf) -> Self {
-        Self { path, file: None }
-    }
-
+impl Rejects {
     /// Writes a reject of `object` (a path or URL), on line `line` (from 1) of it.
     ///
     /// # Errors
@@ -75,52 +69,55 @@ impl RejectWriter {
     }
 
     fn write_line(&mut self, line: &Line<'_>) -> Result<()> {
-        let mut bytes = serde_json::to_vec(line).map_err(|e| cannot(&self.path, &e.into()))?;
+        let mut bytes = serde_json::to_vec(line).map_err(|e| cannot_keep(&e.into()))?;
         bytes.push(b'\n');
-        let file = match &mut self.file {
-            Some(file) => file,
-            None => {
-                let file = File::create(&self.path).map_err(|e| cannot(&self.path, &e))?;
-                self.file.insert(BufWriter::new(file))
-            }
-        };
-        file.write_all(&bytes).map_err(|e| cannot(&self.path, &e))
+        let lines = self
+            .lines
+            .get_or_insert_with(|| BufWriter::new(SpooledTempFile::new(IN_MEMORY)));
+        lines.write_all(&bytes).map_err(|e| cannot_keep(&e))
     }
 
-    /// Makes sure that everything is written.
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_none()
+    }
+
+    /// Writes them all to a file of `name`. The line numbers of the first `count` are `by` higher there:
+    /// those of a split that began in the middle of an object.
     ///
     /// # Errors
-    /// The file cannot be written.
-    pub fn close(mut self) -> Result<()> {
-        match &mut self.file {
-            Some(file) => file.flush().map_err(|e| cannot(&self.path, &e)),
-            None => Ok(()),
+    /// They cannot be kept or written.
+    pub fn finish(
+        self,
+        mut to: Box<dyn Upload>,
+        name: &str,
+        (count, by): (u64, u64),
+    ) -> Result<()> {
+        let cannot = |e: &std::io::Error| Error::io("cannot write", name.as_ref(), e);
+        if let Some(lines) = self.lines {
+            let mut lines = lines.into_inner().map_err(|e| cannot_keep(e.error()))?;
+            lines.rewind().map_err(|e| cannot_keep(&e))?;
+            let mut lines = BufReader::new(lines);
+            let mut out = BufWriter::new(&mut to);
+            if by > 0 {
+                for _ in 0..count {
+                    let mut json = String::new();
+                    lines.read_line(&mut json).map_err(|e| cannot_keep(&e))?;
+                    let mut line: Line<'_> =
+                        serde_json::from_str(&json).map_err(|e| cannot_keep(&e.into()))?;
+                    line.line += by;
+                    serde_json::to_writer(&mut out, &line).map_err(|e| cannot(&e.into()))?;
+                    out.write_all(b"\n").map_err(|e| cannot(&e))?;
+                }
+            }
+            std::io::copy(&mut lines, &mut out).map_err(|e| cannot(&e))?;
+            out.flush().map_err(|e| cannot(&e))?;
         }
+        to.finish().map(drop)
     }
 }
 
-/// Adds `by` to the line numbers of the first `count` rejects in a closed file: those of a split that
-/// began in the middle of an object, when it has become known how many lines are before it.
-///
-/// # Errors
-/// The file cannot be read or written again.
-pub fn shift_lines(path: &Path, count: u64, by: u64) -> Result<()> {
-    let shifted = path.with_extension(SHIFTED.trim_start_matches('.'));
-    let mut writer = RejectWriter::new(shifted.clone());
-    let file = File::open(path).map_err(|e| cannot(path, &e))?;
-    for (number, line) in (0..).zip(BufReader::new(file).lines()) {
-        let line = line.map_err(|e| cannot(path, &e))?;
-        let mut line: Line<'_> =
-            serde_json::from_str(&line).map_err(|e| cannot(path, &e.into()))?;
-        if number < count {
-            line.line += by;
-        }
-        writer.write_line(&line)?;
-    }
-    writer.close()?;
-    fs::rename(&shifted, path).map_err(|e| cannot(path, &e))
-}
-
-fn cannot(path: &Path, e: &std::io::Error) -> Error {
-    Error::io("cannot write", path, e)
+/// The system keeps the rejects of a split in its folder for temporary files.
+fn cannot_keep(e: &std::io::Error) -> Error {
+    Error::io("cannot keep rejects in", &std::env::temp_dir(), e)
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::Part;
 use crate::decode::Counts;
 use crate::decode::reject::Reason;
 
@@ -78,11 +79,13 @@ pub struct TableReport {
 }
 
 impl TableReport {
-    /// Adds another part.
-    pub fn add(&mut self, part: Self) {
-        self.rows += part.rows;
-        self.files += part.files;
-        self.bytes += part.bytes;
+    /// The report on all parts of a table.
+    pub fn of(parts: &[Part]) -> Self {
+        Self {
+            rows: parts.iter().map(|part| part.rows).sum(),
+            files: parts.len() as u64,
+            bytes: parts.iter().map(|part| part.bytes).sum(),
+        }
     }
 }
 
@@ -130,6 +133,9 @@ pub struct Report {
     pub sparkify_version: String,
     /// How it ended.
     pub status: Status,
+    /// The id of the run, where runs are kept beside each other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
     /// Song records.
     pub songs: InputReport,
     /// Log events.

@@ -13,7 +13,8 @@ use std::time::Instant;
 use super::Reading;
 use super::reader::{SplitRead, SplitReader, Start};
 use super::source::Source;
-use crate::error::{Error, Result};
+use super::start_workers;
+use crate::error::Result;
 use crate::input::Split;
 
 /// A split that began where it should.
@@ -65,18 +66,22 @@ pub fn run<T: Send>(
         }
         Ok(())
     };
-    let failures: Vec<Error> = rayon::broadcast(|_| {
-        worker()
-            .inspect_err(|_| stop.store(true, Ordering::Relaxed))
-            .err()
-    })
-    .into_iter()
-    .flatten()
-    .collect();
+    let work = || {
+        let done = worker();
+        if done.is_err() {
+            stop.store(true, Ordering::Relaxed);
+        }
+        done
+    };
+    let done = match source.store.requests() {
+        None => rayon::broadcast(|_| work()),
+        // While one waits for the network another has something to do.
+        Some(_) => start_workers(2 * rayon::current_num_threads())?.broadcast(|_| work()),
+    };
     reading
         .stages
         .phase(source.kind.plural(), splits.len(), began);
-    failures.into_iter().next().map_or(Ok(()), Err)
+    done.into_iter().collect()
 }
 
 /// Where the records of a split's last object ended.
@@ -167,7 +172,7 @@ impl<'a, T> Chain<'a, T> {
             return Some(Start::Likely);
         }
         let tail = self.tail_before(number)?;
-        let size = self.source.objects.get(first.object)?.size;
+        let size = self.source.objects.get(first.object)?.entry.size;
         let inside = tail.end < first.end.min(size);
         Some(if inside {
             Start::At(tail.end)

@@ -1,7 +1,6 @@
 //! The log phase: events to songplays, split by split, and what the dimensions need of them.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
@@ -12,13 +11,12 @@ use rayon::prelude::*;
 use super::duplicates::{Duplicates, Filter, Ids};
 use super::reader::{Sink, SplitRead, SplitReader, Start};
 use super::stages::Stage;
-use super::tally::{SplitRejects, State, Tally};
+use super::tally::{State, Tally};
 use super::{Run, chain};
 use crate::decode::reject::Reject;
 use crate::error::{Error, Result};
 use crate::input::{Object, Split};
-use crate::output::PartWriter;
-use crate::output::report::TableReport;
+use crate::output::{Part, PartWriter, Rejects};
 use crate::star::lookup::SongLookup;
 use crate::star::records::EventBatch;
 use crate::star::schema::SONGPLAYS;
@@ -46,7 +44,8 @@ pub struct Logs {
 /// A Parquet part, and what is kept of it to the end.
 #[derive(Debug, Default)]
 struct Encoded {
-    part: TableReport,
+    /// None if no event is left for it.
+    part: Option<Part>,
     matched: u64,
     keys: Keys,
 }
@@ -56,6 +55,7 @@ struct Encoded {
 struct Made {
     encoded: Encoded,
     users: Seen,
+    rejects: Rejects,
     /// Events that were left out because they were delivered before.
     dropped: Vec<Position>,
 }
@@ -103,20 +103,17 @@ pub fn run(run: &Run<'_>, lookup: &SongLookup) -> Result<Logs> {
             known = found;
             continue;
         }
-        let mut part = TableReport::default();
-        let mut matched = 0;
-        for done in &done {
-            part.add(done.encoded.part);
-            matched += done.encoded.matched;
-        }
-        if part.files == 0 {
+        let parts = || done.iter().filter_map(|done| done.encoded.part);
+        parts().for_each(|part| run.written(&SONGPLAYS, part));
+        if parts().next().is_none() {
             // A reader of the folder wants the columns all the same.
             run.write_table(&SONGPLAYS, &RecordBatch::new_empty(SONGPLAYS.arrow()))?;
         }
-        run.written(&SONGPLAYS, part);
+        let rows: u64 = parts().map(|part| part.rows).sum();
+        let matched = done.iter().map(|done| done.encoded.matched).sum();
         let times = done.into_iter().map(|done| done.encoded.keys.times);
         return Ok(Logs {
-            duplicates: state.kept - part.rows,
+            duplicates: state.kept - rows,
             matched,
             state,
             users,
@@ -143,16 +140,14 @@ fn first_pass(
     chain::run(
         run.reading(),
         source,
-        |reader, split, start| {
-            let rejects = SplitRejects::new(source, run.staging, split)?;
-            encode(run, lookup, known, Some(rejects), (reader, split, start))
-        },
-        |split, settled| {
+        |reader, split, start| encode(run, lookup, known, (reader, split, start)),
+        |split, mut settled| {
             let Made {
                 encoded,
                 users: mut theirs,
+                rejects,
                 ..
-            } = settled.made;
+            } = std::mem::take(&mut settled.made);
             let began = Instant::now();
             let shards = theirs.take_shards(USER_SHARDS);
             for turn in 0..USER_SHARDS {
@@ -168,7 +163,7 @@ fn first_pass(
             if let Some(slot) = done.get(split.number) {
                 *slot.lock().unwrap_or_else(PoisonError::into_inner) = Done { encoded, start };
             }
-            tally.add(split, &settled.found, settled.lines_before)
+            tally.add(split, &settled, rejects)
         },
     )?;
     let inner = |done: Mutex<Done>| done.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -199,7 +194,7 @@ fn encode_again(
                 let (Some(split), Some(start)) = (split, start) else {
                     return Ok((number, Made::default()));
                 };
-                let (_, made) = encode(run, lookup, found, None, (reader, split, start))?;
+                let (_, made) = encode(run, lookup, found, (reader, split, start))?;
                 Ok((number, made))
             },
         )
@@ -216,20 +211,18 @@ fn encode_again(
     Ok(dropped)
 }
 
-/// One split from bytes to its Parquet part. Its rejects are written if there is a place for them.
+/// One split from bytes to its Parquet part.
 fn encode(
     run: &Run<'_>,
     lookup: &SongLookup,
     duplicates: &Duplicates,
-    rejects: Option<SplitRejects<'_>>,
     (reader, split, start): (&mut SplitReader<'_>, &Split, Start),
 ) -> Result<(SplitRead, Made)> {
     let mut encoder = Encoder {
         run,
         lookup,
         filter: duplicates.filter(split.number),
-        rejects,
-        path: run.staging.part(SONGPLAYS.name, split.number),
+        split: split.number,
         writer: None,
         position: Position {
             split: split.number as u32,
@@ -246,8 +239,7 @@ struct Encoder<'a> {
     run: &'a Run<'a>,
     lookup: &'a SongLookup,
     filter: Filter<'a>,
-    rejects: Option<SplitRejects<'a>>,
-    path: PathBuf,
+    split: usize,
     writer: Option<PartWriter>,
     /// Where the next event stands.
     position: Position,
@@ -294,9 +286,11 @@ impl Sink for Encoder<'_> {
         let began = Instant::now();
         let writer = match &mut self.writer {
             Some(writer) => writer,
-            None => self
-                .writer
-                .insert(PartWriter::create(&self.path, plays.schema())?),
+            None => self.writer.insert(self.run.staging.part(
+                &SONGPLAYS,
+                self.split,
+                plays.schema(),
+            )?),
         };
         writer.write(&plays)?;
         self.run.stages.add(Stage::Encode, began, 0, rows);
@@ -304,27 +298,22 @@ impl Sink for Encoder<'_> {
     }
 
     fn reject(&mut self, object: &Object, reject: &Reject) -> Result<()> {
-        match &mut self.rejects {
-            Some(rejects) => rejects.write(object, reject),
-            None => Ok(()),
-        }
+        let object = self.run.logs.display(object);
+        self.made.rejects.write(&object, reject.line + 1, reject)
     }
 }
 
 impl Encoder<'_> {
     fn close(self) -> Result<Made> {
         let Self { run, mut made, .. } = self;
-        if let Some(rejects) = self.rejects {
-            rejects.close()?;
-        }
         let began = Instant::now();
         match self.writer {
-            Some(writer) => made.encoded.part = writer.close()?,
+            Some(writer) => made.encoded.part = Some(writer.close()?),
             // An earlier pass over the split may have left rows that do not count.
-            None => run.staging.remove(&self.path)?,
+            None => run.staging.remove_part(&SONGPLAYS, self.split)?,
         }
-        run.stages
-            .add(Stage::Encode, began, made.encoded.part.bytes, 0);
+        let bytes = made.encoded.part.map_or(0, |part| part.bytes);
+        run.stages.add(Stage::Encode, began, bytes, 0);
         let began = Instant::now();
         made.encoded.keys.times.sort_unstable();
         made.encoded.keys.times.dedup();

@@ -22,6 +22,7 @@ use crate::input::{ChunkReader, DEFAULT_CHUNK, Object};
 use crate::output::report::{InputReport, Report, StageReport};
 use crate::progress::Progress;
 use crate::star::schema::SONG_RECORD;
+use crate::storage::Stores;
 
 /// One input, read and decoded once.
 #[derive(Debug, Clone)]
@@ -60,7 +61,8 @@ pub fn measure_parse(config: &ParseConfig, progress: &Progress) -> Result<Parsed
     start_workers(config.threads)?.install(|| {
         let stages = Stages::default();
         let kind = config.kind.unwrap_or(RecordKind::Log);
-        let mut source = Source::open(kind, "PATH", place, sizes.split_bytes, &stages)?;
+        let stores = Stores::new(config.s3.clone());
+        let mut source = Source::open(kind, "PATH", &stores, place, sizes.split_bytes, &stages)?;
         if config.kind.is_none() && begins_with_songs(&source)? {
             source.kind = RecordKind::Song;
         }
@@ -129,7 +131,9 @@ fn begins_with_songs(source: &Source) -> Result<bool> {
         return Ok(false);
     };
     let mut reader = ChunkReader::new(DEFAULT_CHUNK);
-    reader.open(source.store.as_ref(), object, 0)?;
+    let range = (0, DEFAULT_CHUNK as u64);
+    let mut input = source.store.read(vec![object.range(range.0, range.1)]);
+    reader.open(input.as_mut(), object, source.display(object), range)?;
     let mut decoder = Decoder::new(&SONG_RECORD, 1);
     decoder.decode(reader.chunk(), u64::MAX);
     Ok(decoder.take_counts().kept > 0)

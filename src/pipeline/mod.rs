@@ -12,6 +12,7 @@ mod duplicates;
 mod logs;
 mod measure;
 mod memory;
+mod planned;
 mod reader;
 mod songs;
 mod source;
@@ -19,7 +20,6 @@ mod stages;
 mod tally;
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
@@ -28,15 +28,17 @@ use arrow_array::RecordBatch;
 use crate::config::{RecordKind, RunConfig, Sizes};
 use crate::error::{Error, Result};
 use crate::output::report::{LogReport, REPORT_VERSION, Report, StageReport, Status, TableReport};
-use crate::output::{PartWriter, Staging};
+use crate::output::{Part, Parts, Staging};
 use crate::progress::Progress;
 use crate::star::schema::Table;
+use crate::storage::{Place, Stores};
 use logs::Logs;
 use source::Source;
 use stages::{Stage, Stages};
 use tally::State;
 
 pub use measure::{Parsed, Ran, measure_parse, measure_run};
+pub use planned::{Planned, PlannedInput, PlannedSplit, plan_run};
 pub use stages::Phase;
 
 /// One run: what every phase of it needs.
@@ -48,7 +50,7 @@ struct Run<'a> {
     stages: &'a Stages,
     songs: Source,
     logs: Source,
-    tables: Mutex<BTreeMap<&'static str, TableReport>>,
+    parts: Mutex<Parts>,
 }
 
 /// What reading and decoding need of a run.
@@ -72,12 +74,9 @@ pub fn run(config: &RunConfig, progress: &Progress) -> Result<Report> {
 fn build_star(config: &RunConfig, progress: &Progress, stages: &Stages) -> Result<Report> {
     let began = Instant::now();
     start_workers(config.threads)?.install(|| {
-        let split_bytes = config.sizes.split_bytes;
-        let (songs, logs) = (&config.songs, &config.logs);
-        let songs = Source::open(RecordKind::Song, "--songs", songs, split_bytes, stages)?;
-        let logs = Source::open(RecordKind::Log, "--logs", logs, split_bytes, stages)?;
-        let staging = Staging::open(&config.out, [&config.songs, &config.logs])?;
-        let tables = Mutex::default();
+        let stores = Stores::new(config.s3.clone());
+        let (songs, logs) = open_sources(config, &stores, stages)?;
+        let staging = Staging::open(&stores, &config.out, [&config.songs, &config.logs])?;
         let run = Run {
             config,
             progress,
@@ -85,12 +84,14 @@ fn build_star(config: &RunConfig, progress: &Progress, stages: &Stages) -> Resul
             stages,
             songs,
             logs,
-            tables,
+            parts: Mutex::default(),
         };
         match run.build(began) {
             Ok(report) => {
                 let began = Instant::now();
-                if let Some(left) = staging.publish()? {
+                let parts = std::mem::take(&mut *run.lock_parts());
+                drop(run);
+                if let Some(left) = staging.publish(&report, &parts)? {
                     progress.warn(&left.to_string());
                 }
                 stages.phase("publish", 1, began);
@@ -102,6 +103,16 @@ fn build_star(config: &RunConfig, progress: &Progress, stages: &Stages) -> Resul
             }
         }
     })
+}
+
+/// Lists and plans both inputs.
+fn open_sources(config: &RunConfig, stores: &Stores, stages: &Stages) -> Result<(Source, Source)> {
+    let split_bytes = config.sizes.split_bytes;
+    let open =
+        |kind, argument, place| Source::open(kind, argument, stores, place, split_bytes, stages);
+    let songs = open(RecordKind::Song, "--songs", &config.songs)?;
+    let logs = open(RecordKind::Log, "--logs", &config.logs)?;
+    Ok((songs, logs))
 }
 
 /// The threads that everything runs on.
@@ -134,13 +145,11 @@ impl Run<'_> {
         self.warn_of_nothing(&self.logs, &self.config.logs, &logs.state);
         tally::refuse(self.config.max_rejects, &[&songs, &logs.state])?;
         dimensions::write(self, &batches, &logs)?;
-        let report = self.report(began, songs, logs);
-        self.write_report(&report)?;
-        Ok(report)
+        Ok(self.report(began, songs, logs))
     }
 
     /// Files without a record are no error, but seldom meant.
-    fn warn_of_nothing(&self, source: &Source, place: &str, state: &State) {
+    fn warn_of_nothing(&self, source: &Source, place: &Place, state: &State) {
         if state.report.records == 0 {
             let objects = source.objects.len();
             let name = source.kind.plural();
@@ -152,10 +161,10 @@ impl Run<'_> {
 
     fn report(&self, began: Instant, songs: State, logs: Logs) -> Report {
         let tables = self
-            .lock_tables()
+            .lock_parts()
             .iter()
-            .map(|(&name, &t)| (name.to_owned(), t))
-            .collect();
+            .map(|(&name, parts)| (name.to_owned(), TableReport::of(parts)))
+            .collect::<BTreeMap<_, _>>();
         let seconds = began.elapsed().as_secs_f64();
         let bytes = songs.report.bytes + logs.state.report.bytes;
         let total = StageReport::new(seconds, bytes, logs.state.report.records);
@@ -163,6 +172,7 @@ impl Run<'_> {
             report_version: REPORT_VERSION,
             sparkify_version: env!("CARGO_PKG_VERSION").to_owned(),
             status: Status::Ok,
+            run: self.staging.run_id(),
             songs: songs.report,
             logs: LogReport {
                 input: logs.state.report,
@@ -179,14 +189,6 @@ impl Run<'_> {
         }
     }
 
-    fn write_report(&self, report: &Report) -> Result<()> {
-        let path = self.staging.report();
-        let cannot = |e: std::io::Error| Error::io("cannot write", &path, &e);
-        let mut json = serde_json::to_vec_pretty(report).map_err(|e| cannot(e.into()))?;
-        json.push(b'\n');
-        fs::write(&path, json).map_err(cannot)
-    }
-
     /// Writes a table that is one part.
     fn write_table(&self, table: &'static Table, rows: &RecordBatch) -> Result<()> {
         self.write_part(table, 0, rows)
@@ -195,7 +197,7 @@ impl Run<'_> {
     /// Writes one part of a table.
     fn write_part(&self, table: &'static Table, number: usize, rows: &RecordBatch) -> Result<()> {
         let began = Instant::now();
-        let mut writer = PartWriter::create(&self.staging.part(table.name, number), rows.schema())?;
+        let mut writer = self.staging.part(table, number, rows.schema())?;
         let group = self.config.sizes.row_group_rows.max(1);
         for start in (0..rows.num_rows()).step_by(group) {
             writer.write(&rows.slice(start, group.min(rows.num_rows() - start)))?;
@@ -206,12 +208,16 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Counts what was written of a table.
-    fn written(&self, table: &'static Table, part: TableReport) {
-        self.lock_tables().entry(table.name).or_default().add(part);
+    /// Notes what was written of a table.
+    fn written(&self, table: &'static Table, part: Part) {
+        let mut parts = self.lock_parts();
+        let parts = parts.entry(table.name).or_default();
+        // In order of their numbers, whoever was ready first.
+        let at = parts.partition_point(|other| other.number < part.number);
+        parts.insert(at, part);
     }
 
-    fn lock_tables(&self) -> std::sync::MutexGuard<'_, BTreeMap<&'static str, TableReport>> {
-        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock_parts(&self) -> std::sync::MutexGuard<'_, Parts> {
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

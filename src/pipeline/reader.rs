@@ -10,7 +10,8 @@ use super::stages::Stage;
 use crate::decode::reject::{Reason, Reject};
 use crate::decode::{Counts, Decoder, Rest, Stop};
 use crate::error::{Error, Result};
-use crate::input::{ChunkReader, Object, Split};
+use crate::input::{ChunkReader, Object, Segment, Split};
+use crate::storage::{Range, RangeReader};
 
 /// Where the records of a split's first segment begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +70,39 @@ pub trait Sink {
     fn reject(&mut self, object: &Object, reject: &Reject) -> Result<()>;
 }
 
+/// What is to be read of one segment.
+struct Task<'a> {
+    object: &'a Object,
+    segment: Segment,
+    /// Nowhere if no record begins in it.
+    from: Option<From>,
+}
+
+/// Where reading begins.
+#[derive(Clone, Copy)]
+enum From {
+    /// At a record.
+    At(u64),
+    /// One byte before the first that a record can begin at: a boundary is a newline and a brace, and
+    /// this byte can be the newline.
+    LineAfter(u64),
+}
+
+impl From {
+    fn byte(self) -> u64 {
+        match self {
+            Self::At(byte) | Self::LineAfter(byte) => byte,
+        }
+    }
+}
+
+impl Task<'_> {
+    fn range(&self) -> Option<Range> {
+        let from = self.from?;
+        Some(self.object.range(from.byte(), self.segment.end))
+    }
+}
+
 /// A decoder and a buffer, used for split after split.
 pub struct SplitReader<'a> {
     source: &'a Source,
@@ -108,22 +142,27 @@ impl<'a> SplitReader<'a> {
         };
         // A split that failed half way may have left something.
         self.decoder.clear();
-        for (number, segment) in split.segments.iter().enumerate() {
-            let start = if number == 0 { start } else { Start::Likely };
-            let Some(object) = self.source.objects.get(segment.object) else {
-                continue;
-            };
-            let store = self.source.store.as_ref();
-            let began = clock.read(|| match start {
-                Start::Nowhere => Ok(None),
-                Start::At(at) => self.reader.open(store, object, at).map(|()| Some(at)),
-                Start::Likely if segment.start == 0 => {
-                    self.reader.open(store, object, 0).map(|()| Some(0))
-                }
-                Start::Likely => {
-                    // A boundary is a newline and a brace: the newline may be the byte before.
-                    self.reader.open(store, object, segment.start - 1)?;
-                    self.reader.seek_line_start(segment.end)
+        let store = self.source.store.as_ref();
+        let tasks = self.tasks(split, start);
+        let ranges = tasks.iter().filter_map(Task::range).collect();
+        let mut input = clock.read(|| store.read(ranges));
+        let input = input.as_mut();
+        for (number, task) in tasks.into_iter().enumerate() {
+            let Task {
+                object,
+                segment,
+                from,
+            } = task;
+            let began = clock.read(|| {
+                let Some(from) = from else {
+                    return Ok(None);
+                };
+                let name = store.display(&object.entry.key);
+                let range = (from.byte(), segment.end);
+                self.reader.open(input, object, name, range)?;
+                match from {
+                    From::At(at) => Ok(Some(at)),
+                    From::LineAfter(_) => self.reader.seek_line_start(input, segment.end),
                 }
             })?;
             if number == 0 {
@@ -133,7 +172,7 @@ impl<'a> SplitReader<'a> {
             if let Some(began) = began {
                 self.decoder.begin_segment();
                 while found.ended.is_none() {
-                    found.ended = self.chunk(segment.end, &mut clock, sink)?;
+                    found.ended = self.chunk(input, segment.end, &mut clock, sink)?;
                     for reject in self.decoder.take_rejects() {
                         sink.reject(object, &reject)?;
                         found.count_reject(number, reject);
@@ -158,16 +197,41 @@ impl<'a> SplitReader<'a> {
         Ok(found)
     }
 
+    /// What is to be read of each segment.
+    fn tasks(&self, split: &Split, start: Start) -> Vec<Task<'a>> {
+        let task = |(number, segment): (usize, &Segment)| {
+            let object = self.source.objects.get(segment.object)?;
+            let start = if number == 0 { start } else { Start::Likely };
+            Some(Task {
+                object,
+                segment: *segment,
+                from: match start {
+                    Start::Nowhere => None,
+                    Start::At(at) => Some(From::At(at)),
+                    Start::Likely if segment.start == 0 => Some(From::At(0)),
+                    Start::Likely => Some(From::LineAfter(segment.start - 1)),
+                },
+            })
+        };
+        split.segments.iter().enumerate().filter_map(task).collect()
+    }
+
     /// Decodes what is at hand of the segment that the reader stands in, and sees to it that there is
     /// more to decode; gives where the segment's records end once that is reached.
-    fn chunk(&mut self, end: u64, clock: &mut Clock, sink: &mut dyn Sink) -> Result<Option<u64>> {
+    fn chunk(
+        &mut self,
+        input: &mut dyn RangeReader,
+        end: u64,
+        clock: &mut Clock,
+        sink: &mut dyn Sink,
+    ) -> Result<Option<u64>> {
         let progress = clock.decode(|| self.decoder.decode(self.reader.chunk(), end));
         self.reader.consume(progress.consumed);
         self.reading
             .progress
             .advance(self.reader.take_bytes_stored());
         match progress.stop {
-            Stop::Hungry => clock.read(|| self.reader.fill())?,
+            Stop::Hungry => clock.read(|| self.reader.fill(input))?,
             Stop::Full => self.flush(clock, sink)?,
             Stop::Done => return Ok(Some(self.reader.chunk().offset)),
         }

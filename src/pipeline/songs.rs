@@ -7,12 +7,14 @@ use arrow_array::RecordBatch;
 use rayon::prelude::*;
 
 use super::reader::Sink;
+use super::source::Source;
 use super::stages::Stage;
-use super::tally::{SplitRejects, State, Tally};
+use super::tally::{State, Tally};
 use super::{Run, chain};
 use crate::decode::reject::Reject;
 use crate::error::{Error, Result};
 use crate::input::Object;
+use crate::output::Rejects;
 use crate::star::lookup::{ArtistIds, SHARDS, Shard, SongIds, SongLookup, hashes};
 use crate::star::records::SongBatch;
 
@@ -28,22 +30,22 @@ pub fn run(run: &Run<'_>) -> Result<(Vec<SongBatch>, State)> {
         run.reading(),
         source,
         |reader, split, start| {
-            let rejects = SplitRejects::new(source, run.staging, split)?;
             let mut collect = Collect {
-                rejects,
+                source,
+                rejects: Rejects::default(),
                 batches: Vec::new(),
             };
             let found = reader.read(split, start, &mut collect)?;
-            collect.rejects.close()?;
-            Ok((found, collect.batches))
+            Ok((found, (collect.batches, collect.rejects)))
         },
-        |split, settled| {
+        |split, mut settled| {
+            let (made, rejects) = std::mem::take(&mut settled.made);
             let mut batches = batches.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(slot) = batches.get_mut(split.number) {
-                *slot = settled.made;
+                *slot = made;
             }
             drop(batches);
-            tally.add(split, &settled.found, settled.lines_before)
+            tally.add(split, &settled, rejects)
         },
     )?;
     let state = tally.state();
@@ -81,7 +83,8 @@ pub fn lookup(run: &Run<'_>, batches: &[SongBatch]) -> Result<SongLookup> {
 
 /// Keeps the songs of a split.
 struct Collect<'a> {
-    rejects: SplitRejects<'a>,
+    source: &'a Source,
+    rejects: Rejects,
     batches: Vec<SongBatch>,
 }
 
@@ -92,7 +95,8 @@ impl Sink for Collect<'_> {
     }
 
     fn reject(&mut self, object: &Object, reject: &Reject) -> Result<()> {
-        self.rejects.write(object, reject)
+        let object = self.source.display(object);
+        self.rejects.write(&object, reject.line + 1, reject)
     }
 }
 

@@ -1,18 +1,23 @@
 //! One kind of input: its store, its objects and their splits.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use rayon::prelude::*;
 
 use super::stages::{Stage, Stages};
+use super::start_workers;
 use crate::config::RecordKind;
 use crate::decode::schema::RecordSchema;
 use crate::error::{Error, Result};
 use crate::input::{Listing, Object, Plan, plan};
 use crate::output::report::InputReport;
 use crate::star::schema::{EVENT_RECORD, SONG_RECORD};
-use crate::storage::{self, Store};
+use crate::storage::{Depth, Place, Store, Stores};
+
+/// Prefixes that are enough to list side by side: what is below them is listed in one go each, where the
+/// store can do that.
+const MANY_PREFIXES: usize = 64;
 
 /// Song or log objects, listed and planned.
 #[derive(Debug)]
@@ -36,17 +41,18 @@ impl Source {
     pub fn open(
         kind: RecordKind,
         argument: &str,
-        place: &str,
+        stores: &Stores,
+        place: &Place,
         split_bytes: Option<u64>,
         stages: &Stages,
     ) -> Result<Self> {
         let began = Instant::now();
-        let store = storage::open(place)?;
-        let listing = Mutex::new(Listing::default());
-        list(store.as_ref(), "", &listing)?;
-        let mut listing = listing
-            .into_inner()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let store = stores.open(place)?;
+        let mut listing = match store.requests() {
+            None => list(store.as_ref())?,
+            // A request is waited for by a thread that does nothing else.
+            Some(requests) => start_workers(requests)?.install(|| list(store.as_ref()))?,
+        };
         let (phase, sort) = match kind {
             RecordKind::Song => ("list songs", "sort songs"),
             RecordKind::Log => ("list logs", "sort logs"),
@@ -55,7 +61,7 @@ impl Source {
         let sorting = Instant::now();
         // The order in which they are taken: byte order of their keys.
         let objects = &mut listing.objects;
-        objects.par_sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        objects.par_sort_unstable_by(|a, b| a.entry.key.cmp(&b.entry.key));
         stages.phase(sort, None, sorting);
         if listing.objects.is_empty() {
             let mut why = "it holds no object whose name ends in .json, .jsonl or .ndjson (then \
@@ -87,6 +93,11 @@ impl Source {
         }
     }
 
+    /// How people name one of its objects.
+    pub fn display(&self, object: &Object) -> String {
+        self.store.display(&object.entry.key)
+    }
+
     /// A report of what was listed, with nothing read yet.
     pub fn report(&self) -> InputReport {
         InputReport {
@@ -98,14 +109,23 @@ impl Source {
     }
 }
 
-/// Lists a prefix and all below it, prefixes side by side.
-fn list(store: &dyn Store, prefix: &str, listing: &Mutex<Listing>) -> Result<()> {
-    let level = store.list(prefix)?;
-    let below = listing
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
-        .add(level)?;
-    below
-        .par_iter()
-        .try_for_each(|prefix| list(store, prefix, listing))
+/// Lists all objects, level by level, the prefixes of each side by side.
+fn list(store: &dyn Store) -> Result<Listing> {
+    let listing = Mutex::new(Listing::default());
+    let mut prefixes = vec![String::new()];
+    while !prefixes.is_empty() {
+        let depth = if prefixes.len() < MANY_PREFIXES {
+            Depth::Level
+        } else {
+            Depth::Whole
+        };
+        let below = |prefix: &String| {
+            let level = store.list(prefix, depth)?;
+            let mut listing = listing.lock().unwrap_or_else(PoisonError::into_inner);
+            listing.add(prefix, level)
+        };
+        let below: Vec<Vec<String>> = prefixes.par_iter().map(below).collect::<Result<_>>()?;
+        prefixes = below.into_iter().flatten().collect();
+    }
+    Ok(listing.into_inner().unwrap_or_else(PoisonError::into_inner))
 }

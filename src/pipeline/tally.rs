@@ -1,54 +1,17 @@
-//! What became of the records of one source, and the reject files.
+//! What became of the records of one source.
 
 use std::sync::{Mutex, PoisonError};
 
 use super::Run;
+use super::chain::Settled;
 use super::reader::SplitRead;
 use super::source::Source;
 use crate::config::MaxRejects;
 use crate::decode::reject::Reject;
 use crate::error::{Error, Result};
-use crate::input::{Object, Split};
+use crate::input::Split;
+use crate::output::Rejects;
 use crate::output::report::InputReport;
-use crate::output::{RejectWriter, Staging, shift_lines};
-
-/// Writes the rejects of one split to a file of their own.
-pub struct SplitRejects<'a> {
-    source: &'a Source,
-    writer: RejectWriter,
-}
-
-impl<'a> SplitRejects<'a> {
-    /// Begins the file anew: a split that is read again leaves nothing of the first time.
-    ///
-    /// # Errors
-    /// What was there cannot be removed.
-    pub fn new(source: &'a Source, staging: &Staging, split: &Split) -> Result<Self> {
-        let path = staging.rejects(source.kind.plural(), split.number);
-        staging.remove(&path)?;
-        Ok(Self {
-            source,
-            writer: RejectWriter::new(path),
-        })
-    }
-
-    /// Writes one.
-    ///
-    /// # Errors
-    /// The file cannot be written.
-    pub fn write(&mut self, object: &Object, reject: &Reject) -> Result<()> {
-        let object = self.source.store.display(&object.key);
-        self.writer.write(&object, reject.line + 1, reject)
-    }
-
-    /// Makes sure that all are written.
-    ///
-    /// # Errors
-    /// The file cannot be written.
-    pub fn close(self) -> Result<()> {
-        self.writer.close()
-    }
-}
 
 /// Collects counts as splits settle.
 #[derive(Debug)]
@@ -100,18 +63,22 @@ impl<'a> Tally<'a> {
         }
     }
 
-    /// Counts a settled split and puts the lines of its rejects right.
+    /// Counts a settled split and writes its rejects.
     ///
     /// # Errors
-    /// A reject file cannot be written.
-    pub fn add(&self, split: &Split, found: &SplitRead, lines_before: u64) -> Result<()> {
-        if lines_before > 0 && found.first_segment_rejects > 0 {
-            let path = self
-                .run
-                .staging
-                .rejects(self.source.kind.plural(), split.number);
-            shift_lines(&path, found.first_segment_rejects, lines_before)?;
-        }
+    /// They cannot be written.
+    pub fn add<T>(&self, split: &Split, settled: &Settled<T>, rejects: Rejects) -> Result<()> {
+        let Settled {
+            found,
+            lines_before,
+            ..
+        } = settled;
+        let lines_before = *lines_before;
+        let shift = (found.first_segment_rejects, lines_before);
+        let kind = self.source.kind.plural();
+        self.run
+            .staging
+            .rejects(kind, split.number, rejects, shift)?;
         for &segment in &found.broken {
             let object = self.object(split, segment);
             self.run.progress.warn(&format!(
@@ -135,9 +102,7 @@ impl<'a> Tally<'a> {
     fn object(&self, split: &Split, segment: usize) -> String {
         let segment = split.segments.get(segment);
         let object = segment.and_then(|s| self.source.objects.get(s.object));
-        object
-            .map(|o| self.source.store.display(&o.key))
-            .unwrap_or_default()
+        object.map(|o| self.source.display(o)).unwrap_or_default()
     }
 
     fn describe(&self, split: &Split, segment: usize, before: u64, reject: &Reject) -> String {

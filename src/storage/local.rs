@@ -1,10 +1,10 @@
 //! The local store: a folder, or one file.
 
 use std::fs::{self, File};
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use super::{Entry, Level, Store};
+use super::{Depth, Entry, Level, Range, RangeReader, Store, Upload, Version};
 use crate::error::{Error, Result};
 
 /// Links below links that are followed before a folder counts as a loop.
@@ -56,15 +56,12 @@ fn not_utf8(path: &Path) -> Error {
 }
 
 impl Store for Local {
-    fn list(&self, prefix: &str) -> Result<Level> {
+    fn list(&self, prefix: &str, _: Depth) -> Result<Level> {
         let mut level = Level::default();
         if let Some(name) = &self.file {
             let path = self.root.join(name);
             let found = fs::metadata(&path).map_err(|e| Error::io("cannot read", &path, &e))?;
-            level.objects.push(Entry {
-                key: name.clone(),
-                size: found.len(),
-            });
+            level.objects.push(listed(name.clone(), &found));
             return Ok(level);
         }
         let folder = self.root.join(prefix);
@@ -97,10 +94,7 @@ impl Store for Local {
             match found {
                 Ok(found) if found.is_dir() => level.prefixes.push(key + "/"),
                 Ok(found) if found.is_file() => {
-                    level.objects.push(Entry {
-                        key,
-                        size: found.len(),
-                    });
+                    level.objects.push(listed(key, &found));
                 }
                 Ok(_) => level.unreadable.push((key, not_a_file(&entry.path()))),
                 Err(e) => {
@@ -116,17 +110,119 @@ impl Store for Local {
         Ok(level)
     }
 
-    fn open(&self, key: &str, from: u64) -> Result<Box<dyn Read>> {
+    fn read(&self, ranges: Vec<Range>) -> Box<dyn RangeReader> {
+        Box::new(Files {
+            root: self.root.clone(),
+            ranges: ranges.into_iter(),
+            file: None,
+        })
+    }
+
+    fn create(&self, key: &str) -> Result<Box<dyn Upload>> {
         let path = self.root.join(key);
+        let created = match (File::create(&path), path.parent()) {
+            (Err(e), Some(folder)) if e.kind() == io::ErrorKind::NotFound => {
+                fs::create_dir_all(folder).and_then(|()| File::create(&path))
+            }
+            (created, _) => created,
+        };
+        let file = created.map_err(|e| Error::io("cannot write", &path, &e))?;
+        Ok(Box::new(NewFile {
+            file,
+            path,
+            bytes: 0,
+        }))
+    }
+
+    fn remove(&self, keys: &[String]) -> Result<()> {
+        for key in keys {
+            let path = self.root.join(key);
+            match fs::remove_file(&path) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                    return Err(Error::io("cannot remove", &path, &e));
+                }
+                _ => {}
+            }
+            // A prefix is there as long as an object is below it. A folder with something in it stays.
+            let above = Path::new(key).ancestors().skip(1);
+            let above = above.filter(|folder| !folder.as_os_str().is_empty());
+            for folder in above {
+                if fs::remove_dir(self.root.join(folder)).is_err() {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn display(&self, key: &str) -> String {
+        self.root.join(key).display().to_string()
+    }
+}
+
+fn listed(key: String, found: &fs::Metadata) -> Entry {
+    Entry {
+        key,
+        size: found.len(),
+        // To look at the time would cost a system call an object: a file that became shorter is
+        // noticed all the same.
+        version: Version::Unknown,
+    }
+}
+
+/// Opens and reads files one after the other.
+struct Files {
+    root: PathBuf,
+    ranges: std::vec::IntoIter<Range>,
+    file: Option<File>,
+}
+
+impl RangeReader for Files {
+    fn next_range(&mut self) -> Result<()> {
+        self.file = None;
+        let Some(Range { entry, from, .. }) = self.ranges.next() else {
+            return Ok(());
+        };
+        let path = self.root.join(&entry.key);
         let cannot = |e| Error::io("cannot read", &path, &e);
         let mut file = File::open(&path).map_err(cannot)?;
         if from > 0 {
             file.seek(SeekFrom::Start(from)).map_err(cannot)?;
         }
-        Ok(Box::new(file))
+        self.file = Some(file);
+        Ok(())
+    }
+}
+
+impl Read for Files {
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        self.file.as_mut().map_or(Ok(0), |file| file.read(to))
+    }
+}
+
+/// A file that is being written.
+struct NewFile {
+    file: File,
+    path: PathBuf,
+    bytes: u64,
+}
+
+impl Write for NewFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.bytes += written as u64;
+        Ok(written)
     }
 
-    fn display(&self, key: &str) -> String {
-        self.root.join(key).display().to_string()
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Upload for NewFile {
+    fn finish(mut self: Box<Self>) -> Result<u64> {
+        let flushed = self.file.flush();
+        flushed.map_err(|e| Error::io("cannot write", &self.path, &e))?;
+        Ok(self.bytes)
     }
 }

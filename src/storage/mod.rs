@@ -1,16 +1,21 @@
-//! Stores: where objects are listed and read from.
+//! Stores: where objects are listed, read from and written to.
 //!
-//! The first stage of the data path. A [`Store`] stands for everything below one prefix; a key is an
+//! Both ends of the data path. A [`Store`] stands for everything below one prefix; a key is an
 //! object's name below it, with `/` between its parts.
 
 mod local;
+mod place;
+pub mod s3;
 
 use std::fmt;
-use std::io::Read;
+use std::io::{Read, Write};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 pub use local::Local;
+pub use place::Place;
+use s3::{Connection, S3};
 
 /// One object as a listing shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,53 +24,151 @@ pub struct Entry {
     pub key: String,
     /// Its size in bytes, as stored.
     pub size: u64,
+    /// Which of the contents that it had at one time or another.
+    pub version: Version,
 }
 
-/// What stands directly below a prefix.
+/// What tells the contents of an object from those that it had before.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Version {
+    /// Nothing but the size.
+    #[default]
+    Unknown,
+    /// When it was written, in seconds since 1970.
+    Modified(i64),
+    /// Its entity tag, which changes with every write.
+    ETag(Box<str>),
+}
+
+/// What stands below a prefix.
 #[derive(Debug, Default)]
 pub struct Level {
     /// Objects, in no order.
     pub objects: Vec<Entry>,
-    /// Longer prefixes, each ending in `/`, in no order.
+    /// Longer prefixes that are not looked into, each ending in `/`, in no order.
     pub prefixes: Vec<String>,
     /// Names that stand for nothing readable, and why; in no order. Those that end in `/` are
     /// prefixes, or may be.
-    pub unreadable: Vec<(String, Error)>,
+    pub unreadable: Vec<(String, crate::error::Error)>,
+}
+
+/// How far down a listing looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// To the next `/`.
+    Level,
+    /// All the way, where the store can do that in one go; to the next `/` where it cannot.
+    Whole,
+}
+
+/// A range of an object that is to be read.
+#[derive(Debug, Clone)]
+pub struct Range {
+    /// The object as it was listed.
+    pub entry: Entry,
+    /// The first byte to read.
+    pub from: u64,
+    /// How far reading is likely to go. It may go on to the end of the object.
+    pub until: u64,
+}
+
+/// Reads ranges one after the other. A store that is far away fetches them ahead.
+pub trait RangeReader: Read + Send {
+    /// Goes to the beginning of the next range. What is left of the one before is not read.
+    ///
+    /// # Errors
+    /// The object does not exist any more or may not be read.
+    fn next_range(&mut self) -> Result<()>;
+}
+
+/// An object that is being written. Nobody sees it before it is finished, and nothing is left of it if
+/// it never is (in a folder: a file that is cut short).
+pub trait Upload: Write + Send {
+    /// Writes what is left and puts the object in its place, whatever was there. Gives its length in
+    /// bytes.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    fn finish(self: Box<Self>) -> Result<u64>;
 }
 
 /// Objects below one prefix.
 pub trait Store: fmt::Debug + Send + Sync {
-    /// Lists one level: `""` for the top, or a prefix that a listing gave.
+    /// Lists what stands below `""` or a prefix that a listing gave.
     ///
     /// # Errors
-    /// The level does not exist or may not be listed.
-    fn list(&self, prefix: &str) -> Result<Level>;
+    /// There is no such prefix, or it may not be listed.
+    fn list(&self, prefix: &str, depth: Depth) -> Result<Level>;
 
-    /// Opens an object for reading from byte `from` on.
+    /// A reader of ranges, in this order.
+    fn read(&self, ranges: Vec<Range>) -> Box<dyn RangeReader>;
+
+    /// Begins to write an object.
     ///
     /// # Errors
-    /// The object does not exist any more or may not be read.
-    fn open(&self, key: &str, from: u64) -> Result<Box<dyn Read>>;
+    /// It cannot be written.
+    fn create(&self, key: &str) -> Result<Box<dyn Upload>>;
+
+    /// Removes objects. One that does not exist is no error.
+    ///
+    /// # Errors
+    /// One cannot be removed.
+    fn remove(&self, keys: &[String]) -> Result<()>;
 
     /// How people name an object: a path or a URL.
     fn display(&self, key: &str) -> String;
-}
 
-/// Whether a place is a URL: no folder is meant by `s3://bucket`.
-pub fn is_remote(place: &str) -> bool {
-    let scheme = place.split_once("://").map(|(scheme, _)| scheme);
-    scheme.is_some_and(|s| !s.is_empty() && s.bytes().all(|b| b.is_ascii_alphanumeric()))
-}
-
-/// The store for a place that a user named.
-///
-/// # Errors
-/// The place does not exist, or its kind is not known.
-pub fn open(place: &str) -> Result<Box<dyn Store>> {
-    if is_remote(place) {
-        return Err(Error::usage(format!("cannot read {place}"))
-            .because("this version reads and writes local folders only")
-            .hint("copy the objects to a folder first"));
+    /// How many requests can be under way at a time, if it is reached by requests: then whoever reads
+    /// from it mostly waits.
+    fn requests(&self) -> Option<usize> {
+        None
     }
-    Ok(Box::new(Local::new(place.as_ref())?))
+}
+
+/// Opens stores; all that are far away share one connection.
+#[derive(Debug, Default)]
+pub struct Stores {
+    options: s3::Options,
+    connection: Mutex<Option<Arc<Connection>>>,
+}
+
+impl Stores {
+    /// None opened yet.
+    pub fn new(options: s3::Options) -> Self {
+        Self {
+            options,
+            connection: Mutex::default(),
+        }
+    }
+
+    /// The store for a place to read from.
+    ///
+    /// # Errors
+    /// The place does not exist or may not be looked at.
+    pub fn open(&self, place: &Place) -> Result<Box<dyn Store>> {
+        Ok(match place {
+            Place::Local(path) => Box::new(Local::new(path)?),
+            Place::S3 { bucket, prefix } => Box::new(S3::open(self.connection()?, bucket, prefix)?),
+        })
+    }
+
+    /// The store for a prefix of a bucket, to write to.
+    ///
+    /// # Errors
+    /// There is no way to reach it.
+    pub fn bucket(&self, bucket: &str, prefix: &str) -> Result<S3> {
+        Ok(S3::below(self.connection()?, bucket, prefix))
+    }
+
+    fn connection(&self) -> Result<Arc<Connection>> {
+        let mut open = self
+            .connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(connection) = open.as_ref() {
+            return Ok(Arc::clone(connection));
+        }
+        let connection = Arc::new(Connection::new(&self.options)?);
+        Ok(Arc::clone(open.insert(connection)))
+    }
 }

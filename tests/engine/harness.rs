@@ -9,6 +9,7 @@ use sparkify::config::{MaxRejects, RunConfig, Sizes};
 use sparkify::output::report::Report;
 use sparkify::pipeline;
 use sparkify::progress::Progress;
+use sparkify::storage::Place;
 use tempfile::TempDir;
 
 use crate::reference::{self, Reference, Reject};
@@ -118,9 +119,10 @@ impl Default for Setting {
 
 pub fn run(songs: &Path, logs: &Path, out: &Path, setting: Setting) -> Report {
     let config = RunConfig {
-        songs: songs.to_str().unwrap().to_owned(),
-        logs: logs.to_str().unwrap().to_owned(),
-        out: out.to_owned(),
+        songs: Place::Local(songs.to_owned()),
+        logs: Place::Local(logs.to_owned()),
+        out: Place::Local(out.to_owned()),
+        s3: Default::default(),
         threads: setting.threads,
         max_rejects: MaxRejects::Percent(100.0),
         sizes: setting.sizes,

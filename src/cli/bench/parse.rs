@@ -4,9 +4,11 @@ use std::fmt::Write;
 
 use super::{Asked, bytes, events, gigabytes, hints, method, several, summary, write_paces};
 use crate::bench::{self, ParseBench};
+use crate::cli::place::{S3Args, place};
 use crate::config::{ParseConfig, RecordKind, Sizes};
 use crate::error::Result;
 use crate::progress::Progress;
+use crate::storage::Place;
 
 /// Measure JSON to Arrow record batches
 ///
@@ -15,14 +17,16 @@ use crate::progress::Progress;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Folder or file with log events or song metadata
-    #[arg(value_name = "PATH")]
-    path: String,
+    /// Folder, file or s3://bucket/prefix with log events or song metadata
+    #[arg(value_name = "PATH", value_parser = place())]
+    path: Place,
     /// What the records are [default: songs if the first object begins with one, otherwise logs]
     #[arg(long, value_name = "KIND")]
     kind: Option<Kind>,
     #[command(flatten)]
     asked: Asked,
+    #[command(flatten)]
+    s3: S3Args,
 }
 
 const EXAMPLES: &str = "\
@@ -38,11 +42,17 @@ enum Kind {
 }
 
 pub fn main(args: Args) -> Result<()> {
-    let Args { path, kind, asked } = args;
+    let Args {
+        path,
+        kind,
+        asked,
+        s3,
+    } = args;
     let progress = Progress::stderr(asked.quiet);
     let repeats = asked.repeats();
     let config = ParseConfig {
         place: path,
+        s3: s3.options(),
         kind: kind.map(|kind| match kind {
             Kind::Log => RecordKind::Log,
             Kind::Song => RecordKind::Song,

@@ -1,18 +1,19 @@
 //! `sparkify bench run`: the whole job.
 
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{
-    Asked, bytes, chart, events, gigabytes, hints, method, refuse_remote, several, summary,
-    warn_of_no_plays, write_paces,
+    Asked, bytes, chart, events, gigabytes, hints, method, several, summary, warn_of_no_plays,
+    write_paces,
 };
 use crate::bench::{self, AtMost, RunBench, RunResult, Serial};
-use crate::cli::Input;
+use crate::cli::place::{Input, S3Args, folder};
 use crate::config::{MaxRejects, RunConfig, Sizes};
 use crate::error::Result;
 use crate::pipeline::Phase;
 use crate::progress::Progress;
+use crate::storage::Place;
 
 /// Measure the whole job
 ///
@@ -26,10 +27,12 @@ pub struct Args {
     input: Input,
     /// Folder that sparkify-bench-PID is made in, and so the disk that is measured; nothing else in it
     /// is touched [default: the system's folder for temporary files]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = folder())]
     out: Option<PathBuf>,
     #[command(flatten)]
     asked: Asked,
+    #[command(flatten)]
+    s3: S3Args,
 }
 
 const EXAMPLES: &str = "\
@@ -44,7 +47,8 @@ const COLUMNS: usize = 7;
 pub fn main(args: Args) -> Result<()> {
     let progress = Progress::stderr(args.asked.quiet);
     let repeats = args.asked.repeats();
-    let found = config(&args).and_then(|config| bench::run(&config, &repeats, &progress));
+    let out = args.out.clone().unwrap_or_else(std::env::temp_dir);
+    let found = bench::run(&config(&args, &out), &out, &repeats, &progress);
     progress.end();
     if let Ok(found) = &found {
         warn_of_no_plays(&progress, &found.logs, &found.logs_path);
@@ -52,17 +56,16 @@ pub fn main(args: Args) -> Result<()> {
     args.asked.show(found, tables)
 }
 
-fn config(args: &Args) -> Result<RunConfig> {
-    let out = args.out.clone().unwrap_or_else(std::env::temp_dir);
-    refuse_remote(&out)?;
-    Ok(RunConfig {
+fn config(args: &Args, out: &Path) -> RunConfig {
+    RunConfig {
         songs: args.input.songs.clone(),
         logs: args.input.logs.clone(),
-        out,
+        out: Place::Local(out.to_owned()),
+        s3: args.s3.options(),
         threads: 1,
         max_rejects: MaxRejects::Percent(100.0),
         sizes: Sizes::default(),
-    })
+    }
 }
 
 fn tables(found: &RunBench) -> String {

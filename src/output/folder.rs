@@ -1,4 +1,4 @@
-//! Publishing: a folder that is either the old star or the new one, at every moment.
+//! Publishing to a folder, which is either the old star or the new one at every moment.
 //!
 //! A run writes to a staging folder beside the output folder, on the same file system, and holds a
 //! lock on it. Publishing exchanges the two by one system call. What a killed run leaves is that
@@ -9,20 +9,16 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::rejects::SHIFTED;
+use super::staging::{REJECTS, REPORT};
 use crate::error::{Error, Result};
 use crate::star::schema::TABLES;
 
-/// The folder of reject files in an output folder.
-pub const REJECTS: &str = "_rejects";
-/// The report in an output folder.
-pub const REPORT: &str = "_report.json";
 /// How the names of staging folders end.
 const STAGING: &str = ".sparkify-staging";
 
 /// A folder that is being written and will take the place of another.
 #[derive(Debug)]
-pub struct Staging {
+pub struct Folder {
     /// Where the star is wanted.
     target: PathBuf,
     /// Where it is written.
@@ -31,17 +27,27 @@ pub struct Staging {
     lock: File,
 }
 
-impl Staging {
-    /// Checks that `out` is absent, empty or an earlier star and holds none of `inputs`, and opens an
-    /// empty staging folder with a folder for each table beside it.
+/// A place that a star can be written to.
+#[derive(Debug)]
+pub struct Checked {
+    /// Where the star is wanted.
+    pub target: PathBuf,
+    /// Where it is to be written.
+    path: PathBuf,
+}
+
+impl Folder {
+    /// Where a star is wanted, after a look at what is there: nothing, an empty folder or an earlier star
+    /// that holds none of `inputs`.
     ///
     /// # Errors
-    /// `out` holds something else, another run writes to it, or a folder cannot be made.
-    pub fn open(out: &Path, inputs: [&str; 2]) -> Result<Self> {
+    /// `out` holds something else, or cannot be put in its place later.
+    pub fn check(out: &Path, inputs: &[&Path]) -> Result<Checked> {
         let target = absolute(out)?;
         refuse_foreign(out, &target)?;
         for input in inputs {
             if fs::canonicalize(input).is_ok_and(|input| input.starts_with(&target)) {
+                let input = input.display();
                 return Err(Error::usage(format!("cannot write to {}", out.display()))
                     .because(format!("it would replace its own input {input}"))
                     .hint("choose another --out, or copy the input elsewhere"));
@@ -49,18 +55,21 @@ impl Staging {
         }
         let path = sibling(&target)?;
         refuse_mount_point(out, &target)?;
+        Ok(Checked { target, path })
+    }
+
+    /// Opens an empty staging folder beside `out`, with a folder for each table in it.
+    ///
+    /// # Errors
+    /// Those of [`check`](Self::check), another run writes to it, or a folder cannot be made.
+    pub fn open(out: &Path, inputs: &[&Path]) -> Result<Self> {
+        let Checked { target, path } = Self::check(out, inputs)?;
+        if let Some(above) = target.parent() {
+            fs::create_dir_all(above).map_err(|e| Error::io("cannot create", above, &e))?;
+        }
         let lock = lock_folder(&path, out)?;
         // Whoever held this folder before is gone: the lock says so.
-        if let Some(foreign) =
-            foreign_below(&path).map_err(|e| Error::io("cannot list", &path, &e))?
-        {
-            return Err(Error::failed(format!("will not empty {}", path.display()))
-                .because(format!(
-                    "it holds {}, which no run wrote",
-                    foreign.display()
-                ))
-                .hint("move that away, or choose another --out"));
-        }
+        refuse_strangers(&path)?;
         empty(&path).map_err(|e| Error::io("cannot empty", &path, &e))?;
         let folders = TABLES.iter().map(|t| t.name).chain([REJECTS]);
         for folder in folders {
@@ -70,36 +79,9 @@ impl Staging {
         Ok(Self { target, path, lock })
     }
 
-    /// Where a part of a table goes.
-    pub fn part(&self, table: &str, number: usize) -> PathBuf {
-        self.path
-            .join(table)
-            .join(format!("part-{number:05}.parquet"))
-    }
-
-    /// Where rejects go: `kind` is `songs` or `logs`.
-    pub fn rejects(&self, kind: &str, number: usize) -> PathBuf {
-        self.path
-            .join(REJECTS)
-            .join(format!("{kind}-{number:05}.jsonl"))
-    }
-
-    /// Where the report goes.
-    pub fn report(&self) -> PathBuf {
-        self.path.join(REPORT)
-    }
-
-    /// Removes a file that was staged, if it is there.
-    ///
-    /// # Errors
-    /// It cannot be removed.
-    pub fn remove(&self, path: &Path) -> Result<()> {
-        match fs::remove_file(path) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => {
-                Err(Error::io("cannot remove", path, &e))
-            }
-            _ => Ok(()),
-        }
+    /// Where it is written.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Puts the folder in its place as one step, and removes what was there. Gives why that could not
@@ -166,6 +148,91 @@ impl Staging {
     }
 }
 
+/// The staging folder of a run that was killed.
+#[derive(Debug)]
+pub struct Leftover {
+    path: PathBuf,
+    files: u64,
+    bytes: u64,
+    /// Held, so that no run takes the folder meanwhile.
+    _lock: File,
+}
+
+impl Leftover {
+    /// What is beside an output folder, if anything is and no run is writing to it.
+    ///
+    /// # Errors
+    /// It cannot be looked at, or holds what no run wrote.
+    pub fn beside(out: &Path) -> Result<Option<Self>> {
+        let path = sibling(&absolute(out)?)?;
+        let cannot = |e: &io::Error| Error::io("cannot read", &path, e);
+        let lock = match open_folder(&path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened.map_err(|e| cannot(&e))?,
+        };
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(e)) => return Err(cannot(&e)),
+        }
+        refuse_strangers(&path)?;
+        let (mut files, mut bytes) = (0, 0);
+        let mut folders = vec![path.clone()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(&folder).map_err(|e| cannot(&e))? {
+                let entry = entry.map_err(|e| cannot(&e))?;
+                let found = entry.metadata().map_err(|e| cannot(&e))?;
+                if found.is_dir() {
+                    folders.push(entry.path());
+                } else {
+                    (files, bytes) = (files + 1, bytes + found.len());
+                }
+            }
+        }
+        Ok(Some(Self {
+            path,
+            files,
+            bytes,
+            _lock: lock,
+        }))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Files in it.
+    pub fn files(&self) -> u64 {
+        self.files
+    }
+
+    /// Bytes of them.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Removes it.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    pub fn remove(self) -> Result<()> {
+        fs::remove_dir_all(&self.path).map_err(|e| Error::io("cannot remove", &self.path, &e))
+    }
+}
+
+/// An error if a staging folder holds what no run wrote.
+fn refuse_strangers(path: &Path) -> Result<()> {
+    let foreign = foreign_below(path).map_err(|e| Error::io("cannot list", path, &e))?;
+    let Some(foreign) = foreign else {
+        return Ok(());
+    };
+    let foreign = foreign.display();
+    Err(Error::failed(format!("will not empty {}", path.display()))
+        .because(format!("it holds {foreign}, which no run wrote"))
+        .hint("move that away, or choose another --out"))
+}
+
 /// `out` without links, so that a link to a folder stays a link.
 fn absolute(out: &Path) -> Result<PathBuf> {
     let cannot = |e: &io::Error| Error::io("cannot write to", out, e);
@@ -183,11 +250,19 @@ fn absolute(out: &Path) -> Result<PathBuf> {
             let (Some(parent), Some(name)) = (out.parent(), out.file_name()) else {
                 return Err(cannot(&e));
             };
-            fs::create_dir_all(parent).map_err(|e| Error::io("cannot create", parent, &e))?;
-            let parent = fs::canonicalize(parent).map_err(|e| cannot(&e))?;
-            Ok(parent.join(name))
+            Ok(existing(parent).map_err(|e| cannot(&e))?.join(name))
         }
         Err(e) => Err(cannot(&e)),
+    }
+}
+
+/// A path without links as far as it exists.
+fn existing(path: &Path) -> io::Result<PathBuf> {
+    match (fs::canonicalize(path), path.parent(), path.file_name()) {
+        (Err(e), Some(above), Some(name)) if e.kind() == io::ErrorKind::NotFound => {
+            Ok(existing(above)?.join(name))
+        }
+        (found, ..) => found,
     }
 }
 
@@ -363,7 +438,7 @@ fn foreign_in(entry: &Path) -> io::Result<Option<PathBuf>> {
     let is_dir = fs::symlink_metadata(entry)?.is_dir();
     let (beginnings, endings): (&[&str], &[&str]) = match name {
         REPORT if !is_dir => return Ok(None),
-        REJECTS if is_dir => (&["songs-", "logs-"], &[".jsonl", SHIFTED]),
+        REJECTS if is_dir => (&["songs-", "logs-"], &[".jsonl"]),
         name if is_dir && TABLES.iter().any(|t| t.name == name) => (&["part-"], &[".parquet"]),
         _ => return Ok(Some(entry.to_owned())),
     };

@@ -1,0 +1,122 @@
+//! `sparkify clean`: what runs left behind, removed.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use super::place::{S3Args, place};
+use super::{failed, print, print_json, summary};
+use crate::error::Result;
+use crate::output::clean::{Cleaning, Found, State, look};
+use crate::storage::{Place, Stores};
+
+/// The version of what `--json` prints.
+const CLEAN_VERSION: u32 = 1;
+
+/// Remove unfinished runs, and whole ones that newer ones have replaced
+///
+/// In s3://bucket/prefix, and in a folder that such a prefix was copied to, removes runs that were
+/// never finished and all whole ones but the newest. Of any other folder it removes what a killed run
+/// left beside it. Shows what it would remove; with --yes removes it.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// What --out of the runs was
+    #[arg(value_name = "OUT", value_parser = place())]
+    out: Place,
+    /// Whole runs to keep, the newest. The one that latest.json names stays in any case
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    keep: u32,
+    /// Hours after which a run that is not finished counts as dead
+    #[arg(long, value_name = "HOURS", default_value_t = 24)]
+    unfinished_after: u32,
+    /// Remove it, instead of showing what would be removed
+    #[arg(long)]
+    yes: bool,
+    /// Print what is found as JSON on stdout
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    s3: S3Args,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  sparkify clean warehouse --yes
+  sparkify clean s3://bucket/star
+  sparkify clean s3://bucket/star --keep 7 --unfinished-after 48 --yes";
+
+pub fn main(args: Args) -> Result<()> {
+    let json = args.json;
+    clean(args).map_err(|error| failed(error, json, ("clean_version", CLEAN_VERSION)))
+}
+
+fn clean(args: Args) -> Result<()> {
+    let stores = Stores::new(args.s3.options());
+    let grace = Duration::from_secs(u64::from(args.unfinished_after) * 3600);
+    let found = look(&stores, &args.out, args.keep as usize, grace)?;
+    let text = match args.json {
+        true => None,
+        false => Some(table(&found, &args.out, args.yes)),
+    };
+    let value = serde_json::json!({
+        "clean_version": CLEAN_VERSION,
+        "status": "ok",
+        "removed": args.yes,
+        "remove": found.remove,
+        "keep": found.keep,
+    });
+    if args.yes {
+        found.carry_out()?;
+    }
+    match text {
+        Some(text) => print(&text),
+        None => print_json(&value),
+    }
+}
+
+fn table(found: &Cleaning, out: &Place, removed: bool) -> String {
+    let mut text = String::new();
+    // Writing to a String does not fail.
+    let _ = write_table(&mut text, found, out, removed);
+    text
+}
+
+fn write_table(to: &mut String, found: &Cleaning, out: &Place, removed: bool) -> std::fmt::Result {
+    let rows = found.keep.iter().map(|run| ("keep", run));
+    let rows: Vec<_> = rows
+        .chain(found.remove.iter().map(|run| ("remove", run)))
+        .collect();
+    if rows.is_empty() {
+        return writeln!(to, "nothing to clean in {out}");
+    }
+    writeln!(
+        to,
+        "{:<8} {:<12} {:>10} {:>12} {:>9}   where",
+        "", "state", "objects", "size", "uploads"
+    )?;
+    for (what, run) in rows {
+        writeln!(
+            to,
+            "{what:<8} {:<12} {:>10} {:>12} {:>9}   {}",
+            state(run),
+            summary::count(run.objects),
+            summary::bytes(run.bytes),
+            summary::count(run.uploads as u64),
+            run.name
+        )?;
+    }
+    match (found.remove.len(), removed) {
+        (0, _) => writeln!(to, "\nnothing to remove"),
+        (n, true) => writeln!(to, "\nremoved: {n}"),
+        (n, false) => writeln!(to, "\nwould remove: {n}; --yes does it"),
+    }
+}
+
+fn state(run: &Found) -> &'static str {
+    match run.state {
+        State::Whole => "whole",
+        State::Latest => "latest",
+        State::Unfinished => "unfinished",
+        State::Recent => "under way?",
+    }
+}

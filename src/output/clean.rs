@@ -1,0 +1,238 @@
+//! Cleaning: what runs left behind, and whole runs that newer ones have replaced.
+//!
+//! Below a prefix, and in a folder that such a prefix was copied to, each run has a folder of its own.
+//! Beside a folder that is exchanged as a whole a killed run leaves its staging folder.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use chrono::{TimeDelta, Utc};
+use serde::Serialize;
+
+use super::folder::Leftover;
+use super::runs::{LATEST, Latest, RunId};
+use super::staging::REPORT;
+use crate::error::{Error, Result};
+use crate::storage::s3::S3;
+use crate::storage::{Depth, Local, Place, Store, Stores};
+
+/// What is at an output, and what of it would go.
+#[derive(Debug, Serialize)]
+pub struct Cleaning {
+    /// What goes.
+    pub remove: Vec<Found>,
+    /// Runs that stay.
+    pub keep: Vec<Found>,
+    #[serde(skip)]
+    at: At,
+}
+
+/// Where the runs are.
+#[derive(Debug)]
+enum At {
+    /// In a folder, if there is one, or beside it.
+    Folder(Option<Local>, Option<Leftover>),
+    Bucket(S3),
+}
+
+/// A run, or what is left of one.
+#[derive(Debug, Serialize)]
+pub struct Found {
+    /// Where it is.
+    pub name: String,
+    /// What it is.
+    pub state: State,
+    /// Its objects.
+    pub objects: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Uploads in parts that were never finished.
+    pub uploads: usize,
+    #[serde(skip)]
+    contents: Contents,
+}
+
+/// How far a run came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// To the end.
+    Whole,
+    /// To the end, and `latest.json` names it.
+    Latest,
+    /// Not to the end.
+    Unfinished,
+    /// Not to the end yet, but it may be under way.
+    Recent,
+}
+
+#[derive(Debug, Default)]
+struct Contents {
+    keys: Vec<String>,
+    /// Keys and ids.
+    uploads: Vec<(String, String)>,
+    bytes: u64,
+}
+
+/// Looks what is at `out`. Of whole runs the newest `keep` stay, and always the one that `latest.json`
+/// names; of others those that began less than `grace` ago.
+///
+/// # Errors
+/// It cannot be listed.
+pub fn look(stores: &Stores, out: &Place, keep: usize, grace: Duration) -> Result<Cleaning> {
+    let (at, runs, latest) = match out {
+        Place::Local(path) => {
+            let leftover = Leftover::beside(path)?;
+            let folder = path.is_dir().then(|| Local::new(path)).transpose()?;
+            if folder.is_none() && leftover.is_none() {
+                return Err(Error::failed(format!("cannot clean {}", path.display()))
+                    .because("there is no such folder"));
+            }
+            let runs = folder.as_ref().map(|store| runs(store)).transpose()?;
+            let latest = std::fs::read(path.join(LATEST)).ok();
+            (
+                At::Folder(folder, leftover),
+                runs.unwrap_or_default(),
+                latest,
+            )
+        }
+        Place::S3 { bucket, prefix } => {
+            let store = stores.bucket(bucket, prefix)?;
+            let mut runs = runs(&store)?;
+            for (key, upload) in store.unfinished()? {
+                let first = key.split('/').next().unwrap_or_default();
+                if let Ok(id) = first.parse() {
+                    let run: &mut Contents = runs.entry(id).or_default();
+                    run.uploads.push((key, upload));
+                }
+            }
+            let latest = store.get(LATEST)?.map(|(json, _)| json);
+            (At::Bucket(store), runs, latest)
+        }
+    };
+    let latest = latest.and_then(|json| serde_json::from_slice::<Latest>(&json).ok());
+    Ok(Cleaning::new(at, runs, latest, keep, grace))
+}
+
+/// The runs in a store, and what is in them.
+fn runs(store: &dyn Store) -> Result<BTreeMap<RunId, Contents>> {
+    let mut runs = BTreeMap::new();
+    for prefix in store.list("", Depth::Level)?.prefixes {
+        let Ok(id) = prefix.trim_end_matches('/').parse::<RunId>() else {
+            continue;
+        };
+        let mut contents = Contents::default();
+        let mut below = vec![prefix];
+        while let Some(prefix) = below.pop() {
+            let level = store.list(&prefix, Depth::Whole)?;
+            below.extend(level.prefixes);
+            contents.bytes += level.objects.iter().map(|o| o.size).sum::<u64>();
+            contents
+                .keys
+                .extend(level.objects.into_iter().map(|o| o.key));
+        }
+        runs.insert(id, contents);
+    }
+    Ok(runs)
+}
+
+impl Cleaning {
+    fn new(
+        at: At,
+        runs: BTreeMap<RunId, Contents>,
+        latest: Option<Latest>,
+        keep: usize,
+        grace: Duration,
+    ) -> Self {
+        let (mut go, mut stay) = (Vec::new(), Vec::new());
+        if let At::Folder(_, Some(leftover)) = &at {
+            go.push(Found {
+                name: leftover.path().display().to_string(),
+                state: State::Unfinished,
+                objects: leftover.files(),
+                bytes: leftover.bytes(),
+                uploads: 0,
+                contents: Contents::default(),
+            });
+        }
+        let oldest = TimeDelta::from_std(grace)
+            .ok()
+            .and_then(|grace| Utc::now().checked_sub_signed(grace));
+        let mut whole = 0;
+        for (id, contents) in runs.into_iter().rev() {
+            let report = format!("{id}/{REPORT}");
+            let state = if contents.keys.contains(&report) {
+                whole += 1;
+                let named = latest
+                    .as_ref()
+                    .is_some_and(|latest| latest.run == id.to_string());
+                if named { State::Latest } else { State::Whole }
+            } else if id.began() < oldest {
+                State::Unfinished
+            } else {
+                State::Recent
+            };
+            let stays = match state {
+                State::Whole => whole <= keep,
+                State::Latest | State::Recent => true,
+                State::Unfinished => false,
+            };
+            let run = Found {
+                name: at.display(&id.to_string()),
+                state,
+                objects: contents.keys.len() as u64,
+                bytes: contents.bytes,
+                uploads: contents.uploads.len(),
+                contents,
+            };
+            if stays { &mut stay } else { &mut go }.push(run);
+        }
+        Self {
+            remove: go,
+            keep: stay,
+            at,
+        }
+    }
+
+    /// Removes what is to go. A run is not whole any more from the first object on.
+    ///
+    /// # Errors
+    /// Something cannot be removed; what is left goes with the next cleaning.
+    pub fn carry_out(self) -> Result<()> {
+        for found in self.remove {
+            let Contents {
+                mut keys, uploads, ..
+            } = found.contents;
+            // Without its report nobody takes the rest for a run.
+            let report = |key: &String| !key.ends_with(&format!("/{REPORT}"));
+            keys.sort_by_key(report);
+            match &self.at {
+                At::Folder(Some(store), _) => store.remove(&keys)?,
+                At::Folder(None, _) => {}
+                At::Bucket(store) => {
+                    for (key, upload) in &uploads {
+                        store.abort(key, upload)?;
+                    }
+                    let at = keys.len().min(1);
+                    let (first, rest) = keys.split_at(at);
+                    store.remove(first)?;
+                    store.remove(rest)?;
+                }
+            }
+        }
+        if let At::Folder(_, Some(leftover)) = self.at {
+            leftover.remove()?;
+        }
+        Ok(())
+    }
+}
+
+impl At {
+    fn display(&self, key: &str) -> String {
+        match self {
+            Self::Folder(Some(store), _) => store.display(key),
+            Self::Folder(None, _) => key.to_owned(),
+            Self::Bucket(store) => store.display(key),
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! Staging: where a run writes, unseen, until everything is there.
+//!
+//! A folder is exchanged for the old star as a whole ([`Folder`]). A bucket has nothing of the kind:
+//! there each run has a prefix of its own, and the report, written last, says that it is whole
+//! ([`runs`](super::runs)).
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use arrow_schema::SchemaRef;
+use serde::Serialize;
+
+use super::folder::Folder;
+use super::parquet::{Part, PartWriter};
+use super::rejects::Rejects;
+use super::report::Report;
+use super::runs::BucketRun;
+use crate::error::{Error, Result};
+use crate::star::schema::Table;
+use crate::storage::{Local, Place, Store, Stores, Upload};
+
+/// The folder of reject files in an output.
+pub const REJECTS: &str = "_rejects";
+/// The report in an output.
+pub const REPORT: &str = "_report.json";
+
+/// The output of a run that is not published yet.
+#[derive(Debug)]
+pub struct Staging {
+    store: Box<dyn Store>,
+    target: Target,
+}
+
+#[derive(Debug)]
+enum Target {
+    Folder(Folder),
+    Bucket(BucketRun),
+}
+
+/// The parts of each table.
+pub type Parts = BTreeMap<&'static str, Vec<Part>>;
+
+impl Staging {
+    /// A place to write to for a run that reads `inputs`. A folder must be absent, empty or an earlier
+    /// star and hold none of them.
+    ///
+    /// # Errors
+    /// `out` cannot be written to, or holds what no run wrote.
+    pub fn open(stores: &Stores, out: &Place, inputs: [&Place; 2]) -> Result<Self> {
+        refuse_within(out, inputs)?;
+        Ok(match out {
+            Place::Local(path) => {
+                let folder = Folder::open(path, &local(inputs))?;
+                let store = Box::new(Local::new(folder.path())?);
+                let target = Target::Folder(folder);
+                Self { store, target }
+            }
+            Place::S3 { bucket, prefix } => {
+                let run = BucketRun::begin(stores.bucket(bucket, prefix)?);
+                let store = Box::new(run.store());
+                let target = Target::Bucket(run);
+                Self { store, target }
+            }
+        })
+    }
+
+    /// What would become of `out`, in words, without a change to it.
+    ///
+    /// # Errors
+    /// Those of [`open`](Self::open), as far as they can be foreseen.
+    pub fn foresee(stores: &Stores, out: &Place, inputs: [&Place; 2]) -> Result<String> {
+        refuse_within(out, inputs)?;
+        match out {
+            Place::Local(path) => {
+                let target = Folder::check(path, &local(inputs))?.target;
+                let name = target.display();
+                let is_there = |mut entries: std::fs::ReadDir| entries.next().is_some();
+                Ok(match std::fs::read_dir(&target).map(is_there) {
+                    Ok(true) => format!("{name}, in place of the star there"),
+                    Ok(false) => format!("{name}, an empty folder"),
+                    Err(_) => format!("{name}, a new folder"),
+                })
+            }
+            Place::S3 { bucket, prefix } => {
+                let run = BucketRun::begin(stores.bucket(bucket, prefix)?);
+                Ok(match run.latest()? {
+                    Some(latest) => format!("{}, beside {latest}", run.url()),
+                    None => format!("{}, the first run there", run.url()),
+                })
+            }
+        }
+    }
+
+    /// Begins a part of a table.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn part(&self, table: &Table, number: usize, schema: SchemaRef) -> Result<PartWriter> {
+        let key = part_key(table, number);
+        PartWriter::new(
+            self.store.create(&key)?,
+            self.store.display(&key),
+            number,
+            schema,
+        )
+    }
+
+    /// Removes a part of a table, if it was written.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    pub fn remove_part(&self, table: &Table, number: usize) -> Result<()> {
+        self.store.remove(&[part_key(table, number)])
+    }
+
+    /// Writes the rejects of a split, if there are any. `kind` is `songs` or `logs`; `shift` is how
+    /// many of them stand how many lines further on.
+    ///
+    /// # Errors
+    /// They cannot be written.
+    pub fn rejects(
+        &self,
+        kind: &str,
+        number: usize,
+        rejects: Rejects,
+        shift: (u64, u64),
+    ) -> Result<()> {
+        if rejects.is_empty() {
+            return Ok(());
+        }
+        let key = format!("{REJECTS}/{kind}-{number:05}.jsonl");
+        rejects.finish(self.store.create(&key)?, &self.store.display(&key), shift)
+    }
+
+    /// The id of the run, where runs are kept beside each other.
+    pub fn run_id(&self) -> Option<String> {
+        match &self.target {
+            Target::Folder(_) => None,
+            Target::Bucket(run) => Some(run.id().to_string()),
+        }
+    }
+
+    /// Writes the report and publishes all. Gives why an earlier star could not be removed, if so: the
+    /// new one is published all the same.
+    ///
+    /// # Errors
+    /// Something cannot be written; what was published before stays then.
+    pub fn publish(self, report: &Report, parts: &Parts) -> Result<Option<Error>> {
+        let written = match &self.target {
+            Target::Folder(_) => write_json(self.store.as_ref(), REPORT, report),
+            Target::Bucket(_) => self
+                .write_manifests(parts)
+                .and_then(|()| write_json(self.store.as_ref(), REPORT, report)),
+        };
+        if let Err(error) = written {
+            self.discard();
+            return Err(error);
+        }
+        match self.target {
+            Target::Folder(folder) => folder.publish(),
+            Target::Bucket(run) => run.publish().map(|()| None),
+        }
+    }
+
+    /// A COPY manifest for each table.
+    fn write_manifests(&self, parts: &Parts) -> Result<()> {
+        for (&table, parts) in parts {
+            let entry = |part: &Part| Entry {
+                url: self.store.display(&key_of(table, part.number)),
+                mandatory: true,
+                meta: Meta {
+                    content_length: part.bytes,
+                },
+            };
+            let manifest = Manifest {
+                entries: parts.iter().map(entry).collect(),
+            };
+            write_json(self.store.as_ref(), &format!("{table}.manifest"), &manifest)?;
+        }
+        Ok(())
+    }
+
+    /// Removes what a run that failed has written.
+    pub fn discard(self) {
+        match self.target {
+            Target::Folder(folder) => folder.discard(),
+            Target::Bucket(run) => run.discard(),
+        }
+    }
+}
+
+/// A manifest for Redshift's COPY of Parquet, which wants the exact length of each file (Amazon
+/// Redshift Database Developer Guide, "Using a manifest to specify data files").
+#[derive(Serialize)]
+struct Manifest {
+    entries: Vec<Entry>,
+}
+
+#[derive(Serialize)]
+struct Entry {
+    url: String,
+    mandatory: bool,
+    meta: Meta,
+}
+
+#[derive(Serialize)]
+struct Meta {
+    content_length: u64,
+}
+
+fn part_key(table: &Table, number: usize) -> String {
+    key_of(table.name, number)
+}
+
+fn key_of(table: &str, number: usize) -> String {
+    format!("{table}/part-{number:05}.parquet")
+}
+
+fn local<'a>(inputs: [&'a Place; 2]) -> Vec<&'a std::path::Path> {
+    let path = |place: &'a Place| match place {
+        Place::Local(path) => Some(path.as_path()),
+        Place::S3 { .. } => None,
+    };
+    inputs.into_iter().filter_map(path).collect()
+}
+
+/// What a run writes below a prefix that it reads, the next run would read.
+fn refuse_within(out: &Place, inputs: [&Place; 2]) -> Result<()> {
+    let is_bucket = matches!(out, Place::S3 { .. });
+    match inputs
+        .into_iter()
+        .find(|input| is_bucket && out.is_within(input))
+    {
+        None => Ok(()),
+        Some(input) => Err(Error::usage(format!("cannot write to {out}"))
+            .because(format!(
+                "it is below the input {input}, and would be read by the next run"
+            ))
+            .hint("choose another --out")),
+    }
+}
+
+/// Writes something as JSON for people to read too.
+fn write_json(store: &dyn Store, key: &str, value: &impl Serialize) -> Result<()> {
+    let name = store.display(key);
+    let cannot = |e: std::io::Error| Error::io("cannot write", name.as_ref(), &e);
+    let mut json = serde_json::to_vec_pretty(value).map_err(|e| cannot(e.into()))?;
+    json.push(b'\n');
+    let mut file: Box<dyn Upload> = store.create(key)?;
+    file.write_all(&json).map_err(cannot)?;
+    file.finish().map(drop)
+}

@@ -1,0 +1,106 @@
+//! Places: where a user says that input is and output goes.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::path::PathBuf;
+
+/// A folder or file, or a prefix of a bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// A path.
+    Local(PathBuf),
+    /// `s3://bucket/prefix`.
+    S3 {
+        /// The bucket.
+        bucket: String,
+        /// The prefix, without a `/` before it; perhaps with one behind it.
+        prefix: String,
+    },
+}
+
+impl Place {
+    /// What a user wrote.
+    ///
+    /// # Errors
+    /// What is wrong with it: it is empty, or a URL of another kind than `s3://bucket/prefix`.
+    pub fn parse(place: &OsStr) -> Result<Self, String> {
+        if place.is_empty() {
+            return Err("it is empty".to_owned());
+        }
+        let url = place.to_str().and_then(|text| text.split_once("://"));
+        let Some((scheme, rest)) = url.filter(|(scheme, _)| is_scheme(scheme)) else {
+            return Ok(Self::Local(place.into()));
+        };
+        if !scheme.eq_ignore_ascii_case("s3") {
+            return Err(format!(
+                "{scheme}:// is not known: name a folder, a file or s3://bucket/prefix"
+            ));
+        }
+        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+        if bucket.is_empty() {
+            return Err("it names no bucket: s3://bucket/prefix".to_owned());
+        }
+        if !bucket.bytes().all(is_bucket_byte) {
+            return Err(format!(
+                "'{bucket}' cannot be the name of a bucket: s3://bucket/prefix"
+            ));
+        }
+        Ok(Self::S3 {
+            bucket: bucket.to_owned(),
+            prefix: prefix.to_owned(),
+        })
+    }
+
+    /// The place of that name in this one.
+    pub fn join(&self, name: &str) -> Self {
+        match self {
+            Self::Local(path) => Self::Local(path.join(name)),
+            Self::S3 { bucket, prefix } => {
+                let slash = !prefix.is_empty() && !prefix.ends_with('/');
+                let prefix = format!("{prefix}{}{name}", if slash { "/" } else { "" });
+                let bucket = bucket.clone();
+                Self::S3 { bucket, prefix }
+            }
+        }
+    }
+
+    /// Whether all that is in `self` is in `other` too, by their names.
+    pub fn is_within(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Local(inner), Self::Local(outer)) => inner.starts_with(outer),
+            (
+                Self::S3 { bucket, prefix },
+                Self::S3 {
+                    bucket: other_bucket,
+                    prefix: outer,
+                },
+            ) => {
+                let outer = outer.trim_end_matches('/');
+                let below = prefix.strip_prefix(outer);
+                bucket == other_bucket
+                    && below.is_some_and(|rest| {
+                        outer.is_empty() || rest.is_empty() || rest.starts_with('/')
+                    })
+            }
+            _ => false,
+        }
+    }
+}
+
+fn is_scheme(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric())
+}
+
+/// What old and new buckets are named by; nothing in it can be mistaken in a URL.
+fn is_bucket_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b".-_".contains(&byte)
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Local(path) => path.display().fmt(f),
+            Self::S3 { bucket, prefix } => write!(f, "s3://{bucket}/{prefix}"),
+        }
+    }
+}

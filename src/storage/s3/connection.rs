@@ -1,0 +1,392 @@
+//! The connection: one client for all that a run does on S3, and how often it tries.
+//!
+//! All requests go through [`Connection::send`], which bounds how many are under way at a time, gives
+//! up on one that stalls, and tries again what can succeed a little later.
+
+use std::env;
+use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::ProvideCredentials;
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::retry::RetryConfig;
+use aws_sdk_s3::config::timeout::TimeoutConfig;
+use aws_sdk_s3::config::{
+    RequestChecksumCalculation, ResponseChecksumValidation, SharedHttpClient,
+    StalledStreamProtectionConfig,
+};
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::types::{RequestPayer, ServerSideEncryption};
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+use aws_types::service_config::ServiceConfigKey;
+use tokio::runtime::Runtime;
+use tokio::sync::Semaphore;
+
+use super::failure::{Call, Failure};
+use crate::error::{Error, Result};
+
+/// Tries of one request, unless `AWS_MAX_ATTEMPTS` says otherwise.
+const TRIES: u32 = 10;
+
+/// Tries while nothing was ever answered: a wrong address should not take a minute to be found.
+const FIRST_TRIES: u32 = 3;
+
+/// The wait before the second try; it doubles from try to try.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+
+/// The longest wait between two tries.
+const LONGEST_WAIT: Duration = Duration::from_secs(20);
+
+/// What users say about S3.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The address of a server that is not Amazon's.
+    pub endpoint_url: Option<String>,
+    /// The region of the buckets.
+    pub region: Option<String>,
+    /// The profile in the configuration files of AWS.
+    pub profile: Option<String>,
+    /// Whether requests go out without credentials.
+    pub no_sign_request: bool,
+    /// Whether the requester agrees to pay.
+    pub request_payer: bool,
+    /// The encryption of what is written; the bucket's own if not set.
+    pub encryption: Option<ServerSideEncryption>,
+    /// The key of that encryption.
+    pub kms_key: Option<String>,
+    /// Requests under way at a time, at least 1.
+    pub requests: usize,
+    /// How long a request may bring nothing before it is given up.
+    pub patience: Duration,
+    /// Whether tries that failed are told on stderr.
+    pub verbose: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            endpoint_url: None,
+            region: None,
+            profile: None,
+            no_sign_request: false,
+            request_payer: false,
+            encryption: None,
+            kms_key: None,
+            requests: 64,
+            patience: Duration::from_secs(20),
+            verbose: false,
+        }
+    }
+}
+
+/// A client, the threads that it works on, and its bounds.
+#[derive(Debug)]
+pub struct Connection {
+    runtime: Runtime,
+    client: Client,
+    options: Options,
+    /// Where requests go, for people.
+    endpoint: String,
+    tries: AtomicU32,
+    /// Whether anything was ever answered.
+    answered: AtomicBool,
+    /// A permit for each read that is under way or not taken yet.
+    reads: Arc<Semaphore>,
+    /// The same for writes: they must not wait for reads that wait for them.
+    writes: Arc<Semaphore>,
+}
+
+impl Connection {
+    /// Finds region, endpoint and the source of credentials as the AWS command line does. Nothing is
+    /// sent to S3 yet.
+    ///
+    /// # Errors
+    /// The configuration is wrong, or threads cannot be started.
+    pub fn new(options: &Options) -> Result<Self> {
+        let cannot = |why: &dyn std::fmt::Display| Error::failed("cannot use S3").because(why);
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(threads())
+            .thread_name("s3")
+            .enable_all()
+            .build()
+            .map_err(|e| cannot(&e))?;
+        let config = runtime.block_on(load(options, client(ca_bundle()?)));
+        let custom = endpoint(&config);
+        let region = match (config.region(), &custom) {
+            (Some(region), _) => region.clone(),
+            (None, Some(_)) => Region::from_static("us-east-1"),
+            (None, None) => {
+                return Err(cannot(&"no region is known").hint("set --region or AWS_REGION"));
+            }
+        };
+        let mut s3 = aws_sdk_s3::config::Builder::from(&config)
+            .region(region.clone())
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .connect_timeout(options.patience.min(Duration::from_secs(5)))
+                    .build(),
+            )
+            // Ours is stricter, and says so.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
+        if custom.is_some() {
+            // What servers of others understand.
+            s3 = s3
+                .force_path_style(true)
+                .request_checksum_calculation(RequestChecksumCalculation::WhenRequired);
+        }
+        if config.credentials_provider().is_some() && !options.no_sign_request {
+            runtime.block_on(check_credentials(&config))?;
+        }
+        let endpoint = custom.unwrap_or_else(|| format!("https://s3.{region}.amazonaws.com"));
+        Ok(Self {
+            client: Client::from_conf(s3.build()),
+            endpoint: without_user(&endpoint),
+            options: options.clone(),
+            tries: AtomicU32::new(tries()?),
+            answered: AtomicBool::new(false),
+            reads: Arc::new(Semaphore::new(options.requests)),
+            writes: Arc::new(Semaphore::new(options.requests)),
+            runtime,
+        })
+    }
+
+    /// The client.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// What the user said.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// Permits for reads.
+    pub fn reads(&self) -> &Arc<Semaphore> {
+        &self.reads
+    }
+
+    /// Permits for writes.
+    pub fn writes(&self) -> &Arc<Semaphore> {
+        &self.writes
+    }
+
+    /// Who pays, as requests say it.
+    pub fn payer(&self) -> Option<RequestPayer> {
+        self.options
+            .request_payer
+            .then_some(RequestPayer::Requester)
+    }
+
+    /// Does something to its end; the thread must not be one of the client's own.
+    pub fn wait<F: Future>(&self, work: F) -> F::Output {
+        self.runtime.block_on(work)
+    }
+
+    /// Begins something that goes on by itself.
+    pub fn spawn<F>(&self, work: F) -> tokio::task::JoinHandle<F::Output>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        self.runtime.spawn(work)
+    }
+
+    /// Sends a request until it is answered, at most so often. Each try may take the patience that the
+    /// user has and `more`.
+    ///
+    /// # Errors
+    /// What it failed by last, and after how many tries.
+    pub async fn send<T, E, F>(
+        &self,
+        call: &Call,
+        more: Duration,
+        request: impl Fn() -> F,
+    ) -> std::result::Result<T, (Failure, u32)>
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+        F: Future<Output = std::result::Result<T, SdkError<E>>>,
+    {
+        let mut tried = 0;
+        loop {
+            let limit = self.options.patience + more;
+            let failure = match tokio::time::timeout(limit, request()).await {
+                Ok(Ok(answer)) => {
+                    self.answered.store(true, Ordering::Relaxed);
+                    return Ok(answer);
+                }
+                Ok(Err(error)) => Failure::of(&error),
+                Err(_) => Failure::Stalled(limit),
+            };
+            tried += 1;
+            if !self.again(call, &failure, tried).await {
+                return Err((failure, tried));
+            }
+        }
+    }
+
+    /// Whether to try once more after a failure; waits before it says so.
+    pub async fn again(&self, call: &Call, failure: &Failure, tried: u32) -> bool {
+        if failure.status().is_some() {
+            self.answered.store(true, Ordering::Relaxed);
+        }
+        let mut most = self.tries.load(Ordering::Relaxed);
+        if !self.answered.load(Ordering::Relaxed) {
+            most = most.min(FIRST_TRIES);
+        }
+        let again = failure.is_passing() && tried < most;
+        let wait = wait(tried);
+        if self.options.verbose {
+            let then = if again {
+                format!("again in {:.1} s", wait.as_secs_f64())
+            } else {
+                "given up".to_owned()
+            };
+            let error = failure.explain(call, 1, &self.endpoint);
+            crate::progress::say(&format!("sparkify: try {tried}: {error}: {then}"));
+        }
+        if again {
+            tokio::time::sleep(wait).await;
+        }
+        again
+    }
+
+    /// From now on nothing is tried twice: what is still to do is not worth waiting for.
+    pub fn hurry(&self) {
+        self.tries.store(1, Ordering::Relaxed);
+    }
+
+    /// The error of a request that failed after so many tries.
+    pub fn error(&self, call: &Call, (failure, tried): &(Failure, u32)) -> Error {
+        failure.explain(call, *tried, &self.endpoint)
+    }
+}
+
+/// Threads for the network: encryption keeps them busy where that is fast.
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(2, |n| n.get().div_ceil(2).max(2))
+}
+
+async fn load(options: &Options, http: SharedHttpClient) -> SdkConfig {
+    let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http);
+    if let Some(url) = &options.endpoint_url {
+        loader = loader.endpoint_url(url);
+    }
+    if let Some(region) = &options.region {
+        loader = loader.region(Region::new(region.clone()));
+    } else if options.endpoint_url.is_some() || env::var_os("AWS_ENDPOINT_URL_S3").is_some() {
+        // The service of the instance need not be asked for the region of another's server.
+        let near = aws_config::environment::region::EnvironmentVariableRegionProvider::new();
+        let profile = aws_config::profile::region::ProfileFileRegionProvider::new();
+        let other = Region::from_static("us-east-1");
+        let chain = aws_config::meta::region::RegionProviderChain::first_try(near);
+        loader = loader.region(chain.or_else(profile).or_else(other));
+    }
+    if let Some(profile) = &options.profile {
+        loader = loader.profile_name(profile);
+    }
+    if options.no_sign_request {
+        loader = loader.no_credentials();
+    }
+    loader.load().await
+}
+
+/// Credentials are had once before anything is asked: without them every request would fail alike.
+async fn check_credentials(config: &SdkConfig) -> Result<()> {
+    let Some(provider) = config.credentials_provider() else {
+        return Ok(());
+    };
+    match provider.provide_credentials().await {
+        Ok(_) => Ok(()),
+        Err(e) => {
+            let call = Call {
+                cannot: "cannot use",
+                url: "S3".to_owned(),
+                permission: "",
+            };
+            Err(Failure::Credentials(super::failure::innermost(&e)).explain(&call, 1, ""))
+        }
+    }
+}
+
+/// The address of a server that is not Amazon's, wherever the user names it.
+fn endpoint(config: &SdkConfig) -> Option<String> {
+    let key = ServiceConfigKey::builder()
+        .service_id("S3")
+        .env("AWS_ENDPOINT_URL")
+        .profile("endpoint_url")
+        .build()
+        .ok()?;
+    let of_service = config.service_config().and_then(|c| c.load_config(key));
+    let of_all = || config.endpoint_url().map(str::to_owned);
+    of_service.or_else(of_all)
+}
+
+fn client(bundle: Option<Vec<u8>>) -> SharedHttpClient {
+    let mut trust = TrustStore::default();
+    if let Some(pem) = bundle {
+        trust = trust.with_pem_certificate(pem);
+    }
+    let builder =
+        aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring));
+    match TlsContext::builder().with_trust_store(trust).build() {
+        Ok(context) => builder.tls_context(context).build_https(),
+        Err(_) => builder.build_https(),
+    }
+}
+
+/// The certificates that are trusted beside the system's.
+fn ca_bundle() -> Result<Option<Vec<u8>>> {
+    let Some(path) = env::var_os("AWS_CA_BUNDLE").filter(|path| !path.is_empty()) else {
+        return Ok(None);
+    };
+    match fs::read(&path) {
+        Ok(pem) => Ok(Some(pem)),
+        Err(e) => Err(Error::io("cannot read", path.as_ref(), &e).hint("check AWS_CA_BUNDLE")),
+    }
+}
+
+fn tries() -> Result<u32> {
+    let Ok(text) = env::var("AWS_MAX_ATTEMPTS") else {
+        return Ok(TRIES);
+    };
+    match text.parse() {
+        Ok(tries) if tries > 0 => Ok(tries),
+        _ => {
+            Err(Error::usage("AWS_MAX_ATTEMPTS is no number of tries").because(format!("'{text}'")))
+        }
+    }
+}
+
+/// The wait after so many tries: it doubles, and differs from request to request, so that those that
+/// failed together do not come back together.
+fn wait(tried: u32) -> Duration {
+    let longest = FIRST_WAIT
+        .saturating_mul(1 << tried.saturating_sub(1).min(16))
+        .min(LONGEST_WAIT);
+    longest.mul_f64(0.5 + 0.5 * random())
+}
+
+/// A number from 0 to 1 that is another each time.
+fn random() -> f64 {
+    use std::hash::{BuildHasher, RandomState};
+    let hash = RandomState::new().hash_one(std::thread::current().id());
+    (hash >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+/// An address without a user and password in it.
+fn without_user(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
+    let host = rest.find('/').unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(host);
+    match authority.rsplit_once('@') {
+        Some((_, host)) => format!("{scheme}://***@{host}{path}"),
+        None => url.to_owned(),
+    }
+}
