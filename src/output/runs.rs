@@ -21,12 +21,12 @@ pub const LATEST: &str = "latest.json";
 /// How often `latest.json` is looked at again when others write it too.
 const TRIES: usize = 20;
 
-/// The id of a run: when it began, to the second in UTC, and eight digits that no other run has. Ids in
+/// The id of a run: when it began, to the millisecond in UTC, and eight digits that no other run has. Ids in
 /// order of their letters are in order of time.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RunId(String);
 
-const TIME: &str = "%Y%m%dT%H%M%SZ";
+const TIME: &str = "%Y%m%dT%H%M%S%3fZ";
 
 impl RunId {
     /// The id of a run that begins now.

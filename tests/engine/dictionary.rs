@@ -10,6 +10,7 @@ use arrow_schema::{DataType, Field, Schema};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use proptest::prelude::*;
 use sparkify::output::PartWriter;
+use sparkify::storage::{Local, Store};
 
 /// Runs of keys, long and short; none is null.
 fn keys(texts: i32) -> impl Strategy<Value = Vec<Option<i32>>> {
@@ -42,7 +43,11 @@ fn round_trip(texts: &[String], keys: &[Option<i32>], nullable: bool) {
 
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("part.parquet");
-    let mut writer = PartWriter::create(&path, batch.schema()).unwrap();
+    let file = Local::new(folder.path())
+        .unwrap()
+        .create("part.parquet")
+        .unwrap();
+    let mut writer = PartWriter::new(file, String::new(), 0, batch.schema()).unwrap();
     // Two row groups: each stands by itself.
     writer.write(&batch).unwrap();
     writer.write(&batch).unwrap();

@@ -1,0 +1,281 @@
+//! S3 on a folder: s3s-fs, and what it does not do as S3 does.
+//!
+//! Ours are listings (ETags, pages of 1000 at most, sealed tokens), reads (If-Match, the ETag of the
+//! file as it is now, missing buckets), the conditions of writes as one step with the write, and the
+//! books about multipart uploads. Writing itself is left to s3s-fs.
+
+use std::fs;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use http_body_util::BodyExt;
+use s3s::dto::*;
+use s3s::{Body, S3, S3Request, S3Response, S3Result, s3_error};
+use s3s_fs::FileSystem;
+use tokio::sync::Mutex;
+
+use crate::disk::{Disk, Object};
+use crate::listing;
+use crate::uploads::Uploads;
+
+/// S3 on a folder.
+pub struct Backend {
+    pub files: FileSystem,
+    pub disk: Arc<Disk>,
+    pub uploads: Arc<Uploads>,
+    /// The most keys in a page of a listing.
+    pub page: i32,
+    /// One write with a condition at a time.
+    pub turn: Mutex<()>,
+}
+
+type Answer<T> = S3Result<S3Response<T>>;
+
+impl Backend {
+    /// An object that is to be read, if the condition of the reader holds.
+    fn read(&self, bucket: &str, key: &str, if_match: Option<&ETagCondition>) -> S3Result<Object> {
+        let object = self.disk.object(bucket, key)?;
+        let object = object.ok_or_else(no_such_key)?;
+        if if_match.is_some_and(|condition| !holds(condition, &object)) {
+            return Err(failed());
+        }
+        Ok(object)
+    }
+
+    /// The condition of a write must hold.
+    fn check(
+        &self,
+        bucket: &str,
+        key: &str,
+        if_match: Option<&ETagCondition>,
+        if_none_match: Option<&ETagCondition>,
+    ) -> S3Result<()> {
+        let object = self.disk.object(bucket, key)?;
+        match (&object, if_match) {
+            (None, Some(_)) => return Err(no_such_key()),
+            (Some(object), Some(condition)) if !holds(condition, object) => return Err(failed()),
+            _ => {}
+        }
+        match (object, if_none_match) {
+            (Some(_), Some(_)) => Err(failed()),
+            _ => Ok(()),
+        }
+    }
+
+    fn written(&self, path: &Path, etag: Option<&ETag>) {
+        if let Some(etag) = etag {
+            self.disk.written(path, etag.value());
+        }
+    }
+}
+
+fn holds(condition: &ETagCondition, object: &Object) -> bool {
+    let etag = condition.as_etag();
+    etag.is_none_or(|etag| etag.value() == object.etag)
+}
+
+fn no_such_key() -> s3s::S3Error {
+    s3_error!(NoSuchKey, "The specified key does not exist.")
+}
+
+fn failed() -> s3s::S3Error {
+    s3_error!(
+        PreconditionFailed,
+        "At least one of the pre-conditions you specified did not hold"
+    )
+}
+
+#[async_trait::async_trait]
+impl S3 for Backend {
+    async fn list_objects_v2(
+        &self,
+        req: S3Request<ListObjectsV2Input>,
+    ) -> Answer<ListObjectsV2Output> {
+        let page = listing::page(&self.disk, req.input, self.page)?;
+        Ok(S3Response::new(page))
+    }
+
+    async fn get_object(&self, req: S3Request<GetObjectInput>) -> Answer<GetObjectOutput> {
+        let asked = req.input;
+        let object = self.read(&asked.bucket, &asked.key, asked.if_match.as_ref())?;
+        let range = match asked.range {
+            Some(range) => range.check(object.size)?,
+            None => 0..object.size,
+        };
+        let mut bytes = vec![0; usize::try_from(range.end - range.start).unwrap()];
+        if !bytes.is_empty() {
+            // What is removed or cut in this moment is as if it had been a moment before.
+            fs::File::open(self.disk.path(&asked.bucket, &asked.key)?)
+                .and_then(|file| file.read_exact_at(&mut bytes, range.start))
+                .map_err(|_| no_such_key())?;
+        }
+        let content_range = asked.range.map(|_| {
+            let last = range.end - 1;
+            format!("bytes {}-{last}/{}", range.start, object.size)
+        });
+        Ok(S3Response::new(GetObjectOutput {
+            content_length: i64::try_from(bytes.len()).ok(),
+            content_range,
+            body: Some(Body::from(bytes).into()),
+            e_tag: Some(ETag::Strong(object.etag)),
+            last_modified: Some(object.modified.into()),
+            accept_ranges: Some("bytes".to_owned()),
+            ..GetObjectOutput::default()
+        }))
+    }
+
+    async fn head_object(&self, req: S3Request<HeadObjectInput>) -> Answer<HeadObjectOutput> {
+        let asked = req.input;
+        let object = self.read(&asked.bucket, &asked.key, asked.if_match.as_ref())?;
+        Ok(S3Response::new(HeadObjectOutput {
+            content_length: i64::try_from(object.size).ok(),
+            e_tag: Some(ETag::Strong(object.etag)),
+            last_modified: Some(object.modified.into()),
+            accept_ranges: Some("bytes".to_owned()),
+            ..HeadObjectOutput::default()
+        }))
+    }
+
+    async fn put_object(&self, mut req: S3Request<PutObjectInput>) -> Answer<PutObjectOutput> {
+        let path = self.disk.path(&req.input.bucket, &req.input.key)?;
+        let if_match = req.input.if_match.take();
+        let if_none_match = req.input.if_none_match.take();
+        let _turn = if if_match.is_some() || if_none_match.is_some() {
+            // Nobody waits for a slow sender.
+            let body = req.input.body.take().map(Body::from).unwrap_or_default();
+            let body = body
+                .collect()
+                .await
+                .map_err(|_| s3_error!(IncompleteBody))?;
+            req.input.body = Some(Body::from(body.to_bytes()).into());
+            let turn = self.turn.lock().await;
+            self.check(
+                &req.input.bucket,
+                &req.input.key,
+                if_match.as_ref(),
+                if_none_match.as_ref(),
+            )?;
+            Some(turn)
+        } else {
+            None
+        };
+        let response = self.files.put_object(req).await?;
+        self.written(&path, response.output.e_tag.as_ref());
+        Ok(response)
+    }
+
+    async fn create_multipart_upload(
+        &self,
+        req: S3Request<CreateMultipartUploadInput>,
+    ) -> Answer<CreateMultipartUploadOutput> {
+        let (bucket, key) = (req.input.bucket.clone(), req.input.key.clone());
+        self.disk.bucket(&bucket)?;
+        let response = self.files.create_multipart_upload(req).await?;
+        if let Some(id) = &response.output.upload_id {
+            self.uploads.begin(id, &bucket, &key);
+        }
+        Ok(response)
+    }
+
+    async fn upload_part(&self, req: S3Request<UploadPartInput>) -> Answer<UploadPartOutput> {
+        let (id, number) = (req.input.upload_id.clone(), req.input.part_number);
+        let length = req.input.content_length;
+        let length = length.and_then(|length| u64::try_from(length).ok());
+        self.uploads.is_known(&id)?;
+        let response = self.files.upload_part(req).await?;
+        if let Some(etag) = response.output.e_tag.clone() {
+            self.uploads
+                .part(&id, number, etag, length.unwrap_or_default());
+        }
+        Ok(response)
+    }
+
+    async fn complete_multipart_upload(
+        &self,
+        mut req: S3Request<CompleteMultipartUploadInput>,
+    ) -> Answer<CompleteMultipartUploadOutput> {
+        let asked = &mut req.input;
+        let (id, path) = (
+            asked.upload_id.clone(),
+            self.disk.path(&asked.bucket, &asked.key)?,
+        );
+        let told = asked.multipart_upload.clone().unwrap_or_default();
+        let _turn = self.turn.lock().await;
+        self.uploads.are_whole(&id, &told)?;
+        let (if_match, if_none_match) = (asked.if_match.take(), asked.if_none_match.take());
+        self.check(
+            &asked.bucket,
+            &asked.key,
+            if_match.as_ref(),
+            if_none_match.as_ref(),
+        )?;
+        let response = self.files.complete_multipart_upload(req).await?;
+        self.uploads.end(&id);
+        let output = match response.output.future {
+            Some(output) => output.await?,
+            None => response.output,
+        };
+        self.written(&path, output.e_tag.as_ref());
+        Ok(S3Response::new(output))
+    }
+
+    async fn abort_multipart_upload(
+        &self,
+        req: S3Request<AbortMultipartUploadInput>,
+    ) -> Answer<AbortMultipartUploadOutput> {
+        let id = req.input.upload_id.clone();
+        self.uploads.is_known(&id)?;
+        let response = self.files.abort_multipart_upload(req).await?;
+        self.uploads.end(&id);
+        Ok(response)
+    }
+
+    async fn list_multipart_uploads(
+        &self,
+        req: S3Request<ListMultipartUploadsInput>,
+    ) -> Answer<ListMultipartUploadsOutput> {
+        self.disk.bucket(&req.input.bucket)?;
+        let prefix = req.input.prefix.clone().unwrap_or_default();
+        let uploads = self.uploads.of(&req.input.bucket);
+        let uploads = uploads
+            .into_iter()
+            .filter(|(_, upload)| upload.key.starts_with(&prefix));
+        let uploads = uploads.map(|(id, upload)| MultipartUpload {
+            upload_id: Some(id),
+            key: Some(upload.key),
+            initiated: Some(upload.begun.into()),
+            ..MultipartUpload::default()
+        });
+        Ok(S3Response::new(ListMultipartUploadsOutput {
+            bucket: Some(req.input.bucket),
+            prefix: req.input.prefix,
+            is_truncated: Some(false),
+            uploads: Some(uploads.collect()),
+            ..ListMultipartUploadsOutput::default()
+        }))
+    }
+
+    async fn delete_object(&self, req: S3Request<DeleteObjectInput>) -> Answer<DeleteObjectOutput> {
+        self.files.delete_object(req).await
+    }
+
+    async fn delete_objects(
+        &self,
+        req: S3Request<DeleteObjectsInput>,
+    ) -> Answer<DeleteObjectsOutput> {
+        self.disk.bucket(&req.input.bucket)?;
+        self.files.delete_objects(req).await
+    }
+
+    async fn head_bucket(&self, req: S3Request<HeadBucketInput>) -> Answer<HeadBucketOutput> {
+        self.files.head_bucket(req).await
+    }
+
+    async fn get_bucket_location(
+        &self,
+        req: S3Request<GetBucketLocationInput>,
+    ) -> Answer<GetBucketLocationOutput> {
+        self.files.get_bucket_location(req).await
+    }
+}

@@ -1,0 +1,25 @@
+//! S3 as a run meets it: a server of our own on this machine, which can be made to fail as S3 does.
+//!
+//! The tests in here are of the server itself: what others are tested on must do what it says.
+
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod asked;
+mod backend;
+mod client;
+mod cut;
+mod disk;
+mod faults;
+mod front;
+mod listing;
+mod reply;
+mod server;
+mod tally;
+mod uploads;
+mod wire;
+
+// The tests.
+mod as_s3;
+mod failures;
+mod up_and_down;

@@ -1,0 +1,188 @@
+//! Errors in the words of S3.
+
+use hyper::Response;
+use hyper::header::CONTENT_TYPE;
+use s3s::Body;
+
+/// An error as S3 sends it.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    status: u16,
+    code: &'static str,
+    message: String,
+    fields: Vec<(&'static str, String)>,
+    headers: Vec<(&'static str, String)>,
+}
+
+impl Reply {
+    /// An error of any kind. With status 200 it is what S3 answers to a completed upload when it finds
+    /// only after the head that it cannot be done.
+    pub fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            code,
+            message: message.into(),
+            fields: Vec::new(),
+            headers: Vec::new(),
+        }
+    }
+
+    /// The same with a further element in the body.
+    pub fn field(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.fields.push((name, value.into()));
+        self
+    }
+
+    /// The same with a further header.
+    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// Too many requests.
+    pub fn slow_down() -> Self {
+        Self::new(503, "SlowDown", "Please reduce your request rate.")
+    }
+
+    /// The fault of S3.
+    pub fn internal_error() -> Self {
+        let message = "We encountered an internal error. Please try again.";
+        Self::new(500, "InternalError", message)
+    }
+
+    /// An upload that came too slowly.
+    pub fn request_timeout() -> Self {
+        let message = "Your socket connection to the server was not read from or written to within the \
+                       timeout period. Idle connections will be closed.";
+        Self::new(400, "RequestTimeout", message)
+    }
+
+    /// No bucket has this name.
+    pub fn no_such_bucket(bucket: &str) -> Self {
+        Self::new(404, "NoSuchBucket", "The specified bucket does not exist")
+            .field("BucketName", bucket)
+    }
+
+    /// Not allowed, without a word on why.
+    pub fn access_denied() -> Self {
+        Self::new(403, "AccessDenied", "Access Denied")
+    }
+
+    /// Not allowed to use the key that the object is encrypted with.
+    pub fn kms_denied(region: &str) -> Self {
+        let message = format!(
+            "User: arn:aws:iam::123456789012:user/etl is not authorized to perform: kms:Decrypt on \
+             resource: {} because no identity-based policy allows the kms:Decrypt action",
+            kms_key(region)
+        );
+        Self::new(403, "AccessDenied", message)
+    }
+
+    /// The key that the object is encrypted with is switched off.
+    pub fn kms_disabled(region: &str) -> Self {
+        let message = format!("{} is disabled.", kms_key(region));
+        Self::new(400, "KMS.DisabledException", message)
+    }
+
+    /// The bucket is in another region.
+    pub fn permanent_redirect(bucket: &str, region: &str) -> Self {
+        let message = "The bucket you are attempting to access must be addressed using the specified \
+                       endpoint. Please send all future requests to this endpoint.";
+        Self::new(301, "PermanentRedirect", message)
+            .field("Endpoint", format!("{bucket}.s3.{region}.amazonaws.com"))
+            .field("Bucket", bucket)
+            .header("x-amz-bucket-region", region)
+    }
+
+    /// Signed for another region than the bucket's.
+    pub fn wrong_region(signed: &str, region: &str) -> Self {
+        let message = format!(
+            "The authorization header is malformed; the region '{signed}' is wrong; expecting '{region}'"
+        );
+        Self::new(400, "AuthorizationHeaderMalformed", message)
+            .field("Region", region)
+            .header("x-amz-bucket-region", region)
+    }
+
+    /// Temporary credentials whose time is over.
+    pub fn expired_token() -> Self {
+        Self::new(400, "ExpiredToken", "The provided token has expired.")
+            .field("Token-0", "IQoJb3JpZ2luX2VjEXAMPLE")
+    }
+
+    /// An access key that nobody has.
+    pub fn invalid_access_key(access_key: &str) -> Self {
+        let message = "The AWS Access Key Id you provided does not exist in our records.";
+        Self::new(403, "InvalidAccessKeyId", message).field("AWSAccessKeyId", access_key)
+    }
+
+    /// A wrong secret key.
+    pub fn wrong_signature(access_key: &str) -> Self {
+        let message = "The request signature we calculated does not match the signature you provided. \
+                       Check your key and signing method.";
+        Self::new(403, "SignatureDoesNotMatch", message)
+            .field("AWSAccessKeyId", access_key)
+            .field("StringToSign", "AWS4-HMAC-SHA256\n20181101T000000Z\n")
+            .field("SignatureProvided", "0123456789abcdef")
+            .field("CanonicalRequest", "GET\n/\n")
+    }
+
+    /// A clock that is wrong.
+    pub fn wrong_clock() -> Self {
+        let message = "The difference between the request time and the current time is too large.";
+        Self::new(403, "RequestTimeTooSkewed", message)
+            .field("RequestTime", "20181101T000000Z")
+            .field("ServerTime", "2018-11-01T01:00:00Z")
+            .field("MaxAllowedSkewMilliseconds", "900000")
+    }
+
+    /// An object in an archive, from which it must be restored first.
+    pub fn archived() -> Self {
+        let message = "The operation is not valid for the object's storage class";
+        Self::new(403, "InvalidObjectState", message).field("StorageClass", "GLACIER")
+    }
+
+    /// Another conditional write of the same key was faster.
+    pub fn conflict(key: &str) -> Self {
+        let message = "The conditional request cannot succeed due to a conflicting operation against \
+                       this resource.";
+        Self::new(409, "ConditionalRequestConflict", message).field("Key", key)
+    }
+
+    /// The whole answer.
+    pub fn response(&self) -> Response<Body> {
+        let mut response = Response::builder()
+            .status(self.status)
+            .header(CONTENT_TYPE, "application/xml")
+            .header("x-amz-request-id", REQUEST_ID);
+        for (name, value) in &self.headers {
+            response = response.header(*name, value);
+        }
+        response.body(Body::from(self.xml())).unwrap()
+    }
+
+    fn xml(&self) -> String {
+        let mut xml = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error>".to_owned();
+        let mut element = |name: &str, value: &str| {
+            let value = value.replace('&', "&amp;").replace('<', "&lt;");
+            xml.push_str(&format!("<{name}>{value}</{name}>"));
+        };
+        element("Code", self.code);
+        element("Message", &self.message);
+        for (name, value) in &self.fields {
+            element(name, value);
+        }
+        element("RequestId", REQUEST_ID);
+        element(
+            "HostId",
+            "MzRISOwyjmnupEXAMPLE7/JypPGXLh0OVFGcJaaO3KW/hRAqKOpIEEp",
+        );
+        xml + "</Error>"
+    }
+}
+
+const REQUEST_ID: &str = "4442587FB7D0A2F9";
+
+fn kms_key(region: &str) -> String {
+    format!("arn:aws:kms:{region}:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab")
+}
