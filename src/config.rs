@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
+use crate::error::{Error, Result};
 use crate::storage::{Place, s3};
 
 /// A run: songs and logs in, a star out.
@@ -23,6 +24,28 @@ pub struct RunConfig {
     pub max_rejects: MaxRejects,
     /// How input is cut up. Only tests and benches change it; the tables do not depend on it.
     pub sizes: Sizes,
+}
+
+impl RunConfig {
+    /// An error if the output is below an input in a bucket: the next run would read what this one wrote.
+    ///
+    /// # Errors
+    /// That.
+    pub fn check(&self) -> Result<()> {
+        let is_bucket = matches!(self.out, Place::S3 { .. });
+        let inputs = [&self.songs, &self.logs];
+        match inputs
+            .into_iter()
+            .find(|input| is_bucket && self.out.is_within(input))
+        {
+            None => Ok(()),
+            Some(input) => Err(Error::usage(format!("cannot write to {}", self.out))
+                .because(format!(
+                    "it is below the input {input}, and would be read by the next run"
+                ))
+                .hint("choose another --out")),
+        }
+    }
 }
 
 /// A measured pass over one input: JSON in, Arrow record batches out, and nothing else.
@@ -118,7 +141,7 @@ impl std::fmt::Display for MaxRejects {
 impl FromStr for MaxRejects {
     type Err = String;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
         let wrong =
             || format!("'{text}' is neither a count such as 100 nor a percentage from 0% to 100%");
         match text.strip_suffix('%') {

@@ -66,7 +66,9 @@ pub fn main(args: Args) -> Result<()> {
         return plan(&config, json);
     }
     let progress = Progress::stderr(quiet);
-    let result = pipeline::run(&config, &progress);
+    let result = config
+        .check()
+        .and_then(|()| pipeline::run(&config, &progress));
     progress.end();
     let report = result.map_err(|error| failed(error, json, ("report_version", REPORT_VERSION)))?;
     if !quiet {
@@ -85,8 +87,9 @@ pub fn main(args: Args) -> Result<()> {
 
 /// Says what a run would do.
 fn plan(config: &RunConfig, json: bool) -> Result<()> {
-    let planned = pipeline::plan_run(config)
-        .map_err(|error| failed(error, json, ("report_version", REPORT_VERSION)))?;
+    let planned = config.check().and_then(|()| pipeline::plan_run(config));
+    let planned =
+        planned.map_err(|error| failed(error, json, ("report_version", REPORT_VERSION)))?;
     match json {
         true => print_json(&planned),
         false => print(&summary::plan(&planned)),

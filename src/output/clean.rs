@@ -207,7 +207,10 @@ impl Cleaning {
             let report = |key: &String| !key.ends_with(&format!("/{REPORT}"));
             keys.sort_by_key(report);
             match &self.at {
-                At::Folder(Some(store), _) => store.remove(&keys)?,
+                At::Folder(Some(store), _) => {
+                    store.remove(&keys)?;
+                    store.prune(&keys);
+                }
                 At::Folder(None, _) => {}
                 At::Bucket(store) => {
                     for (key, upload) in &uploads {

@@ -47,7 +47,6 @@ impl Staging {
     /// # Errors
     /// `out` cannot be written to, or holds what no run wrote.
     pub fn open(stores: &Stores, out: &Place, inputs: [&Place; 2]) -> Result<Self> {
-        refuse_within(out, inputs)?;
         Ok(match out {
             Place::Local(path) => {
                 let folder = Folder::open(path, &local(inputs))?;
@@ -69,7 +68,6 @@ impl Staging {
     /// # Errors
     /// Those of [`open`](Self::open), as far as they can be foreseen.
     pub fn foresee(stores: &Stores, out: &Place, inputs: [&Place; 2]) -> Result<String> {
-        refuse_within(out, inputs)?;
         match out {
             Place::Local(path) => {
                 let target = Folder::check(path, &local(inputs))?.target;
@@ -222,22 +220,6 @@ fn local<'a>(inputs: [&'a Place; 2]) -> Vec<&'a std::path::Path> {
         Place::S3 { .. } => None,
     };
     inputs.into_iter().filter_map(path).collect()
-}
-
-/// What a run writes below a prefix that it reads, the next run would read.
-fn refuse_within(out: &Place, inputs: [&Place; 2]) -> Result<()> {
-    let is_bucket = matches!(out, Place::S3 { .. });
-    match inputs
-        .into_iter()
-        .find(|input| is_bucket && out.is_within(input))
-    {
-        None => Ok(()),
-        Some(input) => Err(Error::usage(format!("cannot write to {out}"))
-            .because(format!(
-                "it is below the input {input}, and would be read by the next run"
-            ))
-            .hint("choose another --out")),
-    }
 }
 
 /// Writes something as JSON for people to read too.

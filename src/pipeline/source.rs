@@ -48,11 +48,14 @@ impl Source {
     ) -> Result<Self> {
         let began = Instant::now();
         let store = stores.open(place)?;
-        let mut listing = match store.requests() {
-            None => list(store.as_ref())?,
+        let listing = Mutex::default();
+        let list = || list(store.as_ref(), "", 1, &listing);
+        match store.requests() {
+            None => list()?,
             // A request is waited for by a thread that does nothing else.
-            Some(requests) => start_workers(requests)?.install(|| list(store.as_ref()))?,
-        };
+            Some(requests) => start_workers(requests)?.install(list)?,
+        }
+        let mut listing = listing.into_inner().unwrap_or_else(PoisonError::into_inner);
         let (phase, sort) = match kind {
             RecordKind::Song => ("list songs", "sort songs"),
             RecordKind::Log => ("list logs", "sort logs"),
@@ -109,23 +112,20 @@ impl Source {
     }
 }
 
-/// Lists all objects, level by level, the prefixes of each side by side.
-fn list(store: &dyn Store) -> Result<Listing> {
-    let listing = Mutex::new(Listing::default());
-    let mut prefixes = vec![String::new()];
-    while !prefixes.is_empty() {
-        let depth = if prefixes.len() < MANY_PREFIXES {
-            Depth::Level
-        } else {
-            Depth::Whole
-        };
-        let below = |prefix: &String| {
-            let level = store.list(prefix, depth)?;
-            let mut listing = listing.lock().unwrap_or_else(PoisonError::into_inner);
-            listing.add(prefix, level)
-        };
-        let below: Vec<Vec<String>> = prefixes.par_iter().map(below).collect::<Result<_>>()?;
-        prefixes = below.into_iter().flatten().collect();
-    }
-    Ok(listing.into_inner().unwrap_or_else(PoisonError::into_inner))
+/// Lists all objects below a prefix that is one of `width` to be listed, prefixes side by side.
+fn list(store: &dyn Store, prefix: &str, width: usize, listing: &Mutex<Listing>) -> Result<()> {
+    let depth = if width < MANY_PREFIXES {
+        Depth::Level
+    } else {
+        Depth::Whole
+    };
+    let level = store.list(prefix, depth)?;
+    let below = listing
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .add(prefix, level)?;
+    let width = width.saturating_mul(below.len());
+    below
+        .par_iter()
+        .try_for_each(|prefix| list(store, prefix, width, listing))
 }

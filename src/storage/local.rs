@@ -1,5 +1,6 @@
 //! The local store: a folder, or one file.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -41,6 +42,20 @@ impl Local {
             root,
             file: Some(name.to_owned()),
         })
+    }
+}
+
+impl Local {
+    /// Removes the folders that objects were in, as far as they are empty.
+    pub fn prune(&self, keys: &[String]) {
+        let above = |key| Path::new(key).ancestors().skip(1);
+        let named = |folder: &&Path| !folder.as_os_str().is_empty();
+        let folders = keys.iter().flat_map(above).filter(named);
+        let folders: BTreeSet<&Path> = folders.collect();
+        for folder in folders.into_iter().rev() {
+            // One that is not empty stays.
+            let _ = fs::remove_dir(self.root.join(folder));
+        }
     }
 }
 
@@ -142,14 +157,6 @@ impl Store for Local {
                     return Err(Error::io("cannot remove", &path, &e));
                 }
                 _ => {}
-            }
-            // A prefix is there as long as an object is below it. A folder with something in it stays.
-            let above = Path::new(key).ancestors().skip(1);
-            let above = above.filter(|folder| !folder.as_os_str().is_empty());
-            for folder in above {
-                if fs::remove_dir(self.root.join(folder)).is_err() {
-                    break;
-                }
             }
         }
         Ok(())

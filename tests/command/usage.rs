@@ -107,24 +107,41 @@ fn values_that_make_no_sense_are_refused() {
 }
 
 #[test]
-fn places_in_s3_are_refused() {
+fn places_of_another_kind_are_wrong_usage() {
     let (place, earlier) = Place::with_star();
-    let s3 = "s3://bucket/prefix";
     for (songs, logs, out, words) in [
-        (s3, "logs", "star", "cannot read s3://bucket/prefix: "),
-        ("songs", s3, "star", "cannot read s3://bucket/prefix: "),
-        ("songs", "logs", s3, "cannot write to s3://bucket/prefix: "),
-        ("S3://b", "logs", "star", "cannot read S3://b: "),
-        ("songs", "gs://b/p", "star", "cannot read gs://b/p: "),
-        ("songs", "logs", "file:///x", "cannot write to file:///x: "),
+        ("gs://b/p", "logs", "star", "gs:// is not known"),
+        ("songs", "file:///x", "star", "file:// is not known"),
+        ("songs", "logs", "http://b/p", "http:// is not known"),
+        ("s3://", "logs", "star", "names no bucket"),
+        ("songs", "s3:///prefix", "star", "names no bucket"),
+        (
+            "songs",
+            "logs",
+            "s3://a b/c",
+            "cannot be the name of a bucket",
+        ),
+        ("songs", "logs", "", "empty"),
     ] {
-        place
-            .run(songs, logs, out)
-            .fails(2, words)
-            .fails(2, "local folders only");
+        place.run(songs, logs, out).fails_as_wrong_usage(words);
     }
     earlier.is_untouched();
     place.has_no_leavings();
+}
+
+#[test]
+fn an_output_below_its_input_in_a_bucket_is_wrong_usage() {
+    let place = Place::with_input();
+    for (logs, out) in [
+        ("s3://bucket", "s3://bucket/star"),
+        ("s3://bucket/", "s3://bucket"),
+        ("s3://bucket/logs", "s3://bucket/logs/star/"),
+        ("s3://bucket/logs/", "s3://bucket/logs"),
+    ] {
+        place
+            .run("songs", logs, out)
+            .fails(2, "would be read by the next run");
+    }
 }
 
 #[test]
@@ -132,7 +149,7 @@ fn data_cannot_be_generated_in_s3() {
     let place = Place::new();
     place
         .end(&["generate", "--quiet", "--out", "s3://bucket/prefix"])
-        .fails(2, "cannot write to s3://bucket/prefix: ");
+        .fails_as_wrong_usage("a folder is wanted");
     assert!(!place.path("s3:").exists(), "a folder of that name");
 }
 
