@@ -1,6 +1,6 @@
 //! S3 as a run meets it: a server of our own on this machine, which can be made to fail as S3 does.
 //!
-//! The tests in here are of the server itself: what others are tested on must do what it says.
+//! The server is tested itself, too: what others are tested on must do what it says.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -19,7 +19,15 @@ mod tally;
 mod uploads;
 mod wire;
 
-// The tests.
+// Tests of the server.
 mod as_s3;
 mod failures;
 mod up_and_down;
+
+// What tests on it share.
+mod every;
+
+// Tests of stores.
+mod ranges;
+mod stores;
+mod writes;

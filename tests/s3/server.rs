@@ -55,6 +55,16 @@ impl Server {
 
     /// A server that fails as it is told.
     pub fn faulty(faults: Faults) -> Self {
+        let auth = SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY);
+        Self::with(faults, Some(auth))
+    }
+
+    /// The same, for those who have no credentials, and for them only.
+    pub fn public(faults: Faults) -> Self {
+        Self::with(faults, None)
+    }
+
+    fn with(faults: Faults, auth: Option<SimpleAuth>) -> Self {
         let root = TempDir::new().unwrap();
         let disk = Arc::new(Disk::at(root.path()));
         let uploads = Arc::<Uploads>::default();
@@ -66,7 +76,9 @@ impl Server {
             page: faults.keys_of_page(),
             turn: tokio::sync::Mutex::default(),
         });
-        s3.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
+        if let Some(auth) = auth {
+            s3.set_auth(auth);
+        }
         let front = Front {
             s3: s3.build(),
             faults,
