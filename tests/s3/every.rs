@@ -76,6 +76,16 @@ impl Case {
         }
     }
 
+    /// The same with fewer requests at a time.
+    pub fn with_requests(mut self, requests: usize) -> Self {
+        let server = self.server.as_ref().unwrap();
+        self.stores = Stores::new(Options {
+            requests,
+            ..options(server)
+        });
+        self
+    }
+
     /// The store of the prefix.
     pub fn store(&self) -> Box<dyn Store> {
         self.stores.open(&self.place).unwrap()

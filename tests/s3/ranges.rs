@@ -3,9 +3,13 @@
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::FileExt;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use sparkify::storage::RangeReader;
 
+use crate::asked::{Kind, Which};
 use crate::every::{Case, every_store};
 use crate::faults::{Fault, Faults};
 use crate::server::Server;
@@ -202,4 +206,30 @@ fn what_breaks_on_the_way_is_read_all_the_same() {
     let case = Case::s3(Server::public(Faults::new().by_chance(1, 2, odds)));
     wander(&case, 4, 25);
     assert!(case.server.as_ref().unwrap().faults() > 3);
+}
+
+#[test]
+fn a_reader_gets_on_with_one_request_at_a_time() {
+    let (sender, ended) = mpsc::channel();
+    thread::spawn(move || sender.send(one_at_a_time()));
+    let (most, gets) = ended.recv_timeout(Duration::from_secs(30)).unwrap();
+    assert_eq!((most, gets), (1, 300));
+}
+
+/// The most GETs at a time, and all of them.
+fn one_at_a_time() -> (usize, usize) {
+    let case = Case::s3(Server::public(Faults::new())).with_requests(1);
+    let objects: Vec<String> = (0..300).map(|number| format!("{number:03}")).collect();
+    for key in &objects {
+        case.put(key, key);
+    }
+    let ranges: Vec<_> = objects.iter().map(|key| (key.as_str(), 0, 3)).collect();
+    let mut reader = case.read(&ranges);
+    for key in &objects {
+        reader.next_range().unwrap();
+        assert_eq!(read(reader.as_mut(), 9, 9), key.as_bytes());
+    }
+    let server = case.server.as_ref().unwrap();
+    let gets = server.requests(&Which::kind(Kind::Get));
+    (server.most_gets_at_once(), gets)
 }

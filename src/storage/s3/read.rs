@@ -2,7 +2,8 @@
 //! order.
 //!
 //! A piece is one request and waits in memory until it is read. It holds its permit as long, so no
-//! more than `requests` x [`PIECE`] bytes wait, however many readers there are.
+//! more than `requests` x [`PIECE`] bytes wait, however many readers there are. The pieces of a reader
+//! take their permits in order: whoever holds one can read on and give it back.
 
 use std::collections::VecDeque;
 use std::io::{self, Read};
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use bytes::{Buf, Bytes};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -46,6 +48,8 @@ pub struct Ranges {
     pieces: VecDeque<Piece>,
     /// The size of the next piece behind the likely end.
     overrun: u64,
+    /// Ends when the piece that was asked for last has its permit, or never will.
+    turn: Option<oneshot::Receiver<()>>,
 }
 
 /// A part of a range that is being fetched.
@@ -84,6 +88,7 @@ impl Ranges {
             at: 0,
             pieces: VecDeque::new(),
             overrun: OVERRUN,
+            turn: None,
         };
         reader.next = reader.start_of(0);
         reader.fetch_ahead();
@@ -99,8 +104,8 @@ impl Ranges {
             let until = range.until.min(range.entry.size);
             if from < until {
                 let to = until.min(from.saturating_add(PIECE));
-                let piece = self.fetch(number, range, from, to);
-                self.pieces.push_back(piece);
+                let piece = self.fetch(number, from, to);
+                self.pieces.extend(piece);
                 self.next = (number, to);
             } else {
                 self.next = self.start_of(number + 1);
@@ -135,29 +140,32 @@ impl Ranges {
             self.pieces.clear();
             self.next = self.start_of(number + 1);
             let end = self.at.saturating_add(self.overrun).min(range.entry.size);
-            let piece = self.fetch(number, range, self.at, end);
-            self.pieces.push_front(piece);
+            let piece = self.fetch(number, self.at, end);
+            self.pieces.extend(piece);
             self.overrun = (self.overrun * 2).min(PIECE);
         }
         self.pieces.front_mut()
     }
 
-    fn fetch(&self, number: usize, range: &Range, from: u64, to: u64) -> Piece {
+    fn fetch(&mut self, number: usize, from: u64, to: u64) -> Option<Piece> {
+        let entry = &self.ranges.get(number)?.entry;
         let (sender, rest) = unbounded_channel();
+        let (permitted, next) = oneshot::channel();
         let fetch = Fetch {
             bucket: Arc::clone(&self.bucket),
-            key: self.bucket.key(&range.entry.key),
-            version: range.entry.version.clone(),
+            key: self.bucket.key(&entry.key),
+            version: entry.version.clone(),
             sender,
         };
-        let task = self.bucket.connection.spawn(fetch.run(from, to));
-        Piece {
+        let turn = self.turn.replace(next);
+        let task = fetch.run(from, to, turn, permitted);
+        Some(Piece {
             range: number,
             permit: None,
             bytes: Bytes::new(),
             rest,
-            task,
-        }
+            task: self.bucket.connection.spawn(task),
+        })
     }
 }
 
@@ -220,7 +228,17 @@ struct Fetch {
 }
 
 impl Fetch {
-    async fn run(self, from: u64, to: u64) {
+    async fn run(
+        self,
+        from: u64,
+        to: u64,
+        turn: Option<oneshot::Receiver<()>>,
+        permitted: oneshot::Sender<()>,
+    ) {
+        if let Some(turn) = turn {
+            // A piece before this one that is not wanted any more takes no permit.
+            let _ = turn.await;
+        }
         // The semaphore is never closed.
         let Ok(permit) = Arc::clone(self.bucket.connection.reads())
             .acquire_owned()
@@ -228,6 +246,7 @@ impl Fetch {
         else {
             return;
         };
+        drop(permitted);
         // Whoever asked may not want to know any more.
         let _ = self.sender.send(Ok(Part::Permit(permit)));
         if let Err(error) = self.send_all(from, to).await {
