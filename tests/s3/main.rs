@@ -26,8 +26,13 @@ mod up_and_down;
 
 // What tests on it share.
 mod every;
+mod job;
+mod star;
 
 // Tests of stores.
 mod ranges;
 mod stores;
 mod writes;
+
+// Tests of runs.
+mod same;

@@ -1,0 +1,144 @@
+//! The star of a run, in a folder or in a bucket, to be held against another one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::disk;
+use crate::server::Server;
+
+const TABLES: [&str; 5] = ["artists", "songplays", "songs", "time", "users"];
+
+type Files = BTreeMap<String, Vec<u8>>;
+
+/// What the input decides, and nothing that differs from run to run.
+#[derive(PartialEq)]
+pub struct Star {
+    /// The Parquet parts by their names below the star.
+    pub parts: Files,
+    /// The rejects by the names of their files, the objects in them without the place that they are in.
+    pub rejects: BTreeMap<String, Vec<Value>>,
+    /// The report, without clocks.
+    pub counts: Value,
+}
+
+/// A whole run in a bucket.
+pub struct Run {
+    pub id: String,
+    pub star: Star,
+}
+
+impl Star {
+    /// The star in a folder, from input in one of these places.
+    pub fn in_folder(folder: &Path, inputs: &[&str]) -> Self {
+        let keys = disk::keys(folder).into_iter();
+        let files = keys.map(|key| (key.clone(), fs::read(folder.join(key)).unwrap()));
+        Self::of(files.collect(), inputs)
+    }
+
+    fn of(mut files: Files, inputs: &[&str]) -> Self {
+        let report: Value = parse(&files.remove("_report.json").unwrap());
+        let counts = ["songs", "logs", "tables", "matched_songplays"];
+        let counts = counts.map(|name| (name.to_owned(), report[name].clone()));
+        let (mut parts, mut rejects) = (Files::new(), BTreeMap::new());
+        for (name, bytes) in files {
+            if name.ends_with(".parquet") {
+                parts.insert(name, bytes);
+            } else {
+                assert!(name.starts_with("_rejects/"), "what is {name}?");
+                let lines = String::from_utf8(bytes).unwrap();
+                let lines = lines.lines().map(|line| without_place(line, inputs));
+                rejects.insert(name, lines.collect());
+            }
+        }
+        Self {
+            parts,
+            rejects,
+            counts: counts.into_iter().collect(),
+        }
+    }
+
+    /// It must be the same as another.
+    #[track_caller]
+    pub fn is(&self, other: &Self, case: &str) {
+        let names = |star: &Self| star.parts.keys().cloned().collect::<Vec<_>>();
+        assert_eq!(self.counts, other.counts, "{case}");
+        assert_eq!(names(self), names(other), "{case}");
+        assert!(self.parts == other.parts, "{case}: other bytes");
+        assert!(self.rejects == other.rejects, "{case}: other rejects");
+    }
+}
+
+fn parse(json: &[u8]) -> Value {
+    serde_json::from_slice(json).unwrap()
+}
+
+/// A reject whose object is named without its place.
+fn without_place(line: &str, inputs: &[&str]) -> Value {
+    let mut reject: Value = serde_json::from_str(line).unwrap();
+    let object = reject["object"].as_str().unwrap().to_owned();
+    let mut below = inputs.iter().filter_map(|place| object.strip_prefix(place));
+    let below = below
+        .next()
+        .unwrap_or_else(|| panic!("{object} is not in {inputs:?}"));
+    reject["object"] = below.into();
+    reject
+}
+
+impl Run {
+    /// The run that `latest.json` names, which must be whole; none if there is no such object.
+    pub fn latest(server: &Server, bucket: &str, out: &str, inputs: &[&str]) -> Option<Self> {
+        let objects = server.objects(bucket);
+        let latest = parse(objects.get(&format!("{out}/latest.json"))?);
+        let id = latest["run"].as_str().unwrap();
+        let report = format!("s3://{bucket}/{out}/{id}/_report.json");
+        assert_eq!(latest, json!({"run": id, "report": report}));
+        Some(Self::whole(server, bucket, out, id, inputs))
+    }
+
+    /// A run, which must be whole.
+    pub fn whole(server: &Server, bucket: &str, out: &str, id: &str, inputs: &[&str]) -> Self {
+        let home = format!("{out}/{id}/");
+        let objects = server.objects(bucket).into_iter();
+        let below = |(key, bytes): (String, _)| Some((key.strip_prefix(&home)?.to_owned(), bytes));
+        let mut files: Files = objects.filter_map(below).collect();
+        assert_eq!(parse(&files["_report.json"])["run"], id);
+        for table in TABLES {
+            let manifest = files.remove(&format!("{table}.manifest"));
+            let manifest = parse(&manifest.unwrap_or_else(|| panic!("no {table}.manifest")));
+            assert_eq!(
+                manifest,
+                copy_of(&files, table, &format!("s3://{bucket}/{home}"))
+            );
+        }
+        let star = Star::of(files, inputs);
+        let id = id.to_owned();
+        Self { id, star }
+    }
+}
+
+/// The manifest that COPY wants of the parts of a table.
+fn copy_of(files: &Files, table: &str, home: &str) -> Value {
+    let parts = files
+        .iter()
+        .filter(|(name, _)| name.starts_with(&format!("{table}/")));
+    let entries = parts.map(|(name, bytes)| {
+        json!({
+            "url": format!("{home}{name}"),
+            "mandatory": true,
+            "meta": {"content_length": bytes.len()},
+        })
+    });
+    json!({"entries": entries.collect::<Vec<_>>()})
+}
+
+/// The ids of all runs below `out`, whole or not.
+pub fn runs(server: &Server, bucket: &str, out: &str) -> BTreeSet<String> {
+    let below = format!("{out}/");
+    let objects = server.objects(bucket);
+    let keys = objects.keys().filter_map(|key| key.strip_prefix(&below));
+    let runs = keys.filter_map(|key| Some(key.split_once('/')?.0.to_owned()));
+    runs.collect()
+}
