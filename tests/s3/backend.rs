@@ -105,10 +105,11 @@ impl S3 for Backend {
         };
         let mut bytes = vec![0; usize::try_from(range.end - range.start).unwrap()];
         if !bytes.is_empty() {
-            // What is removed or cut in this moment is as if it had been a moment before.
-            fs::File::open(self.disk.path(&asked.bucket, &asked.key)?)
-                .and_then(|file| file.read_exact_at(&mut bytes, range.start))
-                .map_err(|_| no_such_key())?;
+            let read = fs::File::open(self.disk.path(&asked.bucket, &asked.key)?)
+                .and_then(|file| file.read_exact_at(&mut bytes, range.start));
+            // What is removed or changed in this moment is as if it had been a moment before.
+            self.read(&asked.bucket, &asked.key, asked.if_match.as_ref())?;
+            read.map_err(|_| no_such_key())?;
         }
         let content_range = asked.range.map(|_| {
             let last = range.end - 1;

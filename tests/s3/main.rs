@@ -35,4 +35,6 @@ mod stores;
 mod writes;
 
 // Tests of runs.
+mod hard;
 mod same;
+mod together;
