@@ -182,6 +182,20 @@ fn a_server_that_never_answers_is_given_up_on() {
 }
 
 #[test]
+fn a_server_that_is_not_there_is_given_up_on_soon() {
+    let server = with_input(Faults::new());
+    // Nobody listens there.
+    let nowhere = "http://127.0.0.1:1";
+    let ended = Ended::within(SOON, run(&server).args(["--endpoint-url", nowhere]));
+    ended.fails(&[
+        "cannot list s3://music/song_data: ",
+        "(3 tries)",
+        &format!("check that {nowhere} can be reached"),
+    ]);
+    assert_eq!(server.requests(&Which::any()), 0);
+}
+
+#[test]
 fn an_upload_in_parts_that_fails_is_aborted() {
     let busy = Fault::Reply(Reply::internal_error());
     for (kind, words) in [

@@ -115,7 +115,8 @@ impl Connection {
             .build()
             .map_err(|e| cannot(&e))?;
         let config = runtime.block_on(load(options, client(ca_bundle()?)));
-        let custom = endpoint(&config);
+        // The flag goes before all that the surroundings say.
+        let custom = options.endpoint_url.clone().or_else(|| endpoint(&config));
         let region = match (config.region(), &custom) {
             (Some(region), _) => region.clone(),
             (None, Some(_)) => Region::from_static("us-east-1"),
