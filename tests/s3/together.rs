@@ -98,6 +98,33 @@ fn an_older_run_that_is_published_meanwhile_does_not_stay_named() {
 }
 
 #[test]
+fn naming_a_run_gets_over_faults() {
+    for (kind, fault) in [
+        (Kind::Get, Fault::Cut),
+        (Kind::Get, Fault::Drop),
+        (Kind::Put, Fault::Cut),
+        (Kind::Put, Fault::Lose),
+        (Kind::Put, Fault::Reply(Reply::conflict("latest.json"))),
+        (Kind::Put, Fault::Reply(Reply::slow_down())),
+        (Kind::Put, Fault::Reply(Reply::request_timeout())),
+        (
+            Kind::Put,
+            Fault::Reply(Reply::new(501, "NotImplemented", "No conditions here.")),
+        ),
+    ] {
+        let case = format!("{kind:?} {fault:?}");
+        let server = with_input(Faults::new().first(1, of_latest(kind), fault));
+        let bucket = server.bucket(BUCKET);
+        std::fs::create_dir(bucket.join("star")).unwrap();
+        publish_other(bucket.parent().unwrap(), "20000101");
+        let ended = Ended::of(&mut run(&server));
+        assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{case}");
+        assert!(latest(&server).is_some(), "{case}");
+        assert_eq!(server.faults(), 1, "{case}");
+    }
+}
+
+#[test]
 fn a_run_that_cannot_be_named_is_whole_and_says_where() {
     let denied = Fault::Reply(Reply::access_denied());
     for kind in [Kind::Get, Kind::Put] {

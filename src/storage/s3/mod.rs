@@ -12,6 +12,7 @@ mod upload;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_sdk_s3::error::{ConnectorError, SdkError};
 use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
 use aws_sdk_s3::primitives::DateTime;
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
@@ -156,7 +157,8 @@ impl S3 {
             let answer = request.send().await?;
             let version = version(answer.e_tag(), answer.last_modified());
             let body = answer.body.collect().await;
-            let body = body.map_err(aws_sdk_s3::error::SdkError::construction_failure)?;
+            let body =
+                body.map_err(|e| SdkError::dispatch_failure(ConnectorError::io(e.into())))?;
             Ok((body.to_vec(), version))
         };
         match connection.wait(connection.send(&call, Duration::ZERO, request)) {
