@@ -98,6 +98,18 @@ fn an_older_run_that_is_published_meanwhile_does_not_stay_named() {
 }
 
 #[test]
+fn what_is_named_may_be_removed_meanwhile() {
+    let server = with_input(Faults::new().at(1, of_latest(Kind::Put), |buckets| {
+        std::fs::remove_file(buckets.join("music/star/latest.json")).unwrap();
+    }));
+    let bucket = server.bucket(BUCKET);
+    std::fs::create_dir(bucket.join("star")).unwrap();
+    publish_other(bucket.parent().unwrap(), "20000101");
+    Ended::of(&mut run(&server)).succeeds();
+    assert!(latest(&server).is_some());
+}
+
+#[test]
 fn naming_a_run_gets_over_faults() {
     for (kind, fault) in [
         (Kind::Get, Fault::Cut),

@@ -238,6 +238,8 @@ pub fn replace(bucket: &Bucket, key: &str, bytes: Vec<u8>, was: Option<&Version>
     match connection.wait(put_if(bucket, &key, bytes.clone(), condition)) {
         Ok(()) => Ok(true),
         Err((failure, _)) if matches!(failure.status(), Some(409 | 412)) => Ok(false),
+        // What was there has been removed.
+        Err((failure, _)) if was.is_some() && failure.code() == "NoSuchKey" => Ok(false),
         // A server that knows no conditions.
         Err((failure, _)) if failure.status() == Some(501) => {
             connection.wait(put(bucket, &key, bytes)).map(|()| true)
