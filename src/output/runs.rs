@@ -157,6 +157,11 @@ impl BucketRun {
         // a cleaning.
         self.out.hurry();
         let prefix = format!("{}/", self.id);
+        // Of an upload that was begun by a request whose answer was lost nobody else knows.
+        let run = self.store();
+        for (key, upload) in run.unfinished().unwrap_or_default() {
+            let _ = run.abort(&key, &upload);
+        }
         if let Ok(level) = self.out.list(&prefix, Depth::Whole) {
             let keys: Vec<String> = level.objects.into_iter().map(|o| o.key).collect();
             let _ = self.out.remove(&keys);

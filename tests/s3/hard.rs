@@ -132,6 +132,31 @@ fn over_seeds(each: impl Fn(u64) -> usize + Sync) -> usize {
 }
 
 #[test]
+fn faults_that_pass_change_nothing() {
+    let faults = over_seeds(|seed| {
+        // A part of 8 MiB that stalls has more time than a test.
+        let in_parts = seed % 2 == 0;
+        let odds = match in_parts {
+            true => quick_faults(0.06),
+            false => all_faults(0.03),
+        };
+        let server = with_input(Faults::new().by_chance(seed, 2, odds).page(2));
+        if in_parts {
+            long_rejects(&server);
+        }
+        let expected = expected(&server);
+        let ended = Ended::of(run(&server).args(["--read-timeout", "0.5"]));
+        assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{seed}");
+        let found = latest(&server).unwrap();
+        found.star.is(&expected, &format!("{seed}"));
+        assert_eq!(server.unfinished(BUCKET), [""; 0], "{seed}");
+        assert_eq!(runs(&server, BUCKET, "star").len(), 1, "{seed}");
+        server.faults()
+    });
+    assert!(faults > 20, "{faults}");
+}
+
+#[test]
 fn faults_that_do_not_pass_publish_nothing_that_is_not_whole() {
     let failed = over_seeds(|seed| {
         // From some that may be got over to more than that.
@@ -211,6 +236,42 @@ fn an_upload_in_parts_that_fails_is_aborted() {
         assert!(server.requests(&Which::kind(kind)) >= 2);
         nothing_is_left(&server);
     }
+}
+
+#[test]
+fn an_upload_in_parts_may_fail_for_a_while() {
+    let late = Reply::new(200, "InternalError", "We encountered an internal error.");
+    let cases = [
+        vec![(Kind::CreateUpload, Fault::Lose)],
+        vec![(Kind::UploadPart, Fault::Cut)],
+        vec![(Kind::UploadPart, Fault::Lose)],
+        vec![(Kind::UploadPart, Fault::Reply(Reply::request_timeout()))],
+        vec![(Kind::CompleteUpload, Fault::Lose)],
+        vec![
+            (Kind::CompleteUpload, Fault::Lose),
+            (Kind::Head, Fault::Drop),
+        ],
+        vec![(Kind::CompleteUpload, Fault::Cut)],
+        vec![(Kind::CompleteUpload, Fault::Reply(Reply::slow_down()))],
+        vec![(Kind::CompleteUpload, Fault::Reply(late))],
+    ];
+    thread::scope(|scope| {
+        for faults in cases {
+            scope.spawn(|| upload_fails_once(faults));
+        }
+    });
+}
+
+fn upload_fails_once(once: Vec<(Kind, Fault)>) {
+    let (case, count) = (format!("{once:?}"), once.len());
+    let first = |faults: Faults, (kind, fault)| faults.first(1, Which::kind(kind), fault);
+    let server = with_input(once.into_iter().fold(Faults::new(), first));
+    long_rejects(&server);
+    let ended = Ended::of(&mut run(&server));
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{case}");
+    assert_eq!(server.faults(), count, "{case}");
+    assert!(latest(&server).is_some(), "{case}");
+    assert_eq!(server.unfinished(BUCKET), [""; 0], "{case}");
 }
 
 #[test]

@@ -100,7 +100,11 @@ impl Failure {
             Self::Answer(answer) => {
                 answer.status >= 500 && answer.status != 501
                     || answer.status == 429
-                    || matches!(answer.code.as_str(), "RequestTimeout" | "SlowDown")
+                    // An upload in parts can also fail after a head that says 200.
+                    || matches!(
+                        answer.code.as_str(),
+                        "RequestTimeout" | "SlowDown" | "InternalError" | "ServiceUnavailable"
+                    )
             }
             Self::Broken(_) | Self::Stalled(_) => true,
             Self::Credentials(_) | Self::Changed | Self::Unusable(_) => false,

@@ -183,7 +183,7 @@ impl S3 {
     /// They cannot be listed.
     pub fn unfinished(&self) -> Result<Vec<(String, String)>> {
         let root = &self.bucket.root;
-        let mut found = upload::unfinished(&self.bucket)?;
+        let mut found = upload::unfinished(&self.bucket, root)?;
         found.retain_mut(|(key, _)| match key.strip_prefix(root) {
             Some(below) => {
                 *key = below.to_owned();

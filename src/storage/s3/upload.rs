@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use aws_sdk_s3::primitives::ByteStream;
@@ -75,8 +76,12 @@ impl Parts {
             Some(id) => id.clone(),
             None => {
                 let bucket = &self.bucket;
-                let id = bucket.connection.wait(begin(bucket, &self.key))?;
-                self.upload.insert(id).clone()
+                let (id, tried) = bucket.connection.wait(begin(bucket, &self.key))?;
+                let id = self.upload.insert(id).clone();
+                if tried > 1 {
+                    abort_others(bucket, &self.key, &id);
+                }
+                id
             }
         };
         self.parts += 1;
@@ -248,14 +253,16 @@ pub fn replace(bucket: &Bucket, key: &str, bytes: Vec<u8>, was: Option<&Version>
     }
 }
 
-/// Begins an upload in parts and gives its id.
-async fn begin(bucket: &Bucket, key: &str) -> Result<String> {
+/// Begins an upload in parts and gives its id, and how often that was tried.
+async fn begin(bucket: &Bucket, key: &str) -> Result<(String, u32)> {
     let connection = &bucket.connection;
     let options = connection.options();
     let call = call(bucket, key);
     // The semaphore is never closed.
     let _permit = connection.writes().acquire().await;
+    let tried = AtomicU32::new(0);
     let request = || {
+        tried.fetch_add(1, Ordering::Relaxed);
         connection
             .client()
             .create_multipart_upload()
@@ -268,10 +275,21 @@ async fn begin(bucket: &Bucket, key: &str) -> Result<String> {
     };
     let begun = connection.send(&call, Duration::ZERO, request).await;
     let begun = begun.map_err(|failed| connection.error(&call, &failed))?;
-    begun.upload_id.ok_or_else(|| {
+    let id = begun.upload_id.ok_or_else(|| {
         let failure = Failure::Broken("the answer names no upload".to_owned());
         connection.error(&call, &(failure, 1))
-    })
+    })?;
+    Ok((id, tried.into_inner()))
+}
+
+/// Aborts what was begun by tries whose answer was lost. What is overlooked is seen by the next cleaning.
+fn abort_others(bucket: &Bucket, key: &str, id: &str) {
+    let found = unfinished(bucket, key).unwrap_or_default();
+    for (other_key, other) in found {
+        if other_key == key && other != id {
+            let _ = bucket.connection.wait(abort(bucket, key, &other));
+        }
+    }
 }
 
 /// Sends one part.
@@ -383,10 +401,10 @@ pub async fn abort(bucket: &Bucket, key: &str, id: &str) -> Result<()> {
     }
 }
 
-/// Uploads in parts that are neither finished nor aborted: keys as S3 knows them, and ids.
-pub fn unfinished(bucket: &Bucket) -> Result<Vec<(String, String)>> {
+/// Uploads in parts that are neither finished nor aborted, of keys that begin so: keys as S3 knows
+/// them, and ids.
+pub fn unfinished(bucket: &Bucket, prefix: &str) -> Result<Vec<(String, String)>> {
     let connection = &bucket.connection;
-    let prefix = &bucket.root;
     let call = Call {
         cannot: "cannot list uploads below",
         url: bucket.url(prefix),
