@@ -285,6 +285,8 @@ fn what_cannot_be_removed_does_not_hold_up_the_end() {
     long_rejects(&server);
     let ended = Ended::within(SOON, &mut hasty_run(&server));
     ended.fails(&["cannot write s3://music/star/", "InternalError"]);
+    // By then nothing is tried twice.
+    assert_eq!(server.requests(&Which::kind(Kind::Delete)), 1);
     assert!(latest(&server).is_none());
 }
 
