@@ -1,6 +1,6 @@
 //! S3 as a run meets it: a server of our own on this machine, which can be made to fail as S3 does.
 //!
-//! The tests in here are of the server itself: what others are tested on must do what it says.
+//! What the binary is tested on must do what it says: so there are tests of the server itself too.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -15,11 +15,15 @@ mod front;
 mod listing;
 mod reply;
 mod server;
+mod sparkify;
 mod tally;
 mod uploads;
 mod wire;
 
-// The tests.
+// The tests of the server.
 mod as_s3;
 mod failures;
 mod up_and_down;
+
+// The tests of the binary.
+mod dry_run;

@@ -20,7 +20,7 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::runtime::{self, Runtime};
 
-use crate::asked::Which;
+use crate::asked::{Asked, Which};
 use crate::backend::Backend;
 use crate::disk::{self, Disk};
 use crate::faults::Faults;
@@ -55,6 +55,18 @@ impl Server {
 
     /// A server that fails as it is told.
     pub fn faulty(faults: Faults) -> Self {
+        Self::with(
+            faults,
+            Some(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY)),
+        )
+    }
+
+    /// A server that asks nobody for a signature, and can make nothing of one.
+    pub fn public() -> Self {
+        Self::with(Faults::new(), None)
+    }
+
+    fn with(faults: Faults, auth: Option<SimpleAuth>) -> Self {
         let root = TempDir::new().unwrap();
         let disk = Arc::new(Disk::at(root.path()));
         let uploads = Arc::<Uploads>::default();
@@ -64,9 +76,12 @@ impl Server {
             disk: disk.clone(),
             uploads: uploads.clone(),
             page: faults.keys_of_page(),
+            kept: faults.kept().map(str::to_owned),
             turn: tokio::sync::Mutex::default(),
         });
-        s3.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
+        if let Some(auth) = auth {
+            s3.set_auth(auth);
+        }
         let front = Front {
             s3: s3.build(),
             faults,
@@ -157,6 +172,11 @@ impl Server {
             }
         }
         command.envs(self.environment())
+    }
+
+    /// The requests of a choice that have come, in order.
+    pub fn asked(&self, which: &Which) -> Vec<Asked> {
+        self.tally.asked(which)
     }
 
     /// How many requests of a choice have come.
