@@ -26,4 +26,5 @@ mod failures;
 mod up_and_down;
 
 // The tests of the binary.
+mod cleaning;
 mod dry_run;
