@@ -100,8 +100,9 @@ pub fn look(stores: &Stores, out: &Place, keep: usize, grace: Duration) -> Resul
             let store = stores.bucket(bucket, prefix)?;
             let mut runs = runs(&store)?;
             for (key, upload) in store.unfinished()? {
-                let first = key.split('/').next().unwrap_or_default();
-                if let Ok(id) = first.parse() {
+                if let Some((first, _)) = key.split_once('/')
+                    && let Ok(id) = first.parse()
+                {
                     let run: &mut Contents = runs.entry(id).or_default();
                     run.uploads.push((key, upload));
                 }

@@ -45,9 +45,10 @@ impl RunId {
 }
 
 fn began(id: &str) -> Option<DateTime<Utc>> {
-    let (time, _) = id.split_once('-')?;
-    let time = NaiveDateTime::parse_from_str(time, TIME).ok()?;
-    Some(time.and_utc())
+    let (text, _) = id.split_once('-')?;
+    let time = NaiveDateTime::parse_from_str(text, TIME).ok()?.and_utc();
+    // White space and signs are read too, and no run writes them.
+    (time.format(TIME).to_string() == text).then_some(time)
 }
 
 impl FromStr for RunId {

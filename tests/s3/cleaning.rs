@@ -152,6 +152,108 @@ fn when_a_run_counts_as_dead_can_be_said() {
 }
 
 #[test]
+fn uploads_that_were_never_finished_are_aborted() {
+    let (server, star) = cleaned(Faults::new());
+    let client = Client::of(&server);
+    let [dead, recent, seen] = [30, 5, 40].map(id);
+    unfinished(&star, &seen);
+    let upload = |key: &str| drop(client.begin("music", key));
+    let songs = |id: &str| format!("star/{id}/songs/part-00000.parquet");
+    for key in [
+        &songs(&dead),
+        &songs(&recent),
+        &songs(&seen),
+        // Others' work.
+        "star/mine.bin",
+        &format!("star/{dead}"),
+        &format!("other/{dead}/songs/part-00000.parquet"),
+        &format!("starred/{dead}/songs/part-00000.parquet"),
+    ] {
+        upload(key);
+    }
+    let shown = found(&server, &["clean", OUT]);
+    let remove = [
+        as_found(OUT, &dead, "unfinished", 0, 0, 1),
+        as_found(OUT, &seen, "unfinished", 2, 8, 1),
+    ];
+    assert_eq!(shown["remove"], json!(remove));
+    assert_eq!(
+        shown["keep"],
+        json!([as_found(OUT, &recent, "recent", 0, 0, 1)])
+    );
+    assert_eq!(server.unfinished("music").len(), 7);
+
+    found(&server, &["clean", OUT, "--yes"]);
+    let mut left = server.unfinished("music");
+    left.sort();
+    let mut expected = [
+        format!("other/{dead}/songs/part-00000.parquet"),
+        format!("star/{dead}"),
+        songs(&recent),
+        "star/mine.bin".to_owned(),
+        format!("starred/{dead}/songs/part-00000.parquet"),
+    ];
+    expected.sort();
+    assert_eq!(left, expected);
+    assert_eq!(server.objects("music").len(), 0);
+}
+
+/// Names that are no run's, of which one of 30 hours ago would go.
+fn no_runs() -> Vec<String> {
+    let dead = id(30);
+    let (time, number) = dead.split_once('-').unwrap();
+    let mut names = vec![
+        format!("{dead}0"),
+        format!("{dead}-copy"),
+        format!("copy-of-{dead}"),
+        format!(" {dead}"),
+        format!("{dead} "),
+        format!("+{dead}"),
+        time.to_owned(),
+        format!("{time}-"),
+        format!("{time}-{}", &number[1..]),
+        format!("{time}-0000000G"),
+        format!("{time}-0000000A"),
+        format!("{}-{number}", time.trim_end_matches('Z')),
+        format!("20181301T000000000Z-{number}"),
+        format!("20180230T000000000Z-{number}"),
+        format!("2018-02-01T00:00:00.000Z-{number}"),
+        format!("2018 201T000000000Z-{number}"),
+        format!("20180201T 00000000Z-{number}"),
+        format!("20180201t000000000z-{number}"),
+    ];
+    names.extend(["songs", "_rejects", "latest", "backup"].map(str::to_owned));
+    names
+}
+
+#[test]
+fn what_no_run_wrote_is_never_touched() {
+    let (server, star) = cleaned(Faults::new());
+    let folder = TempDir::new().unwrap();
+    let (dead, object) = (id(30), id(50));
+    let names = no_runs();
+    for star in [&star, folder.path()] {
+        unfinished(star, &dead);
+        for name in &names {
+            unfinished(star, name);
+        }
+        write(star, "mine.parquet", "mine");
+        // An object that is named as a run is, but holds nothing.
+        write(star, &object, "mine");
+        name_latest(star, "none");
+    }
+    let before = runs(&star);
+    for place in [OUT, folder.path().to_str().unwrap()] {
+        end(&server, &["clean", place, "--yes", "--keep", "1"]).succeeds();
+    }
+    let mut expected = before;
+    assert!(expected.remove(&dead));
+    assert_eq!(runs(&star), expected);
+    assert_eq!(runs(folder.path()), expected);
+    assert_eq!(server.objects("music").len(), 2 * names.len() + 3);
+}
+
+#[test]
 fn a_place_without_runs_has_nothing_to_clean() {
     let (server, star) = cleaned(Faults::new());
     write(&star, "mine.parquet", "mine");
