@@ -49,6 +49,8 @@ pub struct Found {
     /// Uploads in parts that were never finished.
     pub uploads: usize,
     #[serde(skip)]
+    id: Option<RunId>,
+    #[serde(skip)]
     contents: Contents,
 }
 
@@ -84,6 +86,7 @@ pub fn look(stores: &Stores, out: &Place, keep: usize, grace: Duration) -> Resul
         Place::Local(path) => {
             let leftover = Leftover::beside(path)?;
             let folder = path.is_dir().then(|| Local::new(path)).transpose()?;
+            let folder = folder.map(Local::without_links);
             if folder.is_none() && leftover.is_none() {
                 return Err(Error::failed(format!("cannot clean {}", path.display()))
                     .because("there is no such folder"));
@@ -153,6 +156,7 @@ impl Cleaning {
                 objects: leftover.files(),
                 bytes: leftover.bytes(),
                 uploads: 0,
+                id: None,
                 contents: Contents::default(),
             });
         }
@@ -184,6 +188,7 @@ impl Cleaning {
                 objects: contents.keys.len() as u64,
                 bytes: contents.bytes,
                 uploads: contents.uploads.len(),
+                id: Some(id),
                 contents,
             };
             if stays { &mut stay } else { &mut go }.push(run);
@@ -210,7 +215,9 @@ impl Cleaning {
             match &self.at {
                 At::Folder(Some(store), _) => {
                     store.remove(&keys)?;
-                    store.prune(&keys);
+                    if let Some(id) = found.id {
+                        store.prune(&id.to_string());
+                    }
                 }
                 At::Folder(None, _) => {}
                 At::Bucket(store) => {

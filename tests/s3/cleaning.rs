@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Stdio;
 
@@ -403,12 +404,56 @@ fn copied() -> TempDir {
     folder
 }
 
+#[test]
+fn a_folder_that_runs_were_copied_to_is_cleaned_alike() {
+    let server = Server::start();
+    let folder = copied();
+    let star = folder.path().join("star");
+    let [dead, recent, one, two, named] = [30, 5, 1, 60, 90].map(id);
+    unfinished(&star, &dead);
+    unfinished(&star, &recent);
+    for id in [&one, &two, &named] {
+        whole(&star, id);
+    }
+    let empty = id(31);
+    fs::create_dir_all(star.join(&empty).join("songs")).unwrap();
+    name_latest(&star, &named);
+    let out = star.to_str().unwrap();
+    let shown = found(&server, &["clean", out, "--keep=1"]);
+    let remove = [
+        as_found(out, &dead, "unfinished", 2, 8, 0),
+        as_found(out, &empty, "unfinished", 0, 0, 0),
+        as_found(out, &two, "whole", 3, 10, 0),
+    ];
+    assert_eq!(shown["remove"], json!(remove));
+    assert_eq!(names(&star).len(), 7);
+    found(&server, &["clean", out, "--keep=1", "--yes"]);
+    assert_eq!(names(&star), set(&[&recent, &one, &named, "latest.json"]));
+    assert_eq!(server.requests(&Which::any()), 0);
+}
+
 /// All names in a folder.
 fn names(folder: &Path) -> BTreeSet<String> {
     let entries = fs::read_dir(folder).unwrap();
     entries
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect()
+}
+
+#[test]
+fn what_a_link_leads_to_is_not_removed() {
+    let server = Server::start();
+    let folder = copied();
+    let star = folder.path().join("star");
+    let precious = folder.path().join("precious");
+    write(&precious, "songs/part-00000.parquet", "mine");
+    symlink(&precious, star.join(id(30))).unwrap();
+    let [dead, out] = [id(40), star.to_str().unwrap().to_owned()];
+    unfinished(&star, &dead);
+    symlink(&precious, star.join(&dead).join("linked")).unwrap();
+    end(&server, &["clean", &out, "--yes"]).succeeds();
+    assert!(precious.join("songs/part-00000.parquet").exists());
+    assert!(!star.join(&dead).join("songs").exists());
 }
 
 /// The staging folder of a run that was killed.
