@@ -441,6 +441,17 @@ fn names(folder: &Path) -> BTreeSet<String> {
 }
 
 #[test]
+fn the_folder_that_one_is_in_can_be_cleaned() {
+    let server = Server::start();
+    let folder = copied();
+    let star = folder.path().join("star");
+    unfinished(&star, &id(30));
+    let mut command = sparkify(&server, &["clean", ".", "--yes"]);
+    Ended::of(command.current_dir(&star)).succeeds();
+    assert_eq!(names(&star), set(&[]));
+}
+
+#[test]
 fn what_a_link_leads_to_is_not_removed() {
     let server = Server::start();
     let folder = copied();
