@@ -28,3 +28,4 @@ mod up_and_down;
 // The tests of the binary.
 mod cleaning;
 mod dry_run;
+mod errors;
