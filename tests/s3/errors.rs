@@ -3,6 +3,7 @@
 //! Every failure here is asked for with `--json`, so that both are looked at: what people read and what
 //! machines do.
 
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -322,6 +323,24 @@ fn every_try_is_told_to_who_asks() {
 }
 
 #[test]
+fn an_address_where_nobody_listens_is_named() {
+    let server = with_input(Faults::new());
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let closed = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    // No label of a name is longer than 63 letters, so nobody is asked about this one.
+    let nowhere = format!("http://{}:9000", "a".repeat(64));
+    let tries = "(3 tries)";
+    for (url, words) in [(&closed, "refused"), (&nowhere, "failed to lookup")] {
+        let words = [LISTED, words, tries, &format!("check that {url} can be")];
+        fails(run(&server).env("AWS_ENDPOINT_URL_S3", url), 1, &words);
+        // It is the address that was used that is named.
+        fails(run(&server).args(["--endpoint-url", url]), 1, &words);
+    }
+    assert_eq!(server.requests(&Which::any()), 0);
+}
+
+#[test]
 fn a_run_without_credentials_says_so_at_once() {
     let server = with_input(Faults::new());
     let began = Instant::now();
@@ -335,6 +354,62 @@ fn a_run_without_credentials_says_so_at_once() {
     fails(command.env_remove("AWS_SECRET_ACCESS_KEY"), 1, &words);
     assert!(began.elapsed() < Duration::from_secs(3));
     assert_eq!(server.requests(&Which::any()), 0);
+}
+
+#[test]
+fn surroundings_that_make_no_sense_are_found_before_anything_is_asked() {
+    let server = with_input(Faults::new());
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        write(folder.path(), name, text);
+        folder.path().join(name).to_str().unwrap().to_owned()
+    };
+    let text = file("text.pem", "no certificate at all\n");
+    let broken = file("broken.pem", &pem("AAAA"));
+    let garbled = file("garbled.pem", &pem("&&&&"));
+    let absent = folder.path().join("absent.pem");
+    let absent = absent.to_str().unwrap();
+    let bundle = "check AWS_CA_BUNDLE";
+    for (name, value, code, words) in [
+        ("AWS_MAX_ATTEMPTS", "x", 2, ["AWS_MAX_ATTEMPTS", "'x'"]),
+        ("AWS_MAX_ATTEMPTS", "0", 2, ["AWS_MAX_ATTEMPTS", "'0'"]),
+        ("AWS_MAX_ATTEMPTS", "-1", 2, ["AWS_MAX_ATTEMPTS", "'-1'"]),
+        ("AWS_CA_BUNDLE", absent, 1, ["No such file", bundle]),
+        ("AWS_CA_BUNDLE", &text, 1, ["text.pem", bundle]),
+        ("AWS_CA_BUNDLE", &broken, 1, ["broken.pem", bundle]),
+        ("AWS_CA_BUNDLE", &garbled, 1, ["garbled.pem", bundle]),
+    ] {
+        fails(run(&server).env(name, value), code, &words);
+    }
+    // What is not ours to judge is no reason to fail.
+    let mut command = run(&server);
+    Ended::of(command.env("AWS_RETRY_MODE", "nonsense")).succeeds();
+}
+
+fn pem(base64: &str) -> String {
+    format!("-----BEGIN CERTIFICATE-----\n{base64}\n-----END CERTIFICATE-----\n")
+}
+
+#[test]
+fn a_profile_that_is_not_there_is_named() {
+    let server = with_input(Faults::new());
+    let words = ["cannot use S3", "nobody", "--profile"];
+    let mut command = run(&server);
+    command.env_remove("AWS_ACCESS_KEY_ID");
+    fails(command.env("AWS_PROFILE", "nobody"), 1, &words);
+    // A profile that is asked for by a flag is meant, whatever the environment holds.
+    fails(run(&server).args(["--profile", "nobody"]), 1, &words);
+    assert_eq!(server.requests(&Which::any()), 0);
+}
+
+#[test]
+fn a_region_that_nobody_names_is_asked_for() {
+    let server = with_input(Faults::new());
+    let words = ["cannot use S3: no region", "set --region or AWS_REGION"];
+    let mut command = run(&server);
+    command.env_remove("AWS_ENDPOINT_URL_S3");
+    fails(command.env_remove("AWS_REGION"), 1, &words);
+    fails(command.env("AWS_REGION", ""), 1, &words);
 }
 
 #[test]

@@ -29,3 +29,5 @@ mod up_and_down;
 mod cleaning;
 mod dry_run;
 mod errors;
+mod options;
+mod secrets;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
+use super::surroundings::without_stderr;
 use crate::error::Error;
 
 /// What a request is for.
@@ -236,7 +237,7 @@ fn credentials(error: &(dyn StdError + 'static)) -> Option<String> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(found) = error.downcast_ref::<CredentialsError>() {
-            return Some(innermost(found));
+            return Some(without_stderr(innermost(found)));
         }
         next = error.source();
     }

@@ -1,12 +1,13 @@
 //! The S3 store: everything below one prefix of a bucket.
 //!
 //! The only place that knows tokio: its client works on threads of its own, and whoever calls a store
-//! waits for it. [`connection`] holds the client and its bounds, [`read`] fetches ahead, [`upload`]
+//! waits for it. [`surroundings`] says where S3 is, [`connection`] holds the client and its bounds, [`read`] fetches ahead, [`upload`]
 //! writes in parts, [`failure`] says what went wrong and what to do.
 
 mod connection;
 mod failure;
 mod read;
+mod surroundings;
 mod upload;
 
 use std::sync::Arc;
