@@ -81,6 +81,15 @@ impl Error {
         self
     }
 
+    /// Adds what the reader should know beside that.
+    pub fn also(mut self, hint: impl fmt::Display) -> Self {
+        self.hint = Some(match self.hint {
+            Some(first) => format!("{first}; {hint}"),
+            None => hint.to_string(),
+        });
+        self
+    }
+
     /// The exit code of a command that ended with this error: 1 or 2.
     pub fn exit_code(&self) -> u8 {
         match self.kind {

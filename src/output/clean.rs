@@ -49,6 +49,8 @@ pub struct Found {
     /// Uploads in parts that were never finished.
     pub uploads: usize,
     #[serde(skip)]
+    id: Option<RunId>,
+    #[serde(skip)]
     contents: Contents,
 }
 
@@ -84,6 +86,7 @@ pub fn look(stores: &Stores, out: &Place, keep: usize, grace: Duration) -> Resul
         Place::Local(path) => {
             let leftover = Leftover::beside(path)?;
             let folder = path.is_dir().then(|| Local::new(path)).transpose()?;
+            let folder = folder.map(Local::without_links);
             if folder.is_none() && leftover.is_none() {
                 return Err(Error::failed(format!("cannot clean {}", path.display()))
                     .because("there is no such folder"));
@@ -100,8 +103,9 @@ pub fn look(stores: &Stores, out: &Place, keep: usize, grace: Duration) -> Resul
             let store = stores.bucket(bucket, prefix)?;
             let mut runs = runs(&store)?;
             for (key, upload) in store.unfinished()? {
-                let first = key.split('/').next().unwrap_or_default();
-                if let Ok(id) = first.parse() {
+                if let Some((first, _)) = key.split_once('/')
+                    && let Ok(id) = first.parse()
+                {
                     let run: &mut Contents = runs.entry(id).or_default();
                     run.uploads.push((key, upload));
                 }
@@ -152,6 +156,7 @@ impl Cleaning {
                 objects: leftover.files(),
                 bytes: leftover.bytes(),
                 uploads: 0,
+                id: None,
                 contents: Contents::default(),
             });
         }
@@ -183,6 +188,7 @@ impl Cleaning {
                 objects: contents.keys.len() as u64,
                 bytes: contents.bytes,
                 uploads: contents.uploads.len(),
+                id: Some(id),
                 contents,
             };
             if stays { &mut stay } else { &mut go }.push(run);
@@ -209,7 +215,9 @@ impl Cleaning {
             match &self.at {
                 At::Folder(Some(store), _) => {
                     store.remove(&keys)?;
-                    store.prune(&keys);
+                    if let Some(id) = found.id {
+                        store.prune(&id.to_string());
+                    }
                 }
                 At::Folder(None, _) => {}
                 At::Bucket(store) => {

@@ -164,7 +164,10 @@ impl Leftover {
     /// # Errors
     /// It cannot be looked at, or holds what no run wrote.
     pub fn beside(out: &Path) -> Result<Option<Self>> {
-        let path = sibling(&absolute(out)?)?;
+        let Ok(path) = sibling(&absolute(out)?) else {
+            // No run replaces that folder.
+            return Ok(None);
+        };
         let cannot = |e: &io::Error| Error::io("cannot read", &path, e);
         let lock = match open_folder(&path) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),

@@ -45,9 +45,10 @@ impl RunId {
 }
 
 fn began(id: &str) -> Option<DateTime<Utc>> {
-    let (time, _) = id.split_once('-')?;
-    let time = NaiveDateTime::parse_from_str(time, TIME).ok()?;
-    Some(time.and_utc())
+    let (text, _) = id.split_once('-')?;
+    let time = NaiveDateTime::parse_from_str(text, TIME).ok()?.and_utc();
+    // White space and signs are read too, and no run writes them.
+    (time.format(TIME).to_string() == text).then_some(time)
 }
 
 impl FromStr for RunId {
@@ -128,14 +129,14 @@ impl BucketRun {
             run: self.id.to_string(),
             report: self.out.display(&format!("{}/{REPORT}", self.id)),
         };
+        let whole = |error: Error| error.also(format!("the run itself is whole in {}", self.url()));
         let cannot = |why: &dyn fmt::Display| {
-            Error::failed(format!("cannot write {}", self.out.display(LATEST)))
-                .because(why)
-                .hint(format!("the run itself is whole in {}", self.url()))
+            let what = format!("cannot write {}", self.out.display(LATEST));
+            whole(Error::failed(what).because(why))
         };
         let json = serde_json::to_vec_pretty(&latest).map_err(|e| cannot(&e))?;
         for _ in 0..TRIES {
-            let found = self.out.get(LATEST)?;
+            let found = self.out.get(LATEST).map_err(whole)?;
             if let Some((json, _)) = &found
                 // What is no such file is replaced: the run that it should name is here.
                 && let Ok(other) = parse(&self.out, json)
@@ -144,7 +145,8 @@ impl BucketRun {
                 return Ok(());
             }
             let version = found.as_ref().map(|(_, version)| version);
-            if self.out.replace(LATEST, json.clone(), version)? {
+            let replaced = self.out.replace(LATEST, json.clone(), version);
+            if replaced.map_err(whole)? {
                 return Ok(());
             }
         }

@@ -1,6 +1,5 @@
 //! The local store: a folder, or one file.
 
-use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -17,6 +16,8 @@ pub struct Local {
     root: PathBuf,
     /// The name of the only object, where the place is a file.
     file: Option<String>,
+    /// Whether a link stands for what it leads to.
+    follows: bool,
 }
 
 impl Local {
@@ -30,6 +31,7 @@ impl Local {
             return Ok(Self {
                 root: path.to_owned(),
                 file: None,
+                follows: true,
             });
         }
         if !found.is_file() {
@@ -41,22 +43,34 @@ impl Local {
         Ok(Self {
             root,
             file: Some(name.to_owned()),
+            follows: true,
         })
     }
 }
 
 impl Local {
-    /// Removes the folders that objects were in, as far as they are empty.
-    pub fn prune(&self, keys: &[String]) {
-        let above = |key| Path::new(key).ancestors().skip(1);
-        let named = |folder: &&Path| !folder.as_os_str().is_empty();
-        let folders = keys.iter().flat_map(above).filter(named);
-        let folders: BTreeSet<&Path> = folders.collect();
-        for folder in folders.into_iter().rev() {
-            // One that is not empty stays.
-            let _ = fs::remove_dir(self.root.join(folder));
+    /// The same, but a link is an object of its own: what it leads to is not below the path.
+    pub fn without_links(self) -> Self {
+        Self {
+            follows: false,
+            ..self
         }
     }
+
+    /// Removes a folder and those below it, as far as they are empty.
+    pub fn prune(&self, folder: &str) {
+        prune(&self.root.join(folder));
+    }
+}
+
+fn prune(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            prune(&entry.path());
+        }
+    }
+    // One that is not empty stays.
+    let _ = fs::remove_dir(folder);
 }
 
 fn not_a_file(path: &Path) -> Error {
@@ -102,13 +116,13 @@ impl Store for Local {
             }
             let found = match kind {
                 // By the open folder: the path need not be walked again for each of a million files.
-                Ok(kind) if kind.is_file() => entry.metadata(),
+                Ok(kind) if kind.is_file() || !self.follows => entry.metadata(),
                 // Follows links, as a reader of the folder would.
                 _ => fs::metadata(entry.path()),
             };
             match found {
                 Ok(found) if found.is_dir() => level.prefixes.push(key + "/"),
-                Ok(found) if found.is_file() => {
+                Ok(found) if found.is_file() || !self.follows => {
                     level.objects.push(listed(key, &found));
                 }
                 Ok(_) => level.unreadable.push((key, not_a_file(&entry.path()))),

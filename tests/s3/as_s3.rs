@@ -1,6 +1,7 @@
 //! What a client may rely on with S3, it may rely on here.
 
 use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 
 use crate::asked::{Kind, Which};
 use crate::client::Client;
@@ -239,4 +240,37 @@ fn of_two_who_write_what_must_not_be_there_one_does() {
     let stale = client.outcome(put("late").if_match(etag).send());
     assert_eq!(stale.unwrap_err(), "PreconditionFailed");
     assert_eq!(server.objects("music")["x"], b"next");
+}
+
+#[test]
+fn a_public_server_asks_nobody_who_he_is() {
+    let server = Server::public(Faults::new());
+    std::fs::write(server.bucket("music").join("x"), "x").unwrap();
+    let unsigned = wire::ask(&server, "GET", "/music/x", b"");
+    assert_eq!(unsigned.body, b"x");
+    let client = Client::of(&server);
+    assert_eq!(client.get("music", "x").unwrap_err(), "NotImplemented");
+}
+
+#[test]
+fn of_several_objects_those_that_may_not_be_removed_stay() {
+    let server = Server::faulty(Faults::new().keep(".keep"));
+    let folder = server.bucket("music");
+    let keys = ["a", "b.keep", "c"];
+    let objects = keys.map(|key| {
+        std::fs::write(folder.join(key), key).unwrap();
+        ObjectIdentifier::builder().key(key).build().unwrap()
+    });
+    let client = Client::of(&server);
+    let all = Delete::builder().set_objects(Some(objects.to_vec()));
+    let delete = client.s3.delete_objects().bucket("music");
+    let answer = client.outcome(delete.delete(all.build().unwrap()).send());
+    let answer = answer.unwrap();
+    let errors: Vec<_> = answer
+        .errors()
+        .iter()
+        .map(|e| (e.key(), e.code()))
+        .collect();
+    assert_eq!(errors, [(Some("b.keep"), Some("AccessDenied"))]);
+    assert_eq!(server.objects("music").len(), 1);
 }

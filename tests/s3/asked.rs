@@ -1,6 +1,6 @@
 //! What a request asks for, read off its head.
 
-use hyper::header::RANGE;
+use hyper::header::{HeaderMap, RANGE};
 use hyper::{Method, Request};
 use percent_encoding::percent_decode_str;
 
@@ -29,6 +29,7 @@ pub struct Asked {
     pub key: String,
     /// The same for a request and its repetitions, also in another run of the test.
     pub identity: String,
+    headers: HeaderMap,
 }
 
 impl Asked {
@@ -62,7 +63,13 @@ impl Asked {
             identity: format!("{kind:?} {bucket} {key} {range:?} {lasting:?}"),
             bucket: bucket.to_owned(),
             key: key.to_owned(),
+            headers: request.headers().clone(),
         }
+    }
+
+    /// A header.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 }
 

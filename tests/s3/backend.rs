@@ -26,6 +26,8 @@ pub struct Backend {
     pub uploads: Arc<Uploads>,
     /// The most keys in a page of a listing.
     pub page: i32,
+    /// How the keys end that nobody may remove.
+    pub kept: Option<String>,
     /// One write with a condition at a time.
     pub turn: Mutex<()>,
 }
@@ -73,6 +75,16 @@ impl Backend {
 fn holds(condition: &ETagCondition, object: &Object) -> bool {
     let etag = condition.as_etag();
     etag.is_none_or(|etag| etag.value() == object.etag)
+}
+
+/// An object that was not removed with others.
+fn denied(object: ObjectIdentifier) -> Error {
+    Error {
+        code: Some("AccessDenied".to_owned()),
+        key: Some(object.key),
+        message: Some("Access Denied".to_owned()),
+        ..Error::default()
+    }
 }
 
 fn no_such_key() -> s3s::S3Error {
@@ -263,10 +275,23 @@ impl S3 for Backend {
 
     async fn delete_objects(
         &self,
-        req: S3Request<DeleteObjectsInput>,
+        mut req: S3Request<DeleteObjectsInput>,
     ) -> Answer<DeleteObjectsOutput> {
         self.disk.bucket(&req.input.bucket)?;
-        self.files.delete_objects(req).await
+        let is_kept = |object: &ObjectIdentifier| {
+            let end = self.kept.as_deref();
+            end.is_some_and(|end| object.key.ends_with(end))
+        };
+        let objects = req.input.delete.objects.into_iter();
+        let (kept, others) = objects.partition(is_kept);
+        req.input.delete.objects = others;
+        let mut response = self.files.delete_objects(req).await?;
+        response.output.errors = Some(
+            Vec::<ObjectIdentifier>::into_iter(kept)
+                .map(denied)
+                .collect(),
+        );
+        Ok(response)
     }
 
     async fn head_bucket(&self, req: S3Request<HeadBucketInput>) -> Answer<HeadBucketOutput> {

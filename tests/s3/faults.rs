@@ -44,6 +44,7 @@ pub struct Faults {
     hooks: Vec<Hook>,
     chance: Option<Chance>,
     page: Option<i32>,
+    kept: Option<String>,
 }
 
 struct Rule {
@@ -122,6 +123,17 @@ impl Faults {
     pub fn page(mut self, keys: i32) -> Self {
         self.page = Some(keys);
         self
+    }
+
+    /// Objects whose keys end so are not removed: nobody may.
+    pub fn keep(mut self, key_end: &str) -> Self {
+        self.kept = Some(key_end.to_owned());
+        self
+    }
+
+    /// How the keys end that nobody may remove.
+    pub fn kept(&self) -> Option<&str> {
+        self.kept.as_deref()
     }
 
     /// The most keys in a page of a listing.

@@ -15,6 +15,7 @@ mod front;
 mod listing;
 mod reply;
 mod server;
+mod sparkify;
 mod tally;
 mod uploads;
 mod wire;
@@ -38,3 +39,10 @@ mod writes;
 mod hard;
 mod same;
 mod together;
+
+// The tests of the binary.
+mod cleaning;
+mod dry_run;
+mod errors;
+mod options;
+mod secrets;

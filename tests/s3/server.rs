@@ -20,7 +20,7 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::runtime::{self, Runtime};
 
-use crate::asked::Which;
+use crate::asked::{Asked, Which};
 use crate::backend::Backend;
 use crate::disk::{self, Disk};
 use crate::faults::Faults;
@@ -74,6 +74,7 @@ impl Server {
             disk: disk.clone(),
             uploads: uploads.clone(),
             page: faults.keys_of_page(),
+            kept: faults.kept().map(str::to_owned),
             turn: tokio::sync::Mutex::default(),
         });
         if let Some(auth) = auth {
@@ -169,6 +170,11 @@ impl Server {
             }
         }
         command.envs(self.environment())
+    }
+
+    /// The requests of a choice that have come, in order.
+    pub fn asked(&self, which: &Which) -> Vec<Asked> {
+        self.tally.asked(which)
     }
 
     /// How many requests of a choice have come.

@@ -39,6 +39,13 @@ impl Tally {
         })
     }
 
+    /// The requests of a choice that came, in order.
+    pub fn asked(&self, which: &Which) -> Vec<Asked> {
+        let asked = self.asked.lock().unwrap();
+        let asked = asked.iter().filter(|asked| which.has(asked));
+        asked.cloned().collect()
+    }
+
     /// How many requests of a choice came.
     pub fn requests(&self, which: &Which) -> usize {
         let asked = self.asked.lock().unwrap();

@@ -108,3 +108,19 @@ fn requests_are_counted_by_what_they_ask_for() {
     assert_eq!(server.requests(&Which::any().of_key("one")), 4);
     assert_eq!((server.faults(), server.connections()), (0, 1));
 }
+
+#[test]
+fn the_heads_of_requests_can_be_looked_at() {
+    let server = Server::start();
+    server.bucket("music");
+    let client = Client::of(&server);
+    let put = client.s3.put_object().bucket("music").key("x");
+    client.outcome(put.if_none_match("*").send()).unwrap();
+    client.get("music", "x").unwrap();
+    let asked = server.asked(&Which::any());
+    let conditions: Vec<_> = asked
+        .iter()
+        .map(|a| (a.kind, a.header("if-none-match")))
+        .collect();
+    assert_eq!(conditions, [(Kind::Put, Some("*")), (Kind::Get, None)]);
+}

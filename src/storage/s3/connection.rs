@@ -4,29 +4,24 @@
 //! up on one that stalls, and tries again what can succeed a little later.
 
 use std::env;
-use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_credential_types::provider::ProvideCredentials;
+use aws_config::Region;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{
-    RequestChecksumCalculation, ResponseChecksumValidation, SharedHttpClient,
-    StalledStreamProtectionConfig,
+    RequestChecksumCalculation, ResponseChecksumValidation, StalledStreamProtectionConfig,
 };
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::types::{RequestPayer, ServerSideEncryption};
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
-use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
-use aws_types::service_config::ServiceConfigKey;
 use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 
 use super::failure::{Call, Failure};
+use super::surroundings;
 use crate::error::{Error, Result};
 
 /// Tries of one request, unless `AWS_MAX_ATTEMPTS` says otherwise.
@@ -114,10 +109,13 @@ impl Connection {
             .enable_all()
             .build()
             .map_err(|e| cannot(&e))?;
-        let config = runtime.block_on(load(options, client(ca_bundle()?)));
-        // The flag goes before all that the surroundings say.
-        let custom = options.endpoint_url.clone().or_else(|| endpoint(&config));
-        let region = match (config.region(), &custom) {
+        let tries = tries()?;
+        let config = runtime.block_on(surroundings::load(options))?;
+        let custom = surroundings::endpoint(options, &config)?;
+        let named = config
+            .region()
+            .filter(|region| surroundings::is_named(region));
+        let region = match (named, &custom) {
             (Some(region), _) => region.clone(),
             (None, Some(_)) => Region::from_static("us-east-1"),
             (None, None) => {
@@ -142,14 +140,14 @@ impl Connection {
                 .request_checksum_calculation(RequestChecksumCalculation::WhenRequired);
         }
         if config.credentials_provider().is_some() && !options.no_sign_request {
-            runtime.block_on(check_credentials(&config))?;
+            runtime.block_on(surroundings::check_credentials(options, &config))?;
         }
         let endpoint = custom.unwrap_or_else(|| format!("https://s3.{region}.amazonaws.com"));
         Ok(Self {
             client: Client::from_conf(s3.build()),
-            endpoint: without_user(&endpoint),
+            endpoint,
             options: options.clone(),
-            tries: AtomicU32::new(tries()?),
+            tries: AtomicU32::new(tries),
             answered: AtomicBool::new(false),
             reads: Arc::new(Semaphore::new(options.requests)),
             writes: Arc::new(Semaphore::new(options.requests)),
@@ -272,85 +270,6 @@ fn threads() -> usize {
     std::thread::available_parallelism().map_or(2, |n| n.get().div_ceil(2).max(2))
 }
 
-async fn load(options: &Options, http: SharedHttpClient) -> SdkConfig {
-    let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http);
-    if let Some(url) = &options.endpoint_url {
-        loader = loader.endpoint_url(url);
-    }
-    if let Some(region) = &options.region {
-        loader = loader.region(Region::new(region.clone()));
-    } else if options.endpoint_url.is_some() || env::var_os("AWS_ENDPOINT_URL_S3").is_some() {
-        // The service of the instance need not be asked for the region of another's server.
-        let near = aws_config::environment::region::EnvironmentVariableRegionProvider::new();
-        let profile = aws_config::profile::region::ProfileFileRegionProvider::new();
-        let other = Region::from_static("us-east-1");
-        let chain = aws_config::meta::region::RegionProviderChain::first_try(near);
-        loader = loader.region(chain.or_else(profile).or_else(other));
-    }
-    if let Some(profile) = &options.profile {
-        loader = loader.profile_name(profile);
-    }
-    if options.no_sign_request {
-        loader = loader.no_credentials();
-    }
-    loader.load().await
-}
-
-/// Credentials are had once before anything is asked: without them every request would fail alike.
-async fn check_credentials(config: &SdkConfig) -> Result<()> {
-    let Some(provider) = config.credentials_provider() else {
-        return Ok(());
-    };
-    match provider.provide_credentials().await {
-        Ok(_) => Ok(()),
-        Err(e) => {
-            let call = Call {
-                cannot: "cannot use",
-                url: "S3".to_owned(),
-                permission: "",
-            };
-            Err(Failure::Credentials(super::failure::innermost(&e)).explain(&call, 1, ""))
-        }
-    }
-}
-
-/// The address of a server that is not Amazon's, wherever the user names it.
-fn endpoint(config: &SdkConfig) -> Option<String> {
-    let key = ServiceConfigKey::builder()
-        .service_id("S3")
-        .env("AWS_ENDPOINT_URL")
-        .profile("endpoint_url")
-        .build()
-        .ok()?;
-    let of_service = config.service_config().and_then(|c| c.load_config(key));
-    let of_all = || config.endpoint_url().map(str::to_owned);
-    of_service.or_else(of_all)
-}
-
-fn client(bundle: Option<Vec<u8>>) -> SharedHttpClient {
-    let mut trust = TrustStore::default();
-    if let Some(pem) = bundle {
-        trust = trust.with_pem_certificate(pem);
-    }
-    let builder =
-        aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring));
-    match TlsContext::builder().with_trust_store(trust).build() {
-        Ok(context) => builder.tls_context(context).build_https(),
-        Err(_) => builder.build_https(),
-    }
-}
-
-/// The certificates that are trusted beside the system's.
-fn ca_bundle() -> Result<Option<Vec<u8>>> {
-    let Some(path) = env::var_os("AWS_CA_BUNDLE").filter(|path| !path.is_empty()) else {
-        return Ok(None);
-    };
-    match fs::read(&path) {
-        Ok(pem) => Ok(Some(pem)),
-        Err(e) => Err(Error::io("cannot read", path.as_ref(), &e).hint("check AWS_CA_BUNDLE")),
-    }
-}
-
 fn tries() -> Result<u32> {
     let Ok(text) = env::var("AWS_MAX_ATTEMPTS") else {
         return Ok(TRIES);
@@ -377,17 +296,4 @@ fn random() -> f64 {
     use std::hash::{BuildHasher, RandomState};
     let hash = RandomState::new().hash_one(std::thread::current().id());
     (hash >> 11) as f64 / (1_u64 << 53) as f64
-}
-
-/// An address without a user and password in it.
-fn without_user(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else {
-        return url.to_owned();
-    };
-    let host = rest.find('/').unwrap_or(rest.len());
-    let (authority, path) = rest.split_at(host);
-    match authority.rsplit_once('@') {
-        Some((_, host)) => format!("{scheme}://***@{host}{path}"),
-        None => url.to_owned(),
-    }
 }

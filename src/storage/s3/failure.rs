@@ -6,6 +6,7 @@ use std::time::Duration;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
+use super::surroundings::without_stderr;
 use crate::error::Error;
 
 /// What a request is for.
@@ -71,7 +72,8 @@ impl Failure {
         let message = error.as_service_error().and_then(|e| e.message());
         let message = message.unwrap_or_default().to_owned();
         let status = response.status().as_u16();
-        if code.is_none() && (200..300).contains(&status) {
+        let is_cut = matches!(error, SdkError::ResponseError(_));
+        if is_cut || code.is_none() && (200..300).contains(&status) {
             // The answer itself was damaged on the way.
             return Self::Broken(innermost(error));
         }
@@ -198,7 +200,8 @@ impl Answer {
                 None => "the bucket is in another region: set --region or AWS_REGION".to_owned(),
             });
         }
-        if self.code.starts_with("KMS.") {
+        // Who may not use a key is told so in the words of KMS.
+        if self.code.starts_with("KMS.") || self.message.contains(" kms:") {
             return Some("check the key and its policy (--sse-kms-key-id)".to_owned());
         }
         Some(match (self.code.as_str(), self.status) {
@@ -215,6 +218,9 @@ impl Answer {
             ("InvalidAccessKeyId" | "SignatureDoesNotMatch" | "InvalidToken", _) => {
                 "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or --profile"
                     .to_owned()
+            }
+            ("InvalidObjectState", _) => {
+                "restore it from its archive, or move it away, and run again".to_owned()
             }
             ("RequestTimeTooSkewed", _) => "set the clock of this machine right".to_owned(),
             ("SlowDown" | "ServiceUnavailable" | "Throttling", _) | ("", 429 | 503) => {
@@ -235,7 +241,7 @@ fn credentials(error: &(dyn StdError + 'static)) -> Option<String> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(found) = error.downcast_ref::<CredentialsError>() {
-            return Some(innermost(found));
+            return Some(without_stderr(innermost(found)));
         }
         next = error.source();
     }

@@ -1,12 +1,13 @@
 //! The S3 store: everything below one prefix of a bucket.
 //!
 //! The only place that knows tokio: its client works on threads of its own, and whoever calls a store
-//! waits for it. [`connection`] holds the client and its bounds, [`read`] fetches ahead, [`upload`]
+//! waits for it. [`surroundings`] says where S3 is, [`connection`] holds the client and its bounds, [`read`] fetches ahead, [`upload`]
 //! writes in parts, [`failure`] says what went wrong and what to do.
 
 mod connection;
 mod failure;
 mod read;
+mod surroundings;
 mod upload;
 
 use std::sync::Arc;
@@ -149,23 +150,25 @@ impl S3 {
     pub fn get(&self, key: &str) -> Result<Option<(Vec<u8>, Version)>> {
         let bucket = &self.bucket;
         let connection = &bucket.connection;
-        let call = self.call("cannot read", key, "s3:GetObject");
+        // Who may not list is not told either that there is nothing.
+        let call = self.call("cannot read", key, "s3:GetObject and s3:ListBucket");
         let key = bucket.key(key);
         let request = || async {
             let request = connection.client().get_object().bucket(&bucket.name);
             let request = request.key(&key).set_request_payer(connection.payer());
-            let answer = request.send().await?;
+            let answer = match request.send().await {
+                Err(SdkError::ServiceError(error)) if error.err().is_no_such_key() => {
+                    return Ok(None);
+                }
+                answer => answer?,
+            };
             let version = version(answer.e_tag(), answer.last_modified());
             let body = answer.body.collect().await;
-            let body =
-                body.map_err(|e| SdkError::dispatch_failure(ConnectorError::io(e.into())))?;
-            Ok((body.to_vec(), version))
+            let broken = |e| SdkError::dispatch_failure(ConnectorError::io(Box::new(e)));
+            Ok(Some((body.map_err(broken)?.to_vec(), version)))
         };
-        match connection.wait(connection.send(&call, Duration::ZERO, request)) {
-            Ok(found) => Ok(Some(found)),
-            Err((failure, _)) if failure.code() == "NoSuchKey" => Ok(None),
-            Err(failed) => Err(connection.error(&call, &failed)),
-        }
+        let found = connection.wait(connection.send(&call, Duration::ZERO, request));
+        found.map_err(|failed| connection.error(&call, &failed))
     }
 
     /// Writes a small object, if what is there is still that version (none: if nothing is there). Says
