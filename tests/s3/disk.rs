@@ -77,7 +77,9 @@ impl Disk {
     pub fn objects(&self, bucket: &str, prefix: &str) -> S3Result<BTreeMap<String, Object>> {
         let folder = self.bucket(bucket)?;
         let mut objects = BTreeMap::new();
-        for key in keys(&folder) {
+        let (above, _) = prefix.split_at(prefix.rfind('/').map_or(0, |slash| slash + 1));
+        for key in keys(&folder.join(above)) {
+            let key = format!("{above}{key}");
             if key.starts_with(prefix)
                 && let Some(object) = self.file(&folder.join(&key))
             {

@@ -1,0 +1,140 @@
+//! Whole runs from an S3 server on this machine, in a table: very many tiny objects at several numbers
+//! of requests at once, and large ones, each beside the same from the disk.
+//!
+//! The server shares the cores with the run, so its own CPU time is in the table too.
+//!
+//! `cargo bench --bench s3`
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    dead_code
+)]
+
+#[path = "../tests/s3/asked.rs"]
+mod asked;
+#[path = "../tests/s3/backend.rs"]
+mod backend;
+#[path = "../tests/s3/cut.rs"]
+mod cut;
+#[path = "../tests/s3/disk.rs"]
+mod disk;
+#[path = "../tests/s3/faults.rs"]
+mod faults;
+#[path = "../tests/s3/front.rs"]
+mod front;
+#[path = "../tests/s3/listing.rs"]
+mod listing;
+#[path = "../tests/s3/reply.rs"]
+mod reply;
+#[path = "../tests/s3/server.rs"]
+mod server;
+#[path = "../tests/s3/tally.rs"]
+mod tally;
+#[path = "../tests/s3/uploads.rs"]
+mod uploads;
+
+use std::fs;
+use std::process::Command;
+
+use serde_json::Value;
+use sparkify::generate::{Options, generate};
+
+use server::Server;
+
+const BUCKET: &str = "bench";
+
+fn main() {
+    let server = Server::start();
+    let folder = server.bucket(BUCKET);
+    let shape = |songs, events, files| Options {
+        events,
+        songs,
+        users: 10_000,
+        files,
+        seed: 1,
+        awkward: false,
+    };
+    for (name, options, requests) in [
+        (
+            "100,000 tiny objects",
+            shape(100_000, 10_000, 4),
+            &[1, 4, 16, 64, 256][..],
+        ),
+        (
+            "16 large objects",
+            shape(1000, 1_000_000, 16),
+            &[1, 2, 4, 16, 64],
+        ),
+    ] {
+        let data = folder.join("data");
+        generate(&data, &options, &mut |_, _| {}).unwrap();
+        println!("\n{name}: {:?}", bytes(&data));
+        println!("from   requests  seconds   GB/s  CPU s  server's CPU s  at once  peak MB");
+        // Once to fill the caches of the system and of the server.
+        for requests in [None, Some(64)]
+            .into_iter()
+            .chain(requests.iter().copied().map(Some))
+        {
+            let places = match requests {
+                None => data.to_str().unwrap().to_owned(),
+                Some(_) => format!("s3://{BUCKET}/data"),
+            };
+            one(&server, &places, requests);
+        }
+        fs::remove_dir_all(&data).unwrap();
+    }
+}
+
+/// One run and its row.
+fn one(server: &Server, places: &str, requests: Option<u16>) {
+    let out = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sparkify"));
+    command.args(["run", "--quiet", "--json", "--songs"]);
+    command.args([format!("{places}/song_data"), "--logs".to_owned()]);
+    command.args([format!("{places}/log_data"), "--out".to_owned()]);
+    command.arg(out.path().join("star"));
+    command.args(requests.map(|n| format!("--requests={n}")));
+    let before = cpu();
+    let ended = server.surround(&mut command).output().unwrap();
+    assert!(
+        ended.status.success(),
+        "{}",
+        String::from_utf8_lossy(&ended.stderr)
+    );
+    let after = cpu();
+    let report: Value = serde_json::from_slice(&ended.stdout).unwrap();
+    let total = &report["total"];
+    println!(
+        "{:<6} {:>8} {:>8.2} {:>6.2} {:>6.2} {:>15.2} {:>8} {:>8.0}",
+        requests.map_or("disk", |_| "S3"),
+        requests.map_or(String::new(), |n| n.to_string()),
+        total["seconds"].as_f64().unwrap(),
+        total["bytes_per_second"].as_f64().unwrap() / 1e9,
+        after.1 - before.1,
+        after.0 - before.0,
+        server.most_gets_at_once(),
+        report["peak_memory_bytes"].as_f64().unwrap() / 1e6,
+    );
+}
+
+/// CPU seconds of this process and of its children that ended.
+fn cpu() -> (f64, f64) {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap();
+    let (_, fields) = stat.rsplit_once(')').unwrap();
+    let ticks: Vec<f64> = fields.split(' ').filter_map(|f| f.parse().ok()).collect();
+    // Behind the name and the state, which is no number: utime and stime, cutime and cstime.
+    let seconds = |at: usize| (ticks[at] + ticks[at + 1]) / 100.0;
+    (seconds(10), seconds(12))
+}
+
+/// Bytes of all files in a folder.
+fn bytes(folder: &std::path::Path) -> u64 {
+    let below = disk::keys(folder);
+    below
+        .iter()
+        .map(|key| fs::metadata(folder.join(key)).unwrap().len())
+        .sum()
+}
