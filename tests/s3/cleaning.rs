@@ -13,8 +13,9 @@ use tempfile::TempDir;
 use crate::asked::{Kind, Which};
 use crate::client::Client;
 use crate::faults::{Fault, Faults};
+use crate::job::{Ended, sparkify};
+use crate::music::{RUN, end, put_input, with, with_input, write};
 use crate::server::Server;
-use crate::sparkify::{Ended, RUN, end, put_input, sparkify, with, with_input, write};
 
 const OUT: &str = "s3://music/star";
 
@@ -310,7 +311,7 @@ fn a_removal_that_fails_says_so_and_leaves_no_whole_run() {
     let clean = ["clean", OUT, "--keep", "1", "--yes", "--json"];
     let what = format!("cannot remove {OUT}/{old}/_rejects/logs-00000.jsonl");
     let words = [what.as_str(), "AccessDenied", "s3:DeleteObject"];
-    let ended = end(&server, &clean).fails(1, &words);
+    let ended = end(&server, &clean).fails(&words);
     assert_eq!(ended.json()["status"], "failed");
     assert!(!star.join(&old).join("_report.json").exists());
     assert!(star.join(&newest).join("_report.json").exists());
@@ -326,7 +327,7 @@ fn the_report_goes_before_all_else() {
     whole(&star, &newest);
     whole(&star, &old);
     let words = [&*format!("{OUT}/{old}/_report.json"), "s3:DeleteObject"];
-    end(&server, &["clean", OUT, "--keep", "1", "--yes"]).fails(1, &words);
+    end(&server, &["clean", OUT, "--keep", "1", "--yes"]).fails(&words);
     assert_eq!(server.objects("music").len(), 6, "all of it is there");
 }
 
@@ -366,7 +367,7 @@ fn what_may_not_be_looked_at_or_removed_is_said() {
         unfinished(&star, &dead);
         let key = format!("star/{dead}/songs/part-00001.parquet");
         Client::of(&server).begin("music", &key);
-        end(&server, &["clean", OUT, "--yes"]).fails(1, &words);
+        end(&server, &["clean", OUT, "--yes"]).fails(&words);
         assert_eq!(server.requests(&Which::kind(kind)), 1, "{kind:?}");
     }
 }
@@ -517,7 +518,7 @@ fn what_a_killed_run_left_beside_a_folder_goes() {
     end(&server, &["clean", out, "--yes"]).succeeds();
     assert!(!left.exists());
     let words = ["cannot clean", "there is no such folder"];
-    end(&server, &["clean", out, "--yes"]).fails(1, &words);
+    end(&server, &["clean", out, "--yes"]).fails(&words);
 }
 
 #[test]
@@ -540,6 +541,6 @@ fn the_staging_folder_of_a_run_that_works_stays() {
     drop(lock);
     write(&staging, "mine.txt", "mine");
     let words = ["will not empty", "it holds mine.txt, which no run wrote"];
-    end(&server, &["clean", out, "--yes"]).fails(1, &words);
+    end(&server, &["clean", out, "--yes"]).fails(&words);
     assert!(staging.join("songs/part-00000.parquet").exists());
 }

@@ -8,9 +8,10 @@ use tempfile::TempDir;
 
 use crate::asked::{Kind, Which};
 use crate::faults::{Fault, Faults};
+use crate::job::{Ended, sparkify};
+use crate::music::{EVENT, RUN, SONG, end, put_input, with, with_input, write};
 use crate::reply::Reply;
 use crate::server::Server;
-use crate::sparkify::{EVENT, Ended, RUN, SONG, end, put_input, sparkify, with, with_input, write};
 
 /// Nothing but listings, and what looks at `latest.json`, has come.
 #[track_caller]
@@ -169,8 +170,8 @@ fn what_a_run_would_refuse_is_refused() {
     ] {
         let dry = ended(&server, at, out, &["--dry-run", "--json"]);
         assert_eq!(dry.json()["status"], "failed");
-        let dry = dry.fails(code, &[]);
-        let run = ended(&server, at, out, &[]).fails(code, &[]);
+        let dry = dry.fails_by(code, &[]);
+        let run = ended(&server, at, out, &[]).fails_by(code, &[]);
         if !out.starts_with("s3://") {
             assert_eq!(dry.stderr, run.stderr);
         }
@@ -179,10 +180,10 @@ fn what_a_run_would_refuse_is_refused() {
     assert_eq!(fs::read_dir(at.join("mine")).unwrap().count(), 1);
     let arguments = with(&RUN[..6], &["--out=s3://music/logs/star", "--dry-run"]);
     let words = ["it is below the input s3://music/logs"];
-    end(&server, &arguments).fails(2, &words);
+    end(&server, &arguments).fails_by(2, &words);
     let arguments = with(&["run", "--songs=s3://music/absent"], &RUN[4..]);
     let words = ["no songs in s3://music/absent", "check --songs"];
-    end(&server, &with(&arguments, &["--dry-run"])).fails(1, &words);
+    end(&server, &with(&arguments, &["--dry-run"])).fails(&words);
 }
 
 #[test]
@@ -247,6 +248,6 @@ fn what_cannot_be_looked_at_is_said() {
     let latest = Which::kind(Kind::Get).of_key("latest.json");
     let server = with_input(Faults::new().always(latest, denied));
     let words = ["cannot read s3://music/star/latest.json", "AccessDenied"];
-    let ended = end(&server, &with(&RUN, &["--dry-run", "--json"])).fails(1, &words);
+    let ended = end(&server, &with(&RUN, &["--dry-run", "--json"])).fails(&words);
     assert_eq!(ended.json()["status"], "failed");
 }

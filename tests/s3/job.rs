@@ -7,6 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 
 use crate::server::{SECRET_KEY, Server};
 
@@ -100,12 +101,24 @@ impl Ended {
     /// It failed by exit code 1 and one line that holds all these words.
     #[track_caller]
     pub fn fails(self, words: &[&str]) -> Self {
+        self.fails_by(1, words)
+    }
+
+    /// The same by an exit code.
+    #[track_caller]
+    pub fn fails_by(self, code: i32, words: &[&str]) -> Self {
         let line = self.stderr.strip_suffix('\n').unwrap_or("no end of line");
         let is_line = line.starts_with("sparkify: ") && !line.contains(char::is_control);
-        assert!(self.code == Some(1) && is_line, "{self:?}");
+        assert!(self.code == Some(code) && is_line, "{self:?}");
         for word in words {
             assert!(line.contains(word), "no {word:?} in {self:?}");
         }
         self
+    }
+
+    /// The JSON document that it printed, and nothing else.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap()
     }
 }

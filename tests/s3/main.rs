@@ -15,7 +15,6 @@ mod front;
 mod listing;
 mod reply;
 mod server;
-mod sparkify;
 mod tally;
 mod uploads;
 mod wire;
@@ -28,6 +27,7 @@ mod up_and_down;
 // What tests on it share.
 mod every;
 mod job;
+mod music;
 mod star;
 
 // Tests of stores.

@@ -7,8 +7,9 @@ use tempfile::TempDir;
 use crate::asked::{Asked, Kind, Which};
 use crate::client::Client;
 use crate::faults::Faults;
+use crate::job::{Ended, sparkify};
+use crate::music::{RUN, end, put_input, with, with_input, write};
 use crate::server::{ACCESS_KEY, SECRET_KEY, Server};
-use crate::sparkify::{Ended, RUN, end, put_input, sparkify, with, with_input, write};
 
 /// All requests of a kind; there must be some.
 #[track_caller]
@@ -121,7 +122,7 @@ fn nothing_is_signed_if_that_is_not_wanted() {
     let mut command = sparkify(&server, &with(&RUN, &["--no-sign-request"]));
     command.env_remove("AWS_ACCESS_KEY_ID");
     Ended::of(command.env("AWS_PROFILE", "nobody")).succeeds();
-    end(&server, &RUN).fails(1, &["cannot list s3://music/songs"]);
+    end(&server, &RUN).fails(&["cannot list s3://music/songs"]);
 }
 
 #[test]

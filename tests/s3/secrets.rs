@@ -7,9 +7,10 @@ use tempfile::TempDir;
 
 use crate::asked::{Kind, Which};
 use crate::faults::{Fault, Faults};
+use crate::job::{Ended, sparkify};
+use crate::music::{RUN, end, put_input, with, with_input, write};
 use crate::reply::Reply;
 use crate::server::{ACCESS_KEY, SECRET_KEY, Server};
-use crate::sparkify::{Ended, RUN, end, put_input, sparkify, with, with_input, write};
 
 const TOKEN: &str = "PlantedToken0123456789abcdefghij";
 const PASSWORD: &str = "PlantedPassword0123456789";
@@ -146,11 +147,11 @@ fn an_address_with_a_password_is_refused_and_not_shown() {
             command
                 .env_remove("AWS_ENDPOINT_URL_S3")
                 .env(variable, &url);
-            ended(&mut command).fails(2, &["cannot use S3", variable]);
+            ended(&mut command).fails_by(2, &["cannot use S3", variable]);
         }
         for arguments in [&RUN[..], &["clean", "s3://music/star"]] {
             let arguments = with(arguments, &["--endpoint-url", &url]);
-            ended(&mut sparkify(&server, &arguments)).fails(2, &["--endpoint-url"]);
+            ended(&mut sparkify(&server, &arguments)).fails_by(2, &["--endpoint-url"]);
         }
     }
     let folder = TempDir::new().unwrap();
@@ -166,7 +167,7 @@ fn an_address_with_a_password_is_refused_and_not_shown() {
         "credentials do not belong into",
         "endpoint_url of the profile",
     ];
-    ended(command.env_remove("AWS_ENDPOINT_URL_S3")).fails(2, &words);
+    ended(command.env_remove("AWS_ENDPOINT_URL_S3")).fails_by(2, &words);
     assert_eq!(server.requests(&Which::any()), 0);
 }
 
@@ -330,7 +331,7 @@ fn the_token_of_a_container_is_not_told() {
     command
         .env("AWS_CONTAINER_CREDENTIALS_FULL_URI", &url)
         .env("AWS_CONTAINER_AUTHORIZATION_TOKEN", TOKEN);
-    let ended = ended(&mut command).fails(1, &["cannot use S3: no credentials"]);
+    let ended = ended(&mut command).fails(&["cannot use S3: no credentials"]);
     assert!(
         server.requests(&Which::any()) > 0,
         "it was asked: {ended:?}"
