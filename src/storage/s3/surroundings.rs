@@ -183,7 +183,6 @@ pub fn endpoint(options: &Options, config: &SdkConfig) -> Result<Option<String>>
 
 fn is_address(text: &str, parsed: &Url) -> bool {
     (text.starts_with("http://") || text.starts_with("https://"))
-        && parsed.has_host()
         && parsed.query().is_none()
         && parsed.fragment().is_none()
 }
