@@ -1,8 +1,8 @@
 //! The S3 store: everything below one prefix of a bucket.
 //!
 //! The only place that knows tokio: its client works on threads of its own, and whoever calls a store
-//! waits for it. [`surroundings`] says where S3 is, [`connection`] holds the client and its bounds, [`read`] fetches ahead, [`upload`]
-//! writes in parts, [`failure`] says what went wrong and what to do.
+//! waits for it. `surroundings` says where S3 is, `connection` holds the client and its bounds, `read`
+//! fetches ahead, `upload` writes in parts, `failure` says what went wrong and what to do.
 
 mod connection;
 mod failure;
