@@ -310,6 +310,12 @@ impl Fetch {
         if !same {
             return Err(Failure::Changed);
         }
+        // A server that knows no ranges would answer with the beginning.
+        let range = answer.content_range().unwrap_or_default();
+        if *at > 0 && !range.starts_with(&format!("bytes {at}-")) {
+            let why = format!("byte {at} was asked for, and the answer is of '{range}'");
+            return Err(Failure::Unusable(why));
+        }
         while *at < to {
             let bytes = timeout(patience, answer.body.next())
                 .await
