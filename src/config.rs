@@ -27,11 +27,16 @@ pub struct RunConfig {
 }
 
 impl RunConfig {
-    /// An error if the output is below an input in a bucket: the next run would read what this one wrote.
+    /// An error if the output is below an input in a bucket (the next run would read what this one wrote),
+    /// or its encryption cannot be.
     ///
     /// # Errors
     /// That.
     pub fn check(&self) -> Result<()> {
+        if self.s3.kms_key.is_some() && self.s3.encryption == Some(s3::Encryption::Aes256) {
+            return Err(Error::usage("cannot encrypt by AES256 with a key of KMS")
+                .hint("--sse aws:kms, or no --sse-kms-key-id"));
+        }
         let is_bucket = matches!(self.out, Place::S3 { .. });
         let inputs = [&self.songs, &self.logs];
         match inputs

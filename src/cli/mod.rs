@@ -45,7 +45,11 @@ enum Command {
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
-    let result: Result<()> = match Cli::parse().command {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return refused(&error),
+    };
+    let result: Result<()> = match cli.command {
         Command::Run(args) => run::main(args),
         Command::Clean(args) => clean::main(args),
         Command::Generate(args) => generate::main(args),
@@ -58,6 +62,35 @@ pub fn main() -> ExitCode {
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+/// What the argument parser says: help, or that the usage is wrong. It repeats arguments, and some write
+/// credentials into a URL.
+fn refused(error: &clap::Error) -> ExitCode {
+    let text = error.to_string();
+    match without_credentials(&text) {
+        Some(text) => say(&text),
+        // Nobody reading it is no reason to fail in another way.
+        None => drop(error.print()),
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+}
+
+/// A text without what stands before the `@` of a URL, if there is any.
+fn without_credentials(text: &str) -> Option<String> {
+    let (before, rest) = text.split_once("://")?;
+    let end = rest.find(|c: char| c.is_whitespace() || c == '\'');
+    let (url, after) = rest.split_at(end.unwrap_or(rest.len()));
+    let masked = url
+        .rsplit_once('@')
+        .map(|(_, place)| format!("***@{place}"));
+    let after_masked = without_credentials(after);
+    if masked.is_none() && after_masked.is_none() {
+        return None;
+    }
+    let url = masked.as_deref().unwrap_or(url);
+    let after = after_masked.as_deref().unwrap_or(after);
+    Some(format!("{before}://{url}{after}"))
 }
 
 /// How many threads the machine runs at a time.

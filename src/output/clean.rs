@@ -11,8 +11,9 @@ use serde::Serialize;
 
 use super::folder::Leftover;
 use super::runs::{LATEST, Latest, RunId};
-use super::staging::REPORT;
+use super::staging::{REJECTS, REPORT};
 use crate::error::{Error, Result};
+use crate::star::schema::TABLES;
 use crate::storage::s3::S3;
 use crate::storage::{Depth, Local, Place, Store, Stores};
 
@@ -118,7 +119,25 @@ pub fn look(stores: &Stores, out: &Place, keep: usize, grace: Duration) -> Resul
     Ok(Cleaning::new(at, runs, latest, keep, grace))
 }
 
-/// The runs in a store, and what is in them.
+/// Whether a run writes objects of such a name: what others put beside them is not ours to remove.
+fn is_of_run(key: &str) -> bool {
+    let Some((_, name)) = key.split_once('/') else {
+        return false;
+    };
+    let is_table = |name: &str| TABLES.iter().any(|table| table.name == name);
+    match name.split_once('/') {
+        None => name == REPORT || name.strip_suffix(".manifest").is_some_and(is_table),
+        Some((REJECTS, file)) => file.ends_with(".jsonl") && !file.contains('/'),
+        Some((table, file)) => {
+            is_table(table)
+                && file.starts_with("part-")
+                && file.ends_with(".parquet")
+                && !file.contains('/')
+        }
+    }
+}
+
+/// The runs in a store, and what they wrote.
 fn runs(store: &dyn Store) -> Result<BTreeMap<RunId, Contents>> {
     let mut runs = BTreeMap::new();
     for prefix in store.list("", Depth::Level)?.prefixes {
@@ -130,10 +149,11 @@ fn runs(store: &dyn Store) -> Result<BTreeMap<RunId, Contents>> {
         while let Some(prefix) = below.pop() {
             let level = store.list(&prefix, Depth::Whole)?;
             below.extend(level.prefixes);
-            contents.bytes += level.objects.iter().map(|o| o.size).sum::<u64>();
-            contents
-                .keys
-                .extend(level.objects.into_iter().map(|o| o.key));
+            let ours = level.objects.into_iter().filter(|o| is_of_run(&o.key));
+            for object in ours {
+                contents.bytes += object.size;
+                contents.keys.push(object.key);
+            }
         }
         runs.insert(id, contents);
     }
@@ -166,12 +186,15 @@ impl Cleaning {
         let mut whole = 0;
         for (id, contents) in runs.into_iter().rev() {
             let report = format!("{id}/{REPORT}");
-            let state = if contents.keys.contains(&report) {
-                whole += 1;
-                let named = latest
-                    .as_ref()
-                    .is_some_and(|latest| latest.run == id.to_string());
-                if named { State::Latest } else { State::Whole }
+            let is_whole = contents.keys.contains(&report);
+            whole += usize::from(is_whole);
+            let named = latest
+                .as_ref()
+                .is_some_and(|latest| latest.run == id.to_string());
+            let state = if named {
+                State::Latest
+            } else if is_whole {
+                State::Whole
             } else if id.began() < oldest {
                 State::Unfinished
             } else {
@@ -209,9 +232,16 @@ impl Cleaning {
             let Contents {
                 mut keys, uploads, ..
             } = found.contents;
+            let report = found.id.as_ref().map(|id| format!("{id}/{REPORT}"));
+            if found.state == State::Unfinished
+                && let (Some(id), Some(report)) = (&found.id, &report)
+                && self.at.holds(id, report)?
+            {
+                // It was finished meanwhile.
+                continue;
+            }
             // Without its report nobody takes the rest for a run.
-            let report = |key: &String| !key.ends_with(&format!("/{REPORT}"));
-            keys.sort_by_key(report);
+            keys.sort_by_key(|key| Some(key) != report.as_ref());
             match &self.at {
                 At::Folder(Some(store), _) => {
                     store.remove(&keys)?;
@@ -239,6 +269,17 @@ impl Cleaning {
 }
 
 impl At {
+    /// Whether a run has an object of that key by now.
+    fn holds(&self, run: &RunId, key: &str) -> Result<bool> {
+        let prefix = format!("{run}/");
+        let level = match self {
+            Self::Folder(Some(store), _) => store.list(&prefix, Depth::Level)?,
+            Self::Folder(None, _) => return Ok(false),
+            Self::Bucket(store) => store.list(&prefix, Depth::Level)?,
+        };
+        Ok(level.objects.iter().any(|object| object.key == key))
+    }
+
     fn display(&self, key: &str) -> String {
         match self {
             Self::Folder(Some(store), _) => store.display(key),

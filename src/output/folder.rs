@@ -118,6 +118,13 @@ impl Folder {
     fn replace(&self) -> Result<Option<File>> {
         let cannot = |e: &io::Error| Error::io("cannot publish", &self.target, e);
         refuse_foreign(&self.target, &self.target)?;
+        if !is_same(&self.lock, &self.path) {
+            let what = format!("cannot publish {}", self.target.display());
+            return Err(Error::failed(what).because(format!(
+                "{} was removed while the run wrote to it",
+                self.path.display()
+            )));
+        }
         match File::open(&self.target) {
             Ok(old) => {
                 match old.try_lock() {
@@ -177,6 +184,10 @@ impl Leftover {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Ok(None),
             Err(TryLockError::Error(e)) => return Err(cannot(&e)),
+        }
+        // A run that published meanwhile has moved it away.
+        if !is_same(&lock, &path) {
+            return Ok(None);
         }
         refuse_strangers(&path)?;
         let (mut files, mut bytes) = (0, 0);

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::io::{BufRead, BufReader, BufWriter, Seek, Write};
+use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -40,11 +41,18 @@ pub struct Rejects {
 }
 
 impl Rejects {
-    /// Writes a reject of `object` (a path or URL), on line `line` (from 1) of it.
+    /// Takes a reject of `object` (a path or URL), on line `line` (from 1) of it. `scratch` is a folder
+    /// for what is too much for memory.
     ///
     /// # Errors
-    /// The file cannot be written.
-    pub fn write(&mut self, object: &str, line: u64, reject: &Reject) -> Result<()> {
+    /// There is no room in that folder.
+    pub fn write(
+        &mut self,
+        scratch: &Path,
+        object: &str,
+        line: u64,
+        reject: &Reject,
+    ) -> Result<()> {
         // A cut may fall inside a character; that alone does not make the text binary.
         let text = match std::str::from_utf8(&reject.text) {
             Ok(text) => Some(text),
@@ -55,7 +63,7 @@ impl Rejects {
             Err(_) => None,
         };
         let text_base64 = text.is_none().then(|| BASE64.encode(&reject.text).into());
-        self.write_line(&Line {
+        let line = Line {
             reason: reject.reason.name().into(),
             key: reject.key.map(Cow::Borrowed),
             detail: reject.detail.as_ref().into(),
@@ -65,16 +73,14 @@ impl Rejects {
             text: text.map(Cow::Borrowed),
             text_base64,
             cut: reject.cut,
-        })
-    }
-
-    fn write_line(&mut self, line: &Line<'_>) -> Result<()> {
-        let mut bytes = serde_json::to_vec(line).map_err(|e| cannot_keep(&e.into()))?;
+        };
+        let cannot = |e: &std::io::Error| Error::io("cannot keep rejects in", scratch, e);
+        let mut bytes = serde_json::to_vec(&line).map_err(|e| cannot(&e.into()))?;
         bytes.push(b'\n');
         let lines = self
             .lines
-            .get_or_insert_with(|| BufWriter::new(SpooledTempFile::new(IN_MEMORY)));
-        lines.write_all(&bytes).map_err(|e| cannot_keep(&e))
+            .get_or_insert_with(|| BufWriter::new(SpooledTempFile::new_in(IN_MEMORY, scratch)));
+        lines.write_all(&bytes).map_err(|e| cannot(&e))
     }
 
     /// Whether there is none.
@@ -86,7 +92,7 @@ impl Rejects {
     /// those of a split that began in the middle of an object.
     ///
     /// # Errors
-    /// They cannot be kept or written.
+    /// They cannot be written.
     pub fn finish(
         self,
         mut to: Box<dyn Upload>,
@@ -95,16 +101,16 @@ impl Rejects {
     ) -> Result<()> {
         let cannot = |e: &std::io::Error| Error::io("cannot write", name.as_ref(), e);
         if let Some(lines) = self.lines {
-            let mut lines = lines.into_inner().map_err(|e| cannot_keep(e.error()))?;
-            lines.rewind().map_err(|e| cannot_keep(&e))?;
+            let mut lines = lines.into_inner().map_err(|e| cannot(e.error()))?;
+            lines.rewind().map_err(|e| cannot(&e))?;
             let mut lines = BufReader::new(lines);
             let mut out = BufWriter::new(&mut to);
             if by > 0 {
                 for _ in 0..count {
                     let mut json = String::new();
-                    lines.read_line(&mut json).map_err(|e| cannot_keep(&e))?;
+                    lines.read_line(&mut json).map_err(|e| cannot(&e))?;
                     let mut line: Line<'_> =
-                        serde_json::from_str(&json).map_err(|e| cannot_keep(&e.into()))?;
+                        serde_json::from_str(&json).map_err(|e| cannot(&e.into()))?;
                     line.line += by;
                     serde_json::to_writer(&mut out, &line).map_err(|e| cannot(&e.into()))?;
                     out.write_all(b"\n").map_err(|e| cannot(&e))?;
@@ -115,9 +121,4 @@ impl Rejects {
         }
         to.finish().map(drop)
     }
-}
-
-/// The system keeps the rejects of a split in its folder for temporary files.
-fn cannot_keep(e: &std::io::Error) -> Error {
-    Error::io("cannot keep rejects in", &std::env::temp_dir(), e)
 }

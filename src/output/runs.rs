@@ -95,6 +95,14 @@ impl BucketRun {
         Self { out, id }
     }
 
+    /// Looks whether there is such a bucket: a long run should not be what finds out.
+    ///
+    /// # Errors
+    /// There is none, or it may not be read.
+    pub fn reach(&self) -> Result<()> {
+        self.out.get(LATEST).map(drop)
+    }
+
     /// Its id.
     pub fn id(&self) -> &RunId {
         &self.id
@@ -116,15 +124,16 @@ impl BucketRun {
     /// `latest.json` cannot be read, or is none.
     pub fn latest(&self) -> Result<Option<String>> {
         let found = self.out.get(LATEST)?;
-        let found = found.map(|(json, _)| parse(&self.out, &json)).transpose()?;
+        // What is no such file is replaced by the run.
+        let found = found.and_then(|(json, _)| parse(&self.out, &json).ok());
         Ok(found.map(|latest| self.out.display(&latest.run)))
     }
 
-    /// Makes `latest.json` name this run, unless it names a newer one.
+    /// Makes `latest.json` name this run, unless it names a newer one that is whole; says so then.
     ///
     /// # Errors
     /// It cannot be read or written.
-    pub fn publish(self) -> Result<()> {
+    pub fn publish(self) -> Result<Option<Error>> {
         let latest = Latest {
             run: self.id.to_string(),
             report: self.out.display(&format!("{}/{REPORT}", self.id)),
@@ -141,22 +150,28 @@ impl BucketRun {
                 // What is no such file is replaced: the run that it should name is here.
                 && let Ok(other) = parse(&self.out, json)
                 && other.run > latest.run
+                && let Ok(newer) = other.run.parse::<RunId>()
+                && self.out.get(&format!("{newer}/{REPORT}")).map_err(whole)?.is_some()
             {
-                return Ok(());
+                let what = format!(
+                    "{} names {newer}, which began later",
+                    self.out.display(LATEST)
+                );
+                return Ok(Some(whole(Error::failed(what))));
             }
             let version = found.as_ref().map(|(_, version)| version);
             let replaced = self.out.replace(LATEST, json.clone(), version);
             if replaced.map_err(whole)? {
-                return Ok(());
+                return Ok(None);
             }
         }
         Err(cannot(&"other runs write it all the time"))
     }
 
-    /// Removes what it has written.
-    pub fn discard(self) {
-        // The run has failed, perhaps for want of a network: what cannot be removed now is removed by
-        // a cleaning.
+    /// Removes what it has written. Gives where something is left, if so.
+    pub fn discard(self) -> Option<String> {
+        // The run has failed, perhaps for want of a network: what cannot be removed now goes with a
+        // cleaning.
         self.out.hurry();
         let prefix = format!("{}/", self.id);
         // Of an upload that was begun by a request whose answer was lost nobody else knows.
@@ -164,10 +179,11 @@ impl BucketRun {
         for (key, upload) in run.unfinished().unwrap_or_default() {
             let _ = run.abort(&key, &upload);
         }
-        if let Ok(level) = self.out.list(&prefix, Depth::Whole) {
+        let removed = self.out.list(&prefix, Depth::Whole).and_then(|level| {
             let keys: Vec<String> = level.objects.into_iter().map(|o| o.key).collect();
-            let _ = self.out.remove(&keys);
-        }
+            self.out.remove(&keys)
+        });
+        removed.err().map(|_| self.url())
     }
 }
 

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::path::PathBuf;
 
 use arrow_schema::SchemaRef;
 use serde::Serialize;
@@ -56,6 +57,7 @@ impl Staging {
             }
             Place::S3 { bucket, prefix } => {
                 let run = BucketRun::begin(stores.bucket(bucket, prefix)?);
+                run.reach()?;
                 let store = Box::new(run.store());
                 let target = Target::Bucket(run);
                 Self { store, target }
@@ -130,6 +132,14 @@ impl Staging {
         rejects.finish(self.store.create(&key)?, &self.store.display(&key), shift)
     }
 
+    /// A folder for what is too much for memory: on the disk that is written to, if there is one.
+    pub fn scratch(&self) -> PathBuf {
+        match &self.target {
+            Target::Folder(folder) => folder.path().join(REJECTS),
+            Target::Bucket(_) => std::env::temp_dir(),
+        }
+    }
+
     /// The id of the run, where runs are kept beside each other.
     pub fn run_id(&self) -> Option<String> {
         match &self.target {
@@ -138,8 +148,8 @@ impl Staging {
         }
     }
 
-    /// Writes the report and publishes all. Gives why an earlier star could not be removed, if so: the
-    /// new one is published all the same.
+    /// Writes the report and publishes all. Gives what is not as it should be beside that, if anything: an
+    /// earlier star that cannot be removed, or a newer run.
     ///
     /// # Errors
     /// Something cannot be written; what was published before stays then.
@@ -156,7 +166,7 @@ impl Staging {
         }
         match self.target {
             Target::Folder(folder) => folder.publish(),
-            Target::Bucket(run) => run.publish().map(|()| None),
+            Target::Bucket(run) => run.publish(),
         }
     }
 
@@ -178,10 +188,14 @@ impl Staging {
         Ok(())
     }
 
-    /// Removes what a run that failed has written.
-    pub fn discard(self) {
+    /// Removes what a run that failed has written. Gives where something is left, if only a cleaning
+    /// removes that.
+    pub fn discard(self) -> Option<String> {
         match self.target {
-            Target::Folder(folder) => folder.discard(),
+            Target::Folder(folder) => {
+                folder.discard();
+                None
+            }
             Target::Bucket(run) => run.discard(),
         }
     }

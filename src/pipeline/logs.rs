@@ -299,7 +299,10 @@ impl Sink for Encoder<'_> {
 
     fn reject(&mut self, object: &Object, reject: &Reject) -> Result<()> {
         let object = self.run.logs.display(object);
-        self.made.rejects.write(&object, reject.line + 1, reject)
+        let scratch = self.run.staging.scratch();
+        self.made
+            .rejects
+            .write(&scratch, &object, reject.line + 1, reject)
     }
 }
 

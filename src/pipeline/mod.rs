@@ -98,7 +98,11 @@ fn build_star(config: &RunConfig, progress: &Progress, stages: &Stages) -> Resul
                 Ok(report)
             }
             Err(error) => {
-                staging.discard();
+                if let Some(left) = staging.discard() {
+                    progress.warn(&format!(
+                        "what the run wrote to {left} cannot be removed; sparkify clean removes it"
+                    ));
+                }
                 Err(error)
             }
         }

@@ -1,5 +1,6 @@
 //! The song phase: all song records, and the lookup that comes from them.
 
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
@@ -25,6 +26,7 @@ use crate::star::records::SongBatch;
 pub fn run(run: &Run<'_>) -> Result<(Vec<SongBatch>, State)> {
     let source = &run.songs;
     let tally = Tally::new(run, source);
+    let scratch = run.staging.scratch();
     let batches = Mutex::new(vec![Vec::new(); source.plan.splits.len()]);
     chain::run(
         run.reading(),
@@ -32,6 +34,7 @@ pub fn run(run: &Run<'_>) -> Result<(Vec<SongBatch>, State)> {
         |reader, split, start| {
             let mut collect = Collect {
                 source,
+                scratch: &scratch,
                 rejects: Rejects::default(),
                 batches: Vec::new(),
             };
@@ -84,6 +87,7 @@ pub fn lookup(run: &Run<'_>, batches: &[SongBatch]) -> Result<SongLookup> {
 /// Keeps the songs of a split.
 struct Collect<'a> {
     source: &'a Source,
+    scratch: &'a Path,
     rejects: Rejects,
     batches: Vec<SongBatch>,
 }
@@ -96,7 +100,8 @@ impl Sink for Collect<'_> {
 
     fn reject(&mut self, object: &Object, reject: &Reject) -> Result<()> {
         let object = self.source.display(object);
-        self.rejects.write(&object, reject.line + 1, reject)
+        self.rejects
+            .write(self.scratch, &object, reject.line + 1, reject)
     }
 }
 

@@ -27,6 +27,10 @@ impl Place {
         if place.is_empty() {
             return Err("it is empty".to_owned());
         }
+        let single = |text: &str| text.starts_with("s3:/") && !text.starts_with("s3://");
+        if place.to_str().is_some_and(single) {
+            return Err("s3://bucket/prefix has two slashes".to_owned());
+        }
         let url = place.to_str().and_then(|text| text.split_once("://"));
         let Some((scheme, rest)) = url.filter(|(scheme, _)| is_scheme(scheme)) else {
             return Ok(Self::Local(place.into()));
@@ -41,9 +45,8 @@ impl Place {
             return Err("it names no bucket: s3://bucket/prefix".to_owned());
         }
         if !bucket.bytes().all(is_bucket_byte) {
-            return Err(format!(
-                "'{bucket}' cannot be the name of a bucket: s3://bucket/prefix"
-            ));
+            // Not shown: some write credentials there.
+            return Err("a bucket cannot have that name: s3://bucket/prefix".to_owned());
         }
         Ok(Self::S3 {
             bucket: bucket.to_owned(),

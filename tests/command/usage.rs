@@ -119,7 +119,7 @@ fn places_of_another_kind_are_wrong_usage() {
             "songs",
             "logs",
             "s3://a b/c",
-            "cannot be the name of a bucket",
+            "a bucket cannot have that name",
         ),
         ("songs", "logs", "", "empty"),
     ] {
@@ -127,6 +127,24 @@ fn places_of_another_kind_are_wrong_usage() {
     }
     earlier.is_untouched();
     place.has_no_leavings();
+}
+
+#[test]
+fn credentials_in_a_place_are_refused_and_not_shown() {
+    let place = Place::with_input();
+    for url in [
+        "s3://KEY:SECRET@bucket/p",
+        "s3://KEY:SEC/RET@bucket",
+        "http://KEY:SECRET@host/SECRET@",
+    ] {
+        let words = "invalid value '";
+        let ended = place.run(url, url, "star").fails_as_wrong_usage(words);
+        assert!(
+            !ended.stderr.contains("SEC") && !ended.stderr.contains("KEY"),
+            "{ended:?}"
+        );
+        assert!(ended.stderr.contains("://***@"), "{ended:?}");
+    }
 }
 
 #[test]

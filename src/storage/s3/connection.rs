@@ -17,7 +17,7 @@ use aws_sdk_s3::config::{
 };
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::types::{RequestPayer, ServerSideEncryption};
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 use tokio::sync::Semaphore;
 
 use super::failure::{Call, Failure};
@@ -81,7 +81,9 @@ impl Default for Options {
 /// A client, the threads that it works on, and its bounds.
 #[derive(Debug)]
 pub struct Connection {
-    runtime: Runtime,
+    runtime: Handle,
+    /// Stops with the connection.
+    threads: Option<Runtime>,
     client: Client,
     options: Options,
     /// Where requests go, for people.
@@ -122,6 +124,12 @@ impl Connection {
                 return Err(cannot(&"no region is known").hint("set --region or AWS_REGION"));
             }
         };
+        let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+        if !region.as_ref().bytes().all(is_plain) {
+            return Err(Error::usage("cannot use S3")
+                .because(format!("'{region}' is no region"))
+                .hint("check --region or AWS_REGION"));
+        }
         let mut s3 = aws_sdk_s3::config::Builder::from(&config)
             .region(region.clone())
             .retry_config(RetryConfig::disabled())
@@ -151,7 +159,8 @@ impl Connection {
             answered: AtomicBool::new(false),
             reads: Arc::new(Semaphore::new(options.requests)),
             writes: Arc::new(Semaphore::new(options.requests)),
-            runtime,
+            runtime: runtime.handle().clone(),
+            threads: Some(runtime),
         })
     }
 
@@ -254,14 +263,24 @@ impl Connection {
         again
     }
 
-    /// From now on nothing is tried twice: what is still to do is not worth waiting for.
+    /// From now on nothing is tried often: what is still to do is not worth waiting for.
     pub fn hurry(&self) {
-        self.tries.store(1, Ordering::Relaxed);
+        self.tries.fetch_min(FIRST_TRIES, Ordering::Relaxed);
     }
 
     /// The error of a request that failed after so many tries.
     pub fn error(&self, call: &Call, (failure, tried): &(Failure, u32)) -> Error {
         failure.explain(call, *tried, &self.endpoint)
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        // The last to hold it can be a request that is being stopped, on one of these threads: they
+        // cannot wait for each other.
+        if let Some(threads) = self.threads.take() {
+            threads.shutdown_background();
+        }
     }
 }
 
@@ -271,9 +290,10 @@ fn threads() -> usize {
 }
 
 fn tries() -> Result<u32> {
-    let Ok(text) = env::var("AWS_MAX_ATTEMPTS") else {
+    let text = env::var("AWS_MAX_ATTEMPTS").unwrap_or_default();
+    if text.is_empty() {
         return Ok(TRIES);
-    };
+    }
     match text.parse() {
         Ok(tries) if tries > 0 => Ok(tries),
         _ => {

@@ -55,6 +55,8 @@ pub struct Ranges {
 /// A part of a range that is being fetched.
 struct Piece {
     range: usize,
+    /// One past its last byte in the object.
+    to: u64,
     /// Held until all is read.
     permit: Option<OwnedSemaphorePermit>,
     /// The bytes at hand.
@@ -161,6 +163,7 @@ impl Ranges {
         let task = fetch.run(from, to, turn, permitted);
         Some(Piece {
             range: number,
+            to,
             permit: None,
             bytes: Bytes::new(),
             rest,
@@ -194,6 +197,7 @@ impl RangeReader for Ranges {
 impl Read for Ranges {
     fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
         while !to.is_empty() && self.is_inside() {
+            let at = self.at;
             let Some(piece) = self.piece() else {
                 continue;
             };
@@ -202,6 +206,9 @@ impl Read for Ranges {
                     Some(Ok(Part::Bytes(bytes))) => piece.bytes = bytes,
                     Some(Ok(Part::Permit(permit))) => piece.permit = Some(permit),
                     Some(Err(error)) => return Err(io::Error::other(error)),
+                    None if piece.to > at => {
+                        return Err(io::Error::other("a request was stopped before its end"));
+                    }
                     None => {
                         self.pieces.pop_front();
                         self.fetch_ahead();

@@ -41,9 +41,9 @@ pub async fn load(options: &Options) -> Result<SdkConfig> {
     };
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .http_client(http.clone())
-        // Tries are counted by the connection; what the environment says of them can be nonsense,
-        // on which this would panic.
-        .retry_config(RetryConfig::disabled());
+        // For those who are asked for credentials: the tries of S3 are counted by the connection. What the
+        // environment says of them can be nonsense, on which this would panic.
+        .retry_config(RetryConfig::standard());
     if let Some(url) = &options.endpoint_url {
         loader = loader.endpoint_url(url);
     }
@@ -128,8 +128,9 @@ pub async fn check_credentials(options: &Options, config: &SdkConfig) -> Result<
     let Some(provider) = config.credentials_provider() else {
         return Ok(());
     };
-    let Err(e) = provider.provide_credentials().await else {
-        return Ok(());
+    let e = match provider.provide_credentials().await {
+        Ok(found) => return check_characters(found.access_key_id(), found.session_token()),
+        Err(e) => e,
     };
     if let (None, Ok(profile)) = (&options.profile, env::var("AWS_PROFILE")) {
         check_profile(&profile).await?;
@@ -140,6 +141,21 @@ pub async fn check_credentials(options: &Options, config: &SdkConfig) -> Result<
         permission: "",
     };
     Err(Failure::Credentials(without_stderr(innermost(&e))).explain(&call, 1, ""))
+}
+
+/// Key and token stand in headers; on what cannot stand there the client would panic.
+fn check_characters(key: &str, token: Option<&str>) -> Result<()> {
+    let is_plain = |text: &str| text.bytes().all(|b| b.is_ascii_graphic());
+    let wrong = match (is_plain(key), token.is_none_or(is_plain)) {
+        (true, true) => return Ok(()),
+        (false, _) => "the access key id",
+        (true, false) => "the session token",
+    };
+    Err(Error::failed("cannot use S3")
+        .because(format!(
+            "{wrong} has a line break or another character that no such thing has"
+        ))
+        .hint("check where the credentials come from"))
 }
 
 /// What a provider says, without what a process of the user has said to it: that may be a secret.

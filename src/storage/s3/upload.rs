@@ -29,7 +29,7 @@ const GROW_AFTER: i32 = 1000;
 const UNDER_WAY: usize = 2;
 
 /// The slowest line that a write is not given up on, in bytes a second.
-const SLOWEST: usize = 1 << 20;
+const SLOWEST: usize = 256 << 10;
 
 type Sent = std::result::Result<CompletedPart, (Failure, u32)>;
 
