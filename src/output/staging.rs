@@ -57,7 +57,6 @@ impl Staging {
             }
             Place::S3 { bucket, prefix } => {
                 let run = BucketRun::begin(stores.bucket(bucket, prefix)?);
-                run.reach()?;
                 let store = Box::new(run.store());
                 let target = Target::Bucket(run);
                 Self { store, target }
@@ -148,8 +147,8 @@ impl Staging {
         }
     }
 
-    /// Writes the report and publishes all. Gives what is not as it should be beside that, if anything: an
-    /// earlier star that cannot be removed, or a newer run.
+    /// Writes the report and publishes all. Gives why an earlier star could not be removed, if so: the
+    /// new one is published all the same.
     ///
     /// # Errors
     /// Something cannot be written; what was published before stays then.
@@ -166,7 +165,7 @@ impl Staging {
         }
         match self.target {
             Target::Folder(folder) => folder.publish(),
-            Target::Bucket(run) => run.publish(),
+            Target::Bucket(run) => run.publish().map(|()| None),
         }
     }
 

@@ -97,14 +97,12 @@ fn build_star(config: &RunConfig, progress: &Progress, stages: &Stages) -> Resul
                 stages.phase("publish", 1, began);
                 Ok(report)
             }
-            Err(error) => {
-                if let Some(left) = staging.discard() {
-                    progress.warn(&format!(
-                        "what the run wrote to {left} cannot be removed; sparkify clean removes it"
-                    ));
-                }
-                Err(error)
-            }
+            Err(error) => Err(match staging.discard() {
+                None => error,
+                Some(left) => error.also(format!(
+                    "what the run wrote to {left} cannot be removed: sparkify clean does that"
+                )),
+            }),
         }
     })
 }

@@ -66,7 +66,8 @@ const WRITES: [Kind; 4] = [
 fn who_pays_is_said_in_every_request() {
     let server = run_of_large_output(&["--request-payer"]);
     let dead = "20181101T000000000Z-01234567";
-    write(&server.bucket("music"), &format!("star/{dead}/a"), "");
+    let part = format!("star/{dead}/songs/part-00000.parquet");
+    write(&server.bucket("music"), &part, "");
     Client::of(&server).begin("music", &format!("star/{dead}/b"));
     let own = Which::kind(Kind::CreateUpload).of_key("/b");
     end(

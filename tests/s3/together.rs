@@ -17,7 +17,10 @@ fn publish_other(buckets: &Path, began: &str) -> String {
     let id = format!("{began}T000000000Z-00000000");
     let report = format!("s3://music/star/{id}/_report.json");
     let json = format!(r#"{{"run": "{id}", "report": "{report}"}}"#);
-    std::fs::write(buckets.join("music/star/latest.json"), json).unwrap();
+    let star = buckets.join("music/star");
+    std::fs::create_dir_all(star.join(&id)).unwrap();
+    std::fs::write(star.join(&id).join("_report.json"), "{}").unwrap();
+    std::fs::write(star.join("latest.json"), json).unwrap();
     id
 }
 

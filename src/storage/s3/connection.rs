@@ -263,9 +263,9 @@ impl Connection {
         again
     }
 
-    /// From now on nothing is tried often: what is still to do is not worth waiting for.
+    /// From now on nothing is tried twice: what is still to do is not worth waiting for.
     pub fn hurry(&self) {
-        self.tries.fetch_min(FIRST_TRIES, Ordering::Relaxed);
+        self.tries.store(1, Ordering::Relaxed);
     }
 
     /// The error of a request that failed after so many tries.

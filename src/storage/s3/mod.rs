@@ -207,7 +207,7 @@ impl S3 {
         bucket.connection.wait(upload::abort(bucket, &key, upload))
     }
 
-    /// From now on nothing is tried often on this connection.
+    /// From now on nothing is tried twice on this connection.
     pub fn hurry(&self) {
         self.bucket.connection.hurry();
     }
