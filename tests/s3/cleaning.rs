@@ -544,3 +544,38 @@ fn the_staging_folder_of_a_run_that_works_stays() {
     end(&server, &["clean", out, "--yes"]).fails(&words);
     assert!(staging.join("songs/part-00000.parquet").exists());
 }
+
+#[test]
+fn what_others_put_beside_the_parts_of_a_run_stays() {
+    let (server, star) = cleaned(Faults::new());
+    let (dead, newer, older) = (id(30), id(1), id(60));
+    unfinished(&star, &dead);
+    whole(&star, &newer);
+    whole(&star, &older);
+    let theirs = [
+        format!("star/{dead}/mine/precious.csv"),
+        format!("star/{older}/notes.txt"),
+        format!("star/{older}/songs/part-00000.csv"),
+    ];
+    for key in &theirs {
+        write(&server.bucket("music"), key, "theirs");
+    }
+    found(&server, &["clean", OUT, "--keep", "1", "--yes"]);
+    let left = server.objects("music");
+    let of_gone = |key: &&String| key.contains(&dead) || key.contains(&older);
+    let mut left: Vec<&String> = left.keys().filter(of_gone).collect();
+    left.sort();
+    let mut theirs: Vec<&String> = theirs.iter().collect();
+    theirs.sort();
+    assert_eq!(left, theirs);
+}
+
+#[test]
+fn the_run_that_is_named_stays_whatever_is_in_it() {
+    let (server, star) = cleaned(Faults::new());
+    let named = id(100);
+    unfinished(&star, &named);
+    name_latest(&star, &named);
+    found(&server, &["clean", OUT, "--keep", "1", "--yes"]);
+    assert!(runs(&star).contains(&named));
+}

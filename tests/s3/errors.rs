@@ -448,3 +448,26 @@ fn a_prefix_without_input_is_an_error() {
     }
     assert_eq!(server.requests(&Which::kind(Kind::Put)), 0);
 }
+
+#[test]
+fn what_cannot_stand_in_a_header_is_refused_before_anything_is_sent() {
+    let server = with_input(Faults::new());
+    for (name, value, code, words) in [
+        (
+            "AWS_ACCESS_KEY_ID",
+            "AKIA\r",
+            1,
+            "the access key id has a line break",
+        ),
+        (
+            "AWS_SESSION_TOKEN",
+            "to\nken",
+            1,
+            "the session token has a line break",
+        ),
+        ("AWS_REGION", "us-east-1\n", 2, "is no region"),
+    ] {
+        fails(run(&server).env(name, value), code, &[words]);
+    }
+    assert_eq!(server.requests(&Which::any()), 0);
+}

@@ -189,3 +189,14 @@ fn a_killed_run_leaves_the_earlier_one_named() {
         next.star.is(&earlier.star, &case);
     }
 }
+
+#[test]
+fn a_name_of_no_run_is_replaced_however_late_it_says_it_began() {
+    let server = with_input(Faults::new());
+    let bucket = server.bucket("music");
+    std::fs::create_dir_all(bucket.join("star")).unwrap();
+    let id = publish_other(bucket.parent().unwrap(), "29990101");
+    std::fs::remove_file(bucket.join("star").join(&id).join("_report.json")).unwrap();
+    Ended::of(&mut run(&server)).succeeds();
+    assert_ne!(named(&bucket), id);
+}
