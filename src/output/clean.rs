@@ -10,8 +10,9 @@ use chrono::{TimeDelta, Utc};
 use serde::Serialize;
 
 use super::folder::Leftover;
+use super::rejects::REJECTS;
+use super::report::REPORT;
 use super::runs::{LATEST, Latest, RunId};
-use super::staging::{REJECTS, REPORT};
 use crate::error::{Error, Result};
 use crate::star::schema::TABLES;
 use crate::storage::s3::S3;

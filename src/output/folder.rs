@@ -9,7 +9,8 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::staging::{REJECTS, REPORT};
+use super::rejects::REJECTS;
+use super::report::REPORT;
 use crate::error::{Error, Result};
 use crate::star::schema::TABLES;
 

@@ -14,5 +14,5 @@ mod runs;
 mod staging;
 
 pub use self::parquet::{Part, PartWriter};
-pub use rejects::Rejects;
-pub use staging::{Parts, REJECTS, REPORT, Staging};
+pub use rejects::{REJECTS, Rejects};
+pub use staging::{Parts, Staging};

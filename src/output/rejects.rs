@@ -13,6 +13,9 @@ use crate::decode::reject::Reject;
 use crate::error::{Error, Result};
 use crate::storage::Upload;
 
+/// The folder of reject files in an output.
+pub const REJECTS: &str = "_rejects";
+
 /// Rejects of one split that are kept in memory, in bytes; more of them go to a file without a name.
 const IN_MEMORY: usize = 64 * 1024;
 

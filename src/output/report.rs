@@ -11,6 +11,9 @@ use super::Part;
 use crate::decode::Counts;
 use crate::decode::reject::Reason;
 
+/// The name of the report in an output.
+pub const REPORT: &str = "_report.json";
+
 /// The version of the report's layout.
 pub const REPORT_VERSION: u32 = 1;
 

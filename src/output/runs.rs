@@ -10,7 +10,7 @@ use std::str::FromStr;
 use chrono::{DateTime, NaiveDateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::staging::REPORT;
+use super::report::REPORT;
 use crate::error::{Error, Result};
 use crate::storage::s3::S3;
 use crate::storage::{Depth, Store};

@@ -13,17 +13,12 @@ use serde::Serialize;
 
 use super::folder::Folder;
 use super::parquet::{Part, PartWriter};
-use super::rejects::Rejects;
-use super::report::Report;
+use super::rejects::{REJECTS, Rejects};
+use super::report::{REPORT, Report};
 use super::runs::BucketRun;
 use crate::error::{Error, Result};
 use crate::star::schema::Table;
 use crate::storage::{Local, Place, Store, Stores, Upload};
-
-/// The folder of reject files in an output.
-pub const REJECTS: &str = "_rejects";
-/// The report in an output.
-pub const REPORT: &str = "_report.json";
 
 /// The output of a run that is not published yet.
 #[derive(Debug)]

@@ -16,11 +16,12 @@ use aws_sdk_s3::config::{
     RequestChecksumCalculation, ResponseChecksumValidation, StalledStreamProtectionConfig,
 };
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_s3::types::{RequestPayer, ServerSideEncryption};
+use aws_sdk_s3::types::RequestPayer;
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::Semaphore;
 
 use super::failure::{Call, Failure};
+use super::options::Options;
 use super::surroundings;
 use crate::error::{Error, Result};
 
@@ -35,48 +36,6 @@ const FIRST_WAIT: Duration = Duration::from_millis(100);
 
 /// The longest wait between two tries.
 const LONGEST_WAIT: Duration = Duration::from_secs(20);
-
-/// What users say about S3.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// The address of a server that is not Amazon's.
-    pub endpoint_url: Option<String>,
-    /// The region of the buckets.
-    pub region: Option<String>,
-    /// The profile in the configuration files of AWS.
-    pub profile: Option<String>,
-    /// Whether requests go out without credentials.
-    pub no_sign_request: bool,
-    /// Whether the requester agrees to pay.
-    pub request_payer: bool,
-    /// The encryption of what is written; the bucket's own if not set.
-    pub encryption: Option<ServerSideEncryption>,
-    /// The key of that encryption.
-    pub kms_key: Option<String>,
-    /// Requests under way at a time, at least 1.
-    pub requests: usize,
-    /// How long a request may bring nothing before it is given up.
-    pub patience: Duration,
-    /// Whether tries that failed are told on stderr.
-    pub verbose: bool,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            endpoint_url: None,
-            region: None,
-            profile: None,
-            no_sign_request: false,
-            request_payer: false,
-            encryption: None,
-            kms_key: None,
-            requests: 64,
-            patience: Duration::from_secs(20),
-            verbose: false,
-        }
-    }
-}
 
 /// A client, the threads that it works on, and its bounds.
 #[derive(Debug)]

@@ -6,7 +6,6 @@ use std::time::Duration;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
-use super::surroundings::without_stderr;
 use crate::error::Error;
 
 /// What a request is for.
@@ -261,4 +260,12 @@ pub fn innermost(error: &(dyn StdError + 'static)) -> String {
 fn expected_region(message: &str) -> Option<String> {
     let (_, rest) = message.split_once("expecting '")?;
     rest.split_once('\'').map(|(region, _)| region.to_owned())
+}
+
+/// What a provider says, without what a process of the user has said to it: that may be a secret.
+pub fn without_stderr(why: String) -> String {
+    match why.split_once(". Stderr:") {
+        Some((why, _)) => why.to_owned(),
+        None => why,
+    }
 }

@@ -6,6 +6,7 @@
 
 mod connection;
 mod failure;
+mod options;
 mod read;
 mod surroundings;
 mod upload;
@@ -23,7 +24,8 @@ use crate::error::{Error, Result};
 use failure::{Call, Failure};
 
 pub use aws_sdk_s3::types::ServerSideEncryption as Encryption;
-pub use connection::{Connection, Options};
+pub use connection::Connection;
+pub use options::Options;
 
 /// Objects that one request can remove.
 const REMOVED_AT_ONCE: usize = 1000;

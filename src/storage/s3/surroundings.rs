@@ -25,8 +25,8 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use url::Url;
 
-use super::connection::Options;
-use super::failure::{Call, Failure, innermost};
+use super::failure::{Call, Failure, innermost, without_stderr};
+use super::options::Options;
 use crate::error::{Error, Result};
 
 /// Finds all that is said about S3, by flags first.
@@ -156,14 +156,6 @@ fn check_characters(key: &str, token: Option<&str>) -> Result<()> {
             "{wrong} has a line break or another character that no such thing has"
         ))
         .hint("check where the credentials come from"))
-}
-
-/// What a provider says, without what a process of the user has said to it: that may be a secret.
-pub fn without_stderr(why: String) -> String {
-    match why.split_once(". Stderr:") {
-        Some((why, _)) => why.to_owned(),
-        None => why,
-    }
 }
 
 /// The address of a server that is not Amazon's, wherever the user names it.
