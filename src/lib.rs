@@ -12,6 +12,8 @@
 //! star         record batches -> the rows of the five tables
 //!    |
 //! output       rows -> Parquet parts, reject files, report; published as one step
+//!    |
+//! warehouse    Parquet parts -> the tables of Redshift or PostgreSQL, in one transaction
 //! ```
 //!
 //! [`pipeline`] wires them together and is the only place that knows threads. [`generate`] makes data
@@ -31,3 +33,4 @@ pub mod pipeline;
 pub mod progress;
 pub mod star;
 pub mod storage;
+pub mod warehouse;

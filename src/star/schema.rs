@@ -1,5 +1,5 @@
-//! The one definition of everything with columns: the five tables of the star and the two kinds of
-//! records they are made from. Parquet files, DDL and decoder all follow it.
+//! The one definition of everything with columns: the five tables of the star, the ledger beside them and
+//! the two kinds of records they are made from. Parquet files, DDL and decoder all follow it.
 
 use std::sync::Arc;
 
@@ -49,11 +49,13 @@ pub struct Column {
     pub nullable: bool,
 }
 
-/// A table of the star.
+/// A table of the star or of the ledger.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Table {
-    /// Its name, also that of its folder.
+    /// Its name.
     pub name: &'static str,
+    /// The folder of its Parquet parts in an output.
+    pub folder: &'static str,
     /// Its columns, in order. The first is the primary key.
     pub columns: &'static [Column],
 }
@@ -91,12 +93,14 @@ const NAME: usize = 256;
 const TITLE: usize = 1024;
 const PLACE: usize = 512;
 const AGENT: usize = 1024;
+const OBJECT: usize = 4096;
 
 use ColumnType::{BigInt, Double, Integer, SmallInt, Timestamp, Varchar};
 
 /// The fact table: one row a distinct `NextSong` event.
 pub static SONGPLAYS: Table = Table {
     name: "songplays",
+    folder: "songplays",
     columns: &[
         column("songplay_id", BigInt),
         column("start_time", Timestamp),
@@ -113,6 +117,7 @@ pub static SONGPLAYS: Table = Table {
 /// One row a user, as of the latest event.
 pub static USERS: Table = Table {
     name: "users",
+    folder: "users",
     columns: &[
         column("user_id", Integer),
         nullable("first_name", Varchar(NAME)),
@@ -125,6 +130,7 @@ pub static USERS: Table = Table {
 /// One row a song.
 pub static SONGS: Table = Table {
     name: "songs",
+    folder: "songs",
     columns: &[
         column("song_id", Varchar(ID)),
         column("title", Varchar(TITLE)),
@@ -137,6 +143,7 @@ pub static SONGS: Table = Table {
 /// One row an artist.
 pub static ARTISTS: Table = Table {
     name: "artists",
+    folder: "artists",
     columns: &[
         column("artist_id", Varchar(ID)),
         column("name", Varchar(TITLE)),
@@ -149,6 +156,7 @@ pub static ARTISTS: Table = Table {
 /// One row a distinct start time.
 pub static TIME: Table = Table {
     name: "time",
+    folder: "time",
     columns: &[
         column("start_time", Timestamp),
         column("hour", SmallInt),
@@ -160,8 +168,69 @@ pub static TIME: Table = Table {
     ],
 };
 
-/// All tables, the fact first.
+/// All tables of the star, the fact first.
 pub static TABLES: [&Table; 5] = [&SONGPLAYS, &USERS, &SONGS, &ARTISTS, &TIME];
+
+/// The log objects that the star is made from.
+pub static LEDGER_OBJECTS: Table = Table {
+    name: "ledger_objects",
+    folder: "_ledger/objects",
+    columns: &[
+        column("object", Varchar(OBJECT)),
+        column("etag", Varchar(NAME)),
+        column("rows", BigInt),
+    ],
+};
+
+/// The event that each row of `users` is from.
+pub static LEDGER_USERS: Table = Table {
+    name: "ledger_users",
+    folder: "_ledger/users",
+    columns: &[
+        column("user_id", Integer),
+        column("start_time", Timestamp),
+        column("session_id", Integer),
+        column("item_in_session", Integer),
+    ],
+};
+
+/// The song record that each row of `artists` is from.
+pub static LEDGER_ARTISTS: Table = Table {
+    name: "ledger_artists",
+    folder: "_ledger/artists",
+    columns: &[
+        column("artist_id", Varchar(ID)),
+        column("song_id", Varchar(ID)),
+    ],
+};
+
+/// What an event's song, artist and length are found by: one row a distinct title, artist name and
+/// duration of all song records.
+pub static LEDGER_SONGS: Table = Table {
+    name: "ledger_songs",
+    folder: "_ledger/songs",
+    columns: &[
+        column("song_key", BigInt),
+        column("song_id", Varchar(ID)),
+        column("artist_id", Varchar(ID)),
+    ],
+};
+
+/// What each songplay's song is found by; no row where the event lacks song, artist or length.
+pub static LEDGER_SONGPLAYS: Table = Table {
+    name: "ledger_songplays",
+    folder: "_ledger/songplays",
+    columns: &[column("songplay_id", BigInt), column("song_key", BigInt)],
+};
+
+/// The ledger: what a later load needs to know of an earlier one, and no row of the star tells.
+pub static LEDGER: [&Table; 5] = [
+    &LEDGER_OBJECTS,
+    &LEDGER_USERS,
+    &LEDGER_ARTISTS,
+    &LEDGER_SONGS,
+    &LEDGER_SONGPLAYS,
+];
 
 const fn required(key: &'static str, ty: FieldType) -> Field {
     Field {
