@@ -145,6 +145,9 @@ pub struct Report {
     pub logs: LogReport,
     /// What was written, by table.
     pub tables: BTreeMap<String, TableReport>,
+    /// What was written of the ledger, by table.
+    #[serde(default)]
+    pub ledger: BTreeMap<String, TableReport>,
     /// Songplays whose song is known.
     pub matched_songplays: u64,
     /// Where the time went, by stage. Stages run side by side, so their seconds exceed the total.

@@ -183,6 +183,7 @@ impl Run<'_> {
                 duplicates: logs.duplicates,
             },
             tables,
+            ledger: BTreeMap::new(),
             matched_songplays: logs.matched,
             stages: self.stages.report(),
             total,

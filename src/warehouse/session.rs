@@ -25,6 +25,26 @@ pub struct Failure {
     pub error: Error,
 }
 
+/// Where Redshift keeps what went wrong in a COPY, newest first (Amazon Redshift Database Developer Guide,
+/// "SYS_LOAD_ERROR_DETAIL", "STL_LOAD_ERRORS", "SVL_S3LOG").
+const LOAD_ERRORS: [&str; 3] = [
+    "SELECT file_name, 'column ' || column_name, column_type, error_message
+FROM sys_load_error_detail
+WHERE session_id = pg_backend_pid()
+ORDER BY start_time DESC
+LIMIT 1",
+    "SELECT filename, 'column ' || colname, type, err_reason
+FROM stl_load_errors
+WHERE session = pg_backend_pid()
+ORDER BY starttime DESC
+LIMIT 1",
+    "SELECT message
+FROM svl_s3log
+WHERE pid = pg_backend_pid()
+ORDER BY eventtime DESC
+LIMIT 1",
+];
+
 /// One row, as text.
 pub type Row = Vec<Option<String>>;
 
@@ -51,12 +71,45 @@ impl Session {
         Ok(Self { client })
     }
 
-    /// Runs statements that give no rows, by the simple query protocol.
+    /// Runs a statement, by the simple query protocol. Gives how many rows it has changed.
     ///
     /// # Errors
-    /// One fails.
-    pub fn execute(&mut self, sql: &str) -> std::result::Result<(), Failure> {
-        self.client.batch_execute(sql).map_err(|e| failure(&e))
+    /// It fails.
+    pub fn execute(&mut self, sql: &str) -> std::result::Result<u64, Failure> {
+        let messages = self.client.simple_query(sql).map_err(|e| failure(&e))?;
+        let changed = |message: &SimpleQueryMessage| match message {
+            SimpleQueryMessage::CommandComplete(rows) => *rows,
+            _ => 0,
+        };
+        Ok(messages.iter().map(changed).sum())
+    }
+
+    /// Runs a COPY from S3, which Redshift carries out by itself. A failure has in it what the views of load
+    /// errors tell.
+    ///
+    /// # Errors
+    /// It fails.
+    pub fn copy(&mut self, sql: &str) -> std::result::Result<(), Failure> {
+        self.execute(sql).map(drop).map_err(|mut failure| {
+            if failure.cause == Cause::Refused
+                && let Some(detail) = self.load_error()
+            {
+                failure.error = failure.error.also(detail);
+            }
+            failure
+        })
+    }
+
+    /// What the views of load errors tell of the last COPY of this session, if anything: not every cluster
+    /// has each of them, and not everybody may look.
+    fn load_error(&mut self) -> Option<String> {
+        self.execute("ROLLBACK").ok()?;
+        LOAD_ERRORS.into_iter().find_map(|query| {
+            let rows = self.rows(query).ok()?;
+            let fields = rows.into_iter().next()?.into_iter().flatten();
+            let fields: Vec<String> = fields.map(|field| field.trim().to_owned()).collect();
+            Some(fields.join(", "))
+        })
     }
 
     /// The rows of a query, by the simple query protocol.
