@@ -15,19 +15,31 @@ ANALYZE staged_ledger_songs;
 ANALYZE staged_ledger_songplays;
 ANALYZE staged_ledger_objects;
 
--- Into an empty star: references are checked once at the end and not row by row, which takes a fraction of the
--- time. Whoever reads waits meanwhile. Only who owns the tables can do that; for others it is row by row.
+-- Into an empty star: keys are built and references checked once at the end and not row by row, which takes a
+-- fraction of the time. Whoever reads waits meanwhile. Only who owns the tables can do that; for others it is row
+-- by row.
 DO $$
 BEGIN
-    IF NOT EXISTS (SELECT FROM songplays)
-        AND pg_has_role((SELECT relowner FROM pg_class WHERE oid = 'songplays'::regclass), 'USAGE')
+    IF NOT EXISTS (SELECT FROM songplays) AND (
+            SELECT bool_and(pg_has_role(relowner, 'USAGE'))
+            FROM pg_class
+            WHERE oid IN (
+                'artists'::regclass, 'songs'::regclass, 'users'::regclass, 'time'::regclass, 'songplays'::regclass
+            )
+        )
     THEN
-        ALTER TABLE songplays DROP CONSTRAINT IF EXISTS songplays_time;
-        ALTER TABLE songplays DROP CONSTRAINT IF EXISTS songplays_user;
-        ALTER TABLE songplays DROP CONSTRAINT IF EXISTS songplays_song;
-        ALTER TABLE songplays DROP CONSTRAINT IF EXISTS songplays_artist;
+        ALTER TABLE songplays
+            DROP CONSTRAINT IF EXISTS songplays_time,
+            DROP CONSTRAINT IF EXISTS songplays_user,
+            DROP CONSTRAINT IF EXISTS songplays_song,
+            DROP CONSTRAINT IF EXISTS songplays_artist,
+            DROP CONSTRAINT IF EXISTS songplays_pkey;
         ALTER TABLE songs DROP CONSTRAINT IF EXISTS songs_artist;
+        ALTER TABLE time DROP CONSTRAINT IF EXISTS time_pkey;
     END IF;
+EXCEPTION
+    -- Somebody else's table refers to one of these: row by row then.
+    WHEN dependent_objects_still_exist THEN NULL;
 END $$;
 
 -- Artists: the record with both coordinates first, then with a location, then of the smallest song_id, then of
@@ -274,10 +286,16 @@ WHERE NOT EXISTS (SELECT 1 FROM loads l WHERE l.run = :'run' AND l.object = s.ob
 -- What was taken off above, or by refresh.sql.
 DO $$
 BEGIN
-    IF NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = 'songs'::regclass AND conname = 'songs_artist')
-        AND pg_has_role((SELECT relowner FROM pg_class WHERE oid = 'songplays'::regclass), 'USAGE')
-    THEN
+    IF NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = 'time'::regclass AND contype = 'p') THEN
+        ALTER TABLE time ADD PRIMARY KEY (start_time);
+    END IF;
+    IF NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = 'songs'::regclass AND conname = 'songs_artist') THEN
         ALTER TABLE songs ADD CONSTRAINT songs_artist FOREIGN KEY (artist_id) REFERENCES artists;
+    END IF;
+    IF NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = 'songplays'::regclass AND contype = 'p') THEN
+        ALTER TABLE songplays ADD PRIMARY KEY (songplay_id);
+    END IF;
+    IF NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = 'songplays'::regclass AND conname = 'songplays_time') THEN
         ALTER TABLE songplays
             ADD CONSTRAINT songplays_time FOREIGN KEY (start_time) REFERENCES time,
             ADD CONSTRAINT songplays_user FOREIGN KEY (user_id) REFERENCES users,
