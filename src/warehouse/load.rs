@@ -13,13 +13,14 @@ use serde::Serialize;
 
 use super::address::Dialect;
 use super::rows::{HEADER, TRAILER, batches, encode};
-use super::script::{Scripts, Values, fill, statements};
-use super::session::{Cause, Failure, Session, failure};
+use super::session::{Cause, Failure, Row, Session, failure};
+use super::steps::{Batch, Step, all, as_text, steps};
 use super::{Warehouse, tables};
+use crate::config::LoadedObjects;
 use crate::error::{Error, Result};
 use crate::output::Published;
 use crate::progress::Progress;
-use crate::star::schema::{LEDGER, TABLES, Table};
+use crate::star::schema::{TABLES, Table};
 
 /// How often a transaction that others are in the way of is tried.
 const CONFLICT_TRIES: u32 = 10;
@@ -58,25 +59,6 @@ pub struct TableLoaded {
     pub removed: u64,
 }
 
-/// A step of the transaction.
-#[derive(Debug)]
-enum Step {
-    /// A statement.
-    Run(String),
-    /// A statement that fills the staging table of a table.
-    Copy(&'static Table, String),
-    /// The query that counts what arrived.
-    Count(String),
-}
-
-impl Step {
-    fn sql(&self) -> &str {
-        match self {
-            Self::Run(sql) | Self::Copy(_, sql) | Self::Count(sql) => sql,
-        }
-    }
-}
-
 /// What a load takes, and how.
 #[derive(Debug, Clone, Copy)]
 pub struct Load<'a> {
@@ -94,9 +76,7 @@ impl Load<'_> {
     /// # Errors
     /// The star cannot be loaded there.
     pub fn script(&self) -> Result<String> {
-        let steps = self.steps()?;
-        let steps = steps.iter().map(|step| format!("{};\n", step.sql()));
-        Ok(steps.collect::<Vec<_>>().join("\n"))
+        Ok(as_text(&self.steps()?))
     }
 
     /// Loads the star: all of it, or nothing.
@@ -156,51 +136,19 @@ impl Load<'_> {
         }
     }
 
+    /// The id of the run.
     fn run(&self) -> &str {
         self.star.report().run.as_deref().unwrap_or_default()
     }
 
     /// All that the transaction consists of.
     fn steps(&self) -> Result<Vec<Step>> {
-        let dialect = self.warehouse.address.dialect;
-        let scripts = Scripts::of(dialect);
-        let mut values = Values::default().text("run", self.run())?;
-        if dialect == Dialect::Redshift {
-            values = values.sql("iam_role", &self.warehouse.iam_role);
-            for table in all() {
-                let manifest = self.star.manifest(table);
-                if !manifest.starts_with("s3://") {
-                    return Err(
-                        Error::usage(format!("cannot load {manifest} into Redshift"))
-                            .because("COPY reads from S3")
-                            .hint("let --out of the run be s3://bucket/prefix"),
-                    );
-                }
-                values = values.text(table.name, &manifest)?;
-            }
-        }
-        let run = |script| {
-            let filled = statements(script).into_iter().map(|sql| fill(sql, &values));
-            filled.map(|sql| Ok(Step::Run(sql?)))
+        let batch = Batch {
+            run: self.run(),
+            manifest: &|table| self.star.manifest(table),
+            has_rows: &|table| self.star.table(table).rows > 0,
         };
-        let mut steps: Vec<Step> = run(scripts.stage).collect::<Result<_>>()?;
-        if self.refresh {
-            for step in run(scripts.refresh) {
-                steps.push(step?);
-            }
-        }
-        for sql in statements(scripts.copy) {
-            let table = copied(sql)?;
-            // COPY of no files is an error.
-            if self.star.table(table).rows > 0 {
-                steps.push(Step::Copy(table, fill(sql, &values)?));
-            }
-        }
-        steps.push(Step::Count(count_query()));
-        for step in run(scripts.merge) {
-            steps.push(step?);
-        }
-        Ok(steps)
+        steps(self.warehouse, &batch, self.refresh)
     }
 
     fn transaction(
@@ -282,7 +230,7 @@ impl Load<'_> {
     }
 
     /// An error unless as many rows of each table arrived as the run wrote.
-    fn check(&self, counts: &[super::session::Row]) -> Result<()> {
+    fn check(&self, counts: &[Row]) -> Result<()> {
         let count_of = |table: &Table| {
             let row = counts.iter().find_map(|row| match row.as_slice() {
                 [Some(name), Some(count)] if name == table.name => Some(count),
@@ -308,35 +256,32 @@ impl Load<'_> {
 const AGAIN: &str =
     "whether the load was committed is not known: load again, twice changes nothing";
 
+/// The log objects that are in a warehouse already, whose tables are found to be as a load wants them.
+///
+/// # Errors
+/// The warehouse cannot be reached, or its tables are others.
+pub fn loaded_objects(warehouse: &Warehouse) -> Result<LoadedObjects> {
+    let mut session = Session::open(&warehouse.address)?;
+    let cannot = |failure: Failure| {
+        Error::failed(format!("cannot load into {}", warehouse.address)).because(failure.error)
+    };
+    let found = tables::look(&mut session).map_err(cannot)?;
+    if let Some(drift) = tables::drift(&found) {
+        return Err(cannot(refused(drift)));
+    }
+    let rows = session.rows("SELECT DISTINCT object, etag FROM loads");
+    let object = |row: Row| match <[Option<String>; 2]>::try_from(row) {
+        Ok([Some(object), Some(etag)]) => Some((object, etag)),
+        _ => None,
+    };
+    Ok(rows.map_err(cannot)?.into_iter().filter_map(object).collect())
+}
+
 fn refused(error: Error) -> Failure {
     Failure {
         cause: Cause::Refused,
         error,
     }
-}
-
-/// All tables that a star has.
-fn all() -> impl Iterator<Item = &'static Table> {
-    TABLES.into_iter().chain(LEDGER)
-}
-
-/// The table whose staging table a COPY fills.
-fn copied(sql: &str) -> Result<&'static Table> {
-    let name = sql.strip_prefix("COPY staged_").unwrap_or_default();
-    let name = name.split_whitespace().next().unwrap_or_default();
-    let known = all().find(|table| table.name == name);
-    known.ok_or_else(|| {
-        Error::failed("cannot run a script").because(format!("{sql} fills no table"))
-    })
-}
-
-/// Counts the rows in the staging tables.
-fn count_query() -> String {
-    let count = |table: &Table| {
-        let name = table.name;
-        format!("SELECT '{name}' AS name, COUNT(*) AS rows FROM staged_{name}")
-    };
-    all().map(count).collect::<Vec<_>>().join("\nUNION ALL ")
 }
 
 /// Adds what a statement did to a table of the star.
