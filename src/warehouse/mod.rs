@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod config_file;
+pub mod failure;
 pub mod iam_role;
 mod parts;
 mod passfile;
