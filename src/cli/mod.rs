@@ -6,6 +6,7 @@ mod generate;
 mod place;
 mod run;
 mod summary;
+pub mod warehouse;
 
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
