@@ -3,4 +3,19 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+// What tests share.
 mod postgres;
+mod resolve;
+mod server;
+
+// Tests of addresses.
+mod address;
+mod arguments;
+mod config_file;
+mod passfile;
+mod secrets;
+
+// Tests of sessions.
+mod failures;
+mod login;
+mod tls;
