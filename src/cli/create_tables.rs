@@ -82,7 +82,11 @@ fn create_tables(args: &Args) -> Result<()> {
 fn ask(standing: &Standing, address: &str) -> Result<()> {
     let Standing { tables, rows } = standing;
     let rows = summary::count(*rows);
-    let kept = || Error::failed(format!("nothing was dropped: {tables} tables in {address} hold {rows} rows"));
+    let kept = || {
+        Error::failed(format!(
+            "nothing was dropped: {tables} tables in {address} hold {rows} rows"
+        ))
+    };
     let mut stdin = std::io::stdin().lock();
     if !std::io::stdin().is_terminal() {
         return Err(kept().hint("--yes drops them without asking"));

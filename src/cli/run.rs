@@ -110,7 +110,9 @@ fn run(args: Args, progress: &Progress) -> Result<()> {
     warn_of_no_plays(progress, &report.logs, &config.logs);
     let loaded = warehouse.map(|warehouse| {
         load(&config, &out, &warehouse, refresh, progress).map_err(|error| {
-            error.also(format!("the star itself is whole: sparkify load --from {out} loads it"))
+            error.also(format!(
+                "the star itself is whole: sparkify load --from {out} loads it"
+            ))
         })
     });
     let loaded = loaded.transpose()?;
@@ -186,7 +188,9 @@ fn plan(
 /// What to do, and the warehouse to load if one is named.
 fn config(args: Args, progress: &Progress) -> Result<(RunConfig, Option<Warehouse>)> {
     let known = args.warehouse.known(progress)?;
-    let (of_songs, of_logs) = known.input();
+    let file = known.file.as_ref();
+    let of_songs = file.and_then(|file| file.song_data.as_deref());
+    let of_logs = file.and_then(|file| file.log_data.as_deref());
     let input = |given: Option<Place>, of_file: Option<&str>, argument, key| {
         if let Some(place) = given {
             return Ok(place);
@@ -195,7 +199,8 @@ fn config(args: Args, progress: &Progress) -> Result<(RunConfig, Option<Warehous
             return Err(Error::usage(format!("no {argument} is given"))
                 .because(format!("--config has no {key} in [S3]")));
         };
-        let wrong = |why: String| Error::usage(format!("cannot use {key} of --config")).because(why);
+        let wrong =
+            |why: String| Error::usage(format!("cannot use {key} of --config")).because(why);
         Place::parse(text.as_ref()).map_err(wrong)
     };
     let songs = input(args.songs, of_songs, "--songs", "SONG_DATA")?;
@@ -206,7 +211,9 @@ fn config(args: Args, progress: &Progress) -> Result<(RunConfig, Option<Warehous
         false => None,
     };
     if args.full_refresh && warehouse.is_none() {
-        return Err(Error::usage("--full-refresh is about a warehouse").hint("give --warehouse too"));
+        return Err(
+            Error::usage("--full-refresh is about a warehouse").hint("give --warehouse too")
+        );
     }
     let config = RunConfig {
         songs,

@@ -111,7 +111,11 @@ fn write_loaded(to: &mut String, loaded: &Loaded) -> std::fmt::Result {
             count(done.removed)
         )?;
     }
-    let plays = loaded.tables.get(SONGPLAYS.name).copied().unwrap_or_default();
+    let plays = loaded
+        .tables
+        .get(SONGPLAYS.name)
+        .copied()
+        .unwrap_or_default();
     let rate = plays.rows as f64 / loaded.seconds.max(1e-9);
     write!(
         to,

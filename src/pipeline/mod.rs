@@ -181,6 +181,7 @@ impl Run<'_> {
                 kept: logs.state.kept - logs.duplicates,
                 filtered: logs.state.filtered,
                 duplicates: logs.duplicates,
+                loaded_objects: 0,
             },
             tables,
             ledger: BTreeMap::new(),

@@ -1,8 +1,9 @@
 //! Creating the tables of a warehouse, and dropping them before.
 
 use super::address::Dialect;
+use super::failure::Failure;
 use super::script::{Scripts, statements};
-use super::session::{Failure, Session};
+use super::session::Session;
 use super::{Warehouse, tables};
 use crate::error::{Error, Result};
 

@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::address::Dialect;
+use super::failure::{Cause, Failure, failure, failure_of_copy};
 use super::rows::{HEADER, TRAILER, batches, encode};
-use super::session::{Cause, Failure, Row, Session, failure};
+use super::session::{Row, Session};
 use super::steps::{Batch, Step, all, as_text, steps};
 use super::{Warehouse, tables};
 use crate::config::LoadedObjects;
@@ -203,13 +204,7 @@ impl Load<'_> {
         let mut send = |bytes: &mut Vec<u8>| {
             let sent = copy.write_all(bytes);
             bytes.clear();
-            sent.map_err(|e| match e.get_ref().and_then(|e| e.downcast_ref()) {
-                Some(error) => failure(error),
-                None => Failure {
-                    cause: Cause::Lost,
-                    error: Error::failed("the connection to the warehouse is lost").because(e),
-                },
-            })
+            sent.map_err(|e| failure_of_copy(&e))
         };
         let mut bytes = HEADER.to_vec();
         for part in parts {
@@ -274,7 +269,11 @@ pub fn loaded_objects(warehouse: &Warehouse) -> Result<LoadedObjects> {
         Ok([Some(object), Some(etag)]) => Some((object, etag)),
         _ => None,
     };
-    Ok(rows.map_err(cannot)?.into_iter().filter_map(object).collect())
+    Ok(rows
+        .map_err(cannot)?
+        .into_iter()
+        .filter_map(object)
+        .collect())
 }
 
 fn refused(error: Error) -> Failure {

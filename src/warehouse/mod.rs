@@ -1,30 +1,39 @@
 //! The warehouse: where a published star is loaded, the end of the data path.
 //!
-//! `address` says which it is and as whom, `session` is a connection to it, `script` the SQL, `steps`
-//! the transaction that it makes up, `rows` what PostgreSQL is sent, `tables` what must be there; `load` brings
-//! a star in, `create` makes the tables.
+//! `address` says which it is and as whom (from `parts` of URL, environment and `config_file`, with a `secret`
+//! that may come from the `passfile`), `session` is a connection to it by `tls`, `failure` what its failures
+//! mean, `script` the SQL, `steps` the transaction that it makes up, `rows` what PostgreSQL is sent, `tables` what
+//! must be there; `load` brings a star in, `create` makes the tables.
 
 pub mod address;
+pub mod config_file;
 pub mod create;
+pub mod failure;
+pub mod iam_role;
 pub mod load;
+mod parts;
+mod passfile;
 pub mod rows;
 pub mod script;
+pub mod secret;
 pub mod session;
 pub mod steps;
 pub mod tables;
+pub mod tls;
 
 use address::{Address, Dialect};
+use iam_role::IamRole;
 
 use crate::error::{Error, Result};
 use crate::storage::Place;
 
-/// A warehouse, and what a load needs to know of it.
+/// A warehouse.
 #[derive(Debug, Clone)]
 pub struct Warehouse {
     /// What it is and how it is reached.
     pub address: Address,
-    /// The IAM role by which Redshift's COPY reads from S3, as SQL: `default`, or a literal.
-    pub iam_role: String,
+    /// As whom it reads the bucket, if it is Redshift.
+    pub iam_role: IamRole,
 }
 
 impl Warehouse {

@@ -55,7 +55,7 @@ pub fn steps(warehouse: &Warehouse, batch: &Batch<'_>, refresh: bool) -> Result<
     let scripts = Scripts::of(dialect);
     let mut values = Values::default().text("run", batch.run)?;
     if dialect == Dialect::Redshift {
-        values = values.sql("iam_role", &warehouse.iam_role);
+        values = values.sql("iam_role", &warehouse.iam_role.to_string());
         for table in all() {
             values = values.text(table.name, &(batch.manifest)(table))?;
         }

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::session::{Failure, Row, Session};
+use super::failure::Failure;
+use super::session::{Row, Session};
 use crate::error::Error;
 use crate::star::schema::{
     Column, ColumnType, LEDGER_ARTISTS, LEDGER_OBJECTS, LEDGER_SONGPLAYS, LEDGER_SONGS,

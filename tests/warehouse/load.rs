@@ -25,7 +25,10 @@ fn every_table_is_the_parquet_row_by_row() {
     for table in ["songplays", "users", "songs", "artists", "time"] {
         let rows = star[table].len();
         let told = &json["tables"][table];
-        assert_eq!((&told["rows"], &told["added"]), (&rows.into(), &rows.into()));
+        assert_eq!(
+            (&told["rows"], &told["added"]),
+            (&rows.into(), &rows.into())
+        );
         assert_eq!((&told["changed"], &told["removed"]), (&0.into(), &0.into()));
     }
     assert!(star["songplays"].len() > 1000 && star["ledger_songplays"].len() > 1000);
@@ -34,21 +37,38 @@ fn every_table_is_the_parquet_row_by_row() {
 #[test]
 fn the_fixtures_and_the_sample() {
     let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures");
-    let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data/sparkify_sample");
+    let sample = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../shared/data/sparkify_sample"
+    );
     for data in [fixtures, sample] {
         if !std::path::Path::new(data).is_dir() {
             continue;
         }
         let house = House::postgres();
-        house.make(&format!("{data}/song_data"), &format!("{data}/log_data"), "star");
+        house.make(
+            &format!("{data}/song_data"),
+            &format!("{data}/log_data"),
+            "star",
+        );
         house.load("star").succeeds();
         assert_same(&house.tables(), &house.star("star"));
         if data == sample {
             let mut client = house.client();
             let mut count = |what: &str| -> i64 {
-                client.query_one(&format!("SELECT count(*) FROM {what}"), &[]).unwrap().get(0)
+                client
+                    .query_one(&format!("SELECT count(*) FROM {what}"), &[])
+                    .unwrap()
+                    .get(0)
             };
-            let counts = ["songplays", "users", "songs", "artists", "time", "songplays WHERE song_id IS NOT NULL"];
+            let counts = [
+                "songplays",
+                "users",
+                "songs",
+                "artists",
+                "time",
+                "songplays WHERE song_id IS NOT NULL",
+            ];
             assert_eq!(counts.map(&mut count), [6820, 96, 71, 69, 6813, 1]);
         }
     }
@@ -63,7 +83,11 @@ fn loaded_twice_nothing_changes() {
     let json = ended.succeeds().json();
     for table in ["songplays", "users", "songs", "artists", "time"] {
         let told = &json["tables"][table];
-        assert_eq!((&told["added"], &told["changed"]), (&0.into(), &0.into()), "{table}");
+        assert_eq!(
+            (&told["added"], &told["changed"]),
+            (&0.into(), &0.into()),
+            "{table}"
+        );
     }
     assert_same(&house.tables(), &before.0);
     assert_eq!(loads(&mut house.client()), before.1);
@@ -74,7 +98,8 @@ fn deal(house: &House, batches: u64, seed: u64) {
     for kind in ["song_data", "log_data"] {
         let from = house.path("data").join(kind);
         for (number, file) in files(&from).into_iter().enumerate() {
-            let chance = (number as u64 + 1).wrapping_mul(seed.wrapping_mul(2) + 0x9e37_79b9_7f4a_7c15);
+            let chance =
+                (number as u64 + 1).wrapping_mul(seed.wrapping_mul(2) + 0x9e37_79b9_7f4a_7c15);
             let batch = (chance >> 40) % batches;
             let to = house.path(&format!("batch-{batch}")).join(kind).join(&file);
             std::fs::create_dir_all(to.parent().unwrap()).unwrap();
@@ -92,10 +117,16 @@ fn batches_in_any_order_are_what_one_batch_is() {
     deal(&house, 3, 1);
     for batch in 0..3 {
         let data = |kind| format!("batch-{batch}/{kind}");
-        house.make(&data("song_data"), &data("log_data"), &format!("star-{batch}"));
+        house.make(
+            &data("song_data"),
+            &data("log_data"),
+            &format!("star-{batch}"),
+        );
     }
     for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0], [2, 0, 1]] {
-        house.job(&["create-tables", "--quiet", "--drop", "--yes"]).succeeds();
+        house
+            .job(&["create-tables", "--quiet", "--drop", "--yes"])
+            .succeeds();
         for batch in order {
             house.load(&format!("star-{batch}")).succeeds();
         }
@@ -107,9 +138,13 @@ fn batches_in_any_order_are_what_one_batch_is() {
     // Some plays found their song in another batch, or this showed nothing.
     let matched = |tables: &crate::rows::Tables| {
         let plays = tables["songplays"].iter();
-        plays.filter(|play| play.split('|').nth(4) != Some("null")).count()
+        plays
+            .filter(|play| play.split('|').nth(4) != Some("null"))
+            .count()
     };
-    let apart: usize = (0..3).map(|batch| matched(&house.star(&format!("star-{batch}")))).sum();
+    let apart: usize = (0..3)
+        .map(|batch| matched(&house.star(&format!("star-{batch}"))))
+        .sum();
     assert!(apart < matched(&whole), "{apart}");
 }
 
@@ -138,9 +173,15 @@ fn a_late_batch_leaves_a_newer_level_alone() {
     let mut level = |logs: &str| -> String {
         house.make("songs", logs, logs.to_uppercase().as_str());
         house.load(&logs.to_uppercase()).succeeds();
-        client.query_one("SELECT level FROM users", &[]).unwrap().get(0)
+        client
+            .query_one("SELECT level FROM users", &[])
+            .unwrap()
+            .get(0)
     };
-    assert_eq!(["new", "old", "tie", "later"].map(&mut level), ["paid", "paid", "paid", "later"]);
+    assert_eq!(
+        ["new", "old", "tie", "later"].map(&mut level),
+        ["paid", "paid", "paid", "later"]
+    );
 }
 
 #[test]
@@ -177,7 +218,15 @@ fn a_run_takes_only_logs_that_are_new_to_the_warehouse() {
     let (kept, aside) = (house.path("data/log_data").join(moved), house.path("aside"));
     std::fs::rename(&kept, &aside).unwrap();
     let arguments = [
-        "run", "--quiet", "--json", "--songs", "data/song_data", "--logs", "data/log_data", "--out", "out",
+        "run",
+        "--quiet",
+        "--json",
+        "--songs",
+        "data/song_data",
+        "--logs",
+        "data/log_data",
+        "--out",
+        "out",
     ];
     let first = house.job(&arguments).succeeds().json();
     assert_eq!(first["logs"]["loaded_objects"], 0);
@@ -196,7 +245,10 @@ fn a_run_takes_only_logs_that_are_new_to_the_warehouse() {
     assert_eq!(touched["logs"]["objects"], 1);
     assert_same(&house.tables(), &house.star("star"));
     // All of it anew.
-    house.client().execute("UPDATE songplays SET level = 'wrong'", &[]).unwrap();
+    house
+        .client()
+        .execute("UPDATE songplays SET level = 'wrong'", &[])
+        .unwrap();
     let arguments: Vec<&str> = arguments.into_iter().chain(["--full-refresh"]).collect();
     let anew = house.job(&arguments).succeeds().json();
     assert_eq!(anew["logs"]["objects"], logs.len());
@@ -214,13 +266,22 @@ fn a_part_of_the_logs_is_no_full_refresh() {
     let house = House::postgres();
     house.generate("data", &SIZES);
     let arguments = [
-        "run", "--quiet", "--songs", "data/song_data", "--logs", "data/log_data", "--out", "out",
+        "run",
+        "--quiet",
+        "--songs",
+        "data/song_data",
+        "--logs",
+        "data/log_data",
+        "--out",
+        "out",
     ];
     house.job(&arguments).succeeds();
     house.job(&arguments).succeeds();
     let before = house.tables();
     let arguments = ["load", "--from", "out", "--full-refresh"];
-    house.job(&arguments).fails(2, &["would be lost", "sparkify run --full-refresh"]);
+    house
+        .job(&arguments)
+        .fails(2, &["would be lost", "sparkify run --full-refresh"]);
     assert_same(&house.tables(), &before);
 }
 
@@ -228,7 +289,8 @@ fn a_part_of_the_logs_is_no_full_refresh() {
 fn keys_and_references_are_enforced_after_every_load() {
     let house = with_star();
     let constraints = |house: &House| -> i64 {
-        let query = "SELECT count(*) FROM pg_constraint WHERE contype IN ('p', 'f') AND convalidated";
+        let query =
+            "SELECT count(*) FROM pg_constraint WHERE contype IN ('p', 'f') AND convalidated";
         house.client().query_one(query, &[]).unwrap().get(0)
     };
     let before = constraints(&house);
@@ -265,7 +327,9 @@ fn a_user_who_owns_no_table_can_load() {
     let mut command = house.sparkify(&["load", "--quiet", "--from", "star", "--warehouse", &url]);
     Ended::of(&mut command).succeeds();
     assert_same(&house.tables(), &house.star("star"));
-    client.batch_execute(&format!("DROP OWNED BY {name}; DROP ROLE {name}")).unwrap();
+    client
+        .batch_execute(&format!("DROP OWNED BY {name}; DROP ROLE {name}"))
+        .unwrap();
 }
 
 #[test]
@@ -274,7 +338,11 @@ fn loads_at_once_end_right() {
     deal(&house, 2, 3);
     for batch in 0..2 {
         let data = |kind| format!("batch-{batch}/{kind}");
-        house.make(&data("song_data"), &data("log_data"), &format!("star-{batch}"));
+        house.make(
+            &data("song_data"),
+            &data("log_data"),
+            &format!("star-{batch}"),
+        );
     }
     std::thread::scope(|scope| {
         for out in ["star-0", "star-1", "star", "star-0"] {

@@ -5,7 +5,9 @@ use crate::rows::assert_same;
 
 fn with_star() -> House {
     let house = House::postgres();
-    let sizes = ["--events", "500", "--songs", "50", "--users", "9", "--files", "3", "--seed", "5"];
+    let sizes = [
+        "--events", "500", "--songs", "50", "--users", "9", "--files", "3", "--seed", "5",
+    ];
     house.generate("data", &sizes);
     house.make("data/song_data", "data/log_data", "star");
     house
@@ -15,13 +17,25 @@ fn with_star() -> House {
 fn tables_that_are_missing_or_others() {
     let house = with_star();
     for (change, words) in [
-        ("ALTER TABLE songs ADD extra BIGINT", &["table songs", "a column too many, extra bigint"][..]),
+        (
+            "ALTER TABLE songs ADD extra BIGINT",
+            &["table songs", "a column too many, extra bigint"][..],
+        ),
         ("ALTER TABLE songs DROP extra", &[]),
-        ("ALTER TABLE users ALTER user_id TYPE BIGINT", &["table users", "user_id bigint and not user_id integer"]),
+        (
+            "ALTER TABLE users ALTER user_id TYPE BIGINT",
+            &["table users", "user_id bigint and not user_id integer"],
+        ),
         ("ALTER TABLE users ALTER user_id TYPE INTEGER", &[]),
-        ("ALTER TABLE artists ALTER name TYPE VARCHAR(9)", &["table artists", "name character varying(9)"]),
+        (
+            "ALTER TABLE artists ALTER name TYPE VARCHAR(9)",
+            &["table artists", "name character varying(9)"],
+        ),
         ("ALTER TABLE artists ALTER name TYPE VARCHAR(2000)", &[]),
-        ("ALTER TABLE loads RENAME TO other", &["table loads", "not there", "sparkify create-tables"]),
+        (
+            "ALTER TABLE loads RENAME TO other",
+            &["table loads", "not there", "sparkify create-tables"],
+        ),
     ] {
         house.client().batch_execute(change).unwrap();
         let ended = house.load("star");
@@ -31,7 +45,15 @@ fn tables_that_are_missing_or_others() {
         }
     }
     // A run finds it before it reads anything.
-    let run = ["run", "--songs", "data/song_data", "--logs", "data/log_data", "--out", "new"];
+    let run = [
+        "run",
+        "--songs",
+        "data/song_data",
+        "--logs",
+        "data/log_data",
+        "--out",
+        "new",
+    ];
     house.job(&run).fails(1, &["table loads"]);
     assert!(!house.path("new").exists());
 }
@@ -40,7 +62,9 @@ fn tables_that_are_missing_or_others() {
 fn a_star_that_is_not_whole() {
     let house = with_star();
     house.load("nowhere").fails(1, &["nowhere"]);
-    house.load("data").fails(1, &["no star in data", "_report.json"]);
+    house
+        .load("data")
+        .fails(1, &["no star in data", "_report.json"]);
     house.load("star").succeeds();
     let before = house.tables();
     let part = house.path("star/songplays/part-00000.parquet");
@@ -51,7 +75,9 @@ fn a_star_that_is_not_whole() {
     std::fs::write(&part, other).unwrap();
     house.load("star").fails(1, &["part-00000.parquet"]);
     std::fs::write(&part, &bytes[..bytes.len() / 2]).unwrap();
-    house.load("star").fails(1, &["songplays", "the report says"]);
+    house
+        .load("star")
+        .fails(1, &["songplays", "the report says"]);
     std::fs::remove_file(&part).unwrap();
     house.load("star").fails(1, &["songplays", "0 files"]);
     // One that holds less than the report says.
@@ -62,12 +88,16 @@ fn a_star_that_is_not_whole() {
     let rows = json["tables"]["songplays"]["rows"].as_u64().unwrap();
     json["tables"]["songplays"]["rows"] = (rows + 1).into();
     std::fs::write(&report, json.to_string()).unwrap();
-    house.load("star").fails(1, &["rows arrived", &format!("says {}", rows + 1)]);
+    house
+        .load("star")
+        .fails(1, &["rows arrived", &format!("says {}", rows + 1)]);
     assert_same(&house.tables(), &before);
     // What an earlier version wrote.
     json.as_object_mut().unwrap().remove("ledger");
     std::fs::write(&report, json.to_string()).unwrap();
-    house.load("star").fails(1, &["an earlier sparkify", "run again"]);
+    house
+        .load("star")
+        .fails(1, &["an earlier sparkify", "run again"]);
 }
 
 #[test]
@@ -87,9 +117,15 @@ fn dropping_rows_wants_a_word() {
     create(&["--drop", "--yes"]).succeeds();
     assert!(house.tables().values().all(Vec::is_empty));
     // What others built on it is not theirs to drop.
-    house.client().batch_execute("CREATE VIEW mine AS SELECT * FROM users").unwrap();
+    house
+        .client()
+        .batch_execute("CREATE VIEW mine AS SELECT * FROM users")
+        .unwrap();
     create(&["--drop", "--yes"]).fails(1, &["users", "mine"]);
-    house.client().batch_execute("SELECT * FROM mine, songplays").unwrap();
+    house
+        .client()
+        .batch_execute("SELECT * FROM mine, songplays")
+        .unwrap();
 }
 
 #[test]
@@ -111,13 +147,38 @@ fn a_dry_run_prints_the_sql_in_order_and_connects_to_nothing() {
         }
     };
     let sql = print(&["create-tables", "--drop"]);
-    in_order(&sql, &["BEGIN;", "DROP TABLE IF EXISTS songplays;", "CREATE TABLE IF NOT EXISTS artists", "COMMIT;"]);
+    in_order(
+        &sql,
+        &[
+            "BEGIN;",
+            "DROP TABLE IF EXISTS songplays;",
+            "CREATE TABLE IF NOT EXISTS artists",
+            "COMMIT;",
+        ],
+    );
     let sql = print(&["load", "--from", "star", "--full-refresh"]);
     in_order(
         &sql,
-        &["BEGIN;", "LOCK TABLE loads", "DELETE FROM songplays;", "COPY staged_songplays", "COUNT(*)", "INSERT INTO songplays", "INSERT INTO loads", "COMMIT;"],
+        &[
+            "BEGIN;",
+            "LOCK TABLE loads",
+            "DELETE FROM songplays;",
+            "COPY staged_songplays",
+            "COUNT(*)",
+            "INSERT INTO songplays",
+            "INSERT INTO loads",
+            "COMMIT;",
+        ],
     );
-    let run = ["run", "--songs", "data/song_data", "--logs", "data/log_data", "--out", "new"];
+    let run = [
+        "run",
+        "--songs",
+        "data/song_data",
+        "--logs",
+        "data/log_data",
+        "--out",
+        "new",
+    ];
     in_order(&print(&run), &["BEGIN;", "COPY staged_time", "COMMIT;"]);
     assert!(!house.path("new").exists());
 }

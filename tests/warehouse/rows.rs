@@ -15,7 +15,9 @@ pub type Tables = BTreeMap<&'static str, Vec<String>>;
 
 /// All tables that both an output and a warehouse have.
 fn compared() -> impl Iterator<Item = &'static Table> {
-    let kept = LEDGER.into_iter().filter(|table| table.name != "ledger_objects");
+    let kept = LEDGER
+        .into_iter()
+        .filter(|table| table.name != "ledger_objects");
     TABLES.into_iter().chain(kept)
 }
 
@@ -92,7 +94,9 @@ fn of_row(column: &Column, row: &postgres::Row, i: usize) -> String {
         }
         ColumnType::Integer => row.get::<_, Option<i32>>(i).map(|value| value.to_string()),
         ColumnType::SmallInt => row.get::<_, Option<i16>>(i).map(|value| value.to_string()),
-        ColumnType::Double => row.get::<_, Option<f64>>(i).map(|value| format!("{value:?}")),
+        ColumnType::Double => row
+            .get::<_, Option<f64>>(i)
+            .map(|value| format!("{value:?}")),
         ColumnType::Varchar(_) => {
             let value = row.get::<_, Option<&str>>(i);
             value.map(|value| format!("{value:?}"))
