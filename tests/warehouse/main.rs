@@ -3,6 +3,29 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+// What tests share.
+mod house;
 mod postgres;
 mod redshift;
+mod resolve;
+mod rows;
+mod server;
+
+// Tests of addresses.
+mod address;
+mod arguments;
+mod config_file;
+mod passfile;
+mod secrets;
+
+// Tests of sessions.
+mod failures;
+mod login;
+mod tls;
+
+// Tests of loads.
+mod load;
+mod refused;
+
+// Tests of the stand-in for Redshift.
 mod redshift_rules;

@@ -13,6 +13,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use postgres::{Client, NoTls};
+use sparkify::warehouse::address::{Address, Flags};
 use tempfile::TempDir;
 
 /// Who may do everything on every server.
@@ -151,6 +152,18 @@ impl Database {
             .password(&self.password)
             .connect(NoTls)
             .unwrap()
+    }
+
+    /// Its address, password included.
+    pub fn address(&self) -> Address {
+        let url = self.url();
+        let flags = Flags {
+            url: Some(&url),
+            ca_bundle: None,
+        };
+        let env = |name: &str| (name == "PGPASSWORD").then(|| self.password.clone());
+        let address = Address::resolve(flags, None, env, &mut Vec::new());
+        address.unwrap().unwrap()
     }
 
     /// Its address for `--warehouse`. The password is not in it: give it as PGPASSWORD.
