@@ -44,8 +44,7 @@ pub fn failure(error: &postgres::Error) -> Failure {
             true => Failure {
                 cause: Cause::Lost,
                 error: Error::failed("the connection to the warehouse is lost")
-                    .because(reason(error))
-                    .hint("run again: nothing is loaded twice"),
+                    .because(reason(error)),
             },
             false => Failure {
                 cause: Cause::Refused,
@@ -62,8 +61,9 @@ pub fn failure(error: &postgres::Error) -> Failure {
     })
     .because(said(refused));
     let error = match hint_of(refused.code().code()) {
-        Some(hint) => error.hint(hint),
-        None => error,
+        // What to do about the others is for whoever knows what can be tried again.
+        Some(hint) if cause == Cause::Refused => error.hint(hint),
+        _ => error,
     };
     Failure { cause, error }
 }
@@ -150,7 +150,6 @@ fn hint_of(code: &str) -> Option<&'static str> {
             "raise statement_timeout (options=-c%20statement_timeout=0), or see who cancelled it"
         }
         "57P01" | "57P02" | "57P03" => "the server is going down or coming up: run again",
-        "40001" | "40P01" | "55P03" => "run again when nobody else is writing",
         _ => return None,
     })
 }
