@@ -67,7 +67,7 @@ fn codes_and_texts_tell_what_can_be_done() {
             "42703",
             "column \"x\" does not exist",
             Refused,
-            "create-tables --drop",
+            "--drop makes them anew",
         ),
         ("53100", "disk full", Refused, "free some space"),
         (
