@@ -30,7 +30,7 @@ use postgres::Client;
 use postgres_protocol::authentication::md5_hash;
 
 pub use self::copy::ROLE;
-pub use self::faults::{Faults, When, Which};
+pub use self::faults::{Faults, Seen, When, Which};
 pub use self::wire::Refusal;
 
 use self::backend::Backend;

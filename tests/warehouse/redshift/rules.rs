@@ -10,7 +10,6 @@ type Rule = fn(&Statement) -> Option<Refusal>;
 /// Refuses what Redshift would not take, wherever a look at the words tells.
 pub fn check(statement: &Statement) -> Result<(), Refusal> {
     let rules: [Rule; 14] = [
-        kinds,
         copy_from_stdin,
         savepoints,
         phrases,
@@ -24,6 +23,7 @@ pub fn check(statement: &Statement) -> Result<(), Refusal> {
         truncate,
         settings,
         transactions,
+        kinds,
     ];
     rules
         .iter()
