@@ -472,88 +472,299 @@ fn types_are_not_looked_up_in_catalogs_that_are_not_there() {
     place.takes("SELECT * FROM pg_catalog.pg_type");
 }
 
-/// Each with the words of the error.
-#[test]
-fn what_redshift_has_not_is_refused() {
+/// Of statements about two tables, some are refused with these words, and others are taken.
+#[track_caller]
+fn refused(wrong: &[(&str, &str)], right: &[&str]) {
     let mut place = Place::new();
     place.takes(
         "CREATE TABLE t (a INTEGER, b VARCHAR(9)); CREATE TABLE s (a INTEGER, b VARCHAR(9))",
     );
-    for (sql, words) in [
-        ("COPY t FROM STDIN", "LOAD source is not supported"),
-        ("SAVEPOINT x", "SAVEPOINT"),
-        ("ROLLBACK TO x", "ROLLBACK TO"),
-        ("ROLLBACK TO SAVEPOINT x", "ROLLBACK TO"),
-        ("RELEASE SAVEPOINT x", "RELEASE"),
-        (
-            "INSERT INTO t VALUES (1) ON CONFLICT DO NOTHING",
-            "near \"ON\"",
-        ),
-        ("INSERT INTO t VALUES (1) RETURNING a", "near \"RETURNING\""),
-        ("SELECT DISTINCT ON (a) a FROM t", "DISTINCT ON"),
-        (
-            "SELECT count(*) FILTER (WHERE a > 1) FROM t",
-            "near \"FILTER\"",
-        ),
-        ("SELECT 1 FROM t WHERE a IS DISTINCT FROM 1", "near \"IS\""),
-        (
-            "SELECT 1 FROM t WHERE a IS NOT DISTINCT FROM 1",
-            "near \"IS\"",
-        ),
-        ("DELETE FROM t x WHERE x.a = 1", "near \"x\""),
-        ("DELETE FROM t AS x USING s WHERE x.a = s.a", "near \"AS\""),
-        (
-            "SELECT a FROM t CROSS JOIN generate_series(1, 2)",
-            "not supported on Redshift tables",
-        ),
-        (
-            "INSERT INTO t (a) SELECT generate_series(1, 2)",
-            "not supported on Redshift tables",
-        ),
-        ("CREATE INDEX i ON t (a)", "CREATE INDEX"),
-        ("CREATE UNIQUE INDEX i ON t (a)", "CREATE INDEX"),
-        (
-            "SELECT b FROM t ORDER BY b COLLATE \"C\"",
-            "near \"COLLATE\"",
-        ),
-        ("SELECT * FROM t, LATERAL (SELECT 1) x", "near \"LATERAL\""),
-        ("SELECT ARRAY[1, 2]", "near \"[\""),
-        ("SELECT '{1}'::INTEGER[]", "near \"[\""),
-        ("SELECT array_agg(a) FROM t", "array_agg"),
-        ("SELECT string_agg(b, ',') FROM t", "string_agg"),
-        ("SELECT * FROM (VALUES (1), (2)) v", "near \"VALUES\""),
-        ("VALUES (1)", "near \"VALUES\""),
-        ("WITH gone AS (DELETE FROM t) SELECT 1", "near \"(\""),
-        ("SELECT a FROM t EXCEPT ALL SELECT a FROM s", "EXCEPT ALL"),
-        ("SELECT a FROM t FOR UPDATE", "near \"FOR\""),
-        ("DO 'BEGIN END'", "near \"DO\""),
-        ("SELECT $$x$$", "near \"$\""),
-        (
-            "CREATE TEMP TABLE u (a INTEGER) ON COMMIT DROP",
-            "near \"ON\"",
-        ),
-        ("CREATE UNLOGGED TABLE u (a INTEGER)", "UNLOGGED"),
-        ("LISTEN x", "LISTEN"),
-        ("SET lock_timeout = 5", "lock_timeout"),
-        ("TRUNCATE t, s", "near \",\""),
-        ("TRUNCATE t CASCADE", "near \"CASCADE\""),
-    ] {
+    for (sql, words) in wrong {
         place.refuses(sql, words);
     }
-    for sql in [
-        "DELETE FROM t USING s WHERE t.a = s.a",
-        "DELETE t",
-        "SELECT generate_series(1, 2)",
-        "INSERT INTO t (a, b) VALUES (1, 'x'), (2, 'y')",
-        "SELECT DISTINCT a FROM t",
-        "ANALYZE t",
-        "SET query_group TO 'x'",
-        "SET statement_timeout TO 60000",
-        "SELECT a FROM t WHERE b = 'ON CONFLICT RETURNING ['",
-        "WITH x AS (SELECT a FROM t) SELECT * FROM x",
-    ] {
+    for sql in right {
         place.takes(sql);
     }
+}
+
+#[test]
+fn copy_from_stdin_is_refused() {
+    refused(
+        &[
+            ("COPY t FROM STDIN", "LOAD source is not supported"),
+            (
+                "COPY t (a) FROM STDIN WITH (FORMAT binary)",
+                "LOAD source is not supported",
+            ),
+            ("COPY t TO STDOUT", "LOAD source"),
+        ],
+        &[],
+    );
+}
+
+#[test]
+fn savepoints_are_refused() {
+    refused(
+        &[
+            ("SAVEPOINT x", "SAVEPOINT"),
+            ("ROLLBACK TO x", "ROLLBACK TO"),
+            ("ROLLBACK TO SAVEPOINT x", "ROLLBACK TO"),
+            ("RELEASE SAVEPOINT x", "RELEASE"),
+        ],
+        &["BEGIN; ROLLBACK"],
+    );
+}
+
+#[test]
+fn on_conflict_is_refused() {
+    refused(
+        &[(
+            "INSERT INTO t VALUES (1) ON CONFLICT DO NOTHING",
+            "near \"ON\"",
+        )],
+        &["INSERT INTO t VALUES (1)"],
+    );
+}
+
+#[test]
+fn returning_is_refused() {
+    refused(
+        &[
+            ("INSERT INTO t VALUES (1) RETURNING a", "near \"RETURNING\""),
+            ("DELETE FROM t RETURNING a", "near \"RETURNING\""),
+        ],
+        &["SELECT a FROM t WHERE b = 'ON CONFLICT RETURNING ['"],
+    );
+}
+
+#[test]
+fn distinct_on_is_refused() {
+    refused(
+        &[("SELECT DISTINCT ON (a) a FROM t", "DISTINCT ON")],
+        &["SELECT DISTINCT a FROM t"],
+    );
+}
+
+#[test]
+fn filter_is_refused() {
+    refused(
+        &[(
+            "SELECT count(*) FILTER (WHERE a > 1) FROM t",
+            "near \"FILTER\"",
+        )],
+        &["SELECT count(CASE WHEN a > 1 THEN 1 END) FROM t"],
+    );
+}
+
+#[test]
+fn is_distinct_from_is_refused() {
+    refused(
+        &[
+            ("SELECT 1 FROM t WHERE a IS DISTINCT FROM 1", "near \"IS\""),
+            (
+                "SELECT 1 FROM t WHERE a IS NOT DISTINCT FROM 1",
+                "near \"IS\"",
+            ),
+        ],
+        &["SELECT 1 FROM t WHERE a IS NOT NULL"],
+    );
+}
+
+#[test]
+fn the_target_of_delete_has_no_alias() {
+    refused(
+        &[
+            ("DELETE FROM t x WHERE x.a = 1", "near \"x\""),
+            ("DELETE FROM t AS x USING s WHERE x.a = s.a", "near \"AS\""),
+        ],
+        &[
+            "DELETE FROM t USING s WHERE t.a = s.a",
+            "DELETE t",
+            "DELETE FROM t WHERE a = 1",
+        ],
+    );
+}
+
+#[test]
+fn generate_series_has_no_tables() {
+    refused(
+        &[
+            (
+                "SELECT a FROM t CROSS JOIN generate_series(1, 2)",
+                "not supported on Redshift tables",
+            ),
+            (
+                "INSERT INTO t (a) SELECT generate_series(1, 2)",
+                "not supported on Redshift tables",
+            ),
+        ],
+        &["SELECT generate_series(1, 2)"],
+    );
+}
+
+#[test]
+fn indexes_are_refused() {
+    refused(
+        &[
+            ("CREATE INDEX i ON t (a)", "CREATE INDEX"),
+            ("CREATE UNIQUE INDEX i ON t (a)", "CREATE INDEX"),
+        ],
+        &[],
+    );
+}
+
+#[test]
+fn collations_are_refused() {
+    refused(
+        &[(
+            "SELECT b FROM t ORDER BY b COLLATE \"C\"",
+            "near \"COLLATE\"",
+        )],
+        &["SELECT b FROM t ORDER BY b"],
+    );
+}
+
+#[test]
+fn lateral_is_refused() {
+    refused(
+        &[("SELECT * FROM t, LATERAL (SELECT 1) x", "near \"LATERAL\"")],
+        &[],
+    );
+}
+
+#[test]
+fn arrays_are_refused() {
+    refused(
+        &[
+            ("SELECT ARRAY[1, 2]", "near \"[\""),
+            ("SELECT '{1}'::INTEGER[]", "near \"[\""),
+            ("SELECT array_agg(a) FROM t", "array_agg"),
+            ("SELECT * FROM unnest('{1}')", "near \"unnest\""),
+        ],
+        &[],
+    );
+}
+
+#[test]
+fn newer_functions_are_refused() {
+    refused(
+        &[
+            ("SELECT string_agg(b, ',') FROM t", "string_agg"),
+            ("SELECT to_regclass('t')", "to_regclass"),
+            ("SELECT gen_random_uuid()", "gen_random_uuid"),
+            ("SELECT clock_timestamp()", "clock_timestamp"),
+        ],
+        &["SELECT NVL(b, 'x'), OCTET_LENGTH(b) FROM t"],
+    );
+}
+
+#[test]
+fn values_belong_to_insert() {
+    refused(
+        &[
+            ("SELECT * FROM (VALUES (1), (2)) v", "near \"VALUES\""),
+            ("VALUES (1)", "near \"VALUES\""),
+        ],
+        &["INSERT INTO t (a, b) VALUES (1, 'x'), (2, 'y')"],
+    );
+}
+
+#[test]
+fn queries_only_read() {
+    refused(
+        &[
+            ("WITH gone AS (DELETE FROM t) SELECT 1", "near \"(\""),
+            ("SELECT a FROM t FOR UPDATE", "near \"FOR\""),
+        ],
+        &["WITH x AS (SELECT a FROM t) SELECT * FROM x"],
+    );
+}
+
+#[test]
+fn sets_are_without_all() {
+    refused(
+        &[
+            ("SELECT a FROM t EXCEPT ALL SELECT a FROM s", "EXCEPT ALL"),
+            (
+                "SELECT a FROM t INTERSECT ALL SELECT a FROM s",
+                "INTERSECT ALL",
+            ),
+        ],
+        &[
+            "SELECT a FROM t EXCEPT SELECT a FROM s",
+            "SELECT a FROM t UNION ALL SELECT a FROM s",
+        ],
+    );
+}
+
+#[test]
+fn blocks_and_dollar_quotes_are_refused() {
+    refused(
+        &[
+            ("DO 'BEGIN END'", "near \"DO\""),
+            ("SELECT $$x$$", "near \"$\""),
+        ],
+        &[],
+    );
+}
+
+#[test]
+fn temporary_tables_go_with_the_session() {
+    refused(
+        &[
+            (
+                "CREATE TEMP TABLE u (a INTEGER) ON COMMIT DROP",
+                "near \"ON\"",
+            ),
+            ("CREATE UNLOGGED TABLE u (a INTEGER)", "UNLOGGED"),
+        ],
+        &[
+            "CREATE TEMP TABLE u (a INTEGER)",
+            "CREATE TEMP TABLE v AS SELECT a FROM t",
+        ],
+    );
+}
+
+#[test]
+fn unknown_statements_are_refused() {
+    refused(
+        &[
+            ("LISTEN x", "LISTEN"),
+            ("CREATE EXTENSION x", "CREATE"),
+            ("CREATE SEQUENCE x", "CREATE"),
+        ],
+        &[
+            "ANALYZE t",
+            "EXPLAIN SELECT a FROM t",
+            "GRANT SELECT ON t TO PUBLIC",
+        ],
+    );
+}
+
+#[test]
+fn settings_are_redshifts() {
+    refused(
+        &[
+            ("SET lock_timeout = 5", "lock_timeout"),
+            ("SHOW max_connections", "max_connections"),
+        ],
+        &[
+            "SET query_group TO 'x'",
+            "SET statement_timeout TO 60000",
+            "SHOW search_path",
+        ],
+    );
+}
+
+#[test]
+fn tables_are_truncated_one_by_one() {
+    refused(
+        &[
+            ("TRUNCATE t, s", "near \",\""),
+            ("TRUNCATE t CASCADE", "near \"CASCADE\""),
+        ],
+        &["TRUNCATE t", "TRUNCATE TABLE s"],
+    );
 }
 
 #[test]
@@ -970,4 +1181,16 @@ fn postgres_is_as_it_is_behind_the_faults() {
             .is_err()
     );
     assert_eq!(held(&place).len(), 4);
+}
+
+#[test]
+fn the_scripts_are_taken() {
+    let mut place = Place::new();
+    place.takes(include_str!("../../sql/redshift/create.sql"));
+    place.takes(include_str!("../../sql/redshift/create.sql"));
+    place.takes(include_str!("../../sql/redshift/stage.sql"));
+    place.takes(include_str!("../../sql/redshift/refresh.sql"));
+    let merge = include_str!("../../sql/redshift/merge.sql");
+    place.takes(&merge.replace(":'run'", "'x'"));
+    place.takes(include_str!("../../sql/redshift/drop.sql"));
 }

@@ -398,6 +398,9 @@ pub fn translate(statement: &Statement, last: &Last) -> String {
             edits.push((token.start..token.end, "coalesce".to_owned()));
         }
     }
+    if statement.begins(&["delete"]) && !statement.has(1, &["from"]) {
+        edits.push((tokens[0].end..tokens[0].end, " FROM".to_owned()));
+    }
     if let Some(own) = setting(statement)
         && OWN_SETTINGS.contains(&own.text.as_str())
     {
