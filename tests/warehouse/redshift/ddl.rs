@@ -63,12 +63,12 @@ pub fn create_table(statement: &Statement) -> Read<Table> {
         likes: Vec::new(),
     };
     let body = parser.take(&["("]);
-    while body {
+    if body {
         table.part(&mut parser)?;
-        if parser.take(&[")"]) {
-            break;
+        while !parser.take(&[")"]) {
+            parser.expect(&[","])?;
+            table.part(&mut parser)?;
         }
-        parser.expect(&[","])?;
     }
     table.attributes(&mut parser)?;
     table.check()?;
@@ -107,7 +107,12 @@ pub fn add_column(statement: &Statement) -> Read<Option<String>> {
         }
     }
     parser.take(&["column"]);
-    let column = column(&mut parser, &mut Vec::new(), &mut Vec::new())?;
+    let column = column(
+        &mut parser,
+        &mut Vec::new(),
+        &mut Vec::new(),
+        &mut Vec::new(),
+    )?;
     parser.end()?;
     Ok(Some(format!(
         "ALTER TABLE {name} ADD COLUMN {}",
@@ -156,7 +161,7 @@ impl Table {
             return Err(parser.unexpected());
         }
         let (mut keys, mut sort) = (Vec::new(), Vec::new());
-        let column = column_of(parser, &mut keys, &mut self.references, &mut sort)?;
+        let column = column(parser, &mut keys, &mut self.references, &mut sort)?;
         for key in keys {
             self.keys.push(key);
         }
@@ -282,16 +287,8 @@ fn reference(parser: &mut Parser<'_>) -> Read<(String, Option<String>)> {
     Ok((name, columns.map(|names| names.join(","))))
 }
 
-fn column(
-    parser: &mut Parser<'_>,
-    keys: &mut Vec<String>,
-    references: &mut Vec<(String, Option<String>)>,
-) -> Read<Column> {
-    column_of(parser, keys, references, &mut Vec::new())
-}
-
 /// Reads a column: its keys, what it refers to, and whether it sorts or distributes go to lists.
-fn column_of(
+fn column(
     parser: &mut Parser<'_>,
     keys: &mut Vec<String>,
     references: &mut Vec<(String, Option<String>)>,

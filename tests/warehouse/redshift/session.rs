@@ -273,7 +273,7 @@ impl Session {
             None => Ok(()),
             Some(row) => {
                 let child = row[0].as_deref().unwrap_or_default();
-                let message = format!("cannot drop {} because other objects depend on it", "table");
+                let message = "cannot drop table because other objects depend on it";
                 Err(Refusal::new("2BP01", message)
                     .detail(format!("constraint on table {child} depends on it"))
                     .hint("Use DROP ... CASCADE to drop the dependent objects too.")
@@ -352,8 +352,8 @@ impl Session {
             return refusal;
         }
         let bytes = refusal.constraint.as_deref().unwrap_or_default();
-        let too_long = refusal.code == "23514" && bytes.starts_with("bytes_");
-        match refusal.code.as_str() {
+        let too_long = &*refusal.code == "23514" && bytes.starts_with("bytes_");
+        match &*refusal.code {
             _ if too_long => Refusal::new("22001", "Value too long for character type"),
             "22001" => Refusal::new("22001", "Value too long for character type"),
             "40001" => self.shared.settings.isolation.conflict(),

@@ -85,21 +85,21 @@ impl Message {
 /// An error as it is sent to a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    pub code: String,
+    pub code: Box<str>,
     pub message: String,
     pub detail: Option<String>,
-    pub hint: Option<String>,
+    pub hint: Option<Box<str>>,
     /// The constraint that was violated.
-    pub constraint: Option<String>,
+    pub constraint: Option<Box<str>>,
     /// All that PostgreSQL said, where it is PostgreSQL's.
-    whole: Option<Vec<u8>>,
+    whole: Option<Box<[u8]>>,
 }
 
 impl Refusal {
     /// An error of a SQLSTATE.
     pub fn new(code: &str, message: impl Into<String>) -> Self {
         Self {
-            code: code.to_owned(),
+            code: code.into(),
             message: message.into(),
             detail: None,
             hint: None,
@@ -126,14 +126,14 @@ impl Refusal {
 
     /// With advice.
     pub fn hint(mut self, hint: &str) -> Self {
-        self.hint = Some(hint.to_owned());
+        self.hint = Some(hint.into());
         self
     }
 
     /// The message that says it.
     pub fn message(&self) -> Message {
         match &self.whole {
-            Some(body) => Message::raw(b'E', body.as_slice()),
+            Some(body) => Message::raw(b'E', body.to_vec()),
             None => fields(b'E', "ERROR", self),
         }
     }
@@ -152,15 +152,15 @@ impl Refusal {
             };
             let value = String::from_utf8_lossy(value).into_owned();
             match letter {
-                b'C' => refusal.code = value,
+                b'C' => refusal.code = value.into(),
                 b'M' => refusal.message = value,
                 b'D' => refusal.detail = Some(value),
-                b'H' => refusal.hint = Some(value),
-                b'n' => refusal.constraint = Some(value),
+                b'H' => refusal.hint = Some(value.into()),
+                b'n' => refusal.constraint = Some(value.into()),
                 _ => {}
             }
         }
-        refusal.whole = Some(message.body.clone());
+        refusal.whole = Some(message.body.clone().into());
         refusal
     }
 }
