@@ -1,5 +1,6 @@
 //! What a command was asked to do, checked: the second type after the arguments themselves.
 
+use std::collections::HashSet;
 use std::str::FromStr;
 
 use serde::Serialize;
@@ -22,8 +23,34 @@ pub struct RunConfig {
     pub threads: usize,
     /// How many rejects are tolerated.
     pub max_rejects: MaxRejects,
+    /// The log objects that are in the warehouse already, and so left out.
+    pub loaded: LoadedObjects,
     /// How input is cut up. Only tests and benches change it; the tables do not depend on it.
     pub sizes: Sizes,
+}
+
+/// Log objects by what the ledger calls `object` and `etag`.
+#[derive(Debug, Clone, Default)]
+pub struct LoadedObjects(HashSet<(String, String)>);
+
+impl LoadedObjects {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether an object with these contents is among them.
+    pub fn contains(&self, object: String, etag: String) -> bool {
+        self.0.contains(&(object, etag))
+    }
+}
+
+impl FromIterator<(String, String)> for LoadedObjects {
+    /// Objects whose contents nothing tells from others are dropped: nobody knows whether they changed.
+    fn from_iter<T: IntoIterator<Item = (String, String)>>(objects: T) -> Self {
+        let known = |(_, etag): &(String, String)| !etag.is_empty();
+        Self(objects.into_iter().filter(known).collect())
+    }
 }
 
 impl RunConfig {

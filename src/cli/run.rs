@@ -2,7 +2,7 @@
 
 use super::place::{EncryptionArgs, Input, S3Args, place};
 use super::{cores, failed, print, print_json, say, summary, warn_of_no_plays};
-use crate::config::{MaxRejects, RunConfig, Sizes};
+use crate::config::{LoadedObjects, MaxRejects, RunConfig, Sizes};
 use crate::error::Result;
 use crate::output::report::REPORT_VERSION;
 use crate::pipeline;
@@ -16,7 +16,7 @@ use crate::storage::Place;
 /// OUT/_rejects/*.jsonl and a report as OUT/_report.json. A folder OUT is replaced as one step: a run
 /// that fails or is killed leaves what was there before. In s3://bucket/prefix each run writes to a
 /// prefix of its own below OUT, with a manifest for COPY beside each table, and OUT/latest.json names the
-/// newest whole run.
+/// newest whole run. OUT/_ledger is for loading more than one run into a warehouse.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
@@ -72,9 +72,9 @@ pub fn main(args: Args) -> Result<()> {
     progress.end();
     let report = result.map_err(|error| failed(error, json, ("report_version", REPORT_VERSION)))?;
     if !quiet {
-        let out = match &report.run {
-            Some(run) => config.out.join(run),
-            None => config.out,
+        let out = match (&config.out, &report.run) {
+            (Place::S3 { .. }, Some(run)) => config.out.join(run),
+            _ => config.out,
         };
         say(&summary::table(&report, &out));
     }
@@ -104,6 +104,7 @@ fn config(args: Args) -> RunConfig {
         s3: args.encryption.add_to(args.s3.options()),
         threads: args.threads.map_or_else(cores, usize::from),
         max_rejects: args.max_rejects,
+        loaded: LoadedObjects::default(),
         sizes: Sizes::default(),
     }
 }

@@ -68,6 +68,9 @@ pub struct LogReport {
     pub filtered: u64,
     /// Events that were delivered before.
     pub duplicates: u64,
+    /// Objects that were left out because they are in the warehouse already.
+    #[serde(default)]
+    pub loaded_objects: u64,
 }
 
 /// What was written of one table.
@@ -136,7 +139,7 @@ pub struct Report {
     pub sparkify_version: String,
     /// How it ended.
     pub status: Status,
-    /// The id of the run, where runs are kept beside each other.
+    /// The id of the run; absent only in what earlier versions wrote to a folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<String>,
     /// Song records.
@@ -145,6 +148,9 @@ pub struct Report {
     pub logs: LogReport,
     /// What was written, by table.
     pub tables: BTreeMap<String, TableReport>,
+    /// What was written of the ledger, by table.
+    #[serde(default)]
+    pub ledger: BTreeMap<String, TableReport>,
     /// Songplays whose song is known.
     pub matched_songplays: u64,
     /// Where the time went, by stage. Stages run side by side, so their seconds exceed the total.

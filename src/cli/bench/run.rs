@@ -9,7 +9,7 @@ use super::{
 };
 use crate::bench::{self, AtMost, RunBench, RunResult, Serial};
 use crate::cli::place::{Input, S3Args, folder};
-use crate::config::{MaxRejects, RunConfig, Sizes};
+use crate::config::{LoadedObjects, MaxRejects, RunConfig, Sizes};
 use crate::error::Result;
 use crate::pipeline::Phase;
 use crate::progress::Progress;
@@ -64,6 +64,7 @@ fn config(args: &Args, out: &Path) -> RunConfig {
         s3: args.s3.options(),
         threads: 1,
         max_rejects: MaxRejects::Percent(100.0),
+        loaded: LoadedObjects::default(),
         sizes: Sizes::default(),
     }
 }
