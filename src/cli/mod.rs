@@ -2,10 +2,13 @@
 
 mod bench;
 mod clean;
+mod create_tables;
 mod generate;
+mod load;
 mod place;
 mod run;
 mod summary;
+mod warehouse;
 
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
@@ -28,6 +31,8 @@ const EXAMPLES: &str = "\
 Examples:
   sparkify run --songs fixtures/song_data --logs fixtures/log_data --out warehouse
   sparkify run --songs s3://bucket/song_data --logs s3://bucket/log_data --out s3://bucket/star
+  sparkify create-tables --warehouse postgres://etl@localhost/music
+  sparkify load --from warehouse --warehouse postgres://etl@localhost/music
   sparkify clean s3://bucket/star --keep 3
   sparkify generate --out data --events 2000000 --songs 20000 --users 50000 --files 64 --seed 1
   sparkify bench run --songs data/song_data --logs data/log_data
@@ -38,6 +43,8 @@ Exit codes: 0 done, 1 failed, 2 wrong usage.";
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Args),
+    CreateTables(create_tables::Args),
+    Load(load::Args),
     Clean(clean::Args),
     Generate(generate::Args),
     Bench(bench::Args),
@@ -51,6 +58,8 @@ pub fn main() -> ExitCode {
     };
     let result: Result<()> = match cli.command {
         Command::Run(args) => run::main(args),
+        Command::CreateTables(args) => create_tables::main(args),
+        Command::Load(args) => load::main(args),
         Command::Clean(args) => clean::main(args),
         Command::Generate(args) => generate::main(args),
         Command::Bench(args) => bench::main(args),

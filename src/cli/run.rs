@@ -1,13 +1,18 @@
-//! `sparkify run`: songs and logs to a star.
+//! `sparkify run`: songs and logs to a star, and the star into a warehouse.
 
-use super::place::{EncryptionArgs, Input, S3Args, place};
+use super::place::{EncryptionArgs, S3Args, place};
+use super::warehouse::WarehouseArgs;
 use super::{cores, failed, print, print_json, say, summary, warn_of_no_plays};
 use crate::config::{LoadedObjects, MaxRejects, RunConfig, Sizes};
-use crate::error::Result;
-use crate::output::report::REPORT_VERSION;
+use crate::error::{Error, Result};
+use crate::output::Published;
+use crate::output::report::{REPORT_VERSION, Report};
 use crate::pipeline;
 use crate::progress::Progress;
-use crate::storage::Place;
+use crate::storage::{Place, Stores};
+use crate::warehouse::Warehouse;
+use crate::warehouse::load::{Load, Loaded, loaded_objects};
+use crate::warehouse::steps::{Batch, as_text, steps};
 
 /// Build the star from songs and logs
 ///
@@ -16,12 +21,19 @@ use crate::storage::Place;
 /// OUT/_rejects/*.jsonl and a report as OUT/_report.json. A folder OUT is replaced as one step: a run
 /// that fails or is killed leaves what was there before. In s3://bucket/prefix each run writes to a
 /// prefix of its own below OUT, with a manifest for COPY beside each table, and OUT/latest.json names the
-/// newest whole run. OUT/_ledger is for loading more than one run into a warehouse.
+/// newest whole run. OUT/_ledger is what a later load needs to know of this one.
+///
+/// With --warehouse or --config the star is loaded there too, as sparkify load does. Log objects that were
+/// loaded before are left out then, so that a nightly run takes what is new.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    #[command(flatten)]
-    input: Input,
+    /// Folder, file or s3://bucket/prefix with song metadata [default: SONG_DATA of --config]
+    #[arg(long, value_name = "PATH", value_parser = place(), required_unless_present = "config")]
+    songs: Option<Place>,
+    /// Folder, file or s3://bucket/prefix with log events [default: LOG_DATA of --config]
+    #[arg(long, value_name = "PATH", value_parser = place(), required_unless_present = "config")]
+    logs: Option<Place>,
     /// Folder to write (absent, empty, or an earlier output), or s3://bucket/prefix
     #[arg(long, value_name = "OUT", value_parser = place())]
     out: Place,
@@ -40,12 +52,17 @@ pub struct Args {
     /// List the input and say what would be done, without reading or writing anything
     #[arg(long)]
     dry_run: bool,
+    /// Load everything, also what was loaded before: the tables are emptied in the same transaction
+    #[arg(long)]
+    full_refresh: bool,
     /// Print the report as JSON on stdout
     #[arg(long)]
     json: bool,
     /// Show no progress and no summary
     #[arg(long, short)]
     quiet: bool,
+    #[command(flatten)]
+    warehouse: WarehouseArgs,
     #[command(flatten)]
     s3: S3Args,
     #[command(flatten)]
@@ -60,51 +77,153 @@ Examples:
   sparkify run --songs s3://bucket/song_data --logs s3://bucket/log_data --out s3://bucket/star --dry-run";
 
 pub fn main(args: Args) -> Result<()> {
-    let (dry_run, json, quiet) = (args.dry_run, args.json, args.quiet);
-    let config = config(args);
-    if dry_run {
-        return plan(&config, json);
-    }
-    let progress = Progress::stderr(quiet);
-    let result = config
-        .check()
-        .and_then(|()| pipeline::run(&config, &progress));
+    let json = args.json;
+    let progress = Progress::stderr(args.quiet);
+    let result = run(args, &progress);
     progress.end();
-    let report = result.map_err(|error| failed(error, json, ("report_version", REPORT_VERSION)))?;
+    result.map_err(|error| failed(error, json, ("report_version", REPORT_VERSION)))
+}
+
+fn run(args: Args, progress: &Progress) -> Result<()> {
+    let (dry_run, json, quiet, refresh) = (args.dry_run, args.json, args.quiet, args.full_refresh);
+    let (mut config, warehouse) = config(args, progress)?;
+    config.check()?;
+    if let Some(warehouse) = &warehouse {
+        warehouse.check(&config.out)?;
+    }
+    if dry_run {
+        return plan(&config, warehouse.as_ref(), refresh, json);
+    }
+    if let Some(warehouse) = &warehouse {
+        // Looked at even if nothing is to be left out: a long run should not be what finds a table missing.
+        let loaded = loaded_objects(warehouse)?;
+        if !refresh {
+            config.loaded = loaded;
+        }
+    }
+    let report = pipeline::run(&config, progress)?;
+    progress.end();
+    let out = published(&config.out, &report);
     if !quiet {
-        let out = match (&config.out, &report.run) {
-            (Place::S3 { .. }, Some(run)) => config.out.join(run),
-            _ => config.out,
-        };
         say(&summary::table(&report, &out));
     }
-    warn_of_no_plays(&progress, &report.logs, &config.logs);
+    warn_of_no_plays(progress, &report.logs, &config.logs);
+    let loaded = warehouse.map(|warehouse| {
+        load(&config, &out, &warehouse, refresh, progress).map_err(|error| {
+            error.also(format!(
+                "the star itself is whole: sparkify load --from {out} loads it"
+            ))
+        })
+    });
+    let loaded = loaded.transpose()?;
+    if let Some(loaded) = &loaded
+        && !quiet
+    {
+        say(&format!("\n{}", summary::loaded(loaded)));
+    }
     if json {
-        print_json(&report)?;
+        let mut value = serde_json::json!(report);
+        if let Some(loaded) = loaded {
+            value["load"] = serde_json::json!(loaded);
+        }
+        print_json(&value)?;
     }
     Ok(())
 }
 
-/// Says what a run would do.
-fn plan(config: &RunConfig, json: bool) -> Result<()> {
-    let planned = config.check().and_then(|()| pipeline::plan_run(config));
-    let planned =
-        planned.map_err(|error| failed(error, json, ("report_version", REPORT_VERSION)))?;
-    match json {
-        true => print_json(&planned),
-        false => print(&summary::plan(&planned)),
+/// Where the star of a run is.
+fn published(out: &Place, report: &Report) -> Place {
+    match (out, &report.run) {
+        (Place::S3 { .. }, Some(run)) => out.join(run),
+        _ => out.clone(),
     }
 }
 
-fn config(args: Args) -> RunConfig {
-    RunConfig {
-        songs: args.input.songs,
-        logs: args.input.logs,
+fn load(
+    config: &RunConfig,
+    out: &Place,
+    warehouse: &Warehouse,
+    refresh: bool,
+    progress: &Progress,
+) -> Result<Loaded> {
+    let star = Published::open(&Stores::new(config.s3.clone()), out)?;
+    let load = Load {
+        warehouse,
+        star: &star,
+        refresh,
+    };
+    load.carry_out(progress)
+}
+
+/// Says what a run would do.
+fn plan(
+    config: &RunConfig,
+    warehouse: Option<&Warehouse>,
+    refresh: bool,
+    json: bool,
+) -> Result<()> {
+    let planned = pipeline::plan_run(config)?;
+    let run = config.out.join("RUN");
+    let batch = Batch {
+        run: "RUN",
+        manifest: &|table| run.join(&format!("{}.manifest", table.folder)).to_string(),
+        has_rows: &|_| true,
+    };
+    let sql = warehouse.map(|warehouse| steps(warehouse, &batch, refresh));
+    let sql = sql.transpose()?.map(|steps| as_text(&steps));
+    if json {
+        let mut value = serde_json::json!(planned);
+        if let Some(sql) = sql {
+            value["load"] = sql.into();
+        }
+        return print_json(&value);
+    }
+    print(&summary::plan(&planned))?;
+    match (sql, warehouse) {
+        (Some(sql), Some(warehouse)) => print(&format!("\n-- into {}\n\n{sql}", warehouse.address)),
+        _ => Ok(()),
+    }
+}
+
+/// What to do, and the warehouse to load if one is named.
+fn config(args: Args, progress: &Progress) -> Result<(RunConfig, Option<Warehouse>)> {
+    let known = args.warehouse.known(progress)?;
+    let file = known.file.as_ref();
+    let of_songs = file.and_then(|file| file.song_data.as_deref());
+    let of_logs = file.and_then(|file| file.log_data.as_deref());
+    let input = |given: Option<Place>, of_file: Option<&str>, argument, key| {
+        if let Some(place) = given {
+            return Ok(place);
+        }
+        let Some(text) = of_file else {
+            return Err(Error::usage(format!("no {argument} is given"))
+                .because(format!("--config has no {key} in [S3]")));
+        };
+        let wrong =
+            |why: String| Error::usage(format!("cannot use {key} of --config")).because(why);
+        Place::parse(text.as_ref()).map_err(wrong)
+    };
+    let songs = input(args.songs, of_songs, "--songs", "SONG_DATA")?;
+    let logs = input(args.logs, of_logs, "--logs", "LOG_DATA")?;
+    // Of the environment alone nobody wants every run to be loaded.
+    let warehouse = match args.warehouse.is_given() {
+        true => known.warehouse,
+        false => None,
+    };
+    if args.full_refresh && warehouse.is_none() {
+        return Err(
+            Error::usage("--full-refresh is about a warehouse").hint("give --warehouse too")
+        );
+    }
+    let config = RunConfig {
+        songs,
+        logs,
         out: args.out,
         s3: args.encryption.add_to(args.s3.options()),
         threads: args.threads.map_or_else(cores, usize::from),
         max_rejects: args.max_rejects,
         loaded: LoadedObjects::default(),
         sizes: Sizes::default(),
-    }
+    };
+    Ok((config, warehouse))
 }

@@ -9,8 +9,9 @@ use crate::error::Error;
 use crate::output::REJECTS;
 use crate::output::report::{InputReport, LogReport, Report, StageReport};
 use crate::pipeline::{Planned, PlannedSplit};
-use crate::star::schema::TABLES;
+use crate::star::schema::{SONGPLAYS, TABLES};
 use crate::storage::Place;
+use crate::warehouse::load::Loaded;
 
 /// What `--json` prints for a command that failed. `version` names the layout of what it prints
 /// otherwise.
@@ -82,6 +83,52 @@ fn write_table(to: &mut String, report: &Report, out: &Place) -> std::fmt::Resul
         "\n{} in {:.3} s on {} threads (stages add up over them), peak memory {memory}",
         out, report.total.seconds, report.threads
     )
+}
+
+/// What a load did, as a table.
+pub fn loaded(loaded: &Loaded) -> String {
+    let mut text = String::new();
+    // Writing to a String does not fail.
+    let _ = write_loaded(&mut text, loaded);
+    text
+}
+
+fn write_loaded(to: &mut String, loaded: &Loaded) -> std::fmt::Result {
+    writeln!(
+        to,
+        "{:<12} {:>12} {:>12} {:>12} {:>12}",
+        "table", "rows", "added", "changed", "removed"
+    )?;
+    for table in TABLES {
+        let done = loaded.tables.get(table.name).copied().unwrap_or_default();
+        writeln!(
+            to,
+            "{:<12} {:>12} {:>12} {:>12} {:>12}",
+            table.name,
+            count(done.rows),
+            count(done.added),
+            count(done.changed),
+            count(done.removed)
+        )?;
+    }
+    let plays = loaded
+        .tables
+        .get(SONGPLAYS.name)
+        .copied()
+        .unwrap_or_default();
+    let rate = plays.rows as f64 / loaded.seconds.max(1e-9);
+    write!(
+        to,
+        "\nrun {} into {} in {:.3} s ({} songplays/s)",
+        loaded.run,
+        loaded.warehouse,
+        loaded.seconds,
+        count(rate as u64)
+    )?;
+    match loaded.tries {
+        1 => writeln!(to),
+        tries => writeln!(to, ", at try {tries}"),
+    }
 }
 
 /// Splits that are shown of each input.

@@ -1,18 +1,20 @@
 //! Output: Parquet parts, reject files and the report, put in place as one step.
 //!
 //! The last stage of the data path. Everything is written to a [`Staging`], and seen by nobody until
-//! [`Staging::publish`].
+//! [`Staging::publish`]; a [`Published`] star is what a load reads.
 
 pub mod clean;
 mod encode;
 mod folder;
 mod pack;
 mod parquet;
+mod published;
 mod rejects;
 pub mod report;
 mod runs;
 mod staging;
 
 pub use self::parquet::{Part, PartWriter};
+pub use published::Published;
 pub use rejects::{REJECTS, Rejects};
 pub use staging::{Parts, Staging};

@@ -1,4 +1,54 @@
 //! The warehouse: where a published star is loaded, the end of the data path.
+//!
+//! `address` says which it is and as whom (from `parts` of URL, environment and `config_file`, with a `secret`
+//! that may come from the `passfile`), `session` is a connection to it by `tls`, `failure` what its failures
+//! mean, `script` the SQL, `steps` the transaction that it makes up, `rows` what PostgreSQL is sent, `tables` what
+//! must be there; `load` brings a star in, `create` makes the tables.
 
 pub mod address;
+pub mod config_file;
+pub mod create;
+pub mod failure;
+pub mod iam_role;
+pub mod load;
+mod parts;
+mod passfile;
+pub mod rows;
+pub mod script;
+pub mod secret;
 pub mod session;
+pub mod steps;
+pub mod tables;
+pub mod tls;
+
+use address::{Address, Dialect};
+use iam_role::IamRole;
+
+use crate::error::{Error, Result};
+use crate::storage::Place;
+
+/// A warehouse.
+#[derive(Debug, Clone)]
+pub struct Warehouse {
+    /// What it is and how it is reached.
+    pub address: Address,
+    /// As whom it reads the bucket, if it is Redshift.
+    pub iam_role: IamRole,
+}
+
+impl Warehouse {
+    /// An error unless a star at that place can be loaded.
+    ///
+    /// # Errors
+    /// It is Redshift, and the place is not in S3.
+    pub fn check(&self, star: &Place) -> Result<()> {
+        match (self.address.dialect, star) {
+            (Dialect::Redshift, Place::Local(_)) => {
+                Err(Error::usage(format!("cannot load {star} into Redshift"))
+                    .because("its COPY reads from S3")
+                    .hint("let --out of the run be s3://bucket/prefix"))
+            }
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,99 @@
+-- The star and its ledger in PostgreSQL.
+--
+-- By hand: psql -1 -f sql/postgres/create.sql
+--
+-- Text is compared bytewise (COLLATE "C"): which of two records counts must not depend on a language.
+-- Lengths are those of Redshift, there in bytes and here in characters. Foreign keys are enforced.
+
+CREATE TABLE IF NOT EXISTS artists (
+    artist_id VARCHAR(32) COLLATE "C" NOT NULL PRIMARY KEY,
+    name      VARCHAR(1024) COLLATE "C" NOT NULL,
+    location  VARCHAR(1024) COLLATE "C",
+    latitude  DOUBLE PRECISION,
+    longitude DOUBLE PRECISION
+);
+
+CREATE TABLE IF NOT EXISTS songs (
+    song_id   VARCHAR(32) COLLATE "C" NOT NULL PRIMARY KEY,
+    title     VARCHAR(1024) COLLATE "C" NOT NULL,
+    artist_id VARCHAR(32) COLLATE "C" NOT NULL,
+    year      INTEGER,
+    duration  DOUBLE PRECISION NOT NULL,
+    CONSTRAINT songs_artist FOREIGN KEY (artist_id) REFERENCES artists
+);
+
+CREATE TABLE IF NOT EXISTS users (
+    user_id    INTEGER NOT NULL PRIMARY KEY,
+    first_name VARCHAR(256) COLLATE "C",
+    last_name  VARCHAR(256) COLLATE "C",
+    gender     VARCHAR(16) COLLATE "C",
+    level      VARCHAR(16) COLLATE "C" NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS time (
+    start_time TIMESTAMP NOT NULL PRIMARY KEY,
+    hour       SMALLINT NOT NULL,
+    day        SMALLINT NOT NULL,
+    week       SMALLINT NOT NULL,
+    month      SMALLINT NOT NULL,
+    year       SMALLINT NOT NULL,
+    weekday    SMALLINT NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS songplays (
+    songplay_id BIGINT NOT NULL PRIMARY KEY,
+    start_time  TIMESTAMP NOT NULL,
+    user_id     INTEGER NOT NULL,
+    level       VARCHAR(16) COLLATE "C" NOT NULL,
+    song_id     VARCHAR(32) COLLATE "C",
+    artist_id   VARCHAR(32) COLLATE "C",
+    session_id  INTEGER NOT NULL,
+    location    VARCHAR(512) COLLATE "C",
+    user_agent  VARCHAR(1024) COLLATE "C",
+    CONSTRAINT songplays_time FOREIGN KEY (start_time) REFERENCES time,
+    CONSTRAINT songplays_user FOREIGN KEY (user_id) REFERENCES users,
+    CONSTRAINT songplays_song FOREIGN KEY (song_id) REFERENCES songs,
+    CONSTRAINT songplays_artist FOREIGN KEY (artist_id) REFERENCES artists
+);
+
+-- Analysts ask for a range of time; songplays come about in that order.
+CREATE INDEX IF NOT EXISTS songplays_start_time ON songplays USING brin (start_time);
+
+-- The ledger: what a later load needs to know of the earlier ones.
+
+-- The event that each row of users is from: only a later one replaces it.
+CREATE TABLE IF NOT EXISTS ledger_users (
+    user_id         INTEGER NOT NULL PRIMARY KEY,
+    start_time      TIMESTAMP NOT NULL,
+    session_id      INTEGER NOT NULL,
+    item_in_session INTEGER NOT NULL
+);
+
+-- The song record that each row of artists is from.
+CREATE TABLE IF NOT EXISTS ledger_artists (
+    artist_id VARCHAR(32) COLLATE "C" NOT NULL PRIMARY KEY,
+    song_id   VARCHAR(32) COLLATE "C" NOT NULL
+);
+
+-- The song that is found by a title, an artist's name and a duration; song_key is a hash of them.
+CREATE TABLE IF NOT EXISTS ledger_songs (
+    song_key  BIGINT NOT NULL PRIMARY KEY,
+    song_id   VARCHAR(32) COLLATE "C" NOT NULL,
+    artist_id VARCHAR(32) COLLATE "C" NOT NULL
+);
+
+-- What the song of each songplay is found by, should it come later than the play. One row at most a
+-- songplay, without a key of its own: it is only ever read as a whole.
+CREATE TABLE IF NOT EXISTS ledger_songplays (
+    songplay_id BIGINT NOT NULL,
+    song_key    BIGINT NOT NULL
+);
+
+-- What was loaded: each log object of each run, written in the transaction that loads it.
+CREATE TABLE IF NOT EXISTS loads (
+    run       VARCHAR(64) COLLATE "C" NOT NULL,
+    object    VARCHAR(4096) COLLATE "C" NOT NULL,
+    etag      VARCHAR(256) COLLATE "C" NOT NULL,
+    rows      BIGINT NOT NULL,
+    loaded_at TIMESTAMP NOT NULL
+);

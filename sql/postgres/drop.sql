@@ -1,0 +1,16 @@
+-- Drops the star and its ledger in PostgreSQL.
+--
+-- By hand: psql -1 -f sql/postgres/drop.sql
+--
+-- A view that somebody built on a table stops this rather than go with it.
+
+DROP TABLE IF EXISTS loads;
+DROP TABLE IF EXISTS ledger_songplays;
+DROP TABLE IF EXISTS ledger_songs;
+DROP TABLE IF EXISTS ledger_artists;
+DROP TABLE IF EXISTS ledger_users;
+DROP TABLE IF EXISTS songplays;
+DROP TABLE IF EXISTS time;
+DROP TABLE IF EXISTS users;
+DROP TABLE IF EXISTS songs;
+DROP TABLE IF EXISTS artists;

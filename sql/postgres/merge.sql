@@ -1,0 +1,307 @@
+-- Merges the staging tables into the star and its ledger, and commits.
+--
+-- Every choice follows from what the rows hold, by the same rules as within one run. So batches in any
+-- order give what all of them at once would give, and one that is loaded again changes nothing.
+
+-- The planner knows nothing of temporary tables unless it is told.
+ANALYZE staged_artists;
+ANALYZE staged_songs;
+ANALYZE staged_users;
+ANALYZE staged_time;
+ANALYZE staged_songplays;
+ANALYZE staged_ledger_users;
+ANALYZE staged_ledger_artists;
+ANALYZE staged_ledger_songs;
+ANALYZE staged_ledger_songplays;
+ANALYZE staged_ledger_objects;
+
+-- Into an empty star: keys are built and references checked once at the end and not row by row, which takes a
+-- fraction of the time. Whoever reads waits meanwhile. Only who owns the tables can do that; for others it is row
+-- by row.
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM songplays) AND (
+            SELECT bool_and(pg_has_role(relowner, 'USAGE'))
+            FROM pg_class
+            WHERE oid IN (
+                'artists'::regclass, 'songs'::regclass, 'users'::regclass, 'time'::regclass, 'songplays'::regclass
+            )
+        )
+    THEN
+        ALTER TABLE songplays
+            DROP CONSTRAINT IF EXISTS songplays_time,
+            DROP CONSTRAINT IF EXISTS songplays_user,
+            DROP CONSTRAINT IF EXISTS songplays_song,
+            DROP CONSTRAINT IF EXISTS songplays_artist,
+            DROP CONSTRAINT IF EXISTS songplays_pkey;
+        ALTER TABLE songs DROP CONSTRAINT IF EXISTS songs_artist;
+        ALTER TABLE time DROP CONSTRAINT IF EXISTS time_pkey;
+    END IF;
+EXCEPTION
+    -- Somebody else's table refers to one of these: row by row then.
+    WHEN dependent_objects_still_exist THEN NULL;
+END $$;
+
+-- Artists: the record with both coordinates first, then with a location, then of the smallest song_id, then of
+-- the smallest name.
+CREATE TEMP TABLE new_artists ON COMMIT DROP AS
+SELECT artist_id, name, location, latitude, longitude, song_id
+FROM (
+    SELECT
+        artist_id, name, location, latitude, longitude, song_id, staged,
+        ROW_NUMBER() OVER (
+            PARTITION BY artist_id
+            ORDER BY
+                CASE WHEN latitude IS NOT NULL AND longitude IS NOT NULL THEN 0 ELSE 1 END,
+                CASE WHEN OCTET_LENGTH(location) > 0 THEN 0 ELSE 1 END,
+                song_id, name, location, latitude, longitude,
+                staged
+        ) AS place
+    FROM (
+        SELECT
+            s.artist_id, s.name, s.location, s.latitude, s.longitude,
+            l.song_id,
+            1 AS staged
+        FROM staged_artists s
+        JOIN staged_ledger_artists l ON l.artist_id = s.artist_id
+        UNION ALL
+        SELECT
+            w.artist_id, w.name, w.location, w.latitude, w.longitude,
+            l.song_id,
+            0 AS staged
+        FROM artists w
+        JOIN staged_artists s ON s.artist_id = w.artist_id
+        JOIN ledger_artists l ON l.artist_id = w.artist_id
+    ) AS candidates
+) AS ranked
+WHERE place = 1 AND staged = 1;
+
+ANALYZE new_artists;
+
+UPDATE artists SET
+    name = n.name, location = n.location, latitude = n.latitude, longitude = n.longitude
+FROM new_artists n
+WHERE artists.artist_id = n.artist_id;
+
+INSERT INTO artists (artist_id, name, location, latitude, longitude)
+SELECT n.artist_id, n.name, n.location, n.latitude, n.longitude
+FROM new_artists n
+WHERE NOT EXISTS (SELECT 1 FROM artists w WHERE w.artist_id = n.artist_id);
+
+UPDATE ledger_artists SET
+    song_id = n.song_id
+FROM new_artists n
+WHERE ledger_artists.artist_id = n.artist_id;
+
+INSERT INTO ledger_artists (artist_id, song_id)
+SELECT n.artist_id, n.song_id
+FROM new_artists n
+WHERE NOT EXISTS (SELECT 1 FROM ledger_artists w WHERE w.artist_id = n.artist_id);
+
+-- Songs: the smallest by title, artist, year and duration, null last.
+CREATE TEMP TABLE new_songs ON COMMIT DROP AS
+SELECT song_id, title, artist_id, year, duration
+FROM (
+    SELECT
+        song_id, title, artist_id, year, duration, staged,
+        ROW_NUMBER() OVER (
+            PARTITION BY song_id
+            ORDER BY
+                title, artist_id, year, duration,
+                staged
+        ) AS place
+    FROM (
+        SELECT
+            s.song_id, s.title, s.artist_id, s.year, s.duration,
+            1 AS staged
+        FROM staged_songs s
+        UNION ALL
+        SELECT
+            w.song_id, w.title, w.artist_id, w.year, w.duration,
+            0 AS staged
+        FROM songs w
+        JOIN staged_songs s ON s.song_id = w.song_id
+    ) AS candidates
+) AS ranked
+WHERE place = 1 AND staged = 1;
+
+ANALYZE new_songs;
+
+UPDATE songs SET
+    title = n.title, artist_id = n.artist_id, year = n.year, duration = n.duration
+FROM new_songs n
+WHERE songs.song_id = n.song_id;
+
+INSERT INTO songs (song_id, title, artist_id, year, duration)
+SELECT n.song_id, n.title, n.artist_id, n.year, n.duration
+FROM new_songs n
+WHERE NOT EXISTS (SELECT 1 FROM songs w WHERE w.song_id = n.song_id);
+
+-- Users: as of the latest event. A late batch does not overwrite a newer level.
+CREATE TEMP TABLE new_users ON COMMIT DROP AS
+SELECT user_id, first_name, last_name, gender, level, start_time, session_id, item_in_session
+FROM (
+    SELECT
+        user_id, first_name, last_name, gender, level, start_time, session_id, item_in_session, staged,
+        ROW_NUMBER() OVER (
+            PARTITION BY user_id
+            ORDER BY
+                start_time DESC, session_id DESC, item_in_session DESC,
+                staged
+        ) AS place
+    FROM (
+        SELECT
+            s.user_id, s.first_name, s.last_name, s.gender, s.level,
+            l.start_time, l.session_id, l.item_in_session,
+            1 AS staged
+        FROM staged_users s
+        JOIN staged_ledger_users l ON l.user_id = s.user_id
+        UNION ALL
+        SELECT
+            w.user_id, w.first_name, w.last_name, w.gender, w.level,
+            l.start_time, l.session_id, l.item_in_session,
+            0 AS staged
+        FROM users w
+        JOIN staged_users s ON s.user_id = w.user_id
+        JOIN ledger_users l ON l.user_id = w.user_id
+    ) AS candidates
+) AS ranked
+WHERE place = 1 AND staged = 1;
+
+ANALYZE new_users;
+
+UPDATE users SET
+    first_name = n.first_name, last_name = n.last_name, gender = n.gender, level = n.level
+FROM new_users n
+WHERE users.user_id = n.user_id;
+
+INSERT INTO users (user_id, first_name, last_name, gender, level)
+SELECT n.user_id, n.first_name, n.last_name, n.gender, n.level
+FROM new_users n
+WHERE NOT EXISTS (SELECT 1 FROM users w WHERE w.user_id = n.user_id);
+
+UPDATE ledger_users SET
+    start_time = n.start_time, session_id = n.session_id, item_in_session = n.item_in_session
+FROM new_users n
+WHERE ledger_users.user_id = n.user_id;
+
+INSERT INTO ledger_users (user_id, start_time, session_id, item_in_session)
+SELECT n.user_id, n.start_time, n.session_id, n.item_in_session
+FROM new_users n
+WHERE NOT EXISTS (SELECT 1 FROM ledger_users w WHERE w.user_id = n.user_id);
+
+-- Moments.
+INSERT INTO time (start_time, hour, day, week, month, year, weekday)
+SELECT s.start_time, s.hour, s.day, s.week, s.month, s.year, s.weekday
+FROM staged_time s
+WHERE NOT EXISTS (SELECT 1 FROM time t WHERE t.start_time = s.start_time);
+
+-- Events that are there were delivered again: the row that is there stays.
+DELETE FROM staged_ledger_songplays
+USING songplays
+WHERE songplays.songplay_id = staged_ledger_songplays.songplay_id;
+
+DELETE FROM staged_songplays
+USING songplays
+WHERE songplays.songplay_id = staged_songplays.songplay_id;
+
+-- Songs that came with an earlier batch, to the plays of this one.
+CREATE TEMP TABLE known_songs ON COMMIT DROP AS
+SELECT k.song_key, k.song_id, k.artist_id
+FROM ledger_songs k
+LEFT JOIN staged_ledger_songs s ON s.song_key = k.song_key
+WHERE
+    s.song_key IS NULL
+    OR k.song_id < s.song_id
+    OR (k.song_id = s.song_id AND k.artist_id < s.artist_id);
+
+ANALYZE known_songs;
+
+UPDATE staged_songplays SET song_id = k.song_id, artist_id = k.artist_id
+FROM staged_ledger_songplays l, known_songs k
+WHERE l.song_key = k.song_key AND staged_songplays.songplay_id = l.songplay_id;
+
+-- Songs that came with this batch, to the plays of earlier ones: the smallest song_id counts, then the
+-- smallest artist_id.
+CREATE TEMP TABLE new_ledger_songs ON COMMIT DROP AS
+SELECT song_key, song_id, artist_id
+FROM (
+    SELECT
+        song_key, song_id, artist_id, staged,
+        ROW_NUMBER() OVER (
+            PARTITION BY song_key
+            ORDER BY
+                song_id, artist_id,
+                staged
+        ) AS place
+    FROM (
+        SELECT
+            s.song_key, s.song_id, s.artist_id,
+            1 AS staged
+        FROM staged_ledger_songs s
+        UNION ALL
+        SELECT
+            w.song_key, w.song_id, w.artist_id,
+            0 AS staged
+        FROM ledger_songs w
+        JOIN staged_ledger_songs s ON s.song_key = w.song_key
+    ) AS candidates
+) AS ranked
+WHERE place = 1 AND staged = 1;
+
+ANALYZE new_ledger_songs;
+
+UPDATE ledger_songs SET
+    song_id = n.song_id, artist_id = n.artist_id
+FROM new_ledger_songs n
+WHERE ledger_songs.song_key = n.song_key;
+
+INSERT INTO ledger_songs (song_key, song_id, artist_id)
+SELECT n.song_key, n.song_id, n.artist_id
+FROM new_ledger_songs n
+WHERE NOT EXISTS (SELECT 1 FROM ledger_songs w WHERE w.song_key = n.song_key);
+
+UPDATE songplays SET song_id = n.song_id, artist_id = n.artist_id
+FROM ledger_songplays l, new_ledger_songs n
+WHERE l.song_key = n.song_key AND songplays.songplay_id = l.songplay_id;
+
+-- The facts.
+INSERT INTO songplays (
+    songplay_id, start_time, user_id, level, song_id, artist_id, session_id, location, user_agent
+)
+SELECT
+    songplay_id, start_time, user_id, level, song_id, artist_id, session_id, location, user_agent
+FROM staged_songplays;
+
+INSERT INTO ledger_songplays (songplay_id, song_key)
+SELECT songplay_id, song_key
+FROM staged_ledger_songplays;
+
+-- What was loaded.
+INSERT INTO loads (run, object, etag, rows, loaded_at)
+SELECT :'run', s.object, s.etag, s.rows, now() AT TIME ZONE 'UTC'
+FROM staged_ledger_objects s
+WHERE NOT EXISTS (SELECT 1 FROM loads l WHERE l.run = :'run' AND l.object = s.object);
+
+-- What was taken off above, or by refresh.sql.
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = 'time'::regclass AND contype = 'p') THEN
+        ALTER TABLE time ADD PRIMARY KEY (start_time);
+    END IF;
+    IF NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = 'songs'::regclass AND conname = 'songs_artist') THEN
+        ALTER TABLE songs ADD CONSTRAINT songs_artist FOREIGN KEY (artist_id) REFERENCES artists;
+    END IF;
+    IF NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = 'songplays'::regclass AND contype = 'p') THEN
+        ALTER TABLE songplays ADD PRIMARY KEY (songplay_id);
+    END IF;
+    IF NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = 'songplays'::regclass AND conname = 'songplays_time') THEN
+        ALTER TABLE songplays
+            ADD CONSTRAINT songplays_time FOREIGN KEY (start_time) REFERENCES time,
+            ADD CONSTRAINT songplays_user FOREIGN KEY (user_id) REFERENCES users,
+            ADD CONSTRAINT songplays_song FOREIGN KEY (song_id) REFERENCES songs,
+            ADD CONSTRAINT songplays_artist FOREIGN KEY (artist_id) REFERENCES artists;
+    END IF;
+END $$;
+
+COMMIT;

@@ -1,0 +1,35 @@
+-- Brings the Parquet parts of a run into the staging tables, each table by its manifest: a prefix would also
+-- match longer names. The bucket must be in the cluster's region. Leave out tables without rows: COPY of no
+-- files is an error.
+
+COPY staged_artists (artist_id, name, location, latitude, longitude)
+FROM :'artists' IAM_ROLE :iam_role FORMAT AS PARQUET MANIFEST;
+
+COPY staged_songs (song_id, title, artist_id, year, duration)
+FROM :'songs' IAM_ROLE :iam_role FORMAT AS PARQUET MANIFEST;
+
+COPY staged_users (user_id, first_name, last_name, gender, level)
+FROM :'users' IAM_ROLE :iam_role FORMAT AS PARQUET MANIFEST;
+
+COPY staged_time (start_time, hour, day, week, month, year, weekday)
+FROM :'time' IAM_ROLE :iam_role FORMAT AS PARQUET MANIFEST;
+
+COPY staged_songplays (
+    songplay_id, start_time, user_id, level, song_id, artist_id, session_id, location, user_agent
+)
+FROM :'songplays' IAM_ROLE :iam_role FORMAT AS PARQUET MANIFEST;
+
+COPY staged_ledger_users (user_id, start_time, session_id, item_in_session)
+FROM :'ledger_users' IAM_ROLE :iam_role FORMAT AS PARQUET MANIFEST;
+
+COPY staged_ledger_artists (artist_id, song_id)
+FROM :'ledger_artists' IAM_ROLE :iam_role FORMAT AS PARQUET MANIFEST;
+
+COPY staged_ledger_songs (song_key, song_id, artist_id)
+FROM :'ledger_songs' IAM_ROLE :iam_role FORMAT AS PARQUET MANIFEST;
+
+COPY staged_ledger_songplays (songplay_id, song_key)
+FROM :'ledger_songplays' IAM_ROLE :iam_role FORMAT AS PARQUET MANIFEST;
+
+COPY staged_ledger_objects (object, etag, rows)
+FROM :'ledger_objects' IAM_ROLE :iam_role FORMAT AS PARQUET MANIFEST;

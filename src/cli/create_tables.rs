@@ -1,0 +1,104 @@
+//! `sparkify create-tables`: the tables of the star in a warehouse.
+
+use std::io::{BufRead, IsTerminal, Write};
+
+use super::warehouse::WarehouseArgs;
+use super::{failed, print, print_json, say, summary};
+use crate::error::{Error, Result};
+use crate::progress::Progress;
+use crate::warehouse::create::{Standing, create, script};
+
+/// The version of what `--json` prints.
+const CREATE_VERSION: u32 = 1;
+
+/// Create the tables of the star in a warehouse
+///
+/// Creates the tables songplays, users, songs, artists and time, the ledger_ tables that a later load needs,
+/// and loads, which says what was loaded; those that are there stay as they are. With --drop drops all of
+/// them first. All of it or nothing.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    #[command(flatten)]
+    warehouse: WarehouseArgs,
+    /// Drop the tables first; asks if there are rows in them
+    #[arg(long)]
+    drop: bool,
+    /// Do not ask
+    #[arg(long, requires = "drop")]
+    yes: bool,
+    /// Print the SQL, without connecting
+    #[arg(long)]
+    dry_run: bool,
+    /// Print what was done as JSON on stdout
+    #[arg(long)]
+    json: bool,
+    /// Say nothing
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  sparkify create-tables --warehouse postgres://etl@localhost/music
+  sparkify create-tables --config dwh.cfg --drop --yes
+  sparkify create-tables --warehouse redshift://etl@cluster.example.com:5439/dev --dry-run";
+
+pub fn main(args: Args) -> Result<()> {
+    let json = args.json;
+    create_tables(&args).map_err(|error| failed(error, json, ("create_version", CREATE_VERSION)))
+}
+
+fn create_tables(args: &Args) -> Result<()> {
+    let progress = Progress::stderr(true);
+    let warehouse = args.warehouse.known(&progress)?.required()?;
+    if args.dry_run {
+        return print(&script(warehouse.address.dialect, args.drop));
+    }
+    let address = warehouse.address.to_string();
+    let created = create(&warehouse, args.drop, |standing| match args.yes {
+        true => Ok(()),
+        false => ask(standing, &address),
+    })?;
+    if !args.quiet {
+        say(&match created {
+            0 => format!("all tables are there in {address}"),
+            tables => format!("created {tables} tables in {address}"),
+        });
+    }
+    if args.json {
+        print_json(&serde_json::json!({
+            "create_version": CREATE_VERSION,
+            "status": "ok",
+            "warehouse": address,
+            "dropped": args.drop,
+            "created": created,
+        }))?;
+    }
+    Ok(())
+}
+
+/// Asks whether all that may go.
+fn ask(standing: &Standing, address: &str) -> Result<()> {
+    let Standing { tables, rows } = standing;
+    let rows = summary::count(*rows);
+    let kept = || {
+        Error::failed(format!(
+            "nothing was dropped: {tables} tables in {address} hold {rows} rows"
+        ))
+    };
+    let mut stdin = std::io::stdin().lock();
+    if !std::io::stdin().is_terminal() {
+        return Err(kept().hint("--yes drops them without asking"));
+    }
+    let _ = write!(
+        std::io::stderr(),
+        "drop {tables} tables with {rows} rows in {address}? [y/N] "
+    );
+    let mut answer = String::new();
+    let read = stdin.read_line(&mut answer);
+    match (read, answer.trim()) {
+        (Ok(_), "y" | "Y" | "yes") => Ok(()),
+        _ => Err(kept()),
+    }
+}

@@ -1,0 +1,92 @@
+//! `sparkify load`: a star that a run wrote, into a warehouse.
+
+use super::place::{S3Args, place};
+use super::warehouse::WarehouseArgs;
+use super::{failed, print, print_json, say, summary};
+use crate::error::{Error, Result};
+use crate::output::Published;
+use crate::progress::Progress;
+use crate::storage::{Place, Stores};
+use crate::warehouse::load::{Load, Loaded};
+
+/// The version of what `--json` prints.
+pub const LOAD_VERSION: u32 = 1;
+
+/// Load a star into a warehouse
+///
+/// Takes what a run wrote to OUT (below s3://bucket/prefix the newest whole run) into the tables that
+/// sparkify create-tables makes, in one transaction: all of it or nothing. Stars of several runs add up,
+/// in whatever order they are loaded; loading one again changes nothing. Redshift copies from S3 by itself, so
+/// OUT must be there.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// What --out of a run was, or one run below it
+    #[arg(long, value_name = "OUT", value_parser = place())]
+    from: Place,
+    #[command(flatten)]
+    warehouse: WarehouseArgs,
+    /// Empty the tables first, in the same transaction
+    #[arg(long)]
+    full_refresh: bool,
+    /// Print the SQL, without connecting to the warehouse
+    #[arg(long)]
+    dry_run: bool,
+    /// Print what was done as JSON on stdout
+    #[arg(long)]
+    json: bool,
+    /// Show no progress and no summary
+    #[arg(long, short)]
+    quiet: bool,
+    #[command(flatten)]
+    s3: S3Args,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  sparkify load --from warehouse --warehouse postgres://etl@localhost/music
+  sparkify load --from s3://bucket/star --config dwh.cfg
+  sparkify load --from s3://bucket/star --warehouse redshift://etl@cluster.example.com:5439/dev --dry-run";
+
+pub fn main(args: Args) -> Result<()> {
+    let json = args.json;
+    load(&args).map_err(|error| failed(error, json, ("load_version", LOAD_VERSION)))
+}
+
+fn load(args: &Args) -> Result<()> {
+    let progress = Progress::stderr(args.quiet);
+    let warehouse = args.warehouse.known(&progress)?.required()?;
+    warehouse.check(&args.from)?;
+    let stores = Stores::new(args.s3.options());
+    let star = Published::open(&stores, &args.from)?;
+    if args.full_refresh && star.report().logs.loaded_objects > 0 {
+        return Err(Error::usage(format!("cannot empty the warehouse for {}", star.place()))
+            .because("it holds only what was new in the logs when it was made, and what was loaded before would be lost")
+            .hint("sparkify run --full-refresh makes and loads a star of all logs"));
+    }
+    let load = Load {
+        warehouse: &warehouse,
+        star: &star,
+        refresh: args.full_refresh,
+    };
+    if args.dry_run {
+        return print(&load.script()?);
+    }
+    let loaded = load.carry_out(&progress);
+    progress.end();
+    let loaded = loaded?;
+    if !args.quiet {
+        say(&summary::loaded(&loaded));
+    }
+    if args.json {
+        print_json(&json(&loaded))?;
+    }
+    Ok(())
+}
+
+fn json(loaded: &Loaded) -> serde_json::Value {
+    let mut value = serde_json::json!(loaded);
+    value["load_version"] = LOAD_VERSION.into();
+    value["status"] = "ok".into();
+    value
+}

@@ -1,0 +1,129 @@
+//! Rows on their way to PostgreSQL: record batches in the binary format of COPY.
+//!
+//! A row is the number of its fields and, for each, its length and its bytes, all big-endian (PostgreSQL
+//! documentation, COPY, "Binary Format").
+
+use std::fs::File;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float64Type, Int16Type, Int32Type, Int64Type, TimestampMicrosecondType};
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use parquet::arrow::arrow_reader::{
+    ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+};
+
+use crate::error::{Error, Result};
+use crate::star::schema::{ColumnType, Table};
+
+/// Rows of a batch.
+const BATCH_ROWS: usize = 8192;
+
+/// What a binary COPY begins with: signature, flags, length of the extension.
+pub const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+
+/// What it ends with.
+pub const TRAILER: &[u8] = &(-1i16).to_be_bytes();
+
+/// From 1970, where our times begin, to 2000, where PostgreSQL's do, in microseconds.
+const EPOCH: i64 = 946_684_800_000_000;
+
+/// The batches of a Parquet part.
+///
+/// # Errors
+/// It is no Parquet, or not of this table.
+pub fn batches(file: File, name: &str, table: &Table) -> Result<ParquetRecordBatchReader> {
+    let cannot =
+        |why: &dyn std::fmt::Display| Error::failed(format!("cannot read {name}")).because(why);
+    let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+    let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options)
+        .map_err(|e| cannot(&e))?;
+    let columns = builder.schema().fields().iter();
+    let found: Vec<_> = columns
+        .map(|f| (f.name().as_str(), f.data_type()))
+        .collect();
+    let wanted = table.arrow();
+    let wanted = wanted.fields().iter();
+    let wanted: Vec<_> = wanted.map(|f| (f.name().as_str(), f.data_type())).collect();
+    if found != wanted {
+        return Err(cannot(&format!(
+            "it does not hold the columns of {}",
+            table.name
+        )));
+    }
+    builder
+        .with_batch_size(BATCH_ROWS)
+        .build()
+        .map_err(|e| cannot(&e))
+}
+
+/// A column, by its type.
+enum Values<'a> {
+    BigInt(&'a [i64]),
+    Integer(&'a [i32]),
+    SmallInt(&'a [i16]),
+    Double(&'a [f64]),
+    Timestamp(&'a [i64]),
+    Text(&'a arrow_array::StringArray),
+}
+
+impl<'a> Values<'a> {
+    fn of(ty: ColumnType, array: &'a ArrayRef) -> Option<Self> {
+        Some(match ty {
+            ColumnType::BigInt => Self::BigInt(array.as_primitive_opt::<Int64Type>()?.values()),
+            ColumnType::Integer => Self::Integer(array.as_primitive_opt::<Int32Type>()?.values()),
+            ColumnType::SmallInt => Self::SmallInt(array.as_primitive_opt::<Int16Type>()?.values()),
+            ColumnType::Double => Self::Double(array.as_primitive_opt::<Float64Type>()?.values()),
+            ColumnType::Timestamp => {
+                let times = array.as_primitive_opt::<TimestampMicrosecondType>()?;
+                Self::Timestamp(times.values())
+            }
+            ColumnType::Varchar(_) => Self::Text(array.as_string_opt::<i32>()?),
+        })
+    }
+
+    /// Appends the field of a row that is not null.
+    fn put(&self, row: usize, to: &mut Vec<u8>) {
+        match self {
+            Self::BigInt(values) => field(to, values[row].to_be_bytes()),
+            Self::Integer(values) => field(to, values[row].to_be_bytes()),
+            Self::SmallInt(values) => field(to, values[row].to_be_bytes()),
+            Self::Double(values) => field(to, values[row].to_be_bytes()),
+            Self::Timestamp(values) => field(to, (values[row] - EPOCH).to_be_bytes()),
+            Self::Text(values) => {
+                let text = values.value(row);
+                to.extend_from_slice(&(text.len() as i32).to_be_bytes());
+                to.extend_from_slice(text.as_bytes());
+            }
+        }
+    }
+}
+
+fn field<const N: usize>(to: &mut Vec<u8>, bytes: [u8; N]) {
+    to.extend_from_slice(&(N as i32).to_be_bytes());
+    to.extend_from_slice(&bytes);
+}
+
+/// Appends the rows of a batch of a table.
+///
+/// # Errors
+/// It is of another table.
+pub fn encode(batch: &RecordBatch, table: &Table, to: &mut Vec<u8>) -> Result<()> {
+    let columns = table.columns.iter().zip(batch.columns());
+    let columns: Vec<_> = columns
+        .map(|(column, array)| Some((Values::of(column.ty, array)?, array.nulls())))
+        .collect::<Option<_>>()
+        .ok_or_else(|| Error::failed(format!("no batch of {}", table.name)))?;
+    let count = (columns.len() as i16).to_be_bytes();
+    for row in 0..batch.num_rows() {
+        to.extend_from_slice(&count);
+        for (values, nulls) in &columns {
+            match nulls {
+                Some(nulls) if nulls.is_null(row) => {
+                    to.extend_from_slice(&(-1i32).to_be_bytes());
+                }
+                _ => values.put(row, to),
+            }
+        }
+    }
+    Ok(())
+}

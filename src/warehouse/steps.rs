@@ -1,0 +1,101 @@
+//! Steps: what the transaction of a load consists of, in order, before anything is connected.
+
+use super::Warehouse;
+use super::address::Dialect;
+use super::script::{Scripts, Values, fill, statements};
+use crate::error::{Error, Result};
+use crate::star::schema::{LEDGER, TABLES, Table};
+
+/// What the SQL of a load must know of the star that is loaded.
+pub struct Batch<'a> {
+    /// The id of its run.
+    pub run: &'a str,
+    /// Where the COPY manifest of a table is.
+    pub manifest: &'a dyn Fn(&Table) -> String,
+    /// Whether a table has rows.
+    pub has_rows: &'a dyn Fn(&Table) -> bool,
+}
+
+/// A step of the transaction.
+#[derive(Debug)]
+pub enum Step {
+    /// A statement.
+    Run(String),
+    /// A statement that fills the staging table of a table.
+    Copy(&'static Table, String),
+    /// The query that counts what arrived in the staging tables: name and count of each.
+    Count(String),
+}
+
+impl Step {
+    fn sql(&self) -> &str {
+        match self {
+            Self::Run(sql) | Self::Copy(_, sql) | Self::Count(sql) => sql,
+        }
+    }
+}
+
+/// The steps as text for people.
+pub fn as_text(steps: &[Step]) -> String {
+    let text = steps.iter().map(|step| format!("{};\n", step.sql()));
+    text.collect::<Vec<_>>().join("\n")
+}
+
+/// All tables that a star has.
+pub fn all() -> impl Iterator<Item = &'static Table> {
+    TABLES.into_iter().chain(LEDGER)
+}
+
+/// The steps of a load. With `refresh` everything that is there goes first.
+///
+/// # Errors
+/// The star cannot be loaded there: Redshift takes only what is in S3.
+pub fn steps(warehouse: &Warehouse, batch: &Batch<'_>, refresh: bool) -> Result<Vec<Step>> {
+    let dialect = warehouse.address.dialect;
+    let scripts = Scripts::of(dialect);
+    let mut values = Values::default().text("run", batch.run)?;
+    if dialect == Dialect::Redshift {
+        values = values.sql("iam_role", &warehouse.iam_role.to_string());
+        for table in all() {
+            values = values.text(table.name, &(batch.manifest)(table))?;
+        }
+    }
+    let run = |script| {
+        let filled = statements(script).into_iter().map(|sql| fill(sql, &values));
+        let steps: Result<Vec<Step>> = filled.map(|sql| sql.map(Step::Run)).collect();
+        steps
+    };
+    let mut steps = run(scripts.stage)?;
+    if refresh {
+        steps.extend(run(scripts.refresh)?);
+    }
+    for sql in statements(scripts.copy) {
+        let table = copied(sql)?;
+        // COPY of no files is an error.
+        if (batch.has_rows)(table) {
+            steps.push(Step::Copy(table, fill(sql, &values)?));
+        }
+    }
+    steps.push(Step::Count(count_query()));
+    steps.extend(run(scripts.merge)?);
+    Ok(steps)
+}
+
+/// The table whose staging table a COPY fills.
+fn copied(sql: &str) -> Result<&'static Table> {
+    let name = sql.strip_prefix("COPY staged_").unwrap_or_default();
+    let name = name.split_whitespace().next().unwrap_or_default();
+    let known = all().find(|table| table.name == name);
+    known.ok_or_else(|| {
+        Error::failed("cannot run a script").because(format!("{sql} fills no table"))
+    })
+}
+
+/// Counts the rows in the staging tables.
+fn count_query() -> String {
+    let count = |table: &Table| {
+        let name = table.name;
+        format!("SELECT '{name}' AS name, COUNT(*) AS rows FROM staged_{name}")
+    };
+    all().map(count).collect::<Vec<_>>().join("\nUNION ALL\n")
+}

@@ -1,0 +1,236 @@
+//! TLS: what a connection to a warehouse is protected by, in the words of PostgreSQL's tools.
+//!
+//! | `sslmode` | encrypted | certificate |
+//! |---|---|---|
+//! | `disable` | never | |
+//! | `allow`, `prefer` | if the server can | any |
+//! | `require` | always | any; with `sslrootcert` as `verify-ca` |
+//! | `verify-ca` | always | of a trusted authority, for whatever name |
+//! | `verify-full` | always | of a trusted authority, for the host |
+//!
+//! Other than there, `allow` tries encryption first; a handshake that fails is no reason to go on in plain
+//! text; trusted without `sslrootcert` is what the system trusts; a certificate's names are only those of
+//! its subject alternative names; and `sslrootcert` without `sslmode` means `verify-full`.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use postgres::config::SslMode;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::verify_server_cert_signed_by_trust_anchor;
+use rustls::crypto::{
+    CryptoProvider, WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature,
+};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::error::{Error, Result};
+
+/// How far a connection is protected: `sslmode`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mode {
+    /// Not at all.
+    Disable,
+    /// As `Prefer`.
+    Allow,
+    /// Against those who only listen, if the server can.
+    Prefer,
+    /// Against those who only listen.
+    Require,
+    /// Against servers without a certificate of a trusted authority.
+    VerifyCa,
+    /// Against every server but the one that is meant.
+    VerifyFull,
+}
+
+impl FromStr for Mode {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        Ok(match text {
+            "disable" => Self::Disable,
+            "allow" => Self::Allow,
+            "prefer" => Self::Prefer,
+            "require" => Self::Require,
+            "verify-ca" => Self::VerifyCa,
+            "verify-full" => Self::VerifyFull,
+            _ => {
+                return Err(
+                    "is none of disable, allow, prefer, require, verify-ca and verify-full"
+                        .to_owned(),
+                );
+            }
+        })
+    }
+}
+
+/// Whose certificates are trusted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Roots {
+    /// Those that the system trusts.
+    System,
+    /// Those in a file, in PEM.
+    File(PathBuf),
+}
+
+/// What a connection is protected by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    /// How far.
+    pub mode: Mode,
+    /// Whom to trust, where that matters.
+    pub roots: Roots,
+}
+
+impl Tls {
+    /// From `sslmode` and `sslrootcert` as they were given, and the mode if neither was.
+    ///
+    /// # Errors
+    /// They contradict each other: all the world has certificates of the system's authorities, so that
+    /// only the name tells servers apart.
+    pub fn of(mode: Option<Mode>, roots: Option<&str>, otherwise: Mode) -> Result<Self> {
+        let (mode, roots) = match (mode, roots) {
+            (mode, None) => (mode.unwrap_or(otherwise), Roots::System),
+            (None | Some(Mode::VerifyFull), Some("system")) => (Mode::VerifyFull, Roots::System),
+            (Some(_), Some("system")) => {
+                return Err(
+                    Error::usage("sslrootcert=system goes with sslmode=verify-full only")
+                        .hint("leave out sslmode"),
+                );
+            }
+            (Some(Mode::Require), Some(file)) => (Mode::VerifyCa, Roots::File(file.into())),
+            (mode, Some(file)) => (mode.unwrap_or(Mode::VerifyFull), Roots::File(file.into())),
+        };
+        Ok(Self { mode, roots })
+    }
+
+    /// What the driver knows of it: it leaves certificates to the [`connector`](Self::connector).
+    pub fn ssl_mode(&self) -> SslMode {
+        match self.mode {
+            Mode::Disable => SslMode::Disable,
+            Mode::Allow | Mode::Prefer => SslMode::Prefer,
+            Mode::Require | Mode::VerifyCa | Mode::VerifyFull => SslMode::Require,
+        }
+    }
+
+    /// What encrypts, and checks certificates.
+    ///
+    /// # Errors
+    /// There are no certificates to trust.
+    pub fn connector(&self) -> Result<MakeRustlsConnect> {
+        let provider = Arc::new(ring::default_provider());
+        let algorithms = provider.signature_verification_algorithms;
+        let config =
+            ClientConfig::builder_with_provider(Arc::clone(&provider) as Arc<CryptoProvider>)
+                .with_safe_default_protocol_versions()
+                .map_err(|e| Error::failed("cannot use TLS").because(e))?;
+        let lenient = |roots| Lenient { roots, algorithms };
+        let config = match self.mode {
+            Mode::VerifyFull => config.with_root_certificates(self.roots.load()?),
+            Mode::VerifyCa => config
+                .dangerous()
+                .with_custom_certificate_verifier(Arc::new(lenient(Some(self.roots.load()?)))),
+            Mode::Disable | Mode::Allow | Mode::Prefer | Mode::Require => config
+                .dangerous()
+                .with_custom_certificate_verifier(Arc::new(lenient(None))),
+        };
+        Ok(MakeRustlsConnect::new(config.with_no_client_auth()))
+    }
+}
+
+impl Roots {
+    fn load(&self) -> Result<RootCertStore> {
+        let mut store = RootCertStore::empty();
+        match self {
+            Self::System => {
+                let found = rustls_native_certs::load_native_certs();
+                store.add_parsable_certificates(found.certs);
+                if store.is_empty() {
+                    let error = Error::failed("cannot check the certificate of the warehouse");
+                    let error = match found.errors.first() {
+                        Some(why) => error.because(why),
+                        None => error.because("this system trusts none"),
+                    };
+                    return Err(error.hint(
+                        "install ca-certificates, or name a file of them as sslrootcert or --ca-bundle",
+                    ));
+                }
+            }
+            Self::File(path) => {
+                let wrong = |why: &dyn std::fmt::Display| {
+                    Error::failed(format!("cannot read certificates in {}", path.display()))
+                        .because(why)
+                        .hint("sslrootcert and --ca-bundle name a file of certificates in PEM")
+                };
+                let certificates = CertificateDer::pem_file_iter(path).map_err(|e| wrong(&e))?;
+                for certificate in certificates {
+                    let certificate = certificate.map_err(|e| wrong(&e))?;
+                    store.add(certificate).map_err(|e| wrong(&e))?;
+                }
+                if store.is_empty() {
+                    return Err(wrong(&"it holds none"));
+                }
+            }
+        }
+        Ok(store)
+    }
+}
+
+/// Checks less than everything.
+#[derive(Debug)]
+struct Lenient {
+    /// Who must have signed the certificate; anybody may if not set.
+    roots: Option<RootCertStore>,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+type Checked<T> = std::result::Result<T, rustls::Error>;
+
+impl ServerCertVerifier for Lenient {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _name: &ServerName<'_>,
+        _ocsp: &[u8],
+        now: UnixTime,
+    ) -> Checked<ServerCertVerified> {
+        if let Some(roots) = &self.roots {
+            let certificate = ParsedCertificate::try_from(certificate)?;
+            verify_server_cert_signed_by_trust_anchor(
+                &certificate,
+                roots,
+                intermediates,
+                now,
+                self.algorithms.all,
+            )?;
+        }
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Checked<HandshakeSignatureValid> {
+        verify_tls12_signature(message, certificate, signed, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Checked<HandshakeSignatureValid> {
+        verify_tls13_signature(message, certificate, signed, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}

@@ -1,0 +1,242 @@
+//! Addresses: every part from every source, the first that has it counts, and what is wrong is named.
+
+use std::time::Duration;
+
+use sparkify::warehouse::address::Dialect;
+use sparkify::warehouse::tls::{Mode, Roots};
+
+use crate::resolve::Sources;
+
+const FILE: &str = "[CLUSTER]\nHOST=file-host\nDB_NAME=filedb\nDB_USER=fileuser\n\
+    DB_PASSWORD=filepass\nDB_PORT=1111\n";
+
+#[test]
+fn urls_are_taken_apart() {
+    for (url, shown) in [
+        ("redshift://me@h:1/d", "redshift://me@h:1/d"),
+        ("redshift://me@h", "redshift://me@h:5439/dev"),
+        ("redshift://me@h/", "redshift://me@h:5439/dev"),
+        ("redshift://me@h:/d", "redshift://me@h:5439/d"),
+        ("postgres://me@h", "postgres://me@h:5432/me"),
+        ("postgresql://me@h/d", "postgres://me@h:5432/d"),
+        ("postgres://me@", "postgres://me@localhost:5432/me"),
+        ("postgres://me@:7/d", "postgres://me@localhost:7/d"),
+        ("postgres://me@[::1]/d", "postgres://me@[::1]:5432/d"),
+        (
+            "postgres://me@[2001:db8::7]:6/d",
+            "postgres://me@[2001:db8::7]:6/d",
+        ),
+        ("postgres://m%40e@h/d%2Fe", "postgres://m@e@h:5432/d/e"),
+        ("postgres://%C3%A9@h/d", "postgres://é@h:5432/d"),
+        (
+            "postgres://me@/d?host=/run/pg",
+            "postgres://me@:5432/d?host=/run/pg",
+        ),
+        (
+            "postgres://me@%2Frun%2Fpg:9/d",
+            "postgres://me@:9/d?host=/run/pg",
+        ),
+    ] {
+        assert_eq!(Sources::of_url(url).address().to_string(), shown, "{url}");
+    }
+}
+
+#[test]
+fn parameters_are_taken() {
+    let address = Sources::of_url(
+        "redshift://me@h/d?sslmode=verify-ca&sslrootcert=%2Fa%20b.pem&connect_timeout=3&\
+         application_name=mine&options=-c%20a%3Db",
+    )
+    .address();
+    assert_eq!(address.tls.mode, Mode::VerifyCa);
+    assert_eq!(address.tls.roots, Roots::File("/a b.pem".into()));
+    assert_eq!(address.connect_timeout, Some(Duration::from_secs(3)));
+    assert_eq!(address.application_name, "mine");
+    assert_eq!(address.options.as_deref(), Some("-c a=b"));
+
+    let address = Sources::of_url("redshift://me@h").address();
+    assert_eq!(address.dialect, Dialect::Redshift);
+    assert_eq!(address.connect_timeout, Some(Duration::from_secs(10)));
+    assert_eq!(address.application_name, "sparkify");
+    assert_eq!((address.options, address.password), (None, None));
+    let address = Sources::of_url("redshift://me@h?connect_timeout=0").address();
+    assert_eq!(address.connect_timeout, None);
+}
+
+#[test]
+fn what_encrypts_follows_from_mode_and_roots() {
+    let (system, file) = (Roots::System, Roots::File("f".into()));
+    for (url, mode, roots) in [
+        ("redshift://me@h", Mode::VerifyFull, &system),
+        ("postgres://me@h", Mode::Prefer, &system),
+        ("postgres://me@h?sslrootcert=f", Mode::VerifyFull, &file),
+        (
+            "postgres://me@h?sslrootcert=system",
+            Mode::VerifyFull,
+            &system,
+        ),
+        ("redshift://me@h?sslmode=require", Mode::Require, &system),
+        (
+            "redshift://me@h?sslmode=require&sslrootcert=f",
+            Mode::VerifyCa,
+            &file,
+        ),
+        (
+            "redshift://me@h?sslmode=prefer&sslrootcert=f",
+            Mode::Prefer,
+            &file,
+        ),
+        ("redshift://me@h?sslmode=disable", Mode::Disable, &system),
+        ("redshift://me@h?sslmode=allow", Mode::Allow, &system),
+    ] {
+        let tls = Sources::of_url(url).address().tls;
+        assert_eq!((tls.mode, &tls.roots), (mode, roots), "{url}");
+    }
+    let mut sources = Sources::of_url("postgres://me@h?sslrootcert=g");
+    sources.ca_bundle = Some("f".to_owned());
+    assert_eq!(sources.address().tls.roots, file);
+}
+
+#[test]
+fn flags_count_before_environment_and_environment_before_the_file() {
+    let bare = Sources::of_url("redshift://").file(FILE);
+    assert_eq!(
+        bare.address().to_string(),
+        "redshift://fileuser@file-host:1111/filedb"
+    );
+    let named = bare
+        .env("PGHOST", "env-host")
+        .env("PGPORT", "2222")
+        .env("PGDATABASE", "envdb")
+        .env("PGUSER", "envuser")
+        .env("PGSSLMODE", "require")
+        .env("PGSSLROOTCERT", "env.pem")
+        .env("PGCONNECT_TIMEOUT", "4")
+        .env("PGAPPNAME", "env app")
+        .env("PGOPTIONS", "-c x=y");
+    let address = named.address();
+    assert_eq!(
+        address.to_string(),
+        "redshift://envuser@env-host:2222/envdb"
+    );
+    assert_eq!(address.tls.mode, Mode::VerifyCa);
+    assert_eq!(address.tls.roots, Roots::File("env.pem".into()));
+    assert_eq!(address.connect_timeout, Some(Duration::from_secs(4)));
+    assert_eq!(address.application_name, "env app");
+    assert_eq!(address.options.as_deref(), Some("-c x=y"));
+
+    let mut flagged = named.clone();
+    flagged.url = Some(
+        "redshift://u@f:3/d?sslmode=verify-full&sslrootcert=x&connect_timeout=5&application_name=a&options=o"
+            .to_owned(),
+    );
+    let address = flagged.address();
+    assert_eq!(address.to_string(), "redshift://u@f:3/d");
+    assert_eq!(address.tls.mode, Mode::VerifyFull);
+    assert_eq!(address.tls.roots, Roots::File("x".into()));
+    assert_eq!(address.connect_timeout, Some(Duration::from_secs(5)));
+    assert_eq!(address.application_name, "a");
+    assert_eq!(address.options.as_deref(), Some("o"));
+}
+
+#[test]
+fn a_warehouse_is_named_by_flag_variable_or_file() {
+    let variable = Sources::default().env("SPARKIFY_WAREHOUSE", "postgres://v@h/d");
+    assert_eq!(variable.address().to_string(), "postgres://v@h:5432/d");
+    let file = Sources::default().file(FILE);
+    assert_eq!(
+        file.address().to_string(),
+        "redshift://fileuser@file-host:1111/filedb"
+    );
+    let flag = Sources {
+        url: Some("postgres://f@h/e".to_owned()),
+        ..variable.clone()
+    };
+    assert_eq!(flag.address().to_string(), "postgres://f@h:5432/e");
+
+    for nothing in [
+        Sources::default(),
+        Sources::default().env("PGHOST", "h").env("PGUSER", "u"),
+        Sources::default().env("SPARKIFY_WAREHOUSE", ""),
+        Sources::default().file("[S3]\nLOG_DATA=s3://a/b\n"),
+    ] {
+        assert!(nothing.resolve().0.unwrap().is_none());
+    }
+}
+
+#[test]
+fn passwords_come_from_the_environment_its_url_and_the_file_in_this_order() {
+    let file = Sources::default().file(FILE);
+    assert_eq!(file.password().as_deref(), Some("filepass"));
+    let url = file.env("SPARKIFY_WAREHOUSE", "redshift://u:url%2Fpass@h/d");
+    assert_eq!(url.password().as_deref(), Some("url/pass"));
+    let variable = url.clone().env("PGPASSWORD", "envpass");
+    assert_eq!(variable.password().as_deref(), Some("envpass"));
+    // A password is for the warehouse that its URL names, and no other.
+    let mut flag = Sources::default().env("SPARKIFY_WAREHOUSE", "redshift://u:urlpass@h/d");
+    flag.url = Some("redshift://u@other/d".to_owned());
+    assert_eq!(flag.password(), None);
+    assert_eq!(flag.env("PGPASSWORD", "").password(), None);
+}
+
+#[test]
+fn what_is_wrong_is_named() {
+    for (url, words) in [
+        ("h:5439/d", "redshift://USER@HOST:5439/DATABASE"),
+        ("mysql://h/d", "neither redshift:// nor postgres://"),
+        ("jdbc:redshift://h:5439/d", "leave out the 'jdbc:'"),
+        (
+            "redshift://me@h/d?sslmod=require",
+            "unknown parameter 'sslmod'",
+        ),
+        (
+            "redshift://me@h/d?sslmode=yes",
+            "sslmode is none of disable",
+        ),
+        (
+            "redshift://me@h/d?connect_timeout=soon",
+            "connect_timeout is no number",
+        ),
+        (
+            "redshift://me@h:0/d",
+            "the port is no number from 1 to 65535",
+        ),
+        ("redshift://me@h:65536/d", "the port is no number"),
+        ("redshift://me@h,i/d", "one host is wanted"),
+        ("redshift://me@[::1/d", "a [ has no ]"),
+        ("redshift://me@[h]/d", "no address of IPv6"),
+        ("redshift://me@[::1]5/d", "is followed by no :"),
+        ("redshift://me@h/d%", "the % in the database"),
+        ("redshift://me@h/d%4", "the % in the database"),
+        ("redshift://me@h/d%zz", "the % in the database"),
+        ("redshift://me@h/d%00", "the % in the database"),
+        ("redshift://me@h/d%FF", "the database is no UTF-8"),
+        ("redshift://me@/d", "the warehouse has no host; give it as"),
+        ("redshift://h/d", "the warehouse has no user; give it as"),
+        ("redshift://me@/d?host=/tmp", "on no socket"),
+        (
+            "redshift://me@h?sslmode=require&sslrootcert=system",
+            "sslmode=verify-full only",
+        ),
+        ("redshift://me:word@h/d", "has a password in it"),
+        ("redshift://me@h/d?password=word", "has a password in it"),
+        ("redshift://me:wo/rd@h/d", "is to be written as %2F"),
+        ("redshift://me:wo?rd@h/d", "is to be written as %2F"),
+    ] {
+        let error = Sources::of_url(url).error();
+        assert!(error.to_string().contains(words), "{url}: {error}");
+        assert_eq!(error.exit_code(), 2, "{url}");
+    }
+    for (name, value, words) in [
+        ("PGPORT", "many", "PGPORT is no number from 1 to 65535"),
+        ("PGSSLMODE", "on", "PGSSLMODE is none of disable"),
+        (
+            "PGCONNECT_TIMEOUT",
+            "x",
+            "PGCONNECT_TIMEOUT is no number of seconds",
+        ),
+    ] {
+        let error = Sources::of_url("postgres://me@h").env(name, value).error();
+        assert!(error.to_string().contains(words), "{error}");
+    }
+}

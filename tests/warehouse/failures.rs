@@ -1,0 +1,175 @@
+//! What failures of statements mean, and the one line for each.
+
+use std::io::Write;
+
+use sparkify::warehouse::failure::failure_of_copy;
+use sparkify::warehouse::session::{Cause, Failure, Session};
+
+use crate::postgres::shared;
+
+/// One line with all these words.
+#[track_caller]
+fn says(failure: &Failure, cause: Cause, words: &[&str]) {
+    let line = failure.error.to_string();
+    assert_eq!(failure.cause, cause, "{line}");
+    for words in words {
+        assert!(line.contains(words), "{line}");
+    }
+    assert!(!line.contains(char::is_control), "{line}");
+}
+
+#[test]
+fn codes_and_texts_tell_what_can_be_done() {
+    use Cause::{Conflict, Lost, Refused};
+    let mut session = Session::open(&shared().database().address()).unwrap();
+    for (code, text, cause, hint) in [
+        ("40001", "could not serialize", Conflict, "run again"),
+        ("40P01", "deadlock detected", Conflict, "run again"),
+        ("55P03", "could not obtain lock", Conflict, "run again"),
+        (
+            "XX000",
+            "1023 DETAIL: Serializable isolation violation on table",
+            Conflict,
+            "",
+        ),
+        ("XX000", "ERROR: 1023", Conflict, ""),
+        (
+            "XX000",
+            "could not complete because of conflict with concurrent transaction",
+            Conflict,
+            "",
+        ),
+        ("XX000", "internal error", Refused, "internal error (XX000)"),
+        ("22P02", "invalid value 1023", Refused, "22P02"),
+        ("57P01", "terminating", Lost, "run again"),
+        ("57P02", "crash", Lost, "run again"),
+        ("57P03", "starting up", Lost, "run again"),
+        ("08006", "connection failure", Lost, "08006"),
+        (
+            "57014",
+            "canceling statement due to statement timeout",
+            Refused,
+            "statement_timeout",
+        ),
+        (
+            "42501",
+            "permission denied for table users",
+            Refused,
+            "GRANT",
+        ),
+        (
+            "42P01",
+            "relation \"users\" does not exist",
+            Refused,
+            "sparkify create-tables",
+        ),
+        (
+            "42703",
+            "column \"x\" does not exist",
+            Refused,
+            "create-tables --drop",
+        ),
+        ("53100", "disk full", Refused, "free some space"),
+        (
+            "53300",
+            "too many connections",
+            Refused,
+            "close other sessions",
+        ),
+        ("25006", "read-only transaction", Refused, "replica"),
+        ("22000", "two\nlines\tand \x1b[31mred", Refused, "two lines"),
+    ] {
+        let sql =
+            format!("DO $do$ BEGIN RAISE '%', $t${text}$t$ USING ERRCODE = '{code}'; END $do$");
+        says(&session.execute(&sql).unwrap_err(), cause, &[code, hint]);
+        says(&session.rows(&sql).unwrap_err(), cause, &[code, hint]);
+    }
+    says(
+        &session.columns("SELECT * FROM nothing").unwrap_err(),
+        Refused,
+        &["42P01"],
+    );
+    says(
+        &session.copy_in("COPY nothing FROM STDIN").err().unwrap(),
+        Refused,
+        &["42P01"],
+    );
+}
+
+#[test]
+fn what_the_server_details_is_said_too() {
+    let mut session = Session::open(&shared().database().address()).unwrap();
+    session
+        .execute("CREATE TABLE u (a INTEGER PRIMARY KEY); INSERT INTO u VALUES (7)")
+        .unwrap();
+    let failure = session.execute("INSERT INTO u VALUES (7)").unwrap_err();
+    says(
+        &failure,
+        Cause::Refused,
+        &["23505", "Key (a)=(7) already exists"],
+    );
+}
+
+#[test]
+fn transactions_in_each_others_way_are_conflicts() {
+    let address = shared().database().address();
+    let mut sessions = [(); 2].map(|()| Session::open(&address).unwrap());
+    sessions[0]
+        .execute("CREATE TABLE c (a INTEGER); INSERT INTO c VALUES (1)")
+        .unwrap();
+    for session in &mut sessions {
+        session
+            .execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT * FROM c")
+            .unwrap();
+    }
+    sessions[0].execute("UPDATE c SET a = 2; COMMIT").unwrap();
+    let failure = sessions[1].execute("UPDATE c SET a = 3").unwrap_err();
+    says(
+        &failure,
+        Cause::Conflict,
+        &["another transaction was in the way", "40001"],
+    );
+    // The session is as good as before.
+    sessions[1].execute("ROLLBACK; UPDATE c SET a = 3").unwrap();
+}
+
+#[test]
+fn a_session_that_is_ended_is_lost() {
+    let database = shared().database();
+    let mut session = Session::open(&database.address()).unwrap();
+    let end = format!(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+         WHERE datname = '{}' AND application_name = 'sparkify'",
+        database.name
+    );
+    session.execute("CREATE TABLE t (a INTEGER)").unwrap();
+    shared().administrator().batch_execute(&end).unwrap();
+    says(&session.execute("SELECT 1").unwrap_err(), Cause::Lost, &[]);
+    says(
+        &session.rows("SELECT 1").unwrap_err(),
+        Cause::Lost,
+        &["lost"],
+    );
+
+    let mut session = Session::open(&database.address()).unwrap();
+    let mut copy = session.copy_in("COPY t FROM STDIN").unwrap();
+    shared().administrator().batch_execute(&end).unwrap();
+    let error = loop {
+        if let Err(error) = copy.write_all(&b"1\n".repeat(10_000)) {
+            break error;
+        }
+    };
+    says(&failure_of_copy(&error), Cause::Lost, &[]);
+}
+
+#[test]
+fn a_copy_of_what_is_wrong_is_refused() {
+    let mut session = Session::open(&shared().database().address()).unwrap();
+    session.execute("CREATE TABLE t (a INTEGER)").unwrap();
+    let mut copy = session.copy_in("COPY t FROM STDIN").unwrap();
+    copy.write_all(b"1\nword\n").unwrap();
+    let error = copy.finish().unwrap_err();
+    let failure = sparkify::warehouse::session::failure(&error);
+    says(&failure, Cause::Refused, &["22P02", "COPY t, line 2"]);
+    session.execute("SELECT 1").unwrap();
+}

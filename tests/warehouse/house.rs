@@ -1,0 +1,181 @@
+//! A warehouse under test, the places that are loaded into it, and the binary that does it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use postgres::Client;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::postgres::{Database, PASSWORD, shared};
+use crate::rows::{Tables, of_database, of_parquet};
+
+/// A database, a folder for input and output, and how the binary reaches both.
+pub struct House {
+    folder: TempDir,
+    database: Database,
+}
+
+impl House {
+    /// A PostgreSQL with the tables of the star, all empty.
+    pub fn postgres() -> Self {
+        let house = Self::without_tables();
+        house.job(&["create-tables", "--quiet"]).succeeds();
+        house
+    }
+
+    /// The same without tables.
+    pub fn without_tables() -> Self {
+        Self {
+            folder: TempDir::new().unwrap(),
+            database: shared().database(),
+        }
+    }
+
+    /// Where `name` is.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Writes a file and the folders above it.
+    pub fn write(&self, name: &str, text: &str) {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    /// The binary in the folder, with the password of the warehouse.
+    pub fn sparkify(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sparkify"));
+        command
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .env("PGPASSWORD", &self.database.password)
+            .env_remove("SPARKIFY_WAREHOUSE")
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// The URL of the warehouse.
+    pub fn url(&self) -> String {
+        self.database.url()
+    }
+
+    /// The name of its database.
+    pub fn database_name(&self) -> &str {
+        &self.database.name
+    }
+
+    /// A command about the warehouse.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.sparkify(arguments);
+        command.args(["--warehouse", &self.url()]);
+        command
+    }
+
+    /// Runs a command about the warehouse to its end.
+    pub fn job(&self, arguments: &[&str]) -> Ended {
+        Ended::of(&mut self.command(arguments))
+    }
+
+    /// Makes a star, without the warehouse.
+    pub fn make(&self, songs: &str, logs: &str, out: &str) {
+        let run = ["run", "--quiet", "--max-rejects", "100%"];
+        let mut command = self.sparkify(&run);
+        command.args(["--songs", songs, "--logs", logs, "--out", out]);
+        Ended::of(&mut command).succeeds();
+    }
+
+    /// Loads a star.
+    pub fn load(&self, out: &str) -> Ended {
+        self.job(&["load", "--quiet", "--from", out])
+    }
+
+    /// A session of the administrator.
+    pub fn client(&self) -> Client {
+        self.database.connect()
+    }
+
+    /// The tables of a star that was made.
+    pub fn star(&self, out: &str) -> Tables {
+        of_parquet(&self.path(out))
+    }
+
+    /// The tables in the warehouse.
+    pub fn tables(&self) -> Tables {
+        of_database(&mut self.client())
+    }
+
+    /// Generates input in a folder: `song_data` and `log_data`.
+    pub fn generate(&self, folder: &str, sizes: &[&str]) {
+        let mut command = self.sparkify(&["generate", "--quiet", "--out", folder]);
+        Ended::of(command.args(sizes)).succeeds();
+    }
+}
+
+/// All files below a folder, by their path in it, sorted.
+pub fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in std::fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => folders.push(path),
+                false => found.push(path.strip_prefix(folder).unwrap().to_owned()),
+            }
+        }
+    }
+    found.sort_unstable();
+    found
+}
+
+/// How a command ended.
+#[derive(Debug)]
+pub struct Ended {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Ended {
+    /// Runs a command to its end. Nothing that it says may hold the password.
+    #[track_caller]
+    pub fn of(command: &mut Command) -> Self {
+        let output = command.output().unwrap();
+        let ended = Self {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        };
+        for told in [&ended.stdout, &ended.stderr] {
+            assert!(!told.contains(PASSWORD), "the password is in {told}");
+        }
+        ended
+    }
+
+    /// It did what it should and had nothing to say about it.
+    #[track_caller]
+    pub fn succeeds(self) -> Self {
+        assert_eq!((self.code, self.stderr.as_str()), (Some(0), ""), "{self:?}");
+        self
+    }
+
+    /// It failed by an exit code and one line that holds all these words.
+    #[track_caller]
+    pub fn fails(self, code: i32, words: &[&str]) -> Self {
+        let line = self.stderr.strip_suffix('\n').unwrap_or("no end of line");
+        let is_line = line.starts_with("sparkify: ") && !line.contains(char::is_control);
+        assert!(self.code == Some(code) && is_line, "{self:?}");
+        for word in words {
+            assert!(line.contains(word), "no {word:?} in {self:?}");
+        }
+        self
+    }
+
+    /// The JSON document that it printed, and nothing else.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap()
+    }
+}

@@ -1,0 +1,102 @@
+//! `~/.pgpass` by the rules of PostgreSQL's tools.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use crate::resolve::Sources;
+
+/// The password of `me` in database `d` on `host:5432`, and how many warnings there are.
+fn look_up(text: &str, url: &str, mode: u32) -> (Option<String>, usize) {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join(".pgpass");
+    fs::write(&path, text).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+    let sources = Sources::of_url(url).env("HOME", home.path().to_str().unwrap());
+    let (address, warnings) = sources.resolve();
+    let password = address.unwrap().unwrap().password;
+    (
+        password.map(|password| password.expose().to_owned()),
+        warnings.len(),
+    )
+}
+
+#[test]
+fn the_first_line_that_fits_counts() {
+    for (text, expected) in [
+        ("host:5432:d:me:p", Some("p")),
+        ("*:*:*:*:p", Some("p")),
+        ("host:*:d:*:p\n", Some("p")),
+        ("host:5432:d:me:p\r\n", Some("p")),
+        ("# host:5432:d:me:no\nhost:5432:d:me:p", Some("p")),
+        (
+            "other:5432:d:me:no\nhost:5432:d:me:p\nhost:5432:d:me:late",
+            Some("p"),
+        ),
+        ("host:5432:d:me:a\\:b\\\\c", Some("a:b\\c")),
+        ("host:5432:d:me:p:more", Some("p")),
+        ("h\\ost:5432:d:me:p", Some("p")),
+        ("host:5432:d:me:#p", Some("#p")),
+        ("host:5432:d:me: p ", Some(" p ")),
+        ("\\*:*:*:*:p", None),
+        ("host*:5432:d:me:p", None),
+        ("host:5433:d:me:p", None),
+        ("host:5432:e:me:p", None),
+        ("host:5432:d:you:p", None),
+        ("host:5432:d:me", None),
+        ("host:5432:d:me:", None),
+        ("host", None),
+        ("", None),
+    ] {
+        let (password, warnings) = look_up(text, "postgres://me@host/d", 0o600);
+        assert_eq!((password.as_deref(), warnings), (expected, 0), "{text:?}");
+    }
+}
+
+#[test]
+fn sockets_and_ipv6_are_found() {
+    for (text, url) in [
+        (
+            "localhost:5432:d:me:p",
+            "postgres://me@/d?host=/var/run/postgresql",
+        ),
+        ("/srv/pg:5432:d:me:p", "postgres://me@/d?host=/srv/pg"),
+        ("\\:\\:1:5432:d:me:p", "postgres://me@[::1]/d"),
+        ("host:5439:dev:me:p", "redshift://me@host"),
+    ] {
+        assert_eq!(
+            look_up(text, url, 0o600),
+            (Some("p".to_owned()), 0),
+            "{url}"
+        );
+    }
+}
+
+#[test]
+fn a_file_that_others_can_read_is_ignored_with_a_warning() {
+    for mode in [0o640, 0o604, 0o644, 0o620] {
+        assert_eq!(
+            look_up("*:*:*:*:p", "postgres://me@host/d", mode),
+            (None, 1),
+            "{mode:o}"
+        );
+    }
+    assert_eq!(look_up("*:*:*:*:p", "postgres://me@host/d", 0o400).1, 0);
+}
+
+#[test]
+fn pgpassfile_names_another_file_and_every_other_source_counts_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mine");
+    fs::write(&path, "*:*:*:*:p\n").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    let sources = Sources::of_url("redshift://me@h")
+        .env("PGPASSFILE", path.to_str().unwrap())
+        .env("HOME", "/nowhere");
+    assert_eq!(sources.password().as_deref(), Some("p"));
+    let file = sources.file("[CLUSTER]\nDB_PASSWORD=f\n");
+    assert_eq!(file.password().as_deref(), Some("f"));
+    let none = Sources::of_url("redshift://me@h").env("PGPASSFILE", "/nowhere/at/all");
+    assert_eq!(none.password(), None);
+    let folder = Sources::of_url("redshift://me@h").env("PGPASSFILE", "/");
+    assert_eq!(folder.resolve().1, ["/ is no plain file, and ignored"]);
+}

@@ -1,0 +1,72 @@
+//! Addresses as tests make them: from a flag, an environment of their own, and a file.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use sparkify::error::Error;
+use sparkify::warehouse::address::{Address, Flags};
+use sparkify::warehouse::config_file::ConfigFile;
+
+/// What an address is made from.
+#[derive(Default, Clone)]
+pub struct Sources {
+    pub url: Option<String>,
+    pub ca_bundle: Option<String>,
+    pub environment: BTreeMap<String, String>,
+    pub file: Option<ConfigFile>,
+}
+
+impl Sources {
+    /// A flag and nothing else.
+    pub fn of_url(url: &str) -> Self {
+        Self {
+            url: Some(url.to_owned()),
+            ..Self::default()
+        }
+    }
+
+    /// The same with a variable.
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.environment.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// The same with a file.
+    pub fn file(mut self, text: &str) -> Self {
+        self.file = Some(ConfigFile::parse(Path::new("dwh.cfg"), text).unwrap());
+        self
+    }
+
+    /// What comes of it, and the warnings.
+    pub fn resolve(&self) -> (Result<Option<Address>, Error>, Vec<String>) {
+        let mut warnings = Vec::new();
+        let flags = Flags {
+            url: self.url.as_deref(),
+            ca_bundle: self.ca_bundle.as_deref(),
+        };
+        let env = |name: &str| self.environment.get(name).cloned();
+        let address = Address::resolve(flags, self.file.as_ref(), env, &mut warnings);
+        (address, warnings)
+    }
+
+    /// The address.
+    #[track_caller]
+    pub fn address(&self) -> Address {
+        let (address, warnings) = self.resolve();
+        assert_eq!(warnings, Vec::<String>::new());
+        address.unwrap().unwrap()
+    }
+
+    /// The error.
+    #[track_caller]
+    pub fn error(&self) -> Error {
+        self.resolve().0.unwrap_err()
+    }
+
+    /// The password.
+    #[track_caller]
+    pub fn password(&self) -> Option<String> {
+        let password = self.address().password?;
+        Some(password.expose().to_owned())
+    }
+}
