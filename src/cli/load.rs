@@ -10,7 +10,7 @@ use crate::storage::{Place, Stores};
 use crate::warehouse::load::{Load, Loaded};
 
 /// The version of what `--json` prints.
-pub const LOAD_VERSION: u32 = 1;
+const LOAD_VERSION: u32 = 1;
 
 /// Load a star into a warehouse
 ///
@@ -79,14 +79,20 @@ fn load(args: &Args) -> Result<()> {
         say(&summary::loaded(&loaded));
     }
     if args.json {
-        print_json(&json(&loaded))?;
+        print_json(&Done {
+            load_version: LOAD_VERSION,
+            status: "ok",
+            loaded: &loaded,
+        })?;
     }
     Ok(())
 }
 
-fn json(loaded: &Loaded) -> serde_json::Value {
-    let mut value = serde_json::json!(loaded);
-    value["load_version"] = LOAD_VERSION.into();
-    value["status"] = "ok".into();
-    value
+/// What `--json` prints.
+#[derive(serde::Serialize)]
+struct Done<'a> {
+    load_version: u32,
+    status: &'static str,
+    #[serde(flatten)]
+    loaded: &'a Loaded,
 }

@@ -78,18 +78,18 @@ pub fn main() -> ExitCode {
 fn refused(error: &clap::Error) -> ExitCode {
     let text = error.to_string();
     match without_credentials(&text) {
-        Some(text) => say(&text),
+        Some(text) if error.use_stderr() => say(&text),
         // Nobody reading it is no reason to fail in another way.
-        None => drop(error.print()),
+        _ => drop(error.print()),
     }
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
 }
 
-/// A text without what stands before the `@` of a URL, if there is any.
+/// A text without what stands before the last `@` on the line of a URL, if there is any: a password can hold
+/// anything, quotes and spaces too.
 fn without_credentials(text: &str) -> Option<String> {
     let (before, rest) = text.split_once("://")?;
-    let end = rest.find(|c: char| c.is_whitespace() || c == '\'');
-    let (url, after) = rest.split_at(end.unwrap_or(rest.len()));
+    let (url, after) = rest.split_at(rest.find('\n').unwrap_or(rest.len()));
     let masked = url
         .rsplit_once('@')
         .map(|(_, place)| format!("***@{place}"));

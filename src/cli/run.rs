@@ -122,13 +122,21 @@ fn run(args: Args, progress: &Progress) -> Result<()> {
         say(&format!("\n{}", summary::loaded(loaded)));
     }
     if json {
-        let mut value = serde_json::json!(report);
-        if let Some(loaded) = loaded {
-            value["load"] = serde_json::json!(loaded);
-        }
-        print_json(&value)?;
+        print_json(&Done {
+            report,
+            load: loaded,
+        })?;
     }
     Ok(())
+}
+
+/// What `--json` prints.
+#[derive(serde::Serialize)]
+struct Done {
+    #[serde(flatten)]
+    report: Report,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    load: Option<Loaded>,
 }
 
 /// Where the star of a run is.
@@ -155,6 +163,16 @@ fn load(
     load.carry_out(progress)
 }
 
+/// What `--dry-run --json` prints.
+#[derive(serde::Serialize)]
+struct Foreseen {
+    #[serde(flatten)]
+    planned: pipeline::Planned,
+    /// The SQL of the load.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    load: Option<String>,
+}
+
 /// Says what a run would do.
 fn plan(
     config: &RunConfig,
@@ -172,11 +190,7 @@ fn plan(
     let sql = warehouse.map(|warehouse| steps(warehouse, &batch, refresh));
     let sql = sql.transpose()?.map(|steps| as_text(&steps));
     if json {
-        let mut value = serde_json::json!(planned);
-        if let Some(sql) = sql {
-            value["load"] = sql.into();
-        }
-        return print_json(&value);
+        return print_json(&Foreseen { planned, load: sql });
     }
     print(&summary::plan(&planned))?;
     match (sql, warehouse) {

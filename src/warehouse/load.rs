@@ -211,7 +211,13 @@ impl Load<'_> {
             let name = self.star.display(&part);
             let file = self.star.fetch(&part).map_err(refused)?;
             for batch in batches(file, &name, table).map_err(refused)? {
-                let batch = batch.map_err(Error::arrow).map_err(refused)?;
+                let batch = batch.map_err(|e| {
+                    refused(
+                        Error::failed(format!("cannot read {name}"))
+                            .because(e)
+                            .hint("run again"),
+                    )
+                })?;
                 encode(&batch, table, &mut bytes).map_err(refused)?;
                 if bytes.len() >= SENT_AT_ONCE {
                     send(&mut bytes)?;

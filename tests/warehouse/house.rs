@@ -1,4 +1,7 @@
 //! A warehouse under test, the places that are loaded into it, and the binary that does it.
+//!
+//! It is PostgreSQL or the stand-in for Redshift, with a proxy before it that counts statements and lets
+//! them fail. For Redshift stars are in S3, for PostgreSQL in folders; tests name both in the same way.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -7,29 +10,74 @@ use postgres::Client;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::postgres::{Database, PASSWORD, shared};
+use crate::postgres::Database;
+use crate::redshift::{Cluster, Faults, Mode, PASSWORD, ROLE, Settings};
 use crate::rows::{Tables, of_database, of_parquet};
+use crate::server::Server;
+
+/// The bucket that stars for Redshift are in.
+const BUCKET: &str = "stars";
 
 /// A database, a folder for input and output, and how the binary reaches both.
 pub struct House {
     folder: TempDir,
-    database: Database,
+    cluster: Cluster,
+    /// Where stars are, if not in the folder.
+    s3: Option<Server>,
 }
 
 impl House {
-    /// A PostgreSQL with the tables of the star, all empty.
+    /// PostgreSQL with the tables of the star, all empty.
     pub fn postgres() -> Self {
-        let house = Self::without_tables();
+        Self::new(Mode::Postgres)
+    }
+
+    /// The stand-in for Redshift, with the same.
+    pub fn redshift() -> Self {
+        Self::new(Mode::Redshift)
+    }
+
+    /// Either of them.
+    pub fn new(mode: Mode) -> Self {
+        let s3 = (mode == Mode::Redshift).then(Server::start);
+        let bucket = s3.as_ref().map(|s3| s3.bucket(BUCKET));
+        let buckets = bucket.map(|bucket| bucket.parent().unwrap().to_owned());
+        let cluster = Cluster::start(Settings {
+            mode,
+            buckets: buckets.unwrap_or_default(),
+            ..Settings::default()
+        });
+        let house = Self {
+            folder: TempDir::new().unwrap(),
+            cluster,
+            s3,
+        };
         house.job(&["create-tables", "--quiet"]).succeeds();
         house
     }
 
-    /// The same without tables.
-    pub fn without_tables() -> Self {
-        Self {
-            folder: TempDir::new().unwrap(),
-            database: shared().database(),
+    /// What a test calls `out`, as the command line does.
+    pub fn out(&self, out: &str) -> String {
+        match &self.s3 {
+            Some(_) => format!("s3://{BUCKET}/{out}"),
+            None => out.to_owned(),
         }
+    }
+
+    /// The folder of the newest star there.
+    pub fn folder_of(&self, out: &str) -> PathBuf {
+        let Some(s3) = &self.s3 else {
+            return self.path(out);
+        };
+        let out = s3.bucket(BUCKET).join(out);
+        let latest = std::fs::read(out.join("latest.json")).unwrap();
+        let latest: Value = serde_json::from_slice(&latest).unwrap();
+        out.join(latest["run"].as_str().unwrap())
+    }
+
+    /// What was seen of the statements, and what shall go wrong with them.
+    pub fn faults(&self) -> &Faults {
+        self.cluster.faults()
     }
 
     /// Where `name` is.
@@ -50,20 +98,24 @@ impl House {
         command
             .args(arguments)
             .current_dir(self.folder.path())
-            .env("PGPASSWORD", &self.database.password)
+            .env("PGPASSWORD", PASSWORD)
+            .env("SPARKIFY_IAM_ROLE", ROLE)
             .env_remove("SPARKIFY_WAREHOUSE")
             .stdin(Stdio::null());
+        if let Some(s3) = &self.s3 {
+            s3.surround(&mut command);
+        }
         command
     }
 
     /// The URL of the warehouse.
     pub fn url(&self) -> String {
-        self.database.url()
+        self.cluster.url()
     }
 
-    /// The name of its database.
-    pub fn database_name(&self) -> &str {
-        &self.database.name
+    /// The warehouse as a database.
+    pub fn database(&self) -> &Database {
+        self.cluster.database()
     }
 
     /// A command about the warehouse.
@@ -82,23 +134,35 @@ impl House {
     pub fn make(&self, songs: &str, logs: &str, out: &str) {
         let run = ["run", "--quiet", "--max-rejects", "100%"];
         let mut command = self.sparkify(&run);
-        command.args(["--songs", songs, "--logs", logs, "--out", out]);
+        command.args(["--songs", songs, "--logs", logs, "--out", &self.out(out)]);
         Ended::of(&mut command).succeeds();
     }
 
     /// Loads a star.
     pub fn load(&self, out: &str) -> Ended {
-        self.job(&["load", "--quiet", "--from", out])
+        self.job(&["load", "--quiet", "--from", &self.out(out)])
     }
 
     /// A session of the administrator.
     pub fn client(&self) -> Client {
-        self.database.connect()
+        self.cluster.backend()
     }
 
     /// The tables of a star that was made.
     pub fn star(&self, out: &str) -> Tables {
-        of_parquet(&self.path(out))
+        of_parquet(&self.folder_of(out))
+    }
+
+    /// Waits until no session but our own works in the database: one whose client was killed may still carry out
+    /// its last statement.
+    pub fn settle(&self) {
+        let query = "SELECT count(*) FROM pg_stat_activity
+             WHERE datname = current_database() AND pid <> pg_backend_pid()
+             AND application_name = 'sparkify'";
+        let mut client = self.client();
+        while client.query_one(query, &[]).unwrap().get::<_, i64>(0) > 0 {
+            std::thread::yield_now();
+        }
     }
 
     /// The tables in the warehouse.

@@ -1,24 +1,50 @@
-//! Loads into a real PostgreSQL: every table row by row, again, in batches, in any order.
+//! Loads into a real PostgreSQL and into the stand-in for Redshift: every table row by row, again, in batches,
+//! in any order.
 
 use crate::house::{Ended, House, files};
+use crate::postgres::{PASSWORD, shared};
+use crate::redshift::Mode;
 use crate::rows::{assert_same, loads};
+
+/// Tests that hold for every kind of warehouse.
+macro_rules! everywhere {
+    ($($test:ident)*) => {
+        mod postgres {
+            $(#[test] fn $test() { super::$test(super::Mode::Postgres) })*
+        }
+        mod redshift {
+            $(#[test] fn $test() { super::$test(super::Mode::Redshift) })*
+        }
+    };
+}
+
+everywhere! {
+    every_table_is_the_parquet_row_by_row
+    the_fixtures_and_the_sample
+    loaded_twice_nothing_changes
+    batches_in_any_order_are_what_one_batch_is
+    a_late_batch_leaves_a_newer_level_alone
+    a_song_that_comes_later_is_found_by_the_plays_there
+    a_run_takes_only_logs_that_are_new_to_the_warehouse
+    a_part_of_the_logs_is_no_full_refresh
+    loads_at_once_end_right
+}
 
 const SIZES: [&str; 10] = [
     "--events", "4000", "--songs", "300", "--users", "60", "--files", "12", "--seed", "5",
 ];
 
 /// A house with generated input in `data` and its star in `star`.
-fn with_star() -> House {
-    let house = House::postgres();
+fn with_star(mode: Mode) -> House {
+    let house = House::new(mode);
     house.generate("data", &SIZES);
     house.make("data/song_data", "data/log_data", "star");
     house
 }
 
-#[test]
-fn every_table_is_the_parquet_row_by_row() {
-    let house = with_star();
-    let ended = house.job(&["load", "--quiet", "--json", "--from", "star"]);
+fn every_table_is_the_parquet_row_by_row(mode: Mode) {
+    let house = with_star(mode);
+    let ended = house.job(&["load", "--quiet", "--json", "--from", &house.out("star")]);
     let json = ended.succeeds().json();
     let star = house.star("star");
     assert_same(&house.tables(), &star);
@@ -34,8 +60,7 @@ fn every_table_is_the_parquet_row_by_row() {
     assert!(star["songplays"].len() > 1000 && star["ledger_songplays"].len() > 1000);
 }
 
-#[test]
-fn the_fixtures_and_the_sample() {
+fn the_fixtures_and_the_sample(mode: Mode) {
     let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures");
     let sample = concat!(
         env!("CARGO_MANIFEST_DIR"),
@@ -45,7 +70,7 @@ fn the_fixtures_and_the_sample() {
         if !std::path::Path::new(data).is_dir() {
             continue;
         }
-        let house = House::postgres();
+        let house = House::new(mode);
         house.make(
             &format!("{data}/song_data"),
             &format!("{data}/log_data"),
@@ -74,12 +99,11 @@ fn the_fixtures_and_the_sample() {
     }
 }
 
-#[test]
-fn loaded_twice_nothing_changes() {
-    let house = with_star();
+fn loaded_twice_nothing_changes(mode: Mode) {
+    let house = with_star(mode);
     house.load("star").succeeds();
     let before = (house.tables(), loads(&mut house.client()));
-    let ended = house.job(&["load", "--quiet", "--json", "--from", "star"]);
+    let ended = house.job(&["load", "--quiet", "--json", "--from", &house.out("star")]);
     let json = ended.succeeds().json();
     for table in ["songplays", "users", "songs", "artists", "time"] {
         let told = &json["tables"][table];
@@ -110,9 +134,8 @@ fn deal(house: &House, batches: u64, seed: u64) {
 
 /// Songs and logs are dealt out by chance: songs come later than their plays, artists and users are in
 /// several batches, and so are events that are delivered twice.
-#[test]
-fn batches_in_any_order_are_what_one_batch_is() {
-    let house = with_star();
+fn batches_in_any_order_are_what_one_batch_is(mode: Mode) {
+    let house = with_star(mode);
     let whole = house.star("star");
     deal(&house, 3, 1);
     for batch in 0..3 {
@@ -160,9 +183,8 @@ fn song(id: &str, artist: &str) -> String {
     )
 }
 
-#[test]
-fn a_late_batch_leaves_a_newer_level_alone() {
-    let house = House::postgres();
+fn a_late_batch_leaves_a_newer_level_alone(mode: Mode) {
+    let house = House::new(mode);
     house.write("songs/a.json", &song("S", "A"));
     house.write("new/a.json", &event(1, 2000, "paid", 1, 1));
     house.write("old/a.json", &event(1, 1000, "free", 9, 9));
@@ -184,9 +206,8 @@ fn a_late_batch_leaves_a_newer_level_alone() {
     );
 }
 
-#[test]
-fn a_song_that_comes_later_is_found_by_the_plays_there() {
-    let house = House::postgres();
+fn a_song_that_comes_later_is_found_by_the_plays_there(mode: Mode) {
+    let house = House::new(mode);
     house.write("none/a.json", &song("OTHER", "A").replace("1.5", "9.0"));
     house.write("big/a.json", &song("S2", "A2"));
     house.write("small/a.json", &song("S1", "A1"));
@@ -208,9 +229,8 @@ fn a_song_that_comes_later_is_found_by_the_plays_there() {
     assert_eq!(songs_after("none", "more"), [some("S1"), some("S1")]);
 }
 
-#[test]
-fn a_run_takes_only_logs_that_are_new_to_the_warehouse() {
-    let house = House::postgres();
+fn a_run_takes_only_logs_that_are_new_to_the_warehouse(mode: Mode) {
+    let house = House::new(mode);
     house.generate("data", &SIZES);
     house.make("data/song_data", "data/log_data", "star");
     let logs = files(&house.path("data/log_data"));
@@ -226,7 +246,7 @@ fn a_run_takes_only_logs_that_are_new_to_the_warehouse() {
         "--logs",
         "data/log_data",
         "--out",
-        "out",
+        &house.out("out"),
     ];
     let first = house.job(&arguments).succeeds().json();
     assert_eq!(first["logs"]["loaded_objects"], 0);
@@ -261,9 +281,8 @@ fn a_run_takes_only_logs_that_are_new_to_the_warehouse() {
 }
 
 /// What is in OUT is only what was new: emptying the warehouse for it would lose the rest.
-#[test]
-fn a_part_of_the_logs_is_no_full_refresh() {
-    let house = House::postgres();
+fn a_part_of_the_logs_is_no_full_refresh(mode: Mode) {
+    let house = House::new(mode);
     house.generate("data", &SIZES);
     let arguments = [
         "run",
@@ -273,12 +292,12 @@ fn a_part_of_the_logs_is_no_full_refresh() {
         "--logs",
         "data/log_data",
         "--out",
-        "out",
+        &house.out("out"),
     ];
     house.job(&arguments).succeeds();
     house.job(&arguments).succeeds();
     let before = house.tables();
-    let arguments = ["load", "--from", "out", "--full-refresh"];
+    let arguments = ["load", "--from", &house.out("out"), "--full-refresh"];
     house
         .job(&arguments)
         .fails(2, &["would be lost", "sparkify run --full-refresh"]);
@@ -287,18 +306,24 @@ fn a_part_of_the_logs_is_no_full_refresh() {
 
 #[test]
 fn keys_and_references_are_enforced_after_every_load() {
-    let house = with_star();
+    let house = with_star(Mode::Postgres);
     let constraints = |house: &House| -> i64 {
-        let query =
-            "SELECT count(*) FROM pg_constraint WHERE contype IN ('p', 'f') AND convalidated";
+        let query = "SELECT count(*) FROM pg_constraint WHERE contype IN ('p', 'f') AND convalidated \
+                     AND connamespace = 'public'::regnamespace";
         house.client().query_one(query, &[]).unwrap().get(0)
     };
     let before = constraints(&house);
     assert_eq!(before, 13);
     for arguments in [
-        &["load", "--quiet", "--from", "star"][..],
-        &["load", "--quiet", "--from", "star"],
-        &["load", "--quiet", "--from", "star", "--full-refresh"],
+        &["load", "--quiet", "--from", &house.out("star")][..],
+        &["load", "--quiet", "--from", &house.out("star")],
+        &[
+            "load",
+            "--quiet",
+            "--from",
+            &house.out("star"),
+            "--full-refresh",
+        ],
     ] {
         house.job(arguments).succeeds();
         assert_eq!(constraints(&house), before);
@@ -311,7 +336,7 @@ fn keys_and_references_are_enforced_after_every_load() {
 /// Nobody else may take keys off a table: then rows are checked one by one.
 #[test]
 fn a_user_who_owns_no_table_can_load() {
-    let house = with_star();
+    let house = with_star(Mode::Postgres);
     let mut client = house.client();
     let name = format!("loader_{}", std::process::id());
     client
@@ -319,12 +344,17 @@ fn a_user_who_owns_no_table_can_load() {
             "CREATE ROLE {name} LOGIN PASSWORD '{}';
              GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {name};
              GRANT TEMPORARY ON DATABASE {} TO {name}",
-            crate::postgres::PASSWORD,
-            house.database_name(),
+            PASSWORD,
+            house.database().name,
         ))
         .unwrap();
-    let url = house.url().replacen(crate::postgres::USER, &name, 1);
+    let port = shared().port;
+    let url = format!(
+        "postgres://{name}@127.0.0.1:{port}/{}",
+        house.database().name
+    );
     let mut command = house.sparkify(&["load", "--quiet", "--from", "star", "--warehouse", &url]);
+    command.env("PGPASSWORD", PASSWORD);
     Ended::of(&mut command).succeeds();
     assert_same(&house.tables(), &house.star("star"));
     client
@@ -332,9 +362,8 @@ fn a_user_who_owns_no_table_can_load() {
         .unwrap();
 }
 
-#[test]
-fn loads_at_once_end_right() {
-    let house = with_star();
+fn loads_at_once_end_right(mode: Mode) {
+    let house = with_star(mode);
     deal(&house, 2, 3);
     for batch in 0..2 {
         let data = |kind| format!("batch-{batch}/{kind}");

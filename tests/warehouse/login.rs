@@ -8,9 +8,9 @@ use sparkify::warehouse::address::{Address, Dialect};
 use sparkify::warehouse::secret::Secret;
 use sparkify::warehouse::session::Session;
 
+use crate::answers::{message, read_message, refusal, says, serve};
 use crate::postgres::{Options, PASSWORD, Server, USER, shared};
 use crate::resolve::Sources;
-use crate::server::{message, read_message, refusal, says, serve};
 
 /// The address of something on this machine.
 fn at(port: u16) -> Address {

@@ -4,12 +4,47 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 // What tests share.
+mod answers;
 mod house;
 mod postgres;
 mod redshift;
 mod resolve;
 mod rows;
+
+// The S3 server of the other tests, under the names that it has there.
+#[allow(dead_code)]
+#[path = "../s3/asked.rs"]
+mod asked;
+#[allow(dead_code)]
+#[path = "../s3/backend.rs"]
+mod backend;
+#[allow(dead_code)]
+#[path = "../s3/cut.rs"]
+mod cut;
+#[allow(dead_code)]
+#[path = "../s3/disk.rs"]
+mod disk;
+#[allow(dead_code)]
+#[path = "../s3/faults.rs"]
+mod faults;
+#[allow(dead_code)]
+#[path = "../s3/front.rs"]
+mod front;
+#[allow(dead_code)]
+#[path = "../s3/listing.rs"]
+mod listing;
+#[allow(dead_code)]
+#[path = "../s3/reply.rs"]
+mod reply;
+#[allow(dead_code)]
+#[path = "../s3/server.rs"]
 mod server;
+#[allow(dead_code)]
+#[path = "../s3/tally.rs"]
+mod tally;
+#[allow(dead_code)]
+#[path = "../s3/uploads.rs"]
+mod uploads;
 
 // Tests of addresses.
 mod address;
@@ -24,6 +59,7 @@ mod login;
 mod tls;
 
 // Tests of loads.
+mod cuts;
 mod load;
 mod refused;
 
