@@ -833,6 +833,38 @@ fn truncate_commits() {
 }
 
 #[test]
+fn truncate_commits_within_a_message_too() {
+    let mut place = Place::new();
+    place.takes("CREATE TABLE t (a INTEGER); CREATE TABLE s (a INTEGER)");
+    place.refuses(
+        "INSERT INTO t VALUES (1); TRUNCATE s; INSERT INTO t VALUES (2); SELECT 1 / 0",
+        "zero",
+    );
+    assert_eq!(place.rows("SELECT a FROM t"), ["1"]);
+}
+
+#[test]
+fn two_loads_wait_for_each_other() {
+    let mut place = Place::new();
+    place.takes("CREATE TABLE t (a INTEGER)");
+    let load = "BEGIN; LOCK t; INSERT INTO t SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM t)";
+    place.takes(load);
+    let mut other = place.cluster.connect();
+    let waiting = std::thread::spawn(move || {
+        other.batch_execute(load).unwrap();
+        other.batch_execute("COMMIT").unwrap();
+    });
+    let mut backend = place.cluster.backend();
+    let locks = "SELECT count(*) FROM pg_locks WHERE NOT granted";
+    while rows(&mut backend, locks) == ["0"] {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    place.takes("COMMIT");
+    waiting.join().unwrap();
+    assert_eq!(place.rows("SELECT a FROM t"), ["1"]);
+}
+
+#[test]
 fn a_message_of_several_statements_is_one_transaction() {
     let mut place = Place::new();
     place.takes("CREATE TABLE t (a INTEGER)");

@@ -118,7 +118,8 @@ impl Faults {
         self.rule(When::Before, which, Act::Fail(refusal));
     }
 
-    /// Something is done while the session waits.
+    /// Something is done while the session waits. The statement has come: it is carried out even if its
+    /// client is killed meanwhile, unless the connection is also cut before it.
     pub fn call(&self, when: When, which: Which, hook: impl Fn(&Seen) + Send + Sync + 'static) {
         self.rule(when, which, Act::Call(Arc::new(hook)));
     }
