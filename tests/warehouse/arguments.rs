@@ -5,6 +5,7 @@ use std::process::Command;
 use sparkify::warehouse::iam_role::IamRole;
 
 use crate::house::{Ended, House};
+use crate::redshift::Mode;
 
 /// `sparkify create-tables --dry-run`, which connects to nothing.
 fn dry_run(house: &House, arguments: &[&str]) -> Command {
@@ -19,7 +20,7 @@ fn fails(command: &mut Command, code: i32, words: &[&str]) {
 
 #[test]
 fn a_warehouse_is_named_by_flag_environment_or_file() {
-    let house = House::without_tables();
+    let house = House::without_tables(Mode::Postgres);
     house.write(
         "dwh.cfg",
         "[CLUSTER]\nHOST=h\nDB_USER=u\n[IAM_ROLE]\nARN='default'\n",
@@ -55,7 +56,7 @@ fn a_warehouse_is_named_by_flag_environment_or_file() {
 
 #[test]
 fn what_is_wrong_is_refused_without_a_connection() {
-    let house = House::without_tables();
+    let house = House::without_tables(Mode::Postgres);
     house.write(
         "keys.cfg",
         "[CLUSTER]\nHOST=h\nDB_USER=u\nDB_PASSWORD=planted\n[IAM_ROLE]\nARN=planted\n",

@@ -27,18 +27,15 @@ pub struct House {
 }
 
 impl House {
-    /// PostgreSQL with the tables of the star, all empty.
-    pub fn postgres() -> Self {
-        Self::new(Mode::Postgres)
-    }
-
-    /// The stand-in for Redshift, with the same.
-    pub fn redshift() -> Self {
-        Self::new(Mode::Redshift)
-    }
-
-    /// Either of them.
+    /// A warehouse with the tables of the star, all empty.
     pub fn new(mode: Mode) -> Self {
+        let house = Self::without_tables(mode);
+        house.job(&["create-tables", "--quiet"]).succeeds();
+        house
+    }
+
+    /// The same without tables.
+    pub fn without_tables(mode: Mode) -> Self {
         let s3 = (mode == Mode::Redshift).then(Server::start);
         let bucket = s3.as_ref().map(|s3| s3.bucket(BUCKET));
         let buckets = bucket.map(|bucket| bucket.parent().unwrap().to_owned());
@@ -47,13 +44,11 @@ impl House {
             buckets: buckets.unwrap_or_default(),
             ..Settings::default()
         });
-        let house = Self {
+        Self {
             folder: TempDir::new().unwrap(),
             cluster,
             s3,
-        };
-        house.job(&["create-tables", "--quiet"]).succeeds();
-        house
+        }
     }
 
     /// What a test calls `out`, as the command line does.
@@ -99,11 +94,12 @@ impl House {
             .args(arguments)
             .current_dir(self.folder.path())
             .env("PGPASSWORD", PASSWORD)
-            .env("SPARKIFY_IAM_ROLE", ROLE)
+            .env_remove("SPARKIFY_IAM_ROLE")
             .env_remove("SPARKIFY_WAREHOUSE")
             .stdin(Stdio::null());
         if let Some(s3) = &self.s3 {
-            s3.surround(&mut command);
+            s3.surround(&mut command).env("PGSSLMODE", "disable");
+            command.env("SPARKIFY_IAM_ROLE", ROLE);
         }
         command
     }

@@ -1,10 +1,11 @@
 //! What a load refuses, and that the warehouse is as before then.
 
 use crate::house::{Ended, House};
+use crate::redshift::Mode;
 use crate::rows::assert_same;
 
 fn with_star() -> House {
-    let house = House::postgres();
+    let house = House::new(Mode::Postgres);
     let sizes = [
         "--events", "500", "--songs", "50", "--users", "9", "--files", "3", "--seed", "5",
     ];
