@@ -177,6 +177,10 @@ def generated(sparkify):
     """The SQL that the program makes without a warehouse."""
     if sparkify is None:
         return
+    for dialect in ["redshift", "postgres"]:
+        # Nothing connects to it.
+        create = ["create-tables", "--drop", "--dry-run", "--warehouse", f"{dialect}://nobody@localhost/none"]
+        yield dialect, " ".join(create[:3]), output(sparkify, *create)
     for question in json.loads(output(sparkify, "query", "--list", "--json")):
         name = question["name"]
         sql = output(sparkify, "query", name, "--from", "2018-11-15T10:00+01:00", "--dry-run")

@@ -25,3 +25,7 @@ mod tls;
 // Tests of loads.
 mod load;
 mod refused;
+
+// Tests of questions.
+mod queries;
+mod query;
