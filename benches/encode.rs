@@ -27,14 +27,17 @@ use input::{
 };
 
 fn plays(events: &EventBatch, lookup: &SongLookup) -> RecordBatch {
-    songplays(events, songplay_ids(events), lookup).unwrap()
+    songplays(events, songplay_ids(events), lookup)
+        .unwrap()
+        .songplays
 }
 
 fn users(events: &EventBatch) -> RecordBatch {
     let (mut seen, mut users) = (seen(events, 0), Users::default());
     let shards = seen.take_shards(1);
     users.merge(&seen, &shards[0]);
-    Users::table([&users]).unwrap()
+    let [users, _] = Users::tables([&users]).unwrap();
+    users
 }
 
 /// The file that is written, again and again.
@@ -54,7 +57,7 @@ fn tables() -> Vec<(&'static str, RecordBatch)> {
         ("time", time(&times(&events)).unwrap()),
         ("users", users(&events)),
         ("songs", songs(&batches).unwrap()),
-        ("artists", artists(&batches).unwrap()),
+        ("artists", artists(&batches).unwrap()[0].clone()),
     ]
 }
 

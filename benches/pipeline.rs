@@ -32,6 +32,7 @@ fn run(files: &Files, out: &Path, threads: usize) -> Report {
         s3: Default::default(),
         threads,
         max_rejects: MaxRejects::Count(0),
+        loaded: Default::default(),
         sizes: Sizes {
             split_bytes: Some(SPLIT_BYTES),
             ..Sizes::default()

@@ -45,7 +45,9 @@ fn measure<T>(
 
 /// The events whose song is known.
 fn known(batch: &RecordBatch, lookup: &SongLookup) -> EventBatch {
-    let (songs, _) = lookup.match_songs(&event_batch(batch)).unwrap();
+    let events = event_batch(batch);
+    let songs = lookup.match_songs(&events, &songplay_ids(&events)).unwrap();
+    let songs = songs.song_id;
     let known: BooleanArray = (0..songs.len()).map(|row| songs.is_valid(row)).collect();
     event_batch(&filter_record_batch(batch, &known).unwrap())
 }
@@ -91,13 +93,13 @@ fn bench_users(c: &mut Criterion, log: Vec<u8>) {
     };
     let all = see();
     let states = merge(&all);
-    let users = Users::table(&states).unwrap().num_rows();
+    let users = Users::tables(&states).unwrap()[0].num_rows();
 
     let mut group = c.benchmark_group("users");
     measure(&mut group, "add, events", rows, see);
     measure(&mut group, "merge, events", rows, || merge(black_box(&all)));
     measure(&mut group, "table, users", users, || {
-        Users::table(black_box(&states)).unwrap()
+        Users::tables(black_box(&states)).unwrap()
     });
 }
 

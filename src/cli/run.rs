@@ -21,7 +21,7 @@ use crate::warehouse::steps::{Batch, as_text, steps};
 /// OUT/_rejects/*.jsonl and a report as OUT/_report.json. A folder OUT is replaced as one step: a run
 /// that fails or is killed leaves what was there before. In s3://bucket/prefix each run writes to a
 /// prefix of its own below OUT, with a manifest for COPY beside each table, and OUT/latest.json names the
-/// newest whole run.
+/// newest whole run. OUT/_ledger is what a later load needs to know of this one.
 ///
 /// With --warehouse or --config the star is loaded there too, as sparkify load does. Log objects that were
 /// loaded before are left out then, so that a nightly run takes what is new.

@@ -136,6 +136,11 @@ impl Decoder {
         std::mem::take(&mut self.counts)
     }
 
+    /// Records that became a row since the counts were last taken.
+    pub fn kept(&self) -> u64 {
+        self.counts.kept
+    }
+
     /// The rejects since they were last taken, in order.
     pub fn take_rejects(&mut self) -> Vec<Reject> {
         std::mem::take(&mut self.rejects)

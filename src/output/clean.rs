@@ -14,7 +14,7 @@ use super::rejects::REJECTS;
 use super::report::REPORT;
 use super::runs::{LATEST, Latest, RunId};
 use crate::error::{Error, Result};
-use crate::star::schema::TABLES;
+use crate::star::schema;
 use crate::storage::s3::S3;
 use crate::storage::{Depth, Local, Place, Store, Stores};
 
@@ -125,15 +125,15 @@ fn is_of_run(key: &str) -> bool {
     let Some((_, name)) = key.split_once('/') else {
         return false;
     };
-    let is_table = |name: &str| TABLES.iter().any(|table| table.name == name);
-    match name.split_once('/') {
-        None => name == REPORT || name.strip_suffix(".manifest").is_some_and(is_table),
-        Some((REJECTS, file)) => file.ends_with(".jsonl") && !file.contains('/'),
-        Some((table, file)) => {
-            is_table(table)
-                && file.starts_with("part-")
-                && file.ends_with(".parquet")
-                && !file.contains('/')
+    let is_table = |folder: &str| schema::all().any(|table| table.folder == folder);
+    if name == REPORT || name.strip_suffix(".manifest").is_some_and(is_table) {
+        return true;
+    }
+    match name.rsplit_once('/') {
+        None => false,
+        Some((REJECTS, file)) => file.ends_with(".jsonl"),
+        Some((folder, file)) => {
+            is_table(folder) && file.starts_with("part-") && file.ends_with(".parquet")
         }
     }
 }

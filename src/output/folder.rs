@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use super::rejects::REJECTS;
 use super::report::REPORT;
 use crate::error::{Error, Result};
-use crate::star::schema::TABLES;
+use crate::star::schema;
 
 /// How the names of staging folders end.
 const STAGING: &str = ".sparkify-staging";
@@ -72,10 +72,10 @@ impl Folder {
         // Whoever held this folder before is gone: the lock says so.
         refuse_strangers(&path)?;
         empty(&path).map_err(|e| Error::io("cannot empty", &path, &e))?;
-        let folders = TABLES.iter().map(|t| t.name).chain([REJECTS]);
+        let folders = schema::all().map(|t| t.folder).chain([REJECTS]);
         for folder in folders {
             let folder = path.join(folder);
-            fs::create_dir(&folder).map_err(|e| Error::io("cannot create", &folder, &e))?;
+            fs::create_dir_all(&folder).map_err(|e| Error::io("cannot create", &folder, &e))?;
         }
         Ok(Self { target, path, lock })
     }
@@ -434,39 +434,55 @@ fn refused(out: &Path) -> Error {
 
 /// The first thing in an output or staging folder that no run writes, by its path in the folder.
 fn foreign_below(folder: &Path) -> io::Result<Option<PathBuf>> {
-    for entry in fs::read_dir(folder)? {
-        if let Some(foreign) = foreign_in(&entry?.path())? {
-            return Ok(Some(
-                foreign.strip_prefix(folder).unwrap_or(&foreign).to_owned(),
-            ));
+    foreign_in(folder, Path::new(""))
+}
+
+/// The same of a folder in it, by the path of that.
+fn foreign_in(folder: &Path, below: &Path) -> io::Result<Option<PathBuf>> {
+    for entry in fs::read_dir(folder.join(below))? {
+        let entry = entry?;
+        let path = below.join(entry.file_name());
+        let is_dir = entry.file_type()?.is_dir();
+        let foreign = match path.to_str() {
+            Some(REPORT) if !is_dir => None,
+            Some(REJECTS) if is_dir => foreign_file(folder, &path, &["songs-", "logs-"], ".jsonl")?,
+            Some(name) if is_dir && schema::all().any(|t| t.folder == name) => {
+                foreign_file(folder, &path, &["part-"], ".parquet")?
+            }
+            // One that only holds such folders.
+            Some(_) if is_dir && schema::all().any(|t| is_above(&path, t.folder)) => {
+                foreign_in(folder, &path)?
+            }
+            _ => Some(path),
+        };
+        if foreign.is_some() {
+            return Ok(foreign);
         }
     }
     Ok(None)
 }
 
-/// The first thing at or below an entry of an output folder that no run writes.
-fn foreign_in(entry: &Path) -> io::Result<Option<PathBuf>> {
-    let name = entry
-        .file_name()
-        .and_then(|n| n.to_str())
-        .unwrap_or_default();
-    let is_dir = fs::symlink_metadata(entry)?.is_dir();
-    let (beginnings, endings): (&[&str], &[&str]) = match name {
-        REPORT if !is_dir => return Ok(None),
-        REJECTS if is_dir => (&["songs-", "logs-"], &[".jsonl"]),
-        name if is_dir && TABLES.iter().any(|t| t.name == name) => (&["part-"], &[".parquet"]),
-        _ => return Ok(Some(entry.to_owned())),
-    };
-    for file in fs::read_dir(entry)? {
+fn is_above(path: &Path, folder: &str) -> bool {
+    Path::new(folder).parent() == Some(path)
+}
+
+/// The first thing in a folder that is not a file of such a name with a number in it.
+fn foreign_file(
+    folder: &Path,
+    below: &Path,
+    beginnings: &[&str],
+    ending: &str,
+) -> io::Result<Option<PathBuf>> {
+    for file in fs::read_dir(folder.join(below))? {
         let file = file?;
         let ours = file
             .file_name()
             .to_str()
-            .and_then(|n| endings.iter().find_map(|e| n.strip_suffix(e)))
+            .and_then(|n| n.strip_suffix(ending))
             .and_then(|n| beginnings.iter().find_map(|b| n.strip_prefix(b)))
             .is_some_and(|number| number.bytes().all(|b| b.is_ascii_digit()));
         if !ours || !file.file_type()?.is_file() {
-            return Ok(Some(file.path()));
+            return Ok(Some(below.join(file.file_name())));
         }
     }
     Ok(None)

@@ -159,8 +159,8 @@ fn properties(schema: &SchemaRef) -> WriterProperties {
                 .set_column_dictionary_enabled(path.clone(), false)
                 .set_column_encoding(path.clone(), Encoding::PLAIN);
         }
-        if key && field.data_type() == &DataType::Int64 {
-            // Hashes do not compress.
+        if field.data_type() == &DataType::Int64 {
+            // Hashes do not compress, or hardly where they repeat.
             properties = properties.set_column_compression(path, Compression::UNCOMPRESSED);
         }
     }

@@ -15,9 +15,9 @@ use super::folder::Folder;
 use super::parquet::{Part, PartWriter};
 use super::rejects::{REJECTS, Rejects};
 use super::report::{REPORT, Report};
-use super::runs::BucketRun;
+use super::runs::{BucketRun, RunId};
 use crate::error::{Error, Result};
-use crate::star::schema::Table;
+use crate::star::schema::{self, Table};
 use crate::storage::{Local, Place, Store, Stores, Upload};
 
 /// The output of a run that is not published yet.
@@ -29,11 +29,11 @@ pub struct Staging {
 
 #[derive(Debug)]
 enum Target {
-    Folder(Folder),
+    Folder(Folder, RunId),
     Bucket(BucketRun),
 }
 
-/// The parts of each table.
+/// The parts of each table, by its name.
 pub type Parts = BTreeMap<&'static str, Vec<Part>>;
 
 impl Staging {
@@ -47,7 +47,7 @@ impl Staging {
             Place::Local(path) => {
                 let folder = Folder::open(path, &local(inputs))?;
                 let store = Box::new(Local::new(folder.path())?);
-                let target = Target::Folder(folder);
+                let target = Target::Folder(folder, RunId::new());
                 Self { store, target }
             }
             Place::S3 { bucket, prefix } => {
@@ -129,16 +129,16 @@ impl Staging {
     /// A folder for what is too much for memory: on the disk that is written to, if there is one.
     pub fn scratch(&self) -> PathBuf {
         match &self.target {
-            Target::Folder(folder) => folder.path().join(REJECTS),
+            Target::Folder(folder, _) => folder.path().join(REJECTS),
             Target::Bucket(_) => std::env::temp_dir(),
         }
     }
 
-    /// The id of the run, where runs are kept beside each other.
-    pub fn run_id(&self) -> Option<String> {
+    /// The id of the run.
+    pub fn run_id(&self) -> String {
         match &self.target {
-            Target::Folder(_) => None,
-            Target::Bucket(run) => Some(run.id().to_string()),
+            Target::Folder(_, id) => id.to_string(),
+            Target::Bucket(run) => run.id().to_string(),
         }
     }
 
@@ -149,7 +149,7 @@ impl Staging {
     /// Something cannot be written; what was published before stays then.
     pub fn publish(self, report: &Report, parts: &Parts) -> Result<Option<Error>> {
         let written = match &self.target {
-            Target::Folder(_) => write_json(self.store.as_ref(), REPORT, report),
+            Target::Folder(..) => write_json(self.store.as_ref(), REPORT, report),
             Target::Bucket(_) => self
                 .write_manifests(parts)
                 .and_then(|()| write_json(self.store.as_ref(), REPORT, report)),
@@ -159,25 +159,31 @@ impl Staging {
             return Err(error);
         }
         match self.target {
-            Target::Folder(folder) => folder.publish(),
+            Target::Folder(folder, _) => folder.publish(),
             Target::Bucket(run) => run.publish().map(|()| None),
         }
     }
 
     /// A COPY manifest for each table.
     fn write_manifests(&self, parts: &Parts) -> Result<()> {
-        for (&table, parts) in parts {
+        for table in schema::all() {
             let entry = |part: &Part| Entry {
-                url: self.store.display(&key_of(table, part.number)),
+                url: self.store.display(&part_key(table, part.number)),
                 mandatory: true,
                 meta: Meta {
                     content_length: part.bytes,
                 },
             };
             let manifest = Manifest {
-                entries: parts.iter().map(entry).collect(),
+                entries: parts
+                    .get(table.name)
+                    .into_iter()
+                    .flatten()
+                    .map(entry)
+                    .collect(),
             };
-            write_json(self.store.as_ref(), &format!("{table}.manifest"), &manifest)?;
+            let key = format!("{}.manifest", table.folder);
+            write_json(self.store.as_ref(), &key, &manifest)?;
         }
         Ok(())
     }
@@ -186,7 +192,7 @@ impl Staging {
     /// removes that.
     pub fn discard(self) -> Option<String> {
         match self.target {
-            Target::Folder(folder) => {
+            Target::Folder(folder, _) => {
                 folder.discard();
                 None
             }
@@ -215,11 +221,7 @@ struct Meta {
 }
 
 fn part_key(table: &Table, number: usize) -> String {
-    key_of(table.name, number)
-}
-
-fn key_of(table: &str, number: usize) -> String {
-    format!("{table}/part-{number:05}.parquet")
+    format!("{}/part-{number:05}.parquet", table.folder)
 }
 
 fn local<'a>(inputs: [&'a Place; 2]) -> Vec<&'a std::path::Path> {

@@ -1,17 +1,20 @@
-//! The dimensions: written side by side from what the two other phases leave behind, when all input is
-//! read.
+//! The dimensions, and the ledger of them: written side by side from what the two other phases leave
+//! behind, when all input is read.
 
 use std::time::Instant;
 
 use arrow_array::RecordBatch;
 use rayon::prelude::*;
 
-use super::Run;
 use super::logs::Logs;
 use super::stages::Stage;
+use super::{Run, ledger};
 use crate::error::Result;
+use crate::star::lookup::SongLookup;
 use crate::star::records::SongBatch;
-use crate::star::schema::{ARTISTS, SONGS, TIME, Table, USERS};
+use crate::star::schema::{
+    ARTISTS, LEDGER_ARTISTS, LEDGER_SONGS, LEDGER_USERS, SONGS, TIME, Table, USERS,
+};
 use crate::star::songs::{artists, songs};
 use crate::star::time::time;
 use crate::star::users::Users;
@@ -19,38 +22,43 @@ use crate::star::users::Users;
 /// Rows of `time` in one part, about.
 const TIME_ROWS: usize = 512 * 1024;
 
-/// Writes `songs`, `artists`, `users` and `time`.
+/// Writes `songs`, `artists`, `users` and `time`, and the ledger but for its songplays.
 ///
 /// # Errors
 /// A table cannot be written, or holds more than Arrow can (2 GiB of one column).
-pub fn write(run: &Run<'_>, batches: &[SongBatch], logs: &Logs) -> Result<()> {
+pub fn write(run: &Run<'_>, batches: &[SongBatch], lookup: &SongLookup, logs: &Logs) -> Result<()> {
     let began = Instant::now();
     let bounds = time_bounds(&logs.times);
     let parts = bounds.len() + 1;
     let (times, others) = rayon::join(
         || write_time(run, &logs.times, &bounds),
         || {
-            let songs = || write_table(run, &SONGS, || songs(batches));
-            let artists = || write_table(run, &ARTISTS, || artists(batches));
-            let users = || write_table(run, &USERS, || Users::table(&logs.users));
+            let songs = || write_tables(run, [&SONGS], || Ok([songs(batches)?]));
+            let artists = || write_tables(run, [&ARTISTS, &LEDGER_ARTISTS], || artists(batches));
+            let users =
+                || write_tables(run, [&USERS, &LEDGER_USERS], || Users::tables(&logs.users));
+            let keys = || write_tables(run, [&LEDGER_SONGS], || Ok([lookup.ledger()?]));
+            let objects = || ledger::write_objects(run, &logs.kept);
             let (users, (songs, artists)) = rayon::join(users, || rayon::join(songs, artists));
-            users.and(songs).and(artists)
+            let (keys, objects) = rayon::join(keys, objects);
+            users.and(songs).and(artists).and(keys).and(objects)
         },
     );
-    run.stages.phase("dimensions", parts + 3, began);
+    run.stages.phase("dimensions", parts + 5, began);
     times.and(others)
 }
 
-fn write_table(
+fn write_tables<const N: usize>(
     run: &Run<'_>,
-    table: &'static Table,
-    rows: impl FnOnce() -> Result<RecordBatch>,
+    tables: [&'static Table; N],
+    rows: impl FnOnce() -> Result<[RecordBatch; N]>,
 ) -> Result<()> {
     let began = Instant::now();
     let rows = rows()?;
-    let count = rows.num_rows() as u64;
+    let count = rows.iter().map(|rows| rows.num_rows() as u64).sum();
     run.stages.add(Stage::Star, began, 0, count);
-    run.write_table(table, &rows)
+    let mut tables = tables.into_iter().zip(&rows);
+    tables.try_for_each(|(table, rows)| run.write_table(table, rows))
 }
 
 /// Writes the `time` table from the sorted times of all splits, range after range: never are all times

@@ -1,4 +1,5 @@
-//! The log phase: events to songplays, split by split, and what the dimensions need of them.
+//! The log phase: events to songplays and their ledger, split by split, and what the dimensions need of
+//! them.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
@@ -19,8 +20,8 @@ use crate::input::{Object, Split};
 use crate::output::{Part, PartWriter, Rejects};
 use crate::star::lookup::SongLookup;
 use crate::star::records::EventBatch;
-use crate::star::schema::SONGPLAYS;
-use crate::star::songplays::{matched, songplay_ids, songplays};
+use crate::star::schema::{LEDGER_SONGPLAYS, SONGPLAYS, Table};
+use crate::star::songplays::{Plays, matched, songplay_ids, songplays};
 use crate::star::users::{Position, Seen, Users};
 
 /// States of users that are merged under a lock each, so that workers seldom wait for each other.
@@ -39,13 +40,17 @@ pub struct Logs {
     pub users: Vec<Users>,
     /// The sorted and distinct times of each split, in milliseconds since 1970.
     pub times: Vec<Vec<i64>>,
+    /// Events kept from each object, duplicates among them.
+    pub kept: Vec<u64>,
 }
 
-/// A Parquet part, and what is kept of it to the end.
+/// The Parquet parts of a split, and what is kept of it to the end.
 #[derive(Debug, Default)]
 struct Encoded {
     /// None if no event is left for it.
     part: Option<Part>,
+    /// None if no event is left for it that can have a song.
+    ledger: Option<Part>,
     matched: u64,
     keys: Keys,
 }
@@ -74,9 +79,11 @@ struct Keys {
 struct Done {
     encoded: Encoded,
     start: Option<Start>,
+    /// Events kept from each segment.
+    kept: Vec<u64>,
 }
 
-/// Reads all logs and writes `songplays`.
+/// Reads all logs and writes `songplays` and its ledger.
 ///
 /// # Errors
 /// Something cannot be read or written.
@@ -103,14 +110,10 @@ pub fn run(run: &Run<'_>, lookup: &SongLookup) -> Result<Logs> {
             known = found;
             continue;
         }
-        let parts = || done.iter().filter_map(|done| done.encoded.part);
-        parts().for_each(|part| run.written(&SONGPLAYS, part));
-        if parts().next().is_none() {
-            // A reader of the folder wants the columns all the same.
-            run.write_table(&SONGPLAYS, &RecordBatch::new_empty(SONGPLAYS.arrow()))?;
-        }
-        let rows: u64 = parts().map(|part| part.rows).sum();
+        let rows = note_parts(run, &SONGPLAYS, &done, |encoded| encoded.part)?;
+        note_parts(run, &LEDGER_SONGPLAYS, &done, |encoded| encoded.ledger)?;
         let matched = done.iter().map(|done| done.encoded.matched).sum();
+        let kept = kept_by_object(run, &done);
         let times = done.into_iter().map(|done| done.encoded.keys.times);
         return Ok(Logs {
             duplicates: state.kept - rows,
@@ -118,8 +121,38 @@ pub fn run(run: &Run<'_>, lookup: &SongLookup) -> Result<Logs> {
             state,
             users,
             times: times.collect(),
+            kept,
         });
     }
+}
+
+/// Notes what was written of a table and gives its rows.
+fn note_parts(
+    run: &Run<'_>,
+    table: &'static Table,
+    done: &[Done],
+    part: fn(&Encoded) -> Option<Part>,
+) -> Result<u64> {
+    let parts = || done.iter().filter_map(|done| part(&done.encoded));
+    parts().for_each(|part| run.written(table, part));
+    if parts().next().is_none() {
+        // A reader of the folder wants the columns all the same.
+        run.write_table(table, &RecordBatch::new_empty(table.arrow()))?;
+    }
+    Ok(parts().map(|part| part.rows).sum())
+}
+
+/// The events kept from each object: it can have segments in many splits, and a split those of many.
+fn kept_by_object(run: &Run<'_>, done: &[Done]) -> Vec<u64> {
+    let mut kept = vec![0; run.logs.objects.len()];
+    for (split, done) in run.logs.plan.splits.iter().zip(done) {
+        for (segment, rows) in split.segments.iter().zip(&done.kept) {
+            if let Some(kept) = kept.get_mut(segment.object) {
+                *kept += rows;
+            }
+        }
+    }
+    kept
 }
 
 /// Every split to its Parquet part, as if no event was delivered twice but those already known.
@@ -160,8 +193,14 @@ fn first_pass(
             }
             run.stages.add(Stage::Star, began, 0, 0);
             let start = Some(settled.found.began.map_or(Start::Nowhere, Start::At));
+            let kept = std::mem::take(&mut settled.found.kept);
             if let Some(slot) = done.get(split.number) {
-                *slot.lock().unwrap_or_else(PoisonError::into_inner) = Done { encoded, start };
+                let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+                *slot = Done {
+                    encoded,
+                    start,
+                    kept,
+                };
             }
             tally.add(split, &settled, rejects)
         },
@@ -211,27 +250,66 @@ fn encode_again(
     Ok(dropped)
 }
 
-/// One split from bytes to its Parquet part.
+/// One split from bytes to its Parquet parts.
 fn encode(
     run: &Run<'_>,
     lookup: &SongLookup,
     duplicates: &Duplicates,
     (reader, split, start): (&mut SplitReader<'_>, &Split, Start),
 ) -> Result<(SplitRead, Made)> {
+    let filter = duplicates.filter(split.number);
+    let part = |table| SplitPart {
+        table,
+        split: split.number,
+        is_again: start != Start::Likely || !filter.keeps_all(),
+        writer: None,
+    };
     let mut encoder = Encoder {
         run,
         lookup,
-        filter: duplicates.filter(split.number),
-        split: split.number,
-        writer: None,
+        plays: part(&SONGPLAYS),
+        ledger: part(&LEDGER_SONGPLAYS),
         position: Position {
             split: split.number as u32,
             row: 0,
         },
         made: Made::default(),
+        filter,
     };
     let found = reader.read(split, start, &mut encoder)?;
     Ok((found, encoder.close()?))
+}
+
+/// A split's part of a table, which is there only if there are rows.
+struct SplitPart {
+    table: &'static Table,
+    split: usize,
+    /// Whether an earlier pass over the split may have left rows that do not count.
+    is_again: bool,
+    writer: Option<PartWriter>,
+}
+
+impl SplitPart {
+    fn write(&mut self, run: &Run<'_>, rows: &RecordBatch) -> Result<()> {
+        if rows.num_rows() == 0 {
+            return Ok(());
+        }
+        let (table, split) = (self.table, self.split);
+        let writer = match &mut self.writer {
+            Some(writer) => writer,
+            none => none.insert(run.staging.part(table, split, rows.schema())?),
+        };
+        writer.write(rows)
+    }
+
+    fn close(self, run: &Run<'_>) -> Result<Option<Part>> {
+        match self.writer {
+            Some(writer) => return writer.close().map(Some),
+            None if self.is_again => run.staging.remove_part(self.table, self.split)?,
+            None => {}
+        }
+        Ok(None)
+    }
 }
 
 /// Makes and writes the songplays of one split.
@@ -239,8 +317,8 @@ struct Encoder<'a> {
     run: &'a Run<'a>,
     lookup: &'a SongLookup,
     filter: Filter<'a>,
-    split: usize,
-    writer: Option<PartWriter>,
+    plays: SplitPart,
+    ledger: SplitPart,
     /// Where the next event stands.
     position: Position,
     made: Made,
@@ -276,23 +354,13 @@ impl Sink for Encoder<'_> {
         // A compressed object is one split of any size: room in reserve would be memory an event.
         times.reserve_exact(events.rows());
         times.extend_from_slice(events.ts());
-        let plays = songplays(&events, ids, self.lookup)?;
-        self.made.encoded.matched += matched(&plays);
-        let rows = plays.num_rows() as u64;
+        let Plays { songplays, ledger } = songplays(&events, ids, self.lookup)?;
+        self.made.encoded.matched += matched(&songplays);
+        let rows = songplays.num_rows() as u64;
         self.run.stages.add(Stage::Star, began, 0, rows);
-        if rows == 0 {
-            return Ok(());
-        }
         let began = Instant::now();
-        let writer = match &mut self.writer {
-            Some(writer) => writer,
-            None => self.writer.insert(self.run.staging.part(
-                &SONGPLAYS,
-                self.split,
-                plays.schema(),
-            )?),
-        };
-        writer.write(&plays)?;
+        self.plays.write(self.run, &songplays)?;
+        self.ledger.write(self.run, &ledger)?;
         self.run.stages.add(Stage::Encode, began, 0, rows);
         Ok(())
     }
@@ -310,12 +378,10 @@ impl Encoder<'_> {
     fn close(self) -> Result<Made> {
         let Self { run, mut made, .. } = self;
         let began = Instant::now();
-        match self.writer {
-            Some(writer) => made.encoded.part = Some(writer.close()?),
-            // An earlier pass over the split may have left rows that do not count.
-            None => run.staging.remove_part(&SONGPLAYS, self.split)?,
-        }
-        let bytes = made.encoded.part.map_or(0, |part| part.bytes);
+        made.encoded.part = self.plays.close(run)?;
+        made.encoded.ledger = self.ledger.close(run)?;
+        let parts = [made.encoded.part, made.encoded.ledger];
+        let bytes = parts.iter().flatten().map(|part| part.bytes).sum();
         run.stages.add(Stage::Encode, began, bytes, 0);
         let began = Instant::now();
         made.encoded.keys.times.sort_unstable();

@@ -14,7 +14,7 @@ use super::source::Source;
 use super::stages::{Phase, Stages};
 use super::tally::State;
 use super::{Reading, build_star, chain, memory, start_workers};
-use crate::config::{ParseConfig, RecordKind, RunConfig, Sizes};
+use crate::config::{LoadedObjects, ParseConfig, RecordKind, RunConfig, Sizes};
 use crate::decode::Decoder;
 use crate::decode::reject::Reject;
 use crate::error::Result;
@@ -62,7 +62,8 @@ pub fn measure_parse(config: &ParseConfig, progress: &Progress) -> Result<Parsed
         let stages = Stages::default();
         let kind = config.kind.unwrap_or(RecordKind::Log);
         let stores = Stores::new(config.s3.clone());
-        let mut source = Source::open(kind, "PATH", &stores, place, sizes.split_bytes, &stages)?;
+        let (none, split_bytes) = (LoadedObjects::default(), sizes.split_bytes);
+        let mut source = Source::open(kind, "PATH", &stores, place, &none, split_bytes, &stages)?;
         if config.kind.is_none() && begins_with_songs(&source)? {
             source.kind = RecordKind::Song;
         }

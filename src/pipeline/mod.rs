@@ -9,6 +9,7 @@
 mod chain;
 mod dimensions;
 mod duplicates;
+mod ledger;
 mod logs;
 mod measure;
 mod memory;
@@ -25,12 +26,12 @@ use std::time::Instant;
 
 use arrow_array::RecordBatch;
 
-use crate::config::{RecordKind, RunConfig, Sizes};
+use crate::config::{LoadedObjects, RecordKind, RunConfig, Sizes};
 use crate::error::{Error, Result};
 use crate::output::report::{LogReport, REPORT_VERSION, Report, StageReport, Status, TableReport};
 use crate::output::{Part, Parts, Staging};
 use crate::progress::Progress;
-use crate::star::schema::Table;
+use crate::star::schema::{LEDGER, TABLES, Table};
 use crate::storage::{Place, Stores};
 use logs::Logs;
 use source::Source;
@@ -110,10 +111,12 @@ fn build_star(config: &RunConfig, progress: &Progress, stages: &Stages) -> Resul
 /// Lists and plans both inputs.
 fn open_sources(config: &RunConfig, stores: &Stores, stages: &Stages) -> Result<(Source, Source)> {
     let split_bytes = config.sizes.split_bytes;
-    let open =
-        |kind, argument, place| Source::open(kind, argument, stores, place, split_bytes, stages);
-    let songs = open(RecordKind::Song, "--songs", &config.songs)?;
-    let logs = open(RecordKind::Log, "--logs", &config.logs)?;
+    let open = |kind, argument, place, loaded| {
+        Source::open(kind, argument, stores, place, loaded, split_bytes, stages)
+    };
+    let none = LoadedObjects::default();
+    let songs = open(RecordKind::Song, "--songs", &config.songs, &none)?;
+    let logs = open(RecordKind::Log, "--logs", &config.logs, &config.loaded)?;
     Ok((songs, logs))
 }
 
@@ -146,14 +149,14 @@ impl Run<'_> {
         self.progress.end();
         self.warn_of_nothing(&self.logs, &self.config.logs, &logs.state);
         tally::refuse(self.config.max_rejects, &[&songs, &logs.state])?;
-        dimensions::write(self, &batches, &logs)?;
+        dimensions::write(self, &batches, &lookup, &logs)?;
         Ok(self.report(began, songs, logs))
     }
 
-    /// Files without a record are no error, but seldom meant.
+    /// Files without a record are no error, but seldom meant. No files are: all are loaded already.
     fn warn_of_nothing(&self, source: &Source, place: &Place, state: &State) {
-        if state.report.records == 0 {
-            let objects = source.objects.len();
+        let objects = source.objects.len();
+        if state.report.records == 0 && objects > 0 {
             let name = source.kind.plural();
             self.progress.warn(&format!(
                 "no record in the {objects} {name} objects of {place}"
@@ -162,11 +165,6 @@ impl Run<'_> {
     }
 
     fn report(&self, began: Instant, songs: State, logs: Logs) -> Report {
-        let tables = self
-            .lock_parts()
-            .iter()
-            .map(|(&name, parts)| (name.to_owned(), TableReport::of(parts)))
-            .collect::<BTreeMap<_, _>>();
         let seconds = began.elapsed().as_secs_f64();
         let bytes = songs.report.bytes + logs.state.report.bytes;
         let total = StageReport::new(seconds, bytes, logs.state.report.records);
@@ -174,23 +172,33 @@ impl Run<'_> {
             report_version: REPORT_VERSION,
             sparkify_version: env!("CARGO_PKG_VERSION").to_owned(),
             status: Status::Ok,
-            run: self.staging.run_id(),
+            run: Some(self.staging.run_id()),
             songs: songs.report,
             logs: LogReport {
                 input: logs.state.report,
                 kept: logs.state.kept - logs.duplicates,
                 filtered: logs.state.filtered,
                 duplicates: logs.duplicates,
-                loaded_objects: 0,
+                loaded_objects: self.logs.loaded(),
             },
-            tables,
-            ledger: BTreeMap::new(),
+            tables: self.written_of(&TABLES),
+            ledger: self.written_of(&LEDGER),
             matched_songplays: logs.matched,
             stages: self.stages.report(),
             total,
             peak_memory_bytes: memory::peak(),
             threads: self.config.threads,
         }
+    }
+
+    fn written_of(&self, tables: &[&'static Table]) -> BTreeMap<String, TableReport> {
+        let parts = self.lock_parts();
+        let report = |table: &&'static Table| {
+            let parts = parts.get(table.name).map(Vec::as_slice);
+            let report = TableReport::of(parts.unwrap_or_default());
+            (table.name.to_owned(), report)
+        };
+        tables.iter().map(report).collect()
     }
 
     /// Writes a table that is one part.

@@ -37,6 +37,8 @@ pub struct SplitRead {
     pub bytes: u64,
     /// The counts over all segments.
     pub counts: Counts,
+    /// Records of each segment that became a row.
+    pub kept: Vec<u64>,
     /// The rejects, by [`Reason::ALL`].
     pub reasons: [u64; Reason::ALL.len()],
     /// The first reject, and the number of its segment in the split.
@@ -135,6 +137,7 @@ impl<'a> SplitReader<'a> {
             lines: (0, 0),
             bytes: 0,
             counts: Counts::default(),
+            kept: Vec::with_capacity(split.segments.len()),
             reasons: [0; Reason::ALL.len()],
             first_reject: None,
             first_segment_rejects: 0,
@@ -168,6 +171,7 @@ impl<'a> SplitReader<'a> {
             if number == 0 {
                 found.began = began;
             }
+            let kept_before = self.decoder.kept();
             (found.ended, found.lines.1) = (None, 0);
             if let Some(began) = began {
                 self.decoder.begin_segment();
@@ -187,6 +191,7 @@ impl<'a> SplitReader<'a> {
             if number == 0 {
                 found.lines.0 = found.lines.1;
             }
+            found.kept.push(self.decoder.kept() - kept_before);
         }
         self.flush(&mut clock, sink)?;
         found.counts = self.decoder.take_counts();

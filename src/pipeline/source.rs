@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::stages::{Stage, Stages};
 use super::start_workers;
-use crate::config::RecordKind;
+use crate::config::{LoadedObjects, RecordKind};
 use crate::decode::schema::RecordSchema;
 use crate::error::{Error, Result};
 use crate::input::{Listing, Object, Plan, plan};
@@ -31,10 +31,12 @@ pub struct Source {
     /// The objects cut into splits.
     pub plan: Plan,
     ignored: u64,
+    loaded: u64,
 }
 
 impl Source {
-    /// Lists all objects at `place`, which the command line calls `argument`, and plans their splits.
+    /// Lists all objects at `place`, which the command line calls `argument`, and plans the splits of those
+    /// that are not `loaded`.
     ///
     /// # Errors
     /// The place does not exist, cannot be listed, or holds no input object.
@@ -43,6 +45,7 @@ impl Source {
         argument: &str,
         stores: &Stores,
         place: &Place,
+        loaded: &LoadedObjects,
         split_bytes: Option<u64>,
         stages: &Stages,
     ) -> Result<Self> {
@@ -77,6 +80,13 @@ impl Source {
                 .because(why)
                 .hint(format!("check {argument}")));
         }
+        let listed = listing.objects.len();
+        if !loaded.is_empty() {
+            listing.objects.retain(|Object { entry, .. }| {
+                !loaded.contains(store.identity(&entry.key), entry.etag())
+            });
+        }
+        let left_out = listed - listing.objects.len();
         let plan = plan(&listing.objects, split_bytes);
         stages.add(Stage::List, began, plan.bytes, listing.objects.len() as u64);
         Ok(Self {
@@ -85,6 +95,7 @@ impl Source {
             objects: listing.objects,
             plan,
             ignored: listing.ignored,
+            loaded: left_out as u64,
         })
     }
 
@@ -99,6 +110,11 @@ impl Source {
     /// How people name one of its objects.
     pub fn display(&self, object: &Object) -> String {
         self.store.display(&object.entry.key)
+    }
+
+    /// Objects that were left out because they are loaded.
+    pub fn loaded(&self) -> u64 {
+        self.loaded
     }
 
     /// A report of what was listed, with nothing read yet.

@@ -6,12 +6,14 @@ use std::collections::HashMap;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, Int32Array, StringArray};
+use arrow_array::{Array, ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray};
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
+use super::fnv::song_key;
 use super::records::{EventBatch, Repeated, SongBatch};
+use super::schema::LEDGER_SONGS;
 use super::text_array;
 use crate::error::{Error, Result};
 
@@ -41,6 +43,10 @@ impl<'a> Key<'a> {
     fn hash(&self) -> u64 {
         let duration = bits(self.duration);
         FixedState::default().hash_one((self.title, self.artist_name, duration))
+    }
+
+    fn song_key(&self) -> i64 {
+        song_key(self.title, self.artist_name, self.duration)
     }
 }
 
@@ -82,6 +88,7 @@ pub struct Shard {
     titles: StringArray,
     artist_names: StringArray,
     durations: Vec<f64>,
+    song_keys: Vec<i64>,
     /// The record of each entry whose ids count.
     ids: Vec<Place>,
 }
@@ -130,6 +137,7 @@ impl Shard {
             titles: text_array(keys().map(|key| Some(key.title)))?,
             artist_names: text_array(keys().map(|key| Some(key.artist_name)))?,
             durations: keys().map(|key| key.duration).collect(),
+            song_keys: keys().map(|key| key.song_key()).collect(),
             ids: found.iter().map(|found| found.ids).collect(),
             entries,
         })
@@ -168,7 +176,7 @@ fn ids<'a>(
 
 /// The song_id of each entry.
 #[derive(Debug)]
-pub struct SongIds(ArrayRef);
+pub struct SongIds(Arc<StringArray>);
 
 impl SongIds {
     /// Those of all `shards` of `batches`.
@@ -185,7 +193,7 @@ impl SongIds {
 #[derive(Debug)]
 pub struct ArtistIds {
     numbers: Vec<i32>,
-    distinct: ArrayRef,
+    distinct: Arc<StringArray>,
 }
 
 impl ArtistIds {
@@ -218,13 +226,15 @@ pub struct SongLookup {
     /// A bit for each hash that a duration has: most events of unknown songs end there, before
     /// their texts are hashed.
     durations: Vec<u64>,
+    /// The song_key of each entry.
+    song_keys: Vec<i64>,
     songs: SongIds,
     artists: ArtistIds,
 }
 
 impl SongLookup {
     /// The lookup of all `shards`, in order, with the ids that they find.
-    pub fn new(songs: SongIds, artists: ArtistIds, shards: Vec<Shard>) -> Self {
+    pub fn new(songs: SongIds, artists: ArtistIds, mut shards: Vec<Shard>) -> Self {
         let count: usize = shards.iter().map(|shard| shard.ids.len()).sum();
         let mut durations = vec![0; (count * FILTER_BITS / 64).next_power_of_two()];
         for &duration in shards.iter().flat_map(|shard| &shard.durations) {
@@ -242,6 +252,10 @@ impl SongLookup {
         Self {
             firsts: firsts.collect(),
             durations,
+            song_keys: shards
+                .iter_mut()
+                .flat_map(|shard| std::mem::take(&mut shard.song_keys))
+                .collect(),
             songs,
             artists,
             shards,
@@ -259,34 +273,80 @@ impl SongLookup {
         Some(self.firsts.get(number)? + entry as i32)
     }
 
-    /// The song_id and artist_id of each event's song, null where none matches.
+    /// The songs of events, whose songplay_ids are `ids`.
     ///
     /// # Errors
     /// None that a caller can cause: Arrow checks what this module promises.
-    pub fn match_songs(&self, events: &EventBatch) -> Result<(Repeated, Repeated)> {
+    pub fn match_songs(&self, events: &EventBatch, ids: &[i64]) -> Result<Matches> {
         let whole = |row| {
             events.song.is_valid(row) && events.artist.is_valid(row) && events.length.is_valid(row)
         };
-        let keys: Int32Array = (0..events.rows())
-            .map(|row| {
+        let mut keyed = Vec::with_capacity(ids.len());
+        let mut song_keys = Vec::with_capacity(ids.len());
+        let entries: Int32Array = (0..events.rows())
+            .zip(ids)
+            .map(|(row, &id)| {
                 if !whole(row) {
                     return None;
                 }
-                self.find(Key {
+                let key = Key {
                     title: events.song.value(row),
                     artist_name: events.artist.value(row),
                     duration: events.length.value(row),
-                })
+                };
+                let entry = self.find(key);
+                let known = entry.and_then(|entry| self.song_keys.get(entry as usize));
+                keyed.push(id);
+                song_keys.push(known.copied().unwrap_or_else(|| key.song_key()));
+                entry
             })
             .collect();
         let artist = |entry: Option<i32>| self.artists.numbers.get(entry? as usize).copied();
-        let artists: Int32Array = keys.iter().map(artist).collect();
-        let ids = |keys: Int32Array, values: &ArrayRef| {
-            Repeated::try_new(keys, Arc::clone(values)).map_err(Error::arrow)
+        let artists: Int32Array = entries.iter().map(artist).collect();
+        let repeated = |keys: Int32Array, values: &Arc<StringArray>| {
+            Repeated::try_new(keys, Arc::clone(values) as ArrayRef).map_err(Error::arrow)
         };
-        let artists = ids(artists, &self.artists.distinct)?;
-        Ok((ids(keys, &self.songs.0)?, artists))
+        Ok(Matches {
+            artist_id: repeated(artists, &self.artists.distinct)?,
+            song_id: repeated(entries, &self.songs.0)?,
+            keyed,
+            song_keys,
+        })
     }
+
+    /// The rows of [`LEDGER_SONGS`], sorted by song_key. Of songs that share one, though they are not
+    /// the same, that with the smallest ids stays.
+    ///
+    /// # Errors
+    /// The table is larger than Arrow can hold (2 GiB of one column).
+    pub fn ledger(&self) -> Result<RecordBatch> {
+        let (songs, artists) = (&self.songs.0, &self.artists);
+        let ids = songs.iter().zip(&artists.numbers);
+        let ids = ids.map(|(song, &artist)| (song, artists.distinct.value(artist as usize)));
+        let mut rows: Vec<(i64, _)> = self.song_keys.iter().copied().zip(ids).collect();
+        rows.sort_unstable();
+        rows.dedup_by_key(|&mut (song_key, _)| song_key);
+        let song_keys = rows.iter().map(|&(song_key, _)| song_key);
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(song_keys.collect::<Int64Array>()),
+            Arc::new(text_array(rows.iter().map(|&(_, (song, _))| song))?),
+            Arc::new(text_array(rows.iter().map(|&(_, (_, id))| Some(id)))?),
+        ];
+        RecordBatch::try_new(LEDGER_SONGS.arrow(), columns).map_err(Error::arrow)
+    }
+}
+
+/// The songs of some events.
+#[derive(Debug)]
+pub struct Matches {
+    /// The song_id of each event's song, null where none matches.
+    pub song_id: Repeated,
+    /// The artist_id of that.
+    pub artist_id: Repeated,
+    /// The songplay_ids of the events that can have a song: song, artist and length are there.
+    pub keyed: Vec<i64>,
+    /// What the song of each of them is found by.
+    pub song_keys: Vec<i64>,
 }
 
 /// The word and the bit of a duration in a filter of a power of two of words.

@@ -1,4 +1,4 @@
-//! The star: from decoded record batches to the rows of its five tables.
+//! The star: from decoded record batches to the rows of its five tables and of the ledger.
 //!
 //! Stands between decoding and Parquet. No I/O and no threads: each function takes what it needs and
 //! gives rows or a state that merges, and every choice between records follows from what they hold.
@@ -8,6 +8,8 @@ use arrow_array::builder::StringBuilder;
 
 use crate::error::{Error, Result};
 
+mod fnv;
+pub mod ledger;
 pub mod lookup;
 pub mod records;
 pub mod schema;
@@ -22,7 +24,7 @@ fn text_array<'a>(values: impl Iterator<Item = Option<&'a str>>) -> Result<Strin
     for value in values {
         let bytes = builder.values_slice().len() + value.map_or(0, str::len);
         if bytes > i32::MAX as usize {
-            return Err(Error::failed("cannot build a dimension")
+            return Err(Error::failed("cannot build a table")
                 .because("a column of it holds more than 2 GiB of text"));
         }
         builder.append_option(value);

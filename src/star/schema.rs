@@ -232,6 +232,11 @@ pub static LEDGER: [&Table; 5] = [
     &LEDGER_SONGPLAYS,
 ];
 
+/// Everything that a run writes as Parquet.
+pub fn all() -> impl Iterator<Item = &'static Table> {
+    TABLES.into_iter().chain(LEDGER)
+}
+
 const fn required(key: &'static str, ty: FieldType) -> Field {
     Field {
         key,

@@ -6,9 +6,10 @@ use arrow_array::types::TimestampMicrosecondType;
 use arrow_array::{Array, ArrayRef, Int64Array, PrimitiveArray, RecordBatch};
 use arrow_schema::{Field, Schema};
 
-use super::lookup::SongLookup;
+use super::fnv::songplay_id;
+use super::lookup::{Matches, SongLookup};
 use super::records::EventBatch;
-use super::schema::{Column, SONGPLAYS};
+use super::schema::{Column, LEDGER_SONGPLAYS, SONGPLAYS};
 use crate::error::{Error, Result};
 
 /// The `songplay_id` of each event.
@@ -24,19 +25,32 @@ pub fn songplay_ids(events: &EventBatch) -> Vec<i64> {
         .collect()
 }
 
-/// The rows of [`SONGPLAYS`] made from `events`, whose ids are `ids`. Repeating text is
-/// dictionary-encoded in memory.
+/// What is made of some events.
+#[derive(Debug)]
+pub struct Plays {
+    /// The rows of [`SONGPLAYS`]. Repeating text is dictionary-encoded in memory.
+    pub songplays: RecordBatch,
+    /// Those of [`LEDGER_SONGPLAYS`].
+    pub ledger: RecordBatch,
+}
+
+/// The rows that are made from `events`, whose ids are `ids`.
 ///
 /// # Errors
 /// None that a caller can cause: Arrow checks what this module promises.
-pub fn songplays(events: &EventBatch, ids: Vec<i64>, songs: &SongLookup) -> Result<RecordBatch> {
+pub fn songplays(events: &EventBatch, ids: Vec<i64>, songs: &SongLookup) -> Result<Plays> {
     let start_time: PrimitiveArray<TimestampMicrosecondType> = events
         .ts()
         .iter()
         .map(|ms| ms * 1000)
         .collect::<Vec<_>>()
         .into();
-    let (song_id, artist_id) = songs.match_songs(events)?;
+    let Matches {
+        song_id,
+        artist_id,
+        keyed,
+        song_keys,
+    } = songs.match_songs(events, &ids)?;
     let columns: Vec<ArrayRef> = vec![
         Arc::new(Int64Array::from(ids)),
         Arc::new(start_time),
@@ -52,46 +66,20 @@ pub fn songplays(events: &EventBatch, ids: Vec<i64>, songs: &SongLookup) -> Resu
         Field::new(column.name, array.data_type().clone(), column.nullable)
     };
     let fields: Vec<_> = SONGPLAYS.columns.iter().zip(&columns).map(field).collect();
-    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).map_err(Error::arrow)
-}
-
-/// How many rows of [`songplays`] have a song.
-pub fn matched(rows: &RecordBatch) -> u64 {
-    rows.column_by_name("song_id")
-        .map_or(0, |c| (c.len() - c.null_count()) as u64)
-}
-
-/// The key of an event, as Redshift computes it:
-/// `fnv_hash(item_in_session::int, fnv_hash(session_id::int, fnv_hash(ts::bigint, fnv_hash(user_id::int))))`.
-#[inline]
-fn songplay_id(user_id: i32, ts: i64, session_id: i32, item_in_session: i32) -> i64 {
-    let hash = fnv_hash(&user_id.to_le_bytes(), FNV_BASIS);
-    let hash = fnv_hash(&ts.to_le_bytes(), hash);
-    let hash = fnv_hash(&session_id.to_le_bytes(), hash);
-    fnv_hash(&item_in_session.to_le_bytes(), hash).cast_signed()
-}
-
-const FNV_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
-const FNV_PRIME: u64 = 0x100_0000_01b3;
-
-/// 64-bit FNV-1a, begun from `seed`: Redshift's `FNV_HASH(value, seed)`
-/// (Amazon Redshift Database Developer Guide, "FNV_HASH function").
-#[inline]
-fn fnv_hash(value: &[u8], seed: u64) -> u64 {
-    value.iter().fold(seed, |hash, &b| {
-        (hash ^ u64::from(b)).wrapping_mul(FNV_PRIME)
+    let songplays = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns);
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(Int64Array::from(keyed)),
+        Arc::new(Int64Array::from(song_keys)),
+    ];
+    let ledger = RecordBatch::try_new(LEDGER_SONGPLAYS.arrow(), columns);
+    Ok(Plays {
+        songplays: songplays.map_err(Error::arrow)?,
+        ledger: ledger.map_err(Error::arrow)?,
     })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The two values that AWS prints on the page of FNV_HASH.
-    #[test]
-    fn hashes_as_redshift_documents_it() {
-        let hash = |bytes: &[u8]| fnv_hash(bytes, FNV_BASIS).cast_signed();
-        assert_eq!(hash(&1i32.to_le_bytes()), -5_968_735_742_475_085_980);
-        assert_eq!(hash(&1i64.to_le_bytes()), -8_517_097_267_634_966_620);
-    }
+/// How many rows of [`SONGPLAYS`] have a song.
+pub fn matched(rows: &RecordBatch) -> u64 {
+    rows.column_by_name("song_id")
+        .map_or(0, |c| (c.len() - c.null_count()) as u64)
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arrow_array::{Array, ArrayRef, Float64Array, Int32Array, RecordBatch, StringArray};
 
 use super::records::SongBatch;
-use super::schema::{ARTISTS, SONGS};
+use super::schema::{ARTISTS, LEDGER_ARTISTS, SONGS};
 use super::text_array;
 use crate::error::{Error, Result};
 
@@ -88,13 +88,13 @@ pub fn songs(batches: &[SongBatch]) -> Result<RecordBatch> {
     RecordBatch::try_new(SONGS.arrow(), columns).map_err(Error::arrow)
 }
 
-/// The `artists` table, sorted by `artist_id`: of several song records of one artist the one with
+/// The `artists` table and its ledger, sorted by `artist_id`: of several song records of one artist the one with
 /// both coordinates first, then with a location, then of the smallest song_id, then of the smallest
 /// name; what still ties is settled by location, latitude and longitude.
 ///
 /// # Errors
 /// The table is larger than Arrow can hold (2 GiB of one column).
-pub fn artists<'a>(batches: &'a [SongBatch]) -> Result<RecordBatch> {
+pub fn artists<'a>(batches: &'a [SongBatch]) -> Result<[RecordBatch; 2]> {
     let located = |(b, row): Row<'_>| {
         let both = b.artist_latitude.is_valid(row) && b.artist_longitude.is_valid(row);
         let place = text(&b.artist_location, row).is_some_and(|l| !l.is_empty());
@@ -116,14 +116,19 @@ pub fn artists<'a>(batches: &'a [SongBatch]) -> Result<RecordBatch> {
             .then_with(|| place(a).cmp(&place(b)))
     };
     let rows = first_of_each(batches, |(b, row)| b.artist_id.value(row), better);
+    let artist_id = text_column(&rows, |b| &b.artist_id)?;
+    let ledger = vec![Arc::clone(&artist_id), text_column(&rows, |b| &b.song_id)?];
     let columns: Vec<ArrayRef> = vec![
-        text_column(&rows, |b| &b.artist_id)?,
+        artist_id,
         text_column(&rows, |b| &b.artist_name)?,
         text_column(&rows, |b| &b.artist_location)?,
         doubles(&rows, |b| &b.artist_latitude),
         doubles(&rows, |b| &b.artist_longitude),
     ];
-    RecordBatch::try_new(ARTISTS.arrow(), columns).map_err(Error::arrow)
+    Ok([
+        RecordBatch::try_new(ARTISTS.arrow(), columns).map_err(Error::arrow)?,
+        RecordBatch::try_new(LEDGER_ARTISTS.arrow(), ledger).map_err(Error::arrow)?,
+    ])
 }
 
 fn text_column(rows: &[Row<'_>], column: impl Fn(&SongBatch) -> &StringArray) -> Result<ArrayRef> {

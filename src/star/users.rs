@@ -9,11 +9,12 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, Int32Array, RecordBatch};
+use arrow_array::types::TimestampMicrosecondType;
+use arrow_array::{Array, ArrayRef, Int32Array, PrimitiveArray, RecordBatch};
 use foldhash::fast::FixedState;
 
 use super::records::{EventBatch, Repeated};
-use super::schema::USERS;
+use super::schema::{LEDGER_USERS, USERS};
 use super::text_array;
 use crate::error::{Error, Result};
 
@@ -203,11 +204,11 @@ impl Users {
         self.users.values().any(|user| dropped(user.position))
     }
 
-    /// The `users` table, sorted by `user_id`, from states that share no user.
+    /// The `users` table and its ledger, sorted by `user_id`, from states that share no user.
     ///
     /// # Errors
     /// The table is larger than Arrow can hold (2 GiB of one column).
-    pub fn table<'a>(states: impl IntoIterator<Item = &'a Self>) -> Result<RecordBatch> {
+    pub fn tables<'a>(states: impl IntoIterator<Item = &'a Self>) -> Result<[RecordBatch; 2]> {
         let mut rows: Vec<(i32, &User, &Self)> = states
             .into_iter()
             .flat_map(|state| state.users.iter().map(move |(&id, user)| (id, user, state)))
@@ -219,12 +220,27 @@ impl Users {
                 .map(|&(_, user, state)| state.symbols[i].text(user.texts[i]));
             Ok(Arc::new(text_array(values)?))
         };
-        let ids = rows.iter().map(|&(id, ..)| id).collect::<Vec<_>>();
-        let mut columns: Vec<ArrayRef> = vec![Arc::new(Int32Array::from(ids))];
+        let integers = |of: fn((i32, &User)) -> i32| -> ArrayRef {
+            let values = rows.iter().map(|&(id, user, _)| of((id, user)));
+            Arc::new(values.collect::<Int32Array>())
+        };
+        let ids = integers(|(id, _)| id);
+        let times = rows.iter().map(|(_, user, _)| user.latest.0 * 1000);
+        let times: PrimitiveArray<TimestampMicrosecondType> = times.collect::<Vec<_>>().into();
+        let ledger = vec![
+            Arc::clone(&ids),
+            Arc::new(times),
+            integers(|(_, user)| user.latest.1),
+            integers(|(_, user)| user.latest.2),
+        ];
+        let mut columns = vec![ids];
         for i in 0..TEXTS {
             columns.push(texts(i)?);
         }
-        RecordBatch::try_new(USERS.arrow(), columns).map_err(Error::arrow)
+        Ok([
+            RecordBatch::try_new(USERS.arrow(), columns).map_err(Error::arrow)?,
+            RecordBatch::try_new(LEDGER_USERS.arrow(), ledger).map_err(Error::arrow)?,
+        ])
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::{Depth, Entry, Level, Range, RangeReader, Store, Upload, Version};
@@ -14,6 +15,8 @@ const MAX_DEPTH: usize = 64;
 #[derive(Debug)]
 pub struct Local {
     root: PathBuf,
+    /// The same without links, from the root of all.
+    home: PathBuf,
     /// The name of the only object, where the place is a file.
     file: Option<String>,
     /// Whether a link stands for what it leads to.
@@ -28,11 +31,7 @@ impl Local {
     pub fn new(path: &Path) -> Result<Self> {
         let found = fs::metadata(path).map_err(|e| Error::io("cannot read", path, &e))?;
         if found.is_dir() {
-            return Ok(Self {
-                root: path.to_owned(),
-                file: None,
-                follows: true,
-            });
+            return Ok(Self::at(path.to_owned(), None));
         }
         if !found.is_file() {
             return Err(not_a_file(path));
@@ -40,15 +39,24 @@ impl Local {
         let name = path.file_name().and_then(|name| name.to_str());
         let name = name.ok_or_else(|| not_utf8(path))?;
         let root = path.parent().unwrap_or(Path::new("")).to_owned();
-        Ok(Self {
-            root,
-            file: Some(name.to_owned()),
-            follows: true,
-        })
+        Ok(Self::at(root, Some(name.to_owned())))
     }
-}
 
-impl Local {
+    fn at(root: PathBuf, file: Option<String>) -> Self {
+        let here = Path::new(".");
+        let named = if root.as_os_str().is_empty() {
+            here
+        } else {
+            &root
+        };
+        Self {
+            home: fs::canonicalize(named).unwrap_or_else(|_| root.clone()),
+            root,
+            file,
+            follows: true,
+        }
+    }
+
     /// The same, but a link is an object of its own: what it leads to is not below the path.
     pub fn without_links(self) -> Self {
         Self {
@@ -179,16 +187,26 @@ impl Store for Local {
     fn display(&self, key: &str) -> String {
         self.root.join(key).display().to_string()
     }
+
+    fn identity(&self, key: &str) -> String {
+        self.home.join(key).display().to_string()
+    }
 }
 
 fn listed(key: String, found: &fs::Metadata) -> Entry {
     Entry {
         key,
         size: found.len(),
-        // To look at the time would cost a system call an object: a file that became shorter is
-        // noticed all the same.
-        version: Version::Unknown,
+        version: written(found),
     }
+}
+
+/// What is at hand with the size. To look at it again when the file is read would cost a system call an
+/// object: one that became shorter is noticed all the same.
+fn written(found: &fs::Metadata) -> Version {
+    let seconds = found.mtime().checked_mul(1_000_000_000);
+    let nanoseconds = seconds.and_then(|seconds| seconds.checked_add(found.mtime_nsec()));
+    nanoseconds.map_or(Version::Unknown, Version::Written)
 }
 
 /// Opens and reads files one after the other.

@@ -36,8 +36,22 @@ pub enum Version {
     Unknown,
     /// When it was written, in seconds since 1970.
     Modified(i64),
+    /// When it was written, in nanoseconds since 1970. Readers take no notice.
+    Written(i64),
     /// Its entity tag, which changes with every write.
     ETag(Box<str>),
+}
+
+impl Entry {
+    /// What tells the contents of the object from others in one word; empty if nothing does.
+    pub fn etag(&self) -> String {
+        match &self.version {
+            Version::Unknown => String::new(),
+            Version::Modified(seconds) => seconds.to_string(),
+            Version::Written(nanoseconds) => format!("{}-{nanoseconds}", self.size),
+            Version::ETag(tag) => tag.to_string(),
+        }
+    }
 }
 
 /// What stands below a prefix.
@@ -117,6 +131,10 @@ pub trait Store: fmt::Debug + Send + Sync {
 
     /// How people name an object: a path or a URL.
     fn display(&self, key: &str) -> String;
+
+    /// What names an object, wherever it is looked at from: a URL, or a path that neither links nor the
+    /// current directory change.
+    fn identity(&self, key: &str) -> String;
 
     /// How many requests can be under way at a time, if it is reached by requests: then whoever reads
     /// from it mostly waits.

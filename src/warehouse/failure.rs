@@ -44,8 +44,7 @@ pub fn failure(error: &postgres::Error) -> Failure {
             true => Failure {
                 cause: Cause::Lost,
                 error: Error::failed("the connection to the warehouse is lost")
-                    .because(reason(error))
-                    .hint("run again: nothing is loaded twice"),
+                    .because(reason(error)),
             },
             false => Failure {
                 cause: Cause::Refused,
@@ -62,8 +61,9 @@ pub fn failure(error: &postgres::Error) -> Failure {
     })
     .because(said(refused));
     let error = match hint_of(refused.code().code()) {
-        Some(hint) => error.hint(hint),
-        None => error,
+        // What to do about the others is for whoever knows what can be tried again.
+        Some(hint) if cause == Cause::Refused => error.hint(hint),
+        _ => error,
     };
     Failure { cause, error }
 }
@@ -140,7 +140,7 @@ fn hint_of(code: &str) -> Option<&'static str> {
         "42501" => "have somebody GRANT the user what is missing",
         "42P01" => "sparkify create-tables makes the tables",
         "42703" | "42804" => {
-            "the tables are not as create-tables makes them: sparkify create-tables --drop"
+            "the tables are not as sparkify create-tables makes them; its --drop makes them anew, and empty"
         }
         "53100" => "free some space in the warehouse",
         "53200" => "the warehouse is out of memory: run again when it has less to do",
@@ -150,7 +150,6 @@ fn hint_of(code: &str) -> Option<&'static str> {
             "raise statement_timeout (options=-c%20statement_timeout=0), or see who cancelled it"
         }
         "57P01" | "57P02" | "57P03" => "the server is going down or coming up: run again",
-        "40001" | "40P01" | "55P03" => "run again when nobody else is writing",
         _ => return None,
     })
 }
@@ -158,11 +157,7 @@ fn hint_of(code: &str) -> Option<&'static str> {
 /// Why no session began.
 pub(super) fn cannot_connect(address: &Address, error: &postgres::Error) -> Error {
     let (why, hint) = explained(address, error);
-    let mask = |text: String| match &address.password {
-        Some(password) => password.masked_in(&text),
-        None => text,
-    };
-    let failed = Error::failed(format!("cannot connect to {address}")).because(mask(why));
+    let failed = Error::failed(format!("cannot connect to {address}")).because(why);
     match hint {
         Some(hint) => failed.hint(hint),
         None => failed,
@@ -172,8 +167,13 @@ pub(super) fn cannot_connect(address: &Address, error: &postgres::Error) -> Erro
 /// Why, and what to do about it.
 fn explained(address: &Address, error: &postgres::Error) -> (String, Option<String>) {
     if let Some(refused) = error.as_db_error() {
-        let hint = hint_of(refused.code().code());
-        return (said(refused), hint.map(str::to_owned));
+        let said = said(refused);
+        // Nothing keeps a server from repeating what it was given.
+        let said = match &address.password {
+            Some(password) => password.masked_in(&said),
+            None => said,
+        };
+        return (said, hint_of(refused.code().code()).map(str::to_owned));
     }
     let (why, hint) = match error.source() {
         None if error.is_closed() => (
@@ -302,7 +302,7 @@ fn of_tls(address: &Address, error: &rustls::Error) -> (String, Option<String>) 
         CertificateError::UnknownIssuer | CertificateError::BadSignature => (
             "the certificate of the server is of an unknown authority".to_owned(),
             Some(format!(
-                "name {bundle}, as sslrootcert=FILE or --ca-bundle FILE; sslmode=require checks none"
+                "name {bundle}, as sslrootcert=FILE or --ca-bundle FILE; sslmode=require without sslrootcert checks none"
             )),
         ),
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => (
@@ -311,7 +311,7 @@ fn of_tls(address: &Address, error: &rustls::Error) -> (String, Option<String>) 
         ),
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => (
             "the certificate of the server has expired".to_owned(),
-            Some("have it renewed; sslmode=require checks none".to_owned()),
+            Some("have it renewed; sslmode=require without sslrootcert checks none".to_owned()),
         ),
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => (
             "the certificate of the server is not valid yet".to_owned(),
@@ -321,7 +321,7 @@ fn of_tls(address: &Address, error: &rustls::Error) -> (String, Option<String>) 
             format!("the certificate of the server is refused: {other}"),
             Some(match address.tls.mode {
                 Mode::VerifyFull | Mode::VerifyCa => {
-                    "the server needs one that an authority signed; sslmode=require checks none"
+                    "the server needs one that an authority signed; sslmode=require without sslrootcert checks none"
                         .to_owned()
                 }
                 _ => "the server needs another certificate".to_owned(),

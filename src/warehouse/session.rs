@@ -48,7 +48,9 @@ impl Session {
     pub fn open(address: &Address) -> Result<Self> {
         let client = connect(address)?;
         let mut session = Self { client };
-        let version = session.rows("SELECT version()").map_err(|f| f.error)?;
+        let cannot = || Error::failed(format!("cannot use {address}"));
+        let version = session.rows("SELECT version()");
+        let version = version.map_err(|failure| cannot().because(failure.error))?;
         let version = version.into_iter().flatten().flatten().next();
         let is_redshift = version.unwrap_or_default().contains("Redshift");
         let (is, scheme) = match (address.dialect, is_redshift) {
@@ -56,7 +58,7 @@ impl Session {
             (Dialect::Postgres, true) => ("Redshift", "redshift"),
             _ => return Ok(session),
         };
-        Err(Error::failed(format!("cannot use {address}"))
+        Err(cannot()
             .because(format!("it is {is}"))
             .hint(format!("its URL begins with {scheme}://")))
     }

@@ -14,6 +14,9 @@ pub type Files = BTreeMap<String, Vec<u8>>;
 
 const REPORT: &str = "_report.json";
 
+/// The ledger of objects.
+pub const OBJECTS: &str = "_ledger/objects/part-00000.parquet";
+
 /// Every file below a folder.
 pub fn all_files(folder: &Path) -> Files {
     let mut found = Files::new();
@@ -32,10 +35,13 @@ pub fn all_files(folder: &Path) -> Files {
     found
 }
 
-/// What the input decides: every file but the report, which tells times.
+/// What the records decide: every file but the report, which tells times, and the ledger of objects, which
+/// tells where they are and when they were written.
 pub fn star(folder: &Path) -> Files {
     let mut files = all_files(folder);
-    assert!(files.remove(REPORT).is_some(), "{files:?}");
+    for name in [REPORT, OBJECTS] {
+        assert!(files.remove(name).is_some(), "{files:?}");
+    }
     files
 }
 

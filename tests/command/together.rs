@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::data::{events, generated};
 use crate::harness::{Ended, Place, run_arguments};
-use crate::star::{Files, report, star};
+use crate::star::{Files, OBJECTS, report, star};
 
 #[test]
 fn a_run_is_refused_while_another_writes() {
@@ -97,18 +97,22 @@ fn look(folder: &Path) -> (Files, Option<Value>) {
         Err(e) if e.kind() == ErrorKind::NotFound => None,
         Err(e) => panic!("{e}"),
     };
-    for entry in list(folder) {
-        let top = entry.file_name().into_string().unwrap();
-        if !entry.file_type().unwrap().is_dir() {
-            assert_eq!(top, "_report.json");
-            let report = read(&entry.path());
-            let report = report.map(|report| serde_json::from_slice::<Value>(&report).unwrap());
-            records = report.map(|report| report["logs"]["records"].clone());
-            continue;
-        }
-        for file in list(&entry.path()) {
-            let name = format!("{top}/{}", file.file_name().into_string().unwrap());
-            if let Some(bytes) = read(&file.path()) {
+    let mut below = vec![String::new()];
+    while let Some(above) = below.pop() {
+        for entry in list(&folder.join(&above)) {
+            let name = format!("{above}{}", entry.file_name().into_string().unwrap());
+            if entry.file_type().unwrap().is_dir() {
+                below.push(format!("{name}/"));
+                continue;
+            }
+            let bytes = read(&entry.path());
+            if above.is_empty() {
+                assert_eq!(name, "_report.json");
+                let report = bytes.map(|json| serde_json::from_slice::<Value>(&json).unwrap());
+                records = report.map(|report| report["logs"]["records"].clone());
+            } else if let Some(bytes) = bytes
+                && name != OBJECTS
+            {
                 files.insert(name, bytes);
             }
         }

@@ -5,10 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
-use sparkify::config::{MaxRejects, RunConfig, Sizes};
+use sparkify::config::{LoadedObjects, MaxRejects, RunConfig, Sizes};
 use sparkify::output::report::Report;
 use sparkify::pipeline;
 use sparkify::progress::Progress;
+use sparkify::star::schema::{LEDGER, TABLES, Table};
 use sparkify::storage::Place;
 use tempfile::TempDir;
 
@@ -118,6 +119,17 @@ impl Default for Setting {
 }
 
 pub fn run(songs: &Path, logs: &Path, out: &Path, setting: Setting) -> Report {
+    run_without(songs, logs, out, setting, LoadedObjects::default())
+}
+
+/// The same without the logs that are `loaded`.
+pub fn run_without(
+    songs: &Path,
+    logs: &Path,
+    out: &Path,
+    setting: Setting,
+    loaded: LoadedObjects,
+) -> Report {
     let config = RunConfig {
         songs: Place::Local(songs.to_owned()),
         logs: Place::Local(logs.to_owned()),
@@ -125,6 +137,7 @@ pub fn run(songs: &Path, logs: &Path, out: &Path, setting: Setting) -> Report {
         s3: Default::default(),
         threads: setting.threads,
         max_rejects: MaxRejects::Percent(100.0),
+        loaded,
         sizes: setting.sizes,
     };
     pipeline::run(&config, &Progress::silent()).unwrap()
@@ -150,6 +163,12 @@ pub fn check_against(songs: &Path, logs: &Path, setting: Setting, reference: Ref
     same_rows("songs", &tables::songs(&star), &reference.songs);
     same_rows("artists", &tables::artists(&star), &reference.artists);
     same_rows("time", &tables::time(&star), &reference.time);
+    let (ledger, wanted) = (tables::ledger(&star), &reference.ledger);
+    same_rows("ledger_objects", &ledger.objects, &wanted.objects);
+    same_rows("ledger_users", &ledger.users, &wanted.users);
+    same_rows("ledger_artists", &ledger.artists, &wanted.artists);
+    same_rows("ledger_songs", &ledger.songs, &wanted.songs);
+    same_rows("ledger_songplays", &ledger.songplays, &wanted.songplays);
     same_rejects(&rejects(&star, "songs", songs), &reference.song_rejects);
     same_rejects(&rejects(&star, "logs", logs), &reference.log_rejects);
 
@@ -205,15 +224,30 @@ pub fn reconcile(report: &Report, star: &Path) {
         );
     }
     assert_eq!(report.tables["songplays"].rows, logs.kept);
-    for (name, table) in &report.tables {
-        let files = tables::files(&star.join(name));
-        let bytes: u64 = files.iter().map(|f| f.metadata().unwrap().len()).sum();
-        assert_eq!(
-            (table.files, table.bytes),
-            (files.len() as u64, bytes),
-            "{name}"
-        );
+    for (tables, reported) in [(TABLES, &report.tables), (LEDGER, &report.ledger)] {
+        assert_eq!(reported.len(), tables.len());
+        for Table { name, folder, .. } in tables {
+            let files = tables::files(&star.join(folder));
+            let bytes: u64 = files.iter().map(|f| f.metadata().unwrap().len()).sum();
+            assert_eq!(
+                (reported[*name].files, reported[*name].bytes),
+                (files.len() as u64, bytes),
+                "{name}"
+            );
+        }
     }
+    let ledger = tables::ledger(star);
+    let kept: i64 = ledger.objects.iter().map(|object| object.rows).sum();
+    assert_eq!(kept as u64, logs.kept + logs.duplicates);
+    assert_eq!(ledger.objects.len() as u64, logs.input.objects);
+    assert_eq!(
+        report.ledger["ledger_users"].rows,
+        report.tables["users"].rows
+    );
+    assert_eq!(
+        report.ledger["ledger_artists"].rows,
+        report.tables["artists"].rows
+    );
     let written = fs::read(star.join("_report.json")).unwrap();
     let written = String::from_utf8(written).unwrap();
     assert_eq!(
@@ -308,8 +342,16 @@ fn rejects(star: &Path, kind: &str, prefix: &Path) -> Vec<Reject> {
 /// All files of a published folder but the report, which tells times.
 pub fn bytes(star: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut all = BTreeMap::new();
-    for folder in tables::files(star).into_iter().filter(|f| f.is_dir()) {
+    let mut folders: Vec<_> = tables::files(star)
+        .into_iter()
+        .filter(|f| f.is_dir())
+        .collect();
+    while let Some(folder) = folders.pop() {
         for file in tables::files(&folder) {
+            if file.is_dir() {
+                folders.push(file);
+                continue;
+            }
             all.insert(
                 file.strip_prefix(star).unwrap().to_owned(),
                 fs::read(&file).unwrap(),

@@ -8,6 +8,7 @@ mod dictionary;
 mod drive;
 mod grammar;
 mod harness;
+mod ledger;
 mod reference;
 mod same;
 mod streams;

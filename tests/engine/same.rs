@@ -69,7 +69,10 @@ fn the_generator_foretells_what_a_run_reports() {
     let reported = serde_json::to_value(&report).unwrap();
     for input in ["songs", "logs"] {
         for (name, value) in reported[input].as_object().unwrap() {
-            assert_eq!(value, &foretold[input][name], "{input} {name}");
+            // Of what is in a warehouse the generator knows nothing.
+            if name != "loaded_objects" {
+                assert_eq!(value, &foretold[input][name], "{input} {name}");
+            }
         }
     }
     assert_eq!(report.tables["songs"].rows, made.songs.songs);

@@ -124,6 +124,10 @@ impl Which {
 
     /// Whether a request is one of them.
     pub fn has(&self, asked: &Asked) -> bool {
-        self.kind.is_none_or(|kind| kind == asked.kind) && asked.key.ends_with(&self.key_end)
+        let (end, in_ledger) = (&self.key_end, |key: &str| key.contains("_ledger/"));
+        self.kind.is_none_or(|kind| kind == asked.kind)
+            && asked.key.ends_with(end)
+            // The parts of the ledger are named as those of the star.
+            && (end.is_empty() || in_ledger(end) || !in_ledger(&asked.key))
     }
 }

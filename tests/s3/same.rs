@@ -71,6 +71,7 @@ impl Both {
             s3: options(&self.server),
             threads: 2,
             max_rejects: MaxRejects::Percent(100.0),
+            loaded: Default::default(),
             sizes,
         };
         config.check().unwrap();

@@ -4,12 +4,31 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
+use arrow_array::RecordBatch;
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Value, json};
 
 use crate::disk;
 use crate::server::Server;
 
-const TABLES: [&str; 5] = ["artists", "songplays", "songs", "time", "users"];
+/// The folders of all tables.
+const TABLES: [&str; 10] = [
+    "artists",
+    "songplays",
+    "songs",
+    "time",
+    "users",
+    "_ledger/artists",
+    "_ledger/objects",
+    "_ledger/songplays",
+    "_ledger/songs",
+    "_ledger/users",
+];
+
+/// The ledger names objects and their versions, which differ from place to place.
+const OBJECTS: &str = "_ledger/objects/";
 
 type Files = BTreeMap<String, Vec<u8>>;
 
@@ -18,6 +37,8 @@ type Files = BTreeMap<String, Vec<u8>>;
 pub struct Star {
     /// The Parquet parts by their names below the star.
     pub parts: Files,
+    /// The events of each object, in input order.
+    pub events: Vec<i64>,
     /// The rejects by the names of their files, the objects in them without the place that they are in.
     pub rejects: BTreeMap<String, Vec<Value>>,
     /// The report, without clocks.
@@ -43,8 +64,11 @@ impl Star {
         let counts = ["songs", "logs", "tables", "matched_songplays"];
         let counts = counts.map(|name| (name.to_owned(), report[name].clone()));
         let (mut parts, mut rejects) = (Files::new(), BTreeMap::new());
+        let mut events = Vec::new();
         for (name, bytes) in files {
-            if name.ends_with(".parquet") {
+            if name.starts_with(OBJECTS) {
+                events.extend(rows(bytes));
+            } else if name.ends_with(".parquet") {
                 parts.insert(name, bytes);
             } else {
                 assert!(name.starts_with("_rejects/"), "what is {name}?");
@@ -55,6 +79,7 @@ impl Star {
         }
         Self {
             parts,
+            events,
             rejects,
             counts: counts.into_iter().collect(),
         }
@@ -67,8 +92,20 @@ impl Star {
         assert_eq!(self.counts, other.counts, "{case}");
         assert_eq!(names(self), names(other), "{case}");
         assert!(self.parts == other.parts, "{case}: other bytes");
+        assert_eq!(self.events, other.events, "{case}");
         assert!(self.rejects == other.rejects, "{case}: other rejects");
     }
+}
+
+/// The column `rows` of a Parquet file.
+fn rows(file: Vec<u8>) -> Vec<i64> {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes::Bytes::from(file));
+    let column = |batch: RecordBatch| {
+        let column = batch.column_by_name("rows").unwrap();
+        column.as_primitive::<Int64Type>().values().to_vec()
+    };
+    let batches = reader.unwrap().build().unwrap();
+    batches.flat_map(|batch| column(batch.unwrap())).collect()
 }
 
 fn parse(json: &[u8]) -> Value {

@@ -147,6 +147,29 @@ fn a_server_without_tls_is_refused_where_tls_is_wanted() {
 }
 
 #[test]
+fn an_authority_that_signed_itself_is_no_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("own.pem");
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let certificate = params.self_signed(&key).unwrap().pem();
+    fs::write(&path, &certificate).unwrap();
+    let server = Server::start(Options {
+        tls: Some((certificate, key.serialize_pem())),
+        ..Options::default()
+    });
+    let database = server.database();
+    let refused = Fails("the certificate of the server is refused: ");
+    ends(
+        &database,
+        &format!("sslrootcert={}", path.display()),
+        &refused,
+    );
+    ends(&database, "sslmode=require", &Encrypted);
+}
+
+#[test]
 fn a_file_without_certificates_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("roots.pem");

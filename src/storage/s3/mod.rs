@@ -313,6 +313,10 @@ impl Store for S3 {
         self.bucket.url(&self.bucket.key(key))
     }
 
+    fn identity(&self, key: &str) -> String {
+        self.display(key)
+    }
+
     fn requests(&self) -> Option<usize> {
         Some(self.bucket.connection.options().requests)
     }

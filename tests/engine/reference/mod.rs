@@ -7,11 +7,13 @@
 //! - `value`: one record's keys, and a JSON value as a column of the wanted type
 //! - `rows`: a record as a song or as a kept event, or the one reason it is rejected
 //! - `star`: the five tables from the accepted songs and the kept events
+//! - `ledger`: what tells a later load of these songs and events
 
 // Each test binary that includes this module uses only a part of it.
 #![allow(dead_code)]
 
 mod input;
+mod ledger;
 pub mod rows;
 mod split;
 mod star;
@@ -26,6 +28,8 @@ use value::{Fields, Reason};
 
 pub use split::records;
 
+pub use ledger::{Ledger, LedgerArtist, LedgerObject, LedgerSong, LedgerSongplay, LedgerUser};
+
 /// The whole result of one run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reference {
@@ -39,6 +43,7 @@ pub struct Reference {
     pub artists: Vec<Artist>,
     /// By `start_time`.
     pub time: Vec<Time>,
+    pub ledger: Ledger,
     pub song_counts: SongCounts,
     pub log_counts: LogCounts,
     /// Songplays whose song was found.
@@ -148,7 +153,7 @@ pub struct Time {
 /// The star schema of everything below the two prefixes (each a folder or one file).
 pub fn compute(songs: &Path, logs: &Path) -> io::Result<Reference> {
     let mut song_records = Vec::new();
-    let song_read = read_prefix(songs, |fields| {
+    let song_read = read_prefix(songs, |_, fields| {
         song_records.push(rows::song(fields)?);
         Ok(())
     })?;
@@ -156,13 +161,15 @@ pub fn compute(songs: &Path, logs: &Path) -> io::Result<Reference> {
     let mut events: Vec<Event> = Vec::new();
     let mut seen = HashSet::new();
     let (mut filtered, mut duplicates) = (0, 0);
-    let log_read = read_prefix(logs, |fields| {
+    let mut kept: BTreeMap<String, u64> = BTreeMap::new();
+    let log_read = read_prefix(logs, |object, fields| {
         // The filter comes before the columns: an event it drops need only be valid JSON.
         if !rows::is_next_song(fields) {
             filtered += 1;
             return Ok(());
         }
         let event = rows::event(fields)?;
+        *kept.entry(object.to_owned()).or_default() += 1;
         if seen.insert(star::songplay_id(&event)) {
             events.push(event);
         } else {
@@ -178,6 +185,13 @@ pub fn compute(songs: &Path, logs: &Path) -> io::Result<Reference> {
         songs: star::songs(&song_records),
         artists: star::artists(&song_records),
         time: star::time(&events),
+        ledger: Ledger {
+            objects: ledger::objects(logs, &kept)?,
+            users: ledger::users(&events),
+            artists: ledger::artists(&song_records),
+            songs: ledger::songs(&song_records),
+            songplays: ledger::songplays(&events),
+        },
         matched_songplays: matched as u64,
         song_counts: SongCounts {
             objects: song_read.objects,
@@ -217,7 +231,7 @@ struct Read {
 /// Hands every valid record below `prefix` to `accept`, in input order, and notes the rejects.
 fn read_prefix(
     prefix: &Path,
-    mut accept: impl FnMut(&Fields) -> Result<(), Reason>,
+    mut accept: impl FnMut(&str, &Fields) -> Result<(), Reason>,
 ) -> io::Result<Read> {
     let listing = input::list(prefix)?;
     let mut read = Read {
@@ -252,7 +266,7 @@ fn read_prefix(
                 Ok(range) => {
                     let outcome = std::str::from_utf8(&bytes[range.clone()])
                         .map_err(|_| Reason::Encoding)
-                        .and_then(|text| accept(&Fields::of(text)));
+                        .and_then(|text| accept(&object.key, &Fields::of(text)));
                     if let Err(reason) = outcome {
                         reject(reason, range.start, range.end);
                     }

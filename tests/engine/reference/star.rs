@@ -9,13 +9,13 @@ use super::rows::{Event, SongRecord};
 use super::{Artist, Song, Songplay, Time, User};
 
 /// 64-bit FNV-1a as Redshift's `FNV_HASH`: a seed takes the place of the offset basis.
-fn fnv_hash(bytes: &[u8], seed: u64) -> u64 {
+pub fn fnv_hash(bytes: &[u8], seed: u64) -> u64 {
     bytes.iter().fold(seed, |hash, &byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })
 }
 
-const FNV_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
+pub const FNV_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
 
 pub fn songplay_id(event: &Event) -> i64 {
     let hash = fnv_hash(&event.user_id.to_le_bytes(), FNV_BASIS);
@@ -25,7 +25,7 @@ pub fn songplay_id(event: &Event) -> i64 {
     hash.cast_signed()
 }
 
-fn start_time(event: &Event) -> i64 {
+pub fn start_time(event: &Event) -> i64 {
     event.ts * 1000
 }
 
@@ -72,7 +72,8 @@ pub fn songplays(songs: &[SongRecord], events: &[Event]) -> Vec<Songplay> {
         .collect()
 }
 
-pub fn users(events: &[Event]) -> Vec<User> {
+/// The event of each user that counts, in the order of the users.
+pub fn latest_events(events: &[Event]) -> Vec<&Event> {
     let age = |event: &Event| (event.ts, event.session_id, event.item_in_session);
     let mut latest: BTreeMap<i32, &Event> = BTreeMap::new();
     for event in events {
@@ -81,8 +82,12 @@ pub fn users(events: &[Event]) -> Vec<User> {
             *best = event;
         }
     }
-    latest
-        .into_values()
+    latest.into_values().collect()
+}
+
+pub fn users(events: &[Event]) -> Vec<User> {
+    latest_events(events)
+        .into_iter()
         .map(|event| User {
             user_id: event.user_id,
             first_name: event.first_name.clone(),
@@ -136,7 +141,8 @@ pub fn songs(songs: &[SongRecord]) -> Vec<Song> {
         .collect()
 }
 
-pub fn artists(songs: &[SongRecord]) -> Vec<Artist> {
+/// The record of each artist that counts, in the order of the artists.
+pub fn artist_records(songs: &[SongRecord]) -> Vec<&SongRecord> {
     let no_place = |s: &SongRecord| s.artist_latitude.is_none() || s.artist_longitude.is_none();
     let no_location = |s: &SongRecord| s.artist_location.as_deref().unwrap_or_default().is_empty();
     let order = |a: &SongRecord, b: &SongRecord| {
@@ -151,6 +157,10 @@ pub fn artists(songs: &[SongRecord]) -> Vec<Artist> {
             .then_with(|| null_last(&a.artist_longitude, &b.artist_longitude, f64::total_cmp))
     };
     smallest_by_key(songs, |song| &song.artist_id, order)
+}
+
+pub fn artists(songs: &[SongRecord]) -> Vec<Artist> {
+    artist_records(songs)
         .into_iter()
         .map(|song| Artist {
             artist_id: song.artist_id.clone(),

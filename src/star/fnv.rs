@@ -1,0 +1,62 @@
+//! 64-bit FNV-1a, as Redshift's `FNV_HASH` computes it: what the star's keys are made by, so that a
+//! warehouse can make the same ones.
+
+/// What a hash begins from.
+const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
+const PRIME: u64 = 0x100_0000_01b3;
+
+/// `FNV_HASH(value, seed)` (Amazon Redshift Database Developer Guide, "FNV_HASH function"): of a number
+/// its little-endian bytes, of a text its UTF-8.
+#[inline]
+fn fnv_hash(value: &[u8], seed: u64) -> u64 {
+    value
+        .iter()
+        .fold(seed, |hash, &b| (hash ^ u64::from(b)).wrapping_mul(PRIME))
+}
+
+/// The key of an event:
+/// `fnv_hash(item_in_session::int, fnv_hash(session_id::int, fnv_hash(ts::bigint, fnv_hash(user_id::int))))`.
+#[inline]
+pub(super) fn songplay_id(user_id: i32, ts: i64, session_id: i32, item_in_session: i32) -> i64 {
+    let hash = fnv_hash(&user_id.to_le_bytes(), BASIS);
+    let hash = fnv_hash(&ts.to_le_bytes(), hash);
+    let hash = fnv_hash(&session_id.to_le_bytes(), hash);
+    fnv_hash(&item_in_session.to_le_bytes(), hash).cast_signed()
+}
+
+/// The key of what an event and a song must have in common:
+/// `fnv_hash(duration, fnv_hash(artist_name, fnv_hash(title)))`. -0.0 counts as the 0.0 that it equals.
+pub(super) fn song_key(title: &str, artist_name: &str, duration: f64) -> i64 {
+    let hash = fnv_hash(title.as_bytes(), BASIS);
+    let hash = fnv_hash(artist_name.as_bytes(), hash);
+    fnv_hash(&(duration + 0.0).to_le_bytes(), hash).cast_signed()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The values that AWS prints on the page of FNV_HASH.
+    #[test]
+    fn hashes_as_redshift_documents_it() {
+        let hash = |bytes: &[u8]| fnv_hash(bytes, BASIS).cast_signed();
+        assert_eq!(hash(&1i32.to_le_bytes()), -5_968_735_742_475_085_980);
+        assert_eq!(hash(&1i64.to_le_bytes()), -8_517_097_267_634_966_620);
+        assert_eq!(hash(b"Amazon Redshift"), 7_783_490_368_944_507_294);
+    }
+
+    /// By another implementation.
+    #[test]
+    fn song_keys_of_fixed_songs() {
+        assert_eq!(
+            song_key("Title", "Artist", 200.5),
+            7_652_279_578_184_257_619
+        );
+        assert_eq!(song_key("", "", 0.0), -6_284_781_860_667_377_211);
+        assert_eq!(
+            song_key("Café del Mar", "Björk", 218.93179),
+            -1_549_004_808_894_765_409
+        );
+        assert_eq!(song_key("", "", -0.0), song_key("", "", 0.0));
+    }
+}

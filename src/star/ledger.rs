@@ -1,0 +1,38 @@
+//! The ledger's rows of log objects. Those of other tables are made where the star's own are, from the
+//! same choices.
+
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, Int64Array, RecordBatch};
+
+use super::schema::LEDGER_OBJECTS;
+use super::text_array;
+use crate::error::{Error, Result};
+
+/// A log object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LedgerObject {
+    /// What names it, wherever it is looked at from.
+    pub object: String,
+    /// What tells its contents from others; empty if nothing does.
+    pub etag: String,
+    /// Events that were kept from it, duplicates among them.
+    pub rows: u64,
+}
+
+/// The rows of [`LEDGER_OBJECTS`] of some objects, in their order.
+///
+/// # Errors
+/// Their names are more than Arrow can hold (2 GiB).
+pub fn objects(objects: &[LedgerObject]) -> Result<RecordBatch> {
+    let text = |of: fn(&LedgerObject) -> &str| -> Result<ArrayRef> {
+        Ok(Arc::new(text_array(objects.iter().map(|o| Some(of(o))))?))
+    };
+    let rows = objects.iter().map(|object| object.rows as i64);
+    let columns = vec![
+        text(|object| &object.object)?,
+        text(|object| &object.etag)?,
+        Arc::new(rows.collect::<Int64Array>()),
+    ];
+    RecordBatch::try_new(LEDGER_OBJECTS.arrow(), columns).map_err(Error::arrow)
+}

@@ -1,0 +1,132 @@
+//! The ledger of the accepted songs and the kept events.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use super::input;
+use super::rows::{Event, SongRecord};
+use super::star::{self, FNV_BASIS, fnv_hash};
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ledger {
+    /// In input order.
+    pub objects: Vec<LedgerObject>,
+    /// By `user_id`.
+    pub users: Vec<LedgerUser>,
+    /// By the bytes of `artist_id`.
+    pub artists: Vec<LedgerArtist>,
+    /// By `song_key`.
+    pub songs: Vec<LedgerSong>,
+    /// In input order.
+    pub songplays: Vec<LedgerSongplay>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct LedgerObject {
+    pub object: String,
+    pub etag: String,
+    pub rows: i64,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct LedgerUser {
+    pub user_id: i32,
+    /// Microseconds since 1970.
+    pub start_time: i64,
+    pub session_id: i32,
+    pub item_in_session: i32,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct LedgerArtist {
+    pub artist_id: String,
+    pub song_id: String,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct LedgerSong {
+    pub song_key: i64,
+    pub song_id: String,
+    pub artist_id: String,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct LedgerSongplay {
+    pub songplay_id: i64,
+    pub song_key: i64,
+}
+
+/// As Redshift has it: `fnv_hash(duration, fnv_hash(artist_name, fnv_hash(title)))`.
+fn song_key(title: &str, artist_name: &str, duration: f64) -> i64 {
+    // Both zeros are equal, so they must have one key.
+    let duration = if duration == 0.0 { 0.0 } else { duration };
+    let hash = fnv_hash(title.as_bytes(), FNV_BASIS);
+    let hash = fnv_hash(artist_name.as_bytes(), hash);
+    fnv_hash(&duration.to_bits().to_le_bytes(), hash).cast_signed()
+}
+
+/// Each object below a prefix, of which so many events are kept.
+pub fn objects(prefix: &Path, kept: &BTreeMap<String, u64>) -> io::Result<Vec<LedgerObject>> {
+    let root = std::fs::canonicalize(prefix)?;
+    let row = |object: input::Object| {
+        let found = std::fs::metadata(&object.path)?;
+        let name = match root.is_dir() {
+            true => root.join(&object.key),
+            false => root.clone(),
+        };
+        let nanoseconds = found.mtime() * 1_000_000_000 + found.mtime_nsec();
+        Ok(LedgerObject {
+            object: name.to_str().expect("tests use UTF-8").to_owned(),
+            etag: format!("{}-{nanoseconds}", found.len()),
+            rows: kept.get(&object.key).copied().unwrap_or_default() as i64,
+        })
+    };
+    input::list(prefix)?.objects.into_iter().map(row).collect()
+}
+
+pub fn users(events: &[Event]) -> Vec<LedgerUser> {
+    let row = |event: &Event| LedgerUser {
+        user_id: event.user_id,
+        start_time: star::start_time(event),
+        session_id: event.session_id,
+        item_in_session: event.item_in_session,
+    };
+    star::latest_events(events).into_iter().map(row).collect()
+}
+
+pub fn artists(songs: &[SongRecord]) -> Vec<LedgerArtist> {
+    let row = |song: &SongRecord| LedgerArtist {
+        artist_id: song.artist_id.clone(),
+        song_id: song.song_id.clone(),
+    };
+    star::artist_records(songs).into_iter().map(row).collect()
+}
+
+pub fn songs(songs: &[SongRecord]) -> Vec<LedgerSong> {
+    let mut smallest: BTreeMap<i64, (&str, &str)> = BTreeMap::new();
+    for song in songs {
+        let key = song_key(&song.title, &song.artist_name, song.duration);
+        let ids = (song.song_id.as_str(), song.artist_id.as_str());
+        let held = smallest.entry(key).or_insert(ids);
+        *held = ids.min(*held);
+    }
+    let row = |(song_key, (song_id, artist_id)): (i64, (&str, &str))| LedgerSong {
+        song_key,
+        song_id: song_id.to_owned(),
+        artist_id: artist_id.to_owned(),
+    };
+    smallest.into_iter().map(row).collect()
+}
+
+pub fn songplays(events: &[Event]) -> Vec<LedgerSongplay> {
+    let row = |event: &Event| {
+        let (song, artist) = (event.song.as_deref()?, event.artist.as_deref()?);
+        Some(LedgerSongplay {
+            songplay_id: star::songplay_id(event),
+            song_key: song_key(song, artist, event.length?),
+        })
+    };
+    events.iter().filter_map(row).collect()
+}
