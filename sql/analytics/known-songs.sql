@@ -13,7 +13,7 @@ SELECT
     TO_CHAR(start_time, 'YYYY-MM') AS month,
     COUNT(*) AS plays,
     COUNT(song_id) AS known,
-    CAST(100.0 * COUNT(song_id) / COUNT(*) AS DECIMAL(4, 1)) AS known_percent
+    CAST(100.0 * COUNT(song_id) / COUNT(*) AS DECIMAL(5, 2)) AS known_percent
 FROM songplays
 WHERE start_time >= CAST(:'from' AS TIMESTAMP) AND start_time < CAST(:'to' AS TIMESTAMP)
 GROUP BY TO_CHAR(start_time, 'YYYY-MM')

@@ -93,7 +93,7 @@ fn what_is_played() {
     // 4 of 7.
     assert_eq!(
         november(&house, &["known-songs"]),
-        "month,plays,known,known_percent\n2018-11,7,4,57.1\n"
+        "month,plays,known,known_percent\n2018-11,7,4,57.14\n"
     );
     let first = november(&house, &["top-songs", "--limit", "1"]);
     assert_eq!(
