@@ -138,7 +138,7 @@ def main():
     grammars = {dialect: Grammar(dialect) for dialect in ["redshift", "postgres"]}
     wrong = itself(grammars)
     count = 0
-    for dialect, name, sql in [*scripts(), *options.scripts, *generated(options.sparkify)]:
+    for dialect, name, sql in [*scripts(), *options.scripts, *generated(options.sparkify, options.star)]:
         count += 1
         for fault in grammars[dialect].faults(sql):
             wrong.append(f"{name}, as {dialect}: {fault}")
@@ -173,19 +173,23 @@ def scripts():
             yield dialect, path.relative_to(REPOSITORY), path.read_text()
 
 
-def generated(sparkify):
-    """The SQL that the program makes without a warehouse."""
+def generated(sparkify, star):
+    """The SQL that the program makes, for which it connects to no warehouse."""
     if sparkify is None:
         return
-    for dialect in ["redshift", "postgres"]:
-        # Nothing connects to it.
-        create = ["create-tables", "--drop", "--dry-run", "--warehouse", f"{dialect}://nobody@localhost/none"]
-        yield dialect, " ".join(create[:3]), output(sparkify, *create)
     for question in json.loads(output(sparkify, "query", "--list", "--json")):
-        name = question["name"]
-        sql = output(sparkify, "query", name, "--from", "2018-11-15T10:00+01:00", "--dry-run")
+        query = ["query", question["name"], "--from", "2018-11-15T10:00+01:00", "--dry-run"]
+        sql = output(sparkify, *query)
         for dialect in FOLDERS["analytics"]:
-            yield dialect, f"query {name}", sql
+            yield dialect, " ".join(query), sql
+    for dialect in ["redshift", "postgres"]:
+        commands = [["create-tables"], ["create-tables", "--drop"]]
+        # Redshift loads from S3 only.
+        if star and (dialect == "postgres" or star.startswith("s3://")):
+            commands += [["load", "--from", star], ["load", "--from", star, "--full-refresh"]]
+        for command in commands:
+            warehouse = ["--warehouse", f"{dialect}://nobody@localhost/none", "--dry-run"]
+            yield dialect, " ".join(command), output(sparkify, *command, *warehouse)
 
 
 def output(*command):
@@ -207,6 +211,7 @@ def script(text):
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sparkify", type=Path, help="the program, whose SQL is checked too")
+    parser.add_argument("--star", help="what --out of a run was: the SQL that loads it is checked, too")
     parser.add_argument(
         "scripts",
         nargs="*",
