@@ -6,6 +6,7 @@
 // What tests share.
 mod house;
 mod postgres;
+mod redshift;
 mod resolve;
 mod rows;
 mod server;
@@ -29,3 +30,6 @@ mod refused;
 // Tests of questions.
 mod queries;
 mod query;
+
+// Tests of the stand-in for Redshift.
+mod redshift_rules;

@@ -1,0 +1,98 @@
+-- What a database of Redshift has and one of PostgreSQL has not.
+SET allow_system_table_mods = on;
+CREATE SCHEMA redshift;
+
+CREATE TABLE redshift.tables (
+    id oid PRIMARY KEY, diststyle text, distkey text, sortkey text[], keys text[], parents oid[], encodings text[]
+);
+
+CREATE FUNCTION pg_catalog.getdate() RETURNS timestamp LANGUAGE sql STABLE
+    RETURN date_trunc('second', statement_timestamp() AT TIME ZONE 'UTC');
+CREATE FUNCTION pg_catalog.sysdate() RETURNS timestamp LANGUAGE sql STABLE
+    RETURN transaction_timestamp() AT TIME ZONE 'UTC';
+
+-- FNV-1a in halves of 32 bits: a product never leaves 64.
+CREATE FUNCTION redshift.fnv(bytes bytea, seed bigint) RETURNS bigint LANGUAGE plpgsql IMMUTABLE STRICT AS $$
+DECLARE
+    high bigint := (seed >> 32) & 4294967295;
+    low bigint := seed & 4294967295;
+    product bigint;
+BEGIN
+    FOR at IN 0 .. length(bytes) - 1 LOOP
+        low := low # get_byte(bytes, at);
+        product := low * 435;
+        high := (high * 435 + (product >> 32) + (low << 8)) & 4294967295;
+        low := product & 4294967295;
+    END LOOP;
+    RETURN (high << 32) | low;
+END $$;
+CREATE FUNCTION redshift.reversed(bytes bytea) RETURNS bytea LANGUAGE sql IMMUTABLE STRICT
+    RETURN (SELECT string_agg(substr(bytes, at, 1), '' ORDER BY at DESC) FROM generate_series(1, length(bytes)) at);
+CREATE FUNCTION pg_catalog.fnv_hash(value smallint, seed bigint DEFAULT -3750763034362895579)
+    RETURNS bigint LANGUAGE sql IMMUTABLE STRICT
+    RETURN redshift.fnv(redshift.reversed(int2send(value)), seed);
+CREATE FUNCTION pg_catalog.fnv_hash(value integer, seed bigint DEFAULT -3750763034362895579)
+    RETURNS bigint LANGUAGE sql IMMUTABLE STRICT
+    RETURN redshift.fnv(redshift.reversed(int4send(value)), seed);
+CREATE FUNCTION pg_catalog.fnv_hash(value bigint, seed bigint DEFAULT -3750763034362895579)
+    RETURNS bigint LANGUAGE sql IMMUTABLE STRICT
+    RETURN redshift.fnv(redshift.reversed(int8send(value)), seed);
+CREATE FUNCTION pg_catalog.fnv_hash(value double precision, seed bigint DEFAULT -3750763034362895579)
+    RETURNS bigint LANGUAGE sql IMMUTABLE STRICT
+    RETURN redshift.fnv(redshift.reversed(float8send(value)), seed);
+CREATE FUNCTION pg_catalog.fnv_hash(value text, seed bigint DEFAULT -3750763034362895579)
+    RETURNS bigint LANGUAGE sql IMMUTABLE STRICT
+    RETURN redshift.fnv(convert_to(value, 'UTF8'), seed);
+
+CREATE TABLE redshift.load_errors (
+    pid int, query bigint, at timestamp DEFAULT sysdate(), table_id int, file text, line bigint,
+    name text, type text, length text, code int, message text, value text
+);
+
+CREATE VIEW pg_catalog.sys_load_error_detail AS
+    SELECT 100 AS user_id, query AS query_id, query AS transaction_id, pid AS session_id,
+        current_database()::text AS database_name, table_id, at AS start_time, file AS file_name,
+        line AS line_number, name AS column_name, type AS column_type, length AS column_length,
+        0 AS position, code AS error_code, message AS error_message
+    FROM redshift.load_errors;
+CREATE VIEW pg_catalog.stl_load_errors AS
+    SELECT 100 AS userid, 0 AS slice, table_id AS tbl, at AS starttime, pid AS session, query::int AS query,
+        file AS filename, line AS line_number, name AS colname, type, length AS col_length, 0 AS position,
+        ''::text AS raw_line, coalesce(value, '') AS raw_field_value, code AS err_code,
+        substr(message, 1, 100) AS err_reason
+    FROM redshift.load_errors;
+CREATE VIEW pg_catalog.svl_s3log AS
+    SELECT pid, query::int AS query, 0 AS segment, 0 AS step, 0 AS node, 0 AS slice, at AS eventtime,
+        substr(message, 1, 512) AS message
+    FROM redshift.load_errors;
+
+CREATE VIEW pg_catalog.pg_table_def AS
+    SELECT n.nspname::text AS schemaname, c.relname::text AS tablename, a.attname::text AS "column",
+        format_type(a.atttypid, a.atttypmod) AS type,
+        coalesce(
+            (SELECT substr(e, length(a.attname) + 2) FROM unnest(t.encodings) e WHERE e LIKE a.attname || '=%'),
+            'none') AS encoding,
+        coalesce(t.distkey = a.attname, false) AS distkey,
+        coalesce(array_position(t.sortkey, a.attname::text), 0) AS sortkey,
+        a.attnotnull AS "notnull"
+    FROM pg_attribute a
+    JOIN pg_class c ON c.oid = a.attrelid
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+    LEFT JOIN redshift.tables t ON t.id = c.oid
+    WHERE c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped AND pg_table_is_visible(c.oid)
+        AND n.nspname NOT IN ('pg_catalog', 'information_schema');
+CREATE VIEW pg_catalog.svv_table_info AS
+    SELECT current_database()::text AS database, n.nspname::text AS schema, c.oid::int AS table_id,
+        c.relname::text AS "table",
+        coalesce(CASE t.diststyle WHEN 'KEY' THEN 'KEY(' || t.distkey || ')' ELSE t.diststyle END, 'AUTO')
+            AS diststyle,
+        t.sortkey[1] AS sortkey1, c.reltuples::bigint AS tbl_rows
+    FROM pg_class c
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+    LEFT JOIN redshift.tables t ON t.id = c.oid
+    WHERE c.relkind = 'r' AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'redshift');
+CREATE VIEW pg_catalog.svv_columns AS SELECT * FROM information_schema.columns;
+
+CREATE OR REPLACE FUNCTION pg_catalog.version() RETURNS text LANGUAGE sql STABLE RETURN
+    'PostgreSQL 8.0.2 on i686-pc-linux-gnu, compiled by GCC gcc (GCC) 3.4.2 20041017 (Red Hat 3.4.2-6.fc3), Redshift 1.0.12345';
+RESET allow_system_table_mods;

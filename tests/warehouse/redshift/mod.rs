@@ -1,0 +1,374 @@
+//! A stand-in for Amazon Redshift: a server in this process that speaks the protocol of PostgreSQL, keeps
+//! Redshift's rules, and has a real PostgreSQL carry out what they allow.
+//!
+//! In front of it stands a lexer that knows statements, so they can be counted, refused, put in other
+//! words, and made to fail: [`Faults`]. The same stands in front of plain PostgreSQL with
+//! [`Mode::Postgres`], without the rules.
+
+// Tests use some of it here and some of it there.
+#![allow(dead_code)]
+
+mod backend;
+mod copy;
+mod ddl;
+mod faults;
+mod lexer;
+mod parquet;
+mod rules;
+mod session;
+mod wire;
+
+use std::collections::HashMap;
+use std::io::{BufReader, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use postgres::Client;
+use postgres_protocol::authentication::md5_hash;
+
+pub use self::copy::ROLE;
+pub use self::faults::{Faults, Seen, When, Which};
+pub use self::wire::Refusal;
+
+use self::backend::Backend;
+use self::copy::LoadError;
+use self::rules::Last;
+use self::session::Session;
+use self::wire::{Done, Message, Trouble};
+use crate::postgres::Database;
+
+/// Who may log in.
+pub const USER: &str = "loader";
+/// Their password: like no other string, so that outputs can be searched for it.
+pub const PASSWORD: &str = "ThisWarehousePasswordMustNeverBeSeen1";
+
+/// What a server is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// Redshift, with all its rules.
+    #[default]
+    Redshift,
+    /// PostgreSQL as it is, with nothing but the faults between.
+    Postgres,
+}
+
+/// How clients prove who they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Method {
+    /// A password with MD5.
+    #[default]
+    Md5,
+    /// A password as it is.
+    Cleartext,
+    /// Redshift's own method 13, as for passwords that are stored as `sha256|…`.
+    Sha256,
+}
+
+/// What transactions know of each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Isolation {
+    /// As in new clusters.
+    #[default]
+    Snapshot,
+    /// As in older ones: error 1023.
+    Serializable,
+}
+
+/// What is special about a server.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    pub mode: Mode,
+    pub method: Method,
+    pub isolation: Isolation,
+    /// The folder that holds a folder for each bucket, in which the files are the objects.
+    pub buckets: PathBuf,
+    /// The buckets that are in another region than the cluster.
+    pub elsewhere: Vec<String>,
+}
+
+/// What the sessions of a server share.
+struct Shared {
+    settings: Settings,
+    faults: Faults,
+    /// The database behind it.
+    behind: Database,
+    sessions: AtomicUsize,
+    queries: AtomicU64,
+    over: AtomicBool,
+    clients: Mutex<Vec<TcpStream>>,
+    /// A session in which nothing is rolled back.
+    keeper: Mutex<Client>,
+}
+
+/// A server. Dropped, its sessions are over.
+pub struct Cluster {
+    shared: Arc<Shared>,
+    front: Database,
+}
+
+impl Cluster {
+    /// A server on a new database.
+    pub fn start(settings: Settings) -> Self {
+        Self::on(crate::postgres::shared().database(), settings)
+    }
+
+    /// A server on a database: to be Redshift, on an empty one.
+    pub fn on(behind: Database, settings: Settings) -> Self {
+        let mut keeper = behind.connect();
+        if settings.mode == Mode::Redshift {
+            keeper.batch_execute(include_str!("catalog.sql")).unwrap();
+        }
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let front = Database {
+            host: "127.0.0.1".to_owned(),
+            port: listener.local_addr().unwrap().port(),
+            name: behind.name.clone(),
+            user: USER.to_owned(),
+            password: PASSWORD.to_owned(),
+        };
+        let shared = Arc::new(Shared {
+            settings,
+            faults: Faults::default(),
+            behind,
+            sessions: AtomicUsize::new(0),
+            queries: AtomicU64::new(1001),
+            over: AtomicBool::new(false),
+            clients: Mutex::default(),
+            keeper: Mutex::new(keeper),
+        });
+        let serving = shared.clone();
+        thread::spawn(move || serving.serve(&listener));
+        Self { shared, front }
+    }
+
+    /// Its address for `--warehouse`. The password is not in it: give it as PGPASSWORD.
+    pub fn url(&self) -> String {
+        let url = self.front.url();
+        match self.shared.settings.mode {
+            Mode::Redshift => url.replacen("postgres", "redshift", 1),
+            Mode::Postgres => url,
+        }
+    }
+
+    /// Where it is, and who may log in.
+    pub fn database(&self) -> &Database {
+        &self.front
+    }
+
+    /// A session.
+    pub fn connect(&self) -> Client {
+        self.front.connect()
+    }
+
+    /// What it saw, and what shall go wrong.
+    pub fn faults(&self) -> &Faults {
+        &self.shared.faults
+    }
+
+    /// A session of the PostgreSQL behind it, to look at the tables.
+    pub fn backend(&self) -> Client {
+        self.shared.behind.connect()
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.shared.over.store(true, Ordering::Relaxed);
+        // Whoever listens has to be woken.
+        let _ = TcpStream::connect((self.front.host.as_str(), self.front.port));
+        for client in self.shared.clients.lock().unwrap().drain(..) {
+            let _ = client.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+impl Shared {
+    fn serve(self: Arc<Self>, listener: &TcpListener) {
+        for client in listener.incoming().map_while(Result::ok) {
+            if self.over.load(Ordering::Relaxed) {
+                return;
+            }
+            self.clients
+                .lock()
+                .unwrap()
+                .push(client.try_clone().unwrap());
+            let shared = self.clone();
+            thread::spawn(move || {
+                let session = shared.log_in(&client);
+                let _ = session.and_then(|mut session| session.run());
+                let _ = client.shutdown(Shutdown::Both);
+            });
+        }
+    }
+
+    /// Writes down why a load failed, whatever becomes of its transaction.
+    fn failed(&self, process: i32, query: u64, error: &LoadError) {
+        let mut keeper = self.keeper.lock().unwrap();
+        let column = error.column.as_ref();
+        let name = column.map(|column| column.name.clone());
+        let ty = column.map(|column| column.ty.clone());
+        let length = column.map(parquet::Column::length);
+        let sql = "INSERT INTO redshift.load_errors \
+                   (pid, query, table_id, file, line, name, type, length, code, message, value) \
+                   VALUES ($1, $2, to_regclass($3)::oid::bigint::int, $4, $5, $6, $7, $8, $9, $10, $11)";
+        keeper
+            .execute(
+                sql,
+                &[
+                    &process,
+                    &query.cast_signed(),
+                    &error.table,
+                    &error.file,
+                    &(error.line as i64),
+                    &name,
+                    &ty,
+                    &length,
+                    &error.code.cast_signed(),
+                    &error.message,
+                    &error.value,
+                ],
+            )
+            .unwrap();
+    }
+
+    /// Lets a client in, and logs in to the database for it.
+    fn log_in(self: Arc<Self>, client: &TcpStream) -> Done<Session> {
+        client.set_nodelay(true)?;
+        let mut reader = BufReader::with_capacity(1 << 16, client.try_clone()?);
+        let mut writer = client.try_clone()?;
+        let parameters = loop {
+            let body = wire::read_body(&mut reader)?;
+            match body.split_first_chunk::<4>() {
+                Some((code, rest)) if u32::from_be_bytes(*code) == 196_608 => {
+                    break parameters(rest);
+                }
+                Some((code, _)) if u32::from_be_bytes(*code) == 80_877_102 => {
+                    self.cancel(&body)?;
+                    return Err(Trouble::Gone);
+                }
+                // No TLS, and nothing else in place of it.
+                _ => writer.write_all(b"N")?,
+            }
+        };
+        let given = |name: &str| parameters.get(name).map_or("", String::as_str);
+        if !self.proved(given("user"), &mut reader, &mut writer)? {
+            let message = format!(
+                "password authentication failed for user \"{}\"",
+                given("user")
+            );
+            Refusal::new("28000", message).fatal().write(&mut writer)?;
+            return Err(Trouble::Gone);
+        }
+        if given("database") != self.behind.name {
+            let message = format!("database \"{}\" does not exist", given("database"));
+            Refusal::new("3D000", message).fatal().write(&mut writer)?;
+            return Err(Trouble::Gone);
+        }
+        let redshift = [
+            ("standard_conforming_strings", "off"),
+            ("escape_string_warning", "off"),
+            ("TimeZone", "UTC"),
+            (
+                "default_transaction_isolation",
+                match self.settings.isolation {
+                    Isolation::Snapshot => "repeatable read",
+                    Isolation::Serializable => "serializable",
+                },
+            ),
+        ];
+        let mut all = vec![
+            ("client_encoding", "UTF8"),
+            ("application_name", given("application_name")),
+        ];
+        if self.settings.mode == Mode::Redshift {
+            all.extend(redshift);
+        }
+        let mut backend = Backend::connect(&self.behind, &all)?;
+        let mut out = Vec::new();
+        Message::raw(b'R', [0; 4]).put(&mut out);
+        let mut process = 0;
+        for message in std::mem::take(&mut backend.greeting) {
+            let [name] = message.texts();
+            let redshift = self.settings.mode == Mode::Redshift;
+            match (message.tag, name.as_str()) {
+                (b'S', "server_version") if redshift => {
+                    Message::of(b'S', &["server_version", "8.0.2"]).put(&mut out);
+                }
+                (b'K', _) => {
+                    process = i32::from_be_bytes(*message.body.first_chunk().unwrap());
+                    message.put(&mut out);
+                }
+                _ => message.put(&mut out),
+            }
+        }
+        Message::ready(b'I').put(&mut out);
+        writer.write_all(&out)?;
+        out.clear();
+        Ok(Session {
+            number: self.sessions.fetch_add(1, Ordering::Relaxed) + 1,
+            shared: self,
+            reader,
+            writer,
+            backend,
+            statements: 0,
+            process,
+            last: Last::default(),
+            out,
+            hold: false,
+            implicit: false,
+            untouched: false,
+            batch: Vec::new(),
+            prepared: HashMap::new(),
+            portals: HashMap::new(),
+        })
+    }
+
+    /// Passes on the wish to end a query.
+    fn cancel(&self, body: &[u8]) -> Done<()> {
+        let mut stream = TcpStream::connect((self.behind.host.as_str(), self.behind.port))?;
+        stream.write_all(&16_u32.to_be_bytes())?;
+        stream.write_all(body)?;
+        let _ = stream.read(&mut [0]);
+        Ok(())
+    }
+
+    /// Whether the client knows the password.
+    fn proved(
+        &self,
+        user: &str,
+        reader: &mut BufReader<TcpStream>,
+        writer: &mut TcpStream,
+    ) -> Done<bool> {
+        let salt = *b"salt";
+        let (mut ask, right) = match self.settings.method {
+            Method::Md5 => (
+                vec![0, 0, 0, 5],
+                md5_hash(USER.as_bytes(), PASSWORD.as_bytes(), salt),
+            ),
+            Method::Cleartext => (vec![0, 0, 0, 3], PASSWORD.to_owned()),
+            // Whoever knows the method may answer what they like: nobody is let in by it here.
+            Method::Sha256 => (vec![0, 0, 0, 13, 0, 0, 0, 1], "\0".to_owned()),
+        };
+        if self.settings.method != Method::Cleartext {
+            ask.extend(salt);
+        }
+        Message::raw(b'R', ask).write(writer)?;
+        let [given] = Message::read(reader)?.texts();
+        Ok(user == USER && given == right)
+    }
+}
+
+/// What a client says of itself when it begins.
+fn parameters(body: &[u8]) -> HashMap<String, String> {
+    let mut texts = body
+        .split(|byte| *byte == 0)
+        .map(|text| String::from_utf8_lossy(text).into_owned());
+    let mut parameters = HashMap::new();
+    while let (Some(name), Some(value)) = (texts.next(), texts.next()) {
+        parameters.insert(name, value);
+    }
+    parameters
+}
