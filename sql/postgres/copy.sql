@@ -4,33 +4,33 @@
 -- columns, as by \copy staged_users from 'users.csv' csv
 
 COPY staged_artists (artist_id, name, location, latitude, longitude)
-FROM STDIN WITH (FORMAT binary);
+FROM STDIN WITH (FORMAT "binary");
 
 COPY staged_songs (song_id, title, artist_id, year, duration)
-FROM STDIN WITH (FORMAT binary);
+FROM STDIN WITH (FORMAT "binary");
 
 COPY staged_users (user_id, first_name, last_name, gender, level)
-FROM STDIN WITH (FORMAT binary);
+FROM STDIN WITH (FORMAT "binary");
 
 COPY staged_time (start_time, hour, day, week, month, year, weekday)
-FROM STDIN WITH (FORMAT binary);
+FROM STDIN WITH (FORMAT "binary");
 
 COPY staged_songplays (
     songplay_id, start_time, user_id, level, song_id, artist_id, session_id, location, user_agent
 )
-FROM STDIN WITH (FORMAT binary);
+FROM STDIN WITH (FORMAT "binary");
 
 COPY staged_ledger_users (user_id, start_time, session_id, item_in_session)
-FROM STDIN WITH (FORMAT binary);
+FROM STDIN WITH (FORMAT "binary");
 
 COPY staged_ledger_artists (artist_id, song_id)
-FROM STDIN WITH (FORMAT binary);
+FROM STDIN WITH (FORMAT "binary");
 
 COPY staged_ledger_songs (song_key, song_id, artist_id)
-FROM STDIN WITH (FORMAT binary);
+FROM STDIN WITH (FORMAT "binary");
 
 COPY staged_ledger_songplays (songplay_id, song_key)
-FROM STDIN WITH (FORMAT binary);
+FROM STDIN WITH (FORMAT "binary");
 
 COPY staged_ledger_objects (object, etag, rows)
-FROM STDIN WITH (FORMAT binary);
+FROM STDIN WITH (FORMAT "binary");

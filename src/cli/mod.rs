@@ -1,11 +1,13 @@
 //! The command line: arguments to a checked configuration, results to people or machines.
 
+mod answer;
 mod bench;
 mod clean;
 mod create_tables;
 mod generate;
 mod load;
 mod place;
+mod query;
 mod run;
 mod summary;
 mod warehouse;
@@ -33,6 +35,7 @@ Examples:
   sparkify run --songs s3://bucket/song_data --logs s3://bucket/log_data --out s3://bucket/star
   sparkify create-tables --warehouse postgres://etl@localhost/music
   sparkify load --from warehouse --warehouse postgres://etl@localhost/music
+  sparkify query top-songs --from 2018-11-01 --to 2018-12-01 --warehouse postgres://etl@localhost/music
   sparkify clean s3://bucket/star --keep 3
   sparkify generate --out data --events 2000000 --songs 20000 --users 50000 --files 64 --seed 1
   sparkify bench run --songs data/song_data --logs data/log_data
@@ -45,6 +48,7 @@ enum Command {
     Run(run::Args),
     CreateTables(create_tables::Args),
     Load(load::Args),
+    Query(query::Args),
     Clean(clean::Args),
     Generate(generate::Args),
     Bench(bench::Args),
@@ -60,6 +64,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::main(args),
         Command::CreateTables(args) => create_tables::main(args),
         Command::Load(args) => load::main(args),
+        Command::Query(args) => query::main(args),
         Command::Clean(args) => clean::main(args),
         Command::Generate(args) => generate::main(args),
         Command::Bench(args) => bench::main(args),

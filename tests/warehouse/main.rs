@@ -63,5 +63,9 @@ mod cuts;
 mod load;
 mod refused;
 
+// Tests of questions.
+mod queries;
+mod query;
+
 // Tests of the stand-in for Redshift.
 mod redshift_rules;

@@ -1,0 +1,36 @@
+-- Who listens most?
+--
+-- user_id, first_name, last_name  the user
+-- level                           free or paid, as of the user's latest event, not of the range
+-- plays                           all plays of the range, whether their song is known or not
+-- paid_plays                      those at the time of which the level was paid
+-- sessions                        sessions with a play
+-- days                            days with a play, UTC
+--
+-- Of users with as many plays the smaller user_id comes first.
+--
+-- By hand: psql -v from=2018-11-01 -v to=2018-12-01 -v limit=10 -f sql/analytics/busiest-users.sql
+
+SELECT
+    p.user_id,
+    u.first_name,
+    u.last_name,
+    u.level,
+    p.plays,
+    p.paid_plays,
+    p.sessions,
+    p.days
+FROM (
+    SELECT
+        user_id,
+        COUNT(*) AS plays,
+        SUM(CASE level WHEN 'paid' THEN 1 ELSE 0 END) AS paid_plays,
+        COUNT(DISTINCT session_id) AS sessions,
+        COUNT(DISTINCT CAST(start_time AS DATE)) AS days
+    FROM songplays
+    WHERE start_time >= CAST(:'from' AS TIMESTAMP) AND start_time < CAST(:'to' AS TIMESTAMP)
+    GROUP BY user_id
+) AS p
+JOIN users u ON u.user_id = p.user_id
+ORDER BY p.plays DESC, p.user_id
+LIMIT :limit;

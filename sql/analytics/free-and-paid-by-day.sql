@@ -1,0 +1,26 @@
+-- How do free and paid plays compare, day by day?
+--
+-- The level is that of the user at the time of the play. Whether the song is known does not matter.
+--
+-- day           as 2018-11-15, UTC; days without a play are not there
+-- plays         all plays
+-- free_plays    plays of users who paid nothing
+-- paid_plays    plays of users who paid
+-- free_users    users with a free play; who changed the level within the day counts in both
+-- paid_users    users with a paid play
+-- paid_percent  paid plays of a hundred
+--
+-- By hand: psql -v from=2018-11-01 -v to=2018-12-01 -f sql/analytics/free-and-paid-by-day.sql
+
+SELECT
+    TO_CHAR(start_time, 'YYYY-MM-DD') AS day,
+    COUNT(*) AS plays,
+    SUM(CASE level WHEN 'free' THEN 1 ELSE 0 END) AS free_plays,
+    SUM(CASE level WHEN 'paid' THEN 1 ELSE 0 END) AS paid_plays,
+    COUNT(DISTINCT CASE level WHEN 'free' THEN user_id END) AS free_users,
+    COUNT(DISTINCT CASE level WHEN 'paid' THEN user_id END) AS paid_users,
+    CAST(100.0 * SUM(CASE level WHEN 'paid' THEN 1 ELSE 0 END) / COUNT(*) AS DECIMAL(4, 1)) AS paid_percent
+FROM songplays
+WHERE start_time >= CAST(:'from' AS TIMESTAMP) AND start_time < CAST(:'to' AS TIMESTAMP)
+GROUP BY TO_CHAR(start_time, 'YYYY-MM-DD')
+ORDER BY TO_CHAR(start_time, 'YYYY-MM-DD');

@@ -1,0 +1,37 @@
+-- Which browsers do people listen with?
+--
+-- browser       by the marks that each family leaves in its user agent; other where there is none of them, null
+--               where the log has no user agent
+-- plays         all plays with it, whether their song is known or not
+-- users         users with a play with it
+-- user_agents   different user agents
+--
+-- Of browsers with as many plays those with more users come first, then by name.
+--
+-- By hand: psql -v from=2018-11-01 -v to=2018-12-01 -f sql/analytics/plays-by-browser.sql
+
+SELECT
+    browser,
+    COUNT(*) AS plays,
+    COUNT(DISTINCT user_id) AS users,
+    COUNT(DISTINCT user_agent) AS user_agents
+FROM (
+    SELECT
+        user_id,
+        user_agent,
+        -- Each names those that it wants to be taken for, too: nearly all are Safari, Edge and Opera are Chrome.
+        CASE
+            WHEN user_agent IS NULL THEN NULL
+            WHEN user_agent LIKE '%Edg/%' OR user_agent LIKE '%Edge/%' THEN 'Edge'
+            WHEN user_agent LIKE '%OPR/%' OR user_agent LIKE '%Opera%' THEN 'Opera'
+            WHEN user_agent LIKE '%MSIE %' OR user_agent LIKE '%Trident/%' THEN 'Internet Explorer'
+            WHEN user_agent LIKE '%Firefox/%' OR user_agent LIKE '%FxiOS/%' THEN 'Firefox'
+            WHEN user_agent LIKE '%Chrome/%' OR user_agent LIKE '%CriOS/%' THEN 'Chrome'
+            WHEN user_agent LIKE '%Safari/%' THEN 'Safari'
+            ELSE 'other'
+        END AS browser
+    FROM songplays
+    WHERE start_time >= CAST(:'from' AS TIMESTAMP) AND start_time < CAST(:'to' AS TIMESTAMP)
+) AS s
+GROUP BY browser
+ORDER BY plays DESC, users DESC, browser;

@@ -1,0 +1,36 @@
+-- Which artists are played most?
+--
+-- Plays whose song, and so whose artist, is not known (artist_id is null) are left out: known-songs tells how
+-- many those are.
+--
+-- artist_id, name  the artist
+-- plays            plays of their songs
+-- songs            how many of their songs were played
+-- users            users who played one of them
+--
+-- Of artists with as many plays those with more users come first, then the smaller artist_id.
+--
+-- By hand: psql -v from=2018-11-01 -v to=2018-12-01 -v limit=10 -f sql/analytics/top-artists.sql
+
+SELECT
+    p.artist_id,
+    a.name,
+    p.plays,
+    p.songs,
+    p.users
+FROM (
+    SELECT
+        artist_id,
+        COUNT(*) AS plays,
+        COUNT(DISTINCT song_id) AS songs,
+        COUNT(DISTINCT user_id) AS users
+    FROM songplays
+    WHERE
+        start_time >= CAST(:'from' AS TIMESTAMP)
+        AND start_time < CAST(:'to' AS TIMESTAMP)
+        AND artist_id IS NOT NULL
+    GROUP BY artist_id
+) AS p
+JOIN artists a ON a.artist_id = p.artist_id
+ORDER BY p.plays DESC, p.users DESC, p.artist_id
+LIMIT :limit;

@@ -1,0 +1,35 @@
+-- Which songs are played most?
+--
+-- Plays whose song is not known (song_id is null) are left out: known-songs tells how many those are.
+--
+-- song_id, title  the song
+-- artist          the name of its artist
+-- plays           its plays
+-- users           users who played it
+--
+-- Of songs with as many plays those with more users come first, then the smaller song_id.
+--
+-- By hand: psql -v from=2018-11-01 -v to=2018-12-01 -v limit=10 -f sql/analytics/top-songs.sql
+
+SELECT
+    p.song_id,
+    g.title,
+    a.name AS artist,
+    p.plays,
+    p.users
+FROM (
+    SELECT
+        song_id,
+        COUNT(*) AS plays,
+        COUNT(DISTINCT user_id) AS users
+    FROM songplays
+    WHERE
+        start_time >= CAST(:'from' AS TIMESTAMP)
+        AND start_time < CAST(:'to' AS TIMESTAMP)
+        AND song_id IS NOT NULL
+    GROUP BY song_id
+) AS p
+JOIN songs g ON g.song_id = p.song_id
+JOIN artists a ON a.artist_id = g.artist_id
+ORDER BY p.plays DESC, p.users DESC, p.song_id
+LIMIT :limit;
