@@ -1,6 +1,7 @@
 //! Each question on few plays, with the answers worked out by hand.
 
 use crate::house::House;
+use crate::redshift::Mode;
 
 /// Four users, three songs of two artists, and nine plays of which four have a song:
 ///
@@ -44,7 +45,7 @@ INSERT INTO songplays (
 
 /// A warehouse with these plays.
 pub fn house() -> House {
-    let house = House::postgres();
+    let house = House::new(Mode::Postgres);
     house.client().batch_execute(PLAYS).unwrap();
     house
 }

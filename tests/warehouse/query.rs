@@ -4,6 +4,7 @@ use std::process::Command;
 
 use crate::house::{Ended, House};
 use crate::queries::house;
+use crate::redshift::Mode;
 
 const NAMES: [&str; 12] = [
     "plays-by-hour",
@@ -118,7 +119,7 @@ fn texts_come_out_as_they_are_and_draw_nothing() {
 
 #[test]
 fn an_empty_answer_is_one() {
-    let house = House::postgres();
+    let house = House::new(Mode::Postgres);
     for name in NAMES {
         let ask = |form: &[&str]| {
             house
@@ -201,10 +202,10 @@ fn wrong_usage_is_said() {
 
 #[test]
 fn a_failure_is_one_line() {
-    let house = House::without_tables();
+    let house = House::without_tables(Mode::Postgres);
     for form in [&[][..], &["--csv"], &["--json"]] {
         let ended = house.job(&[&["query", "plays-by-hour"], form].concat());
         assert_eq!(ended.stdout, "");
-        ended.fails(1, &["cannot query", house.database_name(), "create-tables"]);
+        ended.fails(1, &["cannot query", &house.database().name, "create-tables"]);
     }
 }
