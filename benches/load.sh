@@ -37,5 +37,6 @@ for round in $(seq "$rounds"); do
         sql -c "\\copy $table from '$folder/$table.csv' csv"
     done
     copy=$(took "$began" "$(now)")
-    echo "$round: sparkify load $load s, \\copy $copy s, $(echo "$copy $load" | awk '{ printf "%.1f", $1 / $2 }') times"
+    times=$(echo "$copy $load" | awk '{ printf "%.1f", $1 / $2 }')
+    printf '%s: sparkify load %s s, copy of psql %s s: %s times\n' "$round" "$load" "$copy" "$times"
 done

@@ -40,6 +40,13 @@ fn write_table(to: &mut String, report: &Report, out: &Place) -> std::fmt::Resul
         "; {} songplays have a song",
         count(report.matched_songplays)
     )?;
+    if logs.loaded_objects > 0 {
+        writeln!(
+            to,
+            "log objects left out, which the warehouse has already: {}",
+            count(logs.loaded_objects)
+        )?;
+    }
     for (name, input) in [("song", &report.songs), ("log", &logs.input)] {
         if input.rejected > 0 {
             writeln!(

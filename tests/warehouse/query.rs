@@ -206,6 +206,9 @@ fn a_failure_is_one_line() {
     for form in [&[][..], &["--csv"], &["--json"]] {
         let ended = house.job(&[&["query", "plays-by-hour"], form].concat());
         assert_eq!(ended.stdout, "");
-        ended.fails(1, &["cannot query", &house.database().name, "create-tables"]);
+        ended.fails(
+            1,
+            &["cannot query", &house.database().name, "create-tables"],
+        );
     }
 }
