@@ -18,6 +18,8 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[2]
 SAMPLE = REPOSITORY.parent / "shared/data/sparkify_sample"
 TABLES = ["artists", "songplays", "songs", "time", "users"]
+OBJECTS = "_ledger/objects"
+LEDGER = [OBJECTS, *(f"_ledger/{name}" for name in ("users", "artists", "songs", "songplays"))]
 
 # The sample is the same for everybody, and so is what comes of it.
 KNOWN = {
@@ -59,7 +61,10 @@ def main():
     try:
         with generated, moto() as endpoint:
             for name, (data, known) in cases.items():
-                Case(options.sparkify.resolve(), endpoint, name, data).check(known)
+                case = Case(options.sparkify.resolve(), endpoint, name, data)
+                case.check(known)
+                if options.sql:
+                    options.sql.write_text(case.sql())
     except Wrong as wrong:
         sys.exit(f"{name}: {wrong}")
 
@@ -75,6 +80,7 @@ def generate(sparkify, folder):
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("sparkify", type=Path, help="the binary")
+    parser.add_argument("--sql", type=Path, help="file for the SQL that would load a run into Redshift")
     parser.add_argument("--sample", type=Path, default=SAMPLE, help="the real sample (%(default)s)")
     return parser.parse_args()
 
@@ -137,13 +143,23 @@ class Case:
         return self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()
 
     def run(self, songs, logs, out):
-        command = [self.sparkify, "run", "--quiet", "--songs", songs, "--logs", logs, "--out", out]
+        self.sparkify_does("run", "--quiet", "--songs", songs, "--logs", logs, "--out", out)
+
+    def sql(self):
+        """What would load the newest run into Redshift."""
+        redshift = ["--warehouse", "redshift://etl@cluster.example.com/dev", "--dry-run"]
+        return self.sparkify_does("load", "--from", f"s3://{self.bucket}/warehouse", *redshift)
+
+    def sparkify_does(self, *arguments):
+        """What it printed."""
+        command = [self.sparkify, *arguments]
         environment = os.environ | {"AWS_ENDPOINT_URL_S3": self.endpoint}
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
         if CREDENTIALS["AWS_SECRET_ACCESS_KEY"] in done.stdout + done.stderr:
             raise Wrong("the secret key is in what was printed")
         if (done.returncode, done.stderr) != (0, ""):
             raise Wrong(f"exit code {done.returncode}: {done.stderr.strip()}")
+        return done.stdout
 
     def on_folders(self, folder):
         """The files of a run on folders by their names."""
@@ -159,13 +175,15 @@ class Case:
         run = json.loads(self.get("warehouse/latest.json"))["run"]
         home = f"warehouse/{run}/"
         names = {key.removeprefix(home) for key in self.keys(home)}
-        equal("objects of the run", names, set(expected) | {f"{table}.manifest" for table in TABLES})
+        equal("objects of the run", names, set(expected) | {f"{table}.manifest" for table in TABLES + LEDGER})
         for name, wanted in expected.items():
-            if name.endswith(".parquet") and self.get(home + name) != wanted:
+            # Objects have other names here.
+            same = name.startswith(OBJECTS) or not name.endswith(".parquet")
+            if not same and self.get(home + name) != wanted:
                 raise Wrong(f"{name} differs from that of the run on folders")
         report, wanted = json.loads(self.get(home + "_report.json")), json.loads(expected["_report.json"])
         equal("counts", counts(report), counts(wanted))
-        for table in TABLES:
+        for table in TABLES + LEDGER:
             self.check_manifest(home, table, expected)
         uploads = self.s3.list_multipart_uploads(Bucket=self.bucket).get("Uploads", [])
         equal("unfinished uploads", [upload["Key"] for upload in uploads], [])
@@ -177,7 +195,10 @@ class Case:
         lengths = {entry["url"]: entry["meta"]["content_length"] for entry in entries}
         parts = {name: len(part) for name, part in expected.items() if name.startswith(f"{table}/")}
         wanted = {f"s3://{self.bucket}/{home}{name}": length for name, length in parts.items()}
-        equal(f"{table}.manifest", lengths, wanted)
+        if table == OBJECTS:
+            equal(f"{table}.manifest", set(lengths), set(wanted))
+        else:
+            equal(f"{table}.manifest", lengths, wanted)
         equal(f"entries of {table}.manifest", len(entries), len(wanted))
         if any(entry["mandatory"] is not True for entry in entries):
             raise Wrong(f"{table}.manifest has entries that may be missing")

@@ -62,6 +62,7 @@ mod tls;
 mod cuts;
 mod load;
 mod refused;
+mod scripts;
 
 // Tests of questions.
 mod queries;

@@ -1,0 +1,111 @@
+//! The scripts in `sql/` say what `star/schema.rs` says: tables, columns in order, types, lengths, null.
+
+use sparkify::star::schema::{Column, ColumnType, LEDGER, TABLES};
+use sparkify::warehouse::address::Dialect;
+use sparkify::warehouse::script::{Scripts, statements};
+use sparkify::warehouse::tables::tables;
+
+const BOTH: [Dialect; 2] = [Dialect::Redshift, Dialect::Postgres];
+
+/// A column as DDL has it, and nothing of keys.
+fn ddl(column: &Column) -> String {
+    let ty = match column.ty {
+        ColumnType::BigInt => "BIGINT".to_owned(),
+        ColumnType::Integer => "INTEGER".to_owned(),
+        ColumnType::SmallInt => "SMALLINT".to_owned(),
+        ColumnType::Double => "DOUBLE PRECISION".to_owned(),
+        ColumnType::Timestamp => "TIMESTAMP".to_owned(),
+        ColumnType::Varchar(bytes) => format!("VARCHAR({bytes})"),
+    };
+    let null = if column.nullable { "" } else { " NOT NULL" };
+    format!("{} {ty}{null}", column.name)
+}
+
+/// The columns in a CREATE TABLE, in the same form.
+fn created(sql: &str) -> Vec<String> {
+    let body = sql.split_once("(\n").unwrap().1;
+    let lines = body.lines().map(str::trim).take_while(|line| *line != ")");
+    let lines = lines.filter(|line| !line.starts_with("CONSTRAINT"));
+    let column = |line: &str| {
+        let line = line.trim_end_matches(',').replace(" COLLATE \"C\"", "");
+        let line = line.split(" PRIMARY KEY").next().unwrap();
+        let line = line.split(" REFERENCES").next().unwrap();
+        line.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    lines.map(column).collect()
+}
+
+#[test]
+fn what_is_created_is_the_schema() {
+    for dialect in BOTH {
+        let create = statements(Scripts::of(dialect).create);
+        let creates = create.iter().filter(|sql| sql.starts_with("CREATE TABLE"));
+        assert_eq!(creates.count(), tables().len());
+        for (name, columns) in tables() {
+            let head = format!("CREATE TABLE IF NOT EXISTS {name} (");
+            let sql = create.iter().find(|sql| sql.starts_with(&head)).unwrap();
+            let wanted: Vec<String> = columns.iter().map(ddl).collect();
+            assert_eq!(created(sql), wanted, "{dialect:?} {name}");
+        }
+    }
+}
+
+/// Every comparison of text in PostgreSQL goes by bytes.
+#[test]
+fn text_in_postgresql_is_compared_bytewise() {
+    let scripts = Scripts::of(Dialect::Postgres);
+    for script in [scripts.create, scripts.stage] {
+        for line in script.lines().filter(|line| line.contains("VARCHAR(")) {
+            assert!(line.contains("COLLATE \"C\""), "{line}");
+        }
+    }
+}
+
+#[test]
+fn what_is_dropped_is_what_is_created() {
+    for dialect in BOTH {
+        let mut dropped: Vec<&str> = statements(Scripts::of(dialect).drop)
+            .into_iter()
+            .map(|sql| sql.strip_prefix("DROP TABLE IF EXISTS ").unwrap())
+            .collect();
+        let mut created: Vec<&str> = tables().iter().map(|(name, _)| *name).collect();
+        dropped.sort_unstable();
+        created.sort_unstable();
+        assert_eq!(dropped, created);
+    }
+}
+
+#[test]
+fn what_is_copied_is_the_parquet() {
+    for dialect in BOTH {
+        let scripts = Scripts::of(dialect);
+        let copies = statements(scripts.copy);
+        assert_eq!(copies.len(), TABLES.len() + LEDGER.len());
+        for table in TABLES.into_iter().chain(LEDGER) {
+            let head = format!("COPY staged_{} (", table.name);
+            let sql = copies.iter().find(|sql| sql.starts_with(&head)).unwrap();
+            let list = sql[head.len()..].split_once(')').unwrap().0;
+            let list: Vec<&str> = list.split(',').map(str::trim).collect();
+            let wanted: Vec<&str> = table.columns.iter().map(|column| column.name).collect();
+            assert_eq!(list, wanted);
+        }
+    }
+}
+
+/// A load is one transaction, which its lock begins and COMMIT ends, and nothing in it commits before.
+#[test]
+fn a_load_is_one_transaction() {
+    for dialect in BOTH {
+        let scripts = Scripts::of(dialect);
+        let all = [scripts.stage, scripts.refresh, scripts.copy, scripts.merge];
+        let all: Vec<&str> = all.into_iter().flat_map(statements).collect();
+        assert_eq!(all[0], "BEGIN");
+        assert!(all[1].starts_with("LOCK "), "{}", all[1]);
+        assert_eq!(all.last(), Some(&"COMMIT"));
+        for sql in &all[1..all.len() - 1] {
+            for word in ["COMMIT", "BEGIN", "TRUNCATE", "ROLLBACK", "VACUUM"] {
+                assert!(!sql.starts_with(word), "{sql}");
+            }
+        }
+    }
+}
