@@ -39,17 +39,16 @@ impl LoadedObjects {
         self.0.is_empty()
     }
 
+    /// Adds one. One whose contents nothing tells from others is left out: nobody knows whether they changed.
+    pub fn insert(&mut self, object: String, etag: String) {
+        if !etag.is_empty() {
+            self.0.insert((object, etag));
+        }
+    }
+
     /// Whether an object with these contents is among them.
     pub fn contains(&self, object: String, etag: String) -> bool {
         self.0.contains(&(object, etag))
-    }
-}
-
-impl FromIterator<(String, String)> for LoadedObjects {
-    /// Objects whose contents nothing tells from others are dropped: nobody knows whether they changed.
-    fn from_iter<T: IntoIterator<Item = (String, String)>>(objects: T) -> Self {
-        let known = |(_, etag): &(String, String)| !etag.is_empty();
-        Self(objects.into_iter().filter(known).collect())
     }
 }
 

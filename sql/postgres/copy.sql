@@ -1,7 +1,6 @@
 -- Brings the rows of a run into the staging tables.
 --
--- The program sends them from the Parquet parts. By hand they can come from anywhere else that has these
--- columns, as by \copy staged_users from 'users.csv' csv
+-- What the program sends after each of these comes from the Parquet parts. By hand there is \copy: see stage.sql.
 
 COPY staged_artists (artist_id, name, location, latitude, longitude)
 FROM STDIN WITH (FORMAT "binary");

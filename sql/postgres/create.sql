@@ -89,6 +89,9 @@ CREATE TABLE IF NOT EXISTS ledger_songplays (
     song_key    BIGINT NOT NULL
 );
 
+-- Without a key, whoever replicates this tells rows by all they hold.
+ALTER TABLE ledger_songplays REPLICA IDENTITY FULL;
+
 -- What was loaded: each log object of each run, written in the transaction that loads it.
 CREATE TABLE IF NOT EXISTS loads (
     run       VARCHAR(64) COLLATE "C" NOT NULL,
@@ -97,3 +100,5 @@ CREATE TABLE IF NOT EXISTS loads (
     rows      BIGINT NOT NULL,
     loaded_at TIMESTAMP NOT NULL
 );
+
+ALTER TABLE loads REPLICA IDENTITY FULL;

@@ -19,27 +19,44 @@ ANALYZE staged_ledger_objects;
 -- fraction of the time. Whoever reads waits meanwhile. Only who owns the tables can do that; for others it is row
 -- by row.
 DO $$
+DECLARE
+    key RECORD;
 BEGIN
-    IF NOT EXISTS (SELECT FROM songplays) AND (
-            SELECT bool_and(pg_has_role(relowner, 'USAGE'))
-            FROM pg_class
-            WHERE oid IN (
-                'artists'::regclass, 'songs'::regclass, 'users'::regclass, 'time'::regclass, 'songplays'::regclass
-            )
-        )
-    THEN
-        ALTER TABLE songplays
-            DROP CONSTRAINT IF EXISTS songplays_time,
-            DROP CONSTRAINT IF EXISTS songplays_user,
-            DROP CONSTRAINT IF EXISTS songplays_song,
-            DROP CONSTRAINT IF EXISTS songplays_artist,
-            DROP CONSTRAINT IF EXISTS songplays_pkey;
-        ALTER TABLE songs DROP CONSTRAINT IF EXISTS songs_artist;
-        ALTER TABLE time DROP CONSTRAINT IF EXISTS time_pkey;
+    IF EXISTS (SELECT FROM songplays) THEN
+        RETURN;
     END IF;
-EXCEPTION
-    -- Somebody else's table refers to one of these: row by row then.
-    WHEN dependent_objects_still_exist THEN NULL;
+    FOR key IN
+        SELECT
+            c.conrelid::regclass AS relation, c.conname AS name, c.contype AS kind,
+            pg_get_constraintdef(c.oid) AS definition
+        FROM pg_constraint c
+        JOIN pg_class r ON r.oid = c.conrelid
+        JOIN pg_namespace n ON n.oid = r.relnamespace
+        WHERE r.relkind = 'r'
+            AND pg_has_role(r.relowner, 'USAGE')
+            AND (
+                (c.contype = 'f' AND c.conrelid IN ('songplays'::regclass, 'songs'::regclass))
+                -- What is replicated is told from others by its key.
+                OR (
+                    c.contype = 'p'
+                    AND c.conrelid IN ('songplays'::regclass, 'time'::regclass)
+                    AND NOT EXISTS (
+                        SELECT FROM pg_publication_tables p
+                        WHERE p.schemaname = n.nspname AND p.tablename = r.relname
+                    )
+                )
+            )
+        ORDER BY c.contype
+    LOOP
+        BEGIN
+            EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', key.relation, key.name);
+            INSERT INTO taken_off (relation, name, kind, definition)
+            VALUES (key.relation::TEXT, key.name, key.kind, key.definition);
+        EXCEPTION
+            -- Somebody else's table or view needs it: it stays.
+            WHEN dependent_objects_still_exist THEN NULL;
+        END;
+    END LOOP;
 END $$;
 
 -- Artists: the record with both coordinates first, then with a location, then of the smallest song_id, then of
@@ -285,23 +302,13 @@ WHERE NOT EXISTS (SELECT 1 FROM loads l WHERE l.run = :'run' AND l.object = s.ob
 
 -- What was taken off above, or by refresh.sql.
 DO $$
+DECLARE
+    key RECORD;
 BEGIN
-    IF NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = 'time'::regclass AND contype = 'p') THEN
-        ALTER TABLE time ADD PRIMARY KEY (start_time);
-    END IF;
-    IF NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = 'songs'::regclass AND conname = 'songs_artist') THEN
-        ALTER TABLE songs ADD CONSTRAINT songs_artist FOREIGN KEY (artist_id) REFERENCES artists;
-    END IF;
-    IF NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = 'songplays'::regclass AND contype = 'p') THEN
-        ALTER TABLE songplays ADD PRIMARY KEY (songplay_id);
-    END IF;
-    IF NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = 'songplays'::regclass AND conname = 'songplays_time') THEN
-        ALTER TABLE songplays
-            ADD CONSTRAINT songplays_time FOREIGN KEY (start_time) REFERENCES time,
-            ADD CONSTRAINT songplays_user FOREIGN KEY (user_id) REFERENCES users,
-            ADD CONSTRAINT songplays_song FOREIGN KEY (song_id) REFERENCES songs,
-            ADD CONSTRAINT songplays_artist FOREIGN KEY (artist_id) REFERENCES artists;
-    END IF;
+    -- Keys before what refers to them.
+    FOR key IN SELECT relation, name, definition FROM taken_off ORDER BY kind DESC, name LOOP
+        EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I %s', key.relation, key.name, key.definition);
+    END LOOP;
 END $$;
 
 COMMIT;

@@ -1,7 +1,8 @@
 -- Begins a load into PostgreSQL: the transaction, its lock and the tables that the rows come to first.
 --
--- By hand, all in one session: psql -v run=ID -f sql/postgres/stage.sql -f sql/postgres/copy.sql
--- -f sql/postgres/merge.sql
+-- By hand, all in one session: this file, then the rows into the staging tables from anywhere that has these columns,
+-- as by \copy staged_users from 'users.csv' csv, then merge.sql: psql -v run=ID -f sql/postgres/stage.sql
+-- -c "\copy staged_users from 'users.csv' csv" ... -f sql/postgres/merge.sql
 
 BEGIN;
 
@@ -21,4 +22,12 @@ CREATE TEMP TABLE staged_ledger_objects (
     object VARCHAR(4096) COLLATE "C" NOT NULL,
     etag   VARCHAR(256) COLLATE "C" NOT NULL,
     rows   BIGINT NOT NULL
+) ON COMMIT DROP;
+
+-- Keys and references that the load takes off, and puts back as they were.
+CREATE TEMP TABLE taken_off (
+    relation   TEXT NOT NULL,
+    name       TEXT NOT NULL,
+    kind       TEXT NOT NULL,
+    definition TEXT NOT NULL
 ) ON COMMIT DROP;

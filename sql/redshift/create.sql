@@ -79,7 +79,8 @@ CREATE TABLE IF NOT EXISTS ledger_artists (
 DISTSTYLE ALL SORTKEY (artist_id) ENCODE AUTO;
 
 -- The song that is found by a title, an artist's name and a duration; song_key is
--- fnv_hash(duration, fnv_hash(artist_name, fnv_hash(title))).
+-- fnv_hash(duration, fnv_hash(artist_name, fnv_hash(0::smallint, fnv_hash(title)))): the zero keeps title and
+-- artist apart.
 CREATE TABLE IF NOT EXISTS ledger_songs (
     song_key  BIGINT NOT NULL PRIMARY KEY,
     song_id   VARCHAR(32) NOT NULL,

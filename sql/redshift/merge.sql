@@ -2,6 +2,9 @@
 --
 -- Every choice follows from what the rows hold, by the same rules as within one run. So batches in any
 -- order give what all of them at once would give, and one that is loaded again changes nothing.
+--
+-- Redshift does not see blanks at the end of a text when it compares; with the smallest of all characters behind
+-- them it does, and the order by bytes stays what it was.
 
 -- Artists: the record with both coordinates first, then with a location, then of the smallest song_id, then of
 -- the smallest name.
@@ -15,7 +18,7 @@ FROM (
             ORDER BY
                 CASE WHEN latitude IS NOT NULL AND longitude IS NOT NULL THEN 0 ELSE 1 END,
                 CASE WHEN OCTET_LENGTH(location) > 0 THEN 0 ELSE 1 END,
-                song_id, name, location, latitude, longitude,
+                song_id || CHR(1), name || CHR(1), location || CHR(1), latitude, longitude,
                 staged
         ) AS place
     FROM (
@@ -66,7 +69,7 @@ FROM (
         ROW_NUMBER() OVER (
             PARTITION BY song_id
             ORDER BY
-                title, artist_id, year, duration,
+                title || CHR(1), artist_id || CHR(1), year, duration,
                 staged
         ) AS place
     FROM (
@@ -167,8 +170,8 @@ FROM ledger_songs k
 LEFT JOIN staged_ledger_songs s ON s.song_key = k.song_key
 WHERE
     s.song_key IS NULL
-    OR k.song_id < s.song_id
-    OR (k.song_id = s.song_id AND k.artist_id < s.artist_id);
+    OR k.song_id || CHR(1) < s.song_id || CHR(1)
+    OR (k.song_id = s.song_id AND k.artist_id || CHR(1) < s.artist_id || CHR(1));
 
 UPDATE staged_songplays SET song_id = k.song_id, artist_id = k.artist_id
 FROM staged_ledger_songplays l, known_songs k
@@ -184,7 +187,7 @@ FROM (
         ROW_NUMBER() OVER (
             PARTITION BY song_key
             ORDER BY
-                song_id, artist_id,
+                song_id || CHR(1), artist_id || CHR(1),
                 staged
         ) AS place
     FROM (

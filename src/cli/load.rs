@@ -1,13 +1,15 @@
 //! `sparkify load`: a star that a run wrote, into a warehouse.
 
+use std::collections::HashSet;
+
 use super::place::{S3Args, place};
 use super::warehouse::WarehouseArgs;
 use super::{failed, print, print_json, say, summary};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::output::Published;
 use crate::progress::Progress;
 use crate::storage::{Place, Stores};
-use crate::warehouse::load::{Load, Loaded};
+use crate::warehouse::load::{Before, Load, Loaded};
 
 /// The version of what `--json` prints.
 const LOAD_VERSION: u32 = 1;
@@ -59,15 +61,15 @@ fn load(args: &Args) -> Result<()> {
     warehouse.check(&args.from)?;
     let stores = Stores::new(args.s3.options());
     let star = Published::open(&stores, &args.from)?;
-    if args.full_refresh && star.report().logs.loaded_objects > 0 {
-        return Err(Error::usage(format!("cannot empty the warehouse for {}", star.place()))
-            .because("it holds only what was new in the logs when it was made, and what was loaded before would be lost")
-            .hint("sparkify run --full-refresh makes and loads a star of all logs"));
-    }
+    let before = args.full_refresh && !args.dry_run;
+    let before = before.then(|| Before::look(&warehouse, &progress));
+    let runs = before.transpose()?.map(|before| before.runs);
+    let none = HashSet::new();
+    let runs = runs.as_ref().unwrap_or(&none);
     let load = Load {
         warehouse: &warehouse,
         star: &star,
-        refresh: args.full_refresh,
+        refresh: args.full_refresh.then_some(runs),
     };
     if args.dry_run {
         return print(&load.script()?);

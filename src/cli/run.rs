@@ -1,5 +1,7 @@
 //! `sparkify run`: songs and logs to a star, and the star into a warehouse.
 
+use std::collections::HashSet;
+
 use super::place::{EncryptionArgs, S3Args, place};
 use super::warehouse::WarehouseArgs;
 use super::{cores, failed, print, print_json, say, summary, warn_of_no_plays};
@@ -11,7 +13,7 @@ use crate::pipeline;
 use crate::progress::Progress;
 use crate::storage::{Place, Stores};
 use crate::warehouse::Warehouse;
-use crate::warehouse::load::{Load, Loaded, loaded_objects};
+use crate::warehouse::load::{Before, Load, Loaded};
 use crate::warehouse::steps::{Batch, as_text, steps};
 
 /// Build the star from songs and logs
@@ -21,7 +23,7 @@ use crate::warehouse::steps::{Batch, as_text, steps};
 /// OUT/_rejects/*.jsonl and a report as OUT/_report.json. A folder OUT is replaced as one step: a run
 /// that fails or is killed leaves what was there before. In s3://bucket/prefix each run writes to a
 /// prefix of its own below OUT, with a manifest for COPY beside each table, and OUT/latest.json names the
-/// newest whole run. OUT/_ledger is what a later load needs to know of this one.
+/// newest whole run. OUT/ledger is what a later load needs to know of this one.
 ///
 /// With --warehouse or --config the star is loaded there too, as sparkify load does. Log objects that were
 /// loaded before are left out then, so that a nightly run takes what is new.
@@ -94,12 +96,13 @@ fn run(args: Args, progress: &Progress) -> Result<()> {
     if dry_run {
         return plan(&config, warehouse.as_ref(), refresh, json);
     }
-    if let Some(warehouse) = &warehouse {
-        // Looked at even if nothing is to be left out: a long run should not be what finds a table missing.
-        let loaded = loaded_objects(warehouse)?;
-        if !refresh {
-            config.loaded = loaded;
-        }
+    // Looked at even if nothing is to be left out: a long run should not be what finds a table missing.
+    let before = warehouse.as_ref().map(|w| Before::look(w, progress));
+    let mut before = before.transpose()?;
+    if let Some(before) = &mut before
+        && !refresh
+    {
+        config.loaded = std::mem::take(&mut before.objects);
     }
     let report = pipeline::run(&config, progress)?;
     progress.end();
@@ -108,8 +111,9 @@ fn run(args: Args, progress: &Progress) -> Result<()> {
         say(&summary::table(&report, &out));
     }
     warn_of_no_plays(progress, &report.logs, &config.logs);
-    let loaded = warehouse.map(|warehouse| {
-        load(&config, &out, &warehouse, refresh, progress).map_err(|error| {
+    let loaded = warehouse.zip(before).map(|(warehouse, before)| {
+        let refresh = refresh.then_some(&before.runs);
+        load(&config, &report, &out, &warehouse, refresh, progress).map_err(|error| {
             error.also(format!(
                 "the star itself is whole: sparkify load --from {out} loads it"
             ))
@@ -149,12 +153,17 @@ fn published(out: &Place, report: &Report) -> Place {
 
 fn load(
     config: &RunConfig,
+    report: &Report,
     out: &Place,
     warehouse: &Warehouse,
-    refresh: bool,
+    refresh: Option<&HashSet<String>>,
     progress: &Progress,
 ) -> Result<Loaded> {
     let star = Published::open(&Stores::new(config.s3.clone()), out)?;
+    if star.report().run != report.run {
+        return Err(Error::failed(format!("cannot load {out}"))
+            .because("another run has replaced the star meanwhile"));
+    }
     let load = Load {
         warehouse,
         star: &star,

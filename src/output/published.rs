@@ -103,12 +103,16 @@ impl Published {
         self.store.display(&part.key)
     }
 
-    /// A part as a file of its own, which goes when it is closed: Parquet is read from its end.
+    /// A part as a file, for Parquet is read from its end. From S3 it is a copy that goes when it is closed.
     ///
     /// # Errors
     /// It cannot be read, or there is no room for it.
     pub fn fetch(&self, part: &Entry) -> Result<File> {
         let name = self.display(part);
+        if let Place::Local(folder) = &self.place {
+            let path = folder.join(&part.key);
+            return File::open(&path).map_err(|e| Error::io("cannot read", &path, &e));
+        }
         let spool = |e: &std::io::Error| {
             let folder = std::env::temp_dir();
             Error::io("cannot keep a part in", &folder, e)
@@ -145,7 +149,7 @@ impl Published {
             return Ok(());
         }
         Err(Error::failed(format!("cannot load {}", self.place))
-            .because("another run has replaced it meanwhile")
+            .because("it was replaced or removed meanwhile")
             .hint("load again"))
     }
 }

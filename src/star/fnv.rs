@@ -25,9 +25,11 @@ pub(super) fn songplay_id(user_id: i32, ts: i64, session_id: i32, item_in_sessio
 }
 
 /// The key of what an event and a song must have in common:
-/// `fnv_hash(duration, fnv_hash(artist_name, fnv_hash(title)))`. -0.0 counts as the 0.0 that it equals.
+/// `fnv_hash(duration, fnv_hash(artist_name, fnv_hash(0::smallint, fnv_hash(title))))`. The zero, which no text
+/// holds, keeps title and artist apart. -0.0 counts as the 0.0 that it equals.
 pub(super) fn song_key(title: &str, artist_name: &str, duration: f64) -> i64 {
     let hash = fnv_hash(title.as_bytes(), BASIS);
+    let hash = fnv_hash(&0i16.to_le_bytes(), hash);
     let hash = fnv_hash(artist_name.as_bytes(), hash);
     fnv_hash(&(duration + 0.0).to_le_bytes(), hash).cast_signed()
 }
@@ -50,13 +52,14 @@ mod tests {
     fn song_keys_of_fixed_songs() {
         assert_eq!(
             song_key("Title", "Artist", 200.5),
-            7_652_279_578_184_257_619
+            -3_186_998_469_698_020_133
         );
-        assert_eq!(song_key("", "", 0.0), -6_284_781_860_667_377_211);
+        assert_eq!(song_key("", "", 0.0), 7_625_447_167_376_158_605);
         assert_eq!(
             song_key("Café del Mar", "Björk", 218.93179),
-            -1_549_004_808_894_765_409
+            -6_005_951_868_196_340_993
         );
         assert_eq!(song_key("", "", -0.0), song_key("", "", 0.0));
+        assert_ne!(song_key("ab", "c", 1.0), song_key("a", "bc", 1.0));
     }
 }

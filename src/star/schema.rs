@@ -174,7 +174,7 @@ pub static TABLES: [&Table; 5] = [&SONGPLAYS, &USERS, &SONGS, &ARTISTS, &TIME];
 /// The log objects that the star is made from.
 pub static LEDGER_OBJECTS: Table = Table {
     name: "ledger_objects",
-    folder: "_ledger/objects",
+    folder: "ledger/objects",
     columns: &[
         column("object", Varchar(OBJECT)),
         column("etag", Varchar(NAME)),
@@ -185,7 +185,7 @@ pub static LEDGER_OBJECTS: Table = Table {
 /// The event that each row of `users` is from.
 pub static LEDGER_USERS: Table = Table {
     name: "ledger_users",
-    folder: "_ledger/users",
+    folder: "ledger/users",
     columns: &[
         column("user_id", Integer),
         column("start_time", Timestamp),
@@ -197,7 +197,7 @@ pub static LEDGER_USERS: Table = Table {
 /// The song record that each row of `artists` is from.
 pub static LEDGER_ARTISTS: Table = Table {
     name: "ledger_artists",
-    folder: "_ledger/artists",
+    folder: "ledger/artists",
     columns: &[
         column("artist_id", Varchar(ID)),
         column("song_id", Varchar(ID)),
@@ -208,7 +208,7 @@ pub static LEDGER_ARTISTS: Table = Table {
 /// duration of all song records.
 pub static LEDGER_SONGS: Table = Table {
     name: "ledger_songs",
-    folder: "_ledger/songs",
+    folder: "ledger/songs",
     columns: &[
         column("song_key", BigInt),
         column("song_id", Varchar(ID)),
@@ -219,7 +219,7 @@ pub static LEDGER_SONGS: Table = Table {
 /// What each songplay's song is found by; no row where the event lacks song, artist or length.
 pub static LEDGER_SONGPLAYS: Table = Table {
     name: "ledger_songplays",
-    folder: "_ledger/songplays",
+    folder: "ledger/songplays",
     columns: &[column("songplay_id", BigInt), column("song_key", BigInt)],
 };
 

@@ -5,8 +5,9 @@
 //! is what makes every failure harmless: whoever does not know whether the transaction was committed
 //! loads again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -15,7 +16,7 @@ use super::address::Dialect;
 use super::failure::{Cause, Failure, failure, failure_of_copy};
 use super::rows::{HEADER, TRAILER, batches, encode};
 use super::session::{Row, Session};
-use super::steps::{Batch, Step, all, as_text, steps};
+use super::steps::{Batch, RUNS, Step, all, as_text, steps};
 use super::{Warehouse, tables};
 use crate::config::LoadedObjects;
 use crate::error::{Error, Result};
@@ -26,8 +27,11 @@ use crate::star::schema::{TABLES, Table};
 /// How often a transaction that others are in the way of is tried.
 const CONFLICT_TRIES: u32 = 10;
 
-/// How often one whose connection was lost is tried.
-const LOST_TRIES: u32 = 3;
+/// How often one whose connection was lost is tried: a minute, in which a server starts again.
+const LOST_TRIES: u32 = 8;
+
+/// How long a statement waits for other loads before that is worth a word.
+const SILENCE: Duration = Duration::from_secs(5);
 
 /// Bytes that are sent to PostgreSQL at a time, about.
 const SENT_AT_ONCE: usize = 256 * 1024;
@@ -60,6 +64,15 @@ pub struct TableLoaded {
     pub removed: u64,
 }
 
+/// What the tries of a load have done.
+#[derive(Debug, Default)]
+struct Notes {
+    /// What the last one did to each table.
+    tables: BTreeMap<&'static str, TableLoaded>,
+    /// Whether it has sent COMMIT.
+    commits: bool,
+}
+
 /// What a load takes, and how.
 #[derive(Debug, Clone, Copy)]
 pub struct Load<'a> {
@@ -67,8 +80,9 @@ pub struct Load<'a> {
     pub warehouse: &'a Warehouse,
     /// What.
     pub star: &'a Published,
-    /// Whether everything that is there goes first.
-    pub refresh: bool,
+    /// Whether everything that is there goes first; if so, the runs that were there when what is loaded began
+    /// to be made: what others have loaded since then must not go.
+    pub refresh: Option<&'a HashSet<String>>,
 }
 
 impl Load<'_> {
@@ -77,6 +91,7 @@ impl Load<'_> {
     /// # Errors
     /// The star cannot be loaded there.
     pub fn script(&self) -> Result<String> {
+        self.refuse_part()?;
         Ok(as_text(&self.steps()?))
     }
 
@@ -87,53 +102,73 @@ impl Load<'_> {
     /// was there is whole then.
     pub fn carry_out(&self, progress: &Progress) -> Result<Loaded> {
         let began = Instant::now();
+        self.refuse_part()?;
         let steps = self.steps()?;
-        let mut session = Session::open(&self.warehouse.address)?;
-        let mut tries = 0;
+        let address = &self.warehouse.address;
+        let mut open = Some(Session::open(address)?);
+        let mut notes = Notes::default();
+        let (mut tries, mut conflicts, mut losses) = (0, 0, 0);
         loop {
             tries += 1;
-            let failure = match self.transaction(&mut session, &steps, progress) {
-                Ok(tables) => {
-                    return Ok(Loaded {
-                        warehouse: self.warehouse.address.to_string(),
-                        run: self.run().to_owned(),
-                        tables,
-                        tries,
-                        seconds: began.elapsed().as_secs_f64(),
-                    });
-                }
-                Err(failure) => failure,
+            let session = match open.take() {
+                Some(session) => Ok(session),
+                None => Session::open(address).map_err(|error| Failure {
+                    cause: Cause::Lost,
+                    error,
+                }),
             };
+            let loaded = session.and_then(|mut session| {
+                self.transaction(&mut session, &steps, &mut notes, progress)
+            });
             progress.end();
-            let most = match failure.cause {
-                Cause::Conflict => CONFLICT_TRIES,
-                Cause::Lost => LOST_TRIES,
-                Cause::Refused => 1,
+            let Err(failure) = loaded else {
+                return Ok(Loaded {
+                    warehouse: address.to_string(),
+                    run: self.run().to_owned(),
+                    tables: notes.tables,
+                    tries,
+                    seconds: began.elapsed().as_secs_f64(),
+                });
             };
-            if tries >= most {
-                return Err(self.failed(failure));
+            // The session is closed by now, and its transaction with it.
+            let (failures, most) = match failure.cause {
+                Cause::Conflict => (&mut conflicts, CONFLICT_TRIES),
+                Cause::Lost => (&mut losses, LOST_TRIES),
+                Cause::Refused => return Err(self.failed(failure, &notes)),
+            };
+            *failures += 1;
+            if *failures >= most {
+                return Err(self.failed(failure, &notes));
             }
             progress.warn(&format!("{}: loading again", failure.error));
-            std::thread::sleep(pause(tries));
-            // The old one takes its transaction with it.
-            session = match Session::open(&self.warehouse.address) {
-                Ok(session) => session,
-                Err(error) => return Err(error.also(AGAIN)),
-            };
+            std::thread::sleep(pause(*failures));
         }
     }
 
-    fn failed(&self, failure: Failure) -> Error {
+    /// An error if everything would go for what is only a part of it.
+    fn refuse_part(&self) -> Result<()> {
+        if self.refresh.is_none() || self.star.report().logs.loaded_objects == 0 {
+            return Ok(());
+        }
+        Err(Error::usage(format!("cannot empty the warehouse for {}", self.star.place()))
+            .because("it holds only what was new in the logs when it was made, and what was loaded before would be lost")
+            .hint("sparkify run --full-refresh makes and loads a star of all logs"))
+    }
+
+    fn failed(&self, failure: Failure, notes: &Notes) -> Error {
         let what = format!(
             "cannot load {} into {}",
             self.star.place(),
             self.warehouse.address
         );
         let error = Error::failed(what).because(failure.error);
-        match failure.cause {
-            Cause::Lost => error.hint(AGAIN),
-            Cause::Conflict => error.hint("load again when the other load is done"),
-            Cause::Refused => error,
+        match (notes.commits, failure.cause) {
+            (true, _) => error.hint(
+                "whether the load was committed is not known: load again, twice changes nothing",
+            ),
+            (false, Cause::Conflict) => error.hint("load again when the other load is done"),
+            (false, Cause::Lost) => error.hint("nothing was changed there; load again"),
+            (false, Cause::Refused) => error,
         }
     }
 
@@ -149,29 +184,49 @@ impl Load<'_> {
             manifest: &|table| self.star.manifest(table),
             has_rows: &|table| self.star.table(table).rows > 0,
         };
-        steps(self.warehouse, &batch, self.refresh)
+        steps(self.warehouse, &batch, self.refresh.is_some())
     }
 
+    /// Carries out all steps, and notes what they did.
     fn transaction(
         &self,
         session: &mut Session,
         steps: &[Step],
+        notes: &mut Notes,
         progress: &Progress,
-    ) -> std::result::Result<BTreeMap<&'static str, TableLoaded>, Failure> {
+    ) -> std::result::Result<(), Failure> {
         if let Some(drift) = tables::drift(&tables::look(session)?) {
             return Err(refused(drift));
-        }
-        let mut loaded: BTreeMap<&'static str, TableLoaded> = BTreeMap::new();
-        for table in TABLES {
-            loaded.entry(table.name).or_default().rows = self.star.table(table).rows;
         }
         let bytes = all().map(|table| self.star.table(table).bytes).sum();
         progress.begin("load", bytes);
         for step in steps {
             match step {
                 Step::Run(sql) => {
+                    notes.commits |= sql == "COMMIT";
                     let rows = session.execute(sql)?;
-                    tally(&mut loaded, sql, rows);
+                    tally(&mut notes.tables, sql, rows);
+                }
+                Step::Lock(sql) => drop(patiently(progress, || session.execute(sql))?),
+                Step::Runs(sql) => {
+                    let runs = loaded_runs(session, sql)?;
+                    if notes.commits && self.tells(&runs) {
+                        // It was committed, and nobody had told us.
+                        return session.execute("ROLLBACK").map(drop);
+                    }
+                    self.refuse_others(&runs).map_err(refused)?;
+                    let row = |table: &'static Table| {
+                        let rows = self.star.table(table).rows;
+                        let loaded = TableLoaded {
+                            rows,
+                            ..TableLoaded::default()
+                        };
+                        (table.name, loaded)
+                    };
+                    *notes = Notes {
+                        tables: TABLES.into_iter().map(row).collect(),
+                        commits: false,
+                    };
                 }
                 Step::Copy(table, sql) => match self.warehouse.address.dialect {
                     Dialect::Redshift => {
@@ -187,8 +242,31 @@ impl Load<'_> {
                 }
             }
         }
-        progress.end();
-        Ok(loaded)
+        Ok(())
+    }
+
+    /// Whether the runs that are loaded tell that this load was committed: not if this one was there before
+    /// everything should go.
+    fn tells(&self, runs: &HashSet<String>) -> bool {
+        runs.contains(self.run()) && !self.refresh.is_some_and(|known| known.contains(self.run()))
+    }
+
+    /// An error if everything would go, and others have loaded something since what is loaded began to be made.
+    fn refuse_others(&self, runs: &HashSet<String>) -> Result<()> {
+        let Some(known) = self.refresh else {
+            return Ok(());
+        };
+        match runs
+            .iter()
+            .find(|run| !known.contains(*run) && *run != self.run())
+        {
+            None => Ok(()),
+            Some(other) => Err(Error::failed("will not empty the warehouse")
+                .because(format!(
+                    "run {other} was loaded meanwhile and would be lost"
+                ))
+                .hint("do the same again")),
+        }
     }
 
     /// Sends the parts of a table to PostgreSQL.
@@ -254,32 +332,64 @@ impl Load<'_> {
     }
 }
 
-const AGAIN: &str =
-    "whether the load was committed is not known: load again, twice changes nothing";
+/// What a warehouse has already.
+#[derive(Debug)]
+pub struct Before {
+    /// The log objects that were loaded.
+    pub objects: LoadedObjects,
+    /// The runs that were.
+    pub runs: HashSet<String>,
+}
 
-/// The log objects that are in a warehouse already, whose tables are found to be as a load wants them.
-///
-/// # Errors
-/// The warehouse cannot be reached, or its tables are others.
-pub fn loaded_objects(warehouse: &Warehouse) -> Result<LoadedObjects> {
-    let mut session = Session::open(&warehouse.address)?;
-    let cannot = |failure: Failure| {
-        Error::failed(format!("cannot load into {}", warehouse.address)).because(failure.error)
-    };
-    let found = tables::look(&mut session).map_err(cannot)?;
-    if let Some(drift) = tables::drift(&found) {
-        return Err(cannot(refused(drift)));
+impl Before {
+    /// Looks, and finds out whether the tables are as a load wants them.
+    ///
+    /// # Errors
+    /// The warehouse cannot be reached, or its tables are others.
+    pub fn look(warehouse: &Warehouse, progress: &Progress) -> Result<Self> {
+        let mut session = Session::open(&warehouse.address)?;
+        let cannot = |failure: Failure| {
+            Error::failed(format!("cannot load into {}", warehouse.address)).because(failure.error)
+        };
+        let found = tables::look(&mut session).map_err(cannot)?;
+        if let Some(drift) = tables::drift(&found) {
+            return Err(cannot(refused(drift)));
+        }
+        // Redshift locks a table for its readers too.
+        let look = patiently(progress, || {
+            let mut objects = LoadedObjects::default();
+            session.each("SELECT DISTINCT object, etag FROM loads", |row| {
+                if let [Some(object), Some(etag)] = row.as_slice() {
+                    objects.insert((*object).to_owned(), (*etag).to_owned());
+                }
+            })?;
+            let runs = loaded_runs(&mut session, RUNS)?;
+            Ok(Self { objects, runs })
+        });
+        look.map_err(cannot)
     }
-    let rows = session.rows("SELECT DISTINCT object, etag FROM loads");
-    let object = |row: Row| match <[Option<String>; 2]>::try_from(row) {
-        Ok([Some(object), Some(etag)]) => Some((object, etag)),
-        _ => None,
-    };
-    Ok(rows
-        .map_err(cannot)?
-        .into_iter()
-        .filter_map(object)
-        .collect())
+}
+
+fn loaded_runs(session: &mut Session, sql: &str) -> std::result::Result<HashSet<String>, Failure> {
+    let rows = session.rows(sql)?;
+    Ok(rows.into_iter().flatten().flatten().collect())
+}
+
+/// Does something that may have to wait for another load, and says so when it does.
+fn patiently<T>(progress: &Progress, work: impl FnOnce() -> T) -> T {
+    std::thread::scope(|scope| {
+        let (done, is_done) = mpsc::channel::<()>();
+        let waiting = std::thread::Builder::new().spawn_scoped(scope, move || {
+            if is_done.recv_timeout(SILENCE) == Err(RecvTimeoutError::Timeout) {
+                progress.warn("waiting for another load to end");
+            }
+        });
+        // Without the thread nothing is said, and that is all.
+        drop(waiting);
+        let result = work();
+        drop(done);
+        result
+    })
 }
 
 fn refused(error: Error) -> Failure {

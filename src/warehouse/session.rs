@@ -4,7 +4,8 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
-use postgres::types::Type;
+use postgres::fallible_iterator::FallibleIterator;
+use postgres::types::{ToSql, Type};
 use postgres::{Client, CopyInWriter, NoTls, SimpleQueryMessage};
 
 use super::address::{Address, Dialect};
@@ -32,6 +33,12 @@ ORDER BY eventtime DESC
 LIMIT 1",
 ];
 
+/// Settings by which PostgreSQL looks after its client.
+const NOTICE: [&str; 2] = [
+    "SET tcp_keepalives_idle = 60; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 6",
+    "SET client_connection_check_interval = '10s'",
+];
+
 /// One row, as text.
 pub type Row = Vec<Option<String>>;
 
@@ -56,11 +63,24 @@ impl Session {
         let (is, scheme) = match (address.dialect, is_redshift) {
             (Dialect::Redshift, false) => ("PostgreSQL", "postgres"),
             (Dialect::Postgres, true) => ("Redshift", "redshift"),
-            _ => return Ok(session),
+            (Dialect::Postgres, false) => {
+                session.ask_for_notice();
+                return Ok(session);
+            }
+            (Dialect::Redshift, true) => return Ok(session),
         };
         Err(cannot()
             .because(format!("it is {is}"))
             .hint(format!("its URL begins with {scheme}://")))
+    }
+
+    /// Lets the server notice when we are gone: what it holds a lock for would keep other loads waiting for
+    /// hours otherwise.
+    fn ask_for_notice(&mut self) {
+        for sql in NOTICE {
+            // Not every version and system knows each of them.
+            let _ = self.execute(sql);
+        }
     }
 
     /// Runs a statement, by the simple query protocol. Gives how many rows it has changed.
@@ -119,6 +139,25 @@ impl Session {
             _ => None,
         };
         Ok(messages.iter().filter_map(row).collect())
+    }
+
+    /// Gives each row of a query of text columns to `take`, one at a time, however many there are.
+    ///
+    /// # Errors
+    /// It fails.
+    pub fn each(
+        &mut self,
+        sql: &str,
+        mut take: impl FnMut(Vec<Option<&str>>),
+    ) -> std::result::Result<(), Failure> {
+        let none = std::iter::empty::<&(dyn ToSql + Sync)>();
+        let mut rows = self.client.query_raw(sql, none).map_err(|e| failure(&e))?;
+        while let Some(row) = rows.next().map_err(|e| failure(&e))? {
+            let values = (0..row.len()).map(|i| row.try_get::<_, Option<&str>>(i));
+            let values: std::result::Result<_, _> = values.collect();
+            take(values.map_err(|e| failure(&e))?);
+        }
+        Ok(())
     }
 
     /// The names and types of the columns that a query would give, which is not run. The types must be
@@ -197,7 +236,8 @@ fn config(address: &Address) -> postgres::Config {
         .keepalives_idle(Duration::from_secs(60))
         .keepalives_interval(Duration::from_secs(10))
         .keepalives_retries(6)
-        .tcp_user_timeout(Duration::from_secs(120));
+        // A server that is busy may not read for a while.
+        .tcp_user_timeout(Duration::from_secs(600));
     if let Some(password) = &address.password {
         config.password(password.expose());
     }

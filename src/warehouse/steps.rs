@@ -21,6 +21,10 @@ pub struct Batch<'a> {
 pub enum Step {
     /// A statement.
     Run(String),
+    /// The statement that waits for other loads.
+    Lock(String),
+    /// The query for the runs that are loaded.
+    Runs(String),
     /// A statement that fills the staging table of a table.
     Copy(&'static Table, String),
     /// The query that counts what arrived in the staging tables: name and count of each.
@@ -30,7 +34,11 @@ pub enum Step {
 impl Step {
     fn sql(&self) -> &str {
         match self {
-            Self::Run(sql) | Self::Copy(_, sql) | Self::Count(sql) => sql,
+            Self::Run(sql)
+            | Self::Lock(sql)
+            | Self::Runs(sql)
+            | Self::Copy(_, sql)
+            | Self::Count(sql) => sql,
         }
     }
 }
@@ -45,6 +53,9 @@ pub fn as_text(steps: &[Step]) -> String {
 pub fn all() -> impl Iterator<Item = &'static Table> {
     TABLES.into_iter().chain(LEDGER)
 }
+
+/// Asks for the runs that are loaded.
+pub const RUNS: &str = "SELECT DISTINCT run FROM loads";
 
 /// The steps of a load. With `refresh` everything that is there goes first.
 ///
@@ -65,7 +76,16 @@ pub fn steps(warehouse: &Warehouse, batch: &Batch<'_>, refresh: bool) -> Result<
         let steps: Result<Vec<Step>> = filled.map(|sql| sql.map(Step::Run)).collect();
         steps
     };
-    let mut steps = run(scripts.stage)?;
+    let mut steps = Vec::new();
+    for step in run(scripts.stage)? {
+        match step {
+            Step::Run(sql) if sql.starts_with("LOCK ") => {
+                steps.push(Step::Lock(sql));
+                steps.push(Step::Runs(RUNS.to_owned()));
+            }
+            step => steps.push(step),
+        }
+    }
     if refresh {
         steps.extend(run(scripts.refresh)?);
     }

@@ -81,7 +81,7 @@ ORDER BY c.relname, a.attnum",
 }
 
 /// A column as it was found: name, type, whether null is refused.
-type Found = (String, String, bool);
+pub type Found = (String, String, bool);
 
 /// The columns of those of the tables that are there, by table.
 ///

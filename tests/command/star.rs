@@ -15,7 +15,7 @@ pub type Files = BTreeMap<String, Vec<u8>>;
 const REPORT: &str = "_report.json";
 
 /// The ledger of objects.
-pub const OBJECTS: &str = "_ledger/objects/part-00000.parquet";
+pub const OBJECTS: &str = "ledger/objects/part-00000.parquet";
 
 /// Every file below a folder.
 pub fn all_files(folder: &Path) -> Files {

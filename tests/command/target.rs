@@ -293,24 +293,24 @@ fn a_folder_in_the_staging_place_that_no_run_made_is_not_emptied() {
 #[test]
 fn a_star_of_a_version_without_a_ledger_is_replaced() {
     let (place, earlier) = Place::with_star();
-    fs::remove_dir_all(place.path("star/_ledger")).unwrap();
+    fs::remove_dir_all(place.path("star/ledger")).unwrap();
     place.run_with(&[]).succeeds();
     earlier.is_replaced();
-    assert!(place.path("star/_ledger/users/part-00000.parquet").exists());
+    assert!(place.path("star/ledger/users/part-00000.parquet").exists());
 }
 
 #[test]
 fn a_ledger_with_anything_foreign_is_not_replaced() {
     for foreign in [
-        "_ledger/notes.txt",
-        "_ledger/users/mine.csv",
-        "_ledger/_report.json",
-        "_ledger/time/x",
+        "ledger/notes.txt",
+        "ledger/users/mine.csv",
+        "ledger/_report.json",
+        "ledger/time/x",
     ] {
         let (place, _) = Place::with_star();
         place.write(&format!("star/{foreign}"), "precious");
         let before = all_files(&place.path("star"));
-        place.run_with(&[]).fails(1, "it holds _ledger/");
+        place.run_with(&[]).fails(1, "it holds ledger/");
         assert_eq!(all_files(&place.path("star")), before);
         place.has_no_leavings();
     }

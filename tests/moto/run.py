@@ -18,8 +18,8 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[2]
 SAMPLE = REPOSITORY.parent / "shared/data/sparkify_sample"
 TABLES = ["artists", "songplays", "songs", "time", "users"]
-OBJECTS = "_ledger/objects"
-LEDGER = [OBJECTS, *(f"_ledger/{name}" for name in ("users", "artists", "songs", "songplays"))]
+OBJECTS = "ledger/objects"
+LEDGER = [OBJECTS, *(f"ledger/{name}" for name in ("users", "artists", "songs", "songplays"))]
 
 # The sample is the same for everybody, and so is what comes of it.
 KNOWN = {

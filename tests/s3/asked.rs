@@ -124,7 +124,7 @@ impl Which {
 
     /// Whether a request is one of them.
     pub fn has(&self, asked: &Asked) -> bool {
-        let (end, in_ledger) = (&self.key_end, |key: &str| key.contains("_ledger/"));
+        let (end, in_ledger) = (&self.key_end, |key: &str| key.contains("ledger/"));
         self.kind.is_none_or(|kind| kind == asked.kind)
             && asked.key.ends_with(end)
             // The parts of the ledger are named as those of the star.

@@ -20,15 +20,15 @@ const TABLES: [&str; 10] = [
     "songs",
     "time",
     "users",
-    "_ledger/artists",
-    "_ledger/objects",
-    "_ledger/songplays",
-    "_ledger/songs",
-    "_ledger/users",
+    "ledger/artists",
+    "ledger/objects",
+    "ledger/songplays",
+    "ledger/songs",
+    "ledger/users",
 ];
 
 /// The ledger names objects and their versions, which differ from place to place.
-const OBJECTS: &str = "_ledger/objects/";
+const OBJECTS: &str = "ledger/objects/";
 
 type Files = BTreeMap<String, Vec<u8>>;
 

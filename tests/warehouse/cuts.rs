@@ -117,6 +117,27 @@ fn a_lost_connection_is_made_again(mode: Mode) {
         .cut(When::During, Which::with("COPY staged_songplays"));
     assert_eq!(house.load("star-second").code, Some(0));
     assert_same(&house.tables(), &both);
+    // COMMIT was carried out, and it is known what it did.
+    back_to_first(&house, &before);
+    house.faults().cut(When::After, Which::with("COMMIT"));
+    let from = house.out("star-second");
+    let ended = house.job(&["load", "--quiet", "--json", "--from", &from]);
+    assert_eq!(ended.code, Some(0));
+    let told = ended.json();
+    assert_eq!(told["tries"], 2);
+    let added = both["songplays"].len() - before["songplays"].len();
+    assert_eq!(told["tables"]["songplays"]["added"], added);
+    // Nor does a server that takes a while to be there again end it.
+    back_to_first(&house, &before);
+    house
+        .faults()
+        .cut(When::Before, Which::with("INSERT INTO songplays"));
+    house.faults().cut(
+        When::Before,
+        Which::with("SELECT version()").nth(2).times(2),
+    );
+    assert_eq!(house.load("star-second").code, Some(0));
+    assert_same(&house.tables(), &both);
     // Each object of each run is noted once, however often its load was begun.
     let noted = loads(&mut house.client());
     let mut once = noted.clone();
@@ -167,6 +188,29 @@ fn conflicts_are_tried_again(mode: Mode) {
     }
     house.load("star-first").succeeds();
     assert_same(&house.tables(), &both);
+}
+
+/// What others have loaded since the star was made would be lost.
+fn a_refresh_does_not_drop_what_came_meanwhile(mode: Mode) {
+    let (house, before) = with_two_stars(mode);
+    let client = std::sync::Mutex::new(house.client());
+    let other = "INSERT INTO loads VALUES ('other', 'o', 'e', 1, '2018-11-01')";
+    house
+        .faults()
+        .call(When::Before, Which::with("LOCK"), move |_| {
+            client.lock().unwrap().batch_execute(other).unwrap();
+        });
+    let from = house.out("star-second");
+    let arguments = ["load", "--full-refresh", "--from", &from];
+    house
+        .job(&arguments)
+        .fails(1, &["run other was loaded meanwhile", "do the same again"]);
+    assert_same(&house.tables(), &before);
+    house.faults().clear();
+    house
+        .job(&["load", "--quiet", "--full-refresh", "--from", &from])
+        .succeeds();
+    assert_same(&house.tables(), &house.star("star-second"));
 }
 
 fn other_failures_are_not(mode: Mode) {
@@ -290,6 +334,7 @@ everywhere! {
     a_connection_that_is_always_lost_ends_in_one_line
     conflicts_are_tried_again
     other_failures_are_not
+    a_refresh_does_not_drop_what_came_meanwhile
     a_run_whose_load_failed_loads_with_the_next
     the_password_is_nowhere
 }

@@ -25,6 +25,7 @@ everywhere! {
     batches_in_any_order_are_what_one_batch_is
     a_late_batch_leaves_a_newer_level_alone
     a_song_that_comes_later_is_found_by_the_plays_there
+    title_and_artist_are_not_one_text
     a_run_takes_only_logs_that_are_new_to_the_warehouse
     a_part_of_the_logs_is_no_full_refresh
     loads_at_once_end_right
@@ -357,6 +358,15 @@ fn a_user_who_owns_no_table_can_load() {
     command.env("PGPASSWORD", PASSWORD);
     Ended::of(&mut command).succeeds();
     assert_same(&house.tables(), &house.star("star"));
+    let mut refresh = house.sparkify(&["load", "--from", "star", "--full-refresh"]);
+    let refresh = refresh
+        .args(["--warehouse", &url])
+        .env("PGPASSWORD", PASSWORD);
+    Ended::of(refresh).fails(
+        1,
+        &["only the owner of songplays and songs can empty the star"],
+    );
+    assert_same(&house.tables(), &house.star("star"));
     client
         .batch_execute(&format!("DROP OWNED BY {name}; DROP ROLE {name}"))
         .unwrap();
@@ -379,5 +389,77 @@ fn loads_at_once_end_right(mode: Mode) {
             scope.spawn(move || house.load(out).succeeds());
         }
     });
+    assert_same(&house.tables(), &house.star("star"));
+}
+
+/// `("ab", "c")` is not `("a", "bc")`, in whichever order song and play come.
+fn title_and_artist_are_not_one_text(mode: Mode) {
+    let house = House::new(mode);
+    let event = event(1, 1000, "paid", 1, 1)
+        .replace(r#""song":"T","artist":"N""#, r#""song":"a","artist":"bc""#);
+    let song = song("S", "A").replace(
+        r#""title":"T","artist_name":"N""#,
+        r#""title":"ab","artist_name":"c""#,
+    );
+    house.write("songs/a.json", &song);
+    house.write(
+        "others/a.json",
+        &song.replace("1.5", "2.5").replace("\"S\"", "\"O\""),
+    );
+    house.write("logs/a.json", &event);
+    for (songs, out) in [
+        ("others", "first"),
+        ("songs", "second"),
+        ("others", "third"),
+    ] {
+        house.make(songs, "logs", out);
+        house.load(out).succeeds();
+        let query = "SELECT song_id FROM songplays";
+        let found: Option<String> = house.client().query_one(query, &[]).unwrap().get(0);
+        assert_eq!(found, None, "{out}");
+    }
+}
+
+/// Constraints as the DBA made them: one that is gone stays gone, one that is another stays that.
+#[test]
+fn constraints_stay_as_they_were() {
+    let house = with_star(Mode::Postgres);
+    let mut client = house.client();
+    client
+        .batch_execute(
+            "ALTER TABLE songplays DROP CONSTRAINT songplays_time, DROP CONSTRAINT songplays_user;
+             ALTER TABLE songplays ADD CONSTRAINT mine FOREIGN KEY (user_id) REFERENCES users
+                 ON DELETE CASCADE DEFERRABLE;
+             CREATE TABLE favourites (songplay_id BIGINT REFERENCES songplays);
+             CREATE PUBLICATION everything FOR ALL TABLES",
+        )
+        .unwrap();
+    let mut constraints = || -> Vec<String> {
+        let query =
+            "SELECT conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid)
+             FROM pg_constraint WHERE connamespace = 'public'::regnamespace ORDER BY 1";
+        let rows = client.query(query, &[]).unwrap();
+        rows.iter().map(|row| row.get(0)).collect()
+    };
+    let before = constraints();
+    for more in [&[][..], &[], &["--full-refresh"]] {
+        let mut command = house.command(&["load", "--quiet", "--from", "star"]);
+        Ended::of(command.args(more)).succeeds();
+        assert_same(&house.tables(), &house.star("star"));
+        assert_eq!(constraints(), before);
+    }
+}
+
+/// A table in another schema of the search path is there, and not to be hidden by an empty one.
+#[test]
+fn tables_are_not_hidden_by_new_ones() {
+    let house = with_star(Mode::Postgres);
+    house.load("star").succeeds();
+    let name = crate::postgres::USER;
+    house
+        .client()
+        .batch_execute(&format!("CREATE SCHEMA {name}"))
+        .unwrap();
+    house.job(&["create-tables", "--quiet"]).succeeds();
     assert_same(&house.tables(), &house.star("star"));
 }

@@ -58,11 +58,12 @@ pub struct LedgerSongplay {
     pub song_key: i64,
 }
 
-/// As Redshift has it: `fnv_hash(duration, fnv_hash(artist_name, fnv_hash(title)))`.
+/// As Redshift has it: `fnv_hash(duration, fnv_hash(artist_name, fnv_hash(0::smallint, fnv_hash(title))))`.
 fn song_key(title: &str, artist_name: &str, duration: f64) -> i64 {
     // Both zeros are equal, so they must have one key.
     let duration = if duration == 0.0 { 0.0 } else { duration };
     let hash = fnv_hash(title.as_bytes(), FNV_BASIS);
+    let hash = fnv_hash(&[0, 0], hash);
     let hash = fnv_hash(artist_name.as_bytes(), hash);
     fnv_hash(&duration.to_bits().to_le_bytes(), hash).cast_signed()
 }
