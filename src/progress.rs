@@ -100,6 +100,28 @@ impl Progress {
         });
     }
 
+    /// Begins a phase of which nobody knows how far it is.
+    pub fn wait(&self, name: &str) {
+        self.end();
+        if self.style != Style::Bars {
+            return;
+        }
+        let template = "{prefix:8} {spinner} {elapsed}";
+        let style = ProgressStyle::with_template(template);
+        let target = ProgressDrawTarget::stderr_with_hz(10);
+        let bar = ProgressBar::with_draw_target(None, target)
+            .with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
+            .with_prefix(name.to_owned());
+        bar.enable_steady_tick(Duration::from_millis(100));
+        self.lock().phase = Some(Phase {
+            name: name.to_owned(),
+            total: 0,
+            done: 0,
+            began: Instant::now(),
+            bar: Some(bar),
+        });
+    }
+
     /// So many more bytes are done.
     pub fn advance(&self, bytes: u64) {
         if self.style == Style::Silent {

@@ -28,7 +28,7 @@ pub struct Args {
     #[arg(long, requires = "drop")]
     yes: bool,
     /// Print the SQL, without connecting
-    #[arg(long)]
+    #[arg(long, conflicts_with = "json")]
     dry_run: bool,
     /// Print what was done as JSON on stdout
     #[arg(long)]
@@ -56,10 +56,11 @@ fn create_tables(args: &Args) -> Result<()> {
         return print(&script(warehouse.address.dialect, args.drop));
     }
     let address = warehouse.address.to_string();
-    let created = create(&warehouse, args.drop, |standing| match args.yes {
+    let agree = |standing: &Standing| match args.yes {
         true => Ok(()),
         false => ask(standing, &address),
-    })?;
+    };
+    let created = create(&warehouse, args.drop, agree, &progress)?;
     if !args.quiet {
         say(&match created {
             0 => format!("all tables are there in {address}"),

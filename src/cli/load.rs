@@ -32,7 +32,7 @@ pub struct Args {
     #[arg(long)]
     full_refresh: bool,
     /// Print the SQL, without connecting to the warehouse
-    #[arg(long)]
+    #[arg(long, conflicts_with = "json")]
     dry_run: bool,
     /// Print what was done as JSON on stdout
     #[arg(long)]

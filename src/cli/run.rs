@@ -230,7 +230,7 @@ fn config(args: Args, progress: &Progress) -> Result<(RunConfig, Option<Warehous
     let logs = input(args.logs, of_logs, "--logs", "LOG_DATA")?;
     // Of the environment alone nobody wants every run to be loaded.
     let warehouse = match args.warehouse.is_given() {
-        true => known.warehouse,
+        true => Some(known.required()?),
         false => None,
     };
     if args.full_refresh && warehouse.is_none() {

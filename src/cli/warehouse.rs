@@ -40,9 +40,10 @@ pub struct Known {
 }
 
 impl WarehouseArgs {
-    /// Whether the command line itself names a warehouse, or a file that may.
+    /// Whether the command line itself is about a warehouse.
     pub fn is_given(&self) -> bool {
-        self.warehouse.is_some() || self.config.is_some()
+        let of_load = self.iam_role.is_some() || self.ca_bundle.is_some();
+        self.warehouse.is_some() || self.config.is_some() || of_load
     }
 
     /// What flags, environment and file say.

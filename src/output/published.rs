@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{Read, Seek};
 
-use super::report::{REPORT, Report, TableReport};
+use super::report::{REPORT, REPORT_VERSION, Report, TableReport};
 use super::runs::{LATEST, Latest};
 use crate::error::{Error, Result};
 use crate::star::schema::{LEDGER, TABLES, Table};
@@ -38,8 +38,18 @@ impl Published {
                 .hint("name what --out of a run was"));
         };
         let report: Report = read_json(store.as_ref(), report)?;
+        if report.report_version > REPORT_VERSION {
+            return Err(Error::failed(format!("cannot load {place}"))
+                .because(format!(
+                    "sparkify {} wrote it, and this is {}",
+                    report.sparkify_version,
+                    env!("CARGO_PKG_VERSION")
+                ))
+                .hint("load it by that version"));
+        }
         let is_there = |table: &&Table| table_report(&report, table).is_some();
-        if !TABLES.iter().chain(&LEDGER).all(is_there) {
+        let has_run = report.run.as_ref().is_some_and(|run| !run.is_empty());
+        if !has_run || !TABLES.iter().chain(&LEDGER).all(is_there) {
             return Err(Error::failed(format!("cannot load {place}"))
                 .because("an earlier sparkify wrote it, without what a load needs to know")
                 .hint("run again"));
@@ -188,6 +198,9 @@ fn read_json<T: serde::de::DeserializeOwned>(store: &dyn Store, entry: Entry) ->
     reader
         .read_to_end(&mut json)
         .map_err(|e| Error::io("cannot read", name.as_ref(), &e))?;
-    serde_json::from_slice(&json)
-        .map_err(|e| Error::failed(format!("cannot read {name}")).because(e))
+    serde_json::from_slice(&json).map_err(|e| {
+        Error::failed(format!("cannot read {name}"))
+            .because(e)
+            .hint("run again")
+    })
 }

@@ -5,20 +5,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::config_file::ConfigFile;
+use super::dialect::Dialect;
 use super::parts::Parts;
 use super::passfile::{self, Login};
 use super::secret::Secret;
 use super::tls::{Mode, Tls};
 use crate::error::{Error, Result};
-
-/// What kind of warehouse it is, which decides the SQL that it takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Dialect {
-    /// Amazon Redshift, provisioned or serverless.
-    Redshift,
-    /// PostgreSQL.
-    Postgres,
-}
 
 /// A warehouse and how it is reached. Printed, it is a URL without a password.
 #[derive(Debug, Clone)]
@@ -60,8 +52,8 @@ impl Address {
     /// The warehouse that flags, environment and file name: each part from the first of them that has it.
     /// None if no URL is given and the file has no cluster.
     ///
-    /// The environment is `SPARKIFY_WAREHOUSE`, a URL that counts where no flag has one, and PostgreSQL's
-    /// `PGHOST`, `PGPORT`, `PGDATABASE`, `PGUSER`, `PGPASSWORD`, `PGPASSFILE`, `PGSSLMODE`,
+    /// The environment is `SPARKIFY_WAREHOUSE`, a URL that counts where no flag has one, and, after it,
+    /// PostgreSQL's `PGHOST`, `PGPORT`, `PGDATABASE`, `PGUSER`, `PGPASSWORD`, `PGPASSFILE`, `PGSSLMODE`,
     /// `PGSSLROOTCERT`, `PGCONNECT_TIMEOUT`, `PGAPPNAME` and `PGOPTIONS`. A password that none of all
     /// these has is looked up in `~/.pgpass`.
     ///
@@ -84,18 +76,19 @@ impl Address {
                 None => return Ok(None),
             },
         };
-        let mut surroundings = Parts::of_environment(&env)
+        let surroundings = Parts::of_environment(&env)
             .map_err(|why| Error::usage("cannot use the environment").because(why))?;
-        let password = surroundings.password.take().or(named.password.clone());
-        let parts = Parts {
+        let of_flags = Parts {
             roots: flags.ca_bundle.map(str::to_owned),
-            password,
             ..Parts::default()
         };
-        let parts = parts
-            .or(named)
-            .or(surroundings)
-            .or(file.map(Parts::of_file).unwrap_or_default());
+        let named = of_flags.or(named).or(surroundings);
+        let mut of_file = file.map(Parts::of_file).unwrap_or_default();
+        // The password for one server is not for another.
+        if named.host.is_some() && of_file.host.is_some() && named.host != of_file.host {
+            of_file.password = None;
+        }
+        let parts = named.or(of_file);
         Self::complete(parts, env, warnings).map(Some)
     }
 

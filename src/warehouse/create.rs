@@ -1,13 +1,15 @@
 //! Creating the tables of a warehouse, and dropping them before.
 
-use super::address::Dialect;
+use super::dialect::Dialect;
 use std::collections::BTreeMap;
 
-use super::failure::{Cause, Failure};
+use super::failure::{Cause, Failure, refused};
 use super::script::{Scripts, statements};
 use super::session::Session;
+use super::tries::{CONFLICT_TRIES, patiently, pause};
 use super::{Warehouse, tables};
 use crate::error::{Error, Result};
+use crate::progress::Progress;
 
 /// What stands in the tables that would be dropped.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,38 +55,64 @@ fn subject(sql: &str) -> &str {
 ///
 /// # Errors
 /// The warehouse cannot be reached or refuses, `agree` failed, or rows have come since it was asked: then
-/// everything is as before. Or a table that was there is another than it should be.
+/// everything is as before.
 pub fn create(
     warehouse: &Warehouse,
     drop: bool,
-    agree: impl FnOnce(&Standing) -> Result<()>,
+    agree: impl Fn(&Standing) -> Result<()>,
+    progress: &Progress,
 ) -> Result<usize> {
-    let mut session = Session::open(&warehouse.address)?;
-    let cannot = |failure: Failure| {
-        let what = format!("cannot create tables in {}", warehouse.address);
-        Error::failed(what).because(failure.error)
-    };
-    let found = tables::look(&mut session).map_err(cannot)?;
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let mut session = Session::open(&warehouse.address)?;
+        match try_to_create(warehouse, &mut session, drop, &agree, progress) {
+            // Somebody else did the same at the same time.
+            Err(failure) if failure.cause == Cause::Conflict && tries < CONFLICT_TRIES => {
+                std::thread::sleep(pause(tries));
+            }
+            created => {
+                let what = format!("cannot create tables in {}", warehouse.address);
+                return created.map_err(|failure| Error::failed(what).because(failure.error));
+            }
+        }
+    }
+}
+
+fn try_to_create(
+    warehouse: &Warehouse,
+    session: &mut Session,
+    drop: bool,
+    agree: &impl Fn(&Standing) -> Result<()>,
+    progress: &Progress,
+) -> std::result::Result<usize, Failure> {
+    let found = tables::look(session)?;
+    if !drop && let Some(difference) = tables::difference(&found) {
+        return Err(refused(difference));
+    }
     let is_there = |name: &str| !drop && found.contains_key(name);
     let mut agreed = None;
     if drop {
-        let standing = standing(&mut session, found.keys()).map_err(cannot)?;
+        let standing = patiently(progress, || standing(session, found.keys()))?;
         if standing.rows > 0 {
-            agree(&standing)?;
+            agree(&standing).map_err(refused)?;
         }
         agreed = Some(standing);
     }
     let missing = |(name, _): &(&str, _)| !is_there(name);
     let created = tables::tables().into_iter().filter(missing).count();
     for sql in transaction(warehouse.address.dialect, drop, is_there) {
-        session.execute(sql).map_err(cannot)?;
+        patiently(progress, || session.execute(sql))?;
         if let (true, Some(agreed)) = (sql == "BEGIN", agreed.take()) {
-            refuse_more(&mut session, warehouse, &found, &agreed).map_err(cannot)?;
+            patiently(progress, || {
+                refuse_more(session, warehouse, &found, &agreed)
+            })?;
         }
     }
-    match tables::drift(&tables::look(&mut session).map_err(cannot)?) {
+    // Something else may have the name of a table.
+    match tables::drift(&tables::look(session)?) {
         None => Ok(created),
-        Some(drift) => Err(drift),
+        Some(drift) => Err(refused(drift)),
     }
 }
 
@@ -104,12 +132,11 @@ fn refuse_more(
     }
     match standing(session, found.keys())? == *agreed {
         true => Ok(()),
-        false => Err(Failure {
-            cause: Cause::Refused,
-            error: Error::failed("nothing was dropped")
+        false => Err(refused(
+            Error::failed("nothing was dropped")
                 .because("rows were loaded since they were counted")
                 .hint("do the same again"),
-        }),
+        )),
     }
 }
 

@@ -6,7 +6,8 @@ use std::io;
 use postgres::error::DbError;
 use rustls::CertificateError;
 
-use super::address::{Address, Dialect};
+use super::address::Address;
+use super::dialect::Dialect;
 use super::tls::Mode;
 use crate::error::Error;
 
@@ -36,6 +37,14 @@ const CONFLICTS: [&str; 3] = [
     "Serializable isolation violation",
     "could not complete because of conflict with concurrent transaction",
 ];
+
+/// A failure that nothing but the user can mend.
+pub fn refused(error: Error) -> Failure {
+    Failure {
+        cause: Cause::Refused,
+        error,
+    }
+}
 
 /// What a failure of the driver in the middle of a session means.
 pub fn failure(error: &postgres::Error) -> Failure {
@@ -85,6 +94,8 @@ fn cause_of(refused: &DbError) -> Cause {
     let message = refused.message();
     let is_conflict = match code {
         "40001" | "40P01" | "55P03" => true,
+        // Two that create the same table at the same time.
+        "23505" => message.contains("pg_type_typname") || message.contains("pg_class_relname"),
         // Only here: elsewhere 1023 may be a value.
         "XX000" => CONFLICTS.iter().any(|text| message.contains(text)),
         _ => false,
@@ -145,7 +156,7 @@ fn hint_of(code: &str) -> Option<&'static str> {
         "53100" => "free some space in the warehouse",
         "53200" => "the warehouse is out of memory: run again when it has less to do",
         "53300" => "close other sessions, or run again later",
-        "25006" => "it can only be read: name the primary, not a replica",
+        "25006" => "name the primary, not a replica, or look at default_transaction_read_only",
         "57014" => {
             "raise statement_timeout (options=-c%20statement_timeout=0), or see who cancelled it"
         }

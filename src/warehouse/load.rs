@@ -7,31 +7,22 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde::Serialize;
 
-use super::address::Dialect;
-use super::failure::{Cause, Failure, failure, failure_of_copy};
+use super::dialect::Dialect;
+use super::failure::{Cause, Failure, failure, failure_of_copy, refused};
 use super::rows::{HEADER, TRAILER, batches, encode};
 use super::session::{Row, Session};
 use super::steps::{Batch, RUNS, Step, all, as_text, steps};
+use super::tries::{CONFLICT_TRIES, LOST_TRIES, patiently, pause};
 use super::{Warehouse, tables};
 use crate::config::LoadedObjects;
 use crate::error::{Error, Result};
 use crate::output::Published;
 use crate::progress::Progress;
 use crate::star::schema::{TABLES, Table};
-
-/// How often a transaction that others are in the way of is tried.
-const CONFLICT_TRIES: u32 = 10;
-
-/// How often one whose connection was lost is tried: a minute, in which a server starts again.
-const LOST_TRIES: u32 = 8;
-
-/// How long a statement waits for other loads before that is worth a word.
-const SILENCE: Duration = Duration::from_secs(5);
 
 /// Bytes that are sent to PostgreSQL at a time, about.
 const SENT_AT_ONCE: usize = 256 * 1024;
@@ -204,7 +195,11 @@ impl Load<'_> {
             match step {
                 Step::Run(sql) => {
                     notes.commits |= sql == "COMMIT";
-                    let rows = session.execute(sql)?;
+                    // Taking off keys needs the tables for itself.
+                    let rows = match sql.contains("DROP CONSTRAINT") {
+                        true => patiently(progress, || session.execute(sql))?,
+                        false => session.execute(sql)?,
+                    };
                     tally(&mut notes.tables, sql, rows);
                 }
                 Step::Lock(sql) => drop(patiently(progress, || session.execute(sql))?),
@@ -239,6 +234,7 @@ impl Load<'_> {
                     // What was sent is of one run, if it is still there now.
                     self.star.is_still_there().map_err(refused)?;
                     self.check(&session.rows(sql)?).map_err(refused)?;
+                    progress.wait("merge");
                 }
             }
         }
@@ -375,30 +371,6 @@ fn loaded_runs(session: &mut Session, sql: &str) -> std::result::Result<HashSet<
     Ok(rows.into_iter().flatten().flatten().collect())
 }
 
-/// Does something that may have to wait for another load, and says so when it does.
-fn patiently<T>(progress: &Progress, work: impl FnOnce() -> T) -> T {
-    std::thread::scope(|scope| {
-        let (done, is_done) = mpsc::channel::<()>();
-        let waiting = std::thread::Builder::new().spawn_scoped(scope, move || {
-            if is_done.recv_timeout(SILENCE) == Err(RecvTimeoutError::Timeout) {
-                progress.warn("waiting for another load to end");
-            }
-        });
-        // Without the thread nothing is said, and that is all.
-        drop(waiting);
-        let result = work();
-        drop(done);
-        result
-    })
-}
-
-fn refused(error: Error) -> Failure {
-    Failure {
-        cause: Cause::Refused,
-        error,
-    }
-}
-
 /// Adds what a statement did to a table of the star.
 fn tally(loaded: &mut BTreeMap<&'static str, TableLoaded>, sql: &str, rows: u64) {
     let mut words = sql.split_whitespace();
@@ -416,12 +388,4 @@ fn tally(loaded: &mut BTreeMap<&'static str, TableLoaded>, sql: &str, rows: u64)
         "DELETE" => table.removed += rows,
         _ => {}
     }
-}
-
-/// How long to wait after a try: twice as long each time, and never as long as another who waits too.
-fn pause(tries: u32) -> Duration {
-    use std::hash::{BuildHasher, RandomState};
-    let half = 250_u64 << tries.min(6);
-    let random = RandomState::new().hash_one(tries) % half;
-    Duration::from_millis(half + random)
 }

@@ -3,12 +3,14 @@
 //! `address` says which it is and as whom (from `parts` of URL, environment and `config_file`, with a `secret`
 //! that may come from the `passfile`), `session` is a connection to it by `tls`, `failure` what its failures
 //! mean, `script` the SQL, `steps` the transaction that it makes up, `rows` what PostgreSQL is sent, `tables` what
-//! must be there; `load` brings a star in, `create` makes the tables, `analytics` asks what is in them.
+//! must be there, `tries` what is done again; `load` brings a star in, `create` makes the tables, `analytics`
+//! asks what is in them.
 
 pub mod address;
 pub mod analytics;
 pub mod config_file;
 pub mod create;
+pub mod dialect;
 pub mod failure;
 pub mod iam_role;
 pub mod load;
@@ -21,8 +23,10 @@ pub mod session;
 pub mod steps;
 pub mod tables;
 pub mod tls;
+mod tries;
 
-use address::{Address, Dialect};
+use address::Address;
+use dialect::Dialect;
 use iam_role::IamRole;
 
 use crate::error::{Error, Result};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::address::Dialect;
 use super::config_file::ConfigFile;
+use super::dialect::Dialect;
 use super::secret::Secret;
 use super::tls::Mode;
 

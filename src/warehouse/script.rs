@@ -3,7 +3,7 @@
 //! Pure text: what is sent to a warehouse, in order, before anything is connected. Names after a colon
 //! stand for values, as in psql: `:'name'` for a quoted literal, `:name` for SQL as it stands.
 
-use super::address::Dialect;
+use super::dialect::Dialect;
 use crate::error::{Error, Result};
 
 /// The scripts for one kind of warehouse.

@@ -8,7 +8,8 @@ use postgres::fallible_iterator::FallibleIterator;
 use postgres::types::{ToSql, Type};
 use postgres::{Client, CopyInWriter, NoTls, SimpleQueryMessage};
 
-use super::address::{Address, Dialect};
+use super::address::Address;
+use super::dialect::Dialect;
 use super::failure::{Cause, Failure, cannot_connect, failure, no_answer};
 use super::tls::Mode;
 use crate::error::{Error, Result};

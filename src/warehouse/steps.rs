@@ -1,7 +1,7 @@
 //! Steps: what the transaction of a load consists of, in order, before anything is connected.
 
 use super::Warehouse;
-use super::address::Dialect;
+use super::dialect::Dialect;
 use super::script::{Scripts, Values, fill, statements};
 use crate::error::{Error, Result};
 use crate::star::schema::{LEDGER, TABLES, Table};

@@ -71,7 +71,7 @@ pub fn columns_query() -> String {
 FROM pg_class c
 JOIN pg_attribute a ON a.attrelid = c.oid
 WHERE c.relname IN ({})
-    AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+    AND c.relkind IN ('r', 'p')
     AND a.attnum > 0
     AND NOT a.attisdropped
     AND pg_table_is_visible(c.oid)
@@ -100,20 +100,27 @@ pub fn look(session: &mut Session) -> std::result::Result<BTreeMap<String, Vec<F
 
 /// Why the tables that were found cannot be loaded, if so: the first one that is missing or another.
 pub fn drift(found: &BTreeMap<String, Vec<Found>>) -> Option<Error> {
-    tables()
+    let missing = tables()
         .into_iter()
-        .find_map(|(name, wanted)| match found.get(name) {
-            None => Some(
-                Error::failed(format!("cannot load table {name}"))
-                    .because("it is not there, or in no schema of the search path")
-                    .hint("sparkify create-tables makes all tables"),
-            ),
-            Some(columns) => differs(&wanted, columns).map(|why| {
-                Error::failed(format!("cannot load table {name}"))
-                    .because(why)
-                    .hint("mend it, or let sparkify create-tables --drop make all tables anew")
-            }),
-        })
+        .find(|(name, _)| !found.contains_key(*name));
+    let missing = missing.map(|(name, _)| {
+        Error::failed(format!("there is no table {name}"))
+            .because("it is not there, or in no schema of the search path, or something else has its name")
+            .hint("sparkify create-tables makes all tables")
+    });
+    missing.or_else(|| difference(found))
+}
+
+/// Why a table that was found is another than it should be, if so.
+pub fn difference(found: &BTreeMap<String, Vec<Found>>) -> Option<Error> {
+    tables().into_iter().find_map(|(name, wanted)| {
+        let why = differs(&wanted, found.get(name)?)?;
+        Some(
+            Error::failed(format!("table {name} is another"))
+                .because(why)
+                .hint("mend it, or let sparkify create-tables --drop make all tables anew"),
+        )
+    })
 }
 
 fn differs(wanted: &[Column], found: &[Found]) -> Option<String> {
@@ -177,7 +184,7 @@ mod tests {
         assert_eq!(drift_of(|_| {}), "");
         let missing = drift_of(|found| drop(found.remove("users")));
         assert!(
-            missing.contains("table users: it is not there"),
+            missing.contains("no table users: it is not there"),
             "{missing}"
         );
         let change = |table: &'static str, change: fn(&mut Vec<Found>)| {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sparkify::warehouse::address::Dialect;
+use sparkify::warehouse::dialect::Dialect;
 use sparkify::warehouse::tls::{Mode, Roots};
 
 use crate::resolve::Sources;
@@ -165,13 +165,19 @@ fn a_warehouse_is_named_by_flag_variable_or_file() {
 }
 
 #[test]
-fn passwords_come_from_the_environment_its_url_and_the_file_in_this_order() {
+fn passwords_come_from_the_url_the_environment_and_the_file_in_this_order() {
     let file = Sources::default().file(FILE);
     assert_eq!(file.password().as_deref(), Some("filepass"));
-    let url = file.env("SPARKIFY_WAREHOUSE", "redshift://u:url%2Fpass@h/d");
+    let url = file
+        .clone()
+        .env("SPARKIFY_WAREHOUSE", "redshift://u:url%2Fpass@h/d");
     assert_eq!(url.password().as_deref(), Some("url/pass"));
     let variable = url.clone().env("PGPASSWORD", "envpass");
+    assert_eq!(variable.password().as_deref(), Some("url/pass"));
+    let variable = file.clone().env("PGPASSWORD", "envpass");
     assert_eq!(variable.password().as_deref(), Some("envpass"));
+    // That of the file is for the host in it.
+    assert_eq!(file.clone().env("PGHOST", "other").password(), None);
     // A password is for the warehouse that its URL names, and no other.
     let mut flag = Sources::default().env("SPARKIFY_WAREHOUSE", "redshift://u:urlpass@h/d");
     flag.url = Some("redshift://u@other/d".to_owned());

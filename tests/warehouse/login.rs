@@ -4,7 +4,8 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::time::Duration;
 
-use sparkify::warehouse::address::{Address, Dialect};
+use sparkify::warehouse::address::Address;
+use sparkify::warehouse::dialect::Dialect;
 use sparkify::warehouse::secret::Secret;
 use sparkify::warehouse::session::Session;
 

@@ -1,7 +1,7 @@
 //! The scripts in `sql/` say what `star/schema.rs` says: tables, columns in order, types, lengths, null.
 
 use sparkify::star::schema::{Column, ColumnType, LEDGER, TABLES};
-use sparkify::warehouse::address::Dialect;
+use sparkify::warehouse::dialect::Dialect;
 use sparkify::warehouse::script::{Scripts, statements};
 use sparkify::warehouse::tables::tables;
 
