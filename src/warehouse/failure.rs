@@ -122,7 +122,10 @@ fn said(refused: &DbError) -> String {
     for more in [refused.detail(), refused.where_()].into_iter().flatten() {
         text = format!("{text}, {more}");
     }
-    text
+    // Redshift draws rules and boxes of blanks around what it has to say.
+    let words = text.split_whitespace();
+    let words = words.filter(|word| !word.starts_with("-----"));
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// All that an error says, from the outside in: the driver's own words tell little.

@@ -184,3 +184,129 @@ fn a_dry_run_prints_the_sql_in_order_and_connects_to_nothing() {
     in_order(&print(&run), &["BEGIN;", "COPY staged_time", "COMMIT;"]);
     assert!(!house.path("new").exists());
 }
+
+/// What Redshift's COPY fails for is in its views of load errors, and so in the one line.
+#[test]
+fn a_copy_that_fails_says_what_the_views_say() {
+    let house = House::new(Mode::Redshift);
+    let sizes = [
+        "--events", "500", "--songs", "50", "--users", "9", "--files", "3", "--seed", "5",
+    ];
+    house.generate("data", &sizes);
+    house.make("data/song_data", "data/log_data", "star");
+    let folder = house.folder_of("star");
+    let manifest = folder.join("users.manifest");
+    let good = std::fs::read_to_string(&manifest).unwrap();
+    let mut wrong: serde_json::Value = serde_json::from_str(&good).unwrap();
+    wrong["entries"][0]["meta"]["content_length"] = 1.into();
+    std::fs::write(&manifest, wrong.to_string()).unwrap();
+    house
+        .load("star")
+        .fails(1, &["Status 416", "users/part-00000.parquet"]);
+    wrong["entries"][0]["meta"] = serde_json::json!({});
+    std::fs::write(&manifest, wrong.to_string()).unwrap();
+    house.load("star").fails(1, &["15003"]);
+    std::fs::write(&manifest, &good).unwrap();
+    let part = folder.join("users/part-00000.parquet");
+    let bytes = std::fs::read(&part).unwrap();
+    std::fs::remove_file(&part).unwrap();
+    house.load("star").fails(1, &["users/part-00000.parquet"]);
+    std::fs::write(&part, bytes).unwrap();
+    let mut role = house.command(&["load", "--from", &house.out("star")]);
+    role.env(
+        "SPARKIFY_IAM_ROLE",
+        "arn:aws:iam::123456789012:role/another",
+    );
+    Ended::of(&mut role).fails(1, &["role"]);
+    assert!(house.tables().values().all(Vec::is_empty));
+    house.load("star").succeeds();
+    assert_same(&house.tables(), &house.star("star"));
+}
+
+/// Redshift copies from S3 by itself, and it is no PostgreSQL, nor the other way round.
+#[test]
+fn warehouses_are_not_taken_for_each_other() {
+    let house = House::new(Mode::Redshift);
+    let url = house.url();
+    let mut local = house.sparkify(&["load", "--from", "star", "--warehouse", &url]);
+    Ended::of(&mut local).fails(2, &["its COPY reads from S3"]);
+    let url = house.url().replacen("redshift", "postgres", 1);
+    let mut wrong = house.sparkify(&["create-tables", "--warehouse", &url]);
+    Ended::of(&mut wrong).fails(1, &["it is Redshift", "redshift://"]);
+    let house = House::new(Mode::Postgres);
+    let url = house.url().replacen("postgres", "redshift", 1);
+    let mut wrong = house.sparkify(&["create-tables", "--warehouse", &url]);
+    wrong.env("PGSSLMODE", "disable");
+    Ended::of(&mut wrong).fails(1, &["it is PostgreSQL", "postgres://"]);
+}
+
+/// A file that should name a warehouse and does not, by a slip of the pen, is no reason to load nothing in silence.
+#[test]
+fn a_configuration_without_a_cluster_is_refused() {
+    let house = with_star();
+    house.write("dwh.cfg", "[CLUSTR]\nHOST=localhost\n");
+    let run = [
+        "run",
+        "--songs",
+        "data/song_data",
+        "--logs",
+        "data/log_data",
+        "--out",
+        "new",
+        "--config",
+        "dwh.cfg",
+    ];
+    Ended::of(&mut house.sparkify(&run)).fails(2, &["no warehouse is named"]);
+    assert!(!house.path("new").exists());
+    // Nor is what is only about a load, without one.
+    let run = [
+        "run",
+        "--songs",
+        "data/song_data",
+        "--logs",
+        "data/log_data",
+        "--out",
+        "new",
+        "--iam-role",
+        "default",
+    ];
+    Ended::of(&mut house.sparkify(&run)).fails(2, &["no warehouse is named"]);
+}
+
+#[test]
+fn tables_are_created_once_by_whoever_is_first() {
+    let house = House::without_tables(Mode::Postgres);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| house.job(&["create-tables", "--quiet"]).succeeds());
+        }
+    });
+    assert!(house.tables().values().all(Vec::is_empty));
+}
+
+/// The songs and logs of `[S3]` are those of the run.
+#[test]
+fn a_run_by_its_configuration_alone() {
+    let house = with_star();
+    let database = house.database();
+    house.write(
+        "dwh.cfg",
+        &format!(
+            "[CLUSTER]\nHOST='{}'\nDB_NAME='{}'\nDB_USER='{}'\nDB_PORT='{}'\n[IAM_ROLE]\nARN=''\n\
+             [S3]\nLOG_DATA='data/log_data'\nLOG_JSONPATH='s3://x/y.json'\nSONG_DATA='data/song_data'\n",
+            database.host, database.name, database.user, database.port
+        ),
+    );
+    let run = [
+        "run",
+        "--quiet",
+        "--out",
+        "new",
+        "--config",
+        "dwh.cfg",
+        "--warehouse",
+        "postgres://",
+    ];
+    Ended::of(&mut house.sparkify(&run)).succeeds();
+    assert_same(&house.tables(), &house.star("star"));
+}
