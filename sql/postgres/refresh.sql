@@ -15,17 +15,31 @@ BEGIN
         FROM pg_constraint c
         JOIN pg_class r ON r.oid = c.conrelid
         JOIN pg_namespace n ON n.oid = r.relnamespace
-        WHERE r.relkind = 'r'
-            AND pg_has_role(r.relowner, 'USAGE')
+        WHERE pg_has_role(r.relowner, 'USAGE')
+            AND c.coninhcount = 0
             AND (
-                (c.contype = 'f' AND c.conrelid IN ('songplays'::regclass, 'songs'::regclass))
-                -- What is replicated is told from others by its key.
+                -- What is taken off must be possible to put back.
+                (
+                    c.contype = 'f'
+                    AND c.conrelid IN ('songplays'::regclass, 'songs'::regclass)
+                    AND has_table_privilege(c.confrelid, 'REFERENCES')
+                )
                 OR (
                     c.contype = 'p'
                     AND c.conrelid IN ('songplays'::regclass, 'time'::regclass)
+                    AND r.relkind = 'r'
+                    AND has_schema_privilege(n.oid, 'CREATE')
+                    -- What is replicated is told from others by its key.
                     AND NOT EXISTS (
                         SELECT FROM pg_publication_tables p
                         WHERE p.schemaname = n.nspname AND p.tablename = r.relname
+                    )
+                    -- A definition does not say where and how an index is kept.
+                    AND NOT EXISTS (
+                        SELECT FROM pg_index i
+                        JOIN pg_class x ON x.oid = i.indexrelid
+                        WHERE i.indexrelid = c.conindid
+                            AND (i.indisclustered OR i.indisreplident OR x.reloptions IS NOT NULL OR x.reltablespace <> 0)
                     )
                 )
             )
@@ -37,7 +51,7 @@ BEGIN
             VALUES (key.relation::TEXT, key.name, key.kind, key.definition);
         EXCEPTION
             -- Somebody else's table or view needs it: it stays.
-            WHEN dependent_objects_still_exist THEN NULL;
+            WHEN dependent_objects_still_exist OR object_in_use THEN NULL;
         END;
     END LOOP;
     IF EXISTS (
@@ -45,7 +59,7 @@ BEGIN
         WHERE contype = 'f' AND conrelid IN ('songplays'::regclass, 'songs'::regclass)
     ) THEN
         RAISE insufficient_privilege USING
-            MESSAGE = 'only the owner of songplays and songs can empty the star';
+            MESSAGE = 'only who owns songplays and songs, and may refer to the other tables, can empty the star';
     END IF;
 END $$;
 

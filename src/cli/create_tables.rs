@@ -6,7 +6,7 @@ use super::warehouse::WarehouseArgs;
 use super::{failed, print, print_json, say, summary};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
-use crate::warehouse::create::{Standing, create, script};
+use crate::warehouse::create::{Ask, Standing, create, script};
 
 /// The version of what `--json` prints.
 const CREATE_VERSION: u32 = 1;
@@ -56,11 +56,9 @@ fn create_tables(args: &Args) -> Result<()> {
         return print(&script(warehouse.address.dialect, args.drop));
     }
     let address = warehouse.address.to_string();
-    let agree = |standing: &Standing| match args.yes {
-        true => Ok(()),
-        false => ask(standing, &address),
-    };
-    let created = create(&warehouse, args.drop, agree, &progress)?;
+    let ask = |standing: &Standing| ask(standing, &address);
+    let ask: Option<Ask<'_>> = (!args.yes).then_some(&ask);
+    let created = create(&warehouse, args.drop, ask, &progress)?;
     if !args.quiet {
         say(&match created {
             0 => format!("all tables are there in {address}"),

@@ -61,19 +61,19 @@ fn load(args: &Args) -> Result<()> {
     warehouse.check(&args.from)?;
     let stores = Stores::new(args.s3.options());
     let star = Published::open(&stores, &args.from)?;
-    let before = args.full_refresh && !args.dry_run;
-    let before = before.then(|| Before::look(&warehouse, &progress));
-    let runs = before.transpose()?.map(|before| before.runs);
     let none = HashSet::new();
-    let runs = runs.as_ref().unwrap_or(&none);
-    let load = Load {
+    let mut load = Load {
         warehouse: &warehouse,
         star: &star,
-        refresh: args.full_refresh.then_some(runs),
+        refresh: args.full_refresh.then_some(&none),
     };
+    load.refuse_part()?;
     if args.dry_run {
         return print(&load.script()?);
     }
+    let before = load.refresh.map(|_| Before::look(&warehouse, &progress));
+    let before = before.transpose()?;
+    load.refresh = before.as_ref().map(|before| &before.runs);
     let loaded = load.carry_out(&progress);
     progress.end();
     let loaded = loaded?;

@@ -114,8 +114,13 @@ fn run(args: Args, progress: &Progress) -> Result<()> {
     let loaded = warehouse.zip(before).map(|(warehouse, before)| {
         let refresh = refresh.then_some(&before.runs);
         load(&config, &report, &out, &warehouse, refresh, progress).map_err(|error| {
+            let more = if refresh.is_some() {
+                " --full-refresh"
+            } else {
+                ""
+            };
             error.also(format!(
-                "the star itself is whole: sparkify load --from {out} loads it"
+                "the star itself is whole: sparkify load --from {out}{more} loads it"
             ))
         })
     });

@@ -84,8 +84,14 @@ impl Address {
         };
         let named = of_flags.or(named).or(surroundings);
         let mut of_file = file.map(Parts::of_file).unwrap_or_default();
-        // The password for one server is not for another.
-        if named.host.is_some() && of_file.host.is_some() && named.host != of_file.host {
+        // What a file says of one server is not for another, nor a password for another user.
+        let differ = |a: &Option<String>, b: &Option<String>| match (a, b) {
+            (Some(a), Some(b)) => !a.eq_ignore_ascii_case(b),
+            _ => false,
+        };
+        if differ(&named.host, &of_file.host) {
+            of_file = Parts::default();
+        } else if differ(&named.user, &of_file.user) {
             of_file.password = None;
         }
         let parts = named.or(of_file);

@@ -20,6 +20,9 @@ pub struct Standing {
     pub rows: u64,
 }
 
+/// Asks whether what stands in the tables may go; an error if not.
+pub type Ask<'a> = &'a dyn Fn(&Standing) -> Result<()>;
+
 /// The SQL that creates all tables, in order, as text.
 pub fn script(dialect: Dialect, drop: bool) -> String {
     let sql = transaction(dialect, drop, |_| false);
@@ -50,8 +53,8 @@ fn subject(sql: &str) -> &str {
     sql.split_once('(').map_or(sql, |(subject, _)| subject)
 }
 
-/// Creates the tables that are not there. With `drop` drops all of them first, if `agree` says so of what
-/// stands in them. Gives how many were created.
+/// Creates the tables that are not there. With `drop` drops all of them first, if `agree` says so of the rows
+/// that stand in them, or nobody is to be asked. Gives how many were created.
 ///
 /// # Errors
 /// The warehouse cannot be reached or refuses, `agree` failed, or rows have come since it was asked: then
@@ -59,21 +62,29 @@ fn subject(sql: &str) -> &str {
 pub fn create(
     warehouse: &Warehouse,
     drop: bool,
-    agree: impl Fn(&Standing) -> Result<()>,
+    agree: Option<Ask<'_>>,
     progress: &Progress,
 ) -> Result<usize> {
     let mut tries = 0;
     loop {
         tries += 1;
         let mut session = Session::open(&warehouse.address)?;
-        match try_to_create(warehouse, &mut session, drop, &agree, progress) {
+        match try_to_create(warehouse, &mut session, drop, agree, progress) {
             // Somebody else did the same at the same time.
             Err(failure) if failure.cause == Cause::Conflict && tries < CONFLICT_TRIES => {
                 std::thread::sleep(pause(tries));
             }
             created => {
                 let what = format!("cannot create tables in {}", warehouse.address);
-                return created.map_err(|failure| Error::failed(what).because(failure.error));
+                return created.map_err(|failure| {
+                    let error = Error::failed(what).because(failure.error);
+                    match failure.cause {
+                        Cause::Lost => {
+                            error.hint("whether it was done is not known: do the same again")
+                        }
+                        Cause::Conflict | Cause::Refused => error,
+                    }
+                });
             }
         }
     }
@@ -83,7 +94,7 @@ fn try_to_create(
     warehouse: &Warehouse,
     session: &mut Session,
     drop: bool,
-    agree: &impl Fn(&Standing) -> Result<()>,
+    agree: Option<Ask<'_>>,
     progress: &Progress,
 ) -> std::result::Result<usize, Failure> {
     let found = tables::look(session)?;
@@ -92,7 +103,7 @@ fn try_to_create(
     }
     let is_there = |name: &str| !drop && found.contains_key(name);
     let mut agreed = None;
-    if drop {
+    if let (true, Some(agree)) = (drop, agree) {
         let standing = patiently(progress, || standing(session, found.keys()))?;
         if standing.rows > 0 {
             agree(&standing).map_err(refused)?;
@@ -130,7 +141,7 @@ fn refuse_more(
     for lock in stage.iter().filter(|sql| sql.starts_with("LOCK ")) {
         session.execute(lock)?;
     }
-    match standing(session, found.keys())? == *agreed {
+    match standing(session, found.keys())?.rows <= agreed.rows {
         true => Ok(()),
         false => Err(refused(
             Error::failed("nothing was dropped")

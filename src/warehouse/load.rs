@@ -137,7 +137,10 @@ impl Load<'_> {
     }
 
     /// An error if everything would go for what is only a part of it.
-    fn refuse_part(&self) -> Result<()> {
+    ///
+    /// # Errors
+    /// That.
+    pub fn refuse_part(&self) -> Result<()> {
         if self.refresh.is_none() || self.star.report().logs.loaded_objects == 0 {
             return Ok(());
         }
@@ -197,9 +200,17 @@ impl Load<'_> {
                     notes.commits |= sql == "COMMIT";
                     // Taking off keys needs the tables for itself.
                     let rows = match sql.contains("DROP CONSTRAINT") {
-                        true => patiently(progress, || session.execute(sql))?,
-                        false => session.execute(sql)?,
+                        true => patiently(progress, || session.execute(sql)),
+                        false => session.execute(sql),
                     };
+                    if rows
+                        .as_ref()
+                        .is_err_and(|failure| failure.cause != Cause::Lost)
+                    {
+                        // The server itself has said no.
+                        notes.commits = false;
+                    }
+                    let rows = rows?;
                     tally(&mut notes.tables, sql, rows);
                 }
                 Step::Lock(sql) => drop(patiently(progress, || session.execute(sql))?),

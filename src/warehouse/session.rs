@@ -151,8 +151,10 @@ impl Session {
         sql: &str,
         mut take: impl FnMut(Vec<Option<&str>>),
     ) -> std::result::Result<(), Failure> {
-        let none = std::iter::empty::<&(dyn ToSql + Sync)>();
-        let mut rows = self.client.query_raw(sql, none).map_err(|e| failure(&e))?;
+        // Without a name for the statement: behind a pooler the next message may reach another server.
+        let none = std::iter::empty::<(&(dyn ToSql + Sync), Type)>();
+        let rows = self.client.query_typed_raw(sql, none);
+        let mut rows = rows.map_err(|e| failure(&e))?;
         while let Some(row) = rows.next().map_err(|e| failure(&e))? {
             let values = (0..row.len()).map(|i| row.try_get::<_, Option<&str>>(i));
             let values: std::result::Result<_, _> = values.collect();

@@ -177,7 +177,9 @@ fn passwords_come_from_the_url_the_environment_and_the_file_in_this_order() {
     let variable = file.clone().env("PGPASSWORD", "envpass");
     assert_eq!(variable.password().as_deref(), Some("envpass"));
     // That of the file is for the host in it.
-    assert_eq!(file.clone().env("PGHOST", "other").password(), None);
+    let other = file.clone().env("PGHOST", "other").env("PGUSER", "me");
+    assert_eq!(other.password(), None);
+    assert_eq!(file.clone().env("PGUSER", "another").password(), None);
     // A password is for the warehouse that its URL names, and no other.
     let mut flag = Sources::default().env("SPARKIFY_WAREHOUSE", "redshift://u:urlpass@h/d");
     flag.url = Some("redshift://u@other/d".to_owned());
