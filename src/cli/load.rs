@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::output::Published;
 use crate::progress::Progress;
 use crate::storage::{Place, Stores};
-use crate::warehouse::load::{Before, Load, Loaded};
+use crate::warehouse::load::{Load, Loaded, loaded_runs};
 
 /// The version of what `--json` prints.
 const LOAD_VERSION: u32 = 1;
@@ -71,9 +71,9 @@ fn load(args: &Args) -> Result<()> {
     if args.dry_run {
         return print(&load.script()?);
     }
-    let before = load.refresh.map(|_| Before::look(&warehouse, &progress));
-    let before = before.transpose()?;
-    load.refresh = before.as_ref().map(|before| &before.runs);
+    let known = load.refresh.map(|_| loaded_runs(&warehouse, &progress));
+    let known = known.transpose()?;
+    load.refresh = known.as_ref();
     let loaded = load.carry_out(&progress);
     progress.end();
     let loaded = loaded?;

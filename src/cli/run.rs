@@ -7,13 +7,13 @@ use super::warehouse::WarehouseArgs;
 use super::{cores, failed, print, print_json, say, summary, warn_of_no_plays};
 use crate::config::{LoadedObjects, MaxRejects, RunConfig, Sizes};
 use crate::error::{Error, Result};
-use crate::output::Published;
 use crate::output::report::{REPORT_VERSION, Report};
+use crate::output::{Published, manifest_key};
 use crate::pipeline;
 use crate::progress::Progress;
 use crate::storage::{Place, Stores};
 use crate::warehouse::Warehouse;
-use crate::warehouse::load::{Before, Load, Loaded};
+use crate::warehouse::load::{Load, Loaded, loaded_objects, loaded_runs};
 use crate::warehouse::steps::{Batch, as_text, steps};
 
 /// Build the star from songs and logs
@@ -97,13 +97,14 @@ fn run(args: Args, progress: &Progress) -> Result<()> {
         return plan(&config, warehouse.as_ref(), refresh, json);
     }
     // Looked at even if nothing is to be left out: a long run should not be what finds a table missing.
-    let before = warehouse.as_ref().map(|w| Before::look(w, progress));
-    let mut before = before.transpose()?;
-    if let Some(before) = &mut before
-        && !refresh
-    {
-        config.loaded = std::mem::take(&mut before.objects);
-    }
+    let known = match &warehouse {
+        Some(warehouse) if refresh => Some(loaded_runs(warehouse, progress)?),
+        Some(warehouse) => {
+            config.loaded = loaded_objects(warehouse, progress)?;
+            None
+        }
+        None => None,
+    };
     let report = pipeline::run(&config, progress)?;
     progress.end();
     let out = published(&config.out, &report);
@@ -111,14 +112,9 @@ fn run(args: Args, progress: &Progress) -> Result<()> {
         say(&summary::table(&report, &out));
     }
     warn_of_no_plays(progress, &report.logs, &config.logs);
-    let loaded = warehouse.zip(before).map(|(warehouse, before)| {
-        let refresh = refresh.then_some(&before.runs);
-        load(&config, &report, &out, &warehouse, refresh, progress).map_err(|error| {
-            let more = if refresh.is_some() {
-                " --full-refresh"
-            } else {
-                ""
-            };
+    let loaded = warehouse.map(|warehouse| {
+        load(&config, &report, &out, &warehouse, known.as_ref(), progress).map_err(|error| {
+            let more = if refresh { " --full-refresh" } else { "" };
             error.also(format!(
                 "the star itself is whole: sparkify load --from {out}{more} loads it"
             ))
@@ -198,7 +194,7 @@ fn plan(
     let run = config.out.join("RUN");
     let batch = Batch {
         run: "RUN",
-        manifest: &|table| run.join(&format!("{}.manifest", table.folder)).to_string(),
+        manifest: &|table| run.join(&manifest_key(table)).to_string(),
         has_rows: &|_| true,
     };
     let sql = warehouse.map(|warehouse| steps(warehouse, &batch, refresh));

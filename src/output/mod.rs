@@ -17,4 +17,4 @@ mod staging;
 pub use self::parquet::{Part, PartWriter};
 pub use published::Published;
 pub use rejects::{REJECTS, Rejects};
-pub use staging::{Parts, Staging};
+pub use staging::{Parts, Staging, manifest_key};

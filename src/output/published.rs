@@ -5,6 +5,7 @@ use std::io::{Read, Seek};
 
 use super::report::{REPORT, REPORT_VERSION, Report, TableReport};
 use super::runs::{LATEST, Latest};
+use super::staging::manifest_key;
 use crate::error::{Error, Result};
 use crate::star::schema::{LEDGER, TABLES, Table};
 use crate::storage::{Depth, Entry, Place, Range, Store, Stores};
@@ -78,7 +79,7 @@ impl Published {
 
     /// The COPY manifest of a table.
     pub fn manifest(&self, table: &Table) -> String {
-        self.store.display(&format!("{}.manifest", table.folder))
+        self.store.display(&manifest_key(table))
     }
 
     /// The Parquet parts of a table, in order.

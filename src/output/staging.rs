@@ -182,8 +182,7 @@ impl Staging {
                     .map(entry)
                     .collect(),
             };
-            let key = format!("{}.manifest", table.folder);
-            write_json(self.store.as_ref(), &key, &manifest)?;
+            write_json(self.store.as_ref(), &manifest_key(table), &manifest)?;
         }
         Ok(())
     }
@@ -218,6 +217,11 @@ struct Entry {
 #[derive(Serialize)]
 struct Meta {
     content_length: u64,
+}
+
+/// Where the COPY manifest of a table is, below the run.
+pub fn manifest_key(table: &Table) -> String {
+    format!("{}.manifest", table.folder)
 }
 
 fn part_key(table: &Table, number: usize) -> String {

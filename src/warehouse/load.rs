@@ -215,7 +215,7 @@ impl Load<'_> {
                 }
                 Step::Lock(sql) => drop(patiently(progress, || session.execute(sql))?),
                 Step::Runs(sql) => {
-                    let runs = loaded_runs(session, sql)?;
+                    let runs = runs(session, sql)?;
                     if notes.commits && self.tells(&runs) {
                         // It was committed, and nobody had told us.
                         return session.execute("ROLLBACK").map(drop);
@@ -339,45 +339,49 @@ impl Load<'_> {
     }
 }
 
-/// What a warehouse has already.
-#[derive(Debug)]
-pub struct Before {
-    /// The log objects that were loaded.
-    pub objects: LoadedObjects,
-    /// The runs that were.
-    pub runs: HashSet<String>,
+/// The log objects that were loaded into a warehouse, whose tables are found to be as a load wants them.
+///
+/// # Errors
+/// The warehouse cannot be reached, or its tables are others.
+pub fn loaded_objects(warehouse: &Warehouse, progress: &Progress) -> Result<LoadedObjects> {
+    ask(warehouse, progress, |session| {
+        let mut objects = LoadedObjects::default();
+        session.each("SELECT DISTINCT object, etag FROM loads", |row| {
+            if let [Some(object), Some(etag)] = row.as_slice() {
+                objects.insert((*object).to_owned(), (*etag).to_owned());
+            }
+        })?;
+        Ok(objects)
+    })
 }
 
-impl Before {
-    /// Looks, and finds out whether the tables are as a load wants them.
-    ///
-    /// # Errors
-    /// The warehouse cannot be reached, or its tables are others.
-    pub fn look(warehouse: &Warehouse, progress: &Progress) -> Result<Self> {
-        let mut session = Session::open(&warehouse.address)?;
-        let cannot = |failure: Failure| {
-            Error::failed(format!("cannot load into {}", warehouse.address)).because(failure.error)
-        };
-        let found = tables::look(&mut session).map_err(cannot)?;
-        if let Some(drift) = tables::drift(&found) {
-            return Err(cannot(refused(drift)));
-        }
-        // Redshift locks a table for its readers too.
-        let look = patiently(progress, || {
-            let mut objects = LoadedObjects::default();
-            session.each("SELECT DISTINCT object, etag FROM loads", |row| {
-                if let [Some(object), Some(etag)] = row.as_slice() {
-                    objects.insert((*object).to_owned(), (*etag).to_owned());
-                }
-            })?;
-            let runs = loaded_runs(&mut session, RUNS)?;
-            Ok(Self { objects, runs })
-        });
-        look.map_err(cannot)
+/// The runs that were, under the same condition.
+///
+/// # Errors
+/// As those.
+pub fn loaded_runs(warehouse: &Warehouse, progress: &Progress) -> Result<HashSet<String>> {
+    ask(warehouse, progress, |session| runs(session, RUNS))
+}
+
+/// Asks a warehouse whose tables are as a load wants them.
+fn ask<T>(
+    warehouse: &Warehouse,
+    progress: &Progress,
+    query: impl FnOnce(&mut Session) -> std::result::Result<T, Failure>,
+) -> Result<T> {
+    let mut session = Session::open(&warehouse.address)?;
+    let cannot = |failure: Failure| {
+        Error::failed(format!("cannot load into {}", warehouse.address)).because(failure.error)
+    };
+    let found = tables::look(&mut session).map_err(cannot)?;
+    if let Some(drift) = tables::drift(&found) {
+        return Err(cannot(refused(drift)));
     }
+    // Redshift locks a table for its readers too.
+    patiently(progress, || query(&mut session)).map_err(cannot)
 }
 
-fn loaded_runs(session: &mut Session, sql: &str) -> std::result::Result<HashSet<String>, Failure> {
+fn runs(session: &mut Session, sql: &str) -> std::result::Result<HashSet<String>, Failure> {
     let rows = session.rows(sql)?;
     Ok(rows.into_iter().flatten().flatten().collect())
 }

@@ -4,8 +4,8 @@ use crate::house::{Ended, House};
 use crate::redshift::Mode;
 use crate::rows::assert_same;
 
-fn with_star() -> House {
-    let house = House::new(Mode::Postgres);
+fn with_star(mode: Mode) -> House {
+    let house = House::new(mode);
     let sizes = [
         "--events", "500", "--songs", "50", "--users", "9", "--files", "3", "--seed", "5",
     ];
@@ -16,7 +16,7 @@ fn with_star() -> House {
 
 #[test]
 fn tables_that_are_missing_or_others() {
-    let house = with_star();
+    let house = with_star(Mode::Postgres);
     let changes: [(&str, &[&str]); 7] = [
         (
             "ALTER TABLE artists ALTER name TYPE VARCHAR(9)",
@@ -62,7 +62,7 @@ fn tables_that_are_missing_or_others() {
 
 #[test]
 fn a_star_that_is_not_whole() {
-    let house = with_star();
+    let house = with_star(Mode::Postgres);
     house.load("nowhere").fails(1, &["nowhere"]);
     house
         .load("data")
@@ -104,7 +104,7 @@ fn a_star_that_is_not_whole() {
 
 #[test]
 fn dropping_rows_wants_a_word() {
-    let house = with_star();
+    let house = with_star(Mode::Postgres);
     let create = |more: &[&str]| {
         let mut command = house.command(&["create-tables", "--quiet"]);
         Ended::of(command.args(more))
@@ -132,7 +132,7 @@ fn dropping_rows_wants_a_word() {
 
 #[test]
 fn a_dry_run_prints_the_sql_in_order_and_connects_to_nothing() {
-    let house = with_star();
+    let house = with_star(Mode::Postgres);
     let nowhere = "postgres://someone@127.0.0.1:1/none";
     let print = |arguments: &[&str]| {
         let mut command = house.sparkify(arguments);
@@ -188,12 +188,7 @@ fn a_dry_run_prints_the_sql_in_order_and_connects_to_nothing() {
 /// What Redshift's COPY fails for is in its views of load errors, and so in the one line.
 #[test]
 fn a_copy_that_fails_says_what_the_views_say() {
-    let house = House::new(Mode::Redshift);
-    let sizes = [
-        "--events", "500", "--songs", "50", "--users", "9", "--files", "3", "--seed", "5",
-    ];
-    house.generate("data", &sizes);
-    house.make("data/song_data", "data/log_data", "star");
+    let house = with_star(Mode::Redshift);
     let folder = house.folder_of("star");
     let manifest = folder.join("users.manifest");
     let good = std::fs::read_to_string(&manifest).unwrap();
@@ -243,7 +238,7 @@ fn warehouses_are_not_taken_for_each_other() {
 /// A file that should name a warehouse and does not, by a slip of the pen, is no reason to load nothing in silence.
 #[test]
 fn a_configuration_without_a_cluster_is_refused() {
-    let house = with_star();
+    let house = with_star(Mode::Postgres);
     house.write("dwh.cfg", "[CLUSTR]\nHOST=localhost\n");
     let run = [
         "run",
@@ -287,7 +282,7 @@ fn tables_are_created_once_by_whoever_is_first() {
 /// The songs and logs of `[S3]` are those of the run.
 #[test]
 fn a_run_by_its_configuration_alone() {
-    let house = with_star();
+    let house = with_star(Mode::Postgres);
     let database = house.database();
     house.write(
         "dwh.cfg",
