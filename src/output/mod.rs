@@ -8,6 +8,7 @@ mod encode;
 mod folder;
 mod pack;
 mod parquet;
+mod part_reader;
 mod published;
 mod rejects;
 pub mod report;
@@ -15,6 +16,7 @@ mod runs;
 mod staging;
 
 pub use self::parquet::{Part, PartWriter};
+pub use part_reader::{PartReader, RowGroup, RowGroups};
 pub use published::Published;
 pub use rejects::{REJECTS, Rejects};
 pub use staging::{Parts, Staging, manifest_key};

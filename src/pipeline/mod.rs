@@ -7,6 +7,7 @@
 //! are made when all splits are done.
 
 mod chain;
+mod copies;
 mod dimensions;
 mod duplicates;
 mod ledger;
