@@ -12,7 +12,7 @@ use ::parquet::arrow::arrow_reader::{
 use ::parquet::errors::ParquetError;
 use ::parquet::file::metadata::{ParquetMetaDataReader, RowGroupMetaData};
 use ::parquet::file::reader::{ChunkReader, Length};
-use arrow_array::{BooleanArray, RecordBatch};
+use arrow_array::{BooleanArray, RecordBatch, RecordBatchReader};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use bytes::{Buf, Bytes};
 
@@ -69,7 +69,10 @@ impl<'a> PartReader<'a> {
             footer.and_then(|footer| ArrowReaderMetadata::try_new(Arc::new(footer), options));
         let metadata = metadata.map_err(|e| changed(&name, &e))?;
         let found = metadata.metadata().row_groups().iter();
-        if !found.map(RowGroupMetaData::num_rows).eq(row_groups.iter().map(|&rows| rows as i64)) {
+        if !found
+            .map(RowGroupMetaData::num_rows)
+            .eq(row_groups.iter().map(|&rows| rows as i64))
+        {
             return Err(changed(&name, &"its row groups have other numbers of rows"));
         }
         Ok(Self {
@@ -192,7 +195,8 @@ impl RowGroups<'_> {
     /// It cannot be read, it is not what was written, or there is none.
     pub fn next(&mut self) -> Result<RowGroup> {
         let next = self.left.next();
-        let (number, start, end) = next.ok_or_else(|| self.part.changed(&"a row group is absent"))?;
+        let (number, start, end) =
+            next.ok_or_else(|| self.part.changed(&"a row group is absent"))?;
         if self.at != start {
             self.reader.next_range()?;
         }

@@ -101,7 +101,7 @@ pub fn remove(run: &Run<'_>, copies: &Copies, splits: &mut [SplitParts]) -> Resu
     if copies.ids.is_empty() {
         return Ok(());
     }
-    let work = || {
+    let mut work = || {
         let winners = find_winners(run, copies, splits)?;
         rewrite(run, copies, &winners, splits)
     };
@@ -174,7 +174,10 @@ fn read_copies(
         };
         let number = (split as u32, batch as u32);
         for (id, delivery) in WrittenDeliveries::new(&rows, &ledger_rows)?.iter() {
-            let mut shard = winners.shard(id).lock().unwrap_or_else(PoisonError::into_inner);
+            let mut shard = winners
+                .shard(id)
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             shard.add(id, delivery, number);
         }
     }

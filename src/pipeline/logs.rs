@@ -85,7 +85,11 @@ pub fn run(run: &Run<'_>, lookup: &SongLookup) -> Result<Logs> {
     run.stages.phase("duplicates", None, began);
     copies::remove(run, &copies, &mut parts)?;
     let rows = note_parts(run, &SONGPLAYS, parts.iter().map(|split| &split.songplays))?;
-    note_parts(run, &LEDGER_SONGPLAYS, parts.iter().map(|split| &split.ledger))?;
+    note_parts(
+        run,
+        &LEDGER_SONGPLAYS,
+        parts.iter().map(|split| &split.ledger),
+    )?;
     Ok(Logs {
         duplicates: state.kept - rows,
         matched: parts.iter().map(|split| split.matched).sum(),

@@ -165,7 +165,10 @@ impl<'a> WrittenDeliveries<'a> {
     }
 }
 
-fn values<'a, T: ArrowPrimitiveType>(batch: &'a RecordBatch, name: &str) -> Result<&'a [T::Native]> {
+fn values<'a, T: ArrowPrimitiveType>(
+    batch: &'a RecordBatch,
+    name: &str,
+) -> Result<&'a [T::Native]> {
     let column = batch.column_by_name(name);
     let column = column.and_then(|column| column.as_primitive_opt::<T>());
     let column = column.filter(|column| column.null_count() == 0);

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use arrow_array::types::TimestampMicrosecondType;
-use arrow_array::{Array, ArrayRef, BooleanArray, Int64Array, PrimitiveArray, RecordBatch};
+use arrow_array::{
+    Array, ArrayRef, BooleanArray, Float64Array, Int64Array, PrimitiveArray, RecordBatch,
+};
 use arrow_schema::{Field, Schema};
 use arrow_select::filter::filter_record_batch;
 
@@ -67,6 +69,7 @@ pub fn songplays(events: &EventBatch, ids: Vec<i64>, songs: &SongLookup) -> Resu
         artist_id,
         keyed,
         song_keys,
+        durations,
     } = songs.match_songs(events, &ids)?;
     let columns: Vec<ArrayRef> = vec![
         Arc::new(Int64Array::from(ids)),
@@ -87,6 +90,7 @@ pub fn songplays(events: &EventBatch, ids: Vec<i64>, songs: &SongLookup) -> Resu
     let columns: Vec<ArrayRef> = vec![
         Arc::new(Int64Array::from(keyed)),
         Arc::new(Int64Array::from(song_keys)),
+        Arc::new(Float64Array::from(durations)),
     ];
     let ledger = RecordBatch::try_new(LEDGER_SONGPLAYS.arrow(), columns);
     Ok(Plays {
