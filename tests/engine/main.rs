@@ -4,6 +4,7 @@
 
 mod cases;
 mod compare;
+mod deliveries;
 mod dictionary;
 mod drive;
 mod grammar;
