@@ -11,8 +11,10 @@ use std::path::PathBuf;
 use arrow_schema::SchemaRef;
 use serde::Serialize;
 
+use super::compression::Compression;
 use super::folder::Folder;
 use super::parquet::{Part, PartWriter};
+use super::part_reader::PartReader;
 use super::rejects::{REJECTS, Rejects};
 use super::report::{REPORT, Report};
 use super::runs::{BucketRun, RunId};
@@ -25,6 +27,7 @@ use crate::storage::{Local, Place, Store, Stores, Upload};
 pub struct Staging {
     store: Box<dyn Store>,
     target: Target,
+    compression: Compression,
 }
 
 #[derive(Debug)]
@@ -42,20 +45,27 @@ impl Staging {
     ///
     /// # Errors
     /// `out` cannot be written to, or holds what no run wrote.
-    pub fn open(stores: &Stores, out: &Place, inputs: [&Place; 2]) -> Result<Self> {
-        Ok(match out {
+    pub fn open(
+        stores: &Stores,
+        out: &Place,
+        inputs: [&Place; 2],
+        compression: Compression,
+    ) -> Result<Self> {
+        let (store, target): (Box<dyn Store>, Target) = match out {
             Place::Local(path) => {
                 let folder = Folder::open(path, &local(inputs))?;
                 let store = Box::new(Local::new(folder.path())?);
-                let target = Target::Folder(folder, RunId::new());
-                Self { store, target }
+                (store, Target::Folder(folder, RunId::new()))
             }
             Place::S3 { bucket, prefix } => {
                 let run = BucketRun::begin(stores.bucket(bucket, prefix)?);
-                let store = Box::new(run.store());
-                let target = Target::Bucket(run);
-                Self { store, target }
+                (Box::new(run.store()), Target::Bucket(run))
             }
+        };
+        Ok(Self {
+            store,
+            target,
+            compression,
         })
     }
 
@@ -96,7 +106,45 @@ impl Staging {
             self.store.display(&key),
             number,
             schema,
+            self.compression,
         )
+    }
+
+    /// Reads a part of a table that was written. `row_groups` are the rows of each of its row groups.
+    ///
+    /// # Errors
+    /// It cannot be read, or it is not what was written.
+    pub fn read_part(
+        &self,
+        table: &Table,
+        part: Part,
+        row_groups: &[u64],
+    ) -> Result<PartReader<'_>> {
+        let key = part_key(table, part.number);
+        PartReader::open(self.store.as_ref(), key, table, part, row_groups)
+    }
+
+    /// Begins a part of a table anew. The row groups of the old part can still be read.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn rewrite_part(
+        &self,
+        table: &Table,
+        number: usize,
+        schema: SchemaRef,
+    ) -> Result<PartWriter> {
+        if let Target::Folder(..) = self.target {
+            // A file that is removed can be read by whoever has it open. A bucket keeps the old object until
+            // the new one is finished.
+            self.remove_part(table, number)?;
+        }
+        self.part(table, number, schema)
+    }
+
+    /// How many requests can be under way at a time, if parts are reached by requests.
+    pub fn requests(&self) -> Option<usize> {
+        self.store.requests()
     }
 
     /// Removes a part of a table, if it was written.

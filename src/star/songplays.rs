@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use arrow_array::types::TimestampMicrosecondType;
-use arrow_array::{Array, ArrayRef, Float64Array, Int64Array, PrimitiveArray, RecordBatch};
+use arrow_array::{
+    Array, ArrayRef, BooleanArray, Float64Array, Int64Array, PrimitiveArray, RecordBatch,
+};
 use arrow_schema::{Field, Schema};
+use arrow_select::filter::filter_record_batch;
 
 use super::fnv::songplay_id;
 use super::lookup::{Matches, SongLookup};
@@ -32,6 +35,22 @@ pub struct Plays {
     pub songplays: RecordBatch,
     /// Those of [`LEDGER_SONGPLAYS`].
     pub ledger: RecordBatch,
+}
+
+impl Plays {
+    /// Returns the rows of those of `events` that `stays` selects, which all rows are made from.
+    ///
+    /// # Errors
+    /// None that a caller can cause: Arrow checks what this module promises.
+    pub fn filter(&self, events: &EventBatch, stays: &BooleanArray) -> Result<Self> {
+        let keyed = (0..events.rows()).filter(|&row| events.has_song(row));
+        let keyed: Vec<bool> = keyed.map(|row| stays.value(row)).collect();
+        let filter = |rows, stays| filter_record_batch(rows, stays).map_err(Error::arrow);
+        Ok(Self {
+            songplays: filter(&self.songplays, stays)?,
+            ledger: filter(&self.ledger, &BooleanArray::from(keyed))?,
+        })
+    }
 }
 
 /// The rows that are made from `events`, whose ids are `ids`.

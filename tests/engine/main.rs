@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod cases;
+mod codecs;
 mod compare;
+mod deliveries;
 mod dictionary;
 mod drive;
 mod grammar;

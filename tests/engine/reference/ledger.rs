@@ -61,7 +61,7 @@ pub struct LedgerSongplay {
 }
 
 /// Computes `fnv_hash(artist_name, fnv_hash(0::smallint, fnv_hash(title)))` as Redshift does.
-fn song_key(title: &str, artist_name: &str) -> i64 {
+pub fn song_key(title: &str, artist_name: &str) -> i64 {
     let hash = fnv_hash(title.as_bytes(), FNV_BASIS);
     let hash = fnv_hash(&[0, 0], hash);
     fnv_hash(artist_name.as_bytes(), hash).cast_signed()

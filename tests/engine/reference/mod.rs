@@ -6,7 +6,7 @@
 //! - `split`: where the records of an object begin and end, and where the grammar breaks
 //! - `value`: one record's keys, and a JSON value as a column of the wanted type
 //! - `rows`: a record as a song or as a kept event, or the one reason it is rejected
-//! - `star`: the five tables from the accepted songs and the kept events
+//! - `star`: the five tables from the accepted songs and the kept events, and which of repeated events stays
 //! - `ledger`: what tells a later load of these songs and events
 
 // Each test binary that includes this module uses only a part of it.
@@ -19,14 +19,14 @@ mod split;
 mod star;
 pub mod value;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
 use rows::Event;
 use value::{Fields, Reason};
 
-pub use split::records;
+pub use split::{Found, records};
 
 pub use ledger::{Ledger, LedgerArtist, LedgerObject, LedgerSong, LedgerSongplay, LedgerUser};
 
@@ -153,16 +153,15 @@ pub struct Time {
 /// The star schema of everything below the two prefixes (each a folder or one file).
 pub fn compute(songs: &Path, logs: &Path) -> io::Result<Reference> {
     let mut song_records = Vec::new();
-    let song_read = read_prefix(songs, |_, fields| {
+    let song_read = read_prefix(songs, rows::SONG_KEYS, |_, fields| {
         song_records.push(rows::song(fields)?);
         Ok(())
     })?;
 
     let mut events: Vec<Event> = Vec::new();
-    let mut seen = HashSet::new();
-    let (mut filtered, mut duplicates) = (0, 0);
+    let mut filtered = 0;
     let mut kept: BTreeMap<String, u64> = BTreeMap::new();
-    let log_read = read_prefix(logs, |object, fields| {
+    let log_read = read_prefix(logs, rows::EVENT_KEYS, |object, fields| {
         // The filter comes before the columns: an event it drops need only be valid JSON.
         if !rows::is_next_song(fields) {
             filtered += 1;
@@ -170,15 +169,12 @@ pub fn compute(songs: &Path, logs: &Path) -> io::Result<Reference> {
         }
         let event = rows::event(fields)?;
         *kept.entry(object.to_owned()).or_default() += 1;
-        if seen.insert(star::songplay_id(&event)) {
-            events.push(event);
-        } else {
-            duplicates += 1;
-        }
+        events.push(event);
         Ok(())
     })?;
 
-    let songplays = star::songplays(&song_records, &events);
+    let distinct = star::distinct(&events);
+    let songplays = star::songplays(&song_records, &distinct);
     let matched = songplays.iter().filter(|p| p.song_id.is_some()).count();
     Ok(Reference {
         users: star::users(&events),
@@ -190,7 +186,7 @@ pub fn compute(songs: &Path, logs: &Path) -> io::Result<Reference> {
             users: ledger::users(&events),
             artists: ledger::artists(&song_records),
             songs: ledger::songs(&song_records),
-            songplays: ledger::songplays(&events),
+            songplays: ledger::songplays(&distinct),
         },
         matched_songplays: matched as u64,
         song_counts: SongCounts {
@@ -210,7 +206,7 @@ pub fn compute(songs: &Path, logs: &Path) -> io::Result<Reference> {
             rejected_by_reason: by_reason(&log_read.rejects),
             kept: songplays.len() as u64,
             filtered,
-            duplicates,
+            duplicates: (events.len() - distinct.len()) as u64,
         },
         songplays,
         song_rejects: song_read.rejects,
@@ -231,6 +227,7 @@ struct Read {
 /// Hands every valid record below `prefix` to `accept`, in input order, and notes the rejects.
 fn read_prefix(
     prefix: &Path,
+    keys: &[&str],
     mut accept: impl FnMut(&str, &Fields) -> Result<(), Reason>,
 ) -> io::Result<Read> {
     let listing = input::list(prefix)?;
@@ -259,11 +256,11 @@ fn read_prefix(
             });
         };
 
-        let found = records(bytes);
+        let found = records(bytes, keys);
         read.records += found.len() as u64;
         for record in &found {
             match record {
-                Ok(range) => {
+                Found::Record(range) => {
                     let outcome = std::str::from_utf8(&bytes[range.clone()])
                         .map_err(|_| Reason::Encoding)
                         .and_then(|text| accept(&object.key, &Fields::of(text)));
@@ -271,12 +268,13 @@ fn read_prefix(
                         reject(reason, range.start, range.end);
                     }
                 }
-                Err(range) => reject(Reason::Syntax, range.start, range.end),
+                Found::Broken(range) => reject(Reason::Syntax, range.start, range.end),
+                Found::Foreign(range) => reject(Reason::NotJson, range.start, range.end),
             }
         }
         // A damaged stream is one reject. Where the bytes end in a record, that record already is
         // it: only a reject that ran to the end of the object can be the last thing found.
-        if decoded.damaged && !matches!(found.last(), Some(Err(_))) {
+        if decoded.damaged && !matches!(found.last(), Some(Found::Broken(_) | Found::Foreign(_))) {
             read.records += 1;
             reject(Reason::Syntax, bytes.len(), bytes.len());
         }
