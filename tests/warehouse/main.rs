@@ -61,7 +61,7 @@ mod tls;
 // Tests of loads.
 mod codecs;
 mod cuts;
-mod deliveries;
+mod batches;
 mod load;
 mod refused;
 mod scripts;
