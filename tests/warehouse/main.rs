@@ -59,10 +59,12 @@ mod login;
 mod tls;
 
 // Tests of loads.
+mod altered;
+mod batches;
 mod codecs;
 mod cuts;
-mod batches;
 mod load;
+mod lost;
 mod refused;
 mod scripts;
 
