@@ -28,7 +28,7 @@ pub struct Args {
     from: Place,
     #[command(flatten)]
     warehouse: WarehouseArgs,
-    /// Empty the tables first, in the same transaction
+    /// Empty the tables first, and create those that were lost, in the same transaction
     #[arg(long)]
     full_refresh: bool,
     /// Print the SQL, without connecting to the warehouse
