@@ -17,4 +17,5 @@ mod staging;
 pub use self::parquet::{Part, PartWriter};
 pub use published::Published;
 pub use rejects::{REJECTS, Rejects};
+pub use runs::LATEST;
 pub use staging::{Parts, Staging, manifest_key};

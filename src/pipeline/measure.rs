@@ -57,13 +57,13 @@ pub struct Ran {
 /// # Errors
 /// There is no input, or it cannot be read.
 pub fn measure_parse(config: &ParseConfig, progress: &Progress) -> Result<Parsed> {
-    let ParseConfig { place, sizes, .. } = config;
+    let ParseConfig { places, sizes, .. } = config;
     start_workers(config.threads)?.install(|| {
         let stages = Stages::default();
         let kind = config.kind.unwrap_or(RecordKind::Log);
         let stores = Stores::new(config.s3.clone());
         let (none, split_bytes) = (LoadedObjects::default(), sizes.split_bytes);
-        let mut source = Source::open(kind, "PATH", &stores, place, &none, split_bytes, &stages)?;
+        let mut source = Source::open(kind, "PATH", &stores, places, &none, split_bytes, &stages)?;
         if config.kind.is_none() && begins_with_songs(&source)? {
             source.kind = RecordKind::Song;
         }
@@ -133,7 +133,8 @@ fn begins_with_songs(source: &Source) -> Result<bool> {
     };
     let mut reader = ChunkReader::new(DEFAULT_CHUNK);
     let range = (0, DEFAULT_CHUNK as u64);
-    let mut input = source.store.read(vec![object.range(range.0, range.1)]);
+    let one = std::iter::once((object.place, object.range(range.0, range.1)));
+    let mut input = source.read(one);
     reader.open(input.as_mut(), object, source.display(object), range)?;
     let mut decoder = Decoder::new(&SONG_RECORD, 1);
     decoder.decode(reader.chunk(), u64::MAX);

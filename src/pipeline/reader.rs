@@ -145,10 +145,12 @@ impl<'a> SplitReader<'a> {
         };
         // A split that failed half way may have left something.
         self.decoder.clear();
-        let store = self.source.store.as_ref();
+        let source = self.source;
         let tasks = self.tasks(split, start);
-        let ranges = tasks.iter().filter_map(Task::range).collect();
-        let mut input = clock.read(|| store.read(ranges));
+        let ranges = tasks
+            .iter()
+            .filter_map(|task| Some((task.object.place, task.range()?)));
+        let mut input = clock.read(|| source.read(ranges));
         let input = input.as_mut();
         for (number, task) in tasks.into_iter().enumerate() {
             let Task {
@@ -160,7 +162,7 @@ impl<'a> SplitReader<'a> {
                 let Some(from) = from else {
                     return Ok(None);
                 };
-                let name = store.display(&object.entry.key);
+                let name = source.display(object);
                 let range = (from.byte(), segment.end);
                 self.reader.open(input, object, name, range)?;
                 match from {
@@ -187,6 +189,9 @@ impl<'a> SplitReader<'a> {
                 if matches!(self.reader.chunk().rest, Rest::Broken(_)) {
                     found.broken.push(number);
                 }
+            }
+            if from.is_some() {
+                clock.read(|| input.check_unchanged())?;
             }
             if number == 0 {
                 found.lines.0 = found.lines.1;
