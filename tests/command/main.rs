@@ -11,6 +11,7 @@ mod data;
 mod generate;
 mod harness;
 mod input;
+mod places;
 mod rejects;
 mod star;
 mod streams;

@@ -4,12 +4,16 @@
 
 mod cases;
 mod compare;
+mod content;
 mod dictionary;
 mod drive;
+mod field_cases;
 mod grammar;
 mod harness;
 mod ledger;
+mod places;
 mod reference;
+mod replaced;
 mod same;
 mod streams;
 mod tables;

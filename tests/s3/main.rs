@@ -45,4 +45,5 @@ mod cleaning;
 mod dry_run;
 mod errors;
 mod options;
+mod places;
 mod secrets;
