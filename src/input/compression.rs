@@ -210,6 +210,7 @@ impl Decompressed {
             self.at_hand.start += step.taken;
             self.bytes_stored += step.taken as u64;
             let broken = match step.status {
+                Err(e) if e.kind() == io::ErrorKind::OutOfMemory => return Err(e),
                 Err(e) => Some(e),
                 Ok(Status::Ended) => {
                     self.position = Position::After;
@@ -303,14 +304,7 @@ impl Codec {
                     .map_err(io::Error::other);
                 (before, (decoder.total_in(), decoder.total_out()), status)
             }
-            Self::Bzip2(decoder) => {
-                let before = (decoder.total_in(), decoder.total_out());
-                let status = decoder
-                    .decompress(input, to)
-                    .map(|status| status == bzip2::Status::StreamEnd)
-                    .map_err(io::Error::other);
-                (before, (decoder.total_in(), decoder.total_out()), status)
-            }
+            Self::Bzip2(decoder) => return bzip2_step(decoder, input, to),
             Self::Zstd(zstd) => return zstd.step(input, to),
         };
         Step {
@@ -318,6 +312,34 @@ impl Codec {
             given: (totals.1 - before.1) as usize,
             status: status.map(|ended| if ended { Status::Ended } else { Status::Going }),
         }
+    }
+}
+
+/// A byte that is in no JSON text, and in no UTF-8 at all.
+const UNWRITTEN: u8 = 0xff;
+
+/// When a block ends in the middle of a run, bzip2 fails without counting what that call wrote. It is found
+/// by what is there: otherwise what is kept of a broken stream would depend on the sizes of buffers.
+fn bzip2_step(decoder: &mut bzip2::Decompress, input: &[u8], to: &mut [u8]) -> Step {
+    to.fill(UNWRITTEN);
+    let before = (decoder.total_in(), decoder.total_out());
+    let status = decoder.decompress(input, to);
+    let counted = (decoder.total_out() - before.1) as usize;
+    let given = match &status {
+        Ok(_) => counted,
+        Err(_) => {
+            let last = to.iter().rposition(|&byte| byte != UNWRITTEN);
+            counted.max(last.map_or(0, |last| last + 1))
+        }
+    };
+    Step {
+        taken: (decoder.total_in() - before.0) as usize,
+        given,
+        status: match status {
+            Ok(bzip2::Status::StreamEnd) => Ok(Status::Ended),
+            Ok(_) => Ok(Status::Going),
+            Err(e) => Err(io::Error::other(e)),
+        },
     }
 }
 
@@ -334,6 +356,10 @@ struct Zstd {
     /// Whether the last call filled its output and may have more to give.
     full: bool,
 }
+
+/// Why a stream that is not broken cannot be decompressed.
+const NO_MEMORY: &str =
+    "there is not enough memory for the window of its zstd stream, which is up to 2 GiB a thread";
 
 /// Windows up to 2 GiB are read, as long-distance matching (`zstd --long=31`) makes them. A decoder holds
 /// the window that a frame asks for, so only the streams that have such windows take the memory.
@@ -367,6 +393,10 @@ impl Zstd {
         let mut input = InBuffer::around(input);
         let mut output = OutBuffer::around(&mut *to);
         let result = self.decoder.run(&mut input, &mut output);
+        let result = result.map_err(|e| match e.to_string().contains("not enough memory") {
+            true => io::Error::new(io::ErrorKind::OutOfMemory, NO_MEMORY),
+            false => e,
+        });
         (done.taken, done.given) = (input.pos(), output.pos());
         self.full = done.given == to.len();
         done.status = result.map(|hint| {
