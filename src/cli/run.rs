@@ -62,7 +62,7 @@ pub struct Args {
         allow_negative_numbers = true
     )]
     max_rejects: MaxRejects,
-    /// List the input and say what would be done, without reading or writing anything
+    /// List the input and say what would be done, without writing anything
     #[arg(long)]
     dry_run: bool,
     /// Load everything, also what was loaded before: the tables are emptied in the same transaction

@@ -358,8 +358,7 @@ struct Zstd {
 }
 
 /// Why a stream that is not broken cannot be decompressed.
-const NO_MEMORY: &str =
-    "there is not enough memory for the window of its zstd stream, which is up to 2 GiB a thread";
+const NO_MEMORY: &str = "there is not enough memory for the window of its zstd stream (up to 2 GiB a thread); use fewer --threads";
 
 /// Windows up to 2 GiB are read, as long-distance matching (`zstd --long=31`) makes them. A decoder holds
 /// the window that a frame asks for, so only the streams that have such windows take the memory.
