@@ -33,6 +33,7 @@ fn run(files: &Files, out: &Path, threads: usize) -> Report {
         threads,
         max_rejects: MaxRejects::Count(0),
         loaded: Default::default(),
+        compression: Default::default(),
         sizes: Sizes {
             split_bytes: Some(SPLIT_BYTES),
             ..Sizes::default()

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
+use crate::output::Compression;
 use crate::storage::{Place, s3};
 
 /// A run: songs and logs in, a star out.
@@ -25,6 +26,8 @@ pub struct RunConfig {
     pub max_rejects: MaxRejects,
     /// The log objects that are in the warehouse already, and so left out.
     pub loaded: LoadedObjects,
+    /// The codec of the Parquet files.
+    pub compression: Compression,
     /// How input is cut up. Only tests and benches change it; the tables do not depend on it.
     pub sizes: Sizes,
 }

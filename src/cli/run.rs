@@ -8,7 +8,7 @@ use super::{cores, failed, print, print_json, say, summary, warn_of_no_plays};
 use crate::config::{LoadedObjects, MaxRejects, RunConfig, Sizes};
 use crate::error::{Error, Result};
 use crate::output::report::{REPORT_VERSION, Report};
-use crate::output::{Published, manifest_key};
+use crate::output::{Compression, Published, manifest_key};
 use crate::pipeline;
 use crate::progress::Progress;
 use crate::storage::{Place, Stores};
@@ -51,6 +51,9 @@ pub struct Args {
         allow_negative_numbers = true
     )]
     max_rejects: MaxRejects,
+    /// Codec of the Parquet files; Redshift's documentation does not name zstd
+    #[arg(long, value_name = "CODEC", value_enum, default_value_t)]
+    compression: Compression,
     /// List the input and say what would be done, without reading or writing anything
     #[arg(long)]
     dry_run: bool,
@@ -247,6 +250,7 @@ fn config(args: Args, progress: &Progress) -> Result<(RunConfig, Option<Warehous
         threads: args.threads.map_or_else(cores, usize::from),
         max_rejects: args.max_rejects,
         loaded: LoadedObjects::default(),
+        compression: args.compression,
         sizes: Sizes::default(),
     };
     Ok((config, warehouse))

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::Part;
+use super::{Compression, Part};
 use crate::decode::Counts;
 use crate::decode::reject::Reason;
 
@@ -146,6 +146,9 @@ pub struct Report {
     pub songs: InputReport,
     /// Log events.
     pub logs: LogReport,
+    /// The codec of the Parquet files.
+    #[serde(default = "Compression::before_it_was_reported")]
+    pub compression: Compression,
     /// What was written, by table.
     pub tables: BTreeMap<String, TableReport>,
     /// What was written of the ledger, by table.

@@ -77,7 +77,12 @@ fn build_star(config: &RunConfig, progress: &Progress, stages: &Stages) -> Resul
     start_workers(config.threads)?.install(|| {
         let stores = Stores::new(config.s3.clone());
         let (songs, logs) = open_sources(config, &stores, stages)?;
-        let staging = Staging::open(&stores, &config.out, [&config.songs, &config.logs])?;
+        let staging = Staging::open(
+            &stores,
+            &config.out,
+            [&config.songs, &config.logs],
+            config.compression,
+        )?;
         let run = Run {
             config,
             progress,
@@ -181,6 +186,7 @@ impl Run<'_> {
                 duplicates: logs.duplicates,
                 loaded_objects: self.logs.loaded(),
             },
+            compression: self.config.compression,
             tables: self.written_of(&TABLES),
             ledger: self.written_of(&LEDGER),
             matched_songplays: logs.matched,

@@ -130,7 +130,19 @@ pub fn run_without(
     setting: Setting,
     loaded: LoadedObjects,
 ) -> Report {
-    let config = RunConfig {
+    let config = config(songs, logs, out, setting, loaded);
+    pipeline::run(&config, &Progress::silent()).unwrap()
+}
+
+/// What such a run is asked to do.
+pub fn config(
+    songs: &Path,
+    logs: &Path,
+    out: &Path,
+    setting: Setting,
+    loaded: LoadedObjects,
+) -> RunConfig {
+    RunConfig {
         songs: Place::Local(songs.to_owned()),
         logs: Place::Local(logs.to_owned()),
         out: Place::Local(out.to_owned()),
@@ -138,9 +150,9 @@ pub fn run_without(
         threads: setting.threads,
         max_rejects: MaxRejects::Percent(100.0),
         loaded,
+        compression: Default::default(),
         sizes: setting.sizes,
-    };
-    pipeline::run(&config, &Progress::silent()).unwrap()
+    }
 }
 
 /// Runs the engine and the reference, and compares everything they say.

@@ -72,6 +72,7 @@ impl Both {
             threads: 2,
             max_rejects: MaxRejects::Percent(100.0),
             loaded: Default::default(),
+            compression: Default::default(),
             sizes,
         };
         config.check().unwrap();

@@ -11,6 +11,7 @@ use crate::bench::{self, AtMost, RunBench, RunResult, Serial};
 use crate::cli::place::{Input, S3Args, folder};
 use crate::config::{LoadedObjects, MaxRejects, RunConfig, Sizes};
 use crate::error::Result;
+use crate::output::Compression;
 use crate::pipeline::Phase;
 use crate::progress::Progress;
 use crate::storage::Place;
@@ -29,6 +30,9 @@ pub struct Args {
     /// is touched [default: the system's folder for temporary files]
     #[arg(long, value_name = "DIR", value_parser = folder())]
     out: Option<PathBuf>,
+    /// Codec of the Parquet files
+    #[arg(long, value_name = "CODEC", value_enum, default_value_t)]
+    compression: Compression,
     #[command(flatten)]
     asked: Asked,
     #[command(flatten)]
@@ -65,6 +69,7 @@ fn config(args: &Args, out: &Path) -> RunConfig {
         threads: 1,
         max_rejects: MaxRejects::Percent(100.0),
         loaded: LoadedObjects::default(),
+        compression: args.compression,
         sizes: Sizes::default(),
     }
 }
