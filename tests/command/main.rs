@@ -8,6 +8,9 @@
 
 mod bench;
 mod data;
+mod empty;
+mod failed;
+mod field_cases;
 mod generate;
 mod harness;
 mod input;

@@ -137,6 +137,8 @@ pub fn run_without(
         s3: Default::default(),
         threads: setting.threads,
         max_rejects: MaxRejects::Percent(100.0),
+        allow_empty: true,
+        loads: false,
         loaded,
         sizes: setting.sizes,
     };

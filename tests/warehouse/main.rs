@@ -60,6 +60,7 @@ mod tls;
 
 // Tests of loads.
 mod cuts;
+mod empty;
 mod load;
 mod refused;
 mod scripts;
