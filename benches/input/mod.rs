@@ -113,7 +113,7 @@ pub fn padded(mut bytes: Vec<u8>) -> Vec<u8> {
 pub fn decode(decoder: &mut Decoder, padded: &[u8], mut sink: impl FnMut(RecordBatch)) -> Counts {
     let len = padded.len() - PADDING;
     let mut at = 0;
-    decoder.begin_segment();
+    decoder.begin_segment(None);
     loop {
         let chunk = Chunk {
             padded: &padded[at..],

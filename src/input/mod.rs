@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 
+use crate::decode::head::Layout;
 use crate::error::Result;
 use crate::storage::{Entry, Level, Range};
 
@@ -23,6 +24,8 @@ pub struct Object {
     pub entry: Entry,
     /// How it is compressed, if it is.
     pub compression: Option<Compression>,
+    /// How its records are arranged, if it was looked at because it can be cut into splits.
+    pub layout: Layout,
 }
 
 impl Object {
@@ -69,7 +72,11 @@ impl Listing {
                 continue;
             }
             match input_compression(last_part(&entry.key)) {
-                Some(compression) => self.objects.push(Object { entry, compression }),
+                Some(compression) => self.objects.push(Object {
+                    entry,
+                    compression,
+                    layout: Layout::default(),
+                }),
                 None => self.ignored += 1,
             }
         }

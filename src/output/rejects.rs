@@ -62,7 +62,7 @@ impl Rejects {
         // A cut may fall inside a character; that alone does not make the text binary.
         let text = match std::str::from_utf8(&reject.text) {
             Ok(text) => Some(text),
-            Err(e) if reject.cut && e.error_len().is_none() => reject
+            Err(e) if reject.is_cut() && e.error_len().is_none() => reject
                 .text
                 .get(..e.valid_up_to())
                 .and_then(|t| std::str::from_utf8(t).ok()),
@@ -80,7 +80,7 @@ impl Rejects {
             bytes: reject.bytes,
             text: text.map(Cow::Borrowed),
             text_base64,
-            cut: reject.cut,
+            cut: reject.is_cut(),
         };
         let cannot = |e: &std::io::Error| Error::io("cannot keep rejects in", &scratch, e);
         let mut bytes = serde_json::to_vec(&line).map_err(|e| cannot(&e.into()))?;

@@ -182,7 +182,9 @@ impl<'a> SplitReader<'a> {
             let mut is_broken = false;
             (found.ended, found.lines.1) = (None, 0);
             if let Some(began) = began {
-                self.decoder.begin_segment();
+                // Only an object that is read from its first byte on tells its layout by itself.
+                let layout = (segment.start > 0).then_some(object.layout);
+                self.decoder.begin_segment(layout);
                 while found.ended.is_none() {
                     found.ended = self.chunk(input, segment.end, &mut clock, sink)?;
                     for reject in self.decoder.take_rejects() {

@@ -268,6 +268,18 @@ const LAST_MS: i64 = 253_402_300_799_999;
 
 /// A song's metadata.
 pub static SONG_RECORD: RecordSchema = RecordSchema {
+    keys: &[
+        "song_id",
+        "title",
+        "artist_id",
+        "artist_name",
+        "artist_location",
+        "artist_latitude",
+        "artist_longitude",
+        "year",
+        "duration",
+        "num_songs",
+    ],
     fields: &[
         required("song_id", text(ID)),
         required("title", text(TITLE)),
@@ -285,6 +297,26 @@ pub static SONG_RECORD: RecordSchema = RecordSchema {
 /// An event of the activity log. `song`, `artist` and `length` only find the song: no column
 /// holds them, so nothing limits their size.
 pub static EVENT_RECORD: RecordSchema = RecordSchema {
+    keys: &[
+        "artist",
+        "auth",
+        "firstName",
+        "gender",
+        "itemInSession",
+        "lastName",
+        "length",
+        "level",
+        "location",
+        "method",
+        "page",
+        "registration",
+        "sessionId",
+        "song",
+        "status",
+        "ts",
+        "userAgent",
+        "userId",
+    ],
     fields: &[
         required(
             "ts",

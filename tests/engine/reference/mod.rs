@@ -26,7 +26,7 @@ use std::path::Path;
 use rows::Event;
 use value::{Fields, Reason};
 
-pub use split::records;
+pub use split::{Found, records};
 
 pub use ledger::{Ledger, LedgerArtist, LedgerObject, LedgerSong, LedgerSongplay, LedgerUser};
 
@@ -153,7 +153,7 @@ pub struct Time {
 /// The star schema of everything below the two prefixes (each a folder or one file).
 pub fn compute(songs: &Path, logs: &Path) -> io::Result<Reference> {
     let mut song_records = Vec::new();
-    let song_read = read_prefix(songs, |_, fields| {
+    let song_read = read_prefix(songs, rows::SONG_KEYS, |_, fields| {
         song_records.push(rows::song(fields)?);
         Ok(())
     })?;
@@ -162,7 +162,7 @@ pub fn compute(songs: &Path, logs: &Path) -> io::Result<Reference> {
     let mut seen = HashSet::new();
     let (mut filtered, mut duplicates) = (0, 0);
     let mut kept: BTreeMap<String, u64> = BTreeMap::new();
-    let log_read = read_prefix(logs, |object, fields| {
+    let log_read = read_prefix(logs, rows::EVENT_KEYS, |object, fields| {
         // The filter comes before the columns: an event it drops need only be valid JSON.
         if !rows::is_next_song(fields) {
             filtered += 1;
@@ -231,6 +231,7 @@ struct Read {
 /// Hands every valid record below `prefix` to `accept`, in input order, and notes the rejects.
 fn read_prefix(
     prefix: &Path,
+    keys: &[&str],
     mut accept: impl FnMut(&str, &Fields) -> Result<(), Reason>,
 ) -> io::Result<Read> {
     let listing = input::list(prefix)?;
@@ -259,11 +260,11 @@ fn read_prefix(
             });
         };
 
-        let found = records(bytes);
+        let found = records(bytes, keys);
         read.records += found.len() as u64;
         for record in &found {
             match record {
-                Ok(range) => {
+                Found::Record(range) => {
                     let outcome = std::str::from_utf8(&bytes[range.clone()])
                         .map_err(|_| Reason::Encoding)
                         .and_then(|text| accept(&object.key, &Fields::of(text)));
@@ -271,12 +272,13 @@ fn read_prefix(
                         reject(reason, range.start, range.end);
                     }
                 }
-                Err(range) => reject(Reason::Syntax, range.start, range.end),
+                Found::Broken(range) => reject(Reason::Syntax, range.start, range.end),
+                Found::Foreign(range) => reject(Reason::NotJson, range.start, range.end),
             }
         }
         // A damaged stream is one reject. Where the bytes end in a record, that record already is
         // it: only a reject that ran to the end of the object can be the last thing found.
-        if decoded.damaged && !matches!(found.last(), Some(Err(_))) {
+        if decoded.damaged && !matches!(found.last(), Some(Found::Broken(_) | Found::Foreign(_))) {
             read.records += 1;
             reject(Reason::Syntax, bytes.len(), bytes.len());
         }
