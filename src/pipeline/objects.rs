@@ -62,7 +62,11 @@ impl ObjectRead {
 /// Returns true if the rejected record was not even well-formed JSON in UTF-8.
 pub fn is_unreadable(reject: &Reject) -> bool {
     // A lone surrogate is well-formed, and has a key.
-    reject.key.is_none() && matches!(reject.reason, Reason::Syntax | Reason::Encoding)
+    reject.key.is_none()
+        && matches!(
+            reject.reason,
+            Reason::NotJson | Reason::Syntax | Reason::Encoding
+        )
 }
 
 /// What was found in the segments of one split.
