@@ -1,7 +1,10 @@
 //! Inputs in the shape of field reports, through the binary.
 
-use crate::data::{event, song};
+use serde_json::Value;
+
+use crate::data::{event, events, song};
 use crate::harness::Place;
+use crate::star::report;
 
 #[test]
 fn a_wrapper_of_records_is_named() {
@@ -84,4 +87,46 @@ fn what_is_no_wrapper_is_not_called_one() {
             "{ended:?}"
         );
     }
+}
+
+#[test]
+fn an_object_in_utf16_fails_the_run_and_others_are_read_if_tolerated() {
+    let (place, earlier) = Place::with_star();
+    place.write("logs/a.json", events(0..1000));
+    let utf16: Vec<u8> = events(1000..1300)
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    place.write("logs/b.json", [b"\xff\xfe".as_slice(), &utf16].concat());
+    let ended = place
+        .run_with(&["--json"])
+        .fails_after_warnings(3, "1 of 2 log objects (50.00%): ");
+    assert!(ended.warnings()[0].contains("UTF-16"), "{ended:?}");
+    earlier.is_untouched();
+    let failed: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(failed["logs"]["rejected_by_reason"]["not_json"], 1);
+    let reject = std::fs::read(place.path("star.failed/_rejects/logs-00000.jsonl")).unwrap();
+    let reject: Value = serde_json::from_slice(&reject).unwrap();
+    assert_eq!(
+        (&reject["reason"], &reject["bytes"]),
+        (&"not_json".into(), &(utf16.len() + 2).into())
+    );
+
+    let ended = place.run_with(&["--max-rejects", "60%"]);
+    assert_eq!(
+        (ended.code, ended.warnings().len()),
+        (Some(0), 1),
+        "{ended:?}"
+    );
+    assert_eq!(report(&place.path("star"))["logs"]["kept"], 1000);
+}
+
+#[test]
+fn a_log_that_is_one_array_is_read() {
+    let (place, earlier) = Place::with_star();
+    let all: Vec<_> = (0..5000).map(event).collect();
+    place.write("logs/a.json", format!("[{}]", all.join(", ")));
+    place.run_with(&[]).succeeds();
+    assert_eq!(report(&place.path("star"))["logs"]["kept"], 5000);
+    earlier.is_replaced();
 }
