@@ -7,7 +7,7 @@ use super::chain::Settled;
 use super::objects::{MAX_NAMED, ObjectRead, ObjectReads};
 use super::reader::SplitRead;
 use super::source::Source;
-use crate::decode::reject::Reject;
+use crate::decode::reject::{Reason, Reject};
 use crate::error::Result;
 use crate::input::Split;
 use crate::output::report::InputReport;
@@ -92,7 +92,7 @@ impl<'a> Tally<'a> {
         for (number, reject) in &found.segments.unreadable {
             if let Some(segment) = split.segments.get(*number) {
                 let before = if *number == 0 { lines_before } else { 0 };
-                let reason = describe(before, reject);
+                let reason = why_unreadable(before, reject);
                 state
                     .objects
                     .add_reason(segment.object, split.number, reason);
@@ -150,9 +150,19 @@ impl<'a> Tally<'a> {
         } else if read.is_unreadable() {
             let reason = reason.unwrap_or_default();
             self.run.progress.warn(&format!(
-                "nothing of {object} could be read: {reason}; convert it to JSON in UTF-8, or leave it out"
+                "nothing of {object} could be read: {reason}, or leave it out"
             ));
         }
+    }
+}
+
+/// Says why an object is unreadable, by its first reject, and what to do.
+fn why_unreadable(before: u64, reject: &Reject) -> String {
+    let convert = "store it as JSON in UTF-8, plain or compressed by gzip, bzip2 or zstd";
+    match reject.reason {
+        Reason::NotJson => format!("{}; {convert}", reject.detail),
+        Reason::Encoding => format!("{}; {convert}", describe(before, reject)),
+        _ => format!("{}; correct it", describe(before, reject)),
     }
 }
 
