@@ -52,6 +52,8 @@ proptest! {
         let input = Input::new();
         input.add("songs/a.json", SONG);
         input.add(&format!("logs/a.json.{ending}"), &stored);
+        // A run of which nothing could be read fails.
+        input.add("logs/b.json", "{}");
         check_input(&input);
         for chunk_bytes in [1, 4096] {
             let sizes = Sizes { chunk_bytes, ..Sizes::default() };
@@ -68,6 +70,7 @@ proptest! {
         row_group_rows in 1usize..4,
     ) {
         let input = Input::with_log(bytes);
+        input.add("logs/b.json", "{}");
         let sizes = Sizes { split_bytes: Some(split_bytes), chunk_bytes, row_group_rows };
         check(&input.songs(), &input.logs(), Setting { threads: 2, sizes });
     }

@@ -44,5 +44,6 @@ mod together;
 mod cleaning;
 mod dry_run;
 mod errors;
+mod failed;
 mod options;
 mod secrets;

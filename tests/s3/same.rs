@@ -71,6 +71,8 @@ impl Both {
             s3: options(&self.server),
             threads: 2,
             max_rejects: MaxRejects::Percent(100.0),
+            allow_empty: true,
+            loads: false,
             loaded: Default::default(),
             compression: Default::default(),
             sizes,

@@ -64,6 +64,18 @@ pub struct SongCounts {
     pub records: u64,
     pub rejected: u64,
     pub rejected_by_reason: BTreeMap<String, u64>,
+    pub lost: Lost,
+}
+
+/// What the budget is about beside records, of songs or of logs.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Lost {
+    /// Bytes of all objects, decompressed.
+    pub decompressed_bytes: u64,
+    /// Bytes of all rejects.
+    pub rejected_bytes: u64,
+    /// Objects with records of which none is well-formed JSON, and objects whose stream is damaged.
+    pub unreadable_objects: u64,
 }
 
 /// What was read below the log prefix: records = kept + filtered + duplicates + rejected.
@@ -76,6 +88,7 @@ pub struct LogCounts {
     pub records: u64,
     pub rejected: u64,
     pub rejected_by_reason: BTreeMap<String, u64>,
+    pub lost: Lost,
     pub kept: u64,
     pub filtered: u64,
     pub duplicates: u64,
@@ -200,6 +213,7 @@ pub fn compute(songs: &Path, logs: &Path) -> io::Result<Reference> {
             records: song_read.records,
             rejected: song_read.rejects.len() as u64,
             rejected_by_reason: by_reason(&song_read.rejects),
+            lost: song_read.lost,
         },
         log_counts: LogCounts {
             objects: log_read.objects,
@@ -208,6 +222,7 @@ pub fn compute(songs: &Path, logs: &Path) -> io::Result<Reference> {
             records: log_read.records,
             rejected: log_read.rejects.len() as u64,
             rejected_by_reason: by_reason(&log_read.rejects),
+            lost: log_read.lost,
             kept: songplays.len() as u64,
             filtered,
             duplicates,
@@ -226,6 +241,7 @@ struct Read {
     bytes: u64,
     records: u64,
     rejects: Vec<Reject>,
+    lost: Lost,
 }
 
 /// Hands every valid record below `prefix` to `accept`, in input order, and notes the rejects.
@@ -245,12 +261,14 @@ fn read_prefix(
         read.bytes += stored.len() as u64;
         let decoded = input::decode(&object.key, &stored)?;
         let bytes = decoded.bytes.as_slice();
+        read.lost.decompressed_bytes += bytes.len() as u64;
 
         // Lines are counted up to `counted`, so that each byte is looked at once.
         let (mut line, mut counted) = (1, 0);
         let mut reject = |reason: Reason, start: usize, end: usize| {
             line += count_newlines(&bytes[counted..start]);
             counted = start;
+            read.lost.rejected_bytes += (end - start) as u64;
             read.rejects.push(Reject {
                 reason: reason.name().to_string(),
                 object: object.key.clone(),
@@ -276,6 +294,12 @@ fn read_prefix(
                 Found::Foreign(range) => reject(Reason::NotJson, range.start, range.end),
             }
         }
+        let is_readable = |record: &Found| match record {
+            Found::Record(range) => std::str::from_utf8(&bytes[range.clone()]).is_ok(),
+            Found::Broken(_) | Found::Foreign(_) => false,
+        };
+        let is_unreadable = !found.is_empty() && !found.iter().any(is_readable);
+        read.lost.unreadable_objects += u64::from(is_unreadable || decoded.damaged);
         // A damaged stream is one reject. Where the bytes end in a record, that record already is
         // it: only a reject that ran to the end of the object can be the last thing found.
         if decoded.damaged && !matches!(found.last(), Some(Found::Broken(_) | Found::Foreign(_))) {
