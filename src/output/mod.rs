@@ -19,4 +19,5 @@ pub use self::parquet::{Part, PartWriter};
 pub use compression::Compression;
 pub use published::Published;
 pub use rejects::{REJECTS, Rejects};
+pub use runs::LATEST;
 pub use staging::{Parts, Staging, manifest_key};

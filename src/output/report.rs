@@ -38,6 +38,10 @@ pub struct InputReport {
     pub objects: u64,
     /// Objects that do not.
     pub ignored_objects: u64,
+    /// The same by the endings of their names, in lower case: the most frequent 50, `no ending`, `hidden`
+    /// (names that begin with `.` or `_`) and `other endings`.
+    #[serde(default)]
+    pub ignored_endings: BTreeMap<String, u64>,
     /// Bytes of the objects, as stored.
     pub bytes: u64,
     /// Records, rejected ones included.

@@ -47,7 +47,7 @@ impl Staging {
     pub fn open(
         stores: &Stores,
         out: &Place,
-        inputs: [&Place; 2],
+        inputs: [&[Place]; 2],
         compression: Compression,
     ) -> Result<Self> {
         let (store, target): (Box<dyn Store>, Target) = match out {
@@ -72,7 +72,7 @@ impl Staging {
     ///
     /// # Errors
     /// Those of [`open`](Self::open), as far as they can be foreseen.
-    pub fn foresee(stores: &Stores, out: &Place, inputs: [&Place; 2]) -> Result<String> {
+    pub fn foresee(stores: &Stores, out: &Place, inputs: [&[Place]; 2]) -> Result<String> {
         match out {
             Place::Local(path) => {
                 let target = Folder::check(path, &local(inputs))?.target;
@@ -310,12 +310,12 @@ fn part_key(table: &Table, number: usize) -> String {
     format!("{}/part-{number:05}.parquet", table.folder)
 }
 
-fn local<'a>(inputs: [&'a Place; 2]) -> Vec<&'a std::path::Path> {
+fn local<'a>(inputs: [&'a [Place]; 2]) -> Vec<&'a std::path::Path> {
     let path = |place: &'a Place| match place {
         Place::Local(path) => Some(path.as_path()),
         Place::S3 { .. } => None,
     };
-    inputs.into_iter().filter_map(path).collect()
+    inputs.into_iter().flatten().filter_map(path).collect()
 }
 
 /// Writes something as JSON for people to read too.

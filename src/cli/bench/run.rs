@@ -56,8 +56,8 @@ pub fn main(args: Args) -> Result<()> {
 
 fn config(args: &Args, out: &Path) -> RunConfig {
     RunConfig {
-        songs: args.input.songs.clone(),
-        logs: args.input.logs.clone(),
+        songs: args.input.include.of(args.input.songs.clone()),
+        logs: args.input.include.of(args.input.logs.clone()),
         out: Place::Local(out.to_owned()),
         s3: args.s3.options(),
         threads: 1,
