@@ -165,9 +165,9 @@ WHERE songplays.songplay_id = staged_songplays.songplay_id;
 
 -- Songs that came with an earlier batch, to the plays of this one.
 CREATE TEMP TABLE known_songs AS
-SELECT k.song_key, k.song_id, k.artist_id
+SELECT k.song_key, k.duration, k.song_id, k.artist_id
 FROM ledger_songs k
-LEFT JOIN staged_ledger_songs s ON s.song_key = k.song_key
+LEFT JOIN staged_ledger_songs s ON s.song_key = k.song_key AND s.duration = k.duration
 WHERE
     s.song_key IS NULL
     OR k.song_id || CHR(1) < s.song_id || CHR(1)
@@ -175,32 +175,35 @@ WHERE
 
 UPDATE staged_songplays SET song_id = k.song_id, artist_id = k.artist_id
 FROM staged_ledger_songplays l, known_songs k
-WHERE l.song_key = k.song_key AND staged_songplays.songplay_id = l.songplay_id;
+WHERE
+    l.song_key = k.song_key
+    AND l.duration = k.duration
+    AND staged_songplays.songplay_id = l.songplay_id;
 
 -- Songs that came with this batch, to the plays of earlier ones: the smallest song_id counts, then the
 -- smallest artist_id.
 CREATE TEMP TABLE new_ledger_songs AS
-SELECT song_key, song_id, artist_id
+SELECT song_key, duration, song_id, artist_id
 FROM (
     SELECT
-        song_key, song_id, artist_id, staged,
+        song_key, duration, song_id, artist_id, staged,
         ROW_NUMBER() OVER (
-            PARTITION BY song_key
+            PARTITION BY song_key, duration
             ORDER BY
                 song_id || CHR(1), artist_id || CHR(1),
                 staged
         ) AS place
     FROM (
         SELECT
-            s.song_key, s.song_id, s.artist_id,
+            s.song_key, s.duration, s.song_id, s.artist_id,
             1 AS staged
         FROM staged_ledger_songs s
         UNION ALL
         SELECT
-            w.song_key, w.song_id, w.artist_id,
+            w.song_key, w.duration, w.song_id, w.artist_id,
             0 AS staged
         FROM ledger_songs w
-        JOIN staged_ledger_songs s ON s.song_key = w.song_key
+        JOIN staged_ledger_songs s ON s.song_key = w.song_key AND s.duration = w.duration
     ) AS candidates
 ) AS ranked
 WHERE place = 1 AND staged = 1;
@@ -208,16 +211,21 @@ WHERE place = 1 AND staged = 1;
 UPDATE ledger_songs SET
     song_id = n.song_id, artist_id = n.artist_id
 FROM new_ledger_songs n
-WHERE ledger_songs.song_key = n.song_key;
+WHERE ledger_songs.song_key = n.song_key AND ledger_songs.duration = n.duration;
 
-INSERT INTO ledger_songs (song_key, song_id, artist_id)
-SELECT n.song_key, n.song_id, n.artist_id
+INSERT INTO ledger_songs (song_key, duration, song_id, artist_id)
+SELECT n.song_key, n.duration, n.song_id, n.artist_id
 FROM new_ledger_songs n
-WHERE NOT EXISTS (SELECT 1 FROM ledger_songs w WHERE w.song_key = n.song_key);
+WHERE NOT EXISTS (
+    SELECT 1 FROM ledger_songs w WHERE w.song_key = n.song_key AND w.duration = n.duration
+);
 
 UPDATE songplays SET song_id = n.song_id, artist_id = n.artist_id
 FROM ledger_songplays l, new_ledger_songs n
-WHERE l.song_key = n.song_key AND songplays.songplay_id = l.songplay_id;
+WHERE
+    l.song_key = n.song_key
+    AND l.duration = n.duration
+    AND songplays.songplay_id = l.songplay_id;
 
 -- The facts.
 INSERT INTO songplays (
@@ -227,8 +235,8 @@ SELECT
     songplay_id, start_time, user_id, level, song_id, artist_id, session_id, location, user_agent
 FROM staged_songplays;
 
-INSERT INTO ledger_songplays (songplay_id, song_key)
-SELECT songplay_id, song_key
+INSERT INTO ledger_songplays (songplay_id, song_key, duration)
+SELECT songplay_id, song_key, duration
 FROM staged_ledger_songplays;
 
 -- What was loaded.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ::parquet::arrow::ArrowSchemaConverter;
 use ::parquet::arrow::arrow_writer::{ArrowRowGroupWriterFactory, compute_leaves};
 use ::parquet::basic::{Compression as Codec, Encoding};
+use ::parquet::column::writer::ColumnCloseResult;
 use ::parquet::errors::ParquetError;
 use ::parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 use ::parquet::file::writer::SerializedFileWriter;
@@ -15,6 +16,7 @@ use arrow_schema::{DataType, SchemaRef};
 
 use super::compression::{Compression, Compressor};
 use super::encode::{EncodedColumn, encode};
+use super::part_reader::RowGroup;
 use crate::error::{Error, Result};
 use crate::storage::Upload;
 
@@ -114,6 +116,34 @@ impl PartWriter {
                 }
                 writer.close()?.append_to_row_group(&mut group)?;
             }
+        }
+        group.close()?;
+        Ok(())
+    }
+
+    /// Copies a row group of another part of the same table, as it is stored.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn copy(&mut self, row_group: &RowGroup) -> Result<()> {
+        self.rows += row_group.metadata().num_rows() as u64;
+        self.copy_row_group(row_group)
+            .map_err(|e| cannot_write(self.name.as_ref(), e))
+    }
+
+    fn copy_row_group(&mut self, row_group: &RowGroup) -> std::result::Result<(), ParquetError> {
+        let metadata = row_group.metadata();
+        let mut group = self.writer.next_row_group()?;
+        for column in metadata.columns() {
+            let close = ColumnCloseResult {
+                bytes_written: column.compressed_size() as u64,
+                rows_written: metadata.num_rows() as u64,
+                metadata: column.clone(),
+                bloom_filter: None,
+                column_index: None,
+                offset_index: None,
+            };
+            group.append_column(row_group.chunks(), close)?;
         }
         group.close()?;
         Ok(())

@@ -97,6 +97,11 @@ impl EventBatch {
         self.ts.len()
     }
 
+    /// Returns true if an event has song, artist and length, so that it can have a song.
+    pub(super) fn has_song(&self, row: usize) -> bool {
+        self.song.is_valid(row) && self.artist.is_valid(row) && self.length.is_valid(row)
+    }
+
     /// `ts` of each event, in milliseconds since 1970.
     pub fn ts(&self) -> &[i64] {
         self.ts.values()

@@ -223,7 +223,7 @@ fn run_writes_where_it_is_told_and_touches_nothing_else_there() {
 #[test]
 fn rejects_and_oddities_do_not_end_a_benchmark() {
     let place = Place::with_input();
-    place.write("songs/b.json", REJECT);
+    place.write("songs/b.json", song(2) + REJECT);
     place.write("logs/b.json", [REJECT, &song(1), "\n"].concat());
     let found = document(&place, &["run", SONGS, LOGS]);
     assert_eq!(found["songs"]["rejected"], 1);

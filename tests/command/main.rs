@@ -9,6 +9,9 @@
 mod bench;
 mod compression;
 mod data;
+mod empty;
+mod failed;
+mod field_cases;
 mod generate;
 mod harness;
 mod input;

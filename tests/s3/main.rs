@@ -36,6 +36,7 @@ mod stores;
 mod writes;
 
 // Tests of runs.
+mod deliveries;
 mod hard;
 mod same;
 mod together;
@@ -44,5 +45,6 @@ mod together;
 mod cleaning;
 mod dry_run;
 mod errors;
+mod failed;
 mod options;
 mod secrets;

@@ -61,6 +61,7 @@ mod tls;
 // Tests of loads.
 mod codecs;
 mod cuts;
+mod empty;
 mod load;
 mod refused;
 mod scripts;

@@ -1,10 +1,11 @@
-//! The five tables, from all accepted song records and the kept events without duplicates.
+//! The five tables, from all accepted song records and all kept events.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, Datelike, Timelike};
 
+use super::ledger::song_key;
 use super::rows::{Event, SongRecord};
 use super::{Artist, Song, Songplay, Time, User};
 
@@ -29,6 +30,45 @@ pub fn start_time(event: &Event) -> i64 {
     event.ts * 1000
 }
 
+/// One event for each songplay_id, in input order: the smallest by (level, location, user agent, song key), null last.
+/// Events that tie are the same in all columns of songplays, unless two different ones share an id: then the
+/// smallest by (start time, user, session) is taken. Of those that still tie the first one is.
+pub fn distinct(events: &[Event]) -> Vec<Event> {
+    let mut best: HashMap<i64, usize> = HashMap::new();
+    for (number, event) in events.iter().enumerate() {
+        let held = best.entry(songplay_id(event)).or_insert(number);
+        if by_content(event, &events[*held]) == Ordering::Less {
+            *held = number;
+        }
+    }
+    let mut numbers: Vec<usize> = best.into_values().collect();
+    numbers.sort_unstable();
+    numbers
+        .into_iter()
+        .map(|number| events[number].clone())
+        .collect()
+}
+
+fn by_content(a: &Event, b: &Event) -> Ordering {
+    let song = |event: &Event| {
+        let (title, artist) = (event.song.as_ref()?, event.artist.as_ref()?);
+        Some((song_key(title, artist), event.length?))
+    };
+    (a.level.as_bytes().cmp(b.level.as_bytes()))
+        .then_with(|| null_last(&a.location, &b.location, Ord::cmp))
+        .then_with(|| null_last(&a.user_agent, &b.user_agent, Ord::cmp))
+        .then_with(|| {
+            null_last(&song(a), &song(b), |a, b| {
+                // No length is NaN, and both zeros are equal.
+                a.partial_cmp(b).expect("lengths are numbers")
+            })
+        })
+        .then(a.ts.cmp(&b.ts))
+        .then(a.user_id.cmp(&b.user_id))
+        .then(a.session_id.cmp(&b.session_id))
+}
+
+/// The songplays of events no two of which share an id.
 pub fn songplays(songs: &[SongRecord], events: &[Event]) -> Vec<Songplay> {
     // -0.0 equals 0.0 but has other bits; adding 0.0 makes them one.
     let bits = |seconds: f64| (seconds + 0.0).to_bits();
@@ -72,13 +112,21 @@ pub fn songplays(songs: &[SongRecord], events: &[Event]) -> Vec<Songplay> {
         .collect()
 }
 
-/// The event of each user that counts, in the order of the users.
+/// The event of each user that counts, in the order of the users: the latest one, and of those that tie the
+/// smallest by (level, first name, last name, gender), null last.
 pub fn latest_events(events: &[Event]) -> Vec<&Event> {
     let age = |event: &Event| (event.ts, event.session_id, event.item_in_session);
+    let order = |a: &Event, b: &Event| {
+        (age(b).cmp(&age(a)))
+            .then_with(|| a.level.cmp(&b.level))
+            .then_with(|| null_last(&a.first_name, &b.first_name, Ord::cmp))
+            .then_with(|| null_last(&a.last_name, &b.last_name, Ord::cmp))
+            .then_with(|| null_last(&a.gender, &b.gender, Ord::cmp))
+    };
     let mut latest: BTreeMap<i32, &Event> = BTreeMap::new();
     for event in events {
         let best = latest.entry(event.user_id).or_insert(event);
-        if age(event) > age(best) {
+        if order(event, best) == Ordering::Less {
             *best = event;
         }
     }
