@@ -11,7 +11,7 @@ use std::hint::black_box;
 
 use arrow_array::RecordBatch;
 use criterion::{Criterion, criterion_group, criterion_main};
-use sparkify::output::{Part, PartWriter};
+use sparkify::output::{Compression, Part, PartWriter};
 use sparkify::star::lookup::SongLookup;
 use sparkify::star::records::EventBatch;
 use sparkify::star::songplays::{songplay_ids, songplays};
@@ -63,7 +63,8 @@ fn tables() -> Vec<(&'static str, RecordBatch)> {
 
 fn write(folder: &dyn Store, rows: &RecordBatch) -> Part {
     let file = folder.create(PART).unwrap();
-    let mut writer = PartWriter::new(file, PART.to_owned(), 0, rows.schema()).unwrap();
+    let (name, codec) = (PART.to_owned(), Compression::default());
+    let mut writer = PartWriter::new(file, name, 0, rows.schema(), codec).unwrap();
     writer.write(rows).unwrap();
     writer.close().unwrap()
 }

@@ -6,15 +6,18 @@ use std::str::FromStr;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
+use crate::input::{Glob, InputPlaces, Reach};
+use crate::output::Compression;
+use crate::output::LATEST;
 use crate::storage::{Place, s3};
 
 /// A run: songs and logs in, a star out.
 #[derive(Debug, Clone)]
 pub struct RunConfig {
     /// Where the song objects are.
-    pub songs: Place,
+    pub songs: InputPlaces,
     /// Where the log objects are.
-    pub logs: Place,
+    pub logs: InputPlaces,
     /// The folder that the star replaces, or the prefix below which each run has one of its own.
     pub out: Place,
     /// How S3 is reached, if any of these is there.
@@ -29,6 +32,8 @@ pub struct RunConfig {
     pub loads: bool,
     /// The log objects that are in the warehouse already, and so left out.
     pub loaded: LoadedObjects,
+    /// The codec of the Parquet files.
+    pub compression: Compression,
     /// How input is cut up. Only tests and benches change it; the tables do not depend on it.
     pub sizes: Sizes,
 }
@@ -67,12 +72,12 @@ impl RunConfig {
             return Err(Error::usage("cannot encrypt by AES256 with a key of KMS")
                 .hint("--sse aws:kms, or no --sse-kms-key-id"));
         }
-        let is_bucket = matches!(self.out, Place::S3 { .. });
         let inputs = [&self.songs, &self.logs];
-        match inputs
-            .into_iter()
-            .find(|input| is_bucket && self.out.is_within(input))
-        {
+        let input = inputs.into_iter().find_map(|input| {
+            let mut places = input.places.iter();
+            places.find(|place| would_be_read(&self.out, place, &input.include))
+        });
+        match input {
             None => Ok(()),
             Some(input) => Err(Error::usage(format!("cannot write to {}", self.out))
                 .because(format!(
@@ -83,11 +88,31 @@ impl RunConfig {
     }
 }
 
+/// Whether what runs write to `out` in a bucket is input that `place` names.
+fn would_be_read(out: &Place, place: &Place, include: &[Glob]) -> bool {
+    if !matches!(out, Place::S3 { .. }) {
+        return false;
+    }
+    let Some((folder, pattern)) = place.split_glob() else {
+        return out.is_within(place);
+    };
+    // A pattern that is wrong is an error when it is opened.
+    let (Some(key), Ok(glob)) = (out.key_below(&folder), Glob::parse(&pattern)) else {
+        return false;
+    };
+    // Of what a run writes, only latest.json counts as input by its name.
+    let below = |name: &str| format!("{key}/{name}").trim_start_matches('/').to_owned();
+    match glob.reach(&below(LATEST)) {
+        Reach::Named(_) => true,
+        _ => !include.is_empty() && glob.reach(&below("")) == Reach::Onward,
+    }
+}
+
 /// A measured pass over one input: JSON in, Arrow record batches out, and nothing else.
 #[derive(Debug, Clone)]
 pub struct ParseConfig {
     /// Where the objects are.
-    pub place: Place,
+    pub places: InputPlaces,
     /// How S3 is reached, if they are there.
     pub s3: s3::Options,
     /// What the records are; by a look at the first ones if not set.

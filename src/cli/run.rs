@@ -2,13 +2,13 @@
 
 use std::collections::HashSet;
 
-use super::place::{EncryptionArgs, S3Args, place};
+use super::place::{EncryptionArgs, IncludeArgs, S3Args, place};
 use super::warehouse::WarehouseArgs;
 use super::{cores, failed, print, print_json, say, summary};
 use crate::config::{LoadedObjects, MaxRejects, RunConfig, Sizes};
 use crate::error::{Error, Result};
 use crate::output::report::{REPORT_VERSION, Report};
-use crate::output::{Published, manifest_key};
+use crate::output::{Compression, Published, manifest_key};
 use crate::pipeline::{self, Failed};
 use crate::progress::Progress;
 use crate::storage::{Place, Stores};
@@ -18,7 +18,14 @@ use crate::warehouse::steps::{Batch, as_text, steps};
 
 /// Build the star from songs and logs
 ///
-/// Reads all .json, .jsonl and .ndjson objects (also .gz, .bz2, .zst), and writes
+/// Reads all .json, .jsonl, .ndjson and .ldjson objects (also .gz, .gzip, .bz2, .zst), in any case of
+/// letters. What is in an object counts, not its name: compressed objects are decompressed whatever they
+/// are called. --songs and --logs take several places and globs: * and ? match within a name, ** any
+/// number of folders, [[] a [. Quote them, or the shell resolves them. What two of them name is read
+/// once. --include reads objects with other names too. Standard input cannot be read: write it to a file
+/// first.
+///
+/// Writes
 /// OUT/TABLE/part-NNNNN.parquet for songplays, users, songs, artists and time, rejected records as
 /// OUT/_rejects/*.jsonl and a report as OUT/_report.json. A folder OUT is replaced as one step: a run
 /// that fails or is killed leaves what was there before. In s3://bucket/prefix each run writes to a
@@ -34,12 +41,16 @@ use crate::warehouse::steps::{Batch, as_text, steps};
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Folder, file or s3://bucket/prefix with song metadata [default: SONG_DATA of --config]
-    #[arg(long, value_name = "PATH", value_parser = place(), required_unless_present = "config")]
-    songs: Option<Place>,
-    /// Folder, file or s3://bucket/prefix with log events [default: LOG_DATA of --config]
-    #[arg(long, value_name = "PATH", value_parser = place(), required_unless_present = "config")]
-    logs: Option<Place>,
+    /// Folder, file, s3://bucket/prefix or quoted glob with song metadata; may be repeated [default:
+    /// SONG_DATA of --config]
+    #[arg(long, value_name = "PATH", value_parser = place(), required_unless_present = "config", num_args = 1..)]
+    songs: Vec<Place>,
+    /// Folder, file, s3://bucket/prefix or quoted glob with log events; may be repeated [default:
+    /// LOG_DATA of --config]
+    #[arg(long, value_name = "PATH", value_parser = place(), required_unless_present = "config", num_args = 1..)]
+    logs: Vec<Place>,
+    #[command(flatten)]
+    include: IncludeArgs,
     /// Folder to write (absent, empty, or an earlier output), or s3://bucket/prefix
     #[arg(long, value_name = "OUT", value_parser = place())]
     out: Place,
@@ -56,6 +67,9 @@ pub struct Args {
         allow_negative_numbers = true
     )]
     max_rejects: MaxRejects,
+    /// Codec of the Parquet files; Redshift's documentation does not name zstd
+    #[arg(long, value_name = "CODEC", value_enum, default_value_t)]
+    compression: Compression,
     /// Publish and load a star without any event, too, even in place of one that has some
     #[arg(long)]
     allow_empty: bool,
@@ -83,6 +97,8 @@ const EXAMPLES: &str = "\
 Examples:
   sparkify run --songs fixtures/song_data --logs fixtures/log_data --out warehouse
   sparkify run --songs songs --logs logs/2018/11 --out warehouse --threads 8 --max-rejects 0
+  sparkify run --songs songs --logs 'logs/2018-11-*' logs/2018-12-01.json --out warehouse
+  sparkify run --songs songs --logs logs --include 'firehose-*' --out warehouse
   sparkify run --songs songs --logs logs --out warehouse --quiet --json | jq .logs.kept
   sparkify run --songs s3://bucket/song_data --logs s3://bucket/log_data --out s3://bucket/star --dry-run
 
@@ -231,9 +247,10 @@ fn config(args: Args, progress: &Progress) -> Result<(RunConfig, Option<Warehous
     let file = known.file.as_ref();
     let of_songs = file.and_then(|file| file.song_data.as_deref());
     let of_logs = file.and_then(|file| file.log_data.as_deref());
-    let input = |given: Option<Place>, of_file: Option<&str>, argument, key| {
-        if let Some(place) = given {
-            return Ok(place);
+    let include = args.include;
+    let input = |given: Vec<Place>, of_file: Option<&str>, argument, key| {
+        if !given.is_empty() {
+            return Ok(include.of(given));
         }
         let Some(text) = of_file else {
             return Err(Error::usage(format!("no {argument} is given"))
@@ -241,7 +258,8 @@ fn config(args: Args, progress: &Progress) -> Result<(RunConfig, Option<Warehous
         };
         let wrong =
             |why: String| Error::usage(format!("cannot use {key} of --config")).because(why);
-        Place::parse(text.as_ref()).map_err(wrong)
+        let place = Place::parse(text.as_ref()).map_err(wrong)?;
+        Ok(include.of(vec![place]))
     };
     let songs = input(args.songs, of_songs, "--songs", "SONG_DATA")?;
     let logs = input(args.logs, of_logs, "--logs", "LOG_DATA")?;
@@ -265,6 +283,7 @@ fn config(args: Args, progress: &Progress) -> Result<(RunConfig, Option<Warehous
         allow_empty: args.allow_empty,
         loads: warehouse.is_some(),
         loaded: LoadedObjects::default(),
+        compression: args.compression,
         sizes: Sizes::default(),
     };
     Ok((config, warehouse))

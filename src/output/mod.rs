@@ -4,6 +4,7 @@
 //! [`Staging::publish`]; a [`Published`] star is what a load reads.
 
 pub mod clean;
+mod compression;
 mod encode;
 mod folder;
 mod pack;
@@ -15,6 +16,8 @@ mod runs;
 mod staging;
 
 pub use self::parquet::{Part, PartWriter};
+pub use compression::Compression;
 pub use published::Published;
 pub use rejects::{REJECTS, Rejects};
+pub use runs::LATEST;
 pub use staging::{Parts, Staging, manifest_key};

@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 use ::parquet::arrow::ArrowSchemaConverter;
 use ::parquet::arrow::arrow_writer::{ArrowRowGroupWriterFactory, compute_leaves};
-use ::parquet::basic::{Compression, Encoding};
+use ::parquet::basic::{Compression as Codec, Encoding};
 use ::parquet::errors::ParquetError;
 use ::parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 use ::parquet::file::writer::SerializedFileWriter;
 use ::parquet::schema::types::ColumnPath;
 use arrow_array::RecordBatch;
 use arrow_schema::{DataType, SchemaRef};
-use zstd::bulk::Compressor;
 
-use super::encode::{EncodedColumn, encode, zstd_level};
+use super::compression::{Compression, Compressor};
+use super::encode::{EncodedColumn, encode};
 use crate::error::{Error, Result};
 use crate::storage::Upload;
 
@@ -37,7 +37,8 @@ pub struct PartWriter {
     schema: SchemaRef,
     writer: SerializedFileWriter<Box<dyn Upload>>,
     columns: ArrowRowGroupWriterFactory,
-    zstd: Compressor<'static>,
+    /// What compresses the pages, if anything does.
+    compressor: Option<Compressor>,
     rows: u64,
 }
 
@@ -51,25 +52,26 @@ impl PartWriter {
         name: String,
         number: usize,
         schema: SchemaRef,
+        compression: Compression,
     ) -> Result<Self> {
         let path: &Path = name.as_ref();
         let create = || {
             let parquet = ArrowSchemaConverter::new().convert(&schema)?;
-            let properties = Arc::new(properties(&schema));
+            let properties = Arc::new(properties(&schema, compression));
             let writer = SerializedFileWriter::new(file, parquet.root_schema_ptr(), properties)?;
             let columns = ArrowRowGroupWriterFactory::new(&writer, Arc::clone(&schema));
             Ok((writer, columns))
         };
         let (writer, columns) = create().map_err(|e| cannot_write(path, e))?;
-        let zstd = Compressor::new(zstd_level().compression_level())
-            .map_err(|e| Error::io("cannot compress", path, &e))?;
+        let compressor =
+            Compressor::new(compression).map_err(|e| Error::io("cannot compress", path, &e))?;
         Ok(Self {
             name,
             number,
             schema,
             writer,
             columns,
-            zstd,
+            compressor,
             rows: 0,
         })
     }
@@ -93,11 +95,11 @@ impl PartWriter {
         let mut group = self.writer.next_row_group()?;
         let columns = self.schema.fields().iter().zip(batch.columns());
         for (place, ((field, column), descriptor)) in columns.zip(descriptors).enumerate() {
-            let zstd = match properties.compression(descriptor.path()) {
-                Compression::UNCOMPRESSED => None,
-                _ => Some(&mut self.zstd),
+            let compressor = match properties.compression(descriptor.path()) {
+                Codec::UNCOMPRESSED => None,
+                _ => self.compressor.as_mut(),
             };
-            if let Some(encoded) = encode(column, descriptor, zstd)? {
+            if let Some(encoded) = encode(column, descriptor, compressor)? {
                 let EncodedColumn { pages, close } = encoded;
                 group.append_column(&pages, close)?;
                 continue;
@@ -142,12 +144,12 @@ fn cannot_write(path: &Path, why: ParquetError) -> Error {
     Error::failed(format!("cannot write {}", path.display())).because(why)
 }
 
-fn properties(schema: &SchemaRef) -> WriterProperties {
+fn properties(schema: &SchemaRef, compression: Compression) -> WriterProperties {
     let mut properties = WriterProperties::builder()
         // What Redshift's COPY reads for certain: version 1 pages, plain or dictionary.
         .set_writer_version(WriterVersion::PARQUET_1_0)
         .set_created_by(concat!("sparkify ", env!("CARGO_PKG_VERSION")).to_owned())
-        .set_compression(Compression::ZSTD(zstd_level()))
+        .set_compression(compression.codec())
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_offset_index_disabled(true);
     for (number, field) in schema.fields().iter().enumerate() {
@@ -161,7 +163,7 @@ fn properties(schema: &SchemaRef) -> WriterProperties {
         }
         if field.data_type() == &DataType::Int64 {
             // Hashes do not compress, or hardly where they repeat.
-            properties = properties.set_column_compression(path, Compression::UNCOMPRESSED);
+            properties = properties.set_column_compression(path, Codec::UNCOMPRESSED);
         }
     }
     properties.build()

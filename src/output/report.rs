@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::Part;
+use super::{Compression, Part};
 use crate::decode::Counts;
 use crate::decode::reject::Reason;
 
@@ -38,6 +38,10 @@ pub struct InputReport {
     pub objects: u64,
     /// Objects that do not.
     pub ignored_objects: u64,
+    /// The same by the endings of their names, in lower case: the most frequent 50, `no ending`, `hidden`
+    /// (names that begin with `.` or `_`) and `other endings`.
+    #[serde(default)]
+    pub ignored_endings: BTreeMap<String, u64>,
     /// Bytes of the objects, as stored.
     pub bytes: u64,
     /// Records, rejected ones included.
@@ -173,6 +177,9 @@ pub struct Report {
     pub songs: InputReport,
     /// Log events.
     pub logs: LogReport,
+    /// The codec of the Parquet files.
+    #[serde(default = "Compression::before_it_was_reported")]
+    pub compression: Compression,
     /// What was written, by table.
     pub tables: BTreeMap<String, TableReport>,
     /// What was written of the ledger, by table.

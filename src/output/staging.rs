@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use arrow_schema::SchemaRef;
 use serde::Serialize;
 
+use super::compression::Compression;
 use super::folder::{Folder, Leftover};
 use super::parquet::{Part, PartWriter};
 use super::rejects::{REJECTS, Rejects};
@@ -25,6 +26,7 @@ use crate::storage::{Local, Place, Store, Stores, Upload};
 pub struct Staging {
     store: Box<dyn Store>,
     target: Target,
+    compression: Compression,
 }
 
 #[derive(Debug)]
@@ -42,20 +44,27 @@ impl Staging {
     ///
     /// # Errors
     /// `out` cannot be written to, or holds what no run wrote.
-    pub fn open(stores: &Stores, out: &Place, inputs: [&Place; 2]) -> Result<Self> {
-        Ok(match out {
+    pub fn open(
+        stores: &Stores,
+        out: &Place,
+        inputs: [&[Place]; 2],
+        compression: Compression,
+    ) -> Result<Self> {
+        let (store, target): (Box<dyn Store>, Target) = match out {
             Place::Local(path) => {
                 let folder = Folder::open(path, &local(inputs))?;
                 let store = Box::new(Local::new(folder.path())?);
-                let target = Target::Folder(folder, RunId::new());
-                Self { store, target }
+                (store, Target::Folder(folder, RunId::new()))
             }
             Place::S3 { bucket, prefix } => {
                 let run = BucketRun::begin(stores.bucket(bucket, prefix)?);
-                let store = Box::new(run.store());
-                let target = Target::Bucket(run);
-                Self { store, target }
+                (Box::new(run.store()), Target::Bucket(run))
             }
+        };
+        Ok(Self {
+            store,
+            target,
+            compression,
         })
     }
 
@@ -63,7 +72,7 @@ impl Staging {
     ///
     /// # Errors
     /// Those of [`open`](Self::open), as far as they can be foreseen.
-    pub fn foresee(stores: &Stores, out: &Place, inputs: [&Place; 2]) -> Result<String> {
+    pub fn foresee(stores: &Stores, out: &Place, inputs: [&[Place]; 2]) -> Result<String> {
         match out {
             Place::Local(path) => {
                 let target = Folder::check(path, &local(inputs))?.target;
@@ -96,6 +105,7 @@ impl Staging {
             self.store.display(&key),
             number,
             schema,
+            self.compression,
         )
     }
 
@@ -299,12 +309,12 @@ fn part_key(table: &Table, number: usize) -> String {
     format!("{}/part-{number:05}.parquet", table.folder)
 }
 
-fn local<'a>(inputs: [&'a Place; 2]) -> Vec<&'a std::path::Path> {
+fn local<'a>(inputs: [&'a [Place]; 2]) -> Vec<&'a std::path::Path> {
     let path = |place: &'a Place| match place {
         Place::Local(path) => Some(path.as_path()),
         Place::S3 { .. } => None,
     };
-    inputs.into_iter().filter_map(path).collect()
+    inputs.into_iter().flatten().filter_map(path).collect()
 }
 
 /// Writes something as JSON for people to read too.

@@ -57,13 +57,13 @@ pub struct Ran {
 /// # Errors
 /// There is no input, or it cannot be read.
 pub fn measure_parse(config: &ParseConfig, progress: &Progress) -> Result<Parsed> {
-    let ParseConfig { place, sizes, .. } = config;
+    let ParseConfig { places, sizes, .. } = config;
     start_workers(config.threads)?.install(|| {
         let stages = Stages::default();
         let kind = config.kind.unwrap_or(RecordKind::Log);
         let stores = Stores::new(config.s3.clone());
         let (none, split_bytes) = (LoadedObjects::default(), sizes.split_bytes);
-        let mut source = Source::open(kind, "PATH", &stores, place, &none, split_bytes, &stages)?;
+        let mut source = Source::open(kind, "PATH", &stores, places, &none, split_bytes, &stages)?;
         if config.kind.is_none() && begins_with_songs(&source)? {
             source.kind = RecordKind::Song;
         }

@@ -31,11 +31,12 @@ use arrow_array::RecordBatch;
 
 use crate::config::{LoadedObjects, RecordKind, RunConfig, Sizes};
 use crate::error::{Error, Result};
+use crate::input::InputPlaces;
 use crate::output::report::{LogReport, REPORT_VERSION, Report, StageReport, Status, TableReport};
 use crate::output::{Part, Parts, Staging};
 use crate::progress::Progress;
 use crate::star::schema::{LEDGER, TABLES, Table};
-use crate::storage::{Place, Stores};
+use crate::storage::Stores;
 use source::Source;
 use stages::{Stage, Stages};
 use tally::State;
@@ -107,7 +108,12 @@ fn build_star(
     start_workers(config.threads)?.install(|| {
         let stores = Stores::new(config.s3.clone());
         let (songs, logs) = open_sources(config, &stores, stages)?;
-        let staging = Staging::open(&stores, &config.out, [&config.songs, &config.logs])?;
+        let staging = Staging::open(
+            &stores,
+            &config.out,
+            [songs.read_from(), logs.read_from()],
+            config.compression,
+        )?;
         let run = Run {
             config,
             progress,
@@ -166,8 +172,8 @@ fn keep_failed(staging: Staging, error: Error, mut report: Box<Report>) -> Faile
 /// Lists and plans both inputs.
 fn open_sources(config: &RunConfig, stores: &Stores, stages: &Stages) -> Result<(Source, Source)> {
     let split_bytes = config.sizes.split_bytes;
-    let open = |kind, argument, place, loaded| {
-        Source::open(kind, argument, stores, place, loaded, split_bytes, stages)
+    let open = |kind, argument, places, loaded| {
+        Source::open(kind, argument, stores, places, loaded, split_bytes, stages)
     };
     let none = LoadedObjects::default();
     let songs = open(RecordKind::Song, "--songs", &config.songs, &none)?;
@@ -241,12 +247,12 @@ impl Run<'_> {
     }
 
     /// Files without a record are no error, but seldom meant. No files are: all are loaded already.
-    fn warn_of_nothing(&self, source: &Source, place: &Place, state: &State) {
+    fn warn_of_nothing(&self, source: &Source, places: &InputPlaces, state: &State) {
         let objects = source.objects.len();
         if state.report.records == 0 && objects > 0 {
             let name = source.kind.plural();
             self.progress.warn(&format!(
-                "no record in the {objects} {name} objects of {place}"
+                "no record in the {objects} {name} objects of {places}"
             ));
         }
     }
@@ -261,6 +267,7 @@ impl Run<'_> {
             status: Status::Ok,
             error: None,
             run: Some(self.staging.run_id()),
+            compression: self.config.compression,
             songs: songs.report.clone(),
             logs,
             tables: self.written_of(&TABLES),

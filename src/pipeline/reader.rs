@@ -151,10 +151,12 @@ impl<'a> SplitReader<'a> {
         };
         // A split that failed half way may have left something.
         self.decoder.clear();
-        let store = self.source.store.as_ref();
+        let source = self.source;
         let tasks = self.tasks(split, start);
-        let ranges = tasks.iter().filter_map(Task::range).collect();
-        let mut input = clock.read(|| store.read(ranges));
+        let ranges = tasks
+            .iter()
+            .filter_map(|task| Some((task.object.place, task.range()?)));
+        let mut input = clock.read(|| source.read(ranges));
         let input = input.as_mut();
         for (number, task) in tasks.into_iter().enumerate() {
             let Task {
@@ -166,7 +168,7 @@ impl<'a> SplitReader<'a> {
                 let Some(from) = from else {
                     return Ok(None);
                 };
-                let name = store.display(&object.entry.key);
+                let name = source.display(object);
                 let range = (from.byte(), segment.end);
                 self.reader.open(input, object, name, range)?;
                 match from {
@@ -198,6 +200,9 @@ impl<'a> SplitReader<'a> {
             }
             let records = self.decoder.records() - records_before;
             found.segments.end_segment(records, is_broken);
+            if from.is_some() {
+                clock.read(|| input.check_unchanged())?;
+            }
             if number == 0 {
                 found.lines.0 = found.lines.1;
             }

@@ -21,7 +21,8 @@ impl Source {
         };
         let mut reader = ChunkReader::new(DEFAULT_CHUNK);
         let range = (0, DEFAULT_CHUNK as u64);
-        let mut input = self.store.read(vec![object.range(range.0, range.1)]);
+        let one = std::iter::once((object.place, object.range(range.0, range.1)));
+        let mut input = self.read(one);
         reader.open(input.as_mut(), object, self.display(object), range)?;
         Ok(Some(look(reader.chunk())))
     }

@@ -65,8 +65,8 @@ impl Both {
             false => Place::Local(self.folder.join(name)),
         };
         let config = RunConfig {
-            songs: place(songs),
-            logs: place(logs),
+            songs: place(songs).into(),
+            logs: place(logs).into(),
             out: out.clone(),
             s3: options(&self.server),
             threads: 2,
@@ -74,6 +74,7 @@ impl Both {
             allow_empty: true,
             loads: false,
             loaded: Default::default(),
+            compression: Default::default(),
             sizes,
         };
         config.check().unwrap();

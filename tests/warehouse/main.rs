@@ -59,6 +59,7 @@ mod login;
 mod tls;
 
 // Tests of loads.
+mod codecs;
 mod cuts;
 mod empty;
 mod load;

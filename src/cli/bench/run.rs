@@ -8,6 +8,7 @@ use crate::bench::{self, AtMost, RunBench, RunResult, Serial};
 use crate::cli::place::{Input, S3Args, folder};
 use crate::config::{LoadedObjects, MaxRejects, RunConfig, Sizes};
 use crate::error::Result;
+use crate::output::Compression;
 use crate::pipeline::Phase;
 use crate::progress::Progress;
 use crate::storage::Place;
@@ -26,6 +27,9 @@ pub struct Args {
     /// is touched [default: the system's folder for temporary files]
     #[arg(long, value_name = "DIR", value_parser = folder())]
     out: Option<PathBuf>,
+    /// Codec of the Parquet files
+    #[arg(long, value_name = "CODEC", value_enum, default_value_t)]
+    compression: Compression,
     #[command(flatten)]
     asked: Asked,
     #[command(flatten)]
@@ -52,8 +56,8 @@ pub fn main(args: Args) -> Result<()> {
 
 fn config(args: &Args, out: &Path) -> RunConfig {
     RunConfig {
-        songs: args.input.songs.clone(),
-        logs: args.input.logs.clone(),
+        songs: args.input.include.of(args.input.songs.clone()),
+        logs: args.input.include.of(args.input.logs.clone()),
         out: Place::Local(out.to_owned()),
         s3: args.s3.options(),
         threads: 1,
@@ -61,6 +65,7 @@ fn config(args: &Args, out: &Path) -> RunConfig {
         allow_empty: true,
         loads: false,
         loaded: LoadedObjects::default(),
+        compression: args.compression,
         sizes: Sizes::default(),
     }
 }

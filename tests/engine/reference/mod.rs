@@ -21,11 +21,11 @@ pub mod value;
 
 use std::collections::{BTreeMap, HashSet};
 use std::io;
-use std::path::Path;
 
 use rows::Event;
 use value::{Fields, Reason};
 
+pub use input::Input;
 pub use split::{Found, records};
 
 pub use ledger::{Ledger, LedgerArtist, LedgerObject, LedgerSong, LedgerSongplay, LedgerUser};
@@ -59,6 +59,8 @@ pub struct Reference {
 pub struct SongCounts {
     pub objects: u64,
     pub ignored_objects: u64,
+    /// By the endings of their names.
+    pub ignored_endings: BTreeMap<String, u64>,
     /// Bytes of the objects as stored, before decompression.
     pub bytes: u64,
     pub records: u64,
@@ -83,6 +85,8 @@ pub struct Lost {
 pub struct LogCounts {
     pub objects: u64,
     pub ignored_objects: u64,
+    /// By the endings of their names.
+    pub ignored_endings: BTreeMap<String, u64>,
     /// Bytes of the objects as stored, before decompression.
     pub bytes: u64,
     pub records: u64,
@@ -98,7 +102,8 @@ pub struct LogCounts {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reject {
     pub reason: String,
-    /// Key below the prefix, `/` between components; the file's name when the prefix is one file.
+    /// Key below the only place, `/` between components; the file's name when that is one file. With
+    /// several places or a glob the whole path.
     pub object: String,
     /// From 1, in the decompressed object.
     pub line: u64,
@@ -163,8 +168,9 @@ pub struct Time {
     pub weekday: i16,
 }
 
-/// The star schema of everything below the two prefixes (each a folder or one file).
-pub fn compute(songs: &Path, logs: &Path) -> io::Result<Reference> {
+/// The star schema of everything in the two inputs (each a folder, one file, or several places and globs).
+pub fn compute(songs: impl Into<Input>, logs: impl Into<Input>) -> io::Result<Reference> {
+    let (songs, logs) = (&songs.into(), &logs.into());
     let mut song_records = Vec::new();
     let song_read = read_prefix(songs, rows::SONG_KEYS, |_, fields| {
         song_records.push(rows::song(fields)?);
@@ -209,6 +215,7 @@ pub fn compute(songs: &Path, logs: &Path) -> io::Result<Reference> {
         song_counts: SongCounts {
             objects: song_read.objects,
             ignored_objects: song_read.ignored_objects,
+            ignored_endings: song_read.ignored_endings,
             bytes: song_read.bytes,
             records: song_read.records,
             rejected: song_read.rejects.len() as u64,
@@ -218,6 +225,7 @@ pub fn compute(songs: &Path, logs: &Path) -> io::Result<Reference> {
         log_counts: LogCounts {
             objects: log_read.objects,
             ignored_objects: log_read.ignored_objects,
+            ignored_endings: log_read.ignored_endings,
             bytes: log_read.bytes,
             records: log_read.records,
             rejected: log_read.rejects.len() as u64,
@@ -238,22 +246,24 @@ pub fn compute(songs: &Path, logs: &Path) -> io::Result<Reference> {
 struct Read {
     objects: u64,
     ignored_objects: u64,
+    ignored_endings: BTreeMap<String, u64>,
     bytes: u64,
     records: u64,
     rejects: Vec<Reject>,
     lost: Lost,
 }
 
-/// Hands every valid record below `prefix` to `accept`, in input order, and notes the rejects.
+/// Hands every valid record of an input to `accept`, in input order, and notes the rejects.
 fn read_prefix(
-    prefix: &Path,
+    input: &Input,
     keys: &[&str],
     mut accept: impl FnMut(&str, &Fields) -> Result<(), Reason>,
 ) -> io::Result<Read> {
-    let listing = input::list(prefix)?;
+    let listing = input::list(input)?;
     let mut read = Read {
         objects: listing.objects.len() as u64,
         ignored_objects: listing.ignored,
+        ignored_endings: listing.ignored_endings.clone(),
         ..Read::default()
     };
     for object in &listing.objects {
