@@ -37,8 +37,8 @@ fn a_silent_progress_collects_the_warning_of_a_broken_stream() {
     let progress = Progress::silent();
     let out = input.root.path().join("star");
     let config = config(
-        input.songs(),
-        input.logs(),
+        &input.songs(),
+        &input.logs(),
         &out,
         Setting::default(),
         LoadedObjects::default(),
