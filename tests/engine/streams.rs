@@ -3,11 +3,13 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
-use sparkify::config::Sizes;
+use sparkify::config::{LoadedObjects, Sizes};
 use sparkify::input::Compression;
+use sparkify::pipeline;
+use sparkify::progress::Progress;
 
 use crate::grammar::cases;
-use crate::harness::{Input, SONG, Setting, check, check_input, event};
+use crate::harness::{Input, SONG, Setting, check, check_input, config, event};
 use crate::same::{bzip2, gzip, zstd};
 use crate::texts::{Damage, damage, damaged};
 
@@ -23,6 +25,30 @@ fn log(events: u64) -> Vec<u8> {
         .map(|n| event(n, &[("location", &noise(n))]))
         .collect();
     lines.join("\n").into_bytes()
+}
+
+/// A silent progress prints nothing, so warnings of runs that tests expect do not reach the screen.
+#[test]
+fn a_silent_progress_collects_the_warning_of_a_broken_stream() {
+    let input = Input::with_log(log(3));
+    let mut stored = gzip(&log(3));
+    stored.truncate(stored.len() - 1);
+    input.add("logs/b.json.gz", stored);
+    let progress = Progress::silent();
+    let out = input.root.path().join("star");
+    let config = config(
+        &input.songs(),
+        &input.logs(),
+        &out,
+        Setting::default(),
+        LoadedObjects::default(),
+    );
+    pipeline::run(&config, &progress).unwrap();
+    let warnings = progress.warnings();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    let object = input.logs().join("b.json.gz");
+    let words = format!("the compressed stream of {} is broken: ", object.display());
+    assert!(warnings[0].starts_with(&words), "{warnings:?}");
 }
 
 /// All bytes of a stream that come out in portions of some size, and whether it is broken after them.
