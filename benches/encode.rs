@@ -33,7 +33,7 @@ fn plays(events: &EventBatch, lookup: &SongLookup) -> RecordBatch {
 }
 
 fn users(events: &EventBatch) -> RecordBatch {
-    let (mut seen, mut users) = (seen(events, 0), Users::default());
+    let (mut seen, mut users) = (seen(events), Users::default());
     let shards = seen.take_shards(1);
     users.merge(&seen, &shards[0]);
     let [users, _] = Users::tables([&users]).unwrap();

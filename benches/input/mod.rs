@@ -19,7 +19,7 @@ use sparkify::generate::{Options, Summary, generate};
 use sparkify::star::lookup::{ArtistIds, SHARDS, Shard, SongIds, SongLookup, hashes};
 use sparkify::star::records::{EventBatch, SongBatch};
 use sparkify::star::schema::{EVENT_RECORD, SONG_RECORD};
-use sparkify::star::users::{Position, Seen};
+use sparkify::star::users::Seen;
 use tempfile::TempDir;
 
 /// A few megabytes: they outgrow the second-level cache, as real input does.
@@ -155,9 +155,9 @@ pub fn song_batches(songs: Vec<u8>) -> Vec<SongBatch> {
 }
 
 /// The users of a split's events.
-pub fn seen(events: &EventBatch, split: u32) -> Seen {
+pub fn seen(events: &EventBatch) -> Seen {
     let mut seen = Seen::default();
-    seen.add(events, Position { split, row: 0 });
+    seen.add(events);
     seen
 }
 

@@ -9,6 +9,7 @@ mod encode;
 mod folder;
 mod pack;
 mod parquet;
+mod part_reader;
 mod published;
 mod rejects;
 pub mod report;
@@ -17,6 +18,7 @@ mod staging;
 
 pub use self::parquet::{Part, PartWriter};
 pub use compression::Compression;
+pub use part_reader::{PartReader, RowGroup, RowGroups};
 pub use published::Published;
 pub use rejects::{REJECTS, Rejects};
 pub use runs::LATEST;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ::parquet::arrow::ArrowSchemaConverter;
 use ::parquet::arrow::arrow_writer::{ArrowRowGroupWriterFactory, compute_leaves};
 use ::parquet::basic::{Compression as Codec, Encoding};
+use ::parquet::column::writer::ColumnCloseResult;
 use ::parquet::errors::ParquetError;
 use ::parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 use ::parquet::file::writer::SerializedFileWriter;
@@ -15,6 +16,7 @@ use arrow_schema::{DataType, SchemaRef};
 
 use super::compression::{Compression, Compressor};
 use super::encode::{EncodedColumn, encode};
+use super::part_reader::RowGroup;
 use crate::error::{Error, Result};
 use crate::storage::Upload;
 
@@ -119,6 +121,34 @@ impl PartWriter {
         Ok(())
     }
 
+    /// Copies a row group of another part of the same table, as it is stored.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn copy(&mut self, row_group: &RowGroup) -> Result<()> {
+        self.rows += row_group.metadata().num_rows() as u64;
+        self.copy_row_group(row_group)
+            .map_err(|e| cannot_write(self.name.as_ref(), e))
+    }
+
+    fn copy_row_group(&mut self, row_group: &RowGroup) -> std::result::Result<(), ParquetError> {
+        let metadata = row_group.metadata();
+        let mut group = self.writer.next_row_group()?;
+        for column in metadata.columns() {
+            let close = ColumnCloseResult {
+                bytes_written: column.compressed_size() as u64,
+                rows_written: metadata.num_rows() as u64,
+                metadata: column.clone(),
+                bloom_filter: None,
+                column_index: None,
+                offset_index: None,
+            };
+            group.append_column(row_group.chunks(), close)?;
+        }
+        group.close()?;
+        Ok(())
+    }
+
     /// Writes the footer, puts the file in its place and says what it is.
     ///
     /// # Errors
@@ -161,8 +191,15 @@ fn properties(schema: &SchemaRef, compression: Compression) -> WriterProperties 
                 .set_column_dictionary_enabled(path.clone(), false)
                 .set_column_encoding(path.clone(), Encoding::PLAIN);
         }
-        if field.data_type() == &DataType::Int64 {
+        let is_left_alone = match field.data_type() {
             // Hashes do not compress, or hardly where they repeat.
+            DataType::Int64 => true,
+            // Snappy has no entropy coder: it makes times 23 % smaller (zstd 56 %). That is 7 % of an output, but
+            // it takes 6 to 9 % of the CPU time of a run (2 M events: 0.11 of 1.22 s).
+            DataType::Timestamp(..) => compression == Compression::Snappy,
+            _ => false,
+        };
+        if is_left_alone {
             properties = properties.set_column_compression(path, Codec::UNCOMPRESSED);
         }
     }

@@ -14,6 +14,7 @@ use serde::Serialize;
 use super::compression::Compression;
 use super::folder::{Folder, Leftover};
 use super::parquet::{Part, PartWriter};
+use super::part_reader::PartReader;
 use super::rejects::{REJECTS, Rejects};
 use super::report::{FAILED_REPORT, REPORT, Report};
 use super::runs::{BucketRun, RunId};
@@ -107,6 +108,43 @@ impl Staging {
             schema,
             self.compression,
         )
+    }
+
+    /// Reads a part of a table that was written. `row_groups` are the rows of each of its row groups.
+    ///
+    /// # Errors
+    /// It cannot be read, or it is not what was written.
+    pub fn read_part(
+        &self,
+        table: &Table,
+        part: Part,
+        row_groups: &[u64],
+    ) -> Result<PartReader<'_>> {
+        let key = part_key(table, part.number);
+        PartReader::open(self.store.as_ref(), key, table, part, row_groups)
+    }
+
+    /// Begins a part of a table anew. The row groups of the old part can still be read.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn rewrite_part(
+        &self,
+        table: &Table,
+        number: usize,
+        schema: SchemaRef,
+    ) -> Result<PartWriter> {
+        if let Target::Folder(..) = self.target {
+            // A file that is removed can be read by whoever has it open. A bucket keeps the old object until
+            // the new one is finished.
+            self.remove_part(table, number)?;
+        }
+        self.part(table, number, schema)
+    }
+
+    /// How many requests can be under way at a time, if parts are reached by requests.
+    pub fn requests(&self) -> Option<usize> {
+        self.store.requests()
     }
 
     /// Removes a part of a table, if it was written.

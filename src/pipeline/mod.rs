@@ -8,6 +8,7 @@
 
 mod budget;
 mod chain;
+mod copies;
 mod dimensions;
 mod duplicates;
 mod ledger;

@@ -5,6 +5,7 @@
 mod cases;
 mod codecs;
 mod compare;
+mod deliveries;
 mod dictionary;
 mod drive;
 mod grammar;

@@ -70,12 +70,12 @@ fn decompressed(stored: &[u8], portion: usize) -> (Vec<u8>, bool) {
 fn a_broken_bzip2_block_gives_the_same_bytes_at_any_buffer_size() {
     let whole = bzip2(&log(400));
     let mut lost = 0;
-    for at in (10..whole.len()).step_by(7) {
+    for at in (10..whole.len()).step_by(61) {
         let mut stored = whole.clone();
         stored[at] ^= 1 << (at % 8);
         let (wanted, is_broken) = decompressed(&stored, 1 << 20);
         assert!(is_broken);
-        for portion in [1, 100, 4096] {
+        for portion in [3, 100, 4096] {
             let found = decompressed(&stored, portion);
             assert!(
                 found == (wanted.clone(), true),

@@ -36,6 +36,7 @@ mod stores;
 mod writes;
 
 // Tests of runs.
+mod deliveries;
 mod hard;
 mod same;
 mod together;
