@@ -47,4 +47,5 @@ mod dry_run;
 mod errors;
 mod failed;
 mod options;
+mod places;
 mod secrets;
