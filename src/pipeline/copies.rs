@@ -162,13 +162,13 @@ fn read_copies(
         None => None,
     };
     for (batch, &count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
-        let rows = read_ids(&row_groups.next()?, &copies.ids, Some(&COMPARED))?;
+        let rows = read_ids(&row_groups.next_row_group()?, &copies.ids, Some(&COMPARED))?;
         if rows.num_rows() as u64 != count {
             return Err(songplays.changed(&"it has other songplay_ids"));
         }
         let ledger_rows = match &mut ledger_groups {
             Some(groups) if parts.ledger.rows[batch] > 0 => {
-                read_ids(&groups.next()?, &copies.ids, None)?
+                read_ids(&groups.next_row_group()?, &copies.ids, None)?
             }
             _ => RecordBatch::new_empty(LEDGER_SONGPLAYS.arrow()),
         };
@@ -270,7 +270,7 @@ impl Rewriter<'_> {
         let mut writer: Option<PartWriter> = None;
         let mut dropped = Dropped::default();
         for batch in batches {
-            let row_group = row_groups.next()?;
+            let row_group = row_groups.next_row_group()?;
             let kept = match self.losers[batch] {
                 0 => None,
                 _ => Some(self.filter(&row_group, batch, &mut dropped)?),
