@@ -98,7 +98,7 @@ fn write_table(to: &mut String, report: &Report, out: &Place) -> std::fmt::Resul
 }
 
 /// Endings of ignored objects on one line.
-const ENDINGS: usize = 8;
+const ENDINGS: usize = 10;
 
 /// What was ignored, if anything was.
 fn write_ignored(

@@ -123,11 +123,7 @@ impl Folder {
         let cannot = |e: &io::Error| Error::io("cannot publish", &self.target, e);
         refuse_foreign(&self.target, &self.target)?;
         if !is_same(&self.lock, &self.path) {
-            let what = format!("cannot publish {}", self.target.display());
-            return Err(Error::failed(what).because(format!(
-                "{} was removed while the run wrote to it",
-                self.path.display()
-            )));
+            return Err(self.was_removed(&self.target));
         }
         match File::open(&self.target) {
             Ok(old) => {
@@ -183,22 +179,40 @@ impl Folder {
     }
 
     /// Moves the staging folder to [`failed_path`](Self::failed_path), in place of what an earlier failed run
-    /// kept there. Returns why that could not be removed, if so.
+    /// kept there.
     ///
     /// # Errors
-    /// Something else is there, or the folder cannot be moved.
-    pub fn keep_failed(self) -> Result<Option<Error>> {
-        let target = self.failed_path();
-        let is_link = fs::symlink_metadata(&target).is_ok_and(|found| found.is_symlink());
-        if is_link || target.join(REPORT).exists() {
+    /// Something else is there, or the folder cannot be moved; then the staging folder is removed.
+    pub fn keep_failed(self) -> Result<()> {
+        let earlier = Leftover::failed_beside(&self.target);
+        let kept = earlier
+            .and_then(|earlier| earlier.map_or(Ok(()), Leftover::remove))
+            .and_then(|()| self.move_to(&self.failed_path()));
+        if kept.is_err() {
             self.discard();
-            return Err(
-                Error::failed(format!("will not replace {}", target.display()))
-                    .because("it is not what a failed run left")
-                    .hint("move it away"),
-            );
         }
-        Self { target, ..self }.publish()
+        kept
+    }
+
+    /// Moves the staging folder to a place where nothing is.
+    fn move_to(&self, target: &Path) -> Result<()> {
+        let cannot = || Error::failed(format!("will not replace {}", target.display()));
+        if fs::symlink_metadata(target).is_ok() {
+            let why = "it is not what a failed run left";
+            return Err(cannot().because(why).hint("move it away"));
+        }
+        if !is_same(&self.lock, &self.path) {
+            return Err(self.was_removed(target));
+        }
+        fs::rename(&self.path, target).map_err(|e| Error::io("cannot write", target, &e))
+    }
+
+    /// The error of a run whose staging folder was taken away.
+    fn was_removed(&self, target: &Path) -> Error {
+        Error::failed(format!("cannot publish {}", target.display())).because(format!(
+            "{} was removed while the run wrote to it",
+            self.path.display()
+        ))
     }
 
     /// Removes the staging folder of a run that failed.
@@ -489,10 +503,7 @@ fn refuse_foreign(out: &Path, target: &Path) -> Result<()> {
         let foreign = foreign.display();
         return Err(refused(out).because(format!("it holds {foreign}, which no run wrote")));
     }
-    if ![REPORT, FAILED_REPORT]
-        .iter()
-        .any(|name| is_report(&target.join(name)))
-    {
+    if !is_report(&target.join(REPORT)) {
         return Err(refused(out).because(format!("it is not empty and has no {REPORT} of a run")));
     }
     Ok(())

@@ -268,12 +268,11 @@ impl Staging {
     }
 
     /// Ends a run that failed because of what it read: keeps its rejects and the report beside the output,
-    /// and removes all else that it wrote. In a folder they replace those of the failed run before. Returns
-    /// why these could not be removed, if so.
+    /// and removes all else that it wrote. Beside a folder they replace those of the failed run before.
     ///
     /// # Errors
     /// They cannot be written; then nothing is kept.
-    pub fn keep_failed(self, report: &Report) -> Result<Option<Error>> {
+    pub fn keep_failed(self, report: &Report) -> Result<()> {
         let removed = match &self.target {
             Target::Folder(folder, _) => folder.remove_tables(),
             Target::Bucket(run) => run.remove_tables(),
@@ -290,7 +289,7 @@ impl Staging {
         }
         match self.target {
             Target::Folder(folder, _) => folder.keep_failed(),
-            Target::Bucket(_) => Ok(None),
+            Target::Bucket(_) => Ok(()),
         }
     }
 

@@ -140,7 +140,7 @@ fn build_star(
                 report: Some(report),
             }) => {
                 drop(run);
-                Err(keep_failed(staging, error, report, progress))
+                Err(keep_failed(staging, error, report))
             }
             Err(Failed {
                 error,
@@ -156,22 +156,13 @@ fn build_star(
 }
 
 /// Ends a run that failed because of what it read: its rejects and its report are kept.
-fn keep_failed(
-    staging: Staging,
-    error: Error,
-    mut report: Box<Report>,
-    progress: &Progress,
-) -> Failed {
+fn keep_failed(staging: Staging, error: Error, mut report: Box<Report>) -> Failed {
     let kept = format!("rejects and report are in {}", staging.failed_name());
     let mut error_with_place = error.clone().also(kept);
     report.error = Some(error_with_place.to_string());
-    match staging.keep_failed(&report) {
-        Ok(None) => {}
-        Ok(Some(left)) => progress.warn(&left.to_string()),
-        Err(why) => {
-            error_with_place = error.also(format!("rejects and report could not be kept: {why}"));
-            report.error = Some(error_with_place.to_string());
-        }
+    if let Err(why) = staging.keep_failed(&report) {
+        error_with_place = error.also(format!("rejects and report could not be kept: {why}"));
+        report.error = Some(error_with_place.to_string());
     }
     Failed {
         error: error_with_place,

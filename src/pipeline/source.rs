@@ -304,13 +304,12 @@ fn in_order(stores: &[Box<dyn Store>], mut listings: Vec<Listing>) -> (Vec<Objec
     )
 }
 
-/// Drops files that another place names too, by a path with other links in it.
+/// Drops files that an earlier place names too, by a path with other links in it.
 fn drop_linked(stores: &[Box<dyn Store>], objects: &mut Vec<(String, Object)>) {
     let contents = |object: &Object| match object.entry.version {
         Version::Written { nanoseconds, inode } => Some((inode, nanoseconds, object.entry.size)),
         _ => None,
     };
-    // Few have a number in common, so few paths are looked at.
     let mut places = HashMap::new();
     for (_, object) in objects.iter() {
         if let Some(contents) = contents(object) {
@@ -319,15 +318,23 @@ fn drop_linked(stores: &[Box<dyn Store>], objects: &mut Vec<(String, Object)>) {
             *place = place.filter(|&place| place == object.place);
         }
     }
-    let mut kept = HashMap::new();
-    objects.retain(|(_, object)| {
+    // Few files of several places have a number in common, so few paths are looked at.
+    let path = |object: &Object| {
         let is_shared = |contents| places.get(&contents).is_some_and(Option::is_none);
-        if !contents(object).is_some_and(is_shared) {
-            return true;
+        contents(object).filter(|&contents| is_shared(contents))?;
+        let store = stores.get(object.place as usize)?;
+        Some(store.without_links(&object.entry.key))
+    };
+    let mut first = HashMap::new();
+    for (_, object) in objects.iter() {
+        if let Some(path) = path(object) {
+            let place = first.entry(path).or_insert(object.place);
+            *place = object.place.min(*place);
         }
-        let store = stores.get(object.place as usize);
-        let path = store.map(|store| store.without_links(&object.entry.key));
-        *kept.entry(path).or_insert(object.place) == object.place
+    }
+    objects.retain(|(_, object)| {
+        let first = path(object).and_then(|path| first.get(&path));
+        first.is_none_or(|&first| first == object.place)
     });
 }
 

@@ -47,11 +47,8 @@ impl Local {
     /// # Errors
     /// The path does not exist or is not a folder.
     pub fn folder(path: &Path) -> Result<Self> {
-        let found = fs::metadata(named(path)).map_err(|e| Error::io("cannot read", path, &e))?;
-        if !found.is_dir() {
-            return Err(Error::failed(format!("cannot list {}", path.display()))
-                .because("it is not a folder"));
-        }
+        // A file is not found under a name that ends in a slash.
+        fs::metadata(named(path).join("")).map_err(|e| Error::io("cannot read", path, &e))?;
         Ok(Self::at(path.to_owned(), None))
     }
 

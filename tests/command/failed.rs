@@ -135,16 +135,10 @@ fn clean_removes_what_a_failed_run_kept() {
 
 #[test]
 fn a_folder_in_that_place_that_no_failed_run_left_is_not_touched() {
-    for (file, words) in [
-        (
-            "star.failed/notes.txt",
-            "it holds notes.txt, which no run wrote",
-        ),
-        (
-            "star.failed/_rejects/mine.csv",
-            "it holds _rejects/mine.csv, which no run wrote",
-        ),
-        ("star.failed", "rejects and report could not be kept: "),
+    for file in [
+        "star.failed/notes.txt",
+        "star.failed/_rejects/mine.csv",
+        "star.failed",
     ] {
         let (place, earlier) = with_bad_logs();
         place.write(file, "precious");
@@ -152,7 +146,10 @@ fn a_folder_in_that_place_that_no_failed_run_left_is_not_touched() {
             .run_with(&[])
             .fails(3, "1 of 4 log records (25.00%)")
             .fails(3, "rejects and report could not be kept: ")
-            .fails(3, words);
+            .fails(
+                3,
+                "star.failed: it is not what a failed run left; move it away",
+            );
         earlier.is_untouched();
         place.run_with(&["--max-rejects", "1"]).succeeds();
         earlier.is_replaced();
@@ -161,6 +158,22 @@ fn a_folder_in_that_place_that_no_failed_run_left_is_not_touched() {
         assert_eq!(fs::read(place.path(file)).unwrap(), b"precious");
         place.has_no_leavings();
     }
+}
+
+#[test]
+fn a_file_that_was_put_beside_what_a_failed_run_kept_is_not_removed() {
+    let (place, earlier) = with_bad_logs();
+    place.run_with(&[]).fails(3, "");
+    place.write("star.failed/notes.txt", "precious");
+    let words = "star.failed: it holds notes.txt, which no run wrote";
+    place.run_with(&[]).fails(3, words);
+    let ended = place
+        .run_with(&["--max-rejects", "1"])
+        .succeeds_with_warnings();
+    assert!(ended.warnings()[0].contains(words), "{ended:?}");
+    earlier.is_replaced();
+    place.end(&["clean", "star", "--yes"]).fails(1, words);
+    assert_eq!(all_files(&place.path("star.failed")).len(), 3);
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod field_cases;
 mod generate;
 mod harness;
 mod input;
+mod places;
 mod rejects;
 mod star;
 mod streams;

@@ -155,7 +155,7 @@ fn objects_of_which_nothing_could_be_read_are_named() {
     place.write("logs/e.json", "");
     place.write("logs/f.json", " \n");
     for n in 10..25 {
-        place.write(&format!("logs/x{n}.json"), "<html>\n");
+        place.write(&format!("logs/x{n}.json"), "not JSON\n");
     }
     let ended = place.run_with(&["--max-rejects", "100%"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");

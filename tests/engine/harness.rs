@@ -164,7 +164,7 @@ pub fn config(
 }
 
 /// An input as the engine takes it.
-fn places(input: reference::Input) -> InputPlaces {
+pub fn places(input: reference::Input) -> InputPlaces {
     let include = input.include.iter().map(|glob| Glob::parse(glob).unwrap());
     InputPlaces {
         include: include.collect(),

@@ -42,7 +42,8 @@ fn two_hundred_thousand_awkward_events_equal_the_reference() {
     );
     assert!(checked.report.logs.duplicates > 0 && checked.report.matched_songplays > 0);
     assert_eq!(checked.report.logs.input.rejected_by_reason.len(), 7);
-    assert_eq!(checked.report.songs.rejected_by_reason.len(), 7);
+    // A whole object can be of another format, too.
+    assert_eq!(checked.report.songs.rejected_by_reason.len(), 8);
 }
 
 #[test]

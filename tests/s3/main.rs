@@ -48,4 +48,5 @@ mod dry_run;
 mod errors;
 mod failed;
 mod options;
+mod places;
 mod secrets;

@@ -66,7 +66,7 @@ pub fn list(input: &Input) -> io::Result<Listing> {
         let (folder, pattern) = split_glob(path);
         let home = fs::canonicalize(&folder)?;
         let mut keys = Vec::new();
-        if folder.is_file() {
+        if folder.is_file() && pattern.is_none() {
             let name = folder.file_name().unwrap_or_default().to_string_lossy();
             let is_input = is_input(&name, &name, 0, &input.include);
             let (path, identity) = (folder.clone(), home.clone());
@@ -102,7 +102,14 @@ pub fn list(input: &Input) -> io::Result<Listing> {
         ignored: 0,
         ignored_endings: BTreeMap::new(),
     };
-    let (mut files, mut ignored) = (BTreeMap::new(), BTreeSet::new());
+    // What two places name, by whatever links, is read once, as the first of them names it.
+    let mut first = BTreeMap::new();
+    for found in found.iter().filter(|found| found.is_input) {
+        let place = first.entry(fs::canonicalize(&found.path)?);
+        let place = place.or_insert(found.place);
+        *place = found.place.min(*place);
+    }
+    let mut ignored = BTreeSet::new();
     for Found {
         place,
         key,
@@ -118,8 +125,7 @@ pub fn list(input: &Input) -> io::Result<Listing> {
             }
             continue;
         }
-        // What two places name, by whatever links, is read once.
-        if *files.entry(fs::canonicalize(&path)?).or_insert(place) != place {
+        if first[&fs::canonicalize(&path)?] != place {
             continue;
         }
         let key = match input.only_place() {

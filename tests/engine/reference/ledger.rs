@@ -66,11 +66,6 @@ pub fn song_key(title: &str, artist_name: &str) -> i64 {
     fnv_hash(artist_name.as_bytes(), hash).cast_signed()
 }
 
-/// Returns the 0.0 that -0.0 equals, and every other duration as it is.
-fn without_sign_of_zero(duration: f64) -> f64 {
-    if duration == 0.0 { 0.0 } else { duration }
-}
-
 /// Each object of an input, of which so many events are kept.
 pub fn objects(
     input: &input::Input,
@@ -113,7 +108,7 @@ pub fn artists(songs: &[SongRecord]) -> Vec<LedgerArtist> {
 pub fn songs(songs: &[SongRecord]) -> Vec<LedgerSong> {
     let row = |song: &SongRecord| LedgerSong {
         song_key: song_key(&song.title, &song.artist_name),
-        duration: without_sign_of_zero(song.duration),
+        duration: star::without_sign_of_zero(song.duration),
         song_id: song.song_id.clone(),
         artist_id: song.artist_id.clone(),
     };
@@ -133,7 +128,7 @@ pub fn songplays(events: &[Event]) -> Vec<LedgerSongplay> {
         Some(LedgerSongplay {
             songplay_id: star::songplay_id(event),
             song_key: song_key(song, artist),
-            duration: without_sign_of_zero(event.length?),
+            duration: star::without_sign_of_zero(event.length?),
         })
     };
     events.iter().filter_map(row).collect()

@@ -25,7 +25,7 @@ use std::io;
 use rows::Event;
 use value::{Fields, Reason};
 
-pub use input::Input;
+pub use input::{Input, list};
 pub use split::{Found, records};
 
 pub use ledger::{Ledger, LedgerArtist, LedgerObject, LedgerSong, LedgerSongplay, LedgerUser};
