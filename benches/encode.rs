@@ -11,7 +11,7 @@ use std::hint::black_box;
 
 use arrow_array::RecordBatch;
 use criterion::{Criterion, criterion_group, criterion_main};
-use sparkify::output::{Part, PartWriter};
+use sparkify::output::{Compression, Part, PartWriter};
 use sparkify::star::lookup::SongLookup;
 use sparkify::star::records::EventBatch;
 use sparkify::star::songplays::{songplay_ids, songplays};
@@ -33,7 +33,7 @@ fn plays(events: &EventBatch, lookup: &SongLookup) -> RecordBatch {
 }
 
 fn users(events: &EventBatch) -> RecordBatch {
-    let (mut seen, mut users) = (seen(events, 0), Users::default());
+    let (mut seen, mut users) = (seen(events), Users::default());
     let shards = seen.take_shards(1);
     users.merge(&seen, &shards[0]);
     let [users, _] = Users::tables([&users]).unwrap();
@@ -63,7 +63,8 @@ fn tables() -> Vec<(&'static str, RecordBatch)> {
 
 fn write(folder: &dyn Store, rows: &RecordBatch) -> Part {
     let file = folder.create(PART).unwrap();
-    let mut writer = PartWriter::new(file, PART.to_owned(), 0, rows.schema()).unwrap();
+    let (name, codec) = (PART.to_owned(), Compression::default());
+    let mut writer = PartWriter::new(file, name, 0, rows.schema(), codec).unwrap();
     writer.write(rows).unwrap();
     writer.close().unwrap()
 }

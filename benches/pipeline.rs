@@ -32,7 +32,10 @@ fn run(files: &Files, out: &Path, threads: usize) -> Report {
         s3: Default::default(),
         threads,
         max_rejects: MaxRejects::Count(0),
+        allow_empty: true,
+        loads: false,
         loaded: Default::default(),
+        compression: Default::default(),
         sizes: Sizes {
             split_bytes: Some(SPLIT_BYTES),
             ..Sizes::default()

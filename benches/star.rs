@@ -87,10 +87,7 @@ fn bench_users(c: &mut Criterion, log: Vec<u8>) {
     let batches = batches(Decoder::new(&EVENT_RECORD, MERGED), log);
     let batches: Vec<_> = batches.iter().map(event_batch).collect();
     let rows = batches.iter().map(EventBatch::rows).sum();
-    let see = || -> Vec<Seen> {
-        let numbered = black_box(&batches).iter().zip(0..);
-        numbered.map(|(events, n)| seen(events, n)).collect()
-    };
+    let see = || -> Vec<Seen> { black_box(&batches).iter().map(seen).collect() };
     let all = see();
     let states = merge(&all);
     let users = Users::tables(&states).unwrap()[0].num_rows();

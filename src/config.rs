@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::input::{Glob, InputPlaces, Reach};
+use crate::output::Compression;
 use crate::output::LATEST;
 use crate::storage::{Place, s3};
 
@@ -23,10 +24,16 @@ pub struct RunConfig {
     pub s3: s3::Options,
     /// Worker threads, at least 1.
     pub threads: usize,
-    /// How many rejects are tolerated.
+    /// How many rejects are tolerated, of songs and of logs each.
     pub max_rejects: MaxRejects,
+    /// Whether a star without any event may replace one that has some, and may be loaded.
+    pub allow_empty: bool,
+    /// Whether the star is loaded into a warehouse next.
+    pub loads: bool,
     /// The log objects that are in the warehouse already, and so left out.
     pub loaded: LoadedObjects,
+    /// The codec of the Parquet files.
+    pub compression: Compression,
     /// How input is cut up. Only tests and benches change it; the tables do not depend on it.
     pub sizes: Sizes,
 }
@@ -157,12 +164,12 @@ impl Default for Sizes {
     }
 }
 
-/// How many rejects a run tolerates.
+/// How many rejects a run tolerates, of songs and of logs each.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum MaxRejects {
-    /// So many records.
+    /// This number of records.
     Count(u64),
-    /// So many of a hundred records, songs and events together.
+    /// This percentage of the records, of the bytes and of the objects.
     Percent(f64),
 }
 
@@ -173,11 +180,19 @@ impl Default for MaxRejects {
 }
 
 impl MaxRejects {
-    /// Whether so many rejects of so many records are too many.
-    pub fn exceeded_by(self, rejected: u64, records: u64) -> bool {
+    /// Returns true if so many rejected records are too many.
+    pub fn is_exceeded_by_records(self, rejected: u64, records: u64) -> bool {
         match self {
             Self::Count(most) => rejected > most,
-            Self::Percent(most) => rejected as f64 * 100.0 > most * records as f64,
+            Self::Percent(_) => self.is_exceeded_by_share(rejected, records),
+        }
+    }
+
+    /// Returns true if `part` is too large a part of `whole`. A count has no say in that.
+    pub fn is_exceeded_by_share(self, part: u64, whole: u64) -> bool {
+        match self {
+            Self::Count(_) => false,
+            Self::Percent(most) => part as f64 * 100.0 > most * whole as f64,
         }
     }
 }

@@ -19,7 +19,7 @@ use sparkify::generate::{Options, Summary, generate};
 use sparkify::star::lookup::{ArtistIds, SHARDS, Shard, SongIds, SongLookup, hashes};
 use sparkify::star::records::{EventBatch, SongBatch};
 use sparkify::star::schema::{EVENT_RECORD, SONG_RECORD};
-use sparkify::star::users::{Position, Seen};
+use sparkify::star::users::Seen;
 use tempfile::TempDir;
 
 /// A few megabytes: they outgrow the second-level cache, as real input does.
@@ -113,7 +113,7 @@ pub fn padded(mut bytes: Vec<u8>) -> Vec<u8> {
 pub fn decode(decoder: &mut Decoder, padded: &[u8], mut sink: impl FnMut(RecordBatch)) -> Counts {
     let len = padded.len() - PADDING;
     let mut at = 0;
-    decoder.begin_segment();
+    decoder.begin_segment(None);
     loop {
         let chunk = Chunk {
             padded: &padded[at..],
@@ -155,9 +155,9 @@ pub fn song_batches(songs: Vec<u8>) -> Vec<SongBatch> {
 }
 
 /// The users of a split's events.
-pub fn seen(events: &EventBatch, split: u32) -> Seen {
+pub fn seen(events: &EventBatch) -> Seen {
     let mut seen = Seen::default();
-    seen.add(events, Position { split, row: 0 });
+    seen.add(events);
     seen
 }
 

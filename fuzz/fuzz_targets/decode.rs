@@ -22,7 +22,7 @@ mod value;
 
 /// As much of the reference as has nothing to do with files, under the names it has in the tests.
 mod reference {
-    pub(crate) use crate::split::records;
+    pub(crate) use crate::split::{Found, records};
     pub(crate) use crate::{rows, value};
 }
 

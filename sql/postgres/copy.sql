@@ -25,10 +25,10 @@ FROM STDIN WITH (FORMAT "binary");
 COPY staged_ledger_artists (artist_id, song_id)
 FROM STDIN WITH (FORMAT "binary");
 
-COPY staged_ledger_songs (song_key, song_id, artist_id)
+COPY staged_ledger_songs (song_key, duration, song_id, artist_id)
 FROM STDIN WITH (FORMAT "binary");
 
-COPY staged_ledger_songplays (songplay_id, song_key)
+COPY staged_ledger_songplays (songplay_id, song_key, duration)
 FROM STDIN WITH (FORMAT "binary");
 
 COPY staged_ledger_objects (object, etag, rows)

@@ -75,18 +75,22 @@ CREATE TABLE IF NOT EXISTS ledger_artists (
     song_id   VARCHAR(32) COLLATE "C" NOT NULL
 );
 
--- The song that is found by a title, an artist's name and a duration; song_key is a hash of them.
+-- The song that is found by a title, an artist's name and a duration. song_key is a hash of the two texts, as
+-- sql/redshift/create.sql has it.
 CREATE TABLE IF NOT EXISTS ledger_songs (
-    song_key  BIGINT NOT NULL PRIMARY KEY,
+    song_key  BIGINT NOT NULL,
+    duration  DOUBLE PRECISION NOT NULL,
     song_id   VARCHAR(32) COLLATE "C" NOT NULL,
-    artist_id VARCHAR(32) COLLATE "C" NOT NULL
+    artist_id VARCHAR(32) COLLATE "C" NOT NULL,
+    PRIMARY KEY (song_key, duration)
 );
 
 -- What the song of each songplay is found by, should it come later than the play. One row at most a
 -- songplay, without a key of its own: it is only ever read as a whole.
 CREATE TABLE IF NOT EXISTS ledger_songplays (
     songplay_id BIGINT NOT NULL,
-    song_key    BIGINT NOT NULL
+    song_key    BIGINT NOT NULL,
+    duration    DOUBLE PRECISION NOT NULL
 );
 
 -- Without a key, whoever replicates this tells rows by all they hold.

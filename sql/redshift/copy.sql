@@ -25,10 +25,10 @@ FROM :'ledger_users' IAM_ROLE :iam_role FORMAT AS PARQUET MANIFEST;
 COPY staged_ledger_artists (artist_id, song_id)
 FROM :'ledger_artists' IAM_ROLE :iam_role FORMAT AS PARQUET MANIFEST;
 
-COPY staged_ledger_songs (song_key, song_id, artist_id)
+COPY staged_ledger_songs (song_key, duration, song_id, artist_id)
 FROM :'ledger_songs' IAM_ROLE :iam_role FORMAT AS PARQUET MANIFEST;
 
-COPY staged_ledger_songplays (songplay_id, song_key)
+COPY staged_ledger_songplays (songplay_id, song_key, duration)
 FROM :'ledger_songplays' IAM_ROLE :iam_role FORMAT AS PARQUET MANIFEST;
 
 COPY staged_ledger_objects (object, etag, rows)

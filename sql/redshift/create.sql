@@ -78,20 +78,23 @@ CREATE TABLE IF NOT EXISTS ledger_artists (
 )
 DISTSTYLE ALL SORTKEY (artist_id) ENCODE AUTO;
 
--- The song that is found by a title, an artist's name and a duration; song_key is
--- fnv_hash(duration, fnv_hash(artist_name, fnv_hash(0::smallint, fnv_hash(title)))): the zero keeps title and
--- artist apart.
+-- The song that is found by a title, an artist's name and a duration. song_key is
+-- fnv_hash(artist_name, fnv_hash(0::smallint, fnv_hash(title))): the zero keeps title and artist apart. The duration
+-- is compared and not hashed, because FNV_HASH of a DOUBLE PRECISION is not documented.
 CREATE TABLE IF NOT EXISTS ledger_songs (
-    song_key  BIGINT NOT NULL PRIMARY KEY,
+    song_key  BIGINT NOT NULL,
+    duration  DOUBLE PRECISION NOT NULL,
     song_id   VARCHAR(32) NOT NULL,
-    artist_id VARCHAR(32) NOT NULL
+    artist_id VARCHAR(32) NOT NULL,
+    PRIMARY KEY (song_key, duration)
 )
 DISTSTYLE ALL SORTKEY (song_key) ENCODE AUTO;
 
 -- What the song of each songplay is found by, should it come later than the play.
 CREATE TABLE IF NOT EXISTS ledger_songplays (
     songplay_id BIGINT NOT NULL,
-    song_key    BIGINT NOT NULL
+    song_key    BIGINT NOT NULL,
+    duration    DOUBLE PRECISION NOT NULL
 )
 DISTSTYLE EVEN SORTKEY (song_key) ENCODE AUTO;
 

@@ -9,6 +9,7 @@ use super::scratch::{self, Scratch};
 use super::{Head, Measured, Pace, Repeats, Serial};
 use crate::config::RunConfig;
 use crate::error::Result;
+use crate::output::Compression;
 use crate::output::report::{InputReport, LogReport, StageReport, TableReport};
 use crate::pipeline::{Phase, Ran, measure_run};
 use crate::progress::Progress;
@@ -28,6 +29,8 @@ pub struct RunBench {
     pub songs: InputReport,
     /// Log events, once.
     pub logs: LogReport,
+    /// The codec of the Parquet files.
+    pub compression: Compression,
     /// What was written once, by table.
     pub tables: BTreeMap<String, TableReport>,
     /// A result for each number of threads.
@@ -89,6 +92,7 @@ pub fn run(
         serial: on_one.map(|(_, ran)| Serial::of(&ran.phases)),
         songs: warm.report.songs,
         logs: warm.report.logs,
+        compression: warm.report.compression,
         tables: warm.report.tables,
         results: medians.into_iter().map(result).collect(),
     })

@@ -4,12 +4,12 @@ use std::collections::HashSet;
 
 use super::place::{EncryptionArgs, IncludeArgs, S3Args, place};
 use super::warehouse::WarehouseArgs;
-use super::{cores, failed, print, print_json, say, summary, warn_of_no_plays};
+use super::{cores, failed, print, print_json, say, summary};
 use crate::config::{LoadedObjects, MaxRejects, RunConfig, Sizes};
 use crate::error::{Error, Result};
 use crate::output::report::{REPORT_VERSION, Report};
-use crate::output::{Published, manifest_key};
-use crate::pipeline;
+use crate::output::{Compression, Published, manifest_key};
+use crate::pipeline::{self, Failed};
 use crate::progress::Progress;
 use crate::storage::{Place, Stores};
 use crate::warehouse::Warehouse;
@@ -31,6 +31,10 @@ use crate::warehouse::steps::{Batch, as_text, steps};
 /// that fails or is killed leaves what was there before. In s3://bucket/prefix each run writes to a
 /// prefix of its own below OUT, with a manifest for COPY beside each table, and OUT/latest.json names the
 /// newest whole run. OUT/ledger is what a later load needs to know of this one.
+///
+/// A run that rejects more than --max-rejects tolerates publishes nothing, and keeps its rejects and a report
+/// in OUT.failed (in S3 below the prefix of the run). So does one that keeps no event where OUT has some, or
+/// that is to be loaded, unless --allow-empty.
 ///
 /// With --warehouse or --config the star is loaded there too, as sparkify load does. Log objects that were
 /// loaded before are left out then, so that a nightly run takes what is new.
@@ -54,7 +58,8 @@ pub struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024),
         allow_negative_numbers = true)]
     threads: Option<u16>,
-    /// Rejected records to tolerate: a count, or a percentage of all records
+    /// Rejects to tolerate, of songs and of logs each: a count of records, or a percentage of the records,
+    /// of the bytes and of the objects. Past it nothing is published, and the exit code is 3
     #[arg(
         long,
         value_name = "N|P%",
@@ -62,6 +67,12 @@ pub struct Args {
         allow_negative_numbers = true
     )]
     max_rejects: MaxRejects,
+    /// Codec of the Parquet files; Redshift's documentation does not name zstd
+    #[arg(long, value_name = "CODEC", value_enum, default_value_t)]
+    compression: Compression,
+    /// Publish and load a star without any event, too, even in place of one that has some
+    #[arg(long)]
+    allow_empty: bool,
     /// List the input and say what would be done, without writing anything
     #[arg(long)]
     dry_run: bool,
@@ -89,17 +100,26 @@ Examples:
   sparkify run --songs songs --logs 'logs/2018-11-*' logs/2018-12-01.json --out warehouse
   sparkify run --songs songs --logs logs --include 'firehose-*' --out warehouse
   sparkify run --songs songs --logs logs --out warehouse --quiet --json | jq .logs.kept
-  sparkify run --songs s3://bucket/song_data --logs s3://bucket/log_data --out s3://bucket/star --dry-run";
+  sparkify run --songs s3://bucket/song_data --logs s3://bucket/log_data --out s3://bucket/star --dry-run
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 too many rejects.";
 
 pub fn main(args: Args) -> Result<()> {
     let json = args.json;
     let progress = Progress::stderr(args.quiet);
     let result = run(args, &progress);
     progress.end();
-    result.map_err(|error| failed(error, json, ("report_version", REPORT_VERSION)))
+    result.map_err(|Failed { error, report }| match report {
+        Some(report) if json => {
+            // The failure itself matters more than that it cannot be printed.
+            let _ = print_json(&report);
+            error
+        }
+        _ => failed(error, json, ("report_version", REPORT_VERSION)),
+    })
 }
 
-fn run(args: Args, progress: &Progress) -> Result<()> {
+fn run(args: Args, progress: &Progress) -> std::result::Result<(), Failed> {
     let (dry_run, json, quiet, refresh) = (args.dry_run, args.json, args.quiet, args.full_refresh);
     let (mut config, warehouse) = config(args, progress)?;
     config.check()?;
@@ -107,7 +127,7 @@ fn run(args: Args, progress: &Progress) -> Result<()> {
         warehouse.check(&config.out)?;
     }
     if dry_run {
-        return plan(&config, warehouse.as_ref(), refresh, json);
+        return Ok(plan(&config, warehouse.as_ref(), refresh, json)?);
     }
     // Looked at even if nothing is to be left out: a long run should not be what finds a table missing.
     let known = match &warehouse {
@@ -124,7 +144,6 @@ fn run(args: Args, progress: &Progress) -> Result<()> {
     if !quiet {
         say(&summary::table(&report, &out));
     }
-    warn_of_no_plays(progress, &report.logs, &config.logs);
     let loaded = warehouse.map(|warehouse| {
         load(&config, &report, &out, &warehouse, known.as_ref(), progress).map_err(|error| {
             let more = if refresh { " --full-refresh" } else { "" };
@@ -261,7 +280,10 @@ fn config(args: Args, progress: &Progress) -> Result<(RunConfig, Option<Warehous
         s3: args.encryption.add_to(args.s3.options()),
         threads: args.threads.map_or_else(cores, usize::from),
         max_rejects: args.max_rejects,
+        allow_empty: args.allow_empty,
+        loads: warehouse.is_some(),
         loaded: LoadedObjects::default(),
+        compression: args.compression,
         sizes: Sizes::default(),
     };
     Ok((config, warehouse))

@@ -11,9 +11,12 @@
 mod chunk;
 mod column;
 mod guess;
+pub mod head;
 mod interner;
+mod probe;
 pub mod record;
 pub mod reject;
+mod resync;
 pub mod scan;
 pub mod schema;
 mod stops;
@@ -28,13 +31,13 @@ use arrow_schema::{ArrowError, SchemaRef};
 
 pub use chunk::{Chunk, Counts, Progress, Rest, Stop};
 use column::Column;
+use head::{BYTE_ORDER_MARK, Layout};
 use record::{ABSENT, Kind, Scanner, Slot};
 use reject::{MAX_TEXT, Reason, Reject};
+use resync::Resync;
 use scan::byte;
 use schema::RecordSchema;
 use token::SyntaxError;
-
-const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// Bytes of records beyond which a batch is full: offsets of text are 32 bits wide, and one more
 /// record is at most [`MAX_RECORD`] long.
@@ -75,8 +78,24 @@ pub struct Decoder {
     lines: u64,
     /// Whether the byte before is a newline.
     after_newline: bool,
-    /// The reject that the bytes belong to until a line begins with `{`.
-    skipping: Option<Reject>,
+    /// How the records of the object are arranged; `None` until its first bytes tell.
+    layout: Option<Layout>,
+    /// Whether that is one array.
+    is_array: bool,
+    /// Whether the array has not been closed after the last record.
+    is_array_open: bool,
+    /// The reject that the next bytes belong to.
+    skipping: Option<Skipping>,
+}
+
+/// A reject whose end is not known yet.
+#[derive(Debug)]
+struct Skipping {
+    reject: Reject,
+    /// The search for the place to resume at; `None` for a whole object that is not JSON.
+    resync: Option<Resync>,
+    /// White space at the end of the bytes so far.
+    blanks: u64,
 }
 
 impl Decoder {
@@ -98,6 +117,9 @@ impl Decoder {
             rejects: Vec::new(),
             lines: 0,
             after_newline: false,
+            layout: None,
+            is_array: false,
+            is_array_open: false,
             skipping: None,
         }
     }
@@ -111,14 +133,23 @@ impl Decoder {
         (self.rows, self.batch_bytes) = (0, 0);
         self.counts = Counts::default();
         self.rejects.clear();
-        self.begin_segment();
+        self.begin_segment(None);
     }
 
-    /// Makes ready for the first chunk of another segment.
-    pub fn begin_segment(&mut self) {
+    /// Makes ready for the first chunk of another segment. One that begins inside an object needs to be told
+    /// its `layout`; `None` stands for an object that is read from its first byte on.
+    pub fn begin_segment(&mut self, layout: Option<Layout>) {
         self.lines = 0;
         self.after_newline = false;
+        self.layout = layout;
+        self.is_array = layout == Some(Layout::Array);
+        self.is_array_open = self.is_array;
         self.skipping = None;
+    }
+
+    /// Returns the layout of the object, once enough of its first bytes have been decoded.
+    pub fn layout(&self) -> Option<Layout> {
+        self.layout
     }
 
     /// Newlines from the start of the segment to the end of what was consumed.
@@ -134,6 +165,11 @@ impl Decoder {
     /// The counts since they were last taken.
     pub fn take_counts(&mut self) -> Counts {
         std::mem::take(&mut self.counts)
+    }
+
+    /// Returns how many records were read since the counts were last taken.
+    pub fn records(&self) -> u64 {
+        self.counts.records
     }
 
     /// Records that became a row since the counts were last taken.
@@ -174,32 +210,28 @@ impl Decoder {
         let done = |consumed, stop| Progress { consumed, stop };
         self.scanner.begin();
         let mut at = 0;
+        if self.layout.is_none() && !self.detect_layout(chunk) {
+            return done(0, Stop::Hungry);
+        }
         if self.skipping.is_some() {
             at = match self.skip(chunk, 0) {
                 Ok(next) => next,
                 Err(progress) => return progress,
             };
-        } else if chunk.offset == 0 {
-            if bytes.starts_with(BYTE_ORDER_MARK) {
-                at = BYTE_ORDER_MARK.len();
-            } else if chunk.rest == Rest::More && chunk.len < BYTE_ORDER_MARK.len() {
-                return done(0, Stop::Hungry);
-            }
         }
         loop {
-            at = self.space(bytes, at);
+            at = self.space(chunk, at);
             if at >= chunk.len {
                 return match chunk.rest {
                     Rest::More | Rest::TooMuch => done(chunk.len, Stop::Hungry),
-                    Rest::End => done(chunk.len, Stop::Done),
+                    Rest::End => {
+                        if self.is_array_open {
+                            self.reject_end(chunk, "the array of records is not closed");
+                        }
+                        done(chunk.len, Stop::Done)
+                    }
                     Rest::Broken(why) => {
-                        self.append(chunk);
-                        let here = SyntaxError {
-                            at: chunk.len,
-                            what: "",
-                        };
-                        let reject = self.reject_syntax(chunk, chunk.len, here, Some(why));
-                        self.rejects.push(reject);
+                        self.reject_end(chunk, why);
                         done(chunk.len, Stop::Done)
                     }
                 };
@@ -223,6 +255,7 @@ impl Decoder {
                 Ok(scanned) => {
                     let record = bytes.get(at..scanned.end).unwrap_or_default();
                     self.after_newline = false;
+                    self.is_array_open = self.is_array;
                     if !scanned.ascii && simdutf8::basic::from_utf8(record).is_err() {
                         self.append(chunk);
                         let line = self.lines;
@@ -242,21 +275,16 @@ impl Decoder {
                     }
                     at = scanned.end;
                 }
-                Err(error) if error.at >= chunk.len && chunk.rest == Rest::More => {
+                Err(error)
+                    if chunk.rest == Rest::More
+                        && (error.at >= chunk.len || is_mark_begun(chunk, at)) =>
+                {
                     return done(at, Stop::Hungry);
                 }
                 Err(error) => {
                     self.append(chunk);
-                    let why = match chunk.rest {
-                        Rest::Broken(why) if error.at >= chunk.len => Some(why),
-                        _ => None,
-                    };
-                    self.skipping = Some(self.reject_syntax(chunk, at, error, why));
-                    // What was read before the bad byte belongs to the reject without a look.
-                    let bad = error.at.min(chunk.len);
-                    self.lines += scan::newlines(bytes.get(at..bad).unwrap_or_default());
-                    self.after_newline = bad > 0 && byte(bytes, bad - 1) == b'\n';
-                    at = match self.skip(chunk, bad) {
+                    self.reject_syntax(chunk, at, error);
+                    at = match self.skip(chunk, at) {
                         Ok(next) => next,
                         Err(progress) => return progress,
                     };
@@ -265,24 +293,68 @@ impl Decoder {
         }
     }
 
+    /// Finds out how the records of an object are arranged, from the first bytes of it; returns false if more
+    /// bytes are needed. An object of another format becomes one reject.
+    fn detect_layout(&mut self, chunk: Chunk<'_>) -> bool {
+        let data = chunk.padded.get(..chunk.len).unwrap_or_default();
+        self.layout = head::detect(data, chunk.rest != Rest::More);
+        self.is_array = self.layout == Some(Layout::Array);
+        if let Some(Layout::Foreign(format)) = self.layout {
+            let detail = Cow::Owned(format!("it looks like {format}, not like JSON"));
+            self.begin_reject(chunk, 0, Reason::NotJson, detail, None);
+        }
+        self.layout.is_some()
+    }
+
     /// Whether the batch would hold no more records than those that wait.
     fn is_full(&self) -> bool {
         self.rows + self.waiting.len() >= self.max_rows || self.batch_bytes > MAX_BATCH_BYTES
     }
 
-    /// Skips white space between records.
+    /// Skips what can be between two records.
     #[inline(always)]
-    fn space(&mut self, bytes: &[u8], mut at: usize) -> usize {
+    fn space(&mut self, chunk: Chunk<'_>, mut at: usize) -> usize {
         loop {
-            match byte(bytes, at) {
+            match byte(chunk.padded, at) {
                 b'\n' => {
                     self.lines += 1;
                     self.after_newline = true;
                 }
                 b' ' | b'\t' | b'\r' => self.after_newline = false,
-                _ => return at,
+                b'{' => return at,
+                other => match self.separator(chunk, at, other) {
+                    0 => return at,
+                    bytes => {
+                        self.after_newline = false;
+                        at += bytes;
+                        continue;
+                    }
+                },
             }
             at += 1;
+        }
+    }
+
+    /// Returns the length of a byte order mark, or of what separates the records of an array, at `at`; 0 if
+    /// there is neither. Commas and brackets between records count as white space in an array, so that a missing
+    /// or a superfluous one costs no record.
+    #[cold]
+    fn separator(&mut self, chunk: Chunk<'_>, at: usize, first: u8) -> usize {
+        match first {
+            b',' if self.is_array => 1,
+            b'[' | b']' if self.is_array => {
+                self.is_array_open = first == b'[';
+                1
+            }
+            0xEF if chunk
+                .padded
+                .get(at..)
+                .unwrap_or_default()
+                .starts_with(BYTE_ORDER_MARK) =>
+            {
+                BYTE_ORDER_MARK.len()
+            }
+            _ => 0,
         }
     }
 
@@ -360,97 +432,144 @@ impl Decoder {
             detail: Cow::Borrowed(detail),
             offset: chunk.offset + start as u64,
             line,
+            bytes: text.len() as u64,
             text: text.get(..MAX_TEXT).unwrap_or(text).to_vec(),
-            cut: text.len() > MAX_TEXT,
         });
     }
 
-    /// Begins the reject of a record that is no JSON object, with its text up to the bad byte.
+    /// Begins the reject of a record that is not a JSON object.
     #[cold]
-    fn reject_syntax(
-        &mut self,
-        chunk: Chunk<'_>,
-        start: usize,
-        error: SyntaxError,
-        broken: Option<&str>,
-    ) -> Reject {
-        self.counts.records += 1;
-        self.counts.rejected += 1;
-        let detail = match (broken, chunk.rest) {
-            (Some(why), _) => Cow::Owned(why.to_owned()),
-            (None, Rest::TooMuch) if error.at >= chunk.len => {
-                Cow::Borrowed("record longer than 256 MiB")
-            }
-            (None, _) if error.at >= chunk.len => Cow::Borrowed("the object ends in the record"),
-            (None, _) => Cow::Owned(format!(
+    fn reject_syntax(&mut self, chunk: Chunk<'_>, start: usize, error: SyntaxError) {
+        let detail = match chunk.rest {
+            _ if error.at < chunk.len => Cow::Owned(format!(
                 "{} at byte {}",
                 error.what,
                 chunk.offset + error.at as u64
             )),
+            Rest::Broken(why) => Cow::Owned(why.to_owned()),
+            Rest::TooMuch => Cow::Borrowed("record longer than 256 MiB"),
+            Rest::End | Rest::More => Cow::Borrowed("the object ends in the record"),
         };
-        let text = chunk
-            .padded
-            .get(start..error.at.min(chunk.len))
-            .unwrap_or_default();
-        Reject {
-            reason: Reason::Syntax,
+        let offset = chunk.offset + start as u64;
+        let resync = Resync::new(self.schema.keys, self.is_array, offset);
+        self.begin_reject(chunk, start, Reason::Syntax, detail, Some(resync));
+    }
+
+    /// Begins a reject that has no bytes yet.
+    fn begin_reject(
+        &mut self,
+        chunk: Chunk<'_>,
+        start: usize,
+        reason: Reason,
+        detail: Cow<'static, str>,
+        resync: Option<Resync>,
+    ) {
+        self.counts.records += 1;
+        self.counts.rejected += 1;
+        let reject = Reject {
+            reason,
             key: None,
             detail,
             offset: chunk.offset + start as u64,
             line: self.lines,
-            text: text.get(..MAX_TEXT).unwrap_or(text).to_vec(),
-            cut: text.len() > MAX_TEXT,
-        }
+            bytes: 0,
+            text: Vec::new(),
+        };
+        self.skipping = Some(Skipping {
+            reject,
+            resync,
+            blanks: 0,
+        });
     }
 
-    /// Passes over the rest of a syntax reject: up to the next line that begins with `{`, or the
-    /// end. Gives where decoding resumes.
+    /// Rejects what should be after the last byte of the object.
+    #[cold]
+    fn reject_end(&mut self, chunk: Chunk<'_>, detail: &str) {
+        self.append(chunk);
+        let detail = Cow::Owned(detail.to_owned());
+        self.begin_reject(chunk, chunk.len, Reason::Syntax, detail, None);
+        self.rejects
+            .extend(self.skipping.take().map(Skipping::finish));
+    }
+
+    /// Passes over the rest of a reject, from byte `from` of the chunk on. Returns where decoding resumes.
     fn skip(&mut self, chunk: Chunk<'_>, from: usize) -> Result<usize, Progress> {
-        let data = chunk.padded.get(..chunk.len).unwrap_or_default();
-        let resume = if self.after_newline && byte(data, from) == b'{' {
-            Some(from)
-        } else {
-            scan::line_start(data, from + 1..data.len())
+        let Some(mut skipping) = self.skipping.take() else {
+            return Ok(from);
         };
-        let end = resume.unwrap_or(data.len());
+        let data = chunk.padded.get(..chunk.len).unwrap_or_default();
+        let is_last = matches!(chunk.rest, Rest::End | Rest::Broken(_));
+        let in_chunk = |offset: u64| (offset - chunk.offset) as usize;
+        let mut resume = None;
+        let mut end = chunk.len;
+        if let Some(resync) = &mut skipping.resync {
+            resume = resync.search(data, chunk.offset).map(in_chunk);
+            if is_last {
+                resume = resume.or(resync.finish().map(in_chunk));
+            }
+            if let Some(undecided) = resync.undecided().map(in_chunk)
+                && !is_last
+            {
+                end = undecided;
+                if end == from && chunk.rest == Rest::TooMuch {
+                    resync.give_up(chunk.offset + from as u64);
+                    self.skipping = Some(skipping);
+                    return self.skip(chunk, from);
+                }
+            }
+        }
+        let end = resume.unwrap_or(end);
         let passed = data.get(from..end).unwrap_or_default();
         self.lines += scan::newlines(passed);
         if let Some(&last) = passed.last() {
             self.after_newline = last == b'\n';
         }
-        if let Some(reject) = &mut self.skipping {
-            let room = MAX_TEXT - reject.text.len().min(MAX_TEXT);
-            reject
-                .text
-                .extend_from_slice(passed.get(..room).unwrap_or(passed));
-            // White space at the cut is not worth a mark: it is trimmed below either way.
-            reject.cut |= passed
-                .get(room..)
-                .is_some_and(|rest| !rest.trim_ascii().is_empty());
-        }
-        let more = matches!(chunk.rest, Rest::More | Rest::TooMuch);
-        if resume.is_none() && more {
+        skipping.pass(passed);
+        if resume.is_none() && !is_last {
+            self.skipping = Some(skipping);
             return Err(Progress {
                 consumed: end,
                 stop: Stop::Hungry,
             });
         }
-        if let Some(mut reject) = self.skipping.take() {
-            while !reject.cut
-                && let [.., b' ' | b'\n' | b'\r' | b'\t'] = reject.text.as_slice()
-            {
-                reject.text.pop();
-            }
-            self.rejects.push(reject);
-        }
-        match resume {
-            Some(at) => Ok(at),
-            None => Err(Progress {
-                consumed: end,
-                stop: Stop::Done,
-            }),
-        }
+        self.rejects.push(skipping.finish());
+        resume.ok_or(Progress {
+            consumed: end,
+            stop: Stop::Done,
+        })
     }
+}
+
+impl Skipping {
+    /// Adds bytes to the reject.
+    fn pass(&mut self, bytes: &[u8]) {
+        let reject = &mut self.reject;
+        let room = MAX_TEXT - reject.text.len().min(MAX_TEXT);
+        reject
+            .text
+            .extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+        reject.bytes += bytes.len() as u64;
+        let is_blank = |b: &&u8| matches!(b, b' ' | b'\n' | b'\r' | b'\t');
+        let blanks = bytes.iter().rev().take_while(is_blank).count();
+        if blanks < bytes.len() {
+            self.blanks = 0;
+        }
+        self.blanks += blanks as u64;
+    }
+
+    /// Returns the reject without the white space at its end.
+    fn finish(mut self) -> Reject {
+        self.reject.bytes -= self.blanks;
+        let length = usize::try_from(self.reject.bytes).unwrap_or(usize::MAX);
+        self.reject.text.truncate(length);
+        self.reject
+    }
+}
+
+/// Whether the chunk ends in the middle of what can be a byte order mark at `at`.
+fn is_mark_begun(chunk: Chunk<'_>, at: usize) -> bool {
+    let rest = chunk.padded.get(at..chunk.len).unwrap_or_default();
+    !rest.is_empty() && rest.len() < BYTE_ORDER_MARK.len() && BYTE_ORDER_MARK.starts_with(rest)
 }
 
 /// Whether the filter keeps the record with these slots.

@@ -5,6 +5,8 @@ use std::borrow::Cow;
 /// Why a record was rejected. A record has one reason: of several, the first in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reason {
+    /// The whole object is of another format, such as UTF-16 text or Parquet.
+    NotJson,
     /// Not a JSON object by RFC 8259, nested deeper than 128, or cut short.
     Syntax,
     /// Not UTF-8, or a lone surrogate in a kept text.
@@ -23,7 +25,8 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in order of precedence.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
+        Self::NotJson,
         Self::Syntax,
         Self::Encoding,
         Self::Nul,
@@ -36,6 +39,7 @@ impl Reason {
     /// The name in reports and reject files.
     pub fn name(self) -> &'static str {
         match self {
+            Self::NotJson => "not_json",
             Self::Syntax => "syntax",
             Self::Encoding => "encoding",
             Self::Nul => "nul",
@@ -63,8 +67,15 @@ pub struct Reject {
     pub offset: u64,
     /// Newlines between the start of the segment and the record: line 1 of a whole object is 0.
     pub line: u64,
-    /// The first [`MAX_TEXT`] bytes of the record.
+    /// The length in bytes of all that was rejected.
+    pub bytes: u64,
+    /// The first [`MAX_TEXT`] bytes of it.
     pub text: Vec<u8>,
-    /// Whether the record was longer than `text`.
-    pub cut: bool,
+}
+
+impl Reject {
+    /// Whether more bytes were rejected than `text` holds.
+    pub fn is_cut(&self) -> bool {
+        self.bytes > self.text.len() as u64
+    }
 }

@@ -69,6 +69,8 @@ pub struct Filter {
 /// One kind of record.
 #[derive(Debug)]
 pub struct RecordSchema {
+    /// The keys that such records have in the field, whether they are used or not.
+    pub keys: &'static [&'static str],
     /// The columns, in order.
     pub fields: &'static [Field],
     /// Which records are kept; all of them without a filter.

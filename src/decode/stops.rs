@@ -31,6 +31,8 @@ pub struct Stops {
     high: Vec<u32>,
     /// Entries of `high` that are passed.
     high_passed: usize,
+    /// Where the last window begins.
+    window: usize,
     /// How far the text was looked through.
     reach: usize,
     /// Whether the last byte looked at is a backslash that escapes the next.
@@ -47,6 +49,7 @@ impl Stops {
             first: 0,
             high: Vec::new(),
             high_passed: 0,
+            window: 0,
             reach: 0,
             escapes: false,
         }
@@ -57,6 +60,11 @@ impl Stops {
     #[inline(always)]
     pub fn begin(&mut self, number: usize, start: usize) -> usize {
         let mut number = number.max(self.first);
+        if start < self.window {
+            // A record that failed was looked through far ahead, and the next one begins inside it.
+            self.clear();
+            number = 0;
+        }
         while let Some(stop) = self.get(number) {
             if stop >= start {
                 return number;
@@ -74,7 +82,7 @@ impl Stops {
     pub fn clear(&mut self) {
         self.high.clear();
         (self.len, self.first, self.high_passed) = (0, 0, 0);
-        (self.reach, self.escapes) = (0, false);
+        (self.window, self.reach, self.escapes) = (0, 0, false);
     }
 
     /// The place of stop `number`, if the text was looked through so far.
@@ -136,6 +144,7 @@ impl Stops {
     ) {
         let blocks = WINDOW.min(bytes.len() - self.reach).div_ceil(BLOCK);
         self.first += self.len;
+        self.window = self.reach;
         let (mut len, mut reach, mut escapes) = (0, self.reach, u64::from(self.escapes));
         for _ in 0..blocks {
             let masks = masks(&block(bytes, reach));

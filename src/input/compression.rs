@@ -73,9 +73,6 @@ const MAGIC: [(&[Byte], Compression); 5] = [
     (ZSTD_SKIPPABLE, Compression::Zstd),
 ];
 
-/// The first bytes of an object that tell how it is compressed.
-pub const MAGIC_BYTES: u64 = 10;
-
 /// How an object is compressed, by its first bytes; `by_name` is what its name says. Nothing if more
 /// bytes are needed to tell and the object does not end after these.
 ///

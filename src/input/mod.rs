@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use crate::decode::head::Layout;
 use crate::error::Result;
 use crate::storage::{Entry, Level, Range};
 
@@ -16,7 +17,7 @@ mod places;
 mod split;
 
 pub use chunk::{ChunkReader, DEFAULT_CHUNK};
-pub use compression::{Compression, MAGIC_BYTES, by_content};
+pub use compression::{Compression, by_content};
 pub use glob::{Glob, Reach};
 pub use ignored::{Ignored, describe as describe_ignored};
 pub use places::InputPlaces;
@@ -31,11 +32,18 @@ pub struct Object {
     pub place: u32,
     /// How it is compressed, if it is: by its name, until its first bytes were looked at.
     pub compression: Option<Compression>,
+    /// How its records are arranged, if its first bytes were looked at.
+    pub layout: Layout,
     /// Whether its first bytes were looked at. If not, whoever reads it from its beginning does that.
     pub is_looked_at: bool,
 }
 
 impl Object {
+    /// Whether it can be read from the middle on: it is neither compressed nor of another format.
+    pub fn can_be_cut(&self) -> bool {
+        self.compression.is_none() && !matches!(self.layout, Layout::Foreign(_))
+    }
+
     /// A range of it that is to be read, if it is not compressed; otherwise all of it.
     pub fn range(&self, from: u64, until: u64) -> Range {
         let (from, until) = match self.compression {
@@ -127,6 +135,7 @@ impl Listing {
                     entry,
                     place: rules.place,
                     compression,
+                    layout: Layout::default(),
                     is_looked_at: false,
                 }),
                 None => self.ignore(rules, &entry.key),

@@ -135,7 +135,7 @@ struct Cutter {
 impl Cutter {
     fn add(&mut self, object: usize, found: &Object) {
         let mut start = 0;
-        if found.compression.is_none() {
+        if found.can_be_cut() {
             // A sliver is not worth a cut.
             while found.entry.size - start > self.room() + self.target() / SLIVER {
                 let end = start + self.room();

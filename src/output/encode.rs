@@ -15,7 +15,7 @@ use bytes::Bytes;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
-use parquet::basic::{Compression, Encoding, EncodingMask, ZstdLevel};
+use parquet::basic::{Compression as Codec, Encoding, EncodingMask};
 use parquet::column::page::{CompressedPage, Page, PageWriteSpec, PageWriter};
 use parquet::column::writer::ColumnCloseResult;
 use parquet::data_type::ByteArray;
@@ -24,8 +24,8 @@ use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::statistics::Statistics;
 use parquet::file::writer::{SerializedPageWriter, TrackedWrite};
 use parquet::schema::types::ColumnDescPtr;
-use zstd::bulk::Compressor;
 
+use super::compression::Compressor;
 use super::pack::{pack, repeat};
 
 /// The pages of one column of a row group, and what the footer says of them.
@@ -59,14 +59,14 @@ enum Values {
 }
 
 /// Encodes a column that holds dictionary-encoded text or integers without nulls; nothing for any
-/// other. Its pages are compressed if there is something to do it.
+/// other. Its pages are compressed if there is a compressor.
 ///
 /// # Errors
 /// The column is larger than a page can be (2 GiB).
 pub(super) fn encode(
     column: &dyn Array,
     descriptor: ColumnDescPtr,
-    zstd: Option<&mut Compressor<'_>>,
+    compressor: Option<&mut Compressor>,
 ) -> Result<Option<EncodedColumn>> {
     let chunk = if let Some(texts) = column.as_dictionary_opt::<Int32Type>() {
         repeated(texts, descriptor.max_def_level() > 0)?
@@ -89,7 +89,7 @@ pub(super) fn encode(
     } else {
         return Ok(None);
     };
-    chunk.write(descriptor, zstd).map(Some)
+    chunk.write(descriptor, compressor).map(Some)
 }
 
 /// Text, each distinct one once.
@@ -251,17 +251,16 @@ impl Chunk {
     fn write(
         self,
         descriptor: ColumnDescPtr,
-        mut zstd: Option<&mut Compressor<'_>>,
+        mut compressor: Option<&mut Compressor>,
     ) -> Result<EncodedColumn> {
-        let compression = match zstd {
-            Some(_) => Compression::ZSTD(zstd_level()),
-            None => Compression::UNCOMPRESSED,
-        };
+        let codec = compressor
+            .as_ref()
+            .map_or(Codec::UNCOMPRESSED, |c| c.codec());
         let mut sink = TrackedWrite::new(Vec::new());
         let mut writer = SerializedPageWriter::new(&mut sink);
         let mut pages: Vec<PageWriteSpec> = Vec::new();
         let mut write = |bytes: &[u8], page: &dyn Fn(Bytes) -> Page| -> Result<()> {
-            let packed = compress(bytes, zstd.as_deref_mut())?;
+            let packed = compress(bytes, compressor.as_deref_mut())?;
             pages.push(writer.write_page(CompressedPage::new(page(packed), bytes.len()))?);
             Ok(())
         };
@@ -309,7 +308,7 @@ impl Chunk {
         let sum = |part: fn(&PageWriteSpec) -> usize| pages.iter().map(part).sum::<usize>() as i64;
         let encodings = [Encoding::PLAIN, Encoding::RLE, encoding];
         let metadata = ColumnChunkMetaData::builder(descriptor)
-            .set_compression(compression)
+            .set_compression(codec)
             .set_encodings_mask(EncodingMask::new_from_encodings(encodings.iter()))
             .set_total_compressed_size(sum(|page| page.compressed_size))
             .set_total_uncompressed_size(sum(|page| page.uncompressed_size))
@@ -332,16 +331,11 @@ impl Chunk {
 }
 
 /// The bytes of a page as they are stored.
-fn compress(bytes: &[u8], zstd: Option<&mut Compressor<'_>>) -> Result<Bytes> {
+fn compress(bytes: &[u8], compressor: Option<&mut Compressor>) -> Result<Bytes> {
     i32::try_from(bytes.len())
         .map_err(|_| ParquetError::General("a page of more than 2 GiB".to_owned()))?;
-    Ok(match zstd {
-        Some(zstd) => Bytes::from(zstd.compress(bytes)?),
-        None => Bytes::copy_from_slice(bytes),
-    })
-}
-
-/// The level of all that is compressed: speed first.
-pub(super) fn zstd_level() -> ZstdLevel {
-    ZstdLevel::try_new(1).unwrap_or_default()
+    match compressor {
+        Some(compressor) => compressor.compress(bytes),
+        None => Ok(Bytes::copy_from_slice(bytes)),
+    }
 }

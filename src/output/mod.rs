@@ -4,10 +4,12 @@
 //! [`Staging::publish`]; a [`Published`] star is what a load reads.
 
 pub mod clean;
+mod compression;
 mod encode;
 mod folder;
 mod pack;
 mod parquet;
+mod part_reader;
 mod published;
 mod rejects;
 pub mod report;
@@ -15,6 +17,8 @@ mod runs;
 mod staging;
 
 pub use self::parquet::{Part, PartWriter};
+pub use compression::Compression;
+pub use part_reader::{PartReader, RowGroup, RowGroups};
 pub use published::Published;
 pub use rejects::{REJECTS, Rejects};
 pub use runs::LATEST;

@@ -5,16 +5,18 @@ use std::sync::Arc;
 
 use ::parquet::arrow::ArrowSchemaConverter;
 use ::parquet::arrow::arrow_writer::{ArrowRowGroupWriterFactory, compute_leaves};
-use ::parquet::basic::{Compression, Encoding};
+use ::parquet::basic::{Compression as Codec, Encoding};
+use ::parquet::column::writer::ColumnCloseResult;
 use ::parquet::errors::ParquetError;
 use ::parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 use ::parquet::file::writer::SerializedFileWriter;
 use ::parquet::schema::types::ColumnPath;
 use arrow_array::RecordBatch;
 use arrow_schema::{DataType, SchemaRef};
-use zstd::bulk::Compressor;
 
-use super::encode::{EncodedColumn, encode, zstd_level};
+use super::compression::{Compression, Compressor};
+use super::encode::{EncodedColumn, encode};
+use super::part_reader::RowGroup;
 use crate::error::{Error, Result};
 use crate::storage::Upload;
 
@@ -37,7 +39,8 @@ pub struct PartWriter {
     schema: SchemaRef,
     writer: SerializedFileWriter<Box<dyn Upload>>,
     columns: ArrowRowGroupWriterFactory,
-    zstd: Compressor<'static>,
+    /// What compresses the pages, if anything does.
+    compressor: Option<Compressor>,
     rows: u64,
 }
 
@@ -51,25 +54,26 @@ impl PartWriter {
         name: String,
         number: usize,
         schema: SchemaRef,
+        compression: Compression,
     ) -> Result<Self> {
         let path: &Path = name.as_ref();
         let create = || {
             let parquet = ArrowSchemaConverter::new().convert(&schema)?;
-            let properties = Arc::new(properties(&schema));
+            let properties = Arc::new(properties(&schema, compression));
             let writer = SerializedFileWriter::new(file, parquet.root_schema_ptr(), properties)?;
             let columns = ArrowRowGroupWriterFactory::new(&writer, Arc::clone(&schema));
             Ok((writer, columns))
         };
         let (writer, columns) = create().map_err(|e| cannot_write(path, e))?;
-        let zstd = Compressor::new(zstd_level().compression_level())
-            .map_err(|e| Error::io("cannot compress", path, &e))?;
+        let compressor =
+            Compressor::new(compression).map_err(|e| Error::io("cannot compress", path, &e))?;
         Ok(Self {
             name,
             number,
             schema,
             writer,
             columns,
-            zstd,
+            compressor,
             rows: 0,
         })
     }
@@ -93,11 +97,11 @@ impl PartWriter {
         let mut group = self.writer.next_row_group()?;
         let columns = self.schema.fields().iter().zip(batch.columns());
         for (place, ((field, column), descriptor)) in columns.zip(descriptors).enumerate() {
-            let zstd = match properties.compression(descriptor.path()) {
-                Compression::UNCOMPRESSED => None,
-                _ => Some(&mut self.zstd),
+            let compressor = match properties.compression(descriptor.path()) {
+                Codec::UNCOMPRESSED => None,
+                _ => self.compressor.as_mut(),
             };
-            if let Some(encoded) = encode(column, descriptor, zstd)? {
+            if let Some(encoded) = encode(column, descriptor, compressor)? {
                 let EncodedColumn { pages, close } = encoded;
                 group.append_column(&pages, close)?;
                 continue;
@@ -112,6 +116,34 @@ impl PartWriter {
                 }
                 writer.close()?.append_to_row_group(&mut group)?;
             }
+        }
+        group.close()?;
+        Ok(())
+    }
+
+    /// Copies a row group of another part of the same table, as it is stored.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn copy(&mut self, row_group: &RowGroup) -> Result<()> {
+        self.rows += row_group.metadata().num_rows() as u64;
+        self.copy_row_group(row_group)
+            .map_err(|e| cannot_write(self.name.as_ref(), e))
+    }
+
+    fn copy_row_group(&mut self, row_group: &RowGroup) -> std::result::Result<(), ParquetError> {
+        let metadata = row_group.metadata();
+        let mut group = self.writer.next_row_group()?;
+        for column in metadata.columns() {
+            let close = ColumnCloseResult {
+                bytes_written: column.compressed_size() as u64,
+                rows_written: metadata.num_rows() as u64,
+                metadata: column.clone(),
+                bloom_filter: None,
+                column_index: None,
+                offset_index: None,
+            };
+            group.append_column(row_group.chunks(), close)?;
         }
         group.close()?;
         Ok(())
@@ -142,12 +174,12 @@ fn cannot_write(path: &Path, why: ParquetError) -> Error {
     Error::failed(format!("cannot write {}", path.display())).because(why)
 }
 
-fn properties(schema: &SchemaRef) -> WriterProperties {
+fn properties(schema: &SchemaRef, compression: Compression) -> WriterProperties {
     let mut properties = WriterProperties::builder()
         // What Redshift's COPY reads for certain: version 1 pages, plain or dictionary.
         .set_writer_version(WriterVersion::PARQUET_1_0)
         .set_created_by(concat!("sparkify ", env!("CARGO_PKG_VERSION")).to_owned())
-        .set_compression(Compression::ZSTD(zstd_level()))
+        .set_compression(compression.codec())
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_offset_index_disabled(true);
     for (number, field) in schema.fields().iter().enumerate() {
@@ -159,9 +191,16 @@ fn properties(schema: &SchemaRef) -> WriterProperties {
                 .set_column_dictionary_enabled(path.clone(), false)
                 .set_column_encoding(path.clone(), Encoding::PLAIN);
         }
-        if field.data_type() == &DataType::Int64 {
+        let is_left_alone = match field.data_type() {
             // Hashes do not compress, or hardly where they repeat.
-            properties = properties.set_column_compression(path, Compression::UNCOMPRESSED);
+            DataType::Int64 => true,
+            // Snappy has no entropy coder: it makes times 23 % smaller (zstd 56 %). That is 7 % of an output, but
+            // it takes 6 to 9 % of the CPU time of a run (2 M events: 0.11 of 1.22 s).
+            DataType::Timestamp(..) => compression == Compression::Snappy,
+            _ => false,
+        };
+        if is_left_alone {
+            properties = properties.set_column_compression(path, Codec::UNCOMPRESSED);
         }
     }
     properties.build()

@@ -1,18 +1,22 @@
 //! The report of a run: what was read, what became of it, and where the time went.
 //!
-//! Written as `_report.json` and printed by `--json`. The README describes it; a change of meaning
+//! Written as `_report.json` (of a run that failed as `_report.failed.json`) and printed by `--json`. The README describes it; a change of meaning
 //! raises [`REPORT_VERSION`].
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::Part;
+use super::{Compression, Part};
 use crate::decode::Counts;
 use crate::decode::reject::Reason;
 
 /// The name of the report in an output.
 pub const REPORT: &str = "_report.json";
+
+/// The name of the report of a run that failed. It differs from [`REPORT`], whose presence says that a run is
+/// complete.
+pub const FAILED_REPORT: &str = "_report.failed.json";
 
 /// The version of the report's layout.
 pub const REPORT_VERSION: u32 = 1;
@@ -23,6 +27,8 @@ pub const REPORT_VERSION: u32 = 1;
 pub enum Status {
     /// The star is published.
     Ok,
+    /// Nothing is published: what was read is not good enough.
+    Failed,
 }
 
 /// What was read of songs.
@@ -44,6 +50,15 @@ pub struct InputReport {
     pub rejected: u64,
     /// The same by reason; a reason without rejects is absent.
     pub rejected_by_reason: BTreeMap<String, u64>,
+    /// Bytes that were read, after decompression.
+    #[serde(default)]
+    pub decompressed_bytes: u64,
+    /// Those of them that the rejects cover.
+    #[serde(default)]
+    pub rejected_bytes: u64,
+    /// Objects that hold records of which none is well-formed JSON, or whose compressed stream is broken.
+    #[serde(default)]
+    pub unreadable_objects: u64,
 }
 
 impl InputReport {
@@ -75,6 +90,15 @@ pub struct LogReport {
     /// Objects that were left out because they are in the warehouse already.
     #[serde(default)]
     pub loaded_objects: u64,
+}
+
+impl LogReport {
+    /// Returns true if no event was kept although there was something to read: not all objects are in the
+    /// warehouse already.
+    pub fn is_without_events(&self) -> bool {
+        let is_up_to_date = self.input.objects == 0 && self.loaded_objects > 0;
+        self.kept == 0 && !is_up_to_date
+    }
 }
 
 /// What was written of one table.
@@ -143,6 +167,9 @@ pub struct Report {
     pub sparkify_version: String,
     /// How it ended.
     pub status: Status,
+    /// Why it failed; absent if it did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
     /// The id of the run; absent only in what earlier versions wrote to a folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<String>,
@@ -150,6 +177,9 @@ pub struct Report {
     pub songs: InputReport,
     /// Log events.
     pub logs: LogReport,
+    /// The codec of the Parquet files.
+    #[serde(default = "Compression::before_it_was_reported")]
+    pub compression: Compression,
     /// What was written, by table.
     pub tables: BTreeMap<String, TableReport>,
     /// What was written of the ledger, by table.

@@ -1,10 +1,9 @@
-//! Duplicates: events with the same songplay_id, wherever in the input they stand.
+//! Duplicates: events with the same songplay_id, wherever they are in the input.
 //!
-//! Every batch leaves its ids dealt out to ranges. Ids are hashes, so a range of them is a fair share:
-//! ranges are looked through side by side, each over all splits. Events are rarely delivered twice, so a split is
-//! encoded as if none was, and encoded again if one was.
+//! Ids are hashes, so any of their bits spread them evenly. Every batch leaves its ids dealt out to
+//! ranges: the ranges are looked through side by side, each over all batches of all splits.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use foldhash::fast::FixedState;
 use rayon::prelude::*;
@@ -44,10 +43,9 @@ impl Ids {
     fn in_range(&self, range: usize) -> &[i64] {
         let start = match range {
             0 => 0,
-            _ => self.ends.get(range - 1).copied().unwrap_or_default(),
+            _ => self.ends[range - 1],
         };
-        let end = self.ends.get(range).copied().unwrap_or_default();
-        self.ids.get(start..end).unwrap_or_default()
+        &self.ids[start..self.ends[range]]
     }
 }
 
@@ -56,98 +54,156 @@ fn range(id: i64) -> usize {
     usize::from(id.to_be_bytes()[0])
 }
 
-/// The ids that occur more than once.
-#[derive(Debug, Clone, Default)]
-pub struct Duplicates {
-    /// The first split in input order that has the id. The first event there stays.
-    first_split: HashMap<i64, usize, FixedState>,
-    /// The splits that have an event too many.
-    affected: Vec<usize>,
-}
-
-impl Duplicates {
-    /// Looks through the ids of all splits, each in batches.
-    pub fn find(splits: &[Vec<Ids>]) -> Self {
-        let found: Vec<(i64, usize, usize)> = (0..RANGES)
-            .into_par_iter()
-            .flat_map_iter(|range| spare_in_range(splits, range))
-            .collect();
-        let mut affected: Vec<usize> = found.iter().map(|&(.., split)| split).collect();
-        affected.sort_unstable();
-        affected.dedup();
-        let first_split = found
-            .into_iter()
-            .map(|(id, first, _)| (id, first))
-            .collect();
-        Self {
-            first_split,
-            affected,
-        }
-    }
-
-    /// The splits that must be encoded again, in order.
-    pub fn affected(&self) -> &[usize] {
-        &self.affected
-    }
-
-    /// A filter for the events of one split.
-    pub fn filter(&self, split: usize) -> Filter<'_> {
-        Filter {
-            duplicates: self,
-            split,
-            seen: HashMap::default(),
-        }
-    }
-}
-
-/// Tells the events of one split that stay from those that were delivered before.
+/// A filter of ids: a bit for each, shared by few. Looking an id up in it costs a nanosecond.
 #[derive(Debug)]
-pub struct Filter<'a> {
-    duplicates: &'a Duplicates,
-    split: usize,
-    seen: HashMap<i64, (), FixedState>,
+struct Filter {
+    words: Vec<u64>,
+    /// How far a hash of 64 bits is shifted to be the number of a bit.
+    shift: u32,
 }
 
-impl Filter<'_> {
-    /// Whether all events stay, wherever they are.
-    pub fn keeps_all(&self) -> bool {
-        self.duplicates.first_split.is_empty()
+/// The least number of bits of a filter for each id.
+const FILTER_BITS: usize = 16;
+
+impl Filter {
+    /// Returns an empty filter for a number of ids.
+    fn new(ids: usize) -> Self {
+        let bits = (ids * FILTER_BITS).next_power_of_two().max(64);
+        Self {
+            words: vec![0; bits / 64],
+            shift: u64::BITS - bits.ilog2(),
+        }
     }
 
-    /// Whether the next event of the split stays.
-    pub fn keeps(&mut self, id: i64) -> bool {
-        match self.duplicates.first_split.get(&id) {
-            None => true,
-            Some(&first) => first == self.split && self.seen.insert(id, ()).is_none(),
+    fn bit(&self, id: i64) -> (usize, u64) {
+        // Multiplied by 2^64 / the golden ratio: ids of one range share their first bits.
+        let bit = id.cast_unsigned().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> self.shift;
+        ((bit / 64) as usize, 1 << (bit % 64))
+    }
+
+    /// Sets the bit of an id. Returns true if it was set before.
+    fn insert(&mut self, id: i64) -> bool {
+        let (word, bit) = self.bit(id);
+        let word = &mut self.words[word];
+        let was_set = *word & bit != 0;
+        *word |= bit;
+        was_set
+    }
+
+    /// Returns false if an id was not inserted. If it returns true the id probably was.
+    fn may_contain(&self, id: i64) -> bool {
+        let (word, bit) = self.bit(id);
+        self.words[word] & bit != 0
+    }
+}
+
+/// Returns the ids that occur more than once in `slices`, sorted, each once.
+fn repeated<'a>(slices: impl Iterator<Item = &'a [i64]> + Clone) -> Vec<i64> {
+    let mut filter = Filter::new(slices.clone().map(<[i64]>::len).sum());
+    // The second and later occurrences, and a few ids that share a bit with another one.
+    let mut suspects = Vec::new();
+    for ids in slices.clone() {
+        suspects.extend(ids.iter().copied().filter(|&id| filter.insert(id)));
+    }
+    if suspects.is_empty() {
+        return suspects;
+    }
+    filter.words.fill(0);
+    for &id in &suspects {
+        filter.insert(id);
+    }
+    let mut found = Vec::new();
+    for ids in slices {
+        found.extend(ids.iter().copied().filter(|&id| filter.may_contain(id)));
+    }
+    found.sort_unstable();
+    let pairs = found.windows(2).filter(|pair| pair[0] == pair[1]);
+    let mut repeated: Vec<i64> = pairs.map(|pair| pair[0]).collect();
+    repeated.dedup();
+    repeated
+}
+
+/// A set of ids that few of the ids that it is asked for are in.
+#[derive(Debug)]
+pub struct IdSet {
+    filter: Filter,
+    ids: HashSet<i64, FixedState>,
+}
+
+impl IdSet {
+    /// Returns the ids that occur more than once in a batch.
+    pub fn repeated_in(ids: &[i64]) -> Self {
+        Self::from_iter(repeated(std::iter::once(ids)))
+    }
+
+    /// Returns true if there are none.
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+
+    /// Returns true if an id is in the set.
+    pub fn contains(&self, id: i64) -> bool {
+        self.filter.may_contain(id) && self.ids.contains(&id)
+    }
+}
+
+impl FromIterator<i64> for IdSet {
+    fn from_iter<I: IntoIterator<Item = i64>>(ids: I) -> Self {
+        let ids: HashSet<i64, FixedState> = ids.into_iter().collect();
+        let mut filter = Filter::new(ids.len());
+        for &id in &ids {
+            filter.insert(id);
+        }
+        Self { filter, ids }
+    }
+}
+
+/// The ids that several batches have.
+#[derive(Debug)]
+pub struct Copies {
+    /// The ids.
+    pub ids: IdSet,
+    /// How many of them each batch of each split has.
+    pub counts: Vec<Vec<u64>>,
+}
+
+impl Copies {
+    /// Looks through the ids of all splits, batch by batch. No batch may have an id twice.
+    pub fn find(splits: &[Vec<Ids>]) -> Self {
+        let found: Vec<_> = (0..RANGES)
+            .into_par_iter()
+            .map(|range| find_in_range(splits, range))
+            .collect();
+        let none = |batches: &Vec<Ids>| vec![0; batches.len()];
+        let mut counts: Vec<Vec<u64>> = splits.iter().map(none).collect();
+        for &(split, batch, count) in found.iter().flat_map(|(_, counts)| counts) {
+            counts[split][batch] += count;
+        }
+        Self {
+            ids: found.into_iter().flat_map(|(ids, _)| ids).collect(),
+            counts,
         }
     }
 }
 
-/// The events of a range that are one too many: the id, the first split that has it, and the split
-/// that has it once more.
-fn spare_in_range(splits: &[Vec<Ids>], range: usize) -> Vec<(i64, usize, usize)> {
-    let numbered = || {
-        let splits = splits.iter().enumerate();
-        splits.flat_map(move |(split, batches)| {
-            batches.iter().map(move |ids| (split, ids.in_range(range)))
-        })
-    };
-    let mut all: Vec<i64> = numbered().flat_map(|(_, ids)| ids).copied().collect();
-    all.sort_unstable();
-    let twice = all.windows(2).filter(|pair| pair[0] == pair[1]);
-    let mut first_split: HashMap<i64, Option<usize>> = twice.map(|pair| (pair[0], None)).collect();
-    if first_split.is_empty() {
-        return Vec::new();
+/// Returns the ids of a range that several batches have, and how many of them each of those batches has, by
+/// split and batch.
+fn find_in_range(splits: &[Vec<Ids>], range: usize) -> (Vec<i64>, Vec<(usize, usize, u64)>) {
+    let slices = splits.iter().flatten().map(|ids| ids.in_range(range));
+    let ids = repeated(slices);
+    if ids.is_empty() {
+        return (ids, Vec::new());
     }
-    let mut spare = Vec::new();
-    for (split, ids) in numbered() {
-        for &id in ids {
-            match first_split.get_mut(&id) {
-                Some(Some(first)) => spare.push((id, *first, split)),
-                Some(first) => *first = Some(split),
-                None => {}
+    let set: IdSet = ids.iter().copied().collect();
+    let mut counts = Vec::new();
+    for (split, batches) in splits.iter().enumerate() {
+        for (batch, batch_ids) in batches.iter().enumerate() {
+            let copies = batch_ids.in_range(range).iter();
+            let copies = copies.filter(|&&id| set.contains(id)).count() as u64;
+            if copies > 0 {
+                counts.push((split, batch, copies));
             }
         }
     }
-    spare
+    (ids, counts)
 }

@@ -1,15 +1,13 @@
 //! The log phase: events to songplays and their ledger, split by split, and what the dimensions need of
 //! them.
 
-use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use arrow_array::{BooleanArray, RecordBatch};
-use arrow_select::filter::filter_record_batch;
-use rayon::prelude::*;
+use arrow_array::RecordBatch;
 
-use super::duplicates::{Duplicates, Filter, Ids};
+use super::copies::{self, SplitPart, SplitParts};
+use super::duplicates::{Copies, Ids};
 use super::reader::{Sink, SplitRead, SplitReader, Start};
 use super::stages::Stage;
 use super::tally::{State, Tally};
@@ -18,11 +16,12 @@ use crate::decode::reject::Reject;
 use crate::error::{Error, Result};
 use crate::input::{Object, Split};
 use crate::output::{Part, PartWriter, Rejects};
+use crate::star::deliveries::ids;
 use crate::star::lookup::SongLookup;
 use crate::star::records::EventBatch;
 use crate::star::schema::{LEDGER_SONGPLAYS, SONGPLAYS, Table};
 use crate::star::songplays::{Plays, matched, songplay_ids, songplays};
-use crate::star::users::{Position, Seen, Users};
+use crate::star::users::{Seen, Users};
 
 /// States of users that are merged under a lock each, so that workers seldom wait for each other.
 const USER_SHARDS: usize = 8;
@@ -44,41 +43,24 @@ pub struct Logs {
     pub kept: Vec<u64>,
 }
 
-/// The Parquet parts of a split, and what is kept of it to the end.
-#[derive(Debug, Default)]
-struct Encoded {
-    /// None if no event is left for it.
-    part: Option<Part>,
-    /// None if no event is left for it that can have a song.
-    ledger: Option<Part>,
-    matched: u64,
-    keys: Keys,
-}
-
 /// What a worker makes of one split.
 #[derive(Debug, Default)]
 struct Made {
-    encoded: Encoded,
-    users: Seen,
-    rejects: Rejects,
-    /// Events that were left out because they were delivered before.
-    dropped: Vec<Position>,
-}
-
-/// What is kept of every event to the end: 16 bytes.
-#[derive(Debug, Default)]
-struct Keys {
+    parts: SplitParts,
     /// songplay_id, by batch.
     ids: Vec<Ids>,
     /// `ts` in milliseconds since 1970, sorted and distinct.
     times: Vec<i64>,
+    users: Seen,
+    rejects: Rejects,
 }
 
-/// A split that settled.
+/// A split that settled. Ids and times of every event are kept to the end: 16 bytes.
 #[derive(Debug, Default)]
 struct Done {
-    encoded: Encoded,
-    start: Option<Start>,
+    parts: SplitParts,
+    ids: Vec<Ids>,
+    times: Vec<i64>,
     /// Events kept from each segment.
     kept: Vec<u64>,
 }
@@ -88,58 +70,49 @@ struct Done {
 /// # Errors
 /// Something cannot be read or written.
 pub fn run(run: &Run<'_>, lookup: &SongLookup) -> Result<Logs> {
-    let mut known = Duplicates::default();
-    loop {
-        let (mut done, users, state) = first_pass(run, lookup, &known)?;
-        let began = Instant::now();
-        let ids: Vec<Vec<Ids>> = done
-            .iter_mut()
-            .map(|done| std::mem::take(&mut done.encoded.keys.ids))
-            .collect();
-        let found = Duplicates::find(&ids);
-        drop(ids);
-        run.stages.add(Stage::Deduplicate, began, 0, state.kept);
-        run.stages.phase("duplicates", None, began);
-        let dropped = encode_again(run, lookup, &found, &mut done)?;
-        if users
-            .iter()
-            .any(|users| users.any_from(|position| dropped.contains(&position)))
-        {
-            // Two different events share a songplay_id (64 bits: one in ten million at two million
-            // events). The later one does not count, but a user already has it: all over again.
-            known = found;
-            continue;
-        }
-        let rows = note_parts(run, &SONGPLAYS, &done, |encoded| encoded.part)?;
-        note_parts(run, &LEDGER_SONGPLAYS, &done, |encoded| encoded.ledger)?;
-        let matched = done.iter().map(|done| done.encoded.matched).sum();
-        let kept = kept_by_object(run, &done);
-        let times = done.into_iter().map(|done| done.encoded.keys.times);
-        return Ok(Logs {
-            duplicates: state.kept - rows,
-            matched,
-            state,
-            users,
-            times: times.collect(),
-            kept,
-        });
+    let (done, users, state) = read(run, lookup)?;
+    let kept = kept_by_object(run, &done);
+    let (mut parts, mut ids, mut times) = (Vec::new(), Vec::new(), Vec::new());
+    for done in done {
+        parts.push(done.parts);
+        ids.push(done.ids);
+        times.push(done.times);
     }
+    let began = Instant::now();
+    let copies = Copies::find(&ids);
+    drop(ids);
+    run.stages.add(Stage::Deduplicate, began, 0, state.kept);
+    run.stages.phase("duplicates", None, began);
+    copies::remove(run, &copies, &mut parts)?;
+    let rows = note_parts(run, &SONGPLAYS, parts.iter().map(|split| &split.songplays))?;
+    note_parts(
+        run,
+        &LEDGER_SONGPLAYS,
+        parts.iter().map(|split| &split.ledger),
+    )?;
+    Ok(Logs {
+        duplicates: state.kept - rows,
+        matched: parts.iter().map(|split| split.matched).sum(),
+        state,
+        users,
+        times,
+        kept,
+    })
 }
 
 /// Notes what was written of a table and gives its rows.
-fn note_parts(
+fn note_parts<'a>(
     run: &Run<'_>,
     table: &'static Table,
-    done: &[Done],
-    part: fn(&Encoded) -> Option<Part>,
+    parts: impl Iterator<Item = &'a SplitPart>,
 ) -> Result<u64> {
-    let parts = || done.iter().filter_map(|done| part(&done.encoded));
-    parts().for_each(|part| run.written(table, part));
-    if parts().next().is_none() {
+    let parts: Vec<Part> = parts.filter_map(|split| split.part).collect();
+    parts.iter().for_each(|&part| run.written(table, part));
+    if parts.is_empty() {
         // A reader of the folder wants the columns all the same.
         run.write_table(table, &RecordBatch::new_empty(table.arrow()))?;
     }
-    Ok(parts().map(|part| part.rows).sum())
+    Ok(parts.iter().map(|part| part.rows).sum())
 }
 
 /// The events kept from each object: it can have segments in many splits, and a split those of many.
@@ -155,16 +128,12 @@ fn kept_by_object(run: &Run<'_>, done: &[Done]) -> Vec<u64> {
     kept
 }
 
-/// Every split to its Parquet part, as if no event was delivered twice but those already known.
-fn first_pass(
-    run: &Run<'_>,
-    lookup: &SongLookup,
-    known: &Duplicates,
-) -> Result<(Vec<Done>, Vec<Users>, State)> {
+/// Every split to its Parquet parts, as if no event was in two batches.
+fn read(run: &Run<'_>, lookup: &SongLookup) -> Result<(Vec<Done>, Vec<Users>, State)> {
     let source = &run.logs;
     let tally = Tally::new(run, source);
     let users: Vec<Mutex<Users>> = (0..USER_SHARDS).map(|_| Mutex::default()).collect();
-    let done: Vec<Mutex<Done>> = source
+    let done: Vec<Mutex<Option<Done>>> = source
         .plan
         .splits
         .iter()
@@ -173,124 +142,87 @@ fn first_pass(
     chain::run(
         run.reading(),
         source,
-        |reader, split, start| encode(run, lookup, known, (reader, split, start)),
+        |reader, split, start| encode(run, lookup, (reader, split, start)),
         |split, mut settled| {
             let Made {
-                encoded,
+                parts,
+                ids,
+                times,
                 users: mut theirs,
                 rejects,
-                ..
             } = std::mem::take(&mut settled.made);
             let began = Instant::now();
             let shards = theirs.take_shards(USER_SHARDS);
             for turn in 0..USER_SHARDS {
                 // Workers begin at different shards, so that they do not follow each other.
                 let turn = (split.number + turn) % USER_SHARDS;
-                if let (Some(ours), Some(shard)) = (users.get(turn), shards.get(turn)) {
-                    let mut ours = ours.lock().unwrap_or_else(PoisonError::into_inner);
-                    ours.merge(&theirs, shard);
-                }
+                let mut ours = users[turn].lock().unwrap_or_else(PoisonError::into_inner);
+                ours.merge(&theirs, &shards[turn]);
             }
             run.stages.add(Stage::Star, began, 0, 0);
-            let start = Some(settled.found.began.map_or(Start::Nowhere, Start::At));
             let kept = std::mem::take(&mut settled.found.kept);
-            if let Some(slot) = done.get(split.number) {
-                let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
-                *slot = Done {
-                    encoded,
-                    start,
-                    kept,
-                };
-            }
+            let slot = done[split.number].lock();
+            *slot.unwrap_or_else(PoisonError::into_inner) = Some(Done {
+                parts,
+                ids,
+                times,
+                kept,
+            });
             tally.add(split, &settled, rejects)
         },
     )?;
-    let inner = |done: Mutex<Done>| done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let done = done.into_iter().enumerate().map(|(number, done)| {
+        let done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+        done.ok_or_else(|| {
+            Error::failed(format!("split {number} of the logs was not read"))
+                .hint("this is a fault of sparkify: please report it")
+        })
+    });
     let users = users
         .into_iter()
         .map(|u| u.into_inner().unwrap_or_else(PoisonError::into_inner))
         .collect();
-    Ok((done.into_iter().map(inner).collect(), users, tally.state()))
-}
-
-/// The splits that have an event too many, without it. Gives where those events stood.
-fn encode_again(
-    run: &Run<'_>,
-    lookup: &SongLookup,
-    found: &Duplicates,
-    done: &mut [Done],
-) -> Result<HashSet<Position>> {
-    let began = Instant::now();
-    let starts: Vec<Option<Start>> = done.iter().map(|done| done.start).collect();
-    let again: Vec<(usize, Made)> = found
-        .affected()
-        .par_iter()
-        .map_init(
-            || SplitReader::new(run.reading(), &run.logs),
-            |reader, &number| {
-                let split = run.logs.plan.splits.get(number);
-                let start = starts.get(number).copied().flatten();
-                let (Some(split), Some(start)) = (split, start) else {
-                    return Ok((number, Made::default()));
-                };
-                let (_, made) = encode(run, lookup, found, (reader, split, start))?;
-                Ok((number, made))
-            },
-        )
-        .collect::<Result<_>>()?;
-    let pieces = found.affected().len();
-    run.stages.phase("logs again", pieces, began);
-    let mut dropped = HashSet::new();
-    for (number, made) in again {
-        dropped.extend(made.dropped);
-        if let Some(done) = done.get_mut(number) {
-            done.encoded = made.encoded;
-        }
-    }
-    Ok(dropped)
+    Ok((done.collect::<Result<_>>()?, users, tally.state()))
 }
 
 /// One split from bytes to its Parquet parts.
 fn encode(
     run: &Run<'_>,
     lookup: &SongLookup,
-    duplicates: &Duplicates,
     (reader, split, start): (&mut SplitReader<'_>, &Split, Start),
 ) -> Result<(SplitRead, Made)> {
-    let filter = duplicates.filter(split.number);
-    let part = |table| SplitPart {
+    let part = |table| PartEncoder {
         table,
         split: split.number,
-        is_again: start != Start::Likely || !filter.keeps_all(),
+        is_again: start != Start::Likely,
         writer: None,
+        rows: Vec::new(),
     };
     let mut encoder = Encoder {
         run,
         lookup,
         plays: part(&SONGPLAYS),
         ledger: part(&LEDGER_SONGPLAYS),
-        position: Position {
-            split: split.number as u32,
-            row: 0,
-        },
         made: Made::default(),
-        filter,
     };
     let found = reader.read(split, start, &mut encoder)?;
     Ok((found, encoder.close()?))
 }
 
-/// A split's part of a table, which is there only if there are rows.
-struct SplitPart {
+/// Writes a split's part of a table, which is there only if there are rows.
+struct PartEncoder {
     table: &'static Table,
     split: usize,
     /// Whether an earlier pass over the split may have left rows that do not count.
     is_again: bool,
     writer: Option<PartWriter>,
+    /// The rows of each batch.
+    rows: Vec<u64>,
 }
 
-impl SplitPart {
+impl PartEncoder {
     fn write(&mut self, run: &Run<'_>, rows: &RecordBatch) -> Result<()> {
+        self.rows.push(rows.num_rows() as u64);
         if rows.num_rows() == 0 {
             return Ok(());
         }
@@ -302,13 +234,19 @@ impl SplitPart {
         writer.write(rows)
     }
 
-    fn close(self, run: &Run<'_>) -> Result<Option<Part>> {
-        match self.writer {
-            Some(writer) => return writer.close().map(Some),
-            None if self.is_again => run.staging.remove_part(self.table, self.split)?,
-            None => {}
-        }
-        Ok(None)
+    fn close(self, run: &Run<'_>) -> Result<SplitPart> {
+        let part = match self.writer {
+            Some(writer) => Some(writer.close()?),
+            None if self.is_again => {
+                run.staging.remove_part(self.table, self.split)?;
+                None
+            }
+            None => None,
+        };
+        Ok(SplitPart {
+            part,
+            rows: self.rows,
+        })
     }
 }
 
@@ -316,48 +254,38 @@ impl SplitPart {
 struct Encoder<'a> {
     run: &'a Run<'a>,
     lookup: &'a SongLookup,
-    filter: Filter<'a>,
-    plays: SplitPart,
-    ledger: SplitPart,
-    /// Where the next event stands.
-    position: Position,
+    plays: PartEncoder,
+    ledger: PartEncoder,
     made: Made,
 }
 
 impl Sink for Encoder<'_> {
     fn rows(&mut self, batch: &RecordBatch) -> Result<()> {
         let began = Instant::now();
-        let mut events = EventBatch::new(batch)?;
-        let first = self.position;
-        self.position.row += events.rows() as u32;
-        let mut ids = songplay_ids(&events);
-        if !self.filter.keeps_all() {
-            let keeps: Vec<bool> = ids.iter().map(|&id| self.filter.keeps(id)).collect();
-            let kept = ids.into_iter().zip(&keeps).filter(|(_, kept)| **kept);
-            ids = kept.map(|(id, _)| id).collect();
-            let rows = (first.row..).zip(&keeps).filter(|(_, kept)| !**kept);
-            self.made
-                .dropped
-                .extend(rows.map(|(row, _)| Position { row, ..first }));
-            let batch = filter_record_batch(batch, &BooleanArray::from(keeps));
-            events = EventBatch::new(&batch.map_err(Error::arrow)?)?;
-        }
+        let events = EventBatch::new(batch)?;
+        let event_ids = songplay_ids(&events);
         self.run.stages.add(Stage::Star, began, 0, 0);
         let began = Instant::now();
-        self.made.encoded.keys.ids.push(Ids::new(&ids));
-        self.run
-            .stages
-            .add(Stage::Deduplicate, began, 0, events.rows() as u64);
+        let stays = copies::stays_in_batch(&event_ids, &events);
+        self.run.stages.add(Stage::Deduplicate, began, 0, 0);
         let began = Instant::now();
-        self.made.users.add(&events, first);
-        let times = &mut self.made.encoded.keys.times;
+        // Users and times are of all deliveries.
+        self.made.users.add(&events);
+        let times = &mut self.made.times;
         // A compressed object is one split of any size: room in reserve would be memory an event.
         times.reserve_exact(events.rows());
         times.extend_from_slice(events.ts());
-        let Plays { songplays, ledger } = songplays(&events, ids, self.lookup)?;
-        self.made.encoded.matched += matched(&songplays);
+        let mut plays = songplays(&events, event_ids, self.lookup)?;
+        if let Some(stays) = stays {
+            plays = plays.filter(&events, &stays)?;
+        }
+        let Plays { songplays, ledger } = plays;
+        self.made.parts.matched += matched(&songplays);
         let rows = songplays.num_rows() as u64;
         self.run.stages.add(Stage::Star, began, 0, rows);
+        let began = Instant::now();
+        self.made.ids.push(Ids::new(ids(&songplays)?));
+        self.run.stages.add(Stage::Deduplicate, began, 0, rows);
         let began = Instant::now();
         self.plays.write(self.run, &songplays)?;
         self.ledger.write(self.run, &ledger)?;
@@ -367,10 +295,10 @@ impl Sink for Encoder<'_> {
 
     fn reject(&mut self, object: &Object, reject: &Reject) -> Result<()> {
         let object = self.run.logs.display(object);
-        let scratch = self.run.staging.scratch();
+        let staging = self.run.staging;
         self.made
             .rejects
-            .write(&scratch, &object, reject.line + 1, reject)
+            .write(staging, &object, reject.line + 1, reject)
     }
 }
 
@@ -378,14 +306,14 @@ impl Encoder<'_> {
     fn close(self) -> Result<Made> {
         let Self { run, mut made, .. } = self;
         let began = Instant::now();
-        made.encoded.part = self.plays.close(run)?;
-        made.encoded.ledger = self.ledger.close(run)?;
-        let parts = [made.encoded.part, made.encoded.ledger];
+        made.parts.songplays = self.plays.close(run)?;
+        made.parts.ledger = self.ledger.close(run)?;
+        let parts = [&made.parts.songplays, &made.parts.ledger].map(|part| part.part);
         let bytes = parts.iter().flatten().map(|part| part.bytes).sum();
         run.stages.add(Stage::Encode, began, bytes, 0);
         let began = Instant::now();
-        made.encoded.keys.times.sort_unstable();
-        made.encoded.keys.times.dedup();
+        made.times.sort_unstable();
+        made.times.dedup();
         run.stages.add(Stage::Star, began, 0, 0);
         Ok(made)
     }

@@ -18,7 +18,7 @@ use crate::config::{LoadedObjects, ParseConfig, RecordKind, RunConfig, Sizes};
 use crate::decode::Decoder;
 use crate::decode::reject::Reject;
 use crate::error::Result;
-use crate::input::{ChunkReader, DEFAULT_CHUNK, Object};
+use crate::input::Object;
 use crate::output::report::{InputReport, Report, StageReport};
 use crate::progress::Progress;
 use crate::star::schema::SONG_RECORD;
@@ -126,19 +126,12 @@ impl Sink for Discard {
 
 /// Whether a song is among the first records.
 fn begins_with_songs(source: &Source) -> Result<bool> {
-    let split = source.plan.splits.first();
-    let segment = split.and_then(|split| split.segments.first());
-    let Some(object) = segment.and_then(|segment| source.objects.get(segment.object)) else {
-        return Ok(false);
-    };
-    let mut reader = ChunkReader::new(DEFAULT_CHUNK);
-    let range = (0, DEFAULT_CHUNK as u64);
-    let one = std::iter::once((object.place, object.range(range.0, range.1)));
-    let mut input = source.read(one);
-    reader.open(input.as_mut(), object, source.display(object), range)?;
-    let mut decoder = Decoder::new(&SONG_RECORD, 1);
-    decoder.decode(reader.chunk(), u64::MAX);
-    Ok(decoder.take_counts().kept > 0)
+    let kept = source.look_at_first(|chunk| {
+        let mut decoder = Decoder::new(&SONG_RECORD, 1);
+        decoder.decode(chunk, u64::MAX);
+        decoder.take_counts().kept
+    })?;
+    Ok(kept.is_some_and(|kept| kept > 0))
 }
 
 /// Builds and publishes a star. Everything is in the time, publishing too.

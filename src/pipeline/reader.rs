@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use arrow_array::RecordBatch;
 
 use super::Reading;
+use super::objects::SegmentReads;
 use super::source::Source;
 use super::stages::Stage;
 use crate::decode::reject::{Reason, Reject};
@@ -45,13 +46,17 @@ pub struct SplitRead {
     pub first_reject: Option<(usize, Reject)>,
     /// Rejects of the first segment. Their lines count from where its records began.
     pub first_segment_rejects: u64,
-    /// The segments whose compressed stream broke: how much is lost behind, nobody can say.
-    pub broken: Vec<usize>,
+    /// Bytes that the rejects cover, decompressed.
+    pub rejected_bytes: u64,
+    /// What could be read of each segment.
+    pub segments: SegmentReads,
 }
 
 impl SplitRead {
     fn count_reject(&mut self, segment: usize, reject: Reject) {
         self.reasons[reject.reason as usize] += 1;
+        self.rejected_bytes += reject.bytes;
+        self.segments.add_reject(&reject);
         self.first_segment_rejects += u64::from(segment == 0);
         self.first_reject.get_or_insert((segment, reject));
     }
@@ -141,7 +146,8 @@ impl<'a> SplitReader<'a> {
             reasons: [0; Reason::ALL.len()],
             first_reject: None,
             first_segment_rejects: 0,
-            broken: Vec::new(),
+            rejected_bytes: 0,
+            segments: SegmentReads::with_capacity(split.segments.len()),
         };
         // A split that failed half way may have left something.
         self.decoder.clear();
@@ -174,9 +180,13 @@ impl<'a> SplitReader<'a> {
                 found.began = began;
             }
             let kept_before = self.decoder.kept();
+            let records_before = self.decoder.records();
+            let mut is_broken = false;
             (found.ended, found.lines.1) = (None, 0);
             if let Some(began) = began {
-                self.decoder.begin_segment();
+                // Only an object that is read from its first byte on tells its layout by itself.
+                let layout = (segment.start > 0).then_some(object.layout);
+                self.decoder.begin_segment(layout);
                 while found.ended.is_none() {
                     found.ended = self.chunk(input, segment.end, &mut clock, sink)?;
                     for reject in self.decoder.take_rejects() {
@@ -186,10 +196,10 @@ impl<'a> SplitReader<'a> {
                 }
                 found.lines.1 = self.decoder.lines();
                 found.bytes += found.ended.map_or(0, |ended| ended - began);
-                if matches!(self.reader.chunk().rest, Rest::Broken(_)) {
-                    found.broken.push(number);
-                }
+                is_broken = matches!(self.reader.chunk().rest, Rest::Broken(_));
             }
+            let records = self.decoder.records() - records_before;
+            found.segments.end_segment(records, is_broken);
             if from.is_some() {
                 clock.read(|| input.check_unchanged())?;
             }

@@ -10,10 +10,11 @@ use rayon::prelude::*;
 use super::stages::{Stage, Stages};
 use super::start_workers;
 use crate::config::{LoadedObjects, RecordKind};
+use crate::decode::head::{HEAD_BYTES, Layout, detect};
 use crate::decode::schema::RecordSchema;
 use crate::error::{Error, Result};
 use crate::input::{
-    Compression, Glob, Ignored, InputPlaces, Listing, MAGIC_BYTES, Object, Plan, Rules, by_content,
+    Compression, Glob, Ignored, InputPlaces, Listing, Object, Plan, Rules, by_content,
     describe_ignored, plan,
 };
 use crate::output::report::InputReport;
@@ -350,7 +351,7 @@ fn plan_by_content(
     }
     // Other objects may be cut instead.
     let may_be_cut = |object: &Object| {
-        object.compression.is_none() && !object.is_looked_at && object.entry.size > first.never_cut
+        object.can_be_cut() && !object.is_looked_at && object.entry.size > first.never_cut
     };
     let numbers = objects.iter().enumerate();
     let numbers = numbers.filter(|(_, object)| may_be_cut(object));
@@ -359,8 +360,8 @@ fn plan_by_content(
     Ok(plan(objects, split_bytes))
 }
 
-/// Looks at the first bytes of these objects, side by side; says whether any is compressed against its
-/// name.
+/// Looks at the first bytes of these objects, side by side. Returns whether any of them cannot be cut: it is
+/// compressed against its name, or of another format.
 fn look_at(stores: &[Box<dyn Store>], objects: &mut [Object], numbers: Vec<usize>) -> Result<bool> {
     let look = || {
         let looked = numbers.par_iter().map(|&number| {
@@ -368,7 +369,7 @@ fn look_at(stores: &[Box<dyn Store>], objects: &mut [Object], numbers: Vec<usize
             let store = object.and_then(|object| stores.get(object.place as usize));
             match (store, object) {
                 (Some(store), Some(object)) => look(store.as_ref(), object),
-                _ => Ok(None),
+                _ => Ok((None, Layout::default())),
             }
         });
         looked.collect::<Result<Vec<_>>>()
@@ -379,22 +380,24 @@ fn look_at(stores: &[Box<dyn Store>], objects: &mut [Object], numbers: Vec<usize
         Some(requests) => start_workers(requests)?.install(look)?,
     };
     let mut any = false;
-    for (number, compression) in numbers.into_iter().zip(looked) {
+    for (number, (compression, layout)) in numbers.into_iter().zip(looked) {
         if let Some(object) = objects.get_mut(number) {
-            any |= compression.is_some();
-            object.compression = compression;
+            (object.compression, object.layout) = (compression, layout);
             object.is_looked_at = true;
+            any |= !object.can_be_cut();
         }
     }
     Ok(any)
 }
 
-/// How an object is compressed that is not by its name.
-fn look(store: &dyn Store, object: &Object) -> Result<Option<Compression>> {
+/// Returns how an object is compressed that is not by its name, and how its records are arranged.
+fn look(store: &dyn Store, object: &Object) -> Result<(Option<Compression>, Layout)> {
     let mut first = Vec::new();
-    let mut reader = store.read(vec![object.range(0, MAGIC_BYTES)]);
+    let mut reader = store.read(vec![object.range(0, HEAD_BYTES as u64)]);
     reader.next_range()?;
-    let read = reader.take(MAGIC_BYTES).read_to_end(&mut first);
+    let read = reader.take(HEAD_BYTES as u64).read_to_end(&mut first);
     read.map_err(|e| Error::io("cannot read", store.display(&object.entry.key).as_ref(), &e))?;
-    Ok(by_content(&first, true, None).flatten())
+    let compression = by_content(&first, true, None).flatten();
+    let layout = detect(&first, true).unwrap_or_default();
+    Ok((compression, layout))
 }

@@ -6,7 +6,9 @@ use std::collections::HashMap;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray};
+use arrow_array::{
+    Array, ArrayRef, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray,
+};
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
@@ -41,18 +43,18 @@ impl<'a> Key<'a> {
     }
 
     fn hash(&self) -> u64 {
-        let duration = bits(self.duration);
+        let duration = positive_zero(self.duration).to_bits();
         FixedState::default().hash_one((self.title, self.artist_name, duration))
     }
 
     fn song_key(&self) -> i64 {
-        song_key(self.title, self.artist_name, self.duration)
+        song_key(self.title, self.artist_name)
     }
 }
 
-/// The bits of a duration, the same for equal ones: adding zero makes -0.0 the 0.0 that it equals.
-fn bits(duration: f64) -> u64 {
-    (duration + 0.0).to_bits()
+/// Returns a duration that has the same bits as every equal one: adding zero makes -0.0 the 0.0 that it equals.
+fn positive_zero(duration: f64) -> f64 {
+    duration + 0.0
 }
 
 fn shard_of(hash: u64) -> usize {
@@ -283,6 +285,7 @@ impl SongLookup {
         };
         let mut keyed = Vec::with_capacity(ids.len());
         let mut song_keys = Vec::with_capacity(ids.len());
+        let mut durations = Vec::with_capacity(ids.len());
         let entries: Int32Array = (0..events.rows())
             .zip(ids)
             .map(|(row, &id)| {
@@ -298,6 +301,7 @@ impl SongLookup {
                 let known = entry.and_then(|entry| self.song_keys.get(entry as usize));
                 keyed.push(id);
                 song_keys.push(known.copied().unwrap_or_else(|| key.song_key()));
+                durations.push(positive_zero(key.duration));
                 entry
             })
             .collect();
@@ -311,11 +315,12 @@ impl SongLookup {
             song_id: repeated(entries, &self.songs.0)?,
             keyed,
             song_keys,
+            durations,
         })
     }
 
-    /// The rows of [`LEDGER_SONGS`], sorted by song_key. Of songs that share one, though they are not
-    /// the same, that with the smallest ids stays.
+    /// Returns the rows of [`LEDGER_SONGS`], sorted by song_key and duration. Where the hash of different texts is
+    /// the same, the song with the smallest ids stays.
     ///
     /// # Errors
     /// The table is larger than Arrow can hold (2 GiB of one column).
@@ -323,12 +328,22 @@ impl SongLookup {
         let (songs, artists) = (&self.songs.0, &self.artists);
         let ids = songs.iter().zip(&artists.numbers);
         let ids = ids.map(|(song, &artist)| (song, artists.distinct.value(artist as usize)));
-        let mut rows: Vec<(i64, _)> = self.song_keys.iter().copied().zip(ids).collect();
-        rows.sort_unstable();
-        rows.dedup_by_key(|&mut (song_key, _)| song_key);
-        let song_keys = rows.iter().map(|&(song_key, _)| song_key);
+        let durations = self.shards.iter().flat_map(|shard| &shard.durations);
+        let keys = self.song_keys.iter().copied().zip(durations.copied());
+        let mut rows: Vec<_> = keys.zip(ids).collect();
+        rows.sort_unstable_by(|(a, a_ids), (b, b_ids)| {
+            let by_key = a.0.cmp(&b.0).then_with(|| a.1.total_cmp(&b.1));
+            by_key.then_with(|| a_ids.cmp(b_ids))
+        });
+        rows.dedup_by_key(|&mut (key, _)| key);
+        let keys = || rows.iter().map(|&(key, _)| key);
         let columns: Vec<ArrayRef> = vec![
-            Arc::new(song_keys.collect::<Int64Array>()),
+            Arc::new(keys().map(|(song_key, _)| song_key).collect::<Int64Array>()),
+            Arc::new(
+                keys()
+                    .map(|(_, duration)| Some(duration))
+                    .collect::<Float64Array>(),
+            ),
             Arc::new(text_array(rows.iter().map(|&(_, (song, _))| song))?),
             Arc::new(text_array(rows.iter().map(|&(_, (_, id))| Some(id)))?),
         ];
@@ -345,12 +360,14 @@ pub struct Matches {
     pub artist_id: Repeated,
     /// The songplay_ids of the events that can have a song: song, artist and length are there.
     pub keyed: Vec<i64>,
-    /// What the song of each of them is found by.
+    /// The song_key of each of them.
     pub song_keys: Vec<i64>,
+    /// The duration of each of them, where -0.0 is 0.0.
+    pub durations: Vec<f64>,
 }
 
 /// The word and the bit of a duration in a filter of a power of two of words.
 fn filter_bit(filter: &[u64], duration: f64) -> (usize, u64) {
-    let hash = FixedState::default().hash_one(bits(duration));
+    let hash = FixedState::default().hash_one(positive_zero(duration).to_bits());
     ((hash >> 32) as usize & (filter.len() - 1), 1 << (hash & 63))
 }

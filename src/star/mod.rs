@@ -8,6 +8,7 @@ use arrow_array::builder::StringBuilder;
 
 use crate::error::{Error, Result};
 
+pub mod deliveries;
 mod fnv;
 pub mod ledger;
 pub mod lookup;

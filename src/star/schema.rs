@@ -56,7 +56,7 @@ pub struct Table {
     pub name: &'static str,
     /// The folder of its Parquet parts in an output.
     pub folder: &'static str,
-    /// Its columns, in order. The first is the primary key.
+    /// Its columns, in order. The first is the primary key; that of [`LEDGER_SONGS`] has the second too.
     pub columns: &'static [Column],
 }
 
@@ -204,23 +204,29 @@ pub static LEDGER_ARTISTS: Table = Table {
     ],
 };
 
-/// What an event's song, artist and length are found by: one row a distinct title, artist name and
-/// duration of all song records.
+/// The song that each distinct title, artist name and duration of all song records finds. `song_key` is a hash of
+/// the texts; a duration of -0.0 is stored as the 0.0 that it equals.
 pub static LEDGER_SONGS: Table = Table {
     name: "ledger_songs",
     folder: "ledger/songs",
     columns: &[
         column("song_key", BigInt),
+        column("duration", Double),
         column("song_id", Varchar(ID)),
         column("artist_id", Varchar(ID)),
     ],
 };
 
-/// What each songplay's song is found by; no row where the event lacks song, artist or length.
+/// What each songplay's song is found by, as in [`LEDGER_SONGS`]. An event without song, artist or length has no
+/// row.
 pub static LEDGER_SONGPLAYS: Table = Table {
     name: "ledger_songplays",
     folder: "ledger/songplays",
-    columns: &[column("songplay_id", BigInt), column("song_key", BigInt)],
+    columns: &[
+        column("songplay_id", BigInt),
+        column("song_key", BigInt),
+        column("duration", Double),
+    ],
 };
 
 /// The ledger: what a later load needs to know of an earlier one, and no row of the star tells.
@@ -268,6 +274,18 @@ const LAST_MS: i64 = 253_402_300_799_999;
 
 /// A song's metadata.
 pub static SONG_RECORD: RecordSchema = RecordSchema {
+    keys: &[
+        "song_id",
+        "title",
+        "artist_id",
+        "artist_name",
+        "artist_location",
+        "artist_latitude",
+        "artist_longitude",
+        "year",
+        "duration",
+        "num_songs",
+    ],
     fields: &[
         required("song_id", text(ID)),
         required("title", text(TITLE)),
@@ -285,6 +303,26 @@ pub static SONG_RECORD: RecordSchema = RecordSchema {
 /// An event of the activity log. `song`, `artist` and `length` only find the song: no column
 /// holds them, so nothing limits their size.
 pub static EVENT_RECORD: RecordSchema = RecordSchema {
+    keys: &[
+        "artist",
+        "auth",
+        "firstName",
+        "gender",
+        "itemInSession",
+        "lastName",
+        "length",
+        "level",
+        "location",
+        "method",
+        "page",
+        "registration",
+        "sessionId",
+        "song",
+        "status",
+        "ts",
+        "userAgent",
+        "userId",
+    ],
     fields: &[
         required(
             "ts",

@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use arrow_array::types::TimestampMicrosecondType;
-use arrow_array::{Array, ArrayRef, Int64Array, PrimitiveArray, RecordBatch};
+use arrow_array::{
+    Array, ArrayRef, BooleanArray, Float64Array, Int64Array, PrimitiveArray, RecordBatch,
+};
 use arrow_schema::{Field, Schema};
+use arrow_select::filter::filter_record_batch;
 
 use super::fnv::songplay_id;
 use super::lookup::{Matches, SongLookup};
@@ -34,6 +37,22 @@ pub struct Plays {
     pub ledger: RecordBatch,
 }
 
+impl Plays {
+    /// Returns the rows of those of `events` that `stays` selects, which all rows are made from.
+    ///
+    /// # Errors
+    /// None that a caller can cause: Arrow checks what this module promises.
+    pub fn filter(&self, events: &EventBatch, stays: &BooleanArray) -> Result<Self> {
+        let keyed = (0..events.rows()).filter(|&row| events.has_song(row));
+        let keyed: Vec<bool> = keyed.map(|row| stays.value(row)).collect();
+        let filter = |rows, stays| filter_record_batch(rows, stays).map_err(Error::arrow);
+        Ok(Self {
+            songplays: filter(&self.songplays, stays)?,
+            ledger: filter(&self.ledger, &BooleanArray::from(keyed))?,
+        })
+    }
+}
+
 /// The rows that are made from `events`, whose ids are `ids`.
 ///
 /// # Errors
@@ -50,6 +69,7 @@ pub fn songplays(events: &EventBatch, ids: Vec<i64>, songs: &SongLookup) -> Resu
         artist_id,
         keyed,
         song_keys,
+        durations,
     } = songs.match_songs(events, &ids)?;
     let columns: Vec<ArrayRef> = vec![
         Arc::new(Int64Array::from(ids)),
@@ -70,6 +90,7 @@ pub fn songplays(events: &EventBatch, ids: Vec<i64>, songs: &SongLookup) -> Resu
     let columns: Vec<ArrayRef> = vec![
         Arc::new(Int64Array::from(keyed)),
         Arc::new(Int64Array::from(song_keys)),
+        Arc::new(Float64Array::from(durations)),
     ];
     let ledger = RecordBatch::try_new(LEDGER_SONGPLAYS.arrow(), columns);
     Ok(Plays {

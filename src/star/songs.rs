@@ -29,8 +29,8 @@ fn double(array: &Float64Array, row: usize) -> Option<f64> {
 }
 
 /// Doubles in IEEE total order; JSON has no NaN.
-#[derive(PartialEq)]
-struct TotalOrder(f64);
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct TotalOrder(pub(super) f64);
 
 impl Eq for TotalOrder {}
 

@@ -1,9 +1,10 @@
 //! The `users` dimension: each user as of the latest event.
 //!
-//! What was [`Seen`] in some events merges into the [`Users`] of all, in any order: the later event wins
-//! by (ts, sessionId, itemInSession). Two events of a user that tie are the same event delivered
-//! twice, of which the first in input order counts.
+//! What was [`Seen`] in some events merges into the [`Users`] of all, in any order: the latest event by
+//! (ts, sessionId, itemInSession) wins. Events of a user that tie are deliveries of one event, of which
+//! the smallest by (level, first_name, last_name, gender) wins, null last.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
@@ -18,24 +19,15 @@ use super::schema::{LEDGER_USERS, USERS};
 use super::text_array;
 use crate::error::{Error, Result};
 
-/// Where an event stands in the input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Position {
-    /// The split.
-    pub split: u32,
-    /// Its rank among the kept events of the split.
-    pub row: u32,
-}
-
 /// Texts of one column, by number; number 0 is null.
 #[derive(Debug, Clone, Default)]
-struct Symbols {
+pub(super) struct Symbols {
     numbers: HashMap<Arc<str>, u32, FixedState>,
     texts: Vec<Arc<str>>,
 }
 
 impl Symbols {
-    fn number(&mut self, text: &str) -> u32 {
+    pub(super) fn number(&mut self, text: &str) -> u32 {
         if let Some(&number) = self.numbers.get(text) {
             return number;
         }
@@ -46,7 +38,7 @@ impl Symbols {
         number
     }
 
-    fn text(&self, number: u32) -> Option<&str> {
+    pub(super) fn text(&self, number: u32) -> Option<&str> {
         self.texts
             .get(number.checked_sub(1)? as usize)
             .map(|t| &**t)
@@ -56,16 +48,27 @@ impl Symbols {
 /// `first_name`, `last_name`, `gender` and `level`.
 const TEXTS: usize = 4;
 
+/// The order in which texts decide between events that tie: `level` comes first.
+const TIE_BREAK: [usize; TEXTS] = [3, 0, 1, 2];
+
+/// Returns what is smaller for the event that wins a tie. Null is last.
+fn tie_break<'a>(text: impl Fn(usize) -> Option<&'a str>) -> [(bool, Option<&'a str>); TEXTS] {
+    TIE_BREAK.map(|i| (text(i).is_none(), text(i)))
+}
+
 #[derive(Debug, Clone, Copy)]
 struct User {
     latest: (i64, i32, i32),
-    position: Position,
     texts: [u32; TEXTS],
 }
 
 impl User {
-    fn yields_to(&self, latest: (i64, i32, i32), position: Position) -> bool {
-        (self.latest, std::cmp::Reverse(self.position)) < (latest, std::cmp::Reverse(position))
+    /// Returns true if `self` wins over `other`. Each comes with the texts that its numbers are of.
+    fn wins(&self, symbols: &[Symbols; TEXTS], other: &Self, others: &[Symbols; TEXTS]) -> bool {
+        self.latest.cmp(&other.latest).then_with(|| {
+            let ours = tie_break(|i| symbols[i].text(self.texts[i]));
+            tie_break(|i| others[i].text(other.texts[i])).cmp(&ours)
+        }) == Ordering::Greater
     }
 }
 
@@ -87,8 +90,8 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// Takes in a batch of events that stand one after the other from `first` on.
-    pub fn add(&mut self, events: &EventBatch, first: Position) {
+    /// Takes in a batch of events.
+    pub fn add(&mut self, events: &EventBatch) {
         let latest = |row: usize| {
             (
                 events.ts.value(row),
@@ -96,24 +99,28 @@ impl Seen {
                 events.item_in_session.value(row),
             )
         };
-        let mut rows: HashMap<i32, u32, FixedState> =
-            HashMap::with_capacity_and_hasher(events.rows() / 4, FixedState::default());
-        for (row, &id) in events.user_id.values().iter().enumerate() {
-            rows.entry(id)
-                // Of events that tie the first counts.
-                .and_modify(|other| {
-                    if latest(*other as usize) < latest(row) {
-                        *other = row as u32;
-                    }
-                })
-                .or_insert(row as u32);
-        }
         let columns = [
             &events.first_name,
             &events.last_name,
             &events.gender,
             &events.level,
         ];
+        let texts = |row: usize| tie_break(|i| text(columns[i], row));
+        let wins = |row: usize, other: usize| match latest(row).cmp(&latest(other)) {
+            Ordering::Equal => texts(row) < texts(other),
+            order => order == Ordering::Greater,
+        };
+        let mut rows: HashMap<i32, u32, FixedState> =
+            HashMap::with_capacity_and_hasher(events.rows() / 4, FixedState::default());
+        for (row, &id) in events.user_id.values().iter().enumerate() {
+            rows.entry(id)
+                .and_modify(|other| {
+                    if wins(row, *other as usize) {
+                        *other = row as u32;
+                    }
+                })
+                .or_insert(row as u32);
+        }
         let mut translations = columns.map(|column| vec![0; column.values().len()]);
         self.users.reserve(rows.len());
         for (id, row) in rows {
@@ -128,10 +135,6 @@ impl Seen {
             }
             let user = User {
                 latest: latest(row as usize),
-                position: Position {
-                    row: first.row + row,
-                    ..first
-                },
                 texts,
             };
             self.users.push((id, user));
@@ -146,7 +149,7 @@ impl Seen {
         let mut latest: HashMap<i32, User, FixedState> = HashMap::default();
         for (id, user) in std::mem::take(&mut self.users) {
             let known = latest.entry(id).or_insert(user);
-            if known.yields_to(user.latest, user.position) {
+            if user.wins(&self.symbols, known, &self.symbols) {
                 *known = user;
             }
         }
@@ -181,7 +184,7 @@ impl Users {
         for (id, theirs) in &shard.0 {
             let known = self.users.entry(*id);
             if let Entry::Occupied(ours) = &known
-                && !ours.get().yields_to(theirs.latest, theirs.position)
+                && !theirs.wins(&other.symbols, ours.get(), &self.symbols)
             {
                 continue;
             }
@@ -197,11 +200,6 @@ impl Users {
             }
             known.insert_entry(User { texts, ..*theirs });
         }
-    }
-
-    /// Whether the latest event of some user stands at a position that `dropped` accepts.
-    pub fn any_from(&self, dropped: impl Fn(Position) -> bool) -> bool {
-        self.users.values().any(|user| dropped(user.position))
     }
 
     /// The `users` table and its ledger, sorted by `user_id`, from states that share no user.
@@ -242,6 +240,12 @@ impl Users {
             RecordBatch::try_new(LEDGER_USERS.arrow(), ledger).map_err(Error::arrow)?,
         ])
     }
+}
+
+/// Returns the text of a row.
+pub(super) fn text(column: &Repeated, row: usize) -> Option<&str> {
+    let key = column.key(row)?;
+    Some(column.values().as_string_opt::<i32>()?.value(key))
 }
 
 /// The number of a row's text, asked of `symbols` once a text and batch.
@@ -296,8 +300,8 @@ mod tests {
     fn a_long_split_keeps_each_user_a_few_times_at_most() {
         const USERS: usize = 40_000;
         let mut seen = Seen::default();
-        for split in 0..20 {
-            seen.add(&batch(USERS, i64::from(split)), Position { split, row: 0 });
+        for ts in 0..20 {
+            seen.add(&batch(USERS, ts));
             assert!(seen.users.len() <= COMPACT.max(2 * USERS) + USERS);
         }
         let mut users = Users::default();

@@ -7,7 +7,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod bench;
+mod compression;
 mod data;
+mod empty;
+mod failed;
+mod field_cases;
 mod generate;
 mod harness;
 mod input;

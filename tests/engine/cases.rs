@@ -174,6 +174,10 @@ macro_rules! cases {
 
 cases! {
     array_at_top
+    array_pretty_printed
+    array_separators
+    array_truncated
+    array_with_bad_records
     artists_that_tie
     blank_lines
     brace_begins_a_line_in_a_record
@@ -182,9 +186,11 @@ cases! {
     byte_order_mark_cut
     byte_order_mark_in_the_middle
     byte_order_mark_twice
+    byte_order_marks_between_records
     bzip2
     bzip2_truncated
     bzip2_wrong_checksum
+    candidate_without_a_known_key
     carriage_return_only
     comma_between
     compressed_byte_order_mark
@@ -236,8 +242,10 @@ cases! {
     nul
     numbers_as_text
     one_file
+    one_line_with_bad_records
     only_white_space
     order_of_objects
+    other_formats
     pretty_printed
     record_longer_than_a_chunk
     rejects

@@ -6,74 +6,83 @@ use std::ops::Range;
 use sparkify::star::schema::{EVENT_RECORD, SONG_RECORD};
 
 use crate::drive::{self, Cell, WHOLE};
-use crate::reference::{self, rows, value::Fields};
+use crate::reference::value::{Fields, Reason};
+use crate::reference::{self, Found, rows};
 
 /// Well-formed records as `Ok`, rejects as `Err`.
 pub type Records = Vec<Result<Range<usize>, Range<usize>>>;
 
-/// The reference's records with those that are not UTF-8 among the rejects.
+/// The reference's records, where a candidate must have one of the keys of [`drive::EVERYTHING`]; those that
+/// are not UTF-8 are among the rejects.
 pub fn wanted(bytes: &[u8]) -> Records {
-    reference::records(bytes)
+    reference::records(bytes, drive::EVERYTHING.keys)
         .into_iter()
-        .map(|record| match record {
-            Ok(range) if std::str::from_utf8(&bytes[range.clone()]).is_err() => Err(range),
-            record => record,
+        .map(|found| match found {
+            Found::Record(range) if std::str::from_utf8(&bytes[range.clone()]).is_err() => {
+                Err(range)
+            }
+            Found::Record(range) => Ok(range),
+            Found::Broken(range) | Found::Foreign(range) => Err(range),
         })
         .collect()
 }
 
 /// Compares rows, rejects and their reasons with the reference, as events and as songs.
 pub fn compare_values(bytes: &[u8]) {
-    let events = drive::decode(bytes, &EVENT_RECORD, WHOLE);
-    let songs = drive::decode(bytes, &SONG_RECORD, WHOLE);
-    let (mut event_rejects, mut song_rejects) = (Vec::new(), Vec::new());
-    let (mut event_rows, mut song_rows) = (Vec::new(), Vec::new());
     let mut filtered = 0;
-    for record in reference::records(bytes) {
-        let (range, outcome) = match record {
-            Err(range) => (range, Err("syntax")),
-            Ok(range) => match std::str::from_utf8(&bytes[range.clone()]) {
+    let events = outcomes(bytes, rows::EVENT_KEYS, |fields| {
+        if !rows::is_next_song(fields) {
+            filtered += 1;
+            return Ok(None);
+        }
+        rows::event(fields).map(|event| Some(event_cells(event)))
+    });
+    let songs = outcomes(bytes, rows::SONG_KEYS, |fields| {
+        rows::song(fields).map(|song| Some(song_cells(song)))
+    });
+    let decoded = drive::decode(bytes, &EVENT_RECORD, WHOLE);
+    assert_eq!(decoded.counts.filtered, filtered);
+    assert_outcomes(&decoded, events);
+    assert_outcomes(&drive::decode(bytes, &SONG_RECORD, WHOLE), songs);
+}
+
+/// The rows of some records, and the rejects with their reasons.
+type Outcomes = (Vec<Vec<Cell>>, Vec<(Range<usize>, &'static str)>);
+
+fn outcomes(
+    bytes: &[u8],
+    keys: &[&str],
+    mut row: impl FnMut(&Fields) -> Result<Option<Vec<Cell>>, Reason>,
+) -> Outcomes {
+    let (mut cells, mut rejects) = (Vec::new(), Vec::new());
+    for found in reference::records(bytes, keys) {
+        let (range, outcome) = match found {
+            Found::Broken(range) => (range, Err("syntax")),
+            Found::Foreign(range) => (range, Err("not_json")),
+            Found::Record(range) => match std::str::from_utf8(&bytes[range.clone()]) {
                 Err(_) => (range, Err("encoding")),
-                Ok(text) => (range, Ok(Fields::of(text))),
+                Ok(text) => (range, row(&Fields::of(text)).map_err(Reason::name)),
             },
         };
-        match &outcome {
-            Err(reason) => {
-                event_rejects.push((range.clone(), *reason));
-                song_rejects.push((range, *reason));
-            }
-            Ok(fields) => {
-                if !rows::is_next_song(fields) {
-                    filtered += 1;
-                } else {
-                    match rows::event(fields) {
-                        Ok(event) => event_rows.push(event_cells(event)),
-                        Err(reason) => event_rejects.push((range.clone(), reason.name())),
-                    }
-                }
-                match rows::song(fields) {
-                    Ok(song) => song_rows.push(song_cells(song)),
-                    Err(reason) => song_rejects.push((range, reason.name())),
-                }
-            }
+        match outcome {
+            Ok(row) => cells.extend(row),
+            Err(reason) => rejects.push((range, reason)),
         }
     }
-    assert_eq!(events.counts.filtered, filtered);
-    for (decoded, rows, rejects) in [
-        (&events, event_rows, event_rejects),
-        (&songs, song_rows, song_rejects),
-    ] {
-        let found: Vec<_> = decoded
-            .rejects
-            .iter()
-            .map(|r| {
-                let start = r.offset as usize;
-                (start..start + r.text.len(), r.reason.name())
-            })
-            .collect();
-        assert_eq!(found, rejects);
-        assert_eq!(decoded.rows, rows);
-    }
+    (cells, rejects)
+}
+
+fn assert_outcomes(decoded: &drive::Decoded, (rows, rejects): Outcomes) {
+    let found: Vec<_> = decoded
+        .rejects
+        .iter()
+        .map(|r| {
+            let start = r.offset as usize;
+            (start..start + r.bytes as usize, r.reason.name())
+        })
+        .collect();
+    assert_eq!(found, rejects);
+    assert_eq!(decoded.rows, rows);
 }
 
 fn cell(text: Option<String>) -> Cell {

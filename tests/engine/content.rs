@@ -49,6 +49,8 @@ fn compressed_objects_with_plain_names_are_one_split_whatever_its_size() {
 fn objects_shorter_than_a_magic_number_are_what_they_are() {
     let input = Input::new();
     input.add("songs/a.json", SONG);
+    // A run whose logs hold no record at all fails.
+    input.add("logs/good.json", log(0, 1));
     for (number, bytes) in [
         &b"\x1f"[..],
         b"\x1f\x8b",

@@ -7,10 +7,13 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::Int32Type;
 use arrow_array::{Array, DictionaryArray, Int32Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema};
+use clap::ValueEnum;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use proptest::prelude::*;
-use sparkify::output::PartWriter;
+use sparkify::output::{Compression, PartWriter};
 use sparkify::storage::{Local, Store};
+
+use crate::grammar::cases;
 
 /// Runs of keys, long and short; none is null.
 fn keys(texts: i32) -> impl Strategy<Value = Vec<Option<i32>>> {
@@ -23,7 +26,7 @@ fn keys(texts: i32) -> impl Strategy<Value = Vec<Option<i32>>> {
     })
 }
 
-fn round_trip(texts: &[String], keys: &[Option<i32>], nullable: bool) {
+fn round_trip(texts: &[String], keys: &[Option<i32>], nullable: bool, codec: Compression) {
     let values: Arc<StringArray> = Arc::new(texts.iter().map(Some).collect());
     let keys: Int32Array = if nullable {
         keys.iter().copied().collect()
@@ -47,7 +50,7 @@ fn round_trip(texts: &[String], keys: &[Option<i32>], nullable: bool) {
         .unwrap()
         .create("part.parquet")
         .unwrap();
-    let mut writer = PartWriter::new(file, String::new(), 0, batch.schema()).unwrap();
+    let mut writer = PartWriter::new(file, String::new(), 0, batch.schema(), codec).unwrap();
     // Two row groups: each stands by itself.
     writer.write(&batch).unwrap();
     writer.write(&batch).unwrap();
@@ -63,7 +66,7 @@ fn round_trip(texts: &[String], keys: &[Option<i32>], nullable: bool) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(cases(64))]
 
     #[test]
     fn any_keys_are_read_back(
@@ -72,20 +75,25 @@ proptest! {
             keys(n),
         )),
         nullable: bool,
+        codec in prop::sample::select(Compression::value_variants()),
     ) {
-        round_trip(&texts, &keys, nullable);
+        round_trip(&texts, &keys, nullable, codec);
     }
 }
 
 #[test]
 fn the_ends_are_read_back() {
     let texts = |n: usize| (0..n).map(|i| format!("text {i}")).collect::<Vec<_>>();
-    for nullable in [false, true] {
-        round_trip(&texts(1), &[], nullable);
-        round_trip(&texts(1), &[None; 100], nullable);
-        round_trip(&texts(1), &[Some(0); 100], nullable);
+    for (nullable, codec) in [false, true].into_iter().flat_map(|nullable| {
+        Compression::value_variants()
+            .iter()
+            .map(move |&c| (nullable, c))
+    }) {
+        round_trip(&texts(1), &[], nullable, codec);
+        round_trip(&texts(1), &[None; 100], nullable, codec);
+        round_trip(&texts(1), &[Some(0); 100], nullable, codec);
         // More than 16 bits a key, in an order without runs.
         let many: Vec<_> = (0..70_000).map(|i| Some((i * 3_001) % 70_000)).collect();
-        round_trip(&texts(70_000), &many, nullable);
+        round_trip(&texts(70_000), &many, nullable, codec);
     }
 }

@@ -10,6 +10,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int32Type, Int64Type};
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::DataType;
+use sparkify::decode::head::Layout;
 use sparkify::decode::reject::Reject;
 use sparkify::decode::scan::PADDING;
 use sparkify::decode::schema::{Field, FieldType, RecordSchema};
@@ -17,6 +18,7 @@ use sparkify::decode::{Chunk, Counts, Decoder, Rest, Stop};
 
 /// Keeps every record that is JSON and UTF-8: what it rejects is rejected by grammar or encoding.
 pub static EVERYTHING: RecordSchema = RecordSchema {
+    keys: &["page", "ts", "a", "song_id"],
     fields: &[Field {
         key: "no record has this key",
         ty: FieldType::Double,
@@ -56,6 +58,7 @@ pub struct Decoded {
     pub rows: Vec<Vec<Cell>>,
     /// Where the decoder stopped because its batch was full: each time before a record.
     pub stops: Vec<usize>,
+    pub layout: Option<Layout>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -76,6 +79,7 @@ pub fn decode(bytes: &[u8], schema: &'static RecordSchema, manner: Manner) -> De
         rejects: Vec::new(),
         rows: Vec::new(),
         stops: Vec::new(),
+        layout: None,
     };
     let (mut begin, mut end, mut room) = (0, 0, manner.chunk_bytes);
     let (mut line, mut hungry) = (0, true);
@@ -124,13 +128,14 @@ pub fn decode(bytes: &[u8], schema: &'static RecordSchema, manner: Manner) -> De
                 }
                 assert!(begin as u64 >= segment_end, "done too early");
                 assert!(bytes[..begin].ends_with(b"\n") && bytes[begin] == b'{');
-                decoder.begin_segment();
+                decoder.begin_segment(decoder.layout());
                 segment_end = (begin as u64).saturating_add(manner.segment_bytes);
             }
         }
     }
     decoded.rows.extend(rows(&decoder.finish().unwrap()));
     decoded.counts = decoder.take_counts();
+    decoded.layout = decoder.layout();
     let counts = decoded.counts;
     assert_eq!(
         counts.records,
@@ -142,6 +147,11 @@ pub fn decode(bytes: &[u8], schema: &'static RecordSchema, manner: Manner) -> De
     for reject in &decoded.rejects {
         let start = reject.offset as usize;
         assert!(bytes[start..].starts_with(&reject.text), "text of a reject");
+        let end = start + reject.bytes as usize;
+        assert!(
+            end <= bytes.len() && reject.text.len() <= end - start,
+            "length of a reject"
+        );
         assert_eq!(reject.line, newlines(&bytes[..start]), "line of a reject");
     }
     decoded
@@ -168,29 +178,40 @@ pub fn records(bytes: &[u8]) -> Vec<Result<Range<usize>, Range<usize>>> {
     let decoded = decode(bytes, &EVERYTHING, one_by_one);
     let mut stops = decoded.stops.iter().copied();
     let mut rejects = decoded.rejects.iter().peekable();
-    let space = |b: &u8| matches!(b, b' ' | b'\t' | b'\n' | b'\r');
-    let skip = |at: usize| at + bytes[at..].iter().take_while(|b| space(b)).count();
-    let trim = |at: usize| at - bytes[..at].iter().rev().take_while(|b| space(b)).count();
+    let is_array = decoded.layout == Some(Layout::Array);
+    let skip = |mut at: usize| loop {
+        match bytes.get(at) {
+            Some(b' ' | b'\t' | b'\n' | b'\r') => at += 1,
+            Some(b',' | b'[' | b']') if is_array => at += 1,
+            Some(0xEF) if bytes[at..].starts_with(b"\xEF\xBB\xBF") => at += 3,
+            _ => return at,
+        }
+    };
+    // What can be between two records is not part of them.
+    let trim = |start: usize, next: usize| (start..=next).find(|end| skip(*end) == next);
 
     let mut found = Vec::new();
-    let mut at = skip(if bytes.starts_with(b"\xEF\xBB\xBF") {
-        3
-    } else {
-        0
-    });
+    let mut at = skip(0);
     while at < bytes.len() {
         if let Some(reject) = rejects.next_if(|reject| reject.offset == at as u64) {
-            assert!(!reject.cut, "records are reconstructed from whole texts");
+            assert!(
+                !reject.is_cut(),
+                "records are reconstructed from whole texts"
+            );
             let end = at + reject.text.len();
             found.push(Err(at..end));
             at = skip(end);
         } else {
             let next = stops.next().unwrap_or(bytes.len());
-            found.push(Ok(at..trim(next)));
-            at = next;
+            let next = rejects.peek().map_or(next, |r| next.min(r.offset as usize));
+            found.push(Ok(at..trim(at, next).unwrap()));
+            at = skip(next);
         }
     }
-    assert!(stops.next().is_none() && rejects.next().is_none());
+    // What is missing after the end is rejected there.
+    let missing = rejects.map(|reject| Err(at..at + reject.text.len()));
+    found.extend(missing);
+    assert!(stops.next().is_none());
     found
 }
 

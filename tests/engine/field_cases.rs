@@ -48,6 +48,33 @@ fn counts(checked: &Checked) -> (u64, u64, u64) {
 }
 
 #[test]
+fn records_of_an_array_are_read() {
+    for (name, expected) in [
+        ("01a-array-compact", (2, 1500, 0)),
+        ("01c-array-line-each", (2, 1500, 0)),
+        ("01d-only-log-is-array", (1, 5000, 0)),
+    ] {
+        check_case(name, |checked| {
+            assert_eq!(counts(checked), expected, "{name}")
+        });
+    }
+}
+
+#[test]
+fn bad_record_on_one_line_costs_itself() {
+    check_case("02b-firehose-one-bad", |checked| {
+        assert_eq!(counts(checked), (1, 1000, 1));
+    });
+}
+
+#[test]
+fn byte_order_marks_before_records_are_skipped() {
+    check_case("06-bom-middle", |checked| {
+        assert_eq!(counts(checked), (1, 500, 0));
+    });
+}
+
+#[test]
 fn zero_bytes_after_gzip_are_padding() {
     check_case("10a-gz-zero-padding", |checked| {
         assert_eq!(counts(checked), (1, 1000, 0));

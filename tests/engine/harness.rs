@@ -14,7 +14,7 @@ use sparkify::star::schema::{LEDGER, TABLES, Table};
 use sparkify::storage::Place;
 use tempfile::TempDir;
 
-use crate::reference::{self, Reference, Reject};
+use crate::reference::{self, Lost, Reference, Reject};
 use crate::tables;
 
 /// A song that every made event can match.
@@ -136,17 +136,31 @@ pub fn run_without(
     setting: Setting,
     loaded: LoadedObjects,
 ) -> Report {
-    let config = RunConfig {
+    let config = config(songs, logs, out, setting, loaded);
+    pipeline::run(&config, &Progress::silent()).unwrap()
+}
+
+/// What such a run is asked to do.
+pub fn config(
+    songs: impl Into<reference::Input>,
+    logs: impl Into<reference::Input>,
+    out: &Path,
+    setting: Setting,
+    loaded: LoadedObjects,
+) -> RunConfig {
+    RunConfig {
         songs: places(songs.into()),
         logs: places(logs.into()),
         out: Place::Local(out.to_owned()),
         s3: Default::default(),
         threads: setting.threads,
         max_rejects: MaxRejects::Percent(100.0),
+        allow_empty: true,
+        loads: false,
         loaded,
+        compression: Default::default(),
         sizes: setting.sizes,
-    };
-    pipeline::run(&config, &Progress::silent()).unwrap()
+    }
 }
 
 /// An input as the engine takes it.
@@ -224,6 +238,14 @@ pub fn check_against(
         (l.objects, l.ignored_objects, l.bytes, l.records, l.rejected)
     );
     assert_eq!(input.rejected_by_reason, l.rejected_by_reason);
+    for (input, lost) in [(songs, s.lost), (input, l.lost)] {
+        let found = Lost {
+            decompressed_bytes: input.decompressed_bytes,
+            rejected_bytes: input.rejected_bytes,
+            unreadable_objects: input.unreadable_objects,
+        };
+        assert_eq!(found, lost);
+    }
     assert_eq!(input.ignored_endings, l.ignored_endings);
     assert_eq!(
         (logs.kept, logs.filtered, logs.duplicates),
@@ -357,6 +379,8 @@ fn rejects(star: &Path, kind: &str, input: &reference::Input) -> Vec<Reject> {
             }
         };
         assert!(text.len() <= CUT && !line["detail"].as_str().unwrap().is_empty());
+        let bytes = line["bytes"].as_u64().unwrap() as usize;
+        assert!(bytes == text.len() || (bytes > text.len() && line["cut"] == true));
         all.push(Reject {
             reason: line["reason"].as_str().unwrap().to_owned(),
             object: object.to_str().unwrap().to_owned(),
@@ -368,7 +392,7 @@ fn rejects(star: &Path, kind: &str, input: &reference::Input) -> Vec<Reject> {
     all
 }
 
-/// All files of a published folder but the report, which tells times.
+/// All files of a published folder but the report, which tells times, and rejects without their run.
 pub fn bytes(star: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut all = BTreeMap::new();
     let mut folders: Vec<_> = tables::files(star)
@@ -381,10 +405,17 @@ pub fn bytes(star: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
                 folders.push(file);
                 continue;
             }
-            all.insert(
-                file.strip_prefix(star).unwrap().to_owned(),
-                fs::read(&file).unwrap(),
-            );
+            let mut bytes = fs::read(&file).unwrap();
+            if file.extension().is_some_and(|ending| ending == "jsonl") {
+                let lines = String::from_utf8(bytes).unwrap();
+                let lines = lines.lines().map(|line| {
+                    let mut reject: serde_json::Value = serde_json::from_str(line).unwrap();
+                    assert!(reject["run"].take().is_string());
+                    reject.to_string() + "\n"
+                });
+                bytes = lines.collect::<String>().into_bytes();
+            }
+            all.insert(file.strip_prefix(star).unwrap().to_owned(), bytes);
         }
     }
     all

@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod cases;
+mod codecs;
 mod compare;
 mod content;
+mod deliveries;
 mod dictionary;
 mod drive;
 mod field_cases;

@@ -74,6 +74,9 @@ fn listed(songs: &Path, logs: &reference::Input) -> Result<Listed, String> {
         s3: Default::default(),
         threads: 2,
         max_rejects: MaxRejects::default(),
+        allow_empty: false,
+        loads: false,
+        compression: Default::default(),
         loaded: Default::default(),
         sizes: Sizes {
             split_bytes: Some(1),

@@ -176,6 +176,9 @@ fn a_run_over_a_file_that_is_replaced_again_and_again_never_mixes_its_versions()
         s3: Default::default(),
         threads: 2,
         max_rejects: MaxRejects::Percent(100.0),
+        allow_empty: false,
+        loads: false,
+        compression: Default::default(),
         loaded: Default::default(),
         // Every split opens the file.
         sizes: Sizes {
@@ -212,7 +215,7 @@ fn a_run_over_a_file_that_is_replaced_again_and_again_never_mixes_its_versions()
                     assert!(plays.iter().all(|play| play.level == plays[0].level));
                 }
                 Err(error) => {
-                    let error = error.to_string();
+                    let error = error.error.to_string();
                     assert!(error.contains("changed while the run read it"), "{error}");
                     assert!(!star.exists());
                     failed += 1;

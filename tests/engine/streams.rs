@@ -3,10 +3,12 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
-use sparkify::config::Sizes;
+use sparkify::config::{LoadedObjects, Sizes};
+use sparkify::pipeline;
+use sparkify::progress::Progress;
 
 use crate::grammar::cases;
-use crate::harness::{Input, SONG, Setting, check, check_input, event};
+use crate::harness::{Input, SONG, Setting, check, check_input, config, event};
 use crate::same::{bzip2, gzip, zstd};
 use crate::texts::{Damage, damage, damaged};
 
@@ -22,6 +24,30 @@ fn log(events: u64) -> Vec<u8> {
         .map(|n| event(n, &[("location", &noise(n))]))
         .collect();
     lines.join("\n").into_bytes()
+}
+
+/// A silent progress prints nothing, so warnings of runs that tests expect do not reach the screen.
+#[test]
+fn a_silent_progress_collects_the_warning_of_a_broken_stream() {
+    let input = Input::with_log(log(3));
+    let mut stored = gzip(&log(3));
+    stored.truncate(stored.len() - 1);
+    input.add("logs/b.json.gz", stored);
+    let progress = Progress::silent();
+    let out = input.root.path().join("star");
+    let config = config(
+        &input.songs(),
+        &input.logs(),
+        &out,
+        Setting::default(),
+        LoadedObjects::default(),
+    );
+    pipeline::run(&config, &progress).unwrap();
+    let warnings = progress.warnings();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    let object = input.logs().join("b.json.gz");
+    let words = format!("the compressed stream of {} is broken: ", object.display());
+    assert!(warnings[0].starts_with(&words), "{warnings:?}");
 }
 
 /// What bzip2 counts as decompressed of a stream until it ends or breaks, with so much room a step.
@@ -56,6 +82,7 @@ fn a_bzip2_block_that_ends_in_a_run_gives_the_same_at_any_sizes() {
         let input = Input::new();
         input.add("songs/a.json", SONG);
         input.add("logs/a.json.bz2", &stored);
+        input.add("logs/b.json", "{}");
         for chunk_bytes in [1, 100, 1 << 20] {
             let sizes = Sizes {
                 chunk_bytes,
@@ -94,6 +121,8 @@ proptest! {
         let input = Input::new();
         input.add("songs/a.json", SONG);
         input.add(&format!("logs/a.json.{ending}"), &stored);
+        // A run of which nothing could be read fails.
+        input.add("logs/b.json", "{}");
         check_input(&input);
         for chunk_bytes in [1, 4096] {
             let sizes = Sizes { chunk_bytes, ..Sizes::default() };
@@ -110,6 +139,7 @@ proptest! {
         row_group_rows in 1usize..4,
     ) {
         let input = Input::with_log(bytes);
+        input.add("logs/b.json", "{}");
         let sizes = Sizes { split_bytes: Some(split_bytes), chunk_bytes, row_group_rows };
         check(&input.songs(), &input.logs(), Setting { threads: 2, sizes });
     }

@@ -139,12 +139,14 @@ pub fn ledger(out: &Path) -> Ledger {
         }),
         songs: rows(out, &schema::LEDGER_SONGS, |b, i| LedgerSong {
             song_key: bigint(b, "song_key", i),
+            duration: number::<Float64Type>(b, "duration", i).unwrap(),
             song_id: text(b, "song_id", i).unwrap(),
             artist_id: text(b, "artist_id", i).unwrap(),
         }),
         songplays: rows(out, &schema::LEDGER_SONGPLAYS, |b, i| LedgerSongplay {
             songplay_id: bigint(b, "songplay_id", i),
             song_key: bigint(b, "song_key", i),
+            duration: number::<Float64Type>(b, "duration", i).unwrap(),
         }),
     }
 }

@@ -36,7 +36,9 @@ mod stores;
 mod writes;
 
 // Tests of runs.
+mod deliveries;
 mod hard;
+mod publishing;
 mod same;
 mod together;
 
@@ -44,6 +46,7 @@ mod together;
 mod cleaning;
 mod dry_run;
 mod errors;
+mod failed;
 mod options;
 mod places;
 mod secrets;

@@ -256,7 +256,7 @@ fn an_object_is_asked_for_once_more_only_if_it_is_cut() {
         .collect();
     assert_eq!(looked.len(), 2, "{looked:?}");
     for name in ["logs/large.json", "logs/packed.json"] {
-        assert!(looked.contains(&(name, "bytes=0-9")), "{looked:?}");
+        assert!(looked.contains(&(name, "bytes=0-4095")), "{looked:?}");
     }
     let splits = planned["logs"]["splits"].as_array().unwrap();
     let of = |name: &str| {

@@ -71,7 +71,10 @@ impl Both {
             s3: options(&self.server),
             threads: 2,
             max_rejects: MaxRejects::Percent(100.0),
+            allow_empty: true,
+            loads: false,
             loaded: Default::default(),
+            compression: Default::default(),
             sizes,
         };
         config.check().unwrap();

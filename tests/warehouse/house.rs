@@ -11,7 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::postgres::Database;
-use crate::redshift::{Cluster, Faults, Mode, PASSWORD, ROLE, Settings};
+use crate::redshift::{Cluster, Codecs, Faults, Mode, PASSWORD, ROLE, Settings};
 use crate::rows::{Tables, of_database, of_parquet};
 use crate::server::Server;
 
@@ -36,12 +36,18 @@ impl House {
 
     /// The same without tables.
     pub fn without_tables(mode: Mode) -> Self {
+        Self::with_codecs(mode, Codecs::Documented)
+    }
+
+    /// A warehouse without tables whose COPY reads Parquet in these codecs.
+    pub fn with_codecs(mode: Mode, codecs: Codecs) -> Self {
         let s3 = (mode == Mode::Redshift).then(Server::start);
         let bucket = s3.as_ref().map(|s3| s3.bucket(BUCKET));
         let buckets = bucket.map(|bucket| bucket.parent().unwrap().to_owned());
         let cluster = Cluster::start(Settings {
             mode,
             buckets: buckets.unwrap_or_default(),
+            codecs,
             ..Settings::default()
         });
         Self {

@@ -417,6 +417,24 @@ fn title_and_artist_are_not_one_text(mode: Mode) {
     }
 }
 
+/// The song key that a run writes is the one that Redshift computes from the texts.
+#[test]
+fn redshift_computes_the_same_song_key() {
+    let house = House::new(Mode::Redshift);
+    let texts = song("S", "A").replace(
+        r#""title":"T","artist_name":"N""#,
+        r#""title":"Café ","artist_name":"Björk""#,
+    );
+    house.write("songs/a.json", &texts.replace("1.5", "-0.0"));
+    house.write("logs/a.json", &event(1, 1000, "paid", 1, 1));
+    house.make("songs", "logs", "star");
+    house.load("star").succeeds();
+    let query = "SELECT song_key, duration FROM ledger_songs
+         WHERE song_key = fnv_hash('Björk'::TEXT, fnv_hash(0::SMALLINT, fnv_hash('Café '::TEXT)))";
+    let row = house.client().query_one(query, &[]).unwrap();
+    assert_eq!(row.get::<_, f64>(1).to_bits(), 0.0_f64.to_bits());
+}
+
 /// Constraints as the DBA made them: one that is gone stays gone, one that is another stays that.
 #[test]
 fn constraints_stay_as_they_were() {

@@ -8,11 +8,13 @@ use arrow_array::{
     TimestampMicrosecondArray, TimestampNanosecondArray,
 };
 use parquet::arrow::ArrowWriter;
+use parquet::basic::Compression;
+use parquet::file::properties::WriterProperties;
 use postgres::{Client, SimpleQueryMessage};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::redshift::{Cluster, Isolation, Method, Mode, ROLE, Settings, When, Which};
+use crate::redshift::{Cluster, Codecs, Isolation, Method, Mode, ROLE, Settings, When, Which};
 
 /// A server with a bucket `b`, and a session.
 struct Place {
@@ -98,10 +100,15 @@ fn entry(name: &str, length: usize) -> Value {
 }
 
 fn parquet(columns: Vec<(&str, ArrayRef)>) -> Vec<u8> {
+    compressed(columns, Compression::UNCOMPRESSED)
+}
+
+fn compressed(columns: Vec<(&str, ArrayRef)>, codec: Compression) -> Vec<u8> {
     let columns = columns.into_iter().map(|(name, array)| (name, array, true));
     let batch = RecordBatch::try_from_iter_with_nullable(columns).unwrap();
     let mut bytes = Vec::new();
-    let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), None).unwrap();
+    let properties = WriterProperties::builder().set_compression(codec).build();
+    let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), Some(properties)).unwrap();
     writer.write(&batch).unwrap();
     writer.close().unwrap();
     bytes
@@ -351,6 +358,37 @@ fn missing_files_are_errors_if_they_are_mandatory() {
     place.manifest(json!([entry("f", bytes.len()), optional]));
     place.takes(COPY);
     assert_eq!(place.rows("SELECT a FROM t"), ["1"]);
+}
+
+#[test]
+fn copy_reads_documented_codecs_only_unless_it_is_told_to_read_any() {
+    let codecs = [
+        (Compression::UNCOMPRESSED, true),
+        (Compression::SNAPPY, true),
+        (Compression::GZIP(Default::default()), true),
+        (Compression::ZSTD(Default::default()), false),
+    ];
+    for setting in [Codecs::Documented, Codecs::Any] {
+        let mut place = Place::with(Settings {
+            codecs: setting,
+            ..Settings::default()
+        });
+        place.takes("CREATE TABLE t (a INTEGER)");
+        for (codec, is_documented) in codecs {
+            let bytes = compressed(vec![("a", ints(&[1]))], codec);
+            place.put("f", &bytes);
+            place.manifest(json!([entry("f", bytes.len())]));
+            if is_documented || setting == Codecs::Any {
+                place.takes(COPY);
+            } else {
+                let words = "unsupported compression codec. Column: a, Codec: ZSTD";
+                assert_eq!(place.refuses(COPY, words), "XX000");
+                place.refuses(COPY, "Spectrum Scan Error");
+                let why = "SELECT error_code FROM sys_load_error_detail ORDER BY query_id LIMIT 1";
+                assert_eq!(place.rows(why), ["15001"]);
+            }
+        }
+    }
 }
 
 #[test]

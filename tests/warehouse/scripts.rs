@@ -25,7 +25,8 @@ fn ddl(column: &Column) -> String {
 fn created(sql: &str) -> Vec<String> {
     let body = sql.split_once("(\n").unwrap().1;
     let lines = body.lines().map(str::trim).take_while(|line| *line != ")");
-    let lines = lines.filter(|line| !line.starts_with("CONSTRAINT"));
+    let keys = ["CONSTRAINT", "PRIMARY KEY"];
+    let lines = lines.filter(|line| !keys.iter().any(|key| line.starts_with(key)));
     let column = |line: &str| {
         let line = line.trim_end_matches(',').replace(" COLLATE \"C\"", "");
         let line = line.split(" PRIMARY KEY").next().unwrap();

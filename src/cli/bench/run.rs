@@ -3,14 +3,12 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use super::{
-    Asked, bytes, chart, events, gigabytes, hints, method, several, summary, warn_of_no_plays,
-    write_paces,
-};
+use super::{Asked, bytes, chart, events, gigabytes, hints, method, several, summary, write_paces};
 use crate::bench::{self, AtMost, RunBench, RunResult, Serial};
 use crate::cli::place::{Input, S3Args, folder};
 use crate::config::{LoadedObjects, MaxRejects, RunConfig, Sizes};
 use crate::error::Result;
+use crate::output::Compression;
 use crate::pipeline::Phase;
 use crate::progress::Progress;
 use crate::storage::Place;
@@ -29,6 +27,9 @@ pub struct Args {
     /// is touched [default: the system's folder for temporary files]
     #[arg(long, value_name = "DIR", value_parser = folder())]
     out: Option<PathBuf>,
+    /// Codec of the Parquet files
+    #[arg(long, value_name = "CODEC", value_enum, default_value_t)]
+    compression: Compression,
     #[command(flatten)]
     asked: Asked,
     #[command(flatten)]
@@ -50,9 +51,6 @@ pub fn main(args: Args) -> Result<()> {
     let out = args.out.clone().unwrap_or_else(std::env::temp_dir);
     let found = bench::run(&config(&args, &out), &out, &repeats, &progress);
     progress.end();
-    if let Ok(found) = &found {
-        warn_of_no_plays(&progress, &found.logs, &found.logs_path);
-    }
     args.asked.show(found, tables)
 }
 
@@ -64,7 +62,10 @@ fn config(args: &Args, out: &Path) -> RunConfig {
         s3: args.s3.options(),
         threads: 1,
         max_rejects: MaxRejects::Percent(100.0),
+        allow_empty: true,
+        loads: false,
         loaded: LoadedObjects::default(),
+        compression: args.compression,
         sizes: Sizes::default(),
     }
 }

@@ -16,7 +16,7 @@ pub struct Ledger {
     pub users: Vec<LedgerUser>,
     /// By the bytes of `artist_id`.
     pub artists: Vec<LedgerArtist>,
-    /// By `song_key`.
+    /// By `song_key` and `duration`.
     pub songs: Vec<LedgerSong>,
     /// In input order.
     pub songplays: Vec<LedgerSongplay>,
@@ -47,6 +47,7 @@ pub struct LedgerArtist {
 #[derive(Debug, Clone, PartialEq)]
 pub struct LedgerSong {
     pub song_key: i64,
+    pub duration: f64,
     pub song_id: String,
     pub artist_id: String,
 }
@@ -55,16 +56,14 @@ pub struct LedgerSong {
 pub struct LedgerSongplay {
     pub songplay_id: i64,
     pub song_key: i64,
+    pub duration: f64,
 }
 
-/// As Redshift has it: `fnv_hash(duration, fnv_hash(artist_name, fnv_hash(0::smallint, fnv_hash(title))))`.
-fn song_key(title: &str, artist_name: &str, duration: f64) -> i64 {
-    // Both zeros are equal, so they must have one key.
-    let duration = if duration == 0.0 { 0.0 } else { duration };
+/// Computes `fnv_hash(artist_name, fnv_hash(0::smallint, fnv_hash(title)))` as Redshift does.
+pub fn song_key(title: &str, artist_name: &str) -> i64 {
     let hash = fnv_hash(title.as_bytes(), FNV_BASIS);
     let hash = fnv_hash(&[0, 0], hash);
-    let hash = fnv_hash(artist_name.as_bytes(), hash);
-    fnv_hash(&duration.to_bits().to_le_bytes(), hash).cast_signed()
+    fnv_hash(artist_name.as_bytes(), hash).cast_signed()
 }
 
 /// Each object of an input, of which so many events are kept.
@@ -107,19 +106,20 @@ pub fn artists(songs: &[SongRecord]) -> Vec<LedgerArtist> {
 }
 
 pub fn songs(songs: &[SongRecord]) -> Vec<LedgerSong> {
-    let mut smallest: BTreeMap<i64, (&str, &str)> = BTreeMap::new();
-    for song in songs {
-        let key = song_key(&song.title, &song.artist_name, song.duration);
-        let ids = (song.song_id.as_str(), song.artist_id.as_str());
-        let held = smallest.entry(key).or_insert(ids);
-        *held = ids.min(*held);
-    }
-    let row = |(song_key, (song_id, artist_id)): (i64, (&str, &str))| LedgerSong {
-        song_key,
-        song_id: song_id.to_owned(),
-        artist_id: artist_id.to_owned(),
+    let row = |song: &SongRecord| LedgerSong {
+        song_key: song_key(&song.title, &song.artist_name),
+        duration: star::without_sign_of_zero(song.duration),
+        song_id: song.song_id.clone(),
+        artist_id: song.artist_id.clone(),
     };
-    smallest.into_iter().map(row).collect()
+    let mut rows: Vec<LedgerSong> = songs.iter().map(row).collect();
+    rows.sort_by(|a, b| {
+        let key = a.song_key.cmp(&b.song_key);
+        let key = key.then(a.duration.total_cmp(&b.duration));
+        key.then_with(|| (&a.song_id, &a.artist_id).cmp(&(&b.song_id, &b.artist_id)))
+    });
+    rows.dedup_by_key(|row| (row.song_key, row.duration));
+    rows
 }
 
 pub fn songplays(events: &[Event]) -> Vec<LedgerSongplay> {
@@ -127,7 +127,8 @@ pub fn songplays(events: &[Event]) -> Vec<LedgerSongplay> {
         let (song, artist) = (event.song.as_deref()?, event.artist.as_deref()?);
         Some(LedgerSongplay {
             songplay_id: star::songplay_id(event),
-            song_key: song_key(song, artist, event.length?),
+            song_key: song_key(song, artist),
+            duration: star::without_sign_of_zero(event.length?),
         })
     };
     events.iter().filter_map(row).collect()

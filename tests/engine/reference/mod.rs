@@ -6,7 +6,7 @@
 //! - `split`: where the records of an object begin and end, and where the grammar breaks
 //! - `value`: one record's keys, and a JSON value as a column of the wanted type
 //! - `rows`: a record as a song or as a kept event, or the one reason it is rejected
-//! - `star`: the five tables from the accepted songs and the kept events
+//! - `star`: the five tables from the accepted songs and the kept events, and which of repeated events stays
 //! - `ledger`: what tells a later load of these songs and events
 
 // Each test binary that includes this module uses only a part of it.
@@ -19,14 +19,14 @@ mod split;
 mod star;
 pub mod value;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::io;
 
 use rows::Event;
 use value::{Fields, Reason};
 
 pub use input::{Input, list};
-pub use split::records;
+pub use split::{Found, records};
 
 pub use ledger::{Ledger, LedgerArtist, LedgerObject, LedgerSong, LedgerSongplay, LedgerUser};
 
@@ -66,6 +66,18 @@ pub struct SongCounts {
     pub records: u64,
     pub rejected: u64,
     pub rejected_by_reason: BTreeMap<String, u64>,
+    pub lost: Lost,
+}
+
+/// What the budget is about beside records, of songs or of logs.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Lost {
+    /// Bytes of all objects, decompressed.
+    pub decompressed_bytes: u64,
+    /// Bytes of all rejects.
+    pub rejected_bytes: u64,
+    /// Objects with records of which none is well-formed JSON, and objects whose stream is damaged.
+    pub unreadable_objects: u64,
 }
 
 /// What was read below the log prefix: records = kept + filtered + duplicates + rejected.
@@ -80,6 +92,7 @@ pub struct LogCounts {
     pub records: u64,
     pub rejected: u64,
     pub rejected_by_reason: BTreeMap<String, u64>,
+    pub lost: Lost,
     pub kept: u64,
     pub filtered: u64,
     pub duplicates: u64,
@@ -159,16 +172,15 @@ pub struct Time {
 pub fn compute(songs: impl Into<Input>, logs: impl Into<Input>) -> io::Result<Reference> {
     let (songs, logs) = (&songs.into(), &logs.into());
     let mut song_records = Vec::new();
-    let song_read = read_prefix(songs, |_, fields| {
+    let song_read = read_prefix(songs, rows::SONG_KEYS, |_, fields| {
         song_records.push(rows::song(fields)?);
         Ok(())
     })?;
 
     let mut events: Vec<Event> = Vec::new();
-    let mut seen = HashSet::new();
-    let (mut filtered, mut duplicates) = (0, 0);
+    let mut filtered = 0;
     let mut kept: BTreeMap<String, u64> = BTreeMap::new();
-    let log_read = read_prefix(logs, |object, fields| {
+    let log_read = read_prefix(logs, rows::EVENT_KEYS, |object, fields| {
         // The filter comes before the columns: an event it drops need only be valid JSON.
         if !rows::is_next_song(fields) {
             filtered += 1;
@@ -176,15 +188,12 @@ pub fn compute(songs: impl Into<Input>, logs: impl Into<Input>) -> io::Result<Re
         }
         let event = rows::event(fields)?;
         *kept.entry(object.to_owned()).or_default() += 1;
-        if seen.insert(star::songplay_id(&event)) {
-            events.push(event);
-        } else {
-            duplicates += 1;
-        }
+        events.push(event);
         Ok(())
     })?;
 
-    let songplays = star::songplays(&song_records, &events);
+    let distinct = star::distinct(&events);
+    let songplays = star::songplays(&song_records, &distinct);
     let matched = songplays.iter().filter(|p| p.song_id.is_some()).count();
     Ok(Reference {
         users: star::users(&events),
@@ -196,7 +205,7 @@ pub fn compute(songs: impl Into<Input>, logs: impl Into<Input>) -> io::Result<Re
             users: ledger::users(&events),
             artists: ledger::artists(&song_records),
             songs: ledger::songs(&song_records),
-            songplays: ledger::songplays(&events),
+            songplays: ledger::songplays(&distinct),
         },
         matched_songplays: matched as u64,
         song_counts: SongCounts {
@@ -207,6 +216,7 @@ pub fn compute(songs: impl Into<Input>, logs: impl Into<Input>) -> io::Result<Re
             records: song_read.records,
             rejected: song_read.rejects.len() as u64,
             rejected_by_reason: by_reason(&song_read.rejects),
+            lost: song_read.lost,
         },
         log_counts: LogCounts {
             objects: log_read.objects,
@@ -216,9 +226,10 @@ pub fn compute(songs: impl Into<Input>, logs: impl Into<Input>) -> io::Result<Re
             records: log_read.records,
             rejected: log_read.rejects.len() as u64,
             rejected_by_reason: by_reason(&log_read.rejects),
+            lost: log_read.lost,
             kept: songplays.len() as u64,
             filtered,
-            duplicates,
+            duplicates: (events.len() - distinct.len()) as u64,
         },
         songplays,
         song_rejects: song_read.rejects,
@@ -235,11 +246,13 @@ struct Read {
     bytes: u64,
     records: u64,
     rejects: Vec<Reject>,
+    lost: Lost,
 }
 
 /// Hands every valid record of an input to `accept`, in input order, and notes the rejects.
 fn read_prefix(
     input: &Input,
+    keys: &[&str],
     mut accept: impl FnMut(&str, &Fields) -> Result<(), Reason>,
 ) -> io::Result<Read> {
     let listing = input::list(input)?;
@@ -254,12 +267,14 @@ fn read_prefix(
         read.bytes += stored.len() as u64;
         let decoded = input::decode(&object.key, &stored)?;
         let bytes = decoded.bytes.as_slice();
+        read.lost.decompressed_bytes += bytes.len() as u64;
 
         // Lines are counted up to `counted`, so that each byte is looked at once.
         let (mut line, mut counted) = (1, 0);
         let mut reject = |reason: Reason, start: usize, end: usize| {
             line += count_newlines(&bytes[counted..start]);
             counted = start;
+            read.lost.rejected_bytes += (end - start) as u64;
             read.rejects.push(Reject {
                 reason: reason.name().to_string(),
                 object: object.key.clone(),
@@ -269,11 +284,11 @@ fn read_prefix(
             });
         };
 
-        let found = records(bytes);
+        let found = records(bytes, keys);
         read.records += found.len() as u64;
         for record in &found {
             match record {
-                Ok(range) => {
+                Found::Record(range) => {
                     let outcome = std::str::from_utf8(&bytes[range.clone()])
                         .map_err(|_| Reason::Encoding)
                         .and_then(|text| accept(&object.key, &Fields::of(text)));
@@ -281,12 +296,19 @@ fn read_prefix(
                         reject(reason, range.start, range.end);
                     }
                 }
-                Err(range) => reject(Reason::Syntax, range.start, range.end),
+                Found::Broken(range) => reject(Reason::Syntax, range.start, range.end),
+                Found::Foreign(range) => reject(Reason::NotJson, range.start, range.end),
             }
         }
+        let is_readable = |record: &Found| match record {
+            Found::Record(range) => std::str::from_utf8(&bytes[range.clone()]).is_ok(),
+            Found::Broken(_) | Found::Foreign(_) => false,
+        };
+        let is_unreadable = !found.is_empty() && !found.iter().any(is_readable);
+        read.lost.unreadable_objects += u64::from(is_unreadable || decoded.damaged);
         // A damaged stream is one reject. Where the bytes end in a record, that record already is
         // it: only a reject that ran to the end of the object can be the last thing found.
-        if decoded.damaged && !matches!(found.last(), Some(Err(_))) {
+        if decoded.damaged && !matches!(found.last(), Some(Found::Broken(_) | Found::Foreign(_))) {
             read.records += 1;
             reject(Reason::Syntax, bytes.len(), bytes.len());
         }

@@ -37,6 +37,42 @@ pub struct Event {
     pub length: Option<f64>,
 }
 
+/// The keys of song metadata in the field.
+pub const SONG_KEYS: &[&str] = &[
+    "song_id",
+    "title",
+    "artist_id",
+    "artist_name",
+    "artist_location",
+    "artist_latitude",
+    "artist_longitude",
+    "year",
+    "duration",
+    "num_songs",
+];
+
+/// The keys of log events in the field.
+pub const EVENT_KEYS: &[&str] = &[
+    "artist",
+    "auth",
+    "firstName",
+    "gender",
+    "itemInSession",
+    "lastName",
+    "length",
+    "level",
+    "location",
+    "method",
+    "page",
+    "registration",
+    "sessionId",
+    "song",
+    "status",
+    "ts",
+    "userAgent",
+    "userId",
+];
+
 /// The lookup's `song` and `artist` go into no column, so no length is too much.
 const NO_LIMIT: usize = usize::MAX;
 

@@ -1,41 +1,123 @@
 //! Splits the bytes of an object into records: well-formed JSON objects, and the stretches between
-//! them that are none.
+//! them that hold none.
 //!
 //! `serde_json` judges the grammar, over bytes and without building anything. It says whether a
 //! record is there and where it ends, but not exactly where a broken one breaks, so that position
-//! is found as the end of the longest prefix that something could still continue.
+//! is found as the end of the longest prefix that something could still continue. After a broken
+//! record every later `{` is tried in turn.
 
 use std::ops::Range;
 
 use serde::de::IgnoredAny;
 use serde_json::{Deserializer, Error};
 
+use super::value::Fields;
+
 /// The record object itself is depth 1.
 const MAX_DEPTH: usize = 128;
 
-/// Every record of an object in order: `Ok` is a well-formed one, `Err` a `syntax` reject (without
-/// the whitespace after it).
-pub fn records(bytes: &[u8]) -> Vec<Result<Range<usize>, Range<usize>>> {
+const MARK: &[u8] = b"\xEF\xBB\xBF";
+
+/// What an object holds, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// A well-formed record.
+    Record(Range<usize>),
+    /// A `syntax` reject, without the white space after it.
+    Broken(Range<usize>),
+    /// The whole object as one `not_json` reject.
+    Foreign(Range<usize>),
+}
+
+/// Everything that an object holds. After a broken record a candidate must have one of `keys`.
+pub fn records(bytes: &[u8], keys: &[&str]) -> Vec<Found> {
+    if is_foreign(bytes) {
+        let blank = count_whitespace(bytes.iter().rev());
+        return vec![Found::Foreign(0..bytes.len() - blank)];
+    }
+    let is_array = bytes[separators(bytes, b"")..].starts_with(b"[")
+        // The first bytes decide, however long an object is.
+        && separators(bytes, b"") < 4096;
+    let between: &[u8] = if is_array { b",[]" } else { b"" };
     let mut found = Vec::new();
-    let bom = b"\xEF\xBB\xBF";
-    let mut at = if bytes.starts_with(bom) { bom.len() } else { 0 };
+    let (mut at, mut is_open) = (0, false);
     loop {
-        at += count_whitespace(bytes[at..].iter());
+        let next = at + separators(&bytes[at..], between);
+        let bracket = |b: &&u8| matches!(b, b'[' | b']');
+        if let Some(last) = bytes[at..next].iter().rev().find(bracket) {
+            is_open = *last == b'[';
+        }
+        at = next;
         if at == bytes.len() {
+            if is_open && !matches!(found.last(), Some(Found::Broken(_))) {
+                found.push(Found::Broken(at..at));
+            }
             return found;
         }
         match check(&bytes[at..]) {
             Check::Complete(length) => {
-                found.push(Ok(at..at + length));
+                found.push(Found::Record(at..at + length));
                 at += length;
+                // It is closed only after its last record.
+                is_open = is_array;
             }
-            Check::Broken(error) => {
-                let next = resume(bytes, at + error);
+            Check::Broken(_) => {
+                let next = resume(bytes, at, is_array, keys);
                 let blank = count_whitespace(bytes[at..next].iter().rev());
-                found.push(Err(at..next - blank));
+                found.push(Found::Broken(at..next - blank));
                 at = next;
             }
         }
+    }
+}
+
+/// The length of white space, byte order marks and `others` at the beginning.
+fn separators(bytes: &[u8], others: &[u8]) -> usize {
+    let mut at = 0;
+    while at < bytes.len() {
+        if bytes[at..].starts_with(MARK) {
+            at += MARK.len();
+        } else if is_whitespace(bytes[at]) || others.contains(&bytes[at]) {
+            at += 1;
+        } else {
+            break;
+        }
+    }
+    at
+}
+
+/// Whether the first bytes are those of another format.
+fn is_foreign(bytes: &[u8]) -> bool {
+    let marks: [&[u8]; 11] = [
+        &[0xFF, 0xFE],
+        &[0xFE, 0xFF],
+        &[0, 0, 0xFE, 0xFF],
+        b"PAR1",
+        b"ORC",
+        b"Obj\x01",
+        b"PK\x03\x04",
+        b"PK\x05\x06",
+        b"\xFD7zXZ\x00",
+        &[0x04, 0x22, 0x4D, 0x18],
+        b"\xFF\x06\x00\x00sNaPpY",
+    ];
+    if marks.iter().any(|mark| bytes.starts_with(mark)) {
+        return true;
+    }
+    // Wide characters without a mark: a zero byte beside a brace, bracket or blank.
+    let starts = |b: u8| b == b'{' || b == b'[' || is_whitespace(b);
+    if let [a, b, c, d, ..] = *bytes {
+        let little = starts(a) && b == 0 && d == 0;
+        let big = a == 0 && c == 0 && (starts(b) || (b == 0 && starts(d)));
+        // Of two zeros in a row only the wider encoding has a use.
+        if (little && (c != 0 || d == 0)) || (big && (d != 0 || b == 0)) {
+            return true;
+        }
+    }
+    let head = &bytes[..bytes.len().min(4096)];
+    match head[separators(head, b"")..] {
+        [b'<', next, ..] => next.is_ascii_alphabetic() || next == b'!' || next == b'?',
+        _ => false,
     }
 }
 
@@ -43,9 +125,9 @@ pub fn records(bytes: &[u8]) -> Vec<Result<Range<usize>, Range<usize>>> {
 enum Check {
     /// A well-formed record of so many bytes.
     Complete(usize),
-    /// None: the first byte that cannot continue a record is so far on. It is the length of the
+    /// None. The first byte that cannot continue a record is this far on; it is the length of the
     /// input when only its end is at fault.
-    Broken(usize),
+    Broken(#[allow(dead_code)] usize),
 }
 
 fn check(input: &[u8]) -> Check {
@@ -153,15 +235,71 @@ fn too_deep(start_of_record: &[u8]) -> Option<usize> {
     None
 }
 
-/// The next line that begins with a brace, at or after the error; else the end.
-fn resume(bytes: &[u8], error: usize) -> usize {
-    (error.max(1)..bytes.len())
-        .find(|&at| bytes[at] == b'{' && bytes[at - 1] == b'\n')
-        .unwrap_or(bytes.len())
+/// Where reading goes on after the broken record at `start`: the nearest place where a record can
+/// begin, else the end.
+fn resume(bytes: &[u8], start: usize, is_array: bool, keys: &[&str]) -> usize {
+    for at in start + 1..bytes.len() {
+        if bytes[at] != b'{' {
+            continue;
+        }
+        // Byte order marks right before it are passed over.
+        let mut begin = at;
+        while begin >= start + 1 + MARK.len() && bytes[start + 1..begin].ends_with(MARK) {
+            begin -= MARK.len();
+        }
+        let before = &bytes[start..begin];
+        let visible = without_marks(before);
+        if visible.last().is_some_and(|b| matches!(b, b'\n' | b'\r')) {
+            return begin;
+        }
+        let line = visible
+            .iter()
+            .rev()
+            .take_while(|b| !matches!(b, b'\n' | b'\r'));
+        let is_first =
+            line.clone().count() < visible.len() && line.clone().all(|b| matches!(b, b' ' | b'\t'));
+        let mut solid = visible.iter().rev().filter(|b| !is_whitespace(**b));
+        let follows_brace = match solid.next() {
+            Some(b'}') => true,
+            Some(b',') if is_array => solid.next() == Some(&b'}'),
+            _ => false,
+        };
+        if (is_first || follows_brace) && is_whole_record(&bytes[at..], keys) {
+            return begin;
+        }
+    }
+    bytes.len()
+}
+
+/// The bytes without byte order marks, but for the first byte, which belongs to the broken record.
+fn without_marks(bytes: &[u8]) -> Vec<u8> {
+    let (mut visible, mut at) = (Vec::new(), 0);
+    while at < bytes.len() {
+        if at > 0 && bytes[at..].starts_with(MARK) {
+            at += MARK.len();
+        } else {
+            visible.push(bytes[at]);
+            at += 1;
+        }
+    }
+    visible
+}
+
+/// Whether a whole object with one of `keys` begins here.
+fn is_whole_record(bytes: &[u8], keys: &[&str]) -> bool {
+    let Check::Complete(length) = check(bytes) else {
+        return false;
+    };
+    // No known key has a character that is not ASCII.
+    let text = String::from_utf8_lossy(&bytes[..length]);
+    let fields = Fields::of(&text);
+    keys.iter().any(|key| fields.has(key))
+}
+
+fn is_whitespace(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
 fn count_whitespace<'a>(bytes: impl Iterator<Item = &'a u8>) -> usize {
-    bytes
-        .take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r'))
-        .count()
+    bytes.take_while(|byte| is_whitespace(**byte)).count()
 }

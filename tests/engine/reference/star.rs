@@ -1,10 +1,11 @@
-//! The five tables, from all accepted song records and the kept events without duplicates.
+//! The five tables, from all accepted song records and all kept events.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, Datelike, Timelike};
 
+use super::ledger::song_key;
 use super::rows::{Event, SongRecord};
 use super::{Artist, Song, Songplay, Time, User};
 
@@ -29,6 +30,45 @@ pub fn start_time(event: &Event) -> i64 {
     event.ts * 1000
 }
 
+/// One event for each songplay_id, in input order: the smallest by (level, location, user agent, song key), null last.
+/// Events that tie are the same in all columns of songplays, unless two different ones share an id: then the
+/// smallest by (start time, user, session) is taken. Of those that still tie the first one is.
+pub fn distinct(events: &[Event]) -> Vec<Event> {
+    let mut best: HashMap<i64, usize> = HashMap::new();
+    for (number, event) in events.iter().enumerate() {
+        let held = best.entry(songplay_id(event)).or_insert(number);
+        if by_content(event, &events[*held]) == Ordering::Less {
+            *held = number;
+        }
+    }
+    let mut numbers: Vec<usize> = best.into_values().collect();
+    numbers.sort_unstable();
+    numbers
+        .into_iter()
+        .map(|number| events[number].clone())
+        .collect()
+}
+
+fn by_content(a: &Event, b: &Event) -> Ordering {
+    let song = |event: &Event| {
+        let (title, artist) = (event.song.as_ref()?, event.artist.as_ref()?);
+        Some((song_key(title, artist), event.length?))
+    };
+    (a.level.as_bytes().cmp(b.level.as_bytes()))
+        .then_with(|| null_last(&a.location, &b.location, Ord::cmp))
+        .then_with(|| null_last(&a.user_agent, &b.user_agent, Ord::cmp))
+        .then_with(|| {
+            null_last(&song(a), &song(b), |a, b| {
+                // No length is NaN, and both zeros are equal.
+                a.partial_cmp(b).expect("lengths are numbers")
+            })
+        })
+        .then(a.ts.cmp(&b.ts))
+        .then(a.user_id.cmp(&b.user_id))
+        .then(a.session_id.cmp(&b.session_id))
+}
+
+/// The songplays of events no two of which share an id.
 pub fn songplays(songs: &[SongRecord], events: &[Event]) -> Vec<Songplay> {
     // -0.0 equals 0.0 but has other bits; adding 0.0 makes them one.
     let bits = |seconds: f64| (seconds + 0.0).to_bits();
@@ -72,13 +112,21 @@ pub fn songplays(songs: &[SongRecord], events: &[Event]) -> Vec<Songplay> {
         .collect()
 }
 
-/// The event of each user that counts, in the order of the users.
+/// The event of each user that counts, in the order of the users: the latest one, and of those that tie the
+/// smallest by (level, first name, last name, gender), null last.
 pub fn latest_events(events: &[Event]) -> Vec<&Event> {
     let age = |event: &Event| (event.ts, event.session_id, event.item_in_session);
+    let order = |a: &Event, b: &Event| {
+        (age(b).cmp(&age(a)))
+            .then_with(|| a.level.cmp(&b.level))
+            .then_with(|| null_last(&a.first_name, &b.first_name, Ord::cmp))
+            .then_with(|| null_last(&a.last_name, &b.last_name, Ord::cmp))
+            .then_with(|| null_last(&a.gender, &b.gender, Ord::cmp))
+    };
     let mut latest: BTreeMap<i32, &Event> = BTreeMap::new();
     for event in events {
         let best = latest.entry(event.user_id).or_insert(event);
-        if age(event) > age(best) {
+        if order(event, best) == Ordering::Less {
             *best = event;
         }
     }
@@ -122,12 +170,22 @@ fn null_last<T>(a: &Option<T>, b: &Option<T>, order: impl Fn(&T, &T) -> Ordering
     }
 }
 
+/// Returns the 0.0 that -0.0 equals, and every other value as it is.
+pub fn without_sign_of_zero(value: f64) -> f64 {
+    if value == 0.0 { 0.0 } else { value }
+}
+
+/// Compares doubles, of which none is NaN: -0.0 equals 0.0.
+fn by_value(a: &f64, b: &f64) -> Ordering {
+    a.partial_cmp(b).expect("JSON has no NaN")
+}
+
 pub fn songs(songs: &[SongRecord]) -> Vec<Song> {
     let order = |a: &SongRecord, b: &SongRecord| {
         (a.title.cmp(&b.title))
             .then_with(|| a.artist_id.cmp(&b.artist_id))
             .then_with(|| null_last(&a.year, &b.year, Ord::cmp))
-            .then_with(|| a.duration.total_cmp(&b.duration))
+            .then_with(|| by_value(&a.duration, &b.duration))
     };
     smallest_by_key(songs, |song| &song.song_id, order)
         .into_iter()
@@ -136,7 +194,7 @@ pub fn songs(songs: &[SongRecord]) -> Vec<Song> {
             title: song.title.clone(),
             artist_id: song.artist_id.clone(),
             year: song.year,
-            duration: song.duration,
+            duration: without_sign_of_zero(song.duration),
         })
         .collect()
 }
@@ -153,8 +211,8 @@ pub fn artist_records(songs: &[SongRecord]) -> Vec<&SongRecord> {
             .then_with(|| a.artist_name.cmp(&b.artist_name))
             // The rest only makes the choice one of content, never of order.
             .then_with(|| null_last(&a.artist_location, &b.artist_location, Ord::cmp))
-            .then_with(|| null_last(&a.artist_latitude, &b.artist_latitude, f64::total_cmp))
-            .then_with(|| null_last(&a.artist_longitude, &b.artist_longitude, f64::total_cmp))
+            .then_with(|| null_last(&a.artist_latitude, &b.artist_latitude, by_value))
+            .then_with(|| null_last(&a.artist_longitude, &b.artist_longitude, by_value))
     };
     smallest_by_key(songs, |song| &song.artist_id, order)
 }
@@ -166,8 +224,8 @@ pub fn artists(songs: &[SongRecord]) -> Vec<Artist> {
             artist_id: song.artist_id.clone(),
             name: song.artist_name.clone(),
             location: song.artist_location.clone(),
-            latitude: song.artist_latitude,
-            longitude: song.artist_longitude,
+            latitude: song.artist_latitude.map(without_sign_of_zero),
+            longitude: song.artist_longitude.map(without_sign_of_zero),
         })
         .collect()
 }

@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 /// Why a record is rejected; of several the first in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
+    NotJson,
     Syntax,
     Encoding,
     Nul,
@@ -23,6 +24,7 @@ pub enum Reason {
 impl Reason {
     pub fn name(self) -> &'static str {
         match self {
+            Reason::NotJson => "not_json",
             Reason::Syntax => "syntax",
             Reason::Encoding => "encoding",
             Reason::Nul => "nul",
@@ -42,6 +44,10 @@ impl<'a> Fields<'a> {
     /// `record` is known to be one well-formed JSON object.
     pub fn of(record: &'a str) -> Self {
         serde_json::from_str(record).expect("the record was found well-formed")
+    }
+
+    pub fn has(&self, key: &str) -> bool {
+        self.0.contains_key(key.as_bytes())
     }
 
     pub fn get(&self, key: &str) -> Scalar<'a> {

@@ -6,13 +6,13 @@ use std::io::ErrorKind;
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::Settings;
 use super::backend::{Backend, Row, literal};
 use super::faults::{Due, When};
 use super::lexer::{Parser, Statement};
 use super::parquet::{Column, File, Wrong};
 use super::rules::Last;
 use super::wire::{Done, Message, Refusal, Trouble};
+use super::{Codecs, Settings};
 
 /// A COPY, taken apart.
 #[derive(Debug, Default)]
@@ -174,7 +174,7 @@ impl Copy {
             listed.join(", ")
         );
         backend.copy_in(&sql)?;
-        match self.load(backend, &columns, &files, due, error) {
+        match self.load(backend, &columns, (&files, settings.codecs), due, error) {
             Ok(rows) => {
                 backend.copy_end(true)?;
                 last.count = rows;
@@ -195,7 +195,7 @@ impl Copy {
         &self,
         backend: &mut Backend,
         columns: &[Column],
-        files: &[(String, Bytes)],
+        (files, codecs): (&[(String, Bytes)], Codecs),
         due: &Due,
         error: &mut Option<LoadError>,
     ) -> Done<u64> {
@@ -206,6 +206,7 @@ impl Copy {
                 url,
                 bytes,
                 fill: self.fill,
+                codecs,
             };
             let sent = file.send(columns, &mut |bytes| {
                 backend

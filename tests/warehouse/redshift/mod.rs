@@ -77,6 +77,17 @@ pub enum Isolation {
     Serializable,
 }
 
+/// Which codecs COPY reads inside Parquet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Codecs {
+    /// Those that the documentation of COPY and Spectrum names, and none: Snappy and gzip (bzip2 does not
+    /// exist inside Parquet). Field reports have zstd refused.
+    #[default]
+    Documented,
+    /// Whatever the Parquet reader reads, as a later release may do.
+    Any,
+}
+
 /// What is special about a server.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
@@ -87,6 +98,7 @@ pub struct Settings {
     pub buckets: PathBuf,
     /// The buckets that are in another region than the cluster.
     pub elsewhere: Vec<String>,
+    pub codecs: Codecs,
 }
 
 /// What the sessions of a server share.

@@ -5,9 +5,10 @@ use arrow_array::types::{Float64Type, Int16Type, Int32Type, Int64Type, Timestamp
 use arrow_array::{Array, ArrayRef};
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
-use parquet::basic::{ConvertedType, LogicalType, TimeUnit, Type as Physical};
+use parquet::basic::{Compression, ConvertedType, LogicalType, TimeUnit, Type as Physical};
 use parquet::schema::types::ColumnDescriptor;
 
+use super::Codecs;
 use super::copy::LoadError;
 use super::wire::Trouble;
 
@@ -93,6 +94,8 @@ pub struct File<'a> {
     pub bytes: &'a Bytes,
     /// Columns that it lacks at the end are null.
     pub fill: bool,
+    /// Which codecs are read.
+    pub codecs: Codecs,
 }
 
 fn wrong(code: u32, message: String) -> Wrong {
@@ -122,6 +125,26 @@ impl File<'_> {
         let reader =
             ParquetRecordBatchReaderBuilder::try_new_with_options(self.bytes.clone(), options)
                 .map_err(|e| no_parquet(&e))?;
+        for column in reader
+            .metadata()
+            .row_groups()
+            .iter()
+            .flat_map(|group| group.columns())
+        {
+            let codec = column.compression();
+            let is_documented = matches!(
+                codec,
+                Compression::UNCOMPRESSED | Compression::SNAPPY | Compression::GZIP(_)
+            );
+            if self.codecs == Codecs::Documented && !is_documented {
+                // No report quotes the words of Redshift.
+                let message = format!(
+                    "File '{url}' has an unsupported compression codec. Column: {}, Codec: {codec}",
+                    column.column_path().string()
+                );
+                return Err(wrong(15001, message));
+            }
+        }
         let schema = reader.parquet_schema().clone();
         let count = schema.num_columns();
         if count > columns.len() || (count < columns.len() && !self.fill) {

@@ -1,0 +1,128 @@
+//! The codecs of Parquet pages.
+
+use std::fmt;
+use std::io::Write;
+
+use bytes::Bytes;
+use parquet::basic::{Compression as Codec, GzipLevel, ZstdLevel};
+use parquet::errors::{ParquetError, Result};
+use serde::{Deserialize, Serialize};
+
+/// How the pages of the Parquet files are compressed.
+///
+/// Snappy is the default because Redshift reads it for certain: COPY of Parquet reads through Spectrum,
+/// whose documentation names gzip, bzip2 and Snappy, and UNLOAD writes Snappy. It does not name zstd, and
+/// users have reported that it is refused.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Compression {
+    /// Snappy: the fastest, and read by everything that reads Parquet.
+    #[default]
+    Snappy,
+    /// zstd, level 1: smaller than Snappy for a little more time.
+    Zstd,
+    /// gzip, level 2: for readers that know neither of the two.
+    Gzip,
+    /// No compression.
+    None,
+}
+
+impl Compression {
+    /// Returns the codec of the reports that do not name one: they were all written with zstd.
+    pub(super) fn before_it_was_reported() -> Self {
+        Self::Zstd
+    }
+
+    /// Returns the name, as `--compression` takes it and the report has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Snappy => "snappy",
+            Self::Zstd => "zstd",
+            Self::Gzip => "gzip",
+            Self::None => "none",
+        }
+    }
+
+    /// Returns the codec as the metadata of a Parquet file names it.
+    pub(super) fn codec(self) -> Codec {
+        match self {
+            Self::Snappy => Codec::SNAPPY,
+            Self::Zstd => Codec::ZSTD(zstd_level()),
+            Self::Gzip => Codec::GZIP(gzip_level()),
+            Self::None => Codec::UNCOMPRESSED,
+        }
+    }
+}
+
+impl fmt::Display for Compression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Returns the level of zstd: speed first.
+fn zstd_level() -> ZstdLevel {
+    ZstdLevel::try_new(1).unwrap_or_default()
+}
+
+/// Returns the level of gzip. At level 1 zlib-rs uses no Huffman codes of its own for the data, which makes
+/// pages of times and numbers a third larger; above level 2 hardly anything is gained.
+fn gzip_level() -> GzipLevel {
+    GzipLevel::try_new(2).unwrap_or_default()
+}
+
+/// Compresses pages with one codec, whose tables are allocated once.
+pub(super) enum Compressor {
+    Snappy(Box<snap::raw::Encoder>),
+    Zstd(zstd::bulk::Compressor<'static>),
+    Gzip,
+}
+
+impl Compressor {
+    /// Returns a compressor, or nothing if pages stay as they are.
+    ///
+    /// # Errors
+    /// There is not enough memory for the tables of zstd.
+    pub(super) fn new(compression: Compression) -> std::io::Result<Option<Self>> {
+        Ok(match compression {
+            Compression::Snappy => Some(Self::Snappy(Box::new(snap::raw::Encoder::new()))),
+            Compression::Zstd => {
+                let level = zstd_level().compression_level();
+                Some(Self::Zstd(zstd::bulk::Compressor::new(level)?))
+            }
+            Compression::Gzip => Some(Self::Gzip),
+            Compression::None => None,
+        })
+    }
+
+    /// Returns the codec as the metadata of a Parquet file names it.
+    pub(super) fn codec(&self) -> Codec {
+        let compression = match self {
+            Self::Snappy(_) => Compression::Snappy,
+            Self::Zstd(_) => Compression::Zstd,
+            Self::Gzip => Compression::Gzip,
+        };
+        compression.codec()
+    }
+
+    /// Compresses a page. The result depends on nothing but `page`.
+    ///
+    /// # Errors
+    /// The codec fails, which it does for want of memory only.
+    pub(super) fn compress(&mut self, page: &[u8]) -> Result<Bytes> {
+        let compressed = match self {
+            Self::Snappy(encoder) => encoder
+                .compress_vec(page)
+                .map_err(|e| ParquetError::External(Box::new(e)))?,
+            Self::Zstd(zstd) => zstd.compress(page)?,
+            Self::Gzip => {
+                let level = flate2::Compression::new(gzip_level().compression_level());
+                let room = Vec::with_capacity(page.len() / 2);
+                let mut encoder = flate2::write::GzEncoder::new(room, level);
+                encoder.write_all(page)?;
+                encoder.finish()?
+            }
+        };
+        Ok(Bytes::from(compressed))
+    }
+}

@@ -1,0 +1,311 @@
+//! Parts of this run, read back: row group by row group, through the store that they were written to.
+
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+
+use ::parquet::arrow::ProjectionMask;
+use ::parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection,
+    RowSelectionPolicy,
+};
+use ::parquet::errors::ParquetError;
+use ::parquet::file::metadata::{ParquetMetaDataReader, RowGroupMetaData};
+use ::parquet::file::reader::{ChunkReader, Length};
+use arrow_array::{BooleanArray, RecordBatch, RecordBatchReader};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use bytes::{Buf, Bytes};
+
+use super::parquet::Part;
+use crate::error::{Error, Result};
+use crate::star::schema::Table;
+use crate::storage::{Entry, Range, RangeReader, Store, Version};
+
+/// Bytes of the first read of a part, from its end: more than the footer of most parts.
+const TAIL: u64 = 64 * 1024;
+
+/// A Parquet part that this run has written.
+#[derive(Debug)]
+pub struct PartReader<'a> {
+    store: &'a dyn Store,
+    entry: Entry,
+    name: String,
+    metadata: ArrowReaderMetadata,
+}
+
+impl<'a> PartReader<'a> {
+    /// Opens a part of `table` and reads its footer. `row_groups` are the rows of each of its row groups.
+    ///
+    /// # Errors
+    /// The part cannot be read, or it is not what was written.
+    pub(super) fn open(
+        store: &'a dyn Store,
+        key: String,
+        table: &Table,
+        part: Part,
+        row_groups: &[u64],
+    ) -> Result<Self> {
+        let name = store.display(&key);
+        let entry = Entry {
+            key,
+            size: part.bytes,
+            version: Version::Unknown,
+        };
+        let mut parser = ParquetMetaDataReader::new();
+        let mut tail = TAIL.min(part.bytes);
+        let footer = loop {
+            let start = part.bytes - tail;
+            let mut reader = read(store, vec![range(&entry, start, part.bytes)])?;
+            let bytes = read_exact(reader.as_mut(), tail, &name)?;
+            match parser.try_parse_sized(&bytes, part.bytes) {
+                Err(ParquetError::NeedMoreData(needed)) if needed as u64 > tail => {
+                    tail = (needed as u64).min(part.bytes);
+                }
+                parsed => break parsed.and_then(|()| parser.finish()),
+            }
+        };
+        let options = ArrowReaderOptions::new().with_schema(schema(table));
+        let metadata =
+            footer.and_then(|footer| ArrowReaderMetadata::try_new(Arc::new(footer), options));
+        let metadata = metadata.map_err(|e| changed(&name, &e))?;
+        let found = metadata.metadata().row_groups().iter();
+        if !found
+            .map(RowGroupMetaData::num_rows)
+            .eq(row_groups.iter().map(|&rows| rows as i64))
+        {
+            return Err(changed(&name, &"its row groups have other numbers of rows"));
+        }
+        Ok(Self {
+            store,
+            entry,
+            name,
+            metadata,
+        })
+    }
+
+    /// Returns the schema of the rows that are read: that of the table, but text is dictionary-encoded.
+    pub fn schema(&self) -> &SchemaRef {
+        self.metadata.schema()
+    }
+
+    /// Returns an error that says that the part is not what was written.
+    pub fn changed(&self, why: &dyn std::fmt::Display) -> Error {
+        changed(&self.name, why)
+    }
+
+    /// Begins to read row groups: the numbers of some, in rising order. A part in a folder is open from then on: it
+    /// may be removed while it is read.
+    ///
+    /// # Errors
+    /// The part cannot be read, or it is not what was written.
+    pub fn row_groups(&self, numbers: impl IntoIterator<Item = usize>) -> Result<RowGroups<'_>> {
+        let mut bounds = Vec::new();
+        let mut ranges: Vec<Range> = Vec::new();
+        for number in numbers {
+            let (start, end) = self.bounds(number)?;
+            bounds.push((number, start, end));
+            match ranges.last_mut() {
+                Some(last) if last.until == start => last.until = end,
+                _ => ranges.push(range(&self.entry, start, end)),
+            }
+        }
+        Ok(RowGroups {
+            part: self,
+            at: ranges.first().map_or(0, |range| range.from),
+            reader: read(self.store, ranges)?,
+            left: bounds.into_iter(),
+        })
+    }
+
+    /// Returns the first byte of a row group, and one past its last byte.
+    fn bounds(&self, number: usize) -> Result<(u64, u64)> {
+        let bounds = || {
+            let group = self.metadata.metadata().row_groups().get(number)?;
+            let chunks = group.columns().iter().map(|column| {
+                let data = column.data_page_offset();
+                let start = u64::try_from(column.dictionary_page_offset().unwrap_or(data)).ok()?;
+                let end = start.checked_add(u64::try_from(column.compressed_size()).ok()?)?;
+                (end <= self.entry.size).then_some((start, end))
+            });
+            let chunks: Vec<_> = chunks.collect::<Option<_>>()?;
+            let start = chunks.iter().map(|&(start, _)| start).min()?;
+            let end = chunks.iter().map(|&(_, end)| end).max()?;
+            Some((start, end))
+        };
+        bounds().ok_or_else(|| self.changed(&format!("row group {number} is not in it")))
+    }
+}
+
+/// The schema that a table is read by.
+fn schema(table: &Table) -> SchemaRef {
+    let text = || DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+    let schema = table.arrow();
+    let fields = schema.fields().iter().map(|field| match field.data_type() {
+        DataType::Utf8 => Field::new(field.name(), text(), field.is_nullable()),
+        _ => field.as_ref().clone(),
+    });
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+fn range(entry: &Entry, from: u64, until: u64) -> Range {
+    Range {
+        entry: entry.clone(),
+        from,
+        until,
+    }
+}
+
+/// Returns a reader of ranges that is at the first one.
+fn read(store: &dyn Store, ranges: Vec<Range>) -> Result<Box<dyn RangeReader>> {
+    let mut reader = store.read(ranges);
+    reader.next_range()?;
+    Ok(reader)
+}
+
+fn read_exact(reader: &mut dyn RangeReader, bytes: u64, name: &str) -> Result<Bytes> {
+    let mut buffer = Vec::with_capacity(bytes as usize);
+    let read = reader.take(bytes).read_to_end(&mut buffer);
+    read.map_err(|e| Error::io("cannot read", Path::new(name), &e))?;
+    if buffer.len() as u64 != bytes {
+        return Err(changed(name, &"it is shorter"));
+    }
+    Ok(buffer.into())
+}
+
+fn changed(name: &str, why: &dyn std::fmt::Display) -> Error {
+    Error::failed(format!("cannot read {name}"))
+        .because(format!("it is not what this run wrote ({why})"))
+        .hint("let nothing else write to --out, and run again")
+}
+
+/// Row groups of a part, read one after the other.
+pub struct RowGroups<'a> {
+    part: &'a PartReader<'a>,
+    reader: Box<dyn RangeReader>,
+    /// Where the reader is in the part.
+    at: u64,
+    /// The number and the bounds of each row group that is not read yet.
+    left: std::vec::IntoIter<(usize, u64, u64)>,
+}
+
+impl RowGroups<'_> {
+    /// Reads the next row group.
+    ///
+    /// # Errors
+    /// It cannot be read, it is not what was written, or there is none.
+    pub fn next_row_group(&mut self) -> Result<RowGroup> {
+        let next = self.left.next();
+        let (number, start, end) =
+            next.ok_or_else(|| self.part.changed(&"a row group is absent"))?;
+        if self.at != start {
+            self.reader.next_range()?;
+        }
+        let bytes = read_exact(self.reader.as_mut(), end - start, &self.part.name)?;
+        self.at = end;
+        Ok(RowGroup {
+            number,
+            name: self.part.name.clone(),
+            metadata: self.part.metadata.clone(),
+            chunks: Chunks {
+                len: self.part.entry.size,
+                start,
+                bytes,
+            },
+        })
+    }
+}
+
+/// A row group in memory, as it is stored.
+#[derive(Debug)]
+pub struct RowGroup {
+    number: usize,
+    name: String,
+    metadata: ArrowReaderMetadata,
+    chunks: Chunks,
+}
+
+impl RowGroup {
+    /// Returns what the footer says of it.
+    pub(super) fn metadata(&self) -> &RowGroupMetaData {
+        self.metadata.metadata().row_group(self.number)
+    }
+
+    /// Returns its column chunks, at their offsets in the part.
+    pub(super) fn chunks(&self) -> &impl ChunkReader {
+        &self.chunks
+    }
+
+    /// Decodes some columns, or all if none are named, of the rows that `selection` selects, or of all.
+    ///
+    /// # Errors
+    /// It is not what was written.
+    pub fn decode(
+        &self,
+        columns: Option<&[&str]>,
+        selection: Option<&BooleanArray>,
+    ) -> Result<RecordBatch> {
+        let changed = |why: &dyn std::fmt::Display| changed(&self.name, why);
+        let rows = self.metadata().num_rows() as usize;
+        let metadata = self.metadata.clone();
+        let mut builder =
+            ParquetRecordBatchReaderBuilder::new_with_metadata(self.chunks.clone(), metadata)
+                .with_row_groups(vec![self.number])
+                .with_batch_size(rows);
+        if let Some(names) = columns {
+            let mask = ProjectionMask::columns(builder.parquet_schema(), names.iter().copied());
+            builder = builder.with_projection(mask);
+        }
+        let mut expected = rows;
+        if let Some(selection) = selection {
+            expected = selection.true_count();
+            builder = builder
+                .with_row_selection(RowSelection::from_filters(std::slice::from_ref(selection)))
+                // Few rows are wanted, and those between are passed over.
+                .with_row_selection_policy(RowSelectionPolicy::Selectors);
+        }
+        let mut batches = builder.build().map_err(|e| changed(&e))?;
+        let schema = batches.schema();
+        let batch = batches.next().transpose().map_err(|e| changed(&e))?;
+        let batch = batch.unwrap_or_else(|| RecordBatch::new_empty(schema));
+        match batch.num_rows() == expected {
+            true => Ok(batch),
+            false => Err(changed(&"it has another number of rows")),
+        }
+    }
+}
+
+/// The bytes of a row group, which keep their offsets in the part.
+#[derive(Debug, Clone)]
+struct Chunks {
+    /// The length of the part.
+    len: u64,
+    /// The offset of the first byte.
+    start: u64,
+    bytes: Bytes,
+}
+
+impl Length for Chunks {
+    fn len(&self) -> u64 {
+        self.len
+    }
+}
+
+impl ChunkReader for Chunks {
+    type T = bytes::buf::Reader<Bytes>;
+
+    fn get_read(&self, start: u64) -> std::result::Result<Self::T, ParquetError> {
+        let end = self.start + self.bytes.len() as u64;
+        let length = end.saturating_sub(start) as usize;
+        self.get_bytes(start, length).map(Buf::reader)
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> std::result::Result<Bytes, ParquetError> {
+        let outside = || ParquetError::EOF(format!("byte {start} is outside the row group"));
+        let start = start.checked_sub(self.start).ok_or_else(outside)? as usize;
+        let end = start.checked_add(length).ok_or_else(outside)?;
+        match end <= self.bytes.len() {
+            true => Ok(self.bytes.slice(start..end)),
+            false => Err(outside()),
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Every codec of the Parquet files: the same rows, and the codec in the metadata.
+
+use std::fs::File;
+use std::path::Path;
+
+use clap::ValueEnum;
+use parquet::basic::Compression as Codec;
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use sparkify::config::RunConfig;
+use sparkify::generate::{Options, generate};
+use sparkify::output::Compression;
+use sparkify::output::report::Report;
+use sparkify::pipeline;
+use sparkify::progress::Progress;
+use sparkify::star::schema;
+use tempfile::TempDir;
+
+use crate::harness::{Input, Setting, bytes, check, config, event};
+use crate::tables;
+
+/// A run with this codec.
+fn run(input: &Path, out: &Path, threads: usize, compression: Compression) -> Report {
+    let (songs, logs) = (input.join("song_data"), input.join("log_data"));
+    let setting = Setting {
+        threads,
+        ..Setting::default()
+    };
+    let config = RunConfig {
+        compression,
+        ..config(&songs, &logs, out, setting, Default::default())
+    };
+    pipeline::run(&config, &Progress::silent()).unwrap()
+}
+
+/// The table, column and codec of every column chunk of an output.
+fn codecs(out: &Path) -> Vec<(&'static str, String, Codec)> {
+    let mut found = Vec::new();
+    for table in schema::all() {
+        for file in tables::files(&out.join(table.folder)) {
+            let reader = SerializedFileReader::new(File::open(file).unwrap()).unwrap();
+            for group in reader.metadata().row_groups() {
+                for column in group.columns() {
+                    let name = column.column_path().string();
+                    found.push((table.name, name, column.compression()));
+                }
+            }
+        }
+    }
+    found
+}
+
+/// Whether a codec of the metadata is this one, at whatever level.
+fn is_codec(codec: Codec, compression: Compression) -> bool {
+    matches!(
+        (codec, compression),
+        (Codec::SNAPPY, Compression::Snappy)
+            | (Codec::ZSTD(_), Compression::Zstd)
+            | (Codec::GZIP(_), Compression::Gzip)
+            | (Codec::UNCOMPRESSED, Compression::None)
+    )
+}
+
+#[test]
+fn every_codec_is_read_back_equal_to_the_reference() {
+    let root = TempDir::new().unwrap();
+    let data = root.path().join("data");
+    let options = Options {
+        events: 20_000,
+        songs: 400,
+        users: 300,
+        files: 5,
+        seed: 11,
+        awkward: true,
+    };
+    generate(&data, &options, &mut |_, _| {}).unwrap();
+    let (songs, logs) = (data.join("song_data"), data.join("log_data"));
+    let wanted = check(&songs, &logs, Setting::default()).reference;
+    let mut sizes = Vec::new();
+    for &compression in Compression::value_variants() {
+        let out = root.path().join(compression.as_str());
+        let report = run(&data, &out, 2, compression);
+        assert_eq!(report.compression, compression);
+        assert!(tables::songplays(&out) == wanted.songplays, "{compression}");
+        assert!(tables::users(&out) == wanted.users, "{compression}");
+        assert!(tables::songs(&out) == wanted.songs, "{compression}");
+        assert!(tables::artists(&out) == wanted.artists, "{compression}");
+        assert!(tables::time(&out) == wanted.time, "{compression}");
+
+        for (table, column, codec) in codecs(&out) {
+            let is_it = is_codec(codec, compression) || codec == Codec::UNCOMPRESSED;
+            assert!(is_it, "{compression}: {table}.{column} is {codec}");
+        }
+        let is_compressed = codecs(&out)
+            .into_iter()
+            .any(|(_, _, codec)| is_codec(codec, compression));
+        assert!(is_compressed, "{compression}");
+        sizes.push(report.tables["songplays"].bytes);
+    }
+    let [snappy, zstd, gzip, none] = sizes[..] else {
+        panic!("{sizes:?}");
+    };
+    assert!(zstd < snappy && gzip < snappy && snappy < none, "{sizes:?}");
+}
+
+#[test]
+fn the_default_codec_is_snappy() {
+    let input = Input::with_log(event(1, &[]));
+    let checked = check(&input.songs(), &input.logs(), Setting::default());
+    let codecs = codecs(&checked.out.path().join("star"));
+    let of = |wanted: &str| {
+        let found = codecs.iter().find(|(_, column, _)| column == wanted);
+        found.map(|(_, _, codec)| *codec)
+    };
+    for column in ["location", "user_agent", "title", "name", "first_name"] {
+        assert_eq!(of(column), Some(Codec::SNAPPY), "{column}");
+    }
+    for column in ["songplay_id", "start_time"] {
+        assert_eq!(of(column), Some(Codec::UNCOMPRESSED), "{column}");
+    }
+}
+
+#[test]
+fn every_codec_gives_the_same_bytes_at_any_number_of_threads() {
+    let root = TempDir::new().unwrap();
+    let data = root.path().join("data");
+    let options = Options {
+        events: 5_000,
+        songs: 100,
+        users: 80,
+        files: 7,
+        seed: 12,
+        awkward: false,
+    };
+    generate(&data, &options, &mut |_, _| {}).unwrap();
+    for &compression in Compression::value_variants() {
+        let output = |threads: usize| {
+            let out = root.path().join(format!("{compression}-{threads}"));
+            run(&data, &out, threads, compression);
+            bytes(&out)
+        };
+        assert!(output(1) == output(5), "{compression}");
+    }
+}
