@@ -83,7 +83,9 @@ pub fn run(run: &Run<'_>, lookup: &SongLookup) -> Result<Logs> {
     drop(ids);
     run.stages.add(Stage::Deduplicate, began, 0, state.kept);
     run.stages.phase("duplicates", None, began);
-    copies::remove(run, &copies, &mut parts)?;
+    if let Some(copies) = copies {
+        copies::remove(run, &copies, &mut parts)?;
+    }
     let rows = note_parts(run, &SONGPLAYS, parts.iter().map(|split| &split.songplays))?;
     note_parts(
         run,
