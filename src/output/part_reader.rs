@@ -1,6 +1,6 @@
 //! Parts of this run, read back: row group by row group, through the store that they were written to.
 
-use std::io::Read;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -174,13 +174,12 @@ fn read(store: &dyn Store, ranges: Vec<Range>) -> Result<Box<dyn RangeReader>> {
 }
 
 fn read_exact(reader: &mut dyn RangeReader, bytes: u64, name: &str) -> Result<Bytes> {
-    let mut buffer = Vec::with_capacity(bytes as usize);
-    let read = reader.take(bytes).read_to_end(&mut buffer);
-    read.map_err(|e| Error::io("cannot read", Path::new(name), &e))?;
-    if buffer.len() as u64 != bytes {
-        return Err(changed(name, &"it is shorter"));
+    let mut buffer = vec![0; bytes as usize];
+    match reader.read_exact(&mut buffer) {
+        Ok(()) => Ok(buffer.into()),
+        Err(e) if e.kind() == ErrorKind::UnexpectedEof => Err(changed(name, &"it is shorter")),
+        Err(e) => Err(Error::io("cannot read", Path::new(name), &e)),
     }
-    Ok(buffer.into())
 }
 
 fn changed(name: &str, why: &dyn std::fmt::Display) -> Error {

@@ -4,13 +4,12 @@
 //! all input is read: then their rows are read back from the Parquet parts, and the parts that have one
 //! too many are written anew. JSON is never read twice.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use arrow_array::{BooleanArray, RecordBatch};
+use arrow_buffer::BooleanBuffer;
 use arrow_select::filter::filter_record_batch;
-use foldhash::fast::FixedState;
 use rayon::prelude::*;
 
 use super::duplicates::{Copies, IdSet};
@@ -75,19 +74,27 @@ impl SplitPart {
 /// Returns the events of a batch that stay among its deliveries of the same event; None if all do.
 pub fn stays_in_batch(ids: &[i64], events: &EventBatch) -> Option<BooleanArray> {
     let repeated = IdSet::repeated_in(ids)?;
-    let mut winners: HashMap<i64, usize, FixedState> = HashMap::default();
+    let mut winners = vec![None; repeated.len()];
+    let mut stays = vec![true; ids.len()];
     for (row, &id) in ids.iter().enumerate() {
-        if repeated.contains(id) {
-            let winner = winners.entry(id).or_insert(row);
-            // Of deliveries with the same content the first stays.
-            if Delivery::from_event(events, row) < Delivery::from_event(events, *winner) {
-                *winner = row;
-            }
+        let Some(number) = repeated.number(id) else {
+            continue;
+        };
+        let winner = winners[number].get_or_insert(row);
+        // Of deliveries with the same content the first stays.
+        if Delivery::from_event(events, row) < Delivery::from_event(events, *winner) {
+            stays[*winner] = false;
+            *winner = row;
+        } else if row != *winner {
+            stays[row] = false;
         }
     }
-    let stays = ids.iter().enumerate();
-    let stays = stays.map(|(row, &id)| !repeated.contains(id) || winners.get(&id) == Some(&row));
-    Some(stays.collect::<Vec<_>>().into())
+    Some(mask(&stays))
+}
+
+/// Packs booleans, a bit each.
+fn mask(rows: &[bool]) -> BooleanArray {
+    BooleanBuffer::collect_bool(rows.len(), |row| rows[row]).into()
 }
 
 /// Removes all rows of deliveries that do not stay from the parts of all splits.
@@ -283,14 +290,16 @@ fn read_ids(
     columns: Option<&[&str]>,
 ) -> Result<(Vec<usize>, RecordBatch)> {
     let rows = row_group.decode(Some(&["songplay_id"]), None)?;
+    let ids = ids(&rows)?;
+    let mut is_in = vec![false; ids.len()];
     let mut numbers = Vec::new();
-    let is_in = ids(&rows)?.iter().map(|&id| {
-        let number = set.number(id);
-        numbers.extend(number);
-        number.is_some()
-    });
-    let is_in: BooleanArray = is_in.collect::<Vec<_>>().into();
-    Ok((numbers, row_group.decode(columns, Some(&is_in))?))
+    for (is_in, &id) in is_in.iter_mut().zip(ids) {
+        if let Some(number) = set.number(id) {
+            *is_in = true;
+            numbers.push(number);
+        }
+    }
+    Ok((numbers, row_group.decode(columns, Some(&mask(&is_in)))?))
 }
 
 /// Writes the parts of one split anew.
@@ -391,7 +400,7 @@ impl Rewriter<'_> {
         };
         let rows = row_group.decode(None, None)?;
         let stays: Vec<bool> = ids(&rows)?.iter().map(stays).collect();
-        let kept = filter_record_batch(&rows, &stays.into()).map_err(Error::arrow)?;
+        let kept = filter_record_batch(&rows, &mask(&stays)).map_err(Error::arrow)?;
         dropped.rows += (rows.num_rows() - kept.num_rows()) as u64;
         dropped.matched += matched(&rows) - matched(&kept);
         Ok(kept)

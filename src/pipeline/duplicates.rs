@@ -174,20 +174,20 @@ impl IdSet {
     }
 
     /// Returns the number of an id, below [`len`](Self::len); None if it is not in the set.
+    #[inline]
     pub fn number(&self, id: i64) -> Option<usize> {
-        if !self.filter.may_contain(id) {
-            return None;
+        match self.filter.may_contain(id) {
+            true => self.find(id),
+            false => None,
         }
+    }
+
+    fn find(&self, id: i64) -> Option<usize> {
         let bucket = bucket(id, *self.ids.first()?, self.shift);
         let start = *self.buckets.get(bucket)?;
         let ids = self.ids.get(start..*self.buckets.get(bucket + 1)?)?;
         let place = ids.binary_search_by_key(&id.cast_unsigned(), |id| id.cast_unsigned());
         Some(start + place.ok()?)
-    }
-
-    /// Returns true if an id is in the set.
-    pub fn contains(&self, id: i64) -> bool {
-        self.number(id).is_some()
     }
 }
 
@@ -242,7 +242,7 @@ fn find_in_range(splits: &[Vec<Ids>], range: usize) -> (Vec<i64>, Vec<(usize, us
     for (split, batches) in splits.iter().enumerate() {
         for (batch, batch_ids) in batches.iter().enumerate() {
             let copies = batch_ids.in_range(range).iter();
-            let copies = copies.filter(|&&id| set.contains(id)).count() as u64;
+            let copies = copies.filter(|&&id| set.number(id).is_some()).count() as u64;
             if copies > 0 {
                 counts.push((split, batch, copies));
             }
