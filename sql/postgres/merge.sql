@@ -73,8 +73,8 @@ BEGIN
     END LOOP;
 END $$;
 
--- Artists: the record with both coordinates first, then with a location, then of the smallest song_id, then of
--- the smallest name.
+-- Artists: the record with both coordinates first, then with a location, then the smallest by song_id, name,
+-- location and coordinates, null last.
 CREATE TEMP TABLE new_artists ON COMMIT DROP AS
 SELECT artist_id, name, location, latitude, longitude, song_id
 FROM (
@@ -85,7 +85,7 @@ FROM (
             ORDER BY
                 CASE WHEN latitude IS NOT NULL AND longitude IS NOT NULL THEN 0 ELSE 1 END,
                 CASE WHEN OCTET_LENGTH(location) > 0 THEN 0 ELSE 1 END,
-                song_id, name, location, latitude, longitude,
+                song_id, name, location NULLS LAST, latitude NULLS LAST, longitude NULLS LAST,
                 staged
         ) AS place
     FROM (
@@ -112,7 +112,10 @@ ANALYZE new_artists;
 UPDATE artists SET
     name = n.name, location = n.location, latitude = n.latitude, longitude = n.longitude
 FROM new_artists n
-WHERE artists.artist_id = n.artist_id;
+WHERE
+    artists.artist_id = n.artist_id
+    AND (artists.name, artists.location, artists.latitude, artists.longitude)
+    IS DISTINCT FROM (n.name, n.location, n.latitude, n.longitude);
 
 INSERT INTO artists (artist_id, name, location, latitude, longitude)
 SELECT n.artist_id, n.name, n.location, n.latitude, n.longitude
@@ -138,7 +141,7 @@ FROM (
         ROW_NUMBER() OVER (
             PARTITION BY song_id
             ORDER BY
-                title, artist_id, year, duration,
+                title, artist_id, year NULLS LAST, duration,
                 staged
         ) AS place
     FROM (
@@ -168,7 +171,8 @@ SELECT n.song_id, n.title, n.artist_id, n.year, n.duration
 FROM new_songs n
 WHERE NOT EXISTS (SELECT 1 FROM songs w WHERE w.song_id = n.song_id);
 
--- Users: as of the latest event. A late batch does not overwrite a newer level.
+-- Users: as of the latest event, of several deliveries of it the smallest by level and names, null last. A late batch
+-- does not overwrite a newer level.
 CREATE TEMP TABLE new_users ON COMMIT DROP AS
 SELECT user_id, first_name, last_name, gender, level, start_time, session_id, item_in_session
 FROM (
@@ -178,6 +182,7 @@ FROM (
             PARTITION BY user_id
             ORDER BY
                 start_time DESC, session_id DESC, item_in_session DESC,
+                level, first_name NULLS LAST, last_name NULLS LAST, gender NULLS LAST,
                 staged
         ) AS place
     FROM (
@@ -204,7 +209,10 @@ ANALYZE new_users;
 UPDATE users SET
     first_name = n.first_name, last_name = n.last_name, gender = n.gender, level = n.level
 FROM new_users n
-WHERE users.user_id = n.user_id;
+WHERE
+    users.user_id = n.user_id
+    AND (users.first_name, users.last_name, users.gender, users.level)
+    IS DISTINCT FROM (n.first_name, n.last_name, n.gender, n.level);
 
 INSERT INTO users (user_id, first_name, last_name, gender, level)
 SELECT n.user_id, n.first_name, n.last_name, n.gender, n.level
@@ -227,16 +235,7 @@ SELECT s.start_time, s.hour, s.day, s.week, s.month, s.year, s.weekday
 FROM staged_time s
 WHERE NOT EXISTS (SELECT 1 FROM time t WHERE t.start_time = s.start_time);
 
--- Events that are there were delivered again: the row that is there stays.
-DELETE FROM staged_ledger_songplays
-USING songplays
-WHERE songplays.songplay_id = staged_ledger_songplays.songplay_id;
-
-DELETE FROM staged_songplays
-USING songplays
-WHERE songplays.songplay_id = staged_songplays.songplay_id;
-
--- Songs that came with an earlier batch, to the plays of this one.
+-- Songs that came with an earlier batch and are not in this one, or only with larger ids.
 CREATE TEMP TABLE known_songs ON COMMIT DROP AS
 SELECT k.song_key, k.duration, k.song_id, k.artist_id
 FROM ledger_songs k
@@ -248,15 +247,7 @@ WHERE
 
 ANALYZE known_songs;
 
-UPDATE staged_songplays SET song_id = k.song_id, artist_id = k.artist_id
-FROM staged_ledger_songplays l, known_songs k
-WHERE
-    l.song_key = k.song_key
-    AND l.duration = k.duration
-    AND staged_songplays.songplay_id = l.songplay_id;
-
--- Songs that came with this batch, to the plays of earlier ones: the smallest song_id counts, then the
--- smallest artist_id.
+-- The songs that plays find: of several the one with the smallest song_id, then with the smallest artist_id.
 CREATE TEMP TABLE new_ledger_songs ON COMMIT DROP AS
 SELECT song_key, duration, song_id, artist_id
 FROM (
@@ -297,12 +288,95 @@ WHERE NOT EXISTS (
     SELECT 1 FROM ledger_songs w WHERE w.song_key = n.song_key AND w.duration = n.duration
 );
 
-UPDATE songplays SET song_id = n.song_id, artist_id = n.artist_id
-FROM ledger_songplays l, new_ledger_songs n
+-- Events that are there already, and whether this delivery is the same.
+CREATE TEMP TABLE repeated_songplays ON COMMIT DROP AS
+SELECT
+    s.songplay_id,
+    (s.level, s.location, s.user_agent) IS NOT DISTINCT FROM (w.level, w.location, w.user_agent) AS is_same
+FROM staged_songplays s
+JOIN songplays w ON w.songplay_id = s.songplay_id;
+
+ANALYZE repeated_songplays;
+
+-- Those that differ, with what their songs are found by: new_key here, old_key there.
+CREATE TEMP TABLE differing_songplays ON COMMIT DROP AS
+SELECT
+    r.songplay_id,
+    n.song_key AS new_key, n.duration AS new_duration,
+    o.song_key AS old_key, o.duration AS old_duration
+FROM repeated_songplays r
+LEFT JOIN staged_ledger_songplays n ON n.songplay_id = r.songplay_id
+LEFT JOIN ledger_songplays o ON o.songplay_id = r.songplay_id
+WHERE NOT r.is_same OR (n.song_key, n.duration) IS DISTINCT FROM (o.song_key, o.duration);
+
+ANALYZE differing_songplays;
+
+-- Of several deliveries of an event the smallest counts, by level, location, user_agent, song_key and duration, null
+-- last: these are smaller than the ones that are there. Each has the song that is known for it by now.
+CREATE TEMP TABLE new_songplays ON COMMIT DROP AS
+SELECT
+    s.songplay_id, s.level, k.song_id, k.artist_id, s.location, s.user_agent,
+    d.new_key AS song_key, d.new_duration AS duration
+FROM differing_songplays d
+JOIN staged_songplays s ON s.songplay_id = d.songplay_id
+JOIN songplays w ON w.songplay_id = d.songplay_id
+LEFT JOIN ledger_songs k ON k.song_key = d.new_key AND k.duration = d.new_duration
 WHERE
-    l.song_key = n.song_key
-    AND l.duration = n.duration
-    AND songplays.songplay_id = l.songplay_id;
+    (
+        s.level,
+        s.location IS NULL, COALESCE(s.location, ''),
+        s.user_agent IS NULL, COALESCE(s.user_agent, ''),
+        d.new_key IS NULL, COALESCE(d.new_key, 0), COALESCE(d.new_duration, 0)
+    ) < (
+        w.level,
+        w.location IS NULL, COALESCE(w.location, ''),
+        w.user_agent IS NULL, COALESCE(w.user_agent, ''),
+        d.old_key IS NULL, COALESCE(d.old_key, 0), COALESCE(d.old_duration, 0)
+    );
+
+ANALYZE new_songplays;
+
+-- What is left of the staged events is not there yet.
+DELETE FROM staged_ledger_songplays
+USING repeated_songplays
+WHERE repeated_songplays.songplay_id = staged_ledger_songplays.songplay_id;
+
+DELETE FROM staged_songplays
+USING repeated_songplays
+WHERE repeated_songplays.songplay_id = staged_songplays.songplay_id;
+
+-- Songs that came with an earlier batch, to the plays of this one.
+UPDATE staged_songplays SET song_id = k.song_id, artist_id = k.artist_id
+FROM staged_ledger_songplays l, known_songs k
+WHERE
+    l.song_key = k.song_key
+    AND l.duration = k.duration
+    AND staged_songplays.songplay_id = l.songplay_id;
+
+-- Songs that came with this batch, to the plays of earlier ones. Plays with a smaller delivery follow, so that each
+-- play changes once.
+DELETE FROM ledger_songplays
+USING new_songplays
+WHERE new_songplays.songplay_id = ledger_songplays.songplay_id;
+
+CREATE TEMP TABLE found_songplays ON COMMIT DROP AS
+SELECT l.songplay_id, n.song_id, n.artist_id
+FROM ledger_songplays l
+JOIN new_ledger_songs n ON n.song_key = l.song_key AND n.duration = l.duration;
+
+ANALYZE found_songplays;
+
+UPDATE songplays SET song_id = n.song_id, artist_id = n.artist_id
+FROM found_songplays n
+WHERE songplays.songplay_id = n.songplay_id;
+
+UPDATE songplays SET
+    level = n.level, song_id = n.song_id, artist_id = n.artist_id, location = n.location, user_agent = n.user_agent
+FROM new_songplays n
+WHERE
+    songplays.songplay_id = n.songplay_id
+    AND (songplays.level, songplays.song_id, songplays.artist_id, songplays.location, songplays.user_agent)
+    IS DISTINCT FROM (n.level, n.song_id, n.artist_id, n.location, n.user_agent);
 
 -- The facts.
 INSERT INTO songplays (
@@ -315,6 +389,11 @@ FROM staged_songplays;
 INSERT INTO ledger_songplays (songplay_id, song_key, duration)
 SELECT songplay_id, song_key, duration
 FROM staged_ledger_songplays;
+
+INSERT INTO ledger_songplays (songplay_id, song_key, duration)
+SELECT songplay_id, song_key, duration
+FROM new_songplays
+WHERE song_key IS NOT NULL;
 
 -- What was loaded.
 INSERT INTO loads (run, object, etag, rows, loaded_at)

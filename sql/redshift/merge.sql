@@ -3,11 +3,12 @@
 -- Every choice follows from what the rows hold, by the same rules as within one run. So batches in any
 -- order give what all of them at once would give, and one that is loaded again changes nothing.
 --
--- Redshift does not see blanks at the end of a text when it compares; with the smallest of all characters behind
--- them it does, and the order by bytes stays what it was.
+-- Redshift ignores blanks at the end of a text when it compares. With the smallest of all characters after them they
+-- count, and the order by bytes stays what it was. Ids are compared without it: those that differ in nothing but blanks
+-- at their end are one id here, and the row that counts brings its own spelling.
 
--- Artists: the record with both coordinates first, then with a location, then of the smallest song_id, then of
--- the smallest name.
+-- Artists: the record with both coordinates first, then with a location, then the smallest by song_id, name,
+-- location and coordinates, null last.
 CREATE TEMP TABLE new_artists AS
 SELECT artist_id, name, location, latitude, longitude, song_id
 FROM (
@@ -18,7 +19,8 @@ FROM (
             ORDER BY
                 CASE WHEN latitude IS NOT NULL AND longitude IS NOT NULL THEN 0 ELSE 1 END,
                 CASE WHEN OCTET_LENGTH(location) > 0 THEN 0 ELSE 1 END,
-                song_id || CHR(1), name || CHR(1), location || CHR(1), latitude, longitude,
+                song_id || CHR(1), name || CHR(1), location || CHR(1) NULLS LAST,
+                latitude NULLS LAST, longitude NULLS LAST, artist_id || CHR(1),
                 staged
         ) AS place
     FROM (
@@ -27,7 +29,7 @@ FROM (
             l.song_id,
             1 AS staged
         FROM staged_artists s
-        JOIN staged_ledger_artists l ON l.artist_id = s.artist_id
+        JOIN staged_ledger_artists l ON l.artist_id || CHR(1) = s.artist_id || CHR(1)
         UNION ALL
         SELECT
             w.artist_id, w.name, w.location, w.latitude, w.longitude,
@@ -41,9 +43,20 @@ FROM (
 WHERE place = 1 AND staged = 1;
 
 UPDATE artists SET
-    name = n.name, location = n.location, latitude = n.latitude, longitude = n.longitude
+    artist_id = n.artist_id, name = n.name, location = n.location, latitude = n.latitude, longitude = n.longitude
 FROM new_artists n
-WHERE artists.artist_id = n.artist_id;
+WHERE
+    artists.artist_id = n.artist_id
+    AND CASE
+        WHEN
+            artists.artist_id || CHR(1) = n.artist_id || CHR(1)
+            AND artists.name || CHR(1) = n.name || CHR(1)
+            AND COALESCE(artists.location || CHR(1), '') = COALESCE(n.location || CHR(1), '')
+            AND (artists.latitude = n.latitude OR (artists.latitude IS NULL AND n.latitude IS NULL))
+            AND (artists.longitude = n.longitude OR (artists.longitude IS NULL AND n.longitude IS NULL))
+            THEN 'same'
+        ELSE 'changed'
+    END = 'changed';
 
 INSERT INTO artists (artist_id, name, location, latitude, longitude)
 SELECT n.artist_id, n.name, n.location, n.latitude, n.longitude
@@ -51,7 +64,7 @@ FROM new_artists n
 WHERE NOT EXISTS (SELECT 1 FROM artists w WHERE w.artist_id = n.artist_id);
 
 UPDATE ledger_artists SET
-    song_id = n.song_id
+    artist_id = n.artist_id, song_id = n.song_id
 FROM new_artists n
 WHERE ledger_artists.artist_id = n.artist_id;
 
@@ -69,7 +82,7 @@ FROM (
         ROW_NUMBER() OVER (
             PARTITION BY song_id
             ORDER BY
-                title || CHR(1), artist_id || CHR(1), year, duration,
+                title || CHR(1), artist_id || CHR(1), year NULLS LAST, duration, song_id || CHR(1),
                 staged
         ) AS place
     FROM (
@@ -88,7 +101,7 @@ FROM (
 WHERE place = 1 AND staged = 1;
 
 UPDATE songs SET
-    title = n.title, artist_id = n.artist_id, year = n.year, duration = n.duration
+    song_id = n.song_id, title = n.title, artist_id = n.artist_id, year = n.year, duration = n.duration
 FROM new_songs n
 WHERE songs.song_id = n.song_id;
 
@@ -97,7 +110,8 @@ SELECT n.song_id, n.title, n.artist_id, n.year, n.duration
 FROM new_songs n
 WHERE NOT EXISTS (SELECT 1 FROM songs w WHERE w.song_id = n.song_id);
 
--- Users: as of the latest event. A late batch does not overwrite a newer level.
+-- Users: as of the latest event, of several deliveries of it the smallest by level and names, null last. A late batch
+-- does not overwrite a newer level.
 CREATE TEMP TABLE new_users AS
 SELECT user_id, first_name, last_name, gender, level, start_time, session_id, item_in_session
 FROM (
@@ -107,6 +121,8 @@ FROM (
             PARTITION BY user_id
             ORDER BY
                 start_time DESC, session_id DESC, item_in_session DESC,
+                level || CHR(1), first_name || CHR(1) NULLS LAST, last_name || CHR(1) NULLS LAST,
+                gender || CHR(1) NULLS LAST,
                 staged
         ) AS place
     FROM (
@@ -131,7 +147,14 @@ WHERE place = 1 AND staged = 1;
 UPDATE users SET
     first_name = n.first_name, last_name = n.last_name, gender = n.gender, level = n.level
 FROM new_users n
-WHERE users.user_id = n.user_id;
+WHERE
+    users.user_id = n.user_id
+    AND (
+        users.level || CHR(1) <> n.level || CHR(1)
+        OR COALESCE(users.first_name || CHR(1), '') <> COALESCE(n.first_name || CHR(1), '')
+        OR COALESCE(users.last_name || CHR(1), '') <> COALESCE(n.last_name || CHR(1), '')
+        OR COALESCE(users.gender || CHR(1), '') <> COALESCE(n.gender || CHR(1), '')
+    );
 
 INSERT INTO users (user_id, first_name, last_name, gender, level)
 SELECT n.user_id, n.first_name, n.last_name, n.gender, n.level
@@ -154,16 +177,7 @@ SELECT s.start_time, s.hour, s.day, s.week, s.month, s.year, s.weekday
 FROM staged_time s
 WHERE NOT EXISTS (SELECT 1 FROM time t WHERE t.start_time = s.start_time);
 
--- Events that are there were delivered again: the row that is there stays.
-DELETE FROM staged_ledger_songplays
-USING songplays
-WHERE songplays.songplay_id = staged_ledger_songplays.songplay_id;
-
-DELETE FROM staged_songplays
-USING songplays
-WHERE songplays.songplay_id = staged_songplays.songplay_id;
-
--- Songs that came with an earlier batch, to the plays of this one.
+-- Songs that came with an earlier batch and are not in this one, or only with larger ids.
 CREATE TEMP TABLE known_songs AS
 SELECT k.song_key, k.duration, k.song_id, k.artist_id
 FROM ledger_songs k
@@ -171,17 +185,9 @@ LEFT JOIN staged_ledger_songs s ON s.song_key = k.song_key AND s.duration = k.du
 WHERE
     s.song_key IS NULL
     OR k.song_id || CHR(1) < s.song_id || CHR(1)
-    OR (k.song_id = s.song_id AND k.artist_id || CHR(1) < s.artist_id || CHR(1));
+    OR (k.song_id || CHR(1) = s.song_id || CHR(1) AND k.artist_id || CHR(1) < s.artist_id || CHR(1));
 
-UPDATE staged_songplays SET song_id = k.song_id, artist_id = k.artist_id
-FROM staged_ledger_songplays l, known_songs k
-WHERE
-    l.song_key = k.song_key
-    AND l.duration = k.duration
-    AND staged_songplays.songplay_id = l.songplay_id;
-
--- Songs that came with this batch, to the plays of earlier ones: the smallest song_id counts, then the
--- smallest artist_id.
+-- The songs that plays find: of several the one with the smallest song_id, then with the smallest artist_id.
 CREATE TEMP TABLE new_ledger_songs AS
 SELECT song_key, duration, song_id, artist_id
 FROM (
@@ -220,12 +226,93 @@ WHERE NOT EXISTS (
     SELECT 1 FROM ledger_songs w WHERE w.song_key = n.song_key AND w.duration = n.duration
 );
 
-UPDATE songplays SET song_id = n.song_id, artist_id = n.artist_id
-FROM ledger_songplays l, new_ledger_songs n
+-- Events that are there already.
+CREATE TEMP TABLE repeated_songplays AS
+SELECT s.songplay_id
+FROM staged_songplays s
+JOIN songplays w ON w.songplay_id = s.songplay_id;
+
+-- Of several deliveries of an event the smallest counts, by level, location, user_agent, song_key and duration, null
+-- last: these are smaller than the ones that are there. Each has the song that is known for it by now.
+CREATE TEMP TABLE new_songplays AS
+SELECT
+    d.songplay_id, d.level, k.song_id, k.artist_id, d.location, d.user_agent,
+    d.song_key, d.duration
+FROM (
+    SELECT
+        songplay_id, level, location, user_agent, song_key, duration, staged,
+        ROW_NUMBER() OVER (
+            PARTITION BY songplay_id
+            ORDER BY
+                level || CHR(1), location || CHR(1) NULLS LAST, user_agent || CHR(1) NULLS LAST,
+                song_key NULLS LAST, duration NULLS LAST,
+                staged
+        ) AS place
+    FROM (
+        SELECT
+            s.songplay_id, s.level, s.location, s.user_agent,
+            l.song_key, l.duration,
+            1 AS staged
+        FROM repeated_songplays r
+        JOIN staged_songplays s ON s.songplay_id = r.songplay_id
+        LEFT JOIN staged_ledger_songplays l ON l.songplay_id = r.songplay_id
+        UNION ALL
+        SELECT
+            w.songplay_id, w.level, w.location, w.user_agent,
+            l.song_key, l.duration,
+            0 AS staged
+        FROM repeated_songplays r
+        JOIN songplays w ON w.songplay_id = r.songplay_id
+        LEFT JOIN ledger_songplays l ON l.songplay_id = r.songplay_id
+    ) AS candidates
+) AS d
+LEFT JOIN ledger_songs k ON k.song_key = d.song_key AND k.duration = d.duration
+WHERE d.place = 1 AND d.staged = 1;
+
+-- What is left of the staged events is not there yet.
+DELETE FROM staged_ledger_songplays
+USING repeated_songplays
+WHERE repeated_songplays.songplay_id = staged_ledger_songplays.songplay_id;
+
+DELETE FROM staged_songplays
+USING repeated_songplays
+WHERE repeated_songplays.songplay_id = staged_songplays.songplay_id;
+
+-- Songs that came with an earlier batch, to the plays of this one.
+UPDATE staged_songplays SET song_id = k.song_id, artist_id = k.artist_id
+FROM staged_ledger_songplays l, known_songs k
 WHERE
-    l.song_key = n.song_key
-    AND l.duration = n.duration
-    AND songplays.songplay_id = l.songplay_id;
+    l.song_key = k.song_key
+    AND l.duration = k.duration
+    AND staged_songplays.songplay_id = l.songplay_id;
+
+-- Songs that came with this batch, to the plays of earlier ones. Plays with a smaller delivery follow, so that each
+-- play changes once.
+DELETE FROM ledger_songplays
+USING new_songplays
+WHERE new_songplays.songplay_id = ledger_songplays.songplay_id;
+
+CREATE TEMP TABLE found_songplays AS
+SELECT l.songplay_id, n.song_id, n.artist_id
+FROM ledger_songplays l
+JOIN new_ledger_songs n ON n.song_key = l.song_key AND n.duration = l.duration;
+
+UPDATE songplays SET song_id = n.song_id, artist_id = n.artist_id
+FROM found_songplays n
+WHERE songplays.songplay_id = n.songplay_id;
+
+UPDATE songplays SET
+    level = n.level, song_id = n.song_id, artist_id = n.artist_id, location = n.location, user_agent = n.user_agent
+FROM new_songplays n
+WHERE
+    songplays.songplay_id = n.songplay_id
+    AND (
+        songplays.level || CHR(1) <> n.level || CHR(1)
+        OR COALESCE(songplays.song_id || CHR(1), '') <> COALESCE(n.song_id || CHR(1), '')
+        OR COALESCE(songplays.artist_id || CHR(1), '') <> COALESCE(n.artist_id || CHR(1), '')
+        OR COALESCE(songplays.location || CHR(1), '') <> COALESCE(n.location || CHR(1), '')
+        OR COALESCE(songplays.user_agent || CHR(1), '') <> COALESCE(n.user_agent || CHR(1), '')
+    );
 
 -- The facts.
 INSERT INTO songplays (
@@ -238,6 +325,11 @@ FROM staged_songplays;
 INSERT INTO ledger_songplays (songplay_id, song_key, duration)
 SELECT songplay_id, song_key, duration
 FROM staged_ledger_songplays;
+
+INSERT INTO ledger_songplays (songplay_id, song_key, duration)
+SELECT songplay_id, song_key, duration
+FROM new_songplays
+WHERE song_key IS NOT NULL;
 
 -- What was loaded.
 INSERT INTO loads (run, object, etag, rows, loaded_at)

@@ -15,8 +15,8 @@ const CLEAN_VERSION: u32 = 1;
 /// Remove unfinished runs, and whole ones that newer ones have replaced
 ///
 /// In s3://bucket/prefix, and in a folder that such a prefix was copied to, removes runs that were
-/// never finished and all whole ones but the newest. Of any other folder it removes what a killed run
-/// left beside it. Shows what it would remove; with --yes removes it.
+/// never finished, those that failed and keep only their rejects, and all whole ones but the newest. Of any
+/// other folder it removes what a killed or a failed run left beside it. Shows what it would remove; with --yes removes it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
@@ -118,5 +118,6 @@ fn state(run: &Found) -> &'static str {
         State::Latest => "latest",
         State::Unfinished => "unfinished",
         State::Recent => "under way?",
+        State::Failed => "failed",
     }
 }

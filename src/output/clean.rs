@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::folder::Leftover;
 use super::rejects::REJECTS;
-use super::report::REPORT;
+use super::report::{FAILED_REPORT, REPORT};
 use super::runs::{LATEST, Latest, RunId};
 use crate::error::{Error, Result};
 use crate::star::schema;
@@ -33,7 +33,7 @@ pub struct Cleaning {
 #[derive(Debug)]
 enum At {
     /// In a folder, if there is one, or beside it.
-    Folder(Option<Local>, Option<Leftover>),
+    Folder(Option<Local>, Vec<(State, Leftover)>),
     Bucket(S3),
 }
 
@@ -68,6 +68,8 @@ pub enum State {
     Unfinished,
     /// Not to the end yet, but it may be under way.
     Recent,
+    /// To its end, and published nothing: it keeps its rejects and a report.
+    Failed,
 }
 
 #[derive(Debug, Default)]
@@ -86,17 +88,24 @@ struct Contents {
 pub fn look(stores: &Stores, out: &Place, keep: usize, grace: Duration) -> Result<Cleaning> {
     let (at, runs, latest) = match out {
         Place::Local(path) => {
-            let leftover = Leftover::beside(path)?;
+            let leftovers = [
+                (State::Unfinished, Leftover::beside(path)?),
+                (State::Failed, Leftover::failed_beside(path)?),
+            ];
+            let leftovers = leftovers.into_iter();
+            let leftovers: Vec<_> = leftovers
+                .filter_map(|(state, l)| Some((state, l?)))
+                .collect();
             let folder = path.is_dir().then(|| Local::new(path)).transpose()?;
             let folder = folder.map(Local::without_links);
-            if folder.is_none() && leftover.is_none() {
+            if folder.is_none() && leftovers.is_empty() {
                 return Err(Error::failed(format!("cannot clean {}", path.display()))
                     .because("there is no such folder"));
             }
             let runs = folder.as_ref().map(|store| runs(store)).transpose()?;
             let latest = std::fs::read(path.join(LATEST)).ok();
             (
-                At::Folder(folder, leftover),
+                At::Folder(folder, leftovers),
                 runs.unwrap_or_default(),
                 latest,
             )
@@ -126,7 +135,10 @@ fn is_of_run(key: &str) -> bool {
         return false;
     };
     let is_table = |folder: &str| schema::all().any(|table| table.folder == folder);
-    if name == REPORT || name.strip_suffix(".manifest").is_some_and(is_table) {
+    if name == REPORT
+        || name == FAILED_REPORT
+        || name.strip_suffix(".manifest").is_some_and(is_table)
+    {
         return true;
     }
     match name.rsplit_once('/') {
@@ -170,10 +182,14 @@ impl Cleaning {
         grace: Duration,
     ) -> Self {
         let (mut go, mut stay) = (Vec::new(), Vec::new());
-        if let At::Folder(_, Some(leftover)) = &at {
+        let leftovers = match &at {
+            At::Folder(_, leftovers) => leftovers.as_slice(),
+            At::Bucket(_) => &[],
+        };
+        for (state, leftover) in leftovers {
             go.push(Found {
                 name: leftover.path().display().to_string(),
-                state: State::Unfinished,
+                state: *state,
                 objects: leftover.files(),
                 bytes: leftover.bytes(),
                 uploads: 0,
@@ -196,6 +212,8 @@ impl Cleaning {
                 State::Latest
             } else if is_whole {
                 State::Whole
+            } else if contents.keys.contains(&format!("{id}/{FAILED_REPORT}")) {
+                State::Failed
             } else if id.began() < oldest {
                 State::Unfinished
             } else {
@@ -204,7 +222,7 @@ impl Cleaning {
             let stays = match state {
                 State::Whole => whole <= keep,
                 State::Latest | State::Recent => true,
-                State::Unfinished => false,
+                State::Unfinished | State::Failed => false,
             };
             let run = Found {
                 name: at.display(&id.to_string()),
@@ -262,8 +280,10 @@ impl Cleaning {
                 }
             }
         }
-        if let At::Folder(_, Some(leftover)) = self.at {
-            leftover.remove()?;
+        if let At::Folder(_, leftovers) = self.at {
+            for (_, leftover) in leftovers {
+                leftover.remove()?;
+            }
         }
         Ok(())
     }

@@ -205,7 +205,7 @@ impl RowGroups<'_> {
     ///
     /// # Errors
     /// It cannot be read, it is not what was written, or there is none.
-    pub fn read_next(&mut self) -> Result<RowGroup> {
+    pub fn next_row_group(&mut self) -> Result<RowGroup> {
         let next = self.left.next();
         let (number, (start, end)) =
             next.ok_or_else(|| self.part.changed(&"a row group is absent"))?;

@@ -10,6 +10,7 @@ use std::str::FromStr;
 use chrono::{DateTime, NaiveDateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::rejects::REJECTS;
 use super::report::REPORT;
 use crate::error::{Error, Result};
 use crate::storage::s3::S3;
@@ -154,6 +155,37 @@ impl BucketRun {
             }
         }
         Err(cannot(&"other runs write it all the time"))
+    }
+
+    /// Returns the report of the run that `latest.json` names, if there is one.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn latest_report(&self) -> Result<Option<Vec<u8>>> {
+        let Some((json, _)) = self.out.get(LATEST)? else {
+            return Ok(None);
+        };
+        let Ok(latest) = parse(&self.out, &json) else {
+            return Ok(None);
+        };
+        let report = self.out.get(&format!("{}/{REPORT}", latest.run))?;
+        Ok(report.map(|(json, _)| json))
+    }
+
+    /// Removes what it has written but the rejects.
+    ///
+    /// # Errors
+    /// Something cannot be removed.
+    pub fn remove_tables(&self) -> Result<()> {
+        let run = self.store();
+        for (key, upload) in run.unfinished().unwrap_or_default() {
+            let _ = run.abort(&key, &upload);
+        }
+        let level = self.out.list(&format!("{}/", self.id), Depth::Whole)?;
+        let rejects = format!("{}/{REJECTS}/", self.id);
+        let keys = level.objects.into_iter().map(|object| object.key);
+        let keys: Vec<String> = keys.filter(|key| !key.starts_with(&rejects)).collect();
+        self.out.remove(&keys)
     }
 
     /// Removes what it has written. Gives where something is left, if so.

@@ -12,14 +12,14 @@ use arrow_schema::SchemaRef;
 use serde::Serialize;
 
 use super::compression::Compression;
-use super::folder::Folder;
+use super::folder::{Folder, Leftover};
 use super::parquet::{Part, PartWriter};
 use super::part_reader::PartReader;
 use super::rejects::{REJECTS, Rejects};
-use super::report::{REPORT, Report};
+use super::report::{FAILED_REPORT, REPORT, Report};
 use super::runs::{BucketRun, RunId};
 use crate::error::{Error, Result};
-use crate::star::schema::{self, Table};
+use crate::star::schema::{self, SONGPLAYS, Table};
 use crate::storage::{Local, Place, Store, Stores, Upload};
 
 /// The output of a run that is not published yet.
@@ -48,7 +48,7 @@ impl Staging {
     pub fn open(
         stores: &Stores,
         out: &Place,
-        inputs: [&Place; 2],
+        inputs: [&[Place]; 2],
         compression: Compression,
     ) -> Result<Self> {
         let (store, target): (Box<dyn Store>, Target) = match out {
@@ -73,7 +73,7 @@ impl Staging {
     ///
     /// # Errors
     /// Those of [`open`](Self::open), as far as they can be foreseen.
-    pub fn foresee(stores: &Stores, out: &Place, inputs: [&Place; 2]) -> Result<String> {
+    pub fn foresee(stores: &Stores, out: &Place, inputs: [&[Place]; 2]) -> Result<String> {
         match out {
             Place::Local(path) => {
                 let target = Folder::check(path, &local(inputs))?.target;
@@ -207,8 +207,79 @@ impl Staging {
             return Err(error);
         }
         match self.target {
-            Target::Folder(folder, _) => folder.publish(),
+            Target::Folder(folder, _) => {
+                let target = folder.target().to_owned();
+                let left = folder.publish()?;
+                // What an earlier run kept when it failed is out of date now.
+                let failed = Leftover::failed_beside(&target);
+                let removed = failed.and_then(|failed| failed.map_or(Ok(()), Leftover::remove));
+                Ok(left.or(removed.err()))
+            }
             Target::Bucket(run) => run.publish().map(|()| None),
+        }
+    }
+
+    /// Returns the number of songplays in the star that publishing would replace, if there is a star.
+    ///
+    /// # Errors
+    /// Its report cannot be read.
+    pub fn songplays_to_replace(&self) -> Result<Option<u64>> {
+        let (name, json) = match &self.target {
+            Target::Folder(folder, _) => {
+                let path = folder.target().join(REPORT);
+                let json = match std::fs::read(&path) {
+                    Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
+                    json => Some(json.map_err(|e| Error::io("cannot read", &path, &e))?),
+                };
+                (path.display().to_string(), json)
+            }
+            Target::Bucket(run) => (
+                "the report of the latest run".to_owned(),
+                run.latest_report()?,
+            ),
+        };
+        let Some(json) = json else {
+            return Ok(None);
+        };
+        let report: Option<serde_json::Value> = serde_json::from_slice(&json).ok();
+        let rows = report.and_then(|report| report["tables"][SONGPLAYS.name]["rows"].as_u64());
+        match rows {
+            Some(rows) => Ok(Some(rows)),
+            None => Err(Error::failed(format!("cannot read {name}"))
+                .because("it does not tell how many songplays there are")),
+        }
+    }
+
+    /// Returns where [`keep_failed`](Self::keep_failed) keeps the rejects.
+    pub fn failed_name(&self) -> String {
+        match &self.target {
+            Target::Folder(folder, _) => folder.failed_path().display().to_string(),
+            Target::Bucket(run) => run.url(),
+        }
+    }
+
+    /// Ends a run that failed because of what it read: keeps its rejects and the report beside the output,
+    /// and removes all else that it wrote. Beside a folder they replace those of the failed run before.
+    ///
+    /// # Errors
+    /// They cannot be written; then nothing is kept.
+    pub fn keep_failed(self, report: &Report) -> Result<()> {
+        let removed = match &self.target {
+            Target::Folder(folder, _) => folder.remove_tables(),
+            Target::Bucket(run) => run.remove_tables(),
+        };
+        let written = removed.and_then(|()| write_json(self.store.as_ref(), FAILED_REPORT, report));
+        if let Err(error) = written {
+            return Err(match self.discard() {
+                None => error,
+                Some(left) => {
+                    error.also(format!("what is left in {left} goes with sparkify clean"))
+                }
+            });
+        }
+        match self.target {
+            Target::Folder(folder, _) => folder.keep_failed(),
+            Target::Bucket(_) => Ok(()),
         }
     }
 
@@ -276,12 +347,12 @@ fn part_key(table: &Table, number: usize) -> String {
     format!("{}/part-{number:05}.parquet", table.folder)
 }
 
-fn local<'a>(inputs: [&'a Place; 2]) -> Vec<&'a std::path::Path> {
+fn local<'a>(inputs: [&'a [Place]; 2]) -> Vec<&'a std::path::Path> {
     let path = |place: &'a Place| match place {
         Place::Local(path) => Some(path.as_path()),
         Place::S3 { .. } => None,
     };
-    inputs.into_iter().filter_map(path).collect()
+    inputs.into_iter().flatten().filter_map(path).collect()
 }
 
 /// Writes something as JSON for people to read too.

@@ -220,13 +220,13 @@ impl<'a> Removal<'a> {
             None => None,
         };
         for (batch, &count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
-            let (numbers, rows) = read_ids(&row_groups.read_next()?, set, Some(&COMPARED))?;
+            let (numbers, rows) = read_ids(&row_groups.next_row_group()?, set, Some(&COMPARED))?;
             if rows.num_rows() as u64 != count {
                 return Err(songplays.changed(&"it has other songplay_ids"));
             }
             let ledger_rows = match &mut ledger_groups {
                 Some(groups) if parts.ledger.rows[batch] > 0 => {
-                    read_ids(&groups.read_next()?, set, None)?.1
+                    read_ids(&groups.next_row_group()?, set, None)?.1
                 }
                 _ => RecordBatch::new_empty(LEDGER_SONGPLAYS.arrow()),
             };
@@ -355,7 +355,7 @@ impl Rewriter<'_> {
         let mut writer: Option<PartWriter> = None;
         let mut dropped = Dropped::default();
         for batch in part.row_groups() {
-            let row_group = row_groups.read_next()?;
+            let row_group = row_groups.next_row_group()?;
             let kept = match self.losers[batch] {
                 0 => None,
                 _ => Some(self.filter(&row_group, batch, &mut dropped)?),

@@ -300,10 +300,10 @@ impl Sink for Encoder<'_> {
 
     fn reject(&mut self, object: &Object, reject: &Reject) -> Result<()> {
         let object = self.run.logs.display(object);
-        let scratch = self.run.staging.scratch();
+        let staging = self.run.staging;
         self.made
             .rejects
-            .write(&scratch, &object, reject.line + 1, reject)
+            .write(staging, &object, reject.line + 1, reject)
     }
 }
 

@@ -138,7 +138,7 @@ impl Shard {
         Ok(Self {
             titles: text_array(keys().map(|key| Some(key.title)))?,
             artist_names: text_array(keys().map(|key| Some(key.artist_name)))?,
-            durations: keys().map(|key| positive_zero(key.duration)).collect(),
+            durations: keys().map(|key| key.duration).collect(),
             song_keys: keys().map(|key| key.song_key()).collect(),
             ids: found.iter().map(|found| found.ids).collect(),
             entries,

@@ -12,7 +12,8 @@ use crate::error::{Error, Result};
 /// Text that repeats: a key a row into a small dictionary.
 pub type Repeated = DictionaryArray<Int32Type>;
 
-/// Song records, by [`SONG_RECORD`](super::schema::SONG_RECORD).
+/// Song records, by [`SONG_RECORD`](super::schema::SONG_RECORD). A double of -0.0 is the 0.0 that it equals: which of
+/// two equal values counts could not follow from what they hold otherwise.
 #[derive(Debug, Clone)]
 pub struct SongBatch {
     pub(super) song_id: StringArray,
@@ -38,10 +39,10 @@ impl SongBatch {
             artist_id: text(batch, "artist_id")?,
             artist_name: text(batch, "artist_name")?,
             artist_location: text(batch, "artist_location")?,
-            artist_latitude: number::<Float64Type>(batch, "artist_latitude")?,
-            artist_longitude: number::<Float64Type>(batch, "artist_longitude")?,
+            artist_latitude: double(batch, "artist_latitude")?,
+            artist_longitude: double(batch, "artist_longitude")?,
             year: number::<Int32Type>(batch, "year")?,
-            duration: number::<Float64Type>(batch, "duration")?,
+            duration: double(batch, "duration")?,
         })
     }
 
@@ -134,6 +135,11 @@ fn number<T: ArrowPrimitiveType>(batch: &RecordBatch, name: &str) -> Result<Prim
         .as_primitive_opt::<T>()
         .cloned()
         .ok_or_else(|| mismatch(name))
+}
+
+/// Returns a column of doubles, in which 0.0 is in place of -0.0.
+fn double(batch: &RecordBatch, name: &str) -> Result<Float64Array> {
+    Ok(number::<Float64Type>(batch, name)?.unary(|value| value + 0.0))
 }
 
 fn repeated(batch: &RecordBatch, name: &str) -> Result<Repeated> {

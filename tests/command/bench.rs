@@ -223,7 +223,7 @@ fn run_writes_where_it_is_told_and_touches_nothing_else_there() {
 #[test]
 fn rejects_and_oddities_do_not_end_a_benchmark() {
     let place = Place::with_input();
-    place.write("songs/b.json", REJECT);
+    place.write("songs/b.json", song(2) + REJECT);
     place.write("logs/b.json", [REJECT, &song(1), "\n"].concat());
     let found = document(&place, &["run", SONGS, LOGS]);
     assert_eq!(found["songs"]["rejected"], 1);
@@ -299,7 +299,9 @@ fn input_that_changes_ends_the_benchmark() {
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     assert!(
-        stderr.contains("the input changed while it was measured"),
+        // The run itself may be what notices.
+        stderr.contains("changed while it was measured")
+            || stderr.contains("changed while the run"),
         "{stderr}"
     );
 }
@@ -328,7 +330,6 @@ fn arguments_that_make_no_sense_are_wrong_usage() {
     }
     for (arguments, words) in [
         (&["parse"][..], "<PATH>"),
-        (&["parse", "logs", "songs"], "unexpected argument"),
         (
             &["parse", "logs", "--kind=tape"],
             "[possible values: log, song]",

@@ -3,10 +3,13 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
-use sparkify::config::Sizes;
+use sparkify::config::{LoadedObjects, Sizes};
+use sparkify::input::Compression;
+use sparkify::pipeline;
+use sparkify::progress::Progress;
 
 use crate::grammar::cases;
-use crate::harness::{Input, SONG, Setting, check, check_input, event};
+use crate::harness::{Input, SONG, Setting, check, check_input, config, event};
 use crate::same::{bzip2, gzip, zstd};
 use crate::texts::{Damage, damage, damaged};
 
@@ -22,6 +25,66 @@ fn log(events: u64) -> Vec<u8> {
         .map(|n| event(n, &[("location", &noise(n))]))
         .collect();
     lines.join("\n").into_bytes()
+}
+
+/// A silent progress prints nothing, so warnings of runs that tests expect do not reach the screen.
+#[test]
+fn a_silent_progress_collects_the_warning_of_a_broken_stream() {
+    let input = Input::with_log(log(3));
+    let mut stored = gzip(&log(3));
+    stored.truncate(stored.len() - 1);
+    input.add("logs/b.json.gz", stored);
+    let progress = Progress::silent();
+    let out = input.root.path().join("star");
+    let config = config(
+        &input.songs(),
+        &input.logs(),
+        &out,
+        Setting::default(),
+        LoadedObjects::default(),
+    );
+    pipeline::run(&config, &progress).unwrap();
+    let warnings = progress.warnings();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    let object = input.logs().join("b.json.gz");
+    let words = format!("the compressed stream of {} is broken: ", object.display());
+    assert!(warnings[0].starts_with(&words), "{warnings:?}");
+}
+
+/// All bytes of a stream that come out in portions of some size, and whether it is broken after them.
+fn decompressed(stored: &[u8], portion: usize) -> (Vec<u8>, bool) {
+    let mut stream = Compression::Bzip2.decompress(&[]).unwrap();
+    let (mut source, mut found) = (stored, Vec::new());
+    let mut buffer = vec![0; portion];
+    loop {
+        match stream.read(&mut source, &mut buffer).unwrap() {
+            Ok(0) => return (found, false),
+            Ok(bytes) => found.extend_from_slice(&buffer[..bytes]),
+            Err(_) => return (found, true),
+        }
+    }
+}
+
+/// bzip2 itself loses what a call has decoded before it meets an impossible position in a block.
+#[test]
+fn a_broken_bzip2_block_gives_the_same_bytes_at_any_buffer_size() {
+    let whole = bzip2(&log(400));
+    let mut lost = 0;
+    for at in (10..whole.len()).step_by(61) {
+        let mut stored = whole.clone();
+        stored[at] ^= 1 << (at % 8);
+        let (wanted, is_broken) = decompressed(&stored, 1 << 20);
+        assert!(is_broken);
+        for portion in [3, 100, 4096] {
+            let found = decompressed(&stored, portion);
+            assert!(
+                found == (wanted.clone(), true),
+                "bit flipped at {at}, {portion} bytes"
+            );
+        }
+        lost += usize::from(wanted.len() % 4096 == 0 && !wanted.is_empty());
+    }
+    assert!(lost > 0, "no block broke in the middle of a portion");
 }
 
 proptest! {
@@ -52,6 +115,8 @@ proptest! {
         let input = Input::new();
         input.add("songs/a.json", SONG);
         input.add(&format!("logs/a.json.{ending}"), &stored);
+        // A run of which nothing could be read fails.
+        input.add("logs/b.json", "{}");
         check_input(&input);
         for chunk_bytes in [1, 4096] {
             let sizes = Sizes { chunk_bytes, ..Sizes::default() };
@@ -68,6 +133,7 @@ proptest! {
         row_group_rows in 1usize..4,
     ) {
         let input = Input::with_log(bytes);
+        input.add("logs/b.json", "{}");
         let sizes = Sizes { split_bytes: Some(split_bytes), chunk_bytes, row_group_rows };
         check(&input.songs(), &input.logs(), Setting { threads: 2, sizes });
     }

@@ -45,5 +45,7 @@ mod together;
 mod cleaning;
 mod dry_run;
 mod errors;
+mod failed;
 mod options;
+mod places;
 mod secrets;

@@ -49,7 +49,8 @@ fn scope(asked: &Asked) -> (String, String) {
 fn run_of_large_output(more: &[&str]) -> Server {
     let server = with_input(Faults::new());
     let reject = format!("{{\"ts\": nonsense, \"is\": \"{}\"}}\n", "x".repeat(60_000));
-    write(&server.bucket("music"), "logs/b.json", reject.repeat(160));
+    let log = format!("{{}}\n{}", reject.repeat(160));
+    write(&server.bucket("music"), "logs/b.json", log);
     let arguments = with(&RUN, &["--max-rejects=100%"]);
     end(&server, &with(&arguments, more)).succeeds();
     server

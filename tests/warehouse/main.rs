@@ -61,6 +61,8 @@ mod tls;
 // Tests of loads.
 mod codecs;
 mod cuts;
+mod deliveries;
+mod empty;
 mod load;
 mod refused;
 mod scripts;

@@ -36,6 +36,8 @@ pub struct S3 {
     bucket: Arc<Bucket>,
     /// The only object, where the place is one.
     file: Option<Entry>,
+    /// How keys begin below the prefix: others are not listed.
+    stem: String,
 }
 
 /// What every request is about.
@@ -132,7 +134,14 @@ impl S3 {
                 root: format!("{prefix}{}", if slash { "/" } else { "" }),
             }),
             file: None,
+            stem: String::new(),
         }
+    }
+
+    /// The same, but only what begins with `stem` is listed.
+    pub fn with_stem(self, stem: &str) -> Self {
+        let stem = stem.to_owned();
+        Self { stem, ..self }
     }
 
     /// The store for a folder in this one.
@@ -231,7 +240,10 @@ impl Store for S3 {
             return Ok(level);
         }
         let bucket = &self.bucket;
-        let below = bucket.key(prefix);
+        let below = match prefix {
+            "" => bucket.key(&self.stem),
+            prefix => bucket.key(prefix),
+        };
         let relative = |key: &str| key.strip_prefix(&bucket.root).map(str::to_owned);
         let mut after = None;
         loop {

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 
 use super::input;
 use super::rows::{Event, SongRecord};
@@ -67,28 +66,25 @@ pub fn song_key(title: &str, artist_name: &str) -> i64 {
     fnv_hash(artist_name.as_bytes(), hash).cast_signed()
 }
 
-/// Returns the 0.0 that -0.0 equals, and every other duration as it is.
-fn without_sign_of_zero(duration: f64) -> f64 {
-    if duration == 0.0 { 0.0 } else { duration }
-}
-
-/// Each object below a prefix, of which so many events are kept.
-pub fn objects(prefix: &Path, kept: &BTreeMap<String, u64>) -> io::Result<Vec<LedgerObject>> {
-    let root = std::fs::canonicalize(prefix)?;
+/// Each object of an input, of which so many events are kept.
+pub fn objects(
+    input: &input::Input,
+    kept: &BTreeMap<String, u64>,
+) -> io::Result<Vec<LedgerObject>> {
     let row = |object: input::Object| {
         let found = std::fs::metadata(&object.path)?;
-        let name = match root.is_dir() {
-            true => root.join(&object.key),
-            false => root.clone(),
-        };
         let nanoseconds = found.mtime() * 1_000_000_000 + found.mtime_nsec();
         Ok(LedgerObject {
-            object: name.to_str().expect("tests use UTF-8").to_owned(),
+            object: object
+                .identity
+                .to_str()
+                .expect("tests use UTF-8")
+                .to_owned(),
             etag: format!("{}-{nanoseconds}", found.len()),
             rows: kept.get(&object.key).copied().unwrap_or_default() as i64,
         })
     };
-    input::list(prefix)?.objects.into_iter().map(row).collect()
+    input::list(input)?.objects.into_iter().map(row).collect()
 }
 
 pub fn users(events: &[Event]) -> Vec<LedgerUser> {
@@ -112,7 +108,7 @@ pub fn artists(songs: &[SongRecord]) -> Vec<LedgerArtist> {
 pub fn songs(songs: &[SongRecord]) -> Vec<LedgerSong> {
     let row = |song: &SongRecord| LedgerSong {
         song_key: song_key(&song.title, &song.artist_name),
-        duration: without_sign_of_zero(song.duration),
+        duration: star::without_sign_of_zero(song.duration),
         song_id: song.song_id.clone(),
         artist_id: song.artist_id.clone(),
     };
@@ -132,7 +128,7 @@ pub fn songplays(events: &[Event]) -> Vec<LedgerSongplay> {
         Some(LedgerSongplay {
             songplay_id: star::songplay_id(event),
             song_key: song_key(song, artist),
-            duration: without_sign_of_zero(event.length?),
+            duration: star::without_sign_of_zero(event.length?),
         })
     };
     events.iter().filter_map(row).collect()

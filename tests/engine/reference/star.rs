@@ -170,12 +170,22 @@ fn null_last<T>(a: &Option<T>, b: &Option<T>, order: impl Fn(&T, &T) -> Ordering
     }
 }
 
+/// Returns the 0.0 that -0.0 equals, and every other value as it is.
+pub fn without_sign_of_zero(value: f64) -> f64 {
+    if value == 0.0 { 0.0 } else { value }
+}
+
+/// Compares doubles, of which none is NaN: -0.0 equals 0.0.
+fn by_value(a: &f64, b: &f64) -> Ordering {
+    a.partial_cmp(b).expect("JSON has no NaN")
+}
+
 pub fn songs(songs: &[SongRecord]) -> Vec<Song> {
     let order = |a: &SongRecord, b: &SongRecord| {
         (a.title.cmp(&b.title))
             .then_with(|| a.artist_id.cmp(&b.artist_id))
             .then_with(|| null_last(&a.year, &b.year, Ord::cmp))
-            .then_with(|| a.duration.total_cmp(&b.duration))
+            .then_with(|| by_value(&a.duration, &b.duration))
     };
     smallest_by_key(songs, |song| &song.song_id, order)
         .into_iter()
@@ -184,7 +194,7 @@ pub fn songs(songs: &[SongRecord]) -> Vec<Song> {
             title: song.title.clone(),
             artist_id: song.artist_id.clone(),
             year: song.year,
-            duration: song.duration,
+            duration: without_sign_of_zero(song.duration),
         })
         .collect()
 }
@@ -201,8 +211,8 @@ pub fn artist_records(songs: &[SongRecord]) -> Vec<&SongRecord> {
             .then_with(|| a.artist_name.cmp(&b.artist_name))
             // The rest only makes the choice one of content, never of order.
             .then_with(|| null_last(&a.artist_location, &b.artist_location, Ord::cmp))
-            .then_with(|| null_last(&a.artist_latitude, &b.artist_latitude, f64::total_cmp))
-            .then_with(|| null_last(&a.artist_longitude, &b.artist_longitude, f64::total_cmp))
+            .then_with(|| null_last(&a.artist_latitude, &b.artist_latitude, by_value))
+            .then_with(|| null_last(&a.artist_longitude, &b.artist_longitude, by_value))
     };
     smallest_by_key(songs, |song| &song.artist_id, order)
 }
@@ -214,8 +224,8 @@ pub fn artists(songs: &[SongRecord]) -> Vec<Artist> {
             artist_id: song.artist_id.clone(),
             name: song.artist_name.clone(),
             location: song.artist_location.clone(),
-            latitude: song.artist_latitude,
-            longitude: song.artist_longitude,
+            latitude: song.artist_latitude.map(without_sign_of_zero),
+            longitude: song.artist_longitude.map(without_sign_of_zero),
         })
         .collect()
 }
