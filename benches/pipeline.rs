@@ -26,12 +26,14 @@ const SPLIT_BYTES: u64 = 2 << 20;
 
 fn run(files: &Files, out: &Path, threads: usize) -> Report {
     let config = RunConfig {
-        songs: Place::Local(files.songs()),
-        logs: Place::Local(files.logs()),
+        songs: Place::Local(files.songs()).into(),
+        logs: Place::Local(files.logs()).into(),
         out: Place::Local(out.join("star")),
         s3: Default::default(),
         threads,
         max_rejects: MaxRejects::Count(0),
+        allow_empty: true,
+        loads: false,
         loaded: Default::default(),
         compression: Default::default(),
         sizes: Sizes {

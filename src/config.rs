@@ -6,24 +6,30 @@ use std::str::FromStr;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
+use crate::input::{Glob, InputPlaces, Reach};
 use crate::output::Compression;
+use crate::output::LATEST;
 use crate::storage::{Place, s3};
 
 /// A run: songs and logs in, a star out.
 #[derive(Debug, Clone)]
 pub struct RunConfig {
     /// Where the song objects are.
-    pub songs: Place,
+    pub songs: InputPlaces,
     /// Where the log objects are.
-    pub logs: Place,
+    pub logs: InputPlaces,
     /// The folder that the star replaces, or the prefix below which each run has one of its own.
     pub out: Place,
     /// How S3 is reached, if any of these is there.
     pub s3: s3::Options,
     /// Worker threads, at least 1.
     pub threads: usize,
-    /// How many rejects are tolerated.
+    /// How many rejects are tolerated, of songs and of logs each.
     pub max_rejects: MaxRejects,
+    /// Whether a star without any event may replace one that has some, and may be loaded.
+    pub allow_empty: bool,
+    /// Whether the star is loaded into a warehouse next.
+    pub loads: bool,
     /// The log objects that are in the warehouse already, and so left out.
     pub loaded: LoadedObjects,
     /// The codec of the Parquet files.
@@ -66,12 +72,12 @@ impl RunConfig {
             return Err(Error::usage("cannot encrypt by AES256 with a key of KMS")
                 .hint("--sse aws:kms, or no --sse-kms-key-id"));
         }
-        let is_bucket = matches!(self.out, Place::S3 { .. });
         let inputs = [&self.songs, &self.logs];
-        match inputs
-            .into_iter()
-            .find(|input| is_bucket && self.out.is_within(input))
-        {
+        let input = inputs.into_iter().find_map(|input| {
+            let mut places = input.places.iter();
+            places.find(|place| would_be_read(&self.out, place, &input.include))
+        });
+        match input {
             None => Ok(()),
             Some(input) => Err(Error::usage(format!("cannot write to {}", self.out))
                 .because(format!(
@@ -82,11 +88,31 @@ impl RunConfig {
     }
 }
 
+/// Whether what runs write to `out` in a bucket is input that `place` names.
+fn would_be_read(out: &Place, place: &Place, include: &[Glob]) -> bool {
+    if !matches!(out, Place::S3 { .. }) {
+        return false;
+    }
+    let Some((folder, pattern)) = place.split_glob() else {
+        return out.is_within(place);
+    };
+    // A pattern that is wrong is an error when it is opened.
+    let (Some(key), Ok(glob)) = (out.key_below(&folder), Glob::parse(&pattern)) else {
+        return false;
+    };
+    // Of what a run writes, only latest.json counts as input by its name.
+    let below = |name: &str| format!("{key}/{name}").trim_start_matches('/').to_owned();
+    match glob.reach(&below(LATEST)) {
+        Reach::Named(_) => true,
+        _ => !include.is_empty() && glob.reach(&below("")) == Reach::Onward,
+    }
+}
+
 /// A measured pass over one input: JSON in, Arrow record batches out, and nothing else.
 #[derive(Debug, Clone)]
 pub struct ParseConfig {
     /// Where the objects are.
-    pub place: Place,
+    pub places: InputPlaces,
     /// How S3 is reached, if they are there.
     pub s3: s3::Options,
     /// What the records are; by a look at the first ones if not set.
@@ -138,12 +164,12 @@ impl Default for Sizes {
     }
 }
 
-/// How many rejects a run tolerates.
+/// How many rejects a run tolerates, of songs and of logs each.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum MaxRejects {
-    /// So many records.
+    /// This number of records.
     Count(u64),
-    /// So many of a hundred records, songs and events together.
+    /// This percentage of the records, of the bytes and of the objects.
     Percent(f64),
 }
 
@@ -154,11 +180,19 @@ impl Default for MaxRejects {
 }
 
 impl MaxRejects {
-    /// Whether so many rejects of so many records are too many.
-    pub fn exceeded_by(self, rejected: u64, records: u64) -> bool {
+    /// Returns true if so many rejected records are too many.
+    pub fn is_exceeded_by_records(self, rejected: u64, records: u64) -> bool {
         match self {
             Self::Count(most) => rejected > most,
-            Self::Percent(most) => rejected as f64 * 100.0 > most * records as f64,
+            Self::Percent(_) => self.is_exceeded_by_share(rejected, records),
+        }
+    }
+
+    /// Returns true if `part` is too large a part of `whole`. A count has no say in that.
+    pub fn is_exceeded_by_share(self, part: u64, whole: u64) -> bool {
+        match self {
+            Self::Count(_) => false,
+            Self::Percent(most) => part as f64 * 100.0 > most * whole as f64,
         }
     }
 }

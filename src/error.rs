@@ -16,6 +16,8 @@ pub enum Kind {
     Usage,
     /// The command was right and the work failed: exit code 1.
     Failed,
+    /// More records were rejected than the run may lose: exit code 3.
+    TooManyRejects,
 }
 
 /// Why a command ended early.
@@ -44,6 +46,16 @@ impl Error {
     pub fn usage(what: impl Into<String>) -> Self {
         Self {
             kind: Kind::Usage,
+            what: what.into(),
+            why: None,
+            hint: None,
+        }
+    }
+
+    /// More was rejected than the run may lose; `what` says how much of what.
+    pub fn too_many_rejects(what: impl Into<String>) -> Self {
+        Self {
+            kind: Kind::TooManyRejects,
             what: what.into(),
             why: None,
             hint: None,
@@ -90,11 +102,12 @@ impl Error {
         self
     }
 
-    /// The exit code of a command that ended with this error: 1 or 2.
+    /// Returns the exit code of a command that ended with this error: 1, 2 or 3.
     pub fn exit_code(&self) -> u8 {
         match self.kind {
             Kind::Failed => 1,
             Kind::Usage => 2,
+            Kind::TooManyRejects => 3,
         }
     }
 }

@@ -32,13 +32,24 @@ struct State {
     line_due: Option<Instant>,
     /// What was warned of.
     warned: HashSet<String>,
+    /// The warnings that a silent progress collected, in order.
+    collected: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Style {
+    /// Prints nothing at all and collects the warnings.
     Silent,
+    /// Prints warnings only.
+    Quiet,
     Bars,
     Lines,
+}
+
+impl Style {
+    fn is_without_phases(self) -> bool {
+        matches!(self, Self::Silent | Self::Quiet)
+    }
 }
 
 #[derive(Debug)]
@@ -51,7 +62,7 @@ struct Phase {
 }
 
 impl Progress {
-    /// Shows nothing.
+    /// Prints nothing. Warnings are collected for [`warnings`](Self::warnings).
     pub fn silent() -> Self {
         Self {
             style: Style::Silent,
@@ -59,10 +70,10 @@ impl Progress {
         }
     }
 
-    /// Shows bars if stderr is a terminal, lines if not, and nothing if that is asked for.
+    /// Shows bars if stderr is a terminal, lines if not, and only warnings if `quiet`.
     pub fn stderr(quiet: bool) -> Self {
         let style = match (quiet, std::io::stderr().is_terminal()) {
-            (true, _) => return Self::silent(),
+            (true, _) => Style::Quiet,
             (false, true) => Style::Bars,
             (false, false) => Style::Lines,
         };
@@ -80,7 +91,7 @@ impl Progress {
     /// Begins a phase of `total` bytes, which ends the one before.
     pub fn begin(&self, name: &str, total: u64) {
         self.end();
-        if self.style == Style::Silent {
+        if self.style.is_without_phases() {
             return;
         }
         let mut state = self.lock();
@@ -124,7 +135,7 @@ impl Progress {
 
     /// So many more bytes are done.
     pub fn advance(&self, bytes: u64) {
-        if self.style == Style::Silent {
+        if self.style.is_without_phases() {
             return;
         }
         let mut guard = self.lock();
@@ -148,12 +159,16 @@ impl Progress {
         }
     }
 
-    /// Says something that people should know though the work goes on, also where all else is silent;
-    /// once, however often the work is done.
+    /// Prints a warning on stderr, also in quiet mode, and once however often it is repeated. A silent
+    /// progress collects it instead.
     pub fn warn(&self, what: &str) {
-        let line = format!("sparkify: warning: {what}");
+        let line = format!("sparkify: warning: {}", what.replace(char::is_control, " "));
         let mut guard = self.lock();
         if !guard.warned.insert(what.to_owned()) {
+            return;
+        }
+        if self.style == Style::Silent {
+            guard.collected.push(what.to_owned());
             return;
         }
         match guard.phase.as_ref().and_then(|phase| phase.bar.as_ref()) {
@@ -161,6 +176,11 @@ impl Progress {
             // Nobody reading it is no reason to stop.
             None => drop(writeln!(std::io::stderr(), "{line}")),
         }
+    }
+
+    /// Returns the warnings that a [silent](Self::silent) progress collected, in order.
+    pub fn warnings(&self) -> Vec<String> {
+        self.lock().collected.clone()
     }
 
     /// Ends the phase, if one is on.

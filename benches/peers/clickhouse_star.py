@@ -68,7 +68,7 @@ STAR = {
 SETTINGS = """
 SET max_threads = {threads}, max_insert_threads = {threads}, join_use_nulls = 1,
     engine_file_truncate_on_insert = 1,
-    output_format_parquet_compression_method = 'zstd', output_format_compression_level = 1,
+    output_format_parquet_compression_method = 'snappy',
     output_format_parquet_write_bloom_filter = 0
 """
 

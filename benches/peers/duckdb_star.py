@@ -79,7 +79,7 @@ STAR = {
     """,
 }
 
-PARQUET = "(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1)"
+PARQUET = "(FORMAT parquet, COMPRESSION snappy)"
 
 
 def main():

@@ -152,7 +152,7 @@ def main():
         "time": time(events),
     }
     sinks = [
-        plan.sink_parquet(JOB.table(table), compression="zstd", compression_level=1, lazy=True)
+        plan.sink_parquet(JOB.table(table), compression="snappy", lazy=True)
         for table, plan in star.items()
     ]
     pl.collect_all(sinks, engine="streaming")

@@ -73,8 +73,7 @@ def start(threads):
         # For one machine: no more shuffle partitions than threads, no penalty for small files.
         .config("spark.sql.shuffle.partitions", threads)
         .config("spark.sql.files.openCostInBytes", 4096)
-        .config("spark.sql.parquet.compression.codec", "zstd")
-        .config("spark.hadoop.parquet.compression.codec.zstd.level", 1)
+        .config("spark.sql.parquet.compression.codec", "snappy")
         .getOrCreate()
     )
 

@@ -79,7 +79,7 @@ pub fn parse(config: &ParseConfig, repeats: &Repeats, progress: &Progress) -> Re
     });
     Ok(ParseBench {
         head: repeats.head("parse"),
-        path: config.place.to_string(),
+        path: config.places.to_string(),
         kind,
         input: ParseCounts {
             input,

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::place::{S3Args, place};
 use super::warehouse::WarehouseArgs;
 use super::{failed, print, print_json, say, summary};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::output::Published;
 use crate::progress::Progress;
 use crate::storage::{Place, Stores};
@@ -31,6 +31,9 @@ pub struct Args {
     /// Empty the tables first, and create those that were lost, in the same transaction
     #[arg(long)]
     full_refresh: bool,
+    /// Load a star without any event, too
+    #[arg(long)]
+    allow_empty: bool,
     /// Print the SQL, without connecting to the warehouse
     #[arg(long, conflicts_with = "json")]
     dry_run: bool,
@@ -68,6 +71,15 @@ fn load(args: &Args) -> Result<()> {
         refresh: args.full_refresh.then_some(&none),
     };
     load.refuse_part()?;
+    if star.report().logs.is_without_events() && !args.allow_empty {
+        let logs = &star.report().logs;
+        return Err(Error::failed(format!("will not load {}", args.from))
+            .because(format!(
+                "its run kept no event of {} log records ({} filtered because page is not NextSong)",
+                logs.input.records, logs.filtered
+            ))
+            .hint("--allow-empty loads it all the same"));
+    }
     if args.dry_run {
         return print(&load.script()?);
     }

@@ -18,8 +18,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::error::{Error, Result};
-use crate::output::report::LogReport;
-use crate::progress::{Progress, say};
+use crate::progress::say;
 
 /// Turns song and event-log JSON into a star schema in Parquet.
 #[derive(Debug, Parser)]
@@ -40,7 +39,7 @@ Examples:
   sparkify generate --out data --events 2000000 --songs 20000 --users 50000 --files 64 --seed 1
   sparkify bench run --songs data/song_data --logs data/log_data
 
-Exit codes: 0 done, 1 failed, 2 wrong usage.";
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 too many rejects.";
 
 // What the help says of each stands with its arguments: words here would hide them.
 #[derive(Debug, Subcommand)]
@@ -110,16 +109,6 @@ fn without_credentials(text: &str) -> Option<String> {
 /// How many threads the machine runs at a time.
 fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
-}
-
-/// Logs of something else are no error, but seldom meant.
-fn warn_of_no_plays(progress: &Progress, logs: &LogReport, place: impl std::fmt::Display) {
-    if logs.filtered > 0 && logs.filtered == logs.input.records {
-        progress.warn(&format!(
-            "none of the {} records in {place} is a NextSong event; check --logs",
-            logs.filtered
-        ));
-    }
 }
 
 /// Says of a failure on stdout too, if `--json` asks for that.

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use clap::builder::{OsStringValueParser, TypedValueParser, ValueParser};
+use clap::builder::{OsStringValueParser, StringValueParser, TypedValueParser, ValueParser};
 
+use crate::input::{Glob, InputPlaces};
 use crate::storage::Place;
 use crate::storage::s3::{Encryption, Options};
 
@@ -27,12 +28,42 @@ pub fn folder() -> ValueParser {
 /// Where the input of the whole job is.
 #[derive(Debug, clap::Args)]
 pub struct Input {
-    /// Folder, file or s3://bucket/prefix with song metadata
-    #[arg(long, value_name = "PATH", value_parser = place())]
-    pub songs: Place,
-    /// Folder, file or s3://bucket/prefix with log events
-    #[arg(long, value_name = "PATH", value_parser = place())]
-    pub logs: Place,
+    /// Folder, file, s3://bucket/prefix or quoted glob with song metadata; may be repeated
+    #[arg(long, value_name = "PATH", value_parser = place(), required = true, num_args = 1..)]
+    pub songs: Vec<Place>,
+    /// Folder, file, s3://bucket/prefix or quoted glob with log events; may be repeated
+    #[arg(long, value_name = "PATH", value_parser = place(), required = true, num_args = 1..)]
+    pub logs: Vec<Place>,
+    #[command(flatten)]
+    pub include: IncludeArgs,
+}
+
+/// Which objects count as input whatever their names end in.
+#[derive(Debug, clap::Args)]
+pub struct IncludeArgs {
+    /// Also read objects whose name matches, or whose key below PATH does if GLOB has a /; may be
+    /// repeated
+    #[arg(long, value_name = "GLOB", value_parser = include())]
+    include: Vec<Glob>,
+}
+
+impl IncludeArgs {
+    /// Such places as an input.
+    pub fn of(&self, places: Vec<Place>) -> InputPlaces {
+        let include = self.include.clone();
+        InputPlaces { places, include }
+    }
+}
+
+/// Parses a glob of objects.
+fn include() -> ValueParser {
+    let parse = |text: String| {
+        if text.is_empty() || text.ends_with('/') {
+            return Err("it names no object".to_owned());
+        }
+        Glob::parse(&text)
+    };
+    StringValueParser::new().try_map(parse).into()
 }
 
 /// How S3 is reached. Credentials are no flags: whoever lists processes would see them.

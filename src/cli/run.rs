@@ -2,14 +2,14 @@
 
 use std::collections::HashSet;
 
-use super::place::{EncryptionArgs, S3Args, place};
+use super::place::{EncryptionArgs, IncludeArgs, S3Args, place};
 use super::warehouse::WarehouseArgs;
-use super::{cores, failed, print, print_json, say, summary, warn_of_no_plays};
+use super::{cores, failed, print, print_json, say, summary};
 use crate::config::{LoadedObjects, MaxRejects, RunConfig, Sizes};
 use crate::error::{Error, Result};
 use crate::output::report::{REPORT_VERSION, Report};
 use crate::output::{Compression, Published, manifest_key};
-use crate::pipeline;
+use crate::pipeline::{self, Failed};
 use crate::progress::Progress;
 use crate::storage::{Place, Stores};
 use crate::warehouse::Warehouse;
@@ -18,24 +18,39 @@ use crate::warehouse::steps::{Batch, as_text, steps};
 
 /// Build the star from songs and logs
 ///
-/// Reads all .json, .jsonl and .ndjson objects (also .gz, .bz2, .zst), and writes
+/// Reads all .json, .jsonl, .ndjson and .ldjson objects (also .gz, .gzip, .bz2, .zst), in any case of
+/// letters. What is in an object counts, not its name: compressed objects are decompressed whatever they
+/// are called. --songs and --logs take several places and globs: * and ? match within a name, ** any
+/// number of folders, [[] a [. Quote them, or the shell resolves them. What two of them name is read
+/// once. --include reads objects with other names too. Standard input cannot be read: write it to a file
+/// first.
+///
+/// Writes
 /// OUT/TABLE/part-NNNNN.parquet for songplays, users, songs, artists and time, rejected records as
 /// OUT/_rejects/*.jsonl and a report as OUT/_report.json. A folder OUT is replaced as one step: a run
 /// that fails or is killed leaves what was there before. In s3://bucket/prefix each run writes to a
 /// prefix of its own below OUT, with a manifest for COPY beside each table, and OUT/latest.json names the
 /// newest whole run. OUT/ledger is what a later load needs to know of this one.
 ///
+/// A run that rejects more than --max-rejects tolerates publishes nothing, and keeps its rejects and a report
+/// in OUT.failed (in S3 below the prefix of the run). So does one that keeps no event where OUT has some, or
+/// that is to be loaded, unless --allow-empty.
+///
 /// With --warehouse or --config the star is loaded there too, as sparkify load does. Log objects that were
 /// loaded before are left out then, so that a nightly run takes what is new.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Folder, file or s3://bucket/prefix with song metadata [default: SONG_DATA of --config]
-    #[arg(long, value_name = "PATH", value_parser = place(), required_unless_present = "config")]
-    songs: Option<Place>,
-    /// Folder, file or s3://bucket/prefix with log events [default: LOG_DATA of --config]
-    #[arg(long, value_name = "PATH", value_parser = place(), required_unless_present = "config")]
-    logs: Option<Place>,
+    /// Folder, file, s3://bucket/prefix or quoted glob with song metadata; may be repeated [default:
+    /// SONG_DATA of --config]
+    #[arg(long, value_name = "PATH", value_parser = place(), required_unless_present = "config", num_args = 1..)]
+    songs: Vec<Place>,
+    /// Folder, file, s3://bucket/prefix or quoted glob with log events; may be repeated [default:
+    /// LOG_DATA of --config]
+    #[arg(long, value_name = "PATH", value_parser = place(), required_unless_present = "config", num_args = 1..)]
+    logs: Vec<Place>,
+    #[command(flatten)]
+    include: IncludeArgs,
     /// Folder to write (absent, empty, or an earlier output), or s3://bucket/prefix
     #[arg(long, value_name = "OUT", value_parser = place())]
     out: Place,
@@ -43,7 +58,8 @@ pub struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024),
         allow_negative_numbers = true)]
     threads: Option<u16>,
-    /// Rejected records to tolerate: a count, or a percentage of all records
+    /// Rejects to tolerate, of songs and of logs each: a count of records, or a percentage of the records,
+    /// of the bytes and of the objects. Past it nothing is published, and the exit code is 3
     #[arg(
         long,
         value_name = "N|P%",
@@ -54,7 +70,10 @@ pub struct Args {
     /// Codec of the Parquet files; Redshift's documentation does not name zstd
     #[arg(long, value_name = "CODEC", value_enum, default_value_t)]
     compression: Compression,
-    /// List the input and say what would be done, without reading or writing anything
+    /// Publish and load a star without any event, too, even in place of one that has some
+    #[arg(long)]
+    allow_empty: bool,
+    /// List the input and say what would be done, without writing anything
     #[arg(long)]
     dry_run: bool,
     /// Load everything, also what was loaded before: in the same transaction the tables are emptied, and those
@@ -79,18 +98,29 @@ const EXAMPLES: &str = "\
 Examples:
   sparkify run --songs fixtures/song_data --logs fixtures/log_data --out warehouse
   sparkify run --songs songs --logs logs/2018/11 --out warehouse --threads 8 --max-rejects 0
+  sparkify run --songs songs --logs 'logs/2018-11-*' logs/2018-12-01.json --out warehouse
+  sparkify run --songs songs --logs logs --include 'firehose-*' --out warehouse
   sparkify run --songs songs --logs logs --out warehouse --quiet --json | jq .logs.kept
-  sparkify run --songs s3://bucket/song_data --logs s3://bucket/log_data --out s3://bucket/star --dry-run";
+  sparkify run --songs s3://bucket/song_data --logs s3://bucket/log_data --out s3://bucket/star --dry-run
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 too many rejects.";
 
 pub fn main(args: Args) -> Result<()> {
     let json = args.json;
     let progress = Progress::stderr(args.quiet);
     let result = run(args, &progress);
     progress.end();
-    result.map_err(|error| failed(error, json, ("report_version", REPORT_VERSION)))
+    result.map_err(|Failed { error, report }| match report {
+        Some(report) if json => {
+            // The failure itself matters more than that it cannot be printed.
+            let _ = print_json(&report);
+            error
+        }
+        _ => failed(error, json, ("report_version", REPORT_VERSION)),
+    })
 }
 
-fn run(args: Args, progress: &Progress) -> Result<()> {
+fn run(args: Args, progress: &Progress) -> std::result::Result<(), Failed> {
     let (dry_run, json, quiet, refresh) = (args.dry_run, args.json, args.quiet, args.full_refresh);
     let (mut config, warehouse) = config(args, progress)?;
     config.check()?;
@@ -98,7 +128,7 @@ fn run(args: Args, progress: &Progress) -> Result<()> {
         warehouse.check(&config.out)?;
     }
     if dry_run {
-        return plan(&config, warehouse.as_ref(), refresh, json);
+        return Ok(plan(&config, warehouse.as_ref(), refresh, json)?);
     }
     // Looked at even if nothing is to be left out: a long run should not be what finds a table missing.
     let known = match &warehouse {
@@ -115,7 +145,6 @@ fn run(args: Args, progress: &Progress) -> Result<()> {
     if !quiet {
         say(&summary::table(&report, &out));
     }
-    warn_of_no_plays(progress, &report.logs, &config.logs);
     let loaded = warehouse.map(|warehouse| {
         load(&config, &report, &out, &warehouse, known.as_ref(), progress).map_err(|error| {
             let more = if refresh { " --full-refresh" } else { "" };
@@ -219,9 +248,10 @@ fn config(args: Args, progress: &Progress) -> Result<(RunConfig, Option<Warehous
     let file = known.file.as_ref();
     let of_songs = file.and_then(|file| file.song_data.as_deref());
     let of_logs = file.and_then(|file| file.log_data.as_deref());
-    let input = |given: Option<Place>, of_file: Option<&str>, argument, key| {
-        if let Some(place) = given {
-            return Ok(place);
+    let include = args.include;
+    let input = |given: Vec<Place>, of_file: Option<&str>, argument, key| {
+        if !given.is_empty() {
+            return Ok(include.of(given));
         }
         let Some(text) = of_file else {
             return Err(Error::usage(format!("no {argument} is given"))
@@ -229,7 +259,8 @@ fn config(args: Args, progress: &Progress) -> Result<(RunConfig, Option<Warehous
         };
         let wrong =
             |why: String| Error::usage(format!("cannot use {key} of --config")).because(why);
-        Place::parse(text.as_ref()).map_err(wrong)
+        let place = Place::parse(text.as_ref()).map_err(wrong)?;
+        Ok(include.of(vec![place]))
     };
     let songs = input(args.songs, of_songs, "--songs", "SONG_DATA")?;
     let logs = input(args.logs, of_logs, "--logs", "LOG_DATA")?;
@@ -250,6 +281,8 @@ fn config(args: Args, progress: &Progress) -> Result<(RunConfig, Option<Warehous
         s3: args.encryption.add_to(args.s3.options()),
         threads: args.threads.map_or_else(cores, usize::from),
         max_rejects: args.max_rejects,
+        allow_empty: args.allow_empty,
+        loads: warehouse.is_some(),
         loaded: LoadedObjects::default(),
         compression: args.compression,
         sizes: Sizes::default(),

@@ -6,6 +6,7 @@ use std::fmt::Write;
 use indicatif::{HumanBytes, HumanCount};
 
 use crate::error::Error;
+use crate::input::describe_ignored;
 use crate::output::REJECTS;
 use crate::output::report::{InputReport, LogReport, Report, StageReport};
 use crate::pipeline::{Planned, PlannedSplit};
@@ -46,6 +47,10 @@ fn write_table(to: &mut String, report: &Report, out: &Place) -> std::fmt::Resul
             "log objects left out, which the warehouse has already: {}",
             count(logs.loaded_objects)
         )?;
+    }
+    let ignored = [("song", &report.songs), ("log", &logs.input)];
+    for (name, input) in ignored {
+        write_ignored(to, name, input.ignored_objects, &input.ignored_endings)?;
     }
     for (name, input) in [("song", &report.songs), ("log", &logs.input)] {
         if input.rejected > 0 {
@@ -90,6 +95,23 @@ fn write_table(to: &mut String, report: &Report, out: &Place) -> std::fmt::Resul
         "\n{} in {:.3} s on {} threads (stages add up over them), peak memory {memory}",
         out, report.total.seconds, report.threads
     )
+}
+
+/// Endings of ignored objects on one line.
+const ENDINGS: usize = 10;
+
+/// What was ignored, if anything was.
+fn write_ignored(
+    to: &mut String,
+    name: &str,
+    objects: u64,
+    endings: &BTreeMap<String, u64>,
+) -> std::fmt::Result {
+    if objects == 0 {
+        return Ok(());
+    }
+    let endings = describe_ignored(endings, ENDINGS);
+    writeln!(to, "ignored {name} objects: {} ({endings})", count(objects))
 }
 
 /// What a load did, as a table.
@@ -165,6 +187,9 @@ fn write_plan(to: &mut String, planned: &Planned) -> std::fmt::Result {
             count(input.ignored_objects),
             count(input.splits.len() as u64)
         )?;
+    }
+    for (name, input) in [("song", &planned.songs), ("log", &planned.logs)] {
+        write_ignored(to, name, input.ignored_objects, &input.ignored_endings)?;
     }
     for (name, input) in inputs {
         writeln!(

@@ -111,6 +111,7 @@ fn markup(text: &[u8]) -> &'static str {
 }
 
 #[cfg(test)]
+#[allow(clippy::panic)]
 mod tests {
     use super::*;
 

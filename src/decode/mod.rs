@@ -167,6 +167,11 @@ impl Decoder {
         std::mem::take(&mut self.counts)
     }
 
+    /// Returns how many records were read since the counts were last taken.
+    pub fn records(&self) -> u64 {
+        self.counts.records
+    }
+
     /// Records that became a row since the counts were last taken.
     pub fn kept(&self) -> u64 {
         self.counts.kept

@@ -67,6 +67,8 @@ pub struct InputSummary {
     pub objects: u64,
     /// Files that are not input by their names.
     pub ignored_objects: u64,
+    /// The same by the endings of their names.
+    pub ignored_endings: BTreeMap<&'static str, u64>,
     /// Size of `objects` together.
     pub bytes: u64,
     /// Records in them: each is accepted or rejected once, and a syntax error with all it swallows
@@ -126,6 +128,7 @@ impl fmt::Display for InputSummary {
         let Self {
             objects,
             ignored_objects,
+            ignored_endings: _,
             bytes,
             records,
             rejected,

@@ -6,7 +6,7 @@
 use std::io;
 
 use super::Object;
-use super::compression::Decompressed;
+use super::compression::{Compression, Decompressed, by_content};
 use crate::decode::scan::{PADDING, line_start};
 use crate::decode::{Chunk, MAX_RECORD, Rest};
 use crate::error::{Error, Result};
@@ -86,18 +86,47 @@ impl ChunkReader {
             self.buffer = vec![0; self.chunk_bytes + PADDING];
         }
         self.name = name;
-        self.decompressed = match object.compression {
-            None => None,
-            Some(c) => {
-                let stream = c.decompress().map_err(|e| self.cannot(&e))?;
-                Some((Box::new(stream), c.name()))
-            }
-        };
+        self.decompressed = None;
         input.next_range()?;
         let size = object.entry.size;
         (self.begin, self.end, self.offset) = (0, 0, start);
         self.left = size - start.min(size);
         self.likely = until.min(size).saturating_sub(start);
+        self.state = State::More;
+        if object.is_looked_at {
+            return self.begin(input, object.compression, 0);
+        }
+        // What the bytes are counts, not what the name says.
+        loop {
+            self.fill(input)?;
+            let first = self.buffer.get(..self.end).unwrap_or_default();
+            let is_whole = !matches!(self.state, State::More);
+            if let Some(compression) = by_content(first, is_whole, object.compression) {
+                return self.begin(input, compression, self.end);
+            }
+        }
+    }
+
+    /// Begins to decode an object of which so many bytes were read, from its beginning on.
+    fn begin(
+        &mut self,
+        input: &mut dyn RangeReader,
+        compression: Option<Compression>,
+        read: usize,
+    ) -> Result<()> {
+        let Some(compression) = compression else {
+            return match read {
+                0 => self.fill(input),
+                _ => Ok(()),
+            };
+        };
+        let first = self.buffer.get(..read).unwrap_or_default();
+        let stream = compression.decompress(first).map_err(|e| self.cannot(&e))?;
+        self.decompressed = Some((Box::new(stream), compression.name()));
+        // They are counted when they are decompressed.
+        self.bytes_read -= read as u64;
+        self.bytes_stored -= read as u64;
+        self.end = 0;
         self.state = State::More;
         self.fill(input)
     }

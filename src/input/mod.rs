@@ -3,7 +3,7 @@
 //!
 //! Stands between the stores and the decoder.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use crate::decode::head::Layout;
 use crate::error::Result;
@@ -11,10 +11,16 @@ use crate::storage::{Entry, Level, Range};
 
 mod chunk;
 mod compression;
+mod glob;
+mod ignored;
+mod places;
 mod split;
 
 pub use chunk::{ChunkReader, DEFAULT_CHUNK};
-pub use compression::Compression;
+pub use compression::{Compression, by_content};
+pub use glob::{Glob, Reach};
+pub use ignored::{Ignored, describe as describe_ignored};
+pub use places::InputPlaces;
 pub use split::{Plan, Segment, Split, plan};
 
 /// One object to read.
@@ -22,13 +28,22 @@ pub use split::{Plan, Segment, Split, plan};
 pub struct Object {
     /// Its key in its store, its size and version.
     pub entry: Entry,
-    /// How it is compressed, if it is.
+    /// The number of the place that it is in, among those of its input.
+    pub place: u32,
+    /// How it is compressed, if it is: by its name, until its first bytes were looked at.
     pub compression: Option<Compression>,
-    /// How its records are arranged, if it was looked at because it can be cut into splits.
+    /// How its records are arranged, if its first bytes were looked at.
     pub layout: Layout,
+    /// Whether its first bytes were looked at. If not, whoever reads it from its beginning does that.
+    pub is_looked_at: bool,
 }
 
 impl Object {
+    /// Whether it can be read from the middle on: it is neither compressed nor of another format.
+    pub fn can_be_cut(&self) -> bool {
+        self.compression.is_none() && !matches!(self.layout, Layout::Foreign(_))
+    }
+
     /// A range of it that is to be read, if it is not compressed; otherwise all of it.
     pub fn range(&self, from: u64, until: u64) -> Range {
         let (from, until) = match self.compression {
@@ -43,15 +58,49 @@ impl Object {
     }
 }
 
-/// The objects of one prefix that count as input.
+/// What counts as input below one place.
+#[derive(Debug, Default)]
+pub struct Rules {
+    /// The number of the place, among those of its input.
+    pub place: u32,
+    /// What of the place is meant, if not all.
+    pub glob: Option<Glob>,
+    /// Which objects count whatever their names end in.
+    pub include: Vec<Glob>,
+    /// Whether the keys of ignored objects are kept: other places may name them too.
+    pub keeps_ignored: bool,
+}
+
+impl Rules {
+    /// How the glob relates to a key; without a glob everything is named.
+    fn reach(&self, key: &str) -> Reach {
+        let glob = self.glob.as_ref();
+        glob.map_or(Reach::Named(0), |glob| glob.reach(key))
+    }
+
+    /// The compression of an input object by its name; none at all if the object is not input.
+    fn input(&self, key: &str, is_hidden: bool) -> Option<Option<Compression>> {
+        let name = last_part(key);
+        let by_name = Compression::of_name(name);
+        let is_input = !is_hidden && has_input_ending(name);
+        let is_included = || self.include.iter().any(|glob| glob.matches_object(key));
+        (is_input || is_included()).then_some(by_name)
+    }
+}
+
+/// The objects of one place that count as input.
 #[derive(Debug, Default)]
 pub struct Listing {
     /// Those that count, in no order.
     pub objects: Vec<Object>,
-    /// How many others there are; a hidden folder counts once.
-    pub ignored: u64,
+    /// The others; a hidden folder counts once.
+    pub ignored: Ignored,
+    /// Their keys, if the rules say so.
+    pub ignored_keys: Vec<String>,
     /// How many levels were taken in.
     pub levels: usize,
+    /// The folders that the glob matched, or in which it matched an object.
+    pub matched: BTreeSet<String>,
     /// Hidden folders that objects were seen in.
     hidden: HashSet<String>,
 }
@@ -61,50 +110,128 @@ impl Listing {
     ///
     /// # Errors
     /// A name of an input object, or of a prefix that is not hidden, stands for nothing that can be read.
-    pub fn add(&mut self, prefix: &str, level: Level) -> Result<Vec<String>> {
+    pub fn add(&mut self, rules: &Rules, prefix: &str, level: Level) -> Result<Vec<String>> {
         self.levels += 1;
+        // What is below a folder that the glob matched is not matched again.
+        let named = match rules.reach(prefix) {
+            Reach::Named(end) => Some(end),
+            _ => None,
+        };
+        let reach = |key: &str| named.map_or_else(|| rules.reach(key), Reach::Named);
         for entry in level.objects {
-            if let Some(folder) = hidden_folder(&entry.key, prefix.len()) {
+            let Some(from) = self.named_from(reach(&entry.key), rules, &entry.key) else {
+                continue;
+            };
+            let from = from.max(prefix.len());
+            if let Some(folder) = hidden_folder(&entry.key, from) {
                 if !self.hidden.contains(folder) {
                     self.hidden.insert(folder.to_owned());
-                    self.ignored += 1;
+                    self.ignore(rules, folder);
                 }
                 continue;
             }
-            match input_compression(last_part(&entry.key)) {
+            match rules.input(&entry.key, is_hidden_below(&entry.key, from)) {
                 Some(compression) => self.objects.push(Object {
                     entry,
+                    place: rules.place,
                     compression,
                     layout: Layout::default(),
+                    is_looked_at: false,
                 }),
-                None => self.ignored += 1,
+                None => self.ignore(rules, &entry.key),
             }
         }
         for (key, why) in level.unreadable {
-            let name = last_part(&key);
-            let wanted = if key.ends_with('/') {
+            let is_folder = key.ends_with('/');
+            let is_wanted = match reach(&key) {
                 // All objects below it would be lost.
-                !is_hidden(name)
-            } else {
-                input_compression(name).is_some()
+                Reach::Onward => is_folder,
+                Reach::Named(from) => {
+                    let is_hidden = is_hidden_below(&key, from.max(prefix.len()));
+                    let is_object = || rules.input(&key, is_hidden).is_some();
+                    if is_folder { !is_hidden } else { is_object() }
+                }
+                Reach::Outside | Reach::Hidden(_) => false,
             };
-            if wanted {
+            if is_wanted {
                 return Err(why);
             }
-            self.ignored += 1;
+            if matches!(reach(&key), Reach::Named(_) | Reach::Hidden(_)) {
+                self.ignore(rules, &key);
+            }
         }
-        let (hidden, wanted): (Vec<_>, Vec<_>) = level
-            .prefixes
-            .into_iter()
-            .partition(|p| is_hidden(last_part(p)));
-        self.ignored += hidden.len() as u64;
-        Ok(wanted)
+        let mut below = Vec::new();
+        for key in level.prefixes {
+            let reach = reach(&key);
+            if reach == Reach::Onward {
+                below.push(key);
+                continue;
+            }
+            let Some(from) = self.named_from(reach, rules, &key) else {
+                continue;
+            };
+            match is_hidden_below(&key, from.max(prefix.len())) {
+                true => self.ignore(rules, &key),
+                false => below.push(key),
+            }
+        }
+        Ok(below)
+    }
+
+    /// The byte of a key from which on hidden names are ignored, if the key is named.
+    fn named_from(&mut self, reach: Reach, rules: &Rules, key: &str) -> Option<usize> {
+        match reach {
+            Reach::Outside | Reach::Onward => None,
+            Reach::Hidden(end) => {
+                let name = key.get(..end).unwrap_or(key);
+                if end == key.len() {
+                    self.ignore(rules, name);
+                } else if !self.hidden.contains(name) {
+                    self.hidden.insert(name.to_owned());
+                    self.ignore(rules, name);
+                }
+                self.note_match(key, end);
+                None
+            }
+            Reach::Named(end) => {
+                if rules.glob.is_some() {
+                    self.note_match(key, end);
+                }
+                Some(end)
+            }
+        }
+    }
+
+    /// Notes the folder that a glob matched, or the one of an object that it matched.
+    fn note_match(&mut self, key: &str, end: usize) {
+        let folder = match key.get(..end).unwrap_or(key) {
+            name if end < key.len() => name,
+            name => name.rfind('/').and_then(|at| name.get(..at)).unwrap_or(""),
+        };
+        if !self.matched.contains(folder) {
+            self.matched.insert(folder.to_owned());
+        }
+    }
+
+    fn ignore(&mut self, rules: &Rules, key: &str) {
+        let key = key.strip_suffix('/').unwrap_or(key);
+        self.ignored.count(key);
+        if rules.keeps_ignored {
+            self.ignored_keys.push(key.to_owned());
+        }
     }
 }
 
 fn last_part(key: &str) -> &str {
     let key = key.strip_suffix('/').unwrap_or(key);
     key.rsplit('/').next().unwrap_or(key)
+}
+
+/// Whether the last name of a key is hidden, where it begins at byte `from` or later.
+fn is_hidden_below(key: &str, from: usize) -> bool {
+    let name = last_part(key);
+    let end = key.strip_suffix('/').unwrap_or(key).len();
+    end - name.len() >= from && is_hidden(name)
 }
 
 /// The first hidden folder on the way to a key, from byte `from` of it on.
@@ -125,14 +252,17 @@ fn is_hidden(name: &str) -> bool {
     name.starts_with(['.', '_'])
 }
 
-/// The compression of an input object by its name; none at all if it is not one.
-fn input_compression(name: &str) -> Option<Option<Compression>> {
-    let (stem, compression) = match Compression::ALL.iter().find(|c| name.ends_with(c.ending())) {
-        Some(&c) => (name.strip_suffix(c.ending())?, Some(c)),
-        None => (name, None),
+/// Whether an object counts as input by its name, in any case of letters.
+fn has_input_ending(name: &str) -> bool {
+    let ends = |name: &str, ending: &str| {
+        let at = name.len().checked_sub(ending.len());
+        let end = at.and_then(|at| name.get(at..));
+        end.is_some_and(|end| end.eq_ignore_ascii_case(ending))
     };
-    let json = [".json", ".jsonl", ".ndjson"]
+    let compressed = Compression::ENDINGS.iter().find(|(e, _)| ends(name, e));
+    let stem = name.len() - compressed.map_or(0, |(ending, _)| ending.len());
+    let stem = name.get(..stem).unwrap_or(name);
+    [".json", ".jsonl", ".ndjson", ".ldjson"]
         .iter()
-        .any(|ending| stem.ends_with(ending));
-    (json && !is_hidden(name)).then_some(compression)
+        .any(|ending| ends(stem, ending))
 }

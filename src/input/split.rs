@@ -47,6 +47,9 @@ const MAX_SPLITS: u64 = 256;
 /// that finish one after the other do not wait long for the last.
 const TAPER: u64 = 8;
 
+/// What is left of an object stays with the split before if it is smaller than this share of a split.
+const SLIVER: u64 = 4;
+
 /// The splits of an input and the size they were cut to.
 #[derive(Debug)]
 pub struct Plan {
@@ -54,6 +57,22 @@ pub struct Plan {
     pub splits: Vec<Split>,
     /// Bytes in all, as stored.
     pub bytes: u64,
+    /// Objects of up to so many bytes are never cut.
+    pub never_cut: u64,
+}
+
+impl Plan {
+    /// The objects that are cut, in input order.
+    pub fn cut_objects(&self) -> Vec<usize> {
+        let segments = self
+            .splits
+            .iter()
+            .filter_map(|split| split.segments.first());
+        let cut = segments.filter(|segment| segment.start > 0);
+        let mut objects: Vec<_> = cut.map(|segment| segment.object).collect();
+        objects.dedup();
+        objects
+    }
 }
 
 /// Bytes that an object counts for.
@@ -76,7 +95,9 @@ pub fn plan(objects: &[Object], split_bytes: Option<u64>) -> Plan {
     let largest = split_bytes
         .unwrap_or((whole / MAX_SPLITS).max(MIN_SPLIT))
         .max(1);
+    let smallest = (largest / 2).max(1);
     let mut cutter = Cutter {
+        smallest,
         largest,
         left: whole,
         filled: 0,
@@ -93,10 +114,13 @@ pub fn plan(objects: &[Object], split_bytes: Option<u64>) -> Plan {
     Plan {
         splits: cutter.splits,
         bytes: objects.iter().map(|o| o.entry.size).sum(),
+        never_cut: smallest / SLIVER,
     }
 }
 
 struct Cutter {
+    /// The size of the last splits.
+    smallest: u64,
     /// The size of all splits but the last ones.
     largest: u64,
     /// Weight that is not in a finished split.
@@ -111,9 +135,9 @@ struct Cutter {
 impl Cutter {
     fn add(&mut self, object: usize, found: &Object) {
         let mut start = 0;
-        if found.compression.is_none() {
+        if found.can_be_cut() {
             // A sliver is not worth a cut.
-            while found.entry.size - start > self.room() + self.target() / 4 {
+            while found.entry.size - start > self.room() + self.target() / SLIVER {
                 let end = start + self.room();
                 self.push(Segment { object, start, end }, end - start);
                 self.filled = self.filled.saturating_add(end - start);
@@ -137,8 +161,7 @@ impl Cutter {
 
     /// The size that the split at hand should have.
     fn target(&self) -> u64 {
-        let smallest = (self.largest / 2).max(1);
-        (self.left / TAPER).clamp(smallest, self.largest)
+        (self.left / TAPER).clamp(self.smallest, self.largest)
     }
 
     fn room(&self) -> u64 {

@@ -21,7 +21,7 @@ pub enum Compression {
     Snappy,
     /// zstd, level 1: smaller than Snappy for a little more time.
     Zstd,
-    /// gzip, level 1: for readers that know neither of the two.
+    /// gzip, level 2: for readers that know neither of the two.
     Gzip,
     /// No compression.
     None,
@@ -65,9 +65,10 @@ fn zstd_level() -> ZstdLevel {
     ZstdLevel::try_new(1).unwrap_or_default()
 }
 
-/// Returns the level of gzip: speed first.
+/// Returns the level of gzip. At level 1 zlib-rs uses no Huffman codes of its own for the data, which makes
+/// pages of times and numbers a third larger; above level 2 hardly anything is gained.
 fn gzip_level() -> GzipLevel {
-    GzipLevel::try_new(1).unwrap_or_default()
+    GzipLevel::try_new(2).unwrap_or_default()
 }
 
 /// Compresses pages with one codec, whose tables are allocated once.

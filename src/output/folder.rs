@@ -10,12 +10,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::rejects::REJECTS;
-use super::report::REPORT;
+use super::report::{FAILED_REPORT, REPORT};
 use crate::error::{Error, Result};
 use crate::star::schema;
 
 /// How the names of staging folders end.
 const STAGING: &str = ".sparkify-staging";
+
+/// How the names of folders end in which a run that failed keeps its rejects and its report.
+const FAILED: &str = ".failed";
 
 /// A folder that is being written and will take the place of another.
 #[derive(Debug)]
@@ -120,11 +123,7 @@ impl Folder {
         let cannot = |e: &io::Error| Error::io("cannot publish", &self.target, e);
         refuse_foreign(&self.target, &self.target)?;
         if !is_same(&self.lock, &self.path) {
-            let what = format!("cannot publish {}", self.target.display());
-            return Err(Error::failed(what).because(format!(
-                "{} was removed while the run wrote to it",
-                self.path.display()
-            )));
+            return Err(self.was_removed(&self.target));
         }
         match File::open(&self.target) {
             Ok(old) => {
@@ -147,6 +146,73 @@ impl Folder {
             }
             Err(e) => Err(cannot(&e)),
         }
+    }
+
+    /// The folder that the star replaces.
+    pub fn target(&self) -> &Path {
+        &self.target
+    }
+
+    /// Returns where the rejects and the report of a failed run are kept: in `NAME.failed` beside the output.
+    pub fn failed_path(&self) -> PathBuf {
+        failed_sibling(&self.target)
+    }
+
+    /// Removes everything from the staging folder but the rejects.
+    ///
+    /// # Errors
+    /// Something cannot be removed.
+    pub fn remove_tables(&self) -> Result<()> {
+        let cannot = |e: io::Error| Error::io("cannot empty", &self.path, &e);
+        for entry in fs::read_dir(&self.path).map_err(cannot)? {
+            let entry = entry.map_err(cannot)?;
+            if entry.file_name() == REJECTS {
+                continue;
+            }
+            if entry.file_type().map_err(cannot)?.is_dir() {
+                fs::remove_dir_all(entry.path()).map_err(cannot)?;
+            } else {
+                fs::remove_file(entry.path()).map_err(cannot)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves the staging folder to [`failed_path`](Self::failed_path), in place of what an earlier failed run
+    /// kept there.
+    ///
+    /// # Errors
+    /// Something else is there, or the folder cannot be moved; then the staging folder is removed.
+    pub fn keep_failed(self) -> Result<()> {
+        let earlier = Leftover::failed_beside(&self.target);
+        let kept = earlier
+            .and_then(|earlier| earlier.map_or(Ok(()), Leftover::remove))
+            .and_then(|()| self.move_to(&self.failed_path()));
+        if kept.is_err() {
+            self.discard();
+        }
+        kept
+    }
+
+    /// Moves the staging folder to a place where nothing is.
+    fn move_to(&self, target: &Path) -> Result<()> {
+        let cannot = || Error::failed(format!("will not replace {}", target.display()));
+        if fs::symlink_metadata(target).is_ok() {
+            let why = "it is not what a failed run left";
+            return Err(cannot().because(why).hint("move it away"));
+        }
+        if !is_same(&self.lock, &self.path) {
+            return Err(self.was_removed(target));
+        }
+        fs::rename(&self.path, target).map_err(|e| Error::io("cannot write", target, &e))
+    }
+
+    /// The error of a run whose staging folder was taken away.
+    fn was_removed(&self, target: &Path) -> Error {
+        Error::failed(format!("cannot publish {}", target.display())).because(format!(
+            "{} was removed while the run wrote to it",
+            self.path.display()
+        ))
     }
 
     /// Removes the staging folder of a run that failed.
@@ -176,6 +242,24 @@ impl Leftover {
             // No run replaces that folder.
             return Ok(None);
         };
+        Self::at(path)
+    }
+
+    /// Returns what a failed run kept beside an output folder, if anything.
+    ///
+    /// # Errors
+    /// It cannot be read, or holds what no run wrote.
+    pub fn failed_beside(out: &Path) -> Result<Option<Self>> {
+        let path = failed_sibling(&absolute(out)?);
+        let is_folder = fs::symlink_metadata(&path).is_ok_and(|found| found.is_dir());
+        let is_failed = is_report(&path.join(FAILED_REPORT)) && !path.join(REPORT).exists();
+        match is_folder && is_failed {
+            true => Self::at(path),
+            false => Ok(None),
+        }
+    }
+
+    fn at(path: PathBuf) -> Result<Option<Self>> {
         let cannot = |e: &io::Error| Error::io("cannot read", &path, e);
         let lock = match open_folder(&path) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -304,6 +388,13 @@ fn sibling(target: &Path) -> Result<PathBuf> {
     sibling.push(name);
     sibling.push(STAGING);
     Ok(target.with_file_name(sibling))
+}
+
+/// Returns `NAME.failed` beside a target.
+fn failed_sibling(target: &Path) -> PathBuf {
+    let mut name = target.file_name().unwrap_or_default().to_owned();
+    name.push(FAILED);
+    target.with_file_name(name)
 }
 
 /// An error if `target` is on another file system than what is beside it: nothing can be exchanged
@@ -444,7 +535,7 @@ fn foreign_in(folder: &Path, below: &Path) -> io::Result<Option<PathBuf>> {
         let path = below.join(entry.file_name());
         let is_dir = entry.file_type()?.is_dir();
         let foreign = match path.to_str() {
-            Some(REPORT) if !is_dir => None,
+            Some(REPORT | FAILED_REPORT) if !is_dir => None,
             Some(REJECTS) if is_dir => foreign_file(folder, &path, &["songs-", "logs-"], ".jsonl")?,
             Some(name) if is_dir && schema::all().any(|t| t.folder == name) => {
                 foreign_file(folder, &path, &["part-"], ".parquet")?

@@ -21,4 +21,5 @@ pub use compression::Compression;
 pub use part_reader::{PartReader, RowGroup, RowGroups};
 pub use published::Published;
 pub use rejects::{REJECTS, Rejects};
+pub use runs::LATEST;
 pub use staging::{Parts, Staging, manifest_key};

@@ -191,8 +191,15 @@ fn properties(schema: &SchemaRef, compression: Compression) -> WriterProperties 
                 .set_column_dictionary_enabled(path.clone(), false)
                 .set_column_encoding(path.clone(), Encoding::PLAIN);
         }
-        if field.data_type() == &DataType::Int64 {
+        let is_left_alone = match field.data_type() {
             // Hashes do not compress, or hardly where they repeat.
+            DataType::Int64 => true,
+            // Snappy has no entropy coder: it makes times 23 % smaller (zstd 56 %). That is 7 % of an output, but
+            // it takes 6 to 9 % of the CPU time of a run (2 M events: 0.11 of 1.22 s).
+            DataType::Timestamp(..) => compression == Compression::Snappy,
+            _ => false,
+        };
+        if is_left_alone {
             properties = properties.set_column_compression(path, Codec::UNCOMPRESSED);
         }
     }

@@ -1,6 +1,6 @@
 //! Parts of this run, read back: row group by row group, through the store that they were written to.
 
-use std::io::Read;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -93,17 +93,15 @@ impl<'a> PartReader<'a> {
         changed(&self.name, why)
     }
 
-    /// Begins to read row groups: the numbers of some, in rising order. A part in a folder is open from then on: it
-    /// may be removed while it is read.
+    /// Begins to read some row groups, by their numbers in rising order.
     ///
     /// # Errors
     /// The part cannot be read, or it is not what was written.
     pub fn row_groups(&self, numbers: impl IntoIterator<Item = usize>) -> Result<RowGroups<'_>> {
-        let mut bounds = Vec::new();
+        let bounds = |number| Ok((number, self.bounds(number)?));
+        let left: Vec<_> = numbers.into_iter().map(bounds).collect::<Result<_>>()?;
         let mut ranges: Vec<Range> = Vec::new();
-        for number in numbers {
-            let (start, end) = self.bounds(number)?;
-            bounds.push((number, start, end));
+        for &(_, (start, end)) in &left {
             match ranges.last_mut() {
                 Some(last) if last.until == start => last.until = end,
                 _ => ranges.push(range(&self.entry, start, end)),
@@ -112,9 +110,22 @@ impl<'a> PartReader<'a> {
         Ok(RowGroups {
             part: self,
             at: ranges.first().map_or(0, |range| range.from),
+            has_gaps: ranges.len() > 1,
             reader: read(self.store, ranges)?,
-            left: bounds.into_iter(),
+            left: left.into_iter(),
         })
+    }
+
+    /// Begins to read all row groups. A file is opened once: it may be removed from then on.
+    ///
+    /// # Errors
+    /// The part cannot be read, or it is not what was written.
+    pub fn all_row_groups(&self) -> Result<RowGroups<'_>> {
+        let row_groups = self.row_groups(0..self.metadata.metadata().num_row_groups())?;
+        match row_groups.has_gaps {
+            true => Err(self.changed(&"there are gaps between its row groups")),
+            false => Ok(row_groups),
+        }
     }
 
     /// Returns the first byte of a row group, and one past its last byte.
@@ -163,13 +174,12 @@ fn read(store: &dyn Store, ranges: Vec<Range>) -> Result<Box<dyn RangeReader>> {
 }
 
 fn read_exact(reader: &mut dyn RangeReader, bytes: u64, name: &str) -> Result<Bytes> {
-    let mut buffer = Vec::with_capacity(bytes as usize);
-    let read = reader.take(bytes).read_to_end(&mut buffer);
-    read.map_err(|e| Error::io("cannot read", Path::new(name), &e))?;
-    if buffer.len() as u64 != bytes {
-        return Err(changed(name, &"it is shorter"));
+    let mut buffer = vec![0; bytes as usize];
+    match reader.read_exact(&mut buffer) {
+        Ok(()) => Ok(buffer.into()),
+        Err(e) if e.kind() == ErrorKind::UnexpectedEof => Err(changed(name, &"it is shorter")),
+        Err(e) => Err(Error::io("cannot read", Path::new(name), &e)),
     }
-    Ok(buffer.into())
 }
 
 fn changed(name: &str, why: &dyn std::fmt::Display) -> Error {
@@ -184,8 +194,10 @@ pub struct RowGroups<'a> {
     reader: Box<dyn RangeReader>,
     /// Where the reader is in the part.
     at: u64,
+    /// Whether some of the part between them is not read.
+    has_gaps: bool,
     /// The number and the bounds of each row group that is not read yet.
-    left: std::vec::IntoIter<(usize, u64, u64)>,
+    left: std::vec::IntoIter<(usize, (u64, u64))>,
 }
 
 impl RowGroups<'_> {
@@ -193,9 +205,9 @@ impl RowGroups<'_> {
     ///
     /// # Errors
     /// It cannot be read, it is not what was written, or there is none.
-    pub fn next(&mut self) -> Result<RowGroup> {
+    pub fn next_row_group(&mut self) -> Result<RowGroup> {
         let next = self.left.next();
-        let (number, start, end) =
+        let (number, (start, end)) =
             next.ok_or_else(|| self.part.changed(&"a row group is absent"))?;
         if self.at != start {
             self.reader.next_range()?;

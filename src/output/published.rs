@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{Read, Seek};
 
-use super::report::{REPORT, REPORT_VERSION, Report, TableReport};
+use super::report::{FAILED_REPORT, REPORT, REPORT_VERSION, Report, TableReport};
 use super::runs::{LATEST, Latest};
 use super::staging::manifest_key;
 use crate::error::{Error, Result};
@@ -34,6 +34,11 @@ impl Published {
             store = open(stores, &place)?;
         }
         let Some(report) = find(store.as_ref(), REPORT)? else {
+            if find(store.as_ref(), FAILED_REPORT)?.is_some() {
+                return Err(Error::failed(format!("no star in {place}"))
+                    .because("the run failed and published nothing")
+                    .hint(format!("{FAILED_REPORT} there tells why")));
+            }
             return Err(Error::failed(format!("no star in {place}"))
                 .because(format!("it holds neither {REPORT} nor {LATEST}"))
                 .hint("name what --out of a run was"));

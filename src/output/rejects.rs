@@ -2,13 +2,13 @@
 
 use std::borrow::Cow;
 use std::io::{BufRead, BufReader, BufWriter, Seek, Write};
-use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 use tempfile::SpooledTempFile;
 
+use super::Staging;
 use crate::decode::reject::Reject;
 use crate::error::{Error, Result};
 use crate::storage::Upload;
@@ -22,6 +22,7 @@ const IN_MEMORY: usize = 64 * 1024;
 /// A line of a reject file.
 #[derive(Debug, Serialize, Deserialize)]
 struct Line<'a> {
+    run: Cow<'a, str>,
     reason: Cow<'a, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<Cow<'a, str>>,
@@ -29,6 +30,7 @@ struct Line<'a> {
     object: Cow<'a, str>,
     line: u64,
     offset: u64,
+    bytes: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -44,18 +46,19 @@ pub struct Rejects {
 }
 
 impl Rejects {
-    /// Takes a reject of `object` (a path or URL), on line `line` (from 1) of it. `scratch` is a folder
-    /// for what is too much for memory.
+    /// Takes a reject of `object` (a path or URL), on line `line` (from 1) of it. What is too much for memory
+    /// is kept in the [scratch](Staging::scratch) folder of `staging`.
     ///
     /// # Errors
     /// There is no room in that folder.
     pub fn write(
         &mut self,
-        scratch: &Path,
+        staging: &Staging,
         object: &str,
         line: u64,
         reject: &Reject,
     ) -> Result<()> {
+        let scratch = staging.scratch();
         // A cut may fall inside a character; that alone does not make the text binary.
         let text = match std::str::from_utf8(&reject.text) {
             Ok(text) => Some(text),
@@ -67,22 +70,24 @@ impl Rejects {
         };
         let text_base64 = text.is_none().then(|| BASE64.encode(&reject.text).into());
         let line = Line {
+            run: staging.run_id().into(),
             reason: reject.reason.name().into(),
             key: reject.key.map(Cow::Borrowed),
             detail: reject.detail.as_ref().into(),
             object: object.into(),
             line,
             offset: reject.offset,
+            bytes: reject.bytes,
             text: text.map(Cow::Borrowed),
             text_base64,
             cut: reject.is_cut(),
         };
-        let cannot = |e: &std::io::Error| Error::io("cannot keep rejects in", scratch, e);
+        let cannot = |e: &std::io::Error| Error::io("cannot keep rejects in", &scratch, e);
         let mut bytes = serde_json::to_vec(&line).map_err(|e| cannot(&e.into()))?;
         bytes.push(b'\n');
         let lines = self
             .lines
-            .get_or_insert_with(|| BufWriter::new(SpooledTempFile::new_in(IN_MEMORY, scratch)));
+            .get_or_insert_with(|| BufWriter::new(SpooledTempFile::new_in(IN_MEMORY, &scratch)));
         lines.write_all(&bytes).map_err(|e| cannot(&e))
     }
 
@@ -91,7 +96,7 @@ impl Rejects {
         self.lines.is_none()
     }
 
-    /// Writes them all to a file of `name`. The line numbers of the first `count` are `by` higher there:
+    /// Writes them all to a file of `name` and returns its length in bytes. The line numbers of the first `count` are `by` higher there:
     /// those of a split that began in the middle of an object.
     ///
     /// # Errors
@@ -101,7 +106,7 @@ impl Rejects {
         mut to: Box<dyn Upload>,
         name: &str,
         (count, by): (u64, u64),
-    ) -> Result<()> {
+    ) -> Result<u64> {
         let cannot = |e: &std::io::Error| Error::io("cannot write", name.as_ref(), e);
         if let Some(lines) = self.lines {
             let mut lines = lines.into_inner().map_err(|e| cannot(e.error()))?;
@@ -122,6 +127,6 @@ impl Rejects {
             std::io::copy(&mut lines, &mut out).map_err(|e| cannot(&e))?;
             out.flush().map_err(|e| cannot(&e))?;
         }
-        to.finish().map(drop)
+        to.finish()
     }
 }

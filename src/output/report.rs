@@ -1,6 +1,6 @@
 //! The report of a run: what was read, what became of it, and where the time went.
 //!
-//! Written as `_report.json` and printed by `--json`. The README describes it; a change of meaning
+//! Written as `_report.json` (of a run that failed as `_report.failed.json`) and printed by `--json`. The README describes it; a change of meaning
 //! raises [`REPORT_VERSION`].
 
 use std::collections::BTreeMap;
@@ -14,6 +14,10 @@ use crate::decode::reject::Reason;
 /// The name of the report in an output.
 pub const REPORT: &str = "_report.json";
 
+/// The name of the report of a run that failed. It differs from [`REPORT`], whose presence says that a run is
+/// complete.
+pub const FAILED_REPORT: &str = "_report.failed.json";
+
 /// The version of the report's layout.
 pub const REPORT_VERSION: u32 = 1;
 
@@ -23,6 +27,8 @@ pub const REPORT_VERSION: u32 = 1;
 pub enum Status {
     /// The star is published.
     Ok,
+    /// Nothing is published: what was read is not good enough.
+    Failed,
 }
 
 /// What was read of songs.
@@ -32,6 +38,10 @@ pub struct InputReport {
     pub objects: u64,
     /// Objects that do not.
     pub ignored_objects: u64,
+    /// The same by the endings of their names, in lower case: the most frequent 50, `no ending`, `hidden`
+    /// (names that begin with `.` or `_`) and `other endings`.
+    #[serde(default)]
+    pub ignored_endings: BTreeMap<String, u64>,
     /// Bytes of the objects, as stored.
     pub bytes: u64,
     /// Records, rejected ones included.
@@ -40,6 +50,15 @@ pub struct InputReport {
     pub rejected: u64,
     /// The same by reason; a reason without rejects is absent.
     pub rejected_by_reason: BTreeMap<String, u64>,
+    /// Bytes that were read, after decompression.
+    #[serde(default)]
+    pub decompressed_bytes: u64,
+    /// Those of them that the rejects cover.
+    #[serde(default)]
+    pub rejected_bytes: u64,
+    /// Objects that hold records of which none is well-formed JSON, or whose compressed stream is broken.
+    #[serde(default)]
+    pub unreadable_objects: u64,
 }
 
 impl InputReport {
@@ -71,6 +90,15 @@ pub struct LogReport {
     /// Objects that were left out because they are in the warehouse already.
     #[serde(default)]
     pub loaded_objects: u64,
+}
+
+impl LogReport {
+    /// Returns true if no event was kept although there was something to read: not all objects are in the
+    /// warehouse already.
+    pub fn is_without_events(&self) -> bool {
+        let is_up_to_date = self.input.objects == 0 && self.loaded_objects > 0;
+        self.kept == 0 && !is_up_to_date
+    }
 }
 
 /// What was written of one table.
@@ -139,6 +167,9 @@ pub struct Report {
     pub sparkify_version: String,
     /// How it ended.
     pub status: Status,
+    /// Why it failed; absent if it did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
     /// The id of the run; absent only in what earlier versions wrote to a folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<String>,

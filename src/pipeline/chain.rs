@@ -73,7 +73,7 @@ pub fn run<T: Send>(
         }
         done
     };
-    let done = match source.store.requests() {
+    let done = match source.requests() {
         None => rayon::broadcast(|_| work()),
         // While one waits for the network another has something to do.
         Some(_) => start_workers(2 * rayon::current_num_threads())?.broadcast(|_| work()),

@@ -4,13 +4,12 @@
 //! all input is read: then their rows are read back from the Parquet parts, and the parts that have one
 //! too many are written anew. JSON is never read twice.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use arrow_array::{BooleanArray, RecordBatch};
+use arrow_buffer::BooleanBuffer;
 use arrow_select::filter::filter_record_batch;
-use foldhash::fast::FixedState;
 use rayon::prelude::*;
 
 use super::duplicates::{Copies, IdSet};
@@ -18,13 +17,13 @@ use super::stages::Stage;
 use super::{Run, start_workers};
 use crate::error::{Error, Result};
 use crate::output::{Part, PartReader, PartWriter, RowGroup};
-use crate::star::deliveries::{Delivery, Winners, WrittenDeliveries, ids};
+use crate::star::deliveries::{Candidate, Delivery, Symbols, candidates, ids};
 use crate::star::records::EventBatch;
 use crate::star::schema::{LEDGER_SONGPLAYS, SONGPLAYS, Table};
 use crate::star::songplays::matched;
 
-/// Parts of the winners under a lock each, so that workers seldom wait for each other.
-const SHARDS: usize = 16;
+/// Candidates are under this many locks, so that workers seldom wait for each other.
+const SHARDS: usize = 64;
 
 /// The columns of a songplay that deliveries are compared by.
 const COMPARED: [&str; 7] = [
@@ -74,23 +73,28 @@ impl SplitPart {
 
 /// Returns the events of a batch that stay among its deliveries of the same event; None if all do.
 pub fn stays_in_batch(ids: &[i64], events: &EventBatch) -> Option<BooleanArray> {
-    let repeated = IdSet::repeated_in(ids);
-    if repeated.is_empty() {
-        return None;
-    }
-    let mut winners: HashMap<i64, usize, FixedState> = HashMap::default();
+    let repeated = IdSet::repeated_in(ids)?;
+    let mut winners = vec![None; repeated.len()];
+    let mut stays = vec![true; ids.len()];
     for (row, &id) in ids.iter().enumerate() {
-        if repeated.contains(id) {
-            let winner = winners.entry(id).or_insert(row);
-            // Of deliveries with the same content the first stays.
-            if Delivery::from_event(events, row) < Delivery::from_event(events, *winner) {
-                *winner = row;
-            }
+        let Some(number) = repeated.number(id) else {
+            continue;
+        };
+        let winner = winners[number].get_or_insert(row);
+        // Of deliveries with the same content the first stays.
+        if Delivery::from_event(events, row) < Delivery::from_event(events, *winner) {
+            stays[*winner] = false;
+            *winner = row;
+        } else if row != *winner {
+            stays[row] = false;
         }
     }
-    let stays = ids.iter().enumerate();
-    let stays = stays.map(|(row, &id)| !repeated.contains(id) || winners.get(&id) == Some(&row));
-    Some(stays.collect::<Vec<_>>().into())
+    Some(mask(&stays))
+}
+
+/// Packs booleans, a bit each.
+fn mask(rows: &[bool]) -> BooleanArray {
+    BooleanBuffer::collect_bool(rows.len(), |row| rows[row]).into()
 }
 
 /// Removes all rows of deliveries that do not stay from the parts of all splits.
@@ -98,12 +102,10 @@ pub fn stays_in_batch(ids: &[i64], events: &EventBatch) -> Option<BooleanArray> 
 /// # Errors
 /// A part cannot be read or written, or it is not what was written.
 pub fn remove(run: &Run<'_>, copies: &Copies, splits: &mut [SplitParts]) -> Result<()> {
-    if copies.ids.is_empty() {
-        return Ok(());
-    }
     let mut work = || {
-        let winners = find_winners(run, copies, splits)?;
-        rewrite(run, copies, &winners, splits)
+        let removal = Removal::new(run, copies);
+        let winners = removal.find_winners(splits)?;
+        removal.rewrite(&winners, splits)
     };
     match run.staging.requests() {
         None => work(),
@@ -112,127 +114,201 @@ pub fn remove(run: &Run<'_>, copies: &Copies, splits: &mut [SplitParts]) -> Resu
     }
 }
 
-/// The winners of all ids, by the shard of an id.
-struct Shards<T>(Vec<T>);
-
-impl<T> Shards<T> {
-    fn shard(&self, id: i64) -> &T {
-        &self.0[id.cast_unsigned() as usize % SHARDS]
-    }
+/// The smallest delivery of each id so far. Texts are kept once.
+struct Winners {
+    /// By the numbers of ids, dealt out in turn.
+    shards: Vec<Mutex<Vec<Option<Candidate>>>>,
+    symbols: Mutex<Symbols>,
 }
 
-/// Reads all copies back and finds the winner of each event.
-fn find_winners(run: &Run<'_>, copies: &Copies, splits: &[SplitParts]) -> Result<Shards<Winners>> {
-    let began = Instant::now();
-    let winners = Shards((0..SHARDS).map(|_| Mutex::default()).collect());
-    let affected: Vec<usize> = (0..splits.len())
-        .filter(|&split| copies.counts[split].iter().any(|&count| count > 0))
-        .collect();
-    affected
-        .par_iter()
-        .try_for_each(|&split| read_copies(run, copies, split, &splits[split], &winners))?;
-    run.stages.phase("read copies", affected.len(), began);
-    let inner = |shard: Mutex<Winners>| shard.into_inner().unwrap_or_else(PoisonError::into_inner);
-    Ok(Shards(winners.0.into_iter().map(inner).collect()))
-}
-
-/// Reads the copies in one split back.
-fn read_copies(
-    run: &Run<'_>,
-    copies: &Copies,
-    split: usize,
-    parts: &SplitParts,
-    winners: &Shards<Mutex<Winners>>,
-) -> Result<()> {
-    let began = Instant::now();
-    let counts = &copies.counts[split];
-    let has_copies = |&(_, batch): &(usize, usize)| counts[batch] > 0;
-    let numbers = |part: &SplitPart| -> Vec<usize> {
-        let row_groups = part.row_groups().enumerate().filter(has_copies);
-        row_groups.map(|(number, _)| number).collect()
-    };
-    let songplays = parts.songplays.open(run, &SONGPLAYS)?;
-    let mut row_groups = songplays.row_groups(numbers(&parts.songplays))?;
-    let ledger = match parts.ledger.part {
-        Some(_) => Some(parts.ledger.open(run, &LEDGER_SONGPLAYS)?),
-        None => None,
-    };
-    let mut ledger_groups = match &ledger {
-        Some(ledger) => Some(ledger.row_groups(numbers(&parts.ledger))?),
-        None => None,
-    };
-    for (batch, &count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
-        let rows = read_ids(&row_groups.next()?, &copies.ids, Some(&COMPARED))?;
-        if rows.num_rows() as u64 != count {
-            return Err(songplays.changed(&"it has other songplay_ids"));
+impl Winners {
+    /// Returns no winner yet for each of a number of ids.
+    fn new(ids: usize) -> Self {
+        let none = |_| Mutex::new(vec![None; ids.div_ceil(SHARDS)]);
+        Self {
+            shards: (0..SHARDS).map(none).collect(),
+            symbols: Mutex::default(),
         }
-        let ledger_rows = match &mut ledger_groups {
-            Some(groups) if parts.ledger.rows[batch] > 0 => {
-                read_ids(&groups.next()?, &copies.ids, None)?
-            }
-            _ => RecordBatch::new_empty(LEDGER_SONGPLAYS.arrow()),
+    }
+
+    /// Takes in a delivery of the id of this number.
+    fn add(&self, number: usize, candidate: Candidate) {
+        let mut shard = lock(&self.shards[number % SHARDS]);
+        let winner = &mut shard[number / SHARDS];
+        if winner.is_none_or(|winner| candidate.wins(&winner, || lock(&self.symbols))) {
+            *winner = Some(candidate);
+        }
+    }
+
+    /// Returns the batch that the winner of each id is in.
+    fn into_batches(self, ids: usize) -> Result<Vec<u32>> {
+        let into_inner =
+            |shard: Mutex<_>| shard.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let shards: Vec<Vec<_>> = self.shards.into_iter().map(into_inner).collect();
+        let winners = (0..ids).map(|number| shards[number % SHARDS][number / SHARDS]);
+        let absent = || {
+            Error::failed("cannot remove repeated events")
+                .because("one of them was not read back")
+                .hint("this is a fault of sparkify: please report it")
         };
-        let number = (split as u32, batch as u32);
-        for (id, delivery) in WrittenDeliveries::new(&rows, &ledger_rows)?.iter() {
-            let mut shard = winners
-                .shard(id)
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            shard.add(id, delivery, number);
+        let batches = winners.map(|winner| Ok(winner.ok_or_else(absent)?.batch));
+        batches.collect()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The removal of copies from the parts of all splits.
+struct Removal<'a> {
+    run: &'a Run<'a>,
+    copies: &'a Copies,
+    /// The number of each split's first batch among all batches.
+    first_batches: Vec<u32>,
+}
+
+impl<'a> Removal<'a> {
+    fn new(run: &'a Run<'a>, copies: &'a Copies) -> Self {
+        let mut first = 0;
+        let first_batches = copies.counts.iter().map(|counts| {
+            let ours = first;
+            first += counts.len() as u32;
+            ours
+        });
+        Self {
+            run,
+            copies,
+            first_batches: first_batches.collect(),
         }
     }
-    run.stages.add(Stage::Deduplicate, began, 0, 0);
-    Ok(())
-}
 
-/// Reads the rows of a row group whose ids are in `set`.
-fn read_ids(row_group: &RowGroup, set: &IdSet, columns: Option<&[&str]>) -> Result<RecordBatch> {
-    let rows = row_group.decode(Some(&["songplay_id"]), None)?;
-    let is_in = ids(&rows)?.iter().map(|&id| set.contains(id));
-    let is_in: BooleanArray = is_in.collect::<Vec<_>>().into();
-    row_group.decode(columns, Some(&is_in))
-}
-
-/// Writes all parts anew that have rows of deliveries that do not stay.
-fn rewrite(
-    run: &Run<'_>,
-    copies: &Copies,
-    winners: &Shards<Winners>,
-    splits: &mut [SplitParts],
-) -> Result<()> {
-    let began = Instant::now();
-    let mut losers = copies.counts.clone();
-    for (split, batch) in winners.0.iter().flat_map(Winners::batches) {
-        losers[split as usize][batch as usize] -= 1;
+    /// Reads all copies back. Returns the batch that the winner of each id is in, by the number of the id.
+    fn find_winners(&self, splits: &[SplitParts]) -> Result<Vec<u32>> {
+        let began = Instant::now();
+        let counts = &self.copies.counts;
+        let affected = counts.iter().filter(|counts| is_any(counts)).count();
+        let ids = self.copies.ids.len();
+        let winners = Winners::new(ids);
+        splits
+            .par_iter()
+            .enumerate()
+            .filter(|&(split, _)| is_any(&counts[split]))
+            .try_for_each(|(split, parts)| self.read_copies(split, parts, &winners))?;
+        self.run.stages.phase("read copies", affected, began);
+        winners.into_batches(ids)
     }
-    let affected = |losers: &Vec<u64>| losers.iter().any(|&count| count > 0);
-    let pieces = losers.iter().filter(|losers| affected(losers)).count();
-    splits
-        .par_iter_mut()
-        .zip(&losers)
-        .enumerate()
-        .filter(|(_, (_, losers))| affected(losers))
-        .try_for_each(|(split, (parts, losers))| {
-            let rewriter = Rewriter {
-                run,
-                copies,
-                winners,
-                split,
-                losers,
+
+    /// Reads the copies in one split back.
+    fn read_copies(&self, split: usize, parts: &SplitParts, winners: &Winners) -> Result<()> {
+        let began = Instant::now();
+        let (run, set) = (self.run, &self.copies.ids);
+        let counts = &self.copies.counts[split];
+        let wanted = |part: &SplitPart| -> Vec<usize> {
+            let row_groups = part.row_groups().enumerate();
+            let wanted = row_groups.filter(|&(_, batch)| counts[batch] > 0);
+            wanted.map(|(number, _)| number).collect()
+        };
+        let songplays = parts.songplays.open(run, &SONGPLAYS)?;
+        let mut row_groups = songplays.row_groups(wanted(&parts.songplays))?;
+        let ledger = match parts.ledger.part {
+            Some(_) => Some(parts.ledger.open(run, &LEDGER_SONGPLAYS)?),
+            None => None,
+        };
+        let mut ledger_groups = match &ledger {
+            Some(ledger) => Some(ledger.row_groups(wanted(&parts.ledger))?),
+            None => None,
+        };
+        for (batch, &count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
+            let (numbers, rows) = read_ids(&row_groups.next_row_group()?, set, Some(&COMPARED))?;
+            if rows.num_rows() as u64 != count {
+                return Err(songplays.changed(&"it has other songplay_ids"));
+            }
+            let ledger_rows = match &mut ledger_groups {
+                Some(groups) if parts.ledger.rows[batch] > 0 => {
+                    read_ids(&groups.next_row_group()?, set, None)?.1
+                }
+                _ => RecordBatch::new_empty(LEDGER_SONGPLAYS.arrow()),
             };
-            rewriter.rewrite_split(parts)
-        })?;
-    run.stages.phase("rewrite parts", pieces, began);
-    Ok(())
+            let batch = self.first_batches[split] + batch as u32;
+            let mut symbols = lock(&winners.symbols);
+            let found = candidates(&rows, &ledger_rows, batch, &mut symbols)?;
+            drop(symbols);
+            for (number, candidate) in numbers.into_iter().zip(found) {
+                winners.add(number, candidate);
+            }
+        }
+        run.stages.add(Stage::Deduplicate, began, 0, 0);
+        Ok(())
+    }
+
+    /// Writes all parts anew that have rows of deliveries that do not stay.
+    fn rewrite(&self, winners: &[u32], splits: &mut [SplitParts]) -> Result<()> {
+        let began = Instant::now();
+        let mut stays = vec![0; self.copies.counts.iter().map(Vec::len).sum()];
+        for &batch in winners {
+            stays[batch as usize] += 1;
+        }
+        let losers = self.copies.counts.iter().zip(&self.first_batches);
+        let losers = losers.map(|(counts, &first)| -> Vec<u64> {
+            let stays = &stays[first as usize..];
+            counts
+                .iter()
+                .zip(stays)
+                .map(|(count, stays)| count - stays)
+                .collect()
+        });
+        let losers: Vec<Vec<u64>> = losers.collect();
+        let affected = losers.iter().filter(|losers| is_any(losers)).count();
+        splits
+            .par_iter_mut()
+            .zip(&losers)
+            .enumerate()
+            .filter(|(_, (_, losers))| is_any(losers))
+            .try_for_each(|(split, (parts, losers))| {
+                let rewriter = Rewriter {
+                    removal: self,
+                    winners,
+                    split,
+                    losers,
+                };
+                rewriter.rewrite_split(parts)
+            })?;
+        self.run.stages.phase("rewrite parts", affected, began);
+        Ok(())
+    }
+}
+
+fn is_any(counts: &[u64]) -> bool {
+    counts.iter().any(|&count| count > 0)
+}
+
+/// Reads the rows of a row group whose ids are in `set`. Returns the numbers of the ids too.
+fn read_ids(
+    row_group: &RowGroup,
+    set: &IdSet,
+    columns: Option<&[&str]>,
+) -> Result<(Vec<usize>, RecordBatch)> {
+    let rows = row_group.decode(Some(&["songplay_id"]), None)?;
+    let ids = ids(&rows)?;
+    let mut is_in = vec![false; ids.len()];
+    let mut numbers = Vec::new();
+    for (is_in, &id) in is_in.iter_mut().zip(ids) {
+        if let Some(number) = set.number(id) {
+            *is_in = true;
+            numbers.push(number);
+        }
+    }
+    Ok((numbers, row_group.decode(columns, Some(&mask(&is_in)))?))
 }
 
 /// Writes the parts of one split anew.
 struct Rewriter<'a> {
-    run: &'a Run<'a>,
-    copies: &'a Copies,
-    winners: &'a Shards<Winners>,
+    removal: &'a Removal<'a>,
+    /// The batch that the winner of each id is in.
+    winners: &'a [u32],
     split: usize,
-    /// The rows of each batch that do not stay.
+    /// The songplays of each batch that do not stay.
     losers: &'a [u64],
 }
 
@@ -247,8 +323,17 @@ struct Dropped {
 impl Rewriter<'_> {
     fn rewrite_split(&self, parts: &mut SplitParts) -> Result<()> {
         let began = Instant::now();
+        let run = self.removal.run;
+        let losers: u64 = self.losers.iter().sum();
+        if losers == parts.songplays.rows.iter().sum::<u64>() {
+            // Copies of whole objects are not rare.
+            run.staging.remove_part(&SONGPLAYS, self.split)?;
+            run.staging.remove_part(&LEDGER_SONGPLAYS, self.split)?;
+            *parts = SplitParts::default();
+            return Ok(());
+        }
         let dropped = self.rewrite_part(&SONGPLAYS, &mut parts.songplays)?;
-        if dropped.rows != self.losers.iter().sum::<u64>() {
+        if dropped.rows != losers {
             return Err(Error::failed("cannot remove repeated events")
                 .because("a part of songplays does not have the songplay_ids that were written"));
         }
@@ -258,19 +343,19 @@ impl Rewriter<'_> {
         }
         let written = [&parts.songplays, &parts.ledger].map(|part| part.part);
         let bytes = written.iter().flatten().map(|part| part.bytes).sum();
-        self.run.stages.add(Stage::Deduplicate, began, bytes, 0);
+        run.stages.add(Stage::Deduplicate, began, bytes, 0);
         Ok(())
     }
 
     /// Writes a part anew, with the same row groups but without the rows that do not stay.
     fn rewrite_part(&self, table: &'static Table, part: &mut SplitPart) -> Result<Dropped> {
-        let old = part.open(self.run, table)?;
-        let batches: Vec<usize> = part.row_groups().collect();
-        let mut row_groups = old.row_groups(0..batches.len())?;
+        let staging = self.removal.run.staging;
+        let old = part.open(self.removal.run, table)?;
+        let mut row_groups = old.all_row_groups()?;
         let mut writer: Option<PartWriter> = None;
         let mut dropped = Dropped::default();
-        for batch in batches {
-            let row_group = row_groups.next()?;
+        for batch in part.row_groups() {
+            let row_group = row_groups.next_row_group()?;
             let kept = match self.losers[batch] {
                 0 => None,
                 _ => Some(self.filter(&row_group, batch, &mut dropped)?),
@@ -282,7 +367,7 @@ impl Rewriter<'_> {
                 Some(writer) => writer,
                 none => {
                     let schema = Arc::clone(old.schema());
-                    none.insert(self.run.staging.rewrite_part(table, self.split, schema)?)
+                    none.insert(staging.rewrite_part(table, self.split, schema)?)
                 }
             };
             match kept {
@@ -293,7 +378,7 @@ impl Rewriter<'_> {
         part.part = match writer {
             Some(writer) => Some(writer.close()?),
             None => {
-                self.run.staging.remove_part(table, self.split)?;
+                staging.remove_part(table, self.split)?;
                 None
             }
         };
@@ -307,13 +392,15 @@ impl Rewriter<'_> {
         batch: usize,
         dropped: &mut Dropped,
     ) -> Result<RecordBatch> {
-        let here = (self.split as u32, batch as u32);
+        let here = self.removal.first_batches[self.split] + batch as u32;
+        let set = &self.removal.copies.ids;
         let stays = |&id: &i64| {
-            !self.copies.ids.contains(id) || self.winners.shard(id).batch(id) == Some(here)
+            set.number(id)
+                .is_none_or(|number| self.winners[number] == here)
         };
         let rows = row_group.decode(None, None)?;
         let stays: Vec<bool> = ids(&rows)?.iter().map(stays).collect();
-        let kept = filter_record_batch(&rows, &stays.into()).map_err(Error::arrow)?;
+        let kept = filter_record_batch(&rows, &mask(&stays)).map_err(Error::arrow)?;
         dropped.rows += (rows.num_rows() - kept.num_rows()) as u64;
         dropped.matched += matched(&rows) - matched(&kept);
         Ok(kept)

@@ -3,9 +3,6 @@
 //! Ids are hashes, so any of their bits spread them evenly. Every batch leaves its ids dealt out to
 //! ranges: the ranges are looked through side by side, each over all batches of all splits.
 
-use std::collections::HashSet;
-
-use foldhash::fast::FixedState;
 use rayon::prelude::*;
 
 /// Ranges of ids.
@@ -97,7 +94,7 @@ impl Filter {
     }
 }
 
-/// Returns the ids that occur more than once in `slices`, sorted, each once.
+/// Returns the ids that occur more than once in `slices`, sorted as unsigned integers, each once.
 fn repeated<'a>(slices: impl Iterator<Item = &'a [i64]> + Clone) -> Vec<i64> {
     let mut filter = Filter::new(slices.clone().map(<[i64]>::len).sum());
     // The second and later occurrences, and a few ids that share a bit with another one.
@@ -116,7 +113,7 @@ fn repeated<'a>(slices: impl Iterator<Item = &'a [i64]> + Clone) -> Vec<i64> {
     for ids in slices {
         found.extend(ids.iter().copied().filter(|&id| filter.may_contain(id)));
     }
-    found.sort_unstable();
+    found.sort_unstable_by_key(|id| id.cast_unsigned());
     let pairs = found.windows(2).filter(|pair| pair[0] == pair[1]);
     let mut repeated: Vec<i64> = pairs.map(|pair| pair[0]).collect();
     repeated.dedup();
@@ -127,35 +124,76 @@ fn repeated<'a>(slices: impl Iterator<Item = &'a [i64]> + Clone) -> Vec<i64> {
 #[derive(Debug)]
 pub struct IdSet {
     filter: Filter,
-    ids: HashSet<i64, FixedState>,
+    /// Sorted as unsigned integers.
+    ids: Vec<i64>,
+    /// The number of the first id of each bucket: each one has its share of the integers from the first id on.
+    buckets: Vec<usize>,
+    /// How far what an id is more than the first one is shifted to be the number of its bucket.
+    shift: u32,
 }
+
+/// About how many ids are in a bucket.
+const BUCKET: usize = 4;
 
 impl IdSet {
-    /// Returns the ids that occur more than once in a batch.
-    pub fn repeated_in(ids: &[i64]) -> Self {
-        Self::from_iter(repeated(std::iter::once(ids)))
-    }
-
-    /// Returns true if there are none.
-    pub fn is_empty(&self) -> bool {
-        self.ids.is_empty()
-    }
-
-    /// Returns true if an id is in the set.
-    pub fn contains(&self, id: i64) -> bool {
-        self.filter.may_contain(id) && self.ids.contains(&id)
-    }
-}
-
-impl FromIterator<i64> for IdSet {
-    fn from_iter<I: IntoIterator<Item = i64>>(ids: I) -> Self {
-        let ids: HashSet<i64, FixedState> = ids.into_iter().collect();
+    /// Returns a set of ids that are distinct and sorted as unsigned integers.
+    fn new(ids: Vec<i64>) -> Self {
         let mut filter = Filter::new(ids.len());
         for &id in &ids {
             filter.insert(id);
         }
-        Self { filter, ids }
+        let span = match ids.as_slice() {
+            [first, .., last] => last.wrapping_sub(*first),
+            _ => 0,
+        };
+        let bits = (ids.len() / BUCKET).max(2).ilog2();
+        let shift = (u64::BITS - bits).saturating_sub(span.leading_zeros());
+        let mut buckets = Vec::new();
+        for (number, &id) in ids.iter().enumerate() {
+            let bucket = bucket(id, ids[0], shift);
+            buckets.resize(buckets.len().max(bucket + 1), number);
+        }
+        buckets.push(ids.len());
+        Self {
+            filter,
+            ids,
+            buckets,
+            shift,
+        }
     }
+
+    /// Returns the ids that occur more than once in a batch; None if there are none.
+    pub fn repeated_in(ids: &[i64]) -> Option<Self> {
+        let repeated = repeated(std::iter::once(ids));
+        (!repeated.is_empty()).then(|| Self::new(repeated))
+    }
+
+    /// Returns the number of ids.
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Returns the number of an id, below [`len`](Self::len); None if it is not in the set.
+    #[inline]
+    pub fn number(&self, id: i64) -> Option<usize> {
+        match self.filter.may_contain(id) {
+            true => self.find(id),
+            false => None,
+        }
+    }
+
+    fn find(&self, id: i64) -> Option<usize> {
+        let bucket = bucket(id, *self.ids.first()?, self.shift);
+        let start = *self.buckets.get(bucket)?;
+        let ids = self.ids.get(start..*self.buckets.get(bucket + 1)?)?;
+        let place = ids.binary_search_by_key(&id.cast_unsigned(), |id| id.cast_unsigned());
+        Some(start + place.ok()?)
+    }
+}
+
+/// Returns the number of the bucket of an id.
+fn bucket(id: i64, first: i64, shift: u32) -> usize {
+    (id.wrapping_sub(first).cast_unsigned() >> shift) as usize
 }
 
 /// The ids that several batches have.
@@ -168,21 +206,26 @@ pub struct Copies {
 }
 
 impl Copies {
-    /// Looks through the ids of all splits, batch by batch. No batch may have an id twice.
-    pub fn find(splits: &[Vec<Ids>]) -> Self {
+    /// Looks through the ids of all splits, batch by batch. No batch may have an id twice. Returns None if no id
+    /// is in several batches.
+    pub fn find(splits: &[Vec<Ids>]) -> Option<Self> {
         let found: Vec<_> = (0..RANGES)
             .into_par_iter()
             .map(|range| find_in_range(splits, range))
             .collect();
+        let ids: Vec<i64> = found.iter().flat_map(|(ids, _)| ids).copied().collect();
+        if ids.is_empty() {
+            return None;
+        }
         let none = |batches: &Vec<Ids>| vec![0; batches.len()];
         let mut counts: Vec<Vec<u64>> = splits.iter().map(none).collect();
         for &(split, batch, count) in found.iter().flat_map(|(_, counts)| counts) {
             counts[split][batch] += count;
         }
-        Self {
-            ids: found.into_iter().flat_map(|(ids, _)| ids).collect(),
+        Some(Self {
+            ids: IdSet::new(ids),
             counts,
-        }
+        })
     }
 }
 
@@ -194,12 +237,12 @@ fn find_in_range(splits: &[Vec<Ids>], range: usize) -> (Vec<i64>, Vec<(usize, us
     if ids.is_empty() {
         return (ids, Vec::new());
     }
-    let set: IdSet = ids.iter().copied().collect();
+    let set = IdSet::new(ids.clone());
     let mut counts = Vec::new();
     for (split, batches) in splits.iter().enumerate() {
         for (batch, batch_ids) in batches.iter().enumerate() {
             let copies = batch_ids.in_range(range).iter();
-            let copies = copies.filter(|&&id| set.contains(id)).count() as u64;
+            let copies = copies.filter(|&&id| set.number(id).is_some()).count() as u64;
             if copies > 0 {
                 counts.push((split, batch, copies));
             }

@@ -22,7 +22,7 @@ pub fn write_objects(run: &Run<'_>, kept: &[u64]) -> Result<()> {
     for (group, kept) in source.objects.chunks(group).zip(kept.chunks(group)) {
         let began = Instant::now();
         let rows = group.iter().zip(kept).map(|(object, &rows)| LedgerObject {
-            object: source.store.identity(&object.entry.key),
+            object: source.identity(object),
             etag: object.entry.etag(),
             rows,
         });

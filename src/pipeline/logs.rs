@@ -83,7 +83,9 @@ pub fn run(run: &Run<'_>, lookup: &SongLookup) -> Result<Logs> {
     drop(ids);
     run.stages.add(Stage::Deduplicate, began, 0, state.kept);
     run.stages.phase("duplicates", None, began);
-    copies::remove(run, &copies, &mut parts)?;
+    if let Some(copies) = copies {
+        copies::remove(run, &copies, &mut parts)?;
+    }
     let rows = note_parts(run, &SONGPLAYS, parts.iter().map(|split| &split.songplays))?;
     note_parts(
         run,
@@ -271,10 +273,13 @@ impl Sink for Encoder<'_> {
         let began = Instant::now();
         // Users and times are of all deliveries.
         self.made.users.add(&events);
-        let times = &mut self.made.times;
+        let mut times = events.ts().to_vec();
+        // Events are nearly in order: this sort takes runs as they are.
+        times.sort();
+        times.dedup();
         // A compressed object is one split of any size: room in reserve would be memory an event.
-        times.reserve_exact(events.rows());
-        times.extend_from_slice(events.ts());
+        self.made.times.reserve_exact(times.len());
+        self.made.times.append(&mut times);
         let mut plays = songplays(&events, event_ids, self.lookup)?;
         if let Some(stays) = stays {
             plays = plays.filter(&events, &stays)?;
@@ -295,10 +300,10 @@ impl Sink for Encoder<'_> {
 
     fn reject(&mut self, object: &Object, reject: &Reject) -> Result<()> {
         let object = self.run.logs.display(object);
-        let scratch = self.run.staging.scratch();
+        let staging = self.run.staging;
         self.made
             .rejects
-            .write(&scratch, &object, reject.line + 1, reject)
+            .write(staging, &object, reject.line + 1, reject)
     }
 }
 
@@ -312,6 +317,7 @@ impl Encoder<'_> {
         let bytes = parts.iter().flatten().map(|part| part.bytes).sum();
         run.stages.add(Stage::Encode, began, bytes, 0);
         let began = Instant::now();
+        // In place: a compressed object can have very many. Those of one batch are sorted.
         made.times.sort_unstable();
         made.times.dedup();
         run.stages.add(Stage::Star, began, 0, 0);

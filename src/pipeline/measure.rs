@@ -18,7 +18,7 @@ use crate::config::{LoadedObjects, ParseConfig, RecordKind, RunConfig, Sizes};
 use crate::decode::Decoder;
 use crate::decode::reject::Reject;
 use crate::error::Result;
-use crate::input::{ChunkReader, DEFAULT_CHUNK, Object};
+use crate::input::Object;
 use crate::output::report::{InputReport, Report, StageReport};
 use crate::progress::Progress;
 use crate::star::schema::SONG_RECORD;
@@ -57,13 +57,13 @@ pub struct Ran {
 /// # Errors
 /// There is no input, or it cannot be read.
 pub fn measure_parse(config: &ParseConfig, progress: &Progress) -> Result<Parsed> {
-    let ParseConfig { place, sizes, .. } = config;
+    let ParseConfig { places, sizes, .. } = config;
     start_workers(config.threads)?.install(|| {
         let stages = Stages::default();
         let kind = config.kind.unwrap_or(RecordKind::Log);
         let stores = Stores::new(config.s3.clone());
         let (none, split_bytes) = (LoadedObjects::default(), sizes.split_bytes);
-        let mut source = Source::open(kind, "PATH", &stores, place, &none, split_bytes, &stages)?;
+        let mut source = Source::open(kind, "PATH", &stores, places, &none, split_bytes, &stages)?;
         if config.kind.is_none() && begins_with_songs(&source)? {
             source.kind = RecordKind::Song;
         }
@@ -126,18 +126,12 @@ impl Sink for Discard {
 
 /// Whether a song is among the first records.
 fn begins_with_songs(source: &Source) -> Result<bool> {
-    let split = source.plan.splits.first();
-    let segment = split.and_then(|split| split.segments.first());
-    let Some(object) = segment.and_then(|segment| source.objects.get(segment.object)) else {
-        return Ok(false);
-    };
-    let mut reader = ChunkReader::new(DEFAULT_CHUNK);
-    let range = (0, DEFAULT_CHUNK as u64);
-    let mut input = source.store.read(vec![object.range(range.0, range.1)]);
-    reader.open(input.as_mut(), object, source.display(object), range)?;
-    let mut decoder = Decoder::new(&SONG_RECORD, 1);
-    decoder.decode(reader.chunk(), u64::MAX);
-    Ok(decoder.take_counts().kept > 0)
+    let kept = source.look_at_first(|chunk| {
+        let mut decoder = Decoder::new(&SONG_RECORD, 1);
+        decoder.decode(chunk, u64::MAX);
+        decoder.take_counts().kept
+    })?;
+    Ok(kept.is_some_and(|kept| kept > 0))
 }
 
 /// Builds and publishes a star. Everything is in the time, publishing too.

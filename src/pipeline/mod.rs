@@ -6,6 +6,7 @@
 //! its own Parquet part and leaves behind small states (users, ids, times) from which the dimensions
 //! are made when all splits are done.
 
+mod budget;
 mod chain;
 mod copies;
 mod dimensions;
@@ -14,12 +15,14 @@ mod ledger;
 mod logs;
 mod measure;
 mod memory;
+mod objects;
 mod planned;
 mod reader;
 mod songs;
 mod source;
 mod stages;
 mod tally;
+mod wrapper;
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -29,12 +32,12 @@ use arrow_array::RecordBatch;
 
 use crate::config::{LoadedObjects, RecordKind, RunConfig, Sizes};
 use crate::error::{Error, Result};
+use crate::input::InputPlaces;
 use crate::output::report::{LogReport, REPORT_VERSION, Report, StageReport, Status, TableReport};
 use crate::output::{Part, Parts, Staging};
 use crate::progress::Progress;
 use crate::star::schema::{LEDGER, TABLES, Table};
-use crate::storage::{Place, Stores};
-use logs::Logs;
+use crate::storage::Stores;
 use source::Source;
 use stages::{Stage, Stages};
 use tally::State;
@@ -68,12 +71,40 @@ struct Reading<'a> {
 /// # Errors
 /// Input that cannot be read, output that cannot be written, or too many rejects. What was published
 /// before is whole then.
-pub fn run(config: &RunConfig, progress: &Progress) -> Result<Report> {
+pub fn run(config: &RunConfig, progress: &Progress) -> std::result::Result<Report, Failed> {
     build_star(config, progress, &Stages::default())
 }
 
+/// Why a run published nothing.
+#[derive(Debug)]
+pub struct Failed {
+    /// What went wrong.
+    pub error: Error,
+    /// What was read, if the run failed because of that: of too many rejects, or for want of events.
+    pub report: Option<Box<Report>>,
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self {
+            error,
+            report: None,
+        }
+    }
+}
+
+impl From<Failed> for Error {
+    fn from(failed: Failed) -> Self {
+        failed.error
+    }
+}
+
 /// The same, and adds up in `stages` where the time goes.
-fn build_star(config: &RunConfig, progress: &Progress, stages: &Stages) -> Result<Report> {
+fn build_star(
+    config: &RunConfig,
+    progress: &Progress,
+    stages: &Stages,
+) -> std::result::Result<Report, Failed> {
     let began = Instant::now();
     start_workers(config.threads)?.install(|| {
         let stores = Stores::new(config.s3.clone());
@@ -81,7 +112,7 @@ fn build_star(config: &RunConfig, progress: &Progress, stages: &Stages) -> Resul
         let staging = Staging::open(
             &stores,
             &config.out,
-            [&config.songs, &config.logs],
+            [songs.read_from(), logs.read_from()],
             config.compression,
         )?;
         let run = Run {
@@ -104,21 +135,46 @@ fn build_star(config: &RunConfig, progress: &Progress, stages: &Stages) -> Resul
                 stages.phase("publish", 1, began);
                 Ok(report)
             }
-            Err(error) => Err(match staging.discard() {
+            Err(Failed {
+                error,
+                report: Some(report),
+            }) => {
+                drop(run);
+                Err(keep_failed(staging, error, report))
+            }
+            Err(Failed {
+                error,
+                report: None,
+            }) => Err(Failed::from(match staging.discard() {
                 None => error,
                 Some(left) => error.also(format!(
                     "what the run wrote to {left} cannot be removed: sparkify clean does that"
                 )),
-            }),
+            })),
         }
     })
+}
+
+/// Ends a run that failed because of what it read: its rejects and its report are kept.
+fn keep_failed(staging: Staging, error: Error, mut report: Box<Report>) -> Failed {
+    let kept = format!("rejects and report are in {}", staging.failed_name());
+    let mut error_with_place = error.clone().also(kept);
+    report.error = Some(error_with_place.to_string());
+    if let Err(why) = staging.keep_failed(&report) {
+        error_with_place = error.also(format!("rejects and report could not be kept: {why}"));
+        report.error = Some(error_with_place.to_string());
+    }
+    Failed {
+        error: error_with_place,
+        report: Some(report),
+    }
 }
 
 /// Lists and plans both inputs.
 fn open_sources(config: &RunConfig, stores: &Stores, stages: &Stages) -> Result<(Source, Source)> {
     let split_bytes = config.sizes.split_bytes;
-    let open = |kind, argument, place, loaded| {
-        Source::open(kind, argument, stores, place, loaded, split_bytes, stages)
+    let open = |kind, argument, places, loaded| {
+        Source::open(kind, argument, stores, places, loaded, split_bytes, stages)
     };
     let none = LoadedObjects::default();
     let songs = open(RecordKind::Song, "--songs", &config.songs, &none)?;
@@ -145,52 +201,79 @@ impl Run<'_> {
     }
 
     /// Everything up to publishing.
-    fn build(&self, began: Instant) -> Result<Report> {
+    fn build(&self, began: Instant) -> std::result::Result<Report, Failed> {
         self.progress.begin("songs", self.songs.plan.bytes);
         let (batches, songs) = songs::run(self)?;
         self.warn_of_nothing(&self.songs, &self.config.songs, &songs);
+        if let Err(error) = budget::check_songs(self, &songs) {
+            self.progress.end();
+            let logs = LogReport {
+                input: self.logs.report(),
+                loaded_objects: self.logs.loaded(),
+                ..LogReport::default()
+            };
+            return Err(self.failed(error, self.report(began, &songs, logs, 0)));
+        }
         let lookup = songs::lookup(self, &batches)?;
         self.progress.begin("logs", self.logs.plan.bytes);
         let logs = logs::run(self, &lookup)?;
         self.progress.end();
         self.warn_of_nothing(&self.logs, &self.config.logs, &logs.state);
-        tally::refuse(self.config.max_rejects, &[&songs, &logs.state])?;
+        let log_report = LogReport {
+            input: logs.state.report.clone(),
+            kept: logs.state.kept - logs.duplicates,
+            filtered: logs.state.filtered,
+            duplicates: logs.duplicates,
+            loaded_objects: self.logs.loaded(),
+        };
+        let checked = budget::check_rejects(self, &songs, &logs.state)
+            .and_then(|()| budget::check_events(self, &log_report));
+        if let Err(error) = checked {
+            return Err(self.failed(error, self.report(began, &songs, log_report, logs.matched)));
+        }
         dimensions::write(self, &batches, &lookup, &logs)?;
-        Ok(self.report(began, songs, logs))
+        Ok(self.report(began, &songs, log_report, logs.matched))
+    }
+
+    /// A failure because of what was read. No table is published then.
+    fn failed(&self, error: Error, mut report: Report) -> Failed {
+        report.status = Status::Failed;
+        for table in report.tables.values_mut().chain(report.ledger.values_mut()) {
+            *table = TableReport::default();
+        }
+        Failed {
+            error,
+            report: Some(Box::new(report)),
+        }
     }
 
     /// Files without a record are no error, but seldom meant. No files are: all are loaded already.
-    fn warn_of_nothing(&self, source: &Source, place: &Place, state: &State) {
+    fn warn_of_nothing(&self, source: &Source, places: &InputPlaces, state: &State) {
         let objects = source.objects.len();
         if state.report.records == 0 && objects > 0 {
             let name = source.kind.plural();
             self.progress.warn(&format!(
-                "no record in the {objects} {name} objects of {place}"
+                "no record in the {objects} {name} objects of {places}"
             ));
         }
     }
 
-    fn report(&self, began: Instant, songs: State, logs: Logs) -> Report {
+    fn report(&self, began: Instant, songs: &State, logs: LogReport, matched: u64) -> Report {
         let seconds = began.elapsed().as_secs_f64();
-        let bytes = songs.report.bytes + logs.state.report.bytes;
-        let total = StageReport::new(seconds, bytes, logs.state.report.records);
+        let bytes = songs.report.bytes + logs.input.bytes;
+        let total = StageReport::new(seconds, bytes, logs.input.records);
         Report {
             report_version: REPORT_VERSION,
             sparkify_version: env!("CARGO_PKG_VERSION").to_owned(),
             status: Status::Ok,
+            error: None,
             run: Some(self.staging.run_id()),
-            songs: songs.report,
-            logs: LogReport {
-                input: logs.state.report,
-                kept: logs.state.kept - logs.duplicates,
-                filtered: logs.state.filtered,
-                duplicates: logs.duplicates,
-                loaded_objects: self.logs.loaded(),
-            },
             compression: self.config.compression,
+            songs: songs.report.clone(),
+            logs,
             tables: self.written_of(&TABLES),
             ledger: self.written_of(&LEDGER),
-            matched_songplays: logs.matched,
+            matched_songplays: matched,
             stages: self.stages.report(),
             total,
             peak_memory_bytes: memory::peak(),

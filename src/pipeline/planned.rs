@@ -1,5 +1,7 @@
 //! What a run would do: its input listed and planned, and its output looked at, with no data read.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::source::Source;
@@ -29,6 +31,8 @@ pub struct PlannedInput {
     pub objects: u64,
     /// Objects that do not.
     pub ignored_objects: u64,
+    /// The same by the endings of their names.
+    pub ignored_endings: BTreeMap<String, u64>,
     /// Bytes of the objects, as stored.
     pub bytes: u64,
     /// The work of one worker at a time, in input order.
@@ -60,7 +64,7 @@ pub fn plan_run(config: &RunConfig) -> Result<Planned> {
     start_workers(config.threads)?.install(|| {
         let stores = Stores::new(config.s3.clone());
         let (songs, logs) = open_sources(config, &stores, &Stages::default())?;
-        let out = Staging::foresee(&stores, &config.out, [&config.songs, &config.logs])?;
+        let out = Staging::foresee(&stores, &config.out, [songs.read_from(), logs.read_from()])?;
         Ok(Planned {
             songs: input(&songs),
             logs: input(&logs),
@@ -75,6 +79,7 @@ fn input(source: &Source) -> PlannedInput {
     PlannedInput {
         objects: report.objects,
         ignored_objects: report.ignored_objects,
+        ignored_endings: report.ignored_endings,
         bytes: report.bytes,
         splits: splits.map(|split| planned(source, split)).collect(),
     }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use arrow_array::RecordBatch;
 
 use super::Reading;
+use super::objects::SegmentReads;
 use super::source::Source;
 use super::stages::Stage;
 use crate::decode::reject::{Reason, Reject};
@@ -45,13 +46,17 @@ pub struct SplitRead {
     pub first_reject: Option<(usize, Reject)>,
     /// Rejects of the first segment. Their lines count from where its records began.
     pub first_segment_rejects: u64,
-    /// The segments whose compressed stream broke: how much is lost behind, nobody can say.
-    pub broken: Vec<usize>,
+    /// Bytes that the rejects cover, decompressed.
+    pub rejected_bytes: u64,
+    /// What could be read of each segment.
+    pub segments: SegmentReads,
 }
 
 impl SplitRead {
     fn count_reject(&mut self, segment: usize, reject: Reject) {
         self.reasons[reject.reason as usize] += 1;
+        self.rejected_bytes += reject.bytes;
+        self.segments.add_reject(&reject);
         self.first_segment_rejects += u64::from(segment == 0);
         self.first_reject.get_or_insert((segment, reject));
     }
@@ -141,14 +146,17 @@ impl<'a> SplitReader<'a> {
             reasons: [0; Reason::ALL.len()],
             first_reject: None,
             first_segment_rejects: 0,
-            broken: Vec::new(),
+            rejected_bytes: 0,
+            segments: SegmentReads::with_capacity(split.segments.len()),
         };
         // A split that failed half way may have left something.
         self.decoder.clear();
-        let store = self.source.store.as_ref();
+        let source = self.source;
         let tasks = self.tasks(split, start);
-        let ranges = tasks.iter().filter_map(Task::range).collect();
-        let mut input = clock.read(|| store.read(ranges));
+        let ranges = tasks
+            .iter()
+            .filter_map(|task| Some((task.object.place, task.range()?)));
+        let mut input = clock.read(|| source.read(ranges));
         let input = input.as_mut();
         for (number, task) in tasks.into_iter().enumerate() {
             let Task {
@@ -160,7 +168,7 @@ impl<'a> SplitReader<'a> {
                 let Some(from) = from else {
                     return Ok(None);
                 };
-                let name = store.display(&object.entry.key);
+                let name = source.display(object);
                 let range = (from.byte(), segment.end);
                 self.reader.open(input, object, name, range)?;
                 match from {
@@ -172,6 +180,8 @@ impl<'a> SplitReader<'a> {
                 found.began = began;
             }
             let kept_before = self.decoder.kept();
+            let records_before = self.decoder.records();
+            let mut is_broken = false;
             (found.ended, found.lines.1) = (None, 0);
             if let Some(began) = began {
                 // Only an object that is read from its first byte on tells its layout by itself.
@@ -186,9 +196,12 @@ impl<'a> SplitReader<'a> {
                 }
                 found.lines.1 = self.decoder.lines();
                 found.bytes += found.ended.map_or(0, |ended| ended - began);
-                if matches!(self.reader.chunk().rest, Rest::Broken(_)) {
-                    found.broken.push(number);
-                }
+                is_broken = matches!(self.reader.chunk().rest, Rest::Broken(_));
+            }
+            let records = self.decoder.records() - records_before;
+            found.segments.end_segment(records, is_broken);
+            if from.is_some() {
+                clock.read(|| input.check_unchanged())?;
             }
             if number == 0 {
                 found.lines.0 = found.lines.1;

@@ -1,6 +1,5 @@
 //! The song phase: all song records, and the lookup that comes from them.
 
-use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
@@ -13,20 +12,19 @@ use super::stages::Stage;
 use super::tally::{State, Tally};
 use super::{Run, chain};
 use crate::decode::reject::Reject;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::input::Object;
-use crate::output::Rejects;
+use crate::output::{Rejects, Staging};
 use crate::star::lookup::{ArtistIds, SHARDS, Shard, SongIds, SongLookup, hashes};
 use crate::star::records::SongBatch;
 
 /// Reads all songs.
 ///
 /// # Errors
-/// Something cannot be read, or no record at all is a song.
+/// Something cannot be read.
 pub fn run(run: &Run<'_>) -> Result<(Vec<SongBatch>, State)> {
     let source = &run.songs;
     let tally = Tally::new(run, source);
-    let scratch = run.staging.scratch();
     let batches = Mutex::new(vec![Vec::new(); source.plan.splits.len()]);
     chain::run(
         run.reading(),
@@ -34,7 +32,7 @@ pub fn run(run: &Run<'_>) -> Result<(Vec<SongBatch>, State)> {
         |reader, split, start| {
             let mut collect = Collect {
                 source,
-                scratch: &scratch,
+                staging: run.staging,
                 rejects: Rejects::default(),
                 batches: Vec::new(),
             };
@@ -52,8 +50,6 @@ pub fn run(run: &Run<'_>) -> Result<(Vec<SongBatch>, State)> {
         },
     )?;
     let state = tally.state();
-    refuse_other_records(run, &state)?;
-
     let batches = batches
         .into_inner()
         .unwrap_or_else(PoisonError::into_inner)
@@ -87,7 +83,7 @@ pub fn lookup(run: &Run<'_>, batches: &[SongBatch]) -> Result<SongLookup> {
 /// Keeps the songs of a split.
 struct Collect<'a> {
     source: &'a Source,
-    scratch: &'a Path,
+    staging: &'a Staging,
     rejects: Rejects,
     batches: Vec<SongBatch>,
 }
@@ -101,25 +97,6 @@ impl Sink for Collect<'_> {
     fn reject(&mut self, object: &Object, reject: &Reject) -> Result<()> {
         let object = self.source.display(object);
         self.rejects
-            .write(self.scratch, &object, reject.line + 1, reject)
+            .write(self.staging, &object, reject.line + 1, reject)
     }
-}
-
-/// A folder of something else ends here, before the logs are read in vain.
-fn refuse_other_records(run: &Run<'_>, state: &State) -> Result<()> {
-    let (rejected, records) = (state.report.rejected, state.report.records);
-    let Some((_, first)) = &state.first_reject else {
-        return Ok(());
-    };
-    if state.kept > 0 {
-        return Ok(());
-    }
-    let error = Error::failed(format!("no record in {} is a song", run.config.songs))
-        .because(first)
-        .hint("check that --songs is song metadata and not logs");
-    if run.config.max_rejects.exceeded_by(rejected, records) {
-        return Err(error);
-    }
-    run.progress.warn(&error.to_string());
-    Ok(())
 }

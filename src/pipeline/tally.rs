@@ -4,14 +4,14 @@ use std::sync::{Mutex, PoisonError};
 
 use super::Run;
 use super::chain::Settled;
+use super::objects::{MAX_NAMED, ObjectRead, ObjectReads};
 use super::reader::SplitRead;
 use super::source::Source;
-use crate::config::MaxRejects;
-use crate::decode::reject::Reject;
-use crate::error::{Error, Result};
+use crate::decode::reject::{Reason, Reject};
+use crate::error::Result;
 use crate::input::Split;
-use crate::output::Rejects;
 use crate::output::report::InputReport;
+use crate::output::{REJECTS, Rejects};
 
 /// Collects counts as splits settle.
 #[derive(Debug)]
@@ -32,6 +32,8 @@ pub struct State {
     pub filtered: u64,
     /// The split and the words of the first reject in input order.
     pub first_reject: Option<(usize, String)>,
+    /// What could be read of each object.
+    pub objects: ObjectReads,
 }
 
 impl State {
@@ -42,12 +44,15 @@ impl State {
             kept: 0,
             filtered: 0,
             first_reject: None,
+            objects: ObjectReads::new(source.objects.len()),
         }
     }
 
     /// Counts a settled split.
     pub fn count(&mut self, found: &SplitRead) {
         self.report.add(found.counts, found.reasons);
+        self.report.decompressed_bytes += found.bytes;
+        self.report.rejected_bytes += found.rejected_bytes;
         self.kept += found.counts.kept;
         self.filtered += found.counts.filtered;
     }
@@ -79,20 +84,27 @@ impl<'a> Tally<'a> {
         self.run
             .staging
             .rejects(kind, split.number, rejects, shift)?;
-        for &segment in &found.broken {
-            let object = self.object(split, segment);
-            self.run.progress.warn(&format!(
-                "the compressed stream of {object} is broken: what may have been behind the break is not read"
-            ));
-        }
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.count(found);
+        for (segment, &read) in split.segments.iter().zip(&found.segments.reads) {
+            state.objects.merge(segment.object, read);
+        }
+        for (number, reject) in &found.segments.unreadable {
+            if let Some(segment) = split.segments.get(*number) {
+                let before = if *number == 0 { lines_before } else { 0 };
+                let reason = why_unreadable(before, reject);
+                state
+                    .objects
+                    .add_reason(segment.object, split.number, reason);
+            }
+        }
         let earlier = |other: &(usize, String)| other.0 < split.number;
         if !state.first_reject.as_ref().is_some_and(earlier)
             && let Some((segment, reject)) = &found.first_reject
         {
             let before = if *segment == 0 { lines_before } else { 0 };
-            let what = self.describe(split, *segment, before, reject);
+            let object = self.object(split, *segment);
+            let what = format!("{object} {}", describe(before, reject));
             state.first_reject = Some((split.number, what));
         }
         Ok(())
@@ -105,41 +117,60 @@ impl<'a> Tally<'a> {
         object.map(|o| self.source.display(o)).unwrap_or_default()
     }
 
-    fn describe(&self, split: &Split, segment: usize, before: u64, reject: &Reject) -> String {
-        let object = self.object(split, segment);
-        let key = reject.key.map(|key| format!("{key}: ")).unwrap_or_default();
-        let (line, offset) = (before + reject.line + 1, reject.offset);
-        let (reason, detail) = (reject.reason.name(), &reject.detail);
-        format!("{object} line {line} byte {offset}: {reason}: {key}{detail}")
+    /// Returns what was tallied, once all splits have settled, and names the first lost objects in warnings.
+    pub fn state(&self) -> State {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.report.unreadable_objects = state.objects.lost();
+        let state = state.clone();
+        for (object, read, reason) in state.objects.first_lost() {
+            if let Some(object) = self.source.objects.get(object) {
+                self.warn_if_lost(&self.source.display(object), read, reason);
+            }
+        }
+        let more = state
+            .report
+            .unreadable_objects
+            .saturating_sub(MAX_NAMED as u64);
+        if more > 0 {
+            let kind = self.source.kind.plural();
+            self.run.progress.warn(&format!(
+                "{more} more objects of {kind} could not be read, or not to their end: see {REJECTS}"
+            ));
+        }
+        state
     }
 
-    /// What was tallied so far.
-    pub fn state(&self) -> State {
-        self.state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+    /// Names an object that counts against the budget in a warning.
+    fn warn_if_lost(&self, object: &str, read: ObjectRead, reason: Option<&str>) {
+        if read.is_broken() {
+            self.run.progress.warn(&format!(
+                "the compressed stream of {object} is broken: what may follow the break is not read; \
+                 fetch the object again"
+            ));
+        } else if read.is_unreadable() {
+            let reason = reason.unwrap_or_default();
+            self.run.progress.warn(&format!(
+                "nothing of {object} could be read: {reason}, or leave it out"
+            ));
+        }
     }
 }
 
-/// An error if there are more rejects than are tolerated.
-///
-/// # Errors
-/// That, with the place of the first reject.
-pub fn refuse(most: MaxRejects, states: &[&State]) -> Result<()> {
-    let rejected = states.iter().map(|s| s.report.rejected).sum();
-    let records = states.iter().map(|s| s.report.records).sum();
-    if !most.exceeded_by(rejected, records) {
-        return Ok(());
+/// Says why an object is unreadable, by its first reject, and what to do.
+fn why_unreadable(before: u64, reject: &Reject) -> String {
+    let convert = "store it as JSON in UTF-8, plain or compressed by gzip, bzip2 or zstd";
+    match reject.reason {
+        Reason::NotJson => format!("{}; {convert}", reject.detail),
+        Reason::Encoding => format!("{}; {convert}", describe(before, reject)),
+        _ => format!("{}; correct it", describe(before, reject)),
     }
-    let first = states.iter().find_map(|s| s.first_reject.as_ref());
-    let first = first.map_or("", |(_, first)| first);
-    let percent = rejected as f64 * 100.0 / records as f64;
-    Err(Error::failed(format!(
-        "{rejected} of {records} records rejected ({percent:.2}%), more than {most}"
-    ))
-    .because(format!("the first is {first}"))
-    .hint(
-        "mend the input, or raise --max-rejects to publish without them and find them in _rejects",
-    ))
+}
+
+/// Describes a reject by its place in the object and its reason. `before` is the number of newlines in the
+/// object before the segment.
+fn describe(before: u64, reject: &Reject) -> String {
+    let key = reject.key.map(|key| format!("{key}: ")).unwrap_or_default();
+    let (line, offset) = (before + reject.line + 1, reject.offset);
+    let (reason, detail) = (reject.reason.name(), &reject.detail);
+    format!("line {line} byte {offset}: {reason}: {key}{detail}")
 }

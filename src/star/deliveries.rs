@@ -3,20 +3,22 @@
 //! Queues deliver an event at least once, and not always with the same content. The smallest delivery
 //! by content stays, so the choice does not depend on the order of the input.
 
-use std::collections::HashMap;
+use std::num::NonZeroU32;
+use std::ops::Deref;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
     ArrowPrimitiveType, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType,
 };
 use arrow_array::{Array, RecordBatch};
-use foldhash::fast::FixedState;
 
 use super::fnv::song_key;
 use super::records::{EventBatch, Repeated};
 use super::songs::TotalOrder;
-use super::users::{Symbols, text};
+use super::users::{symbol, text};
 use crate::error::{Error, Result};
+
+pub use super::users::Symbols;
 
 /// The content that deliveries of one event are compared by.
 ///
@@ -24,7 +26,22 @@ use crate::error::{Error, Result};
 /// bytewise, null last. The columns that `songplay_id` is a hash of come after them. They only differ
 /// where two events have the same hash: one input of two million events in ten million.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Delivery<'a>(Content<&'a str>);
+pub struct Delivery<'a> {
+    level: &'a str,
+    location: Nullable<&'a str>,
+    user_agent: Nullable<&'a str>,
+    rest: Rest,
+}
+
+/// The content but for the texts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Rest {
+    /// song_key and duration; null if the event lacks song, artist or length.
+    song: Nullable<(i64, TotalOrder)>,
+    start_time: i64,
+    user_id: i32,
+    session_id: i32,
+}
 
 /// A nullable value. Null is ordered last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,45 +50,9 @@ enum Nullable<T> {
     Null,
 }
 
-impl<T> Nullable<T> {
-    fn map<U>(self, change: impl FnOnce(T) -> U) -> Nullable<U> {
-        match self {
-            Self::Value(value) => Nullable::Value(change(value)),
-            Self::Null => Nullable::Null,
-        }
-    }
-}
-
 impl<T> From<Option<T>> for Nullable<T> {
     fn from(value: Option<T>) -> Self {
         value.map_or(Self::Null, Self::Value)
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Content<T> {
-    level: T,
-    location: Nullable<T>,
-    user_agent: Nullable<T>,
-    /// song_key and duration; null if the event lacks song, artist or length.
-    song: Nullable<(i64, TotalOrder)>,
-    start_time: i64,
-    user_id: i32,
-    session_id: i32,
-}
-
-impl<T> Content<T> {
-    /// Returns the same content with other texts.
-    fn map<U>(self, mut text: impl FnMut(T) -> U) -> Content<U> {
-        Content {
-            level: text(self.level),
-            location: self.location.map(&mut text),
-            user_agent: self.user_agent.map(&mut text),
-            song: self.song,
-            start_time: self.start_time,
-            user_id: self.user_id,
-            session_id: self.session_id,
-        }
     }
 }
 
@@ -83,15 +64,17 @@ impl<'a> Delivery<'a> {
             // As it is written: adding zero makes -0.0 the 0.0 that it equals.
             (key, TotalOrder(events.length.value(row) + 0.0))
         });
-        Self(Content {
+        Self {
             level: text(&events.level, row).unwrap_or_default(),
             location: text(&events.location, row).into(),
             user_agent: text(&events.user_agent, row).into(),
-            song: song.into(),
-            start_time: events.ts.value(row) * 1000,
-            user_id: events.user_id.value(row),
-            session_id: events.session_id.value(row),
-        })
+            rest: Rest {
+                song: song.into(),
+                start_time: events.ts.value(row) * 1000,
+                user_id: events.user_id.value(row),
+                session_id: events.session_id.value(row),
+            },
+        }
     }
 }
 
@@ -103,65 +86,108 @@ pub fn ids(rows: &RecordBatch) -> Result<&[i64]> {
     values::<Int64Type>(rows, "songplay_id")
 }
 
-/// Rows of `songplays` that were read back, with their songs.
-#[derive(Debug)]
-pub struct WrittenDeliveries<'a> {
-    ids: &'a [i64],
-    start_times: &'a [i64],
-    user_ids: &'a [i32],
-    session_ids: &'a [i32],
-    levels: &'a Repeated,
-    locations: &'a Repeated,
-    user_agents: &'a Repeated,
-    songs: Vec<Option<(i64, TotalOrder)>>,
+/// A delivery that was read back, in 48 bytes: its texts are numbers of [`Symbols`].
+#[derive(Debug, Clone, Copy)]
+pub struct Candidate {
+    /// The batch that it is in, among those of the whole input.
+    pub batch: u32,
+    /// Never null, so that there is room to say that there is no candidate.
+    level: NonZeroU32,
+    location: u32,
+    user_agent: u32,
+    song_key: i64,
+    /// NaN if the event lacks song, artist or length: no length is NaN.
+    duration: f64,
+    start_time: i64,
+    user_id: i32,
+    session_id: i32,
 }
 
-impl<'a> WrittenDeliveries<'a> {
-    /// Takes rows of `songplays`, no two of which have the same id, and the rows of `ledger_songplays`
-    /// with the same ids. Both are in the order in which they were written.
-    ///
-    /// # Errors
-    /// A column is absent or of another type, or a row of the ledger belongs to no songplay.
-    pub fn new(songplays: &'a RecordBatch, ledger: &RecordBatch) -> Result<Self> {
-        let (ids, keyed) = (ids(songplays)?, ids(ledger)?);
-        let song_keys = values::<Int64Type>(ledger, "song_key")?;
-        let durations = values::<Float64Type>(ledger, "duration")?;
-        let mut songs_left = keyed.iter().zip(song_keys.iter().zip(durations)).peekable();
-        let songs = ids.iter().map(|id| {
-            let (_, (&key, &duration)) = songs_left.next_if(|(keyed, _)| *keyed == id)?;
-            Some((key, TotalOrder(duration)))
-        });
-        let songs = songs.collect();
-        if songs_left.next().is_some() {
-            return Err(mismatch("songplay_id"));
+impl Candidate {
+    /// Returns true if this delivery stays and not `other`, another one of the same event: if it is smaller,
+    /// or the same in an earlier batch. `symbols` are those of both.
+    pub fn wins<S: Deref<Target = Symbols>>(
+        &self,
+        other: &Self,
+        symbols: impl FnOnce() -> S,
+    ) -> bool {
+        let numbers =
+            |candidate: &Self| (candidate.level, candidate.location, candidate.user_agent);
+        if numbers(self) == numbers(other) {
+            return (self.rest(), self.batch) < (other.rest(), other.batch);
         }
-        Ok(Self {
-            ids,
-            start_times: values::<TimestampMicrosecondType>(songplays, "start_time")?,
-            user_ids: values::<Int32Type>(songplays, "user_id")?,
-            session_ids: values::<Int32Type>(songplays, "session_id")?,
-            levels: texts(songplays, "level")?,
-            locations: texts(songplays, "location")?,
-            user_agents: texts(songplays, "user_agent")?,
-            songs,
-        })
+        let symbols = symbols();
+        self.delivery(&symbols) < other.delivery(&symbols)
     }
 
-    /// Returns the id and the content of each row.
-    pub fn iter(&self) -> impl Iterator<Item = (i64, Delivery<'_>)> {
-        let ids = self.ids.iter().zip(&self.songs).enumerate();
-        ids.map(|(row, (&id, &song))| {
-            let content = Content {
-                level: text(self.levels, row).unwrap_or_default(),
-                location: text(self.locations, row).into(),
-                user_agent: text(self.user_agents, row).into(),
-                song: song.into(),
-                start_time: self.start_times[row],
-                user_id: self.user_ids[row],
-                session_id: self.session_ids[row],
-            };
-            (id, Delivery(content))
+    fn delivery<'a>(&self, symbols: &'a Symbols) -> Delivery<'a> {
+        Delivery {
+            level: symbols.text(self.level.get()).unwrap_or_default(),
+            location: symbols.text(self.location).into(),
+            user_agent: symbols.text(self.user_agent).into(),
+            rest: self.rest(),
+        }
+    }
+
+    fn rest(&self) -> Rest {
+        let song = (self.song_key, TotalOrder(self.duration));
+        Rest {
+            song: (!self.duration.is_nan()).then_some(song).into(),
+            start_time: self.start_time,
+            user_id: self.user_id,
+            session_id: self.session_id,
+        }
+    }
+}
+
+/// Returns the deliveries that some songplays are of, all in one batch. No two of them have the same id. `ledger` are the rows of `ledger_songplays` with these ids. Both are in the order in which they
+/// were written.
+///
+/// # Errors
+/// A column is absent or of another type, or a row of the ledger belongs to no songplay.
+pub fn candidates(
+    songplays: &RecordBatch,
+    ledger: &RecordBatch,
+    batch: u32,
+    symbols: &mut Symbols,
+) -> Result<Vec<Candidate>> {
+    let song_keys = values::<Int64Type>(ledger, "song_key")?;
+    let durations = values::<Float64Type>(ledger, "duration")?;
+    let songs = song_keys.iter().copied().zip(durations.iter().copied());
+    let mut songs = ids(ledger)?.iter().zip(songs).peekable();
+    let start_times = values::<TimestampMicrosecondType>(songplays, "start_time")?;
+    let user_ids = values::<Int32Type>(songplays, "user_id")?;
+    let session_ids = values::<Int32Type>(songplays, "session_id")?;
+    let mut numbers = |name| -> Result<Vec<u32>> {
+        let column = texts(songplays, name)?;
+        let mut known = vec![0; column.values().len()];
+        let rows = 0..column.len();
+        Ok(rows
+            .map(|row| symbol(symbols, &mut known, column, row))
+            .collect())
+    };
+    let levels = numbers("level")?;
+    let locations = numbers("location")?;
+    let user_agents = numbers("user_agent")?;
+    let candidates = ids(songplays)?.iter().enumerate().map(|(row, id)| {
+        let song = songs.next_if(|(keyed, _)| *keyed == id);
+        let (song_key, duration) = song.map_or((0, f64::NAN), |(_, song)| song);
+        Ok(Candidate {
+            batch,
+            level: NonZeroU32::new(levels[row]).ok_or_else(|| mismatch("level"))?,
+            location: locations[row],
+            user_agent: user_agents[row],
+            song_key,
+            duration,
+            start_time: start_times[row],
+            user_id: user_ids[row],
+            session_id: session_ids[row],
         })
+    });
+    let candidates = candidates.collect::<Result<_>>()?;
+    match songs.next() {
+        None => Ok(candidates),
+        Some(_) => Err(mismatch("songplay_id")),
     }
 }
 
@@ -185,45 +211,4 @@ fn mismatch(name: &str) -> Error {
     Error::failed(format!("column {name} is not what was written"))
         .because("it is absent, of another type or of other rows")
         .hint("check whether something else writes to --out, and run again")
-}
-
-/// The batch that a delivery is in: the number of its split, and its number in the split. Batches are
-/// ordered as the input is.
-pub type BatchNumber = (u32, u32);
-
-/// The smallest delivery of each of several events, and the batch that it is in.
-///
-/// Of deliveries with the same content the one in the first batch stays. Texts are kept once.
-#[derive(Debug, Default)]
-pub struct Winners {
-    winners: HashMap<i64, (Content<u32>, BatchNumber), FixedState>,
-    symbols: Symbols,
-}
-
-impl Winners {
-    /// Takes in a delivery of the event `id` from a batch.
-    pub fn add(&mut self, id: i64, delivery: Delivery<'_>, batch: BatchNumber) {
-        let symbols = &mut self.symbols;
-        let is_new = match self.winners.get(&id) {
-            None => true,
-            Some((winner, first)) => {
-                let winner = winner.map(|number| symbols.text(number).unwrap_or_default());
-                (delivery.0, batch) < (winner, *first)
-            }
-        };
-        if is_new {
-            let content = delivery.0.map(|text| symbols.number(text));
-            self.winners.insert(id, (content, batch));
-        }
-    }
-
-    /// Returns the batch of the delivery of the event `id` that stays.
-    pub fn batch(&self, id: i64) -> Option<BatchNumber> {
-        self.winners.get(&id).map(|&(_, batch)| batch)
-    }
-
-    /// Returns the batch of each delivery that stays.
-    pub fn batches(&self) -> impl Iterator<Item = BatchNumber> {
-        self.winners.values().map(|&(_, batch)| batch)
-    }
 }

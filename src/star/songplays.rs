@@ -43,12 +43,18 @@ impl Plays {
     /// # Errors
     /// None that a caller can cause: Arrow checks what this module promises.
     pub fn filter(&self, events: &EventBatch, stays: &BooleanArray) -> Result<Self> {
-        let keyed = (0..events.rows()).filter(|&row| events.has_song(row));
-        let keyed: Vec<bool> = keyed.map(|row| stays.value(row)).collect();
+        let keyed = match self.ledger.num_rows() == events.rows() {
+            true => stays.clone(),
+            false => {
+                let keyed = (0..events.rows()).filter(|&row| events.has_song(row));
+                let keyed: Vec<bool> = keyed.map(|row| stays.value(row)).collect();
+                keyed.into()
+            }
+        };
         let filter = |rows, stays| filter_record_batch(rows, stays).map_err(Error::arrow);
         Ok(Self {
             songplays: filter(&self.songplays, stays)?,
-            ledger: filter(&self.ledger, &BooleanArray::from(keyed))?,
+            ledger: filter(&self.ledger, &keyed)?,
         })
     }
 }

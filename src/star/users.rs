@@ -19,9 +19,9 @@ use super::schema::{LEDGER_USERS, USERS};
 use super::text_array;
 use crate::error::{Error, Result};
 
-/// Texts of one column, by number; number 0 is null.
+/// Texts by number; number 0 is null.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Symbols {
+pub struct Symbols {
     numbers: HashMap<Arc<str>, u32, FixedState>,
     texts: Vec<Arc<str>>,
 }
@@ -249,7 +249,12 @@ pub(super) fn text(column: &Repeated, row: usize) -> Option<&str> {
 }
 
 /// The number of a row's text, asked of `symbols` once a text and batch.
-fn symbol(symbols: &mut Symbols, known: &mut [u32], column: &Repeated, row: usize) -> u32 {
+pub(super) fn symbol(
+    symbols: &mut Symbols,
+    known: &mut [u32],
+    column: &Repeated,
+    row: usize,
+) -> u32 {
     let Some(key) = column.key(row) else { return 0 };
     let Some(known) = known.get_mut(key) else {
         return 0;

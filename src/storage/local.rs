@@ -42,15 +42,19 @@ impl Local {
         Ok(Self::at(root, Some(name.to_owned())))
     }
 
+    /// The store for a folder, which must exist; an empty path is the current directory.
+    ///
+    /// # Errors
+    /// The path does not exist or is not a folder.
+    pub fn folder(path: &Path) -> Result<Self> {
+        // A file is not found under a name that ends in a slash.
+        fs::metadata(named(path).join("")).map_err(|e| Error::io("cannot read", path, &e))?;
+        Ok(Self::at(path.to_owned(), None))
+    }
+
     fn at(root: PathBuf, file: Option<String>) -> Self {
-        let here = Path::new(".");
-        let named = if root.as_os_str().is_empty() {
-            here
-        } else {
-            &root
-        };
         Self {
-            home: fs::canonicalize(named).unwrap_or_else(|_| root.clone()),
+            home: fs::canonicalize(named(&root)).unwrap_or_else(|_| root.clone()),
             root,
             file,
             follows: true,
@@ -71,6 +75,14 @@ impl Local {
     }
 }
 
+/// A path as the system takes it: to it an empty one is nothing.
+fn named(path: &Path) -> &Path {
+    match path.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => path,
+    }
+}
+
 fn prune(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
@@ -84,6 +96,7 @@ fn prune(folder: &Path) {
 fn not_a_file(path: &Path) -> Error {
     Error::failed(format!("cannot read {}", path.display()))
         .because("it is neither a file nor a folder")
+        .hint("write what comes from a pipe to a file first")
 }
 
 fn not_utf8(path: &Path) -> Error {
@@ -107,7 +120,7 @@ impl Store for Local {
                 .because("folders are nested more than 64 deep: a link probably leads back up"));
         }
         let cannot = |e: std::io::Error| Error::io("cannot list", &folder, &e);
-        for entry in fs::read_dir(&folder).map_err(cannot)? {
+        for entry in fs::read_dir(named(&folder)).map_err(cannot)? {
             let entry = entry.map_err(cannot)?;
             let Some(name) = entry.file_name().to_str().map(str::to_owned) else {
                 let name = entry.file_name().to_string_lossy().into_owned();
@@ -144,6 +157,14 @@ impl Store for Local {
                 }
             }
         }
+        let times = level
+            .objects
+            .iter()
+            .filter_map(|object| match object.version {
+                Version::Written { nanoseconds, .. } => Some(nanoseconds / 1_000_000_000),
+                _ => None,
+            });
+        level.last_modified = times.max();
         Ok(level)
     }
 
@@ -151,7 +172,7 @@ impl Store for Local {
         Box::new(Files {
             root: self.root.clone(),
             ranges: ranges.into_iter(),
-            file: None,
+            current: None,
         })
     }
 
@@ -191,6 +212,12 @@ impl Store for Local {
     fn identity(&self, key: &str) -> String {
         self.home.join(key).display().to_string()
     }
+
+    fn without_links(&self, key: &str) -> String {
+        let path = self.home.join(key);
+        let found = fs::canonicalize(&path).unwrap_or(path);
+        found.display().to_string()
+    }
 }
 
 fn listed(key: String, found: &fs::Metadata) -> Entry {
@@ -201,41 +228,98 @@ fn listed(key: String, found: &fs::Metadata) -> Entry {
     }
 }
 
-/// What is at hand with the size. To look at it again when the file is read would cost a system call an
-/// object: one that became shorter is noticed all the same.
+/// What is at hand with the size.
 fn written(found: &fs::Metadata) -> Version {
     let seconds = found.mtime().checked_mul(1_000_000_000);
     let nanoseconds = seconds.and_then(|seconds| seconds.checked_add(found.mtime_nsec()));
-    nanoseconds.map_or(Version::Unknown, Version::Written)
+    let inode = found.ino();
+    nanoseconds.map_or(Version::Unknown, |nanoseconds| Version::Written {
+        nanoseconds,
+        inode,
+    })
 }
+
+/// Files from this size on, in bytes, are looked at when they are opened too: to read one that has changed
+/// takes long, and the splits of one open it by its name again and again.
+const LARGE: u64 = 1 << 20;
 
 /// Opens and reads files one after the other.
 struct Files {
     root: PathBuf,
     ranges: std::vec::IntoIter<Range>,
-    file: Option<File>,
+    /// The file that is read, as it was listed and as it was opened.
+    current: Option<(Range, File)>,
+}
+
+impl Files {
+    fn path(&self, range: &Range) -> PathBuf {
+        self.root.join(&range.entry.key)
+    }
+
+    /// An error if a file is not the one that was listed. This is one system call, on the open file.
+    fn check(&self, range: &Range, file: &File) -> Result<()> {
+        let entry = &range.entry;
+        let Version::Written { nanoseconds, inode } = entry.version else {
+            return Ok(());
+        };
+        let cannot = |e: io::Error| Error::io("cannot read", &self.path(range), &e);
+        let now = file.metadata().map_err(cannot)?;
+        // One open file is one content. What is opened again by its name must be the same file.
+        let is_part = range.from > 0 || range.until < entry.size;
+        let is_same = match written(&now) {
+            Version::Written {
+                nanoseconds: written,
+                inode: number,
+            } => written == nanoseconds && (number == inode || !is_part),
+            _ => false,
+        };
+        if is_same && now.len() == entry.size {
+            return Ok(());
+        }
+        Err(changed(&self.path(range)))
+    }
+}
+
+/// The error for a file that is not the one that was listed.
+fn changed(path: &Path) -> Error {
+    Error::failed(format!("cannot read {}", path.display()))
+        .because("the file changed while the run read it")
+        .hint("run again when nothing writes to it")
 }
 
 impl RangeReader for Files {
     fn next_range(&mut self) -> Result<()> {
-        self.file = None;
-        let Some(Range { entry, from, .. }) = self.ranges.next() else {
+        self.current = None;
+        let Some(range) = self.ranges.next() else {
             return Ok(());
         };
-        let path = self.root.join(&entry.key);
+        let path = self.path(&range);
         let cannot = |e| Error::io("cannot read", &path, &e);
         let mut file = File::open(&path).map_err(cannot)?;
-        if from > 0 {
-            file.seek(SeekFrom::Start(from)).map_err(cannot)?;
+        if range.entry.size >= LARGE {
+            self.check(&range, &file)?;
         }
-        self.file = Some(file);
+        if range.from > 0 {
+            file.seek(SeekFrom::Start(range.from)).map_err(cannot)?;
+        }
+        self.current = Some((range, file));
         Ok(())
+    }
+
+    fn check_unchanged(&mut self) -> Result<()> {
+        match &self.current {
+            Some((range, file)) => self.check(range, file),
+            None => Ok(()),
+        }
     }
 }
 
 impl Read for Files {
     fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
-        self.file.as_mut().map_or(Ok(0), |file| file.read(to))
+        match &mut self.current {
+            Some((_, file)) => file.read(to),
+            None => Ok(0),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! Both ends of the data path. A [`Store`] stands for everything below one prefix; a key is an
 //! object's name below it, with `/` between its parts.
 
+mod chained;
 mod local;
 mod place;
 pub mod s3;
@@ -13,8 +14,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::Result;
 
+pub use chained::ChainedReader;
 pub use local::Local;
-pub use place::Place;
+pub use place::{GLOB_CHARACTERS, Place};
 use s3::{Connection, S3};
 
 /// One object as a listing shows it.
@@ -36,8 +38,13 @@ pub enum Version {
     Unknown,
     /// When it was written, in seconds since 1970.
     Modified(i64),
-    /// When it was written, in nanoseconds since 1970. Readers take no notice.
-    Written(i64),
+    /// A file: when it was written, in nanoseconds since 1970, and its number in the file system.
+    Written {
+        /// The time.
+        nanoseconds: i64,
+        /// The number.
+        inode: u64,
+    },
     /// Its entity tag, which changes with every write.
     ETag(Box<str>),
 }
@@ -48,7 +55,7 @@ impl Entry {
         match &self.version {
             Version::Unknown => String::new(),
             Version::Modified(seconds) => seconds.to_string(),
-            Version::Written(nanoseconds) => format!("{}-{nanoseconds}", self.size),
+            Version::Written { nanoseconds, .. } => format!("{}-{nanoseconds}", self.size),
             Version::ETag(tag) => tag.to_string(),
         }
     }
@@ -64,6 +71,8 @@ pub struct Level {
     /// Names that stand for nothing readable, and why; in no order. Those that end in `/` are
     /// prefixes, or may be.
     pub unreadable: Vec<(String, crate::error::Error)>,
+    /// When the newest of the objects was written, by the clock of the store, in seconds since 1970.
+    pub last_modified: Option<i64>,
 }
 
 /// How far down a listing looks.
@@ -93,6 +102,15 @@ pub trait RangeReader: Read + Send {
     /// # Errors
     /// The object does not exist any more or may not be read.
     fn next_range(&mut self) -> Result<()>;
+
+    /// Confirms that all that was read of this range is of the object as it was listed. A store whose
+    /// every read is of that object has nothing to do.
+    ///
+    /// # Errors
+    /// The object has changed since.
+    fn check_unchanged(&mut self) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// An object that is being written. Nobody sees it before it is finished, and nothing is left of it if
@@ -113,6 +131,23 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// # Errors
     /// There is no such prefix, or it may not be listed.
     fn list(&self, prefix: &str, depth: Depth) -> Result<Level>;
+
+    /// Lists all that is below `""` or a prefix that a listing gave, however far down.
+    ///
+    /// # Errors
+    /// There is no such prefix, or it may not be listed.
+    fn list_all(&self, prefix: &str) -> Result<Level> {
+        let mut all = Level::default();
+        let mut left = vec![prefix.to_owned()];
+        while let Some(prefix) = left.pop() {
+            let level = self.list(&prefix, Depth::Whole)?;
+            left.extend(level.prefixes);
+            all.objects.extend(level.objects);
+            all.unreadable.extend(level.unreadable);
+            all.last_modified = all.last_modified.max(level.last_modified);
+        }
+        Ok(all)
+    }
 
     /// A reader of ranges, in this order.
     fn read(&self, ranges: Vec<Range>) -> Box<dyn RangeReader>;
@@ -135,6 +170,11 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// What names an object, wherever it is looked at from: a URL, or a path that neither links nor the
     /// current directory change.
     fn identity(&self, key: &str) -> String;
+
+    /// The identity of what an object is when all links on the way to it are followed.
+    fn without_links(&self, key: &str) -> String {
+        self.identity(key)
+    }
 
     /// How many requests can be under way at a time, if it is reached by requests: then whoever reads
     /// from it mostly waits.
@@ -167,6 +207,20 @@ impl Stores {
         Ok(match place {
             Place::Local(path) => Box::new(Local::new(path)?),
             Place::S3 { bucket, prefix } => Box::new(S3::open(self.connection()?, bucket, prefix)?),
+        })
+    }
+
+    /// The store for the names in a folder that begin with `stem` or, where the store cannot list by that,
+    /// for all that is in the folder.
+    ///
+    /// # Errors
+    /// The folder does not exist or may not be looked at.
+    pub fn open_below(&self, folder: &Place, stem: &str) -> Result<Box<dyn Store>> {
+        Ok(match folder {
+            Place::Local(path) => Box::new(Local::folder(path)?),
+            Place::S3 { bucket, prefix } => {
+                Box::new(S3::below(self.connection()?, bucket, prefix).with_stem(stem))
+            }
         })
     }
 

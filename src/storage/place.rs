@@ -4,6 +4,9 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::path::PathBuf;
 
+/// The characters that make a name a glob.
+pub const GLOB_CHARACTERS: [char; 3] = ['*', '?', '['];
+
 /// A folder or file, or a prefix of a bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
@@ -22,10 +25,18 @@ impl Place {
     /// What a user wrote.
     ///
     /// # Errors
-    /// What is wrong with it: it is empty, or a URL of another kind than `s3://bucket/prefix`.
+    /// What is wrong with it: it is empty or `-`, or a URL of another kind than `s3://bucket/prefix`.
     pub fn parse(place: &OsStr) -> Result<Self, String> {
         if place.is_empty() {
             return Err("it is empty".to_owned());
+        }
+        if place == "-" {
+            return Err(
+                "standard input and output cannot be used: input is listed with sizes and versions \
+                 and read by ranges, and output is a folder; write input to a file first, or write \
+                 ./- for a file or folder with that name"
+                    .to_owned(),
+            );
         }
         let single = |text: &str| text.starts_with("s3:/") && !text.starts_with("s3://");
         if place.to_str().is_some_and(single) {
@@ -54,6 +65,34 @@ impl Place {
         })
     }
 
+    /// The folder that a glob begins with, and the glob below it; nothing if this is no glob. A path that
+    /// exists is none, whatever characters are in it.
+    pub fn split_glob(&self) -> Option<(Self, String)> {
+        let split = |text: &str| {
+            let wildcard = text.find(GLOB_CHARACTERS)?;
+            let (before, _) = text.split_at(wildcard);
+            let (folder, pattern) = text.split_at(before.rfind('/').map_or(0, |slash| slash + 1));
+            Some((folder.to_owned(), pattern.to_owned()))
+        };
+        match self {
+            Self::Local(path) => {
+                let (folder, pattern) = split(path.to_str()?)?;
+                if path.symlink_metadata().is_ok() {
+                    return None;
+                }
+                // To the system `a//b` and `a/./b` are `a/b`.
+                let names = pattern.split_inclusive('/');
+                let names = names.filter(|name| !matches!(*name, "/" | "./"));
+                Some((Self::Local(folder.into()), names.collect()))
+            }
+            Self::S3 { bucket, prefix } => {
+                let (prefix, pattern) = split(prefix)?;
+                let bucket = bucket.clone();
+                Some((Self::S3 { bucket, prefix }, pattern))
+            }
+        }
+    }
+
     /// The place of that name in this one.
     pub fn join(&self, name: &str) -> Self {
         match self {
@@ -65,6 +104,15 @@ impl Place {
                 Self::S3 { bucket, prefix }
             }
         }
+    }
+
+    /// The key of this prefix of a bucket below another; empty if they are the same.
+    pub fn key_below(&self, folder: &Self) -> Option<&str> {
+        let (Self::S3 { prefix, .. }, Self::S3 { prefix: outer, .. }) = (self, folder) else {
+            return None;
+        };
+        let below = prefix.strip_prefix(outer.trim_end_matches('/'))?;
+        self.is_within(folder).then(|| below.trim_matches('/'))
     }
 
     /// Whether all that is in `self` is in `other` too, by their names.

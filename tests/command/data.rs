@@ -13,6 +13,11 @@ pub fn song(n: u64) -> String {
     )
 }
 
+/// Several songs, one a line.
+pub fn songs(numbers: Range<u64>) -> String {
+    numbers.map(|n| song(n) + "\n").collect()
+}
+
 /// A `NextSong` event of second `n` that plays the first song.
 pub fn event(n: u64) -> String {
     event_at_level(n, "paid")

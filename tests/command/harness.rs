@@ -151,6 +151,19 @@ impl Ended {
         self
     }
 
+    /// Asserts that it did what it should, and had nothing to say but warnings.
+    #[track_caller]
+    pub fn succeeds_with_warnings(self) -> Self {
+        assert_eq!(self.code, Some(0), "{self:?}");
+        assert_eq!(
+            self.warnings().len(),
+            self.stderr.lines().count(),
+            "{self:?}"
+        );
+        assert!(!self.stderr.is_empty(), "no warning");
+        self
+    }
+
     /// It failed as every failure must: by this code, with one line that holds `words`.
     #[track_caller]
     pub fn fails(self, code: i32, words: &str) -> Self {
@@ -158,6 +171,26 @@ impl Ended {
         assert_one_line(&self.stderr);
         assert!(self.stderr.contains(words), "{self:?}");
         self
+    }
+
+    /// Asserts that it failed as [`fails`](Self::fails) says, after one or more warnings.
+    #[track_caller]
+    pub fn fails_after_warnings(self, code: i32, words: &str) -> Self {
+        let line = self.stderr.lines().last().unwrap_or_default();
+        let is_failure = self.code == Some(code) && line.starts_with("sparkify: ");
+        assert!(is_failure && line.contains(words), "{self:?}");
+        let warnings = self.stderr.lines().count() - 1;
+        assert_eq!(self.warnings().len(), warnings, "{self:?}");
+        assert!(warnings > 0, "{self:?}");
+        self
+    }
+
+    /// Returns its warnings, without what all of them begin with.
+    pub fn warnings(&self) -> Vec<&str> {
+        let lines = self.stderr.lines();
+        lines
+            .filter_map(|line| line.strip_prefix("sparkify: warning: "))
+            .collect()
     }
 
     /// It was refused by the argument parser, which may take several lines to say so.

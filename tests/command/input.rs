@@ -1,7 +1,7 @@
 //! Input that is missing, hidden, swapped, linked or in a certain order.
 
 use crate::data::{event, event_at_level, events, song};
-use crate::harness::Place;
+use crate::harness::{Ended, Place, SPARKIFY, plain, run_arguments};
 use crate::star::{report, songplays_text, star};
 
 #[test]
@@ -30,7 +30,11 @@ fn a_folder_without_input_objects_ends_the_run() {
     for (songs, logs, words) in [
         ("empty", "logs", "no songs in empty: "),
         ("songs", "empty", "no logs in empty: "),
-        ("songs", "others", "; ignored: 3; check --logs"),
+        (
+            "songs",
+            "others",
+            "; ignored: 3 (.csv 1, hidden 2); check --logs, or name such objects by --include GLOB",
+        ),
         ("songs", "others/data.csv", "no logs in others/data.csv: "),
     ] {
         place.run(songs, logs, "star").fails(1, words);
@@ -47,6 +51,31 @@ fn a_broken_compressed_stream_is_named() {
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let warning = "sparkify: warning: the compressed stream of logs/b.json.gz is broken: ";
     assert!(ended.stderr.starts_with(warning), "{ended:?}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_zstd_window_that_memory_does_not_hold_ends_the_run() {
+    let (place, earlier) = Place::with_star();
+    // RFC 8878: the magic number, no content size, a window of 2^31 bytes, and one raw block, the last.
+    let text = event(7);
+    let block = u32::try_from(text.len()).unwrap() << 3 | 1;
+    let mut frame = vec![0x28, 0xb5, 0x2f, 0xfd, 0, 21 << 3];
+    frame.extend(&block.to_le_bytes()[..3]);
+    frame.extend(text.as_bytes());
+    place.write("logs/b.json.zst", frame);
+    let script = r#"ulimit -v 1500000 && exec "$0" "$@""#;
+    let mut command = plain(std::process::Command::new("sh"));
+    command.args(["-c", script, SPARKIFY]);
+    command.args(run_arguments("songs", "logs", "star"));
+    command.args(["--threads=2", "--max-rejects=100%"]);
+    Ended::of(command.current_dir(place.root())).fails(
+        1,
+        "cannot read logs/b.json.zst: there is not enough memory for the window",
+    );
+    earlier.is_untouched();
+    place.run_with(&[]).succeeds();
+    assert_eq!(report(&place.path("star"))["logs"]["kept"], 4);
 }
 
 #[test]
@@ -75,10 +104,10 @@ fn logs_passed_as_songs_end_the_run_with_a_hint() {
     place
         .run("logs", "logs", "star")
         .fails(
-            1,
+            3,
             "no record in logs is a song: logs/a.json line 1 byte 0: ",
         )
-        .fails(1, "; check that --songs is song metadata and not logs");
+        .fails(3, "; check that --songs is song metadata and not logs");
     earlier.is_untouched();
     place.has_no_leavings();
 }
@@ -90,17 +119,8 @@ fn songs_passed_as_logs_make_a_star_and_a_warning() {
         let mut arguments = vec!["run", "--songs=songs", "--logs=songs", "--out=star"];
         arguments.extend(quiet.then_some("--quiet"));
         let ended = place.end(&arguments);
-        let last = ended.stderr.lines().last();
-        assert_eq!(
-            (ended.code, last),
-            (
-                Some(0),
-                Some(
-                    "sparkify: warning: none of the 1 records in songs is a NextSong event; \
-                     check --logs"
-                )
-            )
-        );
+        let warning = "none of the 1 records in songs is a NextSong event; check --logs";
+        assert_eq!((ended.code, ended.warnings()), (Some(0), vec![warning]));
         assert!(!quiet || ended.stderr.lines().count() == 1);
     }
     assert_eq!(
@@ -118,7 +138,7 @@ fn hidden_files_and_folders_and_other_endings_are_ignored_and_counted() {
         "_part.json",
         "notes.txt",
         "a.json.crc",
-        "a.JSON",
+        "b.CRC",
         "json",
         // A hidden folder counts once, whatever it holds.
         ".cache/one.json",
@@ -128,16 +148,53 @@ fn hidden_files_and_folders_and_other_endings_are_ignored_and_counted() {
     ] {
         place.write(&format!("logs/{name}"), event(99));
     }
-    for (number, name) in ["b.jsonl", "c.ndjson", "deep/er/d.json"].iter().enumerate() {
+    let input = [
+        "b.jsonl",
+        "c.ndjson",
+        "deep/er/d.json",
+        "a.JSON",
+        "e.Ldjson",
+    ];
+    for (number, name) in input.iter().enumerate() {
         place.write(&format!("logs/{name}"), event(50 + number as u64));
     }
-    place.run_with(&[]).succeeds();
+    place.write("songs/notes.txt", "");
+    let ended = place.end(&["run", "--songs=songs", "--logs=logs", "--out=star"]);
+    let lines = "ignored song objects: 1 (.txt 1)\n\
+                 ignored log objects: 10 (.crc 2, .txt 1, no ending 1, hidden 6)\n";
+    assert!(ended.stderr.contains(lines), "{ended:?}");
     let report = report(&place.path("star"));
     let logs = &report["logs"];
     assert_eq!(
         (&logs["objects"], &logs["ignored_objects"], &logs["records"]),
-        (&4.into(), &10.into(), &6.into())
+        (&6.into(), &10.into(), &8.into())
     );
+    assert_eq!(
+        logs["ignored_endings"],
+        serde_json::json!({".crc": 2, ".txt": 1, "hidden": 6, "no ending": 1})
+    );
+}
+
+#[test]
+fn endings_in_summary_and_report_are_bounded() {
+    let place = Place::with_input();
+    for number in 0..1200 {
+        place.write(&format!("logs/a.{number:04}"), "");
+    }
+    for name in ["b.0500", "b.0501", "c.0501", "d.2018-11-01 at noon"] {
+        place.write(&format!("logs/{name}"), "");
+    }
+    let ended = place.end(&["run", "--songs=songs", "--logs=logs", "--out=star"]);
+    let line = "ignored log objects: 1,204 (.0501 3, .0500 2, .0000 1, .0001 1, .0002 1, .0003 1, \
+                .0004 1, .0005 1, .0006 1, .0007 1, no ending 1, other endings 1,190)\n";
+    assert!(ended.stderr.contains(line), "{ended:?}");
+    let report = report(&place.path("star"));
+    let endings = report["logs"]["ignored_endings"].as_object().unwrap();
+    assert_eq!(endings.len(), 52);
+    assert_eq!(endings["other endings"], 1204 - 1 - 5 - 48);
+    assert_eq!(endings[".0501"], 3);
+    let counts = endings.values().map(|count| count.as_u64().unwrap());
+    assert_eq!(report["logs"]["ignored_objects"], counts.sum::<u64>());
 }
 
 #[test]

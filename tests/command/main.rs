@@ -9,9 +9,13 @@
 mod bench;
 mod compression;
 mod data;
+mod empty;
+mod failed;
+mod field_cases;
 mod generate;
 mod harness;
 mod input;
+mod places;
 mod rejects;
 mod star;
 mod streams;

@@ -1,21 +1,35 @@
-//! `--max-rejects`: the last reject that is tolerated, and the first that is not.
+//! `--max-rejects`: songs and logs are each held against it, by records, bytes and objects.
 
-use crate::data::{REJECT, events};
+use std::io::Write;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use crate::data::{REJECT, event, events, songs};
 use crate::harness::Place;
-use crate::star::{Earlier, report, star};
+use crate::star::{Earlier, all_files, report, star};
 
-/// A place with an earlier star and 200 records, 4 of which are rejects: 1 song and 3 events.
-fn four_rejects_of_two_hundred() -> (Place, Earlier) {
+/// A compressed log that is cut short.
+fn cut_gzip() -> Vec<u8> {
+    let mut packed = GzEncoder::new(Vec::new(), Compression::default());
+    packed.write_all(events(0..20).as_bytes()).unwrap();
+    let mut packed = packed.finish().unwrap();
+    packed.truncate(packed.len() - 9);
+    packed
+}
+
+/// A place with an earlier star, and songs and logs of which 2% are rejects: 1 of 50 and 3 of 150 records.
+fn two_percent_rejects() -> (Place, Earlier) {
     let (place, earlier) = Place::with_star();
-    place.write("songs/b.json", REJECT);
-    place.write("logs/a.json", events(0..195) + &REJECT.repeat(3));
+    place.write("songs/a.json", songs(1..50) + REJECT);
+    place.write("logs/a.json", events(0..147) + &REJECT.repeat(3));
     (place, earlier)
 }
 
 #[test]
 fn rejects_up_to_the_limit_are_published_beside_the_star() {
-    for limit in ["4", "5", "2%", "2.0%", "2.1%", "100%"] {
-        let (place, earlier) = four_rejects_of_two_hundred();
+    for limit in ["3", "5", "2%", "2.0%", "2.1%", "100%"] {
+        let (place, earlier) = two_percent_rejects();
         place.run_with(&["--max-rejects", limit]).succeeds();
         earlier.is_replaced();
         let report = report(&place.path("star"));
@@ -31,19 +45,20 @@ fn rejects_up_to_the_limit_are_published_beside_the_star() {
         };
         assert_eq!(lines("_rejects/songs-00000.jsonl"), 1);
         assert_eq!(lines("_rejects/logs-00000.jsonl"), 3);
+        assert!(!place.path("star.failed").exists());
     }
 }
 
 #[test]
 fn one_reject_past_the_limit_publishes_nothing() {
-    for limit in ["3", "0", "1.99%", "0%", "0.5%"] {
-        let (place, earlier) = four_rejects_of_two_hundred();
-        let words = format!("4 of 200 records rejected (2.00%), more than {limit}: ");
+    for limit in ["2", "0", "1.99%", "0%", "0.5%"] {
+        let (place, earlier) = two_percent_rejects();
         place
             .run_with(&["--max-rejects", limit])
-            .fails(1, &words)
-            .fails(1, "the first is songs/b.json line 1 byte 0: syntax: ")
-            .fails(1, "raise --max-rejects");
+            .fails(3, &format!("more than --max-rejects {limit} tolerates: "))
+            .fails(3, "3 of 150 log records (2.00%)")
+            .fails(3, ": the first is ")
+            .fails(3, "raise --max-rejects");
         earlier.is_untouched();
         place.has_no_leavings();
     }
@@ -52,39 +67,202 @@ fn one_reject_past_the_limit_publishes_nothing() {
 #[test]
 fn one_percent_is_tolerated_unless_told_otherwise() {
     let (place, earlier) = Place::with_star();
-    // With the song 200 records.
-    place.write("logs/a.json", events(0..196) + &REJECT.repeat(3));
+    place.write("logs/a.json", events(0..197) + &REJECT.repeat(3));
     place
         .run_with(&[])
-        .fails(1, "3 of 200 records rejected (1.50%), more than 1%: ");
+        .fails(
+            3,
+            "more than --max-rejects 1% tolerates: 3 of 200 log records (1.50%): ",
+        )
+        .fails(3, "the first is logs/a.json line 198 byte ");
     earlier.is_untouched();
-    place.write("logs/a.json", events(0..197) + &REJECT.repeat(2));
+    place.write("logs/a.json", events(0..198) + &REJECT.repeat(2));
     place.run_with(&[]).succeeds();
     earlier.is_replaced();
 }
 
 #[test]
+fn good_logs_do_not_hide_bad_songs() {
+    let (place, earlier) = Place::with_star();
+    place.write("songs/a.json", songs(1..10) + REJECT);
+    place.write("logs/a.json", events(0..990));
+    // It is one of a thousand records in all.
+    place
+        .run_with(&[])
+        .fails(3, "tolerates: 1 of 10 song records (10.00%), ");
+    place.write("songs/a.json", songs(1..990));
+    place.write("logs/a.json", events(0..9) + REJECT);
+    place
+        .run_with(&[])
+        .fails(3, "tolerates: 1 of 10 log records (10.00%), ");
+    earlier.is_untouched();
+    // A count is of each of them too.
+    place.write("songs/a.json", songs(1..10) + REJECT);
+    place.run_with(&["--max-rejects", "0"]).fails(
+        3,
+        "tolerates: 1 of 10 song records (10.00%), 1 of 10 log records (10.00%): the first is songs/a.json line 10 ",
+    );
+    place.run_with(&["--max-rejects", "1"]).succeeds();
+}
+
+#[test]
+fn a_reject_that_covers_half_of_the_bytes_is_past_one_percent() {
+    let (place, earlier) = Place::with_star();
+    let good = events(0..200);
+    let bad = format!("{{\"ts\": {}\n", "x".repeat(good.len()));
+    place.write("logs/a.json", good.clone() + &bad);
+    let all = good.len() + bad.len();
+    place
+        .run_with(&[])
+        .fails(3, "tolerates: ")
+        .fails(3, &format!(" of {all} log bytes (50."));
+    earlier.is_untouched();
+    // A count is a count of records.
+    place.run_with(&["--max-rejects", "1"]).succeeds();
+    let logs = &report(&place.path("star"))["logs"];
+    assert_eq!(logs["rejected"], 1);
+    assert_eq!(logs["decompressed_bytes"], all);
+    assert!(logs["rejected_bytes"].as_u64().unwrap() as usize >= good.len());
+}
+
+#[test]
+fn one_lost_object_of_fifty_is_past_one_percent() {
+    for (name, bytes) in [
+        ("logs/x.json", b"not JSON\n".to_vec()),
+        ("logs/x.json.gz", cut_gzip()),
+    ] {
+        let (place, earlier) = Place::with_star();
+        place.write("logs/a.json", events(0..3000));
+        for n in 1..49 {
+            place.write(&format!("logs/{n}.json"), event(3000 + n));
+        }
+        place.write(name, bytes);
+        place
+            .run_with(&[])
+            .fails_after_warnings(3, "tolerates: 1 of 50 log objects (2.00%): ");
+        earlier.is_untouched();
+        for limit in ["1", "2%"] {
+            let ended = place.run_with(&["--max-rejects", limit]);
+            assert_eq!(ended.code, Some(0), "{ended:?}");
+            assert_eq!(report(&place.path("star"))["logs"]["unreadable_objects"], 1);
+        }
+    }
+}
+
+#[test]
+fn objects_of_which_nothing_could_be_read_are_named() {
+    let place = Place::with_input();
+    place.write("logs/e.json", "");
+    place.write("logs/f.json", " \n");
+    for n in 10..25 {
+        place.write(&format!("logs/x{n}.json"), "not JSON\n");
+    }
+    let ended = place.run_with(&["--max-rejects", "100%"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let lines: Vec<_> = ended.stderr.lines().collect();
+    assert_eq!(lines.len(), 11, "{ended:?}");
+    for (n, line) in (10..20).zip(&lines) {
+        let words =
+            format!("sparkify: warning: nothing of logs/x{n}.json could be read: line 1 byte 0: ");
+        assert!(line.starts_with(&words), "{line}");
+    }
+    let last = "sparkify: warning: 5 more objects of logs could not be read, or not to their end: see _rejects";
+    assert_eq!(lines[10], last);
+    assert_eq!(
+        report(&place.path("star"))["logs"]["unreadable_objects"],
+        15
+    );
+}
+
+#[test]
+fn an_object_with_one_readable_record_is_not_named() {
+    let place = Place::with_input();
+    // Well-formed, but rejected for what it holds.
+    place.write("logs/b.json", REJECT.repeat(3) + r#"{"page":"NextSong"}"#);
+    place.run_with(&["--max-rejects", "100%"]).succeeds();
+    assert_eq!(report(&place.path("star"))["logs"]["unreadable_objects"], 0);
+}
+
+#[test]
+fn a_kind_without_a_readable_record_fails_whatever_the_limit() {
+    for (name, words) in [
+        (
+            "logs/a.json",
+            "no record of the logs in logs could be read: logs/a.json line 1 byte 0: syntax: ",
+        ),
+        (
+            "songs/a.json",
+            "no record of the songs in songs could be read: songs/a.json line 1 byte 0: syntax: ",
+        ),
+    ] {
+        let (place, earlier) = Place::with_star();
+        place.write(name, REJECT.repeat(3));
+        for limit in ["3", "100%"] {
+            place
+                .run_with(&["--max-rejects", limit])
+                .fails_after_warnings(3, words);
+        }
+        earlier.is_untouched();
+        place.has_no_leavings();
+    }
+}
+
+#[test]
 fn past_the_limit_no_folder_appears_where_none_was() {
     let place = Place::with_input();
-    place.write("logs/a.json", REJECT);
+    place.write("logs/a.json", events(0..1) + REJECT);
     place
         .run_with(&["--max-rejects", "0"])
-        .fails(1, "1 of 2 records");
+        .fails(3, "1 of 2 log records");
     assert!(!place.path("star").exists());
     place.has_no_leavings();
 }
 
 #[test]
-fn a_reject_in_place_of_every_song_can_be_tolerated() {
+fn songs_that_are_all_rejected_can_be_tolerated() {
     let place = Place::with_input();
-    place.write("songs/a.json", REJECT);
+    place.write("songs/a.json", r#"{"song_id":"SO1"}"#);
     place.run_with(&[]).fails(
-        1,
-        "no record in songs is a song: songs/a.json line 1 byte 0: ",
+        3,
+        "no record in songs is a song: songs/a.json line 1 byte 0: missing: ",
     );
     let ended = place.run_with(&["--max-rejects", "100%"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let warning = "sparkify: warning: no record in songs is a song: ";
     assert!(ended.stderr.starts_with(warning), "{ended:?}");
     assert!(place.path("star/songplays/part-00000.parquet").is_file());
+}
+
+#[test]
+fn a_reject_tells_its_run_and_its_length() {
+    let place = Place::with_input();
+    let long = format!("{{\"ts\": {}\n", "x".repeat(100_000));
+    place.write("logs/a.json", events(0..3) + &long + &event(3));
+    place.run_with(&["--max-rejects", "1"]).succeeds();
+    let report = report(&place.path("star"));
+    let files = all_files(&place.path("star"));
+    let reject = &files["_rejects/logs-00000.jsonl"];
+    let reject: serde_json::Value = serde_json::from_slice(reject).unwrap();
+    assert!(report["run"].is_string() && reject["run"] == report["run"]);
+    let bytes = reject["bytes"].as_u64().unwrap();
+    assert!((100_000..=long.len() as u64).contains(&bytes), "{bytes}");
+    assert_eq!(
+        (&reject["cut"], &report["logs"]["rejected_bytes"]),
+        (&true.into(), &bytes.into())
+    );
+    assert_eq!(reject["text"].as_str().unwrap().len(), 64 * 1024);
+}
+
+#[test]
+fn unreadable_songs_and_logs_are_named_apart() {
+    let place = Place::with_input();
+    place.write("songs/b.json", "x");
+    place.write("logs/b.json", "x");
+    let ended = place.run_with(&["--max-rejects", "100%"]);
+    let lines: Vec<_> = ended.stderr.lines().collect();
+    assert_eq!((ended.code, lines.len()), (Some(0), 2), "{ended:?}");
+    for (kind, line) in ["songs", "logs"].iter().zip(lines) {
+        let words = format!("nothing of {kind}/b.json could be read");
+        assert!(line.contains(&words), "{line}");
+    }
 }

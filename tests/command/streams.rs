@@ -67,15 +67,23 @@ fn with_json_stdout_is_the_report() {
 #[test]
 fn with_json_a_failure_is_a_document_too() {
     let (place, earlier) = Place::with_star();
-    place.write("bad/a.json", REJECT);
     for (songs, logs, out, code) in [
-        ("songs", "bad", "star", 1),
         ("nowhere", "logs", "star", 1),
         ("songs", "logs", "songs", 1),
         ("songs", "logs", ".", 1),
     ] {
         fails_with_a_document(&place, [songs, logs, out], code);
     }
+    // That of a run past its limit is a report: see `failed`.
+    place.write("bad/a.json", REJECT);
+    let mut arguments = run_arguments("songs", "bad", "star").to_vec();
+    arguments.push("--json");
+    let ended = place.end(&arguments).fails_after_warnings(3, "");
+    let report: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(
+        (&report["status"], &report["logs"]["rejected"]),
+        (&"failed".into(), &1.into())
+    );
     earlier.is_untouched();
 }
 
@@ -118,7 +126,7 @@ fn a_reader_of_stderr_that_went_away_changes_nothing() {
     assert_eq!(code(&RUN), Some(0));
     earlier.is_replaced();
     assert_eq!(
-        code(&["run", "--songs=songs", "--logs=songs", "--out=star"]),
+        code(&["run", "--songs=songs", "--logs=songs", "--out=new"]),
         Some(0)
     );
     assert_eq!(code(&["generate", "--out=made", "--events=10"]), Some(0));

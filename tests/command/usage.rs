@@ -41,7 +41,7 @@ fn arguments_that_are_missing_or_unknown_are_refused() {
         (&["run", "--songs", "songs", "--out", "star"], "--logs"),
         (&["run", "--logs", "logs", "--out", "star"], "--songs"),
         (&["run", "--songs"], "--songs"),
-        (&["run", "--songs", "a", "--songs", "b"], "multiple times"),
+        (&["run", "--out", "a", "--out", "b"], "multiple times"),
         (&["run", "star"], "unexpected argument"),
         (&["walk"], "unrecognized subcommand"),
         (&["--nonsense"], "unexpected argument"),
@@ -127,6 +127,36 @@ fn places_of_another_kind_are_wrong_usage() {
     }
     earlier.is_untouched();
     place.has_no_leavings();
+}
+
+#[test]
+fn standard_input_and_output_are_wrong_usage() {
+    let (place, earlier) = Place::with_star();
+    place.write("-/a.json", crate::data::events(0..3));
+    for arguments in [
+        &["run", "--songs=-", "--logs=logs", "--out=star"][..],
+        &["run", "--songs=songs", "--logs", "logs", "-", "--out=star"],
+        &["run", "--songs=songs", "--logs=logs", "--out", "-"],
+        &["bench", "parse", "-"],
+        &["bench", "run", "--songs=songs", "--logs=-"],
+        &["bench", "run", "--songs=songs", "--logs=logs", "--out=-"],
+        &["generate", "--out=-"],
+        &["load", "--from=-", "--warehouse=postgres://localhost/music"],
+    ] {
+        let ended = place
+            .end(arguments)
+            .fails_as_wrong_usage("invalid value '-'");
+        for words in [
+            "standard input and output cannot be used: input is listed with sizes",
+            "write input to a file first",
+            "write ./- for a file or folder with that name",
+        ] {
+            assert!(ended.stderr.contains(words), "{ended:?}");
+        }
+    }
+    earlier.is_untouched();
+    place.run("songs", "./-", "star").succeeds();
+    earlier.is_replaced();
 }
 
 #[test]

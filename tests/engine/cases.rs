@@ -194,6 +194,7 @@ cases! {
     carriage_return_only
     comma_between
     compressed_byte_order_mark
+    content_not_name
     crlf
     cut_line
     cut_line_before_a_value
@@ -210,6 +211,7 @@ cases! {
     hash_collision
     gzip
     gzip_corrupt
+    gzip_padding
     gzip_that_is_none
     gzip_truncated
     gzip_truncated_between_records

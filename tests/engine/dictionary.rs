@@ -13,6 +13,8 @@ use proptest::prelude::*;
 use sparkify::output::{Compression, PartWriter};
 use sparkify::storage::{Local, Store};
 
+use crate::grammar::cases;
+
 /// Runs of keys, long and short; none is null.
 fn keys(texts: i32) -> impl Strategy<Value = Vec<Option<i32>>> {
     let key = prop_oneof![1 => Just(None), 4 => (0..texts).prop_map(Some)];
@@ -64,7 +66,7 @@ fn round_trip(texts: &[String], keys: &[Option<i32>], nullable: bool, codec: Com
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(cases(64))]
 
     #[test]
     fn any_keys_are_read_back(

@@ -3,7 +3,7 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use proptest::test_runner::Config;
+use proptest::test_runner::{Config, FileFailurePersistence};
 use serde::de::IgnoredAny;
 use sparkify::decode::reject::Reason;
 use sparkify::decode::{token, value};
@@ -13,10 +13,11 @@ use crate::compare::{compare_values, wanted};
 use crate::drive::{self, Manner, WHOLE};
 use crate::texts;
 
-/// So many cases in an ordinary run. Failures print their input; no file remembers them.
+/// The number of cases in an ordinary run. The seeds of failures are kept beside the source file, to be committed.
 pub fn cases(ordinary: u32) -> Config {
+    let persistence = FileFailurePersistence::WithSource("proptest-regressions");
     let config = Config {
-        failure_persistence: None,
+        failure_persistence: Some(Box::new(persistence)),
         ..Config::default()
     };
     if std::env::var_os("PROPTEST_CASES").is_some() {

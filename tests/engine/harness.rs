@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use sparkify::config::{LoadedObjects, MaxRejects, RunConfig, Sizes};
+use sparkify::input::{Glob, InputPlaces};
 use sparkify::output::report::Report;
 use sparkify::pipeline;
 use sparkify::progress::Progress;
@@ -13,7 +14,7 @@ use sparkify::star::schema::{LEDGER, TABLES, Table};
 use sparkify::storage::Place;
 use tempfile::TempDir;
 
-use crate::reference::{self, Reference, Reject};
+use crate::reference::{self, Lost, Reference, Reject};
 use crate::tables;
 
 /// A song that every made event can match.
@@ -118,14 +119,19 @@ impl Default for Setting {
     }
 }
 
-pub fn run(songs: &Path, logs: &Path, out: &Path, setting: Setting) -> Report {
+pub fn run(
+    songs: impl Into<reference::Input>,
+    logs: impl Into<reference::Input>,
+    out: &Path,
+    setting: Setting,
+) -> Report {
     run_without(songs, logs, out, setting, LoadedObjects::default())
 }
 
 /// The same without the logs that are `loaded`.
 pub fn run_without(
-    songs: &Path,
-    logs: &Path,
+    songs: impl Into<reference::Input>,
+    logs: impl Into<reference::Input>,
     out: &Path,
     setting: Setting,
     loaded: LoadedObjects,
@@ -136,28 +142,44 @@ pub fn run_without(
 
 /// What such a run is asked to do.
 pub fn config(
-    songs: &Path,
-    logs: &Path,
+    songs: impl Into<reference::Input>,
+    logs: impl Into<reference::Input>,
     out: &Path,
     setting: Setting,
     loaded: LoadedObjects,
 ) -> RunConfig {
     RunConfig {
-        songs: Place::Local(songs.to_owned()),
-        logs: Place::Local(logs.to_owned()),
+        songs: places(songs.into()),
+        logs: places(logs.into()),
         out: Place::Local(out.to_owned()),
         s3: Default::default(),
         threads: setting.threads,
         max_rejects: MaxRejects::Percent(100.0),
+        allow_empty: true,
+        loads: false,
         loaded,
         compression: Default::default(),
         sizes: setting.sizes,
     }
 }
 
+/// An input as the engine takes it.
+pub fn places(input: reference::Input) -> InputPlaces {
+    let include = input.include.iter().map(|glob| Glob::parse(glob).unwrap());
+    InputPlaces {
+        include: include.collect(),
+        places: input.places.into_iter().map(Place::Local).collect(),
+    }
+}
+
 /// Runs the engine and the reference, and compares everything they say.
-pub fn check(songs: &Path, logs: &Path, setting: Setting) -> Checked {
-    let reference = reference::compute(songs, logs).unwrap();
+pub fn check(
+    songs: impl Into<reference::Input>,
+    logs: impl Into<reference::Input>,
+    setting: Setting,
+) -> Checked {
+    let (songs, logs) = (songs.into(), logs.into());
+    let reference = reference::compute(songs.clone(), logs.clone()).unwrap();
     check_against(songs, logs, setting, reference)
 }
 
@@ -165,10 +187,16 @@ pub fn check_input(input: &Input) -> Checked {
     check(&input.songs(), &input.logs(), Setting::default())
 }
 
-pub fn check_against(songs: &Path, logs: &Path, setting: Setting, reference: Reference) -> Checked {
+pub fn check_against(
+    songs: impl Into<reference::Input>,
+    logs: impl Into<reference::Input>,
+    setting: Setting,
+    reference: Reference,
+) -> Checked {
+    let (songs, logs) = (&songs.into(), &logs.into());
     let out = TempDir::new().unwrap();
-    let report = run(songs, logs, &out.path().join("star"), setting);
     let star = out.path().join("star");
+    let report = run(songs.clone(), logs.clone(), &star, setting);
 
     same_rows("songplays", &tables::songplays(&star), &reference.songplays);
     same_rows("users", &tables::users(&star), &reference.users);
@@ -197,6 +225,7 @@ pub fn check_against(songs: &Path, logs: &Path, setting: Setting, reference: Ref
         (s.objects, s.ignored_objects, s.bytes, s.records, s.rejected)
     );
     assert_eq!(songs.rejected_by_reason, s.rejected_by_reason);
+    assert_eq!(songs.ignored_endings, s.ignored_endings);
     let input = &logs.input;
     assert_eq!(
         (
@@ -209,6 +238,15 @@ pub fn check_against(songs: &Path, logs: &Path, setting: Setting, reference: Ref
         (l.objects, l.ignored_objects, l.bytes, l.records, l.rejected)
     );
     assert_eq!(input.rejected_by_reason, l.rejected_by_reason);
+    for (input, lost) in [(songs, s.lost), (input, l.lost)] {
+        let found = Lost {
+            decompressed_bytes: input.decompressed_bytes,
+            rejected_bytes: input.rejected_bytes,
+            unreadable_objects: input.unreadable_objects,
+        };
+        assert_eq!(found, lost);
+    }
+    assert_eq!(input.ignored_endings, l.ignored_endings);
     assert_eq!(
         (logs.kept, logs.filtered, logs.duplicates),
         (l.kept, l.filtered, l.duplicates)
@@ -321,14 +359,15 @@ pub fn reject_lines(star: &Path, kind: &str) -> Vec<serde_json::Value> {
 
 /// The rejects in a published folder, in input order, as the reference has them but for cut texts,
 /// which are compared here with what the reference would cut.
-fn rejects(star: &Path, kind: &str, prefix: &Path) -> Vec<Reject> {
+fn rejects(star: &Path, kind: &str, input: &reference::Input) -> Vec<Reject> {
     let mut all = Vec::new();
     for line in reject_lines(star, kind) {
         let object = Path::new(line["object"].as_str().unwrap());
-        // The prefix of one file is the object itself.
-        let object = match object.strip_prefix(prefix).unwrap() {
-            rest if rest.as_os_str().is_empty() => object.file_name().unwrap().as_ref(),
-            rest => rest,
+        let object = match input.only_place().map(|only| object.strip_prefix(only)) {
+            None => object,
+            // The prefix of one file is the object itself.
+            Some(Ok(rest)) if rest.as_os_str().is_empty() => object.file_name().unwrap().as_ref(),
+            Some(rest) => rest.unwrap(),
         };
         let text = match line["text"].as_str() {
             Some(text) => text.as_bytes().to_vec(),
@@ -340,6 +379,8 @@ fn rejects(star: &Path, kind: &str, prefix: &Path) -> Vec<Reject> {
             }
         };
         assert!(text.len() <= CUT && !line["detail"].as_str().unwrap().is_empty());
+        let bytes = line["bytes"].as_u64().unwrap() as usize;
+        assert!(bytes == text.len() || (bytes > text.len() && line["cut"] == true));
         all.push(Reject {
             reason: line["reason"].as_str().unwrap().to_owned(),
             object: object.to_str().unwrap().to_owned(),
@@ -351,7 +392,7 @@ fn rejects(star: &Path, kind: &str, prefix: &Path) -> Vec<Reject> {
     all
 }
 
-/// All files of a published folder but the report, which tells times.
+/// All files of a published folder but the report, which tells times, and rejects without their run.
 pub fn bytes(star: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut all = BTreeMap::new();
     let mut folders: Vec<_> = tables::files(star)
@@ -364,10 +405,17 @@ pub fn bytes(star: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
                 folders.push(file);
                 continue;
             }
-            all.insert(
-                file.strip_prefix(star).unwrap().to_owned(),
-                fs::read(&file).unwrap(),
-            );
+            let mut bytes = fs::read(&file).unwrap();
+            if file.extension().is_some_and(|ending| ending == "jsonl") {
+                let lines = String::from_utf8(bytes).unwrap();
+                let lines = lines.lines().map(|line| {
+                    let mut reject: serde_json::Value = serde_json::from_str(line).unwrap();
+                    assert!(reject["run"].take().is_string());
+                    reject.to_string() + "\n"
+                });
+                bytes = lines.collect::<String>().into_bytes();
+            }
+            all.insert(file.strip_prefix(star).unwrap().to_owned(), bytes);
         }
     }
     all

@@ -5,13 +5,17 @@
 mod cases;
 mod codecs;
 mod compare;
+mod content;
 mod deliveries;
 mod dictionary;
 mod drive;
+mod field_cases;
 mod grammar;
 mod harness;
 mod ledger;
+mod places;
 mod reference;
+mod replaced;
 mod same;
 mod streams;
 mod tables;

@@ -42,7 +42,8 @@ fn two_hundred_thousand_awkward_events_equal_the_reference() {
     );
     assert!(checked.report.logs.duplicates > 0 && checked.report.matched_songplays > 0);
     assert_eq!(checked.report.logs.input.rejected_by_reason.len(), 7);
-    assert_eq!(checked.report.songs.rejected_by_reason.len(), 7);
+    // A whole object can be of another format, too.
+    assert_eq!(checked.report.songs.rejected_by_reason.len(), 8);
 }
 
 #[test]
@@ -69,8 +70,14 @@ fn the_generator_foretells_what_a_run_reports() {
     let reported = serde_json::to_value(&report).unwrap();
     for input in ["songs", "logs"] {
         for (name, value) in reported[input].as_object().unwrap() {
-            // Of what is in a warehouse the generator knows nothing.
-            if name != "loaded_objects" {
+            // The generator counts records, and knows nothing of a warehouse.
+            let unknown = [
+                "loaded_objects",
+                "decompressed_bytes",
+                "rejected_bytes",
+                "unreadable_objects",
+            ];
+            if !unknown.contains(&name.as_str()) {
                 assert_eq!(value, &foretold[input][name], "{input} {name}");
             }
         }

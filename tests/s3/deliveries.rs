@@ -38,13 +38,16 @@ fn run(faults: Faults) -> Result<Report> {
     write(&bucket, "logs/c.json", other_event(3));
     let place = |name: &str| Place::parse(format!("s3://music/{name}").as_ref()).unwrap();
     let config = RunConfig {
-        songs: place("songs"),
-        logs: place("logs"),
+        songs: place("songs").into(),
+        logs: place("logs").into(),
         out: place("star"),
         s3: options(&server),
         threads: 2,
         max_rejects: MaxRejects::default(),
+        allow_empty: false,
+        loads: false,
         loaded: Default::default(),
+        compression: Default::default(),
         sizes: Sizes {
             // What opening an object counts for.
             split_bytes: Some(16 * 1024),
@@ -56,7 +59,7 @@ fn run(faults: Faults) -> Result<Report> {
         // Nothing of it is left.
         assert!(crate::disk::keys(&bucket.join("star")).is_empty());
     }
-    report
+    report.map_err(|failed| failed.error)
 }
 
 fn other_event(item: u8) -> String {

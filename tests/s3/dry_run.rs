@@ -41,7 +41,7 @@ fn what_is_in_a_bucket_is_listed_and_not_read() {
     assert_eq!(
         shown["songs"],
         json!({
-            "objects": 1, "ignored_objects": 0, "bytes": SONG.len(),
+            "objects": 1, "ignored_objects": 0, "ignored_endings": {}, "bytes": SONG.len(),
             "splits": [{
                 "bytes": SONG.len(), "objects": 1,
                 "first": song, "from": 0, "last": song, "until": null,
@@ -53,6 +53,7 @@ fn what_is_in_a_bucket_is_listed_and_not_read() {
         shown["logs"],
         json!({
             "objects": 2, "ignored_objects": 2, "bytes": bytes,
+            "ignored_endings": {".txt": 1, "hidden": 1},
             "splits": [{
                 "bytes": bytes, "objects": 2,
                 "first": "s3://music/logs/2018/11/b.json.gz", "from": 0,

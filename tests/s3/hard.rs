@@ -29,7 +29,10 @@ pub fn small_input(folder: &Path) {
     };
     let song = include_str!("../../fixtures/song.json");
     write("song_data/A/a.json".to_owned(), song.to_owned());
-    write("song_data/A/b.json".to_owned(), "no song\n".to_owned());
+    write(
+        "song_data/A/b.json".to_owned(),
+        "{\"song_id\":\"S\"}\n".to_owned(),
+    );
     for object in 0..4 {
         write(format!("log_data/2018/{object}.json"), events(object, 5));
     }
@@ -117,7 +120,7 @@ fn all_faults(probability: f64) -> Vec<(f64, Fault)> {
 fn long_rejects(server: &Server) {
     let line = format!("{{\"ts\":nonsense {}\n", "x".repeat(60_000));
     let path = server.bucket(BUCKET).join("log_data/2018/rejects.json");
-    std::fs::write(path, line.repeat(200)).unwrap();
+    std::fs::write(path, format!("{{}}\n{}", line.repeat(200))).unwrap();
 }
 
 /// The sum over several seeds, all at once.

@@ -38,6 +38,7 @@ mod writes;
 // Tests of runs.
 mod deliveries;
 mod hard;
+mod publishing;
 mod same;
 mod together;
 
@@ -45,5 +46,7 @@ mod together;
 mod cleaning;
 mod dry_run;
 mod errors;
+mod failed;
 mod options;
+mod places;
 mod secrets;

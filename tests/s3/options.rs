@@ -49,7 +49,8 @@ fn scope(asked: &Asked) -> (String, String) {
 fn run_of_large_output(more: &[&str]) -> Server {
     let server = with_input(Faults::new());
     let reject = format!("{{\"ts\": nonsense, \"is\": \"{}\"}}\n", "x".repeat(60_000));
-    write(&server.bucket("music"), "logs/b.json", reject.repeat(160));
+    let log = format!("{{}}\n{}", reject.repeat(160));
+    write(&server.bucket("music"), "logs/b.json", log);
     let arguments = with(&RUN, &["--max-rejects=100%"]);
     end(&server, &with(&arguments, more)).succeeds();
     server
@@ -69,6 +70,8 @@ fn who_pays_is_said_in_every_request() {
     let part = format!("star/{dead}/songs/part-00000.parquet");
     write(&server.bucket("music"), &part, "");
     Client::of(&server).begin("music", &format!("star/{dead}/b"));
+    let folder = server.bucket("music").join("star").join(dead);
+    server.age(&folder, std::time::Duration::from_secs(48 * 3600));
     let own = Which::kind(Kind::CreateUpload).of_key("/b");
     end(
         &server,

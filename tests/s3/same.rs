@@ -65,12 +65,14 @@ impl Both {
             false => Place::Local(self.folder.join(name)),
         };
         let config = RunConfig {
-            songs: place(songs),
-            logs: place(logs),
+            songs: place(songs).into(),
+            logs: place(logs).into(),
             out: out.clone(),
             s3: options(&self.server),
             threads: 2,
             max_rejects: MaxRejects::Percent(100.0),
+            allow_empty: true,
+            loads: false,
             loaded: Default::default(),
             compression: Default::default(),
             sizes,

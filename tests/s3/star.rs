@@ -39,7 +39,8 @@ pub struct Star {
     pub parts: Files,
     /// The events of each object, in input order.
     pub events: Vec<i64>,
-    /// The rejects by the names of their files, the objects in them without the place that they are in.
+    /// The rejects by the names of their files, without their run, and the objects in them without the place that
+    /// they are in.
     pub rejects: BTreeMap<String, Vec<Value>>,
     /// The report, without clocks.
     pub counts: Value,
@@ -73,7 +74,11 @@ impl Star {
             } else {
                 assert!(name.starts_with("_rejects/"), "what is {name}?");
                 let lines = String::from_utf8(bytes).unwrap();
-                let lines = lines.lines().map(|line| without_place(line, inputs));
+                let lines = lines.lines().map(|line| {
+                    let mut reject = without_place(line, inputs);
+                    assert_eq!(reject["run"].take(), report["run"]);
+                    reject
+                });
                 rejects.insert(name, lines.collect());
             }
         }
@@ -131,7 +136,9 @@ impl Run {
         let latest = parse(objects.get(&format!("{out}/latest.json"))?);
         let id = latest["run"].as_str().unwrap();
         let report = format!("s3://{bucket}/{out}/{id}/_report.json");
-        assert_eq!(latest, json!({"run": id, "report": report}));
+        assert_eq!(latest["report"], report);
+        let published = latest["published"].as_array().unwrap();
+        assert_eq!(published.last().unwrap(), id);
         Some(Self::whole(server, bucket, out, id, inputs))
     }
 

@@ -63,6 +63,7 @@ mod altered;
 mod batches;
 mod codecs;
 mod cuts;
+mod empty;
 mod load;
 mod lost;
 mod refused;

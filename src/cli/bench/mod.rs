@@ -10,7 +10,7 @@ use clap::Subcommand;
 use indicatif::DecimalBytes;
 use serde::Serialize;
 
-use super::{cores, failed, print, print_json, summary, warn_of_no_plays};
+use super::{cores, failed, print, print_json, summary};
 use crate::bench::{BENCH_VERSION, Pace, Repeats};
 use crate::error::Result;
 use crate::output::report::StageReport;

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::{Asked, bytes, events, gigabytes, hints, method, several, summary, write_paces};
 use crate::bench::{self, ParseBench};
-use crate::cli::place::{S3Args, place};
+use crate::cli::place::{IncludeArgs, S3Args, place};
 use crate::config::{ParseConfig, RecordKind, Sizes};
 use crate::error::Result;
 use crate::progress::Progress;
@@ -17,9 +17,11 @@ use crate::storage::Place;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Folder, file or s3://bucket/prefix with log events or song metadata
-    #[arg(value_name = "PATH", value_parser = place())]
-    path: Place,
+    /// Folder, file, s3://bucket/prefix or quoted glob with log events or song metadata
+    #[arg(value_name = "PATH", value_parser = place(), required = true)]
+    path: Vec<Place>,
+    #[command(flatten)]
+    include: IncludeArgs,
     /// What the records are [default: songs if the first object begins with one, otherwise logs]
     #[arg(long, value_name = "KIND")]
     kind: Option<Kind>,
@@ -44,6 +46,7 @@ enum Kind {
 pub fn main(args: Args) -> Result<()> {
     let Args {
         path,
+        include,
         kind,
         asked,
         s3,
@@ -51,7 +54,7 @@ pub fn main(args: Args) -> Result<()> {
     let progress = Progress::stderr(asked.quiet);
     let repeats = asked.repeats();
     let config = ParseConfig {
-        place: path,
+        places: include.of(path),
         s3: s3.options(),
         kind: kind.map(|kind| match kind {
             Kind::Log => RecordKind::Log,

@@ -3,10 +3,7 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use super::{
-    Asked, bytes, chart, events, gigabytes, hints, method, several, summary, warn_of_no_plays,
-    write_paces,
-};
+use super::{Asked, bytes, chart, events, gigabytes, hints, method, several, summary, write_paces};
 use crate::bench::{self, AtMost, RunBench, RunResult, Serial};
 use crate::cli::place::{Input, S3Args, folder};
 use crate::config::{LoadedObjects, MaxRejects, RunConfig, Sizes};
@@ -54,20 +51,19 @@ pub fn main(args: Args) -> Result<()> {
     let out = args.out.clone().unwrap_or_else(std::env::temp_dir);
     let found = bench::run(&config(&args, &out), &out, &repeats, &progress);
     progress.end();
-    if let Ok(found) = &found {
-        warn_of_no_plays(&progress, &found.logs, &found.logs_path);
-    }
     args.asked.show(found, tables)
 }
 
 fn config(args: &Args, out: &Path) -> RunConfig {
     RunConfig {
-        songs: args.input.songs.clone(),
-        logs: args.input.logs.clone(),
+        songs: args.input.include.of(args.input.songs.clone()),
+        logs: args.input.include.of(args.input.logs.clone()),
         out: Place::Local(out.to_owned()),
         s3: args.s3.options(),
         threads: 1,
         max_rejects: MaxRejects::Percent(100.0),
+        allow_empty: true,
+        loads: false,
         loaded: LoadedObjects::default(),
         compression: args.compression,
         sizes: Sizes::default(),

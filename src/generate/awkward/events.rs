@@ -76,7 +76,7 @@ pub(super) const CASES: &[Case] = &[
     syntax(&[Set("song", b"\"\\u12G4\"")]),
     syntax(&[Nest(129)]),
     // Not objects.
-    syntax(&[Instead(b"[{\"page\":\"NextSong\"}]")]),
+    syntax(&[Instead(b"~[{\"page\":\"NextSong\"}]")]),
     syntax(&[Instead(b"-- log rotated --")]),
     syntax(&[Instead(
         b"Traceback (most recent call last):\n  File \"web.php\", line 1\n\n}",

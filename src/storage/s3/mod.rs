@@ -26,6 +26,7 @@ use failure::{Call, Failure};
 pub use aws_sdk_s3::types::ServerSideEncryption as Encryption;
 pub use connection::Connection;
 pub use options::Options;
+pub use upload::UnfinishedUpload;
 
 /// Objects that one request can remove.
 const REMOVED_AT_ONCE: usize = 1000;
@@ -36,6 +37,8 @@ pub struct S3 {
     bucket: Arc<Bucket>,
     /// The only object, where the place is one.
     file: Option<Entry>,
+    /// How keys begin below the prefix: others are not listed.
+    stem: String,
 }
 
 /// What every request is about.
@@ -132,7 +135,14 @@ impl S3 {
                 root: format!("{prefix}{}", if slash { "/" } else { "" }),
             }),
             file: None,
+            stem: String::new(),
         }
+    }
+
+    /// The same, but only what begins with `stem` is listed.
+    pub fn with_stem(self, stem: &str) -> Self {
+        let stem = stem.to_owned();
+        Self { stem, ..self }
     }
 
     /// The store for a folder in this one.
@@ -182,16 +192,16 @@ impl S3 {
         upload::replace(&self.bucket, key, bytes, was)
     }
 
-    /// Uploads in parts that were begun and neither finished nor aborted: their keys and ids.
+    /// Uploads in parts that were begun and neither finished nor aborted.
     ///
     /// # Errors
     /// They cannot be listed.
-    pub fn unfinished(&self) -> Result<Vec<(String, String)>> {
+    pub fn unfinished(&self) -> Result<Vec<UnfinishedUpload>> {
         let root = &self.bucket.root;
         let mut found = upload::unfinished(&self.bucket, root)?;
-        found.retain_mut(|(key, _)| match key.strip_prefix(root) {
+        found.retain_mut(|upload| match upload.key.strip_prefix(root) {
             Some(below) => {
-                *key = below.to_owned();
+                upload.key = below.to_owned();
                 true
             }
             None => false,
@@ -231,7 +241,10 @@ impl Store for S3 {
             return Ok(level);
         }
         let bucket = &self.bucket;
-        let below = bucket.key(prefix);
+        let below = match prefix {
+            "" => bucket.key(&self.stem),
+            prefix => bucket.key(prefix),
+        };
         let relative = |key: &str| key.strip_prefix(&bucket.root).map(str::to_owned);
         let mut after = None;
         loop {
@@ -245,6 +258,8 @@ impl Store for S3 {
                 if key.is_empty() || key.ends_with('/') {
                     continue;
                 }
+                let modified = object.last_modified().map(DateTime::secs);
+                level.last_modified = level.last_modified.max(modified);
                 level.objects.push(Entry {
                     key,
                     size: object.size().unwrap_or_default().unsigned_abs(),

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 
 use super::input;
 use super::rows::{Event, SongRecord};
@@ -67,23 +66,25 @@ pub fn song_key(title: &str, artist_name: &str) -> i64 {
     fnv_hash(artist_name.as_bytes(), hash).cast_signed()
 }
 
-/// Each object below a prefix, of which so many events are kept.
-pub fn objects(prefix: &Path, kept: &BTreeMap<String, u64>) -> io::Result<Vec<LedgerObject>> {
-    let root = std::fs::canonicalize(prefix)?;
+/// Each object of an input, of which so many events are kept.
+pub fn objects(
+    input: &input::Input,
+    kept: &BTreeMap<String, u64>,
+) -> io::Result<Vec<LedgerObject>> {
     let row = |object: input::Object| {
         let found = std::fs::metadata(&object.path)?;
-        let name = match root.is_dir() {
-            true => root.join(&object.key),
-            false => root.clone(),
-        };
         let nanoseconds = found.mtime() * 1_000_000_000 + found.mtime_nsec();
         Ok(LedgerObject {
-            object: name.to_str().expect("tests use UTF-8").to_owned(),
+            object: object
+                .identity
+                .to_str()
+                .expect("tests use UTF-8")
+                .to_owned(),
             etag: format!("{}-{nanoseconds}", found.len()),
             rows: kept.get(&object.key).copied().unwrap_or_default() as i64,
         })
     };
-    input::list(prefix)?.objects.into_iter().map(row).collect()
+    input::list(input)?.objects.into_iter().map(row).collect()
 }
 
 pub fn users(events: &[Event]) -> Vec<LedgerUser> {

@@ -21,11 +21,11 @@ pub mod value;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::Path;
 
 use rows::Event;
 use value::{Fields, Reason};
 
+pub use input::{Input, list};
 pub use split::{Found, records};
 
 pub use ledger::{Ledger, LedgerArtist, LedgerObject, LedgerSong, LedgerSongplay, LedgerUser};
@@ -59,11 +59,25 @@ pub struct Reference {
 pub struct SongCounts {
     pub objects: u64,
     pub ignored_objects: u64,
+    /// By the endings of their names.
+    pub ignored_endings: BTreeMap<String, u64>,
     /// Bytes of the objects as stored, before decompression.
     pub bytes: u64,
     pub records: u64,
     pub rejected: u64,
     pub rejected_by_reason: BTreeMap<String, u64>,
+    pub lost: Lost,
+}
+
+/// What the budget is about beside records, of songs or of logs.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Lost {
+    /// Bytes of all objects, decompressed.
+    pub decompressed_bytes: u64,
+    /// Bytes of all rejects.
+    pub rejected_bytes: u64,
+    /// Objects with records of which none is well-formed JSON, and objects whose stream is damaged.
+    pub unreadable_objects: u64,
 }
 
 /// What was read below the log prefix: records = kept + filtered + duplicates + rejected.
@@ -71,11 +85,14 @@ pub struct SongCounts {
 pub struct LogCounts {
     pub objects: u64,
     pub ignored_objects: u64,
+    /// By the endings of their names.
+    pub ignored_endings: BTreeMap<String, u64>,
     /// Bytes of the objects as stored, before decompression.
     pub bytes: u64,
     pub records: u64,
     pub rejected: u64,
     pub rejected_by_reason: BTreeMap<String, u64>,
+    pub lost: Lost,
     pub kept: u64,
     pub filtered: u64,
     pub duplicates: u64,
@@ -85,7 +102,8 @@ pub struct LogCounts {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reject {
     pub reason: String,
-    /// Key below the prefix, `/` between components; the file's name when the prefix is one file.
+    /// Key below the only place, `/` between components; the file's name when that is one file. With
+    /// several places or a glob the whole path.
     pub object: String,
     /// From 1, in the decompressed object.
     pub line: u64,
@@ -150,8 +168,9 @@ pub struct Time {
     pub weekday: i16,
 }
 
-/// The star schema of everything below the two prefixes (each a folder or one file).
-pub fn compute(songs: &Path, logs: &Path) -> io::Result<Reference> {
+/// The star schema of everything in the two inputs (each a folder, one file, or several places and globs).
+pub fn compute(songs: impl Into<Input>, logs: impl Into<Input>) -> io::Result<Reference> {
+    let (songs, logs) = (&songs.into(), &logs.into());
     let mut song_records = Vec::new();
     let song_read = read_prefix(songs, rows::SONG_KEYS, |_, fields| {
         song_records.push(rows::song(fields)?);
@@ -192,18 +211,22 @@ pub fn compute(songs: &Path, logs: &Path) -> io::Result<Reference> {
         song_counts: SongCounts {
             objects: song_read.objects,
             ignored_objects: song_read.ignored_objects,
+            ignored_endings: song_read.ignored_endings,
             bytes: song_read.bytes,
             records: song_read.records,
             rejected: song_read.rejects.len() as u64,
             rejected_by_reason: by_reason(&song_read.rejects),
+            lost: song_read.lost,
         },
         log_counts: LogCounts {
             objects: log_read.objects,
             ignored_objects: log_read.ignored_objects,
+            ignored_endings: log_read.ignored_endings,
             bytes: log_read.bytes,
             records: log_read.records,
             rejected: log_read.rejects.len() as u64,
             rejected_by_reason: by_reason(&log_read.rejects),
+            lost: log_read.lost,
             kept: songplays.len() as u64,
             filtered,
             duplicates: (events.len() - distinct.len()) as u64,
@@ -219,21 +242,24 @@ pub fn compute(songs: &Path, logs: &Path) -> io::Result<Reference> {
 struct Read {
     objects: u64,
     ignored_objects: u64,
+    ignored_endings: BTreeMap<String, u64>,
     bytes: u64,
     records: u64,
     rejects: Vec<Reject>,
+    lost: Lost,
 }
 
-/// Hands every valid record below `prefix` to `accept`, in input order, and notes the rejects.
+/// Hands every valid record of an input to `accept`, in input order, and notes the rejects.
 fn read_prefix(
-    prefix: &Path,
+    input: &Input,
     keys: &[&str],
     mut accept: impl FnMut(&str, &Fields) -> Result<(), Reason>,
 ) -> io::Result<Read> {
-    let listing = input::list(prefix)?;
+    let listing = input::list(input)?;
     let mut read = Read {
         objects: listing.objects.len() as u64,
         ignored_objects: listing.ignored,
+        ignored_endings: listing.ignored_endings.clone(),
         ..Read::default()
     };
     for object in &listing.objects {
@@ -241,12 +267,14 @@ fn read_prefix(
         read.bytes += stored.len() as u64;
         let decoded = input::decode(&object.key, &stored)?;
         let bytes = decoded.bytes.as_slice();
+        read.lost.decompressed_bytes += bytes.len() as u64;
 
         // Lines are counted up to `counted`, so that each byte is looked at once.
         let (mut line, mut counted) = (1, 0);
         let mut reject = |reason: Reason, start: usize, end: usize| {
             line += count_newlines(&bytes[counted..start]);
             counted = start;
+            read.lost.rejected_bytes += (end - start) as u64;
             read.rejects.push(Reject {
                 reason: reason.name().to_string(),
                 object: object.key.clone(),
@@ -272,6 +300,12 @@ fn read_prefix(
                 Found::Foreign(range) => reject(Reason::NotJson, range.start, range.end),
             }
         }
+        let is_readable = |record: &Found| match record {
+            Found::Record(range) => std::str::from_utf8(&bytes[range.clone()]).is_ok(),
+            Found::Broken(_) | Found::Foreign(_) => false,
+        };
+        let is_unreadable = !found.is_empty() && !found.iter().any(is_readable);
+        read.lost.unreadable_objects += u64::from(is_unreadable || decoded.damaged);
         // A damaged stream is one reject. Where the bytes end in a record, that record already is
         // it: only a reject that ran to the end of the object can be the last thing found.
         if decoded.damaged && !matches!(found.last(), Some(Found::Broken(_) | Found::Foreign(_))) {

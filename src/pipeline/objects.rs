@@ -1,0 +1,172 @@
+//! What could be read of each object: one byte an object, combined over the splits that it is in.
+
+use std::collections::BTreeMap;
+
+use crate::decode::reject::{Reason, Reject};
+
+/// Objects that are named in warnings, of each kind of input. The others are counted.
+pub const MAX_NAMED: usize = 10;
+
+/// Unreadable segments of a split whose first reject is kept. Only the first and the last segment of a split
+/// can be a part of an object that is readable elsewhere, so these hold the first [`MAX_NAMED`] objects.
+const MAX_KEPT: usize = MAX_NAMED + 2;
+
+/// What was found in an object, or in one segment of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ObjectRead {
+    bits: u8,
+}
+
+impl ObjectRead {
+    const HAS_RECORDS: u8 = 1;
+    const IS_READABLE: u8 = 2;
+    const IS_BROKEN: u8 = 4;
+
+    /// Creates it from the number of records, how many of them were not even well-formed JSON, and whether
+    /// the compressed stream is broken.
+    pub fn new(records: u64, unreadable: u64, is_broken: bool) -> Self {
+        let bit = |condition: bool, bit: u8| if condition { bit } else { 0 };
+        Self {
+            bits: bit(records > 0, Self::HAS_RECORDS)
+                | bit(records > unreadable, Self::IS_READABLE)
+                | bit(is_broken, Self::IS_BROKEN),
+        }
+    }
+
+    /// Adds what was found in another segment of the same object.
+    pub fn merge(&mut self, other: Self) {
+        self.bits |= other.bits;
+    }
+
+    /// Returns true if a record is well-formed JSON.
+    pub fn is_readable(self) -> bool {
+        self.bits & Self::IS_READABLE != 0
+    }
+
+    /// Returns true if the compressed stream is broken.
+    pub fn is_broken(self) -> bool {
+        self.bits & Self::IS_BROKEN != 0
+    }
+
+    /// Returns true if no record is well-formed JSON though there are some.
+    pub fn is_unreadable(self) -> bool {
+        self.bits & Self::HAS_RECORDS != 0 && !self.is_readable()
+    }
+
+    /// Returns true if the object counts against the budget: it is unreadable or its stream is broken.
+    pub fn is_lost(self) -> bool {
+        self.is_unreadable() || self.is_broken()
+    }
+}
+
+/// Returns true if the rejected record was not even well-formed JSON in UTF-8.
+pub fn is_unreadable(reject: &Reject) -> bool {
+    // A lone surrogate is well-formed, and has a key.
+    reject.key.is_none()
+        && matches!(
+            reject.reason,
+            Reason::NotJson | Reason::Syntax | Reason::Encoding
+        )
+}
+
+/// What was found in the segments of one split.
+#[derive(Debug, Default)]
+pub struct SegmentReads {
+    /// What was found in each segment.
+    pub reads: Vec<ObjectRead>,
+    /// The number of each of the first unreadable segments, and its first reject without the text.
+    pub unreadable: Vec<(usize, Reject)>,
+    /// Unreadable records of the current segment.
+    unreadable_records: u64,
+    /// The first reject of the current segment.
+    first: Option<Reject>,
+}
+
+impl SegmentReads {
+    /// Creates an empty collection for so many segments.
+    pub fn with_capacity(segments: usize) -> Self {
+        Self {
+            reads: Vec::with_capacity(segments),
+            ..Self::default()
+        }
+    }
+
+    /// Counts a reject of the current segment.
+    pub fn add_reject(&mut self, reject: &Reject) {
+        self.unreadable_records += u64::from(is_unreadable(reject));
+        if self.first.is_none() && self.unreadable.len() < MAX_KEPT {
+            self.first = Some(Reject {
+                detail: reject.detail.clone(),
+                text: Vec::new(),
+                ..*reject
+            });
+        }
+    }
+
+    /// Ends the current segment, in which there were so many records.
+    pub fn end_segment(&mut self, records: u64, is_broken: bool) {
+        let read = ObjectRead::new(records, self.unreadable_records, is_broken);
+        self.unreadable_records = 0;
+        if let Some(first) = self.first.take()
+            && read.is_unreadable()
+            && self.unreadable.len() < MAX_KEPT
+        {
+            self.unreadable.push((self.reads.len(), first));
+        }
+        self.reads.push(read);
+    }
+}
+
+/// What was found in all objects of an input.
+#[derive(Debug, Clone)]
+pub struct ObjectReads {
+    reads: Vec<ObjectRead>,
+    /// By the number of an object: the first split with an unreadable segment of it, and what that says.
+    reasons: BTreeMap<usize, (usize, String)>,
+}
+
+impl ObjectReads {
+    /// Creates it for so many objects, of which nothing is read yet.
+    pub fn new(objects: usize) -> Self {
+        Self {
+            reads: vec![ObjectRead::default(); objects],
+            reasons: BTreeMap::new(),
+        }
+    }
+
+    /// Adds what was found in a segment of an object.
+    pub fn merge(&mut self, object: usize, read: ObjectRead) {
+        if let Some(known) = self.reads.get_mut(object) {
+            known.merge(read);
+        }
+    }
+
+    /// Notes why a segment of an object in a split is unreadable.
+    pub fn add_reason(&mut self, object: usize, split: usize, reason: String) {
+        let known = self.reasons.get(&object);
+        if known.is_none_or(|&(other, _)| split < other) {
+            self.reasons.insert(object, (split, reason));
+        }
+    }
+
+    /// Returns true if any record of any object is well-formed JSON.
+    pub fn any_is_readable(&self) -> bool {
+        self.reads.iter().any(|read| read.is_readable())
+    }
+
+    /// Returns the number of objects that count against the budget.
+    pub fn lost(&self) -> u64 {
+        self.reads.iter().filter(|read| read.is_lost()).count() as u64
+    }
+
+    /// Returns the first objects that count against the budget: number, what was found in each, and why it is
+    /// unreadable.
+    pub fn first_lost(&self) -> impl Iterator<Item = (usize, ObjectRead, Option<&str>)> {
+        let reads = self.reads.iter().copied().enumerate();
+        let lost = reads.filter(|(_, read)| read.is_lost());
+        lost.take(MAX_NAMED).map(|(object, read)| {
+            let reason = self.reasons.get(&object);
+            (object, read, reason.map(|(_, reason)| reason.as_str()))
+        })
+    }
+}

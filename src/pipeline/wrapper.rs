@@ -1,0 +1,108 @@
+//! A second look at the first record of an input of which nothing was kept: exporters wrap records in one
+//! large record, as in `{"Records": [{...}, {...}]}`.
+
+use super::source::Source;
+use crate::decode::Chunk;
+use crate::decode::schema::RecordSchema;
+use crate::error::Result;
+use crate::input::{ChunkReader, DEFAULT_CHUNK};
+
+impl Source {
+    /// Reads the beginning of the first object that is not empty, and passes it to `look`. Returns `None` if
+    /// there is no such object.
+    ///
+    /// # Errors
+    /// The object cannot be read.
+    pub fn look_at_first<T>(&self, look: impl FnOnce(Chunk<'_>) -> T) -> Result<Option<T>> {
+        let split = self.plan.splits.first();
+        let segment = split.and_then(|split| split.segments.first());
+        let Some(object) = segment.and_then(|segment| self.objects.get(segment.object)) else {
+            return Ok(None);
+        };
+        let mut reader = ChunkReader::new(DEFAULT_CHUNK);
+        let range = (0, DEFAULT_CHUNK as u64);
+        let one = std::iter::once((object.place, object.range(range.0, range.1)));
+        let mut input = self.read(one);
+        reader.open(input.as_mut(), object, self.display(object), range)?;
+        Ok(Some(look(reader.chunk())))
+    }
+
+    /// Returns what to do if the first record is only a wrapper of the records that are meant.
+    pub fn wrapper_hint(&self) -> Option<String> {
+        let schema = self.schema();
+        let key = self.look_at_first(|chunk| {
+            wrapper_key(chunk.padded.get(..chunk.len).unwrap_or_default(), schema)
+        });
+        // A look that fails says nothing, and what it is for has failed already.
+        let key = key.ok().flatten().flatten()?;
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let path = match key.starts_with(|c: char| !c.is_ascii_digit()) && key.chars().all(is_plain)
+        {
+            true => format!(".{key}[]"),
+            false => format!(".[{}][]", serde_json::Value::from(key.as_str())),
+        };
+        Some(format!(
+            "each record seems to hold others in the array `{key}`: unwrap it, for example with jq -c '{path}'"
+        ))
+    }
+}
+
+/// Returns the key of the first record that holds an array of objects, if the record has no key of the schema.
+/// The record may be cut anywhere.
+fn wrapper_key(bytes: &[u8], schema: &RecordSchema) -> Option<String> {
+    let is_known = |key: &str| {
+        let filter = schema.filter.iter().map(|filter| filter.key);
+        let mut keys = schema.fields.iter().map(|field| field.key).chain(filter);
+        keys.any(|known| known == key)
+    };
+    let (mut found, mut depth) = (None, 0_usize);
+    let mut rest = bytes.get(memchr::memchr(b'{', bytes)?..)?;
+    while let Some((&first, after)) = rest.split_first() {
+        rest = after;
+        match first {
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => {
+                depth -= 1;
+                if depth == 0 {
+                    break;
+                }
+            }
+            b'"' => {
+                let Some(end) = string_end(after) else {
+                    break;
+                };
+                let (text, after) = after.split_at(end);
+                rest = after.get(1..).unwrap_or_default();
+                let Some(value) = rest.trim_ascii_start().strip_prefix(b":") else {
+                    continue;
+                };
+                if depth > 1 {
+                    continue;
+                }
+                let key = String::from_utf8_lossy(text);
+                if is_known(&key) {
+                    return None;
+                }
+                let array = value.trim_ascii_start().strip_prefix(b"[");
+                if found.is_none() && array.is_some_and(|a| a.trim_ascii_start().starts_with(b"{"))
+                {
+                    found = Some(key.into_owned());
+                }
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+/// Returns the place of the closing quote of a string, from after its opening quote on.
+fn string_end(bytes: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        at += memchr::memchr2(b'"', b'\\', bytes.get(at..)?)?;
+        match bytes.get(at)? {
+            b'"' => return Some(at),
+            _ => at += 2,
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Reading from several stores: ranges in one order, wherever each is.
+
+use std::collections::VecDeque;
+use std::io::{self, Read};
+
+use super::{Range, RangeReader, Store};
+use crate::error::Result;
+
+/// Reads ranges of several stores one after the other.
+pub struct ChainedReader<'a> {
+    stores: &'a [Box<dyn Store>],
+    /// Ranges of one store each that are not begun.
+    waiting: VecDeque<(usize, Vec<Range>)>,
+    /// What reads the ranges of one store.
+    reader: Option<Box<dyn RangeReader>>,
+    /// Ranges that it has not begun.
+    left: usize,
+}
+
+impl<'a> ChainedReader<'a> {
+    /// A reader of ranges, each with the number of its store.
+    pub fn new(stores: &'a [Box<dyn Store>], ranges: impl Iterator<Item = (u32, Range)>) -> Self {
+        let mut waiting: VecDeque<(usize, Vec<Range>)> = VecDeque::new();
+        for (store, range) in ranges {
+            match waiting.back_mut() {
+                Some((last, ranges)) if *last == store as usize => ranges.push(range),
+                _ => waiting.push_back((store as usize, vec![range])),
+            }
+        }
+        Self {
+            stores,
+            waiting,
+            reader: None,
+            left: 0,
+        }
+    }
+}
+
+impl RangeReader for ChainedReader<'_> {
+    fn next_range(&mut self) -> Result<()> {
+        if self.left == 0 {
+            // What this one fetched ahead holds permits that the next may have to wait for.
+            self.reader = None;
+            let Some((store, ranges)) = self.waiting.pop_front() else {
+                return Ok(());
+            };
+            self.left = ranges.len();
+            self.reader = self.stores.get(store).map(|store| store.read(ranges));
+        }
+        self.left -= 1;
+        self.reader
+            .as_mut()
+            .map_or(Ok(()), |reader| reader.next_range())
+    }
+
+    fn check_unchanged(&mut self) -> Result<()> {
+        self.reader
+            .as_mut()
+            .map_or(Ok(()), |reader| reader.check_unchanged())
+    }
+}
+
+impl Read for ChainedReader<'_> {
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        self.reader.as_mut().map_or(Ok(0), |reader| reader.read(to))
+    }
+}

@@ -1,0 +1,297 @@
+//! Several places, globs and `--include`, as a user writes them.
+
+use crate::data::{event, events, song};
+use crate::harness::Place;
+use crate::star::{report, star};
+
+/// A place with logs of three days, and the star of the first two of them in `expected`.
+fn days() -> Place {
+    let place = Place::with_input();
+    for (number, day) in ["2018-11-01", "2018-11-02", "2018-12-01"]
+        .iter()
+        .enumerate()
+    {
+        let first = 10 * number as u64;
+        place.write(&format!("days/{day}/a.json"), events(first..first + 3));
+    }
+    place.write("days/README.md", "");
+    place.write("november/1.json", events(0..3));
+    place.write("november/2.json", events(10..13));
+    place.run("songs", "november", "expected").succeeds();
+    place
+}
+
+#[track_caller]
+fn is_november(place: &Place, arguments: &[&str]) {
+    let mut all = vec!["run", "--quiet", "--songs=songs", "--out=star"];
+    all.extend(arguments);
+    place.end(&all).succeeds();
+    assert!(
+        star(&place.path("star")) == star(&place.path("expected")),
+        "{arguments:?}"
+    );
+}
+
+#[test]
+fn a_glob_a_list_and_a_repeated_flag_name_the_same() {
+    let place = days();
+    for arguments in [
+        &["--logs", "days/2018-11-*"][..],
+        &["--logs", "days/2018-11-0[12]/"],
+        &["--logs=./days//2018-11-*/./a.json"],
+        &["--logs", "**/2018-11-*"],
+        // As a shell writes a glob that is not quoted.
+        &["--logs", "days/2018-11-01", "days/2018-11-02"],
+        &["--logs=days/2018-11-02", "--logs=days/2018-11-01"],
+        &["--logs=days/2018-11-*", "--logs=days/2018-11-02/a.json"],
+    ] {
+        is_november(&place, arguments);
+    }
+    let root = place.root().display();
+    is_november(&place, &["--logs", &format!("{root}/days/*-11-*")]);
+}
+
+#[test]
+fn songs_are_named_in_the_same_ways() {
+    let place = Place::with_input();
+    place.write("more/b.json", song(2));
+    place.write("more/c.json", song(3));
+    let arguments = ["run", "--quiet", "--logs=logs", "--out=star", "--songs"];
+    place
+        .end(&[&arguments[..], &["songs", "more/[!c].*"]].concat())
+        .succeeds();
+    assert_eq!(report(&place.path("star"))["songs"]["records"], 2);
+}
+
+#[test]
+fn a_config_file_may_name_globs() {
+    let place = days();
+    place.write(
+        "dwh.cfg",
+        "[S3]\nSONG_DATA='song?/*.json'\nLOG_DATA='days/2018-11-*'\n",
+    );
+    let ended = place
+        .end(&[
+            "run",
+            "--dry-run",
+            "--json",
+            "--out=star",
+            "--config=dwh.cfg",
+            "--warehouse=postgres://localhost/music",
+        ])
+        .succeeds();
+    let planned: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(planned["logs"]["objects"], 2);
+    assert_eq!(planned["songs"]["objects"], 1);
+}
+
+#[test]
+fn a_glob_that_matches_nothing_ends_the_run() {
+    let place = days();
+    for glob in ["days/2019-*", "days/*/*/*.json", "days/*/b.json", "*.json/"] {
+        place.run("songs", glob, "star").fails(
+            1,
+            &format!("no logs in {glob}: the glob matches nothing; check --logs; * does not"),
+        );
+    }
+    // Also beside one that does.
+    let arguments = [
+        "run",
+        "-q",
+        "--songs=songs",
+        "--out=star",
+        "--logs",
+        "days",
+        "dayz/*",
+    ];
+    place
+        .end(&arguments)
+        .fails(1, "cannot read dayz/: No such file");
+    let arguments = [
+        "run",
+        "-q",
+        "--songs=songs",
+        "--out=star",
+        "--logs",
+        "days",
+        "days/x*",
+    ];
+    place
+        .end(&arguments)
+        .fails(1, "no logs in days/x*: the glob matches nothing");
+    place
+        .run("songs", "days/README.md/*", "star")
+        .fails(1, "cannot read days/README.md/: Not a directory");
+    // What it matches is not input.
+    place
+        .run("songs", "days/*.md", "star")
+        .fails(
+            1,
+            "no logs in days/*.md: it holds no object whose name ends in ",
+        )
+        .fails(
+            1,
+            "; ignored: 1 (.md 1); check --logs, or name such objects by --include GLOB",
+        );
+    assert!(!place.path("star").exists());
+}
+
+#[test]
+fn globs_that_are_wrong_are_wrong_usage() {
+    let place = days();
+    for (glob, words) in [
+        ("days/[ab", "[[] matches a ["),
+        ("days/a**", "write ** between slashes"),
+        ("days/*/***", "write ** between slashes"),
+    ] {
+        place.run("songs", glob, "star").fails(2, words);
+        let include = format!("--include={glob}");
+        place.run_with(&[&include]).fails_as_wrong_usage(words);
+    }
+    for include in ["--include=", "--include=days/"] {
+        place
+            .run_with(&[include])
+            .fails_as_wrong_usage("it names no object");
+    }
+}
+
+#[test]
+fn included_objects_are_input_whatever_their_names_end_in() {
+    let place = days();
+    for name in [
+        "firehose-1",
+        "firehose-2",
+        "2018/11/firehose-3",
+        "2018/11/.firehose-4",
+    ] {
+        let number = 100 + name.len() as u64;
+        place.write(&format!("mixed/{name}"), event(number));
+    }
+    place.write("mixed/a.json", event(99));
+    for (include, objects, ignored) in [
+        (&["--include=firehose-*"][..], 4, 1),
+        (&["--include=firehose-1", "--include=firehose-2"], 3, 2),
+        (&["--include=2018/*/firehose-*"], 2, 3),
+        (&["--include=**/*firehose-*"], 4, 1),
+        (&["--include=.firehose-?"], 2, 3),
+        (&["--include=nothing"], 1, 4),
+    ] {
+        let arguments = [
+            &["run", "-q", "--songs=songs", "--logs=mixed", "--out=star"],
+            include,
+        ];
+        place.end(&arguments.concat()).succeeds();
+        let logs = report(&place.path("star"))["logs"].clone();
+        assert_eq!(
+            (&logs["objects"], &logs["ignored_objects"], &logs["records"]),
+            (&objects.into(), &ignored.into(), &objects.into()),
+            "{include:?}"
+        );
+    }
+    // One file is an input as a folder is.
+    place
+        .run("songs", "mixed/firehose-1", "star")
+        .fails(1, "ignored: 1 (no ending 1)");
+    let arguments = [
+        "run",
+        "-q",
+        "--songs=songs",
+        "--logs=mixed/firehose-1",
+        "--out=star",
+    ];
+    place
+        .end(&[&arguments[..], &["--include=firehose-*"]].concat())
+        .succeeds();
+}
+
+#[test]
+fn an_output_that_holds_what_a_glob_names_is_refused() {
+    let (place, earlier) = Place::with_star();
+    place.write("star/_rejects/logs-00000.jsonl", events(0..2));
+    for logs in [
+        "star/_rejects/*.jsonl",
+        "st*/_rejects",
+        "**/_rejects/logs-*",
+    ] {
+        place
+            .run("songs", logs, "star")
+            .fails(2, "it would replace its own input star/_rejects");
+    }
+    // In the current directory.
+    let arguments = [
+        "run",
+        "-q",
+        "--songs=../../songs",
+        "--logs=*.jsonl",
+        "--out=../../star",
+    ];
+    let mut command = place.sparkify(&arguments);
+    command.current_dir(place.path("star/_rejects"));
+    crate::harness::Ended::of(&mut command).fails(2, "it would replace its own input .");
+    std::fs::remove_file(place.path("star/_rejects/logs-00000.jsonl")).unwrap();
+    earlier.is_untouched();
+    // A run would read what the one before it wrote.
+    for (logs, out) in [
+        ("s3://bucket/*", "s3://bucket/star"),
+        ("s3://bucket/**/*.json", "s3://bucket/star"),
+        ("s3://bucket/st*/latest.json", "s3://bucket/star"),
+        ("s3://bucket/logs/2018-*", "s3://bucket/logs/2018-star/"),
+    ] {
+        place
+            .run("songs", logs, out)
+            .fails(2, "would be read by the next run");
+    }
+    let include = [
+        "run",
+        "-q",
+        "--songs=songs",
+        "--logs=s3://bucket/*/*/users/*",
+        "--out=s3://bucket/star",
+    ];
+    place
+        .end(&[&include[..], &["--include=*.parquet"]].concat())
+        .fails(2, "would be read by the next run");
+}
+
+#[test]
+fn benchmarks_take_several_places_and_globs() {
+    let place = days();
+    let parse = ["bench", "parse", "-q", "--json", "--runs=1", "--threads=1"];
+    for paths in [
+        &["days/2018-11-*"][..],
+        &["november/1.json", "november/2.json"],
+    ] {
+        let ended = place.end(&[&parse[..], paths].concat()).succeeds();
+        let found: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+        assert_eq!(
+            (&found["input"]["objects"], &found["input"]["kept"]),
+            (&2.into(), &6.into())
+        );
+        assert_eq!(found["path"], paths.join(", "));
+    }
+    let run = [
+        "bench",
+        "run",
+        "-q",
+        "--json",
+        "--runs=1",
+        "--threads=1",
+        "--songs=songs",
+    ];
+    let ended = place
+        .end(
+            &[
+                &run[..],
+                &[
+                    "--logs",
+                    "days/2018-11-*",
+                    "days/README.md",
+                    "--include=*.md",
+                ],
+            ]
+            .concat(),
+        )
+        .succeeds();
+    let found: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(found["logs"]["objects"], 3);
+}

@@ -1,0 +1,123 @@
+//! What the bytes of an object are counts, not what its name says; and large windows of Zstandard.
+
+use std::io::Write;
+
+use sparkify::config::Sizes;
+use sparkify::output::report::Report;
+use zstd::stream::raw::CParameter;
+
+use crate::harness::{Input, SONG, Setting, check, check_input, event};
+use crate::same::{bzip2, gzip, zstd};
+
+/// Events from second `first` on.
+fn log(first: u64, events: u64) -> Vec<u8> {
+    let lines: Vec<_> = (first..first + events).map(|n| event(n, &[])).collect();
+    lines.join("\n").into_bytes()
+}
+
+/// The report of a checked run with small splits.
+fn report(input: &Input, split_bytes: u64, chunk_bytes: usize) -> Report {
+    let sizes = Sizes {
+        split_bytes: Some(split_bytes),
+        chunk_bytes,
+        ..Sizes::default()
+    };
+    check(&input.songs(), &input.logs(), Setting { threads: 2, sizes }).report
+}
+
+#[test]
+fn compressed_objects_with_plain_names_are_one_split_whatever_its_size() {
+    let input = Input::new();
+    input.add("songs/a.json", gzip(SONG.as_bytes()));
+    input.add("logs/a.json", log(0, 300));
+    input.add("logs/b.json", gzip(&log(300, 300)));
+    input.add("logs/c.jsonl", bzip2(&log(600, 300)));
+    input.add("logs/d.ndjson", zstd(&log(900, 300)));
+    input.add("logs/e.json.gz", log(1200, 300));
+    input.add("logs/f.json.bz2", zstd(&log(1500, 300)));
+    for split_bytes in [1, 7, 100, 3000, 20_000, 1 << 30] {
+        let report = report(&input, split_bytes, 4096);
+        assert_eq!((report.logs.kept, report.logs.input.rejected), (1800, 0));
+    }
+    for chunk_bytes in [1, 2, 11] {
+        let report = report(&input, 20_000, chunk_bytes);
+        assert_eq!((report.logs.kept, report.logs.input.rejected), (1800, 0));
+    }
+}
+
+#[test]
+fn objects_shorter_than_a_magic_number_are_what_they_are() {
+    let input = Input::new();
+    input.add("songs/a.json", SONG);
+    // A run whose logs hold no record at all fails.
+    input.add("logs/good.json", log(0, 1));
+    for (number, bytes) in [
+        &b"\x1f"[..],
+        b"\x1f\x8b",
+        b"B",
+        b"BZh",
+        b"BZh91AY&S",
+        b"\x28\xb5",
+        b"\x50\x2a\x4d",
+        b"{",
+        b"\xef",
+        b" ",
+        b"0",
+    ]
+    .iter()
+    .enumerate()
+    {
+        for ending in ["json", "json.gz", "json.bz2", "json.zst"] {
+            input.add(&format!("logs/{number}.{ending}"), bytes);
+        }
+    }
+    for chunk_bytes in [1, 1000] {
+        report(&input, 1, chunk_bytes);
+    }
+}
+
+#[test]
+fn zeros_after_gzip_members_are_padding_across_any_buffer() {
+    let input = Input::new();
+    input.add("songs/a.json", SONG);
+    // Buffers of compressed bytes hold 128 KiB.
+    for (number, zeros) in [1, 511, 131_072, 131_073, 400_000].into_iter().enumerate() {
+        let mut stored = gzip(&log(number as u64 * 100, 50));
+        stored.resize(stored.len() + zeros, 0);
+        input.add(&format!("logs/{number}.json.gz"), &stored);
+        // And then another member, or something else.
+        let mut more = stored.clone();
+        more.extend(gzip(&log(number as u64 * 100 + 50, 50)));
+        input.add(&format!("logs/{number}-more.json.gz"), &more);
+        stored.push(b'x');
+        input.add(&format!("logs/{number}-other.json.gz"), &stored);
+    }
+    let checked = check_input(&input);
+    assert_eq!(checked.report.logs.kept, 500);
+    assert_eq!(checked.report.logs.input.rejected, 5);
+}
+
+#[test]
+fn windows_of_zstandard_up_to_2_gib_are_read() {
+    let input = Input::new();
+    input.add("songs/a.json", SONG);
+    for window_log in [27, 28, 31] {
+        let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
+        encoder.long_distance_matching(true).unwrap();
+        encoder
+            .set_parameter(CParameter::WindowLog(window_log))
+            .unwrap();
+        // Otherwise the window is no larger than what is in it.
+        encoder.include_contentsize(false).unwrap();
+        encoder
+            .write_all(&log(u64::from(window_log) * 100, 50))
+            .unwrap();
+        let stored = encoder.finish().unwrap();
+        // RFC 8878: an exponent above 1 KiB, and three bits of mantissa.
+        assert_eq!(u32::from(stored[5] >> 3) + 10, window_log);
+        input.add(&format!("logs/{window_log}.json.zst"), stored);
+    }
+    let checked = check_input(&input);
+    assert_eq!(checked.report.logs.kept, 150);
+    assert_eq!(checked.report.logs.input.rejected, 0);
+}

@@ -1,0 +1,112 @@
+//! The cases from the field in `../shared/cases`, where they are at hand: small inputs in the shape of
+//! what people reported, with the answers that its README gives.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+use sparkify::config::Sizes;
+
+use crate::harness::{Checked, Setting, check};
+
+/// The folder of a case, if the cases are here.
+fn case(name: &str) -> Option<PathBuf> {
+    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/cases");
+    if !cases.is_dir() {
+        eprintln!("skipped: ../shared is not here");
+        return None;
+    }
+    let case = cases.join(name);
+    assert!(case.is_dir(), "{} is absent", case.display());
+    Some(case)
+}
+
+/// What the engine makes of a case at usual and at small sizes; both are held against the reference.
+fn check_case(name: &str, check_all: impl Fn(&Checked)) {
+    let Some(case) = case(name) else {
+        return;
+    };
+    let small = Sizes {
+        split_bytes: Some(10_000),
+        chunk_bytes: 1000,
+        row_group_rows: 100,
+    };
+    for sizes in [Sizes::default(), small] {
+        let setting = Setting { threads: 2, sizes };
+        check_all(&check(&case.join("songs"), &case.join("logs"), setting));
+    }
+}
+
+/// The objects, the kept events, duplicates included, and the rejects.
+fn counts(checked: &Checked) -> (u64, u64, u64) {
+    let logs = &checked.report.logs;
+    assert_eq!(logs.filtered, 0);
+    (
+        logs.input.objects,
+        logs.kept + logs.duplicates,
+        logs.input.rejected,
+    )
+}
+
+#[test]
+fn records_of_an_array_are_read() {
+    for (name, expected) in [
+        ("01a-array-compact", (2, 1500, 0)),
+        ("01c-array-line-each", (2, 1500, 0)),
+        ("01d-only-log-is-array", (1, 5000, 0)),
+    ] {
+        check_case(name, |checked| {
+            assert_eq!(counts(checked), expected, "{name}")
+        });
+    }
+}
+
+#[test]
+fn bad_record_on_one_line_costs_itself() {
+    check_case("02b-firehose-one-bad", |checked| {
+        assert_eq!(counts(checked), (1, 1000, 1));
+    });
+}
+
+#[test]
+fn byte_order_marks_before_records_are_skipped() {
+    check_case("06-bom-middle", |checked| {
+        assert_eq!(counts(checked), (1, 500, 0));
+    });
+}
+
+#[test]
+fn zero_bytes_after_gzip_are_padding() {
+    check_case("10a-gz-zero-padding", |checked| {
+        assert_eq!(counts(checked), (1, 1000, 0));
+    });
+}
+
+#[test]
+fn gzip_in_an_object_named_json_is_decompressed() {
+    check_case("12-json-name-gz-content", |checked| {
+        assert_eq!(counts(checked), (2, 6000, 0));
+    });
+}
+
+#[test]
+fn endings_are_taken_in_any_case_and_others_are_told() {
+    check_case("15-names", |checked| {
+        assert_eq!(counts(checked), (6, 60, 0));
+        let logs = &checked.report.logs.input;
+        assert_eq!(logs.ignored_objects, 10);
+        assert_eq!(
+            json!(logs.ignored_endings),
+            json!({
+                ".1": 1, ".geojson": 1, ".jsonlines": 1, ".log": 1, ".lz4": 1, ".snappy": 1,
+                ".txt": 1, ".xz": 1, ".zstd": 1, "no ending": 1,
+            })
+        );
+    });
+}
+
+#[test]
+fn a_zstd_window_of_more_than_128_mib_is_read() {
+    check_case("50b-zstd-long-beside-others", |checked| {
+        assert_eq!(counts(checked), (2, 2000, 0));
+    });
+}
