@@ -292,7 +292,9 @@ WHERE NOT EXISTS (
 CREATE TEMP TABLE repeated_songplays ON COMMIT DROP AS
 SELECT
     s.songplay_id,
-    (s.level, s.location, s.user_agent) IS NOT DISTINCT FROM (w.level, w.location, w.user_agent) AS is_same
+    s.level = w.level
+    AND (s.location = w.location OR COALESCE(s.location, w.location) IS NULL)
+    AND (s.user_agent = w.user_agent OR COALESCE(s.user_agent, w.user_agent) IS NULL) AS is_same
 FROM staged_songplays s
 JOIN songplays w ON w.songplay_id = s.songplay_id;
 
@@ -307,7 +309,7 @@ SELECT
 FROM repeated_songplays r
 LEFT JOIN staged_ledger_songplays n ON n.songplay_id = r.songplay_id
 LEFT JOIN ledger_songplays o ON o.songplay_id = r.songplay_id
-WHERE NOT r.is_same OR (n.song_key, n.duration) IS DISTINCT FROM (o.song_key, o.duration);
+WHERE r.is_same IS NOT TRUE OR (n.song_key, n.duration) IS DISTINCT FROM (o.song_key, o.duration);
 
 ANALYZE differing_songplays;
 

@@ -12,10 +12,10 @@ use crate::storage::{Place, Stores};
 /// The version of what `--json` prints.
 const CLEAN_VERSION: u32 = 1;
 
-/// Remove unfinished runs, and whole ones that newer ones have replaced
+/// Remove unfinished runs, and complete ones that newer ones have replaced
 ///
 /// In s3://bucket/prefix, and in a folder that such a prefix was copied to, removes runs that were
-/// never finished, those that failed and keep only their rejects, and all whole ones but the newest. Of any
+/// never finished, those that failed and keep only their rejects, and all complete ones but the newest. Of any
 /// other folder it removes what a killed or a failed run left beside it. Shows what it would remove; with --yes removes it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -23,10 +23,11 @@ pub struct Args {
     /// What --out of the runs was
     #[arg(value_name = "OUT", value_parser = place())]
     out: Place,
-    /// Whole runs to keep, the newest. The one that latest.json names stays in any case
+    /// Complete runs to keep: those that were published last. The one that latest.json names stays in any case
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     keep: u32,
-    /// Hours after which a run that is not finished counts as dead
+    /// Hours without a new object or upload after which an unfinished run counts as dead; never less than a
+    /// quarter of an hour
     #[arg(long, value_name = "HOURS", default_value_t = 24)]
     unfinished_after: u32,
     /// Remove it, instead of showing what would be removed

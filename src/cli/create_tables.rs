@@ -14,8 +14,9 @@ const CREATE_VERSION: u32 = 1;
 /// Create the tables of the star in a warehouse
 ///
 /// Creates the tables songplays, users, songs, artists and time, the ledger_ tables that a later load needs,
-/// and loads, which says what was loaded; those that are there stay as they are. With --drop drops all of
-/// them first. All of it or nothing.
+/// and loads, which says what was loaded; those that are there stay as they are. Fails if some of them are missing
+/// and others have rows: sparkify run --full-refresh creates the missing ones. With --drop drops all of them first.
+/// All of it or nothing.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {

@@ -28,7 +28,7 @@ pub struct Args {
     from: Place,
     #[command(flatten)]
     warehouse: WarehouseArgs,
-    /// Empty the tables first, in the same transaction
+    /// Empty the tables first, and create those that were lost, in the same transaction
     #[arg(long)]
     full_refresh: bool,
     /// Load a star without any event, too

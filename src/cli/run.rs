@@ -73,10 +73,11 @@ pub struct Args {
     /// Publish and load a star without any event, too, even in place of one that has some
     #[arg(long)]
     allow_empty: bool,
-    /// List the input and say what would be done, without reading or writing anything
+    /// List the input and say what would be done, without writing anything
     #[arg(long)]
     dry_run: bool,
-    /// Load everything, also what was loaded before: the tables are emptied in the same transaction
+    /// Load everything, also what was loaded before: in the same transaction the tables are emptied, and those
+    /// that were lost are created
     #[arg(long)]
     full_refresh: bool,
     /// Print the report as JSON on stdout

@@ -10,6 +10,8 @@ use std::ops::RangeInclusive;
 
 use zstd::stream::raw::{DParameter, InBuffer, Operation, OutBuffer};
 
+use crate::decode::head::{Layout, detect};
+
 /// How an object is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compression {
@@ -98,6 +100,10 @@ pub fn by_content(
     }
     if undecided && !is_whole {
         return None;
+    }
+    // Another format is not what a broken stream of the codec in the name would look like.
+    if matches!(detect(first, is_whole), Some(Layout::Foreign(_))) {
+        return Some(None);
     }
     let is_text = matches!(
         first.first(),
@@ -207,6 +213,7 @@ impl Decompressed {
             self.at_hand.start += step.taken;
             self.bytes_stored += step.taken as u64;
             let broken = match step.status {
+                Err(e) if e.kind() == io::ErrorKind::OutOfMemory => return Err(e),
                 Err(e) => Some(e),
                 Ok(Status::Ended) => {
                     self.position = Position::After;
@@ -243,7 +250,7 @@ enum Position {
 
 enum Codec {
     Gzip(flate2::Decompress),
-    Bzip2(Bzip2),
+    Bzip2(bzip2::Decompress),
     Zstd(Zstd),
 }
 
@@ -264,7 +271,7 @@ impl Codec {
     fn new(compression: Compression) -> io::Result<Self> {
         Ok(match compression {
             Compression::Gzip => Self::Gzip(new_gzip()),
-            Compression::Bzip2 => Self::Bzip2(Bzip2::new()),
+            Compression::Bzip2 => Self::Bzip2(bzip2::Decompress::new(false)),
             Compression::Zstd => {
                 let mut decoder = zstd::stream::raw::Decoder::new()?;
                 decoder.set_parameter(DParameter::WindowLogMax(ZSTD_WINDOW_LOG))?;
@@ -281,7 +288,7 @@ impl Codec {
     fn begin(&mut self) -> io::Result<()> {
         match self {
             Self::Gzip(decoder) => *decoder = new_gzip(),
-            Self::Bzip2(bzip2) => bzip2.begin(),
+            Self::Bzip2(decoder) => *decoder = bzip2::Decompress::new(false),
             Self::Zstd(zstd) => {
                 zstd.decoder.reinit()?;
                 (zstd.hint, zstd.full) = (1, false);
@@ -291,102 +298,51 @@ impl Codec {
     }
 
     fn step(&mut self, input: &[u8], to: &mut [u8]) -> Step {
-        match self {
+        let (before, totals, status) = match self {
             Self::Gzip(decoder) => {
                 let before = (decoder.total_in(), decoder.total_out());
-                let result = decoder.decompress(input, to, flate2::FlushDecompress::None);
-                Step {
-                    taken: (decoder.total_in() - before.0) as usize,
-                    given: (decoder.total_out() - before.1) as usize,
-                    status: match result {
-                        Ok(flate2::Status::StreamEnd) => Ok(Status::Ended),
-                        Ok(_) => Ok(Status::Going),
-                        Err(e) => Err(io::Error::other(e)),
-                    },
-                }
+                let status = decoder
+                    .decompress(input, to, flate2::FlushDecompress::None)
+                    .map(|status| status == flate2::Status::StreamEnd)
+                    .map_err(io::Error::other);
+                (before, (decoder.total_in(), decoder.total_out()), status)
             }
-            Self::Bzip2(bzip2) => bzip2.step(input, to),
-            Self::Zstd(zstd) => zstd.step(input, to),
+            Self::Bzip2(decoder) => return bzip2_step(decoder, input, to),
+            Self::Zstd(zstd) => return zstd.step(input, to),
+        };
+        Step {
+            taken: (totals.0 - before.0) as usize,
+            given: (totals.1 - before.1) as usize,
+            status: status.map(|ended| if ended { Status::Ended } else { Status::Going }),
         }
     }
 }
 
-/// A call of bzip2 that meets a broken block does not tell how much of the block it decoded before. So that what
-/// is kept does not depend on the sizes of a caller's buffers, it decodes portions of one size, and each is passed
-/// on when it is complete.
-struct Bzip2 {
-    decoder: bzip2::Decompress,
-    portion: Vec<u8>,
-    /// The bytes of the portion that are decoded, and those of them that are passed on.
-    decoded: usize,
-    passed: usize,
-    /// What the last call said, once the portion is complete.
-    complete: Option<io::Result<Status>>,
-}
+/// A byte that is in no JSON text, and in no UTF-8 at all.
+const UNWRITTEN: u8 = 0xff;
 
-/// The size of a portion in bytes.
-const PORTION: usize = 4096;
-
-impl Bzip2 {
-    fn new() -> Self {
-        Self {
-            decoder: bzip2::Decompress::new(false),
-            portion: vec![0; PORTION],
-            decoded: 0,
-            passed: 0,
-            complete: None,
+/// When a block ends in the middle of a run, bzip2 fails without counting what that call wrote. It is found
+/// by what is there: otherwise what is kept of a broken stream would depend on the sizes of buffers.
+fn bzip2_step(decoder: &mut bzip2::Decompress, input: &[u8], to: &mut [u8]) -> Step {
+    to.fill(UNWRITTEN);
+    let before = (decoder.total_in(), decoder.total_out());
+    let status = decoder.decompress(input, to);
+    let counted = (decoder.total_out() - before.1) as usize;
+    let given = match &status {
+        Ok(_) => counted,
+        Err(_) => {
+            let last = to.iter().rposition(|&byte| byte != UNWRITTEN);
+            counted.max(last.map_or(0, |last| last + 1))
         }
-    }
-
-    fn begin(&mut self) {
-        self.decoder = bzip2::Decompress::new(false);
-        (self.decoded, self.passed, self.complete) = (0, 0, None);
-    }
-
-    fn step(&mut self, input: &[u8], to: &mut [u8]) -> Step {
-        let mut step = Step {
-            taken: 0,
-            given: 0,
-            status: Ok(Status::Going),
-        };
-        if self.complete.is_none() {
-            step.taken = self.decode(input);
-        }
-        if self.complete.is_some() {
-            let ready = self.portion.get(self.passed..self.decoded);
-            let ready = ready.unwrap_or_default();
-            step.given = ready.len().min(to.len());
-            for (to, from) in to.iter_mut().zip(ready) {
-                *to = *from;
-            }
-            self.passed += step.given;
-        }
-        if self.passed == self.decoded
-            && let Some(status) = self.complete.take()
-        {
-            (self.decoded, self.passed) = (0, 0);
-            step.status = status;
-        }
-        step
-    }
-
-    /// Decodes on into the portion; returns the bytes of input that were taken.
-    fn decode(&mut self, input: &[u8]) -> usize {
-        let before = (self.decoder.total_in(), self.decoder.total_out());
-        let room = self.portion.get_mut(self.decoded..).unwrap_or_default();
-        let result = self.decoder.decompress(input, room);
-        let taken = (self.decoder.total_in() - before.0) as usize;
-        let given = (self.decoder.total_out() - before.1) as usize;
-        self.decoded += given;
-        self.complete = match result {
-            Ok(bzip2::Status::StreamEnd) => Some(Ok(Status::Ended)),
-            Err(e) => Some(Err(io::Error::other(e))),
-            // Without any progress the input has ended, and the portion with it.
-            Ok(_) => {
-                (self.decoded == PORTION || (taken, given) == (0, 0)).then_some(Ok(Status::Going))
-            }
-        };
-        taken
+    };
+    Step {
+        taken: (decoder.total_in() - before.0) as usize,
+        given,
+        status: match status {
+            Ok(bzip2::Status::StreamEnd) => Ok(Status::Ended),
+            Ok(_) => Ok(Status::Going),
+            Err(e) => Err(io::Error::other(e)),
+        },
     }
 }
 
@@ -403,6 +359,9 @@ struct Zstd {
     /// Whether the last call filled its output and may have more to give.
     full: bool,
 }
+
+/// Why a stream that is not broken cannot be decompressed.
+const NO_MEMORY: &str = "there is not enough memory for the window of its zstd stream (up to 2 GiB a thread); use fewer --threads";
 
 /// Windows up to 2 GiB are read, as long-distance matching (`zstd --long=31`) makes them. A decoder holds
 /// the window that a frame asks for, so only the streams that have such windows take the memory.
@@ -436,6 +395,10 @@ impl Zstd {
         let mut input = InBuffer::around(input);
         let mut output = OutBuffer::around(&mut *to);
         let result = self.decoder.run(&mut input, &mut output);
+        let result = result.map_err(|e| match e.to_string().contains("not enough memory") {
+            true => io::Error::new(io::ErrorKind::OutOfMemory, NO_MEMORY),
+            false => e,
+        });
         (done.taken, done.given) = (input.pos(), output.pos());
         self.full = done.given == to.len();
         done.status = result.map(|hint| {

@@ -1,22 +1,28 @@
-//! Cleaning: what runs left behind, and whole runs that newer ones have replaced.
+//! Finds and removes what dead runs left, and complete runs that newer ones have replaced.
 //!
 //! Below a prefix, and in a folder that such a prefix was copied to, each run has a folder of its own.
-//! Beside a folder that is exchanged as a whole a killed run leaves its staging folder.
+//! Beside a folder that is exchanged as a whole a killed run leaves its staging folder. How a cleaning and a run
+//! that is still alive keep out of each other's way is described in `runs.rs`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io::Write;
 use std::time::Duration;
 
-use chrono::{TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
 use super::folder::Leftover;
 use super::rejects::REJECTS;
 use super::report::{FAILED_REPORT, REPORT};
-use super::runs::{LATEST, Latest, RunId};
+use super::runs::{LATEST, Latest, REMOVING, RunId};
 use crate::error::{Error, Result};
 use crate::star::schema;
-use crate::storage::s3::S3;
+use crate::storage::s3::{S3, UnfinishedUpload};
 use crate::storage::{Depth, Local, Place, Store, Stores};
+
+/// A run that has written something or begun an upload within this time is alive, whatever the user says.
+/// It is far longer than any pause between two objects of a run, and covers clocks that differ a little.
+const ALIVE: Duration = Duration::from_secs(15 * 60);
 
 /// What is at an output, and what of it would go.
 #[derive(Debug, Serialize)]
@@ -75,13 +81,15 @@ pub enum State {
 #[derive(Debug, Default)]
 struct Contents {
     keys: Vec<String>,
-    /// Keys and ids.
-    uploads: Vec<(String, String)>,
+    uploads: Vec<UnfinishedUpload>,
     bytes: u64,
+    /// When the newest object was written or the newest upload begun, in seconds since 1970.
+    last_sign: Option<i64>,
 }
 
-/// Looks what is at `out`. Of whole runs the newest `keep` stay, and always the one that `latest.json`
-/// names; of others those that began less than `grace` ago.
+/// Looks what is at `out`. Of complete runs the `keep` that were published last stay, and always the one that
+/// `latest.json` names; of others those that showed a sign of life less than `grace` ago, which is at least
+/// a quarter of an hour.
 ///
 /// # Errors
 /// It cannot be listed.
@@ -113,19 +121,20 @@ pub fn look(stores: &Stores, out: &Place, keep: usize, grace: Duration) -> Resul
         Place::S3 { bucket, prefix } => {
             let store = stores.bucket(bucket, prefix)?;
             let mut runs = runs(&store)?;
-            for (key, upload) in store.unfinished()? {
-                if let Some((first, _)) = key.split_once('/')
+            for upload in store.unfinished()? {
+                if let Some((first, _)) = upload.key.split_once('/')
                     && let Ok(id) = first.parse()
                 {
                     let run: &mut Contents = runs.entry(id).or_default();
-                    run.uploads.push((key, upload));
+                    run.last_sign = run.last_sign.max(upload.begun);
+                    run.uploads.push(upload);
                 }
             }
             let latest = store.get(LATEST)?.map(|(json, _)| json);
             (At::Bucket(store), runs, latest)
         }
     };
-    let latest = latest.and_then(|json| serde_json::from_slice::<Latest>(&json).ok());
+    let latest = latest.and_then(|json| serde_json::from_slice(&json).ok());
     Ok(Cleaning::new(at, runs, latest, keep, grace))
 }
 
@@ -135,8 +144,7 @@ fn is_of_run(key: &str) -> bool {
         return false;
     };
     let is_table = |folder: &str| schema::all().any(|table| table.folder == folder);
-    if name == REPORT
-        || name == FAILED_REPORT
+    if [REPORT, FAILED_REPORT, REMOVING].contains(&name)
         || name.strip_suffix(".manifest").is_some_and(is_table)
     {
         return true;
@@ -157,16 +165,15 @@ fn runs(store: &dyn Store) -> Result<BTreeMap<RunId, Contents>> {
         let Ok(id) = prefix.trim_end_matches('/').parse::<RunId>() else {
             continue;
         };
-        let mut contents = Contents::default();
-        let mut below = vec![prefix];
-        while let Some(prefix) = below.pop() {
-            let level = store.list(&prefix, Depth::Whole)?;
-            below.extend(level.prefixes);
-            let ours = level.objects.into_iter().filter(|o| is_of_run(&o.key));
-            for object in ours {
-                contents.bytes += object.size;
-                contents.keys.push(object.key);
-            }
+        let level = store.list_all(&prefix)?;
+        let mut contents = Contents {
+            last_sign: level.last_modified,
+            ..Contents::default()
+        };
+        let ours = level.objects.into_iter().filter(|o| is_of_run(&o.key));
+        for object in ours {
+            contents.bytes += object.size;
+            contents.keys.push(object.key);
         }
         runs.insert(id, contents);
     }
@@ -197,30 +204,23 @@ impl Cleaning {
                 contents: Contents::default(),
             });
         }
-        let oldest = TimeDelta::from_std(grace)
-            .ok()
-            .and_then(|grace| Utc::now().checked_sub_signed(grace));
-        let mut whole = 0;
+        let published = latest.map_or_else(Vec::new, Latest::into_published);
+        let named = published.last().cloned();
+        let surplus = surplus(&runs, &published, keep);
         for (id, contents) in runs.into_iter().rev() {
-            let report = format!("{id}/{REPORT}");
-            let is_whole = contents.keys.contains(&report);
-            whole += usize::from(is_whole);
-            let named = latest
-                .as_ref()
-                .is_some_and(|latest| latest.run == id.to_string());
-            let state = if named {
+            let state = if named.as_ref() == Some(&id) {
                 State::Latest
-            } else if is_whole {
+            } else if contents.is_complete(&id) {
                 State::Whole
-            } else if contents.keys.contains(&format!("{id}/{FAILED_REPORT}")) {
+            } else if contents.holds(&id, FAILED_REPORT) {
                 State::Failed
-            } else if id.began() < oldest {
+            } else if contents.is_older_than(grace.max(ALIVE), &id) {
                 State::Unfinished
             } else {
                 State::Recent
             };
             let stays = match state {
-                State::Whole => whole <= keep,
+                State::Whole => !surplus.contains(&id),
                 State::Latest | State::Recent => true,
                 State::Unfinished | State::Failed => false,
             };
@@ -242,65 +242,145 @@ impl Cleaning {
         }
     }
 
-    /// Removes what is to go. A run is not whole any more from the first object on.
+    /// Removes what is to go. A run is not complete any more from the first object on.
     ///
     /// # Errors
     /// Something cannot be removed; what is left goes with the next cleaning.
     pub fn carry_out(self) -> Result<()> {
-        for found in self.remove {
-            let Contents {
-                mut keys, uploads, ..
-            } = found.contents;
-            let report = found.id.as_ref().map(|id| format!("{id}/{REPORT}"));
-            if found.state == State::Unfinished
-                && let (Some(id), Some(report)) = (&found.id, &report)
-                && self.at.holds(id, report)?
-            {
-                // It was finished meanwhile.
-                continue;
-            }
-            // Without its report nobody takes the rest for a run.
-            keys.sort_by_key(|key| Some(key) != report.as_ref());
-            match &self.at {
-                At::Folder(Some(store), _) => {
-                    store.remove(&keys)?;
-                    if let Some(id) = found.id {
-                        store.prune(&id.to_string());
+        match self.at {
+            At::Folder(store, leftovers) => {
+                if let Some(store) = store {
+                    for found in self.remove {
+                        remove_from_folder(&store, found)?;
                     }
                 }
-                At::Folder(None, _) => {}
-                At::Bucket(store) => {
-                    for (key, upload) in &uploads {
-                        store.abort(key, upload)?;
-                    }
-                    let at = keys.len().min(1);
-                    let (first, rest) = keys.split_at(at);
-                    store.remove(first)?;
-                    store.remove(rest)?;
+                for (_, leftover) in leftovers {
+                    leftover.remove()?;
                 }
             }
-        }
-        if let At::Folder(_, leftovers) = self.at {
-            for (_, leftover) in leftovers {
-                leftover.remove()?;
+            At::Bucket(store) => {
+                let has_complete = self.remove.iter().any(|found| found.state == State::Whole);
+                let named = match has_complete {
+                    true => named_now(&store)?,
+                    false => None,
+                };
+                for found in self.remove {
+                    // It can have become the latest since it was found.
+                    if found.id != named {
+                        remove_from_bucket(&store, found)?;
+                    }
+                }
             }
         }
         Ok(())
     }
 }
 
-impl At {
-    /// Whether a run has an object of that key by now.
-    fn holds(&self, run: &RunId, key: &str) -> Result<bool> {
-        let prefix = format!("{run}/");
-        let level = match self {
-            Self::Folder(Some(store), _) => store.list(&prefix, Depth::Level)?,
-            Self::Folder(None, _) => return Ok(false),
-            Self::Bucket(store) => store.list(&prefix, Depth::Level)?,
-        };
-        Ok(level.objects.iter().any(|object| object.key == key))
+/// Returns the complete runs that are not among the `keep` newest. Those that are not in the list of
+/// `latest.json` are older than those that are: earlier versions wrote them, they were killed before they
+/// were named, or they are about to be named, and then they stay.
+fn surplus(runs: &BTreeMap<RunId, Contents>, published: &[RunId], keep: usize) -> BTreeSet<RunId> {
+    let ranks: HashMap<&RunId, usize> = published.iter().zip(0..).collect();
+    let mut complete: Vec<_> = runs
+        .iter()
+        .filter(|(id, contents)| contents.is_complete(id))
+        .map(|(id, contents)| (ranks.get(id), id, contents))
+        .collect();
+    complete.sort_unstable_by_key(|&(rank, id, _)| (rank, id));
+    let surplus = complete.into_iter().rev().skip(keep);
+    let surplus =
+        surplus.filter(|(rank, id, contents)| rank.is_some() || contents.is_older_than(ALIVE, id));
+    surplus.map(|(_, id, _)| id.clone()).collect()
+}
+
+impl Contents {
+    /// Whether a run has an object of this name.
+    fn holds(&self, run: &RunId, name: &str) -> bool {
+        self.keys.contains(&format!("{run}/{name}"))
     }
 
+    fn is_complete(&self, run: &RunId) -> bool {
+        self.holds(run, REPORT)
+    }
+
+    /// Whether the last sign of life of a run is older than that. The store's clock counts; that of the machine
+    /// which the run was on, in its id, only where there is nothing else.
+    fn is_older_than(&self, age: Duration, run: &RunId) -> bool {
+        let sign = self
+            .last_sign
+            .and_then(|at| DateTime::from_timestamp(at, 0));
+        let age = TimeDelta::from_std(age).ok();
+        let limit = age.and_then(|age| Utc::now().checked_sub_signed(age));
+        limit.is_some_and(|limit| sign.or_else(|| run.began()) < Some(limit))
+    }
+}
+
+/// Returns the run that `latest.json` names.
+fn named_now(store: &S3) -> Result<Option<RunId>> {
+    let found = store.get(LATEST)?;
+    let latest: Option<Latest> = found.and_then(|(json, _)| serde_json::from_slice(&json).ok());
+    Ok(latest.and_then(|latest| latest.into_published().pop()))
+}
+
+/// Removes a run from a folder that its prefix was copied to, unless the copy was finished meanwhile.
+fn remove_from_folder(store: &Local, found: Found) -> Result<()> {
+    let Some(id) = found.id else {
+        return Ok(());
+    };
+    let report = format!("{id}/{REPORT}");
+    if found.state == State::Unfinished {
+        let level = store.list(&format!("{id}/"), Depth::Level)?;
+        if level.objects.iter().any(|object| object.key == report) {
+            return Ok(());
+        }
+    }
+    let mut keys = found.contents.keys;
+    // Without its report nothing takes the rest for a complete run.
+    keys.sort_by_key(|key| *key != report);
+    store.remove(&keys)?;
+    store.prune(&id.to_string());
+    Ok(())
+}
+
+/// Removes a run from a bucket, unless it turns out to be alive.
+fn remove_from_bucket(store: &S3, found: Found) -> Result<()> {
+    let Some(id) = found.id else {
+        return Ok(());
+    };
+    let Contents { keys, uploads, .. } = found.contents;
+    let removing = format!("{id}/{REMOVING}");
+    let mut keys: BTreeSet<String> = keys.into_iter().collect();
+    if found.state == State::Unfinished && !keys.is_empty() {
+        keys.insert(removing.clone());
+        write_removing(store, &removing)?;
+        let level = store.list_all(&format!("{id}/"))?;
+        let is_new = |key: &String| is_of_run(key) && !keys.contains(key);
+        if level.objects.iter().any(|object| is_new(&object.key)) {
+            return store.remove(&[removing]);
+        }
+    }
+    for upload in &uploads {
+        store.abort(&upload.key, &upload.id)?;
+    }
+    // Without its report nothing takes the rest for a complete run.
+    let report = keys.take(&format!("{id}/{REPORT}"));
+    let removing = keys.take(&removing);
+    let others: Vec<String> = keys.into_iter().collect();
+    store.remove(report.as_slice())?;
+    store.remove(&others)?;
+    store.remove(removing.as_slice())
+}
+
+/// Says below a run that it is being removed.
+fn write_removing(store: &S3, key: &str) -> Result<()> {
+    let mut file = store.create(key)?;
+    let text = b"sparkify clean removes this run\n";
+    let written = file.write_all(text);
+    written.map_err(|e| Error::io("cannot write", store.display(key).as_ref(), &e))?;
+    file.finish().map(drop)
+}
+
+impl At {
     fn display(&self, key: &str) -> String {
         match self {
             Self::Folder(Some(store), _) => store.display(key),

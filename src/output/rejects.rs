@@ -96,7 +96,7 @@ impl Rejects {
         self.lines.is_none()
     }
 
-    /// Writes them all to a file of `name`. The line numbers of the first `count` are `by` higher there:
+    /// Writes them all to a file of `name` and returns its length in bytes. The line numbers of the first `count` are `by` higher there:
     /// those of a split that began in the middle of an object.
     ///
     /// # Errors
@@ -106,7 +106,7 @@ impl Rejects {
         mut to: Box<dyn Upload>,
         name: &str,
         (count, by): (u64, u64),
-    ) -> Result<()> {
+    ) -> Result<u64> {
         let cannot = |e: &std::io::Error| Error::io("cannot write", name.as_ref(), e);
         if let Some(lines) = self.lines {
             let mut lines = lines.into_inner().map_err(|e| cannot(e.error()))?;
@@ -127,6 +127,6 @@ impl Rejects {
             std::io::copy(&mut lines, &mut out).map_err(|e| cannot(&e))?;
             out.flush().map_err(|e| cannot(&e))?;
         }
-        to.finish().map(drop)
+        to.finish()
     }
 }

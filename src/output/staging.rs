@@ -4,9 +4,10 @@
 //! there each run has a prefix of its own, and the report, written last, says that it is whole
 //! ([`runs`](super::runs)).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
 use arrow_schema::SchemaRef;
 use serde::Serialize;
@@ -17,7 +18,7 @@ use super::parquet::{Part, PartWriter};
 use super::part_reader::PartReader;
 use super::rejects::{REJECTS, Rejects};
 use super::report::{FAILED_REPORT, REPORT, Report};
-use super::runs::{BucketRun, RunId};
+use super::runs::{BucketRun, REMOVING, RunId};
 use crate::error::{Error, Result};
 use crate::star::schema::{self, SONGPLAYS, Table};
 use crate::storage::{Local, Place, Store, Stores, Upload};
@@ -28,7 +29,12 @@ pub struct Staging {
     store: Box<dyn Store>,
     target: Target,
     compression: Compression,
+    /// The reject files that were written.
+    rejects: Mutex<Objects>,
 }
+
+/// Objects that were written: the bytes of each, by its key.
+type Objects = BTreeMap<String, u64>;
 
 #[derive(Debug)]
 enum Target {
@@ -58,7 +64,7 @@ impl Staging {
                 (store, Target::Folder(folder, RunId::new()))
             }
             Place::S3 { bucket, prefix } => {
-                let run = BucketRun::begin(stores.bucket(bucket, prefix)?);
+                let run = BucketRun::begin(stores.bucket(bucket, prefix)?)?;
                 (Box::new(run.store()), Target::Bucket(run))
             }
         };
@@ -66,6 +72,7 @@ impl Staging {
             store,
             target,
             compression,
+            rejects: Mutex::default(),
         })
     }
 
@@ -86,8 +93,8 @@ impl Staging {
                 })
             }
             Place::S3 { bucket, prefix } => {
-                let run = BucketRun::begin(stores.bucket(bucket, prefix)?);
-                Ok(match run.latest()? {
+                let run = BucketRun::begin(stores.bucket(bucket, prefix)?)?;
+                Ok(match run.latest() {
                     Some(latest) => format!("{}, beside {latest}", run.url()),
                     None => format!("{}, the first run there", run.url()),
                 })
@@ -171,7 +178,10 @@ impl Staging {
             return Ok(());
         }
         let key = format!("{REJECTS}/{kind}-{number:05}.jsonl");
-        rejects.finish(self.store.create(&key)?, &self.store.display(&key), shift)
+        let bytes = rejects.finish(self.store.create(&key)?, &self.store.display(&key), shift)?;
+        let mut written = self.rejects.lock().unwrap_or_else(PoisonError::into_inner);
+        written.insert(key, bytes);
+        Ok(())
     }
 
     /// A folder for what is too much for memory: on the disk that is written to, if there is one.
@@ -190,21 +200,20 @@ impl Staging {
         }
     }
 
-    /// Writes the report and publishes all. Gives why an earlier star could not be removed, if so: the
-    /// new one is published all the same.
+    /// Writes the report and publishes all. Returns what did not succeed though the new star is published: an
+    /// earlier star could not be removed, or a newer run remains the latest.
     ///
     /// # Errors
-    /// Something cannot be written; what was published before stays then.
+    /// Something cannot be written, or something that was written is not there any more. What was published
+    /// before stays then.
     pub fn publish(self, report: &Report, parts: &Parts) -> Result<Option<Error>> {
-        let written = match &self.target {
-            Target::Folder(..) => write_json(self.store.as_ref(), REPORT, report),
-            Target::Bucket(_) => self
-                .write_manifests(parts)
-                .and_then(|()| write_json(self.store.as_ref(), REPORT, report)),
-        };
-        if let Err(error) = written {
-            self.discard();
-            return Err(error);
+        if let Err(error) = self.write_report(report, parts) {
+            return Err(match self.discard() {
+                None => error,
+                Some(left) => {
+                    error.also(format!("what is left in {left} goes with sparkify clean"))
+                }
+            });
         }
         match self.target {
             Target::Folder(folder, _) => {
@@ -215,7 +224,7 @@ impl Staging {
                 let removed = failed.and_then(|failed| failed.map_or(Ok(()), Leftover::remove));
                 Ok(left.or(removed.err()))
             }
-            Target::Bucket(run) => run.publish().map(|()| None),
+            Target::Bucket(run) => run.publish(),
         }
     }
 
@@ -268,7 +277,8 @@ impl Staging {
             Target::Folder(folder, _) => folder.remove_tables(),
             Target::Bucket(run) => run.remove_tables(),
         };
-        let written = removed.and_then(|()| write_json(self.store.as_ref(), FAILED_REPORT, report));
+        let written =
+            removed.and_then(|()| write_json(self.store.as_ref(), FAILED_REPORT, report).map(drop));
         if let Err(error) = written {
             return Err(match self.discard() {
                 None => error,
@@ -283,8 +293,66 @@ impl Staging {
         }
     }
 
-    /// A COPY manifest for each table.
-    fn write_manifests(&self, parts: &Parts) -> Result<()> {
+    /// Writes the report, and before it all that it says is there.
+    fn write_report(&self, report: &Report, parts: &Parts) -> Result<()> {
+        let rejects = self.rejects.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut written = rejects.clone();
+        drop(rejects);
+        for table in schema::all() {
+            let parts = parts.get(table.name).into_iter().flatten();
+            written.extend(parts.map(|part| (part_key(table, part.number), part.bytes)));
+        }
+        match self.target {
+            // The lock on the folder keeps cleanings away.
+            Target::Folder(..) => {
+                self.check_written(&written)?;
+                write_json(self.store.as_ref(), REPORT, report)?;
+            }
+            Target::Bucket(_) => {
+                self.write_manifests(parts, &mut written)?;
+                self.check_written(&written)?;
+                let bytes = write_json(self.store.as_ref(), REPORT, report)?;
+                written.insert(REPORT.to_owned(), bytes);
+                // Once more, for a cleaning that does not see the report: see `runs`.
+                self.check_written(&written)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that all that was written is there, at its size.
+    ///
+    /// # Errors
+    /// Something is not, or a cleaning has begun to remove the run.
+    fn check_written(&self, written: &Objects) -> Result<()> {
+        let found = self.store.list_all("")?.objects.into_iter();
+        let found: HashMap<String, u64> = found.map(|object| (object.key, object.size)).collect();
+        let why = match found.contains_key(REMOVING) {
+            true => {
+                Some("sparkify clean has taken this run for dead and begun to remove it".to_owned())
+            }
+            false => written
+                .iter()
+                .find_map(|(key, &bytes)| match found.get(key) {
+                    Some(&found) if found == bytes => None,
+                    Some(found) => {
+                        Some(format!("{key} has {found} bytes, but {bytes} were written"))
+                    }
+                    None => Some(format!("{key} was written and is not there any more")),
+                }),
+        };
+        match why {
+            None => Ok(()),
+            Some(why) => Err(
+                Error::failed(format!("cannot publish {}", self.store.display("")))
+                    .because(why)
+                    .hint("let nothing remove or write anything there while a run works, and run again"),
+            ),
+        }
+    }
+
+    /// Writes a COPY manifest for each table.
+    fn write_manifests(&self, parts: &Parts, written: &mut Objects) -> Result<()> {
         for table in schema::all() {
             let entry = |part: &Part| Entry {
                 url: self.store.display(&part_key(table, part.number)),
@@ -301,7 +369,9 @@ impl Staging {
                     .map(entry)
                     .collect(),
             };
-            write_json(self.store.as_ref(), &manifest_key(table), &manifest)?;
+            let key = manifest_key(table);
+            let bytes = write_json(self.store.as_ref(), &key, &manifest)?;
+            written.insert(key, bytes);
         }
         Ok(())
     }
@@ -355,13 +425,13 @@ fn local<'a>(inputs: [&'a [Place]; 2]) -> Vec<&'a std::path::Path> {
     inputs.into_iter().flatten().filter_map(path).collect()
 }
 
-/// Writes something as JSON for people to read too.
-fn write_json(store: &dyn Store, key: &str, value: &impl Serialize) -> Result<()> {
+/// Writes something as JSON that people can read too. Returns its length in bytes.
+fn write_json(store: &dyn Store, key: &str, value: &impl Serialize) -> Result<u64> {
     let name = store.display(key);
     let cannot = |e: std::io::Error| Error::io("cannot write", name.as_ref(), &e);
     let mut json = serde_json::to_vec_pretty(value).map_err(|e| cannot(e.into()))?;
     json.push(b'\n');
     let mut file: Box<dyn Upload> = store.create(key)?;
     file.write_all(&json).map_err(cannot)?;
-    file.finish().map(drop)
+    file.finish()
 }

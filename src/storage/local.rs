@@ -157,6 +157,14 @@ impl Store for Local {
                 }
             }
         }
+        let times = level
+            .objects
+            .iter()
+            .filter_map(|object| match object.version {
+                Version::Written { nanoseconds, .. } => Some(nanoseconds / 1_000_000_000),
+                _ => None,
+            });
+        level.last_modified = times.max();
         Ok(level)
     }
 

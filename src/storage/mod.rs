@@ -71,6 +71,8 @@ pub struct Level {
     /// Names that stand for nothing readable, and why; in no order. Those that end in `/` are
     /// prefixes, or may be.
     pub unreadable: Vec<(String, crate::error::Error)>,
+    /// When the newest of the objects was written, by the clock of the store, in seconds since 1970.
+    pub last_modified: Option<i64>,
 }
 
 /// How far down a listing looks.
@@ -129,6 +131,23 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// # Errors
     /// There is no such prefix, or it may not be listed.
     fn list(&self, prefix: &str, depth: Depth) -> Result<Level>;
+
+    /// Lists all that is below `""` or a prefix that a listing gave, however far down.
+    ///
+    /// # Errors
+    /// There is no such prefix, or it may not be listed.
+    fn list_all(&self, prefix: &str) -> Result<Level> {
+        let mut all = Level::default();
+        let mut left = vec![prefix.to_owned()];
+        while let Some(prefix) = left.pop() {
+            let level = self.list(&prefix, Depth::Whole)?;
+            left.extend(level.prefixes);
+            all.objects.extend(level.objects);
+            all.unreadable.extend(level.unreadable);
+            all.last_modified = all.last_modified.max(level.last_modified);
+        }
+        Ok(all)
+    }
 
     /// A reader of ranges, in this order.
     fn read(&self, ranges: Vec<Range>) -> Box<dyn RangeReader>;

@@ -37,15 +37,23 @@ fn transaction(dialect: Dialect, drop: bool, is_there: impl Fn(&str) -> bool) ->
     if drop {
         sql.extend(statements(scripts.drop));
     }
+    sql.extend(creation(dialect, is_there));
+    sql.push("COMMIT");
+    sql
+}
+
+/// Returns the statements that create the tables that are not there.
+pub fn creation(
+    dialect: Dialect,
+    is_there: impl Fn(&str) -> bool,
+) -> impl Iterator<Item = &'static str> {
     // A table can be there in another schema of the search path: it is not to be hidden by a new one.
-    let about = |sql: &str| {
+    let about = move |sql: &str| {
         let mut words = sql.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
         words.any(&is_there)
     };
-    let create = statements(scripts.create).into_iter();
-    sql.extend(create.filter(|sql| !about(subject(sql))));
-    sql.push("COMMIT");
-    sql
+    let create = statements(Scripts::of(dialect).create).into_iter();
+    create.filter(move |sql| !about(subject(sql)))
 }
 
 /// What a statement of DDL says of the table that it is about, before the columns.
@@ -57,8 +65,8 @@ fn subject(sql: &str) -> &str {
 /// that stand in them, or nobody is to be asked. Gives how many were created.
 ///
 /// # Errors
-/// The warehouse cannot be reached or refuses, `agree` failed, or rows have come since it was asked: then
-/// everything is as before.
+/// The warehouse cannot be reached or refuses, a table is missing beside others that have rows, `agree` failed, or
+/// rows have come since it was asked: then everything is as before.
 pub fn create(
     warehouse: &Warehouse,
     drop: bool,
@@ -100,6 +108,9 @@ fn try_to_create(
     let found = tables::look(session)?;
     if !drop && let Some(difference) = tables::difference(&found) {
         return Err(refused(difference));
+    }
+    if !drop && let Some(lost) = patiently(progress, || tables::lost(session, &found))? {
+        return Err(refused(lost));
     }
     let is_there = |name: &str| !drop && found.contains_key(name);
     let mut agreed = None;

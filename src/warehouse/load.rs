@@ -11,16 +11,18 @@ use std::time::Instant;
 
 use serde::Serialize;
 
+use super::create::creation;
 use super::dialect::Dialect;
 use super::failure::{Cause, Failure, failure, failure_of_copy, refused};
 use super::rows::{HEADER, TRAILER, batches, encode};
 use super::session::{Row, Session};
 use super::steps::{Batch, RUNS, Step, all, as_text, steps};
+use super::tables::{LOADS, names_of};
 use super::tries::{CONFLICT_TRIES, LOST_TRIES, patiently, pause};
 use super::{Warehouse, tables};
 use crate::config::LoadedObjects;
 use crate::error::{Error, Result};
-use crate::output::Published;
+use crate::output::{Compression, Published};
 use crate::progress::Progress;
 use crate::star::schema::{TABLES, Table};
 
@@ -95,6 +97,7 @@ impl Load<'_> {
         let began = Instant::now();
         self.refuse_part()?;
         let steps = self.steps()?;
+        self.warn_about_codec(progress);
         let address = &self.warehouse.address;
         let mut open = Some(Session::open(address)?);
         let mut notes = Notes::default();
@@ -149,6 +152,20 @@ impl Load<'_> {
             .hint("sparkify run --full-refresh makes and loads a star of all logs"))
     }
 
+    /// Warns if Redshift may refuse to read the Parquet parts.
+    fn warn_about_codec(&self, progress: &Progress) {
+        let codec = self.star.report().compression;
+        match (self.warehouse.address.dialect, codec) {
+            (Dialect::Redshift, Compression::Zstd) => progress.warn(&format!(
+                "the Parquet parts of {} are compressed with {codec}, which Redshift does not document for COPY: \
+                 should it refuse them, run again with --compression snappy",
+                self.star.place()
+            )),
+            (Dialect::Redshift, Compression::Snappy | Compression::Gzip | Compression::None)
+            | (Dialect::Postgres, _) => {}
+        }
+    }
+
     fn failed(&self, failure: Failure, notes: &Notes) -> Error {
         let what = format!(
             "cannot load {} into {}",
@@ -189,31 +206,33 @@ impl Load<'_> {
         notes: &mut Notes,
         progress: &Progress,
     ) -> std::result::Result<(), Failure> {
-        if let Some(drift) = tables::drift(&tables::look(session)?) {
-            return Err(refused(drift));
-        }
+        let refresh = self.refresh.is_some();
+        let missing = patiently(progress, || tables::ensure_loadable(session, refresh))?;
         let bytes = all().map(|table| self.star.table(table).bytes).sum();
         progress.begin("load", bytes);
         for step in steps {
             match step {
                 Step::Run(sql) => {
-                    notes.commits |= sql == "COMMIT";
                     // Taking off keys needs the tables for itself.
                     let rows = match sql.contains("DROP CONSTRAINT") {
-                        true => patiently(progress, || session.execute(sql)),
-                        false => session.execute(sql),
+                        true => patiently(progress, || session.execute(sql))?,
+                        false => session.execute(sql)?,
                     };
-                    if rows
+                    tally(&mut notes.tables, sql, rows);
+                }
+                Step::Commit(sql) => {
+                    notes.commits = true;
+                    let committed = session.execute(sql);
+                    if committed
                         .as_ref()
                         .is_err_and(|failure| failure.cause != Cause::Lost)
                     {
                         // The server itself has said no.
                         notes.commits = false;
                     }
-                    let rows = rows?;
-                    tally(&mut notes.tables, sql, rows);
+                    committed?;
                 }
-                Step::Lock(sql) => drop(patiently(progress, || session.execute(sql))?),
+                Step::Lock(sql) => self.lock(session, sql, &missing, progress)?,
                 Step::Runs(sql) => {
                     let runs = runs(session, sql)?;
                     if notes.commits && self.tells(&runs) {
@@ -247,7 +266,49 @@ impl Load<'_> {
                     self.check(&session.rows(sql)?).map_err(refused)?;
                     progress.wait("merge");
                 }
+                Step::NotEmpty(sql) => match names_of(session.rows(sql)?).first() {
+                    None => {}
+                    Some(table) => {
+                        return Err(refused(altered(table, "not all of its rows were deleted")));
+                    }
+                },
+                Step::State(sql) => match first_counted(&session.rows(sql)?) {
+                    None => {}
+                    Some((table, rows)) => return Err(refused(tables::incomplete(table, rows))),
+                },
+                Step::Verify(sql) => match first_counted(&session.rows(sql)?) {
+                    None => {}
+                    Some((table, rows)) => {
+                        let why =
+                            format!("{rows} of the rows that were merged are missing or differ");
+                        return Err(refused(altered(table, &why)));
+                    }
+                },
             }
+        }
+        Ok(())
+    }
+
+    /// Waits for other loads, and creates the tables that are missing.
+    fn lock(
+        &self,
+        session: &mut Session,
+        sql: &str,
+        missing: &[&str],
+        progress: &Progress,
+    ) -> std::result::Result<(), Failure> {
+        // A table that this transaction creates is not seen by others before it ends.
+        if !missing.contains(&LOADS) {
+            patiently(progress, || session.execute(sql))?;
+        }
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let mut names = tables::tables().into_iter().map(|(name, _)| name);
+        let present: Vec<_> = names.by_ref().filter(|n| !missing.contains(n)).collect();
+        let dialect = self.warehouse.address.dialect;
+        for sql in creation(dialect, |name| present.contains(&name)) {
+            patiently(progress, || session.execute(sql))?;
         }
         Ok(())
     }
@@ -342,9 +403,10 @@ impl Load<'_> {
 /// The log objects that were loaded into a warehouse, whose tables are found to be as a load wants them.
 ///
 /// # Errors
-/// The warehouse cannot be reached, or its tables are others.
+/// The warehouse cannot be reached, or its tables are others or have lost their rows.
 pub fn loaded_objects(warehouse: &Warehouse, progress: &Progress) -> Result<LoadedObjects> {
     ask(warehouse, progress, |session| {
+        tables::ensure_loadable(session, false)?;
         let mut objects = LoadedObjects::default();
         session.each("SELECT DISTINCT object, etag FROM loads", |row| {
             if let [Some(object), Some(etag)] = row.as_slice() {
@@ -355,15 +417,21 @@ pub fn loaded_objects(warehouse: &Warehouse, progress: &Progress) -> Result<Load
     })
 }
 
-/// The runs that were, under the same condition.
+/// Returns the runs that were loaded into a warehouse which is to be emptied and loaded anew.
 ///
 /// # Errors
-/// As those.
+/// The warehouse cannot be reached, its tables are others, or all of them are missing.
 pub fn loaded_runs(warehouse: &Warehouse, progress: &Progress) -> Result<HashSet<String>> {
-    ask(warehouse, progress, |session| runs(session, RUNS))
+    ask(warehouse, progress, |session| {
+        let missing = tables::ensure_loadable(session, true)?;
+        match missing.contains(&LOADS) {
+            true => Ok(HashSet::new()),
+            false => runs(session, RUNS),
+        }
+    })
 }
 
-/// Asks a warehouse whose tables are as a load wants them.
+/// Asks a warehouse before anything is made for it.
 fn ask<T>(
     warehouse: &Warehouse,
     progress: &Progress,
@@ -373,10 +441,6 @@ fn ask<T>(
     let cannot = |failure: Failure| {
         Error::failed(format!("cannot load into {}", warehouse.address)).because(failure.error)
     };
-    let found = tables::look(&mut session).map_err(cannot)?;
-    if let Some(drift) = tables::drift(&found) {
-        return Err(cannot(refused(drift)));
-    }
     // Redshift locks a table for its readers too.
     patiently(progress, || query(&mut session)).map_err(cannot)
 }
@@ -384,6 +448,26 @@ fn ask<T>(
 fn runs(session: &mut Session, sql: &str) -> std::result::Result<HashSet<String>, Failure> {
     let rows = session.rows(sql)?;
     Ok(rows.into_iter().flatten().flatten().collect())
+}
+
+/// Returns the first table of a query for names and counts whose count is not 0.
+fn first_counted(rows: &[Row]) -> Option<(&str, u64)> {
+    rows.iter().find_map(|row| match row.as_slice() {
+        [Some(name), Some(count)] => {
+            let count = count.parse().ok()?;
+            (count > 0).then_some((name.as_str(), count))
+        }
+        _ => None,
+    })
+}
+
+/// Builds the error of a table in which not what was written is found.
+fn altered(table: &str, why: &str) -> Error {
+    Error::failed(format!("table {table} is not as the load wrote it"))
+        .because(why)
+        .hint(format!(
+            "look for triggers, rules and row security on {table}; nothing was changed there"
+        ))
 }
 
 /// Adds what a statement did to a table of the star.

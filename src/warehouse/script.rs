@@ -21,6 +21,8 @@ pub struct Scripts {
     pub copy: &'static str,
     /// Merges them into the star, and commits.
     pub merge: &'static str,
+    /// Counts rows that are not as they were merged, before the commit.
+    pub verify: &'static str,
 }
 
 macro_rules! scripts {
@@ -32,6 +34,7 @@ macro_rules! scripts {
             refresh: include_str!(concat!("../../sql/", $folder, "/refresh.sql")),
             copy: include_str!(concat!("../../sql/", $folder, "/copy.sql")),
             merge: include_str!(concat!("../../sql/", $folder, "/merge.sql")),
+            verify: include_str!(concat!("../../sql/", $folder, "/verify.sql")),
         }
     };
 }

@@ -3,8 +3,9 @@
 use super::Warehouse;
 use super::dialect::Dialect;
 use super::script::{Scripts, Values, fill, statements};
+use super::tables::{filled_query, tables};
 use crate::error::{Error, Result};
-use crate::star::schema::{LEDGER, TABLES, Table};
+use crate::star::schema::{ARTISTS, LEDGER, LEDGER_ARTISTS, LEDGER_USERS, TABLES, Table, USERS};
 
 /// What the SQL of a load must know of the star that is loaded.
 pub struct Batch<'a> {
@@ -29,6 +30,14 @@ pub enum Step {
     Copy(&'static Table, String),
     /// The query that counts what arrived in the staging tables: name and count of each.
     Count(String),
+    /// The query for the names of tables that a full refresh has not emptied.
+    NotEmpty(String),
+    /// The query that counts rows of the star of which the merge state has none: name of its table and count.
+    State(String),
+    /// The query that counts rows that are not as they were merged: name of the table and count.
+    Verify(String),
+    /// The statement that ends the transaction.
+    Commit(String),
 }
 
 impl Step {
@@ -38,7 +47,11 @@ impl Step {
             | Self::Lock(sql)
             | Self::Runs(sql)
             | Self::Copy(_, sql)
-            | Self::Count(sql) => sql,
+            | Self::Count(sql)
+            | Self::NotEmpty(sql)
+            | Self::State(sql)
+            | Self::Verify(sql)
+            | Self::Commit(sql) => sql,
         }
     }
 }
@@ -88,6 +101,8 @@ pub fn steps(warehouse: &Warehouse, batch: &Batch<'_>, refresh: bool) -> Result<
     }
     if refresh {
         steps.extend(run(scripts.refresh)?);
+        let names: Vec<_> = tables().into_iter().map(|(name, _)| name).collect();
+        steps.push(Step::NotEmpty(filled_query(&names)));
     }
     for sql in statements(scripts.copy) {
         let table = copied(sql)?;
@@ -97,7 +112,17 @@ pub fn steps(warehouse: &Warehouse, batch: &Batch<'_>, refresh: bool) -> Result<
         }
     }
     steps.push(Step::Count(count_query()));
-    steps.extend(run(scripts.merge)?);
+    steps.push(Step::State(state_query()));
+    for sql in statements(scripts.merge) {
+        if sql != "COMMIT" {
+            steps.push(Step::Run(fill(sql, &values)?));
+            continue;
+        }
+        for verify in statements(scripts.verify) {
+            steps.push(Step::Verify(fill(verify, &values)?));
+        }
+        steps.push(Step::Commit(sql.to_owned()));
+    }
     Ok(steps)
 }
 
@@ -109,6 +134,23 @@ fn copied(sql: &str) -> Result<&'static Table> {
     known.ok_or_else(|| {
         Error::failed("cannot run a script").because(format!("{sql} fills no table"))
     })
+}
+
+/// Counts rows of the star that staged rows are held against, but for which the merge state has no row: what they are
+/// from is lost.
+fn state_query() -> String {
+    let count = |(table, state): (&Table, &Table)| {
+        let (table, state, key) = (table.name, state.name, table.columns[0].name);
+        format!(
+            "SELECT '{state}' AS name, COUNT(*) AS rows
+FROM staged_{table} s
+JOIN {table} w ON w.{key} = s.{key}
+LEFT JOIN {state} l ON l.{key} = s.{key}
+WHERE l.{key} IS NULL"
+        )
+    };
+    let pairs = [(&USERS, &LEDGER_USERS), (&ARTISTS, &LEDGER_ARTISTS)];
+    pairs.map(count).join("\nUNION ALL\n")
 }
 
 /// Counts the rows in the staging tables.

@@ -1,15 +1,15 @@
 //! The tables of a warehouse: those of the star, of the ledger, and of what was loaded. What is there is held
 //! against them before a load, so that a changed table ends in one line and not halfway.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-use super::failure::Failure;
+use super::failure::{Failure, refused};
 use super::session::{Row, Session};
 use crate::error::Error;
 use crate::star::schema::{
     Column, ColumnType, LEDGER_ARTISTS, LEDGER_OBJECTS, LEDGER_SONGPLAYS, LEDGER_SONGS,
-    LEDGER_USERS, TABLES, Table,
+    LEDGER_USERS, SONGPLAYS, TABLES, Table,
 };
 
 /// The table of what was loaded: a log object of a run a row.
@@ -100,15 +100,157 @@ pub fn look(session: &mut Session) -> std::result::Result<BTreeMap<String, Vec<F
 
 /// Why the tables that were found cannot be loaded, if so: the first one that is missing or another.
 pub fn drift(found: &BTreeMap<String, Vec<Found>>) -> Option<Error> {
-    let missing = tables()
-        .into_iter()
-        .find(|(name, _)| !found.contains_key(*name));
-    let missing = missing.map(|(name, _)| {
+    let missing = missing(found).first().map(|name| {
         Error::failed(format!("there is no table {name}"))
             .because("it is not there, or in no schema of the search path, or something else has its name")
             .hint("sparkify create-tables makes all tables")
     });
     missing.or_else(|| difference(found))
+}
+
+/// Returns the names of the tables that were not found.
+pub fn missing(found: &BTreeMap<String, Vec<Found>>) -> Vec<&'static str> {
+    let names = tables().into_iter().map(|(name, _)| name);
+    names.filter(|name| !found.contains_key(*name)).collect()
+}
+
+/// What a user does about a table that was lost, or whose rows were.
+const LOST: &str = "sparkify run --full-refresh creates what is missing and loads everything again; \
+                    or restore the table from a backup";
+
+/// Returns an error if a table is missing beside others that have rows: made anew it would be empty, and later loads
+/// would choose between rows of which they know too little.
+///
+/// # Errors
+/// The warehouse does not tell.
+pub fn lost(
+    session: &mut Session,
+    found: &BTreeMap<String, Vec<Found>>,
+) -> std::result::Result<Option<Error>, Failure> {
+    let missing = missing(found);
+    let Some(name) = missing.first() else {
+        return Ok(None);
+    };
+    let others = tables().into_iter().map(|(name, _)| name);
+    let others: Vec<_> = others.filter(|name| !missing.contains(name)).collect();
+    let filled = filled(session, &others)?;
+    Ok(filled.first().map(|other| {
+        Error::failed(format!("there is no table {name}"))
+            .because(format!(
+                "{other} has rows, so it was there and is lost, or it is in no schema of the search path"
+            ))
+            .hint(LOST)
+    }))
+}
+
+/// Tables that have rows together or not at all: of each row of the one there is a row of the other.
+const PAIRS: [(&str, &str); 6] = [
+    ("users", "ledger_users"),
+    ("artists", "ledger_artists"),
+    ("songs", "ledger_songs"),
+    ("songplays", "time"),
+    ("songplays", "users"),
+    ("songplays", LOADS),
+];
+
+/// Returns an error if a table is empty beside one that has rows only together with it. All tables must be there.
+///
+/// # Errors
+/// The warehouse does not tell.
+pub fn emptied(session: &mut Session) -> std::result::Result<Option<Error>, Failure> {
+    let names: Vec<_> = tables().into_iter().map(|(name, _)| name).collect();
+    let filled = filled(session, &names)?;
+    let error = |empty: &str, other: &str| {
+        Error::failed(format!("table {empty} is empty"))
+            .because(format!(
+                "{other} has rows, so its rows were there and are lost"
+            ))
+            .hint(LOST)
+    };
+    for (a, b) in PAIRS {
+        match (filled.contains(a), filled.contains(b)) {
+            (true, false) => return Ok(Some(error(b, a))),
+            (false, true) => return Ok(Some(error(a, b))),
+            (true, true) | (false, false) => {}
+        }
+    }
+    let (keys, plays) = (LEDGER_SONGPLAYS.name, SONGPLAYS.name);
+    if filled.contains(plays) && !filled.contains(keys) {
+        // A play without song, artist and length has no row there, but it has no song either.
+        let matched = some_row(plays, "songplays WHERE song_id IS NOT NULL");
+        if !names_of(session.rows(&matched)?).is_empty() {
+            return Ok(Some(error(keys, plays)));
+        }
+    }
+    Ok(None)
+}
+
+/// Returns the error of a table of the merge state without the rows that belong to `rows` rows of the star.
+pub fn incomplete(state: &str, rows: u64) -> Error {
+    Error::failed(format!("table {state} is not complete"))
+        .because(format!(
+            "it has no row for {rows} rows of the star that the load concerns"
+        ))
+        .hint(LOST)
+}
+
+/// Returns those of some tables that have rows. An object in [`LOADS`] counts if events were kept from it.
+fn filled(
+    session: &mut Session,
+    names: &[&'static str],
+) -> std::result::Result<BTreeSet<String>, Failure> {
+    if names.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    Ok(names_of(session.rows(&filled_query(names))?))
+}
+
+/// Asks for the names of those of some tables that have rows.
+pub fn filled_query(names: &[&str]) -> String {
+    let query = |name: &&str| match *name {
+        LOADS => some_row(LOADS, "loads WHERE rows > 0"),
+        name => some_row(name, name),
+    };
+    let queries: Vec<_> = names.iter().map(query).collect();
+    queries.join("\nUNION ALL\n")
+}
+
+/// Asks for `name` if a table has some row.
+fn some_row(name: &str, table: &str) -> String {
+    format!("SELECT '{name}' AS name FROM (SELECT 1 FROM {table} LIMIT 1) AS found")
+}
+
+/// Returns the texts of a query with one column.
+pub fn names_of(rows: Vec<Row>) -> BTreeSet<String> {
+    rows.into_iter().flatten().flatten().collect()
+}
+
+/// Checks the tables before a load, and returns the names of those that are missing: of none, unless everything is
+/// to be loaded anew into a warehouse that lost some.
+///
+/// # Errors
+/// A table is another or missing, or the warehouse does not tell. A table that lost its rows is an error too, unless
+/// everything is loaded anew.
+pub fn ensure_loadable(
+    session: &mut Session,
+    refresh: bool,
+) -> std::result::Result<Vec<&'static str>, Failure> {
+    let found = look(session)?;
+    if let Some(difference) = difference(&found) {
+        return Err(refused(difference));
+    }
+    match (lost(session, &found)?, refresh) {
+        (Some(_), true) => return Ok(missing(&found)),
+        (Some(lost), false) => return Err(refused(lost)),
+        (None, _) => {}
+    }
+    if let Some(drift) = drift(&found) {
+        return Err(refused(drift));
+    }
+    if !refresh && let Some(emptied) = emptied(session)? {
+        return Err(refused(emptied));
+    }
+    Ok(Vec::new())
 }
 
 /// Why a table that was found is another than it should be, if so.

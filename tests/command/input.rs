@@ -1,7 +1,7 @@
 //! Input that is missing, hidden, swapped, linked or in a certain order.
 
 use crate::data::{event, event_at_level, events, song};
-use crate::harness::Place;
+use crate::harness::{Ended, Place, SPARKIFY, plain, run_arguments};
 use crate::star::{report, songplays_text, star};
 
 #[test]
@@ -54,14 +54,39 @@ fn a_broken_compressed_stream_is_named() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn a_zstd_window_that_memory_does_not_hold_ends_the_run() {
+    let (place, earlier) = Place::with_star();
+    // RFC 8878: the magic number, no content size, a window of 2^31 bytes, and one raw block, the last.
+    let text = event(7);
+    let block = u32::try_from(text.len()).unwrap() << 3 | 1;
+    let mut frame = vec![0x28, 0xb5, 0x2f, 0xfd, 0, 21 << 3];
+    frame.extend(&block.to_le_bytes()[..3]);
+    frame.extend(text.as_bytes());
+    place.write("logs/b.json.zst", frame);
+    let script = r#"ulimit -v 1500000 && exec "$0" "$@""#;
+    let mut command = plain(std::process::Command::new("sh"));
+    command.args(["-c", script, SPARKIFY]);
+    command.args(run_arguments("songs", "logs", "star"));
+    command.args(["--threads=2", "--max-rejects=100%"]);
+    Ended::of(command.current_dir(place.root())).fails(
+        1,
+        "cannot read logs/b.json.zst: there is not enough memory for the window",
+    );
+    earlier.is_untouched();
+    place.run_with(&[]).succeeds();
+    assert_eq!(report(&place.path("star"))["logs"]["kept"], 4);
+}
+
+#[test]
 fn objects_without_records_make_an_empty_star() {
     let place = Place::new();
     place.write("songs/a.json", "");
     place.write("logs/a.json", " \n");
     let ended = place.run_with(&[]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    let warnings = "sparkify: warning: no record in the 1 songs objects of songs\n\
-                    sparkify: warning: no record in the 1 logs objects of logs\n";
+    let warnings = "sparkify: warning: no record in the 1 song object of songs\n\
+                    sparkify: warning: no record in the 1 log object of logs\n";
     assert_eq!(ended.stderr, warnings);
     let report = report(&place.path("star"));
     for table in ["songplays", "users", "songs", "artists", "time"] {

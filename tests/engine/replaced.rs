@@ -149,6 +149,15 @@ fn parts_of_a_file_are_of_one_file() {
     has_changed(read(reader.as_mut()), &path);
 }
 
+/// Does something when it goes out of scope.
+struct OnDrop<F: Fn()>(F);
+
+impl<F: Fn()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
 #[test]
 fn a_run_over_a_file_that_is_replaced_again_and_again_never_mixes_its_versions() {
     let input = Input::new();
@@ -191,6 +200,8 @@ fn a_run_over_a_file_that_is_replaced_again_and_again_never_mixes_its_versions()
                 std::thread::sleep(Duration::from_millis(1));
             }
         });
+        // Also when an assertion fails.
+        let _stop = OnDrop(|| stop.store(true, Ordering::Relaxed));
         let began = Instant::now();
         // A run that is between two replacements succeeds.
         while failed < 5 && began.elapsed() < Duration::from_secs(20) {
@@ -211,7 +222,6 @@ fn a_run_over_a_file_that_is_replaced_again_and_again_never_mixes_its_versions()
                 }
             }
         }
-        stop.store(true, Ordering::Relaxed);
     });
     assert!(failed > 0, "none of {runs} runs was disturbed");
 }

@@ -5,8 +5,10 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
 
-use chrono::{TimeDelta, Utc};
+use chrono::{NaiveDateTime, TimeDelta, Utc};
+use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -25,20 +27,42 @@ fn id(hours: i64) -> String {
     format!("{}-{hours:08x}", began.format("%Y%m%dT%H%M%S%3fZ"))
 }
 
-/// Puts the parts of a run into a folder.
-fn unfinished(star: &Path, id: &str) {
-    write(star, &format!("{id}/songs/part-00000.parquet"), "12345");
-    write(star, &format!("{id}/_rejects/logs-00000.jsonl"), "123");
+/// Puts an object of a run into a folder, written when the run began.
+fn put(star: &Path, id: &str, name: &str, text: &str) {
+    let name = format!("{id}/{name}");
+    write(star, &name, text);
+    let began = id
+        .get(..19)
+        .map(|time| NaiveDateTime::parse_from_str(time, "%Y%m%dT%H%M%S%3fZ"));
+    if let Some(Ok(began)) = began {
+        let file = fs::File::options()
+            .write(true)
+            .open(star.join(name))
+            .unwrap();
+        file.set_modified(began.and_utc().into()).unwrap();
+    }
 }
 
-/// Puts a whole run into a folder.
+/// Puts the parts of a run into a folder.
+fn unfinished(star: &Path, id: &str) {
+    put(star, id, "songs/part-00000.parquet", "12345");
+    put(star, id, "_rejects/logs-00000.jsonl", "123");
+}
+
+/// Puts a complete run into a folder.
 fn whole(star: &Path, id: &str) {
     unfinished(star, id);
-    write(star, &format!("{id}/_report.json"), "12");
+    put(star, id, "_report.json", "12");
 }
 
 fn name_latest(star: &Path, id: &str) {
     let latest = json!({ "run": id, "report": "somewhere" });
+    write(star, "latest.json", latest.to_string());
+}
+
+/// Names runs as published in this order.
+fn publish(star: &Path, ids: &[&str]) {
+    let latest = json!({ "run": ids.last(), "report": "somewhere", "published": ids });
     write(star, "latest.json", latest.to_string());
 }
 
@@ -79,7 +103,7 @@ fn as_found(at: &str, id: &str, state: &str, objects: u64, bytes: u64, uploads: 
 }
 
 #[test]
-fn what_was_never_finished_goes_and_the_newest_whole_runs_stay() {
+fn dead_runs_are_removed_and_the_newest_complete_ones_stay() {
     let (server, star) = cleaned(Faults::new());
     let [dead, recent, one, two, three, named] = [30, 5, 1, 60, 90, 120].map(id);
     unfinished(&star, &dead);
@@ -94,26 +118,30 @@ fn what_was_never_finished_goes_and_the_newest_whole_runs_stay() {
 
     let all = server.objects("music");
     let shown = found(&server, &clean);
+    // The one that is named is the newest, whatever its id says.
     let keep = [
         whole(&one, "whole"),
         begun(&recent, "recent"),
-        whole(&two, "whole"),
         whole(&named, "latest"),
     ];
     assert_eq!(shown["keep"], json!(keep));
-    let remove = [begun(&dead, "unfinished"), whole(&three, "whole")];
+    let remove = [
+        begun(&dead, "unfinished"),
+        whole(&two, "whole"),
+        whole(&three, "whole"),
+    ];
     assert_eq!(shown["remove"], json!(remove));
     assert_eq!(shown["removed"], false);
     let text = end(&server, &clean).succeeds().stdout;
     assert!(
-        text.ends_with("\nwould remove: 2; --yes does it\n"),
+        text.ends_with("\nwould remove: 3; --yes does it\n"),
         "{text}"
     );
     assert_eq!(
         text.lines()
             .filter(|line| line.starts_with("keep "))
             .count(),
-        4
+        3
     );
     assert!(text.contains(" under way? "), "{text}");
     assert!(server.objects("music") == all, "shown, not done");
@@ -124,10 +152,7 @@ fn what_was_never_finished_goes_and_the_newest_whole_runs_stay() {
         (&done["removed"], &done["remove"]),
         (&json!(true), &json!(remove))
     );
-    assert_eq!(
-        runs(&star),
-        set(&[&recent, &one, &two, &named, "latest.json"])
-    );
+    assert_eq!(runs(&star), set(&[&recent, &one, &named, "latest.json"]));
     let text = end(&server, &with(&clean, &["--yes"])).succeeds().stdout;
     assert!(text.ends_with("\nnothing to remove\n"), "{text}");
 }
@@ -172,6 +197,9 @@ fn uploads_that_were_never_finished_are_aborted() {
         &format!("starred/{dead}/songs/part-00000.parquet"),
     ] {
         upload(key);
+    }
+    for id in [&dead, &seen] {
+        server.age(&star.join(id), Duration::from_secs(30 * 3600));
     }
     let shown = found(&server, &["clean", OUT]);
     let remove = [
@@ -281,7 +309,7 @@ fn listings_of_several_pages_are_seen_to_the_end() {
     let (server, star) = cleaned(Faults::new().page(7));
     let dead = id(30);
     for number in 0..20 {
-        write(&star, &format!("{dead}/songs/part-{number:05}.parquet"), "");
+        put(&star, &dead, &format!("songs/part-{number:05}.parquet"), "");
         whole(&star, &id(50 + number));
     }
     let shown = found(&server, &["clean", OUT, "--yes"]);
@@ -295,7 +323,7 @@ fn more_objects_than_one_removal_takes_go() {
     let (server, star) = cleaned(Faults::new());
     let dead = id(30);
     for number in 0..2100 {
-        write(&star, &format!("{dead}/songs/part-{number:05}.parquet"), "");
+        put(&star, &dead, &format!("songs/part-{number:05}.parquet"), "");
     }
     let shown = found(&server, &["clean", OUT, "--yes"]);
     assert_eq!(shown["remove"][0]["objects"], 2100);
@@ -355,6 +383,10 @@ fn what_may_not_be_looked_at_or_removed_is_said() {
             ["cannot remove s3://music/star/2", "s3:DeleteObject"],
         ),
         (
+            Kind::Put,
+            ["cannot write s3://music/star/2", "s3:PutObject"],
+        ),
+        (
             Kind::AbortUpload,
             [
                 "cannot abort the upload of s3://music/star/2",
@@ -367,6 +399,7 @@ fn what_may_not_be_looked_at_or_removed_is_said() {
         unfinished(&star, &dead);
         let key = format!("star/{dead}/songs/part-00001.parquet");
         Client::of(&server).begin("music", &key);
+        server.age(&star.join(&dead), Duration::from_secs(30 * 3600));
         end(&server, &["clean", OUT, "--yes"]).fails(&words);
         assert_eq!(server.requests(&Which::kind(kind)), 1, "{kind:?}");
     }
@@ -394,8 +427,104 @@ fn a_run_that_is_killed_is_cleaned_away_when_it_counts_as_dead() {
     );
     found(&server, &clean);
     assert_eq!(server.objects("music").len(), before);
-    found(&server, &with(&clean, &["--unfinished-after", "0"]));
+    // A quarter of an hour is the least that a run is given.
+    let at_once = with(&clean, &["--unfinished-after", "0"]);
+    let star = server.bucket("music").join("star");
+    server.age(&star, Duration::from_secs(14 * 60));
+    let shown = found(&server, &at_once);
+    assert_eq!(shown["keep"][0]["state"], "recent");
+    assert_eq!(server.objects("music").len(), before);
+    server.age(&star, Duration::from_secs(60));
+    found(&server, &at_once);
     assert_eq!(server.objects("music").len(), 2, "the input");
+}
+
+#[test]
+fn the_runs_that_were_published_last_stay_whatever_their_clocks_said() {
+    let (server, star) = cleaned(Faults::new());
+    let [one, two, unlisted] = [50, 60, 40].map(id);
+    let ahead = "22000101T000000000Z-00000000".to_owned();
+    for id in [&ahead, &one, &two, &unlisted] {
+        whole(&star, id);
+    }
+    let centuries = Duration::from_secs(200 * 365 * 24 * 3600);
+    server.age(&star.join(&ahead), centuries);
+    publish(&star, &[&ahead, &two, &one]);
+    for (keep, expected) in [
+        ("4", vec![&unlisted, &ahead, &two, &one]),
+        // What was never named is older than all that were.
+        ("3", vec![&ahead, &two, &one]),
+        ("2", vec![&two, &one]),
+        ("1", vec![&one]),
+    ] {
+        end(&server, &["clean", OUT, "--yes", "--keep", keep]).succeeds();
+        let mut names = vec!["latest.json"];
+        names.extend(expected.into_iter().map(String::as_str));
+        assert_eq!(runs(&star), set(&names), "--keep {keep}");
+    }
+}
+
+#[test]
+fn a_complete_run_that_may_be_about_to_be_named_stays() {
+    let (server, star) = cleaned(Faults::new());
+    let [fresh, named] = [0, 50].map(id);
+    whole(&star, &fresh);
+    whole(&star, &named);
+    publish(&star, &[&named]);
+    let clean = ["clean", OUT, "--yes", "--keep", "1"];
+    found(&server, &clean);
+    assert_eq!(runs(&star), set(&[&fresh, &named, "latest.json"]));
+    server.age(&star.join(&fresh), Duration::from_secs(15 * 60));
+    found(&server, &clean);
+    assert_eq!(runs(&star), set(&[&named, "latest.json"]));
+}
+
+#[test]
+fn a_run_that_becomes_the_latest_meanwhile_stays() {
+    let [one, two] = [50, 60].map(id);
+    let rolled_back = two.clone();
+    let latest = Which::kind(Kind::Get).of_key("latest.json");
+    let (server, star) = cleaned(Faults::new().at(2, latest, move |buckets| {
+        publish(&buckets.join("music/star"), &[&rolled_back]);
+    }));
+    whole(&star, &one);
+    whole(&star, &two);
+    publish(&star, &[&two, &one]);
+    found(&server, &["clean", OUT, "--yes", "--keep", "1"]);
+    assert_eq!(runs(&star), set(&[&one, &two, "latest.json"]));
+}
+
+#[test]
+fn a_run_that_is_finished_while_a_cleaning_begins_to_remove_it_stays() {
+    for name in ["_report.json", "users/part-00000.parquet"] {
+        let dead = id(30);
+        let (own, id) = (dead.clone(), dead.clone());
+        let marker = Which::kind(Kind::Put).of_key("_removing");
+        let (server, star) = cleaned(Faults::new().at(1, marker.clone(), move |buckets| {
+            put(&buckets.join("music/star"), &id, name, "12");
+        }));
+        unfinished(&star, &dead);
+        found(&server, &["clean", OUT, "--yes"]);
+        assert_eq!(server.requests(&marker), 1);
+        let left = crate::disk::keys(&star.join(own));
+        let names = [
+            "_rejects/logs-00000.jsonl",
+            name,
+            "songs/part-00000.parquet",
+        ];
+        assert_eq!(left, set(&names), "{name}");
+    }
+}
+
+#[test]
+fn what_a_cleaning_that_was_killed_left_goes_with_the_next_one() {
+    let (server, star) = cleaned(Faults::new());
+    let dead = id(30);
+    unfinished(&star, &dead);
+    put(&star, &dead, "_removing", "sparkify clean removes this run");
+    let shown = found(&server, &["clean", OUT, "--yes"]);
+    assert_eq!(shown["remove"][0]["objects"], 3);
+    assert_eq!(server.objects("music").len(), 0);
 }
 
 /// A folder that a prefix of a bucket was copied to.
@@ -422,6 +551,7 @@ fn a_folder_that_runs_were_copied_to_is_cleaned_alike() {
     let out = star.to_str().unwrap();
     let shown = found(&server, &["clean", out, "--keep=1"]);
     let remove = [
+        as_found(out, &one, "whole", 3, 10, 0),
         as_found(out, &dead, "unfinished", 2, 8, 0),
         as_found(out, &empty, "unfinished", 0, 0, 0),
         as_found(out, &two, "whole", 3, 10, 0),
@@ -429,7 +559,7 @@ fn a_folder_that_runs_were_copied_to_is_cleaned_alike() {
     assert_eq!(shown["remove"], json!(remove));
     assert_eq!(names(&star).len(), 7);
     found(&server, &["clean", out, "--keep=1", "--yes"]);
-    assert_eq!(names(&star), set(&[&recent, &one, &named, "latest.json"]));
+    assert_eq!(names(&star), set(&[&recent, &named, "latest.json"]));
     assert_eq!(server.requests(&Which::any()), 0);
 }
 
@@ -462,7 +592,18 @@ fn what_a_link_leads_to_is_not_removed() {
     symlink(&precious, star.join(id(30))).unwrap();
     let [dead, out] = [id(40), star.to_str().unwrap().to_owned()];
     unfinished(&star, &dead);
-    symlink(&precious, star.join(&dead).join("linked")).unwrap();
+    let linked = star.join(&dead).join("linked");
+    symlink(&precious, &linked).unwrap();
+    // A link that was made just now would be a sign of life.
+    let long_ago = Timespec {
+        tv_sec: 1_000_000_000,
+        tv_nsec: 0,
+    };
+    let times = Timestamps {
+        last_access: long_ago,
+        last_modification: long_ago,
+    };
+    utimensat(CWD, &linked, &times, AtFlags::SYMLINK_NOFOLLOW).unwrap();
     end(&server, &["clean", &out, "--yes"]).succeeds();
     assert!(precious.join("songs/part-00000.parquet").exists());
     assert!(!star.join(&dead).join("songs").exists());
@@ -559,6 +700,9 @@ fn what_others_put_beside_the_parts_of_a_run_stays() {
     ];
     for key in &theirs {
         write(&server.bucket("music"), key, "theirs");
+    }
+    for id in [&dead, &older] {
+        server.age(&star.join(id), Duration::from_secs(30 * 3600));
     }
     found(&server, &["clean", OUT, "--keep", "1", "--yes"]);
     let left = server.objects("music");

@@ -38,6 +38,7 @@ mod writes;
 // Tests of runs.
 mod deliveries;
 mod hard;
+mod publishing;
 mod same;
 mod together;
 

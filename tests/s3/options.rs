@@ -70,6 +70,8 @@ fn who_pays_is_said_in_every_request() {
     let part = format!("star/{dead}/songs/part-00000.parquet");
     write(&server.bucket("music"), &part, "");
     Client::of(&server).begin("music", &format!("star/{dead}/b"));
+    let folder = server.bucket("music").join("star").join(dead);
+    server.age(&folder, std::time::Duration::from_secs(48 * 3600));
     let own = Which::kind(Kind::CreateUpload).of_key("/b");
     end(
         &server,

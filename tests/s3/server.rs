@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::env;
 use std::fs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
@@ -170,6 +170,21 @@ impl Server {
             }
         }
         command.envs(self.environment())
+    }
+
+    /// Makes everything older by that: all files in a folder of a bucket, and uploads of keys that contain its
+    /// name.
+    pub fn age(&self, folder: &Path, by: Duration) {
+        for key in disk::keys(folder) {
+            let file = fs::File::options()
+                .write(true)
+                .open(folder.join(key))
+                .unwrap();
+            let modified = file.metadata().unwrap().modified().unwrap();
+            file.set_modified(modified - by).unwrap();
+        }
+        let name = folder.file_name().unwrap().to_str().unwrap();
+        self.uploads.age(name, by);
     }
 
     /// The requests of a choice that have come, in order.

@@ -30,6 +30,24 @@ fn named(buckets: &Path) -> String {
     latest["run"].as_str().unwrap().to_owned()
 }
 
+/// The runs that `latest.json` lists.
+fn published(bucket: &Path) -> Vec<String> {
+    let json = std::fs::read(bucket.join("star/latest.json")).unwrap();
+    let latest: serde_json::Value = serde_json::from_slice(&json).unwrap();
+    let ids = latest["published"].as_array().unwrap().iter();
+    ids.map(|id| id.as_str().unwrap().to_owned()).collect()
+}
+
+/// Whether a run that succeeded said that another remains the latest. It must have nothing else to say.
+#[track_caller]
+fn yields(ended: &Ended) -> bool {
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let warning = "sparkify: warning: s3://music/star/latest.json names run ";
+    let says_so = ended.stderr.starts_with(warning) && ended.stderr.lines().count() == 1;
+    assert!(says_so || ended.stderr.is_empty(), "{ended:?}");
+    says_so
+}
+
 fn of_latest(kind: Kind) -> Which {
     Which::kind(kind).of_key("latest.json")
 }
@@ -38,15 +56,23 @@ fn of_latest(kind: Kind) -> Which {
 fn of_runs_at_once_the_newest_is_named_and_all_are_whole() {
     let late = Fault::Late(std::time::Duration::from_millis(30));
     let server = with_input(Faults::new().always(of_latest(Kind::Get), late));
-    thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| Ended::of(&mut run(&server)).succeeds());
-        }
+    let yielded: usize = thread::scope(|scope| {
+        let threads: Vec<_> = (0..4)
+            .map(|_| scope.spawn(|| Ended::of(&mut run(&server))))
+            .collect();
+        let ended = threads.into_iter().map(|one| one.join().unwrap());
+        ended.map(|ended| usize::from(yields(&ended))).sum()
     });
     let all = runs(&server, BUCKET, "star");
     assert_eq!(all.len(), 4);
     let newest = latest(&server).unwrap();
     assert_eq!(Some(&newest.id), all.last());
+    assert!(yielded < 4);
+    // However they were published, no later one is before an earlier one that worked at the same time.
+    assert_eq!(
+        published(&server.bucket(BUCKET)),
+        Vec::from_iter(all.clone())
+    );
     for id in &all {
         let one = Run::whole(&server, BUCKET, "star", id, &[URL]);
         one.star.is(&newest.star, id);
@@ -78,10 +104,70 @@ fn a_newer_run_that_is_published_meanwhile_stays_named() {
             std::fs::create_dir(bucket.join("star")).unwrap();
             publish_other(bucket.parent().unwrap(), "20000101");
         }
-        Ended::of(&mut run(&server)).succeeds();
-        assert_eq!(named(&bucket), "29990101T000000000Z-00000000");
-        assert_eq!(server.requests(&of_latest(Kind::Put)), 1);
+        let ended = Ended::of(&mut run(&server));
+        assert!(yields(&ended));
+        let newer = "29990101T000000000Z-00000000";
+        assert_eq!(named(&bucket), newer);
+        let [.., this, last] = &published(&bucket)[..] else {
+            panic!("two runs are published");
+        };
+        assert_eq!(last, newer);
+        let words = [
+            newer,
+            "was published while this one worked",
+            &format!("s3://music/star/{this}"),
+        ];
+        assert!(
+            words.iter().all(|words| ended.stderr.contains(words)),
+            "{ended:?}"
+        );
+        Run::whole(&server, BUCKET, "star", this, &[URL]);
+        // The first attempt finds that another run was published; the second inserts this one before it.
+        assert_eq!(server.requests(&of_latest(Kind::Put)), 2);
     }
+}
+
+#[test]
+fn a_run_that_was_published_before_is_followed_however_late_its_clock_says_it_began() {
+    // By this version, and by one that wrote no list.
+    for writes_list in [false, true] {
+        let server = with_input(Faults::new());
+        let bucket = server.bucket(BUCKET);
+        std::fs::create_dir(bucket.join("star")).unwrap();
+        let ahead = publish_other(bucket.parent().unwrap(), "29990101");
+        if writes_list {
+            let report = format!("s3://music/star/{ahead}/_report.json");
+            let json = serde_json::json!({"run": ahead, "report": report, "published": [ahead]});
+            std::fs::write(bucket.join("star/latest.json"), json.to_string()).unwrap();
+        }
+        let mut expected = vec![ahead];
+        for _ in 0..2 {
+            Ended::of(&mut run(&server)).succeeds();
+            expected.push(latest(&server).unwrap().id);
+            assert_eq!(published(&bucket), expected);
+        }
+        assert!(expected[1] < expected[2] && expected[2] < expected[0]);
+    }
+}
+
+#[test]
+fn a_run_that_a_user_names_by_hand_counts_as_the_newest() {
+    let server = with_input(Faults::new());
+    let bucket = server.bucket(BUCKET);
+    for _ in 0..2 {
+        Ended::of(&mut run(&server)).succeeds();
+    }
+    let [first, second] = &published(&bucket)[..] else {
+        panic!("two runs are published");
+    };
+    let path = bucket.join("star/latest.json");
+    let json = std::fs::read_to_string(&path).unwrap();
+    let mut json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    json["run"] = first.as_str().into();
+    std::fs::write(&path, json.to_string()).unwrap();
+    Ended::of(&mut run(&server)).succeeds();
+    let third = latest(&server).unwrap().id;
+    assert_eq!(published(&bucket), [second.clone(), first.clone(), third]);
 }
 
 #[test]
@@ -140,32 +226,35 @@ fn naming_a_run_gets_over_faults() {
 }
 
 #[test]
-fn a_run_that_cannot_be_named_is_whole_and_says_where() {
+fn a_run_that_cannot_be_named_is_complete_and_says_where() {
     let denied = Fault::Reply(Reply::access_denied());
-    for kind in [Kind::Get, Kind::Put] {
-        let server = with_input(Faults::new().always(of_latest(kind), denied.clone()));
-        let ended = Ended::of(&mut run(&server));
-        let all = runs(&server, BUCKET, "star");
-        let id = all.first().unwrap();
-        Run::whole(&server, BUCKET, "star", id, &[URL]);
-        ended.fails(&["s3://music/star/latest.json", "AccessDenied"]);
-    }
+    let server = with_input(Faults::new().always(of_latest(Kind::Put), denied));
+    let ended = Ended::of(&mut run(&server));
+    let all = runs(&server, BUCKET, "star");
+    let id = all.first().unwrap();
+    Run::whole(&server, BUCKET, "star", id, &[URL]);
+    let place = format!("the run itself is complete in s3://music/star/{id}");
+    ended.fails(&["s3://music/star/latest.json", "AccessDenied", &place]);
 }
 
 #[test]
 fn a_killed_run_leaves_the_earlier_one_named() {
-    for which in [
-        Which::kind(Kind::Get).of_key("log_data/2018/3.json"),
-        Which::kind(Kind::Put).of_key("songplays/part-00000.parquet"),
-        Which::kind(Kind::Put).of_key("songs.manifest"),
-        Which::kind(Kind::Put).of_key("_report.json"),
-        of_latest(Kind::Get),
+    // The first run comes to all these points, too, and every run reads latest.json twice.
+    for (nth, which) in [
+        (2, Which::kind(Kind::Get).of_key("log_data/2018/3.json")),
+        (
+            2,
+            Which::kind(Kind::Put).of_key("songplays/part-00000.parquet"),
+        ),
+        (2, Which::kind(Kind::Put).of_key("songs.manifest")),
+        (2, Which::kind(Kind::Put).of_key("_report.json")),
+        (3, of_latest(Kind::Get)),
+        (4, of_latest(Kind::Get)),
     ] {
-        let case = format!("{which:?}");
+        let case = format!("{which:?} {nth}");
         let running = Arc::new(AtomicU32::new(0));
         let victim = running.clone();
-        // The first run comes to this point, too.
-        let server = with_input(Faults::new().at(2, which, move |_| {
+        let server = with_input(Faults::new().at(nth, which, move |_| {
             let pid = loop {
                 match victim.load(Ordering::Acquire) {
                     0 => thread::yield_now(),

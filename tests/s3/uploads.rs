@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use s3s::dto::{CompletedMultipartUpload, ETag};
 use s3s::{S3Result, s3_error};
@@ -75,6 +75,15 @@ impl Uploads {
     /// An upload ends.
     pub fn end(&self, id: &str) {
         self.0.lock().unwrap().remove(id);
+    }
+
+    /// Uploads of keys that contain `part` were begun so much earlier.
+    pub fn age(&self, part: &str, by: Duration) {
+        for upload in self.0.lock().unwrap().values_mut() {
+            if upload.key.contains(part) {
+                upload.begun -= by;
+            }
+        }
     }
 
     /// Those of a bucket that are under way, with their ids.

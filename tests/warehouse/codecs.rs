@@ -24,6 +24,8 @@ fn with_star(codec: &str, codecs: Codecs) -> House {
     house
 }
 
+const WARNING: &str = "sparkify: warning: the Parquet parts of s3://stars/star/";
+
 #[test]
 fn redshift_loads_every_documented_codec() {
     for codec in ["snappy", "gzip", "none"] {
@@ -38,6 +40,7 @@ fn zstd_is_loaded_only_where_redshift_reads_it() {
     let house = with_star("zstd", Codecs::Documented);
     let ended = house.load("star");
     assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.stderr.starts_with(WARNING), "{ended:?}");
     assert!(
         ended.stderr.contains("unsupported compression codec"),
         "{ended:?}"
@@ -48,6 +51,13 @@ fn zstd_is_loaded_only_where_redshift_reads_it() {
     );
 
     let house = with_star("zstd", Codecs::Any);
-    assert_eq!(house.load("star").code, Some(0));
+    let ended = house.load("star");
+    assert_eq!(ended.code, Some(0));
+    assert!(ended.stderr.starts_with(WARNING), "{ended:?}");
+    assert!(
+        ended.stderr.ends_with("--compression snappy\n"),
+        "{ended:?}"
+    );
+    assert_eq!(ended.stderr.lines().count(), 1);
     assert_same(&house.tables(), &house.star("star"));
 }

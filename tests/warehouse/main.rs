@@ -59,11 +59,13 @@ mod login;
 mod tls;
 
 // Tests of loads.
+mod altered;
+mod batches;
 mod codecs;
 mod cuts;
-mod deliveries;
 mod empty;
 mod load;
+mod lost;
 mod refused;
 mod scripts;
 

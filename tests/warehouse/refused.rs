@@ -35,7 +35,7 @@ fn tables_that_are_missing_or_others() {
         ("ALTER TABLE users ALTER user_id TYPE INTEGER", &[]),
         (
             "ALTER TABLE loads RENAME TO other",
-            &["no table loads", "not there", "sparkify create-tables"],
+            &["no table loads", "is lost", "--full-refresh"],
         ),
     ];
     for (change, words) in changes {

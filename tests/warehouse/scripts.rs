@@ -93,11 +93,38 @@ fn what_is_copied_is_the_parquet() {
     }
 }
 
+/// Every column of every table is held against what was merged, in PostgreSQL, where something may have changed it.
+#[test]
+fn every_column_is_verified() {
+    let [verify] = &statements(Scripts::of(Dialect::Postgres).verify)[..] else {
+        panic!("verify.sql is one statement")
+    };
+    for (name, columns) in tables() {
+        let head = format!("SELECT '{name}' AS name");
+        let queries = verify.split("UNION ALL\n");
+        let queries: String = queries.filter(|query| query.contains(&head)).collect();
+        let watched = format!("EXISTS (SELECT FROM watched WHERE name = '{name}')");
+        assert!(queries.contains(&watched), "{name}");
+        assert!(verify.contains(&format!("'{name}'::regclass")), "{name}");
+        // When it was loaded follows from nothing.
+        for column in columns.iter().filter(|column| column.name != "loaded_at") {
+            let compared = format!("w.{}", column.name);
+            assert!(queries.contains(&compared), "{name}.{}", column.name);
+        }
+    }
+}
+
 /// A load is one transaction, which its lock begins and COMMIT ends, and nothing in it commits before.
 #[test]
 fn a_load_is_one_transaction() {
     for dialect in BOTH {
         let scripts = Scripts::of(dialect);
+        let verify = statements(scripts.verify);
+        assert!(
+            verify
+                .iter()
+                .all(|sql| sql.starts_with("SELECT") || sql.starts_with("WITH"))
+        );
         let all = [scripts.stage, scripts.refresh, scripts.copy, scripts.merge];
         let all: Vec<&str> = all.into_iter().flat_map(statements).collect();
         assert_eq!(all[0], "BEGIN");

@@ -26,6 +26,7 @@ use failure::{Call, Failure};
 pub use aws_sdk_s3::types::ServerSideEncryption as Encryption;
 pub use connection::Connection;
 pub use options::Options;
+pub use upload::UnfinishedUpload;
 
 /// Objects that one request can remove.
 const REMOVED_AT_ONCE: usize = 1000;
@@ -138,7 +139,7 @@ impl S3 {
         }
     }
 
-    /// The same, but only what begins with `stem` is listed.
+    /// Opens the same store, but only what begins with `stem` is listed.
     pub fn with_stem(self, stem: &str) -> Self {
         let stem = stem.to_owned();
         Self { stem, ..self }
@@ -191,16 +192,16 @@ impl S3 {
         upload::replace(&self.bucket, key, bytes, was)
     }
 
-    /// Uploads in parts that were begun and neither finished nor aborted: their keys and ids.
+    /// Uploads in parts that were begun and neither finished nor aborted.
     ///
     /// # Errors
     /// They cannot be listed.
-    pub fn unfinished(&self) -> Result<Vec<(String, String)>> {
+    pub fn unfinished(&self) -> Result<Vec<UnfinishedUpload>> {
         let root = &self.bucket.root;
         let mut found = upload::unfinished(&self.bucket, root)?;
-        found.retain_mut(|(key, _)| match key.strip_prefix(root) {
+        found.retain_mut(|upload| match upload.key.strip_prefix(root) {
             Some(below) => {
-                *key = below.to_owned();
+                upload.key = below.to_owned();
                 true
             }
             None => false,
@@ -257,6 +258,8 @@ impl Store for S3 {
                 if key.is_empty() || key.ends_with('/') {
                     continue;
                 }
+                let modified = object.last_modified().map(DateTime::secs);
+                level.last_modified = level.last_modified.max(modified);
                 level.objects.push(Entry {
                     key,
                     size: object.size().unwrap_or_default().unsigned_abs(),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::primitives::{ByteStream, DateTime};
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
 use tokio::task::JoinHandle;
@@ -285,9 +285,9 @@ async fn begin(bucket: &Bucket, key: &str) -> Result<(String, u32)> {
 /// Aborts what was begun by tries whose answer was lost. What is overlooked is seen by the next cleaning.
 fn abort_others(bucket: &Bucket, key: &str, id: &str) {
     let found = unfinished(bucket, key).unwrap_or_default();
-    for (other_key, other) in found {
-        if other_key == key && other != id {
-            let _ = bucket.connection.wait(abort(bucket, key, &other));
+    for other in found {
+        if other.key == key && other.id != id {
+            let _ = bucket.connection.wait(abort(bucket, key, &other.id));
         }
     }
 }
@@ -401,9 +401,19 @@ pub async fn abort(bucket: &Bucket, key: &str, id: &str) -> Result<()> {
     }
 }
 
-/// Uploads in parts that are neither finished nor aborted, of keys that begin so: keys as S3 knows
-/// them, and ids.
-pub fn unfinished(bucket: &Bucket, prefix: &str) -> Result<Vec<(String, String)>> {
+/// An upload in parts that was begun and neither finished nor aborted.
+#[derive(Debug)]
+pub struct UnfinishedUpload {
+    /// The key of the object that it would become.
+    pub key: String,
+    /// The id of the upload.
+    pub id: String,
+    /// When it was begun, by the clock of the store, in seconds since 1970.
+    pub begun: Option<i64>,
+}
+
+/// Uploads in parts that are neither finished nor aborted, of keys that begin so, as S3 knows them.
+pub fn unfinished(bucket: &Bucket, prefix: &str) -> Result<Vec<UnfinishedUpload>> {
     let connection = &bucket.connection;
     let call = Call {
         cannot: "cannot list uploads below",
@@ -432,7 +442,11 @@ pub fn unfinished(bucket: &Bucket, prefix: &str) -> Result<Vec<(String, String)>
         };
         for upload in page.uploads() {
             if let (Some(key), Some(id)) = (upload.key(), upload.upload_id()) {
-                found.push((key.to_owned(), id.to_owned()));
+                found.push(UnfinishedUpload {
+                    key: key.to_owned(),
+                    id: id.to_owned(),
+                    begun: upload.initiated().map(DateTime::secs),
+                });
             }
         }
         (key, id) = (page.next_key_marker, page.next_upload_id_marker);

@@ -356,6 +356,8 @@ pub fn decode(key: &str, stored: &[u8]) -> io::Result<Decoded> {
 trait Stream {
     /// Whether zero bytes after a stream are padding.
     const IS_PADDED: bool;
+    /// Bytes of output a step. What bzip2 writes in a step that fails it does not count, so it gets one.
+    const ROOM: usize;
     fn new() -> Self;
     /// Decompresses some of `input` into `output`; true at the end of the stream.
     fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<bool, ()>;
@@ -365,6 +367,7 @@ trait Stream {
 
 impl Stream for flate2::Decompress {
     const IS_PADDED: bool = true;
+    const ROOM: usize = 1 << 16;
     fn new() -> Self {
         flate2::Decompress::new_gzip(15)
     }
@@ -381,6 +384,7 @@ impl Stream for flate2::Decompress {
 
 impl Stream for bzip2::Decompress {
     const IS_PADDED: bool = false;
+    const ROOM: usize = 1;
     fn new() -> Self {
         bzip2::Decompress::new(false)
     }
@@ -399,8 +403,7 @@ impl Stream for bzip2::Decompress {
 fn decode_streams<S: Stream>(stored: &[u8]) -> Decoded {
     let mut bytes = Vec::new();
     let mut rest = stored;
-    // Of a broken block of bzip2 only whole buffers are known.
-    let mut buffer = vec![0; 1 << 12];
+    let mut buffer = vec![0; S::ROOM];
     while !rest.is_empty() {
         let mut stream = S::new();
         loop {

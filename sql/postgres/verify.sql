@@ -1,0 +1,168 @@
+-- Counts rows that are not as they were merged, by table: every count must be 0. A trigger, a rule or row security may
+-- drop or change what is written, and no statement tells.
+--
+-- By hand: before the COMMIT at the end of merge.sql.
+--
+-- An ordinary table without any of these holds what was written to it, and is not read again.
+WITH watched AS (
+    SELECT c.relname AS name
+    FROM pg_class c
+    WHERE
+        c.oid IN (
+            'artists'::regclass, 'songs'::regclass, 'users'::regclass, 'time'::regclass, 'songplays'::regclass,
+            'ledger_users'::regclass, 'ledger_artists'::regclass, 'ledger_songs'::regclass,
+            'ledger_songplays'::regclass, 'loads'::regclass
+        )
+        AND (
+            -- Parts of it may have triggers of their own.
+            c.relkind <> 'r'
+            OR c.relhassubclass
+            OR c.relrowsecurity
+            OR EXISTS (
+                SELECT FROM pg_trigger t
+                -- References are internal.
+                WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgenabled <> 'D'
+            )
+            OR EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid)
+        )
+)
+
+SELECT 'artists' AS name, COUNT(*) AS rows
+FROM new_artists n
+WHERE
+    EXISTS (SELECT FROM watched WHERE name = 'artists')
+    AND NOT EXISTS (
+        SELECT FROM artists w
+        WHERE
+            w.artist_id = n.artist_id
+            AND (w.name, w.location, w.latitude, w.longitude)
+            IS NOT DISTINCT FROM (n.name, n.location, n.latitude, n.longitude)
+    )
+UNION ALL
+SELECT 'songs' AS name, COUNT(*) AS rows
+FROM new_songs n
+WHERE
+    EXISTS (SELECT FROM watched WHERE name = 'songs')
+    AND NOT EXISTS (
+        SELECT FROM songs w
+        WHERE
+            w.song_id = n.song_id
+            AND (w.title, w.artist_id, w.year, w.duration)
+            IS NOT DISTINCT FROM (n.title, n.artist_id, n.year, n.duration)
+    )
+UNION ALL
+SELECT 'users' AS name, COUNT(*) AS rows
+FROM new_users n
+WHERE
+    EXISTS (SELECT FROM watched WHERE name = 'users')
+    AND NOT EXISTS (
+        SELECT FROM users w
+        WHERE
+            w.user_id = n.user_id
+            AND (w.first_name, w.last_name, w.gender, w.level)
+            IS NOT DISTINCT FROM (n.first_name, n.last_name, n.gender, n.level)
+    )
+UNION ALL
+SELECT 'time' AS name, COUNT(*) AS rows
+FROM staged_time n
+WHERE
+    EXISTS (SELECT FROM watched WHERE name = 'time')
+    AND NOT EXISTS (
+        SELECT FROM time w
+        WHERE
+            w.start_time = n.start_time
+            AND (w.hour, w.day, w.week, w.month, w.year, w.weekday)
+            = (n.hour, n.day, n.week, n.month, n.year, n.weekday)
+    )
+UNION ALL
+-- Events that were not there yet, ...
+SELECT 'songplays' AS name, COUNT(*) AS rows
+FROM staged_songplays n
+WHERE
+    EXISTS (SELECT FROM watched WHERE name = 'songplays')
+    AND NOT EXISTS (
+        SELECT FROM songplays w
+        WHERE
+            w.songplay_id = n.songplay_id
+            AND (
+                w.start_time, w.user_id, w.level, w.song_id, w.artist_id, w.session_id, w.location, w.user_agent
+            ) IS NOT DISTINCT FROM (
+                n.start_time, n.user_id, n.level, n.song_id, n.artist_id, n.session_id, n.location, n.user_agent
+            )
+    )
+UNION ALL
+-- ... smaller deliveries of those that were, ...
+SELECT 'songplays' AS name, COUNT(*) AS rows
+FROM new_songplays n
+WHERE
+    EXISTS (SELECT FROM watched WHERE name = 'songplays')
+    AND NOT EXISTS (
+        SELECT FROM songplays w
+        WHERE
+            w.songplay_id = n.songplay_id
+            AND (w.level, w.song_id, w.artist_id, w.location, w.user_agent)
+            IS NOT DISTINCT FROM (n.level, n.song_id, n.artist_id, n.location, n.user_agent)
+    )
+UNION ALL
+-- ... and those whose song came with this batch.
+SELECT 'songplays' AS name, COUNT(*) AS rows
+FROM found_songplays n
+WHERE
+    EXISTS (SELECT FROM watched WHERE name = 'songplays')
+    AND NOT EXISTS (
+        SELECT FROM songplays w
+        WHERE w.songplay_id = n.songplay_id AND (w.song_id, w.artist_id) = (n.song_id, n.artist_id)
+    )
+UNION ALL
+SELECT 'ledger_artists' AS name, COUNT(*) AS rows
+FROM new_artists n
+WHERE
+    EXISTS (SELECT FROM watched WHERE name = 'ledger_artists')
+    AND NOT EXISTS (
+        SELECT FROM ledger_artists w WHERE w.artist_id = n.artist_id AND w.song_id = n.song_id
+    )
+UNION ALL
+SELECT 'ledger_users' AS name, COUNT(*) AS rows
+FROM new_users n
+WHERE
+    EXISTS (SELECT FROM watched WHERE name = 'ledger_users')
+    AND NOT EXISTS (
+        SELECT FROM ledger_users w
+        WHERE
+            w.user_id = n.user_id
+            AND (w.start_time, w.session_id, w.item_in_session) = (n.start_time, n.session_id, n.item_in_session)
+    )
+UNION ALL
+SELECT 'ledger_songs' AS name, COUNT(*) AS rows
+FROM new_ledger_songs n
+WHERE
+    EXISTS (SELECT FROM watched WHERE name = 'ledger_songs')
+    AND NOT EXISTS (
+        SELECT FROM ledger_songs w
+        WHERE
+            w.song_key = n.song_key
+            AND w.duration = n.duration
+            AND (w.song_id, w.artist_id) = (n.song_id, n.artist_id)
+    )
+UNION ALL
+SELECT 'ledger_songplays' AS name, COUNT(*) AS rows
+FROM (
+    SELECT songplay_id, song_key, duration FROM staged_ledger_songplays
+    UNION ALL
+    SELECT songplay_id, song_key, duration FROM new_songplays WHERE song_key IS NOT NULL
+) AS n
+WHERE
+    EXISTS (SELECT FROM watched WHERE name = 'ledger_songplays')
+    AND NOT EXISTS (
+        SELECT FROM ledger_songplays w
+        WHERE w.songplay_id = n.songplay_id AND (w.song_key, w.duration) = (n.song_key, n.duration)
+    )
+UNION ALL
+SELECT 'loads' AS name, COUNT(*) AS rows
+FROM staged_ledger_objects n
+WHERE
+    EXISTS (SELECT FROM watched WHERE name = 'loads')
+    AND NOT EXISTS (
+        SELECT FROM loads w
+        WHERE w.run = :'run' AND w.object = n.object AND (w.etag, w.rows) = (n.etag, n.rows)
+    );

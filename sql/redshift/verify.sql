@@ -1,0 +1,31 @@
+-- Counts rows that are not there after they were merged, by table: every count must be 0.
+--
+-- By hand: before the COMMIT at the end of merge.sql.
+--
+-- Redshift has neither triggers nor rules that could change what is written, so the keys are enough.
+
+SELECT 'artists' AS name, COUNT(*) AS rows
+FROM staged_artists n
+LEFT JOIN artists w ON w.artist_id = n.artist_id
+WHERE w.artist_id IS NULL
+UNION ALL
+SELECT 'songs' AS name, COUNT(*) AS rows
+FROM staged_songs n
+LEFT JOIN songs w ON w.song_id = n.song_id
+WHERE w.song_id IS NULL
+UNION ALL
+SELECT 'users' AS name, COUNT(*) AS rows
+FROM staged_users n
+LEFT JOIN users w ON w.user_id = n.user_id
+WHERE w.user_id IS NULL
+UNION ALL
+SELECT 'time' AS name, COUNT(*) AS rows
+FROM staged_time n
+LEFT JOIN time w ON w.start_time = n.start_time
+WHERE w.start_time IS NULL
+UNION ALL
+-- With the start time both sides of the join are on one slice.
+SELECT 'songplays' AS name, COUNT(*) AS rows
+FROM staged_songplays n
+LEFT JOIN songplays w ON w.songplay_id = n.songplay_id AND w.start_time = n.start_time
+WHERE w.songplay_id IS NULL;

@@ -1,0 +1,193 @@
+//! Triggers and rules that drop or change what a load writes: it fails and names the table.
+
+use crate::house::House;
+use crate::redshift::Mode;
+use crate::rows::assert_same;
+
+const SONG: &str =
+    r#"{"song_id":"S","artist_id":"A","title":"T","artist_name":"N","duration":1.5}"#;
+
+fn event(user: u32, ts: u32, level: &str) -> String {
+    format!(
+        r#"{{"page":"NextSong","ts":{ts},"userId":{user},"sessionId":1,"itemInSession":1,"level":"{level}","location":"L","song":"T","artist":"N","length":1.5}}"#
+    )
+}
+
+/// Returns a warehouse with the star `first`, and another star, `second`, which adds rows to every table of the star,
+/// has a smaller delivery of an event and a later one of a user, and the song of a play that is there.
+fn with_stars(mode: Mode) -> House {
+    let house = House::new(mode);
+    let other = SONG.replace("1.5", "2.5").replace("\"S\"", "\"O\"");
+    house.write("first/songs/a.json", &other);
+    let events = [event(1, 1000, "paid"), event(2, 1000, "paid")];
+    house.write("first/logs/a.json", &events.join("\n"));
+    let another = SONG.replace("\"A\"", "\"B\"").replace("\"S\"", "\"P\"");
+    let songs = [SONG.to_owned(), another.replace("1.5", "3.5")];
+    house.write("second/songs/a.json", &songs.join("\n"));
+    let events = [
+        event(1, 1000, "free"),
+        event(2, 2000, "free"),
+        event(3, 3000, "paid"),
+    ];
+    house.write("second/logs/a.json", &events.join("\n"));
+    for star in ["first", "second"] {
+        let data = |kind| format!("{star}/{kind}");
+        house.make(&data("songs"), &data("logs"), &format!("star-{star}"));
+    }
+    house.load("star-first").succeeds();
+    house
+}
+
+/// Makes a row trigger.
+fn trigger(table: &str, when: &str, body: &str) -> String {
+    format!(
+        "CREATE FUNCTION meddle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body} END $$;
+         CREATE TRIGGER meddle {when} ON {table} FOR EACH ROW EXECUTE FUNCTION meddle()"
+    )
+}
+
+const UNDO: &str = "DROP FUNCTION IF EXISTS meddle() CASCADE;
+    DROP RULE IF EXISTS meddle ON songplays; DROP RULE IF EXISTS meddle ON users";
+
+const DROP: &str = "RETURN NULL;";
+
+#[test]
+fn rows_that_a_trigger_drops_or_changes_fail_the_load() {
+    let house = with_stars(Mode::Postgres);
+    let before = house.tables();
+    let triggers = [
+        ("songplays", "INSERT", DROP),
+        ("songplays", "UPDATE", DROP),
+        ("songplays", "INSERT", "NEW.location := 'l'; RETURN NEW;"),
+        ("songplays", "INSERT", "NEW.location := NULL; RETURN NEW;"),
+        (
+            "songplays",
+            "INSERT",
+            "NEW.songplay_id := NEW.songplay_id # 1; RETURN NEW;",
+        ),
+        // A smaller delivery.
+        ("songplays", "UPDATE", "NEW.level := OLD.level; RETURN NEW;"),
+        // The song of a play that is there.
+        (
+            "songplays",
+            "UPDATE",
+            "IF OLD.user_id = 2 THEN NEW.song_id := NULL; END IF; RETURN NEW;",
+        ),
+        ("users", "UPDATE", "NEW.level := 'x'; RETURN NEW;"),
+        ("users", "INSERT", "NEW.gender := ''; RETURN NEW;"),
+        ("songs", "INSERT", "NEW.year := 1; RETURN NEW;"),
+        ("artists", "INSERT", "NEW.latitude := 1; RETURN NEW;"),
+        ("time", "INSERT", "NEW.hour := 25; RETURN NEW;"),
+        ("ledger_users", "UPDATE", DROP),
+        ("ledger_artists", "INSERT", DROP),
+        ("ledger_songs", "INSERT", DROP),
+        ("ledger_songplays", "INSERT", DROP),
+        ("loads", "INSERT", DROP),
+    ];
+    let triggers = triggers.map(|(table, event, body)| {
+        let before = format!("BEFORE {event}");
+        (table, trigger(table, &before, body))
+    });
+    let others = [
+        (
+            "songplays",
+            trigger(
+                "songplays",
+                "AFTER INSERT",
+                "DELETE FROM songplays WHERE songplay_id = NEW.songplay_id; RETURN NULL;",
+            ),
+        ),
+        (
+            "songplays",
+            "CREATE RULE meddle AS ON INSERT TO songplays DO INSTEAD NOTHING".to_owned(),
+        ),
+        (
+            "users",
+            "CREATE RULE meddle AS ON UPDATE TO users WHERE NEW.level = 'free' DO INSTEAD NOTHING"
+                .to_owned(),
+        ),
+    ];
+    for (table, sql) in triggers.into_iter().chain(others) {
+        house.client().batch_execute(&sql).unwrap();
+        let name = format!("table {table} is not as the load wrote it");
+        house
+            .load("star-second")
+            .fails(1, &[&name, "triggers, rules"]);
+        assert_same(&house.tables(), &before);
+        house.client().batch_execute(UNDO).unwrap();
+    }
+    house.load("star-second").succeeds();
+}
+
+/// A trigger that only looks is none of the load's business.
+#[test]
+fn a_trigger_that_changes_nothing_does_not_stop_a_load() {
+    let house = with_stars(Mode::Postgres);
+    let body = "INSERT INTO seen VALUES (NEW.songplay_id); RETURN NEW;";
+    let sql = trigger("songplays", "BEFORE INSERT OR UPDATE", body);
+    let mut client = house.client();
+    client
+        .batch_execute(&format!("CREATE TABLE seen (id BIGINT); {sql}"))
+        .unwrap();
+    house.load("star-second").succeeds();
+    // Two plays are new, and both of those before have changed.
+    for table in ["songplays", "seen"] {
+        let query = format!("SELECT count(*) FROM {table}");
+        let row = client.query_one(&query, &[]).unwrap();
+        assert_eq!(row.get::<_, i64>(0), 4, "{table}");
+    }
+}
+
+#[test]
+fn rows_that_a_trigger_keeps_fail_a_full_refresh() {
+    let house = with_stars(Mode::Postgres);
+    let before = house.tables();
+    let from = house.out("star-second");
+    let refresh = ["load", "--quiet", "--full-refresh", "--from", &from];
+    let sql = trigger("songplays", "BEFORE DELETE", DROP);
+    house.client().batch_execute(&sql).unwrap();
+    let words = [
+        "table songplays is not as the load wrote it",
+        "not all of its rows were deleted",
+    ];
+    house.job(&refresh).fails(1, &words);
+    assert_same(&house.tables(), &before);
+    house.client().batch_execute(UNDO).unwrap();
+    house.job(&refresh).succeeds();
+    assert_same(&house.tables(), &house.star("star-second"));
+}
+
+/// A partition has triggers of its own.
+#[test]
+fn a_trigger_of_a_partition_is_noticed() {
+    let house = with_stars(Mode::Postgres);
+    let parts = "ALTER TABLE users RENAME TO old;
+        CREATE TABLE users (LIKE old) PARTITION BY RANGE (user_id);
+        CREATE TABLE some_users PARTITION OF users DEFAULT;
+        INSERT INTO users SELECT * FROM old;
+        DROP TABLE old CASCADE;";
+    let body = "NEW.level := 'x'; RETURN NEW;";
+    let sql = trigger("some_users", "BEFORE UPDATE", body);
+    let mut client = house.client();
+    client.batch_execute(&format!("{parts}{sql}")).unwrap();
+    let words = ["table users is not as the load wrote it"];
+    house.load("star-second").fails(1, &words);
+    client.batch_execute(UNDO).unwrap();
+    house.load("star-second").succeeds();
+}
+
+/// Redshift has no triggers, but rows that are not there after the merge are noticed all the same.
+#[test]
+fn rows_that_are_missing_in_redshift_fail_the_load() {
+    let house = with_stars(Mode::Redshift);
+    let before = house.tables();
+    for table in ["songplays", "users", "songs", "artists", "time"] {
+        let sql = trigger(table, "BEFORE INSERT", DROP);
+        house.client().batch_execute(&sql).unwrap();
+        let name = format!("table {table} is not as the load wrote it");
+        house.load("star-second").fails(1, &[&name]);
+        assert_same(&house.tables(), &before);
+        house.client().batch_execute(UNDO).unwrap();
+    }
+    house.load("star-second").succeeds();
+}
