@@ -273,13 +273,13 @@ impl Sink for Encoder<'_> {
         let began = Instant::now();
         // Users and times are of all deliveries.
         self.made.users.add(&events);
-        let mut times = events.ts().to_vec();
-        // Events are nearly in order: this sort takes runs as they are.
-        times.sort();
-        times.dedup();
+        let times = &mut self.made.times;
         // A compressed object is one split of any size: room in reserve would be memory an event.
-        self.made.times.reserve_exact(times.len());
-        self.made.times.append(&mut times);
+        times.reserve_exact(events.rows());
+        let first = times.len();
+        times.extend_from_slice(events.ts());
+        // Events are nearly in order, and this sort takes runs as they are.
+        times[first..].sort();
         let mut plays = songplays(&events, event_ids, self.lookup)?;
         if let Some(stays) = stays {
             plays = plays.filter(&events, &stays)?;
@@ -317,7 +317,7 @@ impl Encoder<'_> {
         let bytes = parts.iter().flatten().map(|part| part.bytes).sum();
         run.stages.add(Stage::Encode, began, bytes, 0);
         let began = Instant::now();
-        // In place: a compressed object can have very many. Those of one batch are sorted.
+        // Those of each batch are sorted. A compressed object can have very many: they are sorted in place.
         made.times.sort_unstable();
         made.times.dedup();
         run.stages.add(Stage::Star, began, 0, 0);
