@@ -134,6 +134,14 @@ pub enum RecordKind {
 }
 
 impl RecordKind {
+    /// Returns the word for one of them.
+    pub fn singular(self) -> &'static str {
+        match self {
+            Self::Song => "song",
+            Self::Log => "log",
+        }
+    }
+
     /// The word for several of them.
     pub fn plural(self) -> &'static str {
         match self {
@@ -180,7 +188,7 @@ impl Default for MaxRejects {
 }
 
 impl MaxRejects {
-    /// Returns true if so many rejected records are too many.
+    /// Returns true if there are more rejected records than are tolerated.
     pub fn is_exceeded_by_records(self, rejected: u64, records: u64) -> bool {
         match self {
             Self::Count(most) => rejected > most,

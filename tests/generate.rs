@@ -169,7 +169,7 @@ fn same_options_same_bytes() -> Fallible {
         assert_ne!(first, contents(other.path())?);
         // Also on every other machine; to change with intent only.
         let pinned = if awkward {
-            4_691_865_736_942_793_782
+            8_291_798_881_196_473_632
         } else {
             2_432_935_844_435_170_415
         };
@@ -192,8 +192,10 @@ fn awkward_counts_reconcile_at_any_size() -> Fallible {
         })?;
         for input in [&summary.songs.input, &summary.logs.input] {
             let reasons: Vec<_> = input.rejected_by_reason.keys().copied().collect();
+            // Only songs have an object each, so only they are of other formats.
+            let reasons = reasons.into_iter().filter(|&reason| reason != "not_json");
             assert_eq!(
-                reasons,
+                reasons.collect::<Vec<_>>(),
                 [
                     "encoding", "missing", "nul", "range", "syntax", "too_long", "type"
                 ]

@@ -137,7 +137,7 @@ impl Decoder {
     }
 
     /// Makes ready for the first chunk of another segment. One that begins inside an object needs to be told
-    /// its `layout`; `None` stands for an object that is read from its first byte on.
+    /// its `layout`; `None` means that the object is read from its first byte on.
     pub fn begin_segment(&mut self, layout: Option<Layout>) {
         self.lines = 0;
         self.after_newline = false;
@@ -226,7 +226,10 @@ impl Decoder {
                     Rest::More | Rest::TooMuch => done(chunk.len, Stop::Hungry),
                     Rest::End => {
                         if self.is_array_open {
-                            self.reject_end(chunk, "the array of records is not closed");
+                            self.reject_end(
+                                chunk,
+                                "the array of records does not end with a closing bracket",
+                            );
                         }
                         done(chunk.len, Stop::Done)
                     }

@@ -110,6 +110,7 @@ impl Probe {
 
     /// Opens a candidate, which begins at `offset`, while the probe is idle.
     pub fn begin(&mut self, offset: u64) {
+        self.hex_digits = 0;
         self.push(true, Some(offset));
     }
 

@@ -107,7 +107,7 @@ impl ChunkReader {
         }
     }
 
-    /// Begins to decode an object of which so many bytes were read, from its beginning on.
+    /// Begins to decode an object, of which the given number of bytes has been read from its beginning.
     fn begin(
         &mut self,
         input: &mut dyn RangeReader,

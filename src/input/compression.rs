@@ -10,6 +10,8 @@ use std::ops::RangeInclusive;
 
 use zstd::stream::raw::{DParameter, InBuffer, Operation, OutBuffer};
 
+use crate::decode::head::{Layout, detect};
+
 /// How an object is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compression {
@@ -98,6 +100,10 @@ pub fn by_content(
     }
     if undecided && !is_whole {
         return None;
+    }
+    // Another format is not what a broken stream of the codec in the name would look like.
+    if matches!(detect(first, is_whole), Some(Layout::Foreign(_))) {
+        return Some(None);
     }
     let is_text = matches!(
         first.first(),

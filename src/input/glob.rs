@@ -1,6 +1,6 @@
 //! Globs: `*`, `?`, `[...]` and `**` in the names of places and objects.
 //!
-//! A key is matched name by name: `*` and `?` stay within one name, and `**` stands for any number of
+//! A key is matched name by name: `*` and `?` stay within one name, and `**` matches any number of
 //! folders. A wildcard never matches the beginning of a name that is hidden (`.` or `_`), as in a
 //! shell; a glob that writes the `.` or `_` does.
 

@@ -57,7 +57,7 @@ pub struct Plan {
     pub splits: Vec<Split>,
     /// Bytes in all, as stored.
     pub bytes: u64,
-    /// Objects of up to so many bytes are never cut.
+    /// The size in bytes up to which an object is never cut.
     pub never_cut: u64,
 }
 

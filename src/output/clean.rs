@@ -2,7 +2,7 @@
 //!
 //! Below a prefix, and in a folder that such a prefix was copied to, each run has a folder of its own.
 //! Beside a folder that is exchanged as a whole a killed run leaves its staging folder. How a cleaning and a run
-//! that is still alive keep out of each other's way is described in [`runs`](super::runs).
+//! that is still alive keep out of each other's way is described in `runs.rs`.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Write;

@@ -53,7 +53,7 @@ pub struct InputReport {
     /// Bytes that were read, after decompression.
     #[serde(default)]
     pub decompressed_bytes: u64,
-    /// Those of them that the rejects cover.
+    /// Bytes that the rejects cover, after decompression.
     #[serde(default)]
     pub rejected_bytes: u64,
     /// Objects that hold records of which none is well-formed JSON, or whose compressed stream is broken.

@@ -1,7 +1,7 @@
 //! Copies: what becomes of the deliveries of one event but the one that stays.
 //!
-//! Those in one batch are dropped before it is encoded. Of those in several batches nobody knows before
-//! all input is read: then their rows are read back from the Parquet parts, and the parts that have one
+//! Those in one batch are dropped before it is encoded. Those in several batches are known only when
+//! all input has been read: then their rows are read back from the Parquet parts, and the parts that have one
 //! too many are written anew. JSON is never read twice.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -316,7 +316,7 @@ struct Rewriter<'a> {
 #[derive(Default)]
 struct Dropped {
     rows: u64,
-    /// Those of them whose song is known.
+    /// The rows whose song is known.
     matched: u64,
 }
 

@@ -251,9 +251,10 @@ impl Run<'_> {
     fn warn_of_nothing(&self, source: &Source, places: &InputPlaces, state: &State) {
         let objects = source.objects.len();
         if state.report.records == 0 && objects > 0 {
-            let name = source.kind.plural();
+            let name = source.kind.singular();
+            let s = if objects == 1 { "" } else { "s" };
             self.progress.warn(&format!(
-                "no record in the {objects} {name} objects of {places}"
+                "no record in the {objects} {name} object{s} of {places}"
             ));
         }
     }

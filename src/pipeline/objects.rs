@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::decode::reject::{Reason, Reject};
 
 /// Objects that are named in warnings, of each kind of input. The others are counted.
-pub const MAX_NAMED: usize = 10;
+pub const MAX_NAMED: usize = 100;
 
 /// Unreadable segments of a split whose first reject is kept. Only the first and the last segment of a split
 /// can be a part of an object that is readable elsewhere, so these hold the first [`MAX_NAMED`] objects.
@@ -83,7 +83,7 @@ pub struct SegmentReads {
 }
 
 impl SegmentReads {
-    /// Creates an empty collection for so many segments.
+    /// Creates an empty collection with room for the given number of segments.
     pub fn with_capacity(segments: usize) -> Self {
         Self {
             reads: Vec::with_capacity(segments),
@@ -103,7 +103,7 @@ impl SegmentReads {
         }
     }
 
-    /// Ends the current segment, in which there were so many records.
+    /// Ends the current segment, which had the given number of records.
     pub fn end_segment(&mut self, records: u64, is_broken: bool) {
         let read = ObjectRead::new(records, self.unreadable_records, is_broken);
         self.unreadable_records = 0;
@@ -126,7 +126,7 @@ pub struct ObjectReads {
 }
 
 impl ObjectReads {
-    /// Creates it for so many objects, of which nothing is read yet.
+    /// Creates it for the given number of objects, none of which has been read.
     pub fn new(objects: usize) -> Self {
         Self {
             reads: vec![ObjectRead::default(); objects],

@@ -314,7 +314,7 @@ fn drop_linked(stores: &[Box<dyn Store>], objects: &mut Vec<(String, Object)>) {
     for (_, object) in objects.iter() {
         if let Some(contents) = contents(object) {
             let place = places.entry(contents).or_insert(Some(object.place));
-            // Nothing stands for several places.
+            // No one place contains all of several places.
             *place = place.filter(|&place| place == object.place);
         }
     }

@@ -132,9 +132,9 @@ impl<'a> Tally<'a> {
             .unreadable_objects
             .saturating_sub(MAX_NAMED as u64);
         if more > 0 {
-            let kind = self.source.kind.plural();
+            let kind = self.source.kind.singular();
             self.run.progress.warn(&format!(
-                "{more} more objects of {kind} could not be read, or not to their end: see {REJECTS}"
+                "{more} more {kind} objects could not be read, or not to their end: see {REJECTS}"
             ));
         }
         state
@@ -143,9 +143,12 @@ impl<'a> Tally<'a> {
     /// Names an object that counts against the budget in a warning.
     fn warn_if_lost(&self, object: &str, read: ObjectRead, reason: Option<&str>) {
         if read.is_broken() {
+            let lost = match read.is_unreadable() {
+                true => "nothing of it could be read",
+                false => "what may follow the break is not read",
+            };
             self.run.progress.warn(&format!(
-                "the compressed stream of {object} is broken: what may follow the break is not read; \
-                 fetch the object again"
+                "the compressed stream of {object} is broken: {lost}; fetch the object again"
             ));
         } else if read.is_unreadable() {
             let reason = reason.unwrap_or_default();

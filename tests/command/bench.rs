@@ -235,7 +235,7 @@ fn rejects_and_oddities_do_not_end_a_benchmark() {
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), warning));
     place.write("empty-objects/a.json", "\n");
     let ended = bench(&place, &["run", SONGS, "--logs=empty-objects"]);
-    let warning = "sparkify: warning: no record in the 1 logs objects of empty-objects\n";
+    let warning = "sparkify: warning: no record in the 1 log object of empty-objects\n";
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), warning));
     nothing_is_left_in(&place, "tmp");
 }

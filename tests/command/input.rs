@@ -85,8 +85,8 @@ fn objects_without_records_make_an_empty_star() {
     place.write("logs/a.json", " \n");
     let ended = place.run_with(&[]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    let warnings = "sparkify: warning: no record in the 1 songs objects of songs\n\
-                    sparkify: warning: no record in the 1 logs objects of logs\n";
+    let warnings = "sparkify: warning: no record in the 1 song object of songs\n\
+                    sparkify: warning: no record in the 1 log object of logs\n";
     assert_eq!(ended.stderr, warnings);
     let report = report(&place.path("star"));
     for table in ["songplays", "users", "songs", "artists", "time"] {

@@ -114,7 +114,7 @@ fn the_default_codec_is_snappy() {
     for column in ["location", "user_agent", "title", "name", "first_name"] {
         assert_eq!(of(column), Some(Codec::SNAPPY), "{column}");
     }
-    for column in ["songplay_id", "start_time"] {
+    for column in ["songplay_id", "start_time", "duration"] {
         assert_eq!(of(column), Some(Codec::UNCOMPRESSED), "{column}");
     }
 }

@@ -139,7 +139,7 @@ impl S3 {
         }
     }
 
-    /// The same, but only what begins with `stem` is listed.
+    /// Opens the same store, but only what begins with `stem` is listed.
     pub fn with_stem(self, stem: &str) -> Self {
         let stem = stem.to_owned();
         Self { stem, ..self }
