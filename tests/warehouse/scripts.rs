@@ -101,7 +101,7 @@ fn every_column_is_verified() {
     };
     for (name, columns) in tables() {
         let head = format!("SELECT '{name}' AS name");
-        let queries = verify.split("UNION ALL\n");
+        let queries = verify.split("\nUNION ALL\n");
         let queries: String = queries.filter(|query| query.contains(&head)).collect();
         let watched = format!("EXISTS (SELECT FROM watched WHERE name = '{name}')");
         assert!(queries.contains(&watched), "{name}");
