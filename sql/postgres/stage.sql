@@ -34,3 +34,49 @@ CREATE TEMP TABLE taken_off (
     kind       TEXT NOT NULL,
     definition TEXT NOT NULL
 ) ON COMMIT DROP;
+
+-- The tables and their rows, if any of them has what may drop or change rows that a load writes, or rows that are
+-- there: a trigger, a rule, row security or parts with triggers of their own. A trigger of one table can reach all.
+CREATE TEMP TABLE watched ON COMMIT DROP AS
+WITH special AS (
+    SELECT 1
+    FROM pg_class c
+    WHERE
+        c.oid IN (
+            'artists'::regclass, 'songs'::regclass, 'users'::regclass, 'time'::regclass, 'songplays'::regclass,
+            'ledger_users'::regclass, 'ledger_artists'::regclass, 'ledger_songs'::regclass,
+            'ledger_songplays'::regclass, 'loads'::regclass
+        )
+        AND (
+            c.relkind <> 'r'
+            OR c.relhassubclass
+            OR c.relrowsecurity
+            OR EXISTS (
+                SELECT FROM pg_trigger t
+                -- References are internal.
+                WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgenabled <> 'D'
+            )
+            OR EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid)
+        )
+    LIMIT 1
+)
+
+SELECT 'artists' AS name, (SELECT COUNT(*) FROM artists) AS rows FROM special
+UNION ALL
+SELECT 'songs' AS name, (SELECT COUNT(*) FROM songs) AS rows FROM special
+UNION ALL
+SELECT 'users' AS name, (SELECT COUNT(*) FROM users) AS rows FROM special
+UNION ALL
+SELECT 'time' AS name, (SELECT COUNT(*) FROM time) AS rows FROM special
+UNION ALL
+SELECT 'songplays' AS name, (SELECT COUNT(*) FROM songplays) AS rows FROM special
+UNION ALL
+SELECT 'ledger_users' AS name, (SELECT COUNT(*) FROM ledger_users) AS rows FROM special
+UNION ALL
+SELECT 'ledger_artists' AS name, (SELECT COUNT(*) FROM ledger_artists) AS rows FROM special
+UNION ALL
+SELECT 'ledger_songs' AS name, (SELECT COUNT(*) FROM ledger_songs) AS rows FROM special
+UNION ALL
+SELECT 'ledger_songplays' AS name, (SELECT COUNT(*) FROM ledger_songplays) AS rows FROM special
+UNION ALL
+SELECT 'loads' AS name, (SELECT COUNT(*) FROM loads) AS rows FROM special;

@@ -3,30 +3,7 @@
 --
 -- By hand: before the COMMIT at the end of merge.sql.
 --
--- An ordinary table without any of these holds what was written to it, and is not read again.
-WITH watched AS (
-    SELECT c.relname AS name
-    FROM pg_class c
-    WHERE
-        c.oid IN (
-            'artists'::regclass, 'songs'::regclass, 'users'::regclass, 'time'::regclass, 'songplays'::regclass,
-            'ledger_users'::regclass, 'ledger_artists'::regclass, 'ledger_songs'::regclass,
-            'ledger_songplays'::regclass, 'loads'::regclass
-        )
-        AND (
-            -- Parts of it may have triggers of their own.
-            c.relkind <> 'r'
-            OR c.relhassubclass
-            OR c.relrowsecurity
-            OR EXISTS (
-                SELECT FROM pg_trigger t
-                -- References are internal.
-                WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgenabled <> 'D'
-            )
-            OR EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid)
-        )
-)
-
+-- Where no table has any of these (see watched in stage.sql), they hold what was written, and are not read again.
 SELECT 'artists' AS name, COUNT(*) AS rows
 FROM new_artists n
 WHERE

@@ -50,10 +50,13 @@ impl Folder {
         let target = absolute(out)?;
         refuse_foreign(out, &target)?;
         for input in inputs {
-            if fs::canonicalize(input).is_ok_and(|input| input.starts_with(&target)) {
+            let failed = failed_sibling(&target);
+            // A run that succeeds removes what failed runs have kept.
+            let is_lost = |input: PathBuf| input.starts_with(&target) || input.starts_with(&failed);
+            if fs::canonicalize(input).is_ok_and(is_lost) {
                 let input = input.display();
                 return Err(Error::usage(format!("cannot write to {}", out.display()))
-                    .because(format!("it would replace its own input {input}"))
+                    .because(format!("it would replace or remove its own input {input}"))
                     .hint("choose another --out, or copy the input elsewhere"));
             }
         }

@@ -5,6 +5,7 @@ use super::source::Source;
 use super::tally::State;
 use crate::config::MaxRejects;
 use crate::error::{Error, Result};
+use crate::output::REJECTS;
 use crate::output::report::LogReport;
 
 /// Checks that the songs are songs, before the logs are read in vain.
@@ -49,6 +50,9 @@ pub fn check_rejects(run: &Run<'_>, songs: &State, logs: &State) -> Result<()> {
         [("song", songs), ("log", logs)].map(|(kind, state)| (excess(most, kind, state), state));
     let first = found.iter().find(|(excess, _)| !excess.is_empty());
     let Some((_, state)) = first else {
+        if let MaxRejects::Count(_) = most {
+            warn_if_much_is_rejected(run, &[("song", songs), ("log", logs)]);
+        }
         return Ok(());
     };
     let excess: Vec<_> = found
@@ -65,6 +69,19 @@ pub fn check_rejects(run: &Run<'_>, songs: &State, logs: &State) -> Result<()> {
         error = error.because(format!("the first is {first}"));
     }
     Err(error.hint("correct the input, or raise --max-rejects to publish without them"))
+}
+
+/// Warns where few rejects cover much of the input, which a limit by count does not see.
+fn warn_if_much_is_rejected(run: &Run<'_>, states: &[(&str, &State)]) {
+    for (kind, state) in states {
+        let (part, whole) = (state.report.rejected_bytes, state.report.decompressed_bytes);
+        if MaxRejects::default().is_exceeded_by_share(part, whole) {
+            let percent = part as f64 * 100.0 / whole as f64;
+            run.progress.warn(&format!(
+                "rejects cover {part} of {whole} bytes of {kind} records ({percent:.2}%): see {REJECTS}"
+            ));
+        }
+    }
 }
 
 /// Returns what exceeds the limit, in words.

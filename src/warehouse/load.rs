@@ -276,6 +276,9 @@ impl Load<'_> {
                     None => {}
                     Some((table, rows)) => return Err(refused(tables::incomplete(table, rows))),
                 },
+                Step::Growth(sql) => {
+                    check_growth(&session.rows(sql)?, &notes.tables).map_err(refused)?;
+                }
                 Step::Verify(sql) => match first_counted(&session.rows(sql)?) {
                     None => {}
                     Some((table, rows)) => {
@@ -466,8 +469,31 @@ fn altered(table: &str, why: &str) -> Error {
     Error::failed(format!("table {table} is not as the load wrote it"))
         .because(why)
         .hint(format!(
-            "look for triggers, rules and row security on {table}; nothing was changed there"
+            "look for triggers, rules and row security on {table} and the other tables; nothing was changed there"
         ))
+}
+
+/// Checks that the tables have grown by the rows that the statements have added and removed.
+///
+/// # Errors
+/// A table has other rows: something else has removed or added some.
+fn check_growth(rows: &[Row], loaded: &BTreeMap<&'static str, TableLoaded>) -> Result<()> {
+    for row in rows {
+        let [Some(name), Some(growth)] = row.as_slice() else {
+            continue;
+        };
+        let Some((table, counts)) = loaded.get_key_value(name.as_str()) else {
+            continue;
+        };
+        let expected = counts.added as i64 - counts.removed as i64;
+        if growth.parse() != Ok(expected) {
+            let why = format!(
+                "it should have {expected} rows more than before the load, and has {growth} more"
+            );
+            return Err(altered(table, &why));
+        }
+    }
+    Ok(())
 }
 
 /// Adds what a statement did to a table of the star.

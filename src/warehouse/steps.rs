@@ -36,6 +36,9 @@ pub enum Step {
     State(String),
     /// The query that counts rows that are not as they were merged: name of the table and count.
     Verify(String),
+    /// The query that counts the rows that watched tables have more than before the load: name of the table and
+    /// count.
+    Growth(String),
     /// The statement that ends the transaction.
     Commit(String),
 }
@@ -51,6 +54,7 @@ impl Step {
             | Self::NotEmpty(sql)
             | Self::State(sql)
             | Self::Verify(sql)
+            | Self::Growth(sql)
             | Self::Commit(sql) => sql,
         }
     }
@@ -121,6 +125,10 @@ pub fn steps(warehouse: &Warehouse, batch: &Batch<'_>, refresh: bool) -> Result<
         for verify in statements(scripts.verify) {
             steps.push(Step::Verify(fill(verify, &values)?));
         }
+        // Redshift has nothing that could remove other rows than those of the statements.
+        if dialect == Dialect::Postgres {
+            steps.push(Step::Growth(growth_query()));
+        }
         steps.push(Step::Commit(sql.to_owned()));
     }
     Ok(steps)
@@ -151,6 +159,18 @@ WHERE l.{key} IS NULL"
     };
     let pairs = [(&USERS, &LEDGER_USERS), (&ARTISTS, &LEDGER_ARTISTS)];
     pairs.map(count).join("\nUNION ALL\n")
+}
+
+/// Counts the rows that the tables of the star have more than before the load, if they are watched.
+fn growth_query() -> String {
+    let growth = |table: &&Table| {
+        let name = table.name;
+        format!(
+            "SELECT w.name, (SELECT COUNT(*) FROM {name}) - w.rows AS rows FROM watched w WHERE w.name = '{name}'"
+        )
+    };
+    let queries: Vec<_> = TABLES.iter().map(growth).collect();
+    queries.join("\nUNION ALL\n")
 }
 
 /// Counts the rows in the staging tables.

@@ -215,7 +215,7 @@ fn an_output_that_holds_what_a_glob_names_is_refused() {
     ] {
         place
             .run("songs", logs, "star")
-            .fails(2, "it would replace its own input star/_rejects");
+            .fails(2, "it would replace or remove its own input star/_rejects");
     }
     // In the current directory.
     let arguments = [
@@ -227,7 +227,7 @@ fn an_output_that_holds_what_a_glob_names_is_refused() {
     ];
     let mut command = place.sparkify(&arguments);
     command.current_dir(place.path("star/_rejects"));
-    crate::harness::Ended::of(&mut command).fails(2, "it would replace its own input .");
+    crate::harness::Ended::of(&mut command).fails(2, "it would replace or remove its own input .");
     std::fs::remove_file(place.path("star/_rejects/logs-00000.jsonl")).unwrap();
     earlier.is_untouched();
     // A run would read what the one before it wrote.

@@ -244,11 +244,19 @@ fn a_star_is_not_replaced_by_what_is_read_from_it() {
     place.link("around", "star/_rejects");
     place.write("star/_rejects/logs-00000.jsonl", crate::data::events(0..2));
     for logs in ["star/_rejects", "star/_rejects/logs-00000.jsonl", "around"] {
-        place
-            .run("songs", logs, "star")
-            .fails(2, &format!("it would replace its own input {logs}"));
+        place.run("songs", logs, "star").fails(
+            2,
+            &format!("it would replace or remove its own input {logs}"),
+        );
     }
     std::fs::remove_file(place.path("star/_rejects/logs-00000.jsonl")).unwrap();
+    // Nor is what a failed run has kept, which a run that succeeds removes.
+    place.write("star.failed/logs.jsonl", crate::data::events(0..2));
+    place.run("songs", "star.failed/logs.jsonl", "star").fails(
+        2,
+        "it would replace or remove its own input star.failed/logs.jsonl",
+    );
+    std::fs::remove_dir_all(place.path("star.failed")).unwrap();
     earlier.is_untouched();
     place.has_no_leavings();
 }

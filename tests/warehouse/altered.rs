@@ -97,6 +97,43 @@ fn rows_that_a_trigger_drops_or_changes_fail_the_load() {
                 "DELETE FROM songplays WHERE songplay_id = NEW.songplay_id; RETURN NULL;",
             ),
         ),
+        // A trigger of one table that removes rows of another, ...
+        (
+            "songplays",
+            trigger(
+                "loads",
+                "AFTER INSERT",
+                "DELETE FROM songplays WHERE user_id = 3; RETURN NULL;",
+            ),
+        ),
+        (
+            "songplays",
+            trigger(
+                "time",
+                "AFTER INSERT",
+                "DELETE FROM songplays WHERE user_id = 3; RETURN NULL;",
+            )
+            .replace("CREATE TRIGGER", "CREATE CONSTRAINT TRIGGER")
+            .replace("ON time", "ON time DEFERRABLE INITIALLY DEFERRED"),
+        ),
+        // ... or rows that this load has nothing to do with, or adds some.
+        (
+            "songs",
+            trigger(
+                "songplays",
+                "AFTER INSERT",
+                "DELETE FROM songs WHERE song_id = 'O'; RETURN NULL;",
+            )
+            .replace("EACH ROW", "EACH STATEMENT"),
+        ),
+        (
+            "artists",
+            trigger(
+                "songs",
+                "AFTER INSERT",
+                "INSERT INTO artists VALUES ('X', 'x') ON CONFLICT DO NOTHING; RETURN NULL;",
+            ),
+        ),
         (
             "songplays",
             "CREATE RULE meddle AS ON INSERT TO songplays DO INSTEAD NOTHING".to_owned(),

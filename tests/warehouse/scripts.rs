@@ -105,7 +105,12 @@ fn every_column_is_verified() {
         let queries: String = queries.filter(|query| query.contains(&head)).collect();
         let watched = format!("EXISTS (SELECT FROM watched WHERE name = '{name}')");
         assert!(queries.contains(&watched), "{name}");
-        assert!(verify.contains(&format!("'{name}'::regclass")), "{name}");
+        let stage = Scripts::of(Dialect::Postgres).stage;
+        assert!(stage.contains(&format!("'{name}'::regclass")), "{name}");
+        assert!(
+            stage.contains(&format!("FROM {name}) AS rows FROM special")),
+            "{name}"
+        );
         // When it was loaded follows from nothing.
         for column in columns.iter().filter(|column| column.name != "loaded_at") {
             let compared = format!("w.{}", column.name);
