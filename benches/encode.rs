@@ -27,7 +27,7 @@ use input::{
 };
 
 fn plays(events: &EventBatch, lookup: &SongLookup) -> RecordBatch {
-    songplays(events, songplay_ids(events), lookup)
+    songplays(events, songplay_ids(events), &[], lookup)
         .unwrap()
         .songplays
 }

@@ -66,7 +66,7 @@ fn bench_songplays(c: &mut Criterion, batch: &RecordBatch, lookup: &SongLookup) 
     for (name, events, lookup) in cases {
         measure(&mut group, name, events.rows(), || {
             let events = black_box(events);
-            songplays(events, songplay_ids(events), lookup).unwrap()
+            songplays(events, songplay_ids(events), &[], lookup).unwrap()
         });
     }
 }

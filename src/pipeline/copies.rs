@@ -71,25 +71,30 @@ impl SplitPart {
     }
 }
 
-/// Returns the events of a batch that stay among its deliveries of the same event; None if all do.
-pub fn stays_in_batch(ids: &[i64], events: &EventBatch) -> Option<BooleanArray> {
-    let repeated = IdSet::repeated_in(ids)?;
+/// Returns the rows of a batch whose events are delivered in it more than once and do not stay, in rising order.
+pub fn losers_in_batch(ids: &[i64], events: &EventBatch) -> Vec<usize> {
+    let mut losers = Vec::new();
+    let Some(repeated) = IdSet::repeated_in(ids) else {
+        return losers;
+    };
     let mut winners = vec![None; repeated.len()];
-    let mut stays = vec![true; ids.len()];
     for (row, &id) in ids.iter().enumerate() {
         let Some(number) = repeated.number(id) else {
             continue;
         };
-        let winner = winners[number].get_or_insert(row);
+        let Some(winner) = &mut winners[number] else {
+            winners[number] = Some(row);
+            continue;
+        };
         // Of deliveries with the same content the first stays.
-        if Delivery::from_event(events, row) < Delivery::from_event(events, *winner) {
-            stays[*winner] = false;
-            *winner = row;
-        } else if row != *winner {
-            stays[row] = false;
-        }
+        let is_smaller = Delivery::from_event(events, row) < Delivery::from_event(events, *winner);
+        losers.push(match is_smaller {
+            true => std::mem::replace(winner, row),
+            false => row,
+        });
     }
-    Some(mask(&stays))
+    losers.sort_unstable();
+    losers
 }
 
 /// Packs booleans, a bit each.

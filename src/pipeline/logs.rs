@@ -268,7 +268,7 @@ impl Sink for Encoder<'_> {
         let event_ids = songplay_ids(&events);
         self.run.stages.add(Stage::Star, began, 0, 0);
         let began = Instant::now();
-        let stays = copies::stays_in_batch(&event_ids, &events);
+        let losers = copies::losers_in_batch(&event_ids, &events);
         self.run.stages.add(Stage::Deduplicate, began, 0, 0);
         let began = Instant::now();
         // Users and times are of all deliveries.
@@ -277,13 +277,16 @@ impl Sink for Encoder<'_> {
         // A compressed object is one split of any size: room in reserve would be memory an event.
         times.reserve_exact(events.rows());
         let first = times.len();
-        times.extend_from_slice(events.ts());
-        // Events are nearly in order, and this sort takes runs as they are.
-        times[first..].sort();
-        let mut plays = songplays(&events, event_ids, self.lookup)?;
-        if let Some(stays) = stays {
-            plays = plays.filter(&events, &stays)?;
+        // Copies come last: without them most events are in order, and this sort takes runs as they are.
+        let mut next = 0;
+        for &row in &losers {
+            times.extend_from_slice(&events.ts()[next..row]);
+            next = row + 1;
         }
+        times.extend_from_slice(&events.ts()[next..]);
+        times.extend(losers.iter().map(|&row| events.ts()[row]));
+        times[first..].sort();
+        let plays = songplays(&events, event_ids, &losers, self.lookup)?;
         let Plays { songplays, ledger } = plays;
         self.made.parts.matched += matched(&songplays);
         let rows = songplays.num_rows() as u64;

@@ -3,11 +3,9 @@
 use std::sync::Arc;
 
 use arrow_array::types::TimestampMicrosecondType;
-use arrow_array::{
-    Array, ArrayRef, BooleanArray, Float64Array, Int64Array, PrimitiveArray, RecordBatch,
-};
+use arrow_array::{Array, ArrayRef, Float64Array, Int64Array, PrimitiveArray, RecordBatch};
 use arrow_schema::{Field, Schema};
-use arrow_select::filter::filter_record_batch;
+use arrow_select::filter::FilterBuilder;
 
 use super::fnv::songplay_id;
 use super::lookup::{Matches, SongLookup};
@@ -37,49 +35,26 @@ pub struct Plays {
     pub ledger: RecordBatch,
 }
 
-impl Plays {
-    /// Returns the rows of those of `events` that `stays` selects, which all rows are made from.
-    ///
-    /// # Errors
-    /// None that a caller can cause: Arrow checks what this module promises.
-    pub fn filter(&self, events: &EventBatch, stays: &BooleanArray) -> Result<Self> {
-        let keyed = match self.ledger.num_rows() == events.rows() {
-            true => stays.clone(),
-            false => {
-                let keyed = (0..events.rows()).filter(|&row| events.has_song(row));
-                let keyed: Vec<bool> = keyed.map(|row| stays.value(row)).collect();
-                keyed.into()
-            }
-        };
-        let filter = |rows, stays| filter_record_batch(rows, stays).map_err(Error::arrow);
-        Ok(Self {
-            songplays: filter(&self.songplays, stays)?,
-            ledger: filter(&self.ledger, &keyed)?,
-        })
-    }
-}
-
-/// The rows that are made from `events`, whose ids are `ids`.
+/// Returns the rows that are made from `events`, whose ids are `ids`, but for those of the events in the rows
+/// `dropped`, which are in rising order.
 ///
 /// # Errors
 /// None that a caller can cause: Arrow checks what this module promises.
-pub fn songplays(events: &EventBatch, ids: Vec<i64>, songs: &SongLookup) -> Result<Plays> {
-    let start_time: PrimitiveArray<TimestampMicrosecondType> = events
-        .ts()
-        .iter()
-        .map(|ms| ms * 1000)
-        .collect::<Vec<_>>()
-        .into();
+pub fn songplays(
+    events: &EventBatch,
+    mut ids: Vec<i64>,
+    dropped: &[usize],
+    songs: &SongLookup,
+) -> Result<Plays> {
+    let mut start_time: Vec<i64> = events.ts().iter().map(|ms| ms * 1000).collect();
     let Matches {
         song_id,
         artist_id,
-        keyed,
-        song_keys,
-        durations,
+        mut keyed,
+        mut song_keys,
+        mut durations,
     } = songs.match_songs(events, &ids)?;
-    let columns: Vec<ArrayRef> = vec![
-        Arc::new(Int64Array::from(ids)),
-        Arc::new(start_time),
+    let mut arrays: [ArrayRef; 7] = [
         Arc::new(events.user_id.clone()),
         Arc::new(events.level.clone()),
         Arc::new(song_id),
@@ -87,6 +62,44 @@ pub fn songplays(events: &EventBatch, ids: Vec<i64>, songs: &SongLookup) -> Resu
         Arc::new(events.session_id.clone()),
         Arc::new(events.location.clone()),
         Arc::new(events.user_agent.clone()),
+    ];
+    if !dropped.is_empty() {
+        let dropped_keyed = match keyed.len() == events.rows() {
+            true => dropped.to_vec(),
+            false => rows_with_song(events, dropped),
+        };
+        remove_rows(&mut ids, dropped);
+        remove_rows(&mut start_time, dropped);
+        remove_rows(&mut keyed, &dropped_keyed);
+        remove_rows(&mut song_keys, &dropped_keyed);
+        remove_rows(&mut durations, &dropped_keyed);
+        let mut stays = vec![true; events.rows()];
+        dropped.iter().for_each(|&row| stays[row] = false);
+        let stays = FilterBuilder::new(&stays.into()).optimize().build();
+        for array in &mut arrays {
+            *array = stays.filter(array).map_err(Error::arrow)?;
+        }
+    }
+    let [
+        user_id,
+        level,
+        song_id,
+        artist_id,
+        session_id,
+        location,
+        user_agent,
+    ] = arrays;
+    let start_time: PrimitiveArray<TimestampMicrosecondType> = start_time.into();
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(Int64Array::from(ids)),
+        Arc::new(start_time),
+        user_id,
+        level,
+        song_id,
+        artist_id,
+        session_id,
+        location,
+        user_agent,
     ];
     let field = |(column, array): (&Column, &ArrayRef)| {
         Field::new(column.name, array.data_type().clone(), column.nullable)
@@ -103,6 +116,28 @@ pub fn songplays(events: &EventBatch, ids: Vec<i64>, songs: &SongLookup) -> Resu
         songplays: songplays.map_err(Error::arrow)?,
         ledger: ledger.map_err(Error::arrow)?,
     })
+}
+
+/// Returns where those of some rows are that have a song among all that have one.
+fn rows_with_song(events: &EventBatch, rows: &[usize]) -> Vec<usize> {
+    let (mut row, mut before) = (0, 0);
+    let place = |&next: &usize| {
+        before += (row..next).filter(|&row| events.has_song(row)).count();
+        row = next;
+        events.has_song(next).then_some(before)
+    };
+    rows.iter().filter_map(place).collect()
+}
+
+/// Removes the values in some rows, which are in rising order.
+fn remove_rows<T: Copy>(values: &mut Vec<T>, rows: &[usize]) {
+    let ends = rows.iter().skip(1).copied().chain([values.len()]);
+    let mut to = rows.first().copied().unwrap_or(values.len());
+    for (&row, end) in rows.iter().zip(ends) {
+        values.copy_within(row + 1..end, to);
+        to += end - row - 1;
+    }
+    values.truncate(to);
 }
 
 /// How many rows of [`SONGPLAYS`] have a song.
