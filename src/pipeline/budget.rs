@@ -71,11 +71,14 @@ pub fn check_rejects(run: &Run<'_>, songs: &State, logs: &State) -> Result<()> {
     Err(error.hint("correct the input, or raise --max-rejects to publish without them"))
 }
 
+/// The share of the bytes that is worth a word.
+const MUCH: MaxRejects = MaxRejects::Percent(10.0);
+
 /// Warns where few rejects cover much of the input, which a limit by count does not see.
 fn warn_if_much_is_rejected(run: &Run<'_>, states: &[(&str, &State)]) {
     for (kind, state) in states {
         let (part, whole) = (state.report.rejected_bytes, state.report.decompressed_bytes);
-        if MaxRejects::default().is_exceeded_by_share(part, whole) {
+        if MUCH.is_exceeded_by_share(part, whole) {
             let percent = part as f64 * 100.0 / whole as f64;
             run.progress.warn(&format!(
                 "rejects cover {part} of {whole} bytes of {kind} records ({percent:.2}%): see {REJECTS}"

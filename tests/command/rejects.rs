@@ -117,8 +117,15 @@ fn a_reject_that_covers_half_of_the_bytes_is_past_one_percent() {
         .fails(3, "tolerates: ")
         .fails(3, &format!(" of {all} log bytes (50."));
     earlier.is_untouched();
-    // A count is a count of records.
-    place.run_with(&["--max-rejects", "1"]).succeeds();
+    // A count is a count of records; that one of them is half of the input is worth a warning.
+    let ended = place.run_with(&["--max-rejects", "1"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let warning = "sparkify: warning: rejects cover ";
+    assert!(ended.stderr.starts_with(warning), "{ended:?}");
+    assert!(
+        ended.stderr.contains("bytes of log records (50."),
+        "{ended:?}"
+    );
     let logs = &report(&place.path("star"))["logs"];
     assert_eq!(logs["rejected"], 1);
     assert_eq!(logs["decompressed_bytes"], all);
@@ -238,7 +245,8 @@ fn a_reject_tells_its_run_and_its_length() {
     let place = Place::with_input();
     let long = format!("{{\"ts\": {}\n", "x".repeat(100_000));
     place.write("logs/a.json", events(0..3) + &long + &event(3));
-    place.run_with(&["--max-rejects", "1"]).succeeds();
+    let ended = place.run_with(&["--max-rejects", "1"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
     let report = report(&place.path("star"));
     let files = all_files(&place.path("star"));
     let reject = &files["_rejects/logs-00000.jsonl"];
