@@ -1,6 +1,8 @@
 //! The first bytes of an object: whether it holds records one after the other, one array of them, or
 //! something that is not JSON at all.
 
+use super::scan::is_white_space;
+
 /// The UTF-8 byte order mark.
 pub const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
@@ -34,7 +36,8 @@ pub fn detect(head: &[u8], is_all: bool) -> Option<Layout> {
     }
     let mut text = head.get(..HEAD_BYTES).unwrap_or(head);
     loop {
-        text = text.trim_ascii_start_json();
+        let blanks = text.iter().take_while(|&&b| is_white_space(b)).count();
+        text = text.get(blanks..).unwrap_or_default();
         match text.strip_prefix(BYTE_ORDER_MARK) {
             Some(rest) => text = rest,
             None => break,
@@ -48,20 +51,6 @@ pub fn detect(head: &[u8], is_all: bool) -> Option<Layout> {
         // Blanks, or the beginning of a mark or a tag.
         [] | [b'<'] | [0xEF] | [0xEF, 0xBB] if !is_enough => None,
         _ => Some(Layout::Sequence),
-    }
-}
-
-/// JSON white space is less than ASCII white space: a form feed does not count.
-trait JsonSpace {
-    fn trim_ascii_start_json(&self) -> &Self;
-}
-
-impl JsonSpace for [u8] {
-    fn trim_ascii_start_json(&self) -> &Self {
-        let blanks = self
-            .iter()
-            .take_while(|b| matches!(b, b' ' | b'\t' | b'\n' | b'\r'));
-        self.get(blanks.count()..).unwrap_or_default()
     }
 }
 
@@ -86,7 +75,7 @@ fn signature(head: &[u8]) -> Option<&'static str> {
     if let Some((_, format)) = known {
         return Some(format);
     }
-    let begins_json = |c: u8| matches!(c, b'{' | b'[' | b' ' | b'\t' | b'\n' | b'\r');
+    let begins_json = |c: u8| matches!(c, b'{' | b'[') || is_white_space(c);
     match *head.first_chunk()? {
         [c, 0, 0, 0] | [0, 0, 0, c] if begins_json(c) => Some(UTF_32),
         [c, 0, next, 0] | [0, c, 0, next] if begins_json(c) && next != 0 => Some(UTF_16),

@@ -552,8 +552,8 @@ impl Skipping {
             .text
             .extend_from_slice(bytes.get(..room).unwrap_or(bytes));
         reject.bytes += bytes.len() as u64;
-        let is_blank = |b: &&u8| matches!(b, b' ' | b'\n' | b'\r' | b'\t');
-        let blanks = bytes.iter().rev().take_while(is_blank).count();
+        let from_end = bytes.iter().rev();
+        let blanks = from_end.take_while(|&&b| scan::is_white_space(b)).count();
         if blanks < bytes.len() {
             self.blanks = 0;
         }

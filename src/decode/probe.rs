@@ -8,6 +8,7 @@
 use std::collections::VecDeque;
 
 use super::record::MAX_DEPTH;
+use super::scan::is_white_space;
 use super::value;
 
 /// The automaton. It is idle unless a candidate is open.
@@ -168,9 +169,7 @@ impl Probe {
             }
             self.expects = Expects::CommaOrEnd;
         }
-        if matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
-            && !matches!(self.expects, Expects::Literal(_))
-        {
+        if is_white_space(byte) && !matches!(self.expects, Expects::Literal(_)) {
             return None;
         }
         let in_object = self

@@ -15,6 +15,12 @@ pub fn byte(bytes: &[u8], at: usize) -> u8 {
     bytes.get(at).copied().unwrap_or(0)
 }
 
+/// Whether JSON takes a byte for white space. A form feed, unlike in ASCII, does not count.
+#[inline(always)]
+pub fn is_white_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
+}
+
 /// The `N` bytes from `at`; zeros past the end.
 #[inline(always)]
 pub fn block<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
