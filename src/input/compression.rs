@@ -11,6 +11,7 @@ use std::ops::RangeInclusive;
 use zstd::stream::raw::{DParameter, InBuffer, Operation, OutBuffer};
 
 use crate::decode::head::{Layout, detect};
+use crate::decode::scan::is_white_space;
 
 /// How an object is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,15 +102,18 @@ pub fn by_content(
     if undecided && !is_whole {
         return None;
     }
-    // Another format is not what a broken stream of the codec in the name would look like.
-    if matches!(detect(first, is_whole), Some(Layout::Foreign(_))) {
+    let is_text = match first.first() {
+        Some(b'{' | b'[' | 0xef) => true,
+        byte => byte.copied().is_some_and(is_white_space),
+    };
+    let Some(named) = by_name.filter(|_| !is_text) else {
         return Some(None);
-    }
-    let is_text = matches!(
-        first.first(),
-        Some(b' ' | b'\t' | b'\n' | b'\r' | b'{' | b'[' | 0xef)
-    );
-    Some(by_name.filter(|_| !is_text))
+    };
+    // Another format is not what a broken stream of the codec in the name would look like.
+    Some(match detect(first, is_whole)? {
+        Layout::Foreign(_) => None,
+        Layout::Sequence | Layout::Array => Some(named),
+    })
 }
 
 impl Compression {

@@ -77,6 +77,32 @@ fn objects_shorter_than_a_magic_number_are_what_they_are() {
 }
 
 #[test]
+fn other_formats_are_not_json_whatever_codec_their_name_says() {
+    let input = Input::new();
+    input.add("songs/a.json", SONG);
+    input.add("logs/good.json", log(0, 1));
+    let formats = [
+        &b"PAR1\x15\x04\x15\x10"[..],
+        b"PAR1",
+        b"\xfd7zXZ\0\0",
+        b"PK\x03\x04\x14\0\0\0\x08\0",
+        b"<html>Not found</html>",
+        b"\xff\xfe{\0}\0",
+        b"\xff\x06\0\0sNaPpY",
+    ];
+    for (number, bytes) in formats.iter().enumerate() {
+        for ending in ["json", "json.gz", "json.bz2", "json.zst"] {
+            input.add(&format!("logs/{number}.{ending}"), bytes);
+        }
+    }
+    for chunk_bytes in [1, 9, 1000] {
+        let logs = report(&input, 1, chunk_bytes).logs.input;
+        let reasons: Vec<_> = logs.rejected_by_reason.into_iter().collect();
+        assert_eq!(reasons, [("not_json".to_owned(), 4 * formats.len() as u64)]);
+    }
+}
+
+#[test]
 fn zeros_after_gzip_members_are_padding_across_any_buffer() {
     let input = Input::new();
     input.add("songs/a.json", SONG);

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use zstd::stream::raw::{DParameter, Operation};
 
+use super::split;
+
 /// What a user names: paths or globs, and which objects count whatever their names end in.
 #[derive(Debug, Clone, Default)]
 pub struct Input {
@@ -319,6 +321,8 @@ pub fn decode(key: &str, stored: &[u8]) -> io::Result<Decoded> {
     let (mut gzip, mut bzip2, mut zstd) = match stored.first() {
         // As JSON begins, and a byte order mark.
         None | Some(b' ' | b'\t' | b'\r' | b'\n' | b'{' | b'[' | 0xEF) => (false, false, false),
+        // Another format, whatever its name says.
+        Some(_) if split::is_foreign(stored) => (false, false, false),
         Some(_) => (
             key.ends_with(".gz") || key.ends_with(".gzip"),
             key.ends_with(".bz2"),

@@ -87,7 +87,7 @@ fn separators(bytes: &[u8], others: &[u8]) -> usize {
 }
 
 /// Whether the first bytes are those of another format.
-fn is_foreign(bytes: &[u8]) -> bool {
+pub fn is_foreign(bytes: &[u8]) -> bool {
     let marks: [&[u8]; 11] = [
         &[0xFF, 0xFE],
         &[0xFE, 0xFF],
