@@ -100,7 +100,7 @@ fn would_be_read(out: &Place, place: &Place, include: &[Glob]) -> bool {
     let (Some(key), Ok(glob)) = (out.key_below(&folder), Glob::parse(&pattern)) else {
         return false;
     };
-    // Of what a run writes, only latest.json counts as input by its name.
+    // A run writes only one object whose name makes it input: latest.json.
     let below = |name: &str| format!("{key}/{name}").trim_start_matches('/').to_owned();
     match glob.reach(&below(LATEST)) {
         Reach::Named(_) => true,

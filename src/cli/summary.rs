@@ -100,7 +100,7 @@ fn write_table(to: &mut String, report: &Report, out: &Place) -> std::fmt::Resul
 /// Endings of ignored objects on one line.
 const ENDINGS: usize = 10;
 
-/// What was ignored, if anything was.
+/// Writes how many objects were ignored and which endings they have, if any were.
 fn write_ignored(
     to: &mut String,
     name: &str,

@@ -132,7 +132,8 @@ enum Candidate {
     Certain,
 }
 
-/// What is before a byte, as far as it makes a candidate of it. Byte order marks are looked through.
+/// The bytes before a position, as far as they decide whether a `{` there is a candidate. Byte order marks do not
+/// count.
 #[derive(Debug, Clone, Copy, Default)]
 struct Before {
     line: Line,

@@ -126,7 +126,7 @@ impl Compression {
     ];
 
     /// The compression that a name tells.
-    pub fn of_name(name: &str) -> Option<Self> {
+    pub fn from_name(name: &str) -> Option<Self> {
         let (_, after) = name.rsplit_once('.')?;
         let known = Self::ENDINGS.iter();
         let mut known = known.filter_map(|&(ending, c)| Some((ending.strip_prefix('.')?, c)));

@@ -81,7 +81,7 @@ impl Rules {
     /// The compression of an input object by its name; none at all if the object is not input.
     fn input(&self, key: &str, is_hidden: bool) -> Option<Option<Compression>> {
         let name = last_part(key);
-        let by_name = Compression::of_name(name);
+        let by_name = Compression::from_name(name);
         let is_input = !is_hidden && has_input_ending(name);
         let is_included = || self.include.iter().any(|glob| glob.matches_object(key));
         (is_input || is_included()).then_some(by_name)

@@ -47,7 +47,8 @@ const MAX_SPLITS: u64 = 256;
 /// that finish one after the other do not wait long for the last.
 const TAPER: u64 = 8;
 
-/// What is left of an object stays with the split before if it is smaller than this share of a split.
+/// The rest of an object stays in the current split if it is smaller than this fraction of a split: one in
+/// `SLIVER`.
 const SLIVER: u64 = 4;
 
 /// The splits of an input and the size they were cut to.

@@ -80,7 +80,7 @@ pub fn run(config: &RunConfig, progress: &Progress) -> std::result::Result<Repor
 pub struct Failed {
     /// What went wrong.
     pub error: Error,
-    /// What was read, if the run failed because of that: of too many rejects, or for want of events.
+    /// What was read, if the run failed because of that: it has too many rejects, or no events.
     pub report: Option<Box<Report>>,
 }
 

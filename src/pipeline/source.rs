@@ -292,7 +292,7 @@ fn in_order(stores: &[Box<dyn Store>], mut listings: Vec<Listing>) -> (Vec<Objec
             }
         }
     }
-    // Of an object that several places name, that of the first is kept.
+    // An object that several places name is kept as the first of them names it.
     objects.par_sort_unstable_by(|(a, first), (b, second)| {
         a.cmp(b).then(first.place.cmp(&second.place))
     });
