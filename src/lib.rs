@@ -21,6 +21,7 @@
 
 #![deny(unsafe_code)]
 
+pub mod aws;
 pub mod bench;
 pub mod cli;
 pub mod config;

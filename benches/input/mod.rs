@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use arrow_array::RecordBatch;
 use criterion::Throughput;
 use sparkify::config::Sizes;
-use sparkify::decode::scan::PADDING;
+use sparkify::decode::bytes::PADDING;
 use sparkify::decode::schema::RecordSchema;
 use sparkify::decode::{Chunk, Counts, Decoder, Rest, Stop};
 use sparkify::generate::{Options, Summary, generate};

@@ -7,10 +7,10 @@
 //! `parse` is JSON to Arrow alone, `run` the whole job with its output in a folder of its own, and
 //! `serial` what more cores could bring.
 
+mod amdahl;
 mod parse;
 mod run;
 mod scratch;
-mod serial;
 
 use serde::Serialize;
 
@@ -18,9 +18,9 @@ use crate::error::{Error, Result};
 use crate::output::report::{StageReport, Status};
 use crate::progress::Progress;
 
+pub use amdahl::{AtMost, Serial};
 pub use parse::{ParseBench, ParseCounts, ParseResult, parse};
 pub use run::{RunBench, RunResult, run};
-pub use serial::{AtMost, Serial};
 
 /// The version of the layout of what benchmarks report.
 pub const BENCH_VERSION: u32 = 1;

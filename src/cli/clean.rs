@@ -3,8 +3,9 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::place::{S3Args, place};
-use super::{failed, print, print_json, summary};
+use super::args::location::place;
+use super::args::s3::S3Args;
+use super::{failed, print, print_json, render};
 use crate::error::Result;
 use crate::output::clean::{Cleaning, Found, State, look};
 use crate::storage::{Place, Stores};
@@ -100,9 +101,9 @@ fn write_table(to: &mut String, found: &Cleaning, out: &Place, removed: bool) ->
             to,
             "{what:<8} {:<12} {:>10} {:>12} {:>9}   {}",
             state(run),
-            summary::count(run.objects),
-            summary::bytes(run.bytes),
-            summary::count(run.uploads as u64),
+            render::count(run.objects),
+            render::bytes(run.bytes),
+            render::count(run.uploads as u64),
             run.name
         )?;
     }

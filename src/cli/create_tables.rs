@@ -2,8 +2,8 @@
 
 use std::io::{BufRead, IsTerminal, Write};
 
-use super::warehouse::WarehouseArgs;
-use super::{failed, print, print_json, say, summary};
+use super::args::warehouse::WarehouseArgs;
+use super::{failed, print, print_json, render, say};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
 use crate::warehouse::create::{Ask, Standing, create, script};
@@ -81,7 +81,7 @@ fn create_tables(args: &Args) -> Result<()> {
 /// Asks whether all that may go.
 fn ask(standing: &Standing, address: &str) -> Result<()> {
     let Standing { tables, rows } = standing;
-    let rows = summary::count(*rows);
+    let rows = render::count(*rows);
     let kept = || {
         Error::failed(format!(
             "nothing was dropped: {tables} tables in {address} hold {rows} rows"

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::place::folder;
+use super::args::location::folder;
 use super::{print_json, say};
 use crate::error::{Error, Result};
 use crate::generate::{Options, generate};

@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 
-use super::place::{S3Args, place};
-use super::warehouse::WarehouseArgs;
-use super::{failed, print, print_json, say, summary};
+use super::args::location::place;
+use super::args::s3::S3Args;
+use super::args::warehouse::WarehouseArgs;
+use super::{failed, print, print_json, render, say};
 use crate::error::{Error, Result};
 use crate::output::Published;
 use crate::progress::Progress;
@@ -90,7 +91,7 @@ fn load(args: &Args) -> Result<()> {
     progress.end();
     let loaded = loaded?;
     if !args.quiet {
-        say(&summary::loaded(&loaded));
+        say(&render::load::loaded(&loaded));
     }
     if args.json {
         print_json(&Done {

@@ -1,16 +1,14 @@
 //! The command line: arguments to a checked configuration, results to people or machines.
 
-mod answer;
+mod args;
 mod bench;
 mod clean;
 mod create_tables;
 mod generate;
 mod load;
-mod place;
 mod query;
+mod render;
 mod run;
-mod summary;
-mod warehouse;
 
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
@@ -115,7 +113,7 @@ fn cores() -> usize {
 fn failed(error: Error, json: bool, version: (&str, u32)) -> Error {
     if json {
         // The failure itself matters more than that it cannot be printed.
-        let _ = print(&format!("{}\n", summary::failure(&error, version)));
+        let _ = print(&format!("{}\n", render::failure(&error, version)));
     }
     error
 }

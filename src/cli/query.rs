@@ -3,12 +3,12 @@
 use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser, ValueParser};
 
-use super::answer::{csv, json, table};
-use super::warehouse::WarehouseArgs;
+use super::args::warehouse::WarehouseArgs;
+use super::render::result_set::{csv, json, table};
 use super::{print, print_json};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
-use crate::warehouse::analytics::{Answer, Asked, Column, QUESTIONS, Question, ask};
+use crate::warehouse::query::{Answer, Asked, Column, QUESTIONS, Question, ask};
 
 /// Rows of the best of many, unless more are wanted.
 const LIMIT: u32 = 10;

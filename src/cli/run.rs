@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 
-use super::place::{EncryptionArgs, IncludeArgs, S3Args, place};
-use super::warehouse::WarehouseArgs;
-use super::{cores, failed, print, print_json, say, summary};
+use super::args::location::{IncludeArgs, place};
+use super::args::s3::{EncryptionArgs, S3Args};
+use super::args::warehouse::WarehouseArgs;
+use super::{cores, failed, print, print_json, render, say};
 use crate::config::{LoadedObjects, MaxRejects, RunConfig, Sizes};
 use crate::error::{Error, Result};
 use crate::output::report::{REPORT_VERSION, Report};
@@ -14,7 +15,7 @@ use crate::progress::Progress;
 use crate::storage::{Place, Stores};
 use crate::warehouse::Warehouse;
 use crate::warehouse::load::{Load, Loaded, loaded_objects, loaded_runs};
-use crate::warehouse::steps::{Batch, as_text, steps};
+use crate::warehouse::sql::load_plan::{Batch, as_text, steps};
 
 /// Build the star from songs and logs
 ///
@@ -143,7 +144,7 @@ fn run(args: Args, progress: &Progress) -> std::result::Result<(), Failed> {
     progress.end();
     let out = published(&config.out, &report);
     if !quiet {
-        say(&summary::table(&report, &out));
+        say(&render::run::table(&report, &out));
     }
     let loaded = warehouse.map(|warehouse| {
         load(&config, &report, &out, &warehouse, known.as_ref(), progress).map_err(|error| {
@@ -157,7 +158,7 @@ fn run(args: Args, progress: &Progress) -> std::result::Result<(), Failed> {
     if let Some(loaded) = &loaded
         && !quiet
     {
-        say(&format!("\n{}", summary::loaded(loaded)));
+        say(&format!("\n{}", render::load::loaded(loaded)));
     }
     if json {
         print_json(&Done {
@@ -235,7 +236,7 @@ fn plan(
     if json {
         return print_json(&Foreseen { planned, load: sql });
     }
-    print(&summary::plan(&planned))?;
+    print(&render::dry_run::plan(&planned))?;
     match (sql, warehouse) {
         (Some(sql), Some(warehouse)) => print(&format!("\n-- into {}\n\n{sql}", warehouse.address)),
         _ => Ok(()),

@@ -3,7 +3,7 @@
 /// Some bytes of a segment, as the reader hands them to the decoder.
 #[derive(Debug, Clone, Copy)]
 pub struct Chunk<'a> {
-    /// The data, followed by [`PADDING`](super::scan::PADDING) zero bytes.
+    /// The data, followed by [`PADDING`](super::bytes::PADDING) zero bytes.
     pub padded: &'a [u8],
     /// How many bytes of it are data.
     pub len: usize,

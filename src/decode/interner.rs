@@ -5,7 +5,7 @@ use std::hash::BuildHasher;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
-use super::scan::block;
+use super::bytes::block;
 use super::value::Fault;
 
 /// Distinct texts, numbered from 0 in the order of their first appearance.

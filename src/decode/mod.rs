@@ -4,23 +4,23 @@
 //! hands it one [`Chunk`] of a segment after the other, in any sizes, and gets the same rows and the
 //! same rejects. One [`Decoder`] serves one worker and is used again for segment after segment.
 //!
-//! Every byte of a record is checked: the grammar by [`record`], the encoding here, the values of
+//! Every byte of a record is checked: the grammar by [`scanner`], the encoding here, the values of
 //! wanted keys by `column`. A record that passes becomes a row, a reject or (when the filter drops
 //! it) a count.
 
+mod builders;
+pub mod bytes;
 mod chunk;
-mod column;
-mod guess;
-pub mod head;
 mod interner;
-mod probe;
-pub mod record;
+pub mod lexer;
+mod pushdown;
 pub mod reject;
 mod resync;
-pub mod scan;
+pub mod scanner;
 pub mod schema;
-mod stops;
-pub mod token;
+pub mod sniff;
+mod speculation;
+mod structural_index;
 pub mod value;
 
 use std::borrow::Cow;
@@ -29,15 +29,15 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_schema::{ArrowError, SchemaRef};
 
+use builders::Column;
+use bytes::byte;
 pub use chunk::{Chunk, Counts, Progress, Rest, Stop};
-use column::Column;
-use head::{BYTE_ORDER_MARK, Layout};
-use record::{ABSENT, Kind, Scanner, Slot};
+use lexer::SyntaxError;
 use reject::{MAX_TEXT, Reason, Reject};
 use resync::Resync;
-use scan::byte;
+use scanner::{ABSENT, Kind, Scanner, Slot};
 use schema::RecordSchema;
-use token::SyntaxError;
+use sniff::{BYTE_ORDER_MARK, Layout};
 
 /// Bytes of records beyond which a batch is full: offsets of text are 32 bits wide, and one more
 /// record is at most [`MAX_RECORD`] long.
@@ -274,7 +274,7 @@ impl Decoder {
                     }
                     self.counts.records += 1;
                     if scanned.spaced {
-                        self.lines += scan::newlines(record);
+                        self.lines += bytes::newlines(record);
                     }
                     at = scanned.end;
                 }
@@ -300,7 +300,7 @@ impl Decoder {
     /// bytes are needed. An object of another format becomes one reject.
     fn detect_layout(&mut self, chunk: Chunk<'_>) -> bool {
         let data = chunk.padded.get(..chunk.len).unwrap_or_default();
-        self.layout = head::detect(data, chunk.rest != Rest::More);
+        self.layout = sniff::detect(data, chunk.rest != Rest::More);
         self.is_array = self.layout == Some(Layout::Array);
         if let Some(Layout::Foreign(format)) = self.layout {
             let detail = Cow::Owned(format!("it looks like {format}, not like JSON"));
@@ -523,7 +523,7 @@ impl Decoder {
         }
         let end = resume.unwrap_or(end);
         let passed = data.get(from..end).unwrap_or_default();
-        self.lines += scan::newlines(passed);
+        self.lines += bytes::newlines(passed);
         if let Some(&last) = passed.last() {
             self.after_newline = last == b'\n';
         }
@@ -553,7 +553,7 @@ impl Skipping {
             .extend_from_slice(bytes.get(..room).unwrap_or(bytes));
         reject.bytes += bytes.len() as u64;
         let from_end = bytes.iter().rev();
-        let blanks = from_end.take_while(|&&b| scan::is_white_space(b)).count();
+        let blanks = from_end.take_while(|&&b| bytes::is_white_space(b)).count();
         if blanks < bytes.len() {
             self.blanks = 0;
         }

@@ -8,8 +8,8 @@
 //! can tell which quotes are text. So two [`Probe`]s run side by side, one for either answer. A probe checks all
 //! candidates that it meets in one pass, so the search looks at every byte once, whatever the bytes are.
 
-use super::head::BYTE_ORDER_MARK;
-use super::probe::Probe;
+use super::pushdown::Probe;
+use super::sniff::BYTE_ORDER_MARK;
 
 /// The search for the place to resume at. It takes the bytes in any portions.
 #[derive(Debug)]

@@ -1,8 +1,8 @@
 //! Values: from the bytes of a JSON string or number to the text, integer or double that a column
 //! takes.
 
+use super::bytes::block;
 use super::reject::Reason;
-use super::scan::block;
 
 /// What is wrong with a value: the reason it is rejected for and the same in words.
 pub type Fault = (Reason, &'static str);

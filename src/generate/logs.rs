@@ -5,13 +5,13 @@ use std::mem;
 use std::ops::Range;
 use std::path::Path;
 
-use super::awkward::{self, Cases, Outcome, Piece};
 use super::calendar::{Calendar, LogFile, share, share_until};
-use super::catalogue::{Catalogue, PHP_SLASH};
-use super::listeners::{Listeners, Page, Session};
-use super::output::{Meter, Output, create_folder};
+use super::edge_cases::{self, Cases, Outcome, Piece};
+use super::file_writer::{Meter, Output, create_folder};
 use super::random::Random;
+use super::song_catalog::{Catalogue, PHP_SLASH};
 use super::text::{push, push_number};
+use super::users::{Listeners, Page, Session};
 use super::{LogSummary, Options};
 
 const STREAM: u64 = 48;
@@ -53,7 +53,7 @@ pub(super) fn write(
         text = buffer;
     }
     if options.awkward {
-        awkward::write_strays(root, &mut site.summary.input, meter)?;
+        edge_cases::write_strays(root, &mut site.summary.input, meter)?;
     }
     site.summary.users = site.listeners.with_plays();
     Ok(site.summary)

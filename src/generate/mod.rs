@@ -8,15 +8,15 @@
 //! `calendar` says which log files there are, `catalogue` which songs, `listeners` who plays them;
 //! `songs` and `logs` write the two inputs; `awkward` spoils clean records, case by case.
 
-mod awkward;
 mod calendar;
-mod catalogue;
-mod listeners;
+mod edge_cases;
+mod file_writer;
 mod logs;
-mod output;
 mod random;
+mod song_catalog;
 mod songs;
 mod text;
+mod users;
 mod vocabulary;
 
 use std::collections::BTreeMap;
@@ -26,8 +26,8 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use catalogue::Catalogue;
-use output::Meter;
+use file_writer::Meter;
+use song_catalog::Catalogue;
 
 /// The most events, songs or files that can be asked for: session ids are 32-bit integers.
 pub const MOST: u64 = 10_000_000_000;
@@ -182,7 +182,7 @@ pub fn generate(
     progress: &mut dyn FnMut(u64, u64),
 ) -> io::Result<Summary> {
     validate(options)?;
-    output::claim_folder(out)?;
+    file_writer::claim_folder(out)?;
     let mut meter = Meter::new(progress);
     let catalogue = Catalogue::known(options.seed, options.songs);
     let songs = songs::write(&out.join("song_data"), options, &catalogue, &mut meter)?;

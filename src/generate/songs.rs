@@ -3,10 +3,10 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::awkward::{self, Cases, Outcome};
-use super::catalogue::Catalogue;
-use super::output::{Meter, create_folder, write_file};
+use super::edge_cases::{self, Cases, Outcome};
+use super::file_writer::{Meter, create_folder, write_file};
 use super::random::Random;
+use super::song_catalog::Catalogue;
 use super::text::{letter, push_identifier};
 use super::{Options, SongSummary};
 
@@ -46,7 +46,7 @@ pub(super) fn write(
     write_catalogue(&shelves, &mut summary, meter)?;
     if options.awkward {
         write_awkward(&shelves, &mut summary, meter)?;
-        awkward::write_strays(root, &mut summary.input, meter)?;
+        edge_cases::write_strays(root, &mut summary.input, meter)?;
     }
     Ok(summary)
 }

@@ -5,22 +5,22 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use crate::decode::head::Layout;
+use crate::decode::sniff::Layout;
 use crate::error::Result;
 use crate::storage::{Entry, Level, Range};
 
-mod chunk;
-mod compression;
+mod chunk_reader;
+mod decompress;
 mod glob;
 mod ignored;
-mod places;
+mod locations;
 mod split;
 
-pub use chunk::{ChunkReader, DEFAULT_CHUNK};
-pub use compression::{Compression, by_content};
+pub use chunk_reader::{ChunkReader, DEFAULT_CHUNK};
+pub use decompress::{Compression, by_content};
 pub use glob::{Glob, Reach};
 pub use ignored::{Ignored, describe as describe_ignored};
-pub use places::InputPlaces;
+pub use locations::InputPlaces;
 pub use split::{Plan, Segment, Split, plan};
 
 /// One object to read.

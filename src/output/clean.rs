@@ -11,10 +11,10 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
-use super::folder::Leftover;
+use super::publish::local::Leftover;
+use super::publish::s3::{LATEST, Latest, REMOVING, RunId};
 use super::rejects::REJECTS;
 use super::report::{FAILED_REPORT, REPORT};
-use super::runs::{LATEST, Latest, REMOVING, RunId};
 use crate::error::{Error, Result};
 use crate::star::schema;
 use crate::storage::s3::{S3, UnfinishedUpload};

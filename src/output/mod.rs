@@ -4,22 +4,19 @@
 //! [`Staging::publish`]; a [`Published`] star is what a load reads.
 
 pub mod clean;
-mod compression;
-mod encode;
-mod folder;
-mod pack;
+mod codec;
 mod parquet;
 mod part_reader;
-mod published;
+mod publish;
+mod published_star;
 mod rejects;
 pub mod report;
-mod runs;
 mod staging;
 
 pub use self::parquet::{Part, PartWriter};
-pub use compression::Compression;
+pub use codec::Compression;
 pub use part_reader::{PartReader, RowGroup, RowGroups};
-pub use published::Published;
+pub use publish::s3::LATEST;
+pub use published_star::Published;
 pub use rejects::{REJECTS, Rejects};
-pub use runs::LATEST;
 pub use staging::{Parts, Staging, manifest_key};

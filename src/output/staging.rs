@@ -2,7 +2,7 @@
 //!
 //! A folder is exchanged for the old star as a whole ([`Folder`]). A bucket has nothing of the kind:
 //! there each run has a prefix of its own, and the report, written last, says that it is whole
-//! ([`runs`](super::runs)).
+//! ([`runs`](super::publish::s3)).
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
@@ -12,13 +12,13 @@ use std::sync::{Mutex, PoisonError};
 use arrow_schema::SchemaRef;
 use serde::Serialize;
 
-use super::compression::Compression;
-use super::folder::{Folder, Leftover};
+use super::codec::Compression;
 use super::parquet::{Part, PartWriter};
 use super::part_reader::PartReader;
+use super::publish::local::{Folder, Leftover};
+use super::publish::s3::{BucketRun, REMOVING, RunId};
 use super::rejects::{REJECTS, Rejects};
 use super::report::{FAILED_REPORT, REPORT, Report};
-use super::runs::{BucketRun, REMOVING, RunId};
 use crate::error::{Error, Result};
 use crate::star::schema::{self, SONGPLAYS, Table};
 use crate::storage::{Local, Place, Store, Stores, Upload};

@@ -7,8 +7,8 @@ use arrow_array::RecordBatch;
 use rayon::prelude::*;
 
 use super::logs::Logs;
-use super::stages::Stage;
-use super::{Run, ledger};
+use super::timings::Stage;
+use super::{Run, source_objects};
 use crate::error::Result;
 use crate::star::lookup::SongLookup;
 use crate::star::records::SongBatch;
@@ -38,7 +38,7 @@ pub fn write(run: &Run<'_>, batches: &[SongBatch], lookup: &SongLookup, logs: &L
             let users =
                 || write_tables(run, [&USERS, &LEDGER_USERS], || Users::tables(&logs.users));
             let keys = || write_tables(run, [&LEDGER_SONGS], || Ok([lookup.ledger()?]));
-            let objects = || ledger::write_objects(run, &logs.kept);
+            let objects = || source_objects::write_objects(run, &logs.kept);
             let (users, (songs, artists)) = rayon::join(users, || rayon::join(songs, artists));
             let (keys, objects) = rayon::join(keys, objects);
             users.and(songs).and(artists).and(keys).and(objects)

@@ -6,12 +6,12 @@ use std::time::Instant;
 
 use arrow_array::RecordBatch;
 
-use super::copies::{self, SplitPart, SplitParts};
-use super::duplicates::{Copies, Ids};
-use super::reader::{Sink, SplitRead, SplitReader, Start};
-use super::stages::Stage;
-use super::tally::{State, Tally};
-use super::{Run, chain};
+use super::counters::{State, Tally};
+use super::dedup::{Copies, Ids};
+use super::delivery_rewrite::{self, SplitPart, SplitParts};
+use super::split_reader::{Sink, SplitRead, SplitReader, Start};
+use super::timings::Stage;
+use super::{Run, split_boundaries};
 use crate::decode::reject::Reject;
 use crate::error::{Error, Result};
 use crate::input::{Object, Split};
@@ -84,7 +84,7 @@ pub fn run(run: &Run<'_>, lookup: &SongLookup) -> Result<Logs> {
     run.stages.add(Stage::Deduplicate, began, 0, state.kept);
     run.stages.phase("duplicates", None, began);
     if let Some(copies) = copies {
-        copies::remove(run, &copies, &mut parts)?;
+        delivery_rewrite::remove(run, &copies, &mut parts)?;
     }
     let rows = note_parts(run, &SONGPLAYS, parts.iter().map(|split| &split.songplays))?;
     note_parts(
@@ -141,7 +141,7 @@ fn read(run: &Run<'_>, lookup: &SongLookup) -> Result<(Vec<Done>, Vec<Users>, St
         .iter()
         .map(|_| Mutex::default())
         .collect();
-    chain::run(
+    split_boundaries::run(
         run.reading(),
         source,
         |reader, split, start| encode(run, lookup, (reader, split, start)),
@@ -268,7 +268,7 @@ impl Sink for Encoder<'_> {
         let event_ids = songplay_ids(&events);
         self.run.stages.add(Stage::Star, began, 0, 0);
         let began = Instant::now();
-        let losers = copies::losers_in_batch(&event_ids, &events);
+        let losers = delivery_rewrite::losers_in_batch(&event_ids, &events);
         self.run.stages.add(Stage::Deduplicate, began, 0, 0);
         let began = Instant::now();
         // Users and times are of all deliveries.

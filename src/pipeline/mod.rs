@@ -6,23 +6,23 @@
 //! its own Parquet part and leaves behind small states (users, ids, times) from which the dimensions
 //! are made when all splits are done.
 
-mod budget;
-mod chain;
-mod copies;
+mod counters;
+mod dedup;
+mod delivery_rewrite;
 mod dimensions;
-mod duplicates;
-mod ledger;
+mod dry_run;
+mod instrumented;
 mod logs;
-mod measure;
-mod memory;
-mod objects;
-mod planned;
-mod reader;
+mod object_status;
+mod peak_rss;
+mod reject_limit;
 mod songs;
 mod source;
-mod stages;
-mod tally;
-mod wrapper;
+mod source_objects;
+mod split_boundaries;
+mod split_reader;
+mod timings;
+mod wrapper_hint;
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -38,13 +38,13 @@ use crate::output::{Part, Parts, Staging};
 use crate::progress::Progress;
 use crate::star::schema::{LEDGER, TABLES, Table};
 use crate::storage::Stores;
+use counters::State;
 use source::Source;
-use stages::{Stage, Stages};
-use tally::State;
+use timings::{Stage, Stages};
 
-pub use measure::{Parsed, Ran, measure_parse, measure_run};
-pub use planned::{Planned, PlannedInput, PlannedSplit, plan_run};
-pub use stages::Phase;
+pub use dry_run::{Planned, PlannedInput, PlannedSplit, plan_run};
+pub use instrumented::{Parsed, Ran, measure_parse, measure_run};
+pub use timings::Phase;
 
 /// One run: what every phase of it needs.
 #[derive(Debug)]
@@ -205,7 +205,7 @@ impl Run<'_> {
         self.progress.begin("songs", self.songs.plan.bytes);
         let (batches, songs) = songs::run(self)?;
         self.warn_of_nothing(&self.songs, &self.config.songs, &songs);
-        if let Err(error) = budget::check_songs(self, &songs) {
+        if let Err(error) = reject_limit::check_songs(self, &songs) {
             self.progress.end();
             let logs = LogReport {
                 input: self.logs.report(),
@@ -226,8 +226,8 @@ impl Run<'_> {
             duplicates: logs.duplicates,
             loaded_objects: self.logs.loaded(),
         };
-        let checked = budget::check_rejects(self, &songs, &logs.state)
-            .and_then(|()| budget::check_events(self, &log_report));
+        let checked = reject_limit::check_rejects(self, &songs, &logs.state)
+            .and_then(|()| reject_limit::check_events(self, &log_report));
         if let Err(error) = checked {
             return Err(self.failed(error, self.report(began, &songs, log_report, logs.matched)));
         }
@@ -277,7 +277,7 @@ impl Run<'_> {
             matched_songplays: matched,
             stages: self.stages.report(),
             total,
-            peak_memory_bytes: memory::peak(),
+            peak_memory_bytes: peak_rss::peak(),
             threads: self.config.threads,
         }
     }

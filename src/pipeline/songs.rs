@@ -6,11 +6,11 @@ use std::time::Instant;
 use arrow_array::RecordBatch;
 use rayon::prelude::*;
 
-use super::reader::Sink;
+use super::counters::{State, Tally};
 use super::source::Source;
-use super::stages::Stage;
-use super::tally::{State, Tally};
-use super::{Run, chain};
+use super::split_reader::Sink;
+use super::timings::Stage;
+use super::{Run, split_boundaries};
 use crate::decode::reject::Reject;
 use crate::error::Result;
 use crate::input::Object;
@@ -26,7 +26,7 @@ pub fn run(run: &Run<'_>) -> Result<(Vec<SongBatch>, State)> {
     let source = &run.songs;
     let tally = Tally::new(run, source);
     let batches = Mutex::new(vec![Vec::new(); source.plan.splits.len()]);
-    chain::run(
+    split_boundaries::run(
         run.reading(),
         source,
         |reader, split, start| {

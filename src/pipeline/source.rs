@@ -7,11 +7,11 @@ use std::time::Instant;
 
 use rayon::prelude::*;
 
-use super::stages::{Stage, Stages};
 use super::start_workers;
+use super::timings::{Stage, Stages};
 use crate::config::{LoadedObjects, RecordKind};
-use crate::decode::head::{HEAD_BYTES, Layout, detect};
 use crate::decode::schema::RecordSchema;
+use crate::decode::sniff::{HEAD_BYTES, Layout, detect};
 use crate::error::{Error, Result};
 use crate::input::{
     Compression, Glob, Ignored, InputPlaces, Listing, Object, Plan, Rules, by_content,

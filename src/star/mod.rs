@@ -10,12 +10,12 @@ use crate::error::{Error, Result};
 
 pub mod deliveries;
 mod fnv;
-pub mod ledger;
 pub mod lookup;
 pub mod records;
 pub mod schema;
 pub mod songplays;
 pub mod songs;
+pub mod source_objects;
 pub mod time;
 pub mod users;
 

@@ -271,7 +271,7 @@ pub(super) fn symbol(
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::decode::scan::PADDING;
+    use crate::decode::bytes::PADDING;
     use crate::decode::{Chunk, Decoder, Rest};
     use crate::star::schema::EVENT_RECORD;
 

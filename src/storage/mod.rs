@@ -3,9 +3,9 @@
 //! Both ends of the data path. A [`Store`] stands for everything below one prefix; a key is an
 //! object's name below it, with `/` between its parts.
 
-mod chained;
+mod chained_reader;
 mod local;
-mod place;
+mod location;
 pub mod s3;
 
 use std::fmt;
@@ -14,9 +14,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::Result;
 
-pub use chained::ChainedReader;
+pub use chained_reader::ChainedReader;
 pub use local::Local;
-pub use place::{GLOB_CHARACTERS, Place};
+pub use location::{GLOB_CHARACTERS, Place};
 use s3::{Connection, S3};
 
 /// One object as a listing shows it.

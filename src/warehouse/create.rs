@@ -3,13 +3,13 @@
 use super::dialect::Dialect;
 use std::collections::BTreeMap;
 
-use super::failure::{Cause, Failure, refused};
-use super::script::{Scripts, statements};
-use super::session::Session;
-use super::tries::{CONFLICT_TRIES, patiently, pause};
-use super::{Warehouse, tables};
+use super::retry::{CONFLICT_TRIES, patiently, pause};
+use super::{Warehouse, catalog};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
+use crate::warehouse::connect::error::{Cause, Failure, refused};
+use crate::warehouse::connect::session::Session;
+use crate::warehouse::sql::template::{Scripts, statements};
 
 /// What stands in the tables that would be dropped.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,11 +105,11 @@ fn try_to_create(
     agree: Option<Ask<'_>>,
     progress: &Progress,
 ) -> std::result::Result<usize, Failure> {
-    let found = tables::look(session)?;
-    if !drop && let Some(difference) = tables::difference(&found) {
+    let found = catalog::look(session)?;
+    if !drop && let Some(difference) = catalog::difference(&found) {
         return Err(refused(difference));
     }
-    if !drop && let Some(lost) = patiently(progress, || tables::lost(session, &found))? {
+    if !drop && let Some(lost) = patiently(progress, || catalog::lost(session, &found))? {
         return Err(refused(lost));
     }
     let is_there = |name: &str| !drop && found.contains_key(name);
@@ -122,7 +122,7 @@ fn try_to_create(
         agreed = Some(standing);
     }
     let missing = |(name, _): &(&str, _)| !is_there(name);
-    let created = tables::tables().into_iter().filter(missing).count();
+    let created = catalog::tables().into_iter().filter(missing).count();
     for sql in transaction(warehouse.address.dialect, drop, is_there) {
         patiently(progress, || session.execute(sql))?;
         if let (true, Some(agreed)) = (sql == "BEGIN", agreed.take()) {
@@ -132,7 +132,7 @@ fn try_to_create(
         }
     }
     // Something else may have the name of a table.
-    match tables::drift(&tables::look(session)?) {
+    match catalog::drift(&catalog::look(session)?) {
         None => Ok(created),
         Some(drift) => Err(refused(drift)),
     }
@@ -142,10 +142,10 @@ fn try_to_create(
 fn refuse_more(
     session: &mut Session,
     warehouse: &Warehouse,
-    found: &BTreeMap<String, Vec<tables::Found>>,
+    found: &BTreeMap<String, Vec<catalog::Found>>,
     agreed: &Standing,
 ) -> std::result::Result<(), Failure> {
-    if !found.contains_key(tables::LOADS) {
+    if !found.contains_key(catalog::LOADS) {
         return Ok(());
     }
     let stage = statements(Scripts::of(warehouse.address.dialect).stage);

@@ -6,26 +6,17 @@
 //! must be there, `tries` what is done again; `load` brings a star in, `create` makes the tables, `analytics`
 //! asks what is in them.
 
-pub mod address;
-pub mod analytics;
-pub mod config_file;
+pub mod catalog;
+pub mod connect;
 pub mod create;
 pub mod dialect;
-pub mod failure;
 pub mod iam_role;
 pub mod load;
-mod parts;
-mod passfile;
-pub mod rows;
-pub mod script;
-pub mod secret;
-pub mod session;
-pub mod steps;
-pub mod tables;
-pub mod tls;
-mod tries;
+pub mod query;
+mod retry;
+pub mod sql;
 
-use address::Address;
+use connect::config::Address;
 use dialect::Dialect;
 use iam_role::IamRole;
 

@@ -10,10 +10,10 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int32Type, Int64Type};
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::DataType;
-use sparkify::decode::head::Layout;
+use sparkify::decode::bytes::PADDING;
 use sparkify::decode::reject::Reject;
-use sparkify::decode::scan::PADDING;
 use sparkify::decode::schema::{Field, FieldType, RecordSchema};
+use sparkify::decode::sniff::Layout;
 use sparkify::decode::{Chunk, Counts, Decoder, Rest, Stop};
 
 /// Keeps every record that is JSON and UTF-8: what it rejects is rejected by grammar or encoding.

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, FileFailurePersistence};
 use serde::de::IgnoredAny;
 use sparkify::decode::reject::Reason;
-use sparkify::decode::{token, value};
+use sparkify::decode::{lexer, value};
 use sparkify::star::schema::{EVENT_RECORD, SONG_RECORD};
 
 use crate::compare::{compare_values, wanted};
@@ -159,7 +159,7 @@ proptest! {
 
     #[test]
     fn doubles_are_those_of_the_standard_library(number in texts::number()) {
-        prop_assert!(token::is_number(number.as_bytes()));
+        prop_assert!(lexer::is_number(number.as_bytes()));
         let wanted: f64 = number.parse().unwrap();
         match value::double(number.as_bytes()) {
             Ok(found) => prop_assert_eq!(found.to_bits(), wanted.to_bits()),
@@ -178,7 +178,7 @@ proptest! {
     #[test]
     fn numbers_in_text_are_json_numbers(text in "[-+]?[0-9]{0,3}[.]?[0-9]{0,2}[eE]?[-+]?[0-9]{0,2} ?") {
         let json = serde_json::from_str::<IgnoredAny>(&text).is_ok() && !text.ends_with(' ');
-        prop_assert_eq!(token::is_number(text.as_bytes()), json);
+        prop_assert_eq!(lexer::is_number(text.as_bytes()), json);
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use sparkify::warehouse::connect::tls::{Mode, Roots};
 use sparkify::warehouse::dialect::Dialect;
-use sparkify::warehouse::tls::{Mode, Roots};
 
 use crate::resolve::Sources;
 

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use sparkify::error::Result;
-use sparkify::warehouse::config_file::ConfigFile;
+use sparkify::warehouse::connect::config_file::ConfigFile;
 
 fn parse(text: &str) -> Result<ConfigFile> {
     ConfigFile::parse(Path::new("dwh.cfg"), text)

@@ -2,8 +2,8 @@
 
 use std::io::Write;
 
-use sparkify::warehouse::failure::{Cause, Failure, failure, failure_of_copy};
-use sparkify::warehouse::session::Session;
+use sparkify::warehouse::connect::error::{Cause, Failure, failure, failure_of_copy};
+use sparkify::warehouse::connect::session::Session;
 
 use crate::postgres::shared;
 

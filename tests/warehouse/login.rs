@@ -4,10 +4,10 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::time::Duration;
 
-use sparkify::warehouse::address::Address;
+use sparkify::warehouse::connect::config::Address;
+use sparkify::warehouse::connect::secret::Secret;
+use sparkify::warehouse::connect::session::Session;
 use sparkify::warehouse::dialect::Dialect;
-use sparkify::warehouse::secret::Secret;
-use sparkify::warehouse::session::Session;
 
 use crate::answers::{message, read_message, refusal, says, serve};
 use crate::postgres::{Options, PASSWORD, Server, USER, shared};

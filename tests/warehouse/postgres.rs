@@ -13,7 +13,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use postgres::{Client, NoTls};
-use sparkify::warehouse::address::{Address, Flags};
+use sparkify::warehouse::connect::config::{Address, Flags};
 use tempfile::TempDir;
 
 /// Who may do everything on every server.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use sparkify::error::Error;
-use sparkify::warehouse::address::{Address, Flags};
-use sparkify::warehouse::config_file::ConfigFile;
+use sparkify::warehouse::connect::config::{Address, Flags};
+use sparkify::warehouse::connect::config_file::ConfigFile;
 
 /// What an address is made from.
 #[derive(Default, Clone)]

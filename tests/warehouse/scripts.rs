@@ -1,9 +1,9 @@
 //! The scripts in `sql/` say what `star/schema.rs` says: tables, columns in order, types, lengths, null.
 
 use sparkify::star::schema::{Column, ColumnType, LEDGER, TABLES};
+use sparkify::warehouse::catalog::tables;
 use sparkify::warehouse::dialect::Dialect;
-use sparkify::warehouse::script::{Scripts, statements};
-use sparkify::warehouse::tables::tables;
+use sparkify::warehouse::sql::template::{Scripts, statements};
 
 const BOTH: [Dialect; 2] = [Dialect::Redshift, Dialect::Postgres];
 

@@ -1,7 +1,7 @@
 //! A password shows nowhere, whatever it is and wherever it was put.
 
 use proptest::prelude::*;
-use sparkify::warehouse::secret::Secret;
+use sparkify::warehouse::connect::secret::Secret;
 
 use crate::resolve::Sources;
 

@@ -8,7 +8,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType,
     date_time_ymd,
 };
-use sparkify::warehouse::session::Session;
+use sparkify::warehouse::connect::session::Session;
 
 use crate::login::fails;
 use crate::postgres::{Database, Options, PASSWORD, Server, shared};

@@ -1,6 +1,5 @@
 //! `sparkify bench`: how fast it goes here, and where the time goes.
 
-mod chart;
 mod parse;
 mod run;
 
@@ -10,7 +9,8 @@ use clap::Subcommand;
 use indicatif::DecimalBytes;
 use serde::Serialize;
 
-use super::{cores, failed, print, print_json, summary};
+use super::render::bar::bar;
+use super::{cores, failed, print, print_json, render};
 use crate::bench::{BENCH_VERSION, Pace, Repeats};
 use crate::error::Result;
 use crate::output::report::StageReport;
@@ -110,7 +110,7 @@ fn method(runs: usize) -> String {
 /// So many of something, in the plural unless there is one.
 fn several(n: usize, what: &str) -> String {
     let s = if n == 1 { "" } else { "s" };
-    format!("{} {what}{s}", summary::count(n as u64))
+    format!("{} {what}{s}", render::count(n as u64))
 }
 
 /// Billions of bytes a second.
@@ -124,7 +124,7 @@ fn bytes(n: u64) -> String {
 
 /// Events a second.
 fn events(stage: &StageReport) -> String {
-    summary::count(stage.events_per_second as u64)
+    render::count(stage.events_per_second as u64)
 }
 
 fn speed_up(pace: &Pace) -> String {
@@ -169,7 +169,7 @@ fn write_paces<'a>(
             gigabytes(rate(pace)),
             events(&pace.total),
             speed_up(pace),
-            chart::bar(rate(pace) / fastest, longest)
+            bar(rate(pace) / fastest, longest)
         )?;
     }
     Ok(())

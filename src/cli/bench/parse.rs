@@ -2,9 +2,11 @@
 
 use std::fmt::Write;
 
-use super::{Asked, bytes, events, gigabytes, hints, method, several, summary, write_paces};
+use super::{Asked, bytes, events, gigabytes, hints, method, several, write_paces};
 use crate::bench::{self, ParseBench};
-use crate::cli::place::{IncludeArgs, S3Args, place};
+use crate::cli::args::location::{IncludeArgs, place};
+use crate::cli::args::s3::S3Args;
+use crate::cli::render;
 use crate::config::{ParseConfig, RecordKind, Sizes};
 use crate::error::Result;
 use crate::progress::Progress;
@@ -137,12 +139,12 @@ fn write_input(to: &mut String, found: &ParseBench) -> std::fmt::Result {
         to,
         "{}: {} kept, {} no NextSong, {} rejected",
         several(counts.input.records as usize, "record"),
-        summary::count(counts.kept),
-        summary::count(counts.filtered),
-        summary::count(counts.input.rejected)
+        render::count(counts.kept),
+        render::count(counts.filtered),
+        render::count(counts.input.rejected)
     )?;
     match counts.input.rejected {
         0 => writeln!(to),
-        _ => writeln!(to, " ({})", summary::reasons(&counts.input)),
+        _ => writeln!(to, " ({})", render::run::reasons(&counts.input)),
     }
 }

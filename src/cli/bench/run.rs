@@ -3,9 +3,12 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use super::{Asked, bytes, chart, events, gigabytes, hints, method, several, summary, write_paces};
+use super::{Asked, bytes, events, gigabytes, hints, method, several, write_paces};
 use crate::bench::{self, AtMost, RunBench, RunResult, Serial};
-use crate::cli::place::{Input, S3Args, folder};
+use crate::cli::args::location::{Input, folder};
+use crate::cli::args::s3::S3Args;
+use crate::cli::render;
+use crate::cli::render::bar::bar;
 use crate::config::{LoadedObjects, MaxRejects, RunConfig, Sizes};
 use crate::error::Result;
 use crate::output::Compression;
@@ -78,7 +81,7 @@ fn tables(found: &RunBench) -> String {
 }
 
 fn write_tables(to: &mut String, found: &RunBench) -> std::fmt::Result {
-    summary::write_input(to, &found.songs, &found.logs, bytes)?;
+    render::run::write_input(to, &found.songs, &found.logs, bytes)?;
     writeln!(to, "\n{}", method(found.head.runs))?;
 
     let column = |text: &str| format!(" {text:>12}");
@@ -122,10 +125,10 @@ fn write_stages(to: &mut String, result: &RunResult) -> std::fmt::Result {
             to,
             "{name:<12} {seconds:>9.3} {gigabytes:>8} {events:>12} {:>7.1} %  {}",
             100.0 * share,
-            chart::bar(share, 24)
+            bar(share, 24)
         )
     };
-    for (name, stage) in summary::in_order(&result.stages) {
+    for (name, stage) in render::run::in_order(&result.stages) {
         // Listed is not read.
         let gigabytes = match (name, stage.bytes) {
             ("list", _) | (_, 0) => "-".to_owned(),

@@ -4,12 +4,11 @@
 //! waits for it. `surroundings` says where S3 is, `connection` holds the client and its bounds, `read`
 //! fetches ahead, `upload` writes in parts, `failure` says what went wrong and what to do.
 
-mod connection;
-mod failure;
-mod options;
-mod read;
-mod surroundings;
-mod upload;
+mod client;
+pub(crate) mod error;
+mod multipart;
+pub(crate) mod options;
+mod prefetch;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,12 +20,12 @@ use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 
 use super::{Depth, Entry, Level, Range, RangeReader, Store, Upload, Version};
 use crate::error::{Error, Result};
-use failure::{Call, Failure};
+use error::{Call, Failure};
 
 pub use aws_sdk_s3::types::ServerSideEncryption as Encryption;
-pub use connection::Connection;
+pub use client::Connection;
+pub use multipart::UnfinishedUpload;
 pub use options::Options;
-pub use upload::UnfinishedUpload;
 
 /// Objects that one request can remove.
 const REMOVED_AT_ONCE: usize = 1000;
@@ -189,7 +188,7 @@ impl S3 {
     /// # Errors
     /// It cannot be written.
     pub fn replace(&self, key: &str, bytes: Vec<u8>, was: Option<&Version>) -> Result<bool> {
-        upload::replace(&self.bucket, key, bytes, was)
+        multipart::replace(&self.bucket, key, bytes, was)
     }
 
     /// Uploads in parts that were begun and neither finished nor aborted.
@@ -198,7 +197,7 @@ impl S3 {
     /// They cannot be listed.
     pub fn unfinished(&self) -> Result<Vec<UnfinishedUpload>> {
         let root = &self.bucket.root;
-        let mut found = upload::unfinished(&self.bucket, root)?;
+        let mut found = multipart::unfinished(&self.bucket, root)?;
         found.retain_mut(|upload| match upload.key.strip_prefix(root) {
             Some(below) => {
                 upload.key = below.to_owned();
@@ -216,7 +215,9 @@ impl S3 {
     pub fn abort(&self, key: &str, upload: &str) -> Result<()> {
         let bucket = &self.bucket;
         let key = bucket.key(key);
-        bucket.connection.wait(upload::abort(bucket, &key, upload))
+        bucket
+            .connection
+            .wait(multipart::abort(bucket, &key, upload))
     }
 
     /// From now on nothing is tried twice on this connection.
@@ -278,11 +279,14 @@ impl Store for S3 {
     }
 
     fn read(&self, ranges: Vec<Range>) -> Box<dyn RangeReader> {
-        Box::new(read::Ranges::new(Arc::clone(&self.bucket), ranges))
+        Box::new(prefetch::Ranges::new(Arc::clone(&self.bucket), ranges))
     }
 
     fn create(&self, key: &str) -> Result<Box<dyn Upload>> {
-        Ok(Box::new(upload::Parts::new(Arc::clone(&self.bucket), key)))
+        Ok(Box::new(multipart::Parts::new(
+            Arc::clone(&self.bucket),
+            key,
+        )))
     }
 
     fn remove(&self, keys: &[String]) -> Result<()> {

@@ -1,0 +1,3 @@
+//! What all AWS services have in common: configuration and credentials.
+
+pub mod config;

@@ -1,0 +1,53 @@
+//! The summary of a load: the rows that it added, changed and removed.
+
+use std::fmt::Write;
+
+use super::count;
+use crate::star::schema::{SONGPLAYS, TABLES};
+use crate::warehouse::load::Loaded;
+
+/// What a load did, as a table.
+pub fn loaded(loaded: &Loaded) -> String {
+    let mut text = String::new();
+    // Writing to a String does not fail.
+    let _ = write_loaded(&mut text, loaded);
+    text
+}
+
+fn write_loaded(to: &mut String, loaded: &Loaded) -> std::fmt::Result {
+    writeln!(
+        to,
+        "{:<12} {:>12} {:>12} {:>12} {:>12}",
+        "table", "rows", "added", "changed", "removed"
+    )?;
+    for table in TABLES {
+        let done = loaded.tables.get(table.name).copied().unwrap_or_default();
+        writeln!(
+            to,
+            "{:<12} {:>12} {:>12} {:>12} {:>12}",
+            table.name,
+            count(done.rows),
+            count(done.added),
+            count(done.changed),
+            count(done.removed)
+        )?;
+    }
+    let plays = loaded
+        .tables
+        .get(SONGPLAYS.name)
+        .copied()
+        .unwrap_or_default();
+    let rate = plays.rows as f64 / loaded.seconds.max(1e-9);
+    write!(
+        to,
+        "\nrun {} into {} in {:.3} s ({} songplays/s)",
+        loaded.run,
+        loaded.warehouse,
+        loaded.seconds,
+        count(rate as u64)
+    )?;
+    match loaded.tries {
+        1 => writeln!(to),
+        tries => writeln!(to, ", at try {tries}"),
+    }
+}

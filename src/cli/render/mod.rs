@@ -1,0 +1,32 @@
+//! Results as text for a terminal, and as JSON or CSV for machines.
+
+pub mod bar;
+pub mod dry_run;
+pub mod load;
+pub mod result_set;
+pub mod run;
+
+use indicatif::{HumanBytes, HumanCount};
+
+use crate::error::Error;
+
+/// What `--json` prints for a command that failed. `version` names the layout of what it prints
+/// otherwise.
+pub fn failure(error: &Error, version: (&str, u32)) -> serde_json::Value {
+    serde_json::json!({
+        version.0: version.1,
+        "sparkify_version": env!("CARGO_PKG_VERSION"),
+        "status": "failed",
+        "error": error.to_string(),
+    })
+}
+
+/// A count with commas.
+pub fn count(n: u64) -> String {
+    HumanCount(n).to_string()
+}
+
+/// A size in binary units.
+pub fn bytes(n: u64) -> String {
+    HumanBytes(n).to_string()
+}

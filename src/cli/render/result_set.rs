@@ -1,0 +1,196 @@
+//! Answers of a warehouse, printed: a table for people, CSV and JSON for machines.
+
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use unicode_width::UnicodeWidthStr;
+
+use crate::warehouse::connect::session::Row;
+use crate::warehouse::query::{Answer, Column};
+
+/// What separates the columns of a table.
+const GAP: &str = "  ";
+
+/// The answer as a table: numbers to the right, all else to the left, null as nothing.
+pub fn table(answer: &Answer) -> String {
+    let names = answer.columns.iter().map(|column| drawn(&column.name));
+    let mut lines: Vec<Vec<String>> = vec![names.collect()];
+    for row in &answer.rows {
+        let fields = row.iter().map(|field| field.as_deref().map(drawn));
+        lines.push(fields.map(Option::unwrap_or_default).collect());
+    }
+    let width = |column: usize| {
+        let fields = lines.iter().filter_map(|line| line.get(column));
+        fields.map(|field| field.width()).max().unwrap_or_default()
+    };
+    let widths: Vec<usize> = (0..answer.columns.len()).map(width).collect();
+
+    let mut text = String::new();
+    for line in &lines {
+        let mut drawn = String::new();
+        for ((field, column), width) in line.iter().zip(&answer.columns).zip(&widths) {
+            // Not by the formatter, which takes every character for one wide.
+            let space = " ".repeat(width.saturating_sub(field.width()));
+            let (before, behind) = match column.is_number {
+                true => (space.as_str(), ""),
+                false => ("", space.as_str()),
+            };
+            for part in [before, field, behind, GAP] {
+                drawn.push_str(part);
+            }
+        }
+        text.push_str(drawn.trim_end());
+        text.push('\n');
+    }
+    if answer.rows.is_empty() {
+        text.push_str("(no rows)\n");
+    }
+    text
+}
+
+/// A text of which nothing moves a terminal's cursor, changes its colours or turns what is beside it round.
+fn drawn(text: &str) -> String {
+    text.replace(
+        |c: char| {
+            c.is_control()
+                || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        },
+        "\u{fffd}",
+    )
+}
+
+/// The answer as CSV by RFC 4180, with a line of names. Null is nothing, an empty text `""`.
+pub fn csv(answer: &Answer) -> String {
+    let mut text = String::new();
+    let names = answer
+        .columns
+        .iter()
+        .map(|column| Some(column.name.as_str()));
+    csv_line(&mut text, names);
+    for row in &answer.rows {
+        csv_line(&mut text, row.iter().map(Option::as_deref));
+    }
+    text
+}
+
+fn csv_line<'a>(to: &mut String, fields: impl Iterator<Item = Option<&'a str>>) {
+    for (number, field) in fields.enumerate() {
+        if number > 0 {
+            to.push(',');
+        }
+        match field {
+            None => {}
+            Some(text) if text.is_empty() || text.contains([',', '"', '\r', '\n']) => {
+                to.push('"');
+                to.push_str(&text.replace('"', "\"\""));
+                to.push('"');
+            }
+            Some(text) => to.push_str(text),
+        }
+    }
+    to.push_str("\r\n");
+}
+
+/// The answer as a JSON array of objects, whose keys are in the order of the columns.
+pub fn json(answer: &Answer) -> Vec<impl Serialize> {
+    let columns = &answer.columns;
+    let object = |row| Object { columns, row };
+    answer.rows.iter().map(object).collect()
+}
+
+struct Object<'a> {
+    columns: &'a [Column],
+    row: &'a Row,
+}
+
+impl Serialize for Object<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_map(Some(self.columns.len()))?;
+        for (column, field) in self.columns.iter().zip(self.row) {
+            let number = match field {
+                Some(text) if column.is_number => serde_json::from_str::<serde_json::Number>(text),
+                _ => {
+                    object.serialize_entry(&column.name, field)?;
+                    continue;
+                }
+            };
+            match number {
+                Ok(number) => object.serialize_entry(&column.name, &number)?,
+                // NaN is no number to JSON.
+                Err(_) => object.serialize_entry(&column.name, field)?,
+            }
+        }
+        object.end()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn answer(rows: &[[Option<&str>; 2]]) -> Answer {
+        let column = |name: &str, is_number| Column {
+            name: name.to_owned(),
+            is_number,
+        };
+        let row = |row: &[Option<&str>; 2]| row.iter().map(|f| f.map(str::to_owned)).collect();
+        Answer {
+            columns: vec![column("title", false), column("plays", true)],
+            rows: rows.iter().map(row).collect(),
+        }
+    }
+
+    #[test]
+    fn a_table_is_aligned_by_what_is_seen() {
+        let rows = [
+            [Some("Déjà vu"), Some("12345678")],
+            [Some("東京"), Some("9")],
+            [None, None],
+        ];
+        assert_eq!(
+            table(&answer(&rows)),
+            "title       plays\nDéjà vu  12345678\n東京            9\n\n"
+        );
+        assert_eq!(table(&answer(&[])), "title  plays\n(no rows)\n");
+    }
+
+    #[test]
+    fn nothing_in_a_table_draws_on_a_terminal() {
+        let rows = [[Some("\x1b[31mred\u{9b}1m\r\n\u{202e}back\t"), Some("1")]];
+        let text = table(&answer(&rows));
+        assert!(
+            !text.replace('\n', "").contains(char::is_control),
+            "{text:?}"
+        );
+        assert_eq!(text.lines().count(), 2);
+        assert!(text.contains("\u{fffd}[31mred\u{fffd}1m\u{fffd}\u{fffd}\u{fffd}back\u{fffd}"));
+    }
+
+    #[test]
+    fn csv_quotes_what_has_to_be_quoted() {
+        let rows = [
+            [Some("a, \"b\"\nc"), Some("1")],
+            [Some(""), Some("2")],
+            [None, Some("3")],
+            [Some(" d "), None],
+        ];
+        assert_eq!(
+            csv(&answer(&rows)),
+            "title,plays\r\n\"a, \"\"b\"\"\nc\",1\r\n\"\",2\r\n,3\r\n d ,\r\n"
+        );
+    }
+
+    #[test]
+    fn json_has_numbers_and_nulls() {
+        let rows = [
+            [Some("1"), Some("-9223372036854775808")],
+            [None, Some("33.3")],
+            [Some("a\"\n"), Some("NaN")],
+            [Some(""), None],
+        ];
+        assert_eq!(
+            serde_json::to_string(&json(&answer(&rows))).unwrap(),
+            "[{\"title\":\"1\",\"plays\":-9223372036854775808},{\"title\":null,\"plays\":33.3},\
+             {\"title\":\"a\\\"\\n\",\"plays\":\"NaN\"},{\"title\":\"\",\"plays\":null}]"
+        );
+    }
+}

@@ -1,0 +1,104 @@
+//! Tokens: numbers, literals and escapes by RFC 8259, and what is wrong where one is not valid.
+
+use super::bytes::{byte, digits, digits_end};
+
+/// The first byte that no valid record can have in this place. At the end of the data: the record
+/// is not whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SyntaxError {
+    /// Its position in the scanned bytes.
+    pub at: usize,
+    /// What was expected there or what is wrong with it.
+    pub what: &'static str,
+}
+
+/// What a scan gives, or why it cannot.
+pub(super) type Scan<T> = Result<T, SyntaxError>;
+
+/// The error at a byte.
+pub(super) fn fail<T>(at: usize, what: &'static str) -> Scan<T> {
+    Err(SyntaxError { at, what })
+}
+
+/// Checks a `\uXXXX` escape, from behind its backslash.
+pub(super) fn unicode_escape(bytes: &[u8], at: usize) -> Scan<()> {
+    if byte(bytes, at) != b'u' {
+        return fail(at, "no such escape");
+    }
+    for digit in at + 1..at + 5 {
+        if !byte(bytes, digit).is_ascii_hexdigit() {
+            return fail(digit, "expected four hexadecimal digits");
+        }
+    }
+    Ok(())
+}
+
+/// One past the literal `text` at `start`.
+#[inline(always)]
+pub(super) fn literal(bytes: &[u8], start: usize, text: &[u8]) -> Scan<usize> {
+    for (i, &wanted) in text.iter().enumerate() {
+        if byte(bytes, start + i) != wanted {
+            return fail(start + i, "expected a value");
+        }
+    }
+    Ok(start + text.len())
+}
+
+/// One past the number at `start`. One look at 16 bytes is enough for most.
+#[inline(always)]
+pub(super) fn number(bytes: &[u8], start: usize) -> Scan<usize> {
+    let Some(block) = bytes.get(start..).and_then(<[u8]>::first_chunk) else {
+        return any_number(bytes, start);
+    };
+    let digits = digits(*block);
+    let whole = digits.trailing_ones() as usize;
+    let mut end = whole;
+    if block.get(whole) == Some(&b'.') {
+        end = whole + 1 + (digits >> (whole + 1)).trailing_ones() as usize;
+    }
+    match block.get(end) {
+        Some(b'e' | b'E') | None => any_number(bytes, start),
+        // No digit where there must be one, or a needless zero.
+        Some(_) if whole == 0 || end == whole + 1 || (block[0] == b'0' && whole > 1) => {
+            any_number(bytes, start)
+        }
+        Some(_) => Ok(start + end),
+    }
+}
+
+/// The same for a number with a sign, an exponent, many digits or a fault.
+#[inline(never)]
+fn any_number(bytes: &[u8], start: usize) -> Scan<usize> {
+    let whole = start + usize::from(byte(bytes, start) == b'-');
+    let mut at = digits_end(bytes, whole);
+    if at == whole {
+        return fail(at, "expected a digit");
+    }
+    if byte(bytes, whole) == b'0' && at > whole + 1 {
+        return fail(whole + 1, "number with a leading zero");
+    }
+    if byte(bytes, at) == b'.' {
+        let fraction = at + 1;
+        at = digits_end(bytes, fraction);
+        if at == fraction {
+            return fail(at, "expected a digit");
+        }
+    }
+    if matches!(byte(bytes, at), b'e' | b'E') {
+        let exponent = at + 1 + usize::from(matches!(byte(bytes, at + 1), b'+' | b'-'));
+        at = digits_end(bytes, exponent);
+        if at == exponent {
+            return fail(at, "expected a digit");
+        }
+    }
+    Ok(at)
+}
+
+/// Whether `text` is a JSON number and nothing else.
+pub fn is_number(text: &[u8]) -> bool {
+    // Nearly all are ids: a few digits.
+    if text.first() != Some(&b'0') && !text.is_empty() && text.iter().all(u8::is_ascii_digit) {
+        return true;
+    }
+    matches!(number(text, 0), Ok(end) if end == text.len())
+}

@@ -1,0 +1,171 @@
+//! The first bytes of an object: whether it holds records one after the other, one array of them, or
+//! something that is not JSON at all.
+
+use super::bytes::is_white_space;
+
+/// The UTF-8 byte order mark.
+pub const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
+/// Bytes of an object after which [`detect`] always knows its layout.
+pub const HEAD_BYTES: usize = 4096;
+
+/// How the records of an object are arranged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Layout {
+    /// One record after the other, with white space between them or nothing.
+    #[default]
+    Sequence,
+    /// One JSON array of records: its first character is `[`.
+    Array,
+    /// Another format, in words. The object holds no record.
+    Foreign(&'static str),
+}
+
+/// Tells the layout of an object from its first bytes. Returns `None` if more bytes are needed, which never
+/// happens if these are all bytes of the object or at least [`HEAD_BYTES`].
+pub fn detect(head: &[u8], is_all: bool) -> Option<Layout> {
+    let is_enough = is_all || head.len() >= HEAD_BYTES;
+    // The longest signature.
+    if !is_enough && head.len() < 10 {
+        // Nearly every object begins with a brace and a quote or a blank, and no signature does.
+        return matches!(head, [b'{', b'"' | b' ' | b'\n' | b'\r' | b'\t', ..])
+            .then_some(Layout::Sequence);
+    }
+    if let Some(format) = signature(head) {
+        return Some(Layout::Foreign(format));
+    }
+    let mut text = head.get(..HEAD_BYTES).unwrap_or(head);
+    loop {
+        let blanks = text.iter().take_while(|&&b| is_white_space(b)).count();
+        text = text.get(blanks..).unwrap_or_default();
+        match text.strip_prefix(BYTE_ORDER_MARK) {
+            Some(rest) => text = rest,
+            None => break,
+        }
+    }
+    match text {
+        [b'[', ..] => Some(Layout::Array),
+        [b'<', next, ..] if next.is_ascii_alphabetic() || matches!(next, b'!' | b'?') => {
+            Some(Layout::Foreign(markup(text)))
+        }
+        // Blanks, or the beginning of a mark or a tag.
+        [] | [b'<'] | [0xEF] | [0xEF, 0xBB] if !is_enough => None,
+        _ => Some(Layout::Sequence),
+    }
+}
+
+/// The name of the binary format or encoding whose objects begin like this.
+fn signature(head: &[u8]) -> Option<&'static str> {
+    const SIGNATURES: [(&[u8], &str); 12] = [
+        // The marks of UTF-32 come before those of UTF-16, which one of them begins with.
+        (b"\xFF\xFE\0\0", UTF_32),
+        (b"\0\0\xFE\xFF", UTF_32),
+        (b"\xFF\xFE", UTF_16),
+        (b"\xFE\xFF", UTF_16),
+        (b"PAR1", "a Parquet file"),
+        (b"ORC", "an ORC file"),
+        (b"Obj\x01", "an Avro file"),
+        (b"PK\x03\x04", "a zip archive"),
+        (b"PK\x05\x06", "an empty zip archive"),
+        (b"\xFD7zXZ\0", "an xz file"),
+        (b"\x04\x22\x4D\x18", "an lz4 file"),
+        (b"\xFF\x06\0\0sNaPpY", "a framed Snappy file"),
+    ];
+    let known = SIGNATURES.iter().find(|(first, _)| head.starts_with(first));
+    if let Some((_, format)) = known {
+        return Some(format);
+    }
+    let begins_json = |c: u8| matches!(c, b'{' | b'[') || is_white_space(c);
+    match *head.first_chunk()? {
+        [c, 0, 0, 0] | [0, 0, 0, c] if begins_json(c) => Some(UTF_32),
+        [c, 0, next, 0] | [0, c, 0, next] if begins_json(c) && next != 0 => Some(UTF_16),
+        _ => None,
+    }
+}
+
+const UTF_16: &str = "UTF-16 text";
+const UTF_32: &str = "UTF-32 text";
+
+/// Tells HTML from XML; both begin with a tag.
+fn markup(text: &[u8]) -> &'static str {
+    let begins = |tag: &[u8]| {
+        let first = text.get(..tag.len()).unwrap_or_default();
+        first.eq_ignore_ascii_case(tag)
+    };
+    if begins(b"<!doctype html") || begins(b"<html") || begins(b"<head") {
+        "an HTML page"
+    } else {
+        "an XML document"
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::panic)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layouts_are_told_from_the_first_bytes() {
+        let foreign = |head: &[u8]| match detect(head, true) {
+            Some(Layout::Foreign(format)) => format,
+            other => panic!("{head:?}: {other:?}"),
+        };
+        let utf16: Vec<u8> = "{\"a\"".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert_eq!(foreign(&utf16), UTF_16);
+        let utf16: Vec<u8> = "[{\"".encode_utf16().flat_map(u16::to_be_bytes).collect();
+        assert_eq!(foreign(&utf16), UTF_16);
+        assert_eq!(foreign(b"\xFF\xFE{\0"), UTF_16);
+        assert_eq!(foreign(b"\xFF\xFE\0\0{\0\0\0"), UTF_32);
+        assert_eq!(foreign(b"{\0\0\0\"\0\0\0"), UTF_32);
+        assert_eq!(foreign(b"\0\0\0{\0\0\0\""), UTF_32);
+        assert_eq!(foreign(b"PAR1\x15\x04"), "a Parquet file");
+        assert_eq!(foreign(b"\n<!DOCTYPE HTML>"), "an HTML page");
+        assert_eq!(foreign(b"\xEF\xBB\xBF<?xml"), "an XML document");
+        for sequence in [
+            &b"{"[..],
+            b"",
+            b"{\0",
+            b"\0\0\0\0",
+            b"\xEF\xBB",
+            b"<",
+            b"x[",
+            b"\x0C[",
+        ] {
+            assert_eq!(
+                detect(sequence, true),
+                Some(Layout::Sequence),
+                "{sequence:?}"
+            );
+        }
+        for array in [
+            &b"["[..],
+            b"[\0",
+            b" \n[{",
+            b"\xEF\xBB\xBF[",
+            b"\xEF\xBB\xBF \xEF\xBB\xBF[",
+        ] {
+            assert_eq!(detect(array, true), Some(Layout::Array), "{array:?}");
+        }
+    }
+
+    #[test]
+    fn more_bytes_change_no_answer() {
+        let long = [&[b' '; HEAD_BYTES][..], b"["].concat();
+        let heads = [
+            &b"\xEF\xBB\xBF[{}]"[..],
+            b"{\"a\":1}",
+            b"  <html>",
+            b"\xFF\xFE\0\0{\0\0\0{\0",
+            &long,
+        ];
+        for head in heads {
+            let all = detect(head, true);
+            for len in 0..head.len() {
+                let some = detect(&head[..len], false);
+                assert!(some.is_none() || some == all, "{len} bytes of {head:?}");
+            }
+        }
+        assert_eq!(detect(&long, true), Some(Layout::Sequence));
+        assert_eq!(detect(&long[..HEAD_BYTES], false), Some(Layout::Sequence));
+    }
+}

@@ -1,0 +1,53 @@
+//! Files that hold no record: those that are no input by their names, and those that are but are
+//! empty.
+
+use std::io;
+use std::path::Path;
+
+use super::super::InputSummary;
+use super::super::file_writer::{Meter, create_folder, write_file};
+
+/// Ignored whatever they hold, so some hold what would be a record. With each what a report calls its
+/// ending.
+const IGNORED: &[(&str, &str, &str)] = &[
+    (".DS_Store", "\u{0}\u{0}\u{0}\u{1}Bud1", "hidden"),
+    ("._TRAAAAA.json", "{\"page\":\"NextSong\"}", "hidden"),
+    (".part-00000.json.crc", "crc", "hidden"),
+    ("_SUCCESS", "", "hidden"),
+    ("_committed.json", "{}", "hidden"),
+    ("README.txt", "Not JSON.\n", ".txt"),
+    ("backup.json.bak", "{}", ".bak"),
+    ("json", "{}", "no ending"),
+    (
+        "_temporary/0/part-00000.json.inprogress",
+        "{\"page\"",
+        "hidden",
+    ),
+];
+
+/// Input, with nothing in it.
+const EMPTY: &[(&str, &str)] = &[
+    ("zero.json", ""),
+    ("zero-lines.jsonl", "\n \t\r\n\n"),
+    ("zero-mark.ndjson", "\u{feff}"),
+    ("zero/zero.ndjson", ""),
+];
+
+/// Writes all of them into the folder of an input, and counts them.
+pub(in super::super) fn write_strays(
+    root: &Path,
+    summary: &mut InputSummary,
+    meter: &mut Meter,
+) -> io::Result<()> {
+    create_folder(&root.join("_temporary/0"))?;
+    create_folder(&root.join("zero"))?;
+    for (name, text, ending) in IGNORED {
+        write_file(&root.join(name), text.as_bytes(), meter)?;
+        summary.ignored_objects += 1;
+        *summary.ignored_endings.entry(ending).or_default() += 1;
+    }
+    for (name, text) in EMPTY {
+        summary.add_object(write_file(&root.join(name), text.as_bytes(), meter)?);
+    }
+    Ok(())
+}

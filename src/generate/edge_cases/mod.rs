@@ -1,0 +1,219 @@
+//! Awkward records: clean ones, spoiled by a list of edits, in ways whose outcome is certain.
+//!
+//! A [`Case`] is one way, with what must come of it; `events` and `songs` are the tables of all
+//! cases. [`Cases`] goes round and round a table. A syntax error runs to the next line that begins
+//! with `{`, so that a clean record always follows it there. A case has one fault, since only the
+//! first of several would be reported.
+
+mod events;
+mod ignored_files;
+mod record;
+mod songs;
+
+pub(super) use ignored_files::write_strays;
+use record::Record;
+
+/// What an engine makes of a record.
+#[derive(Clone, Copy)]
+pub(super) enum Outcome {
+    /// Accepted; an event: kept.
+    Kept,
+    /// An event on another page than NextSong.
+    Filtered,
+    /// An event that was kept before.
+    Duplicate,
+    /// Rejected for this reason.
+    Rejected(&'static str),
+}
+
+/// One way to be awkward.
+pub(super) struct Case {
+    pub outcome: Outcome,
+    edits: &'static [Edit],
+}
+
+/// A change to a record. Bytes are JSON as it will stand in the file.
+enum Edit {
+    /// Begin with the clean record that was written before, not with a fresh one.
+    Again,
+    /// Take these fields from that record.
+    Same(&'static [&'static str]),
+    /// The field's value, or a new last field.
+    Set(&'static str, &'static [u8]),
+    /// A text value of so many copies of a character.
+    Fill(&'static str, &'static str, usize),
+    /// No such field.
+    Without(&'static str),
+    /// The key spelt otherwise.
+    Rename(&'static str, &'static str),
+    /// The number in quotes, or the text without.
+    Quote(&'static str),
+    Unquote(&'static str),
+    /// The number written longer: `.0`, `e0`.
+    Suffix(&'static str, &'static str),
+    /// Every plain character of the text as `\u00XX`.
+    Spell(&'static str),
+    /// A member before or after all others.
+    First(&'static [u8]),
+    Last(&'static [u8]),
+    /// A last member that brings the record to this depth.
+    Nest(usize),
+    /// The fields from the last to the first.
+    Reverse,
+    /// One field a line.
+    Pretty,
+    /// Bytes before and after the record (a newline if not given).
+    Start(&'static [u8]),
+    End(&'static [u8]),
+    /// A clean record after it, behind these bytes.
+    Then(&'static [u8]),
+    /// Only the first so many bytes.
+    Keep(usize),
+    /// Not the last so many bytes.
+    Chop(usize),
+    /// Not the first byte.
+    Behead,
+    /// Something else altogether.
+    Instead(&'static [u8]),
+}
+
+impl Case {
+    /// Whether any of these fields has another value than the clean record had.
+    pub fn changes_any(&self, keys: &[&str]) -> bool {
+        self.edits.iter().any(|edit| match edit {
+            Edit::Set(key, _) | Edit::Fill(key, ..) | Edit::Without(key) => keys.contains(key),
+            Edit::Same(same) => same.iter().any(|key| keys.contains(key)),
+            _ => false,
+        })
+    }
+
+    fn is_again(&self) -> bool {
+        self.edits.iter().any(|edit| matches!(edit, Edit::Again))
+    }
+
+    /// What stands between the record and the clean one that follows it, if one does.
+    fn then(&self) -> Option<&'static [u8]> {
+        let asked = self.edits.iter().find_map(|edit| {
+            if let Edit::Then(bytes) = edit {
+                Some(*bytes)
+            } else {
+                None
+            }
+        });
+        match self.outcome {
+            Outcome::Rejected("syntax") => asked.or(Some(b"\n")),
+            _ => asked,
+        }
+    }
+}
+
+/// What was written for a case; `T` is what the caller knows of a clean record.
+pub(super) struct Piece<T> {
+    pub case: &'static Case,
+    /// The record that was spoiled, unless it was an old one.
+    pub fresh: Option<T>,
+    /// A clean record that was written besides.
+    pub plain: Option<T>,
+}
+
+/// Deals out a table's cases in turn, for ever.
+pub(super) struct Cases {
+    table: &'static [Case],
+    turn: usize,
+    /// A clean record that was written, for those that come again.
+    written: Vec<u8>,
+    /// Bytes after a record that asks for none.
+    end: &'static [u8],
+}
+
+impl Cases {
+    pub fn of_events() -> Self {
+        Self {
+            table: events::CASES,
+            turn: 0,
+            written: Vec::new(),
+            end: b"\n",
+        }
+    }
+
+    pub fn of_songs() -> Self {
+        Self {
+            table: songs::CASES,
+            turn: 0,
+            written: Vec::new(),
+            end: b"",
+        }
+    }
+
+    /// How many pieces go with so many ordinary records: at least one of each, and about 0.4 %
+    /// rejects.
+    pub fn needed_for(&self, records: u64) -> u64 {
+        let rejects = self
+            .table
+            .iter()
+            .filter(|case| matches!(case.outcome, Outcome::Rejected(_)))
+            .count() as u64;
+        let cases = self.table.len() as u64;
+        cases.max(records.div_ceil(250) * cases / rejects.max(1))
+    }
+
+    /// Writes the next case; `clean` appends a clean record of which there is no other.
+    pub fn write<T>(
+        &mut self,
+        out: &mut Vec<u8>,
+        mut clean: impl FnMut(&mut Vec<u8>) -> T,
+    ) -> Piece<T> {
+        let case = self.next();
+        let mut piece = Piece {
+            case,
+            fresh: None,
+            plain: None,
+        };
+        let mut text = Vec::new();
+        if !case.is_again() {
+            piece.fresh = Some(clean(&mut text));
+        } else if self.written.is_empty() {
+            piece.plain = Some(clean(&mut self.written));
+            self.push_written(out);
+        }
+        let record = Record::edited(&text, &self.written, case.edits);
+        record.write(
+            out,
+            case.edits,
+            if case.then().is_some() { b"" } else { self.end },
+        );
+        if let Some(between) = case.then() {
+            out.extend_from_slice(between);
+            self.written.clear();
+            piece.plain = Some(clean(&mut self.written));
+            self.push_written(out);
+        }
+        piece
+    }
+
+    /// Writes the clean record again, if there is one.
+    pub fn push_again(&mut self, out: &mut Vec<u8>) -> bool {
+        if !self.written.is_empty() {
+            self.push_written(out);
+        }
+        !self.written.is_empty()
+    }
+
+    fn push_written(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.written);
+        out.push(b'\n');
+    }
+
+    fn next(&mut self) -> &'static Case {
+        static NOTHING: Case = Case {
+            outcome: Outcome::Filtered,
+            edits: &[Edit::Instead(b"{}")],
+        };
+        let case = self
+            .table
+            .get(self.turn % self.table.len().max(1))
+            .unwrap_or(&NOTHING);
+        self.turn += 1;
+        case
+    }
+}

@@ -1,0 +1,288 @@
+//! The chunk reader: the bytes of one segment through one buffer that is used again and again.
+//!
+//! What the decoder leaves (the head of a record whose tail is not read yet) moves to the front and
+//! is read on to. The buffer grows only for a record that does not fit.
+
+use std::io;
+
+use super::Object;
+use super::decompress::{Compression, Decompressed, by_content};
+use crate::decode::bytes::{PADDING, line_start};
+use crate::decode::{Chunk, MAX_RECORD, Rest};
+use crate::error::{Error, Result};
+use crate::storage::RangeReader;
+
+/// The size of a chunk, in bytes: within the second-level cache, so that the decoder finds warm what
+/// the read left there.
+pub const DEFAULT_CHUNK: usize = 512 * 1024;
+
+/// Bytes that are read at a time behind the likely end of a range: there but the rest of a record is
+/// wanted.
+const OVERRUN: u64 = 64 * 1024;
+
+#[derive(Debug)]
+enum State {
+    More,
+    TooMuch,
+    End,
+    Broken(String),
+}
+
+/// Reads segments chunk by chunk.
+pub struct ChunkReader {
+    buffer: Vec<u8>,
+    /// The data is `buffer[begin..end]`, and [`PADDING`] zeros follow it.
+    begin: usize,
+    end: usize,
+    /// Where `buffer[begin]` stands in the object, decompressed.
+    offset: u64,
+    chunk_bytes: usize,
+    /// What decompresses the object, and the name of that, if it is compressed.
+    decompressed: Option<(Box<Decompressed>, &'static str)>,
+    /// Bytes of a plain object that are left to read: it is read as long as it was listed.
+    left: u64,
+    /// Those of them that are likely to be wanted.
+    likely: u64,
+    state: State,
+    name: String,
+    bytes_read: u64,
+    bytes_stored: u64,
+}
+
+impl ChunkReader {
+    /// A reader with a buffer of `chunk_bytes`, at least 1.
+    pub fn new(chunk_bytes: usize) -> Self {
+        let chunk_bytes = chunk_bytes.max(1);
+        Self {
+            buffer: vec![0; chunk_bytes + PADDING],
+            begin: 0,
+            end: 0,
+            offset: 0,
+            chunk_bytes,
+            decompressed: None,
+            left: 0,
+            likely: 0,
+            state: State::End,
+            name: String::new(),
+            bytes_read: 0,
+            bytes_stored: 0,
+        }
+    }
+
+    /// Opens the next range of `input`, which is that of `object` from byte `start` on, likely until
+    /// `until`; a compressed object from its beginning. `name` is how people name it.
+    ///
+    /// # Errors
+    /// The object cannot be opened.
+    pub fn open(
+        &mut self,
+        input: &mut dyn RangeReader,
+        object: &Object,
+        name: String,
+        (start, until): (u64, u64),
+    ) -> Result<()> {
+        if self.buffer.len() > self.chunk_bytes + PADDING {
+            // It grew for one long record; do not hold that for the rest of the run.
+            self.buffer = vec![0; self.chunk_bytes + PADDING];
+        }
+        self.name = name;
+        self.decompressed = None;
+        input.next_range()?;
+        let size = object.entry.size;
+        (self.begin, self.end, self.offset) = (0, 0, start);
+        self.left = size - start.min(size);
+        self.likely = until.min(size).saturating_sub(start);
+        self.state = State::More;
+        if object.is_looked_at {
+            return self.begin(input, object.compression, 0);
+        }
+        // What the bytes are counts, not what the name says.
+        loop {
+            self.fill(input)?;
+            let first = self.buffer.get(..self.end).unwrap_or_default();
+            let is_whole = !matches!(self.state, State::More);
+            if let Some(compression) = by_content(first, is_whole, object.compression) {
+                return self.begin(input, compression, self.end);
+            }
+        }
+    }
+
+    /// Begins to decode an object, of which the given number of bytes has been read from its beginning.
+    fn begin(
+        &mut self,
+        input: &mut dyn RangeReader,
+        compression: Option<Compression>,
+        read: usize,
+    ) -> Result<()> {
+        let Some(compression) = compression else {
+            return match read {
+                0 => self.fill(input),
+                _ => Ok(()),
+            };
+        };
+        let first = self.buffer.get(..read).unwrap_or_default();
+        let stream = compression.decompress(first).map_err(|e| self.cannot(&e))?;
+        self.decompressed = Some((Box::new(stream), compression.name()));
+        // They are counted when they are decompressed.
+        self.bytes_read -= read as u64;
+        self.bytes_stored -= read as u64;
+        self.end = 0;
+        self.state = State::More;
+        self.fill(input)
+    }
+
+    fn cannot(&self, e: &io::Error) -> Error {
+        Error::io("cannot read", self.name.as_ref(), e)
+    }
+
+    /// Bytes that are worth waiting for.
+    fn enough(&self) -> usize {
+        let bytes = match (&self.decompressed, self.likely) {
+            (Some(_), _) => u64::MAX,
+            // As much again as the record has by now: a long one is read in few steps.
+            (None, 0) => OVERRUN.max((self.end - self.begin) as u64),
+            (None, likely) => likely,
+        };
+        usize::try_from(bytes).unwrap_or(usize::MAX)
+    }
+
+    /// The bytes at hand.
+    pub fn chunk(&self) -> Chunk<'_> {
+        Chunk {
+            padded: self
+                .buffer
+                .get(self.begin..self.end + PADDING)
+                .unwrap_or_default(),
+            len: self.end - self.begin,
+            offset: self.offset,
+            rest: match &self.state {
+                State::More => Rest::More,
+                State::TooMuch => Rest::TooMuch,
+                State::End => Rest::End,
+                State::Broken(why) => Rest::Broken(why),
+            },
+        }
+    }
+
+    /// Bytes of objects, decompressed, since they were last taken.
+    pub fn take_bytes_read(&mut self) -> u64 {
+        std::mem::take(&mut self.bytes_read)
+    }
+
+    /// Bytes of objects as stored, read since they were last taken.
+    pub fn take_bytes_stored(&mut self) -> u64 {
+        std::mem::take(&mut self.bytes_stored)
+    }
+
+    /// Is done with the first `bytes` bytes of the chunk.
+    pub fn consume(&mut self, bytes: usize) {
+        self.begin += bytes.min(self.end - self.begin);
+        self.offset += bytes as u64;
+    }
+
+    /// Moves to the first likely record boundary before `end`: a `{` that begins a line. Gives its
+    /// offset; none if there is none. The reader must stand one byte before the first candidate.
+    ///
+    /// # Errors
+    /// The object cannot be read.
+    pub fn seek_line_start(
+        &mut self,
+        input: &mut dyn RangeReader,
+        end: u64,
+    ) -> Result<Option<u64>> {
+        loop {
+            let chunk = self.chunk();
+            let data = chunk.padded.get(..chunk.len).unwrap_or_default();
+            let reach = usize::try_from(end - chunk.offset.min(end)).unwrap_or(usize::MAX);
+            let found = line_start(data, 1..data.len().min(reach));
+            if let Some(at) = found {
+                self.consume(at);
+                return Ok(Some(self.offset));
+            }
+            if reach <= data.len() || chunk.rest != Rest::More {
+                return Ok(None);
+            }
+            // The last byte may be the newline before the brace.
+            self.consume(data.len().saturating_sub(1));
+            self.fill(input)?;
+        }
+    }
+
+    /// Reads on behind what is not consumed yet, growing the buffer if that fills it.
+    ///
+    /// # Errors
+    /// A read failed, or a plain object is shorter than it was listed.
+    pub fn fill(&mut self, input: &mut dyn RangeReader) -> Result<()> {
+        if matches!(self.state, State::End | State::Broken(_)) {
+            return Ok(());
+        }
+        self.buffer.copy_within(self.begin..self.end, 0);
+        self.end -= self.begin;
+        self.begin = 0;
+        let mut room = self.buffer.len() - PADDING;
+        if self.end == room {
+            if room >= MAX_RECORD {
+                self.state = State::TooMuch;
+                return Ok(());
+            }
+            room = (room * 2).min(MAX_RECORD);
+            self.buffer.resize(room + PADDING, 0);
+        }
+        self.state = State::More;
+        let enough = self.enough().min(room - self.end) + self.end;
+        while self.end < enough && matches!(self.state, State::More) {
+            let Some(to) = self.buffer.get_mut(self.end..room) else {
+                break;
+            };
+            let (read, stored) = match &mut self.decompressed {
+                None => {
+                    let want = usize::try_from(self.left).unwrap_or(usize::MAX);
+                    let want = want.min(enough - self.end);
+                    let read = match to.get_mut(..want) {
+                        Some(to) if want > 0 => input.read(to),
+                        _ => Ok(0),
+                    };
+                    match read {
+                        Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                        Err(e) => return Err(self.cannot(&e)),
+                        Ok(0) if want > 0 => {
+                            return Err(Error::failed(format!("cannot read {}", self.name))
+                                .because("it became shorter while it was read")
+                                .hint("run again when nothing writes to it"));
+                        }
+                        Ok(n) => {
+                            self.left -= n as u64;
+                            self.likely = self.likely.saturating_sub(n as u64);
+                            if self.left == 0 {
+                                self.state = State::End;
+                            }
+                            (n, n as u64)
+                        }
+                    }
+                }
+                Some((stream, name)) => {
+                    let read = match stream.read(input, to) {
+                        Err(e) => return Err(self.cannot(&e)),
+                        Ok(Err(e)) => {
+                            self.state = State::Broken(format!("broken {name} stream: {e}"));
+                            0
+                        }
+                        Ok(Ok(0)) => {
+                            self.state = State::End;
+                            0
+                        }
+                        Ok(Ok(n)) => n,
+                    };
+                    (read, stream.take_bytes_stored())
+                }
+            };
+            self.end += read;
+            self.bytes_read += read as u64;
+            self.bytes_stored += stored;
+        }
+        if let Some(padding) = self.buffer.get_mut(self.end..self.end + PADDING) {
+            padding.fill(0);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,417 @@
+//! Decompression of whole objects, and the difference between a broken stream (a reject) and a
+//! failed read (the end of the run).
+//!
+//! The `Read` adapters of the crates drop what a call decoded before it met an error, so that it
+//! would hang on the sizes of buffers which records before a broken place are kept. Here everything
+//! is given that came out before.
+
+use std::io::{self, Read};
+use std::ops::RangeInclusive;
+
+use zstd::stream::raw::{DParameter, InBuffer, Operation, OutBuffer};
+
+use crate::decode::bytes::is_white_space;
+use crate::decode::sniff::{Layout, detect};
+
+/// How an object is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compression {
+    /// gzip, one member or several.
+    Gzip,
+    /// bzip2, one stream or several.
+    Bzip2,
+    /// Zstandard, one frame or several.
+    Zstd,
+}
+
+/// What a byte of a magic number may be.
+type Byte = RangeInclusive<u8>;
+
+const fn byte(byte: u8) -> Byte {
+    byte..=byte
+}
+
+/// RFC 1952: the two bytes of gzip, and the only method that there is.
+const GZIP: &[Byte] = &[byte(0x1f), byte(0x8b), byte(8)];
+
+/// bzip2: `BZh`, the size of a block, and then the magic number of a block, which is pi.
+const BZIP2: &[Byte] = &[
+    byte(b'B'),
+    byte(b'Z'),
+    byte(b'h'),
+    b'1'..=b'9',
+    byte(0x31),
+    byte(0x41),
+    byte(0x59),
+    byte(0x26),
+    byte(0x53),
+    byte(0x59),
+];
+
+/// An empty bzip2 stream has the magic number of the end there, the square root of pi.
+const BZIP2_EMPTY: &[Byte] = &[
+    byte(b'B'),
+    byte(b'Z'),
+    byte(b'h'),
+    b'1'..=b'9',
+    byte(0x17),
+    byte(0x72),
+    byte(0x45),
+    byte(0x38),
+    byte(0x50),
+    byte(0x90),
+];
+
+/// RFC 8878: a Zstandard frame.
+const ZSTD: &[Byte] = &[byte(0x28), byte(0xb5), byte(0x2f), byte(0xfd)];
+
+/// RFC 8878: a frame to be skipped, as pzstd writes before each that it made.
+const ZSTD_SKIPPABLE: &[Byte] = &[0x50..=0x5f, byte(0x2a), byte(0x4d), byte(0x18)];
+
+const MAGIC: [(&[Byte], Compression); 5] = [
+    (GZIP, Compression::Gzip),
+    (BZIP2, Compression::Bzip2),
+    (BZIP2_EMPTY, Compression::Bzip2),
+    (ZSTD, Compression::Zstd),
+    (ZSTD_SKIPPABLE, Compression::Zstd),
+];
+
+/// How an object is compressed, by its first bytes; `by_name` is what its name says. Nothing if more
+/// bytes are needed to tell and the object does not end after these.
+///
+/// What begins with no magic number but with white space, `{`, `[` or a byte order mark is not compressed
+/// in any way, whatever its name. Anything else is what the name says.
+pub fn by_content(
+    first: &[u8],
+    is_whole: bool,
+    by_name: Option<Compression>,
+) -> Option<Option<Compression>> {
+    let mut undecided = first.is_empty();
+    for (magic, compression) in MAGIC {
+        if magic
+            .iter()
+            .zip(first)
+            .all(|(may, byte)| may.contains(byte))
+        {
+            if first.len() >= magic.len() {
+                return Some(Some(compression));
+            }
+            undecided = true;
+        }
+    }
+    if undecided && !is_whole {
+        return None;
+    }
+    let is_text = match first.first() {
+        Some(b'{' | b'[' | 0xef) => true,
+        byte => byte.copied().is_some_and(is_white_space),
+    };
+    let Some(named) = by_name.filter(|_| !is_text) else {
+        return Some(None);
+    };
+    // Another format is not what a broken stream of the codec in the name would look like.
+    Some(match detect(first, is_whole)? {
+        Layout::Foreign(_) => None,
+        Layout::Sequence | Layout::Array => Some(named),
+    })
+}
+
+impl Compression {
+    /// How names of such objects end, in any case of letters.
+    pub const ENDINGS: [(&str, Self); 4] = [
+        (".gz", Self::Gzip),
+        (".gzip", Self::Gzip),
+        (".bz2", Self::Bzip2),
+        (".zst", Self::Zstd),
+    ];
+
+    /// The compression that a name tells.
+    pub fn from_name(name: &str) -> Option<Self> {
+        let (_, after) = name.rsplit_once('.')?;
+        let known = Self::ENDINGS.iter();
+        let mut known = known.filter_map(|&(ending, c)| Some((ending.strip_prefix('.')?, c)));
+        known.find_map(|(ending, c)| after.eq_ignore_ascii_case(ending).then_some(c))
+    }
+
+    /// The name in messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Gzip => "gzip",
+            Self::Bzip2 => "bzip2",
+            Self::Zstd => "zstd",
+        }
+    }
+
+    /// What decompresses one object, of which the `first` bytes are read already.
+    ///
+    /// # Errors
+    /// The decoder cannot be set up (out of memory).
+    pub fn decompress(self, first: &[u8]) -> io::Result<Decompressed> {
+        let mut buffer = first.to_vec();
+        buffer.resize(first.len().max(128 * 1024), 0);
+        Ok(Decompressed {
+            buffer,
+            at_hand: 0..first.len(),
+            codec: Codec::new(self)?,
+            position: Position::First,
+            broken: None,
+            bytes_stored: 0,
+        })
+    }
+}
+
+/// A decompressed stream that tells a broken stream from a failed read.
+pub struct Decompressed {
+    buffer: Vec<u8>,
+    /// The compressed bytes in the buffer that are not decompressed yet.
+    at_hand: std::ops::Range<usize>,
+    codec: Codec,
+    position: Position,
+    /// What is wrong behind the bytes that were given last.
+    broken: Option<io::Error>,
+    bytes_stored: u64,
+}
+
+impl Decompressed {
+    /// Compressed bytes read since they were last taken.
+    pub fn take_bytes_stored(&mut self) -> u64 {
+        std::mem::take(&mut self.bytes_stored)
+    }
+
+    /// Reads some bytes of `source` decompressed; zero at the end. The outer error is a failed read, the
+    /// inner one a stream that is corrupt or cut short.
+    pub fn read(
+        &mut self,
+        source: &mut dyn Read,
+        to: &mut [u8],
+    ) -> io::Result<Result<usize, io::Error>> {
+        if let Some(e) = self.broken.take() {
+            return Ok(Err(e));
+        }
+        loop {
+            if self.at_hand.is_empty() {
+                match source.read(&mut self.buffer) {
+                    Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                    read => self.at_hand = 0..read?,
+                }
+            }
+            let input = self.buffer.get(self.at_hand.clone()).unwrap_or_default();
+            if self.position != Position::Inside {
+                if input.is_empty() {
+                    return Ok(Ok(0));
+                }
+                if self.position == Position::After && matches!(self.codec, Codec::Gzip(_)) {
+                    // Zeros after a member are padding, as of blocks on a tape.
+                    let zeros = input.iter().take_while(|&&byte| byte == 0).count();
+                    self.at_hand.start += zeros;
+                    self.bytes_stored += zeros as u64;
+                    if zeros > 0 {
+                        continue;
+                    }
+                }
+                self.codec.begin()?;
+                self.position = Position::Inside;
+            }
+            let stored = input.len();
+            let step = self.codec.step(input, to);
+            self.at_hand.start += step.taken;
+            self.bytes_stored += step.taken as u64;
+            let broken = match step.status {
+                Err(e) if e.kind() == io::ErrorKind::OutOfMemory => return Err(e),
+                Err(e) => Some(e),
+                Ok(Status::Ended) => {
+                    self.position = Position::After;
+                    None
+                }
+                Ok(Status::Going) if step.taken > 0 || step.given > 0 => None,
+                Ok(Status::Going) if stored == 0 => Some(io::Error::new(
+                    io::ErrorKind::UnexpectedEof,
+                    "it is cut short",
+                )),
+                Ok(Status::Going) => Some(io::Error::other("it leads nowhere")),
+            };
+            if step.given > 0 {
+                self.broken = broken;
+                return Ok(Ok(step.given));
+            }
+            if let Some(e) = broken {
+                return Ok(Err(e));
+            }
+        }
+    }
+}
+
+/// Where in a stream the next byte is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Position {
+    /// It begins the first member, stream or frame.
+    First,
+    /// It is within one.
+    Inside,
+    /// It follows one.
+    After,
+}
+
+enum Codec {
+    Gzip(flate2::Decompress),
+    Bzip2(bzip2::Decompress),
+    Zstd(Zstd),
+}
+
+/// What one call of a decompressor did, also if it failed.
+struct Step {
+    taken: usize,
+    given: usize,
+    status: io::Result<Status>,
+}
+
+enum Status {
+    Going,
+    /// The member, stream or frame ends here.
+    Ended,
+}
+
+impl Codec {
+    fn new(compression: Compression) -> io::Result<Self> {
+        Ok(match compression {
+            Compression::Gzip => Self::Gzip(new_gzip()),
+            Compression::Bzip2 => Self::Bzip2(bzip2::Decompress::new(false)),
+            Compression::Zstd => {
+                let mut decoder = zstd::stream::raw::Decoder::new()?;
+                decoder.set_parameter(DParameter::WindowLogMax(ZSTD_WINDOW_LOG))?;
+                Self::Zstd(Zstd {
+                    decoder,
+                    hint: 0,
+                    full: false,
+                })
+            }
+        })
+    }
+
+    /// Begins another member, stream or frame.
+    fn begin(&mut self) -> io::Result<()> {
+        match self {
+            Self::Gzip(decoder) => *decoder = new_gzip(),
+            Self::Bzip2(decoder) => *decoder = bzip2::Decompress::new(false),
+            Self::Zstd(zstd) => {
+                zstd.decoder.reinit()?;
+                (zstd.hint, zstd.full) = (1, false);
+            }
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, input: &[u8], to: &mut [u8]) -> Step {
+        let (before, totals, status) = match self {
+            Self::Gzip(decoder) => {
+                let before = (decoder.total_in(), decoder.total_out());
+                let status = decoder
+                    .decompress(input, to, flate2::FlushDecompress::None)
+                    .map(|status| status == flate2::Status::StreamEnd)
+                    .map_err(io::Error::other);
+                (before, (decoder.total_in(), decoder.total_out()), status)
+            }
+            Self::Bzip2(decoder) => return bzip2_step(decoder, input, to),
+            Self::Zstd(zstd) => return zstd.step(input, to),
+        };
+        Step {
+            taken: (totals.0 - before.0) as usize,
+            given: (totals.1 - before.1) as usize,
+            status: status.map(|ended| if ended { Status::Ended } else { Status::Going }),
+        }
+    }
+}
+
+/// A byte that is in no JSON text, and in no UTF-8 at all.
+const UNWRITTEN: u8 = 0xff;
+
+/// When a block ends in the middle of a run, bzip2 fails without counting what that call wrote. It is found
+/// by what is there: otherwise what is kept of a broken stream would depend on the sizes of buffers.
+fn bzip2_step(decoder: &mut bzip2::Decompress, input: &[u8], to: &mut [u8]) -> Step {
+    to.fill(UNWRITTEN);
+    let before = (decoder.total_in(), decoder.total_out());
+    let status = decoder.decompress(input, to);
+    let counted = (decoder.total_out() - before.1) as usize;
+    let given = match &status {
+        Ok(_) => counted,
+        Err(_) => {
+            let last = to.iter().rposition(|&byte| byte != UNWRITTEN);
+            counted.max(last.map_or(0, |last| last + 1))
+        }
+    };
+    Step {
+        taken: (decoder.total_in() - before.0) as usize,
+        given,
+        status: match status {
+            Ok(bzip2::Status::StreamEnd) => Ok(Status::Ended),
+            Ok(_) => Ok(Status::Going),
+            Err(e) => Err(io::Error::other(e)),
+        },
+    }
+}
+
+fn new_gzip() -> flate2::Decompress {
+    flate2::Decompress::new_gzip(15)
+}
+
+/// Unlike the others Zstandard does not tell what a failing call decoded. It is fed block by block,
+/// and the header of a block apart from the block before, so that such a call decoded nothing.
+struct Zstd {
+    decoder: zstd::stream::raw::Decoder<'static>,
+    /// Bytes that it asks for: the rest of a block and the header of the next.
+    hint: usize,
+    /// Whether the last call filled its output and may have more to give.
+    full: bool,
+}
+
+/// Why a stream that is not broken cannot be decompressed.
+const NO_MEMORY: &str = "there is not enough memory for the window of its zstd stream (up to 2 GiB a thread); use fewer --threads";
+
+/// Windows up to 2 GiB are read, as long-distance matching (`zstd --long=31`) makes them. A decoder holds
+/// the window that a frame asks for, so only the streams that have such windows take the memory.
+const ZSTD_WINDOW_LOG: u32 = 31;
+
+/// The bytes of a block's header.
+const BLOCK_HEADER: usize = 3;
+
+impl Zstd {
+    fn step(&mut self, input: &[u8], to: &mut [u8]) -> Step {
+        let mut done = Step {
+            taken: 0,
+            given: 0,
+            status: Ok(Status::Going),
+        };
+        if std::mem::take(&mut self.full) {
+            self.run(&[], to, &mut done);
+            if done.given > 0 || !matches!(done.status, Ok(Status::Going)) {
+                return done;
+            }
+        }
+        let most = match self.hint {
+            hint if hint > BLOCK_HEADER => hint - BLOCK_HEADER,
+            hint => hint.max(1),
+        };
+        self.run(input.get(..most).unwrap_or(input), to, &mut done);
+        done
+    }
+
+    fn run(&mut self, input: &[u8], to: &mut [u8], done: &mut Step) {
+        let mut input = InBuffer::around(input);
+        let mut output = OutBuffer::around(&mut *to);
+        let result = self.decoder.run(&mut input, &mut output);
+        let result = result.map_err(|e| match e.to_string().contains("not enough memory") {
+            true => io::Error::new(io::ErrorKind::OutOfMemory, NO_MEMORY),
+            false => e,
+        });
+        (done.taken, done.given) = (input.pos(), output.pos());
+        self.full = done.given == to.len();
+        done.status = result.map(|hint| {
+            self.hint = hint;
+            if hint == 0 {
+                Status::Ended
+            } else {
+                Status::Going
+            }
+        });
+    }
+}

@@ -1,0 +1,341 @@
+//! Column chunks of texts that repeat and of integers, straight from Arrow arrays to Parquet pages.
+//!
+//! The general writer looks up every value of a column anew to build its dictionary. Here the keys
+//! that the decoder has already given to texts are renumbered by first use and packed as they are,
+//! integers get a dictionary only where they repeat, and the rest is copied. The layout is that of the
+//! Parquet format, version 1 pages
+//! (<https://parquet.apache.org/docs/file-format/data-pages/encodings/>).
+
+use std::hash::BuildHasher;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Int16Type, Int32Type, Int64Type, TimestampMicrosecondType};
+use arrow_array::{Array, DictionaryArray};
+use bytes::Bytes;
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+use parquet::basic::{Compression as Codec, Encoding, EncodingMask};
+use parquet::column::page::{CompressedPage, Page, PageWriteSpec, PageWriter};
+use parquet::column::writer::ColumnCloseResult;
+use parquet::data_type::ByteArray;
+use parquet::errors::{ParquetError, Result};
+use parquet::file::metadata::ColumnChunkMetaData;
+use parquet::file::statistics::Statistics;
+use parquet::file::writer::{SerializedPageWriter, TrackedWrite};
+use parquet::schema::types::ColumnDescPtr;
+
+use super::rle::{pack, repeat};
+use crate::output::codec::Compressor;
+
+/// The pages of one column of a row group, and what the footer says of them.
+pub(super) struct EncodedColumn {
+    pub(super) pages: Bytes,
+    pub(super) close: ColumnCloseResult,
+}
+
+/// A column chunk before its pages are compressed.
+struct Chunk {
+    /// Definition levels, for a nullable column.
+    levels: Option<Vec<u8>>,
+    values: Values,
+    rows: usize,
+    statistics: Statistics,
+}
+
+/// Values of a plain page: 128 KiB of 8 bytes each, for which zstd looks for shorter matches. That
+/// compresses times by 37 % more than one page of everything.
+const PLAIN_PAGE: usize = 16 * 1024;
+
+enum Values {
+    /// One after the other, each as many bytes wide.
+    Plain { values: Vec<u8>, width: usize },
+    /// The distinct ones in order of first use, plain, and their numbers, packed.
+    Dictionary {
+        distinct: Vec<u8>,
+        count: u32,
+        numbers: Vec<u8>,
+    },
+}
+
+/// Encodes a column that holds dictionary-encoded text or integers without nulls; nothing for any
+/// other. Its pages are compressed if there is a compressor.
+///
+/// # Errors
+/// The column is larger than a page can be (2 GiB).
+pub(super) fn encode(
+    column: &dyn Array,
+    descriptor: ColumnDescPtr,
+    compressor: Option<&mut Compressor>,
+) -> Result<Option<EncodedColumn>> {
+    let chunk = if let Some(texts) = column.as_dictionary_opt::<Int32Type>() {
+        repeated(texts, descriptor.max_def_level() > 0)?
+    } else if descriptor.max_def_level() > 0 {
+        return Ok(None);
+    } else if let Some(values) = column.as_primitive_opt::<Int32Type>() {
+        integers(values.values())
+    } else if let Some(values) = column.as_primitive_opt::<Int16Type>() {
+        integers(
+            &values
+                .values()
+                .iter()
+                .map(|&v| v.into())
+                .collect::<Vec<_>>(),
+        )
+    } else if let Some(values) = column.as_primitive_opt::<Int64Type>() {
+        long_integers(values.values())
+    } else if let Some(values) = column.as_primitive_opt::<TimestampMicrosecondType>() {
+        long_integers(values.values())
+    } else {
+        return Ok(None);
+    };
+    chunk.write(descriptor, compressor).map(Some)
+}
+
+/// Text, each distinct one once.
+fn repeated(column: &DictionaryArray<Int32Type>, nullable: bool) -> Result<Chunk> {
+    let texts = column
+        .values()
+        .as_string_opt::<i32>()
+        .ok_or_else(|| ParquetError::General("a dictionary of something but text".to_owned()))?;
+    let mut numbers = vec![u32::MAX; texts.len()];
+    let mut used: Vec<&str> = Vec::new();
+    let mut indices = Vec::with_capacity(column.len());
+    let mut index = |key: i32| {
+        let Some(number) = numbers.get_mut(key as usize) else {
+            return;
+        };
+        if *number == u32::MAX {
+            *number = used.len() as u32;
+            used.push(texts.value(key as usize));
+        }
+        indices.push(*number);
+    };
+    let keys = column.keys();
+    if column.null_count() == 0 {
+        keys.values().iter().for_each(|&key| index(key));
+    } else {
+        keys.iter().flatten().for_each(index);
+    }
+    let mut distinct = Vec::with_capacity(used.iter().map(|text| text.len() + 4).sum());
+    for text in &used {
+        distinct.extend_from_slice(&(text.len() as u32).to_le_bytes());
+        distinct.extend_from_slice(text.as_bytes());
+    }
+    let bound = |text: Option<&&str>| text.map(|text| ByteArray::from(text.as_bytes().to_vec()));
+    let nulls = Some(column.null_count() as u64);
+    Ok(Chunk {
+        levels: nullable.then(|| levels(column)),
+        values: Values::dictionary(distinct, used.len(), &indices),
+        rows: column.len(),
+        statistics: Statistics::byte_array(
+            bound(used.iter().min()),
+            bound(used.iter().max()),
+            None,
+            nulls,
+            false,
+        ),
+    })
+}
+
+/// Which rows hold a value, as runs: most columns hold one in every row, or in none.
+fn levels(column: &dyn Array) -> Vec<u8> {
+    let mut packed = vec![0; 4];
+    match column.null_count() {
+        0 => repeat(column.len(), 1, 1, &mut packed),
+        all if all == column.len() => repeat(column.len(), 0, 1, &mut packed),
+        _ => {
+            let levels: Vec<u32> = (0..column.len())
+                .map(|row| column.is_valid(row).into())
+                .collect();
+            pack(&levels, 1, &mut packed);
+        }
+    }
+    let len = packed.len() as u32 - 4;
+    if let Some(to) = packed.first_chunk_mut() {
+        *to = len.to_le_bytes();
+    }
+    packed
+}
+
+/// Integers: each distinct one once if a quarter of them are at most.
+fn integers(values: &[i32]) -> Chunk {
+    let (min, max) = bounds(values);
+    let numbered = number(values, values.len() / 4);
+    let plain = |values: &[i32]| values.iter().flat_map(|v| v.to_le_bytes()).collect();
+    Chunk {
+        levels: None,
+        values: match numbered {
+            Some((distinct, indices)) => {
+                Values::dictionary(plain(&distinct), distinct.len(), &indices)
+            }
+            None => Values::Plain {
+                values: plain(values),
+                width: 4,
+            },
+        },
+        rows: values.len(),
+        statistics: Statistics::int32(min, max, None, Some(0), false),
+    }
+}
+
+fn bounds<T: Ord + Copy>(values: &[T]) -> (Option<T>, Option<T>) {
+    (values.iter().min().copied(), values.iter().max().copied())
+}
+
+/// The distinct values in order of first use, and the number of each value in them; nothing if there
+/// are more than `most`.
+fn number(values: &[i32], most: usize) -> Option<(Vec<i32>, Vec<u32>)> {
+    let state = FixedState::default();
+    let mut numbers: HashTable<u32> = HashTable::new();
+    let mut distinct: Vec<i32> = Vec::new();
+    let mut indices: Vec<u32> = Vec::with_capacity(values.len());
+    let mut last = None;
+    for &value in values {
+        // In sorted columns the value is the one before.
+        if let Some((same, number)) = last
+            && same == value
+        {
+            indices.push(number);
+            continue;
+        }
+        let at = |number: u32| distinct.get(number as usize).copied();
+        let same = |&number: &u32| at(number) == Some(value);
+        let hash = |&number: &u32| state.hash_one(at(number).unwrap_or_default());
+        let number = match numbers.entry(state.hash_one(value), same, hash) {
+            Entry::Occupied(number) => *number.get(),
+            Entry::Vacant(_) if distinct.len() >= most => return None,
+            Entry::Vacant(room) => {
+                let number = distinct.len() as u32;
+                room.insert(number);
+                distinct.push(value);
+                number
+            }
+        };
+        indices.push(number);
+        last = Some((value, number));
+    }
+    Some((distinct, indices))
+}
+
+/// Identities and times: nearly all are distinct.
+fn long_integers(values: &[i64]) -> Chunk {
+    let (min, max) = bounds(values);
+    Chunk {
+        levels: None,
+        values: Values::Plain {
+            values: values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+            width: 8,
+        },
+        rows: values.len(),
+        statistics: Statistics::int64(min, max, None, Some(0), false),
+    }
+}
+
+impl Values {
+    fn dictionary(distinct: Vec<u8>, count: usize, indices: &[u32]) -> Self {
+        let count = count as u32;
+        let width = u32::BITS - count.saturating_sub(1).leading_zeros();
+        let mut numbers = Vec::with_capacity(indices.len() * width as usize / 8 + 16);
+        numbers.push(width as u8);
+        pack(indices, width, &mut numbers);
+        Self::Dictionary {
+            distinct,
+            count,
+            numbers,
+        }
+    }
+}
+
+impl Chunk {
+    fn write(
+        self,
+        descriptor: ColumnDescPtr,
+        mut compressor: Option<&mut Compressor>,
+    ) -> Result<EncodedColumn> {
+        let codec = compressor
+            .as_ref()
+            .map_or(Codec::UNCOMPRESSED, |c| c.codec());
+        let mut sink = TrackedWrite::new(Vec::new());
+        let mut writer = SerializedPageWriter::new(&mut sink);
+        let mut pages: Vec<PageWriteSpec> = Vec::new();
+        let mut write = |bytes: &[u8], page: &dyn Fn(Bytes) -> Page| -> Result<()> {
+            let packed = compress(bytes, compressor.as_deref_mut())?;
+            pages.push(writer.write_page(CompressedPage::new(page(packed), bytes.len()))?);
+            Ok(())
+        };
+        let data_page = |buf, rows: usize, encoding| Page::DataPage {
+            buf,
+            num_values: rows as u32,
+            encoding,
+            def_level_encoding: Encoding::RLE,
+            rep_level_encoding: Encoding::RLE,
+            statistics: None,
+        };
+        let encoding = match &self.values {
+            Values::Plain { values, width } => {
+                for page in values.chunks(PLAIN_PAGE * width) {
+                    let rows = page.len() / width;
+                    write(page, &|buf| data_page(buf, rows, Encoding::PLAIN))?;
+                }
+                Encoding::PLAIN
+            }
+            Values::Dictionary {
+                distinct,
+                count,
+                numbers,
+            } => {
+                write(distinct, &|buf| Page::DictionaryPage {
+                    buf,
+                    num_values: *count,
+                    encoding: Encoding::PLAIN,
+                    is_sorted: false,
+                })?;
+                let data = [self.levels.as_deref().unwrap_or_default(), numbers].concat();
+                write(&data, &|buf| {
+                    data_page(buf, self.rows, Encoding::RLE_DICTIONARY)
+                })?;
+                Encoding::RLE_DICTIONARY
+            }
+        };
+        let starts: Vec<i64> = pages.iter().map(|page| page.offset as i64).collect();
+        let (dictionary_at, data_at) = match (&self.values, starts.as_slice()) {
+            (Values::Dictionary { .. }, &[dictionary, data, ..]) => (Some(dictionary), data),
+            (_, &[data, ..]) => (None, data),
+            _ => (None, 0),
+        };
+
+        let sum = |part: fn(&PageWriteSpec) -> usize| pages.iter().map(part).sum::<usize>() as i64;
+        let encodings = [Encoding::PLAIN, Encoding::RLE, encoding];
+        let metadata = ColumnChunkMetaData::builder(descriptor)
+            .set_compression(codec)
+            .set_encodings_mask(EncodingMask::new_from_encodings(encodings.iter()))
+            .set_total_compressed_size(sum(|page| page.compressed_size))
+            .set_total_uncompressed_size(sum(|page| page.uncompressed_size))
+            .set_num_values(self.rows as i64)
+            .set_dictionary_page_offset(dictionary_at)
+            .set_data_page_offset(data_at)
+            .set_statistics(self.statistics)
+            .build()?;
+        let pages = Bytes::from(sink.into_inner()?);
+        let close = ColumnCloseResult {
+            bytes_written: pages.len() as u64,
+            rows_written: self.rows as u64,
+            metadata,
+            bloom_filter: None,
+            column_index: None,
+            offset_index: None,
+        };
+        Ok(EncodedColumn { pages, close })
+    }
+}
+
+/// The bytes of a page as they are stored.
+fn compress(bytes: &[u8], compressor: Option<&mut Compressor>) -> Result<Bytes> {
+    i32::try_from(bytes.len())
+        .map_err(|_| ParquetError::General("a page of more than 2 GiB".to_owned()))?;
+    match compressor {
+        Some(compressor) => compressor.compress(bytes),
+        None => Ok(Bytes::copy_from_slice(bytes)),
+    }
+}

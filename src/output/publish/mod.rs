@@ -1,0 +1,4 @@
+//! Publishing a complete output as one step: a folder is exchanged, a bucket gets a new `latest.json`.
+
+pub mod local;
+pub mod s3;

@@ -1,0 +1,100 @@
+//! What a run would do: its input listed and planned, and its output looked at, with no data read.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::source::Source;
+use super::timings::Stages;
+use super::{open_sources, start_workers};
+use crate::config::RunConfig;
+use crate::error::Result;
+use crate::input::Split;
+use crate::output::Staging;
+use crate::storage::Stores;
+
+/// What a run would read and write.
+#[derive(Debug, Clone, Serialize)]
+pub struct Planned {
+    /// The song objects.
+    pub songs: PlannedInput,
+    /// The log objects.
+    pub logs: PlannedInput,
+    /// Where the star would go, and what is there, in words.
+    pub out: String,
+}
+
+/// One input.
+#[derive(Debug, Clone, Serialize)]
+pub struct PlannedInput {
+    /// Objects that count as input.
+    pub objects: u64,
+    /// Objects that do not.
+    pub ignored_objects: u64,
+    /// The same by the endings of their names.
+    pub ignored_endings: BTreeMap<String, u64>,
+    /// Bytes of the objects, as stored.
+    pub bytes: u64,
+    /// The work of one worker at a time, in input order.
+    pub splits: Vec<PlannedSplit>,
+}
+
+/// One split: everything from a byte of one object to a byte of another, in the order of their names.
+#[derive(Debug, Clone, Serialize)]
+pub struct PlannedSplit {
+    /// Bytes in it, as stored.
+    pub bytes: u64,
+    /// Objects that it has a share of.
+    pub objects: usize,
+    /// The first of them.
+    pub first: String,
+    /// Its first byte in that.
+    pub from: u64,
+    /// The last of them.
+    pub last: String,
+    /// One past its last byte in that; absent if it goes to the end.
+    pub until: Option<u64>,
+}
+
+/// Lists and plans the input of a run and looks at its output. Nothing is read or written.
+///
+/// # Errors
+/// Those that the run would begin with.
+pub fn plan_run(config: &RunConfig) -> Result<Planned> {
+    start_workers(config.threads)?.install(|| {
+        let stores = Stores::new(config.s3.clone());
+        let (songs, logs) = open_sources(config, &stores, &Stages::default())?;
+        let out = Staging::foresee(&stores, &config.out, [songs.read_from(), logs.read_from()])?;
+        Ok(Planned {
+            songs: input(&songs),
+            logs: input(&logs),
+            out,
+        })
+    })
+}
+
+fn input(source: &Source) -> PlannedInput {
+    let report = source.report();
+    let splits = source.plan.splits.iter();
+    PlannedInput {
+        objects: report.objects,
+        ignored_objects: report.ignored_objects,
+        ignored_endings: report.ignored_endings,
+        bytes: report.bytes,
+        splits: splits.map(|split| planned(source, split)).collect(),
+    }
+}
+
+fn planned(source: &Source, split: &Split) -> PlannedSplit {
+    let (first, last) = (split.segments.first(), split.segments.last());
+    let name = |object: usize| source.objects.get(object).map(|o| source.display(o));
+    let until = last.map(|last| last.end).filter(|&end| end < u64::MAX);
+    PlannedSplit {
+        bytes: split.bytes,
+        objects: split.segments.len(),
+        first: first.and_then(|s| name(s.object)).unwrap_or_default(),
+        from: first.map_or(0, |first| first.start),
+        last: last.and_then(|s| name(s.object)).unwrap_or_default(),
+        until,
+    }
+}

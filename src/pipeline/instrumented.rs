@@ -1,0 +1,158 @@
+//! Measured passes: the pipeline, or its first stages alone, once, with all that a benchmark asks.
+//!
+//! Nothing here does the work in another way than a run: a pass takes the same splits through the
+//! same workers. [`bench`](mod@crate::bench) repeats them.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use arrow_array::RecordBatch;
+
+use super::counters::State;
+use super::source::Source;
+use super::split_reader::Sink;
+use super::timings::{Phase, Stages};
+use super::{Reading, build_star, peak_rss, split_boundaries, start_workers};
+use crate::config::{LoadedObjects, ParseConfig, RecordKind, RunConfig, Sizes};
+use crate::decode::Decoder;
+use crate::decode::reject::Reject;
+use crate::error::Result;
+use crate::input::Object;
+use crate::output::report::{InputReport, Report, StageReport};
+use crate::progress::Progress;
+use crate::star::schema::SONG_RECORD;
+use crate::storage::Stores;
+
+/// One input, read and decoded once.
+#[derive(Debug, Clone)]
+pub struct Parsed {
+    /// What the records are.
+    pub kind: RecordKind,
+    /// The counts of records.
+    pub input: InputReport,
+    /// Records that became a row.
+    pub kept: u64,
+    /// Records that the filter dropped.
+    pub filtered: u64,
+    /// Pieces of work that threads could share.
+    pub splits: usize,
+    /// Reading and decoding by the clock; bytes are those of the JSON, decompressed.
+    pub total: StageReport,
+    /// Where the time went, by stage.
+    pub stages: BTreeMap<String, StageReport>,
+}
+
+/// A star, built and published once.
+#[derive(Debug, Clone)]
+pub struct Ran {
+    /// The report of the run, but with a total that takes in publishing and a peak of its own.
+    pub report: Report,
+    /// What followed what, and last the rest of the time, in which one thread works at most.
+    pub phases: Vec<Phase>,
+}
+
+/// Reads and decodes one input and drops what comes out. Listing is not in the time.
+///
+/// # Errors
+/// There is no input, or it cannot be read.
+pub fn measure_parse(config: &ParseConfig, progress: &Progress) -> Result<Parsed> {
+    let ParseConfig { places, sizes, .. } = config;
+    start_workers(config.threads)?.install(|| {
+        let stages = Stages::default();
+        let kind = config.kind.unwrap_or(RecordKind::Log);
+        let stores = Stores::new(config.s3.clone());
+        let (none, split_bytes) = (LoadedObjects::default(), sizes.split_bytes);
+        let mut source = Source::open(kind, "PATH", &stores, places, &none, split_bytes, &stages)?;
+        if config.kind.is_none() && begins_with_songs(&source)? {
+            source.kind = RecordKind::Song;
+        }
+        progress.begin(source.kind.plural(), source.plan.bytes);
+        let began = Instant::now();
+        let (state, bytes) = parse(&source, *sizes, progress, &stages)?;
+        let seconds = began.elapsed().as_secs_f64();
+        progress.end();
+        Ok(Parsed {
+            kind: source.kind,
+            total: StageReport::new(seconds, bytes, state.report.records),
+            input: state.report,
+            kept: state.kept,
+            filtered: state.filtered,
+            splits: source.plan.splits.len(),
+            stages: stages.report(),
+        })
+    })
+}
+
+/// All splits of a source through its workers; gives the counts and the bytes decoded.
+fn parse(
+    source: &Source,
+    sizes: Sizes,
+    progress: &Progress,
+    stages: &Stages,
+) -> Result<(State, u64)> {
+    let reading = Reading {
+        sizes,
+        progress,
+        stages,
+    };
+    let totals = Mutex::new((State::new(source), 0));
+    split_boundaries::run(
+        reading,
+        source,
+        |reader, split, start| Ok((reader.read(split, start, &mut Discard)?, ())),
+        |_, settled| {
+            let mut totals = totals.lock().unwrap_or_else(PoisonError::into_inner);
+            totals.0.count(&settled.found);
+            totals.1 += settled.found.bytes;
+            Ok(())
+        },
+    )?;
+    Ok(totals.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Drops rows and rejects.
+struct Discard;
+
+impl Sink for Discard {
+    fn rows(&mut self, _: &RecordBatch) -> Result<()> {
+        Ok(())
+    }
+
+    fn reject(&mut self, _: &Object, _: &Reject) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Whether a song is among the first records.
+fn begins_with_songs(source: &Source) -> Result<bool> {
+    let kept = source.look_at_first(|chunk| {
+        let mut decoder = Decoder::new(&SONG_RECORD, 1);
+        decoder.decode(chunk, u64::MAX);
+        decoder.take_counts().kept
+    })?;
+    Ok(kept.is_some_and(|kept| kept > 0))
+}
+
+/// Builds and publishes a star. Everything is in the time, publishing too.
+///
+/// # Errors
+/// Those of a [`run`](super::run).
+pub fn measure_run(config: &RunConfig, progress: &Progress) -> Result<Ran> {
+    let knows_peak = peak_rss::forget_peak();
+    let stages = Stages::default();
+    let began = Instant::now();
+    let mut report = build_star(config, progress, &stages)?;
+    let seconds = began.elapsed().as_secs_f64();
+    let StageReport { bytes, events, .. } = report.total;
+    report.total = StageReport::new(seconds, bytes, events);
+    report.peak_memory_bytes = peak_rss::peak().filter(|_| knows_peak);
+    let mut phases = stages.phases();
+    let rest = seconds - phases.iter().map(|phase| phase.seconds).sum::<f64>();
+    phases.push(Phase {
+        name: "rest",
+        seconds: rest.max(0.0),
+        pieces: Some(1),
+    });
+    Ok(Ran { report, phases })
+}

@@ -1,0 +1,294 @@
+//! One worker's way through a split: its segments read, decoded and handed on batch by batch.
+
+use std::time::{Duration, Instant};
+
+use arrow_array::RecordBatch;
+
+use super::Reading;
+use super::object_status::SegmentReads;
+use super::source::Source;
+use super::timings::Stage;
+use crate::decode::reject::{Reason, Reject};
+use crate::decode::{Counts, Decoder, Rest, Stop};
+use crate::error::{Error, Result};
+use crate::input::{ChunkReader, Object, Segment, Split};
+use crate::storage::{Range, RangeReader};
+
+/// Where the records of a split's first segment begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// At the first line in it that begins with `{`, or at the start of the object: the guess.
+    Likely,
+    /// At this byte of the object.
+    At(u64),
+    /// Nowhere: a record of the split before reaches over the whole segment.
+    Nowhere,
+}
+
+/// What was found in a split, beside the batches.
+#[derive(Debug)]
+pub struct SplitRead {
+    /// Where the first segment's records began; nowhere if none begins in it.
+    pub began: Option<u64>,
+    /// Where the last segment's records ended; nowhere if it had none.
+    pub ended: Option<u64>,
+    /// Newlines in each of the first and the last segment (they can be the same).
+    pub lines: (u64, u64),
+    /// Bytes from where the records of each segment began to where they ended, decompressed.
+    pub bytes: u64,
+    /// The counts over all segments.
+    pub counts: Counts,
+    /// Records of each segment that became a row.
+    pub kept: Vec<u64>,
+    /// The rejects, by [`Reason::ALL`].
+    pub reasons: [u64; Reason::ALL.len()],
+    /// The first reject, and the number of its segment in the split.
+    pub first_reject: Option<(usize, Reject)>,
+    /// Rejects of the first segment. Their lines count from where its records began.
+    pub first_segment_rejects: u64,
+    /// Bytes that the rejects cover, decompressed.
+    pub rejected_bytes: u64,
+    /// What could be read of each segment.
+    pub segments: SegmentReads,
+}
+
+impl SplitRead {
+    fn count_reject(&mut self, segment: usize, reject: Reject) {
+        self.reasons[reject.reason as usize] += 1;
+        self.rejected_bytes += reject.bytes;
+        self.segments.add_reject(&reject);
+        self.first_segment_rejects += u64::from(segment == 0);
+        self.first_reject.get_or_insert((segment, reject));
+    }
+}
+
+/// What takes the rows and the rejects of a split.
+pub trait Sink {
+    /// Takes a batch of rows.
+    ///
+    /// # Errors
+    /// It cannot be turned into the star or written.
+    fn rows(&mut self, batch: &RecordBatch) -> Result<()>;
+
+    /// Takes a reject of an object.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    fn reject(&mut self, object: &Object, reject: &Reject) -> Result<()>;
+}
+
+/// What is to be read of one segment.
+struct Task<'a> {
+    object: &'a Object,
+    segment: Segment,
+    /// Nowhere if no record begins in it.
+    from: Option<From>,
+}
+
+/// Where reading begins.
+#[derive(Clone, Copy)]
+enum From {
+    /// At a record.
+    At(u64),
+    /// One byte before the first that a record can begin at: a boundary is a newline and a brace, and
+    /// this byte can be the newline.
+    LineAfter(u64),
+}
+
+impl From {
+    fn byte(self) -> u64 {
+        match self {
+            Self::At(byte) | Self::LineAfter(byte) => byte,
+        }
+    }
+}
+
+impl Task<'_> {
+    fn range(&self) -> Option<Range> {
+        let from = self.from?;
+        Some(self.object.range(from.byte(), self.segment.end))
+    }
+}
+
+/// A decoder and a buffer, used for split after split.
+pub struct SplitReader<'a> {
+    source: &'a Source,
+    reading: Reading<'a>,
+    decoder: Decoder,
+    reader: ChunkReader,
+}
+
+impl<'a> SplitReader<'a> {
+    /// A reader of splits of `source`.
+    pub fn new(reading: Reading<'a>, source: &'a Source) -> Self {
+        let sizes = reading.sizes;
+        Self {
+            source,
+            reading,
+            decoder: Decoder::new(source.schema(), sizes.row_group_rows),
+            reader: ChunkReader::new(sizes.chunk_bytes),
+        }
+    }
+
+    /// Reads a split and gives its rows and rejects to `sink`.
+    ///
+    /// # Errors
+    /// An object cannot be read, or `sink` failed.
+    pub fn read(&mut self, split: &Split, start: Start, sink: &mut dyn Sink) -> Result<SplitRead> {
+        let mut clock = Clock::default();
+        let mut found = SplitRead {
+            began: None,
+            ended: None,
+            lines: (0, 0),
+            bytes: 0,
+            counts: Counts::default(),
+            kept: Vec::with_capacity(split.segments.len()),
+            reasons: [0; Reason::ALL.len()],
+            first_reject: None,
+            first_segment_rejects: 0,
+            rejected_bytes: 0,
+            segments: SegmentReads::with_capacity(split.segments.len()),
+        };
+        // A split that failed half way may have left something.
+        self.decoder.clear();
+        let source = self.source;
+        let tasks = self.tasks(split, start);
+        let ranges = tasks
+            .iter()
+            .filter_map(|task| Some((task.object.place, task.range()?)));
+        let mut input = clock.read(|| source.read(ranges));
+        let input = input.as_mut();
+        for (number, task) in tasks.into_iter().enumerate() {
+            let Task {
+                object,
+                segment,
+                from,
+            } = task;
+            let began = clock.read(|| {
+                let Some(from) = from else {
+                    return Ok(None);
+                };
+                let name = source.display(object);
+                let range = (from.byte(), segment.end);
+                self.reader.open(input, object, name, range)?;
+                match from {
+                    From::At(at) => Ok(Some(at)),
+                    From::LineAfter(_) => self.reader.seek_line_start(input, segment.end),
+                }
+            })?;
+            if number == 0 {
+                found.began = began;
+            }
+            let kept_before = self.decoder.kept();
+            let records_before = self.decoder.records();
+            let mut is_broken = false;
+            (found.ended, found.lines.1) = (None, 0);
+            if let Some(began) = began {
+                // Only an object that is read from its first byte on tells its layout by itself.
+                let layout = (segment.start > 0).then_some(object.layout);
+                self.decoder.begin_segment(layout);
+                while found.ended.is_none() {
+                    found.ended = self.chunk(input, segment.end, &mut clock, sink)?;
+                    for reject in self.decoder.take_rejects() {
+                        sink.reject(object, &reject)?;
+                        found.count_reject(number, reject);
+                    }
+                }
+                found.lines.1 = self.decoder.lines();
+                found.bytes += found.ended.map_or(0, |ended| ended - began);
+                is_broken = matches!(self.reader.chunk().rest, Rest::Broken(_));
+            }
+            let records = self.decoder.records() - records_before;
+            found.segments.end_segment(records, is_broken);
+            if from.is_some() {
+                clock.read(|| input.check_unchanged())?;
+            }
+            if number == 0 {
+                found.lines.0 = found.lines.1;
+            }
+            found.kept.push(self.decoder.kept() - kept_before);
+        }
+        self.flush(&mut clock, sink)?;
+        found.counts = self.decoder.take_counts();
+        let bytes = self.reader.take_bytes_read();
+        let (stages, records) = (self.reading.stages, found.counts.records);
+        stages.add_time(Stage::Read, clock.read, bytes, records);
+        stages.add_time(Stage::Decode, clock.decode, found.bytes, records);
+        Ok(found)
+    }
+
+    /// What is to be read of each segment.
+    fn tasks(&self, split: &Split, start: Start) -> Vec<Task<'a>> {
+        let task = |(number, segment): (usize, &Segment)| {
+            let object = self.source.objects.get(segment.object)?;
+            let start = if number == 0 { start } else { Start::Likely };
+            Some(Task {
+                object,
+                segment: *segment,
+                from: match start {
+                    Start::Nowhere => None,
+                    Start::At(at) => Some(From::At(at)),
+                    Start::Likely if segment.start == 0 => Some(From::At(0)),
+                    Start::Likely => Some(From::LineAfter(segment.start - 1)),
+                },
+            })
+        };
+        split.segments.iter().enumerate().filter_map(task).collect()
+    }
+
+    /// Decodes what is at hand of the segment that the reader stands in, and sees to it that there is
+    /// more to decode; gives where the segment's records end once that is reached.
+    fn chunk(
+        &mut self,
+        input: &mut dyn RangeReader,
+        end: u64,
+        clock: &mut Clock,
+        sink: &mut dyn Sink,
+    ) -> Result<Option<u64>> {
+        let progress = clock.decode(|| self.decoder.decode(self.reader.chunk(), end));
+        self.reader.consume(progress.consumed);
+        self.reading
+            .progress
+            .advance(self.reader.take_bytes_stored());
+        match progress.stop {
+            Stop::Hungry => clock.read(|| self.reader.fill(input))?,
+            Stop::Full => self.flush(clock, sink)?,
+            Stop::Done => return Ok(Some(self.reader.chunk().offset)),
+        }
+        Ok(None)
+    }
+
+    fn flush(&mut self, clock: &mut Clock, sink: &mut dyn Sink) -> Result<()> {
+        let batch = clock
+            .decode(|| self.decoder.finish())
+            .map_err(Error::arrow)?;
+        // A batch can be full of what rejected records left behind.
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
+        sink.rows(&batch)
+    }
+}
+
+/// Time spent in the two stages that alternate.
+#[derive(Debug, Default)]
+struct Clock {
+    read: Duration,
+    decode: Duration,
+}
+
+impl Clock {
+    fn read<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        let began = Instant::now();
+        let done = work();
+        self.read += began.elapsed();
+        done
+    }
+
+    fn decode<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        let began = Instant::now();
+        let done = work();
+        self.decode += began.elapsed();
+        done
+    }
+}

@@ -1,0 +1,222 @@
+//! Addresses: which warehouse, as whom, and how far its certificate is trusted.
+
+use std::fmt;
+use std::path::Path;
+use std::time::Duration;
+
+use super::config_file::ConfigFile;
+use super::pgpass::{self, Login};
+use super::secret::Secret;
+use super::tls::{Mode, Tls};
+use super::url::Parts;
+use crate::error::{Error, Result};
+use crate::warehouse::dialect::Dialect;
+
+/// A warehouse and how it is reached. Printed, it is a URL without a password.
+#[derive(Debug, Clone)]
+pub struct Address {
+    /// What it is.
+    pub dialect: Dialect,
+    /// The server: a name, a number, or the folder of its socket.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// The database on it.
+    pub database: String,
+    /// The user that logs in.
+    pub user: String,
+    /// Their password; none where the server asks for none.
+    pub password: Option<Secret>,
+    /// What the connection is protected by.
+    pub tls: Tls,
+    /// How long connecting and logging in may take; none is endless.
+    pub connect_timeout: Option<Duration>,
+    /// What the server calls this program in its lists of sessions.
+    pub application_name: String,
+    /// Settings of the session, as `-c search_path=music`.
+    pub options: Option<String>,
+}
+
+/// What the command line says of a warehouse.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Flags<'a> {
+    /// The URL, in which no password may be.
+    pub url: Option<&'a str>,
+    /// The file of certificates to trust.
+    pub ca_bundle: Option<&'a str>,
+}
+
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+
+impl Address {
+    /// The warehouse that flags, environment and file name: each part from the first of them that has it.
+    /// None if no URL is given and the file has no cluster.
+    ///
+    /// The environment is `SPARKIFY_WAREHOUSE`, a URL that counts where no flag has one, and, after it,
+    /// PostgreSQL's `PGHOST`, `PGPORT`, `PGDATABASE`, `PGUSER`, `PGPASSWORD`, `PGPASSFILE`, `PGSSLMODE`,
+    /// `PGSSLROOTCERT`, `PGCONNECT_TIMEOUT`, `PGAPPNAME` and `PGOPTIONS`. A password that none of all
+    /// these has is looked up in `~/.pgpass`.
+    ///
+    /// # Errors
+    /// A part is wrong or missing. None repeats a password.
+    pub fn resolve(
+        flags: Flags<'_>,
+        file: Option<&ConfigFile>,
+        env: impl Fn(&str) -> Option<String>,
+        warnings: &mut Vec<String>,
+    ) -> Result<Option<Self>> {
+        let named = match flags.url {
+            Some(url) => of_flag(url)?,
+            None => match env("SPARKIFY_WAREHOUSE").filter(|url| !url.is_empty()) {
+                Some(url) => of_variable(&url)?,
+                None if file.is_some_and(ConfigFile::names_a_cluster) => Parts {
+                    dialect: Some(Dialect::Redshift),
+                    ..Parts::default()
+                },
+                None => return Ok(None),
+            },
+        };
+        let surroundings = Parts::of_environment(&env)
+            .map_err(|why| Error::usage("cannot use the environment").because(why))?;
+        let of_flags = Parts {
+            roots: flags.ca_bundle.map(str::to_owned),
+            ..Parts::default()
+        };
+        let named = of_flags.or(named).or(surroundings);
+        let mut of_file = file.map(Parts::of_file).unwrap_or_default();
+        // What a file says of one server is not for another, nor a password for another user.
+        let differ = |a: &Option<String>, b: &Option<String>| match (a, b) {
+            (Some(a), Some(b)) => !a.eq_ignore_ascii_case(b),
+            _ => false,
+        };
+        if differ(&named.host, &of_file.host) {
+            of_file = Parts::default();
+        } else if differ(&named.user, &of_file.user) {
+            of_file.password = None;
+        }
+        let parts = named.or(of_file);
+        Self::complete(parts, env, warnings).map(Some)
+    }
+
+    /// Adds what no source has.
+    fn complete(
+        parts: Parts,
+        env: impl Fn(&str) -> Option<String>,
+        warnings: &mut Vec<String>,
+    ) -> Result<Self> {
+        let dialect = parts.dialect.unwrap_or(Dialect::Postgres);
+        let (port, mode) = match dialect {
+            Dialect::Redshift => (5439, Mode::VerifyFull),
+            Dialect::Postgres => (5432, Mode::Prefer),
+        };
+        let incomplete = |what: &str, hint: &str| {
+            Err(Error::usage(format!("the warehouse has no {what}")).hint(hint))
+        };
+        let host = match (parts.host, dialect) {
+            (Some(host), Dialect::Redshift) if host.starts_with('/') => {
+                return Err(Error::usage("Redshift is on no socket of this machine")
+                    .hint("name its host: redshift://USER@HOST:5439/DATABASE"));
+            }
+            (Some(host), _) => host,
+            (None, Dialect::Postgres) => "localhost".to_owned(),
+            (None, Dialect::Redshift) => {
+                return incomplete(
+                    "host",
+                    "give it as redshift://USER@HOST:5439/DATABASE, PGHOST, or HOST of [CLUSTER] in --config",
+                );
+            }
+        };
+        let user = match (parts.user, dialect) {
+            (Some(user), _) => user,
+            (None, Dialect::Postgres) => whoami::username().map_err(|e| {
+                Error::failed("cannot find out who you are")
+                    .because(e)
+                    .hint("give the user as postgres://USER@HOST/DATABASE or PGUSER")
+            })?,
+            (None, Dialect::Redshift) => {
+                return incomplete(
+                    "user",
+                    "give it as redshift://USER@HOST:5439/DATABASE, PGUSER, or DB_USER of [CLUSTER] in --config",
+                );
+            }
+        };
+        let database = parts.database.unwrap_or_else(|| match dialect {
+            Dialect::Redshift => "dev".to_owned(),
+            Dialect::Postgres => user.clone(),
+        });
+        let port = parts.port.unwrap_or(port);
+        let login = Login {
+            host: &host,
+            port,
+            database: &database,
+            user: &user,
+        };
+        let password = parts
+            .password
+            .or_else(|| pgpass::look_up(login, env, warnings));
+        Ok(Self {
+            dialect,
+            port,
+            password,
+            tls: Tls::of(parts.mode, parts.roots.as_deref(), mode)?,
+            connect_timeout: match parts.connect_timeout {
+                None => Some(DEFAULT_TIMEOUT),
+                Some(Duration::ZERO) => None,
+                Some(timeout) => Some(timeout),
+            },
+            application_name: parts
+                .application_name
+                .unwrap_or_else(|| "sparkify".to_owned()),
+            options: parts.options,
+            host,
+            database,
+            user,
+        })
+    }
+
+    /// The folder of its socket, if that is how it is reached.
+    pub fn socket_folder(&self) -> Option<&Path> {
+        self.host.starts_with('/').then(|| Path::new(&self.host))
+    }
+}
+
+/// The parts of `--warehouse`.
+fn of_flag(url: &str) -> Result<Parts> {
+    let parts = Parts::of_url(url)
+        .map_err(|why| Error::usage("cannot use the URL of --warehouse").because(why))?;
+    match parts.password {
+        None => Ok(parts),
+        Some(_) => Err(Error::usage("--warehouse has a password in it")
+            .because("whoever lists processes sees it")
+            .hint(
+                "leave it out, and give it as PGPASSWORD, in the file of --config or in ~/.pgpass",
+            )),
+    }
+}
+
+/// The parts of SPARKIFY_WAREHOUSE.
+fn of_variable(url: &str) -> Result<Parts> {
+    Parts::of_url(url)
+        .map_err(|why| Error::usage("cannot use the URL of SPARKIFY_WAREHOUSE").because(why))
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            host,
+            port,
+            database,
+            user,
+            ..
+        } = self;
+        let scheme = match self.dialect {
+            Dialect::Redshift => "redshift",
+            Dialect::Postgres => "postgres",
+        };
+        match (self.socket_folder(), host.contains(':')) {
+            (Some(_), _) => write!(f, "{scheme}://{user}@:{port}/{database}?host={host}"),
+            (None, true) => write!(f, "{scheme}://{user}@[{host}]:{port}/{database}"),
+            (None, false) => write!(f, "{scheme}://{user}@{host}:{port}/{database}"),
+        }
+    }
+}

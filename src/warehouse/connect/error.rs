@@ -1,0 +1,345 @@
+//! Failures: what a warehouse or the way to it refused, what that means, and the one line for it.
+
+use std::error::Error as _;
+use std::io;
+
+use postgres::error::DbError;
+use rustls::CertificateError;
+
+use super::config::Address;
+use super::tls::Mode;
+use crate::error::Error;
+use crate::warehouse::dialect::Dialect;
+
+/// What can be done about a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// Another transaction was in the way: the whole transaction can be tried again.
+    Conflict,
+    /// The connection is lost, and nobody knows what became of the transaction.
+    Lost,
+    /// The warehouse refused.
+    Refused,
+}
+
+/// A statement that failed.
+#[derive(Debug)]
+pub struct Failure {
+    /// What can be done about it.
+    pub cause: Cause,
+    /// What to say.
+    pub error: Error,
+}
+
+/// Redshift has no SQLSTATE of its own for a transaction that another one was in the way of.
+const CONFLICTS: [&str; 3] = [
+    "1023",
+    "Serializable isolation violation",
+    "could not complete because of conflict with concurrent transaction",
+];
+
+/// A failure that nothing but the user can mend.
+pub fn refused(error: Error) -> Failure {
+    Failure {
+        cause: Cause::Refused,
+        error,
+    }
+}
+
+/// What a failure of the driver in the middle of a session means.
+pub fn failure(error: &postgres::Error) -> Failure {
+    let Some(refused) = error.as_db_error() else {
+        return match is_of_the_connection(error) {
+            true => Failure {
+                cause: Cause::Lost,
+                error: Error::failed("the connection to the warehouse is lost")
+                    .because(reason(error)),
+            },
+            false => Failure {
+                cause: Cause::Refused,
+                error: Error::failed("the warehouse was asked for what the driver cannot do")
+                    .because(reason(error)),
+            },
+        };
+    };
+    let cause = cause_of(refused);
+    let error = Error::failed(match cause {
+        Cause::Conflict => "another transaction was in the way",
+        Cause::Lost => "the warehouse ended the session",
+        Cause::Refused => "the warehouse refused a statement",
+    })
+    .because(said(refused));
+    let error = match hint_of(refused.code().code()) {
+        // What to do about the others is for whoever knows what can be tried again.
+        Some(hint) if cause == Cause::Refused => error.hint(hint),
+        _ => error,
+    };
+    Failure { cause, error }
+}
+
+/// What a failure to write to a COPY means: the driver hides what it knows in one of input and output.
+pub fn failure_of_copy(error: &io::Error) -> Failure {
+    let inner = error.get_ref().and_then(|e| e.downcast_ref());
+    inner.map_or_else(
+        || Failure {
+            cause: Cause::Lost,
+            error: Error::failed("the connection to the warehouse is lost").because(error),
+        },
+        failure,
+    )
+}
+
+fn cause_of(refused: &DbError) -> Cause {
+    let code = refused.code().code();
+    let message = refused.message();
+    let is_conflict = match code {
+        "40001" | "40P01" | "55P03" => true,
+        // Two that create the same table at the same time.
+        "23505" => message.contains("pg_type_typname") || message.contains("pg_class_relname"),
+        // Only here: elsewhere 1023 may be a value.
+        "XX000" => CONFLICTS.iter().any(|text| message.contains(text)),
+        _ => false,
+    };
+    match code {
+        _ if is_conflict => Cause::Conflict,
+        "57P01" | "57P02" | "57P03" | "57P05" | "25P03" => Cause::Lost,
+        _ if code.starts_with("08") => Cause::Lost,
+        _ => Cause::Refused,
+    }
+}
+
+/// Whether it ends the session without a word of the server. The driver keeps its own kinds to itself.
+fn is_of_the_connection(error: &postgres::Error) -> bool {
+    let is_io = error
+        .source()
+        .is_some_and(|e| e.downcast_ref::<io::Error>().is_some());
+    error.is_closed() || is_io || error.to_string() == "unexpected message from server"
+}
+
+/// What the server said, with its SQLSTATE, which can be looked up.
+fn said(refused: &DbError) -> String {
+    let mut text = format!("{} ({})", refused.message(), refused.code().code());
+    for more in [refused.detail(), refused.where_()].into_iter().flatten() {
+        text = format!("{text}, {more}");
+    }
+    // Redshift draws rules and boxes of blanks around what it has to say.
+    let words = text.split_whitespace();
+    let words = words.filter(|word| !word.starts_with("-----"));
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// All that an error says, from the outside in: the driver's own words tell little.
+fn reason(error: &postgres::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        let more = inner.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        source = inner.source();
+    }
+    text
+}
+
+/// What to do about an SQLSTATE.
+fn hint_of(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "28P01" => "check the user and the password (PGPASSWORD, --config or ~/.pgpass)",
+        "28000" => {
+            "the server lets no such user in from here: check user, pg_hba.conf, and sslmode if it wants TLS"
+        }
+        "3D000" => "check the name of the database, or create it",
+        "3F000" => "create the schema, or set another search_path",
+        "42501" => "have somebody GRANT the user what is missing",
+        "42P01" => "sparkify create-tables makes the tables",
+        "42703" | "42804" => {
+            "the tables are not as sparkify create-tables makes them; its --drop makes them anew, and empty"
+        }
+        "53100" => "free some space in the warehouse",
+        "53200" => "the warehouse is out of memory: run again when it has less to do",
+        "53300" => "close other sessions, or run again later",
+        "25006" => "name the primary, not a replica, or look at default_transaction_read_only",
+        "57014" => {
+            "raise statement_timeout (options=-c%20statement_timeout=0), or see who cancelled it"
+        }
+        "57P01" | "57P02" | "57P03" => "the server is going down or coming up: run again",
+        _ => return None,
+    })
+}
+
+/// Why no session began.
+pub(super) fn cannot_connect(address: &Address, error: &postgres::Error) -> Error {
+    let (why, hint) = explained(address, error);
+    let failed = Error::failed(format!("cannot connect to {address}")).because(why);
+    match hint {
+        Some(hint) => failed.hint(hint),
+        None => failed,
+    }
+}
+
+/// Why, and what to do about it.
+fn explained(address: &Address, error: &postgres::Error) -> (String, Option<String>) {
+    if let Some(refused) = error.as_db_error() {
+        let said = said(refused);
+        // Nothing keeps a server from repeating what it was given.
+        let said = match &address.password {
+            Some(password) => password.masked_in(&said),
+            None => said,
+        };
+        return (said, hint_of(refused.code().code()).map(str::to_owned));
+    }
+    let (why, hint) = match error.source() {
+        None if error.is_closed() => (
+            "the server closed the connection".to_owned(),
+            Some("check host and port: is that the warehouse?"),
+        ),
+        None => (reason(error), None),
+        Some(source) => match source.downcast_ref::<io::Error>() {
+            Some(source) => return of_io(address, source),
+            None => of_driver(&source.to_string()),
+        },
+    };
+    (why, hint.map(str::to_owned))
+}
+
+/// What the driver itself has to say about the server.
+fn of_driver(text: &str) -> (String, Option<&'static str>) {
+    match text {
+        "password missing" => (
+            "the server wants a password, and none is given".to_owned(),
+            Some("give it as PGPASSWORD, in the file of --config or in ~/.pgpass"),
+        ),
+        "server does not support TLS" => (
+            "the server has no TLS".to_owned(),
+            Some("if that is no surprise, sslmode=prefer or sslmode=disable"),
+        ),
+        "unsupported authentication method" => (
+            "the server wants another login than a password (GSS, Kerberos or SSPI)".to_owned(),
+            Some("use a user that has a password"),
+        ),
+        _ => (text.to_owned(), None),
+    }
+}
+
+/// What input and output to the server failed with: the network, TLS, or words that the driver does not know.
+fn of_io(address: &Address, error: &io::Error) -> (String, Option<String>) {
+    let host = &address.host;
+    let text = error.to_string();
+    if let Some(error) = error
+        .get_ref()
+        .and_then(|e| e.downcast_ref::<rustls::Error>())
+    {
+        return of_tls(address, error);
+    }
+    if let Some((_, method)) = text.split_once("unknown authentication tag `") {
+        let method = method.trim_end_matches('`');
+        return match method {
+            "13" => (
+                "the server wants authentication method 13, which this program does not speak: the \
+                 password of the user is kept as sha256|..."
+                    .to_owned(),
+                Some(
+                    "use a user whose password is kept as MD5 (ALTER USER ... PASSWORD 'md5...'), or \
+                     temporary credentials of IAM"
+                        .to_owned(),
+                ),
+            ),
+            _ => (
+                format!("the server wants authentication method {method}, which this program does not speak"),
+                Some("use a user that has a password".to_owned()),
+            ),
+        };
+    }
+    if text.starts_with("failed to lookup address") {
+        return (
+            format!("the host {host} is not found"),
+            Some("check its name, and whether this machine can resolve it (VPN?)".to_owned()),
+        );
+    }
+    let hint = match error.kind() {
+        io::ErrorKind::ConnectionRefused => "nobody listens there: check host and port",
+        io::ErrorKind::TimedOut => return timed_out(address),
+        io::ErrorKind::NotFound => "there is no such socket: check the folder and the port",
+        io::ErrorKind::PermissionDenied => "check the permissions of the socket",
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => {
+            "the server closed the connection: check host, port and sslmode; is that the warehouse?"
+        }
+        io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => {
+            "that is no answer of PostgreSQL: check host and port"
+        }
+        _ => "check host, port and the network",
+    };
+    (text, Some(hint.to_owned()))
+}
+
+/// Nobody answered in time.
+pub(super) fn no_answer(address: &Address) -> Error {
+    let (why, hint) = timed_out(address);
+    let error = Error::failed(format!("cannot connect to {address}")).because(why);
+    match hint {
+        Some(hint) => error.hint(hint),
+        None => error,
+    }
+}
+
+fn timed_out(address: &Address) -> (String, Option<String>) {
+    let why = match address.connect_timeout {
+        Some(timeout) => format!("no answer within {} s", timeout.as_secs()),
+        None => "no answer".to_owned(),
+    };
+    let hint = match address.dialect {
+        Dialect::Redshift => {
+            "check host and port, that the cluster is not paused, and that its security group lets this \
+             machine in; connect_timeout waits longer"
+        }
+        Dialect::Postgres => "check host, port and firewalls; connect_timeout waits longer",
+    };
+    (why, Some(hint.to_owned()))
+}
+
+/// Why the certificate of the server is refused.
+fn of_tls(address: &Address, error: &rustls::Error) -> (String, Option<String>) {
+    let host = &address.host;
+    let bundle = match address.dialect {
+        Dialect::Redshift => "Amazon's bundle, amazon-trust-ca-bundle.crt",
+        Dialect::Postgres => "a file with the certificate of that authority",
+    };
+    let rustls::Error::InvalidCertificate(certificate) = error else {
+        return (
+            format!("TLS: {error}"),
+            Some("is that the warehouse, and does it speak TLS 1.2 or later?".to_owned()),
+        );
+    };
+    match certificate {
+        // An authority of another key can bear the name of a trusted one.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => (
+            "the certificate of the server is of an unknown authority".to_owned(),
+            Some(format!(
+                "name {bundle}, as sslrootcert=FILE or --ca-bundle FILE; sslmode=require without sslrootcert checks none"
+            )),
+        ),
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => (
+            format!("the certificate of the server is not for {host}"),
+            Some("name the host as the certificate does, or sslmode=verify-ca".to_owned()),
+        ),
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => (
+            "the certificate of the server has expired".to_owned(),
+            Some("have it renewed; sslmode=require without sslrootcert checks none".to_owned()),
+        ),
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => (
+            "the certificate of the server is not valid yet".to_owned(),
+            Some("is the clock of this machine right?".to_owned()),
+        ),
+        other => (
+            format!("the certificate of the server is refused: {other}"),
+            Some(match address.tls.mode {
+                Mode::VerifyFull | Mode::VerifyCa => {
+                    "the server needs one that an authority signed; sslmode=require without sslrootcert checks none"
+                        .to_owned()
+                }
+                _ => "the server needs another certificate".to_owned(),
+            }),
+        ),
+    }
+}

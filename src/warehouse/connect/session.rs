@@ -1,0 +1,254 @@
+//! Sessions: one connection to a warehouse, in which statements run.
+
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
+
+use postgres::fallible_iterator::FallibleIterator;
+use postgres::types::{ToSql, Type};
+use postgres::{Client, CopyInWriter, NoTls, SimpleQueryMessage};
+
+use super::config::Address;
+use super::error::{Cause, Failure, cannot_connect, failure, no_answer};
+use super::tls::Mode;
+use crate::error::{Error, Result};
+use crate::warehouse::dialect::Dialect;
+
+/// Where Redshift keeps what went wrong in a COPY, newest first (Amazon Redshift Database Developer Guide,
+/// "SYS_LOAD_ERROR_DETAIL", "STL_LOAD_ERRORS", "SVL_S3LOG").
+const LOAD_ERRORS: [&str; 3] = [
+    "SELECT file_name, 'column ' || column_name, column_type, error_message
+FROM sys_load_error_detail
+WHERE session_id = pg_backend_pid()
+ORDER BY start_time DESC
+LIMIT 1",
+    "SELECT filename, 'column ' || colname, type, err_reason
+FROM stl_load_errors
+WHERE session = pg_backend_pid()
+ORDER BY starttime DESC
+LIMIT 1",
+    "SELECT message
+FROM svl_s3log
+WHERE pid = pg_backend_pid()
+ORDER BY eventtime DESC
+LIMIT 1",
+];
+
+/// Settings by which PostgreSQL looks after its client.
+const NOTICE: [&str; 2] = [
+    "SET tcp_keepalives_idle = 60; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 6",
+    "SET client_connection_check_interval = '10s'",
+];
+
+/// One row, as text.
+pub type Row = Vec<Option<String>>;
+
+/// A connection to a warehouse.
+pub struct Session {
+    client: Client,
+}
+
+impl Session {
+    /// Connects and logs in, and makes sure that the warehouse is what its address says.
+    ///
+    /// # Errors
+    /// The server cannot be reached, is not trusted, refuses, or is another kind of warehouse.
+    pub fn open(address: &Address) -> Result<Self> {
+        let client = connect(address)?;
+        let mut session = Self { client };
+        let cannot = || Error::failed(format!("cannot use {address}"));
+        let version = session.rows("SELECT version()");
+        let version = version.map_err(|failure| cannot().because(failure.error))?;
+        let version = version.into_iter().flatten().flatten().next();
+        let is_redshift = version.unwrap_or_default().contains("Redshift");
+        let (is, scheme) = match (address.dialect, is_redshift) {
+            (Dialect::Redshift, false) => ("PostgreSQL", "postgres"),
+            (Dialect::Postgres, true) => ("Redshift", "redshift"),
+            (Dialect::Postgres, false) => {
+                session.ask_for_notice();
+                return Ok(session);
+            }
+            (Dialect::Redshift, true) => return Ok(session),
+        };
+        Err(cannot()
+            .because(format!("it is {is}"))
+            .hint(format!("its URL begins with {scheme}://")))
+    }
+
+    /// Lets the server notice when we are gone: what it holds a lock for would keep other loads waiting for
+    /// hours otherwise.
+    fn ask_for_notice(&mut self) {
+        for sql in NOTICE {
+            // Not every version and system knows each of them.
+            let _ = self.execute(sql);
+        }
+    }
+
+    /// Runs a statement, by the simple query protocol. Gives how many rows it has changed.
+    ///
+    /// # Errors
+    /// It fails.
+    pub fn execute(&mut self, sql: &str) -> std::result::Result<u64, Failure> {
+        let messages = self.client.simple_query(sql).map_err(|e| failure(&e))?;
+        let changed = |message: &SimpleQueryMessage| match message {
+            SimpleQueryMessage::CommandComplete(rows) => *rows,
+            _ => 0,
+        };
+        Ok(messages.iter().map(changed).sum())
+    }
+
+    /// Runs a COPY from S3, which Redshift carries out by itself. A failure has in it what the views of load
+    /// errors tell.
+    ///
+    /// # Errors
+    /// It fails.
+    pub fn copy(&mut self, sql: &str) -> std::result::Result<(), Failure> {
+        self.execute(sql).map(drop).map_err(|mut failure| {
+            if failure.cause == Cause::Refused
+                && let Some(detail) = self.load_error()
+            {
+                failure.error = failure.error.also(detail);
+            }
+            failure
+        })
+    }
+
+    /// What the views of load errors tell of the last COPY of this session, if anything: not every cluster
+    /// has each of them, and not everybody may look.
+    fn load_error(&mut self) -> Option<String> {
+        self.execute("ROLLBACK").ok()?;
+        LOAD_ERRORS.into_iter().find_map(|query| {
+            let rows = self.rows(query).ok()?;
+            let fields = rows.into_iter().next()?.into_iter().flatten();
+            let fields: Vec<String> = fields.map(|field| field.trim().to_owned()).collect();
+            Some(fields.join(", "))
+        })
+    }
+
+    /// The rows of a query, by the simple query protocol.
+    ///
+    /// # Errors
+    /// It fails.
+    pub fn rows(&mut self, sql: &str) -> std::result::Result<Vec<Row>, Failure> {
+        let messages = self.client.simple_query(sql).map_err(|e| failure(&e))?;
+        let row = |message: &SimpleQueryMessage| match message {
+            SimpleQueryMessage::Row(row) => Some(
+                (0..row.len())
+                    .map(|i| row.get(i).map(str::to_owned))
+                    .collect(),
+            ),
+            _ => None,
+        };
+        Ok(messages.iter().filter_map(row).collect())
+    }
+
+    /// Gives each row of a query of text columns to `take`, one at a time, however many there are.
+    ///
+    /// # Errors
+    /// It fails.
+    pub fn each(
+        &mut self,
+        sql: &str,
+        mut take: impl FnMut(Vec<Option<&str>>),
+    ) -> std::result::Result<(), Failure> {
+        // Without a name for the statement: behind a pooler the next message may reach another server.
+        let none = std::iter::empty::<(&(dyn ToSql + Sync), Type)>();
+        let rows = self.client.query_typed_raw(sql, none);
+        let mut rows = rows.map_err(|e| failure(&e))?;
+        while let Some(row) = rows.next().map_err(|e| failure(&e))? {
+            let values = (0..row.len()).map(|i| row.try_get::<_, Option<&str>>(i));
+            let values: std::result::Result<_, _> = values.collect();
+            take(values.map_err(|e| failure(&e))?);
+        }
+        Ok(())
+    }
+
+    /// The names and types of the columns that a query would give, which is not run. The types must be
+    /// ones that the driver knows by itself: on Redshift it cannot look up others.
+    ///
+    /// # Errors
+    /// It is refused.
+    pub fn columns(&mut self, sql: &str) -> std::result::Result<Vec<(String, Type)>, Failure> {
+        let statement = self.client.prepare(sql).map_err(|e| failure(&e))?;
+        let column = |column: &postgres::Column| (column.name().to_owned(), column.type_().clone());
+        Ok(statement.columns().iter().map(column).collect())
+    }
+
+    /// Begins a `COPY ... FROM STDIN`. What writing to it fails with is for
+    /// [`failure_of_copy`](super::error::failure_of_copy).
+    ///
+    /// # Errors
+    /// It is refused.
+    pub fn copy_in(&mut self, sql: &str) -> std::result::Result<CopyInWriter<'_>, Failure> {
+        self.client.copy_in(sql).map_err(|e| failure(&e))
+    }
+}
+
+/// Connects and logs in within the time that the address allows.
+///
+/// The driver has a limit for the connection alone: a server that takes it and says nothing would be waited
+/// for until the end of days. So this waits for a thread instead, and forgets it when it takes too long.
+fn connect(address: &Address) -> Result<Client> {
+    let config = config(address);
+    let tls = match address.tls.mode {
+        Mode::Disable => None,
+        // On a socket of this machine there is no TLS, nor a need for it.
+        _ if address.socket_folder().is_some() => None,
+        _ => Some(address.tls.connector()?),
+    };
+    let (sender, receiver) = mpsc::channel();
+    let connecting = thread::Builder::new()
+        .name("connect".to_owned())
+        .spawn(move || {
+            let client = match tls {
+                Some(tls) => config.connect(tls),
+                None => config.connect(NoTls),
+            };
+            // Too late: the connection closes.
+            drop(sender.send(client));
+        });
+    connecting.map_err(|e| Error::failed("cannot start a thread").because(e))?;
+    let answer = match address.connect_timeout {
+        Some(timeout) => receiver.recv_timeout(timeout),
+        None => receiver.recv().map_err(RecvTimeoutError::from),
+    };
+    match answer {
+        Ok(client) => client.map_err(|error| cannot_connect(address, &error)),
+        Err(RecvTimeoutError::Timeout) => Err(no_answer(address)),
+        Err(RecvTimeoutError::Disconnected) => {
+            Err(Error::failed(format!("cannot connect to {address}"))
+                .because("the thread that connects is gone"))
+        }
+    }
+}
+
+fn config(address: &Address) -> postgres::Config {
+    let mut config = postgres::Config::new();
+    match address.socket_folder() {
+        Some(folder) => config.host_path(folder),
+        None => config.host(&address.host).ssl_mode(address.tls.ssl_mode()),
+    };
+    config
+        .port(address.port)
+        .dbname(&address.database)
+        .user(&address.user)
+        .application_name(&address.application_name)
+        // A COPY of an hour is silent all that time: whatever forgets silent connections on the way must
+        // see some life, and a server that is gone must be noticed within minutes.
+        .keepalives(true)
+        .keepalives_idle(Duration::from_secs(60))
+        .keepalives_interval(Duration::from_secs(10))
+        .keepalives_retries(6)
+        // A server that is busy may not read for a while.
+        .tcp_user_timeout(Duration::from_secs(600));
+    if let Some(password) = &address.password {
+        config.password(password.expose());
+    }
+    if let Some(timeout) = address.connect_timeout {
+        config.connect_timeout(timeout);
+    }
+    if let Some(options) = &address.options {
+        config.options(options);
+    }
+    config
+}

@@ -1,0 +1,192 @@
+//! Questions: what analysts ask of a star that is loaded, as the scripts of `sql/analytics` that the binary
+//! carries.
+//!
+//! One stands behind the end of the data path: it reads what loads have written, and changes nothing. The same
+//! SQL runs on Redshift and on PostgreSQL.
+
+use chrono::NaiveDateTime;
+use postgres::types::Type;
+
+use crate::error::{Error, Result};
+use crate::warehouse::connect::config::Address;
+use crate::warehouse::connect::error::Failure;
+use crate::warehouse::connect::session::{Row, Session};
+use crate::warehouse::sql::template::{Values, fill, statements};
+
+/// A question, with the query that answers it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Question {
+    /// What it is called.
+    pub name: &'static str,
+    script: &'static str,
+}
+
+macro_rules! questions {
+    ($($name:literal)*) => {
+        [$(Question {
+            name: $name,
+            script: include_str!(concat!("../../sql/analytics/", $name, ".sql")),
+        }),*]
+    };
+}
+
+/// All of them.
+pub static QUESTIONS: [Question; 12] = questions! {
+    "plays-by-hour"
+    "plays-by-weekday"
+    "plays-by-hour-and-weekday"
+    "top-songs"
+    "top-artists"
+    "known-songs"
+    "free-and-paid-by-day"
+    "free-and-paid-by-month"
+    "plays-by-location"
+    "plays-by-browser"
+    "plays-by-user-agent"
+    "busiest-users"
+};
+
+/// Of which plays something is asked, in UTC, and how many rows are wanted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// The first moment; none is the earliest that a play can have.
+    pub from: Option<NaiveDateTime>,
+    /// The moment before which it ends; none is behind the latest that a play can have.
+    pub to: Option<NaiveDateTime>,
+    /// How many rows at most, where a question has the best of many.
+    pub limit: u32,
+}
+
+/// The answer to a query.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// Its columns.
+    pub columns: Vec<Column>,
+    /// Its rows, with a field for each column.
+    pub rows: Vec<Row>,
+}
+
+/// A column of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// Whether numbers are in it.
+    pub is_number: bool,
+}
+
+// Plays are of the years 1 to 9999, at whole milliseconds. Neither warehouse is asked for more.
+const FIRST: &str = "0001-01-01 00:00:00";
+const LAST: &str = "9999-12-31 23:59:59.999999";
+
+impl Question {
+    /// The question in words: what its script begins with.
+    pub fn text(&self) -> &'static str {
+        let line = self.script.lines().next().unwrap_or_default();
+        line.trim_start_matches("--").trim()
+    }
+
+    /// Whether it has the best of many, and so a limit.
+    pub fn has_limit(&self) -> bool {
+        self.script.contains(":limit")
+    }
+
+    /// The query that answers it.
+    ///
+    /// # Errors
+    /// The script is not as this program knows it.
+    pub fn sql(&self, asked: &Asked) -> Result<String> {
+        let moment = |moment: Option<NaiveDateTime>, or: &str| {
+            moment.map_or_else(|| or.to_owned(), |m| m.format("%F %T%.f").to_string())
+        };
+        let values = Values::default()
+            .text("from", &moment(asked.from, FIRST))?
+            .text("to", &moment(asked.to, LAST))?
+            .sql("limit", &asked.limit.to_string());
+        let filled = statements(self.script)
+            .into_iter()
+            .map(|sql| fill(sql, &values));
+        Ok(filled.collect::<Result<Vec<_>>>()?.join(";\n"))
+    }
+}
+
+/// The answer of a warehouse to a query.
+///
+/// # Errors
+/// The warehouse cannot be reached or refuses.
+pub fn ask(address: &Address, sql: &str) -> Result<Answer> {
+    let mut session = Session::open(address)?;
+    let cannot =
+        |failure: Failure| Error::failed(format!("cannot query {address}")).because(failure.error);
+    let columns = session.columns(sql).map_err(cannot)?;
+    let columns = columns.into_iter().map(|(name, ty)| Column {
+        name,
+        is_number: is_number(&ty),
+    });
+    Ok(Answer {
+        columns: columns.collect(),
+        rows: session.rows(sql).map_err(cannot)?,
+    })
+}
+
+fn is_number(ty: &Type) -> bool {
+    [
+        Type::INT2,
+        Type::INT4,
+        Type::INT8,
+        Type::FLOAT4,
+        Type::FLOAT8,
+        Type::NUMERIC,
+    ]
+    .contains(ty)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn every_script_is_a_question() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("sql/analytics");
+        let files = fs::read_dir(folder).unwrap();
+        let files: BTreeSet<_> = files.map(|file| file.unwrap().file_name()).collect();
+        let names = QUESTIONS.iter().map(|q| format!("{}.sql", q.name).into());
+        assert_eq!(names.collect::<BTreeSet<_>>(), files);
+    }
+
+    #[test]
+    fn every_question_is_one_query_and_says_what_it_asks() {
+        for question in QUESTIONS {
+            let Question { name, script } = question;
+            assert_eq!(statements(script).len(), 1, "{name}");
+            assert!(question.text().ends_with('?'), "{name}");
+            let by_hand = format!(
+                "-- By hand: psql -v from=2018-11-01 -v to=2018-12-01{} -f sql/analytics/{name}.sql\n",
+                if question.has_limit() {
+                    " -v limit=10"
+                } else {
+                    ""
+                }
+            );
+            assert!(script.contains(&by_hand), "{name}");
+        }
+    }
+
+    #[test]
+    fn without_a_range_every_play_is_in_it() {
+        let asked = Asked {
+            limit: 7,
+            ..Asked::default()
+        };
+        let question = QUESTIONS.iter().find(|q| q.name == "top-songs");
+        let sql = question.unwrap().sql(&asked).unwrap();
+        assert!(sql.contains("start_time >= CAST('0001-01-01 00:00:00' AS TIMESTAMP)"));
+        assert!(sql.contains("start_time < CAST('9999-12-31 23:59:59.999999' AS TIMESTAMP)"));
+        assert!(sql.ends_with("LIMIT 7"));
+    }
+}

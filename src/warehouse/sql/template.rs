@@ -1,0 +1,221 @@
+//! Scripts: the SQL of `sql/redshift` and `sql/postgres`, which the binary carries and people can run by hand.
+//!
+//! Pure text: what is sent to a warehouse, in order, before anything is connected. Names after a colon
+//! stand for values, as in psql: `:'name'` for a quoted literal, `:name` for SQL as it stands.
+
+use crate::error::{Error, Result};
+use crate::warehouse::dialect::Dialect;
+
+/// The scripts for one kind of warehouse.
+#[derive(Debug, Clone, Copy)]
+pub struct Scripts {
+    /// Creates the tables that are not there.
+    pub create: &'static str,
+    /// Drops them all.
+    pub drop: &'static str,
+    /// Begins a load: transaction, lock, staging tables.
+    pub stage: &'static str,
+    /// Empties the star, in the transaction of a load.
+    pub refresh: &'static str,
+    /// Fills the staging tables.
+    pub copy: &'static str,
+    /// Merges them into the star, and commits.
+    pub merge: &'static str,
+    /// Counts rows that are not as they were merged, before the commit.
+    pub verify: &'static str,
+}
+
+macro_rules! scripts {
+    ($folder:literal) => {
+        Scripts {
+            create: include_str!(concat!("../../../sql/", $folder, "/create.sql")),
+            drop: include_str!(concat!("../../../sql/", $folder, "/drop.sql")),
+            stage: include_str!(concat!("../../../sql/", $folder, "/stage.sql")),
+            refresh: include_str!(concat!("../../../sql/", $folder, "/refresh.sql")),
+            copy: include_str!(concat!("../../../sql/", $folder, "/copy.sql")),
+            merge: include_str!(concat!("../../../sql/", $folder, "/merge.sql")),
+            verify: include_str!(concat!("../../../sql/", $folder, "/verify.sql")),
+        }
+    };
+}
+
+impl Scripts {
+    /// The scripts for a warehouse.
+    pub fn of(dialect: Dialect) -> Self {
+        match dialect {
+            Dialect::Redshift => scripts!("redshift"),
+            Dialect::Postgres => scripts!("postgres"),
+        }
+    }
+}
+
+/// Values for the names in a script.
+#[derive(Debug, Default, Clone)]
+pub struct Values(Vec<(String, String)>);
+
+impl Values {
+    /// Adds a value that stands as it is.
+    pub fn sql(mut self, name: &str, sql: &str) -> Self {
+        self.0.push((name.to_owned(), sql.to_owned()));
+        self
+    }
+
+    /// Adds a value that stands as a literal.
+    ///
+    /// # Errors
+    /// It cannot be a literal: see [`literal`].
+    pub fn text(mut self, name: &str, text: &str) -> Result<Self> {
+        self.0.push((format!("'{name}'"), literal(text)?));
+        Ok(self)
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        let found = self.0.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.as_str())
+    }
+}
+
+/// A string literal that means the same whether or not backslashes escape, which in Redshift they do
+/// (`'\''` ends nothing there).
+///
+/// # Errors
+/// The text holds a backslash or a control character.
+pub fn literal(text: &str) -> Result<String> {
+    if text.contains(|c: char| c == '\\' || c.is_control()) {
+        return Err(Error::failed(format!("cannot write '{text}' in SQL"))
+            .because("it holds a backslash or a control character")
+            .hint("choose another name"));
+    }
+    Ok(format!("'{}'", text.replace('\'', "''")))
+}
+
+/// The statements of a script in order, each without the comments before it and the semicolon behind it.
+pub fn statements(script: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    let (mut start, mut at) = (0, 0);
+    while let Some(token) = Token::at(script, at) {
+        let end = at + token.len;
+        match token.kind {
+            // Between statements nothing counts.
+            Kind::Space if start == at => start = end,
+            Kind::Semicolon => {
+                found.push(script.get(start..at).unwrap_or_default());
+                start = end;
+            }
+            _ => {}
+        }
+        at = end;
+    }
+    let rest = script.get(start..).unwrap_or_default();
+    if !rest.is_empty() {
+        found.push(rest);
+    }
+    found
+}
+
+/// A statement with its values in place.
+///
+/// # Errors
+/// It names a value that is not there.
+pub fn fill(statement: &str, values: &Values) -> Result<String> {
+    let mut filled = String::with_capacity(statement.len());
+    let mut at = 0;
+    while let Some(token) = Token::at(statement, at) {
+        let text = statement.get(at..at + token.len).unwrap_or_default();
+        at += token.len;
+        match token.kind {
+            Kind::Name => {
+                let name = text.trim_start_matches(':');
+                filled.push_str(values.get(name).ok_or_else(|| {
+                    Error::failed("cannot run a script").because(format!("{name} has no value"))
+                })?);
+            }
+            _ => filled.push_str(text),
+        }
+    }
+    Ok(filled)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// White space or a comment.
+    Space,
+    Semicolon,
+    /// A colon and what it names.
+    Name,
+    /// Anything else.
+    Text,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Token {
+    kind: Kind,
+    /// Its bytes, at least 1.
+    len: usize,
+}
+
+impl Token {
+    /// The token that begins at a byte of a script; none at its end.
+    fn at(script: &str, at: usize) -> Option<Self> {
+        let rest = script.get(at..)?;
+        let first = rest.chars().next()?;
+        let until = |end: &str, from: usize| {
+            let found = rest.get(from..).and_then(|r| r.find(end));
+            found.map_or(rest.len(), |found| from + found + end.len())
+        };
+        let identifier = |from: usize| {
+            let name = rest.get(from..).unwrap_or_default();
+            name.find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+                .unwrap_or(name.len())
+        };
+        let (kind, len) = match first {
+            c if c.is_whitespace() => (Kind::Space, c.len_utf8()),
+            '-' if rest.starts_with("--") => (Kind::Space, until("\n", 0)),
+            ';' => (Kind::Semicolon, 1),
+            // A doubled quote ends one literal and begins the next, which comes to the same.
+            '\'' => (Kind::Text, until("'", 1)),
+            '"' => (Kind::Text, until("\"", 1)),
+            '$' if rest.starts_with("$$") => (Kind::Text, until("$$", 2)),
+            ':' if rest.starts_with("::") => (Kind::Text, 2),
+            ':' if rest.starts_with(":'") => (Kind::Name, until("'", 2)),
+            ':' if identifier(1) > 0 => (Kind::Name, 1 + identifier(1)),
+            c => (Kind::Text, c.len_utf8()),
+        };
+        Some(Self { kind, len })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statements_end_where_a_semicolon_is_code() {
+        let script =
+            "-- a; comment\nSELECT ';' AS \"a;b\"; -- more;\n\nDO $$ BEGIN x; END $$;\nSELECT 1";
+        let expected = ["SELECT ';' AS \"a;b\"", "DO $$ BEGIN x; END $$", "SELECT 1"];
+        assert_eq!(statements(script), expected);
+        assert_eq!(statements(" -- nothing\n"), [""; 0]);
+    }
+
+    #[test]
+    fn names_stand_for_values_and_casts_for_themselves() {
+        let values = Values::default().text("run", "it's").unwrap();
+        let values = values.sql("iam_role", "default");
+        let filled = fill("COPY :'run' IAM_ROLE :iam_role ':run' x::regclass", &values);
+        assert_eq!(
+            filled.unwrap(),
+            "COPY 'it''s' IAM_ROLE default ':run' x::regclass"
+        );
+        fill("SELECT :'other'", &values).unwrap_err();
+    }
+
+    #[test]
+    fn what_could_end_a_literal_is_refused() {
+        for text in ["\\'; DROP TABLE users --", "a\nb", "a\0"] {
+            literal(text).unwrap_err();
+        }
+        assert_eq!(literal("'; --").unwrap(), "'''; --'");
+    }
+}
