@@ -14,7 +14,7 @@ use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, criterion_group, criterion_main};
 use serde::de::IgnoredAny;
 use sparkify::decode::schema::RecordSchema;
-use sparkify::generate::Options;
+use sparkify::generate::GenerateOptions;
 use sparkify::star::schema::{EVENT_RECORD, SONG_RECORD};
 
 use input::shapes::{SHAPES, rejects};
@@ -42,7 +42,7 @@ impl Case {
 }
 
 fn cases(files: &Files, log: &[u8]) -> Vec<Case> {
-    let awkward = Files::new(&Options {
+    let awkward = Files::new(&GenerateOptions {
         awkward: true,
         ..SMALL
     });

@@ -17,8 +17,8 @@ use sparkify::star::records::EventBatch;
 use sparkify::star::songplays::{songplay_ids, songplays};
 use sparkify::star::songs::{artists, songs};
 use sparkify::star::time::time;
-use sparkify::star::users::Users;
-use sparkify::storage::{Local, Store};
+use sparkify::star::users::LatestUsers;
+use sparkify::storage::{LocalStore, Store};
 
 use input::shapes::no_two_agents_alike;
 use input::{
@@ -33,10 +33,10 @@ fn plays(events: &EventBatch, lookup: &SongLookup) -> RecordBatch {
 }
 
 fn users(events: &EventBatch) -> RecordBatch {
-    let (mut seen, mut users) = (seen(events), Users::default());
+    let (mut seen, mut users) = (seen(events), LatestUsers::default());
     let shards = seen.take_shards(1);
     users.merge(&seen, &shards[0]);
-    let [users, _] = Users::tables([&users]).unwrap();
+    let [users, _] = LatestUsers::tables([&users]).unwrap();
     users
 }
 
@@ -71,7 +71,7 @@ fn write(folder: &dyn Store, rows: &RecordBatch) -> Part {
 
 fn bench(c: &mut Criterion) {
     let folder = folder();
-    let store = Local::new(folder.path()).unwrap();
+    let store = LocalStore::new(folder.path()).unwrap();
     let mut group = c.benchmark_group("encode");
     for (name, rows) in tables() {
         let written = write(&store, &rows);

@@ -14,9 +14,9 @@ use sparkify::star::schema::EVENT_RECORD;
 use input::{decode, decoder, padded};
 
 /// A name, the bytes at the beginning, and the bytes that are repeated after them.
-type Shape = (&'static str, &'static [u8], &'static [u8]);
+type HostileInput = (&'static str, &'static [u8], &'static [u8]);
 
-const SHAPES: [Shape; 12] = [
+const SHAPES: [HostileInput; 12] = [
     (
         "text",
         b"",

@@ -12,11 +12,11 @@ use std::thread::available_parallelism;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
 use sparkify::config::{MaxRejects, RunConfig, Sizes};
-use sparkify::generate::Options;
+use sparkify::generate::GenerateOptions;
 use sparkify::output::report::Report;
 use sparkify::pipeline;
 use sparkify::progress::Progress;
-use sparkify::storage::Place;
+use sparkify::storage::Location;
 use tempfile::TempDir;
 
 use input::{Files, SPLIT, folder, rows_and_bytes};
@@ -26,9 +26,9 @@ const SPLIT_BYTES: u64 = 2 << 20;
 
 fn run(files: &Files, out: &Path, threads: usize) -> Report {
     let config = RunConfig {
-        songs: Place::Local(files.songs()).into(),
-        logs: Place::Local(files.logs()).into(),
-        out: Place::Local(out.join("star")),
+        songs: Location::Local(files.songs()).into(),
+        logs: Location::Local(files.logs()).into(),
+        out: Location::Local(out.join("star")),
         s3: Default::default(),
         threads,
         max_rejects: MaxRejects::Count(0),
@@ -45,7 +45,7 @@ fn run(files: &Files, out: &Path, threads: usize) -> Report {
 }
 
 fn bench(c: &mut Criterion) {
-    let files = Files::new(&Options {
+    let files = Files::new(&GenerateOptions {
         songs: 500,
         ..SPLIT
     });

@@ -40,7 +40,7 @@ use std::fs;
 use std::process::Command;
 
 use serde_json::Value;
-use sparkify::generate::{Options, generate};
+use sparkify::generate::{GenerateOptions, generate};
 
 use server::Server;
 
@@ -49,7 +49,7 @@ const BUCKET: &str = "bench";
 fn main() {
     let server = Server::start();
     let folder = server.bucket(BUCKET);
-    let shape = |songs, events, files| Options {
+    let shape = |songs, events, files| GenerateOptions {
         events,
         songs,
         users: 10_000,

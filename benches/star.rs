@@ -14,14 +14,14 @@ use arrow_select::filter::filter_record_batch;
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use sparkify::decode::Decoder;
-use sparkify::generate::Options;
+use sparkify::generate::GenerateOptions;
 use sparkify::star::lookup::SongLookup;
 use sparkify::star::records::{EventBatch, SongBatch};
 use sparkify::star::schema::EVENT_RECORD;
 use sparkify::star::songplays::{songplay_ids, songplays};
 use sparkify::star::songs::{artists, songs};
 use sparkify::star::time::time;
-use sparkify::star::users::{Seen, Users};
+use sparkify::star::users::{LatestUsers, UserDelta};
 
 use input::{
     Files, SMALL, SPLIT, batches, event_batch, events, make_lookup, read, seen, song_batches, times,
@@ -54,7 +54,7 @@ fn known(batch: &RecordBatch, lookup: &SongLookup) -> EventBatch {
 
 fn bench_songplays(c: &mut Criterion, batch: &RecordBatch, lookup: &SongLookup) {
     // The songs of another catalogue.
-    let others = Files::new(&Options { seed: 4, ..SMALL });
+    let others = Files::new(&GenerateOptions { seed: 4, ..SMALL });
     let others = make_lookup(&song_batches(read(&others.songs())));
     let all = event_batch(batch);
     let cases = [
@@ -71,8 +71,8 @@ fn bench_songplays(c: &mut Criterion, batch: &RecordBatch, lookup: &SongLookup) 
     }
 }
 
-fn merge(all: &[Seen]) -> Vec<Users> {
-    let mut states = vec![Users::default(); SHARDS];
+fn merge(all: &[UserDelta]) -> Vec<LatestUsers> {
+    let mut states = vec![LatestUsers::default(); SHARDS];
     for seen in all {
         let mut seen = seen.clone();
         let shards = seen.take_shards(SHARDS);
@@ -87,16 +87,16 @@ fn bench_users(c: &mut Criterion, log: Vec<u8>) {
     let batches = batches(Decoder::new(&EVENT_RECORD, MERGED), log);
     let batches: Vec<_> = batches.iter().map(event_batch).collect();
     let rows = batches.iter().map(EventBatch::rows).sum();
-    let see = || -> Vec<Seen> { black_box(&batches).iter().map(seen).collect() };
+    let see = || -> Vec<UserDelta> { black_box(&batches).iter().map(seen).collect() };
     let all = see();
     let states = merge(&all);
-    let users = Users::tables(&states).unwrap()[0].num_rows();
+    let users = LatestUsers::tables(&states).unwrap()[0].num_rows();
 
     let mut group = c.benchmark_group("users");
     measure(&mut group, "add, events", rows, see);
     measure(&mut group, "merge, events", rows, || merge(black_box(&all)));
     measure(&mut group, "table, users", users, || {
-        Users::tables(black_box(&states)).unwrap()
+        LatestUsers::tables(black_box(&states)).unwrap()
     });
 }
 

@@ -6,22 +6,22 @@ use std::str::FromStr;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
-use crate::input::{Glob, InputPlaces, Reach};
+use crate::input::{Glob, GlobMatch, InputSpec};
 use crate::output::Compression;
 use crate::output::LATEST;
-use crate::storage::{Place, s3};
+use crate::storage::{Location, s3};
 
 /// A run: songs and logs in, a star out.
 #[derive(Debug, Clone)]
 pub struct RunConfig {
     /// Where the song objects are.
-    pub songs: InputPlaces,
+    pub songs: InputSpec,
     /// Where the log objects are.
-    pub logs: InputPlaces,
+    pub logs: InputSpec,
     /// The folder that the star replaces, or the prefix below which each run has one of its own.
-    pub out: Place,
+    pub out: Location,
     /// How S3 is reached, if any of these is there.
-    pub s3: s3::Options,
+    pub s3: s3::S3Options,
     /// Worker threads, at least 1.
     pub threads: usize,
     /// How many rejects are tolerated, of songs and of logs each.
@@ -89,8 +89,8 @@ impl RunConfig {
 }
 
 /// Whether what runs write to `out` in a bucket is input that `place` names.
-fn would_be_read(out: &Place, place: &Place, include: &[Glob]) -> bool {
-    if !matches!(out, Place::S3 { .. }) {
+fn would_be_read(out: &Location, place: &Location, include: &[Glob]) -> bool {
+    if !matches!(out, Location::S3 { .. }) {
         return false;
     }
     let Some((folder, pattern)) = place.split_glob() else {
@@ -103,8 +103,8 @@ fn would_be_read(out: &Place, place: &Place, include: &[Glob]) -> bool {
     // A run writes only one object whose name makes it input: latest.json.
     let below = |name: &str| format!("{key}/{name}").trim_start_matches('/').to_owned();
     match glob.reach(&below(LATEST)) {
-        Reach::Named(_) => true,
-        _ => !include.is_empty() && glob.reach(&below("")) == Reach::Onward,
+        GlobMatch::Match(_) => true,
+        _ => !include.is_empty() && glob.reach(&below("")) == GlobMatch::Descend,
     }
 }
 
@@ -112,9 +112,9 @@ fn would_be_read(out: &Place, place: &Place, include: &[Glob]) -> bool {
 #[derive(Debug, Clone)]
 pub struct ParseConfig {
     /// Where the objects are.
-    pub places: InputPlaces,
+    pub places: InputSpec,
     /// How S3 is reached, if they are there.
-    pub s3: s3::Options,
+    pub s3: s3::S3Options,
     /// What the records are; by a look at the first ones if not set.
     pub kind: Option<RecordKind>,
     /// Worker threads, at least 1.

@@ -11,7 +11,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 /// Who can mend it, which decides the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ErrorKind {
     /// The command was wrong: exit code 2.
     Usage,
     /// The command was right and the work failed: exit code 1.
@@ -25,7 +25,7 @@ pub enum Kind {
 /// Printed as `what: why; hint`, always one line.
 #[derive(Debug, Clone)]
 pub struct Error {
-    kind: Kind,
+    kind: ErrorKind,
     what: String,
     why: Option<String>,
     hint: Option<String>,
@@ -35,7 +35,7 @@ impl Error {
     /// The work failed; `what` names the thing it failed on.
     pub fn failed(what: impl Into<String>) -> Self {
         Self {
-            kind: Kind::Failed,
+            kind: ErrorKind::Failed,
             what: what.into(),
             why: None,
             hint: None,
@@ -45,7 +45,7 @@ impl Error {
     /// The command was wrong.
     pub fn usage(what: impl Into<String>) -> Self {
         Self {
-            kind: Kind::Usage,
+            kind: ErrorKind::Usage,
             what: what.into(),
             why: None,
             hint: None,
@@ -55,7 +55,7 @@ impl Error {
     /// More was rejected than the run may lose; `what` says how much of what.
     pub fn too_many_rejects(what: impl Into<String>) -> Self {
         Self {
-            kind: Kind::TooManyRejects,
+            kind: ErrorKind::TooManyRejects,
             what: what.into(),
             why: None,
             hint: None,
@@ -105,9 +105,9 @@ impl Error {
     /// Returns the exit code of a command that ended with this error: 1, 2 or 3.
     pub fn exit_code(&self) -> u8 {
         match self.kind {
-            Kind::Failed => 1,
-            Kind::Usage => 2,
-            Kind::TooManyRejects => 3,
+            ErrorKind::Failed => 1,
+            ErrorKind::Usage => 2,
+            ErrorKind::TooManyRejects => 3,
         }
     }
 }

@@ -19,13 +19,13 @@ pub fn say(text: &str) {
 /// Shows how far a command is.
 #[derive(Debug)]
 pub struct Progress {
-    style: Style,
-    state: Mutex<State>,
+    style: ProgressMode,
+    state: Mutex<ProgressState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
-    phase: Option<Phase>,
+struct ProgressState {
+    phase: Option<ActivePhase>,
     /// What the phases are part of, if there is more to do than one run.
     part_of: Option<String>,
     /// When the next line is due.
@@ -37,7 +37,7 @@ struct State {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Style {
+enum ProgressMode {
     /// Prints nothing at all and collects the warnings.
     Silent,
     /// Prints warnings only.
@@ -46,14 +46,14 @@ enum Style {
     Lines,
 }
 
-impl Style {
+impl ProgressMode {
     fn is_without_phases(self) -> bool {
         matches!(self, Self::Silent | Self::Quiet)
     }
 }
 
 #[derive(Debug)]
-struct Phase {
+struct ActivePhase {
     name: String,
     total: u64,
     done: u64,
@@ -65,7 +65,7 @@ impl Progress {
     /// Prints nothing. Warnings are collected for [`warnings`](Self::warnings).
     pub fn silent() -> Self {
         Self {
-            style: Style::Silent,
+            style: ProgressMode::Silent,
             state: Mutex::default(),
         }
     }
@@ -73,9 +73,9 @@ impl Progress {
     /// Shows bars if stderr is a terminal, lines if not, and only warnings if `quiet`.
     pub fn stderr(quiet: bool) -> Self {
         let style = match (quiet, std::io::stderr().is_terminal()) {
-            (true, _) => Style::Quiet,
-            (false, true) => Style::Bars,
-            (false, false) => Style::Lines,
+            (true, _) => ProgressMode::Quiet,
+            (false, true) => ProgressMode::Bars,
+            (false, false) => ProgressMode::Lines,
         };
         Self {
             style,
@@ -99,10 +99,10 @@ impl Progress {
             Some(whole) => format!("{whole}: {name}"),
             None => name.to_owned(),
         };
-        let bar = (self.style == Style::Bars).then(|| bar(name.clone(), total));
+        let bar = (self.style == ProgressMode::Bars).then(|| bar(name.clone(), total));
         let now = Instant::now();
         state.line_due.get_or_insert(now + LINE_EVERY);
-        state.phase = Some(Phase {
+        state.phase = Some(ActivePhase {
             name,
             total,
             done: 0,
@@ -114,7 +114,7 @@ impl Progress {
     /// Begins a phase of which nobody knows how far it is.
     pub fn wait(&self, name: &str) {
         self.end();
-        if self.style != Style::Bars {
+        if self.style != ProgressMode::Bars {
             return;
         }
         let template = "{prefix:8} {spinner} {elapsed}";
@@ -124,7 +124,7 @@ impl Progress {
             .with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
             .with_prefix(name.to_owned());
         bar.enable_steady_tick(Duration::from_millis(100));
-        self.lock().phase = Some(Phase {
+        self.lock().phase = Some(ActivePhase {
             name: name.to_owned(),
             total: 0,
             done: 0,
@@ -139,7 +139,7 @@ impl Progress {
             return;
         }
         let mut guard = self.lock();
-        let State {
+        let ProgressState {
             phase: Some(phase),
             line_due,
             ..
@@ -167,7 +167,7 @@ impl Progress {
         if !guard.warned.insert(what.to_owned()) {
             return;
         }
-        if self.style == Style::Silent {
+        if self.style == ProgressMode::Silent {
             guard.collected.push(what.to_owned());
             return;
         }
@@ -185,12 +185,12 @@ impl Progress {
 
     /// Ends the phase, if one is on.
     pub fn end(&self) {
-        if let Some(Phase { bar: Some(bar), .. }) = self.lock().phase.take() {
+        if let Some(ActivePhase { bar: Some(bar), .. }) = self.lock().phase.take() {
             bar.finish_and_clear();
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, ProgressState> {
         // A panic elsewhere leaves at worst a wrong bar.
         self.state
             .lock()
@@ -198,7 +198,7 @@ impl Progress {
     }
 }
 
-impl Phase {
+impl ActivePhase {
     fn line(&self) -> String {
         let seconds = self.began.elapsed().as_secs_f64();
         let rate = self.done as f64 / seconds.max(1e-9);

@@ -6,12 +6,12 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use serde_json::Value;
-use sparkify::generate::{Options, Summary, generate};
+use sparkify::generate::{GenerateOptions, Summary, generate};
 
 type Fallible = Result<(), Box<dyn std::error::Error>>;
 
-fn options(events: u64, songs: u64, users: u64, files: u64) -> Options {
-    Options {
+fn options(events: u64, songs: u64, users: u64, files: u64) -> GenerateOptions {
+    GenerateOptions {
         events,
         songs,
         users,
@@ -22,7 +22,7 @@ fn options(events: u64, songs: u64, users: u64, files: u64) -> Options {
 }
 
 /// Generates into a folder that lives as long as the first value.
-fn run(options: &Options) -> std::io::Result<(tempfile::TempDir, Summary)> {
+fn run(options: &GenerateOptions) -> std::io::Result<(tempfile::TempDir, Summary)> {
     let folder = tempfile::tempdir()?;
     let summary = generate(folder.path(), options, &mut |_, _| {})?;
     Ok((folder, summary))
@@ -153,13 +153,13 @@ fn counts_are_what_a_plain_reader_counts() -> Fallible {
 #[test]
 fn same_options_same_bytes() -> Fallible {
     for awkward in [false, true] {
-        let options = Options {
+        let options = GenerateOptions {
             awkward,
             ..options(1_500, 60, 12, 4)
         };
         let (first, first_summary) = run(&options)?;
         let (second, second_summary) = run(&options)?;
-        let (other, _) = run(&Options {
+        let (other, _) = run(&GenerateOptions {
             seed: 8,
             ..options.clone()
         })?;
@@ -186,7 +186,7 @@ fn awkward_counts_reconcile_at_any_size() -> Fallible {
         (3, 5, 2, 9),
         (40_000, 2_000, 50, 5),
     ] {
-        let (folder, summary) = run(&Options {
+        let (folder, summary) = run(&GenerateOptions {
             awkward: true,
             ..options(events, songs, users, files)
         })?;

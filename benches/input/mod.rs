@@ -14,16 +14,16 @@ use criterion::Throughput;
 use sparkify::config::Sizes;
 use sparkify::decode::bytes::PADDING;
 use sparkify::decode::schema::RecordSchema;
-use sparkify::decode::{Chunk, Counts, Decoder, Rest, Stop};
-use sparkify::generate::{Options, Summary, generate};
-use sparkify::star::lookup::{ArtistIds, SHARDS, Shard, SongIds, SongLookup, hashes};
+use sparkify::decode::{Chunk, DecodeStatus, Decoder, InputState, RecordCounts};
+use sparkify::generate::{GenerateOptions, Summary, generate};
+use sparkify::star::lookup::{ArtistIds, LookupShard, SHARDS, SongIds, SongLookup, hashes};
 use sparkify::star::records::{EventBatch, SongBatch};
 use sparkify::star::schema::{EVENT_RECORD, SONG_RECORD};
-use sparkify::star::users::Seen;
+use sparkify::star::users::UserDelta;
 use tempfile::TempDir;
 
 /// A few megabytes: they outgrow the second-level cache, as real input does.
-pub const SMALL: Options = Options {
+pub const SMALL: GenerateOptions = GenerateOptions {
     events: 20_000,
     songs: 5_000,
     users: 2_000,
@@ -33,7 +33,7 @@ pub const SMALL: Options = Options {
 };
 
 /// Nearly as many events as one worker takes at a time.
-pub const SPLIT: Options = Options {
+pub const SPLIT: GenerateOptions = GenerateOptions {
     events: 50_000,
     users: 5_000,
     ..SMALL
@@ -48,7 +48,7 @@ pub struct Files {
 
 impl Files {
     /// Makes them.
-    pub fn new(options: &Options) -> Self {
+    pub fn new(options: &GenerateOptions) -> Self {
         let folder = folder();
         let made = generate(folder.path(), options, &mut |_, _| {}).unwrap();
         Self { folder, made }
@@ -110,7 +110,11 @@ pub fn padded(mut bytes: Vec<u8>) -> Vec<u8> {
 }
 
 /// Decodes `padded` as one chunk, gives its batches to `sink`, and says what became of the records.
-pub fn decode(decoder: &mut Decoder, padded: &[u8], mut sink: impl FnMut(RecordBatch)) -> Counts {
+pub fn decode(
+    decoder: &mut Decoder,
+    padded: &[u8],
+    mut sink: impl FnMut(RecordBatch),
+) -> RecordCounts {
     let len = padded.len() - PADDING;
     let mut at = 0;
     decoder.begin_segment(None);
@@ -119,12 +123,12 @@ pub fn decode(decoder: &mut Decoder, padded: &[u8], mut sink: impl FnMut(RecordB
             padded: &padded[at..],
             len: len - at,
             offset: at as u64,
-            rest: Rest::End,
+            rest: InputState::Eof,
         };
         let progress = decoder.decode(chunk, u64::MAX);
         at += progress.consumed;
         sink(decoder.finish().unwrap());
-        if progress.stop == Stop::Done {
+        if progress.stop == DecodeStatus::SegmentEnd {
             return decoder.take_counts();
         }
     }
@@ -155,8 +159,8 @@ pub fn song_batches(songs: Vec<u8>) -> Vec<SongBatch> {
 }
 
 /// The users of a split's events.
-pub fn seen(events: &EventBatch) -> Seen {
-    let mut seen = Seen::default();
+pub fn seen(events: &EventBatch) -> UserDelta {
+    let mut seen = UserDelta::default();
     seen.add(events);
     seen
 }
@@ -180,8 +184,8 @@ pub fn rows_and_bytes(rows: u64, bytes: u64) -> Throughput {
 /// The lookup of all songs, shard after shard.
 pub fn make_lookup(batches: &[SongBatch]) -> SongLookup {
     let hashes: Vec<_> = batches.iter().map(hashes).collect();
-    let shard = |number| Shard::new(batches, &hashes, number).unwrap();
-    let shards: Vec<Shard> = (0..SHARDS).map(shard).collect();
+    let shard = |number| LookupShard::new(batches, &hashes, number).unwrap();
+    let shards: Vec<LookupShard> = (0..SHARDS).map(shard).collect();
     let songs = SongIds::new(batches, &shards).unwrap();
     let artists = ArtistIds::new(batches, &shards).unwrap();
     SongLookup::new(songs, artists, shards)

@@ -26,14 +26,14 @@ use rustls::pki_types::pem::PemObject;
 use url::Url;
 
 use crate::error::{Error, Result};
-use crate::storage::s3::error::{Call, Failure, innermost, without_stderr};
-use crate::storage::s3::options::Options;
+use crate::storage::s3::error::{Operation, RequestError, innermost, without_stderr};
+use crate::storage::s3::options::S3Options;
 
 /// Finds all that is said about S3, by flags first.
 ///
 /// # Errors
 /// What is said cannot be.
-pub async fn load(options: &Options) -> Result<SdkConfig> {
+pub async fn load(options: &S3Options) -> Result<SdkConfig> {
     let http = client(ca_bundle()?);
     let region = match &options.region {
         Some(region) => Some(Region::new(region.clone())),
@@ -65,7 +65,7 @@ pub async fn load(options: &Options) -> Result<SdkConfig> {
 
 /// The region that environment or profile name. For a server that is not Amazon's there is always one:
 /// the service of the instance need not be asked for it.
-async fn near_region(options: &Options) -> Option<Region> {
+async fn near_region(options: &S3Options) -> Option<Region> {
     let profile = options.profile.iter();
     let profile = profile.fold(ProfileFileRegionProvider::builder(), |b, name| {
         b.profile_name(name)
@@ -124,7 +124,7 @@ async fn check_profile(name: &str) -> Result<()> {
 ///
 /// # Errors
 /// There are none.
-pub async fn check_credentials(options: &Options, config: &SdkConfig) -> Result<()> {
+pub async fn check_credentials(options: &S3Options, config: &SdkConfig) -> Result<()> {
     let Some(provider) = config.credentials_provider() else {
         return Ok(());
     };
@@ -135,12 +135,12 @@ pub async fn check_credentials(options: &Options, config: &SdkConfig) -> Result<
     if let (None, Ok(profile)) = (&options.profile, env::var("AWS_PROFILE")) {
         check_profile(&profile).await?;
     }
-    let call = Call {
+    let call = Operation {
         cannot: "cannot use",
         url: "S3".to_owned(),
         permission: "",
     };
-    Err(Failure::Credentials(without_stderr(innermost(&e))).explain(&call, 1, ""))
+    Err(RequestError::Credentials(without_stderr(innermost(&e))).explain(&call, 1, ""))
 }
 
 /// Key and token stand in headers; on what cannot stand there the client would panic.
@@ -162,7 +162,7 @@ fn check_characters(key: &str, token: Option<&str>) -> Result<()> {
 ///
 /// # Errors
 /// It is none, or has a password in it. It is not shown then.
-pub fn endpoint(options: &Options, config: &SdkConfig) -> Result<Option<String>> {
+pub fn endpoint(options: &S3Options, config: &SdkConfig) -> Result<Option<String>> {
     let of_service = || {
         let key = ServiceConfigKey::builder()
             .service_id("S3")

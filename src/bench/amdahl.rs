@@ -13,18 +13,18 @@ const CORES: [usize; 2] = [16, 64];
 
 /// What only one thread can do at a time.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Serial {
+pub struct SerialFraction {
     /// Seconds on one thread.
     pub seconds: f64,
     /// The same as a share of all seconds on one thread, from 0 to 1.
     pub share: f64,
     /// What more cores can bring.
-    pub at_most: Vec<AtMost>,
+    pub at_most: Vec<SpeedupBound>,
 }
 
 /// How many times as fast as on one thread so many cores can be at most.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct AtMost {
+pub struct SpeedupBound {
     /// Cores.
     pub cores: usize,
     /// By Amdahl's law: phases that threads can share are shared by all cores.
@@ -33,7 +33,7 @@ pub struct AtMost {
     pub speed_up_by_pieces: f64,
 }
 
-impl Serial {
+impl SerialFraction {
     /// What follows from the phases of a run on one thread.
     pub fn of(phases: &[Phase]) -> Self {
         // How long the phases would take if `cores` of them could share one with so many pieces.
@@ -44,7 +44,7 @@ impl Serial {
         let whole = seconds(&|_| 1);
         let serial = phases.iter().filter(|phase| phase.pieces == Some(1));
         let serial: f64 = serial.map(|phase| phase.seconds).sum();
-        let at_most = CORES.map(|cores| AtMost {
+        let at_most = CORES.map(|cores| SpeedupBound {
             cores,
             speed_up: whole
                 / seconds(&|pieces| match pieces {
@@ -75,14 +75,18 @@ mod tests {
     }
 
     /// The bounds at 16 and at 64 cores.
-    fn bounds(phases: &[Phase], bound: fn(&AtMost) -> f64) -> Vec<f64> {
-        Serial::of(phases).at_most.iter().map(bound).collect()
+    fn bounds(phases: &[Phase], bound: fn(&SpeedupBound) -> f64) -> Vec<f64> {
+        SerialFraction::of(phases)
+            .at_most
+            .iter()
+            .map(bound)
+            .collect()
     }
 
     #[test]
     fn amdahls_law_for_a_tenth() {
         let phases = [phase(1.0, 1), phase(6.0, None), phase(3.0, 1000)];
-        let serial = Serial::of(&phases);
+        let serial = SerialFraction::of(&phases);
         assert_eq!((serial.seconds, serial.share), (1.0, 0.1));
         let law = |n: f64| 10.0 / (1.0 + 9.0 / n);
         assert_eq!(bounds(&phases, |at| at.speed_up), [law(16.0), law(64.0)]);
@@ -93,7 +97,7 @@ mod tests {
     #[test]
     fn no_more_threads_than_pieces() {
         let phases = [phase(8.0, 32)];
-        assert_eq!(Serial::of(&phases).share, 0.0);
+        assert_eq!(SerialFraction::of(&phases).share, 0.0);
         assert_eq!(bounds(&phases, |at| at.speed_up), [16.0, 64.0]);
         assert_eq!(bounds(&phases, |at| at.speed_up_by_pieces), [16.0, 32.0]);
     }
@@ -101,7 +105,7 @@ mod tests {
     #[test]
     fn nothing_can_be_shared() {
         let phases = [phase(2.0, 1), phase(3.0, 1)];
-        assert_eq!(Serial::of(&phases).share, 1.0);
+        assert_eq!(SerialFraction::of(&phases).share, 1.0);
         assert_eq!(bounds(&phases, |at| at.speed_up), [1.0, 1.0]);
         assert_eq!(bounds(&phases, |at| at.speed_up_by_pieces), [1.0, 1.0]);
     }

@@ -15,19 +15,19 @@ mod scratch;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
-use crate::output::report::{StageReport, Status};
+use crate::output::report::{RunStatus, StageReport};
 use crate::progress::Progress;
 
-pub use amdahl::{AtMost, Serial};
-pub use parse::{ParseBench, ParseCounts, ParseResult, parse};
-pub use run::{RunBench, RunResult, run};
+pub use amdahl::{SerialFraction, SpeedupBound};
+pub use parse::{ParseBenchReport, ParseCounts, ParseResult, parse};
+pub use run::{RunBenchReport, RunResult, run};
 
 /// The version of the layout of what benchmarks report.
 pub const BENCH_VERSION: u32 = 1;
 
 /// What is repeated.
 #[derive(Debug, Clone)]
-pub struct Repeats {
+pub struct BenchOptions {
     /// Numbers of threads, in ascending order, each at least 1.
     pub threads: Vec<usize>,
     /// How often each of them is measured, at least once.
@@ -36,13 +36,13 @@ pub struct Repeats {
 
 /// What every benchmark reports first.
 #[derive(Debug, Clone, Serialize)]
-pub struct Head {
+pub struct BenchHeader {
     /// [`BENCH_VERSION`].
     pub bench_version: u32,
     /// The version of sparkify.
     pub sparkify_version: &'static str,
     /// How it ended.
-    pub status: Status,
+    pub status: RunStatus,
     /// Which benchmark it is.
     pub bench: &'static str,
     /// How often each number of threads was measured.
@@ -51,7 +51,7 @@ pub struct Head {
 
 /// What holds for one number of threads, whatever was measured.
 #[derive(Debug, Clone, Serialize)]
-pub struct Pace {
+pub struct ThroughputSample {
     /// Worker threads.
     pub threads: usize,
     /// The median pass, by the clock.
@@ -64,19 +64,19 @@ pub struct Pace {
 }
 
 /// The passes that count.
-struct Measured<T> {
+struct Measurements<T> {
     /// The one that warmed up. What was read and written is the same in all of them.
     warm: T,
     /// The median for each number of threads.
-    medians: Vec<(Pace, T)>,
+    medians: Vec<(ThroughputSample, T)>,
 }
 
-impl Repeats {
-    fn head(&self, bench: &'static str) -> Head {
-        Head {
+impl BenchOptions {
+    fn head(&self, bench: &'static str) -> BenchHeader {
+        BenchHeader {
             bench_version: BENCH_VERSION,
             sparkify_version: env!("CARGO_PKG_VERSION"),
-            status: Status::Ok,
+            status: RunStatus::Ok,
             bench,
             runs: self.runs,
         }
@@ -89,7 +89,7 @@ impl Repeats {
         progress: &Progress,
         pass: impl Fn(usize) -> Result<T>,
         total: impl Fn(&T) -> StageReport,
-    ) -> Result<Measured<T>> {
+    ) -> Result<Measurements<T>> {
         progress.part_of("to warm up".to_owned());
         let warm = pass(self.threads.last().copied().unwrap_or(1))?;
         let same_as_warm = |pass: T| match (total(&pass), total(&warm)) {
@@ -118,7 +118,7 @@ impl Repeats {
             if threads == 1 {
                 on_one = Some(seconds(&median));
             }
-            let pace = Pace {
+            let pace = ThroughputSample {
                 threads,
                 total: total(&median),
                 speed_up: on_one.map(|on_one| on_one / seconds(&median)),
@@ -126,7 +126,7 @@ impl Repeats {
             };
             medians.push((pace, median));
         }
-        Ok(Measured { warm, medians })
+        Ok(Measurements { warm, medians })
     }
 }
 

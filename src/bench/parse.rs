@@ -4,19 +4,19 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{Head, Pace, Repeats};
+use super::{BenchHeader, BenchOptions, ThroughputSample};
 use crate::config::{ParseConfig, RecordKind};
 use crate::error::Result;
 use crate::output::report::{InputReport, StageReport};
-use crate::pipeline::{Parsed, measure_parse};
+use crate::pipeline::{ParseStats, measure_parse};
 use crate::progress::Progress;
 
 /// What the benchmark found.
 #[derive(Debug, Clone, Serialize)]
-pub struct ParseBench {
+pub struct ParseBenchReport {
     /// What every benchmark reports.
     #[serde(flatten)]
-    pub head: Head,
+    pub head: BenchHeader,
     /// Where the input is.
     pub path: String,
     /// What its records are.
@@ -46,7 +46,7 @@ pub struct ParseCounts {
 pub struct ParseResult {
     /// How fast it was; bytes are those of the JSON, decompressed.
     #[serde(flatten)]
-    pub pace: Pace,
+    pub pace: ThroughputSample,
     /// `read` and `decode`.
     pub stages: BTreeMap<String, StageReport>,
 }
@@ -55,7 +55,11 @@ pub struct ParseResult {
 ///
 /// # Errors
 /// There is no input, or it cannot be read.
-pub fn parse(config: &ParseConfig, repeats: &Repeats, progress: &Progress) -> Result<ParseBench> {
+pub fn parse(
+    config: &ParseConfig,
+    repeats: &BenchOptions,
+    progress: &Progress,
+) -> Result<ParseBenchReport> {
     let pass = |threads| {
         let config = ParseConfig {
             threads,
@@ -64,7 +68,7 @@ pub fn parse(config: &ParseConfig, repeats: &Repeats, progress: &Progress) -> Re
         measure_parse(&config, progress)
     };
     let measured = repeats.measure(progress, pass, |parsed| parsed.total)?;
-    let Parsed {
+    let ParseStats {
         kind,
         input,
         kept,
@@ -77,7 +81,7 @@ pub fn parse(config: &ParseConfig, repeats: &Repeats, progress: &Progress) -> Re
         stages.retain(|name, _| name == "read" || name == "decode");
         ParseResult { pace, stages }
     });
-    Ok(ParseBench {
+    Ok(ParseBenchReport {
         head: repeats.head("parse"),
         path: config.places.to_string(),
         kind,

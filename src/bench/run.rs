@@ -6,21 +6,21 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::scratch::{self, Scratch};
-use super::{Head, Measured, Pace, Repeats, Serial};
+use super::{BenchHeader, BenchOptions, Measurements, SerialFraction, ThroughputSample};
 use crate::config::RunConfig;
 use crate::error::Result;
 use crate::output::Compression;
 use crate::output::report::{InputReport, LogReport, StageReport, TableReport};
-use crate::pipeline::{Phase, Ran, measure_run};
+use crate::pipeline::{Phase, TimedRun, measure_run};
 use crate::progress::Progress;
-use crate::storage::Place;
+use crate::storage::Location;
 
 /// What the benchmark found.
 #[derive(Debug, Clone, Serialize)]
-pub struct RunBench {
+pub struct RunBenchReport {
     /// What every benchmark reports.
     #[serde(flatten)]
-    pub head: Head,
+    pub head: BenchHeader,
     /// Where the songs are.
     pub songs_path: String,
     /// Where the logs are.
@@ -36,7 +36,7 @@ pub struct RunBench {
     /// A result for each number of threads.
     pub results: Vec<RunResult>,
     /// What only one thread can do at a time; absent if one thread was not measured.
-    pub serial: Option<Serial>,
+    pub serial: Option<SerialFraction>,
 }
 
 /// What was measured at one number of threads.
@@ -44,7 +44,7 @@ pub struct RunBench {
 pub struct RunResult {
     /// How fast it was; bytes are those of the input, as stored.
     #[serde(flatten)]
-    pub pace: Pace,
+    pub pace: ThroughputSample,
     /// The most memory that the process held in the median pass, in bytes; absent where the system
     /// does not tell. What it kept from earlier passes is in it.
     pub peak_memory_bytes: Option<u64>,
@@ -63,15 +63,15 @@ pub struct RunResult {
 pub fn run(
     config: &RunConfig,
     folder: &Path,
-    repeats: &Repeats,
+    repeats: &BenchOptions,
     progress: &Progress,
-) -> Result<RunBench> {
+) -> Result<RunBenchReport> {
     let scratch = Scratch::create(folder)?;
     let out = scratch.join("star");
     let pass = |threads| {
         let config = RunConfig {
             threads,
-            out: Place::Local(out.clone()),
+            out: Location::Local(out.clone()),
             ..config.clone()
         };
         let ran = measure_run(&config, progress)?;
@@ -82,14 +82,14 @@ pub fn run(
     let measured = repeats.measure(progress, pass, |ran| ran.report.total);
     progress.end();
     let removed = scratch.remove();
-    let Measured { warm, medians } = measured?;
+    let Measurements { warm, medians } = measured?;
     removed?;
     let on_one = medians.iter().find(|(pace, _)| pace.threads == 1);
-    Ok(RunBench {
+    Ok(RunBenchReport {
         head: repeats.head("run"),
         songs_path: config.songs.to_string(),
         logs_path: config.logs.to_string(),
-        serial: on_one.map(|(_, ran)| Serial::of(&ran.phases)),
+        serial: on_one.map(|(_, ran)| SerialFraction::of(&ran.phases)),
         songs: warm.report.songs,
         logs: warm.report.logs,
         compression: warm.report.compression,
@@ -98,8 +98,8 @@ pub fn run(
     })
 }
 
-fn result((pace, ran): (Pace, Ran)) -> RunResult {
-    let Ran { report, phases } = ran;
+fn result((pace, ran): (ThroughputSample, TimedRun)) -> RunResult {
+    let TimedRun { report, phases } = ran;
     let busy: f64 = report.stages.values().map(|stage| stage.seconds).sum();
     let all = pace.total.seconds * pace.threads as f64;
     RunResult {

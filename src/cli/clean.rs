@@ -7,8 +7,8 @@ use super::args::location::place;
 use super::args::s3::S3Args;
 use super::{failed, print, print_json, render};
 use crate::error::Result;
-use crate::output::clean::{Cleaning, Found, State, look};
-use crate::storage::{Place, Stores};
+use crate::output::clean::{CleanPlan, RunEntry, RunState, look};
+use crate::storage::{Location, StoreRegistry};
 
 /// The version of what `--json` prints.
 const CLEAN_VERSION: u32 = 1;
@@ -23,7 +23,7 @@ const CLEAN_VERSION: u32 = 1;
 pub struct Args {
     /// What --out of the runs was
     #[arg(value_name = "OUT", value_parser = place())]
-    out: Place,
+    out: Location,
     /// Complete runs to keep: those that were published last. The one that latest.json names stays in any case
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     keep: u32,
@@ -53,7 +53,7 @@ pub fn main(args: Args) -> Result<()> {
 }
 
 fn clean(args: Args) -> Result<()> {
-    let stores = Stores::new(args.s3.options());
+    let stores = StoreRegistry::new(args.s3.options());
     let grace = Duration::from_secs(u64::from(args.unfinished_after) * 3600);
     let found = look(&stores, &args.out, args.keep as usize, grace)?;
     let text = match args.json {
@@ -76,14 +76,19 @@ fn clean(args: Args) -> Result<()> {
     }
 }
 
-fn table(found: &Cleaning, out: &Place, removed: bool) -> String {
+fn table(found: &CleanPlan, out: &Location, removed: bool) -> String {
     let mut text = String::new();
     // Writing to a String does not fail.
     let _ = write_table(&mut text, found, out, removed);
     text
 }
 
-fn write_table(to: &mut String, found: &Cleaning, out: &Place, removed: bool) -> std::fmt::Result {
+fn write_table(
+    to: &mut String,
+    found: &CleanPlan,
+    out: &Location,
+    removed: bool,
+) -> std::fmt::Result {
     let rows = found.keep.iter().map(|run| ("keep", run));
     let rows: Vec<_> = rows
         .chain(found.remove.iter().map(|run| ("remove", run)))
@@ -114,12 +119,12 @@ fn write_table(to: &mut String, found: &Cleaning, out: &Place, removed: bool) ->
     }
 }
 
-fn state(run: &Found) -> &'static str {
+fn state(run: &RunEntry) -> &'static str {
     match run.state {
-        State::Whole => "whole",
-        State::Latest => "latest",
-        State::Unfinished => "unfinished",
-        State::Recent => "under way?",
-        State::Failed => "failed",
+        RunState::Complete => "whole",
+        RunState::Latest => "latest",
+        RunState::Unfinished => "unfinished",
+        RunState::Recent => "under way?",
+        RunState::Failed => "failed",
     }
 }

@@ -6,7 +6,7 @@ use super::args::warehouse::WarehouseArgs;
 use super::{failed, print, print_json, render, say};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
-use crate::warehouse::create::{Ask, Standing, create, script};
+use crate::warehouse::create::{Confirm, ExistingTables, create, script};
 
 /// The version of what `--json` prints.
 const CREATE_VERSION: u32 = 1;
@@ -57,8 +57,8 @@ fn create_tables(args: &Args) -> Result<()> {
         return print(&script(warehouse.address.dialect, args.drop));
     }
     let address = warehouse.address.to_string();
-    let ask = |standing: &Standing| ask(standing, &address);
-    let ask: Option<Ask<'_>> = (!args.yes).then_some(&ask);
+    let ask = |standing: &ExistingTables| ask(standing, &address);
+    let ask: Option<Confirm<'_>> = (!args.yes).then_some(&ask);
     let created = create(&warehouse, args.drop, ask, &progress)?;
     if !args.quiet {
         say(&match created {
@@ -79,8 +79,8 @@ fn create_tables(args: &Args) -> Result<()> {
 }
 
 /// Asks whether all that may go.
-fn ask(standing: &Standing, address: &str) -> Result<()> {
-    let Standing { tables, rows } = standing;
+fn ask(standing: &ExistingTables, address: &str) -> Result<()> {
+    let ExistingTables { tables, rows } = standing;
     let rows = render::count(*rows);
     let kept = || {
         Error::failed(format!(

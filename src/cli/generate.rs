@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::args::location::folder;
 use super::{print_json, say};
 use crate::error::{Error, Result};
-use crate::generate::{Options, generate};
+use crate::generate::{GenerateOptions, generate};
 use crate::progress::Progress;
 
 /// Make song and log data to try it on
@@ -66,7 +66,7 @@ pub fn main(args: Args) -> Result<()> {
         json,
         quiet,
     } = args;
-    let options = Options {
+    let options = GenerateOptions {
         events,
         songs,
         users,

@@ -7,10 +7,10 @@ use super::args::s3::S3Args;
 use super::args::warehouse::WarehouseArgs;
 use super::{failed, print, print_json, render, say};
 use crate::error::{Error, Result};
-use crate::output::Published;
+use crate::output::PublishedDataset;
 use crate::progress::Progress;
-use crate::storage::{Place, Stores};
-use crate::warehouse::load::{Load, Loaded, loaded_runs};
+use crate::storage::{Location, StoreRegistry};
+use crate::warehouse::load::{Load, LoadReport, loaded_runs};
 
 /// The version of what `--json` prints.
 const LOAD_VERSION: u32 = 1;
@@ -26,7 +26,7 @@ const LOAD_VERSION: u32 = 1;
 pub struct Args {
     /// What --out of a run was, or one run below it
     #[arg(long, value_name = "OUT", value_parser = place())]
-    from: Place,
+    from: Location,
     #[command(flatten)]
     warehouse: WarehouseArgs,
     /// Empty the tables first, and create those that were lost, in the same transaction
@@ -63,8 +63,8 @@ fn load(args: &Args) -> Result<()> {
     let progress = Progress::stderr(args.quiet);
     let warehouse = args.warehouse.known(&progress)?.required()?;
     warehouse.check(&args.from)?;
-    let stores = Stores::new(args.s3.options());
-    let star = Published::open(&stores, &args.from)?;
+    let stores = StoreRegistry::new(args.s3.options());
+    let star = PublishedDataset::open(&stores, &args.from)?;
     let none = HashSet::new();
     let mut load = Load {
         warehouse: &warehouse,
@@ -94,7 +94,7 @@ fn load(args: &Args) -> Result<()> {
         say(&render::load::loaded(&loaded));
     }
     if args.json {
-        print_json(&Done {
+        print_json(&LoadOutput {
             load_version: LOAD_VERSION,
             status: "ok",
             loaded: &loaded,
@@ -105,9 +105,9 @@ fn load(args: &Args) -> Result<()> {
 
 /// What `--json` prints.
 #[derive(serde::Serialize)]
-struct Done<'a> {
+struct LoadOutput<'a> {
     load_version: u32,
     status: &'static str,
     #[serde(flatten)]
-    loaded: &'a Loaded,
+    loaded: &'a LoadReport,
 }

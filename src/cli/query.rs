@@ -8,7 +8,7 @@ use super::render::result_set::{csv, json, table};
 use super::{print, print_json};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
-use crate::warehouse::query::{Answer, Asked, Column, QUESTIONS, Question, ask};
+use crate::warehouse::query::{QUESTIONS, QueryParams, ResultColumn, ResultSet, SavedQuery, ask};
 
 /// Rows of the best of many, unless more are wanted.
 const LIMIT: u32 = 10;
@@ -22,7 +22,7 @@ const LIMIT: u32 = 10;
 pub struct Args {
     /// The question
     #[arg(value_parser = question(), conflicts_with = "list")]
-    name: Option<Question>,
+    name: Option<SavedQuery>,
     /// Show the questions
     #[arg(long)]
     list: bool,
@@ -69,7 +69,7 @@ pub fn main(args: Args) -> Result<()> {
         return Err(Error::usage("no time is between --from and --to")
             .because(format!("{from} is not before {to}, in UTC")));
     }
-    let sql = question.sql(&Asked {
+    let sql = question.sql(&QueryParams {
         from: args.from,
         to: args.to,
         limit: args.limit.unwrap_or(LIMIT),
@@ -82,7 +82,7 @@ pub fn main(args: Args) -> Result<()> {
     show(&ask(&warehouse.address, &sql)?, &args)
 }
 
-fn show(answer: &Answer, args: &Args) -> Result<()> {
+fn show(answer: &ResultSet, args: &Args) -> Result<()> {
     match (args.csv, args.json) {
         (true, _) => print(&csv(answer)),
         (_, true) => print_json(&json(answer)),
@@ -91,16 +91,16 @@ fn show(answer: &Answer, args: &Args) -> Result<()> {
 }
 
 /// What can be asked, as an answer.
-fn questions() -> Answer {
-    let column = |name: &str| Column {
+fn questions() -> ResultSet {
+    let column = |name: &str| ResultColumn {
         name: name.to_owned(),
         is_number: false,
     };
-    let row = |question: &Question| {
+    let row = |question: &SavedQuery| {
         let fields = [question.name, question.text()];
         fields.map(|text| Some(text.to_owned())).to_vec()
     };
-    Answer {
+    ResultSet {
         columns: vec![column("name"), column("question")],
         rows: QUESTIONS.iter().map(row).collect(),
     }

@@ -9,13 +9,13 @@ use super::{cores, failed, print, print_json, render, say};
 use crate::config::{LoadedObjects, MaxRejects, RunConfig, Sizes};
 use crate::error::{Error, Result};
 use crate::output::report::{REPORT_VERSION, Report};
-use crate::output::{Compression, Published, manifest_key};
-use crate::pipeline::{self, Failed};
+use crate::output::{Compression, PublishedDataset, manifest_key};
+use crate::pipeline::{self, RunFailure};
 use crate::progress::Progress;
-use crate::storage::{Place, Stores};
+use crate::storage::{Location, StoreRegistry};
 use crate::warehouse::Warehouse;
-use crate::warehouse::load::{Load, Loaded, loaded_objects, loaded_runs};
-use crate::warehouse::sql::load_plan::{Batch, as_text, steps};
+use crate::warehouse::load::{Load, LoadReport, loaded_objects, loaded_runs};
+use crate::warehouse::sql::load_plan::{LoadParams, as_text, steps};
 
 /// Build the star from songs and logs
 ///
@@ -45,16 +45,16 @@ pub struct Args {
     /// Folder, file, s3://bucket/prefix or quoted glob with song metadata; may be repeated [default:
     /// SONG_DATA of --config]
     #[arg(long, value_name = "PATH", value_parser = place(), required_unless_present = "config", num_args = 1..)]
-    songs: Vec<Place>,
+    songs: Vec<Location>,
     /// Folder, file, s3://bucket/prefix or quoted glob with log events; may be repeated [default:
     /// LOG_DATA of --config]
     #[arg(long, value_name = "PATH", value_parser = place(), required_unless_present = "config", num_args = 1..)]
-    logs: Vec<Place>,
+    logs: Vec<Location>,
     #[command(flatten)]
     include: IncludeArgs,
     /// Folder to write (absent, empty, or an earlier output), or s3://bucket/prefix
     #[arg(long, value_name = "OUT", value_parser = place())]
-    out: Place,
+    out: Location,
     /// Worker threads, at most 1024 [default: one a core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024),
         allow_negative_numbers = true)]
@@ -111,7 +111,7 @@ pub fn main(args: Args) -> Result<()> {
     let progress = Progress::stderr(args.quiet);
     let result = run(args, &progress);
     progress.end();
-    result.map_err(|Failed { error, report }| match report {
+    result.map_err(|RunFailure { error, report }| match report {
         Some(report) if json => {
             // The failure itself matters more than that it cannot be printed.
             let _ = print_json(&report);
@@ -121,7 +121,7 @@ pub fn main(args: Args) -> Result<()> {
     })
 }
 
-fn run(args: Args, progress: &Progress) -> std::result::Result<(), Failed> {
+fn run(args: Args, progress: &Progress) -> std::result::Result<(), RunFailure> {
     let (dry_run, json, quiet, refresh) = (args.dry_run, args.json, args.quiet, args.full_refresh);
     let (mut config, warehouse) = config(args, progress)?;
     config.check()?;
@@ -161,7 +161,7 @@ fn run(args: Args, progress: &Progress) -> std::result::Result<(), Failed> {
         say(&format!("\n{}", render::load::loaded(loaded)));
     }
     if json {
-        print_json(&Done {
+        print_json(&RunOutput {
             report,
             load: loaded,
         })?;
@@ -171,17 +171,17 @@ fn run(args: Args, progress: &Progress) -> std::result::Result<(), Failed> {
 
 /// What `--json` prints.
 #[derive(serde::Serialize)]
-struct Done {
+struct RunOutput {
     #[serde(flatten)]
     report: Report,
     #[serde(skip_serializing_if = "Option::is_none")]
-    load: Option<Loaded>,
+    load: Option<LoadReport>,
 }
 
 /// Where the star of a run is.
-fn published(out: &Place, report: &Report) -> Place {
+fn published(out: &Location, report: &Report) -> Location {
     match (out, &report.run) {
-        (Place::S3 { .. }, Some(run)) => out.join(run),
+        (Location::S3 { .. }, Some(run)) => out.join(run),
         _ => out.clone(),
     }
 }
@@ -189,12 +189,12 @@ fn published(out: &Place, report: &Report) -> Place {
 fn load(
     config: &RunConfig,
     report: &Report,
-    out: &Place,
+    out: &Location,
     warehouse: &Warehouse,
     refresh: Option<&HashSet<String>>,
     progress: &Progress,
-) -> Result<Loaded> {
-    let star = Published::open(&Stores::new(config.s3.clone()), out)?;
+) -> Result<LoadReport> {
+    let star = PublishedDataset::open(&StoreRegistry::new(config.s3.clone()), out)?;
     if star.report().run != report.run {
         return Err(Error::failed(format!("cannot load {out}"))
             .because("another run has replaced the star meanwhile"));
@@ -209,9 +209,9 @@ fn load(
 
 /// What `--dry-run --json` prints.
 #[derive(serde::Serialize)]
-struct Foreseen {
+struct DryRunOutput {
     #[serde(flatten)]
-    planned: pipeline::Planned,
+    planned: pipeline::RunPlan,
     /// The SQL of the load.
     #[serde(skip_serializing_if = "Option::is_none")]
     load: Option<String>,
@@ -226,7 +226,7 @@ fn plan(
 ) -> Result<()> {
     let planned = pipeline::plan_run(config)?;
     let run = config.out.join("RUN");
-    let batch = Batch {
+    let batch = LoadParams {
         run: "RUN",
         manifest: &|table| run.join(&manifest_key(table)).to_string(),
         has_rows: &|_| true,
@@ -234,7 +234,7 @@ fn plan(
     let sql = warehouse.map(|warehouse| steps(warehouse, &batch, refresh));
     let sql = sql.transpose()?.map(|steps| as_text(&steps));
     if json {
-        return print_json(&Foreseen { planned, load: sql });
+        return print_json(&DryRunOutput { planned, load: sql });
     }
     print(&render::dry_run::plan(&planned))?;
     match (sql, warehouse) {
@@ -250,7 +250,7 @@ fn config(args: Args, progress: &Progress) -> Result<(RunConfig, Option<Warehous
     let of_songs = file.and_then(|file| file.song_data.as_deref());
     let of_logs = file.and_then(|file| file.log_data.as_deref());
     let include = args.include;
-    let input = |given: Vec<Place>, of_file: Option<&str>, argument, key| {
+    let input = |given: Vec<Location>, of_file: Option<&str>, argument, key| {
         if !given.is_empty() {
             return Ok(include.of(given));
         }
@@ -260,7 +260,7 @@ fn config(args: Args, progress: &Progress) -> Result<(RunConfig, Option<Warehous
         };
         let wrong =
             |why: String| Error::usage(format!("cannot use {key} of --config")).because(why);
-        let place = Place::parse(text.as_ref()).map_err(wrong)?;
+        let place = Location::parse(text.as_ref()).map_err(wrong)?;
         Ok(include.of(vec![place]))
     };
     let songs = input(args.songs, of_songs, "--songs", "SONG_DATA")?;

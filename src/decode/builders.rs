@@ -12,16 +12,16 @@ use arrow_schema::ArrowError;
 use super::bytes::byte;
 use super::interner::{Interner, take};
 use super::lexer::is_number;
-use super::reject::Reason;
-use super::scanner::{Kind, Slot};
+use super::reject::RejectReason;
+use super::scanner::{ValueKind, ValueSpan};
 use super::schema::{Field, FieldType};
-use super::value::{self, Fault};
+use super::value::{self, ValueError};
 
 /// Records for which room is made at first.
 const ROOM: usize = 1024;
 
 #[derive(Debug)]
-enum Values {
+enum ValueBuffer {
     Int32(Vec<i32>),
     Int64 {
         values: Vec<i64>,
@@ -34,7 +34,7 @@ enum Values {
         bytes: Vec<u8>,
         max_bytes: usize,
     },
-    Repeated {
+    DictText {
         keys: Vec<i32>,
         interner: Interner,
         max_bytes: usize,
@@ -43,30 +43,30 @@ enum Values {
 
 /// The column of one field.
 #[derive(Debug)]
-pub struct Column {
+pub struct ColumnBuilder {
     field: &'static Field,
-    values: Values,
+    values: ValueBuffer,
     valid: NullBufferBuilder,
     scratch: Vec<u8>,
 }
 
-impl Column {
+impl ColumnBuilder {
     /// An empty column.
     pub fn new(field: &'static Field) -> Self {
         let values = match field.ty {
-            FieldType::Int32 => Values::Int32(Vec::new()),
-            FieldType::Int64 { min, max } => Values::Int64 {
+            FieldType::Int32 => ValueBuffer::Int32(Vec::new()),
+            FieldType::Int64 { min, max } => ValueBuffer::Int64 {
                 values: Vec::new(),
                 min,
                 max,
             },
-            FieldType::Double => Values::Double(Vec::new()),
-            FieldType::Text { max_bytes } => Values::Text {
+            FieldType::Double => ValueBuffer::Double(Vec::new()),
+            FieldType::Text { max_bytes } => ValueBuffer::Text {
                 offsets: vec![0],
                 bytes: Vec::new(),
                 max_bytes,
             },
-            FieldType::Repeated { max_bytes } => Values::Repeated {
+            FieldType::DictText { max_bytes } => ValueBuffer::DictText {
                 keys: Vec::new(),
                 interner: Interner::default(),
                 max_bytes,
@@ -91,37 +91,41 @@ impl Column {
     /// # Errors
     /// The first value that the column cannot take.
     #[inline]
-    pub fn extend(&mut self, bytes: &[u8], slots: impl Iterator<Item = Slot>) -> Result<(), Fault> {
-        let rows = Rows {
+    pub fn extend(
+        &mut self,
+        bytes: &[u8],
+        slots: impl Iterator<Item = ValueSpan>,
+    ) -> Result<(), ValueError> {
+        let rows = ColumnAppender {
             slots,
             valid: &mut self.valid,
             required: self.field.required,
         };
         let scratch = &mut self.scratch;
         match &mut self.values {
-            Values::Int32(values) => {
+            ValueBuffer::Int32(values) => {
                 rows.append(values, |slot| match integer(bytes, slot, scratch)? {
                     None => Ok(None),
                     Some(wide) => i32::try_from(wide)
                         .map(Some)
-                        .map_err(|_| (Reason::Range, "number does not fit 32 bits")),
+                        .map_err(|_| (RejectReason::Range, "number does not fit 32 bits")),
                 })
             }
-            Values::Int64 { values, min, max } => {
+            ValueBuffer::Int64 { values, min, max } => {
                 rows.append(values, |slot| match integer(bytes, slot, scratch)? {
                     Some(wide) if wide < *min || wide > *max => {
-                        Err((Reason::Range, "number out of range"))
+                        Err((RejectReason::Range, "number out of range"))
                     }
                     fits => Ok(fits),
                 })
             }
-            Values::Double(values) => rows.append(values, |slot| {
+            ValueBuffer::Double(values) => rows.append(values, |slot| {
                 match number(slot.kind, raw(bytes, slot), scratch)? {
                     None => Ok(None),
                     Some(number) => value::double(number).map(Some),
                 }
             }),
-            Values::Text {
+            ValueBuffer::Text {
                 offsets,
                 bytes: text,
                 max_bytes,
@@ -129,13 +133,13 @@ impl Column {
                 let start = text.len();
                 let raw = raw(bytes, slot);
                 let present = match slot.kind {
-                    Kind::Absent | Kind::Null => false,
-                    Kind::Nested => return Err(NESTED),
-                    Kind::Bool | Kind::Number | Kind::Plain => {
+                    ValueKind::Absent | ValueKind::Null => false,
+                    ValueKind::Nested => return Err(NESTED),
+                    ValueKind::Bool | ValueKind::Number | ValueKind::PlainString => {
                         append(text, bytes, slot.start, raw);
                         true
                     }
-                    Kind::Escaped => {
+                    ValueKind::EscapedString => {
                         value::unescape(raw, text)?;
                         true
                     }
@@ -146,22 +150,24 @@ impl Column {
                 // A batch is full long before it holds 2 GiB of text: see `super::MAX_BATCH_BYTES`.
                 Ok((text.len() as i32, present))
             }),
-            Values::Repeated {
+            ValueBuffer::DictText {
                 keys,
                 interner,
                 max_bytes,
             } => rows.append(keys, |slot| {
                 let raw = raw(bytes, slot);
                 match slot.kind {
-                    Kind::Absent | Kind::Null => Ok(None),
-                    Kind::Nested => Err(NESTED),
-                    Kind::Bool | Kind::Number | Kind::Plain if raw.len() > *max_bytes => {
+                    ValueKind::Absent | ValueKind::Null => Ok(None),
+                    ValueKind::Nested => Err(NESTED),
+                    ValueKind::Bool | ValueKind::Number | ValueKind::PlainString
+                        if raw.len() > *max_bytes =>
+                    {
                         Err(TOO_LONG)
                     }
-                    Kind::Bool | Kind::Number | Kind::Plain => {
+                    ValueKind::Bool | ValueKind::Number | ValueKind::PlainString => {
                         Ok(Some(interner.plain(bytes, slot.start, raw)))
                     }
-                    Kind::Escaped => {
+                    ValueKind::EscapedString => {
                         let decode = |raw: &[u8], out: &mut Vec<u8>| {
                             value::unescape(raw, out)?;
                             if out.len() > *max_bytes {
@@ -180,14 +186,14 @@ impl Column {
     /// Drops all values from row `rows` on.
     pub fn truncate(&mut self, rows: usize) {
         match &mut self.values {
-            Values::Int32(values) => values.truncate(rows),
-            Values::Int64 { values, .. } => values.truncate(rows),
-            Values::Double(values) => values.truncate(rows),
-            Values::Text { offsets, bytes, .. } => {
+            ValueBuffer::Int32(values) => values.truncate(rows),
+            ValueBuffer::Int64 { values, .. } => values.truncate(rows),
+            ValueBuffer::Double(values) => values.truncate(rows),
+            ValueBuffer::Text { offsets, bytes, .. } => {
                 offsets.truncate(rows + 1);
                 bytes.truncate(offsets.last().map_or(0, |&end| end as usize));
             }
-            Values::Repeated { keys, .. } => keys.truncate(rows),
+            ValueBuffer::DictText { keys, .. } => keys.truncate(rows),
         }
         self.valid.truncate(rows);
     }
@@ -195,7 +201,7 @@ impl Column {
     /// Drops all values.
     pub fn clear(&mut self) {
         self.truncate(0);
-        if let Values::Repeated { interner, .. } = &mut self.values {
+        if let ValueBuffer::DictText { interner, .. } = &mut self.values {
             interner.take();
         }
     }
@@ -208,17 +214,21 @@ impl Column {
         let nulls = self.valid.finish();
         self.valid = NullBufferBuilder::new(ROOM);
         Ok(match &mut self.values {
-            Values::Int32(values) => Arc::new(Int32Array::try_new(take(values).into(), nulls)?),
-            Values::Int64 { values, .. } => {
+            ValueBuffer::Int32(values) => {
+                Arc::new(Int32Array::try_new(take(values).into(), nulls)?)
+            }
+            ValueBuffer::Int64 { values, .. } => {
                 Arc::new(Int64Array::try_new(take(values).into(), nulls)?)
             }
-            Values::Double(values) => Arc::new(Float64Array::try_new(take(values).into(), nulls)?),
-            Values::Text { offsets, bytes, .. } => {
+            ValueBuffer::Double(values) => {
+                Arc::new(Float64Array::try_new(take(values).into(), nulls)?)
+            }
+            ValueBuffer::Text { offsets, bytes, .. } => {
                 let texts = text_array(take(offsets), take(bytes), nulls)?;
                 offsets.push(0);
                 Arc::new(texts)
             }
-            Values::Repeated { keys, interner, .. } => {
+            ValueBuffer::DictText { keys, interner, .. } => {
                 let keys = Int32Array::try_new(take(keys).into(), nulls)?;
                 let (offsets, bytes) = interner.take();
                 let values = Arc::new(text_array(offsets, bytes, None)?);
@@ -229,20 +239,20 @@ impl Column {
 }
 
 /// Slots on their way into a column.
-struct Rows<'a, S> {
+struct ColumnAppender<'a, S> {
     slots: S,
     valid: &'a mut NullBufferBuilder,
     required: bool,
 }
 
-impl<S: Iterator<Item = Slot>> Rows<'_, S> {
+impl<S: Iterator<Item = ValueSpan>> ColumnAppender<'_, S> {
     /// Appends what `value` makes of each slot; none is a null.
     #[inline(always)]
     fn append<T: Default>(
         self,
         values: &mut Vec<T>,
-        mut value: impl FnMut(Slot) -> Result<Option<T>, Fault>,
-    ) -> Result<(), Fault> {
+        mut value: impl FnMut(ValueSpan) -> Result<Option<T>, ValueError>,
+    ) -> Result<(), ValueError> {
         self.append_places(values, |slot| {
             let value = value(slot)?;
             let present = value.is_some();
@@ -255,12 +265,12 @@ impl<S: Iterator<Item = Slot>> Rows<'_, S> {
     fn append_places<T>(
         self,
         values: &mut Vec<T>,
-        mut value: impl FnMut(Slot) -> Result<(T, bool), Fault>,
-    ) -> Result<(), Fault> {
+        mut value: impl FnMut(ValueSpan) -> Result<(T, bool), ValueError>,
+    ) -> Result<(), ValueError> {
         for slot in self.slots {
             let (value, present) = value(slot)?;
             if !present && self.required {
-                return Err((Reason::Missing, "required and null or absent"));
+                return Err((RejectReason::Missing, "required and null or absent"));
             }
             values.push(value);
             self.valid.append(present);
@@ -270,7 +280,7 @@ impl<S: Iterator<Item = Slot>> Rows<'_, S> {
 }
 
 #[inline(always)]
-fn raw(bytes: &[u8], slot: Slot) -> &[u8] {
+fn raw(bytes: &[u8], slot: ValueSpan) -> &[u8] {
     bytes.get(slot.start..slot.end).unwrap_or_default()
 }
 
@@ -289,16 +299,23 @@ fn append(text: &mut Vec<u8>, bytes: &[u8], start: usize, raw: &[u8]) {
     }
 }
 
-const NESTED: Fault = (Reason::Type, "object or array where a scalar is wanted");
-const TOO_LONG: Fault = (Reason::TooLong, "more bytes than the column holds");
-const NO_NUMBER: Fault = (Reason::Type, "text that is no number");
+const NESTED: ValueError = (
+    RejectReason::Type,
+    "object or array where a scalar is wanted",
+);
+const TOO_LONG: ValueError = (RejectReason::TooLong, "more bytes than the column holds");
+const NO_NUMBER: ValueError = (RejectReason::Type, "text that is no number");
 
 /// The integer in a slot, which may stand in a string; none where null is meant.
 #[inline(always)]
-fn integer(bytes: &[u8], slot: Slot, scratch: &mut Vec<u8>) -> Result<Option<i64>, Fault> {
+fn integer(
+    bytes: &[u8],
+    slot: ValueSpan,
+    scratch: &mut Vec<u8>,
+) -> Result<Option<i64>, ValueError> {
     // A number has no needless zero in front. In a string it may have, and is none then.
-    let plain =
-        slot.kind == Kind::Number || (slot.kind == Kind::Plain && byte(bytes, slot.start) != b'0');
+    let plain = slot.kind == ValueKind::Number
+        || (slot.kind == ValueKind::PlainString && byte(bytes, slot.start) != b'0');
     if plain && let Some(integer) = value::short_integer(bytes, slot.start, slot.end) {
         return Ok(Some(integer));
     }
@@ -311,25 +328,25 @@ fn integer(bytes: &[u8], slot: Slot, scratch: &mut Vec<u8>) -> Result<Option<i64
 /// The text of the number in a slot, which may stand in a string; none where null is meant.
 #[inline]
 fn number<'a>(
-    kind: Kind,
+    kind: ValueKind,
     raw: &'a [u8],
     scratch: &'a mut Vec<u8>,
-) -> Result<Option<&'a [u8]>, Fault> {
+) -> Result<Option<&'a [u8]>, ValueError> {
     match kind {
-        Kind::Number => Ok(Some(raw)),
-        Kind::Absent | Kind::Null => Ok(None),
-        Kind::Plain if raw.is_empty() => Ok(None),
-        Kind::Plain if is_number(raw) => Ok(Some(raw)),
-        Kind::Plain => Err(NO_NUMBER),
-        Kind::Escaped => {
+        ValueKind::Number => Ok(Some(raw)),
+        ValueKind::Absent | ValueKind::Null => Ok(None),
+        ValueKind::PlainString if raw.is_empty() => Ok(None),
+        ValueKind::PlainString if is_number(raw) => Ok(Some(raw)),
+        ValueKind::PlainString => Err(NO_NUMBER),
+        ValueKind::EscapedString => {
             scratch.clear();
             match value::unescape(raw, scratch) {
                 Ok(()) if is_number(scratch) => Ok(Some(scratch)),
                 _ => Err(NO_NUMBER),
             }
         }
-        Kind::Bool => Err((Reason::Type, "boolean where a number is wanted")),
-        Kind::Nested => Err(NESTED),
+        ValueKind::Bool => Err((RejectReason::Type, "boolean where a number is wanted")),
+        ValueKind::Nested => Err(NESTED),
     }
 }
 

@@ -10,45 +10,45 @@ pub struct Chunk<'a> {
     /// Where the first one stands in its object (decompressed).
     pub offset: u64,
     /// Whether more will follow.
-    pub rest: Rest<'a>,
+    pub rest: InputState<'a>,
 }
 
 /// What follows a chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rest<'a> {
+pub enum InputState<'a> {
     /// More bytes of the object.
     More,
     /// Nothing: the object ends here.
-    End,
+    Eof,
     /// Nothing, because the compressed stream is broken, in these words.
-    Broken(&'a str),
+    Corrupt(&'a str),
     /// Bytes of a record that is longer than any that is accepted.
-    TooMuch,
+    RecordTooLarge,
 }
 
 /// How far a chunk was decoded, and why no further.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress {
+pub struct DecodeResult {
     /// Bytes that are done with; the next chunk begins behind them.
     pub consumed: usize,
     /// Why the decoder stopped.
-    pub stop: Stop,
+    pub stop: DecodeStatus,
 }
 
 /// Why the decoder stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stop {
+pub enum DecodeStatus {
     /// It needs more bytes to go on.
-    Hungry,
+    NeedInput,
     /// The batch is full: take it with [`Decoder::finish`](super::Decoder::finish) and go on with the same bytes.
-    Full,
+    BatchFull,
     /// The segment is done: its object ends here, or the next record belongs to the next segment.
-    Done,
+    SegmentEnd,
 }
 
 /// What became of the records so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct RecordCounts {
     /// All records, rejected ones included.
     pub records: u64,
     /// Records that became a row.

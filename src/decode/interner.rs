@@ -6,30 +6,30 @@ use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
 use super::bytes::block;
-use super::value::Fault;
+use super::value::ValueError;
 
 /// Distinct texts, numbered from 0 in the order of their first appearance.
 #[derive(Debug, Default)]
 pub struct Interner {
     /// Decoded texts: number `k` is `bytes[offsets[k]..offsets[k + 1]]`.
-    values: Texts,
+    values: TextArena,
     by_value: HashTable<i32>,
     /// The keys of short texts once more: those are compared in registers.
-    by_short: HashTable<(Short, i32)>,
+    by_short: HashTable<(InlineKey, i32)>,
     /// Texts as they were written with escapes, so that each spelling is decoded once. Spelling `n`
     /// stands for the text with the key `meanings[n]`.
-    spellings: Texts,
+    spellings: TextArena,
     by_spelling: HashTable<i32>,
     meanings: Vec<i32>,
 }
 
 #[derive(Debug)]
-struct Texts {
+struct TextArena {
     offsets: Vec<i32>,
     bytes: Vec<u8>,
 }
 
-impl Default for Texts {
+impl Default for TextArena {
     fn default() -> Self {
         Self {
             offsets: vec![0],
@@ -38,7 +38,7 @@ impl Default for Texts {
     }
 }
 
-impl Texts {
+impl TextArena {
     fn get(&self, key: i32) -> &[u8] {
         let key = key as usize;
         let end = |i: usize| self.offsets.get(i).map_or(0, |&o| o as usize);
@@ -74,13 +74,13 @@ pub(super) fn take<T>(values: &mut Vec<T>) -> Vec<T> {
 /// A text of at most 16 bytes, whole: its length, and its first and its last 8 bytes, which overlap or,
 /// if it has fewer, are the same ones and zeros.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Short {
+struct InlineKey {
     first: u64,
     last: u64,
     len: usize,
 }
 
-impl Short {
+impl InlineKey {
     #[inline(always)]
     fn new(bytes: &[u8], start: usize, len: usize) -> Option<Self> {
         let word = |at| u64::from_le_bytes(block(bytes, at));
@@ -126,7 +126,7 @@ impl Interner {
     /// The key of a text that was written without escapes and stands in `bytes` at `start`.
     #[inline(always)]
     pub fn plain(&mut self, bytes: &[u8], start: usize, text: &[u8]) -> i32 {
-        let Some(short) = Short::new(bytes, start, text.len()) else {
+        let Some(short) = InlineKey::new(bytes, start, text.len()) else {
             return self.long(text);
         };
         let hash = short.hash();
@@ -158,8 +158,8 @@ impl Interner {
     pub fn escaped(
         &mut self,
         raw: &[u8],
-        decode: impl FnOnce(&[u8], &mut Vec<u8>) -> Result<(), Fault>,
-    ) -> Result<i32, Fault> {
+        decode: impl FnOnce(&[u8], &mut Vec<u8>) -> Result<(), ValueError>,
+    ) -> Result<i32, ValueError> {
         let hash = hash_of(raw);
         if let Some(n) = self.spellings.find(&self.by_spelling, hash, raw) {
             return Ok(self.meanings.get(n as usize).copied().unwrap_or_default());

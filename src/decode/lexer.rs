@@ -13,15 +13,15 @@ pub struct SyntaxError {
 }
 
 /// What a scan gives, or why it cannot.
-pub(super) type Scan<T> = Result<T, SyntaxError>;
+pub(super) type ScanResult<T> = Result<T, SyntaxError>;
 
 /// The error at a byte.
-pub(super) fn fail<T>(at: usize, what: &'static str) -> Scan<T> {
+pub(super) fn fail<T>(at: usize, what: &'static str) -> ScanResult<T> {
     Err(SyntaxError { at, what })
 }
 
 /// Checks a `\uXXXX` escape, from behind its backslash.
-pub(super) fn unicode_escape(bytes: &[u8], at: usize) -> Scan<()> {
+pub(super) fn unicode_escape(bytes: &[u8], at: usize) -> ScanResult<()> {
     if byte(bytes, at) != b'u' {
         return fail(at, "no such escape");
     }
@@ -35,7 +35,7 @@ pub(super) fn unicode_escape(bytes: &[u8], at: usize) -> Scan<()> {
 
 /// One past the literal `text` at `start`.
 #[inline(always)]
-pub(super) fn literal(bytes: &[u8], start: usize, text: &[u8]) -> Scan<usize> {
+pub(super) fn literal(bytes: &[u8], start: usize, text: &[u8]) -> ScanResult<usize> {
     for (i, &wanted) in text.iter().enumerate() {
         if byte(bytes, start + i) != wanted {
             return fail(start + i, "expected a value");
@@ -46,7 +46,7 @@ pub(super) fn literal(bytes: &[u8], start: usize, text: &[u8]) -> Scan<usize> {
 
 /// One past the number at `start`. One look at 16 bytes is enough for most.
 #[inline(always)]
-pub(super) fn number(bytes: &[u8], start: usize) -> Scan<usize> {
+pub(super) fn number(bytes: &[u8], start: usize) -> ScanResult<usize> {
     let Some(block) = bytes.get(start..).and_then(<[u8]>::first_chunk) else {
         return any_number(bytes, start);
     };
@@ -68,7 +68,7 @@ pub(super) fn number(bytes: &[u8], start: usize) -> Scan<usize> {
 
 /// The same for a number with a sign, an exponent, many digits or a fault.
 #[inline(never)]
-fn any_number(bytes: &[u8], start: usize) -> Scan<usize> {
+fn any_number(bytes: &[u8], start: usize) -> ScanResult<usize> {
     let whole = start + usize::from(byte(bytes, start) == b'-');
     let mut at = digits_end(bytes, whole);
     if at == whole {

@@ -29,13 +29,13 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_schema::{ArrowError, SchemaRef};
 
-use builders::Column;
+use builders::ColumnBuilder;
 use bytes::byte;
-pub use chunk::{Chunk, Counts, Progress, Rest, Stop};
+pub use chunk::{Chunk, DecodeResult, DecodeStatus, InputState, RecordCounts};
 use lexer::SyntaxError;
-use reject::{MAX_TEXT, Reason, Reject};
+use reject::{MAX_TEXT, Reject, RejectReason};
 use resync::Resync;
-use scanner::{ABSENT, Kind, Scanner, Slot};
+use scanner::{ABSENT, Scanner, ValueKind, ValueSpan};
 use schema::RecordSchema;
 use sniff::{BYTE_ORDER_MARK, Layout};
 
@@ -52,7 +52,7 @@ const BLOCK: usize = 32;
 
 /// A record that passed the filter.
 #[derive(Debug, Clone)]
-struct Waiting {
+struct PendingRow {
     record: std::ops::Range<usize>,
     /// Newlines from the start of the segment to the record.
     line: u64,
@@ -64,15 +64,15 @@ pub struct Decoder {
     schema: &'static RecordSchema,
     arrow: SchemaRef,
     scanner: Scanner,
-    columns: Vec<Column>,
+    columns: Vec<ColumnBuilder>,
     /// The slots of the records that wait to become rows, [`BLOCK`] of them at most, and of the one
     /// that is being scanned; as many a record as there are keys.
-    slots: Vec<Slot>,
-    waiting: Vec<Waiting>,
+    slots: Vec<ValueSpan>,
+    waiting: Vec<PendingRow>,
     rows: usize,
     max_rows: usize,
     batch_bytes: usize,
-    counts: Counts,
+    counts: RecordCounts,
     rejects: Vec<Reject>,
     /// Newlines since the start of the segment.
     lines: u64,
@@ -85,12 +85,12 @@ pub struct Decoder {
     /// Whether the array has not been closed after the last record.
     is_array_open: bool,
     /// The reject that the next bytes belong to.
-    skipping: Option<Skipping>,
+    skipping: Option<PendingReject>,
 }
 
 /// A reject whose end is not known yet.
 #[derive(Debug)]
-struct Skipping {
+struct PendingReject {
     reject: Reject,
     /// The search for the place to resume at; `None` for a whole object that is not JSON.
     resync: Option<Resync>,
@@ -109,11 +109,11 @@ impl Decoder {
             slots: vec![ABSENT; (BLOCK + 1) * keys.len()],
             waiting: Vec::with_capacity(BLOCK),
             scanner: Scanner::new(keys),
-            columns: schema.fields.iter().map(Column::new).collect(),
+            columns: schema.fields.iter().map(ColumnBuilder::new).collect(),
             rows: 0,
             max_rows: max_rows.max(1),
             batch_bytes: 0,
-            counts: Counts::default(),
+            counts: RecordCounts::default(),
             rejects: Vec::new(),
             lines: 0,
             after_newline: false,
@@ -131,7 +131,7 @@ impl Decoder {
         }
         self.waiting.clear();
         (self.rows, self.batch_bytes) = (0, 0);
-        self.counts = Counts::default();
+        self.counts = RecordCounts::default();
         self.rejects.clear();
         self.begin_segment(None);
     }
@@ -163,7 +163,7 @@ impl Decoder {
     }
 
     /// The counts since they were last taken.
-    pub fn take_counts(&mut self) -> Counts {
+    pub fn take_counts(&mut self) -> RecordCounts {
         std::mem::take(&mut self.counts)
     }
 
@@ -190,7 +190,7 @@ impl Decoder {
         let columns = self
             .columns
             .iter_mut()
-            .map(Column::finish)
+            .map(ColumnBuilder::finish)
             .collect::<Result<_, _>>()?;
         (self.rows, self.batch_bytes) = (0, 0);
         RecordBatch::try_new(Arc::clone(&self.arrow), columns)
@@ -199,19 +199,19 @@ impl Decoder {
     /// Decodes records from a chunk until it wants more, the batch is full, or the segment is done:
     /// at the end of the object, or where a line begins with `{` at or after `segment_end` (a byte
     /// offset in the object).
-    pub fn decode(&mut self, chunk: Chunk<'_>, segment_end: u64) -> Progress {
+    pub fn decode(&mut self, chunk: Chunk<'_>, segment_end: u64) -> DecodeResult {
         let progress = self.scan(chunk, segment_end);
         self.append(chunk);
         progress
     }
 
-    fn scan(&mut self, chunk: Chunk<'_>, segment_end: u64) -> Progress {
+    fn scan(&mut self, chunk: Chunk<'_>, segment_end: u64) -> DecodeResult {
         let bytes = chunk.padded;
-        let done = |consumed, stop| Progress { consumed, stop };
+        let done = |consumed, stop| DecodeResult { consumed, stop };
         self.scanner.begin();
         let mut at = 0;
         if self.layout.is_none() && !self.detect_layout(chunk) {
-            return done(0, Stop::Hungry);
+            return done(0, DecodeStatus::NeedInput);
         }
         if self.skipping.is_some() {
             at = match self.skip(chunk, 0) {
@@ -223,19 +223,21 @@ impl Decoder {
             at = self.space(chunk, at);
             if at >= chunk.len {
                 return match chunk.rest {
-                    Rest::More | Rest::TooMuch => done(chunk.len, Stop::Hungry),
-                    Rest::End => {
+                    InputState::More | InputState::RecordTooLarge => {
+                        done(chunk.len, DecodeStatus::NeedInput)
+                    }
+                    InputState::Eof => {
                         if self.is_array_open {
                             self.reject_end(
                                 chunk,
                                 "the array of records does not end with a closing bracket",
                             );
                         }
-                        done(chunk.len, Stop::Done)
+                        done(chunk.len, DecodeStatus::SegmentEnd)
                     }
-                    Rest::Broken(why) => {
+                    InputState::Corrupt(why) => {
                         self.reject_end(chunk, why);
-                        done(chunk.len, Stop::Done)
+                        done(chunk.len, DecodeStatus::SegmentEnd)
                     }
                 };
             }
@@ -243,12 +245,12 @@ impl Decoder {
                 && chunk.offset + at as u64 >= segment_end
                 && byte(bytes, at) == b'{'
             {
-                return done(at, Stop::Done);
+                return done(at, DecodeStatus::SegmentEnd);
             }
             if self.waiting.len() == BLOCK || self.is_full() {
                 self.append(chunk);
                 if self.is_full() {
-                    return done(at, Stop::Full);
+                    return done(at, DecodeStatus::BatchFull);
                 }
             }
             let width = self.scanner.width();
@@ -263,9 +265,16 @@ impl Decoder {
                         self.append(chunk);
                         let line = self.lines;
                         let record = at..scanned.end;
-                        self.reject(chunk, record, line, Reason::Encoding, None, "not UTF-8");
+                        self.reject(
+                            chunk,
+                            record,
+                            line,
+                            RejectReason::Encoding,
+                            None,
+                            "not UTF-8",
+                        );
                     } else if is_kept(self.schema, bytes, slots) {
-                        self.waiting.push(Waiting {
+                        self.waiting.push(PendingRow {
                             record: at..scanned.end,
                             line: self.lines,
                         });
@@ -279,10 +288,10 @@ impl Decoder {
                     at = scanned.end;
                 }
                 Err(error)
-                    if chunk.rest == Rest::More
+                    if chunk.rest == InputState::More
                         && (error.at >= chunk.len || is_mark_begun(chunk, at)) =>
                 {
-                    return done(at, Stop::Hungry);
+                    return done(at, DecodeStatus::NeedInput);
                 }
                 Err(error) => {
                     self.append(chunk);
@@ -300,11 +309,11 @@ impl Decoder {
     /// bytes are needed. An object of another format becomes one reject.
     fn detect_layout(&mut self, chunk: Chunk<'_>) -> bool {
         let data = chunk.padded.get(..chunk.len).unwrap_or_default();
-        self.layout = sniff::detect(data, chunk.rest != Rest::More);
+        self.layout = sniff::detect(data, chunk.rest != InputState::More);
         self.is_array = self.layout == Some(Layout::Array);
-        if let Some(Layout::Foreign(format)) = self.layout {
+        if let Some(Layout::NotJson(format)) = self.layout {
             let detail = Cow::Owned(format!("it looks like {format}, not like JSON"));
-            self.begin_reject(chunk, 0, Reason::NotJson, detail, None);
+            self.begin_reject(chunk, 0, RejectReason::NotJson, detail, None);
         }
         self.layout.is_some()
     }
@@ -422,7 +431,7 @@ impl Decoder {
         chunk: Chunk<'_>,
         record: std::ops::Range<usize>,
         line: u64,
-        reason: Reason,
+        reason: RejectReason,
         key: Option<&'static str>,
         detail: &'static str,
     ) {
@@ -449,13 +458,13 @@ impl Decoder {
                 error.what,
                 chunk.offset + error.at as u64
             )),
-            Rest::Broken(why) => Cow::Owned(why.to_owned()),
-            Rest::TooMuch => Cow::Borrowed("record longer than 256 MiB"),
-            Rest::End | Rest::More => Cow::Borrowed("the object ends in the record"),
+            InputState::Corrupt(why) => Cow::Owned(why.to_owned()),
+            InputState::RecordTooLarge => Cow::Borrowed("record longer than 256 MiB"),
+            InputState::Eof | InputState::More => Cow::Borrowed("the object ends in the record"),
         };
         let offset = chunk.offset + start as u64;
         let resync = Resync::new(self.schema.keys, self.is_array, offset);
-        self.begin_reject(chunk, start, Reason::Syntax, detail, Some(resync));
+        self.begin_reject(chunk, start, RejectReason::Syntax, detail, Some(resync));
     }
 
     /// Begins a reject that has no bytes yet.
@@ -463,7 +472,7 @@ impl Decoder {
         &mut self,
         chunk: Chunk<'_>,
         start: usize,
-        reason: Reason,
+        reason: RejectReason,
         detail: Cow<'static, str>,
         resync: Option<Resync>,
     ) {
@@ -478,7 +487,7 @@ impl Decoder {
             bytes: 0,
             text: Vec::new(),
         };
-        self.skipping = Some(Skipping {
+        self.skipping = Some(PendingReject {
             reject,
             resync,
             blanks: 0,
@@ -490,18 +499,18 @@ impl Decoder {
     fn reject_end(&mut self, chunk: Chunk<'_>, detail: &str) {
         self.append(chunk);
         let detail = Cow::Owned(detail.to_owned());
-        self.begin_reject(chunk, chunk.len, Reason::Syntax, detail, None);
+        self.begin_reject(chunk, chunk.len, RejectReason::Syntax, detail, None);
         self.rejects
-            .extend(self.skipping.take().map(Skipping::finish));
+            .extend(self.skipping.take().map(PendingReject::finish));
     }
 
     /// Passes over the rest of a reject, from byte `from` of the chunk on. Returns where decoding resumes.
-    fn skip(&mut self, chunk: Chunk<'_>, from: usize) -> Result<usize, Progress> {
+    fn skip(&mut self, chunk: Chunk<'_>, from: usize) -> Result<usize, DecodeResult> {
         let Some(mut skipping) = self.skipping.take() else {
             return Ok(from);
         };
         let data = chunk.padded.get(..chunk.len).unwrap_or_default();
-        let is_last = matches!(chunk.rest, Rest::End | Rest::Broken(_));
+        let is_last = matches!(chunk.rest, InputState::Eof | InputState::Corrupt(_));
         let in_chunk = |offset: u64| (offset - chunk.offset) as usize;
         let mut resume = None;
         let mut end = chunk.len;
@@ -514,7 +523,7 @@ impl Decoder {
                 && !is_last
             {
                 end = undecided;
-                if end == from && chunk.rest == Rest::TooMuch {
+                if end == from && chunk.rest == InputState::RecordTooLarge {
                     resync.give_up(chunk.offset + from as u64);
                     self.skipping = Some(skipping);
                     return self.skip(chunk, from);
@@ -530,20 +539,20 @@ impl Decoder {
         skipping.pass(passed);
         if resume.is_none() && !is_last {
             self.skipping = Some(skipping);
-            return Err(Progress {
+            return Err(DecodeResult {
                 consumed: end,
-                stop: Stop::Hungry,
+                stop: DecodeStatus::NeedInput,
             });
         }
         self.rejects.push(skipping.finish());
-        resume.ok_or(Progress {
+        resume.ok_or(DecodeResult {
             consumed: end,
-            stop: Stop::Done,
+            stop: DecodeStatus::SegmentEnd,
         })
     }
 }
 
-impl Skipping {
+impl PendingReject {
     /// Adds bytes to the reject.
     fn pass(&mut self, bytes: &[u8]) {
         let reject = &mut self.reject;
@@ -577,7 +586,7 @@ fn is_mark_begun(chunk: Chunk<'_>, at: usize) -> bool {
 
 /// Whether the filter keeps the record with these slots.
 #[inline(always)]
-fn is_kept(schema: &RecordSchema, bytes: &[u8], slots: &[Slot]) -> bool {
+fn is_kept(schema: &RecordSchema, bytes: &[u8], slots: &[ValueSpan]) -> bool {
     let Some(filter) = schema.filter else {
         return true;
     };
@@ -587,11 +596,15 @@ fn is_kept(schema: &RecordSchema, bytes: &[u8], slots: &[Slot]) -> bool {
     };
     let raw = bytes.get(slot.start..slot.end).unwrap_or_default();
     match slot.kind {
-        Kind::Plain => raw == filter.value.as_bytes(),
-        Kind::Escaped => {
+        ValueKind::PlainString => raw == filter.value.as_bytes(),
+        ValueKind::EscapedString => {
             let mut text = Vec::new();
             value::unescape(raw, &mut text).is_ok() && text == filter.value.as_bytes()
         }
-        Kind::Absent | Kind::Null | Kind::Bool | Kind::Number | Kind::Nested => false,
+        ValueKind::Absent
+        | ValueKind::Null
+        | ValueKind::Bool
+        | ValueKind::Number
+        | ValueKind::Nested => false,
     }
 }

@@ -13,13 +13,13 @@ use super::value;
 
 /// The automaton. It is idle unless a candidate is open.
 #[derive(Debug, Default)]
-pub struct Probe {
+pub struct ObjectValidator {
     /// The open containers. The outermost is a candidate.
     open: VecDeque<Container>,
     /// Where the open candidates begin.
     candidates: VecDeque<u64>,
     /// What can follow in the innermost container.
-    expects: Expects,
+    expects: ParseState,
     /// Hexadecimal digits that a `\u` escape still needs.
     hex_digits: u8,
 }
@@ -36,47 +36,47 @@ struct Container {
 
 /// What can follow.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Expects {
+enum ParseState {
     #[default]
-    Value,
-    ValueOrEnd,
-    Key,
-    KeyOrEnd,
-    Colon,
-    CommaOrEnd,
+    ExpectValue,
+    ExpectValueOrEnd,
+    ExpectKey,
+    ExpectKeyOrEnd,
+    ExpectColon,
+    ExpectCommaOrEnd,
     /// The rest of a key, whose text begins at this offset.
-    KeyText(u64),
+    InKey(u64),
     /// The rest of a string.
-    Text,
+    InString,
     /// The rest of `true`, `false` or `null`.
-    Literal(&'static [u8]),
-    Number(Number),
+    InLiteral(&'static [u8]),
+    InNumber(NumberState),
 }
 
 /// How much of a number has been seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Number {
+enum NumberState {
     Minus,
     Zero,
-    Whole,
-    Point,
+    Integer,
+    DecimalPoint,
     Fraction,
     E,
-    Sign,
+    ExponentSign,
     Exponent,
 }
 
-impl Number {
+impl NumberState {
     /// Returns what has been seen with one more byte; `None` if that is not part of the number.
     fn with(self, byte: u8) -> Option<Self> {
         Some(match (self, byte) {
             (Self::Minus, b'0') => Self::Zero,
-            (Self::Minus | Self::Whole, b'0'..=b'9') => Self::Whole,
-            (Self::Zero | Self::Whole, b'.') => Self::Point,
-            (Self::Point | Self::Fraction, b'0'..=b'9') => Self::Fraction,
-            (Self::Zero | Self::Whole | Self::Fraction, b'e' | b'E') => Self::E,
-            (Self::E, b'+' | b'-') => Self::Sign,
-            (Self::E | Self::Sign | Self::Exponent, b'0'..=b'9') => Self::Exponent,
+            (Self::Minus | Self::Integer, b'0'..=b'9') => Self::Integer,
+            (Self::Zero | Self::Integer, b'.') => Self::DecimalPoint,
+            (Self::DecimalPoint | Self::Fraction, b'0'..=b'9') => Self::Fraction,
+            (Self::Zero | Self::Integer | Self::Fraction, b'e' | b'E') => Self::E,
+            (Self::E, b'+' | b'-') => Self::ExponentSign,
+            (Self::E | Self::ExponentSign | Self::Exponent, b'0'..=b'9') => Self::Exponent,
             _ => return None,
         })
     }
@@ -84,12 +84,12 @@ impl Number {
     fn is_complete(self) -> bool {
         matches!(
             self,
-            Self::Zero | Self::Whole | Self::Fraction | Self::Exponent
+            Self::Zero | Self::Integer | Self::Fraction | Self::Exponent
         )
     }
 }
 
-impl Probe {
+impl ObjectValidator {
     /// Whether a candidate is open.
     #[inline]
     pub fn is_running(&self) -> bool {
@@ -142,34 +142,34 @@ impl Probe {
         if !is_end {
             return;
         }
-        if let Expects::KeyText(first) = self.expects {
+        if let ParseState::InKey(first) = self.expects {
             if let Some(object) = self.open.back_mut()
                 && object.candidate.is_some()
                 && !object.has_key
             {
                 object.has_key = is_model_key(key(first), is_known);
             }
-            self.expects = Expects::Colon;
+            self.expects = ParseState::ExpectColon;
         } else {
-            self.expects = Expects::CommaOrEnd;
+            self.expects = ParseState::ExpectCommaOrEnd;
         }
     }
 
     /// Takes a byte outside of strings, which is at `offset`. If it opens an object that is a candidate, that
     /// one begins at `candidate`. Returns where a whole object with a key of the model begins, if one ends here.
     pub fn token(&mut self, byte: u8, offset: u64, candidate: Option<u64>) -> Option<u64> {
-        if let Expects::Number(number) = self.expects {
+        if let ParseState::InNumber(number) = self.expects {
             if let Some(number) = number.with(byte) {
-                self.expects = Expects::Number(number);
+                self.expects = ParseState::InNumber(number);
                 return None;
             }
             if !number.is_complete() {
                 self.fail();
                 return None;
             }
-            self.expects = Expects::CommaOrEnd;
+            self.expects = ParseState::ExpectCommaOrEnd;
         }
-        if is_white_space(byte) && !matches!(self.expects, Expects::Literal(_)) {
+        if is_white_space(byte) && !matches!(self.expects, ParseState::InLiteral(_)) {
             return None;
         }
         let in_object = self
@@ -177,41 +177,53 @@ impl Probe {
             .back()
             .is_some_and(|innermost| innermost.is_object);
         match (self.expects, byte) {
-            (Expects::Value | Expects::ValueOrEnd, b'{') => self.push(true, candidate),
-            (Expects::Value | Expects::ValueOrEnd, b'[') => self.push(false, None),
-            (Expects::Value | Expects::ValueOrEnd, b'"') => self.expects = Expects::Text,
-            (Expects::Value | Expects::ValueOrEnd, b'-') => {
-                self.expects = Expects::Number(Number::Minus);
+            (ParseState::ExpectValue | ParseState::ExpectValueOrEnd, b'{') => {
+                self.push(true, candidate)
             }
-            (Expects::Value | Expects::ValueOrEnd, b'0') => {
-                self.expects = Expects::Number(Number::Zero);
+            (ParseState::ExpectValue | ParseState::ExpectValueOrEnd, b'[') => {
+                self.push(false, None)
             }
-            (Expects::Value | Expects::ValueOrEnd, b'1'..=b'9') => {
-                self.expects = Expects::Number(Number::Whole);
+            (ParseState::ExpectValue | ParseState::ExpectValueOrEnd, b'"') => {
+                self.expects = ParseState::InString
             }
-            (Expects::Value | Expects::ValueOrEnd, b't') => {
-                self.expects = Expects::Literal(b"rue");
+            (ParseState::ExpectValue | ParseState::ExpectValueOrEnd, b'-') => {
+                self.expects = ParseState::InNumber(NumberState::Minus);
             }
-            (Expects::Value | Expects::ValueOrEnd, b'f') => {
-                self.expects = Expects::Literal(b"alse");
+            (ParseState::ExpectValue | ParseState::ExpectValueOrEnd, b'0') => {
+                self.expects = ParseState::InNumber(NumberState::Zero);
             }
-            (Expects::Value | Expects::ValueOrEnd, b'n') => {
-                self.expects = Expects::Literal(b"ull");
+            (ParseState::ExpectValue | ParseState::ExpectValueOrEnd, b'1'..=b'9') => {
+                self.expects = ParseState::InNumber(NumberState::Integer);
             }
-            (Expects::Literal([wanted, rest @ ..]), _) if byte == *wanted => {
+            (ParseState::ExpectValue | ParseState::ExpectValueOrEnd, b't') => {
+                self.expects = ParseState::InLiteral(b"rue");
+            }
+            (ParseState::ExpectValue | ParseState::ExpectValueOrEnd, b'f') => {
+                self.expects = ParseState::InLiteral(b"alse");
+            }
+            (ParseState::ExpectValue | ParseState::ExpectValueOrEnd, b'n') => {
+                self.expects = ParseState::InLiteral(b"ull");
+            }
+            (ParseState::InLiteral([wanted, rest @ ..]), _) if byte == *wanted => {
                 self.expects = match rest {
-                    [] => Expects::CommaOrEnd,
-                    _ => Expects::Literal(rest),
+                    [] => ParseState::ExpectCommaOrEnd,
+                    _ => ParseState::InLiteral(rest),
                 };
             }
-            (Expects::Key | Expects::KeyOrEnd, b'"') => {
-                self.expects = Expects::KeyText(offset + 1);
+            (ParseState::ExpectKey | ParseState::ExpectKeyOrEnd, b'"') => {
+                self.expects = ParseState::InKey(offset + 1);
             }
-            (Expects::Colon, b':') => self.expects = Expects::Value,
-            (Expects::CommaOrEnd, b',') if in_object => self.expects = Expects::Key,
-            (Expects::CommaOrEnd, b',') => self.expects = Expects::Value,
-            (Expects::CommaOrEnd | Expects::KeyOrEnd, b'}') if in_object => return self.pop(),
-            (Expects::CommaOrEnd | Expects::ValueOrEnd, b']') if !in_object => return self.pop(),
+            (ParseState::ExpectColon, b':') => self.expects = ParseState::ExpectValue,
+            (ParseState::ExpectCommaOrEnd, b',') if in_object => {
+                self.expects = ParseState::ExpectKey
+            }
+            (ParseState::ExpectCommaOrEnd, b',') => self.expects = ParseState::ExpectValue,
+            (ParseState::ExpectCommaOrEnd | ParseState::ExpectKeyOrEnd, b'}') if in_object => {
+                return self.pop();
+            }
+            (ParseState::ExpectCommaOrEnd | ParseState::ExpectValueOrEnd, b']') if !in_object => {
+                return self.pop();
+            }
             _ => self.fail(),
         }
         None
@@ -222,8 +234,8 @@ impl Probe {
             self.fail_outermost();
         }
         self.expects = match is_object {
-            true => Expects::KeyOrEnd,
-            false => Expects::ValueOrEnd,
+            true => ParseState::ExpectKeyOrEnd,
+            false => ParseState::ExpectValueOrEnd,
         };
         // Containers count only inside of a candidate.
         if self.open.is_empty() && candidate.is_none() {
@@ -238,7 +250,7 @@ impl Probe {
     }
 
     fn pop(&mut self) -> Option<u64> {
-        self.expects = Expects::CommaOrEnd;
+        self.expects = ParseState::ExpectCommaOrEnd;
         let closed = self.open.pop_back()?;
         let begin = closed.candidate?;
         self.candidates.pop_back();

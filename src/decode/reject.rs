@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 /// Why a record was rejected. A record has one reason: of several, the first in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Reason {
+pub enum RejectReason {
     /// The whole object is of another format, such as UTF-16 text or Parquet.
     NotJson,
     /// Not a JSON object by RFC 8259, nested deeper than 128, or cut short.
@@ -23,7 +23,7 @@ pub enum Reason {
     TooLong,
 }
 
-impl Reason {
+impl RejectReason {
     /// Every reason, in order of precedence.
     pub const ALL: [Self; 8] = [
         Self::NotJson,
@@ -58,7 +58,7 @@ pub const MAX_TEXT: usize = 64 * 1024;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reject {
     /// Why.
-    pub reason: Reason,
+    pub reason: RejectReason,
     /// The key that is at fault, where one is.
     pub key: Option<&'static str>,
     /// What is wrong, in words.

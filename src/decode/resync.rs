@@ -5,10 +5,10 @@
 //! object with at least one key of the model begins there. The nearest candidate that is taken wins.
 //!
 //! Whether a byte is inside a string depends on the number of quotes before it, and after a syntax error no one
-//! can tell which quotes are text. So two [`Probe`]s run side by side, one for either answer. A probe checks all
+//! can tell which quotes are text. So two [`ObjectValidator`]s run side by side, one for either answer. A probe checks all
 //! candidates that it meets in one pass, so the search looks at every byte once, whatever the bytes are.
 
-use super::pushdown::Probe;
+use super::pushdown::ObjectValidator;
 use super::sniff::BYTE_ORDER_MARK;
 
 /// The search for the place to resume at. It takes the bytes in any portions.
@@ -20,12 +20,12 @@ pub struct Resync {
     is_array: bool,
     /// The offset in the object of the next byte to look at.
     offset: u64,
-    before: Before,
+    before: Lookbehind,
     /// Whether a backslash escapes the next byte.
     is_escaped: bool,
     /// The probe that is outside of strings at the next byte.
     outside: usize,
-    probes: [Probe; 2],
+    probes: [ObjectValidator; 2],
     /// The nearest candidate that is taken. A nearer one may still be undecided.
     taken: Option<u64>,
 }
@@ -38,7 +38,7 @@ impl Resync {
             keys,
             is_array,
             offset,
-            before: Before::default(),
+            before: Lookbehind::default(),
             is_escaped: false,
             outside: 0,
             probes: Default::default(),
@@ -64,7 +64,7 @@ impl Resync {
 
     /// Returns the offset of the first byte that may still be the place to resume at, if there is one.
     pub fn undecided(&self) -> Option<u64> {
-        let open = self.probes.iter().filter_map(Probe::first_open);
+        let open = self.probes.iter().filter_map(ObjectValidator::first_open);
         let marks = self.before.marks_begin.filter(|_| self.taken.is_none());
         open.chain(self.taken).chain(marks).min()
     }
@@ -86,13 +86,13 @@ impl Resync {
     fn step(&mut self, byte: u8, bytes: &[u8], at: usize) {
         let candidate = match (byte, self.taken) {
             (b'{', None) => self.before.candidate(),
-            _ => Candidate::None,
+            _ => ResumeCandidate::None,
         };
         let begin = self.before.marks_begin.unwrap_or(self.offset);
-        if candidate == Candidate::Certain {
+        if candidate == ResumeCandidate::Certain {
             self.taken = Some(begin);
         }
-        let possible = (candidate == Candidate::Possible).then_some(begin);
+        let possible = (candidate == ResumeCandidate::Tentative).then_some(begin);
 
         let is_quote = byte == b'"' && !self.is_escaped;
         let inside = 1 - self.outside;
@@ -124,10 +124,10 @@ impl Resync {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Candidate {
+enum ResumeCandidate {
     None,
     /// Taken if a whole object begins there.
-    Possible,
+    Tentative,
     /// Taken as it is.
     Certain,
 }
@@ -135,29 +135,29 @@ enum Candidate {
 /// The bytes before a position, as far as they decide whether a `{` there is a candidate. Byte order marks do not
 /// count.
 #[derive(Debug, Clone, Copy, Default)]
-struct Before {
-    line: Line,
-    brace: Brace,
+struct Lookbehind {
+    line: LinePosition,
+    brace: AfterBrace,
     /// How many bytes of a byte order mark are right before the byte.
     mark_bytes: usize,
     /// What was before that mark.
-    before_mark: (Line, Brace),
+    before_mark: (LinePosition, AfterBrace),
     /// Where the byte order marks begin that are right before the byte, if there are any.
     marks_begin: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Line {
+enum LinePosition {
     /// The byte is the first of its line.
-    First,
+    Start,
     /// Only blanks are before it on its line.
-    Blank,
+    Indented,
     #[default]
     Other,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Brace {
+enum AfterBrace {
     /// Only white space is between a `}` and the byte.
     Closed,
     /// Only white space and a comma are between a `}` and the byte.
@@ -166,12 +166,14 @@ enum Brace {
     Other,
 }
 
-impl Before {
-    fn candidate(&self) -> Candidate {
+impl Lookbehind {
+    fn candidate(&self) -> ResumeCandidate {
         match (self.line, self.brace) {
-            (Line::First, _) => Candidate::Certain,
-            (Line::Blank, _) | (_, Brace::Closed | Brace::Comma) => Candidate::Possible,
-            (Line::Other, Brace::Other) => Candidate::None,
+            (LinePosition::Start, _) => ResumeCandidate::Certain,
+            (LinePosition::Indented, _) | (_, AfterBrace::Closed | AfterBrace::Comma) => {
+                ResumeCandidate::Tentative
+            }
+            (LinePosition::Other, AfterBrace::Other) => ResumeCandidate::None,
         }
     }
 
@@ -187,12 +189,16 @@ impl Before {
             return;
         }
         (self.line, self.brace) = match byte {
-            b'\n' | b'\r' => (Line::First, self.brace),
-            b' ' | b'\t' if self.line == Line::First => (Line::Blank, self.brace),
+            b'\n' | b'\r' => (LinePosition::Start, self.brace),
+            b' ' | b'\t' if self.line == LinePosition::Start => {
+                (LinePosition::Indented, self.brace)
+            }
             b' ' | b'\t' => (self.line, self.brace),
-            b'}' => (Line::Other, Brace::Closed),
-            b',' if is_array && self.brace == Brace::Closed => (Line::Other, Brace::Comma),
-            _ => (Line::Other, Brace::Other),
+            b'}' => (LinePosition::Other, AfterBrace::Closed),
+            b',' if is_array && self.brace == AfterBrace::Closed => {
+                (LinePosition::Other, AfterBrace::Comma)
+            }
+            _ => (LinePosition::Other, AfterBrace::Other),
         };
     }
 
@@ -203,7 +209,7 @@ impl Before {
             self.marks_begin = self.marks_begin.or(Some(offset));
         }
         self.mark_bytes += 1;
-        (self.line, self.brace) = (Line::Other, Brace::Other);
+        (self.line, self.brace) = (LinePosition::Other, AfterBrace::Other);
         if self.mark_bytes == BYTE_ORDER_MARK.len() {
             (self.line, self.brace) = self.before_mark;
             self.mark_bytes = 0;

@@ -1,5 +1,5 @@
 //! The record scanner: strict RFC 8259 over the bytes of one record, leaving the place and kind of
-//! each wanted value in a [`Slot`]. It converts nothing.
+//! each wanted value in a [`ValueSpan`]. It converts nothing.
 //!
 //! Records of one source look alike, so what stands between two values (`,"auth":`) is predicted
 //! from the record before: the whole of it, key and white space included, is compared at once. On a
@@ -7,9 +7,9 @@
 //! the time a record takes and nothing else.
 
 use super::bytes::byte;
-use super::lexer::{Scan, fail, literal, number, unicode_escape};
-use super::speculation::{Guess, Next};
-use super::structural_index::Stops;
+use super::lexer::{ScanResult, fail, literal, number, unicode_escape};
+use super::speculation::{KeyPrediction, NextToken};
+use super::structural_index::StructuralIndex;
 use super::value;
 
 /// The deepest nesting that is accepted; the record itself is level 1.
@@ -19,7 +19,7 @@ pub const MAX_DEPTH: u32 = 128;
 /// which was half of the scanner's time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(usize)]
-pub enum Kind {
+pub enum ValueKind {
     /// The key does not occur in the record.
     Absent,
     /// `null`
@@ -29,18 +29,18 @@ pub enum Kind {
     /// A number; the range is its text.
     Number,
     /// A string without escapes; the range is what stands between the quotes.
-    Plain,
+    PlainString,
     /// A string with escapes; the range is what stands between the quotes.
-    Escaped,
+    EscapedString,
     /// An object or array.
     Nested,
 }
 
 /// Where the value of a wanted key stands in the scanned bytes.
 #[derive(Debug, Clone, Copy)]
-pub struct Slot {
+pub struct ValueSpan {
     /// What it is.
-    pub kind: Kind,
+    pub kind: ValueKind,
     /// Its first byte.
     pub start: usize,
     /// One past its last byte.
@@ -48,15 +48,15 @@ pub struct Slot {
 }
 
 /// What stands in the slot of a key that does not occur.
-pub const ABSENT: Slot = Slot {
-    kind: Kind::Absent,
+pub const ABSENT: ValueSpan = ValueSpan {
+    kind: ValueKind::Absent,
     start: 0,
     end: 0,
 };
 
 /// A record that is valid JSON but for its UTF-8.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Scanned {
+pub struct RecordSpan {
     /// One past its closing brace.
     pub end: usize,
     /// Whether every byte is ASCII.
@@ -71,19 +71,19 @@ const MAX_GUESSES: usize = 1024;
 /// How far a record was scanned. It is handed from function to function by value: kept in the scanner
 /// it would be loaded and stored at every step, one step waiting for the other.
 #[derive(Debug, Clone, Copy)]
-struct Place {
+struct Cursor {
     /// The next byte.
     at: usize,
     /// The number of the first stop that is not passed.
     stop: usize,
-    /// The white space other than plain spaces between tokens, in bytes. A word wide, as [`Kind`] is.
+    /// The white space other than plain spaces between tokens, in bytes. A word wide, as [`ValueKind`] is.
     spaced: usize,
 }
 
 /// What is known behind a string.
-struct Text {
+struct ScannedString {
     /// Plain or escaped.
-    kind: Kind,
+    kind: ValueKind,
     /// Its closing quote.
     end: usize,
     /// The number of the stop behind its closing quote.
@@ -95,8 +95,8 @@ struct Text {
 pub struct Scanner {
     keys: Vec<&'static str>,
     /// One a member, as far as a stretch can be guessed.
-    guesses: Vec<Option<Guess>>,
-    stops: Stops,
+    guesses: Vec<Option<KeyPrediction>>,
+    stops: StructuralIndex,
     /// The number of the first stop that the last record did not pass.
     passed: usize,
 }
@@ -107,7 +107,7 @@ impl Scanner {
         Self {
             keys,
             guesses: Vec::new(),
-            stops: Stops::new(),
+            stops: StructuralIndex::new(),
             passed: 0,
         }
     }
@@ -127,9 +127,14 @@ impl Scanner {
     /// Scans the record whose `{` stands at `start` into `slots`: one a key, in order. `bytes` should
     /// end in [`PADDING`](super::bytes::PADDING) zeros. An error at the end of the data proper means that
     /// the record is not whole.
-    pub fn record(&mut self, bytes: &[u8], start: usize, slots: &mut [Slot]) -> Scan<Scanned> {
+    pub fn record(
+        &mut self,
+        bytes: &[u8],
+        start: usize,
+        slots: &mut [ValueSpan],
+    ) -> ScanResult<RecordSpan> {
         slots.fill(ABSENT);
-        let mut place = Place {
+        let mut place = Cursor {
             at: start,
             stop: self.stops.begin(self.passed, start),
             spaced: 0,
@@ -151,9 +156,9 @@ impl Scanner {
                     next
                 }
             };
-            let Next::Value(index) = next else {
+            let NextToken::Value(index) = next else {
                 self.passed = place.stop;
-                return Ok(Scanned {
+                return Ok(RecordSpan {
                     end: place.at,
                     ascii: self.stops.is_ascii(bytes, start, place.at),
                     spaced: place.spaced > 0,
@@ -166,7 +171,7 @@ impl Scanner {
                 let start = place.at + 1;
                 let string = self.string(bytes, place.stop)?;
                 (place.at, place.stop) = (string.end + 1, string.stop);
-                Slot {
+                ValueSpan {
                     kind: string.kind,
                     start,
                     end: string.end,
@@ -174,16 +179,16 @@ impl Scanner {
             } else if first.is_ascii_digit() || first == b'-' {
                 let start = place.at;
                 place.at = number(bytes, start)?;
-                Slot {
-                    kind: Kind::Number,
+                ValueSpan {
+                    kind: ValueKind::Number,
                     start,
                     end: place.at,
                 }
             } else if first == b'n' {
                 let start = place.at;
                 place.at = literal(bytes, start, b"null")?;
-                Slot {
-                    kind: Kind::Null,
+                ValueSpan {
+                    kind: ValueKind::Null,
                     start,
                     end: place.at,
                 }
@@ -202,12 +207,17 @@ impl Scanner {
     /// The long way from the end of one value to the start of the next, or to the end of the record.
     #[cold]
     #[inline(never)]
-    fn between(&mut self, bytes: &[u8], from: Place, member: usize) -> Scan<(Next, Place)> {
-        let mut place = Place { spaced: 0, ..from };
+    fn between(
+        &mut self,
+        bytes: &[u8],
+        from: Cursor,
+        member: usize,
+    ) -> ScanResult<(NextToken, Cursor)> {
+        let mut place = Cursor { spaced: 0, ..from };
         if member > 0 {
             place = space(bytes, place);
         }
-        let mut next = Next::End;
+        let mut next = NextToken::RecordEnd;
         match byte(bytes, place.at) {
             b'}' if member > 0 => place.at += 1,
             b'{' if member == 0 => {
@@ -216,25 +226,25 @@ impl Scanner {
                 if byte(bytes, place.at) == b'}' {
                     place.at += 1
                 } else {
-                    next = Next::Value(0)
+                    next = NextToken::Value(0)
                 }
             }
             b',' if member > 0 => {
                 place.at += 1;
                 place = space(bytes, place);
-                next = Next::Value(0);
+                next = NextToken::Value(0);
             }
             _ if member == 0 => return fail(place.at, "expected an object"),
             _ => return fail(place.at, "expected a comma or a closing brace"),
         }
-        if next != Next::End {
+        if next != NextToken::RecordEnd {
             let key;
             (key, place) = self.key(bytes, place)?;
-            next = Next::Value(self.index(bytes, key));
+            next = NextToken::Value(self.index(bytes, key));
             place = space(bytes, place);
         }
         let text = bytes.get(from.at..place.at).unwrap_or_default();
-        let guess = Guess::new(text, place.stop - from.stop, next, place.spaced);
+        let guess = KeyPrediction::new(text, place.stop - from.stop, next, place.spaced);
         // Only the guess for this place: a record of another shape relearns as it goes.
         if member < self.guesses.len() {
             self.guesses[member] = guess;
@@ -246,11 +256,11 @@ impl Scanner {
     }
 
     /// The index of the slot for a key; one past the last if nobody wants it.
-    fn index(&self, bytes: &[u8], key: Slot) -> usize {
+    fn index(&self, bytes: &[u8], key: ValueSpan) -> usize {
         let raw = bytes.get(key.start..key.end).unwrap_or_default();
         let mut decoded = Vec::new();
         let key = match key.kind {
-            Kind::Escaped => match value::unescape(raw, &mut decoded) {
+            ValueKind::EscapedString => match value::unescape(raw, &mut decoded) {
                 Ok(()) => decoded.as_slice(),
                 Err(_) => return self.keys.len(),
             },
@@ -263,7 +273,7 @@ impl Scanner {
     }
 
     /// A key and its colon, from the opening quote on.
-    fn key(&mut self, bytes: &[u8], place: Place) -> Scan<(Slot, Place)> {
+    fn key(&mut self, bytes: &[u8], place: Cursor) -> ScanResult<(ValueSpan, Cursor)> {
         if byte(bytes, place.at) != b'"' {
             return fail(place.at, "expected a key");
         }
@@ -278,19 +288,19 @@ impl Scanner {
 
     /// Any value but a string, a number or null: those only behind white space.
     #[inline(never)]
-    fn other_value(&mut self, bytes: &[u8], place: Place) -> Scan<(Slot, Place)> {
+    fn other_value(&mut self, bytes: &[u8], place: Cursor) -> ScanResult<(ValueSpan, Cursor)> {
         let place = space(bytes, place);
         let start = place.at;
         let (kind, end) = match byte(bytes, start) {
             b'"' => return self.text(bytes, place),
-            b'-' | b'0'..=b'9' => (Kind::Number, number(bytes, start)?),
-            b'n' => (Kind::Null, literal(bytes, start, b"null")?),
-            b't' => (Kind::Bool, literal(bytes, start, b"true")?),
-            b'f' => (Kind::Bool, literal(bytes, start, b"false")?),
+            b'-' | b'0'..=b'9' => (ValueKind::Number, number(bytes, start)?),
+            b'n' => (ValueKind::Null, literal(bytes, start, b"null")?),
+            b't' => (ValueKind::Bool, literal(bytes, start, b"true")?),
+            b'f' => (ValueKind::Bool, literal(bytes, start, b"false")?),
             b'{' | b'[' => {
                 let behind = self.nested(bytes, place)?;
-                let slot = Slot {
-                    kind: Kind::Nested,
+                let slot = ValueSpan {
+                    kind: ValueKind::Nested,
                     start,
                     end: behind.at,
                 };
@@ -298,18 +308,18 @@ impl Scanner {
             }
             _ => return fail(start, "expected a value"),
         };
-        Ok((Slot { kind, start, end }, Place { at: end, ..place }))
+        Ok((ValueSpan { kind, start, end }, Cursor { at: end, ..place }))
     }
 
     /// A string, from its opening quote on.
-    fn text(&mut self, bytes: &[u8], place: Place) -> Scan<(Slot, Place)> {
+    fn text(&mut self, bytes: &[u8], place: Cursor) -> ScanResult<(ValueSpan, Cursor)> {
         let string = self.string(bytes, place.stop)?;
-        let slot = Slot {
+        let slot = ValueSpan {
             kind: string.kind,
             start: place.at + 1,
             end: string.end,
         };
-        let behind = Place {
+        let behind = Cursor {
             at: string.end + 1,
             stop: string.stop,
             ..place
@@ -319,9 +329,9 @@ impl Scanner {
 
     /// A string whose opening quote is the stop of this number.
     #[inline(always)]
-    fn string(&mut self, bytes: &[u8], opening: usize) -> Scan<Text> {
+    fn string(&mut self, bytes: &[u8], opening: usize) -> ScanResult<ScannedString> {
         let mut stop = opening + 1;
-        let mut kind = Kind::Plain;
+        let mut kind = ValueKind::PlainString;
         loop {
             let end = match self.stops.get(stop) {
                 Some(end) => end,
@@ -329,9 +339,9 @@ impl Scanner {
             };
             stop += 1;
             match byte(bytes, end) {
-                b'"' => return Ok(Text { kind, end, stop }),
+                b'"' => return Ok(ScannedString { kind, end, stop }),
                 b'\\' => {
-                    kind = Kind::Escaped;
+                    kind = ValueKind::EscapedString;
                     if !matches!(
                         byte(bytes, end + 1),
                         b'/' | b'"' | b'\\' | b'b' | b'f' | b'n' | b'r' | b't'
@@ -346,7 +356,7 @@ impl Scanner {
 
     /// An object or array inside the record, without recursion.
     #[inline(never)]
-    fn nested(&mut self, bytes: &[u8], mut place: Place) -> Scan<Place> {
+    fn nested(&mut self, bytes: &[u8], mut place: Cursor) -> ScanResult<Cursor> {
         // Bit 0 is the innermost level; 1 for an object. 127 levels below the record fit.
         let mut objects: u128 = 0;
         let mut depth = 1;
@@ -409,7 +419,7 @@ impl Scanner {
 
 /// Passes over white space. Every control character is a stop.
 #[inline(always)]
-fn space(bytes: &[u8], mut place: Place) -> Place {
+fn space(bytes: &[u8], mut place: Cursor) -> Cursor {
     loop {
         match byte(bytes, place.at) {
             b' ' => {}
@@ -437,7 +447,7 @@ mod tests {
         let mut slots = [ABSENT; 1];
         let scanned = scanner.record(record.as_bytes(), 0, &mut slots).unwrap();
         assert_eq!(scanned.end, record.len());
-        assert_eq!(slots[0].kind, Kind::Number);
+        assert_eq!(slots[0].kind, ValueKind::Number);
         assert_eq!(scanner.guesses.len(), MAX_GUESSES);
     }
 

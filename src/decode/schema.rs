@@ -14,7 +14,7 @@ pub enum FieldType {
         max_bytes: usize,
     },
     /// The same, for text that repeats from record to record: `Dictionary(Int32, Utf8)`.
-    Repeated {
+    DictText {
         /// The bytes that the column holds.
         max_bytes: usize,
     },
@@ -36,7 +36,7 @@ impl FieldType {
     pub fn data_type(self) -> DataType {
         match self {
             Self::Text { .. } => DataType::Utf8,
-            Self::Repeated { .. } => {
+            Self::DictText { .. } => {
                 DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
             }
             Self::Int32 => DataType::Int32,

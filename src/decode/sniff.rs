@@ -18,7 +18,7 @@ pub enum Layout {
     /// One JSON array of records: its first character is `[`.
     Array,
     /// Another format, in words. The object holds no record.
-    Foreign(&'static str),
+    NotJson(&'static str),
 }
 
 /// Tells the layout of an object from its first bytes. Returns `None` if more bytes are needed, which never
@@ -32,7 +32,7 @@ pub fn detect(head: &[u8], is_all: bool) -> Option<Layout> {
             .then_some(Layout::Sequence);
     }
     if let Some(format) = signature(head) {
-        return Some(Layout::Foreign(format));
+        return Some(Layout::NotJson(format));
     }
     let mut text = head.get(..HEAD_BYTES).unwrap_or(head);
     loop {
@@ -46,7 +46,7 @@ pub fn detect(head: &[u8], is_all: bool) -> Option<Layout> {
     match text {
         [b'[', ..] => Some(Layout::Array),
         [b'<', next, ..] if next.is_ascii_alphabetic() || matches!(next, b'!' | b'?') => {
-            Some(Layout::Foreign(markup(text)))
+            Some(Layout::NotJson(markup(text)))
         }
         // Blanks, or the beginning of a mark or a tag.
         [] | [b'<'] | [0xEF] | [0xEF, 0xBB] if !is_enough => None,
@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn layouts_are_told_from_the_first_bytes() {
         let foreign = |head: &[u8]| match detect(head, true) {
-            Some(Layout::Foreign(format)) => format,
+            Some(Layout::NotJson(format)) => format,
             other => panic!("{head:?}: {other:?}"),
         };
         let utf16: Vec<u8> = "{\"a\"".encode_utf16().flat_map(u16::to_le_bytes).collect();

@@ -7,7 +7,7 @@ const MAX_GUESS: usize = 32;
 
 /// What probably stands between two values, and which slot the value behind it goes to.
 #[derive(Debug, Clone, Copy)]
-pub struct Guess {
+pub struct KeyPrediction {
     text: [u8; MAX_GUESS],
     mask: [u8; MAX_GUESS],
     /// Its length in bytes.
@@ -15,23 +15,23 @@ pub struct Guess {
     /// The stops in it.
     pub stops: usize,
     /// What comes behind it.
-    pub next: Next,
+    pub next: NextToken,
     /// The white space other than plain spaces in it, in bytes.
     pub spaced: usize,
 }
 
 /// What comes behind a guess.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Next {
+pub enum NextToken {
     /// A value for the slot of this index.
     Value(usize),
     /// The end of the record.
-    End,
+    RecordEnd,
 }
 
-impl Guess {
+impl KeyPrediction {
     /// The guess that `text` will stand there again; nothing if that is too long.
-    pub fn new(text: &[u8], stops: usize, next: Next, spaced: usize) -> Option<Self> {
+    pub fn new(text: &[u8], stops: usize, next: NextToken, spaced: usize) -> Option<Self> {
         let mut guess = Self {
             text: [0; MAX_GUESS],
             mask: [0; MAX_GUESS],

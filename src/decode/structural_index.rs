@@ -21,7 +21,7 @@ const BLOCK: usize = 64;
 
 /// The stops of a text: those of the last window, for all before it are passed when there is a new one.
 #[derive(Debug)]
-pub struct Stops {
+pub struct StructuralIndex {
     /// Where the stops are. What stands at and behind `len` is scratch.
     places: Vec<u32>,
     len: usize,
@@ -39,7 +39,7 @@ pub struct Stops {
     escapes: bool,
 }
 
-impl Stops {
+impl StructuralIndex {
     /// Of a text that was not looked at yet.
     pub fn new() -> Self {
         Self {
@@ -139,7 +139,7 @@ impl Stops {
     fn window_by(
         &mut self,
         bytes: &[u8],
-        masks: impl Fn(&[u8; BLOCK]) -> Masks,
+        masks: impl Fn(&[u8; BLOCK]) -> BlockMasks,
         list: impl Fn(u64, u32, &mut [u32; BLOCK]) -> usize,
     ) {
         let blocks = WINDOW.min(bytes.len() - self.reach).div_ceil(BLOCK);
@@ -167,7 +167,7 @@ impl Stops {
 }
 
 /// Which bytes of a block are what, a bit a byte.
-struct Masks {
+struct BlockMasks {
     quote: u64,
     backslash: u64,
     control: u64,
@@ -175,8 +175,8 @@ struct Masks {
 }
 
 #[inline(always)]
-fn masks(bytes: &[u8; BLOCK]) -> Masks {
-    let mut masks = Masks {
+fn masks(bytes: &[u8; BLOCK]) -> BlockMasks {
+    let mut masks = BlockMasks {
         quote: 0,
         backslash: 0,
         control: 0,
@@ -245,24 +245,24 @@ mod tests {
         stops
     }
 
-    type Window = fn(&mut Stops, &[u8]) -> bool;
+    type IndexWindowFn = fn(&mut StructuralIndex, &[u8]) -> bool;
 
-    fn portable(stops: &mut Stops, bytes: &[u8]) -> bool {
+    fn portable(stops: &mut StructuralIndex, bytes: &[u8]) -> bool {
         stops.window_by(bytes, masks, list);
         true
     }
 
     /// Every way to look through a window that this processor has; those that it has not do nothing.
-    fn ways() -> Vec<Window> {
-        let mut ways: Vec<Window> = vec![portable];
+    fn ways() -> Vec<IndexWindowFn> {
+        let mut ways: Vec<IndexWindowFn> = vec![portable];
         #[cfg(target_arch = "x86_64")]
-        ways.extend([x86::avx512 as Window, x86::avx2]);
+        ways.extend([x86::avx512 as IndexWindowFn, x86::avx2]);
         ways
     }
 
     /// All stops, and whether there are only ASCII bytes.
-    fn all(way: Window, text: &[u8]) -> Option<(Vec<usize>, bool)> {
-        let mut stops = Stops::new();
+    fn all(way: IndexWindowFn, text: &[u8]) -> Option<(Vec<usize>, bool)> {
+        let mut stops = StructuralIndex::new();
         let mut found = Vec::new();
         while stops.reach < text.len() {
             if !way(&mut stops, text) {

@@ -2,17 +2,17 @@
 //! takes.
 
 use super::bytes::block;
-use super::reject::Reason;
+use super::reject::RejectReason;
 
 /// What is wrong with a value: the reason it is rejected for and the same in words.
-pub type Fault = (Reason, &'static str);
+pub type ValueError = (RejectReason, &'static str);
 
 /// Appends the decoded text of a JSON string to `out`. `raw` stands between the quotes and its
 /// escapes are well formed.
 ///
 /// # Errors
 /// A lone surrogate (`encoding`), or U+0000 (`nul`) if the text has no lone surrogate.
-pub fn unescape(raw: &[u8], out: &mut Vec<u8>) -> Result<(), Fault> {
+pub fn unescape(raw: &[u8], out: &mut Vec<u8>) -> Result<(), ValueError> {
     let mut nul = false;
     let mut rest = raw;
     while let Some(at) = memchr::memchr(b'\\', rest) {
@@ -24,7 +24,7 @@ pub fn unescape(raw: &[u8], out: &mut Vec<u8>) -> Result<(), Fault> {
             Some(b'n') => ('\n', 2),
             Some(b'r') => ('\r', 2),
             Some(b't') => ('\t', 2),
-            Some(b'u') => code_point(escape).ok_or((Reason::Encoding, "lone surrogate"))?,
+            Some(b'u') => code_point(escape).ok_or((RejectReason::Encoding, "lone surrogate"))?,
             Some(&same) => (char::from(same), 2),
             None => break,
         };
@@ -34,7 +34,7 @@ pub fn unescape(raw: &[u8], out: &mut Vec<u8>) -> Result<(), Fault> {
     }
     out.extend_from_slice(rest);
     if nul {
-        Err((Reason::Nul, "U+0000 in a text"))
+        Err((RejectReason::Nul, "U+0000 in a text"))
     } else {
         Ok(())
     }
@@ -65,7 +65,7 @@ fn code_point(escape: &[u8]) -> Option<(char, usize)> {
 /// # Errors
 /// `type` if its value is not integral, `range` if it does not fit.
 #[inline]
-pub fn integer(number: &[u8]) -> Result<i64, Fault> {
+pub fn integer(number: &[u8]) -> Result<i64, ValueError> {
     let (negative, digits) = match number {
         [b'-', digits @ ..] => (true, digits),
         digits => (false, digits),
@@ -120,7 +120,7 @@ fn eight_digits(bytes: [u8; 8], len: usize) -> Option<i64> {
 
 /// The same for a number with a fraction, an exponent or many digits, by its exact decimal value.
 #[cold]
-fn decimal_integer(negative: bool, number: &[u8]) -> Result<i64, Fault> {
+fn decimal_integer(negative: bool, number: &[u8]) -> Result<i64, ValueError> {
     let e = number.iter().position(|b| matches!(b, b'e' | b'E'));
     let (mantissa, exponent) = number.split_at(e.unwrap_or(number.len()));
     let point = mantissa.iter().position(|&b| b == b'.');
@@ -144,9 +144,9 @@ fn decimal_integer(negative: bool, number: &[u8]) -> Result<i64, Fault> {
         .saturating_add(trailing as i64)
         .saturating_sub(fraction as i64);
     if shift < 0 {
-        return Err((Reason::Type, "number is not integral"));
+        return Err((RejectReason::Type, "number is not integral"));
     }
-    const OUT: Fault = (Reason::Range, "number does not fit an integer");
+    const OUT: ValueError = (RejectReason::Range, "number does not fit an integer");
     if shift.saturating_add(significant.len() as i64) > 19 {
         return Err(OUT);
     }
@@ -177,7 +177,7 @@ fn signed_digits(text: &[u8]) -> i64 {
 /// # Errors
 /// `range` if it overflows.
 #[inline]
-pub fn double(number: &[u8]) -> Result<f64, Fault> {
+pub fn double(number: &[u8]) -> Result<f64, ValueError> {
     if let Some(value) = short_double(number) {
         return Ok(value);
     }
@@ -186,7 +186,7 @@ pub fn double(number: &[u8]) -> Result<f64, Fault> {
         .and_then(|text| text.parse::<f64>().ok());
     match value {
         Some(value) if value.is_finite() => Ok(value),
-        _ => Err((Reason::Range, "number does not fit a double")),
+        _ => Err((RejectReason::Range, "number does not fit a double")),
     }
 }
 

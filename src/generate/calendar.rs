@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use chrono::DateTime;
 
-use super::random::Random;
+use super::random::Rng;
 
 /// 2018-11-01T00:00:00Z in milliseconds.
 const FIRST_DAY: u64 = 1_541_030_400_000;
@@ -14,7 +14,7 @@ const DAY: u64 = 86_400_000;
 const MOST_DAYS: u64 = 365;
 
 /// All log files of a run.
-pub(super) struct Calendar {
+pub(super) struct LogFiles {
     files: u64,
     days: u64,
     events: u64,
@@ -31,7 +31,7 @@ pub(super) struct LogFile {
     span: u64,
 }
 
-impl Calendar {
+impl LogFiles {
     /// `files` is not 0.
     pub fn new(files: u64, events: u64) -> Self {
         Self {
@@ -74,7 +74,7 @@ impl LogFile {
     /// When ordinary event `nth` happens, in milliseconds since 1970: the time of the file is dealt
     /// out evenly, and the event is somewhere in its part. Later events are past the last one's
     /// beginning.
-    pub fn moment(&self, nth: u64, random: &mut Random) -> u64 {
+    pub fn moment(&self, nth: u64, random: &mut Rng) -> u64 {
         let nth = nth.min(self.events.saturating_sub(1));
         let own = share(self.span, nth, self.events);
         self.start + share_until(self.span, nth, self.events) + random.below(own)

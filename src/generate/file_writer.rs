@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const STEP: u64 = 1 << 20;
 
 /// Counts what is written and tells the caller every few megabytes.
-pub(super) struct Meter<'a> {
+pub(super) struct ProgressMeter<'a> {
     report: &'a mut dyn FnMut(u64, u64),
     bytes: u64,
     next: u64,
@@ -16,7 +16,7 @@ pub(super) struct Meter<'a> {
     pub events: u64,
 }
 
-impl<'a> Meter<'a> {
+impl<'a> ProgressMeter<'a> {
     pub fn new(report: &'a mut dyn FnMut(u64, u64)) -> Self {
         Self {
             report,
@@ -41,7 +41,7 @@ impl<'a> Meter<'a> {
 }
 
 /// A file that is written from front to back: append to `text`, and call `spill` now and then.
-pub(super) struct Output {
+pub(super) struct OutputFile {
     path: PathBuf,
     file: File,
     /// What is not written yet.
@@ -49,7 +49,7 @@ pub(super) struct Output {
     bytes: u64,
 }
 
-impl Output {
+impl OutputFile {
     /// Begins a file that is not there yet; `text` is an old buffer to use again.
     pub fn create(path: PathBuf, mut text: Vec<u8>) -> io::Result<Self> {
         text.clear();
@@ -63,7 +63,7 @@ impl Output {
     }
 
     /// Writes the text out once there is enough of it.
-    pub fn spill(&mut self, meter: &mut Meter) -> io::Result<()> {
+    pub fn spill(&mut self, meter: &mut ProgressMeter) -> io::Result<()> {
         if self.text.len() as u64 >= STEP {
             self.write(meter)
         } else {
@@ -72,12 +72,12 @@ impl Output {
     }
 
     /// Writes what is left. Returns the size of the file in bytes, and the buffer for the next one.
-    pub fn finish(mut self, meter: &mut Meter) -> io::Result<(u64, Vec<u8>)> {
+    pub fn finish(mut self, meter: &mut ProgressMeter) -> io::Result<(u64, Vec<u8>)> {
         self.write(meter)?;
         Ok((self.bytes, self.text))
     }
 
-    fn write(&mut self, meter: &mut Meter) -> io::Result<()> {
+    fn write(&mut self, meter: &mut ProgressMeter) -> io::Result<()> {
         self.file.write_all(&self.text).map_err(at(&self.path))?;
         self.bytes += self.text.len() as u64;
         meter.add(self.text.len() as u64);
@@ -87,7 +87,7 @@ impl Output {
 }
 
 /// Writes a whole file that is not there yet. Returns its size in bytes.
-pub(super) fn write_file(path: &Path, text: &[u8], meter: &mut Meter) -> io::Result<u64> {
+pub(super) fn write_file(path: &Path, text: &[u8], meter: &mut ProgressMeter) -> io::Result<u64> {
     let mut file = File::create_new(path).map_err(at(path))?;
     file.write_all(text).map_err(at(path))?;
     meter.add(text.len() as u64);

@@ -5,14 +5,14 @@ use std::mem;
 use std::ops::Range;
 use std::path::Path;
 
-use super::calendar::{Calendar, LogFile, share, share_until};
-use super::edge_cases::{self, Cases, Outcome, Piece};
-use super::file_writer::{Meter, Output, create_folder};
-use super::random::Random;
-use super::song_catalog::{Catalogue, PHP_SLASH};
+use super::calendar::{LogFile, LogFiles, share, share_until};
+use super::edge_cases::{self, EdgeCaseCycle, Outcome, WrittenCase};
+use super::file_writer::{OutputFile, ProgressMeter, create_folder};
+use super::random::Rng;
+use super::song_catalog::{PHP_SLASH, SongCatalog};
 use super::text::{push, push_number};
-use super::users::{Listeners, Page, Session};
-use super::{LogSummary, Options};
+use super::users::{Page, UserPool, UserSession};
+use super::{GenerateOptions, LogSummary};
 
 const STREAM: u64 = 48;
 
@@ -23,13 +23,13 @@ const MOST_SESSIONS: u64 = 2_048;
 /// Writes the folder `root`.
 pub(super) fn write(
     root: &Path,
-    options: &Options,
-    catalogue: &Catalogue,
-    meter: &mut Meter,
+    options: &GenerateOptions,
+    catalogue: &SongCatalog,
+    meter: &mut ProgressMeter,
 ) -> io::Result<LogSummary> {
-    let calendar = Calendar::new(options.files, options.events);
-    let mut site = Site::new(options, catalogue, calendar.events_within(STAY));
-    let mut cases = options.awkward.then(Cases::of_events);
+    let calendar = LogFiles::new(options.files, options.events);
+    let mut site = EventSimulator::new(options, catalogue, calendar.events_within(STAY));
+    let mut cases = options.awkward.then(EdgeCaseCycle::of_events);
     let pieces = cases
         .as_ref()
         .map_or(0, |cases| cases.needed_for(options.events));
@@ -38,7 +38,7 @@ pub(super) fn write(
         let file = calendar.file(number)?;
         let path = root.join(&file.path);
         create_folder(path.parent().unwrap_or(root))?;
-        let mut output = Output::create(path, mem::take(&mut text))?;
+        let mut output = OutputFile::create(path, mem::take(&mut text))?;
         match &mut cases {
             None => site.write_events(&file, 0..file.events, &mut output, meter)?,
             Some(cases) => {
@@ -60,13 +60,13 @@ pub(super) fn write(
 }
 
 /// The site while it is being used.
-struct Site<'a> {
-    random: Random,
-    listeners: Listeners,
-    known: &'a Catalogue,
-    unknown: Catalogue,
+struct EventSimulator<'a> {
+    random: Rng,
+    listeners: UserPool,
+    known: &'a SongCatalog,
+    unknown: SongCatalog,
     /// The sessions that are going on; each event belongs to one of them.
-    sessions: Vec<Session>,
+    sessions: Vec<UserSession>,
     /// Sessions begun, and so the last session's id.
     begun: u64,
     summary: LogSummary,
@@ -79,16 +79,16 @@ struct Play {
     known: bool,
 }
 
-impl<'a> Site<'a> {
-    fn new(options: &Options, known: &'a Catalogue, busy: u64) -> Self {
-        let listeners = Listeners::new(options.seed, options.users);
+impl<'a> EventSimulator<'a> {
+    fn new(options: &GenerateOptions, known: &'a SongCatalog, busy: u64) -> Self {
+        let listeners = UserPool::new(options.seed, options.users);
         let at_once = busy.clamp(1, listeners.count().clamp(1, MOST_SESSIONS));
         Self {
-            random: Random::of(options.seed, STREAM, 0),
+            random: Rng::of(options.seed, STREAM, 0),
             listeners,
             known,
-            unknown: Catalogue::unknown(options.seed),
-            sessions: (0..at_once).map(|_| Session::default()).collect(),
+            unknown: SongCatalog::unknown(options.seed),
+            sessions: (0..at_once).map(|_| UserSession::default()).collect(),
             begun: 0,
             summary: LogSummary::default(),
         }
@@ -99,8 +99,8 @@ impl<'a> Site<'a> {
         &mut self,
         file: &LogFile,
         numbers: Range<u64>,
-        output: &mut Output,
-        meter: &mut Meter,
+        output: &mut OutputFile,
+        meter: &mut ProgressMeter,
     ) -> io::Result<()> {
         for nth in numbers {
             self.push_event(&mut output.text, file, nth);
@@ -114,10 +114,10 @@ impl<'a> Site<'a> {
     fn write_events_and_cases(
         &mut self,
         file: &LogFile,
-        cases: &mut Cases,
+        cases: &mut EdgeCaseCycle,
         count: u64,
-        output: &mut Output,
-        meter: &mut Meter,
+        output: &mut OutputFile,
+        meter: &mut ProgressMeter,
     ) -> io::Result<()> {
         let mut written = 0;
         for case in 0..count {
@@ -132,7 +132,7 @@ impl<'a> Site<'a> {
     }
 
     /// Some files begin with a byte order mark, and some with an event that was in an earlier file.
-    fn begin_awkwardly(&mut self, number: u64, cases: &mut Cases, text: &mut Vec<u8>) {
+    fn begin_awkwardly(&mut self, number: u64, cases: &mut EdgeCaseCycle, text: &mut Vec<u8>) {
         if number.is_multiple_of(3) {
             push(text, "\u{feff}");
         }
@@ -161,7 +161,7 @@ impl<'a> Site<'a> {
         }
     }
 
-    fn count(&mut self, piece: &Piece<Play>) {
+    fn count(&mut self, piece: &WrittenCase<Play>) {
         if let Some(plain) = piece.plain {
             self.count_kept(plain);
         }
@@ -220,20 +220,25 @@ impl<'a> Site<'a> {
     /// the two cannot make it a duplicate; without a newline.
     fn push_play(&mut self, text: &mut Vec<u8>, file: &LogFile, nth: u64) -> Play {
         let moment = file.moment(nth, &mut self.random);
-        let mut session = Session::default();
+        let mut session = UserSession::default();
         self.begin(&mut session);
         session.item = session.id;
         self.push_session_play(text, &session, moment)
     }
 
-    fn begin(&mut self, session: &mut Session) {
+    fn begin(&mut self, session: &mut UserSession) {
         let user = self.random.skewed(self.listeners.count());
         self.begun += 1;
         session.begin(&mut self.random, &self.listeners, user, self.begun);
     }
 
     /// Appends a play of some song: one in four is in the catalogue.
-    fn push_session_play(&mut self, text: &mut Vec<u8>, session: &Session, moment: u64) -> Play {
+    fn push_session_play(
+        &mut self,
+        text: &mut Vec<u8>,
+        session: &UserSession,
+        moment: u64,
+    ) -> Play {
         let known = self.random.chance(25) && self.known.songs > 0;
         let catalogue = if known { self.known } else { &self.unknown };
         let song = self.random.skewed(catalogue.songs);
@@ -263,7 +268,7 @@ impl<'a> Site<'a> {
 }
 
 /// Appends an event that is not a play, of a user who is logged in or of nobody.
-fn push_visit(text: &mut Vec<u8>, session: &Session, pays: bool, moment: u64) {
+fn push_visit(text: &mut Vec<u8>, session: &UserSession, pays: bool, moment: u64) {
     let (page, status) = session.page.text();
     push(text, r#"{"artist":null"#);
     if session.logged_in {

@@ -1,6 +1,6 @@
 //! The generator: a song catalogue and an event log like Sparkify's, of any size, made from a seed.
 //!
-//! The same [`Options`] give the same bytes on every machine. Memory holds a buffer, the sessions
+//! The same [`GenerateOptions`] give the same bytes on every machine. Memory holds a buffer, the sessions
 //! that are going on, and a byte for every user and artist. With `awkward` the data is strewn with
 //! every kind of record the engine must reject or must not stumble over, and the [`Summary`] says
 //! exactly what an engine has to report about it.
@@ -26,15 +26,15 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use file_writer::Meter;
-use song_catalog::Catalogue;
+use file_writer::ProgressMeter;
+use song_catalog::SongCatalog;
 
 /// The most events, songs or files that can be asked for: session ids are 32-bit integers.
 pub const MOST: u64 = 10_000_000_000;
 
 /// What to generate.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Options {
+pub struct GenerateOptions {
     /// Ordinary log events; awkward ones come on top.
     pub events: u64,
     /// Ordinary songs, one object each; awkward ones come on top.
@@ -178,13 +178,13 @@ impl fmt::Display for Summary {
 /// stays.
 pub fn generate(
     out: &Path,
-    options: &Options,
+    options: &GenerateOptions,
     progress: &mut dyn FnMut(u64, u64),
 ) -> io::Result<Summary> {
     validate(options)?;
     file_writer::claim_folder(out)?;
-    let mut meter = Meter::new(progress);
-    let catalogue = Catalogue::known(options.seed, options.songs);
+    let mut meter = ProgressMeter::new(progress);
+    let catalogue = SongCatalog::known(options.seed, options.songs);
     let songs = songs::write(&out.join("song_data"), options, &catalogue, &mut meter)?;
     let logs = logs::write(&out.join("log_data"), options, &catalogue, &mut meter)?;
     meter.finish();
@@ -195,8 +195,8 @@ pub fn generate(
     })
 }
 
-fn validate(options: &Options) -> io::Result<()> {
-    let Options {
+fn validate(options: &GenerateOptions) -> io::Result<()> {
+    let GenerateOptions {
         events,
         songs,
         users,

@@ -1,9 +1,9 @@
 //! Numbers that look random and are the same on every machine: SplitMix64, integers only.
 
 /// A stream of pseudo-random integers. Cheap enough to make one per user or song and throw it away.
-pub(super) struct Random(u64);
+pub(super) struct Rng(u64);
 
-impl Random {
+impl Rng {
     /// The stream of one thing: the `nth` of its `kind` (any tag) under the run's seed.
     pub fn of(seed: u64, kind: u64, nth: u64) -> Self {
         let mut outer = Self(seed ^ kind.wrapping_mul(0xD6E8_FEB8_6659_FD93));

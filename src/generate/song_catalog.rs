@@ -2,7 +2,7 @@
 //! time it is asked for, so a million of them take no memory and a play finds its song's text
 //! without a lookup.
 
-use super::random::Random;
+use super::random::Rng;
 use super::text::{push, push_hundred_thousandths, push_identifier, push_number};
 use super::vocabulary::{ADJECTIVES, BANDS, EDITIONS, GIVEN, NOUNS, REGIONS, STRANGERS, TOWNS};
 
@@ -20,7 +20,7 @@ const ARTIST_ID: u64 = 8;
 const STRANGE_SONGS: u64 = 250_000;
 
 /// Songs 0 to `songs`, and as many beyond as are asked for, each with an artist of its own.
-pub(super) struct Catalogue {
+pub(super) struct SongCatalog {
     seed: u64,
     pub songs: u64,
     /// Artists 0 to `artists` share the songs.
@@ -32,7 +32,7 @@ pub(super) struct Catalogue {
 pub(super) const PYTHON_SLASH: &str = "/";
 pub(super) const PHP_SLASH: &str = "\\/";
 
-impl Catalogue {
+impl SongCatalog {
     /// The songs that have a song object.
     pub fn known(seed: u64, songs: u64) -> Self {
         Self {
@@ -186,7 +186,7 @@ impl Catalogue {
         (nth.wrapping_mul(0x5_DEEC_E66D) ^ self.seed) & ((1 << 40) - 1)
     }
 
-    fn of(&self, kind: u64, nth: u64) -> Random {
-        Random::of(self.seed, kind, nth)
+    fn of(&self, kind: u64, nth: u64) -> Rng {
+        Rng::of(self.seed, kind, nth)
     }
 }

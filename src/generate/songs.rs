@@ -3,12 +3,12 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::edge_cases::{self, Cases, Outcome};
-use super::file_writer::{Meter, create_folder, write_file};
-use super::random::Random;
-use super::song_catalog::Catalogue;
+use super::edge_cases::{self, EdgeCaseCycle, Outcome};
+use super::file_writer::{ProgressMeter, create_folder, write_file};
+use super::random::Rng;
+use super::song_catalog::SongCatalog;
 use super::text::{letter, push_identifier};
-use super::{Options, SongSummary};
+use super::{GenerateOptions, SongSummary};
 
 const TRACK_ID: u64 = 32;
 
@@ -17,9 +17,9 @@ const FOLDER: u64 = 50;
 const MOST_FOLDERS: u64 = 26 * 26 * 26;
 
 /// Where songs go.
-struct Shelves<'a> {
+struct SongTree<'a> {
     root: &'a Path,
-    catalogue: &'a Catalogue,
+    catalogue: &'a SongCatalog,
     seed: u64,
     count: u64,
 }
@@ -27,12 +27,12 @@ struct Shelves<'a> {
 /// Writes the folder `root`.
 pub(super) fn write(
     root: &Path,
-    options: &Options,
-    catalogue: &Catalogue,
-    meter: &mut Meter,
+    options: &GenerateOptions,
+    catalogue: &SongCatalog,
+    meter: &mut ProgressMeter,
 ) -> io::Result<SongSummary> {
     let count = (catalogue.songs / FOLDER).clamp(1, MOST_FOLDERS);
-    let shelves = Shelves {
+    let shelves = SongTree {
         root,
         catalogue,
         seed: options.seed,
@@ -53,9 +53,9 @@ pub(super) fn write(
 
 /// One file a song of the catalogue.
 fn write_catalogue(
-    shelves: &Shelves,
+    shelves: &SongTree,
     summary: &mut SongSummary,
-    meter: &mut Meter,
+    meter: &mut ProgressMeter,
 ) -> io::Result<()> {
     let catalogue = shelves.catalogue;
     let mut sings = vec![false; catalogue.artists as usize];
@@ -78,11 +78,11 @@ fn write_catalogue(
 
 /// One file an awkward case, made of songs beyond those of the catalogue.
 fn write_awkward(
-    shelves: &Shelves,
+    shelves: &SongTree,
     summary: &mut SongSummary,
-    meter: &mut Meter,
+    meter: &mut ProgressMeter,
 ) -> io::Result<()> {
-    let mut cases = Cases::of_songs();
+    let mut cases = EdgeCaseCycle::of_songs();
     let mut song = shelves.catalogue.songs;
     let mut text = Vec::new();
     for nth in 0..cases.needed_for(shelves.catalogue.songs) {
@@ -117,7 +117,7 @@ impl SongSummary {
     }
 }
 
-impl Shelves<'_> {
+impl SongTree<'_> {
     fn letters(&self, song: u64) -> [u8; 3] {
         let shelf = song % self.count;
         [26 * 26, 26, 1].map(|unit| (shelf / unit % 26) as u8)
@@ -134,7 +134,7 @@ impl Shelves<'_> {
 
     fn file(&self, song: u64) -> PathBuf {
         let [a, b, c] = self.letters(song);
-        let [d, e, ..] = Random::of(self.seed, TRACK_ID, song).next().to_le_bytes();
+        let [d, e, ..] = Rng::of(self.seed, TRACK_ID, song).next().to_le_bytes();
         let mut name = Vec::new();
         push_identifier(
             &mut name,

@@ -3,7 +3,7 @@
 //! All that is kept of a user is one byte. Who they are is worked out from their number when a
 //! session begins, and rendered once: a session is the text between the fields that change.
 
-use super::random::Random;
+use super::random::Rng;
 use super::text::{push, push_number};
 use super::vocabulary::{FAMILY, GIVEN, PLATFORMS, REGIONS, TOWNS};
 
@@ -15,17 +15,17 @@ const PAID: u8 = 1;
 const PLAYED: u8 = 2;
 
 /// Everybody, by number from 0.
-pub(super) struct Listeners {
+pub(super) struct UserPool {
     seed: u64,
     marks: Vec<u8>,
 }
 
-impl Listeners {
+impl UserPool {
     /// The first `users` people; most of the busiest pay.
     pub fn new(seed: u64, users: u64) -> Self {
         let paying = |user| if user < 1 + users / 8 { 70 } else { 15 };
         let marks = (0..users)
-            .map(|user| u8::from(Random::of(seed, SUBSCRIPTION, user).chance(paying(user))) * PAID)
+            .map(|user| u8::from(Rng::of(seed, SUBSCRIPTION, user).chance(paying(user))) * PAID)
             .collect();
         Self { seed, marks }
     }
@@ -98,7 +98,7 @@ impl Page {
     }
 
     /// Where a user goes from here; nobody who is logged out gets further than the front pages.
-    fn next(self, random: &mut Random, logged_in: bool, pays: bool) -> Self {
+    fn next(self, random: &mut Rng, logged_in: bool, pays: bool) -> Self {
         match self {
             Self::Upgrade if random.chance(40) => Self::SubmitUpgrade,
             Self::Downgrade if random.chance(4) => Self::SubmitDowngrade,
@@ -127,7 +127,7 @@ impl Page {
 
 /// One user's visit. Its events have its id and count up from 0.
 #[derive(Default)]
-pub(super) struct Session {
+pub(super) struct UserSession {
     /// From 1.
     pub id: u64,
     pub user: usize,
@@ -145,13 +145,13 @@ pub(super) struct Session {
     pub agent: Vec<u8>,
 }
 
-impl Session {
+impl UserSession {
     pub fn is_over(&self) -> bool {
         self.left == 0
     }
 
     /// Turns this into a new session of `user`, on the page the user came in by.
-    pub fn begin(&mut self, random: &mut Random, listeners: &Listeners, user: u64, id: u64) {
+    pub fn begin(&mut self, random: &mut Rng, listeners: &UserPool, user: u64, id: u64) {
         self.id = id;
         self.user = user as usize; // below the length of a Vec
         self.item = 0;
@@ -169,7 +169,7 @@ impl Session {
     }
 
     /// Goes on to the next page, and lets what happens there count.
-    pub fn advance(&mut self, random: &mut Random, listeners: &mut Listeners) {
+    pub fn advance(&mut self, random: &mut Rng, listeners: &mut UserPool) {
         match self.page {
             Page::Login => self.logged_in = true,
             Page::Logout => self.logged_in = false,
@@ -185,7 +185,7 @@ impl Session {
     }
 
     fn render(&mut self, seed: u64, user: u64, id: u64) {
-        let mut person = Random::of(seed, PERSON, user);
+        let mut person = Rng::of(seed, PERSON, user);
 
         self.person.clear();
         push(&mut self.person, r#","auth":"Logged In","firstName":""#);

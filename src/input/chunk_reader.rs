@@ -5,10 +5,10 @@
 
 use std::io;
 
-use super::Object;
-use super::decompress::{Compression, Decompressed, by_content};
+use super::InputObject;
+use super::decompress::{DecompressReader, InputCompression, by_content};
 use crate::decode::bytes::{PADDING, line_start};
-use crate::decode::{Chunk, MAX_RECORD, Rest};
+use crate::decode::{Chunk, InputState, MAX_RECORD};
 use crate::error::{Error, Result};
 use crate::storage::RangeReader;
 
@@ -21,11 +21,11 @@ pub const DEFAULT_CHUNK: usize = 512 * 1024;
 const OVERRUN: u64 = 64 * 1024;
 
 #[derive(Debug)]
-enum State {
+enum ReaderState {
     More,
-    TooMuch,
-    End,
-    Broken(String),
+    RecordTooLarge,
+    Eof,
+    Corrupt(String),
 }
 
 /// Reads segments chunk by chunk.
@@ -38,12 +38,12 @@ pub struct ChunkReader {
     offset: u64,
     chunk_bytes: usize,
     /// What decompresses the object, and the name of that, if it is compressed.
-    decompressed: Option<(Box<Decompressed>, &'static str)>,
+    decompressed: Option<(Box<DecompressReader>, &'static str)>,
     /// Bytes of a plain object that are left to read: it is read as long as it was listed.
     left: u64,
     /// Those of them that are likely to be wanted.
     likely: u64,
-    state: State,
+    state: ReaderState,
     name: String,
     bytes_read: u64,
     bytes_stored: u64,
@@ -62,7 +62,7 @@ impl ChunkReader {
             decompressed: None,
             left: 0,
             likely: 0,
-            state: State::End,
+            state: ReaderState::Eof,
             name: String::new(),
             bytes_read: 0,
             bytes_stored: 0,
@@ -77,7 +77,7 @@ impl ChunkReader {
     pub fn open(
         &mut self,
         input: &mut dyn RangeReader,
-        object: &Object,
+        object: &InputObject,
         name: String,
         (start, until): (u64, u64),
     ) -> Result<()> {
@@ -92,7 +92,7 @@ impl ChunkReader {
         (self.begin, self.end, self.offset) = (0, 0, start);
         self.left = size - start.min(size);
         self.likely = until.min(size).saturating_sub(start);
-        self.state = State::More;
+        self.state = ReaderState::More;
         if object.is_looked_at {
             return self.begin(input, object.compression, 0);
         }
@@ -100,7 +100,7 @@ impl ChunkReader {
         loop {
             self.fill(input)?;
             let first = self.buffer.get(..self.end).unwrap_or_default();
-            let is_whole = !matches!(self.state, State::More);
+            let is_whole = !matches!(self.state, ReaderState::More);
             if let Some(compression) = by_content(first, is_whole, object.compression) {
                 return self.begin(input, compression, self.end);
             }
@@ -111,7 +111,7 @@ impl ChunkReader {
     fn begin(
         &mut self,
         input: &mut dyn RangeReader,
-        compression: Option<Compression>,
+        compression: Option<InputCompression>,
         read: usize,
     ) -> Result<()> {
         let Some(compression) = compression else {
@@ -127,7 +127,7 @@ impl ChunkReader {
         self.bytes_read -= read as u64;
         self.bytes_stored -= read as u64;
         self.end = 0;
-        self.state = State::More;
+        self.state = ReaderState::More;
         self.fill(input)
     }
 
@@ -156,10 +156,10 @@ impl ChunkReader {
             len: self.end - self.begin,
             offset: self.offset,
             rest: match &self.state {
-                State::More => Rest::More,
-                State::TooMuch => Rest::TooMuch,
-                State::End => Rest::End,
-                State::Broken(why) => Rest::Broken(why),
+                ReaderState::More => InputState::More,
+                ReaderState::RecordTooLarge => InputState::RecordTooLarge,
+                ReaderState::Eof => InputState::Eof,
+                ReaderState::Corrupt(why) => InputState::Corrupt(why),
             },
         }
     }
@@ -199,7 +199,7 @@ impl ChunkReader {
                 self.consume(at);
                 return Ok(Some(self.offset));
             }
-            if reach <= data.len() || chunk.rest != Rest::More {
+            if reach <= data.len() || chunk.rest != InputState::More {
                 return Ok(None);
             }
             // The last byte may be the newline before the brace.
@@ -213,7 +213,7 @@ impl ChunkReader {
     /// # Errors
     /// A read failed, or a plain object is shorter than it was listed.
     pub fn fill(&mut self, input: &mut dyn RangeReader) -> Result<()> {
-        if matches!(self.state, State::End | State::Broken(_)) {
+        if matches!(self.state, ReaderState::Eof | ReaderState::Corrupt(_)) {
             return Ok(());
         }
         self.buffer.copy_within(self.begin..self.end, 0);
@@ -222,15 +222,15 @@ impl ChunkReader {
         let mut room = self.buffer.len() - PADDING;
         if self.end == room {
             if room >= MAX_RECORD {
-                self.state = State::TooMuch;
+                self.state = ReaderState::RecordTooLarge;
                 return Ok(());
             }
             room = (room * 2).min(MAX_RECORD);
             self.buffer.resize(room + PADDING, 0);
         }
-        self.state = State::More;
+        self.state = ReaderState::More;
         let enough = self.enough().min(room - self.end) + self.end;
-        while self.end < enough && matches!(self.state, State::More) {
+        while self.end < enough && matches!(self.state, ReaderState::More) {
             let Some(to) = self.buffer.get_mut(self.end..room) else {
                 break;
             };
@@ -254,7 +254,7 @@ impl ChunkReader {
                             self.left -= n as u64;
                             self.likely = self.likely.saturating_sub(n as u64);
                             if self.left == 0 {
-                                self.state = State::End;
+                                self.state = ReaderState::Eof;
                             }
                             (n, n as u64)
                         }
@@ -264,11 +264,11 @@ impl ChunkReader {
                     let read = match stream.read(input, to) {
                         Err(e) => return Err(self.cannot(&e)),
                         Ok(Err(e)) => {
-                            self.state = State::Broken(format!("broken {name} stream: {e}"));
+                            self.state = ReaderState::Corrupt(format!("broken {name} stream: {e}"));
                             0
                         }
                         Ok(Ok(0)) => {
-                            self.state = State::End;
+                            self.state = ReaderState::Eof;
                             0
                         }
                         Ok(Ok(n)) => n,

@@ -15,7 +15,7 @@ use crate::decode::sniff::{Layout, detect};
 
 /// How an object is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Compression {
+pub enum InputCompression {
     /// gzip, one member or several.
     Gzip,
     /// bzip2, one stream or several.
@@ -25,17 +25,17 @@ pub enum Compression {
 }
 
 /// What a byte of a magic number may be.
-type Byte = RangeInclusive<u8>;
+type BytePattern = RangeInclusive<u8>;
 
-const fn byte(byte: u8) -> Byte {
+const fn byte(byte: u8) -> BytePattern {
     byte..=byte
 }
 
 /// RFC 1952: the two bytes of gzip, and the only method that there is.
-const GZIP: &[Byte] = &[byte(0x1f), byte(0x8b), byte(8)];
+const GZIP: &[BytePattern] = &[byte(0x1f), byte(0x8b), byte(8)];
 
 /// bzip2: `BZh`, the size of a block, and then the magic number of a block, which is pi.
-const BZIP2: &[Byte] = &[
+const BZIP2: &[BytePattern] = &[
     byte(b'B'),
     byte(b'Z'),
     byte(b'h'),
@@ -49,7 +49,7 @@ const BZIP2: &[Byte] = &[
 ];
 
 /// An empty bzip2 stream has the magic number of the end there, the square root of pi.
-const BZIP2_EMPTY: &[Byte] = &[
+const BZIP2_EMPTY: &[BytePattern] = &[
     byte(b'B'),
     byte(b'Z'),
     byte(b'h'),
@@ -63,17 +63,17 @@ const BZIP2_EMPTY: &[Byte] = &[
 ];
 
 /// RFC 8878: a Zstandard frame.
-const ZSTD: &[Byte] = &[byte(0x28), byte(0xb5), byte(0x2f), byte(0xfd)];
+const ZSTD: &[BytePattern] = &[byte(0x28), byte(0xb5), byte(0x2f), byte(0xfd)];
 
 /// RFC 8878: a frame to be skipped, as pzstd writes before each that it made.
-const ZSTD_SKIPPABLE: &[Byte] = &[0x50..=0x5f, byte(0x2a), byte(0x4d), byte(0x18)];
+const ZSTD_SKIPPABLE: &[BytePattern] = &[0x50..=0x5f, byte(0x2a), byte(0x4d), byte(0x18)];
 
-const MAGIC: [(&[Byte], Compression); 5] = [
-    (GZIP, Compression::Gzip),
-    (BZIP2, Compression::Bzip2),
-    (BZIP2_EMPTY, Compression::Bzip2),
-    (ZSTD, Compression::Zstd),
-    (ZSTD_SKIPPABLE, Compression::Zstd),
+const MAGIC: [(&[BytePattern], InputCompression); 5] = [
+    (GZIP, InputCompression::Gzip),
+    (BZIP2, InputCompression::Bzip2),
+    (BZIP2_EMPTY, InputCompression::Bzip2),
+    (ZSTD, InputCompression::Zstd),
+    (ZSTD_SKIPPABLE, InputCompression::Zstd),
 ];
 
 /// How an object is compressed, by its first bytes; `by_name` is what its name says. Nothing if more
@@ -84,8 +84,8 @@ const MAGIC: [(&[Byte], Compression); 5] = [
 pub fn by_content(
     first: &[u8],
     is_whole: bool,
-    by_name: Option<Compression>,
-) -> Option<Option<Compression>> {
+    by_name: Option<InputCompression>,
+) -> Option<Option<InputCompression>> {
     let mut undecided = first.is_empty();
     for (magic, compression) in MAGIC {
         if magic
@@ -111,12 +111,12 @@ pub fn by_content(
     };
     // Another format is not what a broken stream of the codec in the name would look like.
     Some(match detect(first, is_whole)? {
-        Layout::Foreign(_) => None,
+        Layout::NotJson(_) => None,
         Layout::Sequence | Layout::Array => Some(named),
     })
 }
 
-impl Compression {
+impl InputCompression {
     /// How names of such objects end, in any case of letters.
     pub const ENDINGS: [(&str, Self); 4] = [
         (".gz", Self::Gzip),
@@ -146,14 +146,14 @@ impl Compression {
     ///
     /// # Errors
     /// The decoder cannot be set up (out of memory).
-    pub fn decompress(self, first: &[u8]) -> io::Result<Decompressed> {
+    pub fn decompress(self, first: &[u8]) -> io::Result<DecompressReader> {
         let mut buffer = first.to_vec();
         buffer.resize(first.len().max(128 * 1024), 0);
-        Ok(Decompressed {
+        Ok(DecompressReader {
             buffer,
             at_hand: 0..first.len(),
-            codec: Codec::new(self)?,
-            position: Position::First,
+            codec: Decompressor::new(self)?,
+            position: StreamPosition::Start,
             broken: None,
             bytes_stored: 0,
         })
@@ -161,18 +161,18 @@ impl Compression {
 }
 
 /// A decompressed stream that tells a broken stream from a failed read.
-pub struct Decompressed {
+pub struct DecompressReader {
     buffer: Vec<u8>,
     /// The compressed bytes in the buffer that are not decompressed yet.
     at_hand: std::ops::Range<usize>,
-    codec: Codec,
-    position: Position,
+    codec: Decompressor,
+    position: StreamPosition,
     /// What is wrong behind the bytes that were given last.
     broken: Option<io::Error>,
     bytes_stored: u64,
 }
 
-impl Decompressed {
+impl DecompressReader {
     /// Compressed bytes read since they were last taken.
     pub fn take_bytes_stored(&mut self) -> u64 {
         std::mem::take(&mut self.bytes_stored)
@@ -196,11 +196,13 @@ impl Decompressed {
                 }
             }
             let input = self.buffer.get(self.at_hand.clone()).unwrap_or_default();
-            if self.position != Position::Inside {
+            if self.position != StreamPosition::Inside {
                 if input.is_empty() {
                     return Ok(Ok(0));
                 }
-                if self.position == Position::After && matches!(self.codec, Codec::Gzip(_)) {
+                if self.position == StreamPosition::BetweenMembers
+                    && matches!(self.codec, Decompressor::Gzip(_))
+                {
                     // Zeros after a member are padding, as of blocks on a tape.
                     let zeros = input.iter().take_while(|&&byte| byte == 0).count();
                     self.at_hand.start += zeros;
@@ -210,7 +212,7 @@ impl Decompressed {
                     }
                 }
                 self.codec.begin()?;
-                self.position = Position::Inside;
+                self.position = StreamPosition::Inside;
             }
             let stored = input.len();
             let step = self.codec.step(input, to);
@@ -219,16 +221,16 @@ impl Decompressed {
             let broken = match step.status {
                 Err(e) if e.kind() == io::ErrorKind::OutOfMemory => return Err(e),
                 Err(e) => Some(e),
-                Ok(Status::Ended) => {
-                    self.position = Position::After;
+                Ok(StreamStatus::StreamEnd) => {
+                    self.position = StreamPosition::BetweenMembers;
                     None
                 }
-                Ok(Status::Going) if step.taken > 0 || step.given > 0 => None,
-                Ok(Status::Going) if stored == 0 => Some(io::Error::new(
+                Ok(StreamStatus::Continue) if step.taken > 0 || step.given > 0 => None,
+                Ok(StreamStatus::Continue) if stored == 0 => Some(io::Error::new(
                     io::ErrorKind::UnexpectedEof,
                     "it is cut short",
                 )),
-                Ok(Status::Going) => Some(io::Error::other("it leads nowhere")),
+                Ok(StreamStatus::Continue) => Some(io::Error::other("it leads nowhere")),
             };
             if step.given > 0 {
                 self.broken = broken;
@@ -243,43 +245,43 @@ impl Decompressed {
 
 /// Where in a stream the next byte is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Position {
+enum StreamPosition {
     /// It begins the first member, stream or frame.
-    First,
+    Start,
     /// It is within one.
     Inside,
     /// It follows one.
-    After,
+    BetweenMembers,
 }
 
-enum Codec {
+enum Decompressor {
     Gzip(flate2::Decompress),
     Bzip2(bzip2::Decompress),
-    Zstd(Zstd),
+    Zstd(ZstdDecoder),
 }
 
 /// What one call of a decompressor did, also if it failed.
-struct Step {
+struct DecompressStep {
     taken: usize,
     given: usize,
-    status: io::Result<Status>,
+    status: io::Result<StreamStatus>,
 }
 
-enum Status {
-    Going,
+enum StreamStatus {
+    Continue,
     /// The member, stream or frame ends here.
-    Ended,
+    StreamEnd,
 }
 
-impl Codec {
-    fn new(compression: Compression) -> io::Result<Self> {
+impl Decompressor {
+    fn new(compression: InputCompression) -> io::Result<Self> {
         Ok(match compression {
-            Compression::Gzip => Self::Gzip(new_gzip()),
-            Compression::Bzip2 => Self::Bzip2(bzip2::Decompress::new(false)),
-            Compression::Zstd => {
+            InputCompression::Gzip => Self::Gzip(new_gzip()),
+            InputCompression::Bzip2 => Self::Bzip2(bzip2::Decompress::new(false)),
+            InputCompression::Zstd => {
                 let mut decoder = zstd::stream::raw::Decoder::new()?;
                 decoder.set_parameter(DParameter::WindowLogMax(ZSTD_WINDOW_LOG))?;
-                Self::Zstd(Zstd {
+                Self::Zstd(ZstdDecoder {
                     decoder,
                     hint: 0,
                     full: false,
@@ -301,7 +303,7 @@ impl Codec {
         Ok(())
     }
 
-    fn step(&mut self, input: &[u8], to: &mut [u8]) -> Step {
+    fn step(&mut self, input: &[u8], to: &mut [u8]) -> DecompressStep {
         let (before, totals, status) = match self {
             Self::Gzip(decoder) => {
                 let before = (decoder.total_in(), decoder.total_out());
@@ -314,10 +316,16 @@ impl Codec {
             Self::Bzip2(decoder) => return bzip2_step(decoder, input, to),
             Self::Zstd(zstd) => return zstd.step(input, to),
         };
-        Step {
+        DecompressStep {
             taken: (totals.0 - before.0) as usize,
             given: (totals.1 - before.1) as usize,
-            status: status.map(|ended| if ended { Status::Ended } else { Status::Going }),
+            status: status.map(|ended| {
+                if ended {
+                    StreamStatus::StreamEnd
+                } else {
+                    StreamStatus::Continue
+                }
+            }),
         }
     }
 }
@@ -327,7 +335,7 @@ const UNWRITTEN: u8 = 0xff;
 
 /// When a block ends in the middle of a run, bzip2 fails without counting what that call wrote. It is found
 /// by what is there: otherwise what is kept of a broken stream would depend on the sizes of buffers.
-fn bzip2_step(decoder: &mut bzip2::Decompress, input: &[u8], to: &mut [u8]) -> Step {
+fn bzip2_step(decoder: &mut bzip2::Decompress, input: &[u8], to: &mut [u8]) -> DecompressStep {
     to.fill(UNWRITTEN);
     let before = (decoder.total_in(), decoder.total_out());
     let status = decoder.decompress(input, to);
@@ -339,12 +347,12 @@ fn bzip2_step(decoder: &mut bzip2::Decompress, input: &[u8], to: &mut [u8]) -> S
             counted.max(last.map_or(0, |last| last + 1))
         }
     };
-    Step {
+    DecompressStep {
         taken: (decoder.total_in() - before.0) as usize,
         given,
         status: match status {
-            Ok(bzip2::Status::StreamEnd) => Ok(Status::Ended),
-            Ok(_) => Ok(Status::Going),
+            Ok(bzip2::Status::StreamEnd) => Ok(StreamStatus::StreamEnd),
+            Ok(_) => Ok(StreamStatus::Continue),
             Err(e) => Err(io::Error::other(e)),
         },
     }
@@ -356,7 +364,7 @@ fn new_gzip() -> flate2::Decompress {
 
 /// Unlike the others Zstandard does not tell what a failing call decoded. It is fed block by block,
 /// and the header of a block apart from the block before, so that such a call decoded nothing.
-struct Zstd {
+struct ZstdDecoder {
     decoder: zstd::stream::raw::Decoder<'static>,
     /// Bytes that it asks for: the rest of a block and the header of the next.
     hint: usize,
@@ -374,16 +382,16 @@ const ZSTD_WINDOW_LOG: u32 = 31;
 /// The bytes of a block's header.
 const BLOCK_HEADER: usize = 3;
 
-impl Zstd {
-    fn step(&mut self, input: &[u8], to: &mut [u8]) -> Step {
-        let mut done = Step {
+impl ZstdDecoder {
+    fn step(&mut self, input: &[u8], to: &mut [u8]) -> DecompressStep {
+        let mut done = DecompressStep {
             taken: 0,
             given: 0,
-            status: Ok(Status::Going),
+            status: Ok(StreamStatus::Continue),
         };
         if std::mem::take(&mut self.full) {
             self.run(&[], to, &mut done);
-            if done.given > 0 || !matches!(done.status, Ok(Status::Going)) {
+            if done.given > 0 || !matches!(done.status, Ok(StreamStatus::Continue)) {
                 return done;
             }
         }
@@ -395,7 +403,7 @@ impl Zstd {
         done
     }
 
-    fn run(&mut self, input: &[u8], to: &mut [u8], done: &mut Step) {
+    fn run(&mut self, input: &[u8], to: &mut [u8], done: &mut DecompressStep) {
         let mut input = InBuffer::around(input);
         let mut output = OutBuffer::around(&mut *to);
         let result = self.decoder.run(&mut input, &mut output);
@@ -408,9 +416,9 @@ impl Zstd {
         done.status = result.map(|hint| {
             self.hint = hint;
             if hint == 0 {
-                Status::Ended
+                StreamStatus::StreamEnd
             } else {
-                Status::Going
+                StreamStatus::Continue
             }
         });
     }

@@ -18,16 +18,16 @@ const MAX_PARTS: usize = 60;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Glob {
     text: String,
-    parts: Vec<Part>,
+    parts: Vec<Component>,
     /// Whether it ends in `/` and so matches no object.
     folders_only: bool,
 }
 
 /// What matches one name of a key, or any number of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Part {
+enum Component {
     /// `**`: any number of folders.
-    Folders,
+    Globstar,
     Name {
         pattern: Pattern,
         /// The first character, if it is not a wildcard.
@@ -37,15 +37,15 @@ enum Part {
 
 /// How a glob relates to a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reach {
+pub enum GlobMatch {
     /// It matches neither the key nor anything below it.
-    Outside,
+    NoMatch,
     /// It may match something below the key.
-    Onward,
+    Descend,
     /// It matches the first bytes of the key, up to a whole name: that folder or object is named.
-    Named(usize),
+    Match(usize),
     /// It would match these first bytes if the last name in them were not hidden.
-    Hidden(usize),
+    HiddenMatch(usize),
 }
 
 impl Glob {
@@ -57,14 +57,14 @@ impl Glob {
         let names = text.strip_suffix('/').unwrap_or(text);
         let part = |name: &str| {
             if name == "**" {
-                return Ok(Part::Folders);
+                return Ok(Component::Globstar);
             }
             let pattern = Pattern::new(name).map_err(|e| match name.contains("**") {
                 true => format!("in '{text}' a ** is not a whole name: write ** between slashes"),
                 false => format!("in '{text}' {}: [[] matches a [", e.msg),
             })?;
             let first = name.chars().next();
-            Ok(Part::Name {
+            Ok(Component::Name {
                 pattern,
                 first: first.filter(|first| !GLOB_CHARACTERS.contains(first)),
             })
@@ -100,11 +100,11 @@ impl Glob {
     }
 
     /// How it relates to a key; one that ends in `/` is a folder.
-    pub fn reach(&self, key: &str) -> Reach {
+    pub fn reach(&self, key: &str) -> GlobMatch {
         let names = key.strip_suffix('/').unwrap_or(key);
         let mut states = self.with_no_folders(1);
         if self.accepts(states) {
-            return Reach::Named(0);
+            return GlobMatch::Match(0);
         }
         let mut start = 0;
         loop {
@@ -115,13 +115,13 @@ impl Glob {
             let (next, hidden) = self.step(states, rest.get(..length).unwrap_or_default());
             let ends_here = |states| self.accepts(states) && (is_folder || !self.folders_only);
             match next {
-                next if ends_here(next) => return Reach::Named(end),
-                0 if ends_here(hidden) => return Reach::Hidden(end),
-                0 => return Reach::Outside,
+                next if ends_here(next) => return GlobMatch::Match(end),
+                0 if ends_here(hidden) => return GlobMatch::HiddenMatch(end),
+                0 => return GlobMatch::NoMatch,
                 next => states = next,
             }
             if end == names.len() {
-                return Reach::Onward;
+                return GlobMatch::Descend;
             }
             start = end + 1;
         }
@@ -141,11 +141,11 @@ impl Glob {
                 continue;
             }
             let (next, is_written) = match part {
-                Part::Folders => (n, false),
-                Part::Name { pattern, first } if pattern.matches(name) => {
+                Component::Globstar => (n, false),
+                Component::Name { pattern, first } if pattern.matches(name) => {
                     (n + 1, first.is_some() && *first == name.chars().next())
                 }
-                Part::Name { .. } => continue,
+                Component::Name { .. } => continue,
             };
             match is_hidden(name) && !is_written {
                 true => hidden |= 1 << next,
@@ -158,7 +158,7 @@ impl Glob {
     /// The states and those that follow when `**` matches no folder.
     fn with_no_folders(&self, mut states: u64) -> u64 {
         for (n, part) in self.parts.iter().enumerate() {
-            if *part == Part::Folders && states & (1 << n) != 0 {
+            if *part == Component::Globstar && states & (1 << n) != 0 {
                 states |= 1 << (n + 1);
             }
         }

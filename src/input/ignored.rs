@@ -25,7 +25,7 @@ pub const OTHER: &str = "other endings";
 
 /// Counts of ignored objects.
 #[derive(Debug, Default)]
-pub struct Ignored {
+pub struct IgnoredCounts {
     objects: u64,
     hidden: u64,
     without: u64,
@@ -34,7 +34,7 @@ pub struct Ignored {
     others: u64,
 }
 
-impl Ignored {
+impl IgnoredCounts {
     /// Counts an object, or a hidden folder, by its key.
     pub fn count(&mut self, key: &str) {
         self.objects += 1;

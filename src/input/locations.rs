@@ -3,25 +3,25 @@
 use std::fmt;
 
 use super::glob::Glob;
-use crate::storage::Place;
+use crate::storage::Location;
 
 /// The places of one input, songs or logs.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct InputPlaces {
+pub struct InputSpec {
     /// Folders, files, prefixes and globs, at least one. What several of them name is read once.
-    pub places: Vec<Place>,
+    pub places: Vec<Location>,
     /// Which objects count as input whatever their names end in.
     pub include: Vec<Glob>,
 }
 
-impl From<Place> for InputPlaces {
-    fn from(place: Place) -> Self {
+impl From<Location> for InputSpec {
+    fn from(place: Location) -> Self {
         vec![place].into()
     }
 }
 
-impl From<Vec<Place>> for InputPlaces {
-    fn from(places: Vec<Place>) -> Self {
+impl From<Vec<Location>> for InputSpec {
+    fn from(places: Vec<Location>) -> Self {
         Self {
             places,
             include: Vec::new(),
@@ -32,7 +32,7 @@ impl From<Vec<Place>> for InputPlaces {
 /// Places in messages at most: a shell may have made thousands of one glob.
 const SHOWN: usize = 3;
 
-impl fmt::Display for InputPlaces {
+impl fmt::Display for InputSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (number, place) in self.places.iter().take(SHOWN).enumerate() {
             if number > 0 {

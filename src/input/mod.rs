@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use crate::decode::sniff::Layout;
 use crate::error::Result;
-use crate::storage::{Entry, Level, Range};
+use crate::storage::{ListResult, ObjectMeta, ObjectRange};
 
 mod chunk_reader;
 mod decompress;
@@ -17,40 +17,40 @@ mod locations;
 mod split;
 
 pub use chunk_reader::{ChunkReader, DEFAULT_CHUNK};
-pub use decompress::{Compression, by_content};
-pub use glob::{Glob, Reach};
-pub use ignored::{Ignored, describe as describe_ignored};
-pub use locations::InputPlaces;
-pub use split::{Plan, Segment, Split, plan};
+pub use decompress::{InputCompression, by_content};
+pub use glob::{Glob, GlobMatch};
+pub use ignored::{IgnoredCounts, describe as describe_ignored};
+pub use locations::InputSpec;
+pub use split::{Segment, Split, SplitSet, plan};
 
 /// One object to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Object {
+pub struct InputObject {
     /// Its key in its store, its size and version.
-    pub entry: Entry,
+    pub entry: ObjectMeta,
     /// The number of the place that it is in, among those of its input.
     pub place: u32,
     /// How it is compressed, if it is: by its name, until its first bytes were looked at.
-    pub compression: Option<Compression>,
+    pub compression: Option<InputCompression>,
     /// How its records are arranged, if its first bytes were looked at.
     pub layout: Layout,
     /// Whether its first bytes were looked at. If not, whoever reads it from its beginning does that.
     pub is_looked_at: bool,
 }
 
-impl Object {
+impl InputObject {
     /// Whether it can be read from the middle on: it is neither compressed nor of another format.
     pub fn can_be_cut(&self) -> bool {
-        self.compression.is_none() && !matches!(self.layout, Layout::Foreign(_))
+        self.compression.is_none() && !matches!(self.layout, Layout::NotJson(_))
     }
 
     /// A range of it that is to be read, if it is not compressed; otherwise all of it.
-    pub fn range(&self, from: u64, until: u64) -> Range {
+    pub fn range(&self, from: u64, until: u64) -> ObjectRange {
         let (from, until) = match self.compression {
             Some(_) => (0, u64::MAX),
             None => (from, until),
         };
-        Range {
+        ObjectRange {
             entry: self.entry.clone(),
             from,
             until,
@@ -60,7 +60,7 @@ impl Object {
 
 /// What counts as input below one place.
 #[derive(Debug, Default)]
-pub struct Rules {
+pub struct InputRules {
     /// The number of the place, among those of its input.
     pub place: u32,
     /// What of the place is meant, if not all.
@@ -71,17 +71,17 @@ pub struct Rules {
     pub keeps_ignored: bool,
 }
 
-impl Rules {
+impl InputRules {
     /// How the glob relates to a key; without a glob everything is named.
-    fn reach(&self, key: &str) -> Reach {
+    fn reach(&self, key: &str) -> GlobMatch {
         let glob = self.glob.as_ref();
-        glob.map_or(Reach::Named(0), |glob| glob.reach(key))
+        glob.map_or(GlobMatch::Match(0), |glob| glob.reach(key))
     }
 
     /// The compression of an input object by its name; none at all if the object is not input.
-    fn input(&self, key: &str, is_hidden: bool) -> Option<Option<Compression>> {
+    fn input(&self, key: &str, is_hidden: bool) -> Option<Option<InputCompression>> {
         let name = last_part(key);
-        let by_name = Compression::from_name(name);
+        let by_name = InputCompression::from_name(name);
         let is_input = !is_hidden && has_input_ending(name);
         let is_included = || self.include.iter().any(|glob| glob.matches_object(key));
         (is_input || is_included()).then_some(by_name)
@@ -92,9 +92,9 @@ impl Rules {
 #[derive(Debug, Default)]
 pub struct Listing {
     /// Those that count, in no order.
-    pub objects: Vec<Object>,
+    pub objects: Vec<InputObject>,
     /// The others; a hidden folder counts once.
-    pub ignored: Ignored,
+    pub ignored: IgnoredCounts,
     /// Their keys, if the rules say so.
     pub ignored_keys: Vec<String>,
     /// How many levels were taken in.
@@ -110,14 +110,19 @@ impl Listing {
     ///
     /// # Errors
     /// A name of an input object, or of a prefix that is not hidden, stands for nothing that can be read.
-    pub fn add(&mut self, rules: &Rules, prefix: &str, level: Level) -> Result<Vec<String>> {
+    pub fn add(
+        &mut self,
+        rules: &InputRules,
+        prefix: &str,
+        level: ListResult,
+    ) -> Result<Vec<String>> {
         self.levels += 1;
         // What is below a folder that the glob matched is not matched again.
         let named = match rules.reach(prefix) {
-            Reach::Named(end) => Some(end),
+            GlobMatch::Match(end) => Some(end),
             _ => None,
         };
-        let reach = |key: &str| named.map_or_else(|| rules.reach(key), Reach::Named);
+        let reach = |key: &str| named.map_or_else(|| rules.reach(key), GlobMatch::Match);
         for entry in level.objects {
             let Some(from) = self.named_from(reach(&entry.key), rules, &entry.key) else {
                 continue;
@@ -131,7 +136,7 @@ impl Listing {
                 continue;
             }
             match rules.input(&entry.key, is_hidden_below(&entry.key, from)) {
-                Some(compression) => self.objects.push(Object {
+                Some(compression) => self.objects.push(InputObject {
                     entry,
                     place: rules.place,
                     compression,
@@ -145,25 +150,25 @@ impl Listing {
             let is_folder = key.ends_with('/');
             let is_wanted = match reach(&key) {
                 // All objects below it would be lost.
-                Reach::Onward => is_folder,
-                Reach::Named(from) => {
+                GlobMatch::Descend => is_folder,
+                GlobMatch::Match(from) => {
                     let is_hidden = is_hidden_below(&key, from.max(prefix.len()));
                     let is_object = || rules.input(&key, is_hidden).is_some();
                     if is_folder { !is_hidden } else { is_object() }
                 }
-                Reach::Outside | Reach::Hidden(_) => false,
+                GlobMatch::NoMatch | GlobMatch::HiddenMatch(_) => false,
             };
             if is_wanted {
                 return Err(why);
             }
-            if matches!(reach(&key), Reach::Named(_) | Reach::Hidden(_)) {
+            if matches!(reach(&key), GlobMatch::Match(_) | GlobMatch::HiddenMatch(_)) {
                 self.ignore(rules, &key);
             }
         }
         let mut below = Vec::new();
         for key in level.prefixes {
             let reach = reach(&key);
-            if reach == Reach::Onward {
+            if reach == GlobMatch::Descend {
                 below.push(key);
                 continue;
             }
@@ -179,10 +184,10 @@ impl Listing {
     }
 
     /// The byte of a key from which on hidden names are ignored, if the key is named.
-    fn named_from(&mut self, reach: Reach, rules: &Rules, key: &str) -> Option<usize> {
+    fn named_from(&mut self, reach: GlobMatch, rules: &InputRules, key: &str) -> Option<usize> {
         match reach {
-            Reach::Outside | Reach::Onward => None,
-            Reach::Hidden(end) => {
+            GlobMatch::NoMatch | GlobMatch::Descend => None,
+            GlobMatch::HiddenMatch(end) => {
                 let name = key.get(..end).unwrap_or(key);
                 if end == key.len() {
                     self.ignore(rules, name);
@@ -193,7 +198,7 @@ impl Listing {
                 self.note_match(key, end);
                 None
             }
-            Reach::Named(end) => {
+            GlobMatch::Match(end) => {
                 if rules.glob.is_some() {
                     self.note_match(key, end);
                 }
@@ -213,7 +218,7 @@ impl Listing {
         }
     }
 
-    fn ignore(&mut self, rules: &Rules, key: &str) {
+    fn ignore(&mut self, rules: &InputRules, key: &str) {
         let key = key.strip_suffix('/').unwrap_or(key);
         self.ignored.count(key);
         if rules.keeps_ignored {
@@ -259,7 +264,9 @@ fn has_input_ending(name: &str) -> bool {
         let end = at.and_then(|at| name.get(at..));
         end.is_some_and(|end| end.eq_ignore_ascii_case(ending))
     };
-    let compressed = Compression::ENDINGS.iter().find(|(e, _)| ends(name, e));
+    let compressed = InputCompression::ENDINGS
+        .iter()
+        .find(|(e, _)| ends(name, e));
     let stem = name.len() - compressed.map_or(0, |(ending, _)| ending.len());
     let stem = name.get(..stem).unwrap_or(name);
     [".json", ".jsonl", ".ndjson", ".ldjson"]

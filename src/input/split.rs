@@ -4,7 +4,7 @@
 //! Where the cuts fall depends on the listing alone, never on threads. A cut inside an object is only
 //! about where a record begins; the reader looks for the exact place.
 
-use super::Object;
+use super::InputObject;
 
 /// A stretch of one object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +53,7 @@ const SLIVER: u64 = 4;
 
 /// The splits of an input and the size they were cut to.
 #[derive(Debug)]
-pub struct Plan {
+pub struct SplitSet {
     /// The splits, in input order.
     pub splits: Vec<Split>,
     /// Bytes in all, as stored.
@@ -62,7 +62,7 @@ pub struct Plan {
     pub never_cut: u64,
 }
 
-impl Plan {
+impl SplitSet {
     /// The objects that are cut, in input order.
     pub fn cut_objects(&self) -> Vec<usize> {
         let segments = self
@@ -77,7 +77,7 @@ impl Plan {
 }
 
 /// Bytes that an object counts for.
-fn weight(object: &Object) -> u64 {
+fn weight(object: &InputObject) -> u64 {
     let factor = if object.compression.is_some() {
         EXPANSION
     } else {
@@ -91,13 +91,13 @@ fn weight(object: &Object) -> u64 {
 }
 
 /// Cuts `objects` into splits of `split_bytes`, or of a size that follows from the whole input.
-pub fn plan(objects: &[Object], split_bytes: Option<u64>) -> Plan {
+pub fn plan(objects: &[InputObject], split_bytes: Option<u64>) -> SplitSet {
     let whole = objects.iter().map(weight).fold(0, u64::saturating_add);
     let largest = split_bytes
         .unwrap_or((whole / MAX_SPLITS).max(MIN_SPLIT))
         .max(1);
     let smallest = (largest / 2).max(1);
-    let mut cutter = Cutter {
+    let mut cutter = SplitPlanner {
         smallest,
         largest,
         left: whole,
@@ -112,14 +112,14 @@ pub fn plan(objects: &[Object], split_bytes: Option<u64>) -> Plan {
         }
     }
     cutter.cut();
-    Plan {
+    SplitSet {
         splits: cutter.splits,
         bytes: objects.iter().map(|o| o.entry.size).sum(),
         never_cut: smallest / SLIVER,
     }
 }
 
-struct Cutter {
+struct SplitPlanner {
     /// The size of the last splits.
     smallest: u64,
     /// The size of all splits but the last ones.
@@ -133,8 +133,8 @@ struct Cutter {
     splits: Vec<Split>,
 }
 
-impl Cutter {
-    fn add(&mut self, object: usize, found: &Object) {
+impl SplitPlanner {
+    fn add(&mut self, object: usize, found: &InputObject) {
         let mut start = 0;
         if found.can_be_cut() {
             // A sliver is not worth a cut.

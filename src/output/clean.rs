@@ -11,14 +11,14 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
-use super::publish::local::Leftover;
-use super::publish::s3::{LATEST, Latest, REMOVING, RunId};
+use super::publish::local::AbandonedStaging;
+use super::publish::s3::{LATEST, LatestPointer, REMOVING, RunId};
 use super::rejects::REJECTS;
 use super::report::{FAILED_REPORT, REPORT};
 use crate::error::{Error, Result};
 use crate::star::schema;
-use crate::storage::s3::{S3, UnfinishedUpload};
-use crate::storage::{Depth, Local, Place, Store, Stores};
+use crate::storage::s3::{IncompleteUpload, S3};
+use crate::storage::{ListMode, LocalStore, Location, Store, StoreRegistry};
 
 /// A run that has written something or begun an upload within this time is alive, whatever the user says.
 /// It is far longer than any pause between two objects of a run, and covers clocks that differ a little.
@@ -26,30 +26,30 @@ const ALIVE: Duration = Duration::from_secs(15 * 60);
 
 /// What is at an output, and what of it would go.
 #[derive(Debug, Serialize)]
-pub struct Cleaning {
+pub struct CleanPlan {
     /// What goes.
-    pub remove: Vec<Found>,
+    pub remove: Vec<RunEntry>,
     /// Runs that stay.
-    pub keep: Vec<Found>,
+    pub keep: Vec<RunEntry>,
     #[serde(skip)]
-    at: At,
+    at: RunLocation,
 }
 
 /// Where the runs are.
 #[derive(Debug)]
-enum At {
+enum RunLocation {
     /// In a folder, if there is one, or beside it.
-    Folder(Option<Local>, Vec<(State, Leftover)>),
-    Bucket(S3),
+    Local(Option<LocalStore>, Vec<(RunState, AbandonedStaging)>),
+    S3(S3),
 }
 
 /// A run, or what is left of one.
 #[derive(Debug, Serialize)]
-pub struct Found {
+pub struct RunEntry {
     /// Where it is.
     pub name: String,
     /// What it is.
-    pub state: State,
+    pub state: RunState,
     /// Its objects.
     pub objects: u64,
     /// Their bytes.
@@ -59,15 +59,15 @@ pub struct Found {
     #[serde(skip)]
     id: Option<RunId>,
     #[serde(skip)]
-    contents: Contents,
+    contents: RunContents,
 }
 
 /// How far a run came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum State {
+pub enum RunState {
     /// To the end.
-    Whole,
+    Complete,
     /// To the end, and `latest.json` names it.
     Latest,
     /// Not to the end.
@@ -79,9 +79,9 @@ pub enum State {
 }
 
 #[derive(Debug, Default)]
-struct Contents {
+struct RunContents {
     keys: Vec<String>,
-    uploads: Vec<UnfinishedUpload>,
+    uploads: Vec<IncompleteUpload>,
     bytes: u64,
     /// When the newest object was written or the newest upload begun, in seconds since 1970.
     last_sign: Option<i64>,
@@ -93,19 +93,24 @@ struct Contents {
 ///
 /// # Errors
 /// It cannot be listed.
-pub fn look(stores: &Stores, out: &Place, keep: usize, grace: Duration) -> Result<Cleaning> {
+pub fn look(
+    stores: &StoreRegistry,
+    out: &Location,
+    keep: usize,
+    grace: Duration,
+) -> Result<CleanPlan> {
     let (at, runs, latest) = match out {
-        Place::Local(path) => {
+        Location::Local(path) => {
             let leftovers = [
-                (State::Unfinished, Leftover::beside(path)?),
-                (State::Failed, Leftover::failed_beside(path)?),
+                (RunState::Unfinished, AbandonedStaging::beside(path)?),
+                (RunState::Failed, AbandonedStaging::failed_beside(path)?),
             ];
             let leftovers = leftovers.into_iter();
             let leftovers: Vec<_> = leftovers
                 .filter_map(|(state, l)| Some((state, l?)))
                 .collect();
-            let folder = path.is_dir().then(|| Local::new(path)).transpose()?;
-            let folder = folder.map(Local::without_links);
+            let folder = path.is_dir().then(|| LocalStore::new(path)).transpose()?;
+            let folder = folder.map(LocalStore::without_links);
             if folder.is_none() && leftovers.is_empty() {
                 return Err(Error::failed(format!("cannot clean {}", path.display()))
                     .because("there is no such folder"));
@@ -113,29 +118,29 @@ pub fn look(stores: &Stores, out: &Place, keep: usize, grace: Duration) -> Resul
             let runs = folder.as_ref().map(|store| runs(store)).transpose()?;
             let latest = std::fs::read(path.join(LATEST)).ok();
             (
-                At::Folder(folder, leftovers),
+                RunLocation::Local(folder, leftovers),
                 runs.unwrap_or_default(),
                 latest,
             )
         }
-        Place::S3 { bucket, prefix } => {
+        Location::S3 { bucket, prefix } => {
             let store = stores.bucket(bucket, prefix)?;
             let mut runs = runs(&store)?;
             for upload in store.unfinished()? {
                 if let Some((first, _)) = upload.key.split_once('/')
                     && let Ok(id) = first.parse()
                 {
-                    let run: &mut Contents = runs.entry(id).or_default();
+                    let run: &mut RunContents = runs.entry(id).or_default();
                     run.last_sign = run.last_sign.max(upload.begun);
                     run.uploads.push(upload);
                 }
             }
             let latest = store.get(LATEST)?.map(|(json, _)| json);
-            (At::Bucket(store), runs, latest)
+            (RunLocation::S3(store), runs, latest)
         }
     };
     let latest = latest.and_then(|json| serde_json::from_slice(&json).ok());
-    Ok(Cleaning::new(at, runs, latest, keep, grace))
+    Ok(CleanPlan::new(at, runs, latest, keep, grace))
 }
 
 /// Whether a run writes objects of such a name: what others put beside them is not ours to remove.
@@ -159,16 +164,16 @@ fn is_of_run(key: &str) -> bool {
 }
 
 /// The runs in a store, and what they wrote.
-fn runs(store: &dyn Store) -> Result<BTreeMap<RunId, Contents>> {
+fn runs(store: &dyn Store) -> Result<BTreeMap<RunId, RunContents>> {
     let mut runs = BTreeMap::new();
-    for prefix in store.list("", Depth::Level)?.prefixes {
+    for prefix in store.list("", ListMode::Delimited)?.prefixes {
         let Ok(id) = prefix.trim_end_matches('/').parse::<RunId>() else {
             continue;
         };
         let level = store.list_all(&prefix)?;
-        let mut contents = Contents {
+        let mut contents = RunContents {
             last_sign: level.last_modified,
-            ..Contents::default()
+            ..RunContents::default()
         };
         let ours = level.objects.into_iter().filter(|o| is_of_run(&o.key));
         for object in ours {
@@ -180,51 +185,51 @@ fn runs(store: &dyn Store) -> Result<BTreeMap<RunId, Contents>> {
     Ok(runs)
 }
 
-impl Cleaning {
+impl CleanPlan {
     fn new(
-        at: At,
-        runs: BTreeMap<RunId, Contents>,
-        latest: Option<Latest>,
+        at: RunLocation,
+        runs: BTreeMap<RunId, RunContents>,
+        latest: Option<LatestPointer>,
         keep: usize,
         grace: Duration,
     ) -> Self {
         let (mut go, mut stay) = (Vec::new(), Vec::new());
         let leftovers = match &at {
-            At::Folder(_, leftovers) => leftovers.as_slice(),
-            At::Bucket(_) => &[],
+            RunLocation::Local(_, leftovers) => leftovers.as_slice(),
+            RunLocation::S3(_) => &[],
         };
         for (state, leftover) in leftovers {
-            go.push(Found {
+            go.push(RunEntry {
                 name: leftover.path().display().to_string(),
                 state: *state,
                 objects: leftover.files(),
                 bytes: leftover.bytes(),
                 uploads: 0,
                 id: None,
-                contents: Contents::default(),
+                contents: RunContents::default(),
             });
         }
-        let published = latest.map_or_else(Vec::new, Latest::into_published);
+        let published = latest.map_or_else(Vec::new, LatestPointer::into_published);
         let named = published.last().cloned();
         let surplus = surplus(&runs, &published, keep);
         for (id, contents) in runs.into_iter().rev() {
             let state = if named.as_ref() == Some(&id) {
-                State::Latest
+                RunState::Latest
             } else if contents.is_complete(&id) {
-                State::Whole
+                RunState::Complete
             } else if contents.holds(&id, FAILED_REPORT) {
-                State::Failed
+                RunState::Failed
             } else if contents.is_older_than(grace.max(ALIVE), &id) {
-                State::Unfinished
+                RunState::Unfinished
             } else {
-                State::Recent
+                RunState::Recent
             };
             let stays = match state {
-                State::Whole => !surplus.contains(&id),
-                State::Latest | State::Recent => true,
-                State::Unfinished | State::Failed => false,
+                RunState::Complete => !surplus.contains(&id),
+                RunState::Latest | RunState::Recent => true,
+                RunState::Unfinished | RunState::Failed => false,
             };
-            let run = Found {
+            let run = RunEntry {
                 name: at.display(&id.to_string()),
                 state,
                 objects: contents.keys.len() as u64,
@@ -248,7 +253,7 @@ impl Cleaning {
     /// Something cannot be removed; what is left goes with the next cleaning.
     pub fn carry_out(self) -> Result<()> {
         match self.at {
-            At::Folder(store, leftovers) => {
+            RunLocation::Local(store, leftovers) => {
                 if let Some(store) = store {
                     for found in self.remove {
                         remove_from_folder(&store, found)?;
@@ -258,8 +263,11 @@ impl Cleaning {
                     leftover.remove()?;
                 }
             }
-            At::Bucket(store) => {
-                let has_complete = self.remove.iter().any(|found| found.state == State::Whole);
+            RunLocation::S3(store) => {
+                let has_complete = self
+                    .remove
+                    .iter()
+                    .any(|found| found.state == RunState::Complete);
                 let named = match has_complete {
                     true => named_now(&store)?,
                     false => None,
@@ -279,7 +287,11 @@ impl Cleaning {
 /// Returns the complete runs that are not among the `keep` newest. Those that are not in the list of
 /// `latest.json` are older than those that are: earlier versions wrote them, they were killed before they
 /// were named, or they are about to be named, and then they stay.
-fn surplus(runs: &BTreeMap<RunId, Contents>, published: &[RunId], keep: usize) -> BTreeSet<RunId> {
+fn surplus(
+    runs: &BTreeMap<RunId, RunContents>,
+    published: &[RunId],
+    keep: usize,
+) -> BTreeSet<RunId> {
     let ranks: HashMap<&RunId, usize> = published.iter().zip(0..).collect();
     let mut complete: Vec<_> = runs
         .iter()
@@ -293,7 +305,7 @@ fn surplus(runs: &BTreeMap<RunId, Contents>, published: &[RunId], keep: usize) -
     surplus.map(|(_, id, _)| id.clone()).collect()
 }
 
-impl Contents {
+impl RunContents {
     /// Whether a run has an object of this name.
     fn holds(&self, run: &RunId, name: &str) -> bool {
         self.keys.contains(&format!("{run}/{name}"))
@@ -318,18 +330,19 @@ impl Contents {
 /// Returns the run that `latest.json` names.
 fn named_now(store: &S3) -> Result<Option<RunId>> {
     let found = store.get(LATEST)?;
-    let latest: Option<Latest> = found.and_then(|(json, _)| serde_json::from_slice(&json).ok());
+    let latest: Option<LatestPointer> =
+        found.and_then(|(json, _)| serde_json::from_slice(&json).ok());
     Ok(latest.and_then(|latest| latest.into_published().pop()))
 }
 
 /// Removes a run from a folder that its prefix was copied to, unless the copy was finished meanwhile.
-fn remove_from_folder(store: &Local, found: Found) -> Result<()> {
+fn remove_from_folder(store: &LocalStore, found: RunEntry) -> Result<()> {
     let Some(id) = found.id else {
         return Ok(());
     };
     let report = format!("{id}/{REPORT}");
-    if found.state == State::Unfinished {
-        let level = store.list(&format!("{id}/"), Depth::Level)?;
+    if found.state == RunState::Unfinished {
+        let level = store.list(&format!("{id}/"), ListMode::Delimited)?;
         if level.objects.iter().any(|object| object.key == report) {
             return Ok(());
         }
@@ -343,14 +356,14 @@ fn remove_from_folder(store: &Local, found: Found) -> Result<()> {
 }
 
 /// Removes a run from a bucket, unless it turns out to be alive.
-fn remove_from_bucket(store: &S3, found: Found) -> Result<()> {
+fn remove_from_bucket(store: &S3, found: RunEntry) -> Result<()> {
     let Some(id) = found.id else {
         return Ok(());
     };
-    let Contents { keys, uploads, .. } = found.contents;
+    let RunContents { keys, uploads, .. } = found.contents;
     let removing = format!("{id}/{REMOVING}");
     let mut keys: BTreeSet<String> = keys.into_iter().collect();
-    if found.state == State::Unfinished && !keys.is_empty() {
+    if found.state == RunState::Unfinished && !keys.is_empty() {
         keys.insert(removing.clone());
         write_removing(store, &removing)?;
         let level = store.list_all(&format!("{id}/"))?;
@@ -380,12 +393,12 @@ fn write_removing(store: &S3, key: &str) -> Result<()> {
     file.finish().map(drop)
 }
 
-impl At {
+impl RunLocation {
     fn display(&self, key: &str) -> String {
         match self {
-            Self::Folder(Some(store), _) => store.display(key),
-            Self::Folder(None, _) => key.to_owned(),
-            Self::Bucket(store) => store.display(key),
+            Self::Local(Some(store), _) => store.display(key),
+            Self::Local(None, _) => key.to_owned(),
+            Self::S3(store) => store.display(key),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Output: Parquet parts, reject files and the report, put in place as one step.
 //!
 //! The last stage of the data path. Everything is written to a [`Staging`], and seen by nobody until
-//! [`Staging::publish`]; a [`Published`] star is what a load reads.
+//! [`Staging::publish`]; a [`PublishedDataset`] star is what a load reads.
 
 pub mod clean;
 mod codec;
@@ -15,8 +15,8 @@ mod staging;
 
 pub use self::parquet::{Part, PartWriter};
 pub use codec::Compression;
-pub use part_reader::{PartReader, RowGroup, RowGroups};
+pub use part_reader::{PartReader, RowGroup, RowGroupReader};
 pub use publish::s3::LATEST;
-pub use published_star::Published;
-pub use rejects::{REJECTS, Rejects};
-pub use staging::{Parts, Staging, manifest_key};
+pub use published_star::PublishedDataset;
+pub use rejects::{REJECTS, RejectBuffer};
+pub use staging::{Staging, TableParts, manifest_key};

@@ -19,7 +19,7 @@ use bytes::{Buf, Bytes};
 use super::parquet::Part;
 use crate::error::{Error, Result};
 use crate::star::schema::Table;
-use crate::storage::{Entry, Range, RangeReader, Store, Version};
+use crate::storage::{ObjectMeta, ObjectRange, ObjectVersion, RangeReader, Store};
 
 /// Bytes of the first read of a part, from its end: more than the footer of most parts.
 const TAIL: u64 = 64 * 1024;
@@ -28,7 +28,7 @@ const TAIL: u64 = 64 * 1024;
 #[derive(Debug)]
 pub struct PartReader<'a> {
     store: &'a dyn Store,
-    entry: Entry,
+    entry: ObjectMeta,
     name: String,
     metadata: ArrowReaderMetadata,
 }
@@ -46,10 +46,10 @@ impl<'a> PartReader<'a> {
         row_groups: &[u64],
     ) -> Result<Self> {
         let name = store.display(&key);
-        let entry = Entry {
+        let entry = ObjectMeta {
             key,
             size: part.bytes,
-            version: Version::Unknown,
+            version: ObjectVersion::Unknown,
         };
         let mut parser = ParquetMetaDataReader::new();
         let mut tail = TAIL.min(part.bytes);
@@ -97,17 +97,20 @@ impl<'a> PartReader<'a> {
     ///
     /// # Errors
     /// The part cannot be read, or it is not what was written.
-    pub fn row_groups(&self, numbers: impl IntoIterator<Item = usize>) -> Result<RowGroups<'_>> {
+    pub fn row_groups(
+        &self,
+        numbers: impl IntoIterator<Item = usize>,
+    ) -> Result<RowGroupReader<'_>> {
         let bounds = |number| Ok((number, self.bounds(number)?));
         let left: Vec<_> = numbers.into_iter().map(bounds).collect::<Result<_>>()?;
-        let mut ranges: Vec<Range> = Vec::new();
+        let mut ranges: Vec<ObjectRange> = Vec::new();
         for &(_, (start, end)) in &left {
             match ranges.last_mut() {
                 Some(last) if last.until == start => last.until = end,
                 _ => ranges.push(range(&self.entry, start, end)),
             }
         }
-        Ok(RowGroups {
+        Ok(RowGroupReader {
             part: self,
             at: ranges.first().map_or(0, |range| range.from),
             has_gaps: ranges.len() > 1,
@@ -120,7 +123,7 @@ impl<'a> PartReader<'a> {
     ///
     /// # Errors
     /// The part cannot be read, or it is not what was written.
-    pub fn all_row_groups(&self) -> Result<RowGroups<'_>> {
+    pub fn all_row_groups(&self) -> Result<RowGroupReader<'_>> {
         let row_groups = self.row_groups(0..self.metadata.metadata().num_row_groups())?;
         match row_groups.has_gaps {
             true => Err(self.changed(&"there are gaps between its row groups")),
@@ -158,8 +161,8 @@ fn schema(table: &Table) -> SchemaRef {
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
-fn range(entry: &Entry, from: u64, until: u64) -> Range {
-    Range {
+fn range(entry: &ObjectMeta, from: u64, until: u64) -> ObjectRange {
+    ObjectRange {
         entry: entry.clone(),
         from,
         until,
@@ -167,7 +170,7 @@ fn range(entry: &Entry, from: u64, until: u64) -> Range {
 }
 
 /// Returns a reader of ranges that is at the first one.
-fn read(store: &dyn Store, ranges: Vec<Range>) -> Result<Box<dyn RangeReader>> {
+fn read(store: &dyn Store, ranges: Vec<ObjectRange>) -> Result<Box<dyn RangeReader>> {
     let mut reader = store.read(ranges);
     reader.next_range()?;
     Ok(reader)
@@ -189,7 +192,7 @@ fn changed(name: &str, why: &dyn std::fmt::Display) -> Error {
 }
 
 /// Row groups of a part, read one after the other.
-pub struct RowGroups<'a> {
+pub struct RowGroupReader<'a> {
     part: &'a PartReader<'a>,
     reader: Box<dyn RangeReader>,
     /// Where the reader is in the part.
@@ -200,7 +203,7 @@ pub struct RowGroups<'a> {
     left: std::vec::IntoIter<(usize, (u64, u64))>,
 }
 
-impl RowGroups<'_> {
+impl RowGroupReader<'_> {
     /// Reads the next row group.
     ///
     /// # Errors
@@ -218,7 +221,7 @@ impl RowGroups<'_> {
             number,
             name: self.part.name.clone(),
             metadata: self.part.metadata.clone(),
-            chunks: Chunks {
+            chunks: RowGroupBytes {
                 len: self.part.entry.size,
                 start,
                 bytes,
@@ -233,7 +236,7 @@ pub struct RowGroup {
     number: usize,
     name: String,
     metadata: ArrowReaderMetadata,
-    chunks: Chunks,
+    chunks: RowGroupBytes,
 }
 
 impl RowGroup {
@@ -288,7 +291,7 @@ impl RowGroup {
 
 /// The bytes of a row group, which keep their offsets in the part.
 #[derive(Debug, Clone)]
-struct Chunks {
+struct RowGroupBytes {
     /// The length of the part.
     len: u64,
     /// The offset of the first byte.
@@ -296,13 +299,13 @@ struct Chunks {
     bytes: Bytes,
 }
 
-impl Length for Chunks {
+impl Length for RowGroupBytes {
     fn len(&self) -> u64 {
         self.len
     }
 }
 
-impl ChunkReader for Chunks {
+impl ChunkReader for RowGroupBytes {
     type T = bytes::buf::Reader<Bytes>;
 
     fn get_read(&self, start: u64) -> std::result::Result<Self::T, ParquetError> {

@@ -3,33 +3,33 @@
 use std::fs::File;
 use std::io::{Read, Seek};
 
-use super::publish::s3::{LATEST, Latest};
+use super::publish::s3::{LATEST, LatestPointer};
 use super::report::{FAILED_REPORT, REPORT, REPORT_VERSION, Report, TableReport};
 use super::staging::manifest_key;
 use crate::error::{Error, Result};
 use crate::star::schema::{LEDGER, TABLES, Table};
-use crate::storage::{Depth, Entry, Place, Range, Store, Stores};
+use crate::storage::{ListMode, Location, ObjectMeta, ObjectRange, Store, StoreRegistry};
 
 /// The output of one run.
 #[derive(Debug)]
-pub struct Published {
-    place: Place,
+pub struct PublishedDataset {
+    place: Location,
     store: Box<dyn Store>,
     report: Report,
 }
 
-impl Published {
+impl PublishedDataset {
     /// The star at `place`: an output folder, a run below a prefix, or the newest whole run there.
     ///
     /// # Errors
     /// There is none, it cannot be read, or it is of a version without a ledger.
-    pub fn open(stores: &Stores, place: &Place) -> Result<Self> {
+    pub fn open(stores: &StoreRegistry, place: &Location) -> Result<Self> {
         let mut place = place.clone();
         let mut store = open(stores, &place)?;
         if find(store.as_ref(), REPORT)?.is_none()
             && let Some(latest) = find(store.as_ref(), LATEST)?
         {
-            let latest: Latest = read_json(store.as_ref(), latest)?;
+            let latest: LatestPointer = read_json(store.as_ref(), latest)?;
             place = place.join(&latest.run);
             store = open(stores, &place)?;
         }
@@ -68,7 +68,7 @@ impl Published {
     }
 
     /// Where it is.
-    pub fn place(&self) -> &Place {
+    pub fn place(&self) -> &Location {
         &self.place
     }
 
@@ -91,11 +91,11 @@ impl Published {
     ///
     /// # Errors
     /// They cannot be listed, or are not those of the report.
-    pub fn parts(&self, table: &Table) -> Result<Vec<Entry>> {
+    pub fn parts(&self, table: &Table) -> Result<Vec<ObjectMeta>> {
         let report = self.table(table);
         let mut parts = self
             .store
-            .list(&format!("{}/", table.folder), Depth::Level)?
+            .list(&format!("{}/", table.folder), ListMode::Delimited)?
             .objects;
         parts.retain(|part| part.key.ends_with(".parquet"));
         parts.sort_unstable_by(|a, b| a.key.cmp(&b.key));
@@ -115,7 +115,7 @@ impl Published {
     }
 
     /// How people name a part.
-    pub fn display(&self, part: &Entry) -> String {
+    pub fn display(&self, part: &ObjectMeta) -> String {
         self.store.display(&part.key)
     }
 
@@ -123,9 +123,9 @@ impl Published {
     ///
     /// # Errors
     /// It cannot be read, or there is no room for it.
-    pub fn fetch(&self, part: &Entry) -> Result<File> {
+    pub fn fetch(&self, part: &ObjectMeta) -> Result<File> {
         let name = self.display(part);
-        if let Place::Local(folder) = &self.place {
+        if let Location::Local(folder) = &self.place {
             let path = folder.join(&part.key);
             return File::open(&path).map_err(|e| Error::io("cannot read", &path, &e));
         }
@@ -176,27 +176,27 @@ fn table_report(report: &Report, table: &Table) -> Option<TableReport> {
 }
 
 /// The store for what is below a place, whether there is anything or not.
-fn open(stores: &Stores, place: &Place) -> Result<Box<dyn Store>> {
+fn open(stores: &StoreRegistry, place: &Location) -> Result<Box<dyn Store>> {
     match place {
-        Place::Local(_) => stores.open(place),
-        Place::S3 { bucket, prefix } => Ok(Box::new(stores.bucket(bucket, prefix)?)),
+        Location::Local(_) => stores.open(place),
+        Location::S3 { bucket, prefix } => Ok(Box::new(stores.bucket(bucket, prefix)?)),
     }
 }
 
-fn find(store: &dyn Store, name: &str) -> Result<Option<Entry>> {
-    let level = store.list("", Depth::Level)?;
+fn find(store: &dyn Store, name: &str) -> Result<Option<ObjectMeta>> {
+    let level = store.list("", ListMode::Delimited)?;
     Ok(level.objects.into_iter().find(|object| object.key == name))
 }
 
-fn whole(entry: &Entry) -> Range {
-    Range {
+fn whole(entry: &ObjectMeta) -> ObjectRange {
+    ObjectRange {
         entry: entry.clone(),
         from: 0,
         until: entry.size,
     }
 }
 
-fn read_json<T: serde::de::DeserializeOwned>(store: &dyn Store, entry: Entry) -> Result<T> {
+fn read_json<T: serde::de::DeserializeOwned>(store: &dyn Store, entry: ObjectMeta) -> Result<T> {
     let name = store.display(&entry.key);
     let mut json = Vec::new();
     let mut reader = store.read(vec![whole(&entry)]);

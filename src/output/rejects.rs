@@ -21,7 +21,7 @@ const IN_MEMORY: usize = 64 * 1024;
 
 /// A line of a reject file.
 #[derive(Debug, Serialize, Deserialize)]
-struct Line<'a> {
+struct RejectLine<'a> {
     run: Cow<'a, str>,
     reason: Cow<'a, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -41,11 +41,11 @@ struct Line<'a> {
 
 /// The rejects of one split, kept until it is known how many lines of the object are before them.
 #[derive(Debug, Default)]
-pub struct Rejects {
+pub struct RejectBuffer {
     lines: Option<BufWriter<SpooledTempFile>>,
 }
 
-impl Rejects {
+impl RejectBuffer {
     /// Takes a reject of `object` (a path or URL), on line `line` (from 1) of it. What is too much for memory
     /// is kept in the [scratch](Staging::scratch) folder of `staging`.
     ///
@@ -69,7 +69,7 @@ impl Rejects {
             Err(_) => None,
         };
         let text_base64 = text.is_none().then(|| BASE64.encode(&reject.text).into());
-        let line = Line {
+        let line = RejectLine {
             run: staging.run_id().into(),
             reason: reject.reason.name().into(),
             key: reject.key.map(Cow::Borrowed),
@@ -117,7 +117,7 @@ impl Rejects {
                 for _ in 0..count {
                     let mut json = String::new();
                     lines.read_line(&mut json).map_err(|e| cannot(&e))?;
-                    let mut line: Line<'_> =
+                    let mut line: RejectLine<'_> =
                         serde_json::from_str(&json).map_err(|e| cannot(&e.into()))?;
                     line.line += by;
                     serde_json::to_writer(&mut out, &line).map_err(|e| cannot(&e.into()))?;

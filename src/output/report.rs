@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{Compression, Part};
-use crate::decode::Counts;
-use crate::decode::reject::Reason;
+use crate::decode::RecordCounts;
+use crate::decode::reject::RejectReason;
 
 /// The name of the report in an output.
 pub const REPORT: &str = "_report.json";
@@ -24,7 +24,7 @@ pub const REPORT_VERSION: u32 = 1;
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Status {
+pub enum RunStatus {
     /// The star is published.
     Ok,
     /// Nothing is published: what was read is not good enough.
@@ -62,11 +62,15 @@ pub struct InputReport {
 }
 
 impl InputReport {
-    /// Adds what was counted; `reasons` are in the order of [`Reason::ALL`].
-    pub fn add(&mut self, counts: Counts, reasons: [u64; Reason::ALL.len()]) {
+    /// Adds what was counted; `reasons` are in the order of [`RejectReason::ALL`].
+    pub fn add(&mut self, counts: RecordCounts, reasons: [u64; RejectReason::ALL.len()]) {
         self.records += counts.records;
         self.rejected += counts.rejected;
-        for (reason, count) in Reason::ALL.iter().zip(reasons).filter(|&(_, n)| n > 0) {
+        for (reason, count) in RejectReason::ALL
+            .iter()
+            .zip(reasons)
+            .filter(|&(_, n)| n > 0)
+        {
             *self
                 .rejected_by_reason
                 .entry(reason.name().to_owned())
@@ -166,7 +170,7 @@ pub struct Report {
     /// The version of sparkify.
     pub sparkify_version: String,
     /// How it ended.
-    pub status: Status,
+    pub status: RunStatus,
     /// Why it failed; absent if it did not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,

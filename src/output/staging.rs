@@ -1,6 +1,6 @@
 //! Staging: where a run writes, unseen, until everything is there.
 //!
-//! A folder is exchanged for the old star as a whole ([`Folder`]). A bucket has nothing of the kind:
+//! A folder is exchanged for the old star as a whole ([`Local`]). A bucket has nothing of the kind:
 //! there each run has a prefix of its own, and the report, written last, says that it is whole
 //! ([`runs`](super::publish::s3)).
 
@@ -15,35 +15,35 @@ use serde::Serialize;
 use super::codec::Compression;
 use super::parquet::{Part, PartWriter};
 use super::part_reader::PartReader;
-use super::publish::local::{Folder, Leftover};
-use super::publish::s3::{BucketRun, REMOVING, RunId};
-use super::rejects::{REJECTS, Rejects};
+use super::publish::local::{AbandonedStaging, StagingDir};
+use super::publish::s3::{REMOVING, RunId, S3Run};
+use super::rejects::{REJECTS, RejectBuffer};
 use super::report::{FAILED_REPORT, REPORT, Report};
 use crate::error::{Error, Result};
 use crate::star::schema::{self, SONGPLAYS, Table};
-use crate::storage::{Local, Place, Store, Stores, Upload};
+use crate::storage::{LocalStore, Location, Store, StoreRegistry, Upload};
 
 /// The output of a run that is not published yet.
 #[derive(Debug)]
 pub struct Staging {
     store: Box<dyn Store>,
-    target: Target,
+    target: StagingTarget,
     compression: Compression,
     /// The reject files that were written.
-    rejects: Mutex<Objects>,
+    rejects: Mutex<ObjectSizes>,
 }
 
 /// Objects that were written: the bytes of each, by its key.
-type Objects = BTreeMap<String, u64>;
+type ObjectSizes = BTreeMap<String, u64>;
 
 #[derive(Debug)]
-enum Target {
-    Folder(Folder, RunId),
-    Bucket(BucketRun),
+enum StagingTarget {
+    Local(StagingDir, RunId),
+    S3(S3Run),
 }
 
 /// The parts of each table, by its name.
-pub type Parts = BTreeMap<&'static str, Vec<Part>>;
+pub type TableParts = BTreeMap<&'static str, Vec<Part>>;
 
 impl Staging {
     /// A place to write to for a run that reads `inputs`. A folder must be absent, empty or an earlier
@@ -52,20 +52,20 @@ impl Staging {
     /// # Errors
     /// `out` cannot be written to, or holds what no run wrote.
     pub fn open(
-        stores: &Stores,
-        out: &Place,
-        inputs: [&[Place]; 2],
+        stores: &StoreRegistry,
+        out: &Location,
+        inputs: [&[Location]; 2],
         compression: Compression,
     ) -> Result<Self> {
-        let (store, target): (Box<dyn Store>, Target) = match out {
-            Place::Local(path) => {
-                let folder = Folder::open(path, &local(inputs))?;
-                let store = Box::new(Local::new(folder.path())?);
-                (store, Target::Folder(folder, RunId::new()))
+        let (store, target): (Box<dyn Store>, StagingTarget) = match out {
+            Location::Local(path) => {
+                let folder = StagingDir::open(path, &local(inputs))?;
+                let store = Box::new(LocalStore::new(folder.path())?);
+                (store, StagingTarget::Local(folder, RunId::new()))
             }
-            Place::S3 { bucket, prefix } => {
-                let run = BucketRun::begin(stores.bucket(bucket, prefix)?)?;
-                (Box::new(run.store()), Target::Bucket(run))
+            Location::S3 { bucket, prefix } => {
+                let run = S3Run::begin(stores.bucket(bucket, prefix)?)?;
+                (Box::new(run.store()), StagingTarget::S3(run))
             }
         };
         Ok(Self {
@@ -80,10 +80,14 @@ impl Staging {
     ///
     /// # Errors
     /// Those of [`open`](Self::open), as far as they can be foreseen.
-    pub fn foresee(stores: &Stores, out: &Place, inputs: [&[Place]; 2]) -> Result<String> {
+    pub fn foresee(
+        stores: &StoreRegistry,
+        out: &Location,
+        inputs: [&[Location]; 2],
+    ) -> Result<String> {
         match out {
-            Place::Local(path) => {
-                let target = Folder::check(path, &local(inputs))?.target;
+            Location::Local(path) => {
+                let target = StagingDir::check(path, &local(inputs))?.target;
                 let name = target.display();
                 let is_there = |mut entries: std::fs::ReadDir| entries.next().is_some();
                 Ok(match std::fs::read_dir(&target).map(is_there) {
@@ -92,8 +96,8 @@ impl Staging {
                     Err(_) => format!("{name}, a new folder"),
                 })
             }
-            Place::S3 { bucket, prefix } => {
-                let run = BucketRun::begin(stores.bucket(bucket, prefix)?)?;
+            Location::S3 { bucket, prefix } => {
+                let run = S3Run::begin(stores.bucket(bucket, prefix)?)?;
                 Ok(match run.latest() {
                     Some(latest) => format!("{}, beside {latest}", run.url()),
                     None => format!("{}, the first run there", run.url()),
@@ -141,7 +145,7 @@ impl Staging {
         number: usize,
         schema: SchemaRef,
     ) -> Result<PartWriter> {
-        if let Target::Folder(..) = self.target {
+        if let StagingTarget::Local(..) = self.target {
             // A file that is removed can be read by whoever has it open. A bucket keeps the old object until
             // the new one is finished.
             self.remove_part(table, number)?;
@@ -171,7 +175,7 @@ impl Staging {
         &self,
         kind: &str,
         number: usize,
-        rejects: Rejects,
+        rejects: RejectBuffer,
         shift: (u64, u64),
     ) -> Result<()> {
         if rejects.is_empty() {
@@ -187,16 +191,16 @@ impl Staging {
     /// A folder for what is too much for memory: on the disk that is written to, if there is one.
     pub fn scratch(&self) -> PathBuf {
         match &self.target {
-            Target::Folder(folder, _) => folder.path().join(REJECTS),
-            Target::Bucket(_) => std::env::temp_dir(),
+            StagingTarget::Local(folder, _) => folder.path().join(REJECTS),
+            StagingTarget::S3(_) => std::env::temp_dir(),
         }
     }
 
     /// The id of the run.
     pub fn run_id(&self) -> String {
         match &self.target {
-            Target::Folder(_, id) => id.to_string(),
-            Target::Bucket(run) => run.id().to_string(),
+            StagingTarget::Local(_, id) => id.to_string(),
+            StagingTarget::S3(run) => run.id().to_string(),
         }
     }
 
@@ -206,7 +210,7 @@ impl Staging {
     /// # Errors
     /// Something cannot be written, or something that was written is not there any more. What was published
     /// before stays then.
-    pub fn publish(self, report: &Report, parts: &Parts) -> Result<Option<Error>> {
+    pub fn publish(self, report: &Report, parts: &TableParts) -> Result<Option<Error>> {
         if let Err(error) = self.write_report(report, parts) {
             return Err(match self.discard() {
                 None => error,
@@ -216,15 +220,16 @@ impl Staging {
             });
         }
         match self.target {
-            Target::Folder(folder, _) => {
+            StagingTarget::Local(folder, _) => {
                 let target = folder.target().to_owned();
                 let left = folder.publish()?;
                 // What an earlier run kept when it failed is out of date now.
-                let failed = Leftover::failed_beside(&target);
-                let removed = failed.and_then(|failed| failed.map_or(Ok(()), Leftover::remove));
+                let failed = AbandonedStaging::failed_beside(&target);
+                let removed =
+                    failed.and_then(|failed| failed.map_or(Ok(()), AbandonedStaging::remove));
                 Ok(left.or(removed.err()))
             }
-            Target::Bucket(run) => run.publish(),
+            StagingTarget::S3(run) => run.publish(),
         }
     }
 
@@ -234,7 +239,7 @@ impl Staging {
     /// Its report cannot be read.
     pub fn songplays_to_replace(&self) -> Result<Option<u64>> {
         let (name, json) = match &self.target {
-            Target::Folder(folder, _) => {
+            StagingTarget::Local(folder, _) => {
                 let path = folder.target().join(REPORT);
                 let json = match std::fs::read(&path) {
                     Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
@@ -242,7 +247,7 @@ impl Staging {
                 };
                 (path.display().to_string(), json)
             }
-            Target::Bucket(run) => (
+            StagingTarget::S3(run) => (
                 "the report of the latest run".to_owned(),
                 run.latest_report()?,
             ),
@@ -262,8 +267,8 @@ impl Staging {
     /// Returns where [`keep_failed`](Self::keep_failed) keeps the rejects.
     pub fn failed_name(&self) -> String {
         match &self.target {
-            Target::Folder(folder, _) => folder.failed_path().display().to_string(),
-            Target::Bucket(run) => run.url(),
+            StagingTarget::Local(folder, _) => folder.failed_path().display().to_string(),
+            StagingTarget::S3(run) => run.url(),
         }
     }
 
@@ -274,8 +279,8 @@ impl Staging {
     /// They cannot be written; then nothing is kept.
     pub fn keep_failed(self, report: &Report) -> Result<()> {
         let removed = match &self.target {
-            Target::Folder(folder, _) => folder.remove_tables(),
-            Target::Bucket(run) => run.remove_tables(),
+            StagingTarget::Local(folder, _) => folder.remove_tables(),
+            StagingTarget::S3(run) => run.remove_tables(),
         };
         let written =
             removed.and_then(|()| write_json(self.store.as_ref(), FAILED_REPORT, report).map(drop));
@@ -288,13 +293,13 @@ impl Staging {
             });
         }
         match self.target {
-            Target::Folder(folder, _) => folder.keep_failed(),
-            Target::Bucket(_) => Ok(()),
+            StagingTarget::Local(folder, _) => folder.keep_failed(),
+            StagingTarget::S3(_) => Ok(()),
         }
     }
 
     /// Writes the report, and before it all that it says is there.
-    fn write_report(&self, report: &Report, parts: &Parts) -> Result<()> {
+    fn write_report(&self, report: &Report, parts: &TableParts) -> Result<()> {
         let rejects = self.rejects.lock().unwrap_or_else(PoisonError::into_inner);
         let mut written = rejects.clone();
         drop(rejects);
@@ -304,11 +309,11 @@ impl Staging {
         }
         match self.target {
             // The lock on the folder keeps cleanings away.
-            Target::Folder(..) => {
+            StagingTarget::Local(..) => {
                 self.check_written(&written)?;
                 write_json(self.store.as_ref(), REPORT, report)?;
             }
-            Target::Bucket(_) => {
+            StagingTarget::S3(_) => {
                 self.write_manifests(parts, &mut written)?;
                 self.check_written(&written)?;
                 let bytes = write_json(self.store.as_ref(), REPORT, report)?;
@@ -324,7 +329,7 @@ impl Staging {
     ///
     /// # Errors
     /// Something is not, or a cleaning has begun to remove the run.
-    fn check_written(&self, written: &Objects) -> Result<()> {
+    fn check_written(&self, written: &ObjectSizes) -> Result<()> {
         let found = self.store.list_all("")?.objects.into_iter();
         let found: HashMap<String, u64> = found.map(|object| (object.key, object.size)).collect();
         let why = match found.contains_key(REMOVING) {
@@ -352,12 +357,12 @@ impl Staging {
     }
 
     /// Writes a COPY manifest for each table.
-    fn write_manifests(&self, parts: &Parts, written: &mut Objects) -> Result<()> {
+    fn write_manifests(&self, parts: &TableParts, written: &mut ObjectSizes) -> Result<()> {
         for table in schema::all() {
-            let entry = |part: &Part| Entry {
+            let entry = |part: &Part| ManifestEntry {
                 url: self.store.display(&part_key(table, part.number)),
                 mandatory: true,
-                meta: Meta {
+                meta: ManifestMeta {
                     content_length: part.bytes,
                 },
             };
@@ -380,11 +385,11 @@ impl Staging {
     /// removes that.
     pub fn discard(self) -> Option<String> {
         match self.target {
-            Target::Folder(folder, _) => {
+            StagingTarget::Local(folder, _) => {
                 folder.discard();
                 None
             }
-            Target::Bucket(run) => run.discard(),
+            StagingTarget::S3(run) => run.discard(),
         }
     }
 }
@@ -393,18 +398,18 @@ impl Staging {
 /// Redshift Database Developer Guide, "Using a manifest to specify data files").
 #[derive(Serialize)]
 struct Manifest {
-    entries: Vec<Entry>,
+    entries: Vec<ManifestEntry>,
 }
 
 #[derive(Serialize)]
-struct Entry {
+struct ManifestEntry {
     url: String,
     mandatory: bool,
-    meta: Meta,
+    meta: ManifestMeta,
 }
 
 #[derive(Serialize)]
-struct Meta {
+struct ManifestMeta {
     content_length: u64,
 }
 
@@ -417,10 +422,10 @@ fn part_key(table: &Table, number: usize) -> String {
     format!("{}/part-{number:05}.parquet", table.folder)
 }
 
-fn local<'a>(inputs: [&'a [Place]; 2]) -> Vec<&'a std::path::Path> {
-    let path = |place: &'a Place| match place {
-        Place::Local(path) => Some(path.as_path()),
-        Place::S3 { .. } => None,
+fn local<'a>(inputs: [&'a [Location]; 2]) -> Vec<&'a std::path::Path> {
+    let path = |place: &'a Location| match place {
+        Location::Local(path) => Some(path.as_path()),
+        Location::S3 { .. } => None,
     };
     inputs.into_iter().flatten().filter_map(path).collect()
 }

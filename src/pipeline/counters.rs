@@ -2,28 +2,28 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::Run;
-use super::object_status::{MAX_NAMED, ObjectRead, ObjectReads};
+use super::RunContext;
+use super::object_status::{MAX_NAMED, ObjectStatus, ObjectStatuses};
 use super::source::Source;
-use super::split_boundaries::Settled;
-use super::split_reader::SplitRead;
-use crate::decode::reject::{Reason, Reject};
+use super::split_boundaries::ConfirmedSplit;
+use super::split_reader::SplitStats;
+use crate::decode::reject::{Reject, RejectReason};
 use crate::error::Result;
 use crate::input::Split;
 use crate::output::report::InputReport;
-use crate::output::{REJECTS, Rejects};
+use crate::output::{REJECTS, RejectBuffer};
 
 /// Collects counts as splits settle.
 #[derive(Debug)]
-pub struct Tally<'a> {
-    run: &'a Run<'a>,
+pub struct SourceCounter<'a> {
+    run: &'a RunContext<'a>,
     source: &'a Source,
-    state: Mutex<State>,
+    state: Mutex<SourceCounts>,
 }
 
 /// What was tallied.
 #[derive(Debug, Clone)]
-pub struct State {
+pub struct SourceCounts {
     /// The counts of records.
     pub report: InputReport,
     /// Records that became a row, duplicates among them.
@@ -33,10 +33,10 @@ pub struct State {
     /// The split and the words of the first reject in input order.
     pub first_reject: Option<(usize, String)>,
     /// What could be read of each object.
-    pub objects: ObjectReads,
+    pub objects: ObjectStatuses,
 }
 
-impl State {
+impl SourceCounts {
     /// Nothing read yet.
     pub fn new(source: &Source) -> Self {
         Self {
@@ -44,12 +44,12 @@ impl State {
             kept: 0,
             filtered: 0,
             first_reject: None,
-            objects: ObjectReads::new(source.objects.len()),
+            objects: ObjectStatuses::new(source.objects.len()),
         }
     }
 
     /// Counts a settled split.
-    pub fn count(&mut self, found: &SplitRead) {
+    pub fn count(&mut self, found: &SplitStats) {
         self.report.add(found.counts, found.reasons);
         self.report.decompressed_bytes += found.bytes;
         self.report.rejected_bytes += found.rejected_bytes;
@@ -58,13 +58,13 @@ impl State {
     }
 }
 
-impl<'a> Tally<'a> {
+impl<'a> SourceCounter<'a> {
     /// Nothing read yet.
-    pub fn new(run: &'a Run<'a>, source: &'a Source) -> Self {
+    pub fn new(run: &'a RunContext<'a>, source: &'a Source) -> Self {
         Self {
             run,
             source,
-            state: Mutex::new(State::new(source)),
+            state: Mutex::new(SourceCounts::new(source)),
         }
     }
 
@@ -72,8 +72,13 @@ impl<'a> Tally<'a> {
     ///
     /// # Errors
     /// They cannot be written.
-    pub fn add<T>(&self, split: &Split, settled: &Settled<T>, rejects: Rejects) -> Result<()> {
-        let Settled {
+    pub fn add<T>(
+        &self,
+        split: &Split,
+        settled: &ConfirmedSplit<T>,
+        rejects: RejectBuffer,
+    ) -> Result<()> {
+        let ConfirmedSplit {
             found,
             lines_before,
             ..
@@ -118,7 +123,7 @@ impl<'a> Tally<'a> {
     }
 
     /// Returns what was tallied, once all splits have settled, and names the first lost objects in warnings.
-    pub fn state(&self) -> State {
+    pub fn state(&self) -> SourceCounts {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.report.unreadable_objects = state.objects.lost();
         let state = state.clone();
@@ -141,7 +146,7 @@ impl<'a> Tally<'a> {
     }
 
     /// Names an object that counts against the budget in a warning.
-    fn warn_if_lost(&self, object: &str, read: ObjectRead, reason: Option<&str>) {
+    fn warn_if_lost(&self, object: &str, read: ObjectStatus, reason: Option<&str>) {
         if read.is_broken() {
             let lost = match read.is_unreadable() {
                 true => "nothing of it could be read",
@@ -163,8 +168,8 @@ impl<'a> Tally<'a> {
 fn why_unreadable(before: u64, reject: &Reject) -> String {
     let convert = "store it as JSON in UTF-8, plain or compressed by gzip, bzip2 or zstd";
     match reject.reason {
-        Reason::NotJson => format!("{}; {convert}", reject.detail),
-        Reason::Encoding => format!("{}; {convert}", describe(before, reject)),
+        RejectReason::NotJson => format!("{}; {convert}", reject.detail),
+        RejectReason::Encoding => format!("{}; {convert}", describe(before, reject)),
         _ => format!("{}; correct it", describe(before, reject)),
     }
 }

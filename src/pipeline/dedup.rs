@@ -10,13 +10,13 @@ const RANGES: usize = 256;
 
 /// The ids of one batch, range after range.
 #[derive(Debug, Default)]
-pub struct Ids {
+pub struct PartitionedIds {
     ids: Vec<i64>,
     /// Where each range ends.
     ends: Vec<usize>,
 }
 
-impl Ids {
+impl PartitionedIds {
     /// Deals out the ids of a batch.
     pub fn new(ids: &[i64]) -> Self {
         let mut ends = vec![0; RANGES];
@@ -53,7 +53,7 @@ fn range(id: i64) -> usize {
 
 /// A filter of ids: a bit for each, shared by few. Looking an id up in it costs a nanosecond.
 #[derive(Debug)]
-struct Filter {
+struct BloomFilter {
     words: Vec<u64>,
     /// How far a hash of 64 bits is shifted to be the number of a bit.
     shift: u32,
@@ -62,7 +62,7 @@ struct Filter {
 /// The least number of bits of a filter for each id.
 const FILTER_BITS: usize = 16;
 
-impl Filter {
+impl BloomFilter {
     /// Returns an empty filter for a number of ids.
     fn new(ids: usize) -> Self {
         let bits = (ids * FILTER_BITS).next_power_of_two().max(64);
@@ -96,7 +96,7 @@ impl Filter {
 
 /// Returns the ids that occur more than once in `slices`, sorted as unsigned integers, each once.
 fn repeated<'a>(slices: impl Iterator<Item = &'a [i64]> + Clone) -> Vec<i64> {
-    let mut filter = Filter::new(slices.clone().map(<[i64]>::len).sum());
+    let mut filter = BloomFilter::new(slices.clone().map(<[i64]>::len).sum());
     // The second and later occurrences, and a few ids that share a bit with another one.
     let mut suspects = Vec::new();
     for ids in slices.clone() {
@@ -123,7 +123,7 @@ fn repeated<'a>(slices: impl Iterator<Item = &'a [i64]> + Clone) -> Vec<i64> {
 /// A set of ids that few of the ids that it is asked for are in.
 #[derive(Debug)]
 pub struct IdSet {
-    filter: Filter,
+    filter: BloomFilter,
     /// Sorted as unsigned integers.
     ids: Vec<i64>,
     /// The number of the first id of each bucket: each one has its share of the integers from the first id on.
@@ -138,7 +138,7 @@ const BUCKET: usize = 4;
 impl IdSet {
     /// Returns a set of ids that are distinct and sorted as unsigned integers.
     fn new(ids: Vec<i64>) -> Self {
-        let mut filter = Filter::new(ids.len());
+        let mut filter = BloomFilter::new(ids.len());
         for &id in &ids {
             filter.insert(id);
         }
@@ -198,17 +198,17 @@ fn bucket(id: i64, first: i64, shift: u32) -> usize {
 
 /// The ids that several batches have.
 #[derive(Debug)]
-pub struct Copies {
+pub struct DuplicateIds {
     /// The ids.
     pub ids: IdSet,
     /// How many of them each batch of each split has.
     pub counts: Vec<Vec<u64>>,
 }
 
-impl Copies {
+impl DuplicateIds {
     /// Looks through the ids of all splits, batch by batch. No batch may have an id twice. Returns None if no id
     /// is in several batches.
-    pub fn find(splits: &[Vec<Ids>]) -> Option<Self> {
+    pub fn find(splits: &[Vec<PartitionedIds>]) -> Option<Self> {
         let found: Vec<_> = (0..RANGES)
             .into_par_iter()
             .map(|range| find_in_range(splits, range))
@@ -217,7 +217,7 @@ impl Copies {
         if ids.is_empty() {
             return None;
         }
-        let none = |batches: &Vec<Ids>| vec![0; batches.len()];
+        let none = |batches: &Vec<PartitionedIds>| vec![0; batches.len()];
         let mut counts: Vec<Vec<u64>> = splits.iter().map(none).collect();
         for &(split, batch, count) in found.iter().flat_map(|(_, counts)| counts) {
             counts[split][batch] += count;
@@ -231,7 +231,10 @@ impl Copies {
 
 /// Returns the ids of a range that several batches have, and how many of them each of those batches has, by
 /// split and batch.
-fn find_in_range(splits: &[Vec<Ids>], range: usize) -> (Vec<i64>, Vec<(usize, usize, u64)>) {
+fn find_in_range(
+    splits: &[Vec<PartitionedIds>],
+    range: usize,
+) -> (Vec<i64>, Vec<(usize, usize, u64)>) {
     let slices = splits.iter().flatten().map(|ids| ids.in_range(range));
     let ids = repeated(slices);
     if ids.is_empty() {

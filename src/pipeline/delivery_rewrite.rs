@@ -12,12 +12,12 @@ use arrow_buffer::BooleanBuffer;
 use arrow_select::filter::filter_record_batch;
 use rayon::prelude::*;
 
-use super::dedup::{Copies, IdSet};
+use super::dedup::{DuplicateIds, IdSet};
 use super::timings::Stage;
-use super::{Run, start_workers};
+use super::{RunContext, start_workers};
 use crate::error::{Error, Result};
 use crate::output::{Part, PartReader, PartWriter, RowGroup};
-use crate::star::deliveries::{Candidate, Delivery, Symbols, candidates, ids};
+use crate::star::deliveries::{Candidate, Delivery, StringPool, candidates, ids};
 use crate::star::records::EventBatch;
 use crate::star::schema::{LEDGER_SONGPLAYS, SONGPLAYS, Table};
 use crate::star::songplays::matched;
@@ -58,7 +58,7 @@ pub struct SplitPart {
 
 impl SplitPart {
     /// Opens the part to read it.
-    fn open<'a>(&self, run: &'a Run<'_>, table: &'static Table) -> Result<PartReader<'a>> {
+    fn open<'a>(&self, run: &'a RunContext<'_>, table: &'static Table) -> Result<PartReader<'a>> {
         let rows: Vec<u64> = self.rows.iter().copied().filter(|&rows| rows > 0).collect();
         let absent = || Error::failed(format!("a split has no part of {}", table.name));
         let part = self.part.ok_or_else(absent)?;
@@ -106,9 +106,13 @@ fn mask(rows: &[bool]) -> BooleanArray {
 ///
 /// # Errors
 /// A part cannot be read or written, or it is not what was written.
-pub fn remove(run: &Run<'_>, copies: &Copies, splits: &mut [SplitParts]) -> Result<()> {
+pub fn remove(
+    run: &RunContext<'_>,
+    copies: &DuplicateIds,
+    splits: &mut [SplitParts],
+) -> Result<()> {
     let mut work = || {
-        let removal = Removal::new(run, copies);
+        let removal = DuplicateRemoval::new(run, copies);
         let winners = removal.find_winners(splits)?;
         removal.rewrite(&winners, splits)
     };
@@ -123,7 +127,7 @@ pub fn remove(run: &Run<'_>, copies: &Copies, splits: &mut [SplitParts]) -> Resu
 struct Winners {
     /// By the numbers of ids, dealt out in turn.
     shards: Vec<Mutex<Vec<Option<Candidate>>>>,
-    symbols: Mutex<Symbols>,
+    symbols: Mutex<StringPool>,
 }
 
 impl Winners {
@@ -166,15 +170,15 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// The removal of copies from the parts of all splits.
-struct Removal<'a> {
-    run: &'a Run<'a>,
-    copies: &'a Copies,
+struct DuplicateRemoval<'a> {
+    run: &'a RunContext<'a>,
+    copies: &'a DuplicateIds,
     /// The number of each split's first batch among all batches.
     first_batches: Vec<u32>,
 }
 
-impl<'a> Removal<'a> {
-    fn new(run: &'a Run<'a>, copies: &'a Copies) -> Self {
+impl<'a> DuplicateRemoval<'a> {
+    fn new(run: &'a RunContext<'a>, copies: &'a DuplicateIds) -> Self {
         let mut first = 0;
         let first_batches = copies.counts.iter().map(|counts| {
             let ours = first;
@@ -271,7 +275,7 @@ impl<'a> Removal<'a> {
             .enumerate()
             .filter(|(_, (_, losers))| is_any(losers))
             .try_for_each(|(split, (parts, losers))| {
-                let rewriter = Rewriter {
+                let rewriter = SplitRewriter {
                     removal: self,
                     winners,
                     split,
@@ -308,8 +312,8 @@ fn read_ids(
 }
 
 /// Writes the parts of one split anew.
-struct Rewriter<'a> {
-    removal: &'a Removal<'a>,
+struct SplitRewriter<'a> {
+    removal: &'a DuplicateRemoval<'a>,
     /// The batch that the winner of each id is in.
     winners: &'a [u32],
     split: usize,
@@ -319,13 +323,13 @@ struct Rewriter<'a> {
 
 /// Rows that were left out.
 #[derive(Default)]
-struct Dropped {
+struct DroppedRows {
     rows: u64,
     /// The rows whose song is known.
     matched: u64,
 }
 
-impl Rewriter<'_> {
+impl SplitRewriter<'_> {
     fn rewrite_split(&self, parts: &mut SplitParts) -> Result<()> {
         let began = Instant::now();
         let run = self.removal.run;
@@ -353,12 +357,12 @@ impl Rewriter<'_> {
     }
 
     /// Writes a part anew, with the same row groups but without the rows that do not stay.
-    fn rewrite_part(&self, table: &'static Table, part: &mut SplitPart) -> Result<Dropped> {
+    fn rewrite_part(&self, table: &'static Table, part: &mut SplitPart) -> Result<DroppedRows> {
         let staging = self.removal.run.staging;
         let old = part.open(self.removal.run, table)?;
         let mut row_groups = old.all_row_groups()?;
         let mut writer: Option<PartWriter> = None;
-        let mut dropped = Dropped::default();
+        let mut dropped = DroppedRows::default();
         for batch in part.row_groups() {
             let row_group = row_groups.next_row_group()?;
             let kept = match self.losers[batch] {
@@ -395,7 +399,7 @@ impl Rewriter<'_> {
         &self,
         row_group: &RowGroup,
         batch: usize,
-        dropped: &mut Dropped,
+        dropped: &mut DroppedRows,
     ) -> Result<RecordBatch> {
         let here = self.removal.first_batches[self.split] + batch as u32;
         let set = &self.removal.copies.ids;

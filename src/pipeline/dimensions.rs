@@ -6,9 +6,9 @@ use std::time::Instant;
 use arrow_array::RecordBatch;
 use rayon::prelude::*;
 
-use super::logs::Logs;
+use super::logs::LogsOutput;
 use super::timings::Stage;
-use super::{Run, source_objects};
+use super::{RunContext, source_objects};
 use crate::error::Result;
 use crate::star::lookup::SongLookup;
 use crate::star::records::SongBatch;
@@ -17,7 +17,7 @@ use crate::star::schema::{
 };
 use crate::star::songs::{artists, songs};
 use crate::star::time::time;
-use crate::star::users::Users;
+use crate::star::users::LatestUsers;
 
 /// Rows of `time` in one part, about.
 const TIME_ROWS: usize = 512 * 1024;
@@ -26,7 +26,12 @@ const TIME_ROWS: usize = 512 * 1024;
 ///
 /// # Errors
 /// A table cannot be written, or holds more than Arrow can (2 GiB of one column).
-pub fn write(run: &Run<'_>, batches: &[SongBatch], lookup: &SongLookup, logs: &Logs) -> Result<()> {
+pub fn write(
+    run: &RunContext<'_>,
+    batches: &[SongBatch],
+    lookup: &SongLookup,
+    logs: &LogsOutput,
+) -> Result<()> {
     let began = Instant::now();
     let bounds = time_bounds(&logs.times);
     let parts = bounds.len() + 1;
@@ -35,8 +40,11 @@ pub fn write(run: &Run<'_>, batches: &[SongBatch], lookup: &SongLookup, logs: &L
         || {
             let songs = || write_tables(run, [&SONGS], || Ok([songs(batches)?]));
             let artists = || write_tables(run, [&ARTISTS, &LEDGER_ARTISTS], || artists(batches));
-            let users =
-                || write_tables(run, [&USERS, &LEDGER_USERS], || Users::tables(&logs.users));
+            let users = || {
+                write_tables(run, [&USERS, &LEDGER_USERS], || {
+                    LatestUsers::tables(&logs.users)
+                })
+            };
             let keys = || write_tables(run, [&LEDGER_SONGS], || Ok([lookup.ledger()?]));
             let objects = || source_objects::write_objects(run, &logs.kept);
             let (users, (songs, artists)) = rayon::join(users, || rayon::join(songs, artists));
@@ -49,7 +57,7 @@ pub fn write(run: &Run<'_>, batches: &[SongBatch], lookup: &SongLookup, logs: &L
 }
 
 fn write_tables<const N: usize>(
-    run: &Run<'_>,
+    run: &RunContext<'_>,
     tables: [&'static Table; N],
     rows: impl FnOnce() -> Result<[RecordBatch; N]>,
 ) -> Result<()> {
@@ -63,7 +71,7 @@ fn write_tables<const N: usize>(
 
 /// Writes the `time` table from the sorted times of all splits, range after range: never are all times
 /// in memory twice.
-fn write_time(run: &Run<'_>, splits: &[Vec<i64>], bounds: &[i64]) -> Result<()> {
+fn write_time(run: &RunContext<'_>, splits: &[Vec<i64>], bounds: &[i64]) -> Result<()> {
     (0..=bounds.len()).into_par_iter().try_for_each(|number| {
         let began = Instant::now();
         let mut times: Vec<i64> = splits

@@ -5,28 +5,28 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::source::Source;
-use super::timings::Stages;
+use super::timings::Timings;
 use super::{open_sources, start_workers};
 use crate::config::RunConfig;
 use crate::error::Result;
 use crate::input::Split;
 use crate::output::Staging;
-use crate::storage::Stores;
+use crate::storage::StoreRegistry;
 
 /// What a run would read and write.
 #[derive(Debug, Clone, Serialize)]
-pub struct Planned {
+pub struct RunPlan {
     /// The song objects.
-    pub songs: PlannedInput,
+    pub songs: InputPlan,
     /// The log objects.
-    pub logs: PlannedInput,
+    pub logs: InputPlan,
     /// Where the star would go, and what is there, in words.
     pub out: String,
 }
 
 /// One input.
 #[derive(Debug, Clone, Serialize)]
-pub struct PlannedInput {
+pub struct InputPlan {
     /// Objects that count as input.
     pub objects: u64,
     /// Objects that do not.
@@ -36,12 +36,12 @@ pub struct PlannedInput {
     /// Bytes of the objects, as stored.
     pub bytes: u64,
     /// The work of one worker at a time, in input order.
-    pub splits: Vec<PlannedSplit>,
+    pub splits: Vec<SplitPlan>,
 }
 
 /// One split: everything from a byte of one object to a byte of another, in the order of their names.
 #[derive(Debug, Clone, Serialize)]
-pub struct PlannedSplit {
+pub struct SplitPlan {
     /// Bytes in it, as stored.
     pub bytes: u64,
     /// Objects that it has a share of.
@@ -60,12 +60,12 @@ pub struct PlannedSplit {
 ///
 /// # Errors
 /// Those that the run would begin with.
-pub fn plan_run(config: &RunConfig) -> Result<Planned> {
+pub fn plan_run(config: &RunConfig) -> Result<RunPlan> {
     start_workers(config.threads)?.install(|| {
-        let stores = Stores::new(config.s3.clone());
-        let (songs, logs) = open_sources(config, &stores, &Stages::default())?;
+        let stores = StoreRegistry::new(config.s3.clone());
+        let (songs, logs) = open_sources(config, &stores, &Timings::default())?;
         let out = Staging::foresee(&stores, &config.out, [songs.read_from(), logs.read_from()])?;
-        Ok(Planned {
+        Ok(RunPlan {
             songs: input(&songs),
             logs: input(&logs),
             out,
@@ -73,10 +73,10 @@ pub fn plan_run(config: &RunConfig) -> Result<Planned> {
     })
 }
 
-fn input(source: &Source) -> PlannedInput {
+fn input(source: &Source) -> InputPlan {
     let report = source.report();
     let splits = source.plan.splits.iter();
-    PlannedInput {
+    InputPlan {
         objects: report.objects,
         ignored_objects: report.ignored_objects,
         ignored_endings: report.ignored_endings,
@@ -85,11 +85,11 @@ fn input(source: &Source) -> PlannedInput {
     }
 }
 
-fn planned(source: &Source, split: &Split) -> PlannedSplit {
+fn planned(source: &Source, split: &Split) -> SplitPlan {
     let (first, last) = (split.segments.first(), split.segments.last());
     let name = |object: usize| source.objects.get(object).map(|o| source.display(o));
     let until = last.map(|last| last.end).filter(|&end| end < u64::MAX);
-    PlannedSplit {
+    SplitPlan {
         bytes: split.bytes,
         objects: split.segments.len(),
         first: first.and_then(|s| name(s.object)).unwrap_or_default(),

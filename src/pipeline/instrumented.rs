@@ -9,24 +9,24 @@ use std::time::Instant;
 
 use arrow_array::RecordBatch;
 
-use super::counters::State;
+use super::counters::SourceCounts;
 use super::source::Source;
-use super::split_reader::Sink;
-use super::timings::{Phase, Stages};
-use super::{Reading, build_star, peak_rss, split_boundaries, start_workers};
+use super::split_reader::RecordSink;
+use super::timings::{Phase, Timings};
+use super::{ReadContext, build_star, peak_rss, split_boundaries, start_workers};
 use crate::config::{LoadedObjects, ParseConfig, RecordKind, RunConfig, Sizes};
 use crate::decode::Decoder;
 use crate::decode::reject::Reject;
 use crate::error::Result;
-use crate::input::Object;
+use crate::input::InputObject;
 use crate::output::report::{InputReport, Report, StageReport};
 use crate::progress::Progress;
 use crate::star::schema::SONG_RECORD;
-use crate::storage::Stores;
+use crate::storage::StoreRegistry;
 
 /// One input, read and decoded once.
 #[derive(Debug, Clone)]
-pub struct Parsed {
+pub struct ParseStats {
     /// What the records are.
     pub kind: RecordKind,
     /// The counts of records.
@@ -45,7 +45,7 @@ pub struct Parsed {
 
 /// A star, built and published once.
 #[derive(Debug, Clone)]
-pub struct Ran {
+pub struct TimedRun {
     /// The report of the run, but with a total that takes in publishing and a peak of its own.
     pub report: Report,
     /// What followed what, and last the rest of the time, in which one thread works at most.
@@ -56,12 +56,12 @@ pub struct Ran {
 ///
 /// # Errors
 /// There is no input, or it cannot be read.
-pub fn measure_parse(config: &ParseConfig, progress: &Progress) -> Result<Parsed> {
+pub fn measure_parse(config: &ParseConfig, progress: &Progress) -> Result<ParseStats> {
     let ParseConfig { places, sizes, .. } = config;
     start_workers(config.threads)?.install(|| {
-        let stages = Stages::default();
+        let stages = Timings::default();
         let kind = config.kind.unwrap_or(RecordKind::Log);
-        let stores = Stores::new(config.s3.clone());
+        let stores = StoreRegistry::new(config.s3.clone());
         let (none, split_bytes) = (LoadedObjects::default(), sizes.split_bytes);
         let mut source = Source::open(kind, "PATH", &stores, places, &none, split_bytes, &stages)?;
         if config.kind.is_none() && begins_with_songs(&source)? {
@@ -72,7 +72,7 @@ pub fn measure_parse(config: &ParseConfig, progress: &Progress) -> Result<Parsed
         let (state, bytes) = parse(&source, *sizes, progress, &stages)?;
         let seconds = began.elapsed().as_secs_f64();
         progress.end();
-        Ok(Parsed {
+        Ok(ParseStats {
             kind: source.kind,
             total: StageReport::new(seconds, bytes, state.report.records),
             input: state.report,
@@ -89,18 +89,18 @@ fn parse(
     source: &Source,
     sizes: Sizes,
     progress: &Progress,
-    stages: &Stages,
-) -> Result<(State, u64)> {
-    let reading = Reading {
+    stages: &Timings,
+) -> Result<(SourceCounts, u64)> {
+    let reading = ReadContext {
         sizes,
         progress,
         stages,
     };
-    let totals = Mutex::new((State::new(source), 0));
+    let totals = Mutex::new((SourceCounts::new(source), 0));
     split_boundaries::run(
         reading,
         source,
-        |reader, split, start| Ok((reader.read(split, start, &mut Discard)?, ())),
+        |reader, split, start| Ok((reader.read(split, start, &mut DiscardSink)?, ())),
         |_, settled| {
             let mut totals = totals.lock().unwrap_or_else(PoisonError::into_inner);
             totals.0.count(&settled.found);
@@ -112,14 +112,14 @@ fn parse(
 }
 
 /// Drops rows and rejects.
-struct Discard;
+struct DiscardSink;
 
-impl Sink for Discard {
+impl RecordSink for DiscardSink {
     fn rows(&mut self, _: &RecordBatch) -> Result<()> {
         Ok(())
     }
 
-    fn reject(&mut self, _: &Object, _: &Reject) -> Result<()> {
+    fn reject(&mut self, _: &InputObject, _: &Reject) -> Result<()> {
         Ok(())
     }
 }
@@ -138,9 +138,9 @@ fn begins_with_songs(source: &Source) -> Result<bool> {
 ///
 /// # Errors
 /// Those of a [`run`](super::run).
-pub fn measure_run(config: &RunConfig, progress: &Progress) -> Result<Ran> {
+pub fn measure_run(config: &RunConfig, progress: &Progress) -> Result<TimedRun> {
     let knows_peak = peak_rss::forget_peak();
-    let stages = Stages::default();
+    let stages = Timings::default();
     let began = Instant::now();
     let mut report = build_star(config, progress, &stages)?;
     let seconds = began.elapsed().as_secs_f64();
@@ -154,5 +154,5 @@ pub fn measure_run(config: &RunConfig, progress: &Progress) -> Result<Ran> {
         seconds: rest.max(0.0),
         pieces: Some(1),
     });
-    Ok(Ran { report, phases })
+    Ok(TimedRun { report, phases })
 }

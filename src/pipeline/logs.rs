@@ -6,37 +6,37 @@ use std::time::Instant;
 
 use arrow_array::RecordBatch;
 
-use super::counters::{State, Tally};
-use super::dedup::{Copies, Ids};
+use super::counters::{SourceCounter, SourceCounts};
+use super::dedup::{DuplicateIds, PartitionedIds};
 use super::delivery_rewrite::{self, SplitPart, SplitParts};
-use super::split_reader::{Sink, SplitRead, SplitReader, Start};
+use super::split_reader::{RecordSink, SplitReader, SplitStats, StartAt};
 use super::timings::Stage;
-use super::{Run, split_boundaries};
+use super::{RunContext, split_boundaries};
 use crate::decode::reject::Reject;
 use crate::error::{Error, Result};
-use crate::input::{Object, Split};
-use crate::output::{Part, PartWriter, Rejects};
+use crate::input::{InputObject, Split};
+use crate::output::{Part, PartWriter, RejectBuffer};
 use crate::star::deliveries::ids;
 use crate::star::lookup::SongLookup;
 use crate::star::records::EventBatch;
 use crate::star::schema::{LEDGER_SONGPLAYS, SONGPLAYS, Table};
-use crate::star::songplays::{Plays, matched, songplay_ids, songplays};
-use crate::star::users::{Seen, Users};
+use crate::star::songplays::{SongplayRows, matched, songplay_ids, songplays};
+use crate::star::users::{LatestUsers, UserDelta};
 
 /// States of users that are merged under a lock each, so that workers seldom wait for each other.
 const USER_SHARDS: usize = 8;
 
 /// What the log phase gives beside files.
 #[derive(Debug)]
-pub struct Logs {
+pub struct LogsOutput {
     /// What became of the records.
-    pub state: State,
+    pub state: SourceCounts,
     /// Events that were delivered before.
     pub duplicates: u64,
     /// Songplays whose song is known.
     pub matched: u64,
     /// The users, in states that share none.
-    pub users: Vec<Users>,
+    pub users: Vec<LatestUsers>,
     /// The sorted and distinct times of each split, in milliseconds since 1970.
     pub times: Vec<Vec<i64>>,
     /// Events kept from each object, duplicates among them.
@@ -45,21 +45,21 @@ pub struct Logs {
 
 /// What a worker makes of one split.
 #[derive(Debug, Default)]
-struct Made {
+struct SplitOutput {
     parts: SplitParts,
     /// songplay_id, by batch.
-    ids: Vec<Ids>,
+    ids: Vec<PartitionedIds>,
     /// `ts` in milliseconds since 1970, sorted and distinct.
     times: Vec<i64>,
-    users: Seen,
-    rejects: Rejects,
+    users: UserDelta,
+    rejects: RejectBuffer,
 }
 
 /// A split that settled. Ids and times of every event are kept to the end: 16 bytes.
 #[derive(Debug, Default)]
-struct Done {
+struct CommittedSplit {
     parts: SplitParts,
-    ids: Vec<Ids>,
+    ids: Vec<PartitionedIds>,
     times: Vec<i64>,
     /// Events kept from each segment.
     kept: Vec<u64>,
@@ -69,7 +69,7 @@ struct Done {
 ///
 /// # Errors
 /// Something cannot be read or written.
-pub fn run(run: &Run<'_>, lookup: &SongLookup) -> Result<Logs> {
+pub fn run(run: &RunContext<'_>, lookup: &SongLookup) -> Result<LogsOutput> {
     let (done, users, state) = read(run, lookup)?;
     let kept = kept_by_object(run, &done);
     let (mut parts, mut ids, mut times) = (Vec::new(), Vec::new(), Vec::new());
@@ -79,7 +79,7 @@ pub fn run(run: &Run<'_>, lookup: &SongLookup) -> Result<Logs> {
         times.push(done.times);
     }
     let began = Instant::now();
-    let copies = Copies::find(&ids);
+    let copies = DuplicateIds::find(&ids);
     drop(ids);
     run.stages.add(Stage::Deduplicate, began, 0, state.kept);
     run.stages.phase("duplicates", None, began);
@@ -92,7 +92,7 @@ pub fn run(run: &Run<'_>, lookup: &SongLookup) -> Result<Logs> {
         &LEDGER_SONGPLAYS,
         parts.iter().map(|split| &split.ledger),
     )?;
-    Ok(Logs {
+    Ok(LogsOutput {
         duplicates: state.kept - rows,
         matched: parts.iter().map(|split| split.matched).sum(),
         state,
@@ -104,7 +104,7 @@ pub fn run(run: &Run<'_>, lookup: &SongLookup) -> Result<Logs> {
 
 /// Notes what was written of a table and gives its rows.
 fn note_parts<'a>(
-    run: &Run<'_>,
+    run: &RunContext<'_>,
     table: &'static Table,
     parts: impl Iterator<Item = &'a SplitPart>,
 ) -> Result<u64> {
@@ -118,7 +118,7 @@ fn note_parts<'a>(
 }
 
 /// The events kept from each object: it can have segments in many splits, and a split those of many.
-fn kept_by_object(run: &Run<'_>, done: &[Done]) -> Vec<u64> {
+fn kept_by_object(run: &RunContext<'_>, done: &[CommittedSplit]) -> Vec<u64> {
     let mut kept = vec![0; run.logs.objects.len()];
     for (split, done) in run.logs.plan.splits.iter().zip(done) {
         for (segment, rows) in split.segments.iter().zip(&done.kept) {
@@ -131,11 +131,14 @@ fn kept_by_object(run: &Run<'_>, done: &[Done]) -> Vec<u64> {
 }
 
 /// Every split to its Parquet parts, as if no event was in two batches.
-fn read(run: &Run<'_>, lookup: &SongLookup) -> Result<(Vec<Done>, Vec<Users>, State)> {
+fn read(
+    run: &RunContext<'_>,
+    lookup: &SongLookup,
+) -> Result<(Vec<CommittedSplit>, Vec<LatestUsers>, SourceCounts)> {
     let source = &run.logs;
-    let tally = Tally::new(run, source);
-    let users: Vec<Mutex<Users>> = (0..USER_SHARDS).map(|_| Mutex::default()).collect();
-    let done: Vec<Mutex<Option<Done>>> = source
+    let tally = SourceCounter::new(run, source);
+    let users: Vec<Mutex<LatestUsers>> = (0..USER_SHARDS).map(|_| Mutex::default()).collect();
+    let done: Vec<Mutex<Option<CommittedSplit>>> = source
         .plan
         .splits
         .iter()
@@ -146,7 +149,7 @@ fn read(run: &Run<'_>, lookup: &SongLookup) -> Result<(Vec<Done>, Vec<Users>, St
         source,
         |reader, split, start| encode(run, lookup, (reader, split, start)),
         |split, mut settled| {
-            let Made {
+            let SplitOutput {
                 parts,
                 ids,
                 times,
@@ -164,7 +167,7 @@ fn read(run: &Run<'_>, lookup: &SongLookup) -> Result<(Vec<Done>, Vec<Users>, St
             run.stages.add(Stage::Star, began, 0, 0);
             let kept = std::mem::take(&mut settled.found.kept);
             let slot = done[split.number].lock();
-            *slot.unwrap_or_else(PoisonError::into_inner) = Some(Done {
+            *slot.unwrap_or_else(PoisonError::into_inner) = Some(CommittedSplit {
                 parts,
                 ids,
                 times,
@@ -189,23 +192,23 @@ fn read(run: &Run<'_>, lookup: &SongLookup) -> Result<(Vec<Done>, Vec<Users>, St
 
 /// One split from bytes to its Parquet parts.
 fn encode(
-    run: &Run<'_>,
+    run: &RunContext<'_>,
     lookup: &SongLookup,
-    (reader, split, start): (&mut SplitReader<'_>, &Split, Start),
-) -> Result<(SplitRead, Made)> {
+    (reader, split, start): (&mut SplitReader<'_>, &Split, StartAt),
+) -> Result<(SplitStats, SplitOutput)> {
     let part = |table| PartEncoder {
         table,
         split: split.number,
-        is_again: start != Start::Likely,
+        is_again: start != StartAt::NextLine,
         writer: None,
         rows: Vec::new(),
     };
-    let mut encoder = Encoder {
+    let mut encoder = SplitEncoder {
         run,
         lookup,
         plays: part(&SONGPLAYS),
         ledger: part(&LEDGER_SONGPLAYS),
-        made: Made::default(),
+        made: SplitOutput::default(),
     };
     let found = reader.read(split, start, &mut encoder)?;
     Ok((found, encoder.close()?))
@@ -223,7 +226,7 @@ struct PartEncoder {
 }
 
 impl PartEncoder {
-    fn write(&mut self, run: &Run<'_>, rows: &RecordBatch) -> Result<()> {
+    fn write(&mut self, run: &RunContext<'_>, rows: &RecordBatch) -> Result<()> {
         self.rows.push(rows.num_rows() as u64);
         if rows.num_rows() == 0 {
             return Ok(());
@@ -236,7 +239,7 @@ impl PartEncoder {
         writer.write(rows)
     }
 
-    fn close(self, run: &Run<'_>) -> Result<SplitPart> {
+    fn close(self, run: &RunContext<'_>) -> Result<SplitPart> {
         let part = match self.writer {
             Some(writer) => Some(writer.close()?),
             None if self.is_again => {
@@ -253,15 +256,15 @@ impl PartEncoder {
 }
 
 /// Makes and writes the songplays of one split.
-struct Encoder<'a> {
-    run: &'a Run<'a>,
+struct SplitEncoder<'a> {
+    run: &'a RunContext<'a>,
     lookup: &'a SongLookup,
     plays: PartEncoder,
     ledger: PartEncoder,
-    made: Made,
+    made: SplitOutput,
 }
 
-impl Sink for Encoder<'_> {
+impl RecordSink for SplitEncoder<'_> {
     fn rows(&mut self, batch: &RecordBatch) -> Result<()> {
         let began = Instant::now();
         let events = EventBatch::new(batch)?;
@@ -287,12 +290,12 @@ impl Sink for Encoder<'_> {
         times.extend(losers.iter().map(|&row| events.ts()[row]));
         times[first..].sort();
         let plays = songplays(&events, event_ids, &losers, self.lookup)?;
-        let Plays { songplays, ledger } = plays;
+        let SongplayRows { songplays, ledger } = plays;
         self.made.parts.matched += matched(&songplays);
         let rows = songplays.num_rows() as u64;
         self.run.stages.add(Stage::Star, began, 0, rows);
         let began = Instant::now();
-        self.made.ids.push(Ids::new(ids(&songplays)?));
+        self.made.ids.push(PartitionedIds::new(ids(&songplays)?));
         self.run.stages.add(Stage::Deduplicate, began, 0, rows);
         let began = Instant::now();
         self.plays.write(self.run, &songplays)?;
@@ -301,7 +304,7 @@ impl Sink for Encoder<'_> {
         Ok(())
     }
 
-    fn reject(&mut self, object: &Object, reject: &Reject) -> Result<()> {
+    fn reject(&mut self, object: &InputObject, reject: &Reject) -> Result<()> {
         let object = self.run.logs.display(object);
         let staging = self.run.staging;
         self.made
@@ -310,8 +313,8 @@ impl Sink for Encoder<'_> {
     }
 }
 
-impl Encoder<'_> {
-    fn close(self) -> Result<Made> {
+impl SplitEncoder<'_> {
+    fn close(self) -> Result<SplitOutput> {
         let Self { run, mut made, .. } = self;
         let began = Instant::now();
         made.parts.songplays = self.plays.close(run)?;

@@ -32,38 +32,40 @@ use arrow_array::RecordBatch;
 
 use crate::config::{LoadedObjects, RecordKind, RunConfig, Sizes};
 use crate::error::{Error, Result};
-use crate::input::InputPlaces;
-use crate::output::report::{LogReport, REPORT_VERSION, Report, StageReport, Status, TableReport};
-use crate::output::{Part, Parts, Staging};
+use crate::input::InputSpec;
+use crate::output::report::{
+    LogReport, REPORT_VERSION, Report, RunStatus, StageReport, TableReport,
+};
+use crate::output::{Part, Staging, TableParts};
 use crate::progress::Progress;
 use crate::star::schema::{LEDGER, TABLES, Table};
-use crate::storage::Stores;
-use counters::State;
+use crate::storage::StoreRegistry;
+use counters::SourceCounts;
 use source::Source;
-use timings::{Stage, Stages};
+use timings::{Stage, Timings};
 
-pub use dry_run::{Planned, PlannedInput, PlannedSplit, plan_run};
-pub use instrumented::{Parsed, Ran, measure_parse, measure_run};
+pub use dry_run::{InputPlan, RunPlan, SplitPlan, plan_run};
+pub use instrumented::{ParseStats, TimedRun, measure_parse, measure_run};
 pub use timings::Phase;
 
 /// One run: what every phase of it needs.
 #[derive(Debug)]
-struct Run<'a> {
+struct RunContext<'a> {
     config: &'a RunConfig,
     progress: &'a Progress,
     staging: &'a Staging,
-    stages: &'a Stages,
+    stages: &'a Timings,
     songs: Source,
     logs: Source,
-    parts: Mutex<Parts>,
+    parts: Mutex<TableParts>,
 }
 
 /// What reading and decoding need of a run.
 #[derive(Debug, Clone, Copy)]
-struct Reading<'a> {
+struct ReadContext<'a> {
     sizes: Sizes,
     progress: &'a Progress,
-    stages: &'a Stages,
+    stages: &'a Timings,
 }
 
 /// Builds the star from the configured input and publishes it.
@@ -71,20 +73,20 @@ struct Reading<'a> {
 /// # Errors
 /// Input that cannot be read, output that cannot be written, or too many rejects. What was published
 /// before is whole then.
-pub fn run(config: &RunConfig, progress: &Progress) -> std::result::Result<Report, Failed> {
-    build_star(config, progress, &Stages::default())
+pub fn run(config: &RunConfig, progress: &Progress) -> std::result::Result<Report, RunFailure> {
+    build_star(config, progress, &Timings::default())
 }
 
 /// Why a run published nothing.
 #[derive(Debug)]
-pub struct Failed {
+pub struct RunFailure {
     /// What went wrong.
     pub error: Error,
     /// What was read, if the run failed because of that: it has too many rejects, or no events.
     pub report: Option<Box<Report>>,
 }
 
-impl From<Error> for Failed {
+impl From<Error> for RunFailure {
     fn from(error: Error) -> Self {
         Self {
             error,
@@ -93,8 +95,8 @@ impl From<Error> for Failed {
     }
 }
 
-impl From<Failed> for Error {
-    fn from(failed: Failed) -> Self {
+impl From<RunFailure> for Error {
+    fn from(failed: RunFailure) -> Self {
         failed.error
     }
 }
@@ -103,11 +105,11 @@ impl From<Failed> for Error {
 fn build_star(
     config: &RunConfig,
     progress: &Progress,
-    stages: &Stages,
-) -> std::result::Result<Report, Failed> {
+    stages: &Timings,
+) -> std::result::Result<Report, RunFailure> {
     let began = Instant::now();
     start_workers(config.threads)?.install(|| {
-        let stores = Stores::new(config.s3.clone());
+        let stores = StoreRegistry::new(config.s3.clone());
         let (songs, logs) = open_sources(config, &stores, stages)?;
         let staging = Staging::open(
             &stores,
@@ -115,7 +117,7 @@ fn build_star(
             [songs.read_from(), logs.read_from()],
             config.compression,
         )?;
-        let run = Run {
+        let run = RunContext {
             config,
             progress,
             staging: &staging,
@@ -135,17 +137,17 @@ fn build_star(
                 stages.phase("publish", 1, began);
                 Ok(report)
             }
-            Err(Failed {
+            Err(RunFailure {
                 error,
                 report: Some(report),
             }) => {
                 drop(run);
                 Err(keep_failed(staging, error, report))
             }
-            Err(Failed {
+            Err(RunFailure {
                 error,
                 report: None,
-            }) => Err(Failed::from(match staging.discard() {
+            }) => Err(RunFailure::from(match staging.discard() {
                 None => error,
                 Some(left) => error.also(format!(
                     "what the run wrote to {left} cannot be removed: sparkify clean does that"
@@ -156,7 +158,7 @@ fn build_star(
 }
 
 /// Ends a run that failed because of what it read: its rejects and its report are kept.
-fn keep_failed(staging: Staging, error: Error, mut report: Box<Report>) -> Failed {
+fn keep_failed(staging: Staging, error: Error, mut report: Box<Report>) -> RunFailure {
     let kept = format!("rejects and report are in {}", staging.failed_name());
     let mut error_with_place = error.clone().also(kept);
     report.error = Some(error_with_place.to_string());
@@ -164,14 +166,18 @@ fn keep_failed(staging: Staging, error: Error, mut report: Box<Report>) -> Faile
         error_with_place = error.also(format!("rejects and report could not be kept: {why}"));
         report.error = Some(error_with_place.to_string());
     }
-    Failed {
+    RunFailure {
         error: error_with_place,
         report: Some(report),
     }
 }
 
 /// Lists and plans both inputs.
-fn open_sources(config: &RunConfig, stores: &Stores, stages: &Stages) -> Result<(Source, Source)> {
+fn open_sources(
+    config: &RunConfig,
+    stores: &StoreRegistry,
+    stages: &Timings,
+) -> Result<(Source, Source)> {
     let split_bytes = config.sizes.split_bytes;
     let open = |kind, argument, places, loaded| {
         Source::open(kind, argument, stores, places, loaded, split_bytes, stages)
@@ -191,9 +197,9 @@ fn start_workers(threads: usize) -> Result<rayon::ThreadPool> {
         .map_err(|e| Error::failed(format!("cannot start {threads} threads")).because(e))
 }
 
-impl Run<'_> {
-    fn reading(&self) -> Reading<'_> {
-        Reading {
+impl RunContext<'_> {
+    fn reading(&self) -> ReadContext<'_> {
+        ReadContext {
             sizes: self.config.sizes,
             progress: self.progress,
             stages: self.stages,
@@ -201,7 +207,7 @@ impl Run<'_> {
     }
 
     /// Everything up to publishing.
-    fn build(&self, began: Instant) -> std::result::Result<Report, Failed> {
+    fn build(&self, began: Instant) -> std::result::Result<Report, RunFailure> {
         self.progress.begin("songs", self.songs.plan.bytes);
         let (batches, songs) = songs::run(self)?;
         self.warn_of_nothing(&self.songs, &self.config.songs, &songs);
@@ -236,19 +242,19 @@ impl Run<'_> {
     }
 
     /// A failure because of what was read. No table is published then.
-    fn failed(&self, error: Error, mut report: Report) -> Failed {
-        report.status = Status::Failed;
+    fn failed(&self, error: Error, mut report: Report) -> RunFailure {
+        report.status = RunStatus::Failed;
         for table in report.tables.values_mut().chain(report.ledger.values_mut()) {
             *table = TableReport::default();
         }
-        Failed {
+        RunFailure {
             error,
             report: Some(Box::new(report)),
         }
     }
 
     /// Files without a record are no error, but seldom meant. No files are: all are loaded already.
-    fn warn_of_nothing(&self, source: &Source, places: &InputPlaces, state: &State) {
+    fn warn_of_nothing(&self, source: &Source, places: &InputSpec, state: &SourceCounts) {
         let objects = source.objects.len();
         if state.report.records == 0 && objects > 0 {
             let name = source.kind.singular();
@@ -259,14 +265,20 @@ impl Run<'_> {
         }
     }
 
-    fn report(&self, began: Instant, songs: &State, logs: LogReport, matched: u64) -> Report {
+    fn report(
+        &self,
+        began: Instant,
+        songs: &SourceCounts,
+        logs: LogReport,
+        matched: u64,
+    ) -> Report {
         let seconds = began.elapsed().as_secs_f64();
         let bytes = songs.report.bytes + logs.input.bytes;
         let total = StageReport::new(seconds, bytes, logs.input.records);
         Report {
             report_version: REPORT_VERSION,
             sparkify_version: env!("CARGO_PKG_VERSION").to_owned(),
-            status: Status::Ok,
+            status: RunStatus::Ok,
             error: None,
             run: Some(self.staging.run_id()),
             compression: self.config.compression,
@@ -320,7 +332,7 @@ impl Run<'_> {
         parts.insert(at, part);
     }
 
-    fn lock_parts(&self) -> std::sync::MutexGuard<'_, Parts> {
+    fn lock_parts(&self) -> std::sync::MutexGuard<'_, TableParts> {
         self.parts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

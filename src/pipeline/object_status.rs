@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::decode::reject::{Reason, Reject};
+use crate::decode::reject::{Reject, RejectReason};
 
 /// Objects that are named in warnings, of each kind of input. The others are counted.
 pub const MAX_NAMED: usize = 100;
@@ -13,11 +13,11 @@ const MAX_KEPT: usize = MAX_NAMED + 2;
 
 /// What was found in an object, or in one segment of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct ObjectRead {
+pub struct ObjectStatus {
     bits: u8,
 }
 
-impl ObjectRead {
+impl ObjectStatus {
     const HAS_RECORDS: u8 = 1;
     const IS_READABLE: u8 = 2;
     const IS_BROKEN: u8 = 4;
@@ -65,15 +65,15 @@ pub fn is_unreadable(reject: &Reject) -> bool {
     reject.key.is_none()
         && matches!(
             reject.reason,
-            Reason::NotJson | Reason::Syntax | Reason::Encoding
+            RejectReason::NotJson | RejectReason::Syntax | RejectReason::Encoding
         )
 }
 
 /// What was found in the segments of one split.
 #[derive(Debug, Default)]
-pub struct SegmentReads {
+pub struct SegmentStatuses {
     /// What was found in each segment.
-    pub reads: Vec<ObjectRead>,
+    pub reads: Vec<ObjectStatus>,
     /// The number of each of the first unreadable segments, and its first reject without the text.
     pub unreadable: Vec<(usize, Reject)>,
     /// Unreadable records of the current segment.
@@ -82,7 +82,7 @@ pub struct SegmentReads {
     first: Option<Reject>,
 }
 
-impl SegmentReads {
+impl SegmentStatuses {
     /// Creates an empty collection with room for the given number of segments.
     pub fn with_capacity(segments: usize) -> Self {
         Self {
@@ -105,7 +105,7 @@ impl SegmentReads {
 
     /// Ends the current segment, which had the given number of records.
     pub fn end_segment(&mut self, records: u64, is_broken: bool) {
-        let read = ObjectRead::new(records, self.unreadable_records, is_broken);
+        let read = ObjectStatus::new(records, self.unreadable_records, is_broken);
         self.unreadable_records = 0;
         if let Some(first) = self.first.take()
             && read.is_unreadable()
@@ -119,23 +119,23 @@ impl SegmentReads {
 
 /// What was found in all objects of an input.
 #[derive(Debug, Clone)]
-pub struct ObjectReads {
-    reads: Vec<ObjectRead>,
+pub struct ObjectStatuses {
+    reads: Vec<ObjectStatus>,
     /// By the number of an object: the first split with an unreadable segment of it, and what that says.
     reasons: BTreeMap<usize, (usize, String)>,
 }
 
-impl ObjectReads {
+impl ObjectStatuses {
     /// Creates it for the given number of objects, none of which has been read.
     pub fn new(objects: usize) -> Self {
         Self {
-            reads: vec![ObjectRead::default(); objects],
+            reads: vec![ObjectStatus::default(); objects],
             reasons: BTreeMap::new(),
         }
     }
 
     /// Adds what was found in a segment of an object.
-    pub fn merge(&mut self, object: usize, read: ObjectRead) {
+    pub fn merge(&mut self, object: usize, read: ObjectStatus) {
         if let Some(known) = self.reads.get_mut(object) {
             known.merge(read);
         }
@@ -161,7 +161,7 @@ impl ObjectReads {
 
     /// Returns the first objects that count against the budget: number, what was found in each, and why it is
     /// unreadable.
-    pub fn first_lost(&self) -> impl Iterator<Item = (usize, ObjectRead, Option<&str>)> {
+    pub fn first_lost(&self) -> impl Iterator<Item = (usize, ObjectStatus, Option<&str>)> {
         let reads = self.reads.iter().copied().enumerate();
         let lost = reads.filter(|(_, read)| read.is_lost());
         lost.take(MAX_NAMED).map(|(object, read)| {

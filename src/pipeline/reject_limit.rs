@@ -1,7 +1,7 @@
 //! What a run may lose before it fails: rejects, songs and logs apart, and all of its events.
 
-use super::Run;
-use super::counters::State;
+use super::RunContext;
+use super::counters::SourceCounts;
 use super::source::Source;
 use crate::config::MaxRejects;
 use crate::error::{Error, Result};
@@ -12,7 +12,7 @@ use crate::output::report::LogReport;
 ///
 /// # Errors
 /// No record of them could be read, or none is a song and that is more than the run may lose.
-pub fn check_songs(run: &Run<'_>, songs: &State) -> Result<()> {
+pub fn check_songs(run: &RunContext<'_>, songs: &SourceCounts) -> Result<()> {
     let place = &run.config.songs;
     check_readable(&run.songs, place, songs)?;
     let (rejected, records) = (songs.report.rejected, songs.report.records);
@@ -43,7 +43,11 @@ pub fn check_songs(run: &Run<'_>, songs: &State) -> Result<()> {
 ///
 /// # Errors
 /// No record of the logs could be read, or more is rejected than the run may lose.
-pub fn check_rejects(run: &Run<'_>, songs: &State, logs: &State) -> Result<()> {
+pub fn check_rejects(
+    run: &RunContext<'_>,
+    songs: &SourceCounts,
+    logs: &SourceCounts,
+) -> Result<()> {
     check_readable(&run.logs, &run.config.logs, logs)?;
     let most = run.config.max_rejects;
     let found =
@@ -75,7 +79,7 @@ pub fn check_rejects(run: &Run<'_>, songs: &State, logs: &State) -> Result<()> {
 const MUCH: MaxRejects = MaxRejects::Percent(10.0);
 
 /// Warns where few rejects cover much of the input, which a limit by count does not see.
-fn warn_if_much_is_rejected(run: &Run<'_>, states: &[(&str, &State)]) {
+fn warn_if_much_is_rejected(run: &RunContext<'_>, states: &[(&str, &SourceCounts)]) {
     for (kind, state) in states {
         let (part, whole) = (state.report.rejected_bytes, state.report.decompressed_bytes);
         if MUCH.is_exceeded_by_share(part, whole) {
@@ -88,7 +92,7 @@ fn warn_if_much_is_rejected(run: &Run<'_>, states: &[(&str, &State)]) {
 }
 
 /// Returns what exceeds the limit, in words.
-fn excess(most: MaxRejects, kind: &str, state: &State) -> Vec<String> {
+fn excess(most: MaxRejects, kind: &str, state: &SourceCounts) -> Vec<String> {
     let report = &state.report;
     let measures = [
         ("records", report.rejected, report.records),
@@ -107,7 +111,11 @@ fn excess(most: MaxRejects, kind: &str, state: &State) -> Vec<String> {
 }
 
 /// Checks that any record of a kind is well-formed JSON, if there are records.
-fn check_readable(source: &Source, place: impl std::fmt::Display, state: &State) -> Result<()> {
+fn check_readable(
+    source: &Source,
+    place: impl std::fmt::Display,
+    state: &SourceCounts,
+) -> Result<()> {
     if state.report.records == 0 || state.objects.any_is_readable() {
         return Ok(());
     }
@@ -126,7 +134,7 @@ fn check_readable(source: &Source, place: impl std::fmt::Display, state: &State)
 ///
 /// # Errors
 /// The star would replace one that has events, or would be loaded.
-pub fn check_events(run: &Run<'_>, logs: &LogReport) -> Result<()> {
+pub fn check_events(run: &RunContext<'_>, logs: &LogReport) -> Result<()> {
     if !logs.is_without_events() {
         return Ok(());
     }
@@ -161,7 +169,7 @@ pub fn check_events(run: &Run<'_>, logs: &LogReport) -> Result<()> {
 }
 
 /// Returns what a run without events may not do, if it would do that.
-fn refused_without_events(run: &Run<'_>) -> Result<Option<String>> {
+fn refused_without_events(run: &RunContext<'_>) -> Result<Option<String>> {
     let config = run.config;
     if config.allow_empty {
         return Ok(None);

@@ -6,34 +6,34 @@ use std::time::Instant;
 use arrow_array::RecordBatch;
 use rayon::prelude::*;
 
-use super::counters::{State, Tally};
+use super::counters::{SourceCounter, SourceCounts};
 use super::source::Source;
-use super::split_reader::Sink;
+use super::split_reader::RecordSink;
 use super::timings::Stage;
-use super::{Run, split_boundaries};
+use super::{RunContext, split_boundaries};
 use crate::decode::reject::Reject;
 use crate::error::Result;
-use crate::input::Object;
-use crate::output::{Rejects, Staging};
-use crate::star::lookup::{ArtistIds, SHARDS, Shard, SongIds, SongLookup, hashes};
+use crate::input::InputObject;
+use crate::output::{RejectBuffer, Staging};
+use crate::star::lookup::{ArtistIds, LookupShard, SHARDS, SongIds, SongLookup, hashes};
 use crate::star::records::SongBatch;
 
 /// Reads all songs.
 ///
 /// # Errors
 /// Something cannot be read.
-pub fn run(run: &Run<'_>) -> Result<(Vec<SongBatch>, State)> {
+pub fn run(run: &RunContext<'_>) -> Result<(Vec<SongBatch>, SourceCounts)> {
     let source = &run.songs;
-    let tally = Tally::new(run, source);
+    let tally = SourceCounter::new(run, source);
     let batches = Mutex::new(vec![Vec::new(); source.plan.splits.len()]);
     split_boundaries::run(
         run.reading(),
         source,
         |reader, split, start| {
-            let mut collect = Collect {
+            let mut collect = SongCollector {
                 source,
                 staging: run.staging,
-                rejects: Rejects::default(),
+                rejects: RejectBuffer::default(),
                 batches: Vec::new(),
             };
             let found = reader.read(split, start, &mut collect)?;
@@ -61,12 +61,12 @@ pub fn run(run: &Run<'_>) -> Result<(Vec<SongBatch>, State)> {
 ///
 /// # Errors
 /// A column of the songs holds more than Arrow can (2 GiB).
-pub fn lookup(run: &Run<'_>, batches: &[SongBatch]) -> Result<SongLookup> {
+pub fn lookup(run: &RunContext<'_>, batches: &[SongBatch]) -> Result<SongLookup> {
     let began = Instant::now();
     let hashes: Vec<_> = batches.par_iter().map(hashes).collect();
-    let shards: Vec<Shard> = (0..SHARDS)
+    let shards: Vec<LookupShard> = (0..SHARDS)
         .into_par_iter()
-        .map(|number| Shard::new(batches, &hashes, number))
+        .map(|number| LookupShard::new(batches, &hashes, number))
         .collect::<Result<_>>()?;
     run.stages.phase("lookup shards", SHARDS, began);
     let joining = Instant::now();
@@ -81,20 +81,20 @@ pub fn lookup(run: &Run<'_>, batches: &[SongBatch]) -> Result<SongLookup> {
 }
 
 /// Keeps the songs of a split.
-struct Collect<'a> {
+struct SongCollector<'a> {
     source: &'a Source,
     staging: &'a Staging,
-    rejects: Rejects,
+    rejects: RejectBuffer,
     batches: Vec<SongBatch>,
 }
 
-impl Sink for Collect<'_> {
+impl RecordSink for SongCollector<'_> {
     fn rows(&mut self, batch: &RecordBatch) -> Result<()> {
         self.batches.push(SongBatch::new(batch)?);
         Ok(())
     }
 
-    fn reject(&mut self, object: &Object, reject: &Reject) -> Result<()> {
+    fn reject(&mut self, object: &InputObject, reject: &Reject) -> Result<()> {
         let object = self.source.display(object);
         self.rejects
             .write(self.staging, &object, reject.line + 1, reject)

@@ -8,18 +8,21 @@ use std::time::Instant;
 use rayon::prelude::*;
 
 use super::start_workers;
-use super::timings::{Stage, Stages};
+use super::timings::{Stage, Timings};
 use crate::config::{LoadedObjects, RecordKind};
 use crate::decode::schema::RecordSchema;
 use crate::decode::sniff::{HEAD_BYTES, Layout, detect};
 use crate::error::{Error, Result};
 use crate::input::{
-    Compression, Glob, Ignored, InputPlaces, Listing, Object, Plan, Rules, by_content,
-    describe_ignored, plan,
+    Glob, IgnoredCounts, InputCompression, InputObject, InputRules, InputSpec, Listing, SplitSet,
+    by_content, describe_ignored, plan,
 };
 use crate::output::report::InputReport;
 use crate::star::schema::{EVENT_RECORD, SONG_RECORD};
-use crate::storage::{ChainedReader, Depth, Place, Range, RangeReader, Store, Stores, Version};
+use crate::storage::{
+    ChainedReader, ListMode, Location, ObjectRange, ObjectVersion, RangeReader, Store,
+    StoreRegistry,
+};
 
 /// Prefixes that are enough to list side by side: what is below them is listed in one go each, where the
 /// store can do that.
@@ -34,23 +37,23 @@ pub struct Source {
     /// What its records are.
     pub kind: RecordKind,
     /// The objects, in the order in which they are taken.
-    pub objects: Vec<Object>,
+    pub objects: Vec<InputObject>,
     /// The objects cut into splits.
-    pub plan: Plan,
+    pub plan: SplitSet,
     /// Where the objects are, by [`Object::place`].
     stores: Vec<Box<dyn Store>>,
     /// Folders and files that are read, and prefixes of buckets: what the places name, globs resolved.
-    read_from: Vec<Place>,
-    ignored: Ignored,
+    read_from: Vec<Location>,
+    ignored: IgnoredCounts,
     loaded: u64,
 }
 
 /// A place that is listed.
-struct Root {
+struct ListingRoot {
     store: Box<dyn Store>,
-    rules: Rules,
+    rules: InputRules,
     /// The folder that keys are below.
-    folder: Place,
+    folder: Location,
     listing: Mutex<Listing>,
 }
 
@@ -63,11 +66,11 @@ impl Source {
     pub fn open(
         kind: RecordKind,
         argument: &str,
-        stores: &Stores,
-        places: &InputPlaces,
+        stores: &StoreRegistry,
+        places: &InputSpec,
         loaded: &LoadedObjects,
         split_bytes: Option<u64>,
-        stages: &Stages,
+        stages: &Timings,
     ) -> Result<Self> {
         let began = Instant::now();
         let roots = places.places.iter().zip(0..);
@@ -75,7 +78,7 @@ impl Source {
             let opened = open_root(stores, place, number, places);
             opened.map_err(|error| error.also(format!("check {argument}")))
         });
-        let roots: Vec<Root> = roots.collect::<Result<_>>()?;
+        let roots: Vec<ListingRoot> = roots.collect::<Result<_>>()?;
         let list = || roots.par_iter().try_for_each(|root| list(root, "", 1));
         match roots.iter().find_map(|root| root.store.requests()) {
             None => list()?,
@@ -96,8 +99,8 @@ impl Source {
                     let folders = listing.matched.iter().map(|key| root.folder.join(key));
                     // The current directory, where the glob has no other.
                     let named = |place| match place {
-                        Place::Local(path) if path.as_os_str().is_empty() => {
-                            Place::Local(".".into())
+                        Location::Local(path) if path.as_os_str().is_empty() => {
+                            Location::Local(".".into())
                         }
                         place => place,
                     };
@@ -147,19 +150,22 @@ impl Source {
     }
 
     /// How people name one of its objects.
-    pub fn display(&self, object: &Object) -> String {
+    pub fn display(&self, object: &InputObject) -> String {
         let store = self.stores.get(object.place as usize);
         store.map_or_else(String::new, |store| store.display(&object.entry.key))
     }
 
     /// What names one of its objects, wherever it is looked at from.
-    pub fn identity(&self, object: &Object) -> String {
+    pub fn identity(&self, object: &InputObject) -> String {
         let store = self.stores.get(object.place as usize);
         store.map_or_else(String::new, |store| store.identity(&object.entry.key))
     }
 
     /// A reader of ranges of objects, in this order. Each range is in the place of this number.
-    pub fn read(&self, ranges: impl Iterator<Item = (u32, Range)>) -> Box<dyn RangeReader + '_> {
+    pub fn read(
+        &self,
+        ranges: impl Iterator<Item = (u32, ObjectRange)>,
+    ) -> Box<dyn RangeReader + '_> {
         match &self.stores[..] {
             [store] => store.read(ranges.map(|(_, range)| range).collect()),
             stores => Box::new(ChainedReader::new(stores, ranges)),
@@ -172,7 +178,7 @@ impl Source {
     }
 
     /// The places that are read, globs resolved to the folders that they match.
-    pub fn read_from(&self) -> &[Place] {
+    pub fn read_from(&self) -> &[Location] {
         &self.read_from
     }
 
@@ -194,8 +200,13 @@ impl Source {
 }
 
 /// Opens what a user named: a place as it is, or the folder that a glob begins with.
-fn open_root(stores: &Stores, place: &Place, number: u32, places: &InputPlaces) -> Result<Root> {
-    let mut rules = Rules {
+fn open_root(
+    stores: &StoreRegistry,
+    place: &Location,
+    number: u32,
+    places: &InputSpec,
+) -> Result<ListingRoot> {
+    let mut rules = InputRules {
         place: number,
         glob: None,
         include: places.include.clone(),
@@ -209,7 +220,7 @@ fn open_root(stores: &Stores, place: &Place, number: u32, places: &InputPlaces) 
             (stores.open_below(&folder, glob.stem())?, folder)
         }
     };
-    Ok(Root {
+    Ok(ListingRoot {
         store,
         rules,
         folder,
@@ -218,11 +229,11 @@ fn open_root(stores: &Stores, place: &Place, number: u32, places: &InputPlaces) 
 }
 
 /// Lists all objects below a prefix that is one of `width` to be listed, prefixes side by side.
-fn list(root: &Root, prefix: &str, width: usize) -> Result<()> {
+fn list(root: &ListingRoot, prefix: &str, width: usize) -> Result<()> {
     let depth = if width < MANY_PREFIXES {
-        Depth::Level
+        ListMode::Delimited
     } else {
-        Depth::Whole
+        ListMode::Recursive
     };
     let level = root.store.list(prefix, depth)?;
     let below = root
@@ -240,8 +251,8 @@ fn list(root: &Root, prefix: &str, width: usize) -> Result<()> {
 fn check_listing(
     kind: RecordKind,
     argument: &str,
-    place: &Place,
-    rules: &Rules,
+    place: &Location,
+    rules: &InputRules,
     listing: &Listing,
 ) -> Result<()> {
     if !listing.objects.is_empty() {
@@ -271,7 +282,10 @@ fn check_listing(
 
 /// The objects of all places in the order in which they are taken, each once: the byte order of their
 /// keys, or of their identities if there are several places. With them what is ignored.
-fn in_order(stores: &[Box<dyn Store>], mut listings: Vec<Listing>) -> (Vec<Object>, Ignored) {
+fn in_order(
+    stores: &[Box<dyn Store>],
+    mut listings: Vec<Listing>,
+) -> (Vec<InputObject>, IgnoredCounts) {
     if let [listing] = &mut listings[..] {
         let Listing {
             mut objects,
@@ -282,9 +296,9 @@ fn in_order(stores: &[Box<dyn Store>], mut listings: Vec<Listing>) -> (Vec<Objec
         return (objects, ignored);
     }
     let mut objects = Vec::new();
-    let (mut ignored, mut counted) = (Ignored::default(), HashSet::new());
+    let (mut ignored, mut counted) = (IgnoredCounts::default(), HashSet::new());
     for (store, listing) in stores.iter().zip(listings) {
-        let named = |object: Object| (store.identity(&object.entry.key), object);
+        let named = |object: InputObject| (store.identity(&object.entry.key), object);
         objects.par_extend(listing.objects.into_par_iter().map(named));
         for key in listing.ignored_keys {
             if counted.insert(store.identity(&key)) {
@@ -305,9 +319,11 @@ fn in_order(stores: &[Box<dyn Store>], mut listings: Vec<Listing>) -> (Vec<Objec
 }
 
 /// Drops files that an earlier place names too, by a path with other links in it.
-fn drop_linked(stores: &[Box<dyn Store>], objects: &mut Vec<(String, Object)>) {
-    let contents = |object: &Object| match object.entry.version {
-        Version::Written { nanoseconds, inode } => Some((inode, nanoseconds, object.entry.size)),
+fn drop_linked(stores: &[Box<dyn Store>], objects: &mut Vec<(String, InputObject)>) {
+    let contents = |object: &InputObject| match object.entry.version {
+        ObjectVersion::Mtime { nanoseconds, inode } => {
+            Some((inode, nanoseconds, object.entry.size))
+        }
         _ => None,
     };
     let mut places = HashMap::new();
@@ -319,7 +335,7 @@ fn drop_linked(stores: &[Box<dyn Store>], objects: &mut Vec<(String, Object)>) {
         }
     }
     // Few files of several places have a number in common, so few paths are looked at.
-    let path = |object: &Object| {
+    let path = |object: &InputObject| {
         let is_shared = |contents| places.get(&contents).is_some_and(Option::is_none);
         contents(object).filter(|&contents| is_shared(contents))?;
         let store = stores.get(object.place as usize)?;
@@ -342,15 +358,15 @@ fn drop_linked(stores: &[Box<dyn Store>], objects: &mut Vec<(String, Object)>) {
 /// name says, can only be read from its beginning.
 fn plan_by_content(
     stores: &[Box<dyn Store>],
-    objects: &mut [Object],
+    objects: &mut [InputObject],
     split_bytes: Option<u64>,
-) -> Result<Plan> {
+) -> Result<SplitSet> {
     let first = plan(objects, split_bytes);
     if !look_at(stores, objects, first.cut_objects())? {
         return Ok(first);
     }
     // Other objects may be cut instead.
-    let may_be_cut = |object: &Object| {
+    let may_be_cut = |object: &InputObject| {
         object.can_be_cut() && !object.is_looked_at && object.entry.size > first.never_cut
     };
     let numbers = objects.iter().enumerate();
@@ -362,7 +378,11 @@ fn plan_by_content(
 
 /// Looks at the first bytes of these objects, side by side. Returns whether any of them cannot be cut: it is
 /// compressed against its name, or of another format.
-fn look_at(stores: &[Box<dyn Store>], objects: &mut [Object], numbers: Vec<usize>) -> Result<bool> {
+fn look_at(
+    stores: &[Box<dyn Store>],
+    objects: &mut [InputObject],
+    numbers: Vec<usize>,
+) -> Result<bool> {
     let look = || {
         let looked = numbers.par_iter().map(|&number| {
             let object = objects.get(number);
@@ -391,7 +411,7 @@ fn look_at(stores: &[Box<dyn Store>], objects: &mut [Object], numbers: Vec<usize
 }
 
 /// Returns how an object is compressed that is not by its name, and how its records are arranged.
-fn look(store: &dyn Store, object: &Object) -> Result<(Option<Compression>, Layout)> {
+fn look(store: &dyn Store, object: &InputObject) -> Result<(Option<InputCompression>, Layout)> {
     let mut first = Vec::new();
     let mut reader = store.read(vec![object.range(0, HEAD_BYTES as u64)]);
     reader.next_range()?;

@@ -10,18 +10,18 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
-use super::Reading;
+use super::ReadContext;
 use super::source::Source;
-use super::split_reader::{SplitRead, SplitReader, Start};
+use super::split_reader::{SplitReader, SplitStats, StartAt};
 use super::start_workers;
 use crate::error::Result;
 use crate::input::Split;
 
 /// A split that began where it should.
 #[derive(Debug)]
-pub struct Settled<T> {
+pub struct ConfirmedSplit<T> {
     /// What was found in it.
-    pub found: SplitRead,
+    pub found: SplitStats,
     /// Newlines in its first object before its records began.
     pub lines_before: u64,
     /// What the worker made of it.
@@ -34,23 +34,23 @@ pub struct Settled<T> {
 /// # Errors
 /// The first error of `work` or `settle`; the other workers stop at their next split.
 pub fn run<T: Send>(
-    reading: Reading<'_>,
+    reading: ReadContext<'_>,
     source: &Source,
-    work: impl Fn(&mut SplitReader<'_>, &Split, Start) -> Result<(SplitRead, T)> + Sync,
-    settle: impl Fn(&Split, Settled<T>) -> Result<()> + Sync,
+    work: impl Fn(&mut SplitReader<'_>, &Split, StartAt) -> Result<(SplitStats, T)> + Sync,
+    settle: impl Fn(&Split, ConfirmedSplit<T>) -> Result<()> + Sync,
 ) -> Result<()> {
     let splits = &source.plan.splits;
     let began = Instant::now();
     let next = AtomicUsize::new(0);
     let stop = AtomicBool::new(false);
-    let chain = Mutex::new(Chain::new(source));
+    let chain = Mutex::new(BoundaryTracker::new(source));
     let worker = || -> Result<()> {
         let mut reader = SplitReader::new(reading, source);
         while !stop.load(Ordering::Relaxed) {
             let Some(split) = splits.get(next.fetch_add(1, Ordering::Relaxed)) else {
                 break;
             };
-            let mut task = Some((split, Start::Likely));
+            let mut task = Some((split, StartAt::NextLine));
             while let Some((split, start)) = task {
                 let done = work(&mut reader, split, start)?;
                 let mut chain = chain.lock().unwrap_or_else(PoisonError::into_inner);
@@ -86,7 +86,7 @@ pub fn run<T: Send>(
 
 /// Where the records of a split's last object ended.
 #[derive(Debug, Clone, Copy)]
-struct Tail {
+struct RecordEnd {
     /// The byte in the object.
     end: u64,
     /// Newlines in the object before it.
@@ -94,15 +94,15 @@ struct Tail {
 }
 
 #[derive(Debug)]
-struct Chain<'a, T> {
+struct BoundaryTracker<'a, T> {
     source: &'a Source,
-    waiting: Vec<Option<(SplitRead, T)>>,
-    tails: Vec<Option<Tail>>,
+    waiting: Vec<Option<(SplitStats, T)>>,
+    tails: Vec<Option<RecordEnd>>,
 }
 
-type Task = (usize, Start);
+type RetryTask = (usize, StartAt);
 
-impl<'a, T> Chain<'a, T> {
+impl<'a, T> BoundaryTracker<'a, T> {
     fn new(source: &'a Source) -> Self {
         let splits = source.plan.splits.len();
         let waiting = std::iter::repeat_with(|| None).take(splits).collect();
@@ -117,8 +117,8 @@ impl<'a, T> Chain<'a, T> {
     fn offer(
         &mut self,
         number: usize,
-        done: (SplitRead, T),
-    ) -> (Vec<(usize, Settled<T>)>, Option<Task>) {
+        done: (SplitStats, T),
+    ) -> (Vec<(usize, ConfirmedSplit<T>)>, Option<RetryTask>) {
         let mut settled = Vec::new();
         if let Some(slot) = self.waiting.get_mut(number) {
             *slot = Some(done);
@@ -131,9 +131,9 @@ impl<'a, T> Chain<'a, T> {
                 break;
             };
             let right = match start {
-                Start::Likely => true,
-                Start::At(at) => found.began == Some(at),
-                Start::Nowhere => found.began.is_none(),
+                StartAt::NextLine => true,
+                StartAt::Byte(at) => found.began == Some(at),
+                StartAt::Skip => found.began.is_none(),
             };
             if !right {
                 return (settled, Some((number, start)));
@@ -143,7 +143,7 @@ impl<'a, T> Chain<'a, T> {
             let tail = match found.ended {
                 Some(end) => {
                     let before = if alone { lines_before } else { 0 };
-                    Some(Tail {
+                    Some(RecordEnd {
                         end,
                         lines: before + found.lines.1,
                     })
@@ -155,7 +155,7 @@ impl<'a, T> Chain<'a, T> {
             }
             settled.push((
                 number,
-                Settled {
+                ConfirmedSplit {
                     found,
                     lines_before,
                     made,
@@ -166,23 +166,23 @@ impl<'a, T> Chain<'a, T> {
     }
 
     /// Where a split's records begin, as far as that is known by now.
-    fn right_start(&self, number: usize) -> Option<Start> {
+    fn right_start(&self, number: usize) -> Option<StartAt> {
         let first = self.source.plan.splits.get(number)?.segments.first()?;
         if first.start == 0 {
-            return Some(Start::Likely);
+            return Some(StartAt::NextLine);
         }
         let tail = self.tail_before(number)?;
         let size = self.source.objects.get(first.object)?.entry.size;
         let inside = tail.end < first.end.min(size);
         Some(if inside {
-            Start::At(tail.end)
+            StartAt::Byte(tail.end)
         } else {
-            Start::Nowhere
+            StartAt::Skip
         })
     }
 
     /// The tail of the split before one that begins inside an object.
-    fn tail_before(&self, number: usize) -> Option<Tail> {
+    fn tail_before(&self, number: usize) -> Option<RecordEnd> {
         let first = self.source.plan.splits.get(number)?.segments.first()?;
         if first.start == 0 {
             return None;

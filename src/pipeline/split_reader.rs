@@ -4,30 +4,30 @@ use std::time::{Duration, Instant};
 
 use arrow_array::RecordBatch;
 
-use super::Reading;
-use super::object_status::SegmentReads;
+use super::ReadContext;
+use super::object_status::SegmentStatuses;
 use super::source::Source;
 use super::timings::Stage;
-use crate::decode::reject::{Reason, Reject};
-use crate::decode::{Counts, Decoder, Rest, Stop};
+use crate::decode::reject::{Reject, RejectReason};
+use crate::decode::{DecodeStatus, Decoder, InputState, RecordCounts};
 use crate::error::{Error, Result};
-use crate::input::{ChunkReader, Object, Segment, Split};
-use crate::storage::{Range, RangeReader};
+use crate::input::{ChunkReader, InputObject, Segment, Split};
+use crate::storage::{ObjectRange, RangeReader};
 
 /// Where the records of a split's first segment begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Start {
+pub enum StartAt {
     /// At the first line in it that begins with `{`, or at the start of the object: the guess.
-    Likely,
+    NextLine,
     /// At this byte of the object.
-    At(u64),
+    Byte(u64),
     /// Nowhere: a record of the split before reaches over the whole segment.
-    Nowhere,
+    Skip,
 }
 
 /// What was found in a split, beside the batches.
 #[derive(Debug)]
-pub struct SplitRead {
+pub struct SplitStats {
     /// Where the first segment's records began; nowhere if none begins in it.
     pub began: Option<u64>,
     /// Where the last segment's records ended; nowhere if it had none.
@@ -37,11 +37,11 @@ pub struct SplitRead {
     /// Bytes from where the records of each segment began to where they ended, decompressed.
     pub bytes: u64,
     /// The counts over all segments.
-    pub counts: Counts,
+    pub counts: RecordCounts,
     /// Records of each segment that became a row.
     pub kept: Vec<u64>,
-    /// The rejects, by [`Reason::ALL`].
-    pub reasons: [u64; Reason::ALL.len()],
+    /// The rejects, by [`RejectReason::ALL`].
+    pub reasons: [u64; RejectReason::ALL.len()],
     /// The first reject, and the number of its segment in the split.
     pub first_reject: Option<(usize, Reject)>,
     /// Rejects of the first segment. Their lines count from where its records began.
@@ -49,10 +49,10 @@ pub struct SplitRead {
     /// Bytes that the rejects cover, decompressed.
     pub rejected_bytes: u64,
     /// What could be read of each segment.
-    pub segments: SegmentReads,
+    pub segments: SegmentStatuses,
 }
 
-impl SplitRead {
+impl SplitStats {
     fn count_reject(&mut self, segment: usize, reject: Reject) {
         self.reasons[reject.reason as usize] += 1;
         self.rejected_bytes += reject.bytes;
@@ -63,7 +63,7 @@ impl SplitRead {
 }
 
 /// What takes the rows and the rejects of a split.
-pub trait Sink {
+pub trait RecordSink {
     /// Takes a batch of rows.
     ///
     /// # Errors
@@ -74,37 +74,37 @@ pub trait Sink {
     ///
     /// # Errors
     /// It cannot be written.
-    fn reject(&mut self, object: &Object, reject: &Reject) -> Result<()>;
+    fn reject(&mut self, object: &InputObject, reject: &Reject) -> Result<()>;
 }
 
 /// What is to be read of one segment.
-struct Task<'a> {
-    object: &'a Object,
+struct SegmentTask<'a> {
+    object: &'a InputObject,
     segment: Segment,
     /// Nowhere if no record begins in it.
-    from: Option<From>,
+    from: Option<ReadFrom>,
 }
 
 /// Where reading begins.
 #[derive(Clone, Copy)]
-enum From {
+enum ReadFrom {
     /// At a record.
-    At(u64),
+    RecordAt(u64),
     /// One byte before the first that a record can begin at: a boundary is a newline and a brace, and
     /// this byte can be the newline.
     LineAfter(u64),
 }
 
-impl From {
+impl ReadFrom {
     fn byte(self) -> u64 {
         match self {
-            Self::At(byte) | Self::LineAfter(byte) => byte,
+            Self::RecordAt(byte) | Self::LineAfter(byte) => byte,
         }
     }
 }
 
-impl Task<'_> {
-    fn range(&self) -> Option<Range> {
+impl SegmentTask<'_> {
+    fn range(&self) -> Option<ObjectRange> {
         let from = self.from?;
         Some(self.object.range(from.byte(), self.segment.end))
     }
@@ -113,14 +113,14 @@ impl Task<'_> {
 /// A decoder and a buffer, used for split after split.
 pub struct SplitReader<'a> {
     source: &'a Source,
-    reading: Reading<'a>,
+    reading: ReadContext<'a>,
     decoder: Decoder,
     reader: ChunkReader,
 }
 
 impl<'a> SplitReader<'a> {
     /// A reader of splits of `source`.
-    pub fn new(reading: Reading<'a>, source: &'a Source) -> Self {
+    pub fn new(reading: ReadContext<'a>, source: &'a Source) -> Self {
         let sizes = reading.sizes;
         Self {
             source,
@@ -134,20 +134,25 @@ impl<'a> SplitReader<'a> {
     ///
     /// # Errors
     /// An object cannot be read, or `sink` failed.
-    pub fn read(&mut self, split: &Split, start: Start, sink: &mut dyn Sink) -> Result<SplitRead> {
-        let mut clock = Clock::default();
-        let mut found = SplitRead {
+    pub fn read(
+        &mut self,
+        split: &Split,
+        start: StartAt,
+        sink: &mut dyn RecordSink,
+    ) -> Result<SplitStats> {
+        let mut clock = StageTimer::default();
+        let mut found = SplitStats {
             began: None,
             ended: None,
             lines: (0, 0),
             bytes: 0,
-            counts: Counts::default(),
+            counts: RecordCounts::default(),
             kept: Vec::with_capacity(split.segments.len()),
-            reasons: [0; Reason::ALL.len()],
+            reasons: [0; RejectReason::ALL.len()],
             first_reject: None,
             first_segment_rejects: 0,
             rejected_bytes: 0,
-            segments: SegmentReads::with_capacity(split.segments.len()),
+            segments: SegmentStatuses::with_capacity(split.segments.len()),
         };
         // A split that failed half way may have left something.
         self.decoder.clear();
@@ -159,7 +164,7 @@ impl<'a> SplitReader<'a> {
         let mut input = clock.read(|| source.read(ranges));
         let input = input.as_mut();
         for (number, task) in tasks.into_iter().enumerate() {
-            let Task {
+            let SegmentTask {
                 object,
                 segment,
                 from,
@@ -172,8 +177,8 @@ impl<'a> SplitReader<'a> {
                 let range = (from.byte(), segment.end);
                 self.reader.open(input, object, name, range)?;
                 match from {
-                    From::At(at) => Ok(Some(at)),
-                    From::LineAfter(_) => self.reader.seek_line_start(input, segment.end),
+                    ReadFrom::RecordAt(at) => Ok(Some(at)),
+                    ReadFrom::LineAfter(_) => self.reader.seek_line_start(input, segment.end),
                 }
             })?;
             if number == 0 {
@@ -196,7 +201,7 @@ impl<'a> SplitReader<'a> {
                 }
                 found.lines.1 = self.decoder.lines();
                 found.bytes += found.ended.map_or(0, |ended| ended - began);
-                is_broken = matches!(self.reader.chunk().rest, Rest::Broken(_));
+                is_broken = matches!(self.reader.chunk().rest, InputState::Corrupt(_));
             }
             let records = self.decoder.records() - records_before;
             found.segments.end_segment(records, is_broken);
@@ -218,18 +223,22 @@ impl<'a> SplitReader<'a> {
     }
 
     /// What is to be read of each segment.
-    fn tasks(&self, split: &Split, start: Start) -> Vec<Task<'a>> {
+    fn tasks(&self, split: &Split, start: StartAt) -> Vec<SegmentTask<'a>> {
         let task = |(number, segment): (usize, &Segment)| {
             let object = self.source.objects.get(segment.object)?;
-            let start = if number == 0 { start } else { Start::Likely };
-            Some(Task {
+            let start = if number == 0 {
+                start
+            } else {
+                StartAt::NextLine
+            };
+            Some(SegmentTask {
                 object,
                 segment: *segment,
                 from: match start {
-                    Start::Nowhere => None,
-                    Start::At(at) => Some(From::At(at)),
-                    Start::Likely if segment.start == 0 => Some(From::At(0)),
-                    Start::Likely => Some(From::LineAfter(segment.start - 1)),
+                    StartAt::Skip => None,
+                    StartAt::Byte(at) => Some(ReadFrom::RecordAt(at)),
+                    StartAt::NextLine if segment.start == 0 => Some(ReadFrom::RecordAt(0)),
+                    StartAt::NextLine => Some(ReadFrom::LineAfter(segment.start - 1)),
                 },
             })
         };
@@ -242,8 +251,8 @@ impl<'a> SplitReader<'a> {
         &mut self,
         input: &mut dyn RangeReader,
         end: u64,
-        clock: &mut Clock,
-        sink: &mut dyn Sink,
+        clock: &mut StageTimer,
+        sink: &mut dyn RecordSink,
     ) -> Result<Option<u64>> {
         let progress = clock.decode(|| self.decoder.decode(self.reader.chunk(), end));
         self.reader.consume(progress.consumed);
@@ -251,14 +260,14 @@ impl<'a> SplitReader<'a> {
             .progress
             .advance(self.reader.take_bytes_stored());
         match progress.stop {
-            Stop::Hungry => clock.read(|| self.reader.fill(input))?,
-            Stop::Full => self.flush(clock, sink)?,
-            Stop::Done => return Ok(Some(self.reader.chunk().offset)),
+            DecodeStatus::NeedInput => clock.read(|| self.reader.fill(input))?,
+            DecodeStatus::BatchFull => self.flush(clock, sink)?,
+            DecodeStatus::SegmentEnd => return Ok(Some(self.reader.chunk().offset)),
         }
         Ok(None)
     }
 
-    fn flush(&mut self, clock: &mut Clock, sink: &mut dyn Sink) -> Result<()> {
+    fn flush(&mut self, clock: &mut StageTimer, sink: &mut dyn RecordSink) -> Result<()> {
         let batch = clock
             .decode(|| self.decoder.finish())
             .map_err(Error::arrow)?;
@@ -272,12 +281,12 @@ impl<'a> SplitReader<'a> {
 
 /// Time spent in the two stages that alternate.
 #[derive(Debug, Default)]
-struct Clock {
+struct StageTimer {
     read: Duration,
     decode: Duration,
 }
 
-impl Clock {
+impl StageTimer {
     fn read<T>(&mut self, work: impl FnOnce() -> T) -> T {
         let began = Instant::now();
         let done = work();

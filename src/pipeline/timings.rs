@@ -40,7 +40,7 @@ const STAGES: [(Stage, &str); 6] = [
 ];
 
 #[derive(Debug, Default)]
-struct Totals {
+struct StageTotals {
     nanoseconds: AtomicU64,
     bytes: AtomicU64,
     events: AtomicU64,
@@ -59,12 +59,12 @@ pub struct Phase {
 
 /// The totals of a run. Workers add to them a chunk or batch at a time.
 #[derive(Debug, Default)]
-pub struct Stages {
-    totals: [Totals; STAGES.len()],
+pub struct Timings {
+    totals: [StageTotals; STAGES.len()],
     phases: Mutex<Vec<Phase>>,
 }
 
-impl Stages {
+impl Timings {
     /// Adds work that began at `began` and ends now.
     pub fn add(&self, stage: Stage, began: Instant, bytes: u64, events: u64) {
         self.add_time(stage, began.elapsed(), bytes, events);

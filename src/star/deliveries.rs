@@ -13,12 +13,12 @@ use arrow_array::types::{
 use arrow_array::{Array, RecordBatch};
 
 use super::fnv::song_key;
-use super::records::{EventBatch, Repeated};
+use super::records::{DictText, EventBatch};
 use super::songs::TotalOrder;
 use super::users::{symbol, text};
 use crate::error::{Error, Result};
 
-pub use super::users::Symbols;
+pub use super::users::StringPool;
 
 /// The content that deliveries of one event are compared by.
 ///
@@ -28,16 +28,16 @@ pub use super::users::Symbols;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Delivery<'a> {
     level: &'a str,
-    location: Nullable<&'a str>,
-    user_agent: Nullable<&'a str>,
-    rest: Rest,
+    location: NullsLast<&'a str>,
+    user_agent: NullsLast<&'a str>,
+    rest: Scalars,
 }
 
 /// The content but for the texts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Rest {
+struct Scalars {
     /// song_key and duration; null if the event lacks song, artist or length.
-    song: Nullable<(i64, TotalOrder)>,
+    song: NullsLast<(i64, TotalOrder)>,
     start_time: i64,
     user_id: i32,
     session_id: i32,
@@ -45,12 +45,12 @@ struct Rest {
 
 /// A nullable value. Null is ordered last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Nullable<T> {
+enum NullsLast<T> {
     Value(T),
     Null,
 }
 
-impl<T> From<Option<T>> for Nullable<T> {
+impl<T> From<Option<T>> for NullsLast<T> {
     fn from(value: Option<T>) -> Self {
         value.map_or(Self::Null, Self::Value)
     }
@@ -68,7 +68,7 @@ impl<'a> Delivery<'a> {
             level: text(&events.level, row).unwrap_or_default(),
             location: text(&events.location, row).into(),
             user_agent: text(&events.user_agent, row).into(),
-            rest: Rest {
+            rest: Scalars {
                 song: song.into(),
                 start_time: events.ts.value(row) * 1000,
                 user_id: events.user_id.value(row),
@@ -86,7 +86,7 @@ pub fn ids(rows: &RecordBatch) -> Result<&[i64]> {
     values::<Int64Type>(rows, "songplay_id")
 }
 
-/// A delivery that was read back, in 48 bytes: its texts are numbers of [`Symbols`].
+/// A delivery that was read back, in 48 bytes: its texts are numbers of [`StringPool`].
 #[derive(Debug, Clone, Copy)]
 pub struct Candidate {
     /// The batch that it is in, among those of the whole input.
@@ -106,7 +106,7 @@ pub struct Candidate {
 impl Candidate {
     /// Returns true if this delivery stays and not `other`, another one of the same event: if it is smaller,
     /// or the same in an earlier batch. `symbols` are those of both.
-    pub fn wins<S: Deref<Target = Symbols>>(
+    pub fn wins<S: Deref<Target = StringPool>>(
         &self,
         other: &Self,
         symbols: impl FnOnce() -> S,
@@ -120,7 +120,7 @@ impl Candidate {
         self.delivery(&symbols) < other.delivery(&symbols)
     }
 
-    fn delivery<'a>(&self, symbols: &'a Symbols) -> Delivery<'a> {
+    fn delivery<'a>(&self, symbols: &'a StringPool) -> Delivery<'a> {
         Delivery {
             level: symbols.text(self.level.get()).unwrap_or_default(),
             location: symbols.text(self.location).into(),
@@ -129,9 +129,9 @@ impl Candidate {
         }
     }
 
-    fn rest(&self) -> Rest {
+    fn rest(&self) -> Scalars {
         let song = (self.song_key, TotalOrder(self.duration));
-        Rest {
+        Scalars {
             song: (!self.duration.is_nan()).then_some(song).into(),
             start_time: self.start_time,
             user_id: self.user_id,
@@ -149,7 +149,7 @@ pub fn candidates(
     songplays: &RecordBatch,
     ledger: &RecordBatch,
     batch: u32,
-    symbols: &mut Symbols,
+    symbols: &mut StringPool,
 ) -> Result<Vec<Candidate>> {
     let song_keys = values::<Int64Type>(ledger, "song_key")?;
     let durations = values::<Float64Type>(ledger, "duration")?;
@@ -201,7 +201,7 @@ fn values<'a, T: ArrowPrimitiveType>(
     Ok(column.ok_or_else(|| mismatch(name))?.values())
 }
 
-fn texts<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a Repeated> {
+fn texts<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a DictText> {
     let column = batch.column_by_name(name);
     let column = column.and_then(|column| column.as_dictionary_opt::<Int32Type>());
     column.ok_or_else(|| mismatch(name))

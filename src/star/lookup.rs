@@ -14,7 +14,7 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
 use super::fnv::song_key;
-use super::records::{EventBatch, Repeated, SongBatch};
+use super::records::{DictText, EventBatch, SongBatch};
 use super::schema::LEDGER_SONGS;
 use super::text_array;
 use crate::error::{Error, Result};
@@ -27,13 +27,13 @@ const FILTER_BITS: usize = 16;
 
 /// What an event and a song must have in common.
 #[derive(Clone, Copy, PartialEq)]
-struct Key<'a> {
+struct MatchKey<'a> {
     title: &'a str,
     artist_name: &'a str,
     duration: f64,
 }
 
-impl<'a> Key<'a> {
+impl<'a> MatchKey<'a> {
     fn of(songs: &'a SongBatch, row: usize) -> Self {
         Self {
             title: songs.title.value(row),
@@ -65,26 +65,26 @@ fn shard_of(hash: u64) -> usize {
 /// The hash of each song's key.
 pub fn hashes(songs: &SongBatch) -> Vec<u64> {
     (0..songs.rows())
-        .map(|row| Key::of(songs, row).hash())
+        .map(|row| MatchKey::of(songs, row).hash())
         .collect()
 }
 
 /// A song record: its batch and the row in it.
-type Place = (u32, u32);
+type RecordRef = (u32, u32);
 
 /// What is found under one key.
 #[derive(Debug)]
-struct Found {
+struct LookupEntry {
     hash: u64,
     /// A record with the key.
-    key: Place,
+    key: RecordRef,
     /// The record whose ids count.
-    ids: Place,
+    ids: RecordRef,
 }
 
 /// The songs whose keys fall to one shard.
 #[derive(Debug)]
-pub struct Shard {
+pub struct LookupShard {
     /// Numbers of entries, by the hash of their key.
     entries: HashTable<u32>,
     titles: StringArray,
@@ -92,10 +92,10 @@ pub struct Shard {
     durations: Vec<f64>,
     song_keys: Vec<i64>,
     /// The record of each entry whose ids count.
-    ids: Vec<Place>,
+    ids: Vec<RecordRef>,
 }
 
-impl Shard {
+impl LookupShard {
     /// The songs of `batches` that fall to shard `number`, below [`SHARDS`]; `hashes` are theirs. Of
     /// several records with the same key the one with the smallest song_id counts, then the one with
     /// the smallest artist_id.
@@ -104,11 +104,11 @@ impl Shard {
     /// A column of the songs holds more than Arrow can (2 GiB).
     pub fn new(batches: &[SongBatch], hashes: &[Vec<u64>], number: usize) -> Result<Self> {
         let mut entries: HashTable<u32> = HashTable::new();
-        let mut found: Vec<Found> = Vec::new();
+        let mut found: Vec<LookupEntry> = Vec::new();
         for (batch, (songs, hashes)) in batches.iter().zip(hashes).enumerate() {
             let ours = hashes.iter().enumerate();
             for (row, &hash) in ours.filter(|&(_, &hash)| shard_of(hash) == number) {
-                let key = Key::of(songs, row);
+                let key = MatchKey::of(songs, row);
                 let place = (batch as u32, row as u32);
                 let same = |&entry: &u32| {
                     let other = found.get(entry as usize);
@@ -125,7 +125,7 @@ impl Shard {
                     }
                     Entry::Vacant(room) => {
                         room.insert(found.len() as u32);
-                        found.push(Found {
+                        found.push(LookupEntry {
                             hash,
                             key: place,
                             ids: place,
@@ -145,7 +145,7 @@ impl Shard {
         })
     }
 
-    fn find(&self, hash: u64, key: Key<'_>) -> Option<u32> {
+    fn find(&self, hash: u64, key: MatchKey<'_>) -> Option<u32> {
         let same = |&entry: &u32| {
             let entry = entry as usize;
             self.durations.get(entry) == Some(&key.duration)
@@ -156,12 +156,12 @@ impl Shard {
     }
 }
 
-fn key_at(batches: &[SongBatch], (batch, row): Place) -> Option<Key<'_>> {
+fn key_at(batches: &[SongBatch], (batch, row): RecordRef) -> Option<MatchKey<'_>> {
     let songs = batches.get(batch as usize)?;
-    Some(Key::of(songs, row as usize))
+    Some(MatchKey::of(songs, row as usize))
 }
 
-fn ids_at(batches: &[SongBatch], (batch, row): Place) -> Option<(&str, &str)> {
+fn ids_at(batches: &[SongBatch], (batch, row): RecordRef) -> Option<(&str, &str)> {
     let songs = batches.get(batch as usize)?;
     let row = row as usize;
     Some((songs.song_id.value(row), songs.artist_id.value(row)))
@@ -170,7 +170,7 @@ fn ids_at(batches: &[SongBatch], (batch, row): Place) -> Option<(&str, &str)> {
 /// The song_id and artist_id of each entry, shard after shard.
 fn ids<'a>(
     batches: &'a [SongBatch],
-    shards: &'a [Shard],
+    shards: &'a [LookupShard],
 ) -> impl Iterator<Item = (&'a str, &'a str)> {
     let places = shards.iter().flat_map(|shard| &shard.ids);
     places.map(|&place| ids_at(batches, place).unwrap_or_default())
@@ -185,7 +185,7 @@ impl SongIds {
     ///
     /// # Errors
     /// They are more than Arrow can hold (2 GiB).
-    pub fn new(batches: &[SongBatch], shards: &[Shard]) -> Result<Self> {
+    pub fn new(batches: &[SongBatch], shards: &[LookupShard]) -> Result<Self> {
         let ids = ids(batches, shards).map(|(song_id, _)| Some(song_id));
         Ok(Self(Arc::new(text_array(ids)?)))
     }
@@ -203,7 +203,7 @@ impl ArtistIds {
     ///
     /// # Errors
     /// They are more than Arrow can hold (2 GiB).
-    pub fn new(batches: &[SongBatch], shards: &[Shard]) -> Result<Self> {
+    pub fn new(batches: &[SongBatch], shards: &[LookupShard]) -> Result<Self> {
         let mut known: HashMap<&str, i32, FixedState> = HashMap::default();
         let mut distinct = Vec::new();
         let numbers = ids(batches, shards).map(|(_, artist_id)| {
@@ -222,7 +222,7 @@ impl ArtistIds {
 /// All songs by title, artist name and duration.
 #[derive(Debug)]
 pub struct SongLookup {
-    shards: Vec<Shard>,
+    shards: Vec<LookupShard>,
     /// The number of each shard's first entry among all.
     firsts: Vec<i32>,
     /// A bit for each hash that a duration has: most events of unknown songs end there, before
@@ -236,7 +236,7 @@ pub struct SongLookup {
 
 impl SongLookup {
     /// The lookup of all `shards`, in order, with the ids that they find.
-    pub fn new(songs: SongIds, artists: ArtistIds, mut shards: Vec<Shard>) -> Self {
+    pub fn new(songs: SongIds, artists: ArtistIds, mut shards: Vec<LookupShard>) -> Self {
         let count: usize = shards.iter().map(|shard| shard.ids.len()).sum();
         let mut durations = vec![0; (count * FILTER_BITS / 64).next_power_of_two()];
         for &duration in shards.iter().flat_map(|shard| &shard.durations) {
@@ -264,7 +264,7 @@ impl SongLookup {
         }
     }
 
-    fn find(&self, key: Key<'_>) -> Option<i32> {
+    fn find(&self, key: MatchKey<'_>) -> Option<i32> {
         let (word, bit) = filter_bit(&self.durations, key.duration);
         if self.durations.get(word)? & bit == 0 {
             return None;
@@ -279,7 +279,7 @@ impl SongLookup {
     ///
     /// # Errors
     /// None that a caller can cause: Arrow checks what this module promises.
-    pub fn match_songs(&self, events: &EventBatch, ids: &[i64]) -> Result<Matches> {
+    pub fn match_songs(&self, events: &EventBatch, ids: &[i64]) -> Result<SongMatches> {
         let whole = |row| {
             events.song.is_valid(row) && events.artist.is_valid(row) && events.length.is_valid(row)
         };
@@ -292,7 +292,7 @@ impl SongLookup {
                 if !whole(row) {
                     return None;
                 }
-                let key = Key {
+                let key = MatchKey {
                     title: events.song.value(row),
                     artist_name: events.artist.value(row),
                     duration: events.length.value(row),
@@ -308,9 +308,9 @@ impl SongLookup {
         let artist = |entry: Option<i32>| self.artists.numbers.get(entry? as usize).copied();
         let artists: Int32Array = entries.iter().map(artist).collect();
         let repeated = |keys: Int32Array, values: &Arc<StringArray>| {
-            Repeated::try_new(keys, Arc::clone(values) as ArrayRef).map_err(Error::arrow)
+            DictText::try_new(keys, Arc::clone(values) as ArrayRef).map_err(Error::arrow)
         };
-        Ok(Matches {
+        Ok(SongMatches {
             artist_id: repeated(artists, &self.artists.distinct)?,
             song_id: repeated(entries, &self.songs.0)?,
             keyed,
@@ -353,11 +353,11 @@ impl SongLookup {
 
 /// The songs of some events.
 #[derive(Debug)]
-pub struct Matches {
+pub struct SongMatches {
     /// The song_id of each event's song, null where none matches.
-    pub song_id: Repeated,
+    pub song_id: DictText,
     /// The artist_id of that.
-    pub artist_id: Repeated,
+    pub artist_id: DictText,
     /// The songplay_ids of the events that can have a song: song, artist and length are there.
     pub keyed: Vec<i64>,
     /// The song_key of each of them.

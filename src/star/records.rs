@@ -10,7 +10,7 @@ use arrow_array::{
 use crate::error::{Error, Result};
 
 /// Text that repeats: a key a row into a small dictionary.
-pub type Repeated = DictionaryArray<Int32Type>;
+pub type DictText = DictionaryArray<Int32Type>;
 
 /// Song records, by [`SONG_RECORD`](super::schema::SONG_RECORD). A double of -0.0 is the 0.0 that it equals: which of
 /// two equal values counts could not follow from what they hold otherwise.
@@ -59,12 +59,12 @@ pub struct EventBatch {
     pub(super) user_id: Int32Array,
     pub(super) session_id: Int32Array,
     pub(super) item_in_session: Int32Array,
-    pub(super) level: Repeated,
-    pub(super) first_name: Repeated,
-    pub(super) last_name: Repeated,
-    pub(super) gender: Repeated,
-    pub(super) location: Repeated,
-    pub(super) user_agent: Repeated,
+    pub(super) level: DictText,
+    pub(super) first_name: DictText,
+    pub(super) last_name: DictText,
+    pub(super) gender: DictText,
+    pub(super) location: DictText,
+    pub(super) user_agent: DictText,
     pub(super) song: StringArray,
     pub(super) artist: StringArray,
     pub(super) length: Float64Array,
@@ -142,7 +142,7 @@ fn double(batch: &RecordBatch, name: &str) -> Result<Float64Array> {
     Ok(number::<Float64Type>(batch, name)?.unary(|value| value + 0.0))
 }
 
-fn repeated(batch: &RecordBatch, name: &str) -> Result<Repeated> {
+fn repeated(batch: &RecordBatch, name: &str) -> Result<DictText> {
     column(batch, name)?
         .as_dictionary_opt::<Int32Type>()
         .cloned()

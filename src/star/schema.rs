@@ -264,7 +264,7 @@ const fn text(max_bytes: usize) -> FieldType {
 }
 
 const fn repeated(max_bytes: usize) -> FieldType {
-    FieldType::Repeated { max_bytes }
+    FieldType::DictText { max_bytes }
 }
 
 /// `0001-01-01T00:00:00.000Z` in milliseconds since 1970.

@@ -8,7 +8,7 @@ use arrow_schema::{Field, Schema};
 use arrow_select::filter::FilterBuilder;
 
 use super::fnv::songplay_id;
-use super::lookup::{Matches, SongLookup};
+use super::lookup::{SongLookup, SongMatches};
 use super::records::EventBatch;
 use super::schema::{Column, LEDGER_SONGPLAYS, SONGPLAYS};
 use crate::error::{Error, Result};
@@ -28,7 +28,7 @@ pub fn songplay_ids(events: &EventBatch) -> Vec<i64> {
 
 /// What is made of some events.
 #[derive(Debug)]
-pub struct Plays {
+pub struct SongplayRows {
     /// The rows of [`SONGPLAYS`]. Repeating text is dictionary-encoded in memory.
     pub songplays: RecordBatch,
     /// Those of [`LEDGER_SONGPLAYS`].
@@ -45,9 +45,9 @@ pub fn songplays(
     mut ids: Vec<i64>,
     dropped: &[usize],
     songs: &SongLookup,
-) -> Result<Plays> {
+) -> Result<SongplayRows> {
     let mut start_time: Vec<i64> = events.ts().iter().map(|ms| ms * 1000).collect();
-    let Matches {
+    let SongMatches {
         song_id,
         artist_id,
         mut keyed,
@@ -112,7 +112,7 @@ pub fn songplays(
         Arc::new(Float64Array::from(durations)),
     ];
     let ledger = RecordBatch::try_new(LEDGER_SONGPLAYS.arrow(), columns);
-    Ok(Plays {
+    Ok(SongplayRows {
         songplays: songplays.map_err(Error::arrow)?,
         ledger: ledger.map_err(Error::arrow)?,
     })

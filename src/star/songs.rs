@@ -13,7 +13,7 @@ use super::text_array;
 use crate::error::{Error, Result};
 
 /// A place in a list of batches: the batch and the row in it.
-type Row<'a> = (&'a SongBatch, usize);
+type SongRow<'a> = (&'a SongBatch, usize);
 
 /// `null` last, as the rules for ties want it.
 fn null_last<T>(value: Option<T>) -> (bool, Option<T>) {
@@ -49,10 +49,10 @@ impl Ord for TotalOrder {
 /// All rows, those of the same key together and the one that stands for it first; then only those.
 fn first_of_each<'a>(
     batches: &'a [SongBatch],
-    key: impl Fn(Row<'a>) -> &'a str,
-    better: impl Fn(Row<'a>, Row<'a>) -> Ordering,
-) -> Vec<Row<'a>> {
-    let mut rows: Vec<Row<'a>> = batches
+    key: impl Fn(SongRow<'a>) -> &'a str,
+    better: impl Fn(SongRow<'a>, SongRow<'a>) -> Ordering,
+) -> Vec<SongRow<'a>> {
+    let mut rows: Vec<SongRow<'a>> = batches
         .iter()
         .flat_map(|b| (0..b.rows()).map(move |row| (b, row)))
         .collect();
@@ -67,8 +67,8 @@ fn first_of_each<'a>(
 /// # Errors
 /// The table is larger than Arrow can hold (2 GiB of one column).
 pub fn songs(batches: &[SongBatch]) -> Result<RecordBatch> {
-    let year = |(b, row): Row<'_>| b.year.is_valid(row).then(|| b.year.value(row));
-    let better = |a: Row<'_>, b: Row<'_>| {
+    let year = |(b, row): SongRow<'_>| b.year.is_valid(row).then(|| b.year.value(row));
+    let better = |a: SongRow<'_>, b: SongRow<'_>| {
         let ((ab, ar), (bb, br)) = (a, b);
         ab.title
             .value(ar)
@@ -95,19 +95,19 @@ pub fn songs(batches: &[SongBatch]) -> Result<RecordBatch> {
 /// # Errors
 /// The table is larger than Arrow can hold (2 GiB of one column).
 pub fn artists<'a>(batches: &'a [SongBatch]) -> Result<[RecordBatch; 2]> {
-    let located = |(b, row): Row<'_>| {
+    let located = |(b, row): SongRow<'_>| {
         let both = b.artist_latitude.is_valid(row) && b.artist_longitude.is_valid(row);
         let place = text(&b.artist_location, row).is_some_and(|l| !l.is_empty());
         (Reverse(both), Reverse(place))
     };
-    let place = |(b, row): Row<'a>| {
+    let place = |(b, row): SongRow<'a>| {
         (
             null_last(text(&b.artist_location, row)),
             null_last(double(&b.artist_latitude, row).map(TotalOrder)),
             null_last(double(&b.artist_longitude, row).map(TotalOrder)),
         )
     };
-    let better = |a: Row<'a>, b: Row<'a>| {
+    let better = |a: SongRow<'a>, b: SongRow<'a>| {
         let ((ab, ar), (bb, br)) = (a, b);
         located(a)
             .cmp(&located(b))
@@ -131,12 +131,15 @@ pub fn artists<'a>(batches: &'a [SongBatch]) -> Result<[RecordBatch; 2]> {
     ])
 }
 
-fn text_column(rows: &[Row<'_>], column: impl Fn(&SongBatch) -> &StringArray) -> Result<ArrayRef> {
+fn text_column(
+    rows: &[SongRow<'_>],
+    column: impl Fn(&SongBatch) -> &StringArray,
+) -> Result<ArrayRef> {
     let values = rows.iter().map(|&(b, row)| text(column(b), row));
     Ok(Arc::new(text_array(values)?))
 }
 
-fn doubles(rows: &[Row<'_>], column: impl Fn(&SongBatch) -> &Float64Array) -> ArrayRef {
+fn doubles(rows: &[SongRow<'_>], column: impl Fn(&SongBatch) -> &Float64Array) -> ArrayRef {
     Arc::new(
         rows.iter()
             .map(|&(b, row)| double(column(b), row))

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 
 /// A log object.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LedgerObject {
+pub struct SourceObject {
     /// What names it, wherever it is looked at from.
     pub object: String,
     /// What tells its contents from others; empty if nothing does.
@@ -24,8 +24,8 @@ pub struct LedgerObject {
 ///
 /// # Errors
 /// Their names are more than Arrow can hold (2 GiB).
-pub fn objects(objects: &[LedgerObject]) -> Result<RecordBatch> {
-    let text = |of: fn(&LedgerObject) -> &str| -> Result<ArrayRef> {
+pub fn objects(objects: &[SourceObject]) -> Result<RecordBatch> {
+    let text = |of: fn(&SourceObject) -> &str| -> Result<ArrayRef> {
         Ok(Arc::new(text_array(objects.iter().map(|o| Some(of(o))))?))
     };
     let rows = objects.iter().map(|object| object.rows as i64);

@@ -14,7 +14,7 @@ const DAY_MS: i64 = 24 * HOUR_MS;
 
 /// The calendar of one day in UTC.
 #[derive(Debug, Clone, Copy)]
-struct Day {
+struct DateParts {
     day: i16,
     week: i16,
     month: i16,
@@ -22,7 +22,7 @@ struct Day {
     weekday: i16,
 }
 
-impl Day {
+impl DateParts {
     /// The day that many days after 1970-01-01.
     fn new(days: i64) -> Option<Self> {
         let date = DateTime::from_timestamp_millis(days * DAY_MS)?.date_naive();
@@ -45,12 +45,12 @@ pub fn time(times: &[i64]) -> Result<RecordBatch> {
     let mut parts: [Vec<i16>; 6] = std::array::from_fn(|_| Vec::with_capacity(times.len()));
     let mut start_time = Vec::with_capacity(times.len());
     // Times are sorted, so the calendar is asked once a day.
-    let mut today: Option<(i64, Day)> = None;
+    let mut today: Option<(i64, DateParts)> = None;
     for &ms in times {
         let days = ms.div_euclid(DAY_MS);
         let day = match today {
             Some((number, day)) if number == days => day,
-            _ => Day::new(days).ok_or_else(|| {
+            _ => DateParts::new(days).ok_or_else(|| {
                 Error::failed(format!("start time {ms} ms is outside the calendar"))
             })?,
         };

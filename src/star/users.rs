@@ -1,6 +1,6 @@
 //! The `users` dimension: each user as of the latest event.
 //!
-//! What was [`Seen`] in some events merges into the [`Users`] of all, in any order: the latest event by
+//! What was [`UserDelta`] in some events merges into the [`LatestUsers`] of all, in any order: the latest event by
 //! (ts, sessionId, itemInSession) wins. Events of a user that tie are deliveries of one event, of which
 //! the smallest by (level, first_name, last_name, gender) wins, null last.
 
@@ -14,19 +14,19 @@ use arrow_array::types::TimestampMicrosecondType;
 use arrow_array::{Array, ArrayRef, Int32Array, PrimitiveArray, RecordBatch};
 use foldhash::fast::FixedState;
 
-use super::records::{EventBatch, Repeated};
+use super::records::{DictText, EventBatch};
 use super::schema::{LEDGER_USERS, USERS};
 use super::text_array;
 use crate::error::{Error, Result};
 
 /// Texts by number; number 0 is null.
 #[derive(Debug, Clone, Default)]
-pub struct Symbols {
+pub struct StringPool {
     numbers: HashMap<Arc<str>, u32, FixedState>,
     texts: Vec<Arc<str>>,
 }
 
-impl Symbols {
+impl StringPool {
     pub(super) fn number(&mut self, text: &str) -> u32 {
         if let Some(&number) = self.numbers.get(text) {
             return number;
@@ -57,14 +57,19 @@ fn tie_break<'a>(text: impl Fn(usize) -> Option<&'a str>) -> [(bool, Option<&'a 
 }
 
 #[derive(Debug, Clone, Copy)]
-struct User {
+struct UserRow {
     latest: (i64, i32, i32),
     texts: [u32; TEXTS],
 }
 
-impl User {
+impl UserRow {
     /// Returns true if `self` wins over `other`. Each comes with the texts that its numbers are of.
-    fn wins(&self, symbols: &[Symbols; TEXTS], other: &Self, others: &[Symbols; TEXTS]) -> bool {
+    fn wins(
+        &self,
+        symbols: &[StringPool; TEXTS],
+        other: &Self,
+        others: &[StringPool; TEXTS],
+    ) -> bool {
         self.latest.cmp(&other.latest).then_with(|| {
             let ours = tie_break(|i| symbols[i].text(self.texts[i]));
             tie_break(|i| others[i].text(other.texts[i])).cmp(&ours)
@@ -74,7 +79,7 @@ impl User {
 
 /// Some of the users of some events.
 #[derive(Debug, Clone, Default)]
-pub struct Shard(Vec<(i32, User)>);
+pub struct UserShard(Vec<(i32, UserRow)>);
 
 /// Users in a list, beyond which it is looked through for those that are in it more than once.
 const COMPACT: usize = 64 * 1024;
@@ -82,14 +87,14 @@ const COMPACT: usize = 64 * 1024;
 /// Some events, batch by batch: the latest of each user in each batch, and once in a while of each user
 /// in all of them.
 #[derive(Debug, Clone, Default)]
-pub struct Seen {
-    users: Vec<(i32, User)>,
+pub struct UserDelta {
+    users: Vec<(i32, UserRow)>,
     /// Users that were left when the list was last looked through.
     compacted: usize,
-    symbols: [Symbols; TEXTS],
+    symbols: [StringPool; TEXTS],
 }
 
-impl Seen {
+impl UserDelta {
     /// Takes in a batch of events.
     pub fn add(&mut self, events: &EventBatch) {
         let latest = |row: usize| {
@@ -133,7 +138,7 @@ impl Seen {
                     row as usize,
                 );
             }
-            let user = User {
+            let user = UserRow {
                 latest: latest(row as usize),
                 texts,
             };
@@ -146,7 +151,7 @@ impl Seen {
     }
 
     fn compact(&mut self) {
-        let mut latest: HashMap<i32, User, FixedState> = HashMap::default();
+        let mut latest: HashMap<i32, UserRow, FixedState> = HashMap::default();
         for (id, user) in std::mem::take(&mut self.users) {
             let known = latest.entry(id).or_insert(user);
             if user.wins(&self.symbols, known, &self.symbols) {
@@ -158,8 +163,8 @@ impl Seen {
     }
 
     /// Takes out the users, dealt out to so many shards, always the same one for a user.
-    pub fn take_shards(&mut self, shards: usize) -> Vec<Shard> {
-        let mut dealt = vec![Shard::default(); shards];
+    pub fn take_shards(&mut self, shards: usize) -> Vec<UserShard> {
+        let mut dealt = vec![UserShard::default(); shards];
         for (id, user) in std::mem::take(&mut self.users) {
             if let Some(shard) = dealt.get_mut(id.cast_unsigned() as usize % shards) {
                 shard.0.push((id, user));
@@ -171,14 +176,14 @@ impl Seen {
 
 /// The latest event of each user among all events taken in.
 #[derive(Debug, Clone, Default)]
-pub struct Users {
-    users: HashMap<i32, User, FixedState>,
-    symbols: [Symbols; TEXTS],
+pub struct LatestUsers {
+    users: HashMap<i32, UserRow, FixedState>,
+    symbols: [StringPool; TEXTS],
 }
 
-impl Users {
+impl LatestUsers {
     /// Takes in a shard of `other`.
-    pub fn merge(&mut self, other: &Seen, shard: &Shard) {
+    pub fn merge(&mut self, other: &UserDelta, shard: &UserShard) {
         let mut translations =
             std::array::from_fn::<_, TEXTS, _>(|i| vec![0; other.symbols[i].texts.len() + 1]);
         for (id, theirs) in &shard.0 {
@@ -198,7 +203,7 @@ impl Users {
                 }
                 texts[i] = *known;
             }
-            known.insert_entry(User { texts, ..*theirs });
+            known.insert_entry(UserRow { texts, ..*theirs });
         }
     }
 
@@ -207,7 +212,7 @@ impl Users {
     /// # Errors
     /// The table is larger than Arrow can hold (2 GiB of one column).
     pub fn tables<'a>(states: impl IntoIterator<Item = &'a Self>) -> Result<[RecordBatch; 2]> {
-        let mut rows: Vec<(i32, &User, &Self)> = states
+        let mut rows: Vec<(i32, &UserRow, &Self)> = states
             .into_iter()
             .flat_map(|state| state.users.iter().map(move |(&id, user)| (id, user, state)))
             .collect();
@@ -218,7 +223,7 @@ impl Users {
                 .map(|&(_, user, state)| state.symbols[i].text(user.texts[i]));
             Ok(Arc::new(text_array(values)?))
         };
-        let integers = |of: fn((i32, &User)) -> i32| -> ArrayRef {
+        let integers = |of: fn((i32, &UserRow)) -> i32| -> ArrayRef {
             let values = rows.iter().map(|&(id, user, _)| of((id, user)));
             Arc::new(values.collect::<Int32Array>())
         };
@@ -243,16 +248,16 @@ impl Users {
 }
 
 /// Returns the text of a row.
-pub(super) fn text(column: &Repeated, row: usize) -> Option<&str> {
+pub(super) fn text(column: &DictText, row: usize) -> Option<&str> {
     let key = column.key(row)?;
     Some(column.values().as_string_opt::<i32>()?.value(key))
 }
 
 /// The number of a row's text, asked of `symbols` once a text and batch.
 pub(super) fn symbol(
-    symbols: &mut Symbols,
+    symbols: &mut StringPool,
     known: &mut [u32],
-    column: &Repeated,
+    column: &DictText,
     row: usize,
 ) -> u32 {
     let Some(key) = column.key(row) else { return 0 };
@@ -272,7 +277,7 @@ pub(super) fn symbol(
 mod tests {
     use super::*;
     use crate::decode::bytes::PADDING;
-    use crate::decode::{Chunk, Decoder, Rest};
+    use crate::decode::{Chunk, Decoder, InputState};
     use crate::star::schema::EVENT_RECORD;
 
     /// A batch with one event of each user below `users`, at `ts`.
@@ -294,7 +299,7 @@ mod tests {
             padded: &log,
             len,
             offset: 0,
-            rest: Rest::End,
+            rest: InputState::Eof,
         };
         decoder.decode(chunk, u64::MAX);
         EventBatch::new(&decoder.finish().unwrap()).unwrap()
@@ -304,12 +309,12 @@ mod tests {
     #[test]
     fn a_long_split_keeps_each_user_a_few_times_at_most() {
         const USERS: usize = 40_000;
-        let mut seen = Seen::default();
+        let mut seen = UserDelta::default();
         for ts in 0..20 {
             seen.add(&batch(USERS, ts));
             assert!(seen.users.len() <= COMPACT.max(2 * USERS) + USERS);
         }
-        let mut users = Users::default();
+        let mut users = LatestUsers::default();
         for shard in seen.take_shards(1) {
             users.merge(&seen, &shard);
         }

@@ -3,14 +3,14 @@
 use std::collections::VecDeque;
 use std::io::{self, Read};
 
-use super::{Range, RangeReader, Store};
+use super::{ObjectRange, RangeReader, Store};
 use crate::error::Result;
 
 /// Reads ranges of several stores one after the other.
 pub struct ChainedReader<'a> {
     stores: &'a [Box<dyn Store>],
     /// Ranges of one store each that are not begun.
-    waiting: VecDeque<(usize, Vec<Range>)>,
+    waiting: VecDeque<(usize, Vec<ObjectRange>)>,
     /// What reads the ranges of one store.
     reader: Option<Box<dyn RangeReader>>,
     /// Ranges that it has not begun.
@@ -19,8 +19,11 @@ pub struct ChainedReader<'a> {
 
 impl<'a> ChainedReader<'a> {
     /// A reader of ranges, each with the number of its store.
-    pub fn new(stores: &'a [Box<dyn Store>], ranges: impl Iterator<Item = (u32, Range)>) -> Self {
-        let mut waiting: VecDeque<(usize, Vec<Range>)> = VecDeque::new();
+    pub fn new(
+        stores: &'a [Box<dyn Store>],
+        ranges: impl Iterator<Item = (u32, ObjectRange)>,
+    ) -> Self {
+        let mut waiting: VecDeque<(usize, Vec<ObjectRange>)> = VecDeque::new();
         for (store, range) in ranges {
             match waiting.back_mut() {
                 Some((last, ranges)) if *last == store as usize => ranges.push(range),

@@ -5,7 +5,9 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::{Depth, Entry, Level, Range, RangeReader, Store, Upload, Version};
+use super::{
+    ListMode, ListResult, ObjectMeta, ObjectRange, ObjectVersion, RangeReader, Store, Upload,
+};
 use crate::error::{Error, Result};
 
 /// Links below links that are followed before a folder counts as a loop.
@@ -13,7 +15,7 @@ const MAX_DEPTH: usize = 64;
 
 /// A folder, or one file.
 #[derive(Debug)]
-pub struct Local {
+pub struct LocalStore {
     root: PathBuf,
     /// The same without links, from the root of all.
     home: PathBuf,
@@ -23,7 +25,7 @@ pub struct Local {
     follows: bool,
 }
 
-impl Local {
+impl LocalStore {
     /// The store for a path, which must exist.
     ///
     /// # Errors
@@ -105,9 +107,9 @@ fn not_utf8(path: &Path) -> Error {
         .hint("rename it")
 }
 
-impl Store for Local {
-    fn list(&self, prefix: &str, _: Depth) -> Result<Level> {
-        let mut level = Level::default();
+impl Store for LocalStore {
+    fn list(&self, prefix: &str, _: ListMode) -> Result<ListResult> {
+        let mut level = ListResult::default();
         if let Some(name) = &self.file {
             let path = self.root.join(name);
             let found = fs::metadata(&path).map_err(|e| Error::io("cannot read", &path, &e))?;
@@ -161,15 +163,15 @@ impl Store for Local {
             .objects
             .iter()
             .filter_map(|object| match object.version {
-                Version::Written { nanoseconds, .. } => Some(nanoseconds / 1_000_000_000),
+                ObjectVersion::Mtime { nanoseconds, .. } => Some(nanoseconds / 1_000_000_000),
                 _ => None,
             });
         level.last_modified = times.max();
         Ok(level)
     }
 
-    fn read(&self, ranges: Vec<Range>) -> Box<dyn RangeReader> {
-        Box::new(Files {
+    fn read(&self, ranges: Vec<ObjectRange>) -> Box<dyn RangeReader> {
+        Box::new(LocalRangeReader {
             root: self.root.clone(),
             ranges: ranges.into_iter(),
             current: None,
@@ -185,7 +187,7 @@ impl Store for Local {
             (created, _) => created,
         };
         let file = created.map_err(|e| Error::io("cannot write", &path, &e))?;
-        Ok(Box::new(NewFile {
+        Ok(Box::new(LocalUpload {
             file,
             path,
             bytes: 0,
@@ -220,8 +222,8 @@ impl Store for Local {
     }
 }
 
-fn listed(key: String, found: &fs::Metadata) -> Entry {
-    Entry {
+fn listed(key: String, found: &fs::Metadata) -> ObjectMeta {
+    ObjectMeta {
         key,
         size: found.len(),
         version: written(found),
@@ -229,11 +231,11 @@ fn listed(key: String, found: &fs::Metadata) -> Entry {
 }
 
 /// What is at hand with the size.
-fn written(found: &fs::Metadata) -> Version {
+fn written(found: &fs::Metadata) -> ObjectVersion {
     let seconds = found.mtime().checked_mul(1_000_000_000);
     let nanoseconds = seconds.and_then(|seconds| seconds.checked_add(found.mtime_nsec()));
     let inode = found.ino();
-    nanoseconds.map_or(Version::Unknown, |nanoseconds| Version::Written {
+    nanoseconds.map_or(ObjectVersion::Unknown, |nanoseconds| ObjectVersion::Mtime {
         nanoseconds,
         inode,
     })
@@ -244,22 +246,22 @@ fn written(found: &fs::Metadata) -> Version {
 const LARGE: u64 = 1 << 20;
 
 /// Opens and reads files one after the other.
-struct Files {
+struct LocalRangeReader {
     root: PathBuf,
-    ranges: std::vec::IntoIter<Range>,
+    ranges: std::vec::IntoIter<ObjectRange>,
     /// The file that is read, as it was listed and as it was opened.
-    current: Option<(Range, File)>,
+    current: Option<(ObjectRange, File)>,
 }
 
-impl Files {
-    fn path(&self, range: &Range) -> PathBuf {
+impl LocalRangeReader {
+    fn path(&self, range: &ObjectRange) -> PathBuf {
         self.root.join(&range.entry.key)
     }
 
     /// An error if a file is not the one that was listed. This is one system call, on the open file.
-    fn check(&self, range: &Range, file: &File) -> Result<()> {
+    fn check(&self, range: &ObjectRange, file: &File) -> Result<()> {
         let entry = &range.entry;
-        let Version::Written { nanoseconds, inode } = entry.version else {
+        let ObjectVersion::Mtime { nanoseconds, inode } = entry.version else {
             return Ok(());
         };
         let cannot = |e: io::Error| Error::io("cannot read", &self.path(range), &e);
@@ -267,7 +269,7 @@ impl Files {
         // One open file is one content. What is opened again by its name must be the same file.
         let is_part = range.from > 0 || range.until < entry.size;
         let is_same = match written(&now) {
-            Version::Written {
+            ObjectVersion::Mtime {
                 nanoseconds: written,
                 inode: number,
             } => written == nanoseconds && (number == inode || !is_part),
@@ -287,7 +289,7 @@ fn changed(path: &Path) -> Error {
         .hint("run again when nothing writes to it")
 }
 
-impl RangeReader for Files {
+impl RangeReader for LocalRangeReader {
     fn next_range(&mut self) -> Result<()> {
         self.current = None;
         let Some(range) = self.ranges.next() else {
@@ -314,7 +316,7 @@ impl RangeReader for Files {
     }
 }
 
-impl Read for Files {
+impl Read for LocalRangeReader {
     fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
         match &mut self.current {
             Some((_, file)) => file.read(to),
@@ -324,13 +326,13 @@ impl Read for Files {
 }
 
 /// A file that is being written.
-struct NewFile {
+struct LocalUpload {
     file: File,
     path: PathBuf,
     bytes: u64,
 }
 
-impl Write for NewFile {
+impl Write for LocalUpload {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.file.write(bytes)?;
         self.bytes += written as u64;
@@ -342,7 +344,7 @@ impl Write for NewFile {
     }
 }
 
-impl Upload for NewFile {
+impl Upload for LocalUpload {
     fn finish(mut self: Box<Self>) -> Result<u64> {
         let flushed = self.file.flush();
         flushed.map_err(|e| Error::io("cannot write", &self.path, &e))?;

@@ -9,7 +9,7 @@ pub const GLOB_CHARACTERS: [char; 3] = ['*', '?', '['];
 
 /// A folder or file, or a prefix of a bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum Location {
     /// A path.
     Local(PathBuf),
     /// `s3://bucket/prefix`.
@@ -21,7 +21,7 @@ pub enum Place {
     },
 }
 
-impl Place {
+impl Location {
     /// What a user wrote.
     ///
     /// # Errors
@@ -147,7 +147,7 @@ fn is_bucket_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b".-_".contains(&byte)
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Local(path) => path.display().fmt(f),

@@ -15,31 +15,31 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::error::Result;
 
 pub use chained_reader::ChainedReader;
-pub use local::Local;
-pub use location::{GLOB_CHARACTERS, Place};
-use s3::{Connection, S3};
+pub use local::LocalStore;
+pub use location::{GLOB_CHARACTERS, Location};
+use s3::{S3, S3Client};
 
 /// One object as a listing shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct ObjectMeta {
     /// Its key.
     pub key: String,
     /// Its size in bytes, as stored.
     pub size: u64,
     /// Which of the contents that it had at one time or another.
-    pub version: Version,
+    pub version: ObjectVersion,
 }
 
 /// What tells the contents of an object from those that it had before.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Version {
+pub enum ObjectVersion {
     /// Nothing but the size.
     #[default]
     Unknown,
     /// When it was written, in seconds since 1970.
-    Modified(i64),
+    LastModified(i64),
     /// A file: when it was written, in nanoseconds since 1970, and its number in the file system.
-    Written {
+    Mtime {
         /// The time.
         nanoseconds: i64,
         /// The number.
@@ -49,23 +49,23 @@ pub enum Version {
     ETag(Box<str>),
 }
 
-impl Entry {
+impl ObjectMeta {
     /// What tells the contents of the object from others in one word; empty if nothing does.
     pub fn etag(&self) -> String {
         match &self.version {
-            Version::Unknown => String::new(),
-            Version::Modified(seconds) => seconds.to_string(),
-            Version::Written { nanoseconds, .. } => format!("{}-{nanoseconds}", self.size),
-            Version::ETag(tag) => tag.to_string(),
+            ObjectVersion::Unknown => String::new(),
+            ObjectVersion::LastModified(seconds) => seconds.to_string(),
+            ObjectVersion::Mtime { nanoseconds, .. } => format!("{}-{nanoseconds}", self.size),
+            ObjectVersion::ETag(tag) => tag.to_string(),
         }
     }
 }
 
 /// What stands below a prefix.
 #[derive(Debug, Default)]
-pub struct Level {
+pub struct ListResult {
     /// Objects, in no order.
-    pub objects: Vec<Entry>,
+    pub objects: Vec<ObjectMeta>,
     /// Longer prefixes that are not looked into, each ending in `/`, in no order.
     pub prefixes: Vec<String>,
     /// Names that stand for nothing readable, and why; in no order. Those that end in `/` are
@@ -77,18 +77,18 @@ pub struct Level {
 
 /// How far down a listing looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Depth {
+pub enum ListMode {
     /// To the next `/`.
-    Level,
+    Delimited,
     /// All the way, where the store can do that in one go; to the next `/` where it cannot.
-    Whole,
+    Recursive,
 }
 
 /// A range of an object that is to be read.
 #[derive(Debug, Clone)]
-pub struct Range {
+pub struct ObjectRange {
     /// The object as it was listed.
-    pub entry: Entry,
+    pub entry: ObjectMeta,
     /// The first byte to read.
     pub from: u64,
     /// How far reading is likely to go. It may go on to the end of the object.
@@ -130,17 +130,17 @@ pub trait Store: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// There is no such prefix, or it may not be listed.
-    fn list(&self, prefix: &str, depth: Depth) -> Result<Level>;
+    fn list(&self, prefix: &str, depth: ListMode) -> Result<ListResult>;
 
     /// Lists all that is below `""` or a prefix that a listing gave, however far down.
     ///
     /// # Errors
     /// There is no such prefix, or it may not be listed.
-    fn list_all(&self, prefix: &str) -> Result<Level> {
-        let mut all = Level::default();
+    fn list_all(&self, prefix: &str) -> Result<ListResult> {
+        let mut all = ListResult::default();
         let mut left = vec![prefix.to_owned()];
         while let Some(prefix) = left.pop() {
-            let level = self.list(&prefix, Depth::Whole)?;
+            let level = self.list(&prefix, ListMode::Recursive)?;
             left.extend(level.prefixes);
             all.objects.extend(level.objects);
             all.unreadable.extend(level.unreadable);
@@ -150,7 +150,7 @@ pub trait Store: fmt::Debug + Send + Sync {
     }
 
     /// A reader of ranges, in this order.
-    fn read(&self, ranges: Vec<Range>) -> Box<dyn RangeReader>;
+    fn read(&self, ranges: Vec<ObjectRange>) -> Box<dyn RangeReader>;
 
     /// Begins to write an object.
     ///
@@ -185,14 +185,14 @@ pub trait Store: fmt::Debug + Send + Sync {
 
 /// Opens stores; all that are far away share one connection.
 #[derive(Debug, Default)]
-pub struct Stores {
-    options: s3::Options,
-    connection: Mutex<Option<Arc<Connection>>>,
+pub struct StoreRegistry {
+    options: s3::S3Options,
+    connection: Mutex<Option<Arc<S3Client>>>,
 }
 
-impl Stores {
+impl StoreRegistry {
     /// None opened yet.
-    pub fn new(options: s3::Options) -> Self {
+    pub fn new(options: s3::S3Options) -> Self {
         Self {
             options,
             connection: Mutex::default(),
@@ -203,10 +203,12 @@ impl Stores {
     ///
     /// # Errors
     /// The place does not exist or may not be looked at.
-    pub fn open(&self, place: &Place) -> Result<Box<dyn Store>> {
+    pub fn open(&self, place: &Location) -> Result<Box<dyn Store>> {
         Ok(match place {
-            Place::Local(path) => Box::new(Local::new(path)?),
-            Place::S3 { bucket, prefix } => Box::new(S3::open(self.connection()?, bucket, prefix)?),
+            Location::Local(path) => Box::new(LocalStore::new(path)?),
+            Location::S3 { bucket, prefix } => {
+                Box::new(S3::open(self.connection()?, bucket, prefix)?)
+            }
         })
     }
 
@@ -215,10 +217,10 @@ impl Stores {
     ///
     /// # Errors
     /// The folder does not exist or may not be looked at.
-    pub fn open_below(&self, folder: &Place, stem: &str) -> Result<Box<dyn Store>> {
+    pub fn open_below(&self, folder: &Location, stem: &str) -> Result<Box<dyn Store>> {
         Ok(match folder {
-            Place::Local(path) => Box::new(Local::folder(path)?),
-            Place::S3 { bucket, prefix } => {
+            Location::Local(path) => Box::new(LocalStore::folder(path)?),
+            Location::S3 { bucket, prefix } => {
                 Box::new(S3::below(self.connection()?, bucket, prefix).with_stem(stem))
             }
         })
@@ -232,7 +234,7 @@ impl Stores {
         Ok(S3::below(self.connection()?, bucket, prefix))
     }
 
-    fn connection(&self) -> Result<Arc<Connection>> {
+    fn connection(&self) -> Result<Arc<S3Client>> {
         let mut open = self
             .connection
             .lock()
@@ -240,7 +242,7 @@ impl Stores {
         if let Some(connection) = open.as_ref() {
             return Ok(Arc::clone(connection));
         }
-        let connection = Arc::new(Connection::new(&self.options)?);
+        let connection = Arc::new(S3Client::new(&self.options)?);
         Ok(Arc::clone(open.insert(connection)))
     }
 }

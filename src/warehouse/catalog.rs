@@ -9,7 +9,7 @@ use crate::star::schema::{
     Column, ColumnType, LEDGER_ARTISTS, LEDGER_OBJECTS, LEDGER_SONGPLAYS, LEDGER_SONGS,
     LEDGER_USERS, SONGPLAYS, TABLES, Table,
 };
-use crate::warehouse::connect::error::{Failure, refused};
+use crate::warehouse::connect::error::{StatementError, refused};
 use crate::warehouse::connect::session::{Row, Session};
 
 /// The table of what was loaded: a log object of a run a row.
@@ -81,14 +81,16 @@ ORDER BY c.relname, a.attnum",
 }
 
 /// A column as it was found: name, type, whether null is refused.
-pub type Found = (String, String, bool);
+pub type CatalogColumn = (String, String, bool);
 
 /// The columns of those of the tables that are there, by table.
 ///
 /// # Errors
 /// The warehouse does not tell.
-pub fn look(session: &mut Session) -> std::result::Result<BTreeMap<String, Vec<Found>>, Failure> {
-    let mut found: BTreeMap<String, Vec<Found>> = BTreeMap::new();
+pub fn look(
+    session: &mut Session,
+) -> std::result::Result<BTreeMap<String, Vec<CatalogColumn>>, StatementError> {
+    let mut found: BTreeMap<String, Vec<CatalogColumn>> = BTreeMap::new();
     for row in session.rows(&columns_query())? {
         let mut row: Row = row;
         let mut take = |i: usize| row.get_mut(i).and_then(Option::take).unwrap_or_default();
@@ -99,7 +101,7 @@ pub fn look(session: &mut Session) -> std::result::Result<BTreeMap<String, Vec<F
 }
 
 /// Why the tables that were found cannot be loaded, if so: the first one that is missing or another.
-pub fn drift(found: &BTreeMap<String, Vec<Found>>) -> Option<Error> {
+pub fn drift(found: &BTreeMap<String, Vec<CatalogColumn>>) -> Option<Error> {
     let missing = missing(found).first().map(|name| {
         Error::failed(format!("there is no table {name}"))
             .because("it is not there, or in no schema of the search path, or something else has its name")
@@ -109,7 +111,7 @@ pub fn drift(found: &BTreeMap<String, Vec<Found>>) -> Option<Error> {
 }
 
 /// Returns the names of the tables that were not found.
-pub fn missing(found: &BTreeMap<String, Vec<Found>>) -> Vec<&'static str> {
+pub fn missing(found: &BTreeMap<String, Vec<CatalogColumn>>) -> Vec<&'static str> {
     let names = tables().into_iter().map(|(name, _)| name);
     names.filter(|name| !found.contains_key(*name)).collect()
 }
@@ -125,8 +127,8 @@ const LOST: &str = "sparkify run --full-refresh creates what is missing and load
 /// The warehouse does not tell.
 pub fn lost(
     session: &mut Session,
-    found: &BTreeMap<String, Vec<Found>>,
-) -> std::result::Result<Option<Error>, Failure> {
+    found: &BTreeMap<String, Vec<CatalogColumn>>,
+) -> std::result::Result<Option<Error>, StatementError> {
     let missing = missing(found);
     let Some(name) = missing.first() else {
         return Ok(None);
@@ -157,7 +159,7 @@ const PAIRS: [(&str, &str); 6] = [
 ///
 /// # Errors
 /// The warehouse does not tell.
-pub fn emptied(session: &mut Session) -> std::result::Result<Option<Error>, Failure> {
+pub fn emptied(session: &mut Session) -> std::result::Result<Option<Error>, StatementError> {
     let names: Vec<_> = tables().into_iter().map(|(name, _)| name).collect();
     let filled = filled(session, &names)?;
     let error = |empty: &str, other: &str| {
@@ -198,7 +200,7 @@ pub fn incomplete(state: &str, rows: u64) -> Error {
 fn filled(
     session: &mut Session,
     names: &[&'static str],
-) -> std::result::Result<BTreeSet<String>, Failure> {
+) -> std::result::Result<BTreeSet<String>, StatementError> {
     if names.is_empty() {
         return Ok(BTreeSet::new());
     }
@@ -234,7 +236,7 @@ pub fn names_of(rows: Vec<Row>) -> BTreeSet<String> {
 pub fn ensure_loadable(
     session: &mut Session,
     refresh: bool,
-) -> std::result::Result<Vec<&'static str>, Failure> {
+) -> std::result::Result<Vec<&'static str>, StatementError> {
     let found = look(session)?;
     if let Some(difference) = difference(&found) {
         return Err(refused(difference));
@@ -254,7 +256,7 @@ pub fn ensure_loadable(
 }
 
 /// Why a table that was found is another than it should be, if so.
-pub fn difference(found: &BTreeMap<String, Vec<Found>>) -> Option<Error> {
+pub fn difference(found: &BTreeMap<String, Vec<CatalogColumn>>) -> Option<Error> {
     tables().into_iter().find_map(|(name, wanted)| {
         let why = differs(&wanted, found.get(name)?)?;
         Some(
@@ -265,7 +267,7 @@ pub fn difference(found: &BTreeMap<String, Vec<Found>>) -> Option<Error> {
     })
 }
 
-fn differs(wanted: &[Column], found: &[Found]) -> Option<String> {
+fn differs(wanted: &[Column], found: &[CatalogColumn]) -> Option<String> {
     for (place, wanted) in wanted.iter().enumerate() {
         let expected = type_name(wanted.ty);
         let Some((name, ty, not_null)) = found.get(place) else {
@@ -307,7 +309,7 @@ fn holds(found: &str, wanted: ColumnType) -> bool {
 mod tests {
     use super::*;
 
-    fn found() -> BTreeMap<String, Vec<Found>> {
+    fn found() -> BTreeMap<String, Vec<CatalogColumn>> {
         let column = |c: Column| (c.name.to_owned(), type_name(c.ty), !c.nullable);
         let table = |(name, columns): (&str, Vec<Column>)| {
             (name.to_owned(), columns.into_iter().map(column).collect())
@@ -315,7 +317,7 @@ mod tests {
         tables().into_iter().map(table).collect()
     }
 
-    fn drift_of(change: impl FnOnce(&mut BTreeMap<String, Vec<Found>>)) -> String {
+    fn drift_of(change: impl FnOnce(&mut BTreeMap<String, Vec<CatalogColumn>>)) -> String {
         let mut found = found();
         change(&mut found);
         drift(&found).map_or_else(String::new, |error| error.to_string())
@@ -329,7 +331,7 @@ mod tests {
             missing.contains("no table users: it is not there"),
             "{missing}"
         );
-        let change = |table: &'static str, change: fn(&mut Vec<Found>)| {
+        let change = |table: &'static str, change: fn(&mut Vec<CatalogColumn>)| {
             drift_of(|found| found.get_mut(table).into_iter().for_each(change))
         };
         let many = change("songs", |c| {

@@ -7,13 +7,13 @@ use super::retry::{CONFLICT_TRIES, patiently, pause};
 use super::{Warehouse, catalog};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
-use crate::warehouse::connect::error::{Cause, Failure, refused};
+use crate::warehouse::connect::error::{ErrorClass, StatementError, refused};
 use crate::warehouse::connect::session::Session;
-use crate::warehouse::sql::template::{Scripts, statements};
+use crate::warehouse::sql::template::{SqlTemplates, statements};
 
 /// What stands in the tables that would be dropped.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Standing {
+pub struct ExistingTables {
     /// How many of the tables are there.
     pub tables: usize,
     /// Their rows.
@@ -21,7 +21,7 @@ pub struct Standing {
 }
 
 /// Asks whether what stands in the tables may go; an error if not.
-pub type Ask<'a> = &'a dyn Fn(&Standing) -> Result<()>;
+pub type Confirm<'a> = &'a dyn Fn(&ExistingTables) -> Result<()>;
 
 /// The SQL that creates all tables, in order, as text.
 pub fn script(dialect: Dialect, drop: bool) -> String {
@@ -32,7 +32,7 @@ pub fn script(dialect: Dialect, drop: bool) -> String {
 
 /// What creates the tables that are not there, and has dropped all before if need be.
 fn transaction(dialect: Dialect, drop: bool, is_there: impl Fn(&str) -> bool) -> Vec<&'static str> {
-    let scripts = Scripts::of(dialect);
+    let scripts = SqlTemplates::of(dialect);
     let mut sql = vec!["BEGIN"];
     if drop {
         sql.extend(statements(scripts.drop));
@@ -52,7 +52,7 @@ pub fn creation(
         let mut words = sql.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
         words.any(&is_there)
     };
-    let create = statements(Scripts::of(dialect).create).into_iter();
+    let create = statements(SqlTemplates::of(dialect).create).into_iter();
     create.filter(move |sql| !about(subject(sql)))
 }
 
@@ -70,7 +70,7 @@ fn subject(sql: &str) -> &str {
 pub fn create(
     warehouse: &Warehouse,
     drop: bool,
-    agree: Option<Ask<'_>>,
+    agree: Option<Confirm<'_>>,
     progress: &Progress,
 ) -> Result<usize> {
     let mut tries = 0;
@@ -79,7 +79,7 @@ pub fn create(
         let mut session = Session::open(&warehouse.address)?;
         match try_to_create(warehouse, &mut session, drop, agree, progress) {
             // Somebody else did the same at the same time.
-            Err(failure) if failure.cause == Cause::Conflict && tries < CONFLICT_TRIES => {
+            Err(failure) if failure.cause == ErrorClass::Conflict && tries < CONFLICT_TRIES => {
                 std::thread::sleep(pause(tries));
             }
             created => {
@@ -87,10 +87,10 @@ pub fn create(
                 return created.map_err(|failure| {
                     let error = Error::failed(what).because(failure.error);
                     match failure.cause {
-                        Cause::Lost => {
+                        ErrorClass::ConnectionLost => {
                             error.hint("whether it was done is not known: do the same again")
                         }
-                        Cause::Conflict | Cause::Refused => error,
+                        ErrorClass::Conflict | ErrorClass::Fatal => error,
                     }
                 });
             }
@@ -102,9 +102,9 @@ fn try_to_create(
     warehouse: &Warehouse,
     session: &mut Session,
     drop: bool,
-    agree: Option<Ask<'_>>,
+    agree: Option<Confirm<'_>>,
     progress: &Progress,
-) -> std::result::Result<usize, Failure> {
+) -> std::result::Result<usize, StatementError> {
     let found = catalog::look(session)?;
     if !drop && let Some(difference) = catalog::difference(&found) {
         return Err(refused(difference));
@@ -142,13 +142,13 @@ fn try_to_create(
 fn refuse_more(
     session: &mut Session,
     warehouse: &Warehouse,
-    found: &BTreeMap<String, Vec<catalog::Found>>,
-    agreed: &Standing,
-) -> std::result::Result<(), Failure> {
+    found: &BTreeMap<String, Vec<catalog::CatalogColumn>>,
+    agreed: &ExistingTables,
+) -> std::result::Result<(), StatementError> {
     if !found.contains_key(catalog::LOADS) {
         return Ok(());
     }
-    let stage = statements(Scripts::of(warehouse.address.dialect).stage);
+    let stage = statements(SqlTemplates::of(warehouse.address.dialect).stage);
     for lock in stage.iter().filter(|sql| sql.starts_with("LOCK ")) {
         session.execute(lock)?;
     }
@@ -166,11 +166,11 @@ fn refuse_more(
 fn standing<'a>(
     session: &mut Session,
     names: impl Iterator<Item = &'a String>,
-) -> std::result::Result<Standing, Failure> {
+) -> std::result::Result<ExistingTables, StatementError> {
     let counts: Vec<_> = names
         .map(|name| format!("SELECT COUNT(*) FROM {name}"))
         .collect();
-    let mut standing = Standing {
+    let mut standing = ExistingTables {
         tables: counts.len(),
         rows: 0,
     };

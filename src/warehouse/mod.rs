@@ -16,18 +16,18 @@ pub mod query;
 mod retry;
 pub mod sql;
 
-use connect::config::Address;
+use connect::config::ConnectionConfig;
 use dialect::Dialect;
 use iam_role::IamRole;
 
 use crate::error::{Error, Result};
-use crate::storage::Place;
+use crate::storage::Location;
 
 /// A warehouse.
 #[derive(Debug, Clone)]
 pub struct Warehouse {
     /// What it is and how it is reached.
-    pub address: Address,
+    pub address: ConnectionConfig,
     /// As whom it reads the bucket, if it is Redshift.
     pub iam_role: IamRole,
 }
@@ -37,9 +37,9 @@ impl Warehouse {
     ///
     /// # Errors
     /// It is Redshift, and the place is not in S3.
-    pub fn check(&self, star: &Place) -> Result<()> {
+    pub fn check(&self, star: &Location) -> Result<()> {
         match (self.address.dialect, star) {
-            (Dialect::Redshift, Place::Local(_)) => {
+            (Dialect::Redshift, Location::Local(_)) => {
                 Err(Error::usage(format!("cannot load {star} into Redshift"))
                     .because("its COPY reads from S3")
                     .hint("let --out of the run be s3://bucket/prefix"))

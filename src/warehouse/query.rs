@@ -8,14 +8,14 @@ use chrono::NaiveDateTime;
 use postgres::types::Type;
 
 use crate::error::{Error, Result};
-use crate::warehouse::connect::config::Address;
-use crate::warehouse::connect::error::Failure;
+use crate::warehouse::connect::config::ConnectionConfig;
+use crate::warehouse::connect::error::StatementError;
 use crate::warehouse::connect::session::{Row, Session};
-use crate::warehouse::sql::template::{Values, fill, statements};
+use crate::warehouse::sql::template::{SqlParams, fill, statements};
 
 /// A question, with the query that answers it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Question {
+pub struct SavedQuery {
     /// What it is called.
     pub name: &'static str,
     script: &'static str,
@@ -23,7 +23,7 @@ pub struct Question {
 
 macro_rules! questions {
     ($($name:literal)*) => {
-        [$(Question {
+        [$(SavedQuery {
             name: $name,
             script: include_str!(concat!("../../sql/analytics/", $name, ".sql")),
         }),*]
@@ -31,7 +31,7 @@ macro_rules! questions {
 }
 
 /// All of them.
-pub static QUESTIONS: [Question; 12] = questions! {
+pub static QUESTIONS: [SavedQuery; 12] = questions! {
     "plays-by-hour"
     "plays-by-weekday"
     "plays-by-hour-and-weekday"
@@ -48,7 +48,7 @@ pub static QUESTIONS: [Question; 12] = questions! {
 
 /// Of which plays something is asked, in UTC, and how many rows are wanted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Asked {
+pub struct QueryParams {
     /// The first moment; none is the earliest that a play can have.
     pub from: Option<NaiveDateTime>,
     /// The moment before which it ends; none is behind the latest that a play can have.
@@ -59,16 +59,16 @@ pub struct Asked {
 
 /// The answer to a query.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
+pub struct ResultSet {
     /// Its columns.
-    pub columns: Vec<Column>,
+    pub columns: Vec<ResultColumn>,
     /// Its rows, with a field for each column.
     pub rows: Vec<Row>,
 }
 
 /// A column of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Column {
+pub struct ResultColumn {
     /// Its name.
     pub name: String,
     /// Whether numbers are in it.
@@ -79,7 +79,7 @@ pub struct Column {
 const FIRST: &str = "0001-01-01 00:00:00";
 const LAST: &str = "9999-12-31 23:59:59.999999";
 
-impl Question {
+impl SavedQuery {
     /// The question in words: what its script begins with.
     pub fn text(&self) -> &'static str {
         let line = self.script.lines().next().unwrap_or_default();
@@ -95,11 +95,11 @@ impl Question {
     ///
     /// # Errors
     /// The script is not as this program knows it.
-    pub fn sql(&self, asked: &Asked) -> Result<String> {
+    pub fn sql(&self, asked: &QueryParams) -> Result<String> {
         let moment = |moment: Option<NaiveDateTime>, or: &str| {
             moment.map_or_else(|| or.to_owned(), |m| m.format("%F %T%.f").to_string())
         };
-        let values = Values::default()
+        let values = SqlParams::default()
             .text("from", &moment(asked.from, FIRST))?
             .text("to", &moment(asked.to, LAST))?
             .sql("limit", &asked.limit.to_string());
@@ -114,16 +114,17 @@ impl Question {
 ///
 /// # Errors
 /// The warehouse cannot be reached or refuses.
-pub fn ask(address: &Address, sql: &str) -> Result<Answer> {
+pub fn ask(address: &ConnectionConfig, sql: &str) -> Result<ResultSet> {
     let mut session = Session::open(address)?;
-    let cannot =
-        |failure: Failure| Error::failed(format!("cannot query {address}")).because(failure.error);
+    let cannot = |failure: StatementError| {
+        Error::failed(format!("cannot query {address}")).because(failure.error)
+    };
     let columns = session.columns(sql).map_err(cannot)?;
-    let columns = columns.into_iter().map(|(name, ty)| Column {
+    let columns = columns.into_iter().map(|(name, ty)| ResultColumn {
         name,
         is_number: is_number(&ty),
     });
-    Ok(Answer {
+    Ok(ResultSet {
         columns: columns.collect(),
         rows: session.rows(sql).map_err(cannot)?,
     })
@@ -162,7 +163,7 @@ mod tests {
     #[test]
     fn every_question_is_one_query_and_says_what_it_asks() {
         for question in QUESTIONS {
-            let Question { name, script } = question;
+            let SavedQuery { name, script } = question;
             assert_eq!(statements(script).len(), 1, "{name}");
             assert!(question.text().ends_with('?'), "{name}");
             let by_hand = format!(
@@ -179,9 +180,9 @@ mod tests {
 
     #[test]
     fn without_a_range_every_play_is_in_it() {
-        let asked = Asked {
+        let asked = QueryParams {
             limit: 7,
-            ..Asked::default()
+            ..QueryParams::default()
         };
         let question = QUESTIONS.iter().find(|q| q.name == "top-songs");
         let sql = question.unwrap().sql(&asked).unwrap();

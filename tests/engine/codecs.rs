@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use parquet::basic::Compression as Codec;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use sparkify::config::RunConfig;
-use sparkify::generate::{Options, generate};
+use sparkify::generate::{GenerateOptions, generate};
 use sparkify::output::Compression;
 use sparkify::output::report::Report;
 use sparkify::pipeline;
@@ -64,7 +64,7 @@ fn is_codec(codec: Codec, compression: Compression) -> bool {
 fn every_codec_is_read_back_equal_to_the_reference() {
     let root = TempDir::new().unwrap();
     let data = root.path().join("data");
-    let options = Options {
+    let options = GenerateOptions {
         events: 20_000,
         songs: 400,
         users: 300,
@@ -123,7 +123,7 @@ fn the_default_codec_is_snappy() {
 fn every_codec_gives_the_same_bytes_at_any_number_of_threads() {
     let root = TempDir::new().unwrap();
     let data = root.path().join("data");
-    let options = Options {
+    let options = GenerateOptions {
         events: 5_000,
         songs: 100,
         users: 80,

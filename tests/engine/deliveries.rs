@@ -8,7 +8,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 use sparkify::config::Sizes;
-use sparkify::generate::{Options, generate};
+use sparkify::generate::{GenerateOptions, generate};
 use tempfile::TempDir;
 
 use crate::grammar::cases;
@@ -287,7 +287,7 @@ proptest! {
 /// Generated events, each tenth of them delivered again once or twice in another object, now and then with
 /// another level.
 fn repeated(root: &Path) {
-    let options = Options {
+    let options = GenerateOptions {
         events: 12_000,
         songs: 100,
         users: 300,

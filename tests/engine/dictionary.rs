@@ -11,7 +11,7 @@ use clap::ValueEnum;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use proptest::prelude::*;
 use sparkify::output::{Compression, PartWriter};
-use sparkify::storage::{Local, Store};
+use sparkify::storage::{LocalStore, Store};
 
 use crate::grammar::cases;
 
@@ -46,7 +46,7 @@ fn round_trip(texts: &[String], keys: &[Option<i32>], nullable: bool, codec: Com
 
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("part.parquet");
-    let file = Local::new(folder.path())
+    let file = LocalStore::new(folder.path())
         .unwrap()
         .create("part.parquet")
         .unwrap();

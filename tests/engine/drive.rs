@@ -14,7 +14,7 @@ use sparkify::decode::bytes::PADDING;
 use sparkify::decode::reject::Reject;
 use sparkify::decode::schema::{Field, FieldType, RecordSchema};
 use sparkify::decode::sniff::Layout;
-use sparkify::decode::{Chunk, Counts, Decoder, Rest, Stop};
+use sparkify::decode::{Chunk, DecodeStatus, Decoder, InputState, RecordCounts};
 
 /// Keeps every record that is JSON and UTF-8: what it rejects is rejected by grammar or encoding.
 pub static EVERYTHING: RecordSchema = RecordSchema {
@@ -51,7 +51,7 @@ pub const WHOLE: Manner = Manner {
 /// What a decoder made of some bytes.
 #[derive(Debug)]
 pub struct Decoded {
-    pub counts: Counts,
+    pub counts: RecordCounts,
     /// With lines from the start of the object (the first is 0).
     pub rejects: Vec<Reject>,
     /// The cells of each row.
@@ -75,7 +75,7 @@ pub enum Cell {
 pub fn decode(bytes: &[u8], schema: &'static RecordSchema, manner: Manner) -> Decoded {
     let mut decoder = Decoder::new(schema, manner.max_rows);
     let mut decoded = Decoded {
-        counts: Counts::default(),
+        counts: RecordCounts::default(),
         rejects: Vec::new(),
         rows: Vec::new(),
         stops: Vec::new(),
@@ -103,20 +103,24 @@ pub fn decode(bytes: &[u8], schema: &'static RecordSchema, manner: Manner) -> De
             padded: &padded,
             len: end - begin,
             offset: begin as u64,
-            rest: if more { Rest::More } else { Rest::End },
+            rest: if more {
+                InputState::More
+            } else {
+                InputState::Eof
+            },
         };
         let progress = decoder.decode(chunk, segment_end);
         begin += progress.consumed;
         assert!(begin <= end, "consumed what it was not given");
-        hungry = progress.stop == Stop::Hungry;
+        hungry = progress.stop == DecodeStatus::NeedInput;
         match progress.stop {
-            Stop::Hungry => {}
-            Stop::Full => {
+            DecodeStatus::NeedInput => {}
+            DecodeStatus::BatchFull => {
                 decoded.stops.push(begin);
                 assert!(decoder.rows() > 0, "full of nothing");
                 decoded.rows.extend(rows(&decoder.finish().unwrap()));
             }
-            Stop::Done => {
+            DecodeStatus::SegmentEnd => {
                 let found = decoder.take_rejects().into_iter().map(|mut reject| {
                     reject.line += line;
                     reject

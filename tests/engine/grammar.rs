@@ -5,7 +5,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, FileFailurePersistence};
 use serde::de::IgnoredAny;
-use sparkify::decode::reject::Reason;
+use sparkify::decode::reject::RejectReason;
 use sparkify::decode::{lexer, value};
 use sparkify::star::schema::{EVENT_RECORD, SONG_RECORD};
 
@@ -42,7 +42,7 @@ fn manner() -> impl Strategy<Value = Manner> {
 }
 
 /// A number's digits with its point moved by its exponent: no arithmetic on the value at all.
-fn exact_integer(number: &str) -> Result<i64, Reason> {
+fn exact_integer(number: &str) -> Result<i64, RejectReason> {
     let (sign, number) = match number.strip_prefix('-') {
         Some(rest) => ("-", rest),
         None => ("", number),
@@ -68,12 +68,14 @@ fn exact_integer(number: &str) -> Result<i64, Reason> {
     };
     let (whole, fraction) = digits.split_at(point);
     if fraction.bytes().any(|d| d != b'0') {
-        return Err(Reason::Type);
+        return Err(RejectReason::Type);
     }
-    format!("{sign}{whole}").parse().map_err(|_| Reason::Range)
+    format!("{sign}{whole}")
+        .parse()
+        .map_err(|_| RejectReason::Range)
 }
 
-fn reason<T>(result: Result<T, value::Fault>) -> Result<T, Reason> {
+fn reason<T>(result: Result<T, value::ValueError>) -> Result<T, RejectReason> {
     result.map_err(|(reason, _)| reason)
 }
 
@@ -165,7 +167,7 @@ proptest! {
             Ok(found) => prop_assert_eq!(found.to_bits(), wanted.to_bits()),
             Err((reason, _)) => {
                 prop_assert!(wanted.is_infinite());
-                prop_assert_eq!(reason, Reason::Range);
+                prop_assert_eq!(reason, RejectReason::Range);
             }
         }
     }
@@ -188,11 +190,11 @@ proptest! {
         match serde_json::from_str::<String>(&format!("\"{body}\"")) {
             Ok(wanted) => {
                 let nul = wanted.contains('\0');
-                prop_assert_eq!(found, if nul { Err(Reason::Nul) } else { Ok(()) });
+                prop_assert_eq!(found, if nul { Err(RejectReason::Nul) } else { Ok(()) });
                 prop_assert_eq!(text, wanted.into_bytes());
             }
             // The body is well formed but for surrogates that stand alone.
-            Err(_) => prop_assert_eq!(found, Err(Reason::Encoding)),
+            Err(_) => prop_assert_eq!(found, Err(RejectReason::Encoding)),
         }
     }
 }

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use sparkify::config::{LoadedObjects, MaxRejects, RunConfig, Sizes};
-use sparkify::input::{Glob, InputPlaces};
+use sparkify::input::{Glob, InputSpec};
 use sparkify::output::report::Report;
 use sparkify::pipeline;
 use sparkify::progress::Progress;
 use sparkify::star::schema::{LEDGER, TABLES, Table};
-use sparkify::storage::Place;
+use sparkify::storage::Location;
 use tempfile::TempDir;
 
 use crate::reference::{self, Lost, Reference, Reject};
@@ -151,7 +151,7 @@ pub fn config(
     RunConfig {
         songs: places(songs.into()),
         logs: places(logs.into()),
-        out: Place::Local(out.to_owned()),
+        out: Location::Local(out.to_owned()),
         s3: Default::default(),
         threads: setting.threads,
         max_rejects: MaxRejects::Percent(100.0),
@@ -164,11 +164,11 @@ pub fn config(
 }
 
 /// An input as the engine takes it.
-pub fn places(input: reference::Input) -> InputPlaces {
+pub fn places(input: reference::Input) -> InputSpec {
     let include = input.include.iter().map(|glob| Glob::parse(glob).unwrap());
-    InputPlaces {
+    InputSpec {
         include: include.collect(),
-        places: input.places.into_iter().map(Place::Local).collect(),
+        places: input.places.into_iter().map(Location::Local).collect(),
     }
 }
 

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use sparkify::config::{MaxRejects, RunConfig, Sizes};
 use sparkify::pipeline::plan_run;
-use sparkify::storage::Place;
+use sparkify::storage::Location;
 use tempfile::TempDir;
 
 use crate::grammar::cases;
@@ -68,9 +68,9 @@ type Listed = (Vec<String>, u64, std::collections::BTreeMap<String, u64>);
 /// What the engine lists: every object is a split of its own.
 fn listed(songs: &Path, logs: &reference::Input) -> Result<Listed, String> {
     let config = RunConfig {
-        songs: Place::Local(songs.to_owned()).into(),
+        songs: Location::Local(songs.to_owned()).into(),
         logs: places(logs.clone()),
-        out: Place::Local(songs.with_file_name("star")),
+        out: Location::Local(songs.with_file_name("star")),
         s3: Default::default(),
         threads: 2,
         max_rejects: MaxRejects::default(),

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use sparkify::config::{MaxRejects, RunConfig, Sizes};
 use sparkify::pipeline;
 use sparkify::progress::Progress;
-use sparkify::storage::{Depth, Place, Range, RangeReader, Stores};
+use sparkify::storage::{ListMode, Location, ObjectRange, RangeReader, StoreRegistry};
 use tempfile::TempDir;
 
 use crate::harness::{Input, SONG, event};
@@ -18,11 +18,15 @@ use crate::tables;
 
 /// Ranges of the only file in a folder, as it is listed now.
 fn open(folder: &Path, ranges: &[(u64, u64)]) -> Box<dyn RangeReader> {
-    let store = Stores::default()
-        .open(&Place::Local(folder.to_owned()))
+    let store = StoreRegistry::default()
+        .open(&Location::Local(folder.to_owned()))
         .unwrap();
-    let entry = store.list("", Depth::Level).unwrap().objects.remove(0);
-    let range = |&(from, until): &(u64, u64)| Range {
+    let entry = store
+        .list("", ListMode::Delimited)
+        .unwrap()
+        .objects
+        .remove(0);
+    let range = |&(from, until): &(u64, u64)| ObjectRange {
         entry: entry.clone(),
         from,
         until,
@@ -170,9 +174,9 @@ fn a_run_over_a_file_that_is_replaced_again_and_again_never_mixes_its_versions()
     let path = input.logs().join("a.json");
     fs::write(&path, &versions[0]).unwrap();
     let config = |out: &Path| RunConfig {
-        songs: Place::Local(input.songs()).into(),
-        logs: Place::Local(input.logs()).into(),
-        out: Place::Local(out.to_owned()),
+        songs: Location::Local(input.songs()).into(),
+        logs: Location::Local(input.logs()).into(),
+        out: Location::Local(out.to_owned()),
         s3: Default::default(),
         threads: 2,
         max_rejects: MaxRejects::Percent(100.0),

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use sparkify::config::Sizes;
-use sparkify::generate::{Options, generate};
+use sparkify::generate::{GenerateOptions, generate};
 use tempfile::TempDir;
 
 use crate::harness::{Setting, bytes, check, check_against, run};
@@ -14,7 +14,7 @@ use crate::{reference, tables};
 fn generated(events: u64, songs: u64, files: u64, seed: u64) -> TempDir {
     let root = TempDir::new().unwrap();
     let users = 1 + events / 40;
-    let options = Options {
+    let options = GenerateOptions {
         events,
         songs,
         users,
@@ -49,7 +49,7 @@ fn two_hundred_thousand_awkward_events_equal_the_reference() {
 #[test]
 fn the_generator_foretells_what_a_run_reports() {
     let root = TempDir::new().unwrap();
-    let options = Options {
+    let options = GenerateOptions {
         events: 20_000,
         songs: 300,
         users: 500,
@@ -211,7 +211,7 @@ fn the_same_tables_from_compressed_objects() {
 fn the_same_tables_from_one_file_and_from_many() {
     let root = TempDir::new().unwrap();
     let data = root.path().join("data");
-    let options = Options {
+    let options = GenerateOptions {
         events: 3_000,
         songs: 50,
         users: 40,

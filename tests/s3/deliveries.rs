@@ -9,7 +9,7 @@ use sparkify::error::Result;
 use sparkify::output::report::Report;
 use sparkify::pipeline;
 use sparkify::progress::Progress;
-use sparkify::storage::Place;
+use sparkify::storage::Location;
 
 use crate::asked::{Kind, Which};
 use crate::every::options;
@@ -36,7 +36,7 @@ fn run(faults: Faults) -> Result<Report> {
         format!("{EVENT}\n{}", other_event(2)),
     );
     write(&bucket, "logs/c.json", other_event(3));
-    let place = |name: &str| Place::parse(format!("s3://music/{name}").as_ref()).unwrap();
+    let place = |name: &str| Location::parse(format!("s3://music/{name}").as_ref()).unwrap();
     let config = RunConfig {
         songs: place("songs").into(),
         logs: place("logs").into(),

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
-use sparkify::storage::s3::Options;
-use sparkify::storage::{Depth, Entry, Place, Range, RangeReader, Store, Stores};
+use sparkify::storage::s3::S3Options;
+use sparkify::storage::{
+    ListMode, Location, ObjectMeta, ObjectRange, RangeReader, Store, StoreRegistry,
+};
 use tempfile::TempDir;
 
 use crate::faults::Faults;
@@ -23,8 +25,8 @@ pub struct Case {
     pub folder: PathBuf,
     /// The server, if there is one.
     pub server: Option<Server>,
-    place: Place,
-    stores: Stores,
+    place: Location,
+    stores: StoreRegistry,
     _root: Option<TempDir>,
 }
 
@@ -36,12 +38,12 @@ pub fn every_store(test: impl Fn(&Case)) {
 }
 
 /// What users would have to say to reach a server that everyone may use.
-pub fn options(server: &Server) -> Options {
-    Options {
+pub fn options(server: &Server) -> S3Options {
+    S3Options {
         endpoint_url: Some(server.endpoint()),
         region: Some(REGION.to_owned()),
         no_sign_request: true,
-        ..Options::default()
+        ..S3Options::default()
     }
 }
 
@@ -51,10 +53,10 @@ impl Case {
         fs::create_dir_all(&folder).unwrap();
         Self {
             name: "local",
-            place: Place::Local(folder.clone()),
+            place: Location::Local(folder.clone()),
             folder,
             server: None,
-            stores: Stores::default(),
+            stores: StoreRegistry::default(),
             _root: Some(root),
         }
     }
@@ -66,11 +68,11 @@ impl Case {
         Self {
             name: "s3",
             folder,
-            place: Place::S3 {
+            place: Location::S3 {
                 bucket: BUCKET.to_owned(),
                 prefix: PREFIX.to_owned(),
             },
-            stores: Stores::new(options(&server)),
+            stores: StoreRegistry::new(options(&server)),
             server: Some(server),
             _root: None,
         }
@@ -79,7 +81,7 @@ impl Case {
     /// The same with fewer requests at a time.
     pub fn with_requests(mut self, requests: usize) -> Self {
         let server = self.server.as_ref().unwrap();
-        self.stores = Stores::new(Options {
+        self.stores = StoreRegistry::new(S3Options {
             requests,
             ..options(server)
         });
@@ -117,15 +119,15 @@ impl Case {
     }
 
     /// Range readers want entries as they were listed.
-    pub fn listed(&self) -> BTreeMap<String, Entry> {
-        let all = everything(self.store().as_ref(), Depth::Whole);
+    pub fn listed(&self) -> BTreeMap<String, ObjectMeta> {
+        let all = everything(self.store().as_ref(), ListMode::Recursive);
         all.into_iter().map(|e| (e.key.clone(), e)).collect()
     }
 
     /// A reader of ranges of objects: their keys, from where, and until where.
     pub fn read(&self, ranges: &[(&str, u64, u64)]) -> Box<dyn RangeReader> {
         let listed = self.listed();
-        let ranges = ranges.iter().map(|&(key, from, until)| Range {
+        let ranges = ranges.iter().map(|&(key, from, until)| ObjectRange {
             entry: listed[key].clone(),
             from,
             until,
@@ -135,7 +137,7 @@ impl Case {
 }
 
 /// All objects of a store, found by going down its prefixes.
-pub fn everything(store: &dyn Store, depth: Depth) -> Vec<Entry> {
+pub fn everything(store: &dyn Store, depth: ListMode) -> Vec<ObjectMeta> {
     let mut found = Vec::new();
     let mut prefixes = vec![String::new()];
     while let Some(prefix) = prefixes.pop() {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use sparkify::config::{MaxRejects, RunConfig, Sizes};
 use sparkify::pipeline;
 use sparkify::progress::Progress;
-use sparkify::storage::Place;
+use sparkify::storage::Location;
 use tempfile::TempDir;
 
 use crate::every::options;
@@ -59,10 +59,10 @@ impl Both {
     }
 
     /// Runs in this process. Places without a scheme are below the folder.
-    fn run(&self, songs: &str, logs: &str, out: &Place, sizes: Sizes) {
+    fn run(&self, songs: &str, logs: &str, out: &Location, sizes: Sizes) {
         let place = |name: &str| match name.contains("://") {
-            true => Place::parse(name.as_ref()).unwrap(),
-            false => Place::Local(self.folder.join(name)),
+            true => Location::parse(name.as_ref()).unwrap(),
+            false => Location::Local(self.folder.join(name)),
         };
         let config = RunConfig {
             songs: place(songs).into(),
@@ -84,13 +84,13 @@ impl Both {
     /// The star that a run from these places to a folder gives.
     fn on_folder(&self, songs: &str, logs: &str, sizes: Sizes) -> Star {
         let out = self.out.path().join("star");
-        self.run(songs, logs, &Place::Local(out.clone()), sizes);
+        self.run(songs, logs, &Location::Local(out.clone()), sizes);
         Star::in_folder(&out, &[self.path(), URL])
     }
 
     /// The star that a run from these places to S3 gives.
     fn on_s3(&self, songs: &str, logs: &str, sizes: Sizes) -> Star {
-        let out = Place::parse("s3://music/star".as_ref()).unwrap();
+        let out = Location::parse("s3://music/star".as_ref()).unwrap();
         self.run(songs, logs, &out, sizes);
         let run = Run::latest(&self.server, BUCKET, "star", &[self.path(), URL]).unwrap();
         let known = runs(&self.server, BUCKET, "star");

@@ -1,6 +1,6 @@
 //! Listing: the same for every store.
 
-use sparkify::storage::{Depth, Entry, Place, Stores, Version};
+use sparkify::storage::{ListMode, Location, ObjectMeta, ObjectVersion, StoreRegistry};
 
 use crate::asked::{Kind, Which};
 use crate::every::{BUCKET, Case, every_store, everything, options};
@@ -23,7 +23,7 @@ const HARD: [&str; 12] = [
     "\u{1F3B5}.json",
 ];
 
-fn keys(entries: &[Entry]) -> Vec<&str> {
+fn keys(entries: &[ObjectMeta]) -> Vec<&str> {
     entries.iter().map(|entry| entry.key.as_str()).collect()
 }
 
@@ -39,12 +39,12 @@ fn a_level_ends_at_the_next_slash() {
         for key in ["b.json", "a/x.json", "a/b/y.json", "c/d/e/z.json"] {
             case.put(key, key);
         }
-        let level = case.store().list("", Depth::Level).unwrap();
+        let level = case.store().list("", ListMode::Delimited).unwrap();
         assert_eq!(keys(&level.objects), ["b.json"], "{}", case.name);
         let prefixes = sorted(level.prefixes.iter().map(String::as_str));
         assert_eq!(prefixes, ["a/", "c/"], "{}", case.name);
 
-        let level = case.store().list("a/", Depth::Level).unwrap();
+        let level = case.store().list("a/", ListMode::Delimited).unwrap();
         assert_eq!(keys(&level.objects), ["a/x.json"], "{}", case.name);
         assert_eq!(level.prefixes, ["a/b/"], "{}", case.name);
         assert_eq!(level.objects[0].size, 8, "{}", case.name);
@@ -58,7 +58,7 @@ fn all_is_found_at_any_depth() {
             case.put(key, vec![b'x'; length]);
         }
         let expected = sorted(HARD);
-        for depth in [Depth::Level, Depth::Whole] {
+        for depth in [ListMode::Delimited, ListMode::Recursive] {
             let found = everything(case.store().as_ref(), depth);
             assert_eq!(keys(&found), expected, "{} {depth:?}", case.name);
             for entry in found {
@@ -95,13 +95,13 @@ fn what_is_written_is_listed_and_can_be_removed() {
             upload.write_all(key.as_bytes()).unwrap();
             assert_eq!(upload.finish().unwrap(), key.len() as u64);
         }
-        let found = everything(store.as_ref(), Depth::Whole);
+        let found = everything(store.as_ref(), ListMode::Recursive);
         assert_eq!(keys(&found), sorted(HARD), "{}", case.name);
         for key in HARD {
             assert_eq!(case.get(key), key.as_bytes(), "{}", case.name);
         }
         store.remove(&HARD.map(str::to_owned)).unwrap();
-        let left = everything(store.as_ref(), Depth::Whole);
+        let left = everything(store.as_ref(), ListMode::Recursive);
         assert_eq!(keys(&left), [""; 0], "{}", case.name);
     });
 }
@@ -126,12 +126,15 @@ fn many_pages_are_one_listing() {
         case.server.as_ref().unwrap().requests(&lists)
     };
     let before = lists();
-    let found = everything(store.as_ref(), Depth::Whole);
+    let found = everything(store.as_ref(), ListMode::Recursive);
     assert_eq!(keys(&found), expected);
     assert_eq!(lists() - before, 22_usize.div_ceil(3));
-    let level = store.list("", Depth::Level).unwrap();
+    let level = store.list("", ListMode::Delimited).unwrap();
     assert_eq!((level.objects.len(), level.prefixes.len()), (2, 7));
-    assert_eq!(keys(&everything(store.as_ref(), Depth::Level)), expected);
+    assert_eq!(
+        keys(&everything(store.as_ref(), ListMode::Delimited)),
+        expected
+    );
 }
 
 #[test]
@@ -140,7 +143,7 @@ fn more_than_a_page_of_a_thousand_is_listed() {
         for number in 0..1001 {
             case.put(&format!("{number:04}.json"), "");
         }
-        let found = everything(case.store().as_ref(), Depth::Whole);
+        let found = everything(case.store().as_ref(), ListMode::Recursive);
         assert_eq!(found.len(), 1001, "{}", case.name);
         assert_eq!(found[1000].key, "1000.json", "{}", case.name);
     });
@@ -149,7 +152,7 @@ fn more_than_a_page_of_a_thousand_is_listed() {
 #[test]
 fn nothing_is_in_an_empty_prefix() {
     every_store(|case| {
-        for depth in [Depth::Level, Depth::Whole] {
+        for depth in [ListMode::Delimited, ListMode::Recursive] {
             let level = case.store().list("", depth).unwrap();
             assert!(level.objects.is_empty(), "{}", case.name);
             assert!(level.prefixes.is_empty(), "{}", case.name);
@@ -164,7 +167,7 @@ fn a_prefix_that_only_begins_alike_is_another() {
         case.put("logs-old/b.json", "b");
         case.put("logs.json", "c");
         let store = case.store_of("logs");
-        let found = everything(store.as_ref(), Depth::Whole);
+        let found = everything(store.as_ref(), ListMode::Recursive);
         assert_eq!(keys(&found), ["a.json"], "{}", case.name);
     });
 }
@@ -179,10 +182,10 @@ fn folder_marks_of_consoles_are_no_objects() {
         server.mark(BUCKET, &format!("{below}{mark}"));
     }
     let store = case.store();
-    for depth in [Depth::Level, Depth::Whole] {
+    for depth in [ListMode::Delimited, ListMode::Recursive] {
         assert_eq!(keys(&everything(store.as_ref(), depth)), ["2018/a.json"]);
     }
-    let level = store.list("2018/", Depth::Level).unwrap();
+    let level = store.list("2018/", ListMode::Delimited).unwrap();
     assert_eq!(level.prefixes, ["2018/12/"]);
 }
 
@@ -195,14 +198,14 @@ fn one_object_is_a_place() {
         }
         case.put("x.json", "this one");
         let store = case.store_of("x.json");
-        for depth in [Depth::Level, Depth::Whole] {
+        for depth in [ListMode::Delimited, ListMode::Recursive] {
             let found = everything(store.as_ref(), depth);
             assert_eq!(keys(&found), ["x.json"], "{}", case.name);
             assert_eq!(found[0].size, 8, "{}", case.name);
         }
         assert_eq!(store.display("x.json"), case.url("x.json"), "{}", case.name);
-        let mut reader = store.read(vec![sparkify::storage::Range {
-            entry: everything(store.as_ref(), Depth::Level).remove(0),
+        let mut reader = store.read(vec![sparkify::storage::ObjectRange {
+            entry: everything(store.as_ref(), ListMode::Delimited).remove(0),
             from: 5,
             until: u64::MAX,
         }]);
@@ -228,11 +231,11 @@ fn a_bucket_is_a_place() {
     let server = Server::public(Faults::new());
     let folder = server.bucket(BUCKET);
     std::fs::write(folder.join("x.json"), "x").unwrap();
-    let stores = Stores::new(options(&server));
+    let stores = StoreRegistry::new(options(&server));
     for url in ["s3://music", "s3://music/", "S3://music"] {
-        let place = Place::parse(url.as_ref()).unwrap();
+        let place = Location::parse(url.as_ref()).unwrap();
         let store = stores.open(&place).unwrap();
-        let found = everything(store.as_ref(), Depth::Level);
+        let found = everything(store.as_ref(), ListMode::Delimited);
         assert_eq!(keys(&found), ["x.json"], "{url}");
         assert_eq!(store.display("x.json"), "s3://music/x.json", "{url}");
     }
@@ -246,7 +249,7 @@ fn versions_tell_contents_apart() {
     let older = case.listed();
     case.put("x.json", "newer");
     let newer = case.listed();
-    assert!(matches!(older["x.json"].version, Version::ETag(_)));
+    assert!(matches!(older["x.json"].version, ObjectVersion::ETag(_)));
     assert_ne!(older["x.json"], newer["x.json"]);
     assert_eq!(older["y.json"], newer["y.json"]);
 }

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use sparkify::storage::{Depth, Store};
+use sparkify::storage::{ListMode, Store};
 
 use crate::asked::{Kind, Which};
 use crate::every::{BUCKET, Case, every_store, everything};
@@ -27,7 +27,7 @@ fn write(store: &dyn Store, key: &str, bytes: &[u8], by: usize) -> u64 {
 }
 
 fn keys(case: &Case) -> Vec<String> {
-    let found = everything(case.store().as_ref(), Depth::Whole);
+    let found = everything(case.store().as_ref(), ListMode::Recursive);
     found.into_iter().map(|entry| entry.key).collect()
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sparkify::warehouse::connect::tls::{Mode, Roots};
+use sparkify::warehouse::connect::tls::{RootCerts, TlsMode};
 use sparkify::warehouse::dialect::Dialect;
 
 use crate::resolve::Sources;
@@ -48,8 +48,8 @@ fn parameters_are_taken() {
          application_name=mine&options=-c%20a%3Db",
     )
     .address();
-    assert_eq!(address.tls.mode, Mode::VerifyCa);
-    assert_eq!(address.tls.roots, Roots::File("/a b.pem".into()));
+    assert_eq!(address.tls.mode, TlsMode::VerifyCa);
+    assert_eq!(address.tls.roots, RootCerts::File("/a b.pem".into()));
     assert_eq!(address.connect_timeout, Some(Duration::from_secs(3)));
     assert_eq!(address.application_name, "mine");
     assert_eq!(address.options.as_deref(), Some("-c a=b"));
@@ -65,29 +65,29 @@ fn parameters_are_taken() {
 
 #[test]
 fn what_encrypts_follows_from_mode_and_roots() {
-    let (system, file) = (Roots::System, Roots::File("f".into()));
+    let (system, file) = (RootCerts::System, RootCerts::File("f".into()));
     for (url, mode, roots) in [
-        ("redshift://me@h", Mode::VerifyFull, &system),
-        ("postgres://me@h", Mode::Prefer, &system),
-        ("postgres://me@h?sslrootcert=f", Mode::VerifyFull, &file),
+        ("redshift://me@h", TlsMode::VerifyFull, &system),
+        ("postgres://me@h", TlsMode::Prefer, &system),
+        ("postgres://me@h?sslrootcert=f", TlsMode::VerifyFull, &file),
         (
             "postgres://me@h?sslrootcert=system",
-            Mode::VerifyFull,
+            TlsMode::VerifyFull,
             &system,
         ),
-        ("redshift://me@h?sslmode=require", Mode::Require, &system),
+        ("redshift://me@h?sslmode=require", TlsMode::Require, &system),
         (
             "redshift://me@h?sslmode=require&sslrootcert=f",
-            Mode::VerifyCa,
+            TlsMode::VerifyCa,
             &file,
         ),
         (
             "redshift://me@h?sslmode=prefer&sslrootcert=f",
-            Mode::Prefer,
+            TlsMode::Prefer,
             &file,
         ),
-        ("redshift://me@h?sslmode=disable", Mode::Disable, &system),
-        ("redshift://me@h?sslmode=allow", Mode::Allow, &system),
+        ("redshift://me@h?sslmode=disable", TlsMode::Disable, &system),
+        ("redshift://me@h?sslmode=allow", TlsMode::Allow, &system),
     ] {
         let tls = Sources::of_url(url).address().tls;
         assert_eq!((tls.mode, &tls.roots), (mode, roots), "{url}");
@@ -119,8 +119,8 @@ fn flags_count_before_environment_and_environment_before_the_file() {
         address.to_string(),
         "redshift://envuser@env-host:2222/envdb"
     );
-    assert_eq!(address.tls.mode, Mode::VerifyCa);
-    assert_eq!(address.tls.roots, Roots::File("env.pem".into()));
+    assert_eq!(address.tls.mode, TlsMode::VerifyCa);
+    assert_eq!(address.tls.roots, RootCerts::File("env.pem".into()));
     assert_eq!(address.connect_timeout, Some(Duration::from_secs(4)));
     assert_eq!(address.application_name, "env app");
     assert_eq!(address.options.as_deref(), Some("-c x=y"));
@@ -132,8 +132,8 @@ fn flags_count_before_environment_and_environment_before_the_file() {
     );
     let address = flagged.address();
     assert_eq!(address.to_string(), "redshift://u@f:3/d");
-    assert_eq!(address.tls.mode, Mode::VerifyFull);
-    assert_eq!(address.tls.roots, Roots::File("x".into()));
+    assert_eq!(address.tls.mode, TlsMode::VerifyFull);
+    assert_eq!(address.tls.roots, RootCerts::File("x".into()));
     assert_eq!(address.connect_timeout, Some(Duration::from_secs(5)));
     assert_eq!(address.application_name, "a");
     assert_eq!(address.options.as_deref(), Some("o"));

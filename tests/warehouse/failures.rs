@@ -2,14 +2,14 @@
 
 use std::io::Write;
 
-use sparkify::warehouse::connect::error::{Cause, Failure, failure, failure_of_copy};
+use sparkify::warehouse::connect::error::{ErrorClass, StatementError, failure, failure_of_copy};
 use sparkify::warehouse::connect::session::Session;
 
 use crate::postgres::shared;
 
 /// One line with all these words.
 #[track_caller]
-fn says(failure: &Failure, cause: Cause, words: &[&str]) {
+fn says(failure: &StatementError, cause: ErrorClass, words: &[&str]) {
     let line = failure.error.to_string();
     assert_eq!(failure.cause, cause, "{line}");
     for words in words {
@@ -20,7 +20,7 @@ fn says(failure: &Failure, cause: Cause, words: &[&str]) {
 
 #[test]
 fn codes_and_texts_tell_what_can_be_done() {
-    use Cause::{Conflict, Lost, Refused};
+    use ErrorClass::{Conflict, ConnectionLost, Fatal};
     let mut session = Session::open(&shared().database().address()).unwrap();
     for (code, text, cause, hint) in [
         ("40001", "could not serialize", Conflict, ""),
@@ -39,45 +39,40 @@ fn codes_and_texts_tell_what_can_be_done() {
             Conflict,
             "",
         ),
-        ("XX000", "internal error", Refused, "internal error (XX000)"),
-        ("22P02", "invalid value 1023", Refused, "22P02"),
-        ("57P01", "terminating", Lost, ""),
-        ("57P02", "crash", Lost, ""),
-        ("57P03", "starting up", Lost, ""),
-        ("08006", "connection failure", Lost, "08006"),
+        ("XX000", "internal error", Fatal, "internal error (XX000)"),
+        ("22P02", "invalid value 1023", Fatal, "22P02"),
+        ("57P01", "terminating", ConnectionLost, ""),
+        ("57P02", "crash", ConnectionLost, ""),
+        ("57P03", "starting up", ConnectionLost, ""),
+        ("08006", "connection failure", ConnectionLost, "08006"),
         (
             "57014",
             "canceling statement due to statement timeout",
-            Refused,
+            Fatal,
             "statement_timeout",
         ),
-        (
-            "42501",
-            "permission denied for table users",
-            Refused,
-            "GRANT",
-        ),
+        ("42501", "permission denied for table users", Fatal, "GRANT"),
         (
             "42P01",
             "relation \"users\" does not exist",
-            Refused,
+            Fatal,
             "sparkify create-tables",
         ),
         (
             "42703",
             "column \"x\" does not exist",
-            Refused,
+            Fatal,
             "--drop makes them anew",
         ),
-        ("53100", "disk full", Refused, "free some space"),
+        ("53100", "disk full", Fatal, "free some space"),
         (
             "53300",
             "too many connections",
-            Refused,
+            Fatal,
             "close other sessions",
         ),
-        ("25006", "read-only transaction", Refused, "replica"),
-        ("22000", "two\nlines\tand \x1b[31mred", Refused, "two lines"),
+        ("25006", "read-only transaction", Fatal, "replica"),
+        ("22000", "two\nlines\tand \x1b[31mred", Fatal, "two lines"),
     ] {
         let sql =
             format!("DO $do$ BEGIN RAISE '%', $t${text}$t$ USING ERRCODE = '{code}'; END $do$");
@@ -86,12 +81,12 @@ fn codes_and_texts_tell_what_can_be_done() {
     }
     says(
         &session.columns("SELECT * FROM nothing").unwrap_err(),
-        Refused,
+        Fatal,
         &["42P01"],
     );
     says(
         &session.copy_in("COPY nothing FROM STDIN").err().unwrap(),
-        Refused,
+        Fatal,
         &["42P01"],
     );
 }
@@ -105,7 +100,7 @@ fn what_the_server_details_is_said_too() {
     let failure = session.execute("INSERT INTO u VALUES (7)").unwrap_err();
     says(
         &failure,
-        Cause::Refused,
+        ErrorClass::Fatal,
         &["23505", "Key (a)=(7) already exists"],
     );
 }
@@ -126,7 +121,7 @@ fn transactions_in_each_others_way_are_conflicts() {
     let failure = sessions[1].execute("UPDATE c SET a = 3").unwrap_err();
     says(
         &failure,
-        Cause::Conflict,
+        ErrorClass::Conflict,
         &["another transaction was in the way", "40001"],
     );
     // The session is as good as before.
@@ -144,10 +139,14 @@ fn a_session_that_is_ended_is_lost() {
     );
     session.execute("CREATE TABLE t (a INTEGER)").unwrap();
     shared().administrator().batch_execute(&end).unwrap();
-    says(&session.execute("SELECT 1").unwrap_err(), Cause::Lost, &[]);
+    says(
+        &session.execute("SELECT 1").unwrap_err(),
+        ErrorClass::ConnectionLost,
+        &[],
+    );
     says(
         &session.rows("SELECT 1").unwrap_err(),
-        Cause::Lost,
+        ErrorClass::ConnectionLost,
         &["lost"],
     );
 
@@ -159,7 +158,7 @@ fn a_session_that_is_ended_is_lost() {
             break error;
         }
     };
-    says(&failure_of_copy(&error), Cause::Lost, &[]);
+    says(&failure_of_copy(&error), ErrorClass::ConnectionLost, &[]);
 }
 
 #[test]
@@ -170,6 +169,6 @@ fn a_copy_of_what_is_wrong_is_refused() {
     copy.write_all(b"1\nword\n").unwrap();
     let error = copy.finish().unwrap_err();
     let refused = failure(&error);
-    says(&refused, Cause::Refused, &["22P02", "COPY t, line 2"]);
+    says(&refused, ErrorClass::Fatal, &["22P02", "COPY t, line 2"]);
     session.execute("SELECT 1").unwrap();
 }

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::time::Duration;
 
-use sparkify::warehouse::connect::config::Address;
+use sparkify::warehouse::connect::config::ConnectionConfig;
 use sparkify::warehouse::connect::secret::Secret;
 use sparkify::warehouse::connect::session::Session;
 use sparkify::warehouse::dialect::Dialect;
@@ -14,14 +14,14 @@ use crate::postgres::{Options, PASSWORD, Server, USER, shared};
 use crate::resolve::Sources;
 
 /// The address of something on this machine.
-fn at(port: u16) -> Address {
+fn at(port: u16) -> ConnectionConfig {
     let url = format!("postgres://me@127.0.0.1:{port}/d?sslmode=disable");
     Sources::of_url(&url).env("PGPASSWORD", "planted").address()
 }
 
 /// It fails in one line with all these words, and no password.
 #[track_caller]
-pub fn fails(address: &Address, words: &[&str]) {
+pub fn fails(address: &ConnectionConfig, words: &[&str]) {
     let error = match Session::open(address) {
         Ok(_) => panic!("{address} is open"),
         Err(error) => error.to_string(),
@@ -105,7 +105,7 @@ fn the_scheme_must_be_that_of_the_warehouse() {
 #[test]
 fn what_the_server_refuses_is_said() {
     let address = shared().database().address();
-    let wrong = Address {
+    let wrong = ConnectionConfig {
         password: Some(Secret::new("planted")),
         ..address.clone()
     };
@@ -117,12 +117,12 @@ fn what_the_server_refuses_is_said() {
             "check the user and the password",
         ],
     );
-    let nobody = Address {
+    let nobody = ConnectionConfig {
         user: "nobody".to_owned(),
         ..address.clone()
     };
     fails(&nobody, &["28P01"]);
-    let none = Address {
+    let none = ConnectionConfig {
         password: None,
         ..address.clone()
     };
@@ -133,12 +133,12 @@ fn what_the_server_refuses_is_said() {
             "PGPASSWORD",
         ],
     );
-    let nowhere = Address {
+    let nowhere = ConnectionConfig {
         database: "nowhere".to_owned(),
         ..address.clone()
     };
     fails(&nowhere, &["does not exist (3D000)", "create it"]);
-    let option = Address {
+    let option = ConnectionConfig {
         options: Some("-c nothing.of.it=1 -c work_mem=no".to_owned()),
         ..address
     };
@@ -163,7 +163,7 @@ fn every_way_to_log_in_with_a_password_works() {
         )
         .unwrap();
     let database = server.database();
-    let of = |user: &str, password: Option<&str>| Address {
+    let of = |user: &str, password: Option<&str>| ConnectionConfig {
         user: user.to_owned(),
         password: password.map(Secret::new),
         ..database.address()

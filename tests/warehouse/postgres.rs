@@ -13,7 +13,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use postgres::{Client, NoTls};
-use sparkify::warehouse::connect::config::{Address, Flags};
+use sparkify::warehouse::connect::config::{ConnectionConfig, ConnectionFlags};
 use tempfile::TempDir;
 
 /// Who may do everything on every server.
@@ -155,14 +155,14 @@ impl Database {
     }
 
     /// Its address, password included.
-    pub fn address(&self) -> Address {
+    pub fn address(&self) -> ConnectionConfig {
         let url = self.url();
-        let flags = Flags {
+        let flags = ConnectionFlags {
             url: Some(&url),
             ca_bundle: None,
         };
         let env = |name: &str| (name == "PGPASSWORD").then(|| self.password.clone());
-        let address = Address::resolve(flags, None, env, &mut Vec::new());
+        let address = ConnectionConfig::resolve(flags, None, env, &mut Vec::new());
         address.unwrap().unwrap()
     }
 

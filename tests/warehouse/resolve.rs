@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use sparkify::error::Error;
-use sparkify::warehouse::connect::config::{Address, Flags};
+use sparkify::warehouse::connect::config::{ConnectionConfig, ConnectionFlags};
 use sparkify::warehouse::connect::config_file::ConfigFile;
 
 /// What an address is made from.
@@ -38,20 +38,20 @@ impl Sources {
     }
 
     /// What comes of it, and the warnings.
-    pub fn resolve(&self) -> (Result<Option<Address>, Error>, Vec<String>) {
+    pub fn resolve(&self) -> (Result<Option<ConnectionConfig>, Error>, Vec<String>) {
         let mut warnings = Vec::new();
-        let flags = Flags {
+        let flags = ConnectionFlags {
             url: self.url.as_deref(),
             ca_bundle: self.ca_bundle.as_deref(),
         };
         let env = |name: &str| self.environment.get(name).cloned();
-        let address = Address::resolve(flags, self.file.as_ref(), env, &mut warnings);
+        let address = ConnectionConfig::resolve(flags, self.file.as_ref(), env, &mut warnings);
         (address, warnings)
     }
 
     /// The address.
     #[track_caller]
-    pub fn address(&self) -> Address {
+    pub fn address(&self) -> ConnectionConfig {
         let (address, warnings) = self.resolve();
         assert_eq!(warnings, Vec::<String>::new());
         address.unwrap().unwrap()

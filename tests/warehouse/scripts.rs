@@ -3,7 +3,7 @@
 use sparkify::star::schema::{Column, ColumnType, LEDGER, TABLES};
 use sparkify::warehouse::catalog::tables;
 use sparkify::warehouse::dialect::Dialect;
-use sparkify::warehouse::sql::template::{Scripts, statements};
+use sparkify::warehouse::sql::template::{SqlTemplates, statements};
 
 const BOTH: [Dialect; 2] = [Dialect::Redshift, Dialect::Postgres];
 
@@ -39,7 +39,7 @@ fn created(sql: &str) -> Vec<String> {
 #[test]
 fn what_is_created_is_the_schema() {
     for dialect in BOTH {
-        let create = statements(Scripts::of(dialect).create);
+        let create = statements(SqlTemplates::of(dialect).create);
         let creates = create.iter().filter(|sql| sql.starts_with("CREATE TABLE"));
         assert_eq!(creates.count(), tables().len());
         for (name, columns) in tables() {
@@ -54,7 +54,7 @@ fn what_is_created_is_the_schema() {
 /// Every comparison of text in PostgreSQL goes by bytes.
 #[test]
 fn text_in_postgresql_is_compared_bytewise() {
-    let scripts = Scripts::of(Dialect::Postgres);
+    let scripts = SqlTemplates::of(Dialect::Postgres);
     for script in [scripts.create, scripts.stage] {
         for line in script.lines().filter(|line| line.contains("VARCHAR(")) {
             assert!(line.contains("COLLATE \"C\""), "{line}");
@@ -65,7 +65,7 @@ fn text_in_postgresql_is_compared_bytewise() {
 #[test]
 fn what_is_dropped_is_what_is_created() {
     for dialect in BOTH {
-        let mut dropped: Vec<&str> = statements(Scripts::of(dialect).drop)
+        let mut dropped: Vec<&str> = statements(SqlTemplates::of(dialect).drop)
             .into_iter()
             .map(|sql| sql.strip_prefix("DROP TABLE IF EXISTS ").unwrap())
             .collect();
@@ -79,7 +79,7 @@ fn what_is_dropped_is_what_is_created() {
 #[test]
 fn what_is_copied_is_the_parquet() {
     for dialect in BOTH {
-        let scripts = Scripts::of(dialect);
+        let scripts = SqlTemplates::of(dialect);
         let copies = statements(scripts.copy);
         assert_eq!(copies.len(), TABLES.len() + LEDGER.len());
         for table in TABLES.into_iter().chain(LEDGER) {
@@ -96,7 +96,7 @@ fn what_is_copied_is_the_parquet() {
 /// Every column of every table is held against what was merged, in PostgreSQL, where something may have changed it.
 #[test]
 fn every_column_is_verified() {
-    let [verify] = &statements(Scripts::of(Dialect::Postgres).verify)[..] else {
+    let [verify] = &statements(SqlTemplates::of(Dialect::Postgres).verify)[..] else {
         panic!("verify.sql is one statement")
     };
     for (name, columns) in tables() {
@@ -105,7 +105,7 @@ fn every_column_is_verified() {
         let queries: String = queries.filter(|query| query.contains(&head)).collect();
         let watched = format!("EXISTS (SELECT FROM watched WHERE name = '{name}')");
         assert!(queries.contains(&watched), "{name}");
-        let stage = Scripts::of(Dialect::Postgres).stage;
+        let stage = SqlTemplates::of(Dialect::Postgres).stage;
         assert!(stage.contains(&format!("'{name}'::regclass")), "{name}");
         assert!(
             stage.contains(&format!("FROM {name}) AS rows FROM special")),
@@ -123,7 +123,7 @@ fn every_column_is_verified() {
 #[test]
 fn a_load_is_one_transaction() {
     for dialect in BOTH {
-        let scripts = Scripts::of(dialect);
+        let scripts = SqlTemplates::of(dialect);
         let verify = statements(scripts.verify);
         assert!(
             verify

@@ -2,35 +2,35 @@
 
 use clap::builder::{OsStringValueParser, StringValueParser, TypedValueParser, ValueParser};
 
-use crate::input::{Glob, InputPlaces};
-use crate::storage::Place;
+use crate::input::{Glob, InputSpec};
+use crate::storage::Location;
 
 /// Parses a place.
 pub fn place() -> ValueParser {
     OsStringValueParser::new()
-        .try_map(|text| Place::parse(&text))
+        .try_map(|text| Location::parse(&text))
         .into()
 }
 
 /// Parses a folder.
 pub fn folder() -> ValueParser {
     OsStringValueParser::new()
-        .try_map(|text| match Place::parse(&text)? {
-            Place::Local(path) => Ok(path),
-            Place::S3 { .. } => Err("a folder is wanted".to_owned()),
+        .try_map(|text| match Location::parse(&text)? {
+            Location::Local(path) => Ok(path),
+            Location::S3 { .. } => Err("a folder is wanted".to_owned()),
         })
         .into()
 }
 
 /// Where the input of the whole job is.
 #[derive(Debug, clap::Args)]
-pub struct Input {
+pub struct InputArgs {
     /// Folder, file, s3://bucket/prefix or quoted glob with song metadata; may be repeated
     #[arg(long, value_name = "PATH", value_parser = place(), required = true, num_args = 1..)]
-    pub songs: Vec<Place>,
+    pub songs: Vec<Location>,
     /// Folder, file, s3://bucket/prefix or quoted glob with log events; may be repeated
     #[arg(long, value_name = "PATH", value_parser = place(), required = true, num_args = 1..)]
-    pub logs: Vec<Place>,
+    pub logs: Vec<Location>,
     #[command(flatten)]
     pub include: IncludeArgs,
 }
@@ -46,9 +46,9 @@ pub struct IncludeArgs {
 
 impl IncludeArgs {
     /// Such places as an input.
-    pub fn of(&self, places: Vec<Place>) -> InputPlaces {
+    pub fn of(&self, places: Vec<Location>) -> InputSpec {
         let include = self.include.clone();
-        InputPlaces { places, include }
+        InputSpec { places, include }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::storage::s3::{Encryption, Options};
+use crate::storage::s3::{Encryption, S3Options};
 
 /// How S3 is reached. Credentials are no flags: whoever lists processes would see them.
 #[derive(Debug, clap::Args)]
@@ -48,8 +48,8 @@ pub struct EncryptionArgs {
 
 impl S3Args {
     /// The same, checked.
-    pub fn options(&self) -> Options {
-        Options {
+    pub fn options(&self) -> S3Options {
+        S3Options {
             endpoint_url: self.endpoint_url.clone(),
             region: self.region.clone(),
             profile: self.profile.clone(),
@@ -58,15 +58,15 @@ impl S3Args {
             requests: self.requests.into(),
             patience: Duration::from_secs_f64(self.read_timeout),
             verbose: self.verbose,
-            ..Options::default()
+            ..S3Options::default()
         }
     }
 }
 
 impl EncryptionArgs {
     /// Adds them to the options.
-    pub fn add_to(self, options: Options) -> Options {
-        Options {
+    pub fn add_to(self, options: S3Options) -> S3Options {
+        S3Options {
             encryption: self.sse.as_deref().map(Encryption::from),
             kms_key: self.sse_kms_key_id,
             ..options

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::error::{Error, Result};
 use crate::progress::Progress;
 use crate::warehouse::Warehouse;
-use crate::warehouse::connect::config::{Address, Flags};
+use crate::warehouse::connect::config::{ConnectionConfig, ConnectionFlags};
 use crate::warehouse::connect::config_file::ConfigFile;
 use crate::warehouse::iam_role::IamRole;
 
@@ -32,7 +32,7 @@ pub struct WarehouseArgs {
 
 /// What is known of the warehouse.
 #[derive(Debug)]
-pub struct Known {
+pub struct ResolvedWarehouse {
     /// The warehouse, if one is named.
     pub warehouse: Option<Warehouse>,
     /// The file of `--config`, for the places of songs and logs in it.
@@ -50,18 +50,18 @@ impl WarehouseArgs {
     ///
     /// # Errors
     /// Something of that is wrong.
-    pub fn known(&self, progress: &Progress) -> Result<Known> {
+    pub fn known(&self, progress: &Progress) -> Result<ResolvedWarehouse> {
         let mut warnings = Vec::new();
         let env = |name: &str| env::var(name).ok();
         let file = self.config.as_deref();
         let file = file
             .map(|path| ConfigFile::read(path, &mut warnings))
             .transpose()?;
-        let flags = Flags {
+        let flags = ConnectionFlags {
             url: self.warehouse.as_deref(),
             ca_bundle: self.ca_bundle.as_deref(),
         };
-        let address = Address::resolve(flags, file.as_ref(), env, &mut warnings)?;
+        let address = ConnectionConfig::resolve(flags, file.as_ref(), env, &mut warnings)?;
         let warehouse = match address {
             None => None,
             Some(address) => Some(Warehouse {
@@ -72,7 +72,7 @@ impl WarehouseArgs {
         for warning in &warnings {
             progress.warn(warning);
         }
-        Ok(Known { warehouse, file })
+        Ok(ResolvedWarehouse { warehouse, file })
     }
 
     fn role(
@@ -98,7 +98,7 @@ impl WarehouseArgs {
     }
 }
 
-impl Known {
+impl ResolvedWarehouse {
     /// The warehouse, which the command cannot do without.
     ///
     /// # Errors

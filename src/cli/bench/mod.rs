@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::render::bar::bar;
 use super::{cores, failed, print, print_json, render};
-use crate::bench::{BENCH_VERSION, Pace, Repeats};
+use crate::bench::{BENCH_VERSION, BenchOptions, ThroughputSample};
 use crate::error::Result;
 use crate::output::report::StageReport;
 
@@ -42,7 +42,7 @@ enum Command {
 
 /// What is asked of both benchmarks.
 #[derive(Debug, clap::Args)]
-struct Asked {
+struct BenchArgs {
     /// Numbers of threads to measure, each at most 1024 [default: 1, 2, 4 and so on up to one a core]
     #[arg(long, value_name = "N,...", value_delimiter = ',',
         value_parser = clap::value_parser!(u16).range(1..=1024), allow_negative_numbers = true)]
@@ -66,8 +66,8 @@ pub fn main(args: Args) -> Result<()> {
     }
 }
 
-impl Asked {
-    fn repeats(&self) -> Repeats {
+impl BenchArgs {
+    fn repeats(&self) -> BenchOptions {
         let mut threads: Vec<usize> = match &self.threads[..] {
             [] => powers_of_two(cores()),
             asked => asked.iter().copied().map(usize::from).collect(),
@@ -75,7 +75,7 @@ impl Asked {
         threads.sort_unstable();
         // As in `--threads 1,2,$(nproc)` on two cores.
         threads.dedup();
-        Repeats {
+        BenchOptions {
             threads,
             runs: usize::from(self.runs),
         }
@@ -127,13 +127,13 @@ fn events(stage: &StageReport) -> String {
     render::count(stage.events_per_second as u64)
 }
 
-fn speed_up(pace: &Pace) -> String {
+fn speed_up(pace: &ThroughputSample) -> String {
     pace.speed_up
         .map_or("-".to_owned(), |times| format!("{times:.2}x"))
 }
 
 /// What to do for better numbers, if anything.
-fn hints<'a>(paces: impl Iterator<Item = &'a Pace>) -> &'static str {
+fn hints<'a>(paces: impl Iterator<Item = &'a ThroughputSample>) -> &'static str {
     let mut paces = paces.peekable();
     if paces.peek().is_some_and(|first| first.speed_up.is_none()) {
         return "\nno speed-up is known without 1 in --threads\n";
@@ -150,10 +150,10 @@ fn write_paces<'a>(
     to: &mut String,
     per_second: &str,
     more: &str,
-    rows: impl Iterator<Item = (&'a Pace, impl Display)> + Clone,
+    rows: impl Iterator<Item = (&'a ThroughputSample, impl Display)> + Clone,
     longest: usize,
 ) -> std::fmt::Result {
-    let rate = |pace: &Pace| pace.total.bytes_per_second;
+    let rate = |pace: &ThroughputSample| pace.total.bytes_per_second;
     let fastest = rows.clone().map(|(pace, _)| rate(pace)).fold(0.0, f64::max);
     writeln!(
         to,

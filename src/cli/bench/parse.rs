@@ -2,15 +2,15 @@
 
 use std::fmt::Write;
 
-use super::{Asked, bytes, events, gigabytes, hints, method, several, write_paces};
-use crate::bench::{self, ParseBench};
+use super::{BenchArgs, bytes, events, gigabytes, hints, method, several, write_paces};
+use crate::bench::{self, ParseBenchReport};
 use crate::cli::args::location::{IncludeArgs, place};
 use crate::cli::args::s3::S3Args;
 use crate::cli::render;
 use crate::config::{ParseConfig, RecordKind, Sizes};
 use crate::error::Result;
 use crate::progress::Progress;
-use crate::storage::Place;
+use crate::storage::Location;
 
 /// Measure JSON to Arrow record batches
 ///
@@ -21,14 +21,14 @@ use crate::storage::Place;
 pub struct Args {
     /// Folder, file, s3://bucket/prefix or quoted glob with log events or song metadata
     #[arg(value_name = "PATH", value_parser = place(), required = true)]
-    path: Vec<Place>,
+    path: Vec<Location>,
     #[command(flatten)]
     include: IncludeArgs,
     /// What the records are [default: songs if the first object begins with one, otherwise logs]
     #[arg(long, value_name = "KIND")]
-    kind: Option<Kind>,
+    kind: Option<RecordKindArg>,
     #[command(flatten)]
-    asked: Asked,
+    asked: BenchArgs,
     #[command(flatten)]
     s3: S3Args,
 }
@@ -40,7 +40,7 @@ Examples:
   sparkify bench parse logs --quiet --json | jq '.results[] | {threads, bytes_per_second}'";
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
-enum Kind {
+enum RecordKindArg {
     Log,
     Song,
 }
@@ -59,15 +59,15 @@ pub fn main(args: Args) -> Result<()> {
         places: include.of(path),
         s3: s3.options(),
         kind: kind.map(|kind| match kind {
-            Kind::Log => RecordKind::Log,
-            Kind::Song => RecordKind::Song,
+            RecordKindArg::Log => RecordKind::Log,
+            RecordKindArg::Song => RecordKind::Song,
         }),
         threads: 1,
         sizes: Sizes::default(),
     };
     let found = bench::parse(&config, &repeats, &progress);
     progress.end();
-    if let Ok(ParseBench { input, path, .. }) = &found
+    if let Ok(ParseBenchReport { input, path, .. }) = &found
         && input.kept == 0
     {
         progress.warn(&format!(
@@ -78,14 +78,14 @@ pub fn main(args: Args) -> Result<()> {
     asked.show(found, tables)
 }
 
-fn tables(found: &ParseBench) -> String {
+fn tables(found: &ParseBenchReport) -> String {
     let mut text = String::new();
     // Writing to a String does not fail.
     let _ = write_tables(&mut text, found);
     text
 }
 
-fn write_tables(to: &mut String, found: &ParseBench) -> std::fmt::Result {
+fn write_tables(to: &mut String, found: &ParseBenchReport) -> std::fmt::Result {
     write_input(to, found)?;
     writeln!(to, "{}", method(found.head.runs))?;
 
@@ -122,7 +122,7 @@ fn write_tables(to: &mut String, found: &ParseBench) -> std::fmt::Result {
     to.write_str(hints(found.results.iter().map(|result| &result.pace)))
 }
 
-fn write_input(to: &mut String, found: &ParseBench) -> std::fmt::Result {
+fn write_input(to: &mut String, found: &ParseBenchReport) -> std::fmt::Result {
     let counts = &found.input;
     let json = found.results.first().map_or(0, |r| r.pace.total.bytes);
     writeln!(

@@ -3,9 +3,9 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use super::{Asked, bytes, events, gigabytes, hints, method, several, write_paces};
-use crate::bench::{self, AtMost, RunBench, RunResult, Serial};
-use crate::cli::args::location::{Input, folder};
+use super::{BenchArgs, bytes, events, gigabytes, hints, method, several, write_paces};
+use crate::bench::{self, RunBenchReport, RunResult, SerialFraction, SpeedupBound};
+use crate::cli::args::location::{InputArgs, folder};
 use crate::cli::args::s3::S3Args;
 use crate::cli::render;
 use crate::cli::render::bar::bar;
@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::output::Compression;
 use crate::pipeline::Phase;
 use crate::progress::Progress;
-use crate::storage::Place;
+use crate::storage::Location;
 
 /// Measure the whole job
 ///
@@ -25,7 +25,7 @@ use crate::storage::Place;
 #[command(after_help = EXAMPLES)]
 pub struct Args {
     #[command(flatten)]
-    input: Input,
+    input: InputArgs,
     /// Folder that sparkify-bench-PID is made in, and so the disk that is measured; nothing else in it
     /// is touched [default: the system's folder for temporary files]
     #[arg(long, value_name = "DIR", value_parser = folder())]
@@ -34,7 +34,7 @@ pub struct Args {
     #[arg(long, value_name = "CODEC", value_enum, default_value_t)]
     compression: Compression,
     #[command(flatten)]
-    asked: Asked,
+    asked: BenchArgs,
     #[command(flatten)]
     s3: S3Args,
 }
@@ -61,7 +61,7 @@ fn config(args: &Args, out: &Path) -> RunConfig {
     RunConfig {
         songs: args.input.include.of(args.input.songs.clone()),
         logs: args.input.include.of(args.input.logs.clone()),
-        out: Place::Local(out.to_owned()),
+        out: Location::Local(out.to_owned()),
         s3: args.s3.options(),
         threads: 1,
         max_rejects: MaxRejects::Percent(100.0),
@@ -73,14 +73,14 @@ fn config(args: &Args, out: &Path) -> RunConfig {
     }
 }
 
-fn tables(found: &RunBench) -> String {
+fn tables(found: &RunBenchReport) -> String {
     let mut text = String::new();
     // Writing to a String does not fail.
     let _ = write_tables(&mut text, found);
     text
 }
 
-fn write_tables(to: &mut String, found: &RunBench) -> std::fmt::Result {
+fn write_tables(to: &mut String, found: &RunBenchReport) -> std::fmt::Result {
     render::run::write_input(to, &found.songs, &found.logs, bytes)?;
     writeln!(to, "\n{}", method(found.head.runs))?;
 
@@ -166,8 +166,8 @@ fn pieces(phase: &Phase) -> String {
         .map_or("any".to_owned(), |pieces| pieces.to_string())
 }
 
-fn write_serial(to: &mut String, serial: &Serial) -> std::fmt::Result {
-    let bounds = |bound: fn(&AtMost) -> f64| {
+fn write_serial(to: &mut String, serial: &SerialFraction) -> std::fmt::Result {
+    let bounds = |bound: fn(&SpeedupBound) -> f64| {
         let told = serial
             .at_most
             .iter()

@@ -4,20 +4,20 @@ use std::fmt::Write;
 
 use super::run::write_ignored;
 use super::{bytes, count};
-use crate::pipeline::{Planned, PlannedSplit};
+use crate::pipeline::{RunPlan, SplitPlan};
 
 /// Splits that are shown of each input.
 const SPLITS: usize = 20;
 
 /// What a run would do, as tables.
-pub fn plan(planned: &Planned) -> String {
+pub fn plan(planned: &RunPlan) -> String {
     let mut text = String::new();
     // Writing to a String does not fail.
     let _ = write_plan(&mut text, planned);
     text
 }
 
-fn write_plan(to: &mut String, planned: &Planned) -> std::fmt::Result {
+fn write_plan(to: &mut String, planned: &RunPlan) -> std::fmt::Result {
     writeln!(
         to,
         "{:<12} {:>12} {:>12} {:>12} {:>12}",
@@ -62,7 +62,7 @@ fn write_plan(to: &mut String, planned: &Planned) -> std::fmt::Result {
 }
 
 /// From where to where a split goes.
-fn stretch(split: &PlannedSplit) -> String {
+fn stretch(split: &SplitPlan) -> String {
     let at = |byte: u64| {
         if byte > 0 {
             format!(" byte {}", count(byte))
@@ -70,7 +70,7 @@ fn stretch(split: &PlannedSplit) -> String {
             String::new()
         }
     };
-    let PlannedSplit {
+    let SplitPlan {
         first,
         from,
         last,

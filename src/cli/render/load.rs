@@ -4,17 +4,17 @@ use std::fmt::Write;
 
 use super::count;
 use crate::star::schema::{SONGPLAYS, TABLES};
-use crate::warehouse::load::Loaded;
+use crate::warehouse::load::LoadReport;
 
 /// What a load did, as a table.
-pub fn loaded(loaded: &Loaded) -> String {
+pub fn loaded(loaded: &LoadReport) -> String {
     let mut text = String::new();
     // Writing to a String does not fail.
     let _ = write_loaded(&mut text, loaded);
     text
 }
 
-fn write_loaded(to: &mut String, loaded: &Loaded) -> std::fmt::Result {
+fn write_loaded(to: &mut String, loaded: &LoadReport) -> std::fmt::Result {
     writeln!(
         to,
         "{:<12} {:>12} {:>12} {:>12} {:>12}",

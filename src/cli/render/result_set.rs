@@ -4,13 +4,13 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use unicode_width::UnicodeWidthStr;
 
 use crate::warehouse::connect::session::Row;
-use crate::warehouse::query::{Answer, Column};
+use crate::warehouse::query::{ResultColumn, ResultSet};
 
 /// What separates the columns of a table.
 const GAP: &str = "  ";
 
 /// The answer as a table: numbers to the right, all else to the left, null as nothing.
-pub fn table(answer: &Answer) -> String {
+pub fn table(answer: &ResultSet) -> String {
     let names = answer.columns.iter().map(|column| drawn(&column.name));
     let mut lines: Vec<Vec<String>> = vec![names.collect()];
     for row in &answer.rows {
@@ -58,7 +58,7 @@ fn drawn(text: &str) -> String {
 }
 
 /// The answer as CSV by RFC 4180, with a line of names. Null is nothing, an empty text `""`.
-pub fn csv(answer: &Answer) -> String {
+pub fn csv(answer: &ResultSet) -> String {
     let mut text = String::new();
     let names = answer
         .columns
@@ -90,18 +90,18 @@ fn csv_line<'a>(to: &mut String, fields: impl Iterator<Item = Option<&'a str>>) 
 }
 
 /// The answer as a JSON array of objects, whose keys are in the order of the columns.
-pub fn json(answer: &Answer) -> Vec<impl Serialize> {
+pub fn json(answer: &ResultSet) -> Vec<impl Serialize> {
     let columns = &answer.columns;
-    let object = |row| Object { columns, row };
+    let object = |row| JsonRow { columns, row };
     answer.rows.iter().map(object).collect()
 }
 
-struct Object<'a> {
-    columns: &'a [Column],
+struct JsonRow<'a> {
+    columns: &'a [ResultColumn],
     row: &'a Row,
 }
 
-impl Serialize for Object<'_> {
+impl Serialize for JsonRow<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut object = serializer.serialize_map(Some(self.columns.len()))?;
         for (column, field) in self.columns.iter().zip(self.row) {
@@ -127,13 +127,13 @@ impl Serialize for Object<'_> {
 mod tests {
     use super::*;
 
-    fn answer(rows: &[[Option<&str>; 2]]) -> Answer {
-        let column = |name: &str, is_number| Column {
+    fn answer(rows: &[[Option<&str>; 2]]) -> ResultSet {
+        let column = |name: &str, is_number| ResultColumn {
             name: name.to_owned(),
             is_number,
         };
         let row = |row: &[Option<&str>; 2]| row.iter().map(|f| f.map(str::to_owned)).collect();
-        Answer {
+        ResultSet {
             columns: vec![column("title", false), column("plays", true)],
             rows: rows.iter().map(row).collect(),
         }

@@ -8,17 +8,17 @@ use crate::input::describe_ignored;
 use crate::output::REJECTS;
 use crate::output::report::{InputReport, LogReport, Report, StageReport};
 use crate::star::schema::TABLES;
-use crate::storage::Place;
+use crate::storage::Location;
 
 /// The report as a table of several lines.
-pub fn table(report: &Report, out: &Place) -> String {
+pub fn table(report: &Report, out: &Location) -> String {
     let mut text = String::new();
     // Writing to a String does not fail.
     let _ = write_table(&mut text, report, out);
     text
 }
 
-fn write_table(to: &mut String, report: &Report, out: &Place) -> std::fmt::Result {
+fn write_table(to: &mut String, report: &Report, out: &Location) -> std::fmt::Result {
     let logs = &report.logs;
     write_input(to, &report.songs, logs, bytes)?;
     writeln!(

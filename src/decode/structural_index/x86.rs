@@ -6,15 +6,15 @@
 
 use std::arch::x86_64::*;
 
-use super::{BLOCK, Masks, Stops};
+use super::{BLOCK, BlockMasks, StructuralIndex};
 
 /// Looks through one window with the widest instructions of this processor; false if it has none.
-pub fn window(stops: &mut Stops, bytes: &[u8]) -> bool {
+pub fn window(stops: &mut StructuralIndex, bytes: &[u8]) -> bool {
     avx512(stops, bytes) || avx2(stops, bytes)
 }
 
 /// The same 64 bytes at a time, if the processor can.
-pub fn avx512(stops: &mut Stops, bytes: &[u8]) -> bool {
+pub fn avx512(stops: &mut StructuralIndex, bytes: &[u8]) -> bool {
     let can = is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("avx512vbmi2")
         && is_x86_feature_detected!("bmi1")
@@ -27,7 +27,7 @@ pub fn avx512(stops: &mut Stops, bytes: &[u8]) -> bool {
 }
 
 /// The same 32 bytes at a time, if the processor can.
-pub fn avx2(stops: &mut Stops, bytes: &[u8]) -> bool {
+pub fn avx2(stops: &mut StructuralIndex, bytes: &[u8]) -> bool {
     let can = is_x86_feature_detected!("avx2")
         && is_x86_feature_detected!("bmi1")
         && is_x86_feature_detected!("popcnt");
@@ -39,10 +39,10 @@ pub fn avx2(stops: &mut Stops, bytes: &[u8]) -> bool {
 }
 
 #[target_feature(enable = "avx512bw,avx512vbmi2,bmi1,popcnt")]
-fn window_avx512(stops: &mut Stops, bytes: &[u8]) {
+fn window_avx512(stops: &mut StructuralIndex, bytes: &[u8]) {
     let masks = |block: &[u8; BLOCK]| {
         let v: __m512i = bytemuck::cast(*block);
-        Masks {
+        BlockMasks {
             quote: _mm512_cmpeq_epi8_mask(v, _mm512_set1_epi8(b'"' as i8)),
             backslash: _mm512_cmpeq_epi8_mask(v, _mm512_set1_epi8(b'\\' as i8)),
             control: _mm512_cmplt_epu8_mask(v, _mm512_set1_epi8(0x20)),
@@ -67,7 +67,7 @@ fn window_avx512(stops: &mut Stops, bytes: &[u8]) {
 }
 
 #[target_feature(enable = "avx2,bmi1,popcnt")]
-fn window_avx2(stops: &mut Stops, bytes: &[u8]) {
+fn window_avx2(stops: &mut StructuralIndex, bytes: &[u8]) {
     let masks = |block: &[u8; BLOCK]| {
         let halves: [__m256i; 2] = bytemuck::cast(*block);
         let join = |bits: [i32; 2]| u64::from(bits[0] as u32) | u64::from(bits[1] as u32) << 32;
@@ -77,7 +77,7 @@ fn window_avx2(stops: &mut Stops, bytes: &[u8]) {
         };
         let last = _mm256_set1_epi8(0x1F);
         let control = |v| _mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_max_epu8(v, last), last));
-        Masks {
+        BlockMasks {
             quote: equal(b'"'),
             backslash: equal(b'\\'),
             control: join(halves.map(control)),

@@ -2,65 +2,65 @@
 
 use super::Edit::*;
 use super::Outcome::{Duplicate, Filtered, Kept, Rejected};
-use super::{Case, Edit};
+use super::{EdgeCase, Edit};
 
 const HOME: Edit = Set("page", b"\"Home\"");
 
-const fn case(outcome: super::Outcome, edits: &'static [Edit]) -> Case {
-    Case { outcome, edits }
+const fn case(outcome: super::Outcome, edits: &'static [Edit]) -> EdgeCase {
+    EdgeCase { outcome, edits }
 }
-const fn syntax(edits: &'static [Edit]) -> Case {
+const fn syntax(edits: &'static [Edit]) -> EdgeCase {
     case(Rejected("syntax"), edits)
 }
-const fn encoding(edits: &'static [Edit]) -> Case {
+const fn encoding(edits: &'static [Edit]) -> EdgeCase {
     case(Rejected("encoding"), edits)
 }
-const fn kind(edits: &'static [Edit]) -> Case {
+const fn kind(edits: &'static [Edit]) -> EdgeCase {
     case(Rejected("type"), edits)
 }
-const fn range(edits: &'static [Edit]) -> Case {
+const fn range(edits: &'static [Edit]) -> EdgeCase {
     case(Rejected("range"), edits)
 }
-const fn missing(edits: &'static [Edit]) -> Case {
+const fn missing(edits: &'static [Edit]) -> EdgeCase {
     case(Rejected("missing"), edits)
 }
-const fn too_long(edits: &'static [Edit]) -> Case {
+const fn too_long(edits: &'static [Edit]) -> EdgeCase {
     case(Rejected("too_long"), edits)
 }
-const fn nul(edits: &'static [Edit]) -> Case {
+const fn nul(edits: &'static [Edit]) -> EdgeCase {
     case(Rejected("nul"), edits)
 }
-const fn kept(edits: &'static [Edit]) -> Case {
+const fn kept(edits: &'static [Edit]) -> EdgeCase {
     case(Kept, edits)
 }
-const fn filtered(edits: &'static [Edit]) -> Case {
+const fn filtered(edits: &'static [Edit]) -> EdgeCase {
     case(Filtered, edits)
 }
-const fn duplicate(edits: &'static [Edit]) -> Case {
+const fn duplicate(edits: &'static [Edit]) -> EdgeCase {
     case(Duplicate, edits)
 }
 
 /// Every kind of reject, and everything odd that is none.
-pub(super) const CASES: &[Case] = &[
+pub(super) const CASES: &[EdgeCase] = &[
     // Torn records. What follows a missing brace makes sure that the error is on a line of its own.
-    syntax(&[Keep(12)]),
-    syntax(&[Chop(2)]),
-    syntax(&[Chop(1), Then(b"\n\"torn\"\n")]),
-    syntax(&[Behead]),
+    syntax(&[Truncate(12)]),
+    syntax(&[DropLast(2)]),
+    syntax(&[DropLast(1), CleanAfter(b"\n\"torn\"\n")]),
+    syntax(&[DropFirst]),
     // Nearly JSON.
-    syntax(&[Last(b"")]),
-    syntax(&[Last(b""), Last(b"\"x\":1")]),
-    syntax(&[Last(b"'x':1")]),
-    syntax(&[Last(b"x:1")]),
-    syntax(&[Last(b"\"x\" 1")]),
-    syntax(&[Last(b"\"x\":1 \"y\":2")]),
-    syntax(&[Last(b"\"x\":")]),
-    syntax(&[Last(b"\"x\":True")]),
-    syntax(&[Last(b"\"x\":tru")]),
-    syntax(&[Last(b"\"x\":[1,]")]),
-    syntax(&[Last(b"\"x\":[1}")]),
-    syntax(&[Last(b"/* x */\"x\":1")]),
-    syntax(&[Last(b"\x0c\"x\":1")]),
+    syntax(&[AppendMember(b"")]),
+    syntax(&[AppendMember(b""), AppendMember(b"\"x\":1")]),
+    syntax(&[AppendMember(b"'x':1")]),
+    syntax(&[AppendMember(b"x:1")]),
+    syntax(&[AppendMember(b"\"x\" 1")]),
+    syntax(&[AppendMember(b"\"x\":1 \"y\":2")]),
+    syntax(&[AppendMember(b"\"x\":")]),
+    syntax(&[AppendMember(b"\"x\":True")]),
+    syntax(&[AppendMember(b"\"x\":tru")]),
+    syntax(&[AppendMember(b"\"x\":[1,]")]),
+    syntax(&[AppendMember(b"\"x\":[1}")]),
+    syntax(&[AppendMember(b"/* x */\"x\":1")]),
+    syntax(&[AppendMember(b"\x0c\"x\":1")]),
     syntax(&[Set("length", b"NaN")]),
     syntax(&[Set("length", b"-Infinity")]),
     syntax(&[Set("length", b".5")]),
@@ -74,15 +74,15 @@ pub(super) const CASES: &[Case] = &[
     syntax(&[Set("location", b"\"two\nlines\"")]),
     syntax(&[Set("song", b"\"\\x41\"")]),
     syntax(&[Set("song", b"\"\\u12G4\"")]),
-    syntax(&[Nest(129)]),
+    syntax(&[NestTo(129)]),
     // Not objects.
-    syntax(&[Instead(b"~[{\"page\":\"NextSong\"}]")]),
-    syntax(&[Instead(b"-- log rotated --")]),
-    syntax(&[Instead(
+    syntax(&[Replace(b"~[{\"page\":\"NextSong\"}]")]),
+    syntax(&[Replace(b"-- log rotated --")]),
+    syntax(&[Replace(
         b"Traceback (most recent call last):\n  File \"web.php\", line 1\n\n}",
     )]),
-    syntax(&[Instead(b"null")]),
-    syntax(&[Instead(b"]")]),
+    syntax(&[Replace(b"null")]),
+    syntax(&[Replace(b"]")]),
     // Not UTF-8, whatever the field and the page; half a surrogate pair, where the text is kept.
     encoding(&[Set("location", b"\"Latin caf\xe9\"")]),
     encoding(&[Set("location", b"\"cut \xe2\x82\"")]),
@@ -90,7 +90,7 @@ pub(super) const CASES: &[Case] = &[
     encoding(&[Set("lastName", b"\"CESU \xed\xa0\x80\"")]),
     encoding(&[Set("firstName", b"\"too high \xf4\x90\x80\x80\"")]),
     encoding(&[HOME, Set("userAgent", b"\"\xff\"")]),
-    encoding(&[Last(b"\"\xfe\":1")]),
+    encoding(&[AppendMember(b"\"\xfe\":1")]),
     encoding(&[Set("location", b"\"\\ud800\"")]),
     encoding(&[Set("userAgent", b"\"\\udfff tail\"")]),
     encoding(&[Set("firstName", b"\"\\ud83dx\"")]),
@@ -134,56 +134,59 @@ pub(super) const CASES: &[Case] = &[
     range(&[Set("length", b"\"-1e400\"")]),
     missing(&[Set("userId", b"null")]),
     missing(&[Set("userId", b"\"\"")]),
-    missing(&[Without("userId")]),
+    missing(&[RemoveField("userId")]),
     missing(&[Set("ts", b"null")]),
-    missing(&[Without("ts")]),
+    missing(&[RemoveField("ts")]),
     missing(&[Set("sessionId", b"\"\"")]),
-    missing(&[Without("sessionId")]),
+    missing(&[RemoveField("sessionId")]),
     missing(&[Set("itemInSession", b"null")]),
     missing(&[Set("level", b"null")]),
-    missing(&[Without("level")]),
-    missing(&[Rename("level", "Level")]),
-    missing(&[Last(b"\"userId\":null")]),
-    too_long(&[Fill("level", "x", 17)]),
-    too_long(&[Fill("gender", "\\u00e9", 9)]),
-    too_long(&[Fill("firstName", "x", 257)]),
-    too_long(&[Fill("lastName", "x", 257)]),
-    too_long(&[Fill("location", "\u{fc}", 257)]),
-    too_long(&[Fill("location", "x", 70_000)]),
-    too_long(&[Fill("userAgent", "x", 1025)]),
+    missing(&[RemoveField("level")]),
+    missing(&[RenameKey("level", "Level")]),
+    missing(&[AppendMember(b"\"userId\":null")]),
+    too_long(&[FillText("level", "x", 17)]),
+    too_long(&[FillText("gender", "\\u00e9", 9)]),
+    too_long(&[FillText("firstName", "x", 257)]),
+    too_long(&[FillText("lastName", "x", 257)]),
+    too_long(&[FillText("location", "\u{fc}", 257)]),
+    too_long(&[FillText("location", "x", 70_000)]),
+    too_long(&[FillText("userAgent", "x", 1025)]),
     // Odd layout.
-    kept(&[End(b"\r\n")]),
-    kept(&[Pretty]),
-    kept(&[Pretty, Last(b"\"x\": [\n{\n},\n{\"page\":\"Home\"}\n]")]),
-    kept(&[Pretty, End(b"\r\n\r\n")]),
-    kept(&[Start(b"\n \t\r\n"), End(b"\n\n")]),
-    kept(&[Then(b" ")]),
-    kept(&[Then(b"\t")]),
-    kept(&[Then(b"\r\n")]),
-    kept(&[Reverse]),
+    kept(&[BytesAfter(b"\r\n")]),
+    kept(&[PrettyPrint]),
+    kept(&[
+        PrettyPrint,
+        AppendMember(b"\"x\": [\n{\n},\n{\"page\":\"Home\"}\n]"),
+    ]),
+    kept(&[PrettyPrint, BytesAfter(b"\r\n\r\n")]),
+    kept(&[BytesBefore(b"\n \t\r\n"), BytesAfter(b"\n\n")]),
+    kept(&[CleanAfter(b" ")]),
+    kept(&[CleanAfter(b"\t")]),
+    kept(&[CleanAfter(b"\r\n")]),
+    kept(&[ReverseFields]),
     // Keys that are unknown, repeated or spelt oddly; the last one counts.
-    kept(&[Last(
+    kept(&[AppendMember(
         b"\"x\":{\"level\":{\"page\":[1,{\"page\":null}]}},\"\":0",
     )]),
-    kept(&[First(
+    kept(&[PrependMember(
         b"\"level\":{\"x\":1},\"userId\":\"\",\"page\":\"Home\"",
     )]),
-    kept(&[First(b"\"location\":\"\\ud800\",\"ts\":1e999")]),
-    kept(&[Last(b"\"location\":\"Second Thought, WA\"")]),
-    filtered(&[Last(b"\"page\":\"Home\"")]),
+    kept(&[PrependMember(b"\"location\":\"\\ud800\",\"ts\":1e999")]),
+    kept(&[AppendMember(b"\"location\":\"Second Thought, WA\"")]),
+    filtered(&[AppendMember(b"\"page\":\"Home\"")]),
     kept(&[
-        Rename("page", "\\u0070age"),
-        Rename("userId", "user\\u0049d"),
-        Rename("ts", "\\u0074\\u0073"),
+        RenameKey("page", "\\u0070age"),
+        RenameKey("userId", "user\\u0049d"),
+        RenameKey("ts", "\\u0074\\u0073"),
     ]),
     kept(&[
-        Rename("song", "\\u0073ong"),
-        Rename("length", "l\\u0065ngth"),
+        RenameKey("song", "\\u0073ong"),
+        RenameKey("length", "l\\u0065ngth"),
     ]),
     kept(&[
-        Rename("auth", "Page"),
-        Rename("method", "userid"),
-        Rename("status", "page "),
+        RenameKey("auth", "Page"),
+        RenameKey("method", "userid"),
+        RenameKey("status", "page "),
     ]),
     // Numbers as text and text as numbers.
     kept(&[
@@ -194,19 +197,19 @@ pub(super) const CASES: &[Case] = &[
         Quote("length"),
     ]),
     kept(&[
-        Suffix("ts", ".0"),
-        Suffix("sessionId", "e0"),
-        Suffix("userId", ".0"),
-        Suffix("length", "0"),
+        LengthenNumber("ts", ".0"),
+        LengthenNumber("sessionId", "e0"),
+        LengthenNumber("userId", ".0"),
+        LengthenNumber("length", "0"),
     ]),
     kept(&[
-        Suffix("ts", "0e-1"),
-        Suffix("itemInSession", "0E-1"),
-        Suffix("length", "e+0"),
+        LengthenNumber("ts", "0e-1"),
+        LengthenNumber("itemInSession", "0E-1"),
+        LengthenNumber("length", "e+0"),
     ]),
     kept(&[
         Quote("ts"),
-        Suffix("ts", ".000"),
+        LengthenNumber("ts", ".000"),
         Set("itemInSession", b"1e3"),
     ]),
     kept(&[
@@ -240,42 +243,42 @@ pub(super) const CASES: &[Case] = &[
         Set("length", b"null"),
     ]),
     kept(&[
-        Without("location"),
-        Without("userAgent"),
-        Without("lastName"),
-        Without("artist"),
-        Without("auth"),
+        RemoveField("location"),
+        RemoveField("userAgent"),
+        RemoveField("lastName"),
+        RemoveField("artist"),
+        RemoveField("auth"),
     ]),
     // Text of all kinds.
     kept(&[Set(
         "location",
         b"\"\\ud83c\\udfb5 Note Town, \\uD834\\uDD1E\"",
     )]),
-    kept(&[Fill(
+    kept(&[FillText(
         "location",
         "Z\u{fc}rich \u{1f3b5} \u{2028}\u{feff}",
         2,
     )]),
     kept(&[Set("location", b"\"\\b\\f\\n\\r\\t\\\"\\\\\\/\x7f{}[],:\"")]),
     kept(&[
-        Spell("page"),
-        Spell("song"),
-        Spell("artist"),
-        Spell("level"),
-        Spell("userId"),
+        EscapeText("page"),
+        EscapeText("song"),
+        EscapeText("artist"),
+        EscapeText("level"),
+        EscapeText("userId"),
     ]),
     kept(&[Set("page", b"\"Next\\u0053ong\"")]),
     // Limits, from within.
-    kept(&[Nest(128)]),
+    kept(&[NestTo(128)]),
     kept(&[Set("ts", b"253402300799999")]),
     kept(&[Set("ts", b"-62135596800000")]),
     kept(&[Set("ts", b"0")]),
     kept(&[Set("sessionId", b"2147483647")]),
     kept(&[Set("sessionId", b"-2147483648")]),
-    kept(&[Fill("level", "x", 16), Fill("gender", "\\u00e9", 8)]),
+    kept(&[FillText("level", "x", 16), FillText("gender", "\\u00e9", 8)]),
     kept(&[
-        Fill("location", "\u{fc}", 256),
-        Fill("userAgent", "x", 1024),
+        FillText("location", "\u{fc}", 256),
+        FillText("userAgent", "x", 1024),
     ]),
     // Fields that are ignored may hold anything.
     kept(&[
@@ -285,8 +288,8 @@ pub(super) const CASES: &[Case] = &[
     ]),
     kept(&[
         Set("registration", b"-1e999"),
-        Last(b"\"x\":\"\\udc00\""),
-        Fill("auth", "x", 2_000),
+        AppendMember(b"\"x\":\"\\udc00\""),
+        FillText("auth", "x", 2_000),
     ]),
     // So may events on other pages.
     filtered(&[
@@ -300,23 +303,32 @@ pub(super) const CASES: &[Case] = &[
         Set("userId", b"\"nobody\""),
         Set("length", b"1e400"),
     ]),
-    filtered(&[HOME, Fill("userAgent", "x", 2_000), Without("sessionId")]),
+    filtered(&[
+        HOME,
+        FillText("userAgent", "x", 2_000),
+        RemoveField("sessionId"),
+    ]),
     filtered(&[Set("page", b"\"nextsong\"")]),
     filtered(&[Set("page", b"\"NextSong \"")]),
     filtered(&[Set("page", b"\"\"")]),
     filtered(&[Set("page", b"null")]),
     filtered(&[Set("page", b"5")]),
-    filtered(&[Without("page")]),
-    filtered(&[Instead(b"{}")]),
-    filtered(&[Instead(b"{ \r\n }")]),
+    filtered(&[RemoveField("page")]),
+    filtered(&[Replace(b"{}")]),
+    filtered(&[Replace(b"{ \r\n }")]),
     // Delivered again.
-    duplicate(&[Again]),
-    duplicate(&[Again, Last(b"\"delivery\":2")]),
+    duplicate(&[ReusePrevious]),
+    duplicate(&[ReusePrevious, AppendMember(b"\"delivery\":2")]),
     duplicate(&[
-        Again,
+        ReusePrevious,
         Set("status", b"503"),
         Set("location", b"\"Elsewhere, ZZ\""),
     ]),
-    duplicate(&[Again, Unquote("userId"), Suffix("ts", ".0"), Reverse]),
-    duplicate(&[Again, Pretty]),
+    duplicate(&[
+        ReusePrevious,
+        Unquote("userId"),
+        LengthenNumber("ts", ".0"),
+        ReverseFields,
+    ]),
+    duplicate(&[ReusePrevious, PrettyPrint]),
 ];

@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use super::super::InputSummary;
-use super::super::file_writer::{Meter, create_folder, write_file};
+use super::super::file_writer::{ProgressMeter, create_folder, write_file};
 
 /// Ignored whatever they hold, so some hold what would be a record. With each what a report calls its
 /// ending.
@@ -37,7 +37,7 @@ const EMPTY: &[(&str, &str)] = &[
 pub(in super::super) fn write_strays(
     root: &Path,
     summary: &mut InputSummary,
-    meter: &mut Meter,
+    meter: &mut ProgressMeter,
 ) -> io::Result<()> {
     create_folder(&root.join("_temporary/0"))?;
     create_folder(&root.join("zero"))?;

@@ -1,7 +1,7 @@
 //! Awkward records: clean ones, spoiled by a list of edits, in ways whose outcome is certain.
 //!
-//! A [`Case`] is one way, with what must come of it; `events` and `songs` are the tables of all
-//! cases. [`Cases`] goes round and round a table. A syntax error runs to the next line that begins
+//! A [`EdgeCase`] is one way, with what must come of it; `events` and `songs` are the tables of all
+//! cases. [`EdgeCaseCycle`] goes round and round a table. A syntax error runs to the next line that begins
 //! with `{`, so that a clean record always follows it there. A case has one fault, since only the
 //! first of several would be reported.
 
@@ -11,7 +11,7 @@ mod record;
 mod songs;
 
 pub(super) use ignored_files::write_strays;
-use record::Record;
+use record::EditableRecord;
 
 /// What an engine makes of a record.
 #[derive(Clone, Copy)]
@@ -27,7 +27,7 @@ pub(super) enum Outcome {
 }
 
 /// One way to be awkward.
-pub(super) struct Case {
+pub(super) struct EdgeCase {
     pub outcome: Outcome,
     edits: &'static [Edit],
 }
@@ -35,66 +35,70 @@ pub(super) struct Case {
 /// A change to a record. Bytes are JSON as it will stand in the file.
 enum Edit {
     /// Begin with the clean record that was written before, not with a fresh one.
-    Again,
+    ReusePrevious,
     /// Take these fields from that record.
-    Same(&'static [&'static str]),
+    CopyFields(&'static [&'static str]),
     /// The field's value, or a new last field.
     Set(&'static str, &'static [u8]),
     /// A text value of so many copies of a character.
-    Fill(&'static str, &'static str, usize),
+    FillText(&'static str, &'static str, usize),
     /// No such field.
-    Without(&'static str),
+    RemoveField(&'static str),
     /// The key spelt otherwise.
-    Rename(&'static str, &'static str),
+    RenameKey(&'static str, &'static str),
     /// The number in quotes, or the text without.
     Quote(&'static str),
     Unquote(&'static str),
     /// The number written longer: `.0`, `e0`.
-    Suffix(&'static str, &'static str),
+    LengthenNumber(&'static str, &'static str),
     /// Every plain character of the text as `\u00XX`.
-    Spell(&'static str),
+    EscapeText(&'static str),
     /// A member before or after all others.
-    First(&'static [u8]),
-    Last(&'static [u8]),
+    PrependMember(&'static [u8]),
+    AppendMember(&'static [u8]),
     /// A last member that brings the record to this depth.
-    Nest(usize),
+    NestTo(usize),
     /// The fields from the last to the first.
-    Reverse,
+    ReverseFields,
     /// One field a line.
-    Pretty,
+    PrettyPrint,
     /// Bytes before and after the record (a newline if not given).
-    Start(&'static [u8]),
-    End(&'static [u8]),
+    BytesBefore(&'static [u8]),
+    BytesAfter(&'static [u8]),
     /// A clean record after it, behind these bytes.
-    Then(&'static [u8]),
+    CleanAfter(&'static [u8]),
     /// Only the first so many bytes.
-    Keep(usize),
+    Truncate(usize),
     /// Not the last so many bytes.
-    Chop(usize),
+    DropLast(usize),
     /// Not the first byte.
-    Behead,
+    DropFirst,
     /// Something else altogether.
-    Instead(&'static [u8]),
+    Replace(&'static [u8]),
 }
 
-impl Case {
+impl EdgeCase {
     /// Whether any of these fields has another value than the clean record had.
     pub fn changes_any(&self, keys: &[&str]) -> bool {
         self.edits.iter().any(|edit| match edit {
-            Edit::Set(key, _) | Edit::Fill(key, ..) | Edit::Without(key) => keys.contains(key),
-            Edit::Same(same) => same.iter().any(|key| keys.contains(key)),
+            Edit::Set(key, _) | Edit::FillText(key, ..) | Edit::RemoveField(key) => {
+                keys.contains(key)
+            }
+            Edit::CopyFields(same) => same.iter().any(|key| keys.contains(key)),
             _ => false,
         })
     }
 
     fn is_again(&self) -> bool {
-        self.edits.iter().any(|edit| matches!(edit, Edit::Again))
+        self.edits
+            .iter()
+            .any(|edit| matches!(edit, Edit::ReusePrevious))
     }
 
     /// What stands between the record and the clean one that follows it, if one does.
     fn then(&self) -> Option<&'static [u8]> {
         let asked = self.edits.iter().find_map(|edit| {
-            if let Edit::Then(bytes) = edit {
+            if let Edit::CleanAfter(bytes) = edit {
                 Some(*bytes)
             } else {
                 None
@@ -108,8 +112,8 @@ impl Case {
 }
 
 /// What was written for a case; `T` is what the caller knows of a clean record.
-pub(super) struct Piece<T> {
-    pub case: &'static Case,
+pub(super) struct WrittenCase<T> {
+    pub case: &'static EdgeCase,
     /// The record that was spoiled, unless it was an old one.
     pub fresh: Option<T>,
     /// A clean record that was written besides.
@@ -117,8 +121,8 @@ pub(super) struct Piece<T> {
 }
 
 /// Deals out a table's cases in turn, for ever.
-pub(super) struct Cases {
-    table: &'static [Case],
+pub(super) struct EdgeCaseCycle {
+    table: &'static [EdgeCase],
     turn: usize,
     /// A clean record that was written, for those that come again.
     written: Vec<u8>,
@@ -126,7 +130,7 @@ pub(super) struct Cases {
     end: &'static [u8],
 }
 
-impl Cases {
+impl EdgeCaseCycle {
     pub fn of_events() -> Self {
         Self {
             table: events::CASES,
@@ -162,9 +166,9 @@ impl Cases {
         &mut self,
         out: &mut Vec<u8>,
         mut clean: impl FnMut(&mut Vec<u8>) -> T,
-    ) -> Piece<T> {
+    ) -> WrittenCase<T> {
         let case = self.next();
-        let mut piece = Piece {
+        let mut piece = WrittenCase {
             case,
             fresh: None,
             plain: None,
@@ -176,7 +180,7 @@ impl Cases {
             piece.plain = Some(clean(&mut self.written));
             self.push_written(out);
         }
-        let record = Record::edited(&text, &self.written, case.edits);
+        let record = EditableRecord::edited(&text, &self.written, case.edits);
         record.write(
             out,
             case.edits,
@@ -204,10 +208,10 @@ impl Cases {
         out.push(b'\n');
     }
 
-    fn next(&mut self) -> &'static Case {
-        static NOTHING: Case = Case {
+    fn next(&mut self) -> &'static EdgeCase {
+        static NOTHING: EdgeCase = EdgeCase {
             outcome: Outcome::Filtered,
-            edits: &[Edit::Instead(b"{}")],
+            edits: &[Edit::Replace(b"{}")],
         };
         let case = self
             .table

@@ -3,7 +3,7 @@
 use super::Edit;
 
 /// A flat JSON object in the making.
-pub(super) struct Record<'a> {
+pub(super) struct EditableRecord<'a> {
     /// Key (without its quotes) and value as they stand; without a key, the value is a whole
     /// member.
     fields: Vec<(&'a str, Vec<u8>)>,
@@ -13,7 +13,7 @@ pub(super) struct Record<'a> {
     close: &'static str,
 }
 
-impl<'a> Record<'a> {
+impl<'a> EditableRecord<'a> {
     /// The clean record `fresh`, or `written` if it is to come again, after the edits that change
     /// its fields or style.
     pub fn edited(fresh: &'a [u8], written: &'a [u8], edits: &[Edit]) -> Self {
@@ -51,8 +51,8 @@ impl<'a> Record<'a> {
 
     fn edit(&mut self, edit: &Edit, written: &'a [u8]) {
         match *edit {
-            Edit::Again => *self = Self::read(written),
-            Edit::Same(keys) => {
+            Edit::ReusePrevious => *self = Self::read(written),
+            Edit::CopyFields(keys) => {
                 for (key, value) in Self::read(written).fields {
                     if keys.contains(&key) {
                         self.set(key, value);
@@ -60,11 +60,11 @@ impl<'a> Record<'a> {
                 }
             }
             Edit::Set(key, value) => self.set(key, value.to_vec()),
-            Edit::Fill(key, unit, count) => {
+            Edit::FillText(key, unit, count) => {
                 self.set(key, format!("\"{}\"", unit.repeat(count)).into_bytes())
             }
-            Edit::Without(key) => self.fields.retain(|(name, _)| *name != key),
-            Edit::Rename(key, name) => {
+            Edit::RemoveField(key) => self.fields.retain(|(name, _)| *name != key),
+            Edit::RenameKey(key, name) => {
                 self.fields
                     .iter_mut()
                     .filter(|field| field.0 == key)
@@ -72,16 +72,16 @@ impl<'a> Record<'a> {
             }
             Edit::Quote(key) => self.change(key, |value| [b"\"", value, b"\""].concat()),
             Edit::Unquote(key) => self.change(key, |value| inside(value).to_vec()),
-            Edit::Suffix(key, suffix) => {
+            Edit::LengthenNumber(key, suffix) => {
                 self.change(key, |value| match value.strip_suffix(b"\"") {
                     None => [value, suffix.as_bytes()].concat(),
                     Some(open) => [open, suffix.as_bytes(), b"\""].concat(),
                 })
             }
-            Edit::Spell(key) => self.change(key, spelt),
-            Edit::First(member) => self.fields.insert(0, ("", member.to_vec())),
-            Edit::Last(member) => self.fields.push(("", member.to_vec())),
-            Edit::Nest(depth) => {
+            Edit::EscapeText(key) => self.change(key, spelt),
+            Edit::PrependMember(member) => self.fields.insert(0, ("", member.to_vec())),
+            Edit::AppendMember(member) => self.fields.push(("", member.to_vec())),
+            Edit::NestTo(depth) => {
                 let arrays = depth - 1; // the record is the first level
                 self.set(
                     "nested",
@@ -90,13 +90,13 @@ impl<'a> Record<'a> {
                         .into_bytes(),
                 );
             }
-            Edit::Reverse => self.fields.reverse(),
-            Edit::Pretty => {
+            Edit::ReverseFields => self.fields.reverse(),
+            Edit::PrettyPrint => {
                 (self.open, self.colon, self.comma, self.close) =
                     ("{\n    ", ": ", ",\n    ", "\n}")
             }
-            Edit::Start(_) | Edit::End(_) | Edit::Then(_) => {}
-            Edit::Keep(_) | Edit::Chop(_) | Edit::Behead | Edit::Instead(_) => {}
+            Edit::BytesBefore(_) | Edit::BytesAfter(_) | Edit::CleanAfter(_) => {}
+            Edit::Truncate(_) | Edit::DropLast(_) | Edit::DropFirst | Edit::Replace(_) => {}
         }
     }
 
@@ -120,12 +120,12 @@ impl<'a> Record<'a> {
         let (mut start, mut end) = (&b""[..], end);
         for edit in edits {
             match *edit {
-                Edit::Keep(bytes) => text.truncate(bytes),
-                Edit::Chop(bytes) => text.truncate(text.len().saturating_sub(bytes)),
-                Edit::Behead => drop(text.drain(..text.len().min(1))),
-                Edit::Instead(other) => text = other.to_vec(),
-                Edit::Start(bytes) => start = bytes,
-                Edit::End(bytes) => end = bytes,
+                Edit::Truncate(bytes) => text.truncate(bytes),
+                Edit::DropLast(bytes) => text.truncate(text.len().saturating_sub(bytes)),
+                Edit::DropFirst => drop(text.drain(..text.len().min(1))),
+                Edit::Replace(other) => text = other.to_vec(),
+                Edit::BytesBefore(bytes) => start = bytes,
+                Edit::BytesAfter(bytes) => end = bytes,
                 _ => {}
             }
         }

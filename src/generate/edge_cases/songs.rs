@@ -2,16 +2,16 @@
 
 use super::Edit::*;
 use super::Outcome::{Kept, Rejected};
-use super::{Case, Edit};
+use super::{EdgeCase, Edit};
 
-const fn rejected(reason: &'static str, edits: &'static [Edit]) -> Case {
-    Case {
+const fn rejected(reason: &'static str, edits: &'static [Edit]) -> EdgeCase {
+    EdgeCase {
         outcome: Rejected(reason),
         edits,
     }
 }
-const fn kept(edits: &'static [Edit]) -> Case {
-    Case {
+const fn kept(edits: &'static [Edit]) -> EdgeCase {
+    EdgeCase {
         outcome: Kept,
         edits,
     }
@@ -20,21 +20,21 @@ const fn kept(edits: &'static [Edit]) -> Case {
 const MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Every kind of reject, and everything odd that is none.
-pub(super) const CASES: &[Case] = &[
-    rejected("syntax", &[Keep(33)]),
-    rejected("syntax", &[Chop(1), Then(b"\n\"torn\"\n")]),
-    rejected("syntax", &[Behead]),
-    rejected("syntax", &[Last(b"")]),
+pub(super) const CASES: &[EdgeCase] = &[
+    rejected("syntax", &[Truncate(33)]),
+    rejected("syntax", &[DropLast(1), CleanAfter(b"\n\"torn\"\n")]),
+    rejected("syntax", &[DropFirst]),
+    rejected("syntax", &[AppendMember(b"")]),
     rejected("syntax", &[Set("year", b"02004")]),
     rejected("syntax", &[Set("duration", b"NaN")]),
     rejected("syntax", &[Set("title", b"\"raw\x02control\"")]),
-    rejected("syntax", &[Nest(129)]),
-    rejected("syntax", &[Instead(b"null")]),
+    rejected("syntax", &[NestTo(129)]),
+    rejected("syntax", &[Replace(b"null")]),
     rejected(
         "not_json",
-        &[Instead(b"<Error><Code>AccessDenied</Code></Error>")],
+        &[Replace(b"<Error><Code>AccessDenied</Code></Error>")],
     ),
-    rejected("not_json", &[Instead(b"\xff\xfe{\0}\0")]),
+    rejected("not_json", &[Replace(b"\xff\xfe{\0}\0")]),
     rejected("encoding", &[Set("title", b"\"Latin caf\xe9\"")]),
     rejected("encoding", &[Set("num_songs", b"\"\xff\"")]),
     rejected("encoding", &[Set("artist_name", b"\"\\ud800\"")]),
@@ -53,37 +53,37 @@ pub(super) const CASES: &[Case] = &[
     rejected("range", &[Set("duration", b"1e400")]),
     rejected("range", &[Set("artist_latitude", b"\"-1e400\"")]),
     rejected("missing", &[Set("song_id", b"null")]),
-    rejected("missing", &[Without("artist_id")]),
+    rejected("missing", &[RemoveField("artist_id")]),
     rejected("missing", &[Set("title", b"null")]),
-    rejected("missing", &[Rename("artist_name", "artist")]),
+    rejected("missing", &[RenameKey("artist_name", "artist")]),
     rejected("missing", &[Set("duration", b"\"\"")]),
-    rejected("missing", &[Without("duration")]),
-    rejected("too_long", &[Fill("song_id", "S", 33)]),
-    rejected("too_long", &[Fill("artist_id", "A", 33)]),
-    rejected("too_long", &[Fill("title", "\u{fc}", 513)]),
-    rejected("too_long", &[Fill("artist_name", "x", 1025)]),
-    rejected("too_long", &[Fill("artist_location", "x", 1025)]),
+    rejected("missing", &[RemoveField("duration")]),
+    rejected("too_long", &[FillText("song_id", "S", 33)]),
+    rejected("too_long", &[FillText("artist_id", "A", 33)]),
+    rejected("too_long", &[FillText("title", "\u{fc}", 513)]),
+    rejected("too_long", &[FillText("artist_name", "x", 1025)]),
+    rejected("too_long", &[FillText("artist_location", "x", 1025)]),
     // Odd layout.
-    kept(&[End(b"\n")]),
-    kept(&[End(b"\r\n")]),
-    kept(&[Pretty, End(b"\n\n")]),
-    kept(&[Start(MARK)]),
-    kept(&[Start(b"\xef\xbb\xbf\r\n"), Pretty]),
-    kept(&[Start(b"\n\n \t"), Reverse]),
-    kept(&[Then(b" ")]),
-    kept(&[Then(b"\r\n")]),
-    kept(&[Pretty, Then(b"\n")]),
+    kept(&[BytesAfter(b"\n")]),
+    kept(&[BytesAfter(b"\r\n")]),
+    kept(&[PrettyPrint, BytesAfter(b"\n\n")]),
+    kept(&[BytesBefore(MARK)]),
+    kept(&[BytesBefore(b"\xef\xbb\xbf\r\n"), PrettyPrint]),
+    kept(&[BytesBefore(b"\n\n \t"), ReverseFields]),
+    kept(&[CleanAfter(b" ")]),
+    kept(&[CleanAfter(b"\r\n")]),
+    kept(&[PrettyPrint, CleanAfter(b"\n")]),
     // Odd keys.
     kept(&[
-        First(b"\"title\":{},\"duration\":null"),
-        Last(b"\"tags\":[{\"title\":[\"\\ud800\"]}]"),
+        PrependMember(b"\"title\":{},\"duration\":null"),
+        AppendMember(b"\"tags\":[{\"title\":[\"\\ud800\"]}]"),
     ]),
     kept(&[
-        Rename("title", "\\u0074itle"),
-        Rename("song_id", "song\\u005fid"),
+        RenameKey("title", "\\u0074itle"),
+        RenameKey("song_id", "song\\u005fid"),
     ]),
-    kept(&[Last(b"\"title\":\"Second Thought\"")]),
-    kept(&[Nest(128)]),
+    kept(&[AppendMember(b"\"title\":\"Second Thought\"")]),
+    kept(&[NestTo(128)]),
     // Odd values.
     kept(&[Set("artist_name", b"112"), Set("title", b"1.50")]),
     kept(&[
@@ -97,17 +97,20 @@ pub(super) const CASES: &[Case] = &[
         Set("artist_latitude", b"\"12.5\""),
         Set("artist_longitude", b"\"-3e1\""),
     ]),
-    kept(&[Suffix("year", ".0"), Suffix("duration", "0e0")]),
+    kept(&[
+        LengthenNumber("year", ".0"),
+        LengthenNumber("duration", "0e0"),
+    ]),
     kept(&[
         Set("year", b"null"),
         Set("artist_location", b"null"),
-        Without("num_songs"),
+        RemoveField("num_songs"),
     ]),
     kept(&[
-        Without("year"),
-        Without("artist_location"),
-        Without("artist_latitude"),
-        Without("artist_longitude"),
+        RemoveField("year"),
+        RemoveField("artist_location"),
+        RemoveField("artist_latitude"),
+        RemoveField("artist_longitude"),
     ]),
     kept(&[
         Set("year", b"\"\""),
@@ -116,24 +119,28 @@ pub(super) const CASES: &[Case] = &[
     ]),
     kept(&[Set("year", b"-2147483648"), Set("duration", b"0")]),
     kept(&[
-        Fill("artist_location", "Z\u{fc}rich \u{1f3b5}", 2),
+        FillText("artist_location", "Z\u{fc}rich \u{1f3b5}", 2),
         Set("artist_name", b"\"\\ud83c\\udfb5\""),
     ]),
-    kept(&[Spell("title"), Spell("artist_name"), Spell("song_id")]),
     kept(&[
-        Fill("title", "x", 1024),
-        Fill("artist_location", "\u{fc}", 512),
+        EscapeText("title"),
+        EscapeText("artist_name"),
+        EscapeText("song_id"),
+    ]),
+    kept(&[
+        FillText("title", "x", 1024),
+        FillText("artist_location", "\u{fc}", 512),
     ]),
     kept(&[Set("num_songs", b"\"\\ud800\\u0000\"")]),
     // The same song again with other contents, and so the same artist.
-    kept(&[Again]),
-    kept(&[Again, Set("title", b"\"~ Later\"")]),
-    kept(&[Again, Set("title", b"\" Earlier\"")]),
-    kept(&[Again, Without("year")]),
-    kept(&[Again, Set("duration", b"1.5")]),
-    kept(&[Again, Set("artist_name", b"\"! First of all\"")]),
+    kept(&[ReusePrevious]),
+    kept(&[ReusePrevious, Set("title", b"\"~ Later\"")]),
+    kept(&[ReusePrevious, Set("title", b"\" Earlier\"")]),
+    kept(&[ReusePrevious, RemoveField("year")]),
+    kept(&[ReusePrevious, Set("duration", b"1.5")]),
+    kept(&[ReusePrevious, Set("artist_name", b"\"! First of all\"")]),
     kept(&[
-        Again,
+        ReusePrevious,
         Set("artist_location", b"\"Zenith, ZZ\""),
         Set("artist_latitude", b"1.5"),
         Set("artist_longitude", b"null"),
@@ -159,9 +166,9 @@ pub(super) const CASES: &[Case] = &[
     ]),
     kept(&[
         SAME_ARTIST,
-        Without("artist_location"),
+        RemoveField("artist_location"),
         Set("artist_name", b"\"Also Known As\""),
     ]),
 ];
 
-const SAME_ARTIST: Edit = Same(&["artist_id", "artist_name"]);
+const SAME_ARTIST: Edit = CopyFields(&["artist_id", "artist_name"]);

@@ -35,10 +35,10 @@ pub(super) struct EncodedColumn {
 }
 
 /// A column chunk before its pages are compressed.
-struct Chunk {
+struct ColumnChunk {
     /// Definition levels, for a nullable column.
     levels: Option<Vec<u8>>,
-    values: Values,
+    values: ChunkValues,
     rows: usize,
     statistics: Statistics,
 }
@@ -47,7 +47,7 @@ struct Chunk {
 /// compresses times by 37 % more than one page of everything.
 const PLAIN_PAGE: usize = 16 * 1024;
 
-enum Values {
+enum ChunkValues {
     /// One after the other, each as many bytes wide.
     Plain { values: Vec<u8>, width: usize },
     /// The distinct ones in order of first use, plain, and their numbers, packed.
@@ -93,7 +93,7 @@ pub(super) fn encode(
 }
 
 /// Text, each distinct one once.
-fn repeated(column: &DictionaryArray<Int32Type>, nullable: bool) -> Result<Chunk> {
+fn repeated(column: &DictionaryArray<Int32Type>, nullable: bool) -> Result<ColumnChunk> {
     let texts = column
         .values()
         .as_string_opt::<i32>()
@@ -124,9 +124,9 @@ fn repeated(column: &DictionaryArray<Int32Type>, nullable: bool) -> Result<Chunk
     }
     let bound = |text: Option<&&str>| text.map(|text| ByteArray::from(text.as_bytes().to_vec()));
     let nulls = Some(column.null_count() as u64);
-    Ok(Chunk {
+    Ok(ColumnChunk {
         levels: nullable.then(|| levels(column)),
-        values: Values::dictionary(distinct, used.len(), &indices),
+        values: ChunkValues::dictionary(distinct, used.len(), &indices),
         rows: column.len(),
         statistics: Statistics::byte_array(
             bound(used.iter().min()),
@@ -159,17 +159,17 @@ fn levels(column: &dyn Array) -> Vec<u8> {
 }
 
 /// Integers: each distinct one once if a quarter of them are at most.
-fn integers(values: &[i32]) -> Chunk {
+fn integers(values: &[i32]) -> ColumnChunk {
     let (min, max) = bounds(values);
     let numbered = number(values, values.len() / 4);
     let plain = |values: &[i32]| values.iter().flat_map(|v| v.to_le_bytes()).collect();
-    Chunk {
+    ColumnChunk {
         levels: None,
         values: match numbered {
             Some((distinct, indices)) => {
-                Values::dictionary(plain(&distinct), distinct.len(), &indices)
+                ChunkValues::dictionary(plain(&distinct), distinct.len(), &indices)
             }
-            None => Values::Plain {
+            None => ChunkValues::Plain {
                 values: plain(values),
                 width: 4,
             },
@@ -219,11 +219,11 @@ fn number(values: &[i32], most: usize) -> Option<(Vec<i32>, Vec<u32>)> {
 }
 
 /// Identities and times: nearly all are distinct.
-fn long_integers(values: &[i64]) -> Chunk {
+fn long_integers(values: &[i64]) -> ColumnChunk {
     let (min, max) = bounds(values);
-    Chunk {
+    ColumnChunk {
         levels: None,
-        values: Values::Plain {
+        values: ChunkValues::Plain {
             values: values.iter().flat_map(|v| v.to_le_bytes()).collect(),
             width: 8,
         },
@@ -232,7 +232,7 @@ fn long_integers(values: &[i64]) -> Chunk {
     }
 }
 
-impl Values {
+impl ChunkValues {
     fn dictionary(distinct: Vec<u8>, count: usize, indices: &[u32]) -> Self {
         let count = count as u32;
         let width = u32::BITS - count.saturating_sub(1).leading_zeros();
@@ -247,7 +247,7 @@ impl Values {
     }
 }
 
-impl Chunk {
+impl ColumnChunk {
     fn write(
         self,
         descriptor: ColumnDescPtr,
@@ -273,14 +273,14 @@ impl Chunk {
             statistics: None,
         };
         let encoding = match &self.values {
-            Values::Plain { values, width } => {
+            ChunkValues::Plain { values, width } => {
                 for page in values.chunks(PLAIN_PAGE * width) {
                     let rows = page.len() / width;
                     write(page, &|buf| data_page(buf, rows, Encoding::PLAIN))?;
                 }
                 Encoding::PLAIN
             }
-            Values::Dictionary {
+            ChunkValues::Dictionary {
                 distinct,
                 count,
                 numbers,
@@ -300,7 +300,7 @@ impl Chunk {
         };
         let starts: Vec<i64> = pages.iter().map(|page| page.offset as i64).collect();
         let (dictionary_at, data_at) = match (&self.values, starts.as_slice()) {
-            (Values::Dictionary { .. }, &[dictionary, data, ..]) => (Some(dictionary), data),
+            (ChunkValues::Dictionary { .. }, &[dictionary, data, ..]) => (Some(dictionary), data),
             (_, &[data, ..]) => (None, data),
             _ => (None, 0),
         };

@@ -22,7 +22,7 @@ const FAILED: &str = ".failed";
 
 /// A folder that is being written and will take the place of another.
 #[derive(Debug)]
-pub struct Folder {
+pub struct StagingDir {
     /// Where the star is wanted.
     target: PathBuf,
     /// Where it is written.
@@ -33,20 +33,20 @@ pub struct Folder {
 
 /// A place that a star can be written to.
 #[derive(Debug)]
-pub struct Checked {
+pub struct OutputTarget {
     /// Where the star is wanted.
     pub target: PathBuf,
     /// Where it is to be written.
     path: PathBuf,
 }
 
-impl Folder {
+impl StagingDir {
     /// Where a star is wanted, after a look at what is there: nothing, an empty folder or an earlier star
     /// that holds none of `inputs`.
     ///
     /// # Errors
     /// `out` holds something else, or cannot be put in its place later.
-    pub fn check(out: &Path, inputs: &[&Path]) -> Result<Checked> {
+    pub fn check(out: &Path, inputs: &[&Path]) -> Result<OutputTarget> {
         let target = absolute(out)?;
         refuse_foreign(out, &target)?;
         for input in inputs {
@@ -62,7 +62,7 @@ impl Folder {
         }
         let path = sibling(&target)?;
         refuse_mount_point(out, &target)?;
-        Ok(Checked { target, path })
+        Ok(OutputTarget { target, path })
     }
 
     /// Opens an empty staging folder beside `out`, with a folder for each table in it.
@@ -70,7 +70,7 @@ impl Folder {
     /// # Errors
     /// Those of [`check`](Self::check), another run writes to it, or a folder cannot be made.
     pub fn open(out: &Path, inputs: &[&Path]) -> Result<Self> {
-        let Checked { target, path } = Self::check(out, inputs)?;
+        let OutputTarget { target, path } = Self::check(out, inputs)?;
         if let Some(above) = target.parent() {
             fs::create_dir_all(above).map_err(|e| Error::io("cannot create", above, &e))?;
         }
@@ -187,9 +187,9 @@ impl Folder {
     /// # Errors
     /// Something else is there, or the folder cannot be moved; then the staging folder is removed.
     pub fn keep_failed(self) -> Result<()> {
-        let earlier = Leftover::failed_beside(&self.target);
+        let earlier = AbandonedStaging::failed_beside(&self.target);
         let kept = earlier
-            .and_then(|earlier| earlier.map_or(Ok(()), Leftover::remove))
+            .and_then(|earlier| earlier.map_or(Ok(()), AbandonedStaging::remove))
             .and_then(|()| self.move_to(&self.failed_path()));
         if kept.is_err() {
             self.discard();
@@ -227,7 +227,7 @@ impl Folder {
 
 /// The staging folder of a run that was killed.
 #[derive(Debug)]
-pub struct Leftover {
+pub struct AbandonedStaging {
     path: PathBuf,
     files: u64,
     bytes: u64,
@@ -235,7 +235,7 @@ pub struct Leftover {
     _lock: File,
 }
 
-impl Leftover {
+impl AbandonedStaging {
     /// What is beside an output folder, if anything is and no run is writing to it.
     ///
     /// # Errors

@@ -36,7 +36,7 @@ use crate::error::{Error, Result};
 use crate::output::rejects::REJECTS;
 use crate::output::report::REPORT;
 use crate::storage::s3::S3;
-use crate::storage::{Depth, Store};
+use crate::storage::{ListMode, Store};
 
 /// What names the newest complete run, beside the runs.
 pub const LATEST: &str = "latest.json";
@@ -102,7 +102,7 @@ impl fmt::Display for RunId {
 
 /// What `latest.json` holds.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Latest {
+pub struct LatestPointer {
     /// The id of the newest complete run.
     pub run: String,
     /// Where its report is.
@@ -113,7 +113,7 @@ pub struct Latest {
     published: Vec<String>,
 }
 
-impl Latest {
+impl LatestPointer {
     /// Returns the ids of the published runs in the order of their publication. The one that is named comes last,
     /// also if a user named it by hand. What is not the id of a run is left out.
     pub fn into_published(self) -> Vec<RunId> {
@@ -126,7 +126,7 @@ impl Latest {
 
 /// A run that writes to a bucket.
 #[derive(Debug)]
-pub struct BucketRun {
+pub struct S3Run {
     /// What is beside the run.
     out: S3,
     id: RunId,
@@ -134,7 +134,7 @@ pub struct BucketRun {
     published_before: Vec<RunId>,
 }
 
-impl BucketRun {
+impl S3Run {
     /// Begins a run below `out`. Nothing is written yet.
     ///
     /// # Errors
@@ -237,7 +237,7 @@ impl BucketRun {
         let run = published.last().unwrap_or(&self.id);
         let forgotten = published.len().saturating_sub(MAX_PUBLISHED);
         let remembered = published.iter().skip(forgotten);
-        serde_json::to_vec_pretty(&Latest {
+        serde_json::to_vec_pretty(&LatestPointer {
             run: run.to_string(),
             report: self.out.display(&format!("{run}/{REPORT}")),
             published: remembered.map(RunId::to_string).collect(),
@@ -275,7 +275,9 @@ impl BucketRun {
         for upload in run.unfinished().unwrap_or_default() {
             let _ = run.abort(&upload.key, &upload.id);
         }
-        let level = self.out.list(&format!("{}/", self.id), Depth::Whole)?;
+        let level = self
+            .out
+            .list(&format!("{}/", self.id), ListMode::Recursive)?;
         let rejects = format!("{}/{REJECTS}/", self.id);
         let keys = level.objects.into_iter().map(|object| object.key);
         let keys: Vec<String> = keys.filter(|key| !key.starts_with(&rejects)).collect();
@@ -293,14 +295,17 @@ impl BucketRun {
         for upload in run.unfinished().unwrap_or_default() {
             let _ = run.abort(&upload.key, &upload.id);
         }
-        let removed = self.out.list(&prefix, Depth::Whole).and_then(|level| {
-            let keys = level.objects.into_iter().map(|object| object.key);
-            let report = format!("{prefix}{REPORT}");
-            let (report, others): (Vec<_>, Vec<_>) = keys.partition(|key| *key == report);
-            // Without its report nothing takes the rest for a complete run.
-            self.out.remove(&report)?;
-            self.out.remove(&others)
-        });
+        let removed = self
+            .out
+            .list(&prefix, ListMode::Recursive)
+            .and_then(|level| {
+                let keys = level.objects.into_iter().map(|object| object.key);
+                let report = format!("{prefix}{REPORT}");
+                let (report, others): (Vec<_>, Vec<_>) = keys.partition(|key| *key == report);
+                // Without its report nothing takes the rest for a complete run.
+                self.out.remove(&report)?;
+                self.out.remove(&others)
+            });
         removed.err().map(|_| self.url())
     }
 }
@@ -308,6 +313,6 @@ impl BucketRun {
 /// Returns the published runs that `latest.json` lists; none if it is something else, which the next run
 /// replaces.
 fn published(json: &[u8]) -> Vec<RunId> {
-    let latest: Option<Latest> = serde_json::from_slice(json).ok();
-    latest.map_or_else(Vec::new, Latest::into_published)
+    let latest: Option<LatestPointer> = serde_json::from_slice(json).ok();
+    latest.map_or_else(Vec::new, LatestPointer::into_published)
 }

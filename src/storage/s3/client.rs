@@ -1,6 +1,6 @@
 //! The connection: one client for all that a run does on S3, and how often it tries.
 //!
-//! All requests go through [`Connection::send`], which bounds how many are under way at a time, gives
+//! All requests go through [`S3Client::send`], which bounds how many are under way at a time, gives
 //! up on one that stalls, and tries again what can succeed a little later.
 
 use std::env;
@@ -20,8 +20,8 @@ use aws_sdk_s3::types::RequestPayer;
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::Semaphore;
 
-use super::error::{Call, Failure};
-use super::options::Options;
+use super::error::{Operation, RequestError};
+use super::options::S3Options;
 use crate::aws::config;
 use crate::error::{Error, Result};
 
@@ -39,12 +39,12 @@ const LONGEST_WAIT: Duration = Duration::from_secs(20);
 
 /// A client, the threads that it works on, and its bounds.
 #[derive(Debug)]
-pub struct Connection {
+pub struct S3Client {
     runtime: Handle,
     /// Stops with the connection.
     threads: Option<Runtime>,
     client: Client,
-    options: Options,
+    options: S3Options,
     /// Where requests go, for people.
     endpoint: String,
     tries: AtomicU32,
@@ -56,13 +56,13 @@ pub struct Connection {
     writes: Arc<Semaphore>,
 }
 
-impl Connection {
+impl S3Client {
     /// Finds region, endpoint and the source of credentials as the AWS command line does. Nothing is
     /// sent to S3 yet.
     ///
     /// # Errors
     /// The configuration is wrong, or threads cannot be started.
-    pub fn new(options: &Options) -> Result<Self> {
+    pub fn new(options: &S3Options) -> Result<Self> {
         let cannot = |why: &dyn std::fmt::Display| Error::failed("cannot use S3").because(why);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(threads())
@@ -127,7 +127,7 @@ impl Connection {
     }
 
     /// What the user said.
-    pub fn options(&self) -> &Options {
+    pub fn options(&self) -> &S3Options {
         &self.options
     }
 
@@ -168,10 +168,10 @@ impl Connection {
     /// What it failed by last, and after how many tries.
     pub async fn send<T, E, F>(
         &self,
-        call: &Call,
+        call: &Operation,
         more: Duration,
         request: impl Fn() -> F,
-    ) -> std::result::Result<T, (Failure, u32)>
+    ) -> std::result::Result<T, (RequestError, u32)>
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
         F: Future<Output = std::result::Result<T, SdkError<E>>>,
@@ -184,8 +184,8 @@ impl Connection {
                     self.answered.store(true, Ordering::Relaxed);
                     return Ok(answer);
                 }
-                Ok(Err(error)) => Failure::of(&error),
-                Err(_) => Failure::Stalled(limit),
+                Ok(Err(error)) => RequestError::of(&error),
+                Err(_) => RequestError::TimedOut(limit),
             };
             tried += 1;
             if !self.again(call, &failure, tried).await {
@@ -195,7 +195,7 @@ impl Connection {
     }
 
     /// Whether to try once more after a failure; waits before it says so.
-    pub async fn again(&self, call: &Call, failure: &Failure, tried: u32) -> bool {
+    pub async fn again(&self, call: &Operation, failure: &RequestError, tried: u32) -> bool {
         if failure.status().is_some() {
             self.answered.store(true, Ordering::Relaxed);
         }
@@ -226,12 +226,12 @@ impl Connection {
     }
 
     /// The error of a request that failed after so many tries.
-    pub fn error(&self, call: &Call, (failure, tried): &(Failure, u32)) -> Error {
+    pub fn error(&self, call: &Operation, (failure, tried): &(RequestError, u32)) -> Error {
         failure.explain(call, *tried, &self.endpoint)
     }
 }
 
-impl Drop for Connection {
+impl Drop for S3Client {
     fn drop(&mut self) {
         // The last to hold it can be a request that is being stopped, on one of these threads: they
         // cannot wait for each other.

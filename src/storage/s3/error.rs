@@ -10,7 +10,7 @@ use crate::error::Error;
 
 /// What a request is for.
 #[derive(Debug, Clone)]
-pub struct Call {
+pub struct Operation {
     /// `cannot list`, as an error begins.
     pub cannot: &'static str,
     /// The object or prefix.
@@ -21,24 +21,24 @@ pub struct Call {
 
 /// Why a request failed.
 #[derive(Debug, Clone)]
-pub enum Failure {
+pub enum RequestError {
     /// The server answered so.
-    Answer(Answer),
+    Response(ErrorResponse),
     /// No answer, or only a part of one, by the words of the system.
-    Broken(String),
+    Transport(String),
     /// Nothing came for so long.
-    Stalled(Duration),
+    TimedOut(Duration),
     /// There are no credentials, or they cannot be had; in words.
     Credentials(String),
     /// The object is not the one that was listed.
-    Changed,
+    ObjectChanged,
     /// The request cannot be made: a fault of the configuration, in words.
-    Unusable(String),
+    Fatal(String),
 }
 
 /// An answer that is an error.
 #[derive(Debug, Clone, Default)]
-pub struct Answer {
+pub struct ErrorResponse {
     status: u16,
     code: String,
     message: String,
@@ -47,7 +47,7 @@ pub struct Answer {
     region: Option<String>,
 }
 
-impl Failure {
+impl RequestError {
     /// The failure of a request.
     pub fn of<E>(error: &SdkError<E>) -> Self
     where
@@ -58,12 +58,12 @@ impl Failure {
         }
         let Some(response) = error.raw_response() else {
             return match error {
-                SdkError::TimeoutError(_) => Self::Broken("it took too long".to_owned()),
-                SdkError::ConstructionFailure(_) => Self::Unusable(innermost(error)),
+                SdkError::TimeoutError(_) => Self::Transport("it took too long".to_owned()),
+                SdkError::ConstructionFailure(_) => Self::Fatal(innermost(error)),
                 SdkError::DispatchFailure(failure) if failure.is_user() => {
-                    Self::Unusable(innermost(error))
+                    Self::Fatal(innermost(error))
                 }
-                _ => Self::Broken(innermost(error)),
+                _ => Self::Transport(innermost(error)),
             };
         };
         let header = |name| response.headers().get(name).map(str::to_owned);
@@ -74,9 +74,9 @@ impl Failure {
         let is_cut = matches!(error, SdkError::ResponseError(_));
         if is_cut || code.is_none() && (200..300).contains(&status) {
             // The answer itself was damaged on the way.
-            return Self::Broken(innermost(error));
+            return Self::Transport(innermost(error));
         }
-        Self::Answer(Answer {
+        Self::Response(ErrorResponse {
             region: header("x-amz-bucket-region").or_else(|| expected_region(&message)),
             request: header("x-amz-request-id"),
             code: code.unwrap_or_default().to_owned(),
@@ -87,18 +87,18 @@ impl Failure {
 
     /// One object of several was refused.
     pub fn refused(code: Option<&str>, message: Option<&str>) -> Self {
-        Self::Answer(Answer {
+        Self::Response(ErrorResponse {
             status: 200,
             code: code.unwrap_or_default().to_owned(),
             message: message.unwrap_or_default().to_owned(),
-            ..Answer::default()
+            ..ErrorResponse::default()
         })
     }
 
     /// Whether the same request can succeed a little later.
     pub fn is_passing(&self) -> bool {
         match self {
-            Self::Answer(answer) => {
+            Self::Response(answer) => {
                 answer.status >= 500 && answer.status != 501
                     || answer.status == 429
                     // An upload in parts can also fail after a head that says 200.
@@ -107,15 +107,15 @@ impl Failure {
                         "RequestTimeout" | "SlowDown" | "InternalError" | "ServiceUnavailable"
                     )
             }
-            Self::Broken(_) | Self::Stalled(_) => true,
-            Self::Credentials(_) | Self::Changed | Self::Unusable(_) => false,
+            Self::Transport(_) | Self::TimedOut(_) => true,
+            Self::Credentials(_) | Self::ObjectChanged | Self::Fatal(_) => false,
         }
     }
 
     /// The code of the answer, if there was one.
     pub fn code(&self) -> &str {
         match self {
-            Self::Answer(answer) => &answer.code,
+            Self::Response(answer) => &answer.code,
             _ => "",
         }
     }
@@ -123,7 +123,7 @@ impl Failure {
     /// The status of the answer, if there was one.
     pub fn status(&self) -> Option<u16> {
         match self {
-            Self::Answer(answer) => Some(answer.status),
+            Self::Response(answer) => Some(answer.status),
             _ => None,
         }
     }
@@ -131,16 +131,16 @@ impl Failure {
     /// What happened, in words.
     pub fn describe(&self) -> String {
         match self {
-            Self::Answer(answer) => answer.describe(),
-            Self::Broken(why) | Self::Unusable(why) => why.clone(),
-            Self::Stalled(limit) => format!("nothing came for {} s", limit.as_secs_f64()),
+            Self::Response(answer) => answer.describe(),
+            Self::Transport(why) | Self::Fatal(why) => why.clone(),
+            Self::TimedOut(limit) => format!("nothing came for {} s", limit.as_secs_f64()),
             Self::Credentials(why) => format!("no credentials: {why}"),
-            Self::Changed => "it was changed after it was listed".to_owned(),
+            Self::ObjectChanged => "it was changed after it was listed".to_owned(),
         }
     }
 
     /// The line for people: what failed after so many tries, and what to do.
-    pub fn explain(&self, call: &Call, tries: u32, endpoint: &str) -> Error {
+    pub fn explain(&self, call: &Operation, tries: u32, endpoint: &str) -> Error {
         let mut why = self.describe();
         if tries > 1 {
             why += &format!(" ({tries} tries)");
@@ -152,10 +152,10 @@ impl Failure {
         }
     }
 
-    fn advice(&self, call: &Call, endpoint: &str) -> Option<String> {
+    fn advice(&self, call: &Operation, endpoint: &str) -> Option<String> {
         Some(match self {
-            Self::Answer(answer) => return answer.advice(call),
-            Self::Broken(_) | Self::Stalled(_) => format!(
+            Self::Response(answer) => return answer.advice(call),
+            Self::Transport(_) | Self::TimedOut(_) => format!(
                 "check that {endpoint} can be reached, or name another by --endpoint-url or AWS_ENDPOINT_URL_S3"
             ),
             Self::Credentials(_) => {
@@ -163,13 +163,13 @@ impl Failure {
                  where an instance role is; for a public bucket --no-sign-request"
                     .to_owned()
             }
-            Self::Changed => "run again when nothing writes to it".to_owned(),
-            Self::Unusable(_) => return None,
+            Self::ObjectChanged => "run again when nothing writes to it".to_owned(),
+            Self::Fatal(_) => return None,
         })
     }
 }
 
-impl Answer {
+impl ErrorResponse {
     fn describe(&self) -> String {
         let mut text = match self.code.as_str() {
             "" => format!("HTTP status {}", self.status),
@@ -184,7 +184,7 @@ impl Answer {
         text
     }
 
-    fn advice(&self, call: &Call) -> Option<String> {
+    fn advice(&self, call: &Operation) -> Option<String> {
         let wrong_region = matches!(
             self.code.as_str(),
             "PermanentRedirect"

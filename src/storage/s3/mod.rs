@@ -18,14 +18,16 @@ use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
 use aws_sdk_s3::primitives::DateTime;
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 
-use super::{Depth, Entry, Level, Range, RangeReader, Store, Upload, Version};
+use super::{
+    ListMode, ListResult, ObjectMeta, ObjectRange, ObjectVersion, RangeReader, Store, Upload,
+};
 use crate::error::{Error, Result};
-use error::{Call, Failure};
+use error::{Operation, RequestError};
 
 pub use aws_sdk_s3::types::ServerSideEncryption as Encryption;
-pub use client::Connection;
-pub use multipart::UnfinishedUpload;
-pub use options::Options;
+pub use client::S3Client;
+pub use multipart::IncompleteUpload;
+pub use options::S3Options;
 
 /// Objects that one request can remove.
 const REMOVED_AT_ONCE: usize = 1000;
@@ -35,7 +37,7 @@ const REMOVED_AT_ONCE: usize = 1000;
 pub struct S3 {
     bucket: Arc<Bucket>,
     /// The only object, where the place is one.
-    file: Option<Entry>,
+    file: Option<ObjectMeta>,
     /// How keys begin below the prefix: others are not listed.
     stem: String,
 }
@@ -43,7 +45,7 @@ pub struct S3 {
 /// What every request is about.
 #[derive(Debug)]
 struct Bucket {
-    connection: Arc<Connection>,
+    connection: Arc<S3Client>,
     name: String,
     /// What all keys begin with: nothing, or a prefix that ends in `/`.
     root: String,
@@ -64,12 +66,12 @@ impl Bucket {
     async fn page(
         &self,
         prefix: &str,
-        depth: Depth,
+        depth: ListMode,
         after: Option<String>,
         most: Option<i32>,
     ) -> Result<ListObjectsV2Output> {
         let connection = &self.connection;
-        let call = Call {
+        let call = Operation {
             cannot: "cannot list",
             url: self.url(prefix),
             permission: "s3:ListBucket",
@@ -82,7 +84,7 @@ impl Bucket {
                 .list_objects_v2()
                 .bucket(&self.name)
                 .prefix(prefix)
-                .set_delimiter((depth == Depth::Level).then(|| "/".to_owned()))
+                .set_delimiter((depth == ListMode::Delimited).then(|| "/".to_owned()))
                 .set_continuation_token(after.clone())
                 .set_max_keys(most)
                 .set_request_payer(connection.payer())
@@ -99,7 +101,7 @@ impl S3 {
     ///
     /// # Errors
     /// It cannot be listed.
-    pub fn open(connection: Arc<Connection>, bucket: &str, prefix: &str) -> Result<Self> {
+    pub fn open(connection: Arc<S3Client>, bucket: &str, prefix: &str) -> Result<Self> {
         let named = (!prefix.is_empty() && !prefix.ends_with('/')).then_some(prefix);
         let Some(key) = named else {
             return Ok(Self::below(connection, bucket, prefix));
@@ -108,14 +110,14 @@ impl S3 {
         let (root, name) = key.split_at(at);
         let alone = Self::below(Arc::clone(&connection), bucket, root);
         // Of all that begins with the name, the object of that name comes first.
-        let page = alone.bucket.page(key, Depth::Whole, None, Some(1));
+        let page = alone.bucket.page(key, ListMode::Recursive, None, Some(1));
         let page = connection.wait(page)?;
         let first = page.contents().first().filter(|o| o.key() == Some(key));
         let Some(object) = first.filter(|object| object.size() > Some(0)) else {
             return Ok(Self::below(connection, bucket, key));
         };
         Ok(Self {
-            file: Some(Entry {
+            file: Some(ObjectMeta {
                 key: name.to_owned(),
                 size: object.size().unwrap_or_default().unsigned_abs(),
                 version: version(object.e_tag(), object.last_modified()),
@@ -125,7 +127,7 @@ impl S3 {
     }
 
     /// The store for all that is below a prefix, whether there is anything or not.
-    pub fn below(connection: Arc<Connection>, bucket: &str, prefix: &str) -> Self {
+    pub fn below(connection: Arc<S3Client>, bucket: &str, prefix: &str) -> Self {
         let slash = !prefix.is_empty() && !prefix.ends_with('/');
         Self {
             bucket: Arc::new(Bucket {
@@ -158,7 +160,7 @@ impl S3 {
     ///
     /// # Errors
     /// It cannot be read.
-    pub fn get(&self, key: &str) -> Result<Option<(Vec<u8>, Version)>> {
+    pub fn get(&self, key: &str) -> Result<Option<(Vec<u8>, ObjectVersion)>> {
         let bucket = &self.bucket;
         let connection = &bucket.connection;
         // Who may not list is not told either that there is nothing.
@@ -187,7 +189,7 @@ impl S3 {
     ///
     /// # Errors
     /// It cannot be written.
-    pub fn replace(&self, key: &str, bytes: Vec<u8>, was: Option<&Version>) -> Result<bool> {
+    pub fn replace(&self, key: &str, bytes: Vec<u8>, was: Option<&ObjectVersion>) -> Result<bool> {
         multipart::replace(&self.bucket, key, bytes, was)
     }
 
@@ -195,7 +197,7 @@ impl S3 {
     ///
     /// # Errors
     /// They cannot be listed.
-    pub fn unfinished(&self) -> Result<Vec<UnfinishedUpload>> {
+    pub fn unfinished(&self) -> Result<Vec<IncompleteUpload>> {
         let root = &self.bucket.root;
         let mut found = multipart::unfinished(&self.bucket, root)?;
         found.retain_mut(|upload| match upload.key.strip_prefix(root) {
@@ -225,8 +227,8 @@ impl S3 {
         self.bucket.connection.hurry();
     }
 
-    fn call(&self, cannot: &'static str, key: &str, permission: &'static str) -> Call {
-        Call {
+    fn call(&self, cannot: &'static str, key: &str, permission: &'static str) -> Operation {
+        Operation {
             cannot,
             url: self.display(key),
             permission,
@@ -235,8 +237,8 @@ impl S3 {
 }
 
 impl Store for S3 {
-    fn list(&self, prefix: &str, depth: Depth) -> Result<Level> {
-        let mut level = Level::default();
+    fn list(&self, prefix: &str, depth: ListMode) -> Result<ListResult> {
+        let mut level = ListResult::default();
         if let Some(file) = &self.file {
             level.objects.push(file.clone());
             return Ok(level);
@@ -261,7 +263,7 @@ impl Store for S3 {
                 }
                 let modified = object.last_modified().map(DateTime::secs);
                 level.last_modified = level.last_modified.max(modified);
-                level.objects.push(Entry {
+                level.objects.push(ObjectMeta {
                     key,
                     size: object.size().unwrap_or_default().unsigned_abs(),
                     version: version(object.e_tag(), object.last_modified()),
@@ -278,12 +280,15 @@ impl Store for S3 {
         }
     }
 
-    fn read(&self, ranges: Vec<Range>) -> Box<dyn RangeReader> {
-        Box::new(prefetch::Ranges::new(Arc::clone(&self.bucket), ranges))
+    fn read(&self, ranges: Vec<ObjectRange>) -> Box<dyn RangeReader> {
+        Box::new(prefetch::PrefetchReader::new(
+            Arc::clone(&self.bucket),
+            ranges,
+        ))
     }
 
     fn create(&self, key: &str) -> Result<Box<dyn Upload>> {
-        Ok(Box::new(multipart::Parts::new(
+        Ok(Box::new(multipart::MultipartUpload::new(
             Arc::clone(&self.bucket),
             key,
         )))
@@ -320,8 +325,8 @@ impl Store for S3 {
                 .find(|e| e.code() != Some("NoSuchKey"));
             if let Some(error) = failed {
                 let url = bucket.url(error.key().unwrap_or_default());
-                let call = Call { url, ..call };
-                let failure = Failure::refused(error.code(), error.message());
+                let call = Operation { url, ..call };
+                let failure = RequestError::refused(error.code(), error.message());
                 return Err(connection.error(&call, &(failure, 1)));
             }
         }
@@ -342,10 +347,10 @@ impl Store for S3 {
 }
 
 /// What a listing or an answer tells of an object's contents.
-fn version(tag: Option<&str>, modified: Option<&DateTime>) -> Version {
+fn version(tag: Option<&str>, modified: Option<&DateTime>) -> ObjectVersion {
     match (tag, modified) {
-        (Some(tag), _) => Version::ETag(tag.into()),
-        (None, Some(time)) => Version::Modified(time.secs()),
-        (None, None) => Version::Unknown,
+        (Some(tag), _) => ObjectVersion::ETag(tag.into()),
+        (None, Some(time)) => ObjectVersion::LastModified(time.secs()),
+        (None, None) => ObjectVersion::Unknown,
     }
 }

@@ -14,8 +14,8 @@ use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
 use tokio::task::JoinHandle;
 
-use super::error::{Call, Failure};
-use super::{Bucket, Version};
+use super::error::{Operation, RequestError};
+use super::{Bucket, ObjectVersion};
 use crate::error::Result;
 use crate::storage::Upload;
 
@@ -31,24 +31,24 @@ const UNDER_WAY: usize = 2;
 /// The slowest line that a write is not given up on, in bytes a second.
 const SLOWEST: usize = 256 << 10;
 
-type Sent = std::result::Result<CompletedPart, (Failure, u32)>;
+type PartResult = std::result::Result<CompletedPart, (RequestError, u32)>;
 
 /// An object that is being written.
-pub struct Parts {
+pub struct MultipartUpload {
     bucket: Arc<Bucket>,
     /// As S3 knows it.
     key: String,
     buffer: Vec<u8>,
     /// The upload in parts, once there is one.
     upload: Option<String>,
-    under_way: VecDeque<JoinHandle<Sent>>,
+    under_way: VecDeque<JoinHandle<PartResult>>,
     done: Vec<CompletedPart>,
     /// Parts so far.
     parts: i32,
     bytes: u64,
 }
 
-impl Parts {
+impl MultipartUpload {
     /// Nothing is sent yet.
     pub fn new(bucket: Arc<Bucket>, key: &str) -> Self {
         Self {
@@ -105,7 +105,7 @@ impl Parts {
         let connection = &self.bucket.connection;
         let sent = connection
             .wait(first)
-            .unwrap_or_else(|stopped| Err((Failure::Unusable(stopped.to_string()), 1)));
+            .unwrap_or_else(|stopped| Err((RequestError::Fatal(stopped.to_string()), 1)));
         let call = call(&self.bucket, &self.key);
         let part = sent.map_err(|failed| connection.error(&call, &failed))?;
         self.done.push(part);
@@ -113,7 +113,7 @@ impl Parts {
     }
 }
 
-impl Write for Parts {
+impl Write for MultipartUpload {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let room = self.part_bytes() - self.buffer.len();
         let taken = bytes.get(..room).unwrap_or(bytes);
@@ -130,7 +130,7 @@ impl Write for Parts {
     }
 }
 
-impl Upload for Parts {
+impl Upload for MultipartUpload {
     fn finish(mut self: Box<Self>) -> Result<u64> {
         let bucket = Arc::clone(&self.bucket);
         if self.upload.is_none() {
@@ -154,7 +154,7 @@ impl Upload for Parts {
     }
 }
 
-impl Drop for Parts {
+impl Drop for MultipartUpload {
     fn drop(&mut self) {
         let Some(id) = self.upload.take() else {
             return;
@@ -172,8 +172,8 @@ impl Drop for Parts {
     }
 }
 
-fn call(bucket: &Bucket, key: &str) -> Call {
-    Call {
+fn call(bucket: &Bucket, key: &str) -> Operation {
+    Operation {
         cannot: "cannot write",
         url: bucket.url(key),
         permission: "s3:PutObject",
@@ -192,19 +192,19 @@ async fn put(bucket: &Bucket, key: &str, bytes: Bytes) -> Result<()> {
 }
 
 /// What must be so for an object to be written.
-enum Condition {
+enum PutMode {
     /// Nothing is there.
-    Absent,
+    Create,
     /// This version is there.
-    Is(String),
+    Update(String),
 }
 
 async fn put_if(
     bucket: &Bucket,
     key: &str,
     bytes: Bytes,
-    condition: Option<Condition>,
-) -> std::result::Result<(), (Failure, u32)> {
+    condition: Option<PutMode>,
+) -> std::result::Result<(), (RequestError, u32)> {
     let connection = &bucket.connection;
     let options = connection.options();
     // The semaphore is never closed.
@@ -213,8 +213,8 @@ async fn put_if(
         let request = connection.client().put_object();
         let request = match &condition {
             None => request,
-            Some(Condition::Absent) => request.if_none_match("*"),
-            Some(Condition::Is(tag)) => request.if_match(tag),
+            Some(PutMode::Create) => request.if_none_match("*"),
+            Some(PutMode::Update(tag)) => request.if_match(tag),
         };
         request
             .bucket(&bucket.name)
@@ -231,12 +231,17 @@ async fn put_if(
 }
 
 /// Writes a small object if what is there is still that version. Says whether it was.
-pub fn replace(bucket: &Bucket, key: &str, bytes: Vec<u8>, was: Option<&Version>) -> Result<bool> {
+pub fn replace(
+    bucket: &Bucket,
+    key: &str,
+    bytes: Vec<u8>,
+    was: Option<&ObjectVersion>,
+) -> Result<bool> {
     let key = bucket.key(key);
     let bytes = Bytes::from(bytes);
     let condition = match was {
-        None => Some(Condition::Absent),
-        Some(Version::ETag(tag)) => Some(Condition::Is(tag.to_string())),
+        None => Some(PutMode::Create),
+        Some(ObjectVersion::ETag(tag)) => Some(PutMode::Update(tag.to_string())),
         Some(_) => None,
     };
     let connection = &bucket.connection;
@@ -276,7 +281,7 @@ async fn begin(bucket: &Bucket, key: &str) -> Result<(String, u32)> {
     let begun = connection.send(&call, Duration::ZERO, request).await;
     let begun = begun.map_err(|failed| connection.error(&call, &failed))?;
     let id = begun.upload_id.ok_or_else(|| {
-        let failure = Failure::Broken("the answer names no upload".to_owned());
+        let failure = RequestError::Transport("the answer names no upload".to_owned());
         connection.error(&call, &(failure, 1))
     })?;
     Ok((id, tried.into_inner()))
@@ -293,7 +298,13 @@ fn abort_others(bucket: &Bucket, key: &str, id: &str) {
 }
 
 /// Sends one part.
-async fn part(bucket: Arc<Bucket>, key: String, id: String, number: i32, bytes: Bytes) -> Sent {
+async fn part(
+    bucket: Arc<Bucket>,
+    key: String,
+    id: String,
+    number: i32,
+    bytes: Bytes,
+) -> PartResult {
     let connection = &bucket.connection;
     // The semaphore is never closed.
     let _permit = connection.writes().acquire().await;
@@ -379,7 +390,7 @@ async fn is_there(bucket: &Bucket, key: &str, bytes: u64) -> bool {
 /// Aborts an upload in parts. One that is not there any more is no error.
 pub async fn abort(bucket: &Bucket, key: &str, id: &str) -> Result<()> {
     let connection = &bucket.connection;
-    let call = Call {
+    let call = Operation {
         cannot: "cannot abort the upload of",
         permission: "s3:AbortMultipartUpload",
         ..call(bucket, key)
@@ -403,7 +414,7 @@ pub async fn abort(bucket: &Bucket, key: &str, id: &str) -> Result<()> {
 
 /// An upload in parts that was begun and neither finished nor aborted.
 #[derive(Debug)]
-pub struct UnfinishedUpload {
+pub struct IncompleteUpload {
     /// The key of the object that it would become.
     pub key: String,
     /// The id of the upload.
@@ -413,9 +424,9 @@ pub struct UnfinishedUpload {
 }
 
 /// Uploads in parts that are neither finished nor aborted, of keys that begin so, as S3 knows them.
-pub fn unfinished(bucket: &Bucket, prefix: &str) -> Result<Vec<UnfinishedUpload>> {
+pub fn unfinished(bucket: &Bucket, prefix: &str) -> Result<Vec<IncompleteUpload>> {
     let connection = &bucket.connection;
-    let call = Call {
+    let call = Operation {
         cannot: "cannot list uploads below",
         url: bucket.url(prefix),
         permission: "s3:ListBucketMultipartUploads",
@@ -442,7 +453,7 @@ pub fn unfinished(bucket: &Bucket, prefix: &str) -> Result<Vec<UnfinishedUpload>
         };
         for upload in page.uploads() {
             if let (Some(key), Some(id)) = (upload.key(), upload.upload_id()) {
-                found.push(UnfinishedUpload {
+                found.push(IncompleteUpload {
                     key: key.to_owned(),
                     id: id.to_owned(),
                     begun: upload.initiated().map(DateTime::secs),

@@ -6,7 +6,7 @@ use aws_sdk_s3::types::ServerSideEncryption;
 
 /// What users say about S3.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct S3Options {
     /// The address of a server that is not Amazon's.
     pub endpoint_url: Option<String>,
     /// The region of the buckets.
@@ -29,7 +29,7 @@ pub struct Options {
     pub verbose: bool,
 }
 
-impl Default for Options {
+impl Default for S3Options {
     fn default() -> Self {
         Self {
             endpoint_url: None,

@@ -16,10 +16,10 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::error::{Call, Failure};
+use super::error::{Operation, RequestError};
 use super::{Bucket, version};
 use crate::error::Result;
-use crate::storage::{Range, RangeReader, Version};
+use crate::storage::{ObjectRange, ObjectVersion, RangeReader};
 
 /// Bytes of one request: large enough that the time to the first byte does not matter.
 pub const PIECE: u64 = 4 << 20;
@@ -35,9 +35,9 @@ const AHEAD: usize = 16;
 const PROGRESS: u64 = 64 << 10;
 
 /// Reads ranges of objects in a bucket.
-pub struct Ranges {
+pub struct PrefetchReader {
     bucket: Arc<Bucket>,
-    ranges: Vec<Range>,
+    ranges: Vec<ObjectRange>,
     /// The range that is read; none before the first.
     current: Option<usize>,
     /// Where in it.
@@ -45,7 +45,7 @@ pub struct Ranges {
     /// The range and the byte in it of the next piece to ask for.
     next: (usize, u64),
     /// What was asked for and not read yet, in order.
-    pieces: VecDeque<Piece>,
+    pieces: VecDeque<InFlightRead>,
     /// The size of the next piece behind the likely end.
     overrun: u64,
     /// Ends when the piece that was asked for last has its permit, or never will.
@@ -53,7 +53,7 @@ pub struct Ranges {
 }
 
 /// A part of a range that is being fetched.
-struct Piece {
+struct InFlightRead {
     range: usize,
     /// One past its last byte in the object.
     to: u64,
@@ -61,27 +61,27 @@ struct Piece {
     permit: Option<OwnedSemaphorePermit>,
     /// The bytes at hand.
     bytes: Bytes,
-    rest: UnboundedReceiver<Result<Part>>,
+    rest: UnboundedReceiver<Result<FetchEvent>>,
     task: JoinHandle<()>,
 }
 
 /// What comes of a piece.
-enum Part {
+enum FetchEvent {
     /// First the permit.
     Permit(OwnedSemaphorePermit),
     /// Then its bytes.
     Bytes(Bytes),
 }
 
-impl Drop for Piece {
+impl Drop for InFlightRead {
     fn drop(&mut self) {
         self.task.abort();
     }
 }
 
-impl Ranges {
+impl PrefetchReader {
     /// A reader that has begun to fetch.
-    pub fn new(bucket: Arc<Bucket>, ranges: Vec<Range>) -> Self {
+    pub fn new(bucket: Arc<Bucket>, ranges: Vec<ObjectRange>) -> Self {
         let mut reader = Self {
             next: (0, 0),
             bucket,
@@ -130,7 +130,7 @@ impl Ranges {
     }
 
     /// The piece that is read. If there is none, all that was likely is read, and more is asked for.
-    fn piece(&mut self) -> Option<&mut Piece> {
+    fn piece(&mut self) -> Option<&mut InFlightRead> {
         let number = self.current?;
         if self
             .pieces
@@ -149,7 +149,7 @@ impl Ranges {
         self.pieces.front_mut()
     }
 
-    fn fetch(&mut self, number: usize, from: u64, to: u64) -> Option<Piece> {
+    fn fetch(&mut self, number: usize, from: u64, to: u64) -> Option<InFlightRead> {
         let entry = &self.ranges.get(number)?.entry;
         let (sender, rest) = unbounded_channel();
         let (permitted, next) = oneshot::channel();
@@ -161,7 +161,7 @@ impl Ranges {
         };
         let turn = self.turn.replace(next);
         let task = fetch.run(from, to, turn, permitted);
-        Some(Piece {
+        Some(InFlightRead {
             range: number,
             to,
             permit: None,
@@ -172,7 +172,7 @@ impl Ranges {
     }
 }
 
-impl RangeReader for Ranges {
+impl RangeReader for PrefetchReader {
     fn next_range(&mut self) -> Result<()> {
         let number = self.current.map_or(0, |number| number + 1);
         let begin = self.start_of(number);
@@ -194,7 +194,7 @@ impl RangeReader for Ranges {
     }
 }
 
-impl Read for Ranges {
+impl Read for PrefetchReader {
     fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
         while !to.is_empty() && self.is_inside() {
             let at = self.at;
@@ -203,8 +203,8 @@ impl Read for Ranges {
             };
             if piece.bytes.is_empty() {
                 match piece.rest.blocking_recv() {
-                    Some(Ok(Part::Bytes(bytes))) => piece.bytes = bytes,
-                    Some(Ok(Part::Permit(permit))) => piece.permit = Some(permit),
+                    Some(Ok(FetchEvent::Bytes(bytes))) => piece.bytes = bytes,
+                    Some(Ok(FetchEvent::Permit(permit))) => piece.permit = Some(permit),
                     Some(Err(error)) => return Err(io::Error::other(error)),
                     None if piece.to > at => {
                         return Err(io::Error::other("a request was stopped before its end"));
@@ -230,8 +230,8 @@ impl Read for Ranges {
 struct Fetch {
     bucket: Arc<Bucket>,
     key: String,
-    version: Version,
-    sender: UnboundedSender<Result<Part>>,
+    version: ObjectVersion,
+    sender: UnboundedSender<Result<FetchEvent>>,
 }
 
 impl Fetch {
@@ -255,7 +255,7 @@ impl Fetch {
         };
         drop(permitted);
         // Whoever asked may not want to know any more.
-        let _ = self.sender.send(Ok(Part::Permit(permit)));
+        let _ = self.sender.send(Ok(FetchEvent::Permit(permit)));
         if let Err(error) = self.send_all(from, to).await {
             let _ = self.sender.send(Err(error));
         }
@@ -263,7 +263,7 @@ impl Fetch {
 
     async fn send_all(&self, from: u64, to: u64) -> Result<()> {
         let connection = &self.bucket.connection;
-        let call = Call {
+        let call = Operation {
             cannot: "cannot read",
             url: self.bucket.url(&self.key),
             permission: "s3:GetObject",
@@ -285,10 +285,10 @@ impl Fetch {
     }
 
     /// One request for what is missing; says how far it came.
-    async fn attempt(&self, at: &mut u64, to: u64) -> std::result::Result<(), Failure> {
+    async fn attempt(&self, at: &mut u64, to: u64) -> std::result::Result<(), RequestError> {
         let connection = &self.bucket.connection;
         let patience = connection.options().patience;
-        let stalled = |_| Failure::Stalled(patience);
+        let stalled = |_| RequestError::TimedOut(patience);
         let request = connection
             .client()
             .get_object()
@@ -297,45 +297,49 @@ impl Fetch {
             .range(format!("bytes={at}-{}", to - 1))
             .set_request_payer(connection.payer())
             .set_if_match(match &self.version {
-                Version::ETag(tag) => Some(tag.to_string()),
+                ObjectVersion::ETag(tag) => Some(tag.to_string()),
                 _ => None,
             });
         let answer = timeout(patience, request.send()).await.map_err(stalled)?;
-        let mut answer = answer.map_err(|error| match Failure::of(&error) {
+        let mut answer = answer.map_err(|error| match RequestError::of(&error) {
             // The bytes are gone, or it is another object by now.
-            failure if matches!(failure.status(), Some(412 | 416)) => Failure::Changed,
+            failure if matches!(failure.status(), Some(412 | 416)) => RequestError::ObjectChanged,
             failure => failure,
         })?;
         let found = version(answer.e_tag(), answer.last_modified());
         let same = match (&self.version, &found) {
-            (Version::ETag(_), Version::ETag(_)) => self.version == found,
-            (Version::Modified(listed), _) => answer
+            (ObjectVersion::ETag(_), ObjectVersion::ETag(_)) => self.version == found,
+            (ObjectVersion::LastModified(listed), _) => answer
                 .last_modified()
                 .is_none_or(|now| now.secs() == *listed),
             _ => true,
         };
         if !same {
-            return Err(Failure::Changed);
+            return Err(RequestError::ObjectChanged);
         }
         // A server that knows no ranges would answer with the beginning.
         let range = answer.content_range().unwrap_or_default();
         if *at > 0 && !range.starts_with(&format!("bytes {at}-")) {
             let why = format!("byte {at} was asked for, and the answer is of '{range}'");
-            return Err(Failure::Unusable(why));
+            return Err(RequestError::Fatal(why));
         }
         while *at < to {
             let bytes = timeout(patience, answer.body.next())
                 .await
                 .map_err(stalled)?;
             let bytes = match bytes {
-                None => return Err(Failure::Broken("the answer ended too early".to_owned())),
-                Some(Err(e)) => return Err(Failure::Broken(super::error::innermost(&e))),
+                None => {
+                    return Err(RequestError::Transport(
+                        "the answer ended too early".to_owned(),
+                    ));
+                }
+                Some(Err(e)) => return Err(RequestError::Transport(super::error::innermost(&e))),
                 Some(Ok(bytes)) => bytes,
             };
             let wanted = usize::try_from(to - *at).unwrap_or(usize::MAX);
             let bytes = bytes.slice(..bytes.len().min(wanted));
             *at += bytes.len() as u64;
-            let _ = self.sender.send(Ok(Part::Bytes(bytes)));
+            let _ = self.sender.send(Ok(FetchEvent::Bytes(bytes)));
         }
         Ok(())
     }

@@ -5,16 +5,16 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::config_file::ConfigFile;
-use super::pgpass::{self, Login};
+use super::pgpass::{self, PgpassKey};
 use super::secret::Secret;
-use super::tls::{Mode, Tls};
-use super::url::Parts;
+use super::tls::{TlsConfig, TlsMode};
+use super::url::PartialConfig;
 use crate::error::{Error, Result};
 use crate::warehouse::dialect::Dialect;
 
 /// A warehouse and how it is reached. Printed, it is a URL without a password.
 #[derive(Debug, Clone)]
-pub struct Address {
+pub struct ConnectionConfig {
     /// What it is.
     pub dialect: Dialect,
     /// The server: a name, a number, or the folder of its socket.
@@ -28,7 +28,7 @@ pub struct Address {
     /// Their password; none where the server asks for none.
     pub password: Option<Secret>,
     /// What the connection is protected by.
-    pub tls: Tls,
+    pub tls: TlsConfig,
     /// How long connecting and logging in may take; none is endless.
     pub connect_timeout: Option<Duration>,
     /// What the server calls this program in its lists of sessions.
@@ -39,7 +39,7 @@ pub struct Address {
 
 /// What the command line says of a warehouse.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Flags<'a> {
+pub struct ConnectionFlags<'a> {
     /// The URL, in which no password may be.
     pub url: Option<&'a str>,
     /// The file of certificates to trust.
@@ -48,7 +48,7 @@ pub struct Flags<'a> {
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
-impl Address {
+impl ConnectionConfig {
     /// The warehouse that flags, environment and file name: each part from the first of them that has it.
     /// None if no URL is given and the file has no cluster.
     ///
@@ -60,7 +60,7 @@ impl Address {
     /// # Errors
     /// A part is wrong or missing. None repeats a password.
     pub fn resolve(
-        flags: Flags<'_>,
+        flags: ConnectionFlags<'_>,
         file: Option<&ConfigFile>,
         env: impl Fn(&str) -> Option<String>,
         warnings: &mut Vec<String>,
@@ -69,28 +69,28 @@ impl Address {
             Some(url) => of_flag(url)?,
             None => match env("SPARKIFY_WAREHOUSE").filter(|url| !url.is_empty()) {
                 Some(url) => of_variable(&url)?,
-                None if file.is_some_and(ConfigFile::names_a_cluster) => Parts {
+                None if file.is_some_and(ConfigFile::names_a_cluster) => PartialConfig {
                     dialect: Some(Dialect::Redshift),
-                    ..Parts::default()
+                    ..PartialConfig::default()
                 },
                 None => return Ok(None),
             },
         };
-        let surroundings = Parts::of_environment(&env)
+        let surroundings = PartialConfig::of_environment(&env)
             .map_err(|why| Error::usage("cannot use the environment").because(why))?;
-        let of_flags = Parts {
+        let of_flags = PartialConfig {
             roots: flags.ca_bundle.map(str::to_owned),
-            ..Parts::default()
+            ..PartialConfig::default()
         };
         let named = of_flags.or(named).or(surroundings);
-        let mut of_file = file.map(Parts::of_file).unwrap_or_default();
+        let mut of_file = file.map(PartialConfig::of_file).unwrap_or_default();
         // What a file says of one server is not for another, nor a password for another user.
         let differ = |a: &Option<String>, b: &Option<String>| match (a, b) {
             (Some(a), Some(b)) => !a.eq_ignore_ascii_case(b),
             _ => false,
         };
         if differ(&named.host, &of_file.host) {
-            of_file = Parts::default();
+            of_file = PartialConfig::default();
         } else if differ(&named.user, &of_file.user) {
             of_file.password = None;
         }
@@ -100,14 +100,14 @@ impl Address {
 
     /// Adds what no source has.
     fn complete(
-        parts: Parts,
+        parts: PartialConfig,
         env: impl Fn(&str) -> Option<String>,
         warnings: &mut Vec<String>,
     ) -> Result<Self> {
         let dialect = parts.dialect.unwrap_or(Dialect::Postgres);
         let (port, mode) = match dialect {
-            Dialect::Redshift => (5439, Mode::VerifyFull),
-            Dialect::Postgres => (5432, Mode::Prefer),
+            Dialect::Redshift => (5439, TlsMode::VerifyFull),
+            Dialect::Postgres => (5432, TlsMode::Prefer),
         };
         let incomplete = |what: &str, hint: &str| {
             Err(Error::usage(format!("the warehouse has no {what}")).hint(hint))
@@ -145,7 +145,7 @@ impl Address {
             Dialect::Postgres => user.clone(),
         });
         let port = parts.port.unwrap_or(port);
-        let login = Login {
+        let login = PgpassKey {
             host: &host,
             port,
             database: &database,
@@ -158,7 +158,7 @@ impl Address {
             dialect,
             port,
             password,
-            tls: Tls::of(parts.mode, parts.roots.as_deref(), mode)?,
+            tls: TlsConfig::of(parts.mode, parts.roots.as_deref(), mode)?,
             connect_timeout: match parts.connect_timeout {
                 None => Some(DEFAULT_TIMEOUT),
                 Some(Duration::ZERO) => None,
@@ -181,8 +181,8 @@ impl Address {
 }
 
 /// The parts of `--warehouse`.
-fn of_flag(url: &str) -> Result<Parts> {
-    let parts = Parts::of_url(url)
+fn of_flag(url: &str) -> Result<PartialConfig> {
+    let parts = PartialConfig::of_url(url)
         .map_err(|why| Error::usage("cannot use the URL of --warehouse").because(why))?;
     match parts.password {
         None => Ok(parts),
@@ -195,12 +195,12 @@ fn of_flag(url: &str) -> Result<Parts> {
 }
 
 /// The parts of SPARKIFY_WAREHOUSE.
-fn of_variable(url: &str) -> Result<Parts> {
-    Parts::of_url(url)
+fn of_variable(url: &str) -> Result<PartialConfig> {
+    PartialConfig::of_url(url)
         .map_err(|why| Error::usage("cannot use the URL of SPARKIFY_WAREHOUSE").because(why))
 }
 
-impl fmt::Display for Address {
+impl fmt::Display for ConnectionConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             host,

@@ -6,27 +6,27 @@ use std::io;
 use postgres::error::DbError;
 use rustls::CertificateError;
 
-use super::config::Address;
-use super::tls::Mode;
+use super::config::ConnectionConfig;
+use super::tls::TlsMode;
 use crate::error::Error;
 use crate::warehouse::dialect::Dialect;
 
 /// What can be done about a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cause {
+pub enum ErrorClass {
     /// Another transaction was in the way: the whole transaction can be tried again.
     Conflict,
     /// The connection is lost, and nobody knows what became of the transaction.
-    Lost,
+    ConnectionLost,
     /// The warehouse refused.
-    Refused,
+    Fatal,
 }
 
 /// A statement that failed.
 #[derive(Debug)]
-pub struct Failure {
+pub struct StatementError {
     /// What can be done about it.
-    pub cause: Cause,
+    pub cause: ErrorClass,
     /// What to say.
     pub error: Error,
 }
@@ -39,24 +39,24 @@ const CONFLICTS: [&str; 3] = [
 ];
 
 /// A failure that nothing but the user can mend.
-pub fn refused(error: Error) -> Failure {
-    Failure {
-        cause: Cause::Refused,
+pub fn refused(error: Error) -> StatementError {
+    StatementError {
+        cause: ErrorClass::Fatal,
         error,
     }
 }
 
 /// What a failure of the driver in the middle of a session means.
-pub fn failure(error: &postgres::Error) -> Failure {
+pub fn failure(error: &postgres::Error) -> StatementError {
     let Some(refused) = error.as_db_error() else {
         return match is_of_the_connection(error) {
-            true => Failure {
-                cause: Cause::Lost,
+            true => StatementError {
+                cause: ErrorClass::ConnectionLost,
                 error: Error::failed("the connection to the warehouse is lost")
                     .because(reason(error)),
             },
-            false => Failure {
-                cause: Cause::Refused,
+            false => StatementError {
+                cause: ErrorClass::Fatal,
                 error: Error::failed("the warehouse was asked for what the driver cannot do")
                     .because(reason(error)),
             },
@@ -64,32 +64,32 @@ pub fn failure(error: &postgres::Error) -> Failure {
     };
     let cause = cause_of(refused);
     let error = Error::failed(match cause {
-        Cause::Conflict => "another transaction was in the way",
-        Cause::Lost => "the warehouse ended the session",
-        Cause::Refused => "the warehouse refused a statement",
+        ErrorClass::Conflict => "another transaction was in the way",
+        ErrorClass::ConnectionLost => "the warehouse ended the session",
+        ErrorClass::Fatal => "the warehouse refused a statement",
     })
     .because(said(refused));
     let error = match hint_of(refused.code().code()) {
         // What to do about the others is for whoever knows what can be tried again.
-        Some(hint) if cause == Cause::Refused => error.hint(hint),
+        Some(hint) if cause == ErrorClass::Fatal => error.hint(hint),
         _ => error,
     };
-    Failure { cause, error }
+    StatementError { cause, error }
 }
 
 /// What a failure to write to a COPY means: the driver hides what it knows in one of input and output.
-pub fn failure_of_copy(error: &io::Error) -> Failure {
+pub fn failure_of_copy(error: &io::Error) -> StatementError {
     let inner = error.get_ref().and_then(|e| e.downcast_ref());
     inner.map_or_else(
-        || Failure {
-            cause: Cause::Lost,
+        || StatementError {
+            cause: ErrorClass::ConnectionLost,
             error: Error::failed("the connection to the warehouse is lost").because(error),
         },
         failure,
     )
 }
 
-fn cause_of(refused: &DbError) -> Cause {
+fn cause_of(refused: &DbError) -> ErrorClass {
     let code = refused.code().code();
     let message = refused.message();
     let is_conflict = match code {
@@ -101,10 +101,10 @@ fn cause_of(refused: &DbError) -> Cause {
         _ => false,
     };
     match code {
-        _ if is_conflict => Cause::Conflict,
-        "57P01" | "57P02" | "57P03" | "57P05" | "25P03" => Cause::Lost,
-        _ if code.starts_with("08") => Cause::Lost,
-        _ => Cause::Refused,
+        _ if is_conflict => ErrorClass::Conflict,
+        "57P01" | "57P02" | "57P03" | "57P05" | "25P03" => ErrorClass::ConnectionLost,
+        _ if code.starts_with("08") => ErrorClass::ConnectionLost,
+        _ => ErrorClass::Fatal,
     }
 }
 
@@ -169,7 +169,7 @@ fn hint_of(code: &str) -> Option<&'static str> {
 }
 
 /// Why no session began.
-pub(super) fn cannot_connect(address: &Address, error: &postgres::Error) -> Error {
+pub(super) fn cannot_connect(address: &ConnectionConfig, error: &postgres::Error) -> Error {
     let (why, hint) = explained(address, error);
     let failed = Error::failed(format!("cannot connect to {address}")).because(why);
     match hint {
@@ -179,7 +179,7 @@ pub(super) fn cannot_connect(address: &Address, error: &postgres::Error) -> Erro
 }
 
 /// Why, and what to do about it.
-fn explained(address: &Address, error: &postgres::Error) -> (String, Option<String>) {
+fn explained(address: &ConnectionConfig, error: &postgres::Error) -> (String, Option<String>) {
     if let Some(refused) = error.as_db_error() {
         let said = said(refused);
         // Nothing keeps a server from repeating what it was given.
@@ -223,7 +223,7 @@ fn of_driver(text: &str) -> (String, Option<&'static str>) {
 }
 
 /// What input and output to the server failed with: the network, TLS, or words that the driver does not know.
-fn of_io(address: &Address, error: &io::Error) -> (String, Option<String>) {
+fn of_io(address: &ConnectionConfig, error: &io::Error) -> (String, Option<String>) {
     let host = &address.host;
     let text = error.to_string();
     if let Some(error) = error
@@ -274,7 +274,7 @@ fn of_io(address: &Address, error: &io::Error) -> (String, Option<String>) {
 }
 
 /// Nobody answered in time.
-pub(super) fn no_answer(address: &Address) -> Error {
+pub(super) fn no_answer(address: &ConnectionConfig) -> Error {
     let (why, hint) = timed_out(address);
     let error = Error::failed(format!("cannot connect to {address}")).because(why);
     match hint {
@@ -283,7 +283,7 @@ pub(super) fn no_answer(address: &Address) -> Error {
     }
 }
 
-fn timed_out(address: &Address) -> (String, Option<String>) {
+fn timed_out(address: &ConnectionConfig) -> (String, Option<String>) {
     let why = match address.connect_timeout {
         Some(timeout) => format!("no answer within {} s", timeout.as_secs()),
         None => "no answer".to_owned(),
@@ -299,7 +299,7 @@ fn timed_out(address: &Address) -> (String, Option<String>) {
 }
 
 /// Why the certificate of the server is refused.
-fn of_tls(address: &Address, error: &rustls::Error) -> (String, Option<String>) {
+fn of_tls(address: &ConnectionConfig, error: &rustls::Error) -> (String, Option<String>) {
     let host = &address.host;
     let bundle = match address.dialect {
         Dialect::Redshift => "Amazon's bundle, amazon-trust-ca-bundle.crt",
@@ -334,7 +334,7 @@ fn of_tls(address: &Address, error: &rustls::Error) -> (String, Option<String>) 
         other => (
             format!("the certificate of the server is refused: {other}"),
             Some(match address.tls.mode {
-                Mode::VerifyFull | Mode::VerifyCa => {
+                TlsMode::VerifyFull | TlsMode::VerifyCa => {
                     "the server needs one that an authority signed; sslmode=require without sslrootcert checks none"
                         .to_owned()
                 }

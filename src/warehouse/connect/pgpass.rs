@@ -7,7 +7,7 @@ use super::secret::Secret;
 
 /// Which password is looked for.
 #[derive(Debug, Clone, Copy)]
-pub struct Login<'a> {
+pub struct PgpassKey<'a> {
     pub host: &'a str,
     pub port: u16,
     pub database: &'a str,
@@ -17,7 +17,7 @@ pub struct Login<'a> {
 /// The password of the first line that fits, from PGPASSFILE or `~/.pgpass`. Like PostgreSQL's tools
 /// this takes no file that others can read, and warns.
 pub fn look_up(
-    login: Login<'_>,
+    login: PgpassKey<'_>,
     env: impl Fn(&str) -> Option<String>,
     warnings: &mut Vec<String>,
 ) -> Option<Secret> {
@@ -48,7 +48,7 @@ pub fn look_up(
 }
 
 /// The password of the first line that fits.
-fn find(text: &str, login: Login<'_>) -> Option<Secret> {
+fn find(text: &str, login: PgpassKey<'_>) -> Option<Secret> {
     let port = login.port.to_string();
     // On a socket in its usual folder PostgreSQL's tools look for `localhost`.
     let host = match login.host {

@@ -8,9 +8,9 @@ use postgres::fallible_iterator::FallibleIterator;
 use postgres::types::{ToSql, Type};
 use postgres::{Client, CopyInWriter, NoTls, SimpleQueryMessage};
 
-use super::config::Address;
-use super::error::{Cause, Failure, cannot_connect, failure, no_answer};
-use super::tls::Mode;
+use super::config::ConnectionConfig;
+use super::error::{ErrorClass, StatementError, cannot_connect, failure, no_answer};
+use super::tls::TlsMode;
 use crate::error::{Error, Result};
 use crate::warehouse::dialect::Dialect;
 
@@ -53,7 +53,7 @@ impl Session {
     ///
     /// # Errors
     /// The server cannot be reached, is not trusted, refuses, or is another kind of warehouse.
-    pub fn open(address: &Address) -> Result<Self> {
+    pub fn open(address: &ConnectionConfig) -> Result<Self> {
         let client = connect(address)?;
         let mut session = Self { client };
         let cannot = || Error::failed(format!("cannot use {address}"));
@@ -88,7 +88,7 @@ impl Session {
     ///
     /// # Errors
     /// It fails.
-    pub fn execute(&mut self, sql: &str) -> std::result::Result<u64, Failure> {
+    pub fn execute(&mut self, sql: &str) -> std::result::Result<u64, StatementError> {
         let messages = self.client.simple_query(sql).map_err(|e| failure(&e))?;
         let changed = |message: &SimpleQueryMessage| match message {
             SimpleQueryMessage::CommandComplete(rows) => *rows,
@@ -102,9 +102,9 @@ impl Session {
     ///
     /// # Errors
     /// It fails.
-    pub fn copy(&mut self, sql: &str) -> std::result::Result<(), Failure> {
+    pub fn copy(&mut self, sql: &str) -> std::result::Result<(), StatementError> {
         self.execute(sql).map(drop).map_err(|mut failure| {
-            if failure.cause == Cause::Refused
+            if failure.cause == ErrorClass::Fatal
                 && let Some(detail) = self.load_error()
             {
                 failure.error = failure.error.also(detail);
@@ -129,7 +129,7 @@ impl Session {
     ///
     /// # Errors
     /// It fails.
-    pub fn rows(&mut self, sql: &str) -> std::result::Result<Vec<Row>, Failure> {
+    pub fn rows(&mut self, sql: &str) -> std::result::Result<Vec<Row>, StatementError> {
         let messages = self.client.simple_query(sql).map_err(|e| failure(&e))?;
         let row = |message: &SimpleQueryMessage| match message {
             SimpleQueryMessage::Row(row) => Some(
@@ -150,7 +150,7 @@ impl Session {
         &mut self,
         sql: &str,
         mut take: impl FnMut(Vec<Option<&str>>),
-    ) -> std::result::Result<(), Failure> {
+    ) -> std::result::Result<(), StatementError> {
         // Without a name for the statement: behind a pooler the next message may reach another server.
         let none = std::iter::empty::<(&(dyn ToSql + Sync), Type)>();
         let rows = self.client.query_typed_raw(sql, none);
@@ -168,7 +168,10 @@ impl Session {
     ///
     /// # Errors
     /// It is refused.
-    pub fn columns(&mut self, sql: &str) -> std::result::Result<Vec<(String, Type)>, Failure> {
+    pub fn columns(
+        &mut self,
+        sql: &str,
+    ) -> std::result::Result<Vec<(String, Type)>, StatementError> {
         let statement = self.client.prepare(sql).map_err(|e| failure(&e))?;
         let column = |column: &postgres::Column| (column.name().to_owned(), column.type_().clone());
         Ok(statement.columns().iter().map(column).collect())
@@ -179,7 +182,7 @@ impl Session {
     ///
     /// # Errors
     /// It is refused.
-    pub fn copy_in(&mut self, sql: &str) -> std::result::Result<CopyInWriter<'_>, Failure> {
+    pub fn copy_in(&mut self, sql: &str) -> std::result::Result<CopyInWriter<'_>, StatementError> {
         self.client.copy_in(sql).map_err(|e| failure(&e))
     }
 }
@@ -188,10 +191,10 @@ impl Session {
 ///
 /// The driver has a limit for the connection alone: a server that takes it and says nothing would be waited
 /// for until the end of days. So this waits for a thread instead, and forgets it when it takes too long.
-fn connect(address: &Address) -> Result<Client> {
+fn connect(address: &ConnectionConfig) -> Result<Client> {
     let config = config(address);
     let tls = match address.tls.mode {
-        Mode::Disable => None,
+        TlsMode::Disable => None,
         // On a socket of this machine there is no TLS, nor a need for it.
         _ if address.socket_folder().is_some() => None,
         _ => Some(address.tls.connector()?),
@@ -222,7 +225,7 @@ fn connect(address: &Address) -> Result<Client> {
     }
 }
 
-fn config(address: &Address) -> postgres::Config {
+fn config(address: &ConnectionConfig) -> postgres::Config {
     let mut config = postgres::Config::new();
     match address.socket_folder() {
         Some(folder) => config.host_path(folder),

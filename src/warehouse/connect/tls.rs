@@ -32,7 +32,7 @@ use crate::error::{Error, Result};
 
 /// How far a connection is protected: `sslmode`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Mode {
+pub enum TlsMode {
     /// Not at all.
     Disable,
     /// As `Prefer`.
@@ -47,7 +47,7 @@ pub enum Mode {
     VerifyFull,
 }
 
-impl FromStr for Mode {
+impl FromStr for TlsMode {
     type Err = String;
 
     fn from_str(text: &str) -> std::result::Result<Self, String> {
@@ -70,7 +70,7 @@ impl FromStr for Mode {
 
 /// Whose certificates are trusted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Roots {
+pub enum RootCerts {
     /// Those that the system trusts.
     System,
     /// Those in a file, in PEM.
@@ -79,31 +79,38 @@ pub enum Roots {
 
 /// What a connection is protected by.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tls {
+pub struct TlsConfig {
     /// How far.
-    pub mode: Mode,
+    pub mode: TlsMode,
     /// Whom to trust, where that matters.
-    pub roots: Roots,
+    pub roots: RootCerts,
 }
 
-impl Tls {
+impl TlsConfig {
     /// From `sslmode` and `sslrootcert` as they were given, and the mode if neither was.
     ///
     /// # Errors
     /// They contradict each other: all the world has certificates of the system's authorities, so that
     /// only the name tells servers apart.
-    pub fn of(mode: Option<Mode>, roots: Option<&str>, otherwise: Mode) -> Result<Self> {
+    pub fn of(mode: Option<TlsMode>, roots: Option<&str>, otherwise: TlsMode) -> Result<Self> {
         let (mode, roots) = match (mode, roots) {
-            (mode, None) => (mode.unwrap_or(otherwise), Roots::System),
-            (None | Some(Mode::VerifyFull), Some("system")) => (Mode::VerifyFull, Roots::System),
+            (mode, None) => (mode.unwrap_or(otherwise), RootCerts::System),
+            (None | Some(TlsMode::VerifyFull), Some("system")) => {
+                (TlsMode::VerifyFull, RootCerts::System)
+            }
             (Some(_), Some("system")) => {
                 return Err(
                     Error::usage("sslrootcert=system goes with sslmode=verify-full only")
                         .hint("leave out sslmode"),
                 );
             }
-            (Some(Mode::Require), Some(file)) => (Mode::VerifyCa, Roots::File(file.into())),
-            (mode, Some(file)) => (mode.unwrap_or(Mode::VerifyFull), Roots::File(file.into())),
+            (Some(TlsMode::Require), Some(file)) => {
+                (TlsMode::VerifyCa, RootCerts::File(file.into()))
+            }
+            (mode, Some(file)) => (
+                mode.unwrap_or(TlsMode::VerifyFull),
+                RootCerts::File(file.into()),
+            ),
         };
         Ok(Self { mode, roots })
     }
@@ -111,9 +118,9 @@ impl Tls {
     /// What the driver knows of it: it leaves certificates to the [`connector`](Self::connector).
     pub fn ssl_mode(&self) -> SslMode {
         match self.mode {
-            Mode::Disable => SslMode::Disable,
-            Mode::Allow | Mode::Prefer => SslMode::Prefer,
-            Mode::Require | Mode::VerifyCa | Mode::VerifyFull => SslMode::Require,
+            TlsMode::Disable => SslMode::Disable,
+            TlsMode::Allow | TlsMode::Prefer => SslMode::Prefer,
+            TlsMode::Require | TlsMode::VerifyCa | TlsMode::VerifyFull => SslMode::Require,
         }
     }
 
@@ -128,13 +135,13 @@ impl Tls {
             ClientConfig::builder_with_provider(Arc::clone(&provider) as Arc<CryptoProvider>)
                 .with_safe_default_protocol_versions()
                 .map_err(|e| Error::failed("cannot use TLS").because(e))?;
-        let lenient = |roots| Lenient { roots, algorithms };
+        let lenient = |roots| PermissiveVerifier { roots, algorithms };
         let config = match self.mode {
-            Mode::VerifyFull => config.with_root_certificates(self.roots.load()?),
-            Mode::VerifyCa => config
+            TlsMode::VerifyFull => config.with_root_certificates(self.roots.load()?),
+            TlsMode::VerifyCa => config
                 .dangerous()
                 .with_custom_certificate_verifier(Arc::new(lenient(Some(self.roots.load()?)))),
-            Mode::Disable | Mode::Allow | Mode::Prefer | Mode::Require => config
+            TlsMode::Disable | TlsMode::Allow | TlsMode::Prefer | TlsMode::Require => config
                 .dangerous()
                 .with_custom_certificate_verifier(Arc::new(lenient(None))),
         };
@@ -142,7 +149,7 @@ impl Tls {
     }
 }
 
-impl Roots {
+impl RootCerts {
     fn load(&self) -> Result<RootCertStore> {
         let mut store = RootCertStore::empty();
         match self {
@@ -182,15 +189,15 @@ impl Roots {
 
 /// Checks less than everything.
 #[derive(Debug)]
-struct Lenient {
+struct PermissiveVerifier {
     /// Who must have signed the certificate; anybody may if not set.
     roots: Option<RootCertStore>,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
-type Checked<T> = std::result::Result<T, rustls::Error>;
+type VerifyResult<T> = std::result::Result<T, rustls::Error>;
 
-impl ServerCertVerifier for Lenient {
+impl ServerCertVerifier for PermissiveVerifier {
     fn verify_server_cert(
         &self,
         certificate: &CertificateDer<'_>,
@@ -198,7 +205,7 @@ impl ServerCertVerifier for Lenient {
         _name: &ServerName<'_>,
         _ocsp: &[u8],
         now: UnixTime,
-    ) -> Checked<ServerCertVerified> {
+    ) -> VerifyResult<ServerCertVerified> {
         if let Some(roots) = &self.roots {
             let certificate = ParsedCertificate::try_from(certificate)?;
             verify_server_cert_signed_by_trust_anchor(
@@ -217,7 +224,7 @@ impl ServerCertVerifier for Lenient {
         message: &[u8],
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
-    ) -> Checked<HandshakeSignatureValid> {
+    ) -> VerifyResult<HandshakeSignatureValid> {
         verify_tls12_signature(message, certificate, signed, &self.algorithms)
     }
 
@@ -226,7 +233,7 @@ impl ServerCertVerifier for Lenient {
         message: &[u8],
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
-    ) -> Checked<HandshakeSignatureValid> {
+    ) -> VerifyResult<HandshakeSignatureValid> {
         verify_tls13_signature(message, certificate, signed, &self.algorithms)
     }
 

@@ -4,19 +4,19 @@ use std::time::Duration;
 
 use super::config_file::ConfigFile;
 use super::secret::Secret;
-use super::tls::Mode;
+use super::tls::TlsMode;
 use crate::warehouse::dialect::Dialect;
 
 /// The parts of an address, each if it is known.
 #[derive(Debug, Clone, Default)]
-pub struct Parts {
+pub struct PartialConfig {
     pub dialect: Option<Dialect>,
     pub host: Option<String>,
     pub port: Option<u16>,
     pub database: Option<String>,
     pub user: Option<String>,
     pub password: Option<Secret>,
-    pub mode: Option<Mode>,
+    pub mode: Option<TlsMode>,
     pub roots: Option<String>,
     pub connect_timeout: Option<Duration>,
     pub application_name: Option<String>,
@@ -26,7 +26,7 @@ pub struct Parts {
 /// Every error is a reason that repeats nothing in which a password may stand.
 type Result<T> = std::result::Result<T, String>;
 
-impl Parts {
+impl PartialConfig {
     /// Those of a URL.
     pub fn of_url(url: &str) -> Result<Self> {
         let (scheme, rest) = url

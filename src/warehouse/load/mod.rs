@@ -15,16 +15,18 @@ pub mod pg_copy;
 
 use crate::config::LoadedObjects;
 use crate::error::{Error, Result};
-use crate::output::{Compression, Published};
+use crate::output::{Compression, PublishedDataset};
 use crate::progress::Progress;
 use crate::star::schema::{TABLES, Table};
 use crate::warehouse::catalog::{LOADS, names_of};
-use crate::warehouse::connect::error::{Cause, Failure, failure, failure_of_copy, refused};
+use crate::warehouse::connect::error::{
+    ErrorClass, StatementError, failure, failure_of_copy, refused,
+};
 use crate::warehouse::connect::session::{Row, Session};
 use crate::warehouse::create::creation;
 use crate::warehouse::dialect::Dialect;
 use crate::warehouse::retry::{CONFLICT_TRIES, LOST_TRIES, patiently, pause};
-use crate::warehouse::sql::load_plan::{Batch, RUNS, Step, all, as_text, steps};
+use crate::warehouse::sql::load_plan::{LoadParams, RUNS, Statement, all, as_text, steps};
 use crate::warehouse::{Warehouse, catalog};
 use pg_copy::{HEADER, TRAILER, batches, encode};
 
@@ -33,13 +35,13 @@ const SENT_AT_ONCE: usize = 256 * 1024;
 
 /// What a load did.
 #[derive(Debug, Clone, Serialize)]
-pub struct Loaded {
+pub struct LoadReport {
     /// The warehouse.
     pub warehouse: String,
     /// The run whose star it is.
     pub run: String,
     /// What became of each table of the star.
-    pub tables: BTreeMap<&'static str, TableLoaded>,
+    pub tables: BTreeMap<&'static str, TableCounts>,
     /// How often the transaction was begun.
     pub tries: u32,
     /// Seconds, all tries together.
@@ -48,7 +50,7 @@ pub struct Loaded {
 
 /// What a load did to one table.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct TableLoaded {
+pub struct TableCounts {
     /// Rows of the star that was loaded.
     pub rows: u64,
     /// Rows that were not there before.
@@ -61,9 +63,9 @@ pub struct TableLoaded {
 
 /// What the tries of a load have done.
 #[derive(Debug, Default)]
-struct Notes {
+struct AttemptState {
     /// What the last one did to each table.
-    tables: BTreeMap<&'static str, TableLoaded>,
+    tables: BTreeMap<&'static str, TableCounts>,
     /// Whether it has sent COMMIT.
     commits: bool,
 }
@@ -74,7 +76,7 @@ pub struct Load<'a> {
     /// Where to.
     pub warehouse: &'a Warehouse,
     /// What.
-    pub star: &'a Published,
+    pub star: &'a PublishedDataset,
     /// Whether everything that is there goes first; if so, the runs that were there when what is loaded began
     /// to be made: what others have loaded since then must not go.
     pub refresh: Option<&'a HashSet<String>>,
@@ -95,21 +97,21 @@ impl Load<'_> {
     /// # Errors
     /// The warehouse cannot be reached or refuses, its tables are others, or the star cannot be read. What
     /// was there is whole then.
-    pub fn carry_out(&self, progress: &Progress) -> Result<Loaded> {
+    pub fn carry_out(&self, progress: &Progress) -> Result<LoadReport> {
         let began = Instant::now();
         self.refuse_part()?;
         let steps = self.steps()?;
         self.warn_about_codec(progress);
         let address = &self.warehouse.address;
         let mut open = Some(Session::open(address)?);
-        let mut notes = Notes::default();
+        let mut notes = AttemptState::default();
         let (mut tries, mut conflicts, mut losses) = (0, 0, 0);
         loop {
             tries += 1;
             let session = match open.take() {
                 Some(session) => Ok(session),
-                None => Session::open(address).map_err(|error| Failure {
-                    cause: Cause::Lost,
+                None => Session::open(address).map_err(|error| StatementError {
+                    cause: ErrorClass::ConnectionLost,
                     error,
                 }),
             };
@@ -118,7 +120,7 @@ impl Load<'_> {
             });
             progress.end();
             let Err(failure) = loaded else {
-                return Ok(Loaded {
+                return Ok(LoadReport {
                     warehouse: address.to_string(),
                     run: self.run().to_owned(),
                     tables: notes.tables,
@@ -128,9 +130,9 @@ impl Load<'_> {
             };
             // The session is closed by now, and its transaction with it.
             let (failures, most) = match failure.cause {
-                Cause::Conflict => (&mut conflicts, CONFLICT_TRIES),
-                Cause::Lost => (&mut losses, LOST_TRIES),
-                Cause::Refused => return Err(self.failed(failure, &notes)),
+                ErrorClass::Conflict => (&mut conflicts, CONFLICT_TRIES),
+                ErrorClass::ConnectionLost => (&mut losses, LOST_TRIES),
+                ErrorClass::Fatal => return Err(self.failed(failure, &notes)),
             };
             *failures += 1;
             if *failures >= most {
@@ -168,7 +170,7 @@ impl Load<'_> {
         }
     }
 
-    fn failed(&self, failure: Failure, notes: &Notes) -> Error {
+    fn failed(&self, failure: StatementError, notes: &AttemptState) -> Error {
         let what = format!(
             "cannot load {} into {}",
             self.star.place(),
@@ -179,9 +181,11 @@ impl Load<'_> {
             (true, _) => error.hint(
                 "whether the load was committed is not known: load again, twice changes nothing",
             ),
-            (false, Cause::Conflict) => error.hint("load again when the other load is done"),
-            (false, Cause::Lost) => error.hint("nothing was changed there; load again"),
-            (false, Cause::Refused) => error,
+            (false, ErrorClass::Conflict) => error.hint("load again when the other load is done"),
+            (false, ErrorClass::ConnectionLost) => {
+                error.hint("nothing was changed there; load again")
+            }
+            (false, ErrorClass::Fatal) => error,
         }
     }
 
@@ -191,8 +195,8 @@ impl Load<'_> {
     }
 
     /// All that the transaction consists of.
-    fn steps(&self) -> Result<Vec<Step>> {
-        let batch = Batch {
+    fn steps(&self) -> Result<Vec<Statement>> {
+        let batch = LoadParams {
             run: self.run(),
             manifest: &|table| self.star.manifest(table),
             has_rows: &|table| self.star.table(table).rows > 0,
@@ -204,17 +208,17 @@ impl Load<'_> {
     fn transaction(
         &self,
         session: &mut Session,
-        steps: &[Step],
-        notes: &mut Notes,
+        steps: &[Statement],
+        notes: &mut AttemptState,
         progress: &Progress,
-    ) -> std::result::Result<(), Failure> {
+    ) -> std::result::Result<(), StatementError> {
         let refresh = self.refresh.is_some();
         let missing = patiently(progress, || catalog::ensure_loadable(session, refresh))?;
         let bytes = all().map(|table| self.star.table(table).bytes).sum();
         progress.begin("load", bytes);
         for step in steps {
             match step {
-                Step::Run(sql) => {
+                Statement::Execute(sql) => {
                     // Taking off keys needs the tables for itself.
                     let rows = match sql.contains("DROP CONSTRAINT") {
                         true => patiently(progress, || session.execute(sql))?,
@@ -222,20 +226,20 @@ impl Load<'_> {
                     };
                     tally(&mut notes.tables, sql, rows);
                 }
-                Step::Commit(sql) => {
+                Statement::Commit(sql) => {
                     notes.commits = true;
                     let committed = session.execute(sql);
                     if committed
                         .as_ref()
-                        .is_err_and(|failure| failure.cause != Cause::Lost)
+                        .is_err_and(|failure| failure.cause != ErrorClass::ConnectionLost)
                     {
                         // The server itself has said no.
                         notes.commits = false;
                     }
                     committed?;
                 }
-                Step::Lock(sql) => self.lock(session, sql, &missing, progress)?,
-                Step::Runs(sql) => {
+                Statement::Lock(sql) => self.lock(session, sql, &missing, progress)?,
+                Statement::LoadedRuns(sql) => {
                     let runs = runs(session, sql)?;
                     if notes.commits && self.tells(&runs) {
                         // It was committed, and nobody had told us.
@@ -244,44 +248,44 @@ impl Load<'_> {
                     self.refuse_others(&runs).map_err(refused)?;
                     let row = |table: &'static Table| {
                         let rows = self.star.table(table).rows;
-                        let loaded = TableLoaded {
+                        let loaded = TableCounts {
                             rows,
-                            ..TableLoaded::default()
+                            ..TableCounts::default()
                         };
                         (table.name, loaded)
                     };
-                    *notes = Notes {
+                    *notes = AttemptState {
                         tables: TABLES.into_iter().map(row).collect(),
                         commits: false,
                     };
                 }
-                Step::Copy(table, sql) => match self.warehouse.address.dialect {
+                Statement::Copy(table, sql) => match self.warehouse.address.dialect {
                     Dialect::Redshift => {
                         session.copy(sql)?;
                         progress.advance(self.star.table(table).bytes);
                     }
                     Dialect::Postgres => self.send(session, table, sql, progress)?,
                 },
-                Step::Count(sql) => {
+                Statement::CountStaged(sql) => {
                     // What was sent is of one run, if it is still there now.
                     self.star.is_still_there().map_err(refused)?;
                     self.check(&session.rows(sql)?).map_err(refused)?;
                     progress.wait("merge");
                 }
-                Step::NotEmpty(sql) => match names_of(session.rows(sql)?).first() {
+                Statement::CheckEmptied(sql) => match names_of(session.rows(sql)?).first() {
                     None => {}
                     Some(table) => {
                         return Err(refused(altered(table, "not all of its rows were deleted")));
                     }
                 },
-                Step::State(sql) => match first_counted(&session.rows(sql)?) {
+                Statement::CheckMergeState(sql) => match first_counted(&session.rows(sql)?) {
                     None => {}
                     Some((table, rows)) => return Err(refused(catalog::incomplete(table, rows))),
                 },
-                Step::Growth(sql) => {
+                Statement::CheckRowDeltas(sql) => {
                     check_growth(&session.rows(sql)?, &notes.tables).map_err(refused)?;
                 }
-                Step::Verify(sql) => match first_counted(&session.rows(sql)?) {
+                Statement::CheckMerged(sql) => match first_counted(&session.rows(sql)?) {
                     None => {}
                     Some((table, rows)) => {
                         let why =
@@ -301,7 +305,7 @@ impl Load<'_> {
         sql: &str,
         missing: &[&str],
         progress: &Progress,
-    ) -> std::result::Result<(), Failure> {
+    ) -> std::result::Result<(), StatementError> {
         // A table that this transaction creates is not seen by others before it ends.
         if !missing.contains(&LOADS) {
             patiently(progress, || session.execute(sql))?;
@@ -349,7 +353,7 @@ impl Load<'_> {
         table: &'static Table,
         sql: &str,
         progress: &Progress,
-    ) -> std::result::Result<(), Failure> {
+    ) -> std::result::Result<(), StatementError> {
         let parts = self.star.parts(table).map_err(refused)?;
         let mut copy = session.copy_in(sql)?;
         let mut send = |bytes: &mut Vec<u8>| {
@@ -440,17 +444,17 @@ pub fn loaded_runs(warehouse: &Warehouse, progress: &Progress) -> Result<HashSet
 fn ask<T>(
     warehouse: &Warehouse,
     progress: &Progress,
-    query: impl FnOnce(&mut Session) -> std::result::Result<T, Failure>,
+    query: impl FnOnce(&mut Session) -> std::result::Result<T, StatementError>,
 ) -> Result<T> {
     let mut session = Session::open(&warehouse.address)?;
-    let cannot = |failure: Failure| {
+    let cannot = |failure: StatementError| {
         Error::failed(format!("cannot load into {}", warehouse.address)).because(failure.error)
     };
     // Redshift locks a table for its readers too.
     patiently(progress, || query(&mut session)).map_err(cannot)
 }
 
-fn runs(session: &mut Session, sql: &str) -> std::result::Result<HashSet<String>, Failure> {
+fn runs(session: &mut Session, sql: &str) -> std::result::Result<HashSet<String>, StatementError> {
     let rows = session.rows(sql)?;
     Ok(rows.into_iter().flatten().flatten().collect())
 }
@@ -479,7 +483,7 @@ fn altered(table: &str, why: &str) -> Error {
 ///
 /// # Errors
 /// A table has other rows: something else has removed or added some.
-fn check_growth(rows: &[Row], loaded: &BTreeMap<&'static str, TableLoaded>) -> Result<()> {
+fn check_growth(rows: &[Row], loaded: &BTreeMap<&'static str, TableCounts>) -> Result<()> {
     for row in rows {
         let [Some(name), Some(growth)] = row.as_slice() else {
             continue;
@@ -499,7 +503,7 @@ fn check_growth(rows: &[Row], loaded: &BTreeMap<&'static str, TableLoaded>) -> R
 }
 
 /// Adds what a statement did to a table of the star.
-fn tally(loaded: &mut BTreeMap<&'static str, TableLoaded>, sql: &str, rows: u64) {
+fn tally(loaded: &mut BTreeMap<&'static str, TableCounts>, sql: &str, rows: u64) {
     let mut words = sql.split_whitespace();
     let verb = words.next().unwrap_or_default();
     let name = match verb {

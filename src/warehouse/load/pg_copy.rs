@@ -57,7 +57,7 @@ pub fn batches(file: File, name: &str, table: &Table) -> Result<ParquetRecordBat
 }
 
 /// A column, by its type.
-enum Values<'a> {
+enum ColumnValues<'a> {
     BigInt(&'a [i64]),
     Integer(&'a [i32]),
     SmallInt(&'a [i16]),
@@ -66,7 +66,7 @@ enum Values<'a> {
     Text(&'a arrow_array::StringArray),
 }
 
-impl<'a> Values<'a> {
+impl<'a> ColumnValues<'a> {
     fn of(ty: ColumnType, array: &'a ArrayRef) -> Option<Self> {
         Some(match ty {
             ColumnType::BigInt => Self::BigInt(array.as_primitive_opt::<Int64Type>()?.values()),
@@ -110,7 +110,7 @@ fn field<const N: usize>(to: &mut Vec<u8>, bytes: [u8; N]) {
 pub fn encode(batch: &RecordBatch, table: &Table, to: &mut Vec<u8>) -> Result<()> {
     let columns = table.columns.iter().zip(batch.columns());
     let columns: Vec<_> = columns
-        .map(|(column, array)| Some((Values::of(column.ty, array)?, array.nulls())))
+        .map(|(column, array)| Some((ColumnValues::of(column.ty, array)?, array.nulls())))
         .collect::<Option<_>>()
         .ok_or_else(|| Error::failed(format!("no batch of {}", table.name)))?;
     let count = (columns.len() as i16).to_be_bytes();

@@ -1,6 +1,6 @@
 //! Steps: what the transaction of a load consists of, in order, before anything is connected.
 
-use super::template::{Scripts, Values, fill, statements};
+use super::template::{SqlParams, SqlTemplates, fill, statements};
 use crate::error::{Error, Result};
 use crate::star::schema::{ARTISTS, LEDGER, LEDGER_ARTISTS, LEDGER_USERS, TABLES, Table, USERS};
 use crate::warehouse::Warehouse;
@@ -8,7 +8,7 @@ use crate::warehouse::catalog::{filled_query, tables};
 use crate::warehouse::dialect::Dialect;
 
 /// What the SQL of a load must know of the star that is loaded.
-pub struct Batch<'a> {
+pub struct LoadParams<'a> {
     /// The id of its run.
     pub run: &'a str,
     /// Where the COPY manifest of a table is.
@@ -19,49 +19,49 @@ pub struct Batch<'a> {
 
 /// A step of the transaction.
 #[derive(Debug)]
-pub enum Step {
+pub enum Statement {
     /// A statement.
-    Run(String),
+    Execute(String),
     /// The statement that waits for other loads.
     Lock(String),
     /// The query for the runs that are loaded.
-    Runs(String),
+    LoadedRuns(String),
     /// A statement that fills the staging table of a table.
     Copy(&'static Table, String),
     /// The query that counts what arrived in the staging tables: name and count of each.
-    Count(String),
+    CountStaged(String),
     /// The query for the names of tables that a full refresh has not emptied.
-    NotEmpty(String),
+    CheckEmptied(String),
     /// The query that counts rows of the star of which the merge state has none: name of its table and count.
-    State(String),
+    CheckMergeState(String),
     /// The query that counts rows that are not as they were merged: name of the table and count.
-    Verify(String),
+    CheckMerged(String),
     /// The query that counts the rows that watched tables have more than before the load: name of the table and
     /// count.
-    Growth(String),
+    CheckRowDeltas(String),
     /// The statement that ends the transaction.
     Commit(String),
 }
 
-impl Step {
+impl Statement {
     fn sql(&self) -> &str {
         match self {
-            Self::Run(sql)
+            Self::Execute(sql)
             | Self::Lock(sql)
-            | Self::Runs(sql)
+            | Self::LoadedRuns(sql)
             | Self::Copy(_, sql)
-            | Self::Count(sql)
-            | Self::NotEmpty(sql)
-            | Self::State(sql)
-            | Self::Verify(sql)
-            | Self::Growth(sql)
+            | Self::CountStaged(sql)
+            | Self::CheckEmptied(sql)
+            | Self::CheckMergeState(sql)
+            | Self::CheckMerged(sql)
+            | Self::CheckRowDeltas(sql)
             | Self::Commit(sql) => sql,
         }
     }
 }
 
 /// The steps as text for people.
-pub fn as_text(steps: &[Step]) -> String {
+pub fn as_text(steps: &[Statement]) -> String {
     let text = steps.iter().map(|step| format!("{};\n", step.sql()));
     text.collect::<Vec<_>>().join("\n")
 }
@@ -78,10 +78,14 @@ pub const RUNS: &str = "SELECT DISTINCT run FROM loads";
 ///
 /// # Errors
 /// The star cannot be loaded there: Redshift takes only what is in S3.
-pub fn steps(warehouse: &Warehouse, batch: &Batch<'_>, refresh: bool) -> Result<Vec<Step>> {
+pub fn steps(
+    warehouse: &Warehouse,
+    batch: &LoadParams<'_>,
+    refresh: bool,
+) -> Result<Vec<Statement>> {
     let dialect = warehouse.address.dialect;
-    let scripts = Scripts::of(dialect);
-    let mut values = Values::default().text("run", batch.run)?;
+    let scripts = SqlTemplates::of(dialect);
+    let mut values = SqlParams::default().text("run", batch.run)?;
     if dialect == Dialect::Redshift {
         values = values.sql("iam_role", &warehouse.iam_role.to_string());
         for table in all() {
@@ -90,15 +94,15 @@ pub fn steps(warehouse: &Warehouse, batch: &Batch<'_>, refresh: bool) -> Result<
     }
     let run = |script| {
         let filled = statements(script).into_iter().map(|sql| fill(sql, &values));
-        let steps: Result<Vec<Step>> = filled.map(|sql| sql.map(Step::Run)).collect();
+        let steps: Result<Vec<Statement>> = filled.map(|sql| sql.map(Statement::Execute)).collect();
         steps
     };
     let mut steps = Vec::new();
     for step in run(scripts.stage)? {
         match step {
-            Step::Run(sql) if sql.starts_with("LOCK ") => {
-                steps.push(Step::Lock(sql));
-                steps.push(Step::Runs(RUNS.to_owned()));
+            Statement::Execute(sql) if sql.starts_with("LOCK ") => {
+                steps.push(Statement::Lock(sql));
+                steps.push(Statement::LoadedRuns(RUNS.to_owned()));
             }
             step => steps.push(step),
         }
@@ -106,30 +110,30 @@ pub fn steps(warehouse: &Warehouse, batch: &Batch<'_>, refresh: bool) -> Result<
     if refresh {
         steps.extend(run(scripts.refresh)?);
         let names: Vec<_> = tables().into_iter().map(|(name, _)| name).collect();
-        steps.push(Step::NotEmpty(filled_query(&names)));
+        steps.push(Statement::CheckEmptied(filled_query(&names)));
     }
     for sql in statements(scripts.copy) {
         let table = copied(sql)?;
         // COPY of no files is an error.
         if (batch.has_rows)(table) {
-            steps.push(Step::Copy(table, fill(sql, &values)?));
+            steps.push(Statement::Copy(table, fill(sql, &values)?));
         }
     }
-    steps.push(Step::Count(count_query()));
-    steps.push(Step::State(state_query()));
+    steps.push(Statement::CountStaged(count_query()));
+    steps.push(Statement::CheckMergeState(state_query()));
     for sql in statements(scripts.merge) {
         if sql != "COMMIT" {
-            steps.push(Step::Run(fill(sql, &values)?));
+            steps.push(Statement::Execute(fill(sql, &values)?));
             continue;
         }
         for verify in statements(scripts.verify) {
-            steps.push(Step::Verify(fill(verify, &values)?));
+            steps.push(Statement::CheckMerged(fill(verify, &values)?));
         }
         // Redshift has nothing that could remove other rows than those of the statements.
         if dialect == Dialect::Postgres {
-            steps.push(Step::Growth(growth_query()));
+            steps.push(Statement::CheckRowDeltas(growth_query()));
         }
-        steps.push(Step::Commit(sql.to_owned()));
+        steps.push(Statement::Commit(sql.to_owned()));
     }
     Ok(steps)
 }

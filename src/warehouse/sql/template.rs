@@ -8,7 +8,7 @@ use crate::warehouse::dialect::Dialect;
 
 /// The scripts for one kind of warehouse.
 #[derive(Debug, Clone, Copy)]
-pub struct Scripts {
+pub struct SqlTemplates {
     /// Creates the tables that are not there.
     pub create: &'static str,
     /// Drops them all.
@@ -27,7 +27,7 @@ pub struct Scripts {
 
 macro_rules! scripts {
     ($folder:literal) => {
-        Scripts {
+        SqlTemplates {
             create: include_str!(concat!("../../../sql/", $folder, "/create.sql")),
             drop: include_str!(concat!("../../../sql/", $folder, "/drop.sql")),
             stage: include_str!(concat!("../../../sql/", $folder, "/stage.sql")),
@@ -39,7 +39,7 @@ macro_rules! scripts {
     };
 }
 
-impl Scripts {
+impl SqlTemplates {
     /// The scripts for a warehouse.
     pub fn of(dialect: Dialect) -> Self {
         match dialect {
@@ -51,9 +51,9 @@ impl Scripts {
 
 /// Values for the names in a script.
 #[derive(Debug, Default, Clone)]
-pub struct Values(Vec<(String, String)>);
+pub struct SqlParams(Vec<(String, String)>);
 
-impl Values {
+impl SqlParams {
     /// Adds a value that stands as it is.
     pub fn sql(mut self, name: &str, sql: &str) -> Self {
         self.0.push((name.to_owned(), sql.to_owned()));
@@ -97,8 +97,8 @@ pub fn statements(script: &str) -> Vec<&str> {
         let end = at + token.len;
         match token.kind {
             // Between statements nothing counts.
-            Kind::Space if start == at => start = end,
-            Kind::Semicolon => {
+            TokenKind::Trivia if start == at => start = end,
+            TokenKind::Semicolon => {
                 found.push(script.get(start..at).unwrap_or_default());
                 start = end;
             }
@@ -117,14 +117,14 @@ pub fn statements(script: &str) -> Vec<&str> {
 ///
 /// # Errors
 /// It names a value that is not there.
-pub fn fill(statement: &str, values: &Values) -> Result<String> {
+pub fn fill(statement: &str, values: &SqlParams) -> Result<String> {
     let mut filled = String::with_capacity(statement.len());
     let mut at = 0;
     while let Some(token) = Token::at(statement, at) {
         let text = statement.get(at..at + token.len).unwrap_or_default();
         at += token.len;
         match token.kind {
-            Kind::Name => {
+            TokenKind::Param => {
                 let name = text.trim_start_matches(':');
                 filled.push_str(values.get(name).ok_or_else(|| {
                     Error::failed("cannot run a script").because(format!("{name} has no value"))
@@ -137,19 +137,19 @@ pub fn fill(statement: &str, values: &Values) -> Result<String> {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum TokenKind {
     /// White space or a comment.
-    Space,
+    Trivia,
     Semicolon,
     /// A colon and what it names.
-    Name,
+    Param,
     /// Anything else.
-    Text,
+    Other,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Token {
-    kind: Kind,
+    kind: TokenKind,
     /// Its bytes, at least 1.
     len: usize,
 }
@@ -169,17 +169,17 @@ impl Token {
                 .unwrap_or(name.len())
         };
         let (kind, len) = match first {
-            c if c.is_whitespace() => (Kind::Space, c.len_utf8()),
-            '-' if rest.starts_with("--") => (Kind::Space, until("\n", 0)),
-            ';' => (Kind::Semicolon, 1),
+            c if c.is_whitespace() => (TokenKind::Trivia, c.len_utf8()),
+            '-' if rest.starts_with("--") => (TokenKind::Trivia, until("\n", 0)),
+            ';' => (TokenKind::Semicolon, 1),
             // A doubled quote ends one literal and begins the next, which comes to the same.
-            '\'' => (Kind::Text, until("'", 1)),
-            '"' => (Kind::Text, until("\"", 1)),
-            '$' if rest.starts_with("$$") => (Kind::Text, until("$$", 2)),
-            ':' if rest.starts_with("::") => (Kind::Text, 2),
-            ':' if rest.starts_with(":'") => (Kind::Name, until("'", 2)),
-            ':' if identifier(1) > 0 => (Kind::Name, 1 + identifier(1)),
-            c => (Kind::Text, c.len_utf8()),
+            '\'' => (TokenKind::Other, until("'", 1)),
+            '"' => (TokenKind::Other, until("\"", 1)),
+            '$' if rest.starts_with("$$") => (TokenKind::Other, until("$$", 2)),
+            ':' if rest.starts_with("::") => (TokenKind::Other, 2),
+            ':' if rest.starts_with(":'") => (TokenKind::Param, until("'", 2)),
+            ':' if identifier(1) > 0 => (TokenKind::Param, 1 + identifier(1)),
+            c => (TokenKind::Other, c.len_utf8()),
         };
         Some(Self { kind, len })
     }
@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn names_stand_for_values_and_casts_for_themselves() {
-        let values = Values::default().text("run", "it's").unwrap();
+        let values = SqlParams::default().text("run", "it's").unwrap();
         let values = values.sql("iam_role", "default");
         let filled = fill("COPY :'run' IAM_ROLE :iam_role ':run' x::regclass", &values);
         assert_eq!(

@@ -3,7 +3,7 @@
 //!
 //! In front of it stands a lexer that knows statements, so they can be counted, refused, put in other
 //! words, and made to fail: [`Faults`]. The same stands in front of plain PostgreSQL with
-//! [`Mode::Postgres`], without the rules.
+//! [`TlsMode::Postgres`], without the rules.
 
 // Tests use some of it here and some of it there.
 #![allow(dead_code)]
