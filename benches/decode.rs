@@ -26,45 +26,45 @@ struct Case {
     schema: &'static RecordSchema,
     bytes: Vec<u8>,
     /// Whether some of them are rejected.
-    rejects: bool,
+    has_rejects: bool,
 }
 
 impl Case {
-    fn log(name: &str, bytes: Vec<u8>, rejects: bool) -> Self {
+    fn log(name: &str, bytes: Vec<u8>, has_rejects: bool) -> Self {
         let schema = &EVENT_RECORD;
         Self {
             name: name.to_owned(),
             schema,
             bytes,
-            rejects,
+            has_rejects,
         }
     }
 }
 
 fn cases(files: &Files, log: &[u8]) -> Vec<Case> {
-    let awkward = Files::new(&GenerateOptions {
-        awkward: true,
+    let edge_cases = Files::new(&GenerateOptions {
+        edge_cases: true,
         ..SMALL
     });
     let mut cases = vec![Case::log("log", log.to_vec(), false)];
     cases.extend(SHAPES.map(|(name, shape)| Case::log(&format!("log, {name}"), shape(log), false)));
     cases.push(Case::log("log, 1 play in 10 rejected", rejects(log), true));
-    cases.push(Case::log("log, awkward", read(&awkward.logs()), true));
+    cases.push(Case::log("log, awkward", read(&edge_cases.logs()), true));
     cases.push(Case {
         name: "songs".to_owned(),
         schema: &SONG_RECORD,
         bytes: read(&files.songs()),
-        rejects: false,
+        has_rejects: false,
     });
     cases
 }
 
-fn sparkify(group: &mut BenchmarkGroup<'_, WallTime>, case: Case) {
+fn bench_sparkify(group: &mut BenchmarkGroup<'_, WallTime>, case: Case) {
     let mut decoder = decoder(case.schema);
     let len = case.bytes.len() as u64;
     let bytes = padded(case.bytes);
     let counts = decode(&mut decoder, &bytes, drop);
-    assert_eq!(counts.rejected > 0, case.rejects, "{}", case.name);
+    assert_eq!(counts.rejected > 0, case.has_rejects, "{}", case.name);
     decoder.take_rejects();
     group.throughput(rows_and_bytes(counts.records, len));
     group.bench_function(BenchmarkId::new("sparkify", case.name), |b| {
@@ -77,7 +77,7 @@ fn sparkify(group: &mut BenchmarkGroup<'_, WallTime>, case: Case) {
     });
 }
 
-fn peers(group: &mut BenchmarkGroup<'_, WallTime>, log: &[u8]) {
+fn bench_other_parsers(group: &mut BenchmarkGroup<'_, WallTime>, log: &[u8]) {
     group.throughput(rows_and_bytes(lines(log).count() as u64, log.len() as u64));
     let simd_json = BenchmarkId::new("simd-json tape, nothing read", "log");
     group.bench_function(simd_json, |b| {
@@ -107,9 +107,9 @@ fn bench(c: &mut Criterion) {
     let log = read(&files.logs());
     let mut group = c.benchmark_group("decode");
     for case in cases(&files, &log) {
-        sparkify(&mut group, case);
+        bench_sparkify(&mut group, case);
     }
-    peers(&mut group, &log);
+    bench_other_parsers(&mut group, &log);
     group.finish();
 }
 

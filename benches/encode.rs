@@ -14,9 +14,9 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use sparkify::output::{Compression, Part, PartWriter};
 use sparkify::star::lookup::SongLookup;
 use sparkify::star::records::EventBatch;
-use sparkify::star::songplays::{songplay_ids, songplays};
-use sparkify::star::songs::{artists, songs};
-use sparkify::star::time::time;
+use sparkify::star::songplays::{build_songplays, compute_songplay_ids};
+use sparkify::star::songs::{build_artists, build_songs};
+use sparkify::star::time::build_time;
 use sparkify::star::users::LatestUsers;
 use sparkify::storage::{LocalStore, Store};
 
@@ -26,22 +26,22 @@ use input::{
     song_batches, times,
 };
 
-fn plays(events: &EventBatch, lookup: &SongLookup) -> RecordBatch {
-    songplays(events, songplay_ids(events), &[], lookup)
+fn songplay_rows(events: &EventBatch, lookup: &SongLookup) -> RecordBatch {
+    build_songplays(events, compute_songplay_ids(events), &[], lookup)
         .unwrap()
         .songplays
 }
 
-fn users(events: &EventBatch) -> RecordBatch {
+fn user_rows(events: &EventBatch) -> RecordBatch {
     let (mut seen, mut users) = (seen(events), LatestUsers::default());
-    let shards = seen.take_shards(1);
+    let shards = seen.drain_shards(1);
     users.merge(&seen, &shards[0]);
-    let [users, _] = LatestUsers::tables([&users]).unwrap();
+    let [users, _] = LatestUsers::build_tables([&users]).unwrap();
     users
 }
 
 /// The file that is written, again and again.
-const PART: &str = "part.parquet";
+const PART_NAME: &str = "part.parquet";
 
 /// The tables of a split's events and all songs.
 fn tables() -> Vec<(&'static str, RecordBatch)> {
@@ -52,18 +52,21 @@ fn tables() -> Vec<(&'static str, RecordBatch)> {
     let batches = song_batches(read(&files.songs()));
     let lookup = make_lookup(&batches);
     vec![
-        ("songplays", plays(&events, &lookup)),
-        ("songplays, no two agents alike", plays(&distinct, &lookup)),
-        ("time", time(&times(&events)).unwrap()),
-        ("users", users(&events)),
-        ("songs", songs(&batches).unwrap()),
-        ("artists", artists(&batches).unwrap()[0].clone()),
+        ("songplays", songplay_rows(&events, &lookup)),
+        (
+            "songplays, no two agents alike",
+            songplay_rows(&distinct, &lookup),
+        ),
+        ("time", build_time(&times(&events)).unwrap()),
+        ("users", user_rows(&events)),
+        ("songs", build_songs(&batches).unwrap()),
+        ("artists", build_artists(&batches).unwrap()[0].clone()),
     ]
 }
 
-fn write(folder: &dyn Store, rows: &RecordBatch) -> Part {
-    let file = folder.create(PART).unwrap();
-    let (name, codec) = (PART.to_owned(), Compression::default());
+fn write_part(folder: &dyn Store, rows: &RecordBatch) -> Part {
+    let file = folder.create(PART_NAME).unwrap();
+    let (name, codec) = (PART_NAME.to_owned(), Compression::default());
     let mut writer = PartWriter::new(file, name, 0, rows.schema(), codec).unwrap();
     writer.write(rows).unwrap();
     writer.close().unwrap()
@@ -74,9 +77,9 @@ fn bench(c: &mut Criterion) {
     let store = LocalStore::new(folder.path()).unwrap();
     let mut group = c.benchmark_group("encode");
     for (name, rows) in tables() {
-        let written = write(&store, &rows);
+        let written = write_part(&store, &rows);
         group.throughput(rows_and_bytes(written.rows, written.bytes));
-        group.bench_function(name, |b| b.iter(|| write(&store, black_box(&rows))));
+        group.bench_function(name, |b| b.iter(|| write_part(&store, black_box(&rows))));
     }
     group.finish();
 }

@@ -16,7 +16,7 @@ use input::{decode, decoder, padded};
 /// A name, the bytes at the beginning, and the bytes that are repeated after them.
 type HostileInput = (&'static str, &'static [u8], &'static [u8]);
 
-const SHAPES: [HostileInput; 12] = [
+const HOSTILE_INPUTS: [HostileInput; 12] = [
     (
         "text",
         b"",
@@ -44,14 +44,14 @@ fn main() {
         "{:<32} {:>10} {:>10} {:>10}",
         "s/MB of", "1 MB", "10 MB", "100 MB"
     );
-    for (name, first, repeated) in SHAPES {
+    for (name, first, repeated) in HOSTILE_INPUTS {
         let times = [1, 10, 100].map(|megabytes| {
             let mut bytes = first.to_vec();
             bytes.extend(repeated.iter().cycle().take(megabytes * 1_000_000));
             let (bytes, mut decoder) = (padded(bytes), decoder(&EVENT_RECORD));
-            let began = Instant::now();
+            let start = Instant::now();
             let counts = decode(&mut decoder, &bytes, drop);
-            let seconds = began.elapsed().as_secs_f64();
+            let seconds = start.elapsed().as_secs_f64();
             assert!(counts.rejected > 0 && counts.kept == 0);
             seconds / megabytes as f64
         });

@@ -24,7 +24,7 @@ use input::{Files, SPLIT, folder, rows_and_bytes};
 /// So small an input is one split, and work for one thread. Cut up it is work for some.
 const SPLIT_BYTES: u64 = 2 << 20;
 
-fn run(files: &Files, out: &Path, threads: usize) -> Report {
+fn run_pipeline(files: &Files, out: &Path, threads: usize) -> Report {
     let config = RunConfig {
         songs: Location::Local(files.songs()).into(),
         logs: Location::Local(files.logs()).into(),
@@ -33,8 +33,8 @@ fn run(files: &Files, out: &Path, threads: usize) -> Report {
         threads,
         max_rejects: MaxRejects::Count(0),
         allow_empty: true,
-        loads: false,
-        loaded: Default::default(),
+        load_after_run: false,
+        loaded_objects: Default::default(),
         compression: Default::default(),
         sizes: Sizes {
             split_bytes: Some(SPLIT_BYTES),
@@ -61,7 +61,7 @@ fn bench(c: &mut Criterion) {
     for threads in threads {
         group.bench_function(BenchmarkId::new("threads", threads), |b| {
             // The folder is part of what is returned: it is removed off the clock.
-            let run = |out: TempDir| (run(&files, out.path(), threads), out);
+            let run = |out: TempDir| (run_pipeline(&files, out.path(), threads), out);
             b.iter_batched(folder, run, BatchSize::PerIteration);
         });
     }

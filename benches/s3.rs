@@ -49,63 +49,63 @@ const BUCKET: &str = "bench";
 fn main() {
     let server = Server::start();
     let folder = server.bucket(BUCKET);
-    let shape = |songs, events, files| GenerateOptions {
+    let generator_options = |songs, events, files| GenerateOptions {
         events,
         songs,
         users: 10_000,
         files,
         seed: 1,
-        awkward: false,
+        edge_cases: false,
     };
     for (name, options, requests) in [
         (
             "100,000 tiny objects",
-            shape(100_000, 10_000, 4),
+            generator_options(100_000, 10_000, 4),
             &[4, 64, 256][..],
         ),
         (
             "16 large objects",
-            shape(1000, 1_000_000, 16),
+            generator_options(1000, 1_000_000, 16),
             &[1, 4, 16, 64],
         ),
     ] {
         let data = folder.join("data");
         generate(&data, &options, &mut |_, _| {}).unwrap();
-        println!("\n{name}: {:?}", bytes(&data));
+        println!("\n{name}: {:?}", total_bytes(&data));
         println!("from   requests  seconds   GB/s  CPU s  server's CPU s  at once  peak MB");
         // Once to fill the caches of the system and of the server.
         for requests in [None, Some(64)]
             .into_iter()
             .chain(requests.iter().copied().map(Some))
         {
-            let places = match requests {
+            let location = match requests {
                 None => data.to_str().unwrap().to_owned(),
                 Some(_) => format!("s3://{BUCKET}/data"),
             };
-            one(&server, &places, requests);
+            run_once(&server, &location, requests);
         }
         fs::remove_dir_all(&data).unwrap();
     }
 }
 
 /// One run and its row.
-fn one(server: &Server, places: &str, requests: Option<u16>) {
+fn run_once(server: &Server, location: &str, requests: Option<u16>) {
     let out = tempfile::tempdir().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_sparkify"));
     command.args(["run", "--quiet", "--json", "--songs"]);
-    command.args([format!("{places}/song_data"), "--logs".to_owned()]);
-    command.args([format!("{places}/log_data"), "--out".to_owned()]);
+    command.args([format!("{location}/song_data"), "--logs".to_owned()]);
+    command.args([format!("{location}/log_data"), "--out".to_owned()]);
     command.arg(out.path().join("star"));
     command.args(requests.map(|n| format!("--requests={n}")));
-    let before = cpu();
-    let ended = server.surround(&mut command).output().unwrap();
+    let before = cpu_seconds();
+    let output = server.surround(&mut command).output().unwrap();
     assert!(
-        ended.status.success(),
+        output.status.success(),
         "{}",
-        String::from_utf8_lossy(&ended.stderr)
+        String::from_utf8_lossy(&output.stderr)
     );
-    let after = cpu();
-    let report: Value = serde_json::from_slice(&ended.stdout).unwrap();
+    let after = cpu_seconds();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     let total = &report["total"];
     println!(
         "{:<6} {:>8} {:>8.2} {:>6.2} {:>6.2} {:>15.2} {:>8} {:>8.0}",
@@ -121,7 +121,7 @@ fn one(server: &Server, places: &str, requests: Option<u16>) {
 }
 
 /// CPU seconds of this process and of its children that ended.
-fn cpu() -> (f64, f64) {
+fn cpu_seconds() -> (f64, f64) {
     let stat = fs::read_to_string("/proc/self/stat").unwrap();
     let (_, fields) = stat.rsplit_once(')').unwrap();
     let ticks: Vec<f64> = fields.split(' ').filter_map(|f| f.parse().ok()).collect();
@@ -131,10 +131,9 @@ fn cpu() -> (f64, f64) {
 }
 
 /// Bytes of all files in a folder.
-fn bytes(folder: &std::path::Path) -> u64 {
-    let below = disk::keys(folder);
-    below
-        .iter()
+fn total_bytes(folder: &std::path::Path) -> u64 {
+    let keys = disk::keys(folder);
+    keys.iter()
         .map(|key| fs::metadata(folder.join(key)).unwrap().len())
         .sum()
 }

@@ -18,9 +18,9 @@ use sparkify::generate::GenerateOptions;
 use sparkify::star::lookup::SongLookup;
 use sparkify::star::records::{EventBatch, SongBatch};
 use sparkify::star::schema::EVENT_RECORD;
-use sparkify::star::songplays::{songplay_ids, songplays};
-use sparkify::star::songs::{artists, songs};
-use sparkify::star::time::time;
+use sparkify::star::songplays::{build_songplays, compute_songplay_ids};
+use sparkify::star::songs::{build_artists, build_songs};
+use sparkify::star::time::build_time;
 use sparkify::star::users::{LatestUsers, UserDelta};
 
 use input::{
@@ -28,12 +28,12 @@ use input::{
 };
 
 /// Events of a batch whose users are merged with those of others.
-const MERGED: usize = 5_000;
+const MERGE_BATCH_ROWS: usize = 5_000;
 
 /// States that share the users, as in the pipeline.
 const SHARDS: usize = 8;
 
-fn measure<T>(
+fn bench_records<T>(
     group: &mut BenchmarkGroup<'_, WallTime>,
     name: &str,
     records: usize,
@@ -44,12 +44,16 @@ fn measure<T>(
 }
 
 /// The events whose song is known.
-fn known(batch: &RecordBatch, lookup: &SongLookup) -> EventBatch {
+fn events_with_song(batch: &RecordBatch, lookup: &SongLookup) -> EventBatch {
     let events = event_batch(batch);
-    let songs = lookup.match_songs(&events, &songplay_ids(&events)).unwrap();
-    let songs = songs.song_id;
-    let known: BooleanArray = (0..songs.len()).map(|row| songs.is_valid(row)).collect();
-    event_batch(&filter_record_batch(batch, &known).unwrap())
+    let songs = lookup
+        .match_songs(&events, &compute_songplay_ids(&events))
+        .unwrap();
+    let songs = build_songs.song_id;
+    let has_song: BooleanArray = (0..build_songs.len())
+        .map(|row| build_songs.is_valid(row))
+        .collect();
+    event_batch(&filter_record_batch(batch, &has_song).unwrap())
 }
 
 fn bench_songplays(c: &mut Criterion, batch: &RecordBatch, lookup: &SongLookup) {
@@ -60,22 +64,22 @@ fn bench_songplays(c: &mut Criterion, batch: &RecordBatch, lookup: &SongLookup) 
     let cases = [
         ("no song known", &all, &others),
         ("1 song in 4 known", &all, lookup),
-        ("every song known", &known(batch, lookup), lookup),
+        ("every song known", &events_with_song(batch, lookup), lookup),
     ];
     let mut group = c.benchmark_group("songplays");
     for (name, events, lookup) in cases {
-        measure(&mut group, name, events.rows(), || {
+        bench_records(&mut group, name, events.num_rows(), || {
             let events = black_box(events);
-            songplays(events, songplay_ids(events), &[], lookup).unwrap()
+            build_songplays(events, compute_songplay_ids(events), &[], lookup).unwrap()
         });
     }
 }
 
-fn merge(all: &[UserDelta]) -> Vec<LatestUsers> {
+fn merge_users(deltas: &[UserDelta]) -> Vec<LatestUsers> {
     let mut states = vec![LatestUsers::default(); SHARDS];
-    for seen in all {
+    for seen in deltas {
         let mut seen = seen.clone();
-        let shards = seen.take_shards(SHARDS);
+        let shards = seen.drain_shards(SHARDS);
         for (state, shard) in states.iter_mut().zip(&shards) {
             state.merge(&seen, shard);
         }
@@ -84,35 +88,37 @@ fn merge(all: &[UserDelta]) -> Vec<LatestUsers> {
 }
 
 fn bench_users(c: &mut Criterion, log: Vec<u8>) {
-    let batches = batches(Decoder::new(&EVENT_RECORD, MERGED), log);
+    let batches = batches(Decoder::new(&EVENT_RECORD, MERGE_BATCH_ROWS), log);
     let batches: Vec<_> = batches.iter().map(event_batch).collect();
-    let rows = batches.iter().map(EventBatch::rows).sum();
-    let see = || -> Vec<UserDelta> { black_box(&batches).iter().map(seen).collect() };
-    let all = see();
-    let states = merge(&all);
-    let users = LatestUsers::tables(&states).unwrap()[0].num_rows();
+    let rows = batches.iter().map(EventBatch::num_rows).sum();
+    let collect_deltas = || -> Vec<UserDelta> { black_box(&batches).iter().map(seen).collect() };
+    let deltas = collect_deltas();
+    let states = merge_users(&deltas);
+    let users = LatestUsers::build_tables(&states).unwrap()[0].num_rows();
 
     let mut group = c.benchmark_group("users");
-    measure(&mut group, "add, events", rows, see);
-    measure(&mut group, "merge, events", rows, || merge(black_box(&all)));
-    measure(&mut group, "table, users", users, || {
-        LatestUsers::tables(black_box(&states)).unwrap()
+    bench_records(&mut group, "add, events", rows, collect_deltas);
+    bench_records(&mut group, "merge, events", rows, || {
+        merge_users(black_box(&deltas))
+    });
+    bench_records(&mut group, "table, users", users, || {
+        LatestUsers::build_tables(black_box(&states)).unwrap()
     });
 }
 
 fn bench_dimensions(c: &mut Criterion, times: &[i64], batches: &[SongBatch]) {
-    let records = batches.iter().map(SongBatch::rows).sum();
+    let records = batches.iter().map(SongBatch::num_rows).sum();
     let mut group = c.benchmark_group("dimensions");
-    measure(&mut group, "time", times.len(), || {
-        time(black_box(times)).unwrap()
+    bench_records(&mut group, "time", times.len(), || {
+        build_time(black_box(times)).unwrap()
     });
-    measure(&mut group, "songs", records, || {
-        songs(black_box(batches)).unwrap()
+    bench_records(&mut group, "songs", records, || {
+        build_songs(black_box(batches)).unwrap()
     });
-    measure(&mut group, "artists", records, || {
-        artists(black_box(batches)).unwrap()
+    bench_records(&mut group, "artists", records, || {
+        build_artists(black_box(batches)).unwrap()
     });
-    measure(&mut group, "song lookup", records, || {
+    bench_records(&mut group, "song lookup", records, || {
         make_lookup(black_box(batches))
     });
 }
@@ -122,9 +128,9 @@ fn bench(c: &mut Criterion) {
     let log = read(&files.logs());
     let songs = song_batches(read(&files.songs()));
     let events = events(log.clone());
-    bench_songplays(c, &events, &make_lookup(&songs));
+    bench_songplays(c, &events, &make_lookup(&build_songs));
     bench_users(c, log);
-    bench_dimensions(c, &times(&event_batch(&events)), &songs);
+    bench_dimensions(c, &times(&event_batch(&events)), &build_songs);
 }
 
 criterion_group!(benches, bench);

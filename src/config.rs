@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::error::{Error, Result};
 use crate::input::{Glob, GlobMatch, InputSpec};
 use crate::output::Compression;
-use crate::output::LATEST;
+use crate::output::LATEST_FILE;
 use crate::storage::{Location, s3};
 
 /// A run: songs and logs in, a star out.
@@ -29,9 +29,9 @@ pub struct RunConfig {
     /// Whether a star without any event may replace one that has some, and may be loaded.
     pub allow_empty: bool,
     /// Whether the star is loaded into a warehouse next.
-    pub loads: bool,
+    pub load_after_run: bool,
     /// The log objects that are in the warehouse already, and so left out.
-    pub loaded: LoadedObjects,
+    pub loaded_objects: LoadedObjects,
     /// The codec of the Parquet files.
     pub compression: Compression,
     /// How input is cut up. Only tests and benches change it; the tables do not depend on it.
@@ -67,29 +67,29 @@ impl RunConfig {
     ///
     /// # Errors
     /// That.
-    pub fn check(&self) -> Result<()> {
-        if self.s3.kms_key.is_some() && self.s3.encryption == Some(s3::Encryption::Aes256) {
+    pub fn validate(&self) -> Result<()> {
+        if self.s3.kms_key_id.is_some() && self.s3.encryption == Some(s3::Encryption::Aes256) {
             return Err(Error::usage("cannot encrypt by AES256 with a key of KMS")
-                .hint("--sse aws:kms, or no --sse-kms-key-id"));
+                .with_hint("--sse aws:kms, or no --sse-kms-key-id"));
         }
         let inputs = [&self.songs, &self.logs];
         let input = inputs.into_iter().find_map(|input| {
-            let mut places = input.places.iter();
-            places.find(|place| would_be_read(&self.out, place, &input.include))
+            let mut locations = input.locations.iter();
+            locations.find(|location| overlaps_input(&self.out, location, &input.include))
         });
         match input {
             None => Ok(()),
             Some(input) => Err(Error::usage(format!("cannot write to {}", self.out))
-                .because(format!(
+                .with_reason(format!(
                     "it is below the input {input}, and would be read by the next run"
                 ))
-                .hint("choose another --out")),
+                .with_hint("choose another --out")),
         }
     }
 }
 
 /// Whether what runs write to `out` in a bucket is input that `place` names.
-fn would_be_read(out: &Location, place: &Location, include: &[Glob]) -> bool {
+fn overlaps_input(out: &Location, place: &Location, include: &[Glob]) -> bool {
     if !matches!(out, Location::S3 { .. }) {
         return false;
     }
@@ -97,14 +97,14 @@ fn would_be_read(out: &Location, place: &Location, include: &[Glob]) -> bool {
         return out.is_within(place);
     };
     // A pattern that is wrong is an error when it is opened.
-    let (Some(key), Ok(glob)) = (out.key_below(&folder), Glob::parse(&pattern)) else {
+    let (Some(key), Ok(glob)) = (out.key_relative_to(&folder), Glob::parse(&pattern)) else {
         return false;
     };
     // A run writes only one object whose name makes it input: latest.json.
-    let below = |name: &str| format!("{key}/{name}").trim_start_matches('/').to_owned();
-    match glob.reach(&below(LATEST)) {
+    let key_of = |name: &str| format!("{key}/{name}").trim_start_matches('/').to_owned();
+    match glob.match_key(&key_of(LATEST_FILE)) {
         GlobMatch::Match(_) => true,
-        _ => !include.is_empty() && glob.reach(&below("")) == GlobMatch::Descend,
+        _ => !include.is_empty() && glob.match_key(&key_of("")) == GlobMatch::Descend,
     }
 }
 
@@ -166,7 +166,7 @@ impl Default for Sizes {
     fn default() -> Self {
         Self {
             split_bytes: None,
-            chunk_bytes: crate::input::DEFAULT_CHUNK,
+            chunk_bytes: crate::input::DEFAULT_CHUNK_BYTES,
             row_group_rows: 256 * 1024,
         }
     }
@@ -191,7 +191,7 @@ impl MaxRejects {
     /// Returns true if there are more rejected records than are tolerated.
     pub fn is_exceeded_by_records(self, rejected: u64, records: u64) -> bool {
         match self {
-            Self::Count(most) => rejected > most,
+            Self::Count(limit) => rejected > limit,
             Self::Percent(_) => self.is_exceeded_by_share(rejected, records),
         }
     }
@@ -200,7 +200,7 @@ impl MaxRejects {
     pub fn is_exceeded_by_share(self, part: u64, whole: u64) -> bool {
         match self {
             Self::Count(_) => false,
-            Self::Percent(most) => part as f64 * 100.0 > most * whole as f64,
+            Self::Percent(limit) => part as f64 * 100.0 > limit * whole as f64,
         }
     }
 }
@@ -208,8 +208,8 @@ impl MaxRejects {
 impl std::fmt::Display for MaxRejects {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Count(most) => write!(f, "{most}"),
-            Self::Percent(most) => write!(f, "{most}%"),
+            Self::Count(limit) => write!(f, "{limit}"),
+            Self::Percent(limit) => write!(f, "{limit}%"),
         }
     }
 }
@@ -218,13 +218,13 @@ impl FromStr for MaxRejects {
     type Err = String;
 
     fn from_str(text: &str) -> std::result::Result<Self, String> {
-        let wrong =
+        let invalid =
             || format!("'{text}' is neither a count such as 100 nor a percentage from 0% to 100%");
         match text.strip_suffix('%') {
-            None => text.parse().map(Self::Count).map_err(|_| wrong()),
+            None => text.parse().map(Self::Count).map_err(|_| invalid()),
             Some(percent) => match percent.parse::<f64>() {
                 Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(Self::Percent(percent)),
-                _ => Err(wrong()),
+                _ => Err(invalid()),
             },
         }
     }

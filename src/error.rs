@@ -26,75 +26,75 @@ pub enum ErrorKind {
 #[derive(Debug, Clone)]
 pub struct Error {
     kind: ErrorKind,
-    what: String,
-    why: Option<String>,
+    message: String,
+    reason: Option<String>,
     hint: Option<String>,
 }
 
 impl Error {
     /// The work failed; `what` names the thing it failed on.
-    pub fn failed(what: impl Into<String>) -> Self {
+    pub fn failed(message: impl Into<String>) -> Self {
         Self {
             kind: ErrorKind::Failed,
-            what: what.into(),
-            why: None,
+            message: message.into(),
+            reason: None,
             hint: None,
         }
     }
 
     /// The command was wrong.
-    pub fn usage(what: impl Into<String>) -> Self {
+    pub fn usage(message: impl Into<String>) -> Self {
         Self {
             kind: ErrorKind::Usage,
-            what: what.into(),
-            why: None,
+            message: message.into(),
+            reason: None,
             hint: None,
         }
     }
 
     /// More was rejected than the run may lose; `what` says how much of what.
-    pub fn too_many_rejects(what: impl Into<String>) -> Self {
+    pub fn too_many_rejects(message: impl Into<String>) -> Self {
         Self {
             kind: ErrorKind::TooManyRejects,
-            what: what.into(),
-            why: None,
+            message: message.into(),
+            reason: None,
             hint: None,
         }
     }
 
     /// An operating system call on `path` failed while doing `what` (`"cannot read"`). An error of this
     /// type that went through a reader or writer is given as it is: it says all that.
-    pub fn io(what: &str, path: &Path, why: &std::io::Error) -> Self {
-        if let Some(error) = why.get_ref().and_then(|e| e.downcast_ref::<Self>()) {
+    pub fn io(action: &str, path: &Path, source: &std::io::Error) -> Self {
+        if let Some(error) = source.get_ref().and_then(|e| e.downcast_ref::<Self>()) {
             return error.clone();
         }
-        let error = Self::failed(format!("{what} {}", path.display())).because(why);
-        match why.kind() {
-            std::io::ErrorKind::StorageFull => error.hint("free some space and run again"),
-            std::io::ErrorKind::PermissionDenied => error.hint("check the permissions"),
+        let error = Self::failed(format!("{action} {}", path.display())).with_reason(source);
+        match source.kind() {
+            std::io::ErrorKind::StorageFull => error.with_hint("free some space and run again"),
+            std::io::ErrorKind::PermissionDenied => error.with_hint("check the permissions"),
             _ => error,
         }
     }
 
     /// Arrow refused arrays: they are too large for it, or this program has a fault.
-    pub fn arrow(why: arrow_schema::ArrowError) -> Self {
-        Self::failed("cannot build a record batch").because(why)
+    pub fn from_arrow(source: arrow_schema::ArrowError) -> Self {
+        Self::failed("cannot build a record batch").with_reason(source)
     }
 
     /// Adds the reason.
-    pub fn because(mut self, why: impl fmt::Display) -> Self {
-        self.why = Some(why.to_string());
+    pub fn with_reason(mut self, reason: impl fmt::Display) -> Self {
+        self.reason = Some(reason.to_string());
         self
     }
 
     /// Adds what the reader should do next.
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
     /// Adds what the reader should know beside that.
-    pub fn also(mut self, hint: impl fmt::Display) -> Self {
+    pub fn add_hint(mut self, hint: impl fmt::Display) -> Self {
         self.hint = Some(match self.hint {
             Some(first) => format!("{first}; {hint}"),
             None => hint.to_string(),
@@ -114,10 +114,10 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut line = self.what.clone();
-        for (mark, part) in [(": ", &self.why), ("; ", &self.hint)] {
+        let mut line = self.message.clone();
+        for (separator, part) in [(": ", &self.reason), ("; ", &self.hint)] {
             if let Some(part) = part {
-                line.push_str(mark);
+                line.push_str(separator);
                 line.push_str(part);
             }
         }

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// How often a line is written where there is no terminal.
-const LINE_EVERY: Duration = Duration::from_secs(10);
+const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Prints on stderr, and ends the line. Where nobody reads it there is nobody to tell (`eprint!` would
 /// panic).
-pub fn say(text: &str) {
+pub fn eprint_line(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{}", text.trim_end_matches('\n'));
 }
 
@@ -27,13 +27,13 @@ pub struct Progress {
 struct ProgressState {
     phase: Option<ActivePhase>,
     /// What the phases are part of, if there is more to do than one run.
-    part_of: Option<String>,
+    prefix: Option<String>,
     /// When the next line is due.
-    line_due: Option<Instant>,
+    next_line_at: Option<Instant>,
     /// What was warned of.
-    warned: HashSet<String>,
+    seen_warnings: HashSet<String>,
     /// The warnings that a silent progress collected, in order.
-    collected: Vec<String>,
+    collected_warnings: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +47,7 @@ enum ProgressMode {
 }
 
 impl ProgressMode {
-    fn is_without_phases(self) -> bool {
+    fn hides_phases(self) -> bool {
         matches!(self, Self::Silent | Self::Quiet)
     }
 }
@@ -55,9 +55,9 @@ impl ProgressMode {
 #[derive(Debug)]
 struct ActivePhase {
     name: String,
-    total: u64,
-    done: u64,
-    began: Instant,
+    total_bytes: u64,
+    done_bytes: u64,
+    started_at: Instant,
     bar: Option<ProgressBar>,
 }
 
@@ -72,48 +72,48 @@ impl Progress {
 
     /// Shows bars if stderr is a terminal, lines if not, and only warnings if `quiet`.
     pub fn stderr(quiet: bool) -> Self {
-        let style = match (quiet, std::io::stderr().is_terminal()) {
+        let mode = match (quiet, std::io::stderr().is_terminal()) {
             (true, _) => ProgressMode::Quiet,
             (false, true) => ProgressMode::Bars,
             (false, false) => ProgressMode::Lines,
         };
         Self {
-            style,
+            style: mode,
             state: Mutex::default(),
         }
     }
 
     /// Names what the phases from now on are part of.
-    pub fn part_of(&self, whole: String) {
-        self.lock().part_of = Some(whole);
+    pub fn set_prefix(&self, prefix: String) {
+        self.lock().prefix = Some(prefix);
     }
 
     /// Begins a phase of `total` bytes, which ends the one before.
-    pub fn begin(&self, name: &str, total: u64) {
-        self.end();
-        if self.style.is_without_phases() {
+    pub fn start_phase(&self, name: &str, total: u64) {
+        self.finish_phase();
+        if self.style.hides_phases() {
             return;
         }
         let mut state = self.lock();
-        let name = match &state.part_of {
-            Some(whole) => format!("{whole}: {name}"),
+        let name = match &state.prefix {
+            Some(prefix) => format!("{prefix}: {name}"),
             None => name.to_owned(),
         };
-        let bar = (self.style == ProgressMode::Bars).then(|| bar(name.clone(), total));
+        let bar = (self.style == ProgressMode::Bars).then(|| byte_bar(name.clone(), total));
         let now = Instant::now();
-        state.line_due.get_or_insert(now + LINE_EVERY);
+        state.next_line_at.get_or_insert(now + LINE_INTERVAL);
         state.phase = Some(ActivePhase {
             name,
-            total,
-            done: 0,
-            began: now,
+            total_bytes: total,
+            done_bytes: 0,
+            started_at: now,
             bar,
         });
     }
 
     /// Begins a phase of which nobody knows how far it is.
-    pub fn wait(&self, name: &str) {
-        self.end();
+    pub fn start_spinner(&self, name: &str) {
+        self.finish_phase();
         if self.style != ProgressMode::Bars {
             return;
         }
@@ -126,49 +126,52 @@ impl Progress {
         bar.enable_steady_tick(Duration::from_millis(100));
         self.lock().phase = Some(ActivePhase {
             name: name.to_owned(),
-            total: 0,
-            done: 0,
-            began: Instant::now(),
+            total_bytes: 0,
+            done_bytes: 0,
+            started_at: Instant::now(),
             bar: Some(bar),
         });
     }
 
     /// So many more bytes are done.
     pub fn advance(&self, bytes: u64) {
-        if self.style.is_without_phases() {
+        if self.style.hides_phases() {
             return;
         }
         let mut guard = self.lock();
         let ProgressState {
             phase: Some(phase),
-            line_due,
+            next_line_at: line_due,
             ..
         } = &mut *guard
         else {
             return;
         };
         // What is read a second time does not count.
-        let bytes = bytes.min(phase.total.saturating_sub(phase.done));
-        phase.done += bytes;
+        let bytes = bytes.min(phase.total_bytes.saturating_sub(phase.done_bytes));
+        phase.done_bytes += bytes;
         if let Some(bar) = &phase.bar {
             bar.inc(bytes);
-        } else if line_due.is_none_or(|due| Instant::now() >= due) {
-            *line_due = Some(Instant::now() + LINE_EVERY);
+        } else if line_due.is_none_or(|line_at| Instant::now() >= line_at) {
+            *line_due = Some(Instant::now() + LINE_INTERVAL);
             // Nobody reading it is no reason to stop.
-            let _ = writeln!(std::io::stderr(), "{}", phase.line());
+            let _ = writeln!(std::io::stderr(), "{}", phase.format_line());
         }
     }
 
     /// Prints a warning on stderr, also in quiet mode, and once however often it is repeated. A silent
     /// progress collects it instead.
-    pub fn warn(&self, what: &str) {
-        let line = format!("sparkify: warning: {}", what.replace(char::is_control, " "));
+    pub fn warn(&self, message: &str) {
+        let line = format!(
+            "sparkify: warning: {}",
+            message.replace(char::is_control, " ")
+        );
         let mut guard = self.lock();
-        if !guard.warned.insert(what.to_owned()) {
+        if !guard.seen_warnings.insert(message.to_owned()) {
             return;
         }
         if self.style == ProgressMode::Silent {
-            guard.collected.push(what.to_owned());
+            guard.collected_warnings.push(message.to_owned());
             return;
         }
         match guard.phase.as_ref().and_then(|phase| phase.bar.as_ref()) {
@@ -180,11 +183,11 @@ impl Progress {
 
     /// Returns the warnings that a [silent](Self::silent) progress collected, in order.
     pub fn warnings(&self) -> Vec<String> {
-        self.lock().collected.clone()
+        self.lock().collected_warnings.clone()
     }
 
     /// Ends the phase, if one is on.
-    pub fn end(&self) {
+    pub fn finish_phase(&self) {
         if let Some(ActivePhase { bar: Some(bar), .. }) = self.lock().phase.take() {
             bar.finish_and_clear();
         }
@@ -199,22 +202,22 @@ impl Progress {
 }
 
 impl ActivePhase {
-    fn line(&self) -> String {
-        let seconds = self.began.elapsed().as_secs_f64();
-        let rate = self.done as f64 / seconds.max(1e-9);
+    fn format_line(&self) -> String {
+        let seconds = self.started_at.elapsed().as_secs_f64();
+        let rate = self.done_bytes as f64 / seconds.max(1e-9);
         let rate_text = HumanBytes(rate as u64);
-        let done = HumanBytes(self.done);
-        let left = self.total.saturating_sub(self.done) as f64 / rate.max(1.0);
-        let percent = 100 * self.done / self.total.max(1);
-        let total = HumanBytes(self.total);
+        let done = HumanBytes(self.done_bytes);
+        let seconds_left = self.total_bytes.saturating_sub(self.done_bytes) as f64 / rate.max(1.0);
+        let percent = 100 * self.done_bytes / self.total_bytes.max(1);
+        let total = HumanBytes(self.total_bytes);
         format!(
-            "{}: {done} of {total} ({percent} %), {rate_text}/s, {left:.0} s left",
+            "{}: {done} of {total} ({percent} %), {rate_text}/s, {seconds_left:.0} s left",
             self.name
         )
     }
 }
 
-fn bar(name: String, total: u64) -> ProgressBar {
+fn byte_bar(name: String, total: u64) -> ProgressBar {
     let target = ProgressDrawTarget::stderr_with_hz(10);
     let template = "{prefix:8} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta} left";
     let style =

@@ -17,7 +17,7 @@ fn options(events: u64, songs: u64, users: u64, files: u64) -> GenerateOptions {
         users,
         files,
         seed: 7,
-        awkward: false,
+        edge_cases: false,
     }
 }
 
@@ -154,7 +154,7 @@ fn counts_are_what_a_plain_reader_counts() -> Fallible {
 fn same_options_same_bytes() -> Fallible {
     for awkward in [false, true] {
         let options = GenerateOptions {
-            awkward,
+            edge_cases: awkward,
             ..options(1_500, 60, 12, 4)
         };
         let (first, first_summary) = run(&options)?;
@@ -187,7 +187,7 @@ fn awkward_counts_reconcile_at_any_size() -> Fallible {
         (40_000, 2_000, 50, 5),
     ] {
         let (folder, summary) = run(&GenerateOptions {
-            awkward: true,
+            edge_cases: true,
             ..options(events, songs, users, files)
         })?;
         for input in [&summary.songs.input, &summary.logs.input] {

@@ -16,7 +16,9 @@ use sparkify::decode::bytes::PADDING;
 use sparkify::decode::schema::RecordSchema;
 use sparkify::decode::{Chunk, DecodeStatus, Decoder, InputState, RecordCounts};
 use sparkify::generate::{GenerateOptions, Summary, generate};
-use sparkify::star::lookup::{ArtistIds, LookupShard, SHARDS, SongIds, SongLookup, hashes};
+use sparkify::star::lookup::{
+    ArtistIds, LOOKUP_SHARDS, LookupShard, SongIds, SongLookup, hash_keys,
+};
 use sparkify::star::records::{EventBatch, SongBatch};
 use sparkify::star::schema::{EVENT_RECORD, SONG_RECORD};
 use sparkify::star::users::UserDelta;
@@ -29,7 +31,7 @@ pub const SMALL: GenerateOptions = GenerateOptions {
     users: 2_000,
     files: 4,
     seed: 3,
-    awkward: false,
+    edge_cases: false,
 };
 
 /// Nearly as many events as one worker takes at a time.
@@ -123,12 +125,12 @@ pub fn decode(
             padded: &padded[at..],
             len: len - at,
             offset: at as u64,
-            rest: InputState::Eof,
+            input_state: InputState::Eof,
         };
         let progress = decoder.decode(chunk, u64::MAX);
         at += progress.consumed;
         sink(decoder.finish().unwrap());
-        if progress.stop == DecodeStatus::SegmentEnd {
+        if progress.status == DecodeStatus::SegmentEnd {
             return decoder.take_counts();
         }
     }
@@ -183,9 +185,9 @@ pub fn rows_and_bytes(rows: u64, bytes: u64) -> Throughput {
 
 /// The lookup of all songs, shard after shard.
 pub fn make_lookup(batches: &[SongBatch]) -> SongLookup {
-    let hashes: Vec<_> = batches.iter().map(hashes).collect();
+    let hashes: Vec<_> = batches.iter().map(hash_keys).collect();
     let shard = |number| LookupShard::new(batches, &hashes, number).unwrap();
-    let shards: Vec<LookupShard> = (0..SHARDS).map(shard).collect();
+    let shards: Vec<LookupShard> = (0..LOOKUP_SHARDS).map(shard).collect();
     let songs = SongIds::new(batches, &shards).unwrap();
     let artists = ArtistIds::new(batches, &shards).unwrap();
     SongLookup::new(songs, artists, shards)

@@ -27,32 +27,32 @@ pub const SHAPES: [(&str, Shape); 10] = [
         rewrite(log, SPACED, |_, _| {})
     }),
     ("pretty-printed", |log| rewrite(log, PRETTY, |_, _| {})),
-    ("nulls left out", nulls_left_out),
-    ("keys out of order", keys_out_of_order),
-    ("36 keys nobody wants", wide),
-    ("nested values nobody wants", nested),
-    ("unicode", unicode),
-    ("escapes", escapes),
+    ("nulls left out", omit_nulls),
+    ("keys out of order", shuffle_keys),
+    ("36 keys nobody wants", add_unused_keys),
+    ("nested values nobody wants", add_unused_nested_values),
+    ("unicode", use_non_ascii_vowels),
+    ("escapes", escape_texts),
     ("no two agents alike", no_two_agents_alike),
-    ("long numbers", long_numbers),
+    ("long numbers", lengthen_numbers),
 ];
 
 /// Members go where chance puts them, in each record anew.
-fn keys_out_of_order(log: &[u8]) -> Vec<u8> {
+fn shuffle_keys(log: &[u8]) -> Vec<u8> {
     rewrite(log, COMPACT, |n, members| {
         members.sort_by_cached_key(|(key, _)| FixedState::default().hash_one((n, key)));
     })
 }
 
 /// A key without a value is no member, so that records differ in length.
-fn nulls_left_out(log: &[u8]) -> Vec<u8> {
+fn omit_nulls(log: &[u8]) -> Vec<u8> {
     rewrite(log, COMPACT, |_, members| {
         members.retain(|(_, value)| value != "null");
     })
 }
 
-fn wide(log: &[u8]) -> Vec<u8> {
-    insert(log, 2, |n, place| match place % 4 {
+fn add_unused_keys(log: &[u8]) -> Vec<u8> {
+    insert_members(log, 2, |n, place| match place % 4 {
         0 => format!("\"value {n} of a key that nobody wants\""),
         1 => format!("{n}.25"),
         2 => "true".to_owned(),
@@ -60,8 +60,8 @@ fn wide(log: &[u8]) -> Vec<u8> {
     })
 }
 
-fn nested(log: &[u8]) -> Vec<u8> {
-    insert(log, 1, |n, place| match place % 3 {
+fn add_unused_nested_values(log: &[u8]) -> Vec<u8> {
+    insert_members(log, 1, |n, place| match place % 3 {
         0 => format!(r#"{{"device":{{"os":"some os","version":[10,15,{n}]}},"tags":["a","b"]}}"#),
         1 => format!("[{n},{n}.5,[true,null]]"),
         _ => "{}".to_owned(),
@@ -69,7 +69,7 @@ fn nested(log: &[u8]) -> Vec<u8> {
 }
 
 /// Puts as many members that nobody wants behind each member.
-fn insert(log: &[u8], many: usize, value: impl Fn(usize, usize) -> String) -> Vec<u8> {
+fn insert_members(log: &[u8], many: usize, value: impl Fn(usize, usize) -> String) -> Vec<u8> {
     rewrite(log, COMPACT, |n, members| {
         let mut all = Members::new();
         for member in members.drain(..) {
@@ -83,28 +83,28 @@ fn insert(log: &[u8], many: usize, value: impl Fn(usize, usize) -> String) -> Ve
 }
 
 /// A vowel is a letter of two or three bytes, in everything that people named.
-fn unicode(log: &[u8]) -> Vec<u8> {
-    let named = ["artist", "firstName", "lastName", "location", "song"];
-    rewrite_texts(log, &named, |text| {
+fn use_non_ascii_vowels(log: &[u8]) -> Vec<u8> {
+    let text_keys = ["artist", "firstName", "lastName", "location", "song"];
+    rewrite_texts(log, &text_keys, |text| {
         let text = text.replace('a', "ä").replace('e', "ệ").replace('o', "ø");
         serde_json::to_string(&text).unwrap()
     })
 }
 
 /// Every vowel, space and sign is an escape.
-fn escapes(log: &[u8]) -> Vec<u8> {
+fn escape_texts(log: &[u8]) -> Vec<u8> {
     rewrite_texts(log, &["artist", "song", "userAgent"], |text| {
         let escape = |c: char| match c {
             '"' | '\\' | '/' => format!("\\{c}"),
-            'a' | 'e' | 'i' | 'o' | 'u' => unicode_escapes(c),
+            'a' | 'e' | 'i' | 'o' | 'u' => escape_char(c),
             c if c.is_ascii_alphanumeric() => c.to_string(),
-            c => unicode_escapes(c),
+            c => escape_char(c),
         };
         format!("\"{}\"", text.chars().map(escape).collect::<String>())
     })
 }
 
-fn unicode_escapes(c: char) -> String {
+fn escape_char(c: char) -> String {
     let units = c.encode_utf16(&mut [0; 2]).to_vec();
     units.iter().map(|unit| format!("\\u{unit:04x}")).collect()
 }
@@ -112,20 +112,20 @@ fn unicode_escapes(c: char) -> String {
 /// Text that is expected to repeat does not.
 pub fn no_two_agents_alike(log: &[u8]) -> Vec<u8> {
     rewrite(log, COMPACT, |n, members| {
-        change(members, "userAgent", |agent| {
+        map_value(members, "userAgent", |agent| {
             agent.replacen('"', &format!("\"{n} "), 1)
         });
     })
 }
 
 /// Numbers with a sign, an exponent, or more digits than a double holds.
-fn long_numbers(log: &[u8]) -> Vec<u8> {
+fn lengthen_numbers(log: &[u8]) -> Vec<u8> {
     rewrite(log, COMPACT, |_, members| {
-        change(members, "length", |length| match length {
+        map_value(members, "length", |length| match length {
             "null" => length.to_owned(),
             _ => format!("{length}000000000001e0"),
         });
-        change(members, "itemInSession", |item| format!("-{item}"));
+        map_value(members, "itemInSession", |item| format!("-{item}"));
     })
 }
 
@@ -138,15 +138,15 @@ pub fn rejects(log: &[u8]) -> Vec<u8> {
         }
         plays += 1;
         match plays % 30 {
-            0 => change(members, "length", |_| "12.".to_owned()),
-            10 => change(members, "ts", |_| "\"soon\"".to_owned()),
+            0 => map_value(members, "length", |_| "12.".to_owned()),
+            10 => map_value(members, "ts", |_| "\"soon\"".to_owned()),
             20 => members.retain(|(key, _)| key != "sessionId"),
             _ => {}
         }
     })
 }
 
-fn change(members: &mut Members, key: &str, to: impl Fn(&str) -> String) {
+fn map_value(members: &mut Members, key: &str, to: impl Fn(&str) -> String) {
     for (_, value) in members.iter_mut().filter(|(k, _)| k == key) {
         *value = to(value);
     }
@@ -156,7 +156,7 @@ fn change(members: &mut Members, key: &str, to: impl Fn(&str) -> String) {
 fn rewrite_texts(log: &[u8], keys: &[&str], write: impl Fn(&str) -> String) -> Vec<u8> {
     rewrite(log, COMPACT, |_, members| {
         for key in keys {
-            change(members, key, |json| {
+            map_value(members, key, |json| {
                 let text: Option<String> = serde_json::from_str(json).unwrap();
                 text.map_or_else(|| json.to_owned(), |text| write(&text))
             });

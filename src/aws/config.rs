@@ -26,21 +26,21 @@ use rustls::pki_types::pem::PemObject;
 use url::Url;
 
 use crate::error::{Error, Result};
-use crate::storage::s3::error::{Operation, RequestError, innermost, without_stderr};
+use crate::storage::s3::error::{Operation, RequestError, root_cause, strip_stderr};
 use crate::storage::s3::options::S3Options;
 
 /// Finds all that is said about S3, by flags first.
 ///
 /// # Errors
 /// What is said cannot be.
-pub async fn load(options: &S3Options) -> Result<SdkConfig> {
-    let http = client(ca_bundle()?);
+pub async fn load_config(options: &S3Options) -> Result<SdkConfig> {
+    let http_client = http_client(load_ca_bundle()?);
     let region = match &options.region {
         Some(region) => Some(Region::new(region.clone())),
-        None => near_region(options).await,
+        None => resolve_region(options).await,
     };
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
-        .http_client(http.clone())
+        .http_client(http_client.clone())
         // For those who are asked for credentials: the tries of S3 are counted by the connection. What the
         // environment says of them can be nonsense, on which this would panic.
         .retry_config(RetryConfig::standard());
@@ -51,8 +51,8 @@ pub async fn load(options: &S3Options) -> Result<SdkConfig> {
         loader = loader.region(region.clone());
     }
     if let Some(profile) = &options.profile {
-        check_profile(profile).await?;
-        let credentials = of_profile(profile, region, &http);
+        ensure_profile_exists(profile).await?;
+        let credentials = profile_credentials(profile, region, &http_client);
         loader = loader
             .profile_name(profile)
             .credentials_provider(credentials);
@@ -65,37 +65,37 @@ pub async fn load(options: &S3Options) -> Result<SdkConfig> {
 
 /// The region that environment or profile name. For a server that is not Amazon's there is always one:
 /// the service of the instance need not be asked for it.
-async fn near_region(options: &S3Options) -> Option<Region> {
+async fn resolve_region(options: &S3Options) -> Option<Region> {
     let profile = options.profile.iter();
     let profile = profile.fold(ProfileFileRegionProvider::builder(), |b, name| {
         b.profile_name(name)
     });
-    let of_environment = EnvironmentVariableRegionProvider::new().region().await;
-    let of_environment = of_environment.filter(is_named);
-    let near = RegionProviderChain::first_try(of_environment).or_else(profile.build());
+    let env_region = EnvironmentVariableRegionProvider::new().region().await;
+    let env_region = env_region.filter(is_non_empty);
+    let chain = RegionProviderChain::first_try(env_region).or_else(profile.build());
     let is_set = |name| env::var_os(name).is_some();
-    let custom = options.endpoint_url.is_some()
+    let has_custom_endpoint = options.endpoint_url.is_some()
         || is_set("AWS_ENDPOINT_URL_S3")
         || is_set("AWS_ENDPOINT_URL");
-    let other = custom.then(|| Region::from_static("us-east-1"));
-    near.or_else(other).region().await
+    let fallback = has_custom_endpoint.then(|| Region::from_static("us-east-1"));
+    chain.or_else(fallback).region().await
 }
 
 /// Whether a region is more than an empty variable.
-pub fn is_named(region: &Region) -> bool {
+pub fn is_non_empty(region: &Region) -> bool {
     !region.as_ref().is_empty()
 }
 
 /// The credentials of a profile that a flag names. They go before those in the environment; a profile
 /// without any leaves them to the machine.
-fn of_profile(
+fn profile_credentials(
     name: &str,
     region: Option<Region>,
-    http: &SharedHttpClient,
+    http_client: &SharedHttpClient,
 ) -> CredentialsProviderChain {
     let config = ProviderConfig::without_region()
         .with_region(region)
-        .with_http_client(http.clone());
+        .with_http_client(http_client.clone());
     let profile = ProfileFileCredentialsProvider::builder().configure(&config);
     let container = EcsCredentialsProvider::builder().configure(&config);
     let instance = ImdsCredentialsProvider::builder().configure(&config);
@@ -105,7 +105,7 @@ fn of_profile(
 }
 
 /// An error if there is no such profile. Of files that cannot be read the credentials tell.
-async fn check_profile(name: &str) -> Result<()> {
+async fn ensure_profile_exists(name: &str) -> Result<()> {
     #[expect(
         deprecated,
         reason = "there is no other name for the default files yet"
@@ -114,8 +114,8 @@ async fn check_profile(name: &str) -> Result<()> {
     let profiles = aws_config::profile::load(&Fs::real(), &Env::real(), &files, None).await;
     match profiles {
         Ok(profiles) if profiles.get_profile(name).is_none() => Err(Error::failed("cannot use S3")
-            .because(format!("there is no profile '{name}'"))
-            .hint("check --profile or AWS_PROFILE, and ~/.aws/config")),
+            .with_reason(format!("there is no profile '{name}'"))
+            .with_hint("check --profile or AWS_PROFILE, and ~/.aws/config")),
         _ => Ok(()),
     }
 }
@@ -129,41 +129,43 @@ pub async fn check_credentials(options: &S3Options, config: &SdkConfig) -> Resul
         return Ok(());
     };
     let e = match provider.provide_credentials().await {
-        Ok(found) => return check_characters(found.access_key_id(), found.session_token()),
+        Ok(credentials) => {
+            return check_header_safe(credentials.access_key_id(), credentials.session_token());
+        }
         Err(e) => e,
     };
     if let (None, Ok(profile)) = (&options.profile, env::var("AWS_PROFILE")) {
-        check_profile(&profile).await?;
+        ensure_profile_exists(&profile).await?;
     }
     let call = Operation {
-        cannot: "cannot use",
+        error_prefix: "cannot use",
         url: "S3".to_owned(),
         permission: "",
     };
-    Err(RequestError::Credentials(without_stderr(innermost(&e))).explain(&call, 1, ""))
+    Err(RequestError::Credentials(strip_stderr(root_cause(&e))).to_error(&call, 1, ""))
 }
 
 /// Key and token stand in headers; on what cannot stand there the client would panic.
-fn check_characters(key: &str, token: Option<&str>) -> Result<()> {
-    let is_plain = |text: &str| text.bytes().all(|b| b.is_ascii_graphic());
-    let wrong = match (is_plain(key), token.is_none_or(is_plain)) {
+fn check_header_safe(access_key_id: &str, token: Option<&str>) -> Result<()> {
+    let is_printable = |text: &str| text.bytes().all(|b| b.is_ascii_graphic());
+    let unsafe_field = match (is_printable(access_key_id), token.is_none_or(is_printable)) {
         (true, true) => return Ok(()),
         (false, _) => "the access key id",
         (true, false) => "the session token",
     };
     Err(Error::failed("cannot use S3")
-        .because(format!(
-            "{wrong} has a line break or another character that no such thing has"
+        .with_reason(format!(
+            "{unsafe_field} has a line break or another character that no such thing has"
         ))
-        .hint("check where the credentials come from"))
+        .with_hint("check where the credentials come from"))
 }
 
 /// The address of a server that is not Amazon's, wherever the user names it.
 ///
 /// # Errors
 /// It is none, or has a password in it. It is not shown then.
-pub fn endpoint(options: &S3Options, config: &SdkConfig) -> Result<Option<String>> {
-    let of_service = || {
+pub fn custom_endpoint(options: &S3Options, config: &SdkConfig) -> Result<Option<String>> {
+    let from_service = || {
         let key = ServiceConfigKey::builder()
             .service_id("S3")
             .env("AWS_ENDPOINT_URL")
@@ -172,30 +174,30 @@ pub fn endpoint(options: &S3Options, config: &SdkConfig) -> Result<Option<String
             .ok()?;
         config.service_config().and_then(|c| c.load_config(key))
     };
-    let of_all = || config.endpoint_url().map(str::to_owned);
-    let of_flag = options.endpoint_url.clone();
-    let Some(url) = of_flag.or_else(of_service).or_else(of_all) else {
+    let from_global = || config.endpoint_url().map(str::to_owned);
+    let from_flag = options.endpoint_url.clone();
+    let Some(url) = from_flag.or_else(from_service).or_else(from_global) else {
         return Ok(None);
     };
     let why = match Url::parse(&url) {
         Ok(parsed) if !parsed.username().is_empty() || parsed.password().is_some() => {
             "credentials do not belong into the address of the server"
         }
-        Ok(parsed) if is_address(&url, &parsed) => return Ok(Some(url)),
+        Ok(parsed) if is_plain_http_url(&url, &parsed) => return Ok(Some(url)),
         _ => "the address of the server is no URL such as https://minio.example:9000",
     };
-    Err(Error::usage("cannot use S3").because(why).hint(
+    Err(Error::usage("cannot use S3").with_reason(why).with_hint(
         "check --endpoint-url, AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL and the endpoint_url of the profile",
     ))
 }
 
-fn is_address(text: &str, parsed: &Url) -> bool {
+fn is_plain_http_url(text: &str, parsed: &Url) -> bool {
     (text.starts_with("http://") || text.starts_with("https://"))
         && parsed.query().is_none()
         && parsed.fragment().is_none()
 }
 
-fn client(bundle: Option<Vec<u8>>) -> SharedHttpClient {
+fn http_client(bundle: Option<Vec<u8>>) -> SharedHttpClient {
     let mut trust = TrustStore::default();
     if let Some(pem) = bundle {
         trust = trust.with_pem_certificate(pem);
@@ -209,26 +211,26 @@ fn client(bundle: Option<Vec<u8>>) -> SharedHttpClient {
 }
 
 /// The certificates that are trusted beside the system's.
-fn ca_bundle() -> Result<Option<Vec<u8>>> {
+fn load_ca_bundle() -> Result<Option<Vec<u8>>> {
     let Some(path) = env::var_os("AWS_CA_BUNDLE").filter(|path| !path.is_empty()) else {
         return Ok(None);
     };
     let path = Path::new(&path);
     let hint = "check AWS_CA_BUNDLE";
-    let pem = fs::read(path).map_err(|e| Error::io("cannot read", path, &e).hint(hint))?;
+    let pem = fs::read(path).map_err(|e| Error::io("cannot read", path, &e).with_hint(hint))?;
     // Whoever builds the client panics on what is no certificate.
-    let wrong = |why: &dyn std::fmt::Display| {
+    let bundle_error = |why: &dyn std::fmt::Display| {
         Error::failed(format!("cannot use {}", path.display()))
-            .because(why)
-            .hint(hint)
+            .with_reason(why)
+            .with_hint(hint)
     };
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(&pem) {
-        let certificate = certificate.map_err(|e| wrong(&e))?;
-        roots.add(certificate).map_err(|e| wrong(&e))?;
+        let certificate = certificate.map_err(|e| bundle_error(&e))?;
+        roots.add(certificate).map_err(|e| bundle_error(&e))?;
     }
     if roots.is_empty() {
-        return Err(wrong(&"it holds no certificate"));
+        return Err(bundle_error(&"it holds no certificate"));
     }
     Ok(Some(pem))
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::pipeline::Phase;
 
 /// The numbers of cores that the bound is told for.
-const CORES: [usize; 2] = [16, 64];
+const CORE_COUNTS: [usize; 2] = [16, 64];
 
 /// What only one thread can do at a time.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -19,7 +19,7 @@ pub struct SerialFraction {
     /// The same as a share of all seconds on one thread, from 0 to 1.
     pub share: f64,
     /// What more cores can bring.
-    pub at_most: Vec<SpeedupBound>,
+    pub speedup_bounds: Vec<SpeedupBound>,
 }
 
 /// How many times as fast as on one thread so many cores can be at most.
@@ -30,34 +30,34 @@ pub struct SpeedupBound {
     /// By Amdahl's law: phases that threads can share are shared by all cores.
     pub speed_up: f64,
     /// The same with no more cores in a phase than it has pieces of work.
-    pub speed_up_by_pieces: f64,
+    pub speedup_bound_by_tasks: f64,
 }
 
 impl SerialFraction {
     /// What follows from the phases of a run on one thread.
-    pub fn of(phases: &[Phase]) -> Self {
+    pub fn from_phases(phases: &[Phase]) -> Self {
         // How long the phases would take if `cores` of them could share one with so many pieces.
         let seconds = |cores: &dyn Fn(Option<usize>) -> usize| -> f64 {
-            let on = |phase: &Phase| phase.seconds / cores(phase.pieces).max(1) as f64;
-            phases.iter().map(on).sum()
+            let phase_seconds = |phase: &Phase| phase.seconds / cores(phase.tasks).max(1) as f64;
+            phases.iter().map(phase_seconds).sum()
         };
-        let whole = seconds(&|_| 1);
-        let serial = phases.iter().filter(|phase| phase.pieces == Some(1));
+        let total = seconds(&|_| 1);
+        let serial = phases.iter().filter(|phase| phase.tasks == Some(1));
         let serial: f64 = serial.map(|phase| phase.seconds).sum();
-        let at_most = CORES.map(|cores| SpeedupBound {
+        let speedup_bounds = CORE_COUNTS.map(|cores| SpeedupBound {
             cores,
-            speed_up: whole
-                / seconds(&|pieces| match pieces {
+            speed_up: total
+                / seconds(&|tasks| match tasks {
                     Some(1) => 1,
                     _ => cores,
                 }),
-            speed_up_by_pieces: whole
-                / seconds(&|pieces| pieces.map_or(cores, |pieces| pieces.min(cores))),
+            speedup_bound_by_tasks: total
+                / seconds(&|tasks| tasks.map_or(cores, |tasks| tasks.min(cores))),
         });
         Self {
             seconds: serial,
-            share: serial / whole,
-            at_most: at_most.to_vec(),
+            share: serial / total,
+            speedup_bounds: speedup_bounds.to_vec(),
         }
     }
 }
@@ -66,47 +66,50 @@ impl SerialFraction {
 mod tests {
     use super::*;
 
-    fn phase(seconds: f64, pieces: impl Into<Option<usize>>) -> Phase {
+    fn phase(seconds: f64, tasks: impl Into<Option<usize>>) -> Phase {
         Phase {
             name: "phase",
             seconds,
-            pieces: pieces.into(),
+            tasks: tasks.into(),
         }
     }
 
     /// The bounds at 16 and at 64 cores.
     fn bounds(phases: &[Phase], bound: fn(&SpeedupBound) -> f64) -> Vec<f64> {
-        SerialFraction::of(phases)
-            .at_most
+        SerialFraction::from_phases(phases)
+            .speedup_bounds
             .iter()
             .map(bound)
             .collect()
     }
 
     #[test]
-    fn amdahls_law_for_a_tenth() {
+    fn bounds_follow_amdahls_law() {
         let phases = [phase(1.0, 1), phase(6.0, None), phase(3.0, 1000)];
-        let serial = SerialFraction::of(&phases);
+        let serial = SerialFraction::from_phases(&phases);
         assert_eq!((serial.seconds, serial.share), (1.0, 0.1));
         let law = |n: f64| 10.0 / (1.0 + 9.0 / n);
         assert_eq!(bounds(&phases, |at| at.speed_up), [law(16.0), law(64.0)]);
-        let by_pieces = bounds(&phases, |at| at.speed_up_by_pieces);
-        assert_eq!(by_pieces, [law(16.0), law(64.0)]);
+        let by_tasks = bounds(&phases, |at| at.speedup_bound_by_tasks);
+        assert_eq!(by_tasks, [law(16.0), law(64.0)]);
     }
 
     #[test]
-    fn no_more_threads_than_pieces() {
+    fn bound_by_tasks_is_capped_at_task_count() {
         let phases = [phase(8.0, 32)];
-        assert_eq!(SerialFraction::of(&phases).share, 0.0);
+        assert_eq!(SerialFraction::from_phases(&phases).share, 0.0);
         assert_eq!(bounds(&phases, |at| at.speed_up), [16.0, 64.0]);
-        assert_eq!(bounds(&phases, |at| at.speed_up_by_pieces), [16.0, 32.0]);
+        assert_eq!(
+            bounds(&phases, |at| at.speedup_bound_by_tasks),
+            [16.0, 32.0]
+        );
     }
 
     #[test]
-    fn nothing_can_be_shared() {
+    fn serial_run_has_no_speedup() {
         let phases = [phase(2.0, 1), phase(3.0, 1)];
-        assert_eq!(SerialFraction::of(&phases).share, 1.0);
+        assert_eq!(SerialFraction::from_phases(&phases).share, 1.0);
         assert_eq!(bounds(&phases, |at| at.speed_up), [1.0, 1.0]);
-        assert_eq!(bounds(&phases, |at| at.speed_up_by_pieces), [1.0, 1.0]);
+        assert_eq!(bounds(&phases, |at| at.speedup_bound_by_tasks), [1.0, 1.0]);
     }
 }

@@ -19,8 +19,8 @@ use crate::output::report::{RunStatus, StageReport};
 use crate::progress::Progress;
 
 pub use amdahl::{SerialFraction, SpeedupBound};
-pub use parse::{ParseBenchReport, ParseCounts, ParseResult, parse};
-pub use run::{RunBenchReport, RunResult, run};
+pub use parse::{ParseBenchReport, ParseCounts, ParseResult, bench_parse};
+pub use run::{RunBenchReport, RunResult, bench_run};
 
 /// The version of the layout of what benchmarks report.
 pub const BENCH_VERSION: u32 = 1;
@@ -29,7 +29,7 @@ pub const BENCH_VERSION: u32 = 1;
 #[derive(Debug, Clone)]
 pub struct BenchOptions {
     /// Numbers of threads, in ascending order, each at least 1.
-    pub threads: Vec<usize>,
+    pub thread_counts: Vec<usize>,
     /// How often each of them is measured, at least once.
     pub runs: usize,
 }
@@ -66,13 +66,13 @@ pub struct ThroughputSample {
 /// The passes that count.
 struct Measurements<T> {
     /// The one that warmed up. What was read and written is the same in all of them.
-    warm: T,
+    warmup: T,
     /// The median for each number of threads.
     medians: Vec<(ThroughputSample, T)>,
 }
 
 impl BenchOptions {
-    fn head(&self, bench: &'static str) -> BenchHeader {
+    fn header(&self, bench: &'static str) -> BenchHeader {
         BenchHeader {
             bench_version: BENCH_VERSION,
             sparkify_version: env!("CARGO_PKG_VERSION"),
@@ -90,50 +90,54 @@ impl BenchOptions {
         pass: impl Fn(usize) -> Result<T>,
         total: impl Fn(&T) -> StageReport,
     ) -> Result<Measurements<T>> {
-        progress.part_of("to warm up".to_owned());
-        let warm = pass(self.threads.last().copied().unwrap_or(1))?;
-        let same_as_warm = |pass: T| match (total(&pass), total(&warm)) {
+        progress.set_prefix("to warm up".to_owned());
+        let warmup = pass(self.thread_counts.last().copied().unwrap_or(1))?;
+        let ensure_same_input = |pass: T| match (total(&pass), total(&warmup)) {
             (found, first) if (found.bytes, found.events) == (first.bytes, first.events) => {
                 Ok(pass)
             }
-            (found, first) => Err(changed(&found, &first)),
+            (found, first) => Err(input_changed(&found, &first)),
         };
-        let mut passes: Vec<Vec<T>> = self.threads.iter().map(|_| Vec::new()).collect();
+        let mut passes: Vec<Vec<T>> = self.thread_counts.iter().map(|_| Vec::new()).collect();
         for number in 1..=self.runs {
-            for (&threads, passes) in self.threads.iter().zip(&mut passes) {
-                let of = self.runs;
-                progress.part_of(format!("--threads {threads}, run {number} of {of}"));
-                passes.push(same_as_warm(pass(threads)?)?);
+            for (&threads, passes) in self.thread_counts.iter().zip(&mut passes) {
+                let runs = self.runs;
+                progress.set_prefix(format!("--threads {threads}, run {number} of {runs}"));
+                passes.push(ensure_same_input(pass(threads)?)?);
             }
         }
         let seconds = |pass: &T| total(pass).seconds;
         let mut medians = Vec::new();
-        let mut on_one = None;
-        for (&threads, mut passes) in self.threads.iter().zip(passes) {
+        let mut single_thread = None;
+        for (&threads, mut passes) in self.thread_counts.iter().zip(passes) {
             let runs_seconds = passes.iter().map(seconds).collect();
             passes.sort_by(|a, b| seconds(a).total_cmp(&seconds(b)));
             let Some(median) = passes.into_iter().nth(self.runs / 2) else {
                 continue;
             };
             if threads == 1 {
-                on_one = Some(seconds(&median));
+                single_thread = Some(seconds(&median));
             }
             let pace = ThroughputSample {
                 threads,
                 total: total(&median),
-                speed_up: on_one.map(|on_one| on_one / seconds(&median)),
+                speed_up: single_thread.map(|single_thread| single_thread / seconds(&median)),
                 runs_seconds,
             };
             medians.push((pace, median));
         }
-        Ok(Measurements { warm, medians })
+        Ok(Measurements { warmup, medians })
     }
 }
 
 /// Passes over different input cannot be compared.
-fn changed(found: &StageReport, first: &StageReport) -> Error {
-    let of = |pass: &StageReport| format!("{} records in {} bytes", pass.events, pass.bytes);
+fn input_changed(found: &StageReport, first: &StageReport) -> Error {
+    let describe = |pass: &StageReport| format!("{} records in {} bytes", pass.events, pass.bytes);
     Error::failed("the input changed while it was measured")
-        .because(format!("first {}, then {}", of(first), of(found)))
-        .hint("measure again when nothing writes to it")
+        .with_reason(format!(
+            "first {}, then {}",
+            describe(first),
+            describe(found)
+        ))
+        .with_hint("measure again when nothing writes to it")
 }

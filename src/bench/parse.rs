@@ -55,7 +55,7 @@ pub struct ParseResult {
 ///
 /// # Errors
 /// There is no input, or it cannot be read.
-pub fn parse(
+pub fn bench_parse(
     config: &ParseConfig,
     repeats: &BenchOptions,
     progress: &Progress,
@@ -75,14 +75,17 @@ pub fn parse(
         filtered,
         splits,
         ..
-    } = measured.warm;
-    let results = measured.medians.into_iter().map(|(pace, parsed)| {
+    } = measured.warmup;
+    let results = measured.medians.into_iter().map(|(sample, parsed)| {
         let mut stages = parsed.stages;
         stages.retain(|name, _| name == "read" || name == "decode");
-        ParseResult { pace, stages }
+        ParseResult {
+            pace: sample,
+            stages,
+        }
     });
     Ok(ParseBenchReport {
-        head: repeats.head("parse"),
+        head: repeats.header("parse"),
         path: config.places.to_string(),
         kind,
         input: ParseCounts {

@@ -51,7 +51,7 @@ pub struct RunResult {
     /// Where the threads' time went.
     pub stages: BTreeMap<String, StageReport>,
     /// Seconds that no stage counts, summed over the threads: mostly waiting for work.
-    pub rest_seconds: f64,
+    pub idle_seconds: f64,
     /// What followed what.
     pub phases: Vec<Phase>,
 }
@@ -60,13 +60,13 @@ pub struct RunResult {
 ///
 /// # Errors
 /// Those of a run, or the scratch folder cannot be made or removed.
-pub fn run(
+pub fn bench_run(
     config: &RunConfig,
-    folder: &Path,
+    scratch_parent: &Path,
     repeats: &BenchOptions,
     progress: &Progress,
 ) -> Result<RunBenchReport> {
-    let scratch = Scratch::create(folder)?;
+    let scratch = Scratch::create(scratch_parent)?;
     let out = scratch.join("star");
     let pass = |threads| {
         let config = RunConfig {
@@ -74,38 +74,41 @@ pub fn run(
             out: Location::Local(out.clone()),
             ..config.clone()
         };
-        let ran = measure_run(&config, progress)?;
+        let timed_run = measure_run(&config, progress)?;
         // Nothing is replaced in the next pass, and the disk holds one star at a time.
         scratch::remove(&out)?;
-        Ok(ran)
+        Ok(timed_run)
     };
-    let measured = repeats.measure(progress, pass, |ran| ran.report.total);
-    progress.end();
+    let measured = repeats.measure(progress, pass, |timed_run| timed_run.report.total);
+    progress.finish_phase();
     let removed = scratch.remove();
-    let Measurements { warm, medians } = measured?;
+    let Measurements {
+        warmup: warm,
+        medians,
+    } = measured?;
     removed?;
-    let on_one = medians.iter().find(|(pace, _)| pace.threads == 1);
+    let single_thread = medians.iter().find(|(sample, _)| sample.threads == 1);
     Ok(RunBenchReport {
-        head: repeats.head("run"),
+        head: repeats.header("run"),
         songs_path: config.songs.to_string(),
         logs_path: config.logs.to_string(),
-        serial: on_one.map(|(_, ran)| SerialFraction::of(&ran.phases)),
+        serial: single_thread.map(|(_, timed_run)| SerialFraction::from_phases(&timed_run.phases)),
         songs: warm.report.songs,
         logs: warm.report.logs,
         compression: warm.report.compression,
         tables: warm.report.tables,
-        results: medians.into_iter().map(result).collect(),
+        results: medians.into_iter().map(run_result).collect(),
     })
 }
 
-fn result((pace, ran): (ThroughputSample, TimedRun)) -> RunResult {
+fn run_result((pace, ran): (ThroughputSample, TimedRun)) -> RunResult {
     let TimedRun { report, phases } = ran;
-    let busy: f64 = report.stages.values().map(|stage| stage.seconds).sum();
-    let all = pace.total.seconds * pace.threads as f64;
+    let busy_seconds: f64 = report.stages.values().map(|stage| stage.seconds).sum();
+    let thread_seconds = pace.total.seconds * pace.threads as f64;
     RunResult {
         peak_memory_bytes: report.peak_memory_bytes,
         stages: report.stages,
-        rest_seconds: (all - busy).max(0.0),
+        idle_seconds: (thread_seconds - busy_seconds).max(0.0),
         phases,
         pace,
     }

@@ -30,7 +30,9 @@ impl Scratch {
                 Err(e) => {
                     let error = Error::io("cannot create", &path, &e);
                     return Err(match e.kind() {
-                        io::ErrorKind::NotFound => error.hint("the folder around it must exist"),
+                        io::ErrorKind::NotFound => {
+                            error.with_hint("the folder around it must exist")
+                        }
                         _ => error,
                     });
                 }

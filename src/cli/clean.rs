@@ -3,11 +3,11 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::args::location::place;
+use super::args::location::location_parser;
 use super::args::s3::S3Args;
-use super::{failed, print, print_json, render};
+use super::{print, print_json, render, report_failure};
 use crate::error::Result;
-use crate::output::clean::{CleanPlan, RunEntry, RunState, look};
+use crate::output::clean::{CleanPlan, RunEntry, RunState, find_runs};
 use crate::storage::{Location, StoreRegistry};
 
 /// The version of what `--json` prints.
@@ -22,7 +22,7 @@ const CLEAN_VERSION: u32 = 1;
 #[command(after_help = EXAMPLES)]
 pub struct Args {
     /// What --out of the runs was
-    #[arg(value_name = "OUT", value_parser = place())]
+    #[arg(value_name = "OUT", value_parser = location_parser())]
     out: Location,
     /// Complete runs to keep: those that were published last. The one that latest.json names stays in any case
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
@@ -49,26 +49,26 @@ Examples:
 
 pub fn main(args: Args) -> Result<()> {
     let json = args.json;
-    clean(args).map_err(|error| failed(error, json, ("clean_version", CLEAN_VERSION)))
+    clean(args).map_err(|error| report_failure(error, json, ("clean_version", CLEAN_VERSION)))
 }
 
 fn clean(args: Args) -> Result<()> {
-    let stores = StoreRegistry::new(args.s3.options());
+    let stores = StoreRegistry::new(args.s3.to_options());
     let grace = Duration::from_secs(u64::from(args.unfinished_after) * 3600);
-    let found = look(&stores, &args.out, args.keep as usize, grace)?;
+    let plan = find_runs(&stores, &args.out, args.keep as usize, grace)?;
     let text = match args.json {
         true => None,
-        false => Some(table(&found, &args.out, args.yes)),
+        false => Some(clean_summary(&plan, &args.out, args.yes)),
     };
     let value = serde_json::json!({
         "clean_version": CLEAN_VERSION,
         "status": "ok",
         "removed": args.yes,
-        "remove": found.remove,
-        "keep": found.keep,
+        "remove": plan.remove,
+        "keep": plan.keep,
     });
     if args.yes {
-        found.carry_out()?;
+        plan.execute()?;
     }
     match text {
         Some(text) => print(&text),
@@ -76,14 +76,14 @@ fn clean(args: Args) -> Result<()> {
     }
 }
 
-fn table(found: &CleanPlan, out: &Location, removed: bool) -> String {
+fn clean_summary(plan: &CleanPlan, out: &Location, removed: bool) -> String {
     let mut text = String::new();
     // Writing to a String does not fail.
-    let _ = write_table(&mut text, found, out, removed);
+    let _ = write_clean_summary(&mut text, plan, out, removed);
     text
 }
 
-fn write_table(
+fn write_clean_summary(
     to: &mut String,
     found: &CleanPlan,
     out: &Location,
@@ -101,14 +101,14 @@ fn write_table(
         "{:<8} {:<12} {:>10} {:>12} {:>9}   where",
         "", "state", "objects", "size", "uploads"
     )?;
-    for (what, run) in rows {
+    for (action, run) in rows {
         writeln!(
             to,
-            "{what:<8} {:<12} {:>10} {:>12} {:>9}   {}",
-            state(run),
-            render::count(run.objects),
-            render::bytes(run.bytes),
-            render::count(run.uploads as u64),
+            "{action:<8} {:<12} {:>10} {:>12} {:>9}   {}",
+            state_label(run),
+            render::format_count(run.objects),
+            render::format_bytes(run.bytes),
+            render::format_count(run.uploads as u64),
             run.name
         )?;
     }
@@ -119,7 +119,7 @@ fn write_table(
     }
 }
 
-fn state(run: &RunEntry) -> &'static str {
+fn state_label(run: &RunEntry) -> &'static str {
     match run.state {
         RunState::Complete => "whole",
         RunState::Latest => "latest",

@@ -3,10 +3,10 @@
 use std::io::{BufRead, IsTerminal, Write};
 
 use super::args::warehouse::WarehouseArgs;
-use super::{failed, print, print_json, render, say};
+use super::{eprint_line, print, print_json, render, report_failure};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
-use crate::warehouse::create::{Confirm, ExistingTables, create, script};
+use crate::warehouse::create::{Confirm, ExistingTables, create_missing_tables, ddl_script};
 
 /// The version of what `--json` prints.
 const CREATE_VERSION: u32 = 1;
@@ -47,21 +47,22 @@ Examples:
 
 pub fn main(args: Args) -> Result<()> {
     let json = args.json;
-    create_tables(&args).map_err(|error| failed(error, json, ("create_version", CREATE_VERSION)))
+    create_tables(&args)
+        .map_err(|error| report_failure(error, json, ("create_version", CREATE_VERSION)))
 }
 
 fn create_tables(args: &Args) -> Result<()> {
     let progress = Progress::stderr(true);
-    let warehouse = args.warehouse.known(&progress)?.required()?;
+    let warehouse = args.warehouse.resolve(&progress)?.require()?;
     if args.dry_run {
-        return print(&script(warehouse.address.dialect, args.drop));
+        return print(&ddl_script(warehouse.connection.dialect, args.drop));
     }
-    let address = warehouse.address.to_string();
-    let ask = |standing: &ExistingTables| ask(standing, &address);
-    let ask: Option<Confirm<'_>> = (!args.yes).then_some(&ask);
-    let created = create(&warehouse, args.drop, ask, &progress)?;
+    let address = warehouse.connection.to_string();
+    let confirm = |existing: &ExistingTables| confirm_drop(existing, &address);
+    let confirm: Option<Confirm<'_>> = (!args.yes).then_some(&confirm);
+    let created = create_missing_tables(&warehouse, args.drop, confirm, &progress)?;
     if !args.quiet {
-        say(&match created {
+        eprint_line(&match created {
             0 => format!("all tables are there in {address}"),
             tables => format!("created {tables} tables in {address}"),
         });
@@ -79,17 +80,17 @@ fn create_tables(args: &Args) -> Result<()> {
 }
 
 /// Asks whether all that may go.
-fn ask(standing: &ExistingTables, address: &str) -> Result<()> {
-    let ExistingTables { tables, rows } = standing;
-    let rows = render::count(*rows);
-    let kept = || {
+fn confirm_drop(existing: &ExistingTables, address: &str) -> Result<()> {
+    let ExistingTables { tables, rows } = existing;
+    let rows = render::format_count(*rows);
+    let not_dropped = || {
         Error::failed(format!(
             "nothing was dropped: {tables} tables in {address} hold {rows} rows"
         ))
     };
     let mut stdin = std::io::stdin().lock();
     if !std::io::stdin().is_terminal() {
-        return Err(kept().hint("--yes drops them without asking"));
+        return Err(not_dropped().with_hint("--yes drops them without asking"));
     }
     let _ = write!(
         std::io::stderr(),
@@ -99,6 +100,6 @@ fn ask(standing: &ExistingTables, address: &str) -> Result<()> {
     let read = stdin.read_line(&mut answer);
     match (read, answer.trim()) {
         (Ok(_), "y" | "Y" | "yes") => Ok(()),
-        _ => Err(kept()),
+        _ => Err(not_dropped()),
     }
 }

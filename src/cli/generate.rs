@@ -3,8 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::args::location::folder;
-use super::{print_json, say};
+use super::args::location::dir_parser;
+use super::{eprint_line, print_json};
 use crate::error::{Error, Result};
 use crate::generate::{GenerateOptions, generate};
 use crate::progress::Progress;
@@ -17,7 +17,7 @@ use crate::progress::Progress;
 #[command(after_help = EXAMPLES)]
 pub struct Args {
     /// Folder to write: absent or empty
-    #[arg(long, value_name = "DIR", value_parser = folder())]
+    #[arg(long, value_name = "DIR", value_parser = dir_parser())]
     out: PathBuf,
     /// Log events
     #[arg(long, value_name = "N", default_value_t = 100_000)]
@@ -36,7 +36,7 @@ pub struct Args {
     seed: u64,
     /// Mix in every kind of reject and oddity, and say what a run must report about them
     #[arg(long)]
-    awkward: bool,
+    edge_cases: bool,
     /// Print what was made as JSON on stdout
     #[arg(long)]
     json: bool,
@@ -51,8 +51,8 @@ Examples:
   sparkify generate --out data --awkward --json > expected.json";
 
 /// Bytes of an event line and a song object, about; for the progress bar.
-const EVENT_BYTES: u64 = 460;
-const SONG_BYTES: u64 = 250;
+const APPROX_EVENT_BYTES: u64 = 460;
+const APPROX_SONG_BYTES: u64 = 250;
 
 pub fn main(args: Args) -> Result<()> {
     let Args {
@@ -62,7 +62,7 @@ pub fn main(args: Args) -> Result<()> {
         users,
         files,
         seed,
-        awkward,
+        edge_cases,
         json,
         quiet,
     } = args;
@@ -72,25 +72,25 @@ pub fn main(args: Args) -> Result<()> {
         users,
         files,
         seed,
-        awkward,
+        edge_cases,
     };
     let progress = Progress::stderr(quiet);
-    let size = events
-        .saturating_mul(EVENT_BYTES)
-        .saturating_add(songs.saturating_mul(SONG_BYTES));
-    progress.begin("generate", size);
-    let mut before = 0;
-    let made = generate(&out, &options, &mut |bytes, _| {
-        progress.advance(bytes.saturating_sub(before));
-        before = bytes;
+    let estimated_bytes = events
+        .saturating_mul(APPROX_EVENT_BYTES)
+        .saturating_add(songs.saturating_mul(APPROX_SONG_BYTES));
+    progress.start_phase("generate", estimated_bytes);
+    let mut reported = 0;
+    let result = generate(&out, &options, &mut |bytes, _| {
+        progress.advance(bytes.saturating_sub(reported));
+        reported = bytes;
     });
-    progress.end();
-    let summary = made.map_err(|e| match e.kind() {
-        io::ErrorKind::InvalidInput => Error::usage("cannot generate").because(e),
-        _ => Error::failed("cannot generate").because(e),
+    progress.finish_phase();
+    let summary = result.map_err(|e| match e.kind() {
+        io::ErrorKind::InvalidInput => Error::usage("cannot generate").with_reason(e),
+        _ => Error::failed("cannot generate").with_reason(e),
     })?;
     if !quiet {
-        say(&format!("{summary}\n"));
+        eprint_line(&format!("{summary}\n"));
     }
     if json {
         print_json(&summary)?;

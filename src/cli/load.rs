@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 
-use super::args::location::place;
+use super::args::location::location_parser;
 use super::args::s3::S3Args;
 use super::args::warehouse::WarehouseArgs;
-use super::{failed, print, print_json, render, say};
+use super::{eprint_line, print, print_json, render, report_failure};
 use crate::error::{Error, Result};
 use crate::output::PublishedDataset;
 use crate::progress::Progress;
@@ -25,7 +25,7 @@ const LOAD_VERSION: u32 = 1;
 #[command(after_help = EXAMPLES)]
 pub struct Args {
     /// What --out of a run was, or one run below it
-    #[arg(long, value_name = "OUT", value_parser = place())]
+    #[arg(long, value_name = "OUT", value_parser = location_parser())]
     from: Location,
     #[command(flatten)]
     warehouse: WarehouseArgs,
@@ -56,48 +56,48 @@ Examples:
 
 pub fn main(args: Args) -> Result<()> {
     let json = args.json;
-    load(&args).map_err(|error| failed(error, json, ("load_version", LOAD_VERSION)))
+    load(&args).map_err(|error| report_failure(error, json, ("load_version", LOAD_VERSION)))
 }
 
 fn load(args: &Args) -> Result<()> {
     let progress = Progress::stderr(args.quiet);
-    let warehouse = args.warehouse.known(&progress)?.required()?;
-    warehouse.check(&args.from)?;
-    let stores = StoreRegistry::new(args.s3.options());
-    let star = PublishedDataset::open(&stores, &args.from)?;
-    let none = HashSet::new();
+    let warehouse = args.warehouse.resolve(&progress)?.require()?;
+    warehouse.ensure_can_load_from(&args.from)?;
+    let stores = StoreRegistry::new(args.s3.to_options());
+    let star = PublishedDataset::open_store(&stores, &args.from)?;
+    let no_runs = HashSet::new();
     let mut load = Load {
         warehouse: &warehouse,
         star: &star,
-        refresh: args.full_refresh.then_some(&none),
+        refresh: args.full_refresh.then_some(&no_runs),
     };
-    load.refuse_part()?;
-    if star.report().logs.is_without_events() && !args.allow_empty {
+    load.ensure_complete_star()?;
+    if star.report().logs.has_no_events() && !args.allow_empty {
         let logs = &star.report().logs;
         return Err(Error::failed(format!("will not load {}", args.from))
-            .because(format!(
+            .with_reason(format!(
                 "its run kept no event of {} log records ({} filtered because page is not NextSong)",
                 logs.input.records, logs.filtered
             ))
-            .hint("--allow-empty loads it all the same"));
+            .with_hint("--allow-empty loads it all the same"));
     }
     if args.dry_run {
         return print(&load.script()?);
     }
-    let known = load.refresh.map(|_| loaded_runs(&warehouse, &progress));
-    let known = known.transpose()?;
-    load.refresh = known.as_ref();
-    let loaded = load.carry_out(&progress);
-    progress.end();
-    let loaded = loaded?;
+    let known_runs = load.refresh.map(|_| loaded_runs(&warehouse, &progress));
+    let known_runs = known_runs.transpose()?;
+    load.refresh = known_runs.as_ref();
+    let report = load.execute(&progress);
+    progress.finish_phase();
+    let report = report?;
     if !args.quiet {
-        say(&render::load::loaded(&loaded));
+        eprint_line(&render::load::load_summary(&report));
     }
     if args.json {
         print_json(&LoadOutput {
             load_version: LOAD_VERSION,
             status: "ok",
-            loaded: &loaded,
+            report: &report,
         })?;
     }
     Ok(())
@@ -109,5 +109,5 @@ struct LoadOutput<'a> {
     load_version: u32,
     status: &'static str,
     #[serde(flatten)]
-    loaded: &'a LoadReport,
+    report: &'a LoadReport,
 }

@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::error::{Error, Result};
-use crate::progress::say;
+use crate::progress::eprint_line;
 
 /// Turns song and event-log JSON into a star schema in Parquet.
 #[derive(Debug, Parser)]
@@ -55,7 +55,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return refused(&error),
+        Err(error) => return print_usage_error(&error),
     };
     let result: Result<()> = match cli.command {
         Command::Run(args) => run::main(args),
@@ -69,7 +69,7 @@ pub fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            say(&format!("sparkify: {error}"));
+            eprint_line(&format!("sparkify: {error}"));
             ExitCode::from(error.exit_code())
         }
     }
@@ -77,10 +77,10 @@ pub fn main() -> ExitCode {
 
 /// What the argument parser says: help, or that the usage is wrong. It repeats arguments, and some write
 /// credentials into a URL.
-fn refused(error: &clap::Error) -> ExitCode {
+fn print_usage_error(error: &clap::Error) -> ExitCode {
     let text = error.to_string();
-    match without_credentials(&text) {
-        Some(text) if error.use_stderr() => say(&text),
+    match redact_url_credentials(&text) {
+        Some(text) if error.use_stderr() => eprint_line(&text),
         // Nobody reading it is no reason to fail in another way.
         _ => drop(error.print()),
     }
@@ -89,13 +89,11 @@ fn refused(error: &clap::Error) -> ExitCode {
 
 /// A text without what stands before the last `@` on the line of a URL, if there is any: a password can hold
 /// anything, quotes and spaces too.
-fn without_credentials(text: &str) -> Option<String> {
+fn redact_url_credentials(text: &str) -> Option<String> {
     let (before, rest) = text.split_once("://")?;
     let (url, after) = rest.split_at(rest.find('\n').unwrap_or(rest.len()));
-    let masked = url
-        .rsplit_once('@')
-        .map(|(_, place)| format!("***@{place}"));
-    let after_masked = without_credentials(after);
+    let masked = url.rsplit_once('@').map(|(_, host)| format!("***@{host}"));
+    let after_masked = redact_url_credentials(after);
     if masked.is_none() && after_masked.is_none() {
         return None;
     }
@@ -105,15 +103,15 @@ fn without_credentials(text: &str) -> Option<String> {
 }
 
 /// How many threads the machine runs at a time.
-fn cores() -> usize {
+fn available_cores() -> usize {
     std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
 
 /// Says of a failure on stdout too, if `--json` asks for that.
-fn failed(error: Error, json: bool, version: (&str, u32)) -> Error {
+fn report_failure(error: Error, json: bool, version: (&str, u32)) -> Error {
     if json {
         // The failure itself matters more than that it cannot be printed.
-        let _ = print(&format!("{}\n", render::failure(&error, version)));
+        let _ = print(&format!("{}\n", render::failure_json(&error, version)));
     }
     error
 }
@@ -127,7 +125,7 @@ fn print(text: &str) -> Result<()> {
         .and_then(|()| stdout.flush())
     {
         Err(e) if e.kind() != ErrorKind::BrokenPipe => {
-            Err(Error::failed("cannot print on stdout").because(e))
+            Err(Error::failed("cannot print on stdout").with_reason(e))
         }
         _ => Ok(()),
     }
@@ -136,6 +134,6 @@ fn print(text: &str) -> Result<()> {
 /// Prints what `--json` asks for.
 fn print_json(value: &impl serde::Serialize) -> Result<()> {
     let json = serde_json::to_string_pretty(value)
-        .map_err(|e| Error::failed("cannot print on stdout").because(e))?;
+        .map_err(|e| Error::failed("cannot print on stdout").with_reason(e))?;
     print(&(json + "\n"))
 }

@@ -4,14 +4,16 @@ use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser, ValueParser};
 
 use super::args::warehouse::WarehouseArgs;
-use super::render::result_set::{csv, json, table};
+use super::render::result_set::{format_csv, format_table, json_rows};
 use super::{print, print_json};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
-use crate::warehouse::query::{QUESTIONS, QueryParams, ResultColumn, ResultSet, SavedQuery, ask};
+use crate::warehouse::query::{
+    QueryParams, ResultColumn, ResultSet, SAVED_QUERIES, SavedQuery, run_query,
+};
 
 /// Rows of the best of many, unless more are wanted.
-const LIMIT: u32 = 10;
+const DEFAULT_LIMIT: u32 = 10;
 
 /// Answer a question from a warehouse
 ///
@@ -21,16 +23,16 @@ const LIMIT: u32 = 10;
 #[command(after_help = EXAMPLES)]
 pub struct Args {
     /// The question
-    #[arg(value_parser = question(), conflicts_with = "list")]
+    #[arg(value_parser = query_name_parser(), conflicts_with = "list")]
     name: Option<SavedQuery>,
     /// Show the questions
     #[arg(long)]
     list: bool,
     /// Count plays from this time on: 2018-11-15, 2018-11-15T10:00 or 2018-11-15T10:00:00+01:00
-    #[arg(long, value_name = "TIME", value_parser = moment, requires = "name")]
+    #[arg(long, value_name = "TIME", value_parser = parse_time, requires = "name")]
     from: Option<NaiveDateTime>,
     /// Count plays before this time
-    #[arg(long, value_name = "TIME", value_parser = moment, requires = "name")]
+    #[arg(long, value_name = "TIME", value_parser = parse_time, requires = "name")]
     to: Option<NaiveDateTime>,
     /// Rows at most, of questions for the most or busiest [default: 10]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), requires = "name")]
@@ -55,85 +57,85 @@ Examples:
   sparkify query top-songs --from 2018-11-01 --to 2018-12-01 --limit 20 --csv --config dwh.cfg";
 
 pub fn main(args: Args) -> Result<()> {
-    let Some(question) = args.name else {
-        return show(&questions(), &args);
+    let Some(query) = args.name else {
+        return print_result(&list_saved_queries(), &args);
     };
-    if let (Some(_), false) = (args.limit, question.has_limit()) {
+    if let (Some(_), false) = (args.limit, query.has_limit()) {
         return Err(
-            Error::usage(format!("{} has no limit", question.name)).hint("leave --limit out")
+            Error::usage(format!("{} has no limit", query.name)).with_hint("leave --limit out")
         );
     }
     if let (Some(from), Some(to)) = (args.from, args.to)
         && from >= to
     {
         return Err(Error::usage("no time is between --from and --to")
-            .because(format!("{from} is not before {to}, in UTC")));
+            .with_reason(format!("{from} is not before {to}, in UTC")));
     }
-    let sql = question.sql(&QueryParams {
+    let sql = query.sql(&QueryParams {
         from: args.from,
         to: args.to,
-        limit: args.limit.unwrap_or(LIMIT),
+        limit: args.limit.unwrap_or(DEFAULT_LIMIT),
     })?;
     if args.dry_run {
         return print(&format!("{sql};\n"));
     }
     let progress = Progress::stderr(true);
-    let warehouse = args.warehouse.known(&progress)?.required()?;
-    show(&ask(&warehouse.address, &sql)?, &args)
+    let warehouse = args.warehouse.resolve(&progress)?.require()?;
+    print_result(&run_query(&warehouse.connection, &sql)?, &args)
 }
 
-fn show(answer: &ResultSet, args: &Args) -> Result<()> {
+fn print_result(result: &ResultSet, args: &Args) -> Result<()> {
     match (args.csv, args.json) {
-        (true, _) => print(&csv(answer)),
-        (_, true) => print_json(&json(answer)),
-        _ => print(&table(answer)),
+        (true, _) => print(&format_csv(result)),
+        (_, true) => print_json(&json_rows(result)),
+        _ => print(&format_table(result)),
     }
 }
 
 /// What can be asked, as an answer.
-fn questions() -> ResultSet {
+fn list_saved_queries() -> ResultSet {
     let column = |name: &str| ResultColumn {
         name: name.to_owned(),
         is_number: false,
     };
-    let row = |question: &SavedQuery| {
-        let fields = [question.name, question.text()];
+    let row = |query: &SavedQuery| {
+        let fields = [query.name, query.description()];
         fields.map(|text| Some(text.to_owned())).to_vec()
     };
     ResultSet {
         columns: vec![column("name"), column("question")],
-        rows: QUESTIONS.iter().map(row).collect(),
+        rows: SAVED_QUERIES.iter().map(row).collect(),
     }
 }
 
 /// Parses the name of a question.
-fn question() -> ValueParser {
-    let names = QUESTIONS.map(|q| PossibleValue::new(q.name).help(q.text()));
+fn query_name_parser() -> ValueParser {
+    let names = SAVED_QUERIES.map(|q| PossibleValue::new(q.name).help(q.description()));
     PossibleValuesParser::new(names)
         .try_map(|name| {
-            let found = QUESTIONS.into_iter().find(|q| q.name == name);
+            let found = SAVED_QUERIES.into_iter().find(|q| q.name == name);
             found.ok_or("there is no such question")
         })
         .into()
 }
 
 /// Parses a time: a date, with a time of day or without, in UTC if no offset is named.
-fn moment(text: &str) -> std::result::Result<NaiveDateTime, String> {
-    let of_utc = |format| NaiveDateTime::parse_from_str(text, format).ok();
-    let of_offset = |format| {
+fn parse_time(text: &str) -> std::result::Result<NaiveDateTime, String> {
+    let parse_utc = |format| NaiveDateTime::parse_from_str(text, format).ok();
+    let parse_with_offset = |format| {
         let moment = DateTime::parse_from_str(text, format).ok()?;
         Some(moment.naive_utc())
     };
-    let of_date = || {
+    let parse_date = || {
         NaiveDate::parse_from_str(text, "%Y-%m-%d")
             .ok()?
             .and_hms_opt(0, 0, 0)
     };
-    let found = of_date()
-        .or_else(|| of_utc("%Y-%m-%dT%H:%M"))
-        .or_else(|| of_utc("%Y-%m-%dT%H:%M:%S%.f"))
-        .or_else(|| of_offset("%Y-%m-%dT%H:%M%#z"))
-        .or_else(|| of_offset("%Y-%m-%dT%H:%M:%S%.f%#z"))
+    let found = parse_date()
+        .or_else(|| parse_utc("%Y-%m-%dT%H:%M"))
+        .or_else(|| parse_utc("%Y-%m-%dT%H:%M:%S%.f"))
+        .or_else(|| parse_with_offset("%Y-%m-%dT%H:%M%#z"))
+        .or_else(|| parse_with_offset("%Y-%m-%dT%H:%M:%S%.f%#z"))
         // A second that leaps is counted on; what is finer than the times of plays is dropped.
         .and_then(|moment| DateTime::from_timestamp_micros(moment.and_utc().timestamp_micros()))
         .map(|moment| moment.naive_utc());
@@ -153,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_dates_or_more_and_come_to_utc() {
+    fn parse_time_accepts_dates_and_converts_to_utc() {
         for (text, utc) in [
             ("2018-11-15", "2018-11-15 00:00:00"),
             ("2018-11-15T10:00", "2018-11-15 10:00:00"),
@@ -166,7 +168,7 @@ mod tests {
             ("2018-11-15T10:00:00.0000019Z", "2018-11-15 10:00:00.000001"),
             ("0001-01-01", "0001-01-01 00:00:00"),
         ] {
-            assert_eq!(moment(text).unwrap().to_string(), utc, "{text}");
+            assert_eq!(parse_time(text).unwrap().to_string(), utc, "{text}");
         }
         for text in [
             "",
@@ -183,7 +185,7 @@ mod tests {
             "10000-01-01",
             "-0001-01-01",
         ] {
-            moment(text).unwrap_err();
+            parse_time(text).unwrap_err();
         }
     }
 }

@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 
-use super::args::location::{IncludeArgs, place};
+use super::args::location::{IncludeArgs, location_parser};
 use super::args::s3::{EncryptionArgs, S3Args};
 use super::args::warehouse::WarehouseArgs;
-use super::{cores, failed, print, print_json, render, say};
+use super::{available_cores, eprint_line, print, print_json, render, report_failure};
 use crate::config::{LoadedObjects, MaxRejects, RunConfig, Sizes};
 use crate::error::{Error, Result};
 use crate::output::report::{REPORT_VERSION, Report};
@@ -15,7 +15,7 @@ use crate::progress::Progress;
 use crate::storage::{Location, StoreRegistry};
 use crate::warehouse::Warehouse;
 use crate::warehouse::load::{Load, LoadReport, loaded_objects, loaded_runs};
-use crate::warehouse::sql::load_plan::{LoadParams, as_text, steps};
+use crate::warehouse::sql::load_plan::{LoadParams, load_statements, to_sql_script};
 
 /// Build the star from songs and logs
 ///
@@ -44,16 +44,16 @@ use crate::warehouse::sql::load_plan::{LoadParams, as_text, steps};
 pub struct Args {
     /// Folder, file, s3://bucket/prefix or quoted glob with song metadata; may be repeated [default:
     /// SONG_DATA of --config]
-    #[arg(long, value_name = "PATH", value_parser = place(), required_unless_present = "config", num_args = 1..)]
+    #[arg(long, value_name = "PATH", value_parser = location_parser(), required_unless_present = "config", num_args = 1..)]
     songs: Vec<Location>,
     /// Folder, file, s3://bucket/prefix or quoted glob with log events; may be repeated [default:
     /// LOG_DATA of --config]
-    #[arg(long, value_name = "PATH", value_parser = place(), required_unless_present = "config", num_args = 1..)]
+    #[arg(long, value_name = "PATH", value_parser = location_parser(), required_unless_present = "config", num_args = 1..)]
     logs: Vec<Location>,
     #[command(flatten)]
     include: IncludeArgs,
     /// Folder to write (absent, empty, or an earlier output), or s3://bucket/prefix
-    #[arg(long, value_name = "OUT", value_parser = place())]
+    #[arg(long, value_name = "OUT", value_parser = location_parser())]
     out: Location,
     /// Worker threads, at most 1024 [default: one a core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024),
@@ -110,55 +110,63 @@ pub fn main(args: Args) -> Result<()> {
     let json = args.json;
     let progress = Progress::stderr(args.quiet);
     let result = run(args, &progress);
-    progress.end();
+    progress.finish_phase();
     result.map_err(|RunFailure { error, report }| match report {
         Some(report) if json => {
             // The failure itself matters more than that it cannot be printed.
             let _ = print_json(&report);
             error
         }
-        _ => failed(error, json, ("report_version", REPORT_VERSION)),
+        _ => report_failure(error, json, ("report_version", REPORT_VERSION)),
     })
 }
 
 fn run(args: Args, progress: &Progress) -> std::result::Result<(), RunFailure> {
     let (dry_run, json, quiet, refresh) = (args.dry_run, args.json, args.quiet, args.full_refresh);
-    let (mut config, warehouse) = config(args, progress)?;
-    config.check()?;
+    let (mut config, warehouse) = resolve_config(args, progress)?;
+    config.validate()?;
     if let Some(warehouse) = &warehouse {
-        warehouse.check(&config.out)?;
+        warehouse.ensure_can_load_from(&config.out)?;
     }
     if dry_run {
-        return Ok(plan(&config, warehouse.as_ref(), refresh, json)?);
+        return Ok(print_dry_run(&config, warehouse.as_ref(), refresh, json)?);
     }
     // Looked at even if nothing is to be left out: a long run should not be what finds a table missing.
-    let known = match &warehouse {
+    let known_runs = match &warehouse {
         Some(warehouse) if refresh => Some(loaded_runs(warehouse, progress)?),
         Some(warehouse) => {
-            config.loaded = loaded_objects(warehouse, progress)?;
+            config.loaded_objects = loaded_objects(warehouse, progress)?;
             None
         }
         None => None,
     };
     let report = pipeline::run(&config, progress)?;
-    progress.end();
-    let out = published(&config.out, &report);
+    progress.finish_phase();
+    let out = run_location(&config.out, &report);
     if !quiet {
-        say(&render::run::table(&report, &out));
+        eprint_line(&render::run::run_summary(&report, &out));
     }
-    let loaded = warehouse.map(|warehouse| {
-        load(&config, &report, &out, &warehouse, known.as_ref(), progress).map_err(|error| {
-            let more = if refresh { " --full-refresh" } else { "" };
-            error.also(format!(
-                "the star itself is whole: sparkify load --from {out}{more} loads it"
+    let load_report = warehouse.map(|warehouse| {
+        load_into_warehouse(
+            &config,
+            &report,
+            &out,
+            &warehouse,
+            known_runs.as_ref(),
+            progress,
+        )
+        .map_err(|error| {
+            let flag = if refresh { " --full-refresh" } else { "" };
+            error.add_hint(format!(
+                "the star itself is whole: sparkify load --from {out}{flag} loads it"
             ))
         })
     });
-    let loaded = loaded.transpose()?;
-    if let Some(loaded) = &loaded
+    let loaded = load_report.transpose()?;
+    if let Some(load_report) = &loaded
         && !quiet
     {
-        say(&format!("\n{}", render::load::loaded(loaded)));
+        eprint_line(&format!("\n{}", render::load::load_summary(load_report)));
     }
     if json {
         print_json(&RunOutput {
@@ -179,14 +187,14 @@ struct RunOutput {
 }
 
 /// Where the star of a run is.
-fn published(out: &Location, report: &Report) -> Location {
+fn run_location(out: &Location, report: &Report) -> Location {
     match (out, &report.run) {
         (Location::S3 { .. }, Some(run)) => out.join(run),
         _ => out.clone(),
     }
 }
 
-fn load(
+fn load_into_warehouse(
     config: &RunConfig,
     report: &Report,
     out: &Location,
@@ -194,97 +202,102 @@ fn load(
     refresh: Option<&HashSet<String>>,
     progress: &Progress,
 ) -> Result<LoadReport> {
-    let star = PublishedDataset::open(&StoreRegistry::new(config.s3.clone()), out)?;
+    let star = PublishedDataset::open_store(&StoreRegistry::new(config.s3.clone()), out)?;
     if star.report().run != report.run {
         return Err(Error::failed(format!("cannot load {out}"))
-            .because("another run has replaced the star meanwhile"));
+            .with_reason("another run has replaced the star meanwhile"));
     }
     let load = Load {
         warehouse,
         star: &star,
         refresh,
     };
-    load.carry_out(progress)
+    load.execute(progress)
 }
 
 /// What `--dry-run --json` prints.
 #[derive(serde::Serialize)]
 struct DryRunOutput {
     #[serde(flatten)]
-    planned: pipeline::RunPlan,
+    plan: pipeline::RunPlan,
     /// The SQL of the load.
     #[serde(skip_serializing_if = "Option::is_none")]
     load: Option<String>,
 }
 
 /// Says what a run would do.
-fn plan(
+fn print_dry_run(
     config: &RunConfig,
     warehouse: Option<&Warehouse>,
     refresh: bool,
     json: bool,
 ) -> Result<()> {
-    let planned = pipeline::plan_run(config)?;
+    let run_plan = pipeline::plan_run(config)?;
     let run = config.out.join("RUN");
-    let batch = LoadParams {
+    let params = LoadParams {
         run: "RUN",
         manifest: &|table| run.join(&manifest_key(table)).to_string(),
         has_rows: &|_| true,
     };
-    let sql = warehouse.map(|warehouse| steps(warehouse, &batch, refresh));
-    let sql = sql.transpose()?.map(|steps| as_text(&steps));
+    let sql = warehouse.map(|warehouse| load_statements(warehouse, &params, refresh));
+    let sql = sql.transpose()?.map(|steps| to_sql_script(&steps));
     if json {
-        return print_json(&DryRunOutput { planned, load: sql });
+        return print_json(&DryRunOutput {
+            plan: run_plan,
+            load: sql,
+        });
     }
-    print(&render::dry_run::plan(&planned))?;
+    print(&render::dry_run::dry_run_summary(&run_plan))?;
     match (sql, warehouse) {
-        (Some(sql), Some(warehouse)) => print(&format!("\n-- into {}\n\n{sql}", warehouse.address)),
+        (Some(sql), Some(warehouse)) => {
+            print(&format!("\n-- into {}\n\n{sql}", warehouse.connection))
+        }
         _ => Ok(()),
     }
 }
 
 /// What to do, and the warehouse to load if one is named.
-fn config(args: Args, progress: &Progress) -> Result<(RunConfig, Option<Warehouse>)> {
-    let known = args.warehouse.known(progress)?;
-    let file = known.file.as_ref();
-    let of_songs = file.and_then(|file| file.song_data.as_deref());
-    let of_logs = file.and_then(|file| file.log_data.as_deref());
+fn resolve_config(args: Args, progress: &Progress) -> Result<(RunConfig, Option<Warehouse>)> {
+    let resolved = args.warehouse.resolve(progress)?;
+    let file = resolved.config_file.as_ref();
+    let config_songs = file.and_then(|file| file.song_data.as_deref());
+    let config_logs = file.and_then(|file| file.log_data.as_deref());
     let include = args.include;
-    let input = |given: Vec<Location>, of_file: Option<&str>, argument, key| {
-        if !given.is_empty() {
-            return Ok(include.of(given));
+    let input = |locations: Vec<Location>, config_location: Option<&str>, argument, key| {
+        if !locations.is_empty() {
+            return Ok(include.to_input(locations));
         }
-        let Some(text) = of_file else {
+        let Some(text) = config_location else {
             return Err(Error::usage(format!("no {argument} is given"))
-                .because(format!("--config has no {key} in [S3]")));
+                .with_reason(format!("--config has no {key} in [S3]")));
         };
-        let wrong =
-            |why: String| Error::usage(format!("cannot use {key} of --config")).because(why);
-        let place = Location::parse(text.as_ref()).map_err(wrong)?;
-        Ok(include.of(vec![place]))
+        let invalid =
+            |why: String| Error::usage(format!("cannot use {key} of --config")).with_reason(why);
+        let place = Location::parse(text.as_ref()).map_err(invalid)?;
+        Ok(include.to_input(vec![place]))
     };
-    let songs = input(args.songs, of_songs, "--songs", "SONG_DATA")?;
-    let logs = input(args.logs, of_logs, "--logs", "LOG_DATA")?;
+    let songs = input(args.songs, config_songs, "--songs", "SONG_DATA")?;
+    let logs = input(args.logs, config_logs, "--logs", "LOG_DATA")?;
     // Of the environment alone nobody wants every run to be loaded.
-    let warehouse = match args.warehouse.is_given() {
-        true => Some(known.required()?),
+    let warehouse = match args.warehouse.has_any_flag() {
+        true => Some(resolved.require()?),
         false => None,
     };
     if args.full_refresh && warehouse.is_none() {
         return Err(
-            Error::usage("--full-refresh is about a warehouse").hint("give --warehouse too")
+            Error::usage("--full-refresh is about a warehouse").with_hint("give --warehouse too")
         );
     }
     let config = RunConfig {
         songs,
         logs,
         out: args.out,
-        s3: args.encryption.add_to(args.s3.options()),
-        threads: args.threads.map_or_else(cores, usize::from),
+        s3: args.encryption.apply_to(args.s3.to_options()),
+        threads: args.threads.map_or_else(available_cores, usize::from),
         max_rejects: args.max_rejects,
         allow_empty: args.allow_empty,
-        loads: warehouse.is_some(),
-        loaded: LoadedObjects::default(),
+        load_after_run: warehouse.is_some(),
+        loaded_objects: LoadedObjects::default(),
         compression: args.compression,
         sizes: Sizes::default(),
     };

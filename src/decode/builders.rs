@@ -9,8 +9,8 @@ use arrow_array::{
 use arrow_buffer::{NullBuffer, NullBufferBuilder, OffsetBuffer, ScalarBuffer};
 use arrow_schema::ArrowError;
 
-use super::bytes::byte;
-use super::interner::{Interner, take};
+use super::bytes::byte_at;
+use super::interner::{Interner, take_keeping_capacity};
 use super::lexer::is_number;
 use super::reject::RejectReason;
 use super::scanner::{ValueKind, ValueSpan};
@@ -18,7 +18,7 @@ use super::schema::{Field, FieldType};
 use super::value::{self, ValueError};
 
 /// Records for which room is made at first.
-const ROOM: usize = 1024;
+const INITIAL_CAPACITY: usize = 1024;
 
 #[derive(Debug)]
 enum ValueBuffer {
@@ -46,7 +46,7 @@ enum ValueBuffer {
 pub struct ColumnBuilder {
     field: &'static Field,
     values: ValueBuffer,
-    valid: NullBufferBuilder,
+    validity: NullBufferBuilder,
     scratch: Vec<u8>,
 }
 
@@ -75,7 +75,7 @@ impl ColumnBuilder {
         Self {
             field,
             values,
-            valid: NullBufferBuilder::new(ROOM),
+            validity: NullBufferBuilder::new(INITIAL_CAPACITY),
             scratch: Vec::new(),
         }
     }
@@ -94,17 +94,17 @@ impl ColumnBuilder {
     pub fn extend(
         &mut self,
         bytes: &[u8],
-        slots: impl Iterator<Item = ValueSpan>,
+        spans: impl Iterator<Item = ValueSpan>,
     ) -> Result<(), ValueError> {
         let rows = ColumnAppender {
-            slots,
-            valid: &mut self.valid,
+            spans,
+            validity: &mut self.validity,
             required: self.field.required,
         };
         let scratch = &mut self.scratch;
         match &mut self.values {
             ValueBuffer::Int32(values) => {
-                rows.append(values, |slot| match integer(bytes, slot, scratch)? {
+                rows.append_options(values, |slot| match integer_value(bytes, slot, scratch)? {
                     None => Ok(None),
                     Some(wide) => i32::try_from(wide)
                         .map(Some)
@@ -112,31 +112,31 @@ impl ColumnBuilder {
                 })
             }
             ValueBuffer::Int64 { values, min, max } => {
-                rows.append(values, |slot| match integer(bytes, slot, scratch)? {
+                rows.append_options(values, |slot| match integer_value(bytes, slot, scratch)? {
                     Some(wide) if wide < *min || wide > *max => {
                         Err((RejectReason::Range, "number out of range"))
                     }
                     fits => Ok(fits),
                 })
             }
-            ValueBuffer::Double(values) => rows.append(values, |slot| {
-                match number(slot.kind, raw(bytes, slot), scratch)? {
+            ValueBuffer::Double(values) => rows.append_options(values, |slot| {
+                match number_text(slot.kind, raw_bytes(bytes, slot), scratch)? {
                     None => Ok(None),
-                    Some(number) => value::double(number).map(Some),
+                    Some(number) => value::parse_double(number).map(Some),
                 }
             }),
             ValueBuffer::Text {
                 offsets,
                 bytes: text,
                 max_bytes,
-            } => rows.append_places(offsets, |slot| {
+            } => rows.append_with_validity(offsets, |slot| {
                 let start = text.len();
-                let raw = raw(bytes, slot);
-                let present = match slot.kind {
+                let raw = raw_bytes(bytes, slot);
+                let is_valid = match slot.kind {
                     ValueKind::Absent | ValueKind::Null => false,
                     ValueKind::Nested => return Err(NESTED),
                     ValueKind::Bool | ValueKind::Number | ValueKind::PlainString => {
-                        append(text, bytes, slot.start, raw);
+                        append_text(text, bytes, slot.start, raw);
                         true
                     }
                     ValueKind::EscapedString => {
@@ -148,14 +148,14 @@ impl ColumnBuilder {
                     return Err(TOO_LONG);
                 }
                 // A batch is full long before it holds 2 GiB of text: see `super::MAX_BATCH_BYTES`.
-                Ok((text.len() as i32, present))
+                Ok((text.len() as i32, is_valid))
             }),
             ValueBuffer::DictText {
                 keys,
                 interner,
                 max_bytes,
-            } => rows.append(keys, |slot| {
-                let raw = raw(bytes, slot);
+            } => rows.append_options(keys, |slot| {
+                let raw = raw_bytes(bytes, slot);
                 match slot.kind {
                     ValueKind::Absent | ValueKind::Null => Ok(None),
                     ValueKind::Nested => Err(NESTED),
@@ -165,7 +165,7 @@ impl ColumnBuilder {
                         Err(TOO_LONG)
                     }
                     ValueKind::Bool | ValueKind::Number | ValueKind::PlainString => {
-                        Ok(Some(interner.plain(bytes, slot.start, raw)))
+                        Ok(Some(interner.intern_plain(bytes, slot.start, raw)))
                     }
                     ValueKind::EscapedString => {
                         let decode = |raw: &[u8], out: &mut Vec<u8>| {
@@ -176,7 +176,7 @@ impl ColumnBuilder {
                                 Ok(())
                             }
                         };
-                        interner.escaped(raw, decode).map(Some)
+                        interner.intern_escaped(raw, decode).map(Some)
                     }
                 }
             }),
@@ -195,7 +195,7 @@ impl ColumnBuilder {
             }
             ValueBuffer::DictText { keys, .. } => keys.truncate(rows),
         }
-        self.valid.truncate(rows);
+        self.validity.truncate(rows);
     }
 
     /// Drops all values.
@@ -211,25 +211,32 @@ impl ColumnBuilder {
     /// # Errors
     /// None that a caller can cause: the Arrow constructors check what this module promises.
     pub fn finish(&mut self) -> Result<ArrayRef, ArrowError> {
-        let nulls = self.valid.finish();
-        self.valid = NullBufferBuilder::new(ROOM);
+        let nulls = self.validity.finish();
+        self.validity = NullBufferBuilder::new(INITIAL_CAPACITY);
         Ok(match &mut self.values {
-            ValueBuffer::Int32(values) => {
-                Arc::new(Int32Array::try_new(take(values).into(), nulls)?)
-            }
-            ValueBuffer::Int64 { values, .. } => {
-                Arc::new(Int64Array::try_new(take(values).into(), nulls)?)
-            }
-            ValueBuffer::Double(values) => {
-                Arc::new(Float64Array::try_new(take(values).into(), nulls)?)
-            }
+            ValueBuffer::Int32(values) => Arc::new(Int32Array::try_new(
+                take_keeping_capacity(values).into(),
+                nulls,
+            )?),
+            ValueBuffer::Int64 { values, .. } => Arc::new(Int64Array::try_new(
+                take_keeping_capacity(values).into(),
+                nulls,
+            )?),
+            ValueBuffer::Double(values) => Arc::new(Float64Array::try_new(
+                take_keeping_capacity(values).into(),
+                nulls,
+            )?),
             ValueBuffer::Text { offsets, bytes, .. } => {
-                let texts = text_array(take(offsets), take(bytes), nulls)?;
+                let texts = text_array(
+                    take_keeping_capacity(offsets),
+                    take_keeping_capacity(bytes),
+                    nulls,
+                )?;
                 offsets.push(0);
                 Arc::new(texts)
             }
             ValueBuffer::DictText { keys, interner, .. } => {
-                let keys = Int32Array::try_new(take(keys).into(), nulls)?;
+                let keys = Int32Array::try_new(take_keeping_capacity(keys).into(), nulls)?;
                 let (offsets, bytes) = interner.take();
                 let values = Arc::new(text_array(offsets, bytes, None)?);
                 Arc::new(DictionaryArray::<Int32Type>::try_new(keys, values)?)
@@ -240,58 +247,61 @@ impl ColumnBuilder {
 
 /// Slots on their way into a column.
 struct ColumnAppender<'a, S> {
-    slots: S,
-    valid: &'a mut NullBufferBuilder,
+    spans: S,
+    validity: &'a mut NullBufferBuilder,
     required: bool,
 }
 
 impl<S: Iterator<Item = ValueSpan>> ColumnAppender<'_, S> {
     /// Appends what `value` makes of each slot; none is a null.
     #[inline(always)]
-    fn append<T: Default>(
+    fn append_options<T: Default>(
         self,
         values: &mut Vec<T>,
         mut value: impl FnMut(ValueSpan) -> Result<Option<T>, ValueError>,
     ) -> Result<(), ValueError> {
-        self.append_places(values, |slot| {
+        self.append_with_validity(values, |slot| {
             let value = value(slot)?;
-            let present = value.is_some();
-            Ok((value.unwrap_or_default(), present))
+            let is_valid = value.is_some();
+            Ok((value.unwrap_or_default(), is_valid))
         })
     }
 
     /// The same where a null has a value, too.
     #[inline(always)]
-    fn append_places<T>(
+    fn append_with_validity<T>(
         self,
         values: &mut Vec<T>,
         mut value: impl FnMut(ValueSpan) -> Result<(T, bool), ValueError>,
     ) -> Result<(), ValueError> {
-        for slot in self.slots {
-            let (value, present) = value(slot)?;
-            if !present && self.required {
+        for slot in self.spans {
+            let (value, is_valid) = value(slot)?;
+            if !is_valid && self.required {
                 return Err((RejectReason::Missing, "required and null or absent"));
             }
             values.push(value);
-            self.valid.append(present);
+            self.validity.append(is_valid);
         }
         Ok(())
     }
 }
 
 #[inline(always)]
-fn raw(bytes: &[u8], slot: ValueSpan) -> &[u8] {
+fn raw_bytes(bytes: &[u8], slot: ValueSpan) -> &[u8] {
     bytes.get(slot.start..slot.end).unwrap_or_default()
 }
 
 /// Appends `raw`, which stands in `bytes` at `start`. Short texts are copied at a fixed length, with
 /// what stands behind them, and cut: that is a few instructions where a call copies the exact length.
 #[inline(always)]
-fn append(text: &mut Vec<u8>, bytes: &[u8], start: usize, raw: &[u8]) {
-    const SHORT: usize = 32;
+fn append_text(text: &mut Vec<u8>, bytes: &[u8], start: usize, raw: &[u8]) {
+    const SHORT_TEXT_BYTES: usize = 32;
     let end = text.len() + raw.len();
-    match bytes.get(start..).and_then(<[u8]>::first_chunk::<SHORT>) {
-        Some(block) if raw.len() <= SHORT => {
+    match bytes
+        .get(start..)
+        .and_then(<[u8]>::first_chunk::<SHORT_TEXT_BYTES>)
+    {
+        Some(block) if raw.len() <= SHORT_TEXT_BYTES => {
             text.extend_from_slice(block);
             text.truncate(end);
         }
@@ -304,30 +314,32 @@ const NESTED: ValueError = (
     "object or array where a scalar is wanted",
 );
 const TOO_LONG: ValueError = (RejectReason::TooLong, "more bytes than the column holds");
-const NO_NUMBER: ValueError = (RejectReason::Type, "text that is no number");
+const NOT_A_NUMBER: ValueError = (RejectReason::Type, "text that is no number");
 
 /// The integer in a slot, which may stand in a string; none where null is meant.
 #[inline(always)]
-fn integer(
+fn integer_value(
     bytes: &[u8],
     slot: ValueSpan,
     scratch: &mut Vec<u8>,
 ) -> Result<Option<i64>, ValueError> {
     // A number has no needless zero in front. In a string it may have, and is none then.
-    let plain = slot.kind == ValueKind::Number
-        || (slot.kind == ValueKind::PlainString && byte(bytes, slot.start) != b'0');
-    if plain && let Some(integer) = value::short_integer(bytes, slot.start, slot.end) {
+    let is_plain_integer = slot.kind == ValueKind::Number
+        || (slot.kind == ValueKind::PlainString && byte_at(bytes, slot.start) != b'0');
+    if is_plain_integer
+        && let Some(integer) = value::parse_short_integer(bytes, slot.start, slot.end)
+    {
         return Ok(Some(integer));
     }
-    match number(slot.kind, raw(bytes, slot), scratch)? {
+    match number_text(slot.kind, raw_bytes(bytes, slot), scratch)? {
         None => Ok(None),
-        Some(number) => value::integer(number).map(Some),
+        Some(number) => value::parse_integer(number).map(Some),
     }
 }
 
 /// The text of the number in a slot, which may stand in a string; none where null is meant.
 #[inline]
-fn number<'a>(
+fn number_text<'a>(
     kind: ValueKind,
     raw: &'a [u8],
     scratch: &'a mut Vec<u8>,
@@ -337,12 +349,12 @@ fn number<'a>(
         ValueKind::Absent | ValueKind::Null => Ok(None),
         ValueKind::PlainString if raw.is_empty() => Ok(None),
         ValueKind::PlainString if is_number(raw) => Ok(Some(raw)),
-        ValueKind::PlainString => Err(NO_NUMBER),
+        ValueKind::PlainString => Err(NOT_A_NUMBER),
         ValueKind::EscapedString => {
             scratch.clear();
             match value::unescape(raw, scratch) {
                 Ok(()) if is_number(scratch) => Ok(Some(scratch)),
-                _ => Err(NO_NUMBER),
+                _ => Err(NOT_A_NUMBER),
             }
         }
         ValueKind::Bool => Err((RejectReason::Type, "boolean where a number is wanted")),

@@ -11,28 +11,28 @@ pub const PADDING: usize = 64;
 
 /// The byte at `at`; zero past the end.
 #[inline(always)]
-pub fn byte(bytes: &[u8], at: usize) -> u8 {
+pub fn byte_at(bytes: &[u8], at: usize) -> u8 {
     bytes.get(at).copied().unwrap_or(0)
 }
 
 /// Whether JSON takes a byte for white space. A form feed, unlike in ASCII, does not count.
 #[inline(always)]
-pub fn is_white_space(byte: u8) -> bool {
+pub fn is_json_whitespace(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
 /// The `N` bytes from `at`; zeros past the end.
 #[inline(always)]
-pub fn block<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
+pub fn block_at<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     let rest = bytes.get(at..).unwrap_or_default();
     match rest.first_chunk() {
         Some(block) => *block,
-        None => last_block(rest),
+        None => partial_block(rest),
     }
 }
 
 #[cold]
-fn last_block<const N: usize>(rest: &[u8]) -> [u8; N] {
+fn partial_block<const N: usize>(rest: &[u8]) -> [u8; N] {
     let mut block = [0; N];
     for (to, from) in block.iter_mut().zip(rest) {
         *to = *from;
@@ -42,16 +42,16 @@ fn last_block<const N: usize>(rest: &[u8]) -> [u8; N] {
 
 /// Which of 16 bytes are ASCII digits, as a bit mask.
 #[inline(always)]
-pub fn digits(block: [u8; 16]) -> u32 {
+pub fn digit_mask(block: [u8; 16]) -> u32 {
     (u8x16::new(block) - u8x16::splat(b'0'))
         .simd_lt(u8x16::splat(10))
         .to_bitmask()
 }
 
 /// The end of the run of ASCII digits that begins at `at`.
-pub fn digits_end(bytes: &[u8], mut at: usize) -> usize {
+pub fn skip_digits(bytes: &[u8], mut at: usize) -> usize {
     loop {
-        let digits = digits(block(bytes, at));
+        let digits = digit_mask(block_at(bytes, at));
         if digits != 0xFFFF {
             return at + digits.trailing_ones() as usize;
         }
@@ -60,17 +60,17 @@ pub fn digits_end(bytes: &[u8], mut at: usize) -> usize {
 }
 
 /// The number of newlines in `bytes`.
-pub fn newlines(bytes: &[u8]) -> u64 {
+pub fn count_newlines(bytes: &[u8]) -> u64 {
     memchr::memchr_iter(b'\n', bytes).count() as u64
 }
 
 /// The first position of `range` that holds `{` right after a newline: where a record probably
 /// begins. The newline itself may lie before the range.
-pub fn line_start(bytes: &[u8], range: std::ops::Range<usize>) -> Option<usize> {
+pub fn find_line_start(bytes: &[u8], range: std::ops::Range<usize>) -> Option<usize> {
     let mut at = range.start;
     while let Some(found) = memchr::memchr(b'{', bytes.get(at..range.end)?) {
         let brace = at + found;
-        if brace > 0 && byte(bytes, brace - 1) == b'\n' {
+        if brace > 0 && byte_at(bytes, brace - 1) == b'\n' {
             return Some(brace);
         }
         at = brace + 1;

@@ -10,7 +10,7 @@ pub struct Chunk<'a> {
     /// Where the first one stands in its object (decompressed).
     pub offset: u64,
     /// Whether more will follow.
-    pub rest: InputState<'a>,
+    pub input_state: InputState<'a>,
 }
 
 /// What follows a chunk.
@@ -32,7 +32,7 @@ pub struct DecodeResult {
     /// Bytes that are done with; the next chunk begins behind them.
     pub consumed: usize,
     /// Why the decoder stopped.
-    pub stop: DecodeStatus,
+    pub status: DecodeStatus,
 }
 
 /// Why the decoder stopped.

@@ -5,22 +5,22 @@ use std::hash::BuildHasher;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
-use super::bytes::block;
+use super::bytes::block_at;
 use super::value::ValueError;
 
 /// Distinct texts, numbered from 0 in the order of their first appearance.
 #[derive(Debug, Default)]
 pub struct Interner {
     /// Decoded texts: number `k` is `bytes[offsets[k]..offsets[k + 1]]`.
-    values: TextArena,
+    texts: TextArena,
     by_value: HashTable<i32>,
     /// The keys of short texts once more: those are compared in registers.
-    by_short: HashTable<(InlineKey, i32)>,
+    by_inline_key: HashTable<(InlineKey, i32)>,
     /// Texts as they were written with escapes, so that each spelling is decoded once. Spelling `n`
     /// stands for the text with the key `meanings[n]`.
-    spellings: TextArena,
-    by_spelling: HashTable<i32>,
-    meanings: Vec<i32>,
+    escaped_forms: TextArena,
+    by_escaped_form: HashTable<i32>,
+    escaped_keys: Vec<i32>,
 }
 
 #[derive(Debug)]
@@ -46,7 +46,10 @@ impl TextArena {
     }
 
     fn take(&mut self) -> (Vec<i32>, Vec<u8>) {
-        let taken = (take(&mut self.offsets), take(&mut self.bytes));
+        let taken = (
+            take_keeping_capacity(&mut self.offsets),
+            take_keeping_capacity(&mut self.bytes),
+        );
         self.offsets.push(0);
         taken
     }
@@ -56,19 +59,19 @@ impl TextArena {
     }
 
     /// Appends `text`, which must not be there yet, and gives its number.
-    fn add(&mut self, table: &mut HashTable<i32>, hash: u64, text: &[u8]) -> i32 {
+    fn push(&mut self, table: &mut HashTable<i32>, hash: u64, text: &[u8]) -> i32 {
         let key = self.offsets.len() as i32 - 1;
         self.bytes.extend_from_slice(text);
         self.offsets.push(self.bytes.len() as i32);
-        table.insert_unique(hash, key, |&key| hash_of(self.get(key)));
+        table.insert_unique(hash, key, |&key| hash_text(self.get(key)));
         key
     }
 }
 
 /// The values, leaving room for as many: batches are alike.
-pub(super) fn take<T>(values: &mut Vec<T>) -> Vec<T> {
-    let room = Vec::with_capacity(values.len());
-    std::mem::replace(values, room)
+pub(super) fn take_keeping_capacity<T>(values: &mut Vec<T>) -> Vec<T> {
+    let replacement = Vec::with_capacity(values.len());
+    std::mem::replace(values, replacement)
 }
 
 /// A text of at most 16 bytes, whole: its length, and its first and its last 8 bytes, which overlap or,
@@ -83,7 +86,7 @@ struct InlineKey {
 impl InlineKey {
     #[inline(always)]
     fn new(bytes: &[u8], start: usize, len: usize) -> Option<Self> {
-        let word = |at| u64::from_le_bytes(block(bytes, at));
+        let word = |at| u64::from_le_bytes(block_at(bytes, at));
         match len {
             0 => Some(Self {
                 first: 0,
@@ -118,23 +121,23 @@ impl InlineKey {
 }
 
 /// The seed is fixed so that runs repeat; keys come in order of appearance, whatever the hash.
-fn hash_of(text: &[u8]) -> u64 {
+fn hash_text(text: &[u8]) -> u64 {
     FixedState::default().hash_one(text)
 }
 
 impl Interner {
     /// The key of a text that was written without escapes and stands in `bytes` at `start`.
     #[inline(always)]
-    pub fn plain(&mut self, bytes: &[u8], start: usize, text: &[u8]) -> i32 {
+    pub fn intern_plain(&mut self, bytes: &[u8], start: usize, text: &[u8]) -> i32 {
         let Some(short) = InlineKey::new(bytes, start, text.len()) else {
-            return self.long(text);
+            return self.intern(text);
         };
         let hash = short.hash();
-        match self.by_short.find(hash, |(other, _)| *other == short) {
+        match self.by_inline_key.find(hash, |(other, _)| *other == short) {
             Some(&(_, key)) => key,
             None => {
-                let key = self.long(text);
-                self.by_short
+                let key = self.intern(text);
+                self.by_inline_key
                     .insert_unique(hash, (short, key), |(short, _)| short.hash());
                 key
             }
@@ -142,11 +145,11 @@ impl Interner {
     }
 
     /// The key of a text of any length.
-    fn long(&mut self, text: &[u8]) -> i32 {
-        let hash = hash_of(text);
-        match self.values.find(&self.by_value, hash, text) {
+    fn intern(&mut self, text: &[u8]) -> i32 {
+        let hash = hash_text(text);
+        match self.texts.find(&self.by_value, hash, text) {
             Some(key) => key,
-            None => self.values.add(&mut self.by_value, hash, text),
+            None => self.texts.push(&mut self.by_value, hash, text),
         }
     }
 
@@ -155,30 +158,35 @@ impl Interner {
     /// # Errors
     /// What `decode` says; nothing is kept then.
     #[inline]
-    pub fn escaped(
+    pub fn intern_escaped(
         &mut self,
         raw: &[u8],
         decode: impl FnOnce(&[u8], &mut Vec<u8>) -> Result<(), ValueError>,
     ) -> Result<i32, ValueError> {
-        let hash = hash_of(raw);
-        if let Some(n) = self.spellings.find(&self.by_spelling, hash, raw) {
-            return Ok(self.meanings.get(n as usize).copied().unwrap_or_default());
+        let hash = hash_text(raw);
+        if let Some(n) = self.escaped_forms.find(&self.by_escaped_form, hash, raw) {
+            return Ok(self
+                .escaped_keys
+                .get(n as usize)
+                .copied()
+                .unwrap_or_default());
         }
         let mut text = Vec::with_capacity(raw.len());
         decode(raw, &mut text)?;
-        let key = self.long(&text);
-        self.spellings.add(&mut self.by_spelling, hash, raw);
-        self.meanings.push(key);
+        let key = self.intern(&text);
+        self.escaped_forms
+            .push(&mut self.by_escaped_form, hash, raw);
+        self.escaped_keys.push(key);
         Ok(key)
     }
 
     /// The offsets and bytes of all texts in order of their keys. The interner is empty again.
     pub fn take(&mut self) -> (Vec<i32>, Vec<u8>) {
         self.by_value.clear();
-        self.by_short.clear();
-        self.by_spelling.clear();
-        self.spellings.take();
-        self.meanings.clear();
-        self.values.take()
+        self.by_inline_key.clear();
+        self.by_escaped_form.clear();
+        self.escaped_forms.take();
+        self.escaped_keys.clear();
+        self.texts.take()
     }
 }

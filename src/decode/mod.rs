@@ -30,25 +30,25 @@ use arrow_array::RecordBatch;
 use arrow_schema::{ArrowError, SchemaRef};
 
 use builders::ColumnBuilder;
-use bytes::byte;
+use bytes::byte_at;
 pub use chunk::{Chunk, DecodeResult, DecodeStatus, InputState, RecordCounts};
 use lexer::SyntaxError;
-use reject::{MAX_TEXT, Reject, RejectReason};
+use reject::{MAX_REJECT_TEXT_BYTES, Reject, RejectReason};
 use resync::Resync;
 use scanner::{ABSENT, Scanner, ValueKind, ValueSpan};
 use schema::RecordSchema;
-use sniff::{BYTE_ORDER_MARK, Layout};
+use sniff::{Layout, UTF8_BOM};
 
 /// Bytes of records beyond which a batch is full: offsets of text are 32 bits wide, and one more
 /// record is at most [`MAX_RECORD`] long.
 const MAX_BATCH_BYTES: usize = 256 << 20;
 
 /// The longest record that is accepted, in bytes.
-pub const MAX_RECORD: usize = 256 << 20;
+pub const MAX_RECORD_BYTES: usize = 256 << 20;
 
 /// Records that become rows together, column by column: a loop over one column does the same work
 /// time and again, where a loop over one record does something else at every step.
-const BLOCK: usize = 32;
+const BLOCK_ROWS: usize = 32;
 
 /// A record that passed the filter.
 #[derive(Debug, Clone)]
@@ -62,22 +62,22 @@ struct PendingRow {
 #[derive(Debug)]
 pub struct Decoder {
     schema: &'static RecordSchema,
-    arrow: SchemaRef,
+    arrow_schema: SchemaRef,
     scanner: Scanner,
     columns: Vec<ColumnBuilder>,
     /// The slots of the records that wait to become rows, [`BLOCK`] of them at most, and of the one
     /// that is being scanned; as many a record as there are keys.
-    slots: Vec<ValueSpan>,
-    waiting: Vec<PendingRow>,
+    spans: Vec<ValueSpan>,
+    pending: Vec<PendingRow>,
     rows: usize,
     max_rows: usize,
     batch_bytes: usize,
     counts: RecordCounts,
     rejects: Vec<Reject>,
     /// Newlines since the start of the segment.
-    lines: u64,
+    newlines: u64,
     /// Whether the byte before is a newline.
-    after_newline: bool,
+    is_after_newline: bool,
     /// How the records of the object are arranged; `None` until its first bytes tell.
     layout: Option<Layout>,
     /// Whether that is one array.
@@ -85,7 +85,7 @@ pub struct Decoder {
     /// Whether the array has not been closed after the last record.
     is_array_open: bool,
     /// The reject that the next bytes belong to.
-    skipping: Option<PendingReject>,
+    pending_reject: Option<PendingReject>,
 }
 
 /// A reject whose end is not known yet.
@@ -95,7 +95,7 @@ struct PendingReject {
     /// The search for the place to resume at; `None` for a whole object that is not JSON.
     resync: Option<Resync>,
     /// White space at the end of the bytes so far.
-    blanks: u64,
+    trailing_whitespace: u64,
 }
 
 impl Decoder {
@@ -105,9 +105,9 @@ impl Decoder {
         keys.extend(schema.filter.map(|f| f.key));
         Self {
             schema,
-            arrow: schema.arrow(),
-            slots: vec![ABSENT; (BLOCK + 1) * keys.len()],
-            waiting: Vec::with_capacity(BLOCK),
+            arrow_schema: schema.arrow_schema(),
+            spans: vec![ABSENT; (BLOCK_ROWS + 1) * keys.len()],
+            pending: Vec::with_capacity(BLOCK_ROWS),
             scanner: Scanner::new(keys),
             columns: schema.fields.iter().map(ColumnBuilder::new).collect(),
             rows: 0,
@@ -115,21 +115,21 @@ impl Decoder {
             batch_bytes: 0,
             counts: RecordCounts::default(),
             rejects: Vec::new(),
-            lines: 0,
-            after_newline: false,
+            newlines: 0,
+            is_after_newline: false,
             layout: None,
             is_array: false,
             is_array_open: false,
-            skipping: None,
+            pending_reject: None,
         }
     }
 
     /// Makes ready for other input, whatever became of the last.
-    pub fn clear(&mut self) {
+    pub fn reset(&mut self) {
         for column in &mut self.columns {
             column.clear();
         }
-        self.waiting.clear();
+        self.pending.clear();
         (self.rows, self.batch_bytes) = (0, 0);
         self.counts = RecordCounts::default();
         self.rejects.clear();
@@ -139,12 +139,12 @@ impl Decoder {
     /// Makes ready for the first chunk of another segment. One that begins inside an object needs to be told
     /// its `layout`; `None` means that the object is read from its first byte on.
     pub fn begin_segment(&mut self, layout: Option<Layout>) {
-        self.lines = 0;
-        self.after_newline = false;
+        self.newlines = 0;
+        self.is_after_newline = false;
         self.layout = layout;
         self.is_array = layout == Some(Layout::Array);
         self.is_array_open = self.is_array;
-        self.skipping = None;
+        self.pending_reject = None;
     }
 
     /// Returns the layout of the object, once enough of its first bytes have been decoded.
@@ -153,8 +153,8 @@ impl Decoder {
     }
 
     /// Newlines from the start of the segment to the end of what was consumed.
-    pub fn lines(&self) -> u64 {
-        self.lines
+    pub fn newlines(&self) -> u64 {
+        self.newlines
     }
 
     /// Rows in the batch that is being built.
@@ -193,79 +193,82 @@ impl Decoder {
             .map(ColumnBuilder::finish)
             .collect::<Result<_, _>>()?;
         (self.rows, self.batch_bytes) = (0, 0);
-        RecordBatch::try_new(Arc::clone(&self.arrow), columns)
+        RecordBatch::try_new(Arc::clone(&self.arrow_schema), columns)
     }
 
     /// Decodes records from a chunk until it wants more, the batch is full, or the segment is done:
     /// at the end of the object, or where a line begins with `{` at or after `segment_end` (a byte
     /// offset in the object).
     pub fn decode(&mut self, chunk: Chunk<'_>, segment_end: u64) -> DecodeResult {
-        let progress = self.scan(chunk, segment_end);
-        self.append(chunk);
-        progress
+        let result = self.scan_records(chunk, segment_end);
+        self.append_pending(chunk);
+        result
     }
 
-    fn scan(&mut self, chunk: Chunk<'_>, segment_end: u64) -> DecodeResult {
+    fn scan_records(&mut self, chunk: Chunk<'_>, segment_end: u64) -> DecodeResult {
         let bytes = chunk.padded;
-        let done = |consumed, stop| DecodeResult { consumed, stop };
-        self.scanner.begin();
+        let result = |consumed, stop| DecodeResult {
+            consumed,
+            status: stop,
+        };
+        self.scanner.reset();
         let mut at = 0;
         if self.layout.is_none() && !self.detect_layout(chunk) {
-            return done(0, DecodeStatus::NeedInput);
+            return result(0, DecodeStatus::NeedInput);
         }
-        if self.skipping.is_some() {
-            at = match self.skip(chunk, 0) {
+        if self.pending_reject.is_some() {
+            at = match self.resync(chunk, 0) {
                 Ok(next) => next,
                 Err(progress) => return progress,
             };
         }
         loop {
-            at = self.space(chunk, at);
+            at = self.skip_between_records(chunk, at);
             if at >= chunk.len {
-                return match chunk.rest {
+                return match chunk.input_state {
                     InputState::More | InputState::RecordTooLarge => {
-                        done(chunk.len, DecodeStatus::NeedInput)
+                        result(chunk.len, DecodeStatus::NeedInput)
                     }
                     InputState::Eof => {
                         if self.is_array_open {
-                            self.reject_end(
+                            self.reject_at_end(
                                 chunk,
                                 "the array of records does not end with a closing bracket",
                             );
                         }
-                        done(chunk.len, DecodeStatus::SegmentEnd)
+                        result(chunk.len, DecodeStatus::SegmentEnd)
                     }
                     InputState::Corrupt(why) => {
-                        self.reject_end(chunk, why);
-                        done(chunk.len, DecodeStatus::SegmentEnd)
+                        self.reject_at_end(chunk, why);
+                        result(chunk.len, DecodeStatus::SegmentEnd)
                     }
                 };
             }
-            if self.after_newline
+            if self.is_after_newline
                 && chunk.offset + at as u64 >= segment_end
-                && byte(bytes, at) == b'{'
+                && byte_at(bytes, at) == b'{'
             {
-                return done(at, DecodeStatus::SegmentEnd);
+                return result(at, DecodeStatus::SegmentEnd);
             }
-            if self.waiting.len() == BLOCK || self.is_full() {
-                self.append(chunk);
+            if self.pending.len() == BLOCK_ROWS || self.is_full() {
+                self.append_pending(chunk);
                 if self.is_full() {
-                    return done(at, DecodeStatus::BatchFull);
+                    return result(at, DecodeStatus::BatchFull);
                 }
             }
-            let width = self.scanner.width();
-            let row = self.waiting.len() * width;
-            let slots = self.slots.get_mut(row..row + width).unwrap_or_default();
-            match self.scanner.record(bytes, at, slots) {
-                Ok(scanned) => {
-                    let record = bytes.get(at..scanned.end).unwrap_or_default();
-                    self.after_newline = false;
+            let num_keys = self.scanner.num_keys();
+            let row = self.pending.len() * num_keys;
+            let spans = self.spans.get_mut(row..row + num_keys).unwrap_or_default();
+            match self.scanner.scan_record(bytes, at, spans) {
+                Ok(span) => {
+                    let record = bytes.get(at..span.end).unwrap_or_default();
+                    self.is_after_newline = false;
                     self.is_array_open = self.is_array;
-                    if !scanned.ascii && simdutf8::basic::from_utf8(record).is_err() {
-                        self.append(chunk);
-                        let line = self.lines;
-                        let record = at..scanned.end;
-                        self.reject(
+                    if !span.is_ascii && simdutf8::basic::from_utf8(record).is_err() {
+                        self.append_pending(chunk);
+                        let line = self.newlines;
+                        let record = at..span.end;
+                        self.push_reject(
                             chunk,
                             record,
                             line,
@@ -273,30 +276,30 @@ impl Decoder {
                             None,
                             "not UTF-8",
                         );
-                    } else if is_kept(self.schema, bytes, slots) {
-                        self.waiting.push(PendingRow {
-                            record: at..scanned.end,
-                            line: self.lines,
+                    } else if passes_filter(self.schema, bytes, spans) {
+                        self.pending.push(PendingRow {
+                            record: at..span.end,
+                            line: self.newlines,
                         });
                     } else {
                         self.counts.filtered += 1;
                     }
                     self.counts.records += 1;
-                    if scanned.spaced {
-                        self.lines += bytes::newlines(record);
+                    if span.has_control_whitespace {
+                        self.newlines += bytes::count_newlines(record);
                     }
-                    at = scanned.end;
+                    at = span.end;
                 }
                 Err(error)
-                    if chunk.rest == InputState::More
-                        && (error.at >= chunk.len || is_mark_begun(chunk, at)) =>
+                    if chunk.input_state == InputState::More
+                        && (error.pos >= chunk.len || ends_in_partial_bom(chunk, at)) =>
                 {
-                    return done(at, DecodeStatus::NeedInput);
+                    return result(at, DecodeStatus::NeedInput);
                 }
                 Err(error) => {
-                    self.append(chunk);
-                    self.reject_syntax(chunk, at, error);
-                    at = match self.skip(chunk, at) {
+                    self.append_pending(chunk);
+                    self.begin_syntax_reject(chunk, at, error);
+                    at = match self.resync(chunk, at) {
                         Ok(next) => next,
                         Err(progress) => return progress,
                     };
@@ -309,7 +312,7 @@ impl Decoder {
     /// bytes are needed. An object of another format becomes one reject.
     fn detect_layout(&mut self, chunk: Chunk<'_>) -> bool {
         let data = chunk.padded.get(..chunk.len).unwrap_or_default();
-        self.layout = sniff::detect(data, chunk.rest != InputState::More);
+        self.layout = sniff::detect_layout(data, chunk.input_state != InputState::More);
         self.is_array = self.layout == Some(Layout::Array);
         if let Some(Layout::NotJson(format)) = self.layout {
             let detail = Cow::Owned(format!("it looks like {format}, not like JSON"));
@@ -320,24 +323,24 @@ impl Decoder {
 
     /// Whether the batch would hold no more records than those that wait.
     fn is_full(&self) -> bool {
-        self.rows + self.waiting.len() >= self.max_rows || self.batch_bytes > MAX_BATCH_BYTES
+        self.rows + self.pending.len() >= self.max_rows || self.batch_bytes > MAX_BATCH_BYTES
     }
 
     /// Skips what can be between two records.
     #[inline(always)]
-    fn space(&mut self, chunk: Chunk<'_>, mut at: usize) -> usize {
+    fn skip_between_records(&mut self, chunk: Chunk<'_>, mut at: usize) -> usize {
         loop {
-            match byte(chunk.padded, at) {
+            match byte_at(chunk.padded, at) {
                 b'\n' => {
-                    self.lines += 1;
-                    self.after_newline = true;
+                    self.newlines += 1;
+                    self.is_after_newline = true;
                 }
-                b' ' | b'\t' | b'\r' => self.after_newline = false,
+                b' ' | b'\t' | b'\r' => self.is_after_newline = false,
                 b'{' => return at,
-                other => match self.separator(chunk, at, other) {
+                other => match self.separator_len(chunk, at, other) {
                     0 => return at,
                     bytes => {
-                        self.after_newline = false;
+                        self.is_after_newline = false;
                         at += bytes;
                         continue;
                     }
@@ -351,7 +354,7 @@ impl Decoder {
     /// there is neither. Commas and brackets between records count as white space in an array, so that a missing
     /// or a superfluous one costs no record.
     #[cold]
-    fn separator(&mut self, chunk: Chunk<'_>, at: usize, first: u8) -> usize {
+    fn separator_len(&mut self, chunk: Chunk<'_>, at: usize, first: u8) -> usize {
         match first {
             b',' if self.is_array => 1,
             b'[' | b']' if self.is_array => {
@@ -362,47 +365,47 @@ impl Decoder {
                 .padded
                 .get(at..)
                 .unwrap_or_default()
-                .starts_with(BYTE_ORDER_MARK) =>
+                .starts_with(UTF8_BOM) =>
             {
-                BYTE_ORDER_MARK.len()
+                UTF8_BOM.len()
             }
             _ => 0,
         }
     }
 
     /// Appends the waiting records to the batch, or rejects them.
-    fn append(&mut self, chunk: Chunk<'_>) {
-        let rows = self.waiting.len();
+    fn append_pending(&mut self, chunk: Chunk<'_>) {
+        let rows = self.pending.len();
         if rows == 0 {
             return;
         }
-        let width = self.scanner.width();
+        let num_keys = self.scanner.num_keys();
         let bytes = chunk.padded;
         let mut columns = self.columns.iter_mut().enumerate();
-        let all = columns.all(|(field, column)| {
-            let slots = self.slots.iter().skip(field).step_by(width).take(rows);
-            column.extend(bytes, slots.copied()).is_ok()
+        let all_valid = columns.all(|(field, column)| {
+            let spans = self.spans.iter().skip(field).step_by(num_keys).take(rows);
+            column.extend(bytes, spans.copied()).is_ok()
         });
-        if all {
+        if all_valid {
             self.rows += rows;
             self.counts.kept += rows as u64;
-            self.batch_bytes += self.waiting.iter().map(|w| w.record.len()).sum::<usize>();
-            self.waiting.clear();
+            self.batch_bytes += self.pending.iter().map(|w| w.record.len()).sum::<usize>();
+            self.pending.clear();
         } else {
-            self.append_each(chunk, width);
+            self.append_row_by_row(chunk, num_keys);
         }
     }
 
     /// The same record by record: at least one of them has a bad value.
     #[cold]
-    fn append_each(&mut self, chunk: Chunk<'_>, width: usize) {
-        let waiting = std::mem::take(&mut self.waiting);
-        let slots = std::mem::take(&mut self.slots);
-        for (waiting, slots) in waiting.iter().zip(slots.chunks_exact(width)) {
+    fn append_row_by_row(&mut self, chunk: Chunk<'_>, num_keys: usize) {
+        let pending = std::mem::take(&mut self.pending);
+        let spans = std::mem::take(&mut self.spans);
+        for (row, spans) in pending.iter().zip(spans.chunks_exact(num_keys)) {
             // Repeating texts of a rejected row stay in the batch.
-            self.batch_bytes += waiting.record.len();
+            self.batch_bytes += row.record.len();
             let mut worst = None;
-            for (column, &slot) in self.columns.iter_mut().zip(slots) {
+            for (column, &slot) in self.columns.iter_mut().zip(spans) {
                 column.truncate(self.rows);
                 if let Err((reason, what)) = column.extend(chunk.padded, std::iter::once(slot))
                     && worst.is_none_or(|(other, _, _)| reason < other)
@@ -418,15 +421,15 @@ impl Decoder {
             for column in &mut self.columns {
                 column.truncate(self.rows);
             }
-            let record = waiting.record.clone();
-            self.reject(chunk, record, waiting.line, reason, Some(key), what);
+            let record = row.record.clone();
+            self.push_reject(chunk, record, row.line, reason, Some(key), what);
         }
-        self.slots = slots;
-        self.waiting = waiting;
-        self.waiting.clear();
+        self.spans = spans;
+        self.pending = pending;
+        self.pending.clear();
     }
 
-    fn reject(
+    fn push_reject(
         &mut self,
         chunk: Chunk<'_>,
         record: std::ops::Range<usize>,
@@ -445,25 +448,25 @@ impl Decoder {
             offset: chunk.offset + start as u64,
             line,
             bytes: text.len() as u64,
-            text: text.get(..MAX_TEXT).unwrap_or(text).to_vec(),
+            text: text.get(..MAX_REJECT_TEXT_BYTES).unwrap_or(text).to_vec(),
         });
     }
 
     /// Begins the reject of a record that is not a JSON object.
     #[cold]
-    fn reject_syntax(&mut self, chunk: Chunk<'_>, start: usize, error: SyntaxError) {
-        let detail = match chunk.rest {
-            _ if error.at < chunk.len => Cow::Owned(format!(
+    fn begin_syntax_reject(&mut self, chunk: Chunk<'_>, start: usize, error: SyntaxError) {
+        let detail = match chunk.input_state {
+            _ if error.pos < chunk.len => Cow::Owned(format!(
                 "{} at byte {}",
-                error.what,
-                chunk.offset + error.at as u64
+                error.message,
+                chunk.offset + error.pos as u64
             )),
             InputState::Corrupt(why) => Cow::Owned(why.to_owned()),
             InputState::RecordTooLarge => Cow::Borrowed("record longer than 256 MiB"),
             InputState::Eof | InputState::More => Cow::Borrowed("the object ends in the record"),
         };
         let offset = chunk.offset + start as u64;
-        let resync = Resync::new(self.schema.keys, self.is_array, offset);
+        let resync = Resync::new(self.schema.known_keys, self.is_array, offset);
         self.begin_reject(chunk, start, RejectReason::Syntax, detail, Some(resync));
     }
 
@@ -483,95 +486,97 @@ impl Decoder {
             key: None,
             detail,
             offset: chunk.offset + start as u64,
-            line: self.lines,
+            line: self.newlines,
             bytes: 0,
             text: Vec::new(),
         };
-        self.skipping = Some(PendingReject {
+        self.pending_reject = Some(PendingReject {
             reject,
             resync,
-            blanks: 0,
+            trailing_whitespace: 0,
         });
     }
 
     /// Rejects what should be after the last byte of the object.
     #[cold]
-    fn reject_end(&mut self, chunk: Chunk<'_>, detail: &str) {
-        self.append(chunk);
+    fn reject_at_end(&mut self, chunk: Chunk<'_>, detail: &str) {
+        self.append_pending(chunk);
         let detail = Cow::Owned(detail.to_owned());
         self.begin_reject(chunk, chunk.len, RejectReason::Syntax, detail, None);
         self.rejects
-            .extend(self.skipping.take().map(PendingReject::finish));
+            .extend(self.pending_reject.take().map(PendingReject::finish));
     }
 
     /// Passes over the rest of a reject, from byte `from` of the chunk on. Returns where decoding resumes.
-    fn skip(&mut self, chunk: Chunk<'_>, from: usize) -> Result<usize, DecodeResult> {
-        let Some(mut skipping) = self.skipping.take() else {
+    fn resync(&mut self, chunk: Chunk<'_>, from: usize) -> Result<usize, DecodeResult> {
+        let Some(mut pending) = self.pending_reject.take() else {
             return Ok(from);
         };
         let data = chunk.padded.get(..chunk.len).unwrap_or_default();
-        let is_last = matches!(chunk.rest, InputState::Eof | InputState::Corrupt(_));
+        let is_last = matches!(chunk.input_state, InputState::Eof | InputState::Corrupt(_));
         let in_chunk = |offset: u64| (offset - chunk.offset) as usize;
         let mut resume = None;
         let mut end = chunk.len;
-        if let Some(resync) = &mut skipping.resync {
+        if let Some(resync) = &mut pending.resync {
             resume = resync.search(data, chunk.offset).map(in_chunk);
             if is_last {
                 resume = resume.or(resync.finish().map(in_chunk));
             }
-            if let Some(undecided) = resync.undecided().map(in_chunk)
+            if let Some(undecided) = resync.first_undecided().map(in_chunk)
                 && !is_last
             {
                 end = undecided;
-                if end == from && chunk.rest == InputState::RecordTooLarge {
-                    resync.give_up(chunk.offset + from as u64);
-                    self.skipping = Some(skipping);
-                    return self.skip(chunk, from);
+                if end == from && chunk.input_state == InputState::RecordTooLarge {
+                    resync.abandon(chunk.offset + from as u64);
+                    self.pending_reject = Some(pending);
+                    return self.resync(chunk, from);
                 }
             }
         }
         let end = resume.unwrap_or(end);
-        let passed = data.get(from..end).unwrap_or_default();
-        self.lines += bytes::newlines(passed);
-        if let Some(&last) = passed.last() {
-            self.after_newline = last == b'\n';
+        let skipped = data.get(from..end).unwrap_or_default();
+        self.newlines += bytes::count_newlines(skipped);
+        if let Some(&last) = skipped.last() {
+            self.is_after_newline = last == b'\n';
         }
-        skipping.pass(passed);
+        pending.extend(skipped);
         if resume.is_none() && !is_last {
-            self.skipping = Some(skipping);
+            self.pending_reject = Some(pending);
             return Err(DecodeResult {
                 consumed: end,
-                stop: DecodeStatus::NeedInput,
+                status: DecodeStatus::NeedInput,
             });
         }
-        self.rejects.push(skipping.finish());
+        self.rejects.push(pending.finish());
         resume.ok_or(DecodeResult {
             consumed: end,
-            stop: DecodeStatus::SegmentEnd,
+            status: DecodeStatus::SegmentEnd,
         })
     }
 }
 
 impl PendingReject {
     /// Adds bytes to the reject.
-    fn pass(&mut self, bytes: &[u8]) {
+    fn extend(&mut self, bytes: &[u8]) {
         let reject = &mut self.reject;
-        let room = MAX_TEXT - reject.text.len().min(MAX_TEXT);
+        let remaining = MAX_REJECT_TEXT_BYTES - reject.text.len().min(MAX_REJECT_TEXT_BYTES);
         reject
             .text
-            .extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+            .extend_from_slice(bytes.get(..remaining).unwrap_or(bytes));
         reject.bytes += bytes.len() as u64;
         let from_end = bytes.iter().rev();
-        let blanks = from_end.take_while(|&&b| bytes::is_white_space(b)).count();
-        if blanks < bytes.len() {
-            self.blanks = 0;
+        let whitespace = from_end
+            .take_while(|&&b| bytes::is_json_whitespace(b))
+            .count();
+        if whitespace < bytes.len() {
+            self.trailing_whitespace = 0;
         }
-        self.blanks += blanks as u64;
+        self.trailing_whitespace += whitespace as u64;
     }
 
     /// Returns the reject without the white space at its end.
     fn finish(mut self) -> Reject {
-        self.reject.bytes -= self.blanks;
+        self.reject.bytes -= self.trailing_whitespace;
         let length = usize::try_from(self.reject.bytes).unwrap_or(usize::MAX);
         self.reject.text.truncate(length);
         self.reject
@@ -579,23 +584,23 @@ impl PendingReject {
 }
 
 /// Whether the chunk ends in the middle of what can be a byte order mark at `at`.
-fn is_mark_begun(chunk: Chunk<'_>, at: usize) -> bool {
+fn ends_in_partial_bom(chunk: Chunk<'_>, at: usize) -> bool {
     let rest = chunk.padded.get(at..chunk.len).unwrap_or_default();
-    !rest.is_empty() && rest.len() < BYTE_ORDER_MARK.len() && BYTE_ORDER_MARK.starts_with(rest)
+    !rest.is_empty() && rest.len() < UTF8_BOM.len() && UTF8_BOM.starts_with(rest)
 }
 
 /// Whether the filter keeps the record with these slots.
 #[inline(always)]
-fn is_kept(schema: &RecordSchema, bytes: &[u8], slots: &[ValueSpan]) -> bool {
+fn passes_filter(schema: &RecordSchema, bytes: &[u8], spans: &[ValueSpan]) -> bool {
     let Some(filter) = schema.filter else {
         return true;
     };
     // Its key comes behind those of the fields.
-    let Some(slot) = slots.get(schema.fields.len()) else {
+    let Some(span) = spans.get(schema.fields.len()) else {
         return false;
     };
-    let raw = bytes.get(slot.start..slot.end).unwrap_or_default();
-    match slot.kind {
+    let raw = bytes.get(span.start..span.end).unwrap_or_default();
+    match span.kind {
         ValueKind::PlainString => raw == filter.value.as_bytes(),
         ValueKind::EscapedString => {
             let mut text = Vec::new();

@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 
-use super::bytes::is_white_space;
+use super::bytes::is_json_whitespace;
 use super::scanner::MAX_DEPTH;
 use super::value;
 
@@ -15,13 +15,13 @@ use super::value;
 #[derive(Debug, Default)]
 pub struct ObjectValidator {
     /// The open containers. The outermost is a candidate.
-    open: VecDeque<Container>,
+    open_containers: VecDeque<Container>,
     /// Where the open candidates begin.
-    candidates: VecDeque<u64>,
+    candidate_offsets: VecDeque<u64>,
     /// What can follow in the innermost container.
-    expects: ParseState,
+    state: ParseState,
     /// Hexadecimal digits that a `\u` escape still needs.
-    hex_digits: u8,
+    hex_digits_left: u8,
 }
 
 /// An open object or array.
@@ -29,9 +29,9 @@ pub struct ObjectValidator {
 struct Container {
     is_object: bool,
     /// Where the candidate begins, if the object is one.
-    candidate: Option<u64>,
+    candidate_offset: Option<u64>,
     /// Whether the candidate has a key of the model.
-    has_key: bool,
+    has_known_key: bool,
 }
 
 /// What can follow.
@@ -61,22 +61,24 @@ enum NumberState {
     Integer,
     DecimalPoint,
     Fraction,
-    E,
+    ExponentMark,
     ExponentSign,
     Exponent,
 }
 
 impl NumberState {
     /// Returns what has been seen with one more byte; `None` if that is not part of the number.
-    fn with(self, byte: u8) -> Option<Self> {
+    fn advance(self, byte: u8) -> Option<Self> {
         Some(match (self, byte) {
             (Self::Minus, b'0') => Self::Zero,
             (Self::Minus | Self::Integer, b'0'..=b'9') => Self::Integer,
             (Self::Zero | Self::Integer, b'.') => Self::DecimalPoint,
             (Self::DecimalPoint | Self::Fraction, b'0'..=b'9') => Self::Fraction,
-            (Self::Zero | Self::Integer | Self::Fraction, b'e' | b'E') => Self::E,
-            (Self::E, b'+' | b'-') => Self::ExponentSign,
-            (Self::E | Self::ExponentSign | Self::Exponent, b'0'..=b'9') => Self::Exponent,
+            (Self::Zero | Self::Integer | Self::Fraction, b'e' | b'E') => Self::ExponentMark,
+            (Self::ExponentMark, b'+' | b'-') => Self::ExponentSign,
+            (Self::ExponentMark | Self::ExponentSign | Self::Exponent, b'0'..=b'9') => {
+                Self::Exponent
+            }
             _ => return None,
         })
     }
@@ -92,43 +94,43 @@ impl NumberState {
 impl ObjectValidator {
     /// Whether a candidate is open.
     #[inline]
-    pub fn is_running(&self) -> bool {
-        !self.open.is_empty()
+    pub fn is_active(&self) -> bool {
+        !self.open_containers.is_empty()
     }
 
     /// Returns where the outermost open candidate begins.
     #[inline]
-    pub fn first_open(&self) -> Option<u64> {
-        self.candidates.front().copied()
+    pub fn outermost_candidate(&self) -> Option<u64> {
+        self.candidate_offsets.front().copied()
     }
 
     /// Fails the outermost candidate if it begins at `offset`.
-    pub fn give_up(&mut self, offset: u64) {
-        if self.first_open() == Some(offset) {
+    pub fn abandon(&mut self, offset: u64) {
+        if self.outermost_candidate() == Some(offset) {
             self.fail_outermost();
         }
     }
 
     /// Opens a candidate, which begins at `offset`, while the probe is idle.
-    pub fn begin(&mut self, offset: u64) {
-        self.hex_digits = 0;
+    pub fn open_candidate(&mut self, offset: u64) {
+        self.hex_digits_left = 0;
         self.push(true, Some(offset));
     }
 
     /// Takes a byte of a string. `is_end` tells that it is the closing quote, `key` returns the text from an
     /// offset up to this byte, and `is_known` tells a key of the model.
-    pub fn string_byte<'a>(
+    pub fn feed_string_byte<'a>(
         &mut self,
         byte: u8,
         (is_escaped, is_end): (bool, bool),
         key: impl Fn(u64) -> &'a [u8],
         is_known: impl Fn(&[u8]) -> bool,
     ) {
-        let is_valid = if self.hex_digits > 0 {
-            self.hex_digits -= 1;
+        let is_valid = if self.hex_digits_left > 0 {
+            self.hex_digits_left -= 1;
             byte.is_ascii_hexdigit()
         } else if is_escaped {
-            self.hex_digits = if byte == b'u' { 4 } else { 0 };
+            self.hex_digits_left = if byte == b'u' { 4 } else { 0 };
             matches!(
                 byte,
                 b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' | b'u'
@@ -137,46 +139,51 @@ impl ObjectValidator {
             byte >= b' '
         };
         if !is_valid {
-            return self.fail();
+            return self.fail_all();
         }
         if !is_end {
             return;
         }
-        if let ParseState::InKey(first) = self.expects {
-            if let Some(object) = self.open.back_mut()
-                && object.candidate.is_some()
-                && !object.has_key
+        if let ParseState::InKey(first) = self.state {
+            if let Some(object) = self.open_containers.back_mut()
+                && object.candidate_offset.is_some()
+                && !object.has_known_key
             {
-                object.has_key = is_model_key(key(first), is_known);
+                object.has_known_key = is_known_key(key(first), is_known);
             }
-            self.expects = ParseState::ExpectColon;
+            self.state = ParseState::ExpectColon;
         } else {
-            self.expects = ParseState::ExpectCommaOrEnd;
+            self.state = ParseState::ExpectCommaOrEnd;
         }
     }
 
     /// Takes a byte outside of strings, which is at `offset`. If it opens an object that is a candidate, that
     /// one begins at `candidate`. Returns where a whole object with a key of the model begins, if one ends here.
-    pub fn token(&mut self, byte: u8, offset: u64, candidate: Option<u64>) -> Option<u64> {
-        if let ParseState::InNumber(number) = self.expects {
-            if let Some(number) = number.with(byte) {
-                self.expects = ParseState::InNumber(number);
+    pub fn feed_token_byte(
+        &mut self,
+        byte: u8,
+        offset: u64,
+        candidate: Option<u64>,
+    ) -> Option<u64> {
+        if let ParseState::InNumber(number) = self.state {
+            if let Some(number) = number.advance(byte) {
+                self.state = ParseState::InNumber(number);
                 return None;
             }
             if !number.is_complete() {
-                self.fail();
+                self.fail_all();
                 return None;
             }
-            self.expects = ParseState::ExpectCommaOrEnd;
+            self.state = ParseState::ExpectCommaOrEnd;
         }
-        if is_white_space(byte) && !matches!(self.expects, ParseState::InLiteral(_)) {
+        if is_json_whitespace(byte) && !matches!(self.state, ParseState::InLiteral(_)) {
             return None;
         }
         let in_object = self
-            .open
+            .open_containers
             .back()
             .is_some_and(|innermost| innermost.is_object);
-        match (self.expects, byte) {
+        match (self.state, byte) {
             (ParseState::ExpectValue | ParseState::ExpectValueOrEnd, b'{') => {
                 self.push(true, candidate)
             }
@@ -184,98 +191,100 @@ impl ObjectValidator {
                 self.push(false, None)
             }
             (ParseState::ExpectValue | ParseState::ExpectValueOrEnd, b'"') => {
-                self.expects = ParseState::InString
+                self.state = ParseState::InString
             }
             (ParseState::ExpectValue | ParseState::ExpectValueOrEnd, b'-') => {
-                self.expects = ParseState::InNumber(NumberState::Minus);
+                self.state = ParseState::InNumber(NumberState::Minus);
             }
             (ParseState::ExpectValue | ParseState::ExpectValueOrEnd, b'0') => {
-                self.expects = ParseState::InNumber(NumberState::Zero);
+                self.state = ParseState::InNumber(NumberState::Zero);
             }
             (ParseState::ExpectValue | ParseState::ExpectValueOrEnd, b'1'..=b'9') => {
-                self.expects = ParseState::InNumber(NumberState::Integer);
+                self.state = ParseState::InNumber(NumberState::Integer);
             }
             (ParseState::ExpectValue | ParseState::ExpectValueOrEnd, b't') => {
-                self.expects = ParseState::InLiteral(b"rue");
+                self.state = ParseState::InLiteral(b"rue");
             }
             (ParseState::ExpectValue | ParseState::ExpectValueOrEnd, b'f') => {
-                self.expects = ParseState::InLiteral(b"alse");
+                self.state = ParseState::InLiteral(b"alse");
             }
             (ParseState::ExpectValue | ParseState::ExpectValueOrEnd, b'n') => {
-                self.expects = ParseState::InLiteral(b"ull");
+                self.state = ParseState::InLiteral(b"ull");
             }
-            (ParseState::InLiteral([wanted, rest @ ..]), _) if byte == *wanted => {
-                self.expects = match rest {
+            (ParseState::InLiteral([expected, rest @ ..]), _) if byte == *expected => {
+                self.state = match rest {
                     [] => ParseState::ExpectCommaOrEnd,
                     _ => ParseState::InLiteral(rest),
                 };
             }
             (ParseState::ExpectKey | ParseState::ExpectKeyOrEnd, b'"') => {
-                self.expects = ParseState::InKey(offset + 1);
+                self.state = ParseState::InKey(offset + 1);
             }
-            (ParseState::ExpectColon, b':') => self.expects = ParseState::ExpectValue,
-            (ParseState::ExpectCommaOrEnd, b',') if in_object => {
-                self.expects = ParseState::ExpectKey
-            }
-            (ParseState::ExpectCommaOrEnd, b',') => self.expects = ParseState::ExpectValue,
+            (ParseState::ExpectColon, b':') => self.state = ParseState::ExpectValue,
+            (ParseState::ExpectCommaOrEnd, b',') if in_object => self.state = ParseState::ExpectKey,
+            (ParseState::ExpectCommaOrEnd, b',') => self.state = ParseState::ExpectValue,
             (ParseState::ExpectCommaOrEnd | ParseState::ExpectKeyOrEnd, b'}') if in_object => {
                 return self.pop();
             }
             (ParseState::ExpectCommaOrEnd | ParseState::ExpectValueOrEnd, b']') if !in_object => {
                 return self.pop();
             }
-            _ => self.fail(),
+            _ => self.fail_all(),
         }
         None
     }
 
     fn push(&mut self, is_object: bool, candidate: Option<u64>) {
-        if self.open.len() == MAX_DEPTH as usize {
+        if self.open_containers.len() == MAX_DEPTH as usize {
             self.fail_outermost();
         }
-        self.expects = match is_object {
+        self.state = match is_object {
             true => ParseState::ExpectKeyOrEnd,
             false => ParseState::ExpectValueOrEnd,
         };
         // Containers count only inside of a candidate.
-        if self.open.is_empty() && candidate.is_none() {
+        if self.open_containers.is_empty() && candidate.is_none() {
             return;
         }
-        self.candidates.extend(candidate);
-        self.open.push_back(Container {
+        self.candidate_offsets.extend(candidate);
+        self.open_containers.push_back(Container {
             is_object,
-            candidate,
-            has_key: false,
+            candidate_offset: candidate,
+            has_known_key: false,
         });
     }
 
     fn pop(&mut self) -> Option<u64> {
-        self.expects = ParseState::ExpectCommaOrEnd;
-        let closed = self.open.pop_back()?;
-        let begin = closed.candidate?;
-        self.candidates.pop_back();
-        closed.has_key.then_some(begin)
+        self.state = ParseState::ExpectCommaOrEnd;
+        let closed = self.open_containers.pop_back()?;
+        let begin = closed.candidate_offset?;
+        self.candidate_offsets.pop_back();
+        closed.has_known_key.then_some(begin)
     }
 
     /// Fails all candidates that are open.
-    fn fail(&mut self) {
-        self.open.clear();
-        self.candidates.clear();
-        self.hex_digits = 0;
+    fn fail_all(&mut self) {
+        self.open_containers.clear();
+        self.candidate_offsets.clear();
+        self.hex_digits_left = 0;
     }
 
     fn fail_outermost(&mut self) {
-        self.candidates.pop_front();
-        self.open.pop_front();
-        let is_candidate = |container: &Container| container.candidate.is_some();
-        while self.open.front().is_some_and(|c| !is_candidate(c)) {
-            self.open.pop_front();
+        self.candidate_offsets.pop_front();
+        self.open_containers.pop_front();
+        let is_candidate = |container: &Container| container.candidate_offset.is_some();
+        while self
+            .open_containers
+            .front()
+            .is_some_and(|c| !is_candidate(c))
+        {
+            self.open_containers.pop_front();
         }
     }
 }
 
 /// Whether the text between the quotes of a key, escapes included, is known.
-fn is_model_key(raw: &[u8], is_known: impl Fn(&[u8]) -> bool) -> bool {
+fn is_known_key(raw: &[u8], is_known: impl Fn(&[u8]) -> bool) -> bool {
     if memchr::memchr(b'\\', raw).is_none() {
         return is_known(raw);
     }

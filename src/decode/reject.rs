@@ -52,7 +52,7 @@ impl RejectReason {
 }
 
 /// The longest reject text that is kept, in bytes.
-pub const MAX_TEXT: usize = 64 * 1024;
+pub const MAX_REJECT_TEXT_BYTES: usize = 64 * 1024;
 
 /// One rejected record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,7 +75,7 @@ pub struct Reject {
 
 impl Reject {
     /// Whether more bytes were rejected than `text` holds.
-    pub fn is_cut(&self) -> bool {
+    pub fn is_truncated(&self) -> bool {
         self.bytes > self.text.len() as u64
     }
 }

@@ -9,25 +9,25 @@
 //! candidates that it meets in one pass, so the search looks at every byte once, whatever the bytes are.
 
 use super::pushdown::ObjectValidator;
-use super::sniff::BYTE_ORDER_MARK;
+use super::sniff::UTF8_BOM;
 
 /// The search for the place to resume at. It takes the bytes in any portions.
 #[derive(Debug)]
 pub struct Resync {
     /// The keys of which a candidate must have one.
-    keys: &'static [&'static str],
+    known_keys: &'static [&'static str],
     /// Whether a comma can be between two records.
     is_array: bool,
     /// The offset in the object of the next byte to look at.
     offset: u64,
-    before: Lookbehind,
+    lookbehind: Lookbehind,
     /// Whether a backslash escapes the next byte.
     is_escaped: bool,
     /// The probe that is outside of strings at the next byte.
-    outside: usize,
-    probes: [ObjectValidator; 2],
+    outside_strings: usize,
+    validators: [ObjectValidator; 2],
     /// The nearest candidate that is taken. A nearer one may still be undecided.
-    taken: Option<u64>,
+    accepted: Option<u64>,
 }
 
 impl Resync {
@@ -35,14 +35,14 @@ impl Resync {
     /// record and is no candidate.
     pub fn new(keys: &'static [&'static str], is_array: bool, offset: u64) -> Self {
         Self {
-            keys,
+            known_keys: keys,
             is_array,
             offset,
-            before: Lookbehind::default(),
+            lookbehind: Lookbehind::default(),
             is_escaped: false,
-            outside: 0,
-            probes: Default::default(),
-            taken: None,
+            outside_strings: 0,
+            validators: Default::default(),
+            accepted: None,
         }
     }
 
@@ -50,75 +50,87 @@ impl Resync {
     /// [`undecided`](Self::undecided) on must be given again together with the next ones. Returns the offset to
     /// resume at as soon as it is known.
     pub fn search(&mut self, bytes: &[u8], start: u64) -> Option<u64> {
-        let seen = usize::try_from(self.offset.saturating_sub(start)).unwrap_or(usize::MAX);
-        for (at, &byte) in bytes.iter().enumerate().skip(seen) {
+        let already_searched =
+            usize::try_from(self.offset.saturating_sub(start)).unwrap_or(usize::MAX);
+        for (at, &byte) in bytes.iter().enumerate().skip(already_searched) {
             self.step(byte, bytes, at);
-            if let Some(taken) = self.taken
-                && self.undecided() == Some(taken)
+            if let Some(accepted) = self.accepted
+                && self.first_undecided() == Some(accepted)
             {
-                return Some(taken);
+                return Some(accepted);
             }
         }
         None
     }
 
     /// Returns the offset of the first byte that may still be the place to resume at, if there is one.
-    pub fn undecided(&self) -> Option<u64> {
-        let open = self.probes.iter().filter_map(ObjectValidator::first_open);
-        let marks = self.before.marks_begin.filter(|_| self.taken.is_none());
-        open.chain(self.taken).chain(marks).min()
+    pub fn first_undecided(&self) -> Option<u64> {
+        let open = self
+            .validators
+            .iter()
+            .filter_map(ObjectValidator::outermost_candidate);
+        let boms_start = self
+            .lookbehind
+            .boms_start
+            .filter(|_| self.accepted.is_none());
+        open.chain(self.accepted).chain(boms_start).min()
     }
 
     /// Gives up the undecided candidate at `offset`: its object is longer than a record may be.
-    pub fn give_up(&mut self, offset: u64) {
-        for probe in &mut self.probes {
-            probe.give_up(offset);
+    pub fn abandon(&mut self, offset: u64) {
+        for validator in &mut self.validators {
+            validator.abandon(offset);
         }
-        self.before.marks_begin = self.before.marks_begin.filter(|&begin| begin != offset);
+        self.lookbehind.boms_start = self.lookbehind.boms_start.filter(|&begin| begin != offset);
     }
 
     /// Returns the offset to resume at when no more bytes follow, if there is one.
     pub fn finish(&self) -> Option<u64> {
-        self.taken
+        self.accepted
     }
 
     /// Looks at the next byte, which is at `at` of `bytes`.
     fn step(&mut self, byte: u8, bytes: &[u8], at: usize) {
-        let candidate = match (byte, self.taken) {
-            (b'{', None) => self.before.candidate(),
+        let candidate = match (byte, self.accepted) {
+            (b'{', None) => self.lookbehind.candidate(),
             _ => ResumeCandidate::None,
         };
-        let begin = self.before.marks_begin.unwrap_or(self.offset);
+        let begin = self.lookbehind.boms_start.unwrap_or(self.offset);
         if candidate == ResumeCandidate::Certain {
-            self.taken = Some(begin);
+            self.accepted = Some(begin);
         }
-        let possible = (candidate == ResumeCandidate::Tentative).then_some(begin);
+        let tentative = (candidate == ResumeCandidate::Tentative).then_some(begin);
 
         let is_quote = byte == b'"' && !self.is_escaped;
-        let inside = 1 - self.outside;
-        if self.probes[inside].is_running() {
+        let inside = 1 - self.outside_strings;
+        if self.validators[inside].is_active() {
             let key = |first: u64| {
                 let length = usize::try_from(self.offset - first).unwrap_or(usize::MAX);
                 bytes.get(at.saturating_sub(length)..at).unwrap_or_default()
             };
-            let is_known = |key: &[u8]| self.keys.iter().any(|known| known.as_bytes() == key);
-            self.probes[inside].string_byte(byte, (self.is_escaped, is_quote), key, is_known);
+            let is_known = |key: &[u8]| self.known_keys.iter().any(|known| known.as_bytes() == key);
+            self.validators[inside].feed_string_byte(
+                byte,
+                (self.is_escaped, is_quote),
+                key,
+                is_known,
+            );
         }
-        let probe = &mut self.probes[self.outside];
-        if probe.is_running() {
-            let whole = probe.token(byte, self.offset, possible);
-            self.taken = self.taken.into_iter().chain(whole).min();
+        let validator = &mut self.validators[self.outside_strings];
+        if validator.is_active() {
+            let complete = validator.feed_token_byte(byte, self.offset, tentative);
+            self.accepted = self.accepted.into_iter().chain(complete).min();
         }
         // Where the grammar broke a candidate can begin, too.
-        if let (Some(begin), false) = (possible, probe.is_running()) {
-            probe.begin(begin);
+        if let (Some(begin), false) = (tentative, validator.is_active()) {
+            validator.open_candidate(begin);
         }
 
         if is_quote {
-            self.outside = inside;
+            self.outside_strings = inside;
         }
         self.is_escaped = byte == b'\\' && !self.is_escaped;
-        self.before.pass(byte, self.offset, self.is_array);
+        self.lookbehind.advance(byte, self.offset, self.is_array);
         self.offset += 1;
     }
 }
@@ -139,11 +151,11 @@ struct Lookbehind {
     line: LinePosition,
     brace: AfterBrace,
     /// How many bytes of a byte order mark are right before the byte.
-    mark_bytes: usize,
+    bom_bytes: usize,
     /// What was before that mark.
-    before_mark: (LinePosition, AfterBrace),
+    before_bom: (LinePosition, AfterBrace),
     /// Where the byte order marks begin that are right before the byte, if there are any.
-    marks_begin: Option<u64>,
+    boms_start: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -177,15 +189,15 @@ impl Lookbehind {
         }
     }
 
-    fn pass(&mut self, byte: u8, offset: u64, is_array: bool) {
-        if BYTE_ORDER_MARK.get(self.mark_bytes) == Some(&byte) {
-            self.pass_mark_byte(offset);
+    fn advance(&mut self, byte: u8, offset: u64, is_array: bool) {
+        if UTF8_BOM.get(self.bom_bytes) == Some(&byte) {
+            self.advance_bom(offset);
             return;
         }
-        self.mark_bytes = 0;
-        self.marks_begin = None;
-        if byte == BYTE_ORDER_MARK[0] {
-            self.pass_mark_byte(offset);
+        self.bom_bytes = 0;
+        self.boms_start = None;
+        if byte == UTF8_BOM[0] {
+            self.advance_bom(offset);
             return;
         }
         (self.line, self.brace) = match byte {
@@ -203,16 +215,16 @@ impl Lookbehind {
     }
 
     /// Passes a byte that may belong to a byte order mark. Until the mark is complete it is like any other byte.
-    fn pass_mark_byte(&mut self, offset: u64) {
-        if self.mark_bytes == 0 {
-            self.before_mark = (self.line, self.brace);
-            self.marks_begin = self.marks_begin.or(Some(offset));
+    fn advance_bom(&mut self, offset: u64) {
+        if self.bom_bytes == 0 {
+            self.before_bom = (self.line, self.brace);
+            self.boms_start = self.boms_start.or(Some(offset));
         }
-        self.mark_bytes += 1;
+        self.bom_bytes += 1;
         (self.line, self.brace) = (LinePosition::Other, AfterBrace::Other);
-        if self.mark_bytes == BYTE_ORDER_MARK.len() {
-            (self.line, self.brace) = self.before_mark;
-            self.mark_bytes = 0;
+        if self.bom_bytes == UTF8_BOM.len() {
+            (self.line, self.brace) = self.before_bom;
+            self.bom_bytes = 0;
         }
     }
 }

@@ -6,8 +6,8 @@
 //! wrong guess the same bytes go the long way, which also learns the next guess. The guess changes
 //! the time a record takes and nothing else.
 
-use super::bytes::byte;
-use super::lexer::{ScanResult, fail, literal, number, unicode_escape};
+use super::bytes::byte_at;
+use super::lexer::{ScanResult, check_unicode_escape, scan_literal, scan_number, syntax_error};
 use super::speculation::{KeyPrediction, NextToken};
 use super::structural_index::StructuralIndex;
 use super::value;
@@ -60,24 +60,24 @@ pub struct RecordSpan {
     /// One past its closing brace.
     pub end: usize,
     /// Whether every byte is ASCII.
-    pub ascii: bool,
+    pub is_ascii: bool,
     /// Whether it has white space other than plain spaces between its tokens.
-    pub spaced: bool,
+    pub has_control_whitespace: bool,
 }
 
 /// Members of a record that are guessed: what is kept of a record is bounded.
-const MAX_GUESSES: usize = 1024;
+const MAX_PREDICTIONS: usize = 1024;
 
 /// How far a record was scanned. It is handed from function to function by value: kept in the scanner
 /// it would be loaded and stored at every step, one step waiting for the other.
 #[derive(Debug, Clone, Copy)]
 struct Cursor {
     /// The next byte.
-    at: usize,
+    pos: usize,
     /// The number of the first stop that is not passed.
-    stop: usize,
+    structural: usize,
     /// The white space other than plain spaces between tokens, in bytes. A word wide, as [`ValueKind`] is.
-    spaced: usize,
+    control_whitespace: usize,
 }
 
 /// What is known behind a string.
@@ -85,9 +85,9 @@ struct ScannedString {
     /// Plain or escaped.
     kind: ValueKind,
     /// Its closing quote.
-    end: usize,
+    closing_quote: usize,
     /// The number of the stop behind its closing quote.
-    stop: usize,
+    next_structural: usize,
 }
 
 /// Scans records for the values of some wanted keys.
@@ -95,10 +95,10 @@ struct ScannedString {
 pub struct Scanner {
     keys: Vec<&'static str>,
     /// One a member, as far as a stretch can be guessed.
-    guesses: Vec<Option<KeyPrediction>>,
-    stops: StructuralIndex,
+    predictions: Vec<Option<KeyPrediction>>,
+    structurals: StructuralIndex,
     /// The number of the first stop that the last record did not pass.
-    passed: usize,
+    next_structural: usize,
 }
 
 impl Scanner {
@@ -106,99 +106,102 @@ impl Scanner {
     pub fn new(keys: Vec<&'static str>) -> Self {
         Self {
             keys,
-            guesses: Vec::new(),
-            stops: StructuralIndex::new(),
-            passed: 0,
+            predictions: Vec::new(),
+            structurals: StructuralIndex::new(),
+            next_structural: 0,
         }
     }
 
     /// Slots that a record fills: one a key.
     #[inline(always)]
-    pub fn width(&self) -> usize {
+    pub fn num_keys(&self) -> usize {
         self.keys.len()
     }
 
     /// Makes ready for other bytes. Until then all records must be scanned in the same ones, forward.
-    pub fn begin(&mut self) {
-        self.stops.clear();
-        self.passed = 0;
+    pub fn reset(&mut self) {
+        self.structurals.clear();
+        self.next_structural = 0;
     }
 
     /// Scans the record whose `{` stands at `start` into `slots`: one a key, in order. `bytes` should
     /// end in [`PADDING`](super::bytes::PADDING) zeros. An error at the end of the data proper means that
     /// the record is not whole.
-    pub fn record(
+    pub fn scan_record(
         &mut self,
         bytes: &[u8],
         start: usize,
-        slots: &mut [ValueSpan],
+        spans: &mut [ValueSpan],
     ) -> ScanResult<RecordSpan> {
-        slots.fill(ABSENT);
-        let mut place = Cursor {
-            at: start,
-            stop: self.stops.begin(self.passed, start),
-            spaced: 0,
+        spans.fill(ABSENT);
+        let mut cursor = Cursor {
+            pos: start,
+            structural: self.structurals.seek(self.next_structural, start),
+            control_whitespace: 0,
         };
         // If the record fails, the next one looks for its stops from here.
-        self.passed = place.stop;
+        self.next_structural = cursor.structural;
         let mut member = 0;
         loop {
-            let next = match self.guesses.get(member) {
-                Some(Some(guess)) if guess.holds(bytes, place.at) => {
-                    place.at += guess.len;
-                    place.stop += guess.stops;
-                    place.spaced += guess.spaced;
-                    guess.next
+            let next = match self.predictions.get(member) {
+                Some(Some(prediction)) if prediction.matches(bytes, cursor.pos) => {
+                    cursor.pos += prediction.len;
+                    cursor.structural += prediction.structurals;
+                    cursor.control_whitespace += prediction.control_whitespace;
+                    prediction.next
                 }
                 _ => {
-                    let (next, behind) = self.between(bytes, place, member)?;
-                    (place.at, place.stop, place.spaced) = (behind.at, behind.stop, behind.spaced);
+                    let (next, after) = self.scan_separator(bytes, cursor, member)?;
+                    (cursor.pos, cursor.structural, cursor.control_whitespace) =
+                        (after.pos, after.structural, after.control_whitespace);
                     next
                 }
             };
             let NextToken::Value(index) = next else {
-                self.passed = place.stop;
+                self.next_structural = cursor.structural;
                 return Ok(RecordSpan {
-                    end: place.at,
-                    ascii: self.stops.is_ascii(bytes, start, place.at),
-                    spaced: place.spaced > 0,
+                    end: cursor.pos,
+                    is_ascii: self.structurals.is_ascii(bytes, start, cursor.pos),
+                    has_control_whitespace: cursor.control_whitespace > 0,
                 });
             };
             // The usual values are scanned in place: what a call leaves in memory in one piece is
             // slow to load in another.
-            let first = byte(bytes, place.at);
-            let slot = if first == b'"' {
-                let start = place.at + 1;
-                let string = self.string(bytes, place.stop)?;
-                (place.at, place.stop) = (string.end + 1, string.stop);
+            let first = byte_at(bytes, cursor.pos);
+            let span = if first == b'"' {
+                let start = cursor.pos + 1;
+                let string = self.scan_string(bytes, cursor.structural)?;
+                (cursor.pos, cursor.structural) =
+                    (string.closing_quote + 1, string.next_structural);
                 ValueSpan {
                     kind: string.kind,
                     start,
-                    end: string.end,
+                    end: string.closing_quote,
                 }
             } else if first.is_ascii_digit() || first == b'-' {
-                let start = place.at;
-                place.at = number(bytes, start)?;
+                let start = cursor.pos;
+                cursor.pos = scan_number(bytes, start)?;
                 ValueSpan {
                     kind: ValueKind::Number,
                     start,
-                    end: place.at,
+                    end: cursor.pos,
                 }
             } else if first == b'n' {
-                let start = place.at;
-                place.at = literal(bytes, start, b"null")?;
+                let start = cursor.pos;
+                cursor.pos = scan_literal(bytes, start, b"null")?;
                 ValueSpan {
                     kind: ValueKind::Null,
                     start,
-                    end: place.at,
+                    end: cursor.pos,
                 }
             } else {
-                let (slot, behind) = self.other_value(bytes, place)?;
-                (place.at, place.stop, place.spaced) = (behind.at, behind.stop, behind.spaced);
-                slot
+                let (span, after) = self.slow_value(bytes, cursor)?;
+                (cursor.pos, cursor.structural, cursor.control_whitespace) =
+                    (after.pos, after.structural, after.control_whitespace);
+                span
             };
-            if let Some(wanted) = slots.get_mut(index) {
-                *wanted = slot;
+            if let Some(target) = spans.get_mut(index) {
+                *target = span;
             }
             member += 1;
         }
@@ -207,56 +210,64 @@ impl Scanner {
     /// The long way from the end of one value to the start of the next, or to the end of the record.
     #[cold]
     #[inline(never)]
-    fn between(
+    fn scan_separator(
         &mut self,
         bytes: &[u8],
         from: Cursor,
         member: usize,
     ) -> ScanResult<(NextToken, Cursor)> {
-        let mut place = Cursor { spaced: 0, ..from };
+        let mut cursor = Cursor {
+            control_whitespace: 0,
+            ..from
+        };
         if member > 0 {
-            place = space(bytes, place);
+            cursor = skip_whitespace(bytes, cursor);
         }
         let mut next = NextToken::RecordEnd;
-        match byte(bytes, place.at) {
-            b'}' if member > 0 => place.at += 1,
+        match byte_at(bytes, cursor.pos) {
+            b'}' if member > 0 => cursor.pos += 1,
             b'{' if member == 0 => {
-                place.at += 1;
-                place = space(bytes, place);
-                if byte(bytes, place.at) == b'}' {
-                    place.at += 1
+                cursor.pos += 1;
+                cursor = skip_whitespace(bytes, cursor);
+                if byte_at(bytes, cursor.pos) == b'}' {
+                    cursor.pos += 1
                 } else {
                     next = NextToken::Value(0)
                 }
             }
             b',' if member > 0 => {
-                place.at += 1;
-                place = space(bytes, place);
+                cursor.pos += 1;
+                cursor = skip_whitespace(bytes, cursor);
                 next = NextToken::Value(0);
             }
-            _ if member == 0 => return fail(place.at, "expected an object"),
-            _ => return fail(place.at, "expected a comma or a closing brace"),
+            _ if member == 0 => return syntax_error(cursor.pos, "expected an object"),
+            _ => return syntax_error(cursor.pos, "expected a comma or a closing brace"),
         }
         if next != NextToken::RecordEnd {
             let key;
-            (key, place) = self.key(bytes, place)?;
-            next = NextToken::Value(self.index(bytes, key));
-            place = space(bytes, place);
+            (key, cursor) = self.scan_key(bytes, cursor)?;
+            next = NextToken::Value(self.key_index(bytes, key));
+            cursor = skip_whitespace(bytes, cursor);
         }
-        let text = bytes.get(from.at..place.at).unwrap_or_default();
-        let guess = KeyPrediction::new(text, place.stop - from.stop, next, place.spaced);
+        let text = bytes.get(from.pos..cursor.pos).unwrap_or_default();
+        let prediction = KeyPrediction::new(
+            text,
+            cursor.structural - from.structural,
+            next,
+            cursor.control_whitespace,
+        );
         // Only the guess for this place: a record of another shape relearns as it goes.
-        if member < self.guesses.len() {
-            self.guesses[member] = guess;
-        } else if member == self.guesses.len() && member < MAX_GUESSES {
-            self.guesses.push(guess);
+        if member < self.predictions.len() {
+            self.predictions[member] = prediction;
+        } else if member == self.predictions.len() && member < MAX_PREDICTIONS {
+            self.predictions.push(prediction);
         }
-        place.spaced += from.spaced;
-        Ok((next, place))
+        cursor.control_whitespace += from.control_whitespace;
+        Ok((next, cursor))
     }
 
     /// The index of the slot for a key; one past the last if nobody wants it.
-    fn index(&self, bytes: &[u8], key: ValueSpan) -> usize {
+    fn key_index(&self, bytes: &[u8], key: ValueSpan) -> usize {
         let raw = bytes.get(key.start..key.end).unwrap_or_default();
         let mut decoded = Vec::new();
         let key = match key.kind {
@@ -273,144 +284,162 @@ impl Scanner {
     }
 
     /// A key and its colon, from the opening quote on.
-    fn key(&mut self, bytes: &[u8], place: Cursor) -> ScanResult<(ValueSpan, Cursor)> {
-        if byte(bytes, place.at) != b'"' {
-            return fail(place.at, "expected a key");
+    fn scan_key(&mut self, bytes: &[u8], cursor: Cursor) -> ScanResult<(ValueSpan, Cursor)> {
+        if byte_at(bytes, cursor.pos) != b'"' {
+            return syntax_error(cursor.pos, "expected a key");
         }
-        let (key, behind) = self.text(bytes, place)?;
-        let mut place = space(bytes, behind);
-        if byte(bytes, place.at) != b':' {
-            return fail(place.at, "expected a colon");
+        let (key, after) = self.scan_string_value(bytes, cursor)?;
+        let mut cursor = skip_whitespace(bytes, after);
+        if byte_at(bytes, cursor.pos) != b':' {
+            return syntax_error(cursor.pos, "expected a colon");
         }
-        place.at += 1;
-        Ok((key, place))
+        cursor.pos += 1;
+        Ok((key, cursor))
     }
 
     /// Any value but a string, a number or null: those only behind white space.
     #[inline(never)]
-    fn other_value(&mut self, bytes: &[u8], place: Cursor) -> ScanResult<(ValueSpan, Cursor)> {
-        let place = space(bytes, place);
-        let start = place.at;
-        let (kind, end) = match byte(bytes, start) {
-            b'"' => return self.text(bytes, place),
-            b'-' | b'0'..=b'9' => (ValueKind::Number, number(bytes, start)?),
-            b'n' => (ValueKind::Null, literal(bytes, start, b"null")?),
-            b't' => (ValueKind::Bool, literal(bytes, start, b"true")?),
-            b'f' => (ValueKind::Bool, literal(bytes, start, b"false")?),
+    fn slow_value(&mut self, bytes: &[u8], cursor: Cursor) -> ScanResult<(ValueSpan, Cursor)> {
+        let cursor = skip_whitespace(bytes, cursor);
+        let start = cursor.pos;
+        let (kind, end) = match byte_at(bytes, start) {
+            b'"' => return self.scan_string_value(bytes, cursor),
+            b'-' | b'0'..=b'9' => (ValueKind::Number, scan_number(bytes, start)?),
+            b'n' => (ValueKind::Null, scan_literal(bytes, start, b"null")?),
+            b't' => (ValueKind::Bool, scan_literal(bytes, start, b"true")?),
+            b'f' => (ValueKind::Bool, scan_literal(bytes, start, b"false")?),
             b'{' | b'[' => {
-                let behind = self.nested(bytes, place)?;
-                let slot = ValueSpan {
+                let after = self.scan_nested(bytes, cursor)?;
+                let span = ValueSpan {
                     kind: ValueKind::Nested,
                     start,
-                    end: behind.at,
+                    end: after.pos,
                 };
-                return Ok((slot, behind));
+                return Ok((span, after));
             }
-            _ => return fail(start, "expected a value"),
+            _ => return syntax_error(start, "expected a value"),
         };
-        Ok((ValueSpan { kind, start, end }, Cursor { at: end, ..place }))
+        Ok((
+            ValueSpan { kind, start, end },
+            Cursor { pos: end, ..cursor },
+        ))
     }
 
     /// A string, from its opening quote on.
-    fn text(&mut self, bytes: &[u8], place: Cursor) -> ScanResult<(ValueSpan, Cursor)> {
-        let string = self.string(bytes, place.stop)?;
-        let slot = ValueSpan {
+    fn scan_string_value(
+        &mut self,
+        bytes: &[u8],
+        cursor: Cursor,
+    ) -> ScanResult<(ValueSpan, Cursor)> {
+        let string = self.scan_string(bytes, cursor.structural)?;
+        let span = ValueSpan {
             kind: string.kind,
-            start: place.at + 1,
-            end: string.end,
+            start: cursor.pos + 1,
+            end: string.closing_quote,
         };
-        let behind = Cursor {
-            at: string.end + 1,
-            stop: string.stop,
-            ..place
+        let after = Cursor {
+            pos: string.closing_quote + 1,
+            structural: string.next_structural,
+            ..cursor
         };
-        Ok((slot, behind))
+        Ok((span, after))
     }
 
     /// A string whose opening quote is the stop of this number.
     #[inline(always)]
-    fn string(&mut self, bytes: &[u8], opening: usize) -> ScanResult<ScannedString> {
-        let mut stop = opening + 1;
+    fn scan_string(&mut self, bytes: &[u8], opening: usize) -> ScanResult<ScannedString> {
+        let mut structural = opening + 1;
         let mut kind = ValueKind::PlainString;
         loop {
-            let end = match self.stops.get(stop) {
+            let end = match self.structurals.get(structural) {
                 Some(end) => end,
-                None => self.stops.find(bytes, stop),
+                None => self.structurals.index_until(bytes, structural),
             };
-            stop += 1;
-            match byte(bytes, end) {
-                b'"' => return Ok(ScannedString { kind, end, stop }),
+            structural += 1;
+            match byte_at(bytes, end) {
+                b'"' => {
+                    return Ok(ScannedString {
+                        kind,
+                        closing_quote: end,
+                        next_structural: structural,
+                    });
+                }
                 b'\\' => {
                     kind = ValueKind::EscapedString;
                     if !matches!(
-                        byte(bytes, end + 1),
+                        byte_at(bytes, end + 1),
                         b'/' | b'"' | b'\\' | b'b' | b'f' | b'n' | b'r' | b't'
                     ) {
-                        unicode_escape(bytes, end + 1)?;
+                        check_unicode_escape(bytes, end + 1)?;
                     }
                 }
-                _ => return fail(end, "control character in a string"),
+                _ => return syntax_error(end, "control character in a string"),
             }
         }
     }
 
     /// An object or array inside the record, without recursion.
     #[inline(never)]
-    fn nested(&mut self, bytes: &[u8], mut place: Cursor) -> ScanResult<Cursor> {
+    fn scan_nested(&mut self, bytes: &[u8], mut cursor: Cursor) -> ScanResult<Cursor> {
         // Bit 0 is the innermost level; 1 for an object. 127 levels below the record fit.
         let mut objects: u128 = 0;
         let mut depth = 1;
         loop {
             // The place is at a value.
-            place = space(bytes, place);
-            match byte(bytes, place.at) {
+            cursor = skip_whitespace(bytes, cursor);
+            match byte_at(bytes, cursor.pos) {
                 open @ (b'{' | b'[') => {
                     if depth == MAX_DEPTH {
-                        return fail(place.at, "nested deeper than 128");
+                        return syntax_error(cursor.pos, "nested deeper than 128");
                     }
                     depth += 1;
                     objects = objects << 1 | u128::from(open == b'{');
-                    place.at += 1;
-                    place = space(bytes, place);
-                    let empty = byte(bytes, place.at) == if open == b'{' { b'}' } else { b']' };
+                    cursor.pos += 1;
+                    cursor = skip_whitespace(bytes, cursor);
+                    let empty =
+                        byte_at(bytes, cursor.pos) == if open == b'{' { b'}' } else { b']' };
                     if !empty {
                         if open == b'{' {
-                            place = self.key(bytes, place)?.1;
+                            cursor = self.scan_key(bytes, cursor)?.1;
                         }
                         continue;
                     }
                 }
-                b'"' => place = self.text(bytes, place)?.1,
-                b'-' | b'0'..=b'9' => place.at = number(bytes, place.at)?,
-                b'n' => place.at = literal(bytes, place.at, b"null")?,
-                b't' => place.at = literal(bytes, place.at, b"true")?,
-                b'f' => place.at = literal(bytes, place.at, b"false")?,
-                _ => return fail(place.at, "expected a value"),
+                b'"' => cursor = self.scan_string_value(bytes, cursor)?.1,
+                b'-' | b'0'..=b'9' => cursor.pos = scan_number(bytes, cursor.pos)?,
+                b'n' => cursor.pos = scan_literal(bytes, cursor.pos, b"null")?,
+                b't' => cursor.pos = scan_literal(bytes, cursor.pos, b"true")?,
+                b'f' => cursor.pos = scan_literal(bytes, cursor.pos, b"false")?,
+                _ => return syntax_error(cursor.pos, "expected a value"),
             }
             // The place is behind a value or at the bracket that closes an empty level.
             loop {
-                place = space(bytes, place);
-                match (byte(bytes, place.at), objects & 1 == 1) {
+                cursor = skip_whitespace(bytes, cursor);
+                match (byte_at(bytes, cursor.pos), objects & 1 == 1) {
                     (b'}', true) | (b']', false) => {
                         objects >>= 1;
                         depth -= 1;
-                        place.at += 1;
+                        cursor.pos += 1;
                         if depth == 1 {
-                            return Ok(place);
+                            return Ok(cursor);
                         }
                     }
                     (b',', true) => {
-                        place.at += 1;
-                        place = space(bytes, place);
-                        place = self.key(bytes, place)?.1;
+                        cursor.pos += 1;
+                        cursor = skip_whitespace(bytes, cursor);
+                        cursor = self.scan_key(bytes, cursor)?.1;
                         break;
                     }
                     (b',', false) => {
-                        place.at += 1;
+                        cursor.pos += 1;
                         break;
                     }
-                    (_, true) => return fail(place.at, "expected a comma or a closing brace"),
-                    (_, false) => return fail(place.at, "expected a comma or a closing bracket"),
+                    (_, true) => {
+                        return syntax_error(cursor.pos, "expected a comma or a closing brace");
+                    }
+                    (_, false) => {
+                        return syntax_error(cursor.pos, "expected a comma or a closing bracket");
+                    }
                 }
             }
         }
@@ -419,17 +448,17 @@ impl Scanner {
 
 /// Passes over white space. Every control character is a stop.
 #[inline(always)]
-fn space(bytes: &[u8], mut place: Cursor) -> Cursor {
+fn skip_whitespace(bytes: &[u8], mut cursor: Cursor) -> Cursor {
     loop {
-        match byte(bytes, place.at) {
+        match byte_at(bytes, cursor.pos) {
             b' ' => {}
             b'\n' | b'\r' | b'\t' => {
-                place.spaced += 1;
-                place.stop += 1;
+                cursor.control_whitespace += 1;
+                cursor.structural += 1;
             }
-            _ => return place,
+            _ => return cursor,
         }
-        place.at += 1;
+        cursor.pos += 1;
     }
 }
 
@@ -440,25 +469,31 @@ mod tests {
 
     /// Guesses are kept from record to record, so a record of many members must not leave one each.
     #[test]
-    fn a_record_of_many_members_leaves_few_guesses() {
-        let members: Vec<String> = (0..3 * MAX_GUESSES).map(|n| format!("\"{n}\":1")).collect();
+    fn predictions_per_record_are_bounded() {
+        let members: Vec<String> = (0..3 * MAX_PREDICTIONS)
+            .map(|n| format!("\"{n}\":1"))
+            .collect();
         let record = format!("{{{}}}", members.join(","));
         let mut scanner = Scanner::new(vec!["2"]);
         let mut slots = [ABSENT; 1];
-        let scanned = scanner.record(record.as_bytes(), 0, &mut slots).unwrap();
+        let scanned = scanner
+            .scan_record(record.as_bytes(), 0, &mut slots)
+            .unwrap();
         assert_eq!(scanned.end, record.len());
         assert_eq!(slots[0].kind, ValueKind::Number);
-        assert_eq!(scanner.guesses.len(), MAX_GUESSES);
+        assert_eq!(scanner.predictions.len(), MAX_PREDICTIONS);
     }
 
     /// What is too long to be guessed must not end the guessing of all that follows.
     #[test]
-    fn a_long_key_costs_one_guess() {
-        let record = format!("{{\"{}\":1,\"a\":2,\"b\":3}}", "k".repeat(MAX_GUESSES));
+    fn long_key_disables_only_its_own_prediction() {
+        let record = format!("{{\"{}\":1,\"a\":2,\"b\":3}}", "k".repeat(MAX_PREDICTIONS));
         let mut scanner = Scanner::new(vec!["b"]);
         let mut slots = [ABSENT; 1];
-        scanner.record(record.as_bytes(), 0, &mut slots).unwrap();
-        let known = scanner.guesses.iter().map(Option::is_some);
+        scanner
+            .scan_record(record.as_bytes(), 0, &mut slots)
+            .unwrap();
+        let known = scanner.predictions.iter().map(Option::is_some);
         assert_eq!(known.collect::<Vec<_>>(), [false, true, true, true]);
     }
 }

@@ -70,7 +70,7 @@ pub struct Filter {
 #[derive(Debug)]
 pub struct RecordSchema {
     /// The keys that such records have in the field, whether they are used or not.
-    pub keys: &'static [&'static str],
+    pub known_keys: &'static [&'static str],
     /// The columns, in order.
     pub fields: &'static [Field],
     /// Which records are kept; all of them without a filter.
@@ -79,7 +79,7 @@ pub struct RecordSchema {
 
 impl RecordSchema {
     /// The schema of the record batches that the decoder makes: a column a field, named by its key.
-    pub fn arrow(&self) -> SchemaRef {
+    pub fn arrow_schema(&self) -> SchemaRef {
         let field = |f: &Field| ArrowField::new(f.key, f.ty.data_type(), !f.required);
         Arc::new(Schema::new(
             self.fields.iter().map(field).collect::<Vec<_>>(),

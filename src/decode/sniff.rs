@@ -1,13 +1,13 @@
 //! The first bytes of an object: whether it holds records one after the other, one array of them, or
 //! something that is not JSON at all.
 
-use super::bytes::is_white_space;
+use super::bytes::is_json_whitespace;
 
 /// The UTF-8 byte order mark.
-pub const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+pub const UTF8_BOM: &[u8] = b"\xEF\xBB\xBF";
 
 /// Bytes of an object after which [`detect`] always knows its layout.
-pub const HEAD_BYTES: usize = 4096;
+pub const MAX_SNIFF_BYTES: usize = 4096;
 
 /// How the records of an object are arranged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -23,22 +23,22 @@ pub enum Layout {
 
 /// Tells the layout of an object from its first bytes. Returns `None` if more bytes are needed, which never
 /// happens if these are all bytes of the object or at least [`HEAD_BYTES`].
-pub fn detect(head: &[u8], is_all: bool) -> Option<Layout> {
-    let is_enough = is_all || head.len() >= HEAD_BYTES;
+pub fn detect_layout(head: &[u8], is_complete: bool) -> Option<Layout> {
+    let is_sufficient = is_complete || head.len() >= MAX_SNIFF_BYTES;
     // The longest signature.
-    if !is_enough && head.len() < 10 {
+    if !is_sufficient && head.len() < 10 {
         // Nearly every object begins with a brace and a quote or a blank, and no signature does.
         return matches!(head, [b'{', b'"' | b' ' | b'\n' | b'\r' | b'\t', ..])
             .then_some(Layout::Sequence);
     }
-    if let Some(format) = signature(head) {
+    if let Some(format) = binary_format(head) {
         return Some(Layout::NotJson(format));
     }
-    let mut text = head.get(..HEAD_BYTES).unwrap_or(head);
+    let mut text = head.get(..MAX_SNIFF_BYTES).unwrap_or(head);
     loop {
-        let blanks = text.iter().take_while(|&&b| is_white_space(b)).count();
+        let blanks = text.iter().take_while(|&&b| is_json_whitespace(b)).count();
         text = text.get(blanks..).unwrap_or_default();
-        match text.strip_prefix(BYTE_ORDER_MARK) {
+        match text.strip_prefix(UTF8_BOM) {
             Some(rest) => text = rest,
             None => break,
         }
@@ -46,16 +46,16 @@ pub fn detect(head: &[u8], is_all: bool) -> Option<Layout> {
     match text {
         [b'[', ..] => Some(Layout::Array),
         [b'<', next, ..] if next.is_ascii_alphabetic() || matches!(next, b'!' | b'?') => {
-            Some(Layout::NotJson(markup(text)))
+            Some(Layout::NotJson(markup_format(text)))
         }
         // Blanks, or the beginning of a mark or a tag.
-        [] | [b'<'] | [0xEF] | [0xEF, 0xBB] if !is_enough => None,
+        [] | [b'<'] | [0xEF] | [0xEF, 0xBB] if !is_sufficient => None,
         _ => Some(Layout::Sequence),
     }
 }
 
 /// The name of the binary format or encoding whose objects begin like this.
-fn signature(head: &[u8]) -> Option<&'static str> {
+fn binary_format(head: &[u8]) -> Option<&'static str> {
     const SIGNATURES: [(&[u8], &str); 12] = [
         // The marks of UTF-32 come before those of UTF-16, which one of them begins with.
         (b"\xFF\xFE\0\0", UTF_32),
@@ -75,10 +75,10 @@ fn signature(head: &[u8]) -> Option<&'static str> {
     if let Some((_, format)) = known {
         return Some(format);
     }
-    let begins_json = |c: u8| matches!(c, b'{' | b'[') || is_white_space(c);
+    let is_json_start = |c: u8| matches!(c, b'{' | b'[') || is_json_whitespace(c);
     match *head.first_chunk()? {
-        [c, 0, 0, 0] | [0, 0, 0, c] if begins_json(c) => Some(UTF_32),
-        [c, 0, next, 0] | [0, c, 0, next] if begins_json(c) && next != 0 => Some(UTF_16),
+        [c, 0, 0, 0] | [0, 0, 0, c] if is_json_start(c) => Some(UTF_32),
+        [c, 0, next, 0] | [0, c, 0, next] if is_json_start(c) && next != 0 => Some(UTF_16),
         _ => None,
     }
 }
@@ -87,7 +87,7 @@ const UTF_16: &str = "UTF-16 text";
 const UTF_32: &str = "UTF-32 text";
 
 /// Tells HTML from XML; both begin with a tag.
-fn markup(text: &[u8]) -> &'static str {
+fn markup_format(text: &[u8]) -> &'static str {
     let begins = |tag: &[u8]| {
         let first = text.get(..tag.len()).unwrap_or_default();
         first.eq_ignore_ascii_case(tag)
@@ -105,22 +105,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn layouts_are_told_from_the_first_bytes() {
-        let foreign = |head: &[u8]| match detect(head, true) {
+    fn layout_is_detected_from_first_bytes() {
+        let non_json_format = |head: &[u8]| match detect_layout(head, true) {
             Some(Layout::NotJson(format)) => format,
             other => panic!("{head:?}: {other:?}"),
         };
         let utf16: Vec<u8> = "{\"a\"".encode_utf16().flat_map(u16::to_le_bytes).collect();
-        assert_eq!(foreign(&utf16), UTF_16);
+        assert_eq!(non_json_format(&utf16), UTF_16);
         let utf16: Vec<u8> = "[{\"".encode_utf16().flat_map(u16::to_be_bytes).collect();
-        assert_eq!(foreign(&utf16), UTF_16);
-        assert_eq!(foreign(b"\xFF\xFE{\0"), UTF_16);
-        assert_eq!(foreign(b"\xFF\xFE\0\0{\0\0\0"), UTF_32);
-        assert_eq!(foreign(b"{\0\0\0\"\0\0\0"), UTF_32);
-        assert_eq!(foreign(b"\0\0\0{\0\0\0\""), UTF_32);
-        assert_eq!(foreign(b"PAR1\x15\x04"), "a Parquet file");
-        assert_eq!(foreign(b"\n<!DOCTYPE HTML>"), "an HTML page");
-        assert_eq!(foreign(b"\xEF\xBB\xBF<?xml"), "an XML document");
+        assert_eq!(non_json_format(&utf16), UTF_16);
+        assert_eq!(non_json_format(b"\xFF\xFE{\0"), UTF_16);
+        assert_eq!(non_json_format(b"\xFF\xFE\0\0{\0\0\0"), UTF_32);
+        assert_eq!(non_json_format(b"{\0\0\0\"\0\0\0"), UTF_32);
+        assert_eq!(non_json_format(b"\0\0\0{\0\0\0\""), UTF_32);
+        assert_eq!(non_json_format(b"PAR1\x15\x04"), "a Parquet file");
+        assert_eq!(non_json_format(b"\n<!DOCTYPE HTML>"), "an HTML page");
+        assert_eq!(non_json_format(b"\xEF\xBB\xBF<?xml"), "an XML document");
         for sequence in [
             &b"{"[..],
             b"",
@@ -132,7 +132,7 @@ mod tests {
             b"\x0C[",
         ] {
             assert_eq!(
-                detect(sequence, true),
+                detect_layout(sequence, true),
                 Some(Layout::Sequence),
                 "{sequence:?}"
             );
@@ -144,13 +144,13 @@ mod tests {
             b"\xEF\xBB\xBF[",
             b"\xEF\xBB\xBF \xEF\xBB\xBF[",
         ] {
-            assert_eq!(detect(array, true), Some(Layout::Array), "{array:?}");
+            assert_eq!(detect_layout(array, true), Some(Layout::Array), "{array:?}");
         }
     }
 
     #[test]
-    fn more_bytes_change_no_answer() {
-        let long = [&[b' '; HEAD_BYTES][..], b"["].concat();
+    fn more_bytes_do_not_change_the_layout() {
+        let long = [&[b' '; MAX_SNIFF_BYTES][..], b"["].concat();
         let heads = [
             &b"\xEF\xBB\xBF[{}]"[..],
             b"{\"a\":1}",
@@ -159,13 +159,16 @@ mod tests {
             &long,
         ];
         for head in heads {
-            let all = detect(head, true);
+            let all = detect_layout(head, true);
             for len in 0..head.len() {
-                let some = detect(&head[..len], false);
+                let some = detect_layout(&head[..len], false);
                 assert!(some.is_none() || some == all, "{len} bytes of {head:?}");
             }
         }
-        assert_eq!(detect(&long, true), Some(Layout::Sequence));
-        assert_eq!(detect(&long[..HEAD_BYTES], false), Some(Layout::Sequence));
+        assert_eq!(detect_layout(&long, true), Some(Layout::Sequence));
+        assert_eq!(
+            detect_layout(&long[..MAX_SNIFF_BYTES], false),
+            Some(Layout::Sequence)
+        );
     }
 }

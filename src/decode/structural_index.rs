@@ -11,32 +11,32 @@ mod x86;
 
 use wide::u8x16;
 
-use super::bytes::block;
+use super::bytes::block_at;
 
 /// Bytes that are looked through at a time: few enough to stay in the first-level cache until the
 /// scanner comes by.
-const WINDOW: usize = 8 * 1024;
+const WINDOW_BYTES: usize = 8 * 1024;
 
-const BLOCK: usize = 64;
+const BLOCK_BYTES: usize = 64;
 
 /// The stops of a text: those of the last window, for all before it are passed when there is a new one.
 #[derive(Debug)]
 pub struct StructuralIndex {
     /// Where the stops are. What stands at and behind `len` is scratch.
-    places: Vec<u32>,
+    positions: Vec<u32>,
     len: usize,
     /// The number of the first stop in `places`.
-    first: usize,
+    first_ordinal: usize,
     /// Starts of blocks that hold a byte that is not ASCII.
-    high: Vec<u32>,
+    non_ascii_blocks: Vec<u32>,
     /// Entries of `high` that are passed.
-    high_passed: usize,
+    non_ascii_passed: usize,
     /// Where the last window begins.
-    window: usize,
+    window_start: usize,
     /// How far the text was looked through.
-    reach: usize,
+    indexed_to: usize,
     /// Whether the last byte looked at is a backslash that escapes the next.
-    escapes: bool,
+    next_is_escaped: bool,
 }
 
 impl StructuralIndex {
@@ -44,67 +44,67 @@ impl StructuralIndex {
     pub fn new() -> Self {
         Self {
             // A stop a byte, and as much scratch as a block can write.
-            places: vec![0; WINDOW + BLOCK],
+            positions: vec![0; WINDOW_BYTES + BLOCK_BYTES],
             len: 0,
-            first: 0,
-            high: Vec::new(),
-            high_passed: 0,
-            window: 0,
-            reach: 0,
-            escapes: false,
+            first_ordinal: 0,
+            non_ascii_blocks: Vec::new(),
+            non_ascii_passed: 0,
+            window_start: 0,
+            indexed_to: 0,
+            next_is_escaped: false,
         }
     }
 
     /// Makes ready for the record at `start`, in front of which no stop from `number` on is needed any
     /// more; gives the number of the first one at or after `start`.
     #[inline(always)]
-    pub fn begin(&mut self, number: usize, start: usize) -> usize {
-        let mut number = number.max(self.first);
-        if start < self.window {
+    pub fn seek(&mut self, ordinal: usize, start: usize) -> usize {
+        let mut ordinal = ordinal.max(self.first_ordinal);
+        if start < self.window_start {
             // A record that failed was looked through far ahead, and the next one begins inside it.
             self.clear();
-            number = 0;
+            ordinal = 0;
         }
-        while let Some(stop) = self.get(number) {
+        while let Some(stop) = self.get(ordinal) {
             if stop >= start {
-                return number;
+                return ordinal;
             }
-            number += 1;
+            ordinal += 1;
         }
-        if start > self.reach {
-            self.reach = start;
-            self.escapes = false;
+        if start > self.indexed_to {
+            self.indexed_to = start;
+            self.next_is_escaped = false;
         }
-        number
+        ordinal
     }
 
     /// Forgets everything: another text follows.
     pub fn clear(&mut self) {
-        self.high.clear();
-        (self.len, self.first, self.high_passed) = (0, 0, 0);
-        (self.window, self.reach, self.escapes) = (0, 0, false);
+        self.non_ascii_blocks.clear();
+        (self.len, self.first_ordinal, self.non_ascii_passed) = (0, 0, 0);
+        (self.window_start, self.indexed_to, self.next_is_escaped) = (0, 0, false);
     }
 
     /// The place of stop `number`, if the text was looked through so far.
     #[inline(always)]
-    pub fn get(&self, number: usize) -> Option<usize> {
-        let places = self.places.get(..self.len).unwrap_or_default();
-        let place = places.get(number.wrapping_sub(self.first))?;
-        Some(*place as usize)
+    pub fn get(&self, ordinal: usize) -> Option<usize> {
+        let positions = self.positions.get(..self.len).unwrap_or_default();
+        let position = positions.get(ordinal.wrapping_sub(self.first_ordinal))?;
+        Some(*position as usize)
     }
 
     /// Looks on until stop `number`, the next one, is known, and gives its place. The end of the text
     /// is the last stop, again and again.
     #[cold]
-    pub fn find(&mut self, bytes: &[u8], number: usize) -> usize {
+    pub fn index_until(&mut self, bytes: &[u8], ordinal: usize) -> usize {
         loop {
-            if let Some(place) = self.get(number) {
-                return place;
+            if let Some(position) = self.get(ordinal) {
+                return position;
             }
-            if self.reach >= bytes.len() {
+            if self.indexed_to >= bytes.len() {
                 return bytes.len();
             }
-            self.window(bytes);
+            self.index_next_window(bytes);
         }
     }
 
@@ -112,57 +112,61 @@ impl StructuralIndex {
     /// there then, so that every stop that was passed has its number.
     #[inline(always)]
     pub fn is_ascii(&mut self, bytes: &[u8], start: usize, end: usize) -> bool {
-        while self.reach < end {
-            self.window(bytes);
+        while self.indexed_to < end {
+            self.index_next_window(bytes);
         }
-        while let Some(&block) = self.high.get(self.high_passed) {
-            if block as usize + BLOCK > start {
+        while let Some(&block) = self.non_ascii_blocks.get(self.non_ascii_passed) {
+            if block as usize + BLOCK_BYTES > start {
                 return block as usize >= end;
             }
-            self.high_passed += 1;
+            self.non_ascii_passed += 1;
         }
         true
     }
 
     #[cold]
-    fn window(&mut self, bytes: &[u8]) {
+    fn index_next_window(&mut self, bytes: &[u8]) {
         #[cfg(target_arch = "x86_64")]
-        if x86::window(self, bytes) {
+        if x86::try_index_window(self, bytes) {
             return;
         }
-        self.window_by(bytes, masks, list);
+        self.index_window(bytes, classify_block, flatten_bits);
     }
 
     /// Looks through one window. `masks` tells what the bytes of a block are, `list` writes the places
     /// of the set bits, with a base added, and gives their number.
     #[inline(always)]
-    fn window_by(
+    fn index_window(
         &mut self,
         bytes: &[u8],
-        masks: impl Fn(&[u8; BLOCK]) -> BlockMasks,
-        list: impl Fn(u64, u32, &mut [u32; BLOCK]) -> usize,
+        classify_block: impl Fn(&[u8; BLOCK_BYTES]) -> BlockMasks,
+        flatten_bits: impl Fn(u64, u32, &mut [u32; BLOCK_BYTES]) -> usize,
     ) {
-        let blocks = WINDOW.min(bytes.len() - self.reach).div_ceil(BLOCK);
-        self.first += self.len;
-        self.window = self.reach;
-        let (mut len, mut reach, mut escapes) = (0, self.reach, u64::from(self.escapes));
+        let blocks = WINDOW_BYTES
+            .min(bytes.len() - self.indexed_to)
+            .div_ceil(BLOCK_BYTES);
+        self.first_ordinal += self.len;
+        self.window_start = self.indexed_to;
+        let (mut len, mut indexed_to, mut next_is_escaped) =
+            (0, self.indexed_to, u64::from(self.next_is_escaped));
         for _ in 0..blocks {
-            let masks = masks(&block(bytes, reach));
-            let (escaping, escaped) = escapes_of(masks.backslash, &mut escapes);
-            let stops = (masks.quote & !escaped) | escaping | masks.control;
-            if masks.high != 0 {
-                self.high.push(reach as u32);
+            let masks = classify_block(&block_at(bytes, indexed_to));
+            let (escaping, escaped) = find_escaped(masks.backslash, &mut next_is_escaped);
+            let structurals = (masks.quote & !escaped) | escaping | masks.control;
+            if masks.non_ascii != 0 {
+                self.non_ascii_blocks.push(indexed_to as u32);
             }
             let out = self
-                .places
+                .positions
                 .get_mut(len..)
                 .and_then(<[u32]>::first_chunk_mut);
             if let Some(out) = out {
-                len += list(stops, reach as u32, out);
+                len += flatten_bits(structurals, indexed_to as u32, out);
             }
-            reach += BLOCK;
+            indexed_to += BLOCK_BYTES;
         }
-        (self.len, self.reach, self.escapes) = (len, reach.min(bytes.len()), escapes == 1);
+        (self.len, self.indexed_to, self.next_is_escaped) =
+            (len, indexed_to.min(bytes.len()), next_is_escaped == 1);
     }
 }
 
@@ -171,24 +175,24 @@ struct BlockMasks {
     quote: u64,
     backslash: u64,
     control: u64,
-    high: u64,
+    non_ascii: u64,
 }
 
 #[inline(always)]
-fn masks(bytes: &[u8; BLOCK]) -> BlockMasks {
+fn classify_block(bytes: &[u8; BLOCK_BYTES]) -> BlockMasks {
     let mut masks = BlockMasks {
         quote: 0,
         backslash: 0,
         control: 0,
-        high: 0,
+        non_ascii: 0,
     };
     for i in 0..4 {
-        let v = u8x16::new(block(bytes, i * 16));
+        let v = u8x16::new(block_at(bytes, i * 16));
         let bits = |v: u8x16| u64::from(v.to_bitmask()) << (i * 16);
         masks.quote |= bits(v.simd_eq(u8x16::splat(b'"')));
         masks.backslash |= bits(v.simd_eq(u8x16::splat(b'\\')));
         masks.control |= bits(v.simd_lt(u8x16::splat(0x20)));
-        masks.high |= bits(v);
+        masks.non_ascii |= bits(v);
     }
     masks
 }
@@ -199,12 +203,12 @@ fn masks(bytes: &[u8; BLOCK]) -> BlockMasks {
 /// In a run of backslashes every other one escapes. Adding a carry at the even places of each run's
 /// begin marks them all at once (Langdale and Lemire, "Parsing gigabytes of JSON per second", 2019).
 #[inline(always)]
-fn escapes_of(backslash: u64, carry: &mut u64) -> (u64, u64) {
+fn find_escaped(backslash: u64, carry: &mut u64) -> (u64, u64) {
     const ODD: u64 = 0xAAAA_AAAA_AAAA_AAAA;
     // A backslash that is itself escaped escapes nothing.
-    let free = backslash & !*carry;
-    let behind = free << 1;
-    let alternating = (behind | ODD).wrapping_sub(free) ^ ODD;
+    let potential_escape = backslash & !*carry;
+    let follows_escape = potential_escape << 1;
+    let alternating = (follows_escape | ODD).wrapping_sub(potential_escape) ^ ODD;
     let escaped = alternating ^ (backslash | *carry);
     let escaping = alternating & backslash;
     *carry = escaping >> 63;
@@ -212,12 +216,12 @@ fn escapes_of(backslash: u64, carry: &mut u64) -> (u64, u64) {
 }
 
 #[inline(always)]
-fn list(mut bits: u64, base: u32, out: &mut [u32; BLOCK]) -> usize {
+fn flatten_bits(mut bits: u64, base: u32, out: &mut [u32; BLOCK_BYTES]) -> usize {
     let count = bits.count_ones() as usize;
     // Most blocks hold at most eight: what is written past the last is scratch.
     for eight in out.chunks_exact_mut(8).take(count.div_ceil(8).max(1)) {
-        for place in eight {
-            *place = base + bits.trailing_zeros();
+        for position in eight {
+            *position = base + bits.trailing_zeros();
             bits &= bits.wrapping_sub(1);
         }
     }
@@ -232,53 +236,53 @@ mod tests {
     use super::*;
 
     /// The definition, byte by byte.
-    fn naive(text: &[u8]) -> Vec<usize> {
+    fn naive_index(text: &[u8]) -> Vec<usize> {
         let mut escaped = false;
-        let mut stops = Vec::new();
+        let mut positions = Vec::new();
         for (at, &b) in text.iter().enumerate() {
             let escapes = b == b'\\' && !escaped;
             if escapes || b < 0x20 || (b == b'"' && !escaped) {
-                stops.push(at);
+                positions.push(at);
             }
             escaped = escapes;
         }
-        stops
+        positions
     }
 
     type IndexWindowFn = fn(&mut StructuralIndex, &[u8]) -> bool;
 
-    fn portable(stops: &mut StructuralIndex, bytes: &[u8]) -> bool {
-        stops.window_by(bytes, masks, list);
+    fn index_portable(index: &mut StructuralIndex, bytes: &[u8]) -> bool {
+        index.index_window(bytes, classify_block, flatten_bits);
         true
     }
 
     /// Every way to look through a window that this processor has; those that it has not do nothing.
-    fn ways() -> Vec<IndexWindowFn> {
-        let mut ways: Vec<IndexWindowFn> = vec![portable];
+    fn implementations() -> Vec<IndexWindowFn> {
+        let mut implementations: Vec<IndexWindowFn> = vec![index_portable];
         #[cfg(target_arch = "x86_64")]
-        ways.extend([x86::avx512 as IndexWindowFn, x86::avx2]);
-        ways
+        implementations.extend([x86::try_avx512 as IndexWindowFn, x86::try_avx2]);
+        implementations
     }
 
     /// All stops, and whether there are only ASCII bytes.
-    fn all(way: IndexWindowFn, text: &[u8]) -> Option<(Vec<usize>, bool)> {
-        let mut stops = StructuralIndex::new();
-        let mut found = Vec::new();
-        while stops.reach < text.len() {
-            if !way(&mut stops, text) {
+    fn index_all(index_window: IndexWindowFn, text: &[u8]) -> Option<(Vec<usize>, bool)> {
+        let mut index = StructuralIndex::new();
+        let mut positions = Vec::new();
+        while index.indexed_to < text.len() {
+            if !index_window(&mut index, text) {
                 return None;
             }
-            found.extend((found.len()..).map_while(|number| stops.get(number)));
+            positions.extend((positions.len()..).map_while(|number| index.get(number)));
         }
         // Behind the text stand zeros, which are stops.
-        found.retain(|&at| at < text.len());
-        Some((found, stops.is_ascii(text, 0, text.len())))
+        positions.retain(|&at| at < text.len());
+        Some((positions, index.is_ascii(text, 0, text.len())))
     }
 
-    fn check(text: &[u8]) {
-        for way in ways() {
-            if let Some(found) = all(way, text) {
-                assert_eq!(found, (naive(text), text.is_ascii()));
+    fn check_against_naive(text: &[u8]) {
+        for index_window in implementations() {
+            if let Some(found) = index_all(index_window, text) {
+                assert_eq!(found, (naive_index(text), text.is_ascii()));
             }
         }
     }
@@ -289,7 +293,7 @@ mod tests {
             // Miri takes its time.
             for run in (0..140).step_by(if cfg!(miri) { 29 } else { 1 }) {
                 let text = [&vec![b'x'; before][..], &vec![b'\\'; run], b"\"\\\"\n"].concat();
-                check(&text);
+                check_against_naive(&text);
             }
         }
     }
@@ -298,11 +302,11 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 256 }))]
 
         #[test]
-        fn every_way_finds_what_the_definition_says(
+        fn all_implementations_match_naive(
             text in vec(prop_oneof![Just(b'"'), Just(b'\\'), Just(b'a'), 0u8..0x20, any::<u8>()], 0..400),
             copies in 1usize..60,
         ) {
-            check(&text.repeat(copies));
+            check_against_naive(&text.repeat(copies));
         }
     }
 }

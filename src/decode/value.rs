@@ -1,7 +1,7 @@
 //! Values: from the bytes of a JSON string or number to the text, integer or double that a column
 //! takes.
 
-use super::bytes::block;
+use super::bytes::block_at;
 use super::reject::RejectReason;
 
 /// What is wrong with a value: the reason it is rejected for and the same in words.
@@ -13,7 +13,7 @@ pub type ValueError = (RejectReason, &'static str);
 /// # Errors
 /// A lone surrogate (`encoding`), or U+0000 (`nul`) if the text has no lone surrogate.
 pub fn unescape(raw: &[u8], out: &mut Vec<u8>) -> Result<(), ValueError> {
-    let mut nul = false;
+    let mut has_nul = false;
     let mut rest = raw;
     while let Some(at) = memchr::memchr(b'\\', rest) {
         let (plain, escape) = rest.split_at(at);
@@ -24,16 +24,18 @@ pub fn unescape(raw: &[u8], out: &mut Vec<u8>) -> Result<(), ValueError> {
             Some(b'n') => ('\n', 2),
             Some(b'r') => ('\r', 2),
             Some(b't') => ('\t', 2),
-            Some(b'u') => code_point(escape).ok_or((RejectReason::Encoding, "lone surrogate"))?,
+            Some(b'u') => {
+                decode_unicode_escape(escape).ok_or((RejectReason::Encoding, "lone surrogate"))?
+            }
             Some(&same) => (char::from(same), 2),
             None => break,
         };
-        nul |= decoded == '\0';
+        has_nul |= decoded == '\0';
         out.extend_from_slice(decoded.encode_utf8(&mut [0; 4]).as_bytes());
         rest = escape.get(len..).unwrap_or_default();
     }
     out.extend_from_slice(rest);
-    if nul {
+    if has_nul {
         Err((RejectReason::Nul, "U+0000 in a text"))
     } else {
         Ok(())
@@ -41,7 +43,7 @@ pub fn unescape(raw: &[u8], out: &mut Vec<u8>) -> Result<(), ValueError> {
 }
 
 /// The character of a `\uXXXX` or a pair of them, and the bytes it takes.
-fn code_point(escape: &[u8]) -> Option<(char, usize)> {
+fn decode_unicode_escape(escape: &[u8]) -> Option<(char, usize)> {
     let unit = |at: usize| {
         let digits = escape.get(at..at + 6)?.strip_prefix(b"\\u")?;
         digits
@@ -65,19 +67,19 @@ fn code_point(escape: &[u8]) -> Option<(char, usize)> {
 /// # Errors
 /// `type` if its value is not integral, `range` if it does not fit.
 #[inline]
-pub fn integer(number: &[u8]) -> Result<i64, ValueError> {
+pub fn parse_integer(number: &[u8]) -> Result<i64, ValueError> {
     let (negative, digits) = match number {
         [b'-', digits @ ..] => (true, digits),
         digits => (false, digits),
     };
     // 18 digits cannot overflow.
     if digits.len() > 18 {
-        return decimal_integer(negative, digits);
+        return parse_decimal_integer(negative, digits);
     }
     let mut sum: i64 = 0;
     for &d in digits {
         if !d.is_ascii_digit() {
-            return decimal_integer(negative, digits);
+            return parse_decimal_integer(negative, digits);
         }
         sum = sum * 10 + i64::from(d - b'0');
     }
@@ -86,13 +88,13 @@ pub fn integer(number: &[u8]) -> Result<i64, ValueError> {
 
 /// The integer that stands in `bytes` from `start` to `end`, if it is 1 to 16 digits and nothing else.
 #[inline(always)]
-pub fn short_integer(bytes: &[u8], start: usize, end: usize) -> Option<i64> {
+pub fn parse_short_integer(bytes: &[u8], start: usize, end: usize) -> Option<i64> {
     let len = end.wrapping_sub(start);
     match len {
-        1..=8 => eight_digits(block(bytes, start), len),
+        1..=8 => parse_eight_digits(block_at(bytes, start), len),
         9..=16 => {
-            let high = eight_digits(block(bytes, start), len - 8)?;
-            let low = eight_digits(block(bytes, end - 8), 8)?;
+            let high = parse_eight_digits(block_at(bytes, start), len - 8)?;
+            let low = parse_eight_digits(block_at(bytes, end - 8), 8)?;
             Some(high * 100_000_000 + low)
         }
         _ => None,
@@ -102,7 +104,7 @@ pub fn short_integer(bytes: &[u8], start: usize, end: usize) -> Option<i64> {
 /// The integer that the first `len` of eight bytes stand for, if they are digits; 1 to 8 of them. It
 /// adds up pairs, then pairs of pairs, then the two halves.
 #[inline(always)]
-fn eight_digits(bytes: [u8; 8], len: usize) -> Option<i64> {
+fn parse_eight_digits(bytes: [u8; 8], len: usize) -> Option<i64> {
     const ONES: u64 = 0x0101_0101_0101_0101;
     // What stands behind falls off at the top; zeros come in at the bottom, in front of the digits.
     let text = u64::from_le_bytes(bytes) << (64 - 8 * len);
@@ -120,7 +122,7 @@ fn eight_digits(bytes: [u8; 8], len: usize) -> Option<i64> {
 
 /// The same for a number with a fraction, an exponent or many digits, by its exact decimal value.
 #[cold]
-fn decimal_integer(negative: bool, number: &[u8]) -> Result<i64, ValueError> {
+fn parse_decimal_integer(negative: bool, number: &[u8]) -> Result<i64, ValueError> {
     let e = number.iter().position(|b| matches!(b, b'e' | b'E'));
     let (mantissa, exponent) = number.split_at(e.unwrap_or(number.len()));
     let point = mantissa.iter().position(|&b| b == b'.');
@@ -140,36 +142,36 @@ fn decimal_integer(negative: bool, number: &[u8]) -> Result<i64, ValueError> {
         return Ok(0);
     }
     // The value is `significant` × 10^shift. Lengths of slices fit an i64.
-    let shift = signed_digits(exponent.get(1..).unwrap_or_default())
+    let shift = parse_exponent(exponent.get(1..).unwrap_or_default())
         .saturating_add(trailing as i64)
         .saturating_sub(fraction as i64);
     if shift < 0 {
         return Err((RejectReason::Type, "number is not integral"));
     }
-    const OUT: ValueError = (RejectReason::Range, "number does not fit an integer");
+    const OUT_OF_RANGE: ValueError = (RejectReason::Range, "number does not fit an integer");
     if shift.saturating_add(significant.len() as i64) > 19 {
-        return Err(OUT);
+        return Err(OUT_OF_RANGE);
     }
     let value = significant
         .iter()
         .map(|d| i128::from(d - b'0'))
         .chain((0..shift).map(|_| 0))
         .fold(0i128, |sum, d| sum * 10 + d);
-    i64::try_from(if negative { -value } else { value }).map_err(|_| OUT)
+    i64::try_from(if negative { -value } else { value }).map_err(|_| OUT_OF_RANGE)
 }
 
 /// A signed run of digits, held at the ends of an i64 (an exponent beyond them changes nothing).
-fn signed_digits(text: &[u8]) -> i64 {
+fn parse_exponent(text: &[u8]) -> i64 {
     let (sign, digits) = match text {
         [b'-', rest @ ..] => (-1, rest),
         [b'+', rest @ ..] => (1, rest),
         rest => (1, rest),
     };
-    let size = digits.iter().fold(0i64, |sum, d| {
+    let magnitude = digits.iter().fold(0i64, |sum, d| {
         sum.saturating_mul(10).saturating_add(i64::from(d - b'0'))
     });
     // Half of the range leaves room to add lengths.
-    sign * size.min(i64::MAX / 2)
+    sign * magnitude.min(i64::MAX / 2)
 }
 
 /// The double nearest to a JSON number.
@@ -177,8 +179,8 @@ fn signed_digits(text: &[u8]) -> i64 {
 /// # Errors
 /// `range` if it overflows.
 #[inline]
-pub fn double(number: &[u8]) -> Result<f64, ValueError> {
-    if let Some(value) = short_double(number) {
+pub fn parse_double(number: &[u8]) -> Result<f64, ValueError> {
+    if let Some(value) = parse_short_double(number) {
         return Ok(value);
     }
     let value = std::str::from_utf8(number)
@@ -193,8 +195,8 @@ pub fn double(number: &[u8]) -> Result<f64, ValueError> {
 /// The double nearest to a number of at most 15 digits with no exponent: both the digits and the
 /// power of ten are exact doubles, so one division rounds once, correctly (Clinger, 1990).
 #[inline]
-fn short_double(number: &[u8]) -> Option<f64> {
-    const POWERS: [f64; 16] = [
+fn parse_short_double(number: &[u8]) -> Option<f64> {
+    const POWERS_OF_TEN: [f64; 16] = [
         1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
     ];
     let (sign, digits) = match number {
@@ -205,22 +207,22 @@ fn short_double(number: &[u8]) -> Option<f64> {
         return None;
     }
     let mut sum: u64 = 0;
-    let mut seen = 0;
+    let mut digit_count = 0;
     let mut fraction = None;
     for &b in digits {
         match b {
             b'0'..=b'9' => {
                 sum = sum * 10 + u64::from(b - b'0');
-                seen += 1;
+                digit_count += 1;
             }
-            b'.' => fraction = Some(seen),
+            b'.' => fraction = Some(digit_count),
             _ => return None,
         }
     }
-    if seen > 15 {
+    if digit_count > 15 {
         return None;
     }
-    let power = POWERS.get(fraction.map_or(0, |whole| seen - whole))?;
+    let power = POWERS_OF_TEN.get(fraction.map_or(0, |whole| digit_count - whole))?;
     // Below 10^15, exact in a double.
     Some(sign * (sum as f64 / power))
 }

@@ -9,9 +9,9 @@ use chrono::DateTime;
 use super::random::Rng;
 
 /// 2018-11-01T00:00:00Z in milliseconds.
-const FIRST_DAY: u64 = 1_541_030_400_000;
-const DAY: u64 = 86_400_000;
-const MOST_DAYS: u64 = 365;
+const FIRST_DAY_MS: u64 = 1_541_030_400_000;
+const DAY_MS: u64 = 86_400_000;
+const MAX_DAYS: u64 = 365;
 
 /// All log files of a run.
 pub(super) struct LogFiles {
@@ -27,8 +27,8 @@ pub(super) struct LogFile {
     pub path: PathBuf,
     /// Ordinary events in it.
     pub events: u64,
-    start: u64,
-    span: u64,
+    start_ms: u64,
+    span_ms: u64,
 }
 
 impl LogFiles {
@@ -36,7 +36,7 @@ impl LogFiles {
     pub fn new(files: u64, events: u64) -> Self {
         Self {
             files,
-            days: files.min(MOST_DAYS),
+            days: files.min(MAX_DAYS),
             events,
         }
     }
@@ -44,15 +44,18 @@ impl LogFiles {
     /// About how many events happen in that many milliseconds.
     pub fn events_within(&self, span: u64) -> u64 {
         // Not above the number of events while the span is not above a day.
-        (u128::from(self.events) * u128::from(span) / u128::from(self.days * DAY)) as u64
+        (u128::from(self.events) * u128::from(span) / u128::from(self.days * DAY_MS)) as u64
     }
 
     /// File `nth`, from 0.
-    pub fn file(&self, nth: u64) -> io::Result<LogFile> {
+    pub fn get(&self, nth: u64) -> io::Result<LogFile> {
         let day = nth * self.days / self.files;
-        let first_of = |day: u64| (day * self.files).div_ceil(self.days);
-        let (part, parts) = (nth - first_of(day), first_of(day + 1) - first_of(day));
-        let midnight = FIRST_DAY + day * DAY;
+        let first_file_of = |day: u64| (day * self.files).div_ceil(self.days);
+        let (part, parts) = (
+            nth - first_file_of(day),
+            first_file_of(day + 1) - first_file_of(day),
+        );
+        let midnight = FIRST_DAY_MS + day * DAY_MS;
         let date = DateTime::from_timestamp_millis(midnight as i64)
             .ok_or_else(|| io::Error::other("the calendar ends before the log files do"))?;
         let mut path = date.format("%Y/%m/%Y-%m-%d-events").to_string();
@@ -63,9 +66,9 @@ impl LogFiles {
         path.push_str(".json");
         Ok(LogFile {
             path: path.into(),
-            events: share(self.events, nth, self.files),
-            start: midnight + DAY * part / parts,
-            span: DAY / parts,
+            events: even_share(self.events, nth, self.files),
+            start_ms: midnight + DAY_MS * part / parts,
+            span_ms: DAY_MS / parts,
         })
     }
 }
@@ -74,20 +77,20 @@ impl LogFile {
     /// When ordinary event `nth` happens, in milliseconds since 1970: the time of the file is dealt
     /// out evenly, and the event is somewhere in its part. Later events are past the last one's
     /// beginning.
-    pub fn moment(&self, nth: u64, random: &mut Rng) -> u64 {
+    pub fn timestamp_ms(&self, nth: u64, rng: &mut Rng) -> u64 {
         let nth = nth.min(self.events.saturating_sub(1));
-        let own = share(self.span, nth, self.events);
-        self.start + share_until(self.span, nth, self.events) + random.below(own)
+        let slot_ms = even_share(self.span_ms, nth, self.events);
+        self.start_ms + even_share_before(self.span_ms, nth, self.events) + rng.below(slot_ms)
     }
 }
 
 /// What part `nth` of `parts` gets when `whole` is dealt out evenly.
-pub(super) fn share(whole: u64, nth: u64, parts: u64) -> u64 {
-    share_until(whole, nth + 1, parts) - share_until(whole, nth, parts)
+pub(super) fn even_share(whole: u64, nth: u64, parts: u64) -> u64 {
+    even_share_before(whole, nth + 1, parts) - even_share_before(whole, nth, parts)
 }
 
 /// What all parts before `nth` get.
-pub(super) fn share_until(whole: u64, nth: u64, parts: u64) -> u64 {
+pub(super) fn even_share_before(whole: u64, nth: u64, parts: u64) -> u64 {
     // Not above `whole` while nth <= parts; nothing is dealt when there are no parts.
     (u128::from(whole) * u128::from(nth))
         .checked_div(u128::from(parts))

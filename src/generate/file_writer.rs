@@ -5,13 +5,13 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// Bytes held back before they are written, and between two calls of the progress callback.
-const STEP: u64 = 1 << 20;
+const FLUSH_BYTES: u64 = 1 << 20;
 
 /// Counts what is written and tells the caller every few megabytes.
 pub(super) struct ProgressMeter<'a> {
-    report: &'a mut dyn FnMut(u64, u64),
+    callback: &'a mut dyn FnMut(u64, u64),
     bytes: u64,
-    next: u64,
+    next_report: u64,
     /// Events written so far, for the callback.
     pub events: u64,
 }
@@ -19,24 +19,24 @@ pub(super) struct ProgressMeter<'a> {
 impl<'a> ProgressMeter<'a> {
     pub fn new(report: &'a mut dyn FnMut(u64, u64)) -> Self {
         Self {
-            report,
+            callback: report,
             bytes: 0,
-            next: STEP,
+            next_report: FLUSH_BYTES,
             events: 0,
         }
     }
 
     fn add(&mut self, bytes: u64) {
         self.bytes += bytes;
-        if self.bytes >= self.next {
-            self.next = self.bytes + 4 * STEP;
-            (self.report)(self.bytes, self.events);
+        if self.bytes >= self.next_report {
+            self.next_report = self.bytes + 4 * FLUSH_BYTES;
+            (self.callback)(self.bytes, self.events);
         }
     }
 
     /// Tells the caller the final numbers.
     pub fn finish(self) {
-        (self.report)(self.bytes, self.events);
+        (self.callback)(self.bytes, self.events);
     }
 }
 
@@ -45,27 +45,27 @@ pub(super) struct OutputFile {
     path: PathBuf,
     file: File,
     /// What is not written yet.
-    pub text: Vec<u8>,
+    pub buffer: Vec<u8>,
     bytes: u64,
 }
 
 impl OutputFile {
     /// Begins a file that is not there yet; `text` is an old buffer to use again.
-    pub fn create(path: PathBuf, mut text: Vec<u8>) -> io::Result<Self> {
-        text.clear();
-        let file = File::create_new(&path).map_err(at(&path))?;
+    pub fn create(path: PathBuf, mut buffer: Vec<u8>) -> io::Result<Self> {
+        buffer.clear();
+        let file = File::create_new(&path).map_err(with_path(&path))?;
         Ok(Self {
             path,
             file,
-            text,
+            buffer,
             bytes: 0,
         })
     }
 
     /// Writes the text out once there is enough of it.
-    pub fn spill(&mut self, meter: &mut ProgressMeter) -> io::Result<()> {
-        if self.text.len() as u64 >= STEP {
-            self.write(meter)
+    pub fn flush_if_full(&mut self, meter: &mut ProgressMeter) -> io::Result<()> {
+        if self.buffer.len() as u64 >= FLUSH_BYTES {
+            self.flush(meter)
         } else {
             Ok(())
         }
@@ -73,35 +73,37 @@ impl OutputFile {
 
     /// Writes what is left. Returns the size of the file in bytes, and the buffer for the next one.
     pub fn finish(mut self, meter: &mut ProgressMeter) -> io::Result<(u64, Vec<u8>)> {
-        self.write(meter)?;
-        Ok((self.bytes, self.text))
+        self.flush(meter)?;
+        Ok((self.bytes, self.buffer))
     }
 
-    fn write(&mut self, meter: &mut ProgressMeter) -> io::Result<()> {
-        self.file.write_all(&self.text).map_err(at(&self.path))?;
-        self.bytes += self.text.len() as u64;
-        meter.add(self.text.len() as u64);
-        self.text.clear();
+    fn flush(&mut self, meter: &mut ProgressMeter) -> io::Result<()> {
+        self.file
+            .write_all(&self.buffer)
+            .map_err(with_path(&self.path))?;
+        self.bytes += self.buffer.len() as u64;
+        meter.add(self.buffer.len() as u64);
+        self.buffer.clear();
         Ok(())
     }
 }
 
 /// Writes a whole file that is not there yet. Returns its size in bytes.
 pub(super) fn write_file(path: &Path, text: &[u8], meter: &mut ProgressMeter) -> io::Result<u64> {
-    let mut file = File::create_new(path).map_err(at(path))?;
-    file.write_all(text).map_err(at(path))?;
+    let mut file = File::create_new(path).map_err(with_path(path))?;
+    file.write_all(text).map_err(with_path(path))?;
     meter.add(text.len() as u64);
     Ok(text.len() as u64)
 }
 
 /// Makes a folder and those above it.
-pub(super) fn create_folder(path: &Path) -> io::Result<()> {
-    fs::create_dir_all(path).map_err(at(path))
+pub(super) fn create_dir(path: &Path) -> io::Result<()> {
+    fs::create_dir_all(path).map_err(with_path(path))
 }
 
 /// Makes `path` an empty folder, or says why it must not be touched.
-pub(super) fn claim_folder(path: &Path) -> io::Result<()> {
-    let taken = |what| {
+pub(super) fn ensure_empty_dir(path: &Path) -> io::Result<()> {
+    let occupied = |what| {
         Err(io::Error::new(
             io::ErrorKind::AlreadyExists,
             format!("{}: {what}", path.display()),
@@ -109,14 +111,14 @@ pub(super) fn claim_folder(path: &Path) -> io::Result<()> {
     };
     match fs::read_dir(path).map(|mut entries| entries.next().is_none()) {
         Ok(true) => Ok(()),
-        Ok(false) => taken("is not empty; give a folder that is empty or not there yet"),
-        Err(error) if error.kind() == io::ErrorKind::NotADirectory => taken("is not a folder"),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => create_folder(path),
-        Err(error) => Err(at(path)(error)),
+        Ok(false) => occupied("is not empty; give a folder that is empty or not there yet"),
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => occupied("is not a folder"),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => create_dir(path),
+        Err(error) => Err(with_path(path)(error)),
     }
 }
 
 /// Puts the path into an error's message.
-fn at(path: &Path) -> impl FnOnce(io::Error) -> io::Error {
+fn with_path(path: &Path) -> impl FnOnce(io::Error) -> io::Error {
     move |error| io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }

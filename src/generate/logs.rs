@@ -5,70 +5,77 @@ use std::mem;
 use std::ops::Range;
 use std::path::Path;
 
-use super::calendar::{LogFile, LogFiles, share, share_until};
+use super::calendar::{LogFile, LogFiles, even_share, even_share_before};
 use super::edge_cases::{self, EdgeCaseCycle, Outcome, WrittenCase};
-use super::file_writer::{OutputFile, ProgressMeter, create_folder};
+use super::file_writer::{OutputFile, ProgressMeter, create_dir};
 use super::random::Rng;
 use super::song_catalog::{PHP_SLASH, SongCatalog};
 use super::text::{push, push_number};
 use super::users::{Page, UserPool, UserSession};
 use super::{GenerateOptions, LogSummary};
 
-const STREAM: u64 = 48;
+const EVENT_STREAM: u64 = 48;
 
 /// How long a user stays on a page, and the most sessions that go on at once.
-const STAY: u64 = 230_000;
-const MOST_SESSIONS: u64 = 2_048;
+const PAGE_STAY_MS: u64 = 230_000;
+const MAX_SESSIONS: u64 = 2_048;
 
 /// Writes the folder `root`.
 pub(super) fn write(
     root: &Path,
     options: &GenerateOptions,
-    catalogue: &SongCatalog,
+    catalog: &SongCatalog,
     meter: &mut ProgressMeter,
 ) -> io::Result<LogSummary> {
-    let calendar = LogFiles::new(options.files, options.events);
-    let mut site = EventSimulator::new(options, catalogue, calendar.events_within(STAY));
-    let mut cases = options.awkward.then(EdgeCaseCycle::of_events);
-    let pieces = cases
+    let log_files = LogFiles::new(options.files, options.events);
+    let mut simulator =
+        EventSimulator::new(options, catalog, log_files.events_within(PAGE_STAY_MS));
+    let mut cases = options.edge_cases.then(EdgeCaseCycle::for_events);
+    let case_count = cases
         .as_ref()
-        .map_or(0, |cases| cases.needed_for(options.events));
+        .map_or(0, |cases| cases.count_for(options.events));
     let mut text = Vec::new();
     for number in 0..options.files {
-        let file = calendar.file(number)?;
+        let file = log_files.get(number)?;
         let path = root.join(&file.path);
-        create_folder(path.parent().unwrap_or(root))?;
+        create_dir(path.parent().unwrap_or(root))?;
         let mut output = OutputFile::create(path, mem::take(&mut text))?;
         match &mut cases {
-            None => site.write_events(&file, 0..file.events, &mut output, meter)?,
+            None => simulator.write_events(&file, 0..file.events, &mut output, meter)?,
             Some(cases) => {
-                site.begin_awkwardly(number, cases, &mut output.text);
-                let pieces = share(pieces, number, options.files);
-                site.write_events_and_cases(&file, cases, pieces, &mut output, meter)?;
-                site.end_awkwardly(number, &file, &mut output.text);
+                simulator.push_file_prefix(number, cases, &mut output.buffer);
+                let file_case_count = even_share(case_count, number, options.files);
+                simulator.write_events_and_cases(
+                    &file,
+                    cases,
+                    file_case_count,
+                    &mut output,
+                    meter,
+                )?;
+                simulator.push_file_suffix(number, &file, &mut output.buffer);
             }
         }
         let (bytes, buffer) = output.finish(meter)?;
-        site.summary.input.add_object(bytes);
+        simulator.summary.input.add_object(bytes);
         text = buffer;
     }
-    if options.awkward {
-        edge_cases::write_strays(root, &mut site.summary.input, meter)?;
+    if options.edge_cases {
+        edge_cases::write_files_without_records(root, &mut simulator.summary.input, meter)?;
     }
-    site.summary.users = site.listeners.with_plays();
-    Ok(site.summary)
+    simulator.summary.users = simulator.users.count_with_plays();
+    Ok(simulator.summary)
 }
 
 /// The site while it is being used.
 struct EventSimulator<'a> {
-    random: Rng,
-    listeners: UserPool,
-    known: &'a SongCatalog,
-    unknown: SongCatalog,
+    rng: Rng,
+    users: UserPool,
+    known_catalog: &'a SongCatalog,
+    unknown_catalog: SongCatalog,
     /// The sessions that are going on; each event belongs to one of them.
     sessions: Vec<UserSession>,
     /// Sessions begun, and so the last session's id.
-    begun: u64,
+    sessions_started: u64,
     summary: LogSummary,
 }
 
@@ -76,20 +83,20 @@ struct EventSimulator<'a> {
 #[derive(Clone, Copy)]
 struct Play {
     user: usize,
-    known: bool,
+    has_known_song: bool,
 }
 
 impl<'a> EventSimulator<'a> {
-    fn new(options: &GenerateOptions, known: &'a SongCatalog, busy: u64) -> Self {
-        let listeners = UserPool::new(options.seed, options.users);
-        let at_once = busy.clamp(1, listeners.count().clamp(1, MOST_SESSIONS));
+    fn new(options: &GenerateOptions, known: &'a SongCatalog, concurrent_sessions: u64) -> Self {
+        let users = UserPool::new(options.seed, options.users);
+        let session_count = concurrent_sessions.clamp(1, users.count().clamp(1, MAX_SESSIONS));
         Self {
-            random: Rng::of(options.seed, STREAM, 0),
-            listeners,
-            known,
-            unknown: SongCatalog::unknown(options.seed),
-            sessions: (0..at_once).map(|_| UserSession::default()).collect(),
-            begun: 0,
+            rng: Rng::new(options.seed, EVENT_STREAM, 0),
+            users,
+            known_catalog: known,
+            unknown_catalog: SongCatalog::unknown(options.seed),
+            sessions: (0..session_count).map(|_| UserSession::default()).collect(),
+            sessions_started: 0,
             summary: LogSummary::default(),
         }
     }
@@ -103,9 +110,9 @@ impl<'a> EventSimulator<'a> {
         meter: &mut ProgressMeter,
     ) -> io::Result<()> {
         for nth in numbers {
-            self.push_event(&mut output.text, file, nth);
+            self.push_event(&mut output.buffer, file, nth);
             meter.events += 1;
-            output.spill(meter)?;
+            output.flush_if_full(meter)?;
         }
         Ok(())
     }
@@ -121,22 +128,24 @@ impl<'a> EventSimulator<'a> {
     ) -> io::Result<()> {
         let mut written = 0;
         for case in 0..count {
-            let due = share_until(file.events, case, count);
+            let due = even_share_before(file.events, case, count);
             self.write_events(file, written..due, output, meter)?;
             written = due;
-            let piece = cases.write(&mut output.text, |record| self.push_play(record, file, due));
-            self.count(&piece);
-            output.spill(meter)?;
+            let written_case = cases.write_next(&mut output.buffer, |record| {
+                self.push_unique_play(record, file, due)
+            });
+            self.count_case(&written_case);
+            output.flush_if_full(meter)?;
         }
         self.write_events(file, written..file.events, output, meter)
     }
 
     /// Some files begin with a byte order mark, and some with an event that was in an earlier file.
-    fn begin_awkwardly(&mut self, number: u64, cases: &mut EdgeCaseCycle, text: &mut Vec<u8>) {
+    fn push_file_prefix(&mut self, number: u64, cases: &mut EdgeCaseCycle, text: &mut Vec<u8>) {
         if number.is_multiple_of(3) {
             push(text, "\u{feff}");
         }
-        if number % 4 == 1 && cases.push_again(text) {
+        if number % 4 == 1 && cases.push_duplicate(text) {
             self.summary.input.records += 1;
             self.summary.duplicates += 1;
         }
@@ -145,30 +154,31 @@ impl<'a> EventSimulator<'a> {
     /// Files end in half a record, without a newline, or with blank lines. Only files of some size
     /// end in half a record, lest many small ones have many rejects; and the first, so that there
     /// is one.
-    fn end_awkwardly(&mut self, number: u64, file: &LogFile, text: &mut Vec<u8>) {
+    fn push_file_suffix(&mut self, number: u64, file: &LogFile, text: &mut Vec<u8>) {
         match number % 3 {
             0 if number == 0 || file.events >= 1000 => {
                 let mut record = Vec::new();
-                self.push_play(&mut record, file, file.events);
+                self.push_unique_play(&mut record, file, file.events);
                 text.extend(record.iter().take(record.len() / 2));
-                self.summary.input.reject("syntax");
+                self.summary.input.count_reject("syntax");
             }
             1 => {
-                let play = self.push_play(text, file, file.events);
+                let play = self.push_unique_play(text, file, file.events);
                 self.count_kept(play);
             }
             _ => push(text, "\n \t\r\n"),
         }
     }
 
-    fn count(&mut self, piece: &WrittenCase<Play>) {
-        if let Some(plain) = piece.plain {
+    fn count_case(&mut self, written_case: &WrittenCase<Play>) {
+        if let Some(plain) = written_case.clean_record {
             self.count_kept(plain);
         }
-        match (piece.case.outcome, piece.fresh) {
+        match (written_case.case.outcome, written_case.fresh_record) {
             (Outcome::Kept, Some(play)) => {
                 self.count_kept(Play {
-                    known: play.known && !piece.case.changes_any(&["artist", "song", "length"]),
+                    has_known_song: play.has_known_song
+                        && !written_case.case.changes_any(&["artist", "song", "length"]),
                     ..play
                 });
             }
@@ -180,56 +190,61 @@ impl<'a> EventSimulator<'a> {
                 self.summary.input.records += 1;
                 self.summary.filtered += 1;
             }
-            (Outcome::Rejected(reason), _) => self.summary.input.reject(reason),
+            (Outcome::Rejected(reason), _) => self.summary.input.count_reject(reason),
         }
     }
 
     fn count_kept(&mut self, play: Play) {
         self.summary.input.records += 1;
         self.summary.kept += 1;
-        self.summary.matched += u64::from(play.known);
-        self.listeners.note_play(play.user);
+        self.summary.matched += u64::from(play.has_known_song);
+        self.users.mark_played(play.user);
     }
 
     /// Appends the next ordinary event, as a line.
     fn push_event(&mut self, text: &mut Vec<u8>, file: &LogFile, nth: u64) {
-        let moment = file.moment(nth, &mut self.random);
-        let place = self.random.below(self.sessions.len() as u64) as usize;
-        let Some(mut session) = self.sessions.get_mut(place).map(mem::take) else {
+        let timestamp_ms = file.timestamp_ms(nth, &mut self.rng);
+        let index = self.rng.below(self.sessions.len() as u64) as usize;
+        let Some(mut session) = self.sessions.get_mut(index).map(mem::take) else {
             return; // there is at least one session, and place is below their number
         };
         if session.is_over() {
-            self.begin(&mut session);
+            self.start_session(&mut session);
         }
         if session.page == Page::NextSong {
-            let play = self.push_session_play(text, &session, moment);
+            let play = self.push_session_play(text, &session, timestamp_ms);
             self.count_kept(play);
         } else {
-            push_visit(text, &session, self.listeners.pays(session.user), moment);
+            push_page_view(
+                text,
+                &session,
+                self.users.is_paid(session.user),
+                timestamp_ms,
+            );
             self.summary.input.records += 1;
             self.summary.filtered += 1;
         }
         text.push(b'\n');
-        session.advance(&mut self.random, &mut self.listeners);
-        if let Some(taken) = self.sessions.get_mut(place) {
-            *taken = session;
+        session.advance(&mut self.rng, &mut self.users);
+        if let Some(slot) = self.sessions.get_mut(index) {
+            *slot = session;
         }
     }
 
     /// Appends a play that shares neither session nor item with any other, so that changing one of
     /// the two cannot make it a duplicate; without a newline.
-    fn push_play(&mut self, text: &mut Vec<u8>, file: &LogFile, nth: u64) -> Play {
-        let moment = file.moment(nth, &mut self.random);
+    fn push_unique_play(&mut self, text: &mut Vec<u8>, file: &LogFile, nth: u64) -> Play {
+        let timestamp_ms = file.timestamp_ms(nth, &mut self.rng);
         let mut session = UserSession::default();
-        self.begin(&mut session);
-        session.item = session.id;
-        self.push_session_play(text, &session, moment)
+        self.start_session(&mut session);
+        session.item_in_session = session.id;
+        self.push_session_play(text, &session, timestamp_ms)
     }
 
-    fn begin(&mut self, session: &mut UserSession) {
-        let user = self.random.skewed(self.listeners.count());
-        self.begun += 1;
-        session.begin(&mut self.random, &self.listeners, user, self.begun);
+    fn start_session(&mut self, session: &mut UserSession) {
+        let user = self.rng.zipf(self.users.count());
+        self.sessions_started += 1;
+        session.start(&mut self.rng, &self.users, user, self.sessions_started);
     }
 
     /// Appends a play of some song: one in four is in the catalogue.
@@ -237,74 +252,78 @@ impl<'a> EventSimulator<'a> {
         &mut self,
         text: &mut Vec<u8>,
         session: &UserSession,
-        moment: u64,
+        timestamp_ms: u64,
     ) -> Play {
-        let known = self.random.chance(25) && self.known.songs > 0;
-        let catalogue = if known { self.known } else { &self.unknown };
-        let song = self.random.skewed(catalogue.songs);
+        let is_known = self.rng.chance(25) && self.known_catalog.songs > 0;
+        let catalog = if is_known {
+            self.known_catalog
+        } else {
+            &self.unknown_catalog
+        };
+        let song = self.rng.zipf(catalog.songs);
 
         push(text, r#"{"artist":""#);
-        catalogue.push_artist_name(text, catalogue.artist(song));
+        catalog.push_artist_name(text, catalog.artist_of(song));
         text.push(b'"');
-        text.extend_from_slice(&session.person);
-        push_number(text, session.item);
-        text.extend_from_slice(&session.family);
-        catalogue.push_length(text, song);
-        push_level(text, self.listeners.pays(session.user));
-        text.extend_from_slice(&session.place);
-        let (page, status) = Page::NextSong.text();
+        text.extend_from_slice(&session.name_json);
+        push_number(text, session.item_in_session);
+        text.extend_from_slice(&session.last_name_json);
+        catalog.push_duration(text, song);
+        push_level(text, self.users.is_paid(session.user));
+        text.extend_from_slice(&session.location_json);
+        let (page, status) = Page::NextSong.json_and_status();
         push(text, page);
-        text.extend_from_slice(&session.visit);
+        text.extend_from_slice(&session.registration_json);
         text.push(b'"');
-        catalogue.push_title(text, song, PHP_SLASH);
+        catalog.push_title(text, song, PHP_SLASH);
         text.push(b'"');
-        push_status(text, status, moment);
-        text.extend_from_slice(&session.agent);
+        push_status(text, status, timestamp_ms);
+        text.extend_from_slice(&session.user_agent_json);
         Play {
             user: session.user,
-            known,
+            has_known_song: is_known,
         }
     }
 }
 
 /// Appends an event that is not a play, of a user who is logged in or of nobody.
-fn push_visit(text: &mut Vec<u8>, session: &UserSession, pays: bool, moment: u64) {
-    let (page, status) = session.page.text();
+fn push_page_view(text: &mut Vec<u8>, session: &UserSession, is_paid: bool, timestamp_ms: u64) {
+    let (page, status) = session.page.json_and_status();
     push(text, r#"{"artist":null"#);
-    if session.logged_in {
-        text.extend_from_slice(&session.person);
-        push_number(text, session.item);
-        text.extend_from_slice(&session.family);
+    if session.is_logged_in {
+        text.extend_from_slice(&session.name_json);
+        push_number(text, session.item_in_session);
+        text.extend_from_slice(&session.last_name_json);
         push(text, "null");
-        push_level(text, pays);
-        text.extend_from_slice(&session.place);
+        push_level(text, is_paid);
+        text.extend_from_slice(&session.location_json);
         push(text, page);
-        text.extend_from_slice(&session.visit);
+        text.extend_from_slice(&session.registration_json);
         push(text, "null");
-        push_status(text, status, moment);
-        text.extend_from_slice(&session.agent);
+        push_status(text, status, timestamp_ms);
+        text.extend_from_slice(&session.user_agent_json);
     } else {
         push(
             text,
             r#","auth":"Logged Out","firstName":null,"gender":null,"itemInSession":"#,
         );
-        push_number(text, session.item);
+        push_number(text, session.item_in_session);
         push(text, r#","lastName":null,"length":null"#);
-        push_level(text, pays);
+        push_level(text, is_paid);
         push(text, r#","location":null,"method":"#);
         push(text, page);
         push(text, r#","registration":null,"sessionId":"#);
         push_number(text, session.id);
         push(text, r#","song":null"#);
-        push_status(text, status, moment);
+        push_status(text, status, timestamp_ms);
         push(text, r#","userAgent":null,"userId":""}"#);
     }
 }
 
-fn push_level(text: &mut Vec<u8>, pays: bool) {
+fn push_level(text: &mut Vec<u8>, is_paid: bool) {
     push(
         text,
-        if pays {
+        if is_paid {
             r#","level":"paid""#
         } else {
             r#","level":"free""#
@@ -312,9 +331,9 @@ fn push_level(text: &mut Vec<u8>, pays: bool) {
     );
 }
 
-fn push_status(text: &mut Vec<u8>, status: &str, moment: u64) {
+fn push_status(text: &mut Vec<u8>, status: &str, timestamp_ms: u64) {
     push(text, r#","status":"#);
     push(text, status);
     push(text, r#","ts":"#);
-    push_number(text, moment);
+    push_number(text, timestamp_ms);
 }

@@ -30,7 +30,7 @@ use file_writer::ProgressMeter;
 use song_catalog::SongCatalog;
 
 /// The most events, songs or files that can be asked for: session ids are 32-bit integers.
-pub const MOST: u64 = 10_000_000_000;
+pub const MAX_COUNT: u64 = 10_000_000_000;
 
 /// What to generate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +46,7 @@ pub struct GenerateOptions {
     /// Decides everything that is left to chance.
     pub seed: u64,
     /// Mix in every kind of reject and oddity: at least one of each, and about 0.4 % rejects.
-    pub awkward: bool,
+    pub edge_cases: bool,
 }
 
 /// What was written, and what a run over it must report.
@@ -116,7 +116,7 @@ impl InputSummary {
         self.bytes += bytes;
     }
 
-    fn reject(&mut self, reason: &'static str) {
+    fn count_reject(&mut self, reason: &'static str) {
         self.records += 1;
         self.rejected += 1;
         *self.rejected_by_reason.entry(reason).or_default() += 1;
@@ -182,11 +182,11 @@ pub fn generate(
     progress: &mut dyn FnMut(u64, u64),
 ) -> io::Result<Summary> {
     validate(options)?;
-    file_writer::claim_folder(out)?;
+    file_writer::ensure_empty_dir(out)?;
     let mut meter = ProgressMeter::new(progress);
-    let catalogue = SongCatalog::known(options.seed, options.songs);
-    let songs = songs::write(&out.join("song_data"), options, &catalogue, &mut meter)?;
-    let logs = logs::write(&out.join("log_data"), options, &catalogue, &mut meter)?;
+    let catalog = SongCatalog::known(options.seed, options.songs);
+    let songs = songs::write(&out.join("song_data"), options, &catalog, &mut meter)?;
+    let logs = logs::write(&out.join("log_data"), options, &catalog, &mut meter)?;
     meter.finish();
     Ok(Summary {
         events_requested: options.events,
@@ -204,10 +204,10 @@ fn validate(options: &GenerateOptions) -> io::Result<()> {
         ..
     } = *options;
     let bounds = [
-        ("events", events, 0, MOST),
-        ("songs", songs, 0, MOST),
+        ("events", events, 0, MAX_COUNT),
+        ("songs", songs, 0, MAX_COUNT),
         ("users", users, 1, i32::MAX as u64),
-        ("files", files, 1, MOST),
+        ("files", files, 1, MAX_COUNT),
     ];
     match bounds
         .iter()

@@ -4,20 +4,22 @@
 
 use super::random::Rng;
 use super::text::{push, push_hundred_thousandths, push_identifier, push_number};
-use super::vocabulary::{ADJECTIVES, BANDS, EDITIONS, GIVEN, NOUNS, REGIONS, STRANGERS, TOWNS};
+use super::vocabulary::{
+    ADJECTIVES, CITIES, FIRST_NAMES, KNOWN_ARTISTS, NOUNS, REGIONS, TITLE_SUFFIXES, UNKNOWN_ARTISTS,
+};
 
 /// Tags of the random streams, one for each thing that is worked out.
-const TITLE: u64 = 1;
-const LENGTH: u64 = 2;
-const SINGER: u64 = 3;
-const NAME: u64 = 4;
-const PLACE: u64 = 5;
-const RELEASE: u64 = 6;
-const SONG_ID: u64 = 7;
-const ARTIST_ID: u64 = 8;
+const TITLE_STREAM: u64 = 1;
+const DURATION_STREAM: u64 = 2;
+const SONG_ARTIST_STREAM: u64 = 3;
+const ARTIST_NAME_STREAM: u64 = 4;
+const LOCATION_STREAM: u64 = 5;
+const YEAR_STREAM: u64 = 6;
+const SONG_ID_STREAM: u64 = 7;
+const ARTIST_ID_STREAM: u64 = 8;
 
 /// How many songs users hear that the catalogue does not have.
-const STRANGE_SONGS: u64 = 250_000;
+const UNKNOWN_SONGS: u64 = 250_000;
 
 /// Songs 0 to `songs`, and as many beyond as are asked for, each with an artist of its own.
 pub(super) struct SongCatalog {
@@ -25,7 +27,7 @@ pub(super) struct SongCatalog {
     pub songs: u64,
     /// Artists 0 to `artists` share the songs.
     pub artists: u64,
-    last_names: &'static [&'static str],
+    artist_nouns: &'static [&'static str],
 }
 
 /// How a slash is written: by Python's `json`, and by PHP's `json_encode`.
@@ -39,7 +41,7 @@ impl SongCatalog {
             seed,
             songs,
             artists: songs - songs / 3,
-            last_names: BANDS,
+            artist_nouns: KNOWN_ARTISTS,
         }
     }
 
@@ -47,29 +49,29 @@ impl SongCatalog {
     pub fn unknown(seed: u64) -> Self {
         Self {
             seed: !seed,
-            songs: STRANGE_SONGS,
-            artists: STRANGE_SONGS / 4,
-            last_names: STRANGERS,
+            songs: UNKNOWN_SONGS,
+            artists: UNKNOWN_SONGS / 4,
+            artist_nouns: UNKNOWN_ARTISTS,
         }
     }
 
     /// The artist of a song.
-    pub fn artist(&self, song: u64) -> u64 {
+    pub fn artist_of(&self, song: u64) -> u64 {
         match song.checked_sub(self.songs) {
-            None => self.of(SINGER, song).below(self.artists),
+            None => self.rng(SONG_ARTIST_STREAM, song).below(self.artists),
             Some(beyond) => self.artists + beyond,
         }
     }
 
     /// Appends a title as JSON text, without its quotes.
     pub fn push_title(&self, out: &mut Vec<u8>, song: u64, slash: &str) {
-        let mut random = self.of(TITLE, song);
-        let shape = random.below(8);
+        let mut rng = self.rng(TITLE_STREAM, song);
+        let shape = rng.below(8);
         if shape < 5 {
-            push(out, random.pick(ADJECTIVES));
+            push(out, rng.choose(ADJECTIVES));
             out.push(b' ');
         }
-        push(out, random.pick(NOUNS));
+        push(out, rng.choose(NOUNS));
         if shape > 2 {
             push(
                 out,
@@ -79,12 +81,12 @@ impl SongCatalog {
                     " & "
                 },
             );
-            push(out, random.pick(ADJECTIVES));
+            push(out, rng.choose(ADJECTIVES));
             out.push(b' ');
-            push(out, random.pick(NOUNS));
+            push(out, rng.choose(NOUNS));
         }
-        if random.chance(20) {
-            let edition = random.pick(EDITIONS);
+        if rng.chance(20) {
+            let edition = rng.choose(TITLE_SUFFIXES);
             match edition.split_once("{/}") {
                 None => push(out, edition),
                 Some((left, right)) => [left, slash, right].iter().for_each(|part| push(out, part)),
@@ -94,99 +96,99 @@ impl SongCatalog {
 
     /// Appends the name of an artist as JSON text, without its quotes.
     pub fn push_artist_name(&self, out: &mut Vec<u8>, artist: u64) {
-        let mut random = self.of(NAME, artist);
-        match random.below(6) {
+        let mut rng = self.rng(ARTIST_NAME_STREAM, artist);
+        match rng.below(6) {
             0 => push(out, "The "),
             1 => {
-                push(out, random.pick(GIVEN));
+                push(out, rng.choose(FIRST_NAMES));
                 push(out, " & the ");
             }
             _ => {
-                push(out, random.pick(ADJECTIVES));
+                push(out, rng.choose(ADJECTIVES));
                 out.push(b' ');
             }
         }
-        push(out, random.pick(ADJECTIVES));
+        push(out, rng.choose(ADJECTIVES));
         out.push(b' ');
-        push(out, random.pick(self.last_names));
+        push(out, rng.choose(self.artist_nouns));
     }
 
     /// Appends the length of a song in seconds.
-    pub fn push_length(&self, out: &mut Vec<u8>, song: u64) {
-        let mut random = self.of(LENGTH, song);
-        let long = if random.chance(4) { 60_000_000 } else { 1 };
+    pub fn push_duration(&self, out: &mut Vec<u8>, song: u64) {
+        let mut rng = self.rng(DURATION_STREAM, song);
+        let extra = if rng.chance(4) { 60_000_000 } else { 1 };
         push_hundred_thousandths(
             out,
-            2_500_000 + random.below(20_000_000) + random.below(20_000_000) + random.below(long),
+            2_500_000 + rng.below(20_000_000) + rng.below(20_000_000) + rng.below(extra),
         );
     }
 
     /// Appends a song object as Python's `json.dumps` writes it.
     pub fn push_song(&self, out: &mut Vec<u8>, song: u64) {
-        let artist = self.artist(song);
+        let artist = self.artist_of(song);
         push(out, r#"{"num_songs": 1, "artist_id": ""#);
-        self.push_id(out, "AR", ARTIST_ID, artist);
+        self.push_id(out, "AR", ARTIST_ID_STREAM, artist);
         out.push(b'"');
-        self.push_place(out, artist);
+        self.push_location(out, artist);
         push(out, r#", "artist_name": ""#);
         self.push_artist_name(out, artist);
         push(out, r#"", "song_id": ""#);
-        self.push_id(out, "SO", SONG_ID, song);
+        self.push_id(out, "SO", SONG_ID_STREAM, song);
         push(out, r#"", "title": ""#);
         self.push_title(out, song, PYTHON_SLASH);
         push(out, r#"", "duration": "#);
-        self.push_length(out, song);
+        self.push_duration(out, song);
         push(out, r#", "year": "#);
-        let mut random = self.of(RELEASE, song);
-        let year = if random.chance(45) {
+        let mut rng = self.rng(YEAR_STREAM, song);
+        let year = if rng.chance(45) {
             0
         } else {
-            1955 + random.below(56)
+            1955 + rng.below(56)
         };
         push_number(out, year);
         out.push(b'}');
     }
 
     /// Coordinates and location: an artist may have either, both or none.
-    fn push_place(&self, out: &mut Vec<u8>, artist: u64) {
-        let mut random = self.of(PLACE, artist);
-        let located = random.chance(35);
-        for (key, reach) in [
+    fn push_location(&self, out: &mut Vec<u8>, artist: u64) {
+        let mut rng = self.rng(LOCATION_STREAM, artist);
+        let has_coordinates = rng.chance(35);
+        for (key, max) in [
             (r#", "artist_latitude": "#, 6_900_000),
             (r#", "artist_longitude": "#, 17_900_000),
         ] {
             push(out, key);
-            if !located {
+            if !has_coordinates {
                 push(out, "null");
                 continue;
             }
-            if random.chance(50) {
+            if rng.chance(50) {
                 out.push(b'-');
             }
-            push_hundred_thousandths(out, 1 + random.below(reach));
+            push_hundred_thousandths(out, 1 + rng.below(max));
         }
         push(out, r#", "artist_location": ""#);
-        if random.chance(if located { 95 } else { 30 }) {
-            push(out, random.pick(TOWNS));
+        if rng.chance(if has_coordinates { 95 } else { 30 }) {
+            push(out, rng.choose(CITIES));
             push(out, ", ");
-            push(out, random.pick(REGIONS));
+            push(out, rng.choose(REGIONS));
         }
         out.push(b'"');
     }
 
-    fn push_id(&self, out: &mut Vec<u8>, prefix: &str, kind: u64, nth: u64) {
-        let letters = self.of(kind, nth).next().to_le_bytes();
+    fn push_id(&self, out: &mut Vec<u8>, prefix: &str, stream: u64, nth: u64) {
+        let letters = self.rng(stream, nth).next_u64().to_le_bytes();
         let [a, b, c, d, e, ..] = letters;
-        push_identifier(out, prefix, [a, b, c, d, e], self.scattered(nth));
+        push_identifier(out, prefix, [a, b, c, d, e], self.scramble(nth));
     }
 
     /// A number below 2^40 for each below 2^40, all different: an odd factor modulo a power of two
     /// loses nothing.
-    pub fn scattered(&self, nth: u64) -> u64 {
+    pub fn scramble(&self, nth: u64) -> u64 {
         (nth.wrapping_mul(0x5_DEEC_E66D) ^ self.seed) & ((1 << 40) - 1)
     }
 
-    fn of(&self, kind: u64, nth: u64) -> Rng {
-        Rng::of(self.seed, kind, nth)
+    fn rng(&self, stream: u64, nth: u64) -> Rng {
+        Rng::new(self.seed, stream, nth)
     }
 }

@@ -4,105 +4,105 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::edge_cases::{self, EdgeCaseCycle, Outcome};
-use super::file_writer::{ProgressMeter, create_folder, write_file};
+use super::file_writer::{ProgressMeter, create_dir, write_file};
 use super::random::Rng;
 use super::song_catalog::SongCatalog;
 use super::text::{letter, push_identifier};
 use super::{GenerateOptions, SongSummary};
 
-const TRACK_ID: u64 = 32;
+const TRACK_ID_STREAM: u64 = 32;
 
 /// Songs in a folder, as long as there are letters for more folders.
-const FOLDER: u64 = 50;
-const MOST_FOLDERS: u64 = 26 * 26 * 26;
+const SONGS_PER_DIR: u64 = 50;
+const MAX_DIRS: u64 = 26 * 26 * 26;
 
 /// Where songs go.
 struct SongTree<'a> {
     root: &'a Path,
-    catalogue: &'a SongCatalog,
+    catalog: &'a SongCatalog,
     seed: u64,
-    count: u64,
+    dir_count: u64,
 }
 
 /// Writes the folder `root`.
 pub(super) fn write(
     root: &Path,
     options: &GenerateOptions,
-    catalogue: &SongCatalog,
+    catalog: &SongCatalog,
     meter: &mut ProgressMeter,
 ) -> io::Result<SongSummary> {
-    let count = (catalogue.songs / FOLDER).clamp(1, MOST_FOLDERS);
-    let shelves = SongTree {
+    let count = (catalog.songs / SONGS_PER_DIR).clamp(1, MAX_DIRS);
+    let tree = SongTree {
         root,
-        catalogue,
+        catalog,
         seed: options.seed,
-        count,
+        dir_count: count,
     };
-    create_folder(root)?;
-    if catalogue.songs > 0 || options.awkward {
-        (0..count).try_for_each(|nth| create_folder(&shelves.folder(nth)))?;
+    create_dir(root)?;
+    if catalog.songs > 0 || options.edge_cases {
+        (0..count).try_for_each(|nth| create_dir(&tree.dir_path(nth)))?;
     }
     let mut summary = SongSummary::default();
-    write_catalogue(&shelves, &mut summary, meter)?;
-    if options.awkward {
-        write_awkward(&shelves, &mut summary, meter)?;
-        edge_cases::write_strays(root, &mut summary.input, meter)?;
+    write_songs(&tree, &mut summary, meter)?;
+    if options.edge_cases {
+        write_edge_cases(&tree, &mut summary, meter)?;
+        edge_cases::write_files_without_records(root, &mut summary.input, meter)?;
     }
     Ok(summary)
 }
 
 /// One file a song of the catalogue.
-fn write_catalogue(
-    shelves: &SongTree,
+fn write_songs(
+    tree: &SongTree,
     summary: &mut SongSummary,
     meter: &mut ProgressMeter,
 ) -> io::Result<()> {
-    let catalogue = shelves.catalogue;
-    let mut sings = vec![false; catalogue.artists as usize];
+    let catalog = tree.catalog;
+    let mut has_song = vec![false; catalog.artists as usize];
     let mut text = Vec::new();
-    for song in 0..catalogue.songs {
+    for song in 0..catalog.songs {
         text.clear();
-        catalogue.push_song(&mut text, song);
+        catalog.push_song(&mut text, song);
         summary
             .input
-            .add_object(write_file(&shelves.file(song), &text, meter)?);
-        if let Some(sings) = sings.get_mut(catalogue.artist(song) as usize) {
+            .add_object(write_file(&tree.file_path(song), &text, meter)?);
+        if let Some(sings) = has_song.get_mut(catalog.artist_of(song) as usize) {
             *sings = true;
         }
     }
-    summary.input.records += catalogue.songs;
-    summary.songs += catalogue.songs;
-    summary.artists += sings.iter().filter(|sings| **sings).count() as u64;
+    summary.input.records += catalog.songs;
+    summary.songs += catalog.songs;
+    summary.artists += has_song.iter().filter(|sings| **sings).count() as u64;
     Ok(())
 }
 
 /// One file an awkward case, made of songs beyond those of the catalogue.
-fn write_awkward(
-    shelves: &SongTree,
+fn write_edge_cases(
+    tree: &SongTree,
     summary: &mut SongSummary,
     meter: &mut ProgressMeter,
 ) -> io::Result<()> {
-    let mut cases = EdgeCaseCycle::of_songs();
-    let mut song = shelves.catalogue.songs;
+    let mut cases = EdgeCaseCycle::for_songs();
+    let mut song = tree.catalog.songs;
     let mut text = Vec::new();
-    for nth in 0..cases.needed_for(shelves.catalogue.songs) {
-        let file = shelves.file(shelves.catalogue.songs + nth);
+    for nth in 0..cases.count_for(tree.catalog.songs) {
+        let file = tree.file_path(tree.catalog.songs + nth);
         text.clear();
-        let piece = cases.write(&mut text, |record| {
-            shelves.catalogue.push_song(record, song);
+        let written_case = cases.write_next(&mut text, |record| {
+            tree.catalog.push_song(record, song);
             song += 1;
         });
         summary.input.add_object(write_file(&file, &text, meter)?);
-        if piece.plain.is_some() {
-            summary.add_song();
+        if written_case.clean_record.is_some() {
+            summary.count_song();
         }
-        match piece.case.outcome {
-            Outcome::Kept if piece.fresh.is_some() => {
-                summary.add_song();
-                summary.artists -= u64::from(piece.case.changes_any(&["artist_id"]));
+        match written_case.case.outcome {
+            Outcome::Kept if written_case.fresh_record.is_some() => {
+                summary.count_song();
+                summary.artists -= u64::from(written_case.case.changes_any(&["artist_id"]));
             }
             Outcome::Kept | Outcome::Filtered | Outcome::Duplicate => summary.input.records += 1,
-            Outcome::Rejected(reason) => summary.input.reject(reason),
+            Outcome::Rejected(reason) => summary.input.count_reject(reason),
         }
     }
     Ok(())
@@ -110,7 +110,7 @@ fn write_awkward(
 
 impl SongSummary {
     /// A song of its own by an artist of its own.
-    fn add_song(&mut self) {
+    fn count_song(&mut self) {
         self.input.records += 1;
         self.songs += 1;
         self.artists += 1;
@@ -118,31 +118,33 @@ impl SongSummary {
 }
 
 impl SongTree<'_> {
-    fn letters(&self, song: u64) -> [u8; 3] {
-        let shelf = song % self.count;
-        [26 * 26, 26, 1].map(|unit| (shelf / unit % 26) as u8)
+    fn dir_letters(&self, song: u64) -> [u8; 3] {
+        let dir = song % self.dir_count;
+        [26 * 26, 26, 1].map(|unit| (dir / unit % 26) as u8)
     }
 
-    fn folder(&self, song: u64) -> PathBuf {
+    fn dir_path(&self, song: u64) -> PathBuf {
         let mut path = self.root.to_path_buf();
         path.extend(
-            self.letters(song)
+            self.dir_letters(song)
                 .map(|nth| char::from(letter(nth)).to_string()),
         );
         path
     }
 
-    fn file(&self, song: u64) -> PathBuf {
-        let [a, b, c] = self.letters(song);
-        let [d, e, ..] = Rng::of(self.seed, TRACK_ID, song).next().to_le_bytes();
+    fn file_path(&self, song: u64) -> PathBuf {
+        let [a, b, c] = self.dir_letters(song);
+        let [d, e, ..] = Rng::new(self.seed, TRACK_ID_STREAM, song)
+            .next_u64()
+            .to_le_bytes();
         let mut name = Vec::new();
         push_identifier(
             &mut name,
             "TR",
             [a, b, c, d, e],
-            self.catalogue.scattered(song),
+            self.catalog.scramble(song),
         );
-        self.folder(song)
+        self.dir_path(song)
             .join(format!("{}.json", String::from_utf8_lossy(&name)))
     }
 }

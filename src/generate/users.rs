@@ -5,56 +5,68 @@
 
 use super::random::Rng;
 use super::text::{push, push_number};
-use super::vocabulary::{FAMILY, GIVEN, PLATFORMS, REGIONS, TOWNS};
+use super::vocabulary::{CITIES, FIRST_NAMES, LAST_NAMES, PLATFORMS, REGIONS};
 
 /// Tags of the random streams of a user.
-const PERSON: u64 = 16;
-const SUBSCRIPTION: u64 = 17;
+const PROFILE_STREAM: u64 = 16;
+const SUBSCRIPTION_STREAM: u64 = 17;
 
-const PAID: u8 = 1;
-const PLAYED: u8 = 2;
+const PAID_FLAG: u8 = 1;
+const PLAYED_FLAG: u8 = 2;
 
 /// Everybody, by number from 0.
 pub(super) struct UserPool {
     seed: u64,
-    marks: Vec<u8>,
+    flags: Vec<u8>,
 }
 
 impl UserPool {
     /// The first `users` people; most of the busiest pay.
     pub fn new(seed: u64, users: u64) -> Self {
-        let paying = |user| if user < 1 + users / 8 { 70 } else { 15 };
+        let paid_percent = |user| if user < 1 + users / 8 { 70 } else { 15 };
         let marks = (0..users)
-            .map(|user| u8::from(Rng::of(seed, SUBSCRIPTION, user).chance(paying(user))) * PAID)
+            .map(|user| {
+                u8::from(Rng::new(seed, SUBSCRIPTION_STREAM, user).chance(paid_percent(user)))
+                    * PAID_FLAG
+            })
             .collect();
-        Self { seed, marks }
+        Self { seed, flags: marks }
     }
 
     pub fn count(&self) -> u64 {
-        self.marks.len() as u64
+        self.flags.len() as u64
     }
 
-    pub fn pays(&self, user: usize) -> bool {
-        self.marks.get(user).is_some_and(|mark| mark & PAID != 0)
+    pub fn is_paid(&self, user: usize) -> bool {
+        self.flags
+            .get(user)
+            .is_some_and(|mark| mark & PAID_FLAG != 0)
     }
 
     /// Begins or ends a user's subscription.
-    pub fn subscribe(&mut self, user: usize, pays: bool) {
-        if let Some(mark) = self.marks.get_mut(user) {
-            *mark = if pays { *mark | PAID } else { *mark & !PAID };
+    pub fn set_paid(&mut self, user: usize, is_paid: bool) {
+        if let Some(mark) = self.flags.get_mut(user) {
+            *mark = if is_paid {
+                *mark | PAID_FLAG
+            } else {
+                *mark & !PAID_FLAG
+            };
         }
     }
 
     /// Notes that the user has a play.
-    pub fn note_play(&mut self, user: usize) {
-        if let Some(mark) = self.marks.get_mut(user) {
-            *mark |= PLAYED;
+    pub fn mark_played(&mut self, user: usize) {
+        if let Some(mark) = self.flags.get_mut(user) {
+            *mark |= PLAYED_FLAG;
         }
     }
 
     /// How many users have a play.
-    pub fn with_plays(&self) -> u64 {
-        self.marks.iter().filter(|mark| *mark & PLAYED != 0).count() as u64
+    pub fn count_with_plays(&self) -> u64 {
+        self.flags
+            .iter()
+            .filter(|mark| *mark & PLAYED_FLAG != 0)
+            .count() as u64
     }
 }
 
@@ -79,7 +91,7 @@ pub(super) enum Page {
 
 impl Page {
     /// The values of `method` and `page` as they stand in a record, and the HTTP status.
-    pub fn text(self) -> (&'static str, &'static str) {
+    pub fn json_and_status(self) -> (&'static str, &'static str) {
         match self {
             Self::NextSong => (r#""PUT","page":"NextSong""#, "200"),
             Self::Home => (r#""GET","page":"Home""#, "200"),
@@ -98,24 +110,24 @@ impl Page {
     }
 
     /// Where a user goes from here; nobody who is logged out gets further than the front pages.
-    fn next(self, random: &mut Rng, logged_in: bool, pays: bool) -> Self {
+    fn next(self, rng: &mut Rng, logged_in: bool, is_paid: bool) -> Self {
         match self {
-            Self::Upgrade if random.chance(40) => Self::SubmitUpgrade,
-            Self::Downgrade if random.chance(4) => Self::SubmitDowngrade,
-            Self::Settings if random.chance(20) => Self::SaveSettings,
+            Self::Upgrade if rng.chance(40) => Self::SubmitUpgrade,
+            Self::Downgrade if rng.chance(4) => Self::SubmitDowngrade,
+            Self::Settings if rng.chance(20) => Self::SaveSettings,
             Self::SubmitUpgrade | Self::SubmitDowngrade | Self::Logout | Self::Login => Self::Home,
-            _ if logged_in => match random.below(1000) {
+            _ if logged_in => match rng.below(1000) {
                 0..924 => Self::NextSong,
                 924..966 => Self::Home,
                 966..976 => Self::Logout,
-                976..984 if pays => Self::Downgrade,
+                976..984 if is_paid => Self::Downgrade,
                 976..984 => Self::Upgrade,
                 984..990 => Self::Settings,
                 990..995 => Self::Help,
                 995..999 => Self::About,
                 _ => Self::Error,
             },
-            _ => match random.below(100) {
+            _ => match rng.below(100) {
                 0..45 => Self::Login,
                 45..90 => Self::Home,
                 90..95 => Self::Help,
@@ -131,107 +143,113 @@ pub(super) struct UserSession {
     /// From 1.
     pub id: u64,
     pub user: usize,
-    pub item: u64,
+    pub item_in_session: u64,
     pub page: Page,
-    pub logged_in: bool,
+    pub is_logged_in: bool,
     /// Events still to come; at 0 the session is over.
-    left: u64,
+    events_left: u64,
     /// The parts of a record between the fields that change: from `artist` to `itemInSession`, on
     /// to `length`, from `level` to `method`, from `page` to `song`, and from `ts` to the end.
-    pub person: Vec<u8>,
-    pub family: Vec<u8>,
-    pub place: Vec<u8>,
-    pub visit: Vec<u8>,
-    pub agent: Vec<u8>,
+    pub name_json: Vec<u8>,
+    pub last_name_json: Vec<u8>,
+    pub location_json: Vec<u8>,
+    pub registration_json: Vec<u8>,
+    pub user_agent_json: Vec<u8>,
 }
 
 impl UserSession {
     pub fn is_over(&self) -> bool {
-        self.left == 0
+        self.events_left == 0
     }
 
     /// Turns this into a new session of `user`, on the page the user came in by.
-    pub fn begin(&mut self, random: &mut Rng, listeners: &UserPool, user: u64, id: u64) {
+    pub fn start(&mut self, rng: &mut Rng, users: &UserPool, user: u64, id: u64) {
         self.id = id;
         self.user = user as usize; // below the length of a Vec
-        self.item = 0;
-        self.left = 1 + random.skewed(40) + random.below(3) * 2;
-        self.logged_in = !random.chance(8);
-        self.page = if random.chance(if self.logged_in { 45 } else { 75 }) {
+        self.item_in_session = 0;
+        self.events_left = 1 + rng.zipf(40) + rng.below(3) * 2;
+        self.is_logged_in = !rng.chance(8);
+        self.page = if rng.chance(if self.is_logged_in { 45 } else { 75 }) {
             Page::Home
         } else {
             Page::Login
         };
-        if self.logged_in && self.page == Page::Login {
+        if self.is_logged_in && self.page == Page::Login {
             self.page = Page::NextSong;
         }
-        self.render(listeners.seed, user, id);
+        self.render_json(users.seed, user, id);
     }
 
     /// Goes on to the next page, and lets what happens there count.
-    pub fn advance(&mut self, random: &mut Rng, listeners: &mut UserPool) {
+    pub fn advance(&mut self, rng: &mut Rng, users: &mut UserPool) {
         match self.page {
-            Page::Login => self.logged_in = true,
-            Page::Logout => self.logged_in = false,
-            Page::SubmitUpgrade => listeners.subscribe(self.user, true),
-            Page::SubmitDowngrade => listeners.subscribe(self.user, false),
+            Page::Login => self.is_logged_in = true,
+            Page::Logout => self.is_logged_in = false,
+            Page::SubmitUpgrade => users.set_paid(self.user, true),
+            Page::SubmitDowngrade => users.set_paid(self.user, false),
             _ => {}
         }
-        self.item += 1;
-        self.left = self.left.saturating_sub(1);
+        self.item_in_session += 1;
+        self.events_left = self.events_left.saturating_sub(1);
         self.page = self
             .page
-            .next(random, self.logged_in, listeners.pays(self.user));
+            .next(rng, self.is_logged_in, users.is_paid(self.user));
     }
 
-    fn render(&mut self, seed: u64, user: u64, id: u64) {
-        let mut person = Rng::of(seed, PERSON, user);
+    fn render_json(&mut self, seed: u64, user: u64, id: u64) {
+        let mut rng = Rng::new(seed, PROFILE_STREAM, user);
 
-        self.person.clear();
-        push(&mut self.person, r#","auth":"Logged In","firstName":""#);
-        push(&mut self.person, person.pick(GIVEN));
-        push(&mut self.person, r#"","gender":""#);
-        push(&mut self.person, person.pick(&["F", "M"]));
-        push(&mut self.person, r#"","itemInSession":"#);
+        self.name_json.clear();
+        push(&mut self.name_json, r#","auth":"Logged In","firstName":""#);
+        push(&mut self.name_json, rng.choose(FIRST_NAMES));
+        push(&mut self.name_json, r#"","gender":""#);
+        push(&mut self.name_json, rng.choose(&["F", "M"]));
+        push(&mut self.name_json, r#"","itemInSession":"#);
 
-        self.family.clear();
-        push(&mut self.family, r#","lastName":""#);
-        push(&mut self.family, person.pick(FAMILY));
-        push(&mut self.family, r#"","length":"#);
+        self.last_name_json.clear();
+        push(&mut self.last_name_json, r#","lastName":""#);
+        push(&mut self.last_name_json, rng.choose(LAST_NAMES));
+        push(&mut self.last_name_json, r#"","length":"#);
 
-        self.place.clear();
-        push(&mut self.place, r#","location":""#);
-        push(&mut self.place, person.pick(TOWNS));
-        if person.chance(60) {
-            self.place.push(b'-');
-            push(&mut self.place, person.pick(TOWNS));
+        self.location_json.clear();
+        push(&mut self.location_json, r#","location":""#);
+        push(&mut self.location_json, rng.choose(CITIES));
+        if rng.chance(60) {
+            self.location_json.push(b'-');
+            push(&mut self.location_json, rng.choose(CITIES));
         }
-        push(&mut self.place, ", ");
-        push(&mut self.place, person.pick(REGIONS));
-        push(&mut self.place, r#"","method":"#);
+        push(&mut self.location_json, ", ");
+        push(&mut self.location_json, rng.choose(REGIONS));
+        push(&mut self.location_json, r#"","method":"#);
 
-        self.visit.clear();
-        push(&mut self.visit, r#","registration":"#);
+        self.registration_json.clear();
+        push(&mut self.registration_json, r#","registration":"#);
         push_number(
-            &mut self.visit,
-            1_536_000_000_000 + person.below(5_000_000_000),
+            &mut self.registration_json,
+            1_536_000_000_000 + rng.below(5_000_000_000),
         );
-        push(&mut self.visit, r#".0,"sessionId":"#);
-        push_number(&mut self.visit, id);
-        push(&mut self.visit, r#","song":"#);
+        push(&mut self.registration_json, r#".0,"sessionId":"#);
+        push_number(&mut self.registration_json, id);
+        push(&mut self.registration_json, r#","song":"#);
 
-        self.agent.clear();
-        push(&mut self.agent, r#","userAgent":"\"Mozilla\/5.0 ("#);
-        push(&mut self.agent, person.pick(PLATFORMS));
+        self.user_agent_json.clear();
         push(
-            &mut self.agent,
+            &mut self.user_agent_json,
+            r#","userAgent":"\"Mozilla\/5.0 ("#,
+        );
+        push(&mut self.user_agent_json, rng.choose(PLATFORMS));
+        push(
+            &mut self.user_agent_json,
             r") AppleWebKit\/537.36 (KHTML, like Gecko) Chrome\/",
         );
-        push_number(&mut self.agent, 58 + person.below(13));
-        push(&mut self.agent, ".0.");
-        push_number(&mut self.agent, 3000 + person.below(540));
-        push(&mut self.agent, r#" Safari\/537.36\"","userId":""#);
-        push_number(&mut self.agent, user + 1);
-        push(&mut self.agent, r#""}"#);
+        push_number(&mut self.user_agent_json, 58 + rng.below(13));
+        push(&mut self.user_agent_json, ".0.");
+        push_number(&mut self.user_agent_json, 3000 + rng.below(540));
+        push(
+            &mut self.user_agent_json,
+            r#" Safari\/537.36\"","userId":""#,
+        );
+        push_number(&mut self.user_agent_json, user + 1);
+        push(&mut self.user_agent_json, r#""}"#);
     }
 }

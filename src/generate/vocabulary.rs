@@ -5,7 +5,7 @@
 //! is.
 
 /// First names of users.
-pub(super) const GIVEN: &[&str] = &[
+pub(super) const FIRST_NAMES: &[&str] = &[
     "Ottilie",
     "Bram",
     "Saoirse",
@@ -49,7 +49,7 @@ pub(super) const GIVEN: &[&str] = &[
 ];
 
 /// Family names of users.
-pub(super) const FAMILY: &[&str] = &[
+pub(super) const LAST_NAMES: &[&str] = &[
     "Ashgrove",
     "Birchall",
     "Copperfield",
@@ -89,7 +89,7 @@ pub(super) const FAMILY: &[&str] = &[
 ];
 
 /// Towns that are on no map.
-pub(super) const TOWNS: &[&str] = &[
+pub(super) const CITIES: &[&str] = &[
     "Harborview",
     "Eastlake",
     "Millbrook",
@@ -247,7 +247,7 @@ pub(super) const NOUNS: &[&str] = &[
 ];
 
 /// What may follow a title; a slash is written by who knows its escape, as `{/}`.
-pub(super) const EDITIONS: &[&str] = &[
+pub(super) const TITLE_SUFFIXES: &[&str] = &[
     " (Radio Cut)",
     " (Live{/}Acoustic)",
     " - Demo",
@@ -259,7 +259,7 @@ pub(super) const EDITIONS: &[&str] = &[
 ];
 
 /// The last word in the name of an artist of the catalogue. Shares no word with [`STRANGERS`].
-pub(super) const BANDS: &[&str] = &[
+pub(super) const KNOWN_ARTISTS: &[&str] = &[
     "Foxes",
     "Arcade",
     "Collective",
@@ -296,7 +296,7 @@ pub(super) const BANDS: &[&str] = &[
 
 /// The last word in the name of an artist outside the catalogue, so that none of its songs can
 /// match.
-pub(super) const STRANGERS: &[&str] = &[
+pub(super) const UNKNOWN_ARTISTS: &[&str] = &[
     "Lanterns",
     "Assembly",
     "Choir",

@@ -6,19 +6,19 @@
 use std::io;
 
 use super::InputObject;
-use super::decompress::{DecompressReader, InputCompression, by_content};
-use crate::decode::bytes::{PADDING, line_start};
-use crate::decode::{Chunk, InputState, MAX_RECORD};
+use super::decompress::{DecompressReader, InputCompression, detect_compression};
+use crate::decode::bytes::{PADDING, find_line_start};
+use crate::decode::{Chunk, InputState, MAX_RECORD_BYTES};
 use crate::error::{Error, Result};
 use crate::storage::RangeReader;
 
 /// The size of a chunk, in bytes: within the second-level cache, so that the decoder finds warm what
 /// the read left there.
-pub const DEFAULT_CHUNK: usize = 512 * 1024;
+pub const DEFAULT_CHUNK_BYTES: usize = 512 * 1024;
 
 /// Bytes that are read at a time behind the likely end of a range: there but the rest of a record is
 /// wanted.
-const OVERRUN: u64 = 64 * 1024;
+const TAIL_READ_BYTES: u64 = 64 * 1024;
 
 #[derive(Debug)]
 enum ReaderState {
@@ -32,17 +32,17 @@ enum ReaderState {
 pub struct ChunkReader {
     buffer: Vec<u8>,
     /// The data is `buffer[begin..end]`, and [`PADDING`] zeros follow it.
-    begin: usize,
-    end: usize,
+    data_start: usize,
+    data_end: usize,
     /// Where `buffer[begin]` stands in the object, decompressed.
     offset: u64,
     chunk_bytes: usize,
     /// What decompresses the object, and the name of that, if it is compressed.
-    decompressed: Option<(Box<DecompressReader>, &'static str)>,
+    decompressor: Option<(Box<DecompressReader>, &'static str)>,
     /// Bytes of a plain object that are left to read: it is read as long as it was listed.
-    left: u64,
+    remaining: u64,
     /// Those of them that are likely to be wanted.
-    likely: u64,
+    expected: u64,
     state: ReaderState,
     name: String,
     bytes_read: u64,
@@ -55,13 +55,13 @@ impl ChunkReader {
         let chunk_bytes = chunk_bytes.max(1);
         Self {
             buffer: vec![0; chunk_bytes + PADDING],
-            begin: 0,
-            end: 0,
+            data_start: 0,
+            data_end: 0,
             offset: 0,
             chunk_bytes,
-            decompressed: None,
-            left: 0,
-            likely: 0,
+            decompressor: None,
+            remaining: 0,
+            expected: 0,
             state: ReaderState::Eof,
             name: String::new(),
             bytes_read: 0,
@@ -86,29 +86,29 @@ impl ChunkReader {
             self.buffer = vec![0; self.chunk_bytes + PADDING];
         }
         self.name = name;
-        self.decompressed = None;
+        self.decompressor = None;
         input.next_range()?;
-        let size = object.entry.size;
-        (self.begin, self.end, self.offset) = (0, 0, start);
-        self.left = size - start.min(size);
-        self.likely = until.min(size).saturating_sub(start);
+        let size = object.meta.size;
+        (self.data_start, self.data_end, self.offset) = (0, 0, start);
+        self.remaining = size - start.min(size);
+        self.expected = until.min(size).saturating_sub(start);
         self.state = ReaderState::More;
-        if object.is_looked_at {
-            return self.begin(input, object.compression, 0);
+        if object.is_sniffed {
+            return self.begin_object(input, object.compression, 0);
         }
         // What the bytes are counts, not what the name says.
         loop {
             self.fill(input)?;
-            let first = self.buffer.get(..self.end).unwrap_or_default();
-            let is_whole = !matches!(self.state, ReaderState::More);
-            if let Some(compression) = by_content(first, is_whole, object.compression) {
-                return self.begin(input, compression, self.end);
+            let first = self.buffer.get(..self.data_end).unwrap_or_default();
+            let is_complete = !matches!(self.state, ReaderState::More);
+            if let Some(compression) = detect_compression(first, is_complete, object.compression) {
+                return self.begin_object(input, compression, self.data_end);
             }
         }
     }
 
     /// Begins to decode an object, of which the given number of bytes has been read from its beginning.
-    fn begin(
+    fn begin_object(
         &mut self,
         input: &mut dyn RangeReader,
         compression: Option<InputCompression>,
@@ -121,26 +121,28 @@ impl ChunkReader {
             };
         };
         let first = self.buffer.get(..read).unwrap_or_default();
-        let stream = compression.decompress(first).map_err(|e| self.cannot(&e))?;
-        self.decompressed = Some((Box::new(stream), compression.name()));
+        let stream = compression
+            .decompress(first)
+            .map_err(|e| self.read_error(&e))?;
+        self.decompressor = Some((Box::new(stream), compression.name()));
         // They are counted when they are decompressed.
         self.bytes_read -= read as u64;
         self.bytes_stored -= read as u64;
-        self.end = 0;
+        self.data_end = 0;
         self.state = ReaderState::More;
         self.fill(input)
     }
 
-    fn cannot(&self, e: &io::Error) -> Error {
+    fn read_error(&self, e: &io::Error) -> Error {
         Error::io("cannot read", self.name.as_ref(), e)
     }
 
     /// Bytes that are worth waiting for.
-    fn enough(&self) -> usize {
-        let bytes = match (&self.decompressed, self.likely) {
+    fn read_target(&self) -> usize {
+        let bytes = match (&self.decompressor, self.expected) {
             (Some(_), _) => u64::MAX,
             // As much again as the record has by now: a long one is read in few steps.
-            (None, 0) => OVERRUN.max((self.end - self.begin) as u64),
+            (None, 0) => TAIL_READ_BYTES.max((self.data_end - self.data_start) as u64),
             (None, likely) => likely,
         };
         usize::try_from(bytes).unwrap_or(usize::MAX)
@@ -151,11 +153,11 @@ impl ChunkReader {
         Chunk {
             padded: self
                 .buffer
-                .get(self.begin..self.end + PADDING)
+                .get(self.data_start..self.data_end + PADDING)
                 .unwrap_or_default(),
-            len: self.end - self.begin,
+            len: self.data_end - self.data_start,
             offset: self.offset,
-            rest: match &self.state {
+            input_state: match &self.state {
                 ReaderState::More => InputState::More,
                 ReaderState::RecordTooLarge => InputState::RecordTooLarge,
                 ReaderState::Eof => InputState::Eof,
@@ -176,7 +178,7 @@ impl ChunkReader {
 
     /// Is done with the first `bytes` bytes of the chunk.
     pub fn consume(&mut self, bytes: usize) {
-        self.begin += bytes.min(self.end - self.begin);
+        self.data_start += bytes.min(self.data_end - self.data_start);
         self.offset += bytes as u64;
     }
 
@@ -193,13 +195,13 @@ impl ChunkReader {
         loop {
             let chunk = self.chunk();
             let data = chunk.padded.get(..chunk.len).unwrap_or_default();
-            let reach = usize::try_from(end - chunk.offset.min(end)).unwrap_or(usize::MAX);
-            let found = line_start(data, 1..data.len().min(reach));
+            let limit = usize::try_from(end - chunk.offset.min(end)).unwrap_or(usize::MAX);
+            let found = find_line_start(data, 1..data.len().min(limit));
             if let Some(at) = found {
                 self.consume(at);
                 return Ok(Some(self.offset));
             }
-            if reach <= data.len() || chunk.rest != InputState::More {
+            if limit <= data.len() || chunk.input_state != InputState::More {
                 return Ok(None);
             }
             // The last byte may be the newline before the brace.
@@ -216,44 +218,44 @@ impl ChunkReader {
         if matches!(self.state, ReaderState::Eof | ReaderState::Corrupt(_)) {
             return Ok(());
         }
-        self.buffer.copy_within(self.begin..self.end, 0);
-        self.end -= self.begin;
-        self.begin = 0;
-        let mut room = self.buffer.len() - PADDING;
-        if self.end == room {
-            if room >= MAX_RECORD {
+        self.buffer.copy_within(self.data_start..self.data_end, 0);
+        self.data_end -= self.data_start;
+        self.data_start = 0;
+        let mut capacity = self.buffer.len() - PADDING;
+        if self.data_end == capacity {
+            if capacity >= MAX_RECORD_BYTES {
                 self.state = ReaderState::RecordTooLarge;
                 return Ok(());
             }
-            room = (room * 2).min(MAX_RECORD);
-            self.buffer.resize(room + PADDING, 0);
+            capacity = (capacity * 2).min(MAX_RECORD_BYTES);
+            self.buffer.resize(capacity + PADDING, 0);
         }
         self.state = ReaderState::More;
-        let enough = self.enough().min(room - self.end) + self.end;
-        while self.end < enough && matches!(self.state, ReaderState::More) {
-            let Some(to) = self.buffer.get_mut(self.end..room) else {
+        let target = self.read_target().min(capacity - self.data_end) + self.data_end;
+        while self.data_end < target && matches!(self.state, ReaderState::More) {
+            let Some(to) = self.buffer.get_mut(self.data_end..capacity) else {
                 break;
             };
-            let (read, stored) = match &mut self.decompressed {
+            let (read, stored) = match &mut self.decompressor {
                 None => {
-                    let want = usize::try_from(self.left).unwrap_or(usize::MAX);
-                    let want = want.min(enough - self.end);
-                    let read = match to.get_mut(..want) {
-                        Some(to) if want > 0 => input.read(to),
+                    let max_read = usize::try_from(self.remaining).unwrap_or(usize::MAX);
+                    let max_read = max_read.min(target - self.data_end);
+                    let read = match to.get_mut(..max_read) {
+                        Some(to) if max_read > 0 => input.read(to),
                         _ => Ok(0),
                     };
                     match read {
                         Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-                        Err(e) => return Err(self.cannot(&e)),
-                        Ok(0) if want > 0 => {
+                        Err(e) => return Err(self.read_error(&e)),
+                        Ok(0) if max_read > 0 => {
                             return Err(Error::failed(format!("cannot read {}", self.name))
-                                .because("it became shorter while it was read")
-                                .hint("run again when nothing writes to it"));
+                                .with_reason("it became shorter while it was read")
+                                .with_hint("run again when nothing writes to it"));
                         }
                         Ok(n) => {
-                            self.left -= n as u64;
-                            self.likely = self.likely.saturating_sub(n as u64);
-                            if self.left == 0 {
+                            self.remaining -= n as u64;
+                            self.expected = self.expected.saturating_sub(n as u64);
+                            if self.remaining == 0 {
                                 self.state = ReaderState::Eof;
                             }
                             (n, n as u64)
@@ -262,7 +264,7 @@ impl ChunkReader {
                 }
                 Some((stream, name)) => {
                     let read = match stream.read(input, to) {
-                        Err(e) => return Err(self.cannot(&e)),
+                        Err(e) => return Err(self.read_error(&e)),
                         Ok(Err(e)) => {
                             self.state = ReaderState::Corrupt(format!("broken {name} stream: {e}"));
                             0
@@ -276,11 +278,11 @@ impl ChunkReader {
                     (read, stream.take_bytes_stored())
                 }
             };
-            self.end += read;
+            self.data_end += read;
             self.bytes_read += read as u64;
             self.bytes_stored += stored;
         }
-        if let Some(padding) = self.buffer.get_mut(self.end..self.end + PADDING) {
+        if let Some(padding) = self.buffer.get_mut(self.data_end..self.data_end + PADDING) {
             padding.fill(0);
         }
         Ok(())

@@ -10,8 +10,8 @@ use std::ops::RangeInclusive;
 
 use zstd::stream::raw::{DParameter, InBuffer, Operation, OutBuffer};
 
-use crate::decode::bytes::is_white_space;
-use crate::decode::sniff::{Layout, detect};
+use crate::decode::bytes::is_json_whitespace;
+use crate::decode::sniff::{Layout, detect_layout};
 
 /// How an object is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,46 +27,46 @@ pub enum InputCompression {
 /// What a byte of a magic number may be.
 type BytePattern = RangeInclusive<u8>;
 
-const fn byte(byte: u8) -> BytePattern {
+const fn exactly(byte: u8) -> BytePattern {
     byte..=byte
 }
 
 /// RFC 1952: the two bytes of gzip, and the only method that there is.
-const GZIP: &[BytePattern] = &[byte(0x1f), byte(0x8b), byte(8)];
+const GZIP: &[BytePattern] = &[exactly(0x1f), exactly(0x8b), exactly(8)];
 
 /// bzip2: `BZh`, the size of a block, and then the magic number of a block, which is pi.
 const BZIP2: &[BytePattern] = &[
-    byte(b'B'),
-    byte(b'Z'),
-    byte(b'h'),
+    exactly(b'B'),
+    exactly(b'Z'),
+    exactly(b'h'),
     b'1'..=b'9',
-    byte(0x31),
-    byte(0x41),
-    byte(0x59),
-    byte(0x26),
-    byte(0x53),
-    byte(0x59),
+    exactly(0x31),
+    exactly(0x41),
+    exactly(0x59),
+    exactly(0x26),
+    exactly(0x53),
+    exactly(0x59),
 ];
 
 /// An empty bzip2 stream has the magic number of the end there, the square root of pi.
 const BZIP2_EMPTY: &[BytePattern] = &[
-    byte(b'B'),
-    byte(b'Z'),
-    byte(b'h'),
+    exactly(b'B'),
+    exactly(b'Z'),
+    exactly(b'h'),
     b'1'..=b'9',
-    byte(0x17),
-    byte(0x72),
-    byte(0x45),
-    byte(0x38),
-    byte(0x50),
-    byte(0x90),
+    exactly(0x17),
+    exactly(0x72),
+    exactly(0x45),
+    exactly(0x38),
+    exactly(0x50),
+    exactly(0x90),
 ];
 
 /// RFC 8878: a Zstandard frame.
-const ZSTD: &[BytePattern] = &[byte(0x28), byte(0xb5), byte(0x2f), byte(0xfd)];
+const ZSTD: &[BytePattern] = &[exactly(0x28), exactly(0xb5), exactly(0x2f), exactly(0xfd)];
 
 /// RFC 8878: a frame to be skipped, as pzstd writes before each that it made.
-const ZSTD_SKIPPABLE: &[BytePattern] = &[0x50..=0x5f, byte(0x2a), byte(0x4d), byte(0x18)];
+const ZSTD_SKIPPABLE: &[BytePattern] = &[0x50..=0x5f, exactly(0x2a), exactly(0x4d), exactly(0x18)];
 
 const MAGIC: [(&[BytePattern], InputCompression); 5] = [
     (GZIP, InputCompression::Gzip),
@@ -81,36 +81,32 @@ const MAGIC: [(&[BytePattern], InputCompression); 5] = [
 ///
 /// What begins with no magic number but with white space, `{`, `[` or a byte order mark is not compressed
 /// in any way, whatever its name. Anything else is what the name says.
-pub fn by_content(
-    first: &[u8],
-    is_whole: bool,
-    by_name: Option<InputCompression>,
+pub fn detect_compression(
+    head: &[u8],
+    is_complete: bool,
+    named: Option<InputCompression>,
 ) -> Option<Option<InputCompression>> {
-    let mut undecided = first.is_empty();
+    let mut is_undecided = head.is_empty();
     for (magic, compression) in MAGIC {
-        if magic
-            .iter()
-            .zip(first)
-            .all(|(may, byte)| may.contains(byte))
-        {
-            if first.len() >= magic.len() {
+        if magic.iter().zip(head).all(|(may, byte)| may.contains(byte)) {
+            if head.len() >= magic.len() {
                 return Some(Some(compression));
             }
-            undecided = true;
+            is_undecided = true;
         }
     }
-    if undecided && !is_whole {
+    if is_undecided && !is_complete {
         return None;
     }
-    let is_text = match first.first() {
+    let is_text = match head.first() {
         Some(b'{' | b'[' | 0xef) => true,
-        byte => byte.copied().is_some_and(is_white_space),
+        byte => byte.copied().is_some_and(is_json_whitespace),
     };
-    let Some(named) = by_name.filter(|_| !is_text) else {
+    let Some(named) = named.filter(|_| !is_text) else {
         return Some(None);
     };
     // Another format is not what a broken stream of the codec in the name would look like.
-    Some(match detect(first, is_whole)? {
+    Some(match detect_layout(head, is_complete)? {
         Layout::NotJson(_) => None,
         Layout::Sequence | Layout::Array => Some(named),
     })
@@ -118,7 +114,7 @@ pub fn by_content(
 
 impl InputCompression {
     /// How names of such objects end, in any case of letters.
-    pub const ENDINGS: [(&str, Self); 4] = [
+    pub const EXTENSIONS: [(&str, Self); 4] = [
         (".gz", Self::Gzip),
         (".gzip", Self::Gzip),
         (".bz2", Self::Bzip2),
@@ -126,9 +122,9 @@ impl InputCompression {
     ];
 
     /// The compression that a name tells.
-    pub fn from_name(name: &str) -> Option<Self> {
+    pub fn from_file_name(name: &str) -> Option<Self> {
         let (_, after) = name.rsplit_once('.')?;
-        let known = Self::ENDINGS.iter();
+        let known = Self::EXTENSIONS.iter();
         let mut known = known.filter_map(|&(ending, c)| Some((ending.strip_prefix('.')?, c)));
         known.find_map(|(ending, c)| after.eq_ignore_ascii_case(ending).then_some(c))
     }
@@ -151,10 +147,10 @@ impl InputCompression {
         buffer.resize(first.len().max(128 * 1024), 0);
         Ok(DecompressReader {
             buffer,
-            at_hand: 0..first.len(),
+            buffered: 0..first.len(),
             codec: Decompressor::new(self)?,
             position: StreamPosition::Start,
-            broken: None,
+            deferred_error: None,
             bytes_stored: 0,
         })
     }
@@ -164,11 +160,11 @@ impl InputCompression {
 pub struct DecompressReader {
     buffer: Vec<u8>,
     /// The compressed bytes in the buffer that are not decompressed yet.
-    at_hand: std::ops::Range<usize>,
+    buffered: std::ops::Range<usize>,
     codec: Decompressor,
     position: StreamPosition,
     /// What is wrong behind the bytes that were given last.
-    broken: Option<io::Error>,
+    deferred_error: Option<io::Error>,
     bytes_stored: u64,
 }
 
@@ -185,17 +181,17 @@ impl DecompressReader {
         source: &mut dyn Read,
         to: &mut [u8],
     ) -> io::Result<Result<usize, io::Error>> {
-        if let Some(e) = self.broken.take() {
+        if let Some(e) = self.deferred_error.take() {
             return Ok(Err(e));
         }
         loop {
-            if self.at_hand.is_empty() {
+            if self.buffered.is_empty() {
                 match source.read(&mut self.buffer) {
                     Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-                    read => self.at_hand = 0..read?,
+                    read => self.buffered = 0..read?,
                 }
             }
-            let input = self.buffer.get(self.at_hand.clone()).unwrap_or_default();
+            let input = self.buffer.get(self.buffered.clone()).unwrap_or_default();
             if self.position != StreamPosition::Inside {
                 if input.is_empty() {
                     return Ok(Ok(0));
@@ -205,38 +201,38 @@ impl DecompressReader {
                 {
                     // Zeros after a member are padding, as of blocks on a tape.
                     let zeros = input.iter().take_while(|&&byte| byte == 0).count();
-                    self.at_hand.start += zeros;
+                    self.buffered.start += zeros;
                     self.bytes_stored += zeros as u64;
                     if zeros > 0 {
                         continue;
                     }
                 }
-                self.codec.begin()?;
+                self.codec.start_member()?;
                 self.position = StreamPosition::Inside;
             }
-            let stored = input.len();
+            let input_len = input.len();
             let step = self.codec.step(input, to);
-            self.at_hand.start += step.taken;
-            self.bytes_stored += step.taken as u64;
-            let broken = match step.status {
+            self.buffered.start += step.consumed;
+            self.bytes_stored += step.consumed as u64;
+            let error = match step.status {
                 Err(e) if e.kind() == io::ErrorKind::OutOfMemory => return Err(e),
                 Err(e) => Some(e),
                 Ok(StreamStatus::StreamEnd) => {
                     self.position = StreamPosition::BetweenMembers;
                     None
                 }
-                Ok(StreamStatus::Continue) if step.taken > 0 || step.given > 0 => None,
-                Ok(StreamStatus::Continue) if stored == 0 => Some(io::Error::new(
+                Ok(StreamStatus::Continue) if step.consumed > 0 || step.produced > 0 => None,
+                Ok(StreamStatus::Continue) if input_len == 0 => Some(io::Error::new(
                     io::ErrorKind::UnexpectedEof,
                     "it is cut short",
                 )),
                 Ok(StreamStatus::Continue) => Some(io::Error::other("it leads nowhere")),
             };
-            if step.given > 0 {
-                self.broken = broken;
-                return Ok(Ok(step.given));
+            if step.produced > 0 {
+                self.deferred_error = error;
+                return Ok(Ok(step.produced));
             }
-            if let Some(e) = broken {
+            if let Some(e) = error {
                 return Ok(Err(e));
             }
         }
@@ -262,8 +258,8 @@ enum Decompressor {
 
 /// What one call of a decompressor did, also if it failed.
 struct DecompressStep {
-    taken: usize,
-    given: usize,
+    consumed: usize,
+    produced: usize,
     status: io::Result<StreamStatus>,
 }
 
@@ -280,24 +276,24 @@ impl Decompressor {
             InputCompression::Bzip2 => Self::Bzip2(bzip2::Decompress::new(false)),
             InputCompression::Zstd => {
                 let mut decoder = zstd::stream::raw::Decoder::new()?;
-                decoder.set_parameter(DParameter::WindowLogMax(ZSTD_WINDOW_LOG))?;
+                decoder.set_parameter(DParameter::WindowLogMax(MAX_ZSTD_WINDOW_LOG))?;
                 Self::Zstd(ZstdDecoder {
                     decoder,
-                    hint: 0,
-                    full: false,
+                    input_hint: 0,
+                    is_output_full: false,
                 })
             }
         })
     }
 
     /// Begins another member, stream or frame.
-    fn begin(&mut self) -> io::Result<()> {
+    fn start_member(&mut self) -> io::Result<()> {
         match self {
             Self::Gzip(decoder) => *decoder = new_gzip(),
             Self::Bzip2(decoder) => *decoder = bzip2::Decompress::new(false),
             Self::Zstd(zstd) => {
                 zstd.decoder.reinit()?;
-                (zstd.hint, zstd.full) = (1, false);
+                (zstd.input_hint, zstd.is_output_full) = (1, false);
             }
         }
         Ok(())
@@ -317,8 +313,8 @@ impl Decompressor {
             Self::Zstd(zstd) => return zstd.step(input, to),
         };
         DecompressStep {
-            taken: (totals.0 - before.0) as usize,
-            given: (totals.1 - before.1) as usize,
+            consumed: (totals.0 - before.0) as usize,
+            produced: (totals.1 - before.1) as usize,
             status: status.map(|ended| {
                 if ended {
                     StreamStatus::StreamEnd
@@ -331,25 +327,25 @@ impl Decompressor {
 }
 
 /// A byte that is in no JSON text, and in no UTF-8 at all.
-const UNWRITTEN: u8 = 0xff;
+const UNWRITTEN_BYTE: u8 = 0xff;
 
 /// When a block ends in the middle of a run, bzip2 fails without counting what that call wrote. It is found
 /// by what is there: otherwise what is kept of a broken stream would depend on the sizes of buffers.
 fn bzip2_step(decoder: &mut bzip2::Decompress, input: &[u8], to: &mut [u8]) -> DecompressStep {
-    to.fill(UNWRITTEN);
+    to.fill(UNWRITTEN_BYTE);
     let before = (decoder.total_in(), decoder.total_out());
     let status = decoder.decompress(input, to);
     let counted = (decoder.total_out() - before.1) as usize;
-    let given = match &status {
+    let produced = match &status {
         Ok(_) => counted,
         Err(_) => {
-            let last = to.iter().rposition(|&byte| byte != UNWRITTEN);
+            let last = to.iter().rposition(|&byte| byte != UNWRITTEN_BYTE);
             counted.max(last.map_or(0, |last| last + 1))
         }
     };
     DecompressStep {
-        taken: (decoder.total_in() - before.0) as usize,
-        given,
+        consumed: (decoder.total_in() - before.0) as usize,
+        produced,
         status: match status {
             Ok(bzip2::Status::StreamEnd) => Ok(StreamStatus::StreamEnd),
             Ok(_) => Ok(StreamStatus::Continue),
@@ -367,54 +363,54 @@ fn new_gzip() -> flate2::Decompress {
 struct ZstdDecoder {
     decoder: zstd::stream::raw::Decoder<'static>,
     /// Bytes that it asks for: the rest of a block and the header of the next.
-    hint: usize,
+    input_hint: usize,
     /// Whether the last call filled its output and may have more to give.
-    full: bool,
+    is_output_full: bool,
 }
 
 /// Why a stream that is not broken cannot be decompressed.
-const NO_MEMORY: &str = "there is not enough memory for the window of its zstd stream (up to 2 GiB a thread); use fewer --threads";
+const OUT_OF_MEMORY: &str = "there is not enough memory for the window of its zstd stream (up to 2 GiB a thread); use fewer --threads";
 
 /// Windows up to 2 GiB are read, as long-distance matching (`zstd --long=31`) makes them. A decoder holds
 /// the window that a frame asks for, so only the streams that have such windows take the memory.
-const ZSTD_WINDOW_LOG: u32 = 31;
+const MAX_ZSTD_WINDOW_LOG: u32 = 31;
 
 /// The bytes of a block's header.
-const BLOCK_HEADER: usize = 3;
+const BLOCK_HEADER_BYTES: usize = 3;
 
 impl ZstdDecoder {
     fn step(&mut self, input: &[u8], to: &mut [u8]) -> DecompressStep {
-        let mut done = DecompressStep {
-            taken: 0,
-            given: 0,
+        let mut step = DecompressStep {
+            consumed: 0,
+            produced: 0,
             status: Ok(StreamStatus::Continue),
         };
-        if std::mem::take(&mut self.full) {
-            self.run(&[], to, &mut done);
-            if done.given > 0 || !matches!(done.status, Ok(StreamStatus::Continue)) {
-                return done;
+        if std::mem::take(&mut self.is_output_full) {
+            self.decompress_block(&[], to, &mut step);
+            if step.produced > 0 || !matches!(step.status, Ok(StreamStatus::Continue)) {
+                return step;
             }
         }
-        let most = match self.hint {
-            hint if hint > BLOCK_HEADER => hint - BLOCK_HEADER,
+        let max_input = match self.input_hint {
+            hint if hint > BLOCK_HEADER_BYTES => hint - BLOCK_HEADER_BYTES,
             hint => hint.max(1),
         };
-        self.run(input.get(..most).unwrap_or(input), to, &mut done);
-        done
+        self.decompress_block(input.get(..max_input).unwrap_or(input), to, &mut step);
+        step
     }
 
-    fn run(&mut self, input: &[u8], to: &mut [u8], done: &mut DecompressStep) {
+    fn decompress_block(&mut self, input: &[u8], to: &mut [u8], step: &mut DecompressStep) {
         let mut input = InBuffer::around(input);
         let mut output = OutBuffer::around(&mut *to);
         let result = self.decoder.run(&mut input, &mut output);
         let result = result.map_err(|e| match e.to_string().contains("not enough memory") {
-            true => io::Error::new(io::ErrorKind::OutOfMemory, NO_MEMORY),
+            true => io::Error::new(io::ErrorKind::OutOfMemory, OUT_OF_MEMORY),
             false => e,
         });
-        (done.taken, done.given) = (input.pos(), output.pos());
-        self.full = done.given == to.len();
-        done.status = result.map(|hint| {
-            self.hint = hint;
+        (step.consumed, step.produced) = (input.pos(), output.pos());
+        self.is_output_full = step.produced == to.len();
+        step.status = result.map(|hint| {
+            self.input_hint = hint;
             if hint == 0 {
                 StreamStatus::StreamEnd
             } else {

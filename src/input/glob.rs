@@ -9,18 +9,18 @@ use std::fmt;
 use glob::Pattern;
 
 use super::is_hidden;
-use crate::storage::GLOB_CHARACTERS;
+use crate::storage::GLOB_METACHARACTERS;
 
 /// The most names in a glob: states are the bits of one word.
-const MAX_PARTS: usize = 60;
+const MAX_COMPONENTS: usize = 60;
 
 /// A glob.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Glob {
     text: String,
-    parts: Vec<Component>,
+    components: Vec<Component>,
     /// Whether it ends in `/` and so matches no object.
-    folders_only: bool,
+    is_folders_only: bool,
 }
 
 /// What matches one name of a key, or any number of them.
@@ -31,7 +31,7 @@ enum Component {
     Name {
         pattern: Pattern,
         /// The first character, if it is not a wildcard.
-        first: Option<char>,
+        literal_first_char: Option<char>,
     },
 }
 
@@ -55,7 +55,7 @@ impl Glob {
     /// What is wrong with it: a `[` without its `]`, or `**` beside other characters of a name.
     pub fn parse(text: &str) -> Result<Self, String> {
         let names = text.strip_suffix('/').unwrap_or(text);
-        let part = |name: &str| {
+        let parse_component = |name: &str| {
             if name == "**" {
                 return Ok(Component::Globstar);
             }
@@ -66,44 +66,50 @@ impl Glob {
             let first = name.chars().next();
             Ok(Component::Name {
                 pattern,
-                first: first.filter(|first| !GLOB_CHARACTERS.contains(first)),
+                literal_first_char: first.filter(|first| !GLOB_METACHARACTERS.contains(first)),
             })
         };
-        let parts: Vec<_> = names.split('/').map(part).collect::<Result<_, String>>()?;
-        if parts.len() > MAX_PARTS {
-            return Err(format!("'{text}' has more than {MAX_PARTS} names"));
+        let components: Vec<_> = names
+            .split('/')
+            .map(parse_component)
+            .collect::<Result<_, String>>()?;
+        if components.len() > MAX_COMPONENTS {
+            return Err(format!("'{text}' has more than {MAX_COMPONENTS} names"));
         }
         Ok(Self {
             text: text.to_owned(),
-            parts,
-            folders_only: names.len() < text.len(),
+            components,
+            is_folders_only: names.len() < text.len(),
         })
     }
 
     /// The text before the first wildcard: everything that it matches begins so.
-    pub fn stem(&self) -> &str {
-        let end = self.text.find(GLOB_CHARACTERS).unwrap_or(self.text.len());
+    pub fn literal_prefix(&self) -> &str {
+        let end = self
+            .text
+            .find(GLOB_METACHARACTERS)
+            .unwrap_or(self.text.len());
         self.text.get(..end).unwrap_or_default()
     }
 
     /// Whether it matches an object: its name if the glob has no `/`, otherwise its whole key.
     pub fn matches_object(&self, key: &str) -> bool {
-        let key = match self.parts.len() {
+        let key = match self.components.len() {
             1 => key.rsplit('/').next().unwrap_or(key),
             _ => key,
         };
-        let mut states = self.with_no_folders(1);
+        let mut states = self.epsilon_closure(1);
         for name in key.split('/') {
             (states, _) = self.step(states, name);
         }
-        self.accepts(states) && !self.folders_only
+        self.is_accepting(states) && !self.is_folders_only
     }
 
     /// How it relates to a key; one that ends in `/` is a folder.
-    pub fn reach(&self, key: &str) -> GlobMatch {
+    pub fn match_key(&self, key: &str) -> GlobMatch {
         let names = key.strip_suffix('/').unwrap_or(key);
-        let mut states = self.with_no_folders(1);
-        if self.accepts(states) {
+        let mut states = self.epsilon_closure(1);
+        if self.is_accepting(states) {
             return GlobMatch::Match(0);
         }
         let mut start = 0;
@@ -113,7 +119,8 @@ impl Glob {
             let end = start + length;
             let is_folder = end < key.len();
             let (next, hidden) = self.step(states, rest.get(..length).unwrap_or_default());
-            let ends_here = |states| self.accepts(states) && (is_folder || !self.folders_only);
+            let ends_here =
+                |states| self.is_accepting(states) && (is_folder || !self.is_folders_only);
             match next {
                 next if ends_here(next) => return GlobMatch::Match(end),
                 0 if ends_here(hidden) => return GlobMatch::HiddenMatch(end),
@@ -128,36 +135,39 @@ impl Glob {
     }
 
     /// Whether all parts are matched.
-    fn accepts(&self, states: u64) -> bool {
-        states & (1 << self.parts.len()) != 0
+    fn is_accepting(&self, states: u64) -> bool {
+        states & (1 << self.components.len()) != 0
     }
 
     /// The states after one more name: those that match it, and those that would if it were not hidden.
     /// Bit n is set where the first n parts are matched.
     fn step(&self, states: u64, name: &str) -> (u64, u64) {
         let (mut matched, mut hidden) = (0, 0);
-        for (n, part) in self.parts.iter().enumerate() {
+        for (n, part) in self.components.iter().enumerate() {
             if states & (1 << n) == 0 {
                 continue;
             }
-            let (next, is_written) = match part {
+            let (next, is_explicit) = match part {
                 Component::Globstar => (n, false),
-                Component::Name { pattern, first } if pattern.matches(name) => {
+                Component::Name {
+                    pattern,
+                    literal_first_char: first,
+                } if pattern.matches(name) => {
                     (n + 1, first.is_some() && *first == name.chars().next())
                 }
                 Component::Name { .. } => continue,
             };
-            match is_hidden(name) && !is_written {
+            match is_hidden(name) && !is_explicit {
                 true => hidden |= 1 << next,
                 false => matched |= 1 << next,
             }
         }
-        (self.with_no_folders(matched), self.with_no_folders(hidden))
+        (self.epsilon_closure(matched), self.epsilon_closure(hidden))
     }
 
     /// The states and those that follow when `**` matches no folder.
-    fn with_no_folders(&self, mut states: u64) -> u64 {
-        for (n, part) in self.parts.iter().enumerate() {
+    fn epsilon_closure(&self, mut states: u64) -> u64 {
+        for (n, part) in self.components.iter().enumerate() {
             if *part == Component::Globstar && states & (1 << n) != 0 {
                 states |= 1 << (n + 1);
             }

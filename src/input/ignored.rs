@@ -4,55 +4,55 @@ use std::collections::BTreeMap;
 
 use indicatif::HumanCount;
 
-use super::{is_hidden, last_part};
+use super::{file_name, is_hidden};
 
 /// The most endings that are told apart. Beyond that the first in byte order are, so that the order of a
 /// listing does not matter.
-const MAX_ENDINGS: usize = 1000;
+const MAX_EXTENSIONS: usize = 1000;
 
 /// The longest ending, in bytes with its dot.
-const MAX_ENDING: usize = 16;
+const MAX_EXTENSION_BYTES: usize = 16;
 
 /// The most endings in a report.
-const MAX_REPORTED: usize = 50;
+const MAX_REPORTED_EXTENSIONS: usize = 50;
 
 /// What a report calls names without an ending.
-pub const NO_ENDING: &str = "no ending";
+pub const NO_EXTENSION: &str = "no ending";
 /// What a report calls names that begin with `.` or `_`.
 pub const HIDDEN: &str = "hidden";
 /// What a report calls the endings that are not told apart.
-pub const OTHER: &str = "other endings";
+pub const OTHER_EXTENSIONS: &str = "other endings";
 
 /// Counts of ignored objects.
 #[derive(Debug, Default)]
 pub struct IgnoredCounts {
     objects: u64,
     hidden: u64,
-    without: u64,
-    endings: BTreeMap<String, u64>,
+    no_extension: u64,
+    extensions: BTreeMap<String, u64>,
     /// Those whose endings are not told apart.
-    others: u64,
+    other_extensions: u64,
 }
 
 impl IgnoredCounts {
     /// Counts an object, or a hidden folder, by its key.
     pub fn count(&mut self, key: &str) {
         self.objects += 1;
-        let name = last_part(key);
+        let name = file_name(key);
         if is_hidden(name) {
             self.hidden += 1;
             return;
         }
-        let Some(ending) = ending(name) else {
-            self.without += 1;
+        let Some(extension) = extension(name) else {
+            self.no_extension += 1;
             return;
         };
         // Upper and lower case are one ending, as they are for input.
-        *self.endings.entry(ending.to_lowercase()).or_default() += 1;
-        if self.endings.len() > MAX_ENDINGS
-            && let Some((_, count)) = self.endings.pop_last()
+        *self.extensions.entry(extension.to_lowercase()).or_default() += 1;
+        if self.extensions.len() > MAX_EXTENSIONS
+            && let Some((_, count)) = self.extensions.pop_last()
         {
-            self.others += count;
+            self.other_extensions += count;
         }
     }
 
@@ -62,16 +62,16 @@ impl IgnoredCounts {
     }
 
     /// The counts by ending, the most frequent endings up to a bound.
-    pub fn by_ending(&self) -> BTreeMap<String, u64> {
-        let mut endings: Vec<_> = self.endings.iter().collect();
-        endings.sort_by_key(|&(_, &count)| std::cmp::Reverse(count));
-        let (shown, rest) = endings.split_at(endings.len().min(MAX_REPORTED));
-        let others = self.others + rest.iter().map(|&(_, count)| count).sum::<u64>();
+    pub fn by_extension(&self) -> BTreeMap<String, u64> {
+        let mut extensions: Vec<_> = self.extensions.iter().collect();
+        extensions.sort_by_key(|&(_, &count)| std::cmp::Reverse(count));
+        let (shown, rest) = extensions.split_at(extensions.len().min(MAX_REPORTED_EXTENSIONS));
+        let others = self.other_extensions + rest.iter().map(|&(_, count)| count).sum::<u64>();
         let mut all: BTreeMap<_, _> = shown.iter().map(|&(e, &n)| (e.clone(), n)).collect();
         for (name, count) in [
-            (NO_ENDING, self.without),
+            (NO_EXTENSION, self.no_extension),
             (HIDDEN, self.hidden),
-            (OTHER, others),
+            (OTHER_EXTENSIONS, others),
         ] {
             if count > 0 {
                 all.insert(name.to_owned(), count);
@@ -83,33 +83,40 @@ impl IgnoredCounts {
 
 /// Counts by ending in words: the most frequent first, at most `most` of them, and then those that have
 /// none.
-pub fn describe(endings: &BTreeMap<String, u64>, most: usize) -> String {
-    let words = |name: &str, count: u64| format!("{name} {}", HumanCount(count));
-    let mut named: Vec<_> = endings
+pub fn describe_ignored(extensions: &BTreeMap<String, u64>, max_shown: usize) -> String {
+    let format_count = |name: &str, count: u64| format!("{name} {}", HumanCount(count));
+    let mut with_extension: Vec<_> = extensions
         .iter()
         .filter(|(ending, _)| ending.starts_with('.'))
         .collect();
-    named.sort_by_key(|&(_, &count)| std::cmp::Reverse(count));
-    let (shown, rest) = named.split_at(named.len().min(most));
-    let others = endings.get(OTHER).copied().unwrap_or_default();
+    with_extension.sort_by_key(|&(_, &count)| std::cmp::Reverse(count));
+    let (shown, rest) = with_extension.split_at(with_extension.len().min(max_shown));
+    let others = extensions
+        .get(OTHER_EXTENSIONS)
+        .copied()
+        .unwrap_or_default();
     let others = others + rest.iter().map(|&(_, count)| count).sum::<u64>();
-    let special = [NO_ENDING, HIDDEN].map(|name| (name, endings.get(name).copied()));
-    let special = special.into_iter().chain([(OTHER, Some(others))]);
+    let special = [NO_EXTENSION, HIDDEN].map(|name| (name, extensions.get(name).copied()));
+    let special = special
+        .into_iter()
+        .chain([(OTHER_EXTENSIONS, Some(others))]);
     shown
         .iter()
-        .map(|&(ending, &count)| words(ending, count))
+        .map(|&(ending, &count)| format_count(ending, count))
         .chain(special.filter_map(|(name, count)| {
             let count = count.filter(|&count| count > 0)?;
-            Some(words(name, count))
+            Some(format_count(name, count))
         }))
         .collect::<Vec<_>>()
         .join(", ")
 }
 
 /// The ending of a name with its dot, if it has one: `10.0.0.1 at noon` has none.
-fn ending(name: &str) -> Option<&str> {
+fn extension(name: &str) -> Option<&str> {
     let (_, after) = name.rsplit_once('.')?;
-    let is_word = |c: char| c.is_alphanumeric() || "-_~".contains(c);
-    let is_ending = !after.is_empty() && after.len() < MAX_ENDING && after.chars().all(is_word);
-    is_ending.then(|| name.get(name.len() - after.len() - 1..))?
+    let is_extension_char = |c: char| c.is_alphanumeric() || "-_~".contains(c);
+    let is_extension = !after.is_empty()
+        && after.len() < MAX_EXTENSION_BYTES
+        && after.chars().all(is_extension_char);
+    is_extension.then(|| name.get(name.len() - after.len() - 1..))?
 }

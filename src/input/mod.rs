@@ -16,31 +16,31 @@ mod ignored;
 mod locations;
 mod split;
 
-pub use chunk_reader::{ChunkReader, DEFAULT_CHUNK};
-pub use decompress::{InputCompression, by_content};
+pub use chunk_reader::{ChunkReader, DEFAULT_CHUNK_BYTES};
+pub use decompress::{InputCompression, detect_compression};
 pub use glob::{Glob, GlobMatch};
-pub use ignored::{IgnoredCounts, describe as describe_ignored};
+pub use ignored::{IgnoredCounts, describe_ignored};
 pub use locations::InputSpec;
-pub use split::{Segment, Split, SplitSet, plan};
+pub use split::{Segment, Split, SplitSet, plan_splits};
 
 /// One object to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InputObject {
     /// Its key in its store, its size and version.
-    pub entry: ObjectMeta,
+    pub meta: ObjectMeta,
     /// The number of the place that it is in, among those of its input.
-    pub place: u32,
+    pub location_index: u32,
     /// How it is compressed, if it is: by its name, until its first bytes were looked at.
     pub compression: Option<InputCompression>,
     /// How its records are arranged, if its first bytes were looked at.
     pub layout: Layout,
     /// Whether its first bytes were looked at. If not, whoever reads it from its beginning does that.
-    pub is_looked_at: bool,
+    pub is_sniffed: bool,
 }
 
 impl InputObject {
     /// Whether it can be read from the middle on: it is neither compressed nor of another format.
-    pub fn can_be_cut(&self) -> bool {
+    pub fn is_splittable(&self) -> bool {
         self.compression.is_none() && !matches!(self.layout, Layout::NotJson(_))
     }
 
@@ -51,9 +51,9 @@ impl InputObject {
             None => (from, until),
         };
         ObjectRange {
-            entry: self.entry.clone(),
-            from,
-            until,
+            object: self.meta.clone(),
+            start: from,
+            expected_end: until,
         }
     }
 }
@@ -62,27 +62,27 @@ impl InputObject {
 #[derive(Debug, Default)]
 pub struct InputRules {
     /// The number of the place, among those of its input.
-    pub place: u32,
+    pub location_index: u32,
     /// What of the place is meant, if not all.
     pub glob: Option<Glob>,
     /// Which objects count whatever their names end in.
     pub include: Vec<Glob>,
     /// Whether the keys of ignored objects are kept: other places may name them too.
-    pub keeps_ignored: bool,
+    pub collects_ignored_keys: bool,
 }
 
 impl InputRules {
     /// How the glob relates to a key; without a glob everything is named.
-    fn reach(&self, key: &str) -> GlobMatch {
+    fn match_key(&self, key: &str) -> GlobMatch {
         let glob = self.glob.as_ref();
-        glob.map_or(GlobMatch::Match(0), |glob| glob.reach(key))
+        glob.map_or(GlobMatch::Match(0), |glob| glob.match_key(key))
     }
 
     /// The compression of an input object by its name; none at all if the object is not input.
-    fn input(&self, key: &str, is_hidden: bool) -> Option<Option<InputCompression>> {
-        let name = last_part(key);
-        let by_name = InputCompression::from_name(name);
-        let is_input = !is_hidden && has_input_ending(name);
+    fn input_compression(&self, key: &str, is_hidden: bool) -> Option<Option<InputCompression>> {
+        let name = file_name(key);
+        let by_name = InputCompression::from_file_name(name);
+        let is_input = !is_hidden && has_input_extension(name);
         let is_included = || self.include.iter().any(|glob| glob.matches_object(key));
         (is_input || is_included()).then_some(by_name)
     }
@@ -98,11 +98,11 @@ pub struct Listing {
     /// Their keys, if the rules say so.
     pub ignored_keys: Vec<String>,
     /// How many levels were taken in.
-    pub levels: usize,
+    pub listed_prefixes: usize,
     /// The folders that the glob matched, or in which it matched an object.
-    pub matched: BTreeSet<String>,
+    pub matched_folders: BTreeSet<String>,
     /// Hidden folders that objects were seen in.
-    hidden: HashSet<String>,
+    hidden_folders: HashSet<String>,
 }
 
 impl Listing {
@@ -116,91 +116,95 @@ impl Listing {
         prefix: &str,
         level: ListResult,
     ) -> Result<Vec<String>> {
-        self.levels += 1;
+        self.listed_prefixes += 1;
         // What is below a folder that the glob matched is not matched again.
-        let named = match rules.reach(prefix) {
+        let inherited_match = match rules.match_key(prefix) {
             GlobMatch::Match(end) => Some(end),
             _ => None,
         };
-        let reach = |key: &str| named.map_or_else(|| rules.reach(key), GlobMatch::Match);
+        let match_key =
+            |key: &str| inherited_match.map_or_else(|| rules.match_key(key), GlobMatch::Match);
         for entry in level.objects {
-            let Some(from) = self.named_from(reach(&entry.key), rules, &entry.key) else {
+            let Some(from) = self.match_end(match_key(&entry.key), rules, &entry.key) else {
                 continue;
             };
             let from = from.max(prefix.len());
-            if let Some(folder) = hidden_folder(&entry.key, from) {
-                if !self.hidden.contains(folder) {
-                    self.hidden.insert(folder.to_owned());
-                    self.ignore(rules, folder);
+            if let Some(folder) = first_hidden_folder(&entry.key, from) {
+                if !self.hidden_folders.contains(folder) {
+                    self.hidden_folders.insert(folder.to_owned());
+                    self.add_ignored(rules, folder);
                 }
                 continue;
             }
-            match rules.input(&entry.key, is_hidden_below(&entry.key, from)) {
+            match rules.input_compression(&entry.key, has_hidden_file_name(&entry.key, from)) {
                 Some(compression) => self.objects.push(InputObject {
-                    entry,
-                    place: rules.place,
+                    meta: entry,
+                    location_index: rules.location_index,
                     compression,
                     layout: Layout::default(),
-                    is_looked_at: false,
+                    is_sniffed: false,
                 }),
-                None => self.ignore(rules, &entry.key),
+                None => self.add_ignored(rules, &entry.key),
             }
         }
-        for (key, why) in level.unreadable {
+        for (key, error) in level.unreadable {
             let is_folder = key.ends_with('/');
-            let is_wanted = match reach(&key) {
+            let is_input = match match_key(&key) {
                 // All objects below it would be lost.
                 GlobMatch::Descend => is_folder,
                 GlobMatch::Match(from) => {
-                    let is_hidden = is_hidden_below(&key, from.max(prefix.len()));
-                    let is_object = || rules.input(&key, is_hidden).is_some();
+                    let is_hidden = has_hidden_file_name(&key, from.max(prefix.len()));
+                    let is_object = || rules.input_compression(&key, is_hidden).is_some();
                     if is_folder { !is_hidden } else { is_object() }
                 }
                 GlobMatch::NoMatch | GlobMatch::HiddenMatch(_) => false,
             };
-            if is_wanted {
-                return Err(why);
+            if is_input {
+                return Err(error);
             }
-            if matches!(reach(&key), GlobMatch::Match(_) | GlobMatch::HiddenMatch(_)) {
-                self.ignore(rules, &key);
+            if matches!(
+                match_key(&key),
+                GlobMatch::Match(_) | GlobMatch::HiddenMatch(_)
+            ) {
+                self.add_ignored(rules, &key);
             }
         }
-        let mut below = Vec::new();
-        for key in level.prefixes {
-            let reach = reach(&key);
-            if reach == GlobMatch::Descend {
-                below.push(key);
+        let mut to_list = Vec::new();
+        for key in level.common_prefixes {
+            let key_match = match_key(&key);
+            if key_match == GlobMatch::Descend {
+                to_list.push(key);
                 continue;
             }
-            let Some(from) = self.named_from(reach, rules, &key) else {
+            let Some(from) = self.match_end(key_match, rules, &key) else {
                 continue;
             };
-            match is_hidden_below(&key, from.max(prefix.len())) {
-                true => self.ignore(rules, &key),
-                false => below.push(key),
+            match has_hidden_file_name(&key, from.max(prefix.len())) {
+                true => self.add_ignored(rules, &key),
+                false => to_list.push(key),
             }
         }
-        Ok(below)
+        Ok(to_list)
     }
 
     /// The byte of a key from which on hidden names are ignored, if the key is named.
-    fn named_from(&mut self, reach: GlobMatch, rules: &InputRules, key: &str) -> Option<usize> {
-        match reach {
+    fn match_end(&mut self, key_match: GlobMatch, rules: &InputRules, key: &str) -> Option<usize> {
+        match key_match {
             GlobMatch::NoMatch | GlobMatch::Descend => None,
             GlobMatch::HiddenMatch(end) => {
                 let name = key.get(..end).unwrap_or(key);
                 if end == key.len() {
-                    self.ignore(rules, name);
-                } else if !self.hidden.contains(name) {
-                    self.hidden.insert(name.to_owned());
-                    self.ignore(rules, name);
+                    self.add_ignored(rules, name);
+                } else if !self.hidden_folders.contains(name) {
+                    self.hidden_folders.insert(name.to_owned());
+                    self.add_ignored(rules, name);
                 }
-                self.note_match(key, end);
+                self.add_matched_folder(key, end);
                 None
             }
             GlobMatch::Match(end) => {
                 if rules.glob.is_some() {
-                    self.note_match(key, end);
+                    self.add_matched_folder(key, end);
                 }
                 Some(end)
             }
@@ -208,39 +212,39 @@ impl Listing {
     }
 
     /// Notes the folder that a glob matched, or the one of an object that it matched.
-    fn note_match(&mut self, key: &str, end: usize) {
+    fn add_matched_folder(&mut self, key: &str, end: usize) {
         let folder = match key.get(..end).unwrap_or(key) {
             name if end < key.len() => name,
             name => name.rfind('/').and_then(|at| name.get(..at)).unwrap_or(""),
         };
-        if !self.matched.contains(folder) {
-            self.matched.insert(folder.to_owned());
+        if !self.matched_folders.contains(folder) {
+            self.matched_folders.insert(folder.to_owned());
         }
     }
 
-    fn ignore(&mut self, rules: &InputRules, key: &str) {
+    fn add_ignored(&mut self, rules: &InputRules, key: &str) {
         let key = key.strip_suffix('/').unwrap_or(key);
         self.ignored.count(key);
-        if rules.keeps_ignored {
+        if rules.collects_ignored_keys {
             self.ignored_keys.push(key.to_owned());
         }
     }
 }
 
-fn last_part(key: &str) -> &str {
+fn file_name(key: &str) -> &str {
     let key = key.strip_suffix('/').unwrap_or(key);
     key.rsplit('/').next().unwrap_or(key)
 }
 
 /// Whether the last name of a key is hidden, where it begins at byte `from` or later.
-fn is_hidden_below(key: &str, from: usize) -> bool {
-    let name = last_part(key);
+fn has_hidden_file_name(key: &str, from: usize) -> bool {
+    let name = file_name(key);
     let end = key.strip_suffix('/').unwrap_or(key).len();
     end - name.len() >= from && is_hidden(name)
 }
 
 /// The first hidden folder on the way to a key, from byte `from` of it on.
-fn hidden_folder(key: &str, from: usize) -> Option<&str> {
+fn first_hidden_folder(key: &str, from: usize) -> Option<&str> {
     let mut start = from;
     while let Some(length) = key.get(start..)?.find('/') {
         let end = start + length;
@@ -258,18 +262,18 @@ fn is_hidden(name: &str) -> bool {
 }
 
 /// Whether an object counts as input by its name, in any case of letters.
-fn has_input_ending(name: &str) -> bool {
-    let ends = |name: &str, ending: &str| {
+fn has_input_extension(name: &str) -> bool {
+    let has_suffix = |name: &str, ending: &str| {
         let at = name.len().checked_sub(ending.len());
         let end = at.and_then(|at| name.get(at..));
         end.is_some_and(|end| end.eq_ignore_ascii_case(ending))
     };
-    let compressed = InputCompression::ENDINGS
+    let compression_extension = InputCompression::EXTENSIONS
         .iter()
-        .find(|(e, _)| ends(name, e));
-    let stem = name.len() - compressed.map_or(0, |(ending, _)| ending.len());
+        .find(|(e, _)| has_suffix(name, e));
+    let stem = name.len() - compression_extension.map_or(0, |(ending, _)| ending.len());
     let stem = name.get(..stem).unwrap_or(name);
     [".json", ".jsonl", ".ndjson", ".ldjson"]
         .iter()
-        .any(|ending| ends(stem, ending))
+        .any(|ending| has_suffix(stem, ending))
 }

@@ -30,14 +30,14 @@ pub struct Split {
 }
 
 /// What opening one more object costs, in bytes that could be decoded in that time: about 10 µs.
-const OBJECT_COST: u64 = 16 * 1024;
+const OBJECT_OPEN_COST_BYTES: u64 = 16 * 1024;
 
 /// About how many bytes come out of one compressed byte.
-const EXPANSION: u64 = 8;
+const ASSUMED_COMPRESSION_RATIO: u64 = 8;
 
 /// The smallest size that splits are planned at, but for the last ones, in bytes. The Parquet part of
 /// such a split is 1 to 2 MB.
-const MIN_SPLIT: u64 = 32 << 20;
+const MIN_SPLIT_BYTES: u64 = 32 << 20;
 
 /// About how many splits a large input is cut into: enough to feed 64 cores, few enough for a warehouse to load
 /// a part each.
@@ -45,11 +45,11 @@ const MAX_SPLITS: u64 = 256;
 
 /// Splits become smaller when fewer bytes are left than so many of them hold, down to a half: workers
 /// that finish one after the other do not wait long for the last.
-const TAPER: u64 = 8;
+const TAPER_SPLITS: u64 = 8;
 
 /// The rest of an object stays in the current split if it is smaller than this fraction of a split: one in
 /// `SLIVER`.
-const SLIVER: u64 = 4;
+const SLOP_DIVISOR: u64 = 4;
 
 /// The splits of an input and the size they were cut to.
 #[derive(Debug)]
@@ -59,12 +59,12 @@ pub struct SplitSet {
     /// Bytes in all, as stored.
     pub bytes: u64,
     /// The size in bytes up to which an object is never cut.
-    pub never_cut: u64,
+    pub max_unsplit_bytes: u64,
 }
 
 impl SplitSet {
     /// The objects that are cut, in input order.
-    pub fn cut_objects(&self) -> Vec<usize> {
+    pub fn split_objects(&self) -> Vec<usize> {
         let segments = self
             .splits
             .iter()
@@ -79,53 +79,53 @@ impl SplitSet {
 /// Bytes that an object counts for.
 fn weight(object: &InputObject) -> u64 {
     let factor = if object.compression.is_some() {
-        EXPANSION
+        ASSUMED_COMPRESSION_RATIO
     } else {
         1
     };
     object
-        .entry
+        .meta
         .size
         .saturating_mul(factor)
-        .saturating_add(OBJECT_COST)
+        .saturating_add(OBJECT_OPEN_COST_BYTES)
 }
 
 /// Cuts `objects` into splits of `split_bytes`, or of a size that follows from the whole input.
-pub fn plan(objects: &[InputObject], split_bytes: Option<u64>) -> SplitSet {
-    let whole = objects.iter().map(weight).fold(0, u64::saturating_add);
-    let largest = split_bytes
-        .unwrap_or((whole / MAX_SPLITS).max(MIN_SPLIT))
+pub fn plan_splits(objects: &[InputObject], split_bytes: Option<u64>) -> SplitSet {
+    let total_weight = objects.iter().map(weight).fold(0, u64::saturating_add);
+    let max_split_bytes = split_bytes
+        .unwrap_or((total_weight / MAX_SPLITS).max(MIN_SPLIT_BYTES))
         .max(1);
-    let smallest = (largest / 2).max(1);
-    let mut cutter = SplitPlanner {
-        smallest,
-        largest,
-        left: whole,
+    let min_split_bytes = (max_split_bytes / 2).max(1);
+    let mut planner = SplitPlanner {
+        min_split_bytes,
+        max_split_bytes,
+        remaining: total_weight,
         filled: 0,
         segments: Vec::new(),
         bytes: 0,
         splits: Vec::new(),
     };
     for (number, object) in objects.iter().enumerate() {
-        if object.entry.size > 0 {
-            cutter.add(number, object);
+        if object.meta.size > 0 {
+            planner.add(number, object);
         }
     }
-    cutter.cut();
+    planner.finish_split();
     SplitSet {
-        splits: cutter.splits,
-        bytes: objects.iter().map(|o| o.entry.size).sum(),
-        never_cut: smallest / SLIVER,
+        splits: planner.splits,
+        bytes: objects.iter().map(|o| o.meta.size).sum(),
+        max_unsplit_bytes: min_split_bytes / SLOP_DIVISOR,
     }
 }
 
 struct SplitPlanner {
     /// The size of the last splits.
-    smallest: u64,
+    min_split_bytes: u64,
     /// The size of all splits but the last ones.
-    largest: u64,
+    max_split_bytes: u64,
     /// Weight that is not in a finished split.
-    left: u64,
+    remaining: u64,
     /// Weight in the split so far.
     filled: u64,
     segments: Vec<Segment>,
@@ -134,38 +134,45 @@ struct SplitPlanner {
 }
 
 impl SplitPlanner {
-    fn add(&mut self, object: usize, found: &InputObject) {
+    fn add(&mut self, number: usize, object: &InputObject) {
         let mut start = 0;
-        if found.can_be_cut() {
+        if object.is_splittable() {
             // A sliver is not worth a cut.
-            while found.entry.size - start > self.room() + self.target() / SLIVER {
-                let end = start + self.room();
-                self.push(Segment { object, start, end }, end - start);
+            while object.meta.size - start > self.available() + self.target() / SLOP_DIVISOR {
+                let end = start + self.available();
+                self.push(
+                    Segment {
+                        object: number,
+                        start,
+                        end,
+                    },
+                    end - start,
+                );
                 self.filled = self.filled.saturating_add(end - start);
-                self.cut();
+                self.finish_split();
                 start = end;
             }
         }
         self.push(
             Segment {
-                object,
+                object: number,
                 start,
                 end: u64::MAX,
             },
-            found.entry.size - start,
+            object.meta.size - start,
         );
-        self.filled = self.filled.saturating_add(weight(found) - start);
-        if self.room() == 0 {
-            self.cut();
+        self.filled = self.filled.saturating_add(weight(object) - start);
+        if self.available() == 0 {
+            self.finish_split();
         }
     }
 
     /// The size that the split at hand should have.
     fn target(&self) -> u64 {
-        (self.left / TAPER).clamp(self.smallest, self.largest)
+        (self.remaining / TAPER_SPLITS).clamp(self.min_split_bytes, self.max_split_bytes)
     }
 
-    fn room(&self) -> u64 {
+    fn available(&self) -> u64 {
         self.target().saturating_sub(self.filled)
     }
 
@@ -174,8 +181,8 @@ impl SplitPlanner {
         self.bytes += bytes;
     }
 
-    fn cut(&mut self) {
-        self.left = self.left.saturating_sub(self.filled);
+    fn finish_split(&mut self) {
+        self.remaining = self.remaining.saturating_sub(self.filled);
         self.filled = 0;
         let bytes = std::mem::take(&mut self.bytes);
         let segments = std::mem::take(&mut self.segments);

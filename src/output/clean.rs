@@ -12,17 +12,17 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
 use super::publish::local::AbandonedStaging;
-use super::publish::s3::{LATEST, LatestPointer, REMOVING, RunId};
-use super::rejects::REJECTS;
-use super::report::{FAILED_REPORT, REPORT};
+use super::publish::s3::{LATEST_FILE, LatestPointer, REMOVAL_MARKER, RunId};
+use super::rejects::REJECTS_DIR;
+use super::report::{FAILED_REPORT_FILE, REPORT_FILE};
 use crate::error::{Error, Result};
 use crate::star::schema;
-use crate::storage::s3::{IncompleteUpload, S3};
+use crate::storage::s3::{IncompleteUpload, S3Store};
 use crate::storage::{ListMode, LocalStore, Location, Store, StoreRegistry};
 
 /// A run that has written something or begun an upload within this time is alive, whatever the user says.
 /// It is far longer than any pause between two objects of a run, and covers clocks that differ a little.
-const ALIVE: Duration = Duration::from_secs(15 * 60);
+const MIN_GRACE: Duration = Duration::from_secs(15 * 60);
 
 /// What is at an output, and what of it would go.
 #[derive(Debug, Serialize)]
@@ -40,7 +40,7 @@ pub struct CleanPlan {
 enum RunLocation {
     /// In a folder, if there is one, or beside it.
     Local(Option<LocalStore>, Vec<(RunState, AbandonedStaging)>),
-    S3(S3),
+    S3(S3Store),
 }
 
 /// A run, or what is left of one.
@@ -84,7 +84,7 @@ struct RunContents {
     uploads: Vec<IncompleteUpload>,
     bytes: u64,
     /// When the newest object was written or the newest upload begun, in seconds since 1970.
-    last_sign: Option<i64>,
+    last_activity: Option<i64>,
 }
 
 /// Looks what is at `out`. Of complete runs the `keep` that were published last stay, and always the one that
@@ -93,70 +93,70 @@ struct RunContents {
 ///
 /// # Errors
 /// It cannot be listed.
-pub fn look(
+pub fn find_runs(
     stores: &StoreRegistry,
     out: &Location,
     keep: usize,
     grace: Duration,
 ) -> Result<CleanPlan> {
-    let (at, runs, latest) = match out {
+    let (location, runs, latest) = match out {
         Location::Local(path) => {
-            let leftovers = [
-                (RunState::Unfinished, AbandonedStaging::beside(path)?),
-                (RunState::Failed, AbandonedStaging::failed_beside(path)?),
+            let abandoned = [
+                (RunState::Unfinished, AbandonedStaging::find(path)?),
+                (RunState::Failed, AbandonedStaging::find_failed(path)?),
             ];
-            let leftovers = leftovers.into_iter();
-            let leftovers: Vec<_> = leftovers
+            let abandoned = abandoned.into_iter();
+            let abandoned: Vec<_> = abandoned
                 .filter_map(|(state, l)| Some((state, l?)))
                 .collect();
             let folder = path.is_dir().then(|| LocalStore::new(path)).transpose()?;
-            let folder = folder.map(LocalStore::without_links);
-            if folder.is_none() && leftovers.is_empty() {
+            let folder = folder.map(LocalStore::without_following_links);
+            if folder.is_none() && abandoned.is_empty() {
                 return Err(Error::failed(format!("cannot clean {}", path.display()))
-                    .because("there is no such folder"));
+                    .with_reason("there is no such folder"));
             }
-            let runs = folder.as_ref().map(|store| runs(store)).transpose()?;
-            let latest = std::fs::read(path.join(LATEST)).ok();
+            let runs = folder.as_ref().map(|store| list_runs(store)).transpose()?;
+            let latest = std::fs::read(path.join(LATEST_FILE)).ok();
             (
-                RunLocation::Local(folder, leftovers),
+                RunLocation::Local(folder, abandoned),
                 runs.unwrap_or_default(),
                 latest,
             )
         }
         Location::S3 { bucket, prefix } => {
-            let store = stores.bucket(bucket, prefix)?;
-            let mut runs = runs(&store)?;
-            for upload in store.unfinished()? {
+            let store = stores.open_bucket(bucket, prefix)?;
+            let mut runs = list_runs(&store)?;
+            for upload in store.list_multipart_uploads()? {
                 if let Some((first, _)) = upload.key.split_once('/')
                     && let Ok(id) = first.parse()
                 {
                     let run: &mut RunContents = runs.entry(id).or_default();
-                    run.last_sign = run.last_sign.max(upload.begun);
+                    run.last_activity = run.last_activity.max(upload.initiated);
                     run.uploads.push(upload);
                 }
             }
-            let latest = store.get(LATEST)?.map(|(json, _)| json);
+            let latest = store.get(LATEST_FILE)?.map(|(json, _)| json);
             (RunLocation::S3(store), runs, latest)
         }
     };
     let latest = latest.and_then(|json| serde_json::from_slice(&json).ok());
-    Ok(CleanPlan::new(at, runs, latest, keep, grace))
+    Ok(CleanPlan::new(location, runs, latest, keep, grace))
 }
 
 /// Whether a run writes objects of such a name: what others put beside them is not ours to remove.
-fn is_of_run(key: &str) -> bool {
+fn is_output_object(key: &str) -> bool {
     let Some((_, name)) = key.split_once('/') else {
         return false;
     };
-    let is_table = |folder: &str| schema::all().any(|table| table.folder == folder);
-    if [REPORT, FAILED_REPORT, REMOVING].contains(&name)
+    let is_table = |folder: &str| schema::all_tables().any(|table| table.dir == folder);
+    if [REPORT_FILE, FAILED_REPORT_FILE, REMOVAL_MARKER].contains(&name)
         || name.strip_suffix(".manifest").is_some_and(is_table)
     {
         return true;
     }
     match name.rsplit_once('/') {
         None => false,
-        Some((REJECTS, file)) => file.ends_with(".jsonl"),
+        Some((REJECTS_DIR, file)) => file.ends_with(".jsonl"),
         Some((folder, file)) => {
             is_table(folder) && file.starts_with("part-") && file.ends_with(".parquet")
         }
@@ -164,19 +164,22 @@ fn is_of_run(key: &str) -> bool {
 }
 
 /// The runs in a store, and what they wrote.
-fn runs(store: &dyn Store) -> Result<BTreeMap<RunId, RunContents>> {
+fn list_runs(store: &dyn Store) -> Result<BTreeMap<RunId, RunContents>> {
     let mut runs = BTreeMap::new();
-    for prefix in store.list("", ListMode::Delimited)?.prefixes {
+    for prefix in store.list("", ListMode::Delimited)?.common_prefixes {
         let Ok(id) = prefix.trim_end_matches('/').parse::<RunId>() else {
             continue;
         };
-        let level = store.list_all(&prefix)?;
+        let listing = store.list_all(&prefix)?;
         let mut contents = RunContents {
-            last_sign: level.last_modified,
+            last_activity: listing.last_modified,
             ..RunContents::default()
         };
-        let ours = level.objects.into_iter().filter(|o| is_of_run(&o.key));
-        for object in ours {
+        let own_objects = listing
+            .objects
+            .into_iter()
+            .filter(|o| is_output_object(&o.key));
+        for object in own_objects {
             contents.bytes += object.size;
             contents.keys.push(object.key);
         }
@@ -193,13 +196,13 @@ impl CleanPlan {
         keep: usize,
         grace: Duration,
     ) -> Self {
-        let (mut go, mut stay) = (Vec::new(), Vec::new());
-        let leftovers = match &at {
+        let (mut to_remove, mut to_keep) = (Vec::new(), Vec::new());
+        let abandoned = match &at {
             RunLocation::Local(_, leftovers) => leftovers.as_slice(),
             RunLocation::S3(_) => &[],
         };
-        for (state, leftover) in leftovers {
-            go.push(RunEntry {
+        for (state, leftover) in abandoned {
+            to_remove.push(RunEntry {
                 name: leftover.path().display().to_string(),
                 state: *state,
                 objects: leftover.files(),
@@ -209,23 +212,23 @@ impl CleanPlan {
                 contents: RunContents::default(),
             });
         }
-        let published = latest.map_or_else(Vec::new, LatestPointer::into_published);
-        let named = published.last().cloned();
-        let surplus = surplus(&runs, &published, keep);
+        let published = latest.map_or_else(Vec::new, LatestPointer::into_published_runs);
+        let latest_run = published.last().cloned();
+        let superseded = superseded_runs(&runs, &published, keep);
         for (id, contents) in runs.into_iter().rev() {
-            let state = if named.as_ref() == Some(&id) {
+            let state = if latest_run.as_ref() == Some(&id) {
                 RunState::Latest
             } else if contents.is_complete(&id) {
                 RunState::Complete
-            } else if contents.holds(&id, FAILED_REPORT) {
+            } else if contents.has_object(&id, FAILED_REPORT_FILE) {
                 RunState::Failed
-            } else if contents.is_older_than(grace.max(ALIVE), &id) {
+            } else if contents.is_inactive_for(grace.max(MIN_GRACE), &id) {
                 RunState::Unfinished
             } else {
                 RunState::Recent
             };
-            let stays = match state {
-                RunState::Complete => !surplus.contains(&id),
+            let is_kept = match state {
+                RunState::Complete => !superseded.contains(&id),
                 RunState::Latest | RunState::Recent => true,
                 RunState::Unfinished | RunState::Failed => false,
             };
@@ -238,11 +241,16 @@ impl CleanPlan {
                 id: Some(id),
                 contents,
             };
-            if stays { &mut stay } else { &mut go }.push(run);
+            if is_kept {
+                &mut to_keep
+            } else {
+                &mut to_remove
+            }
+            .push(run);
         }
         Self {
-            remove: go,
-            keep: stay,
+            remove: to_remove,
+            keep: to_keep,
             at,
         }
     }
@@ -251,12 +259,12 @@ impl CleanPlan {
     ///
     /// # Errors
     /// Something cannot be removed; what is left goes with the next cleaning.
-    pub fn carry_out(self) -> Result<()> {
+    pub fn execute(self) -> Result<()> {
         match self.at {
             RunLocation::Local(store, leftovers) => {
                 if let Some(store) = store {
                     for found in self.remove {
-                        remove_from_folder(&store, found)?;
+                        remove_local_run(&store, found)?;
                     }
                 }
                 for (_, leftover) in leftovers {
@@ -268,14 +276,14 @@ impl CleanPlan {
                     .remove
                     .iter()
                     .any(|found| found.state == RunState::Complete);
-                let named = match has_complete {
-                    true => named_now(&store)?,
+                let latest_run = match has_complete {
+                    true => latest_run(&store)?,
                     false => None,
                 };
                 for found in self.remove {
                     // It can have become the latest since it was found.
-                    if found.id != named {
-                        remove_from_bucket(&store, found)?;
+                    if found.id != latest_run {
+                        remove_s3_run(&store, found)?;
                     }
                 }
             }
@@ -287,7 +295,7 @@ impl CleanPlan {
 /// Returns the complete runs that are not among the `keep` newest. Those that are not in the list of
 /// `latest.json` are older than those that are: earlier versions wrote them, they were killed before they
 /// were named, or they are about to be named, and then they stay.
-fn surplus(
+fn superseded_runs(
     runs: &BTreeMap<RunId, RunContents>,
     published: &[RunId],
     keep: usize,
@@ -299,93 +307,93 @@ fn surplus(
         .map(|(id, contents)| (ranks.get(id), id, contents))
         .collect();
     complete.sort_unstable_by_key(|&(rank, id, _)| (rank, id));
-    let surplus = complete.into_iter().rev().skip(keep);
-    let surplus =
-        surplus.filter(|(rank, id, contents)| rank.is_some() || contents.is_older_than(ALIVE, id));
-    surplus.map(|(_, id, _)| id.clone()).collect()
+    let superseded = complete.into_iter().rev().skip(keep);
+    let superseded = superseded
+        .filter(|(rank, id, contents)| rank.is_some() || contents.is_inactive_for(MIN_GRACE, id));
+    superseded.map(|(_, id, _)| id.clone()).collect()
 }
 
 impl RunContents {
     /// Whether a run has an object of this name.
-    fn holds(&self, run: &RunId, name: &str) -> bool {
+    fn has_object(&self, run: &RunId, name: &str) -> bool {
         self.keys.contains(&format!("{run}/{name}"))
     }
 
     fn is_complete(&self, run: &RunId) -> bool {
-        self.holds(run, REPORT)
+        self.has_object(run, REPORT_FILE)
     }
 
     /// Whether the last sign of life of a run is older than that. The store's clock counts; that of the machine
     /// which the run was on, in its id, only where there is nothing else.
-    fn is_older_than(&self, age: Duration, run: &RunId) -> bool {
-        let sign = self
-            .last_sign
+    fn is_inactive_for(&self, age: Duration, run: &RunId) -> bool {
+        let last_activity = self
+            .last_activity
             .and_then(|at| DateTime::from_timestamp(at, 0));
         let age = TimeDelta::from_std(age).ok();
-        let limit = age.and_then(|age| Utc::now().checked_sub_signed(age));
-        limit.is_some_and(|limit| sign.or_else(|| run.began()) < Some(limit))
+        let cutoff = age.and_then(|age| Utc::now().checked_sub_signed(age));
+        cutoff.is_some_and(|limit| last_activity.or_else(|| run.started_at()) < Some(limit))
     }
 }
 
 /// Returns the run that `latest.json` names.
-fn named_now(store: &S3) -> Result<Option<RunId>> {
-    let found = store.get(LATEST)?;
+fn latest_run(store: &S3Store) -> Result<Option<RunId>> {
+    let found = store.get(LATEST_FILE)?;
     let latest: Option<LatestPointer> =
         found.and_then(|(json, _)| serde_json::from_slice(&json).ok());
-    Ok(latest.and_then(|latest| latest.into_published().pop()))
+    Ok(latest.and_then(|latest| latest.into_published_runs().pop()))
 }
 
 /// Removes a run from a folder that its prefix was copied to, unless the copy was finished meanwhile.
-fn remove_from_folder(store: &LocalStore, found: RunEntry) -> Result<()> {
+fn remove_local_run(store: &LocalStore, found: RunEntry) -> Result<()> {
     let Some(id) = found.id else {
         return Ok(());
     };
-    let report = format!("{id}/{REPORT}");
+    let report = format!("{id}/{REPORT_FILE}");
     if found.state == RunState::Unfinished {
-        let level = store.list(&format!("{id}/"), ListMode::Delimited)?;
-        if level.objects.iter().any(|object| object.key == report) {
+        let listing = store.list(&format!("{id}/"), ListMode::Delimited)?;
+        if listing.objects.iter().any(|object| object.key == report) {
             return Ok(());
         }
     }
     let mut keys = found.contents.keys;
     // Without its report nothing takes the rest for a complete run.
     keys.sort_by_key(|key| *key != report);
-    store.remove(&keys)?;
-    store.prune(&id.to_string());
+    store.delete(&keys)?;
+    store.remove_empty_folders(&id.to_string());
     Ok(())
 }
 
 /// Removes a run from a bucket, unless it turns out to be alive.
-fn remove_from_bucket(store: &S3, found: RunEntry) -> Result<()> {
-    let Some(id) = found.id else {
+fn remove_s3_run(store: &S3Store, run: RunEntry) -> Result<()> {
+    let Some(id) = run.id else {
         return Ok(());
     };
-    let RunContents { keys, uploads, .. } = found.contents;
-    let removing = format!("{id}/{REMOVING}");
+    let RunContents { keys, uploads, .. } = run.contents;
+    let removing = format!("{id}/{REMOVAL_MARKER}");
     let mut keys: BTreeSet<String> = keys.into_iter().collect();
-    if found.state == RunState::Unfinished && !keys.is_empty() {
+    if run.state == RunState::Unfinished && !keys.is_empty() {
         keys.insert(removing.clone());
-        write_removing(store, &removing)?;
-        let level = store.list_all(&format!("{id}/"))?;
-        let is_new = |key: &String| is_of_run(key) && !keys.contains(key);
-        if level.objects.iter().any(|object| is_new(&object.key)) {
-            return store.remove(&[removing]);
+        write_removal_marker(store, &removing)?;
+        let listing = store.list_all(&format!("{id}/"))?;
+        let is_new = |key: &String| is_output_object(key) && !keys.contains(key);
+        if listing.objects.iter().any(|object| is_new(&object.key)) {
+            return store.delete(&[removing]);
         }
     }
     for upload in &uploads {
-        store.abort(&upload.key, &upload.id)?;
+        store.abort_multipart_upload(&upload.key, &upload.id)?;
     }
     // Without its report nothing takes the rest for a complete run.
-    let report = keys.take(&format!("{id}/{REPORT}"));
+    let report = keys.take(&format!("{id}/{REPORT_FILE}"));
     let removing = keys.take(&removing);
     let others: Vec<String> = keys.into_iter().collect();
-    store.remove(report.as_slice())?;
-    store.remove(&others)?;
-    store.remove(removing.as_slice())
+    store.delete(report.as_slice())?;
+    store.delete(&others)?;
+    store.delete(removing.as_slice())
 }
 
 /// Says below a run that it is being removed.
-fn write_removing(store: &S3, key: &str) -> Result<()> {
+fn write_removal_marker(store: &S3Store, key: &str) -> Result<()> {
     let mut file = store.create(key)?;
     let text = b"sparkify clean removes this run\n";
     let written = file.write_all(text);

@@ -117,8 +117,8 @@ impl Compressor {
             Self::Zstd(zstd) => zstd.compress(page)?,
             Self::Gzip => {
                 let level = flate2::Compression::new(gzip_level().compression_level());
-                let room = Vec::with_capacity(page.len() / 2);
-                let mut encoder = flate2::write::GzEncoder::new(room, level);
+                let buffer = Vec::with_capacity(page.len() / 2);
+                let mut encoder = flate2::write::GzEncoder::new(buffer, level);
                 encoder.write_all(page)?;
                 encoder.finish()?
             }

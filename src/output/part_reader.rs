@@ -22,7 +22,7 @@ use crate::star::schema::Table;
 use crate::storage::{ObjectMeta, ObjectRange, ObjectVersion, RangeReader, Store};
 
 /// Bytes of the first read of a part, from its end: more than the footer of most parts.
-const TAIL: u64 = 64 * 1024;
+const FOOTER_READ_BYTES: u64 = 64 * 1024;
 
 /// A Parquet part that this run has written.
 #[derive(Debug)]
@@ -52,10 +52,10 @@ impl<'a> PartReader<'a> {
             version: ObjectVersion::Unknown,
         };
         let mut parser = ParquetMetaDataReader::new();
-        let mut tail = TAIL.min(part.bytes);
+        let mut tail = FOOTER_READ_BYTES.min(part.bytes);
         let footer = loop {
             let start = part.bytes - tail;
-            let mut reader = read(store, vec![range(&entry, start, part.bytes)])?;
+            let mut reader = open_ranges(store, vec![object_range(&entry, start, part.bytes)])?;
             let bytes = read_exact(reader.as_mut(), tail, &name)?;
             match parser.try_parse_sized(&bytes, part.bytes) {
                 Err(ParquetError::NeedMoreData(needed)) if needed as u64 > tail => {
@@ -64,16 +64,19 @@ impl<'a> PartReader<'a> {
                 parsed => break parsed.and_then(|()| parser.finish()),
             }
         };
-        let options = ArrowReaderOptions::new().with_schema(schema(table));
+        let options = ArrowReaderOptions::new().with_schema(dictionary_schema(table));
         let metadata =
             footer.and_then(|footer| ArrowReaderMetadata::try_new(Arc::new(footer), options));
-        let metadata = metadata.map_err(|e| changed(&name, &e))?;
-        let found = metadata.metadata().row_groups().iter();
-        if !found
+        let metadata = metadata.map_err(|e| changed_error(&name, &e))?;
+        let found_row_groups = metadata.metadata().row_groups().iter();
+        if !found_row_groups
             .map(RowGroupMetaData::num_rows)
             .eq(row_groups.iter().map(|&rows| rows as i64))
         {
-            return Err(changed(&name, &"its row groups have other numbers of rows"));
+            return Err(changed_error(
+                &name,
+                &"its row groups have other numbers of rows",
+            ));
         }
         Ok(Self {
             store,
@@ -89,33 +92,33 @@ impl<'a> PartReader<'a> {
     }
 
     /// Returns an error that says that the part is not what was written.
-    pub fn changed(&self, why: &dyn std::fmt::Display) -> Error {
-        changed(&self.name, why)
+    pub fn changed_error(&self, why: &dyn std::fmt::Display) -> Error {
+        changed_error(&self.name, why)
     }
 
     /// Begins to read some row groups, by their numbers in rising order.
     ///
     /// # Errors
     /// The part cannot be read, or it is not what was written.
-    pub fn row_groups(
+    pub fn read_row_groups(
         &self,
         numbers: impl IntoIterator<Item = usize>,
     ) -> Result<RowGroupReader<'_>> {
-        let bounds = |number| Ok((number, self.bounds(number)?));
-        let left: Vec<_> = numbers.into_iter().map(bounds).collect::<Result<_>>()?;
+        let bounds = |number| Ok((number, self.row_group_bounds(number)?));
+        let pending: Vec<_> = numbers.into_iter().map(bounds).collect::<Result<_>>()?;
         let mut ranges: Vec<ObjectRange> = Vec::new();
-        for &(_, (start, end)) in &left {
+        for &(_, (start, end)) in &pending {
             match ranges.last_mut() {
-                Some(last) if last.until == start => last.until = end,
-                _ => ranges.push(range(&self.entry, start, end)),
+                Some(last) if last.expected_end == start => last.expected_end = end,
+                _ => ranges.push(object_range(&self.entry, start, end)),
             }
         }
         Ok(RowGroupReader {
             part: self,
-            at: ranges.first().map_or(0, |range| range.from),
+            position: ranges.first().map_or(0, |range| range.start),
             has_gaps: ranges.len() > 1,
-            reader: read(self.store, ranges)?,
-            left: left.into_iter(),
+            reader: open_ranges(self.store, ranges)?,
+            remaining: pending.into_iter(),
         })
     }
 
@@ -123,16 +126,16 @@ impl<'a> PartReader<'a> {
     ///
     /// # Errors
     /// The part cannot be read, or it is not what was written.
-    pub fn all_row_groups(&self) -> Result<RowGroupReader<'_>> {
-        let row_groups = self.row_groups(0..self.metadata.metadata().num_row_groups())?;
+    pub fn read_all_row_groups(&self) -> Result<RowGroupReader<'_>> {
+        let row_groups = self.read_row_groups(0..self.metadata.metadata().num_row_groups())?;
         match row_groups.has_gaps {
-            true => Err(self.changed(&"there are gaps between its row groups")),
+            true => Err(self.changed_error(&"there are gaps between its row groups")),
             false => Ok(row_groups),
         }
     }
 
     /// Returns the first byte of a row group, and one past its last byte.
-    fn bounds(&self, number: usize) -> Result<(u64, u64)> {
+    fn row_group_bounds(&self, number: usize) -> Result<(u64, u64)> {
         let bounds = || {
             let group = self.metadata.metadata().row_groups().get(number)?;
             let chunks = group.columns().iter().map(|column| {
@@ -146,14 +149,14 @@ impl<'a> PartReader<'a> {
             let end = chunks.iter().map(|&(_, end)| end).max()?;
             Some((start, end))
         };
-        bounds().ok_or_else(|| self.changed(&format!("row group {number} is not in it")))
+        bounds().ok_or_else(|| self.changed_error(&format!("row group {number} is not in it")))
     }
 }
 
 /// The schema that a table is read by.
-fn schema(table: &Table) -> SchemaRef {
+fn dictionary_schema(table: &Table) -> SchemaRef {
     let text = || DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
-    let schema = table.arrow();
+    let schema = table.arrow_schema();
     let fields = schema.fields().iter().map(|field| match field.data_type() {
         DataType::Utf8 => Field::new(field.name(), text(), field.is_nullable()),
         _ => field.as_ref().clone(),
@@ -161,34 +164,36 @@ fn schema(table: &Table) -> SchemaRef {
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
-fn range(entry: &ObjectMeta, from: u64, until: u64) -> ObjectRange {
+fn object_range(object: &ObjectMeta, start: u64, end: u64) -> ObjectRange {
     ObjectRange {
-        entry: entry.clone(),
-        from,
-        until,
+        object: object.clone(),
+        start,
+        expected_end: end,
     }
 }
 
 /// Returns a reader of ranges that is at the first one.
-fn read(store: &dyn Store, ranges: Vec<ObjectRange>) -> Result<Box<dyn RangeReader>> {
-    let mut reader = store.read(ranges);
+fn open_ranges(store: &dyn Store, ranges: Vec<ObjectRange>) -> Result<Box<dyn RangeReader>> {
+    let mut reader = store.read_ranges(ranges);
     reader.next_range()?;
     Ok(reader)
 }
 
-fn read_exact(reader: &mut dyn RangeReader, bytes: u64, name: &str) -> Result<Bytes> {
-    let mut buffer = vec![0; bytes as usize];
+fn read_exact(reader: &mut dyn RangeReader, length: u64, name: &str) -> Result<Bytes> {
+    let mut buffer = vec![0; length as usize];
     match reader.read_exact(&mut buffer) {
         Ok(()) => Ok(buffer.into()),
-        Err(e) if e.kind() == ErrorKind::UnexpectedEof => Err(changed(name, &"it is shorter")),
+        Err(e) if e.kind() == ErrorKind::UnexpectedEof => {
+            Err(changed_error(name, &"it is shorter"))
+        }
         Err(e) => Err(Error::io("cannot read", Path::new(name), &e)),
     }
 }
 
-fn changed(name: &str, why: &dyn std::fmt::Display) -> Error {
+fn changed_error(name: &str, why: &dyn std::fmt::Display) -> Error {
     Error::failed(format!("cannot read {name}"))
-        .because(format!("it is not what this run wrote ({why})"))
-        .hint("let nothing else write to --out, and run again")
+        .with_reason(format!("it is not what this run wrote ({why})"))
+        .with_hint("let nothing else write to --out, and run again")
 }
 
 /// Row groups of a part, read one after the other.
@@ -196,11 +201,11 @@ pub struct RowGroupReader<'a> {
     part: &'a PartReader<'a>,
     reader: Box<dyn RangeReader>,
     /// Where the reader is in the part.
-    at: u64,
+    position: u64,
     /// Whether some of the part between them is not read.
     has_gaps: bool,
     /// The number and the bounds of each row group that is not read yet.
-    left: std::vec::IntoIter<(usize, (u64, u64))>,
+    remaining: std::vec::IntoIter<(usize, (u64, u64))>,
 }
 
 impl RowGroupReader<'_> {
@@ -209,21 +214,21 @@ impl RowGroupReader<'_> {
     /// # Errors
     /// It cannot be read, it is not what was written, or there is none.
     pub fn next_row_group(&mut self) -> Result<RowGroup> {
-        let next = self.left.next();
+        let next = self.remaining.next();
         let (number, (start, end)) =
-            next.ok_or_else(|| self.part.changed(&"a row group is absent"))?;
-        if self.at != start {
+            next.ok_or_else(|| self.part.changed_error(&"a row group is absent"))?;
+        if self.position != start {
             self.reader.next_range()?;
         }
         let bytes = read_exact(self.reader.as_mut(), end - start, &self.part.name)?;
-        self.at = end;
+        self.position = end;
         Ok(RowGroup {
             number,
             name: self.part.name.clone(),
             metadata: self.part.metadata.clone(),
             chunks: RowGroupBytes {
-                len: self.part.entry.size,
-                start,
+                part_len: self.part.entry.size,
+                offset: start,
                 bytes,
             },
         })
@@ -259,7 +264,7 @@ impl RowGroup {
         columns: Option<&[&str]>,
         selection: Option<&BooleanArray>,
     ) -> Result<RecordBatch> {
-        let changed = |why: &dyn std::fmt::Display| changed(&self.name, why);
+        let changed_error = |why: &dyn std::fmt::Display| changed_error(&self.name, why);
         let rows = self.metadata().num_rows() as usize;
         let metadata = self.metadata.clone();
         let mut builder =
@@ -278,13 +283,13 @@ impl RowGroup {
                 // Few rows are wanted, and those between are passed over.
                 .with_row_selection_policy(RowSelectionPolicy::Selectors);
         }
-        let mut batches = builder.build().map_err(|e| changed(&e))?;
+        let mut batches = builder.build().map_err(|e| changed_error(&e))?;
         let schema = batches.schema();
-        let batch = batches.next().transpose().map_err(|e| changed(&e))?;
+        let batch = batches.next().transpose().map_err(|e| changed_error(&e))?;
         let batch = batch.unwrap_or_else(|| RecordBatch::new_empty(schema));
         match batch.num_rows() == expected {
             true => Ok(batch),
-            false => Err(changed(&"it has another number of rows")),
+            false => Err(changed_error(&"it has another number of rows")),
         }
     }
 }
@@ -293,15 +298,15 @@ impl RowGroup {
 #[derive(Debug, Clone)]
 struct RowGroupBytes {
     /// The length of the part.
-    len: u64,
+    part_len: u64,
     /// The offset of the first byte.
-    start: u64,
+    offset: u64,
     bytes: Bytes,
 }
 
 impl Length for RowGroupBytes {
     fn len(&self) -> u64 {
-        self.len
+        self.part_len
     }
 }
 
@@ -309,14 +314,14 @@ impl ChunkReader for RowGroupBytes {
     type T = bytes::buf::Reader<Bytes>;
 
     fn get_read(&self, start: u64) -> std::result::Result<Self::T, ParquetError> {
-        let end = self.start + self.bytes.len() as u64;
+        let end = self.offset + self.bytes.len() as u64;
         let length = end.saturating_sub(start) as usize;
         self.get_bytes(start, length).map(Buf::reader)
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> std::result::Result<Bytes, ParquetError> {
         let outside = || ParquetError::EOF(format!("byte {start} is outside the row group"));
-        let start = start.checked_sub(self.start).ok_or_else(outside)? as usize;
+        let start = start.checked_sub(self.offset).ok_or_else(outside)? as usize;
         let end = start.checked_add(length).ok_or_else(outside)?;
         match end <= self.bytes.len() {
             true => Ok(self.bytes.slice(start..end)),

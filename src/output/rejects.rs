@@ -14,10 +14,10 @@ use crate::error::{Error, Result};
 use crate::storage::Upload;
 
 /// The folder of reject files in an output.
-pub const REJECTS: &str = "_rejects";
+pub const REJECTS_DIR: &str = "_rejects";
 
 /// Rejects of one split that are kept in memory, in bytes; more of them go to a file without a name.
-const IN_MEMORY: usize = 64 * 1024;
+const MAX_IN_MEMORY_BYTES: usize = 64 * 1024;
 
 /// A line of a reject file.
 #[derive(Debug, Serialize, Deserialize)]
@@ -58,11 +58,11 @@ impl RejectBuffer {
         line: u64,
         reject: &Reject,
     ) -> Result<()> {
-        let scratch = staging.scratch();
+        let scratch = staging.scratch_dir();
         // A cut may fall inside a character; that alone does not make the text binary.
         let text = match std::str::from_utf8(&reject.text) {
             Ok(text) => Some(text),
-            Err(e) if reject.is_cut() && e.error_len().is_none() => reject
+            Err(e) if reject.is_truncated() && e.error_len().is_none() => reject
                 .text
                 .get(..e.valid_up_to())
                 .and_then(|t| std::str::from_utf8(t).ok()),
@@ -80,15 +80,15 @@ impl RejectBuffer {
             bytes: reject.bytes,
             text: text.map(Cow::Borrowed),
             text_base64,
-            cut: reject.is_cut(),
+            cut: reject.is_truncated(),
         };
-        let cannot = |e: &std::io::Error| Error::io("cannot keep rejects in", &scratch, e);
-        let mut bytes = serde_json::to_vec(&line).map_err(|e| cannot(&e.into()))?;
+        let spool_error = |e: &std::io::Error| Error::io("cannot keep rejects in", &scratch, e);
+        let mut bytes = serde_json::to_vec(&line).map_err(|e| spool_error(&e.into()))?;
         bytes.push(b'\n');
-        let lines = self
-            .lines
-            .get_or_insert_with(|| BufWriter::new(SpooledTempFile::new_in(IN_MEMORY, &scratch)));
-        lines.write_all(&bytes).map_err(|e| cannot(&e))
+        let lines = self.lines.get_or_insert_with(|| {
+            BufWriter::new(SpooledTempFile::new_in(MAX_IN_MEMORY_BYTES, &scratch))
+        });
+        lines.write_all(&bytes).map_err(|e| spool_error(&e))
     }
 
     /// Whether there is none.
@@ -101,32 +101,32 @@ impl RejectBuffer {
     ///
     /// # Errors
     /// They cannot be written.
-    pub fn finish(
+    pub fn write_to(
         self,
-        mut to: Box<dyn Upload>,
+        mut upload: Box<dyn Upload>,
         name: &str,
-        (count, by): (u64, u64),
+        (shifted_lines, line_offset): (u64, u64),
     ) -> Result<u64> {
-        let cannot = |e: &std::io::Error| Error::io("cannot write", name.as_ref(), e);
+        let write_error = |e: &std::io::Error| Error::io("cannot write", name.as_ref(), e);
         if let Some(lines) = self.lines {
-            let mut lines = lines.into_inner().map_err(|e| cannot(e.error()))?;
-            lines.rewind().map_err(|e| cannot(&e))?;
+            let mut lines = lines.into_inner().map_err(|e| write_error(e.error()))?;
+            lines.rewind().map_err(|e| write_error(&e))?;
             let mut lines = BufReader::new(lines);
-            let mut out = BufWriter::new(&mut to);
-            if by > 0 {
-                for _ in 0..count {
+            let mut out = BufWriter::new(&mut upload);
+            if line_offset > 0 {
+                for _ in 0..shifted_lines {
                     let mut json = String::new();
-                    lines.read_line(&mut json).map_err(|e| cannot(&e))?;
+                    lines.read_line(&mut json).map_err(|e| write_error(&e))?;
                     let mut line: RejectLine<'_> =
-                        serde_json::from_str(&json).map_err(|e| cannot(&e.into()))?;
-                    line.line += by;
-                    serde_json::to_writer(&mut out, &line).map_err(|e| cannot(&e.into()))?;
-                    out.write_all(b"\n").map_err(|e| cannot(&e))?;
+                        serde_json::from_str(&json).map_err(|e| write_error(&e.into()))?;
+                    line.line += line_offset;
+                    serde_json::to_writer(&mut out, &line).map_err(|e| write_error(&e.into()))?;
+                    out.write_all(b"\n").map_err(|e| write_error(&e))?;
                 }
             }
-            std::io::copy(&mut lines, &mut out).map_err(|e| cannot(&e))?;
-            out.flush().map_err(|e| cannot(&e))?;
+            std::io::copy(&mut lines, &mut out).map_err(|e| write_error(&e))?;
+            out.flush().map_err(|e| write_error(&e))?;
         }
-        to.finish()
+        upload.finish()
     }
 }

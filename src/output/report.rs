@@ -12,11 +12,11 @@ use crate::decode::RecordCounts;
 use crate::decode::reject::RejectReason;
 
 /// The name of the report in an output.
-pub const REPORT: &str = "_report.json";
+pub const REPORT_FILE: &str = "_report.json";
 
 /// The name of the report of a run that failed. It differs from [`REPORT`], whose presence says that a run is
 /// complete.
-pub const FAILED_REPORT: &str = "_report.failed.json";
+pub const FAILED_REPORT_FILE: &str = "_report.failed.json";
 
 /// The version of the report's layout.
 pub const REPORT_VERSION: u32 = 1;
@@ -63,7 +63,7 @@ pub struct InputReport {
 
 impl InputReport {
     /// Adds what was counted; `reasons` are in the order of [`RejectReason::ALL`].
-    pub fn add(&mut self, counts: RecordCounts, reasons: [u64; RejectReason::ALL.len()]) {
+    pub fn add_counts(&mut self, counts: RecordCounts, reasons: [u64; RejectReason::ALL.len()]) {
         self.records += counts.records;
         self.rejected += counts.rejected;
         for (reason, count) in RejectReason::ALL
@@ -99,7 +99,7 @@ pub struct LogReport {
 impl LogReport {
     /// Returns true if no event was kept although there was something to read: not all objects are in the
     /// warehouse already.
-    pub fn is_without_events(&self) -> bool {
+    pub fn has_no_events(&self) -> bool {
         let is_up_to_date = self.input.objects == 0 && self.loaded_objects > 0;
         self.kept == 0 && !is_up_to_date
     }
@@ -118,7 +118,7 @@ pub struct TableReport {
 
 impl TableReport {
     /// The report on all parts of a table.
-    pub fn of(parts: &[Part]) -> Self {
+    pub fn from_parts(parts: &[Part]) -> Self {
         Self {
             rows: parts.iter().map(|part| part.rows).sum(),
             files: parts.len() as u64,

@@ -16,9 +16,9 @@ use super::codec::Compression;
 use super::parquet::{Part, PartWriter};
 use super::part_reader::PartReader;
 use super::publish::local::{AbandonedStaging, StagingDir};
-use super::publish::s3::{REMOVING, RunId, S3Run};
-use super::rejects::{REJECTS, RejectBuffer};
-use super::report::{FAILED_REPORT, REPORT, Report};
+use super::publish::s3::{REMOVAL_MARKER, RunId, S3Run};
+use super::rejects::{REJECTS_DIR, RejectBuffer};
+use super::report::{FAILED_REPORT_FILE, REPORT_FILE, Report};
 use crate::error::{Error, Result};
 use crate::star::schema::{self, SONGPLAYS, Table};
 use crate::storage::{LocalStore, Location, Store, StoreRegistry, Upload};
@@ -30,7 +30,7 @@ pub struct Staging {
     target: StagingTarget,
     compression: Compression,
     /// The reject files that were written.
-    rejects: Mutex<ObjectSizes>,
+    reject_files: Mutex<ObjectSizes>,
 }
 
 /// Objects that were written: the bytes of each, by its key.
@@ -59,12 +59,12 @@ impl Staging {
     ) -> Result<Self> {
         let (store, target): (Box<dyn Store>, StagingTarget) = match out {
             Location::Local(path) => {
-                let folder = StagingDir::open(path, &local(inputs))?;
+                let folder = StagingDir::open(path, &local_paths(inputs))?;
                 let store = Box::new(LocalStore::new(folder.path())?);
                 (store, StagingTarget::Local(folder, RunId::new()))
             }
             Location::S3 { bucket, prefix } => {
-                let run = S3Run::begin(stores.bucket(bucket, prefix)?)?;
+                let run = S3Run::start(stores.open_bucket(bucket, prefix)?)?;
                 (Box::new(run.store()), StagingTarget::S3(run))
             }
         };
@@ -72,7 +72,7 @@ impl Staging {
             store,
             target,
             compression,
-            rejects: Mutex::default(),
+            reject_files: Mutex::default(),
         })
     }
 
@@ -80,25 +80,25 @@ impl Staging {
     ///
     /// # Errors
     /// Those of [`open`](Self::open), as far as they can be foreseen.
-    pub fn foresee(
+    pub fn describe_target(
         stores: &StoreRegistry,
         out: &Location,
         inputs: [&[Location]; 2],
     ) -> Result<String> {
         match out {
             Location::Local(path) => {
-                let target = StagingDir::check(path, &local(inputs))?.target;
+                let target = StagingDir::check_target(path, &local_paths(inputs))?.target;
                 let name = target.display();
-                let is_there = |mut entries: std::fs::ReadDir| entries.next().is_some();
-                Ok(match std::fs::read_dir(&target).map(is_there) {
+                let is_non_empty = |mut entries: std::fs::ReadDir| entries.next().is_some();
+                Ok(match std::fs::read_dir(&target).map(is_non_empty) {
                     Ok(true) => format!("{name}, in place of the star there"),
                     Ok(false) => format!("{name}, an empty folder"),
                     Err(_) => format!("{name}, a new folder"),
                 })
             }
             Location::S3 { bucket, prefix } => {
-                let run = S3Run::begin(stores.bucket(bucket, prefix)?)?;
-                Ok(match run.latest() {
+                let run = S3Run::start(stores.open_bucket(bucket, prefix)?)?;
+                Ok(match run.latest_url() {
                     Some(latest) => format!("{}, beside {latest}", run.url()),
                     None => format!("{}, the first run there", run.url()),
                 })
@@ -110,7 +110,12 @@ impl Staging {
     ///
     /// # Errors
     /// It cannot be written.
-    pub fn part(&self, table: &Table, number: usize, schema: SchemaRef) -> Result<PartWriter> {
+    pub fn create_part(
+        &self,
+        table: &Table,
+        number: usize,
+        schema: SchemaRef,
+    ) -> Result<PartWriter> {
         let key = part_key(table, number);
         PartWriter::new(
             self.store.create(&key)?,
@@ -139,7 +144,7 @@ impl Staging {
     ///
     /// # Errors
     /// It cannot be written.
-    pub fn rewrite_part(
+    pub fn recreate_part(
         &self,
         table: &Table,
         number: usize,
@@ -150,12 +155,12 @@ impl Staging {
             // the new one is finished.
             self.remove_part(table, number)?;
         }
-        self.part(table, number, schema)
+        self.create_part(table, number, schema)
     }
 
     /// How many requests can be under way at a time, if parts are reached by requests.
-    pub fn requests(&self) -> Option<usize> {
-        self.store.requests()
+    pub fn max_concurrent_requests(&self) -> Option<usize> {
+        self.store.max_concurrent_requests()
     }
 
     /// Removes a part of a table, if it was written.
@@ -163,7 +168,7 @@ impl Staging {
     /// # Errors
     /// It cannot be removed.
     pub fn remove_part(&self, table: &Table, number: usize) -> Result<()> {
-        self.store.remove(&[part_key(table, number)])
+        self.store.delete(&[part_key(table, number)])
     }
 
     /// Writes the rejects of a split, if there are any. `kind` is `songs` or `logs`; `shift` is how
@@ -171,27 +176,34 @@ impl Staging {
     ///
     /// # Errors
     /// They cannot be written.
-    pub fn rejects(
+    pub fn write_rejects(
         &self,
         kind: &str,
         number: usize,
         rejects: RejectBuffer,
-        shift: (u64, u64),
+        line_shift: (u64, u64),
     ) -> Result<()> {
         if rejects.is_empty() {
             return Ok(());
         }
-        let key = format!("{REJECTS}/{kind}-{number:05}.jsonl");
-        let bytes = rejects.finish(self.store.create(&key)?, &self.store.display(&key), shift)?;
-        let mut written = self.rejects.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = format!("{REJECTS_DIR}/{kind}-{number:05}.jsonl");
+        let bytes = rejects.write_to(
+            self.store.create(&key)?,
+            &self.store.display(&key),
+            line_shift,
+        )?;
+        let mut written = self
+            .reject_files
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         written.insert(key, bytes);
         Ok(())
     }
 
     /// A folder for what is too much for memory: on the disk that is written to, if there is one.
-    pub fn scratch(&self) -> PathBuf {
+    pub fn scratch_dir(&self) -> PathBuf {
         match &self.target {
-            StagingTarget::Local(folder, _) => folder.path().join(REJECTS),
+            StagingTarget::Local(folder, _) => folder.path().join(REJECTS_DIR),
             StagingTarget::S3(_) => std::env::temp_dir(),
         }
     }
@@ -214,20 +226,20 @@ impl Staging {
         if let Err(error) = self.write_report(report, parts) {
             return Err(match self.discard() {
                 None => error,
-                Some(left) => {
-                    error.also(format!("what is left in {left} goes with sparkify clean"))
-                }
+                Some(leftovers) => error.add_hint(format!(
+                    "what is left in {leftovers} goes with sparkify clean"
+                )),
             });
         }
         match self.target {
             StagingTarget::Local(folder, _) => {
                 let target = folder.target().to_owned();
-                let left = folder.publish()?;
+                let warning = folder.publish()?;
                 // What an earlier run kept when it failed is out of date now.
-                let failed = AbandonedStaging::failed_beside(&target);
+                let failed = AbandonedStaging::find_failed(&target);
                 let removed =
                     failed.and_then(|failed| failed.map_or(Ok(()), AbandonedStaging::remove));
-                Ok(left.or(removed.err()))
+                Ok(warning.or(removed.err()))
             }
             StagingTarget::S3(run) => run.publish(),
         }
@@ -237,10 +249,10 @@ impl Staging {
     ///
     /// # Errors
     /// Its report cannot be read.
-    pub fn songplays_to_replace(&self) -> Result<Option<u64>> {
-        let (name, json) = match &self.target {
+    pub fn published_songplays(&self) -> Result<Option<u64>> {
+        let (report_name, json) = match &self.target {
             StagingTarget::Local(folder, _) => {
-                let path = folder.target().join(REPORT);
+                let path = folder.target().join(REPORT_FILE);
                 let json = match std::fs::read(&path) {
                     Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
                     json => Some(json.map_err(|e| Error::io("cannot read", &path, &e))?),
@@ -259,13 +271,13 @@ impl Staging {
         let rows = report.and_then(|report| report["tables"][SONGPLAYS.name]["rows"].as_u64());
         match rows {
             Some(rows) => Ok(Some(rows)),
-            None => Err(Error::failed(format!("cannot read {name}"))
-                .because("it does not tell how many songplays there are")),
+            None => Err(Error::failed(format!("cannot read {report_name}"))
+                .with_reason("it does not tell how many songplays there are")),
         }
     }
 
     /// Returns where [`keep_failed`](Self::keep_failed) keeps the rejects.
-    pub fn failed_name(&self) -> String {
+    pub fn failed_location(&self) -> String {
         match &self.target {
             StagingTarget::Local(folder, _) => folder.failed_path().display().to_string(),
             StagingTarget::S3(run) => run.url(),
@@ -279,17 +291,17 @@ impl Staging {
     /// They cannot be written; then nothing is kept.
     pub fn keep_failed(self, report: &Report) -> Result<()> {
         let removed = match &self.target {
-            StagingTarget::Local(folder, _) => folder.remove_tables(),
-            StagingTarget::S3(run) => run.remove_tables(),
+            StagingTarget::Local(folder, _) => folder.remove_all_but_rejects(),
+            StagingTarget::S3(run) => run.remove_all_but_rejects(),
         };
-        let written =
-            removed.and_then(|()| write_json(self.store.as_ref(), FAILED_REPORT, report).map(drop));
+        let written = removed
+            .and_then(|()| write_json(self.store.as_ref(), FAILED_REPORT_FILE, report).map(drop));
         if let Err(error) = written {
             return Err(match self.discard() {
                 None => error,
-                Some(left) => {
-                    error.also(format!("what is left in {left} goes with sparkify clean"))
-                }
+                Some(leftovers) => error.add_hint(format!(
+                    "what is left in {leftovers} goes with sparkify clean"
+                )),
             });
         }
         match self.target {
@@ -300,26 +312,29 @@ impl Staging {
 
     /// Writes the report, and before it all that it says is there.
     fn write_report(&self, report: &Report, parts: &TableParts) -> Result<()> {
-        let rejects = self.rejects.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut written = rejects.clone();
-        drop(rejects);
-        for table in schema::all() {
+        let reject_files = self
+            .reject_files
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let mut written = reject_files.clone();
+        drop(reject_files);
+        for table in schema::all_tables() {
             let parts = parts.get(table.name).into_iter().flatten();
             written.extend(parts.map(|part| (part_key(table, part.number), part.bytes)));
         }
         match self.target {
             // The lock on the folder keeps cleanings away.
             StagingTarget::Local(..) => {
-                self.check_written(&written)?;
-                write_json(self.store.as_ref(), REPORT, report)?;
+                self.verify_written(&written)?;
+                write_json(self.store.as_ref(), REPORT_FILE, report)?;
             }
             StagingTarget::S3(_) => {
                 self.write_manifests(parts, &mut written)?;
-                self.check_written(&written)?;
-                let bytes = write_json(self.store.as_ref(), REPORT, report)?;
-                written.insert(REPORT.to_owned(), bytes);
+                self.verify_written(&written)?;
+                let bytes = write_json(self.store.as_ref(), REPORT_FILE, report)?;
+                written.insert(REPORT_FILE.to_owned(), bytes);
                 // Once more, for a cleaning that does not see the report: see `runs`.
-                self.check_written(&written)?;
+                self.verify_written(&written)?;
             }
         }
         Ok(())
@@ -329,14 +344,14 @@ impl Staging {
     ///
     /// # Errors
     /// Something is not, or a cleaning has begun to remove the run.
-    fn check_written(&self, written: &ObjectSizes) -> Result<()> {
+    fn verify_written(&self, expected: &ObjectSizes) -> Result<()> {
         let found = self.store.list_all("")?.objects.into_iter();
         let found: HashMap<String, u64> = found.map(|object| (object.key, object.size)).collect();
-        let why = match found.contains_key(REMOVING) {
+        let why = match found.contains_key(REMOVAL_MARKER) {
             true => {
                 Some("sparkify clean has taken this run for dead and begun to remove it".to_owned())
             }
-            false => written
+            false => expected
                 .iter()
                 .find_map(|(key, &bytes)| match found.get(key) {
                     Some(&found) if found == bytes => None,
@@ -350,15 +365,15 @@ impl Staging {
             None => Ok(()),
             Some(why) => Err(
                 Error::failed(format!("cannot publish {}", self.store.display("")))
-                    .because(why)
-                    .hint("let nothing remove or write anything there while a run works, and run again"),
+                    .with_reason(why)
+                    .with_hint("let nothing remove or write anything there while a run works, and run again"),
             ),
         }
     }
 
     /// Writes a COPY manifest for each table.
     fn write_manifests(&self, parts: &TableParts, written: &mut ObjectSizes) -> Result<()> {
-        for table in schema::all() {
+        for table in schema::all_tables() {
             let entry = |part: &Part| ManifestEntry {
                 url: self.store.display(&part_key(table, part.number)),
                 mandatory: true,
@@ -415,28 +430,32 @@ struct ManifestMeta {
 
 /// Where the COPY manifest of a table is, below the run.
 pub fn manifest_key(table: &Table) -> String {
-    format!("{}.manifest", table.folder)
+    format!("{}.manifest", table.dir)
 }
 
 fn part_key(table: &Table, number: usize) -> String {
-    format!("{}/part-{number:05}.parquet", table.folder)
+    format!("{}/part-{number:05}.parquet", table.dir)
 }
 
-fn local<'a>(inputs: [&'a [Location]; 2]) -> Vec<&'a std::path::Path> {
-    let path = |place: &'a Location| match place {
+fn local_paths<'a>(inputs: [&'a [Location]; 2]) -> Vec<&'a std::path::Path> {
+    let local_path = |place: &'a Location| match place {
         Location::Local(path) => Some(path.as_path()),
         Location::S3 { .. } => None,
     };
-    inputs.into_iter().flatten().filter_map(path).collect()
+    inputs
+        .into_iter()
+        .flatten()
+        .filter_map(local_path)
+        .collect()
 }
 
 /// Writes something as JSON that people can read too. Returns its length in bytes.
 fn write_json(store: &dyn Store, key: &str, value: &impl Serialize) -> Result<u64> {
     let name = store.display(key);
-    let cannot = |e: std::io::Error| Error::io("cannot write", name.as_ref(), &e);
-    let mut json = serde_json::to_vec_pretty(value).map_err(|e| cannot(e.into()))?;
+    let write_error = |e: std::io::Error| Error::io("cannot write", name.as_ref(), &e);
+    let mut json = serde_json::to_vec_pretty(value).map_err(|e| write_error(e.into()))?;
     json.push(b'\n');
     let mut file: Box<dyn Upload> = store.create(key)?;
-    file.write_all(&json).map_err(cannot)?;
+    file.write_all(&json).map_err(write_error)?;
     file.finish()
 }

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use super::RunContext;
-use super::object_status::{MAX_NAMED, ObjectStatus, ObjectStatuses};
+use super::object_status::{MAX_LISTED_OBJECTS, ObjectStatus, ObjectStatuses};
 use super::source::Source;
 use super::split_boundaries::ConfirmedSplit;
 use super::split_reader::SplitStats;
@@ -11,14 +11,14 @@ use crate::decode::reject::{Reject, RejectReason};
 use crate::error::Result;
 use crate::input::Split;
 use crate::output::report::InputReport;
-use crate::output::{REJECTS, RejectBuffer};
+use crate::output::{REJECTS_DIR, RejectBuffer};
 
 /// Collects counts as splits settle.
 #[derive(Debug)]
 pub struct SourceCounter<'a> {
     run: &'a RunContext<'a>,
     source: &'a Source,
-    state: Mutex<SourceCounts>,
+    counts: Mutex<SourceCounts>,
 }
 
 /// What was tallied.
@@ -40,7 +40,7 @@ impl SourceCounts {
     /// Nothing read yet.
     pub fn new(source: &Source) -> Self {
         Self {
-            report: source.report(),
+            report: source.initial_report(),
             kept: 0,
             filtered: 0,
             first_reject: None,
@@ -49,9 +49,10 @@ impl SourceCounts {
     }
 
     /// Counts a settled split.
-    pub fn count(&mut self, found: &SplitStats) {
-        self.report.add(found.counts, found.reasons);
-        self.report.decompressed_bytes += found.bytes;
+    pub fn add_split(&mut self, found: &SplitStats) {
+        self.report
+            .add_counts(found.counts, found.rejects_by_reason);
+        self.report.decompressed_bytes += found.decoded_bytes;
         self.report.rejected_bytes += found.rejected_bytes;
         self.kept += found.counts.kept;
         self.filtered += found.counts.filtered;
@@ -64,7 +65,7 @@ impl<'a> SourceCounter<'a> {
         Self {
             run,
             source,
-            state: Mutex::new(SourceCounts::new(source)),
+            counts: Mutex::new(SourceCounts::new(source)),
         }
     }
 
@@ -72,7 +73,7 @@ impl<'a> SourceCounter<'a> {
     ///
     /// # Errors
     /// They cannot be written.
-    pub fn add<T>(
+    pub fn add_split<T>(
         &self,
         split: &Split,
         settled: &ConfirmedSplit<T>,
@@ -84,76 +85,76 @@ impl<'a> SourceCounter<'a> {
             ..
         } = settled;
         let lines_before = *lines_before;
-        let shift = (found.first_segment_rejects, lines_before);
+        let line_shift = (found.first_segment_rejects, lines_before);
         let kind = self.source.kind.plural();
         self.run
             .staging
-            .rejects(kind, split.number, rejects, shift)?;
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.count(found);
-        for (segment, &read) in split.segments.iter().zip(&found.segments.reads) {
-            state.objects.merge(segment.object, read);
+            .write_rejects(kind, split.number, rejects, line_shift)?;
+        let mut state = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        state.add_split(found);
+        for (segment, &status) in split.segments.iter().zip(&found.segments.reads) {
+            state.objects.merge(segment.object, status);
         }
-        for (number, reject) in &found.segments.unreadable {
+        for (number, reject) in &found.segments.unreadable_segments {
             if let Some(segment) = split.segments.get(*number) {
-                let before = if *number == 0 { lines_before } else { 0 };
-                let reason = why_unreadable(before, reject);
+                let newlines_before = if *number == 0 { lines_before } else { 0 };
+                let reason = unreadable_reason(newlines_before, reject);
                 state
                     .objects
                     .add_reason(segment.object, split.number, reason);
             }
         }
-        let earlier = |other: &(usize, String)| other.0 < split.number;
-        if !state.first_reject.as_ref().is_some_and(earlier)
+        let is_earlier = |other: &(usize, String)| other.0 < split.number;
+        if !state.first_reject.as_ref().is_some_and(is_earlier)
             && let Some((segment, reject)) = &found.first_reject
         {
-            let before = if *segment == 0 { lines_before } else { 0 };
-            let object = self.object(split, *segment);
-            let what = format!("{object} {}", describe(before, reject));
-            state.first_reject = Some((split.number, what));
+            let newlines_before = if *segment == 0 { lines_before } else { 0 };
+            let object = self.object_name(split, *segment);
+            let message = format!("{object} {}", describe_reject(newlines_before, reject));
+            state.first_reject = Some((split.number, message));
         }
         Ok(())
     }
 
     /// How people name the object of a segment.
-    fn object(&self, split: &Split, segment: usize) -> String {
+    fn object_name(&self, split: &Split, segment: usize) -> String {
         let segment = split.segments.get(segment);
         let object = segment.and_then(|s| self.source.objects.get(s.object));
         object.map(|o| self.source.display(o)).unwrap_or_default()
     }
 
     /// Returns what was tallied, once all splits have settled, and names the first lost objects in warnings.
-    pub fn state(&self) -> SourceCounts {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.report.unreadable_objects = state.objects.lost();
-        let state = state.clone();
-        for (object, read, reason) in state.objects.first_lost() {
+    pub fn finish(&self) -> SourceCounts {
+        let mut state = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        state.report.unreadable_objects = state.objects.failed_count();
+        let counts = state.clone();
+        for (object, status, reason) in counts.objects.first_failed() {
             if let Some(object) = self.source.objects.get(object) {
-                self.warn_if_lost(&self.source.display(object), read, reason);
+                self.warn_if_failed(&self.source.display(object), status, reason);
             }
         }
-        let more = state
+        let unlisted = counts
             .report
             .unreadable_objects
-            .saturating_sub(MAX_NAMED as u64);
-        if more > 0 {
+            .saturating_sub(MAX_LISTED_OBJECTS as u64);
+        if unlisted > 0 {
             let kind = self.source.kind.singular();
             self.run.progress.warn(&format!(
-                "{more} more {kind} objects could not be read, or not to their end: see {REJECTS}"
+                "{unlisted} more {kind} objects could not be read, or not to their end: see {REJECTS_DIR}"
             ));
         }
-        state
+        counts
     }
 
     /// Names an object that counts against the budget in a warning.
-    fn warn_if_lost(&self, object: &str, read: ObjectStatus, reason: Option<&str>) {
-        if read.is_broken() {
-            let lost = match read.is_unreadable() {
+    fn warn_if_failed(&self, object: &str, read: ObjectStatus, reason: Option<&str>) {
+        if read.is_corrupt() {
+            let consequence = match read.is_unreadable() {
                 true => "nothing of it could be read",
                 false => "what may follow the break is not read",
             };
             self.run.progress.warn(&format!(
-                "the compressed stream of {object} is broken: {lost}; fetch the object again"
+                "the compressed stream of {object} is broken: {consequence}; fetch the object again"
             ));
         } else if read.is_unreadable() {
             let reason = reason.unwrap_or_default();
@@ -165,20 +166,20 @@ impl<'a> SourceCounter<'a> {
 }
 
 /// Says why an object is unreadable, by its first reject, and what to do.
-fn why_unreadable(before: u64, reject: &Reject) -> String {
-    let convert = "store it as JSON in UTF-8, plain or compressed by gzip, bzip2 or zstd";
+fn unreadable_reason(newlines_before: u64, reject: &Reject) -> String {
+    let advice = "store it as JSON in UTF-8, plain or compressed by gzip, bzip2 or zstd";
     match reject.reason {
-        RejectReason::NotJson => format!("{}; {convert}", reject.detail),
-        RejectReason::Encoding => format!("{}; {convert}", describe(before, reject)),
-        _ => format!("{}; correct it", describe(before, reject)),
+        RejectReason::NotJson => format!("{}; {advice}", reject.detail),
+        RejectReason::Encoding => format!("{}; {advice}", describe_reject(newlines_before, reject)),
+        _ => format!("{}; correct it", describe_reject(newlines_before, reject)),
     }
 }
 
 /// Describes a reject by its place in the object and its reason. `before` is the number of newlines in the
 /// object before the segment.
-fn describe(before: u64, reject: &Reject) -> String {
+fn describe_reject(newlines_before: u64, reject: &Reject) -> String {
     let key = reject.key.map(|key| format!("{key}: ")).unwrap_or_default();
-    let (line, offset) = (before + reject.line + 1, reject.offset);
+    let (line, offset) = (newlines_before + reject.line + 1, reject.offset);
     let (reason, detail) = (reject.reason.name(), &reject.detail);
     format!("line {line} byte {offset}: {reason}: {key}{detail}")
 }

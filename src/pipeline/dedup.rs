@@ -6,48 +6,51 @@
 use rayon::prelude::*;
 
 /// Ranges of ids.
-const RANGES: usize = 256;
+const PARTITIONS: usize = 256;
 
 /// The ids of one batch, range after range.
 #[derive(Debug, Default)]
 pub struct PartitionedIds {
     ids: Vec<i64>,
     /// Where each range ends.
-    ends: Vec<usize>,
+    partition_ends: Vec<usize>,
 }
 
 impl PartitionedIds {
     /// Deals out the ids of a batch.
     pub fn new(ids: &[i64]) -> Self {
-        let mut ends = vec![0; RANGES];
+        let mut ends = vec![0; PARTITIONS];
         for &id in ids {
-            ends[range(id)] += 1;
+            ends[partition_of(id)] += 1;
         }
         let mut sum = 0;
         for end in &mut ends {
             // Where the range begins: it ends there when it is filled.
             (sum, *end) = (sum + *end, sum);
         }
-        let mut dealt = vec![0; ids.len()];
+        let mut partitioned = vec![0; ids.len()];
         for &id in ids {
-            let end = &mut ends[range(id)];
-            dealt[*end] = id;
+            let end = &mut ends[partition_of(id)];
+            partitioned[*end] = id;
             *end += 1;
         }
-        Self { ids: dealt, ends }
+        Self {
+            ids: partitioned,
+            partition_ends: ends,
+        }
     }
 
-    fn in_range(&self, range: usize) -> &[i64] {
-        let start = match range {
+    fn partition(&self, partition: usize) -> &[i64] {
+        let start = match partition {
             0 => 0,
-            _ => self.ends[range - 1],
+            _ => self.partition_ends[partition - 1],
         };
-        &self.ids[start..self.ends[range]]
+        &self.ids[start..self.partition_ends[partition]]
     }
 }
 
 /// The range of an id: its first byte.
-fn range(id: i64) -> usize {
+fn partition_of(id: i64) -> usize {
     usize::from(id.to_be_bytes()[0])
 }
 
@@ -60,19 +63,19 @@ struct BloomFilter {
 }
 
 /// The least number of bits of a filter for each id.
-const FILTER_BITS: usize = 16;
+const FILTER_BITS_PER_ID: usize = 16;
 
 impl BloomFilter {
     /// Returns an empty filter for a number of ids.
     fn new(ids: usize) -> Self {
-        let bits = (ids * FILTER_BITS).next_power_of_two().max(64);
+        let bits = (ids * FILTER_BITS_PER_ID).next_power_of_two().max(64);
         Self {
             words: vec![0; bits / 64],
             shift: u64::BITS - bits.ilog2(),
         }
     }
 
-    fn bit(&self, id: i64) -> (usize, u64) {
+    fn bit_position(&self, id: i64) -> (usize, u64) {
         // Multiplied by 2^64 / the golden ratio: ids of one range share their first bits.
         let bit = id.cast_unsigned().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> self.shift;
         ((bit / 64) as usize, 1 << (bit % 64))
@@ -80,7 +83,7 @@ impl BloomFilter {
 
     /// Sets the bit of an id. Returns true if it was set before.
     fn insert(&mut self, id: i64) -> bool {
-        let (word, bit) = self.bit(id);
+        let (word, bit) = self.bit_position(id);
         let word = &mut self.words[word];
         let was_set = *word & bit != 0;
         *word |= bit;
@@ -89,13 +92,13 @@ impl BloomFilter {
 
     /// Returns false if an id was not inserted. If it returns true the id probably was.
     fn may_contain(&self, id: i64) -> bool {
-        let (word, bit) = self.bit(id);
+        let (word, bit) = self.bit_position(id);
         self.words[word] & bit != 0
     }
 }
 
 /// Returns the ids that occur more than once in `slices`, sorted as unsigned integers, each once.
-fn repeated<'a>(slices: impl Iterator<Item = &'a [i64]> + Clone) -> Vec<i64> {
+fn find_repeated<'a>(slices: impl Iterator<Item = &'a [i64]> + Clone) -> Vec<i64> {
     let mut filter = BloomFilter::new(slices.clone().map(<[i64]>::len).sum());
     // The second and later occurrences, and a few ids that share a bit with another one.
     let mut suspects = Vec::new();
@@ -109,12 +112,14 @@ fn repeated<'a>(slices: impl Iterator<Item = &'a [i64]> + Clone) -> Vec<i64> {
     for &id in &suspects {
         filter.insert(id);
     }
-    let mut found = Vec::new();
+    let mut probable_duplicates = Vec::new();
     for ids in slices {
-        found.extend(ids.iter().copied().filter(|&id| filter.may_contain(id)));
+        probable_duplicates.extend(ids.iter().copied().filter(|&id| filter.may_contain(id)));
     }
-    found.sort_unstable_by_key(|id| id.cast_unsigned());
-    let pairs = found.windows(2).filter(|pair| pair[0] == pair[1]);
+    probable_duplicates.sort_unstable_by_key(|id| id.cast_unsigned());
+    let pairs = probable_duplicates
+        .windows(2)
+        .filter(|pair| pair[0] == pair[1]);
     let mut repeated: Vec<i64> = pairs.map(|pair| pair[0]).collect();
     repeated.dedup();
     repeated
@@ -127,13 +132,13 @@ pub struct IdSet {
     /// Sorted as unsigned integers.
     ids: Vec<i64>,
     /// The number of the first id of each bucket: each one has its share of the integers from the first id on.
-    buckets: Vec<usize>,
+    bucket_starts: Vec<usize>,
     /// How far what an id is more than the first one is shifted to be the number of its bucket.
     shift: u32,
 }
 
 /// About how many ids are in a bucket.
-const BUCKET: usize = 4;
+const IDS_PER_BUCKET: usize = 4;
 
 impl IdSet {
     /// Returns a set of ids that are distinct and sorted as unsigned integers.
@@ -146,25 +151,25 @@ impl IdSet {
             [first, .., last] => last.wrapping_sub(*first),
             _ => 0,
         };
-        let bits = (ids.len() / BUCKET).max(2).ilog2();
+        let bits = (ids.len() / IDS_PER_BUCKET).max(2).ilog2();
         let shift = (u64::BITS - bits).saturating_sub(span.leading_zeros());
-        let mut buckets = Vec::new();
-        for (number, &id) in ids.iter().enumerate() {
-            let bucket = bucket(id, ids[0], shift);
-            buckets.resize(buckets.len().max(bucket + 1), number);
+        let mut bucket_starts = Vec::new();
+        for (index, &id) in ids.iter().enumerate() {
+            let bucket = bucket_of(id, ids[0], shift);
+            bucket_starts.resize(bucket_starts.len().max(bucket + 1), index);
         }
-        buckets.push(ids.len());
+        bucket_starts.push(ids.len());
         Self {
             filter,
             ids,
-            buckets,
+            bucket_starts,
             shift,
         }
     }
 
     /// Returns the ids that occur more than once in a batch; None if there are none.
-    pub fn repeated_in(ids: &[i64]) -> Option<Self> {
-        let repeated = repeated(std::iter::once(ids));
+    pub fn from_repeated(ids: &[i64]) -> Option<Self> {
+        let repeated = find_repeated(std::iter::once(ids));
         (!repeated.is_empty()).then(|| Self::new(repeated))
     }
 
@@ -175,24 +180,24 @@ impl IdSet {
 
     /// Returns the number of an id, below [`len`](Self::len); None if it is not in the set.
     #[inline]
-    pub fn number(&self, id: i64) -> Option<usize> {
+    pub fn index_of(&self, id: i64) -> Option<usize> {
         match self.filter.may_contain(id) {
-            true => self.find(id),
+            true => self.search_bucket(id),
             false => None,
         }
     }
 
-    fn find(&self, id: i64) -> Option<usize> {
-        let bucket = bucket(id, *self.ids.first()?, self.shift);
-        let start = *self.buckets.get(bucket)?;
-        let ids = self.ids.get(start..*self.buckets.get(bucket + 1)?)?;
-        let place = ids.binary_search_by_key(&id.cast_unsigned(), |id| id.cast_unsigned());
-        Some(start + place.ok()?)
+    fn search_bucket(&self, id: i64) -> Option<usize> {
+        let bucket = bucket_of(id, *self.ids.first()?, self.shift);
+        let start = *self.bucket_starts.get(bucket)?;
+        let ids = self.ids.get(start..*self.bucket_starts.get(bucket + 1)?)?;
+        let position = ids.binary_search_by_key(&id.cast_unsigned(), |id| id.cast_unsigned());
+        Some(start + position.ok()?)
     }
 }
 
 /// Returns the number of the bucket of an id.
-fn bucket(id: i64, first: i64, shift: u32) -> usize {
+fn bucket_of(id: i64, first: i64, shift: u32) -> usize {
     (id.wrapping_sub(first).cast_unsigned() >> shift) as usize
 }
 
@@ -202,41 +207,45 @@ pub struct DuplicateIds {
     /// The ids.
     pub ids: IdSet,
     /// How many of them each batch of each split has.
-    pub counts: Vec<Vec<u64>>,
+    pub counts_by_batch: Vec<Vec<u64>>,
 }
 
 impl DuplicateIds {
     /// Looks through the ids of all splits, batch by batch. No batch may have an id twice. Returns None if no id
     /// is in several batches.
     pub fn find(splits: &[Vec<PartitionedIds>]) -> Option<Self> {
-        let found: Vec<_> = (0..RANGES)
+        let by_partition: Vec<_> = (0..PARTITIONS)
             .into_par_iter()
-            .map(|range| find_in_range(splits, range))
+            .map(|partition| duplicates_in_partition(splits, partition))
             .collect();
-        let ids: Vec<i64> = found.iter().flat_map(|(ids, _)| ids).copied().collect();
+        let ids: Vec<i64> = by_partition
+            .iter()
+            .flat_map(|(ids, _)| ids)
+            .copied()
+            .collect();
         if ids.is_empty() {
             return None;
         }
-        let none = |batches: &Vec<PartitionedIds>| vec![0; batches.len()];
-        let mut counts: Vec<Vec<u64>> = splits.iter().map(none).collect();
-        for &(split, batch, count) in found.iter().flat_map(|(_, counts)| counts) {
+        let zero_counts = |batches: &Vec<PartitionedIds>| vec![0; batches.len()];
+        let mut counts: Vec<Vec<u64>> = splits.iter().map(zero_counts).collect();
+        for &(split, batch, count) in by_partition.iter().flat_map(|(_, counts)| counts) {
             counts[split][batch] += count;
         }
         Some(Self {
             ids: IdSet::new(ids),
-            counts,
+            counts_by_batch: counts,
         })
     }
 }
 
 /// Returns the ids of a range that several batches have, and how many of them each of those batches has, by
 /// split and batch.
-fn find_in_range(
+fn duplicates_in_partition(
     splits: &[Vec<PartitionedIds>],
     range: usize,
 ) -> (Vec<i64>, Vec<(usize, usize, u64)>) {
-    let slices = splits.iter().flatten().map(|ids| ids.in_range(range));
-    let ids = repeated(slices);
+    let slices = splits.iter().flatten().map(|ids| ids.partition(range));
+    let ids = find_repeated(slices);
     if ids.is_empty() {
         return (ids, Vec::new());
     }
@@ -244,8 +253,10 @@ fn find_in_range(
     let mut counts = Vec::new();
     for (split, batches) in splits.iter().enumerate() {
         for (batch, batch_ids) in batches.iter().enumerate() {
-            let copies = batch_ids.in_range(range).iter();
-            let copies = copies.filter(|&&id| set.number(id).is_some()).count() as u64;
+            let partition_ids = batch_ids.partition(range).iter();
+            let copies = partition_ids
+                .filter(|&&id| set.index_of(id).is_some())
+                .count() as u64;
             if copies > 0 {
                 counts.push((split, batch, copies));
             }

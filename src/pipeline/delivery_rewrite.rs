@@ -14,19 +14,21 @@ use rayon::prelude::*;
 
 use super::dedup::{DuplicateIds, IdSet};
 use super::timings::Stage;
-use super::{RunContext, start_workers};
+use super::{RunContext, build_thread_pool};
 use crate::error::{Error, Result};
 use crate::output::{Part, PartReader, PartWriter, RowGroup};
-use crate::star::deliveries::{Candidate, Delivery, StringPool, candidates, ids};
+use crate::star::deliveries::{
+    Candidate, Delivery, StringPool, candidates_from_rows, songplay_id_values,
+};
 use crate::star::records::EventBatch;
-use crate::star::schema::{LEDGER_SONGPLAYS, SONGPLAYS, Table};
-use crate::star::songplays::matched;
+use crate::star::schema::{SONGPLAYS, STATE_SONGPLAYS, Table};
+use crate::star::songplays::count_matched;
 
 /// Candidates are under this many locks, so that workers seldom wait for each other.
-const SHARDS: usize = 64;
+const WINNER_SHARDS: usize = 64;
 
 /// The columns of a songplay that deliveries are compared by.
-const COMPARED: [&str; 7] = [
+const COMPARED_COLUMNS: [&str; 7] = [
     "songplay_id",
     "start_time",
     "user_id",
@@ -42,7 +44,7 @@ pub struct SplitParts {
     /// The songplays.
     pub songplays: SplitPart,
     /// The ledger of the songplays that can have a song.
-    pub ledger: SplitPart,
+    pub merge_state: SplitPart,
     /// Songplays whose song is known.
     pub matched: u64,
 }
@@ -53,33 +55,38 @@ pub struct SplitPart {
     /// The part; None if it has no rows.
     pub part: Option<Part>,
     /// The rows of each batch. A batch with rows is a row group.
-    pub rows: Vec<u64>,
+    pub rows_by_batch: Vec<u64>,
 }
 
 impl SplitPart {
     /// Opens the part to read it.
     fn open<'a>(&self, run: &'a RunContext<'_>, table: &'static Table) -> Result<PartReader<'a>> {
-        let rows: Vec<u64> = self.rows.iter().copied().filter(|&rows| rows > 0).collect();
-        let absent = || Error::failed(format!("a split has no part of {}", table.name));
-        let part = self.part.ok_or_else(absent)?;
+        let rows: Vec<u64> = self
+            .rows_by_batch
+            .iter()
+            .copied()
+            .filter(|&rows| rows > 0)
+            .collect();
+        let missing_part = || Error::failed(format!("a split has no part of {}", table.name));
+        let part = self.part.ok_or_else(missing_part)?;
         run.staging.read_part(table, part, &rows)
     }
 
     /// Returns the batches that are row groups, in order.
     fn row_groups(&self) -> impl Iterator<Item = usize> {
-        (0..self.rows.len()).filter(|&batch| self.rows[batch] > 0)
+        (0..self.rows_by_batch.len()).filter(|&batch| self.rows_by_batch[batch] > 0)
     }
 }
 
 /// Returns the rows of a batch whose events are delivered in it more than once and do not stay, in rising order.
-pub fn losers_in_batch(ids: &[i64], events: &EventBatch) -> Vec<usize> {
+pub fn losing_rows(ids: &[i64], events: &EventBatch) -> Vec<usize> {
     let mut losers = Vec::new();
-    let Some(repeated) = IdSet::repeated_in(ids) else {
+    let Some(repeated) = IdSet::from_repeated(ids) else {
         return losers;
     };
     let mut winners = vec![None; repeated.len()];
     for (row, &id) in ids.iter().enumerate() {
-        let Some(number) = repeated.number(id) else {
+        let Some(number) = repeated.index_of(id) else {
             continue;
         };
         let Some(winner) = &mut winners[number] else {
@@ -98,7 +105,7 @@ pub fn losers_in_batch(ids: &[i64], events: &EventBatch) -> Vec<usize> {
 }
 
 /// Packs booleans, a bit each.
-fn mask(rows: &[bool]) -> BooleanArray {
+fn boolean_array(rows: &[bool]) -> BooleanArray {
     BooleanBuffer::collect_bool(rows.len(), |row| rows[row]).into()
 }
 
@@ -106,20 +113,20 @@ fn mask(rows: &[bool]) -> BooleanArray {
 ///
 /// # Errors
 /// A part cannot be read or written, or it is not what was written.
-pub fn remove(
+pub fn remove_duplicates(
     run: &RunContext<'_>,
     copies: &DuplicateIds,
     splits: &mut [SplitParts],
 ) -> Result<()> {
-    let mut work = || {
+    let mut remove_all = || {
         let removal = DuplicateRemoval::new(run, copies);
         let winners = removal.find_winners(splits)?;
-        removal.rewrite(&winners, splits)
+        removal.rewrite_losing_parts(&winners, splits)
     };
-    match run.staging.requests() {
-        None => work(),
+    match run.staging.max_concurrent_requests() {
+        None => remove_all(),
         // While one waits for the network another has something to do.
-        Some(_) => start_workers(2 * rayon::current_num_threads())?.install(work),
+        Some(_) => build_thread_pool(2 * rayon::current_num_threads())?.install(remove_all),
     }
 }
 
@@ -127,40 +134,40 @@ pub fn remove(
 struct Winners {
     /// By the numbers of ids, dealt out in turn.
     shards: Vec<Mutex<Vec<Option<Candidate>>>>,
-    symbols: Mutex<StringPool>,
+    strings: Mutex<StringPool>,
 }
 
 impl Winners {
     /// Returns no winner yet for each of a number of ids.
     fn new(ids: usize) -> Self {
-        let none = |_| Mutex::new(vec![None; ids.div_ceil(SHARDS)]);
+        let empty_shard = |_| Mutex::new(vec![None; ids.div_ceil(WINNER_SHARDS)]);
         Self {
-            shards: (0..SHARDS).map(none).collect(),
-            symbols: Mutex::default(),
+            shards: (0..WINNER_SHARDS).map(empty_shard).collect(),
+            strings: Mutex::default(),
         }
     }
 
     /// Takes in a delivery of the id of this number.
-    fn add(&self, number: usize, candidate: Candidate) {
-        let mut shard = lock(&self.shards[number % SHARDS]);
-        let winner = &mut shard[number / SHARDS];
-        if winner.is_none_or(|winner| candidate.wins(&winner, || lock(&self.symbols))) {
+    fn add(&self, index: usize, candidate: Candidate) {
+        let mut shard = lock(&self.shards[index % WINNER_SHARDS]);
+        let winner = &mut shard[index / WINNER_SHARDS];
+        if winner.is_none_or(|winner| candidate.wins_over(&winner, || lock(&self.strings))) {
             *winner = Some(candidate);
         }
     }
 
     /// Returns the batch that the winner of each id is in.
-    fn into_batches(self, ids: usize) -> Result<Vec<u32>> {
+    fn into_winning_batches(self, ids: usize) -> Result<Vec<u32>> {
         let into_inner =
             |shard: Mutex<_>| shard.into_inner().unwrap_or_else(PoisonError::into_inner);
         let shards: Vec<Vec<_>> = self.shards.into_iter().map(into_inner).collect();
-        let winners = (0..ids).map(|number| shards[number % SHARDS][number / SHARDS]);
-        let absent = || {
+        let winners = (0..ids).map(|index| shards[index % WINNER_SHARDS][index / WINNER_SHARDS]);
+        let missing_winner = || {
             Error::failed("cannot remove repeated events")
-                .because("one of them was not read back")
-                .hint("this is a fault of sparkify: please report it")
+                .with_reason("one of them was not read back")
+                .with_hint("this is a fault of sparkify: please report it")
         };
-        let batches = winners.map(|winner| Ok(winner.ok_or_else(absent)?.batch));
+        let batches = winners.map(|winner| Ok(winner.ok_or_else(missing_winner)?.batch));
         batches.collect()
     }
 }
@@ -180,10 +187,10 @@ struct DuplicateRemoval<'a> {
 impl<'a> DuplicateRemoval<'a> {
     fn new(run: &'a RunContext<'a>, copies: &'a DuplicateIds) -> Self {
         let mut first = 0;
-        let first_batches = copies.counts.iter().map(|counts| {
-            let ours = first;
+        let first_batches = copies.counts_by_batch.iter().map(|counts| {
+            let split_first = first;
             first += counts.len() as u32;
-            ours
+            split_first
         });
         Self {
             run,
@@ -195,120 +202,136 @@ impl<'a> DuplicateRemoval<'a> {
     /// Reads all copies back. Returns the batch that the winner of each id is in, by the number of the id.
     fn find_winners(&self, splits: &[SplitParts]) -> Result<Vec<u32>> {
         let began = Instant::now();
-        let counts = &self.copies.counts;
-        let affected = counts.iter().filter(|counts| is_any(counts)).count();
+        let counts = &self.copies.counts_by_batch;
+        let affected = counts.iter().filter(|counts| has_nonzero(counts)).count();
         let ids = self.copies.ids.len();
         let winners = Winners::new(ids);
         splits
             .par_iter()
             .enumerate()
-            .filter(|&(split, _)| is_any(&counts[split]))
-            .try_for_each(|(split, parts)| self.read_copies(split, parts, &winners))?;
-        self.run.stages.phase("read copies", affected, began);
-        winners.into_batches(ids)
+            .filter(|&(split, _)| has_nonzero(&counts[split]))
+            .try_for_each(|(split, parts)| self.read_duplicates(split, parts, &winners))?;
+        self.run
+            .timings
+            .record_phase("read copies", affected, began);
+        winners.into_winning_batches(ids)
     }
 
     /// Reads the copies in one split back.
-    fn read_copies(&self, split: usize, parts: &SplitParts, winners: &Winners) -> Result<()> {
+    fn read_duplicates(&self, split: usize, parts: &SplitParts, winners: &Winners) -> Result<()> {
         let began = Instant::now();
-        let (run, set) = (self.run, &self.copies.ids);
-        let counts = &self.copies.counts[split];
-        let wanted = |part: &SplitPart| -> Vec<usize> {
+        let (run, duplicate_ids) = (self.run, &self.copies.ids);
+        let counts = &self.copies.counts_by_batch[split];
+        let row_groups_to_read = |part: &SplitPart| -> Vec<usize> {
             let row_groups = part.row_groups().enumerate();
-            let wanted = row_groups.filter(|&(_, batch)| counts[batch] > 0);
-            wanted.map(|(number, _)| number).collect()
+            let with_duplicates = row_groups.filter(|&(_, batch)| counts[batch] > 0);
+            with_duplicates.map(|(number, _)| number).collect()
         };
         let songplays = parts.songplays.open(run, &SONGPLAYS)?;
-        let mut row_groups = songplays.row_groups(wanted(&parts.songplays))?;
-        let ledger = match parts.ledger.part {
-            Some(_) => Some(parts.ledger.open(run, &LEDGER_SONGPLAYS)?),
+        let mut row_groups = songplays.read_row_groups(row_groups_to_read(&parts.songplays))?;
+        let merge_state = match parts.merge_state.part {
+            Some(_) => Some(parts.merge_state.open(run, &STATE_SONGPLAYS)?),
             None => None,
         };
-        let mut ledger_groups = match &ledger {
-            Some(ledger) => Some(ledger.row_groups(wanted(&parts.ledger))?),
+        let mut merge_state_groups = match &merge_state {
+            Some(merge_state) => {
+                Some(merge_state.read_row_groups(row_groups_to_read(&parts.merge_state))?)
+            }
             None => None,
         };
         for (batch, &count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
-            let (numbers, rows) = read_ids(&row_groups.next_row_group()?, set, Some(&COMPARED))?;
+            let (indexes, rows) = read_matching_rows(
+                &row_groups.next_row_group()?,
+                duplicate_ids,
+                Some(&COMPARED_COLUMNS),
+            )?;
             if rows.num_rows() as u64 != count {
-                return Err(songplays.changed(&"it has other songplay_ids"));
+                return Err(songplays.changed_error(&"it has other songplay_ids"));
             }
-            let ledger_rows = match &mut ledger_groups {
-                Some(groups) if parts.ledger.rows[batch] > 0 => {
-                    read_ids(&groups.next_row_group()?, set, None)?.1
+            let merge_state_rows = match &mut merge_state_groups {
+                Some(groups) if parts.merge_state.rows_by_batch[batch] > 0 => {
+                    read_matching_rows(&groups.next_row_group()?, duplicate_ids, None)?.1
                 }
-                _ => RecordBatch::new_empty(LEDGER_SONGPLAYS.arrow()),
+                _ => RecordBatch::new_empty(STATE_SONGPLAYS.arrow_schema()),
             };
             let batch = self.first_batches[split] + batch as u32;
-            let mut symbols = lock(&winners.symbols);
-            let found = candidates(&rows, &ledger_rows, batch, &mut symbols)?;
-            drop(symbols);
-            for (number, candidate) in numbers.into_iter().zip(found) {
-                winners.add(number, candidate);
+            let mut strings = lock(&winners.strings);
+            let candidates = candidates_from_rows(&rows, &merge_state_rows, batch, &mut strings)?;
+            drop(strings);
+            for (index, candidate) in indexes.into_iter().zip(candidates) {
+                winners.add(index, candidate);
             }
         }
-        run.stages.add(Stage::Deduplicate, began, 0, 0);
+        run.timings.record(Stage::Deduplicate, began, 0, 0);
         Ok(())
     }
 
     /// Writes all parts anew that have rows of deliveries that do not stay.
-    fn rewrite(&self, winners: &[u32], splits: &mut [SplitParts]) -> Result<()> {
+    fn rewrite_losing_parts(&self, winners: &[u32], splits: &mut [SplitParts]) -> Result<()> {
         let began = Instant::now();
-        let mut stays = vec![0; self.copies.counts.iter().map(Vec::len).sum()];
+        let mut winner_counts = vec![0; self.copies.counts_by_batch.iter().map(Vec::len).sum()];
         for &batch in winners {
-            stays[batch as usize] += 1;
+            winner_counts[batch as usize] += 1;
         }
-        let losers = self.copies.counts.iter().zip(&self.first_batches);
-        let losers = losers.map(|(counts, &first)| -> Vec<u64> {
-            let stays = &stays[first as usize..];
+        let loser_counts = self.copies.counts_by_batch.iter().zip(&self.first_batches);
+        let losers = loser_counts.map(|(counts, &first)| -> Vec<u64> {
+            let stays = &winner_counts[first as usize..];
             counts
                 .iter()
                 .zip(stays)
                 .map(|(count, stays)| count - stays)
                 .collect()
         });
-        let losers: Vec<Vec<u64>> = losers.collect();
-        let affected = losers.iter().filter(|losers| is_any(losers)).count();
+        let loser_counts: Vec<Vec<u64>> = losers.collect();
+        let affected = loser_counts
+            .iter()
+            .filter(|losers| has_nonzero(losers))
+            .count();
         splits
             .par_iter_mut()
-            .zip(&losers)
+            .zip(&loser_counts)
             .enumerate()
-            .filter(|(_, (_, losers))| is_any(losers))
+            .filter(|(_, (_, losers))| has_nonzero(losers))
             .try_for_each(|(split, (parts, losers))| {
                 let rewriter = SplitRewriter {
                     removal: self,
                     winners,
                     split,
-                    losers,
+                    loser_counts: losers,
                 };
                 rewriter.rewrite_split(parts)
             })?;
-        self.run.stages.phase("rewrite parts", affected, began);
+        self.run
+            .timings
+            .record_phase("rewrite parts", affected, began);
         Ok(())
     }
 }
 
-fn is_any(counts: &[u64]) -> bool {
+fn has_nonzero(counts: &[u64]) -> bool {
     counts.iter().any(|&count| count > 0)
 }
 
 /// Reads the rows of a row group whose ids are in `set`. Returns the numbers of the ids too.
-fn read_ids(
+fn read_matching_rows(
     row_group: &RowGroup,
-    set: &IdSet,
+    ids_to_find: &IdSet,
     columns: Option<&[&str]>,
 ) -> Result<(Vec<usize>, RecordBatch)> {
     let rows = row_group.decode(Some(&["songplay_id"]), None)?;
-    let ids = ids(&rows)?;
-    let mut is_in = vec![false; ids.len()];
-    let mut numbers = Vec::new();
-    for (is_in, &id) in is_in.iter_mut().zip(ids) {
-        if let Some(number) = set.number(id) {
-            *is_in = true;
-            numbers.push(number);
+    let ids = songplay_id_values(&rows)?;
+    let mut is_member = vec![false; ids.len()];
+    let mut indexes = Vec::new();
+    for (is_member, &id) in is_member.iter_mut().zip(ids) {
+        if let Some(number) = ids_to_find.index_of(id) {
+            *is_member = true;
+            indexes.push(number);
         }
     }
-    Ok((numbers, row_group.decode(columns, Some(&mask(&is_in)))?))
+    Ok((
+        indexes,
+        row_group.decode(columns, Some(&boolean_array(&is_member)))?,
+    ))
 }
 
 /// Writes the parts of one split anew.
@@ -318,7 +341,7 @@ struct SplitRewriter<'a> {
     winners: &'a [u32],
     split: usize,
     /// The songplays of each batch that do not stay.
-    losers: &'a [u64],
+    loser_counts: &'a [u64],
 }
 
 /// Rows that were left out.
@@ -333,26 +356,27 @@ impl SplitRewriter<'_> {
     fn rewrite_split(&self, parts: &mut SplitParts) -> Result<()> {
         let began = Instant::now();
         let run = self.removal.run;
-        let losers: u64 = self.losers.iter().sum();
-        if losers == parts.songplays.rows.iter().sum::<u64>() {
+        let loser_count: u64 = self.loser_counts.iter().sum();
+        if loser_count == parts.songplays.rows_by_batch.iter().sum::<u64>() {
             // Copies of whole objects are not rare.
             run.staging.remove_part(&SONGPLAYS, self.split)?;
-            run.staging.remove_part(&LEDGER_SONGPLAYS, self.split)?;
+            run.staging.remove_part(&STATE_SONGPLAYS, self.split)?;
             *parts = SplitParts::default();
             return Ok(());
         }
         let dropped = self.rewrite_part(&SONGPLAYS, &mut parts.songplays)?;
-        if dropped.rows != losers {
-            return Err(Error::failed("cannot remove repeated events")
-                .because("a part of songplays does not have the songplay_ids that were written"));
+        if dropped.rows != loser_count {
+            return Err(Error::failed("cannot remove repeated events").with_reason(
+                "a part of songplays does not have the songplay_ids that were written",
+            ));
         }
         parts.matched -= dropped.matched;
-        if parts.ledger.part.is_some() {
-            self.rewrite_part(&LEDGER_SONGPLAYS, &mut parts.ledger)?;
+        if parts.merge_state.part.is_some() {
+            self.rewrite_part(&STATE_SONGPLAYS, &mut parts.merge_state)?;
         }
-        let written = [&parts.songplays, &parts.ledger].map(|part| part.part);
+        let written = [&parts.songplays, &parts.merge_state].map(|part| part.part);
         let bytes = written.iter().flatten().map(|part| part.bytes).sum();
-        run.stages.add(Stage::Deduplicate, began, bytes, 0);
+        run.timings.record(Stage::Deduplicate, began, bytes, 0);
         Ok(())
     }
 
@@ -360,14 +384,14 @@ impl SplitRewriter<'_> {
     fn rewrite_part(&self, table: &'static Table, part: &mut SplitPart) -> Result<DroppedRows> {
         let staging = self.removal.run.staging;
         let old = part.open(self.removal.run, table)?;
-        let mut row_groups = old.all_row_groups()?;
+        let mut row_groups = old.read_all_row_groups()?;
         let mut writer: Option<PartWriter> = None;
         let mut dropped = DroppedRows::default();
         for batch in part.row_groups() {
             let row_group = row_groups.next_row_group()?;
-            let kept = match self.losers[batch] {
+            let kept = match self.loser_counts[batch] {
                 0 => None,
-                _ => Some(self.filter(&row_group, batch, &mut dropped)?),
+                _ => Some(self.filter_batch(&row_group, batch, &mut dropped)?),
             };
             if kept.as_ref().is_some_and(|kept| kept.num_rows() == 0) {
                 continue;
@@ -376,11 +400,11 @@ impl SplitRewriter<'_> {
                 Some(writer) => writer,
                 none => {
                     let schema = Arc::clone(old.schema());
-                    none.insert(staging.rewrite_part(table, self.split, schema)?)
+                    none.insert(staging.recreate_part(table, self.split, schema)?)
                 }
             };
             match kept {
-                None => writer.copy(&row_group)?,
+                None => writer.copy_row_group(&row_group)?,
                 Some(kept) => writer.write(&kept)?,
             }
         }
@@ -395,23 +419,25 @@ impl SplitRewriter<'_> {
     }
 
     /// Returns the rows of a batch that stay.
-    fn filter(
+    fn filter_batch(
         &self,
         row_group: &RowGroup,
         batch: usize,
         dropped: &mut DroppedRows,
     ) -> Result<RecordBatch> {
-        let here = self.removal.first_batches[self.split] + batch as u32;
-        let set = &self.removal.copies.ids;
-        let stays = |&id: &i64| {
-            set.number(id)
-                .is_none_or(|number| self.winners[number] == here)
+        let this_batch = self.removal.first_batches[self.split] + batch as u32;
+        let duplicate_ids = &self.removal.copies.ids;
+        let is_kept = |&id: &i64| {
+            duplicate_ids
+                .index_of(id)
+                .is_none_or(|index| self.winners[index] == this_batch)
         };
         let rows = row_group.decode(None, None)?;
-        let stays: Vec<bool> = ids(&rows)?.iter().map(stays).collect();
-        let kept = filter_record_batch(&rows, &mask(&stays)).map_err(Error::arrow)?;
+        let kept_rows: Vec<bool> = songplay_id_values(&rows)?.iter().map(is_kept).collect();
+        let kept =
+            filter_record_batch(&rows, &boolean_array(&kept_rows)).map_err(Error::from_arrow)?;
         dropped.rows += (rows.num_rows() - kept.num_rows()) as u64;
-        dropped.matched += matched(&rows) - matched(&kept);
+        dropped.matched += count_matched(&rows) - count_matched(&kept);
         Ok(kept)
     }
 }

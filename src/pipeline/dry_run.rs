@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::source::Source;
 use super::timings::Timings;
-use super::{open_sources, start_workers};
+use super::{build_thread_pool, open_sources};
 use crate::config::RunConfig;
 use crate::error::Result;
 use crate::input::Split;
@@ -61,31 +61,35 @@ pub struct SplitPlan {
 /// # Errors
 /// Those that the run would begin with.
 pub fn plan_run(config: &RunConfig) -> Result<RunPlan> {
-    start_workers(config.threads)?.install(|| {
+    build_thread_pool(config.threads)?.install(|| {
         let stores = StoreRegistry::new(config.s3.clone());
         let (songs, logs) = open_sources(config, &stores, &Timings::default())?;
-        let out = Staging::foresee(&stores, &config.out, [songs.read_from(), logs.read_from()])?;
+        let out = Staging::describe_target(
+            &stores,
+            &config.out,
+            [songs.resolved_locations(), logs.resolved_locations()],
+        )?;
         Ok(RunPlan {
-            songs: input(&songs),
-            logs: input(&logs),
+            songs: input_plan(&songs),
+            logs: input_plan(&logs),
             out,
         })
     })
 }
 
-fn input(source: &Source) -> InputPlan {
-    let report = source.report();
+fn input_plan(source: &Source) -> InputPlan {
+    let report = source.initial_report();
     let splits = source.plan.splits.iter();
     InputPlan {
         objects: report.objects,
         ignored_objects: report.ignored_objects,
         ignored_endings: report.ignored_endings,
         bytes: report.bytes,
-        splits: splits.map(|split| planned(source, split)).collect(),
+        splits: splits.map(|split| split_plan(source, split)).collect(),
     }
 }
 
-fn planned(source: &Source, split: &Split) -> SplitPlan {
+fn split_plan(source: &Source, split: &Split) -> SplitPlan {
     let (first, last) = (split.segments.first(), split.segments.last());
     let name = |object: usize| source.objects.get(object).map(|o| source.display(o));
     let until = last.map(|last| last.end).filter(|&end| end < u64::MAX);

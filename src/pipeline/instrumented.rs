@@ -13,7 +13,7 @@ use super::counters::SourceCounts;
 use super::source::Source;
 use super::split_reader::RecordSink;
 use super::timings::{Phase, Timings};
-use super::{ReadContext, build_star, peak_rss, split_boundaries, start_workers};
+use super::{ReadContext, build_thread_pool, peak_rss, run_with_timings, split_boundaries};
 use crate::config::{LoadedObjects, ParseConfig, RecordKind, RunConfig, Sizes};
 use crate::decode::Decoder;
 use crate::decode::reject::Reject;
@@ -58,34 +58,42 @@ pub struct TimedRun {
 /// There is no input, or it cannot be read.
 pub fn measure_parse(config: &ParseConfig, progress: &Progress) -> Result<ParseStats> {
     let ParseConfig { places, sizes, .. } = config;
-    start_workers(config.threads)?.install(|| {
+    build_thread_pool(config.threads)?.install(|| {
         let stages = Timings::default();
         let kind = config.kind.unwrap_or(RecordKind::Log);
         let stores = StoreRegistry::new(config.s3.clone());
-        let (none, split_bytes) = (LoadedObjects::default(), sizes.split_bytes);
-        let mut source = Source::open(kind, "PATH", &stores, places, &none, split_bytes, &stages)?;
-        if config.kind.is_none() && begins_with_songs(&source)? {
+        let (none_loaded, split_bytes) = (LoadedObjects::default(), sizes.split_bytes);
+        let mut source = Source::open(
+            kind,
+            "PATH",
+            &stores,
+            places,
+            &none_loaded,
+            split_bytes,
+            &stages,
+        )?;
+        if config.kind.is_none() && starts_with_songs(&source)? {
             source.kind = RecordKind::Song;
         }
-        progress.begin(source.kind.plural(), source.plan.bytes);
+        progress.start_phase(source.kind.plural(), source.plan.bytes);
         let began = Instant::now();
-        let (state, bytes) = parse(&source, *sizes, progress, &stages)?;
+        let (counts, bytes) = parse_splits(&source, *sizes, progress, &stages)?;
         let seconds = began.elapsed().as_secs_f64();
-        progress.end();
+        progress.finish_phase();
         Ok(ParseStats {
             kind: source.kind,
-            total: StageReport::new(seconds, bytes, state.report.records),
-            input: state.report,
-            kept: state.kept,
-            filtered: state.filtered,
+            total: StageReport::new(seconds, bytes, counts.report.records),
+            input: counts.report,
+            kept: counts.kept,
+            filtered: counts.filtered,
             splits: source.plan.splits.len(),
-            stages: stages.report(),
+            stages: stages.stage_reports(),
         })
     })
 }
 
 /// All splits of a source through its workers; gives the counts and the bytes decoded.
-fn parse(
+fn parse_splits(
     source: &Source,
     sizes: Sizes,
     progress: &Progress,
@@ -94,17 +102,17 @@ fn parse(
     let reading = ReadContext {
         sizes,
         progress,
-        stages,
+        timings: stages,
     };
     let totals = Mutex::new((SourceCounts::new(source), 0));
-    split_boundaries::run(
+    split_boundaries::process_splits(
         reading,
         source,
         |reader, split, start| Ok((reader.read(split, start, &mut DiscardSink)?, ())),
-        |_, settled| {
+        |_, confirmed| {
             let mut totals = totals.lock().unwrap_or_else(PoisonError::into_inner);
-            totals.0.count(&settled.found);
-            totals.1 += settled.found.bytes;
+            totals.0.add_split(&confirmed.found);
+            totals.1 += confirmed.found.decoded_bytes;
             Ok(())
         },
     )?;
@@ -115,7 +123,7 @@ fn parse(
 struct DiscardSink;
 
 impl RecordSink for DiscardSink {
-    fn rows(&mut self, _: &RecordBatch) -> Result<()> {
+    fn write_batch(&mut self, _: &RecordBatch) -> Result<()> {
         Ok(())
     }
 
@@ -125,8 +133,8 @@ impl RecordSink for DiscardSink {
 }
 
 /// Whether a song is among the first records.
-fn begins_with_songs(source: &Source) -> Result<bool> {
-    let kept = source.look_at_first(|chunk| {
+fn starts_with_songs(source: &Source) -> Result<bool> {
+    let kept = source.peek_first_object(|chunk| {
         let mut decoder = Decoder::new(&SONG_RECORD, 1);
         decoder.decode(chunk, u64::MAX);
         decoder.take_counts().kept
@@ -139,20 +147,20 @@ fn begins_with_songs(source: &Source) -> Result<bool> {
 /// # Errors
 /// Those of a [`run`](super::run).
 pub fn measure_run(config: &RunConfig, progress: &Progress) -> Result<TimedRun> {
-    let knows_peak = peak_rss::forget_peak();
+    let is_peak_reset = peak_rss::reset_peak_rss();
     let stages = Timings::default();
     let began = Instant::now();
-    let mut report = build_star(config, progress, &stages)?;
+    let mut report = run_with_timings(config, progress, &stages)?;
     let seconds = began.elapsed().as_secs_f64();
     let StageReport { bytes, events, .. } = report.total;
     report.total = StageReport::new(seconds, bytes, events);
-    report.peak_memory_bytes = peak_rss::peak().filter(|_| knows_peak);
+    report.peak_memory_bytes = peak_rss::peak_rss_bytes().filter(|_| is_peak_reset);
     let mut phases = stages.phases();
-    let rest = seconds - phases.iter().map(|phase| phase.seconds).sum::<f64>();
+    let other_seconds = seconds - phases.iter().map(|phase| phase.seconds).sum::<f64>();
     phases.push(Phase {
         name: "rest",
-        seconds: rest.max(0.0),
-        pieces: Some(1),
+        seconds: other_seconds.max(0.0),
+        tasks: Some(1),
     });
     Ok(TimedRun { report, phases })
 }

@@ -16,11 +16,11 @@ use crate::decode::reject::Reject;
 use crate::error::{Error, Result};
 use crate::input::{InputObject, Split};
 use crate::output::{Part, PartWriter, RejectBuffer};
-use crate::star::deliveries::ids;
+use crate::star::deliveries::songplay_id_values;
 use crate::star::lookup::SongLookup;
 use crate::star::records::EventBatch;
-use crate::star::schema::{LEDGER_SONGPLAYS, SONGPLAYS, Table};
-use crate::star::songplays::{SongplayRows, matched, songplay_ids, songplays};
+use crate::star::schema::{SONGPLAYS, STATE_SONGPLAYS, Table};
+use crate::star::songplays::{SongplayRows, build_songplays, compute_songplay_ids, count_matched};
 use crate::star::users::{LatestUsers, UserDelta};
 
 /// States of users that are merged under a lock each, so that workers seldom wait for each other.
@@ -36,11 +36,11 @@ pub struct LogsOutput {
     /// Songplays whose song is known.
     pub matched: u64,
     /// The users, in states that share none.
-    pub users: Vec<LatestUsers>,
+    pub user_shards: Vec<LatestUsers>,
     /// The sorted and distinct times of each split, in milliseconds since 1970.
     pub times: Vec<Vec<i64>>,
     /// Events kept from each object, duplicates among them.
-    pub kept: Vec<u64>,
+    pub kept_by_object: Vec<u64>,
 }
 
 /// What a worker makes of one split.
@@ -62,18 +62,18 @@ struct CommittedSplit {
     ids: Vec<PartitionedIds>,
     times: Vec<i64>,
     /// Events kept from each segment.
-    kept: Vec<u64>,
+    kept_by_segment: Vec<u64>,
 }
 
 /// Reads all logs and writes `songplays` and its ledger.
 ///
 /// # Errors
 /// Something cannot be read or written.
-pub fn run(run: &RunContext<'_>, lookup: &SongLookup) -> Result<LogsOutput> {
-    let (done, users, state) = read(run, lookup)?;
-    let kept = kept_by_object(run, &done);
+pub fn process_logs(run: &RunContext<'_>, lookup: &SongLookup) -> Result<LogsOutput> {
+    let (committed, users, counts) = read(run, lookup)?;
+    let kept = kept_by_object(run, &committed);
     let (mut parts, mut ids, mut times) = (Vec::new(), Vec::new(), Vec::new());
-    for done in done {
+    for done in committed {
         parts.push(done.parts);
         ids.push(done.ids);
         times.push(done.times);
@@ -81,38 +81,41 @@ pub fn run(run: &RunContext<'_>, lookup: &SongLookup) -> Result<LogsOutput> {
     let began = Instant::now();
     let copies = DuplicateIds::find(&ids);
     drop(ids);
-    run.stages.add(Stage::Deduplicate, began, 0, state.kept);
-    run.stages.phase("duplicates", None, began);
-    if let Some(copies) = copies {
-        delivery_rewrite::remove(run, &copies, &mut parts)?;
+    run.timings
+        .record(Stage::Deduplicate, began, 0, counts.kept);
+    run.timings.record_phase("duplicates", None, began);
+    if let Some(duplicates) = copies {
+        delivery_rewrite::remove_duplicates(run, &duplicates, &mut parts)?;
     }
-    let rows = note_parts(run, &SONGPLAYS, parts.iter().map(|split| &split.songplays))?;
-    note_parts(
+    let rows = register_parts(run, &SONGPLAYS, parts.iter().map(|split| &split.songplays))?;
+    register_parts(
         run,
-        &LEDGER_SONGPLAYS,
-        parts.iter().map(|split| &split.ledger),
+        &STATE_SONGPLAYS,
+        parts.iter().map(|split| &split.merge_state),
     )?;
     Ok(LogsOutput {
-        duplicates: state.kept - rows,
+        duplicates: counts.kept - rows,
         matched: parts.iter().map(|split| split.matched).sum(),
-        state,
-        users,
+        state: counts,
+        user_shards: users,
         times,
-        kept,
+        kept_by_object: kept,
     })
 }
 
 /// Notes what was written of a table and gives its rows.
-fn note_parts<'a>(
+fn register_parts<'a>(
     run: &RunContext<'_>,
     table: &'static Table,
     parts: impl Iterator<Item = &'a SplitPart>,
 ) -> Result<u64> {
     let parts: Vec<Part> = parts.filter_map(|split| split.part).collect();
-    parts.iter().for_each(|&part| run.written(table, part));
+    parts
+        .iter()
+        .for_each(|&part| run.register_part(table, part));
     if parts.is_empty() {
         // A reader of the folder wants the columns all the same.
-        run.write_table(table, &RecordBatch::new_empty(table.arrow()))?;
+        run.write_table(table, &RecordBatch::new_empty(table.arrow_schema()))?;
     }
     Ok(parts.iter().map(|part| part.rows).sum())
 }
@@ -120,8 +123,8 @@ fn note_parts<'a>(
 /// The events kept from each object: it can have segments in many splits, and a split those of many.
 fn kept_by_object(run: &RunContext<'_>, done: &[CommittedSplit]) -> Vec<u64> {
     let mut kept = vec![0; run.logs.objects.len()];
-    for (split, done) in run.logs.plan.splits.iter().zip(done) {
-        for (segment, rows) in split.segments.iter().zip(&done.kept) {
+    for (split, committed_split) in run.logs.plan.splits.iter().zip(done) {
+        for (segment, rows) in split.segments.iter().zip(&committed_split.kept_by_segment) {
             if let Some(kept) = kept.get_mut(segment.object) {
                 *kept += rows;
             }
@@ -138,80 +141,80 @@ fn read(
     let source = &run.logs;
     let tally = SourceCounter::new(run, source);
     let users: Vec<Mutex<LatestUsers>> = (0..USER_SHARDS).map(|_| Mutex::default()).collect();
-    let done: Vec<Mutex<Option<CommittedSplit>>> = source
+    let committed: Vec<Mutex<Option<CommittedSplit>>> = source
         .plan
         .splits
         .iter()
         .map(|_| Mutex::default())
         .collect();
-    split_boundaries::run(
-        run.reading(),
+    split_boundaries::process_splits(
+        run.read_context(),
         source,
-        |reader, split, start| encode(run, lookup, (reader, split, start)),
-        |split, mut settled| {
+        |reader, split, start| encode_split(run, lookup, (reader, split, start)),
+        |split, mut confirmed| {
             let SplitOutput {
                 parts,
                 ids,
                 times,
                 users: mut theirs,
                 rejects,
-            } = std::mem::take(&mut settled.made);
+            } = std::mem::take(&mut confirmed.output);
             let began = Instant::now();
-            let shards = theirs.take_shards(USER_SHARDS);
+            let shards = theirs.drain_shards(USER_SHARDS);
             for turn in 0..USER_SHARDS {
                 // Workers begin at different shards, so that they do not follow each other.
-                let turn = (split.number + turn) % USER_SHARDS;
-                let mut ours = users[turn].lock().unwrap_or_else(PoisonError::into_inner);
-                ours.merge(&theirs, &shards[turn]);
+                let shard = (split.number + turn) % USER_SHARDS;
+                let mut merged = users[shard].lock().unwrap_or_else(PoisonError::into_inner);
+                merged.merge(&theirs, &shards[shard]);
             }
-            run.stages.add(Stage::Star, began, 0, 0);
-            let kept = std::mem::take(&mut settled.found.kept);
-            let slot = done[split.number].lock();
+            run.timings.record(Stage::Star, began, 0, 0);
+            let kept = std::mem::take(&mut confirmed.found.kept_by_segment);
+            let slot = committed[split.number].lock();
             *slot.unwrap_or_else(PoisonError::into_inner) = Some(CommittedSplit {
                 parts,
                 ids,
                 times,
-                kept,
+                kept_by_segment: kept,
             });
-            tally.add(split, &settled, rejects)
+            tally.add_split(split, &confirmed, rejects)
         },
     )?;
-    let done = done.into_iter().enumerate().map(|(number, done)| {
+    let done = committed.into_iter().enumerate().map(|(number, done)| {
         let done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
         done.ok_or_else(|| {
             Error::failed(format!("split {number} of the logs was not read"))
-                .hint("this is a fault of sparkify: please report it")
+                .with_hint("this is a fault of sparkify: please report it")
         })
     });
     let users = users
         .into_iter()
         .map(|u| u.into_inner().unwrap_or_else(PoisonError::into_inner))
         .collect();
-    Ok((done.collect::<Result<_>>()?, users, tally.state()))
+    Ok((done.collect::<Result<_>>()?, users, tally.finish()))
 }
 
 /// One split from bytes to its Parquet parts.
-fn encode(
+fn encode_split(
     run: &RunContext<'_>,
     lookup: &SongLookup,
     (reader, split, start): (&mut SplitReader<'_>, &Split, StartAt),
 ) -> Result<(SplitStats, SplitOutput)> {
-    let part = |table| PartEncoder {
+    let part_encoder = |table| PartEncoder {
         table,
         split: split.number,
-        is_again: start != StartAt::NextLine,
+        is_retry: start != StartAt::NextLine,
         writer: None,
-        rows: Vec::new(),
+        rows_by_batch: Vec::new(),
     };
     let mut encoder = SplitEncoder {
         run,
         lookup,
-        plays: part(&SONGPLAYS),
-        ledger: part(&LEDGER_SONGPLAYS),
+        songplays: part_encoder(&SONGPLAYS),
+        merge_state: part_encoder(&STATE_SONGPLAYS),
         made: SplitOutput::default(),
     };
-    let found = reader.read(split, start, &mut encoder)?;
-    Ok((found, encoder.close()?))
+    let stats = reader.read(split, start, &mut encoder)?;
+    Ok((stats, encoder.close()?))
 }
 
 /// Writes a split's part of a table, which is there only if there are rows.
@@ -219,22 +222,22 @@ struct PartEncoder {
     table: &'static Table,
     split: usize,
     /// Whether an earlier pass over the split may have left rows that do not count.
-    is_again: bool,
+    is_retry: bool,
     writer: Option<PartWriter>,
     /// The rows of each batch.
-    rows: Vec<u64>,
+    rows_by_batch: Vec<u64>,
 }
 
 impl PartEncoder {
     fn write(&mut self, run: &RunContext<'_>, rows: &RecordBatch) -> Result<()> {
-        self.rows.push(rows.num_rows() as u64);
+        self.rows_by_batch.push(rows.num_rows() as u64);
         if rows.num_rows() == 0 {
             return Ok(());
         }
         let (table, split) = (self.table, self.split);
         let writer = match &mut self.writer {
             Some(writer) => writer,
-            none => none.insert(run.staging.part(table, split, rows.schema())?),
+            none => none.insert(run.staging.create_part(table, split, rows.schema())?),
         };
         writer.write(rows)
     }
@@ -242,7 +245,7 @@ impl PartEncoder {
     fn close(self, run: &RunContext<'_>) -> Result<SplitPart> {
         let part = match self.writer {
             Some(writer) => Some(writer.close()?),
-            None if self.is_again => {
+            None if self.is_retry => {
                 run.staging.remove_part(self.table, self.split)?;
                 None
             }
@@ -250,7 +253,7 @@ impl PartEncoder {
         };
         Ok(SplitPart {
             part,
-            rows: self.rows,
+            rows_by_batch: self.rows_by_batch,
         })
     }
 }
@@ -259,26 +262,26 @@ impl PartEncoder {
 struct SplitEncoder<'a> {
     run: &'a RunContext<'a>,
     lookup: &'a SongLookup,
-    plays: PartEncoder,
-    ledger: PartEncoder,
+    songplays: PartEncoder,
+    merge_state: PartEncoder,
     made: SplitOutput,
 }
 
 impl RecordSink for SplitEncoder<'_> {
-    fn rows(&mut self, batch: &RecordBatch) -> Result<()> {
+    fn write_batch(&mut self, batch: &RecordBatch) -> Result<()> {
         let began = Instant::now();
         let events = EventBatch::new(batch)?;
-        let event_ids = songplay_ids(&events);
-        self.run.stages.add(Stage::Star, began, 0, 0);
+        let event_ids = compute_songplay_ids(&events);
+        self.run.timings.record(Stage::Star, began, 0, 0);
         let began = Instant::now();
-        let losers = delivery_rewrite::losers_in_batch(&event_ids, &events);
-        self.run.stages.add(Stage::Deduplicate, began, 0, 0);
+        let losers = delivery_rewrite::losing_rows(&event_ids, &events);
+        self.run.timings.record(Stage::Deduplicate, began, 0, 0);
         let began = Instant::now();
         // Users and times are of all deliveries.
         self.made.users.add(&events);
         let times = &mut self.made.times;
         // A compressed object is one split of any size: room in reserve would be memory an event.
-        times.reserve_exact(events.rows());
+        times.reserve_exact(events.num_rows());
         let first = times.len();
         // Copies come last: without them most events are in order, and this sort takes runs as they are.
         let mut next = 0;
@@ -289,18 +292,23 @@ impl RecordSink for SplitEncoder<'_> {
         times.extend_from_slice(&events.ts()[next..]);
         times.extend(losers.iter().map(|&row| events.ts()[row]));
         times[first..].sort();
-        let plays = songplays(&events, event_ids, &losers, self.lookup)?;
-        let SongplayRows { songplays, ledger } = plays;
-        self.made.parts.matched += matched(&songplays);
+        let rows_of_tables = build_songplays(&events, event_ids, &losers, self.lookup)?;
+        let SongplayRows {
+            songplays,
+            merge_state: ledger,
+        } = rows_of_tables;
+        self.made.parts.matched += count_matched(&songplays);
         let rows = songplays.num_rows() as u64;
-        self.run.stages.add(Stage::Star, began, 0, rows);
+        self.run.timings.record(Stage::Star, began, 0, rows);
         let began = Instant::now();
-        self.made.ids.push(PartitionedIds::new(ids(&songplays)?));
-        self.run.stages.add(Stage::Deduplicate, began, 0, rows);
+        self.made
+            .ids
+            .push(PartitionedIds::new(songplay_id_values(&songplays)?));
+        self.run.timings.record(Stage::Deduplicate, began, 0, rows);
         let began = Instant::now();
-        self.plays.write(self.run, &songplays)?;
-        self.ledger.write(self.run, &ledger)?;
-        self.run.stages.add(Stage::Encode, began, 0, rows);
+        self.songplays.write(self.run, &songplays)?;
+        self.merge_state.write(self.run, &ledger)?;
+        self.run.timings.record(Stage::Encode, began, 0, rows);
         Ok(())
     }
 
@@ -317,16 +325,16 @@ impl SplitEncoder<'_> {
     fn close(self) -> Result<SplitOutput> {
         let Self { run, mut made, .. } = self;
         let began = Instant::now();
-        made.parts.songplays = self.plays.close(run)?;
-        made.parts.ledger = self.ledger.close(run)?;
-        let parts = [&made.parts.songplays, &made.parts.ledger].map(|part| part.part);
+        made.parts.songplays = self.songplays.close(run)?;
+        made.parts.merge_state = self.merge_state.close(run)?;
+        let parts = [&made.parts.songplays, &made.parts.merge_state].map(|part| part.part);
         let bytes = parts.iter().flatten().map(|part| part.bytes).sum();
-        run.stages.add(Stage::Encode, began, bytes, 0);
+        run.timings.record(Stage::Encode, began, bytes, 0);
         let began = Instant::now();
         // Those of each batch are sorted. A compressed object can have very many: they are sorted in place.
         made.times.sort_unstable();
         made.times.dedup();
-        run.stages.add(Stage::Star, began, 0, 0);
+        run.timings.record(Stage::Star, began, 0, 0);
         Ok(made)
     }
 }

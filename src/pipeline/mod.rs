@@ -38,7 +38,7 @@ use crate::output::report::{
 };
 use crate::output::{Part, Staging, TableParts};
 use crate::progress::Progress;
-use crate::star::schema::{LEDGER, TABLES, Table};
+use crate::star::schema::{MERGE_STATE_TABLES, STAR_TABLES, Table};
 use crate::storage::StoreRegistry;
 use counters::SourceCounts;
 use source::Source;
@@ -54,7 +54,7 @@ struct RunContext<'a> {
     config: &'a RunConfig,
     progress: &'a Progress,
     staging: &'a Staging,
-    stages: &'a Timings,
+    timings: &'a Timings,
     songs: Source,
     logs: Source,
     parts: Mutex<TableParts>,
@@ -65,7 +65,7 @@ struct RunContext<'a> {
 struct ReadContext<'a> {
     sizes: Sizes,
     progress: &'a Progress,
-    stages: &'a Timings,
+    timings: &'a Timings,
 }
 
 /// Builds the star from the configured input and publishes it.
@@ -74,7 +74,7 @@ struct ReadContext<'a> {
 /// Input that cannot be read, output that cannot be written, or too many rejects. What was published
 /// before is whole then.
 pub fn run(config: &RunConfig, progress: &Progress) -> std::result::Result<Report, RunFailure> {
-    build_star(config, progress, &Timings::default())
+    run_with_timings(config, progress, &Timings::default())
 }
 
 /// Why a run published nothing.
@@ -102,31 +102,31 @@ impl From<RunFailure> for Error {
 }
 
 /// The same, and adds up in `stages` where the time goes.
-fn build_star(
+fn run_with_timings(
     config: &RunConfig,
     progress: &Progress,
     stages: &Timings,
 ) -> std::result::Result<Report, RunFailure> {
     let began = Instant::now();
-    start_workers(config.threads)?.install(|| {
+    build_thread_pool(config.threads)?.install(|| {
         let stores = StoreRegistry::new(config.s3.clone());
         let (songs, logs) = open_sources(config, &stores, stages)?;
         let staging = Staging::open(
             &stores,
             &config.out,
-            [songs.read_from(), logs.read_from()],
+            [songs.resolved_locations(), logs.resolved_locations()],
             config.compression,
         )?;
         let run = RunContext {
             config,
             progress,
             staging: &staging,
-            stages,
+            timings: stages,
             songs,
             logs,
             parts: Mutex::default(),
         };
-        match run.build(began) {
+        match run.build_tables(began) {
             Ok(report) => {
                 let began = Instant::now();
                 let parts = std::mem::take(&mut *run.lock_parts());
@@ -134,7 +134,7 @@ fn build_star(
                 if let Some(left) = staging.publish(&report, &parts)? {
                     progress.warn(&left.to_string());
                 }
-                stages.phase("publish", 1, began);
+                stages.record_phase("publish", 1, began);
                 Ok(report)
             }
             Err(RunFailure {
@@ -142,14 +142,14 @@ fn build_star(
                 report: Some(report),
             }) => {
                 drop(run);
-                Err(keep_failed(staging, error, report))
+                Err(keep_failed_output(staging, error, report))
             }
             Err(RunFailure {
                 error,
                 report: None,
             }) => Err(RunFailure::from(match staging.discard() {
                 None => error,
-                Some(left) => error.also(format!(
+                Some(left) => error.add_hint(format!(
                     "what the run wrote to {left} cannot be removed: sparkify clean does that"
                 )),
             })),
@@ -158,16 +158,18 @@ fn build_star(
 }
 
 /// Ends a run that failed because of what it read: its rejects and its report are kept.
-fn keep_failed(staging: Staging, error: Error, mut report: Box<Report>) -> RunFailure {
-    let kept = format!("rejects and report are in {}", staging.failed_name());
-    let mut error_with_place = error.clone().also(kept);
-    report.error = Some(error_with_place.to_string());
-    if let Err(why) = staging.keep_failed(&report) {
-        error_with_place = error.also(format!("rejects and report could not be kept: {why}"));
-        report.error = Some(error_with_place.to_string());
+fn keep_failed_output(staging: Staging, error: Error, mut report: Box<Report>) -> RunFailure {
+    let kept_in = format!("rejects and report are in {}", staging.failed_location());
+    let mut error_with_location = error.clone().add_hint(kept_in);
+    report.error = Some(error_with_location.to_string());
+    if let Err(keep_error) = staging.keep_failed(&report) {
+        error_with_location = error.add_hint(format!(
+            "rejects and report could not be kept: {keep_error}"
+        ));
+        report.error = Some(error_with_location.to_string());
     }
     RunFailure {
-        error: error_with_place,
+        error: error_with_location,
         report: Some(report),
     }
 }
@@ -179,70 +181,85 @@ fn open_sources(
     stages: &Timings,
 ) -> Result<(Source, Source)> {
     let split_bytes = config.sizes.split_bytes;
-    let open = |kind, argument, places, loaded| {
-        Source::open(kind, argument, stores, places, loaded, split_bytes, stages)
+    let open = |kind, argument, locations, loaded| {
+        Source::open(
+            kind,
+            argument,
+            stores,
+            locations,
+            loaded,
+            split_bytes,
+            stages,
+        )
     };
-    let none = LoadedObjects::default();
-    let songs = open(RecordKind::Song, "--songs", &config.songs, &none)?;
-    let logs = open(RecordKind::Log, "--logs", &config.logs, &config.loaded)?;
+    let none_loaded = LoadedObjects::default();
+    let songs = open(RecordKind::Song, "--songs", &config.songs, &none_loaded)?;
+    let logs = open(
+        RecordKind::Log,
+        "--logs",
+        &config.logs,
+        &config.loaded_objects,
+    )?;
     Ok((songs, logs))
 }
 
 /// The threads that everything runs on.
-fn start_workers(threads: usize) -> Result<rayon::ThreadPool> {
+fn build_thread_pool(threads: usize) -> Result<rayon::ThreadPool> {
     rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
-        .thread_name(|number| format!("worker-{number}"))
+        .thread_name(|index| format!("worker-{index}"))
         .build()
-        .map_err(|e| Error::failed(format!("cannot start {threads} threads")).because(e))
+        .map_err(|e| Error::failed(format!("cannot start {threads} threads")).with_reason(e))
 }
 
 impl RunContext<'_> {
-    fn reading(&self) -> ReadContext<'_> {
+    fn read_context(&self) -> ReadContext<'_> {
         ReadContext {
             sizes: self.config.sizes,
             progress: self.progress,
-            stages: self.stages,
+            timings: self.timings,
         }
     }
 
     /// Everything up to publishing.
-    fn build(&self, began: Instant) -> std::result::Result<Report, RunFailure> {
-        self.progress.begin("songs", self.songs.plan.bytes);
-        let (batches, songs) = songs::run(self)?;
-        self.warn_of_nothing(&self.songs, &self.config.songs, &songs);
+    fn build_tables(&self, began: Instant) -> std::result::Result<Report, RunFailure> {
+        self.progress.start_phase("songs", self.songs.plan.bytes);
+        let (batches, songs) = songs::read_songs(self)?;
+        self.warn_if_no_records(&self.songs, &self.config.songs, &songs);
         if let Err(error) = reject_limit::check_songs(self, &songs) {
-            self.progress.end();
+            self.progress.finish_phase();
             let logs = LogReport {
-                input: self.logs.report(),
-                loaded_objects: self.logs.loaded(),
+                input: self.logs.initial_report(),
+                loaded_objects: self.logs.skipped_loaded(),
                 ..LogReport::default()
             };
-            return Err(self.failed(error, self.report(began, &songs, logs, 0)));
+            return Err(self.input_failure(error, self.report(began, &songs, logs, 0)));
         }
-        let lookup = songs::lookup(self, &batches)?;
-        self.progress.begin("logs", self.logs.plan.bytes);
-        let logs = logs::run(self, &lookup)?;
-        self.progress.end();
-        self.warn_of_nothing(&self.logs, &self.config.logs, &logs.state);
+        let lookup = songs::build_lookup(self, &batches)?;
+        self.progress.start_phase("logs", self.logs.plan.bytes);
+        let logs = logs::process_logs(self, &lookup)?;
+        self.progress.finish_phase();
+        self.warn_if_no_records(&self.logs, &self.config.logs, &logs.state);
         let log_report = LogReport {
             input: logs.state.report.clone(),
             kept: logs.state.kept - logs.duplicates,
             filtered: logs.state.filtered,
             duplicates: logs.duplicates,
-            loaded_objects: self.logs.loaded(),
+            loaded_objects: self.logs.skipped_loaded(),
         };
-        let checked = reject_limit::check_rejects(self, &songs, &logs.state)
-            .and_then(|()| reject_limit::check_events(self, &log_report));
+        let checked = reject_limit::check_reject_limit(self, &songs, &logs.state)
+            .and_then(|()| reject_limit::check_has_events(self, &log_report));
         if let Err(error) = checked {
-            return Err(self.failed(error, self.report(began, &songs, log_report, logs.matched)));
+            return Err(
+                self.input_failure(error, self.report(began, &songs, log_report, logs.matched))
+            );
         }
-        dimensions::write(self, &batches, &lookup, &logs)?;
+        dimensions::write_dimensions(self, &batches, &lookup, &logs)?;
         Ok(self.report(began, &songs, log_report, logs.matched))
     }
 
     /// A failure because of what was read. No table is published then.
-    fn failed(&self, error: Error, mut report: Report) -> RunFailure {
+    fn input_failure(&self, error: Error, mut report: Report) -> RunFailure {
         report.status = RunStatus::Failed;
         for table in report.tables.values_mut().chain(report.ledger.values_mut()) {
             *table = TableReport::default();
@@ -254,7 +271,7 @@ impl RunContext<'_> {
     }
 
     /// Files without a record are no error, but seldom meant. No files are: all are loaded already.
-    fn warn_of_nothing(&self, source: &Source, places: &InputSpec, state: &SourceCounts) {
+    fn warn_if_no_records(&self, source: &Source, places: &InputSpec, state: &SourceCounts) {
         let objects = source.objects.len();
         if state.report.records == 0 && objects > 0 {
             let name = source.kind.singular();
@@ -284,21 +301,21 @@ impl RunContext<'_> {
             compression: self.config.compression,
             songs: songs.report.clone(),
             logs,
-            tables: self.written_of(&TABLES),
-            ledger: self.written_of(&LEDGER),
+            tables: self.table_reports(&STAR_TABLES),
+            ledger: self.table_reports(&MERGE_STATE_TABLES),
             matched_songplays: matched,
-            stages: self.stages.report(),
+            stages: self.timings.stage_reports(),
             total,
-            peak_memory_bytes: peak_rss::peak(),
+            peak_memory_bytes: peak_rss::peak_rss_bytes(),
             threads: self.config.threads,
         }
     }
 
-    fn written_of(&self, tables: &[&'static Table]) -> BTreeMap<String, TableReport> {
+    fn table_reports(&self, tables: &[&'static Table]) -> BTreeMap<String, TableReport> {
         let parts = self.lock_parts();
         let report = |table: &&'static Table| {
             let parts = parts.get(table.name).map(Vec::as_slice);
-            let report = TableReport::of(parts.unwrap_or_default());
+            let report = TableReport::from_parts(parts.unwrap_or_default());
             (table.name.to_owned(), report)
         };
         tables.iter().map(report).collect()
@@ -310,26 +327,34 @@ impl RunContext<'_> {
     }
 
     /// Writes one part of a table.
-    fn write_part(&self, table: &'static Table, number: usize, rows: &RecordBatch) -> Result<()> {
+    fn write_part(
+        &self,
+        table: &'static Table,
+        part_number: usize,
+        rows: &RecordBatch,
+    ) -> Result<()> {
         let began = Instant::now();
-        let mut writer = self.staging.part(table, number, rows.schema())?;
-        let group = self.config.sizes.row_group_rows.max(1);
-        for start in (0..rows.num_rows()).step_by(group) {
-            writer.write(&rows.slice(start, group.min(rows.num_rows() - start)))?;
+        let mut writer = self
+            .staging
+            .create_part(table, part_number, rows.schema())?;
+        let row_group_rows = self.config.sizes.row_group_rows.max(1);
+        for start in (0..rows.num_rows()).step_by(row_group_rows) {
+            writer.write(&rows.slice(start, row_group_rows.min(rows.num_rows() - start)))?;
         }
         let part = writer.close()?;
-        self.stages.add(Stage::Encode, began, part.bytes, part.rows);
-        self.written(table, part);
+        self.timings
+            .record(Stage::Encode, began, part.bytes, part.rows);
+        self.register_part(table, part);
         Ok(())
     }
 
     /// Notes what was written of a table.
-    fn written(&self, table: &'static Table, part: Part) {
+    fn register_part(&self, table: &'static Table, part: Part) {
         let mut parts = self.lock_parts();
         let parts = parts.entry(table.name).or_default();
         // In order of their numbers, whoever was ready first.
-        let at = parts.partition_point(|other| other.number < part.number);
-        parts.insert(at, part);
+        let insert_at = parts.partition_point(|other| other.number < part.number);
+        parts.insert(insert_at, part);
     }
 
     fn lock_parts(&self) -> std::sync::MutexGuard<'_, TableParts> {

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use crate::decode::reject::{Reject, RejectReason};
 
 /// Objects that are named in warnings, of each kind of input. The others are counted.
-pub const MAX_NAMED: usize = 100;
+pub const MAX_LISTED_OBJECTS: usize = 100;
 
 /// Unreadable segments of a split whose first reject is kept. Only the first and the last segment of a split
 /// can be a part of an object that is readable elsewhere, so these hold the first [`MAX_NAMED`] objects.
-const MAX_KEPT: usize = MAX_NAMED + 2;
+const MAX_UNREADABLE_SEGMENTS: usize = MAX_LISTED_OBJECTS + 2;
 
 /// What was found in an object, or in one segment of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -20,16 +20,16 @@ pub struct ObjectStatus {
 impl ObjectStatus {
     const HAS_RECORDS: u8 = 1;
     const IS_READABLE: u8 = 2;
-    const IS_BROKEN: u8 = 4;
+    const IS_CORRUPT: u8 = 4;
 
     /// Creates it from the number of records, how many of them were not even well-formed JSON, and whether
     /// the compressed stream is broken.
-    pub fn new(records: u64, unreadable: u64, is_broken: bool) -> Self {
+    pub fn new(records: u64, malformed: u64, is_corrupt: bool) -> Self {
         let bit = |condition: bool, bit: u8| if condition { bit } else { 0 };
         Self {
             bits: bit(records > 0, Self::HAS_RECORDS)
-                | bit(records > unreadable, Self::IS_READABLE)
-                | bit(is_broken, Self::IS_BROKEN),
+                | bit(records > malformed, Self::IS_READABLE)
+                | bit(is_corrupt, Self::IS_CORRUPT),
         }
     }
 
@@ -44,8 +44,8 @@ impl ObjectStatus {
     }
 
     /// Returns true if the compressed stream is broken.
-    pub fn is_broken(self) -> bool {
-        self.bits & Self::IS_BROKEN != 0
+    pub fn is_corrupt(self) -> bool {
+        self.bits & Self::IS_CORRUPT != 0
     }
 
     /// Returns true if no record is well-formed JSON though there are some.
@@ -54,13 +54,13 @@ impl ObjectStatus {
     }
 
     /// Returns true if the object counts against the budget: it is unreadable or its stream is broken.
-    pub fn is_lost(self) -> bool {
-        self.is_unreadable() || self.is_broken()
+    pub fn is_failed(self) -> bool {
+        self.is_unreadable() || self.is_corrupt()
     }
 }
 
 /// Returns true if the rejected record was not even well-formed JSON in UTF-8.
-pub fn is_unreadable(reject: &Reject) -> bool {
+pub fn is_malformed(reject: &Reject) -> bool {
     // A lone surrogate is well-formed, and has a key.
     reject.key.is_none()
         && matches!(
@@ -75,11 +75,11 @@ pub struct SegmentStatuses {
     /// What was found in each segment.
     pub reads: Vec<ObjectStatus>,
     /// The number of each of the first unreadable segments, and its first reject without the text.
-    pub unreadable: Vec<(usize, Reject)>,
+    pub unreadable_segments: Vec<(usize, Reject)>,
     /// Unreadable records of the current segment.
-    unreadable_records: u64,
+    malformed_records: u64,
     /// The first reject of the current segment.
-    first: Option<Reject>,
+    first_reject: Option<Reject>,
 }
 
 impl SegmentStatuses {
@@ -93,9 +93,9 @@ impl SegmentStatuses {
 
     /// Counts a reject of the current segment.
     pub fn add_reject(&mut self, reject: &Reject) {
-        self.unreadable_records += u64::from(is_unreadable(reject));
-        if self.first.is_none() && self.unreadable.len() < MAX_KEPT {
-            self.first = Some(Reject {
+        self.malformed_records += u64::from(is_malformed(reject));
+        if self.first_reject.is_none() && self.unreadable_segments.len() < MAX_UNREADABLE_SEGMENTS {
+            self.first_reject = Some(Reject {
                 detail: reject.detail.clone(),
                 text: Vec::new(),
                 ..*reject
@@ -104,14 +104,14 @@ impl SegmentStatuses {
     }
 
     /// Ends the current segment, which had the given number of records.
-    pub fn end_segment(&mut self, records: u64, is_broken: bool) {
-        let read = ObjectStatus::new(records, self.unreadable_records, is_broken);
-        self.unreadable_records = 0;
-        if let Some(first) = self.first.take()
+    pub fn end_segment(&mut self, records: u64, is_corrupt: bool) {
+        let read = ObjectStatus::new(records, self.malformed_records, is_corrupt);
+        self.malformed_records = 0;
+        if let Some(first) = self.first_reject.take()
             && read.is_unreadable()
-            && self.unreadable.len() < MAX_KEPT
+            && self.unreadable_segments.len() < MAX_UNREADABLE_SEGMENTS
         {
-            self.unreadable.push((self.reads.len(), first));
+            self.unreadable_segments.push((self.reads.len(), first));
         }
         self.reads.push(read);
     }
@@ -150,23 +150,23 @@ impl ObjectStatuses {
     }
 
     /// Returns true if any record of any object is well-formed JSON.
-    pub fn any_is_readable(&self) -> bool {
+    pub fn has_any_readable(&self) -> bool {
         self.reads.iter().any(|read| read.is_readable())
     }
 
     /// Returns the number of objects that count against the budget.
-    pub fn lost(&self) -> u64 {
-        self.reads.iter().filter(|read| read.is_lost()).count() as u64
+    pub fn failed_count(&self) -> u64 {
+        self.reads.iter().filter(|read| read.is_failed()).count() as u64
     }
 
     /// Returns the first objects that count against the budget: number, what was found in each, and why it is
     /// unreadable.
-    pub fn first_lost(&self) -> impl Iterator<Item = (usize, ObjectStatus, Option<&str>)> {
-        let reads = self.reads.iter().copied().enumerate();
-        let lost = reads.filter(|(_, read)| read.is_lost());
-        lost.take(MAX_NAMED).map(|(object, read)| {
+    pub fn first_failed(&self) -> impl Iterator<Item = (usize, ObjectStatus, Option<&str>)> {
+        let statuses = self.reads.iter().copied().enumerate();
+        let failed = statuses.filter(|(_, read)| read.is_failed());
+        failed.take(MAX_LISTED_OBJECTS).map(|(object, status)| {
             let reason = self.reasons.get(&object);
-            (object, read, reason.map(|(_, reason)| reason.as_str()))
+            (object, status, reason.map(|(_, reason)| reason.as_str()))
         })
     }
 }

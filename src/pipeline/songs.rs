@@ -15,19 +15,19 @@ use crate::decode::reject::Reject;
 use crate::error::Result;
 use crate::input::InputObject;
 use crate::output::{RejectBuffer, Staging};
-use crate::star::lookup::{ArtistIds, LookupShard, SHARDS, SongIds, SongLookup, hashes};
+use crate::star::lookup::{ArtistIds, LOOKUP_SHARDS, LookupShard, SongIds, SongLookup, hash_keys};
 use crate::star::records::SongBatch;
 
 /// Reads all songs.
 ///
 /// # Errors
 /// Something cannot be read.
-pub fn run(run: &RunContext<'_>) -> Result<(Vec<SongBatch>, SourceCounts)> {
+pub fn read_songs(run: &RunContext<'_>) -> Result<(Vec<SongBatch>, SourceCounts)> {
     let source = &run.songs;
-    let tally = SourceCounter::new(run, source);
+    let counter = SourceCounter::new(run, source);
     let batches = Mutex::new(vec![Vec::new(); source.plan.splits.len()]);
-    split_boundaries::run(
-        run.reading(),
+    split_boundaries::process_splits(
+        run.read_context(),
         source,
         |reader, split, start| {
             let mut collect = SongCollector {
@@ -36,47 +36,48 @@ pub fn run(run: &RunContext<'_>) -> Result<(Vec<SongBatch>, SourceCounts)> {
                 rejects: RejectBuffer::default(),
                 batches: Vec::new(),
             };
-            let found = reader.read(split, start, &mut collect)?;
-            Ok((found, (collect.batches, collect.rejects)))
+            let stats = reader.read(split, start, &mut collect)?;
+            Ok((stats, (collect.batches, collect.rejects)))
         },
-        |split, mut settled| {
-            let (made, rejects) = std::mem::take(&mut settled.made);
+        |split, mut confirmed| {
+            let (split_batches, rejects) = std::mem::take(&mut confirmed.output);
             let mut batches = batches.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(slot) = batches.get_mut(split.number) {
-                *slot = made;
+                *slot = split_batches;
             }
             drop(batches);
-            tally.add(split, &settled, rejects)
+            counter.add_split(split, &confirmed, rejects)
         },
     )?;
-    let state = tally.state();
+    let counts = counter.finish();
     let batches = batches
         .into_inner()
         .unwrap_or_else(PoisonError::into_inner)
         .concat();
-    Ok((batches, state))
+    Ok((batches, counts))
 }
 
 /// The lookup that the events need.
 ///
 /// # Errors
 /// A column of the songs holds more than Arrow can (2 GiB).
-pub fn lookup(run: &RunContext<'_>, batches: &[SongBatch]) -> Result<SongLookup> {
+pub fn build_lookup(run: &RunContext<'_>, batches: &[SongBatch]) -> Result<SongLookup> {
     let began = Instant::now();
-    let hashes: Vec<_> = batches.par_iter().map(hashes).collect();
-    let shards: Vec<LookupShard> = (0..SHARDS)
+    let hashes: Vec<_> = batches.par_iter().map(hash_keys).collect();
+    let shards: Vec<LookupShard> = (0..LOOKUP_SHARDS)
         .into_par_iter()
         .map(|number| LookupShard::new(batches, &hashes, number))
         .collect::<Result<_>>()?;
-    run.stages.phase("lookup shards", SHARDS, began);
-    let joining = Instant::now();
+    run.timings
+        .record_phase("lookup shards", LOOKUP_SHARDS, began);
+    let join_start = Instant::now();
     let (songs, artists) = rayon::join(
         || SongIds::new(batches, &shards),
         || ArtistIds::new(batches, &shards),
     );
     let lookup = SongLookup::new(songs?, artists?, shards);
-    run.stages.phase("lookup", 2, joining);
-    run.stages.add(Stage::Star, began, 0, 0);
+    run.timings.record_phase("lookup", 2, join_start);
+    run.timings.record(Stage::Star, began, 0, 0);
     Ok(lookup)
 }
 
@@ -89,7 +90,7 @@ struct SongCollector<'a> {
 }
 
 impl RecordSink for SongCollector<'_> {
-    fn rows(&mut self, batch: &RecordBatch) -> Result<()> {
+    fn write_batch(&mut self, batch: &RecordBatch) -> Result<()> {
         self.batches.push(SongBatch::new(batch)?);
         Ok(())
     }

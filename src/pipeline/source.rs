@@ -7,15 +7,15 @@ use std::time::Instant;
 
 use rayon::prelude::*;
 
-use super::start_workers;
+use super::build_thread_pool;
 use super::timings::{Stage, Timings};
 use crate::config::{LoadedObjects, RecordKind};
 use crate::decode::schema::RecordSchema;
-use crate::decode::sniff::{HEAD_BYTES, Layout, detect};
+use crate::decode::sniff::{Layout, MAX_SNIFF_BYTES, detect_layout};
 use crate::error::{Error, Result};
 use crate::input::{
     Glob, IgnoredCounts, InputCompression, InputObject, InputRules, InputSpec, Listing, SplitSet,
-    by_content, describe_ignored, plan,
+    describe_ignored, detect_compression, plan_splits,
 };
 use crate::output::report::InputReport;
 use crate::star::schema::{EVENT_RECORD, SONG_RECORD};
@@ -26,10 +26,10 @@ use crate::storage::{
 
 /// Prefixes that are enough to list side by side: what is below them is listed in one go each, where the
 /// store can do that.
-const MANY_PREFIXES: usize = 64;
+const MIN_PARALLEL_PREFIXES: usize = 64;
 
 /// Endings of ignored objects in an error.
-const ENDINGS_SHOWN: usize = 5;
+const MAX_EXTENSIONS_SHOWN: usize = 5;
 
 /// Song or log objects, listed and planned.
 #[derive(Debug)]
@@ -43,9 +43,9 @@ pub struct Source {
     /// Where the objects are, by [`Object::place`].
     stores: Vec<Box<dyn Store>>,
     /// Folders and files that are read, and prefixes of buckets: what the places name, globs resolved.
-    read_from: Vec<Location>,
+    resolved_locations: Vec<Location>,
     ignored: IgnoredCounts,
-    loaded: u64,
+    skipped_loaded: u64,
 }
 
 /// A place that is listed.
@@ -73,71 +73,84 @@ impl Source {
         stages: &Timings,
     ) -> Result<Self> {
         let began = Instant::now();
-        let roots = places.places.iter().zip(0..);
-        let roots = roots.map(|(place, number)| {
-            let opened = open_root(stores, place, number, places);
-            opened.map_err(|error| error.also(format!("check {argument}")))
+        let roots = places.locations.iter().zip(0..);
+        let roots = roots.map(|(location, number)| {
+            let root = open_root(stores, location, number, places);
+            root.map_err(|error| error.add_hint(format!("check {argument}")))
         });
         let roots: Vec<ListingRoot> = roots.collect::<Result<_>>()?;
-        let list = || roots.par_iter().try_for_each(|root| list(root, "", 1));
-        match roots.iter().find_map(|root| root.store.requests()) {
+        let list = || {
+            roots
+                .par_iter()
+                .try_for_each(|root| list_prefix(root, "", 1))
+        };
+        match roots
+            .iter()
+            .find_map(|root| root.store.max_concurrent_requests())
+        {
             None => list()?,
             // A request is waited for by a thread that does nothing else.
-            Some(requests) => start_workers(requests)?.install(list)?,
+            Some(requests) => build_thread_pool(requests)?.install(list)?,
         }
         let (mut stores, mut listings) = (Vec::new(), Vec::new());
-        let mut read_from = Vec::new();
-        for (root, place) in roots.into_iter().zip(&places.places) {
+        let mut resolved_locations = Vec::new();
+        for (root, location) in roots.into_iter().zip(&places.locations) {
             let listing = root
                 .listing
                 .into_inner()
                 .unwrap_or_else(PoisonError::into_inner);
-            check_listing(kind, argument, place, &root.rules, &listing)?;
+            check_not_empty(kind, argument, location, &root.rules, &listing)?;
             match root.rules.glob {
-                None => read_from.push(place.clone()),
+                None => resolved_locations.push(location.clone()),
                 Some(_) => {
-                    let folders = listing.matched.iter().map(|key| root.folder.join(key));
+                    let folders = listing
+                        .matched_folders
+                        .iter()
+                        .map(|key| root.folder.join(key));
                     // The current directory, where the glob has no other.
-                    let named = |place| match place {
+                    let current_dir_if_empty = |place| match place {
                         Location::Local(path) if path.as_os_str().is_empty() => {
                             Location::Local(".".into())
                         }
                         place => place,
                     };
-                    read_from.extend(folders.map(named));
+                    resolved_locations.extend(folders.map(current_dir_if_empty));
                 }
             }
             stores.push(root.store);
             listings.push(listing);
         }
-        let levels = listings.iter().map(|listing| listing.levels).sum::<usize>();
+        let levels = listings
+            .iter()
+            .map(|listing| listing.listed_prefixes)
+            .sum::<usize>();
         let (phase, sort) = match kind {
             RecordKind::Song => ("list songs", "sort songs"),
             RecordKind::Log => ("list logs", "sort logs"),
         };
-        stages.phase(phase, levels, began);
-        let sorting = Instant::now();
-        let (mut objects, ignored) = in_order(&stores, listings);
-        stages.phase(sort, None, sorting);
+        stages.record_phase(phase, levels, began);
+        let sort_start = Instant::now();
+        let (mut objects, ignored) = merge_listings(&stores, listings);
+        stages.record_phase(sort, None, sort_start);
         let listed = objects.len();
         if !loaded.is_empty() {
             objects.retain(|object| {
-                let store = stores.get(object.place as usize);
-                let identity = store.map(|store| store.identity(&object.entry.key));
-                identity.is_none_or(|identity| !loaded.contains(identity, object.entry.etag()))
+                let store = stores.get(object.location_index as usize);
+                let identity = store.map(|store| store.absolute_name(&object.meta.key));
+                identity.is_none_or(|identity| !loaded.contains(identity, object.meta.etag()))
             });
         }
-        let left_out = listed - objects.len();
-        let plan = plan_by_content(&stores, &mut objects, split_bytes)?;
-        stages.add(Stage::List, began, plan.bytes, objects.len() as u64);
+        let skipped_loaded = listed - objects.len();
+        let plan = plan_with_sniffing(&stores, &mut objects, split_bytes)?;
+        stages.record(Stage::List, began, plan.bytes, objects.len() as u64);
         Ok(Self {
             kind,
             objects,
             plan,
             stores,
-            read_from,
+            resolved_locations,
             ignored,
-            loaded: left_out as u64,
+            skipped_loaded: skipped_loaded as u64,
         })
     }
 
@@ -151,14 +164,14 @@ impl Source {
 
     /// How people name one of its objects.
     pub fn display(&self, object: &InputObject) -> String {
-        let store = self.stores.get(object.place as usize);
-        store.map_or_else(String::new, |store| store.display(&object.entry.key))
+        let store = self.stores.get(object.location_index as usize);
+        store.map_or_else(String::new, |store| store.display(&object.meta.key))
     }
 
     /// What names one of its objects, wherever it is looked at from.
-    pub fn identity(&self, object: &InputObject) -> String {
-        let store = self.stores.get(object.place as usize);
-        store.map_or_else(String::new, |store| store.identity(&object.entry.key))
+    pub fn canonical_name(&self, object: &InputObject) -> String {
+        let store = self.stores.get(object.location_index as usize);
+        store.map_or_else(String::new, |store| store.absolute_name(&object.meta.key))
     }
 
     /// A reader of ranges of objects, in this order. Each range is in the place of this number.
@@ -167,32 +180,34 @@ impl Source {
         ranges: impl Iterator<Item = (u32, ObjectRange)>,
     ) -> Box<dyn RangeReader + '_> {
         match &self.stores[..] {
-            [store] => store.read(ranges.map(|(_, range)| range).collect()),
+            [store] => store.read_ranges(ranges.map(|(_, range)| range).collect()),
             stores => Box::new(ChainedReader::new(stores, ranges)),
         }
     }
 
     /// How many requests can be under way at a time, if any object is reached by requests.
-    pub fn requests(&self) -> Option<usize> {
-        self.stores.iter().find_map(|store| store.requests())
+    pub fn max_concurrent_requests(&self) -> Option<usize> {
+        self.stores
+            .iter()
+            .find_map(|store| store.max_concurrent_requests())
     }
 
     /// The places that are read, globs resolved to the folders that they match.
-    pub fn read_from(&self) -> &[Location] {
-        &self.read_from
+    pub fn resolved_locations(&self) -> &[Location] {
+        &self.resolved_locations
     }
 
     /// Objects that were left out because they are loaded.
-    pub fn loaded(&self) -> u64 {
-        self.loaded
+    pub fn skipped_loaded(&self) -> u64 {
+        self.skipped_loaded
     }
 
     /// A report of what was listed, with nothing read yet.
-    pub fn report(&self) -> InputReport {
+    pub fn initial_report(&self) -> InputReport {
         InputReport {
             objects: self.objects.len() as u64,
             ignored_objects: self.ignored.objects(),
-            ignored_endings: self.ignored.by_ending(),
+            ignored_endings: self.ignored.by_extension(),
             bytes: self.plan.bytes,
             ..InputReport::default()
         }
@@ -207,17 +222,18 @@ fn open_root(
     places: &InputSpec,
 ) -> Result<ListingRoot> {
     let mut rules = InputRules {
-        place: number,
+        location_index: number,
         glob: None,
         include: places.include.clone(),
-        keeps_ignored: places.places.len() > 1,
+        collects_ignored_keys: places.locations.len() > 1,
     };
     let (store, folder) = match place.split_glob() {
         None => (stores.open(place)?, place.clone()),
         Some((folder, pattern)) => {
-            let wrong = |why: String| Error::usage(format!("cannot use {place}")).because(why);
-            let glob = rules.glob.insert(Glob::parse(&pattern).map_err(wrong)?);
-            (stores.open_below(&folder, glob.stem())?, folder)
+            let invalid =
+                |why: String| Error::usage(format!("cannot use {place}")).with_reason(why);
+            let glob = rules.glob.insert(Glob::parse(&pattern).map_err(invalid)?);
+            (stores.open_folder(&folder, glob.literal_prefix())?, folder)
         }
     };
     Ok(ListingRoot {
@@ -229,26 +245,26 @@ fn open_root(
 }
 
 /// Lists all objects below a prefix that is one of `width` to be listed, prefixes side by side.
-fn list(root: &ListingRoot, prefix: &str, width: usize) -> Result<()> {
-    let depth = if width < MANY_PREFIXES {
+fn list_prefix(root: &ListingRoot, prefix: &str, width: usize) -> Result<()> {
+    let depth = if width < MIN_PARALLEL_PREFIXES {
         ListMode::Delimited
     } else {
         ListMode::Recursive
     };
     let level = root.store.list(prefix, depth)?;
-    let below = root
+    let child_prefixes = root
         .listing
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .add(&root.rules, prefix, level)?;
-    let width = width.saturating_mul(below.len());
-    below
+    let width = width.saturating_mul(child_prefixes.len());
+    child_prefixes
         .par_iter()
-        .try_for_each(|prefix| list(root, prefix, width))
+        .try_for_each(|prefix| list_prefix(root, prefix, width))
 }
 
 /// An error if a place holds no input object, so that a mistyped one is noticed.
-fn check_listing(
+fn check_not_empty(
     kind: RecordKind,
     argument: &str,
     place: &Location,
@@ -259,30 +275,31 @@ fn check_listing(
         return Ok(());
     }
     let kind = kind.plural();
-    if rules.glob.is_some() && listing.matched.is_empty() {
+    if rules.glob.is_some() && listing.matched_folders.is_empty() {
         return Err(Error::failed(format!("no {kind} in {place}"))
-            .because("the glob matches nothing")
-            .hint(format!(
+            .with_reason("the glob matches nothing")
+            .with_hint(format!(
                 "check {argument}; * does not match a /, but ** matches any number of folders"
             )));
     }
-    let mut why = "it holds no object whose name ends in .json, .jsonl, .ndjson or .ldjson (then \
+    let mut reason =
+        "it holds no object whose name ends in .json, .jsonl, .ndjson or .ldjson (then \
                    perhaps .gz, .gzip, .bz2 or .zst)"
-        .to_owned();
+            .to_owned();
     let mut hint = format!("check {argument}");
     if listing.ignored.objects() > 0 {
-        let endings = describe_ignored(&listing.ignored.by_ending(), ENDINGS_SHOWN);
-        why += &format!("; ignored: {} ({endings})", listing.ignored.objects());
+        let endings = describe_ignored(&listing.ignored.by_extension(), MAX_EXTENSIONS_SHOWN);
+        reason += &format!("; ignored: {} ({endings})", listing.ignored.objects());
         hint += ", or name such objects by --include GLOB";
     }
     Err(Error::failed(format!("no {kind} in {place}"))
-        .because(why)
-        .hint(hint))
+        .with_reason(reason)
+        .with_hint(hint))
 }
 
 /// The objects of all places in the order in which they are taken, each once: the byte order of their
 /// keys, or of their identities if there are several places. With them what is ignored.
-fn in_order(
+fn merge_listings(
     stores: &[Box<dyn Store>],
     mut listings: Vec<Listing>,
 ) -> (Vec<InputObject>, IgnoredCounts) {
@@ -292,26 +309,27 @@ fn in_order(
             ignored,
             ..
         } = std::mem::take(listing);
-        objects.par_sort_unstable_by(|a, b| a.entry.key.cmp(&b.entry.key));
+        objects.par_sort_unstable_by(|a, b| a.meta.key.cmp(&b.meta.key));
         return (objects, ignored);
     }
     let mut objects = Vec::new();
-    let (mut ignored, mut counted) = (IgnoredCounts::default(), HashSet::new());
+    let (mut ignored, mut counted_names) = (IgnoredCounts::default(), HashSet::new());
     for (store, listing) in stores.iter().zip(listings) {
-        let named = |object: InputObject| (store.identity(&object.entry.key), object);
+        let named = |object: InputObject| (store.absolute_name(&object.meta.key), object);
         objects.par_extend(listing.objects.into_par_iter().map(named));
         for key in listing.ignored_keys {
-            if counted.insert(store.identity(&key)) {
+            if counted_names.insert(store.absolute_name(&key)) {
                 ignored.count(&key);
             }
         }
     }
     // An object that several places name is kept as the first of them names it.
     objects.par_sort_unstable_by(|(a, first), (b, second)| {
-        a.cmp(b).then(first.place.cmp(&second.place))
+        a.cmp(b)
+            .then(first.location_index.cmp(&second.location_index))
     });
     objects.dedup_by(|(b, _), (a, _)| a == b);
-    drop_linked(stores, &mut objects);
+    drop_symlink_duplicates(stores, &mut objects);
     (
         objects.into_iter().map(|(_, object)| object).collect(),
         ignored,
@@ -319,105 +337,110 @@ fn in_order(
 }
 
 /// Drops files that an earlier place names too, by a path with other links in it.
-fn drop_linked(stores: &[Box<dyn Store>], objects: &mut Vec<(String, InputObject)>) {
-    let contents = |object: &InputObject| match object.entry.version {
-        ObjectVersion::Mtime { nanoseconds, inode } => {
-            Some((inode, nanoseconds, object.entry.size))
-        }
+fn drop_symlink_duplicates(stores: &[Box<dyn Store>], objects: &mut Vec<(String, InputObject)>) {
+    let file_id = |object: &InputObject| match object.meta.version {
+        ObjectVersion::Mtime { nanoseconds, inode } => Some((inode, nanoseconds, object.meta.size)),
         _ => None,
     };
-    let mut places = HashMap::new();
+    let mut location_by_file = HashMap::new();
     for (_, object) in objects.iter() {
-        if let Some(contents) = contents(object) {
-            let place = places.entry(contents).or_insert(Some(object.place));
+        if let Some(contents) = file_id(object) {
+            let location = location_by_file
+                .entry(contents)
+                .or_insert(Some(object.location_index));
             // No one place contains all of several places.
-            *place = place.filter(|&place| place == object.place);
+            *location = location.filter(|&place| place == object.location_index);
         }
     }
     // Few files of several places have a number in common, so few paths are looked at.
     let path = |object: &InputObject| {
-        let is_shared = |contents| places.get(&contents).is_some_and(Option::is_none);
-        contents(object).filter(|&contents| is_shared(contents))?;
-        let store = stores.get(object.place as usize)?;
-        Some(store.without_links(&object.entry.key))
+        let is_shared = |contents| location_by_file.get(&contents).is_some_and(Option::is_none);
+        file_id(object).filter(|&contents| is_shared(contents))?;
+        let store = stores.get(object.location_index as usize)?;
+        Some(store.canonical_name(&object.meta.key))
     };
-    let mut first = HashMap::new();
+    let mut first_location = HashMap::new();
     for (_, object) in objects.iter() {
         if let Some(path) = path(object) {
-            let place = first.entry(path).or_insert(object.place);
-            *place = object.place.min(*place);
+            let location = first_location.entry(path).or_insert(object.location_index);
+            *location = object.location_index.min(*location);
         }
     }
     objects.retain(|(_, object)| {
-        let first = path(object).and_then(|path| first.get(&path));
-        first.is_none_or(|&first| first == object.place)
+        let first = path(object).and_then(|path| first_location.get(&path));
+        first.is_none_or(|&first| first == object.location_index)
     });
 }
 
 /// Plans the splits. An object that is to be cut is looked at first: one that is compressed, whatever its
 /// name says, can only be read from its beginning.
-fn plan_by_content(
+fn plan_with_sniffing(
     stores: &[Box<dyn Store>],
     objects: &mut [InputObject],
     split_bytes: Option<u64>,
 ) -> Result<SplitSet> {
-    let first = plan(objects, split_bytes);
-    if !look_at(stores, objects, first.cut_objects())? {
+    let first = plan_splits(objects, split_bytes);
+    if !sniff_objects(stores, objects, first.split_objects())? {
         return Ok(first);
     }
     // Other objects may be cut instead.
-    let may_be_cut = |object: &InputObject| {
-        object.can_be_cut() && !object.is_looked_at && object.entry.size > first.never_cut
+    let may_be_split = |object: &InputObject| {
+        object.is_splittable() && !object.is_sniffed && object.meta.size > first.max_unsplit_bytes
     };
     let numbers = objects.iter().enumerate();
-    let numbers = numbers.filter(|(_, object)| may_be_cut(object));
+    let numbers = numbers.filter(|(_, object)| may_be_split(object));
     let numbers = numbers.map(|(number, _)| number).collect();
-    look_at(stores, objects, numbers)?;
-    Ok(plan(objects, split_bytes))
+    sniff_objects(stores, objects, numbers)?;
+    Ok(plan_splits(objects, split_bytes))
 }
 
 /// Looks at the first bytes of these objects, side by side. Returns whether any of them cannot be cut: it is
 /// compressed against its name, or of another format.
-fn look_at(
+fn sniff_objects(
     stores: &[Box<dyn Store>],
     objects: &mut [InputObject],
     numbers: Vec<usize>,
 ) -> Result<bool> {
-    let look = || {
-        let looked = numbers.par_iter().map(|&number| {
+    let sniff_all = || {
+        let sniffed = numbers.par_iter().map(|&number| {
             let object = objects.get(number);
-            let store = object.and_then(|object| stores.get(object.place as usize));
+            let store = object.and_then(|object| stores.get(object.location_index as usize));
             match (store, object) {
-                (Some(store), Some(object)) => look(store.as_ref(), object),
+                (Some(store), Some(object)) => sniff_object(store.as_ref(), object),
                 _ => Ok((None, Layout::default())),
             }
         });
-        looked.collect::<Result<Vec<_>>>()
+        sniffed.collect::<Result<Vec<_>>>()
     };
-    let requests = stores.iter().find_map(|store| store.requests());
-    let looked = match requests.filter(|_| !numbers.is_empty()) {
-        None => look()?,
-        Some(requests) => start_workers(requests)?.install(look)?,
+    let requests = stores
+        .iter()
+        .find_map(|store| store.max_concurrent_requests());
+    let sniffed = match requests.filter(|_| !numbers.is_empty()) {
+        None => sniff_all()?,
+        Some(requests) => build_thread_pool(requests)?.install(sniff_all)?,
     };
-    let mut any = false;
-    for (number, (compression, layout)) in numbers.into_iter().zip(looked) {
+    let mut any_unsplittable = false;
+    for (number, (compression, layout)) in numbers.into_iter().zip(sniffed) {
         if let Some(object) = objects.get_mut(number) {
             (object.compression, object.layout) = (compression, layout);
-            object.is_looked_at = true;
-            any |= !object.can_be_cut();
+            object.is_sniffed = true;
+            any_unsplittable |= !object.is_splittable();
         }
     }
-    Ok(any)
+    Ok(any_unsplittable)
 }
 
 /// Returns how an object is compressed that is not by its name, and how its records are arranged.
-fn look(store: &dyn Store, object: &InputObject) -> Result<(Option<InputCompression>, Layout)> {
+fn sniff_object(
+    store: &dyn Store,
+    object: &InputObject,
+) -> Result<(Option<InputCompression>, Layout)> {
     let mut first = Vec::new();
-    let mut reader = store.read(vec![object.range(0, HEAD_BYTES as u64)]);
+    let mut reader = store.read_ranges(vec![object.range(0, MAX_SNIFF_BYTES as u64)]);
     reader.next_range()?;
-    let read = reader.take(HEAD_BYTES as u64).read_to_end(&mut first);
-    read.map_err(|e| Error::io("cannot read", store.display(&object.entry.key).as_ref(), &e))?;
-    let compression = by_content(&first, true, None).flatten();
-    let layout = detect(&first, true).unwrap_or_default();
+    let read = reader.take(MAX_SNIFF_BYTES as u64).read_to_end(&mut first);
+    read.map_err(|e| Error::io("cannot read", store.display(&object.meta.key).as_ref(), &e))?;
+    let compression = detect_compression(&first, true, None).flatten();
+    let layout = detect_layout(&first, true).unwrap_or_default();
     Ok((compression, layout))
 }

@@ -11,9 +11,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use super::ReadContext;
+use super::build_thread_pool;
 use super::source::Source;
 use super::split_reader::{SplitReader, SplitStats, StartAt};
-use super::start_workers;
 use crate::error::Result;
 use crate::input::Split;
 
@@ -25,7 +25,7 @@ pub struct ConfirmedSplit<T> {
     /// Newlines in its first object before its records began.
     pub lines_before: u64,
     /// What the worker made of it.
-    pub made: T,
+    pub output: T,
 }
 
 /// Sends all splits of `source` through `work` on every thread of the current pool, and gives each
@@ -33,54 +33,54 @@ pub struct ConfirmedSplit<T> {
 ///
 /// # Errors
 /// The first error of `work` or `settle`; the other workers stop at their next split.
-pub fn run<T: Send>(
+pub fn process_splits<T: Send>(
     reading: ReadContext<'_>,
     source: &Source,
-    work: impl Fn(&mut SplitReader<'_>, &Split, StartAt) -> Result<(SplitStats, T)> + Sync,
-    settle: impl Fn(&Split, ConfirmedSplit<T>) -> Result<()> + Sync,
+    process: impl Fn(&mut SplitReader<'_>, &Split, StartAt) -> Result<(SplitStats, T)> + Sync,
+    on_confirmed: impl Fn(&Split, ConfirmedSplit<T>) -> Result<()> + Sync,
 ) -> Result<()> {
     let splits = &source.plan.splits;
     let began = Instant::now();
     let next = AtomicUsize::new(0);
-    let stop = AtomicBool::new(false);
-    let chain = Mutex::new(BoundaryTracker::new(source));
+    let is_stopped = AtomicBool::new(false);
+    let tracker = Mutex::new(BoundaryTracker::new(source));
     let worker = || -> Result<()> {
         let mut reader = SplitReader::new(reading, source);
-        while !stop.load(Ordering::Relaxed) {
+        while !is_stopped.load(Ordering::Relaxed) {
             let Some(split) = splits.get(next.fetch_add(1, Ordering::Relaxed)) else {
                 break;
             };
             let mut task = Some((split, StartAt::NextLine));
             while let Some((split, start)) = task {
-                let done = work(&mut reader, split, start)?;
-                let mut chain = chain.lock().unwrap_or_else(PoisonError::into_inner);
-                let (settled, again) = chain.offer(split.number, done);
+                let done = process(&mut reader, split, start)?;
+                let mut chain = tracker.lock().unwrap_or_else(PoisonError::into_inner);
+                let (confirmed, retry) = chain.complete(split.number, done);
                 drop(chain);
-                for (number, settled) in settled {
+                for (number, confirmed_split) in confirmed {
                     if let Some(split) = splits.get(number) {
-                        settle(split, settled)?;
+                        on_confirmed(split, confirmed_split)?;
                     }
                 }
-                task = again.and_then(|(number, start)| Some((splits.get(number)?, start)));
+                task = retry.and_then(|(number, start)| Some((splits.get(number)?, start)));
             }
         }
         Ok(())
     };
-    let work = || {
+    let run_worker = || {
         let done = worker();
         if done.is_err() {
-            stop.store(true, Ordering::Relaxed);
+            is_stopped.store(true, Ordering::Relaxed);
         }
         done
     };
-    let done = match source.requests() {
-        None => rayon::broadcast(|_| work()),
+    let done = match source.max_concurrent_requests() {
+        None => rayon::broadcast(|_| run_worker()),
         // While one waits for the network another has something to do.
-        Some(_) => start_workers(2 * rayon::current_num_threads())?.broadcast(|_| work()),
+        Some(_) => build_thread_pool(2 * rayon::current_num_threads())?.broadcast(|_| run_worker()),
     };
     reading
-        .stages
-        .phase(source.kind.plural(), splits.len(), began);
+        .timings
+        .record_phase(source.kind.plural(), splits.len(), began);
     done.into_iter().collect()
 }
 
@@ -88,16 +88,16 @@ pub fn run<T: Send>(
 #[derive(Debug, Clone, Copy)]
 struct RecordEnd {
     /// The byte in the object.
-    end: u64,
+    offset: u64,
     /// Newlines in the object before it.
-    lines: u64,
+    newlines: u64,
 }
 
 #[derive(Debug)]
 struct BoundaryTracker<'a, T> {
     source: &'a Source,
-    waiting: Vec<Option<(SplitStats, T)>>,
-    tails: Vec<Option<RecordEnd>>,
+    pending: Vec<Option<(SplitStats, T)>>,
+    record_ends: Vec<Option<RecordEnd>>,
 }
 
 type RetryTask = (usize, StartAt);
@@ -105,92 +105,94 @@ type RetryTask = (usize, StartAt);
 impl<'a, T> BoundaryTracker<'a, T> {
     fn new(source: &'a Source) -> Self {
         let splits = source.plan.splits.len();
-        let waiting = std::iter::repeat_with(|| None).take(splits).collect();
+        let pending = std::iter::repeat_with(|| None).take(splits).collect();
         Self {
             source,
-            waiting,
-            tails: vec![None; splits],
+            pending,
+            record_ends: vec![None; splits],
         }
     }
 
     /// Takes in what was made of a split. Gives those that settle now, and what must be done again.
-    fn offer(
+    fn complete(
         &mut self,
         number: usize,
         done: (SplitStats, T),
     ) -> (Vec<(usize, ConfirmedSplit<T>)>, Option<RetryTask>) {
-        let mut settled = Vec::new();
-        if let Some(slot) = self.waiting.get_mut(number) {
+        let mut confirmed = Vec::new();
+        if let Some(slot) = self.pending.get_mut(number) {
             *slot = Some(done);
         }
         for number in number.. {
-            let Some(start) = self.right_start(number) else {
+            let Some(start) = self.expected_start(number) else {
                 break;
             };
-            let Some((found, made)) = self.waiting.get_mut(number).and_then(Option::take) else {
+            let Some((stats, output)) = self.pending.get_mut(number).and_then(Option::take) else {
                 break;
             };
-            let right = match start {
+            let is_expected = match start {
                 StartAt::NextLine => true,
-                StartAt::Byte(at) => found.began == Some(at),
-                StartAt::Skip => found.began.is_none(),
+                StartAt::Byte(at) => stats.began == Some(at),
+                StartAt::Skip => stats.began.is_none(),
             };
-            if !right {
-                return (settled, Some((number, start)));
+            if !is_expected {
+                return (confirmed, Some((number, start)));
             }
-            let lines_before = self.tail_before(number).map_or(0, |tail| tail.lines);
-            let alone = self.segments(number) == 1;
-            let tail = match found.ended {
+            let lines_before = self
+                .previous_record_end(number)
+                .map_or(0, |tail| tail.newlines);
+            let is_single_segment = self.segment_count(number) == 1;
+            let record_end = match stats.ended {
                 Some(end) => {
-                    let before = if alone { lines_before } else { 0 };
+                    let newlines_before = if is_single_segment { lines_before } else { 0 };
                     Some(RecordEnd {
-                        end,
-                        lines: before + found.lines.1,
+                        offset: end,
+                        newlines: newlines_before + stats.newlines.1,
                     })
                 }
-                None => self.tail_before(number),
+                None => self.previous_record_end(number),
             };
-            if let Some(slot) = self.tails.get_mut(number) {
-                *slot = tail;
+            if let Some(slot) = self.record_ends.get_mut(number) {
+                *slot = record_end;
             }
-            settled.push((
+            confirmed.push((
                 number,
                 ConfirmedSplit {
-                    found,
+                    found: stats,
                     lines_before,
-                    made,
+                    output,
                 },
             ));
         }
-        (settled, None)
+        (confirmed, None)
     }
 
     /// Where a split's records begin, as far as that is known by now.
-    fn right_start(&self, number: usize) -> Option<StartAt> {
+    fn expected_start(&self, number: usize) -> Option<StartAt> {
         let first = self.source.plan.splits.get(number)?.segments.first()?;
         if first.start == 0 {
             return Some(StartAt::NextLine);
         }
-        let tail = self.tail_before(number)?;
-        let size = self.source.objects.get(first.object)?.entry.size;
-        let inside = tail.end < first.end.min(size);
-        Some(if inside {
-            StartAt::Byte(tail.end)
+        let previous = self.previous_record_end(number)?;
+        let size = self.source.objects.get(first.object)?.meta.size;
+        let is_inside = previous.offset < first.end.min(size);
+        Some(if is_inside {
+            StartAt::Byte(previous.offset)
         } else {
             StartAt::Skip
         })
     }
 
     /// The tail of the split before one that begins inside an object.
-    fn tail_before(&self, number: usize) -> Option<RecordEnd> {
+    fn previous_record_end(&self, number: usize) -> Option<RecordEnd> {
         let first = self.source.plan.splits.get(number)?.segments.first()?;
         if first.start == 0 {
             return None;
         }
-        *self.tails.get(number.checked_sub(1)?)?
+        *self.record_ends.get(number.checked_sub(1)?)?
     }
 
-    fn segments(&self, number: usize) -> usize {
+    fn segment_count(&self, number: usize) -> usize {
         self.source
             .plan
             .splits

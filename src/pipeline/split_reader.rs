@@ -33,15 +33,15 @@ pub struct SplitStats {
     /// Where the last segment's records ended; nowhere if it had none.
     pub ended: Option<u64>,
     /// Newlines in each of the first and the last segment (they can be the same).
-    pub lines: (u64, u64),
+    pub newlines: (u64, u64),
     /// Bytes from where the records of each segment began to where they ended, decompressed.
-    pub bytes: u64,
+    pub decoded_bytes: u64,
     /// The counts over all segments.
     pub counts: RecordCounts,
     /// Records of each segment that became a row.
-    pub kept: Vec<u64>,
+    pub kept_by_segment: Vec<u64>,
     /// The rejects, by [`RejectReason::ALL`].
-    pub reasons: [u64; RejectReason::ALL.len()],
+    pub rejects_by_reason: [u64; RejectReason::ALL.len()],
     /// The first reject, and the number of its segment in the split.
     pub first_reject: Option<(usize, Reject)>,
     /// Rejects of the first segment. Their lines count from where its records began.
@@ -54,7 +54,7 @@ pub struct SplitStats {
 
 impl SplitStats {
     fn count_reject(&mut self, segment: usize, reject: Reject) {
-        self.reasons[reject.reason as usize] += 1;
+        self.rejects_by_reason[reject.reason as usize] += 1;
         self.rejected_bytes += reject.bytes;
         self.segments.add_reject(&reject);
         self.first_segment_rejects += u64::from(segment == 0);
@@ -68,7 +68,7 @@ pub trait RecordSink {
     ///
     /// # Errors
     /// It cannot be turned into the star or written.
-    fn rows(&mut self, batch: &RecordBatch) -> Result<()>;
+    fn write_batch(&mut self, batch: &RecordBatch) -> Result<()>;
 
     /// Takes a reject of an object.
     ///
@@ -96,7 +96,7 @@ enum ReadFrom {
 }
 
 impl ReadFrom {
-    fn byte(self) -> u64 {
+    fn offset(self) -> u64 {
         match self {
             Self::RecordAt(byte) | Self::LineAfter(byte) => byte,
         }
@@ -104,9 +104,9 @@ impl ReadFrom {
 }
 
 impl SegmentTask<'_> {
-    fn range(&self) -> Option<ObjectRange> {
+    fn byte_range(&self) -> Option<ObjectRange> {
         let from = self.from?;
-        Some(self.object.range(from.byte(), self.segment.end))
+        Some(self.object.range(from.offset(), self.segment.end))
     }
 }
 
@@ -144,24 +144,24 @@ impl<'a> SplitReader<'a> {
         let mut found = SplitStats {
             began: None,
             ended: None,
-            lines: (0, 0),
-            bytes: 0,
+            newlines: (0, 0),
+            decoded_bytes: 0,
             counts: RecordCounts::default(),
-            kept: Vec::with_capacity(split.segments.len()),
-            reasons: [0; RejectReason::ALL.len()],
+            kept_by_segment: Vec::with_capacity(split.segments.len()),
+            rejects_by_reason: [0; RejectReason::ALL.len()],
             first_reject: None,
             first_segment_rejects: 0,
             rejected_bytes: 0,
             segments: SegmentStatuses::with_capacity(split.segments.len()),
         };
         // A split that failed half way may have left something.
-        self.decoder.clear();
+        self.decoder.reset();
         let source = self.source;
-        let tasks = self.tasks(split, start);
+        let tasks = self.segment_tasks(split, start);
         let ranges = tasks
             .iter()
-            .filter_map(|task| Some((task.object.place, task.range()?)));
-        let mut input = clock.read(|| source.read(ranges));
+            .filter_map(|task| Some((task.object.location_index, task.byte_range()?)));
+        let mut input = clock.time_read(|| source.read(ranges));
         let input = input.as_mut();
         for (number, task) in tasks.into_iter().enumerate() {
             let SegmentTask {
@@ -169,12 +169,12 @@ impl<'a> SplitReader<'a> {
                 segment,
                 from,
             } = task;
-            let began = clock.read(|| {
+            let records_start = clock.time_read(|| {
                 let Some(from) = from else {
                     return Ok(None);
                 };
                 let name = source.display(object);
-                let range = (from.byte(), segment.end);
+                let range = (from.offset(), segment.end);
                 self.reader.open(input, object, name, range)?;
                 match from {
                     ReadFrom::RecordAt(at) => Ok(Some(at)),
@@ -182,48 +182,50 @@ impl<'a> SplitReader<'a> {
                 }
             })?;
             if number == 0 {
-                found.began = began;
+                found.began = records_start;
             }
             let kept_before = self.decoder.kept();
             let records_before = self.decoder.records();
-            let mut is_broken = false;
-            (found.ended, found.lines.1) = (None, 0);
-            if let Some(began) = began {
+            let mut is_corrupt = false;
+            (found.ended, found.newlines.1) = (None, 0);
+            if let Some(began) = records_start {
                 // Only an object that is read from its first byte on tells its layout by itself.
                 let layout = (segment.start > 0).then_some(object.layout);
                 self.decoder.begin_segment(layout);
                 while found.ended.is_none() {
-                    found.ended = self.chunk(input, segment.end, &mut clock, sink)?;
+                    found.ended = self.decode_chunk(input, segment.end, &mut clock, sink)?;
                     for reject in self.decoder.take_rejects() {
                         sink.reject(object, &reject)?;
                         found.count_reject(number, reject);
                     }
                 }
-                found.lines.1 = self.decoder.lines();
-                found.bytes += found.ended.map_or(0, |ended| ended - began);
-                is_broken = matches!(self.reader.chunk().rest, InputState::Corrupt(_));
+                found.newlines.1 = self.decoder.newlines();
+                found.decoded_bytes += found.ended.map_or(0, |records_end| records_end - began);
+                is_corrupt = matches!(self.reader.chunk().input_state, InputState::Corrupt(_));
             }
             let records = self.decoder.records() - records_before;
-            found.segments.end_segment(records, is_broken);
+            found.segments.end_segment(records, is_corrupt);
             if from.is_some() {
-                clock.read(|| input.check_unchanged())?;
+                clock.time_read(|| input.check_unchanged())?;
             }
             if number == 0 {
-                found.lines.0 = found.lines.1;
+                found.newlines.0 = found.newlines.1;
             }
-            found.kept.push(self.decoder.kept() - kept_before);
+            found
+                .kept_by_segment
+                .push(self.decoder.kept() - kept_before);
         }
-        self.flush(&mut clock, sink)?;
+        self.flush_batch(&mut clock, sink)?;
         found.counts = self.decoder.take_counts();
         let bytes = self.reader.take_bytes_read();
-        let (stages, records) = (self.reading.stages, found.counts.records);
-        stages.add_time(Stage::Read, clock.read, bytes, records);
-        stages.add_time(Stage::Decode, clock.decode, found.bytes, records);
+        let (timings, records) = (self.reading.timings, found.counts.records);
+        timings.record_duration(Stage::Read, clock.read, bytes, records);
+        timings.record_duration(Stage::Decode, clock.decode, found.decoded_bytes, records);
         Ok(found)
     }
 
     /// What is to be read of each segment.
-    fn tasks(&self, split: &Split, start: StartAt) -> Vec<SegmentTask<'a>> {
+    fn segment_tasks(&self, split: &Split, start: StartAt) -> Vec<SegmentTask<'a>> {
         let task = |(number, segment): (usize, &Segment)| {
             let object = self.source.objects.get(segment.object)?;
             let start = if number == 0 {
@@ -247,35 +249,35 @@ impl<'a> SplitReader<'a> {
 
     /// Decodes what is at hand of the segment that the reader stands in, and sees to it that there is
     /// more to decode; gives where the segment's records end once that is reached.
-    fn chunk(
+    fn decode_chunk(
         &mut self,
         input: &mut dyn RangeReader,
         end: u64,
         clock: &mut StageTimer,
         sink: &mut dyn RecordSink,
     ) -> Result<Option<u64>> {
-        let progress = clock.decode(|| self.decoder.decode(self.reader.chunk(), end));
+        let progress = clock.time_decode(|| self.decoder.decode(self.reader.chunk(), end));
         self.reader.consume(progress.consumed);
         self.reading
             .progress
             .advance(self.reader.take_bytes_stored());
-        match progress.stop {
-            DecodeStatus::NeedInput => clock.read(|| self.reader.fill(input))?,
-            DecodeStatus::BatchFull => self.flush(clock, sink)?,
+        match progress.status {
+            DecodeStatus::NeedInput => clock.time_read(|| self.reader.fill(input))?,
+            DecodeStatus::BatchFull => self.flush_batch(clock, sink)?,
             DecodeStatus::SegmentEnd => return Ok(Some(self.reader.chunk().offset)),
         }
         Ok(None)
     }
 
-    fn flush(&mut self, clock: &mut StageTimer, sink: &mut dyn RecordSink) -> Result<()> {
+    fn flush_batch(&mut self, clock: &mut StageTimer, sink: &mut dyn RecordSink) -> Result<()> {
         let batch = clock
-            .decode(|| self.decoder.finish())
-            .map_err(Error::arrow)?;
+            .time_decode(|| self.decoder.finish())
+            .map_err(Error::from_arrow)?;
         // A batch can be full of what rejected records left behind.
         if batch.num_rows() == 0 {
             return Ok(());
         }
-        sink.rows(&batch)
+        sink.write_batch(&batch)
     }
 }
 
@@ -287,17 +289,17 @@ struct StageTimer {
 }
 
 impl StageTimer {
-    fn read<T>(&mut self, work: impl FnOnce() -> T) -> T {
+    fn time_read<T>(&mut self, work: impl FnOnce() -> T) -> T {
         let began = Instant::now();
-        let done = work();
+        let result = work();
         self.read += began.elapsed();
-        done
+        result
     }
 
-    fn decode<T>(&mut self, work: impl FnOnce() -> T) -> T {
+    fn time_decode<T>(&mut self, work: impl FnOnce() -> T) -> T {
         let began = Instant::now();
-        let done = work();
+        let result = work();
         self.decode += began.elapsed();
-        done
+        result
     }
 }

@@ -30,7 +30,7 @@ pub enum Stage {
     Deduplicate,
 }
 
-const STAGES: [(Stage, &str); 6] = [
+const STAGE_NAMES: [(Stage, &str); 6] = [
     (Stage::List, "list"),
     (Stage::Read, "read"),
     (Stage::Decode, "decode"),
@@ -54,44 +54,49 @@ pub struct Phase {
     /// Seconds that it took.
     pub seconds: f64,
     /// Pieces of work in it, and so the most threads that can share it; absent if any number can.
-    pub pieces: Option<usize>,
+    pub tasks: Option<usize>,
 }
 
 /// The totals of a run. Workers add to them a chunk or batch at a time.
 #[derive(Debug, Default)]
 pub struct Timings {
-    totals: [StageTotals; STAGES.len()],
+    totals: [StageTotals; STAGE_NAMES.len()],
     phases: Mutex<Vec<Phase>>,
 }
 
 impl Timings {
     /// Adds work that began at `began` and ends now.
-    pub fn add(&self, stage: Stage, began: Instant, bytes: u64, events: u64) {
-        self.add_time(stage, began.elapsed(), bytes, events);
+    pub fn record(&self, stage: Stage, began: Instant, bytes: u64, events: u64) {
+        self.record_duration(stage, began.elapsed(), bytes, events);
     }
 
     /// Adds work that took so long.
-    pub fn add_time(&self, stage: Stage, took: Duration, bytes: u64, events: u64) {
+    pub fn record_duration(&self, stage: Stage, duration: Duration, bytes: u64, events: u64) {
         let totals = &self.totals[stage as usize];
-        let nanoseconds = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
-        for (total, more) in [
+        let nanoseconds = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        for (total, amount) in [
             (&totals.nanoseconds, nanoseconds),
             (&totals.bytes, bytes),
             (&totals.events, events),
         ] {
-            total.fetch_add(more, Ordering::Relaxed);
+            total.fetch_add(amount, Ordering::Relaxed);
         }
     }
 
     /// Adds a phase of so many pieces that began at `began` and ends now. One with work for a single
     /// thread has one piece; one without any is none.
-    pub fn phase(&self, name: &'static str, pieces: impl Into<Option<usize>>, began: Instant) {
+    pub fn record_phase(
+        &self,
+        name: &'static str,
+        tasks: impl Into<Option<usize>>,
+        began: Instant,
+    ) {
         let phase = Phase {
             name,
             seconds: began.elapsed().as_secs_f64(),
-            pieces: pieces.into(),
+            tasks: tasks.into(),
         };
-        if phase.pieces == Some(0) {
+        if phase.tasks == Some(0) {
             return;
         }
         let mut phases = self.phases.lock().unwrap_or_else(PoisonError::into_inner);
@@ -105,16 +110,16 @@ impl Timings {
     }
 
     /// The report of all stages.
-    pub fn report(&self) -> BTreeMap<String, StageReport> {
+    pub fn stage_reports(&self) -> BTreeMap<String, StageReport> {
         let report = |&(stage, name): &(Stage, &str)| {
             let totals = &self.totals[stage as usize];
-            let get = |total: &AtomicU64| total.load(Ordering::Relaxed);
-            let seconds = get(&totals.nanoseconds) as f64 / 1e9;
+            let load = |total: &AtomicU64| total.load(Ordering::Relaxed);
+            let seconds = load(&totals.nanoseconds) as f64 / 1e9;
             (
                 name.to_owned(),
-                StageReport::new(seconds, get(&totals.bytes), get(&totals.events)),
+                StageReport::new(seconds, load(&totals.bytes), load(&totals.events)),
             )
         };
-        STAGES.iter().map(report).collect()
+        STAGE_NAMES.iter().map(report).collect()
     }
 }

@@ -5,7 +5,7 @@ use super::source::Source;
 use crate::decode::Chunk;
 use crate::decode::schema::RecordSchema;
 use crate::error::Result;
-use crate::input::{ChunkReader, DEFAULT_CHUNK};
+use crate::input::{ChunkReader, DEFAULT_CHUNK_BYTES};
 
 impl Source {
     /// Reads the beginning of the first object that is not empty, and passes it to `look`. Returns `None` if
@@ -13,24 +13,24 @@ impl Source {
     ///
     /// # Errors
     /// The object cannot be read.
-    pub fn look_at_first<T>(&self, look: impl FnOnce(Chunk<'_>) -> T) -> Result<Option<T>> {
+    pub fn peek_first_object<T>(&self, inspect: impl FnOnce(Chunk<'_>) -> T) -> Result<Option<T>> {
         let split = self.plan.splits.first();
         let segment = split.and_then(|split| split.segments.first());
         let Some(object) = segment.and_then(|segment| self.objects.get(segment.object)) else {
             return Ok(None);
         };
-        let mut reader = ChunkReader::new(DEFAULT_CHUNK);
-        let range = (0, DEFAULT_CHUNK as u64);
-        let one = std::iter::once((object.place, object.range(range.0, range.1)));
-        let mut input = self.read(one);
+        let mut reader = ChunkReader::new(DEFAULT_CHUNK_BYTES);
+        let range = (0, DEFAULT_CHUNK_BYTES as u64);
+        let ranges = std::iter::once((object.location_index, object.range(range.0, range.1)));
+        let mut input = self.read(ranges);
         reader.open(input.as_mut(), object, self.display(object), range)?;
-        Ok(Some(look(reader.chunk())))
+        Ok(Some(inspect(reader.chunk())))
     }
 
     /// Returns what to do if the first record is only a wrapper of the records that are meant.
     pub fn wrapper_hint(&self) -> Option<String> {
         let schema = self.schema();
-        let key = self.look_at_first(|chunk| {
+        let key = self.peek_first_object(|chunk| {
             wrapper_key(chunk.padded.get(..chunk.len).unwrap_or_default(), schema)
         });
         // A look that fails says nothing, and what it is for has failed already.
@@ -55,7 +55,7 @@ fn wrapper_key(bytes: &[u8], schema: &RecordSchema) -> Option<String> {
         let mut keys = schema.fields.iter().map(|field| field.key).chain(filter);
         keys.any(|known| known == key)
     };
-    let (mut found, mut depth) = (None, 0_usize);
+    let (mut array_key, mut depth) = (None, 0_usize);
     let mut rest = bytes.get(memchr::memchr(b'{', bytes)?..)?;
     while let Some((&first, after)) = rest.split_first() {
         rest = after;
@@ -84,15 +84,16 @@ fn wrapper_key(bytes: &[u8], schema: &RecordSchema) -> Option<String> {
                     return None;
                 }
                 let array = value.trim_ascii_start().strip_prefix(b"[");
-                if found.is_none() && array.is_some_and(|a| a.trim_ascii_start().starts_with(b"{"))
+                if array_key.is_none()
+                    && array.is_some_and(|a| a.trim_ascii_start().starts_with(b"{"))
                 {
-                    found = Some(key.into_owned());
+                    array_key = Some(key.into_owned());
                 }
             }
             _ => {}
         }
     }
-    found
+    array_key
 }
 
 /// Returns the place of the closing quote of a string, from after its opening quote on.

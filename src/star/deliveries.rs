@@ -15,7 +15,7 @@ use arrow_array::{Array, RecordBatch};
 use super::fnv::song_key;
 use super::records::{DictText, EventBatch};
 use super::songs::TotalOrder;
-use super::users::{symbol, text};
+use super::users::{dict_value, intern_cached};
 use crate::error::{Error, Result};
 
 pub use super::users::StringPool;
@@ -59,15 +59,15 @@ impl<T> From<Option<T>> for NullsLast<T> {
 impl<'a> Delivery<'a> {
     /// Returns the content of the event in a row of `events`.
     pub fn from_event(events: &'a EventBatch, row: usize) -> Self {
-        let song = events.has_song(row).then(|| {
+        let song = events.has_song_key(row).then(|| {
             let key = song_key(events.song.value(row), events.artist.value(row));
             // As it is written: adding zero makes -0.0 the 0.0 that it equals.
             (key, TotalOrder(events.length.value(row) + 0.0))
         });
         Self {
-            level: text(&events.level, row).unwrap_or_default(),
-            location: text(&events.location, row).into(),
-            user_agent: text(&events.user_agent, row).into(),
+            level: dict_value(&events.level, row).unwrap_or_default(),
+            location: dict_value(&events.location, row).into(),
+            user_agent: dict_value(&events.user_agent, row).into(),
             rest: Scalars {
                 song: song.into(),
                 start_time: events.ts.value(row) * 1000,
@@ -82,8 +82,8 @@ impl<'a> Delivery<'a> {
 ///
 /// # Errors
 /// There is no such column.
-pub fn ids(rows: &RecordBatch) -> Result<&[i64]> {
-    values::<Int64Type>(rows, "songplay_id")
+pub fn songplay_id_values(rows: &RecordBatch) -> Result<&[i64]> {
+    primitive_values::<Int64Type>(rows, "songplay_id")
 }
 
 /// A delivery that was read back, in 48 bytes: its texts are numbers of [`StringPool`].
@@ -106,30 +106,30 @@ pub struct Candidate {
 impl Candidate {
     /// Returns true if this delivery stays and not `other`, another one of the same event: if it is smaller,
     /// or the same in an earlier batch. `symbols` are those of both.
-    pub fn wins<S: Deref<Target = StringPool>>(
+    pub fn wins_over<S: Deref<Target = StringPool>>(
         &self,
         other: &Self,
-        symbols: impl FnOnce() -> S,
+        strings: impl FnOnce() -> S,
     ) -> bool {
-        let numbers =
+        let text_ids =
             |candidate: &Self| (candidate.level, candidate.location, candidate.user_agent);
-        if numbers(self) == numbers(other) {
-            return (self.rest(), self.batch) < (other.rest(), other.batch);
+        if text_ids(self) == text_ids(other) {
+            return (self.scalars(), self.batch) < (other.scalars(), other.batch);
         }
-        let symbols = symbols();
-        self.delivery(&symbols) < other.delivery(&symbols)
+        let symbols = strings();
+        self.to_delivery(&symbols) < other.to_delivery(&symbols)
     }
 
-    fn delivery<'a>(&self, symbols: &'a StringPool) -> Delivery<'a> {
+    fn to_delivery<'a>(&self, symbols: &'a StringPool) -> Delivery<'a> {
         Delivery {
-            level: symbols.text(self.level.get()).unwrap_or_default(),
-            location: symbols.text(self.location).into(),
-            user_agent: symbols.text(self.user_agent).into(),
-            rest: self.rest(),
+            level: symbols.get(self.level.get()).unwrap_or_default(),
+            location: symbols.get(self.location).into(),
+            user_agent: symbols.get(self.user_agent).into(),
+            rest: self.scalars(),
         }
     }
 
-    fn rest(&self) -> Scalars {
+    fn scalars(&self) -> Scalars {
         let song = (self.song_key, TotalOrder(self.duration));
         Scalars {
             song: (!self.duration.is_nan()).then_some(song).into(),
@@ -145,70 +145,76 @@ impl Candidate {
 ///
 /// # Errors
 /// A column is absent or of another type, or a row of the ledger belongs to no songplay.
-pub fn candidates(
+pub fn candidates_from_rows(
     songplays: &RecordBatch,
-    ledger: &RecordBatch,
+    merge_state: &RecordBatch,
     batch: u32,
     symbols: &mut StringPool,
 ) -> Result<Vec<Candidate>> {
-    let song_keys = values::<Int64Type>(ledger, "song_key")?;
-    let durations = values::<Float64Type>(ledger, "duration")?;
+    let song_keys = primitive_values::<Int64Type>(merge_state, "song_key")?;
+    let durations = primitive_values::<Float64Type>(merge_state, "duration")?;
     let songs = song_keys.iter().copied().zip(durations.iter().copied());
-    let mut songs = ids(ledger)?.iter().zip(songs).peekable();
-    let start_times = values::<TimestampMicrosecondType>(songplays, "start_time")?;
-    let user_ids = values::<Int32Type>(songplays, "user_id")?;
-    let session_ids = values::<Int32Type>(songplays, "session_id")?;
-    let mut numbers = |name| -> Result<Vec<u32>> {
-        let column = texts(songplays, name)?;
-        let mut known = vec![0; column.values().len()];
+    let mut songs = songplay_id_values(merge_state)?
+        .iter()
+        .zip(songs)
+        .peekable();
+    let start_times = primitive_values::<TimestampMicrosecondType>(songplays, "start_time")?;
+    let user_ids = primitive_values::<Int32Type>(songplays, "user_id")?;
+    let session_ids = primitive_values::<Int32Type>(songplays, "session_id")?;
+    let mut intern_column = |name| -> Result<Vec<u32>> {
+        let column = dict_column(songplays, name)?;
+        let mut id_by_key = vec![0; column.values().len()];
         let rows = 0..column.len();
         Ok(rows
-            .map(|row| symbol(symbols, &mut known, column, row))
+            .map(|row| intern_cached(symbols, &mut id_by_key, column, row))
             .collect())
     };
-    let levels = numbers("level")?;
-    let locations = numbers("location")?;
-    let user_agents = numbers("user_agent")?;
-    let candidates = ids(songplays)?.iter().enumerate().map(|(row, id)| {
-        let song = songs.next_if(|(keyed, _)| *keyed == id);
-        let (song_key, duration) = song.map_or((0, f64::NAN), |(_, song)| song);
-        Ok(Candidate {
-            batch,
-            level: NonZeroU32::new(levels[row]).ok_or_else(|| mismatch("level"))?,
-            location: locations[row],
-            user_agent: user_agents[row],
-            song_key,
-            duration,
-            start_time: start_times[row],
-            user_id: user_ids[row],
-            session_id: session_ids[row],
-        })
-    });
+    let levels = intern_column("level")?;
+    let locations = intern_column("location")?;
+    let user_agents = intern_column("user_agent")?;
+    let candidates = songplay_id_values(songplays)?
+        .iter()
+        .enumerate()
+        .map(|(row, id)| {
+            let song = songs.next_if(|(song_id_row, _)| *song_id_row == id);
+            let (song_key, duration) = song.map_or((0, f64::NAN), |(_, song)| song);
+            Ok(Candidate {
+                batch,
+                level: NonZeroU32::new(levels[row]).ok_or_else(|| column_mismatch("level"))?,
+                location: locations[row],
+                user_agent: user_agents[row],
+                song_key,
+                duration,
+                start_time: start_times[row],
+                user_id: user_ids[row],
+                session_id: session_ids[row],
+            })
+        });
     let candidates = candidates.collect::<Result<_>>()?;
     match songs.next() {
         None => Ok(candidates),
-        Some(_) => Err(mismatch("songplay_id")),
+        Some(_) => Err(column_mismatch("songplay_id")),
     }
 }
 
-fn values<'a, T: ArrowPrimitiveType>(
+fn primitive_values<'a, T: ArrowPrimitiveType>(
     batch: &'a RecordBatch,
     name: &str,
 ) -> Result<&'a [T::Native]> {
     let column = batch.column_by_name(name);
     let column = column.and_then(|column| column.as_primitive_opt::<T>());
     let column = column.filter(|column| column.null_count() == 0);
-    Ok(column.ok_or_else(|| mismatch(name))?.values())
+    Ok(column.ok_or_else(|| column_mismatch(name))?.values())
 }
 
-fn texts<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a DictText> {
+fn dict_column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a DictText> {
     let column = batch.column_by_name(name);
     let column = column.and_then(|column| column.as_dictionary_opt::<Int32Type>());
-    column.ok_or_else(|| mismatch(name))
+    column.ok_or_else(|| column_mismatch(name))
 }
 
-fn mismatch(name: &str) -> Error {
+fn column_mismatch(name: &str) -> Error {
     Error::failed(format!("column {name} is not what was written"))
-        .because("it is absent, of another type or of other rows")
-        .hint("check whether something else writes to --out, and run again")
+        .with_reason("it is absent, of another type or of other rows")
+        .with_hint("check whether something else writes to --out, and run again")
 }

@@ -2,23 +2,23 @@
 //! warehouse can make the same ones.
 
 /// What a hash begins from.
-const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
-const PRIME: u64 = 0x100_0000_01b3;
+const FNV_OFFSET_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
+const FNV_PRIME: u64 = 0x100_0000_01b3;
 
 /// `FNV_HASH(value, seed)` (Amazon Redshift Database Developer Guide, "FNV_HASH function"): of a number
 /// its little-endian bytes, of a text its UTF-8.
 #[inline]
 fn fnv_hash(value: &[u8], seed: u64) -> u64 {
-    value
-        .iter()
-        .fold(seed, |hash, &b| (hash ^ u64::from(b)).wrapping_mul(PRIME))
+    value.iter().fold(seed, |hash, &b| {
+        (hash ^ u64::from(b)).wrapping_mul(FNV_PRIME)
+    })
 }
 
 /// The key of an event:
 /// `fnv_hash(item_in_session::int, fnv_hash(session_id::int, fnv_hash(ts::bigint, fnv_hash(user_id::int))))`.
 #[inline]
 pub(super) fn songplay_id(user_id: i32, ts: i64, session_id: i32, item_in_session: i32) -> i64 {
-    let hash = fnv_hash(&user_id.to_le_bytes(), BASIS);
+    let hash = fnv_hash(&user_id.to_le_bytes(), FNV_OFFSET_BASIS);
     let hash = fnv_hash(&ts.to_le_bytes(), hash);
     let hash = fnv_hash(&session_id.to_le_bytes(), hash);
     fnv_hash(&item_in_session.to_le_bytes(), hash).cast_signed()
@@ -28,7 +28,7 @@ pub(super) fn songplay_id(user_id: i32, ts: i64, session_id: i32, item_in_sessio
 /// `fnv_hash(artist_name, fnv_hash(0::smallint, fnv_hash(title)))`. The zero, which no text holds, keeps title and
 /// artist apart. A duration is compared beside the key: `FNV_HASH` of a double is not documented.
 pub(super) fn song_key(title: &str, artist_name: &str) -> i64 {
-    let hash = fnv_hash(title.as_bytes(), BASIS);
+    let hash = fnv_hash(title.as_bytes(), FNV_OFFSET_BASIS);
     let hash = fnv_hash(&0i16.to_le_bytes(), hash);
     fnv_hash(artist_name.as_bytes(), hash).cast_signed()
 }
@@ -39,8 +39,8 @@ mod tests {
 
     /// The values that AWS prints on the page of FNV_HASH.
     #[test]
-    fn hashes_as_redshift_documents_it() {
-        let hash = |bytes: &[u8]| fnv_hash(bytes, BASIS).cast_signed();
+    fn matches_hashes_documented_by_redshift() {
+        let hash = |bytes: &[u8]| fnv_hash(bytes, FNV_OFFSET_BASIS).cast_signed();
         assert_eq!(hash(&1i32.to_le_bytes()), -5_968_735_742_475_085_980);
         assert_eq!(hash(&1i64.to_le_bytes()), -8_517_097_267_634_966_620);
         assert_eq!(hash(b"Amazon Redshift"), 7_783_490_368_944_507_294);
@@ -48,7 +48,7 @@ mod tests {
 
     /// Computed by another implementation.
     #[test]
-    fn song_keys_of_fixed_songs() {
+    fn song_keys_match_reference_values() {
         assert_eq!(song_key("Title", "Artist"), 1_465_977_823_591_457_354);
         assert_eq!(song_key("", ""), 590_684_067_820_433_389);
         assert_eq!(song_key("Café del Mar", "Björk"), 6_237_502_759_999_602_554);

@@ -15,15 +15,15 @@ use hashbrown::hash_table::Entry;
 
 use super::fnv::song_key;
 use super::records::{DictText, EventBatch, SongBatch};
-use super::schema::LEDGER_SONGS;
+use super::schema::STATE_SONGS;
 use super::text_array;
 use crate::error::{Error, Result};
 
 /// Shards of the lookup; a power of two.
-pub const SHARDS: usize = 16;
+pub const LOOKUP_SHARDS: usize = 16;
 
 /// Bits of the filter a song.
-const FILTER_BITS: usize = 16;
+const FILTER_BITS_PER_SONG: usize = 16;
 
 /// What an event and a song must have in common.
 #[derive(Clone, Copy, PartialEq)]
@@ -34,7 +34,7 @@ struct MatchKey<'a> {
 }
 
 impl<'a> MatchKey<'a> {
-    fn of(songs: &'a SongBatch, row: usize) -> Self {
+    fn from_song(songs: &'a SongBatch, row: usize) -> Self {
         Self {
             title: songs.title.value(row),
             artist_name: songs.artist_name.value(row),
@@ -43,7 +43,7 @@ impl<'a> MatchKey<'a> {
     }
 
     fn hash(&self) -> u64 {
-        let duration = positive_zero(self.duration).to_bits();
+        let duration = normalize_zero(self.duration).to_bits();
         FixedState::default().hash_one((self.title, self.artist_name, duration))
     }
 
@@ -53,19 +53,19 @@ impl<'a> MatchKey<'a> {
 }
 
 /// Returns a duration that has the same bits as every equal one: adding zero makes -0.0 the 0.0 that it equals.
-fn positive_zero(duration: f64) -> f64 {
+fn normalize_zero(duration: f64) -> f64 {
     duration + 0.0
 }
 
-fn shard_of(hash: u64) -> usize {
+fn shard_index(hash: u64) -> usize {
     // The table of a shard takes the bits at both ends.
-    (hash >> 32) as usize % SHARDS
+    (hash >> 32) as usize % LOOKUP_SHARDS
 }
 
 /// The hash of each song's key.
-pub fn hashes(songs: &SongBatch) -> Vec<u64> {
-    (0..songs.rows())
-        .map(|row| MatchKey::of(songs, row).hash())
+pub fn hash_keys(songs: &SongBatch) -> Vec<u64> {
+    (0..songs.num_rows())
+        .map(|row| MatchKey::from_song(songs, row).hash())
         .collect()
 }
 
@@ -86,7 +86,7 @@ struct LookupEntry {
 #[derive(Debug)]
 pub struct LookupShard {
     /// Numbers of entries, by the hash of their key.
-    entries: HashTable<u32>,
+    entry_table: HashTable<u32>,
     titles: StringArray,
     artist_names: StringArray,
     durations: Vec<f64>,
@@ -102,33 +102,33 @@ impl LookupShard {
     ///
     /// # Errors
     /// A column of the songs holds more than Arrow can (2 GiB).
-    pub fn new(batches: &[SongBatch], hashes: &[Vec<u64>], number: usize) -> Result<Self> {
-        let mut entries: HashTable<u32> = HashTable::new();
+    pub fn new(batches: &[SongBatch], hashes: &[Vec<u64>], shard: usize) -> Result<Self> {
+        let mut entry_table: HashTable<u32> = HashTable::new();
         let mut found: Vec<LookupEntry> = Vec::new();
         for (batch, (songs, hashes)) in batches.iter().zip(hashes).enumerate() {
-            let ours = hashes.iter().enumerate();
-            for (row, &hash) in ours.filter(|&(_, &hash)| shard_of(hash) == number) {
-                let key = MatchKey::of(songs, row);
-                let place = (batch as u32, row as u32);
-                let same = |&entry: &u32| {
+            let rows = hashes.iter().enumerate();
+            for (row, &hash) in rows.filter(|&(_, &hash)| shard_index(hash) == shard) {
+                let key = MatchKey::from_song(songs, row);
+                let record = (batch as u32, row as u32);
+                let has_same_key = |&entry: &u32| {
                     let other = found.get(entry as usize);
                     other.is_some_and(|other| key_at(batches, other.key) == Some(key))
                 };
                 let rehash = |&entry: &u32| found.get(entry as usize).map_or(0, |f| f.hash);
-                match entries.entry(hash, same, rehash) {
+                match entry_table.entry(hash, has_same_key, rehash) {
                     Entry::Occupied(entry) => {
                         if let Some(other) = found.get_mut(*entry.get() as usize)
-                            && ids_at(batches, place) < ids_at(batches, other.ids)
+                            && ids_at(batches, record) < ids_at(batches, other.ids)
                         {
-                            other.ids = place;
+                            other.ids = record;
                         }
                     }
-                    Entry::Vacant(room) => {
-                        room.insert(found.len() as u32);
+                    Entry::Vacant(slot) => {
+                        slot.insert(found.len() as u32);
                         found.push(LookupEntry {
                             hash,
-                            key: place,
-                            ids: place,
+                            key: record,
+                            ids: record,
                         });
                     }
                 }
@@ -141,24 +141,24 @@ impl LookupShard {
             durations: keys().map(|key| key.duration).collect(),
             song_keys: keys().map(|key| key.song_key()).collect(),
             ids: found.iter().map(|found| found.ids).collect(),
-            entries,
+            entry_table,
         })
     }
 
     fn find(&self, hash: u64, key: MatchKey<'_>) -> Option<u32> {
-        let same = |&entry: &u32| {
+        let has_same_key = |&entry: &u32| {
             let entry = entry as usize;
             self.durations.get(entry) == Some(&key.duration)
                 && self.titles.value(entry) == key.title
                 && self.artist_names.value(entry) == key.artist_name
         };
-        self.entries.find(hash, same).copied()
+        self.entry_table.find(hash, has_same_key).copied()
     }
 }
 
 fn key_at(batches: &[SongBatch], (batch, row): RecordRef) -> Option<MatchKey<'_>> {
     let songs = batches.get(batch as usize)?;
-    Some(MatchKey::of(songs, row as usize))
+    Some(MatchKey::from_song(songs, row as usize))
 }
 
 fn ids_at(batches: &[SongBatch], (batch, row): RecordRef) -> Option<(&str, &str)> {
@@ -168,12 +168,12 @@ fn ids_at(batches: &[SongBatch], (batch, row): RecordRef) -> Option<(&str, &str)
 }
 
 /// The song_id and artist_id of each entry, shard after shard.
-fn ids<'a>(
+fn entry_ids<'a>(
     batches: &'a [SongBatch],
     shards: &'a [LookupShard],
 ) -> impl Iterator<Item = (&'a str, &'a str)> {
-    let places = shards.iter().flat_map(|shard| &shard.ids);
-    places.map(|&place| ids_at(batches, place).unwrap_or_default())
+    let records = shards.iter().flat_map(|shard| &shard.ids);
+    records.map(|&record| ids_at(batches, record).unwrap_or_default())
 }
 
 /// The song_id of each entry.
@@ -186,7 +186,7 @@ impl SongIds {
     /// # Errors
     /// They are more than Arrow can hold (2 GiB).
     pub fn new(batches: &[SongBatch], shards: &[LookupShard]) -> Result<Self> {
-        let ids = ids(batches, shards).map(|(song_id, _)| Some(song_id));
+        let ids = entry_ids(batches, shards).map(|(song_id, _)| Some(song_id));
         Ok(Self(Arc::new(text_array(ids)?)))
     }
 }
@@ -194,8 +194,8 @@ impl SongIds {
 /// The artist_id of each entry: its number among the distinct ones, for an artist has many songs.
 #[derive(Debug)]
 pub struct ArtistIds {
-    numbers: Vec<i32>,
-    distinct: Arc<StringArray>,
+    keys: Vec<i32>,
+    values: Arc<StringArray>,
 }
 
 impl ArtistIds {
@@ -204,17 +204,17 @@ impl ArtistIds {
     /// # Errors
     /// They are more than Arrow can hold (2 GiB).
     pub fn new(batches: &[SongBatch], shards: &[LookupShard]) -> Result<Self> {
-        let mut known: HashMap<&str, i32, FixedState> = HashMap::default();
-        let mut distinct = Vec::new();
-        let numbers = ids(batches, shards).map(|(_, artist_id)| {
-            *known.entry(artist_id).or_insert_with(|| {
-                distinct.push(artist_id);
-                distinct.len() as i32 - 1
+        let mut key_by_id: HashMap<&str, i32, FixedState> = HashMap::default();
+        let mut values = Vec::new();
+        let keys = entry_ids(batches, shards).map(|(_, artist_id)| {
+            *key_by_id.entry(artist_id).or_insert_with(|| {
+                values.push(artist_id);
+                values.len() as i32 - 1
             })
         });
         Ok(Self {
-            numbers: numbers.collect(),
-            distinct: Arc::new(text_array(distinct.into_iter().map(Some))?),
+            keys: keys.collect(),
+            values: Arc::new(text_array(values.into_iter().map(Some))?),
         })
     }
 }
@@ -224,10 +224,10 @@ impl ArtistIds {
 pub struct SongLookup {
     shards: Vec<LookupShard>,
     /// The number of each shard's first entry among all.
-    firsts: Vec<i32>,
+    first_entries: Vec<i32>,
     /// A bit for each hash that a duration has: most events of unknown songs end there, before
     /// their texts are hashed.
-    durations: Vec<u64>,
+    duration_filter: Vec<u64>,
     /// The song_key of each entry.
     song_keys: Vec<i64>,
     songs: SongIds,
@@ -238,22 +238,22 @@ impl SongLookup {
     /// The lookup of all `shards`, in order, with the ids that they find.
     pub fn new(songs: SongIds, artists: ArtistIds, mut shards: Vec<LookupShard>) -> Self {
         let count: usize = shards.iter().map(|shard| shard.ids.len()).sum();
-        let mut durations = vec![0; (count * FILTER_BITS / 64).next_power_of_two()];
+        let mut duration_filter = vec![0; (count * FILTER_BITS_PER_SONG / 64).next_power_of_two()];
         for &duration in shards.iter().flat_map(|shard| &shard.durations) {
-            let (word, bit) = filter_bit(&durations, duration);
-            if let Some(word) = durations.get_mut(word) {
+            let (word, bit) = filter_bit_position(&duration_filter, duration);
+            if let Some(word) = duration_filter.get_mut(word) {
                 *word |= bit;
             }
         }
         let mut first = 0;
         let firsts = shards.iter().map(|shard| {
-            let ours = first;
+            let shard_first = first;
             first += shard.ids.len() as i32;
-            ours
+            shard_first
         });
         Self {
-            firsts: firsts.collect(),
-            durations,
+            first_entries: firsts.collect(),
+            duration_filter,
             song_keys: shards
                 .iter_mut()
                 .flat_map(|shard| std::mem::take(&mut shard.song_keys))
@@ -265,14 +265,14 @@ impl SongLookup {
     }
 
     fn find(&self, key: MatchKey<'_>) -> Option<i32> {
-        let (word, bit) = filter_bit(&self.durations, key.duration);
-        if self.durations.get(word)? & bit == 0 {
+        let (word, bit) = filter_bit_position(&self.duration_filter, key.duration);
+        if self.duration_filter.get(word)? & bit == 0 {
             return None;
         }
         let hash = key.hash();
-        let number = shard_of(hash);
-        let entry = self.shards.get(number)?.find(hash, key)?;
-        Some(self.firsts.get(number)? + entry as i32)
+        let shard = shard_index(hash);
+        let entry = self.shards.get(shard)?.find(hash, key)?;
+        Some(self.first_entries.get(shard)? + entry as i32)
     }
 
     /// The songs of events, whose songplay_ids are `ids`.
@@ -280,16 +280,16 @@ impl SongLookup {
     /// # Errors
     /// None that a caller can cause: Arrow checks what this module promises.
     pub fn match_songs(&self, events: &EventBatch, ids: &[i64]) -> Result<SongMatches> {
-        let whole = |row| {
+        let has_song_key = |row| {
             events.song.is_valid(row) && events.artist.is_valid(row) && events.length.is_valid(row)
         };
-        let mut keyed = Vec::with_capacity(ids.len());
+        let mut keyed_songplay_ids = Vec::with_capacity(ids.len());
         let mut song_keys = Vec::with_capacity(ids.len());
         let mut durations = Vec::with_capacity(ids.len());
-        let entries: Int32Array = (0..events.rows())
+        let entries: Int32Array = (0..events.num_rows())
             .zip(ids)
             .map(|(row, &id)| {
-                if !whole(row) {
+                if !has_song_key(row) {
                     return None;
                 }
                 let key = MatchKey {
@@ -298,22 +298,22 @@ impl SongLookup {
                     duration: events.length.value(row),
                 };
                 let entry = self.find(key);
-                let known = entry.and_then(|entry| self.song_keys.get(entry as usize));
-                keyed.push(id);
-                song_keys.push(known.copied().unwrap_or_else(|| key.song_key()));
-                durations.push(positive_zero(key.duration));
+                let song_key = entry.and_then(|entry| self.song_keys.get(entry as usize));
+                keyed_songplay_ids.push(id);
+                song_keys.push(song_key.copied().unwrap_or_else(|| key.song_key()));
+                durations.push(normalize_zero(key.duration));
                 entry
             })
             .collect();
-        let artist = |entry: Option<i32>| self.artists.numbers.get(entry? as usize).copied();
+        let artist = |entry: Option<i32>| self.artists.keys.get(entry? as usize).copied();
         let artists: Int32Array = entries.iter().map(artist).collect();
-        let repeated = |keys: Int32Array, values: &Arc<StringArray>| {
-            DictText::try_new(keys, Arc::clone(values) as ArrayRef).map_err(Error::arrow)
+        let dict_array = |keys: Int32Array, values: &Arc<StringArray>| {
+            DictText::try_new(keys, Arc::clone(values) as ArrayRef).map_err(Error::from_arrow)
         };
         Ok(SongMatches {
-            artist_id: repeated(artists, &self.artists.distinct)?,
-            song_id: repeated(entries, &self.songs.0)?,
-            keyed,
+            artist_id: dict_array(artists, &self.artists.values)?,
+            song_id: dict_array(entries, &self.songs.0)?,
+            keyed_songplay_ids,
             song_keys,
             durations,
         })
@@ -324,10 +324,10 @@ impl SongLookup {
     ///
     /// # Errors
     /// The table is larger than Arrow can hold (2 GiB of one column).
-    pub fn ledger(&self) -> Result<RecordBatch> {
+    pub fn build_merge_state(&self) -> Result<RecordBatch> {
         let (songs, artists) = (&self.songs.0, &self.artists);
-        let ids = songs.iter().zip(&artists.numbers);
-        let ids = ids.map(|(song, &artist)| (song, artists.distinct.value(artist as usize)));
+        let ids = songs.iter().zip(&artists.keys);
+        let ids = ids.map(|(song, &artist)| (song, artists.values.value(artist as usize)));
         let durations = self.shards.iter().flat_map(|shard| &shard.durations);
         let keys = self.song_keys.iter().copied().zip(durations.copied());
         let mut rows: Vec<_> = keys.zip(ids).collect();
@@ -347,7 +347,7 @@ impl SongLookup {
             Arc::new(text_array(rows.iter().map(|&(_, (song, _))| song))?),
             Arc::new(text_array(rows.iter().map(|&(_, (_, id))| Some(id)))?),
         ];
-        RecordBatch::try_new(LEDGER_SONGS.arrow(), columns).map_err(Error::arrow)
+        RecordBatch::try_new(STATE_SONGS.arrow_schema(), columns).map_err(Error::from_arrow)
     }
 }
 
@@ -359,7 +359,7 @@ pub struct SongMatches {
     /// The artist_id of that.
     pub artist_id: DictText,
     /// The songplay_ids of the events that can have a song: song, artist and length are there.
-    pub keyed: Vec<i64>,
+    pub keyed_songplay_ids: Vec<i64>,
     /// The song_key of each of them.
     pub song_keys: Vec<i64>,
     /// The duration of each of them, where -0.0 is 0.0.
@@ -367,7 +367,7 @@ pub struct SongMatches {
 }
 
 /// The word and the bit of a duration in a filter of a power of two of words.
-fn filter_bit(filter: &[u64], duration: f64) -> (usize, u64) {
-    let hash = FixedState::default().hash_one(positive_zero(duration).to_bits());
+fn filter_bit_position(filter: &[u64], duration: f64) -> (usize, u64) {
+    let hash = FixedState::default().hash_one(normalize_zero(duration).to_bits());
     ((hash >> 32) as usize & (filter.len() - 1), 1 << (hash & 63))
 }

@@ -26,7 +26,7 @@ fn text_array<'a>(values: impl Iterator<Item = Option<&'a str>>) -> Result<Strin
         let bytes = builder.values_slice().len() + value.map_or(0, str::len);
         if bytes > i32::MAX as usize {
             return Err(Error::failed("cannot build a table")
-                .because("a column of it holds more than 2 GiB of text"));
+                .with_reason("a column of it holds more than 2 GiB of text"));
         }
         builder.append_option(value);
     }

@@ -34,20 +34,20 @@ impl SongBatch {
     /// A column is absent or of another type.
     pub fn new(batch: &RecordBatch) -> Result<Self> {
         Ok(Self {
-            song_id: text(batch, "song_id")?,
-            title: text(batch, "title")?,
-            artist_id: text(batch, "artist_id")?,
-            artist_name: text(batch, "artist_name")?,
-            artist_location: text(batch, "artist_location")?,
-            artist_latitude: double(batch, "artist_latitude")?,
-            artist_longitude: double(batch, "artist_longitude")?,
-            year: number::<Int32Type>(batch, "year")?,
-            duration: double(batch, "duration")?,
+            song_id: text_column(batch, "song_id")?,
+            title: text_column(batch, "title")?,
+            artist_id: text_column(batch, "artist_id")?,
+            artist_name: text_column(batch, "artist_name")?,
+            artist_location: text_column(batch, "artist_location")?,
+            artist_latitude: double_column(batch, "artist_latitude")?,
+            artist_longitude: double_column(batch, "artist_longitude")?,
+            year: primitive_column::<Int32Type>(batch, "year")?,
+            duration: double_column(batch, "duration")?,
         })
     }
 
     /// The number of records.
-    pub fn rows(&self) -> usize {
+    pub fn num_rows(&self) -> usize {
         self.song_id.len()
     }
 }
@@ -77,29 +77,29 @@ impl EventBatch {
     /// A column is absent or of another type.
     pub fn new(batch: &RecordBatch) -> Result<Self> {
         Ok(Self {
-            ts: number::<Int64Type>(batch, "ts")?,
-            user_id: number::<Int32Type>(batch, "userId")?,
-            session_id: number::<Int32Type>(batch, "sessionId")?,
-            item_in_session: number::<Int32Type>(batch, "itemInSession")?,
-            level: repeated(batch, "level")?,
-            first_name: repeated(batch, "firstName")?,
-            last_name: repeated(batch, "lastName")?,
-            gender: repeated(batch, "gender")?,
-            location: repeated(batch, "location")?,
-            user_agent: repeated(batch, "userAgent")?,
-            song: text(batch, "song")?,
-            artist: text(batch, "artist")?,
-            length: number::<Float64Type>(batch, "length")?,
+            ts: primitive_column::<Int64Type>(batch, "ts")?,
+            user_id: primitive_column::<Int32Type>(batch, "userId")?,
+            session_id: primitive_column::<Int32Type>(batch, "sessionId")?,
+            item_in_session: primitive_column::<Int32Type>(batch, "itemInSession")?,
+            level: dict_text_column(batch, "level")?,
+            first_name: dict_text_column(batch, "firstName")?,
+            last_name: dict_text_column(batch, "lastName")?,
+            gender: dict_text_column(batch, "gender")?,
+            location: dict_text_column(batch, "location")?,
+            user_agent: dict_text_column(batch, "userAgent")?,
+            song: text_column(batch, "song")?,
+            artist: text_column(batch, "artist")?,
+            length: primitive_column::<Float64Type>(batch, "length")?,
         })
     }
 
     /// The number of events.
-    pub fn rows(&self) -> usize {
+    pub fn num_rows(&self) -> usize {
         self.ts.len()
     }
 
     /// Returns true if an event has song, artist and length, so that it can have a song.
-    pub(super) fn has_song(&self, row: usize) -> bool {
+    pub(super) fn has_song_key(&self, row: usize) -> bool {
         self.song.is_valid(row) && self.artist.is_valid(row) && self.length.is_valid(row)
     }
 
@@ -112,39 +112,42 @@ impl EventBatch {
 fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a dyn Array> {
     Ok(batch
         .column_by_name(name)
-        .ok_or_else(|| mismatch(name))?
+        .ok_or_else(|| column_mismatch(name))?
         .as_ref())
 }
 
-fn mismatch(name: &str) -> Error {
+fn column_mismatch(name: &str) -> Error {
     Error::failed(format!(
         "decoded column {name} is absent or of another type"
     ))
-    .hint("this is a fault of sparkify: please report it")
+    .with_hint("this is a fault of sparkify: please report it")
 }
 
-fn text(batch: &RecordBatch, name: &str) -> Result<StringArray> {
+fn text_column(batch: &RecordBatch, name: &str) -> Result<StringArray> {
     column(batch, name)?
         .as_string_opt::<i32>()
         .cloned()
-        .ok_or_else(|| mismatch(name))
+        .ok_or_else(|| column_mismatch(name))
 }
 
-fn number<T: ArrowPrimitiveType>(batch: &RecordBatch, name: &str) -> Result<PrimitiveArray<T>> {
+fn primitive_column<T: ArrowPrimitiveType>(
+    batch: &RecordBatch,
+    name: &str,
+) -> Result<PrimitiveArray<T>> {
     column(batch, name)?
         .as_primitive_opt::<T>()
         .cloned()
-        .ok_or_else(|| mismatch(name))
+        .ok_or_else(|| column_mismatch(name))
 }
 
 /// Returns a column of doubles, in which 0.0 is in place of -0.0.
-fn double(batch: &RecordBatch, name: &str) -> Result<Float64Array> {
-    Ok(number::<Float64Type>(batch, name)?.unary(|value| value + 0.0))
+fn double_column(batch: &RecordBatch, name: &str) -> Result<Float64Array> {
+    Ok(primitive_column::<Float64Type>(batch, name)?.unary(|value| value + 0.0))
 }
 
-fn repeated(batch: &RecordBatch, name: &str) -> Result<DictText> {
+fn dict_text_column(batch: &RecordBatch, name: &str) -> Result<DictText> {
     column(batch, name)?
         .as_dictionary_opt::<Int32Type>()
         .cloned()
-        .ok_or_else(|| mismatch(name))
+        .ok_or_else(|| column_mismatch(name))
 }

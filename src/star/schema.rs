@@ -55,14 +55,14 @@ pub struct Table {
     /// Its name.
     pub name: &'static str,
     /// The folder of its Parquet parts in an output.
-    pub folder: &'static str,
+    pub dir: &'static str,
     /// Its columns, in order. The first is the primary key; that of [`LEDGER_SONGS`] has the second too.
     pub columns: &'static [Column],
 }
 
 impl Table {
     /// The schema of the table's record batches and Parquet files.
-    pub fn arrow(&self) -> SchemaRef {
+    pub fn arrow_schema(&self) -> SchemaRef {
         let field = |c: &Column| ArrowField::new(c.name, c.ty.data_type(), c.nullable);
         Arc::new(Schema::new(
             self.columns.iter().map(field).collect::<Vec<_>>(),
@@ -87,54 +87,54 @@ const fn nullable(name: &'static str, ty: ColumnType) -> Column {
 }
 
 // Bytes that a VARCHAR holds. The decoder rejects what is longer, so the limits stand once.
-const ID: usize = 32;
-const WORD: usize = 16;
-const NAME: usize = 256;
-const TITLE: usize = 1024;
-const PLACE: usize = 512;
-const AGENT: usize = 1024;
-const OBJECT: usize = 4096;
+const ID_BYTES: usize = 32;
+const SHORT_TEXT_BYTES: usize = 16;
+const NAME_BYTES: usize = 256;
+const TITLE_BYTES: usize = 1024;
+const LOCATION_BYTES: usize = 512;
+const USER_AGENT_BYTES: usize = 1024;
+const OBJECT_NAME_BYTES: usize = 4096;
 
 use ColumnType::{BigInt, Double, Integer, SmallInt, Timestamp, Varchar};
 
 /// The fact table: one row a distinct `NextSong` event.
 pub static SONGPLAYS: Table = Table {
     name: "songplays",
-    folder: "songplays",
+    dir: "songplays",
     columns: &[
         column("songplay_id", BigInt),
         column("start_time", Timestamp),
         column("user_id", Integer),
-        column("level", Varchar(WORD)),
-        nullable("song_id", Varchar(ID)),
-        nullable("artist_id", Varchar(ID)),
+        column("level", Varchar(SHORT_TEXT_BYTES)),
+        nullable("song_id", Varchar(ID_BYTES)),
+        nullable("artist_id", Varchar(ID_BYTES)),
         column("session_id", Integer),
-        nullable("location", Varchar(PLACE)),
-        nullable("user_agent", Varchar(AGENT)),
+        nullable("location", Varchar(LOCATION_BYTES)),
+        nullable("user_agent", Varchar(USER_AGENT_BYTES)),
     ],
 };
 
 /// One row a user, as of the latest event.
 pub static USERS: Table = Table {
     name: "users",
-    folder: "users",
+    dir: "users",
     columns: &[
         column("user_id", Integer),
-        nullable("first_name", Varchar(NAME)),
-        nullable("last_name", Varchar(NAME)),
-        nullable("gender", Varchar(WORD)),
-        column("level", Varchar(WORD)),
+        nullable("first_name", Varchar(NAME_BYTES)),
+        nullable("last_name", Varchar(NAME_BYTES)),
+        nullable("gender", Varchar(SHORT_TEXT_BYTES)),
+        column("level", Varchar(SHORT_TEXT_BYTES)),
     ],
 };
 
 /// One row a song.
 pub static SONGS: Table = Table {
     name: "songs",
-    folder: "songs",
+    dir: "songs",
     columns: &[
-        column("song_id", Varchar(ID)),
-        column("title", Varchar(TITLE)),
-        column("artist_id", Varchar(ID)),
+        column("song_id", Varchar(ID_BYTES)),
+        column("title", Varchar(TITLE_BYTES)),
+        column("artist_id", Varchar(ID_BYTES)),
         nullable("year", Integer),
         column("duration", Double),
     ],
@@ -143,11 +143,11 @@ pub static SONGS: Table = Table {
 /// One row an artist.
 pub static ARTISTS: Table = Table {
     name: "artists",
-    folder: "artists",
+    dir: "artists",
     columns: &[
-        column("artist_id", Varchar(ID)),
-        column("name", Varchar(TITLE)),
-        nullable("location", Varchar(TITLE)),
+        column("artist_id", Varchar(ID_BYTES)),
+        column("name", Varchar(TITLE_BYTES)),
+        nullable("location", Varchar(TITLE_BYTES)),
         nullable("latitude", Double),
         nullable("longitude", Double),
     ],
@@ -156,7 +156,7 @@ pub static ARTISTS: Table = Table {
 /// One row a distinct start time.
 pub static TIME: Table = Table {
     name: "time",
-    folder: "time",
+    dir: "time",
     columns: &[
         column("start_time", Timestamp),
         column("hour", SmallInt),
@@ -169,23 +169,23 @@ pub static TIME: Table = Table {
 };
 
 /// All tables of the star, the fact first.
-pub static TABLES: [&Table; 5] = [&SONGPLAYS, &USERS, &SONGS, &ARTISTS, &TIME];
+pub static STAR_TABLES: [&Table; 5] = [&SONGPLAYS, &USERS, &SONGS, &ARTISTS, &TIME];
 
 /// The log objects that the star is made from.
-pub static LEDGER_OBJECTS: Table = Table {
+pub static SOURCE_OBJECTS: Table = Table {
     name: "ledger_objects",
-    folder: "ledger/objects",
+    dir: "ledger/objects",
     columns: &[
-        column("object", Varchar(OBJECT)),
-        column("etag", Varchar(NAME)),
+        column("object", Varchar(OBJECT_NAME_BYTES)),
+        column("etag", Varchar(NAME_BYTES)),
         column("rows", BigInt),
     ],
 };
 
 /// The event that each row of `users` is from.
-pub static LEDGER_USERS: Table = Table {
+pub static STATE_USERS: Table = Table {
     name: "ledger_users",
-    folder: "ledger/users",
+    dir: "ledger/users",
     columns: &[
         column("user_id", Integer),
         column("start_time", Timestamp),
@@ -195,33 +195,33 @@ pub static LEDGER_USERS: Table = Table {
 };
 
 /// The song record that each row of `artists` is from.
-pub static LEDGER_ARTISTS: Table = Table {
+pub static STATE_ARTISTS: Table = Table {
     name: "ledger_artists",
-    folder: "ledger/artists",
+    dir: "ledger/artists",
     columns: &[
-        column("artist_id", Varchar(ID)),
-        column("song_id", Varchar(ID)),
+        column("artist_id", Varchar(ID_BYTES)),
+        column("song_id", Varchar(ID_BYTES)),
     ],
 };
 
 /// The song that each distinct title, artist name and duration of all song records finds. `song_key` is a hash of
 /// the texts; a duration of -0.0 is stored as the 0.0 that it equals.
-pub static LEDGER_SONGS: Table = Table {
+pub static STATE_SONGS: Table = Table {
     name: "ledger_songs",
-    folder: "ledger/songs",
+    dir: "ledger/songs",
     columns: &[
         column("song_key", BigInt),
         column("duration", Double),
-        column("song_id", Varchar(ID)),
-        column("artist_id", Varchar(ID)),
+        column("song_id", Varchar(ID_BYTES)),
+        column("artist_id", Varchar(ID_BYTES)),
     ],
 };
 
 /// What each songplay's song is found by, as in [`LEDGER_SONGS`]. An event without song, artist or length has no
 /// row.
-pub static LEDGER_SONGPLAYS: Table = Table {
+pub static STATE_SONGPLAYS: Table = Table {
     name: "ledger_songplays",
-    folder: "ledger/songplays",
+    dir: "ledger/songplays",
     columns: &[
         column("songplay_id", BigInt),
         column("song_key", BigInt),
@@ -230,17 +230,17 @@ pub static LEDGER_SONGPLAYS: Table = Table {
 };
 
 /// The ledger: what a later load needs to know of an earlier one, and no row of the star tells.
-pub static LEDGER: [&Table; 5] = [
-    &LEDGER_OBJECTS,
-    &LEDGER_USERS,
-    &LEDGER_ARTISTS,
-    &LEDGER_SONGS,
-    &LEDGER_SONGPLAYS,
+pub static MERGE_STATE_TABLES: [&Table; 5] = [
+    &SOURCE_OBJECTS,
+    &STATE_USERS,
+    &STATE_ARTISTS,
+    &STATE_SONGS,
+    &STATE_SONGPLAYS,
 ];
 
 /// Everything that a run writes as Parquet.
-pub fn all() -> impl Iterator<Item = &'static Table> {
-    TABLES.into_iter().chain(LEDGER)
+pub fn all_tables() -> impl Iterator<Item = &'static Table> {
+    STAR_TABLES.into_iter().chain(MERGE_STATE_TABLES)
 }
 
 const fn required(key: &'static str, ty: FieldType) -> Field {
@@ -263,18 +263,18 @@ const fn text(max_bytes: usize) -> FieldType {
     FieldType::Text { max_bytes }
 }
 
-const fn repeated(max_bytes: usize) -> FieldType {
+const fn dict_text(max_bytes: usize) -> FieldType {
     FieldType::DictText { max_bytes }
 }
 
 /// `0001-01-01T00:00:00.000Z` in milliseconds since 1970.
-const FIRST_MS: i64 = -62_135_596_800_000;
+const MIN_TS_MS: i64 = -62_135_596_800_000;
 /// `9999-12-31T23:59:59.999Z` in milliseconds since 1970.
-const LAST_MS: i64 = 253_402_300_799_999;
+const MAX_TS_MS: i64 = 253_402_300_799_999;
 
 /// A song's metadata.
 pub static SONG_RECORD: RecordSchema = RecordSchema {
-    keys: &[
+    known_keys: &[
         "song_id",
         "title",
         "artist_id",
@@ -287,11 +287,11 @@ pub static SONG_RECORD: RecordSchema = RecordSchema {
         "num_songs",
     ],
     fields: &[
-        required("song_id", text(ID)),
-        required("title", text(TITLE)),
-        required("artist_id", text(ID)),
-        required("artist_name", text(TITLE)),
-        optional("artist_location", text(TITLE)),
+        required("song_id", text(ID_BYTES)),
+        required("title", text(TITLE_BYTES)),
+        required("artist_id", text(ID_BYTES)),
+        required("artist_name", text(TITLE_BYTES)),
+        optional("artist_location", text(TITLE_BYTES)),
         optional("artist_latitude", FieldType::Double),
         optional("artist_longitude", FieldType::Double),
         optional("year", FieldType::Int32),
@@ -303,7 +303,7 @@ pub static SONG_RECORD: RecordSchema = RecordSchema {
 /// An event of the activity log. `song`, `artist` and `length` only find the song: no column
 /// holds them, so nothing limits their size.
 pub static EVENT_RECORD: RecordSchema = RecordSchema {
-    keys: &[
+    known_keys: &[
         "artist",
         "auth",
         "firstName",
@@ -327,19 +327,19 @@ pub static EVENT_RECORD: RecordSchema = RecordSchema {
         required(
             "ts",
             FieldType::Int64 {
-                min: FIRST_MS,
-                max: LAST_MS,
+                min: MIN_TS_MS,
+                max: MAX_TS_MS,
             },
         ),
         required("userId", FieldType::Int32),
         required("sessionId", FieldType::Int32),
         required("itemInSession", FieldType::Int32),
-        required("level", repeated(WORD)),
-        optional("firstName", repeated(NAME)),
-        optional("lastName", repeated(NAME)),
-        optional("gender", repeated(WORD)),
-        optional("location", repeated(PLACE)),
-        optional("userAgent", repeated(AGENT)),
+        required("level", dict_text(SHORT_TEXT_BYTES)),
+        optional("firstName", dict_text(NAME_BYTES)),
+        optional("lastName", dict_text(NAME_BYTES)),
+        optional("gender", dict_text(SHORT_TEXT_BYTES)),
+        optional("location", dict_text(LOCATION_BYTES)),
+        optional("userAgent", dict_text(USER_AGENT_BYTES)),
         optional("song", text(usize::MAX)),
         optional("artist", text(usize::MAX)),
         optional("length", FieldType::Double),

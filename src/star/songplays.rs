@@ -10,18 +10,18 @@ use arrow_select::filter::FilterBuilder;
 use super::fnv::songplay_id;
 use super::lookup::{SongLookup, SongMatches};
 use super::records::EventBatch;
-use super::schema::{Column, LEDGER_SONGPLAYS, SONGPLAYS};
+use super::schema::{Column, SONGPLAYS, STATE_SONGPLAYS};
 use crate::error::{Error, Result};
 
 /// The `songplay_id` of each event.
-pub fn songplay_ids(events: &EventBatch) -> Vec<i64> {
+pub fn compute_songplay_ids(events: &EventBatch) -> Vec<i64> {
     let keys = events.user_id.values().iter().zip(events.ts.values());
-    let places = events
+    let session_items = events
         .session_id
         .values()
         .iter()
         .zip(events.item_in_session.values());
-    keys.zip(places)
+    keys.zip(session_items)
         .map(|((&user, &ts), (&session, &item))| songplay_id(user, ts, session, item))
         .collect()
 }
@@ -32,7 +32,7 @@ pub struct SongplayRows {
     /// The rows of [`SONGPLAYS`]. Repeating text is dictionary-encoded in memory.
     pub songplays: RecordBatch,
     /// Those of [`LEDGER_SONGPLAYS`].
-    pub ledger: RecordBatch,
+    pub merge_state: RecordBatch,
 }
 
 /// Returns the rows that are made from `events`, whose ids are `ids`, but for those of the events in the rows
@@ -40,20 +40,20 @@ pub struct SongplayRows {
 ///
 /// # Errors
 /// None that a caller can cause: Arrow checks what this module promises.
-pub fn songplays(
+pub fn build_songplays(
     events: &EventBatch,
     mut ids: Vec<i64>,
-    dropped: &[usize],
-    songs: &SongLookup,
+    dropped_rows: &[usize],
+    lookup: &SongLookup,
 ) -> Result<SongplayRows> {
     let mut start_time: Vec<i64> = events.ts().iter().map(|ms| ms * 1000).collect();
     let SongMatches {
         song_id,
         artist_id,
-        mut keyed,
+        keyed_songplay_ids: mut keyed,
         mut song_keys,
         mut durations,
-    } = songs.match_songs(events, &ids)?;
+    } = lookup.match_songs(events, &ids)?;
     let mut arrays: [ArrayRef; 7] = [
         Arc::new(events.user_id.clone()),
         Arc::new(events.level.clone()),
@@ -63,21 +63,21 @@ pub fn songplays(
         Arc::new(events.location.clone()),
         Arc::new(events.user_agent.clone()),
     ];
-    if !dropped.is_empty() {
-        let dropped_keyed = match keyed.len() == events.rows() {
-            true => dropped.to_vec(),
-            false => rows_with_song(events, dropped),
+    if !dropped_rows.is_empty() {
+        let dropped_keyed_rows = match keyed.len() == events.num_rows() {
+            true => dropped_rows.to_vec(),
+            false => keyed_positions(events, dropped_rows),
         };
-        remove_rows(&mut ids, dropped);
-        remove_rows(&mut start_time, dropped);
-        remove_rows(&mut keyed, &dropped_keyed);
-        remove_rows(&mut song_keys, &dropped_keyed);
-        remove_rows(&mut durations, &dropped_keyed);
-        let mut stays = vec![true; events.rows()];
-        dropped.iter().for_each(|&row| stays[row] = false);
-        let stays = FilterBuilder::new(&stays.into()).optimize().build();
+        remove_sorted_rows(&mut ids, dropped_rows);
+        remove_sorted_rows(&mut start_time, dropped_rows);
+        remove_sorted_rows(&mut keyed, &dropped_keyed_rows);
+        remove_sorted_rows(&mut song_keys, &dropped_keyed_rows);
+        remove_sorted_rows(&mut durations, &dropped_keyed_rows);
+        let mut is_kept = vec![true; events.num_rows()];
+        dropped_rows.iter().for_each(|&row| is_kept[row] = false);
+        let kept_filter = FilterBuilder::new(&is_kept.into()).optimize().build();
         for array in &mut arrays {
-            *array = stays.filter(array).map_err(Error::arrow)?;
+            *array = kept_filter.filter(array).map_err(Error::from_arrow)?;
         }
     }
     let [
@@ -111,37 +111,37 @@ pub fn songplays(
         Arc::new(Int64Array::from(song_keys)),
         Arc::new(Float64Array::from(durations)),
     ];
-    let ledger = RecordBatch::try_new(LEDGER_SONGPLAYS.arrow(), columns);
+    let merge_state = RecordBatch::try_new(STATE_SONGPLAYS.arrow_schema(), columns);
     Ok(SongplayRows {
-        songplays: songplays.map_err(Error::arrow)?,
-        ledger: ledger.map_err(Error::arrow)?,
+        songplays: songplays.map_err(Error::from_arrow)?,
+        merge_state: merge_state.map_err(Error::from_arrow)?,
     })
 }
 
 /// Returns where those of some rows are that have a song among all that have one.
-fn rows_with_song(events: &EventBatch, rows: &[usize]) -> Vec<usize> {
-    let (mut row, mut before) = (0, 0);
-    let place = |&next: &usize| {
-        before += (row..next).filter(|&row| events.has_song(row)).count();
+fn keyed_positions(events: &EventBatch, rows: &[usize]) -> Vec<usize> {
+    let (mut row, mut keyed_before) = (0, 0);
+    let keyed_position = |&next: &usize| {
+        keyed_before += (row..next).filter(|&row| events.has_song_key(row)).count();
         row = next;
-        events.has_song(next).then_some(before)
+        events.has_song_key(next).then_some(keyed_before)
     };
-    rows.iter().filter_map(place).collect()
+    rows.iter().filter_map(keyed_position).collect()
 }
 
 /// Removes the values in some rows, which are in rising order.
-fn remove_rows<T: Copy>(values: &mut Vec<T>, rows: &[usize]) {
+fn remove_sorted_rows<T: Copy>(values: &mut Vec<T>, rows: &[usize]) {
     let ends = rows.iter().skip(1).copied().chain([values.len()]);
-    let mut to = rows.first().copied().unwrap_or(values.len());
+    let mut write_at = rows.first().copied().unwrap_or(values.len());
     for (&row, end) in rows.iter().zip(ends) {
-        values.copy_within(row + 1..end, to);
-        to += end - row - 1;
+        values.copy_within(row + 1..end, write_at);
+        write_at += end - row - 1;
     }
-    values.truncate(to);
+    values.truncate(write_at);
 }
 
 /// How many rows of [`SONGPLAYS`] have a song.
-pub fn matched(rows: &RecordBatch) -> u64 {
+pub fn count_matched(rows: &RecordBatch) -> u64 {
     rows.column_by_name("song_id")
         .map_or(0, |c| (c.len() - c.null_count()) as u64)
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arrow_array::{Array, ArrayRef, Float64Array, Int32Array, RecordBatch, StringArray};
 
 use super::records::SongBatch;
-use super::schema::{ARTISTS, LEDGER_ARTISTS, SONGS};
+use super::schema::{ARTISTS, SONGS, STATE_ARTISTS};
 use super::text_array;
 use crate::error::{Error, Result};
 
@@ -16,15 +16,15 @@ use crate::error::{Error, Result};
 type SongRow<'a> = (&'a SongBatch, usize);
 
 /// `null` last, as the rules for ties want it.
-fn null_last<T>(value: Option<T>) -> (bool, Option<T>) {
+fn nulls_last<T>(value: Option<T>) -> (bool, Option<T>) {
     (value.is_none(), value)
 }
 
-fn text(array: &StringArray, row: usize) -> Option<&str> {
+fn text_value(array: &StringArray, row: usize) -> Option<&str> {
     array.is_valid(row).then(|| array.value(row))
 }
 
-fn double(array: &Float64Array, row: usize) -> Option<f64> {
+fn double_value(array: &Float64Array, row: usize) -> Option<f64> {
     array.is_valid(row).then(|| array.value(row))
 }
 
@@ -47,16 +47,16 @@ impl Ord for TotalOrder {
 }
 
 /// All rows, those of the same key together and the one that stands for it first; then only those.
-fn first_of_each<'a>(
+fn distinct_on<'a>(
     batches: &'a [SongBatch],
     key: impl Fn(SongRow<'a>) -> &'a str,
-    better: impl Fn(SongRow<'a>, SongRow<'a>) -> Ordering,
+    precedence: impl Fn(SongRow<'a>, SongRow<'a>) -> Ordering,
 ) -> Vec<SongRow<'a>> {
     let mut rows: Vec<SongRow<'a>> = batches
         .iter()
-        .flat_map(|b| (0..b.rows()).map(move |row| (b, row)))
+        .flat_map(|b| (0..b.num_rows()).map(move |row| (b, row)))
         .collect();
-    rows.sort_unstable_by(|&a, &b| key(a).cmp(key(b)).then_with(|| better(a, b)));
+    rows.sort_unstable_by(|&a, &b| key(a).cmp(key(b)).then_with(|| precedence(a, b)));
     rows.dedup_by(|&mut later, &mut first| key(later) == key(first));
     rows
 }
@@ -66,26 +66,26 @@ fn first_of_each<'a>(
 ///
 /// # Errors
 /// The table is larger than Arrow can hold (2 GiB of one column).
-pub fn songs(batches: &[SongBatch]) -> Result<RecordBatch> {
+pub fn build_songs(batches: &[SongBatch]) -> Result<RecordBatch> {
     let year = |(b, row): SongRow<'_>| b.year.is_valid(row).then(|| b.year.value(row));
-    let better = |a: SongRow<'_>, b: SongRow<'_>| {
+    let precedence = |a: SongRow<'_>, b: SongRow<'_>| {
         let ((ab, ar), (bb, br)) = (a, b);
         ab.title
             .value(ar)
             .cmp(bb.title.value(br))
             .then_with(|| ab.artist_id.value(ar).cmp(bb.artist_id.value(br)))
-            .then_with(|| null_last(year(a)).cmp(&null_last(year(b))))
+            .then_with(|| nulls_last(year(a)).cmp(&nulls_last(year(b))))
             .then_with(|| ab.duration.value(ar).total_cmp(&bb.duration.value(br)))
     };
-    let rows = first_of_each(batches, |(b, row)| b.song_id.value(row), better);
+    let rows = distinct_on(batches, |(b, row)| b.song_id.value(row), precedence);
     let columns: Vec<ArrayRef> = vec![
         text_column(&rows, |b| &b.song_id)?,
         text_column(&rows, |b| &b.title)?,
         text_column(&rows, |b| &b.artist_id)?,
         Arc::new(rows.iter().map(|&row| year(row)).collect::<Int32Array>()),
-        doubles(&rows, |b| &b.duration),
+        double_column(&rows, |b| &b.duration),
     ];
-    RecordBatch::try_new(SONGS.arrow(), columns).map_err(Error::arrow)
+    RecordBatch::try_new(SONGS.arrow_schema(), columns).map_err(Error::from_arrow)
 }
 
 /// The `artists` table and its ledger, sorted by `artist_id`: of several song records of one artist the one with
@@ -94,40 +94,41 @@ pub fn songs(batches: &[SongBatch]) -> Result<RecordBatch> {
 ///
 /// # Errors
 /// The table is larger than Arrow can hold (2 GiB of one column).
-pub fn artists<'a>(batches: &'a [SongBatch]) -> Result<[RecordBatch; 2]> {
-    let located = |(b, row): SongRow<'_>| {
-        let both = b.artist_latitude.is_valid(row) && b.artist_longitude.is_valid(row);
-        let place = text(&b.artist_location, row).is_some_and(|l| !l.is_empty());
-        (Reverse(both), Reverse(place))
+pub fn build_artists<'a>(batches: &'a [SongBatch]) -> Result<[RecordBatch; 2]> {
+    let location_rank = |(b, row): SongRow<'_>| {
+        let has_coordinates = b.artist_latitude.is_valid(row) && b.artist_longitude.is_valid(row);
+        let has_location = text_value(&b.artist_location, row).is_some_and(|l| !l.is_empty());
+        (Reverse(has_coordinates), Reverse(has_location))
     };
-    let place = |(b, row): SongRow<'a>| {
+    let location_key = |(b, row): SongRow<'a>| {
         (
-            null_last(text(&b.artist_location, row)),
-            null_last(double(&b.artist_latitude, row).map(TotalOrder)),
-            null_last(double(&b.artist_longitude, row).map(TotalOrder)),
+            nulls_last(text_value(&b.artist_location, row)),
+            nulls_last(double_value(&b.artist_latitude, row).map(TotalOrder)),
+            nulls_last(double_value(&b.artist_longitude, row).map(TotalOrder)),
         )
     };
-    let better = |a: SongRow<'a>, b: SongRow<'a>| {
+    let precedence = |a: SongRow<'a>, b: SongRow<'a>| {
         let ((ab, ar), (bb, br)) = (a, b);
-        located(a)
-            .cmp(&located(b))
+        location_rank(a)
+            .cmp(&location_rank(b))
             .then_with(|| ab.song_id.value(ar).cmp(bb.song_id.value(br)))
             .then_with(|| ab.artist_name.value(ar).cmp(bb.artist_name.value(br)))
-            .then_with(|| place(a).cmp(&place(b)))
+            .then_with(|| location_key(a).cmp(&location_key(b)))
     };
-    let rows = first_of_each(batches, |(b, row)| b.artist_id.value(row), better);
+    let rows = distinct_on(batches, |(b, row)| b.artist_id.value(row), precedence);
     let artist_id = text_column(&rows, |b| &b.artist_id)?;
-    let ledger = vec![Arc::clone(&artist_id), text_column(&rows, |b| &b.song_id)?];
+    let state_columns = vec![Arc::clone(&artist_id), text_column(&rows, |b| &b.song_id)?];
     let columns: Vec<ArrayRef> = vec![
         artist_id,
         text_column(&rows, |b| &b.artist_name)?,
         text_column(&rows, |b| &b.artist_location)?,
-        doubles(&rows, |b| &b.artist_latitude),
-        doubles(&rows, |b| &b.artist_longitude),
+        double_column(&rows, |b| &b.artist_latitude),
+        double_column(&rows, |b| &b.artist_longitude),
     ];
     Ok([
-        RecordBatch::try_new(ARTISTS.arrow(), columns).map_err(Error::arrow)?,
-        RecordBatch::try_new(LEDGER_ARTISTS.arrow(), ledger).map_err(Error::arrow)?,
+        RecordBatch::try_new(ARTISTS.arrow_schema(), columns).map_err(Error::from_arrow)?,
+        RecordBatch::try_new(STATE_ARTISTS.arrow_schema(), state_columns)
+            .map_err(Error::from_arrow)?,
     ])
 }
 
@@ -135,14 +136,14 @@ fn text_column(
     rows: &[SongRow<'_>],
     column: impl Fn(&SongBatch) -> &StringArray,
 ) -> Result<ArrayRef> {
-    let values = rows.iter().map(|&(b, row)| text(column(b), row));
+    let values = rows.iter().map(|&(b, row)| text_value(column(b), row));
     Ok(Arc::new(text_array(values)?))
 }
 
-fn doubles(rows: &[SongRow<'_>], column: impl Fn(&SongBatch) -> &Float64Array) -> ArrayRef {
+fn double_column(rows: &[SongRow<'_>], column: impl Fn(&SongBatch) -> &Float64Array) -> ArrayRef {
     Arc::new(
         rows.iter()
-            .map(|&(b, row)| double(column(b), row))
+            .map(|&(b, row)| double_value(column(b), row))
             .collect::<Float64Array>(),
     )
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Int64Array, RecordBatch};
 
-use super::schema::LEDGER_OBJECTS;
+use super::schema::SOURCE_OBJECTS;
 use super::text_array;
 use crate::error::{Error, Result};
 
@@ -24,15 +24,17 @@ pub struct SourceObject {
 ///
 /// # Errors
 /// Their names are more than Arrow can hold (2 GiB).
-pub fn objects(objects: &[SourceObject]) -> Result<RecordBatch> {
-    let text = |of: fn(&SourceObject) -> &str| -> Result<ArrayRef> {
-        Ok(Arc::new(text_array(objects.iter().map(|o| Some(of(o))))?))
+pub fn build_source_objects(objects: &[SourceObject]) -> Result<RecordBatch> {
+    let text_column = |field: fn(&SourceObject) -> &str| -> Result<ArrayRef> {
+        Ok(Arc::new(text_array(
+            objects.iter().map(|o| Some(field(o))),
+        )?))
     };
     let rows = objects.iter().map(|object| object.rows as i64);
     let columns = vec![
-        text(|object| &object.object)?,
-        text(|object| &object.etag)?,
+        text_column(|object| &object.object)?,
+        text_column(|object| &object.etag)?,
         Arc::new(rows.collect::<Int64Array>()),
     ];
-    RecordBatch::try_new(LEDGER_OBJECTS.arrow(), columns).map_err(Error::arrow)
+    RecordBatch::try_new(SOURCE_OBJECTS.arrow_schema(), columns).map_err(Error::from_arrow)
 }

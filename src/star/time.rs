@@ -24,15 +24,15 @@ struct DateParts {
 
 impl DateParts {
     /// The day that many days after 1970-01-01.
-    fn new(days: i64) -> Option<Self> {
+    fn from_days(days: i64) -> Option<Self> {
         let date = DateTime::from_timestamp_millis(days * DAY_MS)?.date_naive();
-        let small = |n: u32| i16::try_from(n).ok();
+        let to_i16 = |n: u32| i16::try_from(n).ok();
         Some(Self {
-            day: small(date.day())?,
-            week: small(date.iso_week().week())?,
-            month: small(date.month())?,
+            day: to_i16(date.day())?,
+            week: to_i16(date.iso_week().week())?,
+            month: to_i16(date.month())?,
             year: i16::try_from(date.year()).ok()?,
-            weekday: small(date.weekday().num_days_from_sunday())?,
+            weekday: to_i16(date.weekday().num_days_from_sunday())?,
         })
     }
 }
@@ -41,29 +41,29 @@ impl DateParts {
 ///
 /// # Errors
 /// A time outside the years that SMALLINT and the calendar hold; the decoder lets none through.
-pub fn time(times: &[i64]) -> Result<RecordBatch> {
-    let mut parts: [Vec<i16>; 6] = std::array::from_fn(|_| Vec::with_capacity(times.len()));
+pub fn build_time(times: &[i64]) -> Result<RecordBatch> {
+    let mut part_columns: [Vec<i16>; 6] = std::array::from_fn(|_| Vec::with_capacity(times.len()));
     let mut start_time = Vec::with_capacity(times.len());
     // Times are sorted, so the calendar is asked once a day.
-    let mut today: Option<(i64, DateParts)> = None;
+    let mut current_day: Option<(i64, DateParts)> = None;
     for &ms in times {
         let days = ms.div_euclid(DAY_MS);
-        let day = match today {
+        let day = match current_day {
             Some((number, day)) if number == days => day,
-            _ => DateParts::new(days).ok_or_else(|| {
+            _ => DateParts::from_days(days).ok_or_else(|| {
                 Error::failed(format!("start time {ms} ms is outside the calendar"))
             })?,
         };
-        today = Some((days, day));
+        current_day = Some((days, day));
         start_time.push(ms * 1000);
         let hour = (ms.rem_euclid(DAY_MS) / HOUR_MS) as i16;
         let row = [hour, day.day, day.week, day.month, day.year, day.weekday];
-        for (column, value) in parts.iter_mut().zip(row) {
+        for (column, value) in part_columns.iter_mut().zip(row) {
             column.push(value);
         }
     }
     let start_time: PrimitiveArray<TimestampMicrosecondType> = start_time.into();
     let mut columns: Vec<ArrayRef> = vec![Arc::new(start_time)];
-    columns.extend(parts.map(|part| Arc::new(Int16Array::from(part)) as ArrayRef));
-    RecordBatch::try_new(TIME.arrow(), columns).map_err(Error::arrow)
+    columns.extend(part_columns.map(|part| Arc::new(Int16Array::from(part)) as ArrayRef));
+    RecordBatch::try_new(TIME.arrow_schema(), columns).map_err(Error::from_arrow)
 }

@@ -15,64 +15,64 @@ use arrow_array::{Array, ArrayRef, Int32Array, PrimitiveArray, RecordBatch};
 use foldhash::fast::FixedState;
 
 use super::records::{DictText, EventBatch};
-use super::schema::{LEDGER_USERS, USERS};
+use super::schema::{STATE_USERS, USERS};
 use super::text_array;
 use crate::error::{Error, Result};
 
 /// Texts by number; number 0 is null.
 #[derive(Debug, Clone, Default)]
 pub struct StringPool {
-    numbers: HashMap<Arc<str>, u32, FixedState>,
-    texts: Vec<Arc<str>>,
+    ids: HashMap<Arc<str>, u32, FixedState>,
+    strings: Vec<Arc<str>>,
 }
 
 impl StringPool {
-    pub(super) fn number(&mut self, text: &str) -> u32 {
-        if let Some(&number) = self.numbers.get(text) {
+    pub(super) fn intern(&mut self, text: &str) -> u32 {
+        if let Some(&number) = self.ids.get(text) {
             return number;
         }
         let text: Arc<str> = text.into();
-        self.texts.push(Arc::clone(&text));
-        let number = self.texts.len() as u32;
-        self.numbers.insert(text, number);
-        number
+        self.strings.push(Arc::clone(&text));
+        let id = self.strings.len() as u32;
+        self.ids.insert(text, id);
+        id
     }
 
-    pub(super) fn text(&self, number: u32) -> Option<&str> {
-        self.texts
-            .get(number.checked_sub(1)? as usize)
-            .map(|t| &**t)
+    pub(super) fn get(&self, id: u32) -> Option<&str> {
+        self.strings.get(id.checked_sub(1)? as usize).map(|t| &**t)
     }
 }
 
 /// `first_name`, `last_name`, `gender` and `level`.
-const TEXTS: usize = 4;
+const TEXT_COLUMNS: usize = 4;
 
 /// The order in which texts decide between events that tie: `level` comes first.
-const TIE_BREAK: [usize; TEXTS] = [3, 0, 1, 2];
+const TIE_BREAK_ORDER: [usize; TEXT_COLUMNS] = [3, 0, 1, 2];
 
 /// Returns what is smaller for the event that wins a tie. Null is last.
-fn tie_break<'a>(text: impl Fn(usize) -> Option<&'a str>) -> [(bool, Option<&'a str>); TEXTS] {
-    TIE_BREAK.map(|i| (text(i).is_none(), text(i)))
+fn tie_break_key<'a>(
+    text: impl Fn(usize) -> Option<&'a str>,
+) -> [(bool, Option<&'a str>); TEXT_COLUMNS] {
+    TIE_BREAK_ORDER.map(|i| (text(i).is_none(), text(i)))
 }
 
 #[derive(Debug, Clone, Copy)]
 struct UserRow {
-    latest: (i64, i32, i32),
-    texts: [u32; TEXTS],
+    event_key: (i64, i32, i32),
+    text_ids: [u32; TEXT_COLUMNS],
 }
 
 impl UserRow {
     /// Returns true if `self` wins over `other`. Each comes with the texts that its numbers are of.
     fn wins(
         &self,
-        symbols: &[StringPool; TEXTS],
+        symbols: &[StringPool; TEXT_COLUMNS],
         other: &Self,
-        others: &[StringPool; TEXTS],
+        others: &[StringPool; TEXT_COLUMNS],
     ) -> bool {
-        self.latest.cmp(&other.latest).then_with(|| {
-            let ours = tie_break(|i| symbols[i].text(self.texts[i]));
-            tie_break(|i| others[i].text(other.texts[i])).cmp(&ours)
+        self.event_key.cmp(&other.event_key).then_with(|| {
+            let ours = tie_break_key(|i| symbols[i].get(self.text_ids[i]));
+            tie_break_key(|i| others[i].get(other.text_ids[i])).cmp(&ours)
         }) == Ordering::Greater
     }
 }
@@ -82,7 +82,7 @@ impl UserRow {
 pub struct UserShard(Vec<(i32, UserRow)>);
 
 /// Users in a list, beyond which it is looked through for those that are in it more than once.
-const COMPACT: usize = 64 * 1024;
+const MIN_COMPACT_LEN: usize = 64 * 1024;
 
 /// Some events, batch by batch: the latest of each user in each batch, and once in a while of each user
 /// in all of them.
@@ -90,14 +90,14 @@ const COMPACT: usize = 64 * 1024;
 pub struct UserDelta {
     users: Vec<(i32, UserRow)>,
     /// Users that were left when the list was last looked through.
-    compacted: usize,
-    symbols: [StringPool; TEXTS],
+    compacted_len: usize,
+    symbols: [StringPool; TEXT_COLUMNS],
 }
 
 impl UserDelta {
     /// Takes in a batch of events.
     pub fn add(&mut self, events: &EventBatch) {
-        let latest = |row: usize| {
+        let event_key = |row: usize| {
             (
                 events.ts.value(row),
                 events.session_id.value(row),
@@ -110,13 +110,13 @@ impl UserDelta {
             &events.gender,
             &events.level,
         ];
-        let texts = |row: usize| tie_break(|i| text(columns[i], row));
-        let wins = |row: usize, other: usize| match latest(row).cmp(&latest(other)) {
-            Ordering::Equal => texts(row) < texts(other),
+        let tie_break_at = |row: usize| tie_break_key(|i| dict_value(columns[i], row));
+        let wins = |row: usize, other: usize| match event_key(row).cmp(&event_key(other)) {
+            Ordering::Equal => tie_break_at(row) < tie_break_at(other),
             order => order == Ordering::Greater,
         };
         let mut rows: HashMap<i32, u32, FixedState> =
-            HashMap::with_capacity_and_hasher(events.rows() / 4, FixedState::default());
+            HashMap::with_capacity_and_hasher(events.num_rows() / 4, FixedState::default());
         for (row, &id) in events.user_id.values().iter().enumerate() {
             rows.entry(id)
                 .and_modify(|other| {
@@ -126,26 +126,26 @@ impl UserDelta {
                 })
                 .or_insert(row as u32);
         }
-        let mut translations = columns.map(|column| vec![0; column.values().len()]);
+        let mut id_by_key = columns.map(|column| vec![0; column.values().len()]);
         self.users.reserve(rows.len());
         for (id, row) in rows {
-            let mut texts = [0; TEXTS];
+            let mut texts = [0; TEXT_COLUMNS];
             for (i, column) in columns.iter().enumerate() {
-                texts[i] = symbol(
+                texts[i] = intern_cached(
                     &mut self.symbols[i],
-                    &mut translations[i],
+                    &mut id_by_key[i],
                     column,
                     row as usize,
                 );
             }
             let user = UserRow {
-                latest: latest(row as usize),
-                texts,
+                event_key: event_key(row as usize),
+                text_ids: texts,
             };
             self.users.push((id, user));
         }
         // As often as the list has doubled, so that it costs little and the list stays short.
-        if self.users.len() > COMPACT.max(2 * self.compacted) {
+        if self.users.len() > MIN_COMPACT_LEN.max(2 * self.compacted_len) {
             self.compact();
         }
     }
@@ -158,19 +158,19 @@ impl UserDelta {
                 *known = user;
             }
         }
-        self.compacted = latest.len();
+        self.compacted_len = latest.len();
         self.users = latest.into_iter().collect();
     }
 
     /// Takes out the users, dealt out to so many shards, always the same one for a user.
-    pub fn take_shards(&mut self, shards: usize) -> Vec<UserShard> {
-        let mut dealt = vec![UserShard::default(); shards];
+    pub fn drain_shards(&mut self, shard_count: usize) -> Vec<UserShard> {
+        let mut shards = vec![UserShard::default(); shard_count];
         for (id, user) in std::mem::take(&mut self.users) {
-            if let Some(shard) = dealt.get_mut(id.cast_unsigned() as usize % shards) {
+            if let Some(shard) = shards.get_mut(id.cast_unsigned() as usize % shard_count) {
                 shard.0.push((id, user));
             }
         }
-        dealt
+        shards
     }
 }
 
@@ -178,14 +178,15 @@ impl UserDelta {
 #[derive(Debug, Clone, Default)]
 pub struct LatestUsers {
     users: HashMap<i32, UserRow, FixedState>,
-    symbols: [StringPool; TEXTS],
+    symbols: [StringPool; TEXT_COLUMNS],
 }
 
 impl LatestUsers {
     /// Takes in a shard of `other`.
     pub fn merge(&mut self, other: &UserDelta, shard: &UserShard) {
-        let mut translations =
-            std::array::from_fn::<_, TEXTS, _>(|i| vec![0; other.symbols[i].texts.len() + 1]);
+        let mut translated_ids = std::array::from_fn::<_, TEXT_COLUMNS, _>(|i| {
+            vec![0; other.symbols[i].strings.len() + 1]
+        });
         for (id, theirs) in &shard.0 {
             let known = self.users.entry(*id);
             if let Entry::Occupied(ours) = &known
@@ -193,17 +194,20 @@ impl LatestUsers {
             {
                 continue;
             }
-            let mut texts = [0; TEXTS];
-            for (i, &number) in theirs.texts.iter().enumerate() {
-                let known = &mut translations[i][number as usize];
+            let mut texts = [0; TEXT_COLUMNS];
+            for (i, &number) in theirs.text_ids.iter().enumerate() {
+                let known = &mut translated_ids[i][number as usize];
                 if *known == 0
-                    && let Some(text) = other.symbols[i].text(number)
+                    && let Some(text) = other.symbols[i].get(number)
                 {
-                    *known = self.symbols[i].number(text);
+                    *known = self.symbols[i].intern(text);
                 }
                 texts[i] = *known;
             }
-            known.insert_entry(UserRow { texts, ..*theirs });
+            known.insert_entry(UserRow {
+                text_ids: texts,
+                ..*theirs
+            });
         }
     }
 
@@ -211,63 +215,66 @@ impl LatestUsers {
     ///
     /// # Errors
     /// The table is larger than Arrow can hold (2 GiB of one column).
-    pub fn tables<'a>(states: impl IntoIterator<Item = &'a Self>) -> Result<[RecordBatch; 2]> {
+    pub fn build_tables<'a>(
+        states: impl IntoIterator<Item = &'a Self>,
+    ) -> Result<[RecordBatch; 2]> {
         let mut rows: Vec<(i32, &UserRow, &Self)> = states
             .into_iter()
             .flat_map(|state| state.users.iter().map(move |(&id, user)| (id, user, state)))
             .collect();
         rows.sort_unstable_by_key(|&(id, ..)| id);
-        let texts = |i: usize| -> Result<ArrayRef> {
+        let text_column = |i: usize| -> Result<ArrayRef> {
             let values = rows
                 .iter()
-                .map(|&(_, user, state)| state.symbols[i].text(user.texts[i]));
+                .map(|&(_, user, state)| state.symbols[i].get(user.text_ids[i]));
             Ok(Arc::new(text_array(values)?))
         };
-        let integers = |of: fn((i32, &UserRow)) -> i32| -> ArrayRef {
-            let values = rows.iter().map(|&(id, user, _)| of((id, user)));
+        let integers = |field: fn((i32, &UserRow)) -> i32| -> ArrayRef {
+            let values = rows.iter().map(|&(id, user, _)| field((id, user)));
             Arc::new(values.collect::<Int32Array>())
         };
         let ids = integers(|(id, _)| id);
-        let times = rows.iter().map(|(_, user, _)| user.latest.0 * 1000);
+        let times = rows.iter().map(|(_, user, _)| user.event_key.0 * 1000);
         let times: PrimitiveArray<TimestampMicrosecondType> = times.collect::<Vec<_>>().into();
-        let ledger = vec![
+        let state_columns = vec![
             Arc::clone(&ids),
             Arc::new(times),
-            integers(|(_, user)| user.latest.1),
-            integers(|(_, user)| user.latest.2),
+            integers(|(_, user)| user.event_key.1),
+            integers(|(_, user)| user.event_key.2),
         ];
         let mut columns = vec![ids];
-        for i in 0..TEXTS {
-            columns.push(texts(i)?);
+        for i in 0..TEXT_COLUMNS {
+            columns.push(text_column(i)?);
         }
         Ok([
-            RecordBatch::try_new(USERS.arrow(), columns).map_err(Error::arrow)?,
-            RecordBatch::try_new(LEDGER_USERS.arrow(), ledger).map_err(Error::arrow)?,
+            RecordBatch::try_new(USERS.arrow_schema(), columns).map_err(Error::from_arrow)?,
+            RecordBatch::try_new(STATE_USERS.arrow_schema(), state_columns)
+                .map_err(Error::from_arrow)?,
         ])
     }
 }
 
 /// Returns the text of a row.
-pub(super) fn text(column: &DictText, row: usize) -> Option<&str> {
+pub(super) fn dict_value(column: &DictText, row: usize) -> Option<&str> {
     let key = column.key(row)?;
     Some(column.values().as_string_opt::<i32>()?.value(key))
 }
 
 /// The number of a row's text, asked of `symbols` once a text and batch.
-pub(super) fn symbol(
+pub(super) fn intern_cached(
     symbols: &mut StringPool,
-    known: &mut [u32],
+    id_by_key: &mut [u32],
     column: &DictText,
     row: usize,
 ) -> u32 {
     let Some(key) = column.key(row) else { return 0 };
-    let Some(known) = known.get_mut(key) else {
+    let Some(known) = id_by_key.get_mut(key) else {
         return 0;
     };
     if *known == 0
         && let Some(values) = column.values().as_string_opt::<i32>()
     {
-        *known = symbols.number(values.value(key));
+        *known = symbols.intern(values.value(key));
     }
     *known
 }
@@ -299,7 +306,7 @@ mod tests {
             padded: &log,
             len,
             offset: 0,
-            rest: InputState::Eof,
+            input_state: InputState::Eof,
         };
         decoder.decode(chunk, u64::MAX);
         EventBatch::new(&decoder.finish().unwrap()).unwrap()
@@ -307,18 +314,18 @@ mod tests {
 
     /// A compressed object is one split of any size: what is kept of it must not grow with its events.
     #[test]
-    fn a_long_split_keeps_each_user_a_few_times_at_most() {
+    fn user_delta_is_compacted_in_long_splits() {
         const USERS: usize = 40_000;
         let mut seen = UserDelta::default();
         for ts in 0..20 {
             seen.add(&batch(USERS, ts));
-            assert!(seen.users.len() <= COMPACT.max(2 * USERS) + USERS);
+            assert!(seen.users.len() <= MIN_COMPACT_LEN.max(2 * USERS) + USERS);
         }
         let mut users = LatestUsers::default();
-        for shard in seen.take_shards(1) {
+        for shard in seen.drain_shards(1) {
             users.merge(&seen, &shard);
         }
         assert_eq!(users.users.len(), USERS);
-        assert!(users.users.values().all(|user| user.latest.0 == 19));
+        assert!(users.users.values().all(|user| user.event_key.0 == 19));
     }
 }

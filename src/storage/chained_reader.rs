@@ -10,11 +10,11 @@ use crate::error::Result;
 pub struct ChainedReader<'a> {
     stores: &'a [Box<dyn Store>],
     /// Ranges of one store each that are not begun.
-    waiting: VecDeque<(usize, Vec<ObjectRange>)>,
+    pending: VecDeque<(usize, Vec<ObjectRange>)>,
     /// What reads the ranges of one store.
     reader: Option<Box<dyn RangeReader>>,
     /// Ranges that it has not begun.
-    left: usize,
+    ranges_left: usize,
 }
 
 impl<'a> ChainedReader<'a> {
@@ -23,34 +23,37 @@ impl<'a> ChainedReader<'a> {
         stores: &'a [Box<dyn Store>],
         ranges: impl Iterator<Item = (u32, ObjectRange)>,
     ) -> Self {
-        let mut waiting: VecDeque<(usize, Vec<ObjectRange>)> = VecDeque::new();
+        let mut pending: VecDeque<(usize, Vec<ObjectRange>)> = VecDeque::new();
         for (store, range) in ranges {
-            match waiting.back_mut() {
+            match pending.back_mut() {
                 Some((last, ranges)) if *last == store as usize => ranges.push(range),
-                _ => waiting.push_back((store as usize, vec![range])),
+                _ => pending.push_back((store as usize, vec![range])),
             }
         }
         Self {
             stores,
-            waiting,
+            pending,
             reader: None,
-            left: 0,
+            ranges_left: 0,
         }
     }
 }
 
 impl RangeReader for ChainedReader<'_> {
     fn next_range(&mut self) -> Result<()> {
-        if self.left == 0 {
+        if self.ranges_left == 0 {
             // What this one fetched ahead holds permits that the next may have to wait for.
             self.reader = None;
-            let Some((store, ranges)) = self.waiting.pop_front() else {
+            let Some((store, ranges)) = self.pending.pop_front() else {
                 return Ok(());
             };
-            self.left = ranges.len();
-            self.reader = self.stores.get(store).map(|store| store.read(ranges));
+            self.ranges_left = ranges.len();
+            self.reader = self
+                .stores
+                .get(store)
+                .map(|store| store.read_ranges(ranges));
         }
-        self.left -= 1;
+        self.ranges_left -= 1;
         self.reader
             .as_mut()
             .map_or(Ok(()), |reader| reader.next_range())

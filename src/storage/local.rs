@@ -11,18 +11,18 @@ use super::{
 use crate::error::{Error, Result};
 
 /// Links below links that are followed before a folder counts as a loop.
-const MAX_DEPTH: usize = 64;
+const MAX_FOLDER_DEPTH: usize = 64;
 
 /// A folder, or one file.
 #[derive(Debug)]
 pub struct LocalStore {
     root: PathBuf,
     /// The same without links, from the root of all.
-    home: PathBuf,
+    canonical_root: PathBuf,
     /// The name of the only object, where the place is a file.
-    file: Option<String>,
+    single_file: Option<String>,
     /// Whether a link stands for what it leads to.
-    follows: bool,
+    follow_links: bool,
 }
 
 impl LocalStore {
@@ -31,146 +31,155 @@ impl LocalStore {
     /// # Errors
     /// The path does not exist or may not be looked at.
     pub fn new(path: &Path) -> Result<Self> {
-        let found = fs::metadata(path).map_err(|e| Error::io("cannot read", path, &e))?;
-        if found.is_dir() {
-            return Ok(Self::at(path.to_owned(), None));
+        let metadata = fs::metadata(path).map_err(|e| Error::io("cannot read", path, &e))?;
+        if metadata.is_dir() {
+            return Ok(Self::from_root(path.to_owned(), None));
         }
-        if !found.is_file() {
-            return Err(not_a_file(path));
+        if !metadata.is_file() {
+            return Err(not_a_file_error(path));
         }
         let name = path.file_name().and_then(|name| name.to_str());
-        let name = name.ok_or_else(|| not_utf8(path))?;
+        let name = name.ok_or_else(|| not_utf8_error(path))?;
         let root = path.parent().unwrap_or(Path::new("")).to_owned();
-        Ok(Self::at(root, Some(name.to_owned())))
+        Ok(Self::from_root(root, Some(name.to_owned())))
     }
 
     /// The store for a folder, which must exist; an empty path is the current directory.
     ///
     /// # Errors
     /// The path does not exist or is not a folder.
-    pub fn folder(path: &Path) -> Result<Self> {
+    pub fn open_folder(path: &Path) -> Result<Self> {
         // A file is not found under a name that ends in a slash.
-        fs::metadata(named(path).join("")).map_err(|e| Error::io("cannot read", path, &e))?;
-        Ok(Self::at(path.to_owned(), None))
+        fs::metadata(or_current_dir(path).join(""))
+            .map_err(|e| Error::io("cannot read", path, &e))?;
+        Ok(Self::from_root(path.to_owned(), None))
     }
 
-    fn at(root: PathBuf, file: Option<String>) -> Self {
+    fn from_root(root: PathBuf, single_file: Option<String>) -> Self {
         Self {
-            home: fs::canonicalize(named(&root)).unwrap_or_else(|_| root.clone()),
+            canonical_root: fs::canonicalize(or_current_dir(&root))
+                .unwrap_or_else(|_| root.clone()),
             root,
-            file,
-            follows: true,
+            single_file,
+            follow_links: true,
         }
     }
 
     /// The same, but a link is an object of its own: what it leads to is not below the path.
-    pub fn without_links(self) -> Self {
+    pub fn without_following_links(self) -> Self {
         Self {
-            follows: false,
+            follow_links: false,
             ..self
         }
     }
 
     /// Removes a folder and those below it, as far as they are empty.
-    pub fn prune(&self, folder: &str) {
-        prune(&self.root.join(folder));
+    pub fn remove_empty_folders(&self, folder: &str) {
+        remove_empty_folders(&self.root.join(folder));
     }
 }
 
 /// A path as the system takes it: to it an empty one is nothing.
-fn named(path: &Path) -> &Path {
+fn or_current_dir(path: &Path) -> &Path {
     match path.as_os_str().is_empty() {
         true => Path::new("."),
         false => path,
     }
 }
 
-fn prune(folder: &Path) {
+fn remove_empty_folders(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            prune(&entry.path());
+            remove_empty_folders(&entry.path());
         }
     }
     // One that is not empty stays.
     let _ = fs::remove_dir(folder);
 }
 
-fn not_a_file(path: &Path) -> Error {
+fn not_a_file_error(path: &Path) -> Error {
     Error::failed(format!("cannot read {}", path.display()))
-        .because("it is neither a file nor a folder")
-        .hint("write what comes from a pipe to a file first")
+        .with_reason("it is neither a file nor a folder")
+        .with_hint("write what comes from a pipe to a file first")
 }
 
-fn not_utf8(path: &Path) -> Error {
+fn not_utf8_error(path: &Path) -> Error {
     Error::failed(format!("cannot read {}", path.display()))
-        .because("its name is not UTF-8")
-        .hint("rename it")
+        .with_reason("its name is not UTF-8")
+        .with_hint("rename it")
 }
 
 impl Store for LocalStore {
     fn list(&self, prefix: &str, _: ListMode) -> Result<ListResult> {
-        let mut level = ListResult::default();
-        if let Some(name) = &self.file {
+        let mut listing = ListResult::default();
+        if let Some(name) = &self.single_file {
             let path = self.root.join(name);
-            let found = fs::metadata(&path).map_err(|e| Error::io("cannot read", &path, &e))?;
-            level.objects.push(listed(name.clone(), &found));
-            return Ok(level);
+            let metadata = fs::metadata(&path).map_err(|e| Error::io("cannot read", &path, &e))?;
+            listing.objects.push(object_meta(name.clone(), &metadata));
+            return Ok(listing);
         }
         let folder = self.root.join(prefix);
-        if prefix.matches('/').count() > MAX_DEPTH {
-            return Err(Error::failed(format!("cannot list {}", folder.display()))
-                .because("folders are nested more than 64 deep: a link probably leads back up"));
+        if prefix.matches('/').count() > MAX_FOLDER_DEPTH {
+            return Err(
+                Error::failed(format!("cannot list {}", folder.display())).with_reason(
+                    "folders are nested more than 64 deep: a link probably leads back up",
+                ),
+            );
         }
-        let cannot = |e: std::io::Error| Error::io("cannot list", &folder, &e);
-        for entry in fs::read_dir(named(&folder)).map_err(cannot)? {
-            let entry = entry.map_err(cannot)?;
+        let list_error = |e: std::io::Error| Error::io("cannot list", &folder, &e);
+        for entry in fs::read_dir(or_current_dir(&folder)).map_err(list_error)? {
+            let entry = entry.map_err(list_error)?;
             let Some(name) = entry.file_name().to_str().map(str::to_owned) else {
                 let name = entry.file_name().to_string_lossy().into_owned();
-                let end = if entry.path().is_dir() { "/" } else { "" };
-                let key = format!("{prefix}{name}{end}");
-                level.unreadable.push((key, not_utf8(&entry.path())));
+                let suffix = if entry.path().is_dir() { "/" } else { "" };
+                let key = format!("{prefix}{name}{suffix}");
+                listing
+                    .unreadable
+                    .push((key, not_utf8_error(&entry.path())));
                 continue;
             };
             let key = format!("{prefix}{name}");
-            let kind = entry.file_type();
-            if kind.as_ref().is_ok_and(|kind| kind.is_dir()) {
-                level.prefixes.push(key + "/");
+            let file_type = entry.file_type();
+            if file_type.as_ref().is_ok_and(|kind| kind.is_dir()) {
+                listing.common_prefixes.push(key + "/");
                 continue;
             }
-            let found = match kind {
+            let metadata = match file_type {
                 // By the open folder: the path need not be walked again for each of a million files.
-                Ok(kind) if kind.is_file() || !self.follows => entry.metadata(),
+                Ok(file_type) if file_type.is_file() || !self.follow_links => entry.metadata(),
                 // Follows links, as a reader of the folder would.
                 _ => fs::metadata(entry.path()),
             };
-            match found {
-                Ok(found) if found.is_dir() => level.prefixes.push(key + "/"),
-                Ok(found) if found.is_file() || !self.follows => {
-                    level.objects.push(listed(key, &found));
+            match metadata {
+                Ok(metadata) if metadata.is_dir() => listing.common_prefixes.push(key + "/"),
+                Ok(metadata) if metadata.is_file() || !self.follow_links => {
+                    listing.objects.push(object_meta(key, &metadata));
                 }
-                Ok(_) => level.unreadable.push((key, not_a_file(&entry.path()))),
+                Ok(_) => listing
+                    .unreadable
+                    .push((key, not_a_file_error(&entry.path()))),
                 Err(e) => {
                     // A link to nothing is no folder. One that leads round in a circle, or to where
                     // we may not look, can be one.
-                    let nothing = e.kind() == std::io::ErrorKind::NotFound;
-                    let key = key + if nothing { "" } else { "/" };
-                    let why = Error::io("cannot read", &entry.path(), &e);
-                    level.unreadable.push((key, why));
+                    let is_dangling = e.kind() == std::io::ErrorKind::NotFound;
+                    let key = key + if is_dangling { "" } else { "/" };
+                    let error = Error::io("cannot read", &entry.path(), &e);
+                    listing.unreadable.push((key, error));
                 }
             }
         }
-        let times = level
+        let mtimes = listing
             .objects
             .iter()
             .filter_map(|object| match object.version {
                 ObjectVersion::Mtime { nanoseconds, .. } => Some(nanoseconds / 1_000_000_000),
                 _ => None,
             });
-        level.last_modified = times.max();
-        Ok(level)
+        listing.last_modified = mtimes.max();
+        Ok(listing)
     }
 
-    fn read(&self, ranges: Vec<ObjectRange>) -> Box<dyn RangeReader> {
+    fn read_ranges(&self, ranges: Vec<ObjectRange>) -> Box<dyn RangeReader> {
         Box::new(LocalRangeReader {
             root: self.root.clone(),
             ranges: ranges.into_iter(),
@@ -190,11 +199,11 @@ impl Store for LocalStore {
         Ok(Box::new(LocalUpload {
             file,
             path,
-            bytes: 0,
+            bytes_written: 0,
         }))
     }
 
-    fn remove(&self, keys: &[String]) -> Result<()> {
+    fn delete(&self, keys: &[String]) -> Result<()> {
         for key in keys {
             let path = self.root.join(key);
             match fs::remove_file(&path) {
@@ -211,30 +220,30 @@ impl Store for LocalStore {
         self.root.join(key).display().to_string()
     }
 
-    fn identity(&self, key: &str) -> String {
-        self.home.join(key).display().to_string()
+    fn absolute_name(&self, key: &str) -> String {
+        self.canonical_root.join(key).display().to_string()
     }
 
-    fn without_links(&self, key: &str) -> String {
-        let path = self.home.join(key);
-        let found = fs::canonicalize(&path).unwrap_or(path);
-        found.display().to_string()
+    fn canonical_name(&self, key: &str) -> String {
+        let path = self.canonical_root.join(key);
+        let canonical = fs::canonicalize(&path).unwrap_or(path);
+        canonical.display().to_string()
     }
 }
 
-fn listed(key: String, found: &fs::Metadata) -> ObjectMeta {
+fn object_meta(key: String, metadata: &fs::Metadata) -> ObjectMeta {
     ObjectMeta {
         key,
-        size: found.len(),
-        version: written(found),
+        size: metadata.len(),
+        version: mtime_version(metadata),
     }
 }
 
 /// What is at hand with the size.
-fn written(found: &fs::Metadata) -> ObjectVersion {
-    let seconds = found.mtime().checked_mul(1_000_000_000);
-    let nanoseconds = seconds.and_then(|seconds| seconds.checked_add(found.mtime_nsec()));
-    let inode = found.ino();
+fn mtime_version(metadata: &fs::Metadata) -> ObjectVersion {
+    let seconds = metadata.mtime().checked_mul(1_000_000_000);
+    let nanoseconds = seconds.and_then(|seconds| seconds.checked_add(metadata.mtime_nsec()));
+    let inode = metadata.ino();
     nanoseconds.map_or(ObjectVersion::Unknown, |nanoseconds| ObjectVersion::Mtime {
         nanoseconds,
         inode,
@@ -243,7 +252,7 @@ fn written(found: &fs::Metadata) -> ObjectVersion {
 
 /// Files from this size on, in bytes, are looked at when they are opened too: to read one that has changed
 /// takes long, and the splits of one open it by its name again and again.
-const LARGE: u64 = 1 << 20;
+const RECHECK_ON_OPEN_BYTES: u64 = 1 << 20;
 
 /// Opens and reads files one after the other.
 struct LocalRangeReader {
@@ -255,38 +264,38 @@ struct LocalRangeReader {
 
 impl LocalRangeReader {
     fn path(&self, range: &ObjectRange) -> PathBuf {
-        self.root.join(&range.entry.key)
+        self.root.join(&range.object.key)
     }
 
     /// An error if a file is not the one that was listed. This is one system call, on the open file.
-    fn check(&self, range: &ObjectRange, file: &File) -> Result<()> {
-        let entry = &range.entry;
-        let ObjectVersion::Mtime { nanoseconds, inode } = entry.version else {
+    fn check_file(&self, range: &ObjectRange, file: &File) -> Result<()> {
+        let object = &range.object;
+        let ObjectVersion::Mtime { nanoseconds, inode } = object.version else {
             return Ok(());
         };
-        let cannot = |e: io::Error| Error::io("cannot read", &self.path(range), &e);
-        let now = file.metadata().map_err(cannot)?;
+        let read_error = |e: io::Error| Error::io("cannot read", &self.path(range), &e);
+        let metadata = file.metadata().map_err(read_error)?;
         // One open file is one content. What is opened again by its name must be the same file.
-        let is_part = range.from > 0 || range.until < entry.size;
-        let is_same = match written(&now) {
+        let is_partial_read = range.start > 0 || range.expected_end < object.size;
+        let is_same = match mtime_version(&metadata) {
             ObjectVersion::Mtime {
-                nanoseconds: written,
-                inode: number,
-            } => written == nanoseconds && (number == inode || !is_part),
+                nanoseconds: found_nanoseconds,
+                inode: found_inode,
+            } => found_nanoseconds == nanoseconds && (found_inode == inode || !is_partial_read),
             _ => false,
         };
-        if is_same && now.len() == entry.size {
+        if is_same && metadata.len() == object.size {
             return Ok(());
         }
-        Err(changed(&self.path(range)))
+        Err(changed_error(&self.path(range)))
     }
 }
 
 /// The error for a file that is not the one that was listed.
-fn changed(path: &Path) -> Error {
+fn changed_error(path: &Path) -> Error {
     Error::failed(format!("cannot read {}", path.display()))
-        .because("the file changed while the run read it")
-        .hint("run again when nothing writes to it")
+        .with_reason("the file changed while the run read it")
+        .with_hint("run again when nothing writes to it")
 }
 
 impl RangeReader for LocalRangeReader {
@@ -296,13 +305,14 @@ impl RangeReader for LocalRangeReader {
             return Ok(());
         };
         let path = self.path(&range);
-        let cannot = |e| Error::io("cannot read", &path, &e);
-        let mut file = File::open(&path).map_err(cannot)?;
-        if range.entry.size >= LARGE {
-            self.check(&range, &file)?;
+        let read_error = |e| Error::io("cannot read", &path, &e);
+        let mut file = File::open(&path).map_err(read_error)?;
+        if range.object.size >= RECHECK_ON_OPEN_BYTES {
+            self.check_file(&range, &file)?;
         }
-        if range.from > 0 {
-            file.seek(SeekFrom::Start(range.from)).map_err(cannot)?;
+        if range.start > 0 {
+            file.seek(SeekFrom::Start(range.start))
+                .map_err(read_error)?;
         }
         self.current = Some((range, file));
         Ok(())
@@ -310,7 +320,7 @@ impl RangeReader for LocalRangeReader {
 
     fn check_unchanged(&mut self) -> Result<()> {
         match &self.current {
-            Some((range, file)) => self.check(range, file),
+            Some((range, file)) => self.check_file(range, file),
             None => Ok(()),
         }
     }
@@ -329,13 +339,13 @@ impl Read for LocalRangeReader {
 struct LocalUpload {
     file: File,
     path: PathBuf,
-    bytes: u64,
+    bytes_written: u64,
 }
 
 impl Write for LocalUpload {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.file.write(bytes)?;
-        self.bytes += written as u64;
+        self.bytes_written += written as u64;
         Ok(written)
     }
 
@@ -348,6 +358,6 @@ impl Upload for LocalUpload {
     fn finish(mut self: Box<Self>) -> Result<u64> {
         let flushed = self.file.flush();
         flushed.map_err(|e| Error::io("cannot write", &self.path, &e))?;
-        Ok(self.bytes)
+        Ok(self.bytes_written)
     }
 }

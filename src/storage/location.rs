@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 /// The characters that make a name a glob.
-pub const GLOB_CHARACTERS: [char; 3] = ['*', '?', '['];
+pub const GLOB_METACHARACTERS: [char; 3] = ['*', '?', '['];
 
 /// A folder or file, or a prefix of a bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,11 +26,11 @@ impl Location {
     ///
     /// # Errors
     /// What is wrong with it: it is empty or `-`, or a URL of another kind than `s3://bucket/prefix`.
-    pub fn parse(place: &OsStr) -> Result<Self, String> {
-        if place.is_empty() {
+    pub fn parse(location: &OsStr) -> Result<Self, String> {
+        if location.is_empty() {
             return Err("it is empty".to_owned());
         }
-        if place == "-" {
+        if location == "-" {
             return Err(
                 "standard input and output cannot be used: input is listed with sizes and versions \
                  and read by ranges, and output is a folder; write input to a file first, or write \
@@ -38,13 +38,13 @@ impl Location {
                     .to_owned(),
             );
         }
-        let single = |text: &str| text.starts_with("s3:/") && !text.starts_with("s3://");
-        if place.to_str().is_some_and(single) {
+        let has_single_slash = |text: &str| text.starts_with("s3:/") && !text.starts_with("s3://");
+        if location.to_str().is_some_and(has_single_slash) {
             return Err("s3://bucket/prefix has two slashes".to_owned());
         }
-        let url = place.to_str().and_then(|text| text.split_once("://"));
+        let url = location.to_str().and_then(|text| text.split_once("://"));
         let Some((scheme, rest)) = url.filter(|(scheme, _)| is_scheme(scheme)) else {
-            return Ok(Self::Local(place.into()));
+            return Ok(Self::Local(location.into()));
         };
         if !scheme.eq_ignore_ascii_case("s3") {
             return Err(format!(
@@ -55,7 +55,7 @@ impl Location {
         if bucket.is_empty() {
             return Err("it names no bucket: s3://bucket/prefix".to_owned());
         }
-        if !bucket.bytes().all(is_bucket_byte) {
+        if !bucket.bytes().all(is_bucket_name_byte) {
             // Not shown: some write credentials there.
             return Err("a bucket cannot have that name: s3://bucket/prefix".to_owned());
         }
@@ -69,7 +69,7 @@ impl Location {
     /// exists is none, whatever characters are in it.
     pub fn split_glob(&self) -> Option<(Self, String)> {
         let split = |text: &str| {
-            let wildcard = text.find(GLOB_CHARACTERS)?;
+            let wildcard = text.find(GLOB_METACHARACTERS)?;
             let (before, _) = text.split_at(wildcard);
             let (folder, pattern) = text.split_at(before.rfind('/').map_or(0, |slash| slash + 1));
             Some((folder.to_owned(), pattern.to_owned()))
@@ -98,8 +98,8 @@ impl Location {
         match self {
             Self::Local(path) => Self::Local(path.join(name)),
             Self::S3 { bucket, prefix } => {
-                let slash = !prefix.is_empty() && !prefix.ends_with('/');
-                let prefix = format!("{prefix}{}{name}", if slash { "/" } else { "" });
+                let needs_slash = !prefix.is_empty() && !prefix.ends_with('/');
+                let prefix = format!("{prefix}{}{name}", if needs_slash { "/" } else { "" });
                 let bucket = bucket.clone();
                 Self::S3 { bucket, prefix }
             }
@@ -107,7 +107,7 @@ impl Location {
     }
 
     /// The key of this prefix of a bucket below another; empty if they are the same.
-    pub fn key_below(&self, folder: &Self) -> Option<&str> {
+    pub fn key_relative_to(&self, folder: &Self) -> Option<&str> {
         let (Self::S3 { prefix, .. }, Self::S3 { prefix: outer, .. }) = (self, folder) else {
             return None;
         };
@@ -143,7 +143,7 @@ fn is_scheme(text: &str) -> bool {
 }
 
 /// What old and new buckets are named by; nothing in it can be mistaken in a URL.
-fn is_bucket_byte(byte: u8) -> bool {
+fn is_bucket_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b".-_".contains(&byte)
 }
 

@@ -16,8 +16,8 @@ use crate::error::Result;
 
 pub use chained_reader::ChainedReader;
 pub use local::LocalStore;
-pub use location::{GLOB_CHARACTERS, Location};
-use s3::{S3, S3Client};
+pub use location::{GLOB_METACHARACTERS, Location};
+use s3::{S3Client, S3Store};
 
 /// One object as a listing shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,7 +67,7 @@ pub struct ListResult {
     /// Objects, in no order.
     pub objects: Vec<ObjectMeta>,
     /// Longer prefixes that are not looked into, each ending in `/`, in no order.
-    pub prefixes: Vec<String>,
+    pub common_prefixes: Vec<String>,
     /// Names that stand for nothing readable, and why; in no order. Those that end in `/` are
     /// prefixes, or may be.
     pub unreadable: Vec<(String, crate::error::Error)>,
@@ -88,11 +88,11 @@ pub enum ListMode {
 #[derive(Debug, Clone)]
 pub struct ObjectRange {
     /// The object as it was listed.
-    pub entry: ObjectMeta,
+    pub object: ObjectMeta,
     /// The first byte to read.
-    pub from: u64,
+    pub start: u64,
     /// How far reading is likely to go. It may go on to the end of the object.
-    pub until: u64,
+    pub expected_end: u64,
 }
 
 /// Reads ranges one after the other. A store that is far away fetches them ahead.
@@ -130,7 +130,7 @@ pub trait Store: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// There is no such prefix, or it may not be listed.
-    fn list(&self, prefix: &str, depth: ListMode) -> Result<ListResult>;
+    fn list(&self, prefix: &str, mode: ListMode) -> Result<ListResult>;
 
     /// Lists all that is below `""` or a prefix that a listing gave, however far down.
     ///
@@ -138,19 +138,19 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// There is no such prefix, or it may not be listed.
     fn list_all(&self, prefix: &str) -> Result<ListResult> {
         let mut all = ListResult::default();
-        let mut left = vec![prefix.to_owned()];
-        while let Some(prefix) = left.pop() {
-            let level = self.list(&prefix, ListMode::Recursive)?;
-            left.extend(level.prefixes);
-            all.objects.extend(level.objects);
-            all.unreadable.extend(level.unreadable);
-            all.last_modified = all.last_modified.max(level.last_modified);
+        let mut pending = vec![prefix.to_owned()];
+        while let Some(prefix) = pending.pop() {
+            let listing = self.list(&prefix, ListMode::Recursive)?;
+            pending.extend(listing.common_prefixes);
+            all.objects.extend(listing.objects);
+            all.unreadable.extend(listing.unreadable);
+            all.last_modified = all.last_modified.max(listing.last_modified);
         }
         Ok(all)
     }
 
     /// A reader of ranges, in this order.
-    fn read(&self, ranges: Vec<ObjectRange>) -> Box<dyn RangeReader>;
+    fn read_ranges(&self, ranges: Vec<ObjectRange>) -> Box<dyn RangeReader>;
 
     /// Begins to write an object.
     ///
@@ -162,23 +162,23 @@ pub trait Store: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// One cannot be removed.
-    fn remove(&self, keys: &[String]) -> Result<()>;
+    fn delete(&self, keys: &[String]) -> Result<()>;
 
     /// How people name an object: a path or a URL.
     fn display(&self, key: &str) -> String;
 
     /// What names an object, wherever it is looked at from: a URL, or a path that neither links nor the
     /// current directory change.
-    fn identity(&self, key: &str) -> String;
+    fn absolute_name(&self, key: &str) -> String;
 
     /// The identity of what an object is when all links on the way to it are followed.
-    fn without_links(&self, key: &str) -> String {
-        self.identity(key)
+    fn canonical_name(&self, key: &str) -> String {
+        self.absolute_name(key)
     }
 
     /// How many requests can be under way at a time, if it is reached by requests: then whoever reads
     /// from it mostly waits.
-    fn requests(&self) -> Option<usize> {
+    fn max_concurrent_requests(&self) -> Option<usize> {
         None
     }
 }
@@ -187,7 +187,7 @@ pub trait Store: fmt::Debug + Send + Sync {
 #[derive(Debug, Default)]
 pub struct StoreRegistry {
     options: s3::S3Options,
-    connection: Mutex<Option<Arc<S3Client>>>,
+    s3_client: Mutex<Option<Arc<S3Client>>>,
 }
 
 impl StoreRegistry {
@@ -195,7 +195,7 @@ impl StoreRegistry {
     pub fn new(options: s3::S3Options) -> Self {
         Self {
             options,
-            connection: Mutex::default(),
+            s3_client: Mutex::default(),
         }
     }
 
@@ -203,11 +203,11 @@ impl StoreRegistry {
     ///
     /// # Errors
     /// The place does not exist or may not be looked at.
-    pub fn open(&self, place: &Location) -> Result<Box<dyn Store>> {
-        Ok(match place {
+    pub fn open(&self, location: &Location) -> Result<Box<dyn Store>> {
+        Ok(match location {
             Location::Local(path) => Box::new(LocalStore::new(path)?),
             Location::S3 { bucket, prefix } => {
-                Box::new(S3::open(self.connection()?, bucket, prefix)?)
+                Box::new(S3Store::open(self.s3_client()?, bucket, prefix)?)
             }
         })
     }
@@ -217,11 +217,11 @@ impl StoreRegistry {
     ///
     /// # Errors
     /// The folder does not exist or may not be looked at.
-    pub fn open_below(&self, folder: &Location, stem: &str) -> Result<Box<dyn Store>> {
+    pub fn open_folder(&self, folder: &Location, stem: &str) -> Result<Box<dyn Store>> {
         Ok(match folder {
-            Location::Local(path) => Box::new(LocalStore::folder(path)?),
+            Location::Local(path) => Box::new(LocalStore::open_folder(path)?),
             Location::S3 { bucket, prefix } => {
-                Box::new(S3::below(self.connection()?, bucket, prefix).with_stem(stem))
+                Box::new(S3Store::new(self.s3_client()?, bucket, prefix).with_name_prefix(stem))
             }
         })
     }
@@ -230,19 +230,19 @@ impl StoreRegistry {
     ///
     /// # Errors
     /// There is no way to reach it.
-    pub fn bucket(&self, bucket: &str, prefix: &str) -> Result<S3> {
-        Ok(S3::below(self.connection()?, bucket, prefix))
+    pub fn open_bucket(&self, bucket: &str, prefix: &str) -> Result<S3Store> {
+        Ok(S3Store::new(self.s3_client()?, bucket, prefix))
     }
 
-    fn connection(&self) -> Result<Arc<S3Client>> {
-        let mut open = self
-            .connection
+    fn s3_client(&self) -> Result<Arc<S3Client>> {
+        let mut shared_client = self
+            .s3_client
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if let Some(connection) = open.as_ref() {
-            return Ok(Arc::clone(connection));
+        if let Some(client) = shared_client.as_ref() {
+            return Ok(Arc::clone(client));
         }
-        let connection = Arc::new(S3Client::new(&self.options)?);
-        Ok(Arc::clone(open.insert(connection)))
+        let client = Arc::new(S3Client::new(&self.options)?);
+        Ok(Arc::clone(shared_client.insert(client)))
     }
 }

@@ -6,50 +6,46 @@ use std::fmt::Write;
 
 use crate::error::Error;
 use crate::star::schema::{
-    Column, ColumnType, LEDGER_ARTISTS, LEDGER_OBJECTS, LEDGER_SONGPLAYS, LEDGER_SONGS,
-    LEDGER_USERS, SONGPLAYS, TABLES, Table,
+    Column, ColumnType, SONGPLAYS, SOURCE_OBJECTS, STAR_TABLES, STATE_ARTISTS, STATE_SONGPLAYS,
+    STATE_SONGS, STATE_USERS, Table,
 };
-use crate::warehouse::connect::error::{StatementError, refused};
+use crate::warehouse::connect::error::{StatementError, fatal};
 use crate::warehouse::connect::session::{Row, Session};
 
 /// The table of what was loaded: a log object of a run a row.
-pub const LOADS: &str = "loads";
+pub const LOAD_HISTORY: &str = "loads";
 
 /// What [`LOADS`] has before and behind the columns of [`LEDGER_OBJECTS`].
-const RUN: Column = Column {
+const RUN_COLUMN: Column = Column {
     name: "run",
     ty: ColumnType::Varchar(64),
     nullable: false,
 };
-const LOADED_AT: Column = Column {
+const LOADED_AT_COLUMN: Column = Column {
     name: "loaded_at",
     ty: ColumnType::Timestamp,
     nullable: false,
 };
 
 /// The tables of the ledger that a warehouse has too.
-static KEPT: [&Table; 4] = [
-    &LEDGER_USERS,
-    &LEDGER_ARTISTS,
-    &LEDGER_SONGS,
-    &LEDGER_SONGPLAYS,
-];
+static WAREHOUSE_STATE_TABLES: [&Table; 4] =
+    [&STATE_USERS, &STATE_ARTISTS, &STATE_SONGS, &STATE_SONGPLAYS];
 
 /// The name and the columns of each table, in order.
-pub fn tables() -> Vec<(&'static str, Vec<Column>)> {
-    let kept = TABLES.iter().chain(&KEPT);
-    let mut tables: Vec<_> = kept
+pub fn warehouse_tables() -> Vec<(&'static str, Vec<Column>)> {
+    let parquet_tables = STAR_TABLES.iter().chain(&WAREHOUSE_STATE_TABLES);
+    let mut tables: Vec<_> = parquet_tables
         .map(|table| (table.name, table.columns.to_vec()))
         .collect();
-    let mut loads = vec![RUN];
-    loads.extend(LEDGER_OBJECTS.columns);
-    loads.push(LOADED_AT);
-    tables.push((LOADS, loads));
+    let mut load_history_columns = vec![RUN_COLUMN];
+    load_history_columns.extend(SOURCE_OBJECTS.columns);
+    load_history_columns.push(LOADED_AT_COLUMN);
+    tables.push((LOAD_HISTORY, load_history_columns));
     tables
 }
 
 /// A type as both catalogues name it (`format_type`).
-fn type_name(ty: ColumnType) -> String {
+fn pg_type_name(ty: ColumnType) -> String {
     match ty {
         ColumnType::BigInt => "bigint".to_owned(),
         ColumnType::Integer => "integer".to_owned(),
@@ -61,8 +57,8 @@ fn type_name(ty: ColumnType) -> String {
 }
 
 /// Asks for the columns of all tables: table, column, type and whether null is refused.
-pub fn columns_query() -> String {
-    let names: Vec<_> = tables()
+pub fn catalog_query() -> String {
+    let names: Vec<_> = warehouse_tables()
         .iter()
         .map(|(name, _)| format!("'{name}'"))
         .collect();
@@ -87,37 +83,41 @@ pub type CatalogColumn = (String, String, bool);
 ///
 /// # Errors
 /// The warehouse does not tell.
-pub fn look(
+pub fn read_catalog(
     session: &mut Session,
 ) -> std::result::Result<BTreeMap<String, Vec<CatalogColumn>>, StatementError> {
-    let mut found: BTreeMap<String, Vec<CatalogColumn>> = BTreeMap::new();
-    for row in session.rows(&columns_query())? {
+    let mut catalog: BTreeMap<String, Vec<CatalogColumn>> = BTreeMap::new();
+    for row in session.query(&catalog_query())? {
         let mut row: Row = row;
-        let mut take = |i: usize| row.get_mut(i).and_then(Option::take).unwrap_or_default();
-        let column = (take(1), take(2), matches!(take(3).as_str(), "t" | "true"));
-        found.entry(take(0)).or_default().push(column);
+        let mut take_field = |i: usize| row.get_mut(i).and_then(Option::take).unwrap_or_default();
+        let column = (
+            take_field(1),
+            take_field(2),
+            matches!(take_field(3).as_str(), "t" | "true"),
+        );
+        catalog.entry(take_field(0)).or_default().push(column);
     }
-    Ok(found)
+    Ok(catalog)
 }
 
 /// Why the tables that were found cannot be loaded, if so: the first one that is missing or another.
-pub fn drift(found: &BTreeMap<String, Vec<CatalogColumn>>) -> Option<Error> {
-    let missing = missing(found).first().map(|name| {
+pub fn check_schema(catalog: &BTreeMap<String, Vec<CatalogColumn>>) -> Option<Error> {
+    let missing = missing_tables(catalog).first().map(|name| {
         Error::failed(format!("there is no table {name}"))
-            .because("it is not there, or in no schema of the search path, or something else has its name")
-            .hint("sparkify create-tables makes all tables")
+            .with_reason("it is not there, or in no schema of the search path, or something else has its name")
+            .with_hint("sparkify create-tables makes all tables")
     });
-    missing.or_else(|| difference(found))
+    missing.or_else(|| schema_mismatch(catalog))
 }
 
 /// Returns the names of the tables that were not found.
-pub fn missing(found: &BTreeMap<String, Vec<CatalogColumn>>) -> Vec<&'static str> {
-    let names = tables().into_iter().map(|(name, _)| name);
-    names.filter(|name| !found.contains_key(*name)).collect()
+pub fn missing_tables(catalog: &BTreeMap<String, Vec<CatalogColumn>>) -> Vec<&'static str> {
+    let names = warehouse_tables().into_iter().map(|(name, _)| name);
+    names.filter(|name| !catalog.contains_key(*name)).collect()
 }
 
 /// What a user does about a table that was lost, or whose rows were.
-const LOST: &str = "sparkify run --full-refresh creates what is missing and loads everything again; \
+const LOST_TABLE_HINT: &str = "sparkify run --full-refresh creates what is missing and loads everything again; \
                     or restore the table from a backup";
 
 /// Returns an error if a table is missing beside others that have rows: made anew it would be empty, and later loads
@@ -125,62 +125,67 @@ const LOST: &str = "sparkify run --full-refresh creates what is missing and load
 ///
 /// # Errors
 /// The warehouse does not tell.
-pub fn lost(
+pub fn find_lost_table(
     session: &mut Session,
-    found: &BTreeMap<String, Vec<CatalogColumn>>,
+    catalog: &BTreeMap<String, Vec<CatalogColumn>>,
 ) -> std::result::Result<Option<Error>, StatementError> {
-    let missing = missing(found);
+    let missing = missing_tables(catalog);
     let Some(name) = missing.first() else {
         return Ok(None);
     };
-    let others = tables().into_iter().map(|(name, _)| name);
+    let others = warehouse_tables().into_iter().map(|(name, _)| name);
     let others: Vec<_> = others.filter(|name| !missing.contains(name)).collect();
-    let filled = filled(session, &others)?;
+    let filled = nonempty_tables(session, &others)?;
     Ok(filled.first().map(|other| {
         Error::failed(format!("there is no table {name}"))
-            .because(format!(
+            .with_reason(format!(
                 "{other} has rows, so it was there and is lost, or it is in no schema of the search path"
             ))
-            .hint(LOST)
+            .with_hint(LOST_TABLE_HINT)
     }))
 }
 
 /// Tables that have rows together or not at all: of each row of the one there is a row of the other.
-const PAIRS: [(&str, &str); 6] = [
+const COUPLED_TABLES: [(&str, &str); 6] = [
     ("users", "ledger_users"),
     ("artists", "ledger_artists"),
     ("songs", "ledger_songs"),
     ("songplays", "time"),
     ("songplays", "users"),
-    ("songplays", LOADS),
+    ("songplays", LOAD_HISTORY),
 ];
 
 /// Returns an error if a table is empty beside one that has rows only together with it. All tables must be there.
 ///
 /// # Errors
 /// The warehouse does not tell.
-pub fn emptied(session: &mut Session) -> std::result::Result<Option<Error>, StatementError> {
-    let names: Vec<_> = tables().into_iter().map(|(name, _)| name).collect();
-    let filled = filled(session, &names)?;
+pub fn find_emptied_table(
+    session: &mut Session,
+) -> std::result::Result<Option<Error>, StatementError> {
+    let names: Vec<_> = warehouse_tables()
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
+    let filled = nonempty_tables(session, &names)?;
     let error = |empty: &str, other: &str| {
         Error::failed(format!("table {empty} is empty"))
-            .because(format!(
+            .with_reason(format!(
                 "{other} has rows, so its rows were there and are lost"
             ))
-            .hint(LOST)
+            .with_hint(LOST_TABLE_HINT)
     };
-    for (a, b) in PAIRS {
+    for (a, b) in COUPLED_TABLES {
         match (filled.contains(a), filled.contains(b)) {
             (true, false) => return Ok(Some(error(b, a))),
             (false, true) => return Ok(Some(error(a, b))),
             (true, true) | (false, false) => {}
         }
     }
-    let (keys, plays) = (LEDGER_SONGPLAYS.name, SONGPLAYS.name);
+    let (keys, plays) = (STATE_SONGPLAYS.name, SONGPLAYS.name);
     if filled.contains(plays) && !filled.contains(keys) {
         // A play without song, artist and length has no row there, but it has no song either.
-        let matched = some_row(plays, "songplays WHERE song_id IS NOT NULL");
-        if !names_of(session.rows(&matched)?).is_empty() {
+        let matched = has_rows_query(plays, "songplays WHERE song_id IS NOT NULL");
+        if !text_column(session.query(&matched)?).is_empty() {
             return Ok(Some(error(keys, plays)));
         }
     }
@@ -188,42 +193,42 @@ pub fn emptied(session: &mut Session) -> std::result::Result<Option<Error>, Stat
 }
 
 /// Returns the error of a table of the merge state without the rows that belong to `rows` rows of the star.
-pub fn incomplete(state: &str, rows: u64) -> Error {
+pub fn incomplete_state_error(state: &str, rows: u64) -> Error {
     Error::failed(format!("table {state} is not complete"))
-        .because(format!(
+        .with_reason(format!(
             "it has no row for {rows} rows of the star that the load concerns"
         ))
-        .hint(LOST)
+        .with_hint(LOST_TABLE_HINT)
 }
 
 /// Returns those of some tables that have rows. An object in [`LOADS`] counts if events were kept from it.
-fn filled(
+fn nonempty_tables(
     session: &mut Session,
     names: &[&'static str],
 ) -> std::result::Result<BTreeSet<String>, StatementError> {
     if names.is_empty() {
         return Ok(BTreeSet::new());
     }
-    Ok(names_of(session.rows(&filled_query(names))?))
+    Ok(text_column(session.query(&nonempty_tables_query(names))?))
 }
 
 /// Asks for the names of those of some tables that have rows.
-pub fn filled_query(names: &[&str]) -> String {
+pub fn nonempty_tables_query(names: &[&str]) -> String {
     let query = |name: &&str| match *name {
-        LOADS => some_row(LOADS, "loads WHERE rows > 0"),
-        name => some_row(name, name),
+        LOAD_HISTORY => has_rows_query(LOAD_HISTORY, "loads WHERE rows > 0"),
+        name => has_rows_query(name, name),
     };
     let queries: Vec<_> = names.iter().map(query).collect();
     queries.join("\nUNION ALL\n")
 }
 
 /// Asks for `name` if a table has some row.
-fn some_row(name: &str, table: &str) -> String {
+fn has_rows_query(name: &str, table: &str) -> String {
     format!("SELECT '{name}' AS name FROM (SELECT 1 FROM {table} LIMIT 1) AS found")
 }
 
 /// Returns the texts of a query with one column.
-pub fn names_of(rows: Vec<Row>) -> BTreeSet<String> {
+pub fn text_column(rows: Vec<Row>) -> BTreeSet<String> {
     rows.into_iter().flatten().flatten().collect()
 }
 
@@ -237,71 +242,71 @@ pub fn ensure_loadable(
     session: &mut Session,
     refresh: bool,
 ) -> std::result::Result<Vec<&'static str>, StatementError> {
-    let found = look(session)?;
-    if let Some(difference) = difference(&found) {
-        return Err(refused(difference));
+    let catalog = read_catalog(session)?;
+    if let Some(difference) = schema_mismatch(&catalog) {
+        return Err(fatal(difference));
     }
-    match (lost(session, &found)?, refresh) {
-        (Some(_), true) => return Ok(missing(&found)),
-        (Some(lost), false) => return Err(refused(lost)),
+    match (find_lost_table(session, &catalog)?, refresh) {
+        (Some(_), true) => return Ok(missing_tables(&catalog)),
+        (Some(lost), false) => return Err(fatal(lost)),
         (None, _) => {}
     }
-    if let Some(drift) = drift(&found) {
-        return Err(refused(drift));
+    if let Some(drift) = check_schema(&catalog) {
+        return Err(fatal(drift));
     }
-    if !refresh && let Some(emptied) = emptied(session)? {
-        return Err(refused(emptied));
+    if !refresh && let Some(emptied) = find_emptied_table(session)? {
+        return Err(fatal(emptied));
     }
     Ok(Vec::new())
 }
 
 /// Why a table that was found is another than it should be, if so.
-pub fn difference(found: &BTreeMap<String, Vec<CatalogColumn>>) -> Option<Error> {
-    tables().into_iter().find_map(|(name, wanted)| {
-        let why = differs(&wanted, found.get(name)?)?;
+pub fn schema_mismatch(catalog: &BTreeMap<String, Vec<CatalogColumn>>) -> Option<Error> {
+    warehouse_tables().into_iter().find_map(|(name, columns)| {
+        let why = column_mismatch(&columns, catalog.get(name)?)?;
         Some(
             Error::failed(format!("table {name} is another"))
-                .because(why)
-                .hint("mend it, or let sparkify create-tables --drop make all tables anew"),
+                .with_reason(why)
+                .with_hint("mend it, or let sparkify create-tables --drop make all tables anew"),
         )
     })
 }
 
-fn differs(wanted: &[Column], found: &[CatalogColumn]) -> Option<String> {
-    for (place, wanted) in wanted.iter().enumerate() {
-        let expected = type_name(wanted.ty);
-        let Some((name, ty, not_null)) = found.get(place) else {
-            return Some(format!("it has no column {} {expected}", wanted.name));
+fn column_mismatch(expected: &[Column], actual: &[CatalogColumn]) -> Option<String> {
+    for (index, column) in expected.iter().enumerate() {
+        let expected_type = pg_type_name(column.ty);
+        let Some((name, ty, not_null)) = actual.get(index) else {
+            return Some(format!("it has no column {} {expected_type}", column.name));
         };
-        let mut why = format!("its column {} is {name} {ty}", place + 1);
-        let refuses_null = *not_null && wanted.nullable;
-        if refuses_null {
+        let mut why = format!("its column {} is {name} {ty}", index + 1);
+        let is_unexpectedly_not_null = *not_null && column.nullable;
+        if is_unexpectedly_not_null {
             why.push_str(" NOT NULL");
         }
-        if name != wanted.name || !holds(ty, wanted.ty) || refuses_null {
+        if name != column.name || !is_compatible(ty, column.ty) || is_unexpectedly_not_null {
             // Writing to a String does not fail.
-            let _ = write!(why, " and not {} {expected}", wanted.name);
+            let _ = write!(why, " and not {} {expected_type}", column.name);
             return Some(why);
         }
     }
-    let (name, ty, _) = found.get(wanted.len())?;
+    let (name, ty, _) = actual.get(expected.len())?;
     Some(format!("it has a column too many, {name} {ty}"))
 }
 
 /// Whether a column of a type as it was found holds all values of the one that is wanted.
-fn holds(found: &str, wanted: ColumnType) -> bool {
+fn is_compatible(actual: &str, expected: ColumnType) -> bool {
     let length = |name: &str| -> Option<usize> {
         let length = name.strip_prefix("character varying(")?;
         length.strip_suffix(')')?.parse().ok()
     };
-    match wanted {
+    match expected {
         // One that was made wider does no harm.
-        ColumnType::Varchar(bytes) => length(found).is_some_and(|found| found >= bytes),
+        ColumnType::Varchar(bytes) => length(actual).is_some_and(|found| found >= bytes),
         ColumnType::BigInt
         | ColumnType::Integer
         | ColumnType::SmallInt
         | ColumnType::Double
-        | ColumnType::Timestamp => found == type_name(wanted),
+        | ColumnType::Timestamp => actual == pg_type_name(expected),
     }
 }
 
@@ -309,30 +314,30 @@ fn holds(found: &str, wanted: ColumnType) -> bool {
 mod tests {
     use super::*;
 
-    fn found() -> BTreeMap<String, Vec<CatalogColumn>> {
-        let column = |c: Column| (c.name.to_owned(), type_name(c.ty), !c.nullable);
+    fn matching_catalog() -> BTreeMap<String, Vec<CatalogColumn>> {
+        let column = |c: Column| (c.name.to_owned(), pg_type_name(c.ty), !c.nullable);
         let table = |(name, columns): (&str, Vec<Column>)| {
             (name.to_owned(), columns.into_iter().map(column).collect())
         };
-        tables().into_iter().map(table).collect()
+        warehouse_tables().into_iter().map(table).collect()
     }
 
-    fn drift_of(change: impl FnOnce(&mut BTreeMap<String, Vec<CatalogColumn>>)) -> String {
-        let mut found = found();
+    fn mismatch_after(change: impl FnOnce(&mut BTreeMap<String, Vec<CatalogColumn>>)) -> String {
+        let mut found = matching_catalog();
         change(&mut found);
-        drift(&found).map_or_else(String::new, |error| error.to_string())
+        check_schema(&found).map_or_else(String::new, |error| error.to_string())
     }
 
     #[test]
-    fn every_drift_is_named() {
-        assert_eq!(drift_of(|_| {}), "");
-        let missing = drift_of(|found| drop(found.remove("users")));
+    fn schema_mismatches_name_table_and_column() {
+        assert_eq!(mismatch_after(|_| {}), "");
+        let missing = mismatch_after(|found| drop(found.remove("users")));
         assert!(
             missing.contains("no table users: it is not there"),
             "{missing}"
         );
         let change = |table: &'static str, change: fn(&mut Vec<CatalogColumn>)| {
-            drift_of(|found| found.get_mut(table).into_iter().for_each(change))
+            mismatch_after(|found| found.get_mut(table).into_iter().for_each(change))
         };
         let many = change("songs", |c| {
             c.push(("extra".into(), "bigint".into(), false))

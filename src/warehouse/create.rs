@@ -3,13 +3,13 @@
 use super::dialect::Dialect;
 use std::collections::BTreeMap;
 
-use super::retry::{CONFLICT_TRIES, patiently, pause};
+use super::retry::{MAX_CONFLICT_ATTEMPTS, backoff, warn_if_blocked};
 use super::{Warehouse, catalog};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
-use crate::warehouse::connect::error::{ErrorClass, StatementError, refused};
+use crate::warehouse::connect::error::{ErrorClass, StatementError, fatal};
 use crate::warehouse::connect::session::Session;
-use crate::warehouse::sql::template::{SqlTemplates, statements};
+use crate::warehouse::sql::template::{SqlTemplates, split_statements};
 
 /// What stands in the tables that would be dropped.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,40 +24,44 @@ pub struct ExistingTables {
 pub type Confirm<'a> = &'a dyn Fn(&ExistingTables) -> Result<()>;
 
 /// The SQL that creates all tables, in order, as text.
-pub fn script(dialect: Dialect, drop: bool) -> String {
-    let sql = transaction(dialect, drop, |_| false);
+pub fn ddl_script(dialect: Dialect, drop: bool) -> String {
+    let sql = ddl_transaction(dialect, drop, |_| false);
     let text = sql.iter().map(|sql| format!("{sql};\n"));
     text.collect::<Vec<_>>().join("\n")
 }
 
 /// What creates the tables that are not there, and has dropped all before if need be.
-fn transaction(dialect: Dialect, drop: bool, is_there: impl Fn(&str) -> bool) -> Vec<&'static str> {
-    let scripts = SqlTemplates::of(dialect);
+fn ddl_transaction(
+    dialect: Dialect,
+    drop: bool,
+    exists: impl Fn(&str) -> bool,
+) -> Vec<&'static str> {
+    let scripts = SqlTemplates::for_dialect(dialect);
     let mut sql = vec!["BEGIN"];
     if drop {
-        sql.extend(statements(scripts.drop));
+        sql.extend(split_statements(scripts.drop));
     }
-    sql.extend(creation(dialect, is_there));
+    sql.extend(missing_table_ddl(dialect, exists));
     sql.push("COMMIT");
     sql
 }
 
 /// Returns the statements that create the tables that are not there.
-pub fn creation(
+pub fn missing_table_ddl(
     dialect: Dialect,
-    is_there: impl Fn(&str) -> bool,
+    exists: impl Fn(&str) -> bool,
 ) -> impl Iterator<Item = &'static str> {
     // A table can be there in another schema of the search path: it is not to be hidden by a new one.
-    let about = move |sql: &str| {
+    let mentions_existing = move |sql: &str| {
         let mut words = sql.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-        words.any(&is_there)
+        words.any(&exists)
     };
-    let create = statements(SqlTemplates::of(dialect).create).into_iter();
-    create.filter(move |sql| !about(subject(sql)))
+    let create = split_statements(SqlTemplates::for_dialect(dialect).create).into_iter();
+    create.filter(move |sql| !mentions_existing(ddl_target(sql)))
 }
 
 /// What a statement of DDL says of the table that it is about, before the columns.
-fn subject(sql: &str) -> &str {
+fn ddl_target(sql: &str) -> &str {
     sql.split_once('(').map_or(sql, |(subject, _)| subject)
 }
 
@@ -67,28 +71,30 @@ fn subject(sql: &str) -> &str {
 /// # Errors
 /// The warehouse cannot be reached or refuses, a table is missing beside others that have rows, `agree` failed, or
 /// rows have come since it was asked: then everything is as before.
-pub fn create(
+pub fn create_missing_tables(
     warehouse: &Warehouse,
     drop: bool,
-    agree: Option<Confirm<'_>>,
+    confirm: Option<Confirm<'_>>,
     progress: &Progress,
 ) -> Result<usize> {
-    let mut tries = 0;
+    let mut attempts = 0;
     loop {
-        tries += 1;
-        let mut session = Session::open(&warehouse.address)?;
-        match try_to_create(warehouse, &mut session, drop, agree, progress) {
+        attempts += 1;
+        let mut session = Session::open(&warehouse.connection)?;
+        match try_create(warehouse, &mut session, drop, confirm, progress) {
             // Somebody else did the same at the same time.
-            Err(failure) if failure.cause == ErrorClass::Conflict && tries < CONFLICT_TRIES => {
-                std::thread::sleep(pause(tries));
+            Err(failure)
+                if failure.class == ErrorClass::Conflict && attempts < MAX_CONFLICT_ATTEMPTS =>
+            {
+                std::thread::sleep(backoff(attempts));
             }
             created => {
-                let what = format!("cannot create tables in {}", warehouse.address);
+                let summary = format!("cannot create tables in {}", warehouse.connection);
                 return created.map_err(|failure| {
-                    let error = Error::failed(what).because(failure.error);
-                    match failure.cause {
+                    let error = Error::failed(summary).with_reason(failure.error);
+                    match failure.class {
                         ErrorClass::ConnectionLost => {
-                            error.hint("whether it was done is not known: do the same again")
+                            error.with_hint("whether it was done is not known: do the same again")
                         }
                         ErrorClass::Conflict | ErrorClass::Fatal => error,
                     }
@@ -98,90 +104,96 @@ pub fn create(
     }
 }
 
-fn try_to_create(
+fn try_create(
     warehouse: &Warehouse,
     session: &mut Session,
     drop: bool,
-    agree: Option<Confirm<'_>>,
+    confirm: Option<Confirm<'_>>,
     progress: &Progress,
 ) -> std::result::Result<usize, StatementError> {
-    let found = catalog::look(session)?;
-    if !drop && let Some(difference) = catalog::difference(&found) {
-        return Err(refused(difference));
+    let catalog = catalog::read_catalog(session)?;
+    if !drop && let Some(difference) = catalog::schema_mismatch(&catalog) {
+        return Err(fatal(difference));
     }
-    if !drop && let Some(lost) = patiently(progress, || catalog::lost(session, &found))? {
-        return Err(refused(lost));
+    if !drop
+        && let Some(lost) =
+            warn_if_blocked(progress, || catalog::find_lost_table(session, &catalog))?
+    {
+        return Err(fatal(lost));
     }
-    let is_there = |name: &str| !drop && found.contains_key(name);
-    let mut agreed = None;
-    if let (true, Some(agree)) = (drop, agree) {
-        let standing = patiently(progress, || standing(session, found.keys()))?;
-        if standing.rows > 0 {
-            agree(&standing).map_err(refused)?;
+    let exists = |name: &str| !drop && catalog.contains_key(name);
+    let mut confirmed = None;
+    if let (true, Some(confirm)) = (drop, confirm) {
+        let existing = warn_if_blocked(progress, || count_existing(session, catalog.keys()))?;
+        if existing.rows > 0 {
+            confirm(&existing).map_err(fatal)?;
         }
-        agreed = Some(standing);
+        confirmed = Some(existing);
     }
-    let missing = |(name, _): &(&str, _)| !is_there(name);
-    let created = catalog::tables().into_iter().filter(missing).count();
-    for sql in transaction(warehouse.address.dialect, drop, is_there) {
-        patiently(progress, || session.execute(sql))?;
-        if let (true, Some(agreed)) = (sql == "BEGIN", agreed.take()) {
-            patiently(progress, || {
-                refuse_more(session, warehouse, &found, &agreed)
+    let missing = |(name, _): &(&str, _)| !exists(name);
+    let created = catalog::warehouse_tables()
+        .into_iter()
+        .filter(missing)
+        .count();
+    for sql in ddl_transaction(warehouse.connection.dialect, drop, exists) {
+        warn_if_blocked(progress, || session.execute(sql))?;
+        if let (true, Some(confirmed)) = (sql == "BEGIN", confirmed.take()) {
+            warn_if_blocked(progress, || {
+                ensure_row_count_unchanged(session, warehouse, &catalog, &confirmed)
             })?;
         }
     }
     // Something else may have the name of a table.
-    match catalog::drift(&catalog::look(session)?) {
+    match catalog::check_schema(&catalog::read_catalog(session)?) {
         None => Ok(created),
-        Some(drift) => Err(refused(drift)),
+        Some(drift) => Err(fatal(drift)),
     }
 }
 
 /// An error if more stands in the tables than was agreed on. From here on no load can bring more.
-fn refuse_more(
+fn ensure_row_count_unchanged(
     session: &mut Session,
     warehouse: &Warehouse,
-    found: &BTreeMap<String, Vec<catalog::CatalogColumn>>,
-    agreed: &ExistingTables,
+    catalog: &BTreeMap<String, Vec<catalog::CatalogColumn>>,
+    confirmed: &ExistingTables,
 ) -> std::result::Result<(), StatementError> {
-    if !found.contains_key(catalog::LOADS) {
+    if !catalog.contains_key(catalog::LOAD_HISTORY) {
         return Ok(());
     }
-    let stage = statements(SqlTemplates::of(warehouse.address.dialect).stage);
+    let stage = split_statements(SqlTemplates::for_dialect(warehouse.connection.dialect).stage);
     for lock in stage.iter().filter(|sql| sql.starts_with("LOCK ")) {
         session.execute(lock)?;
     }
-    match standing(session, found.keys())?.rows <= agreed.rows {
+    match count_existing(session, catalog.keys())?.rows <= confirmed.rows {
         true => Ok(()),
-        false => Err(refused(
+        false => Err(fatal(
             Error::failed("nothing was dropped")
-                .because("rows were loaded since they were counted")
-                .hint("do the same again"),
+                .with_reason("rows were loaded since they were counted")
+                .with_hint("do the same again"),
         )),
     }
 }
 
 /// Counts the rows of tables.
-fn standing<'a>(
+fn count_existing<'a>(
     session: &mut Session,
     names: impl Iterator<Item = &'a String>,
 ) -> std::result::Result<ExistingTables, StatementError> {
     let counts: Vec<_> = names
         .map(|name| format!("SELECT COUNT(*) FROM {name}"))
         .collect();
-    let mut standing = ExistingTables {
+    let mut existing = ExistingTables {
         tables: counts.len(),
         rows: 0,
     };
     if counts.is_empty() {
-        return Ok(standing);
+        return Ok(existing);
     }
-    for row in session.rows(&counts.join(" UNION ALL "))? {
+    for row in session.query(&counts.join(" UNION ALL "))? {
         let count = row.into_iter().next().flatten();
-        standing.rows += count
+        existing.rows += count
             .and_then(|c| c.parse::<u64>().ok())
             .unwrap_or_default();
     }
-    Ok(standing)
+    Ok(existing)
 }

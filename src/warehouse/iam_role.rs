@@ -24,7 +24,7 @@ impl FromStr for IamRole {
         // Names of roles can hold commas.
         let mut arns = text.split(",arn:");
         let first = arns.next().and_then(|arn| arn.strip_prefix("arn:"));
-        match first.is_some_and(is_role) && arns.all(is_role) {
+        match first.is_some_and(is_role_arn) && arns.all(is_role_arn) {
             true => Ok(Self::Arn(text.to_owned())),
             // It is not repeated: people put keys where roles belong.
             false => Err(
@@ -36,7 +36,7 @@ impl FromStr for IamRole {
 }
 
 /// Whether it is an ARN of a role, without its `arn:`.
-fn is_role(arn: &str) -> bool {
+fn is_role_arn(arn: &str) -> bool {
     let mut parts = arn.splitn(5, ':');
     let mut next = || parts.next().unwrap_or_default();
     let (partition, service, region, account, resource) = (next(), next(), next(), next(), next());

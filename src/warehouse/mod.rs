@@ -27,7 +27,7 @@ use crate::storage::Location;
 #[derive(Debug, Clone)]
 pub struct Warehouse {
     /// What it is and how it is reached.
-    pub address: ConnectionConfig,
+    pub connection: ConnectionConfig,
     /// As whom it reads the bucket, if it is Redshift.
     pub iam_role: IamRole,
 }
@@ -37,13 +37,13 @@ impl Warehouse {
     ///
     /// # Errors
     /// It is Redshift, and the place is not in S3.
-    pub fn check(&self, star: &Location) -> Result<()> {
-        match (self.address.dialect, star) {
-            (Dialect::Redshift, Location::Local(_)) => {
-                Err(Error::usage(format!("cannot load {star} into Redshift"))
-                    .because("its COPY reads from S3")
-                    .hint("let --out of the run be s3://bucket/prefix"))
-            }
+    pub fn ensure_can_load_from(&self, location: &Location) -> Result<()> {
+        match (self.connection.dialect, location) {
+            (Dialect::Redshift, Location::Local(_)) => Err(Error::usage(format!(
+                "cannot load {location} into Redshift"
+            ))
+            .with_reason("its COPY reads from S3")
+            .with_hint("let --out of the run be s3://bucket/prefix")),
             _ => Ok(()),
         }
     }

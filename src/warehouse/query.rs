@@ -11,27 +11,27 @@ use crate::error::{Error, Result};
 use crate::warehouse::connect::config::ConnectionConfig;
 use crate::warehouse::connect::error::StatementError;
 use crate::warehouse::connect::session::{Row, Session};
-use crate::warehouse::sql::template::{SqlParams, fill, statements};
+use crate::warehouse::sql::template::{SqlParams, render, split_statements};
 
 /// A question, with the query that answers it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SavedQuery {
     /// What it is called.
     pub name: &'static str,
-    script: &'static str,
+    template: &'static str,
 }
 
 macro_rules! questions {
     ($($name:literal)*) => {
         [$(SavedQuery {
             name: $name,
-            script: include_str!(concat!("../../sql/analytics/", $name, ".sql")),
+            template: include_str!(concat!("../../sql/analytics/", $name, ".sql")),
         }),*]
     };
 }
 
 /// All of them.
-pub static QUESTIONS: [SavedQuery; 12] = questions! {
+pub static SAVED_QUERIES: [SavedQuery; 12] = questions! {
     "plays-by-hour"
     "plays-by-weekday"
     "plays-by-hour-and-weekday"
@@ -76,37 +76,37 @@ pub struct ResultColumn {
 }
 
 // Plays are of the years 1 to 9999, at whole milliseconds. Neither warehouse is asked for more.
-const FIRST: &str = "0001-01-01 00:00:00";
-const LAST: &str = "9999-12-31 23:59:59.999999";
+const MIN_TIME: &str = "0001-01-01 00:00:00";
+const MAX_TIME: &str = "9999-12-31 23:59:59.999999";
 
 impl SavedQuery {
     /// The question in words: what its script begins with.
-    pub fn text(&self) -> &'static str {
-        let line = self.script.lines().next().unwrap_or_default();
+    pub fn description(&self) -> &'static str {
+        let line = self.template.lines().next().unwrap_or_default();
         line.trim_start_matches("--").trim()
     }
 
     /// Whether it has the best of many, and so a limit.
     pub fn has_limit(&self) -> bool {
-        self.script.contains(":limit")
+        self.template.contains(":limit")
     }
 
     /// The query that answers it.
     ///
     /// # Errors
     /// The script is not as this program knows it.
-    pub fn sql(&self, asked: &QueryParams) -> Result<String> {
-        let moment = |moment: Option<NaiveDateTime>, or: &str| {
-            moment.map_or_else(|| or.to_owned(), |m| m.format("%F %T%.f").to_string())
+    pub fn sql(&self, params: &QueryParams) -> Result<String> {
+        let format_time = |moment: Option<NaiveDateTime>, default: &str| {
+            moment.map_or_else(|| default.to_owned(), |m| m.format("%F %T%.f").to_string())
         };
         let values = SqlParams::default()
-            .text("from", &moment(asked.from, FIRST))?
-            .text("to", &moment(asked.to, LAST))?
-            .sql("limit", &asked.limit.to_string());
-        let filled = statements(self.script)
+            .with_literal("from", &format_time(params.from, MIN_TIME))?
+            .with_literal("to", &format_time(params.to, MAX_TIME))?
+            .with_raw("limit", &params.limit.to_string());
+        let rendered = split_statements(self.template)
             .into_iter()
-            .map(|sql| fill(sql, &values));
-        Ok(filled.collect::<Result<Vec<_>>>()?.join(";\n"))
+            .map(|sql| render(sql, &values));
+        Ok(rendered.collect::<Result<Vec<_>>>()?.join(";\n"))
     }
 }
 
@@ -114,19 +114,19 @@ impl SavedQuery {
 ///
 /// # Errors
 /// The warehouse cannot be reached or refuses.
-pub fn ask(address: &ConnectionConfig, sql: &str) -> Result<ResultSet> {
-    let mut session = Session::open(address)?;
-    let cannot = |failure: StatementError| {
-        Error::failed(format!("cannot query {address}")).because(failure.error)
+pub fn run_query(connection: &ConnectionConfig, sql: &str) -> Result<ResultSet> {
+    let mut session = Session::open(connection)?;
+    let query_error = |failure: StatementError| {
+        Error::failed(format!("cannot query {connection}")).with_reason(failure.error)
     };
-    let columns = session.columns(sql).map_err(cannot)?;
+    let columns = session.describe(sql).map_err(query_error)?;
     let columns = columns.into_iter().map(|(name, ty)| ResultColumn {
         name,
         is_number: is_number(&ty),
     });
     Ok(ResultSet {
         columns: columns.collect(),
-        rows: session.rows(sql).map_err(cannot)?,
+        rows: session.query(sql).map_err(query_error)?,
     })
 }
 
@@ -152,20 +152,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_script_is_a_question() {
+    fn saved_queries_match_the_sql_files() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("sql/analytics");
         let files = fs::read_dir(folder).unwrap();
         let files: BTreeSet<_> = files.map(|file| file.unwrap().file_name()).collect();
-        let names = QUESTIONS.iter().map(|q| format!("{}.sql", q.name).into());
+        let names = SAVED_QUERIES
+            .iter()
+            .map(|q| format!("{}.sql", q.name).into());
         assert_eq!(names.collect::<BTreeSet<_>>(), files);
     }
 
     #[test]
-    fn every_question_is_one_query_and_says_what_it_asks() {
-        for question in QUESTIONS {
-            let SavedQuery { name, script } = question;
-            assert_eq!(statements(script).len(), 1, "{name}");
-            assert!(question.text().ends_with('?'), "{name}");
+    fn saved_queries_are_single_documented_statements() {
+        for question in SAVED_QUERIES {
+            let SavedQuery {
+                name,
+                template: script,
+            } = question;
+            assert_eq!(split_statements(script).len(), 1, "{name}");
+            assert!(question.description().ends_with('?'), "{name}");
             let by_hand = format!(
                 "-- By hand: psql -v from=2018-11-01 -v to=2018-12-01{} -f sql/analytics/{name}.sql\n",
                 if question.has_limit() {
@@ -179,13 +184,13 @@ mod tests {
     }
 
     #[test]
-    fn without_a_range_every_play_is_in_it() {
-        let asked = QueryParams {
+    fn default_range_includes_every_play() {
+        let params = QueryParams {
             limit: 7,
             ..QueryParams::default()
         };
-        let question = QUESTIONS.iter().find(|q| q.name == "top-songs");
-        let sql = question.unwrap().sql(&asked).unwrap();
+        let question = SAVED_QUERIES.iter().find(|q| q.name == "top-songs");
+        let sql = question.unwrap().sql(&params).unwrap();
         assert!(sql.contains("start_time >= CAST('0001-01-01 00:00:00' AS TIMESTAMP)"));
         assert!(sql.contains("start_time < CAST('9999-12-31 23:59:59.999999' AS TIMESTAMP)"));
         assert!(sql.ends_with("LIMIT 7"));

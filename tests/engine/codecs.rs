@@ -35,8 +35,8 @@ fn run(input: &Path, out: &Path, threads: usize, compression: Compression) -> Re
 /// The table, column and codec of every column chunk of an output.
 fn codecs(out: &Path) -> Vec<(&'static str, String, Codec)> {
     let mut found = Vec::new();
-    for table in schema::all() {
-        for file in tables::files(&out.join(table.folder)) {
+    for table in schema::all_tables() {
+        for file in tables::files(&out.join(table.dir)) {
             let reader = SerializedFileReader::new(File::open(file).unwrap()).unwrap();
             for group in reader.metadata().row_groups() {
                 for column in group.columns() {
@@ -70,7 +70,7 @@ fn every_codec_is_read_back_equal_to_the_reference() {
         users: 300,
         files: 5,
         seed: 11,
-        awkward: true,
+        edge_cases: true,
     };
     generate(&data, &options, &mut |_, _| {}).unwrap();
     let (songs, logs) = (data.join("song_data"), data.join("log_data"));
@@ -129,7 +129,7 @@ fn every_codec_gives_the_same_bytes_at_any_number_of_threads() {
         users: 80,
         files: 7,
         seed: 12,
-        awkward: false,
+        edge_cases: false,
     };
     generate(&data, &options, &mut |_, _| {}).unwrap();
     for &compression in Compression::value_variants() {

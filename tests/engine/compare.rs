@@ -15,7 +15,7 @@ pub type Records = Vec<Result<Range<usize>, Range<usize>>>;
 /// The reference's records, where a candidate must have one of the keys of [`drive::EVERYTHING`]; those that
 /// are not UTF-8 are among the rejects.
 pub fn wanted(bytes: &[u8]) -> Records {
-    reference::records(bytes, drive::EVERYTHING.keys)
+    reference::records(bytes, drive::EVERYTHING.known_keys)
         .into_iter()
         .map(|found| match found {
             Found::Record(range) if std::str::from_utf8(&bytes[range.clone()]).is_err() => {

@@ -293,7 +293,7 @@ fn repeated(root: &Path) {
         users: 300,
         files: 5,
         seed: 11,
-        awkward: false,
+        edge_cases: false,
     };
     generate(root, &options, &mut |_, _| {}).unwrap();
     let logs = root.join("log_data");

@@ -18,7 +18,7 @@ use sparkify::decode::{Chunk, DecodeStatus, Decoder, InputState, RecordCounts};
 
 /// Keeps every record that is JSON and UTF-8: what it rejects is rejected by grammar or encoding.
 pub static EVERYTHING: RecordSchema = RecordSchema {
-    keys: &["page", "ts", "a", "song_id"],
+    known_keys: &["page", "ts", "a", "song_id"],
     fields: &[Field {
         key: "no record has this key",
         ty: FieldType::Double,
@@ -103,7 +103,7 @@ pub fn decode(bytes: &[u8], schema: &'static RecordSchema, manner: Manner) -> De
             padded: &padded,
             len: end - begin,
             offset: begin as u64,
-            rest: if more {
+            input_state: if more {
                 InputState::More
             } else {
                 InputState::Eof
@@ -112,8 +112,8 @@ pub fn decode(bytes: &[u8], schema: &'static RecordSchema, manner: Manner) -> De
         let progress = decoder.decode(chunk, segment_end);
         begin += progress.consumed;
         assert!(begin <= end, "consumed what it was not given");
-        hungry = progress.stop == DecodeStatus::NeedInput;
-        match progress.stop {
+        hungry = progress.status == DecodeStatus::NeedInput;
+        match progress.status {
             DecodeStatus::NeedInput => {}
             DecodeStatus::BatchFull => {
                 decoded.stops.push(begin);
@@ -126,7 +126,7 @@ pub fn decode(bytes: &[u8], schema: &'static RecordSchema, manner: Manner) -> De
                     reject
                 });
                 decoded.rejects.extend(found);
-                line += decoder.lines();
+                line += decoder.newlines();
                 if begin == bytes.len() && !more {
                     break;
                 }
@@ -199,7 +199,7 @@ pub fn records(bytes: &[u8]) -> Vec<Result<Range<usize>, Range<usize>>> {
     while at < bytes.len() {
         if let Some(reject) = rejects.next_if(|reject| reject.offset == at as u64) {
             assert!(
-                !reject.is_cut(),
+                !reject.is_truncated(),
                 "records are reconstructed from whole texts"
             );
             let end = at + reject.text.len();

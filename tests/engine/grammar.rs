@@ -163,7 +163,7 @@ proptest! {
     fn doubles_are_those_of_the_standard_library(number in texts::number()) {
         prop_assert!(lexer::is_number(number.as_bytes()));
         let wanted: f64 = number.parse().unwrap();
-        match value::double(number.as_bytes()) {
+        match value::parse_double(number.as_bytes()) {
             Ok(found) => prop_assert_eq!(found.to_bits(), wanted.to_bits()),
             Err((reason, _)) => {
                 prop_assert!(wanted.is_infinite());
@@ -174,7 +174,7 @@ proptest! {
 
     #[test]
     fn integers_are_exact(number in texts::number()) {
-        prop_assert_eq!(reason(value::integer(number.as_bytes())), exact_integer(&number));
+        prop_assert_eq!(reason(value::parse_integer(number.as_bytes())), exact_integer(&number));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use sparkify::input::{Glob, InputSpec};
 use sparkify::output::report::Report;
 use sparkify::pipeline;
 use sparkify::progress::Progress;
-use sparkify::star::schema::{LEDGER, TABLES, Table};
+use sparkify::star::schema::{MERGE_STATE_TABLES, STAR_TABLES, Table};
 use sparkify::storage::Location;
 use tempfile::TempDir;
 
@@ -156,8 +156,8 @@ pub fn config(
         threads: setting.threads,
         max_rejects: MaxRejects::Percent(100.0),
         allow_empty: true,
-        loads: false,
-        loaded,
+        load_after_run: false,
+        loaded_objects: loaded,
         compression: Default::default(),
         sizes: setting.sizes,
     }
@@ -168,7 +168,7 @@ pub fn places(input: reference::Input) -> InputSpec {
     let include = input.include.iter().map(|glob| Glob::parse(glob).unwrap());
     InputSpec {
         include: include.collect(),
-        places: input.places.into_iter().map(Location::Local).collect(),
+        locations: input.places.into_iter().map(Location::Local).collect(),
     }
 }
 
@@ -274,9 +274,15 @@ pub fn reconcile(report: &Report, star: &Path) {
         );
     }
     assert_eq!(report.tables["songplays"].rows, logs.kept);
-    for (tables, reported) in [(TABLES, &report.tables), (LEDGER, &report.ledger)] {
+    for (tables, reported) in [
+        (STAR_TABLES, &report.tables),
+        (MERGE_STATE_TABLES, &report.ledger),
+    ] {
         assert_eq!(reported.len(), tables.len());
-        for Table { name, folder, .. } in tables {
+        for Table {
+            name, dir: folder, ..
+        } in tables
+        {
             let files = tables::files(&star.join(folder));
             let bytes: u64 = files.iter().map(|f| f.metadata().unwrap().len()).sum();
             assert_eq!(

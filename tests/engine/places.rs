@@ -75,9 +75,9 @@ fn listed(songs: &Path, logs: &reference::Input) -> Result<Listed, String> {
         threads: 2,
         max_rejects: MaxRejects::default(),
         allow_empty: false,
-        loads: false,
+        load_after_run: false,
         compression: Default::default(),
-        loaded: Default::default(),
+        loaded_objects: Default::default(),
         sizes: Sizes {
             split_bytes: Some(1),
             ..Sizes::default()

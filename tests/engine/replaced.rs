@@ -27,11 +27,11 @@ fn open(folder: &Path, ranges: &[(u64, u64)]) -> Box<dyn RangeReader> {
         .objects
         .remove(0);
     let range = |&(from, until): &(u64, u64)| ObjectRange {
-        entry: entry.clone(),
-        from,
-        until,
+        object: entry.clone(),
+        start: from,
+        expected_end: until,
     };
-    store.read(ranges.iter().map(range).collect())
+    store.read_ranges(ranges.iter().map(range).collect())
 }
 
 /// Reads a whole range, and confirms that the file is the one that was listed.
@@ -181,9 +181,9 @@ fn a_run_over_a_file_that_is_replaced_again_and_again_never_mixes_its_versions()
         threads: 2,
         max_rejects: MaxRejects::Percent(100.0),
         allow_empty: false,
-        loads: false,
+        load_after_run: false,
         compression: Default::default(),
-        loaded: Default::default(),
+        loaded_objects: Default::default(),
         // Every split opens the file.
         sizes: Sizes {
             split_bytes: Some(2000),

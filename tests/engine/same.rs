@@ -20,7 +20,7 @@ fn generated(events: u64, songs: u64, files: u64, seed: u64) -> TempDir {
         users,
         files,
         seed,
-        awkward: true,
+        edge_cases: true,
     };
     generate(&root.path().join("data"), &options, &mut |_, _| {}).unwrap();
     root
@@ -55,7 +55,7 @@ fn the_generator_foretells_what_a_run_reports() {
         users: 500,
         files: 7,
         seed: 42,
-        awkward: true,
+        edge_cases: true,
     };
     let data = root.path().join("data");
     let made = generate(&data, &options, &mut |_, _| {}).unwrap();
@@ -217,7 +217,7 @@ fn the_same_tables_from_one_file_and_from_many() {
         users: 40,
         files: 9,
         seed: 5,
-        awkward: false,
+        edge_cases: false,
     };
     generate(&data, &options, &mut |_, _| {}).unwrap();
     let (songs, logs) = (data.join("song_data"), data.join("log_data"));

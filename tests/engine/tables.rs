@@ -30,11 +30,11 @@ pub fn files(folder: &Path) -> Vec<std::path::PathBuf> {
 /// All rows of a table, part by part; every part must have exactly the table's columns and types.
 fn batches(out: &Path, table: &Table) -> Vec<RecordBatch> {
     let mut all = Vec::new();
-    for file in files(&out.join(table.folder)) {
+    for file in files(&out.join(table.dir)) {
         let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(&file).unwrap()).unwrap();
         assert_eq!(
             reader.schema().fields(),
-            table.arrow().fields(),
+            table.arrow_schema().fields(),
             "{}",
             file.display()
         );
@@ -122,28 +122,28 @@ pub fn ledger(out: &Path) -> Ledger {
     let bigint = |b: &RecordBatch, name, i| number::<Int64Type>(b, name, i).unwrap();
     let integer = |b: &RecordBatch, name, i| number::<Int32Type>(b, name, i).unwrap();
     Ledger {
-        objects: rows(out, &schema::LEDGER_OBJECTS, |b, i| LedgerObject {
+        objects: rows(out, &schema::SOURCE_OBJECTS, |b, i| LedgerObject {
             object: text(b, "object", i).unwrap(),
             etag: text(b, "etag", i).unwrap(),
             rows: bigint(b, "rows", i),
         }),
-        users: rows(out, &schema::LEDGER_USERS, |b, i| LedgerUser {
+        users: rows(out, &schema::STATE_USERS, |b, i| LedgerUser {
             user_id: integer(b, "user_id", i),
             start_time: number::<TimestampMicrosecondType>(b, "start_time", i).unwrap(),
             session_id: integer(b, "session_id", i),
             item_in_session: integer(b, "item_in_session", i),
         }),
-        artists: rows(out, &schema::LEDGER_ARTISTS, |b, i| LedgerArtist {
+        artists: rows(out, &schema::STATE_ARTISTS, |b, i| LedgerArtist {
             artist_id: text(b, "artist_id", i).unwrap(),
             song_id: text(b, "song_id", i).unwrap(),
         }),
-        songs: rows(out, &schema::LEDGER_SONGS, |b, i| LedgerSong {
+        songs: rows(out, &schema::STATE_SONGS, |b, i| LedgerSong {
             song_key: bigint(b, "song_key", i),
             duration: number::<Float64Type>(b, "duration", i).unwrap(),
             song_id: text(b, "song_id", i).unwrap(),
             artist_id: text(b, "artist_id", i).unwrap(),
         }),
-        songplays: rows(out, &schema::LEDGER_SONGPLAYS, |b, i| LedgerSongplay {
+        songplays: rows(out, &schema::STATE_SONGPLAYS, |b, i| LedgerSongplay {
             songplay_id: bigint(b, "songplay_id", i),
             song_key: bigint(b, "song_key", i),
             duration: number::<Float64Type>(b, "duration", i).unwrap(),

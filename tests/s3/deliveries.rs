@@ -45,8 +45,8 @@ fn run(faults: Faults) -> Result<Report> {
         threads: 2,
         max_rejects: MaxRejects::default(),
         allow_empty: false,
-        loads: false,
-        loaded: Default::default(),
+        load_after_run: false,
+        loaded_objects: Default::default(),
         compression: Default::default(),
         sizes: Sizes {
             // What opening an object counts for.

@@ -82,7 +82,7 @@ impl Case {
     pub fn with_requests(mut self, requests: usize) -> Self {
         let server = self.server.as_ref().unwrap();
         self.stores = StoreRegistry::new(S3Options {
-            requests,
+            max_concurrent_requests: requests,
             ..options(server)
         });
         self
@@ -128,11 +128,11 @@ impl Case {
     pub fn read(&self, ranges: &[(&str, u64, u64)]) -> Box<dyn RangeReader> {
         let listed = self.listed();
         let ranges = ranges.iter().map(|&(key, from, until)| ObjectRange {
-            entry: listed[key].clone(),
-            from,
-            until,
+            object: listed[key].clone(),
+            start: from,
+            expected_end: until,
         });
-        self.store().read(ranges.collect())
+        self.store().read_ranges(ranges.collect())
     }
 }
 
@@ -144,7 +144,7 @@ pub fn everything(store: &dyn Store, depth: ListMode) -> Vec<ObjectMeta> {
         let level = store.list(&prefix, depth).unwrap();
         assert!(level.unreadable.is_empty());
         found.extend(level.objects);
-        prefixes.extend(level.prefixes);
+        prefixes.extend(level.common_prefixes);
     }
     found.sort_by(|a, b| a.key.cmp(&b.key));
     found

@@ -72,12 +72,12 @@ impl Both {
             threads: 2,
             max_rejects: MaxRejects::Percent(100.0),
             allow_empty: true,
-            loads: false,
-            loaded: Default::default(),
+            load_after_run: false,
+            loaded_objects: Default::default(),
             compression: Default::default(),
             sizes,
         };
-        config.check().unwrap();
+        config.validate().unwrap();
         pipeline::run(&config, &Progress::silent()).unwrap();
     }
 

@@ -41,12 +41,12 @@ fn a_level_ends_at_the_next_slash() {
         }
         let level = case.store().list("", ListMode::Delimited).unwrap();
         assert_eq!(keys(&level.objects), ["b.json"], "{}", case.name);
-        let prefixes = sorted(level.prefixes.iter().map(String::as_str));
+        let prefixes = sorted(level.common_prefixes.iter().map(String::as_str));
         assert_eq!(prefixes, ["a/", "c/"], "{}", case.name);
 
         let level = case.store().list("a/", ListMode::Delimited).unwrap();
         assert_eq!(keys(&level.objects), ["a/x.json"], "{}", case.name);
-        assert_eq!(level.prefixes, ["a/b/"], "{}", case.name);
+        assert_eq!(level.common_prefixes, ["a/b/"], "{}", case.name);
         assert_eq!(level.objects[0].size, 8, "{}", case.name);
     });
 }
@@ -100,7 +100,7 @@ fn what_is_written_is_listed_and_can_be_removed() {
         for key in HARD {
             assert_eq!(case.get(key), key.as_bytes(), "{}", case.name);
         }
-        store.remove(&HARD.map(str::to_owned)).unwrap();
+        store.delete(&HARD.map(str::to_owned)).unwrap();
         let left = everything(store.as_ref(), ListMode::Recursive);
         assert_eq!(keys(&left), [""; 0], "{}", case.name);
     });
@@ -130,7 +130,7 @@ fn many_pages_are_one_listing() {
     assert_eq!(keys(&found), expected);
     assert_eq!(lists() - before, 22_usize.div_ceil(3));
     let level = store.list("", ListMode::Delimited).unwrap();
-    assert_eq!((level.objects.len(), level.prefixes.len()), (2, 7));
+    assert_eq!((level.objects.len(), level.common_prefixes.len()), (2, 7));
     assert_eq!(
         keys(&everything(store.as_ref(), ListMode::Delimited)),
         expected
@@ -155,7 +155,7 @@ fn nothing_is_in_an_empty_prefix() {
         for depth in [ListMode::Delimited, ListMode::Recursive] {
             let level = case.store().list("", depth).unwrap();
             assert!(level.objects.is_empty(), "{}", case.name);
-            assert!(level.prefixes.is_empty(), "{}", case.name);
+            assert!(level.common_prefixes.is_empty(), "{}", case.name);
         }
     });
 }
@@ -186,7 +186,7 @@ fn folder_marks_of_consoles_are_no_objects() {
         assert_eq!(keys(&everything(store.as_ref(), depth)), ["2018/a.json"]);
     }
     let level = store.list("2018/", ListMode::Delimited).unwrap();
-    assert_eq!(level.prefixes, ["2018/12/"]);
+    assert_eq!(level.common_prefixes, ["2018/12/"]);
 }
 
 #[test]
@@ -204,10 +204,10 @@ fn one_object_is_a_place() {
             assert_eq!(found[0].size, 8, "{}", case.name);
         }
         assert_eq!(store.display("x.json"), case.url("x.json"), "{}", case.name);
-        let mut reader = store.read(vec![sparkify::storage::ObjectRange {
-            entry: everything(store.as_ref(), ListMode::Delimited).remove(0),
-            from: 5,
-            until: u64::MAX,
+        let mut reader = store.read_ranges(vec![sparkify::storage::ObjectRange {
+            object: everything(store.as_ref(), ListMode::Delimited).remove(0),
+            start: 5,
+            expected_end: u64::MAX,
         }]);
         reader.next_range().unwrap();
         let mut text = String::new();

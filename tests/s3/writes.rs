@@ -144,10 +144,10 @@ fn what_is_removed_is_gone_and_may_have_been() {
             case.put(key, key);
         }
         let remove = ["b", "a/x", "never", "a/never", "x/never"].map(str::to_owned);
-        case.store().remove(&remove).unwrap();
+        case.store().delete(&remove).unwrap();
         assert_eq!(keys(case), ["a/y"], "{}", case.name);
-        case.store().remove(&remove).unwrap();
-        case.store().remove(&[]).unwrap();
+        case.store().delete(&remove).unwrap();
+        case.store().delete(&[]).unwrap();
         assert_eq!(keys(case), ["a/y"], "{}", case.name);
     });
 }
@@ -160,7 +160,7 @@ fn thousands_are_removed_at_once() {
             case.put(key, "");
         }
         case.put("stays", "");
-        case.store().remove(&remove).unwrap();
+        case.store().delete(&remove).unwrap();
         assert_eq!(keys(case), ["stays"], "{}", case.name);
         if let Some(server) = &case.server {
             assert_eq!(server.requests(&Which::kind(Kind::Delete)), 3);

@@ -49,7 +49,7 @@ fn parameters_are_taken() {
     )
     .address();
     assert_eq!(address.tls.mode, TlsMode::VerifyCa);
-    assert_eq!(address.tls.roots, RootCerts::File("/a b.pem".into()));
+    assert_eq!(address.tls.root_certs, RootCerts::File("/a b.pem".into()));
     assert_eq!(address.connect_timeout, Some(Duration::from_secs(3)));
     assert_eq!(address.application_name, "mine");
     assert_eq!(address.options.as_deref(), Some("-c a=b"));
@@ -90,11 +90,11 @@ fn what_encrypts_follows_from_mode_and_roots() {
         ("redshift://me@h?sslmode=allow", TlsMode::Allow, &system),
     ] {
         let tls = Sources::of_url(url).address().tls;
-        assert_eq!((tls.mode, &tls.roots), (mode, roots), "{url}");
+        assert_eq!((tls.mode, &tls.root_certs), (mode, roots), "{url}");
     }
     let mut sources = Sources::of_url("postgres://me@h?sslrootcert=g");
     sources.ca_bundle = Some("f".to_owned());
-    assert_eq!(sources.address().tls.roots, file);
+    assert_eq!(sources.address().tls.root_certs, file);
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn flags_count_before_environment_and_environment_before_the_file() {
         "redshift://envuser@env-host:2222/envdb"
     );
     assert_eq!(address.tls.mode, TlsMode::VerifyCa);
-    assert_eq!(address.tls.roots, RootCerts::File("env.pem".into()));
+    assert_eq!(address.tls.root_certs, RootCerts::File("env.pem".into()));
     assert_eq!(address.connect_timeout, Some(Duration::from_secs(4)));
     assert_eq!(address.application_name, "env app");
     assert_eq!(address.options.as_deref(), Some("-c x=y"));
@@ -133,7 +133,7 @@ fn flags_count_before_environment_and_environment_before_the_file() {
     let address = flagged.address();
     assert_eq!(address.to_string(), "redshift://u@f:3/d");
     assert_eq!(address.tls.mode, TlsMode::VerifyFull);
-    assert_eq!(address.tls.roots, RootCerts::File("x".into()));
+    assert_eq!(address.tls.root_certs, RootCerts::File("x".into()));
     assert_eq!(address.connect_timeout, Some(Duration::from_secs(5)));
     assert_eq!(address.application_name, "a");
     assert_eq!(address.options.as_deref(), Some("o"));

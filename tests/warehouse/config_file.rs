@@ -80,7 +80,7 @@ fn what_is_empty_is_absent() {
         assert_eq!(password(line), None, "{line}");
     }
     let file = parse("").unwrap();
-    assert!(!file.names_a_cluster());
+    assert!(!file.has_cluster());
     assert_eq!(
         (file.port, file.iam_role, file.song_data),
         (None, None, None)

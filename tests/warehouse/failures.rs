@@ -2,7 +2,9 @@
 
 use std::io::Write;
 
-use sparkify::warehouse::connect::error::{ErrorClass, StatementError, failure, failure_of_copy};
+use sparkify::warehouse::connect::error::{
+    ErrorClass, StatementError, copy_error, statement_error,
+};
 use sparkify::warehouse::connect::session::Session;
 
 use crate::postgres::shared;
@@ -11,7 +13,7 @@ use crate::postgres::shared;
 #[track_caller]
 fn says(failure: &StatementError, cause: ErrorClass, words: &[&str]) {
     let line = failure.error.to_string();
-    assert_eq!(failure.cause, cause, "{line}");
+    assert_eq!(failure.class, cause, "{line}");
     for words in words {
         assert!(line.contains(words), "{line}");
     }
@@ -77,10 +79,10 @@ fn codes_and_texts_tell_what_can_be_done() {
         let sql =
             format!("DO $do$ BEGIN RAISE '%', $t${text}$t$ USING ERRCODE = '{code}'; END $do$");
         says(&session.execute(&sql).unwrap_err(), cause, &[code, hint]);
-        says(&session.rows(&sql).unwrap_err(), cause, &[code, hint]);
+        says(&session.query(&sql).unwrap_err(), cause, &[code, hint]);
     }
     says(
-        &session.columns("SELECT * FROM nothing").unwrap_err(),
+        &session.describe("SELECT * FROM nothing").unwrap_err(),
         Fatal,
         &["42P01"],
     );
@@ -145,7 +147,7 @@ fn a_session_that_is_ended_is_lost() {
         &[],
     );
     says(
-        &session.rows("SELECT 1").unwrap_err(),
+        &session.query("SELECT 1").unwrap_err(),
         ErrorClass::ConnectionLost,
         &["lost"],
     );
@@ -158,7 +160,7 @@ fn a_session_that_is_ended_is_lost() {
             break error;
         }
     };
-    says(&failure_of_copy(&error), ErrorClass::ConnectionLost, &[]);
+    says(&copy_error(&error), ErrorClass::ConnectionLost, &[]);
 }
 
 #[test]
@@ -168,7 +170,7 @@ fn a_copy_of_what_is_wrong_is_refused() {
     let mut copy = session.copy_in("COPY t FROM STDIN").unwrap();
     copy.write_all(b"1\nword\n").unwrap();
     let error = copy.finish().unwrap_err();
-    let refused = failure(&error);
+    let refused = statement_error(&error);
     says(&refused, ErrorClass::Fatal, &["22P02", "COPY t, line 2"]);
     session.execute("SELECT 1").unwrap();
 }

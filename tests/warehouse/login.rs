@@ -46,16 +46,16 @@ fn a_session_runs_statements() {
     let mut copy = session.copy_in("COPY t FROM STDIN").unwrap();
     copy.write_all(b"1\tx\n2\t\\N\n").unwrap();
     copy.finish().unwrap();
-    let rows = session.rows("SELECT a, b FROM t ORDER BY a").unwrap();
+    let rows = session.query("SELECT a, b FROM t ORDER BY a").unwrap();
     let text = |text: &str| Some(text.to_owned());
     assert_eq!(rows, [[text("1"), text("x")], [text("2"), None]]);
-    let columns = session.columns("SELECT * FROM t").unwrap();
+    let columns = session.describe("SELECT * FROM t").unwrap();
     let columns: Vec<_> = columns
         .iter()
         .map(|(name, of)| (name.as_str(), of.name()))
         .collect();
     assert_eq!(columns, [("a", "int4"), ("b", "varchar")]);
-    let name = session.rows("SHOW application_name").unwrap();
+    let name = session.query("SHOW application_name").unwrap();
     assert_eq!(name, [[text("sparkify")]]);
 }
 
@@ -87,7 +87,7 @@ fn settings_reach_the_session() {
     let address = Sources::of_url(&url).env("PGPASSWORD", PASSWORD).address();
     let mut session = Session::open(&address).unwrap();
     let settings = session
-        .rows("SELECT current_setting('application_name'), current_setting('search_path')")
+        .query("SELECT current_setting('application_name'), current_setting('search_path')")
         .unwrap();
     assert_eq!(
         settings,

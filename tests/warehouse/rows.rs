@@ -8,24 +8,24 @@ use arrow_array::types::{Float64Type, Int16Type, Int32Type, Int64Type, Timestamp
 use arrow_array::{Array, ArrayRef};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use postgres::Client;
-use sparkify::star::schema::{Column, ColumnType, LEDGER, TABLES, Table};
+use sparkify::star::schema::{Column, ColumnType, MERGE_STATE_TABLES, STAR_TABLES, Table};
 
 /// The rows of tables, each as the exact text of its values, sorted.
 pub type Tables = BTreeMap<&'static str, Vec<String>>;
 
 /// All tables that both an output and a warehouse have.
 fn compared() -> impl Iterator<Item = &'static Table> {
-    let kept = LEDGER
+    let kept = MERGE_STATE_TABLES
         .into_iter()
         .filter(|table| table.name != "ledger_objects");
-    TABLES.into_iter().chain(kept)
+    STAR_TABLES.into_iter().chain(kept)
 }
 
 /// The tables in an output folder.
 pub fn of_parquet(out: &Path) -> Tables {
     let rows = |table: &'static Table| {
         let mut rows = Vec::new();
-        for file in std::fs::read_dir(out.join(table.folder)).unwrap() {
+        for file in std::fs::read_dir(out.join(table.dir)).unwrap() {
             let file = std::fs::File::open(file.unwrap().path()).unwrap();
             let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
             for batch in reader.build().unwrap() {

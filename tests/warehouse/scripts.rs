@@ -1,9 +1,9 @@
 //! The scripts in `sql/` say what `star/schema.rs` says: tables, columns in order, types, lengths, null.
 
-use sparkify::star::schema::{Column, ColumnType, LEDGER, TABLES};
-use sparkify::warehouse::catalog::tables;
+use sparkify::star::schema::{Column, ColumnType, MERGE_STATE_TABLES, STAR_TABLES};
+use sparkify::warehouse::catalog::warehouse_tables;
 use sparkify::warehouse::dialect::Dialect;
-use sparkify::warehouse::sql::template::{SqlTemplates, statements};
+use sparkify::warehouse::sql::template::{SqlTemplates, split_statements};
 
 const BOTH: [Dialect; 2] = [Dialect::Redshift, Dialect::Postgres];
 
@@ -39,10 +39,10 @@ fn created(sql: &str) -> Vec<String> {
 #[test]
 fn what_is_created_is_the_schema() {
     for dialect in BOTH {
-        let create = statements(SqlTemplates::of(dialect).create);
+        let create = split_statements(SqlTemplates::for_dialect(dialect).create);
         let creates = create.iter().filter(|sql| sql.starts_with("CREATE TABLE"));
-        assert_eq!(creates.count(), tables().len());
-        for (name, columns) in tables() {
+        assert_eq!(creates.count(), warehouse_tables().len());
+        for (name, columns) in warehouse_tables() {
             let head = format!("CREATE TABLE IF NOT EXISTS {name} (");
             let sql = create.iter().find(|sql| sql.starts_with(&head)).unwrap();
             let wanted: Vec<String> = columns.iter().map(ddl).collect();
@@ -54,7 +54,7 @@ fn what_is_created_is_the_schema() {
 /// Every comparison of text in PostgreSQL goes by bytes.
 #[test]
 fn text_in_postgresql_is_compared_bytewise() {
-    let scripts = SqlTemplates::of(Dialect::Postgres);
+    let scripts = SqlTemplates::for_dialect(Dialect::Postgres);
     for script in [scripts.create, scripts.stage] {
         for line in script.lines().filter(|line| line.contains("VARCHAR(")) {
             assert!(line.contains("COLLATE \"C\""), "{line}");
@@ -65,11 +65,11 @@ fn text_in_postgresql_is_compared_bytewise() {
 #[test]
 fn what_is_dropped_is_what_is_created() {
     for dialect in BOTH {
-        let mut dropped: Vec<&str> = statements(SqlTemplates::of(dialect).drop)
+        let mut dropped: Vec<&str> = split_statements(SqlTemplates::for_dialect(dialect).drop)
             .into_iter()
             .map(|sql| sql.strip_prefix("DROP TABLE IF EXISTS ").unwrap())
             .collect();
-        let mut created: Vec<&str> = tables().iter().map(|(name, _)| *name).collect();
+        let mut created: Vec<&str> = warehouse_tables().iter().map(|(name, _)| *name).collect();
         dropped.sort_unstable();
         created.sort_unstable();
         assert_eq!(dropped, created);
@@ -79,10 +79,10 @@ fn what_is_dropped_is_what_is_created() {
 #[test]
 fn what_is_copied_is_the_parquet() {
     for dialect in BOTH {
-        let scripts = SqlTemplates::of(dialect);
-        let copies = statements(scripts.copy);
-        assert_eq!(copies.len(), TABLES.len() + LEDGER.len());
-        for table in TABLES.into_iter().chain(LEDGER) {
+        let scripts = SqlTemplates::for_dialect(dialect);
+        let copies = split_statements(scripts.copy);
+        assert_eq!(copies.len(), STAR_TABLES.len() + MERGE_STATE_TABLES.len());
+        for table in STAR_TABLES.into_iter().chain(MERGE_STATE_TABLES) {
             let head = format!("COPY staged_{} (", table.name);
             let sql = copies.iter().find(|sql| sql.starts_with(&head)).unwrap();
             let list = sql[head.len()..].split_once(')').unwrap().0;
@@ -96,16 +96,17 @@ fn what_is_copied_is_the_parquet() {
 /// Every column of every table is held against what was merged, in PostgreSQL, where something may have changed it.
 #[test]
 fn every_column_is_verified() {
-    let [verify] = &statements(SqlTemplates::of(Dialect::Postgres).verify)[..] else {
+    let [verify] = &split_statements(SqlTemplates::for_dialect(Dialect::Postgres).verify)[..]
+    else {
         panic!("verify.sql is one statement")
     };
-    for (name, columns) in tables() {
+    for (name, columns) in warehouse_tables() {
         let head = format!("SELECT '{name}' AS name");
         let queries = verify.split("\nUNION ALL\n");
         let queries: String = queries.filter(|query| query.contains(&head)).collect();
         let watched = format!("EXISTS (SELECT FROM watched WHERE name = '{name}')");
         assert!(queries.contains(&watched), "{name}");
-        let stage = SqlTemplates::of(Dialect::Postgres).stage;
+        let stage = SqlTemplates::for_dialect(Dialect::Postgres).stage;
         assert!(stage.contains(&format!("'{name}'::regclass")), "{name}");
         assert!(
             stage.contains(&format!("FROM {name}) AS rows FROM special")),
@@ -123,15 +124,15 @@ fn every_column_is_verified() {
 #[test]
 fn a_load_is_one_transaction() {
     for dialect in BOTH {
-        let scripts = SqlTemplates::of(dialect);
-        let verify = statements(scripts.verify);
+        let scripts = SqlTemplates::for_dialect(dialect);
+        let verify = split_statements(scripts.verify);
         assert!(
             verify
                 .iter()
                 .all(|sql| sql.starts_with("SELECT") || sql.starts_with("WITH"))
         );
         let all = [scripts.stage, scripts.refresh, scripts.copy, scripts.merge];
-        let all: Vec<&str> = all.into_iter().flat_map(statements).collect();
+        let all: Vec<&str> = all.into_iter().flat_map(split_statements).collect();
         assert_eq!(all[0], "BEGIN");
         assert!(all[1].starts_with("LOCK "), "{}", all[1]);
         assert_eq!(all.last(), Some(&"COMMIT"));

@@ -35,8 +35,8 @@ fn secrets_print_as_stars() {
     let secret = Secret::new("planted");
     assert_eq!(format!("{secret} {secret:?}"), "*** ***");
     assert_eq!(secret.expose(), "planted");
-    assert_eq!(secret.masked_in("a planted b"), "a *** b");
-    assert_eq!(Secret::new("").masked_in("a"), "a");
+    assert_eq!(secret.redact_in("a planted b"), "a *** b");
+    assert_eq!(Secret::new("").redact_in("a"), "a");
 }
 
 proptest! {

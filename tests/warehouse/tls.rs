@@ -66,7 +66,7 @@ fn ends(database: &Database, parameters: &str, end: &End) {
     }
     let mut session = Session::open(&address).unwrap_or_else(|e| panic!("{parameters}: {e}"));
     let rows = session
-        .rows("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
+        .query("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
         .unwrap();
     let is_encrypted = matches!(end, Encrypted);
     let expected = if is_encrypted { "t" } else { "f" };

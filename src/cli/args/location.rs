@@ -6,14 +6,14 @@ use crate::input::{Glob, InputSpec};
 use crate::storage::Location;
 
 /// Parses a place.
-pub fn place() -> ValueParser {
+pub fn location_parser() -> ValueParser {
     OsStringValueParser::new()
         .try_map(|text| Location::parse(&text))
         .into()
 }
 
 /// Parses a folder.
-pub fn folder() -> ValueParser {
+pub fn dir_parser() -> ValueParser {
     OsStringValueParser::new()
         .try_map(|text| match Location::parse(&text)? {
             Location::Local(path) => Ok(path),
@@ -26,10 +26,10 @@ pub fn folder() -> ValueParser {
 #[derive(Debug, clap::Args)]
 pub struct InputArgs {
     /// Folder, file, s3://bucket/prefix or quoted glob with song metadata; may be repeated
-    #[arg(long, value_name = "PATH", value_parser = place(), required = true, num_args = 1..)]
+    #[arg(long, value_name = "PATH", value_parser = location_parser(), required = true, num_args = 1..)]
     pub songs: Vec<Location>,
     /// Folder, file, s3://bucket/prefix or quoted glob with log events; may be repeated
-    #[arg(long, value_name = "PATH", value_parser = place(), required = true, num_args = 1..)]
+    #[arg(long, value_name = "PATH", value_parser = location_parser(), required = true, num_args = 1..)]
     pub logs: Vec<Location>,
     #[command(flatten)]
     pub include: IncludeArgs,
@@ -40,20 +40,23 @@ pub struct InputArgs {
 pub struct IncludeArgs {
     /// Also read objects whose name matches, or whose key below PATH does if GLOB has a /; may be
     /// repeated
-    #[arg(long, value_name = "GLOB", value_parser = include())]
+    #[arg(long, value_name = "GLOB", value_parser = glob_parser())]
     include: Vec<Glob>,
 }
 
 impl IncludeArgs {
     /// Such places as an input.
-    pub fn of(&self, places: Vec<Location>) -> InputSpec {
+    pub fn to_input(&self, places: Vec<Location>) -> InputSpec {
         let include = self.include.clone();
-        InputSpec { places, include }
+        InputSpec {
+            locations: places,
+            include,
+        }
     }
 }
 
 /// Parses a glob of objects.
-fn include() -> ValueParser {
+fn glob_parser() -> ValueParser {
     let parse = |text: String| {
         if text.is_empty() || text.ends_with('/') {
             return Err("it names no object".to_owned());

@@ -27,7 +27,7 @@ pub struct S3Args {
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1024))]
     requests: u16,
     /// How long a request may bring nothing before it is made again, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 20.0, value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 20.0, value_parser = parse_seconds)]
     read_timeout: f64,
     /// Show every request that failed and is made again
     #[arg(long, short)]
@@ -48,16 +48,16 @@ pub struct EncryptionArgs {
 
 impl S3Args {
     /// The same, checked.
-    pub fn options(&self) -> S3Options {
+    pub fn to_options(&self) -> S3Options {
         S3Options {
             endpoint_url: self.endpoint_url.clone(),
             region: self.region.clone(),
             profile: self.profile.clone(),
             no_sign_request: self.no_sign_request,
             request_payer: self.request_payer,
-            requests: self.requests.into(),
-            patience: Duration::from_secs_f64(self.read_timeout),
-            verbose: self.verbose,
+            max_concurrent_requests: self.requests.into(),
+            read_timeout: Duration::from_secs_f64(self.read_timeout),
+            log_retries: self.verbose,
             ..S3Options::default()
         }
     }
@@ -65,16 +65,16 @@ impl S3Args {
 
 impl EncryptionArgs {
     /// Adds them to the options.
-    pub fn add_to(self, options: S3Options) -> S3Options {
+    pub fn apply_to(self, options: S3Options) -> S3Options {
         S3Options {
             encryption: self.sse.as_deref().map(Encryption::from),
-            kms_key: self.sse_kms_key_id,
+            kms_key_id: self.sse_kms_key_id,
             ..options
         }
     }
 }
 
-fn seconds(text: &str) -> Result<f64, String> {
+fn parse_seconds(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(seconds) if (0.1..=3600.0).contains(&seconds) => Ok(seconds),
         _ => Err("a number of seconds from 0.1 to 3600 is wanted".to_owned()),

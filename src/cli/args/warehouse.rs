@@ -36,21 +36,21 @@ pub struct ResolvedWarehouse {
     /// The warehouse, if one is named.
     pub warehouse: Option<Warehouse>,
     /// The file of `--config`, for the places of songs and logs in it.
-    pub file: Option<ConfigFile>,
+    pub config_file: Option<ConfigFile>,
 }
 
 impl WarehouseArgs {
     /// Whether the command line itself is about a warehouse.
-    pub fn is_given(&self) -> bool {
-        let of_load = self.iam_role.is_some() || self.ca_bundle.is_some();
-        self.warehouse.is_some() || self.config.is_some() || of_load
+    pub fn has_any_flag(&self) -> bool {
+        let has_load_flags = self.iam_role.is_some() || self.ca_bundle.is_some();
+        self.warehouse.is_some() || self.config.is_some() || has_load_flags
     }
 
     /// What flags, environment and file say.
     ///
     /// # Errors
     /// Something of that is wrong.
-    pub fn known(&self, progress: &Progress) -> Result<ResolvedWarehouse> {
+    pub fn resolve(&self, progress: &Progress) -> Result<ResolvedWarehouse> {
         let mut warnings = Vec::new();
         let env = |name: &str| env::var(name).ok();
         let file = self.config.as_deref();
@@ -65,35 +65,38 @@ impl WarehouseArgs {
         let warehouse = match address {
             None => None,
             Some(address) => Some(Warehouse {
-                address,
-                iam_role: self.role(file.as_ref(), env)?,
+                connection: address,
+                iam_role: self.resolve_iam_role(file.as_ref(), env)?,
             }),
         };
         for warning in &warnings {
             progress.warn(warning);
         }
-        Ok(ResolvedWarehouse { warehouse, file })
+        Ok(ResolvedWarehouse {
+            warehouse,
+            config_file: file,
+        })
     }
 
-    fn role(
+    fn resolve_iam_role(
         &self,
         file: Option<&ConfigFile>,
         env: impl Fn(&str) -> Option<String>,
     ) -> Result<IamRole> {
-        let of_flag = self.iam_role.clone().map(|role| ("--iam-role", role));
-        let of_variable = || {
+        let from_flag = self.iam_role.clone().map(|role| ("--iam-role", role));
+        let from_env = || {
             let role = env("SPARKIFY_IAM_ROLE").filter(|role| !role.is_empty());
             role.map(|role| ("SPARKIFY_IAM_ROLE", role))
         };
-        let of_file = || {
+        let from_file = || {
             let role = file?.iam_role.clone();
             role.map(|role| ("ARN of [IAM_ROLE] in --config", role))
         };
-        match of_flag.or_else(of_variable).or_else(of_file) {
+        match from_flag.or_else(from_env).or_else(from_file) {
             None => Ok(IamRole::Default),
-            Some((source, role)) => role
-                .parse()
-                .map_err(|why: String| Error::usage(format!("cannot use {source}")).because(why)),
+            Some((source, role)) => role.parse().map_err(|why: String| {
+                Error::usage(format!("cannot use {source}")).with_reason(why)
+            }),
         }
     }
 }
@@ -103,10 +106,10 @@ impl ResolvedWarehouse {
     ///
     /// # Errors
     /// None is named.
-    pub fn required(self) -> Result<Warehouse> {
+    pub fn require(self) -> Result<Warehouse> {
         self.warehouse.ok_or_else(|| {
             Error::usage("no warehouse is named")
-                .hint("give --warehouse URL, SPARKIFY_WAREHOUSE, or --config with a [CLUSTER]")
+                .with_hint("give --warehouse URL, SPARKIFY_WAREHOUSE, or --config with a [CLUSTER]")
         })
     }
 }

@@ -10,7 +10,7 @@ use indicatif::DecimalBytes;
 use serde::Serialize;
 
 use super::render::bar::bar;
-use super::{cores, failed, print, print_json, render};
+use super::{available_cores, print, print_json, render, report_failure};
 use crate::bench::{BENCH_VERSION, BenchOptions, ThroughputSample};
 use crate::error::Result;
 use crate::output::report::StageReport;
@@ -32,7 +32,7 @@ Examples:
   sparkify bench run --songs fixtures/song_data --logs fixtures/log_data";
 
 /// Seconds in which starting threads and the like count for much.
-const LITTLE: f64 = 0.1;
+const MIN_MEASURABLE_SECS: f64 = 0.1;
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -69,76 +69,80 @@ pub fn main(args: Args) -> Result<()> {
 impl BenchArgs {
     fn repeats(&self) -> BenchOptions {
         let mut threads: Vec<usize> = match &self.threads[..] {
-            [] => powers_of_two(cores()),
-            asked => asked.iter().copied().map(usize::from).collect(),
+            [] => powers_of_two(available_cores()),
+            given => given.iter().copied().map(usize::from).collect(),
         };
         threads.sort_unstable();
         // As in `--threads 1,2,$(nproc)` on two cores.
         threads.dedup();
         BenchOptions {
-            threads,
+            thread_counts: threads,
             runs: usize::from(self.runs),
         }
     }
 
     /// Prints what was found, for machines or for people.
-    fn show<T: Serialize>(&self, found: Result<T>, tables: impl Fn(&T) -> String) -> Result<()> {
-        let found =
-            found.map_err(|error| failed(error, self.json, ("bench_version", BENCH_VERSION)))?;
+    fn print_result<T: Serialize>(
+        &self,
+        result: Result<T>,
+        tables: impl Fn(&T) -> String,
+    ) -> Result<()> {
+        let result = result
+            .map_err(|error| report_failure(error, self.json, ("bench_version", BENCH_VERSION)))?;
         match self.json {
-            true => print_json(&found),
-            false => print(&tables(&found)),
+            true => print_json(&result),
+            false => print(&tables(&result)),
         }
     }
 }
 
 /// 1, 2, 4 and so on, and at last `most` itself.
-fn powers_of_two(most: usize) -> Vec<usize> {
+fn powers_of_two(max: usize) -> Vec<usize> {
     let powers = std::iter::successors(Some(1_usize), |n| n.checked_mul(2));
-    powers.take_while(|&n| n < most).chain([most]).collect()
+    powers.take_while(|&n| n < max).chain([max]).collect()
 }
 
 /// How the median was come by, for people.
-fn method(runs: usize) -> String {
-    let of = match runs {
+fn method_note(runs: usize) -> String {
+    let aggregate = match runs {
         1 => "one run".to_owned(),
         runs => format!("median of {runs} runs"),
     };
-    format!("{of} at each number of threads, after one to warm up the file cache")
+    format!("{aggregate} at each number of threads, after one to warm up the file cache")
 }
 
 /// So many of something, in the plural unless there is one.
-fn several(n: usize, what: &str) -> String {
+fn pluralize(n: usize, what: &str) -> String {
     let s = if n == 1 { "" } else { "s" };
-    format!("{} {what}{s}", render::count(n as u64))
+    format!("{} {what}{s}", render::format_count(n as u64))
 }
 
 /// Billions of bytes a second.
-fn gigabytes(rate: f64) -> String {
+fn format_gb_per_sec(rate: f64) -> String {
     format!("{:.3}", rate / 1e9)
 }
 
-fn bytes(n: u64) -> String {
+fn format_decimal_bytes(n: u64) -> String {
     DecimalBytes(n).to_string()
 }
 
 /// Events a second.
-fn events(stage: &StageReport) -> String {
-    render::count(stage.events_per_second as u64)
+fn format_events_per_sec(stage: &StageReport) -> String {
+    render::format_count(stage.events_per_second as u64)
 }
 
-fn speed_up(pace: &ThroughputSample) -> String {
+fn format_speedup(pace: &ThroughputSample) -> String {
     pace.speed_up
         .map_or("-".to_owned(), |times| format!("{times:.2}x"))
 }
 
 /// What to do for better numbers, if anything.
-fn hints<'a>(paces: impl Iterator<Item = &'a ThroughputSample>) -> &'static str {
+fn advice<'a>(paces: impl Iterator<Item = &'a ThroughputSample>) -> &'static str {
     let mut paces = paces.peekable();
     if paces.peek().is_some_and(|first| first.speed_up.is_none()) {
         return "\nno speed-up is known without 1 in --threads\n";
     }
-    if paces.any(|pace| pace.total.seconds < LITTLE) {
+    if paces.any(|pace| pace.total.seconds < MIN_MEASURABLE_SECS) {
         return "\nthis is too little input to measure: take some that takes a second or more\n";
     }
     ""
@@ -146,30 +150,30 @@ fn hints<'a>(paces: impl Iterator<Item = &'a ThroughputSample>) -> &'static str 
 
 /// How fast it was by the clock: a row for each number of threads, with `more` behind its figures and
 /// then a bar, that of the fastest so many characters long.
-fn write_paces<'a>(
+fn write_throughput<'a>(
     to: &mut String,
     per_second: &str,
-    more: &str,
+    extra_header: &str,
     rows: impl Iterator<Item = (&'a ThroughputSample, impl Display)> + Clone,
-    longest: usize,
+    bar_width: usize,
 ) -> std::fmt::Result {
     let rate = |pace: &ThroughputSample| pace.total.bytes_per_second;
     let fastest = rows.clone().map(|(pace, _)| rate(pace)).fold(0.0, f64::max);
     writeln!(
         to,
-        "\n{:<12} {:>9} {:>8} {per_second:>12} {:>9}{more}",
+        "\n{:<12} {:>9} {:>8} {per_second:>12} {:>9}{extra_header}",
         "by the clock", "seconds", "GB/s", "speed-up"
     )?;
     for (pace, more) in rows {
         writeln!(
             to,
             "{:<12} {:>9.3} {:>8} {:>12} {:>9}{more}  {}",
-            several(pace.threads, "thread"),
+            pluralize(pace.threads, "thread"),
             pace.total.seconds,
-            gigabytes(rate(pace)),
-            events(&pace.total),
-            speed_up(pace),
-            bar(rate(pace) / fastest, longest)
+            format_gb_per_sec(rate(pace)),
+            format_events_per_sec(&pace.total),
+            format_speedup(pace),
+            bar(rate(pace) / fastest, bar_width)
         )?;
     }
     Ok(())

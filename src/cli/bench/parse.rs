@@ -2,9 +2,12 @@
 
 use std::fmt::Write;
 
-use super::{BenchArgs, bytes, events, gigabytes, hints, method, several, write_paces};
+use super::{
+    BenchArgs, advice, format_decimal_bytes, format_events_per_sec, format_gb_per_sec, method_note,
+    pluralize, write_throughput,
+};
 use crate::bench::{self, ParseBenchReport};
-use crate::cli::args::location::{IncludeArgs, place};
+use crate::cli::args::location::{IncludeArgs, location_parser};
 use crate::cli::args::s3::S3Args;
 use crate::cli::render;
 use crate::config::{ParseConfig, RecordKind, Sizes};
@@ -20,7 +23,7 @@ use crate::storage::Location;
 #[command(after_help = EXAMPLES)]
 pub struct Args {
     /// Folder, file, s3://bucket/prefix or quoted glob with log events or song metadata
-    #[arg(value_name = "PATH", value_parser = place(), required = true)]
+    #[arg(value_name = "PATH", value_parser = location_parser(), required = true)]
     path: Vec<Location>,
     #[command(flatten)]
     include: IncludeArgs,
@@ -28,7 +31,7 @@ pub struct Args {
     #[arg(long, value_name = "KIND")]
     kind: Option<RecordKindArg>,
     #[command(flatten)]
-    asked: BenchArgs,
+    bench: BenchArgs,
     #[command(flatten)]
     s3: S3Args,
 }
@@ -50,14 +53,14 @@ pub fn main(args: Args) -> Result<()> {
         path,
         include,
         kind,
-        asked,
+        bench,
         s3,
     } = args;
-    let progress = Progress::stderr(asked.quiet);
-    let repeats = asked.repeats();
+    let progress = Progress::stderr(bench.quiet);
+    let repeats = bench.repeats();
     let config = ParseConfig {
-        places: include.of(path),
-        s3: s3.options(),
+        places: include.to_input(path),
+        s3: s3.to_options(),
         kind: kind.map(|kind| match kind {
             RecordKindArg::Log => RecordKind::Log,
             RecordKindArg::Song => RecordKind::Song,
@@ -65,9 +68,9 @@ pub fn main(args: Args) -> Result<()> {
         threads: 1,
         sizes: Sizes::default(),
     };
-    let found = bench::parse(&config, &repeats, &progress);
-    progress.end();
-    if let Ok(ParseBenchReport { input, path, .. }) = &found
+    let result = bench::bench_parse(&config, &repeats, &progress);
+    progress.finish_phase();
+    if let Ok(ParseBenchReport { input, path, .. }) = &result
         && input.kept == 0
     {
         progress.warn(&format!(
@@ -75,43 +78,43 @@ pub fn main(args: Args) -> Result<()> {
             input.input.records
         ));
     }
-    asked.show(found, tables)
+    bench.print_result(result, format_result)
 }
 
-fn tables(found: &ParseBenchReport) -> String {
+fn format_result(result: &ParseBenchReport) -> String {
     let mut text = String::new();
     // Writing to a String does not fail.
-    let _ = write_tables(&mut text, found);
+    let _ = write_result(&mut text, result);
     text
 }
 
-fn write_tables(to: &mut String, found: &ParseBenchReport) -> std::fmt::Result {
-    write_input(to, found)?;
-    writeln!(to, "{}", method(found.head.runs))?;
+fn write_result(to: &mut String, result: &ParseBenchReport) -> std::fmt::Result {
+    write_input_counts(to, result)?;
+    writeln!(to, "{}", method_note(result.head.runs))?;
 
-    let per_second = match found.kind {
+    let per_second = match result.kind {
         RecordKind::Log => "events/s",
         RecordKind::Song => "songs/s",
     };
-    let rows = found.results.iter().map(|result| (&result.pace, ""));
-    write_paces(to, per_second, "", rows, 20)?;
+    let rows = result.results.iter().map(|result| (&result.pace, ""));
+    write_throughput(to, per_second, "", rows, 20)?;
     for stage in ["read", "decode"] {
         writeln!(
             to,
             "\n{stage:<12} {:>9} {:>8} {per_second:>12}",
             "busy s", "GB/s"
         )?;
-        for result in &found.results {
+        for result in &result.results {
             let Some(report) = result.stages.get(stage) else {
                 continue;
             };
             writeln!(
                 to,
                 "{:<12} {:>9.3} {:>8} {:>12}",
-                several(result.pace.threads, "thread"),
+                pluralize(result.pace.threads, "thread"),
                 report.seconds,
-                gigabytes(report.bytes_per_second),
-                events(report)
+                format_gb_per_sec(report.bytes_per_second),
+                format_events_per_sec(report)
             )?;
         }
     }
@@ -119,32 +122,36 @@ fn write_tables(to: &mut String, found: &ParseBenchReport) -> std::fmt::Result {
         to,
         "\nbusy s adds up over the threads; the rates beside it are those of one thread"
     )?;
-    to.write_str(hints(found.results.iter().map(|result| &result.pace)))
+    to.write_str(advice(result.results.iter().map(|result| &result.pace)))
 }
 
-fn write_input(to: &mut String, found: &ParseBenchReport) -> std::fmt::Result {
-    let counts = &found.input;
-    let json = found.results.first().map_or(0, |r| r.pace.total.bytes);
+fn write_input_counts(to: &mut String, result: &ParseBenchReport) -> std::fmt::Result {
+    let counts = &result.input;
+    let json_bytes = result.results.first().map_or(0, |r| r.pace.total.bytes);
     writeln!(
         to,
         "{} in {}: {}, {} of JSON, {}",
-        found.kind.plural(),
+        result.kind.plural(),
         // It must not steer the terminal.
-        found.path.replace(char::is_control, " "),
-        several(counts.input.objects as usize, "object"),
-        bytes(json),
-        several(counts.splits, "split")
+        result.path.replace(char::is_control, " "),
+        pluralize(counts.input.objects as usize, "object"),
+        format_decimal_bytes(json_bytes),
+        pluralize(counts.splits, "split")
     )?;
     write!(
         to,
         "{}: {} kept, {} no NextSong, {} rejected",
-        several(counts.input.records as usize, "record"),
-        render::count(counts.kept),
-        render::count(counts.filtered),
-        render::count(counts.input.rejected)
+        pluralize(counts.input.records as usize, "record"),
+        render::format_count(counts.kept),
+        render::format_count(counts.filtered),
+        render::format_count(counts.input.rejected)
     )?;
     match counts.input.rejected {
         0 => writeln!(to),
-        _ => writeln!(to, " ({})", render::run::reasons(&counts.input)),
+        _ => writeln!(
+            to,
+            " ({})",
+            render::run::format_reject_reasons(&counts.input)
+        ),
     }
 }

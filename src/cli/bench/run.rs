@@ -3,9 +3,12 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use super::{BenchArgs, bytes, events, gigabytes, hints, method, several, write_paces};
+use super::{
+    BenchArgs, advice, format_decimal_bytes, format_events_per_sec, format_gb_per_sec, method_note,
+    pluralize, write_throughput,
+};
 use crate::bench::{self, RunBenchReport, RunResult, SerialFraction, SpeedupBound};
-use crate::cli::args::location::{InputArgs, folder};
+use crate::cli::args::location::{InputArgs, dir_parser};
 use crate::cli::args::s3::S3Args;
 use crate::cli::render;
 use crate::cli::render::bar::bar;
@@ -28,13 +31,13 @@ pub struct Args {
     input: InputArgs,
     /// Folder that sparkify-bench-PID is made in, and so the disk that is measured; nothing else in it
     /// is touched [default: the system's folder for temporary files]
-    #[arg(long, value_name = "DIR", value_parser = folder())]
+    #[arg(long, value_name = "DIR", value_parser = dir_parser())]
     out: Option<PathBuf>,
     /// Codec of the Parquet files
     #[arg(long, value_name = "CODEC", value_enum, default_value_t)]
     compression: Compression,
     #[command(flatten)]
-    asked: BenchArgs,
+    bench: BenchArgs,
     #[command(flatten)]
     s3: S3Args,
 }
@@ -46,50 +49,54 @@ Examples:
   sparkify bench run --songs songs --logs logs --quiet --json | jq .serial";
 
 /// Columns of seconds that fit a line of 80 characters.
-const COLUMNS: usize = 7;
+const MAX_COLUMNS: usize = 7;
 
 pub fn main(args: Args) -> Result<()> {
-    let progress = Progress::stderr(args.asked.quiet);
-    let repeats = args.asked.repeats();
+    let progress = Progress::stderr(args.bench.quiet);
+    let repeats = args.bench.repeats();
     let out = args.out.clone().unwrap_or_else(std::env::temp_dir);
-    let found = bench::run(&config(&args, &out), &out, &repeats, &progress);
-    progress.end();
-    args.asked.show(found, tables)
+    let result = bench::bench_run(&run_config(&args, &out), &out, &repeats, &progress);
+    progress.finish_phase();
+    args.bench.print_result(result, format_result)
 }
 
-fn config(args: &Args, out: &Path) -> RunConfig {
+fn run_config(args: &Args, out: &Path) -> RunConfig {
     RunConfig {
-        songs: args.input.include.of(args.input.songs.clone()),
-        logs: args.input.include.of(args.input.logs.clone()),
+        songs: args.input.include.to_input(args.input.songs.clone()),
+        logs: args.input.include.to_input(args.input.logs.clone()),
         out: Location::Local(out.to_owned()),
-        s3: args.s3.options(),
+        s3: args.s3.to_options(),
         threads: 1,
         max_rejects: MaxRejects::Percent(100.0),
         allow_empty: true,
-        loads: false,
-        loaded: LoadedObjects::default(),
+        load_after_run: false,
+        loaded_objects: LoadedObjects::default(),
         compression: args.compression,
         sizes: Sizes::default(),
     }
 }
 
-fn tables(found: &RunBenchReport) -> String {
+fn format_result(result: &RunBenchReport) -> String {
     let mut text = String::new();
     // Writing to a String does not fail.
-    let _ = write_tables(&mut text, found);
+    let _ = write_result(&mut text, result);
     text
 }
 
-fn write_tables(to: &mut String, found: &RunBenchReport) -> std::fmt::Result {
-    render::run::write_input(to, &found.songs, &found.logs, bytes)?;
-    writeln!(to, "\n{}", method(found.head.runs))?;
+fn write_result(to: &mut String, result: &RunBenchReport) -> std::fmt::Result {
+    render::run::write_input_counts(to, &result.songs, &result.logs, format_decimal_bytes)?;
+    writeln!(to, "\n{}", method_note(result.head.runs))?;
 
     let column = |text: &str| format!(" {text:>12}");
-    let peak = |result: &RunResult| result.peak_memory_bytes.map_or("unknown".to_owned(), bytes);
-    let rows = found.results.iter();
+    let peak = |result: &RunResult| {
+        result
+            .peak_memory_bytes
+            .map_or("unknown".to_owned(), format_decimal_bytes)
+    };
+    let rows = result.results.iter();
     let rows = rows.map(|result| (&result.pace, column(&peak(result))));
-    write_paces(to, "events/s", &column("peak memory"), rows, 11)?;
-    for result in &found.results {
+    write_throughput(to, "events/s", &column("peak memory"), rows, 11)?;
+    for result in &result.results {
         write_stages(to, result)?;
     }
     writeln!(
@@ -97,29 +104,29 @@ fn write_tables(to: &mut String, found: &RunBenchReport) -> std::fmt::Result {
         "\nbusy s adds up over the threads; the rates beside it are those of one thread,\n\
          of list in objects, of encode in bytes of Parquet"
     )?;
-    for results in found.results.chunks(COLUMNS) {
+    for results in result.results.chunks(MAX_COLUMNS) {
         write_phases(to, results)?;
     }
-    if let Some(serial) = &found.serial {
-        write_serial(to, serial)?;
+    if let Some(serial) = &result.serial {
+        write_speedup_bounds(to, serial)?;
     }
-    to.write_str(hints(found.results.iter().map(|result| &result.pace)))
+    to.write_str(advice(result.results.iter().map(|result| &result.pace)))
 }
 
 /// Where the time of all threads went.
 fn write_stages(to: &mut String, result: &RunResult) -> std::fmt::Result {
-    let all = result.pace.total.seconds * result.pace.threads as f64;
+    let thread_seconds = result.pace.total.seconds * result.pace.threads as f64;
     writeln!(
         to,
         "\n{:<12} {:>9} {:>8} {:>12} {:>9}",
-        several(result.pace.threads, "thread"),
+        pluralize(result.pace.threads, "thread"),
         "busy s",
         "GB/s",
         "events/s",
         "of all"
     )?;
     let mut row = |name: &str, seconds: f64, rates: [String; 2]| {
-        let share = seconds / all;
+        let share = seconds / thread_seconds;
         let [gigabytes, events] = rates;
         writeln!(
             to,
@@ -128,16 +135,20 @@ fn write_stages(to: &mut String, result: &RunResult) -> std::fmt::Result {
             bar(share, 24)
         )
     };
-    for (name, stage) in render::run::in_order(&result.stages) {
+    for (name, stage) in render::run::in_pipeline_order(&result.stages) {
         // Listed is not read.
         let gigabytes = match (name, stage.bytes) {
             ("list", _) | (_, 0) => "-".to_owned(),
-            _ => gigabytes(stage.bytes_per_second),
+            _ => format_gb_per_sec(stage.bytes_per_second),
         };
-        row(name, stage.seconds, [gigabytes, events(stage)])?;
+        row(
+            name,
+            stage.seconds,
+            [gigabytes, format_events_per_sec(stage)],
+        )?;
     }
-    let none = || "-".to_owned();
-    row("rest, idle", result.rest_seconds, [none(), none()])
+    let dash = || "-".to_owned();
+    row("rest, idle", result.idle_seconds, [dash(), dash()])
 }
 
 /// What followed what at several numbers of threads.
@@ -150,7 +161,11 @@ fn write_phases(to: &mut String, results: &[RunResult]) -> std::fmt::Result {
     writeln!(to)?;
     let phases = results.first().map_or(&[][..], |result| &result.phases);
     for (number, phase) in phases.iter().enumerate() {
-        write!(to, "{:<18}", format!("{} ({})", phase.name, pieces(phase)))?;
+        write!(
+            to,
+            "{:<18}",
+            format!("{} ({})", phase.name, format_tasks(phase))
+        )?;
         for result in results {
             let seconds = result.phases.get(number).map_or(0.0, |phase| phase.seconds);
             write!(to, " {seconds:>7.3}")?;
@@ -160,19 +175,19 @@ fn write_phases(to: &mut String, results: &[RunResult]) -> std::fmt::Result {
     Ok(())
 }
 
-fn pieces(phase: &Phase) -> String {
+fn format_tasks(phase: &Phase) -> String {
     phase
-        .pieces
+        .tasks
         .map_or("any".to_owned(), |pieces| pieces.to_string())
 }
 
-fn write_serial(to: &mut String, serial: &SerialFraction) -> std::fmt::Result {
+fn write_speedup_bounds(to: &mut String, serial: &SerialFraction) -> std::fmt::Result {
     let bounds = |bound: fn(&SpeedupBound) -> f64| {
-        let told = serial
-            .at_most
+        let per_core_count = serial
+            .speedup_bounds
             .iter()
             .map(|at| format!("{:.1} times at {} cores", bound(at), at.cores));
-        told.collect::<Vec<_>>().join(" and ")
+        per_core_count.collect::<Vec<_>>().join(" and ")
     };
     writeln!(
         to,
@@ -183,6 +198,6 @@ fn write_serial(to: &mut String, serial: &SerialFraction) -> std::fmt::Result {
     writeln!(
         to,
         "as no phase can use more threads than it has pieces, in brackets above,\nat most {}",
-        bounds(|at| at.speed_up_by_pieces)
+        bounds(|at| at.speedup_bound_by_tasks)
     )
 }

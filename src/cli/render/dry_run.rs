@@ -3,38 +3,38 @@
 use std::fmt::Write;
 
 use super::run::write_ignored;
-use super::{bytes, count};
+use super::{format_bytes, format_count};
 use crate::pipeline::{RunPlan, SplitPlan};
 
 /// Splits that are shown of each input.
-const SPLITS: usize = 20;
+const MAX_SPLITS_SHOWN: usize = 20;
 
 /// What a run would do, as tables.
-pub fn plan(planned: &RunPlan) -> String {
+pub fn dry_run_summary(run_plan: &RunPlan) -> String {
     let mut text = String::new();
     // Writing to a String does not fail.
-    let _ = write_plan(&mut text, planned);
+    let _ = write_dry_run_summary(&mut text, run_plan);
     text
 }
 
-fn write_plan(to: &mut String, planned: &RunPlan) -> std::fmt::Result {
+fn write_dry_run_summary(to: &mut String, run_plan: &RunPlan) -> std::fmt::Result {
     writeln!(
         to,
         "{:<12} {:>12} {:>12} {:>12} {:>12}",
         "input", "objects", "size", "ignored", "splits"
     )?;
-    let inputs = [("songs", &planned.songs), ("logs", &planned.logs)];
+    let inputs = [("songs", &run_plan.songs), ("logs", &run_plan.logs)];
     for (name, input) in inputs {
         writeln!(
             to,
             "{name:<12} {:>12} {:>12} {:>12} {:>12}",
-            count(input.objects),
-            bytes(input.bytes),
-            count(input.ignored_objects),
-            count(input.splits.len() as u64)
+            format_count(input.objects),
+            format_bytes(input.bytes),
+            format_count(input.ignored_objects),
+            format_count(input.splits.len() as u64)
         )?;
     }
-    for (name, input) in [("song", &planned.songs), ("log", &planned.logs)] {
+    for (name, input) in [("song", &run_plan.songs), ("log", &run_plan.logs)] {
         write_ignored(to, name, input.ignored_objects, &input.ignored_endings)?;
     }
     for (name, input) in inputs {
@@ -43,29 +43,29 @@ fn write_plan(to: &mut String, planned: &RunPlan) -> std::fmt::Result {
             "\n{:<12} {:>12} {:>12}   from .. to",
             name, "objects", "size"
         )?;
-        for (number, split) in input.splits.iter().enumerate().take(SPLITS) {
-            let objects = count(split.objects as u64);
+        for (number, split) in input.splits.iter().enumerate().take(MAX_SPLITS_SHOWN) {
+            let objects = format_count(split.objects as u64);
             let name = format!("split {number}");
             writeln!(
                 to,
                 "{name:<12} {objects:>12} {:>12}   {}",
-                bytes(split.bytes),
-                stretch(split)
+                format_bytes(split.bytes),
+                format_range(split)
             )?;
         }
-        let more = input.splits.len().saturating_sub(SPLITS);
-        if more > 0 {
-            writeln!(to, "{more} more: --json shows all")?;
+        let hidden = input.splits.len().saturating_sub(MAX_SPLITS_SHOWN);
+        if hidden > 0 {
+            writeln!(to, "{hidden} more: --json shows all")?;
         }
     }
-    writeln!(to, "\nwould write to {}", planned.out)
+    writeln!(to, "\nwould write to {}", run_plan.out)
 }
 
 /// From where to where a split goes.
-fn stretch(split: &SplitPlan) -> String {
+fn format_range(split: &SplitPlan) -> String {
     let at = |byte: u64| {
         if byte > 0 {
-            format!(" byte {}", count(byte))
+            format!(" byte {}", format_count(byte))
         } else {
             String::new()
         }

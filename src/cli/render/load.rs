@@ -2,34 +2,34 @@
 
 use std::fmt::Write;
 
-use super::count;
-use crate::star::schema::{SONGPLAYS, TABLES};
+use super::format_count;
+use crate::star::schema::{SONGPLAYS, STAR_TABLES};
 use crate::warehouse::load::LoadReport;
 
 /// What a load did, as a table.
-pub fn loaded(loaded: &LoadReport) -> String {
+pub fn load_summary(loaded: &LoadReport) -> String {
     let mut text = String::new();
     // Writing to a String does not fail.
-    let _ = write_loaded(&mut text, loaded);
+    let _ = write_load_summary(&mut text, loaded);
     text
 }
 
-fn write_loaded(to: &mut String, loaded: &LoadReport) -> std::fmt::Result {
+fn write_load_summary(to: &mut String, loaded: &LoadReport) -> std::fmt::Result {
     writeln!(
         to,
         "{:<12} {:>12} {:>12} {:>12} {:>12}",
         "table", "rows", "added", "changed", "removed"
     )?;
-    for table in TABLES {
-        let done = loaded.tables.get(table.name).copied().unwrap_or_default();
+    for table in STAR_TABLES {
+        let counts = loaded.tables.get(table.name).copied().unwrap_or_default();
         writeln!(
             to,
             "{:<12} {:>12} {:>12} {:>12} {:>12}",
             table.name,
-            count(done.rows),
-            count(done.added),
-            count(done.changed),
-            count(done.removed)
+            format_count(counts.rows),
+            format_count(counts.added),
+            format_count(counts.changed),
+            format_count(counts.removed)
         )?;
     }
     let plays = loaded
@@ -44,7 +44,7 @@ fn write_loaded(to: &mut String, loaded: &LoadReport) -> std::fmt::Result {
         loaded.run,
         loaded.warehouse,
         loaded.seconds,
-        count(rate as u64)
+        format_count(rate as u64)
     )?;
     match loaded.tries {
         1 => writeln!(to),

@@ -12,7 +12,7 @@ use crate::error::Error;
 
 /// What `--json` prints for a command that failed. `version` names the layout of what it prints
 /// otherwise.
-pub fn failure(error: &Error, version: (&str, u32)) -> serde_json::Value {
+pub fn failure_json(error: &Error, version: (&str, u32)) -> serde_json::Value {
     serde_json::json!({
         version.0: version.1,
         "sparkify_version": env!("CARGO_PKG_VERSION"),
@@ -22,11 +22,11 @@ pub fn failure(error: &Error, version: (&str, u32)) -> serde_json::Value {
 }
 
 /// A count with commas.
-pub fn count(n: u64) -> String {
+pub fn format_count(n: u64) -> String {
     HumanCount(n).to_string()
 }
 
 /// A size in binary units.
-pub fn bytes(n: u64) -> String {
+pub fn format_bytes(n: u64) -> String {
     HumanBytes(n).to_string()
 }

@@ -7,47 +7,52 @@ use crate::warehouse::connect::session::Row;
 use crate::warehouse::query::{ResultColumn, ResultSet};
 
 /// What separates the columns of a table.
-const GAP: &str = "  ";
+const COLUMN_GAP: &str = "  ";
 
 /// The answer as a table: numbers to the right, all else to the left, null as nothing.
-pub fn table(answer: &ResultSet) -> String {
-    let names = answer.columns.iter().map(|column| drawn(&column.name));
+pub fn format_table(result: &ResultSet) -> String {
+    let names = result
+        .columns
+        .iter()
+        .map(|column| sanitize_for_terminal(&column.name));
     let mut lines: Vec<Vec<String>> = vec![names.collect()];
-    for row in &answer.rows {
-        let fields = row.iter().map(|field| field.as_deref().map(drawn));
+    for row in &result.rows {
+        let fields = row
+            .iter()
+            .map(|field| field.as_deref().map(sanitize_for_terminal));
         lines.push(fields.map(Option::unwrap_or_default).collect());
     }
     let width = |column: usize| {
         let fields = lines.iter().filter_map(|line| line.get(column));
         fields.map(|field| field.width()).max().unwrap_or_default()
     };
-    let widths: Vec<usize> = (0..answer.columns.len()).map(width).collect();
+    let widths: Vec<usize> = (0..result.columns.len()).map(width).collect();
 
     let mut text = String::new();
     for line in &lines {
-        let mut drawn = String::new();
-        for ((field, column), width) in line.iter().zip(&answer.columns).zip(&widths) {
+        let mut rendered = String::new();
+        for ((field, column), width) in line.iter().zip(&result.columns).zip(&widths) {
             // Not by the formatter, which takes every character for one wide.
             let space = " ".repeat(width.saturating_sub(field.width()));
-            let (before, behind) = match column.is_number {
+            let (left_pad, right_pad) = match column.is_number {
                 true => (space.as_str(), ""),
                 false => ("", space.as_str()),
             };
-            for part in [before, field, behind, GAP] {
-                drawn.push_str(part);
+            for part in [left_pad, field, right_pad, COLUMN_GAP] {
+                rendered.push_str(part);
             }
         }
-        text.push_str(drawn.trim_end());
+        text.push_str(rendered.trim_end());
         text.push('\n');
     }
-    if answer.rows.is_empty() {
+    if result.rows.is_empty() {
         text.push_str("(no rows)\n");
     }
     text
 }
 
 /// A text of which nothing moves a terminal's cursor, changes its colours or turns what is beside it round.
-fn drawn(text: &str) -> String {
+fn sanitize_for_terminal(text: &str) -> String {
     text.replace(
         |c: char| {
             c.is_control()
@@ -58,20 +63,20 @@ fn drawn(text: &str) -> String {
 }
 
 /// The answer as CSV by RFC 4180, with a line of names. Null is nothing, an empty text `""`.
-pub fn csv(answer: &ResultSet) -> String {
+pub fn format_csv(result: &ResultSet) -> String {
     let mut text = String::new();
-    let names = answer
+    let names = result
         .columns
         .iter()
         .map(|column| Some(column.name.as_str()));
-    csv_line(&mut text, names);
-    for row in &answer.rows {
-        csv_line(&mut text, row.iter().map(Option::as_deref));
+    push_csv_record(&mut text, names);
+    for row in &result.rows {
+        push_csv_record(&mut text, row.iter().map(Option::as_deref));
     }
     text
 }
 
-fn csv_line<'a>(to: &mut String, fields: impl Iterator<Item = Option<&'a str>>) {
+fn push_csv_record<'a>(to: &mut String, fields: impl Iterator<Item = Option<&'a str>>) {
     for (number, field) in fields.enumerate() {
         if number > 0 {
             to.push(',');
@@ -90,10 +95,10 @@ fn csv_line<'a>(to: &mut String, fields: impl Iterator<Item = Option<&'a str>>) 
 }
 
 /// The answer as a JSON array of objects, whose keys are in the order of the columns.
-pub fn json(answer: &ResultSet) -> Vec<impl Serialize> {
-    let columns = &answer.columns;
+pub fn json_rows(result: &ResultSet) -> Vec<impl Serialize> {
+    let columns = &result.columns;
     let object = |row| JsonRow { columns, row };
-    answer.rows.iter().map(object).collect()
+    result.rows.iter().map(object).collect()
 }
 
 struct JsonRow<'a> {
@@ -127,7 +132,7 @@ impl Serialize for JsonRow<'_> {
 mod tests {
     use super::*;
 
-    fn answer(rows: &[[Option<&str>; 2]]) -> ResultSet {
+    fn result_set(rows: &[[Option<&str>; 2]]) -> ResultSet {
         let column = |name: &str, is_number| ResultColumn {
             name: name.to_owned(),
             is_number,
@@ -140,23 +145,23 @@ mod tests {
     }
 
     #[test]
-    fn a_table_is_aligned_by_what_is_seen() {
+    fn table_columns_align_by_display_width() {
         let rows = [
             [Some("Déjà vu"), Some("12345678")],
             [Some("東京"), Some("9")],
             [None, None],
         ];
         assert_eq!(
-            table(&answer(&rows)),
+            format_table(&result_set(&rows)),
             "title       plays\nDéjà vu  12345678\n東京            9\n\n"
         );
-        assert_eq!(table(&answer(&[])), "title  plays\n(no rows)\n");
+        assert_eq!(format_table(&result_set(&[])), "title  plays\n(no rows)\n");
     }
 
     #[test]
-    fn nothing_in_a_table_draws_on_a_terminal() {
+    fn table_replaces_terminal_control_characters() {
         let rows = [[Some("\x1b[31mred\u{9b}1m\r\n\u{202e}back\t"), Some("1")]];
-        let text = table(&answer(&rows));
+        let text = format_table(&result_set(&rows));
         assert!(
             !text.replace('\n', "").contains(char::is_control),
             "{text:?}"
@@ -166,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn csv_quotes_what_has_to_be_quoted() {
+    fn csv_quotes_special_fields() {
         let rows = [
             [Some("a, \"b\"\nc"), Some("1")],
             [Some(""), Some("2")],
@@ -174,7 +179,7 @@ mod tests {
             [Some(" d "), None],
         ];
         assert_eq!(
-            csv(&answer(&rows)),
+            format_csv(&result_set(&rows)),
             "title,plays\r\n\"a, \"\"b\"\"\nc\",1\r\n\"\",2\r\n,3\r\n d ,\r\n"
         );
     }
@@ -188,7 +193,7 @@ mod tests {
             [Some(""), None],
         ];
         assert_eq!(
-            serde_json::to_string(&json(&answer(&rows))).unwrap(),
+            serde_json::to_string(&json_rows(&result_set(&rows))).unwrap(),
             "[{\"title\":\"1\",\"plays\":-9223372036854775808},{\"title\":null,\"plays\":33.3},\
              {\"title\":\"a\\\"\\n\",\"plays\":\"NaN\"},{\"title\":\"\",\"plays\":null}]"
         );

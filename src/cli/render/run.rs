@@ -3,34 +3,34 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::{bytes, count};
+use super::{format_bytes, format_count};
 use crate::input::describe_ignored;
-use crate::output::REJECTS;
+use crate::output::REJECTS_DIR;
 use crate::output::report::{InputReport, LogReport, Report, StageReport};
-use crate::star::schema::TABLES;
+use crate::star::schema::STAR_TABLES;
 use crate::storage::Location;
 
 /// The report as a table of several lines.
-pub fn table(report: &Report, out: &Location) -> String {
+pub fn run_summary(report: &Report, out: &Location) -> String {
     let mut text = String::new();
     // Writing to a String does not fail.
-    let _ = write_table(&mut text, report, out);
+    let _ = write_run_summary(&mut text, report, out);
     text
 }
 
-fn write_table(to: &mut String, report: &Report, out: &Location) -> std::fmt::Result {
+fn write_run_summary(to: &mut String, report: &Report, out: &Location) -> std::fmt::Result {
     let logs = &report.logs;
-    write_input(to, &report.songs, logs, bytes)?;
+    write_input_counts(to, &report.songs, logs, format_bytes)?;
     writeln!(
         to,
         "; {} songplays have a song",
-        count(report.matched_songplays)
+        format_count(report.matched_songplays)
     )?;
     if logs.loaded_objects > 0 {
         writeln!(
             to,
             "log objects left out, which the warehouse has already: {}",
-            count(logs.loaded_objects)
+            format_count(logs.loaded_objects)
         )?;
     }
     let ignored = [("song", &report.songs), ("log", &logs.input)];
@@ -42,8 +42,8 @@ fn write_table(to: &mut String, report: &Report, out: &Location) -> std::fmt::Re
             writeln!(
                 to,
                 "rejected {name} records, in {}: {}",
-                out.join(REJECTS),
-                reasons(input)
+                out.join(REJECTS_DIR),
+                format_reject_reasons(input)
             )?;
         }
     }
@@ -53,15 +53,15 @@ fn write_table(to: &mut String, report: &Report, out: &Location) -> std::fmt::Re
         "\n{:<12} {:>12} {:>12} {:>12}",
         "table", "rows", "files", "size"
     )?;
-    for table in TABLES {
+    for table in STAR_TABLES {
         let written = report.tables.get(table.name).copied().unwrap_or_default();
         writeln!(
             to,
             "{:<12} {:>12} {:>12} {:>12}",
             table.name,
-            count(written.rows),
-            count(written.files),
-            bytes(written.bytes)
+            format_count(written.rows),
+            format_count(written.files),
+            format_bytes(written.bytes)
         )?;
     }
 
@@ -70,11 +70,13 @@ fn write_table(to: &mut String, report: &Report, out: &Location) -> std::fmt::Re
         "\n{:<12} {:>12} {:>12} {:>12}",
         "stage", "seconds", "events/s", "bytes/s"
     )?;
-    for (name, stage) in in_order(&report.stages) {
+    for (name, stage) in in_pipeline_order(&report.stages) {
         write_stage(to, name, stage)?;
     }
     write_stage(to, "all", &report.total)?;
-    let memory = report.peak_memory_bytes.map_or("unknown".to_owned(), bytes);
+    let memory = report
+        .peak_memory_bytes
+        .map_or("unknown".to_owned(), format_bytes);
     writeln!(
         to,
         "\n{} in {:.3} s on {} threads (stages add up over them), peak memory {memory}",
@@ -83,7 +85,7 @@ fn write_table(to: &mut String, report: &Report, out: &Location) -> std::fmt::Re
 }
 
 /// Endings of ignored objects on one line.
-const ENDINGS: usize = 10;
+const MAX_IGNORED_EXTENSIONS: usize = 10;
 
 /// Writes how many objects were ignored and which endings they have, if any were.
 pub fn write_ignored(
@@ -95,17 +97,21 @@ pub fn write_ignored(
     if objects == 0 {
         return Ok(());
     }
-    let endings = describe_ignored(endings, ENDINGS);
-    writeln!(to, "ignored {name} objects: {} ({endings})", count(objects))
+    let endings = describe_ignored(endings, MAX_IGNORED_EXTENSIONS);
+    writeln!(
+        to,
+        "ignored {name} objects: {} ({endings})",
+        format_count(objects)
+    )
 }
 
 /// What was read, with sizes in the units of `bytes`, up to the duplicates in the last line, which
 /// does not end.
-pub fn write_input(
+pub fn write_input_counts(
     to: &mut String,
     songs: &InputReport,
     logs: &LogReport,
-    bytes: fn(u64) -> String,
+    format_size: fn(u64) -> String,
 ) -> std::fmt::Result {
     writeln!(
         to,
@@ -116,23 +122,23 @@ pub fn write_input(
         writeln!(
             to,
             "{name:<12} {:>12} {:>12} {:>12} {:>12}",
-            count(input.objects),
-            bytes(input.bytes),
-            count(input.records),
-            count(input.rejected)
+            format_count(input.objects),
+            format_size(input.bytes),
+            format_count(input.records),
+            format_count(input.rejected)
         )?;
     }
     write!(
         to,
         "of the log records {} are kept, {} no NextSong, {} duplicates",
-        count(logs.kept),
-        count(logs.filtered),
-        count(logs.duplicates)
+        format_count(logs.kept),
+        format_count(logs.filtered),
+        format_count(logs.duplicates)
     )
 }
 
 /// The stages in the order of the data path.
-pub fn in_order(
+pub fn in_pipeline_order(
     stages: &BTreeMap<String, StageReport>,
 ) -> impl Iterator<Item = (&'static str, &StageReport)> {
     let order = ["list", "read", "decode", "star", "encode", "deduplicate"];
@@ -150,16 +156,16 @@ fn write_stage(to: &mut String, name: &str, stage: &StageReport) -> std::fmt::Re
         to,
         "{name:<12} {:>12.3} {:>12} {:>12}",
         stage.seconds,
-        rate(stage.events_per_second, count),
-        rate(stage.bytes_per_second, bytes)
+        rate(stage.events_per_second, format_count),
+        rate(stage.bytes_per_second, format_bytes)
     )
 }
 
 /// How many were rejected for what.
-pub fn reasons(input: &InputReport) -> String {
+pub fn format_reject_reasons(input: &InputReport) -> String {
     let reasons = input
         .rejected_by_reason
         .iter()
-        .map(|(why, &n)| format!("{} {why}", count(n)));
+        .map(|(why, &n)| format!("{} {why}", format_count(n)));
     reasons.collect::<Vec<_>>().join(", ")
 }

@@ -4,7 +4,7 @@ use super::Edit::*;
 use super::Outcome::{Duplicate, Filtered, Kept, Rejected};
 use super::{EdgeCase, Edit};
 
-const HOME: Edit = Set("page", b"\"Home\"");
+const HOME_PAGE: Edit = Set("page", b"\"Home\"");
 
 const fn case(outcome: super::Outcome, edits: &'static [Edit]) -> EdgeCase {
     EdgeCase { outcome, edits }
@@ -15,10 +15,10 @@ const fn syntax(edits: &'static [Edit]) -> EdgeCase {
 const fn encoding(edits: &'static [Edit]) -> EdgeCase {
     case(Rejected("encoding"), edits)
 }
-const fn kind(edits: &'static [Edit]) -> EdgeCase {
+const fn wrong_type(edits: &'static [Edit]) -> EdgeCase {
     case(Rejected("type"), edits)
 }
-const fn range(edits: &'static [Edit]) -> EdgeCase {
+const fn out_of_range(edits: &'static [Edit]) -> EdgeCase {
     case(Rejected("range"), edits)
 }
 const fn missing(edits: &'static [Edit]) -> EdgeCase {
@@ -67,7 +67,7 @@ pub(super) const CASES: &[EdgeCase] = &[
     syntax(&[Set("length", b"218.")]),
     syntax(&[Set("itemInSession", b"01")]),
     syntax(&[Set("itemInSession", b"+1")]),
-    syntax(&[HOME, Set("registration", b"1540e")]),
+    syntax(&[HOME_PAGE, Set("registration", b"1540e")]),
     syntax(&[Set("location", b"\"raw\x01control\"")]),
     syntax(&[Set("location", b"\"raw\ttab\"")]),
     syntax(&[Set("location", b"\"raw\0nul\"")]),
@@ -89,7 +89,7 @@ pub(super) const CASES: &[EdgeCase] = &[
     encoding(&[Set("auth", b"\"overlong \xc0\xaf\"")]),
     encoding(&[Set("lastName", b"\"CESU \xed\xa0\x80\"")]),
     encoding(&[Set("firstName", b"\"too high \xf4\x90\x80\x80\"")]),
-    encoding(&[HOME, Set("userAgent", b"\"\xff\"")]),
+    encoding(&[HOME_PAGE, Set("userAgent", b"\"\xff\"")]),
     encoding(&[AppendMember(b"\"\xfe\":1")]),
     encoding(&[Set("location", b"\"\\ud800\"")]),
     encoding(&[Set("userAgent", b"\"\\udfff tail\"")]),
@@ -99,39 +99,39 @@ pub(super) const CASES: &[EdgeCase] = &[
     nul(&[Set("location", b"\"a\\u0000b\"")]),
     nul(&[Set("userAgent", b"\"\\u0000\"")]),
     nul(&[Set("level", b"\"free\\u0000\"")]),
-    kind(&[Set("level", b"[\"free\"]")]),
-    kind(&[Set("location", b"{\"city\":\"Elsewhere\"}")]),
-    kind(&[Set("userAgent", b"{}")]),
-    kind(&[Set("userId", b"[]")]),
-    kind(&[Set("ts", b"{\"$date\":1541016707796}")]),
-    kind(&[Set("length", b"[218.5]")]),
-    kind(&[Set("userId", b"\"twenty\"")]),
-    kind(&[Set("userId", b"\"26a\"")]),
-    kind(&[Set("userId", b"\"0x1A\"")]),
-    kind(&[Set("userId", b"\"007\"")]),
-    kind(&[Set("length", b"\"3:38\"")]),
-    kind(&[Set("length", b"\"Infinity\"")]),
-    kind(&[Set("length", b"true")]),
-    kind(&[Set("sessionId", b"false")]),
-    kind(&[Set("itemInSession", b"\"true\"")]),
-    kind(&[Set("itemInSession", b"1.5")]),
-    kind(&[Set("itemInSession", b"5e-1")]),
-    kind(&[Set("sessionId", b"\"7.25\"")]),
-    kind(&[Set("ts", b"1541016707796.5")]),
-    range(&[Set("ts", b"253402300800000")]),
-    range(&[Set("ts", b"-62135596800001")]),
-    range(&[Set("ts", b"9223372036854775808")]),
-    range(&[Set("ts", b"1e30")]),
-    range(&[Set("userId", b"\"2147483648\"")]),
-    range(&[Set("userId", b"-2147483649")]),
-    range(&[Set("sessionId", b"4294967296")]),
-    range(&[Set(
+    wrong_type(&[Set("level", b"[\"free\"]")]),
+    wrong_type(&[Set("location", b"{\"city\":\"Elsewhere\"}")]),
+    wrong_type(&[Set("userAgent", b"{}")]),
+    wrong_type(&[Set("userId", b"[]")]),
+    wrong_type(&[Set("ts", b"{\"$date\":1541016707796}")]),
+    wrong_type(&[Set("length", b"[218.5]")]),
+    wrong_type(&[Set("userId", b"\"twenty\"")]),
+    wrong_type(&[Set("userId", b"\"26a\"")]),
+    wrong_type(&[Set("userId", b"\"0x1A\"")]),
+    wrong_type(&[Set("userId", b"\"007\"")]),
+    wrong_type(&[Set("length", b"\"3:38\"")]),
+    wrong_type(&[Set("length", b"\"Infinity\"")]),
+    wrong_type(&[Set("length", b"true")]),
+    wrong_type(&[Set("sessionId", b"false")]),
+    wrong_type(&[Set("itemInSession", b"\"true\"")]),
+    wrong_type(&[Set("itemInSession", b"1.5")]),
+    wrong_type(&[Set("itemInSession", b"5e-1")]),
+    wrong_type(&[Set("sessionId", b"\"7.25\"")]),
+    wrong_type(&[Set("ts", b"1541016707796.5")]),
+    out_of_range(&[Set("ts", b"253402300800000")]),
+    out_of_range(&[Set("ts", b"-62135596800001")]),
+    out_of_range(&[Set("ts", b"9223372036854775808")]),
+    out_of_range(&[Set("ts", b"1e30")]),
+    out_of_range(&[Set("userId", b"\"2147483648\"")]),
+    out_of_range(&[Set("userId", b"-2147483649")]),
+    out_of_range(&[Set("sessionId", b"4294967296")]),
+    out_of_range(&[Set(
         "sessionId",
         b"123456789012345678901234567890123456789012345678901234567890",
     )]),
-    range(&[Set("itemInSession", b"1e10")]),
-    range(&[Set("length", b"1e400")]),
-    range(&[Set("length", b"\"-1e400\"")]),
+    out_of_range(&[Set("itemInSession", b"1e10")]),
+    out_of_range(&[Set("length", b"1e400")]),
+    out_of_range(&[Set("length", b"\"-1e400\"")]),
     missing(&[Set("userId", b"null")]),
     missing(&[Set("userId", b"\"\"")]),
     missing(&[RemoveField("userId")]),
@@ -293,18 +293,18 @@ pub(super) const CASES: &[EdgeCase] = &[
     ]),
     // So may events on other pages.
     filtered(&[
-        HOME,
+        HOME_PAGE,
         Set("location", b"\"\\ud800\\u0000\""),
         Set("level", b"null"),
     ]),
     filtered(&[
-        HOME,
+        HOME_PAGE,
         Set("ts", b"{}"),
         Set("userId", b"\"nobody\""),
         Set("length", b"1e400"),
     ]),
     filtered(&[
-        HOME,
+        HOME_PAGE,
         FillText("userAgent", "x", 2_000),
         RemoveField("sessionId"),
     ]),

@@ -5,11 +5,11 @@ use std::io;
 use std::path::Path;
 
 use super::super::InputSummary;
-use super::super::file_writer::{ProgressMeter, create_folder, write_file};
+use super::super::file_writer::{ProgressMeter, create_dir, write_file};
 
 /// Ignored whatever they hold, so some hold what would be a record. With each what a report calls its
 /// ending.
-const IGNORED: &[(&str, &str, &str)] = &[
+const IGNORED_FILES: &[(&str, &str, &str)] = &[
     (".DS_Store", "\u{0}\u{0}\u{0}\u{1}Bud1", "hidden"),
     ("._TRAAAAA.json", "{\"page\":\"NextSong\"}", "hidden"),
     (".part-00000.json.crc", "crc", "hidden"),
@@ -26,7 +26,7 @@ const IGNORED: &[(&str, &str, &str)] = &[
 ];
 
 /// Input, with nothing in it.
-const EMPTY: &[(&str, &str)] = &[
+const EMPTY_FILES: &[(&str, &str)] = &[
     ("zero.json", ""),
     ("zero-lines.jsonl", "\n \t\r\n\n"),
     ("zero-mark.ndjson", "\u{feff}"),
@@ -34,19 +34,19 @@ const EMPTY: &[(&str, &str)] = &[
 ];
 
 /// Writes all of them into the folder of an input, and counts them.
-pub(in super::super) fn write_strays(
+pub(in super::super) fn write_files_without_records(
     root: &Path,
     summary: &mut InputSummary,
     meter: &mut ProgressMeter,
 ) -> io::Result<()> {
-    create_folder(&root.join("_temporary/0"))?;
-    create_folder(&root.join("zero"))?;
-    for (name, text, ending) in IGNORED {
+    create_dir(&root.join("_temporary/0"))?;
+    create_dir(&root.join("zero"))?;
+    for (name, text, ending) in IGNORED_FILES {
         write_file(&root.join(name), text.as_bytes(), meter)?;
         summary.ignored_objects += 1;
         *summary.ignored_endings.entry(ending).or_default() += 1;
     }
-    for (name, text) in EMPTY {
+    for (name, text) in EMPTY_FILES {
         summary.add_object(write_file(&root.join(name), text.as_bytes(), meter)?);
     }
     Ok(())

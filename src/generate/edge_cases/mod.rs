@@ -10,7 +10,7 @@ mod ignored_files;
 mod record;
 mod songs;
 
-pub(super) use ignored_files::write_strays;
+pub(super) use ignored_files::write_files_without_records;
 use record::EditableRecord;
 
 /// What an engine makes of a record.
@@ -89,15 +89,15 @@ impl EdgeCase {
         })
     }
 
-    fn is_again(&self) -> bool {
+    fn reuses_previous(&self) -> bool {
         self.edits
             .iter()
             .any(|edit| matches!(edit, Edit::ReusePrevious))
     }
 
     /// What stands between the record and the clean one that follows it, if one does.
-    fn then(&self) -> Option<&'static [u8]> {
-        let asked = self.edits.iter().find_map(|edit| {
+    fn clean_after(&self) -> Option<&'static [u8]> {
+        let explicit = self.edits.iter().find_map(|edit| {
             if let Edit::CleanAfter(bytes) = edit {
                 Some(*bytes)
             } else {
@@ -105,8 +105,8 @@ impl EdgeCase {
             }
         });
         match self.outcome {
-            Outcome::Rejected("syntax") => asked.or(Some(b"\n")),
-            _ => asked,
+            Outcome::Rejected("syntax") => explicit.or(Some(b"\n")),
+            _ => explicit,
         }
     }
 }
@@ -115,43 +115,43 @@ impl EdgeCase {
 pub(super) struct WrittenCase<T> {
     pub case: &'static EdgeCase,
     /// The record that was spoiled, unless it was an old one.
-    pub fresh: Option<T>,
+    pub fresh_record: Option<T>,
     /// A clean record that was written besides.
-    pub plain: Option<T>,
+    pub clean_record: Option<T>,
 }
 
 /// Deals out a table's cases in turn, for ever.
 pub(super) struct EdgeCaseCycle {
     table: &'static [EdgeCase],
-    turn: usize,
+    next_index: usize,
     /// A clean record that was written, for those that come again.
-    written: Vec<u8>,
+    previous: Vec<u8>,
     /// Bytes after a record that asks for none.
-    end: &'static [u8],
+    terminator: &'static [u8],
 }
 
 impl EdgeCaseCycle {
-    pub fn of_events() -> Self {
+    pub fn for_events() -> Self {
         Self {
             table: events::CASES,
-            turn: 0,
-            written: Vec::new(),
-            end: b"\n",
+            next_index: 0,
+            previous: Vec::new(),
+            terminator: b"\n",
         }
     }
 
-    pub fn of_songs() -> Self {
+    pub fn for_songs() -> Self {
         Self {
             table: songs::CASES,
-            turn: 0,
-            written: Vec::new(),
-            end: b"",
+            next_index: 0,
+            previous: Vec::new(),
+            terminator: b"",
         }
     }
 
     /// How many pieces go with so many ordinary records: at least one of each, and about 0.4 %
     /// rejects.
-    pub fn needed_for(&self, records: u64) -> u64 {
+    pub fn count_for(&self, records: u64) -> u64 {
         let rejects = self
             .table
             .iter()
@@ -162,62 +162,66 @@ impl EdgeCaseCycle {
     }
 
     /// Writes the next case; `clean` appends a clean record of which there is no other.
-    pub fn write<T>(
+    pub fn write_next<T>(
         &mut self,
         out: &mut Vec<u8>,
         mut clean: impl FnMut(&mut Vec<u8>) -> T,
     ) -> WrittenCase<T> {
-        let case = self.next();
-        let mut piece = WrittenCase {
+        let case = self.next_case();
+        let mut written_case = WrittenCase {
             case,
-            fresh: None,
-            plain: None,
+            fresh_record: None,
+            clean_record: None,
         };
         let mut text = Vec::new();
-        if !case.is_again() {
-            piece.fresh = Some(clean(&mut text));
-        } else if self.written.is_empty() {
-            piece.plain = Some(clean(&mut self.written));
-            self.push_written(out);
+        if !case.reuses_previous() {
+            written_case.fresh_record = Some(clean(&mut text));
+        } else if self.previous.is_empty() {
+            written_case.clean_record = Some(clean(&mut self.previous));
+            self.push_previous(out);
         }
-        let record = EditableRecord::edited(&text, &self.written, case.edits);
+        let record = EditableRecord::with_edits(&text, &self.previous, case.edits);
         record.write(
             out,
             case.edits,
-            if case.then().is_some() { b"" } else { self.end },
+            if case.clean_after().is_some() {
+                b""
+            } else {
+                self.terminator
+            },
         );
-        if let Some(between) = case.then() {
-            out.extend_from_slice(between);
-            self.written.clear();
-            piece.plain = Some(clean(&mut self.written));
-            self.push_written(out);
+        if let Some(separator) = case.clean_after() {
+            out.extend_from_slice(separator);
+            self.previous.clear();
+            written_case.clean_record = Some(clean(&mut self.previous));
+            self.push_previous(out);
         }
-        piece
+        written_case
     }
 
     /// Writes the clean record again, if there is one.
-    pub fn push_again(&mut self, out: &mut Vec<u8>) -> bool {
-        if !self.written.is_empty() {
-            self.push_written(out);
+    pub fn push_duplicate(&mut self, out: &mut Vec<u8>) -> bool {
+        if !self.previous.is_empty() {
+            self.push_previous(out);
         }
-        !self.written.is_empty()
+        !self.previous.is_empty()
     }
 
-    fn push_written(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.written);
+    fn push_previous(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.previous);
         out.push(b'\n');
     }
 
-    fn next(&mut self) -> &'static EdgeCase {
-        static NOTHING: EdgeCase = EdgeCase {
+    fn next_case(&mut self) -> &'static EdgeCase {
+        static EMPTY_OBJECT: EdgeCase = EdgeCase {
             outcome: Outcome::Filtered,
             edits: &[Edit::Replace(b"{}")],
         };
         let case = self
             .table
-            .get(self.turn % self.table.len().max(1))
-            .unwrap_or(&NOTHING);
-        self.turn += 1;
+            .get(self.next_index % self.table.len().max(1))
+            .unwrap_or(&EMPTY_OBJECT);
+        self.next_index += 1;
         case
     }
 }

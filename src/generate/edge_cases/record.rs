@@ -16,26 +16,26 @@ pub(super) struct EditableRecord<'a> {
 impl<'a> EditableRecord<'a> {
     /// The clean record `fresh`, or `written` if it is to come again, after the edits that change
     /// its fields or style.
-    pub fn edited(fresh: &'a [u8], written: &'a [u8], edits: &[Edit]) -> Self {
-        let mut record = Self::read(fresh);
+    pub fn with_edits(fresh: &'a [u8], previous: &'a [u8], edits: &[Edit]) -> Self {
+        let mut record = Self::parse(fresh);
         for edit in edits {
-            record.edit(edit, written);
+            record.apply(edit, previous);
         }
         record
     }
 
     /// Takes a clean record to pieces: an object of scalars on one line, all of it ASCII.
-    fn read(text: &'a [u8]) -> Self {
+    fn parse(text: &'a [u8]) -> Self {
         let text = str::from_utf8(text).unwrap_or_default();
-        let spaced = text.contains("\": ");
-        let (colon, comma) = if spaced { (": ", ", ") } else { (":", ",") };
+        let has_spaces = text.contains("\": ");
+        let (colon, comma) = if has_spaces { (": ", ", ") } else { (":", ",") };
         let mut fields = Vec::new();
         let mut rest = text
             .strip_prefix('{')
             .and_then(|text| text.strip_suffix('}'))
             .unwrap_or_default();
         while let Some((key, value)) = rest.split_once(colon) {
-            let length = end_of_scalar(value);
+            let length = scalar_len(value);
             let (value, after) = value.split_at_checked(length).unwrap_or((value, ""));
             fields.push((key.trim_matches('"'), value.as_bytes().to_vec()));
             rest = after.strip_prefix(comma).unwrap_or_default();
@@ -49,11 +49,11 @@ impl<'a> EditableRecord<'a> {
         }
     }
 
-    fn edit(&mut self, edit: &Edit, written: &'a [u8]) {
+    fn apply(&mut self, edit: &Edit, previous: &'a [u8]) {
         match *edit {
-            Edit::ReusePrevious => *self = Self::read(written),
+            Edit::ReusePrevious => *self = Self::parse(previous),
             Edit::CopyFields(keys) => {
-                for (key, value) in Self::read(written).fields {
+                for (key, value) in Self::parse(previous).fields {
                     if keys.contains(&key) {
                         self.set(key, value);
                     }
@@ -70,15 +70,15 @@ impl<'a> EditableRecord<'a> {
                     .filter(|field| field.0 == key)
                     .for_each(|field| field.0 = name);
             }
-            Edit::Quote(key) => self.change(key, |value| [b"\"", value, b"\""].concat()),
-            Edit::Unquote(key) => self.change(key, |value| inside(value).to_vec()),
+            Edit::Quote(key) => self.map_value(key, |value| [b"\"", value, b"\""].concat()),
+            Edit::Unquote(key) => self.map_value(key, |value| strip_quotes(value).to_vec()),
             Edit::LengthenNumber(key, suffix) => {
-                self.change(key, |value| match value.strip_suffix(b"\"") {
+                self.map_value(key, |value| match value.strip_suffix(b"\"") {
                     None => [value, suffix.as_bytes()].concat(),
                     Some(open) => [open, suffix.as_bytes(), b"\""].concat(),
                 })
             }
-            Edit::EscapeText(key) => self.change(key, spelt),
+            Edit::EscapeText(key) => self.map_value(key, escape_text),
             Edit::PrependMember(member) => self.fields.insert(0, ("", member.to_vec())),
             Edit::AppendMember(member) => self.fields.push(("", member.to_vec())),
             Edit::NestTo(depth) => {
@@ -107,7 +107,7 @@ impl<'a> EditableRecord<'a> {
         }
     }
 
-    fn change(&mut self, key: &str, change: impl Fn(&[u8]) -> Vec<u8>) {
+    fn map_value(&mut self, key: &str, change: impl Fn(&[u8]) -> Vec<u8>) {
         for (_, value) in self.fields.iter_mut().filter(|(name, _)| *name == key) {
             *value = change(value);
         }
@@ -116,7 +116,7 @@ impl<'a> EditableRecord<'a> {
     /// Appends the record after the edits that change its text, and `end` unless there is one among
     /// them.
     pub fn write(&self, out: &mut Vec<u8>, edits: &[Edit], end: &[u8]) {
-        let mut text = self.text();
+        let mut text = self.to_bytes();
         let (mut start, mut end) = (&b""[..], end);
         for edit in edits {
             match *edit {
@@ -134,7 +134,7 @@ impl<'a> EditableRecord<'a> {
             .for_each(|bytes| out.extend_from_slice(bytes));
     }
 
-    fn text(&self) -> Vec<u8> {
+    fn to_bytes(&self) -> Vec<u8> {
         let mut text = self.open.as_bytes().to_vec();
         for (nth, (key, value)) in self.fields.iter().enumerate() {
             if nth > 0 {
@@ -151,7 +151,7 @@ impl<'a> EditableRecord<'a> {
 }
 
 /// How many bytes the scalar at the beginning of `text` has.
-fn end_of_scalar(text: &str) -> usize {
+fn scalar_len(text: &str) -> usize {
     let mut quoted = false;
     let mut escaped = false;
     for (nth, byte) in text.bytes().enumerate() {
@@ -167,7 +167,7 @@ fn end_of_scalar(text: &str) -> usize {
 }
 
 /// A text without its quotes.
-fn inside(value: &[u8]) -> &[u8] {
+fn strip_quotes(value: &[u8]) -> &[u8] {
     value
         .strip_prefix(b"\"")
         .and_then(|value| value.strip_suffix(b"\""))
@@ -175,9 +175,9 @@ fn inside(value: &[u8]) -> &[u8] {
 }
 
 /// A text with every character that is no part of an escape written as one.
-fn spelt(value: &[u8]) -> Vec<u8> {
+fn escape_text(value: &[u8]) -> Vec<u8> {
     let mut text = b"\"".to_vec();
-    let mut bytes = inside(value).iter();
+    let mut bytes = strip_quotes(value).iter();
     while let Some(byte) = bytes.next() {
         match byte {
             b'\\' => {

@@ -17,7 +17,7 @@ const fn kept(edits: &'static [Edit]) -> EdgeCase {
     }
 }
 
-const MARK: &[u8] = b"\xef\xbb\xbf";
+const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// Every kind of reject, and everything odd that is none.
 pub(super) const CASES: &[EdgeCase] = &[
@@ -67,7 +67,7 @@ pub(super) const CASES: &[EdgeCase] = &[
     kept(&[BytesAfter(b"\n")]),
     kept(&[BytesAfter(b"\r\n")]),
     kept(&[PrettyPrint, BytesAfter(b"\n\n")]),
-    kept(&[BytesBefore(MARK)]),
+    kept(&[BytesBefore(BOM)]),
     kept(&[BytesBefore(b"\xef\xbb\xbf\r\n"), PrettyPrint]),
     kept(&[BytesBefore(b"\n\n \t"), ReverseFields]),
     kept(&[CleanAfter(b" ")]),

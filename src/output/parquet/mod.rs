@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::output::codec::{Compression, Compressor};
 use crate::output::part_reader::RowGroup;
 use crate::storage::Upload;
-use pages::{EncodedColumn, encode};
+use pages::{EncodedColumn, encode_column};
 
 /// One Parquet file of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub struct PartWriter {
     number: usize,
     schema: SchemaRef,
     writer: SerializedFileWriter<Box<dyn Upload>>,
-    columns: ArrowRowGroupWriterFactory,
+    column_writers: ArrowRowGroupWriterFactory,
     /// What compresses the pages, if anything does.
     compressor: Option<Compressor>,
     rows: u64,
@@ -62,12 +62,12 @@ impl PartWriter {
         let path: &Path = name.as_ref();
         let create = || {
             let parquet = ArrowSchemaConverter::new().convert(&schema)?;
-            let properties = Arc::new(properties(&schema, compression));
+            let properties = Arc::new(writer_properties(&schema, compression));
             let writer = SerializedFileWriter::new(file, parquet.root_schema_ptr(), properties)?;
             let columns = ArrowRowGroupWriterFactory::new(&writer, Arc::clone(&schema));
             Ok((writer, columns))
         };
-        let (writer, columns) = create().map_err(|e| cannot_write(path, e))?;
+        let (writer, columns) = create().map_err(|e| write_error(path, e))?;
         let compressor =
             Compressor::new(compression).map_err(|e| Error::io("cannot compress", path, &e))?;
         Ok(Self {
@@ -75,7 +75,7 @@ impl PartWriter {
             number,
             schema,
             writer,
-            columns,
+            column_writers: columns,
             compressor,
             rows: 0,
         })
@@ -88,32 +88,32 @@ impl PartWriter {
     pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         self.rows += batch.num_rows() as u64;
         self.write_row_group(batch)
-            .map_err(|e| cannot_write(self.name.as_ref(), e))
+            .map_err(|e| write_error(self.name.as_ref(), e))
     }
 
     fn write_row_group(&mut self, batch: &RecordBatch) -> std::result::Result<(), ParquetError> {
-        let number = self.writer.flushed_row_groups().len();
+        let row_group_index = self.writer.flushed_row_groups().len();
         let descriptors = self.writer.schema_descr().columns().to_vec();
         let properties = Arc::clone(self.writer.properties());
         // The writers of all columns are made together, which is not free: only if one needs its own.
-        let mut general = Vec::new();
+        let mut generic_writers = Vec::new();
         let mut group = self.writer.next_row_group()?;
         let columns = self.schema.fields().iter().zip(batch.columns());
-        for (place, ((field, column), descriptor)) in columns.zip(descriptors).enumerate() {
+        for (column_index, ((field, column), descriptor)) in columns.zip(descriptors).enumerate() {
             let compressor = match properties.compression(descriptor.path()) {
                 Codec::UNCOMPRESSED => None,
                 _ => self.compressor.as_mut(),
             };
-            if let Some(encoded) = encode(column, descriptor, compressor)? {
+            if let Some(encoded) = encode_column(column, descriptor, compressor)? {
                 let EncodedColumn { pages, close } = encoded;
                 group.append_column(&pages, close)?;
                 continue;
             }
-            if general.is_empty() {
-                let writers = self.columns.create_column_writers(number)?;
-                general = writers.into_iter().map(Some).collect();
+            if generic_writers.is_empty() {
+                let writers = self.column_writers.create_column_writers(row_group_index)?;
+                generic_writers = writers.into_iter().map(Some).collect();
             }
-            if let Some(mut writer) = general.get_mut(place).and_then(Option::take) {
+            if let Some(mut writer) = generic_writers.get_mut(column_index).and_then(Option::take) {
                 for leaf in compute_leaves(field, column)? {
                     writer.write(&leaf)?;
                 }
@@ -128,13 +128,13 @@ impl PartWriter {
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn copy(&mut self, row_group: &RowGroup) -> Result<()> {
+    pub fn copy_row_group(&mut self, row_group: &RowGroup) -> Result<()> {
         self.rows += row_group.metadata().num_rows() as u64;
-        self.copy_row_group(row_group)
-            .map_err(|e| cannot_write(self.name.as_ref(), e))
+        self.append_row_group(row_group)
+            .map_err(|e| write_error(self.name.as_ref(), e))
     }
 
-    fn copy_row_group(&mut self, row_group: &RowGroup) -> std::result::Result<(), ParquetError> {
+    fn append_row_group(&mut self, row_group: &RowGroup) -> std::result::Result<(), ParquetError> {
         let metadata = row_group.metadata();
         let mut group = self.writer.next_row_group()?;
         for column in metadata.columns() {
@@ -159,7 +159,7 @@ impl PartWriter {
     pub fn close(self) -> Result<Part> {
         let Self { name, writer, .. } = self;
         let file = writer.into_inner();
-        let file = file.map_err(|e| cannot_write(name.as_ref(), e))?;
+        let file = file.map_err(|e| write_error(name.as_ref(), e))?;
         Ok(Part {
             number: self.number,
             rows: self.rows,
@@ -168,16 +168,16 @@ impl PartWriter {
     }
 }
 
-fn cannot_write(path: &Path, why: ParquetError) -> Error {
+fn write_error(path: &Path, why: ParquetError) -> Error {
     if let ParquetError::External(e) = &why
         && let Some(e) = e.downcast_ref::<std::io::Error>()
     {
         return Error::io("cannot write", path, e);
     }
-    Error::failed(format!("cannot write {}", path.display())).because(why)
+    Error::failed(format!("cannot write {}", path.display())).with_reason(why)
 }
 
-fn properties(schema: &SchemaRef, compression: Compression) -> WriterProperties {
+fn writer_properties(schema: &SchemaRef, compression: Compression) -> WriterProperties {
     let mut properties = WriterProperties::builder()
         // What Redshift's COPY reads for certain: version 1 pages, plain or dictionary.
         .set_writer_version(WriterVersion::PARQUET_1_0)
@@ -185,16 +185,16 @@ fn properties(schema: &SchemaRef, compression: Compression) -> WriterProperties 
         .set_compression(compression.codec())
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_offset_index_disabled(true);
-    for (number, field) in schema.fields().iter().enumerate() {
+    for (column_index, field) in schema.fields().iter().enumerate() {
         let path = ColumnPath::from(field.name().as_str());
         // A key has a value a row: a dictionary of it only costs. So it does of doubles.
-        let key = number == 0;
-        if key || field.data_type() == &DataType::Float64 {
+        let is_key = column_index == 0;
+        if is_key || field.data_type() == &DataType::Float64 {
             properties = properties
                 .set_column_dictionary_enabled(path.clone(), false)
                 .set_column_encoding(path.clone(), Encoding::PLAIN);
         }
-        let is_left_alone = match field.data_type() {
+        let is_uncompressed = match field.data_type() {
             // Hashes do not compress, or hardly where they repeat.
             DataType::Int64 => true,
             // Snappy has no entropy coder: it makes times 23 % and durations 10 % smaller (zstd 56 % and 34 %). That
@@ -202,7 +202,7 @@ fn properties(schema: &SchemaRef, compression: Compression) -> WriterProperties 
             DataType::Timestamp(..) | DataType::Float64 => compression == Compression::Snappy,
             _ => false,
         };
-        if is_left_alone {
+        if is_uncompressed {
             properties = properties.set_column_compression(path, Codec::UNCOMPRESSED);
         }
     }

@@ -25,7 +25,7 @@ use parquet::file::statistics::Statistics;
 use parquet::file::writer::{SerializedPageWriter, TrackedWrite};
 use parquet::schema::types::ColumnDescPtr;
 
-use super::rle::{pack, repeat};
+use super::rle::{encode_hybrid, put_rle_run};
 use crate::output::codec::Compressor;
 
 /// The pages of one column of a row group, and what the footer says of them.
@@ -37,7 +37,7 @@ pub(super) struct EncodedColumn {
 /// A column chunk before its pages are compressed.
 struct ColumnChunk {
     /// Definition levels, for a nullable column.
-    levels: Option<Vec<u8>>,
+    definition_levels: Option<Vec<u8>>,
     values: ChunkValues,
     rows: usize,
     statistics: Statistics,
@@ -45,16 +45,16 @@ struct ColumnChunk {
 
 /// Values of a plain page: 128 KiB of 8 bytes each, for which zstd looks for shorter matches. That
 /// compresses times by 37 % more than one page of everything.
-const PLAIN_PAGE: usize = 16 * 1024;
+const PLAIN_PAGE_VALUES: usize = 16 * 1024;
 
 enum ChunkValues {
     /// One after the other, each as many bytes wide.
     Plain { values: Vec<u8>, width: usize },
     /// The distinct ones in order of first use, plain, and their numbers, packed.
     Dictionary {
-        distinct: Vec<u8>,
-        count: u32,
-        numbers: Vec<u8>,
+        dictionary: Vec<u8>,
+        dictionary_len: u32,
+        indices: Vec<u8>,
     },
 }
 
@@ -63,19 +63,19 @@ enum ChunkValues {
 ///
 /// # Errors
 /// The column is larger than a page can be (2 GiB).
-pub(super) fn encode(
+pub(super) fn encode_column(
     column: &dyn Array,
     descriptor: ColumnDescPtr,
     compressor: Option<&mut Compressor>,
 ) -> Result<Option<EncodedColumn>> {
     let chunk = if let Some(texts) = column.as_dictionary_opt::<Int32Type>() {
-        repeated(texts, descriptor.max_def_level() > 0)?
+        text_chunk(texts, descriptor.max_def_level() > 0)?
     } else if descriptor.max_def_level() > 0 {
         return Ok(None);
     } else if let Some(values) = column.as_primitive_opt::<Int32Type>() {
-        integers(values.values())
+        int32_chunk(values.values())
     } else if let Some(values) = column.as_primitive_opt::<Int16Type>() {
-        integers(
+        int32_chunk(
             &values
                 .values()
                 .iter()
@@ -83,54 +83,54 @@ pub(super) fn encode(
                 .collect::<Vec<_>>(),
         )
     } else if let Some(values) = column.as_primitive_opt::<Int64Type>() {
-        long_integers(values.values())
+        int64_chunk(values.values())
     } else if let Some(values) = column.as_primitive_opt::<TimestampMicrosecondType>() {
-        long_integers(values.values())
+        int64_chunk(values.values())
     } else {
         return Ok(None);
     };
-    chunk.write(descriptor, compressor).map(Some)
+    chunk.write_pages(descriptor, compressor).map(Some)
 }
 
 /// Text, each distinct one once.
-fn repeated(column: &DictionaryArray<Int32Type>, nullable: bool) -> Result<ColumnChunk> {
+fn text_chunk(column: &DictionaryArray<Int32Type>, nullable: bool) -> Result<ColumnChunk> {
     let texts = column
         .values()
         .as_string_opt::<i32>()
         .ok_or_else(|| ParquetError::General("a dictionary of something but text".to_owned()))?;
-    let mut numbers = vec![u32::MAX; texts.len()];
-    let mut used: Vec<&str> = Vec::new();
+    let mut index_by_key = vec![u32::MAX; texts.len()];
+    let mut used_texts: Vec<&str> = Vec::new();
     let mut indices = Vec::with_capacity(column.len());
-    let mut index = |key: i32| {
-        let Some(number) = numbers.get_mut(key as usize) else {
+    let mut push_index = |key: i32| {
+        let Some(index) = index_by_key.get_mut(key as usize) else {
             return;
         };
-        if *number == u32::MAX {
-            *number = used.len() as u32;
-            used.push(texts.value(key as usize));
+        if *index == u32::MAX {
+            *index = used_texts.len() as u32;
+            used_texts.push(texts.value(key as usize));
         }
-        indices.push(*number);
+        indices.push(*index);
     };
     let keys = column.keys();
     if column.null_count() == 0 {
-        keys.values().iter().for_each(|&key| index(key));
+        keys.values().iter().for_each(|&key| push_index(key));
     } else {
-        keys.iter().flatten().for_each(index);
+        keys.iter().flatten().for_each(push_index);
     }
-    let mut distinct = Vec::with_capacity(used.iter().map(|text| text.len() + 4).sum());
-    for text in &used {
-        distinct.extend_from_slice(&(text.len() as u32).to_le_bytes());
-        distinct.extend_from_slice(text.as_bytes());
+    let mut dictionary = Vec::with_capacity(used_texts.iter().map(|text| text.len() + 4).sum());
+    for text in &used_texts {
+        dictionary.extend_from_slice(&(text.len() as u32).to_le_bytes());
+        dictionary.extend_from_slice(text.as_bytes());
     }
     let bound = |text: Option<&&str>| text.map(|text| ByteArray::from(text.as_bytes().to_vec()));
     let nulls = Some(column.null_count() as u64);
     Ok(ColumnChunk {
-        levels: nullable.then(|| levels(column)),
-        values: ChunkValues::dictionary(distinct, used.len(), &indices),
+        definition_levels: nullable.then(|| encode_definition_levels(column)),
+        values: ChunkValues::dictionary(dictionary, used_texts.len(), &indices),
         rows: column.len(),
         statistics: Statistics::byte_array(
-            bound(used.iter().min()),
-            bound(used.iter().max()),
+            bound(used_texts.iter().min()),
+            bound(used_texts.iter().max()),
             None,
             nulls,
             false,
@@ -139,33 +139,33 @@ fn repeated(column: &DictionaryArray<Int32Type>, nullable: bool) -> Result<Colum
 }
 
 /// Which rows hold a value, as runs: most columns hold one in every row, or in none.
-fn levels(column: &dyn Array) -> Vec<u8> {
-    let mut packed = vec![0; 4];
+fn encode_definition_levels(column: &dyn Array) -> Vec<u8> {
+    let mut encoded = vec![0; 4];
     match column.null_count() {
-        0 => repeat(column.len(), 1, 1, &mut packed),
-        all if all == column.len() => repeat(column.len(), 0, 1, &mut packed),
+        0 => put_rle_run(column.len(), 1, 1, &mut encoded),
+        all if all == column.len() => put_rle_run(column.len(), 0, 1, &mut encoded),
         _ => {
             let levels: Vec<u32> = (0..column.len())
                 .map(|row| column.is_valid(row).into())
                 .collect();
-            pack(&levels, 1, &mut packed);
+            encode_hybrid(&levels, 1, &mut encoded);
         }
     }
-    let len = packed.len() as u32 - 4;
-    if let Some(to) = packed.first_chunk_mut() {
+    let len = encoded.len() as u32 - 4;
+    if let Some(to) = encoded.first_chunk_mut() {
         *to = len.to_le_bytes();
     }
-    packed
+    encoded
 }
 
 /// Integers: each distinct one once if a quarter of them are at most.
-fn integers(values: &[i32]) -> ColumnChunk {
-    let (min, max) = bounds(values);
-    let numbered = number(values, values.len() / 4);
+fn int32_chunk(values: &[i32]) -> ColumnChunk {
+    let (min, max) = min_max(values);
+    let encoded = dictionary_encode(values, values.len() / 4);
     let plain = |values: &[i32]| values.iter().flat_map(|v| v.to_le_bytes()).collect();
     ColumnChunk {
-        levels: None,
-        values: match numbered {
+        definition_levels: None,
+        values: match encoded {
             Some((distinct, indices)) => {
                 ChunkValues::dictionary(plain(&distinct), distinct.len(), &indices)
             }
@@ -179,15 +179,15 @@ fn integers(values: &[i32]) -> ColumnChunk {
     }
 }
 
-fn bounds<T: Ord + Copy>(values: &[T]) -> (Option<T>, Option<T>) {
+fn min_max<T: Ord + Copy>(values: &[T]) -> (Option<T>, Option<T>) {
     (values.iter().min().copied(), values.iter().max().copied())
 }
 
 /// The distinct values in order of first use, and the number of each value in them; nothing if there
 /// are more than `most`.
-fn number(values: &[i32], most: usize) -> Option<(Vec<i32>, Vec<u32>)> {
+fn dictionary_encode(values: &[i32], max_distinct: usize) -> Option<(Vec<i32>, Vec<u32>)> {
     let state = FixedState::default();
-    let mut numbers: HashTable<u32> = HashTable::new();
+    let mut index_by_value: HashTable<u32> = HashTable::new();
     let mut distinct: Vec<i32> = Vec::new();
     let mut indices: Vec<u32> = Vec::with_capacity(values.len());
     let mut last = None;
@@ -202,12 +202,12 @@ fn number(values: &[i32], most: usize) -> Option<(Vec<i32>, Vec<u32>)> {
         let at = |number: u32| distinct.get(number as usize).copied();
         let same = |&number: &u32| at(number) == Some(value);
         let hash = |&number: &u32| state.hash_one(at(number).unwrap_or_default());
-        let number = match numbers.entry(state.hash_one(value), same, hash) {
+        let number = match index_by_value.entry(state.hash_one(value), same, hash) {
             Entry::Occupied(number) => *number.get(),
-            Entry::Vacant(_) if distinct.len() >= most => return None,
-            Entry::Vacant(room) => {
+            Entry::Vacant(_) if distinct.len() >= max_distinct => return None,
+            Entry::Vacant(slot) => {
                 let number = distinct.len() as u32;
-                room.insert(number);
+                slot.insert(number);
                 distinct.push(value);
                 number
             }
@@ -219,10 +219,10 @@ fn number(values: &[i32], most: usize) -> Option<(Vec<i32>, Vec<u32>)> {
 }
 
 /// Identities and times: nearly all are distinct.
-fn long_integers(values: &[i64]) -> ColumnChunk {
-    let (min, max) = bounds(values);
+fn int64_chunk(values: &[i64]) -> ColumnChunk {
+    let (min, max) = min_max(values);
     ColumnChunk {
-        levels: None,
+        definition_levels: None,
         values: ChunkValues::Plain {
             values: values.iter().flat_map(|v| v.to_le_bytes()).collect(),
             width: 8,
@@ -233,22 +233,22 @@ fn long_integers(values: &[i64]) -> ColumnChunk {
 }
 
 impl ChunkValues {
-    fn dictionary(distinct: Vec<u8>, count: usize, indices: &[u32]) -> Self {
+    fn dictionary(dictionary: Vec<u8>, count: usize, indices: &[u32]) -> Self {
         let count = count as u32;
         let width = u32::BITS - count.saturating_sub(1).leading_zeros();
-        let mut numbers = Vec::with_capacity(indices.len() * width as usize / 8 + 16);
-        numbers.push(width as u8);
-        pack(indices, width, &mut numbers);
+        let mut encoded = Vec::with_capacity(indices.len() * width as usize / 8 + 16);
+        encoded.push(width as u8);
+        encode_hybrid(indices, width, &mut encoded);
         Self::Dictionary {
-            distinct,
-            count,
-            numbers,
+            dictionary,
+            dictionary_len: count,
+            indices: encoded,
         }
     }
 }
 
 impl ColumnChunk {
-    fn write(
+    fn write_pages(
         self,
         descriptor: ColumnDescPtr,
         mut compressor: Option<&mut Compressor>,
@@ -260,8 +260,8 @@ impl ColumnChunk {
         let mut writer = SerializedPageWriter::new(&mut sink);
         let mut pages: Vec<PageWriteSpec> = Vec::new();
         let mut write = |bytes: &[u8], page: &dyn Fn(Bytes) -> Page| -> Result<()> {
-            let packed = compress(bytes, compressor.as_deref_mut())?;
-            pages.push(writer.write_page(CompressedPage::new(page(packed), bytes.len()))?);
+            let compressed = compress_page(bytes, compressor.as_deref_mut())?;
+            pages.push(writer.write_page(CompressedPage::new(page(compressed), bytes.len()))?);
             Ok(())
         };
         let data_page = |buf, rows: usize, encoding| Page::DataPage {
@@ -274,24 +274,28 @@ impl ColumnChunk {
         };
         let encoding = match &self.values {
             ChunkValues::Plain { values, width } => {
-                for page in values.chunks(PLAIN_PAGE * width) {
+                for page in values.chunks(PLAIN_PAGE_VALUES * width) {
                     let rows = page.len() / width;
                     write(page, &|buf| data_page(buf, rows, Encoding::PLAIN))?;
                 }
                 Encoding::PLAIN
             }
             ChunkValues::Dictionary {
-                distinct,
-                count,
-                numbers,
+                dictionary,
+                dictionary_len,
+                indices,
             } => {
-                write(distinct, &|buf| Page::DictionaryPage {
+                write(dictionary, &|buf| Page::DictionaryPage {
                     buf,
-                    num_values: *count,
+                    num_values: *dictionary_len,
                     encoding: Encoding::PLAIN,
                     is_sorted: false,
                 })?;
-                let data = [self.levels.as_deref().unwrap_or_default(), numbers].concat();
+                let data = [
+                    self.definition_levels.as_deref().unwrap_or_default(),
+                    indices,
+                ]
+                .concat();
                 write(&data, &|buf| {
                     data_page(buf, self.rows, Encoding::RLE_DICTIONARY)
                 })?;
@@ -299,7 +303,7 @@ impl ColumnChunk {
             }
         };
         let starts: Vec<i64> = pages.iter().map(|page| page.offset as i64).collect();
-        let (dictionary_at, data_at) = match (&self.values, starts.as_slice()) {
+        let (dictionary_offset, data_offset) = match (&self.values, starts.as_slice()) {
             (ChunkValues::Dictionary { .. }, &[dictionary, data, ..]) => (Some(dictionary), data),
             (_, &[data, ..]) => (None, data),
             _ => (None, 0),
@@ -313,8 +317,8 @@ impl ColumnChunk {
             .set_total_compressed_size(sum(|page| page.compressed_size))
             .set_total_uncompressed_size(sum(|page| page.uncompressed_size))
             .set_num_values(self.rows as i64)
-            .set_dictionary_page_offset(dictionary_at)
-            .set_data_page_offset(data_at)
+            .set_dictionary_page_offset(dictionary_offset)
+            .set_data_page_offset(data_offset)
             .set_statistics(self.statistics)
             .build()?;
         let pages = Bytes::from(sink.into_inner()?);
@@ -331,7 +335,7 @@ impl ColumnChunk {
 }
 
 /// The bytes of a page as they are stored.
-fn compress(bytes: &[u8], compressor: Option<&mut Compressor>) -> Result<Bytes> {
+fn compress_page(bytes: &[u8], compressor: Option<&mut Compressor>) -> Result<Bytes> {
     i32::try_from(bytes.len())
         .map_err(|_| ParquetError::General("a page of more than 2 GiB".to_owned()))?;
     match compressor {

@@ -2,61 +2,61 @@
 //! (<https://parquet.apache.org/docs/file-format/data-pages/encodings/#RLE>).
 
 /// Values that repeat so often are a run; fewer are packed.
-const RUN: usize = 8;
+const MIN_RLE_RUN: usize = 8;
 
 /// Appends `values`, each of which fits `width` bits.
-pub(super) fn pack(values: &[u32], width: u32, out: &mut Vec<u8>) {
+pub(super) fn encode_hybrid(values: &[u32], width: u32, out: &mut Vec<u8>) {
     let mut rest = values;
     // How much of `rest` is looked through and will be packed.
-    let mut packed = 0;
-    while let Some((&value, tail)) = rest.get(packed..).and_then(<[u32]>::split_first) {
+    let mut pending = 0;
+    while let Some((&value, tail)) = rest.get(pending..).and_then(<[u32]>::split_first) {
         let run = 1 + tail.iter().take_while(|&&other| other == value).count();
         // Only the last packed stretch may end off a group of eight.
-        let fill = packed.next_multiple_of(8) - packed;
-        if run >= RUN + fill {
-            let (before, after) = rest.split_at(packed + fill);
-            pack_bits(before, width, out);
-            let left = run - fill;
-            repeat(left, value, width, out);
-            rest = after.get(left..).unwrap_or_default();
-            packed = 0;
+        let padding = pending.next_multiple_of(8) - pending;
+        if run >= MIN_RLE_RUN + padding {
+            let (before, after) = rest.split_at(pending + padding);
+            put_bit_packed(before, width, out);
+            let repeats = run - padding;
+            put_rle_run(repeats, value, width, out);
+            rest = after.get(repeats..).unwrap_or_default();
+            pending = 0;
         } else {
-            packed += run;
+            pending += run;
         }
     }
-    pack_bits(rest, width, out);
+    put_bit_packed(rest, width, out);
 }
 
 /// Appends `value` so many times, as a run.
-pub(super) fn repeat(times: usize, value: u32, width: u32, out: &mut Vec<u8>) {
-    varint((times as u64) << 1, out);
+pub(super) fn put_rle_run(count: usize, value: u32, width: u32, out: &mut Vec<u8>) {
+    put_varint((count as u64) << 1, out);
     let bytes = width.div_ceil(8) as usize;
     out.extend(value.to_le_bytes().iter().take(bytes));
 }
 
-fn pack_bits(values: &[u32], width: u32, out: &mut Vec<u8>) {
+fn put_bit_packed(values: &[u32], width: u32, out: &mut Vec<u8>) {
     if values.is_empty() {
         return;
     }
     let groups = values.len().div_ceil(8);
-    varint((groups as u64) << 1 | 1, out);
+    put_varint((groups as u64) << 1 | 1, out);
     let end = out.len() + groups * width as usize;
-    let (mut bits, mut held) = (0u64, 0);
+    let (mut buffer, mut buffered_bits) = (0u64, 0);
     for &value in values {
-        bits |= u64::from(value) << held;
-        held += width;
-        if held >= 32 {
-            out.extend_from_slice(&(bits as u32).to_le_bytes());
-            bits >>= 32;
-            held -= 32;
+        buffer |= u64::from(value) << buffered_bits;
+        buffered_bits += width;
+        if buffered_bits >= 32 {
+            out.extend_from_slice(&(buffer as u32).to_le_bytes());
+            buffer >>= 32;
+            buffered_bits -= 32;
         }
     }
-    out.extend_from_slice(&bits.to_le_bytes());
+    out.extend_from_slice(&buffer.to_le_bytes());
     // The last group is filled up with zeros, and what was one byte too many goes.
     out.resize(end, 0);
 }
 
-fn varint(mut value: u64, out: &mut Vec<u8>) {
+fn put_varint(mut value: u64, out: &mut Vec<u8>) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
         value >>= 7;

@@ -10,15 +10,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::output::rejects::REJECTS;
-use crate::output::report::{FAILED_REPORT, REPORT};
+use crate::output::rejects::REJECTS_DIR;
+use crate::output::report::{FAILED_REPORT_FILE, REPORT_FILE};
 use crate::star::schema;
 
 /// How the names of staging folders end.
-const STAGING: &str = ".sparkify-staging";
+const STAGING_SUFFIX: &str = ".sparkify-staging";
 
 /// How the names of folders end in which a run that failed keeps its rejects and its report.
-const FAILED: &str = ".failed";
+const FAILED_SUFFIX: &str = ".failed";
 
 /// A folder that is being written and will take the place of another.
 #[derive(Debug)]
@@ -46,22 +46,23 @@ impl StagingDir {
     ///
     /// # Errors
     /// `out` holds something else, or cannot be put in its place later.
-    pub fn check(out: &Path, inputs: &[&Path]) -> Result<OutputTarget> {
-        let target = absolute(out)?;
-        refuse_foreign(out, &target)?;
+    pub fn check_target(out: &Path, inputs: &[&Path]) -> Result<OutputTarget> {
+        let target = resolve_target(out)?;
+        ensure_replaceable(out, &target)?;
         for input in inputs {
-            let failed = failed_sibling(&target);
+            let failed = failed_path(&target);
             // A run that succeeds removes what failed runs have kept.
-            let is_lost = |input: PathBuf| input.starts_with(&target) || input.starts_with(&failed);
-            if fs::canonicalize(input).is_ok_and(is_lost) {
+            let would_be_removed =
+                |input: PathBuf| input.starts_with(&target) || input.starts_with(&failed);
+            if fs::canonicalize(input).is_ok_and(would_be_removed) {
                 let input = input.display();
                 return Err(Error::usage(format!("cannot write to {}", out.display()))
-                    .because(format!("it would replace or remove its own input {input}"))
-                    .hint("choose another --out, or copy the input elsewhere"));
+                    .with_reason(format!("it would replace or remove its own input {input}"))
+                    .with_hint("choose another --out, or copy the input elsewhere"));
             }
         }
-        let path = sibling(&target)?;
-        refuse_mount_point(out, &target)?;
+        let path = staging_path(&target)?;
+        ensure_not_mount_point(out, &target)?;
         Ok(OutputTarget { target, path })
     }
 
@@ -70,15 +71,15 @@ impl StagingDir {
     /// # Errors
     /// Those of [`check`](Self::check), another run writes to it, or a folder cannot be made.
     pub fn open(out: &Path, inputs: &[&Path]) -> Result<Self> {
-        let OutputTarget { target, path } = Self::check(out, inputs)?;
-        if let Some(above) = target.parent() {
-            fs::create_dir_all(above).map_err(|e| Error::io("cannot create", above, &e))?;
+        let OutputTarget { target, path } = Self::check_target(out, inputs)?;
+        if let Some(parent) = target.parent() {
+            fs::create_dir_all(parent).map_err(|e| Error::io("cannot create", parent, &e))?;
         }
         let lock = lock_folder(&path, out)?;
         // Whoever held this folder before is gone: the lock says so.
-        refuse_strangers(&path)?;
-        empty(&path).map_err(|e| Error::io("cannot empty", &path, &e))?;
-        let folders = schema::all().map(|t| t.folder).chain([REJECTS]);
+        ensure_only_own_files(&path)?;
+        clear_folder(&path).map_err(|e| Error::io("cannot empty", &path, &e))?;
+        let folders = schema::all_tables().map(|t| t.dir).chain([REJECTS_DIR]);
         for folder in folders {
             let folder = path.join(folder);
             fs::create_dir_all(&folder).map_err(|e| Error::io("cannot create", &folder, &e))?;
@@ -97,7 +98,7 @@ impl StagingDir {
     /// # Errors
     /// The folders cannot be exchanged; the old star is whole then.
     pub fn publish(self) -> Result<Option<Error>> {
-        let old = match self.replace() {
+        let old = match self.swap_into_place() {
             Ok(old) => old,
             Err(e) => {
                 self.discard();
@@ -122,32 +123,32 @@ impl StagingDir {
     }
 
     /// Puts the folder in its place; gives what was there, locked, if anything was.
-    fn replace(&self) -> Result<Option<File>> {
-        let cannot = |e: &io::Error| Error::io("cannot publish", &self.target, e);
-        refuse_foreign(&self.target, &self.target)?;
-        if !is_same(&self.lock, &self.path) {
-            return Err(self.was_removed(&self.target));
+    fn swap_into_place(&self) -> Result<Option<File>> {
+        let publish_error = |e: &io::Error| Error::io("cannot publish", &self.target, e);
+        ensure_replaceable(&self.target, &self.target)?;
+        if !is_same_inode(&self.lock, &self.path) {
+            return Err(self.staging_removed_error(&self.target));
         }
         match File::open(&self.target) {
             Ok(old) => {
                 match old.try_lock() {
                     Ok(()) => {}
-                    Err(TryLockError::WouldBlock) => return Err(busy(&self.target)),
-                    Err(TryLockError::Error(e)) => return Err(cannot(&e)),
+                    Err(TryLockError::WouldBlock) => return Err(locked_error(&self.target)),
+                    Err(TryLockError::Error(e)) => return Err(publish_error(&e)),
                 }
-                exchange(&self.path, &self.target).map_err(|e| match e.kind() {
+                rename_exchange(&self.path, &self.target).map_err(|e| match e.kind() {
                     io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported => {
-                        cannot(&e).hint("this file system cannot exchange two folders: choose an --out on another, or one that is absent")
+                        publish_error(&e).with_hint("this file system cannot exchange two folders: choose an --out on another, or one that is absent")
                     }
-                    _ => cannot(&e),
+                    _ => publish_error(&e),
                 })?;
                 Ok(Some(old))
             }
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                fs::rename(&self.path, &self.target).map_err(|e| cannot(&e))?;
+                fs::rename(&self.path, &self.target).map_err(|e| publish_error(&e))?;
                 Ok(None)
             }
-            Err(e) => Err(cannot(&e)),
+            Err(e) => Err(publish_error(&e)),
         }
     }
 
@@ -158,24 +159,24 @@ impl StagingDir {
 
     /// Returns where the rejects and the report of a failed run are kept: in `NAME.failed` beside the output.
     pub fn failed_path(&self) -> PathBuf {
-        failed_sibling(&self.target)
+        failed_path(&self.target)
     }
 
     /// Removes everything from the staging folder but the rejects.
     ///
     /// # Errors
     /// Something cannot be removed.
-    pub fn remove_tables(&self) -> Result<()> {
-        let cannot = |e: io::Error| Error::io("cannot empty", &self.path, &e);
-        for entry in fs::read_dir(&self.path).map_err(cannot)? {
-            let entry = entry.map_err(cannot)?;
-            if entry.file_name() == REJECTS {
+    pub fn remove_all_but_rejects(&self) -> Result<()> {
+        let empty_error = |e: io::Error| Error::io("cannot empty", &self.path, &e);
+        for entry in fs::read_dir(&self.path).map_err(empty_error)? {
+            let entry = entry.map_err(empty_error)?;
+            if entry.file_name() == REJECTS_DIR {
                 continue;
             }
-            if entry.file_type().map_err(cannot)?.is_dir() {
-                fs::remove_dir_all(entry.path()).map_err(cannot)?;
+            if entry.file_type().map_err(empty_error)?.is_dir() {
+                fs::remove_dir_all(entry.path()).map_err(empty_error)?;
             } else {
-                fs::remove_file(entry.path()).map_err(cannot)?;
+                fs::remove_file(entry.path()).map_err(empty_error)?;
             }
         }
         Ok(())
@@ -187,7 +188,7 @@ impl StagingDir {
     /// # Errors
     /// Something else is there, or the folder cannot be moved; then the staging folder is removed.
     pub fn keep_failed(self) -> Result<()> {
-        let earlier = AbandonedStaging::failed_beside(&self.target);
+        let earlier = AbandonedStaging::find_failed(&self.target);
         let kept = earlier
             .and_then(|earlier| earlier.map_or(Ok(()), AbandonedStaging::remove))
             .and_then(|()| self.move_to(&self.failed_path()));
@@ -199,20 +200,20 @@ impl StagingDir {
 
     /// Moves the staging folder to a place where nothing is.
     fn move_to(&self, target: &Path) -> Result<()> {
-        let cannot = || Error::failed(format!("will not replace {}", target.display()));
+        let replace_error = || Error::failed(format!("will not replace {}", target.display()));
         if fs::symlink_metadata(target).is_ok() {
             let why = "it is not what a failed run left";
-            return Err(cannot().because(why).hint("move it away"));
+            return Err(replace_error().with_reason(why).with_hint("move it away"));
         }
-        if !is_same(&self.lock, &self.path) {
-            return Err(self.was_removed(target));
+        if !is_same_inode(&self.lock, &self.path) {
+            return Err(self.staging_removed_error(target));
         }
         fs::rename(&self.path, target).map_err(|e| Error::io("cannot write", target, &e))
     }
 
     /// The error of a run whose staging folder was taken away.
-    fn was_removed(&self, target: &Path) -> Error {
-        Error::failed(format!("cannot publish {}", target.display())).because(format!(
+    fn staging_removed_error(&self, target: &Path) -> Error {
+        Error::failed(format!("cannot publish {}", target.display())).with_reason(format!(
             "{} was removed while the run wrote to it",
             self.path.display()
         ))
@@ -240,50 +241,51 @@ impl AbandonedStaging {
     ///
     /// # Errors
     /// It cannot be looked at, or holds what no run wrote.
-    pub fn beside(out: &Path) -> Result<Option<Self>> {
-        let Ok(path) = sibling(&absolute(out)?) else {
+    pub fn find(out: &Path) -> Result<Option<Self>> {
+        let Ok(path) = staging_path(&resolve_target(out)?) else {
             // No run replaces that folder.
             return Ok(None);
         };
-        Self::at(path)
+        Self::open(path)
     }
 
     /// Returns what a failed run kept beside an output folder, if anything.
     ///
     /// # Errors
     /// It cannot be read, or holds what no run wrote.
-    pub fn failed_beside(out: &Path) -> Result<Option<Self>> {
-        let path = failed_sibling(&absolute(out)?);
+    pub fn find_failed(out: &Path) -> Result<Option<Self>> {
+        let path = failed_path(&resolve_target(out)?);
         let is_folder = fs::symlink_metadata(&path).is_ok_and(|found| found.is_dir());
-        let is_failed = is_report(&path.join(FAILED_REPORT)) && !path.join(REPORT).exists();
+        let is_failed =
+            is_report_file(&path.join(FAILED_REPORT_FILE)) && !path.join(REPORT_FILE).exists();
         match is_folder && is_failed {
-            true => Self::at(path),
+            true => Self::open(path),
             false => Ok(None),
         }
     }
 
-    fn at(path: PathBuf) -> Result<Option<Self>> {
-        let cannot = |e: &io::Error| Error::io("cannot read", &path, e);
+    fn open(path: PathBuf) -> Result<Option<Self>> {
+        let read_error = |e: &io::Error| Error::io("cannot read", &path, e);
         let lock = match open_folder(&path) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-            opened => opened.map_err(|e| cannot(&e))?,
+            opened => opened.map_err(|e| read_error(&e))?,
         };
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Ok(None),
-            Err(TryLockError::Error(e)) => return Err(cannot(&e)),
+            Err(TryLockError::Error(e)) => return Err(read_error(&e)),
         }
         // A run that published meanwhile has moved it away.
-        if !is_same(&lock, &path) {
+        if !is_same_inode(&lock, &path) {
             return Ok(None);
         }
-        refuse_strangers(&path)?;
+        ensure_only_own_files(&path)?;
         let (mut files, mut bytes) = (0, 0);
         let mut folders = vec![path.clone()];
         while let Some(folder) = folders.pop() {
-            for entry in fs::read_dir(&folder).map_err(|e| cannot(&e))? {
-                let entry = entry.map_err(|e| cannot(&e))?;
-                let found = entry.metadata().map_err(|e| cannot(&e))?;
+            for entry in fs::read_dir(&folder).map_err(|e| read_error(&e))? {
+                let entry = entry.map_err(|e| read_error(&e))?;
+                let found = entry.metadata().map_err(|e| read_error(&e))?;
                 if found.is_dir() {
                     folders.push(entry.path());
                 } else {
@@ -324,95 +326,100 @@ impl AbandonedStaging {
 }
 
 /// An error if a staging folder holds what no run wrote.
-fn refuse_strangers(path: &Path) -> Result<()> {
-    let foreign = foreign_below(path).map_err(|e| Error::io("cannot list", path, &e))?;
-    let Some(foreign) = foreign else {
+fn ensure_only_own_files(path: &Path) -> Result<()> {
+    let unknown = first_unknown_file(path).map_err(|e| Error::io("cannot list", path, &e))?;
+    let Some(unknown) = unknown else {
         return Ok(());
     };
-    let foreign = foreign.display();
+    let unknown = unknown.display();
     Err(Error::failed(format!("will not empty {}", path.display()))
-        .because(format!("it holds {foreign}, which no run wrote"))
-        .hint("move that away, or choose another --out"))
+        .with_reason(format!("it holds {unknown}, which no run wrote"))
+        .with_hint("move that away, or choose another --out"))
 }
 
 /// `out` without links, so that a link to a folder stays a link.
-fn absolute(out: &Path) -> Result<PathBuf> {
-    let cannot = |e: &io::Error| Error::io("cannot write to", out, e);
+fn resolve_target(out: &Path) -> Result<PathBuf> {
+    let resolve_error = |e: &io::Error| Error::io("cannot write to", out, e);
     match fs::canonicalize(out) {
         Ok(path) => Ok(path),
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
-            let named = out;
-            let out = std::path::absolute(out).map_err(|e| cannot(&e))?;
+            let original = out;
+            let out = std::path::absolute(out).map_err(|e| resolve_error(&e))?;
             if fs::symlink_metadata(&out).is_ok() {
                 return Err(
-                    Error::failed(format!("cannot write to {}", named.display()))
-                        .because("it is a link to nothing"),
+                    Error::failed(format!("cannot write to {}", original.display()))
+                        .with_reason("it is a link to nothing"),
                 );
             }
             let (Some(parent), Some(name)) = (out.parent(), out.file_name()) else {
-                return Err(cannot(&e));
+                return Err(resolve_error(&e));
             };
-            Ok(existing(parent).map_err(|e| cannot(&e))?.join(name))
+            Ok(canonicalize_existing_prefix(parent)
+                .map_err(|e| resolve_error(&e))?
+                .join(name))
         }
-        Err(e) => Err(cannot(&e)),
+        Err(e) => Err(resolve_error(&e)),
     }
 }
 
 /// A path without links as far as it exists.
-fn existing(path: &Path) -> io::Result<PathBuf> {
+fn canonicalize_existing_prefix(path: &Path) -> io::Result<PathBuf> {
     match (fs::canonicalize(path), path.parent(), path.file_name()) {
-        (Err(e), Some(above), Some(name)) if e.kind() == io::ErrorKind::NotFound => {
-            Ok(existing(above)?.join(name))
+        (Err(e), Some(parent), Some(name)) if e.kind() == io::ErrorKind::NotFound => {
+            Ok(canonicalize_existing_prefix(parent)?.join(name))
         }
         (found, ..) => found,
     }
 }
 
 /// The staging place for a target: `.NAME.sparkify-staging` beside it.
-fn sibling(target: &Path) -> Result<PathBuf> {
-    let here = std::env::current_dir().and_then(fs::canonicalize);
-    let staging = |name: &OsStr| name.as_encoded_bytes().ends_with(STAGING.as_bytes());
-    if target.file_name().is_some_and(staging) {
+fn staging_path(target: &Path) -> Result<PathBuf> {
+    let current_dir = std::env::current_dir().and_then(fs::canonicalize);
+    let is_staging_name =
+        |name: &OsStr| name.as_encoded_bytes().ends_with(STAGING_SUFFIX.as_bytes());
+    if target.file_name().is_some_and(is_staging_name) {
         return Err(
-            Error::usage(format!("cannot write to {}", target.display())).because(format!(
-                "names that end in {STAGING} are for runs that are under way"
+            Error::usage(format!("cannot write to {}", target.display())).with_reason(format!(
+                "names that end in {STAGING_SUFFIX} are for runs that are under way"
             )),
         );
     }
     let name = match target.file_name() {
-        Some(name) if !here.is_ok_and(|here| here.starts_with(target)) => name,
+        Some(name) if !current_dir.is_ok_and(|here| here.starts_with(target)) => name,
         _ => {
             return Err(Error::usage(format!("cannot write to {}", target.display()))
-                .because("a run replaces the whole folder, and this one is the current directory or above it")
-                .hint("name a folder below it"));
+                .with_reason("a run replaces the whole folder, and this one is the current directory or above it")
+                .with_hint("name a folder below it"));
         }
     };
-    let mut sibling = OsString::from(".");
-    sibling.push(name);
-    sibling.push(STAGING);
-    Ok(target.with_file_name(sibling))
+    let mut staging_name = OsString::from(".");
+    staging_name.push(name);
+    staging_name.push(STAGING_SUFFIX);
+    Ok(target.with_file_name(staging_name))
 }
 
 /// Returns `NAME.failed` beside a target.
-fn failed_sibling(target: &Path) -> PathBuf {
+fn failed_path(target: &Path) -> PathBuf {
     let mut name = target.file_name().unwrap_or_default().to_owned();
-    name.push(FAILED);
+    name.push(FAILED_SUFFIX);
     target.with_file_name(name)
 }
 
 /// An error if `target` is on another file system than what is beside it: nothing can be exchanged
 /// with it then, and a long run should not be what finds out.
-fn refuse_mount_point(out: &Path, target: &Path) -> Result<()> {
+fn ensure_not_mount_point(out: &Path, target: &Path) -> Result<()> {
     let device = |path: &Path| rustix::fs::stat(path).ok().map(|found| found.st_dev);
-    let (Some(own), Some(beside)) = (device(target), target.parent().and_then(device)) else {
+    let (Some(target_device), Some(parent_device)) =
+        (device(target), target.parent().and_then(device))
+    else {
         return Ok(());
     };
-    if own == beside && !is_mount_root(target) {
+    if target_device == parent_device && !is_mount_root(target) {
         return Ok(());
     }
     Err(Error::failed(format!("cannot write to {}", out.display()))
-        .because("it is a mount point, and a run replaces the whole folder")
-        .hint("name a folder below it"))
+        .with_reason("it is a mount point, and a run replaces the whole folder")
+        .with_hint("name a folder below it"))
 }
 
 /// Whether something is mounted at a path, be it another folder of the same file system.
@@ -431,32 +438,32 @@ fn is_mount_root(_: &Path) -> bool {
 
 /// Creates a folder if need be, and locks it.
 fn lock_folder(path: &Path, out: &Path) -> Result<File> {
-    let cannot = |e: &io::Error| Error::io("cannot create", path, e);
+    let create_error = |e: &io::Error| Error::io("cannot create", path, e);
     // The folder can be moved away between opening and locking it: then once more.
     for _ in 0..100 {
         match fs::create_dir(path) {
-            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(cannot(&e)),
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(create_error(&e)),
             _ => {}
         }
         let folder = match open_folder(path) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
-            opened => opened.map_err(|e| cannot(&e))?,
+            opened => opened.map_err(|e| create_error(&e))?,
         };
         match folder.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => break,
-            Err(TryLockError::Error(e)) => return Err(cannot(&e)),
+            Err(TryLockError::Error(e)) => return Err(create_error(&e)),
         }
-        if is_same(&folder, path) {
+        if is_same_inode(&folder, path) {
             return Ok(folder);
         }
     }
-    Err(busy(out))
+    Err(locked_error(out))
 }
 
-fn busy(out: &Path) -> Error {
+fn locked_error(out: &Path) -> Error {
     Error::failed(format!("another run is writing to {}", out.display()))
-        .hint("wait for it, or choose another --out")
+        .with_hint("wait for it, or choose another --out")
 }
 
 /// Opens a folder but not what a link leads to: all that is in it will be removed.
@@ -466,14 +473,14 @@ fn open_folder(path: &Path) -> io::Result<File> {
     Ok(open(path, flags, Mode::empty())?.into())
 }
 
-fn is_same(folder: &File, path: &Path) -> bool {
+fn is_same_inode(folder: &File, path: &Path) -> bool {
     let (Ok(a), Ok(b)) = (rustix::fs::fstat(folder), rustix::fs::lstat(path)) else {
         return false;
     };
     (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino)
 }
 
-fn empty(folder: &Path) -> io::Result<()> {
+fn clear_folder(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         if entry.file_type()?.is_dir() {
@@ -487,33 +494,35 @@ fn empty(folder: &Path) -> io::Result<()> {
 
 /// Exchanges two folders as one step.
 #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
-fn exchange(a: &Path, b: &Path) -> io::Result<()> {
+fn rename_exchange(a: &Path, b: &Path) -> io::Result<()> {
     use rustix::fs::{CWD, RenameFlags, renameat_with};
     Ok(renameat_with(CWD, a, CWD, b, RenameFlags::EXCHANGE)?)
 }
 
 /// An error unless `target` is absent, empty or an earlier star.
-fn refuse_foreign(out: &Path, target: &Path) -> Result<()> {
-    let cannot = |e: &io::Error| Error::io("cannot write to", out, e);
+fn ensure_replaceable(out: &Path, target: &Path) -> Result<()> {
+    let read_error = |e: &io::Error| Error::io("cannot write to", out, e);
     let mut entries = match fs::read_dir(target) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
-        entries => entries.map_err(|e| cannot(&e))?,
+        entries => entries.map_err(|e| read_error(&e))?,
     };
     if entries.next().is_none() {
         return Ok(());
     }
-    if let Some(foreign) = foreign_below(target).map_err(|e| cannot(&e))? {
-        let foreign = foreign.display();
-        return Err(refused(out).because(format!("it holds {foreign}, which no run wrote")));
+    if let Some(unknown) = first_unknown_file(target).map_err(|e| read_error(&e))? {
+        let unknown = unknown.display();
+        return Err(not_replaceable_error(out)
+            .with_reason(format!("it holds {unknown}, which no run wrote")));
     }
-    if !is_report(&target.join(REPORT)) {
-        return Err(refused(out).because(format!("it is not empty and has no {REPORT} of a run")));
+    if !is_report_file(&target.join(REPORT_FILE)) {
+        return Err(not_replaceable_error(out)
+            .with_reason(format!("it is not empty and has no {REPORT_FILE} of a run")));
     }
     Ok(())
 }
 
 /// Whether a file is the report of a run, of whatever version.
-fn is_report(path: &Path) -> bool {
+fn is_report_file(path: &Path) -> bool {
     let Ok(json) = fs::read(path) else {
         return false;
     };
@@ -521,62 +530,64 @@ fn is_report(path: &Path) -> bool {
     report.is_some_and(|r| r["report_version"].is_u64() && r["sparkify_version"].is_string())
 }
 
-fn refused(out: &Path) -> Error {
+fn not_replaceable_error(out: &Path) -> Error {
     Error::failed(format!("will not replace {}", out.display()))
-        .hint("choose an absent or empty folder or an earlier output")
+        .with_hint("choose an absent or empty folder or an earlier output")
 }
 
 /// The first thing in an output or staging folder that no run writes, by its path in the folder.
-fn foreign_below(folder: &Path) -> io::Result<Option<PathBuf>> {
-    foreign_in(folder, Path::new(""))
+fn first_unknown_file(folder: &Path) -> io::Result<Option<PathBuf>> {
+    first_unknown_file_in(folder, Path::new(""))
 }
 
 /// The same of a folder in it, by the path of that.
-fn foreign_in(folder: &Path, below: &Path) -> io::Result<Option<PathBuf>> {
-    for entry in fs::read_dir(folder.join(below))? {
+fn first_unknown_file_in(folder: &Path, relative: &Path) -> io::Result<Option<PathBuf>> {
+    for entry in fs::read_dir(folder.join(relative))? {
         let entry = entry?;
-        let path = below.join(entry.file_name());
+        let path = relative.join(entry.file_name());
         let is_dir = entry.file_type()?.is_dir();
-        let foreign = match path.to_str() {
-            Some(REPORT | FAILED_REPORT) if !is_dir => None,
-            Some(REJECTS) if is_dir => foreign_file(folder, &path, &["songs-", "logs-"], ".jsonl")?,
-            Some(name) if is_dir && schema::all().any(|t| t.folder == name) => {
-                foreign_file(folder, &path, &["part-"], ".parquet")?
+        let unknown = match path.to_str() {
+            Some(REPORT_FILE | FAILED_REPORT_FILE) if !is_dir => None,
+            Some(REJECTS_DIR) if is_dir => {
+                first_misnamed_file(folder, &path, &["songs-", "logs-"], ".jsonl")?
+            }
+            Some(name) if is_dir && schema::all_tables().any(|t| t.dir == name) => {
+                first_misnamed_file(folder, &path, &["part-"], ".parquet")?
             }
             // One that only holds such folders.
-            Some(_) if is_dir && schema::all().any(|t| is_above(&path, t.folder)) => {
-                foreign_in(folder, &path)?
+            Some(_) if is_dir && schema::all_tables().any(|t| is_parent_of(&path, t.dir)) => {
+                first_unknown_file_in(folder, &path)?
             }
             _ => Some(path),
         };
-        if foreign.is_some() {
-            return Ok(foreign);
+        if unknown.is_some() {
+            return Ok(unknown);
         }
     }
     Ok(None)
 }
 
-fn is_above(path: &Path, folder: &str) -> bool {
+fn is_parent_of(path: &Path, folder: &str) -> bool {
     Path::new(folder).parent() == Some(path)
 }
 
 /// The first thing in a folder that is not a file of such a name with a number in it.
-fn foreign_file(
+fn first_misnamed_file(
     folder: &Path,
-    below: &Path,
-    beginnings: &[&str],
-    ending: &str,
+    relative: &Path,
+    prefixes: &[&str],
+    suffix: &str,
 ) -> io::Result<Option<PathBuf>> {
-    for file in fs::read_dir(folder.join(below))? {
+    for file in fs::read_dir(folder.join(relative))? {
         let file = file?;
-        let ours = file
+        let is_own = file
             .file_name()
             .to_str()
-            .and_then(|n| n.strip_suffix(ending))
-            .and_then(|n| beginnings.iter().find_map(|b| n.strip_prefix(b)))
+            .and_then(|n| n.strip_suffix(suffix))
+            .and_then(|n| prefixes.iter().find_map(|b| n.strip_prefix(b)))
             .is_some_and(|number| number.bytes().all(|b| b.is_ascii_digit()));
-        if !ours || !file.file_type()?.is_file() {
-            return Ok(Some(below.join(file.file_name())));
+        if !is_own || !file.file_type()?.is_file() {
+            return Ok(Some(relative.join(file.file_name())));
         }
     }
     Ok(None)

@@ -33,29 +33,29 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::output::rejects::REJECTS;
-use crate::output::report::REPORT;
-use crate::storage::s3::S3;
+use crate::output::rejects::REJECTS_DIR;
+use crate::output::report::REPORT_FILE;
+use crate::storage::s3::S3Store;
 use crate::storage::{ListMode, Store};
 
 /// What names the newest complete run, beside the runs.
-pub const LATEST: &str = "latest.json";
+pub const LATEST_FILE: &str = "latest.json";
 
 /// What a cleaning writes below a run that it takes for dead, before it removes anything.
-pub const REMOVING: &str = "_removing";
+pub const REMOVAL_MARKER: &str = "_removing";
 
 /// The most published runs that `latest.json` lists. Runs published before them are in the order of their ids.
-const MAX_PUBLISHED: usize = 500;
+const MAX_PUBLISHED_RUNS: usize = 500;
 
 /// How often `latest.json` is looked at again when others write it too.
-const TRIES: usize = 20;
+const MAX_PUBLISH_ATTEMPTS: usize = 20;
 
 /// The id of a run: when it began, to the millisecond in UTC, and eight digits that no other run has. Ids in
 /// order of their letters are in order of time.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RunId(String);
 
-const TIME: &str = "%Y%m%dT%H%M%S%3fZ";
+const RUN_ID_TIME_FORMAT: &str = "%Y%m%dT%H%M%S%3fZ";
 
 impl RunId {
     /// The id of a run that begins now.
@@ -64,33 +64,43 @@ impl RunId {
         let now = Utc::now();
         // Keyed by the system's random numbers.
         let random = RandomState::new().hash_one((now, std::process::id()));
-        Self(format!("{}-{:08x}", now.format(TIME), random as u32))
+        Self(format!(
+            "{}-{:08x}",
+            now.format(RUN_ID_TIME_FORMAT),
+            random as u32
+        ))
     }
 
     /// When the run began.
-    pub fn began(&self) -> Option<DateTime<Utc>> {
-        began(&self.0)
+    pub fn started_at(&self) -> Option<DateTime<Utc>> {
+        parse_start_time(&self.0)
     }
 }
 
-fn began(id: &str) -> Option<DateTime<Utc>> {
+fn parse_start_time(id: &str) -> Option<DateTime<Utc>> {
     let (text, _) = id.split_once('-')?;
-    let time = NaiveDateTime::parse_from_str(text, TIME).ok()?.and_utc();
+    let time = NaiveDateTime::parse_from_str(text, RUN_ID_TIME_FORMAT)
+        .ok()?
+        .and_utc();
     // White space and signs are read too, and no run writes them.
-    (time.format(TIME).to_string() == text).then_some(time)
+    (time.format(RUN_ID_TIME_FORMAT).to_string() == text).then_some(time)
 }
 
 impl FromStr for RunId {
     type Err = ();
 
     fn from_str(text: &str) -> std::result::Result<Self, ()> {
-        let digits = |digits: &str| digits.len() == 8 && digits.bytes().all(is_digit);
-        let known = text.split_once('-').is_some_and(|(_, d)| digits(d)) && began(text).is_some();
-        known.then(|| Self(text.to_owned())).ok_or(())
+        let is_random_suffix =
+            |digits: &str| digits.len() == 8 && digits.bytes().all(is_lower_hex_digit);
+        let is_valid = text
+            .split_once('-')
+            .is_some_and(|(_, d)| is_random_suffix(d))
+            && parse_start_time(text).is_some();
+        is_valid.then(|| Self(text.to_owned())).ok_or(())
     }
 }
 
-fn is_digit(byte: u8) -> bool {
+fn is_lower_hex_digit(byte: u8) -> bool {
     byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)
 }
 
@@ -116,7 +126,7 @@ pub struct LatestPointer {
 impl LatestPointer {
     /// Returns the ids of the published runs in the order of their publication. The one that is named comes last,
     /// also if a user named it by hand. What is not the id of a run is left out.
-    pub fn into_published(self) -> Vec<RunId> {
+    pub fn into_published_runs(self) -> Vec<RunId> {
         let Self { run, published, .. } = self;
         let others = published.into_iter().filter(|id| *id != run);
         let ids = others.chain([run.clone()]);
@@ -128,10 +138,10 @@ impl LatestPointer {
 #[derive(Debug)]
 pub struct S3Run {
     /// What is beside the run.
-    out: S3,
+    output: S3Store,
     id: RunId,
     /// The runs that were published when this one began, in the order of their publication.
-    published_before: Vec<RunId>,
+    published_at_start: Vec<RunId>,
 }
 
 impl S3Run {
@@ -139,14 +149,14 @@ impl S3Run {
     ///
     /// # Errors
     /// `latest.json` cannot be read.
-    pub fn begin(out: S3) -> Result<Self> {
+    pub fn start(out: S3Store) -> Result<Self> {
         let id = RunId::new();
-        let found = out.get(LATEST)?;
-        let published_before = found.map_or_else(Vec::new, |(json, _)| published(&json));
+        let latest = out.get(LATEST_FILE)?;
+        let published_before = latest.map_or_else(Vec::new, |(json, _)| parse_published(&json));
         Ok(Self {
-            out,
+            output: out,
             id,
-            published_before,
+            published_at_start: published_before,
         })
     }
 
@@ -156,19 +166,19 @@ impl S3Run {
     }
 
     /// The store that it writes to.
-    pub fn store(&self) -> S3 {
-        self.out.folder(&self.id.0)
+    pub fn store(&self) -> S3Store {
+        self.output.subfolder(&self.id.0)
     }
 
     /// Where people find it.
     pub fn url(&self) -> String {
-        self.out.display(&self.id.0)
+        self.output.display(&self.id.0)
     }
 
     /// Returns the URL of the run that `latest.json` named when this one began, if it named one.
-    pub fn latest(&self) -> Option<String> {
-        let latest = self.published_before.last();
-        latest.map(|id| self.out.display(&id.0))
+    pub fn latest_url(&self) -> Option<String> {
+        let latest = self.published_at_start.last();
+        latest.map(|id| self.output.display(&id.0))
     }
 
     /// Adds this run to the published ones and makes `latest.json` name it, unless a newer one was published
@@ -177,47 +187,50 @@ impl S3Run {
     /// # Errors
     /// `latest.json` cannot be read or written.
     pub fn publish(self) -> Result<Option<Error>> {
-        let complete =
-            |error: Error| error.also(format!("the run itself is complete in {}", self.url()));
-        let cannot = |why: &dyn fmt::Display| {
-            let what = format!("cannot write {}", self.out.display(LATEST));
-            complete(Error::failed(what).because(why))
+        let with_run_url =
+            |error: Error| error.add_hint(format!("the run itself is complete in {}", self.url()));
+        let write_error = |why: &dyn fmt::Display| {
+            let what = format!("cannot write {}", self.output.display(LATEST_FILE));
+            with_run_url(Error::failed(what).with_reason(why))
         };
-        for _ in 0..TRIES {
-            let found = self.out.get(LATEST).map_err(complete)?;
-            let mut published = found
+        for _ in 0..MAX_PUBLISH_ATTEMPTS {
+            let latest = self.output.get(LATEST_FILE).map_err(with_run_url)?;
+            let mut published = latest
                 .as_ref()
-                .map_or_else(Vec::new, |(json, _)| published(json));
+                .map_or_else(Vec::new, |(json, _)| parse_published(json));
             // It is there already if the answer to a request that wrote it was lost.
             if !published.contains(&self.id) {
-                self.insert_into(&mut published).map_err(complete)?;
-                let json = self.latest_json(&published).map_err(|e| cannot(&e))?;
-                let version = found.as_ref().map(|(_, version)| version);
-                let is_replaced = self.out.replace(LATEST, json, version);
-                if !is_replaced.map_err(complete)? {
+                self.insert_in_order(&mut published).map_err(with_run_url)?;
+                let json = self.latest_json(&published).map_err(|e| write_error(&e))?;
+                let version = latest.as_ref().map(|(_, version)| version);
+                let is_replaced = self.output.put_if_match(LATEST_FILE, json, version);
+                if !is_replaced.map_err(with_run_url)? {
                     continue;
                 }
             }
             let newer = published.last().filter(|latest| **latest != self.id);
-            return Ok(newer.map(|newer| self.superseded(newer)));
+            return Ok(newer.map(|newer| self.superseded_warning(newer)));
         }
-        Err(cannot(&"other runs write it all the time"))
+        Err(write_error(&"other runs write it all the time"))
     }
 
     /// Inserts this run among the published ones: after those that were published when it began, whatever
     /// the clocks say, and before the first that was published since and began later.
-    fn insert_into(&self, published: &mut Vec<RunId>) -> Result<()> {
+    fn insert_in_order(&self, published: &mut Vec<RunId>) -> Result<()> {
         loop {
-            let is_before = |id: &RunId| self.published_before.contains(id);
-            let since = published.iter().rposition(is_before).map_or(0, |at| at + 1);
-            let mut others = published.iter().enumerate().skip(since);
+            let was_published_at_start = |id: &RunId| self.published_at_start.contains(id);
+            let first_concurrent = published
+                .iter()
+                .rposition(was_published_at_start)
+                .map_or(0, |at| at + 1);
+            let mut others = published.iter().enumerate().skip(first_concurrent);
             let newer = others.find(|(_, id)| **id > self.id);
             let Some((at, _)) = newer else {
                 published.push(self.id.clone());
                 return Ok(());
             };
             if let Some(latest) = published.last()
-                && !self.is_complete(latest)?
+                && !self.is_run_complete(latest)?
             {
                 // It was removed. What `latest.json` names must be there.
                 published.pop();
@@ -229,26 +242,26 @@ impl S3Run {
     }
 
     /// Whether a run beside this one is there and complete.
-    fn is_complete(&self, run: &RunId) -> Result<bool> {
-        Ok(self.out.get(&format!("{run}/{REPORT}"))?.is_some())
+    fn is_run_complete(&self, run: &RunId) -> Result<bool> {
+        Ok(self.output.get(&format!("{run}/{REPORT_FILE}"))?.is_some())
     }
 
     fn latest_json(&self, published: &[RunId]) -> serde_json::Result<Vec<u8>> {
         let run = published.last().unwrap_or(&self.id);
-        let forgotten = published.len().saturating_sub(MAX_PUBLISHED);
-        let remembered = published.iter().skip(forgotten);
+        let dropped = published.len().saturating_sub(MAX_PUBLISHED_RUNS);
+        let kept = published.iter().skip(dropped);
         serde_json::to_vec_pretty(&LatestPointer {
             run: run.to_string(),
-            report: self.out.display(&format!("{run}/{REPORT}")),
-            published: remembered.map(RunId::to_string).collect(),
+            report: self.output.display(&format!("{run}/{REPORT_FILE}")),
+            published: kept.map(RunId::to_string).collect(),
         })
     }
 
-    fn superseded(&self, newer: &RunId) -> Error {
-        let latest = self.out.display(LATEST);
+    fn superseded_warning(&self, newer: &RunId) -> Error {
+        let latest = self.output.display(LATEST_FILE);
         Error::failed(format!("{latest} names run {newer} and not this one"))
-            .because("that run began later and was published while this one worked")
-            .hint(format!("this one is complete in {}", self.url()))
+            .with_reason("that run began later and was published while this one worked")
+            .with_hint(format!("this one is complete in {}", self.url()))
     }
 
     /// Returns the report of the run that `latest.json` names, if there is one.
@@ -256,13 +269,13 @@ impl S3Run {
     /// # Errors
     /// It cannot be read.
     pub fn latest_report(&self) -> Result<Option<Vec<u8>>> {
-        let Some((json, _)) = self.out.get(LATEST)? else {
+        let Some((json, _)) = self.output.get(LATEST_FILE)? else {
             return Ok(None);
         };
-        let Some(latest) = published(&json).pop() else {
+        let Some(latest) = parse_published(&json).pop() else {
             return Ok(None);
         };
-        let report = self.out.get(&format!("{latest}/{REPORT}"))?;
+        let report = self.output.get(&format!("{latest}/{REPORT_FILE}"))?;
         Ok(report.map(|(json, _)| json))
     }
 
@@ -270,41 +283,41 @@ impl S3Run {
     ///
     /// # Errors
     /// Something cannot be removed.
-    pub fn remove_tables(&self) -> Result<()> {
+    pub fn remove_all_but_rejects(&self) -> Result<()> {
         let run = self.store();
-        for upload in run.unfinished().unwrap_or_default() {
-            let _ = run.abort(&upload.key, &upload.id);
+        for upload in run.list_multipart_uploads().unwrap_or_default() {
+            let _ = run.abort_multipart_upload(&upload.key, &upload.id);
         }
-        let level = self
-            .out
+        let listing = self
+            .output
             .list(&format!("{}/", self.id), ListMode::Recursive)?;
-        let rejects = format!("{}/{REJECTS}/", self.id);
-        let keys = level.objects.into_iter().map(|object| object.key);
+        let rejects = format!("{}/{REJECTS_DIR}/", self.id);
+        let keys = listing.objects.into_iter().map(|object| object.key);
         let keys: Vec<String> = keys.filter(|key| !key.starts_with(&rejects)).collect();
-        self.out.remove(&keys)
+        self.output.delete(&keys)
     }
 
     /// Removes what it has written. Gives where something is left, if so.
     pub fn discard(self) -> Option<String> {
         // The run has failed, perhaps for want of a network: what cannot be removed now goes with a
         // cleaning.
-        self.out.hurry();
+        self.output.disable_retries();
         let prefix = format!("{}/", self.id);
         // Of an upload that was begun by a request whose answer was lost nobody else knows.
         let run = self.store();
-        for upload in run.unfinished().unwrap_or_default() {
-            let _ = run.abort(&upload.key, &upload.id);
+        for upload in run.list_multipart_uploads().unwrap_or_default() {
+            let _ = run.abort_multipart_upload(&upload.key, &upload.id);
         }
         let removed = self
-            .out
+            .output
             .list(&prefix, ListMode::Recursive)
-            .and_then(|level| {
-                let keys = level.objects.into_iter().map(|object| object.key);
-                let report = format!("{prefix}{REPORT}");
+            .and_then(|listing| {
+                let keys = listing.objects.into_iter().map(|object| object.key);
+                let report = format!("{prefix}{REPORT_FILE}");
                 let (report, others): (Vec<_>, Vec<_>) = keys.partition(|key| *key == report);
                 // Without its report nothing takes the rest for a complete run.
-                self.out.remove(&report)?;
-                self.out.remove(&others)
+                self.output.delete(&report)?;
+                self.output.delete(&others)
             });
         removed.err().map(|_| self.url())
     }
@@ -312,7 +325,7 @@ impl S3Run {
 
 /// Returns the published runs that `latest.json` lists; none if it is something else, which the next run
 /// replaces.
-fn published(json: &[u8]) -> Vec<RunId> {
+fn parse_published(json: &[u8]) -> Vec<RunId> {
     let latest: Option<LatestPointer> = serde_json::from_slice(json).ok();
-    latest.map_or_else(Vec::new, LatestPointer::into_published)
+    latest.map_or_else(Vec::new, LatestPointer::into_published_runs)
 }

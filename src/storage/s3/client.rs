@@ -26,34 +26,34 @@ use crate::aws::config;
 use crate::error::{Error, Result};
 
 /// Tries of one request, unless `AWS_MAX_ATTEMPTS` says otherwise.
-const TRIES: u32 = 10;
+const MAX_ATTEMPTS: u32 = 10;
 
 /// Tries while nothing was ever answered: a wrong address should not take a minute to be found.
-const FIRST_TRIES: u32 = 3;
+const MAX_ATTEMPTS_BEFORE_FIRST_RESPONSE: u32 = 3;
 
 /// The wait before the second try; it doubles from try to try.
-const FIRST_WAIT: Duration = Duration::from_millis(100);
+const INITIAL_BACKOFF: Duration = Duration::from_millis(100);
 
 /// The longest wait between two tries.
-const LONGEST_WAIT: Duration = Duration::from_secs(20);
+const MAX_BACKOFF: Duration = Duration::from_secs(20);
 
 /// A client, the threads that it works on, and its bounds.
 #[derive(Debug)]
 pub struct S3Client {
-    runtime: Handle,
+    handle: Handle,
     /// Stops with the connection.
-    threads: Option<Runtime>,
-    client: Client,
+    runtime: Option<Runtime>,
+    sdk: Client,
     options: S3Options,
     /// Where requests go, for people.
     endpoint: String,
-    tries: AtomicU32,
+    max_attempts: AtomicU32,
     /// Whether anything was ever answered.
-    answered: AtomicBool,
+    any_response: AtomicBool,
     /// A permit for each read that is under way or not taken yet.
-    reads: Arc<Semaphore>,
+    read_permits: Arc<Semaphore>,
     /// The same for writes: they must not wait for reads that wait for them.
-    writes: Arc<Semaphore>,
+    write_permits: Arc<Semaphore>,
 }
 
 impl S3Client {
@@ -63,36 +63,41 @@ impl S3Client {
     /// # Errors
     /// The configuration is wrong, or threads cannot be started.
     pub fn new(options: &S3Options) -> Result<Self> {
-        let cannot = |why: &dyn std::fmt::Display| Error::failed("cannot use S3").because(why);
+        let config_error =
+            |why: &dyn std::fmt::Display| Error::failed("cannot use S3").with_reason(why);
         let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(threads())
+            .worker_threads(worker_threads())
             .thread_name("s3")
             .enable_all()
             .build()
-            .map_err(|e| cannot(&e))?;
-        let tries = tries()?;
-        let config = runtime.block_on(config::load(options))?;
-        let custom = config::endpoint(options, &config)?;
-        let named = config.region().filter(|region| config::is_named(region));
-        let region = match (named, &custom) {
+            .map_err(|e| config_error(&e))?;
+        let max_attempts = max_attempts()?;
+        let config = runtime.block_on(config::load_config(options))?;
+        let custom = config::custom_endpoint(options, &config)?;
+        let configured_region = config
+            .region()
+            .filter(|region| config::is_non_empty(region));
+        let region = match (configured_region, &custom) {
             (Some(region), _) => region.clone(),
             (None, Some(_)) => Region::from_static("us-east-1"),
             (None, None) => {
-                return Err(cannot(&"no region is known").hint("set --region or AWS_REGION"));
+                return Err(
+                    config_error(&"no region is known").with_hint("set --region or AWS_REGION")
+                );
             }
         };
         let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
         if !region.as_ref().bytes().all(is_plain) {
             return Err(Error::usage("cannot use S3")
-                .because(format!("'{region}' is no region"))
-                .hint("check --region or AWS_REGION"));
+                .with_reason(format!("'{region}' is no region"))
+                .with_hint("check --region or AWS_REGION"));
         }
-        let mut s3 = aws_sdk_s3::config::Builder::from(&config)
+        let mut builder = aws_sdk_s3::config::Builder::from(&config)
             .region(region.clone())
             .retry_config(RetryConfig::disabled())
             .timeout_config(
                 TimeoutConfig::builder()
-                    .connect_timeout(options.patience.min(Duration::from_secs(5)))
+                    .connect_timeout(options.read_timeout.min(Duration::from_secs(5)))
                     .build(),
             )
             // Ours is stricter, and says so.
@@ -100,7 +105,7 @@ impl S3Client {
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
         if custom.is_some() {
             // What servers of others understand.
-            s3 = s3
+            builder = builder
                 .force_path_style(true)
                 .request_checksum_calculation(RequestChecksumCalculation::WhenRequired);
         }
@@ -109,21 +114,21 @@ impl S3Client {
         }
         let endpoint = custom.unwrap_or_else(|| format!("https://s3.{region}.amazonaws.com"));
         Ok(Self {
-            client: Client::from_conf(s3.build()),
+            sdk: Client::from_conf(builder.build()),
             endpoint,
             options: options.clone(),
-            tries: AtomicU32::new(tries),
-            answered: AtomicBool::new(false),
-            reads: Arc::new(Semaphore::new(options.requests)),
-            writes: Arc::new(Semaphore::new(options.requests)),
-            runtime: runtime.handle().clone(),
-            threads: Some(runtime),
+            max_attempts: AtomicU32::new(max_attempts),
+            any_response: AtomicBool::new(false),
+            read_permits: Arc::new(Semaphore::new(options.max_concurrent_requests)),
+            write_permits: Arc::new(Semaphore::new(options.max_concurrent_requests)),
+            handle: runtime.handle().clone(),
+            runtime: Some(runtime),
         })
     }
 
     /// The client.
-    pub fn client(&self) -> &Client {
-        &self.client
+    pub fn sdk(&self) -> &Client {
+        &self.sdk
     }
 
     /// What the user said.
@@ -132,25 +137,25 @@ impl S3Client {
     }
 
     /// Permits for reads.
-    pub fn reads(&self) -> &Arc<Semaphore> {
-        &self.reads
+    pub fn read_permits(&self) -> &Arc<Semaphore> {
+        &self.read_permits
     }
 
     /// Permits for writes.
-    pub fn writes(&self) -> &Arc<Semaphore> {
-        &self.writes
+    pub fn write_permits(&self) -> &Arc<Semaphore> {
+        &self.write_permits
     }
 
     /// Who pays, as requests say it.
-    pub fn payer(&self) -> Option<RequestPayer> {
+    pub fn request_payer(&self) -> Option<RequestPayer> {
         self.options
             .request_payer
             .then_some(RequestPayer::Requester)
     }
 
     /// Does something to its end; the thread must not be one of the client's own.
-    pub fn wait<F: Future>(&self, work: F) -> F::Output {
-        self.runtime.block_on(work)
+    pub fn block_on<F: Future>(&self, work: F) -> F::Output {
+        self.handle.block_on(work)
     }
 
     /// Begins something that goes on by itself.
@@ -158,7 +163,7 @@ impl S3Client {
     where
         F: Future<Output: Send> + Send + 'static,
     {
-        self.runtime.spawn(work)
+        self.handle.spawn(work)
     }
 
     /// Sends a request until it is answered, at most so often. Each try may take the patience that the
@@ -166,68 +171,80 @@ impl S3Client {
     ///
     /// # Errors
     /// What it failed by last, and after how many tries.
-    pub async fn send<T, E, F>(
+    pub async fn send_with_retry<T, E, F>(
         &self,
         call: &Operation,
-        more: Duration,
+        extra_timeout: Duration,
         request: impl Fn() -> F,
     ) -> std::result::Result<T, (RequestError, u32)>
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
         F: Future<Output = std::result::Result<T, SdkError<E>>>,
     {
-        let mut tried = 0;
+        let mut attempts = 0;
         loop {
-            let limit = self.options.patience + more;
-            let failure = match tokio::time::timeout(limit, request()).await {
-                Ok(Ok(answer)) => {
-                    self.answered.store(true, Ordering::Relaxed);
-                    return Ok(answer);
+            let limit = self.options.read_timeout + extra_timeout;
+            let request_error = match tokio::time::timeout(limit, request()).await {
+                Ok(Ok(response)) => {
+                    self.any_response.store(true, Ordering::Relaxed);
+                    return Ok(response);
                 }
-                Ok(Err(error)) => RequestError::of(&error),
+                Ok(Err(error)) => RequestError::from_sdk_error(&error),
                 Err(_) => RequestError::TimedOut(limit),
             };
-            tried += 1;
-            if !self.again(call, &failure, tried).await {
-                return Err((failure, tried));
+            attempts += 1;
+            if !self
+                .backoff_or_give_up(call, &request_error, attempts)
+                .await
+            {
+                return Err((request_error, attempts));
             }
         }
     }
 
     /// Whether to try once more after a failure; waits before it says so.
-    pub async fn again(&self, call: &Operation, failure: &RequestError, tried: u32) -> bool {
-        if failure.status().is_some() {
-            self.answered.store(true, Ordering::Relaxed);
+    pub async fn backoff_or_give_up(
+        &self,
+        operation: &Operation,
+        request_error: &RequestError,
+        attempts: u32,
+    ) -> bool {
+        if request_error.status().is_some() {
+            self.any_response.store(true, Ordering::Relaxed);
         }
-        let mut most = self.tries.load(Ordering::Relaxed);
-        if !self.answered.load(Ordering::Relaxed) {
-            most = most.min(FIRST_TRIES);
+        let mut max_attempts = self.max_attempts.load(Ordering::Relaxed);
+        if !self.any_response.load(Ordering::Relaxed) {
+            max_attempts = max_attempts.min(MAX_ATTEMPTS_BEFORE_FIRST_RESPONSE);
         }
-        let again = failure.is_passing() && tried < most;
-        let wait = wait(tried);
-        if self.options.verbose {
-            let then = if again {
-                format!("again in {:.1} s", wait.as_secs_f64())
+        let will_retry = request_error.is_retryable() && attempts < max_attempts;
+        let delay = backoff(attempts);
+        if self.options.log_retries {
+            let outcome = if will_retry {
+                format!("again in {:.1} s", delay.as_secs_f64())
             } else {
                 "given up".to_owned()
             };
-            let error = failure.explain(call, 1, &self.endpoint);
-            crate::progress::say(&format!("sparkify: try {tried}: {error}: {then}"));
+            let error = request_error.to_error(operation, 1, &self.endpoint);
+            crate::progress::eprint_line(&format!("sparkify: try {attempts}: {error}: {outcome}"));
         }
-        if again {
-            tokio::time::sleep(wait).await;
+        if will_retry {
+            tokio::time::sleep(delay).await;
         }
-        again
+        will_retry
     }
 
     /// From now on nothing is tried twice: what is still to do is not worth waiting for.
-    pub fn hurry(&self) {
-        self.tries.store(1, Ordering::Relaxed);
+    pub fn disable_retries(&self) {
+        self.max_attempts.store(1, Ordering::Relaxed);
     }
 
     /// The error of a request that failed after so many tries.
-    pub fn error(&self, call: &Operation, (failure, tried): &(RequestError, u32)) -> Error {
-        failure.explain(call, *tried, &self.endpoint)
+    pub fn to_error(
+        &self,
+        operation: &Operation,
+        (request_error, attempts): &(RequestError, u32),
+    ) -> Error {
+        request_error.to_error(operation, *attempts, &self.endpoint)
     }
 }
 
@@ -235,41 +252,42 @@ impl Drop for S3Client {
     fn drop(&mut self) {
         // The last to hold it can be a request that is being stopped, on one of these threads: they
         // cannot wait for each other.
-        if let Some(threads) = self.threads.take() {
-            threads.shutdown_background();
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
         }
     }
 }
 
 /// Threads for the network: encryption keeps them busy where that is fast.
-fn threads() -> usize {
+fn worker_threads() -> usize {
     std::thread::available_parallelism().map_or(2, |n| n.get().div_ceil(2).max(2))
 }
 
-fn tries() -> Result<u32> {
+fn max_attempts() -> Result<u32> {
     let text = env::var("AWS_MAX_ATTEMPTS").unwrap_or_default();
     if text.is_empty() {
-        return Ok(TRIES);
+        return Ok(MAX_ATTEMPTS);
     }
     match text.parse() {
-        Ok(tries) if tries > 0 => Ok(tries),
+        Ok(attempts) if attempts > 0 => Ok(attempts),
         _ => {
-            Err(Error::usage("AWS_MAX_ATTEMPTS is no number of tries").because(format!("'{text}'")))
+            Err(Error::usage("AWS_MAX_ATTEMPTS is no number of tries")
+                .with_reason(format!("'{text}'")))
         }
     }
 }
 
 /// The wait after so many tries: it doubles, and differs from request to request, so that those that
 /// failed together do not come back together.
-fn wait(tried: u32) -> Duration {
-    let longest = FIRST_WAIT
-        .saturating_mul(1 << tried.saturating_sub(1).min(16))
-        .min(LONGEST_WAIT);
-    longest.mul_f64(0.5 + 0.5 * random())
+fn backoff(attempts: u32) -> Duration {
+    let max_delay = INITIAL_BACKOFF
+        .saturating_mul(1 << attempts.saturating_sub(1).min(16))
+        .min(MAX_BACKOFF);
+    max_delay.mul_f64(0.5 + 0.5 * random_fraction())
 }
 
 /// A number from 0 to 1 that is another each time.
-fn random() -> f64 {
+fn random_fraction() -> f64 {
     use std::hash::{BuildHasher, RandomState};
     let hash = RandomState::new().hash_one(std::thread::current().id());
     (hash >> 11) as f64 / (1_u64 << 53) as f64

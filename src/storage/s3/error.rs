@@ -12,7 +12,7 @@ use crate::error::Error;
 #[derive(Debug, Clone)]
 pub struct Operation {
     /// `cannot list`, as an error begins.
-    pub cannot: &'static str,
+    pub error_prefix: &'static str,
     /// The object or prefix.
     pub url: String,
     /// The permission that it needs.
@@ -42,28 +42,28 @@ pub struct ErrorResponse {
     status: u16,
     code: String,
     message: String,
-    request: Option<String>,
+    request_id: Option<String>,
     /// The region that the bucket is in, where the answer says that.
-    region: Option<String>,
+    bucket_region: Option<String>,
 }
 
 impl RequestError {
     /// The failure of a request.
-    pub fn of<E>(error: &SdkError<E>) -> Self
+    pub fn from_sdk_error<E>(error: &SdkError<E>) -> Self
     where
         E: ProvideErrorMetadata + StdError + 'static,
     {
-        if let Some(why) = credentials(error) {
+        if let Some(why) = credentials_error(error) {
             return Self::Credentials(why);
         }
         let Some(response) = error.raw_response() else {
             return match error {
                 SdkError::TimeoutError(_) => Self::Transport("it took too long".to_owned()),
-                SdkError::ConstructionFailure(_) => Self::Fatal(innermost(error)),
+                SdkError::ConstructionFailure(_) => Self::Fatal(root_cause(error)),
                 SdkError::DispatchFailure(failure) if failure.is_user() => {
-                    Self::Fatal(innermost(error))
+                    Self::Fatal(root_cause(error))
                 }
-                _ => Self::Transport(innermost(error)),
+                _ => Self::Transport(root_cause(error)),
             };
         };
         let header = |name| response.headers().get(name).map(str::to_owned);
@@ -71,14 +71,14 @@ impl RequestError {
         let message = error.as_service_error().and_then(|e| e.message());
         let message = message.unwrap_or_default().to_owned();
         let status = response.status().as_u16();
-        let is_cut = matches!(error, SdkError::ResponseError(_));
-        if is_cut || code.is_none() && (200..300).contains(&status) {
+        let is_truncated = matches!(error, SdkError::ResponseError(_));
+        if is_truncated || code.is_none() && (200..300).contains(&status) {
             // The answer itself was damaged on the way.
-            return Self::Transport(innermost(error));
+            return Self::Transport(root_cause(error));
         }
         Self::Response(ErrorResponse {
-            region: header("x-amz-bucket-region").or_else(|| expected_region(&message)),
-            request: header("x-amz-request-id"),
+            bucket_region: header("x-amz-bucket-region").or_else(|| expected_region(&message)),
+            request_id: header("x-amz-request-id"),
             code: code.unwrap_or_default().to_owned(),
             message,
             status,
@@ -86,7 +86,7 @@ impl RequestError {
     }
 
     /// One object of several was refused.
-    pub fn refused(code: Option<&str>, message: Option<&str>) -> Self {
+    pub fn from_delete_error(code: Option<&str>, message: Option<&str>) -> Self {
         Self::Response(ErrorResponse {
             status: 200,
             code: code.unwrap_or_default().to_owned(),
@@ -96,7 +96,7 @@ impl RequestError {
     }
 
     /// Whether the same request can succeed a little later.
-    pub fn is_passing(&self) -> bool {
+    pub fn is_retryable(&self) -> bool {
         match self {
             Self::Response(answer) => {
                 answer.status >= 500 && answer.status != 501
@@ -140,21 +140,22 @@ impl RequestError {
     }
 
     /// The line for people: what failed after so many tries, and what to do.
-    pub fn explain(&self, call: &Operation, tries: u32, endpoint: &str) -> Error {
+    pub fn to_error(&self, operation: &Operation, attempts: u32, endpoint: &str) -> Error {
         let mut why = self.describe();
-        if tries > 1 {
-            why += &format!(" ({tries} tries)");
+        if attempts > 1 {
+            why += &format!(" ({attempts} tries)");
         }
-        let error = Error::failed(format!("{} {}", call.cannot, call.url)).because(why);
-        match self.advice(call, endpoint) {
-            Some(advice) => error.hint(advice),
+        let error =
+            Error::failed(format!("{} {}", operation.error_prefix, operation.url)).with_reason(why);
+        match self.hint(operation, endpoint) {
+            Some(hint) => error.with_hint(hint),
             None => error,
         }
     }
 
-    fn advice(&self, call: &Operation, endpoint: &str) -> Option<String> {
+    fn hint(&self, call: &Operation, endpoint: &str) -> Option<String> {
         Some(match self {
-            Self::Response(answer) => return answer.advice(call),
+            Self::Response(answer) => return answer.hint(call),
             Self::Transport(_) | Self::TimedOut(_) => format!(
                 "check that {endpoint} can be reached, or name another by --endpoint-url or AWS_ENDPOINT_URL_S3"
             ),
@@ -178,13 +179,13 @@ impl ErrorResponse {
         if !self.message.is_empty() {
             text += &format!(", {}", self.message.trim_end_matches('.'));
         }
-        if let Some(request) = &self.request {
+        if let Some(request) = &self.request_id {
             text += &format!(", request {request}");
         }
         text
     }
 
-    fn advice(&self, call: &Operation) -> Option<String> {
+    fn hint(&self, call: &Operation) -> Option<String> {
         let wrong_region = matches!(
             self.code.as_str(),
             "PermanentRedirect"
@@ -192,7 +193,7 @@ impl ErrorResponse {
                 | "IllegalLocationConstraintException"
         ) || self.status == 301;
         if wrong_region {
-            return Some(match &self.region {
+            return Some(match &self.bucket_region {
                 Some(region) => {
                     format!("the bucket is in region {region}: set --region {region} or AWS_REGION")
                 }
@@ -236,19 +237,19 @@ impl ErrorResponse {
 }
 
 /// What the provider of credentials says.
-fn credentials(error: &(dyn StdError + 'static)) -> Option<String> {
-    let mut next = Some(error);
-    while let Some(error) = next {
+fn credentials_error(error: &(dyn StdError + 'static)) -> Option<String> {
+    let mut source = Some(error);
+    while let Some(error) = source {
         if let Some(found) = error.downcast_ref::<CredentialsError>() {
-            return Some(without_stderr(innermost(found)));
+            return Some(strip_stderr(root_cause(found)));
         }
-        next = error.source();
+        source = error.source();
     }
     None
 }
 
 /// The cause behind all others, in its own words.
-pub fn innermost(error: &(dyn StdError + 'static)) -> String {
+pub fn root_cause(error: &(dyn StdError + 'static)) -> String {
     let mut error = error;
     while let Some(source) = error.source() {
         error = source;
@@ -263,7 +264,7 @@ fn expected_region(message: &str) -> Option<String> {
 }
 
 /// What a provider says, without what a process of the user has said to it: that may be a secret.
-pub fn without_stderr(why: String) -> String {
+pub fn strip_stderr(why: String) -> String {
     match why.split_once(". Stderr:") {
         Some((why, _)) => why.to_owned(),
         None => why,

@@ -30,31 +30,31 @@ pub use multipart::IncompleteUpload;
 pub use options::S3Options;
 
 /// Objects that one request can remove.
-const REMOVED_AT_ONCE: usize = 1000;
+const MAX_KEYS_PER_DELETE: usize = 1000;
 
 /// A prefix of a bucket, or one object.
 #[derive(Debug)]
-pub struct S3 {
+pub struct S3Store {
     bucket: Arc<Bucket>,
     /// The only object, where the place is one.
-    file: Option<ObjectMeta>,
+    single_object: Option<ObjectMeta>,
     /// How keys begin below the prefix: others are not listed.
-    stem: String,
+    name_prefix: String,
 }
 
 /// What every request is about.
 #[derive(Debug)]
 struct Bucket {
-    connection: Arc<S3Client>,
+    client: Arc<S3Client>,
     name: String,
     /// What all keys begin with: nothing, or a prefix that ends in `/`.
-    root: String,
+    prefix: String,
 }
 
 impl Bucket {
     /// A key as S3 knows it.
-    fn key(&self, key: &str) -> String {
-        format!("{}{key}", self.root)
+    fn full_key(&self, key: &str) -> String {
+        format!("{}{key}", self.prefix)
     }
 
     /// The URL of a key as S3 knows it.
@@ -63,97 +63,102 @@ impl Bucket {
     }
 
     /// One page of a listing of what begins with `prefix`.
-    async fn page(
+    async fn list_page(
         &self,
         prefix: &str,
         depth: ListMode,
-        after: Option<String>,
-        most: Option<i32>,
+        continuation_token: Option<String>,
+        max_keys: Option<i32>,
     ) -> Result<ListObjectsV2Output> {
-        let connection = &self.connection;
+        let client = &self.client;
         let call = Operation {
-            cannot: "cannot list",
+            error_prefix: "cannot list",
             url: self.url(prefix),
             permission: "s3:ListBucket",
         };
         // The semaphore is never closed.
-        let _permit = connection.reads().acquire().await;
+        let _permit = client.read_permits().acquire().await;
         let request = || {
-            connection
-                .client()
+            client
+                .sdk()
                 .list_objects_v2()
                 .bucket(&self.name)
                 .prefix(prefix)
                 .set_delimiter((depth == ListMode::Delimited).then(|| "/".to_owned()))
-                .set_continuation_token(after.clone())
-                .set_max_keys(most)
-                .set_request_payer(connection.payer())
+                .set_continuation_token(continuation_token.clone())
+                .set_max_keys(max_keys)
+                .set_request_payer(client.request_payer())
                 .send()
         };
-        let page = connection.send(&call, Duration::ZERO, request).await;
-        page.map_err(|failed| connection.error(&call, &failed))
+        let page = client.send_with_retry(&call, Duration::ZERO, request).await;
+        page.map_err(|failed| client.to_error(&call, &failed))
     }
 }
 
-impl S3 {
+impl S3Store {
     /// The store for a place to read from: the object that has exactly this name, or all that is
     /// below it.
     ///
     /// # Errors
     /// It cannot be listed.
-    pub fn open(connection: Arc<S3Client>, bucket: &str, prefix: &str) -> Result<Self> {
-        let named = (!prefix.is_empty() && !prefix.ends_with('/')).then_some(prefix);
-        let Some(key) = named else {
-            return Ok(Self::below(connection, bucket, prefix));
+    pub fn open(client: Arc<S3Client>, bucket: &str, prefix: &str) -> Result<Self> {
+        let object_key = (!prefix.is_empty() && !prefix.ends_with('/')).then_some(prefix);
+        let Some(key) = object_key else {
+            return Ok(Self::new(client, bucket, prefix));
         };
-        let at = key.rfind('/').map_or(0, |slash| slash + 1);
-        let (root, name) = key.split_at(at);
-        let alone = Self::below(Arc::clone(&connection), bucket, root);
+        let name_start = key.rfind('/').map_or(0, |slash| slash + 1);
+        let (root, name) = key.split_at(name_start);
+        let parent = Self::new(Arc::clone(&client), bucket, root);
         // Of all that begins with the name, the object of that name comes first.
-        let page = alone.bucket.page(key, ListMode::Recursive, None, Some(1));
-        let page = connection.wait(page)?;
+        let page = parent
+            .bucket
+            .list_page(key, ListMode::Recursive, None, Some(1));
+        let page = client.block_on(page)?;
         let first = page.contents().first().filter(|o| o.key() == Some(key));
         let Some(object) = first.filter(|object| object.size() > Some(0)) else {
-            return Ok(Self::below(connection, bucket, key));
+            return Ok(Self::new(client, bucket, key));
         };
         Ok(Self {
-            file: Some(ObjectMeta {
+            single_object: Some(ObjectMeta {
                 key: name.to_owned(),
                 size: object.size().unwrap_or_default().unsigned_abs(),
-                version: version(object.e_tag(), object.last_modified()),
+                version: object_version(object.e_tag(), object.last_modified()),
             }),
-            ..alone
+            ..parent
         })
     }
 
     /// The store for all that is below a prefix, whether there is anything or not.
-    pub fn below(connection: Arc<S3Client>, bucket: &str, prefix: &str) -> Self {
-        let slash = !prefix.is_empty() && !prefix.ends_with('/');
+    pub fn new(client: Arc<S3Client>, bucket: &str, prefix: &str) -> Self {
+        let needs_slash = !prefix.is_empty() && !prefix.ends_with('/');
         Self {
             bucket: Arc::new(Bucket {
-                connection,
+                client,
                 name: bucket.to_owned(),
-                root: format!("{prefix}{}", if slash { "/" } else { "" }),
+                prefix: format!("{prefix}{}", if needs_slash { "/" } else { "" }),
             }),
-            file: None,
-            stem: String::new(),
+            single_object: None,
+            name_prefix: String::new(),
         }
     }
 
     /// Opens the same store, but only what begins with `stem` is listed.
-    pub fn with_stem(self, stem: &str) -> Self {
-        let stem = stem.to_owned();
-        Self { stem, ..self }
+    pub fn with_name_prefix(self, name_prefix: &str) -> Self {
+        let name_prefix = name_prefix.to_owned();
+        Self {
+            name_prefix,
+            ..self
+        }
     }
 
     /// The store for a folder in this one.
-    pub fn folder(&self, name: &str) -> Self {
+    pub fn subfolder(&self, name: &str) -> Self {
         let Bucket {
-            connection,
+            client,
             name: bucket,
-            root,
+            prefix: root,
         } = self.bucket.as_ref();
-        Self::below(Arc::clone(connection), bucket, &format!("{root}{name}"))
+        Self::new(Arc::clone(client), bucket, &format!("{root}{name}"))
     }
 
     /// The contents of a small object, and what they are told by; nothing if there is none.
@@ -162,26 +167,26 @@ impl S3 {
     /// It cannot be read.
     pub fn get(&self, key: &str) -> Result<Option<(Vec<u8>, ObjectVersion)>> {
         let bucket = &self.bucket;
-        let connection = &bucket.connection;
+        let client = &bucket.client;
         // Who may not list is not told either that there is nothing.
-        let call = self.call("cannot read", key, "s3:GetObject and s3:ListBucket");
-        let key = bucket.key(key);
+        let operation = self.operation("cannot read", key, "s3:GetObject and s3:ListBucket");
+        let key = bucket.full_key(key);
         let request = || async {
-            let request = connection.client().get_object().bucket(&bucket.name);
-            let request = request.key(&key).set_request_payer(connection.payer());
-            let answer = match request.send().await {
+            let request = client.sdk().get_object().bucket(&bucket.name);
+            let request = request.key(&key).set_request_payer(client.request_payer());
+            let response = match request.send().await {
                 Err(SdkError::ServiceError(error)) if error.err().is_no_such_key() => {
                     return Ok(None);
                 }
-                answer => answer?,
+                response => response?,
             };
-            let version = version(answer.e_tag(), answer.last_modified());
-            let body = answer.body.collect().await;
-            let broken = |e| SdkError::dispatch_failure(ConnectorError::io(Box::new(e)));
-            Ok(Some((body.map_err(broken)?.to_vec(), version)))
+            let version = object_version(response.e_tag(), response.last_modified());
+            let body = response.body.collect().await;
+            let body_error = |e| SdkError::dispatch_failure(ConnectorError::io(Box::new(e)));
+            Ok(Some((body.map_err(body_error)?.to_vec(), version)))
         };
-        let found = connection.wait(connection.send(&call, Duration::ZERO, request));
-        found.map_err(|failed| connection.error(&call, &failed))
+        let object = client.block_on(client.send_with_retry(&operation, Duration::ZERO, request));
+        object.map_err(|failed| client.to_error(&operation, &failed))
     }
 
     /// Writes a small object, if what is there is still that version (none: if nothing is there). Says
@@ -189,17 +194,22 @@ impl S3 {
     ///
     /// # Errors
     /// It cannot be written.
-    pub fn replace(&self, key: &str, bytes: Vec<u8>, was: Option<&ObjectVersion>) -> Result<bool> {
-        multipart::replace(&self.bucket, key, bytes, was)
+    pub fn put_if_match(
+        &self,
+        key: &str,
+        bytes: Vec<u8>,
+        expected: Option<&ObjectVersion>,
+    ) -> Result<bool> {
+        multipart::put_if_match(&self.bucket, key, bytes, expected)
     }
 
     /// Uploads in parts that were begun and neither finished nor aborted.
     ///
     /// # Errors
     /// They cannot be listed.
-    pub fn unfinished(&self) -> Result<Vec<IncompleteUpload>> {
-        let root = &self.bucket.root;
-        let mut found = multipart::unfinished(&self.bucket, root)?;
+    pub fn list_multipart_uploads(&self) -> Result<Vec<IncompleteUpload>> {
+        let root = &self.bucket.prefix;
+        let mut found = multipart::list_multipart_uploads(&self.bucket, root)?;
         found.retain_mut(|upload| match upload.key.strip_prefix(root) {
             Some(below) => {
                 upload.key = below.to_owned();
@@ -214,45 +224,50 @@ impl S3 {
     ///
     /// # Errors
     /// It cannot be aborted.
-    pub fn abort(&self, key: &str, upload: &str) -> Result<()> {
+    pub fn abort_multipart_upload(&self, key: &str, upload_id: &str) -> Result<()> {
         let bucket = &self.bucket;
-        let key = bucket.key(key);
+        let key = bucket.full_key(key);
         bucket
-            .connection
-            .wait(multipart::abort(bucket, &key, upload))
+            .client
+            .block_on(multipart::abort_multipart_upload(bucket, &key, upload_id))
     }
 
     /// From now on nothing is tried twice on this connection.
-    pub fn hurry(&self) {
-        self.bucket.connection.hurry();
+    pub fn disable_retries(&self) {
+        self.bucket.client.disable_retries();
     }
 
-    fn call(&self, cannot: &'static str, key: &str, permission: &'static str) -> Operation {
+    fn operation(
+        &self,
+        error_prefix: &'static str,
+        key: &str,
+        permission: &'static str,
+    ) -> Operation {
         Operation {
-            cannot,
+            error_prefix,
             url: self.display(key),
             permission,
         }
     }
 }
 
-impl Store for S3 {
-    fn list(&self, prefix: &str, depth: ListMode) -> Result<ListResult> {
-        let mut level = ListResult::default();
-        if let Some(file) = &self.file {
-            level.objects.push(file.clone());
-            return Ok(level);
+impl Store for S3Store {
+    fn list(&self, prefix: &str, mode: ListMode) -> Result<ListResult> {
+        let mut listing = ListResult::default();
+        if let Some(file) = &self.single_object {
+            listing.objects.push(file.clone());
+            return Ok(listing);
         }
         let bucket = &self.bucket;
-        let below = match prefix {
-            "" => bucket.key(&self.stem),
-            prefix => bucket.key(prefix),
+        let full_prefix = match prefix {
+            "" => bucket.full_key(&self.name_prefix),
+            prefix => bucket.full_key(prefix),
         };
-        let relative = |key: &str| key.strip_prefix(&bucket.root).map(str::to_owned);
-        let mut after = None;
+        let relative = |key: &str| key.strip_prefix(&bucket.prefix).map(str::to_owned);
+        let mut continuation_token = None;
         loop {
-            let page = bucket.page(&below, depth, after, None);
-            let page = bucket.connection.wait(page)?;
+            let page = bucket.list_page(&full_prefix, mode, continuation_token, None);
+            let page = bucket.client.block_on(page)?;
             for object in page.contents() {
                 let Some(key) = object.key().and_then(relative) else {
                     continue;
@@ -262,25 +277,25 @@ impl Store for S3 {
                     continue;
                 }
                 let modified = object.last_modified().map(DateTime::secs);
-                level.last_modified = level.last_modified.max(modified);
-                level.objects.push(ObjectMeta {
+                listing.last_modified = listing.last_modified.max(modified);
+                listing.objects.push(ObjectMeta {
                     key,
                     size: object.size().unwrap_or_default().unsigned_abs(),
-                    version: version(object.e_tag(), object.last_modified()),
+                    version: object_version(object.e_tag(), object.last_modified()),
                 });
             }
             let prefixes = page.common_prefixes().iter();
-            level
-                .prefixes
+            listing
+                .common_prefixes
                 .extend(prefixes.filter_map(|p| p.prefix().and_then(relative)));
-            after = page.next_continuation_token;
-            if after.is_none() {
-                return Ok(level);
+            continuation_token = page.next_continuation_token;
+            if continuation_token.is_none() {
+                return Ok(listing);
             }
         }
     }
 
-    fn read(&self, ranges: Vec<ObjectRange>) -> Box<dyn RangeReader> {
+    fn read_ranges(&self, ranges: Vec<ObjectRange>) -> Box<dyn RangeReader> {
         Box::new(prefetch::PrefetchReader::new(
             Arc::clone(&self.bucket),
             ranges,
@@ -294,15 +309,15 @@ impl Store for S3 {
         )))
     }
 
-    fn remove(&self, keys: &[String]) -> Result<()> {
+    fn delete(&self, keys: &[String]) -> Result<()> {
         let bucket = &self.bucket;
-        let connection = &bucket.connection;
-        for keys in keys.chunks(REMOVED_AT_ONCE) {
+        let client = &bucket.client;
+        for keys in keys.chunks(MAX_KEYS_PER_DELETE) {
             let first = keys.first().map_or("", String::as_str);
-            let call = self.call("cannot remove", first, "s3:DeleteObject");
+            let operation = self.operation("cannot remove", first, "s3:DeleteObject");
             let objects = keys.iter().filter_map(|key| {
                 ObjectIdentifier::builder()
-                    .key(bucket.key(key))
+                    .key(bucket.full_key(key))
                     .build()
                     .ok()
             });
@@ -310,44 +325,44 @@ impl Store for S3 {
                 .set_objects(Some(objects.collect()))
                 .quiet(true)
                 .build()
-                .map_err(|e| Error::failed("cannot remove objects").because(e))?;
+                .map_err(|e| Error::failed("cannot remove objects").with_reason(e))?;
             let request = || {
-                let request = connection.client().delete_objects().bucket(&bucket.name);
-                let request = request.set_request_payer(connection.payer());
+                let request = client.sdk().delete_objects().bucket(&bucket.name);
+                let request = request.set_request_payer(client.request_payer());
                 request.delete(delete.clone()).send()
             };
-            let sent = connection.send(&call, Duration::ZERO, request);
-            let answer = connection.wait(sent);
-            let answer = answer.map_err(|failed| connection.error(&call, &failed))?;
-            let failed = answer
+            let deletion = client.send_with_retry(&operation, Duration::ZERO, request);
+            let response = client.block_on(deletion);
+            let response = response.map_err(|failed| client.to_error(&operation, &failed))?;
+            let first_error = response
                 .errors()
                 .iter()
                 .find(|e| e.code() != Some("NoSuchKey"));
-            if let Some(error) = failed {
+            if let Some(error) = first_error {
                 let url = bucket.url(error.key().unwrap_or_default());
-                let call = Operation { url, ..call };
-                let failure = RequestError::refused(error.code(), error.message());
-                return Err(connection.error(&call, &(failure, 1)));
+                let call = Operation { url, ..operation };
+                let failure = RequestError::from_delete_error(error.code(), error.message());
+                return Err(client.to_error(&call, &(failure, 1)));
             }
         }
         Ok(())
     }
 
     fn display(&self, key: &str) -> String {
-        self.bucket.url(&self.bucket.key(key))
+        self.bucket.url(&self.bucket.full_key(key))
     }
 
-    fn identity(&self, key: &str) -> String {
+    fn absolute_name(&self, key: &str) -> String {
         self.display(key)
     }
 
-    fn requests(&self) -> Option<usize> {
-        Some(self.bucket.connection.options().requests)
+    fn max_concurrent_requests(&self) -> Option<usize> {
+        Some(self.bucket.client.options().max_concurrent_requests)
     }
 }
 
 /// What a listing or an answer tells of an object's contents.
-fn version(tag: Option<&str>, modified: Option<&DateTime>) -> ObjectVersion {
+fn object_version(tag: Option<&str>, modified: Option<&DateTime>) -> ObjectVersion {
     match (tag, modified) {
         (Some(tag), _) => ObjectVersion::ETag(tag.into()),
         (None, Some(time)) => ObjectVersion::LastModified(time.secs()),

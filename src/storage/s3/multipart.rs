@@ -20,16 +20,16 @@ use crate::error::Result;
 use crate::storage::Upload;
 
 /// Bytes of the first parts. S3 wants 5 MiB at least of all but the last.
-const PART: usize = 8 << 20;
+const INITIAL_PART_BYTES: usize = 8 << 20;
 
 /// Parts after which they double in size: S3 takes 10,000, and 5 TiB of an object.
-const GROW_AFTER: i32 = 1000;
+const PARTS_PER_SIZE: i32 = 1000;
 
 /// Parts of one object that are under way at a time.
-const UNDER_WAY: usize = 2;
+const MAX_PARTS_IN_FLIGHT: usize = 2;
 
 /// The slowest line that a write is not given up on, in bytes a second.
-const SLOWEST: usize = 256 << 10;
+const MIN_UPLOAD_BYTES_PER_SEC: usize = 256 << 10;
 
 type PartResult = std::result::Result<CompletedPart, (RequestError, u32)>;
 
@@ -40,89 +40,91 @@ pub struct MultipartUpload {
     key: String,
     buffer: Vec<u8>,
     /// The upload in parts, once there is one.
-    upload: Option<String>,
-    under_way: VecDeque<JoinHandle<PartResult>>,
-    done: Vec<CompletedPart>,
+    upload_id: Option<String>,
+    in_flight: VecDeque<JoinHandle<PartResult>>,
+    completed: Vec<CompletedPart>,
     /// Parts so far.
-    parts: i32,
-    bytes: u64,
+    part_count: i32,
+    bytes_written: u64,
 }
 
 impl MultipartUpload {
     /// Nothing is sent yet.
     pub fn new(bucket: Arc<Bucket>, key: &str) -> Self {
         Self {
-            key: bucket.key(key),
+            key: bucket.full_key(key),
             bucket,
             buffer: Vec::new(),
-            upload: None,
-            under_way: VecDeque::new(),
-            done: Vec::new(),
-            parts: 0,
-            bytes: 0,
+            upload_id: None,
+            in_flight: VecDeque::new(),
+            completed: Vec::new(),
+            part_count: 0,
+            bytes_written: 0,
         }
     }
 
-    fn part_bytes(&self) -> usize {
-        PART << (self.parts / GROW_AFTER).min(9)
+    fn part_size(&self) -> usize {
+        INITIAL_PART_BYTES << (self.part_count / PARTS_PER_SIZE).min(9)
     }
 
     /// Sends what is in the buffer as the next part.
-    fn send_part(&mut self) -> Result<()> {
-        while self.under_way.len() >= UNDER_WAY {
-            self.settle_first()?;
+    fn upload_next_part(&mut self) -> Result<()> {
+        while self.in_flight.len() >= MAX_PARTS_IN_FLIGHT {
+            self.await_oldest_part()?;
         }
-        let id = match &self.upload {
+        let id = match &self.upload_id {
             Some(id) => id.clone(),
             None => {
                 let bucket = &self.bucket;
-                let (id, tried) = bucket.connection.wait(begin(bucket, &self.key))?;
-                let id = self.upload.insert(id).clone();
-                if tried > 1 {
-                    abort_others(bucket, &self.key, &id);
+                let (id, attempts) = bucket
+                    .client
+                    .block_on(create_multipart_upload(bucket, &self.key))?;
+                let id = self.upload_id.insert(id).clone();
+                if attempts > 1 {
+                    abort_orphans(bucket, &self.key, &id);
                 }
                 id
             }
         };
-        self.parts += 1;
+        self.part_count += 1;
         let bytes = Bytes::from(std::mem::take(&mut self.buffer));
-        let send = part(
+        let send = upload_part(
             Arc::clone(&self.bucket),
             self.key.clone(),
             id,
-            self.parts,
+            self.part_count,
             bytes,
         );
-        self.under_way.push_back(self.bucket.connection.spawn(send));
+        self.in_flight.push_back(self.bucket.client.spawn(send));
         Ok(())
     }
 
     /// Waits for the oldest part that is under way.
-    fn settle_first(&mut self) -> Result<()> {
-        let Some(first) = self.under_way.pop_front() else {
+    fn await_oldest_part(&mut self) -> Result<()> {
+        let Some(first) = self.in_flight.pop_front() else {
             return Ok(());
         };
-        let connection = &self.bucket.connection;
-        let sent = connection
-            .wait(first)
+        let client = &self.bucket.client;
+        let sent = client
+            .block_on(first)
             .unwrap_or_else(|stopped| Err((RequestError::Fatal(stopped.to_string()), 1)));
-        let call = call(&self.bucket, &self.key);
-        let part = sent.map_err(|failed| connection.error(&call, &failed))?;
-        self.done.push(part);
+        let operation = write_operation(&self.bucket, &self.key);
+        let part = sent.map_err(|failed| client.to_error(&operation, &failed))?;
+        self.completed.push(part);
         Ok(())
     }
 }
 
 impl Write for MultipartUpload {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let room = self.part_bytes() - self.buffer.len();
-        let taken = bytes.get(..room).unwrap_or(bytes);
-        self.buffer.extend_from_slice(taken);
-        self.bytes += taken.len() as u64;
-        if taken.len() == room {
-            self.send_part().map_err(io::Error::other)?;
+        let remaining = self.part_size() - self.buffer.len();
+        let accepted = bytes.get(..remaining).unwrap_or(bytes);
+        self.buffer.extend_from_slice(accepted);
+        self.bytes_written += accepted.len() as u64;
+        if accepted.len() == remaining {
+            self.upload_next_part().map_err(io::Error::other)?;
         }
-        Ok(taken.len())
+        Ok(accepted.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -133,62 +135,69 @@ impl Write for MultipartUpload {
 impl Upload for MultipartUpload {
     fn finish(mut self: Box<Self>) -> Result<u64> {
         let bucket = Arc::clone(&self.bucket);
-        if self.upload.is_none() {
+        if self.upload_id.is_none() {
             let bytes = Bytes::from(std::mem::take(&mut self.buffer));
-            bucket.connection.wait(put(&bucket, &self.key, bytes))?;
-            return Ok(self.bytes);
+            bucket
+                .client
+                .block_on(put_object(&bucket, &self.key, bytes))?;
+            return Ok(self.bytes_written);
         }
         if !self.buffer.is_empty() {
-            self.send_part()?;
+            self.upload_next_part()?;
         }
-        while !self.under_way.is_empty() {
-            self.settle_first()?;
+        while !self.in_flight.is_empty() {
+            self.await_oldest_part()?;
         }
-        let done = std::mem::take(&mut self.done);
-        if let Some(id) = &self.upload {
-            let complete = complete(&bucket, &self.key, id, done, self.bytes);
-            bucket.connection.wait(complete)?;
+        let parts = std::mem::take(&mut self.completed);
+        if let Some(id) = &self.upload_id {
+            let complete =
+                complete_multipart_upload(&bucket, &self.key, id, parts, self.bytes_written);
+            bucket.client.block_on(complete)?;
         }
-        self.upload = None;
-        Ok(self.bytes)
+        self.upload_id = None;
+        Ok(self.bytes_written)
     }
 }
 
 impl Drop for MultipartUpload {
     fn drop(&mut self) {
-        let Some(id) = self.upload.take() else {
+        let Some(id) = self.upload_id.take() else {
             return;
         };
-        for task in self.under_way.drain(..) {
+        for task in self.in_flight.drain(..) {
             task.abort();
             // A part that arrives after the abort would stay.
-            let _ = self.bucket.connection.wait(task);
+            let _ = self.bucket.client.block_on(task);
         }
         // What cannot be aborted now is seen by the next cleaning.
         let _ = self
             .bucket
-            .connection
-            .wait(abort(&self.bucket, &self.key, &id));
+            .client
+            .block_on(abort_multipart_upload(&self.bucket, &self.key, &id));
     }
 }
 
-fn call(bucket: &Bucket, key: &str) -> Operation {
+fn write_operation(bucket: &Bucket, key: &str) -> Operation {
     Operation {
-        cannot: "cannot write",
+        error_prefix: "cannot write",
         url: bucket.url(key),
         permission: "s3:PutObject",
     }
 }
 
 /// The time that so many bytes may take.
-fn time_for(bytes: usize) -> Duration {
-    Duration::from_secs((bytes / SLOWEST) as u64)
+fn upload_timeout(bytes: usize) -> Duration {
+    Duration::from_secs((bytes / MIN_UPLOAD_BYTES_PER_SEC) as u64)
 }
 
 /// Writes a whole object.
-async fn put(bucket: &Bucket, key: &str, bytes: Bytes) -> Result<()> {
-    let sent = put_if(bucket, key, bytes, None).await;
-    sent.map_err(|failed| bucket.connection.error(&call(bucket, key), &failed))
+async fn put_object(bucket: &Bucket, key: &str, bytes: Bytes) -> Result<()> {
+    let sent = put_with_mode(bucket, key, bytes, None).await;
+    sent.map_err(|failed| {
+        bucket
+            .client
+            .to_error(&write_operation(bucket, key), &failed)
+    })
 }
 
 /// What must be so for an object to be written.
@@ -199,18 +208,18 @@ enum PutMode {
     Update(String),
 }
 
-async fn put_if(
+async fn put_with_mode(
     bucket: &Bucket,
     key: &str,
     bytes: Bytes,
     condition: Option<PutMode>,
 ) -> std::result::Result<(), (RequestError, u32)> {
-    let connection = &bucket.connection;
-    let options = connection.options();
+    let client = &bucket.client;
+    let options = client.options();
     // The semaphore is never closed.
-    let _permit = connection.writes().acquire().await;
+    let _permit = client.write_permits().acquire().await;
     let request = || {
-        let request = connection.client().put_object();
+        let request = client.sdk().put_object();
         let request = match &condition {
             None => request,
             Some(PutMode::Create) => request.if_none_match("*"),
@@ -221,107 +230,115 @@ async fn put_if(
             .key(key)
             .body(ByteStream::from(bytes.clone()))
             .set_server_side_encryption(options.encryption.clone())
-            .set_ssekms_key_id(options.kms_key.clone())
-            .set_request_payer(connection.payer())
+            .set_ssekms_key_id(options.kms_key_id.clone())
+            .set_request_payer(client.request_payer())
             .send()
     };
-    let more = time_for(bytes.len());
-    let sent = connection.send(&call(bucket, key), more, request).await;
+    let extra_timeout = upload_timeout(bytes.len());
+    let sent = client
+        .send_with_retry(&write_operation(bucket, key), extra_timeout, request)
+        .await;
     sent.map(|_| ())
 }
 
 /// Writes a small object if what is there is still that version. Says whether it was.
-pub fn replace(
+pub fn put_if_match(
     bucket: &Bucket,
     key: &str,
     bytes: Vec<u8>,
     was: Option<&ObjectVersion>,
 ) -> Result<bool> {
-    let key = bucket.key(key);
+    let key = bucket.full_key(key);
     let bytes = Bytes::from(bytes);
-    let condition = match was {
+    let mode = match was {
         None => Some(PutMode::Create),
         Some(ObjectVersion::ETag(tag)) => Some(PutMode::Update(tag.to_string())),
         Some(_) => None,
     };
-    let connection = &bucket.connection;
-    match connection.wait(put_if(bucket, &key, bytes.clone(), condition)) {
+    let client = &bucket.client;
+    match client.block_on(put_with_mode(bucket, &key, bytes.clone(), mode)) {
         Ok(()) => Ok(true),
-        Err((failure, _)) if matches!(failure.status(), Some(409 | 412)) => Ok(false),
+        Err((error, _)) if matches!(error.status(), Some(409 | 412)) => Ok(false),
         // What was there has been removed.
-        Err((failure, _)) if was.is_some() && failure.code() == "NoSuchKey" => Ok(false),
+        Err((error, _)) if was.is_some() && error.code() == "NoSuchKey" => Ok(false),
         // A server that knows no conditions.
-        Err((failure, _)) if failure.status() == Some(501) => {
-            connection.wait(put(bucket, &key, bytes)).map(|()| true)
-        }
-        Err(failed) => Err(connection.error(&call(bucket, &key), &failed)),
+        Err((error, _)) if error.status() == Some(501) => client
+            .block_on(put_object(bucket, &key, bytes))
+            .map(|()| true),
+        Err(failed) => Err(client.to_error(&write_operation(bucket, &key), &failed)),
     }
 }
 
 /// Begins an upload in parts and gives its id, and how often that was tried.
-async fn begin(bucket: &Bucket, key: &str) -> Result<(String, u32)> {
-    let connection = &bucket.connection;
-    let options = connection.options();
-    let call = call(bucket, key);
+async fn create_multipart_upload(bucket: &Bucket, key: &str) -> Result<(String, u32)> {
+    let client = &bucket.client;
+    let options = client.options();
+    let operation = write_operation(bucket, key);
     // The semaphore is never closed.
-    let _permit = connection.writes().acquire().await;
-    let tried = AtomicU32::new(0);
+    let _permit = client.write_permits().acquire().await;
+    let attempts = AtomicU32::new(0);
     let request = || {
-        tried.fetch_add(1, Ordering::Relaxed);
-        connection
-            .client()
+        attempts.fetch_add(1, Ordering::Relaxed);
+        client
+            .sdk()
             .create_multipart_upload()
             .bucket(&bucket.name)
             .key(key)
             .set_server_side_encryption(options.encryption.clone())
-            .set_ssekms_key_id(options.kms_key.clone())
-            .set_request_payer(connection.payer())
+            .set_ssekms_key_id(options.kms_key_id.clone())
+            .set_request_payer(client.request_payer())
             .send()
     };
-    let begun = connection.send(&call, Duration::ZERO, request).await;
-    let begun = begun.map_err(|failed| connection.error(&call, &failed))?;
-    let id = begun.upload_id.ok_or_else(|| {
+    let created = client
+        .send_with_retry(&operation, Duration::ZERO, request)
+        .await;
+    let created = created.map_err(|failed| client.to_error(&operation, &failed))?;
+    let id = created.upload_id.ok_or_else(|| {
         let failure = RequestError::Transport("the answer names no upload".to_owned());
-        connection.error(&call, &(failure, 1))
+        client.to_error(&operation, &(failure, 1))
     })?;
-    Ok((id, tried.into_inner()))
+    Ok((id, attempts.into_inner()))
 }
 
 /// Aborts what was begun by tries whose answer was lost. What is overlooked is seen by the next cleaning.
-fn abort_others(bucket: &Bucket, key: &str, id: &str) {
-    let found = unfinished(bucket, key).unwrap_or_default();
-    for other in found {
-        if other.key == key && other.id != id {
-            let _ = bucket.connection.wait(abort(bucket, key, &other.id));
+fn abort_orphans(bucket: &Bucket, key: &str, id: &str) {
+    let uploads = list_multipart_uploads(bucket, key).unwrap_or_default();
+    for upload in uploads {
+        if upload.key == key && upload.id != id {
+            let _ = bucket
+                .client
+                .block_on(abort_multipart_upload(bucket, key, &upload.id));
         }
     }
 }
 
 /// Sends one part.
-async fn part(
+async fn upload_part(
     bucket: Arc<Bucket>,
     key: String,
     id: String,
     number: i32,
     bytes: Bytes,
 ) -> PartResult {
-    let connection = &bucket.connection;
+    let client = &bucket.client;
     // The semaphore is never closed.
-    let _permit = connection.writes().acquire().await;
+    let _permit = client.write_permits().acquire().await;
     let request = || {
-        connection
-            .client()
+        client
+            .sdk()
             .upload_part()
             .bucket(&bucket.name)
             .key(&key)
             .upload_id(&id)
             .part_number(number)
             .body(ByteStream::from(bytes.clone()))
-            .set_request_payer(connection.payer())
+            .set_request_payer(client.request_payer())
             .send()
     };
-    let more = time_for(bytes.len());
-    let sent = connection.send(&call(&bucket, &key), more, request).await?;
+    let extra_timeout = upload_timeout(bytes.len());
+    let sent = client
+        .send_with_retry(&write_operation(&bucket, &key), extra_timeout, request)
+        .await?;
     Ok(CompletedPart::builder()
         .part_number(number)
         .set_e_tag(sent.e_tag)
@@ -332,83 +349,86 @@ async fn part(
 }
 
 /// Makes an object of its parts.
-async fn complete(
+async fn complete_multipart_upload(
     bucket: &Bucket,
     key: &str,
     id: &str,
     parts: Vec<CompletedPart>,
     bytes: u64,
 ) -> Result<()> {
-    let connection = &bucket.connection;
-    let call = call(bucket, key);
+    let client = &bucket.client;
+    let operation = write_operation(bucket, key);
     let parts = CompletedMultipartUpload::builder()
         .set_parts(Some(parts))
         .build();
     let request = || {
-        connection
-            .client()
+        client
+            .sdk()
             .complete_multipart_upload()
             .bucket(&bucket.name)
             .key(key)
             .upload_id(id)
             .multipart_upload(parts.clone())
-            .set_request_payer(connection.payer())
+            .set_request_payer(client.request_payer())
             .send()
     };
     // Putting many parts together takes S3 up to minutes.
-    let more = Duration::from_secs(120);
-    match connection.send(&call, more, request).await {
+    let extra_timeout = Duration::from_secs(120);
+    match client
+        .send_with_retry(&operation, extra_timeout, request)
+        .await
+    {
         Ok(_) => Ok(()),
         // An earlier try did it, and its answer was lost on the way.
-        Err((failure, tried))
-            if tried > 1
-                && failure.code() == "NoSuchUpload"
-                && is_there(bucket, key, bytes).await =>
+        Err((error, attempts))
+            if attempts > 1
+                && error.code() == "NoSuchUpload"
+                && exists_with_size(bucket, key, bytes).await =>
         {
             Ok(())
         }
-        Err(failed) => Err(connection.error(&call, &failed)),
+        Err(failed) => Err(client.to_error(&operation, &failed)),
     }
 }
 
 /// Whether an object is there, of so many bytes.
-async fn is_there(bucket: &Bucket, key: &str, bytes: u64) -> bool {
-    let connection = &bucket.connection;
+async fn exists_with_size(bucket: &Bucket, key: &str, bytes: u64) -> bool {
+    let client = &bucket.client;
     let request = || {
-        let request = connection.client().head_object().bucket(&bucket.name);
+        let request = client.sdk().head_object().bucket(&bucket.name);
         request
             .key(key)
-            .set_request_payer(connection.payer())
+            .set_request_payer(client.request_payer())
             .send()
     };
-    let found = connection
-        .send(&call(bucket, key), Duration::ZERO, request)
+    let head = client
+        .send_with_retry(&write_operation(bucket, key), Duration::ZERO, request)
         .await;
-    found.is_ok_and(|found| found.content_length().map(i64::unsigned_abs) == Some(bytes))
+    head.is_ok_and(|found| found.content_length().map(i64::unsigned_abs) == Some(bytes))
 }
 
 /// Aborts an upload in parts. One that is not there any more is no error.
-pub async fn abort(bucket: &Bucket, key: &str, id: &str) -> Result<()> {
-    let connection = &bucket.connection;
+pub async fn abort_multipart_upload(bucket: &Bucket, key: &str, id: &str) -> Result<()> {
+    let client = &bucket.client;
     let call = Operation {
-        cannot: "cannot abort the upload of",
+        error_prefix: "cannot abort the upload of",
         permission: "s3:AbortMultipartUpload",
-        ..call(bucket, key)
+        ..write_operation(bucket, key)
     };
     let request = || {
-        connection
-            .client()
+        client
+            .sdk()
             .abort_multipart_upload()
             .bucket(&bucket.name)
             .key(key)
             .upload_id(id)
-            .set_request_payer(connection.payer())
+            .set_request_payer(client.request_payer())
             .send()
     };
-    match connection.send(&call, Duration::ZERO, request).await {
+    match client.send_with_retry(&call, Duration::ZERO, request).await {
         Ok(_) => Ok(()),
-        Err((failure, _)) if failure.code() == "NoSuchUpload" => Ok(()),
-        Err(failed) => Err(connection.error(&call, &failed)),
+        Err((error, _)) if error.code() == "NoSuchUpload" => Ok(()),
+        Err(failed) => Err(client.to_error(&call, &failed)),
     }
 }
 
@@ -420,49 +440,49 @@ pub struct IncompleteUpload {
     /// The id of the upload.
     pub id: String,
     /// When it was begun, by the clock of the store, in seconds since 1970.
-    pub begun: Option<i64>,
+    pub initiated: Option<i64>,
 }
 
 /// Uploads in parts that are neither finished nor aborted, of keys that begin so, as S3 knows them.
-pub fn unfinished(bucket: &Bucket, prefix: &str) -> Result<Vec<IncompleteUpload>> {
-    let connection = &bucket.connection;
+pub fn list_multipart_uploads(bucket: &Bucket, prefix: &str) -> Result<Vec<IncompleteUpload>> {
+    let client = &bucket.client;
     let call = Operation {
-        cannot: "cannot list uploads below",
+        error_prefix: "cannot list uploads below",
         url: bucket.url(prefix),
         permission: "s3:ListBucketMultipartUploads",
     };
-    let mut found = Vec::new();
-    let (mut key, mut id) = (None::<String>, None::<String>);
+    let mut uploads = Vec::new();
+    let (mut key_marker, mut upload_id_marker) = (None::<String>, None::<String>);
     loop {
         let request = || {
-            connection
-                .client()
+            client
+                .sdk()
                 .list_multipart_uploads()
                 .bucket(&bucket.name)
                 .prefix(prefix)
-                .set_key_marker(key.clone())
-                .set_upload_id_marker(id.clone())
-                .set_request_payer(connection.payer())
+                .set_key_marker(key_marker.clone())
+                .set_upload_id_marker(upload_id_marker.clone())
+                .set_request_payer(client.request_payer())
                 .send()
         };
-        let page = match connection.wait(connection.send(&call, Duration::ZERO, request)) {
+        let page = match client.block_on(client.send_with_retry(&call, Duration::ZERO, request)) {
             Ok(page) => page,
             // A server that does not tell has none to abort.
-            Err((failure, _)) if failure.status() == Some(501) => return Ok(found),
-            Err(failed) => return Err(connection.error(&call, &failed)),
+            Err((error, _)) if error.status() == Some(501) => return Ok(uploads),
+            Err(failed) => return Err(client.to_error(&call, &failed)),
         };
         for upload in page.uploads() {
             if let (Some(key), Some(id)) = (upload.key(), upload.upload_id()) {
-                found.push(IncompleteUpload {
+                uploads.push(IncompleteUpload {
                     key: key.to_owned(),
                     id: id.to_owned(),
-                    begun: upload.initiated().map(DateTime::secs),
+                    initiated: upload.initiated().map(DateTime::secs),
                 });
             }
         }
-        (key, id) = (page.next_key_marker, page.next_upload_id_marker);
-        if page.is_truncated != Some(true) || key.is_none() {
-            return Ok(found);
+        (key_marker, upload_id_marker) = (page.next_key_marker, page.next_upload_id_marker);
+        if page.is_truncated != Some(true) || key_marker.is_none() {
+            return Ok(uploads);
         }
     }
 }

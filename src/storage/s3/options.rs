@@ -20,13 +20,13 @@ pub struct S3Options {
     /// The encryption of what is written; the bucket's own if not set.
     pub encryption: Option<ServerSideEncryption>,
     /// The key of that encryption.
-    pub kms_key: Option<String>,
+    pub kms_key_id: Option<String>,
     /// Requests under way at a time, at least 1.
-    pub requests: usize,
+    pub max_concurrent_requests: usize,
     /// How long a request may bring nothing before it is given up.
-    pub patience: Duration,
+    pub read_timeout: Duration,
     /// Whether tries that failed are told on stderr.
-    pub verbose: bool,
+    pub log_retries: bool,
 }
 
 impl Default for S3Options {
@@ -38,10 +38,10 @@ impl Default for S3Options {
             no_sign_request: false,
             request_payer: false,
             encryption: None,
-            kms_key: None,
-            requests: 64,
-            patience: Duration::from_secs(20),
-            verbose: false,
+            kms_key_id: None,
+            max_concurrent_requests: 64,
+            read_timeout: Duration::from_secs(20),
+            log_retries: false,
         }
     }
 }

@@ -17,51 +17,51 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::error::{Operation, RequestError};
-use super::{Bucket, version};
+use super::{Bucket, object_version};
 use crate::error::Result;
 use crate::storage::{ObjectRange, ObjectVersion, RangeReader};
 
 /// Bytes of one request: large enough that the time to the first byte does not matter.
-pub const PIECE: u64 = 4 << 20;
+pub const PREFETCH_BYTES: u64 = 4 << 20;
 
 /// Bytes of the first request behind the likely end of a range, where but the rest of a record is
 /// wanted. Each one after it is twice as long.
-const OVERRUN: u64 = 64 << 10;
+const TAIL_READ_BYTES: u64 = 64 << 10;
 
 /// Pieces of one reader that are fetched ahead.
-const AHEAD: usize = 16;
+const PREFETCH_DEPTH: usize = 16;
 
 /// Bytes after which a request that breaks has brought something, so that tries count anew.
-const PROGRESS: u64 = 64 << 10;
+const RETRY_RESET_BYTES: u64 = 64 << 10;
 
 /// Reads ranges of objects in a bucket.
 pub struct PrefetchReader {
     bucket: Arc<Bucket>,
     ranges: Vec<ObjectRange>,
     /// The range that is read; none before the first.
-    current: Option<usize>,
+    current_range: Option<usize>,
     /// Where in it.
-    at: u64,
+    position: u64,
     /// The range and the byte in it of the next piece to ask for.
-    next: (usize, u64),
+    next_fetch: (usize, u64),
     /// What was asked for and not read yet, in order.
-    pieces: VecDeque<InFlightRead>,
+    in_flight: VecDeque<InFlightRead>,
     /// The size of the next piece behind the likely end.
-    overrun: u64,
+    tail_read_bytes: u64,
     /// Ends when the piece that was asked for last has its permit, or never will.
-    turn: Option<oneshot::Receiver<()>>,
+    permit_turn: Option<oneshot::Receiver<()>>,
 }
 
 /// A part of a range that is being fetched.
 struct InFlightRead {
-    range: usize,
+    range_index: usize,
     /// One past its last byte in the object.
-    to: u64,
+    end: u64,
     /// Held until all is read.
     permit: Option<OwnedSemaphorePermit>,
     /// The bytes at hand.
-    bytes: Bytes,
-    rest: UnboundedReceiver<Result<FetchEvent>>,
+    buffered: Bytes,
+    receiver: UnboundedReceiver<Result<FetchEvent>>,
     task: JoinHandle<()>,
 }
 
@@ -83,143 +83,148 @@ impl PrefetchReader {
     /// A reader that has begun to fetch.
     pub fn new(bucket: Arc<Bucket>, ranges: Vec<ObjectRange>) -> Self {
         let mut reader = Self {
-            next: (0, 0),
+            next_fetch: (0, 0),
             bucket,
             ranges,
-            current: None,
-            at: 0,
-            pieces: VecDeque::new(),
-            overrun: OVERRUN,
-            turn: None,
+            current_range: None,
+            position: 0,
+            in_flight: VecDeque::new(),
+            tail_read_bytes: TAIL_READ_BYTES,
+            permit_turn: None,
         };
-        reader.next = reader.start_of(0);
-        reader.fetch_ahead();
+        reader.next_fetch = reader.range_start(0);
+        reader.prefetch();
         reader
     }
 
-    fn fetch_ahead(&mut self) {
-        while self.pieces.len() < AHEAD {
-            let (number, from) = self.next;
-            let Some(range) = self.ranges.get(number) else {
+    fn prefetch(&mut self) {
+        while self.in_flight.len() < PREFETCH_DEPTH {
+            let (range_index, from) = self.next_fetch;
+            let Some(range) = self.ranges.get(range_index) else {
                 return;
             };
-            let until = range.until.min(range.entry.size);
-            if from < until {
-                let to = until.min(from.saturating_add(PIECE));
-                let piece = self.fetch(number, from, to);
-                self.pieces.extend(piece);
-                self.next = (number, to);
+            let expected_end = range.expected_end.min(range.object.size);
+            if from < expected_end {
+                let fetch_end = expected_end.min(from.saturating_add(PREFETCH_BYTES));
+                let read = self.start_fetch(range_index, from, fetch_end);
+                self.in_flight.extend(read);
+                self.next_fetch = (range_index, fetch_end);
             } else {
-                self.next = self.start_of(number + 1);
+                self.next_fetch = self.range_start(range_index + 1);
             }
         }
     }
 
     /// Where the pieces of a range begin.
-    fn start_of(&self, number: usize) -> (usize, u64) {
+    fn range_start(&self, range_index: usize) -> (usize, u64) {
         (
-            number,
-            self.ranges.get(number).map_or(0, |range| range.from),
+            range_index,
+            self.ranges.get(range_index).map_or(0, |range| range.start),
         )
     }
 
     /// Whether there is more to read of the range.
-    fn is_inside(&self) -> bool {
-        let range = self.current.and_then(|number| self.ranges.get(number));
-        range.is_some_and(|range| self.at < range.entry.size)
+    fn has_remaining(&self) -> bool {
+        let range = self
+            .current_range
+            .and_then(|range_index| self.ranges.get(range_index));
+        range.is_some_and(|range| self.position < range.object.size)
     }
 
     /// The piece that is read. If there is none, all that was likely is read, and more is asked for.
-    fn piece(&mut self) -> Option<&mut InFlightRead> {
-        let number = self.current?;
+    fn current_read(&mut self) -> Option<&mut InFlightRead> {
+        let range_index = self.current_range?;
         if self
-            .pieces
+            .in_flight
             .front()
-            .is_none_or(|piece| piece.range != number)
+            .is_none_or(|read| read.range_index != range_index)
         {
-            let range = self.ranges.get(number)?;
+            let range = self.ranges.get(range_index)?;
             // What waits of later ranges holds permits that this piece may have to wait for.
-            self.pieces.clear();
-            self.next = self.start_of(number + 1);
-            let end = self.at.saturating_add(self.overrun).min(range.entry.size);
-            let piece = self.fetch(number, self.at, end);
-            self.pieces.extend(piece);
-            self.overrun = (self.overrun * 2).min(PIECE);
+            self.in_flight.clear();
+            self.next_fetch = self.range_start(range_index + 1);
+            let fetch_end = self
+                .position
+                .saturating_add(self.tail_read_bytes)
+                .min(range.object.size);
+            let read = self.start_fetch(range_index, self.position, fetch_end);
+            self.in_flight.extend(read);
+            self.tail_read_bytes = (self.tail_read_bytes * 2).min(PREFETCH_BYTES);
         }
-        self.pieces.front_mut()
+        self.in_flight.front_mut()
     }
 
-    fn fetch(&mut self, number: usize, from: u64, to: u64) -> Option<InFlightRead> {
-        let entry = &self.ranges.get(number)?.entry;
-        let (sender, rest) = unbounded_channel();
-        let (permitted, next) = oneshot::channel();
+    fn start_fetch(&mut self, range_index: usize, start: u64, end: u64) -> Option<InFlightRead> {
+        let entry = &self.ranges.get(range_index)?.object;
+        let (sender, receiver) = unbounded_channel();
+        let (permit_acquired, next_turn) = oneshot::channel();
         let fetch = Fetch {
             bucket: Arc::clone(&self.bucket),
-            key: self.bucket.key(&entry.key),
+            key: self.bucket.full_key(&entry.key),
             version: entry.version.clone(),
             sender,
         };
-        let turn = self.turn.replace(next);
-        let task = fetch.run(from, to, turn, permitted);
+        let turn = self.permit_turn.replace(next_turn);
+        let task = fetch.fetch_with_permit(start, end, turn, permit_acquired);
         Some(InFlightRead {
-            range: number,
-            to,
+            range_index,
+            end,
             permit: None,
-            bytes: Bytes::new(),
-            rest,
-            task: self.bucket.connection.spawn(task),
+            buffered: Bytes::new(),
+            receiver,
+            task: self.bucket.client.spawn(task),
         })
     }
 }
 
 impl RangeReader for PrefetchReader {
     fn next_range(&mut self) -> Result<()> {
-        let number = self.current.map_or(0, |number| number + 1);
-        let begin = self.start_of(number);
-        self.current = Some(number);
-        self.at = begin.1;
-        self.overrun = OVERRUN;
+        let range_index = self.current_range.map_or(0, |number| number + 1);
+        let start = self.range_start(range_index);
+        self.current_range = Some(range_index);
+        self.position = start.1;
+        self.tail_read_bytes = TAIL_READ_BYTES;
         while self
-            .pieces
+            .in_flight
             .front()
-            .is_some_and(|piece| piece.range < number)
+            .is_some_and(|read| read.range_index < range_index)
         {
-            self.pieces.pop_front();
+            self.in_flight.pop_front();
         }
-        if self.next.0 < number {
-            self.next = begin;
+        if self.next_fetch.0 < range_index {
+            self.next_fetch = start;
         }
-        self.fetch_ahead();
+        self.prefetch();
         Ok(())
     }
 }
 
 impl Read for PrefetchReader {
     fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
-        while !to.is_empty() && self.is_inside() {
-            let at = self.at;
-            let Some(piece) = self.piece() else {
+        while !to.is_empty() && self.has_remaining() {
+            let at = self.position;
+            let Some(current) = self.current_read() else {
                 continue;
             };
-            if piece.bytes.is_empty() {
-                match piece.rest.blocking_recv() {
-                    Some(Ok(FetchEvent::Bytes(bytes))) => piece.bytes = bytes,
-                    Some(Ok(FetchEvent::Permit(permit))) => piece.permit = Some(permit),
+            if current.buffered.is_empty() {
+                match current.receiver.blocking_recv() {
+                    Some(Ok(FetchEvent::Bytes(bytes))) => current.buffered = bytes,
+                    Some(Ok(FetchEvent::Permit(permit))) => current.permit = Some(permit),
                     Some(Err(error)) => return Err(io::Error::other(error)),
-                    None if piece.to > at => {
+                    None if current.end > at => {
                         return Err(io::Error::other("a request was stopped before its end"));
                     }
                     None => {
-                        self.pieces.pop_front();
-                        self.fetch_ahead();
+                        self.in_flight.pop_front();
+                        self.prefetch();
                     }
                 }
                 continue;
             }
-            let count = piece.bytes.len().min(to.len());
+            let count = current.buffered.len().min(to.len());
             let (to, _) = to.split_at_mut(count);
-            piece.bytes.copy_to_slice(to);
-            self.at += count as u64;
+            current.buffered.copy_to_slice(to);
+            self.position += count as u64;
             return Ok(count);
         }
         Ok(0)
@@ -235,110 +240,120 @@ struct Fetch {
 }
 
 impl Fetch {
-    async fn run(
+    async fn fetch_with_permit(
         self,
         from: u64,
         to: u64,
         turn: Option<oneshot::Receiver<()>>,
-        permitted: oneshot::Sender<()>,
+        permit_acquired: oneshot::Sender<()>,
     ) {
         if let Some(turn) = turn {
             // A piece before this one that is not wanted any more takes no permit.
             let _ = turn.await;
         }
         // The semaphore is never closed.
-        let Ok(permit) = Arc::clone(self.bucket.connection.reads())
+        let Ok(permit) = Arc::clone(self.bucket.client.read_permits())
             .acquire_owned()
             .await
         else {
             return;
         };
-        drop(permitted);
+        drop(permit_acquired);
         // Whoever asked may not want to know any more.
         let _ = self.sender.send(Ok(FetchEvent::Permit(permit)));
-        if let Err(error) = self.send_all(from, to).await {
+        if let Err(error) = self.fetch_all(from, to).await {
             let _ = self.sender.send(Err(error));
         }
     }
 
-    async fn send_all(&self, from: u64, to: u64) -> Result<()> {
-        let connection = &self.bucket.connection;
+    async fn fetch_all(&self, from: u64, to: u64) -> Result<()> {
+        let client = &self.bucket.client;
         let call = Operation {
-            cannot: "cannot read",
+            error_prefix: "cannot read",
             url: self.bucket.url(&self.key),
             permission: "s3:GetObject",
         };
-        let (mut at, mut tried, mut counted_from) = (from, 0, from);
-        while at < to {
-            let Err(failure) = self.attempt(&mut at, to).await else {
+        let (mut position, mut attempts, mut attempts_reset_at) = (from, 0, from);
+        while position < to {
+            let Err(error) = self.fetch_once(&mut position, to).await else {
                 break;
             };
-            if at - counted_from >= PROGRESS {
-                (tried, counted_from) = (0, at);
+            if position - attempts_reset_at >= RETRY_RESET_BYTES {
+                (attempts, attempts_reset_at) = (0, position);
             }
-            tried += 1;
-            if !connection.again(&call, &failure, tried).await {
-                return Err(connection.error(&call, &(failure, tried)));
+            attempts += 1;
+            if !client.backoff_or_give_up(&call, &error, attempts).await {
+                return Err(client.to_error(&call, &(error, attempts)));
             }
         }
         Ok(())
     }
 
     /// One request for what is missing; says how far it came.
-    async fn attempt(&self, at: &mut u64, to: u64) -> std::result::Result<(), RequestError> {
-        let connection = &self.bucket.connection;
-        let patience = connection.options().patience;
-        let stalled = |_| RequestError::TimedOut(patience);
-        let request = connection
-            .client()
+    async fn fetch_once(
+        &self,
+        position: &mut u64,
+        to: u64,
+    ) -> std::result::Result<(), RequestError> {
+        let client = &self.bucket.client;
+        let read_timeout = client.options().read_timeout;
+        let timed_out = |_| RequestError::TimedOut(read_timeout);
+        let request = client
+            .sdk()
             .get_object()
             .bucket(&self.bucket.name)
             .key(&self.key)
-            .range(format!("bytes={at}-{}", to - 1))
-            .set_request_payer(connection.payer())
+            .range(format!("bytes={position}-{}", to - 1))
+            .set_request_payer(client.request_payer())
             .set_if_match(match &self.version {
                 ObjectVersion::ETag(tag) => Some(tag.to_string()),
                 _ => None,
             });
-        let answer = timeout(patience, request.send()).await.map_err(stalled)?;
-        let mut answer = answer.map_err(|error| match RequestError::of(&error) {
-            // The bytes are gone, or it is another object by now.
-            failure if matches!(failure.status(), Some(412 | 416)) => RequestError::ObjectChanged,
-            failure => failure,
-        })?;
-        let found = version(answer.e_tag(), answer.last_modified());
-        let same = match (&self.version, &found) {
-            (ObjectVersion::ETag(_), ObjectVersion::ETag(_)) => self.version == found,
-            (ObjectVersion::LastModified(listed), _) => answer
+        let response = timeout(read_timeout, request.send())
+            .await
+            .map_err(timed_out)?;
+        let mut response =
+            response.map_err(|error| match RequestError::from_sdk_error(&error) {
+                // The bytes are gone, or it is another object by now.
+                failure if matches!(failure.status(), Some(412 | 416)) => {
+                    RequestError::ObjectChanged
+                }
+                failure => failure,
+            })?;
+        let found_version = object_version(response.e_tag(), response.last_modified());
+        let is_same = match (&self.version, &found_version) {
+            (ObjectVersion::ETag(_), ObjectVersion::ETag(_)) => self.version == found_version,
+            (ObjectVersion::LastModified(listed), _) => response
                 .last_modified()
                 .is_none_or(|now| now.secs() == *listed),
             _ => true,
         };
-        if !same {
+        if !is_same {
             return Err(RequestError::ObjectChanged);
         }
         // A server that knows no ranges would answer with the beginning.
-        let range = answer.content_range().unwrap_or_default();
-        if *at > 0 && !range.starts_with(&format!("bytes {at}-")) {
-            let why = format!("byte {at} was asked for, and the answer is of '{range}'");
+        let content_range = response.content_range().unwrap_or_default();
+        if *position > 0 && !content_range.starts_with(&format!("bytes {position}-")) {
+            let why =
+                format!("byte {position} was asked for, and the answer is of '{content_range}'");
             return Err(RequestError::Fatal(why));
         }
-        while *at < to {
-            let bytes = timeout(patience, answer.body.next())
+        while *position < to {
+            let bytes = timeout(read_timeout, response.body.next())
                 .await
-                .map_err(stalled)?;
+                .map_err(timed_out)?;
             let bytes = match bytes {
                 None => {
                     return Err(RequestError::Transport(
                         "the answer ended too early".to_owned(),
                     ));
                 }
-                Some(Err(e)) => return Err(RequestError::Transport(super::error::innermost(&e))),
+                Some(Err(e)) => return Err(RequestError::Transport(super::error::root_cause(&e))),
                 Some(Ok(bytes)) => bytes,
             };
-            let wanted = usize::try_from(to - *at).unwrap_or(usize::MAX);
-            let bytes = bytes.slice(..bytes.len().min(wanted));
-            *at += bytes.len() as u64;
+            let remaining = usize::try_from(to - *position).unwrap_or(usize::MAX);
+            let bytes = bytes.slice(..bytes.len().min(remaining));
+            *position += bytes.len() as u64;
             let _ = self.sender.send(Ok(FetchEvent::Bytes(bytes)));
         }
         Ok(())

@@ -46,7 +46,7 @@ pub struct ConnectionFlags<'a> {
     pub ca_bundle: Option<&'a str>,
 }
 
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl ConnectionConfig {
     /// The warehouse that flags, environment and file name: each part from the first of them that has it.
@@ -65,109 +65,115 @@ impl ConnectionConfig {
         env: impl Fn(&str) -> Option<String>,
         warnings: &mut Vec<String>,
     ) -> Result<Option<Self>> {
-        let named = match flags.url {
-            Some(url) => of_flag(url)?,
+        let explicit = match flags.url {
+            Some(url) => parse_flag_url(url)?,
             None => match env("SPARKIFY_WAREHOUSE").filter(|url| !url.is_empty()) {
-                Some(url) => of_variable(&url)?,
-                None if file.is_some_and(ConfigFile::names_a_cluster) => PartialConfig {
+                Some(url) => parse_env_url(&url)?,
+                None if file.is_some_and(ConfigFile::has_cluster) => PartialConfig {
                     dialect: Some(Dialect::Redshift),
                     ..PartialConfig::default()
                 },
                 None => return Ok(None),
             },
         };
-        let surroundings = PartialConfig::of_environment(&env)
-            .map_err(|why| Error::usage("cannot use the environment").because(why))?;
-        let of_flags = PartialConfig {
-            roots: flags.ca_bundle.map(str::to_owned),
+        let from_env = PartialConfig::from_env(&env)
+            .map_err(|why| Error::usage("cannot use the environment").with_reason(why))?;
+        let from_flags = PartialConfig {
+            root_certs: flags.ca_bundle.map(str::to_owned),
             ..PartialConfig::default()
         };
-        let named = of_flags.or(named).or(surroundings);
-        let mut of_file = file.map(PartialConfig::of_file).unwrap_or_default();
+        let explicit = from_flags.or(explicit).or(from_env);
+        let mut from_file = file
+            .map(PartialConfig::from_config_file)
+            .unwrap_or_default();
         // What a file says of one server is not for another, nor a password for another user.
-        let differ = |a: &Option<String>, b: &Option<String>| match (a, b) {
+        let conflicts = |a: &Option<String>, b: &Option<String>| match (a, b) {
             (Some(a), Some(b)) => !a.eq_ignore_ascii_case(b),
             _ => false,
         };
-        if differ(&named.host, &of_file.host) {
-            of_file = PartialConfig::default();
-        } else if differ(&named.user, &of_file.user) {
-            of_file.password = None;
+        if conflicts(&explicit.host, &from_file.host) {
+            from_file = PartialConfig::default();
+        } else if conflicts(&explicit.user, &from_file.user) {
+            from_file.password = None;
         }
-        let parts = named.or(of_file);
-        Self::complete(parts, env, warnings).map(Some)
+        let partial = explicit.or(from_file);
+        Self::from_partial(partial, env, warnings).map(Some)
     }
 
     /// Adds what no source has.
-    fn complete(
-        parts: PartialConfig,
+    fn from_partial(
+        partial: PartialConfig,
         env: impl Fn(&str) -> Option<String>,
         warnings: &mut Vec<String>,
     ) -> Result<Self> {
-        let dialect = parts.dialect.unwrap_or(Dialect::Postgres);
-        let (port, mode) = match dialect {
+        let dialect = partial.dialect.unwrap_or(Dialect::Postgres);
+        let (default_port, default_mode) = match dialect {
             Dialect::Redshift => (5439, TlsMode::VerifyFull),
             Dialect::Postgres => (5432, TlsMode::Prefer),
         };
-        let incomplete = |what: &str, hint: &str| {
-            Err(Error::usage(format!("the warehouse has no {what}")).hint(hint))
+        let missing = |what: &str, hint: &str| {
+            Err(Error::usage(format!("the warehouse has no {what}")).with_hint(hint))
         };
-        let host = match (parts.host, dialect) {
+        let host = match (partial.host, dialect) {
             (Some(host), Dialect::Redshift) if host.starts_with('/') => {
                 return Err(Error::usage("Redshift is on no socket of this machine")
-                    .hint("name its host: redshift://USER@HOST:5439/DATABASE"));
+                    .with_hint("name its host: redshift://USER@HOST:5439/DATABASE"));
             }
             (Some(host), _) => host,
             (None, Dialect::Postgres) => "localhost".to_owned(),
             (None, Dialect::Redshift) => {
-                return incomplete(
+                return missing(
                     "host",
                     "give it as redshift://USER@HOST:5439/DATABASE, PGHOST, or HOST of [CLUSTER] in --config",
                 );
             }
         };
-        let user = match (parts.user, dialect) {
+        let user = match (partial.user, dialect) {
             (Some(user), _) => user,
             (None, Dialect::Postgres) => whoami::username().map_err(|e| {
                 Error::failed("cannot find out who you are")
-                    .because(e)
-                    .hint("give the user as postgres://USER@HOST/DATABASE or PGUSER")
+                    .with_reason(e)
+                    .with_hint("give the user as postgres://USER@HOST/DATABASE or PGUSER")
             })?,
             (None, Dialect::Redshift) => {
-                return incomplete(
+                return missing(
                     "user",
                     "give it as redshift://USER@HOST:5439/DATABASE, PGUSER, or DB_USER of [CLUSTER] in --config",
                 );
             }
         };
-        let database = parts.database.unwrap_or_else(|| match dialect {
+        let database = partial.database.unwrap_or_else(|| match dialect {
             Dialect::Redshift => "dev".to_owned(),
             Dialect::Postgres => user.clone(),
         });
-        let port = parts.port.unwrap_or(port);
-        let login = PgpassKey {
+        let port = partial.port.unwrap_or(default_port);
+        let pgpass_key = PgpassKey {
             host: &host,
             port,
             database: &database,
             user: &user,
         };
-        let password = parts
+        let password = partial
             .password
-            .or_else(|| pgpass::look_up(login, env, warnings));
+            .or_else(|| pgpass::find_password(pgpass_key, env, warnings));
         Ok(Self {
             dialect,
             port,
             password,
-            tls: TlsConfig::of(parts.mode, parts.roots.as_deref(), mode)?,
-            connect_timeout: match parts.connect_timeout {
-                None => Some(DEFAULT_TIMEOUT),
+            tls: TlsConfig::new(
+                partial.tls_mode,
+                partial.root_certs.as_deref(),
+                default_mode,
+            )?,
+            connect_timeout: match partial.connect_timeout {
+                None => Some(DEFAULT_CONNECT_TIMEOUT),
                 Some(Duration::ZERO) => None,
                 Some(timeout) => Some(timeout),
             },
-            application_name: parts
+            application_name: partial
                 .application_name
                 .unwrap_or_else(|| "sparkify".to_owned()),
-            options: parts.options,
+            options: partial.options,
             host,
             database,
             user,
@@ -175,29 +181,29 @@ impl ConnectionConfig {
     }
 
     /// The folder of its socket, if that is how it is reached.
-    pub fn socket_folder(&self) -> Option<&Path> {
+    pub fn socket_dir(&self) -> Option<&Path> {
         self.host.starts_with('/').then(|| Path::new(&self.host))
     }
 }
 
 /// The parts of `--warehouse`.
-fn of_flag(url: &str) -> Result<PartialConfig> {
-    let parts = PartialConfig::of_url(url)
-        .map_err(|why| Error::usage("cannot use the URL of --warehouse").because(why))?;
-    match parts.password {
-        None => Ok(parts),
+fn parse_flag_url(url: &str) -> Result<PartialConfig> {
+    let partial = PartialConfig::from_url(url)
+        .map_err(|why| Error::usage("cannot use the URL of --warehouse").with_reason(why))?;
+    match partial.password {
+        None => Ok(partial),
         Some(_) => Err(Error::usage("--warehouse has a password in it")
-            .because("whoever lists processes sees it")
-            .hint(
+            .with_reason("whoever lists processes sees it")
+            .with_hint(
                 "leave it out, and give it as PGPASSWORD, in the file of --config or in ~/.pgpass",
             )),
     }
 }
 
 /// The parts of SPARKIFY_WAREHOUSE.
-fn of_variable(url: &str) -> Result<PartialConfig> {
-    PartialConfig::of_url(url)
-        .map_err(|why| Error::usage("cannot use the URL of SPARKIFY_WAREHOUSE").because(why))
+fn parse_env_url(url: &str) -> Result<PartialConfig> {
+    PartialConfig::from_url(url)
+        .map_err(|why| Error::usage("cannot use the URL of SPARKIFY_WAREHOUSE").with_reason(why))
 }
 
 impl fmt::Display for ConnectionConfig {
@@ -213,7 +219,7 @@ impl fmt::Display for ConnectionConfig {
             Dialect::Redshift => "redshift",
             Dialect::Postgres => "postgres",
         };
-        match (self.socket_folder(), host.contains(':')) {
+        match (self.socket_dir(), host.contains(':')) {
             (Some(_), _) => write!(f, "{scheme}://{user}@:{port}/{database}?host={host}"),
             (None, true) => write!(f, "{scheme}://{user}@[{host}]:{port}/{database}"),
             (None, false) => write!(f, "{scheme}://{user}@{host}:{port}/{database}"),

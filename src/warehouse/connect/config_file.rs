@@ -55,7 +55,7 @@ impl ConfigFile {
     pub fn read(path: &Path, warnings: &mut Vec<String>) -> Result<Self> {
         let text = fs::read_to_string(path).map_err(|e| Error::io("cannot read", path, &e))?;
         let file = Self::parse(path, &text)?;
-        if file.password.is_some() && is_readable_by_all(path) {
+        if file.password.is_some() && is_world_readable(path) {
             warnings.push(format!(
                 "everybody on this machine can read the password in {0}; chmod 600 {0}",
                 path.display()
@@ -69,10 +69,10 @@ impl ConfigFile {
     /// # Errors
     /// It is no such file.
     pub fn parse(path: &Path, text: &str) -> Result<Self> {
-        let wrong = |why: String| {
+        let invalid = |why: String| {
             Error::failed(format!("cannot use {}", path.display()))
-                .because(why)
-                .hint("it has sections as [CLUSTER] and lines as HOST = NAME")
+                .with_reason(why)
+                .with_hint("it has sections as [CLUSTER] and lines as HOST = NAME")
         };
         let mut defaults = IniDefault::default();
         defaults.comment_symbols = vec!['#', ';'];
@@ -82,24 +82,26 @@ impl ConfigFile {
         let mut ini = Ini::new_from_defaults(defaults);
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         // Its errors name the line and do not repeat it.
-        ini.read(text.to_owned()).map_err(wrong)?;
+        ini.read(text.to_owned()).map_err(invalid)?;
         let value = |section: &str, key: &str| {
             let text = ini.get(section, key)?;
-            let text = unquoted(&text);
+            let text = strip_quotes(&text);
             (!text.is_empty()).then(|| text.to_owned())
         };
 
         for section in ["CLUSTER", "IAM_ROLE", "S3"] {
             let lines = ini.get_map_ref().get(&section.to_lowercase());
             if lines.is_some_and(|lines| lines.values().any(Option::is_none)) {
-                return Err(wrong(format!("a line of [{section}] has no =")));
+                return Err(invalid(format!("a line of [{section}] has no =")));
             }
         }
         let port = match value("CLUSTER", "DB_PORT").map(|text| text.parse::<u16>()) {
             None => None,
             Some(Ok(port)) if port > 0 => Some(port),
             Some(_) => {
-                return Err(wrong("DB_PORT of [CLUSTER] is no port (1 to 65535)".into()));
+                return Err(invalid(
+                    "DB_PORT of [CLUSTER] is no port (1 to 65535)".into(),
+                ));
             }
         };
         Ok(Self {
@@ -117,13 +119,13 @@ impl ConfigFile {
     }
 
     /// Whether it says anything about a cluster.
-    pub fn names_a_cluster(&self) -> bool {
+    pub fn has_cluster(&self) -> bool {
         self.host.is_some() || self.database.is_some() || self.user.is_some()
     }
 }
 
 /// A value without the quotes around it: in the wild they are there as often as not.
-fn unquoted(text: &str) -> &str {
+fn strip_quotes(text: &str) -> &str {
     let text = text.trim();
     ['\'', '"']
         .into_iter()
@@ -132,7 +134,7 @@ fn unquoted(text: &str) -> &str {
 }
 
 #[cfg(unix)]
-fn is_readable_by_all(path: &Path) -> bool {
+fn is_world_readable(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
     fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o004 != 0)
 }

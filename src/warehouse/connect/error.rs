@@ -26,78 +26,83 @@ pub enum ErrorClass {
 #[derive(Debug)]
 pub struct StatementError {
     /// What can be done about it.
-    pub cause: ErrorClass,
+    pub class: ErrorClass,
     /// What to say.
     pub error: Error,
 }
 
 /// Redshift has no SQLSTATE of its own for a transaction that another one was in the way of.
-const CONFLICTS: [&str; 3] = [
+const REDSHIFT_CONFLICT_MESSAGES: [&str; 3] = [
     "1023",
     "Serializable isolation violation",
     "could not complete because of conflict with concurrent transaction",
 ];
 
 /// A failure that nothing but the user can mend.
-pub fn refused(error: Error) -> StatementError {
+pub fn fatal(error: Error) -> StatementError {
     StatementError {
-        cause: ErrorClass::Fatal,
+        class: ErrorClass::Fatal,
         error,
     }
 }
 
 /// What a failure of the driver in the middle of a session means.
-pub fn failure(error: &postgres::Error) -> StatementError {
-    let Some(refused) = error.as_db_error() else {
-        return match is_of_the_connection(error) {
+pub fn statement_error(error: &postgres::Error) -> StatementError {
+    let Some(db_error) = error.as_db_error() else {
+        return match is_connection_error(error) {
             true => StatementError {
-                cause: ErrorClass::ConnectionLost,
+                class: ErrorClass::ConnectionLost,
                 error: Error::failed("the connection to the warehouse is lost")
-                    .because(reason(error)),
+                    .with_reason(error_chain(error)),
             },
             false => StatementError {
-                cause: ErrorClass::Fatal,
+                class: ErrorClass::Fatal,
                 error: Error::failed("the warehouse was asked for what the driver cannot do")
-                    .because(reason(error)),
+                    .with_reason(error_chain(error)),
             },
         };
     };
-    let cause = cause_of(refused);
+    let cause = error_class(db_error);
     let error = Error::failed(match cause {
         ErrorClass::Conflict => "another transaction was in the way",
         ErrorClass::ConnectionLost => "the warehouse ended the session",
         ErrorClass::Fatal => "the warehouse refused a statement",
     })
-    .because(said(refused));
-    let error = match hint_of(refused.code().code()) {
+    .with_reason(server_message(db_error));
+    let error = match sqlstate_hint(db_error.code().code()) {
         // What to do about the others is for whoever knows what can be tried again.
-        Some(hint) if cause == ErrorClass::Fatal => error.hint(hint),
+        Some(hint) if cause == ErrorClass::Fatal => error.with_hint(hint),
         _ => error,
     };
-    StatementError { cause, error }
+    StatementError {
+        class: cause,
+        error,
+    }
 }
 
 /// What a failure to write to a COPY means: the driver hides what it knows in one of input and output.
-pub fn failure_of_copy(error: &io::Error) -> StatementError {
+pub fn copy_error(error: &io::Error) -> StatementError {
     let inner = error.get_ref().and_then(|e| e.downcast_ref());
     inner.map_or_else(
         || StatementError {
-            cause: ErrorClass::ConnectionLost,
-            error: Error::failed("the connection to the warehouse is lost").because(error),
+            class: ErrorClass::ConnectionLost,
+            error: Error::failed("the connection to the warehouse is lost").with_reason(error),
         },
-        failure,
+        statement_error,
     )
 }
 
-fn cause_of(refused: &DbError) -> ErrorClass {
-    let code = refused.code().code();
-    let message = refused.message();
+fn error_class(db_error: &DbError) -> ErrorClass {
+    let code = db_error.code().code();
+    let message = db_error.message();
     let is_conflict = match code {
         "40001" | "40P01" | "55P03" => true,
         // Two that create the same table at the same time.
         "23505" => message.contains("pg_type_typname") || message.contains("pg_class_relname"),
         // Only here: elsewhere 1023 may be a value.
-        "XX000" => CONFLICTS.iter().any(|text| message.contains(text)),
+        "XX000" => REDSHIFT_CONFLICT_MESSAGES
+            .iter()
+            .any(|text| message.contains(text)),
         _ => false,
     };
     match code {
@@ -109,7 +114,7 @@ fn cause_of(refused: &DbError) -> ErrorClass {
 }
 
 /// Whether it ends the session without a word of the server. The driver keeps its own kinds to itself.
-fn is_of_the_connection(error: &postgres::Error) -> bool {
+fn is_connection_error(error: &postgres::Error) -> bool {
     let is_io = error
         .source()
         .is_some_and(|e| e.downcast_ref::<io::Error>().is_some());
@@ -117,9 +122,9 @@ fn is_of_the_connection(error: &postgres::Error) -> bool {
 }
 
 /// What the server said, with its SQLSTATE, which can be looked up.
-fn said(refused: &DbError) -> String {
-    let mut text = format!("{} ({})", refused.message(), refused.code().code());
-    for more in [refused.detail(), refused.where_()].into_iter().flatten() {
+fn server_message(db_error: &DbError) -> String {
+    let mut text = format!("{} ({})", db_error.message(), db_error.code().code());
+    for more in [db_error.detail(), db_error.where_()].into_iter().flatten() {
         text = format!("{text}, {more}");
     }
     // Redshift draws rules and boxes of blanks around what it has to say.
@@ -129,7 +134,7 @@ fn said(refused: &DbError) -> String {
 }
 
 /// All that an error says, from the outside in: the driver's own words tell little.
-fn reason(error: &postgres::Error) -> String {
+fn error_chain(error: &postgres::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(inner) = source {
@@ -143,7 +148,7 @@ fn reason(error: &postgres::Error) -> String {
 }
 
 /// What to do about an SQLSTATE.
-fn hint_of(code: &str) -> Option<&'static str> {
+fn sqlstate_hint(code: &str) -> Option<&'static str> {
     Some(match code {
         "28P01" => "check the user and the password (PGPASSWORD, --config or ~/.pgpass)",
         "28000" => {
@@ -169,42 +174,48 @@ fn hint_of(code: &str) -> Option<&'static str> {
 }
 
 /// Why no session began.
-pub(super) fn cannot_connect(address: &ConnectionConfig, error: &postgres::Error) -> Error {
-    let (why, hint) = explained(address, error);
-    let failed = Error::failed(format!("cannot connect to {address}")).because(why);
+pub(super) fn connect_error(connection: &ConnectionConfig, error: &postgres::Error) -> Error {
+    let (why, hint) = describe_connect(connection, error);
+    let failed = Error::failed(format!("cannot connect to {connection}")).with_reason(why);
     match hint {
-        Some(hint) => failed.hint(hint),
+        Some(hint) => failed.with_hint(hint),
         None => failed,
     }
 }
 
 /// Why, and what to do about it.
-fn explained(address: &ConnectionConfig, error: &postgres::Error) -> (String, Option<String>) {
-    if let Some(refused) = error.as_db_error() {
-        let said = said(refused);
+fn describe_connect(
+    connection: &ConnectionConfig,
+    error: &postgres::Error,
+) -> (String, Option<String>) {
+    if let Some(db_error) = error.as_db_error() {
+        let message = server_message(db_error);
         // Nothing keeps a server from repeating what it was given.
-        let said = match &address.password {
-            Some(password) => password.masked_in(&said),
-            None => said,
+        let message = match &connection.password {
+            Some(password) => password.redact_in(&message),
+            None => message,
         };
-        return (said, hint_of(refused.code().code()).map(str::to_owned));
+        return (
+            message,
+            sqlstate_hint(db_error.code().code()).map(str::to_owned),
+        );
     }
     let (why, hint) = match error.source() {
         None if error.is_closed() => (
             "the server closed the connection".to_owned(),
             Some("check host and port: is that the warehouse?"),
         ),
-        None => (reason(error), None),
+        None => (error_chain(error), None),
         Some(source) => match source.downcast_ref::<io::Error>() {
-            Some(source) => return of_io(address, source),
-            None => of_driver(&source.to_string()),
+            Some(source) => return describe_io(connection, source),
+            None => describe_driver(&source.to_string()),
         },
     };
     (why, hint.map(str::to_owned))
 }
 
 /// What the driver itself has to say about the server.
-fn of_driver(text: &str) -> (String, Option<&'static str>) {
+fn describe_driver(text: &str) -> (String, Option<&'static str>) {
     match text {
         "password missing" => (
             "the server wants a password, and none is given".to_owned(),
@@ -223,14 +234,14 @@ fn of_driver(text: &str) -> (String, Option<&'static str>) {
 }
 
 /// What input and output to the server failed with: the network, TLS, or words that the driver does not know.
-fn of_io(address: &ConnectionConfig, error: &io::Error) -> (String, Option<String>) {
-    let host = &address.host;
+fn describe_io(connection: &ConnectionConfig, error: &io::Error) -> (String, Option<String>) {
+    let host = &connection.host;
     let text = error.to_string();
     if let Some(error) = error
         .get_ref()
         .and_then(|e| e.downcast_ref::<rustls::Error>())
     {
-        return of_tls(address, error);
+        return describe_tls(connection, error);
     }
     if let Some((_, method)) = text.split_once("unknown authentication tag `") {
         let method = method.trim_end_matches('`');
@@ -259,7 +270,7 @@ fn of_io(address: &ConnectionConfig, error: &io::Error) -> (String, Option<Strin
     }
     let hint = match error.kind() {
         io::ErrorKind::ConnectionRefused => "nobody listens there: check host and port",
-        io::ErrorKind::TimedOut => return timed_out(address),
+        io::ErrorKind::TimedOut => return describe_timeout(connection),
         io::ErrorKind::NotFound => "there is no such socket: check the folder and the port",
         io::ErrorKind::PermissionDenied => "check the permissions of the socket",
         io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => {
@@ -274,21 +285,21 @@ fn of_io(address: &ConnectionConfig, error: &io::Error) -> (String, Option<Strin
 }
 
 /// Nobody answered in time.
-pub(super) fn no_answer(address: &ConnectionConfig) -> Error {
-    let (why, hint) = timed_out(address);
-    let error = Error::failed(format!("cannot connect to {address}")).because(why);
+pub(super) fn connect_timeout_error(connection: &ConnectionConfig) -> Error {
+    let (why, hint) = describe_timeout(connection);
+    let error = Error::failed(format!("cannot connect to {connection}")).with_reason(why);
     match hint {
-        Some(hint) => error.hint(hint),
+        Some(hint) => error.with_hint(hint),
         None => error,
     }
 }
 
-fn timed_out(address: &ConnectionConfig) -> (String, Option<String>) {
-    let why = match address.connect_timeout {
+fn describe_timeout(connection: &ConnectionConfig) -> (String, Option<String>) {
+    let why = match connection.connect_timeout {
         Some(timeout) => format!("no answer within {} s", timeout.as_secs()),
         None => "no answer".to_owned(),
     };
-    let hint = match address.dialect {
+    let hint = match connection.dialect {
         Dialect::Redshift => {
             "check host and port, that the cluster is not paused, and that its security group lets this \
              machine in; connect_timeout waits longer"
@@ -299,9 +310,9 @@ fn timed_out(address: &ConnectionConfig) -> (String, Option<String>) {
 }
 
 /// Why the certificate of the server is refused.
-fn of_tls(address: &ConnectionConfig, error: &rustls::Error) -> (String, Option<String>) {
-    let host = &address.host;
-    let bundle = match address.dialect {
+fn describe_tls(connection: &ConnectionConfig, error: &rustls::Error) -> (String, Option<String>) {
+    let host = &connection.host;
+    let bundle = match connection.dialect {
         Dialect::Redshift => "Amazon's bundle, amazon-trust-ca-bundle.crt",
         Dialect::Postgres => "a file with the certificate of that authority",
     };
@@ -333,7 +344,7 @@ fn of_tls(address: &ConnectionConfig, error: &rustls::Error) -> (String, Option<
         ),
         other => (
             format!("the certificate of the server is refused: {other}"),
-            Some(match address.tls.mode {
+            Some(match connection.tls.mode {
                 TlsMode::VerifyFull | TlsMode::VerifyCa => {
                     "the server needs one that an authority signed; sslmode=require without sslrootcert checks none"
                         .to_owned()

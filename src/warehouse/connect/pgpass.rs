@@ -16,8 +16,8 @@ pub struct PgpassKey<'a> {
 
 /// The password of the first line that fits, from PGPASSFILE or `~/.pgpass`. Like PostgreSQL's tools
 /// this takes no file that others can read, and warns.
-pub fn look_up(
-    login: PgpassKey<'_>,
+pub fn find_password(
+    key: PgpassKey<'_>,
     env: impl Fn(&str) -> Option<String>,
     warnings: &mut Vec<String>,
 ) -> Option<Secret> {
@@ -31,7 +31,7 @@ pub fn look_up(
         warnings.push(format!("{} is no plain file, and ignored", path.display()));
         return None;
     }
-    if is_open_to_others(&file) {
+    if is_group_or_world_accessible(&file) {
         warnings.push(format!(
             "{0} is ignored, as others can read the passwords in it; chmod 600 {0}",
             path.display()
@@ -39,7 +39,7 @@ pub fn look_up(
         return None;
     }
     match fs::read(&path) {
-        Ok(bytes) => find(&String::from_utf8_lossy(&bytes), login),
+        Ok(bytes) => matching_password(&String::from_utf8_lossy(&bytes), key),
         Err(error) => {
             warnings.push(format!("cannot read {}: {error}", path.display()));
             None
@@ -48,32 +48,32 @@ pub fn look_up(
 }
 
 /// The password of the first line that fits.
-fn find(text: &str, login: PgpassKey<'_>) -> Option<Secret> {
-    let port = login.port.to_string();
+fn matching_password(text: &str, key: PgpassKey<'_>) -> Option<Secret> {
+    let port = key.port.to_string();
     // On a socket in its usual folder PostgreSQL's tools look for `localhost`.
-    let host = match login.host {
+    let host = match key.host {
         "/var/run/postgresql" | "/run/postgresql" | "/tmp" => "localhost",
         host => host,
     };
-    let wanted = [host, &port, login.database, login.user];
+    let expected_fields = [host, &port, key.database, key.user];
     text.lines()
         .filter(|line| !line.starts_with('#'))
         .find_map(|line| {
             let mut rest = line;
-            for wanted in wanted {
-                let (field, after) = field(rest);
-                if rest.split_once(':').map(|(field, _)| field) != Some("*") && field != wanted {
+            for expected in expected_fields {
+                let (field, after) = split_field(rest);
+                if rest.split_once(':').map(|(field, _)| field) != Some("*") && field != expected {
                     return None;
                 }
                 rest = after?;
             }
-            let (password, _) = field(rest);
+            let (password, _) = split_field(rest);
             (!password.is_empty()).then(|| Secret::new(password))
         })
 }
 
 /// What stands before the next `:` that no backslash escapes, and what behind it.
-fn field(text: &str) -> (String, Option<&str>) {
+fn split_field(text: &str) -> (String, Option<&str>) {
     let mut field = String::new();
     let mut characters = text.char_indices();
     while let Some((at, character)) = characters.next() {
@@ -87,7 +87,7 @@ fn field(text: &str) -> (String, Option<&str>) {
 }
 
 #[cfg(unix)]
-fn is_open_to_others(file: &fs::Metadata) -> bool {
+fn is_group_or_world_accessible(file: &fs::Metadata) -> bool {
     use std::os::unix::fs::PermissionsExt;
     file.permissions().mode() & 0o077 != 0
 }

@@ -18,7 +18,7 @@ impl Secret {
     }
 
     /// A text of somebody else, a server's, with `***` wherever it repeats the secret.
-    pub fn masked_in(&self, text: &str) -> String {
+    pub fn redact_in(&self, text: &str) -> String {
         match self.0.is_empty() {
             true => text.to_owned(),
             false => text.replace(&self.0, "***"),

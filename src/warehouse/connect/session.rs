@@ -9,14 +9,16 @@ use postgres::types::{ToSql, Type};
 use postgres::{Client, CopyInWriter, NoTls, SimpleQueryMessage};
 
 use super::config::ConnectionConfig;
-use super::error::{ErrorClass, StatementError, cannot_connect, failure, no_answer};
+use super::error::{
+    ErrorClass, StatementError, connect_error, connect_timeout_error, statement_error,
+};
 use super::tls::TlsMode;
 use crate::error::{Error, Result};
 use crate::warehouse::dialect::Dialect;
 
 /// Where Redshift keeps what went wrong in a COPY, newest first (Amazon Redshift Database Developer Guide,
 /// "SYS_LOAD_ERROR_DETAIL", "STL_LOAD_ERRORS", "SVL_S3LOG").
-const LOAD_ERRORS: [&str; 3] = [
+const LOAD_ERROR_QUERIES: [&str; 3] = [
     "SELECT file_name, 'column ' || column_name, column_type, error_message
 FROM sys_load_error_detail
 WHERE session_id = pg_backend_pid()
@@ -35,7 +37,7 @@ LIMIT 1",
 ];
 
 /// Settings by which PostgreSQL looks after its client.
-const NOTICE: [&str; 2] = [
+const KEEPALIVE_SETTINGS: [&str; 2] = [
     "SET tcp_keepalives_idle = 60; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 6",
     "SET client_connection_check_interval = '10s'",
 ];
@@ -53,32 +55,32 @@ impl Session {
     ///
     /// # Errors
     /// The server cannot be reached, is not trusted, refuses, or is another kind of warehouse.
-    pub fn open(address: &ConnectionConfig) -> Result<Self> {
-        let client = connect(address)?;
+    pub fn open(connection: &ConnectionConfig) -> Result<Self> {
+        let client = connect_with_timeout(connection)?;
         let mut session = Self { client };
-        let cannot = || Error::failed(format!("cannot use {address}"));
-        let version = session.rows("SELECT version()");
-        let version = version.map_err(|failure| cannot().because(failure.error))?;
+        let session_error = || Error::failed(format!("cannot use {connection}"));
+        let version = session.query("SELECT version()");
+        let version = version.map_err(|failure| session_error().with_reason(failure.error))?;
         let version = version.into_iter().flatten().flatten().next();
         let is_redshift = version.unwrap_or_default().contains("Redshift");
-        let (is, scheme) = match (address.dialect, is_redshift) {
+        let (actual, scheme) = match (connection.dialect, is_redshift) {
             (Dialect::Redshift, false) => ("PostgreSQL", "postgres"),
             (Dialect::Postgres, true) => ("Redshift", "redshift"),
             (Dialect::Postgres, false) => {
-                session.ask_for_notice();
+                session.enable_keepalive();
                 return Ok(session);
             }
             (Dialect::Redshift, true) => return Ok(session),
         };
-        Err(cannot()
-            .because(format!("it is {is}"))
-            .hint(format!("its URL begins with {scheme}://")))
+        Err(session_error()
+            .with_reason(format!("it is {actual}"))
+            .with_hint(format!("its URL begins with {scheme}://")))
     }
 
     /// Lets the server notice when we are gone: what it holds a lock for would keep other loads waiting for
     /// hours otherwise.
-    fn ask_for_notice(&mut self) {
-        for sql in NOTICE {
+    fn enable_keepalive(&mut self) {
+        for sql in KEEPALIVE_SETTINGS {
             // Not every version and system knows each of them.
             let _ = self.execute(sql);
         }
@@ -89,7 +91,10 @@ impl Session {
     /// # Errors
     /// It fails.
     pub fn execute(&mut self, sql: &str) -> std::result::Result<u64, StatementError> {
-        let messages = self.client.simple_query(sql).map_err(|e| failure(&e))?;
+        let messages = self
+            .client
+            .simple_query(sql)
+            .map_err(|e| statement_error(&e))?;
         let changed = |message: &SimpleQueryMessage| match message {
             SimpleQueryMessage::CommandComplete(rows) => *rows,
             _ => 0,
@@ -102,12 +107,12 @@ impl Session {
     ///
     /// # Errors
     /// It fails.
-    pub fn copy(&mut self, sql: &str) -> std::result::Result<(), StatementError> {
+    pub fn copy_from_s3(&mut self, sql: &str) -> std::result::Result<(), StatementError> {
         self.execute(sql).map(drop).map_err(|mut failure| {
-            if failure.cause == ErrorClass::Fatal
-                && let Some(detail) = self.load_error()
+            if failure.class == ErrorClass::Fatal
+                && let Some(detail) = self.last_copy_error()
             {
-                failure.error = failure.error.also(detail);
+                failure.error = failure.error.add_hint(detail);
             }
             failure
         })
@@ -115,10 +120,10 @@ impl Session {
 
     /// What the views of load errors tell of the last COPY of this session, if anything: not every cluster
     /// has each of them, and not everybody may look.
-    fn load_error(&mut self) -> Option<String> {
+    fn last_copy_error(&mut self) -> Option<String> {
         self.execute("ROLLBACK").ok()?;
-        LOAD_ERRORS.into_iter().find_map(|query| {
-            let rows = self.rows(query).ok()?;
+        LOAD_ERROR_QUERIES.into_iter().find_map(|query| {
+            let rows = self.query(query).ok()?;
             let fields = rows.into_iter().next()?.into_iter().flatten();
             let fields: Vec<String> = fields.map(|field| field.trim().to_owned()).collect();
             Some(fields.join(", "))
@@ -129,8 +134,11 @@ impl Session {
     ///
     /// # Errors
     /// It fails.
-    pub fn rows(&mut self, sql: &str) -> std::result::Result<Vec<Row>, StatementError> {
-        let messages = self.client.simple_query(sql).map_err(|e| failure(&e))?;
+    pub fn query(&mut self, sql: &str) -> std::result::Result<Vec<Row>, StatementError> {
+        let messages = self
+            .client
+            .simple_query(sql)
+            .map_err(|e| statement_error(&e))?;
         let row = |message: &SimpleQueryMessage| match message {
             SimpleQueryMessage::Row(row) => Some(
                 (0..row.len())
@@ -146,19 +154,19 @@ impl Session {
     ///
     /// # Errors
     /// It fails.
-    pub fn each(
+    pub fn for_each_row(
         &mut self,
         sql: &str,
-        mut take: impl FnMut(Vec<Option<&str>>),
+        mut on_row: impl FnMut(Vec<Option<&str>>),
     ) -> std::result::Result<(), StatementError> {
         // Without a name for the statement: behind a pooler the next message may reach another server.
-        let none = std::iter::empty::<(&(dyn ToSql + Sync), Type)>();
-        let rows = self.client.query_typed_raw(sql, none);
-        let mut rows = rows.map_err(|e| failure(&e))?;
-        while let Some(row) = rows.next().map_err(|e| failure(&e))? {
+        let no_params = std::iter::empty::<(&(dyn ToSql + Sync), Type)>();
+        let rows = self.client.query_typed_raw(sql, no_params);
+        let mut rows = rows.map_err(|e| statement_error(&e))?;
+        while let Some(row) = rows.next().map_err(|e| statement_error(&e))? {
             let values = (0..row.len()).map(|i| row.try_get::<_, Option<&str>>(i));
             let values: std::result::Result<_, _> = values.collect();
-            take(values.map_err(|e| failure(&e))?);
+            on_row(values.map_err(|e| statement_error(&e))?);
         }
         Ok(())
     }
@@ -168,11 +176,11 @@ impl Session {
     ///
     /// # Errors
     /// It is refused.
-    pub fn columns(
+    pub fn describe(
         &mut self,
         sql: &str,
     ) -> std::result::Result<Vec<(String, Type)>, StatementError> {
-        let statement = self.client.prepare(sql).map_err(|e| failure(&e))?;
+        let statement = self.client.prepare(sql).map_err(|e| statement_error(&e))?;
         let column = |column: &postgres::Column| (column.name().to_owned(), column.type_().clone());
         Ok(statement.columns().iter().map(column).collect())
     }
@@ -183,7 +191,7 @@ impl Session {
     /// # Errors
     /// It is refused.
     pub fn copy_in(&mut self, sql: &str) -> std::result::Result<CopyInWriter<'_>, StatementError> {
-        self.client.copy_in(sql).map_err(|e| failure(&e))
+        self.client.copy_in(sql).map_err(|e| statement_error(&e))
     }
 }
 
@@ -191,13 +199,13 @@ impl Session {
 ///
 /// The driver has a limit for the connection alone: a server that takes it and says nothing would be waited
 /// for until the end of days. So this waits for a thread instead, and forgets it when it takes too long.
-fn connect(address: &ConnectionConfig) -> Result<Client> {
-    let config = config(address);
-    let tls = match address.tls.mode {
+fn connect_with_timeout(connection: &ConnectionConfig) -> Result<Client> {
+    let config = driver_config(connection);
+    let tls = match connection.tls.mode {
         TlsMode::Disable => None,
         // On a socket of this machine there is no TLS, nor a need for it.
-        _ if address.socket_folder().is_some() => None,
-        _ => Some(address.tls.connector()?),
+        _ if connection.socket_dir().is_some() => None,
+        _ => Some(connection.tls.connector()?),
     };
     let (sender, receiver) = mpsc::channel();
     let connecting = thread::Builder::new()
@@ -210,32 +218,34 @@ fn connect(address: &ConnectionConfig) -> Result<Client> {
             // Too late: the connection closes.
             drop(sender.send(client));
         });
-    connecting.map_err(|e| Error::failed("cannot start a thread").because(e))?;
-    let answer = match address.connect_timeout {
+    connecting.map_err(|e| Error::failed("cannot start a thread").with_reason(e))?;
+    let received = match connection.connect_timeout {
         Some(timeout) => receiver.recv_timeout(timeout),
         None => receiver.recv().map_err(RecvTimeoutError::from),
     };
-    match answer {
-        Ok(client) => client.map_err(|error| cannot_connect(address, &error)),
-        Err(RecvTimeoutError::Timeout) => Err(no_answer(address)),
+    match received {
+        Ok(client) => client.map_err(|error| connect_error(connection, &error)),
+        Err(RecvTimeoutError::Timeout) => Err(connect_timeout_error(connection)),
         Err(RecvTimeoutError::Disconnected) => {
-            Err(Error::failed(format!("cannot connect to {address}"))
-                .because("the thread that connects is gone"))
+            Err(Error::failed(format!("cannot connect to {connection}"))
+                .with_reason("the thread that connects is gone"))
         }
     }
 }
 
-fn config(address: &ConnectionConfig) -> postgres::Config {
+fn driver_config(connection: &ConnectionConfig) -> postgres::Config {
     let mut config = postgres::Config::new();
-    match address.socket_folder() {
+    match connection.socket_dir() {
         Some(folder) => config.host_path(folder),
-        None => config.host(&address.host).ssl_mode(address.tls.ssl_mode()),
+        None => config
+            .host(&connection.host)
+            .ssl_mode(connection.tls.driver_ssl_mode()),
     };
     config
-        .port(address.port)
-        .dbname(&address.database)
-        .user(&address.user)
-        .application_name(&address.application_name)
+        .port(connection.port)
+        .dbname(&connection.database)
+        .user(&connection.user)
+        .application_name(&connection.application_name)
         // A COPY of an hour is silent all that time: whatever forgets silent connections on the way must
         // see some life, and a server that is gone must be noticed within minutes.
         .keepalives(true)
@@ -244,13 +254,13 @@ fn config(address: &ConnectionConfig) -> postgres::Config {
         .keepalives_retries(6)
         // A server that is busy may not read for a while.
         .tcp_user_timeout(Duration::from_secs(600));
-    if let Some(password) = &address.password {
+    if let Some(password) = &connection.password {
         config.password(password.expose());
     }
-    if let Some(timeout) = address.connect_timeout {
+    if let Some(timeout) = connection.connect_timeout {
         config.connect_timeout(timeout);
     }
-    if let Some(options) = &address.options {
+    if let Some(options) = &connection.options {
         config.options(options);
     }
     config

@@ -83,7 +83,7 @@ pub struct TlsConfig {
     /// How far.
     pub mode: TlsMode,
     /// Whom to trust, where that matters.
-    pub roots: RootCerts,
+    pub root_certs: RootCerts,
 }
 
 impl TlsConfig {
@@ -92,16 +92,20 @@ impl TlsConfig {
     /// # Errors
     /// They contradict each other: all the world has certificates of the system's authorities, so that
     /// only the name tells servers apart.
-    pub fn of(mode: Option<TlsMode>, roots: Option<&str>, otherwise: TlsMode) -> Result<Self> {
-        let (mode, roots) = match (mode, roots) {
-            (mode, None) => (mode.unwrap_or(otherwise), RootCerts::System),
+    pub fn new(
+        mode: Option<TlsMode>,
+        sslrootcert: Option<&str>,
+        default_mode: TlsMode,
+    ) -> Result<Self> {
+        let (mode, root_certs) = match (mode, sslrootcert) {
+            (mode, None) => (mode.unwrap_or(default_mode), RootCerts::System),
             (None | Some(TlsMode::VerifyFull), Some("system")) => {
                 (TlsMode::VerifyFull, RootCerts::System)
             }
             (Some(_), Some("system")) => {
                 return Err(
                     Error::usage("sslrootcert=system goes with sslmode=verify-full only")
-                        .hint("leave out sslmode"),
+                        .with_hint("leave out sslmode"),
                 );
             }
             (Some(TlsMode::Require), Some(file)) => {
@@ -112,11 +116,11 @@ impl TlsConfig {
                 RootCerts::File(file.into()),
             ),
         };
-        Ok(Self { mode, roots })
+        Ok(Self { mode, root_certs })
     }
 
     /// What the driver knows of it: it leaves certificates to the [`connector`](Self::connector).
-    pub fn ssl_mode(&self) -> SslMode {
+    pub fn driver_ssl_mode(&self) -> SslMode {
         match self.mode {
             TlsMode::Disable => SslMode::Disable,
             TlsMode::Allow | TlsMode::Prefer => SslMode::Prefer,
@@ -134,16 +138,18 @@ impl TlsConfig {
         let config =
             ClientConfig::builder_with_provider(Arc::clone(&provider) as Arc<CryptoProvider>)
                 .with_safe_default_protocol_versions()
-                .map_err(|e| Error::failed("cannot use TLS").because(e))?;
-        let lenient = |roots| PermissiveVerifier { roots, algorithms };
+                .map_err(|e| Error::failed("cannot use TLS").with_reason(e))?;
+        let permissive = |roots| PermissiveVerifier { roots, algorithms };
         let config = match self.mode {
-            TlsMode::VerifyFull => config.with_root_certificates(self.roots.load()?),
+            TlsMode::VerifyFull => config.with_root_certificates(self.root_certs.load()?),
             TlsMode::VerifyCa => config
                 .dangerous()
-                .with_custom_certificate_verifier(Arc::new(lenient(Some(self.roots.load()?)))),
+                .with_custom_certificate_verifier(Arc::new(permissive(Some(
+                    self.root_certs.load()?,
+                )))),
             TlsMode::Disable | TlsMode::Allow | TlsMode::Prefer | TlsMode::Require => config
                 .dangerous()
-                .with_custom_certificate_verifier(Arc::new(lenient(None))),
+                .with_custom_certificate_verifier(Arc::new(permissive(None))),
         };
         Ok(MakeRustlsConnect::new(config.with_no_client_auth()))
     }
@@ -159,27 +165,28 @@ impl RootCerts {
                 if store.is_empty() {
                     let error = Error::failed("cannot check the certificate of the warehouse");
                     let error = match found.errors.first() {
-                        Some(why) => error.because(why),
-                        None => error.because("this system trusts none"),
+                        Some(why) => error.with_reason(why),
+                        None => error.with_reason("this system trusts none"),
                     };
-                    return Err(error.hint(
+                    return Err(error.with_hint(
                         "install ca-certificates, or name a file of them as sslrootcert or --ca-bundle",
                     ));
                 }
             }
             Self::File(path) => {
-                let wrong = |why: &dyn std::fmt::Display| {
+                let read_error = |why: &dyn std::fmt::Display| {
                     Error::failed(format!("cannot read certificates in {}", path.display()))
-                        .because(why)
-                        .hint("sslrootcert and --ca-bundle name a file of certificates in PEM")
+                        .with_reason(why)
+                        .with_hint("sslrootcert and --ca-bundle name a file of certificates in PEM")
                 };
-                let certificates = CertificateDer::pem_file_iter(path).map_err(|e| wrong(&e))?;
+                let certificates =
+                    CertificateDer::pem_file_iter(path).map_err(|e| read_error(&e))?;
                 for certificate in certificates {
-                    let certificate = certificate.map_err(|e| wrong(&e))?;
-                    store.add(certificate).map_err(|e| wrong(&e))?;
+                    let certificate = certificate.map_err(|e| read_error(&e))?;
+                    store.add(certificate).map_err(|e| read_error(&e))?;
                 }
                 if store.is_empty() {
-                    return Err(wrong(&"it holds none"));
+                    return Err(read_error(&"it holds none"));
                 }
             }
         }

@@ -16,8 +16,8 @@ pub struct PartialConfig {
     pub database: Option<String>,
     pub user: Option<String>,
     pub password: Option<Secret>,
-    pub mode: Option<TlsMode>,
-    pub roots: Option<String>,
+    pub tls_mode: Option<TlsMode>,
+    pub root_certs: Option<String>,
     pub connect_timeout: Option<Duration>,
     pub application_name: Option<String>,
     pub options: Option<String>,
@@ -28,7 +28,7 @@ type Result<T> = std::result::Result<T, String>;
 
 impl PartialConfig {
     /// Those of a URL.
-    pub fn of_url(url: &str) -> Result<Self> {
+    pub fn from_url(url: &str) -> Result<Self> {
         let (scheme, rest) = url
             .split_once("://")
             .ok_or("redshift://USER@HOST:5439/DATABASE or postgres://… is wanted")?;
@@ -40,7 +40,7 @@ impl PartialConfig {
             }
             _ => return Err("it begins with neither redshift:// nor postgres://".to_owned()),
         };
-        let mut parts = Self {
+        let mut config = Self {
             dialect: Some(dialect),
             ..Self::default()
         };
@@ -54,32 +54,32 @@ impl PartialConfig {
                     .to_owned(),
             );
         }
-        let server = match authority.rsplit_once('@') {
+        let host_port = match authority.rsplit_once('@') {
             None => authority,
-            Some((login, server)) => {
-                let (user, password) = login.split_once(':').unwrap_or((login, ""));
-                parts.user = decoded("user", user)?;
-                parts.password = decoded("password", password)?.map(Secret::new);
-                server
+            Some((userinfo, host_port)) => {
+                let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
+                config.user = percent_decode("user", user)?;
+                config.password = percent_decode("password", password)?.map(Secret::new);
+                host_port
             }
         };
-        parts.read_server(server)?;
+        config.parse_host_port(host_port)?;
 
         let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
         let database = path.strip_prefix('/').unwrap_or(path);
-        parts.database = decoded("database", database)?;
+        config.database = percent_decode("database", database)?;
         for parameter in query.split('&').filter(|text| !text.is_empty()) {
             let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-            if let Some(value) = decoded(name, value)? {
-                parts.set(name, value)?;
+            if let Some(value) = percent_decode(name, value)? {
+                config.set_param(name, value)?;
             }
         }
-        Ok(parts)
+        Ok(config)
     }
 
     /// The host and the port of a URL: `host`, `host:port`, `[::1]:port`, `:port` or nothing.
-    fn read_server(&mut self, server: &str) -> Result<()> {
-        let (host, port) = match server.strip_prefix('[') {
+    fn parse_host_port(&mut self, host_port: &str) -> Result<()> {
+        let (host, port) = match host_port.strip_prefix('[') {
             Some(rest) => {
                 let (host, port) = rest.split_once(']').ok_or("a [ has no ] behind it")?;
                 host.parse::<std::net::Ipv6Addr>()
@@ -90,29 +90,31 @@ impl PartialConfig {
                 };
                 (host, port)
             }
-            None => match server.split_once(':') {
+            None => match host_port.split_once(':') {
                 Some((host, port)) => (host, Some(port)),
-                None => (server, None),
+                None => (host_port, None),
             },
         };
-        self.host = decoded("host", host)?;
+        self.host = percent_decode("host", host)?;
         if self.host.as_deref().is_some_and(|host| host.contains(',')) {
             return Err("one host is wanted, not several".to_owned());
         }
         self.port = match port {
             None | Some("") => None,
-            Some(port) => Some(port_of(port).map_err(|why| format!("the port {why}"))?),
+            Some(port) => Some(parse_port(port).map_err(|why| format!("the port {why}"))?),
         };
         Ok(())
     }
 
     /// Takes a parameter of a URL.
-    fn set(&mut self, name: &str, value: String) -> Result<()> {
-        let wrong = |why: String| format!("{name} {why}");
+    fn set_param(&mut self, name: &str, value: String) -> Result<()> {
+        let invalid = |why: String| format!("{name} {why}");
         match name {
-            "sslmode" => self.mode = Some(value.parse().map_err(wrong)?),
-            "sslrootcert" => self.roots = Some(value),
-            "connect_timeout" => self.connect_timeout = Some(seconds(&value).map_err(wrong)?),
+            "sslmode" => self.tls_mode = Some(value.parse().map_err(invalid)?),
+            "sslrootcert" => self.root_certs = Some(value),
+            "connect_timeout" => {
+                self.connect_timeout = Some(parse_seconds(&value).map_err(invalid)?)
+            }
             "application_name" => self.application_name = Some(value),
             "options" => self.options = Some(value),
             "host" => self.host = Some(value),
@@ -128,25 +130,25 @@ impl PartialConfig {
     }
 
     /// Those that the environment holds, by the names that PostgreSQL's tools give them.
-    pub fn of_environment(env: impl Fn(&str) -> Option<String>) -> Result<Self> {
+    pub fn from_env(env: impl Fn(&str) -> Option<String>) -> Result<Self> {
         let env = |name: &str| env(name).filter(|value| !value.is_empty());
-        let wrong = |name: &'static str| move |why: String| format!("{name} {why}");
-        let of = |name: &'static str| env(name).map(|value| (name, value));
+        let invalid = |name: &'static str| move |why: String| format!("{name} {why}");
+        let named = |name: &'static str| env(name).map(|value| (name, value));
         Ok(Self {
             dialect: None,
             host: env("PGHOST"),
-            port: of("PGPORT")
-                .map(|(name, value)| port_of(&value).map_err(wrong(name)))
+            port: named("PGPORT")
+                .map(|(name, value)| parse_port(&value).map_err(invalid(name)))
                 .transpose()?,
             database: env("PGDATABASE"),
             user: env("PGUSER"),
             password: env("PGPASSWORD").map(Secret::new),
-            mode: of("PGSSLMODE")
-                .map(|(name, value)| value.parse().map_err(wrong(name)))
+            tls_mode: named("PGSSLMODE")
+                .map(|(name, value)| value.parse().map_err(invalid(name)))
                 .transpose()?,
-            roots: env("PGSSLROOTCERT"),
-            connect_timeout: of("PGCONNECT_TIMEOUT")
-                .map(|(name, value)| seconds(&value).map_err(wrong(name)))
+            root_certs: env("PGSSLROOTCERT"),
+            connect_timeout: named("PGCONNECT_TIMEOUT")
+                .map(|(name, value)| parse_seconds(&value).map_err(invalid(name)))
                 .transpose()?,
             application_name: env("PGAPPNAME"),
             options: env("PGOPTIONS"),
@@ -154,7 +156,7 @@ impl PartialConfig {
     }
 
     /// Those that the file of a cluster holds.
-    pub fn of_file(file: &ConfigFile) -> Self {
+    pub fn from_config_file(file: &ConfigFile) -> Self {
         Self {
             host: file.host.clone(),
             port: file.port,
@@ -174,8 +176,8 @@ impl PartialConfig {
             database: self.database.or(other.database),
             user: self.user.or(other.user),
             password: self.password.or(other.password),
-            mode: self.mode.or(other.mode),
-            roots: self.roots.or(other.roots),
+            tls_mode: self.tls_mode.or(other.tls_mode),
+            root_certs: self.root_certs.or(other.root_certs),
             connect_timeout: self.connect_timeout.or(other.connect_timeout),
             application_name: self.application_name.or(other.application_name),
             options: self.options.or(other.options),
@@ -183,7 +185,7 @@ impl PartialConfig {
     }
 }
 
-fn port_of(text: &str) -> Result<u16> {
+fn parse_port(text: &str) -> Result<u16> {
     match text.parse() {
         Ok(port) if port > 0 => Ok(port),
         // Not repeated: behind a forgotten @ it is a password.
@@ -192,7 +194,7 @@ fn port_of(text: &str) -> Result<u16> {
 }
 
 /// A time to wait, where PostgreSQL's tools take zero and less for endless.
-fn seconds(text: &str) -> Result<Duration> {
+fn parse_seconds(text: &str) -> Result<Duration> {
     match text.parse::<i32>() {
         Ok(seconds) => Ok(Duration::from_secs(u64::try_from(seconds).unwrap_or(0))),
         Err(_) => Err("is no number of seconds".to_owned()),
@@ -200,7 +202,7 @@ fn seconds(text: &str) -> Result<Duration> {
 }
 
 /// A part of a URL without its percent signs; none if it is empty.
-fn decoded(name: &str, text: &str) -> Result<Option<String>> {
+fn percent_decode(name: &str, text: &str) -> Result<Option<String>> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {

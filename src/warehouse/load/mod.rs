@@ -17,21 +17,25 @@ use crate::config::LoadedObjects;
 use crate::error::{Error, Result};
 use crate::output::{Compression, PublishedDataset};
 use crate::progress::Progress;
-use crate::star::schema::{TABLES, Table};
-use crate::warehouse::catalog::{LOADS, names_of};
+use crate::star::schema::{STAR_TABLES, Table};
+use crate::warehouse::catalog::{LOAD_HISTORY, text_column};
 use crate::warehouse::connect::error::{
-    ErrorClass, StatementError, failure, failure_of_copy, refused,
+    ErrorClass, StatementError, copy_error, fatal, statement_error,
 };
 use crate::warehouse::connect::session::{Row, Session};
-use crate::warehouse::create::creation;
+use crate::warehouse::create::missing_table_ddl;
 use crate::warehouse::dialect::Dialect;
-use crate::warehouse::retry::{CONFLICT_TRIES, LOST_TRIES, patiently, pause};
-use crate::warehouse::sql::load_plan::{LoadParams, RUNS, Statement, all, as_text, steps};
+use crate::warehouse::retry::{
+    MAX_CONFLICT_ATTEMPTS, MAX_CONNECTION_LOST_ATTEMPTS, backoff, warn_if_blocked,
+};
+use crate::warehouse::sql::load_plan::{
+    LOADED_RUNS_SQL, LoadParams, Statement, load_statements, output_tables, to_sql_script,
+};
 use crate::warehouse::{Warehouse, catalog};
-use pg_copy::{HEADER, TRAILER, batches, encode};
+use pg_copy::{COPY_HEADER, COPY_TRAILER, encode_batch, read_batches};
 
 /// Bytes that are sent to PostgreSQL at a time, about.
-const SENT_AT_ONCE: usize = 256 * 1024;
+const COPY_BUFFER_BYTES: usize = 256 * 1024;
 
 /// What a load did.
 #[derive(Debug, Clone, Serialize)]
@@ -67,7 +71,7 @@ struct AttemptState {
     /// What the last one did to each table.
     tables: BTreeMap<&'static str, TableCounts>,
     /// Whether it has sent COMMIT.
-    commits: bool,
+    commit_sent: bool,
 }
 
 /// What a load takes, and how.
@@ -88,8 +92,8 @@ impl Load<'_> {
     /// # Errors
     /// The star cannot be loaded there.
     pub fn script(&self) -> Result<String> {
-        self.refuse_part()?;
-        Ok(as_text(&self.steps()?))
+        self.ensure_complete_star()?;
+        Ok(to_sql_script(&self.statements()?))
     }
 
     /// Loads the star: all of it, or nothing.
@@ -97,49 +101,51 @@ impl Load<'_> {
     /// # Errors
     /// The warehouse cannot be reached or refuses, its tables are others, or the star cannot be read. What
     /// was there is whole then.
-    pub fn carry_out(&self, progress: &Progress) -> Result<LoadReport> {
-        let began = Instant::now();
-        self.refuse_part()?;
-        let steps = self.steps()?;
+    pub fn execute(&self, progress: &Progress) -> Result<LoadReport> {
+        let started = Instant::now();
+        self.ensure_complete_star()?;
+        let statements = self.statements()?;
         self.warn_about_codec(progress);
-        let address = &self.warehouse.address;
-        let mut open = Some(Session::open(address)?);
-        let mut notes = AttemptState::default();
-        let (mut tries, mut conflicts, mut losses) = (0, 0, 0);
+        let address = &self.warehouse.connection;
+        let mut first_session = Some(Session::open(address)?);
+        let mut state = AttemptState::default();
+        let (mut attempts, mut conflicts, mut connection_losses) = (0, 0, 0);
         loop {
-            tries += 1;
-            let session = match open.take() {
+            attempts += 1;
+            let session = match first_session.take() {
                 Some(session) => Ok(session),
                 None => Session::open(address).map_err(|error| StatementError {
-                    cause: ErrorClass::ConnectionLost,
+                    class: ErrorClass::ConnectionLost,
                     error,
                 }),
             };
             let loaded = session.and_then(|mut session| {
-                self.transaction(&mut session, &steps, &mut notes, progress)
+                self.run_transaction(&mut session, &statements, &mut state, progress)
             });
-            progress.end();
+            progress.finish_phase();
             let Err(failure) = loaded else {
                 return Ok(LoadReport {
                     warehouse: address.to_string(),
-                    run: self.run().to_owned(),
-                    tables: notes.tables,
-                    tries,
-                    seconds: began.elapsed().as_secs_f64(),
+                    run: self.run_id().to_owned(),
+                    tables: state.tables,
+                    tries: attempts,
+                    seconds: started.elapsed().as_secs_f64(),
                 });
             };
             // The session is closed by now, and its transaction with it.
-            let (failures, most) = match failure.cause {
-                ErrorClass::Conflict => (&mut conflicts, CONFLICT_TRIES),
-                ErrorClass::ConnectionLost => (&mut losses, LOST_TRIES),
-                ErrorClass::Fatal => return Err(self.failed(failure, &notes)),
+            let (failures, max_failures) = match failure.class {
+                ErrorClass::Conflict => (&mut conflicts, MAX_CONFLICT_ATTEMPTS),
+                ErrorClass::ConnectionLost => {
+                    (&mut connection_losses, MAX_CONNECTION_LOST_ATTEMPTS)
+                }
+                ErrorClass::Fatal => return Err(self.load_error(failure, &state)),
             };
             *failures += 1;
-            if *failures >= most {
-                return Err(self.failed(failure, &notes));
+            if *failures >= max_failures {
+                return Err(self.load_error(failure, &state));
             }
             progress.warn(&format!("{}: loading again", failure.error));
-            std::thread::sleep(pause(*failures));
+            std::thread::sleep(backoff(*failures));
         }
     }
 
@@ -147,150 +153,160 @@ impl Load<'_> {
     ///
     /// # Errors
     /// That.
-    pub fn refuse_part(&self) -> Result<()> {
+    pub fn ensure_complete_star(&self) -> Result<()> {
         if self.refresh.is_none() || self.star.report().logs.loaded_objects == 0 {
             return Ok(());
         }
-        Err(Error::usage(format!("cannot empty the warehouse for {}", self.star.place()))
-            .because("it holds only what was new in the logs when it was made, and what was loaded before would be lost")
-            .hint("sparkify run --full-refresh makes and loads a star of all logs"))
+        Err(Error::usage(format!("cannot empty the warehouse for {}", self.star.location()))
+            .with_reason("it holds only what was new in the logs when it was made, and what was loaded before would be lost")
+            .with_hint("sparkify run --full-refresh makes and loads a star of all logs"))
     }
 
     /// Warns if Redshift may refuse to read the Parquet parts.
     fn warn_about_codec(&self, progress: &Progress) {
         let codec = self.star.report().compression;
-        match (self.warehouse.address.dialect, codec) {
+        match (self.warehouse.connection.dialect, codec) {
             (Dialect::Redshift, Compression::Zstd) => progress.warn(&format!(
                 "the Parquet parts of {} are compressed with {codec}, which Redshift does not document for COPY: \
                  should it refuse them, run again with --compression snappy",
-                self.star.place()
+                self.star.location()
             )),
             (Dialect::Redshift, Compression::Snappy | Compression::Gzip | Compression::None)
             | (Dialect::Postgres, _) => {}
         }
     }
 
-    fn failed(&self, failure: StatementError, notes: &AttemptState) -> Error {
-        let what = format!(
+    fn load_error(&self, failure: StatementError, state: &AttemptState) -> Error {
+        let summary = format!(
             "cannot load {} into {}",
-            self.star.place(),
-            self.warehouse.address
+            self.star.location(),
+            self.warehouse.connection
         );
-        let error = Error::failed(what).because(failure.error);
-        match (notes.commits, failure.cause) {
-            (true, _) => error.hint(
+        let error = Error::failed(summary).with_reason(failure.error);
+        match (state.commit_sent, failure.class) {
+            (true, _) => error.with_hint(
                 "whether the load was committed is not known: load again, twice changes nothing",
             ),
-            (false, ErrorClass::Conflict) => error.hint("load again when the other load is done"),
+            (false, ErrorClass::Conflict) => {
+                error.with_hint("load again when the other load is done")
+            }
             (false, ErrorClass::ConnectionLost) => {
-                error.hint("nothing was changed there; load again")
+                error.with_hint("nothing was changed there; load again")
             }
             (false, ErrorClass::Fatal) => error,
         }
     }
 
     /// The id of the run.
-    fn run(&self) -> &str {
+    fn run_id(&self) -> &str {
         self.star.report().run.as_deref().unwrap_or_default()
     }
 
     /// All that the transaction consists of.
-    fn steps(&self) -> Result<Vec<Statement>> {
-        let batch = LoadParams {
-            run: self.run(),
-            manifest: &|table| self.star.manifest(table),
-            has_rows: &|table| self.star.table(table).rows > 0,
+    fn statements(&self) -> Result<Vec<Statement>> {
+        let params = LoadParams {
+            run: self.run_id(),
+            manifest: &|table| self.star.manifest_url(table),
+            has_rows: &|table| self.star.table_report(table).rows > 0,
         };
-        steps(self.warehouse, &batch, self.refresh.is_some())
+        load_statements(self.warehouse, &params, self.refresh.is_some())
     }
 
     /// Carries out all steps, and notes what they did.
-    fn transaction(
+    fn run_transaction(
         &self,
         session: &mut Session,
-        steps: &[Statement],
-        notes: &mut AttemptState,
+        statements: &[Statement],
+        state: &mut AttemptState,
         progress: &Progress,
     ) -> std::result::Result<(), StatementError> {
         let refresh = self.refresh.is_some();
-        let missing = patiently(progress, || catalog::ensure_loadable(session, refresh))?;
-        let bytes = all().map(|table| self.star.table(table).bytes).sum();
-        progress.begin("load", bytes);
-        for step in steps {
-            match step {
+        let missing = warn_if_blocked(progress, || catalog::ensure_loadable(session, refresh))?;
+        let bytes = output_tables()
+            .map(|table| self.star.table_report(table).bytes)
+            .sum();
+        progress.start_phase("load", bytes);
+        for statement in statements {
+            match statement {
                 Statement::Execute(sql) => {
                     // Taking off keys needs the tables for itself.
                     let rows = match sql.contains("DROP CONSTRAINT") {
-                        true => patiently(progress, || session.execute(sql))?,
+                        true => warn_if_blocked(progress, || session.execute(sql))?,
                         false => session.execute(sql)?,
                     };
-                    tally(&mut notes.tables, sql, rows);
+                    record_effect(&mut state.tables, sql, rows);
                 }
                 Statement::Commit(sql) => {
-                    notes.commits = true;
+                    state.commit_sent = true;
                     let committed = session.execute(sql);
                     if committed
                         .as_ref()
-                        .is_err_and(|failure| failure.cause != ErrorClass::ConnectionLost)
+                        .is_err_and(|failure| failure.class != ErrorClass::ConnectionLost)
                     {
                         // The server itself has said no.
-                        notes.commits = false;
+                        state.commit_sent = false;
                     }
                     committed?;
                 }
-                Statement::Lock(sql) => self.lock(session, sql, &missing, progress)?,
+                Statement::Lock(sql) => self.lock_tables(session, sql, &missing, progress)?,
                 Statement::LoadedRuns(sql) => {
-                    let runs = runs(session, sql)?;
-                    if notes.commits && self.tells(&runs) {
+                    let runs = query_runs(session, sql)?;
+                    if state.commit_sent && self.shows_committed(&runs) {
                         // It was committed, and nobody had told us.
                         return session.execute("ROLLBACK").map(drop);
                     }
-                    self.refuse_others(&runs).map_err(refused)?;
+                    self.ensure_no_concurrent_loads(&runs).map_err(fatal)?;
                     let row = |table: &'static Table| {
-                        let rows = self.star.table(table).rows;
+                        let rows = self.star.table_report(table).rows;
                         let loaded = TableCounts {
                             rows,
                             ..TableCounts::default()
                         };
                         (table.name, loaded)
                     };
-                    *notes = AttemptState {
-                        tables: TABLES.into_iter().map(row).collect(),
-                        commits: false,
+                    *state = AttemptState {
+                        tables: STAR_TABLES.into_iter().map(row).collect(),
+                        commit_sent: false,
                     };
                 }
-                Statement::Copy(table, sql) => match self.warehouse.address.dialect {
+                Statement::Copy(table, sql) => match self.warehouse.connection.dialect {
                     Dialect::Redshift => {
-                        session.copy(sql)?;
-                        progress.advance(self.star.table(table).bytes);
+                        session.copy_from_s3(sql)?;
+                        progress.advance(self.star.table_report(table).bytes);
                     }
-                    Dialect::Postgres => self.send(session, table, sql, progress)?,
+                    Dialect::Postgres => self.copy_in_table(session, table, sql, progress)?,
                 },
                 Statement::CountStaged(sql) => {
                     // What was sent is of one run, if it is still there now.
-                    self.star.is_still_there().map_err(refused)?;
-                    self.check(&session.rows(sql)?).map_err(refused)?;
-                    progress.wait("merge");
+                    self.star.ensure_unchanged().map_err(fatal)?;
+                    self.verify_row_counts(&session.query(sql)?)
+                        .map_err(fatal)?;
+                    progress.start_spinner("merge");
                 }
-                Statement::CheckEmptied(sql) => match names_of(session.rows(sql)?).first() {
+                Statement::CheckEmptied(sql) => match text_column(session.query(sql)?).first() {
                     None => {}
                     Some(table) => {
-                        return Err(refused(altered(table, "not all of its rows were deleted")));
+                        return Err(fatal(altered_table_error(
+                            table,
+                            "not all of its rows were deleted",
+                        )));
                     }
                 },
-                Statement::CheckMergeState(sql) => match first_counted(&session.rows(sql)?) {
+                Statement::CheckMergeState(sql) => match first_nonzero(&session.query(sql)?) {
                     None => {}
-                    Some((table, rows)) => return Err(refused(catalog::incomplete(table, rows))),
+                    Some((table, rows)) => {
+                        return Err(fatal(catalog::incomplete_state_error(table, rows)));
+                    }
                 },
                 Statement::CheckRowDeltas(sql) => {
-                    check_growth(&session.rows(sql)?, &notes.tables).map_err(refused)?;
+                    check_row_deltas(&session.query(sql)?, &state.tables).map_err(fatal)?;
                 }
-                Statement::CheckMerged(sql) => match first_counted(&session.rows(sql)?) {
+                Statement::CheckMerged(sql) => match first_nonzero(&session.query(sql)?) {
                     None => {}
                     Some((table, rows)) => {
                         let why =
                             format!("{rows} of the rows that were merged are missing or differ");
-                        return Err(refused(altered(table, &why)));
+                        return Err(fatal(altered_table_error(table, &why)));
                     }
                 },
             }
@@ -299,7 +315,7 @@ impl Load<'_> {
     }
 
     /// Waits for other loads, and creates the tables that are missing.
-    fn lock(
+    fn lock_tables(
         &self,
         session: &mut Session,
         sql: &str,
@@ -307,86 +323,91 @@ impl Load<'_> {
         progress: &Progress,
     ) -> std::result::Result<(), StatementError> {
         // A table that this transaction creates is not seen by others before it ends.
-        if !missing.contains(&LOADS) {
-            patiently(progress, || session.execute(sql))?;
+        if !missing.contains(&LOAD_HISTORY) {
+            warn_if_blocked(progress, || session.execute(sql))?;
         }
         if missing.is_empty() {
             return Ok(());
         }
-        let mut names = catalog::tables().into_iter().map(|(name, _)| name);
+        let mut names = catalog::warehouse_tables()
+            .into_iter()
+            .map(|(name, _)| name);
         let present: Vec<_> = names.by_ref().filter(|n| !missing.contains(n)).collect();
-        let dialect = self.warehouse.address.dialect;
-        for sql in creation(dialect, |name| present.contains(&name)) {
-            patiently(progress, || session.execute(sql))?;
+        let dialect = self.warehouse.connection.dialect;
+        for sql in missing_table_ddl(dialect, |name| present.contains(&name)) {
+            warn_if_blocked(progress, || session.execute(sql))?;
         }
         Ok(())
     }
 
     /// Whether the runs that are loaded tell that this load was committed: not if this one was there before
     /// everything should go.
-    fn tells(&self, runs: &HashSet<String>) -> bool {
-        runs.contains(self.run()) && !self.refresh.is_some_and(|known| known.contains(self.run()))
+    fn shows_committed(&self, runs: &HashSet<String>) -> bool {
+        runs.contains(self.run_id())
+            && !self
+                .refresh
+                .is_some_and(|known| known.contains(self.run_id()))
     }
 
     /// An error if everything would go, and others have loaded something since what is loaded began to be made.
-    fn refuse_others(&self, runs: &HashSet<String>) -> Result<()> {
+    fn ensure_no_concurrent_loads(&self, runs: &HashSet<String>) -> Result<()> {
         let Some(known) = self.refresh else {
             return Ok(());
         };
         match runs
             .iter()
-            .find(|run| !known.contains(*run) && *run != self.run())
+            .find(|run| !known.contains(*run) && *run != self.run_id())
         {
             None => Ok(()),
             Some(other) => Err(Error::failed("will not empty the warehouse")
-                .because(format!(
+                .with_reason(format!(
                     "run {other} was loaded meanwhile and would be lost"
                 ))
-                .hint("do the same again")),
+                .with_hint("do the same again")),
         }
     }
 
     /// Sends the parts of a table to PostgreSQL.
-    fn send(
+    fn copy_in_table(
         &self,
         session: &mut Session,
         table: &'static Table,
         sql: &str,
         progress: &Progress,
     ) -> std::result::Result<(), StatementError> {
-        let parts = self.star.parts(table).map_err(refused)?;
+        let parts = self.star.list_parts(table).map_err(fatal)?;
         let mut copy = session.copy_in(sql)?;
-        let mut send = |bytes: &mut Vec<u8>| {
+        let mut flush = |bytes: &mut Vec<u8>| {
             let sent = copy.write_all(bytes);
             bytes.clear();
-            sent.map_err(|e| failure_of_copy(&e))
+            sent.map_err(|e| copy_error(&e))
         };
-        let mut bytes = HEADER.to_vec();
+        let mut bytes = COPY_HEADER.to_vec();
         for part in parts {
             let name = self.star.display(&part);
-            let file = self.star.fetch(&part).map_err(refused)?;
-            for batch in batches(file, &name, table).map_err(refused)? {
+            let file = self.star.open_part(&part).map_err(fatal)?;
+            for batch in read_batches(file, &name, table).map_err(fatal)? {
                 let batch = batch.map_err(|e| {
-                    refused(
+                    fatal(
                         Error::failed(format!("cannot read {name}"))
-                            .because(e)
-                            .hint("run again"),
+                            .with_reason(e)
+                            .with_hint("run again"),
                     )
                 })?;
-                encode(&batch, table, &mut bytes).map_err(refused)?;
-                if bytes.len() >= SENT_AT_ONCE {
-                    send(&mut bytes)?;
+                encode_batch(&batch, table, &mut bytes).map_err(fatal)?;
+                if bytes.len() >= COPY_BUFFER_BYTES {
+                    flush(&mut bytes)?;
                 }
             }
             progress.advance(part.size);
         }
-        bytes.extend_from_slice(TRAILER);
-        send(&mut bytes)?;
-        copy.finish().map(drop).map_err(|e| failure(&e))
+        bytes.extend_from_slice(COPY_TRAILER);
+        flush(&mut bytes)?;
+        copy.finish().map(drop).map_err(|e| statement_error(&e))
     }
 
     /// An error unless as many rows of each table arrived as the run wrote.
-    fn check(&self, counts: &[Row]) -> Result<()> {
+    fn verify_row_counts(&self, counts: &[Row]) -> Result<()> {
         let count_of = |table: &Table| {
             let row = counts.iter().find_map(|row| match row.as_slice() {
                 [Some(name), Some(count)] if name == table.name => Some(count),
@@ -394,15 +415,15 @@ impl Load<'_> {
             });
             row.and_then(|count| count.parse::<u64>().ok())
         };
-        for table in all() {
-            let (arrived, written) = (count_of(table), self.star.table(table).rows);
+        for table in output_tables() {
+            let (arrived, written) = (count_of(table), self.star.table_report(table).rows);
             if arrived != Some(written) {
                 let arrived = arrived.unwrap_or_default();
                 return Err(Error::failed(format!("cannot load table {}", table.name))
-                    .because(format!(
+                    .with_reason(format!(
                         "{arrived} rows arrived in the warehouse, the report says {written}"
                     ))
-                    .hint("nothing was changed there; run again, and look for who else writes to the output"));
+                    .with_hint("nothing was changed there; run again, and look for who else writes to the output"));
             }
         }
         Ok(())
@@ -414,10 +435,10 @@ impl Load<'_> {
 /// # Errors
 /// The warehouse cannot be reached, or its tables are others or have lost their rows.
 pub fn loaded_objects(warehouse: &Warehouse, progress: &Progress) -> Result<LoadedObjects> {
-    ask(warehouse, progress, |session| {
+    query_warehouse(warehouse, progress, |session| {
         catalog::ensure_loadable(session, false)?;
         let mut objects = LoadedObjects::default();
-        session.each("SELECT DISTINCT object, etag FROM loads", |row| {
+        session.for_each_row("SELECT DISTINCT object, etag FROM loads", |row| {
             if let [Some(object), Some(etag)] = row.as_slice() {
                 objects.insert((*object).to_owned(), (*etag).to_owned());
             }
@@ -431,36 +452,40 @@ pub fn loaded_objects(warehouse: &Warehouse, progress: &Progress) -> Result<Load
 /// # Errors
 /// The warehouse cannot be reached, its tables are others, or all of them are missing.
 pub fn loaded_runs(warehouse: &Warehouse, progress: &Progress) -> Result<HashSet<String>> {
-    ask(warehouse, progress, |session| {
+    query_warehouse(warehouse, progress, |session| {
         let missing = catalog::ensure_loadable(session, true)?;
-        match missing.contains(&LOADS) {
+        match missing.contains(&LOAD_HISTORY) {
             true => Ok(HashSet::new()),
-            false => runs(session, RUNS),
+            false => query_runs(session, LOADED_RUNS_SQL),
         }
     })
 }
 
 /// Asks a warehouse before anything is made for it.
-fn ask<T>(
+fn query_warehouse<T>(
     warehouse: &Warehouse,
     progress: &Progress,
     query: impl FnOnce(&mut Session) -> std::result::Result<T, StatementError>,
 ) -> Result<T> {
-    let mut session = Session::open(&warehouse.address)?;
-    let cannot = |failure: StatementError| {
-        Error::failed(format!("cannot load into {}", warehouse.address)).because(failure.error)
+    let mut session = Session::open(&warehouse.connection)?;
+    let load_error = |failure: StatementError| {
+        Error::failed(format!("cannot load into {}", warehouse.connection))
+            .with_reason(failure.error)
     };
     // Redshift locks a table for its readers too.
-    patiently(progress, || query(&mut session)).map_err(cannot)
+    warn_if_blocked(progress, || query(&mut session)).map_err(load_error)
 }
 
-fn runs(session: &mut Session, sql: &str) -> std::result::Result<HashSet<String>, StatementError> {
-    let rows = session.rows(sql)?;
+fn query_runs(
+    session: &mut Session,
+    sql: &str,
+) -> std::result::Result<HashSet<String>, StatementError> {
+    let rows = session.query(sql)?;
     Ok(rows.into_iter().flatten().flatten().collect())
 }
 
 /// Returns the first table of a query for names and counts whose count is not 0.
-fn first_counted(rows: &[Row]) -> Option<(&str, u64)> {
+fn first_nonzero(rows: &[Row]) -> Option<(&str, u64)> {
     rows.iter().find_map(|row| match row.as_slice() {
         [Some(name), Some(count)] => {
             let count = count.parse().ok()?;
@@ -471,10 +496,10 @@ fn first_counted(rows: &[Row]) -> Option<(&str, u64)> {
 }
 
 /// Builds the error of a table in which not what was written is found.
-fn altered(table: &str, why: &str) -> Error {
+fn altered_table_error(table: &str, why: &str) -> Error {
     Error::failed(format!("table {table} is not as the load wrote it"))
-        .because(why)
-        .hint(format!(
+        .with_reason(why)
+        .with_hint(format!(
             "look for triggers, rules and row security on {table} and the other tables; nothing was changed there"
         ))
 }
@@ -483,7 +508,7 @@ fn altered(table: &str, why: &str) -> Error {
 ///
 /// # Errors
 /// A table has other rows: something else has removed or added some.
-fn check_growth(rows: &[Row], loaded: &BTreeMap<&'static str, TableCounts>) -> Result<()> {
+fn check_row_deltas(rows: &[Row], loaded: &BTreeMap<&'static str, TableCounts>) -> Result<()> {
     for row in rows {
         let [Some(name), Some(growth)] = row.as_slice() else {
             continue;
@@ -496,14 +521,14 @@ fn check_growth(rows: &[Row], loaded: &BTreeMap<&'static str, TableCounts>) -> R
             let why = format!(
                 "it should have {expected} rows more than before the load, and has {growth} more"
             );
-            return Err(altered(table, &why));
+            return Err(altered_table_error(table, &why));
         }
     }
     Ok(())
 }
 
 /// Adds what a statement did to a table of the star.
-fn tally(loaded: &mut BTreeMap<&'static str, TableCounts>, sql: &str, rows: u64) {
+fn record_effect(loaded: &mut BTreeMap<&'static str, TableCounts>, sql: &str, rows: u64) {
     let mut words = sql.split_whitespace();
     let verb = words.next().unwrap_or_default();
     let name = match verb {

@@ -19,33 +19,35 @@ use crate::star::schema::{ColumnType, Table};
 const BATCH_ROWS: usize = 8192;
 
 /// What a binary COPY begins with: signature, flags, length of the extension.
-pub const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+pub const COPY_HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 
 /// What it ends with.
-pub const TRAILER: &[u8] = &(-1i16).to_be_bytes();
+pub const COPY_TRAILER: &[u8] = &(-1i16).to_be_bytes();
 
 /// From 1970, where our times begin, to 2000, where PostgreSQL's do, in microseconds.
-const EPOCH: i64 = 946_684_800_000_000;
+const PG_EPOCH_MICROS: i64 = 946_684_800_000_000;
 
 /// The batches of a Parquet part.
 ///
 /// # Errors
 /// It is no Parquet, or not of this table.
-pub fn batches(file: File, name: &str, table: &Table) -> Result<ParquetRecordBatchReader> {
-    let cannot =
-        |why: &dyn std::fmt::Display| Error::failed(format!("cannot read {name}")).because(why);
+pub fn read_batches(file: File, name: &str, table: &Table) -> Result<ParquetRecordBatchReader> {
+    let read_error =
+        |why: &dyn std::fmt::Display| Error::failed(format!("cannot read {name}")).with_reason(why);
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
     let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options)
-        .map_err(|e| cannot(&e))?;
+        .map_err(|e| read_error(&e))?;
     let columns = builder.schema().fields().iter();
-    let found: Vec<_> = columns
+    let actual_columns: Vec<_> = columns
         .map(|f| (f.name().as_str(), f.data_type()))
         .collect();
-    let wanted = table.arrow();
-    let wanted = wanted.fields().iter();
-    let wanted: Vec<_> = wanted.map(|f| (f.name().as_str(), f.data_type())).collect();
-    if found != wanted {
-        return Err(cannot(&format!(
+    let schema = table.arrow_schema();
+    let schema_fields = schema.fields().iter();
+    let expected_columns: Vec<_> = schema_fields
+        .map(|f| (f.name().as_str(), f.data_type()))
+        .collect();
+    if actual_columns != expected_columns {
+        return Err(read_error(&format!(
             "it does not hold the columns of {}",
             table.name
         )));
@@ -53,7 +55,7 @@ pub fn batches(file: File, name: &str, table: &Table) -> Result<ParquetRecordBat
     builder
         .with_batch_size(BATCH_ROWS)
         .build()
-        .map_err(|e| cannot(&e))
+        .map_err(|e| read_error(&e))
 }
 
 /// A column, by its type.
@@ -67,7 +69,7 @@ enum ColumnValues<'a> {
 }
 
 impl<'a> ColumnValues<'a> {
-    fn of(ty: ColumnType, array: &'a ArrayRef) -> Option<Self> {
+    fn new(ty: ColumnType, array: &'a ArrayRef) -> Option<Self> {
         Some(match ty {
             ColumnType::BigInt => Self::BigInt(array.as_primitive_opt::<Int64Type>()?.values()),
             ColumnType::Integer => Self::Integer(array.as_primitive_opt::<Int32Type>()?.values()),
@@ -82,13 +84,15 @@ impl<'a> ColumnValues<'a> {
     }
 
     /// Appends the field of a row that is not null.
-    fn put(&self, row: usize, to: &mut Vec<u8>) {
+    fn write_field(&self, row: usize, to: &mut Vec<u8>) {
         match self {
-            Self::BigInt(values) => field(to, values[row].to_be_bytes()),
-            Self::Integer(values) => field(to, values[row].to_be_bytes()),
-            Self::SmallInt(values) => field(to, values[row].to_be_bytes()),
-            Self::Double(values) => field(to, values[row].to_be_bytes()),
-            Self::Timestamp(values) => field(to, (values[row] - EPOCH).to_be_bytes()),
+            Self::BigInt(values) => write_bytes(to, values[row].to_be_bytes()),
+            Self::Integer(values) => write_bytes(to, values[row].to_be_bytes()),
+            Self::SmallInt(values) => write_bytes(to, values[row].to_be_bytes()),
+            Self::Double(values) => write_bytes(to, values[row].to_be_bytes()),
+            Self::Timestamp(values) => {
+                write_bytes(to, (values[row] - PG_EPOCH_MICROS).to_be_bytes())
+            }
             Self::Text(values) => {
                 let text = values.value(row);
                 to.extend_from_slice(&(text.len() as i32).to_be_bytes());
@@ -98,7 +102,7 @@ impl<'a> ColumnValues<'a> {
     }
 }
 
-fn field<const N: usize>(to: &mut Vec<u8>, bytes: [u8; N]) {
+fn write_bytes<const N: usize>(to: &mut Vec<u8>, bytes: [u8; N]) {
     to.extend_from_slice(&(N as i32).to_be_bytes());
     to.extend_from_slice(&bytes);
 }
@@ -107,10 +111,10 @@ fn field<const N: usize>(to: &mut Vec<u8>, bytes: [u8; N]) {
 ///
 /// # Errors
 /// It is of another table.
-pub fn encode(batch: &RecordBatch, table: &Table, to: &mut Vec<u8>) -> Result<()> {
+pub fn encode_batch(batch: &RecordBatch, table: &Table, to: &mut Vec<u8>) -> Result<()> {
     let columns = table.columns.iter().zip(batch.columns());
     let columns: Vec<_> = columns
-        .map(|(column, array)| Some((ColumnValues::of(column.ty, array)?, array.nulls())))
+        .map(|(column, array)| Some((ColumnValues::new(column.ty, array)?, array.nulls())))
         .collect::<Option<_>>()
         .ok_or_else(|| Error::failed(format!("no batch of {}", table.name)))?;
     let count = (columns.len() as i16).to_be_bytes();
@@ -121,7 +125,7 @@ pub fn encode(batch: &RecordBatch, table: &Table, to: &mut Vec<u8>) -> Result<()
                 Some(nulls) if nulls.is_null(row) => {
                     to.extend_from_slice(&(-1i32).to_be_bytes());
                 }
-                _ => values.put(row, to),
+                _ => values.write_field(row, to),
             }
         }
     }

@@ -1,10 +1,12 @@
 //! Steps: what the transaction of a load consists of, in order, before anything is connected.
 
-use super::template::{SqlParams, SqlTemplates, fill, statements};
+use super::template::{SqlParams, SqlTemplates, render, split_statements};
 use crate::error::{Error, Result};
-use crate::star::schema::{ARTISTS, LEDGER, LEDGER_ARTISTS, LEDGER_USERS, TABLES, Table, USERS};
+use crate::star::schema::{
+    ARTISTS, MERGE_STATE_TABLES, STAR_TABLES, STATE_ARTISTS, STATE_USERS, Table, USERS,
+};
 use crate::warehouse::Warehouse;
-use crate::warehouse::catalog::{filled_query, tables};
+use crate::warehouse::catalog::{nonempty_tables_query, warehouse_tables};
 use crate::warehouse::dialect::Dialect;
 
 /// What the SQL of a load must know of the star that is loaded.
@@ -61,96 +63,104 @@ impl Statement {
 }
 
 /// The steps as text for people.
-pub fn as_text(steps: &[Statement]) -> String {
-    let text = steps.iter().map(|step| format!("{};\n", step.sql()));
+pub fn to_sql_script(statements: &[Statement]) -> String {
+    let text = statements
+        .iter()
+        .map(|statement| format!("{};\n", statement.sql()));
     text.collect::<Vec<_>>().join("\n")
 }
 
 /// All tables that a star has.
-pub fn all() -> impl Iterator<Item = &'static Table> {
-    TABLES.into_iter().chain(LEDGER)
+pub fn output_tables() -> impl Iterator<Item = &'static Table> {
+    STAR_TABLES.into_iter().chain(MERGE_STATE_TABLES)
 }
 
 /// Asks for the runs that are loaded.
-pub const RUNS: &str = "SELECT DISTINCT run FROM loads";
+pub const LOADED_RUNS_SQL: &str = "SELECT DISTINCT run FROM loads";
 
 /// The steps of a load. With `refresh` everything that is there goes first.
 ///
 /// # Errors
 /// The star cannot be loaded there: Redshift takes only what is in S3.
-pub fn steps(
+pub fn load_statements(
     warehouse: &Warehouse,
-    batch: &LoadParams<'_>,
+    load_params: &LoadParams<'_>,
     refresh: bool,
 ) -> Result<Vec<Statement>> {
-    let dialect = warehouse.address.dialect;
-    let scripts = SqlTemplates::of(dialect);
-    let mut values = SqlParams::default().text("run", batch.run)?;
+    let dialect = warehouse.connection.dialect;
+    let scripts = SqlTemplates::for_dialect(dialect);
+    let mut sql_params = SqlParams::default().with_literal("run", load_params.run)?;
     if dialect == Dialect::Redshift {
-        values = values.sql("iam_role", &warehouse.iam_role.to_string());
-        for table in all() {
-            values = values.text(table.name, &(batch.manifest)(table))?;
+        sql_params = sql_params.with_raw("iam_role", &warehouse.iam_role.to_string());
+        for table in output_tables() {
+            sql_params = sql_params.with_literal(table.name, &(load_params.manifest)(table))?;
         }
     }
-    let run = |script| {
-        let filled = statements(script).into_iter().map(|sql| fill(sql, &values));
-        let steps: Result<Vec<Statement>> = filled.map(|sql| sql.map(Statement::Execute)).collect();
-        steps
+    let render_all = |script| {
+        let rendered = split_statements(script)
+            .into_iter()
+            .map(|sql| render(sql, &sql_params));
+        let rendered: Result<Vec<Statement>> =
+            rendered.map(|sql| sql.map(Statement::Execute)).collect();
+        rendered
     };
-    let mut steps = Vec::new();
-    for step in run(scripts.stage)? {
-        match step {
+    let mut statements = Vec::new();
+    for statement in render_all(scripts.stage)? {
+        match statement {
             Statement::Execute(sql) if sql.starts_with("LOCK ") => {
-                steps.push(Statement::Lock(sql));
-                steps.push(Statement::LoadedRuns(RUNS.to_owned()));
+                statements.push(Statement::Lock(sql));
+                statements.push(Statement::LoadedRuns(LOADED_RUNS_SQL.to_owned()));
             }
-            step => steps.push(step),
+            statement => statements.push(statement),
         }
     }
     if refresh {
-        steps.extend(run(scripts.refresh)?);
-        let names: Vec<_> = tables().into_iter().map(|(name, _)| name).collect();
-        steps.push(Statement::CheckEmptied(filled_query(&names)));
+        statements.extend(render_all(scripts.refresh)?);
+        let names: Vec<_> = warehouse_tables()
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect();
+        statements.push(Statement::CheckEmptied(nonempty_tables_query(&names)));
     }
-    for sql in statements(scripts.copy) {
-        let table = copied(sql)?;
+    for sql in split_statements(scripts.copy) {
+        let table = copy_target(sql)?;
         // COPY of no files is an error.
-        if (batch.has_rows)(table) {
-            steps.push(Statement::Copy(table, fill(sql, &values)?));
+        if (load_params.has_rows)(table) {
+            statements.push(Statement::Copy(table, render(sql, &sql_params)?));
         }
     }
-    steps.push(Statement::CountStaged(count_query()));
-    steps.push(Statement::CheckMergeState(state_query()));
-    for sql in statements(scripts.merge) {
+    statements.push(Statement::CountStaged(staged_counts_query()));
+    statements.push(Statement::CheckMergeState(missing_state_query()));
+    for sql in split_statements(scripts.merge) {
         if sql != "COMMIT" {
-            steps.push(Statement::Execute(fill(sql, &values)?));
+            statements.push(Statement::Execute(render(sql, &sql_params)?));
             continue;
         }
-        for verify in statements(scripts.verify) {
-            steps.push(Statement::CheckMerged(fill(verify, &values)?));
+        for check in split_statements(scripts.verify) {
+            statements.push(Statement::CheckMerged(render(check, &sql_params)?));
         }
         // Redshift has nothing that could remove other rows than those of the statements.
         if dialect == Dialect::Postgres {
-            steps.push(Statement::CheckRowDeltas(growth_query()));
+            statements.push(Statement::CheckRowDeltas(row_deltas_query()));
         }
-        steps.push(Statement::Commit(sql.to_owned()));
+        statements.push(Statement::Commit(sql.to_owned()));
     }
-    Ok(steps)
+    Ok(statements)
 }
 
 /// The table whose staging table a COPY fills.
-fn copied(sql: &str) -> Result<&'static Table> {
+fn copy_target(sql: &str) -> Result<&'static Table> {
     let name = sql.strip_prefix("COPY staged_").unwrap_or_default();
     let name = name.split_whitespace().next().unwrap_or_default();
-    let known = all().find(|table| table.name == name);
-    known.ok_or_else(|| {
-        Error::failed("cannot run a script").because(format!("{sql} fills no table"))
+    let target = output_tables().find(|table| table.name == name);
+    target.ok_or_else(|| {
+        Error::failed("cannot run a script").with_reason(format!("{sql} fills no table"))
     })
 }
 
 /// Counts rows of the star that staged rows are held against, but for which the merge state has no row: what they are
 /// from is lost.
-fn state_query() -> String {
+fn missing_state_query() -> String {
     let count = |(table, state): (&Table, &Table)| {
         let (table, state, key) = (table.name, state.name, table.columns[0].name);
         format!(
@@ -161,27 +171,30 @@ LEFT JOIN {state} l ON l.{key} = s.{key}
 WHERE l.{key} IS NULL"
         )
     };
-    let pairs = [(&USERS, &LEDGER_USERS), (&ARTISTS, &LEDGER_ARTISTS)];
+    let pairs = [(&USERS, &STATE_USERS), (&ARTISTS, &STATE_ARTISTS)];
     pairs.map(count).join("\nUNION ALL\n")
 }
 
 /// Counts the rows that the tables of the star have more than before the load, if they are watched.
-fn growth_query() -> String {
-    let growth = |table: &&Table| {
+fn row_deltas_query() -> String {
+    let row_delta = |table: &&Table| {
         let name = table.name;
         format!(
             "SELECT w.name, (SELECT COUNT(*) FROM {name}) - w.rows AS rows FROM watched w WHERE w.name = '{name}'"
         )
     };
-    let queries: Vec<_> = TABLES.iter().map(growth).collect();
+    let queries: Vec<_> = STAR_TABLES.iter().map(row_delta).collect();
     queries.join("\nUNION ALL\n")
 }
 
 /// Counts the rows in the staging tables.
-fn count_query() -> String {
+fn staged_counts_query() -> String {
     let count = |table: &Table| {
         let name = table.name;
         format!("SELECT '{name}' AS name, COUNT(*) AS rows FROM staged_{name}")
     };
-    all().map(count).collect::<Vec<_>>().join("\nUNION ALL\n")
+    output_tables()
+        .map(count)
+        .collect::<Vec<_>>()
+        .join("\nUNION ALL\n")
 }

@@ -41,7 +41,7 @@ macro_rules! scripts {
 
 impl SqlTemplates {
     /// The scripts for a warehouse.
-    pub fn of(dialect: Dialect) -> Self {
+    pub fn for_dialect(dialect: Dialect) -> Self {
         match dialect {
             Dialect::Redshift => scripts!("redshift"),
             Dialect::Postgres => scripts!("postgres"),
@@ -55,7 +55,7 @@ pub struct SqlParams(Vec<(String, String)>);
 
 impl SqlParams {
     /// Adds a value that stands as it is.
-    pub fn sql(mut self, name: &str, sql: &str) -> Self {
+    pub fn with_raw(mut self, name: &str, sql: &str) -> Self {
         self.0.push((name.to_owned(), sql.to_owned()));
         self
     }
@@ -64,14 +64,14 @@ impl SqlParams {
     ///
     /// # Errors
     /// It cannot be a literal: see [`literal`].
-    pub fn text(mut self, name: &str, text: &str) -> Result<Self> {
-        self.0.push((format!("'{name}'"), literal(text)?));
+    pub fn with_literal(mut self, name: &str, text: &str) -> Result<Self> {
+        self.0.push((format!("'{name}'"), quote_literal(text)?));
         Ok(self)
     }
 
     fn get(&self, name: &str) -> Option<&str> {
-        let found = self.0.iter().find(|(known, _)| known == name);
-        found.map(|(_, value)| value.as_str())
+        let entry = self.0.iter().find(|(known, _)| known == name);
+        entry.map(|(_, value)| value.as_str())
     }
 }
 
@@ -80,26 +80,26 @@ impl SqlParams {
 ///
 /// # Errors
 /// The text holds a backslash or a control character.
-pub fn literal(text: &str) -> Result<String> {
+pub fn quote_literal(text: &str) -> Result<String> {
     if text.contains(|c: char| c == '\\' || c.is_control()) {
         return Err(Error::failed(format!("cannot write '{text}' in SQL"))
-            .because("it holds a backslash or a control character")
-            .hint("choose another name"));
+            .with_reason("it holds a backslash or a control character")
+            .with_hint("choose another name"));
     }
     Ok(format!("'{}'", text.replace('\'', "''")))
 }
 
 /// The statements of a script in order, each without the comments before it and the semicolon behind it.
-pub fn statements(script: &str) -> Vec<&str> {
-    let mut found = Vec::new();
+pub fn split_statements(script: &str) -> Vec<&str> {
+    let mut statements = Vec::new();
     let (mut start, mut at) = (0, 0);
-    while let Some(token) = Token::at(script, at) {
+    while let Some(token) = Token::lex_at(script, at) {
         let end = at + token.len;
         match token.kind {
             // Between statements nothing counts.
             TokenKind::Trivia if start == at => start = end,
             TokenKind::Semicolon => {
-                found.push(script.get(start..at).unwrap_or_default());
+                statements.push(script.get(start..at).unwrap_or_default());
                 start = end;
             }
             _ => {}
@@ -108,32 +108,32 @@ pub fn statements(script: &str) -> Vec<&str> {
     }
     let rest = script.get(start..).unwrap_or_default();
     if !rest.is_empty() {
-        found.push(rest);
+        statements.push(rest);
     }
-    found
+    statements
 }
 
 /// A statement with its values in place.
 ///
 /// # Errors
 /// It names a value that is not there.
-pub fn fill(statement: &str, values: &SqlParams) -> Result<String> {
-    let mut filled = String::with_capacity(statement.len());
+pub fn render(statement: &str, params: &SqlParams) -> Result<String> {
+    let mut rendered = String::with_capacity(statement.len());
     let mut at = 0;
-    while let Some(token) = Token::at(statement, at) {
+    while let Some(token) = Token::lex_at(statement, at) {
         let text = statement.get(at..at + token.len).unwrap_or_default();
         at += token.len;
         match token.kind {
             TokenKind::Param => {
                 let name = text.trim_start_matches(':');
-                filled.push_str(values.get(name).ok_or_else(|| {
-                    Error::failed("cannot run a script").because(format!("{name} has no value"))
+                rendered.push_str(params.get(name).ok_or_else(|| {
+                    Error::failed("cannot run a script").with_reason(format!("{name} has no value"))
                 })?);
             }
-            _ => filled.push_str(text),
+            _ => rendered.push_str(text),
         }
     }
-    Ok(filled)
+    Ok(rendered)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,8 +156,8 @@ struct Token {
 
 impl Token {
     /// The token that begins at a byte of a script; none at its end.
-    fn at(script: &str, at: usize) -> Option<Self> {
-        let rest = script.get(at..)?;
+    fn lex_at(script: &str, offset: usize) -> Option<Self> {
+        let rest = script.get(offset..)?;
         let first = rest.chars().next()?;
         let until = |end: &str, from: usize| {
             let found = rest.get(from..).and_then(|r| r.find(end));
@@ -191,31 +191,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn statements_end_where_a_semicolon_is_code() {
+    fn quoted_semicolons_do_not_split_statements() {
         let script =
             "-- a; comment\nSELECT ';' AS \"a;b\"; -- more;\n\nDO $$ BEGIN x; END $$;\nSELECT 1";
         let expected = ["SELECT ';' AS \"a;b\"", "DO $$ BEGIN x; END $$", "SELECT 1"];
-        assert_eq!(statements(script), expected);
-        assert_eq!(statements(" -- nothing\n"), [""; 0]);
+        assert_eq!(split_statements(script), expected);
+        assert_eq!(split_statements(" -- nothing\n"), [""; 0]);
     }
 
     #[test]
-    fn names_stand_for_values_and_casts_for_themselves() {
-        let values = SqlParams::default().text("run", "it's").unwrap();
-        let values = values.sql("iam_role", "default");
-        let filled = fill("COPY :'run' IAM_ROLE :iam_role ':run' x::regclass", &values);
+    fn params_are_replaced_and_casts_are_kept() {
+        let values = SqlParams::default().with_literal("run", "it's").unwrap();
+        let values = values.with_raw("iam_role", "default");
+        let filled = render("COPY :'run' IAM_ROLE :iam_role ':run' x::regclass", &values);
         assert_eq!(
             filled.unwrap(),
             "COPY 'it''s' IAM_ROLE default ':run' x::regclass"
         );
-        fill("SELECT :'other'", &values).unwrap_err();
+        render("SELECT :'other'", &values).unwrap_err();
     }
 
     #[test]
-    fn what_could_end_a_literal_is_refused() {
+    fn unsafe_literals_are_rejected() {
         for text in ["\\'; DROP TABLE users --", "a\nb", "a\0"] {
-            literal(text).unwrap_err();
+            quote_literal(text).unwrap_err();
         }
-        assert_eq!(literal("'; --").unwrap(), "'''; --'");
+        assert_eq!(quote_literal("'; --").unwrap(), "'''; --'");
     }
 }
