@@ -49,10 +49,8 @@ fn events_with_song(batch: &RecordBatch, lookup: &SongLookup) -> EventBatch {
     let songs = lookup
         .match_songs(&events, &compute_songplay_ids(&events))
         .unwrap();
-    let songs = build_songs.song_id;
-    let has_song: BooleanArray = (0..build_songs.len())
-        .map(|row| build_songs.is_valid(row))
-        .collect();
+    let songs = songs.song_id;
+    let has_song: BooleanArray = (0..songs.len()).map(|row| songs.is_valid(row)).collect();
     event_batch(&filter_record_batch(batch, &has_song).unwrap())
 }
 
@@ -128,9 +126,9 @@ fn bench(c: &mut Criterion) {
     let log = read(&files.logs());
     let songs = song_batches(read(&files.songs()));
     let events = events(log.clone());
-    bench_songplays(c, &events, &make_lookup(&build_songs));
+    bench_songplays(c, &events, &make_lookup(&songs));
     bench_users(c, log);
-    bench_dimensions(c, &times(&event_batch(&events)), &build_songs);
+    bench_dimensions(c, &times(&event_batch(&events)), &songs);
 }
 
 criterion_group!(benches, bench);

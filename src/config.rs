@@ -89,12 +89,12 @@ impl RunConfig {
 }
 
 /// Whether what runs write to `out` in a bucket is input that `place` names.
-fn overlaps_input(out: &Location, place: &Location, include: &[Glob]) -> bool {
+fn overlaps_input(out: &Location, location: &Location, include: &[Glob]) -> bool {
     if !matches!(out, Location::S3 { .. }) {
         return false;
     }
-    let Some((folder, pattern)) = place.split_glob() else {
-        return out.is_within(place);
+    let Some((folder, pattern)) = location.split_glob() else {
+        return out.is_within(location);
     };
     // A pattern that is wrong is an error when it is opened.
     let (Some(key), Ok(glob)) = (out.key_relative_to(&folder), Glob::parse(&pattern)) else {
@@ -112,7 +112,7 @@ fn overlaps_input(out: &Location, place: &Location, include: &[Glob]) -> bool {
 #[derive(Debug, Clone)]
 pub struct ParseConfig {
     /// Where the objects are.
-    pub places: InputSpec,
+    pub locations: InputSpec,
     /// How S3 is reached, if they are there.
     pub s3: s3::S3Options,
     /// What the records are; by a look at the first ones if not set.

@@ -19,7 +19,7 @@ pub fn eprint_line(text: &str) {
 /// Shows how far a command is.
 #[derive(Debug)]
 pub struct Progress {
-    style: ProgressMode,
+    mode: ProgressMode,
     state: Mutex<ProgressState>,
 }
 
@@ -65,7 +65,7 @@ impl Progress {
     /// Prints nothing. Warnings are collected for [`warnings`](Self::warnings).
     pub fn silent() -> Self {
         Self {
-            style: ProgressMode::Silent,
+            mode: ProgressMode::Silent,
             state: Mutex::default(),
         }
     }
@@ -78,7 +78,7 @@ impl Progress {
             (false, false) => ProgressMode::Lines,
         };
         Self {
-            style: mode,
+            mode,
             state: Mutex::default(),
         }
     }
@@ -91,7 +91,7 @@ impl Progress {
     /// Begins a phase of `total` bytes, which ends the one before.
     pub fn start_phase(&self, name: &str, total: u64) {
         self.finish_phase();
-        if self.style.hides_phases() {
+        if self.mode.hides_phases() {
             return;
         }
         let mut state = self.lock();
@@ -99,7 +99,7 @@ impl Progress {
             Some(prefix) => format!("{prefix}: {name}"),
             None => name.to_owned(),
         };
-        let bar = (self.style == ProgressMode::Bars).then(|| byte_bar(name.clone(), total));
+        let bar = (self.mode == ProgressMode::Bars).then(|| byte_bar(name.clone(), total));
         let now = Instant::now();
         state.next_line_at.get_or_insert(now + LINE_INTERVAL);
         state.phase = Some(ActivePhase {
@@ -114,7 +114,7 @@ impl Progress {
     /// Begins a phase of which nobody knows how far it is.
     pub fn start_spinner(&self, name: &str) {
         self.finish_phase();
-        if self.style != ProgressMode::Bars {
+        if self.mode != ProgressMode::Bars {
             return;
         }
         let template = "{prefix:8} {spinner} {elapsed}";
@@ -135,7 +135,7 @@ impl Progress {
 
     /// So many more bytes are done.
     pub fn advance(&self, bytes: u64) {
-        if self.style.hides_phases() {
+        if self.mode.hides_phases() {
             return;
         }
         let mut guard = self.lock();
@@ -170,7 +170,7 @@ impl Progress {
         if !guard.seen_warnings.insert(message.to_owned()) {
             return;
         }
-        if self.style == ProgressMode::Silent {
+        if self.mode == ProgressMode::Silent {
             guard.collected_warnings.push(message.to_owned());
             return;
         }

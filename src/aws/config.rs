@@ -137,12 +137,12 @@ pub async fn check_credentials(options: &S3Options, config: &SdkConfig) -> Resul
     if let (None, Ok(profile)) = (&options.profile, env::var("AWS_PROFILE")) {
         ensure_profile_exists(&profile).await?;
     }
-    let call = Operation {
+    let operation = Operation {
         error_prefix: "cannot use",
         url: "S3".to_owned(),
         permission: "",
     };
-    Err(RequestError::Credentials(strip_stderr(root_cause(&e))).to_error(&call, 1, ""))
+    Err(RequestError::Credentials(strip_stderr(root_cause(&e))).to_error(&operation, 1, ""))
 }
 
 /// Key and token stand in headers; on what cannot stand there the client would panic.

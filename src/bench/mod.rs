@@ -118,13 +118,13 @@ impl BenchOptions {
             if threads == 1 {
                 single_thread = Some(seconds(&median));
             }
-            let pace = ThroughputSample {
+            let sample = ThroughputSample {
                 threads,
                 total: total(&median),
                 speed_up: single_thread.map(|single_thread| single_thread / seconds(&median)),
                 runs_seconds,
             };
-            medians.push((pace, median));
+            medians.push((sample, median));
         }
         Ok(Measurements { warmup, medians })
     }

@@ -16,7 +16,7 @@ use crate::progress::Progress;
 pub struct ParseBenchReport {
     /// What every benchmark reports.
     #[serde(flatten)]
-    pub head: BenchHeader,
+    pub header: BenchHeader,
     /// Where the input is.
     pub path: String,
     /// What its records are.
@@ -46,7 +46,7 @@ pub struct ParseCounts {
 pub struct ParseResult {
     /// How fast it was; bytes are those of the JSON, decompressed.
     #[serde(flatten)]
-    pub pace: ThroughputSample,
+    pub sample: ThroughputSample,
     /// `read` and `decode`.
     pub stages: BTreeMap<String, StageReport>,
 }
@@ -57,7 +57,7 @@ pub struct ParseResult {
 /// There is no input, or it cannot be read.
 pub fn bench_parse(
     config: &ParseConfig,
-    repeats: &BenchOptions,
+    options: &BenchOptions,
     progress: &Progress,
 ) -> Result<ParseBenchReport> {
     let pass = |threads| {
@@ -67,7 +67,7 @@ pub fn bench_parse(
         };
         measure_parse(&config, progress)
     };
-    let measured = repeats.measure(progress, pass, |parsed| parsed.total)?;
+    let measured = options.measure(progress, pass, |parsed| parsed.total)?;
     let ParseStats {
         kind,
         input,
@@ -79,14 +79,11 @@ pub fn bench_parse(
     let results = measured.medians.into_iter().map(|(sample, parsed)| {
         let mut stages = parsed.stages;
         stages.retain(|name, _| name == "read" || name == "decode");
-        ParseResult {
-            pace: sample,
-            stages,
-        }
+        ParseResult { sample, stages }
     });
     Ok(ParseBenchReport {
-        head: repeats.header("parse"),
-        path: config.places.to_string(),
+        header: options.header("parse"),
+        path: config.locations.to_string(),
         kind,
         input: ParseCounts {
             input,

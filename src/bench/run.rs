@@ -20,7 +20,7 @@ use crate::storage::Location;
 pub struct RunBenchReport {
     /// What every benchmark reports.
     #[serde(flatten)]
-    pub head: BenchHeader,
+    pub header: BenchHeader,
     /// Where the songs are.
     pub songs_path: String,
     /// Where the logs are.
@@ -44,7 +44,7 @@ pub struct RunBenchReport {
 pub struct RunResult {
     /// How fast it was; bytes are those of the input, as stored.
     #[serde(flatten)]
-    pub pace: ThroughputSample,
+    pub sample: ThroughputSample,
     /// The most memory that the process held in the median pass, in bytes; absent where the system
     /// does not tell. What it kept from earlier passes is in it.
     pub peak_memory_bytes: Option<u64>,
@@ -63,7 +63,7 @@ pub struct RunResult {
 pub fn bench_run(
     config: &RunConfig,
     scratch_parent: &Path,
-    repeats: &BenchOptions,
+    options: &BenchOptions,
     progress: &Progress,
 ) -> Result<RunBenchReport> {
     let scratch = Scratch::create(scratch_parent)?;
@@ -79,7 +79,7 @@ pub fn bench_run(
         scratch::remove(&out)?;
         Ok(timed_run)
     };
-    let measured = repeats.measure(progress, pass, |timed_run| timed_run.report.total);
+    let measured = options.measure(progress, pass, |timed_run| timed_run.report.total);
     progress.finish_phase();
     let removed = scratch.remove();
     let Measurements {
@@ -89,7 +89,7 @@ pub fn bench_run(
     removed?;
     let single_thread = medians.iter().find(|(sample, _)| sample.threads == 1);
     Ok(RunBenchReport {
-        head: repeats.header("run"),
+        header: options.header("run"),
         songs_path: config.songs.to_string(),
         logs_path: config.logs.to_string(),
         serial: single_thread.map(|(_, timed_run)| SerialFraction::from_phases(&timed_run.phases)),
@@ -101,15 +101,15 @@ pub fn bench_run(
     })
 }
 
-fn run_result((pace, ran): (ThroughputSample, TimedRun)) -> RunResult {
-    let TimedRun { report, phases } = ran;
+fn run_result((sample, timed_run): (ThroughputSample, TimedRun)) -> RunResult {
+    let TimedRun { report, phases } = timed_run;
     let busy_seconds: f64 = report.stages.values().map(|stage| stage.seconds).sum();
-    let thread_seconds = pace.total.seconds * pace.threads as f64;
+    let thread_seconds = sample.total.seconds * sample.threads as f64;
     RunResult {
         peak_memory_bytes: report.peak_memory_bytes,
         stages: report.stages,
         idle_seconds: (thread_seconds - busy_seconds).max(0.0),
         phases,
-        pace,
+        sample,
     }
 }

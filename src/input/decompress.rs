@@ -148,7 +148,7 @@ impl InputCompression {
         Ok(DecompressReader {
             buffer,
             buffered: 0..first.len(),
-            codec: Decompressor::new(self)?,
+            decompressor: Decompressor::new(self)?,
             position: StreamPosition::Start,
             deferred_error: None,
             bytes_stored: 0,
@@ -161,7 +161,7 @@ pub struct DecompressReader {
     buffer: Vec<u8>,
     /// The compressed bytes in the buffer that are not decompressed yet.
     buffered: std::ops::Range<usize>,
-    codec: Decompressor,
+    decompressor: Decompressor,
     position: StreamPosition,
     /// What is wrong behind the bytes that were given last.
     deferred_error: Option<io::Error>,
@@ -197,7 +197,7 @@ impl DecompressReader {
                     return Ok(Ok(0));
                 }
                 if self.position == StreamPosition::BetweenMembers
-                    && matches!(self.codec, Decompressor::Gzip(_))
+                    && matches!(self.decompressor, Decompressor::Gzip(_))
                 {
                     // Zeros after a member are padding, as of blocks on a tape.
                     let zeros = input.iter().take_while(|&&byte| byte == 0).count();
@@ -207,11 +207,11 @@ impl DecompressReader {
                         continue;
                     }
                 }
-                self.codec.start_member()?;
+                self.decompressor.start_member()?;
                 self.position = StreamPosition::Inside;
             }
             let input_len = input.len();
-            let step = self.codec.step(input, to);
+            let step = self.decompressor.step(input, to);
             self.buffered.start += step.consumed;
             self.bytes_stored += step.consumed as u64;
             let error = match step.status {

@@ -32,7 +32,7 @@ pub struct CleanPlan {
     /// Runs that stay.
     pub keep: Vec<RunEntry>,
     #[serde(skip)]
-    at: RunLocation,
+    location: RunLocation,
 }
 
 /// Where the runs are.
@@ -190,14 +190,14 @@ fn list_runs(store: &dyn Store) -> Result<BTreeMap<RunId, RunContents>> {
 
 impl CleanPlan {
     fn new(
-        at: RunLocation,
+        location: RunLocation,
         runs: BTreeMap<RunId, RunContents>,
         latest: Option<LatestPointer>,
         keep: usize,
         grace: Duration,
     ) -> Self {
         let (mut to_remove, mut to_keep) = (Vec::new(), Vec::new());
-        let abandoned = match &at {
+        let abandoned = match &location {
             RunLocation::Local(_, leftovers) => leftovers.as_slice(),
             RunLocation::S3(_) => &[],
         };
@@ -233,7 +233,7 @@ impl CleanPlan {
                 RunState::Unfinished | RunState::Failed => false,
             };
             let run = RunEntry {
-                name: at.display(&id.to_string()),
+                name: location.display(&id.to_string()),
                 state,
                 objects: contents.keys.len() as u64,
                 bytes: contents.bytes,
@@ -251,7 +251,7 @@ impl CleanPlan {
         Self {
             remove: to_remove,
             keep: to_keep,
-            at,
+            location,
         }
     }
 
@@ -260,7 +260,7 @@ impl CleanPlan {
     /// # Errors
     /// Something cannot be removed; what is left goes with the next cleaning.
     pub fn execute(self) -> Result<()> {
-        match self.at {
+        match self.location {
             RunLocation::Local(store, leftovers) => {
                 if let Some(store) = store {
                     for found in self.remove {
@@ -344,18 +344,18 @@ fn latest_run(store: &S3Store) -> Result<Option<RunId>> {
 }
 
 /// Removes a run from a folder that its prefix was copied to, unless the copy was finished meanwhile.
-fn remove_local_run(store: &LocalStore, found: RunEntry) -> Result<()> {
-    let Some(id) = found.id else {
+fn remove_local_run(store: &LocalStore, run: RunEntry) -> Result<()> {
+    let Some(id) = run.id else {
         return Ok(());
     };
     let report = format!("{id}/{REPORT_FILE}");
-    if found.state == RunState::Unfinished {
+    if run.state == RunState::Unfinished {
         let listing = store.list(&format!("{id}/"), ListMode::Delimited)?;
         if listing.objects.iter().any(|object| object.key == report) {
             return Ok(());
         }
     }
-    let mut keys = found.contents.keys;
+    let mut keys = run.contents.keys;
     // Without its report nothing takes the rest for a complete run.
     keys.sort_by_key(|key| *key != report);
     store.delete(&keys)?;

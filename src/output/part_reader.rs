@@ -28,7 +28,7 @@ const FOOTER_READ_BYTES: u64 = 64 * 1024;
 #[derive(Debug)]
 pub struct PartReader<'a> {
     store: &'a dyn Store,
-    entry: ObjectMeta,
+    object: ObjectMeta,
     name: String,
     metadata: ArrowReaderMetadata,
 }
@@ -80,7 +80,7 @@ impl<'a> PartReader<'a> {
         }
         Ok(Self {
             store,
-            entry,
+            object: entry,
             name,
             metadata,
         })
@@ -110,7 +110,7 @@ impl<'a> PartReader<'a> {
         for &(_, (start, end)) in &pending {
             match ranges.last_mut() {
                 Some(last) if last.expected_end == start => last.expected_end = end,
-                _ => ranges.push(object_range(&self.entry, start, end)),
+                _ => ranges.push(object_range(&self.object, start, end)),
             }
         }
         Ok(RowGroupReader {
@@ -142,7 +142,7 @@ impl<'a> PartReader<'a> {
                 let data = column.data_page_offset();
                 let start = u64::try_from(column.dictionary_page_offset().unwrap_or(data)).ok()?;
                 let end = start.checked_add(u64::try_from(column.compressed_size()).ok()?)?;
-                (end <= self.entry.size).then_some((start, end))
+                (end <= self.object.size).then_some((start, end))
             });
             let chunks: Vec<_> = chunks.collect::<Option<_>>()?;
             let start = chunks.iter().map(|&(start, _)| start).min()?;
@@ -227,7 +227,7 @@ impl RowGroupReader<'_> {
             name: self.part.name.clone(),
             metadata: self.part.metadata.clone(),
             chunks: RowGroupBytes {
-                part_len: self.part.entry.size,
+                part_len: self.part.object.size,
                 offset: start,
                 bytes,
             },

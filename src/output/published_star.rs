@@ -13,7 +13,7 @@ use crate::storage::{ListMode, Location, ObjectMeta, ObjectRange, Store, StoreRe
 /// The output of one run.
 #[derive(Debug)]
 pub struct PublishedDataset {
-    place: Location,
+    location: Location,
     store: Box<dyn Store>,
     report: Report,
 }
@@ -66,7 +66,7 @@ impl PublishedDataset {
                 .with_hint("run again"));
         }
         Ok(Self {
-            place: location,
+            location,
             store,
             report,
         })
@@ -74,7 +74,7 @@ impl PublishedDataset {
 
     /// Where it is.
     pub fn location(&self) -> &Location {
-        &self.place
+        &self.location
     }
 
     /// The report of its run.
@@ -130,7 +130,7 @@ impl PublishedDataset {
     /// It cannot be read, or there is no room for it.
     pub fn open_part(&self, part: &ObjectMeta) -> Result<File> {
         let name = self.display(part);
-        if let Location::Local(folder) = &self.place {
+        if let Location::Local(folder) = &self.location {
             let path = folder.join(&part.key);
             return File::open(&path).map_err(|e| Error::io("cannot read", &path, &e));
         }
@@ -169,7 +169,7 @@ impl PublishedDataset {
         if report.as_ref() == Some(&self.report) {
             return Ok(());
         }
-        Err(Error::failed(format!("cannot load {}", self.place))
+        Err(Error::failed(format!("cannot load {}", self.location))
             .with_reason("it was replaced or removed meanwhile")
             .with_hint("load again"))
     }
@@ -183,9 +183,9 @@ fn find_table_report(report: &Report, table: &Table) -> Option<TableReport> {
 }
 
 /// The store for what is below a place, whether there is anything or not.
-fn open(stores: &StoreRegistry, place: &Location) -> Result<Box<dyn Store>> {
-    match place {
-        Location::Local(_) => stores.open(place),
+fn open(stores: &StoreRegistry, location: &Location) -> Result<Box<dyn Store>> {
+    match location {
+        Location::Local(_) => stores.open(location),
         Location::S3 { bucket, prefix } => Ok(Box::new(stores.open_bucket(bucket, prefix)?)),
     }
 }

@@ -33,7 +33,7 @@ pub struct SourceCounts {
     /// The split and the words of the first reject in input order.
     pub first_reject: Option<(usize, String)>,
     /// What could be read of each object.
-    pub objects: ObjectStatuses,
+    pub statuses: ObjectStatuses,
 }
 
 impl SourceCounts {
@@ -44,18 +44,18 @@ impl SourceCounts {
             kept: 0,
             filtered: 0,
             first_reject: None,
-            objects: ObjectStatuses::new(source.objects.len()),
+            statuses: ObjectStatuses::new(source.objects.len()),
         }
     }
 
     /// Counts a settled split.
-    pub fn add_split(&mut self, found: &SplitStats) {
+    pub fn add_split(&mut self, stats: &SplitStats) {
         self.report
-            .add_counts(found.counts, found.rejects_by_reason);
-        self.report.decompressed_bytes += found.decoded_bytes;
-        self.report.rejected_bytes += found.rejected_bytes;
-        self.kept += found.counts.kept;
-        self.filtered += found.counts.filtered;
+            .add_counts(stats.counts, stats.rejects_by_reason);
+        self.report.decompressed_bytes += stats.decoded_bytes;
+        self.report.rejected_bytes += stats.rejected_bytes;
+        self.kept += stats.counts.kept;
+        self.filtered += stats.counts.filtered;
     }
 }
 
@@ -76,14 +76,14 @@ impl<'a> SourceCounter<'a> {
     pub fn add_split<T>(
         &self,
         split: &Split,
-        settled: &ConfirmedSplit<T>,
+        confirmed: &ConfirmedSplit<T>,
         rejects: RejectBuffer,
     ) -> Result<()> {
         let ConfirmedSplit {
-            found,
+            stats: found,
             lines_before,
             ..
-        } = settled;
+        } = confirmed;
         let lines_before = *lines_before;
         let line_shift = (found.first_segment_rejects, lines_before);
         let kind = self.source.kind.plural();
@@ -92,15 +92,15 @@ impl<'a> SourceCounter<'a> {
             .write_rejects(kind, split.number, rejects, line_shift)?;
         let mut state = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         state.add_split(found);
-        for (segment, &status) in split.segments.iter().zip(&found.segments.reads) {
-            state.objects.merge(segment.object, status);
+        for (segment, &status) in split.segments.iter().zip(&found.statuses.statuses) {
+            state.statuses.merge(segment.object, status);
         }
-        for (number, reject) in &found.segments.unreadable_segments {
+        for (number, reject) in &found.statuses.unreadable_segments {
             if let Some(segment) = split.segments.get(*number) {
                 let newlines_before = if *number == 0 { lines_before } else { 0 };
                 let reason = unreadable_reason(newlines_before, reject);
                 state
-                    .objects
+                    .statuses
                     .add_reason(segment.object, split.number, reason);
             }
         }
@@ -126,9 +126,9 @@ impl<'a> SourceCounter<'a> {
     /// Returns what was tallied, once all splits have settled, and names the first lost objects in warnings.
     pub fn finish(&self) -> SourceCounts {
         let mut state = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        state.report.unreadable_objects = state.objects.failed_count();
+        state.report.unreadable_objects = state.statuses.failed_count();
         let counts = state.clone();
-        for (object, status, reason) in counts.objects.first_failed() {
+        for (object, status, reason) in counts.statuses.first_failed() {
             if let Some(object) = self.source.objects.get(object) {
                 self.warn_if_failed(&self.source.display(object), status, reason);
             }
@@ -147,16 +147,16 @@ impl<'a> SourceCounter<'a> {
     }
 
     /// Names an object that counts against the budget in a warning.
-    fn warn_if_failed(&self, object: &str, read: ObjectStatus, reason: Option<&str>) {
-        if read.is_corrupt() {
-            let consequence = match read.is_unreadable() {
+    fn warn_if_failed(&self, object: &str, status: ObjectStatus, reason: Option<&str>) {
+        if status.is_corrupt() {
+            let consequence = match status.is_unreadable() {
                 true => "nothing of it could be read",
                 false => "what may follow the break is not read",
             };
             self.run.progress.warn(&format!(
                 "the compressed stream of {object} is broken: {consequence}; fetch the object again"
             ));
-        } else if read.is_unreadable() {
+        } else if status.is_unreadable() {
             let reason = reason.unwrap_or_default();
             self.run.progress.warn(&format!(
                 "nothing of {object} could be read: {reason}, or leave it out"

@@ -179,22 +179,22 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// The removal of copies from the parts of all splits.
 struct DuplicateRemoval<'a> {
     run: &'a RunContext<'a>,
-    copies: &'a DuplicateIds,
+    duplicates: &'a DuplicateIds,
     /// The number of each split's first batch among all batches.
     first_batches: Vec<u32>,
 }
 
 impl<'a> DuplicateRemoval<'a> {
-    fn new(run: &'a RunContext<'a>, copies: &'a DuplicateIds) -> Self {
+    fn new(run: &'a RunContext<'a>, duplicates: &'a DuplicateIds) -> Self {
         let mut first = 0;
-        let first_batches = copies.counts_by_batch.iter().map(|counts| {
+        let first_batches = duplicates.counts_by_batch.iter().map(|counts| {
             let split_first = first;
             first += counts.len() as u32;
             split_first
         });
         Self {
             run,
-            copies,
+            duplicates,
             first_batches: first_batches.collect(),
         }
     }
@@ -202,9 +202,9 @@ impl<'a> DuplicateRemoval<'a> {
     /// Reads all copies back. Returns the batch that the winner of each id is in, by the number of the id.
     fn find_winners(&self, splits: &[SplitParts]) -> Result<Vec<u32>> {
         let began = Instant::now();
-        let counts = &self.copies.counts_by_batch;
+        let counts = &self.duplicates.counts_by_batch;
         let affected = counts.iter().filter(|counts| has_nonzero(counts)).count();
-        let ids = self.copies.ids.len();
+        let ids = self.duplicates.ids.len();
         let winners = Winners::new(ids);
         splits
             .par_iter()
@@ -220,8 +220,8 @@ impl<'a> DuplicateRemoval<'a> {
     /// Reads the copies in one split back.
     fn read_duplicates(&self, split: usize, parts: &SplitParts, winners: &Winners) -> Result<()> {
         let began = Instant::now();
-        let (run, duplicate_ids) = (self.run, &self.copies.ids);
-        let counts = &self.copies.counts_by_batch[split];
+        let (run, duplicate_ids) = (self.run, &self.duplicates.ids);
+        let counts = &self.duplicates.counts_by_batch[split];
         let row_groups_to_read = |part: &SplitPart| -> Vec<usize> {
             let row_groups = part.row_groups().enumerate();
             let with_duplicates = row_groups.filter(|&(_, batch)| counts[batch] > 0);
@@ -269,11 +269,15 @@ impl<'a> DuplicateRemoval<'a> {
     /// Writes all parts anew that have rows of deliveries that do not stay.
     fn rewrite_losing_parts(&self, winners: &[u32], splits: &mut [SplitParts]) -> Result<()> {
         let began = Instant::now();
-        let mut winner_counts = vec![0; self.copies.counts_by_batch.iter().map(Vec::len).sum()];
+        let mut winner_counts = vec![0; self.duplicates.counts_by_batch.iter().map(Vec::len).sum()];
         for &batch in winners {
             winner_counts[batch as usize] += 1;
         }
-        let loser_counts = self.copies.counts_by_batch.iter().zip(&self.first_batches);
+        let loser_counts = self
+            .duplicates
+            .counts_by_batch
+            .iter()
+            .zip(&self.first_batches);
         let losers = loser_counts.map(|(counts, &first)| -> Vec<u64> {
             let stays = &winner_counts[first as usize..];
             counts
@@ -426,7 +430,7 @@ impl SplitRewriter<'_> {
         dropped: &mut DroppedRows,
     ) -> Result<RecordBatch> {
         let this_batch = self.removal.first_batches[self.split] + batch as u32;
-        let duplicate_ids = &self.removal.copies.ids;
+        let duplicate_ids = &self.removal.duplicates.ids;
         let is_kept = |&id: &i64| {
             duplicate_ids
                 .index_of(id)

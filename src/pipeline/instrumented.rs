@@ -57,9 +57,13 @@ pub struct TimedRun {
 /// # Errors
 /// There is no input, or it cannot be read.
 pub fn measure_parse(config: &ParseConfig, progress: &Progress) -> Result<ParseStats> {
-    let ParseConfig { places, sizes, .. } = config;
+    let ParseConfig {
+        locations: places,
+        sizes,
+        ..
+    } = config;
     build_thread_pool(config.threads)?.install(|| {
-        let stages = Timings::default();
+        let timings = Timings::default();
         let kind = config.kind.unwrap_or(RecordKind::Log);
         let stores = StoreRegistry::new(config.s3.clone());
         let (none_loaded, split_bytes) = (LoadedObjects::default(), sizes.split_bytes);
@@ -70,14 +74,14 @@ pub fn measure_parse(config: &ParseConfig, progress: &Progress) -> Result<ParseS
             places,
             &none_loaded,
             split_bytes,
-            &stages,
+            &timings,
         )?;
         if config.kind.is_none() && starts_with_songs(&source)? {
             source.kind = RecordKind::Song;
         }
         progress.start_phase(source.kind.plural(), source.plan.bytes);
         let began = Instant::now();
-        let (counts, bytes) = parse_splits(&source, *sizes, progress, &stages)?;
+        let (counts, bytes) = parse_splits(&source, *sizes, progress, &timings)?;
         let seconds = began.elapsed().as_secs_f64();
         progress.finish_phase();
         Ok(ParseStats {
@@ -87,7 +91,7 @@ pub fn measure_parse(config: &ParseConfig, progress: &Progress) -> Result<ParseS
             kept: counts.kept,
             filtered: counts.filtered,
             splits: source.plan.splits.len(),
-            stages: stages.stage_reports(),
+            stages: timings.stage_reports(),
         })
     })
 }
@@ -97,22 +101,22 @@ fn parse_splits(
     source: &Source,
     sizes: Sizes,
     progress: &Progress,
-    stages: &Timings,
+    timings: &Timings,
 ) -> Result<(SourceCounts, u64)> {
-    let reading = ReadContext {
+    let context = ReadContext {
         sizes,
         progress,
-        timings: stages,
+        timings,
     };
     let totals = Mutex::new((SourceCounts::new(source), 0));
     split_boundaries::process_splits(
-        reading,
+        context,
         source,
         |reader, split, start| Ok((reader.read(split, start, &mut DiscardSink)?, ())),
         |_, confirmed| {
             let mut totals = totals.lock().unwrap_or_else(PoisonError::into_inner);
-            totals.0.add_split(&confirmed.found);
-            totals.1 += confirmed.found.decoded_bytes;
+            totals.0.add_split(&confirmed.stats);
+            totals.1 += confirmed.stats.decoded_bytes;
             Ok(())
         },
     )?;
@@ -127,7 +131,7 @@ impl RecordSink for DiscardSink {
         Ok(())
     }
 
-    fn reject(&mut self, _: &InputObject, _: &Reject) -> Result<()> {
+    fn write_reject(&mut self, _: &InputObject, _: &Reject) -> Result<()> {
         Ok(())
     }
 }
@@ -148,14 +152,14 @@ fn starts_with_songs(source: &Source) -> Result<bool> {
 /// Those of a [`run`](super::run).
 pub fn measure_run(config: &RunConfig, progress: &Progress) -> Result<TimedRun> {
     let is_peak_reset = peak_rss::reset_peak_rss();
-    let stages = Timings::default();
+    let timings = Timings::default();
     let began = Instant::now();
-    let mut report = run_with_timings(config, progress, &stages)?;
+    let mut report = run_with_timings(config, progress, &timings)?;
     let seconds = began.elapsed().as_secs_f64();
     let StageReport { bytes, events, .. } = report.total;
     report.total = StageReport::new(seconds, bytes, events);
     report.peak_memory_bytes = peak_rss::peak_rss_bytes().filter(|_| is_peak_reset);
-    let mut phases = stages.phases();
+    let mut phases = timings.phases();
     let other_seconds = seconds - phases.iter().map(|phase| phase.seconds).sum::<f64>();
     phases.push(Phase {
         name: "rest",

@@ -30,7 +30,7 @@ const USER_SHARDS: usize = 8;
 #[derive(Debug)]
 pub struct LogsOutput {
     /// What became of the records.
-    pub state: SourceCounts,
+    pub counts: SourceCounts,
     /// Events that were delivered before.
     pub duplicates: u64,
     /// Songplays whose song is known.
@@ -79,12 +79,12 @@ pub fn process_logs(run: &RunContext<'_>, lookup: &SongLookup) -> Result<LogsOut
         times.push(done.times);
     }
     let began = Instant::now();
-    let copies = DuplicateIds::find(&ids);
+    let duplicates = DuplicateIds::find(&ids);
     drop(ids);
     run.timings
         .record(Stage::Deduplicate, began, 0, counts.kept);
     run.timings.record_phase("duplicates", None, began);
-    if let Some(duplicates) = copies {
+    if let Some(duplicates) = duplicates {
         delivery_rewrite::remove_duplicates(run, &duplicates, &mut parts)?;
     }
     let rows = register_parts(run, &SONGPLAYS, parts.iter().map(|split| &split.songplays))?;
@@ -96,7 +96,7 @@ pub fn process_logs(run: &RunContext<'_>, lookup: &SongLookup) -> Result<LogsOut
     Ok(LogsOutput {
         duplicates: counts.kept - rows,
         matched: parts.iter().map(|split| split.matched).sum(),
-        state: counts,
+        counts,
         user_shards: users,
         times,
         kept_by_object: kept,
@@ -121,9 +121,9 @@ fn register_parts<'a>(
 }
 
 /// The events kept from each object: it can have segments in many splits, and a split those of many.
-fn kept_by_object(run: &RunContext<'_>, done: &[CommittedSplit]) -> Vec<u64> {
+fn kept_by_object(run: &RunContext<'_>, committed: &[CommittedSplit]) -> Vec<u64> {
     let mut kept = vec![0; run.logs.objects.len()];
-    for (split, committed_split) in run.logs.plan.splits.iter().zip(done) {
+    for (split, committed_split) in run.logs.plan.splits.iter().zip(committed) {
         for (segment, rows) in split.segments.iter().zip(&committed_split.kept_by_segment) {
             if let Some(kept) = kept.get_mut(segment.object) {
                 *kept += rows;
@@ -139,7 +139,7 @@ fn read(
     lookup: &SongLookup,
 ) -> Result<(Vec<CommittedSplit>, Vec<LatestUsers>, SourceCounts)> {
     let source = &run.logs;
-    let tally = SourceCounter::new(run, source);
+    let counter = SourceCounter::new(run, source);
     let users: Vec<Mutex<LatestUsers>> = (0..USER_SHARDS).map(|_| Mutex::default()).collect();
     let committed: Vec<Mutex<Option<CommittedSplit>>> = source
         .plan
@@ -168,7 +168,7 @@ fn read(
                 merged.merge(&theirs, &shards[shard]);
             }
             run.timings.record(Stage::Star, began, 0, 0);
-            let kept = std::mem::take(&mut confirmed.found.kept_by_segment);
+            let kept = std::mem::take(&mut confirmed.stats.kept_by_segment);
             let slot = committed[split.number].lock();
             *slot.unwrap_or_else(PoisonError::into_inner) = Some(CommittedSplit {
                 parts,
@@ -176,7 +176,7 @@ fn read(
                 times,
                 kept_by_segment: kept,
             });
-            tally.add_split(split, &confirmed, rejects)
+            counter.add_split(split, &confirmed, rejects)
         },
     )?;
     let done = committed.into_iter().enumerate().map(|(number, done)| {
@@ -190,7 +190,7 @@ fn read(
         .into_iter()
         .map(|u| u.into_inner().unwrap_or_else(PoisonError::into_inner))
         .collect();
-    Ok((done.collect::<Result<_>>()?, users, tally.finish()))
+    Ok((done.collect::<Result<_>>()?, users, counter.finish()))
 }
 
 /// One split from bytes to its Parquet parts.
@@ -211,10 +211,10 @@ fn encode_split(
         lookup,
         songplays: part_encoder(&SONGPLAYS),
         merge_state: part_encoder(&STATE_SONGPLAYS),
-        made: SplitOutput::default(),
+        output: SplitOutput::default(),
     };
     let stats = reader.read(split, start, &mut encoder)?;
-    Ok((stats, encoder.close()?))
+    Ok((stats, encoder.finish()?))
 }
 
 /// Writes a split's part of a table, which is there only if there are rows.
@@ -264,7 +264,7 @@ struct SplitEncoder<'a> {
     lookup: &'a SongLookup,
     songplays: PartEncoder,
     merge_state: PartEncoder,
-    made: SplitOutput,
+    output: SplitOutput,
 }
 
 impl RecordSink for SplitEncoder<'_> {
@@ -278,8 +278,8 @@ impl RecordSink for SplitEncoder<'_> {
         self.run.timings.record(Stage::Deduplicate, began, 0, 0);
         let began = Instant::now();
         // Users and times are of all deliveries.
-        self.made.users.add(&events);
-        let times = &mut self.made.times;
+        self.output.users.add(&events);
+        let times = &mut self.output.times;
         // A compressed object is one split of any size: room in reserve would be memory an event.
         times.reserve_exact(events.num_rows());
         let first = times.len();
@@ -297,11 +297,11 @@ impl RecordSink for SplitEncoder<'_> {
             songplays,
             merge_state: ledger,
         } = rows_of_tables;
-        self.made.parts.matched += count_matched(&songplays);
+        self.output.parts.matched += count_matched(&songplays);
         let rows = songplays.num_rows() as u64;
         self.run.timings.record(Stage::Star, began, 0, rows);
         let began = Instant::now();
-        self.made
+        self.output
             .ids
             .push(PartitionedIds::new(songplay_id_values(&songplays)?));
         self.run.timings.record(Stage::Deduplicate, began, 0, rows);
@@ -312,18 +312,22 @@ impl RecordSink for SplitEncoder<'_> {
         Ok(())
     }
 
-    fn reject(&mut self, object: &InputObject, reject: &Reject) -> Result<()> {
+    fn write_reject(&mut self, object: &InputObject, reject: &Reject) -> Result<()> {
         let object = self.run.logs.display(object);
         let staging = self.run.staging;
-        self.made
+        self.output
             .rejects
             .write(staging, &object, reject.line + 1, reject)
     }
 }
 
 impl SplitEncoder<'_> {
-    fn close(self) -> Result<SplitOutput> {
-        let Self { run, mut made, .. } = self;
+    fn finish(self) -> Result<SplitOutput> {
+        let Self {
+            run,
+            output: mut made,
+            ..
+        } = self;
         let began = Instant::now();
         made.parts.songplays = self.songplays.close(run)?;
         made.parts.merge_state = self.merge_state.close(run)?;

@@ -105,12 +105,12 @@ impl From<RunFailure> for Error {
 fn run_with_timings(
     config: &RunConfig,
     progress: &Progress,
-    stages: &Timings,
+    timings: &Timings,
 ) -> std::result::Result<Report, RunFailure> {
     let began = Instant::now();
     build_thread_pool(config.threads)?.install(|| {
         let stores = StoreRegistry::new(config.s3.clone());
-        let (songs, logs) = open_sources(config, &stores, stages)?;
+        let (songs, logs) = open_sources(config, &stores, timings)?;
         let staging = Staging::open(
             &stores,
             &config.out,
@@ -121,7 +121,7 @@ fn run_with_timings(
             config,
             progress,
             staging: &staging,
-            timings: stages,
+            timings,
             songs,
             logs,
             parts: Mutex::default(),
@@ -134,7 +134,7 @@ fn run_with_timings(
                 if let Some(left) = staging.publish(&report, &parts)? {
                     progress.warn(&left.to_string());
                 }
-                stages.record_phase("publish", 1, began);
+                timings.record_phase("publish", 1, began);
                 Ok(report)
             }
             Err(RunFailure {
@@ -239,15 +239,15 @@ impl RunContext<'_> {
         self.progress.start_phase("logs", self.logs.plan.bytes);
         let logs = logs::process_logs(self, &lookup)?;
         self.progress.finish_phase();
-        self.warn_if_no_records(&self.logs, &self.config.logs, &logs.state);
+        self.warn_if_no_records(&self.logs, &self.config.logs, &logs.counts);
         let log_report = LogReport {
-            input: logs.state.report.clone(),
-            kept: logs.state.kept - logs.duplicates,
-            filtered: logs.state.filtered,
+            input: logs.counts.report.clone(),
+            kept: logs.counts.kept - logs.duplicates,
+            filtered: logs.counts.filtered,
             duplicates: logs.duplicates,
             loaded_objects: self.logs.skipped_loaded(),
         };
-        let checked = reject_limit::check_reject_limit(self, &songs, &logs.state)
+        let checked = reject_limit::check_reject_limit(self, &songs, &logs.counts)
             .and_then(|()| reject_limit::check_has_events(self, &log_report));
         if let Err(error) = checked {
             return Err(
@@ -271,13 +271,13 @@ impl RunContext<'_> {
     }
 
     /// Files without a record are no error, but seldom meant. No files are: all are loaded already.
-    fn warn_if_no_records(&self, source: &Source, places: &InputSpec, state: &SourceCounts) {
+    fn warn_if_no_records(&self, source: &Source, locations: &InputSpec, state: &SourceCounts) {
         let objects = source.objects.len();
         if state.report.records == 0 && objects > 0 {
             let name = source.kind.singular();
             let s = if objects == 1 { "" } else { "s" };
             self.progress.warn(&format!(
-                "no record in the {objects} {name} object{s} of {places}"
+                "no record in the {objects} {name} object{s} of {locations}"
             ));
         }
     }

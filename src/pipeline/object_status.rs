@@ -73,7 +73,7 @@ pub fn is_malformed(reject: &Reject) -> bool {
 #[derive(Debug, Default)]
 pub struct SegmentStatuses {
     /// What was found in each segment.
-    pub reads: Vec<ObjectStatus>,
+    pub statuses: Vec<ObjectStatus>,
     /// The number of each of the first unreadable segments, and its first reject without the text.
     pub unreadable_segments: Vec<(usize, Reject)>,
     /// Unreadable records of the current segment.
@@ -86,7 +86,7 @@ impl SegmentStatuses {
     /// Creates an empty collection with room for the given number of segments.
     pub fn with_capacity(segments: usize) -> Self {
         Self {
-            reads: Vec::with_capacity(segments),
+            statuses: Vec::with_capacity(segments),
             ..Self::default()
         }
     }
@@ -105,22 +105,22 @@ impl SegmentStatuses {
 
     /// Ends the current segment, which had the given number of records.
     pub fn end_segment(&mut self, records: u64, is_corrupt: bool) {
-        let read = ObjectStatus::new(records, self.malformed_records, is_corrupt);
+        let status = ObjectStatus::new(records, self.malformed_records, is_corrupt);
         self.malformed_records = 0;
         if let Some(first) = self.first_reject.take()
-            && read.is_unreadable()
+            && status.is_unreadable()
             && self.unreadable_segments.len() < MAX_UNREADABLE_SEGMENTS
         {
-            self.unreadable_segments.push((self.reads.len(), first));
+            self.unreadable_segments.push((self.statuses.len(), first));
         }
-        self.reads.push(read);
+        self.statuses.push(status);
     }
 }
 
 /// What was found in all objects of an input.
 #[derive(Debug, Clone)]
 pub struct ObjectStatuses {
-    reads: Vec<ObjectStatus>,
+    statuses: Vec<ObjectStatus>,
     /// By the number of an object: the first split with an unreadable segment of it, and what that says.
     reasons: BTreeMap<usize, (usize, String)>,
 }
@@ -129,15 +129,15 @@ impl ObjectStatuses {
     /// Creates it for the given number of objects, none of which has been read.
     pub fn new(objects: usize) -> Self {
         Self {
-            reads: vec![ObjectStatus::default(); objects],
+            statuses: vec![ObjectStatus::default(); objects],
             reasons: BTreeMap::new(),
         }
     }
 
     /// Adds what was found in a segment of an object.
-    pub fn merge(&mut self, object: usize, read: ObjectStatus) {
-        if let Some(known) = self.reads.get_mut(object) {
-            known.merge(read);
+    pub fn merge(&mut self, object: usize, status: ObjectStatus) {
+        if let Some(known) = self.statuses.get_mut(object) {
+            known.merge(status);
         }
     }
 
@@ -151,18 +151,18 @@ impl ObjectStatuses {
 
     /// Returns true if any record of any object is well-formed JSON.
     pub fn has_any_readable(&self) -> bool {
-        self.reads.iter().any(|read| read.is_readable())
+        self.statuses.iter().any(|read| read.is_readable())
     }
 
     /// Returns the number of objects that count against the budget.
     pub fn failed_count(&self) -> u64 {
-        self.reads.iter().filter(|read| read.is_failed()).count() as u64
+        self.statuses.iter().filter(|read| read.is_failed()).count() as u64
     }
 
     /// Returns the first objects that count against the budget: number, what was found in each, and why it is
     /// unreadable.
     pub fn first_failed(&self) -> impl Iterator<Item = (usize, ObjectStatus, Option<&str>)> {
-        let statuses = self.reads.iter().copied().enumerate();
+        let statuses = self.statuses.iter().copied().enumerate();
         let failed = statuses.filter(|(_, read)| read.is_failed());
         failed.take(MAX_LISTED_OBJECTS).map(|(object, status)| {
             let reason = self.reasons.get(&object);

@@ -95,8 +95,8 @@ fn warn_if_many_rejected(run: &RunContext<'_>, counts_by_kind: &[(&str, &SourceC
 }
 
 /// Returns what exceeds the limit, in words.
-fn exceeded_limits(limit: MaxRejects, kind: &str, state: &SourceCounts) -> Vec<String> {
-    let report = &state.report;
+fn exceeded_limits(limit: MaxRejects, kind: &str, counts: &SourceCounts) -> Vec<String> {
+    let report = &counts.report;
     let measures = [
         ("records", report.rejected, report.records),
         ("bytes", report.rejected_bytes, report.decompressed_bytes),
@@ -123,7 +123,7 @@ fn check_any_readable(
     input: impl std::fmt::Display,
     state: &SourceCounts,
 ) -> Result<()> {
-    if state.report.records == 0 || state.objects.has_any_readable() {
+    if state.report.records == 0 || state.statuses.has_any_readable() {
         return Ok(());
     }
     let kind = source.kind.plural();

@@ -30,14 +30,14 @@ pub fn read_songs(run: &RunContext<'_>) -> Result<(Vec<SongBatch>, SourceCounts)
         run.read_context(),
         source,
         |reader, split, start| {
-            let mut collect = SongCollector {
+            let mut collector = SongCollector {
                 source,
                 staging: run.staging,
                 rejects: RejectBuffer::default(),
                 batches: Vec::new(),
             };
-            let stats = reader.read(split, start, &mut collect)?;
-            Ok((stats, (collect.batches, collect.rejects)))
+            let stats = reader.read(split, start, &mut collector)?;
+            Ok((stats, (collector.batches, collector.rejects)))
         },
         |split, mut confirmed| {
             let (split_batches, rejects) = std::mem::take(&mut confirmed.output);
@@ -95,7 +95,7 @@ impl RecordSink for SongCollector<'_> {
         Ok(())
     }
 
-    fn reject(&mut self, object: &InputObject, reject: &Reject) -> Result<()> {
+    fn write_reject(&mut self, object: &InputObject, reject: &Reject) -> Result<()> {
         let object = self.source.display(object);
         self.rejects
             .write(self.staging, &object, reject.line + 1, reject)

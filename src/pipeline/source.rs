@@ -53,7 +53,7 @@ struct ListingRoot {
     store: Box<dyn Store>,
     rules: InputRules,
     /// The folder that keys are below.
-    folder: Location,
+    base: Location,
     listing: Mutex<Listing>,
 }
 
@@ -67,15 +67,15 @@ impl Source {
         kind: RecordKind,
         argument: &str,
         stores: &StoreRegistry,
-        places: &InputSpec,
+        locations: &InputSpec,
         loaded: &LoadedObjects,
         split_bytes: Option<u64>,
-        stages: &Timings,
+        timings: &Timings,
     ) -> Result<Self> {
         let began = Instant::now();
-        let roots = places.locations.iter().zip(0..);
+        let roots = locations.locations.iter().zip(0..);
         let roots = roots.map(|(location, number)| {
-            let root = open_root(stores, location, number, places);
+            let root = open_root(stores, location, number, locations);
             root.map_err(|error| error.add_hint(format!("check {argument}")))
         });
         let roots: Vec<ListingRoot> = roots.collect::<Result<_>>()?;
@@ -94,7 +94,7 @@ impl Source {
         }
         let (mut stores, mut listings) = (Vec::new(), Vec::new());
         let mut resolved_locations = Vec::new();
-        for (root, location) in roots.into_iter().zip(&places.locations) {
+        for (root, location) in roots.into_iter().zip(&locations.locations) {
             let listing = root
                 .listing
                 .into_inner()
@@ -106,7 +106,7 @@ impl Source {
                     let folders = listing
                         .matched_folders
                         .iter()
-                        .map(|key| root.folder.join(key));
+                        .map(|key| root.base.join(key));
                     // The current directory, where the glob has no other.
                     let current_dir_if_empty = |place| match place {
                         Location::Local(path) if path.as_os_str().is_empty() => {
@@ -128,10 +128,10 @@ impl Source {
             RecordKind::Song => ("list songs", "sort songs"),
             RecordKind::Log => ("list logs", "sort logs"),
         };
-        stages.record_phase(phase, levels, began);
+        timings.record_phase(phase, levels, began);
         let sort_start = Instant::now();
         let (mut objects, ignored) = merge_listings(&stores, listings);
-        stages.record_phase(sort, None, sort_start);
+        timings.record_phase(sort, None, sort_start);
         let listed = objects.len();
         if !loaded.is_empty() {
             objects.retain(|object| {
@@ -142,7 +142,7 @@ impl Source {
         }
         let skipped_loaded = listed - objects.len();
         let plan = plan_with_sniffing(&stores, &mut objects, split_bytes)?;
-        stages.record(Stage::List, began, plan.bytes, objects.len() as u64);
+        timings.record(Stage::List, began, plan.bytes, objects.len() as u64);
         Ok(Self {
             kind,
             objects,
@@ -217,7 +217,7 @@ impl Source {
 /// Opens what a user named: a place as it is, or the folder that a glob begins with.
 fn open_root(
     stores: &StoreRegistry,
-    place: &Location,
+    location: &Location,
     number: u32,
     places: &InputSpec,
 ) -> Result<ListingRoot> {
@@ -227,11 +227,11 @@ fn open_root(
         include: places.include.clone(),
         collects_ignored_keys: places.locations.len() > 1,
     };
-    let (store, folder) = match place.split_glob() {
-        None => (stores.open(place)?, place.clone()),
+    let (store, folder) = match location.split_glob() {
+        None => (stores.open(location)?, location.clone()),
         Some((folder, pattern)) => {
             let invalid =
-                |why: String| Error::usage(format!("cannot use {place}")).with_reason(why);
+                |why: String| Error::usage(format!("cannot use {location}")).with_reason(why);
             let glob = rules.glob.insert(Glob::parse(&pattern).map_err(invalid)?);
             (stores.open_folder(&folder, glob.literal_prefix())?, folder)
         }
@@ -239,7 +239,7 @@ fn open_root(
     Ok(ListingRoot {
         store,
         rules,
-        folder,
+        base: folder,
         listing: Mutex::default(),
     })
 }
@@ -315,8 +315,8 @@ fn merge_listings(
     let mut objects = Vec::new();
     let (mut ignored, mut counted_names) = (IgnoredCounts::default(), HashSet::new());
     for (store, listing) in stores.iter().zip(listings) {
-        let named = |object: InputObject| (store.absolute_name(&object.meta.key), object);
-        objects.par_extend(listing.objects.into_par_iter().map(named));
+        let with_name = |object: InputObject| (store.absolute_name(&object.meta.key), object);
+        objects.par_extend(listing.objects.into_par_iter().map(with_name));
         for key in listing.ignored_keys {
             if counted_names.insert(store.absolute_name(&key)) {
                 ignored.count(&key);
@@ -353,7 +353,7 @@ fn drop_symlink_duplicates(stores: &[Box<dyn Store>], objects: &mut Vec<(String,
         }
     }
     // Few files of several places have a number in common, so few paths are looked at.
-    let path = |object: &InputObject| {
+    let shared_path = |object: &InputObject| {
         let is_shared = |contents| location_by_file.get(&contents).is_some_and(Option::is_none);
         file_id(object).filter(|&contents| is_shared(contents))?;
         let store = stores.get(object.location_index as usize)?;
@@ -361,13 +361,13 @@ fn drop_symlink_duplicates(stores: &[Box<dyn Store>], objects: &mut Vec<(String,
     };
     let mut first_location = HashMap::new();
     for (_, object) in objects.iter() {
-        if let Some(path) = path(object) {
+        if let Some(path) = shared_path(object) {
             let location = first_location.entry(path).or_insert(object.location_index);
             *location = object.location_index.min(*location);
         }
     }
     objects.retain(|(_, object)| {
-        let first = path(object).and_then(|path| first_location.get(&path));
+        let first = shared_path(object).and_then(|path| first_location.get(&path));
         first.is_none_or(|&first| first == object.location_index)
     });
 }

@@ -21,7 +21,7 @@ use crate::input::Split;
 #[derive(Debug)]
 pub struct ConfirmedSplit<T> {
     /// What was found in it.
-    pub found: SplitStats,
+    pub stats: SplitStats,
     /// Newlines in its first object before its records began.
     pub lines_before: u64,
     /// What the worker made of it.
@@ -34,7 +34,7 @@ pub struct ConfirmedSplit<T> {
 /// # Errors
 /// The first error of `work` or `settle`; the other workers stop at their next split.
 pub fn process_splits<T: Send>(
-    reading: ReadContext<'_>,
+    context: ReadContext<'_>,
     source: &Source,
     process: impl Fn(&mut SplitReader<'_>, &Split, StartAt) -> Result<(SplitStats, T)> + Sync,
     on_confirmed: impl Fn(&Split, ConfirmedSplit<T>) -> Result<()> + Sync,
@@ -45,7 +45,7 @@ pub fn process_splits<T: Send>(
     let is_stopped = AtomicBool::new(false);
     let tracker = Mutex::new(BoundaryTracker::new(source));
     let worker = || -> Result<()> {
-        let mut reader = SplitReader::new(reading, source);
+        let mut reader = SplitReader::new(context, source);
         while !is_stopped.load(Ordering::Relaxed) {
             let Some(split) = splits.get(next.fetch_add(1, Ordering::Relaxed)) else {
                 break;
@@ -78,7 +78,7 @@ pub fn process_splits<T: Send>(
         // While one waits for the network another has something to do.
         Some(_) => build_thread_pool(2 * rayon::current_num_threads())?.broadcast(|_| run_worker()),
     };
-    reading
+    context
         .timings
         .record_phase(source.kind.plural(), splits.len(), began);
     done.into_iter().collect()
@@ -158,7 +158,7 @@ impl<'a, T> BoundaryTracker<'a, T> {
             confirmed.push((
                 number,
                 ConfirmedSplit {
-                    found: stats,
+                    stats,
                     lines_before,
                     output,
                 },

@@ -49,14 +49,14 @@ pub struct SplitStats {
     /// Bytes that the rejects cover, decompressed.
     pub rejected_bytes: u64,
     /// What could be read of each segment.
-    pub segments: SegmentStatuses,
+    pub statuses: SegmentStatuses,
 }
 
 impl SplitStats {
     fn count_reject(&mut self, segment: usize, reject: Reject) {
         self.rejects_by_reason[reject.reason as usize] += 1;
         self.rejected_bytes += reject.bytes;
-        self.segments.add_reject(&reject);
+        self.statuses.add_reject(&reject);
         self.first_segment_rejects += u64::from(segment == 0);
         self.first_reject.get_or_insert((segment, reject));
     }
@@ -74,7 +74,7 @@ pub trait RecordSink {
     ///
     /// # Errors
     /// It cannot be written.
-    fn reject(&mut self, object: &InputObject, reject: &Reject) -> Result<()>;
+    fn write_reject(&mut self, object: &InputObject, reject: &Reject) -> Result<()>;
 }
 
 /// What is to be read of one segment.
@@ -82,7 +82,7 @@ struct SegmentTask<'a> {
     object: &'a InputObject,
     segment: Segment,
     /// Nowhere if no record begins in it.
-    from: Option<ReadFrom>,
+    read_from: Option<ReadFrom>,
 }
 
 /// Where reading begins.
@@ -105,7 +105,7 @@ impl ReadFrom {
 
 impl SegmentTask<'_> {
     fn byte_range(&self) -> Option<ObjectRange> {
-        let from = self.from?;
+        let from = self.read_from?;
         Some(self.object.range(from.offset(), self.segment.end))
     }
 }
@@ -113,18 +113,18 @@ impl SegmentTask<'_> {
 /// A decoder and a buffer, used for split after split.
 pub struct SplitReader<'a> {
     source: &'a Source,
-    reading: ReadContext<'a>,
+    context: ReadContext<'a>,
     decoder: Decoder,
     reader: ChunkReader,
 }
 
 impl<'a> SplitReader<'a> {
     /// A reader of splits of `source`.
-    pub fn new(reading: ReadContext<'a>, source: &'a Source) -> Self {
-        let sizes = reading.sizes;
+    pub fn new(context: ReadContext<'a>, source: &'a Source) -> Self {
+        let sizes = context.sizes;
         Self {
             source,
-            reading,
+            context,
             decoder: Decoder::new(source.schema(), sizes.row_group_rows),
             reader: ChunkReader::new(sizes.chunk_bytes),
         }
@@ -140,8 +140,8 @@ impl<'a> SplitReader<'a> {
         start: StartAt,
         sink: &mut dyn RecordSink,
     ) -> Result<SplitStats> {
-        let mut clock = StageTimer::default();
-        let mut found = SplitStats {
+        let mut timer = StageTimer::default();
+        let mut stats = SplitStats {
             began: None,
             ended: None,
             newlines: (0, 0),
@@ -152,7 +152,7 @@ impl<'a> SplitReader<'a> {
             first_reject: None,
             first_segment_rejects: 0,
             rejected_bytes: 0,
-            segments: SegmentStatuses::with_capacity(split.segments.len()),
+            statuses: SegmentStatuses::with_capacity(split.segments.len()),
         };
         // A split that failed half way may have left something.
         self.decoder.reset();
@@ -161,15 +161,15 @@ impl<'a> SplitReader<'a> {
         let ranges = tasks
             .iter()
             .filter_map(|task| Some((task.object.location_index, task.byte_range()?)));
-        let mut input = clock.time_read(|| source.read(ranges));
+        let mut input = timer.time_read(|| source.read(ranges));
         let input = input.as_mut();
         for (number, task) in tasks.into_iter().enumerate() {
             let SegmentTask {
                 object,
                 segment,
-                from,
+                read_from: from,
             } = task;
-            let records_start = clock.time_read(|| {
+            let records_start = timer.time_read(|| {
                 let Some(from) = from else {
                     return Ok(None);
                 };
@@ -182,46 +182,46 @@ impl<'a> SplitReader<'a> {
                 }
             })?;
             if number == 0 {
-                found.began = records_start;
+                stats.began = records_start;
             }
             let kept_before = self.decoder.kept();
             let records_before = self.decoder.records();
             let mut is_corrupt = false;
-            (found.ended, found.newlines.1) = (None, 0);
+            (stats.ended, stats.newlines.1) = (None, 0);
             if let Some(began) = records_start {
                 // Only an object that is read from its first byte on tells its layout by itself.
                 let layout = (segment.start > 0).then_some(object.layout);
                 self.decoder.begin_segment(layout);
-                while found.ended.is_none() {
-                    found.ended = self.decode_chunk(input, segment.end, &mut clock, sink)?;
+                while stats.ended.is_none() {
+                    stats.ended = self.decode_chunk(input, segment.end, &mut timer, sink)?;
                     for reject in self.decoder.take_rejects() {
-                        sink.reject(object, &reject)?;
-                        found.count_reject(number, reject);
+                        sink.write_reject(object, &reject)?;
+                        stats.count_reject(number, reject);
                     }
                 }
-                found.newlines.1 = self.decoder.newlines();
-                found.decoded_bytes += found.ended.map_or(0, |records_end| records_end - began);
+                stats.newlines.1 = self.decoder.newlines();
+                stats.decoded_bytes += stats.ended.map_or(0, |records_end| records_end - began);
                 is_corrupt = matches!(self.reader.chunk().input_state, InputState::Corrupt(_));
             }
             let records = self.decoder.records() - records_before;
-            found.segments.end_segment(records, is_corrupt);
+            stats.statuses.end_segment(records, is_corrupt);
             if from.is_some() {
-                clock.time_read(|| input.check_unchanged())?;
+                timer.time_read(|| input.check_unchanged())?;
             }
             if number == 0 {
-                found.newlines.0 = found.newlines.1;
+                stats.newlines.0 = stats.newlines.1;
             }
-            found
+            stats
                 .kept_by_segment
                 .push(self.decoder.kept() - kept_before);
         }
-        self.flush_batch(&mut clock, sink)?;
-        found.counts = self.decoder.take_counts();
+        self.flush_batch(&mut timer, sink)?;
+        stats.counts = self.decoder.take_counts();
         let bytes = self.reader.take_bytes_read();
-        let (timings, records) = (self.reading.timings, found.counts.records);
-        timings.record_duration(Stage::Read, clock.read, bytes, records);
-        timings.record_duration(Stage::Decode, clock.decode, found.decoded_bytes, records);
-        Ok(found)
+        let (timings, records) = (self.context.timings, stats.counts.records);
+        timings.record_duration(Stage::Read, timer.read, bytes, records);
+        timings.record_duration(Stage::Decode, timer.decode, stats.decoded_bytes, records);
+        Ok(stats)
     }
 
     /// What is to be read of each segment.
@@ -236,7 +236,7 @@ impl<'a> SplitReader<'a> {
             Some(SegmentTask {
                 object,
                 segment: *segment,
-                from: match start {
+                read_from: match start {
                     StartAt::Skip => None,
                     StartAt::Byte(at) => Some(ReadFrom::RecordAt(at)),
                     StartAt::NextLine if segment.start == 0 => Some(ReadFrom::RecordAt(0)),
@@ -253,24 +253,24 @@ impl<'a> SplitReader<'a> {
         &mut self,
         input: &mut dyn RangeReader,
         end: u64,
-        clock: &mut StageTimer,
+        timer: &mut StageTimer,
         sink: &mut dyn RecordSink,
     ) -> Result<Option<u64>> {
-        let progress = clock.time_decode(|| self.decoder.decode(self.reader.chunk(), end));
+        let progress = timer.time_decode(|| self.decoder.decode(self.reader.chunk(), end));
         self.reader.consume(progress.consumed);
-        self.reading
+        self.context
             .progress
             .advance(self.reader.take_bytes_stored());
         match progress.status {
-            DecodeStatus::NeedInput => clock.time_read(|| self.reader.fill(input))?,
-            DecodeStatus::BatchFull => self.flush_batch(clock, sink)?,
+            DecodeStatus::NeedInput => timer.time_read(|| self.reader.fill(input))?,
+            DecodeStatus::BatchFull => self.flush_batch(timer, sink)?,
             DecodeStatus::SegmentEnd => return Ok(Some(self.reader.chunk().offset)),
         }
         Ok(None)
     }
 
-    fn flush_batch(&mut self, clock: &mut StageTimer, sink: &mut dyn RecordSink) -> Result<()> {
-        let batch = clock
+    fn flush_batch(&mut self, timer: &mut StageTimer, sink: &mut dyn RecordSink) -> Result<()> {
+        let batch = timer
             .time_decode(|| self.decoder.finish())
             .map_err(Error::from_arrow)?;
         // A batch can be full of what rejected records left behind.

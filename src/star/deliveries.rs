@@ -30,7 +30,7 @@ pub struct Delivery<'a> {
     level: &'a str,
     location: NullsLast<&'a str>,
     user_agent: NullsLast<&'a str>,
-    rest: Scalars,
+    scalars: Scalars,
 }
 
 /// The content but for the texts.
@@ -68,7 +68,7 @@ impl<'a> Delivery<'a> {
             level: dict_value(&events.level, row).unwrap_or_default(),
             location: dict_value(&events.location, row).into(),
             user_agent: dict_value(&events.user_agent, row).into(),
-            rest: Scalars {
+            scalars: Scalars {
                 song: song.into(),
                 start_time: events.ts.value(row) * 1000,
                 user_id: events.user_id.value(row),
@@ -120,12 +120,12 @@ impl Candidate {
         self.to_delivery(&symbols) < other.to_delivery(&symbols)
     }
 
-    fn to_delivery<'a>(&self, symbols: &'a StringPool) -> Delivery<'a> {
+    fn to_delivery<'a>(&self, strings: &'a StringPool) -> Delivery<'a> {
         Delivery {
-            level: symbols.get(self.level.get()).unwrap_or_default(),
-            location: symbols.get(self.location).into(),
-            user_agent: symbols.get(self.user_agent).into(),
-            rest: self.scalars(),
+            level: strings.get(self.level.get()).unwrap_or_default(),
+            location: strings.get(self.location).into(),
+            user_agent: strings.get(self.user_agent).into(),
+            scalars: self.scalars(),
         }
     }
 
@@ -149,7 +149,7 @@ pub fn candidates_from_rows(
     songplays: &RecordBatch,
     merge_state: &RecordBatch,
     batch: u32,
-    symbols: &mut StringPool,
+    strings: &mut StringPool,
 ) -> Result<Vec<Candidate>> {
     let song_keys = primitive_values::<Int64Type>(merge_state, "song_key")?;
     let durations = primitive_values::<Float64Type>(merge_state, "duration")?;
@@ -166,7 +166,7 @@ pub fn candidates_from_rows(
         let mut id_by_key = vec![0; column.values().len()];
         let rows = 0..column.len();
         Ok(rows
-            .map(|row| intern_cached(symbols, &mut id_by_key, column, row))
+            .map(|row| intern_cached(strings, &mut id_by_key, column, row))
             .collect())
     };
     let levels = intern_column("level")?;

@@ -77,9 +77,9 @@ type RecordRef = (u32, u32);
 struct LookupEntry {
     hash: u64,
     /// A record with the key.
-    key: RecordRef,
+    key_record: RecordRef,
     /// The record whose ids count.
-    ids: RecordRef,
+    id_record: RecordRef,
 }
 
 /// The songs whose keys fall to one shard.
@@ -92,7 +92,7 @@ pub struct LookupShard {
     durations: Vec<f64>,
     song_keys: Vec<i64>,
     /// The record of each entry whose ids count.
-    ids: Vec<RecordRef>,
+    id_records: Vec<RecordRef>,
 }
 
 impl LookupShard {
@@ -104,43 +104,47 @@ impl LookupShard {
     /// A column of the songs holds more than Arrow can (2 GiB).
     pub fn new(batches: &[SongBatch], hashes: &[Vec<u64>], shard: usize) -> Result<Self> {
         let mut entry_table: HashTable<u32> = HashTable::new();
-        let mut found: Vec<LookupEntry> = Vec::new();
+        let mut entries: Vec<LookupEntry> = Vec::new();
         for (batch, (songs, hashes)) in batches.iter().zip(hashes).enumerate() {
             let rows = hashes.iter().enumerate();
             for (row, &hash) in rows.filter(|&(_, &hash)| shard_index(hash) == shard) {
                 let key = MatchKey::from_song(songs, row);
                 let record = (batch as u32, row as u32);
                 let has_same_key = |&entry: &u32| {
-                    let other = found.get(entry as usize);
-                    other.is_some_and(|other| key_at(batches, other.key) == Some(key))
+                    let other = entries.get(entry as usize);
+                    other.is_some_and(|other| key_at(batches, other.key_record) == Some(key))
                 };
-                let rehash = |&entry: &u32| found.get(entry as usize).map_or(0, |f| f.hash);
+                let rehash = |&entry: &u32| entries.get(entry as usize).map_or(0, |f| f.hash);
                 match entry_table.entry(hash, has_same_key, rehash) {
                     Entry::Occupied(entry) => {
-                        if let Some(other) = found.get_mut(*entry.get() as usize)
-                            && ids_at(batches, record) < ids_at(batches, other.ids)
+                        if let Some(other) = entries.get_mut(*entry.get() as usize)
+                            && ids_at(batches, record) < ids_at(batches, other.id_record)
                         {
-                            other.ids = record;
+                            other.id_record = record;
                         }
                     }
                     Entry::Vacant(slot) => {
-                        slot.insert(found.len() as u32);
-                        found.push(LookupEntry {
+                        slot.insert(entries.len() as u32);
+                        entries.push(LookupEntry {
                             hash,
-                            key: record,
-                            ids: record,
+                            key_record: record,
+                            id_record: record,
                         });
                     }
                 }
             }
         }
-        let keys = || found.iter().filter_map(|found| key_at(batches, found.key));
+        let keys = || {
+            entries
+                .iter()
+                .filter_map(|found| key_at(batches, found.key_record))
+        };
         Ok(Self {
             titles: text_array(keys().map(|key| Some(key.title)))?,
             artist_names: text_array(keys().map(|key| Some(key.artist_name)))?,
             durations: keys().map(|key| key.duration).collect(),
             song_keys: keys().map(|key| key.song_key()).collect(),
-            ids: found.iter().map(|found| found.ids).collect(),
+            id_records: entries.iter().map(|found| found.id_record).collect(),
             entry_table,
         })
     }
@@ -172,7 +176,7 @@ fn entry_ids<'a>(
     batches: &'a [SongBatch],
     shards: &'a [LookupShard],
 ) -> impl Iterator<Item = (&'a str, &'a str)> {
-    let records = shards.iter().flat_map(|shard| &shard.ids);
+    let records = shards.iter().flat_map(|shard| &shard.id_records);
     records.map(|&record| ids_at(batches, record).unwrap_or_default())
 }
 
@@ -237,7 +241,7 @@ pub struct SongLookup {
 impl SongLookup {
     /// The lookup of all `shards`, in order, with the ids that they find.
     pub fn new(songs: SongIds, artists: ArtistIds, mut shards: Vec<LookupShard>) -> Self {
-        let count: usize = shards.iter().map(|shard| shard.ids.len()).sum();
+        let count: usize = shards.iter().map(|shard| shard.id_records.len()).sum();
         let mut duration_filter = vec![0; (count * FILTER_BITS_PER_SONG / 64).next_power_of_two()];
         for &duration in shards.iter().flat_map(|shard| &shard.durations) {
             let (word, bit) = filter_bit_position(&duration_filter, duration);
@@ -248,7 +252,7 @@ impl SongLookup {
         let mut first = 0;
         let firsts = shards.iter().map(|shard| {
             let shard_first = first;
-            first += shard.ids.len() as i32;
+            first += shard.id_records.len() as i32;
             shard_first
         });
         Self {

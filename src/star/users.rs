@@ -66,13 +66,13 @@ impl UserRow {
     /// Returns true if `self` wins over `other`. Each comes with the texts that its numbers are of.
     fn wins(
         &self,
-        symbols: &[StringPool; TEXT_COLUMNS],
+        strings: &[StringPool; TEXT_COLUMNS],
         other: &Self,
-        others: &[StringPool; TEXT_COLUMNS],
+        other_strings: &[StringPool; TEXT_COLUMNS],
     ) -> bool {
         self.event_key.cmp(&other.event_key).then_with(|| {
-            let ours = tie_break_key(|i| symbols[i].get(self.text_ids[i]));
-            tie_break_key(|i| others[i].get(other.text_ids[i])).cmp(&ours)
+            let ours = tie_break_key(|i| strings[i].get(self.text_ids[i]));
+            tie_break_key(|i| other_strings[i].get(other.text_ids[i])).cmp(&ours)
         }) == Ordering::Greater
     }
 }
@@ -91,7 +91,7 @@ pub struct UserDelta {
     users: Vec<(i32, UserRow)>,
     /// Users that were left when the list was last looked through.
     compacted_len: usize,
-    symbols: [StringPool; TEXT_COLUMNS],
+    strings: [StringPool; TEXT_COLUMNS],
 }
 
 impl UserDelta {
@@ -132,7 +132,7 @@ impl UserDelta {
             let mut texts = [0; TEXT_COLUMNS];
             for (i, column) in columns.iter().enumerate() {
                 texts[i] = intern_cached(
-                    &mut self.symbols[i],
+                    &mut self.strings[i],
                     &mut id_by_key[i],
                     column,
                     row as usize,
@@ -154,7 +154,7 @@ impl UserDelta {
         let mut latest: HashMap<i32, UserRow, FixedState> = HashMap::default();
         for (id, user) in std::mem::take(&mut self.users) {
             let known = latest.entry(id).or_insert(user);
-            if user.wins(&self.symbols, known, &self.symbols) {
+            if user.wins(&self.strings, known, &self.strings) {
                 *known = user;
             }
         }
@@ -178,19 +178,19 @@ impl UserDelta {
 #[derive(Debug, Clone, Default)]
 pub struct LatestUsers {
     users: HashMap<i32, UserRow, FixedState>,
-    symbols: [StringPool; TEXT_COLUMNS],
+    strings: [StringPool; TEXT_COLUMNS],
 }
 
 impl LatestUsers {
     /// Takes in a shard of `other`.
     pub fn merge(&mut self, other: &UserDelta, shard: &UserShard) {
         let mut translated_ids = std::array::from_fn::<_, TEXT_COLUMNS, _>(|i| {
-            vec![0; other.symbols[i].strings.len() + 1]
+            vec![0; other.strings[i].strings.len() + 1]
         });
         for (id, theirs) in &shard.0 {
             let known = self.users.entry(*id);
             if let Entry::Occupied(ours) = &known
-                && !theirs.wins(&other.symbols, ours.get(), &self.symbols)
+                && !theirs.wins(&other.strings, ours.get(), &self.strings)
             {
                 continue;
             }
@@ -198,9 +198,9 @@ impl LatestUsers {
             for (i, &number) in theirs.text_ids.iter().enumerate() {
                 let known = &mut translated_ids[i][number as usize];
                 if *known == 0
-                    && let Some(text) = other.symbols[i].get(number)
+                    && let Some(text) = other.strings[i].get(number)
                 {
-                    *known = self.symbols[i].intern(text);
+                    *known = self.strings[i].intern(text);
                 }
                 texts[i] = *known;
             }
@@ -226,7 +226,7 @@ impl LatestUsers {
         let text_column = |i: usize| -> Result<ArrayRef> {
             let values = rows
                 .iter()
-                .map(|&(_, user, state)| state.symbols[i].get(user.text_ids[i]));
+                .map(|&(_, user, state)| state.strings[i].get(user.text_ids[i]));
             Ok(Arc::new(text_array(values)?))
         };
         let integers = |field: fn((i32, &UserRow)) -> i32| -> ArrayRef {
@@ -262,7 +262,7 @@ pub(super) fn dict_value(column: &DictText, row: usize) -> Option<&str> {
 
 /// The number of a row's text, asked of `symbols` once a text and batch.
 pub(super) fn intern_cached(
-    symbols: &mut StringPool,
+    strings: &mut StringPool,
     id_by_key: &mut [u32],
     column: &DictText,
     row: usize,
@@ -274,7 +274,7 @@ pub(super) fn intern_cached(
     if *known == 0
         && let Some(values) = column.values().as_string_opt::<i32>()
     {
-        *known = symbols.intern(values.value(key));
+        *known = strings.intern(values.value(key));
     }
     *known
 }
@@ -316,14 +316,14 @@ mod tests {
     #[test]
     fn user_delta_is_compacted_in_long_splits() {
         const USERS: usize = 40_000;
-        let mut seen = UserDelta::default();
+        let mut delta = UserDelta::default();
         for ts in 0..20 {
-            seen.add(&batch(USERS, ts));
-            assert!(seen.users.len() <= MIN_COMPACT_LEN.max(2 * USERS) + USERS);
+            delta.add(&batch(USERS, ts));
+            assert!(delta.users.len() <= MIN_COMPACT_LEN.max(2 * USERS) + USERS);
         }
         let mut users = LatestUsers::default();
-        for shard in seen.drain_shards(1) {
-            users.merge(&seen, &shard);
+        for shard in delta.drain_shards(1) {
+            users.merge(&delta, &shard);
         }
         assert_eq!(users.users.len(), USERS);
         assert!(users.users.values().all(|user| user.event_key.0 == 19));

@@ -59,7 +59,7 @@ pub fn main(args: Args) -> Result<()> {
     let progress = Progress::stderr(bench.quiet);
     let repeats = bench.repeats();
     let config = ParseConfig {
-        places: include.to_input(path),
+        locations: include.to_input(path),
         s3: s3.to_options(),
         kind: kind.map(|kind| match kind {
             RecordKindArg::Log => RecordKind::Log,
@@ -90,13 +90,13 @@ fn format_result(result: &ParseBenchReport) -> String {
 
 fn write_result(to: &mut String, result: &ParseBenchReport) -> std::fmt::Result {
     write_input_counts(to, result)?;
-    writeln!(to, "{}", method_note(result.head.runs))?;
+    writeln!(to, "{}", method_note(result.header.runs))?;
 
     let per_second = match result.kind {
         RecordKind::Log => "events/s",
         RecordKind::Song => "songs/s",
     };
-    let rows = result.results.iter().map(|result| (&result.pace, ""));
+    let rows = result.results.iter().map(|result| (&result.sample, ""));
     write_throughput(to, per_second, "", rows, 20)?;
     for stage in ["read", "decode"] {
         writeln!(
@@ -111,7 +111,7 @@ fn write_result(to: &mut String, result: &ParseBenchReport) -> std::fmt::Result 
             writeln!(
                 to,
                 "{:<12} {:>9.3} {:>8} {:>12}",
-                pluralize(result.pace.threads, "thread"),
+                pluralize(result.sample.threads, "thread"),
                 report.seconds,
                 format_gb_per_sec(report.bytes_per_second),
                 format_events_per_sec(report)
@@ -122,12 +122,12 @@ fn write_result(to: &mut String, result: &ParseBenchReport) -> std::fmt::Result 
         to,
         "\nbusy s adds up over the threads; the rates beside it are those of one thread"
     )?;
-    to.write_str(advice(result.results.iter().map(|result| &result.pace)))
+    to.write_str(advice(result.results.iter().map(|result| &result.sample)))
 }
 
 fn write_input_counts(to: &mut String, result: &ParseBenchReport) -> std::fmt::Result {
     let counts = &result.input;
-    let json_bytes = result.results.first().map_or(0, |r| r.pace.total.bytes);
+    let json_bytes = result.results.first().map_or(0, |r| r.sample.total.bytes);
     writeln!(
         to,
         "{} in {}: {}, {} of JSON, {}",

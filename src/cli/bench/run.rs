@@ -85,7 +85,7 @@ fn format_result(result: &RunBenchReport) -> String {
 
 fn write_result(to: &mut String, result: &RunBenchReport) -> std::fmt::Result {
     render::run::write_input_counts(to, &result.songs, &result.logs, format_decimal_bytes)?;
-    writeln!(to, "\n{}", method_note(result.head.runs))?;
+    writeln!(to, "\n{}", method_note(result.header.runs))?;
 
     let column = |text: &str| format!(" {text:>12}");
     let peak = |result: &RunResult| {
@@ -94,7 +94,7 @@ fn write_result(to: &mut String, result: &RunBenchReport) -> std::fmt::Result {
             .map_or("unknown".to_owned(), format_decimal_bytes)
     };
     let rows = result.results.iter();
-    let rows = rows.map(|result| (&result.pace, column(&peak(result))));
+    let rows = rows.map(|result| (&result.sample, column(&peak(result))));
     write_throughput(to, "events/s", &column("peak memory"), rows, 11)?;
     for result in &result.results {
         write_stages(to, result)?;
@@ -110,16 +110,16 @@ fn write_result(to: &mut String, result: &RunBenchReport) -> std::fmt::Result {
     if let Some(serial) = &result.serial {
         write_speedup_bounds(to, serial)?;
     }
-    to.write_str(advice(result.results.iter().map(|result| &result.pace)))
+    to.write_str(advice(result.results.iter().map(|result| &result.sample)))
 }
 
 /// Where the time of all threads went.
 fn write_stages(to: &mut String, result: &RunResult) -> std::fmt::Result {
-    let thread_seconds = result.pace.total.seconds * result.pace.threads as f64;
+    let thread_seconds = result.sample.total.seconds * result.sample.threads as f64;
     writeln!(
         to,
         "\n{:<12} {:>9} {:>8} {:>12} {:>9}",
-        pluralize(result.pace.threads, "thread"),
+        pluralize(result.sample.threads, "thread"),
         "busy s",
         "GB/s",
         "events/s",
@@ -156,7 +156,7 @@ fn write_phases(to: &mut String, results: &[RunResult]) -> std::fmt::Result {
     writeln!(to, "\nseconds by phase (its pieces) and by threads")?;
     write!(to, "{:<18}", "")?;
     for result in results {
-        write!(to, " {:>7}", result.pace.threads)?;
+        write!(to, " {:>7}", result.sample.threads)?;
     }
     writeln!(to)?;
     let phases = results.first().map_or(&[][..], |result| &result.phases);

@@ -173,7 +173,7 @@ impl S3Client {
     /// What it failed by last, and after how many tries.
     pub async fn send_with_retry<T, E, F>(
         &self,
-        call: &Operation,
+        operation: &Operation,
         extra_timeout: Duration,
         request: impl Fn() -> F,
     ) -> std::result::Result<T, (RequestError, u32)>
@@ -194,7 +194,7 @@ impl S3Client {
             };
             attempts += 1;
             if !self
-                .backoff_or_give_up(call, &request_error, attempts)
+                .backoff_or_give_up(operation, &request_error, attempts)
                 .await
             {
                 return Err((request_error, attempts));

@@ -98,12 +98,12 @@ impl RequestError {
     /// Whether the same request can succeed a little later.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Response(answer) => {
-                answer.status >= 500 && answer.status != 501
-                    || answer.status == 429
+            Self::Response(response) => {
+                response.status >= 500 && response.status != 501
+                    || response.status == 429
                     // An upload in parts can also fail after a head that says 200.
                     || matches!(
-                        answer.code.as_str(),
+                        response.code.as_str(),
                         "RequestTimeout" | "SlowDown" | "InternalError" | "ServiceUnavailable"
                     )
             }
@@ -115,7 +115,7 @@ impl RequestError {
     /// The code of the answer, if there was one.
     pub fn code(&self) -> &str {
         match self {
-            Self::Response(answer) => &answer.code,
+            Self::Response(response) => &response.code,
             _ => "",
         }
     }
@@ -123,7 +123,7 @@ impl RequestError {
     /// The status of the answer, if there was one.
     pub fn status(&self) -> Option<u16> {
         match self {
-            Self::Response(answer) => Some(answer.status),
+            Self::Response(response) => Some(response.status),
             _ => None,
         }
     }
@@ -131,7 +131,7 @@ impl RequestError {
     /// What happened, in words.
     pub fn describe(&self) -> String {
         match self {
-            Self::Response(answer) => answer.describe(),
+            Self::Response(response) => response.describe(),
             Self::Transport(why) | Self::Fatal(why) => why.clone(),
             Self::TimedOut(limit) => format!("nothing came for {} s", limit.as_secs_f64()),
             Self::Credentials(why) => format!("no credentials: {why}"),
@@ -155,7 +155,7 @@ impl RequestError {
 
     fn hint(&self, call: &Operation, endpoint: &str) -> Option<String> {
         Some(match self {
-            Self::Response(answer) => return answer.hint(call),
+            Self::Response(response) => return response.hint(call),
             Self::Transport(_) | Self::TimedOut(_) => format!(
                 "check that {endpoint} can be reached, or name another by --endpoint-url or AWS_ENDPOINT_URL_S3"
             ),
@@ -185,7 +185,7 @@ impl ErrorResponse {
         text
     }
 
-    fn hint(&self, call: &Operation) -> Option<String> {
+    fn hint(&self, operation: &Operation) -> Option<String> {
         let wrong_region = matches!(
             self.code.as_str(),
             "PermanentRedirect"
@@ -229,7 +229,7 @@ impl ErrorResponse {
             ("AccessDenied", _) | ("", 403) => format!(
                 "the credentials need {} there; a public bucket wants --no-sign-request, one whose \
                  readers pay --request-payer",
-                call.permission
+                operation.permission
             ),
             _ => return None,
         })

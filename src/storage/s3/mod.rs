@@ -66,12 +66,12 @@ impl Bucket {
     async fn list_page(
         &self,
         prefix: &str,
-        depth: ListMode,
+        mode: ListMode,
         continuation_token: Option<String>,
         max_keys: Option<i32>,
     ) -> Result<ListObjectsV2Output> {
         let client = &self.client;
-        let call = Operation {
+        let operation = Operation {
             error_prefix: "cannot list",
             url: self.url(prefix),
             permission: "s3:ListBucket",
@@ -84,14 +84,16 @@ impl Bucket {
                 .list_objects_v2()
                 .bucket(&self.name)
                 .prefix(prefix)
-                .set_delimiter((depth == ListMode::Delimited).then(|| "/".to_owned()))
+                .set_delimiter((mode == ListMode::Delimited).then(|| "/".to_owned()))
                 .set_continuation_token(continuation_token.clone())
                 .set_max_keys(max_keys)
                 .set_request_payer(client.request_payer())
                 .send()
         };
-        let page = client.send_with_retry(&call, Duration::ZERO, request).await;
-        page.map_err(|failed| client.to_error(&call, &failed))
+        let page = client
+            .send_with_retry(&operation, Duration::ZERO, request)
+            .await;
+        page.map_err(|failed| client.to_error(&operation, &failed))
     }
 }
 
@@ -340,9 +342,9 @@ impl Store for S3Store {
                 .find(|e| e.code() != Some("NoSuchKey"));
             if let Some(error) = first_error {
                 let url = bucket.url(error.key().unwrap_or_default());
-                let call = Operation { url, ..operation };
-                let failure = RequestError::from_delete_error(error.code(), error.message());
-                return Err(client.to_error(&call, &(failure, 1)));
+                let operation = Operation { url, ..operation };
+                let request_error = RequestError::from_delete_error(error.code(), error.message());
+                return Err(client.to_error(&operation, &(request_error, 1)));
             }
         }
         Ok(())

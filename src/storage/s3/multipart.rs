@@ -212,7 +212,7 @@ async fn put_with_mode(
     bucket: &Bucket,
     key: &str,
     bytes: Bytes,
-    condition: Option<PutMode>,
+    mode: Option<PutMode>,
 ) -> std::result::Result<(), (RequestError, u32)> {
     let client = &bucket.client;
     let options = client.options();
@@ -220,7 +220,7 @@ async fn put_with_mode(
     let _permit = client.write_permits().acquire().await;
     let request = || {
         let request = client.sdk().put_object();
-        let request = match &condition {
+        let request = match &mode {
             None => request,
             Some(PutMode::Create) => request.if_none_match("*"),
             Some(PutMode::Update(tag)) => request.if_match(tag),
@@ -410,7 +410,7 @@ async fn exists_with_size(bucket: &Bucket, key: &str, bytes: u64) -> bool {
 /// Aborts an upload in parts. One that is not there any more is no error.
 pub async fn abort_multipart_upload(bucket: &Bucket, key: &str, id: &str) -> Result<()> {
     let client = &bucket.client;
-    let call = Operation {
+    let operation = Operation {
         error_prefix: "cannot abort the upload of",
         permission: "s3:AbortMultipartUpload",
         ..write_operation(bucket, key)
@@ -425,10 +425,13 @@ pub async fn abort_multipart_upload(bucket: &Bucket, key: &str, id: &str) -> Res
             .set_request_payer(client.request_payer())
             .send()
     };
-    match client.send_with_retry(&call, Duration::ZERO, request).await {
+    match client
+        .send_with_retry(&operation, Duration::ZERO, request)
+        .await
+    {
         Ok(_) => Ok(()),
         Err((error, _)) if error.code() == "NoSuchUpload" => Ok(()),
-        Err(failed) => Err(client.to_error(&call, &failed)),
+        Err(failed) => Err(client.to_error(&operation, &failed)),
     }
 }
 
@@ -446,7 +449,7 @@ pub struct IncompleteUpload {
 /// Uploads in parts that are neither finished nor aborted, of keys that begin so, as S3 knows them.
 pub fn list_multipart_uploads(bucket: &Bucket, prefix: &str) -> Result<Vec<IncompleteUpload>> {
     let client = &bucket.client;
-    let call = Operation {
+    let operation = Operation {
         error_prefix: "cannot list uploads below",
         url: bucket.url(prefix),
         permission: "s3:ListBucketMultipartUploads",
@@ -465,12 +468,13 @@ pub fn list_multipart_uploads(bucket: &Bucket, prefix: &str) -> Result<Vec<Incom
                 .set_request_payer(client.request_payer())
                 .send()
         };
-        let page = match client.block_on(client.send_with_retry(&call, Duration::ZERO, request)) {
-            Ok(page) => page,
-            // A server that does not tell has none to abort.
-            Err((error, _)) if error.status() == Some(501) => return Ok(uploads),
-            Err(failed) => return Err(client.to_error(&call, &failed)),
-        };
+        let page =
+            match client.block_on(client.send_with_retry(&operation, Duration::ZERO, request)) {
+                Ok(page) => page,
+                // A server that does not tell has none to abort.
+                Err((error, _)) if error.status() == Some(501) => return Ok(uploads),
+                Err(failed) => return Err(client.to_error(&operation, &failed)),
+            };
         for upload in page.uploads() {
             if let (Some(key), Some(id)) = (upload.key(), upload.upload_id()) {
                 uploads.push(IncompleteUpload {

@@ -268,7 +268,7 @@ impl Fetch {
 
     async fn fetch_all(&self, from: u64, to: u64) -> Result<()> {
         let client = &self.bucket.client;
-        let call = Operation {
+        let operation = Operation {
             error_prefix: "cannot read",
             url: self.bucket.url(&self.key),
             permission: "s3:GetObject",
@@ -282,8 +282,11 @@ impl Fetch {
                 (attempts, attempts_reset_at) = (0, position);
             }
             attempts += 1;
-            if !client.backoff_or_give_up(&call, &error, attempts).await {
-                return Err(client.to_error(&call, &(error, attempts)));
+            if !client
+                .backoff_or_give_up(&operation, &error, attempts)
+                .await
+            {
+                return Err(client.to_error(&operation, &(error, attempts)));
             }
         }
         Ok(())
