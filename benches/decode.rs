@@ -17,8 +17,11 @@ use sparkify::decode::schema::RecordSchema;
 use sparkify::generate::GenerateOptions;
 use sparkify::star::schema::{EVENT_RECORD, SONG_RECORD};
 
-use input::shapes::{SHAPES, rejects};
-use input::{Files, SMALL, decode, decoder, lines, padded, read, rows_and_bytes};
+use input::shapes::{SHAPES, with_rejects};
+use input::{
+    GeneratedInput, SMALL_INPUT, decode_all, new_decoder, non_empty_lines, read_json_files,
+    throughput, with_padding,
+};
 
 /// Records to decode.
 struct Case {
@@ -41,35 +44,43 @@ impl Case {
     }
 }
 
-fn cases(files: &Files, log: &[u8]) -> Vec<Case> {
-    let edge_cases = Files::new(&GenerateOptions {
+fn cases(files: &GeneratedInput, log: &[u8]) -> Vec<Case> {
+    let edge_cases = GeneratedInput::new(&GenerateOptions {
         edge_cases: true,
-        ..SMALL
+        ..SMALL_INPUT
     });
     let mut cases = vec![Case::log("log", log.to_vec(), false)];
     cases.extend(SHAPES.map(|(name, shape)| Case::log(&format!("log, {name}"), shape(log), false)));
-    cases.push(Case::log("log, 1 play in 10 rejected", rejects(log), true));
-    cases.push(Case::log("log, awkward", read(&edge_cases.logs()), true));
+    cases.push(Case::log(
+        "log, 1 play in 10 rejected",
+        with_rejects(log),
+        true,
+    ));
+    cases.push(Case::log(
+        "log, awkward",
+        read_json_files(&edge_cases.logs()),
+        true,
+    ));
     cases.push(Case {
         name: "songs".to_owned(),
         schema: &SONG_RECORD,
-        bytes: read(&files.songs()),
+        bytes: read_json_files(&files.songs()),
         has_rejects: false,
     });
     cases
 }
 
 fn bench_sparkify(group: &mut BenchmarkGroup<'_, WallTime>, case: Case) {
-    let mut decoder = decoder(case.schema);
+    let mut decoder = new_decoder(case.schema);
     let len = case.bytes.len() as u64;
-    let bytes = padded(case.bytes);
-    let counts = decode(&mut decoder, &bytes, drop);
+    let bytes = with_padding(case.bytes);
+    let counts = decode_all(&mut decoder, &bytes, drop);
     assert_eq!(counts.rejected > 0, case.has_rejects, "{}", case.name);
     decoder.take_rejects();
-    group.throughput(rows_and_bytes(counts.records, len));
+    group.throughput(throughput(counts.records, len));
     group.bench_function(BenchmarkId::new("sparkify", case.name), |b| {
         b.iter(|| {
-            decode(&mut decoder, black_box(&bytes), |batch| {
+            decode_all(&mut decoder, black_box(&bytes), |batch| {
                 black_box(batch);
             });
             decoder.take_rejects()
@@ -78,13 +89,16 @@ fn bench_sparkify(group: &mut BenchmarkGroup<'_, WallTime>, case: Case) {
 }
 
 fn bench_other_parsers(group: &mut BenchmarkGroup<'_, WallTime>, log: &[u8]) {
-    group.throughput(rows_and_bytes(lines(log).count() as u64, log.len() as u64));
+    group.throughput(throughput(
+        non_empty_lines(log).count() as u64,
+        log.len() as u64,
+    ));
     let simd_json = BenchmarkId::new("simd-json tape, nothing read", "log");
     group.bench_function(simd_json, |b| {
         let mut buffers = simd_json::Buffers::new(log.len());
         let mut line = Vec::new();
         b.iter(|| {
-            for record in lines(black_box(log)) {
+            for record in non_empty_lines(black_box(log)) {
                 // It decodes in place, so it needs a copy.
                 line.clear();
                 line.extend_from_slice(record);
@@ -95,7 +109,7 @@ fn bench_other_parsers(group: &mut BenchmarkGroup<'_, WallTime>, log: &[u8]) {
     let serde_json = BenchmarkId::new("serde_json, nothing kept", "log");
     group.bench_function(serde_json, |b| {
         b.iter(|| {
-            for record in lines(black_box(log)) {
+            for record in non_empty_lines(black_box(log)) {
                 black_box(serde_json::from_slice::<IgnoredAny>(record).unwrap());
             }
         });
@@ -103,8 +117,8 @@ fn bench_other_parsers(group: &mut BenchmarkGroup<'_, WallTime>, log: &[u8]) {
 }
 
 fn bench(c: &mut Criterion) {
-    let files = Files::new(&SMALL);
-    let log = read(&files.logs());
+    let files = GeneratedInput::new(&SMALL_INPUT);
+    let log = read_json_files(&files.logs());
     let mut group = c.benchmark_group("decode");
     for case in cases(&files, &log) {
         bench_sparkify(&mut group, case);

@@ -20,10 +20,10 @@ use sparkify::star::time::build_time;
 use sparkify::star::users::LatestUsers;
 use sparkify::storage::{LocalStore, Store};
 
-use input::shapes::no_two_agents_alike;
+use input::shapes::unique_user_agents;
 use input::{
-    Files, SPLIT, event_batch, events, folder, make_lookup, read, rows_and_bytes, seen,
-    song_batches, times,
+    GeneratedInput, SPLIT_INPUT, build_lookup, decode_events, decode_songs, event_batch, folder,
+    read_json_files, start_times, throughput, user_delta,
 };
 
 fn songplay_rows(events: &EventBatch, lookup: &SongLookup) -> RecordBatch {
@@ -33,7 +33,7 @@ fn songplay_rows(events: &EventBatch, lookup: &SongLookup) -> RecordBatch {
 }
 
 fn user_rows(events: &EventBatch) -> RecordBatch {
-    let (mut seen, mut users) = (seen(events), LatestUsers::default());
+    let (mut seen, mut users) = (user_delta(events), LatestUsers::default());
     let shards = seen.drain_shards(1);
     users.merge(&seen, &shards[0]);
     let [users, _] = LatestUsers::build_tables([&users]).unwrap();
@@ -45,19 +45,19 @@ const PART_NAME: &str = "part.parquet";
 
 /// The tables of a split's events and all songs.
 fn tables() -> Vec<(&'static str, RecordBatch)> {
-    let files = Files::new(&SPLIT);
-    let log = read(&files.logs());
-    let distinct = event_batch(&events(no_two_agents_alike(&log)));
-    let events = event_batch(&events(log));
-    let batches = song_batches(read(&files.songs()));
-    let lookup = make_lookup(&batches);
+    let files = GeneratedInput::new(&SPLIT_INPUT);
+    let log = read_json_files(&files.logs());
+    let distinct = event_batch(&decode_events(unique_user_agents(&log)));
+    let events = event_batch(&decode_events(log));
+    let batches = decode_songs(read_json_files(&files.songs()));
+    let lookup = build_lookup(&batches);
     vec![
         ("songplays", songplay_rows(&events, &lookup)),
         (
             "songplays, no two agents alike",
             songplay_rows(&distinct, &lookup),
         ),
-        ("time", build_time(&times(&events)).unwrap()),
+        ("time", build_time(&start_times(&events)).unwrap()),
         ("users", user_rows(&events)),
         ("songs", build_songs(&batches).unwrap()),
         ("artists", build_artists(&batches).unwrap()[0].clone()),
@@ -78,7 +78,7 @@ fn bench(c: &mut Criterion) {
     let mut group = c.benchmark_group("encode");
     for (name, rows) in tables() {
         let written = write_part(&store, &rows);
-        group.throughput(rows_and_bytes(written.rows, written.bytes));
+        group.throughput(throughput(written.rows, written.bytes));
         group.bench_function(name, |b| b.iter(|| write_part(&store, black_box(&rows))));
     }
     group.finish();

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use sparkify::star::schema::EVENT_RECORD;
 
-use input::{decode, decoder, padded};
+use input::{decode_all, new_decoder, with_padding};
 
 /// A name, the bytes at the beginning, and the bytes that are repeated after them.
 type HostileInput = (&'static str, &'static [u8], &'static [u8]);
@@ -48,9 +48,9 @@ fn main() {
         let times = [1, 10, 100].map(|megabytes| {
             let mut bytes = first.to_vec();
             bytes.extend(repeated.iter().cycle().take(megabytes * 1_000_000));
-            let (bytes, mut decoder) = (padded(bytes), decoder(&EVENT_RECORD));
+            let (bytes, mut decoder) = (with_padding(bytes), new_decoder(&EVENT_RECORD));
             let start = Instant::now();
-            let counts = decode(&mut decoder, &bytes, drop);
+            let counts = decode_all(&mut decoder, &bytes, drop);
             let seconds = start.elapsed().as_secs_f64();
             assert!(counts.rejected > 0 && counts.kept == 0);
             seconds / megabytes as f64

@@ -19,12 +19,12 @@ use sparkify::progress::Progress;
 use sparkify::storage::Location;
 use tempfile::TempDir;
 
-use input::{Files, SPLIT, folder, rows_and_bytes};
+use input::{GeneratedInput, SPLIT_INPUT, folder, throughput};
 
 /// So small an input is one split, and work for one thread. Cut up it is work for some.
 const SPLIT_BYTES: u64 = 2 << 20;
 
-fn run_pipeline(files: &Files, out: &Path, threads: usize) -> Report {
+fn run_pipeline(files: &GeneratedInput, out: &Path, threads: usize) -> Report {
     let config = RunConfig {
         songs: Location::Local(files.songs()).into(),
         logs: Location::Local(files.logs()).into(),
@@ -45,16 +45,16 @@ fn run_pipeline(files: &Files, out: &Path, threads: usize) -> Report {
 }
 
 fn bench(c: &mut Criterion) {
-    let files = Files::new(&GenerateOptions {
+    let files = GeneratedInput::new(&GenerateOptions {
         songs: 500,
-        ..SPLIT
+        ..SPLIT_INPUT
     });
-    let (songs, logs) = (&files.made.songs.input, &files.made.logs.input);
+    let (songs, logs) = (&files.summary.songs.input, &files.summary.logs.input);
     let mut threads = vec![1, available_parallelism().unwrap().get()];
     threads.dedup();
 
     let mut group = c.benchmark_group("pipeline");
-    group.throughput(rows_and_bytes(
+    group.throughput(throughput(
         songs.records + logs.records,
         songs.bytes + logs.bytes,
     ));

@@ -42,12 +42,12 @@ use std::process::Command;
 use serde_json::Value;
 use sparkify::generate::{GenerateOptions, generate};
 
-use server::Server;
+use server::S3Server;
 
 const BUCKET: &str = "bench";
 
 fn main() {
-    let server = Server::start();
+    let server = S3Server::start();
     let folder = server.bucket(BUCKET);
     let generator_options = |songs, events, files| GenerateOptions {
         events,
@@ -89,7 +89,7 @@ fn main() {
 }
 
 /// One run and its row.
-fn run_once(server: &Server, location: &str, requests: Option<u16>) {
+fn run_once(server: &S3Server, location: &str, requests: Option<u16>) {
     let out = tempfile::tempdir().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_sparkify"));
     command.args(["run", "--quiet", "--json", "--songs"]);
@@ -98,7 +98,7 @@ fn run_once(server: &Server, location: &str, requests: Option<u16>) {
     command.arg(out.path().join("star"));
     command.args(requests.map(|n| format!("--requests={n}")));
     let before = cpu_seconds();
-    let output = server.surround(&mut command).output().unwrap();
+    let output = server.set_env(&mut command).output().unwrap();
     assert!(
         output.status.success(),
         "{}",
@@ -115,7 +115,7 @@ fn run_once(server: &Server, location: &str, requests: Option<u16>) {
         total["bytes_per_second"].as_f64().unwrap() / 1e9,
         after.1 - before.1,
         after.0 - before.0,
-        server.most_gets_at_once(),
+        server.max_concurrent_gets(),
         report["peak_memory_bytes"].as_f64().unwrap() / 1e6,
     );
 }
@@ -132,7 +132,7 @@ fn cpu_seconds() -> (f64, f64) {
 
 /// Bytes of all files in a folder.
 fn total_bytes(folder: &std::path::Path) -> u64 {
-    let keys = disk::keys(folder);
+    let keys = disk::list_keys(folder);
     keys.iter()
         .map(|key| fs::metadata(folder.join(key)).unwrap().len())
         .sum()

@@ -24,7 +24,8 @@ use sparkify::star::time::build_time;
 use sparkify::star::users::{LatestUsers, UserDelta};
 
 use input::{
-    Files, SMALL, SPLIT, batches, event_batch, events, make_lookup, read, seen, song_batches, times,
+    GeneratedInput, SMALL_INPUT, SPLIT_INPUT, build_lookup, decode_batches, decode_events,
+    decode_songs, event_batch, read_json_files, start_times, user_delta,
 };
 
 /// Events of a batch whose users are merged with those of others.
@@ -56,8 +57,11 @@ fn events_with_song(batch: &RecordBatch, lookup: &SongLookup) -> EventBatch {
 
 fn bench_songplays(c: &mut Criterion, batch: &RecordBatch, lookup: &SongLookup) {
     // The songs of another catalogue.
-    let others = Files::new(&GenerateOptions { seed: 4, ..SMALL });
-    let others = make_lookup(&song_batches(read(&others.songs())));
+    let others = GeneratedInput::new(&GenerateOptions {
+        seed: 4,
+        ..SMALL_INPUT
+    });
+    let others = build_lookup(&decode_songs(read_json_files(&others.songs())));
     let all = event_batch(batch);
     let cases = [
         ("no song known", &all, &others),
@@ -86,10 +90,11 @@ fn merge_users(deltas: &[UserDelta]) -> Vec<LatestUsers> {
 }
 
 fn bench_users(c: &mut Criterion, log: Vec<u8>) {
-    let batches = batches(Decoder::new(&EVENT_RECORD, MERGE_BATCH_ROWS), log);
+    let batches = decode_batches(Decoder::new(&EVENT_RECORD, MERGE_BATCH_ROWS), log);
     let batches: Vec<_> = batches.iter().map(event_batch).collect();
     let rows = batches.iter().map(EventBatch::num_rows).sum();
-    let collect_deltas = || -> Vec<UserDelta> { black_box(&batches).iter().map(seen).collect() };
+    let collect_deltas =
+        || -> Vec<UserDelta> { black_box(&batches).iter().map(user_delta).collect() };
     let deltas = collect_deltas();
     let states = merge_users(&deltas);
     let users = LatestUsers::build_tables(&states).unwrap()[0].num_rows();
@@ -117,18 +122,18 @@ fn bench_dimensions(c: &mut Criterion, times: &[i64], batches: &[SongBatch]) {
         build_artists(black_box(batches)).unwrap()
     });
     bench_records(&mut group, "song lookup", records, || {
-        make_lookup(black_box(batches))
+        build_lookup(black_box(batches))
     });
 }
 
 fn bench(c: &mut Criterion) {
-    let files = Files::new(&SPLIT);
-    let log = read(&files.logs());
-    let songs = song_batches(read(&files.songs()));
-    let events = events(log.clone());
-    bench_songplays(c, &events, &make_lookup(&songs));
+    let files = GeneratedInput::new(&SPLIT_INPUT);
+    let log = read_json_files(&files.logs());
+    let songs = decode_songs(read_json_files(&files.songs()));
+    let events = decode_events(log.clone());
+    bench_songplays(c, &events, &build_lookup(&songs));
     bench_users(c, log);
-    bench_dimensions(c, &times(&event_batch(&events)), &songs);
+    bench_dimensions(c, &start_times(&event_batch(&events)), &songs);
 }
 
 criterion_group!(benches, bench);

@@ -8,7 +8,7 @@ use std::path::Path;
 use serde_json::Value;
 use sparkify::generate::{GenerateOptions, Summary, generate};
 
-type Fallible = Result<(), Box<dyn std::error::Error>>;
+type TestResult = Result<(), Box<dyn std::error::Error>>;
 
 fn options(events: u64, songs: u64, users: u64, files: u64) -> GenerateOptions {
     GenerateOptions {
@@ -22,7 +22,9 @@ fn options(events: u64, songs: u64, users: u64, files: u64) -> GenerateOptions {
 }
 
 /// Generates into a folder that lives as long as the first value.
-fn run(options: &GenerateOptions) -> std::io::Result<(tempfile::TempDir, Summary)> {
+fn generate_in_temp_dir(
+    options: &GenerateOptions,
+) -> std::io::Result<(tempfile::TempDir, Summary)> {
     let folder = tempfile::tempdir()?;
     let summary = generate(folder.path(), options, &mut |_, _| {})?;
     Ok((folder, summary))
@@ -46,7 +48,7 @@ fn read_all(root: &Path) -> std::io::Result<BTreeMap<String, Vec<u8>>> {
 }
 
 /// The same without the folder's own name, to compare two folders.
-fn contents(root: &Path) -> std::io::Result<Vec<(String, Vec<u8>)>> {
+fn files_below(root: &Path) -> std::io::Result<Vec<(String, Vec<u8>)>> {
     let prefix = root.to_string_lossy().into_owned();
     Ok(read_all(root)?
         .into_iter()
@@ -54,7 +56,7 @@ fn contents(root: &Path) -> std::io::Result<Vec<(String, Vec<u8>)>> {
         .collect())
 }
 
-fn fnv(files: &[(String, Vec<u8>)]) -> u64 {
+fn fnv1a(files: &[(String, Vec<u8>)]) -> u64 {
     let bytes = files
         .iter()
         .flat_map(|(name, text)| name.as_bytes().iter().chain(text));
@@ -68,8 +70,8 @@ fn song_key(record: &Value, keys: [&str; 3]) -> String {
 }
 
 #[test]
-fn counts_are_what_a_plain_reader_counts() -> Fallible {
-    let (folder, summary) = run(&options(20_000, 700, 90, 13))?;
+fn summary_counts_match_the_files() -> TestResult {
+    let (folder, summary) = generate_in_temp_dir(&options(20_000, 700, 90, 13))?;
     let (mut ids, mut artists, mut songs) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     let files = read_all(&folder.path().join("song_data"))?;
     for text in files.values() {
@@ -151,42 +153,42 @@ fn counts_are_what_a_plain_reader_counts() -> Fallible {
 }
 
 #[test]
-fn same_options_same_bytes() -> Fallible {
+fn same_options_give_the_same_bytes() -> TestResult {
     for awkward in [false, true] {
         let options = GenerateOptions {
             edge_cases: awkward,
             ..options(1_500, 60, 12, 4)
         };
-        let (first, first_summary) = run(&options)?;
-        let (second, second_summary) = run(&options)?;
-        let (other, _) = run(&GenerateOptions {
+        let (first, first_summary) = generate_in_temp_dir(&options)?;
+        let (second, second_summary) = generate_in_temp_dir(&options)?;
+        let (other, _) = generate_in_temp_dir(&GenerateOptions {
             seed: 8,
             ..options.clone()
         })?;
         assert_eq!(first_summary, second_summary);
-        let first = contents(first.path())?;
-        assert_eq!(first, contents(second.path())?);
-        assert_ne!(first, contents(other.path())?);
+        let first = files_below(first.path())?;
+        assert_eq!(first, files_below(second.path())?);
+        assert_ne!(first, files_below(other.path())?);
         // Also on every other machine; to change with intent only.
         let pinned = if awkward {
             8_291_798_881_196_473_632
         } else {
             2_432_935_844_435_170_415
         };
-        assert_eq!(fnv(&first), pinned);
+        assert_eq!(fnv1a(&first), pinned);
     }
     Ok(())
 }
 
 #[test]
-fn awkward_counts_reconcile_at_any_size() -> Fallible {
+fn edge_case_counts_reconcile_at_any_size() -> TestResult {
     for (events, songs, users, files) in [
         (0, 0, 1, 1),
         (1, 0, 1, 3),
         (3, 5, 2, 9),
         (40_000, 2_000, 50, 5),
     ] {
-        let (folder, summary) = run(&GenerateOptions {
+        let (folder, summary) = generate_in_temp_dir(&GenerateOptions {
             edge_cases: true,
             ..options(events, songs, users, files)
         })?;
@@ -224,11 +226,11 @@ fn awkward_counts_reconcile_at_any_size() -> Fallible {
 }
 
 #[test]
-fn tiny_sizes_work() -> Fallible {
+fn tiny_sizes_work() -> TestResult {
     for (events, songs, users, files) in
         [(0, 0, 1, 1), (1, 1, 1, 1), (2, 0, 1, 5), (5, 1, 1, 1_000)]
     {
-        let (folder, summary) = run(&options(events, songs, users, files))?;
+        let (folder, summary) = generate_in_temp_dir(&options(events, songs, users, files))?;
         assert_eq!(
             (summary.logs.input.records, summary.songs.songs),
             (events, songs)
@@ -243,7 +245,7 @@ fn tiny_sizes_work() -> Fallible {
 }
 
 #[test]
-fn progress_ends_with_the_totals() -> Fallible {
+fn progress_ends_with_the_totals() -> TestResult {
     let folder = tempfile::tempdir()?;
     let mut calls = Vec::new();
     let summary = generate(
@@ -260,7 +262,7 @@ fn progress_ends_with_the_totals() -> Fallible {
 }
 
 #[test]
-fn senseless_options_and_taken_folders_are_refused() -> Fallible {
+fn invalid_options_and_existing_paths_are_rejected() -> TestResult {
     let folder = tempfile::tempdir()?;
     for bad in [options(1, 1, 0, 1), options(1, 1, 1, 0)] {
         let error = generate(folder.path(), &bad, &mut |_, _| {})
@@ -287,9 +289,9 @@ fn senseless_options_and_taken_folders_are_refused() -> Fallible {
 /// `cargo test --release -- --ignored --nocapture throughput`
 #[test]
 #[ignore = "a measurement"]
-fn throughput() -> Fallible {
+fn throughput() -> TestResult {
     let start = std::time::Instant::now();
-    let (_folder, summary) = run(&options(2_000_000, 1_000, 10_000, 30))?;
+    let (_folder, summary) = generate_in_temp_dir(&options(2_000_000, 1_000, 10_000, 30))?;
     let seconds = start.elapsed().as_secs_f64();
     println!(
         "{summary}\n{:.0} MB/s",

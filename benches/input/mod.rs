@@ -25,7 +25,7 @@ use sparkify::star::users::UserDelta;
 use tempfile::TempDir;
 
 /// A few megabytes: they outgrow the second-level cache, as real input does.
-pub const SMALL: GenerateOptions = GenerateOptions {
+pub const SMALL_INPUT: GenerateOptions = GenerateOptions {
     events: 20_000,
     songs: 5_000,
     users: 2_000,
@@ -35,25 +35,25 @@ pub const SMALL: GenerateOptions = GenerateOptions {
 };
 
 /// Nearly as many events as one worker takes at a time.
-pub const SPLIT: GenerateOptions = GenerateOptions {
+pub const SPLIT_INPUT: GenerateOptions = GenerateOptions {
     events: 50_000,
     users: 5_000,
-    ..SMALL
+    ..SMALL_INPUT
 };
 
 /// Songs and logs in files, which go when this goes.
-pub struct Files {
+pub struct GeneratedInput {
     folder: TempDir,
     /// What was made.
-    pub made: Summary,
+    pub summary: Summary,
 }
 
-impl Files {
+impl GeneratedInput {
     /// Makes them.
     pub fn new(options: &GenerateOptions) -> Self {
         let folder = folder();
-        let made = generate(folder.path(), options, &mut |_, _| {}).unwrap();
-        Self { folder, made }
+        let summary = generate(folder.path(), options, &mut |_, _| {}).unwrap();
+        Self { folder, summary }
     }
 
     /// The folder of songs.
@@ -75,19 +75,19 @@ pub fn folder() -> TempDir {
 }
 
 /// All input files below a folder, one after the other.
-pub fn read(folder: &Path) -> Vec<u8> {
+pub fn read_json_files(folder: &Path) -> Vec<u8> {
     let mut all = Vec::new();
-    append(folder, &mut all);
+    append_json_files(folder, &mut all);
     all
 }
 
-fn append(folder: &Path, to: &mut Vec<u8>) {
+fn append_json_files(folder: &Path, to: &mut Vec<u8>) {
     let entries = fs::read_dir(folder).unwrap();
     let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
     paths.sort();
     for path in paths {
         if path.is_dir() {
-            append(&path, to);
+            append_json_files(&path, to);
         } else if path.extension().is_some_and(|e| e == "json") {
             to.extend(fs::read(&path).unwrap());
             to.push(b'\n');
@@ -96,23 +96,23 @@ fn append(folder: &Path, to: &mut Vec<u8>) {
 }
 
 /// The lines that hold anything.
-pub fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub fn non_empty_lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     text.split(|&b| b == b'\n').filter(|line| !line.is_empty())
 }
 
 /// A decoder whose batches are as large as the engine's.
-pub fn decoder(schema: &'static RecordSchema) -> Decoder {
+pub fn new_decoder(schema: &'static RecordSchema) -> Decoder {
     Decoder::new(schema, Sizes::default().row_group_rows)
 }
 
 /// The bytes as the decoder wants them.
-pub fn padded(mut bytes: Vec<u8>) -> Vec<u8> {
+pub fn with_padding(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes.extend([0; PADDING]);
     bytes
 }
 
 /// Decodes `padded` as one chunk, gives its batches to `sink`, and says what became of the records.
-pub fn decode(
+pub fn decode_all(
     decoder: &mut Decoder,
     padded: &[u8],
     mut sink: impl FnMut(RecordBatch),
@@ -137,15 +137,17 @@ pub fn decode(
 }
 
 /// The batches of a decoder.
-pub fn batches(mut decoder: Decoder, bytes: Vec<u8>) -> Vec<RecordBatch> {
+pub fn decode_batches(mut decoder: Decoder, bytes: Vec<u8>) -> Vec<RecordBatch> {
     let mut batches = Vec::new();
-    decode(&mut decoder, &padded(bytes), |batch| batches.push(batch));
+    decode_all(&mut decoder, &with_padding(bytes), |batch| {
+        batches.push(batch)
+    });
     batches
 }
 
 /// The kept events of a log, in one batch.
-pub fn events(log: Vec<u8>) -> RecordBatch {
-    batches(decoder(&EVENT_RECORD), log).remove(0)
+pub fn decode_events(log: Vec<u8>) -> RecordBatch {
+    decode_batches(new_decoder(&EVENT_RECORD), log).remove(0)
 }
 
 /// The same, as the star takes them.
@@ -154,21 +156,21 @@ pub fn event_batch(events: &RecordBatch) -> EventBatch {
 }
 
 /// Song records, as the star takes them.
-pub fn song_batches(songs: Vec<u8>) -> Vec<SongBatch> {
-    let batches = batches(decoder(&SONG_RECORD), songs);
+pub fn decode_songs(songs: Vec<u8>) -> Vec<SongBatch> {
+    let batches = decode_batches(new_decoder(&SONG_RECORD), songs);
     let taken = batches.iter().map(SongBatch::new);
     taken.collect::<Result<_, _>>().unwrap()
 }
 
 /// The users of a split's events.
-pub fn seen(events: &EventBatch) -> UserDelta {
+pub fn user_delta(events: &EventBatch) -> UserDelta {
     let mut seen = UserDelta::default();
     seen.add(events);
     seen
 }
 
 /// The distinct start times of events, in rising order.
-pub fn times(events: &EventBatch) -> Vec<i64> {
+pub fn start_times(events: &EventBatch) -> Vec<i64> {
     let mut times = events.ts().to_vec();
     times.sort_unstable();
     times.dedup();
@@ -176,7 +178,7 @@ pub fn times(events: &EventBatch) -> Vec<i64> {
 }
 
 /// How much one iteration does.
-pub fn rows_and_bytes(rows: u64, bytes: u64) -> Throughput {
+pub fn throughput(rows: u64, bytes: u64) -> Throughput {
     Throughput::ElementsAndBytes {
         elements: rows,
         bytes,
@@ -184,7 +186,7 @@ pub fn rows_and_bytes(rows: u64, bytes: u64) -> Throughput {
 }
 
 /// The lookup of all songs, shard after shard.
-pub fn make_lookup(batches: &[SongBatch]) -> SongLookup {
+pub fn build_lookup(batches: &[SongBatch]) -> SongLookup {
     let hashes: Vec<_> = batches.iter().map(hash_keys).collect();
     let shard = |number| LookupShard::new(batches, &hashes, number).unwrap();
     let shards: Vec<LookupShard> = (0..LOOKUP_SHARDS).map(shard).collect();

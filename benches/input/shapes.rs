@@ -6,7 +6,7 @@ use std::hash::BuildHasher;
 use foldhash::fast::FixedState;
 use serde_json::value::RawValue;
 
-use super::lines;
+use super::non_empty_lines;
 
 /// The members of a record: each key, and its value as it is written.
 type Members = Vec<(String, String)>;
@@ -33,7 +33,7 @@ pub const SHAPES: [(&str, Shape); 10] = [
     ("nested values nobody wants", add_unused_nested_values),
     ("unicode", use_non_ascii_vowels),
     ("escapes", escape_texts),
-    ("no two agents alike", no_two_agents_alike),
+    ("no two agents alike", unique_user_agents),
     ("long numbers", lengthen_numbers),
 ];
 
@@ -110,7 +110,7 @@ fn escape_char(c: char) -> String {
 }
 
 /// Text that is expected to repeat does not.
-pub fn no_two_agents_alike(log: &[u8]) -> Vec<u8> {
+pub fn unique_user_agents(log: &[u8]) -> Vec<u8> {
     rewrite(log, COMPACT, |n, members| {
         map_value(members, "userAgent", |agent| {
             agent.replacen('"', &format!("\"{n} "), 1)
@@ -130,7 +130,7 @@ fn lengthen_numbers(log: &[u8]) -> Vec<u8> {
 }
 
 /// Of ten plays one is rejected: for its syntax, a type and a key that is missing, in turns.
-pub fn rejects(log: &[u8]) -> Vec<u8> {
+pub fn with_rejects(log: &[u8]) -> Vec<u8> {
     let mut plays = 0;
     rewrite(log, COMPACT, |_, members| {
         if !members.iter().any(|(_, value)| value == "\"NextSong\"") {
@@ -169,7 +169,7 @@ fn rewrite_texts(log: &[u8], keys: &[&str], write: impl Fn(&str) -> String) -> V
 fn rewrite(log: &[u8], style: Style, mut change: impl FnMut(usize, &mut Members)) -> Vec<u8> {
     let [open, colon, comma, close] = style;
     let mut out = Vec::new();
-    for (n, line) in lines(log).enumerate() {
+    for (n, line) in non_empty_lines(log).enumerate() {
         let record: BTreeMap<String, &RawValue> = serde_json::from_slice(line).unwrap();
         let mut members = record
             .into_iter()

@@ -6,29 +6,29 @@ use std::thread::yield_now;
 
 use serde_json::Value;
 
-use crate::data::{REJECT, generated, generated_awkward, song};
-use crate::harness::{Ended, Place};
+use crate::data::{MALFORMED_RECORD, generate_data, generate_edge_cases, song};
+use crate::harness::{CommandOutput, Sandbox};
 use crate::star::all_files;
 
-const SONGS: &str = "--songs=songs";
-const LOGS: &str = "--logs=logs";
+const SONGS_ARG: &str = "--songs=songs";
+const LOGS_ARG: &str = "--logs=logs";
 
 /// Runs `bench` quietly once at 1 and 2 threads, with a folder `tmp` of its own for temporary files.
-fn bench(place: &Place, arguments: &[&str]) -> Ended {
-    place.folder("tmp");
-    let mut command = place.sparkify(&["bench"]);
+fn run_bench(place: &Sandbox, arguments: &[&str]) -> CommandOutput {
+    place.create_dir("tmp");
+    let mut command = place.command(&["bench"]);
     command.args(arguments).args(["--quiet", "--runs=1"]);
     if !arguments.iter().any(|a| a.starts_with("--threads")) {
         command.arg("--threads=1,2");
     }
-    Ended::of(command.env("TMPDIR", place.path("tmp")))
+    CommandOutput::capture(command.env("TMPDIR", place.path("tmp")))
 }
 
 /// The same with `--json`, when that succeeds.
-fn document(place: &Place, arguments: &[&str]) -> Value {
+fn bench_json(place: &Sandbox, arguments: &[&str]) -> Value {
     let mut arguments = arguments.to_vec();
     arguments.push("--json");
-    let ended = bench(place, &arguments).succeeds();
+    let ended = run_bench(place, &arguments).assert_success();
     serde_json::from_str(&ended.stdout).unwrap()
 }
 
@@ -39,7 +39,7 @@ fn keys(object: &Value) -> Vec<&str> {
 }
 
 #[track_caller]
-fn is_a_result(result: &Value, threads: u64) {
+fn assert_bench_result(result: &Value, threads: u64) {
     assert_eq!(result["threads"], threads);
     for key in [
         "seconds",
@@ -55,16 +55,16 @@ fn is_a_result(result: &Value, threads: u64) {
 }
 
 #[track_caller]
-fn nothing_is_left_in(place: &Place, folder: &str) {
+fn assert_dir_empty(place: &Sandbox, folder: &str) {
     assert_eq!(fs::read_dir(place.path(folder)).unwrap().count(), 0);
 }
 
 #[test]
-fn parse_counts_what_a_run_counts() {
-    let place = Place::new();
-    let made = generated_awkward(&place, 5000);
+fn parse_counts_match_a_run() {
+    let place = Sandbox::new();
+    let made = generate_edge_cases(&place, 5000);
     for (path, kind) in [("made/log_data", "log"), ("made/song_data", "song")] {
-        let found = document(&place, &["parse", path]);
+        let found = bench_json(&place, &["parse", path]);
         assert_eq!(found["status"], "ok");
         assert_eq!(
             (&found["bench"], &found["runs"]),
@@ -93,7 +93,7 @@ fn parse_counts_what_a_run_counts() {
         let results = found["results"].as_array().unwrap();
         assert_eq!(results.len(), 2);
         for (result, threads) in results.iter().zip(1..) {
-            is_a_result(result, threads);
+            assert_bench_result(result, threads);
             assert_eq!(result["events"], input["records"]);
             assert_eq!(keys(&result["stages"]), ["decode", "read"]);
             assert_eq!(result["stages"]["decode"]["events"], input["records"]);
@@ -103,8 +103,8 @@ fn parse_counts_what_a_run_counts() {
 }
 
 #[test]
-fn parse_counts_bytes_as_they_are_decompressed() {
-    let place = Place::new();
+fn parse_counts_decompressed_bytes() {
+    let place = Sandbox::new();
     let log = |name: &str| {
         format!(
             "{}/fixtures/awkward/{name}/logs",
@@ -112,31 +112,31 @@ fn parse_counts_bytes_as_they_are_decompressed() {
         )
     };
     for name in ["gzip", "bzip2", "zstd"] {
-        let found = document(&place, &["parse", &log(name)]);
+        let found = bench_json(&place, &["parse", &log(name)]);
         let (stored, read) = (&found["input"]["bytes"], &found["results"][0]["bytes"]);
         let stage = &found["results"][0]["stages"]["read"]["bytes"];
         assert_eq!(read, stage, "{name}");
         assert_ne!(read, stored, "{name}");
     }
-    let found = document(&place, &["parse", &log("line-feed")]);
+    let found = bench_json(&place, &["parse", &log("line-feed")]);
     assert_eq!(found["results"][0]["bytes"], found["input"]["bytes"]);
 }
 
 #[test]
-fn parse_takes_one_file_and_the_kind_that_is_named() {
-    let place = Place::with_input();
-    let found = document(&place, &["parse", "logs/a.json"]);
+fn parse_accepts_one_file_and_a_kind_flag() {
+    let place = Sandbox::with_input();
+    let found = bench_json(&place, &["parse", "logs/a.json"]);
     assert_eq!(
         (&found["kind"], &found["input"]["kept"]),
         (&"log".into(), &3.into())
     );
-    let named = document(&place, &["parse", "songs/a.json", "--kind=song"]);
+    let named = bench_json(&place, &["parse", "songs/a.json", "--kind=song"]);
     assert_eq!(
         (&named["kind"], &named["input"]["kept"]),
         (&"song".into(), &1.into())
     );
     // Nothing comes of it, which is seldom meant.
-    let wrong = bench(&place, &["parse", "songs", "--kind=log"]);
+    let wrong = run_bench(&place, &["parse", "songs", "--kind=log"]);
     let warning = "sparkify: warning: none of the 1 records in songs becomes a row; \
                    check PATH and --kind\n";
     assert_eq!((wrong.code, wrong.stderr.as_str()), (Some(0), warning));
@@ -148,19 +148,19 @@ fn parse_takes_one_file_and_the_kind_that_is_named() {
 }
 
 #[test]
-fn run_counts_what_a_run_counts_and_leaves_nothing() {
-    let place = Place::new();
-    let made = generated(&place, "made", 5000, 3);
+fn run_counts_match_a_run_and_leave_no_files() {
+    let place = Sandbox::new();
+    let made = generate_data(&place, "made", 5000, 3);
     let (songs, logs) = (
         format!("--songs={}", made.songs),
         format!("--logs={}", made.logs),
     );
     let before = all_files(&place.path("made"));
-    let found = document(&place, &["run", &songs, &logs]);
-    nothing_is_left_in(&place, "tmp");
+    let found = bench_json(&place, &["run", &songs, &logs]);
+    assert_dir_empty(&place, "tmp");
     assert!(all_files(&place.path("made")) == before);
 
-    let ran = place.end(&["run", "--quiet", "--json", "--out=star", &songs, &logs]);
+    let ran = place.exec(&["run", "--quiet", "--json", "--out=star", &songs, &logs]);
     let ran: Value = serde_json::from_str(&ran.stdout).unwrap();
     for key in ["songs", "logs", "tables", "status"] {
         assert_eq!(found[key], ran[key], "{key}");
@@ -171,7 +171,7 @@ fn run_counts_what_a_run_counts_and_leaves_nothing() {
     let results = found["results"].as_array().unwrap();
     assert_eq!(results.len(), 2);
     for (result, threads) in results.iter().zip(1..) {
-        is_a_result(result, threads);
+        assert_bench_result(result, threads);
         assert_eq!(keys(&result["stages"]), keys(&ran["stages"]));
         assert!(result["rest_seconds"].as_f64() >= Some(0.0));
         #[cfg(target_os = "linux")]
@@ -204,75 +204,78 @@ fn run_counts_what_a_run_counts_and_leaves_nothing() {
 }
 
 #[test]
-fn run_writes_where_it_is_told_and_touches_nothing_else_there() {
-    let place = Place::with_input();
+fn run_writes_below_out_and_cleans_up() {
+    let place = Sandbox::with_input();
     place.write("disk/mine", "precious");
-    document(&place, &["run", SONGS, LOGS, "--out=disk"]);
+    bench_json(&place, &["run", SONGS_ARG, LOGS_ARG, "--out=disk"]);
     assert_eq!(all_files(&place.path("disk")).len(), 1);
     assert_eq!(fs::read_dir(place.path("disk")).unwrap().count(), 1);
-    nothing_is_left_in(&place, "tmp");
+    assert_dir_empty(&place, "tmp");
 
-    let absent = bench(&place, &["run", SONGS, LOGS, "--out=absent"]);
+    let absent = run_bench(&place, &["run", SONGS_ARG, LOGS_ARG, "--out=absent"]);
     absent
-        .fails(1, "cannot create absent/sparkify-bench-")
-        .fails(1, "the folder around it must exist");
+        .assert_failure(1, "cannot create absent/sparkify-bench-")
+        .assert_failure(1, "the folder around it must exist");
     assert!(!place.path("absent").exists());
 }
 
 #[test]
-fn rejects_and_oddities_do_not_end_a_benchmark() {
-    let place = Place::with_input();
-    place.write("songs/b.json", song(2) + REJECT);
-    place.write("logs/b.json", [REJECT, &song(1), "\n"].concat());
-    let found = document(&place, &["run", SONGS, LOGS]);
+fn rejects_and_empty_input_do_not_fail_a_benchmark() {
+    let place = Sandbox::with_input();
+    place.write("songs/b.json", song(2) + MALFORMED_RECORD);
+    place.write("logs/b.json", [MALFORMED_RECORD, &song(1), "\n"].concat());
+    let found = bench_json(&place, &["run", SONGS_ARG, LOGS_ARG]);
     assert_eq!(found["songs"]["rejected"], 1);
     assert_eq!(found["logs"]["rejected"], 1);
     // What every pass would say is said once.
     place.write("plays-of-nobody/a.json", song(2));
-    let ended = bench(&place, &["run", SONGS, "--logs=plays-of-nobody"]);
+    let ended = run_bench(&place, &["run", SONGS_ARG, "--logs=plays-of-nobody"]);
     let warning = "sparkify: warning: none of the 1 records in plays-of-nobody is a NextSong event; \
                    check --logs\n";
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), warning));
     place.write("empty-objects/a.json", "\n");
-    let ended = bench(&place, &["run", SONGS, "--logs=empty-objects"]);
+    let ended = run_bench(&place, &["run", SONGS_ARG, "--logs=empty-objects"]);
     let warning = "sparkify: warning: no record in the 1 log object of empty-objects\n";
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), warning));
-    nothing_is_left_in(&place, "tmp");
+    assert_dir_empty(&place, "tmp");
 }
 
 #[test]
-fn input_that_is_missing_ends_a_benchmark_and_nothing_is_left() {
-    let place = Place::with_input();
-    place.folder("empty");
+fn missing_input_fails_a_benchmark_and_leaves_no_files() {
+    let place = Sandbox::with_input();
+    place.create_dir("empty");
     for (arguments, words) in [
         (&["parse", "nowhere"][..], "cannot read nowhere: "),
         (&["parse", "empty"], "no logs in empty: it holds no object"),
         (&["parse", "empty"], "; check PATH"),
         (&["parse", "empty", "--kind=song"], "no songs in empty: "),
-        (&["run", SONGS, "--logs=empty"], "no logs in empty: "),
-        (&["run", "--songs=empty", LOGS], "; check --songs"),
-        (&["run", SONGS, "--logs=nowhere"], "cannot read nowhere: "),
+        (&["run", SONGS_ARG, "--logs=empty"], "no logs in empty: "),
+        (&["run", "--songs=empty", LOGS_ARG], "; check --songs"),
+        (
+            &["run", SONGS_ARG, "--logs=nowhere"],
+            "cannot read nowhere: ",
+        ),
     ] {
-        let ended = bench(&place, arguments).fails(1, words);
+        let ended = run_bench(&place, arguments).assert_failure(1, words);
         assert_eq!(ended.stdout, "");
         let mut arguments = arguments.to_vec();
         arguments.push("--json");
-        let ended = bench(&place, &arguments).fails(1, words);
+        let ended = run_bench(&place, &arguments).assert_failure(1, words);
         let document: Value = serde_json::from_str(&ended.stdout).unwrap();
         assert_eq!(document["status"], "failed");
         assert_eq!(document["bench_version"], 1);
         let error = document["error"].as_str().unwrap();
         assert_eq!(ended.stderr, format!("sparkify: {error}\n"));
     }
-    nothing_is_left_in(&place, "tmp");
+    assert_dir_empty(&place, "tmp");
 }
 
 /// Passes over different input say nothing about each other.
 #[test]
-fn input_that_changes_ends_the_benchmark() {
-    let place = Place::with_input();
+fn changed_input_fails_a_benchmark() {
+    let place = Sandbox::with_input();
     let mut child = place
-        .sparkify(&[
+        .command(&[
             "bench",
             "parse",
             "logs",
@@ -309,26 +312,29 @@ fn input_that_changes_ends_the_benchmark() {
 }
 
 #[test]
-fn what_is_measured_is_written_to_a_folder() {
-    let place = Place::with_input();
-    bench(&place, &["run", SONGS, LOGS, "--out=s3://bucket/prefix"])
-        .fails_as_wrong_usage("a folder is wanted");
-    nothing_is_left_in(&place, "tmp");
+fn run_rejects_s3_output() {
+    let place = Sandbox::with_input();
+    run_bench(
+        &place,
+        &["run", SONGS_ARG, LOGS_ARG, "--out=s3://bucket/prefix"],
+    )
+    .assert_usage_error("a folder is wanted");
+    assert_dir_empty(&place, "tmp");
 }
 
 #[test]
-fn arguments_that_make_no_sense_are_wrong_usage() {
-    let place = Place::with_input();
+fn invalid_arguments_are_usage_errors() {
+    let place = Sandbox::with_input();
     for list in [
         "0", "", ",", "1,,2", "1,", "1,0", "1,x", "1 2", "1025", "-1", "1,-2", "1.5",
     ] {
         let threads = format!("--threads={list}");
-        bench(&place, &["parse", "logs", &threads]).fails_as_wrong_usage("--threads");
-        bench(&place, &["run", SONGS, LOGS, &threads]).fails_as_wrong_usage("--threads");
+        run_bench(&place, &["parse", "logs", &threads]).assert_usage_error("--threads");
+        run_bench(&place, &["run", SONGS_ARG, LOGS_ARG, &threads]).assert_usage_error("--threads");
     }
     for runs in ["0", "-1", "many", "1001", ""] {
         let arguments = ["bench", "parse", "logs", &format!("--runs={runs}")];
-        place.end(&arguments).fails_as_wrong_usage("--runs");
+        place.exec(&arguments).assert_usage_error("--runs");
     }
     for (arguments, words) in [
         (&["parse"][..], "<PATH>"),
@@ -337,37 +343,37 @@ fn arguments_that_make_no_sense_are_wrong_usage() {
             "[possible values: log, song]",
         ),
         (&["parse", "logs", "--out=star"], "unexpected argument"),
-        (&["run", SONGS], "--logs"),
-        (&["run", LOGS], "--songs"),
-        (&["run", SONGS, LOGS, "--out="], "--out"),
+        (&["run", SONGS_ARG], "--logs"),
+        (&["run", LOGS_ARG], "--songs"),
+        (&["run", SONGS_ARG, LOGS_ARG, "--out="], "--out"),
         (
-            &["run", SONGS, LOGS, "--max-rejects=0"],
+            &["run", SONGS_ARG, LOGS_ARG, "--max-rejects=0"],
             "unexpected argument",
         ),
         (&["walk"], "unrecognized subcommand"),
     ] {
-        bench(&place, arguments).fails_as_wrong_usage(words);
+        run_bench(&place, arguments).assert_usage_error(words);
     }
-    let ended = place.end(&["bench"]);
+    let ended = place.exec(&["bench"]);
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""));
     assert!(ended.stderr.contains("Usage: sparkify bench <COMMAND>"));
 }
 
 #[test]
-fn numbers_of_threads_are_measured_once_each_in_order() {
-    let place = Place::with_input();
-    let found = document(&place, &["parse", "logs", "--threads=3,2,3", "--threads=2"]);
+fn thread_counts_are_deduplicated_and_sorted() {
+    let place = Sandbox::with_input();
+    let found = bench_json(&place, &["parse", "logs", "--threads=3,2,3", "--threads=2"]);
     let results = found["results"].as_array().unwrap();
     let threads: Vec<_> = results.iter().map(|r| r["threads"].as_u64()).collect();
     assert_eq!(threads, [Some(2), Some(3)]);
     assert!(results.iter().all(|r| r["speed_up"].is_null()));
-    let found = document(&place, &["run", SONGS, LOGS, "--threads=2"]);
+    let found = bench_json(&place, &["run", SONGS_ARG, LOGS_ARG, "--threads=2"]);
     assert!(found["serial"].is_null());
 }
 
 #[test]
-fn without_json_people_read_tables_on_stdout() {
-    let place = Place::with_input();
+fn tables_are_printed_without_json() {
+    let place = Sandbox::with_input();
     for (arguments, words) in [
         (
             &["parse", "logs"][..],
@@ -379,7 +385,7 @@ fn without_json_people_read_tables_on_stdout() {
             ][..],
         ),
         (
-            &["run", SONGS, LOGS],
+            &["run", SONGS_ARG, LOGS_ARG],
             &[
                 "peak memory",
                 "encode",
@@ -388,15 +394,15 @@ fn without_json_people_read_tables_on_stdout() {
             ],
         ),
         (
-            &["run", SONGS, LOGS, "--threads=1,2,3,4,5,6,7,8,9"],
+            &["run", SONGS_ARG, LOGS_ARG, "--threads=1,2,3,4,5,6,7,8,9"],
             &["9 threads", "Amdahl"],
         ),
         (
-            &["run", SONGS, LOGS, "--threads=2"],
+            &["run", SONGS_ARG, LOGS_ARG, "--threads=2"],
             &["without 1 in --threads"],
         ),
     ] {
-        let ended = bench(&place, arguments).succeeds();
+        let ended = run_bench(&place, arguments).assert_success();
         for words in words {
             assert!(ended.stdout.contains(words), "{words}: {}", ended.stdout);
         }
@@ -408,10 +414,17 @@ fn without_json_people_read_tables_on_stdout() {
 }
 
 #[test]
-fn a_benchmark_that_is_killed_leaves_a_folder_that_says_so() {
-    let place = Place::with_input();
-    place.folder("tmp");
-    let mut command = place.sparkify(&["bench", "run", SONGS, LOGS, "--quiet", "--runs=1000"]);
+fn killed_benchmark_leaves_an_identifiable_directory() {
+    let place = Sandbox::with_input();
+    place.create_dir("tmp");
+    let mut command = place.command(&[
+        "bench",
+        "run",
+        SONGS_ARG,
+        LOGS_ARG,
+        "--quiet",
+        "--runs=1000",
+    ]);
     command
         .env("TMPDIR", place.path("tmp"))
         .stdout(Stdio::null());

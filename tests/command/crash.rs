@@ -9,82 +9,84 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::data::{Generated, generated};
-use crate::harness::{Place, run_arguments};
-use crate::star::{Files, report, star};
+use crate::data::{GeneratedData, generate_data};
+use crate::harness::{Sandbox, run_args};
+use crate::star::{FileContents, deterministic_files, read_report};
 
 /// A star as it must be: its files, and what its report says that no clock decides.
 #[derive(PartialEq)]
-struct Expected {
-    files: Files,
+struct ExpectedDataset {
+    files: FileContents,
     logs: Value,
 }
 
-impl Expected {
-    fn of(folder: &Path) -> Self {
+impl ExpectedDataset {
+    fn read(folder: &Path) -> Self {
         Self {
-            files: star(folder),
-            logs: report(folder)["logs"].clone(),
+            files: deterministic_files(folder),
+            logs: read_report(folder)["logs"].clone(),
         }
     }
 }
 
-struct Killing {
-    place: Place,
-    old: Generated,
-    new: Generated,
+struct KillTest {
+    sandbox: Sandbox,
+    old_input: GeneratedData,
+    new_input: GeneratedData,
     /// What the killed runs are to replace: the old star, and parts that it has not.
-    replaced: Expected,
-    surplus: usize,
-    old_star: Expected,
-    new_star: Expected,
+    initial_dataset: ExpectedDataset,
+    extra_files: usize,
+    old_dataset: ExpectedDataset,
+    new_dataset: ExpectedDataset,
     /// How long a run of the new input takes.
-    whole: Duration,
+    run_duration: Duration,
 }
 
-impl Killing {
-    fn prepare(events: u64, surplus: usize) -> Self {
-        let place = Place::new();
-        let old = generated(&place, "old", 1000, 1);
-        let new = generated(&place, "new", events, 2);
+impl KillTest {
+    fn prepare(events: u64, extra_files: usize) -> Self {
+        let place = Sandbox::new();
+        let old = generate_data(&place, "old", 1000, 1);
+        let new = generate_data(&place, "new", events, 2);
         let began = Instant::now();
-        place.run(&new.songs, &new.logs, "star").succeeds();
+        place.run(&new.songs, &new.logs, "star").assert_success();
         let whole = began.elapsed();
-        let new_star = Expected::of(&place.path("star"));
-        place.run(&old.songs, &old.logs, "star").succeeds();
-        let old_star = Expected::of(&place.path("star"));
-        plant(&place, surplus);
-        let replaced = Expected::of(&place.path("star"));
+        let new_star = ExpectedDataset::read(&place.path("star"));
+        place.run(&old.songs, &old.logs, "star").assert_success();
+        let old_star = ExpectedDataset::read(&place.path("star"));
+        add_extra_files(&place, extra_files);
+        let replaced = ExpectedDataset::read(&place.path("star"));
         Self {
-            place,
-            old,
-            new,
-            replaced,
-            surplus,
-            old_star,
-            new_star,
-            whole,
+            sandbox: place,
+            old_input: old,
+            new_input: new,
+            initial_dataset: replaced,
+            extra_files,
+            old_dataset: old_star,
+            new_dataset: new_star,
+            run_duration: whole,
         }
     }
 
     /// Starts a run over the old star, kills it when `moment` returns, and holds what is left
     /// against both stars. Leaves a star to replace. Tells whether the new one was published.
-    fn kill(&self, moment: impl FnOnce(&mut Child)) -> bool {
-        let arguments = run_arguments(&self.new.songs, &self.new.logs, "star");
-        let mut command = self.place.sparkify(&arguments);
+    fn kill_and_verify(&self, wait_for_moment: impl FnOnce(&mut Child)) -> bool {
+        let arguments = run_args(&self.new_input.songs, &self.new_input.logs, "star");
+        let mut command = self.sandbox.command(&arguments);
         let mut child = command.stderr(Stdio::null()).spawn().unwrap();
-        moment(&mut child);
+        wait_for_moment(&mut child);
         child.kill().unwrap();
         child.wait().unwrap();
 
-        let left = Expected::of(&self.place.path("star"));
-        let published = left == self.new_star;
-        assert!(published || left == self.replaced, "neither star");
-        let next = self.place.run(&self.old.songs, &self.old.logs, "star");
-        next.succeeds();
-        assert!(Expected::of(&self.place.path("star")) == self.old_star);
-        self.place.has_no_leavings();
-        plant(&self.place, self.surplus);
+        let left = ExpectedDataset::read(&self.sandbox.path("star"));
+        let published = left == self.new_dataset;
+        assert!(published || left == self.initial_dataset, "neither star");
+        let next = self
+            .sandbox
+            .run(&self.old_input.songs, &self.old_input.logs, "star");
+        next.assert_success();
+        assert!(ExpectedDataset::read(&self.sandbox.path("star")) == self.old_dataset);
+        self.sandbox.assert_no_staging_left();
+        add_extra_files(&self.sandbox, self.extra_files);
         published
     }
 
@@ -97,14 +99,14 @@ impl Killing {
 }
 
 /// Puts so many small files into the star, as a run of many splits would have.
-fn plant(place: &Place, surplus: usize) {
-    for number in 0..surplus {
+fn add_extra_files(place: &Sandbox, count: usize) {
+    for number in 0..count {
         place.write(&format!("star/_rejects/logs-1{number:05}.jsonl"), "{}\n");
     }
 }
 
 /// Numbers in no order from 0 to below 1, the same ones every time.
-fn fractions(seed: u64) -> impl Iterator<Item = f64> {
+fn pseudo_random_fractions(seed: u64) -> impl Iterator<Item = f64> {
     let mut state = seed;
     std::iter::repeat_with(move || {
         state = state
@@ -115,42 +117,42 @@ fn fractions(seed: u64) -> impl Iterator<Item = f64> {
 }
 
 #[test]
-fn a_killed_run_leaves_the_earlier_star_or_the_new_one() {
-    let killing = Killing::prepare(300_000, 0);
-    for fraction in fractions(42).take(10) {
-        let published = killing.kill(|_| sleep(killing.whole.mul_f64(fraction)));
+fn killed_run_leaves_the_old_or_the_new_dataset() {
+    let killing = KillTest::prepare(300_000, 0);
+    for fraction in pseudo_random_fractions(42).take(10) {
+        let published = killing.kill_and_verify(|_| sleep(killing.run_duration.mul_f64(fraction)));
         println!("killed at {fraction:.3} of a run: published {published}");
     }
 }
 
 #[test]
-fn a_run_killed_around_publishing_leaves_one_star() {
+fn run_killed_while_publishing_leaves_one_dataset() {
     // Looking through so many files before the exchange, and removing them after it, takes a while:
     // the moments on both sides are hit for certain enough.
-    let killing = Killing::prepare(5000, 2000);
-    let staged = killing.place.path(".star.sparkify-staging/_report.json");
-    let out = killing.place.path("star");
+    let killing = KillTest::prepare(5000, 2000);
+    let staged = killing.sandbox.path(".star.sparkify-staging/_report.json");
+    let out = killing.sandbox.path("star");
     let inode = || fs::metadata(&out).unwrap().ino();
     for microseconds in [0, 0, 500, 1000, 2000, 5000, 20_000] {
         let later = Duration::from_micros(microseconds);
         // The report is the last file of a star that is written: next comes the exchange.
-        let published = killing.kill(|child| {
-            Killing::wait_until(child, || staged.exists());
-            sleep_exactly(later);
+        let published = killing.kill_and_verify(|child| {
+            KillTest::wait_until(child, || staged.exists());
+            spin_for(later);
         });
         println!("killed {later:?} after the report was staged: published {published}");
         // And then the old star is removed.
         let before = inode();
-        let published = killing.kill(|child| {
-            Killing::wait_until(child, || inode() != before);
-            sleep_exactly(later);
+        let published = killing.kill_and_verify(|child| {
+            KillTest::wait_until(child, || inode() != before);
+            spin_for(later);
         });
         assert!(published);
     }
 }
 
 /// Sleeps without the slack that a sleep of microseconds has.
-fn sleep_exactly(duration: Duration) {
+fn spin_for(duration: Duration) {
     let began = Instant::now();
     while began.elapsed() < duration {
         std::hint::spin_loop();

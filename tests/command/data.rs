@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use serde_json::Value;
 
-use crate::harness::Place;
+use crate::harness::Sandbox;
 
 /// A song.
 pub fn song(n: u64) -> String {
@@ -20,11 +20,11 @@ pub fn songs(numbers: Range<u64>) -> String {
 
 /// A `NextSong` event of second `n` that plays the first song.
 pub fn event(n: u64) -> String {
-    event_at_level(n, "paid")
+    event_with_level(n, "paid")
 }
 
 /// The same at a level that tells where the event came from.
-pub fn event_at_level(n: u64, level: &str) -> String {
+pub fn event_with_level(n: u64, level: &str) -> String {
     let ts = 1_541_000_000_000 + n * 1000;
     format!(
         r#"{{"ts":{ts},"userId":"1","sessionId":7,"itemInSession":{n},"level":"{level}","page":"NextSong","song":"Title 1","artist":"Artist 1","length":200.5}}"#
@@ -37,10 +37,10 @@ pub fn events(seconds: Range<u64>) -> String {
 }
 
 /// A record that is rejected wherever it stands.
-pub const REJECT: &str = "{\"ts\": nonsense}\n";
+pub const MALFORMED_RECORD: &str = "{\"ts\": nonsense}\n";
 
 /// Generated data with every quirk in the folder `made`, and what `generate` says of it.
-pub fn generated_awkward(place: &Place, events: u64) -> Value {
+pub fn generate_edge_cases(place: &Sandbox, events: u64) -> Value {
     let events = format!("--events={events}");
     let arguments = [
         "generate",
@@ -50,26 +50,26 @@ pub fn generated_awkward(place: &Place, events: u64) -> Value {
         &events,
         "--out=made",
     ];
-    serde_json::from_str(&place.end(&arguments).succeeds().stdout).unwrap()
+    serde_json::from_str(&place.exec(&arguments).assert_success().stdout).unwrap()
 }
 
 /// Generated data in the folder `name`: `name/song_data` and `name/log_data`.
-pub fn generated(place: &Place, name: &str, events: u64, seed: u64) -> Generated {
+pub fn generate_data(place: &Sandbox, name: &str, events: u64, seed: u64) -> GeneratedData {
     let (events, seed) = (events.to_string(), seed.to_string());
     let sizes = [
         "--songs", "200", "--users", "300", "--files", "8", "--seed", &seed,
     ];
     let mut arguments = vec!["generate", "--quiet", "--out", name, "--events", &events];
     arguments.extend(sizes);
-    place.end(&arguments).succeeds();
-    Generated {
+    place.exec(&arguments).assert_success();
+    GeneratedData {
         songs: format!("{name}/song_data"),
         logs: format!("{name}/log_data"),
     }
 }
 
 /// Where generated data is.
-pub struct Generated {
+pub struct GeneratedData {
     pub songs: String,
     pub logs: String,
 }

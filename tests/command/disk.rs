@@ -3,47 +3,52 @@
 use std::fs;
 use std::process::Command;
 
-use crate::data::{Generated, generated};
-use crate::harness::{Ended, Place, SPARKIFY, assert_one_line, plain, run_arguments};
-use crate::star::{Earlier, all_files, star};
+use crate::data::{GeneratedData, generate_data};
+use crate::harness::{
+    CommandOutput, SPARKIFY, Sandbox, assert_error_line, run_args, with_clean_env,
+};
+use crate::star::{DatasetSnapshot, all_files, deterministic_files};
 
 /// A place with a star of few events, and the many events that are to replace it.
-fn little_replaced_by_much() -> (Place, Generated, Earlier) {
-    let (place, earlier) = Place::with_star();
-    let much = generated(&place, "much", 20_000, 1);
-    (place, much, earlier)
+fn small_dataset_and_large_input() -> (Sandbox, GeneratedData, DatasetSnapshot) {
+    let (place, earlier) = Sandbox::with_dataset();
+    let large = generate_data(&place, "much", 20_000, 1);
+    (place, large, earlier)
 }
 
 #[test]
-fn a_file_that_may_not_grow_ends_the_run() {
-    let (place, much, earlier) = little_replaced_by_much();
+fn file_size_limit_fails_the_run() {
+    let (place, large, earlier) = small_dataset_and_large_input();
     // Blocks of 512 or 1024 bytes, as the shell has it: nothing fits, some tables fit.
     for blocks in ["0", "1", "8", "64"] {
         let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
-        let mut command = plain(Command::new("sh"));
+        let mut command = with_clean_env(Command::new("sh"));
         command.args(["-c", &script, SPARKIFY]);
-        command.args(run_arguments(&much.songs, &much.logs, "star"));
-        Ended::of(command.current_dir(place.root())).fails(1, "File too large");
-        earlier.is_untouched();
-        place.has_no_leavings();
+        command.args(run_args(&large.songs, &large.logs, "star"));
+        CommandOutput::capture(command.current_dir(place.root()))
+            .assert_failure(1, "File too large");
+        earlier.assert_unchanged();
+        place.assert_no_staging_left();
     }
-    place.run(&much.songs, &much.logs, "star").succeeds();
-    earlier.is_replaced();
-    place.has_no_leavings();
+    place
+        .run(&large.songs, &large.logs, "star")
+        .assert_success();
+    earlier.assert_replaced();
+    place.assert_no_staging_left();
 }
 
 #[test]
-fn generated_data_that_does_not_fit_is_a_failure() {
-    let place = Place::new();
+fn file_size_limit_fails_generate() {
+    let place = Sandbox::new();
     let script = "trap '' XFSZ; ulimit -f 8; exec \"$0\" \"$@\"";
-    let mut command = plain(Command::new("sh"));
+    let mut command = with_clean_env(Command::new("sh"));
     command.args(["-c", script, SPARKIFY, "generate", "-q", "--out=made"]);
-    Ended::of(command.current_dir(place.root())).fails(1, "File too large");
+    CommandOutput::capture(command.current_dir(place.root())).assert_failure(1, "File too large");
 }
 
 /// A shell in a namespace of its own, in which it can mount; gone with the shell.
-fn mounting_shell(place: &Place, script: &str, arguments: &[&str]) -> Command {
-    let mut command = plain(Command::new("unshare"));
+fn mount_namespace_shell(place: &Sandbox, script: &str, arguments: &[&str]) -> Command {
+    let mut command = with_clean_env(Command::new("unshare"));
     command.arg("--mount");
     if !rustix::process::geteuid().is_root() {
         command.args(["--user", "--map-root-user"]);
@@ -53,10 +58,10 @@ fn mounting_shell(place: &Place, script: &str, arguments: &[&str]) -> Command {
     command
 }
 
-fn may_mount(place: &Place) -> bool {
-    place.folder("disk");
+fn can_mount(place: &Sandbox) -> bool {
+    place.create_dir("disk");
     let script = "mount -t tmpfs -o size=64k tmpfs disk";
-    let mounted = mounting_shell(place, script, &[]).output();
+    let mounted = mount_namespace_shell(place, script, &[]).output();
     let may = mounted.is_ok_and(|mounted| mounted.status.success());
     if !may {
         println!("skipped: mounting in a namespace of one's own is not permitted here");
@@ -66,7 +71,7 @@ fn may_mount(place: &Place) -> bool {
 
 /// A run on a small disk that holds a star, and another one after that. All that a test wants to
 /// know is copied out, for the disk is gone with the shell.
-const ON_A_SMALL_DISK: &str = r#"
+const SMALL_DISK_SCRIPT: &str = r#"
 set -e
 size=$1 songs=$2 logs=$3
 mount -t tmpfs -o "size=$size" tmpfs disk
@@ -83,18 +88,23 @@ ls -A disk >>"names $size"
 "#;
 
 #[test]
-fn a_full_disk_ends_the_run() {
-    let (place, much, _) = little_replaced_by_much();
-    if !may_mount(&place) {
+fn full_disk_fails_the_run_and_keeps_the_old_dataset() {
+    let (place, large, _) = small_dataset_and_large_input();
+    if !can_mount(&place) {
         return;
     }
-    place.run("songs", "logs", "expected").succeeds();
+    place.run("songs", "logs", "expected").assert_success();
     for size in ["100k", "150k", "200k", "300k"] {
-        let arguments = [size, &much.songs, &much.logs];
-        Ended::of(&mut mounting_shell(&place, ON_A_SMALL_DISK, &arguments)).succeeds();
+        let arguments = [size, &large.songs, &large.logs];
+        CommandOutput::capture(&mut mount_namespace_shell(
+            &place,
+            SMALL_DISK_SCRIPT,
+            &arguments,
+        ))
+        .assert_success();
         let first = fs::read_to_string(place.path(&format!("first {size}"))).unwrap();
         let stderr = first.strip_suffix("1\n").expect("exit code 1");
-        assert_one_line(stderr);
+        assert_error_line(stderr);
         assert!(stderr.contains("No space left on device"), "{stderr}");
         assert!(
             stderr.contains("; free some space and run again"),
@@ -102,31 +112,31 @@ fn a_full_disk_ends_the_run() {
         );
         let kept = all_files(&place.path(&format!("kept {size}")));
         assert!(kept == all_files(&place.path("star")), "the star changed");
-        let next = star(&place.path(&format!("next {size}")));
-        assert!(next == star(&place.path("expected")));
+        let next = deterministic_files(&place.path(&format!("next {size}")));
+        assert!(next == deterministic_files(&place.path("expected")));
         let names = fs::read_to_string(place.path(&format!("names {size}"))).unwrap();
         assert_eq!(names, "star\nstar\n", "leavings");
     }
 }
 
 #[test]
-fn a_disk_of_its_own_is_refused_before_any_work() {
-    let place = Place::with_input();
-    if !may_mount(&place) {
+fn mount_point_output_is_rejected_up_front() {
+    let place = Sandbox::with_input();
+    if !can_mount(&place) {
         return;
     }
     // The staging folder would be on another file system, and a mount point cannot be exchanged.
     let script = r#"mount -t tmpfs tmpfs disk && exec "$0" "$@""#;
-    let arguments = run_arguments("songs", "logs", "disk");
-    Ended::of(&mut mounting_shell(&place, script, &arguments))
-        .fails(1, "cannot write to disk: it is a mount point")
-        .fails(1, "; name a folder below it");
+    let arguments = run_args("songs", "logs", "disk");
+    CommandOutput::capture(&mut mount_namespace_shell(&place, script, &arguments))
+        .assert_failure(1, "cannot write to disk: it is a mount point")
+        .assert_failure(1, "; name a folder below it");
     // Another folder of the same file system is one as well.
     let script = r#"mkdir other && mount --bind other disk && exec "$0" "$@""#;
-    Ended::of(&mut mounting_shell(&place, script, &arguments))
-        .fails(1, "cannot write to disk: it is a mount point");
+    CommandOutput::capture(&mut mount_namespace_shell(&place, script, &arguments))
+        .assert_failure(1, "cannot write to disk: it is a mount point");
     let script = r#"mount -t tmpfs tmpfs disk && exec "$0" "$@""#;
-    let arguments = run_arguments("songs", "logs", "disk/star");
-    Ended::of(&mut mounting_shell(&place, script, &arguments)).succeeds();
-    place.has_no_leavings();
+    let arguments = run_args("songs", "logs", "disk/star");
+    CommandOutput::capture(&mut mount_namespace_shell(&place, script, &arguments)).assert_success();
+    place.assert_no_staging_left();
 }

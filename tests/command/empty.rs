@@ -1,37 +1,37 @@
 //! Runs that keep no event: they replace no star that has some, unless `--allow-empty`.
 
-use crate::data::{REJECT, event, song};
-use crate::harness::Place;
-use crate::star::report;
+use crate::data::{MALFORMED_RECORD, event, song};
+use crate::harness::Sandbox;
+use crate::star::read_report;
 
 /// An event that the filter drops.
-fn home(n: u64) -> String {
+fn filtered_event(n: u64) -> String {
     event(n).replace("NextSong", "Home") + "\n"
 }
 
 #[test]
-fn a_wrong_folder_of_logs_does_not_replace_a_star_that_has_events() {
-    let (place, earlier) = Place::with_star();
+fn wrong_logs_directory_does_not_replace_a_dataset_with_events() {
+    let (place, earlier) = Sandbox::with_dataset();
     place.write("songs/b.json", song(2));
-    let ended = place.run("songs", "songs", "star").fails(
+    let ended = place.run("songs", "songs", "star").assert_failure(
         1,
         "will not replace the star in star, which has 2 songplays, by one without events: none of \
          the 2 records in songs is a NextSong event; check --logs; --allow-empty ",
     );
     assert_eq!(ended.stdout, "");
-    earlier.is_untouched();
-    place.has_no_leavings();
+    earlier.assert_unchanged();
+    place.assert_no_staging_left();
 }
 
 #[test]
-fn logs_without_a_kept_event_do_not_replace_a_star_that_has_events() {
+fn logs_without_kept_events_do_not_replace_a_dataset_with_events() {
     for (logs, words) in [
         (
-            home(1) + &home(2),
+            filtered_event(1) + &filtered_event(2),
             "none of the 2 records in logs is a NextSong event",
         ),
         (
-            r#"{"page":"NextSong"}"#.to_owned() + "\n" + &home(1),
+            r#"{"page":"NextSong"}"#.to_owned() + "\n" + &filtered_event(1),
             "none of the 2 records in logs is kept: 1 filtered (page is not NextSong), 1 rejected",
         ),
         (
@@ -39,7 +39,7 @@ fn logs_without_a_kept_event_do_not_replace_a_star_that_has_events() {
             "by one without events: there is no record in logs; check --logs",
         ),
     ] {
-        let (place, earlier) = Place::with_star();
+        let (place, earlier) = Sandbox::with_dataset();
         place.write("logs/a.json", logs);
         let ended = place.run_with(&["--max-rejects=100%", "--json"]);
         let line = ended.stderr.lines().last().unwrap();
@@ -51,20 +51,20 @@ fn logs_without_a_kept_event_do_not_replace_a_star_that_has_events() {
             (&"failed".into(), &0.into())
         );
         assert!(place.path("star.failed/_report.failed.json").is_file());
-        earlier.is_untouched();
+        earlier.assert_unchanged();
 
         let ended = place.run_with(&["--max-rejects=100%", "--allow-empty"]);
         assert_eq!(ended.code, Some(0), "{ended:?}");
-        earlier.is_replaced();
-        place.has_no_leavings();
+        earlier.assert_replaced();
+        place.assert_no_staging_left();
     }
 }
 
 #[test]
-fn a_star_without_events_is_published_where_none_is_lost() {
-    let place = Place::with_input();
-    place.write("logs/a.json", home(1));
-    place.folder("empty");
+fn empty_dataset_is_published_where_no_events_are_lost() {
+    let place = Sandbox::with_input();
+    place.write("logs/a.json", filtered_event(1));
+    place.create_dir("empty");
     // Absent, empty, and a star that has no events either.
     for out in ["star", "empty", "star"] {
         let ended = place.run("songs", "logs", out);
@@ -73,33 +73,36 @@ fn a_star_without_events_is_published_where_none_is_lost() {
             ended.warnings(),
             ["none of the 1 records in logs is a NextSong event; check --logs"]
         );
-        assert_eq!(report(&place.path(out))["tables"]["songplays"]["rows"], 0);
+        assert_eq!(
+            read_report(&place.path(out))["tables"]["songplays"]["rows"],
+            0
+        );
     }
 }
 
 #[test]
-fn rejects_past_the_limit_come_before_the_want_of_events() {
-    let (place, earlier) = Place::with_star();
-    place.write("logs/a.json", home(1) + REJECT);
-    place.run_with(&[]).fails(3, "1 of 2 log records");
-    earlier.is_untouched();
+fn reject_limit_is_checked_before_missing_events() {
+    let (place, earlier) = Sandbox::with_dataset();
+    place.write("logs/a.json", filtered_event(1) + MALFORMED_RECORD);
+    place.run_with(&[]).assert_failure(3, "1 of 2 log records");
+    earlier.assert_unchanged();
 }
 
 #[test]
-fn a_star_that_does_not_tell_its_songplays_is_not_replaced() {
-    let (place, _) = Place::with_star();
+fn dataset_with_unknown_songplay_count_is_not_replaced() {
+    let (place, _) = Sandbox::with_dataset();
     place.write(
         "star/_report.json",
         r#"{"report_version":1,"sparkify_version":"0.0.1"}"#,
     );
-    place.write("logs/a.json", home(1));
-    place.run_with(&[]).fails(
+    place.write("logs/a.json", filtered_event(1));
+    place.run_with(&[]).assert_failure(
         1,
         "_report.json: it does not tell how many songplays there are",
     );
     place.run_with(&["--allow-empty"]);
     assert_eq!(
-        report(&place.path("star"))["tables"]["songplays"]["rows"],
+        read_report(&place.path("star"))["tables"]["songplays"]["rows"],
         0
     );
 }

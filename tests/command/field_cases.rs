@@ -3,11 +3,11 @@
 use serde_json::Value;
 
 use crate::data::{event, events, song};
-use crate::harness::Place;
-use crate::star::report;
+use crate::harness::Sandbox;
+use crate::star::read_report;
 
 #[test]
-fn a_wrapper_of_records_is_named() {
+fn wrapper_object_gets_a_jq_hint() {
     let wrapped = |key: &str| format!("{{{key}: [{}, {}]}}", event(1), event(2));
     for (text, path) in [
         (wrapped("\"Records\""), ".Records[]"),
@@ -27,7 +27,7 @@ fn a_wrapper_of_records_is_named() {
             ".[\"log-events\"][]",
         ),
     ] {
-        let place = Place::with_input();
+        let place = Sandbox::with_input();
         place.write("logs/a.json", &text);
         let ended = place.run_with(&[]);
         assert_eq!(ended.code, Some(0), "{ended:?}");
@@ -35,16 +35,16 @@ fn a_wrapper_of_records_is_named() {
         assert!(ended.warnings()[0].ends_with(&words), "{ended:?}");
 
         // It says so too where it fails for that.
-        let (place, earlier) = Place::with_star();
+        let (place, earlier) = Sandbox::with_dataset();
         place.write("logs/a.json", &text);
-        place.run_with(&[]).fails(1, &words);
-        earlier.is_untouched();
+        place.run_with(&[]).assert_failure(1, &words);
+        earlier.assert_unchanged();
     }
 }
 
 #[test]
-fn a_wrapper_longer_than_what_is_looked_at_is_named() {
-    let place = Place::with_input();
+fn wrapper_larger_than_the_inspected_prefix_is_recognized() {
+    let place = Sandbox::with_input();
     let all: Vec<_> = (0..10_000).map(event).collect();
     place.write(
         "logs/a.json",
@@ -58,18 +58,18 @@ fn a_wrapper_longer_than_what_is_looked_at_is_named() {
 }
 
 #[test]
-fn songs_in_a_wrapper_are_named() {
-    let (place, earlier) = Place::with_star();
+fn wrapped_songs_fail_with_a_jq_hint() {
+    let (place, earlier) = Sandbox::with_dataset();
     place.write("songs/a.json", format!("{{\"data\": [{}]}}", song(1)));
     place
         .run_with(&[])
-        .fails(3, "no record in songs is a song")
-        .fails(3, "jq -c '.data[]'");
-    earlier.is_untouched();
+        .assert_failure(3, "no record in songs is a song")
+        .assert_failure(3, "jq -c '.data[]'");
+    earlier.assert_unchanged();
 }
 
 #[test]
-fn what_is_no_wrapper_is_not_called_one() {
+fn non_wrapper_objects_get_no_jq_hint() {
     for text in [
         // It has a key of an event.
         format!("{{\"Records\":[{}],\"page\":\"Home\"}}", event(1)),
@@ -78,7 +78,7 @@ fn what_is_no_wrapper_is_not_called_one() {
         "{\"a\":{\"Records\":[{}]}}".to_owned(),
         "{}".to_owned(),
     ] {
-        let place = Place::with_input();
+        let place = Sandbox::with_input();
         place.write("logs/a.json", &text);
         let ended = place.run_with(&[]);
         assert_eq!(ended.code, Some(0), "{ended:?}");
@@ -90,8 +90,8 @@ fn what_is_no_wrapper_is_not_called_one() {
 }
 
 #[test]
-fn an_object_in_utf16_fails_the_run_and_others_are_read_if_tolerated() {
-    let (place, earlier) = Place::with_star();
+fn utf16_object_fails_the_run_unless_the_limit_allows_it() {
+    let (place, earlier) = Sandbox::with_dataset();
     place.write("logs/a.json", events(0..1000));
     let utf16: Vec<u8> = events(1000..1300)
         .encode_utf16()
@@ -100,11 +100,11 @@ fn an_object_in_utf16_fails_the_run_and_others_are_read_if_tolerated() {
     place.write("logs/b.json", [b"\xff\xfe".as_slice(), &utf16].concat());
     let ended = place
         .run_with(&["--json"])
-        .fails_after_warnings(3, "1 of 2 log objects (50.00%): ");
+        .assert_failure_with_warnings(3, "1 of 2 log objects (50.00%): ");
     let warning = "nothing of logs/b.json could be read: it looks like UTF-16 text, not like JSON; \
                    store it as JSON in UTF-8, plain or compressed by gzip, bzip2 or zstd, or leave it out";
     assert_eq!(ended.warnings(), [warning]);
-    earlier.is_untouched();
+    earlier.assert_unchanged();
     let failed: Value = serde_json::from_str(&ended.stdout).unwrap();
     assert_eq!(failed["logs"]["rejected_by_reason"]["not_json"], 1);
     let reject = std::fs::read(place.path("star.failed/_rejects/logs-00000.jsonl")).unwrap();
@@ -120,15 +120,15 @@ fn an_object_in_utf16_fails_the_run_and_others_are_read_if_tolerated() {
         (Some(0), 1),
         "{ended:?}"
     );
-    assert_eq!(report(&place.path("star"))["logs"]["kept"], 1000);
+    assert_eq!(read_report(&place.path("star"))["logs"]["kept"], 1000);
 }
 
 #[test]
-fn a_log_that_is_one_array_is_read() {
-    let (place, earlier) = Place::with_star();
+fn log_with_one_array_is_read() {
+    let (place, earlier) = Sandbox::with_dataset();
     let all: Vec<_> = (0..5000).map(event).collect();
     place.write("logs/a.json", format!("[{}]", all.join(", ")));
-    place.run_with(&[]).succeeds();
-    assert_eq!(report(&place.path("star"))["logs"]["kept"], 5000);
-    earlier.is_replaced();
+    place.run_with(&[]).assert_success();
+    assert_eq!(read_report(&place.path("star"))["logs"]["kept"], 5000);
+    earlier.assert_replaced();
 }

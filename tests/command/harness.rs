@@ -7,18 +7,18 @@ use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
 use crate::data;
-use crate::star::Earlier;
+use crate::star::DatasetSnapshot;
 
 /// The built binary.
 pub const SPARKIFY: &str = env!("CARGO_BIN_EXE_sparkify");
 
 /// The binary, free of what the surroundings say about colours.
-pub fn sparkify() -> Command {
-    plain(Command::new(SPARKIFY))
+pub fn sparkify_command() -> Command {
+    with_clean_env(Command::new(SPARKIFY))
 }
 
 /// Any command, with nothing on stdin and no wish for colours.
-pub fn plain(mut command: Command) -> Command {
+pub fn with_clean_env(mut command: Command) -> Command {
     for name in ["CLICOLOR", "CLICOLOR_FORCE", "NO_COLOR", "COLORTERM"] {
         command.env_remove(name);
     }
@@ -27,18 +27,18 @@ pub fn plain(mut command: Command) -> Command {
 }
 
 /// The arguments of a quiet run in a [`Place`].
-pub fn run_arguments<'a>(songs: &'a str, logs: &'a str, out: &'a str) -> [&'a str; 8] {
+pub fn run_args<'a>(songs: &'a str, logs: &'a str, out: &'a str) -> [&'a str; 8] {
     [
         "run", "--quiet", "--songs", songs, "--logs", logs, "--out", out,
     ]
 }
 
 /// A temp folder, which is the current directory of what runs in it.
-pub struct Place {
+pub struct Sandbox {
     root: TempDir,
 }
 
-impl Place {
+impl Sandbox {
     /// An empty folder.
     pub fn new() -> Self {
         Self {
@@ -55,11 +55,11 @@ impl Place {
     }
 
     /// The same with a star of other events in `star`, which later runs must replace or keep.
-    pub fn with_star() -> (Self, Earlier) {
+    pub fn with_dataset() -> (Self, DatasetSnapshot) {
         let place = Self::with_input();
         place.write("older/a.json", data::events(10..12));
-        place.run("songs", "older", "star").succeeds();
-        let earlier = Earlier::of(&place.path("star"));
+        place.run("songs", "older", "star").assert_success();
+        let earlier = DatasetSnapshot::take(&place.path("star"));
         (place, earlier)
     }
 
@@ -81,48 +81,48 @@ impl Place {
     }
 
     /// Makes a folder and those above it.
-    pub fn folder(&self, name: &str) {
+    pub fn create_dir(&self, name: &str) {
         fs::create_dir_all(self.path(name)).unwrap();
     }
 
     /// Makes a link to `to`.
-    pub fn link(&self, name: &str, to: impl AsRef<Path>) {
+    pub fn symlink(&self, name: &str, to: impl AsRef<Path>) {
         std::os::unix::fs::symlink(to, self.path(name)).unwrap();
     }
 
     /// A command that has this folder as its current directory.
-    pub fn sparkify(&self, arguments: &[&str]) -> Command {
-        let mut command = sparkify();
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = sparkify_command();
         command.args(arguments).current_dir(self.root());
         command
     }
 
     /// Runs the binary with `arguments`.
-    pub fn end(&self, arguments: &[&str]) -> Ended {
-        Ended::of(&mut self.sparkify(arguments))
+    pub fn exec(&self, arguments: &[&str]) -> CommandOutput {
+        CommandOutput::capture(&mut self.command(arguments))
     }
 
     /// Runs `run --quiet`.
-    pub fn run(&self, songs: &str, logs: &str, out: &str) -> Ended {
-        self.end(&run_arguments(songs, logs, out))
+    pub fn run(&self, songs: &str, logs: &str, out: &str) -> CommandOutput {
+        self.exec(&run_args(songs, logs, out))
     }
 
     /// Runs `run --quiet` on the usual folders with more arguments.
-    pub fn run_with(&self, more: &[&str]) -> Ended {
-        let mut arguments = run_arguments("songs", "logs", "star").to_vec();
+    pub fn run_with(&self, more: &[&str]) -> CommandOutput {
+        let mut arguments = run_args("songs", "logs", "star").to_vec();
         arguments.extend(more);
-        self.end(&arguments)
+        self.exec(&arguments)
     }
 
     /// Nothing but what a test put there, and stars, may be in the folder.
     #[track_caller]
-    pub fn has_no_leavings(&self) {
-        assert_eq!(leavings(self.root()), Vec::<String>::new());
+    pub fn assert_no_staging_left(&self) {
+        assert_eq!(staging_leftovers(self.root()), Vec::<String>::new());
     }
 }
 
 /// The hidden names in a folder, as staging folders are.
-pub fn leavings(folder: &Path) -> Vec<String> {
+pub fn staging_leftovers(folder: &Path) -> Vec<String> {
     fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
@@ -132,28 +132,28 @@ pub fn leavings(folder: &Path) -> Vec<String> {
 
 /// How a command ended.
 #[derive(Debug)]
-pub struct Ended {
+pub struct CommandOutput {
     pub code: Option<i32>,
     pub stdout: String,
     pub stderr: String,
 }
 
-impl Ended {
+impl CommandOutput {
     /// Runs a command to its end.
-    pub fn of(command: &mut Command) -> Self {
+    pub fn capture(command: &mut Command) -> Self {
         Self::from(command.output().unwrap())
     }
 
     /// It did what it should, and a quiet command had nothing to say about it.
     #[track_caller]
-    pub fn succeeds(self) -> Self {
+    pub fn assert_success(self) -> Self {
         assert_eq!((self.code, self.stderr.as_str()), (Some(0), ""));
         self
     }
 
     /// Asserts that it did what it should, and had nothing to say but warnings.
     #[track_caller]
-    pub fn succeeds_with_warnings(self) -> Self {
+    pub fn assert_success_with_warnings(self) -> Self {
         assert_eq!(self.code, Some(0), "{self:?}");
         assert_eq!(
             self.warnings().len(),
@@ -166,19 +166,19 @@ impl Ended {
 
     /// It failed as every failure must: by this code, with one line that holds `words`.
     #[track_caller]
-    pub fn fails(self, code: i32, words: &str) -> Self {
+    pub fn assert_failure(self, code: i32, message: &str) -> Self {
         assert_eq!(self.code, Some(code), "{self:?}");
-        assert_one_line(&self.stderr);
-        assert!(self.stderr.contains(words), "{self:?}");
+        assert_error_line(&self.stderr);
+        assert!(self.stderr.contains(message), "{self:?}");
         self
     }
 
     /// Asserts that it failed as [`fails`](Self::fails) says, after one or more warnings.
     #[track_caller]
-    pub fn fails_after_warnings(self, code: i32, words: &str) -> Self {
+    pub fn assert_failure_with_warnings(self, code: i32, message: &str) -> Self {
         let line = self.stderr.lines().last().unwrap_or_default();
         let is_failure = self.code == Some(code) && line.starts_with("sparkify: ");
-        assert!(is_failure && line.contains(words), "{self:?}");
+        assert!(is_failure && line.contains(message), "{self:?}");
         let warnings = self.stderr.lines().count() - 1;
         assert_eq!(self.warnings().len(), warnings, "{self:?}");
         assert!(warnings > 0, "{self:?}");
@@ -195,16 +195,16 @@ impl Ended {
 
     /// It was refused by the argument parser, which may take several lines to say so.
     #[track_caller]
-    pub fn fails_as_wrong_usage(self, words: &str) -> Self {
+    pub fn assert_usage_error(self, message: &str) -> Self {
         assert_eq!((self.code, self.stdout.as_str()), (Some(2), ""), "{self:?}");
         assert!(self.stderr.starts_with("error: "), "{self:?}");
-        assert!(self.stderr.contains(words), "{self:?}");
+        assert!(self.stderr.contains(message), "{self:?}");
         assert!(!self.stderr.contains('\x1b'), "{self:?}");
         self
     }
 }
 
-impl From<Output> for Ended {
+impl From<Output> for CommandOutput {
     fn from(output: Output) -> Self {
         Self {
             code: output.status.code(),
@@ -216,7 +216,7 @@ impl From<Output> for Ended {
 
 /// What every failure says: one line for people and their log files.
 #[track_caller]
-pub fn assert_one_line(stderr: &str) {
+pub fn assert_error_line(stderr: &str) {
     let line = stderr.strip_suffix('\n').unwrap_or("no end of line");
     assert!(
         line.starts_with("sparkify: ") && !line.contains(char::is_control),

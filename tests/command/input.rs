@@ -1,29 +1,31 @@
 //! Input that is missing, hidden, swapped, linked or in a certain order.
 
-use crate::data::{event, event_at_level, events, song};
-use crate::harness::{Ended, Place, SPARKIFY, plain, run_arguments};
-use crate::star::{report, songplays_text, star};
+use crate::data::{event, event_with_level, events, song};
+use crate::harness::{CommandOutput, SPARKIFY, Sandbox, run_args, with_clean_env};
+use crate::star::{deterministic_files, read_report, songplays_text_column};
 
 #[test]
-fn input_that_is_missing_ends_the_run() {
-    let (place, earlier) = Place::with_star();
+fn missing_input_fails_the_run() {
+    let (place, earlier) = Sandbox::with_dataset();
     place
         .run("nowhere", "logs", "star")
-        .fails(1, "cannot read nowhere: ");
+        .assert_failure(1, "cannot read nowhere: ");
     place
         .run("songs", "no/where", "star")
-        .fails(1, "cannot read no/where: ");
+        .assert_failure(1, "cannot read no/where: ");
     // Neither is a new output folder made in vain.
-    place.run("nowhere", "logs", "new").fails(1, "nowhere");
+    place
+        .run("nowhere", "logs", "new")
+        .assert_failure(1, "nowhere");
     assert!(!place.path("new").exists());
-    earlier.is_untouched();
-    place.has_no_leavings();
+    earlier.assert_unchanged();
+    place.assert_no_staging_left();
 }
 
 #[test]
-fn a_folder_without_input_objects_ends_the_run() {
-    let (place, earlier) = Place::with_star();
-    place.folder("empty/below");
+fn directory_without_input_objects_fails_the_run() {
+    let (place, earlier) = Sandbox::with_dataset();
+    place.create_dir("empty/below");
     place.write("others/data.csv", "a,b");
     place.write("others/.hidden.json", event(0));
     place.write("others/_temporary/part.json", event(0));
@@ -37,15 +39,15 @@ fn a_folder_without_input_objects_ends_the_run() {
         ),
         ("songs", "others/data.csv", "no logs in others/data.csv: "),
     ] {
-        place.run(songs, logs, "star").fails(1, words);
+        place.run(songs, logs, "star").assert_failure(1, words);
     }
-    earlier.is_untouched();
-    place.has_no_leavings();
+    earlier.assert_unchanged();
+    place.assert_no_staging_left();
 }
 
 #[test]
-fn a_broken_compressed_stream_is_named() {
-    let place = Place::with_input();
+fn corrupt_compressed_stream_is_named_in_a_warning() {
+    let place = Sandbox::with_input();
     place.write("logs/b.json.gz", b"no gzip at all");
     let ended = place.run_with(&["--max-rejects", "1"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
@@ -55,8 +57,8 @@ fn a_broken_compressed_stream_is_named() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_zstd_window_that_memory_does_not_hold_ends_the_run() {
-    let (place, earlier) = Place::with_star();
+fn zstd_window_larger_than_memory_fails_the_run() {
+    let (place, earlier) = Sandbox::with_dataset();
     // RFC 8878: the magic number, no content size, a window of 2^31 bytes, and one raw block, the last.
     let text = event(7);
     let block = u32::try_from(text.len()).unwrap() << 3 | 1;
@@ -65,22 +67,22 @@ fn a_zstd_window_that_memory_does_not_hold_ends_the_run() {
     frame.extend(text.as_bytes());
     place.write("logs/b.json.zst", frame);
     let script = r#"ulimit -v 1500000 && exec "$0" "$@""#;
-    let mut command = plain(std::process::Command::new("sh"));
+    let mut command = with_clean_env(std::process::Command::new("sh"));
     command.args(["-c", script, SPARKIFY]);
-    command.args(run_arguments("songs", "logs", "star"));
+    command.args(run_args("songs", "logs", "star"));
     command.args(["--threads=2", "--max-rejects=100%"]);
-    Ended::of(command.current_dir(place.root())).fails(
+    CommandOutput::capture(command.current_dir(place.root())).assert_failure(
         1,
         "cannot read logs/b.json.zst: there is not enough memory for the window",
     );
-    earlier.is_untouched();
-    place.run_with(&[]).succeeds();
-    assert_eq!(report(&place.path("star"))["logs"]["kept"], 4);
+    earlier.assert_unchanged();
+    place.run_with(&[]).assert_success();
+    assert_eq!(read_report(&place.path("star"))["logs"]["kept"], 4);
 }
 
 #[test]
-fn objects_without_records_make_an_empty_star() {
-    let place = Place::new();
+fn objects_without_records_give_an_empty_dataset() {
+    let place = Sandbox::new();
     place.write("songs/a.json", "");
     place.write("logs/a.json", " \n");
     let ended = place.run_with(&[]);
@@ -88,7 +90,7 @@ fn objects_without_records_make_an_empty_star() {
     let warnings = "sparkify: warning: no record in the 1 song object of songs\n\
                     sparkify: warning: no record in the 1 log object of logs\n";
     assert_eq!(ended.stderr, warnings);
-    let report = report(&place.path("star"));
+    let report = read_report(&place.path("star"));
     for table in ["songplays", "users", "songs", "artists", "time"] {
         assert_eq!(report["tables"][table]["rows"], 0);
         assert_eq!(
@@ -99,39 +101,39 @@ fn objects_without_records_make_an_empty_star() {
 }
 
 #[test]
-fn logs_passed_as_songs_end_the_run_with_a_hint() {
-    let (place, earlier) = Place::with_star();
+fn logs_passed_as_songs_fail_with_a_hint() {
+    let (place, earlier) = Sandbox::with_dataset();
     place
         .run("logs", "logs", "star")
-        .fails(
+        .assert_failure(
             3,
             "no record in logs is a song: logs/a.json line 1 byte 0: ",
         )
-        .fails(3, "; check that --songs is song metadata and not logs");
-    earlier.is_untouched();
-    place.has_no_leavings();
+        .assert_failure(3, "; check that --songs is song metadata and not logs");
+    earlier.assert_unchanged();
+    place.assert_no_staging_left();
 }
 
 #[test]
-fn songs_passed_as_logs_make_a_star_and_a_warning() {
-    let place = Place::with_input();
+fn songs_passed_as_logs_publish_with_a_warning() {
+    let place = Sandbox::with_input();
     for quiet in [true, false] {
         let mut arguments = vec!["run", "--songs=songs", "--logs=songs", "--out=star"];
         arguments.extend(quiet.then_some("--quiet"));
-        let ended = place.end(&arguments);
+        let ended = place.exec(&arguments);
         let warning = "none of the 1 records in songs is a NextSong event; check --logs";
         assert_eq!((ended.code, ended.warnings()), (Some(0), vec![warning]));
         assert!(!quiet || ended.stderr.lines().count() == 1);
     }
     assert_eq!(
-        report(&place.path("star"))["tables"]["songplays"]["rows"],
+        read_report(&place.path("star"))["tables"]["songplays"]["rows"],
         0
     );
 }
 
 #[test]
-fn hidden_files_and_folders_and_other_endings_are_ignored_and_counted() {
-    let place = Place::with_input();
+fn hidden_paths_and_unknown_extensions_are_ignored_and_counted() {
+    let place = Sandbox::with_input();
     for name in [
         ".hidden.json",
         "_SUCCESS",
@@ -159,11 +161,11 @@ fn hidden_files_and_folders_and_other_endings_are_ignored_and_counted() {
         place.write(&format!("logs/{name}"), event(50 + number as u64));
     }
     place.write("songs/notes.txt", "");
-    let ended = place.end(&["run", "--songs=songs", "--logs=logs", "--out=star"]);
+    let ended = place.exec(&["run", "--songs=songs", "--logs=logs", "--out=star"]);
     let lines = "ignored song objects: 1 (.txt 1)\n\
                  ignored log objects: 10 (.crc 2, .txt 1, no ending 1, hidden 6)\n";
     assert!(ended.stderr.contains(lines), "{ended:?}");
-    let report = report(&place.path("star"));
+    let report = read_report(&place.path("star"));
     let logs = &report["logs"];
     assert_eq!(
         (&logs["objects"], &logs["ignored_objects"], &logs["records"]),
@@ -176,19 +178,19 @@ fn hidden_files_and_folders_and_other_endings_are_ignored_and_counted() {
 }
 
 #[test]
-fn endings_in_summary_and_report_are_bounded() {
-    let place = Place::with_input();
+fn listed_extensions_are_capped_in_summary_and_report() {
+    let place = Sandbox::with_input();
     for number in 0..1200 {
         place.write(&format!("logs/a.{number:04}"), "");
     }
     for name in ["b.0500", "b.0501", "c.0501", "d.2018-11-01 at noon"] {
         place.write(&format!("logs/{name}"), "");
     }
-    let ended = place.end(&["run", "--songs=songs", "--logs=logs", "--out=star"]);
+    let ended = place.exec(&["run", "--songs=songs", "--logs=logs", "--out=star"]);
     let line = "ignored log objects: 1,204 (.0501 3, .0500 2, .0000 1, .0001 1, .0002 1, .0003 1, \
                 .0004 1, .0005 1, .0006 1, .0007 1, no ending 1, other endings 1,190)\n";
     assert!(ended.stderr.contains(line), "{ended:?}");
-    let report = report(&place.path("star"));
+    let report = read_report(&place.path("star"));
     let endings = report["logs"]["ignored_endings"].as_object().unwrap();
     assert_eq!(endings.len(), 52);
     assert_eq!(endings["other endings"], 1204 - 1 - 5 - 48);
@@ -198,8 +200,8 @@ fn endings_in_summary_and_report_are_bounded() {
 }
 
 #[test]
-fn the_byte_order_of_keys_is_the_order_of_the_input() {
-    let place = Place::with_input();
+fn input_is_read_in_byte_order_of_keys() {
+    let place = Sandbox::with_input();
     // Neither the order of folders before files, nor that of a dictionary.
     let order = [
         "B.json",
@@ -211,35 +213,38 @@ fn the_byte_order_of_keys_is_the_order_of_the_input() {
     ];
     for (number, name) in order.iter().enumerate().rev() {
         // The first event is the same everywhere: the first object's stays.
-        let own = event_at_level(number as u64 + 1, name);
-        let text = format!("{}\n{own}\n", event_at_level(0, name));
+        let own = event_with_level(number as u64 + 1, name);
+        let text = format!("{}\n{own}\n", event_with_level(0, name));
         place.write(&format!("logs/{name}"), text);
     }
-    place.run_with(&[]).succeeds();
+    place.run_with(&[]).assert_success();
     let star = place.path("star");
     let mut expected = vec![order[0]];
     expected.extend(order);
-    assert_eq!(songplays_text(&star, "level"), expected);
-    assert_eq!(report(&star)["logs"]["duplicates"], order.len() - 1);
+    assert_eq!(songplays_text_column(&star, "level"), expected);
+    assert_eq!(read_report(&star)["logs"]["duplicates"], order.len() - 1);
 }
 
 #[test]
-fn linked_input_is_followed() {
-    let place = Place::with_input();
-    place.run("songs", "logs", "plain").succeeds();
-    place.link("linked-logs", "logs");
-    place.folder("mixed");
-    place.link("mixed/a.json", "../logs/a.json");
-    place.folder("nested");
-    place.link("nested/2018", "../logs");
+fn symlinked_input_is_followed() {
+    let place = Sandbox::with_input();
+    place.run("songs", "logs", "plain").assert_success();
+    place.symlink("linked-logs", "logs");
+    place.create_dir("mixed");
+    place.symlink("mixed/a.json", "../logs/a.json");
+    place.create_dir("nested");
+    place.symlink("nested/2018", "../logs");
     for logs in ["linked-logs", "linked-logs/", "mixed", "nested"] {
-        place.run("songs", logs, "star").succeeds();
-        assert_eq!(star(&place.path("star")), star(&place.path("plain")));
+        place.run("songs", logs, "star").assert_success();
+        assert_eq!(
+            deterministic_files(&place.path("star")),
+            deterministic_files(&place.path("plain"))
+        );
     }
 }
 
 #[test]
-fn a_link_that_leads_back_up_ends_the_run() {
+fn symlink_cycle_fails_the_run() {
     // Round in a circle at once, by way of the folder above, and from one folder to another.
     for links in [
         &[("logs/again", ".")][..],
@@ -247,57 +252,65 @@ fn a_link_that_leads_back_up_ends_the_run() {
         &[("logs/one", "."), ("logs/two", ".")],
         &[("logs/other", "../other"), ("other/logs", "../logs")],
     ] {
-        let (place, earlier) = Place::with_star();
-        place.folder("other");
+        let (place, earlier) = Sandbox::with_dataset();
+        place.create_dir("other");
         for (link, to) in links {
-            place.link(link, to);
+            place.symlink(link, to);
         }
-        let ended = place.run_with(&[]).fails(1, "cannot ");
+        let ended = place.run_with(&[]).assert_failure(1, "cannot ");
         let circle = [
             "Too many levels of symbolic links",
             "a link probably leads back up",
         ];
         assert!(circle.iter().any(|words| ended.stderr.contains(words)));
-        earlier.is_untouched();
-        place.has_no_leavings();
+        earlier.assert_unchanged();
+        place.assert_no_staging_left();
     }
 }
 
 #[test]
-fn a_file_is_input_as_a_folder_is() {
-    let place = Place::with_input();
-    place.run("songs", "logs", "plain").succeeds();
-    place.run("songs/a.json", "logs/a.json", "star").succeeds();
-    assert_eq!(star(&place.path("star")), star(&place.path("plain")));
+fn single_file_is_accepted_as_input() {
+    let place = Sandbox::with_input();
+    place.run("songs", "logs", "plain").assert_success();
+    place
+        .run("songs/a.json", "logs/a.json", "star")
+        .assert_success();
+    assert_eq!(
+        deterministic_files(&place.path("star")),
+        deterministic_files(&place.path("plain"))
+    );
 }
 
 #[test]
-fn an_object_that_is_no_file_ends_the_run() {
-    let (place, earlier) = Place::with_star();
-    place.link("logs/gone.json", "nowhere.json");
+fn dangling_symlink_or_socket_fails_the_run() {
+    let (place, earlier) = Sandbox::with_dataset();
+    place.symlink("logs/gone.json", "nowhere.json");
     place
         .run_with(&[])
-        .fails(1, "cannot read logs/gone.json: No such file");
+        .assert_failure(1, "cannot read logs/gone.json: No such file");
     std::fs::remove_file(place.path("logs/gone.json")).unwrap();
     // A listener's socket: there is no size to plan with, and nothing to read.
     let _socket = std::os::unix::net::UnixListener::bind(place.path("logs/socket.json")).unwrap();
     place
         .run_with(&[])
-        .fails(1, "logs/socket.json: it is neither a file nor a folder");
+        .assert_failure(1, "logs/socket.json: it is neither a file nor a folder");
     // Named itself, it must not be waited for either.
     place
         .run("logs/socket.json", "logs", "star")
-        .fails(1, "logs/socket.json: it is neither a file nor a folder");
-    earlier.is_untouched();
-    place.has_no_leavings();
+        .assert_failure(1, "logs/socket.json: it is neither a file nor a folder");
+    earlier.assert_unchanged();
+    place.assert_no_staging_left();
 }
 
 #[test]
-fn what_is_no_input_may_be_unreadable() {
-    let place = Place::with_input();
-    place.link("logs/gone.txt", "nowhere");
+fn ignored_files_may_be_unreadable() {
+    let place = Sandbox::with_input();
+    place.symlink("logs/gone.txt", "nowhere");
     place.write("songs/b.json", song(2));
     place.write("logs/b.json", events(5..9));
-    place.run_with(&[]).succeeds();
-    assert_eq!(report(&place.path("star"))["logs"]["ignored_objects"], 1);
+    place.run_with(&[]).assert_success();
+    assert_eq!(
+        read_report(&place.path("star"))["logs"]["ignored_objects"],
+        1
+    );
 }

@@ -1,12 +1,12 @@
 //! Several places, globs and `--include`, as a user writes them.
 
 use crate::data::{event, events, song};
-use crate::harness::Place;
-use crate::star::{report, star};
+use crate::harness::Sandbox;
+use crate::star::{deterministic_files, read_report};
 
 /// A place with logs of three days, and the star of the first two of them in `expected`.
-fn days() -> Place {
-    let place = Place::with_input();
+fn sandbox_by_day() -> Sandbox {
+    let place = Sandbox::with_input();
     for (number, day) in ["2018-11-01", "2018-11-02", "2018-12-01"]
         .iter()
         .enumerate()
@@ -17,24 +17,24 @@ fn days() -> Place {
     place.write("days/README.md", "");
     place.write("november/1.json", events(0..3));
     place.write("november/2.json", events(10..13));
-    place.run("songs", "november", "expected").succeeds();
+    place.run("songs", "november", "expected").assert_success();
     place
 }
 
 #[track_caller]
-fn is_november(place: &Place, arguments: &[&str]) {
+fn assert_reads_november(place: &Sandbox, arguments: &[&str]) {
     let mut all = vec!["run", "--quiet", "--songs=songs", "--out=star"];
     all.extend(arguments);
-    place.end(&all).succeeds();
+    place.exec(&all).assert_success();
     assert!(
-        star(&place.path("star")) == star(&place.path("expected")),
+        deterministic_files(&place.path("star")) == deterministic_files(&place.path("expected")),
         "{arguments:?}"
     );
 }
 
 #[test]
-fn a_glob_a_list_and_a_repeated_flag_name_the_same() {
-    let place = days();
+fn glob_list_and_repeated_flag_are_equivalent() {
+    let place = sandbox_by_day();
     for arguments in [
         &["--logs", "days/2018-11-*"][..],
         &["--logs", "days/2018-11-0[12]/"],
@@ -45,33 +45,33 @@ fn a_glob_a_list_and_a_repeated_flag_name_the_same() {
         &["--logs=days/2018-11-02", "--logs=days/2018-11-01"],
         &["--logs=days/2018-11-*", "--logs=days/2018-11-02/a.json"],
     ] {
-        is_november(&place, arguments);
+        assert_reads_november(&place, arguments);
     }
     let root = place.root().display();
-    is_november(&place, &["--logs", &format!("{root}/days/*-11-*")]);
+    assert_reads_november(&place, &["--logs", &format!("{root}/days/*-11-*")]);
 }
 
 #[test]
-fn songs_are_named_in_the_same_ways() {
-    let place = Place::with_input();
+fn songs_flag_accepts_lists_and_globs() {
+    let place = Sandbox::with_input();
     place.write("more/b.json", song(2));
     place.write("more/c.json", song(3));
     let arguments = ["run", "--quiet", "--logs=logs", "--out=star", "--songs"];
     place
-        .end(&[&arguments[..], &["songs", "more/[!c].*"]].concat())
-        .succeeds();
-    assert_eq!(report(&place.path("star"))["songs"]["records"], 2);
+        .exec(&[&arguments[..], &["songs", "more/[!c].*"]].concat())
+        .assert_success();
+    assert_eq!(read_report(&place.path("star"))["songs"]["records"], 2);
 }
 
 #[test]
-fn a_config_file_may_name_globs() {
-    let place = days();
+fn config_file_accepts_globs() {
+    let place = sandbox_by_day();
     place.write(
         "dwh.cfg",
         "[S3]\nSONG_DATA='song?/*.json'\nLOG_DATA='days/2018-11-*'\n",
     );
     let ended = place
-        .end(&[
+        .exec(&[
             "run",
             "--dry-run",
             "--json",
@@ -79,17 +79,17 @@ fn a_config_file_may_name_globs() {
             "--config=dwh.cfg",
             "--warehouse=postgres://localhost/music",
         ])
-        .succeeds();
+        .assert_success();
     let planned: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
     assert_eq!(planned["logs"]["objects"], 2);
     assert_eq!(planned["songs"]["objects"], 1);
 }
 
 #[test]
-fn a_glob_that_matches_nothing_ends_the_run() {
-    let place = days();
+fn glob_without_matches_fails_the_run() {
+    let place = sandbox_by_day();
     for glob in ["days/2019-*", "days/*/*/*.json", "days/*/b.json", "*.json/"] {
-        place.run("songs", glob, "star").fails(
+        place.run("songs", glob, "star").assert_failure(
             1,
             &format!("no logs in {glob}: the glob matches nothing; check --logs; * does not"),
         );
@@ -105,8 +105,8 @@ fn a_glob_that_matches_nothing_ends_the_run() {
         "dayz/*",
     ];
     place
-        .end(&arguments)
-        .fails(1, "cannot read dayz/: No such file");
+        .exec(&arguments)
+        .assert_failure(1, "cannot read dayz/: No such file");
     let arguments = [
         "run",
         "-q",
@@ -117,19 +117,19 @@ fn a_glob_that_matches_nothing_ends_the_run() {
         "days/x*",
     ];
     place
-        .end(&arguments)
-        .fails(1, "no logs in days/x*: the glob matches nothing");
+        .exec(&arguments)
+        .assert_failure(1, "no logs in days/x*: the glob matches nothing");
     place
         .run("songs", "days/README.md/*", "star")
-        .fails(1, "cannot read days/README.md/: Not a directory");
+        .assert_failure(1, "cannot read days/README.md/: Not a directory");
     // What it matches is not input.
     place
         .run("songs", "days/*.md", "star")
-        .fails(
+        .assert_failure(
             1,
             "no logs in days/*.md: it holds no object whose name ends in ",
         )
-        .fails(
+        .assert_failure(
             1,
             "; ignored: 1 (.md 1); check --logs, or name such objects by --include GLOB",
         );
@@ -137,27 +137,27 @@ fn a_glob_that_matches_nothing_ends_the_run() {
 }
 
 #[test]
-fn globs_that_are_wrong_are_wrong_usage() {
-    let place = days();
+fn invalid_globs_are_usage_errors() {
+    let place = sandbox_by_day();
     for (glob, words) in [
         ("days/[ab", "[[] matches a ["),
         ("days/a**", "write ** between slashes"),
         ("days/*/***", "write ** between slashes"),
     ] {
-        place.run("songs", glob, "star").fails(2, words);
+        place.run("songs", glob, "star").assert_failure(2, words);
         let include = format!("--include={glob}");
-        place.run_with(&[&include]).fails_as_wrong_usage(words);
+        place.run_with(&[&include]).assert_usage_error(words);
     }
     for include in ["--include=", "--include=days/"] {
         place
             .run_with(&[include])
-            .fails_as_wrong_usage("it names no object");
+            .assert_usage_error("it names no object");
     }
 }
 
 #[test]
-fn included_objects_are_input_whatever_their_names_end_in() {
-    let place = days();
+fn include_flag_accepts_any_extension() {
+    let place = sandbox_by_day();
     for name in [
         "firehose-1",
         "firehose-2",
@@ -180,8 +180,8 @@ fn included_objects_are_input_whatever_their_names_end_in() {
             &["run", "-q", "--songs=songs", "--logs=mixed", "--out=star"],
             include,
         ];
-        place.end(&arguments.concat()).succeeds();
-        let logs = report(&place.path("star"))["logs"].clone();
+        place.exec(&arguments.concat()).assert_success();
+        let logs = read_report(&place.path("star"))["logs"].clone();
         assert_eq!(
             (&logs["objects"], &logs["ignored_objects"], &logs["records"]),
             (&objects.into(), &ignored.into(), &objects.into()),
@@ -191,7 +191,7 @@ fn included_objects_are_input_whatever_their_names_end_in() {
     // One file is an input as a folder is.
     place
         .run("songs", "mixed/firehose-1", "star")
-        .fails(1, "ignored: 1 (no ending 1)");
+        .assert_failure(1, "ignored: 1 (no ending 1)");
     let arguments = [
         "run",
         "-q",
@@ -200,13 +200,13 @@ fn included_objects_are_input_whatever_their_names_end_in() {
         "--out=star",
     ];
     place
-        .end(&[&arguments[..], &["--include=firehose-*"]].concat())
-        .succeeds();
+        .exec(&[&arguments[..], &["--include=firehose-*"]].concat())
+        .assert_success();
 }
 
 #[test]
-fn an_output_that_holds_what_a_glob_names_is_refused() {
-    let (place, earlier) = Place::with_star();
+fn output_overlapping_input_globs_is_rejected() {
+    let (place, earlier) = Sandbox::with_dataset();
     place.write("star/_rejects/logs-00000.jsonl", events(0..2));
     for logs in [
         "star/_rejects/*.jsonl",
@@ -215,7 +215,7 @@ fn an_output_that_holds_what_a_glob_names_is_refused() {
     ] {
         place
             .run("songs", logs, "star")
-            .fails(2, "it would replace or remove its own input star/_rejects");
+            .assert_failure(2, "it would replace or remove its own input star/_rejects");
     }
     // In the current directory.
     let arguments = [
@@ -225,11 +225,12 @@ fn an_output_that_holds_what_a_glob_names_is_refused() {
         "--logs=*.jsonl",
         "--out=../../star",
     ];
-    let mut command = place.sparkify(&arguments);
+    let mut command = place.command(&arguments);
     command.current_dir(place.path("star/_rejects"));
-    crate::harness::Ended::of(&mut command).fails(2, "it would replace or remove its own input .");
+    crate::harness::CommandOutput::capture(&mut command)
+        .assert_failure(2, "it would replace or remove its own input .");
     std::fs::remove_file(place.path("star/_rejects/logs-00000.jsonl")).unwrap();
-    earlier.is_untouched();
+    earlier.assert_unchanged();
     // A run would read what the one before it wrote.
     for (logs, out) in [
         ("s3://bucket/*", "s3://bucket/star"),
@@ -239,7 +240,7 @@ fn an_output_that_holds_what_a_glob_names_is_refused() {
     ] {
         place
             .run("songs", logs, out)
-            .fails(2, "would be read by the next run");
+            .assert_failure(2, "would be read by the next run");
     }
     let include = [
         "run",
@@ -249,19 +250,19 @@ fn an_output_that_holds_what_a_glob_names_is_refused() {
         "--out=s3://bucket/star",
     ];
     place
-        .end(&[&include[..], &["--include=*.parquet"]].concat())
-        .fails(2, "would be read by the next run");
+        .exec(&[&include[..], &["--include=*.parquet"]].concat())
+        .assert_failure(2, "would be read by the next run");
 }
 
 #[test]
-fn benchmarks_take_several_places_and_globs() {
-    let place = days();
+fn bench_accepts_multiple_locations_and_globs() {
+    let place = sandbox_by_day();
     let parse = ["bench", "parse", "-q", "--json", "--runs=1", "--threads=1"];
     for paths in [
         &["days/2018-11-*"][..],
         &["november/1.json", "november/2.json"],
     ] {
-        let ended = place.end(&[&parse[..], paths].concat()).succeeds();
+        let ended = place.exec(&[&parse[..], paths].concat()).assert_success();
         let found: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
         assert_eq!(
             (&found["input"]["objects"], &found["input"]["kept"]),
@@ -279,7 +280,7 @@ fn benchmarks_take_several_places_and_globs() {
         "--songs=songs",
     ];
     let ended = place
-        .end(
+        .exec(
             &[
                 &run[..],
                 &[
@@ -291,7 +292,7 @@ fn benchmarks_take_several_places_and_globs() {
             ]
             .concat(),
         )
-        .succeeds();
+        .assert_success();
     let found: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
     assert_eq!(found["logs"]["objects"], 3);
 }

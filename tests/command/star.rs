@@ -10,16 +10,16 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::Value;
 
 /// The bytes of files, by their paths below a folder.
-pub type Files = BTreeMap<String, Vec<u8>>;
+pub type FileContents = BTreeMap<String, Vec<u8>>;
 
-const REPORT: &str = "_report.json";
+const REPORT_FILE: &str = "_report.json";
 
 /// The ledger of objects.
-pub const OBJECTS: &str = "ledger/objects/part-00000.parquet";
+pub const SOURCE_OBJECTS_PART: &str = "ledger/objects/part-00000.parquet";
 
 /// Every file below a folder.
-pub fn all_files(folder: &Path) -> Files {
-    let mut found = Files::new();
+pub fn all_files(folder: &Path) -> FileContents {
+    let mut found = FileContents::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(next) = folders.pop() {
         for entry in fs::read_dir(&next).unwrap() {
@@ -37,28 +37,28 @@ pub fn all_files(folder: &Path) -> Files {
 
 /// What the records decide: every file but the report, which tells times, and the ledger of objects, which
 /// tells where they are and when they were written.
-pub fn star(folder: &Path) -> Files {
+pub fn deterministic_files(folder: &Path) -> FileContents {
     let mut files = all_files(folder);
-    for name in [REPORT, OBJECTS] {
+    for name in [REPORT_FILE, SOURCE_OBJECTS_PART] {
         assert!(files.remove(name).is_some(), "{files:?}");
     }
     files
 }
 
 /// The report of a star.
-pub fn report(folder: &Path) -> Value {
-    serde_json::from_slice(&fs::read(folder.join(REPORT)).unwrap()).unwrap()
+pub fn read_report(folder: &Path) -> Value {
+    serde_json::from_slice(&fs::read(folder.join(REPORT_FILE)).unwrap()).unwrap()
 }
 
 /// A star that is to stay as it is, report and all.
-pub struct Earlier {
+pub struct DatasetSnapshot {
     path: PathBuf,
-    files: Files,
+    files: FileContents,
 }
 
-impl Earlier {
+impl DatasetSnapshot {
     /// The star that is in `path` now.
-    pub fn of(path: &Path) -> Self {
+    pub fn take(path: &Path) -> Self {
         Self {
             path: path.to_owned(),
             files: all_files(path),
@@ -67,19 +67,19 @@ impl Earlier {
 
     /// Asserts that not a byte of it changed.
     #[track_caller]
-    pub fn is_untouched(&self) {
+    pub fn assert_unchanged(&self) {
         assert!(all_files(&self.path) == self.files, "the star changed");
     }
 
     /// Asserts that another star took its place.
     #[track_caller]
-    pub fn is_replaced(&self) {
+    pub fn assert_replaced(&self) {
         assert!(all_files(&self.path) != self.files, "the star is the old");
     }
 }
 
 /// A text column of songplays, part by part and row by row.
-pub fn songplays_text(folder: &Path, column: &str) -> Vec<String> {
+pub fn songplays_text_column(folder: &Path, column: &str) -> Vec<String> {
     let mut parts: Vec<_> = fs::read_dir(folder.join("songplays"))
         .unwrap()
         .map(|part| part.unwrap().path())

@@ -3,23 +3,26 @@
 use std::fs;
 
 use crate::data::events;
-use crate::harness::{Ended, Place, leavings};
-use crate::star::{all_files, star};
+use crate::harness::{CommandOutput, Sandbox, staging_leftovers};
+use crate::star::{all_files, deterministic_files};
 
 #[test]
-fn an_earlier_star_is_replaced_and_its_surplus_parts_vanish() {
-    let (place, earlier) = Place::with_star();
-    place.run("songs", "logs", "fresh").succeeds();
+fn dataset_is_replaced_without_leftover_parts() {
+    let (place, earlier) = Sandbox::with_dataset();
+    place.run("songs", "logs", "fresh").assert_success();
     place.write("star/songplays/part-00099.parquet", "an old part");
     place.write("star/_rejects/logs-00042.jsonl", "{}\n");
-    place.run_with(&[]).succeeds();
-    earlier.is_replaced();
-    assert_eq!(star(&place.path("star")), star(&place.path("fresh")));
-    place.has_no_leavings();
+    place.run_with(&[]).assert_success();
+    earlier.assert_replaced();
+    assert_eq!(
+        deterministic_files(&place.path("star")),
+        deterministic_files(&place.path("fresh"))
+    );
+    place.assert_no_staging_left();
 }
 
 #[test]
-fn a_folder_with_anything_foreign_is_not_replaced() {
+fn directory_with_unknown_files_is_not_replaced() {
     for (foreign, words) in [
         ("notes.txt", "it holds notes.txt, which no run wrote"),
         (".hidden", "it holds .hidden, which no run wrote"),
@@ -37,160 +40,162 @@ fn a_folder_with_anything_foreign_is_not_replaced() {
             "it holds _rejects/a.txt, which no run wrote",
         ),
     ] {
-        let (place, _) = Place::with_star();
+        let (place, _) = Sandbox::with_dataset();
         place.write(&format!("star/{foreign}"), "precious");
         let before = all_files(&place.path("star"));
         place
             .run_with(&[])
-            .fails(1, "will not replace star: ")
-            .fails(1, words);
+            .assert_failure(1, "will not replace star: ")
+            .assert_failure(1, words);
         assert_eq!(all_files(&place.path("star")), before);
-        place.has_no_leavings();
+        place.assert_no_staging_left();
     }
 }
 
 #[test]
-fn a_folder_with_a_link_in_it_is_not_replaced() {
-    let (place, earlier) = Place::with_star();
+fn directory_with_a_symlink_is_not_replaced() {
+    let (place, earlier) = Sandbox::with_dataset();
     place.write("elsewhere/part-00000.parquet", "precious");
     fs::remove_dir_all(place.path("star/songs")).unwrap();
-    place.link("star/songs", "../elsewhere");
+    place.symlink("star/songs", "../elsewhere");
     place
         .run_with(&[])
-        .fails(1, "it holds songs, which no run wrote");
+        .assert_failure(1, "it holds songs, which no run wrote");
     fs::remove_file(place.path("star/songs")).unwrap();
-    place.folder("star/songs");
-    place.link(
+    place.create_dir("star/songs");
+    place.symlink(
         "star/songs/part-00000.parquet",
         "../../elsewhere/part-00000.parquet",
     );
     place
         .run_with(&[])
-        .fails(1, "it holds songs/part-00000.parquet");
-    earlier.is_replaced();
+        .assert_failure(1, "it holds songs/part-00000.parquet");
+    earlier.assert_replaced();
     assert!(place.path("elsewhere/part-00000.parquet").exists());
-    place.has_no_leavings();
+    place.assert_no_staging_left();
 }
 
 #[test]
-fn a_folder_without_a_report_is_no_star() {
-    let (place, _) = Place::with_star();
+fn directory_without_a_report_is_not_replaced() {
+    let (place, _) = Sandbox::with_dataset();
     fs::remove_file(place.path("star/_report.json")).unwrap();
     let before = all_files(&place.path("star"));
     place
         .run_with(&[])
-        .fails(1, "it is not empty and has no _report.json");
+        .assert_failure(1, "it is not empty and has no _report.json");
     assert_eq!(all_files(&place.path("star")), before);
-    place.has_no_leavings();
+    place.assert_no_staging_left();
 }
 
 #[test]
-fn an_empty_folder_and_folders_that_are_not_there_are_filled() {
-    let place = Place::with_input();
-    place.folder("empty");
+fn empty_and_missing_directories_are_accepted() {
+    let place = Sandbox::with_input();
+    place.create_dir("empty");
     for out in ["empty", "new", "several/new/ones"] {
-        place.run("songs", "logs", out).succeeds();
-        assert!(star(&place.path(out)).len() >= 5);
+        place.run("songs", "logs", out).assert_success();
+        assert!(deterministic_files(&place.path(out)).len() >= 5);
     }
-    place.has_no_leavings();
-    assert!(leavings(&place.path("several/new")).is_empty());
+    place.assert_no_staging_left();
+    assert!(staging_leftovers(&place.path("several/new")).is_empty());
 }
 
 #[test]
-fn a_file_is_not_replaced() {
-    let place = Place::with_input();
+fn file_is_not_replaced() {
+    let place = Sandbox::with_input();
     place.write("file", "precious");
     place
         .run("songs", "logs", "file")
-        .fails(1, "cannot write to file: ");
+        .assert_failure(1, "cannot write to file: ");
     place
         .run("songs", "logs", "file/below")
-        .fails(1, "cannot write to file/below: ");
+        .assert_failure(1, "cannot write to file/below: ");
     assert_eq!(fs::read(place.path("file")).unwrap(), b"precious");
-    place.has_no_leavings();
+    place.assert_no_staging_left();
 }
 
 #[test]
-fn the_current_directory_and_those_above_are_not_replaced() {
-    let place = Place::with_input();
-    place.folder("here/below");
+fn current_directory_and_its_parents_are_not_replaced() {
+    let place = Sandbox::with_input();
+    place.create_dir("here/below");
     for (from, out) in [("here", "."), ("here/below", ".."), ("here", "../here/")] {
         let root = place.root().display();
         let (songs, logs) = (format!("{root}/songs"), format!("{root}/logs"));
         // Nothing in it is foreign, but a shell would be left in a folder that is gone.
         fs::remove_dir_all(place.path("here")).unwrap();
-        place.folder(from);
-        let mut command = place.sparkify(&["run", "--quiet"]);
+        place.create_dir(from);
+        let mut command = place.command(&["run", "--quiet"]);
         command.args(["--songs", &songs, "--logs", &logs, "--out", out]);
-        let ended = Ended::of(command.current_dir(place.path(from)));
+        let ended = CommandOutput::capture(command.current_dir(place.path(from)));
         if from == "here/below" {
-            ended.fails(1, "it holds below, which no run wrote");
+            ended.assert_failure(1, "it holds below, which no run wrote");
         } else {
-            ended.fails(2, "the current directory");
+            ended.assert_failure(2, "the current directory");
         }
         assert!(all_files(&place.path("here")).is_empty());
     }
-    place.has_no_leavings();
+    place.assert_no_staging_left();
 }
 
 #[test]
-fn a_link_stays_a_link_and_its_target_is_replaced() {
-    let (place, earlier) = Place::with_star();
-    place.folder("links");
-    place.link("links/link", "../star");
-    place.run("songs", "logs", "links/link").succeeds();
+fn symlink_is_kept_and_its_target_replaced() {
+    let (place, earlier) = Sandbox::with_dataset();
+    place.create_dir("links");
+    place.symlink("links/link", "../star");
+    place.run("songs", "logs", "links/link").assert_success();
     assert_eq!(
         fs::read_link(place.path("links/link")).unwrap().to_str(),
         Some("../star")
     );
-    earlier.is_replaced();
-    place.has_no_leavings();
-    assert!(leavings(&place.path("links")).is_empty());
+    earlier.assert_replaced();
+    place.assert_no_staging_left();
+    assert!(staging_leftovers(&place.path("links")).is_empty());
 }
 
 #[test]
-fn a_link_to_nothing_is_refused_before_any_work() {
-    let place = Place::with_input();
-    place.link("link", "nowhere");
+fn dangling_symlink_is_rejected_up_front() {
+    let place = Sandbox::with_input();
+    place.symlink("link", "nowhere");
     place
         .run("songs", "logs", "link")
-        .fails(1, "cannot write to link: it is a link to nothing");
+        .assert_failure(1, "cannot write to link: it is a link to nothing");
     assert!(
         fs::symlink_metadata(place.path("link"))
             .unwrap()
             .is_symlink()
     );
-    place.has_no_leavings();
+    place.assert_no_staging_left();
 }
 
 #[test]
-fn a_link_in_the_staging_place_is_not_followed() {
-    let (place, earlier) = Place::with_star();
+fn symlink_at_the_staging_path_is_not_followed() {
+    let (place, earlier) = Sandbox::with_dataset();
     place.write("elsewhere/file", "precious");
-    place.link(".star.sparkify-staging", "elsewhere");
-    place.run_with(&[]).fails(1, ".star.sparkify-staging: ");
+    place.symlink(".star.sparkify-staging", "elsewhere");
+    place
+        .run_with(&[])
+        .assert_failure(1, ".star.sparkify-staging: ");
     assert_eq!(fs::read(place.path("elsewhere/file")).unwrap(), b"precious");
-    earlier.is_untouched();
+    earlier.assert_unchanged();
 }
 
 #[test]
-fn what_a_killed_run_left_is_cleared() {
-    let (place, earlier) = Place::with_star();
+fn abandoned_staging_is_removed() {
+    let (place, earlier) = Sandbox::with_dataset();
     place.write(
         ".star.sparkify-staging/songplays/part-00007.parquet",
         "half",
     );
     place.write(".star.sparkify-staging/_report.json", "{}");
-    place.run_with(&[]).succeeds();
-    earlier.is_replaced();
+    place.run_with(&[]).assert_success();
+    earlier.assert_replaced();
     assert!(!place.path("star/songplays/part-00007.parquet").exists());
-    place.has_no_leavings();
+    place.assert_no_staging_left();
 }
 
 #[test]
-fn names_of_many_kinds_name_the_same_folder() {
-    let (place, _) = Place::with_star();
-    place.run("songs", "logs", "plain").succeeds();
+fn equivalent_paths_name_the_same_directory() {
+    let (place, _) = Sandbox::with_dataset();
+    place.run("songs", "logs", "plain").assert_success();
     let absolute = place.path("star").display().to_string();
     for out in [
         "star/",
@@ -200,51 +205,63 @@ fn names_of_many_kinds_name_the_same_folder() {
         "star//",
         &absolute,
     ] {
-        place.run("songs", "older", "star").succeeds();
-        place.run("songs/", "./logs/", out).succeeds();
-        assert_eq!(star(&place.path("star")), star(&place.path("plain")));
-        place.has_no_leavings();
+        place.run("songs", "older", "star").assert_success();
+        place.run("songs/", "./logs/", out).assert_success();
+        assert_eq!(
+            deterministic_files(&place.path("star")),
+            deterministic_files(&place.path("plain"))
+        );
+        place.assert_no_staging_left();
     }
-    place.run("songs", "logs", "new/").succeeds();
-    assert_eq!(star(&place.path("new")), star(&place.path("plain")));
+    place.run("songs", "logs", "new/").assert_success();
+    assert_eq!(
+        deterministic_files(&place.path("new")),
+        deterministic_files(&place.path("plain"))
+    );
 }
 
 #[test]
-fn spaces_and_letters_of_all_kinds_may_be_in_paths() {
-    let place = Place::with_input();
+fn paths_may_contain_spaces_quotes_and_unicode() {
+    let place = Sandbox::with_input();
     let odd = "Motörhead & söner/ 夜 'n' \"day\" 100% $HOME";
     place.write(&format!("{odd}/log data/åäö 1.json"), events(0..3));
-    place.run("songs", "logs", "plain").succeeds();
+    place.run("songs", "logs", "plain").assert_success();
     let out = format!("{odd}/ware house");
     place
         .run("songs", &format!("{odd}/log data"), &out)
-        .succeeds();
-    assert_eq!(star(&place.path(&out)), star(&place.path("plain")));
-    assert!(leavings(&place.path(odd)).is_empty());
+        .assert_success();
+    assert_eq!(
+        deterministic_files(&place.path(&out)),
+        deterministic_files(&place.path("plain"))
+    );
+    assert!(staging_leftovers(&place.path(odd)).is_empty());
     // Only an argument of its own can begin with a dash.
     place
-        .end(&["run", "--songs=songs", "--logs=logs", "--out=-star", "-q"])
-        .succeeds();
-    assert_eq!(star(&place.path("-star")), star(&place.path("plain")));
+        .exec(&["run", "--songs=songs", "--logs=logs", "--out=-star", "-q"])
+        .assert_success();
+    assert_eq!(
+        deterministic_files(&place.path("-star")),
+        deterministic_files(&place.path("plain"))
+    );
 }
 
 #[test]
-fn an_output_below_its_own_input_is_not_read_as_input() {
-    let place = Place::with_input();
+fn output_below_its_input_is_not_read_as_input() {
+    let place = Sandbox::with_input();
     for _ in 0..2 {
-        place.run("songs", "logs", "logs/star").succeeds();
-        let report = crate::star::report(&place.path("logs/star"));
+        place.run("songs", "logs", "logs/star").assert_success();
+        let report = crate::star::read_report(&place.path("logs/star"));
         assert_eq!(report["logs"]["objects"], 1);
     }
 }
 
 #[test]
-fn a_star_is_not_replaced_by_what_is_read_from_it() {
-    let (place, earlier) = Place::with_star();
-    place.link("around", "star/_rejects");
+fn output_containing_its_input_is_rejected() {
+    let (place, earlier) = Sandbox::with_dataset();
+    place.symlink("around", "star/_rejects");
     place.write("star/_rejects/logs-00000.jsonl", crate::data::events(0..2));
     for logs in ["star/_rejects", "star/_rejects/logs-00000.jsonl", "around"] {
-        place.run("songs", logs, "star").fails(
+        place.run("songs", logs, "star").assert_failure(
             2,
             &format!("it would replace or remove its own input {logs}"),
         );
@@ -252,17 +269,19 @@ fn a_star_is_not_replaced_by_what_is_read_from_it() {
     std::fs::remove_file(place.path("star/_rejects/logs-00000.jsonl")).unwrap();
     // Nor is what a failed run has kept, which a run that succeeds removes.
     place.write("star.failed/logs.jsonl", crate::data::events(0..2));
-    place.run("songs", "star.failed/logs.jsonl", "star").fails(
-        2,
-        "it would replace or remove its own input star.failed/logs.jsonl",
-    );
+    place
+        .run("songs", "star.failed/logs.jsonl", "star")
+        .assert_failure(
+            2,
+            "it would replace or remove its own input star.failed/logs.jsonl",
+        );
     std::fs::remove_dir_all(place.path("star.failed")).unwrap();
-    earlier.is_untouched();
-    place.has_no_leavings();
+    earlier.assert_unchanged();
+    place.assert_no_staging_left();
 }
 
 #[test]
-fn a_report_of_something_else_makes_no_star() {
+fn directory_with_an_unknown_report_is_not_replaced() {
     for report in [
         "",
         "x",
@@ -270,11 +289,11 @@ fn a_report_of_something_else_makes_no_star() {
         "{\"my\":\"report\"}",
         "{\"report_version\":1}",
     ] {
-        let place = Place::with_input();
+        let place = Sandbox::with_input();
         place.write("other/_report.json", report);
         place
             .run("songs", "logs", "other")
-            .fails(1, "it is not empty and has no _report.json of a run");
+            .assert_failure(1, "it is not empty and has no _report.json of a run");
         assert_eq!(
             std::fs::read_to_string(place.path("other/_report.json")).unwrap(),
             report
@@ -283,10 +302,10 @@ fn a_report_of_something_else_makes_no_star() {
 }
 
 #[test]
-fn a_folder_in_the_staging_place_that_no_run_made_is_not_emptied() {
-    let place = Place::with_input();
+fn unknown_files_at_the_staging_path_are_kept() {
+    let place = Sandbox::with_input();
     place.write(".star.sparkify-staging/mine/thesis.txt", "precious");
-    place.run_with(&[]).fails(
+    place.run_with(&[]).assert_failure(
         1,
         "star.sparkify-staging: it holds mine, which no run wrote",
     );
@@ -295,31 +314,31 @@ fn a_folder_in_the_staging_place_that_no_run_made_is_not_emptied() {
     std::fs::remove_dir_all(place.path(".star.sparkify-staging/mine")).unwrap();
     place
         .run("songs", "logs", ".star.sparkify-staging")
-        .fails(2, "names that end in .sparkify-staging are for runs");
+        .assert_failure(2, "names that end in .sparkify-staging are for runs");
 }
 
 #[test]
-fn a_star_of_a_version_without_a_ledger_is_replaced() {
-    let (place, earlier) = Place::with_star();
+fn dataset_without_merge_state_is_replaced() {
+    let (place, earlier) = Sandbox::with_dataset();
     fs::remove_dir_all(place.path("star/ledger")).unwrap();
-    place.run_with(&[]).succeeds();
-    earlier.is_replaced();
+    place.run_with(&[]).assert_success();
+    earlier.assert_replaced();
     assert!(place.path("star/ledger/users/part-00000.parquet").exists());
 }
 
 #[test]
-fn a_ledger_with_anything_foreign_is_not_replaced() {
+fn merge_state_with_unknown_files_is_not_replaced() {
     for foreign in [
         "ledger/notes.txt",
         "ledger/users/mine.csv",
         "ledger/_report.json",
         "ledger/time/x",
     ] {
-        let (place, _) = Place::with_star();
+        let (place, _) = Sandbox::with_dataset();
         place.write(&format!("star/{foreign}"), "precious");
         let before = all_files(&place.path("star"));
-        place.run_with(&[]).fails(1, "it holds ledger/");
+        place.run_with(&[]).assert_failure(1, "it holds ledger/");
         assert_eq!(all_files(&place.path("star")), before);
-        place.has_no_leavings();
+        place.assert_no_staging_left();
     }
 }

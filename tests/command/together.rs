@@ -10,80 +10,83 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
 
-use crate::data::{events, generated};
-use crate::harness::{Ended, Place, run_arguments};
-use crate::star::{Files, OBJECTS, report, star};
+use crate::data::{events, generate_data};
+use crate::harness::{CommandOutput, Sandbox, run_args};
+use crate::star::{FileContents, SOURCE_OBJECTS_PART, deterministic_files, read_report};
 
 #[test]
-fn a_run_is_refused_while_another_writes() {
-    let (place, earlier) = Place::with_star();
+fn run_fails_while_another_holds_the_lock() {
+    let (place, earlier) = Sandbox::with_dataset();
     // What a run holds for as long as it lasts.
-    place.folder(".star.sparkify-staging");
+    place.create_dir(".star.sparkify-staging");
     let held = File::open(place.path(".star.sparkify-staging")).unwrap();
     held.lock().unwrap();
-    place.run_with(&[]).fails(
+    place.run_with(&[]).assert_failure(
         1,
         "another run is writing to star; wait for it, or choose another --out",
     );
-    earlier.is_untouched();
+    earlier.assert_unchanged();
     // Closing it would not do: a process that another test just forked may have it open, too.
     held.unlock().unwrap();
-    place.run_with(&[]).succeeds();
-    earlier.is_replaced();
-    place.has_no_leavings();
+    place.run_with(&[]).assert_success();
+    earlier.assert_replaced();
+    place.assert_no_staging_left();
 }
 
 #[test]
-fn of_runs_at_once_each_is_right_or_refused() {
-    let place = Place::with_input();
-    place.run("songs", "logs", "expected").succeeds();
-    let expected = star(&place.path("expected"));
+fn concurrent_runs_publish_or_fail_on_the_lock() {
+    let place = Sandbox::with_input();
+    place.run("songs", "logs", "expected").assert_success();
+    let expected = deterministic_files(&place.path("expected"));
     for round in 0..15 {
         // Every third round begins without a star: then there is nothing to exchange.
         if round % 3 == 0 && round > 0 {
             fs::remove_dir_all(place.path("star")).unwrap();
         }
         let start = |_| {
-            let mut command = place.sparkify(&run_arguments("songs", "logs", "star"));
+            let mut command = place.command(&run_args("songs", "logs", "star"));
             command.stdout(Stdio::piped()).stderr(Stdio::piped());
             command.spawn().unwrap()
         };
         let children: Vec<_> = (0..4).map(start).collect();
         let mut published = 0;
         for child in children {
-            let ended = Ended::from(child.wait_with_output().unwrap());
+            let ended = CommandOutput::from(child.wait_with_output().unwrap());
             if ended.code == Some(0) {
-                ended.succeeds();
+                ended.assert_success();
                 published += 1;
             } else {
-                ended.fails(1, "another run is writing to star");
+                ended.assert_failure(1, "another run is writing to star");
             }
         }
         assert!(published > 0, "one of them came first");
-        assert!(star(&place.path("star")) == expected, "the star is whole");
-        place.has_no_leavings();
+        assert!(
+            deterministic_files(&place.path("star")) == expected,
+            "the star is whole"
+        );
+        place.assert_no_staging_left();
     }
 }
 
 /// One of the two stars that a reader may see.
-struct Known {
-    files: Files,
+struct KnownDataset {
+    files: FileContents,
     records: Value,
 }
 
-impl Known {
-    fn of(folder: &Path) -> Self {
+impl KnownDataset {
+    fn read(folder: &Path) -> Self {
         Self {
-            files: star(folder),
-            records: report(folder)["logs"]["records"].clone(),
+            files: deterministic_files(folder),
+            records: read_report(folder)["logs"]["records"].clone(),
         }
     }
 }
 
 /// All that a reader finds in the folder it opened. It may be taken away meanwhile, so files can be
 /// missing; `None` is for a report that is.
-fn look(folder: &Path) -> (Files, Option<Value>) {
-    let mut files = Files::new();
+fn read_open_dataset(folder: &Path) -> (FileContents, Option<Value>) {
+    let mut files = FileContents::new();
     let mut records = None;
     let list = |folder: &Path| -> Vec<_> {
         match fs::read_dir(folder) {
@@ -111,7 +114,7 @@ fn look(folder: &Path) -> (Files, Option<Value>) {
                 let report = bytes.map(|json| serde_json::from_slice::<Value>(&json).unwrap());
                 records = report.map(|report| report["logs"]["records"].clone());
             } else if let Some(bytes) = bytes
-                && name != OBJECTS
+                && name != SOURCE_OBJECTS_PART
             {
                 files.insert(name, bytes);
             }
@@ -122,32 +125,32 @@ fn look(folder: &Path) -> (Files, Option<Value>) {
 
 /// Opens the folder once and asserts that what is in it is of one star, and all of that star if the
 /// folder was the published one until the end of the look.
-fn look_and_compare(out: &Path, known: &[Known]) {
+fn assert_consistent_read(out: &Path, known: &[KnownDataset]) {
     let folder = File::open(out).expect("there is a star at every moment");
     let held = format!("/proc/self/fd/{}", folder.as_raw_fd());
-    let (files, records) = look(held.as_ref());
+    let (files, records) = read_open_dataset(held.as_ref());
     let (now, then) = (fs::metadata(out).unwrap(), folder.metadata().unwrap());
-    let still_published = (now.dev(), now.ino()) == (then.dev(), then.ino());
-    let is_of = |known: &&Known| {
+    let is_still_published = (now.dev(), now.ino()) == (then.dev(), then.ino());
+    let is_of = |known: &&KnownDataset| {
         let same = |(name, bytes): (&String, _)| known.files.get(name) == Some(bytes);
         files.iter().all(same) && records.as_ref().is_none_or(|n| *n == known.records)
     };
     let names: Vec<_> = files.keys().collect();
     let of = known.iter().find(is_of);
     let of = of.unwrap_or_else(|| panic!("a mix: {names:?} {records:?}"));
-    if still_published {
+    if is_still_published {
         assert!(records.is_some(), "no report");
         assert_eq!(names, of.files.keys().collect::<Vec<_>>());
     }
 }
 
 #[test]
-fn a_reader_never_sees_a_mix() {
-    let place = Place::new();
+fn reader_never_sees_a_mixed_dataset() {
+    let place = Sandbox::new();
     let inputs = [(2000, 1), (3000, 2)].map(|(events, seed)| {
-        let made = generated(&place, &format!("input-{seed}"), events, seed);
-        place.run(&made.songs, &made.logs, "star").succeeds();
-        (made, Known::of(&place.path("star")))
+        let made = generate_data(&place, &format!("input-{seed}"), events, seed);
+        place.run(&made.songs, &made.logs, "star").assert_success();
+        (made, KnownDataset::read(&place.path("star")))
     });
     let (made, known): (Vec<_>, Vec<_>) = inputs.into_iter().unzip();
     for (name, bytes) in &known[0].files {
@@ -163,28 +166,28 @@ fn a_reader_never_sees_a_mix() {
         for _ in 0..2 {
             scope.spawn(|| {
                 while !done.load(Ordering::Relaxed) {
-                    look_and_compare(&out, &known);
+                    assert_consistent_read(&out, &known);
                 }
             });
         }
         // Whatever goes wrong, the readers must not go on for ever.
         let runs = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             for made in made.iter().cycle().take(40) {
-                place.run(&made.songs, &made.logs, "star").succeeds();
+                place.run(&made.songs, &made.logs, "star").assert_success();
             }
         }));
         done.store(true, Ordering::Relaxed);
         runs.unwrap();
     });
-    place.has_no_leavings();
+    place.assert_no_staging_left();
 }
 
 #[test]
-fn a_star_that_became_something_else_meanwhile_is_not_replaced() {
-    let (place, _) = Place::with_star();
+fn dataset_changed_during_the_run_is_not_replaced() {
+    let (place, _) = Sandbox::with_dataset();
     // Enough for a run to take a while.
     place.write("logs/a.json", events(0..200_000));
-    let mut command = place.sparkify(&run_arguments("songs", "logs", "star"));
+    let mut command = place.command(&run_args("songs", "logs", "star"));
     let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
     while !place.path(".star.sparkify-staging/songs").exists()
         && child.try_wait().unwrap().is_none()
@@ -192,11 +195,11 @@ fn a_star_that_became_something_else_meanwhile_is_not_replaced() {
         std::thread::yield_now();
     }
     place.write("star/notes.txt", "precious");
-    let ended = Ended::from(child.wait_with_output().unwrap());
+    let ended = CommandOutput::from(child.wait_with_output().unwrap());
     // Had the run been over by then, the note would stand in the new star.
     if ended.code != Some(0) {
-        ended.fails(1, "it holds notes.txt, which no run wrote");
+        ended.assert_failure(1, "it holds notes.txt, which no run wrote");
     }
     assert_eq!(fs::read(place.path("star/notes.txt")).unwrap(), b"precious");
-    place.has_no_leavings();
+    place.assert_no_staging_left();
 }

@@ -1,10 +1,10 @@
 //! Wrong arguments, and the help that prevents them.
 
-use crate::harness::{Place, run_arguments};
+use crate::harness::{Sandbox, run_args};
 
 #[test]
 fn help_shows_examples() {
-    let place = Place::new();
+    let place = Sandbox::new();
     for arguments in [
         &["--help"][..],
         &["run", "--help"],
@@ -14,7 +14,7 @@ fn help_shows_examples() {
         &["bench", "run", "--help"],
         &["help", "run"],
     ] {
-        let ended = place.end(arguments).succeeds();
+        let ended = place.exec(arguments).assert_success();
         let (_, examples) = ended.stdout.split_once("\nExamples:\n").unwrap();
         assert!(examples.starts_with("  sparkify "), "{examples}");
         assert!(!ended.stdout.contains('\x1b'));
@@ -24,8 +24,8 @@ fn help_shows_examples() {
 }
 
 #[test]
-fn the_version_is_the_packages() {
-    let ended = Place::new().end(&["--version"]).succeeds();
+fn version_flag_prints_the_package_version() {
+    let ended = Sandbox::new().exec(&["--version"]).assert_success();
     assert_eq!(
         ended.stdout,
         concat!("sparkify ", env!("CARGO_PKG_VERSION"), "\n")
@@ -33,8 +33,8 @@ fn the_version_is_the_packages() {
 }
 
 #[test]
-fn arguments_that_are_missing_or_unknown_are_refused() {
-    let (place, earlier) = Place::with_star();
+fn missing_or_unknown_arguments_are_usage_errors() {
+    let (place, earlier) = Sandbox::with_dataset();
     for (arguments, words) in [
         (&["run"][..], "--songs <PATH>"),
         (&["run", "--songs", "songs", "--logs", "logs"], "--out"),
@@ -47,21 +47,21 @@ fn arguments_that_are_missing_or_unknown_are_refused() {
         (&["--nonsense"], "unexpected argument"),
         (&["generate"], "--out"),
     ] {
-        place.end(arguments).fails_as_wrong_usage(words);
+        place.exec(arguments).assert_usage_error(words);
     }
-    earlier.is_untouched();
+    earlier.assert_unchanged();
 }
 
 #[test]
-fn no_command_at_all_shows_the_help() {
-    let ended = Place::new().end(&[]);
+fn missing_subcommand_prints_help() {
+    let ended = Sandbox::new().exec(&[]);
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""));
     assert!(ended.stderr.contains("Usage: sparkify <COMMAND>"));
 }
 
 #[test]
-fn values_that_make_no_sense_are_refused() {
-    let (place, earlier) = Place::with_star();
+fn invalid_values_are_usage_errors() {
+    let (place, earlier) = Sandbox::with_dataset();
     for (argument, words) in [
         ("--threads=0", "--threads"),
         ("--threads=-1", "--threads"),
@@ -77,7 +77,7 @@ fn values_that_make_no_sense_are_refused() {
             arguments.push("--out=star");
         }
         arguments.push(argument);
-        place.end(&arguments).fails_as_wrong_usage(words);
+        place.exec(&arguments).assert_usage_error(words);
     }
     for value in [
         "",
@@ -96,19 +96,19 @@ fn values_that_make_no_sense_are_refused() {
         "18446744073709551616",
     ] {
         let ended = place.run_with(&[&format!("--max-rejects={value}")]);
-        ended.fails_as_wrong_usage("--max-rejects");
+        ended.assert_usage_error("--max-rejects");
     }
     // Separate from its option, a negative number looks like an option of its own.
     place
         .run_with(&["--max-rejects", "-1"])
-        .fails_as_wrong_usage("'-1'");
-    earlier.is_untouched();
-    place.has_no_leavings();
+        .assert_usage_error("'-1'");
+    earlier.assert_unchanged();
+    place.assert_no_staging_left();
 }
 
 #[test]
-fn places_of_another_kind_are_wrong_usage() {
-    let (place, earlier) = Place::with_star();
+fn unsupported_url_schemes_are_usage_errors() {
+    let (place, earlier) = Sandbox::with_dataset();
     for (songs, logs, out, words) in [
         ("gs://b/p", "logs", "star", "gs:// is not known"),
         ("songs", "file:///x", "star", "file:// is not known"),
@@ -123,15 +123,15 @@ fn places_of_another_kind_are_wrong_usage() {
         ),
         ("songs", "logs", "", "empty"),
     ] {
-        place.run(songs, logs, out).fails_as_wrong_usage(words);
+        place.run(songs, logs, out).assert_usage_error(words);
     }
-    earlier.is_untouched();
-    place.has_no_leavings();
+    earlier.assert_unchanged();
+    place.assert_no_staging_left();
 }
 
 #[test]
-fn standard_input_and_output_are_wrong_usage() {
-    let (place, earlier) = Place::with_star();
+fn stdin_and_stdout_are_usage_errors() {
+    let (place, earlier) = Sandbox::with_dataset();
     place.write("-/a.json", crate::data::events(0..3));
     for arguments in [
         &["run", "--songs=-", "--logs=logs", "--out=star"][..],
@@ -144,8 +144,8 @@ fn standard_input_and_output_are_wrong_usage() {
         &["load", "--from=-", "--warehouse=postgres://localhost/music"],
     ] {
         let ended = place
-            .end(arguments)
-            .fails_as_wrong_usage("invalid value '-'");
+            .exec(arguments)
+            .assert_usage_error("invalid value '-'");
         for words in [
             "standard input and output cannot be used: input is listed with sizes",
             "write input to a file first",
@@ -154,21 +154,21 @@ fn standard_input_and_output_are_wrong_usage() {
             assert!(ended.stderr.contains(words), "{ended:?}");
         }
     }
-    earlier.is_untouched();
-    place.run("songs", "./-", "star").succeeds();
-    earlier.is_replaced();
+    earlier.assert_unchanged();
+    place.run("songs", "./-", "star").assert_success();
+    earlier.assert_replaced();
 }
 
 #[test]
-fn credentials_in_a_place_are_refused_and_not_shown() {
-    let place = Place::with_input();
+fn credentials_in_urls_are_rejected_and_redacted() {
+    let place = Sandbox::with_input();
     for url in [
         "s3://KEY:SECRET@bucket/p",
         "s3://KEY:SEC/RET@bucket",
         "http://KEY:SECRET@host/SECRET@",
     ] {
         let words = "invalid value '";
-        let ended = place.run(url, url, "star").fails_as_wrong_usage(words);
+        let ended = place.run(url, url, "star").assert_usage_error(words);
         assert!(
             !ended.stderr.contains("SEC") && !ended.stderr.contains("KEY"),
             "{ended:?}"
@@ -178,8 +178,8 @@ fn credentials_in_a_place_are_refused_and_not_shown() {
 }
 
 #[test]
-fn an_output_below_its_input_in_a_bucket_is_wrong_usage() {
-    let place = Place::with_input();
+fn s3_output_below_its_input_is_a_usage_error() {
+    let place = Sandbox::with_input();
     for (logs, out) in [
         ("s3://bucket", "s3://bucket/star"),
         ("s3://bucket/", "s3://bucket"),
@@ -188,32 +188,33 @@ fn an_output_below_its_input_in_a_bucket_is_wrong_usage() {
     ] {
         place
             .run("songs", logs, out)
-            .fails(2, "would be read by the next run");
+            .assert_failure(2, "would be read by the next run");
     }
 }
 
 #[test]
-fn data_cannot_be_generated_in_s3() {
-    let place = Place::new();
+fn generate_rejects_s3_output() {
+    let place = Sandbox::new();
     place
-        .end(&["generate", "--quiet", "--out", "s3://bucket/prefix"])
-        .fails_as_wrong_usage("a folder is wanted");
+        .exec(&["generate", "--quiet", "--out", "s3://bucket/prefix"])
+        .assert_usage_error("a folder is wanted");
     assert!(!place.path("s3:").exists(), "a folder of that name");
 }
 
 #[test]
-fn threads_that_cannot_be_started_end_the_run() {
-    let (place, earlier) = Place::with_star();
+fn thread_spawn_failure_fails_the_run() {
+    let (place, earlier) = Sandbox::with_dataset();
     // The address space holds the stacks of two or three threads, and leaves room for all else.
     let script = r#"ulimit -v 1800000 && exec "$0" "$@""#;
-    let mut command = crate::harness::plain(std::process::Command::new("sh"));
+    let mut command = crate::harness::with_clean_env(std::process::Command::new("sh"));
     command.args(["-c", script, crate::harness::SPARKIFY]);
-    command.args(run_arguments("songs", "logs", "star"));
+    command.args(run_args("songs", "logs", "star"));
     command
         .args(["--threads", "1000"])
         .env("RUST_MIN_STACK", "500000000")
         .current_dir(place.root());
-    crate::harness::Ended::of(&mut command).fails(1, "cannot start 1000 threads");
-    earlier.is_untouched();
-    place.has_no_leavings();
+    crate::harness::CommandOutput::capture(&mut command)
+        .assert_failure(1, "cannot start 1000 threads");
+    earlier.assert_unchanged();
+    place.assert_no_staging_left();
 }

@@ -8,24 +8,24 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 use sparkify::config::Sizes;
 
-use crate::harness::{Checked, Setting, check_against, reject_lines};
+use crate::harness::{RunOptions, VerifiedRun, read_reject_lines, run_and_compare_with};
 use crate::{reference, tables};
 
-fn fixtures() -> PathBuf {
+fn fixtures_dir() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")
 }
 
 /// The songs or logs of a case: a folder, one file, or for songs the one that cases share.
-fn prefix(case: &Path, kind: &str) -> PathBuf {
+fn case_input(case: &Path, kind: &str) -> PathBuf {
     [case.join(kind), case.join(format!("{kind}.json"))]
         .into_iter()
         .find(|path| path.exists())
-        .unwrap_or(fixtures().join("song.json"))
+        .unwrap_or(fixtures_dir().join("song.json"))
 }
 
 fn check_case(name: &str) {
-    let case = fixtures().join("awkward").join(name);
-    let (songs, logs) = (prefix(&case, "songs"), prefix(&case, "logs"));
+    let case = fixtures_dir().join("awkward").join(name);
+    let (songs, logs) = (case_input(&case, "songs"), case_input(&case, "logs"));
     let expected = fs::read(case.join("expected.json")).unwrap();
     let expected: Map<String, Value> = serde_json::from_slice(&expected).unwrap();
     let reference = reference::compute(&songs, &logs).unwrap();
@@ -35,21 +35,25 @@ fn check_case(name: &str) {
         row_group_rows: 1,
     };
     for sizes in [Sizes::default(), tiny] {
-        let setting = Setting { threads: 2, sizes };
-        let checked = check_against(&songs, &logs, setting, reference.clone());
-        compare(&checked, &expected);
+        let setting = RunOptions { threads: 2, sizes };
+        let checked = run_and_compare_with(&songs, &logs, setting, reference.clone());
+        assert_expected(&checked, &expected);
     }
 }
 
 /// Every cell, count and reject that a case names must be so. Of a table, or of all rejects, that a
 /// case names, all rows must be there.
-fn compare(checked: &Checked, expected: &Map<String, Value>) {
+fn assert_expected(checked: &VerifiedRun, expected: &Map<String, Value>) {
     let star = checked.out.path().join("star");
     let report = serde_json::to_value(&checked.report).unwrap();
     let rejects = |kind, from: &str| {
         let none = Vec::new();
         let expected = expected.get(from).and_then(Value::as_array);
-        same(from, &reject_lines(&star, kind), expected.unwrap_or(&none));
+        assert_same_items(
+            from,
+            &read_reject_lines(&star, kind),
+            expected.unwrap_or(&none),
+        );
     };
     if !expected.contains_key("songs") {
         assert_eq!(
@@ -60,11 +64,15 @@ fn compare(checked: &Checked, expected: &Map<String, Value>) {
     for (what, expected) in expected {
         match what.as_str() {
             "rule" | "rejects" | "song_rejects" => {}
-            "songs" | "logs" => same_cells(what, &report[what], expected),
+            "songs" | "logs" => assert_named_cells(what, &report[what], expected),
             "matched_songplays" => assert_eq!(&report[what], expected, "{what}"),
             "tables" => {
                 for (table, expected) in expected.as_object().unwrap() {
-                    same(table, &rows(&star, table), expected.as_array().unwrap());
+                    assert_same_items(
+                        table,
+                        &table_rows(&star, table),
+                        expected.as_array().unwrap(),
+                    );
                 }
             }
             other => panic!("a case says nothing with {other}"),
@@ -74,14 +82,14 @@ fn compare(checked: &Checked, expected: &Map<String, Value>) {
     rejects("songs", "song_rejects");
 }
 
-fn same(what: &str, found: &[Value], expected: &[Value]) {
+fn assert_same_items(what: &str, found: &[Value], expected: &[Value]) {
     for (i, (found, expected)) in found.iter().zip(expected).enumerate() {
-        same_cells(&format!("{what} {i}"), found, expected);
+        assert_named_cells(&format!("{what} {i}"), found, expected);
     }
     assert_eq!(found.len(), expected.len(), "number of {what}");
 }
 
-fn same_cells(what: &str, found: &Value, expected: &Value) {
+fn assert_named_cells(what: &str, found: &Value, expected: &Value) {
     for (name, expected) in expected.as_object().unwrap() {
         let found = match name.as_str() {
             // Where the text itself is too long to stand in a case.
@@ -109,7 +117,7 @@ fn same_cells(what: &str, found: &Value, expected: &Value) {
 }
 
 /// The rows of a table; times are microseconds since 1970.
-fn rows(star: &Path, table: &str) -> Vec<Value> {
+fn table_rows(star: &Path, table: &str) -> Vec<Value> {
     fn all<T>(rows: Vec<T>, row: impl Fn(&T) -> Value) -> Vec<Value> {
         rows.iter().map(row).collect()
     }
@@ -160,10 +168,10 @@ macro_rules! cases {
         )*
 
         #[test]
-        fn every_case_has_its_test() {
+        fn every_case_has_a_test() {
             let tested = [$(stringify!($name).replace('_', "-")),*];
             let tested: BTreeSet<_> = tested.into_iter().collect();
-            let folders: BTreeSet<_> = tables::files(&fixtures().join("awkward"))
+            let folders: BTreeSet<_> = tables::list_dir(&fixtures_dir().join("awkward"))
                 .iter()
                 .map(|folder| folder.file_name().unwrap().to_str().unwrap().to_owned())
                 .collect();

@@ -15,28 +15,30 @@ use sparkify::progress::Progress;
 use sparkify::star::schema;
 use tempfile::TempDir;
 
-use crate::harness::{Input, Setting, bytes, check, config, event};
+use crate::harness::{
+    RunOptions, TestInput, deterministic_files, event, run_and_compare, run_config,
+};
 use crate::tables;
 
 /// A run with this codec.
-fn run(input: &Path, out: &Path, threads: usize, compression: Compression) -> Report {
+fn run_with_codec(input: &Path, out: &Path, threads: usize, compression: Compression) -> Report {
     let (songs, logs) = (input.join("song_data"), input.join("log_data"));
-    let setting = Setting {
+    let setting = RunOptions {
         threads,
-        ..Setting::default()
+        ..RunOptions::default()
     };
     let config = RunConfig {
         compression,
-        ..config(&songs, &logs, out, setting, Default::default())
+        ..run_config(&songs, &logs, out, setting, Default::default())
     };
     pipeline::run(&config, &Progress::silent()).unwrap()
 }
 
 /// The table, column and codec of every column chunk of an output.
-fn codecs(out: &Path) -> Vec<(&'static str, String, Codec)> {
+fn column_codecs(out: &Path) -> Vec<(&'static str, String, Codec)> {
     let mut found = Vec::new();
     for table in schema::all_tables() {
-        for file in tables::files(&out.join(table.dir)) {
+        for file in tables::list_dir(&out.join(table.dir)) {
             let reader = SerializedFileReader::new(File::open(file).unwrap()).unwrap();
             for group in reader.metadata().row_groups() {
                 for column in group.columns() {
@@ -50,7 +52,7 @@ fn codecs(out: &Path) -> Vec<(&'static str, String, Codec)> {
 }
 
 /// Whether a codec of the metadata is this one, at whatever level.
-fn is_codec(codec: Codec, compression: Compression) -> bool {
+fn codec_matches(codec: Codec, compression: Compression) -> bool {
     matches!(
         (codec, compression),
         (Codec::SNAPPY, Compression::Snappy)
@@ -61,7 +63,7 @@ fn is_codec(codec: Codec, compression: Compression) -> bool {
 }
 
 #[test]
-fn every_codec_is_read_back_equal_to_the_reference() {
+fn every_codec_round_trips() {
     let root = TempDir::new().unwrap();
     let data = root.path().join("data");
     let options = GenerateOptions {
@@ -74,25 +76,28 @@ fn every_codec_is_read_back_equal_to_the_reference() {
     };
     generate(&data, &options, &mut |_, _| {}).unwrap();
     let (songs, logs) = (data.join("song_data"), data.join("log_data"));
-    let wanted = check(&songs, &logs, Setting::default()).reference;
+    let expected = run_and_compare(&songs, &logs, RunOptions::default()).reference;
     let mut sizes = Vec::new();
     for &compression in Compression::value_variants() {
         let out = root.path().join(compression.as_str());
-        let report = run(&data, &out, 2, compression);
+        let report = run_with_codec(&data, &out, 2, compression);
         assert_eq!(report.compression, compression);
-        assert!(tables::songplays(&out) == wanted.songplays, "{compression}");
-        assert!(tables::users(&out) == wanted.users, "{compression}");
-        assert!(tables::songs(&out) == wanted.songs, "{compression}");
-        assert!(tables::artists(&out) == wanted.artists, "{compression}");
-        assert!(tables::time(&out) == wanted.time, "{compression}");
+        assert!(
+            tables::songplays(&out) == expected.songplays,
+            "{compression}"
+        );
+        assert!(tables::users(&out) == expected.users, "{compression}");
+        assert!(tables::songs(&out) == expected.songs, "{compression}");
+        assert!(tables::artists(&out) == expected.artists, "{compression}");
+        assert!(tables::time(&out) == expected.time, "{compression}");
 
-        for (table, column, codec) in codecs(&out) {
-            let is_it = is_codec(codec, compression) || codec == Codec::UNCOMPRESSED;
-            assert!(is_it, "{compression}: {table}.{column} is {codec}");
+        for (table, column, codec) in column_codecs(&out) {
+            let is_expected = codec_matches(codec, compression) || codec == Codec::UNCOMPRESSED;
+            assert!(is_expected, "{compression}: {table}.{column} is {codec}");
         }
-        let is_compressed = codecs(&out)
+        let is_compressed = column_codecs(&out)
             .into_iter()
-            .any(|(_, _, codec)| is_codec(codec, compression));
+            .any(|(_, _, codec)| codec_matches(codec, compression));
         assert!(is_compressed, "{compression}");
         sizes.push(report.tables["songplays"].bytes);
     }
@@ -103,24 +108,24 @@ fn every_codec_is_read_back_equal_to_the_reference() {
 }
 
 #[test]
-fn the_default_codec_is_snappy() {
-    let input = Input::with_log(event(1, &[]));
-    let checked = check(&input.songs(), &input.logs(), Setting::default());
-    let codecs = codecs(&checked.out.path().join("star"));
-    let of = |wanted: &str| {
+fn snappy_is_the_default_codec() {
+    let input = TestInput::with_log(event(1, &[]));
+    let checked = run_and_compare(&input.songs_dir(), &input.logs_dir(), RunOptions::default());
+    let codecs = column_codecs(&checked.out.path().join("star"));
+    let column_codec = |wanted: &str| {
         let found = codecs.iter().find(|(_, column, _)| column == wanted);
         found.map(|(_, _, codec)| *codec)
     };
     for column in ["location", "user_agent", "title", "name", "first_name"] {
-        assert_eq!(of(column), Some(Codec::SNAPPY), "{column}");
+        assert_eq!(column_codec(column), Some(Codec::SNAPPY), "{column}");
     }
     for column in ["songplay_id", "start_time", "duration"] {
-        assert_eq!(of(column), Some(Codec::UNCOMPRESSED), "{column}");
+        assert_eq!(column_codec(column), Some(Codec::UNCOMPRESSED), "{column}");
     }
 }
 
 #[test]
-fn every_codec_gives_the_same_bytes_at_any_number_of_threads() {
+fn every_codec_is_deterministic_across_threads() {
     let root = TempDir::new().unwrap();
     let data = root.path().join("data");
     let options = GenerateOptions {
@@ -135,8 +140,8 @@ fn every_codec_gives_the_same_bytes_at_any_number_of_threads() {
     for &compression in Compression::value_variants() {
         let output = |threads: usize| {
             let out = root.path().join(format!("{compression}-{threads}"));
-            run(&data, &out, threads, compression);
-            bytes(&out)
+            run_with_codec(&data, &out, threads, compression);
+            deterministic_files(&out)
         };
         assert!(output(1) == output(5), "{compression}");
     }

@@ -5,63 +5,66 @@ use std::ops::Range;
 
 use sparkify::star::schema::{EVENT_RECORD, SONG_RECORD};
 
-use crate::drive::{self, Cell, WHOLE};
-use crate::reference::value::{Fields, Reason};
-use crate::reference::{self, Found, rows};
+use crate::drive::{self, Cell, SINGLE_CHUNK};
+use crate::reference::value::{Fields, RejectReason};
+use crate::reference::{self, ScanItem, rows};
 
 /// Well-formed records as `Ok`, rejects as `Err`.
-pub type Records = Vec<Result<Range<usize>, Range<usize>>>;
+pub type RecordRanges = Vec<Result<Range<usize>, Range<usize>>>;
 
 /// The reference's records, where a candidate must have one of the keys of [`drive::EVERYTHING`]; those that
 /// are not UTF-8 are among the rejects.
-pub fn wanted(bytes: &[u8]) -> Records {
-    reference::records(bytes, drive::EVERYTHING.known_keys)
+pub fn expected_records(bytes: &[u8]) -> RecordRanges {
+    reference::scan_records(bytes, drive::KEEP_ALL_SCHEMA.known_keys)
         .into_iter()
-        .map(|found| match found {
-            Found::Record(range) if std::str::from_utf8(&bytes[range.clone()]).is_err() => {
+        .map(|item| match item {
+            ScanItem::Record(range) if std::str::from_utf8(&bytes[range.clone()]).is_err() => {
                 Err(range)
             }
-            Found::Record(range) => Ok(range),
-            Found::Broken(range) | Found::Foreign(range) => Err(range),
+            ScanItem::Record(range) => Ok(range),
+            ScanItem::Malformed(range) | ScanItem::UnsupportedFormat(range) => Err(range),
         })
         .collect()
 }
 
 /// Compares rows, rejects and their reasons with the reference, as events and as songs.
-pub fn compare_values(bytes: &[u8]) {
+pub fn assert_values_match_reference(bytes: &[u8]) {
     let mut filtered = 0;
-    let events = outcomes(bytes, rows::EVENT_KEYS, |fields| {
+    let events = expected_outcomes(bytes, rows::EVENT_KEYS, |fields| {
         if !rows::is_next_song(fields) {
             filtered += 1;
             return Ok(None);
         }
-        rows::event(fields).map(|event| Some(event_cells(event)))
+        rows::parse_event(fields).map(|event| Some(event_cells(event)))
     });
-    let songs = outcomes(bytes, rows::SONG_KEYS, |fields| {
-        rows::song(fields).map(|song| Some(song_cells(song)))
+    let songs = expected_outcomes(bytes, rows::SONG_KEYS, |fields| {
+        rows::parse_song(fields).map(|song| Some(song_cells(song)))
     });
-    let decoded = drive::decode(bytes, &EVENT_RECORD, WHOLE);
+    let decoded = drive::decode(bytes, &EVENT_RECORD, SINGLE_CHUNK);
     assert_eq!(decoded.counts.filtered, filtered);
     assert_outcomes(&decoded, events);
-    assert_outcomes(&drive::decode(bytes, &SONG_RECORD, WHOLE), songs);
+    assert_outcomes(&drive::decode(bytes, &SONG_RECORD, SINGLE_CHUNK), songs);
 }
 
 /// The rows of some records, and the rejects with their reasons.
-type Outcomes = (Vec<Vec<Cell>>, Vec<(Range<usize>, &'static str)>);
+type RowsAndRejects = (Vec<Vec<Cell>>, Vec<(Range<usize>, &'static str)>);
 
-fn outcomes(
+fn expected_outcomes(
     bytes: &[u8],
     keys: &[&str],
-    mut row: impl FnMut(&Fields) -> Result<Option<Vec<Cell>>, Reason>,
-) -> Outcomes {
+    mut row: impl FnMut(&Fields) -> Result<Option<Vec<Cell>>, RejectReason>,
+) -> RowsAndRejects {
     let (mut cells, mut rejects) = (Vec::new(), Vec::new());
-    for found in reference::records(bytes, keys) {
-        let (range, outcome) = match found {
-            Found::Broken(range) => (range, Err("syntax")),
-            Found::Foreign(range) => (range, Err("not_json")),
-            Found::Record(range) => match std::str::from_utf8(&bytes[range.clone()]) {
+    for item in reference::scan_records(bytes, keys) {
+        let (range, outcome) = match item {
+            ScanItem::Malformed(range) => (range, Err("syntax")),
+            ScanItem::UnsupportedFormat(range) => (range, Err("not_json")),
+            ScanItem::Record(range) => match std::str::from_utf8(&bytes[range.clone()]) {
                 Err(_) => (range, Err("encoding")),
-                Ok(text) => (range, row(&Fields::of(text)).map_err(Reason::name)),
+                Ok(text) => (
+                    range,
+                    row(&Fields::parse(text)).map_err(RejectReason::as_str),
+                ),
             },
         };
         match outcome {
@@ -72,8 +75,8 @@ fn outcomes(
     (cells, rejects)
 }
 
-fn assert_outcomes(decoded: &drive::Decoded, (rows, rejects): Outcomes) {
-    let found: Vec<_> = decoded
+fn assert_outcomes(decoded: &drive::DecodedInput, (rows, rejects): RowsAndRejects) {
+    let actual: Vec<_> = decoded
         .rejects
         .iter()
         .map(|r| {
@@ -81,15 +84,15 @@ fn assert_outcomes(decoded: &drive::Decoded, (rows, rejects): Outcomes) {
             (start..start + r.bytes as usize, r.reason.name())
         })
         .collect();
-    assert_eq!(found, rejects);
+    assert_eq!(actual, rejects);
     assert_eq!(decoded.rows, rows);
 }
 
-fn cell(text: Option<String>) -> Cell {
+fn text_cell(text: Option<String>) -> Cell {
     text.map_or(Cell::Null, Cell::Text)
 }
 
-fn double(value: Option<f64>) -> Cell {
+fn double_cell(value: Option<f64>) -> Cell {
     value.map_or(Cell::Null, |value| Cell::Double(value.to_bits()))
 }
 
@@ -100,14 +103,14 @@ fn event_cells(event: rows::Event) -> Vec<Cell> {
         Cell::Integer(event.session_id.into()),
         Cell::Integer(event.item_in_session.into()),
         Cell::Text(event.level),
-        cell(event.first_name),
-        cell(event.last_name),
-        cell(event.gender),
-        cell(event.location),
-        cell(event.user_agent),
-        cell(event.song),
-        cell(event.artist),
-        double(event.length),
+        text_cell(event.first_name),
+        text_cell(event.last_name),
+        text_cell(event.gender),
+        text_cell(event.location),
+        text_cell(event.user_agent),
+        text_cell(event.song),
+        text_cell(event.artist),
+        double_cell(event.length),
     ]
 }
 
@@ -117,11 +120,11 @@ fn song_cells(song: rows::SongRecord) -> Vec<Cell> {
         Cell::Text(song.title),
         Cell::Text(song.artist_id),
         Cell::Text(song.artist_name),
-        cell(song.artist_location),
-        double(song.artist_latitude),
-        double(song.artist_longitude),
+        text_cell(song.artist_location),
+        double_cell(song.artist_latitude),
+        double_cell(song.artist_longitude),
         song.year
             .map_or(Cell::Null, |year| Cell::Integer(year.into())),
-        double(Some(song.duration)),
+        double_cell(Some(song.duration)),
     ]
 }

@@ -6,51 +6,56 @@ use sparkify::config::Sizes;
 use sparkify::output::report::Report;
 use zstd::stream::raw::CParameter;
 
-use crate::harness::{Input, SONG, Setting, check, check_input, event};
+use crate::harness::{RunOptions, SONG, TestInput, event, run_and_compare, run_and_compare_input};
 use crate::same::{bzip2, gzip, zstd};
 
 /// Events from second `first` on.
-fn log(first: u64, events: u64) -> Vec<u8> {
+fn event_log(first: u64, events: u64) -> Vec<u8> {
     let lines: Vec<_> = (first..first + events).map(|n| event(n, &[])).collect();
     lines.join("\n").into_bytes()
 }
 
 /// The report of a checked run with small splits.
-fn report(input: &Input, split_bytes: u64, chunk_bytes: usize) -> Report {
+fn verified_report(input: &TestInput, split_bytes: u64, chunk_bytes: usize) -> Report {
     let sizes = Sizes {
         split_bytes: Some(split_bytes),
         chunk_bytes,
         ..Sizes::default()
     };
-    check(&input.songs(), &input.logs(), Setting { threads: 2, sizes }).report
+    run_and_compare(
+        &input.songs_dir(),
+        &input.logs_dir(),
+        RunOptions { threads: 2, sizes },
+    )
+    .report
 }
 
 #[test]
-fn compressed_objects_with_plain_names_are_one_split_whatever_its_size() {
-    let input = Input::new();
-    input.add("songs/a.json", gzip(SONG.as_bytes()));
-    input.add("logs/a.json", log(0, 300));
-    input.add("logs/b.json", gzip(&log(300, 300)));
-    input.add("logs/c.jsonl", bzip2(&log(600, 300)));
-    input.add("logs/d.ndjson", zstd(&log(900, 300)));
-    input.add("logs/e.json.gz", log(1200, 300));
-    input.add("logs/f.json.bz2", zstd(&log(1500, 300)));
+fn compressed_objects_with_plain_names_are_not_split() {
+    let input = TestInput::new();
+    input.write("songs/a.json", gzip(SONG.as_bytes()));
+    input.write("logs/a.json", event_log(0, 300));
+    input.write("logs/b.json", gzip(&event_log(300, 300)));
+    input.write("logs/c.jsonl", bzip2(&event_log(600, 300)));
+    input.write("logs/d.ndjson", zstd(&event_log(900, 300)));
+    input.write("logs/e.json.gz", event_log(1200, 300));
+    input.write("logs/f.json.bz2", zstd(&event_log(1500, 300)));
     for split_bytes in [1, 7, 100, 3000, 20_000, 1 << 30] {
-        let report = report(&input, split_bytes, 4096);
+        let report = verified_report(&input, split_bytes, 4096);
         assert_eq!((report.logs.kept, report.logs.input.rejected), (1800, 0));
     }
     for chunk_bytes in [1, 2, 11] {
-        let report = report(&input, 20_000, chunk_bytes);
+        let report = verified_report(&input, 20_000, chunk_bytes);
         assert_eq!((report.logs.kept, report.logs.input.rejected), (1800, 0));
     }
 }
 
 #[test]
-fn objects_shorter_than_a_magic_number_are_what_they_are() {
-    let input = Input::new();
-    input.add("songs/a.json", SONG);
+fn objects_shorter_than_a_magic_number_match_the_reference() {
+    let input = TestInput::new();
+    input.write("songs/a.json", SONG);
     // A run whose logs hold no record at all fails.
-    input.add("logs/good.json", log(0, 1));
+    input.write("logs/good.json", event_log(0, 1));
     for (number, bytes) in [
         &b"\x1f"[..],
         b"\x1f\x8b",
@@ -68,19 +73,19 @@ fn objects_shorter_than_a_magic_number_are_what_they_are() {
     .enumerate()
     {
         for ending in ["json", "json.gz", "json.bz2", "json.zst"] {
-            input.add(&format!("logs/{number}.{ending}"), bytes);
+            input.write(&format!("logs/{number}.{ending}"), bytes);
         }
     }
     for chunk_bytes in [1, 1000] {
-        report(&input, 1, chunk_bytes);
+        verified_report(&input, 1, chunk_bytes);
     }
 }
 
 #[test]
-fn other_formats_are_not_json_whatever_codec_their_name_says() {
-    let input = Input::new();
-    input.add("songs/a.json", SONG);
-    input.add("logs/good.json", log(0, 1));
+fn unsupported_formats_are_rejected_despite_codec_extension() {
+    let input = TestInput::new();
+    input.write("songs/a.json", SONG);
+    input.write("logs/good.json", event_log(0, 1));
     let formats = [
         &b"PAR1\x15\x04\x15\x10"[..],
         b"PAR1",
@@ -92,41 +97,41 @@ fn other_formats_are_not_json_whatever_codec_their_name_says() {
     ];
     for (number, bytes) in formats.iter().enumerate() {
         for ending in ["json", "json.gz", "json.bz2", "json.zst"] {
-            input.add(&format!("logs/{number}.{ending}"), bytes);
+            input.write(&format!("logs/{number}.{ending}"), bytes);
         }
     }
     for chunk_bytes in [1, 9, 1000] {
-        let logs = report(&input, 1, chunk_bytes).logs.input;
+        let logs = verified_report(&input, 1, chunk_bytes).logs.input;
         let reasons: Vec<_> = logs.rejected_by_reason.into_iter().collect();
         assert_eq!(reasons, [("not_json".to_owned(), 4 * formats.len() as u64)]);
     }
 }
 
 #[test]
-fn zeros_after_gzip_members_are_padding_across_any_buffer() {
-    let input = Input::new();
-    input.add("songs/a.json", SONG);
+fn gzip_zero_padding_may_span_buffers() {
+    let input = TestInput::new();
+    input.write("songs/a.json", SONG);
     // Buffers of compressed bytes hold 128 KiB.
     for (number, zeros) in [1, 511, 131_072, 131_073, 400_000].into_iter().enumerate() {
-        let mut stored = gzip(&log(number as u64 * 100, 50));
+        let mut stored = gzip(&event_log(number as u64 * 100, 50));
         stored.resize(stored.len() + zeros, 0);
-        input.add(&format!("logs/{number}.json.gz"), &stored);
+        input.write(&format!("logs/{number}.json.gz"), &stored);
         // And then another member, or something else.
-        let mut more = stored.clone();
-        more.extend(gzip(&log(number as u64 * 100 + 50, 50)));
-        input.add(&format!("logs/{number}-more.json.gz"), &more);
+        let mut two_members = stored.clone();
+        two_members.extend(gzip(&event_log(number as u64 * 100 + 50, 50)));
+        input.write(&format!("logs/{number}-more.json.gz"), &two_members);
         stored.push(b'x');
-        input.add(&format!("logs/{number}-other.json.gz"), &stored);
+        input.write(&format!("logs/{number}-other.json.gz"), &stored);
     }
-    let checked = check_input(&input);
+    let checked = run_and_compare_input(&input);
     assert_eq!(checked.report.logs.kept, 500);
     assert_eq!(checked.report.logs.input.rejected, 5);
 }
 
 #[test]
-fn windows_of_zstandard_up_to_2_gib_are_read() {
-    let input = Input::new();
-    input.add("songs/a.json", SONG);
+fn zstd_windows_up_to_2_gib_are_read() {
+    let input = TestInput::new();
+    input.write("songs/a.json", SONG);
     for window_log in [27, 28, 31] {
         let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
         encoder.long_distance_matching(true).unwrap();
@@ -136,14 +141,14 @@ fn windows_of_zstandard_up_to_2_gib_are_read() {
         // Otherwise the window is no larger than what is in it.
         encoder.include_contentsize(false).unwrap();
         encoder
-            .write_all(&log(u64::from(window_log) * 100, 50))
+            .write_all(&event_log(u64::from(window_log) * 100, 50))
             .unwrap();
         let stored = encoder.finish().unwrap();
         // RFC 8878: an exponent above 1 KiB, and three bits of mantissa.
         assert_eq!(u32::from(stored[5] >> 3) + 10, window_log);
-        input.add(&format!("logs/{window_log}.json.zst"), stored);
+        input.write(&format!("logs/{window_log}.json.zst"), stored);
     }
-    let checked = check_input(&input);
+    let checked = run_and_compare_input(&input);
     assert_eq!(checked.report.logs.kept, 150);
     assert_eq!(checked.report.logs.input.rejected, 0);
 }

@@ -11,17 +11,20 @@ use sparkify::config::Sizes;
 use sparkify::generate::{GenerateOptions, generate};
 use tempfile::TempDir;
 
-use crate::grammar::cases;
-use crate::harness::{Checked, Input, SONG, Setting, bytes, check, event, run};
-use crate::reference::{LedgerSongplay, LedgerUser, Songplay, Time, User};
+use crate::grammar::config_with_cases;
+use crate::harness::{
+    RunOptions, SONG, TestInput, VerifiedRun, deterministic_files, event, run_and_compare,
+    run_pipeline,
+};
+use crate::reference::{Songplay, SongplayState, Time, User, UserState};
 use crate::same::gzip;
 use crate::tables;
 
 /// Two deliveries of one event by the fields in which they differ. The first one stays.
-type Pair<'a> = (&'a [(&'a str, &'a str)], &'a [(&'a str, &'a str)]);
+type DuplicatePair<'a> = (&'a [(&'a str, &'a str)], &'a [(&'a str, &'a str)]);
 
 /// Every column decides, alone and before those that come after it.
-const PAIRS: [Pair<'_>; 31] = [
+const DUPLICATE_PAIRS: [DuplicatePair<'_>; 31] = [
     (&[("level", "\"free\"")], &[("level", "\"paid\"")]),
     (&[("level", "\"\"")], &[("level", "\"free\"")]),
     (&[("level", "\"Paid\"")], &[("level", "\"paid\"")]),
@@ -75,43 +78,44 @@ const PAIRS: [Pair<'_>; 31] = [
 ];
 
 /// Events of as many users as there are pairs: the deliveries that stay, and the others.
-fn pairs() -> (Vec<String>, Vec<String>) {
-    let deliveries = |of: fn(&Pair<'static>) -> &'static [(&'static str, &'static str)]| {
-        let pairs = PAIRS.iter().zip(1u64..);
-        let event = |(pair, n): (&Pair<'static>, u64)| {
-            let user = n.to_string();
-            event(n, &[of(pair), &[("userId", &user)]].concat())
+fn kept_and_dropped_duplicates() -> (Vec<String>, Vec<String>) {
+    let deliveries =
+        |fields_of_pair: fn(&DuplicatePair<'static>) -> &'static [(&'static str, &'static str)]| {
+            let pairs = DUPLICATE_PAIRS.iter().zip(1u64..);
+            let event = |(pair, n): (&DuplicatePair<'static>, u64)| {
+                let user = n.to_string();
+                event(n, &[fields_of_pair(pair), &[("userId", &user)]].concat())
+            };
+            pairs.map(event).collect()
         };
-        pairs.map(event).collect()
-    };
     (deliveries(|pair| pair.0), deliveries(|pair| pair.1))
 }
 
 /// A star without the order of its songplays.
 #[derive(Debug, PartialEq)]
-struct Contents {
+struct OrderedTables {
     songplays: Vec<Songplay>,
-    keys: Vec<LedgerSongplay>,
+    songplay_states: Vec<SongplayState>,
     users: Vec<User>,
-    latest: Vec<LedgerUser>,
+    user_states: Vec<UserState>,
     time: Vec<Time>,
-    matched: u64,
+    matched_songplays: u64,
 }
 
-fn contents(checked: &Checked) -> Contents {
+fn ordered_tables(checked: &VerifiedRun) -> OrderedTables {
     let star = checked.out.path().join("star");
     let mut songplays = tables::songplays(&star);
     songplays.sort_by_key(|row| row.songplay_id);
-    let ledger = tables::ledger(&star);
-    let mut keys = ledger.songplays;
+    let state = tables::merge_state(&star);
+    let mut keys = state.songplays;
     keys.sort_by_key(|row| row.songplay_id);
-    Contents {
+    OrderedTables {
         songplays,
-        keys,
+        songplay_states: keys,
         users: tables::users(&star),
-        latest: ledger.users,
+        user_states: state.users,
         time: tables::time(&star),
-        matched: checked.report.matched_songplays,
+        matched_songplays: checked.report.matched_songplays,
     }
 }
 
@@ -123,27 +127,31 @@ const fn sizes(split_bytes: Option<u64>, chunk_bytes: usize, row_group_rows: usi
     }
 }
 
-fn check_sizes(input: &Input, threads: usize, sizes: Sizes) -> Checked {
-    check(&input.songs(), &input.logs(), Setting { threads, sizes })
+fn run_and_compare_sizes(input: &TestInput, threads: usize, sizes: Sizes) -> VerifiedRun {
+    run_and_compare(
+        &input.songs_dir(),
+        &input.logs_dir(),
+        RunOptions { threads, sizes },
+    )
 }
 
 #[test]
-fn smallest_delivery_stays_wherever_the_deliveries_are() {
-    let (smaller, larger) = pairs();
-    let alone = Input::with_log(smaller.join("\n"));
-    let expected = contents(&check_sizes(&alone, 2, Sizes::default()));
+fn smallest_duplicate_is_kept_in_any_layout() {
+    let (smaller, larger) = kept_and_dropped_duplicates();
+    let alone = TestInput::with_log(smaller.join("\n"));
+    let expected = ordered_tables(&run_and_compare_sizes(&alone, 2, Sizes::default()));
     for (first, second) in [(&smaller, &larger), (&larger, &smaller)] {
         let both = [first.join("\n"), second.join("\n")].join("\n");
-        let one = Input::with_log(&both);
-        let objects = Input::with_log(first.join("\n"));
-        objects.add("logs/b.json", second.join("\n"));
-        let packed = Input::new();
-        packed.add("songs/a.json", SONG);
-        packed.add("logs/a.json.gz", gzip(both.as_bytes()));
-        let packed_objects = Input::new();
-        packed_objects.add("songs/a.json", SONG);
-        packed_objects.add("logs/a.json.gz", gzip(first.join("\n").as_bytes()));
-        packed_objects.add("logs/b.json.gz", gzip(second.join("\n").as_bytes()));
+        let one = TestInput::with_log(&both);
+        let objects = TestInput::with_log(first.join("\n"));
+        objects.write("logs/b.json", second.join("\n"));
+        let packed = TestInput::new();
+        packed.write("songs/a.json", SONG);
+        packed.write("logs/a.json.gz", gzip(both.as_bytes()));
+        let packed_objects = TestInput::new();
+        packed_objects.write("songs/a.json", SONG);
+        packed_objects.write("logs/a.json.gz", gzip(first.join("\n").as_bytes()));
+        packed_objects.write("logs/b.json.gz", gzip(second.join("\n").as_bytes()));
         let layouts = [
             ("one batch", &one, Sizes::default()),
             ("row groups", &one, sizes(None, 1 << 20, 4)),
@@ -159,11 +167,11 @@ fn smallest_delivery_stays_wherever_the_deliveries_are() {
             ),
         ];
         for (layout, input, sizes) in layouts {
-            let checked = check_sizes(input, 2, sizes);
-            assert_eq!(contents(&checked), expected, "{layout}");
+            let checked = run_and_compare_sizes(input, 2, sizes);
+            assert_eq!(ordered_tables(&checked), expected, "{layout}");
             assert_eq!(
                 checked.report.logs.duplicates,
-                PAIRS.len() as u64,
+                DUPLICATE_PAIRS.len() as u64,
                 "{layout}"
             );
         }
@@ -172,7 +180,7 @@ fn smallest_delivery_stays_wherever_the_deliveries_are() {
 
 /// The events of `fixtures/awkward/hash-collision`: other users, times and sessions, but one songplay_id.
 #[test]
-fn events_that_share_an_id_do_not_depend_on_order() {
+fn hash_collisions_do_not_depend_on_order() {
     let event = |ts, user, session, item| {
         event(
             1,
@@ -188,9 +196,9 @@ fn events_that_share_an_id_do_not_depend_on_order() {
     let second = event("1551728815064", "17349", "219768", "45249");
     for (a, b) in [(&first, &second), (&second, &first)] {
         for row_group_rows in [1, 2] {
-            let input = Input::with_log([a.as_str(), b].join("\n"));
-            let checked = check_sizes(&input, 2, sizes(None, 1 << 20, row_group_rows));
-            let star = contents(&checked);
+            let input = TestInput::with_log([a.as_str(), b].join("\n"));
+            let checked = run_and_compare_sizes(&input, 2, sizes(None, 1 << 20, row_group_rows));
+            let star = ordered_tables(&checked);
             let [songplay] = &star.songplays[..] else {
                 panic!("{star:?}")
             };
@@ -201,7 +209,7 @@ fn events_that_share_an_id_do_not_depend_on_order() {
 }
 
 /// A delivery of one of few events, with few values in each column.
-fn delivery() -> impl Strategy<Value = String> {
+fn colliding_event() -> impl Strategy<Value = String> {
     let text = || select(&["null", "\"\"", "\"A\"", "\"a\""][..]);
     let level = select(&["\"free\"", "\"paid\""][..]);
     let song = (
@@ -238,33 +246,33 @@ fn any_sizes() -> impl Strategy<Value = (usize, Sizes)> {
 }
 
 /// Deliveries dealt out to objects, every other one of which is compressed.
-fn input(deliveries: &[(String, usize)]) -> Input {
+fn input_with_objects(deliveries: &[(String, usize)]) -> TestInput {
     let mut objects: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
     for (delivery, object) in deliveries {
         objects.entry(*object).or_default().push(delivery);
     }
-    let input = Input::new();
-    input.add("songs/a.json", SONG);
+    let input = TestInput::new();
+    input.write("songs/a.json", SONG);
     for (number, lines) in objects {
         let log = lines.join("\n");
         match number % 2 {
-            0 => input.add(&format!("logs/{number}.json"), log),
-            _ => input.add(&format!("logs/{number}.json.gz"), gzip(log.as_bytes())),
+            0 => input.write(&format!("logs/{number}.json"), log),
+            _ => input.write(&format!("logs/{number}.json.gz"), gzip(log.as_bytes())),
         }
     }
     input
 }
 
-fn dealt() -> impl Strategy<Value = Vec<(String, usize)>> {
-    vec((delivery(), 0usize..5), 1..40)
+fn events_with_object_numbers() -> impl Strategy<Value = Vec<(String, usize)>> {
+    vec((colliding_event(), 0usize..5), 1..40)
 }
 
 proptest! {
-    #![proptest_config(cases(60))]
+    #![proptest_config(config_with_cases(60))]
 
     #[test]
-    fn deliveries_in_any_order_make_the_same_star(
-        (deliveries, shuffled) in dealt().prop_flat_map(|all| {
+    fn duplicates_in_any_order_give_the_same_tables(
+        (deliveries, shuffled) in events_with_object_numbers().prop_flat_map(|all| {
             let shuffled = Just(all.iter().map(|(event, _)| event.clone()).collect::<Vec<_>>());
             (Just(all), shuffled.prop_shuffle())
         }),
@@ -272,11 +280,11 @@ proptest! {
         one in any_sizes(),
         other in any_sizes(),
     ) {
-        let first = check_sizes(&input(&deliveries), one.0, one.1);
+        let first = run_and_compare_sizes(&input_with_objects(&deliveries), one.0, one.1);
         let shuffled: Vec<_> = shuffled.into_iter().zip(objects).collect();
-        let second = check_sizes(&input(&shuffled), other.0, other.1);
-        prop_assert_eq!(contents(&first), contents(&second));
-        let counts = |checked: &Checked| {
+        let second = run_and_compare_sizes(&input_with_objects(&shuffled), other.0, other.1);
+        prop_assert_eq!(ordered_tables(&first), ordered_tables(&second));
+        let counts = |checked: &VerifiedRun| {
             let logs = &checked.report.logs;
             (logs.kept, logs.duplicates)
         };
@@ -286,7 +294,7 @@ proptest! {
 
 /// Generated events, each tenth of them delivered again once or twice in another object, now and then with
 /// another level.
-fn repeated(root: &Path) {
+fn generate_with_duplicates(root: &Path) {
     let options = GenerateOptions {
         events: 12_000,
         songs: 100,
@@ -300,7 +308,7 @@ fn repeated(root: &Path) {
     let mut folders = vec![logs.clone()];
     let mut copies: Vec<Vec<String>> = vec![Vec::new(); 3];
     while let Some(folder) = folders.pop() {
-        for path in tables::files(&folder) {
+        for path in tables::list_dir(&folder) {
             if path.is_dir() {
                 folders.push(path);
                 continue;
@@ -323,17 +331,17 @@ fn repeated(root: &Path) {
 }
 
 #[test]
-fn repeated_events_make_the_same_bytes_at_any_number_of_threads() {
+fn dedup_output_bytes_do_not_depend_on_thread_count() {
     let root = TempDir::new().unwrap();
     let data = root.path().join("data");
-    repeated(&data);
+    generate_with_duplicates(&data);
     let (songs, logs) = (data.join("song_data"), data.join("log_data"));
     let sizes = sizes(Some(60_000), 1 << 20, 50);
     let output = |threads| {
         let out = root.path().join(format!("star-{threads}"));
-        let report = run(&songs, &logs, &out, Setting { threads, sizes });
+        let report = run_pipeline(&songs, &logs, &out, RunOptions { threads, sizes });
         assert!(report.logs.duplicates > 1000);
-        bytes(&out)
+        deterministic_files(&out)
     };
     let one = output(1);
     assert!(
@@ -345,5 +353,5 @@ fn repeated_events_make_the_same_bytes_at_any_number_of_threads() {
     for threads in [2, 7] {
         assert!(output(threads) == one, "{threads} threads");
     }
-    check(&songs, &logs, Setting { threads: 2, sizes });
+    run_and_compare(&songs, &logs, RunOptions { threads: 2, sizes });
 }

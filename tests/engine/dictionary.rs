@@ -13,11 +13,11 @@ use proptest::prelude::*;
 use sparkify::output::{Compression, PartWriter};
 use sparkify::storage::{LocalStore, Store};
 
-use crate::grammar::cases;
+use crate::grammar::config_with_cases;
 
 /// Runs of keys, long and short; none is null.
-fn keys(texts: i32) -> impl Strategy<Value = Vec<Option<i32>>> {
-    let key = prop_oneof![1 => Just(None), 4 => (0..texts).prop_map(Some)];
+fn dictionary_keys(text_count: i32) -> impl Strategy<Value = Vec<Option<i32>>> {
+    let key = prop_oneof![1 => Just(None), 4 => (0..text_count).prop_map(Some)];
     let run = prop_oneof![4 => 1..4usize, 2 => 5..20usize, 1 => 60..600usize];
     let runs = prop::collection::vec((key, run), 0..60);
     runs.prop_map(|runs| {
@@ -26,7 +26,7 @@ fn keys(texts: i32) -> impl Strategy<Value = Vec<Option<i32>>> {
     })
 }
 
-fn round_trip(texts: &[String], keys: &[Option<i32>], nullable: bool, codec: Compression) {
+fn assert_round_trip(texts: &[String], keys: &[Option<i32>], nullable: bool, codec: Compression) {
     let values: Arc<StringArray> = Arc::new(texts.iter().map(Some).collect());
     let keys: Int32Array = if nullable {
         keys.iter().copied().collect()
@@ -34,7 +34,7 @@ fn round_trip(texts: &[String], keys: &[Option<i32>], nullable: bool, codec: Com
         keys.iter().flatten().copied().collect::<Vec<_>>().into()
     };
     let column = DictionaryArray::<Int32Type>::try_new(keys, values).unwrap();
-    let wanted: Vec<Option<String>> = (0..column.len())
+    let expected: Vec<Option<String>> = (0..column.len())
         .map(|row| Some(texts[column.key(row)?].clone()))
         .collect();
     let field = Field::new("text", column.data_type().clone(), nullable);
@@ -62,38 +62,38 @@ fn round_trip(texts: &[String], keys: &[Option<i32>], nullable: bool, codec: Com
         let column = batch.column(1).as_string::<i32>();
         found.extend(column.iter().map(|text| text.map(str::to_owned)));
     }
-    assert!(found == [wanted.clone(), wanted].concat());
+    assert!(found == [expected.clone(), expected].concat());
 }
 
 proptest! {
-    #![proptest_config(cases(64))]
+    #![proptest_config(config_with_cases(64))]
 
     #[test]
-    fn any_keys_are_read_back(
+    fn dictionary_columns_round_trip(
         (texts, keys) in (1..300i32).prop_flat_map(|n| (
             prop::collection::vec(".{0,40}", n as usize),
-            keys(n),
+            dictionary_keys(n),
         )),
         nullable: bool,
         codec in prop::sample::select(Compression::value_variants()),
     ) {
-        round_trip(&texts, &keys, nullable, codec);
+        assert_round_trip(&texts, &keys, nullable, codec);
     }
 }
 
 #[test]
-fn the_ends_are_read_back() {
+fn edge_case_dictionaries_round_trip() {
     let texts = |n: usize| (0..n).map(|i| format!("text {i}")).collect::<Vec<_>>();
     for (nullable, codec) in [false, true].into_iter().flat_map(|nullable| {
         Compression::value_variants()
             .iter()
             .map(move |&c| (nullable, c))
     }) {
-        round_trip(&texts(1), &[], nullable, codec);
-        round_trip(&texts(1), &[None; 100], nullable, codec);
-        round_trip(&texts(1), &[Some(0); 100], nullable, codec);
+        assert_round_trip(&texts(1), &[], nullable, codec);
+        assert_round_trip(&texts(1), &[None; 100], nullable, codec);
+        assert_round_trip(&texts(1), &[Some(0); 100], nullable, codec);
         // More than 16 bits a key, in an order without runs.
         let many: Vec<_> = (0..70_000).map(|i| Some((i * 3_001) % 70_000)).collect();
-        round_trip(&texts(70_000), &many, nullable, codec);
+        assert_round_trip(&texts(70_000), &many, nullable, codec);
     }
 }

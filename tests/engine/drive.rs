@@ -17,7 +17,7 @@ use sparkify::decode::sniff::Layout;
 use sparkify::decode::{Chunk, DecodeStatus, Decoder, InputState, RecordCounts};
 
 /// Keeps every record that is JSON and UTF-8: what it rejects is rejected by grammar or encoding.
-pub static EVERYTHING: RecordSchema = RecordSchema {
+pub static KEEP_ALL_SCHEMA: RecordSchema = RecordSchema {
     known_keys: &["page", "ts", "a", "song_id"],
     fields: &[Field {
         key: "no record has this key",
@@ -29,35 +29,35 @@ pub static EVERYTHING: RecordSchema = RecordSchema {
 
 /// How the bytes come to the decoder.
 #[derive(Debug, Clone, Copy)]
-pub struct Manner {
+pub struct FeedOptions {
     /// The size of the buffer, which doubles for a record that does not fit.
     pub chunk_bytes: usize,
     /// Rows of a batch.
-    pub max_rows: usize,
+    pub max_batch_rows: usize,
     /// Whether the end is only known after a read that gives nothing, as with compressed objects.
-    pub late_end: bool,
+    pub late_eof: bool,
     /// Bytes of a segment.
     pub segment_bytes: u64,
 }
 
 /// All at once.
-pub const WHOLE: Manner = Manner {
+pub const SINGLE_CHUNK: FeedOptions = FeedOptions {
     chunk_bytes: usize::MAX / 4,
-    max_rows: usize::MAX,
-    late_end: false,
+    max_batch_rows: usize::MAX,
+    late_eof: false,
     segment_bytes: u64::MAX,
 };
 
 /// What a decoder made of some bytes.
 #[derive(Debug)]
-pub struct Decoded {
+pub struct DecodedInput {
     pub counts: RecordCounts,
     /// With lines from the start of the object (the first is 0).
     pub rejects: Vec<Reject>,
     /// The cells of each row.
     pub rows: Vec<Vec<Cell>>,
     /// Where the decoder stopped because its batch was full: each time before a record.
-    pub stops: Vec<usize>,
+    pub batch_boundaries: Vec<usize>,
     pub layout: Option<Layout>,
 }
 
@@ -72,29 +72,29 @@ pub enum Cell {
 
 /// Decodes `bytes`, checking what holds for every input: the decoder gets on and accounts for
 /// everything.
-pub fn decode(bytes: &[u8], schema: &'static RecordSchema, manner: Manner) -> Decoded {
-    let mut decoder = Decoder::new(schema, manner.max_rows);
-    let mut decoded = Decoded {
+pub fn decode(bytes: &[u8], schema: &'static RecordSchema, feed: FeedOptions) -> DecodedInput {
+    let mut decoder = Decoder::new(schema, feed.max_batch_rows);
+    let mut decoded = DecodedInput {
         counts: RecordCounts::default(),
         rejects: Vec::new(),
         rows: Vec::new(),
-        stops: Vec::new(),
+        batch_boundaries: Vec::new(),
         layout: None,
     };
-    let (mut begin, mut end, mut room) = (0, 0, manner.chunk_bytes);
-    let (mut line, mut hungry) = (0, true);
-    let mut segment_end = manner.segment_bytes;
+    let (mut begin, mut end, mut capacity) = (0, 0, feed.chunk_bytes);
+    let (mut line, mut needs_input) = (0, true);
+    let mut segment_end = feed.segment_bytes;
     let mut padded = Vec::new();
-    let mut more = true;
+    let mut has_more = true;
     loop {
-        if hungry {
-            assert!(more, "hungry at the end");
-            if end - begin == room {
-                room *= 2;
+        if needs_input {
+            assert!(has_more, "hungry at the end");
+            if end - begin == capacity {
+                capacity *= 2;
             }
-            let read = (room - (end - begin)).min(bytes.len() - end);
+            let read = (capacity - (end - begin)).min(bytes.len() - end);
             end += read;
-            more = end < bytes.len() || (manner.late_end && read > 0);
+            has_more = end < bytes.len() || (feed.late_eof && read > 0);
         }
         padded.clear();
         padded.extend_from_slice(&bytes[begin..end]);
@@ -103,7 +103,7 @@ pub fn decode(bytes: &[u8], schema: &'static RecordSchema, manner: Manner) -> De
             padded: &padded,
             len: end - begin,
             offset: begin as u64,
-            input_state: if more {
+            input_state: if has_more {
                 InputState::More
             } else {
                 InputState::Eof
@@ -112,13 +112,13 @@ pub fn decode(bytes: &[u8], schema: &'static RecordSchema, manner: Manner) -> De
         let progress = decoder.decode(chunk, segment_end);
         begin += progress.consumed;
         assert!(begin <= end, "consumed what it was not given");
-        hungry = progress.status == DecodeStatus::NeedInput;
+        needs_input = progress.status == DecodeStatus::NeedInput;
         match progress.status {
             DecodeStatus::NeedInput => {}
             DecodeStatus::BatchFull => {
-                decoded.stops.push(begin);
+                decoded.batch_boundaries.push(begin);
                 assert!(decoder.rows() > 0, "full of nothing");
-                decoded.rows.extend(rows(&decoder.finish().unwrap()));
+                decoded.rows.extend(batch_rows(&decoder.finish().unwrap()));
             }
             DecodeStatus::SegmentEnd => {
                 let found = decoder.take_rejects().into_iter().map(|mut reject| {
@@ -127,17 +127,17 @@ pub fn decode(bytes: &[u8], schema: &'static RecordSchema, manner: Manner) -> De
                 });
                 decoded.rejects.extend(found);
                 line += decoder.newlines();
-                if begin == bytes.len() && !more {
+                if begin == bytes.len() && !has_more {
                     break;
                 }
                 assert!(begin as u64 >= segment_end, "done too early");
                 assert!(bytes[..begin].ends_with(b"\n") && bytes[begin] == b'{');
                 decoder.begin_segment(decoder.layout());
-                segment_end = (begin as u64).saturating_add(manner.segment_bytes);
+                segment_end = (begin as u64).saturating_add(feed.segment_bytes);
             }
         }
     }
-    decoded.rows.extend(rows(&decoder.finish().unwrap()));
+    decoded.rows.extend(batch_rows(&decoder.finish().unwrap()));
     decoded.counts = decoder.take_counts();
     decoded.layout = decoder.layout();
     let counts = decoded.counts;
@@ -147,7 +147,7 @@ pub fn decode(bytes: &[u8], schema: &'static RecordSchema, manner: Manner) -> De
     );
     assert_eq!(counts.rejected, decoded.rejects.len() as u64);
     assert_eq!(counts.kept, decoded.rows.len() as u64);
-    assert_eq!(line, newlines(bytes), "lines");
+    assert_eq!(line, count_newlines(bytes), "lines");
     for reject in &decoded.rejects {
         let start = reject.offset as usize;
         assert!(bytes[start..].starts_with(&reject.text), "text of a reject");
@@ -156,34 +156,38 @@ pub fn decode(bytes: &[u8], schema: &'static RecordSchema, manner: Manner) -> De
             end <= bytes.len() && reject.text.len() <= end - start,
             "length of a reject"
         );
-        assert_eq!(reject.line, newlines(&bytes[..start]), "line of a reject");
+        assert_eq!(
+            reject.line,
+            count_newlines(&bytes[..start]),
+            "line of a reject"
+        );
     }
     decoded
 }
 
-fn newlines(bytes: &[u8]) -> u64 {
+fn count_newlines(bytes: &[u8]) -> u64 {
     bytes.iter().filter(|&&b| b == b'\n').count() as u64
 }
 
 /// Both must be the same in everything but where they stopped.
-pub fn assert_same(found: &Decoded, wanted: &Decoded, manner: Manner) {
-    assert_eq!(found.counts, wanted.counts, "{manner:?}");
-    assert_eq!(found.rejects, wanted.rejects, "{manner:?}");
-    assert_eq!(found.rows, wanted.rows, "{manner:?}");
+pub fn assert_same_output(actual: &DecodedInput, expected: &DecodedInput, feed: FeedOptions) {
+    assert_eq!(actual.counts, expected.counts, "{feed:?}");
+    assert_eq!(actual.rejects, expected.rejects, "{feed:?}");
+    assert_eq!(actual.rows, expected.rows, "{feed:?}");
 }
 
 /// The records that [`EVERYTHING`] takes: well-formed UTF-8 as `Ok`, rejects as `Err`. It follows the
 /// decoder's own steps: with batches of one row it stops before the record after each row.
-pub fn records(bytes: &[u8]) -> Vec<Result<Range<usize>, Range<usize>>> {
-    let one_by_one = Manner {
-        max_rows: 1,
-        ..WHOLE
+pub fn decode_record_ranges(bytes: &[u8]) -> Vec<Result<Range<usize>, Range<usize>>> {
+    let single_row_batches = FeedOptions {
+        max_batch_rows: 1,
+        ..SINGLE_CHUNK
     };
-    let decoded = decode(bytes, &EVERYTHING, one_by_one);
-    let mut stops = decoded.stops.iter().copied();
+    let decoded = decode(bytes, &KEEP_ALL_SCHEMA, single_row_batches);
+    let mut boundaries = decoded.batch_boundaries.iter().copied();
     let mut rejects = decoded.rejects.iter().peekable();
     let is_array = decoded.layout == Some(Layout::Array);
-    let skip = |mut at: usize| loop {
+    let skip_separators = |mut at: usize| loop {
         match bytes.get(at) {
             Some(b' ' | b'\t' | b'\n' | b'\r') => at += 1,
             Some(b',' | b'[' | b']') if is_array => at += 1,
@@ -192,10 +196,11 @@ pub fn records(bytes: &[u8]) -> Vec<Result<Range<usize>, Range<usize>>> {
         }
     };
     // What can be between two records is not part of them.
-    let trim = |start: usize, next: usize| (start..=next).find(|end| skip(*end) == next);
+    let record_end =
+        |start: usize, next: usize| (start..=next).find(|end| skip_separators(*end) == next);
 
     let mut found = Vec::new();
-    let mut at = skip(0);
+    let mut at = skip_separators(0);
     while at < bytes.len() {
         if let Some(reject) = rejects.next_if(|reject| reject.offset == at as u64) {
             assert!(
@@ -204,28 +209,28 @@ pub fn records(bytes: &[u8]) -> Vec<Result<Range<usize>, Range<usize>>> {
             );
             let end = at + reject.text.len();
             found.push(Err(at..end));
-            at = skip(end);
+            at = skip_separators(end);
         } else {
-            let next = stops.next().unwrap_or(bytes.len());
+            let next = boundaries.next().unwrap_or(bytes.len());
             let next = rejects.peek().map_or(next, |r| next.min(r.offset as usize));
-            found.push(Ok(at..trim(at, next).unwrap()));
-            at = skip(next);
+            found.push(Ok(at..record_end(at, next).unwrap()));
+            at = skip_separators(next);
         }
     }
     // What is missing after the end is rejected there.
     let missing = rejects.map(|reject| Err(at..at + reject.text.len()));
     found.extend(missing);
-    assert!(stops.next().is_none());
+    assert!(boundaries.next().is_none());
     found
 }
 
-fn rows(batch: &RecordBatch) -> Vec<Vec<Cell>> {
+fn batch_rows(batch: &RecordBatch) -> Vec<Vec<Cell>> {
     (0..batch.num_rows())
-        .map(|row| batch.columns().iter().map(|c| cell(c, row)).collect())
+        .map(|row| batch.columns().iter().map(|c| cell_at(c, row)).collect())
         .collect()
 }
 
-fn cell(column: &ArrayRef, row: usize) -> Cell {
+fn cell_at(column: &ArrayRef, row: usize) -> Cell {
     if column.is_null(row) {
         return Cell::Null;
     }

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use sparkify::config::Sizes;
 
-use crate::harness::{Checked, Setting, check};
+use crate::harness::{RunOptions, VerifiedRun, run_and_compare};
 
 /// The folder of a case, if the cases are here.
-fn case(name: &str) -> Option<PathBuf> {
+fn case_dir(name: &str) -> Option<PathBuf> {
     let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/cases");
     if !cases.is_dir() {
         eprintln!("skipped: ../shared is not here");
@@ -21,8 +21,8 @@ fn case(name: &str) -> Option<PathBuf> {
 }
 
 /// What the engine makes of a case at usual and at small sizes; both are held against the reference.
-fn check_case(name: &str, check_all: impl Fn(&Checked)) {
-    let Some(case) = case(name) else {
+fn check_case(name: &str, check_all: impl Fn(&VerifiedRun)) {
+    let Some(case) = case_dir(name) else {
         return;
     };
     let small = Sizes {
@@ -31,13 +31,17 @@ fn check_case(name: &str, check_all: impl Fn(&Checked)) {
         row_group_rows: 100,
     };
     for sizes in [Sizes::default(), small] {
-        let setting = Setting { threads: 2, sizes };
-        check_all(&check(&case.join("songs"), &case.join("logs"), setting));
+        let setting = RunOptions { threads: 2, sizes };
+        check_all(&run_and_compare(
+            &case.join("songs"),
+            &case.join("logs"),
+            setting,
+        ));
     }
 }
 
 /// The objects, the kept events, duplicates included, and the rejects.
-fn counts(checked: &Checked) -> (u64, u64, u64) {
+fn log_counts(checked: &VerifiedRun) -> (u64, u64, u64) {
     let logs = &checked.report.logs;
     assert_eq!(logs.filtered, 0);
     (
@@ -48,50 +52,50 @@ fn counts(checked: &Checked) -> (u64, u64, u64) {
 }
 
 #[test]
-fn records_of_an_array_are_read() {
+fn array_elements_are_read_as_records() {
     for (name, expected) in [
         ("01a-array-compact", (2, 1500, 0)),
         ("01c-array-line-each", (2, 1500, 0)),
         ("01d-only-log-is-array", (1, 5000, 0)),
     ] {
         check_case(name, |checked| {
-            assert_eq!(counts(checked), expected, "{name}")
+            assert_eq!(log_counts(checked), expected, "{name}")
         });
     }
 }
 
 #[test]
-fn bad_record_on_one_line_costs_itself() {
+fn bad_record_in_single_line_object_rejects_only_itself() {
     check_case("02b-firehose-one-bad", |checked| {
-        assert_eq!(counts(checked), (1, 1000, 1));
+        assert_eq!(log_counts(checked), (1, 1000, 1));
     });
 }
 
 #[test]
-fn byte_order_marks_before_records_are_skipped() {
+fn boms_between_records_are_skipped() {
     check_case("06-bom-middle", |checked| {
-        assert_eq!(counts(checked), (1, 500, 0));
+        assert_eq!(log_counts(checked), (1, 500, 0));
     });
 }
 
 #[test]
-fn zero_bytes_after_gzip_are_padding() {
+fn gzip_zero_padding_is_ignored() {
     check_case("10a-gz-zero-padding", |checked| {
-        assert_eq!(counts(checked), (1, 1000, 0));
+        assert_eq!(log_counts(checked), (1, 1000, 0));
     });
 }
 
 #[test]
-fn gzip_in_an_object_named_json_is_decompressed() {
+fn gzip_content_with_json_extension_is_decompressed() {
     check_case("12-json-name-gz-content", |checked| {
-        assert_eq!(counts(checked), (2, 6000, 0));
+        assert_eq!(log_counts(checked), (2, 6000, 0));
     });
 }
 
 #[test]
-fn endings_are_taken_in_any_case_and_others_are_told() {
+fn extensions_are_case_insensitive_and_unknown_ones_are_counted() {
     check_case("15-names", |checked| {
-        assert_eq!(counts(checked), (6, 60, 0));
+        assert_eq!(log_counts(checked), (6, 60, 0));
         let logs = &checked.report.logs.input;
         assert_eq!(logs.ignored_objects, 10);
         assert_eq!(
@@ -105,8 +109,8 @@ fn endings_are_taken_in_any_case_and_others_are_told() {
 }
 
 #[test]
-fn a_zstd_window_of_more_than_128_mib_is_read() {
+fn zstd_window_above_128_mib_is_read() {
     check_case("50b-zstd-long-beside-others", |checked| {
-        assert_eq!(counts(checked), (2, 2000, 0));
+        assert_eq!(log_counts(checked), (2, 2000, 0));
     });
 }

@@ -9,12 +9,12 @@ use sparkify::decode::reject::RejectReason;
 use sparkify::decode::{lexer, value};
 use sparkify::star::schema::{EVENT_RECORD, SONG_RECORD};
 
-use crate::compare::{compare_values, wanted};
-use crate::drive::{self, Manner, WHOLE};
+use crate::compare::{assert_values_match_reference, expected_records};
+use crate::drive::{self, FeedOptions, SINGLE_CHUNK};
 use crate::texts;
 
 /// The number of cases in an ordinary run. The seeds of failures are kept beside the source file, to be committed.
-pub fn cases(ordinary: u32) -> Config {
+pub fn config_with_cases(ordinary: u32) -> Config {
     let persistence = FileFailurePersistence::WithSource("proptest-regressions");
     let config = Config {
         failure_persistence: Some(Box::new(persistence)),
@@ -29,13 +29,13 @@ pub fn cases(ordinary: u32) -> Config {
     }
 }
 
-fn manner() -> impl Strategy<Value = Manner> {
+fn feed_options() -> impl Strategy<Value = FeedOptions> {
     let segment = prop_oneof![Just(u64::MAX), 1u64..100];
     (1usize..80, 1usize..5, any::<bool>(), segment).prop_map(
-        |(chunk_bytes, max_rows, late_end, segment_bytes)| Manner {
+        |(chunk_bytes, max_rows, late_eof, segment_bytes)| FeedOptions {
             chunk_bytes,
-            max_rows,
-            late_end,
+            max_batch_rows: max_rows,
+            late_eof,
             segment_bytes,
         },
     )
@@ -75,21 +75,21 @@ fn exact_integer(number: &str) -> Result<i64, RejectReason> {
         .map_err(|_| RejectReason::Range)
 }
 
-fn reason<T>(result: Result<T, value::ValueError>) -> Result<T, RejectReason> {
+fn without_detail<T>(result: Result<T, value::ValueError>) -> Result<T, RejectReason> {
     result.map_err(|(reason, _)| reason)
 }
 
 proptest! {
-    #![proptest_config(cases(300))]
+    #![proptest_config(config_with_cases(300))]
 
     #[test]
-    fn accepts_and_rejects_what_the_grammar_does(bytes in texts::damaged()) {
-        prop_assert_eq!(drive::records(&bytes), wanted(&bytes));
+    fn accepts_and_rejects_like_the_reference(bytes in texts::mutated_document()) {
+        prop_assert_eq!(drive::decode_record_ranges(&bytes), expected_records(&bytes));
     }
 
     /// Without the reference in between.
     #[test]
-    fn a_record_alone_is_judged_as_serde_json_does(bytes in texts::damaged()) {
+    fn single_record_is_accepted_like_serde_json(bytes in texts::mutated_document()) {
         let space = |b: &u8| matches!(b, b' ' | b'\t' | b'\n' | b'\r');
         let start = bytes.iter().take_while(|b| space(b)).count();
         let end = bytes.len() - bytes[start..].iter().rev().take_while(|b| space(b)).count();
@@ -102,54 +102,54 @@ proptest! {
             && std::str::from_utf8(text).is_ok()
             && serde_json::from_slice::<IgnoredAny>(text).is_ok();
         let all = 0..text.len();
-        let whole = matches!(drive::records(text).as_slice(), [Ok(range)] if *range == all);
+        let whole = matches!(drive::decode_record_ranges(text).as_slice(), [Ok(range)] if *range == all);
         prop_assert_eq!(whole, json);
     }
 
     #[test]
-    fn the_same_in_any_chunks_batches_and_segments(bytes in texts::damaged(), manner in manner()) {
-        for schema in [&drive::EVERYTHING, &EVENT_RECORD, &SONG_RECORD] {
-            let whole = drive::decode(&bytes, schema, WHOLE);
-            drive::assert_same(&drive::decode(&bytes, schema, manner), &whole, manner);
+    fn output_does_not_depend_on_chunks_batches_or_segments(bytes in texts::mutated_document(), manner in feed_options()) {
+        for schema in [&drive::KEEP_ALL_SCHEMA, &EVENT_RECORD, &SONG_RECORD] {
+            let whole = drive::decode(&bytes, schema, SINGLE_CHUNK);
+            drive::assert_same_output(&drive::decode(&bytes, schema, manner), &whole, manner);
         }
     }
 
     #[test]
-    fn rows_and_reasons_are_those_of_the_reference(bytes in texts::damaged()) {
-        compare_values(&bytes);
+    fn rows_and_reject_reasons_match_the_reference(bytes in texts::mutated_document()) {
+        assert_values_match_reference(&bytes);
     }
 
     #[test]
-    fn any_bytes_are_decoded_without_a_panic(
+    fn arbitrary_bytes_never_panic(
         bytes in vec(any::<u8>(), 0..300),
-        manner in manner(),
+        manner in feed_options(),
     ) {
-        prop_assert_eq!(drive::records(&bytes), wanted(&bytes));
+        prop_assert_eq!(drive::decode_record_ranges(&bytes), expected_records(&bytes));
         for schema in [&EVENT_RECORD, &SONG_RECORD] {
-            let whole = drive::decode(&bytes, schema, WHOLE);
-            drive::assert_same(&drive::decode(&bytes, schema, manner), &whole, manner);
+            let whole = drive::decode(&bytes, schema, SINGLE_CHUNK);
+            drive::assert_same_output(&drive::decode(&bytes, schema, manner), &whole, manner);
         }
     }
 
     #[test]
-    fn any_bytes_of_json_are_decoded_as_the_grammar_says(
+    fn json_like_bytes_match_the_reference(
         bytes in vec(proptest::sample::select(b"{{{}}}[]\"\"\\:,, \n\n\r\tab019.-+eEnultrfs\0\x80\xe2\x82\xac".to_vec()), 0..60),
     ) {
-        prop_assert_eq!(drive::records(&bytes), wanted(&bytes));
+        prop_assert_eq!(drive::decode_record_ranges(&bytes), expected_records(&bytes));
     }
 }
 
 proptest! {
-    #![proptest_config(cases(60))]
+    #![proptest_config(config_with_cases(60))]
 
     #[test]
-    fn the_same_in_every_small_chunk_size(bytes in texts::damaged()) {
-        for schema in [&drive::EVERYTHING, &EVENT_RECORD] {
-            let whole = drive::decode(&bytes, schema, WHOLE);
+    fn output_does_not_depend_on_small_chunk_sizes(bytes in texts::mutated_document()) {
+        for schema in [&drive::KEEP_ALL_SCHEMA, &EVENT_RECORD] {
+            let whole = drive::decode(&bytes, schema, SINGLE_CHUNK);
             for chunk_bytes in 1..=20 {
-                for late_end in [false, true] {
-                    let manner = Manner { chunk_bytes, late_end, ..WHOLE };
-                    drive::assert_same(&drive::decode(&bytes, schema, manner), &whole, manner);
+                for late_eof in [false, true] {
+                    let manner = FeedOptions { chunk_bytes, late_eof, ..SINGLE_CHUNK };
+                    drive::assert_same_output(&drive::decode(&bytes, schema, manner), &whole, manner);
                 }
             }
         }
@@ -157,10 +157,10 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(cases(3000))]
+    #![proptest_config(config_with_cases(3000))]
 
     #[test]
-    fn doubles_are_those_of_the_standard_library(number in texts::number()) {
+    fn doubles_match_the_standard_library(number in texts::number()) {
         prop_assert!(lexer::is_number(number.as_bytes()));
         let wanted: f64 = number.parse().unwrap();
         match value::parse_double(number.as_bytes()) {
@@ -174,19 +174,19 @@ proptest! {
 
     #[test]
     fn integers_are_exact(number in texts::number()) {
-        prop_assert_eq!(reason(value::parse_integer(number.as_bytes())), exact_integer(&number));
+        prop_assert_eq!(without_detail(value::parse_integer(number.as_bytes())), exact_integer(&number));
     }
 
     #[test]
-    fn numbers_in_text_are_json_numbers(text in "[-+]?[0-9]{0,3}[.]?[0-9]{0,2}[eE]?[-+]?[0-9]{0,2} ?") {
+    fn numeric_text_is_recognized_like_serde_json(text in "[-+]?[0-9]{0,3}[.]?[0-9]{0,2}[eE]?[-+]?[0-9]{0,2} ?") {
         let json = serde_json::from_str::<IgnoredAny>(&text).is_ok() && !text.ends_with(' ');
         prop_assert_eq!(lexer::is_number(text.as_bytes()), json);
     }
 
     #[test]
-    fn strings_are_unescaped_as_serde_json_does(body in texts::string_body()) {
+    fn strings_are_unescaped_like_serde_json(body in texts::string_body()) {
         let mut text = Vec::new();
-        let found = reason(value::unescape(body.as_bytes(), &mut text));
+        let found = without_detail(value::unescape(body.as_bytes(), &mut text));
         match serde_json::from_str::<String>(&format!("\"{body}\"")) {
             Ok(wanted) => {
                 let nul = wanted.contains('\0');

@@ -14,7 +14,7 @@ use sparkify::star::schema::{MERGE_STATE_TABLES, STAR_TABLES, Table};
 use sparkify::storage::Location;
 use tempfile::TempDir;
 
-use crate::reference::{self, Lost, Reference, Reject};
+use crate::reference::{self, DataLoss, ReferenceOutput, Reject};
 use crate::tables;
 
 /// A song that every made event can match.
@@ -24,7 +24,7 @@ pub const SONG: &str = r#"{"num_songs": 1, "artist_id": "AR1", "artist_latitude"
 pub fn event(n: u64, fields: &[(&str, &str)]) -> String {
     let ts = (1_541_000_000_000 + n * 1000).to_string();
     let item = n.to_string();
-    let usual = [
+    let defaults = [
         ("artist", "\"Artist\""),
         ("auth", "\"Logged In\""),
         ("firstName", "\"Ada\""),
@@ -45,7 +45,7 @@ pub fn event(n: u64, fields: &[(&str, &str)]) -> String {
         ("userId", "\"1\""),
     ];
     let mut members: Vec<(String, String)> = Vec::new();
-    for (key, value) in usual.iter().chain(fields) {
+    for (key, value) in defaults.iter().chain(fields) {
         match members.iter_mut().find(|(k, _)| k == key) {
             Some(member) => member.1 = (*value).to_owned(),
             None => members.push(((*key).to_owned(), (*value).to_owned())),
@@ -59,58 +59,58 @@ pub fn event(n: u64, fields: &[(&str, &str)]) -> String {
 }
 
 /// A folder with `songs` and `logs` in it.
-pub struct Input {
+pub struct TestInput {
     pub root: TempDir,
 }
 
-impl Input {
+impl TestInput {
     pub fn new() -> Self {
         let input = Self {
             root: TempDir::new().unwrap(),
         };
-        fs::create_dir(input.songs()).unwrap();
-        fs::create_dir(input.logs()).unwrap();
+        fs::create_dir(input.songs_dir()).unwrap();
+        fs::create_dir(input.logs_dir()).unwrap();
         input
     }
 
     /// One song object with [`SONG`], and one log object.
     pub fn with_log(bytes: impl AsRef<[u8]>) -> Self {
         let input = Self::new();
-        input.add("songs/a.json", SONG);
-        input.add("logs/a.json", bytes);
+        input.write("songs/a.json", SONG);
+        input.write("logs/a.json", bytes);
         input
     }
 
-    pub fn add(&self, path: &str, bytes: impl AsRef<[u8]>) {
+    pub fn write(&self, path: &str, bytes: impl AsRef<[u8]>) {
         let path = self.root.path().join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, bytes).unwrap();
     }
 
-    pub fn songs(&self) -> PathBuf {
+    pub fn songs_dir(&self) -> PathBuf {
         self.root.path().join("songs")
     }
 
-    pub fn logs(&self) -> PathBuf {
+    pub fn logs_dir(&self) -> PathBuf {
         self.root.path().join("logs")
     }
 }
 
 /// A run's output and what it should be.
-pub struct Checked {
+pub struct VerifiedRun {
     pub out: TempDir,
     pub report: Report,
-    pub reference: Reference,
+    pub reference: ReferenceOutput,
 }
 
 /// How to run.
 #[derive(Clone, Copy)]
-pub struct Setting {
+pub struct RunOptions {
     pub threads: usize,
     pub sizes: Sizes,
 }
 
-impl Default for Setting {
+impl Default for RunOptions {
     fn default() -> Self {
         Self {
             threads: 2,
@@ -119,38 +119,38 @@ impl Default for Setting {
     }
 }
 
-pub fn run(
-    songs: impl Into<reference::Input>,
-    logs: impl Into<reference::Input>,
+pub fn run_pipeline(
+    songs: impl Into<reference::ReferenceInput>,
+    logs: impl Into<reference::ReferenceInput>,
     out: &Path,
-    setting: Setting,
+    setting: RunOptions,
 ) -> Report {
-    run_without(songs, logs, out, setting, LoadedObjects::default())
+    run_pipeline_skipping(songs, logs, out, setting, LoadedObjects::default())
 }
 
 /// The same without the logs that are `loaded`.
-pub fn run_without(
-    songs: impl Into<reference::Input>,
-    logs: impl Into<reference::Input>,
+pub fn run_pipeline_skipping(
+    songs: impl Into<reference::ReferenceInput>,
+    logs: impl Into<reference::ReferenceInput>,
     out: &Path,
-    setting: Setting,
+    setting: RunOptions,
     loaded: LoadedObjects,
 ) -> Report {
-    let config = config(songs, logs, out, setting, loaded);
+    let config = run_config(songs, logs, out, setting, loaded);
     pipeline::run(&config, &Progress::silent()).unwrap()
 }
 
 /// What such a run is asked to do.
-pub fn config(
-    songs: impl Into<reference::Input>,
-    logs: impl Into<reference::Input>,
+pub fn run_config(
+    songs: impl Into<reference::ReferenceInput>,
+    logs: impl Into<reference::ReferenceInput>,
     out: &Path,
-    setting: Setting,
+    setting: RunOptions,
     loaded: LoadedObjects,
 ) -> RunConfig {
     RunConfig {
-        songs: places(songs.into()),
-        logs: places(logs.into()),
+        songs: input_locations(songs.into()),
+        logs: input_locations(logs.into()),
         out: Location::Local(out.to_owned()),
         s3: Default::default(),
         threads: setting.threads,
@@ -164,53 +164,64 @@ pub fn config(
 }
 
 /// An input as the engine takes it.
-pub fn places(input: reference::Input) -> InputSpec {
+pub fn input_locations(input: reference::ReferenceInput) -> InputSpec {
     let include = input.include.iter().map(|glob| Glob::parse(glob).unwrap());
     InputSpec {
         include: include.collect(),
-        locations: input.places.into_iter().map(Location::Local).collect(),
+        locations: input.locations.into_iter().map(Location::Local).collect(),
     }
 }
 
 /// Runs the engine and the reference, and compares everything they say.
-pub fn check(
-    songs: impl Into<reference::Input>,
-    logs: impl Into<reference::Input>,
-    setting: Setting,
-) -> Checked {
+pub fn run_and_compare(
+    songs: impl Into<reference::ReferenceInput>,
+    logs: impl Into<reference::ReferenceInput>,
+    setting: RunOptions,
+) -> VerifiedRun {
     let (songs, logs) = (songs.into(), logs.into());
     let reference = reference::compute(songs.clone(), logs.clone()).unwrap();
-    check_against(songs, logs, setting, reference)
+    run_and_compare_with(songs, logs, setting, reference)
 }
 
-pub fn check_input(input: &Input) -> Checked {
-    check(&input.songs(), &input.logs(), Setting::default())
+pub fn run_and_compare_input(input: &TestInput) -> VerifiedRun {
+    run_and_compare(&input.songs_dir(), &input.logs_dir(), RunOptions::default())
 }
 
-pub fn check_against(
-    songs: impl Into<reference::Input>,
-    logs: impl Into<reference::Input>,
-    setting: Setting,
-    reference: Reference,
-) -> Checked {
+pub fn run_and_compare_with(
+    songs: impl Into<reference::ReferenceInput>,
+    logs: impl Into<reference::ReferenceInput>,
+    setting: RunOptions,
+    reference: ReferenceOutput,
+) -> VerifiedRun {
     let (songs, logs) = (&songs.into(), &logs.into());
     let out = TempDir::new().unwrap();
     let star = out.path().join("star");
-    let report = run(songs.clone(), logs.clone(), &star, setting);
+    let report = run_pipeline(songs.clone(), logs.clone(), &star, setting);
 
-    same_rows("songplays", &tables::songplays(&star), &reference.songplays);
-    same_rows("users", &tables::users(&star), &reference.users);
-    same_rows("songs", &tables::songs(&star), &reference.songs);
-    same_rows("artists", &tables::artists(&star), &reference.artists);
-    same_rows("time", &tables::time(&star), &reference.time);
-    let (ledger, wanted) = (tables::ledger(&star), &reference.ledger);
-    same_rows("ledger_objects", &ledger.objects, &wanted.objects);
-    same_rows("ledger_users", &ledger.users, &wanted.users);
-    same_rows("ledger_artists", &ledger.artists, &wanted.artists);
-    same_rows("ledger_songs", &ledger.songs, &wanted.songs);
-    same_rows("ledger_songplays", &ledger.songplays, &wanted.songplays);
-    same_rejects(&rejects(&star, "songs", songs), &reference.song_rejects);
-    same_rejects(&rejects(&star, "logs", logs), &reference.log_rejects);
+    assert_same_rows("songplays", &tables::songplays(&star), &reference.songplays);
+    assert_same_rows("users", &tables::users(&star), &reference.users);
+    assert_same_rows("songs", &tables::songs(&star), &reference.songs);
+    assert_same_rows("artists", &tables::artists(&star), &reference.artists);
+    assert_same_rows("time", &tables::time(&star), &reference.time);
+    let (state, expected_state) = (tables::merge_state(&star), &reference.merge_state);
+    assert_same_rows(
+        "ledger_objects",
+        &state.source_objects,
+        &expected_state.source_objects,
+    );
+    assert_same_rows("ledger_users", &state.users, &expected_state.users);
+    assert_same_rows("ledger_artists", &state.artists, &expected_state.artists);
+    assert_same_rows("ledger_songs", &state.songs, &expected_state.songs);
+    assert_same_rows(
+        "ledger_songplays",
+        &state.songplays,
+        &expected_state.songplays,
+    );
+    assert_same_rejects(
+        &read_rejects(&star, "songs", songs),
+        &reference.song_rejects,
+    );
+    assert_same_rejects(&read_rejects(&star, "logs", logs), &reference.log_rejects);
 
     let (s, l) = (&reference.song_counts, &reference.log_counts);
     let (songs, logs) = (&report.songs, &report.logs);
@@ -225,7 +236,7 @@ pub fn check_against(
         (s.objects, s.ignored_objects, s.bytes, s.records, s.rejected)
     );
     assert_eq!(songs.rejected_by_reason, s.rejected_by_reason);
-    assert_eq!(songs.ignored_endings, s.ignored_endings);
+    assert_eq!(songs.ignored_endings, s.ignored_extensions);
     let input = &logs.input;
     assert_eq!(
         (
@@ -238,22 +249,22 @@ pub fn check_against(
         (l.objects, l.ignored_objects, l.bytes, l.records, l.rejected)
     );
     assert_eq!(input.rejected_by_reason, l.rejected_by_reason);
-    for (input, lost) in [(songs, s.lost), (input, l.lost)] {
-        let found = Lost {
+    for (input, lost) in [(songs, s.data_loss), (input, l.data_loss)] {
+        let found = DataLoss {
             decompressed_bytes: input.decompressed_bytes,
             rejected_bytes: input.rejected_bytes,
             unreadable_objects: input.unreadable_objects,
         };
         assert_eq!(found, lost);
     }
-    assert_eq!(input.ignored_endings, l.ignored_endings);
+    assert_eq!(input.ignored_endings, l.ignored_extensions);
     assert_eq!(
         (logs.kept, logs.filtered, logs.duplicates),
         (l.kept, l.filtered, l.duplicates)
     );
     assert_eq!(report.matched_songplays, reference.matched_songplays);
-    reconcile(&report, &star);
-    Checked {
+    assert_report_reconciles(&report, &star);
+    VerifiedRun {
         out,
         report,
         reference,
@@ -261,7 +272,7 @@ pub fn check_against(
 }
 
 /// Counts must add up, and the report must say what the folder holds.
-pub fn reconcile(report: &Report, star: &Path) {
+pub fn assert_report_reconciles(report: &Report, star: &Path) {
     let logs = &report.logs;
     assert_eq!(
         logs.input.records,
@@ -283,7 +294,7 @@ pub fn reconcile(report: &Report, star: &Path) {
             name, dir: folder, ..
         } in tables
         {
-            let files = tables::files(&star.join(folder));
+            let files = tables::list_dir(&star.join(folder));
             let bytes: u64 = files.iter().map(|f| f.metadata().unwrap().len()).sum();
             assert_eq!(
                 (reported[*name].files, reported[*name].bytes),
@@ -292,10 +303,10 @@ pub fn reconcile(report: &Report, star: &Path) {
             );
         }
     }
-    let ledger = tables::ledger(star);
-    let kept: i64 = ledger.objects.iter().map(|object| object.rows).sum();
+    let state = tables::merge_state(star);
+    let kept: i64 = state.source_objects.iter().map(|object| object.rows).sum();
     assert_eq!(kept as u64, logs.kept + logs.duplicates);
-    assert_eq!(ledger.objects.len() as u64, logs.input.objects);
+    assert_eq!(state.source_objects.len() as u64, logs.input.objects);
     assert_eq!(
         report.ledger["ledger_users"].rows,
         report.tables["users"].rows
@@ -313,17 +324,17 @@ pub fn reconcile(report: &Report, star: &Path) {
     serde_json::from_str::<Report>(&written).unwrap();
 }
 
-fn same_rows<T: PartialEq + std::fmt::Debug>(what: &str, found: &[T], wanted: &[T]) {
-    for (i, (found, wanted)) in found.iter().zip(wanted).enumerate() {
-        assert_eq!(found, wanted, "{what}, row {i}");
+fn assert_same_rows<T: PartialEq + std::fmt::Debug>(what: &str, actual: &[T], expected: &[T]) {
+    for (i, (actual, expected)) in actual.iter().zip(expected).enumerate() {
+        assert_eq!(actual, expected, "{what}, row {i}");
     }
-    assert_eq!(found.len(), wanted.len(), "{what}: number of rows");
+    assert_eq!(actual.len(), expected.len(), "{what}: number of rows");
 }
 
 /// The same for rejects, with their texts printed for people.
-fn same_rejects(found: &[Reject], wanted: &[Reject]) {
-    let cut = |text: &[u8]| {
-        let cut = &text[..text.len().min(CUT)];
+fn assert_same_rejects(actual: &[Reject], expected: &[Reject]) {
+    let truncate = |text: &[u8]| {
+        let cut = &text[..text.len().min(MAX_REJECT_TEXT_BYTES)];
         match std::str::from_utf8(cut) {
             // A cut inside a character leaves it out.
             Err(e) if cut.len() < text.len() && e.error_len().is_none() => {
@@ -336,25 +347,28 @@ fn same_rejects(found: &[Reject], wanted: &[Reject]) {
         let text: String = String::from_utf8_lossy(&r.text).chars().take(300).collect();
         (r.reason.clone(), r.object.clone(), r.line, r.offset, text)
     };
-    for (i, (found, wanted)) in found.iter().zip(wanted).enumerate() {
-        assert_eq!(readable(found), readable(wanted), "reject {i}");
-        assert!(found.text == cut(&wanted.text), "text of reject {i}");
+    for (i, (actual, expected)) in actual.iter().zip(expected).enumerate() {
+        assert_eq!(readable(actual), readable(expected), "reject {i}");
+        assert!(
+            actual.text == truncate(&expected.text),
+            "text of reject {i}"
+        );
     }
-    assert_eq!(found.len(), wanted.len(), "number of rejects");
+    assert_eq!(actual.len(), expected.len(), "number of rejects");
 }
 
 /// The longest text in a reject file.
-const CUT: usize = 64 * 1024;
+const MAX_REJECT_TEXT_BYTES: usize = 64 * 1024;
 
 /// The lines of the reject files of songs or logs in a published folder, in input order.
-pub fn reject_lines(star: &Path, kind: &str) -> Vec<serde_json::Value> {
-    let named = |file: &PathBuf| {
+pub fn read_reject_lines(star: &Path, kind: &str) -> Vec<serde_json::Value> {
+    let is_of_kind = |file: &PathBuf| {
         let name = file.file_name().unwrap().to_str().unwrap();
         name.starts_with(kind)
     };
-    tables::files(&star.join("_rejects"))
+    tables::list_dir(&star.join("_rejects"))
         .into_iter()
-        .filter(named)
+        .filter(is_of_kind)
         .map(|file| fs::read_to_string(file).unwrap())
         .flat_map(|text| {
             let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
@@ -365,11 +379,14 @@ pub fn reject_lines(star: &Path, kind: &str) -> Vec<serde_json::Value> {
 
 /// The rejects in a published folder, in input order, as the reference has them but for cut texts,
 /// which are compared here with what the reference would cut.
-fn rejects(star: &Path, kind: &str, input: &reference::Input) -> Vec<Reject> {
+fn read_rejects(star: &Path, kind: &str, input: &reference::ReferenceInput) -> Vec<Reject> {
     let mut all = Vec::new();
-    for line in reject_lines(star, kind) {
+    for line in read_reject_lines(star, kind) {
         let object = Path::new(line["object"].as_str().unwrap());
-        let object = match input.only_place().map(|only| object.strip_prefix(only)) {
+        let object = match input
+            .single_location()
+            .map(|only| object.strip_prefix(only))
+        {
             None => object,
             // The prefix of one file is the object itself.
             Some(Ok(rest)) if rest.as_os_str().is_empty() => object.file_name().unwrap().as_ref(),
@@ -384,7 +401,9 @@ fn rejects(star: &Path, kind: &str, input: &reference::Input) -> Vec<Reject> {
                     .unwrap()
             }
         };
-        assert!(text.len() <= CUT && !line["detail"].as_str().unwrap().is_empty());
+        assert!(
+            text.len() <= MAX_REJECT_TEXT_BYTES && !line["detail"].as_str().unwrap().is_empty()
+        );
         let bytes = line["bytes"].as_u64().unwrap() as usize;
         assert!(bytes == text.len() || (bytes > text.len() && line["cut"] == true));
         all.push(Reject {
@@ -399,14 +418,14 @@ fn rejects(star: &Path, kind: &str, input: &reference::Input) -> Vec<Reject> {
 }
 
 /// All files of a published folder but the report, which tells times, and rejects without their run.
-pub fn bytes(star: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+pub fn deterministic_files(star: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut all = BTreeMap::new();
-    let mut folders: Vec<_> = tables::files(star)
+    let mut folders: Vec<_> = tables::list_dir(star)
         .into_iter()
         .filter(|f| f.is_dir())
         .collect();
     while let Some(folder) = folders.pop() {
-        for file in tables::files(&folder) {
+        for file in tables::list_dir(&folder) {
             if file.is_dir() {
                 folders.push(file);
                 continue;

@@ -8,14 +8,15 @@ use sparkify::config::{LoadedObjects, Sizes};
 use sparkify::output::report::Report;
 
 use crate::harness::{
-    Checked, Input, SONG, Setting, bytes, check, check_input, event, reconcile, run_without,
+    RunOptions, SONG, TestInput, VerifiedRun, assert_report_reconciles, deterministic_files, event,
+    run_and_compare, run_and_compare_input, run_pipeline_skipping,
 };
-use crate::reference::Ledger;
+use crate::reference::MergeState;
 use crate::same::gzip;
 use crate::tables;
 
 /// Splits of a few bytes: most begin inside an object and inside a record.
-const TINY: Setting = Setting {
+const TINY_SPLITS: RunOptions = RunOptions {
     threads: 2,
     sizes: Sizes {
         split_bytes: Some(50),
@@ -24,37 +25,43 @@ const TINY: Setting = Setting {
     },
 };
 
-fn ledger(checked: &Checked) -> Ledger {
-    tables::ledger(&checked.out.path().join("star"))
+fn merge_state(checked: &VerifiedRun) -> MergeState {
+    tables::merge_state(&checked.out.path().join("star"))
 }
 
-fn rows(ledger: &Ledger) -> Vec<(&str, i64)> {
-    let objects = ledger.objects.iter();
+fn kept_by_object(state: &MergeState) -> Vec<(&str, i64)> {
+    let objects = state.source_objects.iter();
     let name = |object: &str| object.rfind('/').unwrap() + 1;
     let rows = objects.map(|row| (&row.object[name(&row.object)..], row.rows));
     rows.collect()
 }
 
 /// Three events, one of them no `NextSong`.
-fn three(first: u64) -> String {
+fn log_with_two_kept_events(first: u64) -> String {
     let other = event(first + 1, &[("page", "\"Home\"")]);
     [event(first, &[]), other, event(first + 2, &[])].join("\n")
 }
 
 #[test]
-fn the_events_of_each_object_are_counted_whatever_the_splits() {
-    let input = Input::with_log(three(0));
-    input.add("logs/b.json", "");
+fn kept_events_per_object_do_not_depend_on_splits() {
+    let input = TestInput::with_log(log_with_two_kept_events(0));
+    input.write("logs/b.json", "");
     // What the object before had too is kept from both.
-    input.add("logs/c.json.gz", gzip(three(2).as_bytes()));
-    input.add("logs/d/e.json", format!("{{\n{}\n", three(10)));
-    input.add("logs/_f.json", three(20));
+    input.write(
+        "logs/c.json.gz",
+        gzip(log_with_two_kept_events(2).as_bytes()),
+    );
+    input.write(
+        "logs/d/e.json",
+        format!("{{\n{}\n", log_with_two_kept_events(10)),
+    );
+    input.write("logs/_f.json", log_with_two_kept_events(20));
     // It guesses wrong where a split begins in it.
     let record = event(30, &[("auth", "\n{\"line\":\n{}}\n")]);
     let many: Vec<String> = (40..90).map(|n| event(n, &[])).collect();
-    input.add("logs/g.json", format!("{record}\n{}", many.join("\n")));
-    for setting in [Setting::default(), TINY] {
-        let checked = check(&input.songs(), &input.logs(), setting);
+    input.write("logs/g.json", format!("{record}\n{}", many.join("\n")));
+    for setting in [RunOptions::default(), TINY_SPLITS] {
+        let checked = run_and_compare(&input.songs_dir(), &input.logs_dir(), setting);
         let expected = [
             ("a.json", 2),
             ("b.json", 0),
@@ -62,26 +69,29 @@ fn the_events_of_each_object_are_counted_whatever_the_splits() {
             ("e.json", 2),
             ("g.json", 51),
         ];
-        assert_eq!(rows(&ledger(&checked)), expected);
+        assert_eq!(kept_by_object(&merge_state(&checked)), expected);
         assert_eq!(checked.report.logs.duplicates, 1);
     }
 }
 
 #[test]
-fn an_event_that_is_delivered_twice_has_one_row() {
-    let input = Input::with_log([event(1, &[]), event(1, &[]), event(2, &[])].join("\n"));
-    input.add("logs/b.json", event(2, &[]));
-    input.add("logs/c.json", [event(2, &[]), event(1, &[])].join("\n"));
-    for setting in [Setting::default(), TINY] {
-        let checked = check(&input.songs(), &input.logs(), setting);
-        let ledger = ledger(&checked);
-        assert_eq!(ledger.songplays.len(), 2);
-        assert_eq!(rows(&ledger), [("a.json", 3), ("b.json", 1), ("c.json", 2)]);
+fn duplicate_event_has_one_state_row() {
+    let input = TestInput::with_log([event(1, &[]), event(1, &[]), event(2, &[])].join("\n"));
+    input.write("logs/b.json", event(2, &[]));
+    input.write("logs/c.json", [event(2, &[]), event(1, &[])].join("\n"));
+    for setting in [RunOptions::default(), TINY_SPLITS] {
+        let checked = run_and_compare(&input.songs_dir(), &input.logs_dir(), setting);
+        let state = merge_state(&checked);
+        assert_eq!(state.songplays.len(), 2);
+        assert_eq!(
+            kept_by_object(&state),
+            [("a.json", 3), ("b.json", 1), ("c.json", 2)]
+        );
     }
 }
 
 #[test]
-fn an_event_without_song_artist_or_length_has_no_row() {
+fn event_without_song_artist_or_length_has_no_state_row() {
     let nothing = ["song", "artist", "length"].map(|key| event(1, &[(key, "null")]));
     // An empty text is a text.
     let empty = event(2, &[("song", "\"\""), ("artist", "\"\"")]);
@@ -90,18 +100,18 @@ fn an_event_without_song_artist_or_length_has_no_row() {
         &[("song", "\"\""), ("artist", "\"\""), ("length", "-0.0")],
     );
     for event in &nothing {
-        let checked = check_input(&Input::with_log(event));
-        assert_eq!(ledger(&checked).songplays, []);
+        let checked = run_and_compare_input(&TestInput::with_log(event));
+        assert_eq!(merge_state(&checked).songplays, []);
         // A reader of the folder wants the columns all the same.
         assert_eq!(checked.report.ledger["ledger_songplays"].files, 1);
     }
-    let checked = check_input(&Input::with_log([empty, zero].join("\n")));
-    assert_eq!(ledger(&checked).songplays.len(), 2);
+    let checked = run_and_compare_input(&TestInput::with_log([empty, zero].join("\n")));
+    assert_eq!(merge_state(&checked).songplays.len(), 2);
 }
 
 /// The keys were computed by a few lines of Python. A duration is stored beside them, without the sign of a zero.
 #[test]
-fn song_keys_are_those_of_redshift() {
+fn song_keys_match_redshift_fnv_hash() {
     const TITLE: i64 = 1_465_977_823_591_457_354;
     const EMPTY: i64 = 590_684_067_820_433_389;
     const CAFE: i64 = 6_237_502_759_999_602_554;
@@ -117,7 +127,7 @@ fn song_keys_are_those_of_redshift() {
             &[("song", "\"\""), ("artist", "\"\""), ("length", "-0.0")],
         ),
     ];
-    let input = Input::with_log(events.join("\n"));
+    let input = TestInput::with_log(events.join("\n"));
     let songs = [
         song(1, "Title", "Artist", "200.5"),
         song(3, "Café del Mar", "Björk", "218.93179"),
@@ -125,9 +135,9 @@ fn song_keys_are_those_of_redshift() {
         song(2, "", "", "-0.0"),
         song(5, "", "", "1.5"),
     ];
-    input.add("songs/a.json", songs.join("\n"));
-    let ledger = ledger(&check_input(&input));
-    let songs = ledger.songs.iter();
+    input.write("songs/a.json", songs.join("\n"));
+    let state = merge_state(&run_and_compare_input(&input));
+    let songs = state.songs.iter();
     let found: Vec<_> = songs
         .map(|s| (s.song_key, s.duration.to_bits(), &*s.song_id, &*s.artist_id))
         .collect();
@@ -138,7 +148,7 @@ fn song_keys_are_those_of_redshift() {
         (CAFE, 218.93179f64.to_bits(), "SO3", "AR3"),
     ];
     assert_eq!(found, expected);
-    let plays = ledger.songplays.iter();
+    let plays = state.songplays.iter();
     let found: Vec<_> = plays
         .map(|play| (play.song_key, play.duration.to_bits()))
         .collect();
@@ -149,25 +159,26 @@ fn song_keys_are_those_of_redshift() {
 }
 
 /// A run over the input of `input` in which some log objects are loaded.
-fn without(input: &Input, loaded: &[(&str, &str)]) -> (Report, Ledger) {
+fn run_and_reconcile_skipping(input: &TestInput, loaded: &[(&str, &str)]) -> (Report, MergeState) {
     let out = input.root.path().join("star");
     let owned = loaded.iter().map(|&(o, e)| (o.to_owned(), e.to_owned()));
     let mut loaded = LoadedObjects::default();
     owned.for_each(|(object, etag)| loaded.insert(object, etag));
-    let setting = Setting::default();
-    let report = run_without(&input.songs(), &input.logs(), &out, setting, loaded);
-    reconcile(&report, &out);
-    (report, tables::ledger(&out))
+    let setting = RunOptions::default();
+    let report =
+        run_pipeline_skipping(&input.songs_dir(), &input.logs_dir(), &out, setting, loaded);
+    assert_report_reconciles(&report, &out);
+    (report, tables::merge_state(&out))
 }
 
 #[test]
-fn objects_that_are_loaded_are_left_out() {
-    let input = Input::with_log(three(0));
-    input.add("logs/b.json", three(10));
-    input.add("logs/c.json", three(20));
-    let (report, all) = without(&input, &[]);
+fn loaded_objects_are_skipped() {
+    let input = TestInput::with_log(log_with_two_kept_events(0));
+    input.write("logs/b.json", log_with_two_kept_events(10));
+    input.write("logs/c.json", log_with_two_kept_events(20));
+    let (report, all) = run_and_reconcile_skipping(&input, &[]);
     assert_eq!(report.logs.loaded_objects, 0);
-    let [a, b, c] = &all.objects[..] else {
+    let [a, b, c] = &all.source_objects[..] else {
         panic!("{all:?}")
     };
 
@@ -179,35 +190,35 @@ fn objects_that_are_loaded_are_left_out() {
         ("", ""),
         ("elsewhere", c.etag.as_str()),
     ];
-    let (report, ledger) = without(&input, &loaded);
-    assert_eq!(ledger.objects, [b.clone(), c.clone()]);
+    let (report, state) = run_and_reconcile_skipping(&input, &loaded);
+    assert_eq!(state.source_objects, [b.clone(), c.clone()]);
     assert_eq!(
         (report.logs.loaded_objects, report.logs.input.objects),
         (1, 2)
     );
     assert_eq!(report.logs.input.records, 6);
-    let bytes = three(10).len() + three(20).len();
+    let bytes = log_with_two_kept_events(10).len() + log_with_two_kept_events(20).len();
     assert_eq!(report.logs.input.bytes, bytes as u64);
 
     // Written anew it is another object, though it is as long as before.
     let file = fs::File::options()
         .append(true)
-        .open(input.logs().join("a.json"));
+        .open(input.logs_dir().join("a.json"));
     let time = std::time::SystemTime::now() + std::time::Duration::from_secs(1);
     file.unwrap().set_modified(time).unwrap();
-    let (report, _) = without(&input, &loaded);
+    let (report, _) = run_and_reconcile_skipping(&input, &loaded);
     assert_eq!(report.logs.loaded_objects, 0);
 }
 
 #[test]
-fn a_run_without_a_log_left_still_has_songs() {
-    let input = Input::with_log(three(0));
-    let (_, all) = without(&input, &[]);
-    let objects = all.objects.iter();
+fn run_with_all_logs_loaded_still_writes_songs() {
+    let input = TestInput::with_log(log_with_two_kept_events(0));
+    let (_, all) = run_and_reconcile_skipping(&input, &[]);
+    let objects = all.source_objects.iter();
     let loaded: Vec<_> = objects
         .map(|o| (o.object.as_str(), o.etag.as_str()))
         .collect();
-    let (report, ledger) = without(&input, &loaded);
+    let (report, state) = run_and_reconcile_skipping(&input, &loaded);
     assert_eq!(
         (report.logs.loaded_objects, report.logs.input.objects),
         (1, 0)
@@ -223,16 +234,16 @@ fn a_run_without_a_log_left_still_has_songs() {
             .chain(report.ledger.values())
             .all(|t| t.files == 1)
     );
-    assert_eq!(ledger.songs.len(), 1);
-    assert!(ledger.objects.is_empty() && ledger.songplays.is_empty());
+    assert_eq!(state.songs.len(), 1);
+    assert!(state.source_objects.is_empty() && state.songplays.is_empty());
 }
 
 #[test]
-fn an_object_has_one_name_whatever_leads_to_it() {
-    let input = Input::with_log(event(1, &[]));
+fn object_has_one_path_through_any_symlink() {
+    let input = TestInput::with_log(event(1, &[]));
     let root = input.root.path();
-    std::os::unix::fs::symlink(input.logs(), root.join("link")).unwrap();
-    let logs = fs::canonicalize(input.logs()).unwrap();
+    std::os::unix::fs::symlink(input.logs_dir(), root.join("link")).unwrap();
+    let logs = fs::canonicalize(input.logs_dir()).unwrap();
     let expected = logs.join("a.json");
     let ways = [
         "logs",
@@ -243,37 +254,44 @@ fn an_object_has_one_name_whatever_leads_to_it() {
     ];
     for (number, logs) in ways.iter().enumerate() {
         let out = root.join(format!("star-{number}"));
-        run(&input.songs(), &root.join(logs), &out);
-        let ledger = tables::ledger(&out);
-        assert_eq!(Path::new(&ledger.objects[0].object), expected, "{logs}");
-        assert_eq!(ledger.objects[0].rows, 1);
-        assert!(bytes(&out) == bytes(&root.join("star-0")), "{logs}");
+        run_with_defaults(&input.songs_dir(), &root.join(logs), &out);
+        let state = tables::merge_state(&out);
+        assert_eq!(
+            Path::new(&state.source_objects[0].object),
+            expected,
+            "{logs}"
+        );
+        assert_eq!(state.source_objects[0].rows, 1);
+        assert!(
+            deterministic_files(&out) == deterministic_files(&root.join("star-0")),
+            "{logs}"
+        );
     }
 }
 
-fn run(songs: &Path, logs: &Path, out: &Path) {
-    run_without(
+fn run_with_defaults(songs: &Path, logs: &Path, out: &Path) {
+    run_pipeline_skipping(
         songs,
         logs,
         out,
-        Setting::default(),
+        RunOptions::default(),
         LoadedObjects::default(),
     );
 }
 
 #[test]
-fn of_songs_that_share_a_key_the_smallest_ids_count() {
+fn smallest_ids_win_among_songs_with_one_key() {
     let other = SONG.replace("SO1", "SO0").replace("AR1", "AR9");
-    let input = Input::with_log(event(1, &[]));
-    input.add("songs/b.json", other.replace("AR9", "AR8"));
-    input.add("songs/c.json", other);
-    let ledger = ledger(&check_input(&input));
-    let [song] = &ledger.songs[..] else {
-        panic!("{ledger:?}")
+    let input = TestInput::with_log(event(1, &[]));
+    input.write("songs/b.json", other.replace("AR9", "AR8"));
+    input.write("songs/c.json", other);
+    let state = merge_state(&run_and_compare_input(&input));
+    let [song] = &state.songs[..] else {
+        panic!("{state:?}")
     };
     assert_eq!(
         (song.song_id.as_str(), song.artist_id.as_str()),
         ("SO0", "AR8")
     );
-    assert_eq!(ledger.songplays[0].song_key, song.song_key);
+    assert_eq!(state.songplays[0].song_key, song.song_key);
 }

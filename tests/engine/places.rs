@@ -12,12 +12,15 @@ use sparkify::pipeline::plan_run;
 use sparkify::storage::Location;
 use tempfile::TempDir;
 
-use crate::grammar::cases;
-use crate::harness::{Input, SONG, Setting, bytes, check, event, places, run};
+use crate::grammar::config_with_cases;
+use crate::harness::{
+    RunOptions, SONG, TestInput, deterministic_files, event, input_locations, run_and_compare,
+    run_pipeline,
+};
 use crate::reference;
 
 /// Names of files and folders.
-const NAMES: &[&str] = &[
+const PATH_COMPONENTS: &[&str] = &[
     "a",
     "ab",
     "b1.json",
@@ -34,7 +37,7 @@ const NAMES: &[&str] = &[
 ];
 
 /// Names of a glob.
-const PATTERNS: &[&str] = &[
+const GLOB_COMPONENTS: &[&str] = &[
     "*",
     "**",
     "?",
@@ -55,21 +58,25 @@ const PATTERNS: &[&str] = &[
     "x.txt",
 ];
 
-fn input(root: &Path, patterns: &[Vec<&str>], include: &[Vec<&str>]) -> reference::Input {
-    reference::Input {
-        places: patterns.iter().map(|p| root.join(p.join("/"))).collect(),
+fn reference_input(
+    root: &Path,
+    patterns: &[Vec<&str>],
+    include: &[Vec<&str>],
+) -> reference::ReferenceInput {
+    reference::ReferenceInput {
+        locations: patterns.iter().map(|p| root.join(p.join("/"))).collect(),
         include: include.iter().map(|p| p.join("/")).collect(),
     }
 }
 
 /// The names of all objects in the order in which they are taken, and what is ignored.
-type Listed = (Vec<String>, u64, std::collections::BTreeMap<String, u64>);
+type EngineListing = (Vec<String>, u64, std::collections::BTreeMap<String, u64>);
 
 /// What the engine lists: every object is a split of its own.
-fn listed(songs: &Path, logs: &reference::Input) -> Result<Listed, String> {
+fn engine_listing(songs: &Path, logs: &reference::ReferenceInput) -> Result<EngineListing, String> {
     let config = RunConfig {
         songs: Location::Local(songs.to_owned()).into(),
-        logs: places(logs.clone()),
+        logs: input_locations(logs.clone()),
         out: Location::Local(songs.with_file_name("star")),
         s3: Default::default(),
         threads: 2,
@@ -92,13 +99,13 @@ fn listed(songs: &Path, logs: &reference::Input) -> Result<Listed, String> {
 }
 
 proptest! {
-    #![proptest_config(cases(300))]
+    #![proptest_config(config_with_cases(300))]
 
     #[test]
-    fn globs_name_what_the_reference_says(
-        files in btree_set(vec(select(NAMES), 1..4), 1..14),
-        globs in vec(vec(select(PATTERNS), 1..4), 1..4),
-        include in vec(vec(select(PATTERNS), 1..3), 0..2),
+    fn globs_list_the_same_objects_as_the_reference(
+        files in btree_set(vec(select(PATH_COMPONENTS), 1..4), 1..14),
+        globs in vec(vec(select(GLOB_COMPONENTS), 1..4), 1..4),
+        include in vec(vec(select(GLOB_COMPONENTS), 1..3), 0..2),
         only_folders in any::<bool>(),
     ) {
         let root = TempDir::new().unwrap();
@@ -112,35 +119,35 @@ proptest! {
                 fs::write(path, "\n").unwrap();
             }
         }
-        let mut input = input(&logs, &globs, &include);
+        let mut input = reference_input(&logs, &globs, &include);
         if only_folders {
             // The whole folder, too: what a glob names is named twice.
-            input.places.push(logs.clone());
+            input.locations.push(logs.clone());
         }
         let holds_none = |place: &PathBuf| {
-            let alone = reference::Input { places: vec![place.clone()], ..input.clone() };
+            let alone = reference::ReferenceInput { locations: vec![place.clone()], ..input.clone() };
             reference::list(&alone).map_or(true, |listing| listing.objects.is_empty())
         };
-        match listed(&songs, &input) {
+        match engine_listing(&songs, &input) {
             Err(error) => {
                 let none = error.contains("no logs in ") || error.contains("cannot ");
-                prop_assert!(none && input.places.iter().any(holds_none), "{error}");
+                prop_assert!(none && input.locations.iter().any(holds_none), "{error}");
             }
             Ok((names, ignored, endings)) => {
-                prop_assert!(!input.places.iter().any(holds_none));
+                prop_assert!(!input.locations.iter().any(holds_none));
                 let reference = reference::list(&input).unwrap();
                 let paths = reference.objects.iter().map(|o| o.path.display().to_string());
                 prop_assert_eq!(names, paths.collect::<Vec<_>>());
-                prop_assert_eq!((ignored, endings), (reference.ignored, reference.ignored_endings));
+                prop_assert_eq!((ignored, endings), (reference.ignored_objects, reference.ignored_extensions));
             }
         }
     }
 }
 
 /// Six log objects in three folders, and one with a name that is not input.
-fn input_of_days() -> Input {
-    let input = Input::new();
-    input.add("songs/a.json", SONG);
+fn input_by_day() -> TestInput {
+    let input = TestInput::new();
+    input.write("songs/a.json", SONG);
     for (number, name) in [
         "2018-11-01/a.json",
         "2018-11-01/b.json",
@@ -156,16 +163,19 @@ fn input_of_days() -> Input {
         let level = format!("\"{number}\"");
         // The first event is the same everywhere.
         let events = [0, number as u64 + 1].map(|n| event(n, &[("level", &level)]));
-        input.add(&format!("logs/{name}"), events.join("\n"));
+        input.write(&format!("logs/{name}"), events.join("\n"));
     }
     input
 }
 
 #[test]
-fn several_places_are_read_as_the_reference_does() {
-    let root = input_of_days();
-    let logs = |names: &[&str], include: &[&str]| reference::Input {
-        places: names.iter().map(|name| root.logs().join(name)).collect(),
+fn multiple_locations_match_the_reference() {
+    let root = input_by_day();
+    let logs = |names: &[&str], include: &[&str]| reference::ReferenceInput {
+        locations: names
+            .iter()
+            .map(|name| root.logs_dir().join(name))
+            .collect(),
         include: include.iter().map(|&glob| glob.to_owned()).collect(),
     };
     for (names, include, objects) in [
@@ -185,32 +195,32 @@ fn several_places_are_read_as_the_reference_does() {
                 split_bytes,
                 ..Sizes::default()
             };
-            let setting = Setting { threads: 2, sizes };
-            let checked = check(&root.songs(), logs(names, include), setting);
+            let setting = RunOptions { threads: 2, sizes };
+            let checked = run_and_compare(&root.songs_dir(), logs(names, include), setting);
             assert_eq!(checked.report.logs.input.objects, objects, "{names:?}");
         }
     }
 }
 
 #[test]
-fn what_several_places_name_is_read_once_and_gives_the_same_bytes() {
-    let root = input_of_days();
+fn overlapping_locations_are_read_once() {
+    let root = input_by_day();
     let star = |places: Vec<PathBuf>| {
-        let logs = reference::Input {
-            places,
+        let logs = reference::ReferenceInput {
+            locations: places,
             include: Vec::new(),
         };
         let out = TempDir::new().unwrap();
         let star = out.path().join("star");
-        run(&root.songs(), logs, &star, Setting::default());
-        bytes(&star)
+        run_pipeline(&root.songs_dir(), logs, &star, RunOptions::default());
+        deterministic_files(&star)
     };
-    let at = |name: &str| root.logs().join(name);
-    symlink(root.logs(), root.root.path().join("link")).unwrap();
+    let at = |name: &str| root.logs_dir().join(name);
+    symlink(root.logs_dir(), root.root.path().join("link")).unwrap();
     fs::create_dir(root.root.path().join("linked")).unwrap();
     symlink(at("2018-11-02"), root.root.path().join("linked/day")).unwrap();
     symlink(at("b.json"), root.root.path().join("linked/c.json")).unwrap();
-    let one = star(vec![root.logs()]);
+    let one = star(vec![root.logs_dir()]);
     for places in [
         vec![at(""), at("")],
         vec![at("2018-*"), at("*.json")],
@@ -224,23 +234,27 @@ fn what_several_places_name_is_read_once_and_gives_the_same_bytes() {
 }
 
 #[test]
-fn names_in_one_place_are_all_read_whatever_they_link_to() {
-    let root = input_of_days();
-    symlink(root.logs().join("b.json"), root.logs().join("c.json")).unwrap();
-    let checked = check(&root.songs(), &root.logs(), Setting::default());
+fn symlinks_within_one_location_are_all_read() {
+    let root = input_by_day();
+    symlink(
+        root.logs_dir().join("b.json"),
+        root.logs_dir().join("c.json"),
+    )
+    .unwrap();
+    let checked = run_and_compare(&root.songs_dir(), &root.logs_dir(), RunOptions::default());
     assert_eq!(checked.report.logs.input.objects, 7);
     assert_eq!(checked.report.logs.duplicates, 7);
 }
 
 #[test]
-fn a_path_that_exists_is_no_glob() {
-    let root = Input::new();
-    root.add("songs/a.json", SONG);
-    root.add("logs/[ab]/a.json", event(1, &[]));
-    root.add("logs/a/a.json", event(2, &[]));
-    root.add("logs/b/a.json", event(3, &[]));
-    root.add("logs/*.json", event(4, &[]));
-    root.add("logs/c.json", event(5, &[]));
+fn existing_path_is_not_a_glob() {
+    let root = TestInput::new();
+    root.write("songs/a.json", SONG);
+    root.write("logs/[ab]/a.json", event(1, &[]));
+    root.write("logs/a/a.json", event(2, &[]));
+    root.write("logs/b/a.json", event(3, &[]));
+    root.write("logs/*.json", event(4, &[]));
+    root.write("logs/c.json", event(5, &[]));
     for (name, objects) in [
         ("[ab]", 1),
         ("[[]ab]", 1),
@@ -248,8 +262,8 @@ fn a_path_that_exists_is_no_glob() {
         ("*.json", 1),
         ("?.json", 2),
     ] {
-        let logs = root.logs().join(name);
-        let checked = check(&root.songs(), &logs, Setting::default());
+        let logs = root.logs_dir().join(name);
+        let checked = run_and_compare(&root.songs_dir(), &logs, RunOptions::default());
         assert_eq!(checked.report.logs.input.objects, objects, "{name}");
     }
 }

@@ -13,11 +13,11 @@ use sparkify::progress::Progress;
 use sparkify::storage::{ListMode, Location, ObjectRange, RangeReader, StoreRegistry};
 use tempfile::TempDir;
 
-use crate::harness::{Input, SONG, event};
+use crate::harness::{SONG, TestInput, event};
 use crate::tables;
 
 /// Ranges of the only file in a folder, as it is listed now.
-fn open(folder: &Path, ranges: &[(u64, u64)]) -> Box<dyn RangeReader> {
+fn open_ranges(folder: &Path, ranges: &[(u64, u64)]) -> Box<dyn RangeReader> {
     let store = StoreRegistry::default()
         .open(&Location::Local(folder.to_owned()))
         .unwrap();
@@ -35,7 +35,7 @@ fn open(folder: &Path, ranges: &[(u64, u64)]) -> Box<dyn RangeReader> {
 }
 
 /// Reads a whole range, and confirms that the file is the one that was listed.
-fn read(reader: &mut dyn RangeReader) -> Result<usize, String> {
+fn read_range(reader: &mut dyn RangeReader) -> Result<usize, String> {
     reader.next_range().map_err(|e| e.to_string())?;
     let mut bytes = Vec::new();
     reader.read_to_end(&mut bytes).map_err(|e| e.to_string())?;
@@ -44,7 +44,7 @@ fn read(reader: &mut dyn RangeReader) -> Result<usize, String> {
 }
 
 #[track_caller]
-fn has_changed(result: Result<usize, String>, path: &Path) {
+fn assert_changed_error(result: Result<usize, String>, path: &Path) {
     let expected = format!(
         "cannot read {}: the file changed while the run read it; run again when nothing writes to it",
         path.display()
@@ -53,13 +53,13 @@ fn has_changed(result: Result<usize, String>, path: &Path) {
 }
 
 /// Sets the time at which a file was written to that of another.
-fn set_time_of(path: &Path, other: &fs::Metadata) {
+fn copy_mtime(path: &Path, other: &fs::Metadata) {
     let file = File::options().write(true).open(path).unwrap();
     file.set_modified(other.modified().unwrap()).unwrap();
 }
 
 #[test]
-fn a_file_that_is_written_between_listing_and_reading_is_noticed() {
+fn file_modified_between_listing_and_reading_is_detected() {
     // A small file, and one that is looked at when it is opened, too.
     for size in [100, 2 << 20] {
         let folder = TempDir::new().unwrap();
@@ -73,11 +73,11 @@ fn a_file_that_is_written_between_listing_and_reading_is_noticed() {
             "replaced",
         ] {
             fs::write(&path, vec![b'a'; size]).unwrap();
-            let mut reader = open(folder.path(), &whole);
+            let mut reader = open_ranges(folder.path(), &whole);
             let before = fs::metadata(&path).unwrap();
             match what {
                 "unchanged" => {
-                    assert_eq!(read(reader.as_mut()), Ok(size));
+                    assert_eq!(read_range(reader.as_mut()), Ok(size));
                     continue;
                 }
                 "written again" => {
@@ -93,7 +93,7 @@ fn a_file_that_is_written_between_listing_and_reading_is_noticed() {
                     file.set_len(if what == "longer" { size + 1 } else { size - 1 })
                         .unwrap();
                     // Whatever the clock says.
-                    set_time_of(&path, &before);
+                    copy_mtime(&path, &before);
                 }
                 _ => {
                     let other = folder.path().join("new");
@@ -103,31 +103,31 @@ fn a_file_that_is_written_between_listing_and_reading_is_noticed() {
                     fs::rename(other, &path).unwrap();
                 }
             }
-            has_changed(read(reader.as_mut()), &path);
+            assert_changed_error(read_range(reader.as_mut()), &path);
         }
     }
 }
 
 #[test]
-fn a_file_that_is_written_while_it_is_open_is_noticed() {
+fn file_modified_while_open_is_detected() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("a.json");
     fs::write(&path, "first").unwrap();
-    let mut reader = open(folder.path(), &[(0, u64::MAX)]);
+    let mut reader = open_ranges(folder.path(), &[(0, u64::MAX)]);
     reader.next_range().unwrap();
     assert_eq!(reader.read(&mut [0; 2]).unwrap(), 2);
     let mut file = File::options().append(true).open(&path).unwrap();
     file.write_all(b" and more").unwrap();
     let error = reader.check_unchanged().unwrap_err().to_string();
-    has_changed(Err(error), &path);
+    assert_changed_error(Err(error), &path);
 }
 
 #[test]
-fn an_open_file_is_read_to_its_end_when_another_takes_its_name() {
+fn open_file_is_read_to_the_end_after_being_replaced() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("a.json");
     fs::write(&path, "first").unwrap();
-    let mut reader = open(folder.path(), &[(0, u64::MAX)]);
+    let mut reader = open_ranges(folder.path(), &[(0, u64::MAX)]);
     reader.next_range().unwrap();
     fs::write(folder.path().join("new"), "other").unwrap();
     fs::rename(folder.path().join("new"), &path).unwrap();
@@ -138,19 +138,19 @@ fn an_open_file_is_read_to_its_end_when_another_takes_its_name() {
 }
 
 #[test]
-fn parts_of_a_file_are_of_one_file() {
+fn ranges_are_read_from_one_version_of_a_file() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("a.json");
     fs::write(&path, "first half, other half").unwrap();
-    let mut reader = open(folder.path(), &[(0, 11), (11, u64::MAX), (11, u64::MAX)]);
-    assert_eq!(read(reader.as_mut()), Ok(22));
-    assert_eq!(read(reader.as_mut()), Ok(11));
+    let mut reader = open_ranges(folder.path(), &[(0, 11), (11, u64::MAX), (11, u64::MAX)]);
+    assert_eq!(read_range(reader.as_mut()), Ok(22));
+    assert_eq!(read_range(reader.as_mut()), Ok(11));
     // Nothing but its number tells this one from the other.
     let other = folder.path().join("new");
     fs::write(&other, "FIRST HALF, OTHER HALF").unwrap();
-    set_time_of(&other, &fs::metadata(&path).unwrap());
+    copy_mtime(&other, &fs::metadata(&path).unwrap());
     fs::rename(other, &path).unwrap();
-    has_changed(read(reader.as_mut()), &path);
+    assert_changed_error(read_range(reader.as_mut()), &path);
 }
 
 /// Does something when it goes out of scope.
@@ -163,19 +163,19 @@ impl<F: Fn()> Drop for OnDrop<F> {
 }
 
 #[test]
-fn a_run_over_a_file_that_is_replaced_again_and_again_never_mixes_its_versions() {
-    let input = Input::new();
-    input.add("songs/a.json", SONG);
+fn run_never_mixes_versions_of_a_replaced_file() {
+    let input = TestInput::new();
+    input.write("songs/a.json", SONG);
     let versions = ["free", "paid"].map(|level| {
         let level = format!("\"{level}\"");
         let lines: Vec<_> = (0..500).map(|n| event(n, &[("level", &level)])).collect();
         lines.join("\n")
     });
-    let path = input.logs().join("a.json");
+    let path = input.logs_dir().join("a.json");
     fs::write(&path, &versions[0]).unwrap();
     let config = |out: &Path| RunConfig {
-        songs: Location::Local(input.songs()).into(),
-        logs: Location::Local(input.logs()).into(),
+        songs: Location::Local(input.songs_dir()).into(),
+        logs: Location::Local(input.logs_dir()).into(),
         out: Location::Local(out.to_owned()),
         s3: Default::default(),
         threads: 2,
@@ -191,7 +191,7 @@ fn a_run_over_a_file_that_is_replaced_again_and_again_never_mixes_its_versions()
         },
     };
     let stop = AtomicBool::new(false);
-    let (mut failed, mut runs) = (0, 0);
+    let (mut failed_runs, mut runs) = (0, 0);
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let other = input.root.path().join("new");
@@ -206,9 +206,9 @@ fn a_run_over_a_file_that_is_replaced_again_and_again_never_mixes_its_versions()
         });
         // Also when an assertion fails.
         let _stop = OnDrop(|| stop.store(true, Ordering::Relaxed));
-        let began = Instant::now();
+        let started = Instant::now();
         // A run that is between two replacements succeeds.
-        while failed < 5 && began.elapsed() < Duration::from_secs(20) {
+        while failed_runs < 5 && started.elapsed() < Duration::from_secs(20) {
             runs += 1;
             let out = TempDir::new().unwrap();
             let star = out.path().join("star");
@@ -222,10 +222,10 @@ fn a_run_over_a_file_that_is_replaced_again_and_again_never_mixes_its_versions()
                     let error = error.error.to_string();
                     assert!(error.contains("changed while the run read it"), "{error}");
                     assert!(!star.exists());
-                    failed += 1;
+                    failed_runs += 1;
                 }
             }
         }
     });
-    assert!(failed > 0, "none of {runs} runs was disturbed");
+    assert!(failed_runs > 0, "none of {runs} runs was disturbed");
 }

@@ -8,10 +8,12 @@ use sparkify::config::Sizes;
 use sparkify::generate::{GenerateOptions, generate};
 use tempfile::TempDir;
 
-use crate::harness::{Setting, bytes, check, check_against, run};
+use crate::harness::{
+    RunOptions, deterministic_files, run_and_compare, run_and_compare_with, run_pipeline,
+};
 use crate::{reference, tables};
 
-fn generated(events: u64, songs: u64, files: u64, seed: u64) -> TempDir {
+fn generate_edge_cases(events: u64, songs: u64, files: u64, seed: u64) -> TempDir {
     let root = TempDir::new().unwrap();
     let users = 1 + events / 40;
     let options = GenerateOptions {
@@ -26,19 +28,19 @@ fn generated(events: u64, songs: u64, files: u64, seed: u64) -> TempDir {
     root
 }
 
-fn sample() -> Option<PathBuf> {
+fn sample_dir() -> Option<PathBuf> {
     let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/sparkify_sample");
     sample.is_dir().then_some(sample)
 }
 
 #[test]
-fn two_hundred_thousand_awkward_events_equal_the_reference() {
-    let root = generated(200_000, 2_000, 12, 1);
+fn generated_edge_cases_match_the_reference() {
+    let root = generate_edge_cases(200_000, 2_000, 12, 1);
     let data = root.path().join("data");
-    let checked = check(
+    let checked = run_and_compare(
         &data.join("song_data"),
         &data.join("log_data"),
-        Setting::default(),
+        RunOptions::default(),
     );
     assert!(checked.report.logs.duplicates > 0 && checked.report.matched_songplays > 0);
     assert_eq!(checked.report.logs.input.rejected_by_reason.len(), 7);
@@ -47,7 +49,7 @@ fn two_hundred_thousand_awkward_events_equal_the_reference() {
 }
 
 #[test]
-fn the_generator_foretells_what_a_run_reports() {
+fn generator_summary_matches_the_run_report() {
     let root = TempDir::new().unwrap();
     let options = GenerateOptions {
         events: 20_000,
@@ -58,15 +60,15 @@ fn the_generator_foretells_what_a_run_reports() {
         edge_cases: true,
     };
     let data = root.path().join("data");
-    let made = generate(&data, &options, &mut |_, _| {}).unwrap();
+    let summary = generate(&data, &options, &mut |_, _| {}).unwrap();
     let out = root.path().join("out");
-    let report = run(
+    let report = run_pipeline(
         &data.join("song_data"),
         &data.join("log_data"),
         &out,
-        Setting::default(),
+        RunOptions::default(),
     );
-    let foretold = serde_json::to_value(&made).unwrap();
+    let predicted = serde_json::to_value(&summary).unwrap();
     let reported = serde_json::to_value(&report).unwrap();
     for input in ["songs", "logs"] {
         for (name, value) in reported[input].as_object().unwrap() {
@@ -78,24 +80,24 @@ fn the_generator_foretells_what_a_run_reports() {
                 "unreadable_objects",
             ];
             if !unknown.contains(&name.as_str()) {
-                assert_eq!(value, &foretold[input][name], "{input} {name}");
+                assert_eq!(value, &predicted[input][name], "{input} {name}");
             }
         }
     }
-    assert_eq!(report.tables["songs"].rows, made.songs.songs);
-    assert_eq!(report.tables["artists"].rows, made.songs.artists);
-    assert_eq!(report.tables["users"].rows, made.logs.users);
-    assert_eq!(report.matched_songplays, made.logs.matched);
+    assert_eq!(report.tables["songs"].rows, summary.songs.songs);
+    assert_eq!(report.tables["artists"].rows, summary.songs.artists);
+    assert_eq!(report.tables["users"].rows, summary.logs.users);
+    assert_eq!(report.matched_songplays, summary.logs.matched);
 }
 
 #[test]
-fn the_sample_gives_the_known_answer() {
-    let Some(sample) = sample() else {
+fn sample_data_has_known_counts() {
+    let Some(sample) = sample_dir() else {
         eprintln!("skipped: ../shared is not here");
         return;
     };
     let (songs, logs) = (sample.join("song_data"), sample.join("log_data"));
-    let checked = check(&songs, &logs, Setting::default());
+    let checked = run_and_compare(&songs, &logs, RunOptions::default());
     let rows = |table: &str| checked.report.tables[table].rows;
     assert_eq!(checked.report.logs.input.records, 8056);
     assert_eq!(rows("songplays"), 6820);
@@ -107,8 +109,8 @@ fn the_sample_gives_the_known_answer() {
 }
 
 #[test]
-fn the_same_bytes_at_any_number_of_threads() {
-    let root = generated(20_000, 200, 5, 2);
+fn output_bytes_do_not_depend_on_thread_count() {
+    let root = generate_edge_cases(20_000, 200, 5, 2);
     let data = root.path().join("data");
     // Many splits, or there is nothing for threads to do.
     let sizes = Sizes {
@@ -117,13 +119,13 @@ fn the_same_bytes_at_any_number_of_threads() {
     };
     let output = |threads| {
         let out = root.path().join(format!("out-{threads}"));
-        run(
+        run_pipeline(
             &data.join("song_data"),
             &data.join("log_data"),
             &out,
-            Setting { threads, sizes },
+            RunOptions { threads, sizes },
         );
-        bytes(&out)
+        deterministic_files(&out)
     };
     let one = output(1);
     assert!(one.keys().filter(|k| k.starts_with("songplays")).count() > 20);
@@ -133,8 +135,8 @@ fn the_same_bytes_at_any_number_of_threads() {
 }
 
 #[test]
-fn the_same_tables_whatever_the_sizes() {
-    let root = generated(500, 20, 3, 3);
+fn tables_do_not_depend_on_split_chunk_or_row_group_size() {
+    let root = generate_edge_cases(500, 20, 3, 3);
     let data = root.path().join("data");
     let (songs, logs) = (data.join("song_data"), data.join("log_data"));
     let reference = reference::compute(&songs, &logs).unwrap();
@@ -146,24 +148,24 @@ fn the_same_tables_whatever_the_sizes() {
                 chunk_bytes,
                 row_group_rows,
             };
-            let setting = Setting { threads: 2, sizes };
-            check_against(&songs, &logs, setting, reference.clone());
+            let setting = RunOptions { threads: 2, sizes };
+            run_and_compare_with(&songs, &logs, setting, reference.clone());
         }
     }
 }
 
 /// A file's new name and bytes.
-type Change<'a> = &'a dyn Fn(&Path, Vec<u8>) -> (String, Vec<u8>);
+type Transform<'a> = &'a dyn Fn(&Path, Vec<u8>) -> (String, Vec<u8>);
 
 /// Copies a folder, each file through `change`.
-fn copy(from: &Path, to: &Path, change: Change<'_>) {
+fn copy_transformed(from: &Path, to: &Path, transform: Transform<'_>) {
     fs::create_dir_all(to).unwrap();
-    for path in tables::files(from) {
+    for path in tables::list_dir(from) {
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
         if path.is_dir() {
-            copy(&path, &to.join(name), change);
+            copy_transformed(&path, &to.join(name), transform);
         } else if name.ends_with(".json") && !name.starts_with(['.', '_']) {
-            let (name, bytes) = change(&path, fs::read(&path).unwrap());
+            let (name, bytes) = transform(&path, fs::read(&path).unwrap());
             fs::write(to.join(name), bytes).unwrap();
         }
     }
@@ -186,14 +188,14 @@ pub fn zstd(bytes: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn the_same_tables_from_compressed_objects() {
-    let root = generated(5_000, 60, 6, 4);
+fn compressed_input_gives_the_same_tables() {
+    let root = generate_edge_cases(5_000, 60, 6, 4);
     let data = root.path().join("data");
     let (songs, logs) = (data.join("song_data"), data.join("log_data"));
-    let plain = check(&songs, &logs, Setting::default()).reference;
-    let packed = root.path().join("packed");
+    let plain = run_and_compare(&songs, &logs, RunOptions::default()).reference;
+    let compressed_logs = root.path().join("packed");
     let names = std::cell::Cell::new(0);
-    copy(&logs, &packed, &|path, bytes| {
+    copy_transformed(&logs, &compressed_logs, &|path, bytes| {
         names.set(names.get() + 1);
         let name = path.file_name().unwrap().to_str().unwrap();
         match names.get() % 3 {
@@ -202,13 +204,13 @@ fn the_same_tables_from_compressed_objects() {
             _ => (format!("{name}.zst"), zstd(&bytes)),
         }
     });
-    let packed = check(&songs, &packed, Setting::default()).reference;
+    let packed = run_and_compare(&songs, &compressed_logs, RunOptions::default()).reference;
     assert!(packed.songplays == plain.songplays && packed.users == plain.users);
     assert!(packed.time == plain.time);
 }
 
 #[test]
-fn the_same_tables_from_one_file_and_from_many() {
+fn one_file_and_many_files_give_the_same_tables() {
     let root = TempDir::new().unwrap();
     let data = root.path().join("data");
     let options = GenerateOptions {
@@ -221,9 +223,9 @@ fn the_same_tables_from_one_file_and_from_many() {
     };
     generate(&data, &options, &mut |_, _| {}).unwrap();
     let (songs, logs) = (data.join("song_data"), data.join("log_data"));
-    let many = check(&songs, &logs, Setting::default()).reference;
+    let many = run_and_compare(&songs, &logs, RunOptions::default()).reference;
     let one = std::cell::RefCell::new(Vec::new());
-    copy(&logs, &root.path().join("unused"), &|path, bytes| {
+    copy_transformed(&logs, &root.path().join("unused"), &|path, bytes| {
         one.borrow_mut().extend_from_slice(&bytes);
         one.borrow_mut().push(b'\n');
         (
@@ -237,6 +239,6 @@ fn the_same_tables_from_one_file_and_from_many() {
         split_bytes: Some(30_000),
         ..Sizes::default()
     };
-    let one = check(&songs, &file, Setting { threads: 3, sizes }).reference;
+    let one = run_and_compare(&songs, &file, RunOptions { threads: 3, sizes }).reference;
     assert!(one.songplays == many.songplays && one.users == many.users && one.time == many.time);
 }

@@ -7,13 +7,15 @@ use sparkify::config::{LoadedObjects, Sizes};
 use sparkify::pipeline;
 use sparkify::progress::Progress;
 
-use crate::grammar::cases;
-use crate::harness::{Input, SONG, Setting, check, check_input, config, event};
+use crate::grammar::config_with_cases;
+use crate::harness::{
+    RunOptions, SONG, TestInput, event, run_and_compare, run_and_compare_input, run_config,
+};
 use crate::same::{bzip2, gzip, zstd};
-use crate::texts::{Damage, damage, damaged};
+use crate::texts::{Mutation, mutated_document, mutation};
 
 /// Events of some size, so that there are blocks to lose.
-fn log(events: u64) -> Vec<u8> {
+fn noisy_log(events: u64) -> Vec<u8> {
     let noise = |n: u64| {
         format!(
             "\"{:x}\"",
@@ -28,32 +30,32 @@ fn log(events: u64) -> Vec<u8> {
 
 /// A silent progress prints nothing, so warnings of runs that tests expect do not reach the screen.
 #[test]
-fn a_silent_progress_collects_the_warning_of_a_broken_stream() {
-    let input = Input::with_log(log(3));
-    let mut stored = gzip(&log(3));
+fn silent_progress_collects_the_corrupt_stream_warning() {
+    let input = TestInput::with_log(noisy_log(3));
+    let mut stored = gzip(&noisy_log(3));
     stored.truncate(stored.len() - 1);
-    input.add("logs/b.json.gz", stored);
+    input.write("logs/b.json.gz", stored);
     let progress = Progress::silent();
     let out = input.root.path().join("star");
-    let config = config(
-        &input.songs(),
-        &input.logs(),
+    let config = run_config(
+        &input.songs_dir(),
+        &input.logs_dir(),
         &out,
-        Setting::default(),
+        RunOptions::default(),
         LoadedObjects::default(),
     );
     pipeline::run(&config, &progress).unwrap();
     let warnings = progress.warnings();
     assert_eq!(warnings.len(), 1, "{warnings:?}");
-    let object = input.logs().join("b.json.gz");
-    let words = format!("the compressed stream of {} is broken: ", object.display());
-    assert!(warnings[0].starts_with(&words), "{warnings:?}");
+    let object = input.logs_dir().join("b.json.gz");
+    let message = format!("the compressed stream of {} is broken: ", object.display());
+    assert!(warnings[0].starts_with(&message), "{warnings:?}");
 }
 
 /// What bzip2 counts as decompressed of a stream until it ends or breaks, with so much room a step.
-fn bzip2_output(stored: &[u8], room: usize) -> u64 {
+fn bzip2_reported_output(stored: &[u8], step_bytes: usize) -> u64 {
     let mut decoder = bzip2::Decompress::new(false);
-    let mut buffer = vec![0; room];
+    let mut buffer = vec![0; step_bytes];
     loop {
         let before = (decoder.total_in(), decoder.total_out());
         let rest = &stored[before.0 as usize..];
@@ -67,40 +69,44 @@ fn bzip2_output(stored: &[u8], room: usize) -> u64 {
 
 /// Damage by which a block ends in a run: bzip2 fails without counting what it wrote in that step.
 #[test]
-fn a_bzip2_block_that_ends_in_a_run_gives_the_same_at_any_sizes() {
-    let whole = bzip2(&log(9));
+fn bzip2_block_ending_in_a_run_matches_reference_at_any_chunk_size() {
+    let whole = bzip2(&noisy_log(9));
     let damaged = (0..whole.len()).map(|at| {
         let mut stored = whole.clone();
         stored.splice(at..at, [49, 101]);
         stored
     });
-    let uncounted =
-        damaged.filter(|stored| bzip2_output(stored, 1 << 16) < bzip2_output(stored, 1));
+    let uncounted = damaged
+        .filter(|stored| bzip2_reported_output(stored, 1 << 16) < bzip2_reported_output(stored, 1));
     let uncounted: Vec<_> = uncounted.take(3).collect();
     assert!(!uncounted.is_empty());
     for stored in uncounted {
-        let input = Input::new();
-        input.add("songs/a.json", SONG);
-        input.add("logs/a.json.bz2", &stored);
-        input.add("logs/b.json", "{}");
+        let input = TestInput::new();
+        input.write("songs/a.json", SONG);
+        input.write("logs/a.json.bz2", &stored);
+        input.write("logs/b.json", "{}");
         for chunk_bytes in [1, 100, 1 << 20] {
             let sizes = Sizes {
                 chunk_bytes,
                 ..Sizes::default()
             };
-            check(&input.songs(), &input.logs(), Setting { threads: 1, sizes });
+            run_and_compare(
+                &input.songs_dir(),
+                &input.logs_dir(),
+                RunOptions { threads: 1, sizes },
+            );
         }
     }
 }
 
 proptest! {
-    #![proptest_config(cases(40))]
+    #![proptest_config(config_with_cases(40))]
 
     #[test]
-    fn a_damaged_stream_gives_the_same_at_any_sizes(
+    fn corrupt_stream_matches_reference_at_any_chunk_size(
         kind in 0usize..3,
         parts in vec(prop_oneof![1u64..20, 200u64..900], 1..3),
-        blow in damage(),
+        blow in mutation(),
         where_ in any::<Index>(),
         bit in 0u32..8,
     ) {
@@ -108,39 +114,39 @@ proptest! {
         let pack = [gzip, bzip2, zstd][kind];
         let mut stored = Vec::new();
         for part in parts {
-            stored.extend(pack(&log(part)));
+            stored.extend(pack(&noisy_log(part)));
         }
         match blow {
             // One bit anywhere: most often in the middle of a block.
-            Damage::Flip(..) => {
+            Mutation::XorByte(..) => {
                 let at = where_.index(stored.len());
                 stored[at] ^= 1 << bit;
             }
-            blow => blow.strike(&mut stored),
+            blow => blow.apply(&mut stored),
         }
-        let input = Input::new();
-        input.add("songs/a.json", SONG);
-        input.add(&format!("logs/a.json.{ending}"), &stored);
+        let input = TestInput::new();
+        input.write("songs/a.json", SONG);
+        input.write(&format!("logs/a.json.{ending}"), &stored);
         // A run of which nothing could be read fails.
-        input.add("logs/b.json", "{}");
-        check_input(&input);
+        input.write("logs/b.json", "{}");
+        run_and_compare_input(&input);
         for chunk_bytes in [1, 4096] {
             let sizes = Sizes { chunk_bytes, ..Sizes::default() };
-            check(&input.songs(), &input.logs(), Setting { threads: 1, sizes });
+            run_and_compare(&input.songs_dir(), &input.logs_dir(), RunOptions { threads: 1, sizes });
         }
     }
 
     /// Cuts fall anywhere, also into records and into what a syntax error skips.
     #[test]
-    fn a_damaged_log_gives_the_same_at_any_sizes(
-        bytes in damaged(),
+    fn corrupt_log_matches_reference_at_any_split_size(
+        bytes in mutated_document(),
         split_bytes in 1u64..60,
         chunk_bytes in 1usize..60,
         row_group_rows in 1usize..4,
     ) {
-        let input = Input::with_log(bytes);
-        input.add("logs/b.json", "{}");
+        let input = TestInput::with_log(bytes);
+        input.write("logs/b.json", "{}");
         let sizes = Sizes { split_bytes: Some(split_bytes), chunk_bytes, row_group_rows };
-        check(&input.songs(), &input.logs(), Setting { threads: 2, sizes });
+        run_and_compare(&input.songs_dir(), &input.logs_dir(), RunOptions { threads: 2, sizes });
     }
 }

@@ -12,12 +12,12 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use sparkify::star::schema::{self, Table};
 
 use crate::reference::{
-    Artist, Ledger, LedgerArtist, LedgerObject, LedgerSong, LedgerSongplay, LedgerUser, Song,
-    Songplay, Time, User,
+    Artist, ArtistState, MergeState, Song, SongState, Songplay, SongplayState, SourceObject, Time,
+    User, UserState,
 };
 
 /// The files of a folder, in order of their names.
-pub fn files(folder: &Path) -> Vec<std::path::PathBuf> {
+pub fn list_dir(folder: &Path) -> Vec<std::path::PathBuf> {
     let mut files: Vec<_> = fs::read_dir(folder)
         .unwrap()
         .map(|e| e.unwrap().path())
@@ -28,9 +28,9 @@ pub fn files(folder: &Path) -> Vec<std::path::PathBuf> {
 }
 
 /// All rows of a table, part by part; every part must have exactly the table's columns and types.
-fn batches(out: &Path, table: &Table) -> Vec<RecordBatch> {
+fn read_batches(out: &Path, table: &Table) -> Vec<RecordBatch> {
     let mut all = Vec::new();
-    for file in files(&out.join(table.dir)) {
+    for file in list_dir(&out.join(table.dir)) {
         let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(&file).unwrap()).unwrap();
         assert_eq!(
             reader.schema().fields(),
@@ -43,110 +43,114 @@ fn batches(out: &Path, table: &Table) -> Vec<RecordBatch> {
     all
 }
 
-fn rows<T>(out: &Path, table: &Table, row: impl Fn(&RecordBatch, usize) -> T) -> Vec<T> {
-    let batches = batches(out, table);
+fn read_rows<T>(out: &Path, table: &Table, row: impl Fn(&RecordBatch, usize) -> T) -> Vec<T> {
+    let batches = read_batches(out, table);
     batches
         .iter()
         .flat_map(|b| (0..b.num_rows()).map(|i| row(b, i)).collect::<Vec<_>>())
         .collect()
 }
 
-fn number<T: ArrowPrimitiveType>(batch: &RecordBatch, name: &str, row: usize) -> Option<T::Native> {
+fn number_at<T: ArrowPrimitiveType>(
+    batch: &RecordBatch,
+    name: &str,
+    row: usize,
+) -> Option<T::Native> {
     let column = batch.column_by_name(name).unwrap().as_primitive::<T>();
     column.is_valid(row).then(|| column.value(row))
 }
 
-fn text(batch: &RecordBatch, name: &str, row: usize) -> Option<String> {
+fn text_at(batch: &RecordBatch, name: &str, row: usize) -> Option<String> {
     let column = batch.column_by_name(name).unwrap().as_string::<i32>();
     column.is_valid(row).then(|| column.value(row).to_owned())
 }
 
 pub fn songplays(out: &Path) -> Vec<Songplay> {
-    rows(out, &schema::SONGPLAYS, |b, i| Songplay {
-        songplay_id: number::<Int64Type>(b, "songplay_id", i).unwrap(),
-        start_time: number::<TimestampMicrosecondType>(b, "start_time", i).unwrap(),
-        user_id: number::<Int32Type>(b, "user_id", i).unwrap(),
-        level: text(b, "level", i).unwrap(),
-        song_id: text(b, "song_id", i),
-        artist_id: text(b, "artist_id", i),
-        session_id: number::<Int32Type>(b, "session_id", i).unwrap(),
-        location: text(b, "location", i),
-        user_agent: text(b, "user_agent", i),
+    read_rows(out, &schema::SONGPLAYS, |b, i| Songplay {
+        songplay_id: number_at::<Int64Type>(b, "songplay_id", i).unwrap(),
+        start_time: number_at::<TimestampMicrosecondType>(b, "start_time", i).unwrap(),
+        user_id: number_at::<Int32Type>(b, "user_id", i).unwrap(),
+        level: text_at(b, "level", i).unwrap(),
+        song_id: text_at(b, "song_id", i),
+        artist_id: text_at(b, "artist_id", i),
+        session_id: number_at::<Int32Type>(b, "session_id", i).unwrap(),
+        location: text_at(b, "location", i),
+        user_agent: text_at(b, "user_agent", i),
     })
 }
 
 pub fn users(out: &Path) -> Vec<User> {
-    rows(out, &schema::USERS, |b, i| User {
-        user_id: number::<Int32Type>(b, "user_id", i).unwrap(),
-        first_name: text(b, "first_name", i),
-        last_name: text(b, "last_name", i),
-        gender: text(b, "gender", i),
-        level: text(b, "level", i).unwrap(),
+    read_rows(out, &schema::USERS, |b, i| User {
+        user_id: number_at::<Int32Type>(b, "user_id", i).unwrap(),
+        first_name: text_at(b, "first_name", i),
+        last_name: text_at(b, "last_name", i),
+        gender: text_at(b, "gender", i),
+        level: text_at(b, "level", i).unwrap(),
     })
 }
 
 pub fn songs(out: &Path) -> Vec<Song> {
-    rows(out, &schema::SONGS, |b, i| Song {
-        song_id: text(b, "song_id", i).unwrap(),
-        title: text(b, "title", i).unwrap(),
-        artist_id: text(b, "artist_id", i).unwrap(),
-        year: number::<Int32Type>(b, "year", i),
-        duration: number::<Float64Type>(b, "duration", i).unwrap(),
+    read_rows(out, &schema::SONGS, |b, i| Song {
+        song_id: text_at(b, "song_id", i).unwrap(),
+        title: text_at(b, "title", i).unwrap(),
+        artist_id: text_at(b, "artist_id", i).unwrap(),
+        year: number_at::<Int32Type>(b, "year", i),
+        duration: number_at::<Float64Type>(b, "duration", i).unwrap(),
     })
 }
 
 pub fn artists(out: &Path) -> Vec<Artist> {
-    rows(out, &schema::ARTISTS, |b, i| Artist {
-        artist_id: text(b, "artist_id", i).unwrap(),
-        name: text(b, "name", i).unwrap(),
-        location: text(b, "location", i),
-        latitude: number::<Float64Type>(b, "latitude", i),
-        longitude: number::<Float64Type>(b, "longitude", i),
+    read_rows(out, &schema::ARTISTS, |b, i| Artist {
+        artist_id: text_at(b, "artist_id", i).unwrap(),
+        name: text_at(b, "name", i).unwrap(),
+        location: text_at(b, "location", i),
+        latitude: number_at::<Float64Type>(b, "latitude", i),
+        longitude: number_at::<Float64Type>(b, "longitude", i),
     })
 }
 
 pub fn time(out: &Path) -> Vec<Time> {
-    let small = |b: &RecordBatch, name, i| number::<Int16Type>(b, name, i).unwrap();
-    rows(out, &schema::TIME, |b, i| Time {
-        start_time: number::<TimestampMicrosecondType>(b, "start_time", i).unwrap(),
-        hour: small(b, "hour", i),
-        day: small(b, "day", i),
-        week: small(b, "week", i),
-        month: small(b, "month", i),
-        year: small(b, "year", i),
-        weekday: small(b, "weekday", i),
+    let smallint = |b: &RecordBatch, name, i| number_at::<Int16Type>(b, name, i).unwrap();
+    read_rows(out, &schema::TIME, |b, i| Time {
+        start_time: number_at::<TimestampMicrosecondType>(b, "start_time", i).unwrap(),
+        hour: smallint(b, "hour", i),
+        day: smallint(b, "day", i),
+        week: smallint(b, "week", i),
+        month: smallint(b, "month", i),
+        year: smallint(b, "year", i),
+        weekday: smallint(b, "weekday", i),
     })
 }
 
-pub fn ledger(out: &Path) -> Ledger {
-    let bigint = |b: &RecordBatch, name, i| number::<Int64Type>(b, name, i).unwrap();
-    let integer = |b: &RecordBatch, name, i| number::<Int32Type>(b, name, i).unwrap();
-    Ledger {
-        objects: rows(out, &schema::SOURCE_OBJECTS, |b, i| LedgerObject {
-            object: text(b, "object", i).unwrap(),
-            etag: text(b, "etag", i).unwrap(),
+pub fn merge_state(out: &Path) -> MergeState {
+    let bigint = |b: &RecordBatch, name, i| number_at::<Int64Type>(b, name, i).unwrap();
+    let integer = |b: &RecordBatch, name, i| number_at::<Int32Type>(b, name, i).unwrap();
+    MergeState {
+        source_objects: read_rows(out, &schema::SOURCE_OBJECTS, |b, i| SourceObject {
+            object: text_at(b, "object", i).unwrap(),
+            etag: text_at(b, "etag", i).unwrap(),
             rows: bigint(b, "rows", i),
         }),
-        users: rows(out, &schema::STATE_USERS, |b, i| LedgerUser {
+        users: read_rows(out, &schema::STATE_USERS, |b, i| UserState {
             user_id: integer(b, "user_id", i),
-            start_time: number::<TimestampMicrosecondType>(b, "start_time", i).unwrap(),
+            start_time: number_at::<TimestampMicrosecondType>(b, "start_time", i).unwrap(),
             session_id: integer(b, "session_id", i),
             item_in_session: integer(b, "item_in_session", i),
         }),
-        artists: rows(out, &schema::STATE_ARTISTS, |b, i| LedgerArtist {
-            artist_id: text(b, "artist_id", i).unwrap(),
-            song_id: text(b, "song_id", i).unwrap(),
+        artists: read_rows(out, &schema::STATE_ARTISTS, |b, i| ArtistState {
+            artist_id: text_at(b, "artist_id", i).unwrap(),
+            song_id: text_at(b, "song_id", i).unwrap(),
         }),
-        songs: rows(out, &schema::STATE_SONGS, |b, i| LedgerSong {
+        songs: read_rows(out, &schema::STATE_SONGS, |b, i| SongState {
             song_key: bigint(b, "song_key", i),
-            duration: number::<Float64Type>(b, "duration", i).unwrap(),
-            song_id: text(b, "song_id", i).unwrap(),
-            artist_id: text(b, "artist_id", i).unwrap(),
+            duration: number_at::<Float64Type>(b, "duration", i).unwrap(),
+            song_id: text_at(b, "song_id", i).unwrap(),
+            artist_id: text_at(b, "artist_id", i).unwrap(),
         }),
-        songplays: rows(out, &schema::STATE_SONGPLAYS, |b, i| LedgerSongplay {
+        songplays: read_rows(out, &schema::STATE_SONGPLAYS, |b, i| SongplayState {
             songplay_id: bigint(b, "songplay_id", i),
             song_key: bigint(b, "song_key", i),
-            duration: number::<Float64Type>(b, "duration", i).unwrap(),
+            duration: number_at::<Float64Type>(b, "duration", i).unwrap(),
         }),
     }
 }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
 /// JSON white space, mostly none.
-fn space() -> impl Strategy<Value = String> {
+fn whitespace() -> impl Strategy<Value = String> {
     prop_oneof![
         6 => Just(String::new()),
         2 => Just(" ".to_owned()),
@@ -64,7 +64,8 @@ fn value() -> impl Strategy<Value = String> {
             .prop_map(str::to_owned),
     ];
     leaf.prop_recursive(5, 20, 4, |inner| {
-        let item = (space(), inner.clone(), space()).prop_map(|(a, v, b)| format!("{a}{v}{b}"));
+        let item =
+            (whitespace(), inner.clone(), whitespace()).prop_map(|(a, v, b)| format!("{a}{v}{b}"));
         prop_oneof![
             vec(item, 1..4).prop_map(|items| format!("[{}]", items.join(","))),
             vec((string(), member_value(inner)), 1..4).prop_map(object),
@@ -73,7 +74,7 @@ fn value() -> impl Strategy<Value = String> {
 }
 
 /// Nested about as deep as is accepted.
-fn deep() -> impl Strategy<Value = String> {
+fn deeply_nested() -> impl Strategy<Value = String> {
     (vec(any::<bool>(), 125..131), any::<bool>()).prop_map(|(levels, whole)| {
         let mut text = String::new();
         for object in &levels {
@@ -90,7 +91,8 @@ fn deep() -> impl Strategy<Value = String> {
 }
 
 fn member_value(value: impl Strategy<Value = String>) -> impl Strategy<Value = String> {
-    (space(), space(), value, space()).prop_map(|(a, b, v, c)| format!("{a}:{b}{v}{c}"))
+    (whitespace(), whitespace(), value, whitespace())
+        .prop_map(|(a, b, v, c)| format!("{a}:{b}{v}{c}"))
 }
 
 /// Members are a key and what follows it, colon included.
@@ -135,22 +137,26 @@ fn key() -> impl Strategy<Value = String> {
 
 /// A record of any keys and values.
 fn any_record() -> impl Strategy<Value = String> {
-    let value = prop_oneof![12 => value().boxed(), 1 => deep().boxed()];
-    (space(), vec((space(), key(), member_value(value)), 0..6)).prop_map(|(blank, members)| {
-        if members.is_empty() {
-            return format!("{{{blank}}}");
-        }
-        object(
-            members
-                .into_iter()
-                .map(|(a, k, v)| (format!("{a}{k}"), v))
-                .collect(),
-        )
-    })
+    let value = prop_oneof![12 => value().boxed(), 1 => deeply_nested().boxed()];
+    (
+        whitespace(),
+        vec((whitespace(), key(), member_value(value)), 0..6),
+    )
+        .prop_map(|(blank, members)| {
+            if members.is_empty() {
+                return format!("{{{blank}}}");
+            }
+            object(
+                members
+                    .into_iter()
+                    .map(|(a, k, v)| (format!("{a}{k}"), v))
+                    .collect(),
+            )
+        })
 }
 
 /// A record that has what is required, in any order, most of it in range.
-fn whole_record() -> impl Strategy<Value = String> {
+fn complete_record() -> impl Strategy<Value = String> {
     let small = || prop_oneof![4 => "[0-9]", 1 => Just("7.0".to_owned()), 1 => number()];
     let usual = (
         prop_oneof![8 => Just("\"NextSong\"".to_owned()), 1 => Just("\"\\u004eextSong\"".to_owned()), 1 => value()],
@@ -197,7 +203,7 @@ pub fn document() -> impl Strategy<Value = Vec<u8>> {
     let between = select(vec![
         "\n", "\n", "\n", "\r\n", "", " ", "\n\n", "\n ", "\t", ",", ",\n", "x\n", "\r", "\u{feff}",
     ]);
-    let record = prop_oneof![any_record().boxed(), whole_record().boxed()];
+    let record = prop_oneof![any_record().boxed(), complete_record().boxed()];
     let mark = select(vec!["", "", "", "\u{feff}", " ", "\n", "["]);
     (mark, vec((record, between), 0..6)).prop_map(|(mark, records)| {
         let mut text = mark.to_owned();
@@ -211,8 +217,8 @@ pub fn document() -> impl Strategy<Value = Vec<u8>> {
 
 /// One blow to the bytes of a document.
 #[derive(Debug, Clone)]
-pub enum Damage {
-    Flip(Index, u8),
+pub enum Mutation {
+    XorByte(Index, u8),
     Delete(Index, usize),
     Insert(Index, Vec<u8>),
     Truncate(Index),
@@ -220,7 +226,7 @@ pub enum Damage {
     Splice(Index, usize, Index),
 }
 
-pub fn damage() -> impl Strategy<Value = Damage> {
+pub fn mutation() -> impl Strategy<Value = Mutation> {
     let snippet = select(
         [
             &b"{"[..],
@@ -267,23 +273,23 @@ pub fn damage() -> impl Strategy<Value = Damage> {
         .to_vec(),
     );
     prop_oneof![
-        3 => (any::<Index>(), any::<u8>()).prop_map(|(at, bits)| Damage::Flip(at, bits)),
-        2 => (any::<Index>(), 1usize..9).prop_map(|(at, n)| Damage::Delete(at, n)),
-        4 => (any::<Index>(), snippet).prop_map(|(at, bytes)| Damage::Insert(at, bytes)),
-        1 => any::<Index>().prop_map(Damage::Truncate),
+        3 => (any::<Index>(), any::<u8>()).prop_map(|(at, bits)| Mutation::XorByte(at, bits)),
+        2 => (any::<Index>(), 1usize..9).prop_map(|(at, n)| Mutation::Delete(at, n)),
+        4 => (any::<Index>(), snippet).prop_map(|(at, bytes)| Mutation::Insert(at, bytes)),
+        1 => any::<Index>().prop_map(Mutation::Truncate),
         2 => (any::<Index>(), 1usize..40, any::<Index>())
-            .prop_map(|(from, n, to)| Damage::Splice(from, n, to)),
+            .prop_map(|(from, n, to)| Mutation::Splice(from, n, to)),
     ]
 }
 
-impl Damage {
-    pub fn strike(&self, bytes: &mut Vec<u8>) {
+impl Mutation {
+    pub fn apply(&self, bytes: &mut Vec<u8>) {
         if bytes.is_empty() {
             return;
         }
         let len = bytes.len();
         match self {
-            Self::Flip(at, bits) => bytes[at.index(len)] ^= bits,
+            Self::XorByte(at, bits) => bytes[at.index(len)] ^= bits,
             Self::Delete(at, n) => {
                 let at = at.index(len);
                 bytes.drain(at..(at + n).min(len));
@@ -303,10 +309,10 @@ impl Damage {
 }
 
 /// A document with nothing or something wrong with it.
-pub fn damaged() -> impl Strategy<Value = Vec<u8>> {
-    (document(), vec(damage(), 0..4)).prop_map(|(mut bytes, blows)| {
-        for blow in &blows {
-            blow.strike(&mut bytes);
+pub fn mutated_document() -> impl Strategy<Value = Vec<u8>> {
+    (document(), vec(mutation(), 0..4)).prop_map(|(mut bytes, mutations)| {
+        for mutation in &mutations {
+            mutation.apply(&mut bytes);
         }
         bytes
     })

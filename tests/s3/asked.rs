@@ -6,7 +6,7 @@ use percent_encoding::percent_decode_str;
 
 /// The operations that a run uses. All others are one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum Operation {
     List,
     Get,
     Head,
@@ -22,45 +22,45 @@ pub enum Kind {
 
 /// What a request asks for.
 #[derive(Clone, Debug)]
-pub struct Asked {
-    pub kind: Kind,
+pub struct RecordedRequest {
+    pub operation: Operation,
     pub bucket: String,
     /// The key of the object; of a listing the prefix.
     pub key: String,
     /// The same for a request and its repetitions, also in another run of the test.
-    pub identity: String,
+    pub fingerprint: String,
     headers: HeaderMap,
 }
 
-impl Asked {
+impl RecordedRequest {
     /// Reads the head of a request in path style.
-    pub fn of<B>(request: &Request<B>) -> Self {
+    pub fn from_http<B>(request: &Request<B>) -> Self {
         let query: Vec<(String, String)> = request
             .uri()
             .query()
             .unwrap_or_default()
             .split('&')
             .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-            .map(|(name, value)| (name.to_owned(), decoded(value)))
+            .map(|(name, value)| (name.to_owned(), percent_decode(value)))
             .collect();
-        let argument = |name: &str| {
+        let query_param = |name: &str| {
             let found = query.iter().find(|(other, _)| other == name);
             found.map(|(_, value)| value.as_str())
         };
-        let path = decoded(request.uri().path().trim_start_matches('/'));
+        let path = percent_decode(request.uri().path().trim_start_matches('/'));
         let (bucket, key) = path.split_once('/').unwrap_or((&path, ""));
-        let kind = kind(request.method(), !key.is_empty(), &|name| {
-            argument(name).is_some()
+        let kind = classify(request.method(), !key.is_empty(), &|name| {
+            query_param(name).is_some()
         });
         let key = match kind {
-            Kind::List => argument("prefix").unwrap_or_default(),
+            Operation::List => query_param("prefix").unwrap_or_default(),
             _ => key,
         };
         let range = request.headers().get(RANGE);
-        let lasting = ["partNumber", "continuation-token", "start-after"].map(argument);
+        let stable_args = ["partNumber", "continuation-token", "start-after"].map(query_param);
         Self {
-            kind,
-            identity: format!("{kind:?} {bucket} {key} {range:?} {lasting:?}"),
+            operation: kind,
+            fingerprint: format!("{kind:?} {bucket} {key} {range:?} {stable_args:?}"),
             bucket: bucket.to_owned(),
             key: key.to_owned(),
             headers: request.headers().clone(),
@@ -73,61 +73,61 @@ impl Asked {
     }
 }
 
-fn decoded(text: &str) -> String {
+fn percent_decode(text: &str) -> String {
     percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
-fn kind(method: &Method, key: bool, has: &dyn Fn(&str) -> bool) -> Kind {
+fn classify(method: &Method, key: bool, has: &dyn Fn(&str) -> bool) -> Operation {
     let upload = has("uploadId");
     match (method.as_str(), key) {
-        ("GET", true) if !upload => Kind::Get,
-        ("GET", false) if has("uploads") => Kind::ListUploads,
-        ("GET", false) if has("list-type") => Kind::List,
-        ("HEAD", true) => Kind::Head,
-        ("PUT", true) if upload => Kind::UploadPart,
-        ("PUT", true) => Kind::Put,
-        ("POST", true) if upload => Kind::CompleteUpload,
-        ("POST", true) if has("uploads") => Kind::CreateUpload,
-        ("POST", false) if has("delete") => Kind::Delete,
-        ("DELETE", true) if upload => Kind::AbortUpload,
-        ("DELETE", true) => Kind::Delete,
-        _ => Kind::Other,
+        ("GET", true) if !upload => Operation::Get,
+        ("GET", false) if has("uploads") => Operation::ListUploads,
+        ("GET", false) if has("list-type") => Operation::List,
+        ("HEAD", true) => Operation::Head,
+        ("PUT", true) if upload => Operation::UploadPart,
+        ("PUT", true) => Operation::Put,
+        ("POST", true) if upload => Operation::CompleteUpload,
+        ("POST", true) if has("uploads") => Operation::CreateUpload,
+        ("POST", false) if has("delete") => Operation::Delete,
+        ("DELETE", true) if upload => Operation::AbortUpload,
+        ("DELETE", true) => Operation::Delete,
+        _ => Operation::Other,
     }
 }
 
 /// A choice of requests.
 #[derive(Clone, Debug, Default)]
-pub struct Which {
-    kind: Option<Kind>,
-    key_end: String,
+pub struct RequestMatcher {
+    operation: Option<Operation>,
+    key_suffix: String,
 }
 
-impl Which {
+impl RequestMatcher {
     /// All requests.
     pub fn any() -> Self {
         Self::default()
     }
 
     /// All requests of a kind.
-    pub fn kind(kind: Kind) -> Self {
+    pub fn operation(operation: Operation) -> Self {
         Self {
-            kind: Some(kind),
+            operation: Some(operation),
             ..Self::default()
         }
     }
 
     /// Of those the ones for keys that end so: what a run writes begins with an id that no test knows.
-    pub fn of_key(mut self, end: &str) -> Self {
-        end.clone_into(&mut self.key_end);
+    pub fn with_key_suffix(mut self, suffix: &str) -> Self {
+        suffix.clone_into(&mut self.key_suffix);
         self
     }
 
     /// Whether a request is one of them.
-    pub fn has(&self, asked: &Asked) -> bool {
-        let (end, in_ledger) = (&self.key_end, |key: &str| key.contains("ledger/"));
-        self.kind.is_none_or(|kind| kind == asked.kind)
-            && asked.key.ends_with(end)
+    pub fn matches(&self, request: &RecordedRequest) -> bool {
+        let (suffix, in_merge_state) = (&self.key_suffix, |key: &str| key.contains("ledger/"));
+        self.operation.is_none_or(|kind| kind == request.operation)
+            && request.key.ends_with(suffix)
             // The parts of the ledger are named as those of the star.
-            && (end.is_empty() || in_ledger(end) || !in_ledger(&asked.key))
+            && (suffix.is_empty() || in_merge_state(suffix) || !in_merge_state(&request.key))
     }
 }

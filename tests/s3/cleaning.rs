@@ -12,78 +12,80 @@ use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::asked::{Kind, Which};
-use crate::client::Client;
-use crate::faults::{Fault, Faults};
-use crate::job::{Ended, sparkify};
-use crate::music::{RUN, end, put_input, with, with_input, write};
-use crate::server::Server;
+use crate::asked::{Operation, RequestMatcher};
+use crate::client::SdkClient;
+use crate::faults::{Fault, FaultPlan};
+use crate::job::{CommandOutput, sparkify};
+use crate::music::{
+    RUN_ARGS, concat_args, run_sparkify, server_with_input, write_file, write_input,
+};
+use crate::server::S3Server;
 
-const OUT: &str = "s3://music/star";
+const OUT_URL: &str = "s3://music/star";
 
 /// The id of a run that began so many hours ago.
-fn id(hours: i64) -> String {
+fn run_id(hours: i64) -> String {
     let began = Utc::now() - TimeDelta::hours(hours);
     format!("{}-{hours:08x}", began.format("%Y%m%dT%H%M%S%3fZ"))
 }
 
 /// Puts an object of a run into a folder, written when the run began.
-fn put(star: &Path, id: &str, name: &str, text: &str) {
+fn write_run_file(out_dir: &Path, id: &str, name: &str, text: &str) {
     let name = format!("{id}/{name}");
-    write(star, &name, text);
+    write_file(out_dir, &name, text);
     let began = id
         .get(..19)
         .map(|time| NaiveDateTime::parse_from_str(time, "%Y%m%dT%H%M%S%3fZ"));
     if let Some(Ok(began)) = began {
         let file = fs::File::options()
             .write(true)
-            .open(star.join(name))
+            .open(out_dir.join(name))
             .unwrap();
         file.set_modified(began.and_utc().into()).unwrap();
     }
 }
 
 /// Puts the parts of a run into a folder.
-fn unfinished(star: &Path, id: &str) {
-    put(star, id, "songs/part-00000.parquet", "12345");
-    put(star, id, "_rejects/logs-00000.jsonl", "123");
+fn write_unfinished_run(out_dir: &Path, id: &str) {
+    write_run_file(out_dir, id, "songs/part-00000.parquet", "12345");
+    write_run_file(out_dir, id, "_rejects/logs-00000.jsonl", "123");
 }
 
 /// Puts a complete run into a folder.
-fn whole(star: &Path, id: &str) {
-    unfinished(star, id);
-    put(star, id, "_report.json", "12");
+fn write_complete_run(out_dir: &Path, id: &str) {
+    write_unfinished_run(out_dir, id);
+    write_run_file(out_dir, id, "_report.json", "12");
 }
 
-fn name_latest(star: &Path, id: &str) {
+fn write_latest_json(out_dir: &Path, id: &str) {
     let latest = json!({ "run": id, "report": "somewhere" });
-    write(star, "latest.json", latest.to_string());
+    write_file(out_dir, "latest.json", latest.to_string());
 }
 
 /// Names runs as published in this order.
-fn publish(star: &Path, ids: &[&str]) {
+fn write_published_runs(out_dir: &Path, ids: &[&str]) {
     let latest = json!({ "run": ids.last(), "report": "somewhere", "published": ids });
-    write(star, "latest.json", latest.to_string());
+    write_file(out_dir, "latest.json", latest.to_string());
 }
 
 /// The first parts of the names of all files in a folder.
-fn runs(star: &Path) -> BTreeSet<String> {
-    let entries = fs::read_dir(star).unwrap();
+fn non_empty_entries(out_dir: &Path) -> BTreeSet<String> {
+    let entries = fs::read_dir(out_dir).unwrap();
     let full = entries.map(Result::unwrap).filter(|entry| {
         let below = fs::read_dir(entry.path());
-        below.map_or(true, |_| !crate::disk::keys(&entry.path()).is_empty())
+        below.map_or(true, |_| !crate::disk::list_keys(&entry.path()).is_empty())
     });
     full.map(|entry| entry.file_name().into_string().unwrap())
         .collect()
 }
 
-fn set(names: &[&str]) -> BTreeSet<String> {
+fn string_set(names: &[&str]) -> BTreeSet<String> {
     names.iter().map(|&name| name.to_owned()).collect()
 }
 
 /// A bucket with a folder for what is cleaned.
-fn cleaned(faults: Faults) -> (Server, std::path::PathBuf) {
-    let server = Server::faulty(faults);
+fn server_with_out_dir(faults: FaultPlan) -> (S3Server, std::path::PathBuf) {
+    let server = S3Server::with_faults(faults);
     let star = server.bucket("music").join("star");
     fs::create_dir(&star).unwrap();
     (server, star)
@@ -91,33 +93,42 @@ fn cleaned(faults: Faults) -> (Server, std::path::PathBuf) {
 
 /// A command that succeeds and prints this JSON.
 #[track_caller]
-fn found(server: &Server, arguments: &[&str]) -> Value {
-    let mut found = end(server, &with(arguments, &["--json"])).succeeds().json();
+fn clean_json(server: &S3Server, arguments: &[&str]) -> Value {
+    let mut found = run_sparkify(server, &concat_args(arguments, &["--json"]))
+        .assert_success()
+        .json();
     assert_eq!(found["clean_version"].take(), 1);
     assert_eq!(found["status"].take(), "ok");
     found
 }
 
-fn as_found(at: &str, id: &str, state: &str, objects: u64, bytes: u64, uploads: u64) -> Value {
+fn run_entry_json(
+    at: &str,
+    id: &str,
+    state: &str,
+    objects: u64,
+    bytes: u64,
+    uploads: u64,
+) -> Value {
     json!({ "name": format!("{at}/{id}"), "state": state, "objects": objects, "bytes": bytes, "uploads": uploads })
 }
 
 #[test]
-fn dead_runs_are_removed_and_the_newest_complete_ones_stay() {
-    let (server, star) = cleaned(Faults::new());
-    let [dead, recent, one, two, three, named] = [30, 5, 1, 60, 90, 120].map(id);
-    unfinished(&star, &dead);
-    unfinished(&star, &recent);
+fn clean_removes_abandoned_runs_and_keeps_newest_complete_runs() {
+    let (server, star) = server_with_out_dir(FaultPlan::new());
+    let [dead, recent, one, two, three, named] = [30, 5, 1, 60, 90, 120].map(run_id);
+    write_unfinished_run(&star, &dead);
+    write_unfinished_run(&star, &recent);
     for id in [&one, &two, &three, &named] {
-        whole(&star, id);
+        write_complete_run(&star, id);
     }
-    name_latest(&star, &named);
-    let whole = |id, state| as_found(OUT, id, state, 3, 10, 0);
-    let begun = |id, state| as_found(OUT, id, state, 2, 8, 0);
-    let clean = ["clean", OUT, "--keep", "2"];
+    write_latest_json(&star, &named);
+    let whole = |id, state| run_entry_json(OUT_URL, id, state, 3, 10, 0);
+    let begun = |id, state| run_entry_json(OUT_URL, id, state, 2, 8, 0);
+    let clean = ["clean", OUT_URL, "--keep", "2"];
 
     let all = server.objects("music");
-    let shown = found(&server, &clean);
+    let shown = clean_json(&server, &clean);
     // The one that is named is the newest, whatever its id says.
     let keep = [
         whole(&one, "whole"),
@@ -132,7 +143,7 @@ fn dead_runs_are_removed_and_the_newest_complete_ones_stay() {
     ];
     assert_eq!(shown["remove"], json!(remove));
     assert_eq!(shown["removed"], false);
-    let text = end(&server, &clean).succeeds().stdout;
+    let text = run_sparkify(&server, &clean).assert_success().stdout;
     assert!(
         text.ends_with("\nwould remove: 3; --yes does it\n"),
         "{text}"
@@ -145,46 +156,66 @@ fn dead_runs_are_removed_and_the_newest_complete_ones_stay() {
     );
     assert!(text.contains(" under way? "), "{text}");
     assert!(server.objects("music") == all, "shown, not done");
-    assert_eq!(server.requests(&Which::kind(Kind::Delete)), 0);
+    assert_eq!(
+        server.request_count(&RequestMatcher::operation(Operation::Delete)),
+        0
+    );
 
-    let done = found(&server, &with(&clean, &["--yes"]));
+    let done = clean_json(&server, &concat_args(&clean, &["--yes"]));
     assert_eq!(
         (&done["removed"], &done["remove"]),
         (&json!(true), &json!(remove))
     );
-    assert_eq!(runs(&star), set(&[&recent, &one, &named, "latest.json"]));
-    let text = end(&server, &with(&clean, &["--yes"])).succeeds().stdout;
+    assert_eq!(
+        non_empty_entries(&star),
+        string_set(&[&recent, &one, &named, "latest.json"])
+    );
+    let text = run_sparkify(&server, &concat_args(&clean, &["--yes"]))
+        .assert_success()
+        .stdout;
     assert!(text.ends_with("\nnothing to remove\n"), "{text}");
 }
 
 #[test]
-fn when_a_run_counts_as_dead_can_be_said() {
-    let (server, star) = cleaned(Faults::new());
-    let [younger, older] = [1, 3].map(id);
-    unfinished(&star, &younger);
-    unfinished(&star, &older);
-    end(&server, &["clean", OUT, "--yes", "--unfinished-after", "4"]).succeeds();
-    assert_eq!(runs(&star), set(&[&younger, &older]));
-    end(&server, &["clean", OUT, "--yes", "--unfinished-after", "2"]).succeeds();
-    assert_eq!(runs(&star), set(&[&younger]));
-    let most = u32::MAX.to_string();
-    end(
+fn unfinished_after_sets_age_of_abandoned_runs() {
+    let (server, star) = server_with_out_dir(FaultPlan::new());
+    let [younger, older] = [1, 3].map(run_id);
+    write_unfinished_run(&star, &younger);
+    write_unfinished_run(&star, &older);
+    run_sparkify(
         &server,
-        &["clean", OUT, "--yes", "--unfinished-after", &most],
+        &["clean", OUT_URL, "--yes", "--unfinished-after", "4"],
     )
-    .succeeds();
-    assert_eq!(runs(&star), set(&[&younger]));
-    end(&server, &["clean", OUT, "--yes", "--unfinished-after", "0"]).succeeds();
-    assert_eq!(runs(&star), set(&[]));
+    .assert_success();
+    assert_eq!(non_empty_entries(&star), string_set(&[&younger, &older]));
+    run_sparkify(
+        &server,
+        &["clean", OUT_URL, "--yes", "--unfinished-after", "2"],
+    )
+    .assert_success();
+    assert_eq!(non_empty_entries(&star), string_set(&[&younger]));
+    let most = u32::MAX.to_string();
+    run_sparkify(
+        &server,
+        &["clean", OUT_URL, "--yes", "--unfinished-after", &most],
+    )
+    .assert_success();
+    assert_eq!(non_empty_entries(&star), string_set(&[&younger]));
+    run_sparkify(
+        &server,
+        &["clean", OUT_URL, "--yes", "--unfinished-after", "0"],
+    )
+    .assert_success();
+    assert_eq!(non_empty_entries(&star), string_set(&[]));
 }
 
 #[test]
-fn uploads_that_were_never_finished_are_aborted() {
-    let (server, star) = cleaned(Faults::new());
-    let client = Client::of(&server);
-    let [dead, recent, seen] = [30, 5, 40].map(id);
-    unfinished(&star, &seen);
-    let upload = |key: &str| drop(client.begin("music", key));
+fn abandoned_multipart_uploads_are_aborted() {
+    let (server, star) = server_with_out_dir(FaultPlan::new());
+    let client = SdkClient::new(&server);
+    let [dead, recent, seen] = [30, 5, 40].map(run_id);
+    write_unfinished_run(&star, &seen);
+    let upload = |key: &str| drop(client.create_upload("music", key));
     let songs = |id: &str| format!("star/{id}/songs/part-00000.parquet");
     for key in [
         &songs(&dead),
@@ -199,22 +230,22 @@ fn uploads_that_were_never_finished_are_aborted() {
         upload(key);
     }
     for id in [&dead, &seen] {
-        server.age(&star.join(id), Duration::from_secs(30 * 3600));
+        server.backdate(&star.join(id), Duration::from_secs(30 * 3600));
     }
-    let shown = found(&server, &["clean", OUT]);
+    let shown = clean_json(&server, &["clean", OUT_URL]);
     let remove = [
-        as_found(OUT, &dead, "unfinished", 0, 0, 1),
-        as_found(OUT, &seen, "unfinished", 2, 8, 1),
+        run_entry_json(OUT_URL, &dead, "unfinished", 0, 0, 1),
+        run_entry_json(OUT_URL, &seen, "unfinished", 2, 8, 1),
     ];
     assert_eq!(shown["remove"], json!(remove));
     assert_eq!(
         shown["keep"],
-        json!([as_found(OUT, &recent, "recent", 0, 0, 1)])
+        json!([run_entry_json(OUT_URL, &recent, "recent", 0, 0, 1)])
     );
-    assert_eq!(server.unfinished("music").len(), 7);
+    assert_eq!(server.unfinished_uploads("music").len(), 7);
 
-    found(&server, &["clean", OUT, "--yes"]);
-    let mut left = server.unfinished("music");
+    clean_json(&server, &["clean", OUT_URL, "--yes"]);
+    let mut left = server.unfinished_uploads("music");
     left.sort();
     let mut expected = [
         format!("other/{dead}/songs/part-00000.parquet"),
@@ -229,8 +260,8 @@ fn uploads_that_were_never_finished_are_aborted() {
 }
 
 /// Names that are no run's, of which one of 30 hours ago would go.
-fn no_runs() -> Vec<String> {
-    let dead = id(30);
+fn invalid_run_ids() -> Vec<String> {
+    let dead = run_id(30);
     let (time, number) = dead.split_once('-').unwrap();
     let mut names = vec![
         format!("{dead}0"),
@@ -257,165 +288,172 @@ fn no_runs() -> Vec<String> {
 }
 
 #[test]
-fn what_no_run_wrote_is_never_touched() {
-    let (server, star) = cleaned(Faults::new());
+fn foreign_objects_are_never_removed() {
+    let (server, star) = server_with_out_dir(FaultPlan::new());
     let folder = TempDir::new().unwrap();
-    let (dead, object) = (id(30), id(50));
-    let names = no_runs();
+    let (dead, object) = (run_id(30), run_id(50));
+    let names = invalid_run_ids();
     for star in [&star, folder.path()] {
-        unfinished(star, &dead);
+        write_unfinished_run(star, &dead);
         for name in &names {
-            unfinished(star, name);
+            write_unfinished_run(star, name);
         }
-        write(star, "mine.parquet", "mine");
+        write_file(star, "mine.parquet", "mine");
         // An object that is named as a run is, but holds nothing.
-        write(star, &object, "mine");
-        name_latest(star, "none");
+        write_file(star, &object, "mine");
+        write_latest_json(star, "none");
     }
-    let before = runs(&star);
-    for place in [OUT, folder.path().to_str().unwrap()] {
-        end(&server, &["clean", place, "--yes", "--keep", "1"]).succeeds();
+    let before = non_empty_entries(&star);
+    for place in [OUT_URL, folder.path().to_str().unwrap()] {
+        run_sparkify(&server, &["clean", place, "--yes", "--keep", "1"]).assert_success();
     }
     let mut expected = before;
     assert!(expected.remove(&dead));
-    assert_eq!(runs(&star), expected);
-    assert_eq!(runs(folder.path()), expected);
+    assert_eq!(non_empty_entries(&star), expected);
+    assert_eq!(non_empty_entries(folder.path()), expected);
     assert_eq!(server.objects("music").len(), 2 * names.len() + 3);
 }
 
 #[test]
-fn a_place_without_runs_has_nothing_to_clean() {
-    let (server, star) = cleaned(Faults::new());
-    write(&star, "mine.parquet", "mine");
-    let text = end(&server, &["clean", OUT, "--yes"]).succeeds().stdout;
+fn location_without_runs_has_nothing_to_clean() {
+    let (server, star) = server_with_out_dir(FaultPlan::new());
+    write_file(&star, "mine.parquet", "mine");
+    let text = run_sparkify(&server, &["clean", OUT_URL, "--yes"])
+        .assert_success()
+        .stdout;
     assert_eq!(text, "nothing to clean in s3://music/star\n");
-    let text = end(&server, &["clean", "s3://music/absent"]).succeeds();
+    let text = run_sparkify(&server, &["clean", "s3://music/absent"]).assert_success();
     assert_eq!(text.stdout, "nothing to clean in s3://music/absent\n");
 }
 
 #[test]
-fn the_whole_bucket_can_be_what_is_cleaned() {
-    let (server, _) = cleaned(Faults::new());
+fn bucket_root_can_be_cleaned() {
+    let (server, _) = server_with_out_dir(FaultPlan::new());
     let bucket = server.bucket("music");
-    let dead = id(30);
-    unfinished(&bucket, &dead);
-    unfinished(&bucket.join("star"), &dead);
-    end(&server, &["clean", "s3://music", "--yes"]).succeeds();
-    assert_eq!(runs(&bucket), set(&["star"]));
+    let dead = run_id(30);
+    write_unfinished_run(&bucket, &dead);
+    write_unfinished_run(&bucket.join("star"), &dead);
+    run_sparkify(&server, &["clean", "s3://music", "--yes"]).assert_success();
+    assert_eq!(non_empty_entries(&bucket), string_set(&["star"]));
 }
 
 #[test]
-fn listings_of_several_pages_are_seen_to_the_end() {
-    let (server, star) = cleaned(Faults::new().page(7));
-    let dead = id(30);
+fn paginated_listing_is_cleaned_completely() {
+    let (server, star) = server_with_out_dir(FaultPlan::new().with_page_size(7));
+    let dead = run_id(30);
     for number in 0..20 {
-        put(&star, &dead, &format!("songs/part-{number:05}.parquet"), "");
-        whole(&star, &id(50 + number));
+        write_run_file(&star, &dead, &format!("songs/part-{number:05}.parquet"), "");
+        write_complete_run(&star, &run_id(50 + number));
     }
-    let shown = found(&server, &["clean", OUT, "--yes"]);
+    let shown = clean_json(&server, &["clean", OUT_URL, "--yes"]);
     assert_eq!(shown["remove"].as_array().unwrap().len(), 18);
     assert_eq!(shown["keep"].as_array().unwrap().len(), 3);
     assert_eq!(server.objects("music").len(), 9);
 }
 
 #[test]
-fn more_objects_than_one_removal_takes_go() {
-    let (server, star) = cleaned(Faults::new());
-    let dead = id(30);
+fn more_objects_than_one_batch_delete_are_removed() {
+    let (server, star) = server_with_out_dir(FaultPlan::new());
+    let dead = run_id(30);
     for number in 0..2100 {
-        put(&star, &dead, &format!("songs/part-{number:05}.parquet"), "");
+        write_run_file(&star, &dead, &format!("songs/part-{number:05}.parquet"), "");
     }
-    let shown = found(&server, &["clean", OUT, "--yes"]);
+    let shown = clean_json(&server, &["clean", OUT_URL, "--yes"]);
     assert_eq!(shown["remove"][0]["objects"], 2100);
     assert_eq!(server.objects("music").len(), 0);
 }
 
 #[test]
-fn a_removal_that_fails_says_so_and_leaves_no_whole_run() {
-    let (server, star) = cleaned(Faults::new().keep("logs-00000.jsonl"));
-    let [newest, old] = [30, 40].map(id);
-    whole(&star, &newest);
-    whole(&star, &old);
-    let clean = ["clean", OUT, "--keep", "1", "--yes", "--json"];
-    let what = format!("cannot remove {OUT}/{old}/_rejects/logs-00000.jsonl");
+fn failed_removal_is_reported_and_leaves_no_complete_run() {
+    let (server, star) = server_with_out_dir(FaultPlan::new().deny_delete("logs-00000.jsonl"));
+    let [newest, old] = [30, 40].map(run_id);
+    write_complete_run(&star, &newest);
+    write_complete_run(&star, &old);
+    let clean = ["clean", OUT_URL, "--keep", "1", "--yes", "--json"];
+    let what = format!("cannot remove {OUT_URL}/{old}/_rejects/logs-00000.jsonl");
     let words = [what.as_str(), "AccessDenied", "s3:DeleteObject"];
-    let ended = end(&server, &clean).fails(&words);
+    let ended = run_sparkify(&server, &clean).assert_failure(&words);
     assert_eq!(ended.json()["status"], "failed");
     assert!(!star.join(&old).join("_report.json").exists());
     assert!(star.join(&newest).join("_report.json").exists());
-    let shown = found(&server, &["clean", OUT, "--keep", "1"]);
+    let shown = clean_json(&server, &["clean", OUT_URL, "--keep", "1"]);
     assert_eq!(shown["remove"][0]["state"], "unfinished");
 }
 
 #[test]
-fn the_report_goes_before_all_else() {
-    let kept = Faults::new().keep("_report.json");
-    let (server, star) = cleaned(kept);
-    let [newest, old] = [30, 40].map(id);
-    whole(&star, &newest);
-    whole(&star, &old);
-    let words = [&*format!("{OUT}/{old}/_report.json"), "s3:DeleteObject"];
-    end(&server, &["clean", OUT, "--keep", "1", "--yes"]).fails(&words);
+fn report_is_removed_first() {
+    let kept = FaultPlan::new().deny_delete("_report.json");
+    let (server, star) = server_with_out_dir(kept);
+    let [newest, old] = [30, 40].map(run_id);
+    write_complete_run(&star, &newest);
+    write_complete_run(&star, &old);
+    let words = [&*format!("{OUT_URL}/{old}/_report.json"), "s3:DeleteObject"];
+    run_sparkify(&server, &["clean", OUT_URL, "--keep", "1", "--yes"]).assert_failure(&words);
     assert_eq!(server.objects("music").len(), 6, "all of it is there");
 }
 
 #[test]
-fn what_may_not_be_looked_at_or_removed_is_said() {
-    let dead = id(30);
+fn missing_permission_is_named() {
+    let dead = run_id(30);
     for (kind, words) in [
         (
-            Kind::List,
+            Operation::List,
             ["cannot list s3://music/star/", "s3:ListBucket"],
         ),
         (
-            Kind::ListUploads,
+            Operation::ListUploads,
             [
                 "cannot list uploads below s3://music/star/",
                 "s3:ListBucketMultipartUploads",
             ],
         ),
         (
-            Kind::Get,
+            Operation::Get,
             ["cannot read s3://music/star/latest.json", "s3:GetObject"],
         ),
         (
-            Kind::Delete,
+            Operation::Delete,
             ["cannot remove s3://music/star/2", "s3:DeleteObject"],
         ),
         (
-            Kind::Put,
+            Operation::Put,
             ["cannot write s3://music/star/2", "s3:PutObject"],
         ),
         (
-            Kind::AbortUpload,
+            Operation::AbortUpload,
             [
                 "cannot abort the upload of s3://music/star/2",
                 "s3:AbortMultipartUpload",
             ],
         ),
     ] {
-        let denied = Fault::Reply(crate::reply::Reply::access_denied());
-        let (server, star) = cleaned(Faults::new().always(Which::kind(kind), denied));
-        unfinished(&star, &dead);
+        let denied = Fault::Error(crate::reply::ErrorResponse::access_denied());
+        let (server, star) =
+            server_with_out_dir(FaultPlan::new().always(RequestMatcher::operation(kind), denied));
+        write_unfinished_run(&star, &dead);
         let key = format!("star/{dead}/songs/part-00001.parquet");
-        Client::of(&server).begin("music", &key);
-        server.age(&star.join(&dead), Duration::from_secs(30 * 3600));
-        end(&server, &["clean", OUT, "--yes"]).fails(&words);
-        assert_eq!(server.requests(&Which::kind(kind)), 1, "{kind:?}");
+        SdkClient::new(&server).create_upload("music", &key);
+        server.backdate(&star.join(&dead), Duration::from_secs(30 * 3600));
+        run_sparkify(&server, &["clean", OUT_URL, "--yes"]).assert_failure(&words);
+        assert_eq!(
+            server.request_count(&RequestMatcher::operation(kind)),
+            1,
+            "{kind:?}"
+        );
     }
 }
 
 #[test]
-fn a_run_that_is_killed_is_cleaned_away_when_it_counts_as_dead() {
-    let silent = Which::kind(Kind::Put).of_key("_report.json");
-    let server = with_input(Faults::new().first(1, silent.clone(), Fault::Silence));
-    let mut command = sparkify(&server, &RUN);
+fn killed_run_is_removed_once_abandoned() {
+    let silent = RequestMatcher::operation(Operation::Put).with_key_suffix("_report.json");
+    let server = server_with_input(FaultPlan::new().first_n(1, silent.clone(), Fault::Hang));
+    let mut command = sparkify(&server, &RUN_ARGS);
     let mut child = command.stderr(Stdio::null()).spawn().unwrap();
-    while server.requests(&silent) == 0 {
+    while server.request_count(&silent) == 0 {
         std::thread::yield_now();
     }
-    let clean = ["clean", OUT, "--yes"];
-    let shown = found(&server, &clean);
+    let clean = ["clean", OUT_URL, "--yes"];
+    let shown = clean_json(&server, &clean);
     assert_eq!(shown["keep"][0]["state"], "recent", "it works on");
     child.kill().unwrap();
     child.wait().unwrap();
@@ -425,31 +463,31 @@ fn a_run_that_is_killed_is_cleaned_away_when_it_counts_as_dead() {
         before > 2 + 5,
         "its parts and manifests are there: {before}"
     );
-    found(&server, &clean);
+    clean_json(&server, &clean);
     assert_eq!(server.objects("music").len(), before);
     // A quarter of an hour is the least that a run is given.
-    let at_once = with(&clean, &["--unfinished-after", "0"]);
+    let at_once = concat_args(&clean, &["--unfinished-after", "0"]);
     let star = server.bucket("music").join("star");
-    server.age(&star, Duration::from_secs(14 * 60));
-    let shown = found(&server, &at_once);
+    server.backdate(&star, Duration::from_secs(14 * 60));
+    let shown = clean_json(&server, &at_once);
     assert_eq!(shown["keep"][0]["state"], "recent");
     assert_eq!(server.objects("music").len(), before);
-    server.age(&star, Duration::from_secs(60));
-    found(&server, &at_once);
+    server.backdate(&star, Duration::from_secs(60));
+    clean_json(&server, &at_once);
     assert_eq!(server.objects("music").len(), 2, "the input");
 }
 
 #[test]
-fn the_runs_that_were_published_last_stay_whatever_their_clocks_said() {
-    let (server, star) = cleaned(Faults::new());
-    let [one, two, unlisted] = [50, 60, 40].map(id);
+fn keep_follows_publish_order_not_run_id() {
+    let (server, star) = server_with_out_dir(FaultPlan::new());
+    let [one, two, unlisted] = [50, 60, 40].map(run_id);
     let ahead = "22000101T000000000Z-00000000".to_owned();
     for id in [&ahead, &one, &two, &unlisted] {
-        whole(&star, id);
+        write_complete_run(&star, id);
     }
     let centuries = Duration::from_secs(200 * 365 * 24 * 3600);
-    server.age(&star.join(&ahead), centuries);
-    publish(&star, &[&ahead, &two, &one]);
+    server.backdate(&star.join(&ahead), centuries);
+    write_published_runs(&star, &[&ahead, &two, &one]);
     for (keep, expected) in [
         ("4", vec![&unlisted, &ahead, &two, &one]),
         // What was never named is older than all that were.
@@ -457,114 +495,131 @@ fn the_runs_that_were_published_last_stay_whatever_their_clocks_said() {
         ("2", vec![&two, &one]),
         ("1", vec![&one]),
     ] {
-        end(&server, &["clean", OUT, "--yes", "--keep", keep]).succeeds();
+        run_sparkify(&server, &["clean", OUT_URL, "--yes", "--keep", keep]).assert_success();
         let mut names = vec!["latest.json"];
         names.extend(expected.into_iter().map(String::as_str));
-        assert_eq!(runs(&star), set(&names), "--keep {keep}");
+        assert_eq!(
+            non_empty_entries(&star),
+            string_set(&names),
+            "--keep {keep}"
+        );
     }
 }
 
 #[test]
-fn a_complete_run_that_may_be_about_to_be_named_stays() {
-    let (server, star) = cleaned(Faults::new());
-    let [fresh, named] = [0, 50].map(id);
-    whole(&star, &fresh);
-    whole(&star, &named);
-    publish(&star, &[&named]);
-    let clean = ["clean", OUT, "--yes", "--keep", "1"];
-    found(&server, &clean);
-    assert_eq!(runs(&star), set(&[&fresh, &named, "latest.json"]));
-    server.age(&star.join(&fresh), Duration::from_secs(15 * 60));
-    found(&server, &clean);
-    assert_eq!(runs(&star), set(&[&named, "latest.json"]));
+fn recent_unpublished_run_is_kept() {
+    let (server, star) = server_with_out_dir(FaultPlan::new());
+    let [fresh, named] = [0, 50].map(run_id);
+    write_complete_run(&star, &fresh);
+    write_complete_run(&star, &named);
+    write_published_runs(&star, &[&named]);
+    let clean = ["clean", OUT_URL, "--yes", "--keep", "1"];
+    clean_json(&server, &clean);
+    assert_eq!(
+        non_empty_entries(&star),
+        string_set(&[&fresh, &named, "latest.json"])
+    );
+    server.backdate(&star.join(&fresh), Duration::from_secs(15 * 60));
+    clean_json(&server, &clean);
+    assert_eq!(
+        non_empty_entries(&star),
+        string_set(&[&named, "latest.json"])
+    );
 }
 
 #[test]
-fn a_run_that_becomes_the_latest_meanwhile_stays() {
-    let [one, two] = [50, 60].map(id);
+fn run_that_becomes_latest_during_clean_is_kept() {
+    let [one, two] = [50, 60].map(run_id);
     let rolled_back = two.clone();
-    let latest = Which::kind(Kind::Get).of_key("latest.json");
-    let (server, star) = cleaned(Faults::new().at(2, latest, move |buckets| {
-        publish(&buckets.join("music/star"), &[&rolled_back]);
+    let latest = RequestMatcher::operation(Operation::Get).with_key_suffix("latest.json");
+    let (server, star) = server_with_out_dir(FaultPlan::new().on_nth(2, latest, move |buckets| {
+        write_published_runs(&buckets.join("music/star"), &[&rolled_back]);
     }));
-    whole(&star, &one);
-    whole(&star, &two);
-    publish(&star, &[&two, &one]);
-    found(&server, &["clean", OUT, "--yes", "--keep", "1"]);
-    assert_eq!(runs(&star), set(&[&one, &two, "latest.json"]));
+    write_complete_run(&star, &one);
+    write_complete_run(&star, &two);
+    write_published_runs(&star, &[&two, &one]);
+    clean_json(&server, &["clean", OUT_URL, "--yes", "--keep", "1"]);
+    assert_eq!(
+        non_empty_entries(&star),
+        string_set(&[&one, &two, "latest.json"])
+    );
 }
 
 #[test]
-fn a_run_that_is_finished_while_a_cleaning_begins_to_remove_it_stays() {
+fn run_finished_during_clean_is_kept() {
     for name in ["_report.json", "users/part-00000.parquet"] {
-        let dead = id(30);
+        let dead = run_id(30);
         let (own, id) = (dead.clone(), dead.clone());
-        let marker = Which::kind(Kind::Put).of_key("_removing");
-        let (server, star) = cleaned(Faults::new().at(1, marker.clone(), move |buckets| {
-            put(&buckets.join("music/star"), &id, name, "12");
-        }));
-        unfinished(&star, &dead);
-        found(&server, &["clean", OUT, "--yes"]);
-        assert_eq!(server.requests(&marker), 1);
-        let left = crate::disk::keys(&star.join(own));
+        let marker = RequestMatcher::operation(Operation::Put).with_key_suffix("_removing");
+        let (server, star) =
+            server_with_out_dir(FaultPlan::new().on_nth(1, marker.clone(), move |buckets| {
+                write_run_file(&buckets.join("music/star"), &id, name, "12");
+            }));
+        write_unfinished_run(&star, &dead);
+        clean_json(&server, &["clean", OUT_URL, "--yes"]);
+        assert_eq!(server.request_count(&marker), 1);
+        let left = crate::disk::list_keys(&star.join(own));
         let names = [
             "_rejects/logs-00000.jsonl",
             name,
             "songs/part-00000.parquet",
         ];
-        assert_eq!(left, set(&names), "{name}");
+        assert_eq!(left, string_set(&names), "{name}");
     }
 }
 
 #[test]
-fn what_a_cleaning_that_was_killed_left_goes_with_the_next_one() {
-    let (server, star) = cleaned(Faults::new());
-    let dead = id(30);
-    unfinished(&star, &dead);
-    put(&star, &dead, "_removing", "sparkify clean removes this run");
-    let shown = found(&server, &["clean", OUT, "--yes"]);
+fn next_clean_finishes_interrupted_clean() {
+    let (server, star) = server_with_out_dir(FaultPlan::new());
+    let dead = run_id(30);
+    write_unfinished_run(&star, &dead);
+    write_run_file(&star, &dead, "_removing", "sparkify clean removes this run");
+    let shown = clean_json(&server, &["clean", OUT_URL, "--yes"]);
     assert_eq!(shown["remove"][0]["objects"], 3);
     assert_eq!(server.objects("music").len(), 0);
 }
 
 /// A folder that a prefix of a bucket was copied to.
-fn copied() -> TempDir {
+fn local_out_parent() -> TempDir {
     let folder = TempDir::new().unwrap();
     fs::create_dir(folder.path().join("star")).unwrap();
     folder
 }
 
 #[test]
-fn a_folder_that_runs_were_copied_to_is_cleaned_alike() {
-    let server = Server::start();
-    let folder = copied();
+fn local_copy_of_runs_is_cleaned() {
+    let server = S3Server::start();
+    let folder = local_out_parent();
     let star = folder.path().join("star");
-    let [dead, recent, one, two, named] = [30, 5, 1, 60, 90].map(id);
-    unfinished(&star, &dead);
-    unfinished(&star, &recent);
+    let [dead, recent, one, two, named] = [30, 5, 1, 60, 90].map(run_id);
+    write_unfinished_run(&star, &dead);
+    write_unfinished_run(&star, &recent);
     for id in [&one, &two, &named] {
-        whole(&star, id);
+        write_complete_run(&star, id);
     }
-    let empty = id(31);
+    let empty = run_id(31);
     fs::create_dir_all(star.join(&empty).join("songs")).unwrap();
-    name_latest(&star, &named);
+    write_latest_json(&star, &named);
     let out = star.to_str().unwrap();
-    let shown = found(&server, &["clean", out, "--keep=1"]);
+    let shown = clean_json(&server, &["clean", out, "--keep=1"]);
     let remove = [
-        as_found(out, &one, "whole", 3, 10, 0),
-        as_found(out, &dead, "unfinished", 2, 8, 0),
-        as_found(out, &empty, "unfinished", 0, 0, 0),
-        as_found(out, &two, "whole", 3, 10, 0),
+        run_entry_json(out, &one, "whole", 3, 10, 0),
+        run_entry_json(out, &dead, "unfinished", 2, 8, 0),
+        run_entry_json(out, &empty, "unfinished", 0, 0, 0),
+        run_entry_json(out, &two, "whole", 3, 10, 0),
     ];
     assert_eq!(shown["remove"], json!(remove));
-    assert_eq!(names(&star).len(), 7);
-    found(&server, &["clean", out, "--keep=1", "--yes"]);
-    assert_eq!(names(&star), set(&[&recent, &named, "latest.json"]));
-    assert_eq!(server.requests(&Which::any()), 0);
+    assert_eq!(entry_names(&star).len(), 7);
+    clean_json(&server, &["clean", out, "--keep=1", "--yes"]);
+    assert_eq!(
+        entry_names(&star),
+        string_set(&[&recent, &named, "latest.json"])
+    );
+    assert_eq!(server.request_count(&RequestMatcher::any()), 0);
 }
 
 /// All names in a folder.
-fn names(folder: &Path) -> BTreeSet<String> {
+fn entry_names(folder: &Path) -> BTreeSet<String> {
     let entries = fs::read_dir(folder).unwrap();
     entries
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -572,26 +627,26 @@ fn names(folder: &Path) -> BTreeSet<String> {
 }
 
 #[test]
-fn the_folder_that_one_is_in_can_be_cleaned() {
-    let server = Server::start();
-    let folder = copied();
+fn current_directory_can_be_cleaned() {
+    let server = S3Server::start();
+    let folder = local_out_parent();
     let star = folder.path().join("star");
-    unfinished(&star, &id(30));
+    write_unfinished_run(&star, &run_id(30));
     let mut command = sparkify(&server, &["clean", ".", "--yes"]);
-    Ended::of(command.current_dir(&star)).succeeds();
-    assert_eq!(names(&star), set(&[]));
+    CommandOutput::run(command.current_dir(&star)).assert_success();
+    assert_eq!(entry_names(&star), string_set(&[]));
 }
 
 #[test]
-fn what_a_link_leads_to_is_not_removed() {
-    let server = Server::start();
-    let folder = copied();
+fn symlink_targets_are_not_removed() {
+    let server = S3Server::start();
+    let folder = local_out_parent();
     let star = folder.path().join("star");
     let precious = folder.path().join("precious");
-    write(&precious, "songs/part-00000.parquet", "mine");
-    symlink(&precious, star.join(id(30))).unwrap();
-    let [dead, out] = [id(40), star.to_str().unwrap().to_owned()];
-    unfinished(&star, &dead);
+    write_file(&precious, "songs/part-00000.parquet", "mine");
+    symlink(&precious, star.join(run_id(30))).unwrap();
+    let [dead, out] = [run_id(40), star.to_str().unwrap().to_owned()];
+    write_unfinished_run(&star, &dead);
     let linked = star.join(&dead).join("linked");
     symlink(&precious, &linked).unwrap();
     // A link that was made just now would be a sign of life.
@@ -604,20 +659,20 @@ fn what_a_link_leads_to_is_not_removed() {
         last_modification: long_ago,
     };
     utimensat(CWD, &linked, &times, AtFlags::SYMLINK_NOFOLLOW).unwrap();
-    end(&server, &["clean", &out, "--yes"]).succeeds();
+    run_sparkify(&server, &["clean", &out, "--yes"]).assert_success();
     assert!(precious.join("songs/part-00000.parquet").exists());
     assert!(!star.join(&dead).join("songs").exists());
 }
 
 /// The staging folder of a run that was killed.
-const STAGING: &str = ".star.sparkify-staging";
+const STAGING_DIR: &str = ".star.sparkify-staging";
 
 #[test]
-fn what_a_killed_run_left_beside_a_folder_goes() {
-    let server = Server::start();
-    let folder = copied();
+fn abandoned_staging_dir_is_removed() {
+    let server = S3Server::start();
+    let folder = local_out_parent();
     let out = folder.path().join("star");
-    put_input(folder.path());
+    write_input(folder.path());
     let run = [
         "run",
         "--quiet",
@@ -625,86 +680,91 @@ fn what_a_killed_run_left_beside_a_folder_goes() {
         "--logs=logs",
         "--out=star",
     ];
-    Ended::of(sparkify(&server, &run).current_dir(folder.path())).succeeds();
-    let star = crate::disk::keys(&out);
-    write(
+    CommandOutput::run(sparkify(&server, &run).current_dir(folder.path())).assert_success();
+    let star = crate::disk::list_keys(&out);
+    write_file(
         folder.path(),
-        &format!("{STAGING}/songs/part-00000.parquet"),
+        &format!("{STAGING_DIR}/songs/part-00000.parquet"),
         "12345",
     );
     let out = out.to_str().unwrap();
-    let left = folder.path().join(STAGING);
+    let left = folder.path().join(STAGING_DIR);
     let expected =
         json!({ "name": left, "state": "unfinished", "objects": 1, "bytes": 5, "uploads": 0 });
 
-    let shown = found(&server, &["clean", out]);
+    let shown = clean_json(&server, &["clean", out]);
     assert_eq!(
         (&shown["remove"], &shown["keep"]),
         (&json!([expected]), &json!([]))
     );
     assert!(left.exists());
-    found(&server, &["clean", out, "--yes"]);
-    assert_eq!(names(folder.path()), set(&["logs", "songs", "star"]));
-    assert_eq!(crate::disk::keys(Path::new(out)), star);
-    let text = end(&server, &["clean", out, "--yes"]).succeeds().stdout;
+    clean_json(&server, &["clean", out, "--yes"]);
+    assert_eq!(
+        entry_names(folder.path()),
+        string_set(&["logs", "songs", "star"])
+    );
+    assert_eq!(crate::disk::list_keys(Path::new(out)), star);
+    let text = run_sparkify(&server, &["clean", out, "--yes"])
+        .assert_success()
+        .stdout;
     assert_eq!(text, format!("nothing to clean in {out}\n"));
 
     // Also where the first run of all was killed.
     fs::remove_dir_all(out).unwrap();
-    write(
+    write_file(
         folder.path(),
-        &format!("{STAGING}/songs/part-00000.parquet"),
+        &format!("{STAGING_DIR}/songs/part-00000.parquet"),
         "12345",
     );
-    end(&server, &["clean", out, "--yes"]).succeeds();
+    run_sparkify(&server, &["clean", out, "--yes"]).assert_success();
     assert!(!left.exists());
     let words = ["cannot clean", "there is no such folder"];
-    end(&server, &["clean", out, "--yes"]).fails(&words);
+    run_sparkify(&server, &["clean", out, "--yes"]).assert_failure(&words);
 }
 
 #[test]
-fn the_staging_folder_of_a_run_that_works_stays() {
-    let server = Server::start();
-    let folder = copied();
-    write(
+fn staging_dir_of_running_run_is_kept() {
+    let server = S3Server::start();
+    let folder = local_out_parent();
+    write_file(
         folder.path(),
-        &format!("{STAGING}/songs/part-00000.parquet"),
+        &format!("{STAGING_DIR}/songs/part-00000.parquet"),
         "12345",
     );
-    let staging = folder.path().join(STAGING);
+    let staging = folder.path().join(STAGING_DIR);
     // As a run holds it.
     let lock = fs::File::open(&staging).unwrap();
     lock.lock().unwrap();
     let out = folder.path().join("star");
     let out = out.to_str().unwrap();
-    end(&server, &["clean", out, "--yes"]).succeeds();
+    run_sparkify(&server, &["clean", out, "--yes"]).assert_success();
     assert!(staging.join("songs/part-00000.parquet").exists());
     drop(lock);
-    write(&staging, "mine.txt", "mine");
+    write_file(&staging, "mine.txt", "mine");
     let words = ["will not empty", "it holds mine.txt, which no run wrote"];
-    end(&server, &["clean", out, "--yes"]).fails(&words);
+    run_sparkify(&server, &["clean", out, "--yes"]).assert_failure(&words);
     assert!(staging.join("songs/part-00000.parquet").exists());
 }
 
 #[test]
-fn what_others_put_beside_the_parts_of_a_run_stays() {
-    let (server, star) = cleaned(Faults::new());
-    let (dead, newer, older) = (id(30), id(1), id(60));
-    unfinished(&star, &dead);
-    whole(&star, &newer);
-    whole(&star, &older);
+fn foreign_files_inside_runs_are_kept() {
+    let (server, star) = server_with_out_dir(FaultPlan::new());
+    let (dead, newer, older) = (run_id(30), run_id(1), run_id(60));
+    write_unfinished_run(&star, &dead);
+    write_complete_run(&star, &newer);
+    write_complete_run(&star, &older);
     let theirs = [
         format!("star/{dead}/mine/precious.csv"),
         format!("star/{older}/notes.txt"),
         format!("star/{older}/songs/part-00000.csv"),
     ];
     for key in &theirs {
-        write(&server.bucket("music"), key, "theirs");
+        write_file(&server.bucket("music"), key, "theirs");
     }
     for id in [&dead, &older] {
-        server.age(&star.join(id), Duration::from_secs(30 * 3600));
+        server.backdate(&star.join(id), Duration::from_secs(30 * 3600));
     }
-    found(&server, &["clean", OUT, "--keep", "1", "--yes"]);
+    clean_json(&server, &["clean", OUT_URL, "--keep", "1", "--yes"]);
     let left = server.objects("music");
     let of_gone = |key: &&String| key.contains(&dead) || key.contains(&older);
     let mut left: Vec<&String> = left.keys().filter(of_gone).collect();
@@ -715,11 +775,11 @@ fn what_others_put_beside_the_parts_of_a_run_stays() {
 }
 
 #[test]
-fn the_run_that_is_named_stays_whatever_is_in_it() {
-    let (server, star) = cleaned(Faults::new());
-    let named = id(100);
-    unfinished(&star, &named);
-    name_latest(&star, &named);
-    found(&server, &["clean", OUT, "--keep", "1", "--yes"]);
-    assert!(runs(&star).contains(&named));
+fn latest_run_is_kept_even_if_incomplete() {
+    let (server, star) = server_with_out_dir(FaultPlan::new());
+    let named = run_id(100);
+    write_unfinished_run(&star, &named);
+    write_latest_json(&star, &named);
+    clean_json(&server, &["clean", OUT_URL, "--keep", "1", "--yes"]);
+    assert!(non_empty_entries(&star).contains(&named));
 }

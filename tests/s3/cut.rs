@@ -9,52 +9,52 @@ use hyper::body::{Body as _, Bytes, Frame, SizeHint};
 use hyper::header::CONTENT_LENGTH;
 use s3s::{Body, StdError};
 
-use crate::tally::Underway;
+use crate::tally::InFlightGet;
 
 /// What becomes of a body behind the bytes that are let through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
+pub enum Truncation {
     /// The connection is closed.
-    Closed,
+    Disconnect,
     /// Nothing comes any more.
-    Silent,
+    Stall,
 }
 
 /// A body as it is sent.
-pub struct Sent {
+pub struct ResponseBody {
     body: Body,
-    cut: Option<Cut>,
-    _underway: Option<Underway>,
+    truncated: Option<TruncatedBody>,
+    _in_flight: Option<InFlightGet>,
 }
 
-struct Cut {
-    length: u64,
-    left: u64,
-    end: End,
+struct TruncatedBody {
+    content_length: u64,
+    remaining: u64,
+    truncation: Truncation,
     flushed: bool,
 }
 
-impl Sent {
+impl ResponseBody {
     /// All of it.
-    pub fn whole(body: Body, underway: Option<Underway>) -> Self {
+    pub fn complete(body: Body, in_flight: Option<InFlightGet>) -> Self {
         Self {
             body,
-            cut: None,
-            _underway: underway,
+            truncated: None,
+            _in_flight: in_flight,
         }
     }
 
     /// An answer with a share of its body, less than all, that says it had all. `None` where there is
     /// nothing to cut.
-    pub async fn part_of(
+    pub async fn truncated(
         response: Response<Body>,
-        share: f64,
-        end: End,
-        underway: Option<Underway>,
+        fraction: f64,
+        truncation: Truncation,
+        in_flight: Option<InFlightGet>,
     ) -> Option<Response<Self>> {
         let (mut head, body) = response.into_parts();
-        let stated = head.headers.get(CONTENT_LENGTH);
-        let stated = stated.map(|length| length.to_str().unwrap().parse().unwrap());
+        let declared_length = head.headers.get(CONTENT_LENGTH);
+        let stated = declared_length.map(|length| length.to_str().unwrap().parse().unwrap());
         let (body, length) = match stated.or(body.size_hint().exact()) {
             Some(length) => (body, length),
             None => {
@@ -63,30 +63,30 @@ impl Sent {
                 (Body::from(bytes), length)
             }
         };
-        let left = share_of(length, share)?;
+        let left = fraction_of(length, fraction)?;
         head.headers.insert(CONTENT_LENGTH, length.into());
-        let cut = Cut {
-            length,
-            left,
-            end,
+        let cut = TruncatedBody {
+            content_length: length,
+            remaining: left,
+            truncation,
             flushed: false,
         };
         let body = Self {
             body,
-            cut: Some(cut),
-            _underway: underway,
+            truncated: Some(cut),
+            _in_flight: in_flight,
         };
         Some(Response::from_parts(head, body))
     }
 }
 
 /// A share of so many bytes, always less than all; `None` of no bytes.
-pub fn share_of(length: u64, share: f64) -> Option<u64> {
+pub fn fraction_of(length: u64, fraction: f64) -> Option<u64> {
     let last = length.checked_sub(1)?;
-    Some(((length as f64 * share) as u64).min(last))
+    Some(((length as f64 * fraction) as u64).min(last))
 }
 
-impl hyper::body::Body for Sent {
+impl hyper::body::Body for ResponseBody {
     type Data = Bytes;
     type Error = StdError;
 
@@ -94,16 +94,20 @@ impl hyper::body::Body for Sent {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, StdError>>> {
-        let Self { body, cut, .. } = &mut *self;
+        let Self {
+            body,
+            truncated: cut,
+            ..
+        } = &mut *self;
         let Some(cut) = cut else {
             return Pin::new(body).poll_frame(context);
         };
-        if cut.left == 0 {
-            if cut.end == End::Closed && cut.flushed {
+        if cut.remaining == 0 {
+            if cut.truncation == Truncation::Disconnect && cut.flushed {
                 return Poll::Ready(Some(Err("cut by the test".into())));
             }
             // What was let through is sent only when there is nothing more to be had at once.
-            if cut.end == End::Closed {
+            if cut.truncation == Truncation::Disconnect {
                 cut.flushed = true;
                 context.waker().wake_by_ref();
             }
@@ -113,20 +117,20 @@ impl hyper::body::Body for Sent {
         Poll::Ready(frame.map(|frame| {
             frame.map(|frame| {
                 let mut data = frame.into_data().unwrap_or_default();
-                data.truncate(usize::try_from(cut.left).unwrap_or(usize::MAX));
-                cut.left -= data.len() as u64;
+                data.truncate(usize::try_from(cut.remaining).unwrap_or(usize::MAX));
+                cut.remaining -= data.len() as u64;
                 Frame::data(data)
             })
         }))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.cut.is_none() && self.body.is_end_stream()
+        self.truncated.is_none() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.cut {
-            Some(cut) => SizeHint::with_exact(cut.length),
+        match &self.truncated {
+            Some(cut) => SizeHint::with_exact(cut.content_length),
             None => self.body.size_hint(),
         }
     }

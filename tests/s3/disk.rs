@@ -11,29 +11,29 @@ use s3s::crypto::{Checksum, Md5};
 use s3s::{S3Result, s3_error};
 
 /// The folder of the buckets.
-pub struct Disk {
+pub struct BucketDir {
     root: PathBuf,
-    markers: Mutex<BTreeSet<(String, String)>>,
-    etags: Mutex<HashMap<PathBuf, (Stamp, String)>>,
+    folder_markers: Mutex<BTreeSet<(String, String)>>,
+    etags: Mutex<HashMap<PathBuf, (FileStamp, String)>>,
 }
 
 /// An object without its bytes.
 #[derive(Clone, Debug)]
-pub struct Object {
+pub struct ObjectMeta {
     pub size: u64,
     pub modified: SystemTime,
     pub etag: String,
 }
 
 /// What changes with a file.
-type Stamp = (u64, u64, i64, i64);
+type FileStamp = (u64, u64, i64, i64);
 
-impl Disk {
+impl BucketDir {
     /// A folder that holds a folder for each bucket.
-    pub fn at(root: &Path) -> Self {
+    pub fn new(root: &Path) -> Self {
         Self {
             root: root.to_owned(),
-            markers: Mutex::default(),
+            folder_markers: Mutex::default(),
             etags: Mutex::default(),
         }
     }
@@ -57,65 +57,65 @@ impl Disk {
     }
 
     /// Adds an empty object whose name ends in a slash, which no file can stand for.
-    pub fn mark(&self, bucket: &str, key: &str) {
+    pub fn add_folder_marker(&self, bucket: &str, key: &str) {
         let marker = (bucket.to_owned(), key.to_owned());
-        self.markers.lock().unwrap().insert(marker);
+        self.folder_markers.lock().unwrap().insert(marker);
     }
 
     /// An object, if there is one.
-    pub fn object(&self, bucket: &str, key: &str) -> S3Result<Option<Object>> {
+    pub fn object(&self, bucket: &str, key: &str) -> S3Result<Option<ObjectMeta>> {
         let path = self.path(bucket, key)?;
         if key.ends_with('/') {
             let marker = (bucket.to_owned(), key.to_owned());
-            let marked = self.markers.lock().unwrap().contains(&marker);
-            return Ok(marked.then(Object::empty));
+            let marked = self.folder_markers.lock().unwrap().contains(&marker);
+            return Ok(marked.then(ObjectMeta::empty));
         }
-        Ok(self.file(&path))
+        Ok(self.file_meta(&path))
     }
 
     /// All objects of a bucket whose keys begin with `prefix`.
-    pub fn objects(&self, bucket: &str, prefix: &str) -> S3Result<BTreeMap<String, Object>> {
+    pub fn objects(&self, bucket: &str, prefix: &str) -> S3Result<BTreeMap<String, ObjectMeta>> {
         let folder = self.bucket(bucket)?;
         let mut objects = BTreeMap::new();
-        let (above, _) = prefix.split_at(prefix.rfind('/').map_or(0, |slash| slash + 1));
-        for key in keys(&folder.join(above)) {
-            let key = format!("{above}{key}");
+        let (parent_prefix, _) = prefix.split_at(prefix.rfind('/').map_or(0, |slash| slash + 1));
+        for key in list_keys(&folder.join(parent_prefix)) {
+            let key = format!("{parent_prefix}{key}");
             if key.starts_with(prefix)
-                && let Some(object) = self.file(&folder.join(&key))
+                && let Some(object) = self.file_meta(&folder.join(&key))
             {
                 objects.insert(key, object);
             }
         }
-        for (other, key) in &*self.markers.lock().unwrap() {
+        for (other, key) in &*self.folder_markers.lock().unwrap() {
             if other == bucket && key.starts_with(prefix) {
-                objects.insert(key.clone(), Object::empty());
+                objects.insert(key.clone(), ObjectMeta::empty());
             }
         }
         Ok(objects)
     }
 
     /// Notes the ETag of what a request has just written: that of a multipart upload is no MD5.
-    pub fn written(&self, path: &Path, etag: &str) {
+    pub fn record_etag(&self, path: &Path, etag: &str) {
         if let Ok(metadata) = fs::metadata(path) {
-            let known = (stamp(&metadata), etag.to_owned());
+            let known = (file_stamp(&metadata), etag.to_owned());
             self.etags.lock().unwrap().insert(path.to_owned(), known);
         }
     }
 
-    fn file(&self, path: &Path) -> Option<Object> {
+    fn file_meta(&self, path: &Path) -> Option<ObjectMeta> {
         let metadata = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
-        let stamp = stamp(&metadata);
+        let stamp = file_stamp(&metadata);
         let known = self.etags.lock().unwrap().get(path).cloned();
         let etag = match known {
             Some((other, etag)) if other == stamp => etag,
             _ => {
-                let etag = md5(&fs::read(path).ok()?);
+                let etag = md5_hex(&fs::read(path).ok()?);
                 let known = (stamp, etag.clone());
                 self.etags.lock().unwrap().insert(path.to_owned(), known);
                 etag
             }
         };
-        Some(Object {
+        Some(ObjectMeta {
             size: metadata.len(),
             modified: metadata.modified().unwrap(),
             etag,
@@ -123,18 +123,18 @@ impl Disk {
     }
 }
 
-impl Object {
+impl ObjectMeta {
     fn empty() -> Self {
         Self {
             size: 0,
             modified: SystemTime::UNIX_EPOCH,
-            etag: md5(b""),
+            etag: md5_hex(b""),
         }
     }
 }
 
 /// The keys of the files in a folder.
-pub fn keys(bucket: &Path) -> BTreeSet<String> {
+pub fn list_keys(bucket: &Path) -> BTreeSet<String> {
     let mut keys = BTreeSet::new();
     let mut folders = vec![bucket.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -152,7 +152,7 @@ pub fn keys(bucket: &Path) -> BTreeSet<String> {
     keys
 }
 
-fn stamp(metadata: &fs::Metadata) -> Stamp {
+fn file_stamp(metadata: &fs::Metadata) -> FileStamp {
     (
         metadata.ino(),
         metadata.len(),
@@ -162,7 +162,7 @@ fn stamp(metadata: &fs::Metadata) -> Stamp {
 }
 
 /// The MD5 sum of some bytes, as ETags have it.
-fn md5(bytes: &[u8]) -> String {
+fn md5_hex(bytes: &[u8]) -> String {
     let sum = Md5::checksum(bytes);
     sum.iter().map(|byte| format!("{byte:02x}")).collect()
 }

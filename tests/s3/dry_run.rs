@@ -6,36 +6,39 @@ use std::path::Path;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::asked::{Kind, Which};
-use crate::faults::{Fault, Faults};
-use crate::job::{Ended, sparkify};
-use crate::music::{EVENT, RUN, SONG, end, put_input, with, with_input, write};
-use crate::reply::Reply;
-use crate::server::Server;
+use crate::asked::{Operation, RequestMatcher};
+use crate::faults::{Fault, FaultPlan};
+use crate::job::{CommandOutput, sparkify};
+use crate::music::{
+    EVENT, RUN_ARGS, SONG, concat_args, run_sparkify, server_with_input, write_file, write_input,
+};
+use crate::reply::ErrorResponse;
+use crate::server::S3Server;
 
 /// Nothing but listings, and what looks at `latest.json`, has come.
 #[track_caller]
-fn only_looked(server: &Server) {
-    let latest = Which::kind(Kind::Get).of_key("latest.json");
-    let looks = server.requests(&Which::kind(Kind::List)) + server.requests(&latest);
-    assert_eq!(server.requests(&Which::any()), looks);
+fn assert_no_writes(server: &S3Server) {
+    let latest = RequestMatcher::operation(Operation::Get).with_key_suffix("latest.json");
+    let reads = server.request_count(&RequestMatcher::operation(Operation::List))
+        + server.request_count(&latest);
+    assert_eq!(server.request_count(&RequestMatcher::any()), reads);
 }
 
-fn plan(server: &Server, arguments: &[&str]) -> Value {
-    let ended = end(server, &with(arguments, &["--dry-run", "--json"]));
-    ended.succeeds().json()
+fn dry_run_json(server: &S3Server, arguments: &[&str]) -> Value {
+    let ended = run_sparkify(server, &concat_args(arguments, &["--dry-run", "--json"]));
+    ended.assert_success().json()
 }
 
 #[test]
-fn what_is_in_a_bucket_is_listed_and_not_read() {
-    let server = with_input(Faults::new());
+fn dry_run_lists_but_does_not_read_input() {
+    let server = server_with_input(FaultPlan::new());
     let bucket = server.bucket("music");
-    write(&bucket, "logs/2018/11/b.json.gz", "not even compressed");
-    write(&bucket, "logs/README.txt", "");
-    write(&bucket, "logs/_SUCCESS", "");
-    server.mark("music", "logs/2018/");
-    let shown = plan(&server, &RUN);
-    only_looked(&server);
+    write_file(&bucket, "logs/2018/11/b.json.gz", "not even compressed");
+    write_file(&bucket, "logs/README.txt", "");
+    write_file(&bucket, "logs/_SUCCESS", "");
+    server.add_folder_marker("music", "logs/2018/");
+    let shown = dry_run_json(&server, &RUN_ARGS);
+    assert_no_writes(&server);
 
     let song = "s3://music/songs/a.json";
     assert_eq!(
@@ -69,11 +72,13 @@ fn what_is_in_a_bucket_is_listed_and_not_read() {
 }
 
 #[test]
-fn the_run_that_would_be_followed_is_named() {
-    let server = with_input(Faults::new());
-    let done = end(&server, &with(&RUN, &["--json"])).succeeds().json();
+fn dry_run_names_previous_run() {
+    let server = server_with_input(FaultPlan::new());
+    let done = run_sparkify(&server, &concat_args(&RUN_ARGS, &["--json"]))
+        .assert_success()
+        .json();
     let before = server.objects("music");
-    let shown = plan(&server, &RUN);
+    let shown = dry_run_json(&server, &RUN_ARGS);
     let beside = format!(", beside s3://music/star/{}", done["run"].as_str().unwrap());
     let out = shown["out"].as_str().unwrap();
     assert!(out.ends_with(&beside), "{out}");
@@ -81,9 +86,11 @@ fn the_run_that_would_be_followed_is_named() {
 }
 
 #[test]
-fn a_plan_for_people_says_the_same() {
-    let server = with_input(Faults::new());
-    let text = end(&server, &with(&RUN, &["--dry-run"])).succeeds().stdout;
+fn text_output_matches_json() {
+    let server = server_with_input(FaultPlan::new());
+    let text = run_sparkify(&server, &concat_args(&RUN_ARGS, &["--dry-run"]))
+        .assert_success()
+        .stdout;
     let bytes = |text: &str| format!("{} B", text.len());
     for words in [
         &["songs", "1", &bytes(SONG), "0", "1"][..],
@@ -105,18 +112,18 @@ fn a_plan_for_people_says_the_same() {
         let has_all = |line: &str| words.iter().all(|words| line.contains(words));
         assert!(text.lines().any(has_all), "no {words:?} in {text}");
     }
-    only_looked(&server);
+    assert_no_writes(&server);
 }
 
 /// A folder with input, which is the current directory of what runs in it.
-fn folder() -> TempDir {
+fn dir_with_input() -> TempDir {
     let folder = TempDir::new().unwrap();
-    put_input(folder.path());
+    write_input(folder.path());
     folder
 }
 
 /// How a run ends in a folder, for machines.
-fn ended(server: &Server, folder: &Path, out: &str, more: &[&str]) -> Ended {
+fn run_locally(server: &S3Server, folder: &Path, out: &str, more: &[&str]) -> CommandOutput {
     let arguments = [
         "run",
         "--quiet",
@@ -125,16 +132,16 @@ fn ended(server: &Server, folder: &Path, out: &str, more: &[&str]) -> Ended {
         "--out",
         out,
     ];
-    let mut command = sparkify(server, &with(&arguments, more));
-    Ended::of(command.current_dir(folder))
+    let mut command = sparkify(server, &concat_args(&arguments, more));
+    CommandOutput::run(command.current_dir(folder))
 }
 
 #[test]
-fn a_local_output_is_looked_at_and_not_made() {
-    let server = Server::start();
-    let folder = folder();
+fn local_output_is_described_but_not_created() {
+    let server = S3Server::start();
+    let folder = dir_with_input();
     let at = folder.path();
-    let dry = |out: &str| ended(&server, at, out, &["--dry-run", "--json"]).succeeds();
+    let dry = |out: &str| run_locally(&server, at, out, &["--dry-run", "--json"]).assert_success();
     let name = |name: &str| at.canonicalize().unwrap().join(name).display().to_string();
     let is_new = format!("{}, a new folder", name("star"));
     assert_eq!(dry("star").json()["out"], is_new);
@@ -147,21 +154,21 @@ fn a_local_output_is_looked_at_and_not_made() {
     assert_eq!(dry("empty").json()["out"], is_empty);
     assert_eq!(fs::read_dir(at.join("empty")).unwrap().count(), 0);
 
-    ended(&server, at, "star", &[]).succeeds();
+    run_locally(&server, at, "star", &[]).assert_success();
     let report = fs::read(at.join("star/_report.json")).unwrap();
     let there = format!("{}, in place of the star there", name("star"));
     assert_eq!(dry("star").json()["out"], there);
     assert_eq!(fs::read(at.join("star/_report.json")).unwrap(), report);
-    assert_eq!(server.requests(&Which::any()), 0);
+    assert_eq!(server.request_count(&RequestMatcher::any()), 0);
 }
 
 #[test]
-fn what_a_run_would_refuse_is_refused() {
-    let server = with_input(Faults::new());
-    let folder = folder();
+fn dry_run_rejects_what_run_rejects() {
+    let server = server_with_input(FaultPlan::new());
+    let folder = dir_with_input();
     let at = folder.path();
-    write(at, "mine/notes.txt", "mine");
-    write(at, "plain", "a file");
+    write_file(at, "mine/notes.txt", "mine");
+    write_file(at, "plain", "a file");
     for (out, code) in [
         ("mine", 1),
         ("plain", 1),
@@ -169,33 +176,33 @@ fn what_a_run_would_refuse_is_refused() {
         (".", 1),
         ("s3://no-such/star", 1),
     ] {
-        let dry = ended(&server, at, out, &["--dry-run", "--json"]);
+        let dry = run_locally(&server, at, out, &["--dry-run", "--json"]);
         assert_eq!(dry.json()["status"], "failed");
-        let dry = dry.fails_by(code, &[]);
-        let run = ended(&server, at, out, &[]).fails_by(code, &[]);
+        let dry = dry.assert_failure_with_code(code, &[]);
+        let run = run_locally(&server, at, out, &[]).assert_failure_with_code(code, &[]);
         if !out.starts_with("s3://") {
             assert_eq!(dry.stderr, run.stderr);
         }
         assert!(dry.stderr.contains("no-such") || !out.starts_with("s3://"));
     }
     assert_eq!(fs::read_dir(at.join("mine")).unwrap().count(), 1);
-    let arguments = with(&RUN[..6], &["--out=s3://music/logs/star", "--dry-run"]);
+    let arguments = concat_args(&RUN_ARGS[..6], &["--out=s3://music/logs/star", "--dry-run"]);
     let words = ["it is below the input s3://music/logs"];
-    end(&server, &arguments).fails_by(2, &words);
-    let arguments = with(&["run", "--songs=s3://music/absent"], &RUN[4..]);
+    run_sparkify(&server, &arguments).assert_failure_with_code(2, &words);
+    let arguments = concat_args(&["run", "--songs=s3://music/absent"], &RUN_ARGS[4..]);
     let words = ["no songs in s3://music/absent", "check --songs"];
-    end(&server, &with(&arguments, &["--dry-run"])).fails(&words);
+    run_sparkify(&server, &concat_args(&arguments, &["--dry-run"])).assert_failure(&words);
 }
 
 #[test]
-fn large_objects_are_cut_where_a_run_cuts_them() {
-    let server = Server::start();
-    let folder = folder();
+fn dry_run_shows_splits_of_large_objects() {
+    let server = S3Server::start();
+    let folder = dir_with_input();
     let log = fs::File::create(folder.path().join("logs/b.json")).unwrap();
     // A file with nothing in it but its length.
     log.set_len(10 << 30).unwrap();
-    let all = ended(&server, folder.path(), "star", &["--dry-run", "--json"]);
-    let all = all.succeeds().json();
+    let all = run_locally(&server, folder.path(), "star", &["--dry-run", "--json"]);
+    let all = all.assert_success().json();
     let logs = &all["logs"];
     assert_eq!(logs["bytes"], (10_u64 << 30) + EVENT.len() as u64);
     let splits = logs["splits"].as_array().unwrap();
@@ -213,42 +220,43 @@ fn large_objects_are_cut_where_a_run_cuts_them() {
     let bytes = splits.iter().map(|split| split["bytes"].as_u64().unwrap());
     assert_eq!(json!(bytes.sum::<u64>()), logs["bytes"]);
 
-    let text = ended(&server, folder.path(), "star", &["--dry-run"])
-        .succeeds()
+    let text = run_locally(&server, folder.path(), "star", &["--dry-run"])
+        .assert_success()
         .stdout;
     let more = format!("\n{} more: --json shows all\n", splits.len() - 20);
     assert!(text.contains(&more), "{text}");
 }
 
 #[test]
-fn places_of_both_kinds_go_together() {
-    let server = with_input(Faults::new());
-    let folder = folder();
+fn local_and_s3_locations_can_be_mixed() {
+    let server = server_with_input(FaultPlan::new());
+    let folder = dir_with_input();
     let arguments = [
         "run",
         "--songs=songs",
         "--logs=s3://music/logs",
         "--out=star",
     ];
-    let mut command = sparkify(&server, &with(&arguments, &["--dry-run", "--json"]));
-    let shown = Ended::of(command.current_dir(folder.path()))
-        .succeeds()
+    let mut command = sparkify(&server, &concat_args(&arguments, &["--dry-run", "--json"]));
+    let shown = CommandOutput::run(command.current_dir(folder.path()))
+        .assert_success()
         .json();
     assert_eq!(shown["songs"]["splits"][0]["first"], "songs/a.json");
     assert_eq!(
         shown["logs"]["splits"][0]["first"],
         "s3://music/logs/a.json"
     );
-    only_looked(&server);
+    assert_no_writes(&server);
     assert!(!folder.path().join("star").exists());
 }
 
 #[test]
-fn what_cannot_be_looked_at_is_said() {
-    let denied = Fault::Reply(Reply::access_denied());
-    let latest = Which::kind(Kind::Get).of_key("latest.json");
-    let server = with_input(Faults::new().always(latest, denied));
+fn unreadable_output_is_reported() {
+    let denied = Fault::Error(ErrorResponse::access_denied());
+    let latest = RequestMatcher::operation(Operation::Get).with_key_suffix("latest.json");
+    let server = server_with_input(FaultPlan::new().always(latest, denied));
     let words = ["cannot read s3://music/star/latest.json", "AccessDenied"];
-    let ended = end(&server, &with(&RUN, &["--dry-run", "--json"])).fails(&words);
+    let ended = run_sparkify(&server, &concat_args(&RUN_ARGS, &["--dry-run", "--json"]))
+        .assert_failure(&words);
     assert_eq!(ended.json()["status"], "failed");
 }

@@ -8,22 +8,22 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::asked::{Kind, Which};
-use crate::faults::{Fault, Faults};
-use crate::job::{Ended, sparkify};
-use crate::music::{RUN, end, with, with_input, write};
-use crate::reply::Reply;
-use crate::server::{ACCESS_KEY, Server};
+use crate::asked::{Operation, RequestMatcher};
+use crate::faults::{Fault, FaultPlan};
+use crate::job::{CommandOutput, sparkify};
+use crate::music::{RUN_ARGS, concat_args, run_sparkify, server_with_input, write_file};
+use crate::reply::ErrorResponse;
+use crate::server::{ACCESS_KEY, S3Server};
 
 /// The run that is to fail.
-fn run(server: &Server) -> Command {
-    sparkify(server, &with(&RUN, &["--json"]))
+fn run_with_json(server: &S3Server) -> Command {
+    sparkify(server, &concat_args(&RUN_ARGS, &["--json"]))
 }
 
 /// A command fails by this code and with these words, in one line and in one JSON document.
 #[track_caller]
-fn fails(command: &mut Command, code: i32, words: &[&str]) {
-    let ended = Ended::of(command).fails_by(code, words);
+fn assert_fails(command: &mut Command, code: i32, words: &[&str]) {
+    let ended = CommandOutput::run(command).assert_failure_with_code(code, words);
     let json = ended.json();
     assert_eq!(json["status"], "failed");
     let line = format!("sparkify: {}\n", json["error"].as_str().unwrap());
@@ -32,31 +32,31 @@ fn fails(command: &mut Command, code: i32, words: &[&str]) {
 
 /// A run in which requests of this choice are refused. It asks for none of them twice.
 #[track_caller]
-fn refused(which: &Which, reply: Reply, words: &[&str]) {
-    let server = with_input(Faults::new().always(which.clone(), Fault::Reply(reply)));
-    fails(&mut run(&server), 1, words);
-    assert_eq!(server.requests(which), 1, "{words:?}");
+fn assert_fails_without_retry(matcher: &RequestMatcher, reply: ErrorResponse, words: &[&str]) {
+    let server = server_with_input(FaultPlan::new().always(matcher.clone(), Fault::Error(reply)));
+    assert_fails(&mut run_with_json(&server), 1, words);
+    assert_eq!(server.request_count(matcher), 1, "{words:?}");
 }
 
-fn list() -> Which {
-    Which::kind(Kind::List).of_key("songs")
+fn list_songs() -> RequestMatcher {
+    RequestMatcher::operation(Operation::List).with_key_suffix("songs")
 }
 
-fn get() -> Which {
-    Which::kind(Kind::Get).of_key("logs/a.json")
+fn get_log() -> RequestMatcher {
+    RequestMatcher::operation(Operation::Get).with_key_suffix("logs/a.json")
 }
 
-fn put() -> Which {
-    Which::kind(Kind::Put).of_key("/songs/part-00000.parquet")
+fn put_songs_part() -> RequestMatcher {
+    RequestMatcher::operation(Operation::Put).with_key_suffix("/songs/part-00000.parquet")
 }
 
-const LISTED: &str = "cannot list s3://music/songs";
-const GOT: &str = "cannot read s3://music/logs/a.json";
-const WRITTEN: &str = "/songs/part-00000.parquet: ";
+const CANNOT_LIST: &str = "cannot list s3://music/songs";
+const CANNOT_READ: &str = "cannot read s3://music/logs/a.json";
+const SONGS_PART: &str = "/songs/part-00000.parquet: ";
 
 #[test]
-fn a_bucket_that_is_not_there_is_named() {
-    let server = with_input(Faults::new());
+fn missing_bucket_is_named() {
+    let server = server_with_input(FaultPlan::new());
     let arguments = [
         "run",
         "--songs=s3://no-such/songs",
@@ -69,27 +69,27 @@ fn a_bucket_that_is_not_there_is_named() {
         "NoSuchBucket (HTTP 404)",
         "check the name of the bucket",
     ];
-    fails(&mut sparkify(&server, &arguments), 1, &words);
-    assert_eq!(server.requests(&Which::any()), 1);
+    assert_fails(&mut sparkify(&server, &arguments), 1, &words);
+    assert_eq!(server.request_count(&RequestMatcher::any()), 1);
 
-    let arguments = [&RUN[..6], &["--out=s3://no-such/star", "--json"]].concat();
+    let arguments = [&RUN_ARGS[..6], &["--out=s3://no-such/star", "--json"]].concat();
     let words = [
         "cannot read s3://no-such/star/latest.json",
         "NoSuchBucket",
         words[2],
     ];
-    fails(&mut sparkify(&server, &arguments), 1, &words);
+    assert_fails(&mut sparkify(&server, &arguments), 1, &words);
 
     let words = ["cannot list s3://no-such/", "NoSuchBucket", words[2]];
-    end(&server, &["clean", "s3://no-such/star"]).fails(&words);
+    run_sparkify(&server, &["clean", "s3://no-such/star"]).assert_failure(&words);
 }
 
 #[test]
-fn what_is_not_allowed_says_which_permission_is_missing() {
+fn access_denied_names_missing_permission() {
     for (which, what, permission) in [
-        (list(), LISTED, "s3:ListBucket"),
-        (get(), GOT, "s3:GetObject"),
-        (put(), WRITTEN, "s3:PutObject"),
+        (list_songs(), CANNOT_LIST, "s3:ListBucket"),
+        (get_log(), CANNOT_READ, "s3:GetObject"),
+        (put_songs_part(), SONGS_PART, "s3:PutObject"),
     ] {
         let words = [
             what,
@@ -97,220 +97,278 @@ fn what_is_not_allowed_says_which_permission_is_missing() {
             "request 4442587FB7D0A2F9",
             &format!("the credentials need {permission} there"),
         ];
-        refused(&which, Reply::access_denied(), &words);
+        assert_fails_without_retry(&which, ErrorResponse::access_denied(), &words);
     }
 }
 
 #[test]
-fn a_run_that_may_not_write_latest_json_is_complete_and_says_where() {
+fn denied_latest_json_write_reports_complete_run() {
     let words = [
         "cannot write s3://music/star/latest.json: AccessDenied",
         "s3:PutObject",
         "the run itself is complete in s3://music/star/2",
     ];
-    let which = Which::kind(Kind::Put).of_key("latest.json");
-    refused(&which, Reply::access_denied(), &words);
+    let matcher = RequestMatcher::operation(Operation::Put).with_key_suffix("latest.json");
+    assert_fails_without_retry(&matcher, ErrorResponse::access_denied(), &words);
 }
 
 #[test]
-fn a_run_that_may_not_read_latest_json_fails_before_it_reads_any_input() {
-    let latest = Which::kind(Kind::Get).of_key("latest.json");
-    let denied = Fault::Reply(Reply::access_denied());
-    let server = with_input(Faults::new().always(latest, denied));
+fn denied_latest_json_read_fails_before_reading_input() {
+    let latest = RequestMatcher::operation(Operation::Get).with_key_suffix("latest.json");
+    let denied = Fault::Error(ErrorResponse::access_denied());
+    let server = server_with_input(FaultPlan::new().always(latest, denied));
     let words = [
         "cannot read s3://music/star/latest.json: AccessDenied",
         "s3:GetObject and s3:ListBucket",
     ];
-    Ended::of(&mut run(&server)).fails(&words);
-    assert_eq!(server.requests(&Which::kind(Kind::Get)), 1);
+    CommandOutput::run(&mut run_with_json(&server)).assert_failure(&words);
+    assert_eq!(
+        server.request_count(&RequestMatcher::operation(Operation::Get)),
+        1
+    );
     assert_eq!(server.objects("music").len(), 2, "the input");
 }
 
 #[test]
-fn a_bucket_elsewhere_says_where_it_is() {
-    let told = "set --region eu-west-3 or AWS_REGION";
+fn wrong_region_error_names_right_region() {
+    let region_hint = "set --region eu-west-3 or AWS_REGION";
     let malformed = "AuthorizationHeaderMalformed (HTTP 400)";
     let message = "the region 'us-east-1' is wrong; expecting 'eu-west-3'";
     for (reply, words) in [
         (
-            Reply::permanent_redirect("music", "eu-west-3"),
-            [LISTED, "PermanentRedirect (HTTP 301)", told],
+            ErrorResponse::permanent_redirect("music", "eu-west-3"),
+            [CANNOT_LIST, "PermanentRedirect (HTTP 301)", region_hint],
         ),
         (
-            Reply::wrong_region("us-east-1", "eu-west-3"),
-            [LISTED, malformed, told],
+            ErrorResponse::wrong_region("us-east-1", "eu-west-3"),
+            [CANNOT_LIST, malformed, region_hint],
         ),
         // Here it stands nowhere but in the words.
         (
-            Reply::new(400, "AuthorizationHeaderMalformed", message),
-            [LISTED, malformed, told],
+            ErrorResponse::new(400, "AuthorizationHeaderMalformed", message),
+            [CANNOT_LIST, malformed, region_hint],
         ),
         (
-            Reply::new(301, "PermanentRedirect", ""),
-            [LISTED, "in another region", "set --region or AWS_REGION"],
+            ErrorResponse::new(301, "PermanentRedirect", ""),
+            [
+                CANNOT_LIST,
+                "in another region",
+                "set --region or AWS_REGION",
+            ],
         ),
     ] {
-        refused(&list(), reply, &words);
+        assert_fails_without_retry(&list_songs(), reply, &words);
     }
 }
 
 #[test]
-fn credentials_that_are_refused_say_what_is_wrong_with_them() {
+fn rejected_credentials_error_has_hint() {
     let check =
         "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or --profile";
     for (reply, code, advice) in [
         (
-            Reply::expired_token(),
+            ErrorResponse::expired_token(),
             "ExpiredToken",
             "get new credentials",
         ),
         (
-            Reply::invalid_access_key(ACCESS_KEY),
+            ErrorResponse::invalid_access_key(ACCESS_KEY),
             "InvalidAccessKeyId",
             check,
         ),
         (
-            Reply::wrong_signature(ACCESS_KEY),
+            ErrorResponse::signature_mismatch(ACCESS_KEY),
             "SignatureDoesNotMatch",
             check,
         ),
         (
-            Reply::wrong_clock(),
+            ErrorResponse::clock_skew(),
             "RequestTimeTooSkewed",
             "set the clock of this machine right",
         ),
     ] {
-        refused(&list(), reply.clone(), &[LISTED, code, advice]);
-        refused(&get(), reply, &[GOT, code, advice]);
+        assert_fails_without_retry(&list_songs(), reply.clone(), &[CANNOT_LIST, code, advice]);
+        assert_fails_without_retry(&get_log(), reply, &[CANNOT_READ, code, advice]);
     }
 }
 
 #[test]
-fn a_wrong_secret_is_found_by_the_server_itself() {
-    let server = with_input(Faults::new());
-    let words = [LISTED, "SignatureDoesNotMatch", "AWS_SECRET_ACCESS_KEY"];
-    fails(
-        run(&server).env("AWS_SECRET_ACCESS_KEY", "guessed"),
+fn wrong_secret_key_fails_on_first_request() {
+    let server = server_with_input(FaultPlan::new());
+    let words = [
+        CANNOT_LIST,
+        "SignatureDoesNotMatch",
+        "AWS_SECRET_ACCESS_KEY",
+    ];
+    assert_fails(
+        run_with_json(&server).env("AWS_SECRET_ACCESS_KEY", "guessed"),
         1,
         &words,
     );
-    assert_eq!(server.requests(&Which::any()), 1);
+    assert_eq!(server.request_count(&RequestMatcher::any()), 1);
 }
 
 #[test]
-fn an_object_that_cannot_be_had_says_why() {
+fn unreadable_object_error_has_hint() {
     let key = "arn:aws:kms:eu-west-3:";
     for (which, reply, words) in [
         (
-            get(),
-            Reply::new(404, "NoSuchKey", "The specified key does not exist."),
+            get_log(),
+            ErrorResponse::new(404, "NoSuchKey", "The specified key does not exist."),
             [
-                GOT,
+                CANNOT_READ,
                 "NoSuchKey (HTTP 404)",
                 "run again when nothing deletes",
             ],
         ),
         (
-            get(),
-            Reply::kms_disabled("eu-west-3"),
+            get_log(),
+            ErrorResponse::kms_disabled("eu-west-3"),
             [key, "KMS.DisabledException", "check the key and its policy"],
         ),
         (
-            get(),
-            Reply::kms_denied("eu-west-3"),
+            get_log(),
+            ErrorResponse::kms_denied("eu-west-3"),
             [key, "kms:Decrypt", "check the key and its policy"],
         ),
         (
-            put(),
-            Reply::new(400, "KMS.NotFoundException", "Key does not exist"),
-            [WRITTEN, "KMS.NotFoundException", "--sse-kms-key-id"],
+            put_songs_part(),
+            ErrorResponse::new(400, "KMS.NotFoundException", "Key does not exist"),
+            [SONGS_PART, "KMS.NotFoundException", "--sse-kms-key-id"],
         ),
         (
-            get(),
-            Reply::archived(),
-            [GOT, "InvalidObjectState", "restore it from its archive"],
+            get_log(),
+            ErrorResponse::archived(),
+            [
+                CANNOT_READ,
+                "InvalidObjectState",
+                "restore it from its archive",
+            ],
         ),
     ] {
-        refused(&which, reply, &words);
+        assert_fails_without_retry(&which, reply, &words);
     }
 }
 
 #[test]
-fn an_object_that_vanishes_after_it_was_listed_is_named() {
+fn object_deleted_after_listing_is_named() {
     let vanish = |buckets: &Path| std::fs::remove_file(buckets.join("music/logs/a.json")).unwrap();
-    let server = with_input(Faults::new().at(1, get(), vanish));
-    fails(&mut run(&server), 1, &[GOT, "NoSuchKey"]);
-    assert_eq!(server.requests(&get()), 1);
+    let server = server_with_input(FaultPlan::new().on_nth(1, get_log(), vanish));
+    assert_fails(&mut run_with_json(&server), 1, &[CANNOT_READ, "NoSuchKey"]);
+    assert_eq!(server.request_count(&get_log()), 1);
 }
 
 #[test]
-fn what_may_pass_is_tried_again_as_often_as_is_said() {
+fn transient_errors_are_retried_up_to_max_attempts() {
     let busy = "lower --requests, or run again later";
     let unreachable = "can be reached";
     for (which, fault, words) in [
         (
-            list(),
-            Fault::Reply(Reply::slow_down()),
-            [LISTED, "SlowDown (HTTP 503)", busy],
+            list_songs(),
+            Fault::Error(ErrorResponse::slow_down()),
+            [CANNOT_LIST, "SlowDown (HTTP 503)", busy],
         ),
         (
-            get(),
-            Fault::Reply(Reply::slow_down()),
-            [GOT, "SlowDown", busy],
+            get_log(),
+            Fault::Error(ErrorResponse::slow_down()),
+            [CANNOT_READ, "SlowDown", busy],
         ),
         (
-            put(),
-            Fault::Reply(Reply::slow_down()),
-            [WRITTEN, "SlowDown", busy],
+            put_songs_part(),
+            Fault::Error(ErrorResponse::slow_down()),
+            [SONGS_PART, "SlowDown", busy],
         ),
         (
-            get(),
-            Fault::Reply(Reply::internal_error()),
-            [GOT, "InternalError (HTTP 500)", "try again"],
+            get_log(),
+            Fault::Error(ErrorResponse::internal_error()),
+            [CANNOT_READ, "InternalError (HTTP 500)", "try again"],
         ),
         (
-            put(),
-            Fault::Reply(Reply::request_timeout()),
-            [WRITTEN, "RequestTimeout", "timeout period"],
+            put_songs_part(),
+            Fault::Error(ErrorResponse::request_timeout()),
+            [SONGS_PART, "RequestTimeout", "timeout period"],
         ),
-        (get(), Fault::Drop, [GOT, "check that http://", unreachable]),
-        (get(), Fault::Cut, [GOT, "check that http://", unreachable]),
+        (
+            get_log(),
+            Fault::Disconnect,
+            [CANNOT_READ, "check that http://", unreachable],
+        ),
+        (
+            get_log(),
+            Fault::Truncate,
+            [CANNOT_READ, "check that http://", unreachable],
+        ),
     ] {
-        let server = with_input(Faults::new().always(which.clone(), fault));
-        let command = &mut run(&server);
+        let server = server_with_input(FaultPlan::new().always(which.clone(), fault));
+        let command = &mut run_with_json(&server);
         let words = [&words[..], &["(2 tries)"]].concat();
-        fails(command.env("AWS_MAX_ATTEMPTS", "2"), 1, &words);
-        assert_eq!(server.requests(&which), 2, "{words:?}");
+        assert_fails(command.env("AWS_MAX_ATTEMPTS", "2"), 1, &words);
+        assert_eq!(server.request_count(&which), 2, "{words:?}");
     }
 }
 
 #[test]
-fn what_passes_is_not_worth_a_word() {
-    let once = |faults: Faults, kind, key, reply| {
-        faults.first(1, Which::kind(kind).of_key(key), Fault::Reply(reply))
+fn recovered_errors_print_nothing() {
+    let once = |faults: FaultPlan, kind, key, reply| {
+        faults.first_n(
+            1,
+            RequestMatcher::operation(kind).with_key_suffix(key),
+            Fault::Error(reply),
+        )
     };
-    let faults = once(Faults::new(), Kind::List, "songs", Reply::slow_down());
-    let faults = once(faults, Kind::List, "logs/", Reply::internal_error());
-    let faults = once(faults, Kind::Get, "songs/a.json", Reply::slow_down());
-    let faults = once(faults, Kind::Get, "logs/a.json", Reply::internal_error());
-    let faults = once(faults, Kind::Put, "_report.json", Reply::request_timeout());
-    let faults = once(faults, Kind::Put, "latest.json", Reply::slow_down());
-    let server = with_input(faults);
-    Ended::of(&mut run(&server)).succeeds();
-    assert_eq!(server.faults(), 6);
+    let faults = once(
+        FaultPlan::new(),
+        Operation::List,
+        "songs",
+        ErrorResponse::slow_down(),
+    );
+    let faults = once(
+        faults,
+        Operation::List,
+        "logs/",
+        ErrorResponse::internal_error(),
+    );
+    let faults = once(
+        faults,
+        Operation::Get,
+        "songs/a.json",
+        ErrorResponse::slow_down(),
+    );
+    let faults = once(
+        faults,
+        Operation::Get,
+        "logs/a.json",
+        ErrorResponse::internal_error(),
+    );
+    let faults = once(
+        faults,
+        Operation::Put,
+        "_report.json",
+        ErrorResponse::request_timeout(),
+    );
+    let faults = once(
+        faults,
+        Operation::Put,
+        "latest.json",
+        ErrorResponse::slow_down(),
+    );
+    let server = server_with_input(faults);
+    CommandOutput::run(&mut run_with_json(&server)).assert_success();
+    assert_eq!(server.fault_count(), 6);
 }
 
 #[test]
-fn an_answer_about_the_latest_run_that_breaks_is_asked_for_again() {
-    let latest = Which::kind(Kind::Get).of_key("latest.json");
+fn truncated_latest_json_response_is_retried() {
+    let latest = RequestMatcher::operation(Operation::Get).with_key_suffix("latest.json");
     for text in [Some(r#"{"run": "none", "report": "none"}"#), None] {
-        let server = with_input(Faults::new().first(1, latest.clone(), Fault::Cut));
+        let server =
+            server_with_input(FaultPlan::new().first_n(1, latest.clone(), Fault::Truncate));
         if let Some(text) = text {
-            write(&server.bucket("music"), "star/latest.json", text);
+            write_file(&server.bucket("music"), "star/latest.json", text);
         }
-        Ended::of(&mut run(&server)).succeeds();
+        CommandOutput::run(&mut run_with_json(&server)).assert_success();
         assert_eq!(
-            (server.requests(&latest), server.faults()),
+            (server.request_count(&latest), server.fault_count()),
             // As the run begins, once more because of the fault, and as it is published.
             (3, 1),
             "{text:?}"
@@ -319,10 +377,12 @@ fn an_answer_about_the_latest_run_that_breaks_is_asked_for_again() {
 }
 
 #[test]
-fn every_try_is_told_to_who_asks() {
-    let server = with_input(Faults::new().always(get(), Fault::Reply(Reply::slow_down())));
-    let mut command = sparkify(&server, &with(&RUN, &["--verbose"]));
-    let ended = Ended::of(command.env("AWS_MAX_ATTEMPTS", "3"));
+fn verbose_logs_every_attempt() {
+    let server = server_with_input(
+        FaultPlan::new().always(get_log(), Fault::Error(ErrorResponse::slow_down())),
+    );
+    let mut command = sparkify(&server, &concat_args(&RUN_ARGS, &["--verbose"]));
+    let ended = CommandOutput::run(command.env("AWS_MAX_ATTEMPTS", "3"));
     let lines: Vec<&str> = ended.stderr.lines().collect();
     assert_eq!(lines.len(), 4, "{lines:?}");
     for (line, begin, end) in [
@@ -337,45 +397,58 @@ fn every_try_is_told_to_who_asks() {
 }
 
 #[test]
-fn an_address_where_nobody_listens_is_named() {
-    let server = with_input(Faults::new());
+fn unreachable_endpoint_is_named() {
+    let server = server_with_input(FaultPlan::new());
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let closed = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
     // No label of a name is longer than 63 letters, so nobody is asked about this one.
     let nowhere = format!("http://{}:9000", "a".repeat(64));
-    let tries = "(3 tries)";
+    let attempts = "(3 tries)";
     for (url, words) in [(&closed, "refused"), (&nowhere, "failed to lookup")] {
-        let words = [LISTED, words, tries, &format!("check that {url} can be")];
-        fails(run(&server).env("AWS_ENDPOINT_URL_S3", url), 1, &words);
+        let words = [
+            CANNOT_LIST,
+            words,
+            attempts,
+            &format!("check that {url} can be"),
+        ];
+        assert_fails(
+            run_with_json(&server).env("AWS_ENDPOINT_URL_S3", url),
+            1,
+            &words,
+        );
         // It is the address that was used that is named.
-        fails(run(&server).args(["--endpoint-url", url]), 1, &words);
+        assert_fails(
+            run_with_json(&server).args(["--endpoint-url", url]),
+            1,
+            &words,
+        );
     }
-    assert_eq!(server.requests(&Which::any()), 0);
+    assert_eq!(server.request_count(&RequestMatcher::any()), 0);
 }
 
 #[test]
-fn a_run_without_credentials_says_so_at_once() {
-    let server = with_input(Faults::new());
+fn missing_credentials_fail_fast() {
+    let server = server_with_input(FaultPlan::new());
     let began = Instant::now();
     let words = [
         "cannot use S3: no credentials",
         "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or --profile",
         "--no-sign-request",
     ];
-    let mut command = run(&server);
+    let mut command = run_with_json(&server);
     command.env_remove("AWS_ACCESS_KEY_ID");
-    fails(command.env_remove("AWS_SECRET_ACCESS_KEY"), 1, &words);
+    assert_fails(command.env_remove("AWS_SECRET_ACCESS_KEY"), 1, &words);
     assert!(began.elapsed() < Duration::from_secs(5));
-    assert_eq!(server.requests(&Which::any()), 0);
+    assert_eq!(server.request_count(&RequestMatcher::any()), 0);
 }
 
 #[test]
-fn surroundings_that_make_no_sense_are_found_before_anything_is_asked() {
-    let server = with_input(Faults::new());
+fn invalid_environment_fails_before_any_request() {
+    let server = server_with_input(FaultPlan::new());
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str, text: &str| {
-        write(folder.path(), name, text);
+        write_file(folder.path(), name, text);
         folder.path().join(name).to_str().unwrap().to_owned()
     };
     let text = file("text.pem", "no certificate at all\n");
@@ -393,11 +466,11 @@ fn surroundings_that_make_no_sense_are_found_before_anything_is_asked() {
         ("AWS_CA_BUNDLE", &broken, 1, ["broken.pem", bundle]),
         ("AWS_CA_BUNDLE", &garbled, 1, ["garbled.pem", bundle]),
     ] {
-        fails(run(&server).env(name, value), code, &words);
+        assert_fails(run_with_json(&server).env(name, value), code, &words);
     }
     // What is not ours to judge is no reason to fail.
-    let mut command = run(&server);
-    Ended::of(command.env("AWS_RETRY_MODE", "nonsense")).succeeds();
+    let mut command = run_with_json(&server);
+    CommandOutput::run(command.env("AWS_RETRY_MODE", "nonsense")).assert_success();
 }
 
 fn pem(base64: &str) -> String {
@@ -405,34 +478,38 @@ fn pem(base64: &str) -> String {
 }
 
 #[test]
-fn a_profile_that_is_not_there_is_named() {
-    let server = with_input(Faults::new());
+fn missing_profile_is_named() {
+    let server = server_with_input(FaultPlan::new());
     let words = ["cannot use S3", "nobody", "--profile"];
-    let mut command = run(&server);
+    let mut command = run_with_json(&server);
     command.env_remove("AWS_ACCESS_KEY_ID");
-    fails(command.env("AWS_PROFILE", "nobody"), 1, &words);
+    assert_fails(command.env("AWS_PROFILE", "nobody"), 1, &words);
     // A profile that is asked for by a flag is meant, whatever the environment holds.
-    fails(run(&server).args(["--profile", "nobody"]), 1, &words);
-    assert_eq!(server.requests(&Which::any()), 0);
+    assert_fails(
+        run_with_json(&server).args(["--profile", "nobody"]),
+        1,
+        &words,
+    );
+    assert_eq!(server.request_count(&RequestMatcher::any()), 0);
 }
 
 #[test]
-fn a_region_that_nobody_names_is_asked_for() {
-    let server = with_input(Faults::new());
+fn missing_region_is_reported() {
+    let server = server_with_input(FaultPlan::new());
     let words = ["cannot use S3: no region", "set --region or AWS_REGION"];
-    let mut command = run(&server);
+    let mut command = run_with_json(&server);
     command.env_remove("AWS_ENDPOINT_URL_S3");
-    fails(command.env_remove("AWS_REGION"), 1, &words);
-    fails(command.env("AWS_REGION", ""), 1, &words);
+    assert_fails(command.env_remove("AWS_REGION"), 1, &words);
+    assert_fails(command.env("AWS_REGION", ""), 1, &words);
 }
 
 #[test]
-fn a_prefix_without_input_is_an_error() {
-    let server = with_input(Faults::new());
+fn prefix_without_input_fails() {
+    let server = server_with_input(FaultPlan::new());
     let bucket = server.bucket("music");
-    write(&bucket, "readme/README.txt", "no input");
-    write(&bucket, "hidden/_old/a.json", "{}");
-    server.mark("music", "console/");
+    write_file(&bucket, "readme/README.txt", "no input");
+    write_file(&bucket, "hidden/_old/a.json", "{}");
+    server.add_folder_marker("music", "console/");
     for (logs, words) in [
         (
             "s3://music/absent",
@@ -456,15 +533,18 @@ fn a_prefix_without_input_is_an_error() {
         ),
     ] {
         let arguments = ["run", "--songs=s3://music/songs", "--logs", logs];
-        let arguments = with(&arguments, &["--out=s3://music/star", "--json"]);
-        fails(&mut sparkify(&server, &arguments), 1, &words);
+        let arguments = concat_args(&arguments, &["--out=s3://music/star", "--json"]);
+        assert_fails(&mut sparkify(&server, &arguments), 1, &words);
     }
-    assert_eq!(server.requests(&Which::kind(Kind::Put)), 0);
+    assert_eq!(
+        server.request_count(&RequestMatcher::operation(Operation::Put)),
+        0
+    );
 }
 
 #[test]
-fn what_cannot_stand_in_a_header_is_refused_before_anything_is_sent() {
-    let server = with_input(Faults::new());
+fn invalid_header_values_fail_before_any_request() {
+    let server = server_with_input(FaultPlan::new());
     for (name, value, code, words) in [
         (
             "AWS_ACCESS_KEY_ID",
@@ -480,7 +560,7 @@ fn what_cannot_stand_in_a_header_is_refused_before_anything_is_sent() {
         ),
         ("AWS_REGION", "us-east-1\n", 2, "is no region"),
     ] {
-        fails(run(&server).env(name, value), code, &[words]);
+        assert_fails(run_with_json(&server).env(name, value), code, &[words]);
     }
-    assert_eq!(server.requests(&Which::any()), 0);
+    assert_eq!(server.request_count(&RequestMatcher::any()), 0);
 }

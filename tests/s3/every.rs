@@ -10,8 +10,8 @@ use sparkify::storage::{
 };
 use tempfile::TempDir;
 
-use crate::faults::Faults;
-use crate::server::{REGION, Server};
+use crate::faults::FaultPlan;
+use crate::server::{REGION, S3Server};
 
 /// The bucket that is tried.
 pub const BUCKET: &str = "music";
@@ -20,25 +20,28 @@ pub const BUCKET: &str = "music";
 const PREFIX: &str = "in/ä b+c%2F&<d>";
 
 /// A store, and the folder that it is on.
-pub struct Case {
+pub struct StoreCase {
     pub name: &'static str,
     pub folder: PathBuf,
     /// The server, if there is one.
-    pub server: Option<Server>,
-    place: Location,
-    stores: StoreRegistry,
+    pub server: Option<S3Server>,
+    location: Location,
+    registry: StoreRegistry,
     _root: Option<TempDir>,
 }
 
 /// Tries all stores.
-pub fn every_store(test: impl Fn(&Case)) {
-    let (root, server) = (TempDir::new().unwrap(), Server::public(Faults::new()));
-    test(&Case::local(root));
-    test(&Case::s3(server));
+pub fn for_each_store(test: impl Fn(&StoreCase)) {
+    let (root, server) = (
+        TempDir::new().unwrap(),
+        S3Server::anonymous(FaultPlan::new()),
+    );
+    test(&StoreCase::local(root));
+    test(&StoreCase::s3(server));
 }
 
 /// What users would have to say to reach a server that everyone may use.
-pub fn options(server: &Server) -> S3Options {
+pub fn anonymous_options(server: &S3Server) -> S3Options {
     S3Options {
         endpoint_url: Some(server.endpoint()),
         region: Some(REGION.to_owned()),
@@ -47,55 +50,55 @@ pub fn options(server: &Server) -> S3Options {
     }
 }
 
-impl Case {
+impl StoreCase {
     fn local(root: TempDir) -> Self {
         let folder = root.path().join(PREFIX);
         fs::create_dir_all(&folder).unwrap();
         Self {
             name: "local",
-            place: Location::Local(folder.clone()),
+            location: Location::Local(folder.clone()),
             folder,
             server: None,
-            stores: StoreRegistry::default(),
+            registry: StoreRegistry::default(),
             _root: Some(root),
         }
     }
 
     /// A prefix of a bucket.
-    pub fn s3(server: Server) -> Self {
+    pub fn s3(server: S3Server) -> Self {
         let folder = server.bucket(BUCKET).join(PREFIX);
         fs::create_dir_all(&folder).unwrap();
         Self {
             name: "s3",
             folder,
-            place: Location::S3 {
+            location: Location::S3 {
                 bucket: BUCKET.to_owned(),
                 prefix: PREFIX.to_owned(),
             },
-            stores: StoreRegistry::new(options(&server)),
+            registry: StoreRegistry::new(anonymous_options(&server)),
             server: Some(server),
             _root: None,
         }
     }
 
     /// The same with fewer requests at a time.
-    pub fn with_requests(mut self, requests: usize) -> Self {
+    pub fn with_max_requests(mut self, requests: usize) -> Self {
         let server = self.server.as_ref().unwrap();
-        self.stores = StoreRegistry::new(S3Options {
+        self.registry = StoreRegistry::new(S3Options {
             max_concurrent_requests: requests,
-            ..options(server)
+            ..anonymous_options(server)
         });
         self
     }
 
     /// The store of the prefix.
     pub fn store(&self) -> Box<dyn Store> {
-        self.stores.open(&self.place).unwrap()
+        self.registry.open(&self.location).unwrap()
     }
 
     /// The store of what is named so below the prefix.
-    pub fn store_of(&self, name: &str) -> Box<dyn Store> {
-        self.stores.open(&self.place.join(name)).unwrap()
+    pub fn store_at(&self, name: &str) -> Box<dyn Store> {
+        self.registry.open(&self.location.join(name)).unwrap()
     }
 
     /// How users write what is named so.
@@ -119,14 +122,14 @@ impl Case {
     }
 
     /// Range readers want entries as they were listed.
-    pub fn listed(&self) -> BTreeMap<String, ObjectMeta> {
-        let all = everything(self.store().as_ref(), ListMode::Recursive);
+    pub fn list_by_key(&self) -> BTreeMap<String, ObjectMeta> {
+        let all = list_everything(self.store().as_ref(), ListMode::Recursive);
         all.into_iter().map(|e| (e.key.clone(), e)).collect()
     }
 
     /// A reader of ranges of objects: their keys, from where, and until where.
-    pub fn read(&self, ranges: &[(&str, u64, u64)]) -> Box<dyn RangeReader> {
-        let listed = self.listed();
+    pub fn open_ranges(&self, ranges: &[(&str, u64, u64)]) -> Box<dyn RangeReader> {
+        let listed = self.list_by_key();
         let ranges = ranges.iter().map(|&(key, from, until)| ObjectRange {
             object: listed[key].clone(),
             start: from,
@@ -137,14 +140,14 @@ impl Case {
 }
 
 /// All objects of a store, found by going down its prefixes.
-pub fn everything(store: &dyn Store, depth: ListMode) -> Vec<ObjectMeta> {
+pub fn list_everything(store: &dyn Store, depth: ListMode) -> Vec<ObjectMeta> {
     let mut found = Vec::new();
     let mut prefixes = vec![String::new()];
     while let Some(prefix) = prefixes.pop() {
-        let level = store.list(&prefix, depth).unwrap();
-        assert!(level.unreadable.is_empty());
-        found.extend(level.objects);
-        prefixes.extend(level.common_prefixes);
+        let listing = store.list(&prefix, depth).unwrap();
+        assert!(listing.unreadable.is_empty());
+        found.extend(listing.objects);
+        prefixes.extend(listing.common_prefixes);
     }
     found.sort_by(|a, b| a.key.cmp(&b.key));
     found

@@ -2,133 +2,157 @@
 
 use std::time::Duration;
 
-use crate::asked::{Kind, Which};
-use crate::client::Client;
-use crate::faults::{Fault, Faults};
-use crate::reply::Reply;
-use crate::server::{ACCESS_KEY, Server};
-use crate::wire::{Ending, Heard, ask, ask_until};
+use crate::asked::{Operation, RequestMatcher};
+use crate::client::SdkClient;
+use crate::faults::{Fault, FaultPlan};
+use crate::reply::ErrorResponse;
+use crate::server::{ACCESS_KEY, S3Server};
+use crate::wire::{RawResponse, ResponseEnd, send_request, send_request_until};
 
 /// More than what a connection holds by itself.
-const BIG: usize = 8 << 20;
+const LARGE_BODY_BYTES: usize = 8 << 20;
 
 /// A server with this fault for all but listings, with one object.
-fn failing(fault: Fault) -> Server {
-    let server = Server::faulty(
-        Faults::new()
-            .always(Which::kind(Kind::Get), fault.clone())
-            .always(Which::kind(Kind::Put), fault),
+fn server_with_fault(fault: Fault) -> S3Server {
+    let server = S3Server::with_faults(
+        FaultPlan::new()
+            .always(RequestMatcher::operation(Operation::Get), fault.clone())
+            .always(RequestMatcher::operation(Operation::Put), fault),
     );
-    std::fs::write(server.bucket("music").join("x"), vec![b'x'; BIG]).unwrap();
+    std::fs::write(
+        server.bucket("music").join("x"),
+        vec![b'x'; LARGE_BODY_BYTES],
+    )
+    .unwrap();
     server
 }
 
 /// What a server says to a proper GET of its object.
-fn get(server: &Server) -> Heard {
-    ask(server, "GET", &get_of(server), b"")
+fn raw_get(server: &S3Server) -> RawResponse {
+    send_request(server, "GET", &presigned_get(server), b"")
 }
 
 /// What a server says to a proper PUT of a new object.
-fn put(server: &Server, length: usize) -> Heard {
-    ask(server, "PUT", &put_of(server), &vec![b'n'; length])
+fn raw_put(server: &S3Server, length: usize) -> RawResponse {
+    send_request(server, "PUT", &presigned_put(server), &vec![b'n'; length])
 }
 
-fn get_of(server: &Server) -> String {
-    Client::of(server).signed_get("music", "x")
+fn presigned_get(server: &S3Server) -> String {
+    SdkClient::new(server).presign_get("music", "x")
 }
 
-fn put_of(server: &Server) -> String {
-    Client::of(server).signed_put("music", "new")
+fn presigned_put(server: &S3Server) -> String {
+    SdkClient::new(server).presign_put("music", "new")
 }
 
 #[test]
-fn replies_have_the_words_of_s3() {
+fn error_responses_match_s3() {
     for (reply, status, code, words) in [
         (
-            Reply::slow_down(),
+            ErrorResponse::slow_down(),
             503,
             "SlowDown",
             "reduce your request rate",
         ),
-        (Reply::internal_error(), 500, "InternalError", "try again"),
         (
-            Reply::request_timeout(),
+            ErrorResponse::internal_error(),
+            500,
+            "InternalError",
+            "try again",
+        ),
+        (
+            ErrorResponse::request_timeout(),
             400,
             "RequestTimeout",
             "timeout period",
         ),
         (
-            Reply::no_such_bucket("music"),
+            ErrorResponse::no_such_bucket("music"),
             404,
             "NoSuchBucket",
             "<BucketName>music</",
         ),
-        (Reply::access_denied(), 403, "AccessDenied", "Access Denied"),
         (
-            Reply::kms_denied("eu-west-1"),
+            ErrorResponse::access_denied(),
+            403,
+            "AccessDenied",
+            "Access Denied",
+        ),
+        (
+            ErrorResponse::kms_denied("eu-west-1"),
             403,
             "AccessDenied",
             "kms:Decrypt",
         ),
         (
-            Reply::kms_disabled("eu-west-1"),
+            ErrorResponse::kms_disabled("eu-west-1"),
             400,
             "KMS.DisabledException",
             "arn:aws:kms:eu-west-1:",
         ),
         (
-            Reply::permanent_redirect("music", "eu-west-1"),
+            ErrorResponse::permanent_redirect("music", "eu-west-1"),
             301,
             "PermanentRedirect",
             "<Endpoint>music.s3.eu-west-1.amazonaws.com</",
         ),
         (
-            Reply::wrong_region("us-east-1", "eu-west-1"),
+            ErrorResponse::wrong_region("us-east-1", "eu-west-1"),
             400,
             "AuthorizationHeaderMalformed",
             "<Region>eu-west-1</",
         ),
-        (Reply::expired_token(), 400, "ExpiredToken", "has expired"),
         (
-            Reply::invalid_access_key(ACCESS_KEY),
+            ErrorResponse::expired_token(),
+            400,
+            "ExpiredToken",
+            "has expired",
+        ),
+        (
+            ErrorResponse::invalid_access_key(ACCESS_KEY),
             403,
             "InvalidAccessKeyId",
             ACCESS_KEY,
         ),
         (
-            Reply::wrong_signature(ACCESS_KEY),
+            ErrorResponse::signature_mismatch(ACCESS_KEY),
             403,
             "SignatureDoesNotMatch",
             "<StringToSign>",
         ),
         (
-            Reply::wrong_clock(),
+            ErrorResponse::clock_skew(),
             403,
             "RequestTimeTooSkewed",
             "<MaxAllowedSkewMilliseconds>",
         ),
-        (Reply::archived(), 403, "InvalidObjectState", "GLACIER"),
         (
-            Reply::conflict("x"),
+            ErrorResponse::archived(),
+            403,
+            "InvalidObjectState",
+            "GLACIER",
+        ),
+        (
+            ErrorResponse::conflict("x"),
             409,
             "ConditionalRequestConflict",
             "<Key>x</",
         ),
     ] {
-        let server = failing(Fault::Reply(reply));
-        let heard = get(&server);
+        let server = server_with_fault(Fault::Error(reply));
+        let heard = raw_get(&server);
         let body = String::from_utf8(heard.body.clone()).unwrap();
         assert!(
             heard.head.starts_with(&format!("http/1.1 {status} ")),
             "{heard:?}"
         );
         assert_eq!(heard.header("content-type"), Some("application/xml"));
-        assert_eq!(heard.end, Ending::Complete);
+        assert_eq!(heard.end, ResponseEnd::Complete);
         assert!(body.contains(words), "{body}");
         if ["PermanentRedirect", "AuthorizationHeaderMalformed"].contains(&code) {
             assert_eq!(heard.header("x-amz-bucket-region"), Some("eu-west-1"));
         }
-        let client = Client::of(&server);
+        let client = SdkClient::new(&server);
         assert_eq!(client.get("music", "x").unwrap_err(), code);
         assert_eq!(client.put("music", "new", b"new").unwrap_err(), code);
         assert!(!server.objects("music").contains_key("new"));
@@ -136,131 +160,170 @@ fn replies_have_the_words_of_s3() {
 }
 
 #[test]
-fn an_upload_may_fail_after_the_head_of_the_answer() {
-    let late = Reply::new(200, "InternalError", "We encountered an internal error.");
-    let fault = Fault::Reply(late);
-    let server = Server::faulty(Faults::new().first(1, Which::kind(Kind::CompleteUpload), fault));
+fn complete_upload_can_fail_with_status_200() {
+    let late = ErrorResponse::new(200, "InternalError", "We encountered an internal error.");
+    let fault = Fault::Error(late);
+    let server = S3Server::with_faults(FaultPlan::new().first_n(
+        1,
+        RequestMatcher::operation(Operation::CompleteUpload),
+        fault,
+    ));
     server.bucket("music");
-    let client = Client::of(&server);
-    let id = client.begin("music", "x");
+    let client = SdkClient::new(&server);
+    let id = client.create_upload("music", "x");
     let upload = ("music", "x", id.as_str());
-    let part = client.part(upload, 1, vec![1]).unwrap();
-    let failed = client.complete(upload, vec![part.clone()]);
+    let part = client.upload_part(upload, 1, vec![1]).unwrap();
+    let failed = client.complete_upload(upload, vec![part.clone()]);
     assert_eq!(failed.unwrap_err(), "InternalError");
-    client.complete(upload, vec![part]).unwrap();
+    client.complete_upload(upload, vec![part]).unwrap();
 }
 
 #[test]
-fn a_cut_answer_is_shorter_than_it_says() {
-    let heard = get(&failing(Fault::Cut));
+fn truncated_response_is_shorter_than_content_length() {
+    let heard = raw_get(&server_with_fault(Fault::Truncate));
     assert!(heard.head.starts_with("http/1.1 200 "));
-    assert_eq!((heard.length(), heard.end), (BIG, Ending::Closed));
-    assert!(heard.body.len() < BIG);
+    assert_eq!(
+        (heard.content_length(), heard.end),
+        (LARGE_BODY_BYTES, ResponseEnd::Closed)
+    );
+    assert!(heard.body.len() < LARGE_BODY_BYTES);
 }
 
 #[test]
-fn a_small_answer_is_cut_to_the_byte() {
-    let cut = Faults::new().always(Which::kind(Kind::Get), Fault::Cut);
-    let server = Server::faulty(cut);
+fn small_response_is_truncated_exactly() {
+    let cut = FaultPlan::new().always(RequestMatcher::operation(Operation::Get), Fault::Truncate);
+    let server = S3Server::with_faults(cut);
     std::fs::write(server.bucket("music").join("x"), "0123456789").unwrap();
-    let heard = get(&server);
-    assert_eq!((heard.length(), heard.body.as_slice()), (10, &b"01234"[..]));
-    assert_eq!(heard.end, Ending::Closed);
+    let heard = raw_get(&server);
+    assert_eq!(
+        (heard.content_length(), heard.body.as_slice()),
+        (10, &b"01234"[..])
+    );
+    assert_eq!(heard.end, ResponseEnd::Closed);
 
     std::fs::write(server.bucket("music").join("x"), "").unwrap();
-    let heard = get(&server);
-    assert_eq!((heard.head.as_str(), heard.end), ("", Ending::Closed));
+    let heard = raw_get(&server);
+    assert_eq!((heard.head.as_str(), heard.end), ("", ResponseEnd::Closed));
 }
 
 #[test]
-fn a_listing_is_cut_as_well() {
-    let cut = Faults::new().first(1, Which::kind(Kind::List), Fault::Cut);
-    let server = Server::faulty(cut);
+fn listing_can_be_truncated() {
+    let cut = FaultPlan::new().first_n(
+        1,
+        RequestMatcher::operation(Operation::List),
+        Fault::Truncate,
+    );
+    let server = S3Server::with_faults(cut);
     server.bucket("music");
-    let client = Client::of(&server);
-    assert_eq!(client.pages("music", "").unwrap_err(), "no answer");
-    client.pages("music", "").unwrap();
+    let client = SdkClient::new(&server);
+    assert_eq!(client.list_pages("music", "").unwrap_err(), "no answer");
+    client.list_pages("music", "").unwrap();
 }
 
 #[test]
-fn a_cut_upload_leaves_no_object() {
-    let server = failing(Fault::Cut);
-    let heard = put(&server, BIG);
-    assert_eq!((heard.head.as_str(), heard.end), ("", Ending::Closed));
+fn truncated_upload_leaves_no_object() {
+    let server = server_with_fault(Fault::Truncate);
+    let heard = raw_put(&server, LARGE_BODY_BYTES);
+    assert_eq!((heard.head.as_str(), heard.end), ("", ResponseEnd::Closed));
     assert!(!server.objects("music").contains_key("new"));
 }
 
 #[test]
-fn a_stalled_answer_stops_in_the_middle() {
-    let server = failing(Fault::Stall);
-    let heard = ask_until(&server, "GET", &get_of(&server), b"", BIG / 2);
-    assert_eq!((heard.length(), heard.end), (BIG, Ending::Silent));
-    assert_eq!(heard.body.len(), BIG / 2);
+fn stalled_response_stops_halfway() {
+    let server = server_with_fault(Fault::Stall);
+    let heard = send_request_until(
+        &server,
+        "GET",
+        &presigned_get(&server),
+        b"",
+        LARGE_BODY_BYTES / 2,
+    );
+    assert_eq!(
+        (heard.content_length(), heard.end),
+        (LARGE_BODY_BYTES, ResponseEnd::Stalled)
+    );
+    assert_eq!(heard.body.len(), LARGE_BODY_BYTES / 2);
 }
 
 #[test]
-fn a_stalled_upload_is_not_answered() {
-    for length in [3, BIG] {
-        let server = failing(Fault::Stall);
-        let heard = ask_until(&server, "PUT", &put_of(&server), &vec![b'n'; length], 0);
-        assert_eq!((heard.head.as_str(), heard.end), ("", Ending::Silent));
+fn stalled_upload_gets_no_response() {
+    for length in [3, LARGE_BODY_BYTES] {
+        let server = server_with_fault(Fault::Stall);
+        let heard = send_request_until(
+            &server,
+            "PUT",
+            &presigned_put(&server),
+            &vec![b'n'; length],
+            0,
+        );
+        assert_eq!((heard.head.as_str(), heard.end), ("", ResponseEnd::Stalled));
         assert!(!server.objects("music").contains_key("new"));
     }
 }
 
 #[test]
-fn silence_has_not_even_a_head() {
-    let server = failing(Fault::Silence);
-    for (method, target) in [("GET", get_of(&server)), ("PUT", put_of(&server))] {
-        let heard = ask_until(&server, method, &target, b"nnn", 0);
-        assert_eq!((heard.head.as_str(), heard.end), ("", Ending::Silent));
+fn hanging_request_gets_no_response_head() {
+    let server = server_with_fault(Fault::Hang);
+    for (method, target) in [
+        ("GET", presigned_get(&server)),
+        ("PUT", presigned_put(&server)),
+    ] {
+        let heard = send_request_until(&server, method, &target, b"nnn", 0);
+        assert_eq!((heard.head.as_str(), heard.end), ("", ResponseEnd::Stalled));
     }
     assert!(!server.objects("music").contains_key("new"));
 }
 
 #[test]
-fn a_dropped_connection_has_no_answer() {
-    let server = failing(Fault::Drop);
-    for heard in [get(&server), put(&server, 3), put(&server, BIG)] {
-        assert_eq!((heard.head.as_str(), heard.end), ("", Ending::Closed));
+fn disconnected_request_gets_no_response() {
+    let server = server_with_fault(Fault::Disconnect);
+    for heard in [
+        raw_get(&server),
+        raw_put(&server, 3),
+        raw_put(&server, LARGE_BODY_BYTES),
+    ] {
+        assert_eq!((heard.head.as_str(), heard.end), ("", ResponseEnd::Closed));
     }
     assert!(!server.objects("music").contains_key("new"));
 }
 
 #[test]
-fn of_a_lost_answer_the_work_is_done() {
-    let server = failing(Fault::Lose);
-    let heard = put(&server, 3);
-    assert_eq!((heard.head.as_str(), heard.end), ("", Ending::Closed));
+fn lost_response_still_applies_request() {
+    let server = server_with_fault(Fault::LoseResponse);
+    let heard = raw_put(&server, 3);
+    assert_eq!((heard.head.as_str(), heard.end), ("", ResponseEnd::Closed));
     assert_eq!(server.objects("music")["new"], b"nnn");
 }
 
 #[test]
-fn late_answers_overlap() {
-    let late = Fault::Late(Duration::from_millis(100));
-    let server = Server::faulty(Faults::new().always(Which::any(), late));
+fn delayed_responses_overlap() {
+    let late = Fault::Delay(Duration::from_millis(100));
+    let server = S3Server::with_faults(FaultPlan::new().always(RequestMatcher::any(), late));
     std::fs::write(server.bucket("music").join("x"), "x").unwrap();
-    let client = Client::of(&server);
+    let client = SdkClient::new(&server);
     let get = || client.s3.get_object().bucket("music").key("x").send();
-    let (one, two, three) = client.wait(async { tokio::join!(get(), get(), get()) });
+    let (one, two, three) = client.block_on(async { tokio::join!(get(), get(), get()) });
     assert!(one.is_ok() && two.is_ok() && three.is_ok());
     client.get("music", "x").unwrap();
-    assert_eq!(server.most_gets_at_once(), 3);
-    assert_eq!(server.connections(), 3);
+    assert_eq!(server.max_concurrent_gets(), 3);
+    assert_eq!(server.connection_count(), 3);
 }
 
 #[test]
-fn the_first_requests_are_counted_for_each_key() {
-    let slow = Fault::Reply(Reply::slow_down());
-    let server = Server::faulty(
-        Faults::new()
-            .first(2, Which::kind(Kind::Get), slow.clone())
-            .always(Which::kind(Kind::Put).of_key("part-00001"), slow),
+fn first_n_faults_are_counted_per_key() {
+    let slow = Fault::Error(ErrorResponse::slow_down());
+    let server = S3Server::with_faults(
+        FaultPlan::new()
+            .first_n(2, RequestMatcher::operation(Operation::Get), slow.clone())
+            .always(
+                RequestMatcher::operation(Operation::Put).with_key_suffix("part-00001"),
+                slow,
+            ),
     );
     let folder = server.bucket("music");
     std::fs::write(folder.join("x"), "x").unwrap();
     std::fs::write(folder.join("y"), "y").unwrap();
-    let client = Client::of(&server);
+    let client = SdkClient::new(&server);
     for key in ["x", "y"] {
         for _ in 0..2 {
             assert_eq!(client.get("music", key).unwrap_err(), "SlowDown");
@@ -272,40 +335,40 @@ fn the_first_requests_are_counted_for_each_key() {
         let refused = client.put("music", "run/part-00001", b"").unwrap_err();
         assert_eq!(refused, "SlowDown");
     }
-    assert_eq!(server.faults(), 7);
+    assert_eq!(server.fault_count(), 7);
 }
 
 #[test]
-fn something_can_be_done_when_a_request_comes() {
-    let server = Server::faulty(Faults::new().at(
+fn hook_runs_on_nth_request() {
+    let server = S3Server::with_faults(FaultPlan::new().on_nth(
         2,
-        Which::kind(Kind::Get).of_key("x"),
+        RequestMatcher::operation(Operation::Get).with_key_suffix("x"),
         |buckets| std::fs::remove_file(buckets.join("music/x")).unwrap(),
     ));
     let folder = server.bucket("music");
     std::fs::write(folder.join("x"), "x").unwrap();
     std::fs::write(folder.join("y"), "y").unwrap();
-    let client = Client::of(&server);
+    let client = SdkClient::new(&server);
     client.get("music", "x").unwrap();
     client.get("music", "y").unwrap();
     client.get("music", "y").unwrap();
     assert_eq!(client.get("music", "x").unwrap_err(), "NoSuchKey");
     assert_eq!(
-        (client.get("music", "y").unwrap(), server.faults()),
+        (client.get("music", "y").unwrap(), server.fault_count()),
         (b"y".into(), 0)
     );
 }
 
 /// How each of the repeated reads of some objects ends under a seed.
-fn fates(seed: u64) -> Vec<Result<Vec<u8>, String>> {
+fn read_outcomes(seed: u64) -> Vec<Result<Vec<u8>, String>> {
     let odds = vec![
-        (0.25, Fault::Reply(Reply::slow_down())),
-        (0.25, Fault::Cut),
-        (0.25, Fault::Drop),
+        (0.25, Fault::Error(ErrorResponse::slow_down())),
+        (0.25, Fault::Truncate),
+        (0.25, Fault::Disconnect),
     ];
-    let server = Server::faulty(Faults::new().by_chance(seed, 2, odds));
+    let server = S3Server::with_faults(FaultPlan::new().at_random(seed, 2, odds));
     let folder = server.bucket("music");
-    let client = Client::of(&server);
+    let client = SdkClient::new(&server);
     let mut fates = Vec::new();
     for key in ["a", "b", "c", "d", "e", "f", "g", "h"] {
         std::fs::write(folder.join(key), "0123456789").unwrap();
@@ -314,15 +377,15 @@ fn fates(seed: u64) -> Vec<Result<Vec<u8>, String>> {
         fates.extend(times);
     }
     let failed = fates.iter().filter(|fate| fate.is_err()).count();
-    assert_eq!(server.faults(), failed);
+    assert_eq!(server.fault_count(), failed);
     fates
 }
 
 #[test]
-fn chance_follows_the_seed() {
-    let some = fates(1);
-    assert_eq!(some, fates(1));
-    assert_ne!(some, fates(2));
+fn random_faults_are_determined_by_seed() {
+    let some = read_outcomes(1);
+    assert_eq!(some, read_outcomes(1));
+    assert_ne!(some, read_outcomes(2));
     for word in ["SlowDown", "body", "no answer"] {
         assert!(some.contains(&Err(word.to_owned())), "no {word}: {some:?}");
     }

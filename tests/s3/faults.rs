@@ -6,87 +6,87 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use crate::asked::{Asked, Which};
-use crate::reply::Reply;
+use crate::asked::{RecordedRequest, RequestMatcher};
+use crate::reply::ErrorResponse;
 
 /// A way to fail.
 #[derive(Clone, Debug)]
 pub enum Fault {
     /// An error in place of the answer, once the request is read. Nothing is carried out.
-    Reply(Reply),
+    Error(ErrorResponse),
     /// The answer ends before its length is reached, and so does the connection. An upload is cut in
     /// the other direction: the server hangs up on a part of it.
-    Cut,
+    Truncate,
     /// The answer stops in the middle and the connection stays open. Of an upload the server takes a
     /// part and no more, and does not answer.
     Stall,
     /// Nothing is read and nothing is said, and the connection stays open.
-    Silence,
+    Hang,
     /// The connection is closed on the head of the request.
-    Drop,
+    Disconnect,
     /// The request is carried out, but the connection is closed in place of the answer.
-    Lose,
+    LoseResponse,
     /// All goes well, but only after a while.
-    Late(Duration),
+    Delay(Duration),
 }
 
 /// A fault that is due, and after which share of the bytes where it is about bytes.
 #[derive(Debug)]
-pub struct Due {
+pub struct InjectedFault {
     pub fault: Fault,
-    pub share: f64,
+    pub fraction: f64,
 }
 
 /// What shall go wrong, and when. Of several that fit a request, the one that was added first.
 #[derive(Default)]
-pub struct Faults {
+pub struct FaultPlan {
     rules: Vec<Rule>,
     hooks: Vec<Hook>,
-    chance: Option<Chance>,
-    page: Option<i32>,
-    kept: Option<String>,
+    random: Option<RandomFaults>,
+    page_size: Option<i32>,
+    undeletable_suffix: Option<String>,
 }
 
 struct Rule {
-    which: Which,
-    times: usize,
+    matcher: RequestMatcher,
+    max_per_key: usize,
     fault: Fault,
-    seen: Mutex<HashMap<(String, String), usize>>,
+    counts: Mutex<HashMap<(String, String), usize>>,
 }
 
-type Act = Box<dyn FnOnce(&Path) + Send>;
+type HookAction = Box<dyn FnOnce(&Path) + Send>;
 
 struct Hook {
-    which: Which,
+    matcher: RequestMatcher,
     /// How many requests are to come before the one that it waits for, and what to do then.
-    waiting: Mutex<(usize, Option<Act>)>,
+    pending: Mutex<(usize, Option<HookAction>)>,
 }
 
-struct Chance {
+struct RandomFaults {
     seed: u64,
-    most: usize,
-    odds: Vec<(f64, Fault)>,
-    seen: Mutex<HashMap<String, (usize, usize)>>,
+    max_per_request: usize,
+    probabilities: Vec<(f64, Fault)>,
+    counts: Mutex<HashMap<String, (usize, usize)>>,
 }
 
-impl Faults {
+impl FaultPlan {
     /// Nothing yet.
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Every request of a choice fails.
-    pub fn always(self, which: Which, fault: Fault) -> Self {
-        self.first(usize::MAX, which, fault)
+    pub fn always(self, matcher: RequestMatcher, fault: Fault) -> Self {
+        self.first_n(usize::MAX, matcher, fault)
     }
 
     /// The first requests of a choice fail, counted for each key.
-    pub fn first(mut self, times: usize, which: Which, fault: Fault) -> Self {
+    pub fn first_n(mut self, count: usize, matcher: RequestMatcher, fault: Fault) -> Self {
         self.rules.push(Rule {
-            which,
-            times,
+            matcher,
+            max_per_key: count,
             fault,
-            seen: Mutex::default(),
+            counts: Mutex::default(),
         });
         self
     }
@@ -94,71 +94,71 @@ impl Faults {
     /// Any request may fail, each way with its probability. Which ones do depends on the seed, on what
     /// is asked for and on how often it was asked before, not on the order among requests. The same
     /// thing fails `most` times at most: who asks once more gets it.
-    pub fn by_chance(mut self, seed: u64, most: usize, odds: Vec<(f64, Fault)>) -> Self {
-        self.chance = Some(Chance {
+    pub fn at_random(mut self, seed: u64, max_per_request: usize, odds: Vec<(f64, Fault)>) -> Self {
+        self.random = Some(RandomFaults {
             seed,
-            most,
-            odds,
-            seen: Mutex::default(),
+            max_per_request,
+            probabilities: odds,
+            counts: Mutex::default(),
         });
         self
     }
 
     /// Something to do when the `nth` request of a choice, from 1, has come and before it is carried
     /// out. It is given the folder of the buckets.
-    pub fn at(
+    pub fn on_nth(
         mut self,
         nth: usize,
-        which: Which,
-        act: impl FnOnce(&Path) + Send + 'static,
+        matcher: RequestMatcher,
+        action: impl FnOnce(&Path) + Send + 'static,
     ) -> Self {
         self.hooks.push(Hook {
-            which,
-            waiting: Mutex::new((nth - 1, Some(Box::new(act)))),
+            matcher,
+            pending: Mutex::new((nth - 1, Some(Box::new(action)))),
         });
         self
     }
 
     /// Listings have at most so many keys a page, whatever is asked for.
-    pub fn page(mut self, keys: i32) -> Self {
-        self.page = Some(keys);
+    pub fn with_page_size(mut self, keys: i32) -> Self {
+        self.page_size = Some(keys);
         self
     }
 
     /// Objects whose keys end so are not removed: nobody may.
-    pub fn keep(mut self, key_end: &str) -> Self {
-        self.kept = Some(key_end.to_owned());
+    pub fn deny_delete(mut self, suffix: &str) -> Self {
+        self.undeletable_suffix = Some(suffix.to_owned());
         self
     }
 
     /// How the keys end that nobody may remove.
-    pub fn kept(&self) -> Option<&str> {
-        self.kept.as_deref()
+    pub fn undeletable_suffix(&self) -> Option<&str> {
+        self.undeletable_suffix.as_deref()
     }
 
     /// The most keys in a page of a listing.
-    pub fn keys_of_page(&self) -> i32 {
-        self.page.unwrap_or(1000)
+    pub fn page_size(&self) -> i32 {
+        self.page_size.unwrap_or(1000)
     }
 
     /// Does what hooks want done at this request, and says how it shall fail.
-    pub fn due(&self, asked: &Asked, buckets: &Path) -> Option<Due> {
+    pub fn trigger(&self, request: &RecordedRequest, buckets: &Path) -> Option<InjectedFault> {
         for hook in &self.hooks {
-            if let Some(act) = hook.due(asked) {
+            if let Some(act) = hook.take_action(request) {
                 act(buckets);
             }
         }
-        let ruled = self.rules.iter().find_map(|rule| rule.due(asked));
-        ruled.or_else(|| self.chance.as_ref()?.due(asked))
+        let scheduled = self.rules.iter().find_map(|rule| rule.next_fault(request));
+        scheduled.or_else(|| self.random.as_ref()?.next_fault(request))
     }
 }
 
 impl Hook {
-    fn due(&self, asked: &Asked) -> Option<Act> {
-        if !self.which.has(asked) {
+    fn take_action(&self, request: &RecordedRequest) -> Option<HookAction> {
+        if !self.matcher.matches(request) {
             return None;
         }
-        let mut waiting = self.waiting.lock().unwrap();
+        let mut waiting = self.pending.lock().unwrap();
         match waiting.0.checked_sub(1) {
             Some(less) => {
                 waiting.0 = less;
@@ -170,46 +170,46 @@ impl Hook {
 }
 
 impl Rule {
-    fn due(&self, asked: &Asked) -> Option<Due> {
-        if !self.which.has(asked) {
+    fn next_fault(&self, request: &RecordedRequest) -> Option<InjectedFault> {
+        if !self.matcher.matches(request) {
             return None;
         }
-        let mut seen = self.seen.lock().unwrap();
-        let key = (asked.bucket.clone(), asked.key.clone());
+        let mut seen = self.counts.lock().unwrap();
+        let key = (request.bucket.clone(), request.key.clone());
         let times = seen.entry(key).or_default();
         *times += 1;
-        (*times <= self.times).then(|| Due {
+        (*times <= self.max_per_key).then(|| InjectedFault {
             fault: self.fault.clone(),
-            share: 0.5,
+            fraction: 0.5,
         })
     }
 }
 
-impl Chance {
-    fn due(&self, asked: &Asked) -> Option<Due> {
-        let mut seen = self.seen.lock().unwrap();
-        let (came, failed) = seen.entry(asked.identity.clone()).or_default();
-        *came += 1;
-        if *failed == self.most {
+impl RandomFaults {
+    fn next_fault(&self, request: &RecordedRequest) -> Option<InjectedFault> {
+        let mut seen = self.counts.lock().unwrap();
+        let (attempts, failed) = seen.entry(request.fingerprint.clone()).or_default();
+        *attempts += 1;
+        if *failed == self.max_per_request {
             return None;
         }
-        let mut left = drawn(&(self.seed, &asked.identity, *came));
-        for (odds, fault) in &self.odds {
-            if left < *odds {
+        let mut remaining = unit_hash(&(self.seed, &request.fingerprint, *attempts));
+        for (probability, fault) in &self.probabilities {
+            if remaining < *probability {
                 *failed += 1;
-                return Some(Due {
+                return Some(InjectedFault {
                     fault: fault.clone(),
-                    share: left / odds,
+                    fraction: remaining / probability,
                 });
             }
-            left -= odds;
+            remaining -= probability;
         }
         None
     }
 }
 
 /// A number from 0 to below 1 that is the same for the same thing.
-fn drawn(thing: &impl Hash) -> f64 {
+fn unit_hash(thing: &impl Hash) -> f64 {
     let mut hasher = DefaultHasher::new();
     thing.hash(&mut hasher);
     (hasher.finish() >> 11) as f64 / (1u64 << 53) as f64

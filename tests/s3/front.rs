@@ -10,112 +10,130 @@ use hyper::{Method, Request, Response};
 use s3s::Body;
 use s3s::service::S3Service;
 
-use crate::asked::Asked;
-use crate::cut::{End, Sent, share_of};
-use crate::faults::{Due, Fault, Faults};
-use crate::tally::{Tally, Underway};
+use crate::asked::RecordedRequest;
+use crate::cut::{ResponseBody, Truncation, fraction_of};
+use crate::faults::{Fault, FaultPlan, InjectedFault};
+use crate::tally::{InFlightGet, RequestLog};
 
 /// Answers requests, or does not.
-pub struct Front {
+pub struct FaultProxy {
     pub s3: S3Service,
-    pub faults: Faults,
-    pub tally: Arc<Tally>,
+    pub faults: FaultPlan,
+    pub request_log: Arc<RequestLog>,
     pub buckets: PathBuf,
 }
 
 /// The connection is to be closed without an answer.
 #[derive(Debug)]
-pub struct Hangup;
+pub struct ConnectionClosed;
 
-impl std::fmt::Display for Hangup {
+impl std::fmt::Display for ConnectionClosed {
     fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         to.write_str("hung up by the test")
     }
 }
 
-impl std::error::Error for Hangup {}
+impl std::error::Error for ConnectionClosed {}
 
-impl Front {
+impl FaultProxy {
     /// Answers a request.
-    pub async fn answer(&self, request: Request<Incoming>) -> Result<Response<Sent>, Hangup> {
-        let asked = Asked::of(&request);
-        let underway = self.tally.came(&asked);
-        let Some(Due { fault, share }) = self.faults.due(&asked, &self.buckets) else {
-            return self.whole(request, underway).await;
+    pub async fn handle(
+        &self,
+        request: Request<Incoming>,
+    ) -> Result<Response<ResponseBody>, ConnectionClosed> {
+        let recorded = RecordedRequest::from_http(&request);
+        let in_flight = self.request_log.record_request(&recorded);
+        let Some(InjectedFault {
+            fault,
+            fraction: share,
+        }) = self.faults.trigger(&recorded, &self.buckets)
+        else {
+            return self.respond(request, in_flight).await;
         };
-        self.tally.failed();
+        self.request_log.record_fault();
         match fault {
-            Fault::Reply(reply) => {
+            Fault::Error(reply) => {
                 // An answer to an unread upload is lost with the connection, which is another fault.
                 let _ = request.into_body().collect().await;
-                Ok(reply.response().map(|body| Sent::whole(body, underway)))
+                Ok(reply
+                    .response()
+                    .map(|body| ResponseBody::complete(body, in_flight)))
             }
-            Fault::Cut => self.part(request, share, End::Closed, underway).await,
-            Fault::Stall => self.part(request, share, End::Silent, underway).await,
-            Fault::Silence => pending().await,
-            Fault::Drop => Err(Hangup),
-            Fault::Lose => {
-                self.carried_out(request).await?;
-                Err(Hangup)
+            Fault::Truncate => {
+                self.truncate(request, share, Truncation::Disconnect, in_flight)
+                    .await
             }
-            Fault::Late(time) => {
+            Fault::Stall => {
+                self.truncate(request, share, Truncation::Stall, in_flight)
+                    .await
+            }
+            Fault::Hang => pending().await,
+            Fault::Disconnect => Err(ConnectionClosed),
+            Fault::LoseResponse => {
+                self.forward(request).await?;
+                Err(ConnectionClosed)
+            }
+            Fault::Delay(time) => {
                 tokio::time::sleep(time).await;
-                self.whole(request, underway).await
+                self.respond(request, in_flight).await
             }
         }
     }
 
-    async fn whole(
+    async fn respond(
         &self,
         request: Request<Incoming>,
-        underway: Option<Underway>,
-    ) -> Result<Response<Sent>, Hangup> {
-        let response = self.carried_out(request).await?;
-        Ok(response.map(|body| Sent::whole(body, underway)))
+        in_flight: Option<InFlightGet>,
+    ) -> Result<Response<ResponseBody>, ConnectionClosed> {
+        let response = self.forward(request).await?;
+        Ok(response.map(|body| ResponseBody::complete(body, in_flight)))
     }
 
-    async fn carried_out(&self, request: Request<Incoming>) -> Result<Response<Body>, Hangup> {
+    async fn forward(
+        &self,
+        request: Request<Incoming>,
+    ) -> Result<Response<Body>, ConnectionClosed> {
         let request = request.map(Body::from);
-        self.s3.call(request).await.map_err(|_| Hangup)
+        self.s3.call(request).await.map_err(|_| ConnectionClosed)
     }
 
     /// Takes part of an upload, or sends part of an answer.
-    async fn part(
+    async fn truncate(
         &self,
         request: Request<Incoming>,
-        share: f64,
-        end: End,
-        underway: Option<Underway>,
-    ) -> Result<Response<Sent>, Hangup> {
-        let part = if matches!(*request.method(), Method::PUT | Method::POST) {
+        fraction: f64,
+        truncation: Truncation,
+        in_flight: Option<InFlightGet>,
+    ) -> Result<Response<ResponseBody>, ConnectionClosed> {
+        let truncated = if matches!(*request.method(), Method::PUT | Method::POST) {
             let mut body = request.into_body();
-            take(&mut body, share).await;
-            if end == End::Silent {
+            read_fraction(&mut body, fraction).await;
+            if truncation == Truncation::Stall {
                 // With the body let go, the rest would be read.
                 let _body = body;
                 return pending().await;
             }
             None
         } else {
-            let response = self.carried_out(request).await?;
-            Sent::part_of(response, share, end, underway).await
+            let response = self.forward(request).await?;
+            ResponseBody::truncated(response, fraction, truncation, in_flight).await
         };
-        match (part, end) {
+        match (truncated, truncation) {
             (Some(part), _) => Ok(part),
-            (None, End::Closed) => Err(Hangup),
-            (None, End::Silent) => pending().await,
+            (None, Truncation::Disconnect) => Err(ConnectionClosed),
+            (None, Truncation::Stall) => pending().await,
         }
     }
 }
 
 /// Reads a share of a body.
-async fn take(body: &mut Incoming, share: f64) {
+async fn read_fraction(body: &mut Incoming, fraction: f64) {
     let length = body.size_hint().lower();
-    let mut left = share_of(length, share).unwrap_or_default();
-    while left > 0
+    let mut remaining = fraction_of(length, fraction).unwrap_or_default();
+    while remaining > 0
         && let Some(Ok(frame)) = body.frame().await
     {
         let bytes = frame.into_data().unwrap_or_default();
-        left = left.saturating_sub(bytes.len() as u64);
+        remaining = remaining.saturating_sub(bytes.len() as u64);
     }
 }

@@ -9,21 +9,21 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::server::{SECRET_KEY, Server};
+use crate::server::{S3Server, SECRET_KEY};
 
 /// How long anything may take, on a machine that does much else.
-const PATIENCE: Duration = Duration::from_secs(60);
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The binary with these arguments, in the surroundings of a server.
-pub fn sparkify(server: &Server, arguments: &[&str]) -> Command {
+pub fn sparkify(server: &S3Server, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sparkify"));
     command.args(arguments);
-    server.surround(&mut command);
+    server.set_env(&mut command);
     command
 }
 
 /// A quiet run that minds no rejects.
-pub fn run(server: &Server, songs: &str, logs: &str, out: &str) -> Command {
+pub fn run_command(server: &S3Server, songs: &str, logs: &str, out: &str) -> Command {
     let arguments = [
         "run",
         "--quiet",
@@ -40,9 +40,9 @@ pub fn run(server: &Server, songs: &str, logs: &str, out: &str) -> Command {
 }
 
 /// Generates input with every quirk in a folder: `song_data` and `log_data`.
-pub fn generate(server: &Server, folder: &Path, sizes: &[&str]) {
+pub fn generate(server: &S3Server, folder: &Path, sizes: &[&str]) {
     let mut command = sparkify(server, &["generate", "--quiet", "--awkward", "--out"]);
-    Ended::of(command.arg(folder).args(sizes)).succeeds();
+    CommandOutput::run(command.arg(folder).args(sizes)).assert_success();
 }
 
 /// Ends a process as nothing else does.
@@ -54,22 +54,22 @@ pub fn kill(pid: u32) {
 
 /// How a command ended.
 #[derive(Debug)]
-pub struct Ended {
+pub struct CommandOutput {
     pub code: Option<i32>,
     pub stdout: String,
     pub stderr: String,
 }
 
-impl Ended {
+impl CommandOutput {
     /// Runs a command to its end, which must come.
     #[track_caller]
-    pub fn of(command: &mut Command) -> Self {
-        Self::within(PATIENCE, command)
+    pub fn run(command: &mut Command) -> Self {
+        Self::run_within(COMMAND_TIMEOUT, command)
     }
 
     /// The same, within so much time.
     #[track_caller]
-    pub fn within(limit: Duration, command: &mut Command) -> Self {
+    pub fn run_within(limit: Duration, command: &mut Command) -> Self {
         let command = command.stdin(Stdio::null()).stdout(Stdio::piped());
         let child = command.stderr(Stdio::piped()).spawn().unwrap();
         let pid = child.id();
@@ -85,28 +85,31 @@ impl Ended {
             stdout: String::from_utf8(output.stdout).unwrap(),
             stderr: String::from_utf8(output.stderr).unwrap(),
         };
-        for told in [&ended.stdout, &ended.stderr] {
-            assert!(!told.contains(SECRET_KEY), "the secret key is in {told}");
+        for stream in [&ended.stdout, &ended.stderr] {
+            assert!(
+                !stream.contains(SECRET_KEY),
+                "the secret key is in {stream}"
+            );
         }
         ended
     }
 
     /// It did what it should and had nothing to say.
     #[track_caller]
-    pub fn succeeds(self) -> Self {
+    pub fn assert_success(self) -> Self {
         assert_eq!((self.code, self.stderr.as_str()), (Some(0), ""));
         self
     }
 
     /// It failed by exit code 1 and one line that holds all these words.
     #[track_caller]
-    pub fn fails(self, words: &[&str]) -> Self {
-        self.fails_by(1, words)
+    pub fn assert_failure(self, words: &[&str]) -> Self {
+        self.assert_failure_with_code(1, words)
     }
 
     /// The same by an exit code.
     #[track_caller]
-    pub fn fails_by(self, code: i32, words: &[&str]) -> Self {
+    pub fn assert_failure_with_code(self, code: i32, words: &[&str]) -> Self {
         let line = self.stderr.strip_suffix('\n').unwrap_or("no end of line");
         let is_line = line.starts_with("sparkify: ") && !line.contains(char::is_control);
         assert!(self.code == Some(code) && is_line, "{self:?}");

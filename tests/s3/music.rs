@@ -3,12 +3,12 @@
 use std::fs;
 use std::path::Path;
 
-use crate::faults::Faults;
-use crate::job::{Ended, sparkify};
-use crate::server::Server;
+use crate::faults::FaultPlan;
+use crate::job::{CommandOutput, sparkify};
+use crate::server::S3Server;
 
 /// A quiet run in the bucket.
-pub const RUN: [&str; 8] = [
+pub const RUN_ARGS: [&str; 8] = [
     "run",
     "--quiet",
     "--songs",
@@ -26,31 +26,31 @@ pub const SONG: &str = r#"{"song_id":"SO1","artist_id":"AR1","title":"Title","ar
 pub const EVENT: &str = r#"{"ts":1541000000000,"userId":"1","sessionId":7,"itemInSession":1,"level":"paid","page":"NextSong","song":"Title","artist":"Artist","length":200.5}"#;
 
 /// A server with the bucket `music`, in which a song and an event are.
-pub fn with_input(faults: Faults) -> Server {
-    let server = Server::faulty(faults);
-    put_input(&server.bucket("music"));
+pub fn server_with_input(faults: FaultPlan) -> S3Server {
+    let server = S3Server::with_faults(faults);
+    write_input(&server.bucket("music"));
     server
 }
 
 /// Puts `songs/a.json` and `logs/a.json` into a folder.
-pub fn put_input(folder: &Path) {
-    write(folder, "songs/a.json", SONG);
-    write(folder, "logs/a.json", EVENT);
+pub fn write_input(folder: &Path) {
+    write_file(folder, "songs/a.json", SONG);
+    write_file(folder, "logs/a.json", EVENT);
 }
 
 /// Writes a file, with the folders that it needs.
-pub fn write(folder: &Path, name: &str, text: impl AsRef<[u8]>) {
+pub fn write_file(folder: &Path, name: &str, text: impl AsRef<[u8]>) {
     let path = folder.join(name);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, text).unwrap();
 }
 
 /// Runs the binary to its end.
-pub fn end(server: &Server, arguments: &[&str]) -> Ended {
-    Ended::of(&mut sparkify(server, arguments))
+pub fn run_sparkify(server: &S3Server, arguments: &[&str]) -> CommandOutput {
+    CommandOutput::run(&mut sparkify(server, arguments))
 }
 
 /// Arguments and more of them.
-pub fn with<'a>(arguments: &[&'a str], more: &[&'a str]) -> Vec<&'a str> {
+pub fn concat_args<'a>(arguments: &[&'a str], more: &[&'a str]) -> Vec<&'a str> {
     [arguments, more].concat()
 }

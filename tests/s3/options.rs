@@ -4,25 +4,27 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::asked::{Asked, Kind, Which};
-use crate::client::Client;
-use crate::faults::Faults;
-use crate::job::{Ended, sparkify};
-use crate::music::{RUN, end, put_input, with, with_input, write};
-use crate::server::{ACCESS_KEY, SECRET_KEY, Server};
+use crate::asked::{Operation, RecordedRequest, RequestMatcher};
+use crate::client::SdkClient;
+use crate::faults::FaultPlan;
+use crate::job::{CommandOutput, sparkify};
+use crate::music::{
+    RUN_ARGS, concat_args, run_sparkify, server_with_input, write_file, write_input,
+};
+use crate::server::{ACCESS_KEY, S3Server, SECRET_KEY};
 
 /// All requests of a kind; there must be some.
 #[track_caller]
-fn asked(server: &Server, kind: Kind) -> Vec<Asked> {
-    let asked = server.asked(&Which::kind(kind));
+fn requests_of(server: &S3Server, kind: Operation) -> Vec<RecordedRequest> {
+    let asked = server.requests(&RequestMatcher::operation(kind));
     assert!(!asked.is_empty(), "{kind:?}");
     asked
 }
 
 /// The values of a header in all requests of a kind, which must be the same.
 #[track_caller]
-fn header(server: &Server, kind: Kind, name: &str) -> Option<String> {
-    let asked = asked(server, kind);
+fn common_header(server: &S3Server, kind: Operation, name: &str) -> Option<String> {
+    let asked = requests_of(server, kind);
     let first = asked[0].header(name);
     let same = asked.iter().all(|asked| asked.header(name) == first);
     assert!(same, "{name} of {asked:?}");
@@ -30,15 +32,15 @@ fn header(server: &Server, kind: Kind, name: &str) -> Option<String> {
 }
 
 /// The regions and access keys that all requests were signed with.
-fn signed(server: &Server) -> Vec<(String, String)> {
-    let asked = server.asked(&Which::any());
-    let mut signed: Vec<_> = asked.iter().map(scope).collect();
+fn signing_scopes(server: &S3Server) -> Vec<(String, String)> {
+    let asked = server.requests(&RequestMatcher::any());
+    let mut signed: Vec<_> = asked.iter().map(signing_scope).collect();
     signed.dedup();
     signed
 }
 
-fn scope(asked: &Asked) -> (String, String) {
-    let authorization = asked.header("authorization").unwrap();
+fn signing_scope(request: &RecordedRequest) -> (String, String) {
+    let authorization = request.header("authorization").unwrap();
     let (_, credential) = authorization.split_once("Credential=").unwrap();
     let mut parts = credential.split('/');
     let access_key = parts.next().unwrap();
@@ -46,40 +48,40 @@ fn scope(asked: &Asked) -> (String, String) {
 }
 
 /// A run whose rejects are more than one request takes.
-fn run_of_large_output(more: &[&str]) -> Server {
-    let server = with_input(Faults::new());
+fn run_with_large_output(more: &[&str]) -> S3Server {
+    let server = server_with_input(FaultPlan::new());
     let reject = format!("{{\"ts\": nonsense, \"is\": \"{}\"}}\n", "x".repeat(60_000));
     let log = format!("{{}}\n{}", reject.repeat(160));
-    write(&server.bucket("music"), "logs/b.json", log);
-    let arguments = with(&RUN, &["--max-rejects=100%"]);
-    end(&server, &with(&arguments, more)).succeeds();
+    write_file(&server.bucket("music"), "logs/b.json", log);
+    let arguments = concat_args(&RUN_ARGS, &["--max-rejects=100%"]);
+    run_sparkify(&server, &concat_args(&arguments, more)).assert_success();
     server
 }
 
-const WRITES: [Kind; 4] = [
-    Kind::Put,
-    Kind::CreateUpload,
-    Kind::UploadPart,
-    Kind::CompleteUpload,
+const WRITE_OPERATIONS: [Operation; 4] = [
+    Operation::Put,
+    Operation::CreateUpload,
+    Operation::UploadPart,
+    Operation::CompleteUpload,
 ];
 
 #[test]
-fn who_pays_is_said_in_every_request() {
-    let server = run_of_large_output(&["--request-payer"]);
+fn request_payer_is_sent_with_every_request() {
+    let server = run_with_large_output(&["--request-payer"]);
     let dead = "20181101T000000000Z-01234567";
     let part = format!("star/{dead}/songs/part-00000.parquet");
-    write(&server.bucket("music"), &part, "");
-    Client::of(&server).begin("music", &format!("star/{dead}/b"));
+    write_file(&server.bucket("music"), &part, "");
+    SdkClient::new(&server).create_upload("music", &format!("star/{dead}/b"));
     let folder = server.bucket("music").join("star").join(dead);
-    server.age(&folder, std::time::Duration::from_secs(48 * 3600));
-    let own = Which::kind(Kind::CreateUpload).of_key("/b");
-    end(
+    server.backdate(&folder, std::time::Duration::from_secs(48 * 3600));
+    let own = RequestMatcher::operation(Operation::CreateUpload).with_key_suffix("/b");
+    run_sparkify(
         &server,
         &["clean", "s3://music/star", "--yes", "--request-payer"],
     )
-    .succeeds();
-    for asked in server.asked(&Which::any()) {
-        if !own.has(&asked) {
+    .assert_success();
+    for asked in server.requests(&RequestMatcher::any()) {
+        if !own.matches(&asked) {
             assert_eq!(
                 asked.header("x-amz-request-payer"),
                 Some("requester"),
@@ -88,21 +90,21 @@ fn who_pays_is_said_in_every_request() {
         }
     }
     for kind in [
-        Kind::List,
-        Kind::Get,
-        Kind::ListUploads,
-        Kind::Delete,
-        Kind::AbortUpload,
+        Operation::List,
+        Operation::Get,
+        Operation::ListUploads,
+        Operation::Delete,
+        Operation::AbortUpload,
     ] {
-        asked(&server, kind);
+        requests_of(&server, kind);
     }
-    for kind in WRITES {
-        asked(&server, kind);
+    for kind in WRITE_OPERATIONS {
+        requests_of(&server, kind);
     }
 
-    let server = with_input(Faults::new());
-    end(&server, &RUN).succeeds();
-    let payers = server.asked(&Which::any());
+    let server = server_with_input(FaultPlan::new());
+    run_sparkify(&server, &RUN_ARGS).assert_success();
+    let payers = server.requests(&RequestMatcher::any());
     assert!(
         payers
             .iter()
@@ -111,11 +113,11 @@ fn who_pays_is_said_in_every_request() {
 }
 
 #[test]
-fn nothing_is_signed_if_that_is_not_wanted() {
-    let server = Server::public(Faults::new());
-    put_input(&server.bucket("music"));
-    end(&server, &with(&RUN, &["--no-sign-request"])).succeeds();
-    let asked = server.asked(&Which::any());
+fn no_sign_request_sends_unsigned_requests() {
+    let server = S3Server::anonymous(FaultPlan::new());
+    write_input(&server.bucket("music"));
+    run_sparkify(&server, &concat_args(&RUN_ARGS, &["--no-sign-request"])).assert_success();
+    let asked = server.requests(&RequestMatcher::any());
     for name in ["authorization", "x-amz-security-token"] {
         assert!(
             asked.iter().all(|asked| asked.header(name).is_none()),
@@ -123,53 +125,66 @@ fn nothing_is_signed_if_that_is_not_wanted() {
         );
     }
     // Nor are credentials looked for.
-    let mut command = sparkify(&server, &with(&RUN, &["--no-sign-request"]));
+    let mut command = sparkify(&server, &concat_args(&RUN_ARGS, &["--no-sign-request"]));
     command.env_remove("AWS_ACCESS_KEY_ID");
-    Ended::of(command.env("AWS_PROFILE", "nobody")).succeeds();
-    end(&server, &RUN).fails(&["cannot list s3://music/songs"]);
+    CommandOutput::run(command.env("AWS_PROFILE", "nobody")).assert_success();
+    run_sparkify(&server, &RUN_ARGS).assert_failure(&["cannot list s3://music/songs"]);
 }
 
 #[test]
-fn encryption_is_asked_for_where_objects_begin() {
+fn encryption_headers_are_sent_only_when_creating_objects() {
     let sse = "x-amz-server-side-encryption";
     let key = "x-amz-server-side-encryption-aws-kms-key-id";
     let flags = ["--sse=aws:kms", "--sse-kms-key-id=alias/music"];
-    let server = run_of_large_output(&flags);
-    for kind in [Kind::Put, Kind::CreateUpload] {
-        assert_eq!(header(&server, kind, sse).as_deref(), Some("aws:kms"));
-        assert_eq!(header(&server, kind, key).as_deref(), Some("alias/music"));
+    let server = run_with_large_output(&flags);
+    for kind in [Operation::Put, Operation::CreateUpload] {
+        assert_eq!(
+            common_header(&server, kind, sse).as_deref(),
+            Some("aws:kms")
+        );
+        assert_eq!(
+            common_header(&server, kind, key).as_deref(),
+            Some("alias/music")
+        );
     }
     // S3 refuses them elsewhere.
     for kind in [
-        Kind::List,
-        Kind::Get,
-        Kind::UploadPart,
-        Kind::CompleteUpload,
+        Operation::List,
+        Operation::Get,
+        Operation::UploadPart,
+        Operation::CompleteUpload,
     ] {
-        assert_eq!(header(&server, kind, sse), None);
-        assert_eq!(header(&server, kind, key), None);
+        assert_eq!(common_header(&server, kind, sse), None);
+        assert_eq!(common_header(&server, kind, key), None);
     }
 
-    let server = with_input(Faults::new());
-    end(&server, &RUN).succeeds();
-    assert_eq!(header(&server, Kind::Put, sse), None, "that of the bucket");
-    let server = with_input(Faults::new());
-    end(&server, &with(&RUN, &["--sse=AES256"])).succeeds();
-    assert_eq!(header(&server, Kind::Put, sse).as_deref(), Some("AES256"));
-    assert_eq!(header(&server, Kind::Put, key), None);
+    let server = server_with_input(FaultPlan::new());
+    run_sparkify(&server, &RUN_ARGS).assert_success();
+    assert_eq!(
+        common_header(&server, Operation::Put, sse),
+        None,
+        "that of the bucket"
+    );
+    let server = server_with_input(FaultPlan::new());
+    run_sparkify(&server, &concat_args(&RUN_ARGS, &["--sse=AES256"])).assert_success();
+    assert_eq!(
+        common_header(&server, Operation::Put, sse).as_deref(),
+        Some("AES256")
+    );
+    assert_eq!(common_header(&server, Operation::Put, key), None);
 }
 
 #[test]
-fn every_read_of_input_names_the_version_that_was_listed() {
-    let server = with_input(Faults::new());
+fn input_reads_use_if_match_of_listed_etag() {
+    let server = server_with_input(FaultPlan::new());
     // More than one piece.
-    write(&server.bucket("music"), "logs/b.json", " ".repeat(9 << 20));
-    let listed = Client::of(&server).pages("music", "").unwrap();
+    write_file(&server.bucket("music"), "logs/b.json", " ".repeat(9 << 20));
+    let listed = SdkClient::new(&server).list_pages("music", "").unwrap();
     let listed = listed[0].contents().to_vec();
-    end(&server, &RUN).succeeds();
+    run_sparkify(&server, &RUN_ARGS).assert_success();
     for (object, pieces) in listed.iter().zip([1, 3, 1]) {
         let key = object.key().unwrap();
-        let gets = server.asked(&Which::kind(Kind::Get).of_key(key));
+        let gets = server.requests(&RequestMatcher::operation(Operation::Get).with_key_suffix(key));
         assert_eq!(gets.len(), pieces, "{key}");
         for get in gets {
             assert_eq!(get.header("if-match"), object.e_tag());
@@ -178,28 +193,29 @@ fn every_read_of_input_names_the_version_that_was_listed() {
 }
 
 #[test]
-fn an_object_is_written_unless_another_was_first() {
-    let server = with_input(Faults::new());
-    end(&server, &RUN).succeeds();
-    end(&server, &RUN).succeeds();
-    let puts = server.asked(&Which::kind(Kind::Put).of_key("latest.json"));
+fn latest_json_is_written_conditionally() {
+    let server = server_with_input(FaultPlan::new());
+    run_sparkify(&server, &RUN_ARGS).assert_success();
+    run_sparkify(&server, &RUN_ARGS).assert_success();
+    let puts =
+        server.requests(&RequestMatcher::operation(Operation::Put).with_key_suffix("latest.json"));
     let conditions = |name| puts.iter().map(|put| put.header(name).is_some()).collect();
     let conditions: [Vec<bool>; 2] = ["if-none-match", "if-match"].map(conditions);
     assert_eq!(conditions, [[true, false], [false, true]]);
 }
 
 /// Configuration files, and the surroundings that name them.
-struct Files(TempDir);
+struct AwsConfigFiles(TempDir);
 
-impl Files {
+impl AwsConfigFiles {
     fn new(config: &str, credentials: &str) -> Self {
         let folder = TempDir::new().unwrap();
-        write(folder.path(), "config", config);
-        write(folder.path(), "credentials", credentials);
+        write_file(folder.path(), "config", config);
+        write_file(folder.path(), "credentials", credentials);
         Self(folder)
     }
 
-    fn surround<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+    fn set_env<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         command
             .env("AWS_CONFIG_FILE", self.0.path().join("config"))
             .env(
@@ -210,9 +226,9 @@ impl Files {
 }
 
 #[test]
-fn the_region_is_the_one_that_is_said_nearest() {
+fn region_precedence() {
     let config = "[default]\nregion = eu-north-1\n[profile far]\nregion = sa-east-1\n";
-    let files = Files::new(config, "");
+    let files = AwsConfigFiles::new(config, "");
     for (flags, variables, region) in [
         (&[][..], &[][..], "eu-north-1"),
         (&[], &[("AWS_PROFILE", "far")], "sa-east-1"),
@@ -233,42 +249,46 @@ fn the_region_is_the_one_that_is_said_nearest() {
         ),
         (&[], &[("AWS_REGION", "")], "eu-north-1"),
     ] {
-        let server = with_input(Faults::new());
-        let mut command = sparkify(&server, &with(&RUN, &["--dry-run"]));
+        let server = server_with_input(FaultPlan::new());
+        let mut command = sparkify(&server, &concat_args(&RUN_ARGS, &["--dry-run"]));
         files
-            .surround(&mut command)
+            .set_env(&mut command)
             .args(flags)
             .env_remove("AWS_REGION");
         if flags == ["--profile=far"] {
             // A profile that is named by a flag brings its own credentials too.
-            let files = Files::new(config, &credentials("far", ACCESS_KEY));
-            files.surround(&mut command);
-            Ended::of(&mut command).succeeds();
+            let files = AwsConfigFiles::new(config, &credentials_file("far", ACCESS_KEY));
+            files.set_env(&mut command);
+            CommandOutput::run(&mut command).assert_success();
         } else {
-            Ended::of(command.envs(variables.iter().copied())).succeeds();
+            CommandOutput::run(command.envs(variables.iter().copied())).assert_success();
         }
         let expected = (region.to_owned(), ACCESS_KEY.to_owned());
-        assert_eq!(signed(&server), [expected], "{flags:?} {variables:?}");
+        assert_eq!(
+            signing_scopes(&server),
+            [expected],
+            "{flags:?} {variables:?}"
+        );
     }
     // A server that is not Amazon's mostly has no regions.
-    let server = with_input(Faults::new());
-    let mut command = sparkify(&server, &with(&RUN, &["--dry-run"]));
-    Ended::of(command.env_remove("AWS_REGION")).succeeds();
-    assert_eq!(signed(&server)[0].0, "us-east-1");
+    let server = server_with_input(FaultPlan::new());
+    let mut command = sparkify(&server, &concat_args(&RUN_ARGS, &["--dry-run"]));
+    CommandOutput::run(command.env_remove("AWS_REGION")).assert_success();
+    assert_eq!(signing_scopes(&server)[0].0, "us-east-1");
 }
 
-fn credentials(profile: &str, access_key: &str) -> String {
+fn credentials_file(profile: &str, access_key: &str) -> String {
     format!("[{profile}]\naws_access_key_id = {access_key}\naws_secret_access_key = {SECRET_KEY}\n")
 }
 
 #[test]
-fn credentials_are_those_that_are_said_nearest() {
+fn credentials_precedence() {
     let files = [
-        credentials("default", "AKIADEFAULT"),
-        credentials("near", "AKIANEAR"),
-        credentials("far", ACCESS_KEY),
+        credentials_file("default", "AKIADEFAULT"),
+        credentials_file("near", "AKIANEAR"),
+        credentials_file("far", ACCESS_KEY),
     ];
-    let files = Files::new("", &files.concat());
+    let files = AwsConfigFiles::new("", &files.concat());
     let environment = [("AWS_ACCESS_KEY_ID", "AKIAENVIRONMENT")];
     for (flags, variables, access_key) in [
         (&["--profile=far"][..], &environment[..], ACCESS_KEY),
@@ -283,28 +303,34 @@ fn credentials_are_those_that_are_said_nearest() {
         ),
         (&[], &[], "AKIADEFAULT"),
     ] {
-        let server = with_input(Faults::new());
-        let mut command = sparkify(&server, &with(&RUN, &["--dry-run"]));
+        let server = server_with_input(FaultPlan::new());
+        let mut command = sparkify(&server, &concat_args(&RUN_ARGS, &["--dry-run"]));
         command.env_remove("AWS_ACCESS_KEY_ID").args(flags);
-        files.surround(&mut command).envs(variables.iter().copied());
-        let ended = Ended::of(&mut command);
+        files.set_env(&mut command).envs(variables.iter().copied());
+        let ended = CommandOutput::run(&mut command);
         // The server knows one of them.
         assert_eq!(ended.code == Some(0), access_key == ACCESS_KEY, "{ended:?}");
-        assert_eq!(signed(&server)[0].1, access_key, "{flags:?} {variables:?}");
+        assert_eq!(
+            signing_scopes(&server)[0].1,
+            access_key,
+            "{flags:?} {variables:?}"
+        );
     }
 }
 
 #[test]
-fn the_server_is_the_one_that_is_said_nearest() {
-    let servers: Vec<Server> = (0..5).map(|_| with_input(Faults::new())).collect();
+fn endpoint_precedence() {
+    let servers: Vec<S3Server> = (0..5)
+        .map(|_| server_with_input(FaultPlan::new()))
+        .collect();
     let [flag, service, all, profile_s3, profile] =
         [0, 1, 2, 3, 4].map(|at| servers[at].endpoint());
     let one = format!("[default]\nendpoint_url = {profile}\n");
     let two = "services = near\n[services near]\ns3 =\n  endpoint_url = ";
     let files = [
-        Files::new("", ""),
-        Files::new(&one, ""),
-        Files::new(&format!("{one}{two}{profile_s3}\n"), ""),
+        AwsConfigFiles::new("", ""),
+        AwsConfigFiles::new(&one, ""),
+        AwsConfigFiles::new(&format!("{one}{two}{profile_s3}\n"), ""),
     ];
     let flag = ["--endpoint-url", &flag];
     let service = ("AWS_ENDPOINT_URL_S3", service.as_str());
@@ -316,12 +342,16 @@ fn the_server_is_the_one_that_is_said_nearest() {
         (3, &[], &[], &files[2]),
         (4, &[], &[], &files[1]),
     ] {
-        let counts = || servers.iter().map(|server| server.requests(&Which::any()));
+        let counts = || {
+            servers
+                .iter()
+                .map(|server| server.request_count(&RequestMatcher::any()))
+        };
         let before: Vec<usize> = counts().collect();
-        let mut command = sparkify(&servers[1], &with(&RUN, &["--dry-run"]));
+        let mut command = sparkify(&servers[1], &concat_args(&RUN_ARGS, &["--dry-run"]));
         command.env_remove("AWS_ENDPOINT_URL_S3").args(flags);
-        files.surround(&mut command).envs(variables.iter().copied());
-        Ended::of(&mut command).succeeds();
+        files.set_env(&mut command).envs(variables.iter().copied());
+        CommandOutput::run(&mut command).assert_success();
         let asked: Vec<usize> = counts()
             .zip(before)
             .map(|(now, before)| now - before)
@@ -333,16 +363,16 @@ fn the_server_is_the_one_that_is_said_nearest() {
 }
 
 #[test]
-fn the_bucket_stands_in_the_path_on_servers_of_others() {
-    let server = with_input(Faults::new());
+fn custom_endpoint_uses_path_style() {
+    let server = server_with_input(FaultPlan::new());
     let url = format!("http://localhost:{}", server.address().port());
-    let mut command = sparkify(&server, &RUN);
-    Ended::of(command.env("AWS_ENDPOINT_URL_S3", &url)).succeeds();
-    for kind in [Kind::List, Kind::Get, Kind::Put] {
-        let host = header(&server, kind, "host").unwrap();
+    let mut command = sparkify(&server, &RUN_ARGS);
+    CommandOutput::run(command.env("AWS_ENDPOINT_URL_S3", &url)).assert_success();
+    for kind in [Operation::List, Operation::Get, Operation::Put] {
+        let host = common_header(&server, kind, "host").unwrap();
         assert_eq!(format!("http://{host}"), url);
         assert!(
-            asked(&server, kind)
+            requests_of(&server, kind)
                 .iter()
                 .all(|asked| asked.bucket == "music")
         );
@@ -350,8 +380,8 @@ fn the_bucket_stands_in_the_path_on_servers_of_others() {
 }
 
 #[test]
-fn what_makes_no_sense_is_wrong_usage() {
-    let server = with_input(Faults::new());
+fn invalid_flags_are_usage_errors() {
+    let server = server_with_input(FaultPlan::new());
     for (arguments, words) in [
         (&["--requests=0"][..], "--requests"),
         (&["--requests=1025"], "--requests"),
@@ -363,9 +393,9 @@ fn what_makes_no_sense_is_wrong_usage() {
         (&["--endpoint-url=ftp://minio.example"], "is no URL such as"),
         (&["--endpoint-url="], "is no URL such as"),
     ] {
-        let ended = end(&server, &with(&RUN, arguments));
+        let ended = run_sparkify(&server, &concat_args(&RUN_ARGS, arguments));
         assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""));
         assert!(ended.stderr.contains(words), "no {words:?} in {ended:?}");
     }
-    assert_eq!(server.requests(&Which::any()), 0);
+    assert_eq!(server.request_count(&RequestMatcher::any()), 0);
 }

@@ -7,12 +7,12 @@ use std::path::Path;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::asked::{Kind, Which};
-use crate::faults::Faults;
-use crate::job::{Ended, sparkify};
-use crate::music::{SONG, end, with, write};
-use crate::server::Server;
-use crate::star::Star;
+use crate::asked::{Operation, RequestMatcher};
+use crate::faults::FaultPlan;
+use crate::job::{CommandOutput, sparkify};
+use crate::music::{SONG, concat_args, run_sparkify, write_file};
+use crate::server::S3Server;
+use crate::star::Dataset;
 
 /// An event of a second.
 fn event(second: u64) -> String {
@@ -23,31 +23,31 @@ fn event(second: u64) -> String {
 }
 
 /// Logs of four days and two other objects.
-fn input(folder: &Path) {
-    write(folder, "songs/a.json", SONG);
+fn write_logs(folder: &Path) {
+    write_file(folder, "songs/a.json", SONG);
     for (day, second) in [("10-31", 0), ("11-01", 1), ("11-02", 2), ("11-10", 3)] {
-        write(folder, &format!("logs/2018-{day}/a.json"), event(second));
-        write(
+        write_file(folder, &format!("logs/2018-{day}/a.json"), event(second));
+        write_file(
             folder,
             &format!("logs/2018-{day}/deep/b.json"),
             event(second + 10),
         );
     }
-    write(folder, "logs/2018-11-03.json", event(4));
-    write(folder, "logs/2018-11-04.txt", event(5));
-    write(folder, "logs/_2018-11-05/a.json", event(6));
-    write(folder, "logs/[x].json", event(7));
-    write(folder, "logs/x.json", event(8));
+    write_file(folder, "logs/2018-11-03.json", event(4));
+    write_file(folder, "logs/2018-11-04.txt", event(5));
+    write_file(folder, "logs/_2018-11-05/a.json", event(6));
+    write_file(folder, "logs/[x].json", event(7));
+    write_file(folder, "logs/x.json", event(8));
 }
 
-fn server() -> Server {
-    let server = Server::faulty(Faults::new().page(3));
-    input(&server.bucket("music"));
+fn server_with_logs() -> S3Server {
+    let server = S3Server::with_faults(FaultPlan::new().with_page_size(3));
+    write_logs(&server.bucket("music"));
     server
 }
 
 /// What a run would read, by `--dry-run`.
-fn planned(server: &Server, arguments: &[&str]) -> Value {
+fn dry_run_json(server: &S3Server, arguments: &[&str]) -> Value {
     let usual = [
         "run",
         "--dry-run",
@@ -55,12 +55,14 @@ fn planned(server: &Server, arguments: &[&str]) -> Value {
         "--songs=s3://music/songs",
         "--out=s3://music/star",
     ];
-    end(server, &with(&usual, arguments)).succeeds().json()
+    run_sparkify(server, &concat_args(&usual, arguments))
+        .assert_success()
+        .json()
 }
 
 /// The prefixes that were listed below the logs.
-fn prefixes(server: &Server) -> Vec<String> {
-    let asked = server.asked(&Which::kind(Kind::List));
+fn listed_prefixes(server: &S3Server) -> Vec<String> {
+    let asked = server.requests(&RequestMatcher::operation(Operation::List));
     let mut keys: Vec<_> = asked.into_iter().map(|asked| asked.key).collect();
     keys.retain(|key| key.starts_with("logs") || key.is_empty());
     keys.sort();
@@ -69,7 +71,7 @@ fn prefixes(server: &Server) -> Vec<String> {
 }
 
 #[test]
-fn a_glob_lists_only_what_begins_as_it_does() {
+fn glob_lists_only_matching_prefixes() {
     for (glob, objects, listed) in [
         (
             "logs/2018-11-0*",
@@ -119,7 +121,7 @@ fn a_glob_lists_only_what_begins_as_it_does() {
         ("logs/[[]x].json", 1, &["logs/"]),
         ("logs/??.json", 0, &[]),
     ] {
-        let server = server();
+        let server = server_with_logs();
         let url = format!("s3://music/{glob}");
         if objects == 0 {
             let words = ["no logs in s3://music/logs/??.json: the glob matches nothing"];
@@ -129,17 +131,18 @@ fn a_glob_lists_only_what_begins_as_it_does() {
                 "--songs=s3://music/songs",
                 "--out=s3://music/star",
             ];
-            end(&server, &with(&arguments, &["--logs", &url])).fails(&words);
+            run_sparkify(&server, &concat_args(&arguments, &["--logs", &url]))
+                .assert_failure(&words);
             continue;
         }
-        let logs = planned(&server, &["--logs", &url])["logs"].clone();
+        let logs = dry_run_json(&server, &["--logs", &url])["logs"].clone();
         assert_eq!(logs["objects"], objects, "{glob}");
-        assert_eq!(prefixes(&server), listed, "{glob}");
+        assert_eq!(listed_prefixes(&server), listed, "{glob}");
     }
 }
 
 /// Runs to a folder.
-fn star(server: &Server, current: &Path, logs: &[&str]) -> Star {
+fn build_dataset(server: &S3Server, current: &Path, logs: &[&str]) -> Dataset {
     let out = TempDir::new().unwrap();
     let star = out.path().join("star");
     let mut command = sparkify(server, &["run", "-q", "--songs=s3://music/songs", "--out"]);
@@ -148,14 +151,14 @@ fn star(server: &Server, current: &Path, logs: &[&str]) -> Star {
         .arg("--logs")
         .args(logs)
         .current_dir(current);
-    Ended::of(&mut command).succeeds();
+    CommandOutput::run(&mut command).assert_success();
     let places = ["s3://music", current.to_str().unwrap(), ""];
-    Star::in_folder(&star, &places)
+    Dataset::from_dir(&star, &places)
 }
 
 #[test]
-fn globs_and_several_places_give_what_the_folder_gives() {
-    let server = server();
+fn globs_and_multiple_locations_match_local_run() {
+    let server = server_with_logs();
     let here = server.bucket("music");
     let cases = [
         &["logs/2018-11-*"][..],
@@ -168,25 +171,26 @@ fn globs_and_several_places_give_what_the_folder_gives() {
             .map(|name| format!("s3://music/{name}"))
             .collect();
         let urls: Vec<_> = urls.iter().map(String::as_str).collect();
-        star(&server, &here, &urls).is(&star(&server, &here, logs), &format!("{logs:?}"));
+        build_dataset(&server, &here, &urls)
+            .assert_same(&build_dataset(&server, &here, logs), &format!("{logs:?}"));
     }
 }
 
 #[test]
-fn places_in_a_bucket_and_in_folders_go_together() {
-    let server = server();
+fn s3_and_local_locations_can_be_mixed() {
+    let server = server_with_logs();
     let here = TempDir::new().unwrap();
     for second in 20..30 {
-        write(here.path(), &format!("more/{second}.json"), event(second));
+        write_file(here.path(), &format!("more/{second}.json"), event(second));
     }
-    write(here.path(), "all/z.json", event(3));
+    write_file(here.path(), "all/z.json", event(3));
     let logs = [
         "s3://music/logs/2018-11-1*",
         "more/2[0-4].json",
         "s3://music/logs/x.json",
         "more/25.json",
     ];
-    let mixed = star(&server, here.path(), &logs);
+    let mixed = build_dataset(&server, here.path(), &logs);
     assert_eq!(mixed.counts["logs"]["objects"], 9);
     assert_eq!(mixed.counts["logs"]["kept"], 9);
     // In the order of their identities, wherever they were named: paths come before URLs.
@@ -195,7 +199,7 @@ fn places_in_a_bucket_and_in_folders_go_together() {
         .map(event)
         .collect();
     fs::write(here.path().join("all/z.json"), all).unwrap();
-    let one = star(&server, here.path(), &["all"]);
+    let one = build_dataset(&server, here.path(), &["all"]);
     for table in ["songplays", "users", "time"] {
         let part = format!("{table}/part-00000.parquet");
         assert!(mixed.parts[&part] == one.parts[&part], "{table}");
@@ -203,29 +207,29 @@ fn places_in_a_bucket_and_in_folders_go_together() {
 }
 
 #[test]
-fn included_objects_are_read() {
-    let server = server();
+fn include_reads_matching_objects() {
+    let server = server_with_logs();
     let bucket = server.bucket("music");
-    write(&bucket, "logs/2018-11-01/firehose-1", event(30));
-    write(&bucket, "logs/firehose-2", event(31));
+    write_file(&bucket, "logs/2018-11-01/firehose-1", event(30));
+    write_file(&bucket, "logs/firehose-2", event(31));
     for (logs, include, objects) in [
         ("s3://music/logs", "--include=firehose-*", 13),
         ("s3://music/logs", "--include=*/firehose-*", 12),
         ("s3://music/logs/2018-11-01", "--include=firehose-?", 3),
         ("s3://music/logs/f*", "--include=firehose-?", 1),
     ] {
-        let logs = planned(&server, &["--logs", logs, include])["logs"].clone();
+        let logs = dry_run_json(&server, &["--logs", logs, include])["logs"].clone();
         assert_eq!(logs["objects"], objects, "{include}");
     }
 }
 
 #[test]
-fn an_object_is_asked_for_once_more_only_if_it_is_cut() {
-    let server = Server::start();
+fn only_objects_to_be_split_are_probed() {
+    let server = S3Server::start();
     let bucket = server.bucket("music");
-    write(&bucket, "songs/a.json", SONG);
+    write_file(&bucket, "songs/a.json", SONG);
     for number in 0..20 {
-        write(&bucket, &format!("logs/{number:02}.json"), event(number));
+        write_file(&bucket, &format!("logs/{number:02}.json"), event(number));
     }
     // Large enough to be cut: events, and compressed ones under a name that does not say so.
     let note = format!("{{\"note\":\"{}\",", "x".repeat(60_000));
@@ -233,10 +237,10 @@ fn an_object_is_asked_for_once_more_only_if_it_is_cut() {
         let lines = (first..first + 700).map(|second| event(second).replacen('{', &note, 1));
         lines.collect()
     };
-    write(&bucket, "logs/large.json", events(1000));
+    write_file(&bucket, "logs/large.json", events(1000));
     let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::none());
     packed.write_all(events(2000).as_bytes()).unwrap();
-    write(&bucket, "logs/packed.json", packed.finish().unwrap());
+    write_file(&bucket, "logs/packed.json", packed.finish().unwrap());
 
     let run = [
         "run",
@@ -245,34 +249,37 @@ fn an_object_is_asked_for_once_more_only_if_it_is_cut() {
         "--logs=s3://music/logs",
         "--out=s3://music/star",
     ];
-    let planned = end(&server, &with(&run, &["--dry-run", "--json"]))
-        .succeeds()
+    let planned = run_sparkify(&server, &concat_args(&run, &["--dry-run", "--json"]))
+        .assert_success()
         .json();
-    let looked = server.asked(&Which::kind(Kind::Get));
-    let looked: Vec<_> = looked
+    let probes = server.requests(&RequestMatcher::operation(Operation::Get));
+    let probes: Vec<_> = probes
         .iter()
         .filter(|asked| asked.key.starts_with("logs/"))
         .map(|asked| (asked.key.as_str(), asked.header("range").unwrap()))
         .collect();
-    assert_eq!(looked.len(), 2, "{looked:?}");
+    assert_eq!(probes.len(), 2, "{probes:?}");
     for name in ["logs/large.json", "logs/packed.json"] {
-        assert!(looked.contains(&(name, "bytes=0-4095")), "{looked:?}");
+        assert!(probes.contains(&(name, "bytes=0-4095")), "{probes:?}");
     }
     let splits = planned["logs"]["splits"].as_array().unwrap();
-    let of = |name: &str| {
+    let splits_with = |name: &str| {
         let has = |split: &&Value| {
             let (first, last) = (split["first"].as_str(), split["last"].as_str());
             first.unwrap().ends_with(name) || last.unwrap().ends_with(name)
         };
         splits.iter().filter(has).count()
     };
-    assert!(of("large.json") > 1);
-    assert_eq!(of("packed.json"), 1, "{splits:?}");
+    assert!(splits_with("large.json") > 1);
+    assert_eq!(splits_with("packed.json"), 1, "{splits:?}");
 
-    let report = end(&server, &with(&run, &["--json"])).succeeds().json();
+    let report = run_sparkify(&server, &concat_args(&run, &["--json"]))
+        .assert_success()
+        .json();
     assert_eq!(report["logs"]["kept"], 20 + 2 * 700);
     assert_eq!(report["logs"]["rejected"], 0);
-    let small = server.asked(&Which::kind(Kind::Get).of_key("07.json"));
+    let small =
+        server.requests(&RequestMatcher::operation(Operation::Get).with_key_suffix("07.json"));
     assert_eq!(
         small.len(),
         1,

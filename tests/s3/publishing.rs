@@ -6,15 +6,15 @@ use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 
-use crate::asked::{Kind, Which};
-use crate::faults::{Fault, Faults};
-use crate::job::{Ended, sparkify};
-use crate::music::{RUN, end, with_input};
-use crate::reply::Reply;
-use crate::server::Server;
+use crate::asked::{Operation, RequestMatcher};
+use crate::faults::{Fault, FaultPlan};
+use crate::job::{CommandOutput, sparkify};
+use crate::music::{RUN_ARGS, run_sparkify, server_with_input};
+use crate::reply::ErrorResponse;
+use crate::server::S3Server;
 
 /// The folder of the only run below `star`.
-fn only_run(buckets: &Path) -> PathBuf {
+fn only_run_dir(buckets: &Path) -> PathBuf {
     let star = fs::read_dir(buckets.join("music/star")).unwrap();
     let runs: Vec<PathBuf> = star
         .map(|entry| entry.unwrap().path())
@@ -28,13 +28,13 @@ fn only_run(buckets: &Path) -> PathBuf {
 
 /// Nothing is there but the input.
 #[track_caller]
-fn nothing_is_published(server: &Server) {
+fn assert_nothing_published(server: &S3Server) {
     let keys: Vec<String> = server.objects("music").into_keys().collect();
     assert_eq!(keys, ["logs/a.json", "songs/a.json"]);
 }
 
 #[test]
-fn a_run_whose_objects_are_removed_or_changed_while_it_works_fails() {
+fn objects_removed_or_changed_during_run_fail_the_run() {
     let remove = |path: PathBuf| fs::remove_file(path).unwrap();
     let change = |path: PathBuf| fs::write(path, "other").unwrap();
     // The first moment is before the report is written, the second after it.
@@ -67,27 +67,27 @@ fn a_run_whose_objects_are_removed_or_changed_while_it_works_fails() {
         ),
     ] {
         for moment in moments {
-            let which = Which::kind(Kind::Put).of_key(moment);
-            let server = with_input(Faults::new().at(1, which, move |buckets| {
-                act(only_run(buckets).join(name));
+            let matcher = RequestMatcher::operation(Operation::Put).with_key_suffix(moment);
+            let server = server_with_input(FaultPlan::new().on_nth(1, matcher, move |buckets| {
+                act(only_run_dir(buckets).join(name));
             }));
             let words = ["cannot publish s3://music/star/2", name, why, "run again"];
-            end(&server, &RUN).fails(&words);
-            nothing_is_published(&server);
+            run_sparkify(&server, &RUN_ARGS).assert_failure(&words);
+            assert_nothing_published(&server);
         }
     }
 }
 
 #[test]
-fn a_reject_file_that_is_removed_while_the_run_works_is_missed() {
-    let which = Which::kind(Kind::Put).of_key("songs.manifest");
-    let server = with_input(Faults::new().at(1, which, |buckets| {
-        fs::remove_dir_all(only_run(buckets).join("_rejects")).unwrap();
+fn reject_file_removed_during_run_fails_the_run() {
+    let matcher = RequestMatcher::operation(Operation::Put).with_key_suffix("songs.manifest");
+    let server = server_with_input(FaultPlan::new().on_nth(1, matcher, |buckets| {
+        fs::remove_dir_all(only_run_dir(buckets).join("_rejects")).unwrap();
     }));
     fs::write(server.bucket("music").join("logs/b.json"), "{\"ts\":\n").unwrap();
-    let mut arguments = RUN.to_vec();
+    let mut arguments = RUN_ARGS.to_vec();
     arguments.extend(["--max-rejects", "100%"]);
-    let ended = end(&server, &arguments);
+    let ended = run_sparkify(&server, &arguments);
     let why = "_rejects/logs-00000.jsonl was written and is not there any more";
     assert!(
         ended.code == Some(1) && ended.stderr.contains(why),
@@ -96,45 +96,49 @@ fn a_reject_file_that_is_removed_while_the_run_works_is_missed() {
 }
 
 #[test]
-fn a_run_that_a_cleaning_has_begun_to_remove_fails() {
+fn run_marked_for_removal_fails() {
     for moment in ["users.manifest", "_report.json"] {
-        let which = Which::kind(Kind::Put).of_key(moment);
-        let server = with_input(Faults::new().at(1, which, |buckets| {
-            fs::write(only_run(buckets).join("_removing"), "").unwrap();
+        let matcher = RequestMatcher::operation(Operation::Put).with_key_suffix(moment);
+        let server = server_with_input(FaultPlan::new().on_nth(1, matcher, |buckets| {
+            fs::write(only_run_dir(buckets).join("_removing"), "").unwrap();
         }));
         let words = [
             "cannot publish",
             "sparkify clean has taken this run for dead",
         ];
-        end(&server, &RUN).fails(&words);
-        nothing_is_published(&server);
+        run_sparkify(&server, &RUN_ARGS).assert_failure(&words);
+        assert_nothing_published(&server);
     }
 }
 
 #[test]
-fn what_cannot_be_removed_of_a_run_that_failed_is_said() {
-    let which = Which::kind(Kind::Put).of_key("users.manifest");
-    let denied = Fault::Reply(Reply::access_denied());
-    let faults = Faults::new().at(1, which, |buckets| {
-        fs::remove_dir_all(only_run(buckets).join("songs")).unwrap();
+fn undeletable_remains_of_failed_run_are_reported() {
+    let matcher = RequestMatcher::operation(Operation::Put).with_key_suffix("users.manifest");
+    let denied = Fault::Error(ErrorResponse::access_denied());
+    let faults = FaultPlan::new().on_nth(1, matcher, |buckets| {
+        fs::remove_dir_all(only_run_dir(buckets).join("songs")).unwrap();
     });
-    let server = with_input(faults.always(Which::kind(Kind::Delete), denied));
+    let server =
+        server_with_input(faults.always(RequestMatcher::operation(Operation::Delete), denied));
     let words = [
         "cannot publish",
         "what is left in s3://music/star/2",
         "sparkify clean",
     ];
-    end(&server, &RUN).fails(&words);
+    run_sparkify(&server, &RUN_ARGS).assert_failure(&words);
 }
 
 /// Runs a cleaning while a run waits for an answer, and says how the run ended.
-fn clean_beside_a_run(which: &Which, before_cleaning: impl FnOnce(&Server)) -> (Server, Ended) {
-    let late = Fault::Late(Duration::from_secs(3));
-    let server = with_input(Faults::new().first(1, which.clone(), late));
-    let mut command = sparkify(&server, &RUN);
+fn clean_during_run(
+    matcher: &RequestMatcher,
+    before_cleaning: impl FnOnce(&S3Server),
+) -> (S3Server, CommandOutput) {
+    let late = Fault::Delay(Duration::from_secs(3));
+    let server = server_with_input(FaultPlan::new().first_n(1, matcher.clone(), late));
+    let mut command = sparkify(&server, &RUN_ARGS);
     let run = command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let run = run.spawn().unwrap();
-    while server.requests(which) == 0 {
+    while server.request_count(matcher) == 0 {
         thread::yield_now();
     }
     before_cleaning(&server);
@@ -145,9 +149,9 @@ fn clean_beside_a_run(which: &Which, before_cleaning: impl FnOnce(&Server)) -> (
         "--unfinished-after",
         "0",
     ];
-    end(&server, &clean).succeeds();
+    run_sparkify(&server, &clean).assert_success();
     let output = run.wait_with_output().unwrap();
-    let ended = Ended {
+    let ended = CommandOutput {
         code: output.status.code(),
         stdout: String::from_utf8(output.stdout).unwrap(),
         stderr: String::from_utf8(output.stderr).unwrap(),
@@ -156,26 +160,26 @@ fn clean_beside_a_run(which: &Which, before_cleaning: impl FnOnce(&Server)) -> (
 }
 
 #[test]
-fn a_run_that_works_is_left_alone_by_a_cleaning() {
+fn clean_keeps_running_run() {
     for moment in ["songs.manifest", "_report.json", "latest.json"] {
-        let which = Which::kind(Kind::Put).of_key(moment);
-        let (server, ended) = clean_beside_a_run(&which, |_| {});
-        ended.succeeds();
-        let run = only_run(server.bucket("music").parent().unwrap());
+        let matcher = RequestMatcher::operation(Operation::Put).with_key_suffix(moment);
+        let (server, ended) = clean_during_run(&matcher, |_| {});
+        ended.assert_success();
+        let run = only_run_dir(server.bucket("music").parent().unwrap());
         assert!(run.join("_report.json").exists() && !run.join("_removing").exists());
         assert!(run.join("songs/part-00000.parquet").exists());
     }
 }
 
 #[test]
-fn a_run_that_was_taken_for_dead_publishes_nothing() {
+fn run_removed_as_abandoned_publishes_nothing() {
     for moment in ["songs.manifest", "_report.json"] {
-        let which = Which::kind(Kind::Put).of_key(moment);
-        let (server, ended) = clean_beside_a_run(&which, |server| {
+        let matcher = RequestMatcher::operation(Operation::Put).with_key_suffix(moment);
+        let (server, ended) = clean_during_run(&matcher, |server| {
             let star = server.bucket("music").join("star");
-            server.age(&star, Duration::from_secs(3600));
+            server.backdate(&star, Duration::from_secs(3600));
         });
-        ended.fails(&["cannot publish s3://music/star/2", "is not there any more"]);
-        nothing_is_published(&server);
+        ended.assert_failure(&["cannot publish s3://music/star/2", "is not there any more"]);
+        assert_nothing_published(&server);
     }
 }

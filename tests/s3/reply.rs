@@ -6,7 +6,7 @@ use s3s::Body;
 
 /// An error as S3 sends it.
 #[derive(Clone, Debug)]
-pub struct Reply {
+pub struct ErrorResponse {
     status: u16,
     code: &'static str,
     message: String,
@@ -14,7 +14,7 @@ pub struct Reply {
     headers: Vec<(&'static str, String)>,
 }
 
-impl Reply {
+impl ErrorResponse {
     /// An error of any kind. With status 200 it is what S3 answers to a completed upload when it finds
     /// only after the head that it cannot be done.
     pub fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
@@ -28,13 +28,13 @@ impl Reply {
     }
 
     /// The same with a further element in the body.
-    pub fn field(mut self, name: &'static str, value: impl Into<String>) -> Self {
+    pub fn with_field(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.fields.push((name, value.into()));
         self
     }
 
     /// The same with a further header.
-    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+    pub fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
     }
@@ -60,7 +60,7 @@ impl Reply {
     /// No bucket has this name.
     pub fn no_such_bucket(bucket: &str) -> Self {
         Self::new(404, "NoSuchBucket", "The specified bucket does not exist")
-            .field("BucketName", bucket)
+            .with_field("BucketName", bucket)
     }
 
     /// Not allowed, without a word on why.
@@ -73,14 +73,14 @@ impl Reply {
         let message = format!(
             "User: arn:aws:iam::123456789012:user/etl is not authorized to perform: kms:Decrypt on \
              resource: {} because no identity-based policy allows the kms:Decrypt action",
-            kms_key(region)
+            kms_key_arn(region)
         );
         Self::new(403, "AccessDenied", message)
     }
 
     /// The key that the object is encrypted with is switched off.
     pub fn kms_disabled(region: &str) -> Self {
-        let message = format!("{} is disabled.", kms_key(region));
+        let message = format!("{} is disabled.", kms_key_arn(region));
         Self::new(400, "KMS.DisabledException", message)
     }
 
@@ -89,9 +89,9 @@ impl Reply {
         let message = "The bucket you are attempting to access must be addressed using the specified \
                        endpoint. Please send all future requests to this endpoint.";
         Self::new(301, "PermanentRedirect", message)
-            .field("Endpoint", format!("{bucket}.s3.{region}.amazonaws.com"))
-            .field("Bucket", bucket)
-            .header("x-amz-bucket-region", region)
+            .with_field("Endpoint", format!("{bucket}.s3.{region}.amazonaws.com"))
+            .with_field("Bucket", bucket)
+            .with_header("x-amz-bucket-region", region)
     }
 
     /// Signed for another region than the bucket's.
@@ -100,53 +100,53 @@ impl Reply {
             "The authorization header is malformed; the region '{signed}' is wrong; expecting '{region}'"
         );
         Self::new(400, "AuthorizationHeaderMalformed", message)
-            .field("Region", region)
-            .header("x-amz-bucket-region", region)
+            .with_field("Region", region)
+            .with_header("x-amz-bucket-region", region)
     }
 
     /// Temporary credentials whose time is over.
     pub fn expired_token() -> Self {
         Self::new(400, "ExpiredToken", "The provided token has expired.")
-            .field("Token-0", "IQoJb3JpZ2luX2VjEXAMPLE")
+            .with_field("Token-0", "IQoJb3JpZ2luX2VjEXAMPLE")
     }
 
     /// An access key that nobody has.
     pub fn invalid_access_key(access_key: &str) -> Self {
         let message = "The AWS Access Key Id you provided does not exist in our records.";
-        Self::new(403, "InvalidAccessKeyId", message).field("AWSAccessKeyId", access_key)
+        Self::new(403, "InvalidAccessKeyId", message).with_field("AWSAccessKeyId", access_key)
     }
 
     /// A wrong secret key.
-    pub fn wrong_signature(access_key: &str) -> Self {
+    pub fn signature_mismatch(access_key: &str) -> Self {
         let message = "The request signature we calculated does not match the signature you provided. \
                        Check your key and signing method.";
         Self::new(403, "SignatureDoesNotMatch", message)
-            .field("AWSAccessKeyId", access_key)
-            .field("StringToSign", "AWS4-HMAC-SHA256\n20181101T000000Z\n")
-            .field("SignatureProvided", "0123456789abcdef")
-            .field("CanonicalRequest", "GET\n/\n")
+            .with_field("AWSAccessKeyId", access_key)
+            .with_field("StringToSign", "AWS4-HMAC-SHA256\n20181101T000000Z\n")
+            .with_field("SignatureProvided", "0123456789abcdef")
+            .with_field("CanonicalRequest", "GET\n/\n")
     }
 
     /// A clock that is wrong.
-    pub fn wrong_clock() -> Self {
+    pub fn clock_skew() -> Self {
         let message = "The difference between the request time and the current time is too large.";
         Self::new(403, "RequestTimeTooSkewed", message)
-            .field("RequestTime", "20181101T000000Z")
-            .field("ServerTime", "2018-11-01T01:00:00Z")
-            .field("MaxAllowedSkewMilliseconds", "900000")
+            .with_field("RequestTime", "20181101T000000Z")
+            .with_field("ServerTime", "2018-11-01T01:00:00Z")
+            .with_field("MaxAllowedSkewMilliseconds", "900000")
     }
 
     /// An object in an archive, from which it must be restored first.
     pub fn archived() -> Self {
         let message = "The operation is not valid for the object's storage class";
-        Self::new(403, "InvalidObjectState", message).field("StorageClass", "GLACIER")
+        Self::new(403, "InvalidObjectState", message).with_field("StorageClass", "GLACIER")
     }
 
     /// Another conditional write of the same key was faster.
     pub fn conflict(key: &str) -> Self {
         let message = "The conditional request cannot succeed due to a conflicting operation against \
                        this resource.";
-        Self::new(409, "ConditionalRequestConflict", message).field("Key", key)
+        Self::new(409, "ConditionalRequestConflict", message).with_field("Key", key)
     }
 
     /// The whole answer.
@@ -183,6 +183,6 @@ impl Reply {
 
 const REQUEST_ID: &str = "4442587FB7D0A2F9";
 
-fn kms_key(region: &str) -> String {
+fn kms_key_arn(region: &str) -> String {
     format!("arn:aws:kms:{region}:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab")
 }

@@ -10,33 +10,33 @@ use sparkify::progress::Progress;
 use sparkify::storage::Location;
 use tempfile::TempDir;
 
-use crate::every::options;
-use crate::faults::Faults;
-use crate::job::{self, Ended};
-use crate::server::Server;
-use crate::star::{Run, Star, runs};
+use crate::every::anonymous_options;
+use crate::faults::FaultPlan;
+use crate::job::{self, CommandOutput};
+use crate::server::S3Server;
+use crate::star::{Dataset, PublishedRun, run_ids};
 
 const BUCKET: &str = "music";
 
 /// Where input in the bucket is, as rejects name it.
-const URL: &str = "s3://music";
+const BUCKET_URL: &str = "s3://music";
 
 /// How input is cut up.
-const WHOLE: Sizes = Sizes {
+const DEFAULT_SIZES: Sizes = Sizes {
     split_bytes: None,
     chunk_bytes: 512 << 10,
     row_group_rows: 256 << 10,
 };
 
 /// A bucket, which is a folder too: runs can read the same input in both ways.
-struct Both {
-    server: Server,
+struct SharedInput {
+    server: S3Server,
     folder: PathBuf,
     out: TempDir,
 }
 
-impl Both {
-    fn new(server: Server) -> Self {
+impl SharedInput {
+    fn new(server: S3Server) -> Self {
         let folder = server.bucket(BUCKET);
         let out = TempDir::new().unwrap();
         Self {
@@ -47,10 +47,10 @@ impl Both {
     }
 
     /// Input with every quirk.
-    fn generated(sizes: &[&str]) -> Self {
-        let both = Self::new(Server::public(Faults::new().page(50)));
-        job::generate(&both.server, &both.folder, sizes);
-        both
+    fn generate(sizes: &[&str]) -> Self {
+        let input = Self::new(S3Server::anonymous(FaultPlan::new().with_page_size(50)));
+        job::generate(&input.server, &input.folder, sizes);
+        input
     }
 
     /// The name of the folder, as rejects have it.
@@ -68,7 +68,7 @@ impl Both {
             songs: place(songs).into(),
             logs: place(logs).into(),
             out: out.clone(),
-            s3: options(&self.server),
+            s3: anonymous_options(&self.server),
             threads: 2,
             max_rejects: MaxRejects::Percent(100.0),
             allow_empty: true,
@@ -82,49 +82,57 @@ impl Both {
     }
 
     /// The star that a run from these places to a folder gives.
-    fn on_folder(&self, songs: &str, logs: &str, sizes: Sizes) -> Star {
+    fn run_to_local(&self, songs: &str, logs: &str, sizes: Sizes) -> Dataset {
         let out = self.out.path().join("star");
         self.run(songs, logs, &Location::Local(out.clone()), sizes);
-        Star::in_folder(&out, &[self.path(), URL])
+        Dataset::from_dir(&out, &[self.path(), BUCKET_URL])
     }
 
     /// The star that a run from these places to S3 gives.
-    fn on_s3(&self, songs: &str, logs: &str, sizes: Sizes) -> Star {
+    fn run_to_s3(&self, songs: &str, logs: &str, sizes: Sizes) -> Dataset {
         let out = Location::parse("s3://music/star".as_ref()).unwrap();
         self.run(songs, logs, &out, sizes);
-        let run = Run::latest(&self.server, BUCKET, "star", &[self.path(), URL]).unwrap();
-        let known = runs(&self.server, BUCKET, "star");
+        let run =
+            PublishedRun::read_latest(&self.server, BUCKET, "star", &[self.path(), BUCKET_URL])
+                .unwrap();
+        let known = run_ids(&self.server, BUCKET, "star");
         assert_eq!(Some(&run.id), known.last());
-        assert_eq!(self.server.unfinished(BUCKET), [""; 0]);
-        run.star
+        assert_eq!(self.server.unfinished_uploads(BUCKET), [""; 0]);
+        run.dataset
     }
 }
 
 /// Input that others made, in a bucket and on folders, by the binary and with credentials.
-fn is_the_same_from(data: &Path) {
-    let (server, out) = (Server::start(), TempDir::new().unwrap());
+fn assert_s3_matches_local(data: &Path) {
+    let (server, out) = (S3Server::start(), TempDir::new().unwrap());
     let bucket = server.bucket(BUCKET);
-    copy(&data.join("song_data"), &bucket.join("song_data"));
-    copy(&data.join("log_data"), &bucket.join("log_data"));
+    copy_dir(&data.join("song_data"), &bucket.join("song_data"));
+    copy_dir(&data.join("log_data"), &bucket.join("log_data"));
     let path = |name| bucket.join(name).to_str().unwrap().to_owned();
     let star = out.path().join("star");
     let (songs, logs) = (path("song_data"), path("log_data"));
-    Ended::of(&mut job::run(
+    CommandOutput::run(&mut job::run_command(
         &server,
         &songs,
         &logs,
         star.to_str().unwrap(),
     ))
-    .succeeds();
+    .assert_success();
     let (songs, logs) = ("s3://music/song_data", "s3://music/log_data");
-    Ended::of(&mut job::run(&server, songs, logs, "s3://music/star")).succeeds();
-    let run = Run::latest(&server, BUCKET, "star", &[URL]).unwrap();
-    run.star
-        .is(&Star::in_folder(&star, &[bucket.to_str().unwrap()]), "");
+    CommandOutput::run(&mut job::run_command(
+        &server,
+        songs,
+        logs,
+        "s3://music/star",
+    ))
+    .assert_success();
+    let run = PublishedRun::read_latest(&server, BUCKET, "star", &[BUCKET_URL]).unwrap();
+    run.dataset
+        .assert_same(&Dataset::from_dir(&star, &[bucket.to_str().unwrap()]), "");
 }
 
-fn copy(from: &Path, to: &Path) {
-    for key in crate::disk::keys(from) {
+fn copy_dir(from: &Path, to: &Path) {
+    for key in crate::disk::list_keys(from) {
         let to = to.join(&key);
         fs::create_dir_all(to.parent().unwrap()).unwrap();
         fs::copy(from.join(&key), to).unwrap();
@@ -132,30 +140,30 @@ fn copy(from: &Path, to: &Path) {
 }
 
 #[test]
-fn the_fixtures_are() {
-    is_the_same_from(&Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures"));
+fn fixtures_give_same_dataset() {
+    assert_s3_matches_local(&Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures"));
 }
 
 #[test]
-fn the_real_sample_is_where_it_is_at_hand() {
+fn sample_gives_same_dataset() {
     let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/sparkify_sample");
     if sample.is_dir() {
-        is_the_same_from(&sample);
+        assert_s3_matches_local(&sample);
     }
 }
 
 #[test]
-fn every_quirk_is_in_splits_of_any_size() {
+fn edge_cases_give_same_dataset_for_any_split_size() {
     let sizes = ["--events=20000", "--songs=300", "--users=500", "--files=7"];
-    let both = Both::generated(&sizes);
+    let input = SharedInput::generate(&sizes);
     for split_bytes in [None, Some(3 << 20), Some(300_000)] {
         let sizes = Sizes {
             split_bytes,
-            ..WHOLE
+            ..DEFAULT_SIZES
         };
-        let expected = both.on_folder("song_data", "log_data", sizes);
-        let found = both.on_s3("s3://music/song_data", "s3://music/log_data", sizes);
-        found.is(&expected, &format!("{split_bytes:?}"));
+        let expected = input.run_to_local("song_data", "log_data", sizes);
+        let found = input.run_to_s3("s3://music/song_data", "s3://music/log_data", sizes);
+        found.assert_same(&expected, &format!("{split_bytes:?}"));
         let parts = found
             .parts
             .keys()
@@ -167,48 +175,57 @@ fn every_quirk_is_in_splits_of_any_size() {
 }
 
 #[test]
-fn places_can_be_mixed() {
+fn local_and_s3_locations_can_be_mixed() {
     let sizes = ["--events=2000", "--songs=40", "--users=50", "--files=3"];
-    let both = Both::generated(&sizes);
-    let expected = both.on_folder("song_data", "log_data", WHOLE);
+    let input = SharedInput::generate(&sizes);
+    let expected = input.run_to_local("song_data", "log_data", DEFAULT_SIZES);
     let (songs, logs) = ("s3://music/song_data", "s3://music/log_data/");
-    both.on_folder("song_data", logs, WHOLE)
-        .is(&expected, "logs");
-    both.on_folder(songs, "log_data", WHOLE)
-        .is(&expected, "songs");
-    both.on_folder(songs, logs, WHOLE)
-        .is(&expected, "songs and logs");
-    both.on_s3("song_data", "log_data", WHOLE)
-        .is(&expected, "out");
-    both.on_s3("song_data", logs, WHOLE)
-        .is(&expected, "logs and out");
+    input
+        .run_to_local("song_data", logs, DEFAULT_SIZES)
+        .assert_same(&expected, "logs");
+    input
+        .run_to_local(songs, "log_data", DEFAULT_SIZES)
+        .assert_same(&expected, "songs");
+    input
+        .run_to_local(songs, logs, DEFAULT_SIZES)
+        .assert_same(&expected, "songs and logs");
+    input
+        .run_to_s3("song_data", "log_data", DEFAULT_SIZES)
+        .assert_same(&expected, "out");
+    input
+        .run_to_s3("song_data", logs, DEFAULT_SIZES)
+        .assert_same(&expected, "logs and out");
 }
 
 #[test]
-fn one_object_can_be_all_the_logs() {
-    let both = Both::new(Server::public(Faults::new()));
-    copy(
+fn logs_can_be_one_object() {
+    let input = SharedInput::new(S3Server::anonymous(FaultPlan::new()));
+    copy_dir(
         &Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures"),
-        &both.folder,
+        &input.folder,
     );
     let logs = "log_data/2018/11/2018-11-09-events.json";
-    let expected = both.on_folder("song_data", logs, WHOLE);
+    let expected = input.run_to_local("song_data", logs, DEFAULT_SIZES);
     assert_eq!(expected.counts["logs"]["objects"], 1);
-    let found = both.on_s3("s3://music/song_data", &format!("{URL}/{logs}"), WHOLE);
-    found.is(&expected, logs);
+    let found = input.run_to_s3(
+        "s3://music/song_data",
+        &format!("{BUCKET_URL}/{logs}"),
+        DEFAULT_SIZES,
+    );
+    found.assert_same(&expected, logs);
 }
 
 #[test]
-fn compressed_logs_are_read_from_s3() {
+fn compressed_logs_give_same_dataset() {
     let sizes = ["--events=20000", "--songs=20", "--users=500", "--files=3"];
-    let both = Both::generated(&sizes);
-    let plain = both.on_folder("song_data", "log_data", WHOLE);
-    for (number, key) in crate::disk::keys(&both.folder.join("log_data"))
+    let input = SharedInput::generate(&sizes);
+    let plain = input.run_to_local("song_data", "log_data", DEFAULT_SIZES);
+    for (number, key) in crate::disk::list_keys(&input.folder.join("log_data"))
         .iter()
         .enumerate()
     {
-        let bytes = fs::read(both.folder.join("log_data").join(key)).unwrap();
-        let to = both.folder.join("packed").join(key);
+        let bytes = fs::read(input.folder.join("log_data").join(key)).unwrap();
+        let to = input.folder.join("packed").join(key);
         fs::create_dir_all(to.parent().unwrap()).unwrap();
         let (ending, packed) = match number % 3 {
             0 => (".gz", gzip(&bytes)),
@@ -217,9 +234,9 @@ fn compressed_logs_are_read_from_s3() {
         };
         fs::write(format!("{}{ending}", to.display()), packed).unwrap();
     }
-    let expected = both.on_folder("song_data", "packed", WHOLE);
-    let found = both.on_s3("s3://music/song_data", "s3://music/packed", WHOLE);
-    found.is(&expected, "packed");
+    let expected = input.run_to_local("song_data", "packed", DEFAULT_SIZES);
+    let found = input.run_to_s3("s3://music/song_data", "s3://music/packed", DEFAULT_SIZES);
+    found.assert_same(&expected, "packed");
     assert_eq!(
         found.counts["tables"]["time"],
         plain.counts["tables"]["time"]
@@ -239,11 +256,11 @@ fn bzip2(bytes: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn what_is_ignored_is_counted_the_same() {
-    let both = Both::new(Server::public(Faults::new().page(40)));
+fn ignored_objects_are_counted_the_same() {
+    let input = SharedInput::new(S3Server::anonymous(FaultPlan::new().with_page_size(40)));
     let song = include_str!("../../fixtures/song.json");
     let write = |key: &str, text: &str| {
-        let path = both.folder.join(key);
+        let path = input.folder.join(key);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     };
@@ -262,29 +279,29 @@ fn what_is_ignored_is_counted_the_same() {
     write("log_data/empty.json", "");
     let event = fs::read("fixtures/log_data/2018/11/2018-11-09-events.json").unwrap();
     write("log_data/2018/x.json", str::from_utf8(&event).unwrap());
-    both.server.mark(BUCKET, "log_data/");
-    both.server.mark(BUCKET, "log_data/2018/");
-    both.server.mark(BUCKET, "log_data/2019/");
-    let expected = both.on_folder("song_data", "log_data", WHOLE);
-    let found = both.on_s3("s3://music/song_data", "s3://music/log_data", WHOLE);
-    found.is(&expected, "ignored");
+    input.server.add_folder_marker(BUCKET, "log_data/");
+    input.server.add_folder_marker(BUCKET, "log_data/2018/");
+    input.server.add_folder_marker(BUCKET, "log_data/2019/");
+    let expected = input.run_to_local("song_data", "log_data", DEFAULT_SIZES);
+    let found = input.run_to_s3("s3://music/song_data", "s3://music/log_data", DEFAULT_SIZES);
+    found.assert_same(&expected, "ignored");
     assert_eq!(found.counts["songs"]["ignored_objects"], 3 * 70);
     assert_eq!(found.counts["logs"]["ignored_objects"], 3);
     assert_eq!(found.counts["logs"]["objects"], 2);
 }
 
 #[test]
-fn a_hundred_megabytes_are_the_same() {
+fn large_input_gives_same_dataset() {
     let sizes = [
         "--events=200000",
         "--songs=500",
         "--users=2000",
         "--files=5",
     ];
-    let both = Both::generated(&sizes);
-    let expected = both.on_folder("song_data", "log_data", WHOLE);
-    let found = both.on_s3("s3://music/song_data", "s3://music/log_data", WHOLE);
-    found.is(&expected, "");
+    let input = SharedInput::generate(&sizes);
+    let expected = input.run_to_local("song_data", "log_data", DEFAULT_SIZES);
+    let found = input.run_to_s3("s3://music/song_data", "s3://music/log_data", DEFAULT_SIZES);
+    found.assert_same(&expected, "");
     let parts = found
         .parts
         .keys()

@@ -5,23 +5,25 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::asked::{Kind, Which};
-use crate::faults::{Fault, Faults};
-use crate::job::{Ended, sparkify};
-use crate::music::{RUN, end, put_input, with, with_input, write};
-use crate::reply::Reply;
-use crate::server::{ACCESS_KEY, SECRET_KEY, Server};
+use crate::asked::{Operation, RequestMatcher};
+use crate::faults::{Fault, FaultPlan};
+use crate::job::{CommandOutput, sparkify};
+use crate::music::{
+    RUN_ARGS, concat_args, run_sparkify, server_with_input, write_file, write_input,
+};
+use crate::reply::ErrorResponse;
+use crate::server::{ACCESS_KEY, S3Server, SECRET_KEY};
 
 const TOKEN: &str = "PlantedToken0123456789abcdefghij";
 const PASSWORD: &str = "PlantedPassword0123456789";
-const FOREIGN: &str = "PlantedElsewhere0123456789";
+const OTHER_SECRET: &str = "PlantedElsewhere0123456789";
 
 /// What nobody may see: of the secret that much as no encoding changes.
-const SECRETS: [&str; 4] = ["ThisSecretMustNeverBeSeen", TOKEN, PASSWORD, FOREIGN];
+const SECRETS: [&str; 4] = ["ThisSecretMustNeverBeSeen", TOKEN, PASSWORD, OTHER_SECRET];
 
 /// Nothing of the secrets stands in a text.
 #[track_caller]
-fn is_clean(text: &[u8], what: &str) {
+fn assert_no_secrets(text: &[u8], what: &str) {
     let text = String::from_utf8_lossy(text);
     for secret in SECRETS {
         assert!(!text.contains(secret), "{what}: {text}");
@@ -30,14 +32,14 @@ fn is_clean(text: &[u8], what: &str) {
 
 /// Runs a command that is asked for every detail, and looks through all it says.
 #[track_caller]
-fn ended(command: &mut Command) -> Ended {
-    let ended = Ended::of(talkative(command));
-    is_clean(ended.stdout.as_bytes(), "stdout");
-    is_clean(ended.stderr.as_bytes(), "stderr");
+fn run_with_tracing(command: &mut Command) -> CommandOutput {
+    let ended = CommandOutput::run(enable_tracing(command));
+    assert_no_secrets(ended.stdout.as_bytes(), "stdout");
+    assert_no_secrets(ended.stderr.as_bytes(), "stderr");
     ended
 }
 
-fn talkative(command: &mut Command) -> &mut Command {
+fn enable_tracing(command: &mut Command) -> &mut Command {
     command
         .env("RUST_LOG", "trace")
         .env("RUST_BACKTRACE", "full")
@@ -45,7 +47,7 @@ fn talkative(command: &mut Command) -> &mut Command {
 }
 
 /// A command that signs with a token.
-fn with_token(server: &Server, arguments: &[&str]) -> Command {
+fn command_with_token(server: &S3Server, arguments: &[&str]) -> Command {
     let mut command = sparkify(server, arguments);
     command.env("AWS_SESSION_TOKEN", TOKEN);
     command
@@ -53,73 +55,80 @@ fn with_token(server: &Server, arguments: &[&str]) -> Command {
 
 fn commands() -> [Vec<&'static str>; 4] {
     [
-        with(&RUN, &["--verbose", "--json"]),
-        [&["run", "--verbose", "--dry-run"], &RUN[2..]].concat(),
-        [&["run", "--verbose"], &RUN[2..]].concat(),
+        concat_args(&RUN_ARGS, &["--verbose", "--json"]),
+        [&["run", "--verbose", "--dry-run"], &RUN_ARGS[2..]].concat(),
+        [&["run", "--verbose"], &RUN_ARGS[2..]].concat(),
         ["clean", "s3://music/star", "--verbose", "--json", "--yes"].to_vec(),
     ]
 }
 
 #[test]
-fn a_run_that_goes_well_tells_no_secret() {
-    let server = with_input(Faults::new());
+fn successful_run_leaks_no_secret() {
+    let server = server_with_input(FaultPlan::new());
     for arguments in commands() {
-        let ended = ended(&mut with_token(&server, &arguments));
+        let ended = run_with_tracing(&mut command_with_token(&server, &arguments));
         assert_eq!(ended.code, Some(0), "{arguments:?}: {ended:?}");
     }
-    let asked = server.asked(&Which::any());
-    let token = |asked: &crate::asked::Asked| asked.header("x-amz-security-token") == Some(TOKEN);
+    let asked = server.requests(&RequestMatcher::any());
+    let token =
+        |asked: &crate::asked::RecordedRequest| asked.header("x-amz-security-token") == Some(TOKEN);
     assert!(asked.iter().all(token), "all are signed with it");
     let objects = server.objects("music");
     assert!(objects.len() > 2 + 2 * 8);
     for (key, bytes) in objects {
-        is_clean(&bytes, &key);
+        assert_no_secrets(&bytes, &key);
     }
 }
 
 #[test]
-fn a_local_output_holds_no_secret() {
-    let server = with_input(Faults::new());
+fn local_output_contains_no_secret() {
+    let server = server_with_input(FaultPlan::new());
     let folder = TempDir::new().unwrap();
-    let arguments = with(&RUN[..6], &["--out=star", "--verbose"]);
-    let mut command = with_token(&server, &arguments);
-    ended(command.current_dir(folder.path())).succeeds();
-    for key in crate::disk::keys(folder.path()) {
-        is_clean(&fs::read(folder.path().join(&key)).unwrap(), &key);
+    let arguments = concat_args(&RUN_ARGS[..6], &["--out=star", "--verbose"]);
+    let mut command = command_with_token(&server, &arguments);
+    run_with_tracing(command.current_dir(folder.path())).assert_success();
+    for key in crate::disk::list_keys(folder.path()) {
+        assert_no_secrets(&fs::read(folder.path().join(&key)).unwrap(), &key);
     }
 }
 
 #[test]
-fn no_failure_of_a_request_tells_a_secret() {
-    let reply = Fault::Reply;
-    let expired = Reply::expired_token().field("Token-0", TOKEN);
+fn failed_requests_leak_no_secret() {
+    let reply = Fault::Error;
+    let expired = ErrorResponse::expired_token().with_field("Token-0", TOKEN);
     for (which, fault) in [
-        (Which::any(), reply(Reply::access_denied())),
-        (Which::any(), reply(Reply::wrong_signature(ACCESS_KEY))),
-        (Which::any(), reply(expired)),
+        (RequestMatcher::any(), reply(ErrorResponse::access_denied())),
         (
-            Which::any(),
-            reply(Reply::permanent_redirect("music", "eu-west-3")),
+            RequestMatcher::any(),
+            reply(ErrorResponse::signature_mismatch(ACCESS_KEY)),
         ),
-        (Which::any(), reply(Reply::slow_down())),
-        (Which::any(), reply(Reply::new(418, "", ""))),
-        (Which::any(), Fault::Drop),
-        (Which::any(), Fault::Cut),
-        (Which::kind(Kind::Get), Fault::Cut),
-        (Which::kind(Kind::Put), Fault::Drop),
+        (RequestMatcher::any(), reply(expired)),
+        (
+            RequestMatcher::any(),
+            reply(ErrorResponse::permanent_redirect("music", "eu-west-3")),
+        ),
+        (RequestMatcher::any(), reply(ErrorResponse::slow_down())),
+        (
+            RequestMatcher::any(),
+            reply(ErrorResponse::new(418, "", "")),
+        ),
+        (RequestMatcher::any(), Fault::Disconnect),
+        (RequestMatcher::any(), Fault::Truncate),
+        (RequestMatcher::operation(Operation::Get), Fault::Truncate),
+        (RequestMatcher::operation(Operation::Put), Fault::Disconnect),
     ] {
-        let server = with_input(Faults::new().always(which, fault.clone()));
-        let mut command = with_token(&server, &commands()[0]);
-        let ended = ended(command.env("AWS_MAX_ATTEMPTS", "2"));
+        let server = server_with_input(FaultPlan::new().always(which, fault.clone()));
+        let mut command = command_with_token(&server, &commands()[0]);
+        let ended = run_with_tracing(command.env("AWS_MAX_ATTEMPTS", "2"));
         assert_eq!(ended.code, Some(1), "{fault:?}: {ended:?}");
         for (key, bytes) in server.objects("music") {
-            is_clean(&bytes, &key);
+            assert_no_secrets(&bytes, &key);
         }
     }
 }
 
 /// Addresses with a password, some of them with a slip of the pen too.
-fn addresses(server: &Server) -> Vec<String> {
+fn urls_with_password(server: &S3Server) -> Vec<String> {
     let at = server.address();
     vec![
         format!("http://etl:{PASSWORD}@{at}"),
@@ -139,19 +148,21 @@ fn addresses(server: &Server) -> Vec<String> {
 }
 
 #[test]
-fn an_address_with_a_password_is_refused_and_not_shown() {
-    let server = with_input(Faults::new());
-    for url in addresses(&server) {
+fn endpoint_with_password_is_rejected_and_not_shown() {
+    let server = server_with_input(FaultPlan::new());
+    for url in urls_with_password(&server) {
         for variable in ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"] {
             let mut command = sparkify(&server, &commands()[0]);
             command
                 .env_remove("AWS_ENDPOINT_URL_S3")
                 .env(variable, &url);
-            ended(&mut command).fails_by(2, &["cannot use S3", variable]);
+            run_with_tracing(&mut command)
+                .assert_failure_with_code(2, &["cannot use S3", variable]);
         }
-        for arguments in [&RUN[..], &["clean", "s3://music/star"]] {
-            let arguments = with(arguments, &["--endpoint-url", &url]);
-            ended(&mut sparkify(&server, &arguments)).fails_by(2, &["--endpoint-url"]);
+        for arguments in [&RUN_ARGS[..], &["clean", "s3://music/star"]] {
+            let arguments = concat_args(arguments, &["--endpoint-url", &url]);
+            run_with_tracing(&mut sparkify(&server, &arguments))
+                .assert_failure_with_code(2, &["--endpoint-url"]);
         }
     }
     let folder = TempDir::new().unwrap();
@@ -162,30 +173,30 @@ fn an_address_with_a_password_is_refused_and_not_shown() {
         "[default]\nendpoint_url = http://etl:{PASSWORD}@{}\n",
         server.address()
     );
-    let mut command = configured(&server, &folder, &config, &credentials);
+    let mut command = command_with_config_files(&server, &folder, &config, &credentials);
     let words = [
         "credentials do not belong into",
         "endpoint_url of the profile",
     ];
-    ended(command.env_remove("AWS_ENDPOINT_URL_S3")).fails_by(2, &words);
-    assert_eq!(server.requests(&Which::any()), 0);
+    run_with_tracing(command.env_remove("AWS_ENDPOINT_URL_S3")).assert_failure_with_code(2, &words);
+    assert_eq!(server.request_count(&RequestMatcher::any()), 0);
 }
 
 #[test]
-fn a_token_that_cannot_be_sent_is_not_shown() {
-    let server = with_input(Faults::new());
+fn invalid_token_is_not_shown() {
+    let server = server_with_input(FaultPlan::new());
     let mut command = sparkify(&server, &commands()[0]);
-    let ended = ended(command.env("AWS_SESSION_TOKEN", format!("{TOKEN}\u{7f}{TOKEN}")));
+    let ended = run_with_tracing(command.env("AWS_SESSION_TOKEN", format!("{TOKEN}\u{7f}{TOKEN}")));
     assert_eq!(ended.code, Some(1));
-    ended.fails_in_its_last_line();
+    ended.assert_last_line_is_error();
 }
 
 #[test]
-fn no_flag_takes_a_secret() {
-    let server = Server::start();
+fn no_flag_accepts_a_secret() {
+    let server = S3Server::start();
     for command in ["run", "clean"] {
-        let help = end(&server, &[command, "--help"])
-            .succeeds()
+        let help = run_sparkify(&server, &[command, "--help"])
+            .assert_success()
             .stdout
             .to_lowercase();
         assert!(help.contains("--profile"));
@@ -205,9 +216,14 @@ fn no_flag_takes_a_secret() {
 }
 
 /// A command whose surroundings name a configuration and a credentials file, and nothing else.
-fn configured(server: &Server, folder: &TempDir, config: &str, credentials: &str) -> Command {
-    write(folder.path(), "config", config);
-    write(folder.path(), "credentials", credentials);
+fn command_with_config_files(
+    server: &S3Server,
+    folder: &TempDir,
+    config: &str,
+    credentials: &str,
+) -> Command {
+    write_file(folder.path(), "config", config);
+    write_file(folder.path(), "credentials", credentials);
     let mut command = sparkify(server, &commands()[0]);
     command
         .env_remove("AWS_ACCESS_KEY_ID")
@@ -221,8 +237,8 @@ fn configured(server: &Server, folder: &TempDir, config: &str, credentials: &str
 }
 
 #[test]
-fn a_profile_keeps_its_secret() {
-    let server = with_input(Faults::new());
+fn profile_credentials_are_not_leaked() {
+    let server = server_with_input(FaultPlan::new());
     let folder = TempDir::new().unwrap();
     let keys = |access_key: &str, secret: &str| {
         format!(
@@ -231,9 +247,9 @@ fn a_profile_keeps_its_secret() {
         )
     };
     let right = keys(ACCESS_KEY, &format!(" = {SECRET_KEY}"));
-    ended(&mut configured(&server, &folder, "", &right)).succeeds();
+    run_with_tracing(&mut command_with_config_files(&server, &folder, "", &right)).assert_success();
     for (key, bytes) in server.objects("music") {
-        is_clean(&bytes, &key);
+        assert_no_secrets(&bytes, &key);
     }
     for credentials in [
         keys("AKIAOTHER", &format!(" = {SECRET_KEY}")),
@@ -246,57 +262,67 @@ fn a_profile_keeps_its_secret() {
         format!("[default]\n = {SECRET_KEY}\n"),
         format!("aws_secret_access_key = {SECRET_KEY}\n"),
     ] {
-        let ended = ended(&mut configured(&server, &folder, "", &credentials));
+        let ended = run_with_tracing(&mut command_with_config_files(
+            &server,
+            &folder,
+            "",
+            &credentials,
+        ));
         assert_eq!(ended.code, Some(1), "{credentials}: {ended:?}");
-        ended.fails_in_its_last_line();
+        ended.assert_last_line_is_error();
     }
 }
 
-impl Ended {
+impl CommandOutput {
     /// What it said last is why it failed.
     #[track_caller]
-    fn fails_in_its_last_line(&self) {
+    fn assert_last_line_is_error(&self) {
         let last = self.stderr.lines().last().unwrap();
         assert!(last.starts_with("sparkify: cannot "), "{self:?}");
     }
 }
 
 /// What a process prints as credentials.
-fn printed(secret: &str) -> String {
+fn credential_process_output(secret: &str) -> String {
     format!(
         r#"{{"Version": 1, "AccessKeyId": "{ACCESS_KEY}", "SecretAccessKey": "{secret}", "SessionToken": "{TOKEN}"}}"#
     )
 }
 
 #[test]
-fn a_process_keeps_the_secret_that_it_prints() {
-    let server = with_input(Faults::new());
+fn credential_process_output_is_not_leaked() {
+    let server = server_with_input(FaultPlan::new());
     let folder = TempDir::new().unwrap();
     let script = folder.path().join("script");
     let config = format!("[default]\ncredential_process = sh {}\n", script.display());
     let run = |text: &str| {
         fs::write(&script, text).unwrap();
-        ended(&mut configured(&server, &folder, &config, ""))
+        run_with_tracing(&mut command_with_config_files(
+            &server, &folder, &config, "",
+        ))
     };
-    let print = |text: &str| format!("echo '{FOREIGN}' >&2\ncat <<'END'\n{text}\nEND\n");
-    run(&print(&printed(SECRET_KEY))).succeeds();
+    let print = |text: &str| format!("echo '{OTHER_SECRET}' >&2\ncat <<'END'\n{text}\nEND\n");
+    run(&print(&credential_process_output(SECRET_KEY))).assert_success();
     for (key, bytes) in server.objects("music") {
-        is_clean(&bytes, &key);
+        assert_no_secrets(&bytes, &key);
     }
-    let whole = printed(SECRET_KEY);
+    let whole = credential_process_output(SECRET_KEY);
     for (script, words) in [
         (
-            print(&printed(&format!("{SECRET_KEY}x"))),
+            print(&credential_process_output(&format!("{SECRET_KEY}x"))),
             "SignatureDoesNotMatch",
         ),
         // Of what it says in failing nothing can be told from a secret.
-        (format!("echo '{FOREIGN}' >&2\nexit 3\n"), "exit status: 3"),
+        (
+            format!("echo '{OTHER_SECRET}' >&2\nexit 3\n"),
+            "exit status: 3",
+        ),
         (format!("echo '{whole}'\nexit 1\n"), "exit status: 1"),
         (
-            format!("kill -9 $$\necho '{FOREIGN}' >&2\n"),
+            format!("kill -9 $$\necho '{OTHER_SECRET}' >&2\n"),
             "exited with code",
         ),
-        (print(FOREIGN), "cannot use S3: no credentials"),
+        (print(OTHER_SECRET), "cannot use S3: no credentials"),
         (
             print(&whole[..whole.len() - 2]),
             "cannot use S3: no credentials",
@@ -313,27 +339,27 @@ fn a_process_keeps_the_secret_that_it_prints() {
             print(&whole.replace("SessionToken", "Expiration")),
             "cannot use S3: no credentials",
         ),
-        (format!("printf '{FOREIGN}\\377'\n"), "UTF-8"),
+        (format!("printf '{OTHER_SECRET}\\377'\n"), "UTF-8"),
     ] {
         let ended = run(&script);
-        ended.fails_in_its_last_line();
+        ended.assert_last_line_is_error();
         assert!(ended.stderr.contains(words), "no {words:?} in {ended:?}");
     }
 }
 
 #[test]
-fn the_token_of_a_container_is_not_told() {
-    let server = with_input(Faults::new());
-    put_input(&server.bucket("music"));
+fn container_token_is_not_leaked() {
+    let server = server_with_input(FaultPlan::new());
+    write_input(&server.bucket("music"));
     let folder = TempDir::new().unwrap();
-    let mut command = configured(&server, &folder, "", "");
+    let mut command = command_with_config_files(&server, &folder, "", "");
     let url = format!("{}/credentials", server.endpoint());
     command
         .env("AWS_CONTAINER_CREDENTIALS_FULL_URI", &url)
         .env("AWS_CONTAINER_AUTHORIZATION_TOKEN", TOKEN);
-    let ended = ended(&mut command).fails(&["cannot use S3: no credentials"]);
+    let ended = run_with_tracing(&mut command).assert_failure(&["cannot use S3: no credentials"]);
     assert!(
-        server.requests(&Which::any()) > 0,
+        server.request_count(&RequestMatcher::any()) > 0,
         "it was asked: {ended:?}"
     );
 }

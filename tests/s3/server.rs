@@ -20,13 +20,13 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::runtime::{self, Runtime};
 
-use crate::asked::{Asked, Which};
-use crate::backend::Backend;
-use crate::disk::{self, Disk};
-use crate::faults::Faults;
-use crate::front::Front;
-use crate::tally::Tally;
-use crate::uploads::Uploads;
+use crate::asked::{RecordedRequest, RequestMatcher};
+use crate::backend::S3Backend;
+use crate::disk::{self, BucketDir};
+use crate::faults::FaultPlan;
+use crate::front::FaultProxy;
+use crate::tally::RequestLog;
+use crate::uploads::UploadRegistry;
 
 /// Who may use the server.
 pub const ACCESS_KEY: &str = "AKIASPARKIFYTESTS000";
@@ -38,52 +38,52 @@ pub const SECRET_KEY: &str = "ThisSecretMustNeverBeSeenAnywhere+/0123456789";
 pub const REGION: &str = "us-east-1";
 
 /// An S3 server in this process. Dropped, it is gone with all it held.
-pub struct Server {
+pub struct S3Server {
     address: SocketAddr,
-    disk: Arc<Disk>,
-    uploads: Arc<Uploads>,
-    tally: Arc<Tally>,
+    bucket_dir: Arc<BucketDir>,
+    uploads: Arc<UploadRegistry>,
+    request_log: Arc<RequestLog>,
     runtime: Option<Runtime>,
     root: TempDir,
 }
 
-impl Server {
+impl S3Server {
     /// A server that does what it is asked.
     pub fn start() -> Self {
-        Self::faulty(Faults::new())
+        Self::with_faults(FaultPlan::new())
     }
 
     /// A server that fails as it is told.
-    pub fn faulty(faults: Faults) -> Self {
+    pub fn with_faults(faults: FaultPlan) -> Self {
         let auth = SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY);
-        Self::with(faults, Some(auth))
+        Self::start_with(faults, Some(auth))
     }
 
     /// The same, for those who have no credentials, and for them only.
-    pub fn public(faults: Faults) -> Self {
-        Self::with(faults, None)
+    pub fn anonymous(faults: FaultPlan) -> Self {
+        Self::start_with(faults, None)
     }
 
-    fn with(faults: Faults, auth: Option<SimpleAuth>) -> Self {
+    fn start_with(faults: FaultPlan, auth: Option<SimpleAuth>) -> Self {
         let root = TempDir::new().unwrap();
-        let disk = Arc::new(Disk::at(root.path()));
-        let uploads = Arc::<Uploads>::default();
-        let tally = Arc::<Tally>::default();
-        let mut s3 = S3ServiceBuilder::new(Backend {
-            files: FileSystem::new(root.path()).unwrap(),
-            disk: disk.clone(),
+        let disk = Arc::new(BucketDir::new(root.path()));
+        let uploads = Arc::<UploadRegistry>::default();
+        let tally = Arc::<RequestLog>::default();
+        let mut s3 = S3ServiceBuilder::new(S3Backend {
+            file_system: FileSystem::new(root.path()).unwrap(),
+            bucket_dir: disk.clone(),
             uploads: uploads.clone(),
-            page: faults.keys_of_page(),
-            kept: faults.kept().map(str::to_owned),
-            turn: tokio::sync::Mutex::default(),
+            page_size: faults.page_size(),
+            undeletable_suffix: faults.undeletable_suffix().map(str::to_owned),
+            conditional_write_lock: tokio::sync::Mutex::default(),
         });
         if let Some(auth) = auth {
             s3.set_auth(auth);
         }
-        let front = Front {
+        let proxy = FaultProxy {
             s3: s3.build(),
             faults,
-            tally: tally.clone(),
+            request_log: tally.clone(),
             buckets: root.path().to_owned(),
         };
         let runtime = runtime::Builder::new_multi_thread()
@@ -95,12 +95,12 @@ impl Server {
             .block_on(TcpListener::bind(("127.0.0.1", 0)))
             .unwrap();
         let address = listener.local_addr().unwrap();
-        runtime.spawn(serve(listener, Arc::new(front)));
+        runtime.spawn(accept_connections(listener, Arc::new(proxy)));
         Self {
             address,
-            disk,
+            bucket_dir: disk,
             uploads,
-            tally,
+            request_log: tally,
             runtime: Some(runtime),
             root,
         }
@@ -126,26 +126,26 @@ impl Server {
     }
 
     /// Adds an object that makes a prefix look like a folder, as the console of S3 does.
-    pub fn mark(&self, bucket: &str, key: &str) {
-        self.disk.mark(bucket, key);
+    pub fn add_folder_marker(&self, bucket: &str, key: &str) {
+        self.bucket_dir.add_folder_marker(bucket, key);
     }
 
     /// What is in a bucket.
     pub fn objects(&self, bucket: &str) -> BTreeMap<String, Vec<u8>> {
         let folder = self.bucket(bucket);
-        let keys = disk::keys(&folder).into_iter();
+        let keys = disk::list_keys(&folder).into_iter();
         keys.map(|key| (key.clone(), fs::read(folder.join(key)).unwrap()))
             .collect()
     }
 
     /// The keys of the multipart uploads to a bucket that are neither completed nor aborted.
-    pub fn unfinished(&self, bucket: &str) -> Vec<String> {
-        let uploads = self.uploads.of(bucket).into_iter();
+    pub fn unfinished_uploads(&self, bucket: &str) -> Vec<String> {
+        let uploads = self.uploads.in_bucket(bucket).into_iter();
         uploads.map(|(_, upload)| upload.key).collect()
     }
 
     /// What the surroundings of a client say, and all they say, about S3.
-    pub fn environment(&self) -> Vec<(String, String)> {
+    pub fn env_vars(&self) -> Vec<(String, String)> {
         let endpoint = self.endpoint();
         [
             ("AWS_ENDPOINT_URL_S3", endpoint.as_str()),
@@ -162,20 +162,20 @@ impl Server {
     }
 
     /// Runs a command in these surroundings: whatever this machine is set up for, it meets this server.
-    pub fn surround<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+    pub fn set_env<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         for (name, _) in env::vars_os() {
             let upper = name.to_string_lossy().to_uppercase();
             if upper.starts_with("AWS_") || upper.ends_with("_PROXY") {
                 command.env_remove(name);
             }
         }
-        command.envs(self.environment())
+        command.envs(self.env_vars())
     }
 
     /// Makes everything older by that: all files in a folder of a bucket, and uploads of keys that contain its
     /// name.
-    pub fn age(&self, folder: &Path, by: Duration) {
-        for key in disk::keys(folder) {
+    pub fn backdate(&self, folder: &Path, by: Duration) {
+        for key in disk::list_keys(folder) {
             let file = fs::File::options()
                 .write(true)
                 .open(folder.join(key))
@@ -184,36 +184,36 @@ impl Server {
             file.set_modified(modified - by).unwrap();
         }
         let name = folder.file_name().unwrap().to_str().unwrap();
-        self.uploads.age(name, by);
+        self.uploads.backdate(name, by);
     }
 
     /// The requests of a choice that have come, in order.
-    pub fn asked(&self, which: &Which) -> Vec<Asked> {
-        self.tally.asked(which)
+    pub fn requests(&self, matcher: &RequestMatcher) -> Vec<RecordedRequest> {
+        self.request_log.requests(matcher)
     }
 
     /// How many requests of a choice have come.
-    pub fn requests(&self, which: &Which) -> usize {
-        self.tally.requests(which)
+    pub fn request_count(&self, matcher: &RequestMatcher) -> usize {
+        self.request_log.request_count(matcher)
     }
 
     /// How many of all requests met a fault.
-    pub fn faults(&self) -> usize {
-        self.tally.faults()
+    pub fn fault_count(&self) -> usize {
+        self.request_log.fault_count()
     }
 
     /// How many connections have been made.
-    pub fn connections(&self) -> usize {
-        self.tally.connections()
+    pub fn connection_count(&self) -> usize {
+        self.request_log.connection_count()
     }
 
     /// The most GETs of objects that were under way at a time.
-    pub fn most_gets_at_once(&self) -> usize {
-        self.tally.most_gets_at_once()
+    pub fn max_concurrent_gets(&self) -> usize {
+        self.request_log.max_concurrent_gets()
     }
 }
 
-impl Drop for Server {
+impl Drop for S3Server {
     fn drop(&mut self) {
         // Nothing may write to the folder any more when it is removed.
         if let Some(runtime) = self.runtime.take() {
@@ -222,15 +222,15 @@ impl Drop for Server {
     }
 }
 
-async fn serve(listener: TcpListener, front: Arc<Front>) {
+async fn accept_connections(listener: TcpListener, proxy: Arc<FaultProxy>) {
     loop {
         let Ok((stream, _)) = listener.accept().await else {
             continue;
         };
-        front.tally.connected();
-        let front = front.clone();
+        proxy.request_log.record_connection();
+        let front = proxy.clone();
         tokio::spawn(async move {
-            let service = service_fn(|request| front.answer(request));
+            let service = service_fn(|request| front.handle(request));
             // That a connection ends in an error is what most of the tests are about.
             let _ = http1::Builder::new()
                 .serve_connection(TokioIo::new(stream), service)

@@ -11,10 +11,10 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Value, json};
 
 use crate::disk;
-use crate::server::Server;
+use crate::server::S3Server;
 
 /// The folders of all tables.
-const TABLES: [&str; 10] = [
+const TABLE_DIRS: [&str; 10] = [
     "artists",
     "songplays",
     "songs",
@@ -28,17 +28,17 @@ const TABLES: [&str; 10] = [
 ];
 
 /// The ledger names objects and their versions, which differ from place to place.
-const OBJECTS: &str = "ledger/objects/";
+const SOURCE_OBJECTS_PREFIX: &str = "ledger/objects/";
 
-type Files = BTreeMap<String, Vec<u8>>;
+type FileMap = BTreeMap<String, Vec<u8>>;
 
 /// What the input decides, and nothing that differs from run to run.
 #[derive(PartialEq)]
-pub struct Star {
+pub struct Dataset {
     /// The Parquet parts by their names below the star.
-    pub parts: Files,
+    pub parts: FileMap,
     /// The events of each object, in input order.
-    pub events: Vec<i64>,
+    pub object_row_counts: Vec<i64>,
     /// The rejects by the names of their files, without their run, and the objects in them without the place that
     /// they are in.
     pub rejects: BTreeMap<String, Vec<Value>>,
@@ -47,35 +47,35 @@ pub struct Star {
 }
 
 /// A whole run in a bucket.
-pub struct Run {
+pub struct PublishedRun {
     pub id: String,
-    pub star: Star,
+    pub dataset: Dataset,
 }
 
-impl Star {
+impl Dataset {
     /// The star in a folder, from input in one of these places.
-    pub fn in_folder(folder: &Path, inputs: &[&str]) -> Self {
-        let keys = disk::keys(folder).into_iter();
+    pub fn from_dir(folder: &Path, inputs: &[&str]) -> Self {
+        let keys = disk::list_keys(folder).into_iter();
         let files = keys.map(|key| (key.clone(), fs::read(folder.join(key)).unwrap()));
-        Self::of(files.collect(), inputs)
+        Self::from_files(files.collect(), inputs)
     }
 
-    fn of(mut files: Files, inputs: &[&str]) -> Self {
+    fn from_files(mut files: FileMap, inputs: &[&str]) -> Self {
         let report: Value = parse(&files.remove("_report.json").unwrap());
         let counts = ["songs", "logs", "tables", "matched_songplays"];
         let counts = counts.map(|name| (name.to_owned(), report[name].clone()));
-        let (mut parts, mut rejects) = (Files::new(), BTreeMap::new());
+        let (mut parts, mut rejects) = (FileMap::new(), BTreeMap::new());
         let mut events = Vec::new();
         for (name, bytes) in files {
-            if name.starts_with(OBJECTS) {
-                events.extend(rows(bytes));
+            if name.starts_with(SOURCE_OBJECTS_PREFIX) {
+                events.extend(row_counts(bytes));
             } else if name.ends_with(".parquet") {
                 parts.insert(name, bytes);
             } else {
                 assert!(name.starts_with("_rejects/"), "what is {name}?");
                 let lines = String::from_utf8(bytes).unwrap();
                 let lines = lines.lines().map(|line| {
-                    let mut reject = without_place(line, inputs);
+                    let mut reject = strip_location(line, inputs);
                     assert_eq!(reject["run"].take(), report["run"]);
                     reject
                 });
@@ -84,7 +84,7 @@ impl Star {
         }
         Self {
             parts,
-            events,
+            object_row_counts: events,
             rejects,
             counts: counts.into_iter().collect(),
         }
@@ -92,18 +92,18 @@ impl Star {
 
     /// It must be the same as another.
     #[track_caller]
-    pub fn is(&self, other: &Self, case: &str) {
+    pub fn assert_same(&self, other: &Self, case: &str) {
         let names = |star: &Self| star.parts.keys().cloned().collect::<Vec<_>>();
         assert_eq!(self.counts, other.counts, "{case}");
         assert_eq!(names(self), names(other), "{case}");
         assert!(self.parts == other.parts, "{case}: other bytes");
-        assert_eq!(self.events, other.events, "{case}");
+        assert_eq!(self.object_row_counts, other.object_row_counts, "{case}");
         assert!(self.rejects == other.rejects, "{case}: other rejects");
     }
 }
 
 /// The column `rows` of a Parquet file.
-fn rows(file: Vec<u8>) -> Vec<i64> {
+fn row_counts(file: Vec<u8>) -> Vec<i64> {
     let reader = ParquetRecordBatchReaderBuilder::try_new(bytes::Bytes::from(file));
     let column = |batch: RecordBatch| {
         let column = batch.column_by_name("rows").unwrap();
@@ -118,7 +118,7 @@ fn parse(json: &[u8]) -> Value {
 }
 
 /// A reject whose object is named without its place.
-fn without_place(line: &str, inputs: &[&str]) -> Value {
+fn strip_location(line: &str, inputs: &[&str]) -> Value {
     let mut reject: Value = serde_json::from_str(line).unwrap();
     let object = reject["object"].as_str().unwrap().to_owned();
     let mut below = inputs.iter().filter_map(|place| object.strip_prefix(place));
@@ -129,9 +129,14 @@ fn without_place(line: &str, inputs: &[&str]) -> Value {
     reject
 }
 
-impl Run {
+impl PublishedRun {
     /// The run that `latest.json` names, which must be whole; none if there is no such object.
-    pub fn latest(server: &Server, bucket: &str, out: &str, inputs: &[&str]) -> Option<Self> {
+    pub fn read_latest(
+        server: &S3Server,
+        bucket: &str,
+        out: &str,
+        inputs: &[&str],
+    ) -> Option<Self> {
         let objects = server.objects(bucket);
         let latest = parse(objects.get(&format!("{out}/latest.json"))?);
         let id = latest["run"].as_str().unwrap();
@@ -139,32 +144,38 @@ impl Run {
         assert_eq!(latest["report"], report);
         let published = latest["published"].as_array().unwrap();
         assert_eq!(published.last().unwrap(), id);
-        Some(Self::whole(server, bucket, out, id, inputs))
+        Some(Self::read_complete(server, bucket, out, id, inputs))
     }
 
     /// A run, which must be whole.
-    pub fn whole(server: &Server, bucket: &str, out: &str, id: &str, inputs: &[&str]) -> Self {
+    pub fn read_complete(
+        server: &S3Server,
+        bucket: &str,
+        out: &str,
+        id: &str,
+        inputs: &[&str],
+    ) -> Self {
         let home = format!("{out}/{id}/");
         let objects = server.objects(bucket).into_iter();
         let below = |(key, bytes): (String, _)| Some((key.strip_prefix(&home)?.to_owned(), bytes));
-        let mut files: Files = objects.filter_map(below).collect();
+        let mut files: FileMap = objects.filter_map(below).collect();
         assert_eq!(parse(&files["_report.json"])["run"], id);
-        for table in TABLES {
+        for table in TABLE_DIRS {
             let manifest = files.remove(&format!("{table}.manifest"));
             let manifest = parse(&manifest.unwrap_or_else(|| panic!("no {table}.manifest")));
             assert_eq!(
                 manifest,
-                copy_of(&files, table, &format!("s3://{bucket}/{home}"))
+                expected_manifest(&files, table, &format!("s3://{bucket}/{home}"))
             );
         }
-        let star = Star::of(files, inputs);
+        let star = Dataset::from_files(files, inputs);
         let id = id.to_owned();
-        Self { id, star }
+        Self { id, dataset: star }
     }
 }
 
 /// The manifest that COPY wants of the parts of a table.
-fn copy_of(files: &Files, table: &str, home: &str) -> Value {
+fn expected_manifest(files: &FileMap, table: &str, home: &str) -> Value {
     let parts = files
         .iter()
         .filter(|(name, _)| name.starts_with(&format!("{table}/")));
@@ -179,7 +190,7 @@ fn copy_of(files: &Files, table: &str, home: &str) -> Value {
 }
 
 /// The ids of all runs below `out`, whole or not.
-pub fn runs(server: &Server, bucket: &str, out: &str) -> BTreeSet<String> {
+pub fn run_ids(server: &S3Server, bucket: &str, out: &str) -> BTreeSet<String> {
     let below = format!("{out}/");
     let objects = server.objects(bucket);
     let keys = objects.keys().filter_map(|key| key.strip_prefix(&below));

@@ -2,13 +2,13 @@
 
 use sparkify::storage::{ListMode, Location, ObjectMeta, ObjectVersion, StoreRegistry};
 
-use crate::asked::{Kind, Which};
-use crate::every::{BUCKET, Case, every_store, everything, options};
-use crate::faults::Faults;
-use crate::server::Server;
+use crate::asked::{Operation, RequestMatcher};
+use crate::every::{BUCKET, StoreCase, anonymous_options, for_each_store, list_everything};
+use crate::faults::FaultPlan;
+use crate::server::S3Server;
 
 /// Names that are easily lost on the way through URLs and XML.
-const HARD: [&str; 12] = [
+const ODD_KEYS: [&str; 12] = [
     "2018/11/a b.json",
     "2018/11/a+b.json",
     "2018/11/a%20b.json",
@@ -34,8 +34,8 @@ fn sorted<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
 }
 
 #[test]
-fn a_level_ends_at_the_next_slash() {
-    every_store(|case| {
+fn delimited_listing_stops_at_next_slash() {
+    for_each_store(|case| {
         for key in ["b.json", "a/x.json", "a/b/y.json", "c/d/e/z.json"] {
             case.put(key, key);
         }
@@ -52,17 +52,17 @@ fn a_level_ends_at_the_next_slash() {
 }
 
 #[test]
-fn all_is_found_at_any_depth() {
-    every_store(|case| {
-        for (length, key) in HARD.into_iter().enumerate() {
+fn every_key_is_listed_in_both_modes() {
+    for_each_store(|case| {
+        for (length, key) in ODD_KEYS.into_iter().enumerate() {
             case.put(key, vec![b'x'; length]);
         }
-        let expected = sorted(HARD);
+        let expected = sorted(ODD_KEYS);
         for depth in [ListMode::Delimited, ListMode::Recursive] {
-            let found = everything(case.store().as_ref(), depth);
+            let found = list_everything(case.store().as_ref(), depth);
             assert_eq!(keys(&found), expected, "{} {depth:?}", case.name);
             for entry in found {
-                let length = HARD.iter().position(|key| *key == entry.key).unwrap();
+                let length = ODD_KEYS.iter().position(|key| *key == entry.key).unwrap();
                 assert_eq!(entry.size, length as u64, "{} {depth:?}", case.name);
             }
         }
@@ -70,14 +70,14 @@ fn all_is_found_at_any_depth() {
 }
 
 #[test]
-fn what_is_listed_can_be_read() {
-    every_store(|case| {
-        for key in HARD {
+fn listed_objects_are_readable() {
+    for_each_store(|case| {
+        for key in ODD_KEYS {
             case.put(key, key);
         }
-        let ranges = HARD.map(|key| (key, 0, u64::MAX));
-        let mut reader = case.read(&ranges);
-        for key in HARD {
+        let ranges = ODD_KEYS.map(|key| (key, 0, u64::MAX));
+        let mut reader = case.open_ranges(&ranges);
+        for key in ODD_KEYS {
             reader.next_range().unwrap();
             let mut text = String::new();
             reader.read_to_string(&mut text).unwrap();
@@ -87,29 +87,29 @@ fn what_is_listed_can_be_read() {
 }
 
 #[test]
-fn what_is_written_is_listed_and_can_be_removed() {
-    every_store(|case| {
+fn written_objects_are_listed_and_deletable() {
+    for_each_store(|case| {
         let store = case.store();
-        for key in HARD {
+        for key in ODD_KEYS {
             let mut upload = store.create(key).unwrap();
             upload.write_all(key.as_bytes()).unwrap();
             assert_eq!(upload.finish().unwrap(), key.len() as u64);
         }
-        let found = everything(store.as_ref(), ListMode::Recursive);
-        assert_eq!(keys(&found), sorted(HARD), "{}", case.name);
-        for key in HARD {
+        let found = list_everything(store.as_ref(), ListMode::Recursive);
+        assert_eq!(keys(&found), sorted(ODD_KEYS), "{}", case.name);
+        for key in ODD_KEYS {
             assert_eq!(case.get(key), key.as_bytes(), "{}", case.name);
         }
-        store.delete(&HARD.map(str::to_owned)).unwrap();
-        let left = everything(store.as_ref(), ListMode::Recursive);
+        store.delete(&ODD_KEYS.map(str::to_owned)).unwrap();
+        let left = list_everything(store.as_ref(), ListMode::Recursive);
         assert_eq!(keys(&left), [""; 0], "{}", case.name);
     });
 }
 
 #[test]
-fn many_pages_are_one_listing() {
-    let server = Server::public(Faults::new().page(3));
-    let case = Case::s3(server);
+fn pages_are_merged_into_one_listing() {
+    let server = S3Server::anonymous(FaultPlan::new().with_page_size(3));
+    let case = StoreCase::s3(server);
     let names: Vec<String> = (0..20).map(|n| format!("{:02}/{n}.json", n % 7)).collect();
     for name in names
         .iter()
@@ -122,36 +122,36 @@ fn many_pages_are_one_listing() {
     expected.sort_unstable();
     let store = case.store();
     let lists = || {
-        let lists = Which::kind(Kind::List);
-        case.server.as_ref().unwrap().requests(&lists)
+        let lists = RequestMatcher::operation(Operation::List);
+        case.server.as_ref().unwrap().request_count(&lists)
     };
     let before = lists();
-    let found = everything(store.as_ref(), ListMode::Recursive);
+    let found = list_everything(store.as_ref(), ListMode::Recursive);
     assert_eq!(keys(&found), expected);
     assert_eq!(lists() - before, 22_usize.div_ceil(3));
     let level = store.list("", ListMode::Delimited).unwrap();
     assert_eq!((level.objects.len(), level.common_prefixes.len()), (2, 7));
     assert_eq!(
-        keys(&everything(store.as_ref(), ListMode::Delimited)),
+        keys(&list_everything(store.as_ref(), ListMode::Delimited)),
         expected
     );
 }
 
 #[test]
-fn more_than_a_page_of_a_thousand_is_listed() {
-    every_store(|case| {
+fn more_than_1000_objects_are_listed() {
+    for_each_store(|case| {
         for number in 0..1001 {
             case.put(&format!("{number:04}.json"), "");
         }
-        let found = everything(case.store().as_ref(), ListMode::Recursive);
+        let found = list_everything(case.store().as_ref(), ListMode::Recursive);
         assert_eq!(found.len(), 1001, "{}", case.name);
         assert_eq!(found[1000].key, "1000.json", "{}", case.name);
     });
 }
 
 #[test]
-fn nothing_is_in_an_empty_prefix() {
-    every_store(|case| {
+fn empty_prefix_lists_nothing() {
+    for_each_store(|case| {
         for depth in [ListMode::Delimited, ListMode::Recursive] {
             let level = case.store().list("", depth).unwrap();
             assert!(level.objects.is_empty(), "{}", case.name);
@@ -161,51 +161,54 @@ fn nothing_is_in_an_empty_prefix() {
 }
 
 #[test]
-fn a_prefix_that_only_begins_alike_is_another() {
-    every_store(|case| {
+fn prefix_matches_whole_path_segments() {
+    for_each_store(|case| {
         case.put("logs/a.json", "a");
         case.put("logs-old/b.json", "b");
         case.put("logs.json", "c");
-        let store = case.store_of("logs");
-        let found = everything(store.as_ref(), ListMode::Recursive);
+        let store = case.store_at("logs");
+        let found = list_everything(store.as_ref(), ListMode::Recursive);
         assert_eq!(keys(&found), ["a.json"], "{}", case.name);
     });
 }
 
 #[test]
-fn folder_marks_of_consoles_are_no_objects() {
-    let case = Case::s3(Server::public(Faults::new()));
+fn folder_markers_are_not_listed() {
+    let case = StoreCase::s3(S3Server::anonymous(FaultPlan::new()));
     case.put("2018/a.json", "a");
     let server = case.server.as_ref().unwrap();
     let below = case.url("").replacen(&format!("s3://{BUCKET}/"), "", 1);
     for mark in ["", "2018/", "2018/12/"] {
-        server.mark(BUCKET, &format!("{below}{mark}"));
+        server.add_folder_marker(BUCKET, &format!("{below}{mark}"));
     }
     let store = case.store();
     for depth in [ListMode::Delimited, ListMode::Recursive] {
-        assert_eq!(keys(&everything(store.as_ref(), depth)), ["2018/a.json"]);
+        assert_eq!(
+            keys(&list_everything(store.as_ref(), depth)),
+            ["2018/a.json"]
+        );
     }
     let level = store.list("2018/", ListMode::Delimited).unwrap();
     assert_eq!(level.common_prefixes, ["2018/12/"]);
 }
 
 #[test]
-fn one_object_is_a_place() {
-    every_store(|case| {
+fn single_object_is_a_location() {
+    for_each_store(|case| {
         let others = ["x.json.gz", "x.json.d/y.json", "x.jsonl", "w.json"];
         for key in others {
             case.put(key, "other");
         }
         case.put("x.json", "this one");
-        let store = case.store_of("x.json");
+        let store = case.store_at("x.json");
         for depth in [ListMode::Delimited, ListMode::Recursive] {
-            let found = everything(store.as_ref(), depth);
+            let found = list_everything(store.as_ref(), depth);
             assert_eq!(keys(&found), ["x.json"], "{}", case.name);
             assert_eq!(found[0].size, 8, "{}", case.name);
         }
         assert_eq!(store.display("x.json"), case.url("x.json"), "{}", case.name);
         let mut reader = store.read_ranges(vec![sparkify::storage::ObjectRange {
-            object: everything(store.as_ref(), ListMode::Delimited).remove(0),
+            object: list_everything(store.as_ref(), ListMode::Delimited).remove(0),
             start: 5,
             expected_end: u64::MAX,
         }]);
@@ -217,38 +220,38 @@ fn one_object_is_a_place() {
 }
 
 #[test]
-fn objects_are_named_as_users_name_them() {
-    every_store(|case| {
+fn display_matches_user_notation() {
+    for_each_store(|case| {
         let store = case.store();
-        for key in HARD {
+        for key in ODD_KEYS {
             assert_eq!(store.display(key), case.url(key), "{}", case.name);
         }
     });
 }
 
 #[test]
-fn a_bucket_is_a_place() {
-    let server = Server::public(Faults::new());
+fn bucket_is_a_location() {
+    let server = S3Server::anonymous(FaultPlan::new());
     let folder = server.bucket(BUCKET);
     std::fs::write(folder.join("x.json"), "x").unwrap();
-    let stores = StoreRegistry::new(options(&server));
+    let stores = StoreRegistry::new(anonymous_options(&server));
     for url in ["s3://music", "s3://music/", "S3://music"] {
         let place = Location::parse(url.as_ref()).unwrap();
         let store = stores.open(&place).unwrap();
-        let found = everything(store.as_ref(), ListMode::Delimited);
+        let found = list_everything(store.as_ref(), ListMode::Delimited);
         assert_eq!(keys(&found), ["x.json"], "{url}");
         assert_eq!(store.display("x.json"), "s3://music/x.json", "{url}");
     }
 }
 
 #[test]
-fn versions_tell_contents_apart() {
-    let case = Case::s3(Server::public(Faults::new()));
+fn versions_differ_with_content() {
+    let case = StoreCase::s3(S3Server::anonymous(FaultPlan::new()));
     case.put("x.json", "older");
     case.put("y.json", "older");
-    let older = case.listed();
+    let older = case.list_by_key();
     case.put("x.json", "newer");
-    let newer = case.listed();
+    let newer = case.list_by_key();
     assert!(matches!(older["x.json"].version, ObjectVersion::ETag(_)));
     assert_ne!(older["x.json"], newer["x.json"]);
     assert_eq!(older["y.json"], newer["y.json"]);

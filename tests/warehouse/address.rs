@@ -5,13 +5,13 @@ use std::time::Duration;
 use sparkify::warehouse::connect::tls::{RootCerts, TlsMode};
 use sparkify::warehouse::dialect::Dialect;
 
-use crate::resolve::Sources;
+use crate::resolve::ConfigSources;
 
-const FILE: &str = "[CLUSTER]\nHOST=file-host\nDB_NAME=filedb\nDB_USER=fileuser\n\
+const CONFIG_FILE: &str = "[CLUSTER]\nHOST=file-host\nDB_NAME=filedb\nDB_USER=fileuser\n\
     DB_PASSWORD=filepass\nDB_PORT=1111\n";
 
 #[test]
-fn urls_are_taken_apart() {
+fn url_is_parsed() {
     for (url, shown) in [
         ("redshift://me@h:1/d", "redshift://me@h:1/d"),
         ("redshift://me@h", "redshift://me@h:5439/dev"),
@@ -37,34 +37,38 @@ fn urls_are_taken_apart() {
             "postgres://me@:9/d?host=/run/pg",
         ),
     ] {
-        assert_eq!(Sources::of_url(url).address().to_string(), shown, "{url}");
+        assert_eq!(
+            ConfigSources::from_url(url).connection_config().to_string(),
+            shown,
+            "{url}"
+        );
     }
 }
 
 #[test]
-fn parameters_are_taken() {
-    let address = Sources::of_url(
+fn url_parameters_are_parsed() {
+    let address = ConfigSources::from_url(
         "redshift://me@h/d?sslmode=verify-ca&sslrootcert=%2Fa%20b.pem&connect_timeout=3&\
          application_name=mine&options=-c%20a%3Db",
     )
-    .address();
+    .connection_config();
     assert_eq!(address.tls.mode, TlsMode::VerifyCa);
     assert_eq!(address.tls.root_certs, RootCerts::File("/a b.pem".into()));
     assert_eq!(address.connect_timeout, Some(Duration::from_secs(3)));
     assert_eq!(address.application_name, "mine");
     assert_eq!(address.options.as_deref(), Some("-c a=b"));
 
-    let address = Sources::of_url("redshift://me@h").address();
+    let address = ConfigSources::from_url("redshift://me@h").connection_config();
     assert_eq!(address.dialect, Dialect::Redshift);
     assert_eq!(address.connect_timeout, Some(Duration::from_secs(10)));
     assert_eq!(address.application_name, "sparkify");
     assert_eq!((address.options, address.password), (None, None));
-    let address = Sources::of_url("redshift://me@h?connect_timeout=0").address();
+    let address = ConfigSources::from_url("redshift://me@h?connect_timeout=0").connection_config();
     assert_eq!(address.connect_timeout, None);
 }
 
 #[test]
-fn what_encrypts_follows_from_mode_and_roots() {
+fn tls_follows_from_sslmode_and_root_certs() {
     let (system, file) = (RootCerts::System, RootCerts::File("f".into()));
     for (url, mode, roots) in [
         ("redshift://me@h", TlsMode::VerifyFull, &system),
@@ -89,32 +93,32 @@ fn what_encrypts_follows_from_mode_and_roots() {
         ("redshift://me@h?sslmode=disable", TlsMode::Disable, &system),
         ("redshift://me@h?sslmode=allow", TlsMode::Allow, &system),
     ] {
-        let tls = Sources::of_url(url).address().tls;
+        let tls = ConfigSources::from_url(url).connection_config().tls;
         assert_eq!((tls.mode, &tls.root_certs), (mode, roots), "{url}");
     }
-    let mut sources = Sources::of_url("postgres://me@h?sslrootcert=g");
+    let mut sources = ConfigSources::from_url("postgres://me@h?sslrootcert=g");
     sources.ca_bundle = Some("f".to_owned());
-    assert_eq!(sources.address().tls.root_certs, file);
+    assert_eq!(sources.connection_config().tls.root_certs, file);
 }
 
 #[test]
-fn flags_count_before_environment_and_environment_before_the_file() {
-    let bare = Sources::of_url("redshift://").file(FILE);
+fn flag_overrides_environment_overrides_file() {
+    let bare = ConfigSources::from_url("redshift://").with_file(CONFIG_FILE);
     assert_eq!(
-        bare.address().to_string(),
+        bare.connection_config().to_string(),
         "redshift://fileuser@file-host:1111/filedb"
     );
     let named = bare
-        .env("PGHOST", "env-host")
-        .env("PGPORT", "2222")
-        .env("PGDATABASE", "envdb")
-        .env("PGUSER", "envuser")
-        .env("PGSSLMODE", "require")
-        .env("PGSSLROOTCERT", "env.pem")
-        .env("PGCONNECT_TIMEOUT", "4")
-        .env("PGAPPNAME", "env app")
-        .env("PGOPTIONS", "-c x=y");
-    let address = named.address();
+        .with_env("PGHOST", "env-host")
+        .with_env("PGPORT", "2222")
+        .with_env("PGDATABASE", "envdb")
+        .with_env("PGUSER", "envuser")
+        .with_env("PGSSLMODE", "require")
+        .with_env("PGSSLROOTCERT", "env.pem")
+        .with_env("PGCONNECT_TIMEOUT", "4")
+        .with_env("PGAPPNAME", "env app")
+        .with_env("PGOPTIONS", "-c x=y");
+    let address = named.connection_config();
     assert_eq!(
         address.to_string(),
         "redshift://envuser@env-host:2222/envdb"
@@ -130,7 +134,7 @@ fn flags_count_before_environment_and_environment_before_the_file() {
         "redshift://u@f:3/d?sslmode=verify-full&sslrootcert=x&connect_timeout=5&application_name=a&options=o"
             .to_owned(),
     );
-    let address = flagged.address();
+    let address = flagged.connection_config();
     assert_eq!(address.to_string(), "redshift://u@f:3/d");
     assert_eq!(address.tls.mode, TlsMode::VerifyFull);
     assert_eq!(address.tls.root_certs, RootCerts::File("x".into()));
@@ -140,55 +144,72 @@ fn flags_count_before_environment_and_environment_before_the_file() {
 }
 
 #[test]
-fn a_warehouse_is_named_by_flag_variable_or_file() {
-    let variable = Sources::default().env("SPARKIFY_WAREHOUSE", "postgres://v@h/d");
-    assert_eq!(variable.address().to_string(), "postgres://v@h:5432/d");
-    let file = Sources::default().file(FILE);
+fn warehouse_comes_from_flag_environment_or_file() {
+    let variable = ConfigSources::default().with_env("SPARKIFY_WAREHOUSE", "postgres://v@h/d");
     assert_eq!(
-        file.address().to_string(),
+        variable.connection_config().to_string(),
+        "postgres://v@h:5432/d"
+    );
+    let file = ConfigSources::default().with_file(CONFIG_FILE);
+    assert_eq!(
+        file.connection_config().to_string(),
         "redshift://fileuser@file-host:1111/filedb"
     );
-    let flag = Sources {
+    let flag = ConfigSources {
         url: Some("postgres://f@h/e".to_owned()),
         ..variable.clone()
     };
-    assert_eq!(flag.address().to_string(), "postgres://f@h:5432/e");
+    assert_eq!(
+        flag.connection_config().to_string(),
+        "postgres://f@h:5432/e"
+    );
 
     for nothing in [
-        Sources::default(),
-        Sources::default().env("PGHOST", "h").env("PGUSER", "u"),
-        Sources::default().env("SPARKIFY_WAREHOUSE", ""),
-        Sources::default().file("[S3]\nLOG_DATA=s3://a/b\n"),
+        ConfigSources::default(),
+        ConfigSources::default()
+            .with_env("PGHOST", "h")
+            .with_env("PGUSER", "u"),
+        ConfigSources::default().with_env("SPARKIFY_WAREHOUSE", ""),
+        ConfigSources::default().with_file("[S3]\nLOG_DATA=s3://a/b\n"),
     ] {
         assert!(nothing.resolve().0.unwrap().is_none());
     }
 }
 
 #[test]
-fn passwords_come_from_the_url_the_environment_and_the_file_in_this_order() {
-    let file = Sources::default().file(FILE);
-    assert_eq!(file.password().as_deref(), Some("filepass"));
+fn password_precedence_is_url_environment_file() {
+    let file = ConfigSources::default().with_file(CONFIG_FILE);
+    assert_eq!(file.resolve_password().as_deref(), Some("filepass"));
     let url = file
         .clone()
-        .env("SPARKIFY_WAREHOUSE", "redshift://u:url%2Fpass@h/d");
-    assert_eq!(url.password().as_deref(), Some("url/pass"));
-    let variable = url.clone().env("PGPASSWORD", "envpass");
-    assert_eq!(variable.password().as_deref(), Some("url/pass"));
-    let variable = file.clone().env("PGPASSWORD", "envpass");
-    assert_eq!(variable.password().as_deref(), Some("envpass"));
+        .with_env("SPARKIFY_WAREHOUSE", "redshift://u:url%2Fpass@h/d");
+    assert_eq!(url.resolve_password().as_deref(), Some("url/pass"));
+    let variable = url.clone().with_env("PGPASSWORD", "envpass");
+    assert_eq!(variable.resolve_password().as_deref(), Some("url/pass"));
+    let variable = file.clone().with_env("PGPASSWORD", "envpass");
+    assert_eq!(variable.resolve_password().as_deref(), Some("envpass"));
     // That of the file is for the host in it.
-    let other = file.clone().env("PGHOST", "other").env("PGUSER", "me");
-    assert_eq!(other.password(), None);
-    assert_eq!(file.clone().env("PGUSER", "another").password(), None);
+    let other = file
+        .clone()
+        .with_env("PGHOST", "other")
+        .with_env("PGUSER", "me");
+    assert_eq!(other.resolve_password(), None);
+    assert_eq!(
+        file.clone()
+            .with_env("PGUSER", "another")
+            .resolve_password(),
+        None
+    );
     // A password is for the warehouse that its URL names, and no other.
-    let mut flag = Sources::default().env("SPARKIFY_WAREHOUSE", "redshift://u:urlpass@h/d");
+    let mut flag =
+        ConfigSources::default().with_env("SPARKIFY_WAREHOUSE", "redshift://u:urlpass@h/d");
     flag.url = Some("redshift://u@other/d".to_owned());
-    assert_eq!(flag.password(), None);
-    assert_eq!(flag.env("PGPASSWORD", "").password(), None);
+    assert_eq!(flag.resolve_password(), None);
+    assert_eq!(flag.with_env("PGPASSWORD", "").resolve_password(), None);
 }
 
 #[test]
-fn what_is_wrong_is_named() {
+fn invalid_setting_is_named() {
     for (url, words) in [
         ("h:5439/d", "redshift://USER@HOST:5439/DATABASE"),
         ("mysql://h/d", "neither redshift:// nor postgres://"),
@@ -231,7 +252,7 @@ fn what_is_wrong_is_named() {
         ("redshift://me:wo/rd@h/d", "is to be written as %2F"),
         ("redshift://me:wo?rd@h/d", "is to be written as %2F"),
     ] {
-        let error = Sources::of_url(url).error();
+        let error = ConfigSources::from_url(url).resolve_error();
         assert!(error.to_string().contains(words), "{url}: {error}");
         assert_eq!(error.exit_code(), 2, "{url}");
     }
@@ -244,7 +265,9 @@ fn what_is_wrong_is_named() {
             "PGCONNECT_TIMEOUT is no number of seconds",
         ),
     ] {
-        let error = Sources::of_url("postgres://me@h").env(name, value).error();
+        let error = ConfigSources::from_url("postgres://me@h")
+            .with_env(name, value)
+            .resolve_error();
         assert!(error.to_string().contains(words), "{error}");
     }
 }

@@ -1,8 +1,8 @@
 //! Triggers and rules that drop or change what a load writes: it fails and names the table.
 
-use crate::house::House;
+use crate::house::TestWarehouse;
 use crate::redshift::Mode;
-use crate::rows::assert_same;
+use crate::rows::assert_tables_eq;
 
 const SONG: &str =
     r#"{"song_id":"S","artist_id":"A","title":"T","artist_name":"N","duration":1.5}"#;
@@ -15,49 +15,49 @@ fn event(user: u32, ts: u32, level: &str) -> String {
 
 /// Returns a warehouse with the star `first`, and another star, `second`, which adds rows to every table of the star,
 /// has a smaller delivery of an event and a later one of a user, and the song of a play that is there.
-fn with_stars(mode: Mode) -> House {
-    let house = House::new(mode);
+fn warehouse_with_two_datasets(mode: Mode) -> TestWarehouse {
+    let warehouse = TestWarehouse::new(mode);
     let other = SONG.replace("1.5", "2.5").replace("\"S\"", "\"O\"");
-    house.write("first/songs/a.json", &other);
+    warehouse.write_file("first/songs/a.json", &other);
     let events = [event(1, 1000, "paid"), event(2, 1000, "paid")];
-    house.write("first/logs/a.json", &events.join("\n"));
+    warehouse.write_file("first/logs/a.json", &events.join("\n"));
     let another = SONG.replace("\"A\"", "\"B\"").replace("\"S\"", "\"P\"");
     let songs = [SONG.to_owned(), another.replace("1.5", "3.5")];
-    house.write("second/songs/a.json", &songs.join("\n"));
+    warehouse.write_file("second/songs/a.json", &songs.join("\n"));
     let events = [
         event(1, 1000, "free"),
         event(2, 2000, "free"),
         event(3, 3000, "paid"),
     ];
-    house.write("second/logs/a.json", &events.join("\n"));
+    warehouse.write_file("second/logs/a.json", &events.join("\n"));
     for star in ["first", "second"] {
         let data = |kind| format!("{star}/{kind}");
-        house.make(&data("songs"), &data("logs"), &format!("star-{star}"));
+        warehouse.build_dataset(&data("songs"), &data("logs"), &format!("star-{star}"));
     }
-    house.load("star-first").succeeds();
-    house
+    warehouse.load_dataset("star-first").assert_success();
+    warehouse
 }
 
 /// Makes a row trigger.
-fn trigger(table: &str, when: &str, body: &str) -> String {
+fn trigger_sql(table: &str, when: &str, body: &str) -> String {
     format!(
         "CREATE FUNCTION meddle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body} END $$;
          CREATE TRIGGER meddle {when} ON {table} FOR EACH ROW EXECUTE FUNCTION meddle()"
     )
 }
 
-const UNDO: &str = "DROP FUNCTION IF EXISTS meddle() CASCADE;
+const DROP_TRIGGERS_SQL: &str = "DROP FUNCTION IF EXISTS meddle() CASCADE;
     DROP RULE IF EXISTS meddle ON songplays; DROP RULE IF EXISTS meddle ON users";
 
-const DROP: &str = "RETURN NULL;";
+const DROP_ROW: &str = "RETURN NULL;";
 
 #[test]
-fn rows_that_a_trigger_drops_or_changes_fail_the_load() {
-    let house = with_stars(Mode::Postgres);
-    let before = house.tables();
+fn trigger_that_drops_or_changes_rows_fails_the_load() {
+    let warehouse = warehouse_with_two_datasets(Mode::Postgres);
+    let before = warehouse.warehouse_tables();
     let triggers = [
-        ("songplays", "INSERT", DROP),
-        ("songplays", "UPDATE", DROP),
+        ("songplays", "INSERT", DROP_ROW),
+        ("songplays", "UPDATE", DROP_ROW),
         ("songplays", "INSERT", "NEW.location := 'l'; RETURN NEW;"),
         ("songplays", "INSERT", "NEW.location := NULL; RETURN NEW;"),
         (
@@ -78,20 +78,20 @@ fn rows_that_a_trigger_drops_or_changes_fail_the_load() {
         ("songs", "INSERT", "NEW.year := 1; RETURN NEW;"),
         ("artists", "INSERT", "NEW.latitude := 1; RETURN NEW;"),
         ("time", "INSERT", "NEW.hour := 25; RETURN NEW;"),
-        ("ledger_users", "UPDATE", DROP),
-        ("ledger_artists", "INSERT", DROP),
-        ("ledger_songs", "INSERT", DROP),
-        ("ledger_songplays", "INSERT", DROP),
-        ("loads", "INSERT", DROP),
+        ("ledger_users", "UPDATE", DROP_ROW),
+        ("ledger_artists", "INSERT", DROP_ROW),
+        ("ledger_songs", "INSERT", DROP_ROW),
+        ("ledger_songplays", "INSERT", DROP_ROW),
+        ("loads", "INSERT", DROP_ROW),
     ];
     let triggers = triggers.map(|(table, event, body)| {
         let before = format!("BEFORE {event}");
-        (table, trigger(table, &before, body))
+        (table, trigger_sql(table, &before, body))
     });
     let others = [
         (
             "songplays",
-            trigger(
+            trigger_sql(
                 "songplays",
                 "AFTER INSERT",
                 "DELETE FROM songplays WHERE songplay_id = NEW.songplay_id; RETURN NULL;",
@@ -100,7 +100,7 @@ fn rows_that_a_trigger_drops_or_changes_fail_the_load() {
         // A trigger of one table that removes rows of another, ...
         (
             "songplays",
-            trigger(
+            trigger_sql(
                 "loads",
                 "AFTER INSERT",
                 "DELETE FROM songplays WHERE user_id = 3; RETURN NULL;",
@@ -108,7 +108,7 @@ fn rows_that_a_trigger_drops_or_changes_fail_the_load() {
         ),
         (
             "songplays",
-            trigger(
+            trigger_sql(
                 "time",
                 "AFTER INSERT",
                 "DELETE FROM songplays WHERE user_id = 3; RETURN NULL;",
@@ -119,7 +119,7 @@ fn rows_that_a_trigger_drops_or_changes_fail_the_load() {
         // ... or rows that this load has nothing to do with, or adds some.
         (
             "songs",
-            trigger(
+            trigger_sql(
                 "songplays",
                 "AFTER INSERT",
                 "DELETE FROM songs WHERE song_id = 'O'; RETURN NULL;",
@@ -128,7 +128,7 @@ fn rows_that_a_trigger_drops_or_changes_fail_the_load() {
         ),
         (
             "artists",
-            trigger(
+            trigger_sql(
                 "songs",
                 "AFTER INSERT",
                 "INSERT INTO artists VALUES ('X', 'x') ON CONFLICT DO NOTHING; RETURN NULL;",
@@ -145,28 +145,31 @@ fn rows_that_a_trigger_drops_or_changes_fail_the_load() {
         ),
     ];
     for (table, sql) in triggers.into_iter().chain(others) {
-        house.client().batch_execute(&sql).unwrap();
+        warehouse.admin_client().batch_execute(&sql).unwrap();
         let name = format!("table {table} is not as the load wrote it");
-        house
-            .load("star-second")
-            .fails(1, &[&name, "triggers, rules"]);
-        assert_same(&house.tables(), &before);
-        house.client().batch_execute(UNDO).unwrap();
+        warehouse
+            .load_dataset("star-second")
+            .assert_failure(1, &[&name, "triggers, rules"]);
+        assert_tables_eq(&warehouse.warehouse_tables(), &before);
+        warehouse
+            .admin_client()
+            .batch_execute(DROP_TRIGGERS_SQL)
+            .unwrap();
     }
-    house.load("star-second").succeeds();
+    warehouse.load_dataset("star-second").assert_success();
 }
 
 /// A trigger that only looks is none of the load's business.
 #[test]
-fn a_trigger_that_changes_nothing_does_not_stop_a_load() {
-    let house = with_stars(Mode::Postgres);
+fn harmless_trigger_does_not_fail_the_load() {
+    let warehouse = warehouse_with_two_datasets(Mode::Postgres);
     let body = "INSERT INTO seen VALUES (NEW.songplay_id); RETURN NEW;";
-    let sql = trigger("songplays", "BEFORE INSERT OR UPDATE", body);
-    let mut client = house.client();
+    let sql = trigger_sql("songplays", "BEFORE INSERT OR UPDATE", body);
+    let mut client = warehouse.admin_client();
     client
         .batch_execute(&format!("CREATE TABLE seen (id BIGINT); {sql}"))
         .unwrap();
-    house.load("star-second").succeeds();
+    warehouse.load_dataset("star-second").assert_success();
     // Two plays are new, and both of those before have changed.
     for table in ["songplays", "seen"] {
         let query = format!("SELECT count(*) FROM {table}");
@@ -176,55 +179,68 @@ fn a_trigger_that_changes_nothing_does_not_stop_a_load() {
 }
 
 #[test]
-fn rows_that_a_trigger_keeps_fail_a_full_refresh() {
-    let house = with_stars(Mode::Postgres);
-    let before = house.tables();
-    let from = house.out("star-second");
+fn trigger_that_blocks_delete_fails_full_refresh() {
+    let warehouse = warehouse_with_two_datasets(Mode::Postgres);
+    let before = warehouse.warehouse_tables();
+    let from = warehouse.out_location("star-second");
     let refresh = ["load", "--quiet", "--full-refresh", "--from", &from];
-    let sql = trigger("songplays", "BEFORE DELETE", DROP);
-    house.client().batch_execute(&sql).unwrap();
+    let sql = trigger_sql("songplays", "BEFORE DELETE", DROP_ROW);
+    warehouse.admin_client().batch_execute(&sql).unwrap();
     let words = [
         "table songplays is not as the load wrote it",
         "not all of its rows were deleted",
     ];
-    house.job(&refresh).fails(1, &words);
-    assert_same(&house.tables(), &before);
-    house.client().batch_execute(UNDO).unwrap();
-    house.job(&refresh).succeeds();
-    assert_same(&house.tables(), &house.star("star-second"));
+    warehouse.run_command(&refresh).assert_failure(1, &words);
+    assert_tables_eq(&warehouse.warehouse_tables(), &before);
+    warehouse
+        .admin_client()
+        .batch_execute(DROP_TRIGGERS_SQL)
+        .unwrap();
+    warehouse.run_command(&refresh).assert_success();
+    assert_tables_eq(
+        &warehouse.warehouse_tables(),
+        &warehouse.dataset_tables("star-second"),
+    );
 }
 
 /// A partition has triggers of its own.
 #[test]
-fn a_trigger_of_a_partition_is_noticed() {
-    let house = with_stars(Mode::Postgres);
+fn partition_trigger_is_detected() {
+    let warehouse = warehouse_with_two_datasets(Mode::Postgres);
     let parts = "ALTER TABLE users RENAME TO old;
         CREATE TABLE users (LIKE old) PARTITION BY RANGE (user_id);
         CREATE TABLE some_users PARTITION OF users DEFAULT;
         INSERT INTO users SELECT * FROM old;
         DROP TABLE old CASCADE;";
     let body = "NEW.level := 'x'; RETURN NEW;";
-    let sql = trigger("some_users", "BEFORE UPDATE", body);
-    let mut client = house.client();
+    let sql = trigger_sql("some_users", "BEFORE UPDATE", body);
+    let mut client = warehouse.admin_client();
     client.batch_execute(&format!("{parts}{sql}")).unwrap();
     let words = ["table users is not as the load wrote it"];
-    house.load("star-second").fails(1, &words);
-    client.batch_execute(UNDO).unwrap();
-    house.load("star-second").succeeds();
+    warehouse
+        .load_dataset("star-second")
+        .assert_failure(1, &words);
+    client.batch_execute(DROP_TRIGGERS_SQL).unwrap();
+    warehouse.load_dataset("star-second").assert_success();
 }
 
 /// Redshift has no triggers, but rows that are not there after the merge are noticed all the same.
 #[test]
-fn rows_that_are_missing_in_redshift_fail_the_load() {
-    let house = with_stars(Mode::Redshift);
-    let before = house.tables();
+fn missing_rows_in_redshift_fail_the_load() {
+    let warehouse = warehouse_with_two_datasets(Mode::Redshift);
+    let before = warehouse.warehouse_tables();
     for table in ["songplays", "users", "songs", "artists", "time"] {
-        let sql = trigger(table, "BEFORE INSERT", DROP);
-        house.client().batch_execute(&sql).unwrap();
+        let sql = trigger_sql(table, "BEFORE INSERT", DROP_ROW);
+        warehouse.admin_client().batch_execute(&sql).unwrap();
         let name = format!("table {table} is not as the load wrote it");
-        house.load("star-second").fails(1, &[&name]);
-        assert_same(&house.tables(), &before);
-        house.client().batch_execute(UNDO).unwrap();
+        warehouse
+            .load_dataset("star-second")
+            .assert_failure(1, &[&name]);
+        assert_tables_eq(&warehouse.warehouse_tables(), &before);
+        warehouse
+            .admin_client()
+            .batch_execute(DROP_TRIGGERS_SQL)
+            .unwrap();
     }
-    house.load("star-second").succeeds();
+    warehouse.load_dataset("star-second").assert_success();
 }

@@ -4,90 +4,99 @@ use std::process::Command;
 
 use sparkify::warehouse::iam_role::IamRole;
 
-use crate::house::{Ended, House};
+use crate::house::{CommandOutput, TestWarehouse};
 use crate::redshift::Mode;
 
 /// `sparkify create-tables --dry-run`, which connects to nothing.
-fn dry_run(house: &House, arguments: &[&str]) -> Command {
-    house.sparkify(&[&["create-tables", "--dry-run"], arguments].concat())
+fn create_tables_dry_run(warehouse: &TestWarehouse, arguments: &[&str]) -> Command {
+    warehouse.sparkify(&[&["create-tables", "--dry-run"], arguments].concat())
 }
 
 #[track_caller]
-fn fails(command: &mut Command, code: i32, words: &[&str]) {
-    let ended = Ended::of(command).fails(code, words);
+fn assert_fails(command: &mut Command, code: i32, words: &[&str]) {
+    let ended = CommandOutput::run(command).assert_failure(code, words);
     assert!(!format!("{ended:?}").contains("planted"), "{ended:?}");
 }
 
 #[test]
-fn a_warehouse_is_named_by_flag_environment_or_file() {
-    let house = House::without_tables(Mode::Postgres);
-    house.write(
+fn warehouse_comes_from_flag_environment_or_file() {
+    let warehouse = TestWarehouse::without_tables(Mode::Postgres);
+    warehouse.write_file(
         "dwh.cfg",
         "[CLUSTER]\nHOST=h\nDB_USER=u\n[IAM_ROLE]\nARN='default'\n",
     );
-    house.write("empty.cfg", "[S3]\nLOG_DATA='s3://b/l'\n");
+    warehouse.write_file("empty.cfg", "[S3]\nLOG_DATA='s3://b/l'\n");
     let is_redshift = |command: &mut Command| {
-        let ended = Ended::of(command).succeeds();
+        let ended = CommandOutput::run(command).assert_success();
         ended.stdout.contains("DISTSTYLE")
     };
     let postgres = "postgres://u@h/d";
-    assert!(!is_redshift(&mut dry_run(
-        &house,
+    assert!(!is_redshift(&mut create_tables_dry_run(
+        &warehouse,
         &["--warehouse", postgres]
     )));
-    assert!(is_redshift(&mut dry_run(&house, &["--config", "dwh.cfg"])));
-    let mut variable = dry_run(&house, &["--config", "dwh.cfg"]);
+    assert!(is_redshift(&mut create_tables_dry_run(
+        &warehouse,
+        &["--config", "dwh.cfg"]
+    )));
+    let mut variable = create_tables_dry_run(&warehouse, &["--config", "dwh.cfg"]);
     assert!(!is_redshift(
         variable.env("SPARKIFY_WAREHOUSE", "postgres://u:planted@h/d")
     ));
     let flag = ["--warehouse", "redshift://u@h"];
-    let mut flag = dry_run(&house, &flag);
+    let mut flag = create_tables_dry_run(&warehouse, &flag);
     assert!(is_redshift(flag.env("SPARKIFY_WAREHOUSE", postgres)));
 
     let none = "no warehouse is named; give --warehouse URL";
-    fails(&mut dry_run(&house, &[]), 2, &[none]);
-    fails(&mut dry_run(&house, &["--config", "empty.cfg"]), 2, &[none]);
-    fails(
-        &mut dry_run(&house, &["--config", "none.cfg"]),
+    assert_fails(&mut create_tables_dry_run(&warehouse, &[]), 2, &[none]);
+    assert_fails(
+        &mut create_tables_dry_run(&warehouse, &["--config", "empty.cfg"]),
+        2,
+        &[none],
+    );
+    assert_fails(
+        &mut create_tables_dry_run(&warehouse, &["--config", "none.cfg"]),
         1,
         &["cannot read none.cfg"],
     );
 }
 
 #[test]
-fn what_is_wrong_is_refused_without_a_connection() {
-    let house = House::without_tables(Mode::Postgres);
-    house.write(
+fn invalid_arguments_fail_without_connecting() {
+    let warehouse = TestWarehouse::without_tables(Mode::Postgres);
+    warehouse.write_file(
         "keys.cfg",
         "[CLUSTER]\nHOST=h\nDB_USER=u\nDB_PASSWORD=planted\n[IAM_ROLE]\nARN=planted\n",
     );
-    let of = |arguments: &[&str], words: &[&str]| fails(&mut dry_run(&house, arguments), 2, words);
+    let assert_rejected = |arguments: &[&str], words: &[&str]| {
+        assert_fails(&mut create_tables_dry_run(&warehouse, arguments), 2, words)
+    };
     let refused = ["--warehouse has a password in it", "PGPASSWORD"];
-    of(&["--warehouse", "redshift://u:planted@h/d"], &refused);
-    of(
+    assert_rejected(&["--warehouse", "redshift://u:planted@h/d"], &refused);
+    assert_rejected(
         &["--warehouse", "postgres://h/d?password=planted"],
         &refused,
     );
-    of(
+    assert_rejected(
         &["--warehouse", "mysql://u:planted@h/d"],
         &["neither redshift:// nor postgres://"],
     );
-    of(
+    assert_rejected(
         &["--warehouse", "redshift://u@h", "--iam-role", "planted'"],
         &["cannot use --iam-role", "12 digits"],
     );
-    of(
+    assert_rejected(
         &["--config", "keys.cfg"],
         &["cannot use ARN of [IAM_ROLE]", "12 digits"],
     );
-    let mut variable = dry_run(&house, &["--warehouse", "redshift://u@h"]);
-    fails(
+    let mut variable = create_tables_dry_run(&warehouse, &["--warehouse", "redshift://u@h"]);
+    assert_fails(
         variable.env("SPARKIFY_IAM_ROLE", "planted"),
         2,
         &["cannot use SPARKIFY_IAM_ROLE"],
     );
-    let mut variable = dry_run(&house, &[]);
-    fails(
+    let mut variable = create_tables_dry_run(&warehouse, &[]);
+    assert_fails(
         variable.env("SPARKIFY_WAREHOUSE", "x://u:planted@h"),
         2,
         &["SPARKIFY_WAREHOUSE"],
@@ -95,7 +104,7 @@ fn what_is_wrong_is_refused_without_a_connection() {
 }
 
 #[test]
-fn roles_are_default_or_arns() {
+fn iam_role_is_default_or_arn() {
     let one = "arn:aws:iam::123456789012:role/reader";
     for (text, sql) in [
         ("default", "default".to_owned()),
@@ -115,7 +124,7 @@ fn roles_are_default_or_arns() {
 }
 
 #[test]
-fn nothing_else_is_a_role() {
+fn invalid_iam_role_is_rejected() {
     for text in [
         "",
         "reader",

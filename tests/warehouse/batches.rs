@@ -7,13 +7,13 @@ use proptest::sample::select;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Map, Value, json};
 
-use crate::house::House;
+use crate::house::TestWarehouse;
 use crate::redshift::Mode;
-use crate::rows::{Tables, assert_same};
+use crate::rows::{TableRows, assert_tables_eq};
 
 /// Builds an event from its defaults and the keys that are others; null takes a key away.
 fn event(changes: &Value) -> Value {
-    with(
+    merge_fields(
         json!({
             "page": "NextSong", "ts": 1000, "userId": 1, "sessionId": 1, "itemInSession": 1, "level": "free",
             "location": "L", "userAgent": "U", "firstName": "F", "lastName": "L", "gender": "G",
@@ -25,7 +25,7 @@ fn event(changes: &Value) -> Value {
 
 /// Builds a song in the same way.
 fn song(changes: &Value) -> Value {
-    with(
+    merge_fields(
         json!({
             "song_id": "S1", "title": "T", "artist_id": "A1", "artist_name": "N", "duration": 1.5, "year": 1999,
             "artist_location": "P", "artist_latitude": 1.0, "artist_longitude": 2.0,
@@ -34,7 +34,7 @@ fn song(changes: &Value) -> Value {
     )
 }
 
-fn with(mut record: Value, changes: &Value) -> Value {
+fn merge_fields(mut record: Value, changes: &Value) -> Value {
     let fields = record.as_object_mut().unwrap();
     fields.extend(changes.as_object().unwrap().clone());
     fields.retain(|_, value| !value.is_null());
@@ -42,65 +42,83 @@ fn with(mut record: Value, changes: &Value) -> Value {
 }
 
 /// Makes a star of some records.
-fn make(house: &House, name: &str, songs: &[Value], events: &[Value]) {
+fn build_dataset(warehouse: &TestWarehouse, name: &str, songs: &[Value], events: &[Value]) {
     for (kind, records) in [("songs", songs), ("logs", events)] {
         let lines: Vec<String> = records.iter().map(Value::to_string).collect();
-        house.write(&format!("{name}/{kind}/a.json"), &lines.join("\n"));
+        warehouse.write_file(&format!("{name}/{kind}/a.json"), &lines.join("\n"));
     }
     let folder = |kind| format!("{name}/{kind}");
-    house.make(&folder("songs"), &folder("logs"), name_of(name).as_str());
+    warehouse.build_dataset(
+        &folder("songs"),
+        &folder("logs"),
+        dataset_name(name).as_str(),
+    );
 }
 
-fn name_of(name: &str) -> String {
+fn dataset_name(name: &str) -> String {
     format!("star-{name}")
 }
 
-fn empty(house: &House) {
-    let tables: Vec<_> = house.tables().into_keys().collect();
+fn truncate_tables(warehouse: &TestWarehouse) {
+    let tables: Vec<_> = warehouse.warehouse_tables().into_keys().collect();
     let sql = format!("TRUNCATE loads, {}", tables.join(", "));
-    house.client().batch_execute(&sql).unwrap();
+    warehouse.admin_client().batch_execute(&sql).unwrap();
 }
 
 /// Loads stars that were made in this order into empty tables, and returns what each load added and changed of a table
 /// and what is in the warehouse then.
-fn load(house: &House, order: &[&str], table: &str) -> (Vec<(u64, u64)>, Tables) {
-    empty(house);
+fn load_in_order(
+    warehouse: &TestWarehouse,
+    order: &[&str],
+    table: &str,
+) -> (Vec<(u64, u64)>, TableRows) {
+    truncate_tables(warehouse);
     let loaded = order.iter().map(|name| {
-        let from = house.out(&name_of(name));
-        let ended = house.job(&["load", "--quiet", "--json", "--from", &from]);
-        let json = ended.succeeds().json();
-        let told = &json["tables"][table];
-        assert_eq!(told["removed"], 0);
+        let from = warehouse.out_location(&dataset_name(name));
+        let ended = warehouse.run_command(&["load", "--quiet", "--json", "--from", &from]);
+        let json = ended.assert_success().json();
+        let counts = &json["tables"][table];
+        assert_eq!(counts["removed"], 0);
         (
-            told["added"].as_u64().unwrap(),
-            told["changed"].as_u64().unwrap(),
+            counts["added"].as_u64().unwrap(),
+            counts["changed"].as_u64().unwrap(),
         )
     });
-    (loaded.collect(), house.tables())
+    (loaded.collect(), warehouse.warehouse_tables())
 }
 
 /// Loads two deliveries in both orders: the smaller one must count, and replacing the larger one is a change of
 /// `changed` rows.
 #[track_caller]
-fn smaller_counts(house: &House, table: &str, smaller: &Value, larger: &Value, changed: u64) {
+fn assert_smaller_delivery_wins(
+    warehouse: &TestWarehouse,
+    table: &str,
+    smaller: &Value,
+    larger: &Value,
+    changed: u64,
+) {
     let songs = [
         song(&json!({})),
         song(&json!({"song_id": "S2", "title": "V"})),
         song(&json!({"song_id": "S3", "duration": 2.5})),
     ];
-    make(house, "smaller", &songs, &[event(smaller)]);
-    make(house, "larger", &songs, &[event(larger)]);
-    let expected = house.star("star-smaller");
-    let (told, found) = load(house, &["smaller", "larger", "smaller"], table);
-    assert_same(&found, &expected);
-    assert_eq!(told, [(1, 0), (0, 0), (0, 0)], "{smaller} {larger}");
-    let (told, found) = load(house, &["larger", "smaller", "larger"], table);
-    assert_same(&found, &expected);
-    assert_eq!(told, [(1, 0), (0, changed), (0, 0)], "{smaller} {larger}");
+    build_dataset(warehouse, "smaller", &songs, &[event(smaller)]);
+    build_dataset(warehouse, "larger", &songs, &[event(larger)]);
+    let expected = warehouse.dataset_tables("star-smaller");
+    let (effects, found) = load_in_order(warehouse, &["smaller", "larger", "smaller"], table);
+    assert_tables_eq(&found, &expected);
+    assert_eq!(effects, [(1, 0), (0, 0), (0, 0)], "{smaller} {larger}");
+    let (effects, found) = load_in_order(warehouse, &["larger", "smaller", "larger"], table);
+    assert_tables_eq(&found, &expected);
+    assert_eq!(
+        effects,
+        [(1, 0), (0, changed), (0, 0)],
+        "{smaller} {larger}"
+    );
 }
 
-fn the_smallest_delivery_of_an_event_counts(mode: Mode) {
-    let house = House::new(mode);
+fn smallest_delivery_of_event_wins(mode: Mode) {
+    let warehouse = TestWarehouse::new(mode);
     // As FNV_HASH gives them, the key of ("T", "N") is smaller than that of ("V", "N").
     let pairs = [
         (json!({"level": "free"}), json!({"level": "paid"}), 1),
@@ -130,12 +148,12 @@ fn the_smallest_delivery_of_an_event_counts(mode: Mode) {
         ),
     ];
     for (smaller, larger, changed) in pairs {
-        smaller_counts(&house, "songplays", &smaller, &larger, changed);
+        assert_smaller_delivery_wins(&warehouse, "songplays", &smaller, &larger, changed);
     }
 }
 
-fn the_smallest_delivery_of_the_latest_event_is_the_user(mode: Mode) {
-    let house = House::new(mode);
+fn user_is_smallest_delivery_of_latest_event(mode: Mode) {
+    let warehouse = TestWarehouse::new(mode);
     let pairs = [
         (json!({"level": "free"}), json!({"level": "paid"})),
         (json!({"firstName": "E"}), json!({"firstName": "F"})),
@@ -150,14 +168,14 @@ fn the_smallest_delivery_of_the_latest_event_is_the_user(mode: Mode) {
         ),
     ];
     for (smaller, larger) in pairs {
-        smaller_counts(&house, "users", &smaller, &larger, 1);
+        assert_smaller_delivery_wins(&warehouse, "users", &smaller, &larger, 1);
     }
 }
 
 /// A play that a smaller delivery replaces has the song of that delivery, whenever the song came, and no longer the one
 /// of the delivery before.
-fn a_replaced_play_has_the_song_of_its_own_delivery(mode: Mode) {
-    let house = House::new(mode);
+fn replaced_play_has_song_of_its_own_delivery(mode: Mode) {
+    let warehouse = TestWarehouse::new(mode);
     let other = song(&json!({"song_id": "S9", "title": "other"}));
     let larger = event(&json!({"level": "paid", "song": "V"}));
     let smaller = event(&json!({"level": "free"}));
@@ -165,24 +183,34 @@ fn a_replaced_play_has_the_song_of_its_own_delivery(mode: Mode) {
         song(&json!({"song_id": "S2", "title": "V"})),
         song(&json!({"song_id": "S1"})),
     ];
-    make(&house, "larger", std::slice::from_ref(&other), &[larger]);
-    make(&house, "smaller", std::slice::from_ref(&other), &[smaller]);
+    build_dataset(
+        &warehouse,
+        "larger",
+        std::slice::from_ref(&other),
+        &[larger],
+    );
+    build_dataset(
+        &warehouse,
+        "smaller",
+        std::slice::from_ref(&other),
+        &[smaller],
+    );
     let unrelated = event(&json!({"ts": 9000, "song": null}));
-    make(
-        &house,
+    build_dataset(
+        &warehouse,
         "song-of-larger",
         &songs[..1],
         std::slice::from_ref(&unrelated),
     );
-    make(&house, "song-of-smaller", &songs[1..], &[unrelated]);
+    build_dataset(&warehouse, "song-of-smaller", &songs[1..], &[unrelated]);
     let names = ["larger", "smaller", "song-of-larger", "song-of-smaller"];
     let mut expected = None;
     for order in permutations(&names) {
-        let (_, found) = load(&house, &order, "songplays");
+        let (_, found) = load_in_order(&warehouse, &order, "songplays");
         let plays = &found["songplays"];
         let play = plays.iter().find(|play| play.contains("\"free\"")).unwrap();
         assert!(play.contains("\"S1\""), "{order:?}: {play}");
-        assert_same(&found, expected.get_or_insert_with(|| found.clone()));
+        assert_tables_eq(&found, expected.get_or_insert_with(|| found.clone()));
     }
 }
 
@@ -202,7 +230,7 @@ fn permutations<'a>(names: &[&'a str]) -> Vec<Vec<&'a str>> {
 }
 
 /// Chooses a value for each of some keys.
-fn choices(keys: &[(&'static str, &[Value])]) -> impl Strategy<Value = Value> + use<> {
+fn choose_fields(keys: &[(&'static str, &[Value])]) -> impl Strategy<Value = Value> + use<> {
     let keys = keys.iter().map(|&(key, values)| {
         let value = select(values.to_vec());
         value.prop_map(move |value| (key.to_owned(), value))
@@ -214,7 +242,7 @@ fn choices(keys: &[(&'static str, &[Value])]) -> impl Strategy<Value = Value> + 
 /// Few events, most of them delivered several times with other contents.
 fn events() -> impl Strategy<Value = Vec<Value>> {
     let texts = [json!("a"), json!("b"), json!("b "), json!(""), Value::Null];
-    let event = choices(&[
+    let event = choose_fields(&[
         ("userId", &[json!(1), json!(2)]),
         ("ts", &[json!(1000), json!(2000)]),
         ("itemInSession", &[json!(0), json!(1)]),
@@ -238,7 +266,7 @@ fn events() -> impl Strategy<Value = Vec<Value>> {
 /// Few songs and artists, most of them in several records that differ.
 fn songs() -> impl Strategy<Value = Vec<Value>> {
     let coordinates = [json!(1.5), json!(0.0), json!(-0.0), Value::Null];
-    let song = choices(&[
+    let song = choose_fields(&[
         ("song_id", &[json!("S1"), json!("S2"), json!("S3")]),
         ("title", &[json!("T"), json!("V")]),
         ("artist_id", &[json!("A1"), json!("A2")]),
@@ -257,14 +285,14 @@ fn songs() -> impl Strategy<Value = Vec<Value>> {
 }
 
 /// Most runs that records are dealt out to.
-const RUNS: usize = 4;
+const RUN_COUNT: usize = 4;
 
 /// Records and the runs that each of them comes with: one, or two.
-fn dealt(
+fn assign_to_runs(
     records: impl Strategy<Value = Vec<Value>>,
 ) -> impl Strategy<Value = Vec<(Value, usize, usize)>> {
     records.prop_flat_map(|records| {
-        let runs = vec((0..RUNS, 0..RUNS), records.len());
+        let runs = vec((0..RUN_COUNT, 0..RUN_COUNT), records.len());
         runs.prop_map(move |runs| {
             let records = records.iter().cloned().zip(runs);
             records.map(|(record, (a, b))| (record, a, b)).collect()
@@ -272,40 +300,54 @@ fn dealt(
     })
 }
 
-fn config(ordinary: u32) -> Config {
+fn proptest_config(default_cases: u32) -> Config {
     let mut config = Config {
         source_file: Some(file!()),
         ..Config::default()
     };
     if std::env::var_os("PROPTEST_CASES").is_none() {
-        config.cases = ordinary;
+        config.cases = default_cases;
     }
     config
 }
 
-fn runs_in_any_order_are_what_one_run_is(mode: Mode) {
-    let house = House::new(mode);
+fn runs_in_any_order_equal_one_run(mode: Mode) {
+    let warehouse = TestWarehouse::new(mode);
     let order = Just(["0", "1", "2", "3"]).prop_shuffle();
-    let cases = (dealt(songs()), dealt(events()), order);
-    let tested = TestRunner::new(config(4)).run(&cases, |(songs, events, order)| {
+    let cases = (assign_to_runs(songs()), assign_to_runs(events()), order);
+    let tested = TestRunner::new(proptest_config(4)).run(&cases, |(songs, events, order)| {
         // Every run has something of both.
-        let songs_of = |run| of_run(&songs, run, song(&json!({"song_id": "S0", "title": "O"})));
-        let events_of = |run| of_run(&events, run, event(&json!({"userId": 9, "song": null})));
-        make(&house, "all", &songs_of(None), &events_of(None));
+        let songs_of =
+            |run| records_of_run(&songs, run, song(&json!({"song_id": "S0", "title": "O"})));
+        let events_of =
+            |run| records_of_run(&events, run, event(&json!({"userId": 9, "song": null})));
+        build_dataset(&warehouse, "all", &songs_of(None), &events_of(None));
         for (run, name) in ["0", "1", "2", "3"].into_iter().enumerate() {
-            make(&house, name, &songs_of(Some(run)), &events_of(Some(run)));
+            build_dataset(
+                &warehouse,
+                name,
+                &songs_of(Some(run)),
+                &events_of(Some(run)),
+            );
         }
-        let (_, found) = load(&house, &order, "songplays");
-        assert_same(&found, &house.star(&name_of("all")));
+        let (_, found) = load_in_order(&warehouse, &order, "songplays");
+        assert_tables_eq(&found, &warehouse.dataset_tables(&dataset_name("all")));
         Ok(())
     });
     tested.unwrap();
 }
 
 /// Returns the records of one run, or of all, and one more.
-fn of_run(dealt: &[(Value, usize, usize)], run: Option<usize>, more: Value) -> Vec<Value> {
+fn records_of_run(
+    assigned: &[(Value, usize, usize)],
+    run: Option<usize>,
+    more: Value,
+) -> Vec<Value> {
     let ours = |(_, a, b): &&(Value, usize, usize)| run.is_none_or(|run| run == *a || run == *b);
-    let records = dealt.iter().filter(ours).map(|(record, ..)| record.clone());
+    let records = assigned
+        .iter()
+        .filter(ours)
+        .map(|(record, ..)| record.clone());
     records.chain([more]).collect()
 }
 
@@ -322,8 +364,8 @@ macro_rules! everywhere {
 }
 
 everywhere! {
-    the_smallest_delivery_of_an_event_counts
-    the_smallest_delivery_of_the_latest_event_is_the_user
-    a_replaced_play_has_the_song_of_its_own_delivery
-    runs_in_any_order_are_what_one_run_is
+    smallest_delivery_of_event_wins
+    user_is_smallest_delivery_of_latest_event
+    replaced_play_has_song_of_its_own_delivery
+    runs_in_any_order_equal_one_run
 }

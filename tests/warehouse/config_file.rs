@@ -17,7 +17,7 @@ fn password(line: &str) -> Option<String> {
 }
 
 #[test]
-fn a_whole_file_is_read() {
+fn complete_file_is_parsed() {
     let file = parse(
         "\u{feff}# ours\r\n[AWS]\r\nKEY=\r\nSECRET='x'\r\njunk\r\n\r\n[CLUSTER]\r\n\
          HOST='c.x.us-west-2.redshift.amazonaws.com'\r\ndb_name = dev\r\nDB_USER: \"loader\"\r\n\
@@ -51,7 +51,7 @@ fn a_whole_file_is_read() {
 }
 
 #[test]
-fn passwords_hold_anything() {
+fn password_may_contain_any_character() {
     for (line, expected) in [
         ("DB_PASSWORD=a#b;c%d=e:f", "a#b;c%d=e:f"),
         ("DB_PASSWORD = #begin", "#begin"),
@@ -69,7 +69,7 @@ fn passwords_hold_anything() {
 }
 
 #[test]
-fn what_is_empty_is_absent() {
+fn empty_value_is_absent() {
     for line in [
         "",
         "DB_PASSWORD=",
@@ -88,7 +88,7 @@ fn what_is_empty_is_absent() {
 }
 
 #[test]
-fn what_is_wrong_is_named_but_not_shown() {
+fn error_names_key_but_hides_value() {
     for (text, words) in [
         (
             "[CLUSTER]\nDB_PORT=planted\n",
@@ -108,7 +108,7 @@ fn what_is_wrong_is_named_but_not_shown() {
 }
 
 #[test]
-fn a_password_that_all_can_read_is_worth_a_warning() {
+fn world_readable_password_warns() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("dwh.cfg");
     for (text, mode, is_warned) in [

@@ -6,162 +6,173 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::house::{Ended, House};
-use crate::redshift::{Mode, When, Which};
-use crate::rows::{Tables, assert_same, loads};
+use crate::house::{CommandOutput, TestWarehouse};
+use crate::redshift::{FaultPoint, Mode, StatementMatcher};
+use crate::rows::{TableRows, assert_tables_eq, load_history_rows};
 
 /// A warehouse with one star loaded, and another to be loaded.
-fn with_two_stars(mode: Mode) -> (House, Tables) {
-    let house = House::new(mode);
+fn warehouse_with_two_datasets(mode: Mode) -> (TestWarehouse, TableRows) {
+    let warehouse = TestWarehouse::new(mode);
     for (seed, out) in [("5", "first"), ("6", "second")] {
         let sizes = [
             "--events", "300", "--songs", "40", "--users", "9", "--files", "3", "--seed", seed,
         ];
-        house.generate(out, &sizes);
-        house.make(
+        warehouse.generate_input(out, &sizes);
+        warehouse.build_dataset(
             &format!("{out}/song_data"),
             &format!("{out}/log_data"),
             &format!("star-{out}"),
         );
     }
-    house.load("star-first").succeeds();
-    let before = house.tables();
-    (house, before)
+    warehouse.load_dataset("star-first").assert_success();
+    let before = warehouse.warehouse_tables();
+    (warehouse, before)
 }
 
 /// The tables when both stars are loaded.
-fn after_both(mode: Mode) -> Tables {
-    let (house, _) = with_two_stars(mode);
-    house.load("star-second").succeeds();
-    house.tables()
+fn tables_after_both_loads(mode: Mode) -> TableRows {
+    let (warehouse, _) = warehouse_with_two_datasets(mode);
+    warehouse.load_dataset("star-second").assert_success();
+    warehouse.warehouse_tables()
 }
 
 /// The statements of a load, as the warehouse sees them.
-fn statements(house: &House) -> usize {
-    let before = house.faults().seen().len();
-    house.load("star-second").succeeds();
-    house.faults().seen().len() - before
+fn count_load_statements(warehouse: &TestWarehouse) -> usize {
+    let before = warehouse.faults().recorded().len();
+    warehouse.load_dataset("star-second").assert_success();
+    warehouse.faults().recorded().len() - before
 }
 
 /// Puts the warehouse back to where the first star alone is loaded.
-fn back_to_first(house: &House, before: &Tables) {
-    house.faults().clear();
-    let from = house.out("star-first");
-    house
-        .job(&["load", "--quiet", "--full-refresh", "--from", &from])
-        .succeeds();
-    assert_same(&house.tables(), before);
+fn reset_to_first_dataset(warehouse: &TestWarehouse, before: &TableRows) {
+    warehouse.faults().clear();
+    let from = warehouse.out_location("star-first");
+    warehouse
+        .run_command(&["load", "--quiet", "--full-refresh", "--from", &from])
+        .assert_success();
+    assert_tables_eq(&warehouse.warehouse_tables(), before);
 }
 
-fn killed_at_any_statement(mode: Mode) {
-    let (house, before) = with_two_stars(mode);
-    let both = after_both(mode);
-    let count = statements(&house);
+fn kill_at_any_statement_loads_all_or_nothing(mode: Mode) {
+    let (warehouse, before) = warehouse_with_two_datasets(mode);
+    let both = tables_after_both_loads(mode);
+    let count = count_load_statements(&warehouse);
     assert!(count > 40, "{count}");
-    back_to_first(&house, &before);
+    reset_to_first_dataset(&warehouse, &before);
     for number in 1..=count {
         let pid = Arc::new(AtomicU32::new(0));
         let victim = pid.clone();
         // The process is known when the first statement comes, or a moment later.
-        let which = Which::any().nth(number);
-        house.faults().call(When::Before, which, move |_| {
-            while victim.load(Ordering::SeqCst) == 0 {
-                std::thread::yield_now();
-            }
-            let pid = victim.load(Ordering::SeqCst).cast_signed();
-            kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
-        });
-        let from = house.out("star-second");
-        let mut command = house.command(&["load", "--quiet", "--from", &from]);
+        let matcher = StatementMatcher::any().nth(number);
+        warehouse
+            .faults()
+            .on_statement(FaultPoint::Before, matcher, move |_| {
+                while victim.load(Ordering::SeqCst) == 0 {
+                    std::thread::yield_now();
+                }
+                let pid = victim.load(Ordering::SeqCst).cast_signed();
+                kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
+            });
+        let from = warehouse.out_location("star-second");
+        let mut command = warehouse.warehouse_command(&["load", "--quiet", "--from", &from]);
         let mut child = command.spawn().unwrap();
         pid.store(child.id(), Ordering::SeqCst);
         assert!(!child.wait().unwrap().success(), "{number}");
-        house.settle();
-        house.faults().clear();
+        warehouse.wait_until_idle();
+        warehouse.faults().clear();
         // The last statement may be carried out though nobody waits for it.
         if number < count {
-            assert_same(&house.tables(), &before);
-        } else if house.tables() != before {
-            assert_same(&house.tables(), &both);
+            assert_tables_eq(&warehouse.warehouse_tables(), &before);
+        } else if warehouse.warehouse_tables() != before {
+            assert_tables_eq(&warehouse.warehouse_tables(), &both);
         }
         // Now and then, for it takes its time.
         if number % 9 == 0 || number == count {
-            house.load("star-second").succeeds();
-            assert_same(&house.tables(), &both);
-            back_to_first(&house, &before);
+            warehouse.load_dataset("star-second").assert_success();
+            assert_tables_eq(&warehouse.warehouse_tables(), &both);
+            reset_to_first_dataset(&warehouse, &before);
         }
     }
 }
 
 /// The program itself tries again: the connection is lost before and after each statement, in the middle of
 /// rows, and after COMMIT is carried out but not answered.
-fn a_lost_connection_is_made_again(mode: Mode) {
-    let (house, before) = with_two_stars(mode);
-    let both = after_both(mode);
-    let count = statements(&house);
-    for when in [When::Before, When::After] {
+fn lost_connection_is_retried(mode: Mode) {
+    let (warehouse, before) = warehouse_with_two_datasets(mode);
+    let both = tables_after_both_loads(mode);
+    let count = count_load_statements(&warehouse);
+    for when in [FaultPoint::Before, FaultPoint::After] {
         // Every third statement, and the last ones all.
         let numbers = (4..=count).filter(|number| number % 3 == 0 || number + 3 > count);
         for number in numbers {
-            back_to_first(&house, &before);
-            house.faults().cut(when, Which::any().nth(number));
-            let ended = house.load("star-second");
+            reset_to_first_dataset(&warehouse, &before);
+            warehouse
+                .faults()
+                .disconnect(when, StatementMatcher::any().nth(number));
+            let ended = warehouse.load_dataset("star-second");
             assert_eq!(ended.code, Some(0), "{number} {when:?}: {ended:?}");
             assert!(ended.stderr.contains("warning"), "{ended:?}");
-            assert_same(&house.tables(), &both);
+            assert_tables_eq(&warehouse.warehouse_tables(), &both);
         }
     }
-    back_to_first(&house, &before);
-    house
-        .faults()
-        .cut(When::During, Which::with("COPY staged_songplays"));
-    assert_eq!(house.load("star-second").code, Some(0));
-    assert_same(&house.tables(), &both);
-    // COMMIT was carried out, and it is known what it did.
-    back_to_first(&house, &before);
-    house.faults().cut(When::After, Which::with("COMMIT"));
-    let from = house.out("star-second");
-    let ended = house.job(&["load", "--quiet", "--json", "--from", &from]);
-    assert_eq!(ended.code, Some(0));
-    let told = ended.json();
-    assert_eq!(told["tries"], 2);
-    let added = both["songplays"].len() - before["songplays"].len();
-    assert_eq!(told["tables"]["songplays"]["added"], added);
-    // Nor does a server that takes a while to be there again end it.
-    back_to_first(&house, &before);
-    house
-        .faults()
-        .cut(When::Before, Which::with("INSERT INTO songplays"));
-    house.faults().cut(
-        When::Before,
-        Which::with("SELECT version()").nth(2).times(2),
+    reset_to_first_dataset(&warehouse, &before);
+    warehouse.faults().disconnect(
+        FaultPoint::During,
+        StatementMatcher::containing("COPY staged_songplays"),
     );
-    assert_eq!(house.load("star-second").code, Some(0));
-    assert_same(&house.tables(), &both);
+    assert_eq!(warehouse.load_dataset("star-second").code, Some(0));
+    assert_tables_eq(&warehouse.warehouse_tables(), &both);
+    // COMMIT was carried out, and it is known what it did.
+    reset_to_first_dataset(&warehouse, &before);
+    warehouse
+        .faults()
+        .disconnect(FaultPoint::After, StatementMatcher::containing("COMMIT"));
+    let from = warehouse.out_location("star-second");
+    let ended = warehouse.run_command(&["load", "--quiet", "--json", "--from", &from]);
+    assert_eq!(ended.code, Some(0));
+    let report = ended.json();
+    assert_eq!(report["tries"], 2);
+    let added = both["songplays"].len() - before["songplays"].len();
+    assert_eq!(report["tables"]["songplays"]["added"], added);
+    // Nor does a server that takes a while to be there again end it.
+    reset_to_first_dataset(&warehouse, &before);
+    warehouse.faults().disconnect(
+        FaultPoint::Before,
+        StatementMatcher::containing("INSERT INTO songplays"),
+    );
+    warehouse.faults().disconnect(
+        FaultPoint::Before,
+        StatementMatcher::containing("SELECT version()")
+            .nth(2)
+            .times(2),
+    );
+    assert_eq!(warehouse.load_dataset("star-second").code, Some(0));
+    assert_tables_eq(&warehouse.warehouse_tables(), &both);
     // Each object of each run is noted once, however often its load was begun.
-    let noted = loads(&mut house.client());
-    let mut once = noted.clone();
+    let history = load_history_rows(&mut warehouse.admin_client());
+    let mut once = history.clone();
     once.dedup();
-    assert_eq!((noted.len(), once.len()), (6, 6));
+    assert_eq!((history.len(), once.len()), (6, 6));
 }
 
 /// It does not try for ever.
-fn a_connection_that_is_always_lost_ends_in_one_line(mode: Mode) {
-    let (house, before) = with_two_stars(mode);
-    house
-        .faults()
-        .cut(When::Before, Which::with("INSERT INTO loads").times(99));
-    let ended = house.load("star-second");
+fn persistent_connection_loss_fails_with_one_line(mode: Mode) {
+    let (warehouse, before) = warehouse_with_two_datasets(mode);
+    warehouse.faults().disconnect(
+        FaultPoint::Before,
+        StatementMatcher::containing("INSERT INTO loads").times(99),
+    );
+    let ended = warehouse.load_dataset("star-second");
     let last = ended.stderr.lines().last().unwrap_or_default().to_owned();
     assert_eq!(ended.code, Some(1));
     assert!(last.contains("load again"), "{last}");
-    house.faults().clear();
-    assert_same(&house.tables(), &before);
+    warehouse.faults().clear();
+    assert_tables_eq(&warehouse.warehouse_tables(), &before);
 }
 
-fn conflicts_are_tried_again(mode: Mode) {
-    let (house, _) = with_two_stars(mode);
-    let both = after_both(mode);
+fn conflicts_are_retried(mode: Mode) {
+    let (warehouse, _) = warehouse_with_two_datasets(mode);
+    let both = tables_after_both_loads(mode);
     let isolation = "1023\nDETAIL: Serializable isolation violation on table - 105, transactions forming the cycle are: 1, 2";
     let snapshot = "could not complete because of conflict with concurrent transaction";
     for (code, message) in [
@@ -170,12 +181,14 @@ fn conflicts_are_tried_again(mode: Mode) {
         ("40001", "conflict"),
         ("40P01", "deadlock detected"),
     ] {
-        house.faults().clear();
-        house
-            .faults()
-            .fail(Which::with("INSERT INTO songplays").times(2), code, message);
-        let from = house.out("star-second");
-        let ended = house.job(&[
+        warehouse.faults().clear();
+        warehouse.faults().fail(
+            StatementMatcher::containing("INSERT INTO songplays").times(2),
+            code,
+            message,
+        );
+        let from = warehouse.out_location("star-second");
+        let ended = warehouse.run_command(&[
             "load",
             "--quiet",
             "--json",
@@ -186,52 +199,57 @@ fn conflicts_are_tried_again(mode: Mode) {
         assert_eq!(ended.code, Some(0), "{ended:?}");
         assert_eq!(ended.json()["tries"], 3);
     }
-    house.load("star-first").succeeds();
-    assert_same(&house.tables(), &both);
+    warehouse.load_dataset("star-first").assert_success();
+    assert_tables_eq(&warehouse.warehouse_tables(), &both);
 }
 
 /// What others have loaded since the star was made would be lost.
-fn a_refresh_does_not_drop_what_came_meanwhile(mode: Mode) {
-    let (house, before) = with_two_stars(mode);
-    let client = std::sync::Mutex::new(house.client());
+fn full_refresh_fails_if_a_run_was_loaded_meanwhile(mode: Mode) {
+    let (warehouse, before) = warehouse_with_two_datasets(mode);
+    let client = std::sync::Mutex::new(warehouse.admin_client());
     let other = "INSERT INTO loads VALUES ('other', 'o', 'e', 1, '2018-11-01')";
-    house
-        .faults()
-        .call(When::Before, Which::with("LOCK"), move |_| {
+    warehouse.faults().on_statement(
+        FaultPoint::Before,
+        StatementMatcher::containing("LOCK"),
+        move |_| {
             client.lock().unwrap().batch_execute(other).unwrap();
-        });
-    let from = house.out("star-second");
+        },
+    );
+    let from = warehouse.out_location("star-second");
     let arguments = ["load", "--full-refresh", "--from", &from];
-    house
-        .job(&arguments)
-        .fails(1, &["run other was loaded meanwhile", "do the same again"]);
-    assert_same(&house.tables(), &before);
-    house.faults().clear();
-    house
-        .job(&["load", "--quiet", "--full-refresh", "--from", &from])
-        .succeeds();
-    assert_same(&house.tables(), &house.star("star-second"));
+    warehouse
+        .run_command(&arguments)
+        .assert_failure(1, &["run other was loaded meanwhile", "do the same again"]);
+    assert_tables_eq(&warehouse.warehouse_tables(), &before);
+    warehouse.faults().clear();
+    warehouse
+        .run_command(&["load", "--quiet", "--full-refresh", "--from", &from])
+        .assert_success();
+    assert_tables_eq(
+        &warehouse.warehouse_tables(),
+        &warehouse.dataset_tables("star-second"),
+    );
 }
 
-fn other_failures_are_not(mode: Mode) {
-    let (house, before) = with_two_stars(mode);
-    house.faults().fail(
-        Which::with("INSERT INTO songplays"),
+fn other_errors_are_not_retried(mode: Mode) {
+    let (warehouse, before) = warehouse_with_two_datasets(mode);
+    warehouse.faults().fail(
+        StatementMatcher::containing("INSERT INTO songplays"),
         "53100",
         "could not extend file: No space left on device",
     );
-    house
-        .load("star-second")
-        .fails(1, &["No space left on device", "cannot load"]);
-    assert_same(&house.tables(), &before);
-    house.load("star-second").succeeds();
-    assert_eq!(house.faults().fired(), 1);
+    warehouse
+        .load_dataset("star-second")
+        .assert_failure(1, &["No space left on device", "cannot load"]);
+    assert_tables_eq(&warehouse.warehouse_tables(), &before);
+    warehouse.load_dataset("star-second").assert_success();
+    assert_eq!(warehouse.faults().fault_count(), 1);
 }
 
 /// The star is published, the load fails: the next run takes the same logs again.
-fn a_run_whose_load_failed_loads_with_the_next(mode: Mode) {
-    let (house, before) = with_two_stars(mode);
-    let out = house.out("out");
+fn next_run_loads_logs_of_failed_load(mode: Mode) {
+    let (warehouse, before) = warehouse_with_two_datasets(mode);
+    let out = warehouse.out_location("out");
     let run = [
         "run",
         "--quiet",
@@ -242,37 +260,41 @@ fn a_run_whose_load_failed_loads_with_the_next(mode: Mode) {
         "--out",
         &out,
     ];
-    house.faults().fail(
-        Which::with("INSERT INTO loads"),
+    warehouse.faults().fail(
+        StatementMatcher::containing("INSERT INTO loads"),
         "42501",
         "permission denied for table loads",
     );
-    house
-        .job(&run)
-        .fails(1, &["permission denied", "sparkify load --from"]);
-    assert_same(&house.tables(), &before);
-    house.job(&run).succeeds();
-    assert_same(&house.tables(), &after_both(mode));
+    warehouse
+        .run_command(&run)
+        .assert_failure(1, &["permission denied", "sparkify load --from"]);
+    assert_tables_eq(&warehouse.warehouse_tables(), &before);
+    warehouse.run_command(&run).assert_success();
+    assert_tables_eq(
+        &warehouse.warehouse_tables(),
+        &tables_after_both_loads(mode),
+    );
 }
 
 /// Whoever lists processes, reads logs or the output never sees the password, nor do the statements hold it.
-fn the_password_is_nowhere(mode: Mode) {
-    let (house, _) = with_two_stars(mode);
+fn password_is_never_leaked(mode: Mode) {
+    let (warehouse, _) = warehouse_with_two_datasets(mode);
     let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
-    let told = seen.clone();
-    house.faults().call(
-        When::Before,
-        Which::any().times(usize::MAX),
+    let recorder = seen.clone();
+    warehouse.faults().on_statement(
+        FaultPoint::Before,
+        StatementMatcher::any().times(usize::MAX),
         move |statement| {
-            told.lock().unwrap().push(statement.sql.clone());
+            recorder.lock().unwrap().push(statement.sql.clone());
         },
     );
     let pid = Arc::new(AtomicU32::new(0));
-    let looked = Arc::new(AtomicU32::new(0));
-    let (victim, count) = (pid.clone(), looked.clone());
-    house
-        .faults()
-        .call(When::Before, Which::with("COPY"), move |_| {
+    let inspected = Arc::new(AtomicU32::new(0));
+    let (victim, count) = (pid.clone(), inspected.clone());
+    warehouse.faults().on_statement(
+        FaultPoint::Before,
+        StatementMatcher::containing("COPY"),
+        move |_| {
             while victim.load(Ordering::SeqCst) == 0 {
                 std::thread::yield_now();
             }
@@ -280,9 +302,10 @@ fn the_password_is_nowhere(mode: Mode) {
             let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap();
             assert!(!String::from_utf8_lossy(&line).contains(crate::redshift::PASSWORD));
             count.fetch_add(1, Ordering::SeqCst);
-        });
-    let out = house.out("out");
-    let mut command = house.command(&[
+        },
+    );
+    let out = warehouse.out_location("out");
+    let mut command = warehouse.warehouse_command(&[
         "run",
         "--verbose",
         "--songs",
@@ -300,21 +323,22 @@ fn the_password_is_nowhere(mode: Mode) {
     pid.store(child.id(), Ordering::SeqCst);
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success(), "{output:?}");
-    assert_eq!(looked.load(Ordering::SeqCst), 1);
+    assert_eq!(inspected.load(Ordering::SeqCst), 1);
     let mut texts = seen.lock().unwrap().clone();
     texts.push(String::from_utf8_lossy(&output.stdout).into_owned());
     texts.push(String::from_utf8_lossy(&output.stderr).into_owned());
-    texts.push(std::fs::read_to_string(house.folder_of("out").join("_report.json")).unwrap());
+    texts.push(std::fs::read_to_string(warehouse.dataset_dir("out").join("_report.json")).unwrap());
     for dry in [&["create-tables", "--drop"][..], &["load", "--from", &out]] {
         let arguments: Vec<&str> = dry.iter().copied().chain(["--dry-run"]).collect();
-        texts.push(house.job(&arguments).succeeds().stdout);
+        texts.push(warehouse.run_command(&arguments).assert_success().stdout);
     }
     for text in texts {
         assert!(!text.contains(crate::redshift::PASSWORD), "{text}");
     }
     // Nor does a failure, of whatever kind.
-    let mut wrong = house.command(&["load", "--from", &out]);
-    Ended::of(wrong.env("PGPASSWORD", "AnotherPasswordThatNobodyMaySee")).fails(1, &["password"]);
+    let mut wrong = warehouse.warehouse_command(&["load", "--from", &out]);
+    CommandOutput::run(wrong.env("PGPASSWORD", "AnotherPasswordThatNobodyMaySee"))
+        .assert_failure(1, &["password"]);
 }
 
 macro_rules! everywhere {
@@ -329,12 +353,12 @@ macro_rules! everywhere {
 }
 
 everywhere! {
-    killed_at_any_statement
-    a_lost_connection_is_made_again
-    a_connection_that_is_always_lost_ends_in_one_line
-    conflicts_are_tried_again
-    other_failures_are_not
-    a_refresh_does_not_drop_what_came_meanwhile
-    a_run_whose_load_failed_loads_with_the_next
-    the_password_is_nowhere
+    kill_at_any_statement_loads_all_or_nothing
+    lost_connection_is_retried
+    persistent_connection_loss_fails_with_one_line
+    conflicts_are_retried
+    other_errors_are_not_retried
+    full_refresh_fails_if_a_run_was_loaded_meanwhile
+    next_run_loads_logs_of_failed_load
+    password_is_never_leaked
 }

@@ -1,8 +1,8 @@
 //! Runs that keep no event are not loaded, unless `--allow-empty`.
 
-use crate::house::{Ended, House};
+use crate::house::{CommandOutput, TestWarehouse};
 use crate::redshift::Mode;
-use crate::rows::loads;
+use crate::rows::load_history_rows;
 
 const SONG: &str =
     r#"{"song_id":"S","artist_id":"A","title":"T","artist_name":"N","duration":1.5}"#;
@@ -10,78 +10,81 @@ const EVENT: &str =
     r#"{"page":"NextSong","ts":1000,"userId":"1","sessionId":1,"itemInSession":1,"level":"paid"}"#;
 
 /// A warehouse into which `songs` and `logs` are loaded.
-fn loaded() -> House {
-    let house = House::new(Mode::Postgres);
-    house.write("songs/a.json", SONG);
-    house.write("logs/a.json", EVENT);
-    run(&house, "logs", "star", &[]).succeeds();
-    house
+fn loaded_warehouse() -> TestWarehouse {
+    let warehouse = TestWarehouse::new(Mode::Postgres);
+    warehouse.write_file("songs/a.json", SONG);
+    warehouse.write_file("logs/a.json", EVENT);
+    run_and_load(&warehouse, "logs", "star", &[]).assert_success();
+    warehouse
 }
 
 /// A run that loads.
-fn run(house: &House, logs: &str, out: &str, more: &[&str]) -> Ended {
+fn run_and_load(warehouse: &TestWarehouse, logs: &str, out: &str, more: &[&str]) -> CommandOutput {
     let arguments = [
         "run", "--quiet", "--json", "--songs", "songs", "--logs", logs, "--out", out,
     ];
-    house.job(&[&arguments, more].concat())
+    warehouse.run_command(&[&arguments, more].concat())
 }
 
-fn counts(house: &House) -> (i64, usize) {
-    let mut client = house.client();
+fn play_and_load_counts(warehouse: &TestWarehouse) -> (i64, usize) {
+    let mut client = warehouse.admin_client();
     let plays = client.query_one("SELECT count(*) FROM songplays", &[]);
-    (plays.unwrap().get(0), loads(&mut client).len())
+    (plays.unwrap().get(0), load_history_rows(&mut client).len())
 }
 
 #[test]
-fn a_wrong_folder_of_logs_is_not_loaded() {
-    let house = loaded();
+fn run_without_events_is_not_loaded() {
+    let warehouse = loaded_warehouse();
     for (out, more) in [
         ("star", &[][..]),
         ("new", &[]),
         ("new", &["--full-refresh"]),
     ] {
-        let ended = run(&house, "songs", out, more);
+        let ended = run_and_load(&warehouse, "songs", out, more);
         let words = [
             "will not load a star without events into the warehouse",
             "none of the 1 records in songs is a NextSong event",
             "--allow-empty",
         ];
-        let ended = ended.fails(1, &words);
+        let ended = ended.assert_failure(1, &words);
         assert_eq!(ended.json()["logs"]["filtered"], 1);
-        assert!(!house.path("new").exists());
-        assert_eq!(counts(&house), (1, 1));
+        assert!(!warehouse.path("new").exists());
+        assert_eq!(play_and_load_counts(&warehouse), (1, 1));
     }
-    let ended = run(&house, "songs", "star", &["--allow-empty"]);
+    let ended = run_and_load(&warehouse, "songs", "star", &["--allow-empty"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert_eq!(counts(&house), (1, 2));
+    assert_eq!(play_and_load_counts(&warehouse), (1, 2));
 }
 
 #[test]
-fn a_nightly_run_without_new_logs_loads_the_songs() {
-    let house = loaded();
-    house.write("songs/b.json", &SONG.replace("\"S\"", "\"S2\""));
-    let ended = run(&house, "logs", "star", &[]).succeeds().json();
+fn run_without_new_logs_still_loads_songs() {
+    let warehouse = loaded_warehouse();
+    warehouse.write_file("songs/b.json", &SONG.replace("\"S\"", "\"S2\""));
+    let ended = run_and_load(&warehouse, "logs", "star", &[])
+        .assert_success()
+        .json();
     let logs = &ended["logs"];
     assert_eq!(
         (&logs["objects"], &logs["loaded_objects"]),
         (&0.into(), &1.into())
     );
     assert_eq!(ended["load"]["tables"]["songs"]["added"], 1);
-    assert_eq!(counts(&house), (1, 1));
+    assert_eq!(play_and_load_counts(&warehouse), (1, 1));
     // New logs without any event are another matter.
-    house.write("logs/b.json", &EVENT.replace("NextSong", "Home"));
-    run(&house, "logs", "star", &[]).fails(1, &["will not load a star without events"]);
-    assert_eq!(counts(&house), (1, 1));
+    warehouse.write_file("logs/b.json", &EVENT.replace("NextSong", "Home"));
+    run_and_load(&warehouse, "logs", "star", &[])
+        .assert_failure(1, &["will not load a star without events"]);
+    assert_eq!(play_and_load_counts(&warehouse), (1, 1));
 }
 
 #[test]
-fn a_star_without_events_is_not_loaded_later() {
-    let house = loaded();
+fn dataset_without_events_is_not_loaded() {
+    let warehouse = loaded_warehouse();
     // Where no star was before it may be made.
     let arguments = [
         "run", "--quiet", "--songs", "songs", "--logs", "songs", "--out", "empty",
     ];
-    let ended = Ended::of(&mut house.sparkify(&arguments));
+    let ended = CommandOutput::run(&mut warehouse.sparkify(&arguments));
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let load = ["load", "--quiet", "--from", "empty"];
     for more in [&[][..], &["--full-refresh"], &["--dry-run"]] {
@@ -89,11 +92,13 @@ fn a_star_without_events_is_not_loaded_later() {
             "will not load empty: its run kept no event of 1 log records (1 filtered",
             "--allow-empty",
         ];
-        house.job(&[&load, more].concat()).fails(1, &words);
-        assert_eq!(counts(&house), (1, 1));
+        warehouse
+            .run_command(&[&load, more].concat())
+            .assert_failure(1, &words);
+        assert_eq!(play_and_load_counts(&warehouse), (1, 1));
     }
-    house
-        .job(&[&load[..], &["--full-refresh", "--allow-empty"]].concat())
-        .succeeds();
-    assert_eq!(counts(&house), (0, 1));
+    warehouse
+        .run_command(&[&load[..], &["--full-refresh", "--allow-empty"]].concat())
+        .assert_success();
+    assert_eq!(play_and_load_counts(&warehouse), (0, 1));
 }

@@ -7,11 +7,11 @@ use sparkify::warehouse::connect::error::{
 };
 use sparkify::warehouse::connect::session::Session;
 
-use crate::postgres::shared;
+use crate::postgres::shared_server;
 
 /// One line with all these words.
 #[track_caller]
-fn says(failure: &StatementError, cause: ErrorClass, words: &[&str]) {
+fn assert_statement_error(failure: &StatementError, cause: ErrorClass, words: &[&str]) {
     let line = failure.error.to_string();
     assert_eq!(failure.class, cause, "{line}");
     for words in words {
@@ -21,9 +21,10 @@ fn says(failure: &StatementError, cause: ErrorClass, words: &[&str]) {
 }
 
 #[test]
-fn codes_and_texts_tell_what_can_be_done() {
+fn sqlstate_and_message_determine_class_and_hint() {
     use ErrorClass::{Conflict, ConnectionLost, Fatal};
-    let mut session = Session::open(&shared().database().address()).unwrap();
+    let mut session =
+        Session::open(&shared_server().create_database().connection_config()).unwrap();
     for (code, text, cause, hint) in [
         ("40001", "could not serialize", Conflict, ""),
         ("40P01", "deadlock detected", Conflict, ""),
@@ -78,15 +79,15 @@ fn codes_and_texts_tell_what_can_be_done() {
     ] {
         let sql =
             format!("DO $do$ BEGIN RAISE '%', $t${text}$t$ USING ERRCODE = '{code}'; END $do$");
-        says(&session.execute(&sql).unwrap_err(), cause, &[code, hint]);
-        says(&session.query(&sql).unwrap_err(), cause, &[code, hint]);
+        assert_statement_error(&session.execute(&sql).unwrap_err(), cause, &[code, hint]);
+        assert_statement_error(&session.query(&sql).unwrap_err(), cause, &[code, hint]);
     }
-    says(
+    assert_statement_error(
         &session.describe("SELECT * FROM nothing").unwrap_err(),
         Fatal,
         &["42P01"],
     );
-    says(
+    assert_statement_error(
         &session.copy_in("COPY nothing FROM STDIN").err().unwrap(),
         Fatal,
         &["42P01"],
@@ -94,13 +95,14 @@ fn codes_and_texts_tell_what_can_be_done() {
 }
 
 #[test]
-fn what_the_server_details_is_said_too() {
-    let mut session = Session::open(&shared().database().address()).unwrap();
+fn server_detail_is_in_the_error() {
+    let mut session =
+        Session::open(&shared_server().create_database().connection_config()).unwrap();
     session
         .execute("CREATE TABLE u (a INTEGER PRIMARY KEY); INSERT INTO u VALUES (7)")
         .unwrap();
     let failure = session.execute("INSERT INTO u VALUES (7)").unwrap_err();
-    says(
+    assert_statement_error(
         &failure,
         ErrorClass::Fatal,
         &["23505", "Key (a)=(7) already exists"],
@@ -108,8 +110,8 @@ fn what_the_server_details_is_said_too() {
 }
 
 #[test]
-fn transactions_in_each_others_way_are_conflicts() {
-    let address = shared().database().address();
+fn concurrent_update_is_a_conflict() {
+    let address = shared_server().create_database().connection_config();
     let mut sessions = [(); 2].map(|()| Session::open(&address).unwrap());
     sessions[0]
         .execute("CREATE TABLE c (a INTEGER); INSERT INTO c VALUES (1)")
@@ -121,7 +123,7 @@ fn transactions_in_each_others_way_are_conflicts() {
     }
     sessions[0].execute("UPDATE c SET a = 2; COMMIT").unwrap();
     let failure = sessions[1].execute("UPDATE c SET a = 3").unwrap_err();
-    says(
+    assert_statement_error(
         &failure,
         ErrorClass::Conflict,
         &["another transaction was in the way", "40001"],
@@ -131,46 +133,47 @@ fn transactions_in_each_others_way_are_conflicts() {
 }
 
 #[test]
-fn a_session_that_is_ended_is_lost() {
-    let database = shared().database();
-    let mut session = Session::open(&database.address()).unwrap();
+fn terminated_session_is_connection_lost() {
+    let database = shared_server().create_database();
+    let mut session = Session::open(&database.connection_config()).unwrap();
     let end = format!(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
          WHERE datname = '{}' AND application_name = 'sparkify'",
         database.name
     );
     session.execute("CREATE TABLE t (a INTEGER)").unwrap();
-    shared().administrator().batch_execute(&end).unwrap();
-    says(
+    shared_server().admin_client().batch_execute(&end).unwrap();
+    assert_statement_error(
         &session.execute("SELECT 1").unwrap_err(),
         ErrorClass::ConnectionLost,
         &[],
     );
-    says(
+    assert_statement_error(
         &session.query("SELECT 1").unwrap_err(),
         ErrorClass::ConnectionLost,
         &["lost"],
     );
 
-    let mut session = Session::open(&database.address()).unwrap();
+    let mut session = Session::open(&database.connection_config()).unwrap();
     let mut copy = session.copy_in("COPY t FROM STDIN").unwrap();
-    shared().administrator().batch_execute(&end).unwrap();
+    shared_server().admin_client().batch_execute(&end).unwrap();
     let error = loop {
         if let Err(error) = copy.write_all(&b"1\n".repeat(10_000)) {
             break error;
         }
     };
-    says(&copy_error(&error), ErrorClass::ConnectionLost, &[]);
+    assert_statement_error(&copy_error(&error), ErrorClass::ConnectionLost, &[]);
 }
 
 #[test]
-fn a_copy_of_what_is_wrong_is_refused() {
-    let mut session = Session::open(&shared().database().address()).unwrap();
+fn invalid_copy_data_is_fatal() {
+    let mut session =
+        Session::open(&shared_server().create_database().connection_config()).unwrap();
     session.execute("CREATE TABLE t (a INTEGER)").unwrap();
     let mut copy = session.copy_in("COPY t FROM STDIN").unwrap();
     copy.write_all(b"1\nword\n").unwrap();
     let error = copy.finish().unwrap_err();
     let refused = statement_error(&error);
-    says(&refused, ErrorClass::Fatal, &["22P02", "COPY t, line 2"]);
+    assert_statement_error(&refused, ErrorClass::Fatal, &["22P02", "COPY t, line 2"]);
     session.execute("SELECT 1").unwrap();
 }

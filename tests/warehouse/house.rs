@@ -11,27 +11,31 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::postgres::Database;
-use crate::redshift::{Cluster, Codecs, Faults, Mode, PASSWORD, ROLE, Settings};
-use crate::rows::{Tables, of_database, of_parquet};
-use crate::server::Server;
+use crate::redshift::{
+    Codecs, FaultInjector, IAM_ROLE_ARN, Mode, PASSWORD, RedshiftSimulator, Settings,
+};
+use crate::rows::{TableRows, read_database_tables, read_parquet_tables};
+use crate::server::S3Server;
 
 /// The bucket that stars for Redshift are in.
 const BUCKET: &str = "stars";
 
 /// A database, a folder for input and output, and how the binary reaches both.
-pub struct House {
-    folder: TempDir,
-    cluster: Cluster,
+pub struct TestWarehouse {
+    work_dir: TempDir,
+    simulator: RedshiftSimulator,
     /// Where stars are, if not in the folder.
-    s3: Option<Server>,
+    s3: Option<S3Server>,
 }
 
-impl House {
+impl TestWarehouse {
     /// A warehouse with the tables of the star, all empty.
     pub fn new(mode: Mode) -> Self {
-        let house = Self::without_tables(mode);
-        house.job(&["create-tables", "--quiet"]).succeeds();
-        house
+        let warehouse = Self::without_tables(mode);
+        warehouse
+            .run_command(&["create-tables", "--quiet"])
+            .assert_success();
+        warehouse
     }
 
     /// The same without tables.
@@ -41,24 +45,24 @@ impl House {
 
     /// A warehouse without tables whose COPY reads Parquet in these codecs.
     pub fn with_codecs(mode: Mode, codecs: Codecs) -> Self {
-        let s3 = (mode == Mode::Redshift).then(Server::start);
+        let s3 = (mode == Mode::Redshift).then(S3Server::start);
         let bucket = s3.as_ref().map(|s3| s3.bucket(BUCKET));
         let buckets = bucket.map(|bucket| bucket.parent().unwrap().to_owned());
-        let cluster = Cluster::start(Settings {
+        let cluster = RedshiftSimulator::start(Settings {
             mode,
             buckets: buckets.unwrap_or_default(),
             codecs,
             ..Settings::default()
         });
         Self {
-            folder: TempDir::new().unwrap(),
-            cluster,
+            work_dir: TempDir::new().unwrap(),
+            simulator: cluster,
             s3,
         }
     }
 
     /// What a test calls `out`, as the command line does.
-    pub fn out(&self, out: &str) -> String {
+    pub fn out_location(&self, out: &str) -> String {
         match &self.s3 {
             Some(_) => format!("s3://{BUCKET}/{out}"),
             None => out.to_owned(),
@@ -66,7 +70,7 @@ impl House {
     }
 
     /// The folder of the newest star there.
-    pub fn folder_of(&self, out: &str) -> PathBuf {
+    pub fn dataset_dir(&self, out: &str) -> PathBuf {
         let Some(s3) = &self.s3 else {
             return self.path(out);
         };
@@ -77,17 +81,17 @@ impl House {
     }
 
     /// What was seen of the statements, and what shall go wrong with them.
-    pub fn faults(&self) -> &Faults {
-        self.cluster.faults()
+    pub fn faults(&self) -> &FaultInjector {
+        self.simulator.faults()
     }
 
     /// Where `name` is.
     pub fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.work_dir.path().join(name)
     }
 
     /// Writes a file and the folders above it.
-    pub fn write(&self, name: &str, text: &str) {
+    pub fn write_file(&self, name: &str, text: &str) {
         let path = self.path(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
@@ -98,89 +102,96 @@ impl House {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sparkify"));
         command
             .args(arguments)
-            .current_dir(self.folder.path())
+            .current_dir(self.work_dir.path())
             .env("PGPASSWORD", PASSWORD)
             .env_remove("SPARKIFY_IAM_ROLE")
             .env_remove("SPARKIFY_WAREHOUSE")
             .stdin(Stdio::null());
         if let Some(s3) = &self.s3 {
-            s3.surround(&mut command).env("PGSSLMODE", "disable");
-            command.env("SPARKIFY_IAM_ROLE", ROLE);
+            s3.set_env(&mut command).env("PGSSLMODE", "disable");
+            command.env("SPARKIFY_IAM_ROLE", IAM_ROLE_ARN);
         }
         command
     }
 
     /// The URL of the warehouse.
     pub fn url(&self) -> String {
-        self.cluster.url()
+        self.simulator.url()
     }
 
     /// The warehouse as a database.
     pub fn database(&self) -> &Database {
-        self.cluster.database()
+        self.simulator.database()
     }
 
     /// A command about the warehouse.
-    pub fn command(&self, arguments: &[&str]) -> Command {
+    pub fn warehouse_command(&self, arguments: &[&str]) -> Command {
         let mut command = self.sparkify(arguments);
         command.args(["--warehouse", &self.url()]);
         command
     }
 
     /// Runs a command about the warehouse to its end.
-    pub fn job(&self, arguments: &[&str]) -> Ended {
-        Ended::of(&mut self.command(arguments))
+    pub fn run_command(&self, arguments: &[&str]) -> CommandOutput {
+        CommandOutput::run(&mut self.warehouse_command(arguments))
     }
 
     /// Makes a star, without the warehouse.
-    pub fn make(&self, songs: &str, logs: &str, out: &str) {
+    pub fn build_dataset(&self, songs: &str, logs: &str, out: &str) {
         let run = ["run", "--quiet", "--max-rejects", "100%"];
         let mut command = self.sparkify(&run);
-        command.args(["--songs", songs, "--logs", logs, "--out", &self.out(out)]);
-        Ended::of(&mut command).succeeds();
+        command.args([
+            "--songs",
+            songs,
+            "--logs",
+            logs,
+            "--out",
+            &self.out_location(out),
+        ]);
+        CommandOutput::run(&mut command).assert_success();
     }
 
     /// Loads a star.
-    pub fn load(&self, out: &str) -> Ended {
-        self.job(&["load", "--quiet", "--from", &self.out(out)])
+    pub fn load_dataset(&self, out: &str) -> CommandOutput {
+        self.run_command(&["load", "--quiet", "--from", &self.out_location(out)])
     }
 
     /// A session of the administrator.
-    pub fn client(&self) -> Client {
-        self.cluster.backend()
+    pub fn admin_client(&self) -> Client {
+        self.simulator.backend_client()
     }
 
     /// The tables of a star that was made.
-    pub fn star(&self, out: &str) -> Tables {
-        of_parquet(&self.folder_of(out))
+    pub fn dataset_tables(&self, out: &str) -> TableRows {
+        read_parquet_tables(&self.dataset_dir(out))
     }
 
     /// Waits until no session but our own works in the database: one whose client was killed may still carry out
     /// its last statement.
-    pub fn settle(&self) {
+    pub fn wait_until_idle(&self) {
         let query = "SELECT count(*) FROM pg_stat_activity
              WHERE datname = current_database() AND pid <> pg_backend_pid()
              AND application_name = 'sparkify'";
-        let mut client = self.client();
+        let mut client = self.admin_client();
         while client.query_one(query, &[]).unwrap().get::<_, i64>(0) > 0 {
             std::thread::yield_now();
         }
     }
 
     /// The tables in the warehouse.
-    pub fn tables(&self) -> Tables {
-        of_database(&mut self.client())
+    pub fn warehouse_tables(&self) -> TableRows {
+        read_database_tables(&mut self.admin_client())
     }
 
     /// Generates input in a folder: `song_data` and `log_data`.
-    pub fn generate(&self, folder: &str, sizes: &[&str]) {
+    pub fn generate_input(&self, folder: &str, sizes: &[&str]) {
         let mut command = self.sparkify(&["generate", "--quiet", "--out", folder]);
-        Ended::of(command.args(sizes)).succeeds();
+        CommandOutput::run(command.args(sizes)).assert_success();
     }
 }
 
 /// All files below a folder, by their path in it, sorted.
-pub fn files(folder: &Path) -> Vec<PathBuf> {
+pub fn list_files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(next) = folders.pop() {
@@ -198,38 +209,38 @@ pub fn files(folder: &Path) -> Vec<PathBuf> {
 
 /// How a command ended.
 #[derive(Debug)]
-pub struct Ended {
+pub struct CommandOutput {
     pub code: Option<i32>,
     pub stdout: String,
     pub stderr: String,
 }
 
-impl Ended {
+impl CommandOutput {
     /// Runs a command to its end. Nothing that it says may hold the password.
     #[track_caller]
-    pub fn of(command: &mut Command) -> Self {
+    pub fn run(command: &mut Command) -> Self {
         let output = command.output().unwrap();
         let ended = Self {
             code: output.status.code(),
             stdout: String::from_utf8(output.stdout).unwrap(),
             stderr: String::from_utf8(output.stderr).unwrap(),
         };
-        for told in [&ended.stdout, &ended.stderr] {
-            assert!(!told.contains(PASSWORD), "the password is in {told}");
+        for stream in [&ended.stdout, &ended.stderr] {
+            assert!(!stream.contains(PASSWORD), "the password is in {stream}");
         }
         ended
     }
 
     /// It did what it should and had nothing to say about it.
     #[track_caller]
-    pub fn succeeds(self) -> Self {
+    pub fn assert_success(self) -> Self {
         assert_eq!((self.code, self.stderr.as_str()), (Some(0), ""), "{self:?}");
         self
     }
 
     /// It failed by an exit code and one line that holds all these words.
     #[track_caller]
-    pub fn fails(self, code: i32, words: &[&str]) -> Self {
+    pub fn assert_failure(self, code: i32, words: &[&str]) -> Self {
         let line = self.stderr.strip_suffix('\n').unwrap_or("no end of line");
         let is_line = line.starts_with("sparkify: ") && !line.contains(char::is_control);
         assert!(self.code == Some(code) && is_line, "{self:?}");

@@ -1,10 +1,10 @@
 //! Loads into a real PostgreSQL and into the stand-in for Redshift: every table row by row, again, in batches,
 //! in any order.
 
-use crate::house::{Ended, House, files};
-use crate::postgres::{PASSWORD, shared};
+use crate::house::{CommandOutput, TestWarehouse, list_files};
+use crate::postgres::{SUPERUSER_PASSWORD, shared_server};
 use crate::redshift::Mode;
-use crate::rows::{assert_same, loads};
+use crate::rows::{assert_tables_eq, load_history_rows};
 
 /// Tests that hold for every kind of warehouse.
 macro_rules! everywhere {
@@ -19,49 +19,58 @@ macro_rules! everywhere {
 }
 
 everywhere! {
-    every_table_is_the_parquet_row_by_row
-    the_fixtures_and_the_sample
-    loaded_twice_nothing_changes
+    loaded_tables_equal_parquet
+    fixtures_and_sample_load
+    second_load_changes_nothing
     batches_in_any_order_are_what_one_batch_is
-    a_late_batch_leaves_a_newer_level_alone
-    a_song_that_comes_later_is_found_by_the_plays_there
-    title_and_artist_are_not_one_text
-    a_run_takes_only_logs_that_are_new_to_the_warehouse
-    a_part_of_the_logs_is_no_full_refresh
-    loads_at_once_end_right
+    late_batch_keeps_newer_level
+    later_song_matches_existing_plays
+    title_and_artist_are_matched_separately
+    run_reads_only_logs_not_yet_loaded
+    full_refresh_from_partial_dataset_is_rejected
+    concurrent_loads_give_correct_tables
 }
 
-const SIZES: [&str; 10] = [
+const GENERATE_ARGS: [&str; 10] = [
     "--events", "4000", "--songs", "300", "--users", "60", "--files", "12", "--seed", "5",
 ];
 
 /// A house with generated input in `data` and its star in `star`.
-fn with_star(mode: Mode) -> House {
-    let house = House::new(mode);
-    house.generate("data", &SIZES);
-    house.make("data/song_data", "data/log_data", "star");
-    house
+fn warehouse_with_dataset(mode: Mode) -> TestWarehouse {
+    let warehouse = TestWarehouse::new(mode);
+    warehouse.generate_input("data", &GENERATE_ARGS);
+    warehouse.build_dataset("data/song_data", "data/log_data", "star");
+    warehouse
 }
 
-fn every_table_is_the_parquet_row_by_row(mode: Mode) {
-    let house = with_star(mode);
-    let ended = house.job(&["load", "--quiet", "--json", "--from", &house.out("star")]);
-    let json = ended.succeeds().json();
-    let star = house.star("star");
-    assert_same(&house.tables(), &star);
+fn loaded_tables_equal_parquet(mode: Mode) {
+    let warehouse = warehouse_with_dataset(mode);
+    let ended = warehouse.run_command(&[
+        "load",
+        "--quiet",
+        "--json",
+        "--from",
+        &warehouse.out_location("star"),
+    ]);
+    let json = ended.assert_success().json();
+    let star = warehouse.dataset_tables("star");
+    assert_tables_eq(&warehouse.warehouse_tables(), &star);
     for table in ["songplays", "users", "songs", "artists", "time"] {
         let rows = star[table].len();
-        let told = &json["tables"][table];
+        let counts = &json["tables"][table];
         assert_eq!(
-            (&told["rows"], &told["added"]),
+            (&counts["rows"], &counts["added"]),
             (&rows.into(), &rows.into())
         );
-        assert_eq!((&told["changed"], &told["removed"]), (&0.into(), &0.into()));
+        assert_eq!(
+            (&counts["changed"], &counts["removed"]),
+            (&0.into(), &0.into())
+        );
     }
     assert!(star["songplays"].len() > 1000 && star["ledger_songplays"].len() > 1000);
 }
 
-fn the_fixtures_and_the_sample(mode: Mode) {
+fn fixtures_and_sample_load(mode: Mode) {
     let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures");
     let sample = concat!(
         env!("CARGO_MANIFEST_DIR"),
@@ -71,16 +80,19 @@ fn the_fixtures_and_the_sample(mode: Mode) {
         if !std::path::Path::new(data).is_dir() {
             continue;
         }
-        let house = House::new(mode);
-        house.make(
+        let warehouse = TestWarehouse::new(mode);
+        warehouse.build_dataset(
             &format!("{data}/song_data"),
             &format!("{data}/log_data"),
             "star",
         );
-        house.load("star").succeeds();
-        assert_same(&house.tables(), &house.star("star"));
+        warehouse.load_dataset("star").assert_success();
+        assert_tables_eq(
+            &warehouse.warehouse_tables(),
+            &warehouse.dataset_tables("star"),
+        );
         if data == sample {
-            let mut client = house.client();
+            let mut client = warehouse.admin_client();
             let mut count = |what: &str| -> i64 {
                 client
                     .query_one(&format!("SELECT count(*) FROM {what}"), &[])
@@ -100,33 +112,45 @@ fn the_fixtures_and_the_sample(mode: Mode) {
     }
 }
 
-fn loaded_twice_nothing_changes(mode: Mode) {
-    let house = with_star(mode);
-    house.load("star").succeeds();
-    let before = (house.tables(), loads(&mut house.client()));
-    let ended = house.job(&["load", "--quiet", "--json", "--from", &house.out("star")]);
-    let json = ended.succeeds().json();
+fn second_load_changes_nothing(mode: Mode) {
+    let warehouse = warehouse_with_dataset(mode);
+    warehouse.load_dataset("star").assert_success();
+    let before = (
+        warehouse.warehouse_tables(),
+        load_history_rows(&mut warehouse.admin_client()),
+    );
+    let ended = warehouse.run_command(&[
+        "load",
+        "--quiet",
+        "--json",
+        "--from",
+        &warehouse.out_location("star"),
+    ]);
+    let json = ended.assert_success().json();
     for table in ["songplays", "users", "songs", "artists", "time"] {
-        let told = &json["tables"][table];
+        let counts = &json["tables"][table];
         assert_eq!(
-            (&told["added"], &told["changed"]),
+            (&counts["added"], &counts["changed"]),
             (&0.into(), &0.into()),
             "{table}"
         );
     }
-    assert_same(&house.tables(), &before.0);
-    assert_eq!(loads(&mut house.client()), before.1);
+    assert_tables_eq(&warehouse.warehouse_tables(), &before.0);
+    assert_eq!(load_history_rows(&mut warehouse.admin_client()), before.1);
 }
 
 /// Deals the files of `data` out to so many folders `batch-0`, `batch-1`, … by chance.
-fn deal(house: &House, batches: u64, seed: u64) {
+fn split_into_batches(warehouse: &TestWarehouse, batches: u64, seed: u64) {
     for kind in ["song_data", "log_data"] {
-        let from = house.path("data").join(kind);
-        for (number, file) in files(&from).into_iter().enumerate() {
+        let from = warehouse.path("data").join(kind);
+        for (number, file) in list_files(&from).into_iter().enumerate() {
             let chance =
                 (number as u64 + 1).wrapping_mul(seed.wrapping_mul(2) + 0x9e37_79b9_7f4a_7c15);
             let batch = (chance >> 40) % batches;
-            let to = house.path(&format!("batch-{batch}")).join(kind).join(&file);
+            let to = warehouse
+                .path(&format!("batch-{batch}"))
+                .join(kind)
+                .join(&file);
             std::fs::create_dir_all(to.parent().unwrap()).unwrap();
             std::fs::copy(from.join(&file), to).unwrap();
         }
@@ -136,40 +160,44 @@ fn deal(house: &House, batches: u64, seed: u64) {
 /// Songs and logs are dealt out by chance: songs come later than their plays, artists and users are in
 /// several batches, and so are events that are delivered twice.
 fn batches_in_any_order_are_what_one_batch_is(mode: Mode) {
-    let house = with_star(mode);
-    let whole = house.star("star");
-    deal(&house, 3, 1);
+    let warehouse = warehouse_with_dataset(mode);
+    let all_at_once = warehouse.dataset_tables("star");
+    split_into_batches(&warehouse, 3, 1);
     for batch in 0..3 {
         let data = |kind| format!("batch-{batch}/{kind}");
-        house.make(
+        warehouse.build_dataset(
             &data("song_data"),
             &data("log_data"),
             &format!("star-{batch}"),
         );
     }
     for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0], [2, 0, 1]] {
-        house
-            .job(&["create-tables", "--quiet", "--drop", "--yes"])
-            .succeeds();
+        warehouse
+            .run_command(&["create-tables", "--quiet", "--drop", "--yes"])
+            .assert_success();
         for batch in order {
-            house.load(&format!("star-{batch}")).succeeds();
+            warehouse
+                .load_dataset(&format!("star-{batch}"))
+                .assert_success();
         }
-        assert_same(&house.tables(), &whole);
+        assert_tables_eq(&warehouse.warehouse_tables(), &all_at_once);
         // An old one once more changes nothing.
-        house.load(&format!("star-{}", order[0])).succeeds();
-        assert_same(&house.tables(), &whole);
+        warehouse
+            .load_dataset(&format!("star-{}", order[0]))
+            .assert_success();
+        assert_tables_eq(&warehouse.warehouse_tables(), &all_at_once);
     }
     // Some plays found their song in another batch, or this showed nothing.
-    let matched = |tables: &crate::rows::Tables| {
+    let matched = |tables: &crate::rows::TableRows| {
         let plays = tables["songplays"].iter();
         plays
             .filter(|play| play.split('|').nth(4) != Some("null"))
             .count()
     };
     let apart: usize = (0..3)
-        .map(|batch| matched(&house.star(&format!("star-{batch}"))))
+        .map(|batch| matched(&warehouse.dataset_tables(&format!("star-{batch}"))))
         .sum();
-    assert!(apart < matched(&whole), "{apart}");
+    assert!(apart < matched(&all_at_once), "{apart}");
 }
 
 fn event(user: u32, ts: u64, level: &str, session: u32, item: u32) -> String {
@@ -184,18 +212,20 @@ fn song(id: &str, artist: &str) -> String {
     )
 }
 
-fn a_late_batch_leaves_a_newer_level_alone(mode: Mode) {
-    let house = House::new(mode);
-    house.write("songs/a.json", &song("S", "A"));
-    house.write("new/a.json", &event(1, 2000, "paid", 1, 1));
-    house.write("old/a.json", &event(1, 1000, "free", 9, 9));
+fn late_batch_keeps_newer_level(mode: Mode) {
+    let warehouse = TestWarehouse::new(mode);
+    warehouse.write_file("songs/a.json", &song("S", "A"));
+    warehouse.write_file("new/a.json", &event(1, 2000, "paid", 1, 1));
+    warehouse.write_file("old/a.json", &event(1, 1000, "free", 9, 9));
     // The same moment: session and item decide.
-    house.write("tie/a.json", &event(1, 2000, "tie", 1, 0));
-    house.write("later/a.json", &event(1, 2000, "later", 1, 2));
-    let mut client = house.client();
+    warehouse.write_file("tie/a.json", &event(1, 2000, "tie", 1, 0));
+    warehouse.write_file("later/a.json", &event(1, 2000, "later", 1, 2));
+    let mut client = warehouse.admin_client();
     let mut level = |logs: &str| -> String {
-        house.make("songs", logs, logs.to_uppercase().as_str());
-        house.load(&logs.to_uppercase()).succeeds();
+        warehouse.build_dataset("songs", logs, logs.to_uppercase().as_str());
+        warehouse
+            .load_dataset(&logs.to_uppercase())
+            .assert_success();
         client
             .query_one("SELECT level FROM users", &[])
             .unwrap()
@@ -207,17 +237,17 @@ fn a_late_batch_leaves_a_newer_level_alone(mode: Mode) {
     );
 }
 
-fn a_song_that_comes_later_is_found_by_the_plays_there(mode: Mode) {
-    let house = House::new(mode);
-    house.write("none/a.json", &song("OTHER", "A").replace("1.5", "9.0"));
-    house.write("big/a.json", &song("S2", "A2"));
-    house.write("small/a.json", &song("S1", "A1"));
-    house.write("logs/a.json", &event(1, 1000, "paid", 1, 1));
-    house.write("more/a.json", &event(1, 2000, "paid", 1, 2));
-    let mut client = house.client();
+fn later_song_matches_existing_plays(mode: Mode) {
+    let warehouse = TestWarehouse::new(mode);
+    warehouse.write_file("none/a.json", &song("OTHER", "A").replace("1.5", "9.0"));
+    warehouse.write_file("big/a.json", &song("S2", "A2"));
+    warehouse.write_file("small/a.json", &song("S1", "A1"));
+    warehouse.write_file("logs/a.json", &event(1, 1000, "paid", 1, 1));
+    warehouse.write_file("more/a.json", &event(1, 2000, "paid", 1, 2));
+    let mut client = warehouse.admin_client();
     let mut songs_after = |songs: &str, logs: &str| -> Vec<Option<String>> {
-        house.make(songs, logs, "star");
-        house.load("star").succeeds();
+        warehouse.build_dataset(songs, logs, "star");
+        warehouse.load_dataset("star").assert_success();
         let rows = client.query("SELECT song_id FROM songplays ORDER BY start_time", &[]);
         rows.unwrap().iter().map(|row| row.get(0)).collect()
     };
@@ -230,13 +260,16 @@ fn a_song_that_comes_later_is_found_by_the_plays_there(mode: Mode) {
     assert_eq!(songs_after("none", "more"), [some("S1"), some("S1")]);
 }
 
-fn a_run_takes_only_logs_that_are_new_to_the_warehouse(mode: Mode) {
-    let house = House::new(mode);
-    house.generate("data", &SIZES);
-    house.make("data/song_data", "data/log_data", "star");
-    let logs = files(&house.path("data/log_data"));
+fn run_reads_only_logs_not_yet_loaded(mode: Mode) {
+    let warehouse = TestWarehouse::new(mode);
+    warehouse.generate_input("data", &GENERATE_ARGS);
+    warehouse.build_dataset("data/song_data", "data/log_data", "star");
+    let logs = list_files(&warehouse.path("data/log_data"));
     let moved = logs.last().unwrap();
-    let (kept, aside) = (house.path("data/log_data").join(moved), house.path("aside"));
+    let (kept, aside) = (
+        warehouse.path("data/log_data").join(moved),
+        warehouse.path("aside"),
+    );
     std::fs::rename(&kept, &aside).unwrap();
     let arguments = [
         "run",
@@ -247,44 +280,56 @@ fn a_run_takes_only_logs_that_are_new_to_the_warehouse(mode: Mode) {
         "--logs",
         "data/log_data",
         "--out",
-        &house.out("out"),
+        &warehouse.out_location("out"),
     ];
-    let first = house.job(&arguments).succeeds().json();
+    let first = warehouse.run_command(&arguments).assert_success().json();
     assert_eq!(first["logs"]["loaded_objects"], 0);
-    let again = house.job(&arguments).succeeds().json();
+    let again = warehouse.run_command(&arguments).assert_success().json();
     assert_eq!(again["logs"]["objects"], 0);
     assert_eq!(again["logs"]["loaded_objects"], logs.len() - 1);
     assert_eq!(again["load"]["tables"]["songplays"]["added"], 0);
     std::fs::rename(&aside, &kept).unwrap();
-    let last = house.job(&arguments).succeeds().json();
+    let last = warehouse.run_command(&arguments).assert_success().json();
     assert_eq!(last["logs"]["objects"], 1);
-    assert_same(&house.tables(), &house.star("star"));
+    assert_tables_eq(
+        &warehouse.warehouse_tables(),
+        &warehouse.dataset_tables("star"),
+    );
     // What was written again counts as new, and its events as delivered twice.
     std::fs::copy(&kept, &aside).unwrap();
     std::fs::copy(&aside, &kept).unwrap();
-    let touched = house.job(&arguments).succeeds().json();
+    let touched = warehouse.run_command(&arguments).assert_success().json();
     assert_eq!(touched["logs"]["objects"], 1);
-    assert_same(&house.tables(), &house.star("star"));
+    assert_tables_eq(
+        &warehouse.warehouse_tables(),
+        &warehouse.dataset_tables("star"),
+    );
     // All of it anew.
-    house
-        .client()
+    warehouse
+        .admin_client()
         .execute("UPDATE songplays SET level = 'wrong'", &[])
         .unwrap();
     let arguments: Vec<&str> = arguments.into_iter().chain(["--full-refresh"]).collect();
-    let anew = house.job(&arguments).succeeds().json();
+    let anew = warehouse.run_command(&arguments).assert_success().json();
     assert_eq!(anew["logs"]["objects"], logs.len());
     assert_eq!(
         anew["load"]["tables"]["songplays"]["removed"],
-        house.star("star")["songplays"].len()
+        warehouse.dataset_tables("star")["songplays"].len()
     );
-    assert_same(&house.tables(), &house.star("star"));
-    assert_eq!(loads(&mut house.client()).len(), logs.len());
+    assert_tables_eq(
+        &warehouse.warehouse_tables(),
+        &warehouse.dataset_tables("star"),
+    );
+    assert_eq!(
+        load_history_rows(&mut warehouse.admin_client()).len(),
+        logs.len()
+    );
 }
 
 /// What is in OUT is only what was new: emptying the warehouse for it would lose the rest.
-fn a_part_of_the_logs_is_no_full_refresh(mode: Mode) {
-    let house = House::new(mode);
-    house.generate("data", &SIZES);
+fn full_refresh_from_partial_dataset_is_rejected(mode: Mode) {
+    let warehouse = TestWarehouse::new(mode);
+    warehouse.generate_input("data", &GENERATE_ARGS);
     let arguments = [
         "run",
         "--quiet",
@@ -293,88 +338,104 @@ fn a_part_of_the_logs_is_no_full_refresh(mode: Mode) {
         "--logs",
         "data/log_data",
         "--out",
-        &house.out("out"),
+        &warehouse.out_location("out"),
     ];
-    house.job(&arguments).succeeds();
-    house.job(&arguments).succeeds();
-    let before = house.tables();
-    let arguments = ["load", "--from", &house.out("out"), "--full-refresh"];
-    house
-        .job(&arguments)
-        .fails(2, &["would be lost", "sparkify run --full-refresh"]);
-    assert_same(&house.tables(), &before);
+    warehouse.run_command(&arguments).assert_success();
+    warehouse.run_command(&arguments).assert_success();
+    let before = warehouse.warehouse_tables();
+    let arguments = [
+        "load",
+        "--from",
+        &warehouse.out_location("out"),
+        "--full-refresh",
+    ];
+    warehouse
+        .run_command(&arguments)
+        .assert_failure(2, &["would be lost", "sparkify run --full-refresh"]);
+    assert_tables_eq(&warehouse.warehouse_tables(), &before);
 }
 
 #[test]
-fn keys_and_references_are_enforced_after_every_load() {
-    let house = with_star(Mode::Postgres);
-    let constraints = |house: &House| -> i64 {
+fn constraints_are_enforced_after_every_load() {
+    let warehouse = warehouse_with_dataset(Mode::Postgres);
+    let constraints = |warehouse: &TestWarehouse| -> i64 {
         let query = "SELECT count(*) FROM pg_constraint WHERE contype IN ('p', 'f') AND convalidated \
                      AND connamespace = 'public'::regnamespace";
-        house.client().query_one(query, &[]).unwrap().get(0)
+        warehouse
+            .admin_client()
+            .query_one(query, &[])
+            .unwrap()
+            .get(0)
     };
-    let before = constraints(&house);
+    let before = constraints(&warehouse);
     assert_eq!(before, 13);
     for arguments in [
-        &["load", "--quiet", "--from", &house.out("star")][..],
-        &["load", "--quiet", "--from", &house.out("star")],
+        &["load", "--quiet", "--from", &warehouse.out_location("star")][..],
+        &["load", "--quiet", "--from", &warehouse.out_location("star")],
         &[
             "load",
             "--quiet",
             "--from",
-            &house.out("star"),
+            &warehouse.out_location("star"),
             "--full-refresh",
         ],
     ] {
-        house.job(arguments).succeeds();
-        assert_eq!(constraints(&house), before);
+        warehouse.run_command(arguments).assert_success();
+        assert_eq!(constraints(&warehouse), before);
     }
     let wrong = "UPDATE songplays SET user_id = -1";
-    let error = house.client().execute(wrong, &[]).unwrap_err();
+    let error = warehouse.admin_client().execute(wrong, &[]).unwrap_err();
     assert_eq!(error.code().unwrap().code(), "23503");
 }
 
 /// Nobody else may take keys off a table: then rows are checked one by one.
 #[test]
-fn a_user_who_owns_no_table_can_load() {
-    let house = with_star(Mode::Postgres);
-    let mut client = house.client();
+fn non_owner_can_load() {
+    let warehouse = warehouse_with_dataset(Mode::Postgres);
+    let mut client = warehouse.admin_client();
     let name = format!("loader_{}", std::process::id());
     client
         .batch_execute(&format!(
             "CREATE ROLE {name} LOGIN PASSWORD '{}';
              GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {name};
              GRANT TEMPORARY ON DATABASE {} TO {name}",
-            PASSWORD,
-            house.database().name,
+            SUPERUSER_PASSWORD,
+            warehouse.database().name,
         ))
         .unwrap();
-    let port = shared().port;
+    let port = shared_server().port;
     let url = format!(
         "postgres://{name}@127.0.0.1:{port}/{}",
-        house.database().name
+        warehouse.database().name
     );
-    let mut command = house.sparkify(&["load", "--quiet", "--from", "star", "--warehouse", &url]);
-    command.env("PGPASSWORD", PASSWORD);
-    Ended::of(&mut command).succeeds();
-    assert_same(&house.tables(), &house.star("star"));
-    let mut refresh = house.sparkify(&["load", "--from", "star", "--full-refresh"]);
+    let mut command =
+        warehouse.sparkify(&["load", "--quiet", "--from", "star", "--warehouse", &url]);
+    command.env("PGPASSWORD", SUPERUSER_PASSWORD);
+    CommandOutput::run(&mut command).assert_success();
+    assert_tables_eq(
+        &warehouse.warehouse_tables(),
+        &warehouse.dataset_tables("star"),
+    );
+    let mut refresh = warehouse.sparkify(&["load", "--from", "star", "--full-refresh"]);
     let refresh = refresh
         .args(["--warehouse", &url])
-        .env("PGPASSWORD", PASSWORD);
-    Ended::of(refresh).fails(1, &["only who owns songplays and songs"]);
-    assert_same(&house.tables(), &house.star("star"));
+        .env("PGPASSWORD", SUPERUSER_PASSWORD);
+    CommandOutput::run(refresh).assert_failure(1, &["only who owns songplays and songs"]);
+    assert_tables_eq(
+        &warehouse.warehouse_tables(),
+        &warehouse.dataset_tables("star"),
+    );
     client
         .batch_execute(&format!("DROP OWNED BY {name}; DROP ROLE {name}"))
         .unwrap();
 }
 
-fn loads_at_once_end_right(mode: Mode) {
-    let house = with_star(mode);
-    deal(&house, 2, 3);
+fn concurrent_loads_give_correct_tables(mode: Mode) {
+    let warehouse = warehouse_with_dataset(mode);
+    split_into_batches(&warehouse, 2, 3);
     for batch in 0..2 {
         let data = |kind| format!("batch-{batch}/{kind}");
-        house.make(
+        warehouse.build_dataset(
             &data("song_data"),
             &data("log_data"),
             &format!("star-{batch}"),
@@ -382,37 +443,44 @@ fn loads_at_once_end_right(mode: Mode) {
     }
     std::thread::scope(|scope| {
         for out in ["star-0", "star-1", "star", "star-0"] {
-            let house = &house;
-            scope.spawn(move || house.load(out).succeeds());
+            let warehouse = &warehouse;
+            scope.spawn(move || warehouse.load_dataset(out).assert_success());
         }
     });
-    assert_same(&house.tables(), &house.star("star"));
+    assert_tables_eq(
+        &warehouse.warehouse_tables(),
+        &warehouse.dataset_tables("star"),
+    );
 }
 
 /// `("ab", "c")` is not `("a", "bc")`, in whichever order song and play come.
-fn title_and_artist_are_not_one_text(mode: Mode) {
-    let house = House::new(mode);
+fn title_and_artist_are_matched_separately(mode: Mode) {
+    let warehouse = TestWarehouse::new(mode);
     let event = event(1, 1000, "paid", 1, 1)
         .replace(r#""song":"T","artist":"N""#, r#""song":"a","artist":"bc""#);
     let song = song("S", "A").replace(
         r#""title":"T","artist_name":"N""#,
         r#""title":"ab","artist_name":"c""#,
     );
-    house.write("songs/a.json", &song);
-    house.write(
+    warehouse.write_file("songs/a.json", &song);
+    warehouse.write_file(
         "others/a.json",
         &song.replace("1.5", "2.5").replace("\"S\"", "\"O\""),
     );
-    house.write("logs/a.json", &event);
+    warehouse.write_file("logs/a.json", &event);
     for (songs, out) in [
         ("others", "first"),
         ("songs", "second"),
         ("others", "third"),
     ] {
-        house.make(songs, "logs", out);
-        house.load(out).succeeds();
+        warehouse.build_dataset(songs, "logs", out);
+        warehouse.load_dataset(out).assert_success();
         let query = "SELECT song_id FROM songplays";
-        let found: Option<String> = house.client().query_one(query, &[]).unwrap().get(0);
+        let found: Option<String> = warehouse
+            .admin_client()
+            .query_one(query, &[])
+            .unwrap()
+            .get(0);
         assert_eq!(found, None, "{out}");
     }
 }
@@ -420,26 +488,26 @@ fn title_and_artist_are_not_one_text(mode: Mode) {
 /// The song key that a run writes is the one that Redshift computes from the texts.
 #[test]
 fn redshift_computes_the_same_song_key() {
-    let house = House::new(Mode::Redshift);
+    let warehouse = TestWarehouse::new(Mode::Redshift);
     let texts = song("S", "A").replace(
         r#""title":"T","artist_name":"N""#,
         r#""title":"Café ","artist_name":"Björk""#,
     );
-    house.write("songs/a.json", &texts.replace("1.5", "-0.0"));
-    house.write("logs/a.json", &event(1, 1000, "paid", 1, 1));
-    house.make("songs", "logs", "star");
-    house.load("star").succeeds();
+    warehouse.write_file("songs/a.json", &texts.replace("1.5", "-0.0"));
+    warehouse.write_file("logs/a.json", &event(1, 1000, "paid", 1, 1));
+    warehouse.build_dataset("songs", "logs", "star");
+    warehouse.load_dataset("star").assert_success();
     let query = "SELECT song_key, duration FROM ledger_songs
          WHERE song_key = fnv_hash('Björk'::TEXT, fnv_hash(0::SMALLINT, fnv_hash('Café '::TEXT)))";
-    let row = house.client().query_one(query, &[]).unwrap();
+    let row = warehouse.admin_client().query_one(query, &[]).unwrap();
     assert_eq!(row.get::<_, f64>(1).to_bits(), 0.0_f64.to_bits());
 }
 
 /// Constraints as the DBA made them: one that is gone stays gone, one that is another stays that.
 #[test]
-fn constraints_stay_as_they_were() {
-    let house = with_star(Mode::Postgres);
-    let mut client = house.client();
+fn constraints_are_restored_unchanged() {
+    let warehouse = warehouse_with_dataset(Mode::Postgres);
+    let mut client = warehouse.admin_client();
     client
         .batch_execute(
             "ALTER TABLE songplays DROP CONSTRAINT songplays_time, DROP CONSTRAINT songplays_user;
@@ -458,42 +526,50 @@ fn constraints_stay_as_they_were() {
     };
     let before = constraints();
     for more in [&[][..], &[], &["--full-refresh"]] {
-        let mut command = house.command(&["load", "--quiet", "--from", "star"]);
-        Ended::of(command.args(more)).succeeds();
-        assert_same(&house.tables(), &house.star("star"));
+        let mut command = warehouse.warehouse_command(&["load", "--quiet", "--from", "star"]);
+        CommandOutput::run(command.args(more)).assert_success();
+        assert_tables_eq(
+            &warehouse.warehouse_tables(),
+            &warehouse.dataset_tables("star"),
+        );
         assert_eq!(constraints(), before);
     }
 }
 
 /// A table in another schema of the search path is there, and not to be hidden by an empty one.
 #[test]
-fn tables_are_not_hidden_by_new_ones() {
-    let house = with_star(Mode::Postgres);
-    house.load("star").succeeds();
-    let name = crate::postgres::USER;
-    house
-        .client()
+fn create_tables_does_not_shadow_existing_tables() {
+    let warehouse = warehouse_with_dataset(Mode::Postgres);
+    warehouse.load_dataset("star").assert_success();
+    let name = crate::postgres::SUPERUSER;
+    warehouse
+        .admin_client()
         .batch_execute(&format!("CREATE SCHEMA {name}"))
         .unwrap();
-    house.job(&["create-tables", "--quiet"]).succeeds();
-    assert_same(&house.tables(), &house.star("star"));
+    warehouse
+        .run_command(&["create-tables", "--quiet"])
+        .assert_success();
+    assert_tables_eq(
+        &warehouse.warehouse_tables(),
+        &warehouse.dataset_tables("star"),
+    );
 }
 
 /// Who owns some of the tables, or may make none in their schema, could not put back what is taken off.
 #[test]
-fn who_may_not_put_back_takes_nothing_off() {
+fn non_owner_keeps_constraints() {
     for (number, owned) in ["songplays", "artists, songs, users, time, songplays"]
         .iter()
         .enumerate()
     {
-        let house = with_star(Mode::Postgres);
-        let mut client = house.client();
+        let warehouse = warehouse_with_dataset(Mode::Postgres);
+        let mut client = warehouse.admin_client();
         let name = format!("owner_{number}_{}", std::process::id());
         let all = "artists, songs, users, time, songplays, ledger_users, ledger_artists, \
                    ledger_songs, ledger_songplays, loads";
         client
             .batch_execute(&format!(
-                "CREATE ROLE {name} LOGIN PASSWORD '{PASSWORD}';
+                "CREATE ROLE {name} LOGIN PASSWORD '{SUPERUSER_PASSWORD}';
                  GRANT SELECT, INSERT, UPDATE, DELETE ON {all} TO {name};
                  REVOKE CREATE ON SCHEMA public FROM PUBLIC"
             ))
@@ -503,16 +579,19 @@ fn who_may_not_put_back_takes_nothing_off() {
                 .batch_execute(&format!("ALTER TABLE {table} OWNER TO {name}"))
                 .unwrap();
         }
-        let port = shared().port;
+        let port = shared_server().port;
         let url = format!(
             "postgres://{name}@127.0.0.1:{port}/{}",
-            house.database().name
+            warehouse.database().name
         );
         let mut command =
-            house.sparkify(&["load", "--quiet", "--from", "star", "--warehouse", &url]);
-        Ended::of(command.env("PGPASSWORD", PASSWORD)).succeeds();
-        assert_same(&house.tables(), &house.star("star"));
-        let user = crate::postgres::USER;
+            warehouse.sparkify(&["load", "--quiet", "--from", "star", "--warehouse", &url]);
+        CommandOutput::run(command.env("PGPASSWORD", SUPERUSER_PASSWORD)).assert_success();
+        assert_tables_eq(
+            &warehouse.warehouse_tables(),
+            &warehouse.dataset_tables("star"),
+        );
+        let user = crate::postgres::SUPERUSER;
         client
             .batch_execute(&format!(
                 "REASSIGN OWNED BY {name} TO {user}; DROP OWNED BY {name}; DROP ROLE {name}"
@@ -523,21 +602,24 @@ fn who_may_not_put_back_takes_nothing_off() {
 
 /// References from elsewhere that wait for COMMIT, and a table in partitions: a refresh goes through.
 #[test]
-fn a_refresh_of_what_others_refer_to_and_of_partitions() {
-    let house = with_star(Mode::Postgres);
-    house.load("star").succeeds();
+fn full_refresh_handles_foreign_references_and_partitions() {
+    let warehouse = warehouse_with_dataset(Mode::Postgres);
+    warehouse.load_dataset("star").assert_success();
     let refresh = ["load", "--quiet", "--from", "star", "--full-refresh"];
-    house
-        .client()
+    warehouse
+        .admin_client()
         .batch_execute(
             "CREATE TABLE mine (songplay_id BIGINT REFERENCES songplays DEFERRABLE INITIALLY DEFERRED);
              INSERT INTO mine SELECT min(songplay_id) FROM songplays",
         )
         .unwrap();
-    house.job(&refresh).succeeds();
-    assert_same(&house.tables(), &house.star("star"));
-    house
-        .client()
+    warehouse.run_command(&refresh).assert_success();
+    assert_tables_eq(
+        &warehouse.warehouse_tables(),
+        &warehouse.dataset_tables("star"),
+    );
+    warehouse
+        .admin_client()
         .batch_execute(
             "DROP TABLE mine;
              ALTER TABLE songplays RENAME TO old;
@@ -548,7 +630,10 @@ fn a_refresh_of_what_others_refer_to_and_of_partitions() {
              DROP TABLE old",
         )
         .unwrap();
-    house.job(&refresh).succeeds();
-    house.load("star").succeeds();
-    assert_same(&house.tables(), &house.star("star"));
+    warehouse.run_command(&refresh).assert_success();
+    warehouse.load_dataset("star").assert_success();
+    assert_tables_eq(
+        &warehouse.warehouse_tables(),
+        &warehouse.dataset_tables("star"),
+    );
 }

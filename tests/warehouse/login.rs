@@ -9,19 +9,25 @@ use sparkify::warehouse::connect::secret::Secret;
 use sparkify::warehouse::connect::session::Session;
 use sparkify::warehouse::dialect::Dialect;
 
-use crate::answers::{message, read_message, refusal, says, serve};
-use crate::postgres::{Options, PASSWORD, Server, USER, shared};
-use crate::resolve::Sources;
+use crate::answers::{
+    backend_message, error_response, read_untagged_message, serve_connections, serve_response,
+};
+use crate::postgres::{
+    PostgresServer, SUPERUSER, SUPERUSER_PASSWORD, ServerOptions, shared_server,
+};
+use crate::resolve::ConfigSources;
 
 /// The address of something on this machine.
-fn at(port: u16) -> ConnectionConfig {
+fn config_for_port(port: u16) -> ConnectionConfig {
     let url = format!("postgres://me@127.0.0.1:{port}/d?sslmode=disable");
-    Sources::of_url(&url).env("PGPASSWORD", "planted").address()
+    ConfigSources::from_url(&url)
+        .with_env("PGPASSWORD", "planted")
+        .connection_config()
 }
 
 /// It fails in one line with all these words, and no password.
 #[track_caller]
-pub fn fails(address: &ConnectionConfig, words: &[&str]) {
+pub fn assert_open_fails(address: &ConnectionConfig, words: &[&str]) {
     let error = match Session::open(address) {
         Ok(_) => panic!("{address} is open"),
         Err(error) => error.to_string(),
@@ -31,15 +37,16 @@ pub fn fails(address: &ConnectionConfig, words: &[&str]) {
     }
     assert!(error.contains(&address.to_string()), "{error}");
     assert!(
-        !error.contains("planted") && !error.contains(PASSWORD),
+        !error.contains("planted") && !error.contains(SUPERUSER_PASSWORD),
         "{error}"
     );
     assert!(!error.contains(char::is_control), "{error}");
 }
 
 #[test]
-fn a_session_runs_statements() {
-    let mut session = Session::open(&shared().database().address()).unwrap();
+fn session_runs_statements() {
+    let mut session =
+        Session::open(&shared_server().create_database().connection_config()).unwrap();
     session
         .execute("BEGIN; CREATE TABLE t (a INTEGER, b VARCHAR(5)); COMMIT")
         .unwrap();
@@ -60,31 +67,35 @@ fn a_session_runs_statements() {
 }
 
 #[test]
-fn a_socket_is_as_good_as_a_port() {
-    let database = shared().database();
-    let folder = shared().folder().to_str().unwrap();
+fn unix_socket_connects() {
+    let database = shared_server().create_database();
+    let folder = shared_server().dir().to_str().unwrap();
     let url = format!(
-        "postgres://{USER}@:{}/{}?host={folder}&sslmode=require",
+        "postgres://{SUPERUSER}@:{}/{}?host={folder}&sslmode=require",
         database.port, database.name
     );
-    let address = Sources::of_url(&url).env("PGPASSWORD", PASSWORD).address();
+    let address = ConfigSources::from_url(&url)
+        .with_env("PGPASSWORD", SUPERUSER_PASSWORD)
+        .connection_config();
     Session::open(&address).unwrap();
 
-    let url = format!("postgres://{USER}@:1/d?host={folder}");
-    fails(
-        &Sources::of_url(&url).address(),
+    let url = format!("postgres://{SUPERUSER}@:1/d?host={folder}");
+    assert_open_fails(
+        &ConfigSources::from_url(&url).connection_config(),
         &["there is no such socket"],
     );
 }
 
 #[test]
-fn settings_reach_the_session() {
-    let database = shared().database();
+fn application_name_and_options_reach_the_session() {
+    let database = shared_server().create_database();
     let url = format!(
         "{}?application_name=mine&options=-c%20search_path%3Dmusic",
         database.url()
     );
-    let address = Sources::of_url(&url).env("PGPASSWORD", PASSWORD).address();
+    let address = ConfigSources::from_url(&url)
+        .with_env("PGPASSWORD", SUPERUSER_PASSWORD)
+        .connection_config();
     let mut session = Session::open(&address).unwrap();
     let settings = session
         .query("SELECT current_setting('application_name'), current_setting('search_path')")
@@ -96,20 +107,20 @@ fn settings_reach_the_session() {
 }
 
 #[test]
-fn the_scheme_must_be_that_of_the_warehouse() {
-    let mut address = shared().database().address();
+fn url_scheme_must_match_server() {
+    let mut address = shared_server().create_database().connection_config();
     address.dialect = Dialect::Redshift;
-    fails(&address, &["it is PostgreSQL", "postgres://"]);
+    assert_open_fails(&address, &["it is PostgreSQL", "postgres://"]);
 }
 
 #[test]
-fn what_the_server_refuses_is_said() {
-    let address = shared().database().address();
+fn login_error_quotes_server_and_hints() {
+    let address = shared_server().create_database().connection_config();
     let wrong = ConnectionConfig {
         password: Some(Secret::new("planted")),
         ..address.clone()
     };
-    fails(
+    assert_open_fails(
         &wrong,
         &[
             "password authentication failed",
@@ -121,12 +132,12 @@ fn what_the_server_refuses_is_said() {
         user: "nobody".to_owned(),
         ..address.clone()
     };
-    fails(&nobody, &["28P01"]);
+    assert_open_fails(&nobody, &["28P01"]);
     let none = ConnectionConfig {
         password: None,
         ..address.clone()
     };
-    fails(
+    assert_open_fails(
         &none,
         &[
             "the server wants a password, and none is given",
@@ -137,24 +148,24 @@ fn what_the_server_refuses_is_said() {
         database: "nowhere".to_owned(),
         ..address.clone()
     };
-    fails(&nowhere, &["does not exist (3D000)", "create it"]);
+    assert_open_fails(&nowhere, &["does not exist (3D000)", "create it"]);
     let option = ConnectionConfig {
         options: Some("-c nothing.of.it=1 -c work_mem=no".to_owned()),
         ..address
     };
-    fails(&option, &["work_mem"]);
+    assert_open_fails(&option, &["work_mem"]);
 }
 
 #[test]
-fn every_way_to_log_in_with_a_password_works() {
+fn every_password_method_logs_in() {
     let hba = "host all trusted 127.0.0.1/32 trust\nhost all plain 127.0.0.1/32 password\n\
         host all old 127.0.0.1/32 md5\nhost all refused 127.0.0.1/32 reject\n\
         host all noted 127.0.0.1/32 ident\nhost all all 127.0.0.1/32 scram-sha-256\n";
-    let server = Server::start(Options {
+    let server = PostgresServer::start(ServerOptions {
         hba: Some(hba.to_owned()),
-        ..Options::default()
+        ..ServerOptions::default()
     });
-    let mut administrator = server.administrator();
+    let mut administrator = server.admin_client();
     administrator
         .batch_execute(
             "CREATE ROLE trusted LOGIN; CREATE ROLE plain LOGIN PASSWORD 'word'; \
@@ -162,102 +173,115 @@ fn every_way_to_log_in_with_a_password_works() {
              CREATE ROLE old LOGIN PASSWORD 'word'; CREATE ROLE locked PASSWORD 'word'",
         )
         .unwrap();
-    let database = server.database();
-    let of = |user: &str, password: Option<&str>| ConnectionConfig {
+    let database = server.create_database();
+    let config_for = |user: &str, password: Option<&str>| ConnectionConfig {
         user: user.to_owned(),
         password: password.map(Secret::new),
-        ..database.address()
+        ..database.connection_config()
     };
     for (user, password) in [
         ("trusted", None),
         ("trusted", Some("any")),
         ("plain", Some("word")),
         ("old", Some("word")),
-        (USER, Some(PASSWORD)),
+        (SUPERUSER, Some(SUPERUSER_PASSWORD)),
     ] {
-        Session::open(&of(user, password)).unwrap();
+        Session::open(&config_for(user, password)).unwrap();
     }
     for user in ["plain", "old"] {
-        fails(&of(user, Some("planted")), &["28P01"]);
-        fails(&of(user, None), &["none is given"]);
+        assert_open_fails(&config_for(user, Some("planted")), &["28P01"]);
+        assert_open_fails(&config_for(user, None), &["none is given"]);
     }
-    fails(&of("refused", None), &["28000", "pg_hba.conf"]);
-    fails(&of("locked", Some("word")), &["28"]);
+    assert_open_fails(&config_for("refused", None), &["28000", "pg_hba.conf"]);
+    assert_open_fails(&config_for("locked", Some("word")), &["28"]);
 
     // No more than so many at a time.
     administrator
         .batch_execute("ALTER ROLE trusted CONNECTION LIMIT 0")
         .unwrap();
-    fails(&of("trusted", None), &["53300", "close other sessions"]);
+    assert_open_fails(
+        &config_for("trusted", None),
+        &["53300", "close other sessions"],
+    );
 }
 
 #[test]
-fn unknown_ways_to_log_in_are_named() {
-    let asks = |method: u32| at(says(message(b'R', &method.to_be_bytes())));
-    fails(
-        &asks(13),
+fn unsupported_auth_methods_are_named() {
+    let config_asking_for =
+        |method: u32| config_for_port(serve_response(backend_message(b'R', &method.to_be_bytes())));
+    assert_open_fails(
+        &config_asking_for(13),
         &["authentication method 13", "sha256|", "MD5", "IAM"],
     );
-    fails(
-        &asks(14),
+    assert_open_fails(
+        &config_asking_for(14),
         &["authentication method 14", "use a user that has a password"],
     );
     for method in [2, 7, 9] {
-        fails(&asks(method), &["another login than a password"]);
+        assert_open_fails(
+            &config_asking_for(method),
+            &["another login than a password"],
+        );
     }
 }
 
 #[test]
-fn a_server_that_repeats_the_password_is_not_quoted() {
-    let port = serve(|mut connection| {
-        read_message(&mut connection);
+fn echoed_password_is_masked() {
+    let port = serve_connections(|mut connection| {
+        read_untagged_message(&mut connection);
         connection
-            .write_all(&message(b'R', &3_u32.to_be_bytes()))
+            .write_all(&backend_message(b'R', &3_u32.to_be_bytes()))
             .unwrap();
         let mut letter = [0];
         connection.read_exact(&mut letter).unwrap();
-        let password = read_message(&mut connection);
+        let password = read_untagged_message(&mut connection);
         let password = String::from_utf8_lossy(&password);
         let text = format!("who is {}?\n\x1b[31m", password.trim_end_matches('\0'));
-        let _ = connection.write_all(&refusal("28P01", &text));
+        let _ = connection.write_all(&error_response("28P01", &text));
     });
-    fails(&at(port), &["who is ***?"]);
+    assert_open_fails(&config_for_port(port), &["who is ***?"]);
 }
 
 #[test]
-fn a_server_that_says_nothing_is_waited_for_as_long_as_it_says() {
-    let port = serve(|mut connection| drop(connection.read_to_end(&mut Vec::new())));
+fn silent_server_fails_after_connect_timeout() {
+    let port = serve_connections(|mut connection| drop(connection.read_to_end(&mut Vec::new())));
     for url in [
         format!("postgres://me@127.0.0.1:{port}/d?connect_timeout=1"),
         format!("redshift://me@127.0.0.1:{port}/d?connect_timeout=1"),
     ] {
-        let address = Sources::of_url(&url).address();
+        let address = ConfigSources::from_url(&url).connection_config();
         assert_eq!(address.connect_timeout, Some(Duration::from_secs(1)));
-        fails(&address, &["no answer within 1 s", "connect_timeout"]);
+        assert_open_fails(&address, &["no answer within 1 s", "connect_timeout"]);
     }
 }
 
 #[test]
-fn servers_that_are_none_are_named() {
+fn unreachable_and_foreign_servers_are_named() {
     let port = {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         listener.local_addr().unwrap().port()
     };
-    fails(&at(port), &["refused", "nobody listens there"]);
-    fails(&at(serve(drop)), &["closed the connection"]);
-    let http = serve(|mut connection| {
-        read_message(&mut connection);
+    assert_open_fails(&config_for_port(port), &["refused", "nobody listens there"]);
+    assert_open_fails(
+        &config_for_port(serve_connections(drop)),
+        &["closed the connection"],
+    );
+    let http = serve_connections(|mut connection| {
+        read_untagged_message(&mut connection);
         let _ = connection.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
     });
-    fails(&at(http), &["check host"]);
-    fails(
-        &at(says(refusal("57P03", "the database system is starting up"))),
+    assert_open_fails(&config_for_port(http), &["check host"]);
+    assert_open_fails(
+        &config_for_port(serve_response(error_response(
+            "57P03",
+            "the database system is starting up",
+        ))),
         &["57P03", "run again"],
     );
 
-    let mut address = at(1);
+    let mut address = config_for_port(1);
     "no-such-host.invalid".clone_into(&mut address.host);
-    fails(
+    assert_open_fails(
         &address,
         &[
             "the host no-such-host.invalid is not found",

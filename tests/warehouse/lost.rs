@@ -1,8 +1,8 @@
 //! Tables that were lost, or their rows: no load goes on without them, and a full refresh brings them back.
 
-use crate::house::{Ended, House};
+use crate::house::{CommandOutput, TestWarehouse};
 use crate::redshift::Mode;
-use crate::rows::{assert_same, loads};
+use crate::rows::{assert_tables_eq, load_history_rows};
 
 /// The tables that a load needs to choose between rows of different batches.
 const MERGE_STATE: [&str; 5] = [
@@ -13,7 +13,7 @@ const MERGE_STATE: [&str; 5] = [
     "loads",
 ];
 
-const RUN: [&str; 6] = [
+const RUN_ARGS: [&str; 6] = [
     "run",
     "--quiet",
     "--songs",
@@ -23,96 +23,102 @@ const RUN: [&str; 6] = [
 ];
 
 /// Returns a warehouse in which `star` is loaded, with its input in `data`.
-fn with_star(mode: Mode) -> House {
-    let house = House::new(mode);
+fn loaded_warehouse(mode: Mode) -> TestWarehouse {
+    let warehouse = TestWarehouse::new(mode);
     let sizes = [
         "--events", "500", "--songs", "50", "--users", "9", "--files", "3", "--seed", "5",
     ];
-    house.generate("data", &sizes);
-    house.make("data/song_data", "data/log_data", "star");
-    house.load("star").succeeds();
-    house
+    warehouse.generate_input("data", &sizes);
+    warehouse.build_dataset("data/song_data", "data/log_data", "star");
+    warehouse.load_dataset("star").assert_success();
+    warehouse
 }
 
-fn run(house: &House, out: &str, more: &[&str]) -> Ended {
-    let out = house.out(out);
-    let arguments = [&RUN[..], &["--out", &out], more].concat();
-    house.job(&arguments)
+fn run_and_load(warehouse: &TestWarehouse, out: &str, more: &[&str]) -> CommandOutput {
+    let out = warehouse.out_location(out);
+    let arguments = [&RUN_ARGS[..], &["--out", &out], more].concat();
+    warehouse.run_command(&arguments)
 }
 
 /// A table that is lost is never replaced by an empty one, but a full refresh creates and fills it.
-fn a_lost_table_is_not_made_anew(mode: Mode) {
-    let house = with_star(mode);
-    let before = house.tables();
+fn lost_table_is_not_recreated(mode: Mode) {
+    let warehouse = loaded_warehouse(mode);
+    let before = warehouse.warehouse_tables();
     for table in MERGE_STATE.into_iter().chain(["time", "artists"]) {
         let drop = format!("DROP TABLE {table} CASCADE");
-        house.client().batch_execute(&drop).unwrap();
+        warehouse.admin_client().batch_execute(&drop).unwrap();
         let name = format!("no table {table}");
         let words = [&*name, "is lost", "sparkify run --full-refresh"];
-        house.job(&["create-tables"]).fails(1, &words);
-        house.load("star").fails(1, &words);
-        run(&house, "new", &[]).fails(1, &words);
+        warehouse
+            .run_command(&["create-tables"])
+            .assert_failure(1, &words);
+        warehouse.load_dataset("star").assert_failure(1, &words);
+        run_and_load(&warehouse, "new", &[]).assert_failure(1, &words);
         let query = format!("SELECT to_regclass('{table}') IS NULL");
-        let row = house.client().query_one(&query, &[]).unwrap();
+        let row = warehouse.admin_client().query_one(&query, &[]).unwrap();
         assert!(row.get::<_, bool>(0), "{table} was made");
-        run(&house, "new", &["--full-refresh"]).succeeds();
-        assert_same(&house.tables(), &before);
-        assert_eq!(loads(&mut house.client()).len(), 3);
+        run_and_load(&warehouse, "new", &["--full-refresh"]).assert_success();
+        assert_tables_eq(&warehouse.warehouse_tables(), &before);
+        assert_eq!(load_history_rows(&mut warehouse.admin_client()).len(), 3);
     }
 }
 
 /// A star that holds all of the logs is enough.
-fn a_load_that_refreshes_all_creates_what_is_lost(mode: Mode) {
-    let house = with_star(mode);
-    let before = house.tables();
+fn full_refresh_load_recreates_lost_tables(mode: Mode) {
+    let warehouse = loaded_warehouse(mode);
+    let before = warehouse.warehouse_tables();
     let lose = "DROP TABLE loads, ledger_users, songplays CASCADE";
-    house.client().batch_execute(lose).unwrap();
-    let from = house.out("star");
+    warehouse.admin_client().batch_execute(lose).unwrap();
+    let from = warehouse.out_location("star");
     let refresh = ["load", "--quiet", "--full-refresh", "--from", &from];
-    house.job(&refresh).succeeds();
-    assert_same(&house.tables(), &before);
-    house.load("star").succeeds();
-    assert_same(&house.tables(), &before);
+    warehouse.run_command(&refresh).assert_success();
+    assert_tables_eq(&warehouse.warehouse_tables(), &before);
+    warehouse.load_dataset("star").assert_success();
+    assert_tables_eq(&warehouse.warehouse_tables(), &before);
 }
 
-fn a_table_without_its_rows_is_not_taken_for_a_new_one(mode: Mode) {
-    let house = with_star(mode);
-    let before = house.tables();
+fn emptied_table_is_detected(mode: Mode) {
+    let warehouse = loaded_warehouse(mode);
+    let before = warehouse.warehouse_tables();
     for table in MERGE_STATE.into_iter().chain(["songplays"]) {
         let lose = format!("DELETE FROM {table}");
-        house.client().batch_execute(&lose).unwrap();
+        warehouse.admin_client().batch_execute(&lose).unwrap();
         let name = format!("table {table} is empty");
         let words = [&*name, "are lost", "sparkify run --full-refresh"];
-        house.load("star").fails(1, &words);
-        run(&house, "new", &[]).fails(1, &words);
-        run(&house, "new", &["--full-refresh"]).succeeds();
-        assert_same(&house.tables(), &before);
+        warehouse.load_dataset("star").assert_failure(1, &words);
+        run_and_load(&warehouse, "new", &[]).assert_failure(1, &words);
+        run_and_load(&warehouse, "new", &["--full-refresh"]).assert_success();
+        assert_tables_eq(&warehouse.warehouse_tables(), &before);
     }
     // Of some rows as well, where they concern the load.
     for (table, key) in [("users", "user_id"), ("artists", "artist_id")] {
         let lose = format!(
             "DELETE FROM ledger_{table} WHERE {key} = (SELECT min({key}) FROM ledger_{table})"
         );
-        house.client().batch_execute(&lose).unwrap();
+        warehouse.admin_client().batch_execute(&lose).unwrap();
         let name = format!("table ledger_{table} is not complete");
-        house.load("star").fails(1, &[&name, "--full-refresh"]);
-        run(&house, "new", &["--full-refresh"]).succeeds();
-        assert_same(&house.tables(), &before);
+        warehouse
+            .load_dataset("star")
+            .assert_failure(1, &[&name, "--full-refresh"]);
+        run_and_load(&warehouse, "new", &["--full-refresh"]).assert_success();
+        assert_tables_eq(&warehouse.warehouse_tables(), &before);
     }
 }
 
 /// Without rows anywhere nothing is lost.
-fn an_empty_warehouse_is_completed(mode: Mode) {
-    let house = House::new(mode);
+fn create_tables_completes_empty_warehouse(mode: Mode) {
+    let warehouse = TestWarehouse::new(mode);
     let lose = "DROP TABLE ledger_songs, loads, users CASCADE";
-    house.client().batch_execute(lose).unwrap();
-    house.generate("data", &["--events", "100", "--songs", "9", "--seed", "1"]);
+    warehouse.admin_client().batch_execute(lose).unwrap();
+    warehouse.generate_input("data", &["--events", "100", "--songs", "9", "--seed", "1"]);
     for more in [&[][..], &["--full-refresh"]] {
         let words = ["no table users", "sparkify create-tables"];
-        run(&house, "new", more).fails(1, &words);
+        run_and_load(&warehouse, "new", more).assert_failure(1, &words);
     }
-    house.job(&["create-tables", "--quiet"]).succeeds();
-    run(&house, "new", &[]).succeeds();
+    warehouse
+        .run_command(&["create-tables", "--quiet"])
+        .assert_success();
+    run_and_load(&warehouse, "new", &[]).assert_success();
 }
 
 /// Tests that hold for every kind of warehouse.
@@ -128,8 +134,8 @@ macro_rules! everywhere {
 }
 
 everywhere! {
-    a_lost_table_is_not_made_anew
-    a_load_that_refreshes_all_creates_what_is_lost
-    a_table_without_its_rows_is_not_taken_for_a_new_one
-    an_empty_warehouse_is_completed
+    lost_table_is_not_recreated
+    full_refresh_load_recreates_lost_tables
+    emptied_table_is_detected
+    create_tables_completes_empty_warehouse
 }

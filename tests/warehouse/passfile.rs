@@ -3,15 +3,15 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use crate::resolve::Sources;
+use crate::resolve::ConfigSources;
 
 /// The password of `me` in database `d` on `host:5432`, and how many warnings there are.
-fn look_up(text: &str, url: &str, mode: u32) -> (Option<String>, usize) {
+fn look_up_password(text: &str, url: &str, mode: u32) -> (Option<String>, usize) {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join(".pgpass");
     fs::write(&path, text).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-    let sources = Sources::of_url(url).env("HOME", home.path().to_str().unwrap());
+    let sources = ConfigSources::from_url(url).with_env("HOME", home.path().to_str().unwrap());
     let (address, warnings) = sources.resolve();
     let password = address.unwrap().unwrap().password;
     (
@@ -21,7 +21,7 @@ fn look_up(text: &str, url: &str, mode: u32) -> (Option<String>, usize) {
 }
 
 #[test]
-fn the_first_line_that_fits_counts() {
+fn first_matching_line_wins() {
     for (text, expected) in [
         ("host:5432:d:me:p", Some("p")),
         ("*:*:*:*:p", Some("p")),
@@ -47,13 +47,13 @@ fn the_first_line_that_fits_counts() {
         ("host", None),
         ("", None),
     ] {
-        let (password, warnings) = look_up(text, "postgres://me@host/d", 0o600);
+        let (password, warnings) = look_up_password(text, "postgres://me@host/d", 0o600);
         assert_eq!((password.as_deref(), warnings), (expected, 0), "{text:?}");
     }
 }
 
 #[test]
-fn sockets_and_ipv6_are_found() {
+fn socket_and_ipv6_hosts_match() {
     for (text, url) in [
         (
             "localhost:5432:d:me:p",
@@ -64,7 +64,7 @@ fn sockets_and_ipv6_are_found() {
         ("host:5439:dev:me:p", "redshift://me@host"),
     ] {
         assert_eq!(
-            look_up(text, url, 0o600),
+            look_up_password(text, url, 0o600),
             (Some("p".to_owned()), 0),
             "{url}"
         );
@@ -72,31 +72,34 @@ fn sockets_and_ipv6_are_found() {
 }
 
 #[test]
-fn a_file_that_others_can_read_is_ignored_with_a_warning() {
+fn file_readable_by_others_is_ignored_with_warning() {
     for mode in [0o640, 0o604, 0o644, 0o620] {
         assert_eq!(
-            look_up("*:*:*:*:p", "postgres://me@host/d", mode),
+            look_up_password("*:*:*:*:p", "postgres://me@host/d", mode),
             (None, 1),
             "{mode:o}"
         );
     }
-    assert_eq!(look_up("*:*:*:*:p", "postgres://me@host/d", 0o400).1, 0);
+    assert_eq!(
+        look_up_password("*:*:*:*:p", "postgres://me@host/d", 0o400).1,
+        0
+    );
 }
 
 #[test]
-fn pgpassfile_names_another_file_and_every_other_source_counts_first() {
+fn pgpassfile_sets_path_and_has_lowest_precedence() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("mine");
     fs::write(&path, "*:*:*:*:p\n").unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-    let sources = Sources::of_url("redshift://me@h")
-        .env("PGPASSFILE", path.to_str().unwrap())
-        .env("HOME", "/nowhere");
-    assert_eq!(sources.password().as_deref(), Some("p"));
-    let file = sources.file("[CLUSTER]\nDB_PASSWORD=f\n");
-    assert_eq!(file.password().as_deref(), Some("f"));
-    let none = Sources::of_url("redshift://me@h").env("PGPASSFILE", "/nowhere/at/all");
-    assert_eq!(none.password(), None);
-    let folder = Sources::of_url("redshift://me@h").env("PGPASSFILE", "/");
+    let sources = ConfigSources::from_url("redshift://me@h")
+        .with_env("PGPASSFILE", path.to_str().unwrap())
+        .with_env("HOME", "/nowhere");
+    assert_eq!(sources.resolve_password().as_deref(), Some("p"));
+    let file = sources.with_file("[CLUSTER]\nDB_PASSWORD=f\n");
+    assert_eq!(file.resolve_password().as_deref(), Some("f"));
+    let none = ConfigSources::from_url("redshift://me@h").with_env("PGPASSFILE", "/nowhere/at/all");
+    assert_eq!(none.resolve_password(), None);
+    let folder = ConfigSources::from_url("redshift://me@h").with_env("PGPASSFILE", "/");
     assert_eq!(folder.resolve().1, ["/ is no plain file, and ignored"]);
 }

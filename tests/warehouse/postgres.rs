@@ -17,16 +17,16 @@ use sparkify::warehouse::connect::config::{ConnectionConfig, ConnectionFlags};
 use tempfile::TempDir;
 
 /// Who may do everything on every server.
-pub const USER: &str = "sparkify";
+pub const SUPERUSER: &str = "sparkify";
 /// Their password.
-pub const PASSWORD: &str = "password of the tests";
+pub const SUPERUSER_PASSWORD: &str = "password of the tests";
 
 /// Stops the server when the test process is gone.
-const SUPERVISOR: &str = include_str!("postgres.sh");
+const SUPERVISOR_SCRIPT: &str = include_str!("postgres.sh");
 
 /// What is special about a server.
 #[derive(Default)]
-pub struct Options {
+pub struct ServerOptions {
     /// The certificate and its key, in PEM: the server speaks TLS, too.
     pub tls: Option<(String, String)>,
     /// All of `pg_hba.conf`, in place of passwords by SCRAM for everybody.
@@ -36,14 +36,14 @@ pub struct Options {
 }
 
 /// A PostgreSQL server.
-pub struct Server {
+pub struct PostgresServer {
     /// Its port on 127.0.0.1.
     pub port: u16,
     folder: PathBuf,
-    databases: AtomicU32,
+    database_count: AtomicU32,
     supervisor: Child,
     // Open for as long as the server is wanted.
-    ports: Option<ChildStdin>,
+    port_pipe: Option<ChildStdin>,
 }
 
 /// A database of a test.
@@ -57,23 +57,23 @@ pub struct Database {
 }
 
 /// The server that the tests of this process share: passwords by SCRAM, no TLS.
-pub fn shared() -> &'static Server {
-    static SHARED: OnceLock<Server> = OnceLock::new();
-    SHARED.get_or_init(|| Server::start(Options::default()))
+pub fn shared_server() -> &'static PostgresServer {
+    static SHARED: OnceLock<PostgresServer> = OnceLock::new();
+    SHARED.get_or_init(|| PostgresServer::start(ServerOptions::default()))
 }
 
-impl Server {
+impl PostgresServer {
     /// Starts a server, which runs until this is dropped or the process ends.
-    pub fn start(options: Options) -> Self {
-        let bin = programs();
+    pub fn start(options: ServerOptions) -> Self {
+        let bin = find_postgres_bin_dir();
         // The supervisor removes it: a kept one would stay behind when the process is killed.
         let folder = TempDir::with_prefix("sparkify-pg-").unwrap().keep();
-        prepare(&folder, options);
+        write_server_files(&folder, options);
 
         let mut supervisor = Command::new("sh")
-            .args(["-c", SUPERVISOR, "sh"])
+            .args(["-c", SUPERVISOR_SCRIPT, "sh"])
             .args([&folder, &bin])
-            .arg(USER)
+            .arg(SUPERUSER)
             .env("LC_ALL", "C")
             .env_remove("PGDATA")
             .current_dir(&folder)
@@ -83,60 +83,60 @@ impl Server {
             .process_group(0)
             .spawn()
             .expect("sh is there");
-        let mut answers = BufReader::new(supervisor.stdout.take().unwrap());
+        let mut responses = BufReader::new(supervisor.stdout.take().unwrap());
         let mut ports = supervisor.stdin.take().unwrap();
 
         let log = || fs::read_to_string(folder.join("log")).unwrap_or_default();
-        assert!(is_ready(&mut answers), "initdb failed:\n{}", log());
+        assert!(is_ready(&mut responses), "initdb failed:\n{}", log());
         let port = (0..10).find_map(|_| {
             let port = free_port();
             writeln!(ports, "{port}").unwrap();
-            is_ready(&mut answers).then_some(port)
+            is_ready(&mut responses).then_some(port)
         });
         let port = port.unwrap_or_else(|| panic!("PostgreSQL does not start:\n{}", log()));
         Self {
             port,
             folder,
-            databases: AtomicU32::new(0),
+            database_count: AtomicU32::new(0),
             supervisor,
-            ports: Some(ports),
+            port_pipe: Some(ports),
         }
     }
 
     /// A new, empty database.
-    pub fn database(&self) -> Database {
-        let number = self.databases.fetch_add(1, Ordering::Relaxed);
-        let database = self.of_name(&format!("test_{number}"));
-        self.administrator()
+    pub fn create_database(&self) -> Database {
+        let number = self.database_count.fetch_add(1, Ordering::Relaxed);
+        let database = self.database_named(&format!("test_{number}"));
+        self.admin_client()
             .batch_execute(&format!("CREATE DATABASE {}", database.name))
             .unwrap();
         database
     }
 
     /// A session of [`USER`] in the database `postgres`, for what concerns the whole server.
-    pub fn administrator(&self) -> Client {
-        self.of_name("postgres").connect()
+    pub fn admin_client(&self) -> Client {
+        self.database_named("postgres").connect()
     }
 
     /// The folder of the server, in which its socket is, too.
-    pub fn folder(&self) -> &Path {
+    pub fn dir(&self) -> &Path {
         &self.folder
     }
 
-    fn of_name(&self, name: &str) -> Database {
+    fn database_named(&self, name: &str) -> Database {
         Database {
             host: "127.0.0.1".to_owned(),
             port: self.port,
             name: name.to_owned(),
-            user: USER.to_owned(),
-            password: PASSWORD.to_owned(),
+            user: SUPERUSER.to_owned(),
+            password: SUPERUSER_PASSWORD.to_owned(),
         }
     }
 }
 
-impl Drop for Server {
+impl Drop for PostgresServer {
     fn drop(&mut self) {
-        drop(self.ports.take());
+        drop(self.port_pipe.take());
         let _ = self.supervisor.wait();
     }
 }
@@ -155,7 +155,7 @@ impl Database {
     }
 
     /// Its address, password included.
-    pub fn address(&self) -> ConnectionConfig {
+    pub fn connection_config(&self) -> ConnectionConfig {
         let url = self.url();
         let flags = ConnectionFlags {
             url: Some(&url),
@@ -180,7 +180,7 @@ impl Database {
 }
 
 /// Where the newest PostgreSQL of this machine has its programs.
-fn programs() -> PathBuf {
+fn find_postgres_bin_dir() -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let version = |folder: &Path| {
         let name = folder.parent()?.file_name()?.to_str()?;
@@ -206,7 +206,7 @@ fn programs() -> PathBuf {
 }
 
 /// Writes what the supervisor makes a cluster from.
-fn prepare(folder: &Path, options: Options) {
+fn write_server_files(folder: &Path, options: ServerOptions) {
     let mut settings = format!(
         "listen_addresses = '127.0.0.1'\nunix_socket_directories = '{}'\n",
         folder.display()
@@ -222,14 +222,14 @@ fn prepare(folder: &Path, options: Options) {
             settings += &format!("{setting} = '{}'\n", path.display());
         }
     };
-    file("password", None, PASSWORD);
+    file("password", None, SUPERUSER_PASSWORD);
     if let Some(hba) = &options.hba {
         file("pg_hba.conf", Some("hba_file"), hba);
     }
     if let Some((certificate, key)) = &options.tls {
         file("server.crt", Some("ssl_cert_file"), certificate);
         file("server.key", Some("ssl_key_file"), key);
-        only_for_its_owner(&folder.join("server.key"));
+        restrict_to_owner(&folder.join("server.key"));
         settings += "ssl = on\n";
     }
     for (name, value) in options.settings {
@@ -239,7 +239,7 @@ fn prepare(folder: &Path, options: Options) {
 }
 
 /// The server refuses a key that others can read.
-fn only_for_its_owner(key: &Path) {
+fn restrict_to_owner(key: &Path) {
     use std::os::unix::fs::PermissionsExt;
     fs::set_permissions(key, fs::Permissions::from_mode(0o600)).unwrap();
 }
@@ -258,8 +258,11 @@ fn is_ready(answers: &mut BufReader<ChildStdout>) -> bool {
 }
 
 #[test]
-fn tests_have_databases_of_their_own() {
-    let databases = [shared().database(), shared().database()];
+fn each_test_has_its_own_database() {
+    let databases = [
+        shared_server().create_database(),
+        shared_server().create_database(),
+    ];
     for database in &databases {
         let mut client = database.connect();
         client
@@ -272,10 +275,10 @@ fn tests_have_databases_of_their_own() {
 }
 
 #[test]
-fn a_dropped_server_leaves_nothing() {
-    let server = Server::start(Options::default());
-    server.database();
-    let (folder, port) = (server.folder().to_owned(), server.port);
+fn dropped_server_leaves_nothing() {
+    let server = PostgresServer::start(ServerOptions::default());
+    server.create_database();
+    let (folder, port) = (server.dir().to_owned(), server.port);
     drop(server);
     assert!(!folder.exists());
     TcpListener::bind(("127.0.0.1", port)).expect("nobody listens there any more");
@@ -283,11 +286,11 @@ fn a_dropped_server_leaves_nothing() {
 
 /// The test process is killed: here, the end of the pipe that it alone holds.
 #[test]
-fn a_killed_process_leaves_nothing() {
+fn killed_process_leaves_nothing() {
     // This test again, as a process that starts a server and is killed.
     const CHILD: &str = "SPARKIFY_TEST_KILLED";
     if std::env::var_os(CHILD).is_some() {
-        println!("folder={}", shared().folder().display());
+        println!("folder={}", shared_server().dir().display());
         std::thread::sleep(std::time::Duration::from_secs(600));
         return;
     }

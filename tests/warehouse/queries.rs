@@ -1,6 +1,6 @@
 //! Each question on few plays, with the answers worked out by hand.
 
-use crate::house::House;
+use crate::house::TestWarehouse;
 use crate::redshift::Mode;
 
 /// Four users, three songs of two artists, and nine plays of which four have a song:
@@ -16,7 +16,7 @@ use crate::redshift::Mode;
 /// | 7    | Sun 2018-11-11 09:00 | 2    | paid  |      | 22      | There  | Edge    |
 /// | 8    | Sat 2018-12-01 00:00 | 4    | free  |      | 40      | There  | Firefox |
 /// | 9    | Wed 2018-10-31 23:59 | 4    | free  |      | 41      | There  | curl    |
-const PLAYS: &str = "
+const PLAYS_SQL: &str = "
 INSERT INTO artists (artist_id, name) VALUES ('A1', 'One'), ('A2', 'Two');
 INSERT INTO songs (song_id, title, artist_id, duration)
 VALUES ('S1', 'First', 'A1', 1), ('S2', 'Second', 'A2', 2), ('S3', 'Third', 'A2', 3);
@@ -44,59 +44,59 @@ INSERT INTO songplays (
 ";
 
 /// A warehouse with these plays.
-pub fn house() -> House {
-    let house = House::new(Mode::Postgres);
-    house.client().batch_execute(PLAYS).unwrap();
-    house
+pub fn warehouse_with_plays() -> TestWarehouse {
+    let warehouse = TestWarehouse::new(Mode::Postgres);
+    warehouse.admin_client().batch_execute(PLAYS_SQL).unwrap();
+    warehouse
 }
 
 /// What it answers about November: plays 1 to 7.
-fn november(house: &House, question: &[&str]) -> String {
+fn query_november(warehouse: &TestWarehouse, query_args: &[&str]) -> String {
     let range = ["--from", "2018-11-01", "--to", "2018-12-01", "--csv"];
-    let ended = house.job(&[&["query"], question, &range].concat());
-    ended.succeeds().stdout.replace("\r\n", "\n")
+    let ended = warehouse.run_command(&[&["query"], query_args, &range].concat());
+    ended.assert_success().stdout.replace("\r\n", "\n")
 }
 
 #[test]
-fn plays_by_time() {
-    let house = house();
+fn queries_by_time() {
+    let warehouse = warehouse_with_plays();
     assert_eq!(
-        november(&house, &["plays-by-hour"]),
+        query_november(&warehouse, &["plays-by-hour"]),
         "hour,plays,users\n0,3,3\n9,3,2\n23,1,1\n"
     );
     // Two Thursdays with five plays.
     assert_eq!(
-        november(&house, &["plays-by-weekday"]),
+        query_november(&warehouse, &["plays-by-weekday"]),
         "weekday,name,plays,days,plays_per_day\n\
          0,Sunday,1,1,1.0\n4,Thursday,5,2,2.5\n5,Friday,1,1,1.0\n"
     );
     assert_eq!(
-        november(&house, &["plays-by-hour-and-weekday"]),
+        query_november(&warehouse, &["plays-by-hour-and-weekday"]),
         "hour,sunday,monday,tuesday,wednesday,thursday,friday,saturday\n\
          0,0,0,0,0,3,0,0\n9,1,0,0,0,1,1,0\n23,0,0,0,0,1,0,0\n"
     );
 }
 
 #[test]
-fn what_is_played() {
-    let house = house();
+fn queries_by_song_and_artist() {
+    let warehouse = warehouse_with_plays();
     // S2 and S3 tie, and so do the users that played them.
     assert_eq!(
-        november(&house, &["top-songs"]),
+        query_november(&warehouse, &["top-songs"]),
         "song_id,title,artist,plays,users\n\
          S1,First,One,2,1\nS2,Second,Two,1,1\nS3,Third,Two,1,1\n"
     );
     // As many plays, but of two users.
     assert_eq!(
-        november(&house, &["top-artists"]),
+        query_november(&warehouse, &["top-artists"]),
         "artist_id,name,plays,songs,users\nA2,Two,2,2,2\nA1,One,2,1,1\n"
     );
     // 4 of 7.
     assert_eq!(
-        november(&house, &["known-songs"]),
+        query_november(&warehouse, &["known-songs"]),
         "month,plays,known,known_percent\n2018-11,7,4,57.14\n"
     );
-    let first = november(&house, &["top-songs", "--limit", "1"]);
+    let first = query_november(&warehouse, &["top-songs", "--limit", "1"]);
     assert_eq!(
         first,
         "song_id,title,artist,plays,users\nS1,First,One,2,1\n"
@@ -104,54 +104,54 @@ fn what_is_played() {
 }
 
 #[test]
-fn free_and_paid() {
-    let house = house();
+fn queries_by_level() {
+    let warehouse = warehouse_with_plays();
     // User 1 pays from the evening of the first on, and counts on both sides that day.
     assert_eq!(
-        november(&house, &["free-and-paid-by-day"]),
+        query_november(&warehouse, &["free-and-paid-by-day"]),
         "day,plays,free_plays,paid_plays,free_users,paid_users,paid_percent\n\
          2018-11-01,3,1,2,1,2,66.7\n2018-11-02,1,0,1,0,1,100.0\n\
          2018-11-08,2,2,0,1,0,0.0\n2018-11-11,1,0,1,0,1,100.0\n"
     );
     assert_eq!(
-        november(&house, &["free-and-paid-by-month"]),
+        query_november(&warehouse, &["free-and-paid-by-month"]),
         "month,plays,free_plays,paid_plays,free_users,paid_users,paid_percent\n\
          2018-11,7,3,4,2,2,57.1\n"
     );
 }
 
 #[test]
-fn who_listens_where_and_with_what() {
-    let house = house();
+fn queries_by_listener() {
+    let warehouse = warehouse_with_plays();
     // Of the same number of plays and users the name decides, and none comes last.
     assert_eq!(
-        november(&house, &["plays-by-location"]),
+        query_november(&warehouse, &["plays-by-location"]),
         "location,plays,users\nHere,3,2\nThere,3,1\n,1,1\n"
     );
     assert_eq!(
-        november(&house, &["plays-by-user-agent"]),
+        query_november(&warehouse, &["plays-by-user-agent"]),
         "user_agent,plays,users\nGecko/1 Firefox/31.0,2,1\nChrome/36 Safari/537,1,1\n\
          Chrome/37 Safari/537,1,1\nChrome/99 Safari/537 Edg/99,1,1\nVersion/7 Safari/9537,1,1\n,1,1\n"
     );
     assert_eq!(
-        november(&house, &["plays-by-browser"]),
+        query_november(&warehouse, &["plays-by-browser"]),
         "browser,plays,users,user_agents\n\
          Chrome,2,1,2\nFirefox,2,1,1\nEdge,1,1,1\nSafari,1,1,1\n,1,1,0\n"
     );
     // The level is today's, paid_plays those of then.
     assert_eq!(
-        november(&house, &["busiest-users"]),
+        query_november(&warehouse, &["busiest-users"]),
         "user_id,first_name,last_name,level,plays,paid_plays,sessions,days\n\
          2,Bob,,free,3,3,3,3\n1,Ada,A,paid,2,1,2,1\n3,,C,free,2,0,1,1\n"
     );
 }
 
 #[test]
-fn a_range_has_its_first_moment_and_not_its_last() {
-    let house = house();
+fn time_range_is_half_open() {
+    let warehouse = warehouse_with_plays();
     let plays = |range: &[&str]| {
-        let ended = house.job(&[&["query", "known-songs", "--json"], range].concat());
-        let months = ended.succeeds().json();
+        let ended = warehouse.run_command(&[&["query", "known-songs", "--json"], range].concat());
+        let months = ended.assert_success().json();
         let months = months.as_array().unwrap().iter();
         months.map(|m| m["plays"].as_i64().unwrap()).sum::<i64>()
     };

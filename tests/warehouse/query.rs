@@ -2,11 +2,11 @@
 
 use std::process::Command;
 
-use crate::house::{Ended, House};
-use crate::queries::house;
+use crate::house::{CommandOutput, TestWarehouse};
+use crate::queries::warehouse_with_plays;
 use crate::redshift::Mode;
 
-const NAMES: [&str; 12] = [
+const QUERY_NAMES: [&str; 12] = [
     "plays-by-hour",
     "plays-by-weekday",
     "plays-by-hour-and-weekday",
@@ -22,15 +22,16 @@ const NAMES: [&str; 12] = [
 ];
 
 /// The binary, where no warehouse is named.
-fn alone(arguments: &[&str]) -> Ended {
+fn query_without_warehouse(arguments: &[&str]) -> CommandOutput {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sparkify"));
     command.env_remove("SPARKIFY_WAREHOUSE");
-    Ended::of(command.arg("query").args(arguments))
+    CommandOutput::run(command.arg("query").args(arguments))
 }
 
 #[test]
-fn a_table_has_its_columns_aligned() {
-    let ended = house().job(&["query", "busiest-users", "--to", "2018-12-01"]);
+fn table_columns_are_aligned() {
+    let ended =
+        warehouse_with_plays().run_command(&["query", "busiest-users", "--to", "2018-12-01"]);
     let lines = [
         "user_id  first_name  last_name  level  plays  paid_plays  sessions  days",
         "      2  Bob                    free       3           3         3     3",
@@ -38,19 +39,19 @@ fn a_table_has_its_columns_aligned() {
         "      3              C          free       2           0         1     1",
         "      4  Dan         D          free       1           0         1     1",
     ];
-    assert_eq!(ended.succeeds().stdout, lines.join("\n") + "\n");
+    assert_eq!(ended.assert_success().stdout, lines.join("\n") + "\n");
 }
 
 #[test]
 fn json_is_an_array_of_objects() {
-    let ended = house().job(&[
+    let ended = warehouse_with_plays().run_command(&[
         "query",
         "free-and-paid-by-day",
         "--to",
         "2018-11-02",
         "--json",
     ]);
-    let ended = ended.succeeds();
+    let ended = ended.assert_success();
     let expected = serde_json::json!([
         {
             "day": "2018-10-31", "plays": 1, "free_plays": 1, "paid_plays": 0,
@@ -67,10 +68,10 @@ fn json_is_an_array_of_objects() {
 }
 
 #[test]
-fn texts_come_out_as_they_are_and_draw_nothing() {
-    let house = house();
-    house
-        .client()
+fn text_is_exact_in_csv_and_json_and_sanitized_in_table() {
+    let warehouse = warehouse_with_plays();
+    warehouse
+        .admin_client()
         .batch_execute(
             "UPDATE songplays SET location = E'a, \"b\"\\r\\n\\x1b[31mred' WHERE songplay_id = 1;
              UPDATE songplays SET location = '' WHERE songplay_id = 2;
@@ -79,8 +80,8 @@ fn texts_come_out_as_they_are_and_draw_nothing() {
         )
         .unwrap();
     let ask = |form: &[&str]| {
-        let ended = house.job(&[&["query", "plays-by-location"], form].concat());
-        ended.succeeds()
+        let ended = warehouse.run_command(&[&["query", "plays-by-location"], form].concat());
+        ended.assert_success()
     };
     assert_eq!(
         ask(&["--csv"]).stdout,
@@ -118,13 +119,13 @@ fn texts_come_out_as_they_are_and_draw_nothing() {
 }
 
 #[test]
-fn an_empty_answer_is_one() {
-    let house = House::new(Mode::Postgres);
-    for name in NAMES {
+fn empty_result_is_valid() {
+    let warehouse = TestWarehouse::new(Mode::Postgres);
+    for name in QUERY_NAMES {
         let ask = |form: &[&str]| {
-            house
-                .job(&[&["query", name], form].concat())
-                .succeeds()
+            warehouse
+                .run_command(&[&["query", name], form].concat())
+                .assert_success()
                 .stdout
         };
         let csv = ask(&["--csv"]);
@@ -136,27 +137,32 @@ fn an_empty_answer_is_one() {
 }
 
 #[test]
-fn questions_are_listed_without_a_warehouse() {
-    let list = alone(&[]).succeeds().stdout;
-    assert_eq!(list, alone(&["--list"]).succeeds().stdout);
+fn queries_are_listed_without_warehouse() {
+    let list = query_without_warehouse(&[]).assert_success().stdout;
+    assert_eq!(
+        list,
+        query_without_warehouse(&["--list"]).assert_success().stdout
+    );
     let names = list.lines().skip(1).map(|l| l.split(' ').next().unwrap());
-    assert_eq!(names.collect::<Vec<_>>(), NAMES);
+    assert_eq!(names.collect::<Vec<_>>(), QUERY_NAMES);
     assert!(list.contains("  Which songs are played most?\n"), "{list}");
-    let json = alone(&["--list", "--json"]).succeeds().json();
+    let json = query_without_warehouse(&["--list", "--json"])
+        .assert_success()
+        .json();
     assert_eq!(json[0]["name"], "plays-by-hour");
 }
 
 #[test]
-fn a_dry_run_prints_the_sql_and_connects_to_nothing() {
-    for name in NAMES {
+fn dry_run_prints_sql_without_connecting() {
+    for name in QUERY_NAMES {
         let range = [
             "--from",
             "2018-11-15T10:00:00.5+01:00",
             "--to",
             "2018-11-16",
         ];
-        let sql = alone(&[&[name, "--dry-run"], &range[..]].concat());
-        let sql = sql.succeeds().stdout;
+        let sql = query_without_warehouse(&[&[name, "--dry-run"], &range[..]].concat());
+        let sql = sql.assert_success().stdout;
         assert!(sql.starts_with("SELECT\n") && sql.ends_with(";\n"), "{sql}");
         assert!(
             sql.contains("start_time >= CAST('2018-11-15 09:00:00.500' AS TIMESTAMP)"),
@@ -168,20 +174,20 @@ fn a_dry_run_prints_the_sql_and_connects_to_nothing() {
         );
         let has_limit = sql.contains("\nLIMIT 10;");
         assert_eq!(has_limit, sql.contains("LIMIT"), "{sql}");
-        let limited = alone(&[name, "--dry-run", "--limit", "3"]);
+        let limited = query_without_warehouse(&[name, "--dry-run", "--limit", "3"]);
         match has_limit {
-            true => assert!(limited.succeeds().stdout.contains("\nLIMIT 3;")),
-            false => drop(limited.fails(2, &[name, "has no limit"])),
+            true => assert!(limited.assert_success().stdout.contains("\nLIMIT 3;")),
+            false => drop(limited.assert_failure(2, &[name, "has no limit"])),
         }
     }
 }
 
 #[test]
-fn wrong_usage_is_said() {
-    let range = |from, to| alone(&["plays-by-hour", "--from", from, "--to", to]);
-    range("2018-11-15", "2018-11-15").fails(2, &["--from", "--to"]);
-    range("2018-11-15", "2018-11-15T00:30+01:00").fails(2, &["2018-11-14 23:30:00"]);
-    alone(&["plays-by-hour"]).fails(2, &["no warehouse is named"]);
+fn invalid_usage_is_rejected() {
+    let range = |from, to| query_without_warehouse(&["plays-by-hour", "--from", from, "--to", to]);
+    range("2018-11-15", "2018-11-15").assert_failure(2, &["--from", "--to"]);
+    range("2018-11-15", "2018-11-15T00:30+01:00").assert_failure(2, &["2018-11-14 23:30:00"]);
+    query_without_warehouse(&["plays-by-hour"]).assert_failure(2, &["no warehouse is named"]);
     for arguments in [
         &["plays-by-minute"][..],
         &["plays-by-hour", "--from", "yesterday"],
@@ -190,25 +196,25 @@ fn wrong_usage_is_said() {
         &["top-songs", "--list"],
         &["--from", "2018-11-15"],
     ] {
-        let ended = alone(arguments);
+        let ended = query_without_warehouse(arguments);
         assert!(
             ended.code == Some(2) && ended.stdout.is_empty(),
             "{ended:?}"
         );
     }
-    let unknown = alone(&["plays-by-minute"]).stderr;
+    let unknown = query_without_warehouse(&["plays-by-minute"]).stderr;
     assert!(unknown.contains("plays-by-hour"), "{unknown}");
 }
 
 #[test]
-fn a_failure_is_one_line() {
-    let house = House::without_tables(Mode::Postgres);
+fn failure_prints_one_line() {
+    let warehouse = TestWarehouse::without_tables(Mode::Postgres);
     for form in [&[][..], &["--csv"], &["--json"]] {
-        let ended = house.job(&[&["query", "plays-by-hour"], form].concat());
+        let ended = warehouse.run_command(&[&["query", "plays-by-hour"], form].concat());
         assert_eq!(ended.stdout, "");
-        ended.fails(
+        ended.assert_failure(
             1,
-            &["cannot query", &house.database().name, "create-tables"],
+            &["cannot query", &warehouse.database().name, "create-tables"],
         );
     }
 }

@@ -14,43 +14,46 @@ use postgres::{Client, SimpleQueryMessage};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::redshift::{Cluster, Codecs, Isolation, Method, Mode, ROLE, Settings, When, Which};
+use crate::redshift::{
+    AuthMethod, Codecs, FaultPoint, IAM_ROLE_ARN, Isolation, Mode, RedshiftSimulator, Settings,
+    StatementMatcher,
+};
 
 /// A server with a bucket `b`, and a session.
-struct Place {
-    cluster: Cluster,
+struct SimulatorTest {
+    simulator: RedshiftSimulator,
     client: Client,
     buckets: TempDir,
 }
 
-impl Place {
+impl SimulatorTest {
     fn new() -> Self {
-        Self::with(Settings::default())
+        Self::with_settings(Settings::default())
     }
 
-    fn with(settings: Settings) -> Self {
+    fn with_settings(settings: Settings) -> Self {
         let buckets = TempDir::new().unwrap();
         fs::create_dir(buckets.path().join("b")).unwrap();
-        let cluster = Cluster::start(Settings {
+        let cluster = RedshiftSimulator::start(Settings {
             buckets: buckets.path().to_owned(),
             ..settings
         });
         let client = cluster.connect();
         Self {
-            cluster,
+            simulator: cluster,
             client,
             buckets,
         }
     }
 
     #[track_caller]
-    fn takes(&mut self, sql: &str) {
+    fn execute(&mut self, sql: &str) {
         self.client.batch_execute(sql).unwrap();
     }
 
     /// The SQLSTATE and the words of an error, with its detail.
     #[track_caller]
-    fn refuses(&mut self, sql: &str, words: &str) -> String {
+    fn expect_error(&mut self, sql: &str, words: &str) -> String {
         let error = self.client.batch_execute(sql).expect_err(sql);
         let error = error.as_db_error().expect(sql);
         let all = format!("{} {}", error.message(), error.detail().unwrap_or_default());
@@ -60,28 +63,28 @@ impl Place {
 
     /// Rows as text, with `|` between columns.
     #[track_caller]
-    fn rows(&mut self, sql: &str) -> Vec<String> {
-        rows(&mut self.client, sql)
+    fn query_rows(&mut self, sql: &str) -> Vec<String> {
+        query_rows(&mut self.client, sql)
     }
 
-    fn put(&self, name: &str, bytes: impl AsRef<[u8]>) {
+    fn put_object(&self, name: &str, bytes: impl AsRef<[u8]>) {
         fs::write(self.buckets.path().join("b").join(name), bytes).unwrap();
     }
 
     /// Writes a file and a manifest `m` that names it.
-    fn file(&self, columns: Vec<(&str, ArrayRef)>) -> Vec<u8> {
-        let bytes = parquet(columns);
-        self.put("f", &bytes);
-        self.manifest(json!([entry("f", bytes.len())]));
+    fn put_parquet(&self, columns: Vec<(&str, ArrayRef)>) -> Vec<u8> {
+        let bytes = encode_parquet(columns);
+        self.put_object("f", &bytes);
+        self.put_manifest(json!([manifest_entry("f", bytes.len())]));
         bytes
     }
 
-    fn manifest(&self, entries: Value) {
-        self.put("m", json!({"entries": entries}).to_string());
+    fn put_manifest(&self, entries: Value) {
+        self.put_object("m", json!({"entries": entries}).to_string());
     }
 }
 
-fn rows(client: &mut Client, sql: &str) -> Vec<String> {
+fn query_rows(client: &mut Client, sql: &str) -> Vec<String> {
     let messages = client.simple_query(sql).unwrap();
     let row = |message: &SimpleQueryMessage| match message {
         SimpleQueryMessage::Row(row) => Some(
@@ -95,15 +98,15 @@ fn rows(client: &mut Client, sql: &str) -> Vec<String> {
     messages.iter().filter_map(row).collect()
 }
 
-fn entry(name: &str, length: usize) -> Value {
+fn manifest_entry(name: &str, length: usize) -> Value {
     json!({"url": format!("s3://b/{name}"), "mandatory": true, "meta": {"content_length": length}})
 }
 
-fn parquet(columns: Vec<(&str, ArrayRef)>) -> Vec<u8> {
-    compressed(columns, Compression::UNCOMPRESSED)
+fn encode_parquet(columns: Vec<(&str, ArrayRef)>) -> Vec<u8> {
+    encode_parquet_with_codec(columns, Compression::UNCOMPRESSED)
 }
 
-fn compressed(columns: Vec<(&str, ArrayRef)>, codec: Compression) -> Vec<u8> {
+fn encode_parquet_with_codec(columns: Vec<(&str, ArrayRef)>, codec: Compression) -> Vec<u8> {
     let columns = columns.into_iter().map(|(name, array)| (name, array, true));
     let batch = RecordBatch::try_from_iter_with_nullable(columns).unwrap();
     let mut bytes = Vec::new();
@@ -114,44 +117,44 @@ fn compressed(columns: Vec<(&str, ArrayRef)>, codec: Compression) -> Vec<u8> {
     bytes
 }
 
-fn ints(values: &[i32]) -> ArrayRef {
+fn int_array(values: &[i32]) -> ArrayRef {
     Arc::new(Int32Array::from(values.to_vec()))
 }
 
-fn texts(values: &[&str]) -> ArrayRef {
+fn text_array(values: &[&str]) -> ArrayRef {
     Arc::new(StringArray::from(values.to_vec()))
 }
 
 /// A COPY of the manifest with all that it needs.
-const COPY: &str = "COPY t FROM 's3://b/m' IAM_ROLE default FORMAT AS PARQUET MANIFEST";
+const COPY_SQL: &str = "COPY t FROM 's3://b/m' IAM_ROLE default FORMAT AS PARQUET MANIFEST";
 
 #[test]
-fn it_says_that_it_is_redshift() {
-    let mut place = Place::new();
-    let version = place.rows("SELECT version()").remove(0);
+fn version_is_redshifts() {
+    let mut simulator = SimulatorTest::new();
+    let version = simulator.query_rows("SELECT version()").remove(0);
     assert!(
         version.starts_with("PostgreSQL 8.0.2 on ") && version.ends_with(" Redshift 1.0.12345")
     );
     assert!(
-        place
-            .cluster
+        simulator
+            .simulator
             .url()
             .starts_with("redshift://loader@127.0.0.1:")
     );
 }
 
 #[test]
-fn passwords_are_asked_for() {
-    for method in [Method::Md5, Method::Cleartext] {
-        let place = Place::with(Settings {
+fn wrong_password_is_rejected() {
+    for method in [AuthMethod::Md5, AuthMethod::Cleartext] {
+        let simulator = SimulatorTest::with_settings(Settings {
             method,
             ..Settings::default()
         });
         let mut config = postgres::Config::new();
         config
             .host("127.0.0.1")
-            .port(place.cluster.database().port)
-            .dbname(&place.cluster.database().name)
+            .port(simulator.simulator.database().port)
+            .dbname(&simulator.simulator.database().name)
             .user("loader")
             .password("wrong");
         let error = config.connect(postgres::NoTls).err().unwrap();
@@ -160,10 +163,10 @@ fn passwords_are_asked_for() {
 }
 
 #[test]
-fn method_13_is_not_known_to_the_driver() {
+fn driver_does_not_support_auth_method_13() {
     let buckets = TempDir::new().unwrap();
-    let cluster = Cluster::start(Settings {
-        method: Method::Sha256,
+    let cluster = RedshiftSimulator::start(Settings {
+        method: AuthMethod::Sha256,
         buckets: buckets.path().to_owned(),
         ..Settings::default()
     });
@@ -182,50 +185,53 @@ fn method_13_is_not_known_to_the_driver() {
 }
 
 #[test]
-fn copy_loads_by_position_and_says_so() {
-    let mut place = Place::new();
-    place.takes("CREATE TABLE t (a INTEGER, b VARCHAR(10), c SMALLINT, d BIGINT, e DOUBLE PRECISION, f TIMESTAMP)");
+fn copy_maps_columns_by_position() {
+    let mut simulator = SimulatorTest::new();
+    simulator.execute("CREATE TABLE t (a INTEGER, b VARCHAR(10), c SMALLINT, d BIGINT, e DOUBLE PRECISION, f TIMESTAMP)");
     let stamps = TimestampMicrosecondArray::from(vec![Some(1_541_105_830_796_000), None]);
-    place.file(vec![
-        ("z", ints(&[1, 2])),
-        ("y", texts(&["ä", "b"])),
+    simulator.put_parquet(vec![
+        ("z", int_array(&[1, 2])),
+        ("y", text_array(&["ä", "b"])),
         ("x", Arc::new(Int16Array::from(vec![Some(3), None]))),
         ("w", Arc::new(Int64Array::from(vec![Some(4), None]))),
         ("v", Arc::new(Float64Array::from(vec![Some(0.1), None]))),
         ("u", Arc::new(stamps)),
     ]);
-    place.takes(COPY);
+    simulator.execute(COPY_SQL);
     assert_eq!(
-        place.rows("SELECT * FROM t ORDER BY a"),
+        simulator.query_rows("SELECT * FROM t ORDER BY a"),
         [
             "1|ä|3|4|0.1|2018-11-01 20:57:10.796",
             "2|b|NULL|NULL|NULL|NULL"
         ]
     );
-    assert_eq!(place.rows("SELECT pg_last_copy_count()"), ["2"]);
+    assert_eq!(simulator.query_rows("SELECT pg_last_copy_count()"), ["2"]);
 }
 
 #[test]
-fn copy_wants_as_many_columns_as_the_file_has() {
-    let mut place = Place::new();
-    place.takes("CREATE TABLE t (a INTEGER, b INTEGER)");
-    place.file(vec![("a", ints(&[1]))]);
-    place.refuses(COPY, "Table columns: 2, Data columns: 1");
-    let listed = COPY.replace("COPY t", "COPY t (b)");
-    place.takes(&listed);
-    place.takes(&format!("{COPY} FILLRECORD"));
-    assert_eq!(place.rows("SELECT a, b FROM t"), ["NULL|1", "1|NULL"]);
-    place.file(vec![
-        ("a", ints(&[1])),
-        ("b", ints(&[2])),
-        ("c", ints(&[3])),
+fn copy_requires_matching_column_count() {
+    let mut simulator = SimulatorTest::new();
+    simulator.execute("CREATE TABLE t (a INTEGER, b INTEGER)");
+    simulator.put_parquet(vec![("a", int_array(&[1]))]);
+    simulator.expect_error(COPY_SQL, "Table columns: 2, Data columns: 1");
+    let listed = COPY_SQL.replace("COPY t", "COPY t (b)");
+    simulator.execute(&listed);
+    simulator.execute(&format!("{COPY_SQL} FILLRECORD"));
+    assert_eq!(
+        simulator.query_rows("SELECT a, b FROM t"),
+        ["NULL|1", "1|NULL"]
+    );
+    simulator.put_parquet(vec![
+        ("a", int_array(&[1])),
+        ("b", int_array(&[2])),
+        ("c", int_array(&[3])),
     ]);
-    place.refuses(COPY, "Table columns: 2, Data columns: 3");
-    place.refuses(&listed, "Table columns: 1, Data columns: 3");
+    simulator.expect_error(COPY_SQL, "Table columns: 2, Data columns: 3");
+    simulator.expect_error(&listed, "Table columns: 1, Data columns: 3");
 }
 
 #[test]
-fn copy_wants_the_very_types() {
+fn copy_requires_exact_types() {
     let nanos: ArrayRef = Arc::new(TimestampNanosecondArray::from(vec![1]));
     let micros: ArrayRef = Arc::new(TimestampMicrosecondArray::from(vec![1]));
     let utc: ArrayRef = Arc::new(TimestampMicrosecondArray::from(vec![1]).with_timezone("UTC"));
@@ -234,25 +240,28 @@ fn copy_wants_the_very_types() {
     let double: ArrayRef = Arc::new(Float64Array::from(vec![1.0]));
     let binary: ArrayRef = Arc::new(arrow_array::BinaryArray::from(vec![&b"x"[..]]));
     let all = [
-        ("INTEGER", vec![ints(&[1])]),
+        ("INTEGER", vec![int_array(&[1])]),
         ("SMALLINT", vec![small]),
         ("BIGINT", vec![big]),
         ("DOUBLE PRECISION", vec![double]),
-        ("VARCHAR(5)", vec![texts(&["x"])]),
+        ("VARCHAR(5)", vec![text_array(&["x"])]),
         ("TIMESTAMP", vec![micros]),
         // For no column at all.
         ("", vec![nanos, utc, binary]),
     ];
-    let mut place = Place::new();
+    let mut simulator = SimulatorTest::new();
     for (ty, _) in all.iter().filter(|(ty, _)| !ty.is_empty()) {
-        place.takes(&format!("DROP TABLE IF EXISTS t; CREATE TABLE t (a {ty})"));
+        simulator.execute(&format!("DROP TABLE IF EXISTS t; CREATE TABLE t (a {ty})"));
         for (other, arrays) in &all {
             for array in arrays {
-                place.file(vec![("a", array.clone())]);
+                simulator.put_parquet(vec![("a", array.clone())]);
                 match ty == other {
-                    true => place.takes(COPY),
+                    true => simulator.execute(COPY_SQL),
                     false => {
-                        place.refuses(COPY, "has an incompatible Parquet schema for column 'a'");
+                        simulator.expect_error(
+                            COPY_SQL,
+                            "has an incompatible Parquet schema for column 'a'",
+                        );
                     }
                 }
             }
@@ -261,37 +270,37 @@ fn copy_wants_the_very_types() {
 }
 
 #[test]
-fn copy_counts_bytes() {
-    let mut place = Place::new();
-    place.takes("CREATE TABLE t (a VARCHAR(3))");
-    place.file(vec![("a", texts(&["äb"]))]);
-    place.takes(COPY);
-    place.file(vec![("a", texts(&["x", "ää"]))]);
+fn copy_checks_varchar_length_in_bytes() {
+    let mut simulator = SimulatorTest::new();
+    simulator.execute("CREATE TABLE t (a VARCHAR(3))");
+    simulator.put_parquet(vec![("a", text_array(&["äb"]))]);
+    simulator.execute(COPY_SQL);
+    simulator.put_parquet(vec![("a", text_array(&["x", "ää"]))]);
     let longer = "The length of the data column a is longer than the length defined in the table. Table: 3, Data: 4";
-    assert_eq!(place.refuses(COPY, longer), "XX000");
-    assert_eq!(place.rows("SELECT a FROM t"), ["äb"]);
+    assert_eq!(simulator.expect_error(COPY_SQL, longer), "XX000");
+    assert_eq!(simulator.query_rows("SELECT a FROM t"), ["äb"]);
 }
 
 #[test]
-fn copy_wants_values_where_null_is_not_allowed() {
-    let mut place = Place::new();
-    place.takes("CREATE TABLE t (a INTEGER NOT NULL)");
-    place.file(vec![("a", Arc::new(Int32Array::from(vec![Some(1), None])))]);
-    place.refuses(COPY, "NOT NULL");
-    assert_eq!(place.rows("SELECT a FROM t"), [""; 0]);
+fn copy_enforces_not_null() {
+    let mut simulator = SimulatorTest::new();
+    simulator.execute("CREATE TABLE t (a INTEGER NOT NULL)");
+    simulator.put_parquet(vec![("a", Arc::new(Int32Array::from(vec![Some(1), None])))]);
+    simulator.expect_error(COPY_SQL, "NOT NULL");
+    assert_eq!(simulator.query_rows("SELECT a FROM t"), [""; 0]);
 }
 
 #[test]
-fn copy_takes_its_clauses_in_any_order_and_no_others() {
-    let mut place = Place::new();
-    place.takes("CREATE TABLE t (a INTEGER)");
-    place.file(vec![("a", ints(&[1]))]);
+fn copy_accepts_known_clauses_in_any_order() {
+    let mut simulator = SimulatorTest::new();
+    simulator.execute("CREATE TABLE t (a INTEGER)");
+    simulator.put_parquet(vec![("a", int_array(&[1]))]);
     for clauses in [
-        format!("MANIFEST FORMAT PARQUET IAM_ROLE '{ROLE}'"),
+        format!("MANIFEST FORMAT PARQUET IAM_ROLE '{IAM_ROLE_ARN}'"),
         "STATUPDATE OFF FORMAT AS PARQUET MANIFEST ACCEPTINVCHARS IAM_ROLE default".to_owned(),
-        format!("FORMAT PARQUET CREDENTIALS 'aws_iam_role={ROLE}' MANIFEST"),
+        format!("FORMAT PARQUET CREDENTIALS 'aws_iam_role={IAM_ROLE_ARN}' MANIFEST"),
     ] {
-        place.takes(&format!("COPY t FROM 's3://b/m' {clauses}"));
+        simulator.execute(&format!("COPY t FROM 's3://b/m' {clauses}"));
     }
     for clause in [
         "REGION 'us-east-1'",
@@ -305,63 +314,72 @@ fn copy_takes_its_clauses_in_any_order_and_no_others() {
     ] {
         let name = clause.split(' ').next().unwrap();
         let words = format!("{name} argument is not supported for PARQUET based COPY");
-        assert_eq!(place.refuses(&format!("{COPY} {clause}"), &words), "0A000");
+        assert_eq!(
+            simulator.expect_error(&format!("{COPY_SQL} {clause}"), &words),
+            "0A000"
+        );
     }
     let keys = "CREDENTIALS 'aws_access_key_id=A;aws_secret_access_key=B'";
-    place.refuses(
-        &COPY.replace("IAM_ROLE default", keys),
+    simulator.expect_error(
+        &COPY_SQL.replace("IAM_ROLE default", keys),
         "no keys in the statement",
     );
-    place.refuses(&COPY.replace("IAM_ROLE default", ""), "IAM_ROLE");
-    place.refuses(
-        &COPY.replace("default", "'arn:aws:iam::1:role/other'"),
+    simulator.expect_error(&COPY_SQL.replace("IAM_ROLE default", ""), "IAM_ROLE");
+    simulator.expect_error(
+        &COPY_SQL.replace("default", "'arn:aws:iam::1:role/other'"),
         "Not authorized",
     );
-    place.refuses(
+    simulator.expect_error(
         "COPY t FROM 's3://b/m' IAM_ROLE default FORMAT AS JSON 'auto'",
         "",
     );
 }
 
 #[test]
-fn manifests_need_the_length_and_the_right_one() {
-    let mut place = Place::new();
-    place.takes("CREATE TABLE t (a INTEGER)");
-    let bytes = place.file(vec![("a", ints(&[1]))]);
-    place.manifest(json!([{"url": "s3://b/f", "mandatory": true}]));
-    place.refuses(COPY, "15003");
+fn manifest_requires_correct_content_length() {
+    let mut simulator = SimulatorTest::new();
+    simulator.execute("CREATE TABLE t (a INTEGER)");
+    let bytes = simulator.put_parquet(vec![("a", int_array(&[1]))]);
+    simulator.put_manifest(json!([{"url": "s3://b/f", "mandatory": true}]));
+    simulator.expect_error(COPY_SQL, "15003");
     for length in [bytes.len() - 1, bytes.len() + 1] {
-        place.manifest(json!([entry("f", length)]));
-        place.refuses(COPY, "Status 416");
+        simulator.put_manifest(json!([manifest_entry("f", length)]));
+        simulator.expect_error(COPY_SQL, "Status 416");
     }
-    assert_eq!(place.rows("SELECT a FROM t"), [""; 0]);
+    assert_eq!(simulator.query_rows("SELECT a FROM t"), [""; 0]);
 }
 
 #[test]
-fn files_are_loaded_as_often_as_they_are_listed() {
-    let mut place = Place::new();
-    place.takes("CREATE TABLE t (a INTEGER)");
-    let bytes = place.file(vec![("a", ints(&[1]))]);
-    place.manifest(json!([entry("f", bytes.len()), entry("f", bytes.len())]));
-    place.takes(COPY);
-    assert_eq!(place.rows("SELECT a FROM t"), ["1", "1"]);
+fn file_listed_twice_is_loaded_twice() {
+    let mut simulator = SimulatorTest::new();
+    simulator.execute("CREATE TABLE t (a INTEGER)");
+    let bytes = simulator.put_parquet(vec![("a", int_array(&[1]))]);
+    simulator.put_manifest(json!([
+        manifest_entry("f", bytes.len()),
+        manifest_entry("f", bytes.len())
+    ]));
+    simulator.execute(COPY_SQL);
+    assert_eq!(simulator.query_rows("SELECT a FROM t"), ["1", "1"]);
 }
 
 #[test]
-fn missing_files_are_errors_if_they_are_mandatory() {
-    let mut place = Place::new();
-    place.takes("CREATE TABLE t (a INTEGER)");
-    let bytes = place.file(vec![("a", ints(&[1]))]);
-    place.manifest(json!([entry("f", bytes.len()), entry("none", 7)]));
-    place.refuses(COPY, "Status 404");
+fn missing_mandatory_file_fails_copy() {
+    let mut simulator = SimulatorTest::new();
+    simulator.execute("CREATE TABLE t (a INTEGER)");
+    let bytes = simulator.put_parquet(vec![("a", int_array(&[1]))]);
+    simulator.put_manifest(json!([
+        manifest_entry("f", bytes.len()),
+        manifest_entry("none", 7)
+    ]));
+    simulator.expect_error(COPY_SQL, "Status 404");
     let optional = json!({"url": "s3://b/none", "meta": {"content_length": 7}});
-    place.manifest(json!([entry("f", bytes.len()), optional]));
-    place.takes(COPY);
-    assert_eq!(place.rows("SELECT a FROM t"), ["1"]);
+    simulator.put_manifest(json!([manifest_entry("f", bytes.len()), optional]));
+    simulator.execute(COPY_SQL);
+    assert_eq!(simulator.query_rows("SELECT a FROM t"), ["1"]);
 }
 
 #[test]
-fn copy_reads_documented_codecs_only_unless_it_is_told_to_read_any() {
+fn copy_rejects_undocumented_codecs_by_default() {
     let codecs = [
         (Compression::UNCOMPRESSED, true),
         (Compression::SNAPPY, true),
@@ -369,132 +387,138 @@ fn copy_reads_documented_codecs_only_unless_it_is_told_to_read_any() {
         (Compression::ZSTD(Default::default()), false),
     ];
     for setting in [Codecs::Documented, Codecs::Any] {
-        let mut place = Place::with(Settings {
+        let mut simulator = SimulatorTest::with_settings(Settings {
             codecs: setting,
             ..Settings::default()
         });
-        place.takes("CREATE TABLE t (a INTEGER)");
+        simulator.execute("CREATE TABLE t (a INTEGER)");
         for (codec, is_documented) in codecs {
-            let bytes = compressed(vec![("a", ints(&[1]))], codec);
-            place.put("f", &bytes);
-            place.manifest(json!([entry("f", bytes.len())]));
+            let bytes = encode_parquet_with_codec(vec![("a", int_array(&[1]))], codec);
+            simulator.put_object("f", &bytes);
+            simulator.put_manifest(json!([manifest_entry("f", bytes.len())]));
             if is_documented || setting == Codecs::Any {
-                place.takes(COPY);
+                simulator.execute(COPY_SQL);
             } else {
                 let words = "unsupported compression codec. Column: a, Codec: ZSTD";
-                assert_eq!(place.refuses(COPY, words), "XX000");
-                place.refuses(COPY, "Spectrum Scan Error");
+                assert_eq!(simulator.expect_error(COPY_SQL, words), "XX000");
+                simulator.expect_error(COPY_SQL, "Spectrum Scan Error");
                 let why = "SELECT error_code FROM sys_load_error_detail ORDER BY query_id LIMIT 1";
-                assert_eq!(place.rows(why), ["15001"]);
+                assert_eq!(simulator.query_rows(why), ["15001"]);
             }
         }
     }
 }
 
 #[test]
-fn copy_of_no_files_is_an_error() {
-    let mut place = Place::new();
-    place.takes("CREATE TABLE t (a INTEGER)");
-    place.manifest(json!([]));
-    place.refuses(COPY, "No files");
-    place.refuses(
-        &COPY.replace("MANIFEST", "").replace("/m'", "/x'"),
+fn copy_without_files_fails() {
+    let mut simulator = SimulatorTest::new();
+    simulator.execute("CREATE TABLE t (a INTEGER)");
+    simulator.put_manifest(json!([]));
+    simulator.expect_error(COPY_SQL, "No files");
+    simulator.expect_error(
+        &COPY_SQL.replace("MANIFEST", "").replace("/m'", "/x'"),
         "does not exist",
     );
 }
 
 #[test]
-fn a_prefix_matches_longer_names() {
-    let mut place = Place::new();
-    place.takes("CREATE TABLE t (a INTEGER)");
-    place.put("part", parquet(vec![("a", ints(&[1]))]));
-    place.put("part_old", parquet(vec![("a", ints(&[2]))]));
-    place.takes("COPY t FROM 's3://b/part' IAM_ROLE default FORMAT PARQUET");
-    assert_eq!(place.rows("SELECT a FROM t ORDER BY a"), ["1", "2"]);
+fn copy_prefix_matches_longer_names() {
+    let mut simulator = SimulatorTest::new();
+    simulator.execute("CREATE TABLE t (a INTEGER)");
+    simulator.put_object("part", encode_parquet(vec![("a", int_array(&[1]))]));
+    simulator.put_object("part_old", encode_parquet(vec![("a", int_array(&[2]))]));
+    simulator.execute("COPY t FROM 's3://b/part' IAM_ROLE default FORMAT PARQUET");
+    assert_eq!(
+        simulator.query_rows("SELECT a FROM t ORDER BY a"),
+        ["1", "2"]
+    );
 }
 
 #[test]
-fn the_bucket_is_in_the_region_of_the_cluster() {
-    let mut place = Place::with(Settings {
-        elsewhere: vec!["b".to_owned()],
+fn copy_from_other_region_fails() {
+    let mut simulator = SimulatorTest::with_settings(Settings {
+        other_region_buckets: vec!["b".to_owned()],
         ..Settings::default()
     });
-    place.takes("CREATE TABLE t (a INTEGER)");
-    place.file(vec![("a", ints(&[1]))]);
-    place.refuses(COPY, "Status 301,Error PermanentRedirect");
+    simulator.execute("CREATE TABLE t (a INTEGER)");
+    simulator.put_parquet(vec![("a", int_array(&[1]))]);
+    simulator.expect_error(COPY_SQL, "Status 301,Error PermanentRedirect");
 }
 
 #[test]
-fn a_copy_is_part_of_its_transaction() {
-    let mut place = Place::new();
-    place.takes("CREATE TABLE t (a INTEGER)");
-    place.file(vec![("a", ints(&[1]))]);
-    place.takes(&format!("BEGIN; {COPY}; ROLLBACK"));
-    assert_eq!(place.rows("SELECT a FROM t"), [""; 0]);
-    place.takes(&format!("BEGIN; {COPY}; COMMIT"));
-    assert_eq!(place.rows("SELECT a FROM t"), ["1"]);
+fn copy_is_transactional() {
+    let mut simulator = SimulatorTest::new();
+    simulator.execute("CREATE TABLE t (a INTEGER)");
+    simulator.put_parquet(vec![("a", int_array(&[1]))]);
+    simulator.execute(&format!("BEGIN; {COPY_SQL}; ROLLBACK"));
+    assert_eq!(simulator.query_rows("SELECT a FROM t"), [""; 0]);
+    simulator.execute(&format!("BEGIN; {COPY_SQL}; COMMIT"));
+    assert_eq!(simulator.query_rows("SELECT a FROM t"), ["1"]);
 }
 
 #[test]
-fn load_errors_are_told_after_the_rollback() {
-    let mut place = Place::new();
-    place.takes("CREATE TABLE t (a VARCHAR(1))");
-    place.file(vec![("a", texts(&["x", "yy"]))]);
-    place.takes("BEGIN");
-    place.refuses(COPY, "longer");
-    assert_eq!(place.refuses("SELECT 1", "aborted"), "25P02");
-    place.takes("ROLLBACK");
+fn load_errors_survive_rollback() {
+    let mut simulator = SimulatorTest::new();
+    simulator.execute("CREATE TABLE t (a VARCHAR(1))");
+    simulator.put_parquet(vec![("a", text_array(&["x", "yy"]))]);
+    simulator.execute("BEGIN");
+    simulator.expect_error(COPY_SQL, "longer");
+    assert_eq!(simulator.expect_error("SELECT 1", "aborted"), "25P02");
+    simulator.execute("ROLLBACK");
     let told = "SELECT file_name, column_name, column_type, line_number, error_code \
                 FROM sys_load_error_detail WHERE query_id = pg_last_query_id()";
     assert_eq!(
-        place.rows(told),
+        simulator.query_rows(told),
         ["s3://b/f|a|character varying(1)|2|15001"]
     );
     let told = "SELECT filename, colname, line_number, err_code FROM stl_load_errors \
                 WHERE query = pg_last_copy_id()";
-    assert_eq!(place.rows(told), ["s3://b/f|a|2|15001"]);
+    assert_eq!(simulator.query_rows(told), ["s3://b/f|a|2|15001"]);
     let told = "SELECT count(*) FROM svl_s3log WHERE query = pg_last_query_id()";
-    assert_eq!(place.rows(told), ["1"]);
-    assert_eq!(place.rows("SELECT pg_last_copy_count()"), ["0"]);
+    assert_eq!(simulator.query_rows(told), ["1"]);
+    assert_eq!(simulator.query_rows("SELECT pg_last_copy_count()"), ["0"]);
 }
 
 #[test]
-fn identities_count_by_themselves() {
-    let mut place = Place::new();
-    place.takes("CREATE TABLE t (id BIGINT IDENTITY(0,1), a INTEGER)");
-    place.file(vec![("a", ints(&[7, 8]))]);
-    place.takes(COPY);
-    assert_eq!(place.rows("SELECT * FROM t ORDER BY id"), ["0|7", "1|8"]);
-    place.refuses("INSERT INTO t (id, a) VALUES (5, 5)", "id");
-    place.refuses(&COPY.replace("COPY t", "COPY t (id)"), "EXPLICIT_IDS");
+fn identity_columns_are_generated() {
+    let mut simulator = SimulatorTest::new();
+    simulator.execute("CREATE TABLE t (id BIGINT IDENTITY(0,1), a INTEGER)");
+    simulator.put_parquet(vec![("a", int_array(&[7, 8]))]);
+    simulator.execute(COPY_SQL);
+    assert_eq!(
+        simulator.query_rows("SELECT * FROM t ORDER BY id"),
+        ["0|7", "1|8"]
+    );
+    simulator.expect_error("INSERT INTO t (id, a) VALUES (5, 5)", "id");
+    simulator.expect_error(&COPY_SQL.replace("COPY t", "COPY t (id)"), "EXPLICIT_IDS");
     let both: Vec<(&str, ArrayRef)> = vec![
         ("id", Arc::new(Int64Array::from(vec![9]))),
-        ("a", ints(&[9])),
+        ("a", int_array(&[9])),
     ];
-    place.file(both);
-    place.takes(&format!("{COPY} EXPLICIT_IDS"));
-    assert_eq!(place.rows("SELECT id FROM t WHERE a = 9"), ["9"]);
+    simulator.put_parquet(both);
+    simulator.execute(&format!("{COPY_SQL} EXPLICIT_IDS"));
+    assert_eq!(simulator.query_rows("SELECT id FROM t WHERE a = 9"), ["9"]);
 }
 
 #[test]
-fn only_queries_come_by_the_extended_protocol() {
-    let mut place = Place::new();
-    place.takes("CREATE TABLE t (a INTEGER)");
-    place.file(vec![("a", ints(&[1]))]);
+fn extended_protocol_accepts_only_queries() {
+    let mut simulator = SimulatorTest::new();
+    simulator.execute("CREATE TABLE t (a INTEGER)");
+    simulator.put_parquet(vec![("a", int_array(&[1]))]);
     for sql in [
-        COPY,
+        COPY_SQL,
         "BEGIN",
         "COMMIT",
         "CREATE TABLE u (a INTEGER)",
         "INSERT INTO t VALUES (1)",
     ] {
-        let error = place.client.execute(sql, &[]).unwrap_err();
+        let error = simulator.client.execute(sql, &[]).unwrap_err();
         assert!(
             format!("{error:?}").contains("extended protocol"),
             "{error:?}"
         );
     }
-    let row = place
+    let row = simulator
         .client
         .query_one("SELECT 1 + $1::INTEGER", &[&2])
         .unwrap();
@@ -502,32 +526,32 @@ fn only_queries_come_by_the_extended_protocol() {
 }
 
 #[test]
-fn types_are_not_looked_up_in_catalogs_that_are_not_there() {
-    let mut place = Place::new();
-    let code = place.refuses("SELECT * FROM pg_catalog.pg_range", "pg_range");
+fn missing_pg_catalogs_are_undefined() {
+    let mut simulator = SimulatorTest::new();
+    let code = simulator.expect_error("SELECT * FROM pg_catalog.pg_range", "pg_range");
     assert_eq!(code, "42P01");
-    place.refuses("SELECT * FROM pg_enum", "pg_enum");
-    place.takes("SELECT * FROM pg_catalog.pg_type");
+    simulator.expect_error("SELECT * FROM pg_enum", "pg_enum");
+    simulator.execute("SELECT * FROM pg_catalog.pg_type");
 }
 
 /// Of statements about two tables, some are refused with these words, and others are taken.
 #[track_caller]
-fn refused(wrong: &[(&str, &str)], right: &[&str]) {
-    let mut place = Place::new();
-    place.takes(
+fn assert_rejects_and_accepts(rejected: &[(&str, &str)], accepted: &[&str]) {
+    let mut simulator = SimulatorTest::new();
+    simulator.execute(
         "CREATE TABLE t (a INTEGER, b VARCHAR(9)); CREATE TABLE s (a INTEGER, b VARCHAR(9))",
     );
-    for (sql, words) in wrong {
-        place.refuses(sql, words);
+    for (sql, words) in rejected {
+        simulator.expect_error(sql, words);
     }
-    for sql in right {
-        place.takes(sql);
+    for sql in accepted {
+        simulator.execute(sql);
     }
 }
 
 #[test]
-fn copy_from_stdin_is_refused() {
-    refused(
+fn copy_from_stdin_is_rejected() {
+    assert_rejects_and_accepts(
         &[
             ("COPY t FROM STDIN", "LOAD source is not supported"),
             (
@@ -541,8 +565,8 @@ fn copy_from_stdin_is_refused() {
 }
 
 #[test]
-fn savepoints_are_refused() {
-    refused(
+fn savepoints_are_rejected() {
+    assert_rejects_and_accepts(
         &[
             ("SAVEPOINT x", "SAVEPOINT"),
             ("ROLLBACK TO x", "ROLLBACK TO"),
@@ -554,8 +578,8 @@ fn savepoints_are_refused() {
 }
 
 #[test]
-fn on_conflict_is_refused() {
-    refused(
+fn on_conflict_is_rejected() {
+    assert_rejects_and_accepts(
         &[(
             "INSERT INTO t VALUES (1) ON CONFLICT DO NOTHING",
             "near \"ON\"",
@@ -565,8 +589,8 @@ fn on_conflict_is_refused() {
 }
 
 #[test]
-fn returning_is_refused() {
-    refused(
+fn returning_is_rejected() {
+    assert_rejects_and_accepts(
         &[
             ("INSERT INTO t VALUES (1) RETURNING a", "near \"RETURNING\""),
             ("DELETE FROM t RETURNING a", "near \"RETURNING\""),
@@ -576,16 +600,16 @@ fn returning_is_refused() {
 }
 
 #[test]
-fn distinct_on_is_refused() {
-    refused(
+fn distinct_on_is_rejected() {
+    assert_rejects_and_accepts(
         &[("SELECT DISTINCT ON (a) a FROM t", "DISTINCT ON")],
         &["SELECT DISTINCT a FROM t"],
     );
 }
 
 #[test]
-fn filter_is_refused() {
-    refused(
+fn aggregate_filter_is_rejected() {
+    assert_rejects_and_accepts(
         &[(
             "SELECT count(*) FILTER (WHERE a > 1) FROM t",
             "near \"FILTER\"",
@@ -595,8 +619,8 @@ fn filter_is_refused() {
 }
 
 #[test]
-fn is_distinct_from_is_refused() {
-    refused(
+fn is_distinct_from_is_rejected() {
+    assert_rejects_and_accepts(
         &[
             ("SELECT 1 FROM t WHERE a IS DISTINCT FROM 1", "near \"IS\""),
             (
@@ -609,8 +633,8 @@ fn is_distinct_from_is_refused() {
 }
 
 #[test]
-fn the_target_of_delete_has_no_alias() {
-    refused(
+fn delete_target_alias_is_rejected() {
+    assert_rejects_and_accepts(
         &[
             ("DELETE FROM t x WHERE x.a = 1", "near \"x\""),
             ("DELETE FROM t AS x USING s WHERE x.a = s.a", "near \"AS\""),
@@ -624,8 +648,8 @@ fn the_target_of_delete_has_no_alias() {
 }
 
 #[test]
-fn generate_series_has_no_tables() {
-    refused(
+fn generate_series_with_tables_is_rejected() {
+    assert_rejects_and_accepts(
         &[
             (
                 "SELECT a FROM t CROSS JOIN generate_series(1, 2)",
@@ -641,8 +665,8 @@ fn generate_series_has_no_tables() {
 }
 
 #[test]
-fn indexes_are_refused() {
-    refused(
+fn indexes_are_rejected() {
+    assert_rejects_and_accepts(
         &[
             ("CREATE INDEX i ON t (a)", "CREATE INDEX"),
             ("CREATE UNIQUE INDEX i ON t (a)", "CREATE INDEX"),
@@ -652,8 +676,8 @@ fn indexes_are_refused() {
 }
 
 #[test]
-fn collations_are_refused() {
-    refused(
+fn collations_are_rejected() {
+    assert_rejects_and_accepts(
         &[(
             "SELECT b FROM t ORDER BY b COLLATE \"C\"",
             "near \"COLLATE\"",
@@ -663,16 +687,16 @@ fn collations_are_refused() {
 }
 
 #[test]
-fn lateral_is_refused() {
-    refused(
+fn lateral_is_rejected() {
+    assert_rejects_and_accepts(
         &[("SELECT * FROM t, LATERAL (SELECT 1) x", "near \"LATERAL\"")],
         &[],
     );
 }
 
 #[test]
-fn arrays_are_refused() {
-    refused(
+fn arrays_are_rejected() {
+    assert_rejects_and_accepts(
         &[
             ("SELECT ARRAY[1, 2]", "near \"[\""),
             ("SELECT '{1}'::INTEGER[]", "near \"[\""),
@@ -684,8 +708,8 @@ fn arrays_are_refused() {
 }
 
 #[test]
-fn newer_functions_are_refused() {
-    refused(
+fn newer_functions_are_rejected() {
+    assert_rejects_and_accepts(
         &[
             ("SELECT string_agg(b, ',') FROM t", "string_agg"),
             ("SELECT to_regclass('t')", "to_regclass"),
@@ -697,8 +721,8 @@ fn newer_functions_are_refused() {
 }
 
 #[test]
-fn values_belong_to_insert() {
-    refused(
+fn values_outside_insert_is_rejected() {
+    assert_rejects_and_accepts(
         &[
             ("SELECT * FROM (VALUES (1), (2)) v", "near \"VALUES\""),
             ("VALUES (1)", "near \"VALUES\""),
@@ -708,8 +732,8 @@ fn values_belong_to_insert() {
 }
 
 #[test]
-fn queries_only_read() {
-    refused(
+fn data_modifying_queries_are_rejected() {
+    assert_rejects_and_accepts(
         &[
             ("WITH gone AS (DELETE FROM t) SELECT 1", "near \"(\""),
             ("SELECT a FROM t FOR UPDATE", "near \"FOR\""),
@@ -719,8 +743,8 @@ fn queries_only_read() {
 }
 
 #[test]
-fn sets_are_without_all() {
-    refused(
+fn except_all_and_intersect_all_are_rejected() {
+    assert_rejects_and_accepts(
         &[
             ("SELECT a FROM t EXCEPT ALL SELECT a FROM s", "EXCEPT ALL"),
             (
@@ -736,8 +760,8 @@ fn sets_are_without_all() {
 }
 
 #[test]
-fn blocks_and_dollar_quotes_are_refused() {
-    refused(
+fn do_blocks_and_dollar_quotes_are_rejected() {
+    assert_rejects_and_accepts(
         &[
             ("DO 'BEGIN END'", "near \"DO\""),
             ("SELECT $$x$$", "near \"$\""),
@@ -747,8 +771,8 @@ fn blocks_and_dollar_quotes_are_refused() {
 }
 
 #[test]
-fn temporary_tables_go_with_the_session() {
-    refused(
+fn on_commit_drop_and_unlogged_are_rejected() {
+    assert_rejects_and_accepts(
         &[
             (
                 "CREATE TEMP TABLE u (a INTEGER) ON COMMIT DROP",
@@ -764,8 +788,8 @@ fn temporary_tables_go_with_the_session() {
 }
 
 #[test]
-fn unknown_statements_are_refused() {
-    refused(
+fn unknown_statements_are_rejected() {
+    assert_rejects_and_accepts(
         &[
             ("LISTEN x", "LISTEN"),
             ("CREATE EXTENSION x", "CREATE"),
@@ -780,8 +804,8 @@ fn unknown_statements_are_refused() {
 }
 
 #[test]
-fn settings_are_redshifts() {
-    refused(
+fn postgres_only_settings_are_rejected() {
+    assert_rejects_and_accepts(
         &[
             ("SET lock_timeout = 5", "lock_timeout"),
             ("SHOW max_connections", "max_connections"),
@@ -795,8 +819,8 @@ fn settings_are_redshifts() {
 }
 
 #[test]
-fn tables_are_truncated_one_by_one() {
-    refused(
+fn truncate_takes_one_table() {
+    assert_rejects_and_accepts(
         &[
             ("TRUNCATE t, s", "near \",\""),
             ("TRUNCATE t CASCADE", "near \"CASCADE\""),
@@ -806,147 +830,155 @@ fn tables_are_truncated_one_by_one() {
 }
 
 #[test]
-fn merge_is_the_narrow_one() {
-    let mut place = Place::new();
-    place.takes("CREATE TABLE t (a INTEGER, b INTEGER); CREATE TABLE s (a INTEGER, b INTEGER)");
-    place.takes("INSERT INTO t VALUES (1, 1); INSERT INTO s VALUES (1, 10), (2, 20)");
+fn merge_requires_both_clauses_and_equality() {
+    let mut simulator = SimulatorTest::new();
+    simulator
+        .execute("CREATE TABLE t (a INTEGER, b INTEGER); CREATE TABLE s (a INTEGER, b INTEGER)");
+    simulator.execute("INSERT INTO t VALUES (1, 1); INSERT INTO s VALUES (1, 10), (2, 20)");
     let matched = "WHEN MATCHED THEN UPDATE SET b = s.b";
     let other = "WHEN NOT MATCHED THEN INSERT (a, b) VALUES (s.a, s.b)";
     let merge = |on: &str, rest: &str| format!("MERGE INTO t USING s ON {on} {rest}");
     let both = format!("{matched} {other}");
-    place.takes(&merge("t.a = s.a", &both));
+    simulator.execute(&merge("t.a = s.a", &both));
     assert_eq!(
-        place.rows("SELECT a, b FROM t ORDER BY a"),
+        simulator.query_rows("SELECT a, b FROM t ORDER BY a"),
         ["1|10", "2|20"]
     );
-    place.refuses(&merge("t.a = s.a", matched), "both");
-    place.refuses(&merge("t.a = s.a", other), "both");
-    place.refuses(&merge("t.a > s.a", &both), "equality");
-    place.refuses(
+    simulator.expect_error(&merge("t.a = s.a", matched), "both");
+    simulator.expect_error(&merge("t.a = s.a", other), "both");
+    simulator.expect_error(&merge("t.a > s.a", &both), "equality");
+    simulator.expect_error(
         &format!("WITH x AS (SELECT 1) {}", merge("t.a = s.a", &both)),
         "MERGE",
     );
-    place.refuses(
+    simulator.expect_error(
         &format!("MERGE INTO t USING t ON t.a = t.a {both}"),
         "different",
     );
-    place.takes("INSERT INTO s VALUES (1, 11)");
-    place.refuses(&merge("t.a = s.a", &both), "second time");
+    simulator.execute("INSERT INTO s VALUES (1, 11)");
+    simulator.expect_error(&merge("t.a = s.a", &both), "second time");
 }
 
 #[test]
-fn backslashes_escape() {
-    let mut place = Place::new();
-    assert_eq!(place.rows(r"SELECT '\''"), ["'"]);
-    assert_eq!(place.rows(r"SELECT 'a\\b'"), [r"a\b"]);
+fn backslash_escapes_in_strings() {
+    let mut simulator = SimulatorTest::new();
+    assert_eq!(simulator.query_rows(r"SELECT '\''"), ["'"]);
+    assert_eq!(simulator.query_rows(r"SELECT 'a\\b'"), [r"a\b"]);
     // What only doubles quotes is broken out of.
-    place.takes("CREATE TABLE t (a INTEGER)");
-    place.takes(r"SELECT '\'' ; DROP TABLE t; --'");
-    place.refuses("SELECT * FROM t", "does not exist");
-    place.refuses(r"SELECT '\'", "unterminated");
+    simulator.execute("CREATE TABLE t (a INTEGER)");
+    simulator.execute(r"SELECT '\'' ; DROP TABLE t; --'");
+    simulator.expect_error("SELECT * FROM t", "does not exist");
+    simulator.expect_error(r"SELECT '\'", "unterminated");
 }
 
 #[test]
-fn locks_come_first() {
-    let mut place = Place::new();
-    place.takes("CREATE TABLE t (a INTEGER); CREATE TABLE s (a INTEGER)");
-    place.takes("BEGIN; LOCK t; LOCK TABLE s; COMMIT");
-    place.takes("BEGIN; LOCK t, s; COMMIT");
-    place.refuses("BEGIN; SELECT 1; LOCK t", "first");
-    place.takes("ROLLBACK");
-    place.refuses("BEGIN; LOCK t IN SHARE MODE", "near \"IN\"");
-    place.takes("ROLLBACK");
+fn lock_must_be_first_in_transaction() {
+    let mut simulator = SimulatorTest::new();
+    simulator.execute("CREATE TABLE t (a INTEGER); CREATE TABLE s (a INTEGER)");
+    simulator.execute("BEGIN; LOCK t; LOCK TABLE s; COMMIT");
+    simulator.execute("BEGIN; LOCK t, s; COMMIT");
+    simulator.expect_error("BEGIN; SELECT 1; LOCK t", "first");
+    simulator.execute("ROLLBACK");
+    simulator.expect_error("BEGIN; LOCK t IN SHARE MODE", "near \"IN\"");
+    simulator.execute("ROLLBACK");
 }
 
 #[test]
-fn truncate_commits() {
-    let mut place = Place::new();
-    place.takes("CREATE TABLE t (a INTEGER); CREATE TABLE s (a INTEGER); INSERT INTO s VALUES (1)");
-    place.takes("BEGIN; INSERT INTO t VALUES (1)");
-    place.takes("TRUNCATE s");
-    place.takes("INSERT INTO t VALUES (2)");
-    place.takes("ROLLBACK");
-    assert_eq!(place.rows("SELECT a FROM t ORDER BY a"), ["1", "2"]);
-    assert_eq!(place.rows("SELECT a FROM s"), [""; 0]);
+fn truncate_commits_transaction() {
+    let mut simulator = SimulatorTest::new();
+    simulator.execute(
+        "CREATE TABLE t (a INTEGER); CREATE TABLE s (a INTEGER); INSERT INTO s VALUES (1)",
+    );
+    simulator.execute("BEGIN; INSERT INTO t VALUES (1)");
+    simulator.execute("TRUNCATE s");
+    simulator.execute("INSERT INTO t VALUES (2)");
+    simulator.execute("ROLLBACK");
+    assert_eq!(
+        simulator.query_rows("SELECT a FROM t ORDER BY a"),
+        ["1", "2"]
+    );
+    assert_eq!(simulator.query_rows("SELECT a FROM s"), [""; 0]);
 }
 
 #[test]
-fn truncate_commits_within_a_message_too() {
-    let mut place = Place::new();
-    place.takes("CREATE TABLE t (a INTEGER); CREATE TABLE s (a INTEGER)");
-    place.refuses(
+fn truncate_commits_within_a_message() {
+    let mut simulator = SimulatorTest::new();
+    simulator.execute("CREATE TABLE t (a INTEGER); CREATE TABLE s (a INTEGER)");
+    simulator.expect_error(
         "INSERT INTO t VALUES (1); TRUNCATE s; INSERT INTO t VALUES (2); SELECT 1 / 0",
         "zero",
     );
-    assert_eq!(place.rows("SELECT a FROM t"), ["1"]);
+    assert_eq!(simulator.query_rows("SELECT a FROM t"), ["1"]);
 }
 
 #[test]
-fn two_loads_wait_for_each_other() {
-    let mut place = Place::new();
-    place.takes("CREATE TABLE t (a INTEGER)");
+fn lock_serializes_two_loads() {
+    let mut simulator = SimulatorTest::new();
+    simulator.execute("CREATE TABLE t (a INTEGER)");
     let load = "BEGIN; LOCK t; INSERT INTO t SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM t)";
-    place.takes(load);
-    let mut other = place.cluster.connect();
+    simulator.execute(load);
+    let mut other = simulator.simulator.connect();
     let waiting = std::thread::spawn(move || {
         other.batch_execute(load).unwrap();
         other.batch_execute("COMMIT").unwrap();
     });
-    let mut backend = place.cluster.backend();
+    let mut backend = simulator.simulator.backend_client();
     let locks = "SELECT count(*) FROM pg_locks WHERE NOT granted";
-    while rows(&mut backend, locks) == ["0"] {
+    while query_rows(&mut backend, locks) == ["0"] {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
-    place.takes("COMMIT");
+    simulator.execute("COMMIT");
     waiting.join().unwrap();
-    assert_eq!(place.rows("SELECT a FROM t"), ["1"]);
+    assert_eq!(simulator.query_rows("SELECT a FROM t"), ["1"]);
 }
 
 #[test]
-fn a_message_of_several_statements_is_one_transaction() {
-    let mut place = Place::new();
-    place.takes("CREATE TABLE t (a INTEGER)");
-    place.refuses(
+fn multi_statement_message_is_one_transaction() {
+    let mut simulator = SimulatorTest::new();
+    simulator.execute("CREATE TABLE t (a INTEGER)");
+    simulator.expect_error(
         "INSERT INTO t VALUES (1); SELECT 1 / 0; INSERT INTO t VALUES (2)",
         "zero",
     );
-    place.refuses("INSERT INTO t VALUES (1); SAVEPOINT x", "SAVEPOINT");
-    assert_eq!(place.rows("SELECT a FROM t"), [""; 0]);
-    place.refuses(
+    simulator.expect_error("INSERT INTO t VALUES (1); SAVEPOINT x", "SAVEPOINT");
+    assert_eq!(simulator.query_rows("SELECT a FROM t"), [""; 0]);
+    simulator.expect_error(
         "INSERT INTO t VALUES (1); COMMIT; INSERT INTO t VALUES (2); SELECT 1 / 0",
         "zero",
     );
-    assert_eq!(place.rows("SELECT a FROM t"), ["1"]);
-    place.refuses("BEGIN; INSERT INTO t VALUES (3); SAVEPOINT x", "SAVEPOINT");
-    assert_eq!(place.refuses("SELECT 1", "aborted"), "25P02");
-    place.takes("COMMIT");
-    assert_eq!(place.rows("SELECT a FROM t"), ["1"]);
+    assert_eq!(simulator.query_rows("SELECT a FROM t"), ["1"]);
+    simulator.expect_error("BEGIN; INSERT INTO t VALUES (3); SAVEPOINT x", "SAVEPOINT");
+    assert_eq!(simulator.expect_error("SELECT 1", "aborted"), "25P02");
+    simulator.execute("COMMIT");
+    assert_eq!(simulator.query_rows("SELECT a FROM t"), ["1"]);
 }
 
 #[test]
-fn tables_have_redshifts_attributes() {
-    let mut place = Place::new();
-    place.takes(
+fn create_table_accepts_redshift_attributes() {
+    let mut simulator = SimulatorTest::new();
+    simulator.execute(
         "CREATE TABLE IF NOT EXISTS t (a INTEGER NOT NULL ENCODE az64, b VARCHAR(20) ENCODE zstd DEFAULT 'x', \
          c TIMESTAMP DEFAULT GETDATE(), d TIMESTAMP DEFAULT SYSDATE, PRIMARY KEY (a)) \
          DISTSTYLE KEY DISTKEY (a) COMPOUND SORTKEY (a, c)",
     );
-    place.takes("CREATE TABLE u (a INTEGER DISTKEY SORTKEY, b TEXT, c VARCHAR(MAX)) ENCODE AUTO");
-    place.takes("CREATE TABLE v (a INTEGER, b INTEGER) DISTSTYLE ALL INTERLEAVED SORTKEY (a, b)");
-    place.takes("CREATE TABLE w DISTSTYLE EVEN AS SELECT a FROM u");
-    place.takes("INSERT INTO t (a) VALUES (1)");
+    simulator
+        .execute("CREATE TABLE u (a INTEGER DISTKEY SORTKEY, b TEXT, c VARCHAR(MAX)) ENCODE AUTO");
+    simulator
+        .execute("CREATE TABLE v (a INTEGER, b INTEGER) DISTSTYLE ALL INTERLEAVED SORTKEY (a, b)");
+    simulator.execute("CREATE TABLE w DISTSTYLE EVEN AS SELECT a FROM u");
+    simulator.execute("INSERT INTO t (a) VALUES (1)");
     assert_eq!(
-        place.rows("SELECT b FROM t WHERE c <= GETDATE() AND d <= SYSDATE"),
+        simulator.query_rows("SELECT b FROM t WHERE c <= GETDATE() AND d <= SYSDATE"),
         ["x"]
     );
     let columns = "SELECT \"column\", type, encoding, distkey, sortkey, \"notnull\" FROM pg_table_def \
                    WHERE tablename = 't'";
     assert_eq!(
-        place.rows(columns)[..2],
+        simulator.query_rows(columns)[..2],
         ["a|integer|az64|t|1|t", "b|character varying(20)|zstd|f|0|f"]
     );
     let style = "SELECT diststyle, sortkey1 FROM svv_table_info WHERE \"table\" = 't'";
-    assert_eq!(place.rows(style), ["KEY(a)|a"]);
+    assert_eq!(simulator.query_rows(style), ["KEY(a)|a"]);
     for (sql, words) in [
         ("CREATE TABLE x (a INTEGER) TABLESPACE y", "TABLESPACE"),
         ("CREATE TABLE x (a INTEGER) WITH (fillfactor = 50)", "WITH"),
@@ -966,135 +998,141 @@ fn tables_have_redshifts_attributes() {
         ("CREATE TABLE x (a VARCHAR(9) ENCODE az64)", "az64"),
         ("CREATE TABLE x (a INTEGER ENCODE gzip)", "gzip"),
     ] {
-        place.refuses(sql, words);
+        simulator.expect_error(sql, words);
     }
 }
 
 #[test]
-fn tables_are_like_others() {
-    let mut place = Place::new();
-    place.takes("CREATE TABLE t (a INTEGER NOT NULL PRIMARY KEY, b VARCHAR(2)); CREATE TEMP TABLE s (LIKE t)");
-    place.refuses("INSERT INTO s VALUES (NULL, 'x')", "null");
+fn create_table_like_copies_constraints() {
+    let mut simulator = SimulatorTest::new();
+    simulator.execute("CREATE TABLE t (a INTEGER NOT NULL PRIMARY KEY, b VARCHAR(2)); CREATE TEMP TABLE s (LIKE t)");
+    simulator.expect_error("INSERT INTO s VALUES (NULL, 'x')", "null");
     assert_eq!(
-        place.refuses("INSERT INTO s VALUES (1, 'ää')", "Value too long"),
+        simulator.expect_error("INSERT INTO s VALUES (1, 'ää')", "Value too long"),
         "22001"
     );
-    place.takes("INSERT INTO s VALUES (1, 'x'), (1, 'y')");
+    simulator.execute("INSERT INTO s VALUES (1, 'x'), (1, 'y')");
 }
 
 #[test]
-fn lengths_are_bytes() {
-    let mut place = Place::new();
-    place.takes("CREATE TABLE t (a VARCHAR(4)); INSERT INTO t VALUES ('ää')");
+fn varchar_length_is_in_bytes() {
+    let mut simulator = SimulatorTest::new();
+    simulator.execute("CREATE TABLE t (a VARCHAR(4)); INSERT INTO t VALUES ('ää')");
     for sql in [
         "INSERT INTO t VALUES ('ääb')",
         "INSERT INTO t VALUES ('abcde')",
         "UPDATE t SET a = 'ääb'",
     ] {
         assert_eq!(
-            place.refuses(sql, "Value too long for character type"),
+            simulator.expect_error(sql, "Value too long for character type"),
             "22001"
         );
     }
 }
 
 #[test]
-fn text_is_compared_bytewise() {
-    let mut place = Place::new();
-    place.takes(
+fn text_is_ordered_bytewise() {
+    let mut simulator = SimulatorTest::new();
+    simulator.execute(
         "CREATE TABLE t (a VARCHAR(9)); INSERT INTO t VALUES ('b'), ('A'), ('ä'), ('B'), ('a')",
     );
     assert_eq!(
-        place.rows("SELECT a FROM t ORDER BY a"),
+        simulator.query_rows("SELECT a FROM t ORDER BY a"),
         ["A", "B", "a", "b", "ä"]
     );
 }
 
 #[test]
 fn keys_are_not_enforced() {
-    let mut place = Place::new();
-    place.takes("CREATE TABLE p (a INTEGER PRIMARY KEY, b INTEGER UNIQUE)");
-    place.takes(
+    let mut simulator = SimulatorTest::new();
+    simulator.execute("CREATE TABLE p (a INTEGER PRIMARY KEY, b INTEGER UNIQUE)");
+    simulator.execute(
         "CREATE TABLE c (a INTEGER REFERENCES p (a), b INTEGER, FOREIGN KEY (b) REFERENCES p (b))",
     );
-    place.takes("INSERT INTO p VALUES (1, 1), (1, 1); INSERT INTO c VALUES (7, 7)");
-    place.refuses("INSERT INTO p VALUES (NULL, 1)", "null");
-    assert_eq!(place.rows("SELECT count(*) FROM p"), ["2"]);
-    place.refuses(
+    simulator.execute("INSERT INTO p VALUES (1, 1), (1, 1); INSERT INTO c VALUES (7, 7)");
+    simulator.expect_error("INSERT INTO p VALUES (NULL, 1)", "null");
+    assert_eq!(simulator.query_rows("SELECT count(*) FROM p"), ["2"]);
+    simulator.expect_error(
         "CREATE TABLE d (a INTEGER REFERENCES c (a))",
         "no unique constraint",
     );
-    place.refuses(
+    simulator.expect_error(
         "CREATE TABLE d (a INTEGER REFERENCES nothing (a))",
         "does not exist",
     );
 }
 
 #[test]
-fn a_table_that_others_refer_to_is_dropped_with_cascade() {
-    let mut place = Place::new();
-    place.takes(
+fn referenced_table_is_dropped_only_with_cascade() {
+    let mut simulator = SimulatorTest::new();
+    simulator.execute(
         "CREATE TABLE p (a INTEGER PRIMARY KEY); CREATE TABLE c (a INTEGER REFERENCES p (a))",
     );
     assert_eq!(
-        place.refuses("DROP TABLE p", "other objects depend on it"),
+        simulator.expect_error("DROP TABLE p", "other objects depend on it"),
         "2BP01"
     );
-    place.refuses("DROP TABLE IF EXISTS p", "other objects depend on it");
-    place.takes("BEGIN; DROP TABLE c; DROP TABLE p; ROLLBACK");
-    place.takes("DROP TABLE p CASCADE");
-    place.takes("DROP TABLE c");
+    simulator.expect_error("DROP TABLE IF EXISTS p", "other objects depend on it");
+    simulator.execute("BEGIN; DROP TABLE c; DROP TABLE p; ROLLBACK");
+    simulator.execute("DROP TABLE p CASCADE");
+    simulator.execute("DROP TABLE c");
     // A transaction that is undone leaves nobody who refers.
-    place.takes("CREATE TABLE p (a INTEGER PRIMARY KEY)");
-    place.takes("BEGIN; CREATE TABLE c (a INTEGER REFERENCES p (a)); ROLLBACK; DROP TABLE p");
+    simulator.execute("CREATE TABLE p (a INTEGER PRIMARY KEY)");
+    simulator.execute("BEGIN; CREATE TABLE c (a INTEGER REFERENCES p (a)); ROLLBACK; DROP TABLE p");
 }
 
 #[test]
-fn hashes_are_redshifts() {
-    let mut place = Place::new();
-    assert_eq!(place.rows("SELECT fnv_hash(1)"), ["-5968735742475085980"]);
+fn fnv_hash_matches_redshift() {
+    let mut simulator = SimulatorTest::new();
+    assert_eq!(
+        simulator.query_rows("SELECT fnv_hash(1)"),
+        ["-5968735742475085980"]
+    );
     let seeded =
         "SELECT fnv_hash('x'::VARCHAR, fnv_hash(1::BIGINT)) = fnv_hash('x'::VARCHAR, fnv_hash(1))";
-    assert_eq!(place.rows(seeded), ["f"]);
+    assert_eq!(simulator.query_rows(seeded), ["f"]);
     // The offset basis and the prime of FNV-1a: the hashes of "" and "a".
     let texts = "SELECT to_hex(fnv_hash('')), to_hex(fnv_hash('a'::VARCHAR))";
-    assert_eq!(place.rows(texts), ["cbf29ce484222325|af63dc4c8601ec8c"]);
     assert_eq!(
-        place.rows("SELECT fnv_hash(0.5::DOUBLE PRECISION) IS NULL"),
+        simulator.query_rows(texts),
+        ["cbf29ce484222325|af63dc4c8601ec8c"]
+    );
+    assert_eq!(
+        simulator.query_rows("SELECT fnv_hash(0.5::DOUBLE PRECISION) IS NULL"),
         ["f"]
     );
 }
 
 #[test]
-fn conflicts_have_redshifts_words() {
+fn conflict_errors_match_redshift() {
     for (isolation, words) in [
         (Isolation::Snapshot, "conflict with concurrent transaction"),
         (Isolation::Serializable, "Serializable isolation violation"),
     ] {
-        let mut place = Place::with(Settings {
+        let mut simulator = SimulatorTest::with_settings(Settings {
             isolation,
             ..Settings::default()
         });
-        place.takes("CREATE TABLE t (a INTEGER); INSERT INTO t VALUES (1)");
-        let mut other = place.cluster.connect();
-        place.takes("BEGIN; SELECT * FROM t");
+        simulator.execute("CREATE TABLE t (a INTEGER); INSERT INTO t VALUES (1)");
+        let mut other = simulator.simulator.connect();
+        simulator.execute("BEGIN; SELECT * FROM t");
         other.batch_execute("UPDATE t SET a = 2").unwrap();
-        assert_eq!(place.refuses("UPDATE t SET a = 3", words), "XX000");
+        assert_eq!(simulator.expect_error("UPDATE t SET a = 3", words), "XX000");
     }
 }
 
 #[test]
-fn statements_are_written_down() {
-    let mut place = Place::new();
-    place.takes("SELECT 1; SELECT ';' -- and more\n;");
-    place.client.query("SELECT 2", &[]).unwrap();
-    let _ = place.client.batch_execute("SAVEPOINT x");
-    let faults = place.cluster.faults();
+fn statements_are_recorded() {
+    let mut simulator = SimulatorTest::new();
+    simulator.execute("SELECT 1; SELECT ';' -- and more\n;");
+    simulator.client.query("SELECT 2", &[]).unwrap();
+    let _ = simulator.client.batch_execute("SAVEPOINT x");
+    let faults = simulator.simulator.faults();
     assert_eq!(
         faults.statements(),
         ["SELECT 1", "SELECT ';'", "SELECT 2", "SAVEPOINT x"]
     );
-    let seen = faults.seen();
+    let seen = faults.recorded();
     assert!(seen.iter().all(|seen| seen.session == 1));
     assert_eq!(
         seen.iter().map(|seen| seen.number).collect::<Vec<_>>(),
@@ -1103,36 +1141,51 @@ fn statements_are_written_down() {
 }
 
 /// In front of both, the same faults.
-fn both(test: impl Fn(Place)) {
+fn in_both_modes(test: impl Fn(SimulatorTest)) {
     for mode in [Mode::Redshift, Mode::Postgres] {
-        let mut place = Place::with(Settings {
+        let mut simulator = SimulatorTest::with_settings(Settings {
             mode,
             ..Settings::default()
         });
-        place.takes("CREATE TABLE t (a INTEGER)");
-        place.cluster.faults().clear();
-        test(place);
+        simulator.execute("CREATE TABLE t (a INTEGER)");
+        simulator.simulator.faults().clear();
+        test(simulator);
     }
 }
 
 /// What the backend holds in the end.
-fn held(place: &Place) -> Vec<String> {
-    rows(&mut place.cluster.backend(), "SELECT a FROM t ORDER BY a")
+fn backend_rows(simulator: &SimulatorTest) -> Vec<String> {
+    query_rows(
+        &mut simulator.simulator.backend_client(),
+        "SELECT a FROM t ORDER BY a",
+    )
 }
 
 #[test]
-fn a_connection_is_cut_before_or_after_a_statement() {
-    both(|place| {
+fn connection_is_cut_before_or_after_statement() {
+    in_both_modes(|simulator| {
         for (when, which, left) in [
-            (When::Before, Which::any().nth(3), vec![]),
-            (When::After, Which::with("insert").nth(1), vec![]),
-            (When::Before, Which::with("commit"), vec![]),
-            (When::After, Which::with("commit"), vec!["1", "2"]),
+            (FaultPoint::Before, StatementMatcher::any().nth(3), vec![]),
+            (
+                FaultPoint::After,
+                StatementMatcher::containing("insert").nth(1),
+                vec![],
+            ),
+            (
+                FaultPoint::Before,
+                StatementMatcher::containing("commit"),
+                vec![],
+            ),
+            (
+                FaultPoint::After,
+                StatementMatcher::containing("commit"),
+                vec!["1", "2"],
+            ),
         ] {
-            let faults = place.cluster.faults();
+            let faults = simulator.simulator.faults();
             faults.clear();
-            faults.cut(when, which);
-            let mut client = place.cluster.connect();
+            faults.disconnect(when, which);
+            let mut client = simulator.simulator.connect();
             let mut cut = false;
             for sql in [
                 "BEGIN",
@@ -1146,121 +1199,130 @@ fn a_connection_is_cut_before_or_after_a_statement() {
                         .is_err_and(|error| error.is_closed());
             }
             assert!(cut && client.is_closed());
-            assert_eq!(held(&place), left);
-            assert_eq!(faults.fired(), 1);
+            assert_eq!(backend_rows(&simulator), left);
+            assert_eq!(faults.fault_count(), 1);
         }
     });
 }
 
 #[test]
-fn a_statement_fails_as_often_as_it_shall() {
-    both(|mut place| {
-        let which = Which::with("INSERT INTO t").nth(2).times(2);
-        place.cluster.faults().fail(which, "XX000", "1023");
-        place.takes("INSERT INTO t VALUES (1)");
+fn statement_fails_requested_number_of_times() {
+    in_both_modes(|mut simulator| {
+        let matcher = StatementMatcher::containing("INSERT INTO t")
+            .nth(2)
+            .times(2);
+        simulator.simulator.faults().fail(matcher, "XX000", "1023");
+        simulator.execute("INSERT INTO t VALUES (1)");
         for _ in 0..2 {
             assert_eq!(
-                place.refuses("BEGIN; INSERT INTO t VALUES (2)", "1023"),
+                simulator.expect_error("BEGIN; INSERT INTO t VALUES (2)", "1023"),
                 "XX000"
             );
-            assert_eq!(place.refuses("SELECT 1", "aborted"), "25P02");
-            place.takes("ROLLBACK");
+            assert_eq!(simulator.expect_error("SELECT 1", "aborted"), "25P02");
+            simulator.execute("ROLLBACK");
         }
-        place.takes("INSERT INTO t VALUES (3)");
-        assert_eq!(held(&place), ["1", "3"]);
+        simulator.execute("INSERT INTO t VALUES (3)");
+        assert_eq!(backend_rows(&simulator), ["1", "3"]);
     });
 }
 
 #[test]
-fn a_test_can_act_while_a_statement_waits() {
-    both(|mut place| {
-        let backend = std::sync::Mutex::new(place.cluster.backend());
-        let hook = move |seen: &crate::redshift::Seen| {
+fn hook_runs_while_statement_waits() {
+    in_both_modes(|mut simulator| {
+        let backend = std::sync::Mutex::new(simulator.simulator.backend_client());
+        let hook = move |seen: &crate::redshift::RecordedStatement| {
             assert_eq!(seen.sql, "COMMIT");
             let mut backend = backend.lock().unwrap();
             backend.batch_execute("INSERT INTO t VALUES (9)").unwrap();
         };
-        place
-            .cluster
-            .faults()
-            .call(When::Before, Which::with("commit"), hook);
-        place.takes("BEGIN; INSERT INTO t VALUES (1); COMMIT");
-        assert_eq!(held(&place), ["1", "9"]);
+        simulator.simulator.faults().on_statement(
+            FaultPoint::Before,
+            StatementMatcher::containing("commit"),
+            hook,
+        );
+        simulator.execute("BEGIN; INSERT INTO t VALUES (1); COMMIT");
+        assert_eq!(backend_rows(&simulator), ["1", "9"]);
     });
 }
 
 #[test]
-fn a_copy_is_cut_in_the_middle() {
-    let mut place = Place::new();
-    place.takes("CREATE TABLE t (a INTEGER)");
-    place.file(vec![("a", ints(&[1]))]);
-    place
-        .cluster
+fn copy_is_cut_midway() {
+    let mut simulator = SimulatorTest::new();
+    simulator.execute("CREATE TABLE t (a INTEGER)");
+    simulator.put_parquet(vec![("a", int_array(&[1]))]);
+    simulator
+        .simulator
         .faults()
-        .cut(When::During, Which::with("copy"));
-    assert!(place.client.batch_execute(COPY).unwrap_err().is_closed());
-    assert_eq!(held(&place), [""; 0]);
+        .disconnect(FaultPoint::During, StatementMatcher::containing("copy"));
+    assert!(
+        simulator
+            .client
+            .batch_execute(COPY_SQL)
+            .unwrap_err()
+            .is_closed()
+    );
+    assert_eq!(backend_rows(&simulator), [""; 0]);
 }
 
 #[test]
-fn postgres_is_as_it_is_behind_the_faults() {
+fn postgres_mode_forwards_everything() {
     use std::io::Write;
-    let mut place = Place::with(Settings {
+    let mut simulator = SimulatorTest::with_settings(Settings {
         mode: Mode::Postgres,
         ..Settings::default()
     });
-    assert!(place.cluster.url().starts_with("postgres://"));
-    place.takes("CREATE TABLE t (a INTEGER PRIMARY KEY); CREATE INDEX i ON t (a)");
-    place.takes("DO $$ BEGIN PERFORM 1; END $$");
-    let mut copy = place.client.copy_in("COPY t FROM STDIN").unwrap();
+    assert!(simulator.simulator.url().starts_with("postgres://"));
+    simulator.execute("CREATE TABLE t (a INTEGER PRIMARY KEY); CREATE INDEX i ON t (a)");
+    simulator.execute("DO $$ BEGIN PERFORM 1; END $$");
+    let mut copy = simulator.client.copy_in("COPY t FROM STDIN").unwrap();
     copy.write_all(b"1\n2\n").unwrap();
     assert_eq!(copy.finish().unwrap(), 2);
-    let mut copy = place.client.copy_in("COPY t FROM STDIN").unwrap();
+    let mut copy = simulator.client.copy_in("COPY t FROM STDIN").unwrap();
     copy.write_all(b"x\n").unwrap();
     assert!(copy.finish().is_err());
     assert_eq!(
-        place
+        simulator
             .client
             .execute("INSERT INTO t VALUES ($1)", &[&3])
             .unwrap(),
         1
     );
-    assert_eq!(held(&place), ["1", "2", "3"]);
-    place.refuses("INSERT INTO t VALUES (3)", "duplicate key");
-    let mut transaction = place.client.transaction().unwrap();
+    assert_eq!(backend_rows(&simulator), ["1", "2", "3"]);
+    simulator.expect_error("INSERT INTO t VALUES (3)", "duplicate key");
+    let mut transaction = simulator.client.transaction().unwrap();
     transaction.execute("DELETE FROM t", &[]).unwrap();
     transaction.rollback().unwrap();
-    assert_eq!(held(&place).len(), 3);
-    place
-        .cluster
+    assert_eq!(backend_rows(&simulator).len(), 3);
+    simulator
+        .simulator
         .faults()
-        .cut(When::During, Which::with("copy"));
-    let mut copy = place.client.copy_in("COPY t FROM STDIN").unwrap();
+        .disconnect(FaultPoint::During, StatementMatcher::containing("copy"));
+    let mut copy = simulator.client.copy_in("COPY t FROM STDIN").unwrap();
     copy.write_all(b"4\n").unwrap();
     assert!(copy.finish().is_err());
-    assert_eq!(held(&place).len(), 3);
-    place.client = place.cluster.connect();
-    place
-        .cluster
+    assert_eq!(backend_rows(&simulator).len(), 3);
+    simulator.client = simulator.simulator.connect();
+    simulator
+        .simulator
         .faults()
-        .cut(When::After, Which::with("insert"));
+        .disconnect(FaultPoint::After, StatementMatcher::containing("insert"));
     assert!(
-        place
+        simulator
             .client
             .execute("INSERT INTO t VALUES (5)", &[])
             .is_err()
     );
-    assert_eq!(held(&place).len(), 4);
+    assert_eq!(backend_rows(&simulator).len(), 4);
 }
 
 #[test]
-fn the_scripts_are_taken() {
-    let mut place = Place::new();
-    place.takes(include_str!("../../sql/redshift/create.sql"));
-    place.takes(include_str!("../../sql/redshift/create.sql"));
-    place.takes(include_str!("../../sql/redshift/stage.sql"));
-    place.takes(include_str!("../../sql/redshift/refresh.sql"));
+fn sql_scripts_are_accepted() {
+    let mut simulator = SimulatorTest::new();
+    simulator.execute(include_str!("../../sql/redshift/create.sql"));
+    simulator.execute(include_str!("../../sql/redshift/create.sql"));
+    simulator.execute(include_str!("../../sql/redshift/stage.sql"));
+    simulator.execute(include_str!("../../sql/redshift/refresh.sql"));
     let merge = include_str!("../../sql/redshift/merge.sql");
-    place.takes(&merge.replace(":'run'", "'x'"));
-    place.takes(include_str!("../../sql/redshift/drop.sql"));
+    simulator.execute(&merge.replace(":'run'", "'x'"));
+    simulator.execute(include_str!("../../sql/redshift/drop.sql"));
 }

@@ -1,22 +1,22 @@
 //! What a load refuses, and that the warehouse is as before then.
 
-use crate::house::{Ended, House};
+use crate::house::{CommandOutput, TestWarehouse};
 use crate::redshift::Mode;
-use crate::rows::assert_same;
+use crate::rows::assert_tables_eq;
 
-fn with_star(mode: Mode) -> House {
-    let house = House::new(mode);
+fn warehouse_with_dataset(mode: Mode) -> TestWarehouse {
+    let warehouse = TestWarehouse::new(mode);
     let sizes = [
         "--events", "500", "--songs", "50", "--users", "9", "--files", "3", "--seed", "5",
     ];
-    house.generate("data", &sizes);
-    house.make("data/song_data", "data/log_data", "star");
-    house
+    warehouse.generate_input("data", &sizes);
+    warehouse.build_dataset("data/song_data", "data/log_data", "star");
+    warehouse
 }
 
 #[test]
-fn tables_that_are_missing_or_others() {
-    let house = with_star(Mode::Postgres);
+fn missing_or_changed_tables_are_rejected() {
+    let warehouse = warehouse_with_dataset(Mode::Postgres);
     let changes: [(&str, &[&str]); 7] = [
         (
             "ALTER TABLE artists ALTER name TYPE VARCHAR(9)",
@@ -39,11 +39,11 @@ fn tables_that_are_missing_or_others() {
         ),
     ];
     for (change, words) in changes {
-        house.client().batch_execute(change).unwrap();
-        let ended = house.load("star");
+        warehouse.admin_client().batch_execute(change).unwrap();
+        let ended = warehouse.load_dataset("star");
         match words {
-            [] => drop(ended.succeeds()),
-            words => drop(ended.fails(1, words)),
+            [] => drop(ended.assert_success()),
+            words => drop(ended.assert_failure(1, words)),
         }
     }
     // A run finds it before it reads anything.
@@ -56,90 +56,98 @@ fn tables_that_are_missing_or_others() {
         "--out",
         "new",
     ];
-    house.job(&run).fails(1, &["no table loads"]);
-    assert!(!house.path("new").exists());
+    warehouse
+        .run_command(&run)
+        .assert_failure(1, &["no table loads"]);
+    assert!(!warehouse.path("new").exists());
 }
 
 #[test]
-fn a_star_that_is_not_whole() {
-    let house = with_star(Mode::Postgres);
-    house.load("nowhere").fails(1, &["nowhere"]);
-    house
-        .load("data")
-        .fails(1, &["no star in data", "_report.json"]);
-    house.load("star").succeeds();
-    let before = house.tables();
-    let part = house.path("star/songplays/part-00000.parquet");
+fn incomplete_dataset_is_rejected() {
+    let warehouse = warehouse_with_dataset(Mode::Postgres);
+    warehouse
+        .load_dataset("nowhere")
+        .assert_failure(1, &["nowhere"]);
+    warehouse
+        .load_dataset("data")
+        .assert_failure(1, &["no star in data", "_report.json"]);
+    warehouse.load_dataset("star").assert_success();
+    let before = warehouse.warehouse_tables();
+    let part = warehouse.path("star/songplays/part-00000.parquet");
     let bytes = std::fs::read(&part).unwrap();
     // Another file of the same length, one that is cut, none.
     let mut other = bytes.clone();
     other[4..bytes.len() / 2].fill(7);
     std::fs::write(&part, other).unwrap();
-    house.load("star").fails(1, &["part-00000.parquet"]);
+    warehouse
+        .load_dataset("star")
+        .assert_failure(1, &["part-00000.parquet"]);
     std::fs::write(&part, &bytes[..bytes.len() / 2]).unwrap();
-    house
-        .load("star")
-        .fails(1, &["songplays", "the report says"]);
+    warehouse
+        .load_dataset("star")
+        .assert_failure(1, &["songplays", "the report says"]);
     std::fs::remove_file(&part).unwrap();
-    house.load("star").fails(1, &["songplays", "0 files"]);
+    warehouse
+        .load_dataset("star")
+        .assert_failure(1, &["songplays", "0 files"]);
     // One that holds less than the report says.
     std::fs::write(&part, &bytes).unwrap();
-    let report = house.path("star/_report.json");
+    let report = warehouse.path("star/_report.json");
     let text = std::fs::read_to_string(&report).unwrap();
     let mut json: serde_json::Value = serde_json::from_str(&text).unwrap();
     let rows = json["tables"]["songplays"]["rows"].as_u64().unwrap();
     json["tables"]["songplays"]["rows"] = (rows + 1).into();
     std::fs::write(&report, json.to_string()).unwrap();
-    house
-        .load("star")
-        .fails(1, &["rows arrived", &format!("says {}", rows + 1)]);
-    assert_same(&house.tables(), &before);
+    warehouse
+        .load_dataset("star")
+        .assert_failure(1, &["rows arrived", &format!("says {}", rows + 1)]);
+    assert_tables_eq(&warehouse.warehouse_tables(), &before);
     // What an earlier version wrote.
     json.as_object_mut().unwrap().remove("ledger");
     std::fs::write(&report, json.to_string()).unwrap();
-    house
-        .load("star")
-        .fails(1, &["an earlier sparkify", "run again"]);
+    warehouse
+        .load_dataset("star")
+        .assert_failure(1, &["an earlier sparkify", "run again"]);
 }
 
 #[test]
-fn dropping_rows_wants_a_word() {
-    let house = with_star(Mode::Postgres);
+fn dropping_rows_requires_confirmation() {
+    let warehouse = warehouse_with_dataset(Mode::Postgres);
     let create = |more: &[&str]| {
-        let mut command = house.command(&["create-tables", "--quiet"]);
-        Ended::of(command.args(more))
+        let mut command = warehouse.warehouse_command(&["create-tables", "--quiet"]);
+        CommandOutput::run(command.args(more))
     };
-    create(&[]).succeeds();
-    create(&["--drop"]).succeeds();
-    house.load("star").succeeds();
-    let before = house.tables();
-    create(&[]).succeeds();
-    create(&["--drop"]).fails(1, &["nothing was dropped", "10 tables", "--yes"]);
-    assert_same(&house.tables(), &before);
-    create(&["--drop", "--yes"]).succeeds();
-    assert!(house.tables().values().all(Vec::is_empty));
+    create(&[]).assert_success();
+    create(&["--drop"]).assert_success();
+    warehouse.load_dataset("star").assert_success();
+    let before = warehouse.warehouse_tables();
+    create(&[]).assert_success();
+    create(&["--drop"]).assert_failure(1, &["nothing was dropped", "10 tables", "--yes"]);
+    assert_tables_eq(&warehouse.warehouse_tables(), &before);
+    create(&["--drop", "--yes"]).assert_success();
+    assert!(warehouse.warehouse_tables().values().all(Vec::is_empty));
     // What others built on it is not theirs to drop.
-    house
-        .client()
+    warehouse
+        .admin_client()
         .batch_execute("CREATE VIEW mine AS SELECT * FROM users")
         .unwrap();
-    create(&["--drop", "--yes"]).fails(1, &["users", "mine"]);
-    house
-        .client()
+    create(&["--drop", "--yes"]).assert_failure(1, &["users", "mine"]);
+    warehouse
+        .admin_client()
         .batch_execute("SELECT * FROM mine, songplays")
         .unwrap();
 }
 
 #[test]
-fn a_dry_run_prints_the_sql_in_order_and_connects_to_nothing() {
-    let house = with_star(Mode::Postgres);
+fn dry_run_prints_sql_in_order_without_connecting() {
+    let warehouse = warehouse_with_dataset(Mode::Postgres);
     let nowhere = "postgres://someone@127.0.0.1:1/none";
     let print = |arguments: &[&str]| {
-        let mut command = house.sparkify(arguments);
+        let mut command = warehouse.sparkify(arguments);
         command.args(["--dry-run", "--warehouse", nowhere]);
-        Ended::of(&mut command).succeeds().stdout
+        CommandOutput::run(&mut command).assert_success().stdout
     };
-    let in_order = |text: &str, words: &[&str]| {
+    let assert_in_order = |text: &str, words: &[&str]| {
         let mut rest = text;
         for word in words {
             let Some((_, after)) = rest.split_once(word) else {
@@ -149,7 +157,7 @@ fn a_dry_run_prints_the_sql_in_order_and_connects_to_nothing() {
         }
     };
     let sql = print(&["create-tables", "--drop"]);
-    in_order(
+    assert_in_order(
         &sql,
         &[
             "BEGIN;",
@@ -159,7 +167,7 @@ fn a_dry_run_prints_the_sql_in_order_and_connects_to_nothing() {
         ],
     );
     let sql = print(&["load", "--from", "star", "--full-refresh"]);
-    in_order(
+    assert_in_order(
         &sql,
         &[
             "BEGIN;",
@@ -181,65 +189,71 @@ fn a_dry_run_prints_the_sql_in_order_and_connects_to_nothing() {
         "--out",
         "new",
     ];
-    in_order(&print(&run), &["BEGIN;", "COPY staged_time", "COMMIT;"]);
-    assert!(!house.path("new").exists());
+    assert_in_order(&print(&run), &["BEGIN;", "COPY staged_time", "COMMIT;"]);
+    assert!(!warehouse.path("new").exists());
 }
 
 /// What Redshift's COPY fails for is in its views of load errors, and so in the one line.
 #[test]
-fn a_copy_that_fails_says_what_the_views_say() {
-    let house = with_star(Mode::Redshift);
-    let folder = house.folder_of("star");
+fn copy_error_quotes_load_error_views() {
+    let warehouse = warehouse_with_dataset(Mode::Redshift);
+    let folder = warehouse.dataset_dir("star");
     let manifest = folder.join("users.manifest");
     let good = std::fs::read_to_string(&manifest).unwrap();
     let mut wrong: serde_json::Value = serde_json::from_str(&good).unwrap();
     wrong["entries"][0]["meta"]["content_length"] = 1.into();
     std::fs::write(&manifest, wrong.to_string()).unwrap();
-    house
-        .load("star")
-        .fails(1, &["Status 416", "users/part-00000.parquet"]);
+    warehouse
+        .load_dataset("star")
+        .assert_failure(1, &["Status 416", "users/part-00000.parquet"]);
     wrong["entries"][0]["meta"] = serde_json::json!({});
     std::fs::write(&manifest, wrong.to_string()).unwrap();
-    house.load("star").fails(1, &["15003"]);
+    warehouse.load_dataset("star").assert_failure(1, &["15003"]);
     std::fs::write(&manifest, &good).unwrap();
     let part = folder.join("users/part-00000.parquet");
     let bytes = std::fs::read(&part).unwrap();
     std::fs::remove_file(&part).unwrap();
-    house.load("star").fails(1, &["users/part-00000.parquet"]);
+    warehouse
+        .load_dataset("star")
+        .assert_failure(1, &["users/part-00000.parquet"]);
     std::fs::write(&part, bytes).unwrap();
-    let mut role = house.command(&["load", "--from", &house.out("star")]);
+    let mut role =
+        warehouse.warehouse_command(&["load", "--from", &warehouse.out_location("star")]);
     role.env(
         "SPARKIFY_IAM_ROLE",
         "arn:aws:iam::123456789012:role/another",
     );
-    Ended::of(&mut role).fails(1, &["role"]);
-    assert!(house.tables().values().all(Vec::is_empty));
-    house.load("star").succeeds();
-    assert_same(&house.tables(), &house.star("star"));
+    CommandOutput::run(&mut role).assert_failure(1, &["role"]);
+    assert!(warehouse.warehouse_tables().values().all(Vec::is_empty));
+    warehouse.load_dataset("star").assert_success();
+    assert_tables_eq(
+        &warehouse.warehouse_tables(),
+        &warehouse.dataset_tables("star"),
+    );
 }
 
 /// Redshift copies from S3 by itself, and it is no PostgreSQL, nor the other way round.
 #[test]
-fn warehouses_are_not_taken_for_each_other() {
-    let house = House::new(Mode::Redshift);
-    let url = house.url();
-    let mut local = house.sparkify(&["load", "--from", "star", "--warehouse", &url]);
-    Ended::of(&mut local).fails(2, &["its COPY reads from S3"]);
-    let url = house.url().replacen("redshift", "postgres", 1);
-    let mut wrong = house.sparkify(&["create-tables", "--warehouse", &url]);
-    Ended::of(&mut wrong).fails(1, &["it is Redshift", "redshift://"]);
-    let house = House::new(Mode::Postgres);
-    let url = house.url().replacen("postgres", "redshift", 1);
-    let mut wrong = house.sparkify(&["create-tables", "--warehouse", &url]);
+fn wrong_warehouse_kind_is_rejected() {
+    let warehouse = TestWarehouse::new(Mode::Redshift);
+    let url = warehouse.url();
+    let mut local = warehouse.sparkify(&["load", "--from", "star", "--warehouse", &url]);
+    CommandOutput::run(&mut local).assert_failure(2, &["its COPY reads from S3"]);
+    let url = warehouse.url().replacen("redshift", "postgres", 1);
+    let mut wrong = warehouse.sparkify(&["create-tables", "--warehouse", &url]);
+    CommandOutput::run(&mut wrong).assert_failure(1, &["it is Redshift", "redshift://"]);
+    let warehouse = TestWarehouse::new(Mode::Postgres);
+    let url = warehouse.url().replacen("postgres", "redshift", 1);
+    let mut wrong = warehouse.sparkify(&["create-tables", "--warehouse", &url]);
     wrong.env("PGSSLMODE", "disable");
-    Ended::of(&mut wrong).fails(1, &["it is PostgreSQL", "postgres://"]);
+    CommandOutput::run(&mut wrong).assert_failure(1, &["it is PostgreSQL", "postgres://"]);
 }
 
 /// A file that should name a warehouse and does not, by a slip of the pen, is no reason to load nothing in silence.
 #[test]
-fn a_configuration_without_a_cluster_is_refused() {
-    let house = with_star(Mode::Postgres);
-    house.write("dwh.cfg", "[CLUSTR]\nHOST=localhost\n");
+fn config_file_without_cluster_is_rejected() {
+    let warehouse = warehouse_with_dataset(Mode::Postgres);
+    warehouse.write_file("dwh.cfg", "[CLUSTR]\nHOST=localhost\n");
     let run = [
         "run",
         "--songs",
@@ -251,8 +265,8 @@ fn a_configuration_without_a_cluster_is_refused() {
         "--config",
         "dwh.cfg",
     ];
-    Ended::of(&mut house.sparkify(&run)).fails(2, &["no warehouse is named"]);
-    assert!(!house.path("new").exists());
+    CommandOutput::run(&mut warehouse.sparkify(&run)).assert_failure(2, &["no warehouse is named"]);
+    assert!(!warehouse.path("new").exists());
     // Nor is what is only about a load, without one.
     let run = [
         "run",
@@ -265,26 +279,30 @@ fn a_configuration_without_a_cluster_is_refused() {
         "--iam-role",
         "default",
     ];
-    Ended::of(&mut house.sparkify(&run)).fails(2, &["no warehouse is named"]);
+    CommandOutput::run(&mut warehouse.sparkify(&run)).assert_failure(2, &["no warehouse is named"]);
 }
 
 #[test]
-fn tables_are_created_once_by_whoever_is_first() {
-    let house = House::without_tables(Mode::Postgres);
+fn concurrent_create_tables_succeed() {
+    let warehouse = TestWarehouse::without_tables(Mode::Postgres);
     std::thread::scope(|scope| {
         for _ in 0..4 {
-            scope.spawn(|| house.job(&["create-tables", "--quiet"]).succeeds());
+            scope.spawn(|| {
+                warehouse
+                    .run_command(&["create-tables", "--quiet"])
+                    .assert_success()
+            });
         }
     });
-    assert!(house.tables().values().all(Vec::is_empty));
+    assert!(warehouse.warehouse_tables().values().all(Vec::is_empty));
 }
 
 /// The songs and logs of `[S3]` are those of the run.
 #[test]
-fn a_run_by_its_configuration_alone() {
-    let house = with_star(Mode::Postgres);
-    let database = house.database();
-    house.write(
+fn run_works_from_config_file_alone() {
+    let warehouse = warehouse_with_dataset(Mode::Postgres);
+    let database = warehouse.database();
+    warehouse.write_file(
         "dwh.cfg",
         &format!(
             "[CLUSTER]\nHOST='{}'\nDB_NAME='{}'\nDB_USER='{}'\nDB_PORT='{}'\n[IAM_ROLE]\nARN=''\n\
@@ -302,6 +320,9 @@ fn a_run_by_its_configuration_alone() {
         "--warehouse",
         "postgres://",
     ];
-    Ended::of(&mut house.sparkify(&run)).succeeds();
-    assert_same(&house.tables(), &house.star("star"));
+    CommandOutput::run(&mut warehouse.sparkify(&run)).assert_success();
+    assert_tables_eq(
+        &warehouse.warehouse_tables(),
+        &warehouse.dataset_tables("star"),
+    );
 }

@@ -9,16 +9,16 @@ use sparkify::warehouse::connect::config_file::ConfigFile;
 
 /// What an address is made from.
 #[derive(Default, Clone)]
-pub struct Sources {
+pub struct ConfigSources {
     pub url: Option<String>,
     pub ca_bundle: Option<String>,
-    pub environment: BTreeMap<String, String>,
+    pub env_vars: BTreeMap<String, String>,
     pub file: Option<ConfigFile>,
 }
 
-impl Sources {
+impl ConfigSources {
     /// A flag and nothing else.
-    pub fn of_url(url: &str) -> Self {
+    pub fn from_url(url: &str) -> Self {
         Self {
             url: Some(url.to_owned()),
             ..Self::default()
@@ -26,13 +26,13 @@ impl Sources {
     }
 
     /// The same with a variable.
-    pub fn env(mut self, name: &str, value: &str) -> Self {
-        self.environment.insert(name.to_owned(), value.to_owned());
+    pub fn with_env(mut self, name: &str, value: &str) -> Self {
+        self.env_vars.insert(name.to_owned(), value.to_owned());
         self
     }
 
     /// The same with a file.
-    pub fn file(mut self, text: &str) -> Self {
+    pub fn with_file(mut self, text: &str) -> Self {
         self.file = Some(ConfigFile::parse(Path::new("dwh.cfg"), text).unwrap());
         self
     }
@@ -44,14 +44,14 @@ impl Sources {
             url: self.url.as_deref(),
             ca_bundle: self.ca_bundle.as_deref(),
         };
-        let env = |name: &str| self.environment.get(name).cloned();
+        let env = |name: &str| self.env_vars.get(name).cloned();
         let address = ConnectionConfig::resolve(flags, self.file.as_ref(), env, &mut warnings);
         (address, warnings)
     }
 
     /// The address.
     #[track_caller]
-    pub fn address(&self) -> ConnectionConfig {
+    pub fn connection_config(&self) -> ConnectionConfig {
         let (address, warnings) = self.resolve();
         assert_eq!(warnings, Vec::<String>::new());
         address.unwrap().unwrap()
@@ -59,14 +59,14 @@ impl Sources {
 
     /// The error.
     #[track_caller]
-    pub fn error(&self) -> Error {
+    pub fn resolve_error(&self) -> Error {
         self.resolve().0.unwrap_err()
     }
 
     /// The password.
     #[track_caller]
-    pub fn password(&self) -> Option<String> {
-        let password = self.address().password?;
+    pub fn resolve_password(&self) -> Option<String> {
+        let password = self.connection_config().password?;
         Some(password.expose().to_owned())
     }
 }

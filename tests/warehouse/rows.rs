@@ -11,18 +11,18 @@ use postgres::Client;
 use sparkify::star::schema::{Column, ColumnType, MERGE_STATE_TABLES, STAR_TABLES, Table};
 
 /// The rows of tables, each as the exact text of its values, sorted.
-pub type Tables = BTreeMap<&'static str, Vec<String>>;
+pub type TableRows = BTreeMap<&'static str, Vec<String>>;
 
 /// All tables that both an output and a warehouse have.
-fn compared() -> impl Iterator<Item = &'static Table> {
-    let kept = MERGE_STATE_TABLES
+fn compared_tables() -> impl Iterator<Item = &'static Table> {
+    let merge_state = MERGE_STATE_TABLES
         .into_iter()
         .filter(|table| table.name != "ledger_objects");
-    STAR_TABLES.into_iter().chain(kept)
+    STAR_TABLES.into_iter().chain(merge_state)
 }
 
 /// The tables in an output folder.
-pub fn of_parquet(out: &Path) -> Tables {
+pub fn read_parquet_tables(out: &Path) -> TableRows {
     let rows = |table: &'static Table| {
         let mut rows = Vec::new();
         for file in std::fs::read_dir(out.join(table.dir)).unwrap() {
@@ -32,7 +32,8 @@ pub fn of_parquet(out: &Path) -> Tables {
                 let batch = batch.unwrap();
                 for row in 0..batch.num_rows() {
                     let columns = table.columns.iter().zip(batch.columns());
-                    let values = columns.map(|(column, array)| of_array(column, array, row));
+                    let values =
+                        columns.map(|(column, array)| format_array_value(column, array, row));
                     rows.push(values.collect::<Vec<_>>().join("|"));
                 }
             }
@@ -40,10 +41,10 @@ pub fn of_parquet(out: &Path) -> Tables {
         rows.sort_unstable();
         (table.name, rows)
     };
-    compared().map(rows).collect()
+    compared_tables().map(rows).collect()
 }
 
-fn of_array(column: &Column, array: &ArrayRef, row: usize) -> String {
+fn format_array_value(column: &Column, array: &ArrayRef, row: usize) -> String {
     if array.is_null(row) {
         return "null".to_owned();
     }
@@ -61,7 +62,7 @@ fn of_array(column: &Column, array: &ArrayRef, row: usize) -> String {
 }
 
 /// The tables in a database.
-pub fn of_database(client: &mut Client) -> Tables {
+pub fn read_database_tables(client: &mut Client) -> TableRows {
     let rows = |table: &'static Table| {
         let select = |column: &Column| match column.ty {
             ColumnType::Timestamp => {
@@ -77,17 +78,17 @@ pub fn of_database(client: &mut Client) -> Tables {
             .iter()
             .map(|row| {
                 let columns = table.columns.iter().enumerate();
-                let values = columns.map(|(i, column)| of_row(column, row, i));
+                let values = columns.map(|(i, column)| format_row_value(column, row, i));
                 values.collect::<Vec<_>>().join("|")
             })
             .collect();
         rows.sort_unstable();
         (table.name, rows)
     };
-    compared().map(rows).collect()
+    compared_tables().map(rows).collect()
 }
 
-fn of_row(column: &Column, row: &postgres::Row, i: usize) -> String {
+fn format_row_value(column: &Column, row: &postgres::Row, i: usize) -> String {
     let text = match column.ty {
         ColumnType::BigInt | ColumnType::Timestamp => {
             row.get::<_, Option<i64>>(i).map(|value| value.to_string())
@@ -106,7 +107,7 @@ fn of_row(column: &Column, row: &postgres::Row, i: usize) -> String {
 }
 
 /// What `loads` holds of each object: rows, by object and ETag; as often as it was loaded.
-pub fn loads(client: &mut Client) -> Vec<(String, String, i64)> {
+pub fn load_history_rows(client: &mut Client) -> Vec<(String, String, i64)> {
     let query = "SELECT object, etag, rows FROM loads ORDER BY object, etag, run";
     let rows = client.query(query, &[]).unwrap();
     let load = |row: &postgres::Row| (row.get(0), row.get(1), row.get(2));
@@ -115,7 +116,7 @@ pub fn loads(client: &mut Client) -> Vec<(String, String, i64)> {
 
 /// An error that names the first difference instead of both lists.
 #[track_caller]
-pub fn assert_same(found: &Tables, expected: &Tables) {
+pub fn assert_tables_eq(found: &TableRows, expected: &TableRows) {
     for (name, expected) in expected {
         let found = &found[name];
         let differs = found.iter().zip(expected).find(|(a, b)| a != b);

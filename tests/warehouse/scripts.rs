@@ -5,10 +5,10 @@ use sparkify::warehouse::catalog::warehouse_tables;
 use sparkify::warehouse::dialect::Dialect;
 use sparkify::warehouse::sql::template::{SqlTemplates, split_statements};
 
-const BOTH: [Dialect; 2] = [Dialect::Redshift, Dialect::Postgres];
+const DIALECTS: [Dialect; 2] = [Dialect::Redshift, Dialect::Postgres];
 
 /// A column as DDL has it, and nothing of keys.
-fn ddl(column: &Column) -> String {
+fn column_ddl(column: &Column) -> String {
     let ty = match column.ty {
         ColumnType::BigInt => "BIGINT".to_owned(),
         ColumnType::Integer => "INTEGER".to_owned(),
@@ -22,7 +22,7 @@ fn ddl(column: &Column) -> String {
 }
 
 /// The columns in a CREATE TABLE, in the same form.
-fn created(sql: &str) -> Vec<String> {
+fn created_columns(sql: &str) -> Vec<String> {
     let body = sql.split_once("(\n").unwrap().1;
     let lines = body.lines().map(str::trim).take_while(|line| *line != ")");
     let keys = ["CONSTRAINT", "PRIMARY KEY"];
@@ -37,23 +37,23 @@ fn created(sql: &str) -> Vec<String> {
 }
 
 #[test]
-fn what_is_created_is_the_schema() {
-    for dialect in BOTH {
+fn create_script_matches_schema() {
+    for dialect in DIALECTS {
         let create = split_statements(SqlTemplates::for_dialect(dialect).create);
         let creates = create.iter().filter(|sql| sql.starts_with("CREATE TABLE"));
         assert_eq!(creates.count(), warehouse_tables().len());
         for (name, columns) in warehouse_tables() {
             let head = format!("CREATE TABLE IF NOT EXISTS {name} (");
             let sql = create.iter().find(|sql| sql.starts_with(&head)).unwrap();
-            let wanted: Vec<String> = columns.iter().map(ddl).collect();
-            assert_eq!(created(sql), wanted, "{dialect:?} {name}");
+            let expected: Vec<String> = columns.iter().map(column_ddl).collect();
+            assert_eq!(created_columns(sql), expected, "{dialect:?} {name}");
         }
     }
 }
 
 /// Every comparison of text in PostgreSQL goes by bytes.
 #[test]
-fn text_in_postgresql_is_compared_bytewise() {
+fn postgres_text_columns_use_c_collation() {
     let scripts = SqlTemplates::for_dialect(Dialect::Postgres);
     for script in [scripts.create, scripts.stage] {
         for line in script.lines().filter(|line| line.contains("VARCHAR(")) {
@@ -63,8 +63,8 @@ fn text_in_postgresql_is_compared_bytewise() {
 }
 
 #[test]
-fn what_is_dropped_is_what_is_created() {
-    for dialect in BOTH {
+fn drop_script_drops_every_table() {
+    for dialect in DIALECTS {
         let mut dropped: Vec<&str> = split_statements(SqlTemplates::for_dialect(dialect).drop)
             .into_iter()
             .map(|sql| sql.strip_prefix("DROP TABLE IF EXISTS ").unwrap())
@@ -77,8 +77,8 @@ fn what_is_dropped_is_what_is_created() {
 }
 
 #[test]
-fn what_is_copied_is_the_parquet() {
-    for dialect in BOTH {
+fn copy_columns_match_parquet() {
+    for dialect in DIALECTS {
         let scripts = SqlTemplates::for_dialect(dialect);
         let copies = split_statements(scripts.copy);
         assert_eq!(copies.len(), STAR_TABLES.len() + MERGE_STATE_TABLES.len());
@@ -87,15 +87,15 @@ fn what_is_copied_is_the_parquet() {
             let sql = copies.iter().find(|sql| sql.starts_with(&head)).unwrap();
             let list = sql[head.len()..].split_once(')').unwrap().0;
             let list: Vec<&str> = list.split(',').map(str::trim).collect();
-            let wanted: Vec<&str> = table.columns.iter().map(|column| column.name).collect();
-            assert_eq!(list, wanted);
+            let expected: Vec<&str> = table.columns.iter().map(|column| column.name).collect();
+            assert_eq!(list, expected);
         }
     }
 }
 
 /// Every column of every table is held against what was merged, in PostgreSQL, where something may have changed it.
 #[test]
-fn every_column_is_verified() {
+fn verify_script_covers_every_column() {
     let [verify] = &split_statements(SqlTemplates::for_dialect(Dialect::Postgres).verify)[..]
     else {
         panic!("verify.sql is one statement")
@@ -122,8 +122,8 @@ fn every_column_is_verified() {
 
 /// A load is one transaction, which its lock begins and COMMIT ends, and nothing in it commits before.
 #[test]
-fn a_load_is_one_transaction() {
-    for dialect in BOTH {
+fn load_is_one_transaction() {
+    for dialect in DIALECTS {
         let scripts = SqlTemplates::for_dialect(dialect);
         let verify = split_statements(scripts.verify);
         assert!(

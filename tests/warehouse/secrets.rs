@@ -3,10 +3,10 @@
 use proptest::prelude::*;
 use sparkify::warehouse::connect::secret::Secret;
 
-use crate::resolve::Sources;
+use crate::resolve::ConfigSources;
 
 /// Twelve capital letters stand in nothing else; around them is what breaks URLs and files.
-fn planted() -> impl Strategy<Value = (String, String)> {
+fn planted_password() -> impl Strategy<Value = (String, String)> {
     (
         "[A-Z]{12}",
         "[a-z0-9/?#@:%&='\"\\[\\];, \\\\]{0,8}",
@@ -16,7 +16,7 @@ fn planted() -> impl Strategy<Value = (String, String)> {
 }
 
 /// All that is printed of what comes of it.
-fn printed(sources: &Sources) -> String {
+fn all_output(sources: &ConfigSources) -> String {
     let (address, warnings) = sources.resolve();
     let file = format!("{:?}", sources.file);
     match address {
@@ -26,12 +26,12 @@ fn printed(sources: &Sources) -> String {
     }
 }
 
-fn encoded(text: &str) -> String {
+fn percent_encode(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
 #[test]
-fn secrets_print_as_stars() {
+fn secret_prints_as_asterisks() {
     let secret = Secret::new("planted");
     assert_eq!(format!("{secret} {secret:?}"), "*** ***");
     assert_eq!(secret.expose(), "planted");
@@ -41,28 +41,28 @@ fn secrets_print_as_stars() {
 
 proptest! {
     #[test]
-    fn a_password_shows_nowhere((password, core) in planted(), scheme in "(redshift|postgres|x)") {
+    fn password_is_never_printed((password, core) in planted_password(), scheme in "(redshift|postgres|x)") {
         let raw = format!("{scheme}://me:{password}@host/db?sslmode=require");
-        let clean = format!("{scheme}://me:{}@host/db?sslmode=wrong", encoded(&password));
+        let clean = format!("{scheme}://me:{}@host/db?sslmode=wrong", percent_encode(&password));
         for url in [raw, clean] {
-            let flag = Sources::of_url(&url);
-            prop_assert!(!printed(&flag).contains(&core), "{}", printed(&flag));
-            let variable = Sources::default().env("SPARKIFY_WAREHOUSE", &url);
-            prop_assert!(!printed(&variable).contains(&core), "{}", printed(&variable));
+            let flag = ConfigSources::from_url(&url);
+            prop_assert!(!all_output(&flag).contains(&core), "{}", all_output(&flag));
+            let variable = ConfigSources::default().with_env("SPARKIFY_WAREHOUSE", &url);
+            prop_assert!(!all_output(&variable).contains(&core), "{}", all_output(&variable));
         }
-        let variable = Sources::of_url("redshift://me@host/db").env("PGPASSWORD", &password);
-        prop_assert!(!printed(&variable).contains(&core));
-        prop_assert_eq!(variable.password(), Some(password.clone()));
+        let variable = ConfigSources::from_url("redshift://me@host/db").with_env("PGPASSWORD", &password);
+        prop_assert!(!all_output(&variable).contains(&core));
+        prop_assert_eq!(variable.resolve_password(), Some(password.clone()));
 
         let text = format!("[CLUSTER]\nHOST=h\nDB_USER=u\nDB_PASSWORD={password}\n");
-        let file = Sources::default().file(&text);
-        prop_assert!(!printed(&file).contains(&core));
+        let file = ConfigSources::default().with_file(&text);
+        prop_assert!(!all_output(&file).contains(&core));
     }
 
     #[test]
-    fn an_encoded_password_arrives_as_it_is((password, _) in planted()) {
-        let url = format!("redshift://me:{}@host/db", encoded(&password));
-        let sources = Sources::default().env("SPARKIFY_WAREHOUSE", &url);
-        prop_assert_eq!(sources.password(), Some(password));
+    fn percent_encoded_password_is_decoded((password, _) in planted_password()) {
+        let url = format!("redshift://me:{}@host/db", percent_encode(&password));
+        let sources = ConfigSources::default().with_env("SPARKIFY_WAREHOUSE", &url);
+        prop_assert_eq!(sources.resolve_password(), Some(password));
     }
 }

@@ -10,14 +10,14 @@ use rcgen::{
 };
 use sparkify::warehouse::connect::session::Session;
 
-use crate::login::fails;
-use crate::postgres::{Database, Options, PASSWORD, Server, shared};
-use crate::resolve::Sources;
+use crate::login::assert_open_fails;
+use crate::postgres::{Database, PostgresServer, SUPERUSER_PASSWORD, ServerOptions, shared_server};
+use crate::resolve::ConfigSources;
 
 /// An authority, which signs certificates.
-struct Authority(CertifiedIssuer<'static, KeyPair>);
+struct CertificateAuthority(CertifiedIssuer<'static, KeyPair>);
 
-impl Authority {
+impl CertificateAuthority {
     fn new(name: &str) -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.distinguished_name.push(DnType::CommonName, name);
@@ -26,7 +26,7 @@ impl Authority {
     }
 
     /// A server with a certificate for this name, or for 127.0.0.1.
-    fn server(&self, name: Option<&str>, until: i32) -> Server {
+    fn start_server(&self, name: Option<&str>, not_after_year: i32) -> PostgresServer {
         let key = KeyPair::generate().unwrap();
         let names: Vec<String> = name.into_iter().map(str::to_owned).collect();
         let mut params = CertificateParams::new(names).unwrap();
@@ -35,34 +35,36 @@ impl Authority {
             params.subject_alt_names.push(ip);
         }
         params.not_before = date_time_ymd(2000, 1, 1);
-        params.not_after = date_time_ymd(until, 1, 1);
+        params.not_after = date_time_ymd(not_after_year, 1, 1);
         let certificate = params.signed_by(&key, &self.0).unwrap();
-        Server::start(Options {
+        PostgresServer::start(ServerOptions {
             tls: Some((certificate.pem(), key.serialize_pem())),
-            ..Options::default()
+            ..ServerOptions::default()
         })
     }
 
-    fn write(&self, path: &Path) -> String {
+    fn write_pem(&self, path: &Path) -> String {
         fs::write(path, self.0.pem()).unwrap();
         path.to_str().unwrap().to_owned()
     }
 }
 
 /// What becomes of it: open with or without TLS, or these words.
-enum End {
+enum Outcome {
     Encrypted,
     Plain,
     Fails(&'static str),
 }
-use End::{Encrypted, Fails, Plain};
+use Outcome::{Encrypted, Fails, Plain};
 
 #[track_caller]
-fn ends(database: &Database, parameters: &str, end: &End) {
+fn assert_outcome(database: &Database, parameters: &str, end: &Outcome) {
     let url = format!("{}?{parameters}", database.url());
-    let address = Sources::of_url(&url).env("PGPASSWORD", PASSWORD).address();
+    let address = ConfigSources::from_url(&url)
+        .with_env("PGPASSWORD", SUPERUSER_PASSWORD)
+        .connection_config();
     if let Fails(words) = end {
-        return fails(&address, &[words]);
+        return assert_open_fails(&address, &[words]);
     }
     let mut session = Session::open(&address).unwrap_or_else(|e| panic!("{parameters}: {e}"));
     let rows = session
@@ -73,41 +75,58 @@ fn ends(database: &Database, parameters: &str, end: &End) {
     assert_eq!(rows[0][0].as_deref(), Some(expected), "{parameters}");
 }
 
-const UNKNOWN: End = Fails("unknown authority; name a file with the certificate of that authority");
-const NAME: End = Fails("the certificate of the server is not for 127.0.0.1");
-const EXPIRED: End = Fails("the certificate of the server has expired");
+const UNKNOWN_AUTHORITY: Outcome =
+    Fails("unknown authority; name a file with the certificate of that authority");
+const WRONG_HOST: Outcome = Fails("the certificate of the server is not for 127.0.0.1");
+const EXPIRED: Outcome = Fails("the certificate of the server has expired");
 
 #[test]
-fn every_mode_checks_what_it_says() {
+fn every_sslmode_checks_what_it_promises() {
     let folder = tempfile::tempdir().unwrap();
-    let (ours, theirs) = (Authority::new("ours"), Authority::new("theirs"));
-    let known = ours.write(&folder.path().join("ours.pem"));
-    let other = theirs.write(&folder.path().join("theirs.pem"));
+    let (ours, theirs) = (
+        CertificateAuthority::new("ours"),
+        CertificateAuthority::new("theirs"),
+    );
+    let known = ours.write_pem(&folder.path().join("ours.pem"));
+    let other = theirs.write_pem(&folder.path().join("theirs.pem"));
 
-    let namesake = Authority::new("ours").write(&folder.path().join("namesake.pem"));
+    let namesake = CertificateAuthority::new("ours").write_pem(&folder.path().join("namesake.pem"));
 
-    let right = ours.server(None, 2100);
-    let misnamed = ours.server(Some("elsewhere.example"), 2100);
-    let expired = ours.server(None, 2001);
-    let [right, misnamed, expired] = [&right, &misnamed, &expired].map(Server::database);
+    let right = ours.start_server(None, 2100);
+    let misnamed = ours.start_server(Some("elsewhere.example"), 2100);
+    let expired = ours.start_server(None, 2001);
+    let [right, misnamed, expired] =
+        [&right, &misnamed, &expired].map(PostgresServer::create_database);
 
     for mode in ["allow", "prefer", "require"] {
         for database in [&right, &misnamed, &expired] {
-            ends(database, &format!("sslmode={mode}"), &Encrypted);
+            assert_outcome(database, &format!("sslmode={mode}"), &Encrypted);
         }
     }
-    ends(&right, "sslmode=disable", &Plain);
-    ends(&right, "", &Encrypted);
+    assert_outcome(&right, "sslmode=disable", &Plain);
+    assert_outcome(&right, "", &Encrypted);
     for (database, roots, modes) in [
         (&right, &known, [&Encrypted, &Encrypted, &Encrypted]),
-        (&right, &other, [&UNKNOWN, &UNKNOWN, &UNKNOWN]),
-        (&right, &namesake, [&UNKNOWN, &UNKNOWN, &UNKNOWN]),
-        (&misnamed, &known, [&Encrypted, &Encrypted, &NAME]),
-        (&misnamed, &other, [&UNKNOWN, &UNKNOWN, &UNKNOWN]),
+        (
+            &right,
+            &other,
+            [&UNKNOWN_AUTHORITY, &UNKNOWN_AUTHORITY, &UNKNOWN_AUTHORITY],
+        ),
+        (
+            &right,
+            &namesake,
+            [&UNKNOWN_AUTHORITY, &UNKNOWN_AUTHORITY, &UNKNOWN_AUTHORITY],
+        ),
+        (&misnamed, &known, [&Encrypted, &Encrypted, &WRONG_HOST]),
+        (
+            &misnamed,
+            &other,
+            [&UNKNOWN_AUTHORITY, &UNKNOWN_AUTHORITY, &UNKNOWN_AUTHORITY],
+        ),
         (&expired, &known, [&EXPIRED, &EXPIRED, &EXPIRED]),
     ] {
         for (mode, end) in ["require", "verify-ca", "verify-full"].iter().zip(modes) {
-            ends(
+            assert_outcome(
                 database,
                 &format!("sslmode={mode}&sslrootcert={roots}"),
                 end,
@@ -115,30 +134,30 @@ fn every_mode_checks_what_it_says() {
         }
     }
     // Who names an authority wants it checked.
-    ends(&right, &format!("sslrootcert={known}"), &Encrypted);
-    ends(&misnamed, &format!("sslrootcert={known}"), &NAME);
-    ends(&right, &format!("sslrootcert={other}"), &UNKNOWN);
+    assert_outcome(&right, &format!("sslrootcert={known}"), &Encrypted);
+    assert_outcome(&misnamed, &format!("sslrootcert={known}"), &WRONG_HOST);
+    assert_outcome(&right, &format!("sslrootcert={other}"), &UNKNOWN_AUTHORITY);
     // No system trusts an authority of ours.
     for parameters in [
         "sslmode=verify-ca",
         "sslmode=verify-full",
         "sslrootcert=system",
     ] {
-        ends(&right, parameters, &UNKNOWN);
+        assert_outcome(&right, parameters, &UNKNOWN_AUTHORITY);
     }
 }
 
 #[test]
-fn a_server_without_tls_is_refused_where_tls_is_wanted() {
+fn server_without_tls_is_rejected_if_required() {
     let folder = tempfile::tempdir().unwrap();
-    let known = Authority::new("ours").write(&folder.path().join("ours.pem"));
-    let database = shared().database();
+    let known = CertificateAuthority::new("ours").write_pem(&folder.path().join("ours.pem"));
+    let database = shared_server().create_database();
     for mode in ["disable", "allow", "prefer"] {
-        ends(&database, &format!("sslmode={mode}"), &Plain);
+        assert_outcome(&database, &format!("sslmode={mode}"), &Plain);
     }
     for mode in ["require", "verify-ca", "verify-full"] {
         let none = Fails("the server has no TLS");
-        ends(
+        assert_outcome(
             &database,
             &format!("sslmode={mode}&sslrootcert={known}"),
             &none,
@@ -147,7 +166,7 @@ fn a_server_without_tls_is_refused_where_tls_is_wanted() {
 }
 
 #[test]
-fn an_authority_that_signed_itself_is_no_server() {
+fn ca_certificate_is_rejected_as_server_certificate() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("own.pem");
     let key = KeyPair::generate().unwrap();
@@ -155,26 +174,26 @@ fn an_authority_that_signed_itself_is_no_server() {
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let certificate = params.self_signed(&key).unwrap().pem();
     fs::write(&path, &certificate).unwrap();
-    let server = Server::start(Options {
+    let server = PostgresServer::start(ServerOptions {
         tls: Some((certificate, key.serialize_pem())),
-        ..Options::default()
+        ..ServerOptions::default()
     });
-    let database = server.database();
+    let database = server.create_database();
     let refused = Fails("the certificate of the server is refused: ");
-    ends(
+    assert_outcome(
         &database,
         &format!("sslrootcert={}", path.display()),
         &refused,
     );
-    ends(&database, "sslmode=require", &Encrypted);
+    assert_outcome(&database, "sslmode=require", &Encrypted);
 }
 
 #[test]
-fn a_file_without_certificates_is_named() {
+fn root_file_without_certificates_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("roots.pem");
     let url = format!("redshift://me@h?sslrootcert={}", path.display());
-    let address = Sources::of_url(&url).address();
+    let address = ConfigSources::from_url(&url).connection_config();
     for text in [
         None,
         Some(""),

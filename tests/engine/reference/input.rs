@@ -12,24 +12,24 @@ use super::split;
 
 /// What a user names: paths or globs, and which objects count whatever their names end in.
 #[derive(Debug, Clone, Default)]
-pub struct Input {
-    pub places: Vec<PathBuf>,
+pub struct ReferenceInput {
+    pub locations: Vec<PathBuf>,
     pub include: Vec<String>,
 }
 
-impl<P: AsRef<Path> + ?Sized> From<&P> for Input {
+impl<P: AsRef<Path> + ?Sized> From<&P> for ReferenceInput {
     fn from(place: &P) -> Self {
         Self {
-            places: vec![place.as_ref().to_owned()],
+            locations: vec![place.as_ref().to_owned()],
             include: Vec::new(),
         }
     }
 }
 
-impl Input {
+impl ReferenceInput {
     /// The folder or file, if it is only one and no glob.
-    pub fn only_place(&self) -> Option<&Path> {
-        match &self.places[..] {
+    pub fn single_location(&self) -> Option<&Path> {
+        match &self.locations[..] {
             [place] if place.exists() => Some(place),
             _ => None,
         }
@@ -42,116 +42,119 @@ pub struct Object {
     pub key: String,
     pub path: PathBuf,
     /// The path from the root of all, without links in what the places name.
-    pub identity: PathBuf,
+    pub resolved_path: PathBuf,
 }
 
 pub struct Listing {
     /// By the bytes of the whole key.
     pub objects: Vec<Object>,
-    pub ignored: u64,
-    pub ignored_endings: BTreeMap<String, u64>,
+    pub ignored_objects: u64,
+    pub ignored_extensions: BTreeMap<String, u64>,
 }
 
 /// A file that a place names, or a hidden folder or name that is ignored with all that is in it.
-struct Found {
-    place: usize,
+struct ListedEntry {
+    location_index: usize,
     key: String,
     path: PathBuf,
-    identity: PathBuf,
+    resolved_path: PathBuf,
     is_input: bool,
 }
 
 /// Lists folders with everything below them, files, and globs. Symlinks are followed.
-pub fn list(input: &Input) -> io::Result<Listing> {
+pub fn list(input: &ReferenceInput) -> io::Result<Listing> {
     let mut found = Vec::new();
-    for (place, path) in input.places.iter().enumerate() {
+    for (place, path) in input.locations.iter().enumerate() {
         let (folder, pattern) = split_glob(path);
-        let home = fs::canonicalize(&folder)?;
+        let resolved_dir = fs::canonicalize(&folder)?;
         let mut keys = Vec::new();
         if folder.is_file() && pattern.is_none() {
             let name = folder.file_name().unwrap_or_default().to_string_lossy();
             let is_input = is_input(&name, &name, 0, &input.include);
-            let (path, identity) = (folder.clone(), home.clone());
+            let (path, identity) = (folder.clone(), resolved_dir.clone());
             let key = name.into_owned();
-            found.push(Found {
-                place,
+            found.push(ListedEntry {
+                location_index: place,
                 key,
                 path,
-                identity,
+                resolved_path: identity,
                 is_input,
             });
             continue;
         }
-        keys_below(&folder, "", &mut keys)?;
+        collect_keys(&folder, "", &mut keys)?;
         let mut named: BTreeMap<String, bool> = BTreeMap::new();
         for key in keys {
-            if let Some((key, is_input)) = judge(&key, pattern.as_deref(), &input.include) {
+            if let Some((key, is_input)) = classify_key(&key, pattern.as_deref(), &input.include) {
                 named.insert(key, is_input);
             }
         }
-        found.extend(named.into_iter().map(|(key, is_input)| Found {
-            place,
+        found.extend(named.into_iter().map(|(key, is_input)| ListedEntry {
+            location_index: place,
             path: folder.join(&key),
-            identity: home.join(&key),
+            resolved_path: resolved_dir.join(&key),
             key,
             is_input,
         }));
     }
     // Not folder by folder: `a.json` comes before `a/b.json`, as in an S3 listing.
-    found.sort_by(|a, b| a.identity.as_os_str().cmp(b.identity.as_os_str()));
+    found.sort_by(|a, b| a.resolved_path.as_os_str().cmp(b.resolved_path.as_os_str()));
     let mut listing = Listing {
         objects: Vec::new(),
-        ignored: 0,
-        ignored_endings: BTreeMap::new(),
+        ignored_objects: 0,
+        ignored_extensions: BTreeMap::new(),
     };
     // What two places name, by whatever links, is read once, as the first of them names it.
-    let mut first = BTreeMap::new();
+    let mut first_location = BTreeMap::new();
     for found in found.iter().filter(|found| found.is_input) {
-        let place = first.entry(fs::canonicalize(&found.path)?);
-        let place = place.or_insert(found.place);
-        *place = found.place.min(*place);
+        let place = first_location.entry(fs::canonicalize(&found.path)?);
+        let place = place.or_insert(found.location_index);
+        *place = found.location_index.min(*place);
     }
     let mut ignored = BTreeSet::new();
-    for Found {
-        place,
+    for ListedEntry {
+        location_index: place,
         key,
         path,
-        identity,
+        resolved_path: identity,
         is_input,
     } in found
     {
         if !is_input {
             if ignored.insert(identity) {
-                listing.ignored += 1;
-                *listing.ignored_endings.entry(ending(&key)).or_default() += 1;
+                listing.ignored_objects += 1;
+                *listing
+                    .ignored_extensions
+                    .entry(extension_label(&key))
+                    .or_default() += 1;
             }
             continue;
         }
-        if first[&fs::canonicalize(&path)?] != place {
+        if first_location[&fs::canonicalize(&path)?] != place {
             continue;
         }
-        let key = match input.only_place() {
+        let key = match input.single_location() {
             Some(_) => key,
             None => path.to_string_lossy().into_owned(),
         };
         listing.objects.push(Object {
             key,
             path,
-            identity,
+            resolved_path: identity,
         });
     }
     Ok(listing)
 }
 
 /// The keys of all files below a folder.
-fn keys_below(folder: &Path, parent: &str, keys: &mut Vec<String>) -> io::Result<()> {
+fn collect_keys(folder: &Path, parent: &str, keys: &mut Vec<String>) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
         let key = format!("{parent}{name}");
         if fs::metadata(entry.path())?.is_dir() {
             let before = keys.len();
-            keys_below(&entry.path(), &format!("{key}/"), keys)?;
+            collect_keys(&entry.path(), &format!("{key}/"), keys)?;
             if before == keys.len() && is_hidden(&name) {
                 // An empty one is ignored as any other hidden folder.
                 keys.push(format!("{key}/empty"));
@@ -181,10 +184,14 @@ fn split_glob(path: &Path) -> (PathBuf, Option<Vec<String>>) {
 
 /// What a key stands for below a place, if that names it: the input object, or what is ignored (of a
 /// hidden folder the folder).
-fn judge(key: &str, pattern: Option<&[String]>, include: &[String]) -> Option<(String, bool)> {
+fn classify_key(
+    key: &str,
+    pattern: Option<&[String]>,
+    include: &[String],
+) -> Option<(String, bool)> {
     let names: Vec<&str> = key.split('/').collect();
     // How many names the pattern matches; hidden ones below that are ignored.
-    let named = match pattern {
+    let matched_components = match pattern {
         None => 0,
         Some(pattern) => {
             let all = 0..=names.len();
@@ -199,20 +206,20 @@ fn judge(key: &str, pattern: Option<&[String]>, include: &[String]) -> Option<(S
             matched
         }
     };
-    let hidden = (named..names.len() - 1).find(|&n| is_hidden(names[n]));
+    let hidden = (matched_components..names.len() - 1).find(|&n| is_hidden(names[n]));
     if let Some(hidden) = hidden {
         return Some((names[..=hidden].join("/"), false));
     }
     let name = names.last()?;
     Some((
         key.to_owned(),
-        is_input(key, name, names.len().min(named), include),
+        is_input(key, name, names.len().min(matched_components), include),
     ))
 }
 
-fn is_input(key: &str, name: &str, named: usize, include: &[String]) -> bool {
-    let is_named = named == key.split('/').count();
-    (has_input_ending(name) && (is_named || !is_hidden(name)))
+fn is_input(key: &str, name: &str, matched_components: usize, include: &[String]) -> bool {
+    let is_named = matched_components == key.split('/').count();
+    (has_input_extension(name) && (is_named || !is_hidden(name)))
         || include.iter().any(|glob| {
             let pattern: Vec<_> = glob.split('/').map(str::to_owned).collect();
             match pattern.len() {
@@ -224,18 +231,18 @@ fn is_input(key: &str, name: &str, named: usize, include: &[String]) -> bool {
 
 /// Whether the names of a pattern match these names. With `ends_hidden`, a wildcard may match the last of
 /// them though it is hidden.
-fn glob_matches(pattern: &[String], names: &[&str], ends_hidden: bool) -> bool {
+fn glob_matches(pattern: &[String], names: &[&str], allow_hidden_last: bool) -> bool {
     let may_match = |pattern: &str, name: &str, is_last: bool| {
-        !is_hidden(name) || pattern.starts_with(&name[..1]) || (ends_hidden && is_last)
+        !is_hidden(name) || pattern.starts_with(&name[..1]) || (allow_hidden_last && is_last)
     };
     match (pattern, names) {
         ([], []) => true,
         ([], _) => false,
         ([folders, rest @ ..], names) if folders == "**" => {
-            glob_matches(rest, names, ends_hidden)
+            glob_matches(rest, names, allow_hidden_last)
                 || names.split_first().is_some_and(|(name, others)| {
                     may_match("*", name, others.is_empty())
-                        && glob_matches(pattern, others, ends_hidden)
+                        && glob_matches(pattern, others, allow_hidden_last)
                 })
         }
         (_, []) => false,
@@ -243,7 +250,7 @@ fn glob_matches(pattern: &[String], names: &[&str], ends_hidden: bool) -> bool {
             let (chars, text): (Vec<_>, Vec<_>) = (first.chars().collect(), name.chars().collect());
             may_match(first, name, others.is_empty())
                 && wildcards_match(&chars, &text)
-                && glob_matches(rest, others, ends_hidden)
+                && glob_matches(rest, others, allow_hidden_last)
         }
     }
 }
@@ -255,27 +262,27 @@ fn wildcards_match(pattern: &[char], name: &[char]) -> bool {
         (['*', rest @ ..], _) => (0..=name.len()).any(|n| wildcards_match(rest, &name[n..])),
         (['?', rest @ ..], [_, others @ ..]) => wildcards_match(rest, others),
         (['[', set @ ..], [c, others @ ..]) => {
-            let (is_not, set) = match set {
+            let (is_negated, set) = match set {
                 ['!', set @ ..] => (true, set),
                 set => (false, set),
             };
             // The first character of a set is one of it, also if it is a bracket.
             let end = 1 + set[1..].iter().position(|&c| c == ']').unwrap();
             let mut rest = &set[..end];
-            let mut is_in = false;
+            let mut is_member = false;
             while let [first, ..] = rest {
                 match rest {
                     [from, '-', to, more @ ..] => {
-                        is_in |= (from..=to).contains(&c);
+                        is_member |= (from..=to).contains(&c);
                         rest = more;
                     }
                     _ => {
-                        is_in |= first == c;
+                        is_member |= first == c;
                         rest = &rest[1..];
                     }
                 }
             }
-            is_in != is_not && wildcards_match(&set[end + 1..], others)
+            is_member != is_negated && wildcards_match(&set[end + 1..], others)
         }
         ([c, rest @ ..], [d, others @ ..]) => c == d && wildcards_match(rest, others),
         _ => false,
@@ -286,7 +293,7 @@ fn is_hidden(name: &str) -> bool {
     name.starts_with(['.', '_'])
 }
 
-fn has_input_ending(name: &str) -> bool {
+fn has_input_extension(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     let plain = [".gz", ".gzip", ".bz2", ".zst"]
         .iter()
@@ -298,7 +305,7 @@ fn has_input_ending(name: &str) -> bool {
 }
 
 /// What a report calls the ending of an ignored name.
-fn ending(key: &str) -> String {
+fn extension_label(key: &str) -> String {
     let name = key.rsplit('/').next().unwrap_or_default();
     let ending = name.rsplit_once('.').map(|(_, ending)| ending);
     match ending {
@@ -309,20 +316,20 @@ fn ending(key: &str) -> String {
 }
 
 /// The bytes of an object: all that could be decompressed, and whether the stream broke after them.
-pub struct Decoded {
+pub struct Decompressed {
     pub bytes: Vec<u8>,
-    pub damaged: bool,
+    pub is_corrupt: bool,
 }
 
 /// Decompresses a stored object: by its first bytes, and where they say nothing by the ending of its key.
 /// An object of zero bytes holds nothing, compressed or not.
-pub fn decode(key: &str, stored: &[u8]) -> io::Result<Decoded> {
+pub fn decompress(key: &str, stored: &[u8]) -> io::Result<Decompressed> {
     let key = key.to_ascii_lowercase();
     let (mut gzip, mut bzip2, mut zstd) = match stored.first() {
         // As JSON begins, and a byte order mark.
         None | Some(b' ' | b'\t' | b'\r' | b'\n' | b'{' | b'[' | 0xEF) => (false, false, false),
         // Another format, whatever its name says.
-        Some(_) if split::is_foreign(stored) => (false, false, false),
+        Some(_) if split::is_unsupported_format(stored) => (false, false, false),
         Some(_) => (
             key.ends_with(".gz") || key.ends_with(".gzip"),
             key.ends_with(".bz2"),
@@ -342,26 +349,26 @@ pub fn decode(key: &str, stored: &[u8]) -> io::Result<Decoded> {
         _ => {}
     }
     if gzip {
-        Ok(decode_streams::<flate2::Decompress>(stored))
+        Ok(decompress_streams::<flate2::Decompress>(stored))
     } else if bzip2 {
-        Ok(decode_streams::<bzip2::Decompress>(stored))
+        Ok(decompress_streams::<bzip2::Decompress>(stored))
     } else if zstd {
-        decode_zstd(stored)
+        decompress_zstd(stored)
     } else {
-        Ok(Decoded {
+        Ok(Decompressed {
             bytes: stored.to_vec(),
-            damaged: false,
+            is_corrupt: false,
         })
     }
 }
 
 /// A gzip member or bzip2 stream being decompressed. The crates' `Read` adapters drop what a call
 /// decoded before it met an error; at this level nothing is lost.
-trait Stream {
+trait StreamDecoder {
     /// Whether zero bytes after a stream are padding.
-    const IS_PADDED: bool;
+    const ALLOWS_ZERO_PADDING: bool;
     /// Bytes of output a step. What bzip2 writes in a step that fails it does not count, so it gets one.
-    const ROOM: usize;
+    const STEP_BYTES: usize;
     fn new() -> Self;
     /// Decompresses some of `input` into `output`; true at the end of the stream.
     fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<bool, ()>;
@@ -369,9 +376,9 @@ trait Stream {
     fn totals(&self) -> (u64, u64);
 }
 
-impl Stream for flate2::Decompress {
-    const IS_PADDED: bool = true;
-    const ROOM: usize = 1 << 16;
+impl StreamDecoder for flate2::Decompress {
+    const ALLOWS_ZERO_PADDING: bool = true;
+    const STEP_BYTES: usize = 1 << 16;
     fn new() -> Self {
         flate2::Decompress::new_gzip(15)
     }
@@ -386,9 +393,9 @@ impl Stream for flate2::Decompress {
     }
 }
 
-impl Stream for bzip2::Decompress {
-    const IS_PADDED: bool = false;
-    const ROOM: usize = 1;
+impl StreamDecoder for bzip2::Decompress {
+    const ALLOWS_ZERO_PADDING: bool = false;
+    const STEP_BYTES: usize = 1;
     fn new() -> Self {
         bzip2::Decompress::new(false)
     }
@@ -404,51 +411,57 @@ impl Stream for bzip2::Decompress {
 }
 
 /// Reads one stream after another to the end of the input.
-fn decode_streams<S: Stream>(stored: &[u8]) -> Decoded {
+fn decompress_streams<S: StreamDecoder>(stored: &[u8]) -> Decompressed {
     let mut bytes = Vec::new();
     let mut rest = stored;
-    let mut buffer = vec![0; S::ROOM];
+    let mut buffer = vec![0; S::STEP_BYTES];
     while !rest.is_empty() {
         let mut stream = S::new();
         loop {
             let (in_before, out_before) = stream.totals();
             let step = stream.step(rest, &mut buffer);
             let (in_after, out_after) = stream.totals();
-            let (taken, given) = (in_after - in_before, out_after - out_before);
-            rest = &rest[taken as usize..];
-            bytes.extend_from_slice(&buffer[..given as usize]);
+            let (consumed, produced) = (in_after - in_before, out_after - out_before);
+            rest = &rest[consumed as usize..];
+            bytes.extend_from_slice(&buffer[..produced as usize]);
             match step {
                 Ok(true) => {
-                    while S::IS_PADDED && rest.first() == Some(&0) {
+                    while S::ALLOWS_ZERO_PADDING && rest.first() == Some(&0) {
                         rest = &rest[1..];
                     }
                     break;
                 }
-                Ok(false) if taken > 0 || given > 0 => {}
+                Ok(false) if consumed > 0 || produced > 0 => {}
                 // Corrupt, or no more input and nothing left to give: truncated.
                 _ => {
                     let damaged = true;
-                    return Decoded { bytes, damaged };
+                    return Decompressed {
+                        bytes,
+                        is_corrupt: damaged,
+                    };
                 }
             }
         }
     }
-    Decoded {
+    Decompressed {
         bytes,
-        damaged: false,
+        is_corrupt: false,
     }
 }
 
 /// The adapter of this crate reads frame after frame by itself. It too drops what the failing call
 /// decoded, so a damaged stream is decoded again from one byte at a time: a call that fails then
 /// had nothing left to give.
-fn decode_zstd(stored: &[u8]) -> io::Result<Decoded> {
+fn decompress_zstd(stored: &[u8]) -> io::Result<Decompressed> {
     let mut bytes = Vec::new();
     let mut decoder = zstd::Decoder::with_buffer(stored)?;
     decoder.window_log_max(31)?;
     if decoder.read_to_end(&mut bytes).is_ok() {
         let damaged = false;
-        return Ok(Decoded { bytes, damaged });
+        return Ok(Decompressed {
+            bytes,
+            is_corrupt: damaged,
+        });
     }
     bytes.clear();
     let mut decoder = zstd::stream::raw::Decoder::new()?;
@@ -464,5 +477,8 @@ fn decode_zstd(stored: &[u8]) -> io::Result<Decoded> {
         }
     }
     let damaged = true;
-    Ok(Decoded { bytes, damaged })
+    Ok(Decompressed {
+        bytes,
+        is_corrupt: damaged,
+    })
 }

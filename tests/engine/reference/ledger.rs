@@ -9,28 +9,28 @@ use super::rows::{Event, SongRecord};
 use super::star::{self, FNV_BASIS, fnv_hash};
 
 #[derive(Debug, Clone, PartialEq)]
-pub struct Ledger {
+pub struct MergeState {
     /// In input order.
-    pub objects: Vec<LedgerObject>,
+    pub source_objects: Vec<SourceObject>,
     /// By `user_id`.
-    pub users: Vec<LedgerUser>,
+    pub users: Vec<UserState>,
     /// By the bytes of `artist_id`.
-    pub artists: Vec<LedgerArtist>,
+    pub artists: Vec<ArtistState>,
     /// By `song_key` and `duration`.
-    pub songs: Vec<LedgerSong>,
+    pub songs: Vec<SongState>,
     /// In input order.
-    pub songplays: Vec<LedgerSongplay>,
+    pub songplays: Vec<SongplayState>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub struct LedgerObject {
+pub struct SourceObject {
     pub object: String,
     pub etag: String,
     pub rows: i64,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub struct LedgerUser {
+pub struct UserState {
     pub user_id: i32,
     /// Microseconds since 1970.
     pub start_time: i64,
@@ -39,13 +39,13 @@ pub struct LedgerUser {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub struct LedgerArtist {
+pub struct ArtistState {
     pub artist_id: String,
     pub song_id: String,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub struct LedgerSong {
+pub struct SongState {
     pub song_key: i64,
     pub duration: f64,
     pub song_id: String,
@@ -53,7 +53,7 @@ pub struct LedgerSong {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub struct LedgerSongplay {
+pub struct SongplayState {
     pub songplay_id: i64,
     pub song_key: i64,
     pub duration: f64,
@@ -67,28 +67,28 @@ pub fn song_key(title: &str, artist_name: &str) -> i64 {
 }
 
 /// Each object of an input, of which so many events are kept.
-pub fn objects(
-    input: &input::Input,
+pub fn source_objects(
+    input: &input::ReferenceInput,
     kept: &BTreeMap<String, u64>,
-) -> io::Result<Vec<LedgerObject>> {
+) -> io::Result<Vec<SourceObject>> {
     let row = |object: input::Object| {
-        let found = std::fs::metadata(&object.path)?;
-        let nanoseconds = found.mtime() * 1_000_000_000 + found.mtime_nsec();
-        Ok(LedgerObject {
+        let metadata = std::fs::metadata(&object.path)?;
+        let nanoseconds = metadata.mtime() * 1_000_000_000 + metadata.mtime_nsec();
+        Ok(SourceObject {
             object: object
-                .identity
+                .resolved_path
                 .to_str()
                 .expect("tests use UTF-8")
                 .to_owned(),
-            etag: format!("{}-{nanoseconds}", found.len()),
+            etag: format!("{}-{nanoseconds}", metadata.len()),
             rows: kept.get(&object.key).copied().unwrap_or_default() as i64,
         })
     };
     input::list(input)?.objects.into_iter().map(row).collect()
 }
 
-pub fn users(events: &[Event]) -> Vec<LedgerUser> {
-    let row = |event: &Event| LedgerUser {
+pub fn users(events: &[Event]) -> Vec<UserState> {
+    let row = |event: &Event| UserState {
         user_id: event.user_id,
         start_time: star::start_time(event),
         session_id: event.session_id,
@@ -97,22 +97,25 @@ pub fn users(events: &[Event]) -> Vec<LedgerUser> {
     star::latest_events(events).into_iter().map(row).collect()
 }
 
-pub fn artists(songs: &[SongRecord]) -> Vec<LedgerArtist> {
-    let row = |song: &SongRecord| LedgerArtist {
+pub fn artists(songs: &[SongRecord]) -> Vec<ArtistState> {
+    let row = |song: &SongRecord| ArtistState {
         artist_id: song.artist_id.clone(),
         song_id: song.song_id.clone(),
     };
-    star::artist_records(songs).into_iter().map(row).collect()
+    star::preferred_artist_records(songs)
+        .into_iter()
+        .map(row)
+        .collect()
 }
 
-pub fn songs(songs: &[SongRecord]) -> Vec<LedgerSong> {
-    let row = |song: &SongRecord| LedgerSong {
+pub fn songs(songs: &[SongRecord]) -> Vec<SongState> {
+    let row = |song: &SongRecord| SongState {
         song_key: song_key(&song.title, &song.artist_name),
-        duration: star::without_sign_of_zero(song.duration),
+        duration: star::normalize_negative_zero(song.duration),
         song_id: song.song_id.clone(),
         artist_id: song.artist_id.clone(),
     };
-    let mut rows: Vec<LedgerSong> = songs.iter().map(row).collect();
+    let mut rows: Vec<SongState> = songs.iter().map(row).collect();
     rows.sort_by(|a, b| {
         let key = a.song_key.cmp(&b.song_key);
         let key = key.then(a.duration.total_cmp(&b.duration));
@@ -122,13 +125,13 @@ pub fn songs(songs: &[SongRecord]) -> Vec<LedgerSong> {
     rows
 }
 
-pub fn songplays(events: &[Event]) -> Vec<LedgerSongplay> {
+pub fn songplays(events: &[Event]) -> Vec<SongplayState> {
     let row = |event: &Event| {
         let (song, artist) = (event.song.as_deref()?, event.artist.as_deref()?);
-        Some(LedgerSongplay {
+        Some(SongplayState {
             songplay_id: star::songplay_id(event),
             song_key: song_key(song, artist),
-            duration: star::without_sign_of_zero(event.length?),
+            duration: star::normalize_negative_zero(event.length?),
         })
     };
     events.iter().filter_map(row).collect()

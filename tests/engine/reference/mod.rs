@@ -23,16 +23,16 @@ use std::collections::BTreeMap;
 use std::io;
 
 use rows::Event;
-use value::{Fields, Reason};
+use value::{Fields, RejectReason};
 
-pub use input::{Input, list};
-pub use split::{Found, records};
+pub use input::{ReferenceInput, list};
+pub use split::{ScanItem, scan_records};
 
-pub use ledger::{Ledger, LedgerArtist, LedgerObject, LedgerSong, LedgerSongplay, LedgerUser};
+pub use ledger::{ArtistState, MergeState, SongState, SongplayState, SourceObject, UserState};
 
 /// The whole result of one run.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Reference {
+pub struct ReferenceOutput {
     /// In input order.
     pub songplays: Vec<Songplay>,
     /// By `user_id`.
@@ -43,7 +43,7 @@ pub struct Reference {
     pub artists: Vec<Artist>,
     /// By `start_time`.
     pub time: Vec<Time>,
-    pub ledger: Ledger,
+    pub merge_state: MergeState,
     pub song_counts: SongCounts,
     pub log_counts: LogCounts,
     /// Songplays whose song was found.
@@ -60,18 +60,18 @@ pub struct SongCounts {
     pub objects: u64,
     pub ignored_objects: u64,
     /// By the endings of their names.
-    pub ignored_endings: BTreeMap<String, u64>,
+    pub ignored_extensions: BTreeMap<String, u64>,
     /// Bytes of the objects as stored, before decompression.
     pub bytes: u64,
     pub records: u64,
     pub rejected: u64,
     pub rejected_by_reason: BTreeMap<String, u64>,
-    pub lost: Lost,
+    pub data_loss: DataLoss,
 }
 
 /// What the budget is about beside records, of songs or of logs.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Lost {
+pub struct DataLoss {
     /// Bytes of all objects, decompressed.
     pub decompressed_bytes: u64,
     /// Bytes of all rejects.
@@ -86,13 +86,13 @@ pub struct LogCounts {
     pub objects: u64,
     pub ignored_objects: u64,
     /// By the endings of their names.
-    pub ignored_endings: BTreeMap<String, u64>,
+    pub ignored_extensions: BTreeMap<String, u64>,
     /// Bytes of the objects as stored, before decompression.
     pub bytes: u64,
     pub records: u64,
     pub rejected: u64,
     pub rejected_by_reason: BTreeMap<String, u64>,
-    pub lost: Lost,
+    pub data_loss: DataLoss,
     pub kept: u64,
     pub filtered: u64,
     pub duplicates: u64,
@@ -169,39 +169,42 @@ pub struct Time {
 }
 
 /// The star schema of everything in the two inputs (each a folder, one file, or several places and globs).
-pub fn compute(songs: impl Into<Input>, logs: impl Into<Input>) -> io::Result<Reference> {
+pub fn compute(
+    songs: impl Into<ReferenceInput>,
+    logs: impl Into<ReferenceInput>,
+) -> io::Result<ReferenceOutput> {
     let (songs, logs) = (&songs.into(), &logs.into());
     let mut song_records = Vec::new();
-    let song_read = read_prefix(songs, rows::SONG_KEYS, |_, fields| {
-        song_records.push(rows::song(fields)?);
+    let song_read = read_input(songs, rows::SONG_KEYS, |_, fields| {
+        song_records.push(rows::parse_song(fields)?);
         Ok(())
     })?;
 
     let mut events: Vec<Event> = Vec::new();
     let mut filtered = 0;
     let mut kept: BTreeMap<String, u64> = BTreeMap::new();
-    let log_read = read_prefix(logs, rows::EVENT_KEYS, |object, fields| {
+    let log_read = read_input(logs, rows::EVENT_KEYS, |object, fields| {
         // The filter comes before the columns: an event it drops need only be valid JSON.
         if !rows::is_next_song(fields) {
             filtered += 1;
             return Ok(());
         }
-        let event = rows::event(fields)?;
+        let event = rows::parse_event(fields)?;
         *kept.entry(object.to_owned()).or_default() += 1;
         events.push(event);
         Ok(())
     })?;
 
-    let distinct = star::distinct(&events);
+    let distinct = star::deduplicate(&events);
     let songplays = star::songplays(&song_records, &distinct);
     let matched = songplays.iter().filter(|p| p.song_id.is_some()).count();
-    Ok(Reference {
+    Ok(ReferenceOutput {
         users: star::users(&events),
         songs: star::songs(&song_records),
         artists: star::artists(&song_records),
         time: star::time(&events),
-        ledger: Ledger {
-            objects: ledger::objects(logs, &kept)?,
+        merge_state: MergeState {
+            source_objects: ledger::source_objects(logs, &kept)?,
             users: ledger::users(&events),
             artists: ledger::artists(&song_records),
             songs: ledger::songs(&song_records),
@@ -211,22 +214,22 @@ pub fn compute(songs: impl Into<Input>, logs: impl Into<Input>) -> io::Result<Re
         song_counts: SongCounts {
             objects: song_read.objects,
             ignored_objects: song_read.ignored_objects,
-            ignored_endings: song_read.ignored_endings,
+            ignored_extensions: song_read.ignored_extensions,
             bytes: song_read.bytes,
             records: song_read.records,
             rejected: song_read.rejects.len() as u64,
-            rejected_by_reason: by_reason(&song_read.rejects),
-            lost: song_read.lost,
+            rejected_by_reason: count_by_reason(&song_read.rejects),
+            data_loss: song_read.data_loss,
         },
         log_counts: LogCounts {
             objects: log_read.objects,
             ignored_objects: log_read.ignored_objects,
-            ignored_endings: log_read.ignored_endings,
+            ignored_extensions: log_read.ignored_extensions,
             bytes: log_read.bytes,
             records: log_read.records,
             rejected: log_read.rejects.len() as u64,
-            rejected_by_reason: by_reason(&log_read.rejects),
-            lost: log_read.lost,
+            rejected_by_reason: count_by_reason(&log_read.rejects),
+            data_loss: log_read.data_loss,
             kept: songplays.len() as u64,
             filtered,
             duplicates: (events.len() - distinct.len()) as u64,
@@ -239,44 +242,44 @@ pub fn compute(songs: impl Into<Input>, logs: impl Into<Input>) -> io::Result<Re
 
 /// What reading one prefix gives beside the accepted records themselves.
 #[derive(Default)]
-struct Read {
+struct ReadOutcome {
     objects: u64,
     ignored_objects: u64,
-    ignored_endings: BTreeMap<String, u64>,
+    ignored_extensions: BTreeMap<String, u64>,
     bytes: u64,
     records: u64,
     rejects: Vec<Reject>,
-    lost: Lost,
+    data_loss: DataLoss,
 }
 
 /// Hands every valid record of an input to `accept`, in input order, and notes the rejects.
-fn read_prefix(
-    input: &Input,
+fn read_input(
+    input: &ReferenceInput,
     keys: &[&str],
-    mut accept: impl FnMut(&str, &Fields) -> Result<(), Reason>,
-) -> io::Result<Read> {
+    mut accept: impl FnMut(&str, &Fields) -> Result<(), RejectReason>,
+) -> io::Result<ReadOutcome> {
     let listing = input::list(input)?;
-    let mut read = Read {
+    let mut read = ReadOutcome {
         objects: listing.objects.len() as u64,
-        ignored_objects: listing.ignored,
-        ignored_endings: listing.ignored_endings.clone(),
-        ..Read::default()
+        ignored_objects: listing.ignored_objects,
+        ignored_extensions: listing.ignored_extensions.clone(),
+        ..ReadOutcome::default()
     };
     for object in &listing.objects {
         let stored = std::fs::read(&object.path)?;
         read.bytes += stored.len() as u64;
-        let decoded = input::decode(&object.key, &stored)?;
+        let decoded = input::decompress(&object.key, &stored)?;
         let bytes = decoded.bytes.as_slice();
-        read.lost.decompressed_bytes += bytes.len() as u64;
+        read.data_loss.decompressed_bytes += bytes.len() as u64;
 
         // Lines are counted up to `counted`, so that each byte is looked at once.
         let (mut line, mut counted) = (1, 0);
-        let mut reject = |reason: Reason, start: usize, end: usize| {
+        let mut reject = |reason: RejectReason, start: usize, end: usize| {
             line += count_newlines(&bytes[counted..start]);
             counted = start;
-            read.lost.rejected_bytes += (end - start) as u64;
+            read.data_loss.rejected_bytes += (end - start) as u64;
             read.rejects.push(Reject {
-                reason: reason.name().to_string(),
+                reason: reason.as_str().to_string(),
                 object: object.key.clone(),
                 line,
                 offset: start as u64,
@@ -284,33 +287,40 @@ fn read_prefix(
             });
         };
 
-        let found = records(bytes, keys);
-        read.records += found.len() as u64;
-        for record in &found {
+        let items = scan_records(bytes, keys);
+        read.records += items.len() as u64;
+        for record in &items {
             match record {
-                Found::Record(range) => {
+                ScanItem::Record(range) => {
                     let outcome = std::str::from_utf8(&bytes[range.clone()])
-                        .map_err(|_| Reason::Encoding)
-                        .and_then(|text| accept(&object.key, &Fields::of(text)));
+                        .map_err(|_| RejectReason::Encoding)
+                        .and_then(|text| accept(&object.key, &Fields::parse(text)));
                     if let Err(reason) = outcome {
                         reject(reason, range.start, range.end);
                     }
                 }
-                Found::Broken(range) => reject(Reason::Syntax, range.start, range.end),
-                Found::Foreign(range) => reject(Reason::NotJson, range.start, range.end),
+                ScanItem::Malformed(range) => reject(RejectReason::Syntax, range.start, range.end),
+                ScanItem::UnsupportedFormat(range) => {
+                    reject(RejectReason::NotJson, range.start, range.end)
+                }
             }
         }
-        let is_readable = |record: &Found| match record {
-            Found::Record(range) => std::str::from_utf8(&bytes[range.clone()]).is_ok(),
-            Found::Broken(_) | Found::Foreign(_) => false,
+        let is_readable = |record: &ScanItem| match record {
+            ScanItem::Record(range) => std::str::from_utf8(&bytes[range.clone()]).is_ok(),
+            ScanItem::Malformed(_) | ScanItem::UnsupportedFormat(_) => false,
         };
-        let is_unreadable = !found.is_empty() && !found.iter().any(is_readable);
-        read.lost.unreadable_objects += u64::from(is_unreadable || decoded.damaged);
+        let is_unreadable = !items.is_empty() && !items.iter().any(is_readable);
+        read.data_loss.unreadable_objects += u64::from(is_unreadable || decoded.is_corrupt);
         // A damaged stream is one reject. Where the bytes end in a record, that record already is
         // it: only a reject that ran to the end of the object can be the last thing found.
-        if decoded.damaged && !matches!(found.last(), Some(Found::Broken(_) | Found::Foreign(_))) {
+        if decoded.is_corrupt
+            && !matches!(
+                items.last(),
+                Some(ScanItem::Malformed(_) | ScanItem::UnsupportedFormat(_))
+            )
+        {
             read.records += 1;
-            reject(Reason::Syntax, bytes.len(), bytes.len());
+            reject(RejectReason::Syntax, bytes.len(), bytes.len());
         }
     }
     Ok(read)
@@ -320,7 +330,7 @@ fn count_newlines(bytes: &[u8]) -> u64 {
     bytes.iter().filter(|&&b| b == b'\n').count() as u64
 }
 
-fn by_reason(rejects: &[Reject]) -> BTreeMap<String, u64> {
+fn count_by_reason(rejects: &[Reject]) -> BTreeMap<String, u64> {
     let mut counts = BTreeMap::new();
     for reject in rejects {
         *counts.entry(reject.reason.clone()).or_default() += 1;

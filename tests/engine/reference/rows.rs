@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Datelike};
 
-use super::value::{Fields, Reason, Scalar, bigint, double, int, text};
+use super::value::{Fields, RejectReason, Scalar, bigint, double, int, text};
 
 /// An accepted song record. It feeds the songs, the artists and the song lookup.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,10 +74,10 @@ pub const EVENT_KEYS: &[&str] = &[
 ];
 
 /// The lookup's `song` and `artist` go into no column, so no length is too much.
-const NO_LIMIT: usize = usize::MAX;
+const UNLIMITED: usize = usize::MAX;
 
-pub fn song(fields: &Fields) -> Result<SongRecord, Reason> {
-    let mut check = Check::default();
+pub fn parse_song(fields: &Fields) -> Result<SongRecord, RejectReason> {
+    let mut check = RowValidator::default();
     let record = SongRecord {
         song_id: check.required(text(fields.get("song_id"), 32)),
         title: check.required(text(fields.get("title"), 1024)),
@@ -89,7 +89,7 @@ pub fn song(fields: &Fields) -> Result<SongRecord, Reason> {
         year: check.optional(int(fields.get("year"))),
         duration: check.required(double(fields.get("duration"))),
     };
-    check.pass(record)
+    check.finish(record)
 }
 
 /// The filter: no other value of `page` than this string is kept, and none is rejected for it.
@@ -97,10 +97,10 @@ pub fn is_next_song(fields: &Fields) -> bool {
     fields.get("page") == Scalar::Text(Some("NextSong".to_string()))
 }
 
-pub fn event(fields: &Fields) -> Result<Event, Reason> {
-    let mut check = Check::default();
+pub fn parse_event(fields: &Fields) -> Result<Event, RejectReason> {
+    let mut check = RowValidator::default();
     let record = Event {
-        ts: check.required(timestamp(fields.get("ts"))),
+        ts: check.required(parse_timestamp(fields.get("ts"))),
         user_id: check.required(int(fields.get("userId"))),
         session_id: check.required(int(fields.get("sessionId"))),
         item_in_session: check.required(int(fields.get("itemInSession"))),
@@ -110,29 +110,29 @@ pub fn event(fields: &Fields) -> Result<Event, Reason> {
         gender: check.optional(text(fields.get("gender"), 16)),
         location: check.optional(text(fields.get("location"), 512)),
         user_agent: check.optional(text(fields.get("userAgent"), 1024)),
-        song: check.optional(text(fields.get("song"), NO_LIMIT)),
-        artist: check.optional(text(fields.get("artist"), NO_LIMIT)),
+        song: check.optional(text(fields.get("song"), UNLIMITED)),
+        artist: check.optional(text(fields.get("artist"), UNLIMITED)),
         length: check.optional(double(fields.get("length"))),
     };
-    check.pass(record)
+    check.finish(record)
 }
 
-fn timestamp(value: Scalar) -> Result<Option<i64>, Reason> {
+fn parse_timestamp(value: Scalar) -> Result<Option<i64>, RejectReason> {
     let Some(ts) = bigint(value)? else {
         return Ok(None);
     };
     match DateTime::from_timestamp_millis(ts) {
         Some(time) if (1..=9999).contains(&time.year()) => Ok(Some(ts)),
-        _ => Err(Reason::Range),
+        _ => Err(RejectReason::Range),
     }
 }
 
 /// Collects the reasons of a record's columns and keeps the one that comes first.
 #[derive(Default)]
-struct Check(Option<Reason>);
+struct RowValidator(Option<RejectReason>);
 
-impl Check {
-    fn optional<T>(&mut self, column: Result<Option<T>, Reason>) -> Option<T> {
+impl RowValidator {
+    fn optional<T>(&mut self, column: Result<Option<T>, RejectReason>) -> Option<T> {
         column.unwrap_or_else(|reason| {
             self.0 = Some(self.0.map_or(reason, |first| first.min(reason)));
             None
@@ -140,12 +140,12 @@ impl Check {
     }
 
     /// A default stands in for a value that is not there; `pass` then throws the row away.
-    fn required<T: Default>(&mut self, column: Result<Option<T>, Reason>) -> T {
-        let present = column.and_then(|value| value.ok_or(Reason::Missing));
+    fn required<T: Default>(&mut self, column: Result<Option<T>, RejectReason>) -> T {
+        let present = column.and_then(|value| value.ok_or(RejectReason::Missing));
         self.optional(present.map(Some)).unwrap_or_default()
     }
 
-    fn pass<T>(self, row: T) -> Result<T, Reason> {
+    fn finish<T>(self, row: T) -> Result<T, RejectReason> {
         match self.0 {
             Some(reason) => Err(reason),
             None => Ok(row),

@@ -16,55 +16,55 @@ use super::value::Fields;
 /// The record object itself is depth 1.
 const MAX_DEPTH: usize = 128;
 
-const MARK: &[u8] = b"\xEF\xBB\xBF";
+const BOM: &[u8] = b"\xEF\xBB\xBF";
 
 /// What an object holds, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Found {
+pub enum ScanItem {
     /// A well-formed record.
     Record(Range<usize>),
     /// A `syntax` reject, without the white space after it.
-    Broken(Range<usize>),
+    Malformed(Range<usize>),
     /// The whole object as one `not_json` reject.
-    Foreign(Range<usize>),
+    UnsupportedFormat(Range<usize>),
 }
 
 /// Everything that an object holds. After a broken record a candidate must have one of `keys`.
-pub fn records(bytes: &[u8], keys: &[&str]) -> Vec<Found> {
-    if is_foreign(bytes) {
+pub fn scan_records(bytes: &[u8], keys: &[&str]) -> Vec<ScanItem> {
+    if is_unsupported_format(bytes) {
         let blank = count_whitespace(bytes.iter().rev());
-        return vec![Found::Foreign(0..bytes.len() - blank)];
+        return vec![ScanItem::UnsupportedFormat(0..bytes.len() - blank)];
     }
-    let is_array = bytes[separators(bytes, b"")..].starts_with(b"[")
+    let is_array = bytes[separator_len(bytes, b"")..].starts_with(b"[")
         // The first bytes decide, however long an object is.
-        && separators(bytes, b"") < 4096;
-    let between: &[u8] = if is_array { b",[]" } else { b"" };
-    let mut found = Vec::new();
+        && separator_len(bytes, b"") < 4096;
+    let array_separators: &[u8] = if is_array { b",[]" } else { b"" };
+    let mut items = Vec::new();
     let (mut at, mut is_open) = (0, false);
     loop {
-        let next = at + separators(&bytes[at..], between);
+        let next = at + separator_len(&bytes[at..], array_separators);
         let bracket = |b: &&u8| matches!(b, b'[' | b']');
         if let Some(last) = bytes[at..next].iter().rev().find(bracket) {
             is_open = *last == b'[';
         }
         at = next;
         if at == bytes.len() {
-            if is_open && !matches!(found.last(), Some(Found::Broken(_))) {
-                found.push(Found::Broken(at..at));
+            if is_open && !matches!(items.last(), Some(ScanItem::Malformed(_))) {
+                items.push(ScanItem::Malformed(at..at));
             }
-            return found;
+            return items;
         }
-        match check(&bytes[at..]) {
-            Check::Complete(length) => {
-                found.push(Found::Record(at..at + length));
+        match check_record(&bytes[at..]) {
+            RecordCheck::Complete(length) => {
+                items.push(ScanItem::Record(at..at + length));
                 at += length;
                 // It is closed only after its last record.
                 is_open = is_array;
             }
-            Check::Broken(_) => {
-                let next = resume(bytes, at, is_array, keys);
+            RecordCheck::Malformed(_) => {
+                let next = resync(bytes, at, is_array, keys);
                 let blank = count_whitespace(bytes[at..next].iter().rev());
-                found.push(Found::Broken(at..next - blank));
+                items.push(ScanItem::Malformed(at..next - blank));
                 at = next;
             }
         }
@@ -72,11 +72,11 @@ pub fn records(bytes: &[u8], keys: &[&str]) -> Vec<Found> {
 }
 
 /// The length of white space, byte order marks and `others` at the beginning.
-fn separators(bytes: &[u8], others: &[u8]) -> usize {
+fn separator_len(bytes: &[u8], others: &[u8]) -> usize {
     let mut at = 0;
     while at < bytes.len() {
-        if bytes[at..].starts_with(MARK) {
-            at += MARK.len();
+        if bytes[at..].starts_with(BOM) {
+            at += BOM.len();
         } else if is_whitespace(bytes[at]) || others.contains(&bytes[at]) {
             at += 1;
         } else {
@@ -87,8 +87,8 @@ fn separators(bytes: &[u8], others: &[u8]) -> usize {
 }
 
 /// Whether the first bytes are those of another format.
-pub fn is_foreign(bytes: &[u8]) -> bool {
-    let marks: [&[u8]; 11] = [
+pub fn is_unsupported_format(bytes: &[u8]) -> bool {
+    let magic_numbers: [&[u8]; 11] = [
         &[0xFF, 0xFE],
         &[0xFE, 0xFF],
         &[0, 0, 0xFE, 0xFF],
@@ -101,55 +101,55 @@ pub fn is_foreign(bytes: &[u8]) -> bool {
         &[0x04, 0x22, 0x4D, 0x18],
         b"\xFF\x06\x00\x00sNaPpY",
     ];
-    if marks.iter().any(|mark| bytes.starts_with(mark)) {
+    if magic_numbers.iter().any(|mark| bytes.starts_with(mark)) {
         return true;
     }
     // Wide characters without a mark: a zero byte beside a brace, bracket or blank.
-    let starts = |b: u8| b == b'{' || b == b'[' || is_whitespace(b);
+    let can_start_json = |b: u8| b == b'{' || b == b'[' || is_whitespace(b);
     if let [a, b, c, d, ..] = *bytes {
-        let little = starts(a) && b == 0 && d == 0;
-        let big = a == 0 && c == 0 && (starts(b) || (b == 0 && starts(d)));
+        let little = can_start_json(a) && b == 0 && d == 0;
+        let big = a == 0 && c == 0 && (can_start_json(b) || (b == 0 && can_start_json(d)));
         // Of two zeros in a row only the wider encoding has a use.
         if (little && (c != 0 || d == 0)) || (big && (d != 0 || b == 0)) {
             return true;
         }
     }
     let head = &bytes[..bytes.len().min(4096)];
-    match head[separators(head, b"")..] {
+    match head[separator_len(head, b"")..] {
         [b'<', next, ..] => next.is_ascii_alphabetic() || next == b'!' || next == b'?',
         _ => false,
     }
 }
 
 /// What stands at a record position.
-enum Check {
+enum RecordCheck {
     /// A well-formed record of so many bytes.
     Complete(usize),
     /// None. The first byte that cannot continue a record is this far on; it is the length of the
     /// input when only its end is at fault.
-    Broken(#[allow(dead_code)] usize),
+    Malformed(#[allow(dead_code)] usize),
 }
 
-fn check(input: &[u8]) -> Check {
+fn check_record(input: &[u8]) -> RecordCheck {
     if input[0] != b'{' {
-        return Check::Broken(0);
+        return RecordCheck::Malformed(0);
     }
-    let parsed = parse(input);
+    let parsed = parse_value(input);
     let end = match parsed {
         Ok(length) => length,
-        Err(_) => grammar_error(input),
+        Err(_) => syntax_error_offset(input),
     };
     // `serde_json` has no limit of depth when it ignores values. Up to `end` the bytes are known
     // to be a proper beginning of a record, so brackets can be told from text by the quotes alone.
-    match (too_deep(&input[..end]), parsed) {
-        (Some(bracket), _) => Check::Broken(bracket),
-        (None, Ok(length)) => Check::Complete(length),
-        (None, Err(_)) => Check::Broken(end),
+    match (find_depth_violation(&input[..end]), parsed) {
+        (Some(bracket), _) => RecordCheck::Malformed(bracket),
+        (None, Ok(length)) => RecordCheck::Complete(length),
+        (None, Err(_)) => RecordCheck::Malformed(end),
     }
 }
 
 /// Parses one value at the start of the input and gives its length.
-fn parse(input: &[u8]) -> Result<usize, Error> {
+fn parse_value(input: &[u8]) -> Result<usize, Error> {
     let mut values = Deserializer::from_slice(input).into_iter::<IgnoredAny>();
     match values.next() {
         Some(Ok(_)) => Ok(values.byte_offset()),
@@ -159,15 +159,15 @@ fn parse(input: &[u8]) -> Result<usize, Error> {
 }
 
 /// Where the grammar breaks in an input that holds no complete record: its length if it does not.
-fn grammar_error(input: &[u8]) -> usize {
+fn syntax_error_offset(input: &[u8]) -> usize {
     // Doubling first: a broken record may be followed by gigabytes that have no part in it.
     let mut broken = 64;
-    while broken < input.len() && viable(&input[..broken]) {
+    while broken < input.len() && is_viable_prefix(&input[..broken]) {
         broken *= 2;
     }
     if broken >= input.len() {
         broken = input.len();
-        if viable(input) {
+        if is_viable_prefix(input) {
             return broken;
         }
     }
@@ -175,7 +175,7 @@ fn grammar_error(input: &[u8]) -> usize {
     let mut good = 1;
     while broken - good > 1 {
         let middle = good + (broken - good) / 2;
-        if viable(&input[..middle]) {
+        if is_viable_prefix(&input[..middle]) {
             good = middle;
         } else {
             broken = middle;
@@ -185,10 +185,10 @@ fn grammar_error(input: &[u8]) -> usize {
 }
 
 /// Whether a prefix that holds no complete record can be continued to one.
-fn viable(prefix: &[u8]) -> bool {
+fn is_viable_prefix(prefix: &[u8]) -> bool {
     let mut probe = prefix.to_vec();
-    probe.resize(prefix.len() + missing_zeros(prefix), b'0');
-    match parse(&probe) {
+    probe.resize(prefix.len() + zeros_to_complete(prefix), b'0');
+    match parse_value(&probe) {
         Ok(_) => true,
         Err(error) => error.is_eof(),
     }
@@ -198,7 +198,7 @@ fn viable(prefix: &[u8]) -> bool {
 /// reports a wrong number instead of the end; in a `\u` escape it reports the end without looking
 /// at the digits that are there. Zeros appended there complete the number or escape, and lead on
 /// wherever the prefix was good; one that was bad already stays bad. Gives how many are needed.
-fn missing_zeros(prefix: &[u8]) -> usize {
+fn zeros_to_complete(prefix: &[u8]) -> usize {
     let length = prefix.len();
     for digits in 0..4.min(length.saturating_sub(1)) {
         if let Some(before) = prefix[..length - digits].strip_suffix(b"\\u") {
@@ -218,7 +218,7 @@ fn missing_zeros(prefix: &[u8]) -> usize {
 }
 
 /// The first bracket that opens a level too many.
-fn too_deep(start_of_record: &[u8]) -> Option<usize> {
+fn find_depth_violation(start_of_record: &[u8]) -> Option<usize> {
     let (mut depth, mut in_string, mut escaped) = (0, false, false);
     for (at, byte) in start_of_record.iter().enumerate() {
         match byte {
@@ -237,18 +237,18 @@ fn too_deep(start_of_record: &[u8]) -> Option<usize> {
 
 /// Where reading goes on after the broken record at `start`: the nearest place where a record can
 /// begin, else the end.
-fn resume(bytes: &[u8], start: usize, is_array: bool, keys: &[&str]) -> usize {
+fn resync(bytes: &[u8], start: usize, is_array: bool, keys: &[&str]) -> usize {
     for at in start + 1..bytes.len() {
         if bytes[at] != b'{' {
             continue;
         }
         // Byte order marks right before it are passed over.
         let mut begin = at;
-        while begin >= start + 1 + MARK.len() && bytes[start + 1..begin].ends_with(MARK) {
-            begin -= MARK.len();
+        while begin >= start + 1 + BOM.len() && bytes[start + 1..begin].ends_with(BOM) {
+            begin -= BOM.len();
         }
         let before = &bytes[start..begin];
-        let visible = without_marks(before);
+        let visible = strip_boms(before);
         if visible.last().is_some_and(|b| matches!(b, b'\n' | b'\r')) {
             return begin;
         }
@@ -258,13 +258,13 @@ fn resume(bytes: &[u8], start: usize, is_array: bool, keys: &[&str]) -> usize {
             .take_while(|b| !matches!(b, b'\n' | b'\r'));
         let is_first =
             line.clone().count() < visible.len() && line.clone().all(|b| matches!(b, b' ' | b'\t'));
-        let mut solid = visible.iter().rev().filter(|b| !is_whitespace(**b));
-        let follows_brace = match solid.next() {
+        let mut non_blank = visible.iter().rev().filter(|b| !is_whitespace(**b));
+        let follows_brace = match non_blank.next() {
             Some(b'}') => true,
-            Some(b',') if is_array => solid.next() == Some(&b'}'),
+            Some(b',') if is_array => non_blank.next() == Some(&b'}'),
             _ => false,
         };
-        if (is_first || follows_brace) && is_whole_record(&bytes[at..], keys) {
+        if (is_first || follows_brace) && is_complete_record(&bytes[at..], keys) {
             return begin;
         }
     }
@@ -272,11 +272,11 @@ fn resume(bytes: &[u8], start: usize, is_array: bool, keys: &[&str]) -> usize {
 }
 
 /// The bytes without byte order marks, but for the first byte, which belongs to the broken record.
-fn without_marks(bytes: &[u8]) -> Vec<u8> {
+fn strip_boms(bytes: &[u8]) -> Vec<u8> {
     let (mut visible, mut at) = (Vec::new(), 0);
     while at < bytes.len() {
-        if at > 0 && bytes[at..].starts_with(MARK) {
-            at += MARK.len();
+        if at > 0 && bytes[at..].starts_with(BOM) {
+            at += BOM.len();
         } else {
             visible.push(bytes[at]);
             at += 1;
@@ -286,14 +286,14 @@ fn without_marks(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// Whether a whole object with one of `keys` begins here.
-fn is_whole_record(bytes: &[u8], keys: &[&str]) -> bool {
-    let Check::Complete(length) = check(bytes) else {
+fn is_complete_record(bytes: &[u8], keys: &[&str]) -> bool {
+    let RecordCheck::Complete(length) = check_record(bytes) else {
         return false;
     };
     // No known key has a character that is not ASCII.
     let text = String::from_utf8_lossy(&bytes[..length]);
-    let fields = Fields::of(&text);
-    keys.iter().any(|key| fields.has(key))
+    let fields = Fields::parse(&text);
+    keys.iter().any(|key| fields.contains_key(key))
 }
 
 fn is_whitespace(byte: u8) -> bool {

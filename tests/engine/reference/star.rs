@@ -33,12 +33,12 @@ pub fn start_time(event: &Event) -> i64 {
 /// One event for each songplay_id, in input order: the smallest by (level, location, user agent, song key), null last.
 /// Events that tie are the same in all columns of songplays, unless two different ones share an id: then the
 /// smallest by (start time, user, session) is taken. Of those that still tie the first one is.
-pub fn distinct(events: &[Event]) -> Vec<Event> {
+pub fn deduplicate(events: &[Event]) -> Vec<Event> {
     let mut best: HashMap<i64, usize> = HashMap::new();
     for (number, event) in events.iter().enumerate() {
-        let held = best.entry(songplay_id(event)).or_insert(number);
-        if by_content(event, &events[*held]) == Ordering::Less {
-            *held = number;
+        let current = best.entry(songplay_id(event)).or_insert(number);
+        if cmp_content(event, &events[*current]) == Ordering::Less {
+            *current = number;
         }
     }
     let mut numbers: Vec<usize> = best.into_values().collect();
@@ -49,16 +49,16 @@ pub fn distinct(events: &[Event]) -> Vec<Event> {
         .collect()
 }
 
-fn by_content(a: &Event, b: &Event) -> Ordering {
+fn cmp_content(a: &Event, b: &Event) -> Ordering {
     let song = |event: &Event| {
         let (title, artist) = (event.song.as_ref()?, event.artist.as_ref()?);
         Some((song_key(title, artist), event.length?))
     };
     (a.level.as_bytes().cmp(b.level.as_bytes()))
-        .then_with(|| null_last(&a.location, &b.location, Ord::cmp))
-        .then_with(|| null_last(&a.user_agent, &b.user_agent, Ord::cmp))
+        .then_with(|| cmp_nulls_last(&a.location, &b.location, Ord::cmp))
+        .then_with(|| cmp_nulls_last(&a.user_agent, &b.user_agent, Ord::cmp))
         .then_with(|| {
-            null_last(&song(a), &song(b), |a, b| {
+            cmp_nulls_last(&song(a), &song(b), |a, b| {
                 // No length is NaN, and both zeros are equal.
                 a.partial_cmp(b).expect("lengths are numbers")
             })
@@ -115,13 +115,13 @@ pub fn songplays(songs: &[SongRecord], events: &[Event]) -> Vec<Songplay> {
 /// The event of each user that counts, in the order of the users: the latest one, and of those that tie the
 /// smallest by (level, first name, last name, gender), null last.
 pub fn latest_events(events: &[Event]) -> Vec<&Event> {
-    let age = |event: &Event| (event.ts, event.session_id, event.item_in_session);
+    let recency = |event: &Event| (event.ts, event.session_id, event.item_in_session);
     let order = |a: &Event, b: &Event| {
-        (age(b).cmp(&age(a)))
+        (recency(b).cmp(&recency(a)))
             .then_with(|| a.level.cmp(&b.level))
-            .then_with(|| null_last(&a.first_name, &b.first_name, Ord::cmp))
-            .then_with(|| null_last(&a.last_name, &b.last_name, Ord::cmp))
-            .then_with(|| null_last(&a.gender, &b.gender, Ord::cmp))
+            .then_with(|| cmp_nulls_last(&a.first_name, &b.first_name, Ord::cmp))
+            .then_with(|| cmp_nulls_last(&a.last_name, &b.last_name, Ord::cmp))
+            .then_with(|| cmp_nulls_last(&a.gender, &b.gender, Ord::cmp))
     };
     let mut latest: BTreeMap<i32, &Event> = BTreeMap::new();
     for event in events {
@@ -154,16 +154,16 @@ fn smallest_by_key(
 ) -> Vec<&SongRecord> {
     let mut best: BTreeMap<&str, &SongRecord> = BTreeMap::new();
     for song in songs {
-        let held = best.entry(key(song)).or_insert(song);
-        if order(song, held) == Ordering::Less {
-            *held = song;
+        let current = best.entry(key(song)).or_insert(song);
+        if order(song, current) == Ordering::Less {
+            *current = song;
         }
     }
     best.into_values().collect()
 }
 
 /// Null comes last.
-fn null_last<T>(a: &Option<T>, b: &Option<T>, order: impl Fn(&T, &T) -> Ordering) -> Ordering {
+fn cmp_nulls_last<T>(a: &Option<T>, b: &Option<T>, order: impl Fn(&T, &T) -> Ordering) -> Ordering {
     match (a, b) {
         (Some(a), Some(b)) => order(a, b),
         _ => a.is_none().cmp(&b.is_none()),
@@ -171,12 +171,12 @@ fn null_last<T>(a: &Option<T>, b: &Option<T>, order: impl Fn(&T, &T) -> Ordering
 }
 
 /// Returns the 0.0 that -0.0 equals, and every other value as it is.
-pub fn without_sign_of_zero(value: f64) -> f64 {
+pub fn normalize_negative_zero(value: f64) -> f64 {
     if value == 0.0 { 0.0 } else { value }
 }
 
 /// Compares doubles, of which none is NaN: -0.0 equals 0.0.
-fn by_value(a: &f64, b: &f64) -> Ordering {
+fn cmp_doubles(a: &f64, b: &f64) -> Ordering {
     a.partial_cmp(b).expect("JSON has no NaN")
 }
 
@@ -184,8 +184,8 @@ pub fn songs(songs: &[SongRecord]) -> Vec<Song> {
     let order = |a: &SongRecord, b: &SongRecord| {
         (a.title.cmp(&b.title))
             .then_with(|| a.artist_id.cmp(&b.artist_id))
-            .then_with(|| null_last(&a.year, &b.year, Ord::cmp))
-            .then_with(|| by_value(&a.duration, &b.duration))
+            .then_with(|| cmp_nulls_last(&a.year, &b.year, Ord::cmp))
+            .then_with(|| cmp_doubles(&a.duration, &b.duration))
     };
     smallest_by_key(songs, |song| &song.song_id, order)
         .into_iter()
@@ -194,38 +194,40 @@ pub fn songs(songs: &[SongRecord]) -> Vec<Song> {
             title: song.title.clone(),
             artist_id: song.artist_id.clone(),
             year: song.year,
-            duration: without_sign_of_zero(song.duration),
+            duration: normalize_negative_zero(song.duration),
         })
         .collect()
 }
 
 /// The record of each artist that counts, in the order of the artists.
-pub fn artist_records(songs: &[SongRecord]) -> Vec<&SongRecord> {
-    let no_place = |s: &SongRecord| s.artist_latitude.is_none() || s.artist_longitude.is_none();
-    let no_location = |s: &SongRecord| s.artist_location.as_deref().unwrap_or_default().is_empty();
+pub fn preferred_artist_records(songs: &[SongRecord]) -> Vec<&SongRecord> {
+    let lacks_coordinates =
+        |s: &SongRecord| s.artist_latitude.is_none() || s.artist_longitude.is_none();
+    let lacks_location =
+        |s: &SongRecord| s.artist_location.as_deref().unwrap_or_default().is_empty();
     let order = |a: &SongRecord, b: &SongRecord| {
         // False, so having it, comes before true.
-        (no_place(a).cmp(&no_place(b)))
-            .then_with(|| no_location(a).cmp(&no_location(b)))
+        (lacks_coordinates(a).cmp(&lacks_coordinates(b)))
+            .then_with(|| lacks_location(a).cmp(&lacks_location(b)))
             .then_with(|| a.song_id.cmp(&b.song_id))
             .then_with(|| a.artist_name.cmp(&b.artist_name))
             // The rest only makes the choice one of content, never of order.
-            .then_with(|| null_last(&a.artist_location, &b.artist_location, Ord::cmp))
-            .then_with(|| null_last(&a.artist_latitude, &b.artist_latitude, by_value))
-            .then_with(|| null_last(&a.artist_longitude, &b.artist_longitude, by_value))
+            .then_with(|| cmp_nulls_last(&a.artist_location, &b.artist_location, Ord::cmp))
+            .then_with(|| cmp_nulls_last(&a.artist_latitude, &b.artist_latitude, cmp_doubles))
+            .then_with(|| cmp_nulls_last(&a.artist_longitude, &b.artist_longitude, cmp_doubles))
     };
     smallest_by_key(songs, |song| &song.artist_id, order)
 }
 
 pub fn artists(songs: &[SongRecord]) -> Vec<Artist> {
-    artist_records(songs)
+    preferred_artist_records(songs)
         .into_iter()
         .map(|song| Artist {
             artist_id: song.artist_id.clone(),
             name: song.artist_name.clone(),
             location: song.artist_location.clone(),
-            latitude: song.artist_latitude.map(without_sign_of_zero),
-            longitude: song.artist_longitude.map(without_sign_of_zero),
+            latitude: song.artist_latitude.map(normalize_negative_zero),
+            longitude: song.artist_longitude.map(normalize_negative_zero),
         })
         .collect()
 }

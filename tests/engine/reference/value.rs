@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 /// Why a record is rejected; of several the first in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Reason {
+pub enum RejectReason {
     NotJson,
     Syntax,
     Encoding,
@@ -21,17 +21,17 @@ pub enum Reason {
     TooLong,
 }
 
-impl Reason {
-    pub fn name(self) -> &'static str {
+impl RejectReason {
+    pub fn as_str(self) -> &'static str {
         match self {
-            Reason::NotJson => "not_json",
-            Reason::Syntax => "syntax",
-            Reason::Encoding => "encoding",
-            Reason::Nul => "nul",
-            Reason::Type => "type",
-            Reason::Range => "range",
-            Reason::Missing => "missing",
-            Reason::TooLong => "too_long",
+            RejectReason::NotJson => "not_json",
+            RejectReason::Syntax => "syntax",
+            RejectReason::Encoding => "encoding",
+            RejectReason::Nul => "nul",
+            RejectReason::Type => "type",
+            RejectReason::Range => "range",
+            RejectReason::Missing => "missing",
+            RejectReason::TooLong => "too_long",
         }
     }
 }
@@ -42,11 +42,11 @@ pub struct Fields<'a>(HashMap<Vec<u8>, &'a RawValue>);
 
 impl<'a> Fields<'a> {
     /// `record` is known to be one well-formed JSON object.
-    pub fn of(record: &'a str) -> Self {
+    pub fn parse(record: &'a str) -> Self {
         serde_json::from_str(record).expect("the record was found well-formed")
     }
 
-    pub fn has(&self, key: &str) -> bool {
+    pub fn contains_key(&self, key: &str) -> bool {
         self.0.contains_key(key.as_bytes())
     }
 
@@ -67,48 +67,48 @@ impl<'a> Fields<'a> {
 
 impl<'de> Deserialize<'de> for Fields<'de> {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members;
-        impl<'de> Visitor<'de> for Members {
+        struct FieldsVisitor;
+        impl<'de> Visitor<'de> for FieldsVisitor {
             type Value = Fields<'de>;
             fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
                 f.write_str("an object")
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut fields = HashMap::new();
-                while let Some(Bytes(key)) = map.next_key()? {
+                while let Some(StringBytes(key)) = map.next_key()? {
                     fields.insert(key, map.next_value()?);
                 }
                 Ok(Fields(fields))
             }
         }
-        deserializer.deserialize_map(Members)
+        deserializer.deserialize_map(FieldsVisitor)
     }
 }
 
 /// A JSON string asked for as bytes: `serde_json` then gives a lone surrogate as WTF-8 instead of
 /// failing.
-struct Bytes(Vec<u8>);
+struct StringBytes(Vec<u8>);
 
-impl<'de> Deserialize<'de> for Bytes {
+impl<'de> Deserialize<'de> for StringBytes {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Decoded;
-        impl Visitor<'_> for Decoded {
-            type Value = Bytes;
+        struct StringVisitor;
+        impl Visitor<'_> for StringVisitor {
+            type Value = StringBytes;
             fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
                 f.write_str("a string")
             }
-            fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Bytes, E> {
-                Ok(Bytes(bytes.to_vec()))
+            fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<StringBytes, E> {
+                Ok(StringBytes(bytes.to_vec()))
             }
         }
-        deserializer.deserialize_bytes(Decoded)
+        deserializer.deserialize_bytes(StringVisitor)
     }
 }
 
 /// `None` where the string has a lone surrogate, so is no text.
 fn decode_string(json: &str) -> Option<String> {
-    let Bytes(bytes) =
-        Bytes::deserialize(&mut Deserializer::from_str(json)).expect("a well-formed string");
+    let StringBytes(bytes) =
+        StringBytes::deserialize(&mut Deserializer::from_str(json)).expect("a well-formed string");
     String::from_utf8(bytes).ok()
 }
 
@@ -127,55 +127,57 @@ pub enum Scalar<'a> {
 }
 
 /// A text column of at most `limit` bytes.
-pub fn text(value: Scalar, limit: usize) -> Result<Option<String>, Reason> {
+pub fn text(value: Scalar, limit: usize) -> Result<Option<String>, RejectReason> {
     let text = match value {
         Scalar::Null => return Ok(None),
-        Scalar::Text(text) => text.ok_or(Reason::Encoding)?,
+        Scalar::Text(text) => text.ok_or(RejectReason::Encoding)?,
         Scalar::Number(written) | Scalar::Bool(written) => written.to_string(),
-        Scalar::Nested => return Err(Reason::Type),
+        Scalar::Nested => return Err(RejectReason::Type),
     };
     if text.contains('\0') {
-        return Err(Reason::Nul);
+        return Err(RejectReason::Nul);
     }
     if text.len() > limit {
-        return Err(Reason::TooLong);
+        return Err(RejectReason::TooLong);
     }
     Ok(Some(text))
 }
 
 /// An INTEGER column.
-pub fn int(value: Scalar) -> Result<Option<i32>, Reason> {
+pub fn int(value: Scalar) -> Result<Option<i32>, RejectReason> {
     match bigint(value)? {
-        Some(value) => Ok(Some(i32::try_from(value).map_err(|_| Reason::Range)?)),
+        Some(value) => Ok(Some(i32::try_from(value).map_err(|_| RejectReason::Range)?)),
         None => Ok(None),
     }
 }
 
 /// A BIGINT column.
-pub fn bigint(value: Scalar) -> Result<Option<i64>, Reason> {
-    number(value)?.map(|text| exact_integer(&text)).transpose()
+pub fn bigint(value: Scalar) -> Result<Option<i64>, RejectReason> {
+    number_text(value)?
+        .map(|text| exact_integer(&text))
+        .transpose()
 }
 
 /// A DOUBLE PRECISION column.
-pub fn double(value: Scalar) -> Result<Option<f64>, Reason> {
-    let Some(text) = number(value)? else {
+pub fn double(value: Scalar) -> Result<Option<f64>, RejectReason> {
+    let Some(text) = number_text(value)? else {
         return Ok(None);
     };
     let value: f64 = text.parse().expect("Rust reads every JSON number");
     if value.is_infinite() {
-        return Err(Reason::Range);
+        return Err(RejectReason::Range);
     }
     Ok(Some(value))
 }
 
 /// The JSON number a value stands for, as written.
-fn number(value: Scalar) -> Result<Option<String>, Reason> {
+fn number_text(value: Scalar) -> Result<Option<String>, RejectReason> {
     match value {
         Scalar::Null => Ok(None),
         Scalar::Number(written) => Ok(Some(written.to_string())),
         Scalar::Text(Some(text)) if text.is_empty() => Ok(None),
         Scalar::Text(Some(text)) if is_json_number(&text) => Ok(Some(text)),
-        Scalar::Text(_) | Scalar::Bool(_) | Scalar::Nested => Err(Reason::Type),
+        Scalar::Text(_) | Scalar::Bool(_) | Scalar::Nested => Err(RejectReason::Type),
     }
 }
 
@@ -192,7 +194,7 @@ fn is_json_number(text: &str) -> bool {
 /// The exact value of a JSON number that must be an integer. The number is digits x 10^exponent;
 /// with the zeros at both ends of the digits removed, it is integral when the exponent is not
 /// negative. No power is computed before it is known to be small.
-fn exact_integer(number: &str) -> Result<i64, Reason> {
+fn exact_integer(number: &str) -> Result<i64, RejectReason> {
     let (negative, number) = match number.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, number),
@@ -206,23 +208,23 @@ fn exact_integer(number: &str) -> Result<i64, Reason> {
     if significant.is_empty() {
         return Ok(0);
     }
-    let exponent = read_exponent(exponent) - fraction.len() as i128
+    let exponent = parse_exponent(exponent) - fraction.len() as i128
         + (digits.len() - significant.len()) as i128;
     if exponent < 0 {
-        return Err(Reason::Type);
+        return Err(RejectReason::Type);
     }
     // An i64 has at most 19 digits.
     if significant.len() as i128 + exponent > 19 {
-        return Err(Reason::Range);
+        return Err(RejectReason::Range);
     }
     let digits: i128 = significant.parse().expect("at most 19 digits");
     let value = digits * 10i128.pow(exponent as u32);
-    i64::try_from(if negative { -value } else { value }).map_err(|_| Reason::Range)
+    i64::try_from(if negative { -value } else { value }).map_err(|_| RejectReason::Range)
 }
 
 /// An exponent that fits no i64 is far beyond what the digits of any text could make up for, so it
 /// is taken as 10^20 with its sign.
-fn read_exponent(text: &str) -> i128 {
+fn parse_exponent(text: &str) -> i128 {
     let huge = 10i128.pow(20);
     let (negative, digits) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),

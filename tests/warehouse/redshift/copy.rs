@@ -6,22 +6,22 @@ use std::io::ErrorKind;
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::backend::{Backend, Row, literal};
-use super::faults::{Due, When};
+use super::backend::{PgSession, Row, quote_literal};
+use super::faults::{FaultPoint, PendingActions};
 use super::lexer::{Parser, Statement};
-use super::parquet::{Column, File, Wrong};
-use super::rules::Last;
-use super::wire::{Done, Message, Refusal, Trouble};
+use super::parquet::{FileError, ParquetFile, TargetColumn};
+use super::rules::LastCopy;
+use super::wire::{Message, SessionError, SessionResult, SqlError};
 use super::{Codecs, Settings};
 
 /// A COPY, taken apart.
 #[derive(Debug, Default)]
-pub struct Copy {
+pub struct CopyStatement {
     table: String,
     columns: Option<Vec<String>>,
-    from: String,
-    manifest: bool,
-    fill: bool,
+    source_url: String,
+    is_manifest: bool,
+    fill_record: bool,
     explicit_ids: bool,
 }
 
@@ -31,40 +31,43 @@ pub struct LoadError {
     pub table: String,
     pub file: String,
     pub line: usize,
-    pub column: Option<Column>,
+    pub column: Option<TargetColumn>,
     pub code: u32,
     pub message: String,
     pub value: Option<String>,
 }
 
 /// The role that clusters have, and that COPY may name.
-pub const ROLE: &str = "arn:aws:iam::123456789012:role/warehouse";
+pub const IAM_ROLE_ARN: &str = "arn:aws:iam::123456789012:role/warehouse";
 
 /// Reads a COPY. Clauses come in any order.
-pub fn read(statement: &Statement) -> Result<Copy, Refusal> {
+pub fn parse_copy(statement: &Statement) -> Result<CopyStatement, SqlError> {
     let mut parser = statement.parser();
     parser.expect(&["copy"])?;
-    let mut copy = Copy {
-        table: parser.qualified()?,
-        ..Copy::default()
+    let mut copy = CopyStatement {
+        table: parser.qualified_name()?,
+        ..CopyStatement::default()
     };
     if parser.peek().is_some_and(|token| token.is("(")) {
-        copy.columns = Some(parser.names()?);
+        copy.columns = Some(parser.name_list()?);
     }
     parser.expect(&["from"])?;
-    copy.from = parser.text()?;
-    let (mut parquet, mut role, mut refused) = (false, None, None);
+    copy.source_url = parser.string_literal()?;
+    let (mut parquet, mut role, mut unsupported) = (false, None, None);
     while let Some(token) = parser.peek() {
-        match clause(&mut copy, &mut parser)? {
+        match parse_clause(&mut copy, &mut parser)? {
             Clause::Parquet => parquet = true,
-            Clause::Role(name) if role.is_some() || name.is_none() => return Err(wrong_role()),
+            Clause::Role(name) if role.is_some() || name.is_none() => return Err(role_error()),
             Clause::Role(name) => role = name,
             Clause::Known => {}
             Clause::Other => {
                 parser.next()?;
-                refused.get_or_insert(token.text.to_uppercase());
+                unsupported.get_or_insert(token.text.to_uppercase());
                 // Its values, whatever they are.
-                while parser.peek().is_some_and(|next| !is_clause(&next.text)) {
+                while parser
+                    .peek()
+                    .is_some_and(|next| !is_clause_keyword(&next.text))
+                {
                     parser.next()?;
                 }
             }
@@ -72,18 +75,18 @@ pub fn read(statement: &Statement) -> Result<Copy, Refusal> {
     }
     if !parquet {
         let message = "the stand-in loads FORMAT AS PARQUET only";
-        return Err(Refusal::unsupported(message));
+        return Err(SqlError::unsupported(message));
     }
-    if let Some(clause) = refused {
+    if let Some(clause) = unsupported {
         let message = format!("{clause} argument is not supported for PARQUET based COPY");
-        return Err(Refusal::unsupported(message));
+        return Err(SqlError::unsupported(message));
     }
     match role.as_deref() {
-        None => Err(wrong_role()),
-        Some("default" | ROLE) => Ok(copy),
+        None => Err(role_error()),
+        Some("default" | IAM_ROLE_ARN) => Ok(copy),
         Some(other) => {
             let message = format!("Not authorized to get credentials of role {other}");
-            Err(Refusal::new("XX000", message))
+            Err(SqlError::new("XX000", message))
         }
     }
 }
@@ -95,14 +98,14 @@ enum Clause {
     Other,
 }
 
-fn wrong_role() -> Refusal {
-    Refusal::new(
+fn role_error() -> SqlError {
+    SqlError::new(
         "42601",
         "COPY needs IAM_ROLE once, and no keys in the statement",
     )
 }
 
-fn is_clause(word: &str) -> bool {
+fn is_clause_keyword(word: &str) -> bool {
     [
         "format",
         "iam_role",
@@ -117,36 +120,36 @@ fn is_clause(word: &str) -> bool {
 }
 
 /// Reads a clause that COPY from Parquet has, or nothing.
-fn clause(copy: &mut Copy, parser: &mut Parser<'_>) -> Result<Clause, Refusal> {
+fn parse_clause(copy: &mut CopyStatement, parser: &mut Parser<'_>) -> Result<Clause, SqlError> {
     let text = |parser: &mut Parser<'_>| {
-        parser.take(&["as"]);
-        parser.text()
+        parser.accept(&["as"]);
+        parser.string_literal()
     };
-    if parser.take(&["format"]) {
-        parser.take(&["as"]);
+    if parser.accept(&["format"]) {
+        parser.accept(&["as"]);
         parser.expect(&["parquet"])?;
         return Ok(Clause::Parquet);
     }
-    if parser.take(&["iam_role"]) {
-        if parser.take(&["default"]) {
+    if parser.accept(&["iam_role"]) {
+        if parser.accept(&["default"]) {
             return Ok(Clause::Role(Some("default".to_owned())));
         }
         return Ok(Clause::Role(Some(text(parser)?)));
     }
-    if parser.take(&["credentials"]) {
+    if parser.accept(&["credentials"]) {
         let credentials = text(parser)?;
         let role = credentials.strip_prefix("aws_iam_role=");
         return Ok(Clause::Role(role.map(str::to_owned)));
     }
-    if parser.take(&["manifest"]) {
-        copy.manifest = true;
-    } else if parser.take(&["acceptinvchars"]) {
+    if parser.accept(&["manifest"]) {
+        copy.is_manifest = true;
+    } else if parser.accept(&["acceptinvchars"]) {
         let _ = text(parser);
-    } else if parser.take(&["fillrecord"]) {
-        copy.fill = true;
-    } else if parser.take(&["statupdate"]) {
-        let _ = parser.one_of(&["on", "off", "true", "false"]);
-    } else if parser.take(&["explicit_ids"]) {
+    } else if parser.accept(&["fillrecord"]) {
+        copy.fill_record = true;
+    } else if parser.accept(&["statupdate"]) {
+        let _ = parser.accept_one_of(&["on", "off", "true", "false"]);
+    } else if parser.accept(&["explicit_ids"]) {
         copy.explicit_ids = true;
     } else {
         return Ok(Clause::Other);
@@ -154,30 +157,30 @@ fn clause(copy: &mut Copy, parser: &mut Parser<'_>) -> Result<Clause, Refusal> {
     Ok(Clause::Known)
 }
 
-impl Copy {
+impl CopyStatement {
     /// Loads the files. On failure the last is what is to be written down about it.
-    pub fn run(
+    pub fn execute(
         &self,
-        backend: &mut Backend,
+        backend: &mut PgSession,
         settings: &Settings,
-        last: &mut Last,
-        due: &Due,
+        last_copy: &mut LastCopy,
+        pending: &PendingActions,
         error: &mut Option<LoadError>,
-    ) -> Done<Message> {
-        last.count = 0;
-        let columns = self.targets(backend)?;
-        let files = self.files(settings, error)?;
-        let listed: Vec<String> = columns.iter().map(Column::quoted).collect();
+    ) -> SessionResult<Message> {
+        last_copy.row_count = 0;
+        let columns = self.target_columns(backend)?;
+        let files = self.resolve_files(settings, error)?;
+        let listed: Vec<String> = columns.iter().map(TargetColumn::quoted_name).collect();
         let sql = format!(
             "COPY {} ({}) FROM STDIN (FORMAT binary)",
             self.table,
             listed.join(", ")
         );
         backend.copy_in(&sql)?;
-        match self.load(backend, &columns, (&files, settings.codecs), due, error) {
+        match self.load_files(backend, &columns, (&files, settings.codecs), pending, error) {
             Ok(rows) => {
-                backend.copy_end(true)?;
-                last.count = rows;
+                backend.finish_copy(true)?;
+                last_copy.row_count = rows;
                 let message = format!(
                     "Load into table '{}' completed, {rows} record(s) loaded successfully.",
                     self.table
@@ -185,89 +188,90 @@ impl Copy {
                 Ok(Message::notice("INFO", "00000", &message))
             }
             Err(trouble) => {
-                backend.copy_end(false)?;
+                backend.finish_copy(false)?;
                 Err(trouble)
             }
         }
     }
 
-    fn load(
+    fn load_files(
         &self,
-        backend: &mut Backend,
-        columns: &[Column],
+        backend: &mut PgSession,
+        columns: &[TargetColumn],
         (files, codecs): (&[(String, Bytes)], Codecs),
-        due: &Due,
+        pending: &PendingActions,
         error: &mut Option<LoadError>,
-    ) -> Done<u64> {
+    ) -> SessionResult<u64> {
         let mut rows = 0;
-        backend.send(&Message::raw(b'd', super::parquet::HEADER))?;
+        backend.send(&Message::from_bytes(b'd', super::parquet::COPY_HEADER))?;
         for (number, (url, bytes)) in files.iter().enumerate() {
-            let file = File {
+            let file = ParquetFile {
                 url,
                 bytes,
-                fill: self.fill,
+                fill_record: self.fill_record,
                 codecs,
             };
-            let sent = file.send(columns, &mut |bytes| {
+            let sent = file.send_rows(columns, &mut |bytes| {
                 backend
-                    .send(&Message::raw(b'd', bytes))
-                    .map_err(Wrong::from)
+                    .send(&Message::from_bytes(b'd', bytes))
+                    .map_err(FileError::from)
             });
             match sent {
                 Ok(more) => rows += more,
-                Err(Wrong::Gone) => return Err(Trouble::Gone),
-                Err(Wrong::Load(load)) => {
+                Err(FileError::ConnectionClosed) => return Err(SessionError::ConnectionClosed),
+                Err(FileError::Load(load)) => {
                     let load = LoadError {
                         table: self.table.clone(),
                         file: url.clone(),
                         ..*load
                     };
-                    let refusal = spectrum(load.code, &load.message);
+                    let refusal = spectrum_error(load.code, &load.message);
                     *error = Some(load);
                     return Err(refusal.into());
                 }
             }
             if number == 0 {
-                due.act(When::During)?;
+                pending.run_at(FaultPoint::During)?;
             }
         }
-        backend.send(&Message::raw(b'd', super::parquet::TRAILER))?;
+        backend.send(&Message::from_bytes(b'd', super::parquet::COPY_TRAILER))?;
         Ok(rows)
     }
 
     /// The columns that the files fill, by position.
-    fn targets(&self, backend: &mut Backend) -> Done<Vec<Column>> {
+    fn target_columns(&self, backend: &mut PgSession) -> SessionResult<Vec<TargetColumn>> {
         let sql = format!(
             "SELECT attname, format_type(atttypid, atttypmod), attnotnull, attidentity <> '' \
              FROM pg_attribute WHERE attrelid = {}::regclass AND attnum > 0 AND NOT attisdropped \
              ORDER BY attnum",
-            literal(&self.table)
+            quote_literal(&self.table)
         );
         let column = |row: Row| {
             let text = |at: usize| row[at].clone().unwrap_or_default();
-            let column = Column::new(&text(0), &text(1), text(2) == "t");
+            let column = TargetColumn::new(&text(0), &text(1), text(2) == "t");
             (column, text(3) == "t")
         };
-        let all: Vec<(Column, bool)> = backend.run(&sql)?.into_iter().map(column).collect();
+        let all: Vec<(TargetColumn, bool)> =
+            backend.run_sql(&sql)?.into_iter().map(column).collect();
         let Some(listed) = &self.columns else {
             let taken = all.into_iter().filter(|(_, id)| !id || self.explicit_ids);
             return Ok(taken.map(|(column, _)| column).collect());
         };
-        let mut columns: Vec<Column> = Vec::new();
+        let mut columns: Vec<TargetColumn> = Vec::new();
         for name in listed {
             let found = all.iter().find(|(column, _)| column.name == *name);
             let (column, id) = found.ok_or_else(|| {
                 let table = &self.table;
                 let message = format!("column \"{name}\" of relation \"{table}\" does not exist");
-                Refusal::new("42703", message)
+                SqlError::new("42703", message)
             })?;
             if columns.iter().any(|other| other.name == *name) {
                 let message = format!("column \"{name}\" specified more than once");
-                return Err(Refusal::new("42701", message).into());
+                return Err(SqlError::new("42701", message).into());
             }
             if *id && !self.explicit_ids {
                 let message = format!("cannot set identity column \"{name}\" without EXPLICIT_IDS");
-                return Err(Refusal::unsupported(message).into());
+                return Err(SqlError::unsupported(message).into());
             }
             columns.push(column.clone());
         }
@@ -275,12 +279,12 @@ impl Copy {
     }
 
     /// The files that are to be loaded, in order and as often as they are named.
-    fn files(
+    fn resolve_files(
         &self,
         settings: &Settings,
         error: &mut Option<LoadError>,
-    ) -> Done<Vec<(String, Bytes)>> {
-        let mut fail = |url: &str, code: u32, message: &str| -> Trouble {
+    ) -> SessionResult<Vec<(String, Bytes)>> {
+        let mut fail = |url: &str, code: u32, message: &str| -> SessionError {
             *error = Some(LoadError {
                 table: self.table.clone(),
                 file: url.to_owned(),
@@ -288,22 +292,22 @@ impl Copy {
                 message: message.to_owned(),
                 ..LoadError::default()
             });
-            spectrum(code, message).into()
+            spectrum_error(code, message).into()
         };
-        if !self.manifest {
-            let keys =
-                keys(settings, &self.from).map_err(|message| fail(&self.from, 15001, &message))?;
+        if !self.is_manifest {
+            let keys = list_urls(settings, &self.source_url)
+                .map_err(|message| fail(&self.source_url, 15001, &message))?;
             let read = |url: String| {
-                let bytes = get(settings, &url).ok()?.ok()?;
+                let bytes = read_object(settings, &url).ok()?.ok()?;
                 Some((url, bytes))
             };
             return Ok(keys.into_iter().filter_map(read).collect());
         }
-        let manifest = get(settings, &self.from)
+        let manifest = read_object(settings, &self.source_url)
             .and_then(|bytes| bytes)
-            .map_err(|message| fail(&self.from, 8001, &message))?;
+            .map_err(|message| fail(&self.source_url, 8001, &message))?;
         let manifest: Value = serde_json::from_slice(&manifest)
-            .map_err(|e| fail(&self.from, 8001, &format!("invalid manifest: {e}")))?;
+            .map_err(|e| fail(&self.source_url, 8001, &format!("invalid manifest: {e}")))?;
         let entries = manifest["entries"].as_array().cloned();
         let mut files = Vec::new();
         for entry in entries.unwrap_or_default() {
@@ -313,7 +317,7 @@ impl Copy {
                 let message = format!("File length is missing in the manifest for {url}");
                 return Err(fail(&url, 15003, &message));
             };
-            match get(settings, &url).map_err(|message| fail(&url, 15001, &message))? {
+            match read_object(settings, &url).map_err(|message| fail(&url, 15001, &message))? {
                 Ok(bytes) if bytes.len() as u64 == length => files.push((url, bytes)),
                 Ok(_) => {
                     let message = "S3ServiceException:The requested range is not satisfiable,\
@@ -325,15 +329,19 @@ impl Copy {
             }
         }
         match files.is_empty() {
-            true => Err(fail(&self.from, 8001, "No files to load in the manifest")),
+            true => Err(fail(
+                &self.source_url,
+                8001,
+                "No files to load in the manifest",
+            )),
             false => Ok(files),
         }
     }
 }
 
 /// How a failure of a load is told.
-fn spectrum(code: u32, message: &str) -> Refusal {
-    Refusal::new("XX000", "Spectrum Scan Error").detail(format!(
+fn spectrum_error(code: u32, message: &str) -> SqlError {
+    SqlError::new("XX000", "Spectrum Scan Error").with_detail(format!(
         "\n  -----------------------------------------------\n  error:  Spectrum Scan Error\n  \
          code:      {code}\n  context:   {message}\n  \
          -----------------------------------------------\n"
@@ -341,7 +349,7 @@ fn spectrum(code: u32, message: &str) -> Refusal {
 }
 
 /// The bucket and the key of a URL, if the bucket can be reached.
-fn place<'a>(settings: &Settings, url: &'a str) -> Result<(&'a str, &'a str), String> {
+fn parse_s3_url<'a>(settings: &Settings, url: &'a str) -> Result<(&'a str, &'a str), String> {
     let path = url.strip_prefix("s3://");
     let parts = path.and_then(|path| path.split_once('/'));
     let (bucket, key) = parts.ok_or_else(|| format!("Invalid S3 URL: {url}"))?;
@@ -350,7 +358,10 @@ fn place<'a>(settings: &Settings, url: &'a str) -> Result<(&'a str, &'a str), St
             "S3ServiceException:The specified bucket does not exist,Status 404,Error NoSuchBucket";
         return Err(message.to_owned());
     }
-    let elsewhere = settings.elsewhere.iter().any(|other| other == bucket);
+    let elsewhere = settings
+        .other_region_buckets
+        .iter()
+        .any(|other| other == bucket);
     match elsewhere {
         true => Err(
             "S3ServiceException:The bucket you are attempting to access must be addressed using the \
@@ -363,8 +374,8 @@ fn place<'a>(settings: &Settings, url: &'a str) -> Result<(&'a str, &'a str), St
 }
 
 /// An object: an error if the bucket cannot be read, a failure in it if there is no such object.
-fn get(settings: &Settings, url: &str) -> Result<Result<Bytes, String>, String> {
-    let (bucket, key) = place(settings, url)?;
+fn read_object(settings: &Settings, url: &str) -> Result<Result<Bytes, String>, String> {
+    let (bucket, key) = parse_s3_url(settings, url)?;
     match fs::read(settings.buckets.join(bucket).join(key)) {
         Ok(bytes) => Ok(Ok(bytes.into())),
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(Err(
@@ -376,8 +387,8 @@ fn get(settings: &Settings, url: &str) -> Result<Result<Bytes, String>, String> 
 }
 
 /// The URLs that begin so: of the folder below, and of its siblings.
-fn keys(settings: &Settings, url: &str) -> Result<Vec<String>, String> {
-    let (bucket, prefix) = place(settings, url)?;
+fn list_urls(settings: &Settings, url: &str) -> Result<Vec<String>, String> {
+    let (bucket, prefix) = parse_s3_url(settings, url)?;
     let root = settings.buckets.join(bucket);
     let (mut folders, mut found) = (vec![root.clone()], Vec::new());
     while let Some(folder) = folders.pop() {

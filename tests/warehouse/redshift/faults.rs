@@ -2,11 +2,11 @@
 
 use std::sync::{Arc, Mutex};
 
-use super::wire::Refusal;
+use super::wire::SqlError;
 
 /// A statement that a client sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seen {
+pub struct RecordedStatement {
     /// Which session, from 1.
     pub session: usize,
     /// Which statement of the session, from 1.
@@ -17,7 +17,7 @@ pub struct Seen {
 
 /// When something goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum When {
+pub enum FaultPoint {
     /// Before the statement is carried out.
     Before,
     /// In the middle of the rows of a COPY: after the first of its messages or files.
@@ -28,22 +28,22 @@ pub enum When {
 
 /// A choice of statements, counted over all sessions from when the fault is set.
 #[derive(Clone, Debug)]
-pub struct Which {
-    part: String,
+pub struct StatementMatcher {
+    text: String,
     skip: usize,
     times: usize,
 }
 
-impl Which {
+impl StatementMatcher {
     /// The first of all.
     pub fn any() -> Self {
-        Self::with("")
+        Self::containing("")
     }
 
     /// The first that holds this, in whatever case.
-    pub fn with(part: &str) -> Self {
+    pub fn containing(text: &str) -> Self {
         Self {
-            part: part.to_lowercase(),
+            text: text.to_lowercase(),
             skip: 0,
             times: 1,
         }
@@ -61,8 +61,8 @@ impl Which {
         self
     }
 
-    fn has(&mut self, sql: &str) -> bool {
-        if !sql.to_lowercase().contains(&self.part) {
+    fn take_match(&mut self, sql: &str) -> bool {
+        if !sql.to_lowercase().contains(&self.text) {
             return false;
         }
         if self.skip > 0 {
@@ -75,126 +75,138 @@ impl Which {
     }
 }
 
-type Hook = Arc<dyn Fn(&Seen) + Send + Sync>;
+type Hook = Arc<dyn Fn(&RecordedStatement) + Send + Sync>;
 
 /// What goes wrong.
 #[derive(Clone)]
-enum Act {
-    Cut,
-    Fail(Refusal),
+enum FaultAction {
+    Disconnect,
+    Fail(SqlError),
     Call(Hook),
 }
 
 struct Rule {
-    which: Which,
-    when: When,
-    act: Act,
+    matcher: StatementMatcher,
+    point: FaultPoint,
+    action: FaultAction,
 }
 
 #[derive(Default)]
-struct Books {
-    seen: Vec<Seen>,
+struct InjectorState {
+    recorded: Vec<RecordedStatement>,
     rules: Vec<Rule>,
-    fired: usize,
+    fault_count: usize,
 }
 
 /// The books of a server about statements. Those who share it hold clones.
 #[derive(Clone, Default)]
-pub struct Faults(Arc<Mutex<Books>>);
+pub struct FaultInjector(Arc<Mutex<InjectorState>>);
 
-impl Faults {
+impl FaultInjector {
     /// The connection of the client is cut.
-    pub fn cut(&self, when: When, which: Which) {
-        self.rule(when, which, Act::Cut);
+    pub fn disconnect(&self, point: FaultPoint, matcher: StatementMatcher) {
+        self.add_rule(point, matcher, FaultAction::Disconnect);
     }
 
     /// The statement is refused and not carried out.
-    pub fn fail(&self, which: Which, code: &str, message: &str) {
-        self.fail_with(which, Refusal::new(code, message));
+    pub fn fail(&self, matcher: StatementMatcher, code: &str, message: &str) {
+        self.fail_with(matcher, SqlError::new(code, message));
     }
 
     /// The same with everything that an error can say.
-    pub fn fail_with(&self, which: Which, refusal: Refusal) {
-        self.rule(When::Before, which, Act::Fail(refusal));
+    pub fn fail_with(&self, matcher: StatementMatcher, refusal: SqlError) {
+        self.add_rule(FaultPoint::Before, matcher, FaultAction::Fail(refusal));
     }
 
     /// Something is done while the session waits. The statement has come: it is carried out even if its
     /// client is killed meanwhile, unless the connection is also cut before it.
-    pub fn call(&self, when: When, which: Which, hook: impl Fn(&Seen) + Send + Sync + 'static) {
-        self.rule(when, which, Act::Call(Arc::new(hook)));
+    pub fn on_statement(
+        &self,
+        point: FaultPoint,
+        matcher: StatementMatcher,
+        hook: impl Fn(&RecordedStatement) + Send + Sync + 'static,
+    ) {
+        self.add_rule(point, matcher, FaultAction::Call(Arc::new(hook)));
     }
 
-    fn rule(&self, when: When, which: Which, act: Act) {
-        let rule = Rule { which, when, act };
+    fn add_rule(&self, point: FaultPoint, matcher: StatementMatcher, action: FaultAction) {
+        let rule = Rule {
+            matcher,
+            point,
+            action,
+        };
         self.0.lock().unwrap().rules.push(rule);
     }
 
     /// Nothing goes wrong any more, and nothing has been seen.
     pub fn clear(&self) {
-        *self.0.lock().unwrap() = Books::default();
+        *self.0.lock().unwrap() = InjectorState::default();
     }
 
     /// How many statements met a fault.
-    pub fn fired(&self) -> usize {
-        self.0.lock().unwrap().fired
+    pub fn fault_count(&self) -> usize {
+        self.0.lock().unwrap().fault_count
     }
 
     /// All statements, in the order in which they came.
-    pub fn seen(&self) -> Vec<Seen> {
-        self.0.lock().unwrap().seen.clone()
+    pub fn recorded(&self) -> Vec<RecordedStatement> {
+        self.0.lock().unwrap().recorded.clone()
     }
 
     /// The same without the sessions.
     pub fn statements(&self) -> Vec<String> {
-        self.seen().into_iter().map(|seen| seen.sql).collect()
+        self.recorded().into_iter().map(|seen| seen.sql).collect()
     }
 
     /// Notes a statement. What is due with it.
-    pub(super) fn saw(&self, seen: &Seen) -> Due {
-        let mut books = self.0.lock().unwrap();
-        books.seen.push(seen.clone());
+    pub(super) fn record(&self, statement: &RecordedStatement) -> PendingActions {
+        let mut state = self.0.lock().unwrap();
+        state.recorded.push(statement.clone());
         let mut acts = Vec::new();
-        for rule in &mut books.rules {
-            if rule.which.has(&seen.sql) {
-                acts.push((rule.when, rule.act.clone()));
+        for rule in &mut state.rules {
+            if rule.matcher.take_match(&statement.sql) {
+                acts.push((rule.point, rule.action.clone()));
             }
         }
-        books.fired += usize::from(!acts.is_empty());
-        let seen = seen.clone();
-        Due { seen, acts }
+        state.fault_count += usize::from(!acts.is_empty());
+        let seen = statement.clone();
+        PendingActions {
+            statement: seen,
+            actions: acts,
+        }
     }
 }
 
 /// What is due with a statement.
-pub(super) struct Due {
-    seen: Seen,
-    acts: Vec<(When, Act)>,
+pub(super) struct PendingActions {
+    statement: RecordedStatement,
+    actions: Vec<(FaultPoint, FaultAction)>,
 }
 
 /// The connection of the client shall be cut, or the statement fails.
-pub(super) type Fault = Option<Refusal>;
+pub(super) type FaultOutcome = Option<SqlError>;
 
-impl Due {
+impl PendingActions {
     /// Whether anything is due then.
-    pub fn has(&self, when: When) -> bool {
-        self.acts.iter().any(|(other, _)| *other == when)
+    pub fn has_at(&self, point: FaultPoint) -> bool {
+        self.actions.iter().any(|(other, _)| *other == point)
     }
 
     /// Carries out what is due. Of a fault: how to fail, or none to be cut off.
-    pub fn act(&self, when: When) -> Result<(), Fault> {
-        for (_, act) in self.acts.iter().filter(|(other, _)| *other == when) {
+    pub fn run_at(&self, point: FaultPoint) -> Result<(), FaultOutcome> {
+        for (_, act) in self.actions.iter().filter(|(other, _)| *other == point) {
             match act {
-                Act::Cut => return Err(None),
-                Act::Fail(refusal) => return Err(Some(refusal.clone())),
-                Act::Call(hook) => hook(&self.seen),
+                FaultAction::Disconnect => return Err(None),
+                FaultAction::Fail(refusal) => return Err(Some(refusal.clone())),
+                FaultAction::Call(hook) => hook(&self.statement),
             }
         }
         Ok(())
     }
 }
 
-impl From<Fault> for super::wire::Trouble {
-    fn from(fault: Fault) -> Self {
-        fault.map_or(Self::Gone, Self::Refused)
+impl From<FaultOutcome> for super::wire::SessionError {
+    fn from(fault: FaultOutcome) -> Self {
+        fault.map_or(Self::ConnectionClosed, Self::Sql)
     }
 }

@@ -29,15 +29,15 @@ use std::thread;
 use postgres::Client;
 use postgres_protocol::authentication::md5_hash;
 
-pub use self::copy::ROLE;
-pub use self::faults::{Faults, Seen, When, Which};
-pub use self::wire::Refusal;
+pub use self::copy::IAM_ROLE_ARN;
+pub use self::faults::{FaultInjector, FaultPoint, RecordedStatement, StatementMatcher};
+pub use self::wire::SqlError;
 
-use self::backend::Backend;
+use self::backend::PgSession;
 use self::copy::LoadError;
-use self::rules::Last;
-use self::session::Session;
-use self::wire::{Done, Message, Trouble};
+use self::rules::LastCopy;
+use self::session::ClientSession;
+use self::wire::{Message, SessionError, SessionResult};
 use crate::postgres::Database;
 
 /// Who may log in.
@@ -57,7 +57,7 @@ pub enum Mode {
 
 /// How clients prove who they are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Method {
+pub enum AuthMethod {
     /// A password with MD5.
     #[default]
     Md5,
@@ -92,43 +92,43 @@ pub enum Codecs {
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     pub mode: Mode,
-    pub method: Method,
+    pub method: AuthMethod,
     pub isolation: Isolation,
     /// The folder that holds a folder for each bucket, in which the files are the objects.
     pub buckets: PathBuf,
     /// The buckets that are in another region than the cluster.
-    pub elsewhere: Vec<String>,
+    pub other_region_buckets: Vec<String>,
     pub codecs: Codecs,
 }
 
 /// What the sessions of a server share.
-struct Shared {
+struct SimulatorState {
     settings: Settings,
-    faults: Faults,
+    faults: FaultInjector,
     /// The database behind it.
-    behind: Database,
-    sessions: AtomicUsize,
-    queries: AtomicU64,
-    over: AtomicBool,
+    backend_database: Database,
+    session_count: AtomicUsize,
+    next_query_id: AtomicU64,
+    is_shut_down: AtomicBool,
     clients: Mutex<Vec<TcpStream>>,
     /// A session in which nothing is rolled back.
-    keeper: Mutex<Client>,
+    autocommit_client: Mutex<Client>,
 }
 
 /// A server. Dropped, its sessions are over.
-pub struct Cluster {
-    shared: Arc<Shared>,
-    front: Database,
+pub struct RedshiftSimulator {
+    shared: Arc<SimulatorState>,
+    frontend_database: Database,
 }
 
-impl Cluster {
+impl RedshiftSimulator {
     /// A server on a new database.
     pub fn start(settings: Settings) -> Self {
-        Self::on(crate::postgres::shared().database(), settings)
+        Self::start_on(crate::postgres::shared_server().create_database(), settings)
     }
 
     /// A server on a database: to be Redshift, on an empty one.
-    pub fn on(behind: Database, settings: Settings) -> Self {
+    pub fn start_on(behind: Database, settings: Settings) -> Self {
         let mut keeper = behind.connect();
         if settings.mode == Mode::Redshift {
             keeper.batch_execute(include_str!("catalog.sql")).unwrap();
@@ -141,24 +141,27 @@ impl Cluster {
             user: USER.to_owned(),
             password: PASSWORD.to_owned(),
         };
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(SimulatorState {
             settings,
-            faults: Faults::default(),
-            behind,
-            sessions: AtomicUsize::new(0),
-            queries: AtomicU64::new(1001),
-            over: AtomicBool::new(false),
+            faults: FaultInjector::default(),
+            backend_database: behind,
+            session_count: AtomicUsize::new(0),
+            next_query_id: AtomicU64::new(1001),
+            is_shut_down: AtomicBool::new(false),
             clients: Mutex::default(),
-            keeper: Mutex::new(keeper),
+            autocommit_client: Mutex::new(keeper),
         });
         let serving = shared.clone();
-        thread::spawn(move || serving.serve(&listener));
-        Self { shared, front }
+        thread::spawn(move || serving.accept_connections(&listener));
+        Self {
+            shared,
+            frontend_database: front,
+        }
     }
 
     /// Its address for `--warehouse`. The password is not in it: give it as PGPASSWORD.
     pub fn url(&self) -> String {
-        let url = self.front.url();
+        let url = self.frontend_database.url();
         match self.shared.settings.mode {
             Mode::Redshift => url.replacen("postgres", "redshift", 1),
             Mode::Postgres => url,
@@ -167,40 +170,43 @@ impl Cluster {
 
     /// Where it is, and who may log in.
     pub fn database(&self) -> &Database {
-        &self.front
+        &self.frontend_database
     }
 
     /// A session.
     pub fn connect(&self) -> Client {
-        self.front.connect()
+        self.frontend_database.connect()
     }
 
     /// What it saw, and what shall go wrong.
-    pub fn faults(&self) -> &Faults {
+    pub fn faults(&self) -> &FaultInjector {
         &self.shared.faults
     }
 
     /// A session of the PostgreSQL behind it, to look at the tables.
-    pub fn backend(&self) -> Client {
-        self.shared.behind.connect()
+    pub fn backend_client(&self) -> Client {
+        self.shared.backend_database.connect()
     }
 }
 
-impl Drop for Cluster {
+impl Drop for RedshiftSimulator {
     fn drop(&mut self) {
-        self.shared.over.store(true, Ordering::Relaxed);
+        self.shared.is_shut_down.store(true, Ordering::Relaxed);
         // Whoever listens has to be woken.
-        let _ = TcpStream::connect((self.front.host.as_str(), self.front.port));
+        let _ = TcpStream::connect((
+            self.frontend_database.host.as_str(),
+            self.frontend_database.port,
+        ));
         for client in self.shared.clients.lock().unwrap().drain(..) {
             let _ = client.shutdown(Shutdown::Both);
         }
     }
 }
 
-impl Shared {
-    fn serve(self: Arc<Self>, listener: &TcpListener) {
+impl SimulatorState {
+    fn accept_connections(self: Arc<Self>, listener: &TcpListener) {
         for client in listener.incoming().map_while(Result::ok) {
-            if self.over.load(Ordering::Relaxed) {
+            if self.is_shut_down.load(Ordering::Relaxed) {
                 return;
             }
             self.clients
@@ -210,19 +216,19 @@ impl Shared {
             let shared = self.clone();
             thread::spawn(move || {
                 let session = shared.log_in(&client);
-                let _ = session.and_then(|mut session| session.run());
+                let _ = session.and_then(|mut session| session.serve());
                 let _ = client.shutdown(Shutdown::Both);
             });
         }
     }
 
     /// Writes down why a load failed, whatever becomes of its transaction.
-    fn failed(&self, process: i32, query: u64, error: &LoadError) {
-        let mut keeper = self.keeper.lock().unwrap();
+    fn record_load_error(&self, process: i32, query: u64, error: &LoadError) {
+        let mut keeper = self.autocommit_client.lock().unwrap();
         let column = error.column.as_ref();
         let name = column.map(|column| column.name.clone());
         let ty = column.map(|column| column.ty.clone());
-        let length = column.map(parquet::Column::length);
+        let length = column.map(parquet::TargetColumn::max_bytes_text);
         let sql = "INSERT INTO redshift.load_errors \
                    (pid, query, table_id, file, line, name, type, length, code, message, value) \
                    VALUES ($1, $2, to_regclass($3)::oid::bigint::int, $4, $5, $6, $7, $8, $9, $10, $11)";
@@ -247,7 +253,7 @@ impl Shared {
     }
 
     /// Lets a client in, and logs in to the database for it.
-    fn log_in(self: Arc<Self>, client: &TcpStream) -> Done<Session> {
+    fn log_in(self: Arc<Self>, client: &TcpStream) -> SessionResult<ClientSession> {
         client.set_nodelay(true)?;
         let mut reader = BufReader::with_capacity(1 << 16, client.try_clone()?);
         let mut writer = client.try_clone()?;
@@ -255,29 +261,33 @@ impl Shared {
             let body = wire::read_body(&mut reader)?;
             match body.split_first_chunk::<4>() {
                 Some((code, rest)) if u32::from_be_bytes(*code) == 196_608 => {
-                    break parameters(rest);
+                    break parse_startup_parameters(rest);
                 }
                 Some((code, _)) if u32::from_be_bytes(*code) == 80_877_102 => {
                     self.cancel(&body)?;
-                    return Err(Trouble::Gone);
+                    return Err(SessionError::ConnectionClosed);
                 }
                 // No TLS, and nothing else in place of it.
                 _ => writer.write_all(b"N")?,
             }
         };
-        let given = |name: &str| parameters.get(name).map_or("", String::as_str);
-        if !self.proved(given("user"), &mut reader, &mut writer)? {
+        let parameter = |name: &str| parameters.get(name).map_or("", String::as_str);
+        if !self.authenticate(parameter("user"), &mut reader, &mut writer)? {
             let message = format!(
                 "password authentication failed for user \"{}\"",
-                given("user")
+                parameter("user")
             );
-            Refusal::new("28000", message).fatal().write(&mut writer)?;
-            return Err(Trouble::Gone);
+            SqlError::new("28000", message)
+                .to_fatal_message()
+                .write_to(&mut writer)?;
+            return Err(SessionError::ConnectionClosed);
         }
-        if given("database") != self.behind.name {
-            let message = format!("database \"{}\" does not exist", given("database"));
-            Refusal::new("3D000", message).fatal().write(&mut writer)?;
-            return Err(Trouble::Gone);
+        if parameter("database") != self.backend_database.name {
+            let message = format!("database \"{}\" does not exist", parameter("database"));
+            SqlError::new("3D000", message)
+                .to_fatal_message()
+                .write_to(&mut writer)?;
+            return Err(SessionError::ConnectionClosed);
         }
         let redshift = [
             ("standard_conforming_strings", "off"),
@@ -293,54 +303,57 @@ impl Shared {
         ];
         let mut all = vec![
             ("client_encoding", "UTF8"),
-            ("application_name", given("application_name")),
+            ("application_name", parameter("application_name")),
         ];
         if self.settings.mode == Mode::Redshift {
             all.extend(redshift);
         }
-        let mut backend = Backend::connect(&self.behind, &all)?;
+        let mut backend = PgSession::connect(&self.backend_database, &all)?;
         let mut out = Vec::new();
-        Message::raw(b'R', [0; 4]).put(&mut out);
+        Message::from_bytes(b'R', [0; 4]).append_to(&mut out);
         let mut process = 0;
-        for message in std::mem::take(&mut backend.greeting) {
+        for message in std::mem::take(&mut backend.startup_messages) {
             let [name] = message.texts();
             let redshift = self.settings.mode == Mode::Redshift;
             match (message.tag, name.as_str()) {
                 (b'S', "server_version") if redshift => {
-                    Message::of(b'S', &["server_version", "8.0.2"]).put(&mut out);
+                    Message::from_texts(b'S', &["server_version", "8.0.2"]).append_to(&mut out);
                 }
                 (b'K', _) => {
                     process = i32::from_be_bytes(*message.body.first_chunk().unwrap());
-                    message.put(&mut out);
+                    message.append_to(&mut out);
                 }
-                _ => message.put(&mut out),
+                _ => message.append_to(&mut out),
             }
         }
-        Message::ready(b'I').put(&mut out);
+        Message::ready_for_query(b'I').append_to(&mut out);
         writer.write_all(&out)?;
         out.clear();
-        Ok(Session {
-            number: self.sessions.fetch_add(1, Ordering::Relaxed) + 1,
+        Ok(ClientSession {
+            session_number: self.session_count.fetch_add(1, Ordering::Relaxed) + 1,
             shared: self,
             reader,
             writer,
             backend,
-            statements: 0,
-            process,
-            last: Last::default(),
-            out,
-            hold: false,
-            implicit: false,
-            untouched: false,
-            batch: Vec::new(),
+            statement_count: 0,
+            backend_pid: process,
+            last_copy: LastCopy::default(),
+            out_buffer: out,
+            hold_output: false,
+            in_implicit_transaction: false,
+            only_locks_so_far: false,
+            pending_messages: Vec::new(),
             prepared: HashMap::new(),
             portals: HashMap::new(),
         })
     }
 
     /// Passes on the wish to end a query.
-    fn cancel(&self, body: &[u8]) -> Done<()> {
-        let mut stream = TcpStream::connect((self.behind.host.as_str(), self.behind.port))?;
+    fn cancel(&self, body: &[u8]) -> SessionResult<()> {
+        let mut stream = TcpStream::connect((
+            self.backend_database.host.as_str(),
+            self.backend_database.port,
+        ))?;
         stream.write_all(&16_u32.to_be_bytes())?;
         stream.write_all(body)?;
         let _ = stream.read(&mut [0]);
@@ -348,33 +361,33 @@ impl Shared {
     }
 
     /// Whether the client knows the password.
-    fn proved(
+    fn authenticate(
         &self,
         user: &str,
         reader: &mut BufReader<TcpStream>,
         writer: &mut TcpStream,
-    ) -> Done<bool> {
+    ) -> SessionResult<bool> {
         let salt = *b"salt";
-        let (mut ask, right) = match self.settings.method {
-            Method::Md5 => (
+        let (mut auth_request, expected) = match self.settings.method {
+            AuthMethod::Md5 => (
                 vec![0, 0, 0, 5],
                 md5_hash(USER.as_bytes(), PASSWORD.as_bytes(), salt),
             ),
-            Method::Cleartext => (vec![0, 0, 0, 3], PASSWORD.to_owned()),
+            AuthMethod::Cleartext => (vec![0, 0, 0, 3], PASSWORD.to_owned()),
             // Whoever knows the method may answer what they like: nobody is let in by it here.
-            Method::Sha256 => (vec![0, 0, 0, 13, 0, 0, 0, 1], "\0".to_owned()),
+            AuthMethod::Sha256 => (vec![0, 0, 0, 13, 0, 0, 0, 1], "\0".to_owned()),
         };
-        if self.settings.method != Method::Cleartext {
-            ask.extend(salt);
+        if self.settings.method != AuthMethod::Cleartext {
+            auth_request.extend(salt);
         }
-        Message::raw(b'R', ask).write(writer)?;
+        Message::from_bytes(b'R', auth_request).write_to(writer)?;
         let [given] = Message::read(reader)?.texts();
-        Ok(user == USER && given == right)
+        Ok(user == USER && given == expected)
     }
 }
 
 /// What a client says of itself when it begins.
-fn parameters(body: &[u8]) -> HashMap<String, String> {
+fn parse_startup_parameters(body: &[u8]) -> HashMap<String, String> {
     let mut texts = body
         .split(|byte| *byte == 0)
         .map(|text| String::from_utf8_lossy(text).into_owned());

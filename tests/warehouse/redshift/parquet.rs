@@ -10,63 +10,63 @@ use parquet::schema::types::ColumnDescriptor;
 
 use super::Codecs;
 use super::copy::LoadError;
-use super::wire::Trouble;
+use super::wire::SessionError;
 
 /// What a binary COPY begins with.
-pub const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+pub const COPY_HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 /// What it ends with.
-pub const TRAILER: &[u8] = b"\xff\xff";
+pub const COPY_TRAILER: &[u8] = b"\xff\xff";
 
 /// The microseconds between 1970, where Parquet counts from, and 2000.
-const TO_2000: i64 = 946_684_800_000_000;
+const PG_EPOCH_OFFSET_MICROS: i64 = 946_684_800_000_000;
 
 /// A column of the table.
 #[derive(Clone, Debug)]
-pub struct Column {
+pub struct TargetColumn {
     pub name: String,
     /// As PostgreSQL writes it.
     pub ty: String,
-    not_null: bool,
+    is_not_null: bool,
     /// The most bytes of a text.
-    length: Option<usize>,
+    max_bytes: Option<usize>,
 }
 
 /// Why a file was not loaded.
-pub enum Wrong {
-    Gone,
+pub enum FileError {
+    ConnectionClosed,
     Load(Box<LoadError>),
 }
 
-impl From<Trouble> for Wrong {
-    fn from(_: Trouble) -> Self {
-        Self::Gone
+impl From<SessionError> for FileError {
+    fn from(_: SessionError) -> Self {
+        Self::ConnectionClosed
     }
 }
 
-impl Column {
+impl TargetColumn {
     pub fn new(name: &str, ty: &str, not_null: bool) -> Self {
         let length = ty.strip_prefix("character varying(");
         Self {
             name: name.to_owned(),
             ty: ty.to_owned(),
-            not_null,
-            length: length.and_then(|rest| rest.strip_suffix(')')?.parse().ok()),
+            is_not_null: not_null,
+            max_bytes: length.and_then(|rest| rest.strip_suffix(')')?.parse().ok()),
         }
     }
 
     /// Its name for SQL.
-    pub fn quoted(&self) -> String {
+    pub fn quoted_name(&self) -> String {
         format!("\"{}\"", self.name.replace('"', "\"\""))
     }
 
     /// The most bytes that it holds, for the views.
-    pub fn length(&self) -> String {
-        self.length
+    pub fn max_bytes_text(&self) -> String {
+        self.max_bytes
             .map_or("0".to_owned(), |length| length.to_string())
     }
 
     /// Whether a column of a file is of exactly this type.
-    fn takes(&self, file: &ColumnDescriptor) -> bool {
+    fn accepts(&self, file: &ColumnDescriptor) -> bool {
         let logical = file.logical_type_ref();
         let plain = file.converted_type() == ConvertedType::NONE && logical.is_none();
         let signed = |bits| logical == Some(&LogicalType::integer(bits, true));
@@ -82,40 +82,40 @@ impl Column {
             ("bigint", Physical::INT64) => plain || signed(64),
             ("double precision", Physical::DOUBLE) => true,
             ("timestamp without time zone", Physical::INT64) => micros,
-            (_, Physical::BYTE_ARRAY) => self.length.is_some() && utf8,
+            (_, Physical::BYTE_ARRAY) => self.max_bytes.is_some() && utf8,
             _ => false,
         }
     }
 }
 
 /// A file that is loaded.
-pub struct File<'a> {
+pub struct ParquetFile<'a> {
     pub url: &'a str,
     pub bytes: &'a Bytes,
     /// Columns that it lacks at the end are null.
-    pub fill: bool,
+    pub fill_record: bool,
     /// Which codecs are read.
     pub codecs: Codecs,
 }
 
-fn wrong(code: u32, message: String) -> Wrong {
-    Wrong::Load(Box::new(LoadError {
+fn load_error(code: u32, message: String) -> FileError {
+    FileError::Load(Box::new(LoadError {
         code,
         message,
         ..LoadError::default()
     }))
 }
 
-impl File<'_> {
+impl ParquetFile<'_> {
     /// Sends the rows. How many there were.
-    pub fn send(
+    pub fn send_rows(
         &self,
-        columns: &[Column],
-        send: &mut dyn FnMut(Vec<u8>) -> Result<(), Wrong>,
-    ) -> Result<u64, Wrong> {
+        columns: &[TargetColumn],
+        send: &mut dyn FnMut(Vec<u8>) -> Result<(), FileError>,
+    ) -> Result<u64, FileError> {
         let url = self.url;
-        let no_parquet = |e: &dyn std::fmt::Display| {
-            wrong(
+        let invalid_parquet = |e: &dyn std::fmt::Display| {
+            load_error(
                 15001,
                 format!("File '{url}' is not a valid Parquet file: {e}"),
             )
@@ -124,7 +124,7 @@ impl File<'_> {
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
         let reader =
             ParquetRecordBatchReaderBuilder::try_new_with_options(self.bytes.clone(), options)
-                .map_err(|e| no_parquet(&e))?;
+                .map_err(|e| invalid_parquet(&e))?;
         for column in reader
             .metadata()
             .row_groups()
@@ -142,21 +142,21 @@ impl File<'_> {
                     "File '{url}' has an unsupported compression codec. Column: {}, Codec: {codec}",
                     column.column_path().string()
                 );
-                return Err(wrong(15001, message));
+                return Err(load_error(15001, message));
             }
         }
         let schema = reader.parquet_schema().clone();
         let count = schema.num_columns();
-        if count > columns.len() || (count < columns.len() && !self.fill) {
+        if count > columns.len() || (count < columns.len() && !self.fill_record) {
             let message = format!(
                 "Unmatched number of columns between table and file. Table columns: {}, \
                  Data columns: {count}, File name: {url}",
                 columns.len()
             );
-            return Err(wrong(15001, message));
+            return Err(load_error(15001, message));
         }
         for (column, file) in columns.iter().zip(schema.columns()) {
-            if !column.takes(file) {
+            if !column.accepts(file) {
                 let message = format!(
                     "File '{url}' has an incompatible Parquet schema for column '{}'. Column type: {}, \
                      Parquet schema: {} {:?} {:?}",
@@ -166,18 +166,18 @@ impl File<'_> {
                     file.physical_type(),
                     file.logical_type_ref(),
                 );
-                return Err(at(column, 0, 15007, message, None));
+                return Err(column_error(column, 0, 15007, message, None));
             }
         }
         let mut sent = 0;
-        for batch in reader.build().map_err(|e| no_parquet(&e))? {
-            let batch = batch.map_err(|e| no_parquet(&e))?;
+        for batch in reader.build().map_err(|e| invalid_parquet(&e))? {
+            let batch = batch.map_err(|e| invalid_parquet(&e))?;
             let mut bytes = Vec::new();
             for row in 0..batch.num_rows() {
                 bytes.extend(u16::try_from(columns.len()).unwrap().to_be_bytes());
                 for (number, column) in columns.iter().enumerate() {
                     let values = (number < count).then(|| batch.column(number));
-                    put(&mut bytes, column, values, row, sent + row + 1)?;
+                    append_value(&mut bytes, column, values, row, sent + row + 1)?;
                 }
             }
             sent += batch.num_rows();
@@ -187,8 +187,14 @@ impl File<'_> {
     }
 }
 
-fn at(column: &Column, line: usize, code: u32, message: String, value: Option<String>) -> Wrong {
-    Wrong::Load(Box::new(LoadError {
+fn column_error(
+    column: &TargetColumn,
+    line: usize,
+    code: u32,
+    message: String,
+    value: Option<String>,
+) -> FileError {
+    FileError::Load(Box::new(LoadError {
         line,
         column: Some(column.clone()),
         code,
@@ -199,17 +205,17 @@ fn at(column: &Column, line: usize, code: u32, message: String, value: Option<St
 }
 
 /// Adds a value to a row.
-fn put(
+fn append_value(
     bytes: &mut Vec<u8>,
-    column: &Column,
+    column: &TargetColumn,
     values: Option<&ArrayRef>,
     row: usize,
     line: usize,
-) -> Result<(), Wrong> {
+) -> Result<(), FileError> {
     let Some(values) = values.filter(|values| values.is_valid(row)) else {
-        if column.not_null {
+        if column.is_not_null {
             let message = format!("NULL in column {}, which is NOT NULL", column.name);
-            return Err(at(column, line, 15001, message, None));
+            return Err(column_error(column, line, 15001, message, None));
         }
         bytes.extend((-1_i32).to_be_bytes());
         return Ok(());
@@ -230,19 +236,25 @@ fn put(
         ),
         "timestamp without time zone" => {
             let micros = values.as_primitive::<TimestampMicrosecondType>().value(row);
-            value(&(micros - TO_2000).to_be_bytes());
+            value(&(micros - PG_EPOCH_OFFSET_MICROS).to_be_bytes());
         }
         _ => {
             let text = values.as_string::<i32>().value(row);
-            if column.length.is_some_and(|length| text.len() > length) {
+            if column.max_bytes.is_some_and(|length| text.len() > length) {
                 let message = format!(
                     "The length of the data column {} is longer than the length defined in the table. \
                      Table: {}, Data: {}",
                     column.name,
-                    column.length(),
+                    column.max_bytes_text(),
                     text.len()
                 );
-                return Err(at(column, line, 15001, message, Some(text.to_owned())));
+                return Err(column_error(
+                    column,
+                    line,
+                    15001,
+                    message,
+                    Some(text.to_owned()),
+                ));
             }
             value(text.as_bytes());
         }

@@ -2,28 +2,28 @@
 
 use std::ops::Range;
 
-use super::lexer::{Kind, Statement, Token};
-use super::wire::Refusal;
+use super::lexer::{Statement, Token, TokenKind};
+use super::wire::SqlError;
 
-type Rule = fn(&Statement) -> Option<Refusal>;
+type Rule = fn(&Statement) -> Option<SqlError>;
 
 /// Refuses what Redshift would not take, wherever a look at the words tells.
-pub fn check(statement: &Statement) -> Result<(), Refusal> {
+pub fn check_supported(statement: &Statement) -> Result<(), SqlError> {
     let rules: [Rule; 14] = [
         copy_from_stdin,
         savepoints,
-        phrases,
-        words,
+        unsupported_phrases,
+        unsupported_names,
         delete_alias,
-        merge,
-        lists_of_values,
-        series,
+        merge_form,
+        values_lists,
+        generate_series,
         collations,
         lock,
         truncate,
         settings,
-        transactions,
-        kinds,
+        deferrable_transactions,
+        unknown_statements,
     ];
     rules
         .iter()
@@ -32,7 +32,7 @@ pub fn check(statement: &Statement) -> Result<(), Refusal> {
 }
 
 /// The statements that are known here. What is not, proves nothing when it works.
-fn kinds(statement: &Statement) -> Option<Refusal> {
+fn unknown_statements(statement: &Statement) -> Option<SqlError> {
     let known: &[&[&str]] = &[
         &["select"],
         &["with"],
@@ -73,35 +73,37 @@ fn kinds(statement: &Statement) -> Option<Refusal> {
         &["revoke"],
         &["comment"],
     ];
-    if known.iter().any(|words| statement.begins(words)) {
+    if known.iter().any(|words| statement.starts_with(words)) {
         return None;
     }
-    if statement.find(&["index"]).is_some() {
+    if statement.find_words(&["index"]).is_some() {
         let message = "SQL command \"CREATE INDEX\" not supported on Redshift tables.";
-        return Some(Refusal::unsupported(message));
+        return Some(SqlError::unsupported(message));
     }
-    Some(near(statement, 0))
+    Some(syntax_error_at(statement, 0))
 }
 
-fn copy_from_stdin(statement: &Statement) -> Option<Refusal> {
+fn copy_from_stdin(statement: &Statement) -> Option<SqlError> {
     let words = ["stdin", "stdout"];
-    let found = words.iter().any(|word| statement.find(&[word]).is_some());
-    (found && statement.begins(&["copy"])).then(|| {
-        Refusal::unsupported("LOAD source is not supported. (Hint: only S3 or DynamoDB or EMR based load is allowed)")
+    let found = words
+        .iter()
+        .any(|word| statement.find_words(&[word]).is_some());
+    (found && statement.starts_with(&["copy"])).then(|| {
+        SqlError::unsupported("LOAD source is not supported. (Hint: only S3 or DynamoDB or EMR based load is allowed)")
     })
 }
 
-fn savepoints(statement: &Statement) -> Option<Refusal> {
-    let named = statement.begins(&["savepoint"]) || statement.begins(&["release"]);
-    let back = statement.begins(&["rollback"]) && statement.find(&["to"]).is_some();
+fn savepoints(statement: &Statement) -> Option<SqlError> {
+    let named = statement.starts_with(&["savepoint"]) || statement.starts_with(&["release"]);
+    let back = statement.starts_with(&["rollback"]) && statement.find_words(&["to"]).is_some();
     (named || back).then(|| {
         let message = format!("SQL command \"{}\" not supported.", statement.sql);
-        Refusal::unsupported(message)
+        SqlError::unsupported(message)
     })
 }
 
 /// Phrases of PostgreSQL that Redshift has not.
-fn phrases(statement: &Statement) -> Option<Refusal> {
+fn unsupported_phrases(statement: &Statement) -> Option<SqlError> {
     let phrases: &[&[&str]] = &[
         &["on", "conflict"],
         &["returning"],
@@ -124,21 +126,21 @@ fn phrases(statement: &Statement) -> Option<Refusal> {
         &["add", "column", "if"],
         &["concurrently"],
     ];
-    let found = phrases.iter().find_map(|words| statement.find(words));
+    let found = phrases.iter().find_map(|words| statement.find_words(words));
     if let Some(at) = found {
-        return Some(near(statement, at));
+        return Some(syntax_error_at(statement, at));
     }
-    let all = ["intersect", "except"].map(|word| statement.find(&[word, "all"]));
+    let all = ["intersect", "except"].map(|word| statement.find_words(&[word, "all"]));
     if all.iter().any(Option::is_some) {
         let message = "INTERSECT ALL and EXCEPT ALL are not supported";
-        return Some(Refusal::unsupported(message));
+        return Some(SqlError::unsupported(message));
     }
-    let distinct = statement.find(&["distinct", "on", "("]);
-    distinct.map(|_| Refusal::unsupported("SELECT DISTINCT ON is not supported"))
+    let distinct = statement.find_words(&["distinct", "on", "("]);
+    distinct.map(|_| SqlError::unsupported("SELECT DISTINCT ON is not supported"))
 }
 
 /// Names of PostgreSQL that Redshift has not: it is as old as PostgreSQL 8.
-fn words(statement: &Statement) -> Option<Refusal> {
+fn unsupported_names(statement: &Statement) -> Option<SqlError> {
     let relations = ["pg_enum", "pg_range", "pg_extension", "pg_matviews"];
     let functions = [
         "to_regclass",
@@ -170,63 +172,63 @@ fn words(statement: &Statement) -> Option<Refusal> {
     ];
     statement.tokens.iter().enumerate().find_map(|(at, token)| {
         let name = token.text.as_str();
-        if token.kind != Kind::Word {
+        if token.kind != TokenKind::Word {
             None
         } else if relations.contains(&name) {
             let message = format!("relation \"{name}\" does not exist");
-            Some(Refusal::new("42P01", message))
-        } else if functions.contains(&name) && statement.has(at + 1, &["("]) {
+            Some(SqlError::new("42P01", message))
+        } else if functions.contains(&name) && statement.has_words_at(at + 1, &["("]) {
             let message = format!("function {name}() does not exist");
-            Some(Refusal::new("42883", message))
+            Some(SqlError::new("42883", message))
         } else {
             None
         }
     })
 }
 
-fn delete_alias(statement: &Statement) -> Option<Refusal> {
-    if !statement.begins(&["delete"]) {
+fn delete_alias(statement: &Statement) -> Option<SqlError> {
+    if !statement.starts_with(&["delete"]) {
         return None;
     }
     let mut parser = statement.parser();
-    parser.take(&["delete"]);
-    parser.take(&["from"]);
-    if let Err(refusal) = parser.qualified() {
+    parser.accept(&["delete"]);
+    parser.accept(&["from"]);
+    if let Err(refusal) = parser.qualified_name() {
         return Some(refusal);
     }
     let next = parser.peek()?;
     let right = next.is("using") || next.is("where");
-    (!right).then(|| parser.unexpected())
+    (!right).then(|| parser.unexpected_token())
 }
 
-fn merge(statement: &Statement) -> Option<Refusal> {
-    let into = statement.find(&["merge", "into"])?;
+fn merge_form(statement: &Statement) -> Option<SqlError> {
+    let into = statement.find_words(&["merge", "into"])?;
     if into > 0 {
-        return Some(near(statement, into));
+        return Some(syntax_error_at(statement, into));
     }
-    read_merge(statement).err()
+    parse_merge(statement).err()
 }
 
-fn read_merge(statement: &Statement) -> Result<(), Refusal> {
-    let wrong = |message: &str| Err(Refusal::unsupported(message));
+fn parse_merge(statement: &Statement) -> Result<(), SqlError> {
+    let wrong = |message: &str| Err(SqlError::unsupported(message));
     let mut parser = statement.parser();
     parser.expect(&["merge", "into"])?;
-    let target = parser.qualified()?;
+    let target = parser.qualified_name()?;
     parser.expect(&["using"])?;
-    let source = parser.qualified()?;
+    let source = parser.qualified_name()?;
     if target.eq_ignore_ascii_case(&source) {
         return wrong("MERGE source and target must be different tables");
     }
-    parser.take(&["as"]);
+    parser.accept(&["as"]);
     if parser.peek().is_some_and(|token| !token.is("on")) {
         parser.name()?;
     }
     parser.expect(&["on"])?;
     let (mut matched, mut not_matched) = (0, 0);
     loop {
-        if parser.take(&["when", "matched"]) {
+        if parser.accept(&["when", "matched"]) {
             matched += 1;
-        } else if parser.take(&["when", "not", "matched"]) {
+        } else if parser.accept(&["when", "not", "matched"]) {
             not_matched += 1;
         } else if matched + not_matched == 0 {
             let token = parser.next()?;
@@ -251,59 +253,61 @@ fn read_merge(statement: &Statement) -> Result<(), Refusal> {
 }
 
 /// `VALUES` is a part of INSERT and of nothing else.
-fn lists_of_values(statement: &Statement) -> Option<Refusal> {
-    let at = statement.find(&["(", "values"])?;
-    Some(near(statement, at + 1))
+fn values_lists(statement: &Statement) -> Option<SqlError> {
+    let at = statement.find_words(&["(", "values"])?;
+    Some(syntax_error_at(statement, at + 1))
 }
 
 /// It runs on the leader node, where there are no tables.
-fn series(statement: &Statement) -> Option<Refusal> {
-    statement.find(&["generate_series", "("])?;
+fn generate_series(statement: &Statement) -> Option<SqlError> {
+    statement.find_words(&["generate_series", "("])?;
     let tables = (0..statement.tokens.len()).any(|at| {
-        let from = statement.has(at, &["from"]) || statement.has(at, &["join"]);
-        from && !statement.has(at + 1, &["generate_series"]) && !statement.has(at + 1, &["("])
+        let from = statement.has_words_at(at, &["from"]) || statement.has_words_at(at, &["join"]);
+        from && !statement.has_words_at(at + 1, &["generate_series"])
+            && !statement.has_words_at(at + 1, &["("])
     });
-    let reads = statement.begins(&["select"]) || statement.begins(&["with"]);
+    let reads = statement.starts_with(&["select"]) || statement.starts_with(&["with"]);
     (tables || !reads).then(|| {
-        Refusal::unsupported(
+        SqlError::unsupported(
             "Specified types or functions (one per INFO message) not supported on Redshift tables.",
         )
     })
 }
 
-fn collations(statement: &Statement) -> Option<Refusal> {
+fn collations(statement: &Statement) -> Option<SqlError> {
     let at = (0..statement.tokens.len()).find(|&at| {
         let known = ["(", "case_sensitive", "case_insensitive"];
-        statement.has(at, &["collate"]) && !known.iter().any(|w| statement.has(at + 1, &[w]))
+        statement.has_words_at(at, &["collate"])
+            && !known.iter().any(|w| statement.has_words_at(at + 1, &[w]))
     })?;
-    Some(near(statement, at))
+    Some(syntax_error_at(statement, at))
 }
 
 /// `LOCK [TABLE] t [, …]`, and no modes.
-fn lock(statement: &Statement) -> Option<Refusal> {
+fn lock(statement: &Statement) -> Option<SqlError> {
     let read = || {
         let mut parser = statement.parser();
         parser.expect(&["lock"])?;
-        parser.take(&["table"]);
-        parser.qualified()?;
-        while parser.take(&[","]) {
-            parser.qualified()?;
+        parser.accept(&["table"]);
+        parser.qualified_name()?;
+        while parser.accept(&[","]) {
+            parser.qualified_name()?;
         }
-        parser.end()
+        parser.expect_end()
     };
-    statement.begins(&["lock"]).then(read)?.err()
+    statement.starts_with(&["lock"]).then(read)?.err()
 }
 
 /// `TRUNCATE [TABLE] t`, one at a time.
-fn truncate(statement: &Statement) -> Option<Refusal> {
+fn truncate(statement: &Statement) -> Option<SqlError> {
     let read = || {
         let mut parser = statement.parser();
         parser.expect(&["truncate"])?;
-        parser.take(&["table"]);
-        parser.qualified()?;
-        parser.end()
+        parser.accept(&["table"]);
+        parser.qualified_name()?;
+        parser.expect_end()
     };
-    statement.begins(&["truncate"]).then(read)?.err()
+    statement.starts_with(&["truncate"]).then(read)?.err()
 }
 
 /// Settings that PostgreSQL has, too.
@@ -319,7 +323,7 @@ const SHARED_SETTINGS: [&str; 8] = [
 ];
 
 /// Settings that only Redshift has.
-const OWN_SETTINGS: [&str; 8] = [
+const REDSHIFT_SETTINGS: [&str; 8] = [
     "analyze_threshold_percent",
     "enable_case_sensitive_identifier",
     "enable_numeric_rounding",
@@ -331,7 +335,7 @@ const OWN_SETTINGS: [&str; 8] = [
 ];
 
 /// The setting that a statement is about.
-fn setting(statement: &Statement) -> Option<&Token> {
+fn setting_name(statement: &Statement) -> Option<&Token> {
     let first = statement.tokens.first()?;
     if !["set", "reset", "show"].iter().any(|word| first.is(word)) {
         return None;
@@ -340,73 +344,76 @@ fn setting(statement: &Statement) -> Option<&Token> {
     rest.find(|token| !token.is("session") && !token.is("local"))
 }
 
-fn settings(statement: &Statement) -> Option<Refusal> {
-    let setting = setting(statement)?.text.to_lowercase();
+fn settings(statement: &Statement) -> Option<SqlError> {
+    let setting = setting_name(statement)?.text.to_lowercase();
     let more = [
         "transaction_isolation",
         "server_version",
         "transaction",
         "all",
     ];
-    let known = SHARED_SETTINGS.iter().chain(&OWN_SETTINGS).chain(&more);
+    let known = SHARED_SETTINGS
+        .iter()
+        .chain(&REDSHIFT_SETTINGS)
+        .chain(&more);
     (!known.into_iter().any(|name| *name == setting)).then(|| {
         let message = format!("unrecognized configuration parameter \"{setting}\"");
-        Refusal::new("42704", message)
+        SqlError::new("42704", message)
     })
 }
 
 /// Transactions begin with all their levels, and all are the same.
-fn transactions(statement: &Statement) -> Option<Refusal> {
-    let at = statement.find(&["deferrable"])?;
-    let begins = statement.begins(&["begin"]) || statement.begins(&["start"]);
-    begins.then(|| near(statement, at))
+fn deferrable_transactions(statement: &Statement) -> Option<SqlError> {
+    let at = statement.find_words(&["deferrable"])?;
+    let begins = statement.starts_with(&["begin"]) || statement.starts_with(&["start"]);
+    begins.then(|| syntax_error_at(statement, at))
 }
 
-fn near(statement: &Statement, at: usize) -> Refusal {
+fn syntax_error_at(statement: &Statement, at: usize) -> SqlError {
     let token = &statement.tokens[at];
-    Refusal::syntax(&statement.sql[token.start..token.end])
+    SqlError::syntax(&statement.sql[token.start..token.end])
 }
 
 /// What the functions tell that know of the session's last COPY.
 #[derive(Clone, Copy, Default)]
-pub struct Last {
-    pub query: u64,
-    pub copy: u64,
-    pub count: u64,
+pub struct LastCopy {
+    pub query_id: u64,
+    pub copy_id: u64,
+    pub row_count: u64,
 }
 
 /// The statement as PostgreSQL says it.
-pub fn translate(statement: &Statement, last: &Last) -> String {
+pub fn translate(statement: &Statement, last: &LastCopy) -> String {
     let mut edits: Vec<(Range<usize>, String)> = Vec::new();
     let tokens = &statement.tokens;
     for (at, token) in tokens.iter().enumerate() {
-        if token.kind != Kind::Word {
+        if token.kind != TokenKind::Word {
             continue;
         }
         let last = match token.text.as_str() {
-            "pg_last_copy_count" => Some(last.count),
-            "pg_last_copy_id" => Some(last.copy),
-            "pg_last_query_id" => Some(last.query),
+            "pg_last_copy_count" => Some(last.row_count),
+            "pg_last_copy_id" => Some(last.copy_id),
+            "pg_last_query_id" => Some(last.query_id),
             _ => None,
         };
-        if let (Some(number), true) = (last, statement.has(at + 1, &["(", ")"])) {
+        if let (Some(number), true) = (last, statement.has_words_at(at + 1, &["(", ")"])) {
             let value = format!("(SELECT {number}::BIGINT AS {})", token.text);
             edits.push((token.start..tokens[at + 2].end, value));
-        } else if token.is("sysdate") && !statement.has(at + 1, &["("]) {
+        } else if token.is("sysdate") && !statement.has_words_at(at + 1, &["("]) {
             edits.push((token.start..token.end, "sysdate()".to_owned()));
-        } else if token.is("nvl") && statement.has(at + 1, &["("]) {
+        } else if token.is("nvl") && statement.has_words_at(at + 1, &["("]) {
             edits.push((token.start..token.end, "coalesce".to_owned()));
         }
     }
-    if statement.begins(&["delete"]) && !statement.has(1, &["from"]) {
+    if statement.starts_with(&["delete"]) && !statement.has_words_at(1, &["from"]) {
         edits.push((tokens[0].end..tokens[0].end, " FROM".to_owned()));
     }
-    if let Some(own) = setting(statement)
-        && OWN_SETTINGS.contains(&own.text.as_str())
+    if let Some(own) = setting_name(statement)
+        && REDSHIFT_SETTINGS.contains(&own.text.as_str())
     {
         edits.push((own.start..own.end, format!("redshift.{}", own.text)));
     }
-    if let Some(at) = statement.find(&["with", "no", "schema", "binding"]) {
+    if let Some(at) = statement.find_words(&["with", "no", "schema", "binding"]) {
         edits.push((tokens[at].start..tokens[at + 3].end, String::new()));
     }
     let mut sql = statement.sql.clone();

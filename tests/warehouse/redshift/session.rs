@@ -6,160 +6,165 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::backend::{Backend, literal};
-use super::faults::{Due, Seen, When};
+use super::backend::{PgSession, quote_literal};
+use super::faults::{FaultPoint, PendingActions, RecordedStatement};
 use super::lexer::{self, Statement};
-use super::rules::{self, Last};
-use super::wire::{Done, Message, Refusal, Trouble};
-use super::{Isolation, Mode, Shared, copy, ddl};
+use super::rules::{self, LastCopy};
+use super::wire::{Message, SessionError, SessionResult, SqlError};
+use super::{Isolation, Mode, SimulatorState, copy, ddl};
 
 /// Answers are sent when there is so much of them.
-const FULL: usize = 1 << 16;
+const FLUSH_BYTES: usize = 1 << 16;
 
 /// A session that is logged in.
-pub struct Session {
-    pub shared: Arc<Shared>,
+pub struct ClientSession {
+    pub shared: Arc<SimulatorState>,
     pub reader: BufReader<TcpStream>,
     pub writer: TcpStream,
-    pub backend: Backend,
+    pub backend: PgSession,
     /// Which session, from 1.
-    pub number: usize,
-    pub statements: usize,
+    pub session_number: usize,
+    pub statement_count: usize,
     /// The process of the backend, as the client knows it.
-    pub process: i32,
-    pub last: Last,
+    pub backend_pid: i32,
+    pub last_copy: LastCopy,
     /// Answers that are not sent yet.
-    pub out: Vec<u8>,
+    pub out_buffer: Vec<u8>,
     /// Whether they wait for the end of the statement.
-    pub hold: bool,
+    pub hold_output: bool,
     /// Whether the backend is in a transaction that the client did not begin.
-    pub implicit: bool,
+    pub in_implicit_transaction: bool,
     /// Whether the transaction has done nothing but LOCK.
-    pub untouched: bool,
+    pub only_locks_so_far: bool,
     /// Messages of the extended protocol that wait for a Sync.
-    pub batch: Vec<Message>,
+    pub pending_messages: Vec<Message>,
     pub prepared: HashMap<String, String>,
     pub portals: HashMap<String, String>,
 }
 
-impl Session {
+impl ClientSession {
     /// Answers until the client or the backend is gone.
-    pub fn run(&mut self) -> Done<()> {
+    pub fn serve(&mut self) -> SessionResult<()> {
         loop {
             let message = Message::read(&mut self.reader)?;
             match message.tag {
                 b'Q' => {
                     let [sql] = message.texts();
-                    self.simple(&sql)?;
+                    self.simple_query(&sql)?;
                 }
                 b'S' => self.sync()?,
-                b'X' => return Err(Trouble::Gone),
-                b'P' | b'B' | b'D' | b'E' | b'C' | b'H' => self.batch.push(message),
+                b'X' => return Err(SessionError::ConnectionClosed),
+                b'P' | b'B' | b'D' | b'E' | b'C' | b'H' => self.pending_messages.push(message),
                 // What is left of a COPY that has failed.
                 _ => {}
             }
         }
     }
 
-    fn redshift(&self) -> bool {
+    fn is_redshift(&self) -> bool {
         self.shared.settings.mode == Mode::Redshift
     }
 
     /// Answers, at once if there is much.
-    fn emit(&mut self, message: &Message) -> Done<()> {
-        message.put(&mut self.out);
-        if self.out.len() > FULL && !self.hold {
+    fn queue_message(&mut self, message: &Message) -> SessionResult<()> {
+        message.append_to(&mut self.out_buffer);
+        if self.out_buffer.len() > FLUSH_BYTES && !self.hold_output {
             self.flush()?;
         }
         Ok(())
     }
 
-    fn flush(&mut self) -> Done<()> {
-        self.writer.write_all(&self.out)?;
-        self.out.clear();
+    fn flush(&mut self) -> SessionResult<()> {
+        self.writer.write_all(&self.out_buffer)?;
+        self.out_buffer.clear();
         Ok(())
     }
 
-    fn ready(&mut self) -> Done<()> {
-        self.hold = false;
-        self.emit(&Message::ready(self.backend.status))?;
+    fn send_ready(&mut self) -> SessionResult<()> {
+        self.hold_output = false;
+        self.queue_message(&Message::ready_for_query(self.backend.transaction_status))?;
         self.flush()
     }
 
     /// A statement has come.
-    fn saw(&mut self, sql: &str) -> Due {
-        self.statements += 1;
-        self.shared.faults.saw(&Seen {
-            session: self.number,
-            number: self.statements,
+    fn record_statement(&mut self, sql: &str) -> PendingActions {
+        self.statement_count += 1;
+        self.shared.faults.record(&RecordedStatement {
+            session: self.session_number,
+            number: self.statement_count,
             sql: sql.to_owned(),
         })
     }
 
     /// All statements of a message. When one fails the others are skipped.
-    fn simple(&mut self, sql: &str) -> Done<()> {
-        let statements = match lexer::split(sql, self.redshift()) {
+    fn simple_query(&mut self, sql: &str) -> SessionResult<()> {
+        let statements = match lexer::split_statements(sql, self.is_redshift()) {
             Ok(statements) => statements,
             Err(refusal) => {
-                self.saw(sql);
-                self.fail()?;
-                self.emit(&refusal.message())?;
-                return self.ready();
+                self.record_statement(sql);
+                self.abort_transaction()?;
+                self.queue_message(&refusal.to_message())?;
+                return self.send_ready();
             }
         };
         if statements.is_empty() {
-            self.emit(&Message::raw(b'I', []))?;
+            self.queue_message(&Message::from_bytes(b'I', []))?;
         }
         let count = statements.len();
         for (at, statement) in statements.iter().enumerate() {
-            match self.statement(statement, at + 1 == count) {
+            match self.run_statement(statement, at + 1 == count) {
                 Ok(()) => self.flush()?,
-                Err(Trouble::Gone) => return Err(Trouble::Gone),
-                Err(Trouble::Refused(refusal)) => {
-                    self.out.clear();
-                    self.fail()?;
-                    self.emit(&refusal.message())?;
+                Err(SessionError::ConnectionClosed) => return Err(SessionError::ConnectionClosed),
+                Err(SessionError::Sql(refusal)) => {
+                    self.out_buffer.clear();
+                    self.abort_transaction()?;
+                    self.queue_message(&refusal.to_message())?;
                     break;
                 }
             }
-            self.hold = false;
+            self.hold_output = false;
         }
-        self.ready()
+        self.send_ready()
     }
 
     /// A statement has failed, and with it the transaction.
-    fn fail(&mut self) -> Done<()> {
-        if self.implicit {
-            self.implicit = false;
-            self.backend.run("ROLLBACK")?;
-        } else if self.backend.status == b'T' {
-            self.backend.fail()?;
+    fn abort_transaction(&mut self) -> SessionResult<()> {
+        if self.in_implicit_transaction {
+            self.in_implicit_transaction = false;
+            self.backend.run_sql("ROLLBACK")?;
+        } else if self.backend.transaction_status == b'T' {
+            self.backend.abort_transaction()?;
         }
         Ok(())
     }
 
     /// One statement, with what is due with it.
-    fn statement(&mut self, statement: &Statement, last: bool) -> Done<()> {
-        let due = self.saw(&statement.sql);
-        due.act(When::Before)?;
-        self.hold = due.has(When::After);
-        if self.redshift() {
-            rules::check(statement)?;
+    fn run_statement(&mut self, statement: &Statement, last: bool) -> SessionResult<()> {
+        let due = self.record_statement(&statement.sql);
+        due.run_at(FaultPoint::Before)?;
+        self.hold_output = due.has_at(FaultPoint::After);
+        if self.is_redshift() {
+            rules::check_supported(statement)?;
         }
-        self.carry_out(statement, last, &due)?;
-        Ok(due.act(When::After)?)
+        self.execute(statement, last, &due)?;
+        Ok(due.run_at(FaultPoint::After)?)
     }
 
-    fn carry_out(&mut self, statement: &Statement, last: bool, due: &Due) -> Done<()> {
+    fn execute(
+        &mut self,
+        statement: &Statement,
+        last: bool,
+        due: &PendingActions,
+    ) -> SessionResult<()> {
         let first = statement.tokens[0].text.as_str();
-        let redshift = self.redshift();
+        let redshift = self.is_redshift();
         match first {
             "begin" | "start" => {
-                self.untouched = true;
-                if std::mem::take(&mut self.implicit) {
-                    return self.emit(&Message::complete("BEGIN"));
+                self.only_locks_so_far = true;
+                if std::mem::take(&mut self.in_implicit_transaction) {
+                    return self.queue_message(&Message::command_complete("BEGIN"));
                 }
-                let read_only = statement.find(&["read", "only"]).is_some();
+                let read_only = statement.find_words(&["read", "only"]).is_some();
                 return match (redshift, read_only) {
                     // All levels are one.
                     (true, false) => self.forward("BEGIN", due),
@@ -167,100 +172,111 @@ impl Session {
                     _ => self.forward(&statement.sql, due),
                 };
             }
-            "commit" | "end" | "rollback" | "abort" if statement.find(&["to"]).is_none() => {
-                self.implicit = false;
+            "commit" | "end" | "rollback" | "abort" if statement.find_words(&["to"]).is_none() => {
+                self.in_implicit_transaction = false;
                 return self.forward(&statement.sql, due);
             }
             "truncate" if redshift => {
-                if self.backend.status == b'T' {
-                    self.implicit = false;
-                    self.backend.run("COMMIT")?;
+                if self.backend.transaction_status == b'T' {
+                    self.in_implicit_transaction = false;
+                    self.backend.run_sql("COMMIT")?;
                 }
                 return self.forward(&statement.sql, due);
             }
-            "lock" if redshift && self.backend.status == b'T' && !self.untouched => {
+            "lock"
+                if redshift
+                    && self.backend.transaction_status == b'T'
+                    && !self.only_locks_so_far =>
+            {
                 let message = "LOCK must be the first statement of its transaction";
-                return Err(Refusal::unsupported(message).into());
+                return Err(SqlError::unsupported(message).into());
             }
-            _ => self.untouched &= first == "lock",
+            _ => self.only_locks_so_far &= first == "lock",
         }
-        let several = redshift && statement.begins(&["create"]);
-        if self.backend.status == b'I' && (!last || several) {
-            self.backend.run("BEGIN")?;
-            self.implicit = true;
+        let needs_transaction = redshift && statement.starts_with(&["create"]);
+        if self.backend.transaction_status == b'I' && (!last || needs_transaction) {
+            self.backend.run_sql("BEGIN")?;
+            self.in_implicit_transaction = true;
         }
-        let commits = last && self.implicit;
-        self.hold |= commits;
+        let commits = last && self.in_implicit_transaction;
+        self.hold_output |= commits;
         match redshift {
-            true => self.as_redshift(statement, due)?,
+            true => self.execute_redshift(statement, due)?,
             false => self.forward(&statement.sql, due)?,
         }
         if commits {
-            self.implicit = false;
-            self.backend.run("COMMIT")?;
+            self.in_implicit_transaction = false;
+            self.backend.run_sql("COMMIT")?;
         }
         Ok(())
     }
 
-    fn as_redshift(&mut self, statement: &Statement, due: &Due) -> Done<()> {
+    fn execute_redshift(
+        &mut self,
+        statement: &Statement,
+        due: &PendingActions,
+    ) -> SessionResult<()> {
         let table = ["table", "temp", "temporary", "local"];
-        if statement.begins(&["copy"]) {
-            return self.copy(statement, due);
+        if statement.starts_with(&["copy"]) {
+            return self.execute_copy(statement, due);
         }
-        if statement.begins(&["drop", "table"]) {
-            self.drop_table(statement)?;
+        if statement.starts_with(&["drop", "table"]) {
+            self.check_drop_table(statement)?;
         }
-        if table.iter().any(|word| statement.begins(&["create", word])) {
-            let table = ddl::create_table(statement)?;
-            self.parents(&table)?;
+        if table
+            .iter()
+            .any(|word| statement.starts_with(&["create", word]))
+        {
+            let table = ddl::parse_create_table(statement)?;
+            self.check_references(&table)?;
             self.forward(&table.sql, due)?;
-            self.backend.run(&table.remember())?;
+            self.backend.run_sql(&table.catalog_insert_sql())?;
             return Ok(());
         }
-        if statement.begins(&["alter"])
-            && let Some(sql) = ddl::add_column(statement)?
+        if statement.starts_with(&["alter"])
+            && let Some(sql) = ddl::translate_add_column(statement)?
         {
             return self.forward(&sql, due);
         }
-        let sql = rules::translate(statement, &self.last);
+        let sql = rules::translate(statement, &self.last_copy);
         self.forward(&sql, due)
     }
 
     /// What a table refers to must be there, and a key.
-    fn parents(&mut self, table: &ddl::Table) -> Done<()> {
+    fn check_references(&mut self, table: &ddl::TableDefinition) -> SessionResult<()> {
         for (name, columns) in &table.references {
             let key = columns.as_ref().map_or("true".to_owned(), |columns| {
-                format!("{} = ANY (keys)", literal(columns))
+                format!("{} = ANY (keys)", quote_literal(columns))
             });
             let sql = format!(
                 "SELECT EXISTS (SELECT FROM redshift.tables WHERE id = {}::regclass \
                  AND cardinality(keys) > 0 AND {key})",
-                literal(name)
+                quote_literal(name)
             );
-            if self.backend.run(&sql)?[0][0].as_deref() != Some("t") {
+            if self.backend.run_sql(&sql)?[0][0].as_deref() != Some("t") {
                 let message = format!(
                     "there is no unique constraint matching given keys for referenced table \"{name}\""
                 );
-                return Err(Refusal::new("42830", message).into());
+                return Err(SqlError::new("42830", message).into());
             }
         }
         Ok(())
     }
 
     /// Nobody else may refer to a table that goes, or CASCADE must be said.
-    fn drop_table(&mut self, statement: &Statement) -> Done<()> {
+    fn check_drop_table(&mut self, statement: &Statement) -> SessionResult<()> {
         let mut parser = statement.parser();
         parser.expect(&["drop", "table"])?;
-        parser.take(&["if", "exists"]);
+        parser.accept(&["if", "exists"]);
         let mut tables = Vec::new();
         loop {
-            let name = parser.qualified()?;
-            tables.push(format!("to_regclass({})::oid", literal(&name)));
-            if !parser.take(&[","]) {
+            let name = parser.qualified_name()?;
+            tables.push(format!("to_regclass({})::oid", quote_literal(&name)));
+            if !parser.accept(&[","]) {
                 break;
             }
         }
-        if parser.take(&["cascade"]) {
+        if parser.accept(&["cascade"]) {
             return Ok(());
         }
         let sql = format!(
@@ -269,59 +285,64 @@ impl Session {
              WHERE t.parents && ids AND NOT t.id = ANY (ids)",
             tables.join(", ")
         );
-        match self.backend.run(&sql)?.first() {
+        match self.backend.run_sql(&sql)?.first() {
             None => Ok(()),
             Some(row) => {
                 let child = row[0].as_deref().unwrap_or_default();
                 let message = "cannot drop table because other objects depend on it";
-                Err(Refusal::new("2BP01", message)
-                    .detail(format!("constraint on table {child} depends on it"))
-                    .hint("Use DROP ... CASCADE to drop the dependent objects too.")
+                Err(SqlError::new("2BP01", message)
+                    .with_detail(format!("constraint on table {child} depends on it"))
+                    .with_hint("Use DROP ... CASCADE to drop the dependent objects too.")
                     .into())
             }
         }
     }
 
-    fn copy(&mut self, statement: &Statement, due: &Due) -> Done<()> {
-        let copy = copy::read(statement)?;
-        self.last.query = self.shared.queries.fetch_add(1, Ordering::Relaxed);
-        self.last.copy = self.last.query;
+    fn execute_copy(&mut self, statement: &Statement, due: &PendingActions) -> SessionResult<()> {
+        let copy = copy::parse_copy(statement)?;
+        self.last_copy.query_id = self.shared.next_query_id.fetch_add(1, Ordering::Relaxed);
+        self.last_copy.copy_id = self.last_copy.query_id;
         let mut error = None;
-        let (settings, last) = (&self.shared.settings, &mut self.last);
-        let loaded = copy.run(&mut self.backend, settings, last, due, &mut error);
+        let (settings, last) = (&self.shared.settings, &mut self.last_copy);
+        let loaded = copy.execute(&mut self.backend, settings, last, due, &mut error);
         if let Some(error) = error {
-            self.shared.failed(self.process, self.last.query, &error);
+            self.shared
+                .record_load_error(self.backend_pid, self.last_copy.query_id, &error);
         }
-        self.emit(&loaded?)?;
-        self.emit(&Message::complete("COPY"))
+        self.queue_message(&loaded?)?;
+        self.queue_message(&Message::command_complete("COPY"))
     }
 
     /// Sends SQL to the backend and its answer to the client.
-    fn forward(&mut self, sql: &str, due: &Due) -> Done<()> {
+    fn forward(&mut self, sql: &str, due: &PendingActions) -> SessionResult<()> {
         self.backend.query(sql)?;
-        self.pass_on(Some(due), false)
+        self.relay_response(Some(due), false)
     }
 
     /// Passes on what the backend answers. An error is returned, not sent.
-    fn pass_on(&mut self, due: Option<&Due>, extended: bool) -> Done<()> {
-        let mut refused = None;
+    fn relay_response(
+        &mut self,
+        due: Option<&PendingActions>,
+        extended: bool,
+    ) -> SessionResult<()> {
+        let mut error = None;
         loop {
             let message = self.backend.receive()?;
             match message.tag {
-                b'Z' => return refused.map_or(Ok(()), |refusal| Err(Trouble::Refused(refusal))),
-                b'E' => refused = Some(self.in_their_words(Refusal::of(&message))),
+                b'Z' => return error.map_or(Ok(()), |refusal| Err(SessionError::Sql(refusal))),
+                b'E' => error = Some(self.to_redshift_error(SqlError::from_message(&message))),
                 b'G' => {
-                    self.emit(&message)?;
+                    self.queue_message(&message)?;
                     self.flush()?;
-                    self.copy_in(due, extended)?;
+                    self.relay_copy_in(due, extended)?;
                 }
-                _ => self.emit(&message)?,
+                _ => self.queue_message(&message)?,
             }
         }
     }
 
     /// Passes on the rows of a COPY FROM STDIN.
-    fn copy_in(&mut self, due: Option<&Due>, extended: bool) -> Done<()> {
+    fn relay_copy_in(&mut self, due: Option<&PendingActions>, extended: bool) -> SessionResult<()> {
         let mut first = true;
         loop {
             let message = Message::read(&mut self.reader)?;
@@ -332,81 +353,87 @@ impl Session {
                     break;
                 }
                 b'S' | b'H' => {}
-                _ => return Err(Trouble::Gone),
+                _ => return Err(SessionError::ConnectionClosed),
             }
             if let (true, Some(due)) = (std::mem::take(&mut first), due) {
-                due.act(When::During).map_err(|_| Trouble::Gone)?;
+                due.run_at(FaultPoint::During)
+                    .map_err(|_| SessionError::ConnectionClosed)?;
             }
         }
         // The Sync before was swallowed.
         while extended && Message::read(&mut self.reader)?.tag != b'S' {}
         match extended {
-            true => self.backend.send(&Message::raw(b'S', [])),
+            true => self.backend.send(&Message::from_bytes(b'S', [])),
             false => Ok(()),
         }
     }
 
     /// An error of PostgreSQL as Redshift says it.
-    fn in_their_words(&self, refusal: Refusal) -> Refusal {
-        if !self.redshift() {
+    fn to_redshift_error(&self, refusal: SqlError) -> SqlError {
+        if !self.is_redshift() {
             return refusal;
         }
         let bytes = refusal.constraint.as_deref().unwrap_or_default();
         let too_long = &*refusal.code == "23514" && bytes.starts_with("bytes_");
         match &*refusal.code {
-            _ if too_long => Refusal::new("22001", "Value too long for character type"),
-            "22001" => Refusal::new("22001", "Value too long for character type"),
-            "40001" => self.shared.settings.isolation.conflict(),
+            _ if too_long => SqlError::new("22001", "Value too long for character type"),
+            "22001" => SqlError::new("22001", "Value too long for character type"),
+            "40001" => self.shared.settings.isolation.conflict_error(),
             _ => refusal,
         }
     }
 
     /// The messages of the extended protocol since the last Sync.
-    fn sync(&mut self) -> Done<()> {
-        let (mut refused, mut all) = (None, Vec::new());
-        for message in std::mem::take(&mut self.batch) {
-            match self.extended(message) {
+    fn sync(&mut self) -> SessionResult<()> {
+        let (mut error, mut pending_actions) = (None, Vec::new());
+        for message in std::mem::take(&mut self.pending_messages) {
+            match self.extended_message(message) {
                 Ok((message, due)) => {
                     self.backend.send(&message)?;
-                    all.extend(due);
+                    pending_actions.extend(due);
                 }
-                Err(Trouble::Gone) => return Err(Trouble::Gone),
-                Err(Trouble::Refused(refusal)) => {
-                    refused = Some(refusal);
+                Err(SessionError::ConnectionClosed) => return Err(SessionError::ConnectionClosed),
+                Err(SessionError::Sql(refusal)) => {
+                    error = Some(refusal);
                     break;
                 }
             }
         }
-        self.backend.send(&Message::raw(b'S', []))?;
-        self.hold = all.iter().any(|due| due.has(When::After));
-        match self.pass_on(all.first(), true) {
+        self.backend.send(&Message::from_bytes(b'S', []))?;
+        self.hold_output = pending_actions
+            .iter()
+            .any(|due| due.has_at(FaultPoint::After));
+        match self.relay_response(pending_actions.first(), true) {
             Ok(()) => {}
-            Err(Trouble::Refused(refusal)) => {
-                self.emit(&refusal.message())?;
-                return self.ready();
+            Err(SessionError::Sql(refusal)) => {
+                self.queue_message(&refusal.to_message())?;
+                return self.send_ready();
             }
-            Err(Trouble::Gone) => return Err(Trouble::Gone),
+            Err(SessionError::ConnectionClosed) => return Err(SessionError::ConnectionClosed),
         }
-        for due in &all {
-            due.act(When::After)?;
+        for due in &pending_actions {
+            due.run_at(FaultPoint::After)?;
         }
-        if let Some(refusal) = refused {
-            self.fail()?;
-            self.emit(&refusal.message())?;
+        if let Some(refusal) = error {
+            self.abort_transaction()?;
+            self.queue_message(&refusal.to_message())?;
         }
-        self.ready()
+        self.send_ready()
     }
 
     /// A message of the extended protocol: what the backend gets, and what is due with a statement.
-    fn extended(&mut self, message: Message) -> Done<(Message, Option<Due>)> {
+    fn extended_message(
+        &mut self,
+        message: Message,
+    ) -> SessionResult<(Message, Option<PendingActions>)> {
         match message.tag {
             b'P' => {
                 let [name, sql] = message.texts();
                 let rest = &message.body[name.len() + sql.len() + 2..];
-                let prepared = self.prepare(&sql).inspect_err(|_| {
-                    self.saw(&sql);
+                let prepared = self.translate_prepared(&sql).inspect_err(|_| {
+                    self.record_statement(&sql);
                 })?;
-                let mut parse = Message::of(b'P', &[&name, &prepared]);
+                let mut parse = Message::from_texts(b'P', &[&name, &prepared]);
                 parse.body.extend(rest);
                 self.prepared.insert(name, sql);
                 Ok((parse, None))
@@ -420,8 +447,8 @@ impl Session {
             b'E' => {
                 let [portal] = message.texts();
                 let sql = self.portals.get(&portal).cloned().unwrap_or_default();
-                let due = self.saw(&sql);
-                due.act(When::Before)?;
+                let due = self.record_statement(&sql);
+                due.run_at(FaultPoint::Before)?;
                 Ok((message, Some(due)))
             }
             _ => Ok((message, None)),
@@ -429,34 +456,34 @@ impl Session {
     }
 
     /// SQL of the extended protocol, which shall only read.
-    fn prepare(&self, sql: &str) -> Result<String, Refusal> {
-        if !self.redshift() {
+    fn translate_prepared(&self, sql: &str) -> Result<String, SqlError> {
+        if !self.is_redshift() {
             return Ok(sql.to_owned());
         }
-        let statements = lexer::split(sql, true)?;
+        let statements = lexer::split_statements(sql, true)?;
         let [statement] = statements.as_slice() else {
             let message = "cannot insert multiple commands into a prepared statement";
-            return Err(Refusal::new("42601", message));
+            return Err(SqlError::new("42601", message));
         };
         let reads = ["select", "with", "("];
-        if !reads.iter().any(|word| statement.begins(&[word])) {
+        if !reads.iter().any(|word| statement.starts_with(&[word])) {
             let message = "only queries are taken by the extended protocol here";
-            return Err(Refusal::unsupported(message));
+            return Err(SqlError::unsupported(message));
         }
-        rules::check(statement)?;
-        Ok(rules::translate(statement, &self.last))
+        rules::check_supported(statement)?;
+        Ok(rules::translate(statement, &self.last_copy))
     }
 }
 
 impl Isolation {
     /// How a transaction fails that another was in the way of.
-    fn conflict(self) -> Refusal {
+    fn conflict_error(self) -> SqlError {
         match self {
-            Self::Serializable => Refusal::new("XX000", "1023").detail(
+            Self::Serializable => SqlError::new("XX000", "1023").with_detail(
                 "Serializable isolation violation on table - 100123, transactions forming the cycle \
                  are: 1001, 1002 (pid:101)",
             ),
-            Self::Snapshot => Refusal::new(
+            Self::Snapshot => SqlError::new(
                 "XX000",
                 "could not complete because of conflict with concurrent transaction",
             ),

@@ -11,33 +11,33 @@ pub struct Message {
 
 impl Message {
     /// A message of texts, each with its end.
-    pub fn of(tag: u8, texts: &[&str]) -> Self {
+    pub fn from_texts(tag: u8, texts: &[&str]) -> Self {
         let mut body = Vec::new();
         for text in texts {
-            put(&mut body, text);
+            put_cstr(&mut body, text);
         }
         Self { tag, body }
     }
 
     /// A message of bytes.
-    pub fn raw(tag: u8, body: impl Into<Vec<u8>>) -> Self {
+    pub fn from_bytes(tag: u8, body: impl Into<Vec<u8>>) -> Self {
         let body = body.into();
         Self { tag, body }
     }
 
     /// What a client may send next: `I`dle, in a `T`ransaction, in one that has failed (`E`).
-    pub fn ready(status: u8) -> Self {
-        Self::raw(b'Z', [status])
+    pub fn ready_for_query(status: u8) -> Self {
+        Self::from_bytes(b'Z', [status])
     }
 
     /// A statement is done.
-    pub fn complete(tag: &str) -> Self {
-        Self::of(b'C', &[tag])
+    pub fn command_complete(tag: &str) -> Self {
+        Self::from_texts(b'C', &[tag])
     }
 
     /// Something that is said beside the answer.
     pub fn notice(severity: &str, code: &str, message: &str) -> Self {
-        fields(b'N', severity, &Refusal::new(code, message))
+        error_message(b'N', severity, &SqlError::new(code, message))
     }
 
     /// Reads one that has a letter.
@@ -49,16 +49,16 @@ impl Message {
     }
 
     /// Adds it to what is to be sent.
-    pub fn put(&self, to: &mut Vec<u8>) {
+    pub fn append_to(&self, to: &mut Vec<u8>) {
         to.push(self.tag);
-        to.extend(length(&self.body));
+        to.extend(length_prefix(&self.body));
         to.extend(&self.body);
     }
 
     /// Sends it.
-    pub fn write(&self, to: &mut impl Write) -> io::Result<()> {
+    pub fn write_to(&self, to: &mut impl Write) -> io::Result<()> {
         let mut bytes = Vec::with_capacity(self.body.len() + 5);
-        self.put(&mut bytes);
+        self.append_to(&mut bytes);
         to.write_all(&bytes)
     }
 
@@ -69,7 +69,7 @@ impl Message {
     }
 
     /// The columns of a row.
-    pub fn row(&self) -> Vec<Option<String>> {
+    pub fn row_values(&self) -> Vec<Option<String>> {
         let mut rest = &self.body[2..];
         let mut row = Vec::new();
         while let Some((length, after)) = rest.split_first_chunk() {
@@ -84,7 +84,7 @@ impl Message {
 
 /// An error as it is sent to a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub struct SqlError {
     pub code: Box<str>,
     pub message: String,
     pub detail: Option<String>,
@@ -92,10 +92,10 @@ pub struct Refusal {
     /// The constraint that was violated.
     pub constraint: Option<Box<str>>,
     /// All that PostgreSQL said, where it is PostgreSQL's.
-    whole: Option<Box<[u8]>>,
+    raw_body: Option<Box<[u8]>>,
 }
 
-impl Refusal {
+impl SqlError {
     /// An error of a SQLSTATE.
     pub fn new(code: &str, message: impl Into<String>) -> Self {
         Self {
@@ -104,7 +104,7 @@ impl Refusal {
             detail: None,
             hint: None,
             constraint: None,
-            whole: None,
+            raw_body: None,
         }
     }
 
@@ -119,100 +119,100 @@ impl Refusal {
     }
 
     /// With more about it.
-    pub fn detail(mut self, detail: impl Into<String>) -> Self {
+    pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());
         self
     }
 
     /// With advice.
-    pub fn hint(mut self, hint: &str) -> Self {
+    pub fn with_hint(mut self, hint: &str) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
     /// The message that says it.
-    pub fn message(&self) -> Message {
-        match &self.whole {
-            Some(body) => Message::raw(b'E', body.to_vec()),
-            None => fields(b'E', "ERROR", self),
+    pub fn to_message(&self) -> Message {
+        match &self.raw_body {
+            Some(body) => Message::from_bytes(b'E', body.to_vec()),
+            None => error_message(b'E', "ERROR", self),
         }
     }
 
     /// The same before the connection is closed.
-    pub fn fatal(&self) -> Message {
-        fields(b'E', "FATAL", self)
+    pub fn to_fatal_message(&self) -> Message {
+        error_message(b'E', "FATAL", self)
     }
 
     /// Reads it from a message.
-    pub fn of(message: &Message) -> Self {
-        let mut refusal = Self::new("", "");
+    pub fn from_message(message: &Message) -> Self {
+        let mut error = Self::new("", "");
         for field in message.body.split(|byte| *byte == 0) {
             let Some((letter, value)) = field.split_first() else {
                 break;
             };
             let value = String::from_utf8_lossy(value).into_owned();
             match letter {
-                b'C' => refusal.code = value.into(),
-                b'M' => refusal.message = value,
-                b'D' => refusal.detail = Some(value),
-                b'H' => refusal.hint = Some(value.into()),
-                b'n' => refusal.constraint = Some(value.into()),
+                b'C' => error.code = value.into(),
+                b'M' => error.message = value,
+                b'D' => error.detail = Some(value),
+                b'H' => error.hint = Some(value.into()),
+                b'n' => error.constraint = Some(value.into()),
                 _ => {}
             }
         }
-        refusal.whole = Some(message.body.clone().into());
-        refusal
+        error.raw_body = Some(message.body.clone().into());
+        error
     }
 }
 
 /// Why something was not done.
 #[derive(Debug)]
-pub enum Trouble {
+pub enum SessionError {
     /// The statement fails; the session goes on.
-    Refused(Refusal),
+    Sql(SqlError),
     /// A connection is gone, and with it the session.
-    Gone,
+    ConnectionClosed,
 }
 
-impl From<Refusal> for Trouble {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
+impl From<SqlError> for SessionError {
+    fn from(refusal: SqlError) -> Self {
+        Self::Sql(refusal)
     }
 }
 
-impl From<io::Error> for Trouble {
+impl From<io::Error> for SessionError {
     fn from(_: io::Error) -> Self {
-        Self::Gone
+        Self::ConnectionClosed
     }
 }
 
 /// What may be refused, or may find a connection gone.
-pub type Done<T> = Result<T, Trouble>;
+pub type SessionResult<T> = Result<T, SessionError>;
 
-fn fields(tag: u8, severity: &str, refusal: &Refusal) -> Message {
+fn error_message(tag: u8, severity: &str, error: &SqlError) -> Message {
     let mut body = Vec::new();
     let mut field = |letter: u8, value: Option<&str>| {
         if let Some(value) = value {
             body.push(letter);
-            put(&mut body, value);
+            put_cstr(&mut body, value);
         }
     };
     field(b'S', Some(severity));
-    field(b'C', Some(&refusal.code));
-    field(b'M', Some(&refusal.message));
-    field(b'D', refusal.detail.as_deref());
-    field(b'H', refusal.hint.as_deref());
-    field(b'n', refusal.constraint.as_deref());
+    field(b'C', Some(&error.code));
+    field(b'M', Some(&error.message));
+    field(b'D', error.detail.as_deref());
+    field(b'H', error.hint.as_deref());
+    field(b'n', error.constraint.as_deref());
     body.push(0);
     Message { tag, body }
 }
 
-fn put(body: &mut Vec<u8>, text: &str) {
+fn put_cstr(body: &mut Vec<u8>, text: &str) {
     body.extend(text.as_bytes());
     body.push(0);
 }
 
-fn length(body: &[u8]) -> [u8; 4] {
+fn length_prefix(body: &[u8]) -> [u8; 4] {
     u32::try_from(body.len() + 4).unwrap().to_be_bytes()
 }
 
@@ -228,14 +228,14 @@ pub fn read_body(from: &mut impl Read) -> io::Result<Vec<u8>> {
 }
 
 /// The first message of a client: version 3.0 and its parameters.
-pub fn startup(parameters: &[(&str, &str)]) -> Vec<u8> {
+pub fn startup_message(parameters: &[(&str, &str)]) -> Vec<u8> {
     let mut body = 196_608_u32.to_be_bytes().to_vec();
     for (name, value) in parameters {
-        put(&mut body, name);
-        put(&mut body, value);
+        put_cstr(&mut body, name);
+        put_cstr(&mut body, value);
     }
     body.push(0);
-    let mut bytes = length(&body).to_vec();
+    let mut bytes = length_prefix(&body).to_vec();
     bytes.extend(body);
     bytes
 }
