@@ -6,7 +6,7 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
-mod input;
+mod support;
 
 use std::hint::black_box;
 
@@ -17,8 +17,8 @@ use sparkify::decode::schema::RecordSchema;
 use sparkify::generate::GenerateOptions;
 use sparkify::star::schema::{EVENT_RECORD, SONG_RECORD};
 
-use input::shapes::{SHAPES, with_rejects};
-use input::{
+use support::log_variants::{SHAPES, with_rejects};
+use support::{
     GeneratedInput, SMALL_INPUT, decode_all, new_decoder, non_empty_lines, read_json_files,
     throughput, with_padding,
 };
@@ -57,7 +57,7 @@ fn cases(files: &GeneratedInput, log: &[u8]) -> Vec<Case> {
         true,
     ));
     cases.push(Case::log(
-        "log, awkward",
+        "log, edge cases",
         read_json_files(&edge_cases.logs()),
         true,
     ));

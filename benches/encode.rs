@@ -5,7 +5,7 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
-mod input;
+mod support;
 
 use std::hint::black_box;
 
@@ -20,8 +20,8 @@ use sparkify::star::time::build_time;
 use sparkify::star::users::LatestUsers;
 use sparkify::storage::{LocalStore, Store};
 
-use input::shapes::unique_user_agents;
-use input::{
+use support::log_variants::unique_user_agents;
+use support::{
     GeneratedInput, SPLIT_INPUT, build_lookup, decode_events, decode_songs, event_batch, folder,
     read_json_files, start_times, throughput, user_delta,
 };

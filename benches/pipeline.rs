@@ -5,7 +5,7 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
-mod input;
+mod support;
 
 use std::path::Path;
 use std::thread::available_parallelism;
@@ -19,7 +19,7 @@ use sparkify::progress::Progress;
 use sparkify::storage::Location;
 use tempfile::TempDir;
 
-use input::{GeneratedInput, SPLIT_INPUT, folder, throughput};
+use support::{GeneratedInput, SPLIT_INPUT, folder, throughput};
 
 /// So small an input is one split, and work for one thread. Cut up it is work for some.
 const SPLIT_BYTES: u64 = 2 << 20;

@@ -13,28 +13,8 @@
     dead_code
 )]
 
-#[path = "../tests/s3/asked.rs"]
-mod asked;
-#[path = "../tests/s3/backend.rs"]
-mod backend;
-#[path = "../tests/s3/cut.rs"]
-mod cut;
-#[path = "../tests/s3/disk.rs"]
-mod disk;
-#[path = "../tests/s3/faults.rs"]
-mod faults;
-#[path = "../tests/s3/front.rs"]
-mod front;
-#[path = "../tests/s3/listing.rs"]
-mod listing;
-#[path = "../tests/s3/reply.rs"]
-mod reply;
-#[path = "../tests/s3/server.rs"]
-mod server;
-#[path = "../tests/s3/tally.rs"]
-mod tally;
-#[path = "../tests/s3/uploads.rs"]
-mod uploads;
+#[path = "../tests/s3/s3_server/mod.rs"]
+mod s3_server;
 
 use std::fs;
 use std::process::Command;
@@ -42,7 +22,8 @@ use std::process::Command;
 use serde_json::Value;
 use sparkify::generate::{GenerateOptions, generate};
 
-use server::S3Server;
+use s3_server::bucket_dir;
+use s3_server::server::S3Server;
 
 const BUCKET: &str = "bench";
 
@@ -132,7 +113,7 @@ fn cpu_seconds() -> (f64, f64) {
 
 /// Bytes of all files in a folder.
 fn total_bytes(folder: &std::path::Path) -> u64 {
-    let keys = disk::list_keys(folder);
+    let keys = bucket_dir::list_keys(folder);
     keys.iter()
         .map(|key| fs::metadata(folder.join(key)).unwrap().len())
         .sum()

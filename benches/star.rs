@@ -5,7 +5,7 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
-mod input;
+mod support;
 
 use std::hint::black_box;
 
@@ -23,7 +23,7 @@ use sparkify::star::songs::{build_artists, build_songs};
 use sparkify::star::time::build_time;
 use sparkify::star::users::{LatestUsers, UserDelta};
 
-use input::{
+use support::{
     GeneratedInput, SMALL_INPUT, SPLIT_INPUT, build_lookup, decode_batches, decode_events,
     decode_songs, event_batch, read_json_files, start_times, user_delta,
 };

@@ -1,10 +1,10 @@
 #!/bin/sh
-# Fills the corpus with the plain objects of fixtures/awkward, each in three manners of reading (the
+# Fills the corpus with the plain objects of fixtures/edge-cases, each in three manners of reading (the
 # three bytes behind the text).
 set -eu
 cd "$(dirname "$0")"
 mkdir -p corpus/decode
-find ../fixtures/awkward ../fixtures/song.json -type f -size -8k \
+find ../fixtures/edge-cases ../fixtures/song.json -type f -size -8k \
     ! -name expected.json ! -name '*.gz' ! -name '*.bz2' ! -name '*.zst' |
     while IFS= read -r file; do
         name=$(printf %s "$file" | cksum | cut -d' ' -f1)

@@ -154,9 +154,9 @@ fn summary_counts_match_the_files() -> TestResult {
 
 #[test]
 fn same_options_give_the_same_bytes() -> TestResult {
-    for awkward in [false, true] {
+    for edge_cases in [false, true] {
         let options = GenerateOptions {
-            edge_cases: awkward,
+            edge_cases,
             ..options(1_500, 60, 12, 4)
         };
         let (first, first_summary) = generate_in_temp_dir(&options)?;
@@ -170,7 +170,7 @@ fn same_options_give_the_same_bytes() -> TestResult {
         assert_eq!(first, files_below(second.path())?);
         assert_ne!(first, files_below(other.path())?);
         // Also on every other machine; to change with intent only.
-        let pinned = if awkward {
+        let pinned = if edge_cases {
             8_291_798_881_196_473_632
         } else {
             2_432_935_844_435_170_415

@@ -48,7 +48,7 @@ pub struct Args {
 const EXAMPLES: &str = "\
 Examples:
   sparkify generate --out data --events 2000000 --songs 20000 --users 50000 --files 64 --seed 1
-  sparkify generate --out data --awkward --json > expected.json";
+  sparkify generate --out data --edge-cases --json > expected.json";
 
 /// Bytes of an event line and a song object, about; for the progress bar.
 const APPROX_EVENT_BYTES: u64 = 460;

@@ -14,8 +14,8 @@ use sparkify::star::schema::{MERGE_STATE_TABLES, STAR_TABLES, Table};
 use sparkify::storage::Location;
 use tempfile::TempDir;
 
+use crate::read_output;
 use crate::reference::{self, DataLoss, ReferenceOutput, Reject};
-use crate::tables;
 
 /// A song that every made event can match.
 pub const SONG: &str = r#"{"num_songs": 1, "artist_id": "AR1", "artist_latitude": null, "artist_longitude": null, "artist_location": "", "artist_name": "Artist", "song_id": "SO1", "title": "Title", "duration": 200.5, "year": 2000}"#;
@@ -198,12 +198,16 @@ pub fn run_and_compare_with(
     let star = out.path().join("star");
     let report = run_pipeline(songs.clone(), logs.clone(), &star, setting);
 
-    assert_same_rows("songplays", &tables::songplays(&star), &reference.songplays);
-    assert_same_rows("users", &tables::users(&star), &reference.users);
-    assert_same_rows("songs", &tables::songs(&star), &reference.songs);
-    assert_same_rows("artists", &tables::artists(&star), &reference.artists);
-    assert_same_rows("time", &tables::time(&star), &reference.time);
-    let (state, expected_state) = (tables::merge_state(&star), &reference.merge_state);
+    assert_same_rows(
+        "songplays",
+        &read_output::songplays(&star),
+        &reference.songplays,
+    );
+    assert_same_rows("users", &read_output::users(&star), &reference.users);
+    assert_same_rows("songs", &read_output::songs(&star), &reference.songs);
+    assert_same_rows("artists", &read_output::artists(&star), &reference.artists);
+    assert_same_rows("time", &read_output::time(&star), &reference.time);
+    let (state, expected_state) = (read_output::merge_state(&star), &reference.merge_state);
     assert_same_rows(
         "ledger_objects",
         &state.source_objects,
@@ -294,7 +298,7 @@ pub fn assert_report_reconciles(report: &Report, star: &Path) {
             name, dir: folder, ..
         } in tables
         {
-            let files = tables::list_dir(&star.join(folder));
+            let files = read_output::list_dir(&star.join(folder));
             let bytes: u64 = files.iter().map(|f| f.metadata().unwrap().len()).sum();
             assert_eq!(
                 (reported[*name].files, reported[*name].bytes),
@@ -303,7 +307,7 @@ pub fn assert_report_reconciles(report: &Report, star: &Path) {
             );
         }
     }
-    let state = tables::merge_state(star);
+    let state = read_output::merge_state(star);
     let kept: i64 = state.source_objects.iter().map(|object| object.rows).sum();
     assert_eq!(kept as u64, logs.kept + logs.duplicates);
     assert_eq!(state.source_objects.len() as u64, logs.input.objects);
@@ -366,7 +370,7 @@ pub fn read_reject_lines(star: &Path, kind: &str) -> Vec<serde_json::Value> {
         let name = file.file_name().unwrap().to_str().unwrap();
         name.starts_with(kind)
     };
-    tables::list_dir(&star.join("_rejects"))
+    read_output::list_dir(&star.join("_rejects"))
         .into_iter()
         .filter(is_of_kind)
         .map(|file| fs::read_to_string(file).unwrap())
@@ -420,12 +424,12 @@ fn read_rejects(star: &Path, kind: &str, input: &reference::ReferenceInput) -> V
 /// All files of a published folder but the report, which tells times, and rejects without their run.
 pub fn deterministic_files(star: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut all = BTreeMap::new();
-    let mut folders: Vec<_> = tables::list_dir(star)
+    let mut folders: Vec<_> = read_output::list_dir(star)
         .into_iter()
         .filter(|f| f.is_dir())
         .collect();
     while let Some(folder) = folders.pop() {
-        for file in tables::list_dir(&folder) {
+        for file in read_output::list_dir(&folder) {
             if file.is_dir() {
                 folders.push(file);
                 continue;

@@ -2,21 +2,21 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod cases;
-mod codecs;
-mod compare;
-mod content;
-mod deliveries;
-mod dictionary;
-mod drive;
-mod field_cases;
-mod grammar;
+mod compression;
+mod concurrent_modification;
+mod corrupt_streams;
+mod decoder_driver;
+mod decoder_properties;
+mod decoder_reference;
+mod dedup;
+mod determinism;
+mod dictionary_encoding;
+mod format_detection;
+mod golden_cases;
 mod harness;
-mod ledger;
-mod places;
+mod input_globs;
+mod json_strategies;
+mod merge_state;
+mod read_output;
 mod reference;
-mod replaced;
-mod same;
-mod streams;
-mod tables;
-mod texts;
+mod reported_inputs;

@@ -6,14 +6,14 @@ use std::path::Path;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::asked::{Operation, RequestMatcher};
-use crate::faults::{Fault, FaultPlan};
-use crate::job::{CommandOutput, sparkify};
-use crate::music::{
+use crate::s3_server::error_response::ErrorResponse;
+use crate::s3_server::faults::{Fault, FaultPlan};
+use crate::s3_server::request::{Operation, RequestMatcher};
+use crate::s3_server::server::S3Server;
+use crate::support::cli::{CommandOutput, sparkify};
+use crate::support::fixture::{
     EVENT, RUN_ARGS, SONG, concat_args, run_sparkify, server_with_input, write_file, write_input,
 };
-use crate::reply::ErrorResponse;
-use crate::server::S3Server;
 
 /// Nothing but listings, and what looks at `latest.json`, has come.
 #[track_caller]

@@ -5,48 +5,29 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod asked;
-mod backend;
-mod client;
-mod cut;
-mod disk;
-mod faults;
-mod front;
-mod listing;
-mod reply;
-mod server;
-mod tally;
-mod uploads;
-mod wire;
+mod s3_server;
+mod support;
 
 // Tests of the server.
-mod as_s3;
-mod failures;
-mod up_and_down;
+mod server_conformance;
+mod server_faults;
+mod server_lifecycle;
 
-// What tests on it share.
-mod every;
-mod job;
-mod music;
-mod star;
-
-// Tests of stores.
-mod ranges;
-mod stores;
-mod writes;
+// Tests of the stores: S3 and local alike.
+mod store_conformance;
 
 // Tests of runs.
-mod deliveries;
-mod hard;
+mod concurrency;
+mod duplicate_events;
+mod fault_tolerance;
+mod local_s3_parity;
 mod publishing;
-mod same;
-mod together;
 
-// The tests of the binary.
-mod cleaning;
+// Tests of the binary.
+mod clean_command;
 mod dry_run;
-mod errors;
-mod failed;
-mod options;
-mod places;
-mod secrets;
+mod error_messages;
+mod failed_runs;
+mod input_locations;
+mod s3_options;
+mod secret_leaks;

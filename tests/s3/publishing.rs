@@ -6,12 +6,12 @@ use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 
-use crate::asked::{Operation, RequestMatcher};
-use crate::faults::{Fault, FaultPlan};
-use crate::job::{CommandOutput, sparkify};
-use crate::music::{RUN_ARGS, run_sparkify, server_with_input};
-use crate::reply::ErrorResponse;
-use crate::server::S3Server;
+use crate::s3_server::error_response::ErrorResponse;
+use crate::s3_server::faults::{Fault, FaultPlan};
+use crate::s3_server::request::{Operation, RequestMatcher};
+use crate::s3_server::server::S3Server;
+use crate::support::cli::{CommandOutput, sparkify};
+use crate::support::fixture::{RUN_ARGS, run_sparkify, server_with_input};
 
 /// The folder of the only run below `star`.
 fn only_run_dir(buckets: &Path) -> PathBuf {

@@ -1,10 +1,10 @@
 //! Loads into a real PostgreSQL and into the stand-in for Redshift: every table row by row, again, in batches,
 //! in any order.
 
-use crate::house::{CommandOutput, TestWarehouse, list_files};
-use crate::postgres::{SUPERUSER_PASSWORD, shared_server};
-use crate::redshift::Mode;
-use crate::rows::{assert_tables_eq, load_history_rows};
+use crate::redshift_simulator::Mode;
+use crate::support::postgres_server::{SUPERUSER_PASSWORD, shared_server};
+use crate::support::table_rows::{assert_tables_eq, load_history_rows};
+use crate::support::test_warehouse::{CommandOutput, TestWarehouse, list_files};
 
 /// Tests that hold for every kind of warehouse.
 macro_rules! everywhere {
@@ -188,7 +188,7 @@ fn batches_in_any_order_are_what_one_batch_is(mode: Mode) {
         assert_tables_eq(&warehouse.warehouse_tables(), &all_at_once);
     }
     // Some plays found their song in another batch, or this showed nothing.
-    let matched = |tables: &crate::rows::TableRows| {
+    let matched = |tables: &crate::support::table_rows::TableRows| {
         let plays = tables["songplays"].iter();
         plays
             .filter(|play| play.split('|').nth(4) != Some("null"))
@@ -541,7 +541,7 @@ fn constraints_are_restored_unchanged() {
 fn create_tables_does_not_shadow_existing_tables() {
     let warehouse = warehouse_with_dataset(Mode::Postgres);
     warehouse.load_dataset("star").assert_success();
-    let name = crate::postgres::SUPERUSER;
+    let name = crate::support::postgres_server::SUPERUSER;
     warehouse
         .admin_client()
         .batch_execute(&format!("CREATE SCHEMA {name}"))
@@ -591,7 +591,7 @@ fn non_owner_keeps_constraints() {
             &warehouse.warehouse_tables(),
             &warehouse.dataset_tables("star"),
         );
-        let user = crate::postgres::SUPERUSER;
+        let user = crate::support::postgres_server::SUPERUSER;
         client
             .batch_execute(&format!(
                 "REASSIGN OWNED BY {name} TO {user}; DROP OWNED BY {name}; DROP ROLE {name}"

@@ -9,13 +9,13 @@ use sparkify::warehouse::connect::secret::Secret;
 use sparkify::warehouse::connect::session::Session;
 use sparkify::warehouse::dialect::Dialect;
 
-use crate::answers::{
-    backend_message, error_response, read_untagged_message, serve_connections, serve_response,
-};
-use crate::postgres::{
+use crate::support::config_sources::ConfigSources;
+use crate::support::postgres_server::{
     PostgresServer, SUPERUSER, SUPERUSER_PASSWORD, ServerOptions, shared_server,
 };
-use crate::resolve::ConfigSources;
+use crate::support::scripted_server::{
+    backend_message, error_response, read_untagged_message, serve_connections, serve_response,
+};
 
 /// The address of something on this machine.
 fn config_for_port(port: u16) -> ConnectionConfig {

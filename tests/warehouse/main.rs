@@ -3,75 +3,38 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-// What tests share.
-mod answers;
-mod house;
-mod postgres;
-mod redshift;
-mod resolve;
-mod rows;
+mod redshift_simulator;
+#[allow(dead_code)]
+#[path = "../s3/s3_server/mod.rs"]
+mod s3_server;
+mod support;
 
-// The S3 server of the other tests, under the names that it has there.
-#[allow(dead_code)]
-#[path = "../s3/asked.rs"]
-mod asked;
-#[allow(dead_code)]
-#[path = "../s3/backend.rs"]
-mod backend;
-#[allow(dead_code)]
-#[path = "../s3/cut.rs"]
-mod cut;
-#[allow(dead_code)]
-#[path = "../s3/disk.rs"]
-mod disk;
-#[allow(dead_code)]
-#[path = "../s3/faults.rs"]
-mod faults;
-#[allow(dead_code)]
-#[path = "../s3/front.rs"]
-mod front;
-#[allow(dead_code)]
-#[path = "../s3/listing.rs"]
-mod listing;
-#[allow(dead_code)]
-#[path = "../s3/reply.rs"]
-mod reply;
-#[allow(dead_code)]
-#[path = "../s3/server.rs"]
-mod server;
-#[allow(dead_code)]
-#[path = "../s3/tally.rs"]
-mod tally;
-#[allow(dead_code)]
-#[path = "../s3/uploads.rs"]
-mod uploads;
-
-// Tests of addresses.
-mod address;
-mod arguments;
+// Tests of the connection configuration.
+mod cli_arguments;
 mod config_file;
-mod passfile;
-mod secrets;
+mod connection_config;
+mod password_leaks;
+mod pgpass;
 
 // Tests of sessions.
-mod failures;
 mod login;
+mod statement_errors;
 mod tls;
 
 // Tests of loads.
-mod altered;
-mod batches;
-mod codecs;
-mod cuts;
-mod empty;
+mod crash_recovery;
+mod empty_runs;
 mod load;
-mod lost;
-mod refused;
-mod scripts;
+mod load_order;
+mod lost_tables;
+mod parquet_codecs;
+mod rejected_loads;
+mod sql_scripts;
+mod triggers;
 
-// Tests of questions.
-mod queries;
-mod query;
+// Tests of saved queries.
+mod query_command;
+mod saved_queries;
 
-// Tests of the stand-in for Redshift.
-mod redshift_rules;
+// Tests of the Redshift simulator.
+mod redshift_simulator_tests;

@@ -11,8 +11,10 @@ use rcgen::{
 use sparkify::warehouse::connect::session::Session;
 
 use crate::login::assert_open_fails;
-use crate::postgres::{Database, PostgresServer, SUPERUSER_PASSWORD, ServerOptions, shared_server};
-use crate::resolve::ConfigSources;
+use crate::support::config_sources::ConfigSources;
+use crate::support::postgres_server::{
+    Database, PostgresServer, SUPERUSER_PASSWORD, ServerOptions, shared_server,
+};
 
 /// An authority, which signs certificates.
 struct CertificateAuthority(CertifiedIssuer<'static, KeyPair>);

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use zstd::stream::raw::{DParameter, Operation};
 
-use super::split;
+use super::framing;
 
 /// What a user names: paths or globs, and which objects count whatever their names end in.
 #[derive(Debug, Clone, Default)]
@@ -329,7 +329,7 @@ pub fn decompress(key: &str, stored: &[u8]) -> io::Result<Decompressed> {
         // As JSON begins, and a byte order mark.
         None | Some(b' ' | b'\t' | b'\r' | b'\n' | b'{' | b'[' | 0xEF) => (false, false, false),
         // Another format, whatever its name says.
-        Some(_) if split::is_unsupported_format(stored) => (false, false, false),
+        Some(_) if framing::is_unsupported_format(stored) => (false, false, false),
         Some(_) => (
             key.ends_with(".gz") || key.ends_with(".gzip"),
             key.ends_with(".bz2"),

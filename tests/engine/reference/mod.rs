@@ -12,10 +12,10 @@
 // Each test binary that includes this module uses only a part of it.
 #![allow(dead_code)]
 
+mod framing;
 mod input;
-mod ledger;
+mod merge_state;
 pub mod rows;
-mod split;
 mod star;
 pub mod value;
 
@@ -25,10 +25,10 @@ use std::io;
 use rows::Event;
 use value::{Fields, RejectReason};
 
+pub use framing::{ScanItem, scan_records};
 pub use input::{ReferenceInput, list};
-pub use split::{ScanItem, scan_records};
 
-pub use ledger::{ArtistState, MergeState, SongState, SongplayState, SourceObject, UserState};
+pub use merge_state::{ArtistState, MergeState, SongState, SongplayState, SourceObject, UserState};
 
 /// The whole result of one run.
 #[derive(Debug, Clone, PartialEq)]
@@ -204,11 +204,11 @@ pub fn compute(
         artists: star::artists(&song_records),
         time: star::time(&events),
         merge_state: MergeState {
-            source_objects: ledger::source_objects(logs, &kept)?,
-            users: ledger::users(&events),
-            artists: ledger::artists(&song_records),
-            songs: ledger::songs(&song_records),
-            songplays: ledger::songplays(&distinct),
+            source_objects: merge_state::source_objects(logs, &kept)?,
+            users: merge_state::users(&events),
+            artists: merge_state::artists(&song_records),
+            songs: merge_state::songs(&song_records),
+            songplays: merge_state::songplays(&distinct),
         },
         matched_songplays: matched as u64,
         song_counts: SongCounts {

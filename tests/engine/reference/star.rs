@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, Datelike, Timelike};
 
-use super::ledger::song_key;
+use super::merge_state::song_key;
 use super::rows::{Event, SongRecord};
 use super::{Artist, Song, Songplay, Time, User};
 

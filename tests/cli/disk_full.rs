@@ -1,0 +1,143 @@
+//! A disk that fills up while the star is being written.
+
+use std::fs;
+use std::process::Command;
+
+use crate::support::dataset::{DatasetSnapshot, all_files, deterministic_files};
+use crate::support::records::{GeneratedData, generate_data};
+use crate::support::sandbox::{
+    CommandOutput, SPARKIFY, Sandbox, assert_error_line, run_args, with_clean_env,
+};
+
+/// A place with a star of few events, and the many events that are to replace it.
+fn small_dataset_and_large_input() -> (Sandbox, GeneratedData, DatasetSnapshot) {
+    let (sandbox, snapshot) = Sandbox::with_dataset();
+    let large = generate_data(&sandbox, "much", 20_000, 1);
+    (sandbox, large, snapshot)
+}
+
+#[test]
+fn file_size_limit_fails_the_run() {
+    let (sandbox, large, snapshot) = small_dataset_and_large_input();
+    // Blocks of 512 or 1024 bytes, as the shell has it: nothing fits, some tables fit.
+    for blocks in ["0", "1", "8", "64"] {
+        let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
+        let mut command = with_clean_env(Command::new("sh"));
+        command.args(["-c", &script, SPARKIFY]);
+        command.args(run_args(&large.songs, &large.logs, "star"));
+        CommandOutput::capture(command.current_dir(sandbox.root()))
+            .assert_failure(1, "File too large");
+        snapshot.assert_unchanged();
+        sandbox.assert_no_staging_left();
+    }
+    sandbox
+        .run(&large.songs, &large.logs, "star")
+        .assert_success();
+    snapshot.assert_replaced();
+    sandbox.assert_no_staging_left();
+}
+
+#[test]
+fn file_size_limit_fails_generate() {
+    let sandbox = Sandbox::new();
+    let script = "trap '' XFSZ; ulimit -f 8; exec \"$0\" \"$@\"";
+    let mut command = with_clean_env(Command::new("sh"));
+    command.args(["-c", script, SPARKIFY, "generate", "-q", "--out=made"]);
+    CommandOutput::capture(command.current_dir(sandbox.root())).assert_failure(1, "File too large");
+}
+
+/// A shell in a namespace of its own, in which it can mount; gone with the shell.
+fn mount_namespace_shell(sandbox: &Sandbox, script: &str, arguments: &[&str]) -> Command {
+    let mut command = with_clean_env(Command::new("unshare"));
+    command.arg("--mount");
+    if !rustix::process::geteuid().is_root() {
+        command.args(["--user", "--map-root-user"]);
+    }
+    command.args(["sh", "-c", script, SPARKIFY]).args(arguments);
+    command.current_dir(sandbox.root());
+    command
+}
+
+fn can_mount(sandbox: &Sandbox) -> bool {
+    sandbox.create_dir("disk");
+    let script = "mount -t tmpfs -o size=64k tmpfs disk";
+    let mounted = mount_namespace_shell(sandbox, script, &[]).output();
+    let may = mounted.is_ok_and(|mounted| mounted.status.success());
+    if !may {
+        println!("skipped: mounting in a namespace of one's own is not permitted here");
+    }
+    may
+}
+
+/// A run on a small disk that holds a star, and another one after that. All that a test wants to
+/// know is copied out, for the disk is gone with the shell.
+const SMALL_DISK_SCRIPT: &str = r#"
+set -e
+size=$1 songs=$2 logs=$3
+mount -t tmpfs -o "size=$size" tmpfs disk
+cp -a star disk/star
+set +e
+"$0" run --quiet --songs "$songs" --logs "$logs" --out disk/star 2>"first $size"
+echo $? >>"first $size"
+set -e
+cp -a disk/star "kept $size"
+ls -A disk >"names $size"
+"$0" run --quiet --songs songs --logs logs --out disk/star
+cp -a disk/star "next $size"
+ls -A disk >>"names $size"
+"#;
+
+#[test]
+fn full_disk_fails_the_run_and_keeps_the_old_dataset() {
+    let (sandbox, large, _) = small_dataset_and_large_input();
+    if !can_mount(&sandbox) {
+        return;
+    }
+    sandbox.run("songs", "logs", "expected").assert_success();
+    for size in ["100k", "150k", "200k", "300k"] {
+        let arguments = [size, &large.songs, &large.logs];
+        CommandOutput::capture(&mut mount_namespace_shell(
+            &sandbox,
+            SMALL_DISK_SCRIPT,
+            &arguments,
+        ))
+        .assert_success();
+        let first = fs::read_to_string(sandbox.path(&format!("first {size}"))).unwrap();
+        let stderr = first.strip_suffix("1\n").expect("exit code 1");
+        assert_error_line(stderr);
+        assert!(stderr.contains("No space left on device"), "{stderr}");
+        assert!(
+            stderr.contains("; free some space and run again"),
+            "{stderr}"
+        );
+        let kept = all_files(&sandbox.path(&format!("kept {size}")));
+        assert!(kept == all_files(&sandbox.path("star")), "the star changed");
+        let next = deterministic_files(&sandbox.path(&format!("next {size}")));
+        assert!(next == deterministic_files(&sandbox.path("expected")));
+        let names = fs::read_to_string(sandbox.path(&format!("names {size}"))).unwrap();
+        assert_eq!(names, "star\nstar\n", "leavings");
+    }
+}
+
+#[test]
+fn mount_point_output_is_rejected_up_front() {
+    let sandbox = Sandbox::with_input();
+    if !can_mount(&sandbox) {
+        return;
+    }
+    // The staging folder would be on another file system, and a mount point cannot be exchanged.
+    let script = r#"mount -t tmpfs tmpfs disk && exec "$0" "$@""#;
+    let arguments = run_args("songs", "logs", "disk");
+    CommandOutput::capture(&mut mount_namespace_shell(&sandbox, script, &arguments))
+        .assert_failure(1, "cannot write to disk: it is a mount point")
+        .assert_failure(1, "; name a folder below it");
+    // Another folder of the same file system is one as well.
+    let script = r#"mkdir other && mount --bind other disk && exec "$0" "$@""#;
+    CommandOutput::capture(&mut mount_namespace_shell(&sandbox, script, &arguments))
+        .assert_failure(1, "cannot write to disk: it is a mount point");
+    let script = r#"mount -t tmpfs tmpfs disk && exec "$0" "$@""#;
+    let arguments = run_args("songs", "logs", "disk/star");
+    CommandOutput::capture(&mut mount_namespace_shell(&sandbox, script, &arguments))
+        .assert_success();
+    sandbox.assert_no_staging_left();
+}

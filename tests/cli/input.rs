@@ -1,0 +1,316 @@
+//! Input that is missing, hidden, swapped, linked or in a certain order.
+
+use crate::support::dataset::{deterministic_files, read_report, songplays_text_column};
+use crate::support::records::{event, event_with_level, events, song};
+use crate::support::sandbox::{CommandOutput, SPARKIFY, Sandbox, run_args, with_clean_env};
+
+#[test]
+fn missing_input_fails_the_run() {
+    let (sandbox, snapshot) = Sandbox::with_dataset();
+    sandbox
+        .run("nowhere", "logs", "star")
+        .assert_failure(1, "cannot read nowhere: ");
+    sandbox
+        .run("songs", "no/where", "star")
+        .assert_failure(1, "cannot read no/where: ");
+    // Neither is a new output folder made in vain.
+    sandbox
+        .run("nowhere", "logs", "new")
+        .assert_failure(1, "nowhere");
+    assert!(!sandbox.path("new").exists());
+    snapshot.assert_unchanged();
+    sandbox.assert_no_staging_left();
+}
+
+#[test]
+fn directory_without_input_objects_fails_the_run() {
+    let (sandbox, snapshot) = Sandbox::with_dataset();
+    sandbox.create_dir("empty/below");
+    sandbox.write("others/data.csv", "a,b");
+    sandbox.write("others/.hidden.json", event(0));
+    sandbox.write("others/_temporary/part.json", event(0));
+    for (songs, logs, words) in [
+        ("empty", "logs", "no songs in empty: "),
+        ("songs", "empty", "no logs in empty: "),
+        (
+            "songs",
+            "others",
+            "; ignored: 3 (.csv 1, hidden 2); check --logs, or name such objects by --include GLOB",
+        ),
+        ("songs", "others/data.csv", "no logs in others/data.csv: "),
+    ] {
+        sandbox.run(songs, logs, "star").assert_failure(1, words);
+    }
+    snapshot.assert_unchanged();
+    sandbox.assert_no_staging_left();
+}
+
+#[test]
+fn corrupt_compressed_stream_is_named_in_a_warning() {
+    let sandbox = Sandbox::with_input();
+    sandbox.write("logs/b.json.gz", b"no gzip at all");
+    let output = sandbox.run_with(&["--max-rejects", "1"]);
+    assert_eq!(output.code, Some(0), "{output:?}");
+    let warning = "sparkify: warning: the compressed stream of logs/b.json.gz is broken: ";
+    assert!(output.stderr.starts_with(warning), "{output:?}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn zstd_window_larger_than_memory_fails_the_run() {
+    let (sandbox, snapshot) = Sandbox::with_dataset();
+    // RFC 8878: the magic number, no content size, a window of 2^31 bytes, and one raw block, the last.
+    let text = event(7);
+    let block = u32::try_from(text.len()).unwrap() << 3 | 1;
+    let mut frame = vec![0x28, 0xb5, 0x2f, 0xfd, 0, 21 << 3];
+    frame.extend(&block.to_le_bytes()[..3]);
+    frame.extend(text.as_bytes());
+    sandbox.write("logs/b.json.zst", frame);
+    let script = r#"ulimit -v 1500000 && exec "$0" "$@""#;
+    let mut command = with_clean_env(std::process::Command::new("sh"));
+    command.args(["-c", script, SPARKIFY]);
+    command.args(run_args("songs", "logs", "star"));
+    command.args(["--threads=2", "--max-rejects=100%"]);
+    CommandOutput::capture(command.current_dir(sandbox.root())).assert_failure(
+        1,
+        "cannot read logs/b.json.zst: there is not enough memory for the window",
+    );
+    snapshot.assert_unchanged();
+    sandbox.run_with(&[]).assert_success();
+    assert_eq!(read_report(&sandbox.path("star"))["logs"]["kept"], 4);
+}
+
+#[test]
+fn objects_without_records_give_an_empty_dataset() {
+    let sandbox = Sandbox::new();
+    sandbox.write("songs/a.json", "");
+    sandbox.write("logs/a.json", " \n");
+    let output = sandbox.run_with(&[]);
+    assert_eq!(output.code, Some(0), "{output:?}");
+    let warnings = "sparkify: warning: no record in the 1 song object of songs\n\
+                    sparkify: warning: no record in the 1 log object of logs\n";
+    assert_eq!(output.stderr, warnings);
+    let report = read_report(&sandbox.path("star"));
+    for table in ["songplays", "users", "songs", "artists", "time"] {
+        assert_eq!(report["tables"][table]["rows"], 0);
+        assert_eq!(
+            report["tables"][table]["files"], 1,
+            "readers want the columns"
+        );
+    }
+}
+
+#[test]
+fn logs_passed_as_songs_fail_with_a_hint() {
+    let (sandbox, snapshot) = Sandbox::with_dataset();
+    sandbox
+        .run("logs", "logs", "star")
+        .assert_failure(
+            3,
+            "no record in logs is a song: logs/a.json line 1 byte 0: ",
+        )
+        .assert_failure(3, "; check that --songs is song metadata and not logs");
+    snapshot.assert_unchanged();
+    sandbox.assert_no_staging_left();
+}
+
+#[test]
+fn songs_passed_as_logs_publish_with_a_warning() {
+    let sandbox = Sandbox::with_input();
+    for quiet in [true, false] {
+        let mut arguments = vec!["run", "--songs=songs", "--logs=songs", "--out=star"];
+        arguments.extend(quiet.then_some("--quiet"));
+        let output = sandbox.exec(&arguments);
+        let warning = "none of the 1 records in songs is a NextSong event; check --logs";
+        assert_eq!((output.code, output.warnings()), (Some(0), vec![warning]));
+        assert!(!quiet || output.stderr.lines().count() == 1);
+    }
+    assert_eq!(
+        read_report(&sandbox.path("star"))["tables"]["songplays"]["rows"],
+        0
+    );
+}
+
+#[test]
+fn hidden_paths_and_unknown_extensions_are_ignored_and_counted() {
+    let sandbox = Sandbox::with_input();
+    for name in [
+        ".hidden.json",
+        "_SUCCESS",
+        "_part.json",
+        "notes.txt",
+        "a.json.crc",
+        "b.CRC",
+        "json",
+        // A hidden folder counts once, whatever it holds.
+        ".cache/one.json",
+        ".cache/two.json",
+        "_temporary/0/one.json",
+        "visible/.DS_Store",
+    ] {
+        sandbox.write(&format!("logs/{name}"), event(99));
+    }
+    let input = [
+        "b.jsonl",
+        "c.ndjson",
+        "deep/er/d.json",
+        "a.JSON",
+        "e.Ldjson",
+    ];
+    for (number, name) in input.iter().enumerate() {
+        sandbox.write(&format!("logs/{name}"), event(50 + number as u64));
+    }
+    sandbox.write("songs/notes.txt", "");
+    let output = sandbox.exec(&["run", "--songs=songs", "--logs=logs", "--out=star"]);
+    let lines = "ignored song objects: 1 (.txt 1)\n\
+                 ignored log objects: 10 (.crc 2, .txt 1, no ending 1, hidden 6)\n";
+    assert!(output.stderr.contains(lines), "{output:?}");
+    let report = read_report(&sandbox.path("star"));
+    let logs = &report["logs"];
+    assert_eq!(
+        (&logs["objects"], &logs["ignored_objects"], &logs["records"]),
+        (&6.into(), &10.into(), &8.into())
+    );
+    assert_eq!(
+        logs["ignored_endings"],
+        serde_json::json!({".crc": 2, ".txt": 1, "hidden": 6, "no ending": 1})
+    );
+}
+
+#[test]
+fn listed_extensions_are_capped_in_summary_and_report() {
+    let sandbox = Sandbox::with_input();
+    for number in 0..1200 {
+        sandbox.write(&format!("logs/a.{number:04}"), "");
+    }
+    for name in ["b.0500", "b.0501", "c.0501", "d.2018-11-01 at noon"] {
+        sandbox.write(&format!("logs/{name}"), "");
+    }
+    let output = sandbox.exec(&["run", "--songs=songs", "--logs=logs", "--out=star"]);
+    let line = "ignored log objects: 1,204 (.0501 3, .0500 2, .0000 1, .0001 1, .0002 1, .0003 1, \
+                .0004 1, .0005 1, .0006 1, .0007 1, no ending 1, other endings 1,190)\n";
+    assert!(output.stderr.contains(line), "{output:?}");
+    let report = read_report(&sandbox.path("star"));
+    let endings = report["logs"]["ignored_endings"].as_object().unwrap();
+    assert_eq!(endings.len(), 52);
+    assert_eq!(endings["other endings"], 1204 - 1 - 5 - 48);
+    assert_eq!(endings[".0501"], 3);
+    let counts = endings.values().map(|count| count.as_u64().unwrap());
+    assert_eq!(report["logs"]["ignored_objects"], counts.sum::<u64>());
+}
+
+#[test]
+fn input_is_read_in_byte_order_of_keys() {
+    let sandbox = Sandbox::with_input();
+    // Neither the order of folders before files, nor that of a dictionary.
+    let order = [
+        "B.json",
+        "a-b.json",
+        "a.json",
+        "a/x.json",
+        "aa.json",
+        "\u{e9}.json",
+    ];
+    for (number, name) in order.iter().enumerate().rev() {
+        // The first event is the same everywhere: the first object's stays.
+        let own = event_with_level(number as u64 + 1, name);
+        let text = format!("{}\n{own}\n", event_with_level(0, name));
+        sandbox.write(&format!("logs/{name}"), text);
+    }
+    sandbox.run_with(&[]).assert_success();
+    let star = sandbox.path("star");
+    let mut expected = vec![order[0]];
+    expected.extend(order);
+    assert_eq!(songplays_text_column(&star, "level"), expected);
+    assert_eq!(read_report(&star)["logs"]["duplicates"], order.len() - 1);
+}
+
+#[test]
+fn symlinked_input_is_followed() {
+    let sandbox = Sandbox::with_input();
+    sandbox.run("songs", "logs", "plain").assert_success();
+    sandbox.symlink("linked-logs", "logs");
+    sandbox.create_dir("mixed");
+    sandbox.symlink("mixed/a.json", "../logs/a.json");
+    sandbox.create_dir("nested");
+    sandbox.symlink("nested/2018", "../logs");
+    for logs in ["linked-logs", "linked-logs/", "mixed", "nested"] {
+        sandbox.run("songs", logs, "star").assert_success();
+        assert_eq!(
+            deterministic_files(&sandbox.path("star")),
+            deterministic_files(&sandbox.path("plain"))
+        );
+    }
+}
+
+#[test]
+fn symlink_cycle_fails_the_run() {
+    // Round in a circle at once, by way of the folder above, and from one folder to another.
+    for links in [
+        &[("logs/again", ".")][..],
+        &[("logs/above", "..")],
+        &[("logs/one", "."), ("logs/two", ".")],
+        &[("logs/other", "../other"), ("other/logs", "../logs")],
+    ] {
+        let (sandbox, snapshot) = Sandbox::with_dataset();
+        sandbox.create_dir("other");
+        for (link, to) in links {
+            sandbox.symlink(link, to);
+        }
+        let output = sandbox.run_with(&[]).assert_failure(1, "cannot ");
+        let circle = [
+            "Too many levels of symbolic links",
+            "a link probably leads back up",
+        ];
+        assert!(circle.iter().any(|words| output.stderr.contains(words)));
+        snapshot.assert_unchanged();
+        sandbox.assert_no_staging_left();
+    }
+}
+
+#[test]
+fn single_file_is_accepted_as_input() {
+    let sandbox = Sandbox::with_input();
+    sandbox.run("songs", "logs", "plain").assert_success();
+    sandbox
+        .run("songs/a.json", "logs/a.json", "star")
+        .assert_success();
+    assert_eq!(
+        deterministic_files(&sandbox.path("star")),
+        deterministic_files(&sandbox.path("plain"))
+    );
+}
+
+#[test]
+fn dangling_symlink_or_socket_fails_the_run() {
+    let (sandbox, snapshot) = Sandbox::with_dataset();
+    sandbox.symlink("logs/gone.json", "nowhere.json");
+    sandbox
+        .run_with(&[])
+        .assert_failure(1, "cannot read logs/gone.json: No such file");
+    std::fs::remove_file(sandbox.path("logs/gone.json")).unwrap();
+    // A listener's socket: there is no size to plan with, and nothing to read.
+    let _socket = std::os::unix::net::UnixListener::bind(sandbox.path("logs/socket.json")).unwrap();
+    sandbox
+        .run_with(&[])
+        .assert_failure(1, "logs/socket.json: it is neither a file nor a folder");
+    // Named itself, it must not be waited for either.
+    sandbox
+        .run("logs/socket.json", "logs", "star")
+        .assert_failure(1, "logs/socket.json: it is neither a file nor a folder");
+    snapshot.assert_unchanged();
+    sandbox.assert_no_staging_left();
+}
+
+#[test]
+fn ignored_files_may_be_unreadable() {
+    let sandbox = Sandbox::with_input();
+    sandbox.symlink("logs/gone.txt", "nowhere");
+    sandbox.write("songs/b.json", song(2));
+    sandbox.write("logs/b.json", events(5..9));
+    sandbox.run_with(&[]).assert_success();
+    assert_eq!(
+        read_report(&sandbox.path("star"))["logs"]["ignored_objects"],
+        1
+    );
+}

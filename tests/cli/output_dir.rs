@@ -1,0 +1,357 @@
+//! Where the star goes: what may be replaced, and under which names.
+
+use std::fs;
+
+use crate::support::dataset::{all_files, deterministic_files};
+use crate::support::records::events;
+use crate::support::sandbox::{CommandOutput, Sandbox, staging_leftovers};
+
+#[test]
+fn dataset_is_replaced_without_leftover_parts() {
+    let (sandbox, snapshot) = Sandbox::with_dataset();
+    sandbox.run("songs", "logs", "fresh").assert_success();
+    sandbox.write("star/songplays/part-00099.parquet", "an old part");
+    sandbox.write("star/_rejects/logs-00042.jsonl", "{}\n");
+    sandbox.run_with(&[]).assert_success();
+    snapshot.assert_replaced();
+    assert_eq!(
+        deterministic_files(&sandbox.path("star")),
+        deterministic_files(&sandbox.path("fresh"))
+    );
+    sandbox.assert_no_staging_left();
+}
+
+#[test]
+fn directory_with_unknown_files_is_not_replaced() {
+    for (foreign, words) in [
+        ("notes.txt", "it holds notes.txt, which no run wrote"),
+        (".hidden", "it holds .hidden, which no run wrote"),
+        ("other/file", "it holds other, which no run wrote"),
+        (
+            "songs/mine.csv",
+            "it holds songs/mine.csv, which no run wrote",
+        ),
+        (
+            "time/x.parquet/y",
+            "it holds time/x.parquet, which no run wrote",
+        ),
+        (
+            "_rejects/a.txt",
+            "it holds _rejects/a.txt, which no run wrote",
+        ),
+    ] {
+        let (sandbox, _) = Sandbox::with_dataset();
+        sandbox.write(&format!("star/{foreign}"), "precious");
+        let before = all_files(&sandbox.path("star"));
+        sandbox
+            .run_with(&[])
+            .assert_failure(1, "will not replace star: ")
+            .assert_failure(1, words);
+        assert_eq!(all_files(&sandbox.path("star")), before);
+        sandbox.assert_no_staging_left();
+    }
+}
+
+#[test]
+fn directory_with_a_symlink_is_not_replaced() {
+    let (sandbox, snapshot) = Sandbox::with_dataset();
+    sandbox.write("elsewhere/part-00000.parquet", "precious");
+    fs::remove_dir_all(sandbox.path("star/songs")).unwrap();
+    sandbox.symlink("star/songs", "../elsewhere");
+    sandbox
+        .run_with(&[])
+        .assert_failure(1, "it holds songs, which no run wrote");
+    fs::remove_file(sandbox.path("star/songs")).unwrap();
+    sandbox.create_dir("star/songs");
+    sandbox.symlink(
+        "star/songs/part-00000.parquet",
+        "../../elsewhere/part-00000.parquet",
+    );
+    sandbox
+        .run_with(&[])
+        .assert_failure(1, "it holds songs/part-00000.parquet");
+    snapshot.assert_replaced();
+    assert!(sandbox.path("elsewhere/part-00000.parquet").exists());
+    sandbox.assert_no_staging_left();
+}
+
+#[test]
+fn directory_without_a_report_is_not_replaced() {
+    let (sandbox, _) = Sandbox::with_dataset();
+    fs::remove_file(sandbox.path("star/_report.json")).unwrap();
+    let before = all_files(&sandbox.path("star"));
+    sandbox
+        .run_with(&[])
+        .assert_failure(1, "it is not empty and has no _report.json");
+    assert_eq!(all_files(&sandbox.path("star")), before);
+    sandbox.assert_no_staging_left();
+}
+
+#[test]
+fn empty_and_missing_directories_are_accepted() {
+    let sandbox = Sandbox::with_input();
+    sandbox.create_dir("empty");
+    for out in ["empty", "new", "several/new/ones"] {
+        sandbox.run("songs", "logs", out).assert_success();
+        assert!(deterministic_files(&sandbox.path(out)).len() >= 5);
+    }
+    sandbox.assert_no_staging_left();
+    assert!(staging_leftovers(&sandbox.path("several/new")).is_empty());
+}
+
+#[test]
+fn file_is_not_replaced() {
+    let sandbox = Sandbox::with_input();
+    sandbox.write("file", "precious");
+    sandbox
+        .run("songs", "logs", "file")
+        .assert_failure(1, "cannot write to file: ");
+    sandbox
+        .run("songs", "logs", "file/below")
+        .assert_failure(1, "cannot write to file/below: ");
+    assert_eq!(fs::read(sandbox.path("file")).unwrap(), b"precious");
+    sandbox.assert_no_staging_left();
+}
+
+#[test]
+fn current_directory_and_its_parents_are_not_replaced() {
+    let sandbox = Sandbox::with_input();
+    sandbox.create_dir("here/below");
+    for (from, out) in [("here", "."), ("here/below", ".."), ("here", "../here/")] {
+        let root = sandbox.root().display();
+        let (songs, logs) = (format!("{root}/songs"), format!("{root}/logs"));
+        // Nothing in it is foreign, but a shell would be left in a folder that is gone.
+        fs::remove_dir_all(sandbox.path("here")).unwrap();
+        sandbox.create_dir(from);
+        let mut command = sandbox.command(&["run", "--quiet"]);
+        command.args(["--songs", &songs, "--logs", &logs, "--out", out]);
+        let output = CommandOutput::capture(command.current_dir(sandbox.path(from)));
+        if from == "here/below" {
+            output.assert_failure(1, "it holds below, which no run wrote");
+        } else {
+            output.assert_failure(2, "the current directory");
+        }
+        assert!(all_files(&sandbox.path("here")).is_empty());
+    }
+    sandbox.assert_no_staging_left();
+}
+
+#[test]
+fn symlink_is_kept_and_its_target_replaced() {
+    let (sandbox, snapshot) = Sandbox::with_dataset();
+    sandbox.create_dir("links");
+    sandbox.symlink("links/link", "../star");
+    sandbox.run("songs", "logs", "links/link").assert_success();
+    assert_eq!(
+        fs::read_link(sandbox.path("links/link")).unwrap().to_str(),
+        Some("../star")
+    );
+    snapshot.assert_replaced();
+    sandbox.assert_no_staging_left();
+    assert!(staging_leftovers(&sandbox.path("links")).is_empty());
+}
+
+#[test]
+fn dangling_symlink_is_rejected_up_front() {
+    let sandbox = Sandbox::with_input();
+    sandbox.symlink("link", "nowhere");
+    sandbox
+        .run("songs", "logs", "link")
+        .assert_failure(1, "cannot write to link: it is a link to nothing");
+    assert!(
+        fs::symlink_metadata(sandbox.path("link"))
+            .unwrap()
+            .is_symlink()
+    );
+    sandbox.assert_no_staging_left();
+}
+
+#[test]
+fn symlink_at_the_staging_path_is_not_followed() {
+    let (sandbox, snapshot) = Sandbox::with_dataset();
+    sandbox.write("elsewhere/file", "precious");
+    sandbox.symlink(".star.sparkify-staging", "elsewhere");
+    sandbox
+        .run_with(&[])
+        .assert_failure(1, ".star.sparkify-staging: ");
+    assert_eq!(
+        fs::read(sandbox.path("elsewhere/file")).unwrap(),
+        b"precious"
+    );
+    snapshot.assert_unchanged();
+}
+
+#[test]
+fn abandoned_staging_is_removed() {
+    let (sandbox, snapshot) = Sandbox::with_dataset();
+    sandbox.write(
+        ".star.sparkify-staging/songplays/part-00007.parquet",
+        "half",
+    );
+    sandbox.write(".star.sparkify-staging/_report.json", "{}");
+    sandbox.run_with(&[]).assert_success();
+    snapshot.assert_replaced();
+    assert!(!sandbox.path("star/songplays/part-00007.parquet").exists());
+    sandbox.assert_no_staging_left();
+}
+
+#[test]
+fn equivalent_paths_name_the_same_directory() {
+    let (sandbox, _) = Sandbox::with_dataset();
+    sandbox.run("songs", "logs", "plain").assert_success();
+    let absolute = sandbox.path("star").display().to_string();
+    for out in [
+        "star/",
+        "./star",
+        "songs/../star",
+        "star/.",
+        "star//",
+        &absolute,
+    ] {
+        sandbox.run("songs", "older", "star").assert_success();
+        sandbox.run("songs/", "./logs/", out).assert_success();
+        assert_eq!(
+            deterministic_files(&sandbox.path("star")),
+            deterministic_files(&sandbox.path("plain"))
+        );
+        sandbox.assert_no_staging_left();
+    }
+    sandbox.run("songs", "logs", "new/").assert_success();
+    assert_eq!(
+        deterministic_files(&sandbox.path("new")),
+        deterministic_files(&sandbox.path("plain"))
+    );
+}
+
+#[test]
+fn paths_may_contain_spaces_quotes_and_unicode() {
+    let sandbox = Sandbox::with_input();
+    let odd = "Motörhead & söner/ 夜 'n' \"day\" 100% $HOME";
+    sandbox.write(&format!("{odd}/log data/åäö 1.json"), events(0..3));
+    sandbox.run("songs", "logs", "plain").assert_success();
+    let out = format!("{odd}/ware house");
+    sandbox
+        .run("songs", &format!("{odd}/log data"), &out)
+        .assert_success();
+    assert_eq!(
+        deterministic_files(&sandbox.path(&out)),
+        deterministic_files(&sandbox.path("plain"))
+    );
+    assert!(staging_leftovers(&sandbox.path(odd)).is_empty());
+    // Only an argument of its own can begin with a dash.
+    sandbox
+        .exec(&["run", "--songs=songs", "--logs=logs", "--out=-star", "-q"])
+        .assert_success();
+    assert_eq!(
+        deterministic_files(&sandbox.path("-star")),
+        deterministic_files(&sandbox.path("plain"))
+    );
+}
+
+#[test]
+fn output_below_its_input_is_not_read_as_input() {
+    let sandbox = Sandbox::with_input();
+    for _ in 0..2 {
+        sandbox.run("songs", "logs", "logs/star").assert_success();
+        let report = crate::support::dataset::read_report(&sandbox.path("logs/star"));
+        assert_eq!(report["logs"]["objects"], 1);
+    }
+}
+
+#[test]
+fn output_containing_its_input_is_rejected() {
+    let (sandbox, snapshot) = Sandbox::with_dataset();
+    sandbox.symlink("around", "star/_rejects");
+    sandbox.write(
+        "star/_rejects/logs-00000.jsonl",
+        crate::support::records::events(0..2),
+    );
+    for logs in ["star/_rejects", "star/_rejects/logs-00000.jsonl", "around"] {
+        sandbox.run("songs", logs, "star").assert_failure(
+            2,
+            &format!("it would replace or remove its own input {logs}"),
+        );
+    }
+    std::fs::remove_file(sandbox.path("star/_rejects/logs-00000.jsonl")).unwrap();
+    // Nor is what a failed run has kept, which a run that succeeds removes.
+    sandbox.write(
+        "star.failed/logs.jsonl",
+        crate::support::records::events(0..2),
+    );
+    sandbox
+        .run("songs", "star.failed/logs.jsonl", "star")
+        .assert_failure(
+            2,
+            "it would replace or remove its own input star.failed/logs.jsonl",
+        );
+    std::fs::remove_dir_all(sandbox.path("star.failed")).unwrap();
+    snapshot.assert_unchanged();
+    sandbox.assert_no_staging_left();
+}
+
+#[test]
+fn directory_with_an_unknown_report_is_not_replaced() {
+    for report in [
+        "",
+        "x",
+        "[1]",
+        "{\"my\":\"report\"}",
+        "{\"report_version\":1}",
+    ] {
+        let sandbox = Sandbox::with_input();
+        sandbox.write("other/_report.json", report);
+        sandbox
+            .run("songs", "logs", "other")
+            .assert_failure(1, "it is not empty and has no _report.json of a run");
+        assert_eq!(
+            std::fs::read_to_string(sandbox.path("other/_report.json")).unwrap(),
+            report
+        );
+    }
+}
+
+#[test]
+fn unknown_files_at_the_staging_path_are_kept() {
+    let sandbox = Sandbox::with_input();
+    sandbox.write(".star.sparkify-staging/mine/thesis.txt", "precious");
+    sandbox.run_with(&[]).assert_failure(
+        1,
+        "star.sparkify-staging: it holds mine, which no run wrote",
+    );
+    let thesis = sandbox.path(".star.sparkify-staging/mine/thesis.txt");
+    assert_eq!(std::fs::read_to_string(thesis).unwrap(), "precious");
+    std::fs::remove_dir_all(sandbox.path(".star.sparkify-staging/mine")).unwrap();
+    sandbox
+        .run("songs", "logs", ".star.sparkify-staging")
+        .assert_failure(2, "names that end in .sparkify-staging are for runs");
+}
+
+#[test]
+fn dataset_without_merge_state_is_replaced() {
+    let (sandbox, snapshot) = Sandbox::with_dataset();
+    fs::remove_dir_all(sandbox.path("star/ledger")).unwrap();
+    sandbox.run_with(&[]).assert_success();
+    snapshot.assert_replaced();
+    assert!(
+        sandbox
+            .path("star/ledger/users/part-00000.parquet")
+            .exists()
+    );
+}
+
+#[test]
+fn merge_state_with_unknown_files_is_not_replaced() {
+    for foreign in [
+        "ledger/notes.txt",
+        "ledger/users/mine.csv",
+        "ledger/_report.json",
+        "ledger/time/x",
+    ] {
+        let (sandbox, _) = Sandbox::with_dataset();
+        sandbox.write(&format!("star/{foreign}"), "precious");
+        let before = all_files(&sandbox.path("star"));
+        sandbox.run_with(&[]).assert_failure(1, "it holds ledger/");
+        assert_eq!(all_files(&sandbox.path("star")), before);
+        sandbox.assert_no_staging_left();
+    }
+}

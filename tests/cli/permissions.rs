@@ -1,0 +1,145 @@
+//! What an ordinary user may not read or write.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use crate::support::sandbox::{CommandOutput, SPARKIFY, Sandbox, run_args, with_clean_env};
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+}
+
+/// The binary as an ordinary user runs it in `place`, for root is held back by nothing.
+fn unprivileged_command(sandbox: &Sandbox) -> Option<Command> {
+    if !rustix::process::geteuid().is_root() {
+        return Some(sandbox.command(&[]));
+    }
+    // Where the binary was built, an ordinary user need not come. It is copied by another process:
+    // a file that this one has open for writing could not be run.
+    let binary = sandbox.path("sparkify");
+    let copied = Command::new("cp").arg(SPARKIFY).arg(&binary).status();
+    assert!(copied.unwrap().success());
+    set_mode(&binary, 0o755);
+    set_mode(sandbox.root(), 0o755);
+    let unprivileged = || {
+        let mut command = with_clean_env(Command::new("setpriv"));
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
+        command.arg(&binary).current_dir(sandbox.root());
+        command
+    };
+    let can = unprivileged().arg("--version").output();
+    if !can.is_ok_and(|version| version.status.success()) {
+        println!("skipped: this root cannot become an ordinary user");
+        return None;
+    }
+    Some(unprivileged())
+}
+
+#[test]
+fn unreadable_object_fails_the_run() {
+    let (sandbox, snapshot) = Sandbox::with_dataset();
+    let Some(mut command) = unprivileged_command(&sandbox) else {
+        return;
+    };
+    // Its own folder, so that the user can write there.
+    sandbox.create_dir("free");
+    set_mode(&sandbox.path("free"), 0o777);
+    set_mode(&sandbox.path("logs/a.json"), 0o000);
+    command.args(run_args("songs", "logs", "free/star"));
+    CommandOutput::capture(&mut command)
+        .assert_failure(1, "cannot read logs/a.json: Permission denied")
+        .assert_failure(1, "; check the permissions");
+    assert_eq!(fs::read_dir(sandbox.path("free")).unwrap().count(), 0);
+    snapshot.assert_unchanged();
+}
+
+#[test]
+fn unlistable_directory_fails_the_run() {
+    let sandbox = Sandbox::with_input();
+    let Some(mut command) = unprivileged_command(&sandbox) else {
+        return;
+    };
+    sandbox.create_dir("logs/closed");
+    set_mode(&sandbox.path("logs/closed"), 0o000);
+    command.args(run_args("songs", "logs", "star"));
+    CommandOutput::capture(&mut command)
+        .assert_failure(1, "cannot list logs/closed/: Permission denied");
+    set_mode(&sandbox.path("logs/closed"), 0o755);
+}
+
+#[test]
+fn unwritable_directory_fails_the_run() {
+    let (sandbox, snapshot) = Sandbox::with_dataset();
+    sandbox.create_dir("closed");
+    let Some(mut command) = unprivileged_command(&sandbox) else {
+        return;
+    };
+    set_mode(&sandbox.path("closed"), 0o555);
+    command.args(run_args("songs", "logs", "closed/star"));
+    CommandOutput::capture(&mut command)
+        .assert_failure(1, "closed/.star.sparkify-staging: Permission denied");
+    let mut command = unprivileged_command(&sandbox).unwrap();
+    command.args(run_args("songs", "logs", "closed/deeper/star"));
+    CommandOutput::capture(&mut command).assert_failure(1, "closed/deeper: Permission denied");
+
+    // A star whose folder may not be exchanged, for that is written in the folder above.
+    set_mode(sandbox.root(), 0o555);
+    let mut command = unprivileged_command_without_setup(&sandbox);
+    command.args(run_args("songs", "logs", "star"));
+    CommandOutput::capture(&mut command)
+        .assert_failure(1, ".star.sparkify-staging: Permission denied");
+    set_mode(sandbox.root(), 0o755);
+    set_mode(&sandbox.path("closed"), 0o755);
+    snapshot.assert_unchanged();
+    sandbox.assert_no_staging_left();
+}
+
+/// The same user once more, where nothing can be prepared any more.
+fn unprivileged_command_without_setup(sandbox: &Sandbox) -> Command {
+    if !rustix::process::geteuid().is_root() {
+        return sandbox.command(&[]);
+    }
+    let mut command = with_clean_env(Command::new("setpriv"));
+    command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
+    command
+        .arg(sandbox.path("sparkify"))
+        .current_dir(sandbox.root());
+    command
+}
+
+#[test]
+fn dataset_that_cannot_be_removed_is_still_replaced() {
+    let sandbox = Sandbox::with_input();
+    let Some(mut command) = unprivileged_command(&sandbox) else {
+        return;
+    };
+    sandbox.create_dir("free");
+    set_mode(&sandbox.path("free"), 0o777);
+    command.args(run_args("songs", "logs", "free/star"));
+    CommandOutput::capture(&mut command).assert_success();
+    let table = sandbox.path("free/star/users");
+    set_mode(&table, 0o555);
+
+    let mut command = unprivileged_command_without_setup(&sandbox);
+    command.args(run_args("songs", "logs", "free/star"));
+    let output = CommandOutput::capture(&mut command);
+    assert_eq!(output.code, Some(0), "{output:?}");
+    let warning = "sparkify: warning: cannot remove the replaced star in ";
+    assert!(output.stderr.starts_with(warning), "{output:?}");
+    set_mode(&table, 0o755);
+    let left = sandbox.path("free/.star.sparkify-staging");
+    assert!(left.join("users/part-00000.parquet").is_file() && table.is_dir());
+    set_mode(&left.join("users"), 0o755);
+}
+
+#[test]
+fn unwritable_system_path_fails_the_run() {
+    let sandbox = Sandbox::with_input();
+    for out in ["/proc/star", "/proc/deeper/star", "/dev/null/star"] {
+        sandbox
+            .run("songs", "logs", out)
+            .assert_failure(1, "cannot ");
+    }
+}

@@ -1,0 +1,225 @@
+//! A temp folder to run `sparkify` in, and how a run ended.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+use crate::support::dataset::DatasetSnapshot;
+use crate::support::records;
+
+/// The built binary.
+pub const SPARKIFY: &str = env!("CARGO_BIN_EXE_sparkify");
+
+/// The binary, free of what the surroundings say about colours.
+pub fn sparkify_command() -> Command {
+    with_clean_env(Command::new(SPARKIFY))
+}
+
+/// Any command, with nothing on stdin and no wish for colours.
+pub fn with_clean_env(mut command: Command) -> Command {
+    for name in ["CLICOLOR", "CLICOLOR_FORCE", "NO_COLOR", "COLORTERM"] {
+        command.env_remove(name);
+    }
+    command.stdin(Stdio::null());
+    command
+}
+
+/// The arguments of a quiet run in a [`Place`].
+pub fn run_args<'a>(songs: &'a str, logs: &'a str, out: &'a str) -> [&'a str; 8] {
+    [
+        "run", "--quiet", "--songs", songs, "--logs", logs, "--out", out,
+    ]
+}
+
+/// A temp folder, which is the current directory of what runs in it.
+pub struct Sandbox {
+    root: TempDir,
+}
+
+impl Sandbox {
+    /// An empty folder.
+    pub fn new() -> Self {
+        Self {
+            root: TempDir::new().unwrap(),
+        }
+    }
+
+    /// A folder with one song in `songs` and three events in `logs`.
+    pub fn with_input() -> Self {
+        let sandbox = Self::new();
+        sandbox.write("songs/a.json", records::song(1));
+        sandbox.write("logs/a.json", records::events(0..3));
+        sandbox
+    }
+
+    /// The same with a star of other events in `star`, which later runs must replace or keep.
+    pub fn with_dataset() -> (Self, DatasetSnapshot) {
+        let sandbox = Self::with_input();
+        sandbox.write("older/a.json", records::events(10..12));
+        sandbox.run("songs", "older", "star").assert_success();
+        let snapshot = DatasetSnapshot::take(&sandbox.path("star"));
+        (sandbox, snapshot)
+    }
+
+    /// Where `name` is.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.root.path().join(name)
+    }
+
+    /// The folder itself.
+    pub fn root(&self) -> &Path {
+        self.root.path()
+    }
+
+    /// Writes a file and the folders above it.
+    pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+
+    /// Makes a folder and those above it.
+    pub fn create_dir(&self, name: &str) {
+        fs::create_dir_all(self.path(name)).unwrap();
+    }
+
+    /// Makes a link to `to`.
+    pub fn symlink(&self, name: &str, to: impl AsRef<Path>) {
+        std::os::unix::fs::symlink(to, self.path(name)).unwrap();
+    }
+
+    /// A command that has this folder as its current directory.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = sparkify_command();
+        command.args(arguments).current_dir(self.root());
+        command
+    }
+
+    /// Runs the binary with `arguments`.
+    pub fn exec(&self, arguments: &[&str]) -> CommandOutput {
+        CommandOutput::capture(&mut self.command(arguments))
+    }
+
+    /// Runs `run --quiet`.
+    pub fn run(&self, songs: &str, logs: &str, out: &str) -> CommandOutput {
+        self.exec(&run_args(songs, logs, out))
+    }
+
+    /// Runs `run --quiet` on the usual folders with more arguments.
+    pub fn run_with(&self, more: &[&str]) -> CommandOutput {
+        let mut arguments = run_args("songs", "logs", "star").to_vec();
+        arguments.extend(more);
+        self.exec(&arguments)
+    }
+
+    /// Nothing but what a test put there, and stars, may be in the folder.
+    #[track_caller]
+    pub fn assert_no_staging_left(&self) {
+        assert_eq!(staging_leftovers(self.root()), Vec::<String>::new());
+    }
+}
+
+/// The hidden names in a folder, as staging folders are.
+pub fn staging_leftovers(folder: &Path) -> Vec<String> {
+    fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .filter(|name| name.starts_with('.'))
+        .collect()
+}
+
+/// How a command ended.
+#[derive(Debug)]
+pub struct CommandOutput {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl CommandOutput {
+    /// Runs a command to its end.
+    pub fn capture(command: &mut Command) -> Self {
+        Self::from(command.output().unwrap())
+    }
+
+    /// It did what it should, and a quiet command had nothing to say about it.
+    #[track_caller]
+    pub fn assert_success(self) -> Self {
+        assert_eq!((self.code, self.stderr.as_str()), (Some(0), ""));
+        self
+    }
+
+    /// Asserts that it did what it should, and had nothing to say but warnings.
+    #[track_caller]
+    pub fn assert_success_with_warnings(self) -> Self {
+        assert_eq!(self.code, Some(0), "{self:?}");
+        assert_eq!(
+            self.warnings().len(),
+            self.stderr.lines().count(),
+            "{self:?}"
+        );
+        assert!(!self.stderr.is_empty(), "no warning");
+        self
+    }
+
+    /// It failed as every failure must: by this code, with one line that holds `words`.
+    #[track_caller]
+    pub fn assert_failure(self, code: i32, message: &str) -> Self {
+        assert_eq!(self.code, Some(code), "{self:?}");
+        assert_error_line(&self.stderr);
+        assert!(self.stderr.contains(message), "{self:?}");
+        self
+    }
+
+    /// Asserts that it failed as [`fails`](Self::fails) says, after one or more warnings.
+    #[track_caller]
+    pub fn assert_failure_with_warnings(self, code: i32, message: &str) -> Self {
+        let line = self.stderr.lines().last().unwrap_or_default();
+        let is_failure = self.code == Some(code) && line.starts_with("sparkify: ");
+        assert!(is_failure && line.contains(message), "{self:?}");
+        let warnings = self.stderr.lines().count() - 1;
+        assert_eq!(self.warnings().len(), warnings, "{self:?}");
+        assert!(warnings > 0, "{self:?}");
+        self
+    }
+
+    /// Returns its warnings, without what all of them begin with.
+    pub fn warnings(&self) -> Vec<&str> {
+        let lines = self.stderr.lines();
+        lines
+            .filter_map(|line| line.strip_prefix("sparkify: warning: "))
+            .collect()
+    }
+
+    /// It was refused by the argument parser, which may take several lines to say so.
+    #[track_caller]
+    pub fn assert_usage_error(self, message: &str) -> Self {
+        assert_eq!((self.code, self.stdout.as_str()), (Some(2), ""), "{self:?}");
+        assert!(self.stderr.starts_with("error: "), "{self:?}");
+        assert!(self.stderr.contains(message), "{self:?}");
+        assert!(!self.stderr.contains('\x1b'), "{self:?}");
+        self
+    }
+}
+
+impl From<Output> for CommandOutput {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+/// What every failure says: one line for people and their log files.
+#[track_caller]
+pub fn assert_error_line(stderr: &str) {
+    let line = stderr.strip_suffix('\n').unwrap_or("no end of line");
+    assert!(
+        line.starts_with("sparkify: ") && !line.contains(char::is_control),
+        "{stderr:?}"
+    );
+}

@@ -1,0 +1,297 @@
+//! The ledger, case by case. That it equals the reference for all other inputs is checked wherever a
+//! star is.
+
+use std::fs;
+use std::path::Path;
+
+use sparkify::config::{LoadedObjects, Sizes};
+use sparkify::output::report::Report;
+
+use crate::determinism::gzip;
+use crate::harness::{
+    RunOptions, SONG, TestInput, VerifiedRun, assert_report_reconciles, deterministic_files, event,
+    run_and_compare, run_and_compare_input, run_pipeline_skipping,
+};
+use crate::read_output;
+use crate::reference::MergeState;
+
+/// Splits of a few bytes: most begin inside an object and inside a record.
+const TINY_SPLITS: RunOptions = RunOptions {
+    threads: 2,
+    sizes: Sizes {
+        split_bytes: Some(50),
+        chunk_bytes: 16,
+        row_group_rows: 2,
+    },
+};
+
+fn merge_state(checked: &VerifiedRun) -> MergeState {
+    read_output::merge_state(&checked.out.path().join("star"))
+}
+
+fn kept_by_object(state: &MergeState) -> Vec<(&str, i64)> {
+    let objects = state.source_objects.iter();
+    let name = |object: &str| object.rfind('/').unwrap() + 1;
+    let rows = objects.map(|row| (&row.object[name(&row.object)..], row.rows));
+    rows.collect()
+}
+
+/// Three events, one of them no `NextSong`.
+fn log_with_two_kept_events(first: u64) -> String {
+    let other = event(first + 1, &[("page", "\"Home\"")]);
+    [event(first, &[]), other, event(first + 2, &[])].join("\n")
+}
+
+#[test]
+fn kept_events_per_object_do_not_depend_on_splits() {
+    let input = TestInput::with_log(log_with_two_kept_events(0));
+    input.write("logs/b.json", "");
+    // What the object before had too is kept from both.
+    input.write(
+        "logs/c.json.gz",
+        gzip(log_with_two_kept_events(2).as_bytes()),
+    );
+    input.write(
+        "logs/d/e.json",
+        format!("{{\n{}\n", log_with_two_kept_events(10)),
+    );
+    input.write("logs/_f.json", log_with_two_kept_events(20));
+    // It guesses wrong where a split begins in it.
+    let record = event(30, &[("auth", "\n{\"line\":\n{}}\n")]);
+    let many: Vec<String> = (40..90).map(|n| event(n, &[])).collect();
+    input.write("logs/g.json", format!("{record}\n{}", many.join("\n")));
+    for setting in [RunOptions::default(), TINY_SPLITS] {
+        let checked = run_and_compare(&input.songs_dir(), &input.logs_dir(), setting);
+        let expected = [
+            ("a.json", 2),
+            ("b.json", 0),
+            ("c.json.gz", 2),
+            ("e.json", 2),
+            ("g.json", 51),
+        ];
+        assert_eq!(kept_by_object(&merge_state(&checked)), expected);
+        assert_eq!(checked.report.logs.duplicates, 1);
+    }
+}
+
+#[test]
+fn duplicate_event_has_one_state_row() {
+    let input = TestInput::with_log([event(1, &[]), event(1, &[]), event(2, &[])].join("\n"));
+    input.write("logs/b.json", event(2, &[]));
+    input.write("logs/c.json", [event(2, &[]), event(1, &[])].join("\n"));
+    for setting in [RunOptions::default(), TINY_SPLITS] {
+        let checked = run_and_compare(&input.songs_dir(), &input.logs_dir(), setting);
+        let state = merge_state(&checked);
+        assert_eq!(state.songplays.len(), 2);
+        assert_eq!(
+            kept_by_object(&state),
+            [("a.json", 3), ("b.json", 1), ("c.json", 2)]
+        );
+    }
+}
+
+#[test]
+fn event_without_song_artist_or_length_has_no_state_row() {
+    let nothing = ["song", "artist", "length"].map(|key| event(1, &[(key, "null")]));
+    // An empty text is a text.
+    let empty = event(2, &[("song", "\"\""), ("artist", "\"\"")]);
+    let zero = event(
+        3,
+        &[("song", "\"\""), ("artist", "\"\""), ("length", "-0.0")],
+    );
+    for event in &nothing {
+        let checked = run_and_compare_input(&TestInput::with_log(event));
+        assert_eq!(merge_state(&checked).songplays, []);
+        // A reader of the folder wants the columns all the same.
+        assert_eq!(checked.report.ledger["ledger_songplays"].files, 1);
+    }
+    let checked = run_and_compare_input(&TestInput::with_log([empty, zero].join("\n")));
+    assert_eq!(merge_state(&checked).songplays.len(), 2);
+}
+
+/// The keys were computed by a few lines of Python. A duration is stored beside them, without the sign of a zero.
+#[test]
+fn song_keys_match_redshift_fnv_hash() {
+    const TITLE: i64 = 1_465_977_823_591_457_354;
+    const EMPTY: i64 = 590_684_067_820_433_389;
+    const CAFE: i64 = 6_237_502_759_999_602_554;
+    let song = |n: u8, title: &str, artist: &str, duration: &str| {
+        format!(
+            r#"{{"song_id":"SO{n}","title":"{title}","artist_id":"AR{n}","artist_name":"{artist}","duration":{duration}}}"#
+        )
+    };
+    let events = [
+        event(1, &[("length", "2005e-1")]),
+        event(
+            2,
+            &[("song", "\"\""), ("artist", "\"\""), ("length", "-0.0")],
+        ),
+    ];
+    let input = TestInput::with_log(events.join("\n"));
+    let songs = [
+        song(1, "Title", "Artist", "200.5"),
+        song(3, "Café del Mar", "Björk", "218.93179"),
+        song(4, "", "", "0"),
+        song(2, "", "", "-0.0"),
+        song(5, "", "", "1.5"),
+    ];
+    input.write("songs/a.json", songs.join("\n"));
+    let state = merge_state(&run_and_compare_input(&input));
+    let songs = state.songs.iter();
+    let found: Vec<_> = songs
+        .map(|s| (s.song_key, s.duration.to_bits(), &*s.song_id, &*s.artist_id))
+        .collect();
+    let expected = [
+        (EMPTY, 0.0f64.to_bits(), "SO2", "AR2"),
+        (EMPTY, 1.5f64.to_bits(), "SO5", "AR5"),
+        (TITLE, 200.5f64.to_bits(), "SO1", "AR1"),
+        (CAFE, 218.93179f64.to_bits(), "SO3", "AR3"),
+    ];
+    assert_eq!(found, expected);
+    let plays = state.songplays.iter();
+    let found: Vec<_> = plays
+        .map(|play| (play.song_key, play.duration.to_bits()))
+        .collect();
+    assert_eq!(
+        found,
+        [(TITLE, 200.5f64.to_bits()), (EMPTY, 0.0f64.to_bits())]
+    );
+}
+
+/// A run over the input of `input` in which some log objects are loaded.
+fn run_and_reconcile_skipping(input: &TestInput, loaded: &[(&str, &str)]) -> (Report, MergeState) {
+    let out = input.root.path().join("star");
+    let owned = loaded.iter().map(|&(o, e)| (o.to_owned(), e.to_owned()));
+    let mut loaded = LoadedObjects::default();
+    owned.for_each(|(object, etag)| loaded.insert(object, etag));
+    let setting = RunOptions::default();
+    let report =
+        run_pipeline_skipping(&input.songs_dir(), &input.logs_dir(), &out, setting, loaded);
+    assert_report_reconciles(&report, &out);
+    (report, read_output::merge_state(&out))
+}
+
+#[test]
+fn loaded_objects_are_skipped() {
+    let input = TestInput::with_log(log_with_two_kept_events(0));
+    input.write("logs/b.json", log_with_two_kept_events(10));
+    input.write("logs/c.json", log_with_two_kept_events(20));
+    let (report, all) = run_and_reconcile_skipping(&input, &[]);
+    assert_eq!(report.logs.loaded_objects, 0);
+    let [a, b, c] = &all.source_objects[..] else {
+        panic!("{all:?}")
+    };
+
+    // One of the same name with other contents, or of the same contents with another name, is none.
+    let loaded = [
+        (a.object.as_str(), a.etag.as_str()),
+        (b.object.as_str(), "other"),
+        (c.object.as_str(), ""),
+        ("", ""),
+        ("elsewhere", c.etag.as_str()),
+    ];
+    let (report, state) = run_and_reconcile_skipping(&input, &loaded);
+    assert_eq!(state.source_objects, [b.clone(), c.clone()]);
+    assert_eq!(
+        (report.logs.loaded_objects, report.logs.input.objects),
+        (1, 2)
+    );
+    assert_eq!(report.logs.input.records, 6);
+    let bytes = log_with_two_kept_events(10).len() + log_with_two_kept_events(20).len();
+    assert_eq!(report.logs.input.bytes, bytes as u64);
+
+    // Written anew it is another object, though it is as long as before.
+    let file = fs::File::options()
+        .append(true)
+        .open(input.logs_dir().join("a.json"));
+    let time = std::time::SystemTime::now() + std::time::Duration::from_secs(1);
+    file.unwrap().set_modified(time).unwrap();
+    let (report, _) = run_and_reconcile_skipping(&input, &loaded);
+    assert_eq!(report.logs.loaded_objects, 0);
+}
+
+#[test]
+fn run_with_all_logs_loaded_still_writes_songs() {
+    let input = TestInput::with_log(log_with_two_kept_events(0));
+    let (_, all) = run_and_reconcile_skipping(&input, &[]);
+    let objects = all.source_objects.iter();
+    let loaded: Vec<_> = objects
+        .map(|o| (o.object.as_str(), o.etag.as_str()))
+        .collect();
+    let (report, state) = run_and_reconcile_skipping(&input, &loaded);
+    assert_eq!(
+        (report.logs.loaded_objects, report.logs.input.objects),
+        (1, 0)
+    );
+    assert_eq!(report.logs.input.records, 0);
+    let rows = |table: &str| report.tables[table].rows;
+    assert_eq!(["songplays", "users", "time"].map(rows), [0; 3]);
+    assert_eq!(["songs", "artists"].map(rows), [1; 2]);
+    assert!(
+        report
+            .tables
+            .values()
+            .chain(report.ledger.values())
+            .all(|t| t.files == 1)
+    );
+    assert_eq!(state.songs.len(), 1);
+    assert!(state.source_objects.is_empty() && state.songplays.is_empty());
+}
+
+#[test]
+fn object_has_one_path_through_any_symlink() {
+    let input = TestInput::with_log(event(1, &[]));
+    let root = input.root.path();
+    std::os::unix::fs::symlink(input.logs_dir(), root.join("link")).unwrap();
+    let logs = fs::canonicalize(input.logs_dir()).unwrap();
+    let expected = logs.join("a.json");
+    let ways = [
+        "logs",
+        "link",
+        "songs/../logs/",
+        "logs/a.json",
+        "link/a.json",
+    ];
+    for (number, logs) in ways.iter().enumerate() {
+        let out = root.join(format!("star-{number}"));
+        run_with_defaults(&input.songs_dir(), &root.join(logs), &out);
+        let state = read_output::merge_state(&out);
+        assert_eq!(
+            Path::new(&state.source_objects[0].object),
+            expected,
+            "{logs}"
+        );
+        assert_eq!(state.source_objects[0].rows, 1);
+        assert!(
+            deterministic_files(&out) == deterministic_files(&root.join("star-0")),
+            "{logs}"
+        );
+    }
+}
+
+fn run_with_defaults(songs: &Path, logs: &Path, out: &Path) {
+    run_pipeline_skipping(
+        songs,
+        logs,
+        out,
+        RunOptions::default(),
+        LoadedObjects::default(),
+    );
+}
+
+#[test]
+fn smallest_ids_win_among_songs_with_one_key() {
+    let other = SONG.replace("SO1", "SO0").replace("AR1", "AR9");
+    let input = TestInput::with_log(event(1, &[]));
+    input.write("songs/b.json", other.replace("AR9", "AR8"));
+    input.write("songs/c.json", other);
+    let state = merge_state(&run_and_compare_input(&input));
+    let [song] = &state.songs[..] else {
+        panic!("{state:?}")
+    };
+    assert_eq!(
+        (song.song_id.as_str(), song.artist_id.as_str()),
+        ("SO0", "AR8")
+    );
+    assert_eq!(state.songplays[0].song_key, song.song_key);
+}

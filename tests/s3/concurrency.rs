@@ -1,0 +1,331 @@
+//! Runs to one prefix, beside each other and after one that was killed.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+
+use crate::fault_tolerance::{BUCKET, BUCKET_URL, latest_run, run_command, server_with_input};
+use crate::s3_server::error_response::ErrorResponse;
+use crate::s3_server::faults::{Fault, FaultPlan};
+use crate::s3_server::request::{Operation, RequestMatcher};
+use crate::support::cli::{self, CommandOutput};
+use crate::support::dataset::{PublishedRun, run_ids};
+
+/// Publishes a run that began at another time, as another process would.
+fn publish_foreign_run(buckets: &Path, began: &str) -> String {
+    let id = format!("{began}T000000000Z-00000000");
+    let report = format!("s3://music/star/{id}/_report.json");
+    let json = format!(r#"{{"run": "{id}", "report": "{report}"}}"#);
+    let star = buckets.join("music/star");
+    std::fs::create_dir_all(star.join(&id)).unwrap();
+    std::fs::write(star.join(&id).join("_report.json"), "{}").unwrap();
+    std::fs::write(star.join("latest.json"), json).unwrap();
+    id
+}
+
+fn latest_run_id(buckets: &Path) -> String {
+    let json = std::fs::read(buckets.join("star/latest.json")).unwrap();
+    let latest: serde_json::Value = serde_json::from_slice(&json).unwrap();
+    latest["run"].as_str().unwrap().to_owned()
+}
+
+/// The runs that `latest.json` lists.
+fn published_run_ids(bucket: &Path) -> Vec<String> {
+    let json = std::fs::read(bucket.join("star/latest.json")).unwrap();
+    let latest: serde_json::Value = serde_json::from_slice(&json).unwrap();
+    let ids = latest["published"].as_array().unwrap().iter();
+    ids.map(|id| id.as_str().unwrap().to_owned()).collect()
+}
+
+/// Whether a run that succeeded said that another remains the latest. It must have nothing else to say.
+#[track_caller]
+fn is_superseded(ended: &CommandOutput) -> bool {
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let warning = "sparkify: warning: s3://music/star/latest.json names run ";
+    let says_so = ended.stderr.starts_with(warning) && ended.stderr.lines().count() == 1;
+    assert!(says_so || ended.stderr.is_empty(), "{ended:?}");
+    says_so
+}
+
+fn latest_json_requests(kind: Operation) -> RequestMatcher {
+    RequestMatcher::operation(kind).with_key_suffix("latest.json")
+}
+
+#[test]
+fn concurrent_runs_are_complete_and_newest_is_latest() {
+    let late = Fault::Delay(std::time::Duration::from_millis(30));
+    let server =
+        server_with_input(FaultPlan::new().always(latest_json_requests(Operation::Get), late));
+    let yielded: usize = thread::scope(|scope| {
+        let threads: Vec<_> = (0..4)
+            .map(|_| scope.spawn(|| CommandOutput::run(&mut run_command(&server))))
+            .collect();
+        let ended = threads.into_iter().map(|one| one.join().unwrap());
+        ended.map(|ended| usize::from(is_superseded(&ended))).sum()
+    });
+    let all = run_ids(&server, BUCKET, "star");
+    assert_eq!(all.len(), 4);
+    let newest = latest_run(&server).unwrap();
+    assert_eq!(Some(&newest.id), all.last());
+    assert!(yielded < 4);
+    // However they were published, no later one is before an earlier one that worked at the same time.
+    assert_eq!(
+        published_run_ids(&server.bucket(BUCKET)),
+        Vec::from_iter(all.clone())
+    );
+    for id in &all {
+        let one = PublishedRun::read_complete(&server, BUCKET, "star", id, &[BUCKET_URL]);
+        one.dataset.assert_same(&newest.dataset, id);
+    }
+}
+
+#[test]
+fn each_run_becomes_latest() {
+    let server = server_with_input(FaultPlan::new());
+    let mut before = None;
+    for _ in 0..3 {
+        CommandOutput::run(&mut run_command(&server)).assert_success();
+        let id = latest_run(&server).map(|run| run.id);
+        assert!(id > before, "{id:?} behind {before:?}");
+        before = id;
+    }
+    assert_eq!(run_ids(&server, BUCKET, "star").len(), 3);
+}
+
+#[test]
+fn newer_run_published_meanwhile_stays_latest() {
+    // After this run has looked, and before it writes: with and without one that was named before.
+    for earlier in [false, true] {
+        let server = server_with_input(FaultPlan::new().on_nth(
+            1,
+            latest_json_requests(Operation::Put),
+            |buckets| {
+                publish_foreign_run(buckets, "29990101");
+            },
+        ));
+        let bucket = server.bucket(BUCKET);
+        if earlier {
+            std::fs::create_dir(bucket.join("star")).unwrap();
+            publish_foreign_run(bucket.parent().unwrap(), "20000101");
+        }
+        let ended = CommandOutput::run(&mut run_command(&server));
+        assert!(is_superseded(&ended));
+        let newer = "29990101T000000000Z-00000000";
+        assert_eq!(latest_run_id(&bucket), newer);
+        let [.., this, last] = &published_run_ids(&bucket)[..] else {
+            panic!("two runs are published");
+        };
+        assert_eq!(last, newer);
+        let words = [
+            newer,
+            "was published while this one worked",
+            &format!("s3://music/star/{this}"),
+        ];
+        assert!(
+            words.iter().all(|words| ended.stderr.contains(words)),
+            "{ended:?}"
+        );
+        PublishedRun::read_complete(&server, BUCKET, "star", this, &[BUCKET_URL]);
+        // The first attempt finds that another run was published; the second inserts this one before it.
+        assert_eq!(
+            server.request_count(&latest_json_requests(Operation::Put)),
+            2
+        );
+    }
+}
+
+#[test]
+fn later_run_becomes_latest_despite_clock_skew() {
+    // By this version, and by one that wrote no list.
+    for writes_list in [false, true] {
+        let server = server_with_input(FaultPlan::new());
+        let bucket = server.bucket(BUCKET);
+        std::fs::create_dir(bucket.join("star")).unwrap();
+        let ahead = publish_foreign_run(bucket.parent().unwrap(), "29990101");
+        if writes_list {
+            let report = format!("s3://music/star/{ahead}/_report.json");
+            let json = serde_json::json!({"run": ahead, "report": report, "published": [ahead]});
+            std::fs::write(bucket.join("star/latest.json"), json.to_string()).unwrap();
+        }
+        let mut expected = vec![ahead];
+        for _ in 0..2 {
+            CommandOutput::run(&mut run_command(&server)).assert_success();
+            expected.push(latest_run(&server).unwrap().id);
+            assert_eq!(published_run_ids(&bucket), expected);
+        }
+        assert!(expected[1] < expected[2] && expected[2] < expected[0]);
+    }
+}
+
+#[test]
+fn manually_set_latest_run_counts_as_newest() {
+    let server = server_with_input(FaultPlan::new());
+    let bucket = server.bucket(BUCKET);
+    for _ in 0..2 {
+        CommandOutput::run(&mut run_command(&server)).assert_success();
+    }
+    let [first, second] = &published_run_ids(&bucket)[..] else {
+        panic!("two runs are published");
+    };
+    let path = bucket.join("star/latest.json");
+    let json = std::fs::read_to_string(&path).unwrap();
+    let mut json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    json["run"] = first.as_str().into();
+    std::fs::write(&path, json.to_string()).unwrap();
+    CommandOutput::run(&mut run_command(&server)).assert_success();
+    let third = latest_run(&server).unwrap().id;
+    assert_eq!(
+        published_run_ids(&bucket),
+        [second.clone(), first.clone(), third]
+    );
+}
+
+#[test]
+fn older_run_published_meanwhile_is_replaced() {
+    let server = server_with_input(
+        FaultPlan::new()
+            .on_nth(1, latest_json_requests(Operation::Put), |buckets| {
+                publish_foreign_run(buckets, "20010101");
+            })
+            .on_nth(2, latest_json_requests(Operation::Put), |buckets| {
+                publish_foreign_run(buckets, "20020101");
+            }),
+    );
+    CommandOutput::run(&mut run_command(&server)).assert_success();
+    assert!(latest_run(&server).is_some());
+    assert_eq!(
+        server.request_count(&latest_json_requests(Operation::Put)),
+        3
+    );
+}
+
+#[test]
+fn latest_json_may_be_deleted_meanwhile() {
+    let server = server_with_input(FaultPlan::new().on_nth(
+        1,
+        latest_json_requests(Operation::Put),
+        |buckets| {
+            std::fs::remove_file(buckets.join("music/star/latest.json")).unwrap();
+        },
+    ));
+    let bucket = server.bucket(BUCKET);
+    std::fs::create_dir(bucket.join("star")).unwrap();
+    publish_foreign_run(bucket.parent().unwrap(), "20000101");
+    CommandOutput::run(&mut run_command(&server)).assert_success();
+    assert!(latest_run(&server).is_some());
+}
+
+#[test]
+fn latest_json_update_recovers_from_faults() {
+    for (kind, fault) in [
+        (Operation::Get, Fault::Truncate),
+        (Operation::Get, Fault::Disconnect),
+        (Operation::Put, Fault::Truncate),
+        (Operation::Put, Fault::LoseResponse),
+        (
+            Operation::Put,
+            Fault::Error(ErrorResponse::conflict("latest.json")),
+        ),
+        (Operation::Put, Fault::Error(ErrorResponse::slow_down())),
+        (
+            Operation::Put,
+            Fault::Error(ErrorResponse::request_timeout()),
+        ),
+        (
+            Operation::Put,
+            Fault::Error(ErrorResponse::new(
+                501,
+                "NotImplemented",
+                "No conditions here.",
+            )),
+        ),
+    ] {
+        let case = format!("{kind:?} {fault:?}");
+        let server =
+            server_with_input(FaultPlan::new().first_n(1, latest_json_requests(kind), fault));
+        let bucket = server.bucket(BUCKET);
+        std::fs::create_dir(bucket.join("star")).unwrap();
+        publish_foreign_run(bucket.parent().unwrap(), "20000101");
+        let ended = CommandOutput::run(&mut run_command(&server));
+        assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{case}");
+        assert!(latest_run(&server).is_some(), "{case}");
+        assert_eq!(server.fault_count(), 1, "{case}");
+    }
+}
+
+#[test]
+fn denied_latest_json_update_leaves_complete_run() {
+    let denied = Fault::Error(ErrorResponse::access_denied());
+    let server =
+        server_with_input(FaultPlan::new().always(latest_json_requests(Operation::Put), denied));
+    let ended = CommandOutput::run(&mut run_command(&server));
+    let all = run_ids(&server, BUCKET, "star");
+    let id = all.first().unwrap();
+    PublishedRun::read_complete(&server, BUCKET, "star", id, &[BUCKET_URL]);
+    let place = format!("the run itself is complete in s3://music/star/{id}");
+    ended.assert_failure(&["s3://music/star/latest.json", "AccessDenied", &place]);
+}
+
+#[test]
+fn killed_run_leaves_previous_latest() {
+    // The first run comes to all these points, too, and every run reads latest.json twice.
+    for (nth, which) in [
+        (
+            2,
+            RequestMatcher::operation(Operation::Get).with_key_suffix("log_data/2018/3.json"),
+        ),
+        (
+            2,
+            RequestMatcher::operation(Operation::Put)
+                .with_key_suffix("songplays/part-00000.parquet"),
+        ),
+        (
+            2,
+            RequestMatcher::operation(Operation::Put).with_key_suffix("songs.manifest"),
+        ),
+        (
+            2,
+            RequestMatcher::operation(Operation::Put).with_key_suffix("_report.json"),
+        ),
+        (3, latest_json_requests(Operation::Get)),
+        (4, latest_json_requests(Operation::Get)),
+    ] {
+        let case = format!("{which:?} {nth}");
+        let running = Arc::new(AtomicU32::new(0));
+        let victim = running.clone();
+        let server = server_with_input(FaultPlan::new().on_nth(nth, which, move |_| {
+            let pid = loop {
+                match victim.load(Ordering::Acquire) {
+                    0 => thread::yield_now(),
+                    pid => break pid,
+                }
+            };
+            cli::kill(pid);
+        }));
+        CommandOutput::run(&mut run_command(&server)).assert_success();
+        let earlier = latest_run(&server).unwrap();
+
+        let mut child = run_command(&server).spawn().unwrap();
+        running.store(child.id(), Ordering::Release);
+        assert_eq!(child.wait().unwrap().code(), None, "{case}");
+        let left = latest_run(&server).unwrap();
+        assert_eq!(left.id, earlier.id, "{case}");
+
+        CommandOutput::run(&mut run_command(&server)).assert_success();
+        let next = latest_run(&server).unwrap();
+        assert!(next.id > earlier.id, "{case}");
+        next.dataset.assert_same(&earlier.dataset, &case);
+    }
+}
+
+#[test]
+fn latest_json_without_run_is_replaced() {
+    let server = server_with_input(FaultPlan::new());
+    let bucket = server.bucket("music");
+    std::fs::create_dir_all(bucket.join("star")).unwrap();
+    let id = publish_foreign_run(bucket.parent().unwrap(), "29990101");
+    std::fs::remove_file(bucket.join("star").join(&id).join("_report.json")).unwrap();
+    CommandOutput::run(&mut run_command(&server)).assert_success();
+    assert_ne!(latest_run_id(&bucket), id);
+}

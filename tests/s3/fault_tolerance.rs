@@ -1,0 +1,396 @@
+//! Runs on a server that fails: the same star or one clear line, and never something in between.
+
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use crate::s3_server::error_response::ErrorResponse;
+use crate::s3_server::faults::{Fault, FaultPlan};
+use crate::s3_server::request::{Operation, RequestMatcher};
+use crate::s3_server::server::S3Server;
+use crate::support::cli::{self, CommandOutput};
+use crate::support::dataset::{Dataset, PublishedRun, run_ids};
+
+pub const BUCKET: &str = "music";
+
+/// How input is named in rejects.
+pub const BUCKET_URL: &str = "s3://music/";
+
+/// What is bound is far below this.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// Writes what a small run reads: songs, one of them no song, and events.
+pub fn write_small_input(folder: &Path) {
+    let write = |key: String, text: String| {
+        let path = folder.join(key);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    let song = include_str!("../../fixtures/song.json");
+    write("song_data/A/a.json".to_owned(), song.to_owned());
+    write(
+        "song_data/A/b.json".to_owned(),
+        "{\"song_id\":\"S\"}\n".to_owned(),
+    );
+    for object in 0..4 {
+        write(
+            format!("log_data/2018/{object}.json"),
+            event_lines(object, 5),
+        );
+    }
+}
+
+/// Some events that no other object has.
+pub fn event_lines(object: u64, count: u64) -> String {
+    let event = |n: u64| {
+        let ts = 1_541_000_000_000 + (object * 1000 + n) * 1000;
+        format!(
+            r#"{{"ts":{ts},"userId":"{object}","sessionId":{n},"itemInSession":0,"level":"paid","page":"NextSong"}}"#
+        )
+    };
+    (0..count).map(|n| event(n) + "\n").collect()
+}
+
+/// A server with a bucket that holds this input.
+pub fn server_with_input(faults: FaultPlan) -> S3Server {
+    let server = S3Server::with_faults(faults);
+    write_small_input(&server.bucket(BUCKET));
+    server
+}
+
+/// A run in the bucket, to its prefix `star`.
+pub fn run_command(server: &S3Server) -> Command {
+    let (songs, logs) = ("s3://music/song_data", "s3://music/log_data");
+    cli::run_command(server, songs, logs, "s3://music/star")
+}
+
+/// The same, given up on soon.
+pub fn run_command_with_short_timeouts(server: &S3Server) -> Command {
+    let mut command = run_command(server);
+    command.args(["--read-timeout", "0.3"]);
+    command.env("AWS_MAX_ATTEMPTS", "2");
+    command
+}
+
+/// The newest run in the bucket, if there is one; it must be whole.
+pub fn latest_run(server: &S3Server) -> Option<PublishedRun> {
+    PublishedRun::read_latest(server, BUCKET, "star", &[BUCKET_URL])
+}
+
+/// The star that the input of a server gives when nothing fails, built in a folder.
+fn expected_dataset(server: &S3Server) -> Dataset {
+    let out = tempfile::tempdir().unwrap();
+    let folder = server.bucket(BUCKET);
+    let path = |folder: &Path, name| folder.join(name).to_str().unwrap().to_owned();
+    let (songs, logs) = (path(&folder, "song_data"), path(&folder, "log_data"));
+    let star = path(out.path(), "star");
+    CommandOutput::run(&mut cli::run_command(server, &songs, &logs, &star)).assert_success();
+    Dataset::from_dir(star.as_ref(), &[&path(&folder, "")])
+}
+
+/// Nothing is published, and nothing is left of what was written.
+#[track_caller]
+pub fn assert_nothing_left(server: &S3Server) {
+    assert!(latest_run(server).is_none());
+    assert_eq!(run_ids(server, BUCKET, "star"), [].into());
+    assert_eq!(server.unfinished_uploads(BUCKET), [""; 0]);
+}
+
+/// Every way to fail at once, each as probable.
+fn immediate_faults(probability: f64) -> Vec<(f64, Fault)> {
+    let faults = [
+        Fault::Error(ErrorResponse::slow_down()),
+        Fault::Error(ErrorResponse::internal_error()),
+        Fault::Truncate,
+        Fault::Disconnect,
+        Fault::LoseResponse,
+        Fault::Delay(Duration::from_millis(20)),
+    ];
+    faults.map(|fault| (probability, fault)).into()
+}
+
+/// The same, and those that are noticed by their silence.
+fn all_faults(probability: f64) -> Vec<(f64, Fault)> {
+    let silent = [(probability, Fault::Stall), (probability, Fault::Hang)];
+    silent
+        .into_iter()
+        .chain(immediate_faults(probability))
+        .collect()
+}
+
+/// Long records that are rejected, so that the file of rejects is written in parts.
+fn write_large_rejects(server: &S3Server) {
+    let line = format!("{{\"ts\":nonsense {}\n", "x".repeat(60_000));
+    let path = server.bucket(BUCKET).join("log_data/2018/rejects.json");
+    std::fs::write(path, format!("{{}}\n{}", line.repeat(200))).unwrap();
+}
+
+/// The sum over several seeds, all at once.
+fn sum_over_seeds(each: impl Fn(u64) -> usize + Sync) -> usize {
+    let each = &each;
+    thread::scope(|scope| {
+        let threads: Vec<_> = (1..=8)
+            .map(|seed| scope.spawn(move || each(seed)))
+            .collect();
+        threads.into_iter().map(|one| one.join().unwrap()).sum()
+    })
+}
+
+#[test]
+fn transient_faults_change_nothing() {
+    let faults = sum_over_seeds(|seed| {
+        // A part of 8 MiB that stalls has more time than a test.
+        let in_parts = seed % 2 == 0;
+        let odds = match in_parts {
+            true => immediate_faults(0.06),
+            false => all_faults(0.03),
+        };
+        let server = server_with_input(FaultPlan::new().at_random(seed, 2, odds).with_page_size(2));
+        if in_parts {
+            write_large_rejects(&server);
+        }
+        let expected = expected_dataset(&server);
+        let ended = CommandOutput::run(run_command(&server).args(["--read-timeout", "0.5"]));
+        assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{seed}");
+        let found = latest_run(&server).unwrap();
+        found.dataset.assert_same(&expected, &format!("{seed}"));
+        assert_eq!(server.unfinished_uploads(BUCKET), [""; 0], "{seed}");
+        assert_eq!(run_ids(&server, BUCKET, "star").len(), 1, "{seed}");
+        server.fault_count()
+    });
+    assert!(faults > 20, "{faults}");
+}
+
+#[test]
+fn persistent_faults_publish_nothing_partial() {
+    let failed = sum_over_seeds(|seed| {
+        // From some that may be got over to more than that.
+        let odds = all_faults([0.005, 0.01, 0.02, 0.06][usize::try_from(seed % 4).unwrap()]);
+        let server = server_with_input(FaultPlan::new().at_random(seed, usize::MAX, odds));
+        let expected = expected_dataset(&server);
+        let ended =
+            CommandOutput::run_within(DEADLINE, &mut run_command_with_short_timeouts(&server));
+        let published = latest_run(&server);
+        if let Some(published) = &published {
+            published.dataset.assert_same(&expected, &format!("{seed}"));
+        }
+        if ended.code == Some(0) {
+            assert!(published.is_some(), "{seed}");
+            return 0;
+        }
+        ended.assert_failure(&["cannot ", "s3://music/"]);
+        1
+    });
+    assert!(failed >= 1);
+}
+
+#[test]
+fn persistent_slow_down_fails() {
+    let busy = Fault::Error(ErrorResponse::slow_down());
+    for kind in [Operation::List, Operation::Get, Operation::Put] {
+        let server = server_with_input(
+            FaultPlan::new().always(RequestMatcher::operation(kind), busy.clone()),
+        );
+        CommandOutput::run_within(DEADLINE, &mut run_command_with_short_timeouts(&server))
+            .assert_failure(&["SlowDown (HTTP 503)", "(2 tries)", "lower --requests"]);
+        assert_nothing_left(&server);
+    }
+}
+
+#[test]
+fn unresponsive_server_fails_after_timeout() {
+    for which in [
+        RequestMatcher::any(),
+        RequestMatcher::operation(Operation::Get),
+        RequestMatcher::operation(Operation::Put),
+    ] {
+        let server = server_with_input(FaultPlan::new().always(which, Fault::Hang));
+        let endpoint = server.endpoint();
+        CommandOutput::run_within(DEADLINE, &mut run_command_with_short_timeouts(&server))
+            .assert_failure(&[
+                "nothing came for 0.3 s (2 tries)",
+                &format!("check that {endpoint} can be reached"),
+                "--endpoint-url",
+            ]);
+        assert_nothing_left(&server);
+    }
+}
+
+#[test]
+fn unreachable_server_fails_fast() {
+    let server = server_with_input(FaultPlan::new());
+    // Nobody listens there.
+    let nowhere = "http://127.0.0.1:1";
+    let ended = CommandOutput::run_within(
+        DEADLINE,
+        run_command(&server).args(["--endpoint-url", nowhere]),
+    );
+    ended.assert_failure(&[
+        "cannot list s3://music/song_data: ",
+        "(3 tries)",
+        &format!("check that {nowhere} can be reached"),
+    ]);
+    assert_eq!(server.request_count(&RequestMatcher::any()), 0);
+}
+
+#[test]
+fn failed_multipart_upload_is_aborted() {
+    let busy = Fault::Error(ErrorResponse::internal_error());
+    for (kind, words) in [
+        (Operation::CreateUpload, "InternalError (HTTP 500)"),
+        (Operation::UploadPart, "InternalError (HTTP 500)"),
+        (Operation::CompleteUpload, "InternalError (HTTP 500)"),
+    ] {
+        let faults = FaultPlan::new().always(RequestMatcher::operation(kind), busy.clone());
+        let server = server_with_input(faults);
+        write_large_rejects(&server);
+        let ended =
+            CommandOutput::run_within(DEADLINE, &mut run_command_with_short_timeouts(&server));
+        ended.assert_failure(&["cannot write s3://music/star/", "/_rejects/logs-", words]);
+        assert!(server.request_count(&RequestMatcher::operation(kind)) >= 2);
+        assert_nothing_left(&server);
+    }
+}
+
+#[test]
+fn multipart_upload_recovers_from_transient_faults() {
+    let late = ErrorResponse::new(200, "InternalError", "We encountered an internal error.");
+    let cases = [
+        vec![(Operation::CreateUpload, Fault::LoseResponse)],
+        vec![(Operation::UploadPart, Fault::Truncate)],
+        vec![(Operation::UploadPart, Fault::LoseResponse)],
+        vec![(
+            Operation::UploadPart,
+            Fault::Error(ErrorResponse::request_timeout()),
+        )],
+        vec![(Operation::CompleteUpload, Fault::LoseResponse)],
+        vec![
+            (Operation::CompleteUpload, Fault::LoseResponse),
+            (Operation::Head, Fault::Disconnect),
+        ],
+        vec![(Operation::CompleteUpload, Fault::Truncate)],
+        vec![(
+            Operation::CompleteUpload,
+            Fault::Error(ErrorResponse::slow_down()),
+        )],
+        vec![(Operation::CompleteUpload, Fault::Error(late))],
+    ];
+    thread::scope(|scope| {
+        for faults in cases {
+            scope.spawn(|| assert_upload_survives_faults(faults));
+        }
+    });
+}
+
+fn assert_upload_survives_faults(once: Vec<(Operation, Fault)>) {
+    let (case, count) = (format!("{once:?}"), once.len());
+    let first = |faults: FaultPlan, (kind, fault)| {
+        faults.first_n(1, RequestMatcher::operation(kind), fault)
+    };
+    let server = server_with_input(once.into_iter().fold(FaultPlan::new(), first));
+    write_large_rejects(&server);
+    let ended = CommandOutput::run(&mut run_command(&server));
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{case}");
+    assert_eq!(server.fault_count(), count, "{case}");
+    assert!(latest_run(&server).is_some(), "{case}");
+    assert_eq!(server.unfinished_uploads(BUCKET), [""; 0], "{case}");
+}
+
+#[test]
+fn failing_cleanup_does_not_delay_exit() {
+    let busy = Fault::Error(ErrorResponse::internal_error());
+    let mut faults =
+        FaultPlan::new().always(RequestMatcher::operation(Operation::CompleteUpload), busy);
+    for kind in [
+        Operation::AbortUpload,
+        Operation::ListUploads,
+        Operation::Delete,
+    ] {
+        faults = faults.always(RequestMatcher::operation(kind), Fault::Hang);
+    }
+    let server = server_with_input(faults);
+    write_large_rejects(&server);
+    let ended = CommandOutput::run_within(DEADLINE, &mut run_command_with_short_timeouts(&server));
+    ended.assert_failure(&["cannot write s3://music/star/", "InternalError"]);
+    // By then nothing is tried twice.
+    assert_eq!(
+        server.request_count(&RequestMatcher::operation(Operation::Delete)),
+        1
+    );
+    assert!(latest_run(&server).is_none());
+}
+
+#[test]
+fn object_changed_before_read_fails_the_run() {
+    let matcher = || RequestMatcher::operation(Operation::Get).with_key_suffix("2018/2.json");
+    let same_length = event_lines(7, 5);
+    let server = server_with_input(FaultPlan::new().on_nth(1, matcher(), move |buckets| {
+        std::fs::write(buckets.join("music/log_data/2018/2.json"), same_length).unwrap();
+    }));
+    CommandOutput::run(&mut run_command(&server)).assert_failure(&[
+        "cannot read s3://music/log_data/2018/2.json",
+        "changed after it was listed",
+        "run again when nothing writes to it",
+    ]);
+    // The rejects of the songs were there already.
+    let rejects =
+        RequestMatcher::operation(Operation::Put).with_key_suffix("_rejects/songs-00000.jsonl");
+    assert_eq!(server.request_count(&rejects), 1);
+    assert_nothing_left(&server);
+}
+
+#[test]
+fn object_changed_between_ranges_fails_the_run() {
+    for longer in [false, true] {
+        let key = "music/log_data/2018/long.json";
+        let matcher = RequestMatcher::operation(Operation::Get).with_key_suffix("2018/long.json");
+        let server = server_with_input(FaultPlan::new().on_nth(2, matcher, move |buckets| {
+            let text = event_lines(8, if longer { 60_000 } else { 10 });
+            std::fs::write(buckets.join(key), text).unwrap();
+        }));
+        let path = server.bucket(BUCKET).join("log_data/2018/long.json");
+        std::fs::write(path, event_lines(9, 50_000)).unwrap();
+        CommandOutput::run(&mut run_command(&server)).assert_failure(&[
+            "cannot read s3://music/log_data/2018/long.json",
+            "changed after it was listed",
+        ]);
+        assert_nothing_left(&server);
+    }
+}
+
+#[test]
+fn object_deleted_before_read_fails_the_run() {
+    let matcher = RequestMatcher::operation(Operation::Get).with_key_suffix("2018/2.json");
+    let server = server_with_input(FaultPlan::new().on_nth(1, matcher, |buckets| {
+        std::fs::remove_file(buckets.join("music/log_data/2018/2.json")).unwrap();
+    }));
+    CommandOutput::run(&mut run_command(&server)).assert_failure(&[
+        "cannot read s3://music/log_data/2018/2.json",
+        "NoSuchKey (HTTP 404)",
+        "it was there when it was listed",
+    ]);
+    assert_nothing_left(&server);
+}
+
+#[test]
+fn concurrent_requests_never_exceed_limit() {
+    for requests in [1, 3] {
+        let late = Fault::Delay(Duration::from_millis(3));
+        let server = server_with_input(
+            FaultPlan::new().always(RequestMatcher::operation(Operation::Get), late),
+        );
+        for object in 10..60 {
+            let key = format!("log_data/2018/{object}.json");
+            std::fs::write(server.bucket(BUCKET).join(key), event_lines(object, 3)).unwrap();
+        }
+        let long = server.bucket(BUCKET).join("log_data/2018/long.json");
+        std::fs::write(long, event_lines(99, 100_000)).unwrap();
+        let (threads, most) = ("4", requests.to_string());
+        let mut command = run_command(&server);
+        CommandOutput::run(command.args(["--threads", threads, "--requests", &most]))
+            .assert_success();
+        assert_eq!(server.max_concurrent_gets(), requests);
+        assert!(latest_run(&server).is_some());
+    }
+}

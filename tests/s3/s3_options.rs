@@ -1,0 +1,401 @@
+//! What users say about S3, as the server sees it.
+
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::s3_server::faults::FaultPlan;
+use crate::s3_server::request::{Operation, RecordedRequest, RequestMatcher};
+use crate::s3_server::server::{ACCESS_KEY, S3Server, SECRET_KEY};
+use crate::support::cli::{CommandOutput, sparkify};
+use crate::support::fixture::{
+    RUN_ARGS, concat_args, run_sparkify, server_with_input, write_file, write_input,
+};
+use crate::support::sdk_client::SdkClient;
+
+/// All requests of a kind; there must be some.
+#[track_caller]
+fn requests_of(server: &S3Server, kind: Operation) -> Vec<RecordedRequest> {
+    let asked = server.requests(&RequestMatcher::operation(kind));
+    assert!(!asked.is_empty(), "{kind:?}");
+    asked
+}
+
+/// The values of a header in all requests of a kind, which must be the same.
+#[track_caller]
+fn common_header(server: &S3Server, kind: Operation, name: &str) -> Option<String> {
+    let asked = requests_of(server, kind);
+    let first = asked[0].header(name);
+    let same = asked.iter().all(|asked| asked.header(name) == first);
+    assert!(same, "{name} of {asked:?}");
+    first.map(str::to_owned)
+}
+
+/// The regions and access keys that all requests were signed with.
+fn signing_scopes(server: &S3Server) -> Vec<(String, String)> {
+    let asked = server.requests(&RequestMatcher::any());
+    let mut signed: Vec<_> = asked.iter().map(signing_scope).collect();
+    signed.dedup();
+    signed
+}
+
+fn signing_scope(request: &RecordedRequest) -> (String, String) {
+    let authorization = request.header("authorization").unwrap();
+    let (_, credential) = authorization.split_once("Credential=").unwrap();
+    let mut parts = credential.split('/');
+    let access_key = parts.next().unwrap();
+    (parts.nth(1).unwrap().to_owned(), access_key.to_owned())
+}
+
+/// A run whose rejects are more than one request takes.
+fn run_with_large_output(more: &[&str]) -> S3Server {
+    let server = server_with_input(FaultPlan::new());
+    let reject = format!("{{\"ts\": nonsense, \"is\": \"{}\"}}\n", "x".repeat(60_000));
+    let log = format!("{{}}\n{}", reject.repeat(160));
+    write_file(&server.bucket("music"), "logs/b.json", log);
+    let arguments = concat_args(&RUN_ARGS, &["--max-rejects=100%"]);
+    run_sparkify(&server, &concat_args(&arguments, more)).assert_success();
+    server
+}
+
+const WRITE_OPERATIONS: [Operation; 4] = [
+    Operation::Put,
+    Operation::CreateUpload,
+    Operation::UploadPart,
+    Operation::CompleteUpload,
+];
+
+#[test]
+fn request_payer_is_sent_with_every_request() {
+    let server = run_with_large_output(&["--request-payer"]);
+    let dead = "20181101T000000000Z-01234567";
+    let part = format!("star/{dead}/songs/part-00000.parquet");
+    write_file(&server.bucket("music"), &part, "");
+    SdkClient::new(&server).create_upload("music", &format!("star/{dead}/b"));
+    let folder = server.bucket("music").join("star").join(dead);
+    server.backdate(&folder, std::time::Duration::from_secs(48 * 3600));
+    let own = RequestMatcher::operation(Operation::CreateUpload).with_key_suffix("/b");
+    run_sparkify(
+        &server,
+        &["clean", "s3://music/star", "--yes", "--request-payer"],
+    )
+    .assert_success();
+    for asked in server.requests(&RequestMatcher::any()) {
+        if !own.matches(&asked) {
+            assert_eq!(
+                asked.header("x-amz-request-payer"),
+                Some("requester"),
+                "{asked:?}"
+            );
+        }
+    }
+    for kind in [
+        Operation::List,
+        Operation::Get,
+        Operation::ListUploads,
+        Operation::Delete,
+        Operation::AbortUpload,
+    ] {
+        requests_of(&server, kind);
+    }
+    for kind in WRITE_OPERATIONS {
+        requests_of(&server, kind);
+    }
+
+    let server = server_with_input(FaultPlan::new());
+    run_sparkify(&server, &RUN_ARGS).assert_success();
+    let payers = server.requests(&RequestMatcher::any());
+    assert!(
+        payers
+            .iter()
+            .all(|asked| asked.header("x-amz-request-payer").is_none())
+    );
+}
+
+#[test]
+fn no_sign_request_sends_unsigned_requests() {
+    let server = S3Server::anonymous(FaultPlan::new());
+    write_input(&server.bucket("music"));
+    run_sparkify(&server, &concat_args(&RUN_ARGS, &["--no-sign-request"])).assert_success();
+    let asked = server.requests(&RequestMatcher::any());
+    for name in ["authorization", "x-amz-security-token"] {
+        assert!(
+            asked.iter().all(|asked| asked.header(name).is_none()),
+            "{name}"
+        );
+    }
+    // Nor are credentials looked for.
+    let mut command = sparkify(&server, &concat_args(&RUN_ARGS, &["--no-sign-request"]));
+    command.env_remove("AWS_ACCESS_KEY_ID");
+    CommandOutput::run(command.env("AWS_PROFILE", "nobody")).assert_success();
+    run_sparkify(&server, &RUN_ARGS).assert_failure(&["cannot list s3://music/songs"]);
+}
+
+#[test]
+fn encryption_headers_are_sent_only_when_creating_objects() {
+    let sse = "x-amz-server-side-encryption";
+    let key = "x-amz-server-side-encryption-aws-kms-key-id";
+    let flags = ["--sse=aws:kms", "--sse-kms-key-id=alias/music"];
+    let server = run_with_large_output(&flags);
+    for kind in [Operation::Put, Operation::CreateUpload] {
+        assert_eq!(
+            common_header(&server, kind, sse).as_deref(),
+            Some("aws:kms")
+        );
+        assert_eq!(
+            common_header(&server, kind, key).as_deref(),
+            Some("alias/music")
+        );
+    }
+    // S3 refuses them elsewhere.
+    for kind in [
+        Operation::List,
+        Operation::Get,
+        Operation::UploadPart,
+        Operation::CompleteUpload,
+    ] {
+        assert_eq!(common_header(&server, kind, sse), None);
+        assert_eq!(common_header(&server, kind, key), None);
+    }
+
+    let server = server_with_input(FaultPlan::new());
+    run_sparkify(&server, &RUN_ARGS).assert_success();
+    assert_eq!(
+        common_header(&server, Operation::Put, sse),
+        None,
+        "that of the bucket"
+    );
+    let server = server_with_input(FaultPlan::new());
+    run_sparkify(&server, &concat_args(&RUN_ARGS, &["--sse=AES256"])).assert_success();
+    assert_eq!(
+        common_header(&server, Operation::Put, sse).as_deref(),
+        Some("AES256")
+    );
+    assert_eq!(common_header(&server, Operation::Put, key), None);
+}
+
+#[test]
+fn input_reads_use_if_match_of_listed_etag() {
+    let server = server_with_input(FaultPlan::new());
+    // More than one piece.
+    write_file(&server.bucket("music"), "logs/b.json", " ".repeat(9 << 20));
+    let listed = SdkClient::new(&server).list_pages("music", "").unwrap();
+    let listed = listed[0].contents().to_vec();
+    run_sparkify(&server, &RUN_ARGS).assert_success();
+    for (object, pieces) in listed.iter().zip([1, 3, 1]) {
+        let key = object.key().unwrap();
+        let gets = server.requests(&RequestMatcher::operation(Operation::Get).with_key_suffix(key));
+        assert_eq!(gets.len(), pieces, "{key}");
+        for get in gets {
+            assert_eq!(get.header("if-match"), object.e_tag());
+        }
+    }
+}
+
+#[test]
+fn latest_json_is_written_conditionally() {
+    let server = server_with_input(FaultPlan::new());
+    run_sparkify(&server, &RUN_ARGS).assert_success();
+    run_sparkify(&server, &RUN_ARGS).assert_success();
+    let puts =
+        server.requests(&RequestMatcher::operation(Operation::Put).with_key_suffix("latest.json"));
+    let conditions = |name| puts.iter().map(|put| put.header(name).is_some()).collect();
+    let conditions: [Vec<bool>; 2] = ["if-none-match", "if-match"].map(conditions);
+    assert_eq!(conditions, [[true, false], [false, true]]);
+}
+
+/// Configuration files, and the surroundings that name them.
+struct AwsConfigFiles(TempDir);
+
+impl AwsConfigFiles {
+    fn new(config: &str, credentials: &str) -> Self {
+        let folder = TempDir::new().unwrap();
+        write_file(folder.path(), "config", config);
+        write_file(folder.path(), "credentials", credentials);
+        Self(folder)
+    }
+
+    fn set_env<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        command
+            .env("AWS_CONFIG_FILE", self.0.path().join("config"))
+            .env(
+                "AWS_SHARED_CREDENTIALS_FILE",
+                self.0.path().join("credentials"),
+            )
+    }
+}
+
+#[test]
+fn region_precedence() {
+    let config = "[default]\nregion = eu-north-1\n[profile far]\nregion = sa-east-1\n";
+    let files = AwsConfigFiles::new(config, "");
+    for (flags, variables, region) in [
+        (&[][..], &[][..], "eu-north-1"),
+        (&[], &[("AWS_PROFILE", "far")], "sa-east-1"),
+        (&["--profile=far"], &[], "sa-east-1"),
+        (&[], &[("AWS_DEFAULT_REGION", "eu-west-2")], "eu-west-2"),
+        (
+            &[],
+            &[
+                ("AWS_REGION", "eu-west-1"),
+                ("AWS_DEFAULT_REGION", "eu-west-2"),
+            ],
+            "eu-west-1",
+        ),
+        (
+            &["--region=eu-west-3"],
+            &[("AWS_REGION", "eu-west-1")],
+            "eu-west-3",
+        ),
+        (&[], &[("AWS_REGION", "")], "eu-north-1"),
+    ] {
+        let server = server_with_input(FaultPlan::new());
+        let mut command = sparkify(&server, &concat_args(&RUN_ARGS, &["--dry-run"]));
+        files
+            .set_env(&mut command)
+            .args(flags)
+            .env_remove("AWS_REGION");
+        if flags == ["--profile=far"] {
+            // A profile that is named by a flag brings its own credentials too.
+            let files = AwsConfigFiles::new(config, &credentials_file("far", ACCESS_KEY));
+            files.set_env(&mut command);
+            CommandOutput::run(&mut command).assert_success();
+        } else {
+            CommandOutput::run(command.envs(variables.iter().copied())).assert_success();
+        }
+        let expected = (region.to_owned(), ACCESS_KEY.to_owned());
+        assert_eq!(
+            signing_scopes(&server),
+            [expected],
+            "{flags:?} {variables:?}"
+        );
+    }
+    // A server that is not Amazon's mostly has no regions.
+    let server = server_with_input(FaultPlan::new());
+    let mut command = sparkify(&server, &concat_args(&RUN_ARGS, &["--dry-run"]));
+    CommandOutput::run(command.env_remove("AWS_REGION")).assert_success();
+    assert_eq!(signing_scopes(&server)[0].0, "us-east-1");
+}
+
+fn credentials_file(profile: &str, access_key: &str) -> String {
+    format!("[{profile}]\naws_access_key_id = {access_key}\naws_secret_access_key = {SECRET_KEY}\n")
+}
+
+#[test]
+fn credentials_precedence() {
+    let files = [
+        credentials_file("default", "AKIADEFAULT"),
+        credentials_file("near", "AKIANEAR"),
+        credentials_file("far", ACCESS_KEY),
+    ];
+    let files = AwsConfigFiles::new("", &files.concat());
+    let environment = [("AWS_ACCESS_KEY_ID", "AKIAENVIRONMENT")];
+    for (flags, variables, access_key) in [
+        (&["--profile=far"][..], &environment[..], ACCESS_KEY),
+        (&["--profile=far"], &[("AWS_PROFILE", "near")], ACCESS_KEY),
+        (&[], &[("AWS_PROFILE", "far")], ACCESS_KEY),
+        (&[], &[("AWS_PROFILE", "near")], "AKIANEAR"),
+        (&[], &environment, "AKIAENVIRONMENT"),
+        (
+            &[],
+            &[("AWS_PROFILE", "far"), environment[0]],
+            "AKIAENVIRONMENT",
+        ),
+        (&[], &[], "AKIADEFAULT"),
+    ] {
+        let server = server_with_input(FaultPlan::new());
+        let mut command = sparkify(&server, &concat_args(&RUN_ARGS, &["--dry-run"]));
+        command.env_remove("AWS_ACCESS_KEY_ID").args(flags);
+        files.set_env(&mut command).envs(variables.iter().copied());
+        let ended = CommandOutput::run(&mut command);
+        // The server knows one of them.
+        assert_eq!(ended.code == Some(0), access_key == ACCESS_KEY, "{ended:?}");
+        assert_eq!(
+            signing_scopes(&server)[0].1,
+            access_key,
+            "{flags:?} {variables:?}"
+        );
+    }
+}
+
+#[test]
+fn endpoint_precedence() {
+    let servers: Vec<S3Server> = (0..5)
+        .map(|_| server_with_input(FaultPlan::new()))
+        .collect();
+    let [flag, service, all, profile_s3, profile] =
+        [0, 1, 2, 3, 4].map(|at| servers[at].endpoint());
+    let one = format!("[default]\nendpoint_url = {profile}\n");
+    let two = "services = near\n[services near]\ns3 =\n  endpoint_url = ";
+    let files = [
+        AwsConfigFiles::new("", ""),
+        AwsConfigFiles::new(&one, ""),
+        AwsConfigFiles::new(&format!("{one}{two}{profile_s3}\n"), ""),
+    ];
+    let flag = ["--endpoint-url", &flag];
+    let service = ("AWS_ENDPOINT_URL_S3", service.as_str());
+    let all = ("AWS_ENDPOINT_URL", all.as_str());
+    for (at, flags, variables, files) in [
+        (0, &flag[..], &[service, all][..], &files[2]),
+        (1, &[], &[service, all], &files[2]),
+        (2, &[], &[all], &files[0]),
+        (3, &[], &[], &files[2]),
+        (4, &[], &[], &files[1]),
+    ] {
+        let counts = || {
+            servers
+                .iter()
+                .map(|server| server.request_count(&RequestMatcher::any()))
+        };
+        let before: Vec<usize> = counts().collect();
+        let mut command = sparkify(&servers[1], &concat_args(&RUN_ARGS, &["--dry-run"]));
+        command.env_remove("AWS_ENDPOINT_URL_S3").args(flags);
+        files.set_env(&mut command).envs(variables.iter().copied());
+        CommandOutput::run(&mut command).assert_success();
+        let asked: Vec<usize> = counts()
+            .zip(before)
+            .map(|(now, before)| now - before)
+            .collect();
+        for (other, count) in asked.iter().enumerate() {
+            assert_eq!(*count > 0, other == at, "{at}: {asked:?}");
+        }
+    }
+}
+
+#[test]
+fn custom_endpoint_uses_path_style() {
+    let server = server_with_input(FaultPlan::new());
+    let url = format!("http://localhost:{}", server.address().port());
+    let mut command = sparkify(&server, &RUN_ARGS);
+    CommandOutput::run(command.env("AWS_ENDPOINT_URL_S3", &url)).assert_success();
+    for kind in [Operation::List, Operation::Get, Operation::Put] {
+        let host = common_header(&server, kind, "host").unwrap();
+        assert_eq!(format!("http://{host}"), url);
+        assert!(
+            requests_of(&server, kind)
+                .iter()
+                .all(|asked| asked.bucket == "music")
+        );
+    }
+}
+
+#[test]
+fn invalid_flags_are_usage_errors() {
+    let server = server_with_input(FaultPlan::new());
+    for (arguments, words) in [
+        (&["--requests=0"][..], "--requests"),
+        (&["--requests=1025"], "--requests"),
+        (&["--read-timeout=0"], "from 0.1 to 3600"),
+        (&["--read-timeout=never"], "from 0.1 to 3600"),
+        (&["--sse=DES"], "aws:kms"),
+        (&["--sse-kms-key-id=alias/music"], "--sse"),
+        (&["--endpoint-url=minio.example:9000"], "is no URL such as"),
+        (&["--endpoint-url=ftp://minio.example"], "is no URL such as"),
+        (&["--endpoint-url="], "is no URL such as"),
+    ] {
+        let ended = run_sparkify(&server, &concat_args(&RUN_ARGS, arguments));
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""));
+        assert!(ended.stderr.contains(words), "no {words:?} in {ended:?}");
+    }
+    assert_eq!(server.request_count(&RequestMatcher::any()), 0);
+}

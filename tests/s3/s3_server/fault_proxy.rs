@@ -1,0 +1,139 @@
+//! What stands between the connections and S3: counts, and the faults.
+
+use std::future::pending;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use http_body_util::BodyExt;
+use hyper::body::{Body as _, Incoming};
+use hyper::{Method, Request, Response};
+use s3s::Body;
+use s3s::service::S3Service;
+
+use crate::s3_server::faults::{Fault, FaultPlan, InjectedFault};
+use crate::s3_server::request::RecordedRequest;
+use crate::s3_server::request_log::{InFlightGet, RequestLog};
+use crate::s3_server::truncated_body::{ResponseBody, Truncation, fraction_of};
+
+/// Answers requests, or does not.
+pub struct FaultProxy {
+    pub s3: S3Service,
+    pub faults: FaultPlan,
+    pub request_log: Arc<RequestLog>,
+    pub buckets: PathBuf,
+}
+
+/// The connection is to be closed without an answer.
+#[derive(Debug)]
+pub struct ConnectionClosed;
+
+impl std::fmt::Display for ConnectionClosed {
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        to.write_str("hung up by the test")
+    }
+}
+
+impl std::error::Error for ConnectionClosed {}
+
+impl FaultProxy {
+    /// Answers a request.
+    pub async fn handle(
+        &self,
+        request: Request<Incoming>,
+    ) -> Result<Response<ResponseBody>, ConnectionClosed> {
+        let recorded = RecordedRequest::from_http(&request);
+        let in_flight = self.request_log.record_request(&recorded);
+        let Some(InjectedFault {
+            fault,
+            fraction: share,
+        }) = self.faults.trigger(&recorded, &self.buckets)
+        else {
+            return self.respond(request, in_flight).await;
+        };
+        self.request_log.record_fault();
+        match fault {
+            Fault::Error(reply) => {
+                // An answer to an unread upload is lost with the connection, which is another fault.
+                let _ = request.into_body().collect().await;
+                Ok(reply
+                    .response()
+                    .map(|body| ResponseBody::complete(body, in_flight)))
+            }
+            Fault::Truncate => {
+                self.truncate(request, share, Truncation::Disconnect, in_flight)
+                    .await
+            }
+            Fault::Stall => {
+                self.truncate(request, share, Truncation::Stall, in_flight)
+                    .await
+            }
+            Fault::Hang => pending().await,
+            Fault::Disconnect => Err(ConnectionClosed),
+            Fault::LoseResponse => {
+                self.forward(request).await?;
+                Err(ConnectionClosed)
+            }
+            Fault::Delay(time) => {
+                tokio::time::sleep(time).await;
+                self.respond(request, in_flight).await
+            }
+        }
+    }
+
+    async fn respond(
+        &self,
+        request: Request<Incoming>,
+        in_flight: Option<InFlightGet>,
+    ) -> Result<Response<ResponseBody>, ConnectionClosed> {
+        let response = self.forward(request).await?;
+        Ok(response.map(|body| ResponseBody::complete(body, in_flight)))
+    }
+
+    async fn forward(
+        &self,
+        request: Request<Incoming>,
+    ) -> Result<Response<Body>, ConnectionClosed> {
+        let request = request.map(Body::from);
+        self.s3.call(request).await.map_err(|_| ConnectionClosed)
+    }
+
+    /// Takes part of an upload, or sends part of an answer.
+    async fn truncate(
+        &self,
+        request: Request<Incoming>,
+        fraction: f64,
+        truncation: Truncation,
+        in_flight: Option<InFlightGet>,
+    ) -> Result<Response<ResponseBody>, ConnectionClosed> {
+        let truncated = if matches!(*request.method(), Method::PUT | Method::POST) {
+            let mut body = request.into_body();
+            read_fraction(&mut body, fraction).await;
+            if truncation == Truncation::Stall {
+                // With the body let go, the rest would be read.
+                let _body = body;
+                return pending().await;
+            }
+            None
+        } else {
+            let response = self.forward(request).await?;
+            ResponseBody::truncated(response, fraction, truncation, in_flight).await
+        };
+        match (truncated, truncation) {
+            (Some(part), _) => Ok(part),
+            (None, Truncation::Disconnect) => Err(ConnectionClosed),
+            (None, Truncation::Stall) => pending().await,
+        }
+    }
+}
+
+/// Reads a share of a body.
+async fn read_fraction(body: &mut Incoming, fraction: f64) {
+    let length = body.size_hint().lower();
+    let mut remaining = fraction_of(length, fraction).unwrap_or_default();
+    while remaining > 0
+        && let Some(Ok(frame)) = body.frame().await
+    {
+        let bytes = frame.into_data().unwrap_or_default();
+        remaining = remaining.saturating_sub(bytes.len() as u64);
+    }
+}

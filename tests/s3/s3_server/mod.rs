@@ -1,0 +1,13 @@
+//! An S3 server on this machine, which can be made to fail as S3 does.
+
+pub mod backend;
+pub mod bucket_dir;
+pub mod error_response;
+pub mod fault_proxy;
+pub mod faults;
+pub mod listing;
+pub mod multipart;
+pub mod request;
+pub mod request_log;
+pub mod server;
+pub mod truncated_body;

@@ -1,0 +1,240 @@
+//! An S3 server in this process, on a folder that goes with it.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use s3s::auth::SimpleAuth;
+use s3s::path::check_bucket_name;
+use s3s::service::S3ServiceBuilder;
+use s3s_fs::FileSystem;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::runtime::{self, Runtime};
+
+use crate::s3_server::backend::S3Backend;
+use crate::s3_server::bucket_dir::{self, BucketDir};
+use crate::s3_server::fault_proxy::FaultProxy;
+use crate::s3_server::faults::FaultPlan;
+use crate::s3_server::multipart::UploadRegistry;
+use crate::s3_server::request::{RecordedRequest, RequestMatcher};
+use crate::s3_server::request_log::RequestLog;
+
+/// Who may use the server.
+pub const ACCESS_KEY: &str = "AKIASPARKIFYTESTS000";
+
+/// What they sign with: like no other string, so that outputs can be searched for it.
+pub const SECRET_KEY: &str = "ThisSecretMustNeverBeSeenAnywhere+/0123456789";
+
+/// Where the server says it is.
+pub const REGION: &str = "us-east-1";
+
+/// An S3 server in this process. Dropped, it is gone with all it held.
+pub struct S3Server {
+    address: SocketAddr,
+    bucket_dir: Arc<BucketDir>,
+    uploads: Arc<UploadRegistry>,
+    request_log: Arc<RequestLog>,
+    runtime: Option<Runtime>,
+    root: TempDir,
+}
+
+impl S3Server {
+    /// A server that does what it is asked.
+    pub fn start() -> Self {
+        Self::with_faults(FaultPlan::new())
+    }
+
+    /// A server that fails as it is told.
+    pub fn with_faults(faults: FaultPlan) -> Self {
+        let auth = SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY);
+        Self::start_with(faults, Some(auth))
+    }
+
+    /// The same, for those who have no credentials, and for them only.
+    pub fn anonymous(faults: FaultPlan) -> Self {
+        Self::start_with(faults, None)
+    }
+
+    fn start_with(faults: FaultPlan, auth: Option<SimpleAuth>) -> Self {
+        let root = TempDir::new().unwrap();
+        let disk = Arc::new(BucketDir::new(root.path()));
+        let uploads = Arc::<UploadRegistry>::default();
+        let tally = Arc::<RequestLog>::default();
+        let mut s3 = S3ServiceBuilder::new(S3Backend {
+            file_system: FileSystem::new(root.path()).unwrap(),
+            bucket_dir: disk.clone(),
+            uploads: uploads.clone(),
+            page_size: faults.page_size(),
+            undeletable_suffix: faults.undeletable_suffix().map(str::to_owned),
+            conditional_write_lock: tokio::sync::Mutex::default(),
+        });
+        if let Some(auth) = auth {
+            s3.set_auth(auth);
+        }
+        let proxy = FaultProxy {
+            s3: s3.build(),
+            faults,
+            request_log: tally.clone(),
+            buckets: root.path().to_owned(),
+        };
+        let runtime = runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
+        let listener = runtime
+            .block_on(TcpListener::bind(("127.0.0.1", 0)))
+            .unwrap();
+        let address = listener.local_addr().unwrap();
+        runtime.spawn(accept_connections(listener, Arc::new(proxy)));
+        Self {
+            address,
+            bucket_dir: disk,
+            uploads,
+            request_log: tally,
+            runtime: Some(runtime),
+            root,
+        }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The same as a URL.
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Makes a bucket if it is not there. The folder that stands for it: every file in it is an object,
+    /// whether a request or a test has put it there.
+    pub fn bucket(&self, name: &str) -> PathBuf {
+        assert!(check_bucket_name(name), "S3 would not allow {name:?}");
+        let path = self.root.path().join(name);
+        fs::create_dir_all(&path).unwrap();
+        path
+    }
+
+    /// Adds an object that makes a prefix look like a folder, as the console of S3 does.
+    pub fn add_folder_marker(&self, bucket: &str, key: &str) {
+        self.bucket_dir.add_folder_marker(bucket, key);
+    }
+
+    /// What is in a bucket.
+    pub fn objects(&self, bucket: &str) -> BTreeMap<String, Vec<u8>> {
+        let folder = self.bucket(bucket);
+        let keys = bucket_dir::list_keys(&folder).into_iter();
+        keys.map(|key| (key.clone(), fs::read(folder.join(key)).unwrap()))
+            .collect()
+    }
+
+    /// The keys of the multipart uploads to a bucket that are neither completed nor aborted.
+    pub fn unfinished_uploads(&self, bucket: &str) -> Vec<String> {
+        let uploads = self.uploads.in_bucket(bucket).into_iter();
+        uploads.map(|(_, upload)| upload.key).collect()
+    }
+
+    /// What the surroundings of a client say, and all they say, about S3.
+    pub fn env_vars(&self) -> Vec<(String, String)> {
+        let endpoint = self.endpoint();
+        [
+            ("AWS_ENDPOINT_URL_S3", endpoint.as_str()),
+            ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
+            ("AWS_SECRET_ACCESS_KEY", SECRET_KEY),
+            ("AWS_REGION", REGION),
+            ("AWS_EC2_METADATA_DISABLED", "true"),
+            ("AWS_CONFIG_FILE", "/dev/null"),
+            ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
+            ("HOME", "/nonexistent"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into()
+    }
+
+    /// Runs a command in these surroundings: whatever this machine is set up for, it meets this server.
+    pub fn set_env<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        for (name, _) in env::vars_os() {
+            let upper = name.to_string_lossy().to_uppercase();
+            if upper.starts_with("AWS_") || upper.ends_with("_PROXY") {
+                command.env_remove(name);
+            }
+        }
+        command.envs(self.env_vars())
+    }
+
+    /// Makes everything older by that: all files in a folder of a bucket, and uploads of keys that contain its
+    /// name.
+    pub fn backdate(&self, folder: &Path, by: Duration) {
+        for key in bucket_dir::list_keys(folder) {
+            let file = fs::File::options()
+                .write(true)
+                .open(folder.join(key))
+                .unwrap();
+            let modified = file.metadata().unwrap().modified().unwrap();
+            file.set_modified(modified - by).unwrap();
+        }
+        let name = folder.file_name().unwrap().to_str().unwrap();
+        self.uploads.backdate(name, by);
+    }
+
+    /// The requests of a choice that have come, in order.
+    pub fn requests(&self, matcher: &RequestMatcher) -> Vec<RecordedRequest> {
+        self.request_log.requests(matcher)
+    }
+
+    /// How many requests of a choice have come.
+    pub fn request_count(&self, matcher: &RequestMatcher) -> usize {
+        self.request_log.request_count(matcher)
+    }
+
+    /// How many of all requests met a fault.
+    pub fn fault_count(&self) -> usize {
+        self.request_log.fault_count()
+    }
+
+    /// How many connections have been made.
+    pub fn connection_count(&self) -> usize {
+        self.request_log.connection_count()
+    }
+
+    /// The most GETs of objects that were under way at a time.
+    pub fn max_concurrent_gets(&self) -> usize {
+        self.request_log.max_concurrent_gets()
+    }
+}
+
+impl Drop for S3Server {
+    fn drop(&mut self) {
+        // Nothing may write to the folder any more when it is removed.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_timeout(Duration::from_secs(5));
+        }
+    }
+}
+
+async fn accept_connections(listener: TcpListener, proxy: Arc<FaultProxy>) {
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            continue;
+        };
+        proxy.request_log.record_connection();
+        let front = proxy.clone();
+        tokio::spawn(async move {
+            let service = service_fn(|request| front.handle(request));
+            // That a connection ends in an error is what most of the tests are about.
+            let _ = http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
+        });
+    }
+}

@@ -1,0 +1,137 @@
+//! A body as it is sent, perhaps not to its end.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use http_body_util::BodyExt;
+use hyper::Response;
+use hyper::body::{Body as _, Bytes, Frame, SizeHint};
+use hyper::header::CONTENT_LENGTH;
+use s3s::{Body, StdError};
+
+use crate::s3_server::request_log::InFlightGet;
+
+/// What becomes of a body behind the bytes that are let through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Truncation {
+    /// The connection is closed.
+    Disconnect,
+    /// Nothing comes any more.
+    Stall,
+}
+
+/// A body as it is sent.
+pub struct ResponseBody {
+    body: Body,
+    truncated: Option<TruncatedBody>,
+    _in_flight: Option<InFlightGet>,
+}
+
+struct TruncatedBody {
+    content_length: u64,
+    remaining: u64,
+    truncation: Truncation,
+    flushed: bool,
+}
+
+impl ResponseBody {
+    /// All of it.
+    pub fn complete(body: Body, in_flight: Option<InFlightGet>) -> Self {
+        Self {
+            body,
+            truncated: None,
+            _in_flight: in_flight,
+        }
+    }
+
+    /// An answer with a share of its body, less than all, that says it had all. `None` where there is
+    /// nothing to cut.
+    pub async fn truncated(
+        response: Response<Body>,
+        fraction: f64,
+        truncation: Truncation,
+        in_flight: Option<InFlightGet>,
+    ) -> Option<Response<Self>> {
+        let (mut head, body) = response.into_parts();
+        let declared_length = head.headers.get(CONTENT_LENGTH);
+        let stated = declared_length.map(|length| length.to_str().unwrap().parse().unwrap());
+        let (body, length) = match stated.or(body.size_hint().exact()) {
+            Some(length) => (body, length),
+            None => {
+                let bytes = body.collect().await.ok()?.to_bytes();
+                let length = bytes.len() as u64;
+                (Body::from(bytes), length)
+            }
+        };
+        let left = fraction_of(length, fraction)?;
+        head.headers.insert(CONTENT_LENGTH, length.into());
+        let cut = TruncatedBody {
+            content_length: length,
+            remaining: left,
+            truncation,
+            flushed: false,
+        };
+        let body = Self {
+            body,
+            truncated: Some(cut),
+            _in_flight: in_flight,
+        };
+        Some(Response::from_parts(head, body))
+    }
+}
+
+/// A share of so many bytes, always less than all; `None` of no bytes.
+pub fn fraction_of(length: u64, fraction: f64) -> Option<u64> {
+    let last = length.checked_sub(1)?;
+    Some(((length as f64 * fraction) as u64).min(last))
+}
+
+impl hyper::body::Body for ResponseBody {
+    type Data = Bytes;
+    type Error = StdError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, StdError>>> {
+        let Self {
+            body,
+            truncated: cut,
+            ..
+        } = &mut *self;
+        let Some(cut) = cut else {
+            return Pin::new(body).poll_frame(context);
+        };
+        if cut.remaining == 0 {
+            if cut.truncation == Truncation::Disconnect && cut.flushed {
+                return Poll::Ready(Some(Err("cut by the test".into())));
+            }
+            // What was let through is sent only when there is nothing more to be had at once.
+            if cut.truncation == Truncation::Disconnect {
+                cut.flushed = true;
+                context.waker().wake_by_ref();
+            }
+            return Poll::Pending;
+        }
+        let frame = std::task::ready!(Pin::new(body).poll_frame(context));
+        Poll::Ready(frame.map(|frame| {
+            frame.map(|frame| {
+                let mut data = frame.into_data().unwrap_or_default();
+                data.truncate(usize::try_from(cut.remaining).unwrap_or(usize::MAX));
+                cut.remaining -= data.len() as u64;
+                Frame::data(data)
+            })
+        }))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.truncated.is_none() && self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.truncated {
+            Some(cut) => SizeHint::with_exact(cut.content_length),
+            None => self.body.size_hint(),
+        }
+    }
+}

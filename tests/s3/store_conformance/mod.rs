@@ -1,0 +1,158 @@
+//! Every store, to be tried in the same way: a folder, and a bucket of a server.
+
+mod list;
+mod read;
+mod write;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+
+use sparkify::storage::s3::S3Options;
+use sparkify::storage::{
+    ListMode, Location, ObjectMeta, ObjectRange, RangeReader, Store, StoreRegistry,
+};
+use tempfile::TempDir;
+
+use crate::s3_server::faults::FaultPlan;
+use crate::s3_server::server::{REGION, S3Server};
+
+/// The bucket that is tried.
+pub const BUCKET: &str = "music";
+
+/// A prefix that wants care on its way through URLs and XML.
+const PREFIX: &str = "in/ä b+c%2F&<d>";
+
+/// A store, and the folder that it is on.
+pub struct StoreCase {
+    pub name: &'static str,
+    pub folder: PathBuf,
+    /// The server, if there is one.
+    pub server: Option<S3Server>,
+    location: Location,
+    registry: StoreRegistry,
+    _root: Option<TempDir>,
+}
+
+/// Tries all stores.
+pub fn for_each_store(test: impl Fn(&StoreCase)) {
+    let (root, server) = (
+        TempDir::new().unwrap(),
+        S3Server::anonymous(FaultPlan::new()),
+    );
+    test(&StoreCase::local(root));
+    test(&StoreCase::s3(server));
+}
+
+/// What users would have to say to reach a server that everyone may use.
+pub fn anonymous_options(server: &S3Server) -> S3Options {
+    S3Options {
+        endpoint_url: Some(server.endpoint()),
+        region: Some(REGION.to_owned()),
+        no_sign_request: true,
+        ..S3Options::default()
+    }
+}
+
+impl StoreCase {
+    fn local(root: TempDir) -> Self {
+        let folder = root.path().join(PREFIX);
+        fs::create_dir_all(&folder).unwrap();
+        Self {
+            name: "local",
+            location: Location::Local(folder.clone()),
+            folder,
+            server: None,
+            registry: StoreRegistry::default(),
+            _root: Some(root),
+        }
+    }
+
+    /// A prefix of a bucket.
+    pub fn s3(server: S3Server) -> Self {
+        let folder = server.bucket(BUCKET).join(PREFIX);
+        fs::create_dir_all(&folder).unwrap();
+        Self {
+            name: "s3",
+            folder,
+            location: Location::S3 {
+                bucket: BUCKET.to_owned(),
+                prefix: PREFIX.to_owned(),
+            },
+            registry: StoreRegistry::new(anonymous_options(&server)),
+            server: Some(server),
+            _root: None,
+        }
+    }
+
+    /// The same with fewer requests at a time.
+    pub fn with_max_requests(mut self, requests: usize) -> Self {
+        let server = self.server.as_ref().unwrap();
+        self.registry = StoreRegistry::new(S3Options {
+            max_concurrent_requests: requests,
+            ..anonymous_options(server)
+        });
+        self
+    }
+
+    /// The store of the prefix.
+    pub fn store(&self) -> Box<dyn Store> {
+        self.registry.open(&self.location).unwrap()
+    }
+
+    /// The store of what is named so below the prefix.
+    pub fn store_at(&self, name: &str) -> Box<dyn Store> {
+        self.registry.open(&self.location.join(name)).unwrap()
+    }
+
+    /// How users write what is named so.
+    pub fn url(&self, name: &str) -> String {
+        match self.server {
+            None => self.folder.join(name).display().to_string(),
+            Some(_) => format!("s3://{BUCKET}/{PREFIX}/{name}"),
+        }
+    }
+
+    /// Writes objects behind the back of the store.
+    pub fn put(&self, key: &str, bytes: impl AsRef<[u8]>) {
+        let path = self.folder.join(key);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+
+    /// Reads one behind the back of the store.
+    pub fn get(&self, key: &str) -> Vec<u8> {
+        fs::read(self.folder.join(key)).unwrap()
+    }
+
+    /// Range readers want entries as they were listed.
+    pub fn list_by_key(&self) -> BTreeMap<String, ObjectMeta> {
+        let all = list_everything(self.store().as_ref(), ListMode::Recursive);
+        all.into_iter().map(|e| (e.key.clone(), e)).collect()
+    }
+
+    /// A reader of ranges of objects: their keys, from where, and until where.
+    pub fn open_ranges(&self, ranges: &[(&str, u64, u64)]) -> Box<dyn RangeReader> {
+        let listed = self.list_by_key();
+        let ranges = ranges.iter().map(|&(key, from, until)| ObjectRange {
+            object: listed[key].clone(),
+            start: from,
+            expected_end: until,
+        });
+        self.store().read_ranges(ranges.collect())
+    }
+}
+
+/// All objects of a store, found by going down its prefixes.
+pub fn list_everything(store: &dyn Store, depth: ListMode) -> Vec<ObjectMeta> {
+    let mut found = Vec::new();
+    let mut prefixes = vec![String::new()];
+    while let Some(prefix) = prefixes.pop() {
+        let listing = store.list(&prefix, depth).unwrap();
+        assert!(listing.unreadable.is_empty());
+        found.extend(listing.objects);
+        prefixes.extend(listing.common_prefixes);
+    }
+    found.sort_by(|a, b| a.key.cmp(&b.key));
+    found
+}

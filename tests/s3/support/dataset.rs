@@ -1,0 +1,199 @@
+//! The star of a run, in a folder or in a bucket, to be held against another one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use arrow_array::RecordBatch;
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use serde_json::{Value, json};
+
+use crate::s3_server::bucket_dir;
+use crate::s3_server::server::S3Server;
+
+/// The folders of all tables.
+const TABLE_DIRS: [&str; 10] = [
+    "artists",
+    "songplays",
+    "songs",
+    "time",
+    "users",
+    "ledger/artists",
+    "ledger/objects",
+    "ledger/songplays",
+    "ledger/songs",
+    "ledger/users",
+];
+
+/// The ledger names objects and their versions, which differ from place to place.
+const SOURCE_OBJECTS_PREFIX: &str = "ledger/objects/";
+
+type FileMap = BTreeMap<String, Vec<u8>>;
+
+/// What the input decides, and nothing that differs from run to run.
+#[derive(PartialEq)]
+pub struct Dataset {
+    /// The Parquet parts by their names below the star.
+    pub parts: FileMap,
+    /// The events of each object, in input order.
+    pub object_row_counts: Vec<i64>,
+    /// The rejects by the names of their files, without their run, and the objects in them without the place that
+    /// they are in.
+    pub rejects: BTreeMap<String, Vec<Value>>,
+    /// The report, without clocks.
+    pub counts: Value,
+}
+
+/// A whole run in a bucket.
+pub struct PublishedRun {
+    pub id: String,
+    pub dataset: Dataset,
+}
+
+impl Dataset {
+    /// The star in a folder, from input in one of these places.
+    pub fn from_dir(folder: &Path, inputs: &[&str]) -> Self {
+        let keys = bucket_dir::list_keys(folder).into_iter();
+        let files = keys.map(|key| (key.clone(), fs::read(folder.join(key)).unwrap()));
+        Self::from_files(files.collect(), inputs)
+    }
+
+    fn from_files(mut files: FileMap, inputs: &[&str]) -> Self {
+        let report: Value = parse(&files.remove("_report.json").unwrap());
+        let counts = ["songs", "logs", "tables", "matched_songplays"];
+        let counts = counts.map(|name| (name.to_owned(), report[name].clone()));
+        let (mut parts, mut rejects) = (FileMap::new(), BTreeMap::new());
+        let mut events = Vec::new();
+        for (name, bytes) in files {
+            if name.starts_with(SOURCE_OBJECTS_PREFIX) {
+                events.extend(row_counts(bytes));
+            } else if name.ends_with(".parquet") {
+                parts.insert(name, bytes);
+            } else {
+                assert!(name.starts_with("_rejects/"), "what is {name}?");
+                let lines = String::from_utf8(bytes).unwrap();
+                let lines = lines.lines().map(|line| {
+                    let mut reject = strip_location(line, inputs);
+                    assert_eq!(reject["run"].take(), report["run"]);
+                    reject
+                });
+                rejects.insert(name, lines.collect());
+            }
+        }
+        Self {
+            parts,
+            object_row_counts: events,
+            rejects,
+            counts: counts.into_iter().collect(),
+        }
+    }
+
+    /// It must be the same as another.
+    #[track_caller]
+    pub fn assert_same(&self, other: &Self, case: &str) {
+        let names = |star: &Self| star.parts.keys().cloned().collect::<Vec<_>>();
+        assert_eq!(self.counts, other.counts, "{case}");
+        assert_eq!(names(self), names(other), "{case}");
+        assert!(self.parts == other.parts, "{case}: other bytes");
+        assert_eq!(self.object_row_counts, other.object_row_counts, "{case}");
+        assert!(self.rejects == other.rejects, "{case}: other rejects");
+    }
+}
+
+/// The column `rows` of a Parquet file.
+fn row_counts(file: Vec<u8>) -> Vec<i64> {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes::Bytes::from(file));
+    let column = |batch: RecordBatch| {
+        let column = batch.column_by_name("rows").unwrap();
+        column.as_primitive::<Int64Type>().values().to_vec()
+    };
+    let batches = reader.unwrap().build().unwrap();
+    batches.flat_map(|batch| column(batch.unwrap())).collect()
+}
+
+fn parse(json: &[u8]) -> Value {
+    serde_json::from_slice(json).unwrap()
+}
+
+/// A reject whose object is named without its place.
+fn strip_location(line: &str, inputs: &[&str]) -> Value {
+    let mut reject: Value = serde_json::from_str(line).unwrap();
+    let object = reject["object"].as_str().unwrap().to_owned();
+    let mut below = inputs.iter().filter_map(|place| object.strip_prefix(place));
+    let below = below
+        .next()
+        .unwrap_or_else(|| panic!("{object} is not in {inputs:?}"));
+    reject["object"] = below.into();
+    reject
+}
+
+impl PublishedRun {
+    /// The run that `latest.json` names, which must be whole; none if there is no such object.
+    pub fn read_latest(
+        server: &S3Server,
+        bucket: &str,
+        out: &str,
+        inputs: &[&str],
+    ) -> Option<Self> {
+        let objects = server.objects(bucket);
+        let latest = parse(objects.get(&format!("{out}/latest.json"))?);
+        let id = latest["run"].as_str().unwrap();
+        let report = format!("s3://{bucket}/{out}/{id}/_report.json");
+        assert_eq!(latest["report"], report);
+        let published = latest["published"].as_array().unwrap();
+        assert_eq!(published.last().unwrap(), id);
+        Some(Self::read_complete(server, bucket, out, id, inputs))
+    }
+
+    /// A run, which must be whole.
+    pub fn read_complete(
+        server: &S3Server,
+        bucket: &str,
+        out: &str,
+        id: &str,
+        inputs: &[&str],
+    ) -> Self {
+        let home = format!("{out}/{id}/");
+        let objects = server.objects(bucket).into_iter();
+        let below = |(key, bytes): (String, _)| Some((key.strip_prefix(&home)?.to_owned(), bytes));
+        let mut files: FileMap = objects.filter_map(below).collect();
+        assert_eq!(parse(&files["_report.json"])["run"], id);
+        for table in TABLE_DIRS {
+            let manifest = files.remove(&format!("{table}.manifest"));
+            let manifest = parse(&manifest.unwrap_or_else(|| panic!("no {table}.manifest")));
+            assert_eq!(
+                manifest,
+                expected_manifest(&files, table, &format!("s3://{bucket}/{home}"))
+            );
+        }
+        let star = Dataset::from_files(files, inputs);
+        let id = id.to_owned();
+        Self { id, dataset: star }
+    }
+}
+
+/// The manifest that COPY wants of the parts of a table.
+fn expected_manifest(files: &FileMap, table: &str, home: &str) -> Value {
+    let parts = files
+        .iter()
+        .filter(|(name, _)| name.starts_with(&format!("{table}/")));
+    let entries = parts.map(|(name, bytes)| {
+        json!({
+            "url": format!("{home}{name}"),
+            "mandatory": true,
+            "meta": {"content_length": bytes.len()},
+        })
+    });
+    json!({"entries": entries.collect::<Vec<_>>()})
+}
+
+/// The ids of all runs below `out`, whole or not.
+pub fn run_ids(server: &S3Server, bucket: &str, out: &str) -> BTreeSet<String> {
+    let below = format!("{out}/");
+    let objects = server.objects(bucket);
+    let keys = objects.keys().filter_map(|key| key.strip_prefix(&below));
+    let runs = keys.filter_map(|key| Some(key.split_once('/')?.0.to_owned()));
+    runs.collect()
+}

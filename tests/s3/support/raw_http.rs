@@ -1,0 +1,119 @@
+//! What really goes over the wire.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use crate::s3_server::server::S3Server;
+
+/// How long a server must say nothing to be called silent.
+const SILENCE_TIMEOUT: Duration = Duration::from_millis(150);
+
+/// How long it may take to say what is waited for, on a machine that does much else.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What a server said.
+#[derive(Debug)]
+pub struct RawResponse {
+    /// Status line and headers, in small letters.
+    pub head: String,
+    pub body: Vec<u8>,
+    pub end: ResponseEnd,
+}
+
+/// Why there was nothing more to hear.
+#[derive(Debug, PartialEq, Eq)]
+pub enum ResponseEnd {
+    /// The answer was complete.
+    Complete,
+    /// The connection was closed.
+    Closed,
+    /// It stayed open, and nothing came.
+    Stalled,
+}
+
+impl RawResponse {
+    /// The length that the body should have.
+    pub fn content_length(&self) -> usize {
+        let line = self.header("content-length").unwrap();
+        line.parse().unwrap()
+    }
+
+    /// The value of a header.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let lines = self.head.lines();
+        let mut headers = lines.filter_map(|line| line.split_once(": "));
+        headers
+            .find(|(other, _)| *other == name)
+            .map(|(_, value)| value)
+    }
+}
+
+/// Sends a request and listens to the end of the answer, or of the connection.
+pub fn send_request(server: &S3Server, method: &str, target: &str, body: &[u8]) -> RawResponse {
+    send_request_until(server, method, target, body, usize::MAX)
+}
+
+/// The same, but once so many bytes have come, head and all, the server may fall silent.
+pub fn send_request_until(
+    server: &S3Server,
+    method: &str,
+    target: &str,
+    body: &[u8],
+    min_bytes: usize,
+) -> RawResponse {
+    let mut stream = TcpStream::connect(server.address()).unwrap();
+    let timeout = if min_bytes == 0 {
+        SILENCE_TIMEOUT
+    } else {
+        RESPONSE_TIMEOUT
+    };
+    stream.set_write_timeout(Some(timeout)).unwrap();
+    let head = format!(
+        "{method} {target} HTTP/1.1\r\nhost: {}\r\ncontent-length: {}\r\n\r\n",
+        server.address(),
+        body.len()
+    );
+    // Who does not take the body still may answer.
+    let sent = stream.write_all(head.as_bytes());
+    let _ = sent.and_then(|()| stream.write_all(body));
+    read_response(&mut stream, min_bytes)
+}
+
+fn read_response(stream: &mut TcpStream, min_bytes: usize) -> RawResponse {
+    let mut bytes = Vec::new();
+    let mut response = RawResponse {
+        head: String::new(),
+        body: Vec::new(),
+        end: ResponseEnd::Complete,
+    };
+    loop {
+        if let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
+            response.head = String::from_utf8_lossy(&bytes[..end]).to_lowercase();
+            response.body = bytes[end + 4..].to_vec();
+            if response.body.len() == response.content_length() {
+                return response;
+            }
+        }
+        let has_min_bytes = bytes.len() >= min_bytes;
+        let timeout = if has_min_bytes {
+            SILENCE_TIMEOUT
+        } else {
+            RESPONSE_TIMEOUT
+        };
+        stream.set_read_timeout(Some(timeout)).unwrap();
+        let mut buffer = [0; 65536];
+        match stream.read(&mut buffer) {
+            Ok(0) => response.end = ResponseEnd::Closed,
+            Ok(length) => {
+                bytes.extend_from_slice(&buffer[..length]);
+                continue;
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                response.end = ResponseEnd::Stalled
+            }
+            Err(_) => response.end = ResponseEnd::Closed,
+        }
+        return response;
+    }
+}

@@ -1,0 +1,273 @@
+//! Addresses: every part from every source, the first that has it counts, and what is wrong is named.
+
+use std::time::Duration;
+
+use sparkify::warehouse::connect::tls::{RootCerts, TlsMode};
+use sparkify::warehouse::dialect::Dialect;
+
+use crate::support::config_sources::ConfigSources;
+
+const CONFIG_FILE: &str = "[CLUSTER]\nHOST=file-host\nDB_NAME=filedb\nDB_USER=fileuser\n\
+    DB_PASSWORD=filepass\nDB_PORT=1111\n";
+
+#[test]
+fn url_is_parsed() {
+    for (url, shown) in [
+        ("redshift://me@h:1/d", "redshift://me@h:1/d"),
+        ("redshift://me@h", "redshift://me@h:5439/dev"),
+        ("redshift://me@h/", "redshift://me@h:5439/dev"),
+        ("redshift://me@h:/d", "redshift://me@h:5439/d"),
+        ("postgres://me@h", "postgres://me@h:5432/me"),
+        ("postgresql://me@h/d", "postgres://me@h:5432/d"),
+        ("postgres://me@", "postgres://me@localhost:5432/me"),
+        ("postgres://me@:7/d", "postgres://me@localhost:7/d"),
+        ("postgres://me@[::1]/d", "postgres://me@[::1]:5432/d"),
+        (
+            "postgres://me@[2001:db8::7]:6/d",
+            "postgres://me@[2001:db8::7]:6/d",
+        ),
+        ("postgres://m%40e@h/d%2Fe", "postgres://m@e@h:5432/d/e"),
+        ("postgres://%C3%A9@h/d", "postgres://é@h:5432/d"),
+        (
+            "postgres://me@/d?host=/run/pg",
+            "postgres://me@:5432/d?host=/run/pg",
+        ),
+        (
+            "postgres://me@%2Frun%2Fpg:9/d",
+            "postgres://me@:9/d?host=/run/pg",
+        ),
+    ] {
+        assert_eq!(
+            ConfigSources::from_url(url).connection_config().to_string(),
+            shown,
+            "{url}"
+        );
+    }
+}
+
+#[test]
+fn url_parameters_are_parsed() {
+    let address = ConfigSources::from_url(
+        "redshift://me@h/d?sslmode=verify-ca&sslrootcert=%2Fa%20b.pem&connect_timeout=3&\
+         application_name=mine&options=-c%20a%3Db",
+    )
+    .connection_config();
+    assert_eq!(address.tls.mode, TlsMode::VerifyCa);
+    assert_eq!(address.tls.root_certs, RootCerts::File("/a b.pem".into()));
+    assert_eq!(address.connect_timeout, Some(Duration::from_secs(3)));
+    assert_eq!(address.application_name, "mine");
+    assert_eq!(address.options.as_deref(), Some("-c a=b"));
+
+    let address = ConfigSources::from_url("redshift://me@h").connection_config();
+    assert_eq!(address.dialect, Dialect::Redshift);
+    assert_eq!(address.connect_timeout, Some(Duration::from_secs(10)));
+    assert_eq!(address.application_name, "sparkify");
+    assert_eq!((address.options, address.password), (None, None));
+    let address = ConfigSources::from_url("redshift://me@h?connect_timeout=0").connection_config();
+    assert_eq!(address.connect_timeout, None);
+}
+
+#[test]
+fn tls_follows_from_sslmode_and_root_certs() {
+    let (system, file) = (RootCerts::System, RootCerts::File("f".into()));
+    for (url, mode, roots) in [
+        ("redshift://me@h", TlsMode::VerifyFull, &system),
+        ("postgres://me@h", TlsMode::Prefer, &system),
+        ("postgres://me@h?sslrootcert=f", TlsMode::VerifyFull, &file),
+        (
+            "postgres://me@h?sslrootcert=system",
+            TlsMode::VerifyFull,
+            &system,
+        ),
+        ("redshift://me@h?sslmode=require", TlsMode::Require, &system),
+        (
+            "redshift://me@h?sslmode=require&sslrootcert=f",
+            TlsMode::VerifyCa,
+            &file,
+        ),
+        (
+            "redshift://me@h?sslmode=prefer&sslrootcert=f",
+            TlsMode::Prefer,
+            &file,
+        ),
+        ("redshift://me@h?sslmode=disable", TlsMode::Disable, &system),
+        ("redshift://me@h?sslmode=allow", TlsMode::Allow, &system),
+    ] {
+        let tls = ConfigSources::from_url(url).connection_config().tls;
+        assert_eq!((tls.mode, &tls.root_certs), (mode, roots), "{url}");
+    }
+    let mut sources = ConfigSources::from_url("postgres://me@h?sslrootcert=g");
+    sources.ca_bundle = Some("f".to_owned());
+    assert_eq!(sources.connection_config().tls.root_certs, file);
+}
+
+#[test]
+fn flag_overrides_environment_overrides_file() {
+    let bare = ConfigSources::from_url("redshift://").with_file(CONFIG_FILE);
+    assert_eq!(
+        bare.connection_config().to_string(),
+        "redshift://fileuser@file-host:1111/filedb"
+    );
+    let named = bare
+        .with_env("PGHOST", "env-host")
+        .with_env("PGPORT", "2222")
+        .with_env("PGDATABASE", "envdb")
+        .with_env("PGUSER", "envuser")
+        .with_env("PGSSLMODE", "require")
+        .with_env("PGSSLROOTCERT", "env.pem")
+        .with_env("PGCONNECT_TIMEOUT", "4")
+        .with_env("PGAPPNAME", "env app")
+        .with_env("PGOPTIONS", "-c x=y");
+    let address = named.connection_config();
+    assert_eq!(
+        address.to_string(),
+        "redshift://envuser@env-host:2222/envdb"
+    );
+    assert_eq!(address.tls.mode, TlsMode::VerifyCa);
+    assert_eq!(address.tls.root_certs, RootCerts::File("env.pem".into()));
+    assert_eq!(address.connect_timeout, Some(Duration::from_secs(4)));
+    assert_eq!(address.application_name, "env app");
+    assert_eq!(address.options.as_deref(), Some("-c x=y"));
+
+    let mut flagged = named.clone();
+    flagged.url = Some(
+        "redshift://u@f:3/d?sslmode=verify-full&sslrootcert=x&connect_timeout=5&application_name=a&options=o"
+            .to_owned(),
+    );
+    let address = flagged.connection_config();
+    assert_eq!(address.to_string(), "redshift://u@f:3/d");
+    assert_eq!(address.tls.mode, TlsMode::VerifyFull);
+    assert_eq!(address.tls.root_certs, RootCerts::File("x".into()));
+    assert_eq!(address.connect_timeout, Some(Duration::from_secs(5)));
+    assert_eq!(address.application_name, "a");
+    assert_eq!(address.options.as_deref(), Some("o"));
+}
+
+#[test]
+fn warehouse_comes_from_flag_environment_or_file() {
+    let variable = ConfigSources::default().with_env("SPARKIFY_WAREHOUSE", "postgres://v@h/d");
+    assert_eq!(
+        variable.connection_config().to_string(),
+        "postgres://v@h:5432/d"
+    );
+    let file = ConfigSources::default().with_file(CONFIG_FILE);
+    assert_eq!(
+        file.connection_config().to_string(),
+        "redshift://fileuser@file-host:1111/filedb"
+    );
+    let flag = ConfigSources {
+        url: Some("postgres://f@h/e".to_owned()),
+        ..variable.clone()
+    };
+    assert_eq!(
+        flag.connection_config().to_string(),
+        "postgres://f@h:5432/e"
+    );
+
+    for nothing in [
+        ConfigSources::default(),
+        ConfigSources::default()
+            .with_env("PGHOST", "h")
+            .with_env("PGUSER", "u"),
+        ConfigSources::default().with_env("SPARKIFY_WAREHOUSE", ""),
+        ConfigSources::default().with_file("[S3]\nLOG_DATA=s3://a/b\n"),
+    ] {
+        assert!(nothing.resolve().0.unwrap().is_none());
+    }
+}
+
+#[test]
+fn password_precedence_is_url_environment_file() {
+    let file = ConfigSources::default().with_file(CONFIG_FILE);
+    assert_eq!(file.resolve_password().as_deref(), Some("filepass"));
+    let url = file
+        .clone()
+        .with_env("SPARKIFY_WAREHOUSE", "redshift://u:url%2Fpass@h/d");
+    assert_eq!(url.resolve_password().as_deref(), Some("url/pass"));
+    let variable = url.clone().with_env("PGPASSWORD", "envpass");
+    assert_eq!(variable.resolve_password().as_deref(), Some("url/pass"));
+    let variable = file.clone().with_env("PGPASSWORD", "envpass");
+    assert_eq!(variable.resolve_password().as_deref(), Some("envpass"));
+    // That of the file is for the host in it.
+    let other = file
+        .clone()
+        .with_env("PGHOST", "other")
+        .with_env("PGUSER", "me");
+    assert_eq!(other.resolve_password(), None);
+    assert_eq!(
+        file.clone()
+            .with_env("PGUSER", "another")
+            .resolve_password(),
+        None
+    );
+    // A password is for the warehouse that its URL names, and no other.
+    let mut flag =
+        ConfigSources::default().with_env("SPARKIFY_WAREHOUSE", "redshift://u:urlpass@h/d");
+    flag.url = Some("redshift://u@other/d".to_owned());
+    assert_eq!(flag.resolve_password(), None);
+    assert_eq!(flag.with_env("PGPASSWORD", "").resolve_password(), None);
+}
+
+#[test]
+fn invalid_setting_is_named() {
+    for (url, words) in [
+        ("h:5439/d", "redshift://USER@HOST:5439/DATABASE"),
+        ("mysql://h/d", "neither redshift:// nor postgres://"),
+        ("jdbc:redshift://h:5439/d", "leave out the 'jdbc:'"),
+        (
+            "redshift://me@h/d?sslmod=require",
+            "unknown parameter 'sslmod'",
+        ),
+        (
+            "redshift://me@h/d?sslmode=yes",
+            "sslmode is none of disable",
+        ),
+        (
+            "redshift://me@h/d?connect_timeout=soon",
+            "connect_timeout is no number",
+        ),
+        (
+            "redshift://me@h:0/d",
+            "the port is no number from 1 to 65535",
+        ),
+        ("redshift://me@h:65536/d", "the port is no number"),
+        ("redshift://me@h,i/d", "one host is wanted"),
+        ("redshift://me@[::1/d", "a [ has no ]"),
+        ("redshift://me@[h]/d", "no address of IPv6"),
+        ("redshift://me@[::1]5/d", "is followed by no :"),
+        ("redshift://me@h/d%", "the % in the database"),
+        ("redshift://me@h/d%4", "the % in the database"),
+        ("redshift://me@h/d%zz", "the % in the database"),
+        ("redshift://me@h/d%00", "the % in the database"),
+        ("redshift://me@h/d%FF", "the database is no UTF-8"),
+        ("redshift://me@/d", "the warehouse has no host; give it as"),
+        ("redshift://h/d", "the warehouse has no user; give it as"),
+        ("redshift://me@/d?host=/tmp", "on no socket"),
+        (
+            "redshift://me@h?sslmode=require&sslrootcert=system",
+            "sslmode=verify-full only",
+        ),
+        ("redshift://me:word@h/d", "has a password in it"),
+        ("redshift://me@h/d?password=word", "has a password in it"),
+        ("redshift://me:wo/rd@h/d", "is to be written as %2F"),
+        ("redshift://me:wo?rd@h/d", "is to be written as %2F"),
+    ] {
+        let error = ConfigSources::from_url(url).resolve_error();
+        assert!(error.to_string().contains(words), "{url}: {error}");
+        assert_eq!(error.exit_code(), 2, "{url}");
+    }
+    for (name, value, words) in [
+        ("PGPORT", "many", "PGPORT is no number from 1 to 65535"),
+        ("PGSSLMODE", "on", "PGSSLMODE is none of disable"),
+        (
+            "PGCONNECT_TIMEOUT",
+            "x",
+            "PGCONNECT_TIMEOUT is no number of seconds",
+        ),
+    ] {
+        let error = ConfigSources::from_url("postgres://me@h")
+            .with_env(name, value)
+            .resolve_error();
+        assert!(error.to_string().contains(words), "{error}");
+    }
+}

@@ -1,0 +1,141 @@
+//! Tables that were lost, or their rows: no load goes on without them, and a full refresh brings them back.
+
+use crate::redshift_simulator::Mode;
+use crate::support::table_rows::{assert_tables_eq, load_history_rows};
+use crate::support::test_warehouse::{CommandOutput, TestWarehouse};
+
+/// The tables that a load needs to choose between rows of different batches.
+const MERGE_STATE: [&str; 5] = [
+    "ledger_users",
+    "ledger_artists",
+    "ledger_songs",
+    "ledger_songplays",
+    "loads",
+];
+
+const RUN_ARGS: [&str; 6] = [
+    "run",
+    "--quiet",
+    "--songs",
+    "data/song_data",
+    "--logs",
+    "data/log_data",
+];
+
+/// Returns a warehouse in which `star` is loaded, with its input in `data`.
+fn loaded_warehouse(mode: Mode) -> TestWarehouse {
+    let warehouse = TestWarehouse::new(mode);
+    let sizes = [
+        "--events", "500", "--songs", "50", "--users", "9", "--files", "3", "--seed", "5",
+    ];
+    warehouse.generate_input("data", &sizes);
+    warehouse.build_dataset("data/song_data", "data/log_data", "star");
+    warehouse.load_dataset("star").assert_success();
+    warehouse
+}
+
+fn run_and_load(warehouse: &TestWarehouse, out: &str, more: &[&str]) -> CommandOutput {
+    let out = warehouse.out_location(out);
+    let arguments = [&RUN_ARGS[..], &["--out", &out], more].concat();
+    warehouse.run_command(&arguments)
+}
+
+/// A table that is lost is never replaced by an empty one, but a full refresh creates and fills it.
+fn lost_table_is_not_recreated(mode: Mode) {
+    let warehouse = loaded_warehouse(mode);
+    let before = warehouse.warehouse_tables();
+    for table in MERGE_STATE.into_iter().chain(["time", "artists"]) {
+        let drop = format!("DROP TABLE {table} CASCADE");
+        warehouse.admin_client().batch_execute(&drop).unwrap();
+        let name = format!("no table {table}");
+        let words = [&*name, "is lost", "sparkify run --full-refresh"];
+        warehouse
+            .run_command(&["create-tables"])
+            .assert_failure(1, &words);
+        warehouse.load_dataset("star").assert_failure(1, &words);
+        run_and_load(&warehouse, "new", &[]).assert_failure(1, &words);
+        let query = format!("SELECT to_regclass('{table}') IS NULL");
+        let row = warehouse.admin_client().query_one(&query, &[]).unwrap();
+        assert!(row.get::<_, bool>(0), "{table} was made");
+        run_and_load(&warehouse, "new", &["--full-refresh"]).assert_success();
+        assert_tables_eq(&warehouse.warehouse_tables(), &before);
+        assert_eq!(load_history_rows(&mut warehouse.admin_client()).len(), 3);
+    }
+}
+
+/// A star that holds all of the logs is enough.
+fn full_refresh_load_recreates_lost_tables(mode: Mode) {
+    let warehouse = loaded_warehouse(mode);
+    let before = warehouse.warehouse_tables();
+    let lose = "DROP TABLE loads, ledger_users, songplays CASCADE";
+    warehouse.admin_client().batch_execute(lose).unwrap();
+    let from = warehouse.out_location("star");
+    let refresh = ["load", "--quiet", "--full-refresh", "--from", &from];
+    warehouse.run_command(&refresh).assert_success();
+    assert_tables_eq(&warehouse.warehouse_tables(), &before);
+    warehouse.load_dataset("star").assert_success();
+    assert_tables_eq(&warehouse.warehouse_tables(), &before);
+}
+
+fn emptied_table_is_detected(mode: Mode) {
+    let warehouse = loaded_warehouse(mode);
+    let before = warehouse.warehouse_tables();
+    for table in MERGE_STATE.into_iter().chain(["songplays"]) {
+        let lose = format!("DELETE FROM {table}");
+        warehouse.admin_client().batch_execute(&lose).unwrap();
+        let name = format!("table {table} is empty");
+        let words = [&*name, "are lost", "sparkify run --full-refresh"];
+        warehouse.load_dataset("star").assert_failure(1, &words);
+        run_and_load(&warehouse, "new", &[]).assert_failure(1, &words);
+        run_and_load(&warehouse, "new", &["--full-refresh"]).assert_success();
+        assert_tables_eq(&warehouse.warehouse_tables(), &before);
+    }
+    // Of some rows as well, where they concern the load.
+    for (table, key) in [("users", "user_id"), ("artists", "artist_id")] {
+        let lose = format!(
+            "DELETE FROM ledger_{table} WHERE {key} = (SELECT min({key}) FROM ledger_{table})"
+        );
+        warehouse.admin_client().batch_execute(&lose).unwrap();
+        let name = format!("table ledger_{table} is not complete");
+        warehouse
+            .load_dataset("star")
+            .assert_failure(1, &[&name, "--full-refresh"]);
+        run_and_load(&warehouse, "new", &["--full-refresh"]).assert_success();
+        assert_tables_eq(&warehouse.warehouse_tables(), &before);
+    }
+}
+
+/// Without rows anywhere nothing is lost.
+fn create_tables_completes_empty_warehouse(mode: Mode) {
+    let warehouse = TestWarehouse::new(mode);
+    let lose = "DROP TABLE ledger_songs, loads, users CASCADE";
+    warehouse.admin_client().batch_execute(lose).unwrap();
+    warehouse.generate_input("data", &["--events", "100", "--songs", "9", "--seed", "1"]);
+    for more in [&[][..], &["--full-refresh"]] {
+        let words = ["no table users", "sparkify create-tables"];
+        run_and_load(&warehouse, "new", more).assert_failure(1, &words);
+    }
+    warehouse
+        .run_command(&["create-tables", "--quiet"])
+        .assert_success();
+    run_and_load(&warehouse, "new", &[]).assert_success();
+}
+
+/// Tests that hold for every kind of warehouse.
+macro_rules! everywhere {
+    ($($test:ident)*) => {
+        mod postgres {
+            $(#[test] fn $test() { super::$test(super::Mode::Postgres) })*
+        }
+        mod redshift {
+            $(#[test] fn $test() { super::$test(super::Mode::Redshift) })*
+        }
+    };
+}
+
+everywhere! {
+    lost_table_is_not_recreated
+    full_refresh_load_recreates_lost_tables
+    emptied_table_is_detected
+    create_tables_completes_empty_warehouse
+}

@@ -1,0 +1,76 @@
+//! Stars in every codec of `--compression`, loaded into the stand-in for Redshift.
+
+use crate::redshift_simulator::{Codecs, Mode};
+use crate::support::table_rows::assert_tables_eq;
+use crate::support::test_warehouse::{CommandOutput, TestWarehouse};
+
+/// A warehouse with empty tables, and a star in this codec, made from the same input every time.
+fn warehouse_with_dataset(codec: &str, codecs: Codecs) -> TestWarehouse {
+    let warehouse = TestWarehouse::with_codecs(Mode::Redshift, codecs);
+    warehouse
+        .run_command(&["create-tables", "--quiet"])
+        .assert_success();
+    let sizes = [
+        "--events", "300", "--songs", "40", "--users", "9", "--files", "2", "--seed", "5",
+    ];
+    warehouse.generate_input("data", &sizes);
+    let run = [
+        "run",
+        "--quiet",
+        "--songs=data/song_data",
+        "--logs=data/log_data",
+    ];
+    let mut command = warehouse.sparkify(&run);
+    command.args([
+        "--compression",
+        codec,
+        "--out",
+        &warehouse.out_location("star"),
+    ]);
+    CommandOutput::run(&mut command).assert_success();
+    warehouse
+}
+
+const CODEC_WARNING: &str = "sparkify: warning: the Parquet parts of s3://stars/star/";
+
+#[test]
+fn redshift_loads_every_documented_codec() {
+    for codec in ["snappy", "gzip", "none"] {
+        let warehouse = warehouse_with_dataset(codec, Codecs::Documented);
+        warehouse.load_dataset("star").assert_success();
+        assert_tables_eq(
+            &warehouse.warehouse_tables(),
+            &warehouse.dataset_tables("star"),
+        );
+    }
+}
+
+#[test]
+fn zstd_loads_only_if_copy_supports_it() {
+    let warehouse = warehouse_with_dataset("zstd", Codecs::Documented);
+    let ended = warehouse.load_dataset("star");
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.stderr.starts_with(CODEC_WARNING), "{ended:?}");
+    assert!(
+        ended.stderr.contains("unsupported compression codec"),
+        "{ended:?}"
+    );
+    assert!(
+        warehouse.warehouse_tables().values().all(Vec::is_empty),
+        "nothing is loaded"
+    );
+
+    let warehouse = warehouse_with_dataset("zstd", Codecs::Any);
+    let ended = warehouse.load_dataset("star");
+    assert_eq!(ended.code, Some(0));
+    assert!(ended.stderr.starts_with(CODEC_WARNING), "{ended:?}");
+    assert!(
+        ended.stderr.ends_with("--compression snappy\n"),
+        "{ended:?}"
+    );
+    assert_eq!(ended.stderr.lines().count(), 1);
+    assert_tables_eq(
+        &warehouse.warehouse_tables(),
+        &warehouse.dataset_tables("star"),
+    );
+}

@@ -1,0 +1,68 @@
+//! A password shows nowhere, whatever it is and wherever it was put.
+
+use proptest::prelude::*;
+use sparkify::warehouse::connect::secret::Secret;
+
+use crate::support::config_sources::ConfigSources;
+
+/// Twelve capital letters stand in nothing else; around them is what breaks URLs and files.
+fn planted_password() -> impl Strategy<Value = (String, String)> {
+    (
+        "[A-Z]{12}",
+        "[a-z0-9/?#@:%&='\"\\[\\];, \\\\]{0,8}",
+        "[a-z0-9/?#@:%&='\"\\[\\];, \\\\]{0,8}",
+    )
+        .prop_map(|(core, before, after)| (format!("{before}{core}{after}"), core))
+}
+
+/// All that is printed of what comes of it.
+fn all_output(sources: &ConfigSources) -> String {
+    let (address, warnings) = sources.resolve();
+    let file = format!("{:?}", sources.file);
+    match address {
+        Ok(Some(address)) => format!("{address} {address:?} {warnings:?} {file}"),
+        Ok(None) => file,
+        Err(error) => format!("{error} {error:?} {warnings:?} {file}"),
+    }
+}
+
+fn percent_encode(text: &str) -> String {
+    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+}
+
+#[test]
+fn secret_prints_as_asterisks() {
+    let secret = Secret::new("planted");
+    assert_eq!(format!("{secret} {secret:?}"), "*** ***");
+    assert_eq!(secret.expose(), "planted");
+    assert_eq!(secret.redact_in("a planted b"), "a *** b");
+    assert_eq!(Secret::new("").redact_in("a"), "a");
+}
+
+proptest! {
+    #[test]
+    fn password_is_never_printed((password, core) in planted_password(), scheme in "(redshift|postgres|x)") {
+        let raw = format!("{scheme}://me:{password}@host/db?sslmode=require");
+        let clean = format!("{scheme}://me:{}@host/db?sslmode=wrong", percent_encode(&password));
+        for url in [raw, clean] {
+            let flag = ConfigSources::from_url(&url);
+            prop_assert!(!all_output(&flag).contains(&core), "{}", all_output(&flag));
+            let variable = ConfigSources::default().with_env("SPARKIFY_WAREHOUSE", &url);
+            prop_assert!(!all_output(&variable).contains(&core), "{}", all_output(&variable));
+        }
+        let variable = ConfigSources::from_url("redshift://me@host/db").with_env("PGPASSWORD", &password);
+        prop_assert!(!all_output(&variable).contains(&core));
+        prop_assert_eq!(variable.resolve_password(), Some(password.clone()));
+
+        let text = format!("[CLUSTER]\nHOST=h\nDB_USER=u\nDB_PASSWORD={password}\n");
+        let file = ConfigSources::default().with_file(&text);
+        prop_assert!(!all_output(&file).contains(&core));
+    }
+
+    #[test]
+    fn percent_encoded_password_is_decoded((password, _) in planted_password()) {
+        let url = format!("redshift://me:{}@host/db", percent_encode(&password));
+        let sources = ConfigSources::default().with_env("SPARKIFY_WAREHOUSE", &url);
+        prop_assert_eq!(sources.resolve_password(), Some(password));
+    }
+}

@@ -1,0 +1,220 @@
+//! `sparkify query`: its forms, its usage and its failures.
+
+use std::process::Command;
+
+use crate::redshift_simulator::Mode;
+use crate::saved_queries::warehouse_with_plays;
+use crate::support::test_warehouse::{CommandOutput, TestWarehouse};
+
+const QUERY_NAMES: [&str; 12] = [
+    "plays-by-hour",
+    "plays-by-weekday",
+    "plays-by-hour-and-weekday",
+    "top-songs",
+    "top-artists",
+    "known-songs",
+    "free-and-paid-by-day",
+    "free-and-paid-by-month",
+    "plays-by-location",
+    "plays-by-browser",
+    "plays-by-user-agent",
+    "busiest-users",
+];
+
+/// The binary, where no warehouse is named.
+fn query_without_warehouse(arguments: &[&str]) -> CommandOutput {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sparkify"));
+    command.env_remove("SPARKIFY_WAREHOUSE");
+    CommandOutput::run(command.arg("query").args(arguments))
+}
+
+#[test]
+fn table_columns_are_aligned() {
+    let ended =
+        warehouse_with_plays().run_command(&["query", "busiest-users", "--to", "2018-12-01"]);
+    let lines = [
+        "user_id  first_name  last_name  level  plays  paid_plays  sessions  days",
+        "      2  Bob                    free       3           3         3     3",
+        "      1  Ada         A          paid       2           1         2     1",
+        "      3              C          free       2           0         1     1",
+        "      4  Dan         D          free       1           0         1     1",
+    ];
+    assert_eq!(ended.assert_success().stdout, lines.join("\n") + "\n");
+}
+
+#[test]
+fn json_is_an_array_of_objects() {
+    let ended = warehouse_with_plays().run_command(&[
+        "query",
+        "free-and-paid-by-day",
+        "--to",
+        "2018-11-02",
+        "--json",
+    ]);
+    let ended = ended.assert_success();
+    let expected = serde_json::json!([
+        {
+            "day": "2018-10-31", "plays": 1, "free_plays": 1, "paid_plays": 0,
+            "free_users": 1, "paid_users": 0, "paid_percent": 0.0,
+        },
+        {
+            "day": "2018-11-01", "plays": 3, "free_plays": 1, "paid_plays": 2,
+            "free_users": 1, "paid_users": 2, "paid_percent": 66.7,
+        },
+    ]);
+    assert_eq!(ended.json(), expected);
+    // In the order of the columns.
+    assert!(ended.stdout.find("\"day\"") < ended.stdout.find("\"paid_percent\""));
+}
+
+#[test]
+fn text_is_exact_in_csv_and_json_and_sanitized_in_table() {
+    let warehouse = warehouse_with_plays();
+    warehouse
+        .admin_client()
+        .batch_execute(
+            "UPDATE songplays SET location = E'a, \"b\"\\r\\n\\x1b[31mred' WHERE songplay_id = 1;
+             UPDATE songplays SET location = '' WHERE songplay_id = 2;
+             UPDATE songplays SET location = ' 東京' WHERE songplay_id = 3;
+             DELETE FROM songplays WHERE songplay_id IN (4, 6, 7, 8, 9)",
+        )
+        .unwrap();
+    let ask = |form: &[&str]| {
+        let ended = warehouse.run_command(&[&["query", "plays-by-location"], form].concat());
+        ended.assert_success()
+    };
+    assert_eq!(
+        ask(&["--csv"]).stdout,
+        "location,plays,users\r\n\"\",1,1\r\n 東京,1,1\r\n\"a, \"\"b\"\"\r\n\x1b[31mred\",1,1\r\n,1,1\r\n"
+    );
+    let json = ask(&["--json"]).json();
+    let locations: Vec<_> = json
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|r| &r["location"])
+        .collect();
+    let expected = serde_json::json!(["", " 東京", "a, \"b\"\r\n\u{1b}[31mred", null]);
+    assert_eq!(serde_json::json!(locations), expected);
+    let mark = '\u{fffd}';
+    let lines = [
+        "location              plays  users",
+        "                          1      1",
+        " 東京                     1      1",
+        &format!("a, \"b\"{mark}{mark}{mark}[31mred      1      1"),
+        "                          1      1",
+    ];
+    let table = ask(&[]).stdout;
+    let spaces = |text: &str| {
+        text.split(' ')
+            .filter(|w| !w.is_empty())
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    assert_eq!(spaces(&table), spaces(&(lines.join("\n") + "\n")));
+    assert!(
+        !table.replace('\n', "").contains(char::is_control),
+        "{table:?}"
+    );
+}
+
+#[test]
+fn empty_result_is_valid() {
+    let warehouse = TestWarehouse::new(Mode::Postgres);
+    for name in QUERY_NAMES {
+        let ask = |form: &[&str]| {
+            warehouse
+                .run_command(&[&["query", name], form].concat())
+                .assert_success()
+                .stdout
+        };
+        let csv = ask(&["--csv"]);
+        assert!(csv.ends_with("\r\n") && csv.lines().count() == 1, "{csv:?}");
+        assert_eq!(ask(&["--json"]), "[]\n");
+        let table = ask(&[]);
+        assert!(table.ends_with("\n(no rows)\n"), "{table:?}");
+    }
+}
+
+#[test]
+fn queries_are_listed_without_warehouse() {
+    let list = query_without_warehouse(&[]).assert_success().stdout;
+    assert_eq!(
+        list,
+        query_without_warehouse(&["--list"]).assert_success().stdout
+    );
+    let names = list.lines().skip(1).map(|l| l.split(' ').next().unwrap());
+    assert_eq!(names.collect::<Vec<_>>(), QUERY_NAMES);
+    assert!(list.contains("  Which songs are played most?\n"), "{list}");
+    let json = query_without_warehouse(&["--list", "--json"])
+        .assert_success()
+        .json();
+    assert_eq!(json[0]["name"], "plays-by-hour");
+}
+
+#[test]
+fn dry_run_prints_sql_without_connecting() {
+    for name in QUERY_NAMES {
+        let range = [
+            "--from",
+            "2018-11-15T10:00:00.5+01:00",
+            "--to",
+            "2018-11-16",
+        ];
+        let sql = query_without_warehouse(&[&[name, "--dry-run"], &range[..]].concat());
+        let sql = sql.assert_success().stdout;
+        assert!(sql.starts_with("SELECT\n") && sql.ends_with(";\n"), "{sql}");
+        assert!(
+            sql.contains("start_time >= CAST('2018-11-15 09:00:00.500' AS TIMESTAMP)"),
+            "{sql}"
+        );
+        assert!(
+            sql.contains("start_time < CAST('2018-11-16 00:00:00' AS TIMESTAMP)"),
+            "{sql}"
+        );
+        let has_limit = sql.contains("\nLIMIT 10;");
+        assert_eq!(has_limit, sql.contains("LIMIT"), "{sql}");
+        let limited = query_without_warehouse(&[name, "--dry-run", "--limit", "3"]);
+        match has_limit {
+            true => assert!(limited.assert_success().stdout.contains("\nLIMIT 3;")),
+            false => drop(limited.assert_failure(2, &[name, "has no limit"])),
+        }
+    }
+}
+
+#[test]
+fn invalid_usage_is_rejected() {
+    let range = |from, to| query_without_warehouse(&["plays-by-hour", "--from", from, "--to", to]);
+    range("2018-11-15", "2018-11-15").assert_failure(2, &["--from", "--to"]);
+    range("2018-11-15", "2018-11-15T00:30+01:00").assert_failure(2, &["2018-11-14 23:30:00"]);
+    query_without_warehouse(&["plays-by-hour"]).assert_failure(2, &["no warehouse is named"]);
+    for arguments in [
+        &["plays-by-minute"][..],
+        &["plays-by-hour", "--from", "yesterday"],
+        &["top-songs", "--limit", "0"],
+        &["top-songs", "--csv", "--json"],
+        &["top-songs", "--list"],
+        &["--from", "2018-11-15"],
+    ] {
+        let ended = query_without_warehouse(arguments);
+        assert!(
+            ended.code == Some(2) && ended.stdout.is_empty(),
+            "{ended:?}"
+        );
+    }
+    let unknown = query_without_warehouse(&["plays-by-minute"]).stderr;
+    assert!(unknown.contains("plays-by-hour"), "{unknown}");
+}
+
+#[test]
+fn failure_prints_one_line() {
+    let warehouse = TestWarehouse::without_tables(Mode::Postgres);
+    for form in [&[][..], &["--csv"], &["--json"]] {
+        let ended = warehouse.run_command(&[&["query", "plays-by-hour"], form].concat());
+        assert_eq!(ended.stdout, "");
+        ended.assert_failure(
+            1,
+            &["cannot query", &warehouse.database().name, "create-tables"],
+        );
+    }
+}

@@ -1,0 +1,415 @@
+//! COPY … FORMAT AS PARQUET: its clauses, its manifest, its files.
+
+use std::fs;
+use std::io::ErrorKind;
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use super::faults::{FaultPoint, PendingActions};
+use super::lexer::{Parser, Statement};
+use super::parquet::{FileError, ParquetFile, TargetColumn};
+use super::pg_session::{PgSession, Row, quote_literal};
+use super::protocol::{Message, SessionError, SessionResult, SqlError};
+use super::rules::LastCopy;
+use super::{Codecs, Settings};
+
+/// A COPY, taken apart.
+#[derive(Debug, Default)]
+pub struct CopyStatement {
+    table: String,
+    columns: Option<Vec<String>>,
+    source_url: String,
+    is_manifest: bool,
+    fill_record: bool,
+    explicit_ids: bool,
+}
+
+/// A load that failed: what the views of load errors tell of it.
+#[derive(Debug, Default)]
+pub struct LoadError {
+    pub table: String,
+    pub file: String,
+    pub line: usize,
+    pub column: Option<TargetColumn>,
+    pub code: u32,
+    pub message: String,
+    pub value: Option<String>,
+}
+
+/// The role that clusters have, and that COPY may name.
+pub const IAM_ROLE_ARN: &str = "arn:aws:iam::123456789012:role/warehouse";
+
+/// Reads a COPY. Clauses come in any order.
+pub fn parse_copy(statement: &Statement) -> Result<CopyStatement, SqlError> {
+    let mut parser = statement.parser();
+    parser.expect(&["copy"])?;
+    let mut copy = CopyStatement {
+        table: parser.qualified_name()?,
+        ..CopyStatement::default()
+    };
+    if parser.peek().is_some_and(|token| token.is("(")) {
+        copy.columns = Some(parser.name_list()?);
+    }
+    parser.expect(&["from"])?;
+    copy.source_url = parser.string_literal()?;
+    let (mut parquet, mut role, mut unsupported) = (false, None, None);
+    while let Some(token) = parser.peek() {
+        match parse_clause(&mut copy, &mut parser)? {
+            Clause::Parquet => parquet = true,
+            Clause::Role(name) if role.is_some() || name.is_none() => return Err(role_error()),
+            Clause::Role(name) => role = name,
+            Clause::Known => {}
+            Clause::Other => {
+                parser.next()?;
+                unsupported.get_or_insert(token.text.to_uppercase());
+                // Its values, whatever they are.
+                while parser
+                    .peek()
+                    .is_some_and(|next| !is_clause_keyword(&next.text))
+                {
+                    parser.next()?;
+                }
+            }
+        }
+    }
+    if !parquet {
+        let message = "the stand-in loads FORMAT AS PARQUET only";
+        return Err(SqlError::unsupported(message));
+    }
+    if let Some(clause) = unsupported {
+        let message = format!("{clause} argument is not supported for PARQUET based COPY");
+        return Err(SqlError::unsupported(message));
+    }
+    match role.as_deref() {
+        None => Err(role_error()),
+        Some("default" | IAM_ROLE_ARN) => Ok(copy),
+        Some(other) => {
+            let message = format!("Not authorized to get credentials of role {other}");
+            Err(SqlError::new("XX000", message))
+        }
+    }
+}
+
+enum Clause {
+    Parquet,
+    Role(Option<String>),
+    Known,
+    Other,
+}
+
+fn role_error() -> SqlError {
+    SqlError::new(
+        "42601",
+        "COPY needs IAM_ROLE once, and no keys in the statement",
+    )
+}
+
+fn is_clause_keyword(word: &str) -> bool {
+    [
+        "format",
+        "iam_role",
+        "credentials",
+        "manifest",
+        "acceptinvchars",
+        "fillrecord",
+        "statupdate",
+        "explicit_ids",
+    ]
+    .contains(&word)
+}
+
+/// Reads a clause that COPY from Parquet has, or nothing.
+fn parse_clause(copy: &mut CopyStatement, parser: &mut Parser<'_>) -> Result<Clause, SqlError> {
+    let text = |parser: &mut Parser<'_>| {
+        parser.accept(&["as"]);
+        parser.string_literal()
+    };
+    if parser.accept(&["format"]) {
+        parser.accept(&["as"]);
+        parser.expect(&["parquet"])?;
+        return Ok(Clause::Parquet);
+    }
+    if parser.accept(&["iam_role"]) {
+        if parser.accept(&["default"]) {
+            return Ok(Clause::Role(Some("default".to_owned())));
+        }
+        return Ok(Clause::Role(Some(text(parser)?)));
+    }
+    if parser.accept(&["credentials"]) {
+        let credentials = text(parser)?;
+        let role = credentials.strip_prefix("aws_iam_role=");
+        return Ok(Clause::Role(role.map(str::to_owned)));
+    }
+    if parser.accept(&["manifest"]) {
+        copy.is_manifest = true;
+    } else if parser.accept(&["acceptinvchars"]) {
+        let _ = text(parser);
+    } else if parser.accept(&["fillrecord"]) {
+        copy.fill_record = true;
+    } else if parser.accept(&["statupdate"]) {
+        let _ = parser.accept_one_of(&["on", "off", "true", "false"]);
+    } else if parser.accept(&["explicit_ids"]) {
+        copy.explicit_ids = true;
+    } else {
+        return Ok(Clause::Other);
+    }
+    Ok(Clause::Known)
+}
+
+impl CopyStatement {
+    /// Loads the files. On failure the last is what is to be written down about it.
+    pub fn execute(
+        &self,
+        backend: &mut PgSession,
+        settings: &Settings,
+        last_copy: &mut LastCopy,
+        pending: &PendingActions,
+        error: &mut Option<LoadError>,
+    ) -> SessionResult<Message> {
+        last_copy.row_count = 0;
+        let columns = self.target_columns(backend)?;
+        let files = self.resolve_files(settings, error)?;
+        let listed: Vec<String> = columns.iter().map(TargetColumn::quoted_name).collect();
+        let sql = format!(
+            "COPY {} ({}) FROM STDIN (FORMAT binary)",
+            self.table,
+            listed.join(", ")
+        );
+        backend.copy_in(&sql)?;
+        match self.load_files(backend, &columns, (&files, settings.codecs), pending, error) {
+            Ok(rows) => {
+                backend.finish_copy(true)?;
+                last_copy.row_count = rows;
+                let message = format!(
+                    "Load into table '{}' completed, {rows} record(s) loaded successfully.",
+                    self.table
+                );
+                Ok(Message::notice("INFO", "00000", &message))
+            }
+            Err(trouble) => {
+                backend.finish_copy(false)?;
+                Err(trouble)
+            }
+        }
+    }
+
+    fn load_files(
+        &self,
+        backend: &mut PgSession,
+        columns: &[TargetColumn],
+        (files, codecs): (&[(String, Bytes)], Codecs),
+        pending: &PendingActions,
+        error: &mut Option<LoadError>,
+    ) -> SessionResult<u64> {
+        let mut rows = 0;
+        backend.send(&Message::from_bytes(b'd', super::parquet::COPY_HEADER))?;
+        for (number, (url, bytes)) in files.iter().enumerate() {
+            let file = ParquetFile {
+                url,
+                bytes,
+                fill_record: self.fill_record,
+                codecs,
+            };
+            let sent = file.send_rows(columns, &mut |bytes| {
+                backend
+                    .send(&Message::from_bytes(b'd', bytes))
+                    .map_err(FileError::from)
+            });
+            match sent {
+                Ok(more) => rows += more,
+                Err(FileError::ConnectionClosed) => return Err(SessionError::ConnectionClosed),
+                Err(FileError::Load(load)) => {
+                    let load = LoadError {
+                        table: self.table.clone(),
+                        file: url.clone(),
+                        ..*load
+                    };
+                    let refusal = spectrum_error(load.code, &load.message);
+                    *error = Some(load);
+                    return Err(refusal.into());
+                }
+            }
+            if number == 0 {
+                pending.run_at(FaultPoint::During)?;
+            }
+        }
+        backend.send(&Message::from_bytes(b'd', super::parquet::COPY_TRAILER))?;
+        Ok(rows)
+    }
+
+    /// The columns that the files fill, by position.
+    fn target_columns(&self, backend: &mut PgSession) -> SessionResult<Vec<TargetColumn>> {
+        let sql = format!(
+            "SELECT attname, format_type(atttypid, atttypmod), attnotnull, attidentity <> '' \
+             FROM pg_attribute WHERE attrelid = {}::regclass AND attnum > 0 AND NOT attisdropped \
+             ORDER BY attnum",
+            quote_literal(&self.table)
+        );
+        let column = |row: Row| {
+            let text = |at: usize| row[at].clone().unwrap_or_default();
+            let column = TargetColumn::new(&text(0), &text(1), text(2) == "t");
+            (column, text(3) == "t")
+        };
+        let all: Vec<(TargetColumn, bool)> =
+            backend.run_sql(&sql)?.into_iter().map(column).collect();
+        let Some(listed) = &self.columns else {
+            let taken = all.into_iter().filter(|(_, id)| !id || self.explicit_ids);
+            return Ok(taken.map(|(column, _)| column).collect());
+        };
+        let mut columns: Vec<TargetColumn> = Vec::new();
+        for name in listed {
+            let found = all.iter().find(|(column, _)| column.name == *name);
+            let (column, id) = found.ok_or_else(|| {
+                let table = &self.table;
+                let message = format!("column \"{name}\" of relation \"{table}\" does not exist");
+                SqlError::new("42703", message)
+            })?;
+            if columns.iter().any(|other| other.name == *name) {
+                let message = format!("column \"{name}\" specified more than once");
+                return Err(SqlError::new("42701", message).into());
+            }
+            if *id && !self.explicit_ids {
+                let message = format!("cannot set identity column \"{name}\" without EXPLICIT_IDS");
+                return Err(SqlError::unsupported(message).into());
+            }
+            columns.push(column.clone());
+        }
+        Ok(columns)
+    }
+
+    /// The files that are to be loaded, in order and as often as they are named.
+    fn resolve_files(
+        &self,
+        settings: &Settings,
+        error: &mut Option<LoadError>,
+    ) -> SessionResult<Vec<(String, Bytes)>> {
+        let mut fail = |url: &str, code: u32, message: &str| -> SessionError {
+            *error = Some(LoadError {
+                table: self.table.clone(),
+                file: url.to_owned(),
+                code,
+                message: message.to_owned(),
+                ..LoadError::default()
+            });
+            spectrum_error(code, message).into()
+        };
+        if !self.is_manifest {
+            let keys = list_urls(settings, &self.source_url)
+                .map_err(|message| fail(&self.source_url, 15001, &message))?;
+            let read = |url: String| {
+                let bytes = read_object(settings, &url).ok()?.ok()?;
+                Some((url, bytes))
+            };
+            return Ok(keys.into_iter().filter_map(read).collect());
+        }
+        let manifest = read_object(settings, &self.source_url)
+            .and_then(|bytes| bytes)
+            .map_err(|message| fail(&self.source_url, 8001, &message))?;
+        let manifest: Value = serde_json::from_slice(&manifest)
+            .map_err(|e| fail(&self.source_url, 8001, &format!("invalid manifest: {e}")))?;
+        let entries = manifest["entries"].as_array().cloned();
+        let mut files = Vec::new();
+        for entry in entries.unwrap_or_default() {
+            let url = entry["url"].as_str().unwrap_or_default().to_owned();
+            let mandatory = entry["mandatory"].as_bool().unwrap_or(false);
+            let Some(length) = entry["meta"]["content_length"].as_u64() else {
+                let message = format!("File length is missing in the manifest for {url}");
+                return Err(fail(&url, 15003, &message));
+            };
+            match read_object(settings, &url).map_err(|message| fail(&url, 15001, &message))? {
+                Ok(bytes) if bytes.len() as u64 == length => files.push((url, bytes)),
+                Ok(_) => {
+                    let message = "S3ServiceException:The requested range is not satisfiable,\
+                                   Status 416,Error InvalidRange";
+                    return Err(fail(&url, 15001, message));
+                }
+                Err(message) if mandatory => return Err(fail(&url, 15001, &message)),
+                Err(_) => {}
+            }
+        }
+        match files.is_empty() {
+            true => Err(fail(
+                &self.source_url,
+                8001,
+                "No files to load in the manifest",
+            )),
+            false => Ok(files),
+        }
+    }
+}
+
+/// How a failure of a load is told.
+fn spectrum_error(code: u32, message: &str) -> SqlError {
+    SqlError::new("XX000", "Spectrum Scan Error").with_detail(format!(
+        "\n  -----------------------------------------------\n  error:  Spectrum Scan Error\n  \
+         code:      {code}\n  context:   {message}\n  \
+         -----------------------------------------------\n"
+    ))
+}
+
+/// The bucket and the key of a URL, if the bucket can be reached.
+fn parse_s3_url<'a>(settings: &Settings, url: &'a str) -> Result<(&'a str, &'a str), String> {
+    let path = url.strip_prefix("s3://");
+    let parts = path.and_then(|path| path.split_once('/'));
+    let (bucket, key) = parts.ok_or_else(|| format!("Invalid S3 URL: {url}"))?;
+    if !settings.buckets.join(bucket).is_dir() {
+        let message =
+            "S3ServiceException:The specified bucket does not exist,Status 404,Error NoSuchBucket";
+        return Err(message.to_owned());
+    }
+    let elsewhere = settings
+        .other_region_buckets
+        .iter()
+        .any(|other| other == bucket);
+    match elsewhere {
+        true => Err(
+            "S3ServiceException:The bucket you are attempting to access must be addressed using the \
+             specified endpoint. Please send all future requests to this endpoint.,Status 301,\
+             Error PermanentRedirect"
+                .to_owned(),
+        ),
+        false => Ok((bucket, key)),
+    }
+}
+
+/// An object: an error if the bucket cannot be read, a failure in it if there is no such object.
+fn read_object(settings: &Settings, url: &str) -> Result<Result<Bytes, String>, String> {
+    let (bucket, key) = parse_s3_url(settings, url)?;
+    match fs::read(settings.buckets.join(bucket).join(key)) {
+        Ok(bytes) => Ok(Ok(bytes.into())),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(Err(
+            "S3ServiceException:The specified key does not exist.,Status 404,Error NoSuchKey"
+                .to_owned(),
+        )),
+        Err(e) => Err(e.to_string()),
+    }
+}
+
+/// The URLs that begin so: of the folder below, and of its siblings.
+fn list_urls(settings: &Settings, url: &str) -> Result<Vec<String>, String> {
+    let (bucket, prefix) = parse_s3_url(settings, url)?;
+    let root = settings.buckets.join(bucket);
+    let (mut folders, mut found) = (vec![root.clone()], Vec::new());
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            let key = path
+                .strip_prefix(&root)
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .to_owned();
+            if path.is_dir() {
+                folders.push(path);
+            } else if key.starts_with(prefix) {
+                found.push(format!("s3://{bucket}/{key}"));
+            }
+        }
+    }
+    found.sort();
+    match found.is_empty() {
+        true => Err(format!("The specified S3 prefix '{prefix}' does not exist")),
+        false => Ok(found),
+    }
+}

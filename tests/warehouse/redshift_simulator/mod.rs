@@ -1,0 +1,402 @@
+//! A stand-in for Amazon Redshift: a server in this process that speaks the protocol of PostgreSQL, keeps
+//! Redshift's rules, and has a real PostgreSQL carry out what they allow.
+//!
+//! In front of it stands a lexer that knows statements, so they can be counted, refused, put in other
+//! words, and made to fail: [`Faults`]. The same stands in front of plain PostgreSQL with
+//! [`TlsMode::Postgres`], without the rules.
+
+// Tests use some of it here and some of it there.
+#![allow(dead_code)]
+
+mod client_session;
+mod copy;
+mod ddl;
+mod faults;
+mod lexer;
+mod parquet;
+mod pg_session;
+mod protocol;
+mod rules;
+
+use std::collections::HashMap;
+use std::io::{BufReader, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use postgres::Client;
+use postgres_protocol::authentication::md5_hash;
+
+pub use self::copy::IAM_ROLE_ARN;
+pub use self::faults::{FaultInjector, FaultPoint, RecordedStatement, StatementMatcher};
+pub use self::protocol::SqlError;
+
+use self::client_session::ClientSession;
+use self::copy::LoadError;
+use self::pg_session::PgSession;
+use self::protocol::{Message, SessionError, SessionResult};
+use self::rules::LastCopy;
+use crate::support::postgres_server::Database;
+
+/// Who may log in.
+pub const USER: &str = "loader";
+/// Their password: like no other string, so that outputs can be searched for it.
+pub const PASSWORD: &str = "ThisWarehousePasswordMustNeverBeSeen1";
+
+/// What a server is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// Redshift, with all its rules.
+    #[default]
+    Redshift,
+    /// PostgreSQL as it is, with nothing but the faults between.
+    Postgres,
+}
+
+/// How clients prove who they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AuthMethod {
+    /// A password with MD5.
+    #[default]
+    Md5,
+    /// A password as it is.
+    Cleartext,
+    /// Redshift's own method 13, as for passwords that are stored as `sha256|…`.
+    Sha256,
+}
+
+/// What transactions know of each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Isolation {
+    /// As in new clusters.
+    #[default]
+    Snapshot,
+    /// As in older ones: error 1023.
+    Serializable,
+}
+
+/// Which codecs COPY reads inside Parquet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Codecs {
+    /// Those that the documentation of COPY and Spectrum names, and none: Snappy and gzip (bzip2 does not
+    /// exist inside Parquet). Field reports have zstd refused.
+    #[default]
+    Documented,
+    /// Whatever the Parquet reader reads, as a later release may do.
+    Any,
+}
+
+/// What is special about a server.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    pub mode: Mode,
+    pub method: AuthMethod,
+    pub isolation: Isolation,
+    /// The folder that holds a folder for each bucket, in which the files are the objects.
+    pub buckets: PathBuf,
+    /// The buckets that are in another region than the cluster.
+    pub other_region_buckets: Vec<String>,
+    pub codecs: Codecs,
+}
+
+/// What the sessions of a server share.
+struct SimulatorState {
+    settings: Settings,
+    faults: FaultInjector,
+    /// The database behind it.
+    backend_database: Database,
+    session_count: AtomicUsize,
+    next_query_id: AtomicU64,
+    is_shut_down: AtomicBool,
+    clients: Mutex<Vec<TcpStream>>,
+    /// A session in which nothing is rolled back.
+    autocommit_client: Mutex<Client>,
+}
+
+/// A server. Dropped, its sessions are over.
+pub struct RedshiftSimulator {
+    shared: Arc<SimulatorState>,
+    frontend_database: Database,
+}
+
+impl RedshiftSimulator {
+    /// A server on a new database.
+    pub fn start(settings: Settings) -> Self {
+        Self::start_on(
+            crate::support::postgres_server::shared_server().create_database(),
+            settings,
+        )
+    }
+
+    /// A server on a database: to be Redshift, on an empty one.
+    pub fn start_on(behind: Database, settings: Settings) -> Self {
+        let mut keeper = behind.connect();
+        if settings.mode == Mode::Redshift {
+            keeper.batch_execute(include_str!("catalog.sql")).unwrap();
+        }
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let front = Database {
+            host: "127.0.0.1".to_owned(),
+            port: listener.local_addr().unwrap().port(),
+            name: behind.name.clone(),
+            user: USER.to_owned(),
+            password: PASSWORD.to_owned(),
+        };
+        let shared = Arc::new(SimulatorState {
+            settings,
+            faults: FaultInjector::default(),
+            backend_database: behind,
+            session_count: AtomicUsize::new(0),
+            next_query_id: AtomicU64::new(1001),
+            is_shut_down: AtomicBool::new(false),
+            clients: Mutex::default(),
+            autocommit_client: Mutex::new(keeper),
+        });
+        let serving = shared.clone();
+        thread::spawn(move || serving.accept_connections(&listener));
+        Self {
+            shared,
+            frontend_database: front,
+        }
+    }
+
+    /// Its address for `--warehouse`. The password is not in it: give it as PGPASSWORD.
+    pub fn url(&self) -> String {
+        let url = self.frontend_database.url();
+        match self.shared.settings.mode {
+            Mode::Redshift => url.replacen("postgres", "redshift", 1),
+            Mode::Postgres => url,
+        }
+    }
+
+    /// Where it is, and who may log in.
+    pub fn database(&self) -> &Database {
+        &self.frontend_database
+    }
+
+    /// A session.
+    pub fn connect(&self) -> Client {
+        self.frontend_database.connect()
+    }
+
+    /// What it saw, and what shall go wrong.
+    pub fn faults(&self) -> &FaultInjector {
+        &self.shared.faults
+    }
+
+    /// A session of the PostgreSQL behind it, to look at the tables.
+    pub fn backend_client(&self) -> Client {
+        self.shared.backend_database.connect()
+    }
+}
+
+impl Drop for RedshiftSimulator {
+    fn drop(&mut self) {
+        self.shared.is_shut_down.store(true, Ordering::Relaxed);
+        // Whoever listens has to be woken.
+        let _ = TcpStream::connect((
+            self.frontend_database.host.as_str(),
+            self.frontend_database.port,
+        ));
+        for client in self.shared.clients.lock().unwrap().drain(..) {
+            let _ = client.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+impl SimulatorState {
+    fn accept_connections(self: Arc<Self>, listener: &TcpListener) {
+        for client in listener.incoming().map_while(Result::ok) {
+            if self.is_shut_down.load(Ordering::Relaxed) {
+                return;
+            }
+            self.clients
+                .lock()
+                .unwrap()
+                .push(client.try_clone().unwrap());
+            let shared = self.clone();
+            thread::spawn(move || {
+                let session = shared.log_in(&client);
+                let _ = session.and_then(|mut session| session.serve());
+                let _ = client.shutdown(Shutdown::Both);
+            });
+        }
+    }
+
+    /// Writes down why a load failed, whatever becomes of its transaction.
+    fn record_load_error(&self, process: i32, query: u64, error: &LoadError) {
+        let mut keeper = self.autocommit_client.lock().unwrap();
+        let column = error.column.as_ref();
+        let name = column.map(|column| column.name.clone());
+        let ty = column.map(|column| column.ty.clone());
+        let length = column.map(parquet::TargetColumn::max_bytes_text);
+        let sql = "INSERT INTO redshift.load_errors \
+                   (pid, query, table_id, file, line, name, type, length, code, message, value) \
+                   VALUES ($1, $2, to_regclass($3)::oid::bigint::int, $4, $5, $6, $7, $8, $9, $10, $11)";
+        keeper
+            .execute(
+                sql,
+                &[
+                    &process,
+                    &query.cast_signed(),
+                    &error.table,
+                    &error.file,
+                    &(error.line as i64),
+                    &name,
+                    &ty,
+                    &length,
+                    &error.code.cast_signed(),
+                    &error.message,
+                    &error.value,
+                ],
+            )
+            .unwrap();
+    }
+
+    /// Lets a client in, and logs in to the database for it.
+    fn log_in(self: Arc<Self>, client: &TcpStream) -> SessionResult<ClientSession> {
+        client.set_nodelay(true)?;
+        let mut reader = BufReader::with_capacity(1 << 16, client.try_clone()?);
+        let mut writer = client.try_clone()?;
+        let parameters = loop {
+            let body = protocol::read_body(&mut reader)?;
+            match body.split_first_chunk::<4>() {
+                Some((code, rest)) if u32::from_be_bytes(*code) == 196_608 => {
+                    break parse_startup_parameters(rest);
+                }
+                Some((code, _)) if u32::from_be_bytes(*code) == 80_877_102 => {
+                    self.cancel(&body)?;
+                    return Err(SessionError::ConnectionClosed);
+                }
+                // No TLS, and nothing else in place of it.
+                _ => writer.write_all(b"N")?,
+            }
+        };
+        let parameter = |name: &str| parameters.get(name).map_or("", String::as_str);
+        if !self.authenticate(parameter("user"), &mut reader, &mut writer)? {
+            let message = format!(
+                "password authentication failed for user \"{}\"",
+                parameter("user")
+            );
+            SqlError::new("28000", message)
+                .to_fatal_message()
+                .write_to(&mut writer)?;
+            return Err(SessionError::ConnectionClosed);
+        }
+        if parameter("database") != self.backend_database.name {
+            let message = format!("database \"{}\" does not exist", parameter("database"));
+            SqlError::new("3D000", message)
+                .to_fatal_message()
+                .write_to(&mut writer)?;
+            return Err(SessionError::ConnectionClosed);
+        }
+        let redshift = [
+            ("standard_conforming_strings", "off"),
+            ("escape_string_warning", "off"),
+            ("TimeZone", "UTC"),
+            (
+                "default_transaction_isolation",
+                match self.settings.isolation {
+                    Isolation::Snapshot => "repeatable read",
+                    Isolation::Serializable => "serializable",
+                },
+            ),
+        ];
+        let mut all = vec![
+            ("client_encoding", "UTF8"),
+            ("application_name", parameter("application_name")),
+        ];
+        if self.settings.mode == Mode::Redshift {
+            all.extend(redshift);
+        }
+        let mut backend = PgSession::connect(&self.backend_database, &all)?;
+        let mut out = Vec::new();
+        Message::from_bytes(b'R', [0; 4]).append_to(&mut out);
+        let mut process = 0;
+        for message in std::mem::take(&mut backend.startup_messages) {
+            let [name] = message.texts();
+            let redshift = self.settings.mode == Mode::Redshift;
+            match (message.tag, name.as_str()) {
+                (b'S', "server_version") if redshift => {
+                    Message::from_texts(b'S', &["server_version", "8.0.2"]).append_to(&mut out);
+                }
+                (b'K', _) => {
+                    process = i32::from_be_bytes(*message.body.first_chunk().unwrap());
+                    message.append_to(&mut out);
+                }
+                _ => message.append_to(&mut out),
+            }
+        }
+        Message::ready_for_query(b'I').append_to(&mut out);
+        writer.write_all(&out)?;
+        out.clear();
+        Ok(ClientSession {
+            session_number: self.session_count.fetch_add(1, Ordering::Relaxed) + 1,
+            shared: self,
+            reader,
+            writer,
+            backend,
+            statement_count: 0,
+            backend_pid: process,
+            last_copy: LastCopy::default(),
+            out_buffer: out,
+            hold_output: false,
+            in_implicit_transaction: false,
+            only_locks_so_far: false,
+            pending_messages: Vec::new(),
+            prepared: HashMap::new(),
+            portals: HashMap::new(),
+        })
+    }
+
+    /// Passes on the wish to end a query.
+    fn cancel(&self, body: &[u8]) -> SessionResult<()> {
+        let mut stream = TcpStream::connect((
+            self.backend_database.host.as_str(),
+            self.backend_database.port,
+        ))?;
+        stream.write_all(&16_u32.to_be_bytes())?;
+        stream.write_all(body)?;
+        let _ = stream.read(&mut [0]);
+        Ok(())
+    }
+
+    /// Whether the client knows the password.
+    fn authenticate(
+        &self,
+        user: &str,
+        reader: &mut BufReader<TcpStream>,
+        writer: &mut TcpStream,
+    ) -> SessionResult<bool> {
+        let salt = *b"salt";
+        let (mut auth_request, expected) = match self.settings.method {
+            AuthMethod::Md5 => (
+                vec![0, 0, 0, 5],
+                md5_hash(USER.as_bytes(), PASSWORD.as_bytes(), salt),
+            ),
+            AuthMethod::Cleartext => (vec![0, 0, 0, 3], PASSWORD.to_owned()),
+            // Whoever knows the method may answer what they like: nobody is let in by it here.
+            AuthMethod::Sha256 => (vec![0, 0, 0, 13, 0, 0, 0, 1], "\0".to_owned()),
+        };
+        if self.settings.method != AuthMethod::Cleartext {
+            auth_request.extend(salt);
+        }
+        Message::from_bytes(b'R', auth_request).write_to(writer)?;
+        let [given] = Message::read(reader)?.texts();
+        Ok(user == USER && given == expected)
+    }
+}
+
+/// What a client says of itself when it begins.
+fn parse_startup_parameters(body: &[u8]) -> HashMap<String, String> {
+    let mut texts = body
+        .split(|byte| *byte == 0)
+        .map(|text| String::from_utf8_lossy(text).into_owned());
+    let mut parameters = HashMap::new();
+    while let (Some(name), Some(value)) = (texts.next(), texts.next()) {
+        parameters.insert(name, value);
+    }
+    parameters
+}

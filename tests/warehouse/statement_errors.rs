@@ -1,0 +1,179 @@
+//! What failures of statements mean, and the one line for each.
+
+use std::io::Write;
+
+use sparkify::warehouse::connect::error::{
+    ErrorClass, StatementError, copy_error, statement_error,
+};
+use sparkify::warehouse::connect::session::Session;
+
+use crate::support::postgres_server::shared_server;
+
+/// One line with all these words.
+#[track_caller]
+fn assert_statement_error(failure: &StatementError, cause: ErrorClass, words: &[&str]) {
+    let line = failure.error.to_string();
+    assert_eq!(failure.class, cause, "{line}");
+    for words in words {
+        assert!(line.contains(words), "{line}");
+    }
+    assert!(!line.contains(char::is_control), "{line}");
+}
+
+#[test]
+fn sqlstate_and_message_determine_class_and_hint() {
+    use ErrorClass::{Conflict, ConnectionLost, Fatal};
+    let mut session =
+        Session::open(&shared_server().create_database().connection_config()).unwrap();
+    for (code, text, cause, hint) in [
+        ("40001", "could not serialize", Conflict, ""),
+        ("40P01", "deadlock detected", Conflict, ""),
+        ("55P03", "could not obtain lock", Conflict, ""),
+        (
+            "XX000",
+            "1023 DETAIL: Serializable isolation violation on table",
+            Conflict,
+            "",
+        ),
+        ("XX000", "ERROR: 1023", Conflict, ""),
+        (
+            "XX000",
+            "could not complete because of conflict with concurrent transaction",
+            Conflict,
+            "",
+        ),
+        ("XX000", "internal error", Fatal, "internal error (XX000)"),
+        ("22P02", "invalid value 1023", Fatal, "22P02"),
+        ("57P01", "terminating", ConnectionLost, ""),
+        ("57P02", "crash", ConnectionLost, ""),
+        ("57P03", "starting up", ConnectionLost, ""),
+        ("08006", "connection failure", ConnectionLost, "08006"),
+        (
+            "57014",
+            "canceling statement due to statement timeout",
+            Fatal,
+            "statement_timeout",
+        ),
+        ("42501", "permission denied for table users", Fatal, "GRANT"),
+        (
+            "42P01",
+            "relation \"users\" does not exist",
+            Fatal,
+            "sparkify create-tables",
+        ),
+        (
+            "42703",
+            "column \"x\" does not exist",
+            Fatal,
+            "--drop makes them anew",
+        ),
+        ("53100", "disk full", Fatal, "free some space"),
+        (
+            "53300",
+            "too many connections",
+            Fatal,
+            "close other sessions",
+        ),
+        ("25006", "read-only transaction", Fatal, "replica"),
+        ("22000", "two\nlines\tand \x1b[31mred", Fatal, "two lines"),
+    ] {
+        let sql =
+            format!("DO $do$ BEGIN RAISE '%', $t${text}$t$ USING ERRCODE = '{code}'; END $do$");
+        assert_statement_error(&session.execute(&sql).unwrap_err(), cause, &[code, hint]);
+        assert_statement_error(&session.query(&sql).unwrap_err(), cause, &[code, hint]);
+    }
+    assert_statement_error(
+        &session.describe("SELECT * FROM nothing").unwrap_err(),
+        Fatal,
+        &["42P01"],
+    );
+    assert_statement_error(
+        &session.copy_in("COPY nothing FROM STDIN").err().unwrap(),
+        Fatal,
+        &["42P01"],
+    );
+}
+
+#[test]
+fn server_detail_is_in_the_error() {
+    let mut session =
+        Session::open(&shared_server().create_database().connection_config()).unwrap();
+    session
+        .execute("CREATE TABLE u (a INTEGER PRIMARY KEY); INSERT INTO u VALUES (7)")
+        .unwrap();
+    let failure = session.execute("INSERT INTO u VALUES (7)").unwrap_err();
+    assert_statement_error(
+        &failure,
+        ErrorClass::Fatal,
+        &["23505", "Key (a)=(7) already exists"],
+    );
+}
+
+#[test]
+fn concurrent_update_is_a_conflict() {
+    let address = shared_server().create_database().connection_config();
+    let mut sessions = [(); 2].map(|()| Session::open(&address).unwrap());
+    sessions[0]
+        .execute("CREATE TABLE c (a INTEGER); INSERT INTO c VALUES (1)")
+        .unwrap();
+    for session in &mut sessions {
+        session
+            .execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT * FROM c")
+            .unwrap();
+    }
+    sessions[0].execute("UPDATE c SET a = 2; COMMIT").unwrap();
+    let failure = sessions[1].execute("UPDATE c SET a = 3").unwrap_err();
+    assert_statement_error(
+        &failure,
+        ErrorClass::Conflict,
+        &["another transaction was in the way", "40001"],
+    );
+    // The session is as good as before.
+    sessions[1].execute("ROLLBACK; UPDATE c SET a = 3").unwrap();
+}
+
+#[test]
+fn terminated_session_is_connection_lost() {
+    let database = shared_server().create_database();
+    let mut session = Session::open(&database.connection_config()).unwrap();
+    let end = format!(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+         WHERE datname = '{}' AND application_name = 'sparkify'",
+        database.name
+    );
+    session.execute("CREATE TABLE t (a INTEGER)").unwrap();
+    shared_server().admin_client().batch_execute(&end).unwrap();
+    assert_statement_error(
+        &session.execute("SELECT 1").unwrap_err(),
+        ErrorClass::ConnectionLost,
+        &[],
+    );
+    assert_statement_error(
+        &session.query("SELECT 1").unwrap_err(),
+        ErrorClass::ConnectionLost,
+        &["lost"],
+    );
+
+    let mut session = Session::open(&database.connection_config()).unwrap();
+    let mut copy = session.copy_in("COPY t FROM STDIN").unwrap();
+    shared_server().admin_client().batch_execute(&end).unwrap();
+    let error = loop {
+        if let Err(error) = copy.write_all(&b"1\n".repeat(10_000)) {
+            break error;
+        }
+    };
+    assert_statement_error(&copy_error(&error), ErrorClass::ConnectionLost, &[]);
+}
+
+#[test]
+fn invalid_copy_data_is_fatal() {
+    let mut session =
+        Session::open(&shared_server().create_database().connection_config()).unwrap();
+    session.execute("CREATE TABLE t (a INTEGER)").unwrap();
+    let mut copy = session.copy_in("COPY t FROM STDIN").unwrap();
+    copy.write_all(b"1\nword\n").unwrap();
+    let error = copy.finish().unwrap_err();
+    let refused = statement_error(&error);
+    assert_statement_error(&refused, ErrorClass::Fatal, &["22P02", "COPY t, line 2"]);
+    session.execute("SELECT 1").unwrap();
+}

@@ -1,0 +1,318 @@
+//! PostgreSQL servers of the tests: a cluster in a temp folder, which ends with the test process.
+//!
+//! [`shared`] is one for the whole process, in which each test makes a [`Database`] of its own;
+//! [`Server::start`] makes one that is set up in another way.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use postgres::{Client, NoTls};
+use sparkify::warehouse::connect::config::{ConnectionConfig, ConnectionFlags};
+use tempfile::TempDir;
+
+/// Who may do everything on every server.
+pub const SUPERUSER: &str = "sparkify";
+/// Their password.
+pub const SUPERUSER_PASSWORD: &str = "password of the tests";
+
+/// Stops the server when the test process is gone.
+const SUPERVISOR_SCRIPT: &str = include_str!("postgres_server.sh");
+
+/// What is special about a server.
+#[derive(Default)]
+pub struct ServerOptions {
+    /// The certificate and its key, in PEM: the server speaks TLS, too.
+    pub tls: Option<(String, String)>,
+    /// All of `pg_hba.conf`, in place of passwords by SCRAM for everybody.
+    pub hba: Option<String>,
+    /// More lines of `postgresql.conf`, as `name` and `value` (quoted where it has to be).
+    pub settings: Vec<(String, String)>,
+}
+
+/// A PostgreSQL server.
+pub struct PostgresServer {
+    /// Its port on 127.0.0.1.
+    pub port: u16,
+    folder: PathBuf,
+    database_count: AtomicU32,
+    supervisor: Child,
+    // Open for as long as the server is wanted.
+    port_pipe: Option<ChildStdin>,
+}
+
+/// A database of a test.
+#[derive(Debug, Clone)]
+pub struct Database {
+    pub host: String,
+    pub port: u16,
+    pub name: String,
+    pub user: String,
+    pub password: String,
+}
+
+/// The server that the tests of this process share: passwords by SCRAM, no TLS.
+pub fn shared_server() -> &'static PostgresServer {
+    static SHARED: OnceLock<PostgresServer> = OnceLock::new();
+    SHARED.get_or_init(|| PostgresServer::start(ServerOptions::default()))
+}
+
+impl PostgresServer {
+    /// Starts a server, which runs until this is dropped or the process ends.
+    pub fn start(options: ServerOptions) -> Self {
+        let bin = find_postgres_bin_dir();
+        // The supervisor removes it: a kept one would stay behind when the process is killed.
+        let folder = TempDir::with_prefix("sparkify-pg-").unwrap().keep();
+        write_server_files(&folder, options);
+
+        let mut supervisor = Command::new("sh")
+            .args(["-c", SUPERVISOR_SCRIPT, "sh"])
+            .args([&folder, &bin])
+            .arg(SUPERUSER)
+            .env("LC_ALL", "C")
+            .env_remove("PGDATA")
+            .current_dir(&folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            // Ctrl-C is for the test process, whose end the supervisor waits for.
+            .process_group(0)
+            .spawn()
+            .expect("sh is there");
+        let mut responses = BufReader::new(supervisor.stdout.take().unwrap());
+        let mut ports = supervisor.stdin.take().unwrap();
+
+        let log = || fs::read_to_string(folder.join("log")).unwrap_or_default();
+        assert!(is_ready(&mut responses), "initdb failed:\n{}", log());
+        let port = (0..10).find_map(|_| {
+            let port = free_port();
+            writeln!(ports, "{port}").unwrap();
+            is_ready(&mut responses).then_some(port)
+        });
+        let port = port.unwrap_or_else(|| panic!("PostgreSQL does not start:\n{}", log()));
+        Self {
+            port,
+            folder,
+            database_count: AtomicU32::new(0),
+            supervisor,
+            port_pipe: Some(ports),
+        }
+    }
+
+    /// A new, empty database.
+    pub fn create_database(&self) -> Database {
+        let number = self.database_count.fetch_add(1, Ordering::Relaxed);
+        let database = self.database_named(&format!("test_{number}"));
+        self.admin_client()
+            .batch_execute(&format!("CREATE DATABASE {}", database.name))
+            .unwrap();
+        database
+    }
+
+    /// A session of [`USER`] in the database `postgres`, for what concerns the whole server.
+    pub fn admin_client(&self) -> Client {
+        self.database_named("postgres").connect()
+    }
+
+    /// The folder of the server, in which its socket is, too.
+    pub fn dir(&self) -> &Path {
+        &self.folder
+    }
+
+    fn database_named(&self, name: &str) -> Database {
+        Database {
+            host: "127.0.0.1".to_owned(),
+            port: self.port,
+            name: name.to_owned(),
+            user: SUPERUSER.to_owned(),
+            password: SUPERUSER_PASSWORD.to_owned(),
+        }
+    }
+}
+
+impl Drop for PostgresServer {
+    fn drop(&mut self) {
+        drop(self.port_pipe.take());
+        let _ = self.supervisor.wait();
+    }
+}
+
+impl Database {
+    /// A session in it, without TLS.
+    pub fn connect(&self) -> Client {
+        postgres::Config::new()
+            .host(&self.host)
+            .port(self.port)
+            .dbname(&self.name)
+            .user(&self.user)
+            .password(&self.password)
+            .connect(NoTls)
+            .unwrap()
+    }
+
+    /// Its address, password included.
+    pub fn connection_config(&self) -> ConnectionConfig {
+        let url = self.url();
+        let flags = ConnectionFlags {
+            url: Some(&url),
+            ca_bundle: None,
+        };
+        let env = |name: &str| (name == "PGPASSWORD").then(|| self.password.clone());
+        let address = ConnectionConfig::resolve(flags, None, env, &mut Vec::new());
+        address.unwrap().unwrap()
+    }
+
+    /// Its address for `--warehouse`. The password is not in it: give it as PGPASSWORD.
+    pub fn url(&self) -> String {
+        let Self {
+            host,
+            port,
+            name,
+            user,
+            ..
+        } = self;
+        format!("postgres://{user}@{host}:{port}/{name}")
+    }
+}
+
+/// Where the newest PostgreSQL of this machine has its programs.
+fn find_postgres_bin_dir() -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let version = |folder: &Path| {
+        let name = folder.parent()?.file_name()?.to_str()?;
+        name.parse::<u32>().ok()
+    };
+    // Debian has them in a folder of the version, and none of the server's on the path.
+    let mut debian: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .map(|entry| entry.unwrap().path().join("bin"))
+        .collect();
+    debian.sort_by_key(|folder| std::cmp::Reverse(version(folder)));
+    std::env::split_paths(&path)
+        .chain(debian)
+        .find(|bin| {
+            ["initdb", "pg_ctl", "postgres"]
+                .iter()
+                .all(|name| bin.join(name).is_file())
+        })
+        .expect(
+            "these tests need PostgreSQL: apt-get install postgresql (or put initdb on the path)",
+        )
+}
+
+/// Writes what the supervisor makes a cluster from.
+fn write_server_files(folder: &Path, options: ServerOptions) {
+    let mut settings = format!(
+        "listen_addresses = '127.0.0.1'\nunix_socket_directories = '{}'\n",
+        folder.display()
+    );
+    // Nothing of it outlives the tests, and none of it may begin by itself.
+    settings += "fsync = off\nsynchronous_commit = off\nfull_page_writes = off\nautovacuum = off\n\
+        max_connections = 200\nshared_buffers = '64MB'\nmax_wal_senders = 0\nwal_level = minimal\n\
+        max_wal_size = '1GB'\ncheckpoint_timeout = '1d'\n";
+    let mut file = |name: &str, setting: Option<&str>, text: &str| {
+        let path = folder.join(name);
+        fs::write(&path, text).unwrap();
+        if let Some(setting) = setting {
+            settings += &format!("{setting} = '{}'\n", path.display());
+        }
+    };
+    file("password", None, SUPERUSER_PASSWORD);
+    if let Some(hba) = &options.hba {
+        file("pg_hba.conf", Some("hba_file"), hba);
+    }
+    if let Some((certificate, key)) = &options.tls {
+        file("server.crt", Some("ssl_cert_file"), certificate);
+        file("server.key", Some("ssl_key_file"), key);
+        restrict_to_owner(&folder.join("server.key"));
+        settings += "ssl = on\n";
+    }
+    for (name, value) in options.settings {
+        settings += &format!("{name} = {value}\n");
+    }
+    fs::write(folder.join("settings"), settings).unwrap();
+}
+
+/// The server refuses a key that others can read.
+fn restrict_to_owner(key: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(key, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+/// Whether the supervisor says that its last task is done.
+fn is_ready(answers: &mut BufReader<ChildStdout>) -> bool {
+    let mut answer = String::new();
+    answers.read_line(&mut answer).unwrap();
+    answer == "ready\n"
+}
+
+#[test]
+fn each_test_has_its_own_database() {
+    let databases = [
+        shared_server().create_database(),
+        shared_server().create_database(),
+    ];
+    for database in &databases {
+        let mut client = database.connect();
+        client
+            .batch_execute("CREATE TABLE only_here (n INTEGER)")
+            .unwrap();
+        let row = client.query_one("SELECT current_database()", &[]).unwrap();
+        assert_eq!(row.get::<_, String>(0), database.name);
+    }
+    assert!(databases[0].url().ends_with(&databases[0].name));
+}
+
+#[test]
+fn dropped_server_leaves_nothing() {
+    let server = PostgresServer::start(ServerOptions::default());
+    server.create_database();
+    let (folder, port) = (server.dir().to_owned(), server.port);
+    drop(server);
+    assert!(!folder.exists());
+    TcpListener::bind(("127.0.0.1", port)).expect("nobody listens there any more");
+}
+
+/// The test process is killed: here, the end of the pipe that it alone holds.
+#[test]
+fn killed_process_leaves_nothing() {
+    // This test again, as a process that starts a server and is killed.
+    const CHILD: &str = "SPARKIFY_TEST_KILLED";
+    if std::env::var_os(CHILD).is_some() {
+        println!("folder={}", shared_server().dir().display());
+        std::thread::sleep(std::time::Duration::from_secs(600));
+        return;
+    }
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args([
+            "support::postgres_server::killed_process_leaves_nothing",
+            "--exact",
+            "--nocapture",
+        ])
+        .env(CHILD, "1")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let folder = BufReader::new(child.stdout.take().unwrap())
+        .lines()
+        .map(Result::unwrap)
+        .find_map(|line| Some(PathBuf::from(line.split_once("folder=")?.1)))
+        .unwrap();
+    assert!(folder.join("data/postmaster.pid").exists());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    while folder.exists() {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+}
