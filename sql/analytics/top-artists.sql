@@ -1,6 +1,6 @@
 -- Which artists are played most?
 --
--- Plays whose song, and so whose artist, is not known (artist_id is null) are left out: known-songs tells how
+-- Plays whose song, and so whose artist, is not known (artist_id is null) are left out: match-rate tells how
 -- many those are.
 --
 -- artist_id, name  the artist

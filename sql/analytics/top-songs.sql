@@ -1,6 +1,6 @@
 -- Which songs are played most?
 --
--- Plays whose song is not known (song_id is null) are left out: known-songs tells how many those are.
+-- Plays whose song is not known (song_id is null) are left out: match-rate tells how many those are.
 --
 -- song_id, title  the song
 -- artist          the name of its artist

@@ -19,17 +19,17 @@ COPY staged_songplays (
 )
 FROM STDIN WITH (FORMAT "binary");
 
-COPY staged_ledger_users (user_id, start_time, session_id, item_in_session)
+COPY staged_state_users (user_id, start_time, session_id, item_in_session)
 FROM STDIN WITH (FORMAT "binary");
 
-COPY staged_ledger_artists (artist_id, song_id)
+COPY staged_state_artists (artist_id, song_id)
 FROM STDIN WITH (FORMAT "binary");
 
-COPY staged_ledger_songs (song_key, duration, song_id, artist_id)
+COPY staged_state_songs (song_key, duration, song_id, artist_id)
 FROM STDIN WITH (FORMAT "binary");
 
-COPY staged_ledger_songplays (songplay_id, song_key, duration)
+COPY staged_state_songplays (songplay_id, song_key, duration)
 FROM STDIN WITH (FORMAT "binary");
 
-COPY staged_ledger_objects (object, etag, rows)
+COPY staged_source_objects (object, etag, rows)
 FROM STDIN WITH (FORMAT "binary");

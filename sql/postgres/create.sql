@@ -62,7 +62,7 @@ CREATE INDEX IF NOT EXISTS songplays_start_time ON songplays USING brin (start_t
 -- The ledger: what a later load needs to know of the earlier ones.
 
 -- The event that each row of users is from: only a later one replaces it.
-CREATE TABLE IF NOT EXISTS ledger_users (
+CREATE TABLE IF NOT EXISTS state_users (
     user_id         INTEGER NOT NULL PRIMARY KEY,
     start_time      TIMESTAMP NOT NULL,
     session_id      INTEGER NOT NULL,
@@ -70,14 +70,14 @@ CREATE TABLE IF NOT EXISTS ledger_users (
 );
 
 -- The song record that each row of artists is from.
-CREATE TABLE IF NOT EXISTS ledger_artists (
+CREATE TABLE IF NOT EXISTS state_artists (
     artist_id VARCHAR(32) COLLATE "C" NOT NULL PRIMARY KEY,
     song_id   VARCHAR(32) COLLATE "C" NOT NULL
 );
 
 -- The song that is found by a title, an artist's name and a duration. song_key is a hash of the two texts, as
 -- sql/redshift/create.sql has it.
-CREATE TABLE IF NOT EXISTS ledger_songs (
+CREATE TABLE IF NOT EXISTS state_songs (
     song_key  BIGINT NOT NULL,
     duration  DOUBLE PRECISION NOT NULL,
     song_id   VARCHAR(32) COLLATE "C" NOT NULL,
@@ -87,17 +87,17 @@ CREATE TABLE IF NOT EXISTS ledger_songs (
 
 -- What the song of each songplay is found by, should it come later than the play. One row at most a
 -- songplay, without a key of its own: it is only ever read as a whole.
-CREATE TABLE IF NOT EXISTS ledger_songplays (
+CREATE TABLE IF NOT EXISTS state_songplays (
     songplay_id BIGINT NOT NULL,
     song_key    BIGINT NOT NULL,
     duration    DOUBLE PRECISION NOT NULL
 );
 
 -- Without a key, whoever replicates this tells rows by all they hold.
-ALTER TABLE ledger_songplays REPLICA IDENTITY FULL;
+ALTER TABLE state_songplays REPLICA IDENTITY FULL;
 
 -- What was loaded: each log object of each run, written in the transaction that loads it.
-CREATE TABLE IF NOT EXISTS loads (
+CREATE TABLE IF NOT EXISTS load_history (
     run       VARCHAR(64) COLLATE "C" NOT NULL,
     object    VARCHAR(4096) COLLATE "C" NOT NULL,
     etag      VARCHAR(256) COLLATE "C" NOT NULL,
@@ -105,4 +105,4 @@ CREATE TABLE IF NOT EXISTS loads (
     loaded_at TIMESTAMP NOT NULL
 );
 
-ALTER TABLE loads REPLICA IDENTITY FULL;
+ALTER TABLE load_history REPLICA IDENTITY FULL;

@@ -9,11 +9,11 @@ ANALYZE staged_songs;
 ANALYZE staged_users;
 ANALYZE staged_time;
 ANALYZE staged_songplays;
-ANALYZE staged_ledger_users;
-ANALYZE staged_ledger_artists;
-ANALYZE staged_ledger_songs;
-ANALYZE staged_ledger_songplays;
-ANALYZE staged_ledger_objects;
+ANALYZE staged_state_users;
+ANALYZE staged_state_artists;
+ANALYZE staged_state_songs;
+ANALYZE staged_state_songplays;
+ANALYZE staged_source_objects;
 
 -- Into an empty star: keys are built and references checked once at the end and not row by row, which takes a
 -- fraction of the time. Whoever reads waits meanwhile. Only who owns the tables can do that; for others it is row
@@ -64,7 +64,7 @@ BEGIN
     LOOP
         BEGIN
             EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', key.relation, key.name);
-            INSERT INTO taken_off (relation, name, kind, definition)
+            INSERT INTO dropped_constraints (relation, name, kind, definition)
             VALUES (key.relation::TEXT, key.name, key.kind, key.definition);
         EXCEPTION
             -- Somebody else's table or view needs it: it stays.
@@ -94,7 +94,7 @@ FROM (
             l.song_id,
             1 AS staged
         FROM staged_artists s
-        JOIN staged_ledger_artists l ON l.artist_id = s.artist_id
+        JOIN staged_state_artists l ON l.artist_id = s.artist_id
         UNION ALL
         SELECT
             w.artist_id, w.name, w.location, w.latitude, w.longitude,
@@ -102,7 +102,7 @@ FROM (
             0 AS staged
         FROM artists w
         JOIN staged_artists s ON s.artist_id = w.artist_id
-        JOIN ledger_artists l ON l.artist_id = w.artist_id
+        JOIN state_artists l ON l.artist_id = w.artist_id
     ) AS candidates
 ) AS ranked
 WHERE place = 1 AND staged = 1;
@@ -122,15 +122,15 @@ SELECT n.artist_id, n.name, n.location, n.latitude, n.longitude
 FROM new_artists n
 WHERE NOT EXISTS (SELECT 1 FROM artists w WHERE w.artist_id = n.artist_id);
 
-UPDATE ledger_artists SET
+UPDATE state_artists SET
     song_id = n.song_id
 FROM new_artists n
-WHERE ledger_artists.artist_id = n.artist_id;
+WHERE state_artists.artist_id = n.artist_id;
 
-INSERT INTO ledger_artists (artist_id, song_id)
+INSERT INTO state_artists (artist_id, song_id)
 SELECT n.artist_id, n.song_id
 FROM new_artists n
-WHERE NOT EXISTS (SELECT 1 FROM ledger_artists w WHERE w.artist_id = n.artist_id);
+WHERE NOT EXISTS (SELECT 1 FROM state_artists w WHERE w.artist_id = n.artist_id);
 
 -- Songs: the smallest by title, artist, year and duration, null last.
 CREATE TEMP TABLE new_songs ON COMMIT DROP AS
@@ -191,7 +191,7 @@ FROM (
             l.start_time, l.session_id, l.item_in_session,
             1 AS staged
         FROM staged_users s
-        JOIN staged_ledger_users l ON l.user_id = s.user_id
+        JOIN staged_state_users l ON l.user_id = s.user_id
         UNION ALL
         SELECT
             w.user_id, w.first_name, w.last_name, w.gender, w.level,
@@ -199,7 +199,7 @@ FROM (
             0 AS staged
         FROM users w
         JOIN staged_users s ON s.user_id = w.user_id
-        JOIN ledger_users l ON l.user_id = w.user_id
+        JOIN state_users l ON l.user_id = w.user_id
     ) AS candidates
 ) AS ranked
 WHERE place = 1 AND staged = 1;
@@ -219,15 +219,15 @@ SELECT n.user_id, n.first_name, n.last_name, n.gender, n.level
 FROM new_users n
 WHERE NOT EXISTS (SELECT 1 FROM users w WHERE w.user_id = n.user_id);
 
-UPDATE ledger_users SET
+UPDATE state_users SET
     start_time = n.start_time, session_id = n.session_id, item_in_session = n.item_in_session
 FROM new_users n
-WHERE ledger_users.user_id = n.user_id;
+WHERE state_users.user_id = n.user_id;
 
-INSERT INTO ledger_users (user_id, start_time, session_id, item_in_session)
+INSERT INTO state_users (user_id, start_time, session_id, item_in_session)
 SELECT n.user_id, n.start_time, n.session_id, n.item_in_session
 FROM new_users n
-WHERE NOT EXISTS (SELECT 1 FROM ledger_users w WHERE w.user_id = n.user_id);
+WHERE NOT EXISTS (SELECT 1 FROM state_users w WHERE w.user_id = n.user_id);
 
 -- Moments.
 INSERT INTO time (start_time, hour, day, week, month, year, weekday)
@@ -238,8 +238,8 @@ WHERE NOT EXISTS (SELECT 1 FROM time t WHERE t.start_time = s.start_time);
 -- Songs that came with an earlier batch and are not in this one, or only with larger ids.
 CREATE TEMP TABLE known_songs ON COMMIT DROP AS
 SELECT k.song_key, k.duration, k.song_id, k.artist_id
-FROM ledger_songs k
-LEFT JOIN staged_ledger_songs s ON s.song_key = k.song_key AND s.duration = k.duration
+FROM state_songs k
+LEFT JOIN staged_state_songs s ON s.song_key = k.song_key AND s.duration = k.duration
 WHERE
     s.song_key IS NULL
     OR k.song_id < s.song_id
@@ -248,7 +248,7 @@ WHERE
 ANALYZE known_songs;
 
 -- The songs that plays find: of several the one with the smallest song_id, then with the smallest artist_id.
-CREATE TEMP TABLE new_ledger_songs ON COMMIT DROP AS
+CREATE TEMP TABLE new_state_songs ON COMMIT DROP AS
 SELECT song_key, duration, song_id, artist_id
 FROM (
     SELECT
@@ -263,29 +263,29 @@ FROM (
         SELECT
             s.song_key, s.duration, s.song_id, s.artist_id,
             1 AS staged
-        FROM staged_ledger_songs s
+        FROM staged_state_songs s
         UNION ALL
         SELECT
             w.song_key, w.duration, w.song_id, w.artist_id,
             0 AS staged
-        FROM ledger_songs w
-        JOIN staged_ledger_songs s ON s.song_key = w.song_key AND s.duration = w.duration
+        FROM state_songs w
+        JOIN staged_state_songs s ON s.song_key = w.song_key AND s.duration = w.duration
     ) AS candidates
 ) AS ranked
 WHERE place = 1 AND staged = 1;
 
-ANALYZE new_ledger_songs;
+ANALYZE new_state_songs;
 
-UPDATE ledger_songs SET
+UPDATE state_songs SET
     song_id = n.song_id, artist_id = n.artist_id
-FROM new_ledger_songs n
-WHERE ledger_songs.song_key = n.song_key AND ledger_songs.duration = n.duration;
+FROM new_state_songs n
+WHERE state_songs.song_key = n.song_key AND state_songs.duration = n.duration;
 
-INSERT INTO ledger_songs (song_key, duration, song_id, artist_id)
+INSERT INTO state_songs (song_key, duration, song_id, artist_id)
 SELECT n.song_key, n.duration, n.song_id, n.artist_id
-FROM new_ledger_songs n
+FROM new_state_songs n
 WHERE NOT EXISTS (
-    SELECT 1 FROM ledger_songs w WHERE w.song_key = n.song_key AND w.duration = n.duration
+    SELECT 1 FROM state_songs w WHERE w.song_key = n.song_key AND w.duration = n.duration
 );
 
 -- Events that are there already, and whether this delivery is the same.
@@ -307,8 +307,8 @@ SELECT
     n.song_key AS new_key, n.duration AS new_duration,
     o.song_key AS old_key, o.duration AS old_duration
 FROM repeated_songplays r
-LEFT JOIN staged_ledger_songplays n ON n.songplay_id = r.songplay_id
-LEFT JOIN ledger_songplays o ON o.songplay_id = r.songplay_id
+LEFT JOIN staged_state_songplays n ON n.songplay_id = r.songplay_id
+LEFT JOIN state_songplays o ON o.songplay_id = r.songplay_id
 WHERE r.is_same IS NOT TRUE OR (n.song_key, n.duration) IS DISTINCT FROM (o.song_key, o.duration);
 
 ANALYZE differing_songplays;
@@ -322,7 +322,7 @@ SELECT
 FROM differing_songplays d
 JOIN staged_songplays s ON s.songplay_id = d.songplay_id
 JOIN songplays w ON w.songplay_id = d.songplay_id
-LEFT JOIN ledger_songs k ON k.song_key = d.new_key AND k.duration = d.new_duration
+LEFT JOIN state_songs k ON k.song_key = d.new_key AND k.duration = d.new_duration
 WHERE
     (
         s.level,
@@ -339,9 +339,9 @@ WHERE
 ANALYZE new_songplays;
 
 -- What is left of the staged events is not there yet.
-DELETE FROM staged_ledger_songplays
+DELETE FROM staged_state_songplays
 USING repeated_songplays
-WHERE repeated_songplays.songplay_id = staged_ledger_songplays.songplay_id;
+WHERE repeated_songplays.songplay_id = staged_state_songplays.songplay_id;
 
 DELETE FROM staged_songplays
 USING repeated_songplays
@@ -349,7 +349,7 @@ WHERE repeated_songplays.songplay_id = staged_songplays.songplay_id;
 
 -- Songs that came with an earlier batch, to the plays of this one.
 UPDATE staged_songplays SET song_id = k.song_id, artist_id = k.artist_id
-FROM staged_ledger_songplays l, known_songs k
+FROM staged_state_songplays l, known_songs k
 WHERE
     l.song_key = k.song_key
     AND l.duration = k.duration
@@ -357,14 +357,14 @@ WHERE
 
 -- Songs that came with this batch, to the plays of earlier ones. Plays with a smaller delivery follow, so that each
 -- play changes once.
-DELETE FROM ledger_songplays
+DELETE FROM state_songplays
 USING new_songplays
-WHERE new_songplays.songplay_id = ledger_songplays.songplay_id;
+WHERE new_songplays.songplay_id = state_songplays.songplay_id;
 
 CREATE TEMP TABLE found_songplays ON COMMIT DROP AS
 SELECT l.songplay_id, n.song_id, n.artist_id
-FROM ledger_songplays l
-JOIN new_ledger_songs n ON n.song_key = l.song_key AND n.duration = l.duration;
+FROM state_songplays l
+JOIN new_state_songs n ON n.song_key = l.song_key AND n.duration = l.duration;
 
 ANALYZE found_songplays;
 
@@ -388,20 +388,20 @@ SELECT
     songplay_id, start_time, user_id, level, song_id, artist_id, session_id, location, user_agent
 FROM staged_songplays;
 
-INSERT INTO ledger_songplays (songplay_id, song_key, duration)
+INSERT INTO state_songplays (songplay_id, song_key, duration)
 SELECT songplay_id, song_key, duration
-FROM staged_ledger_songplays;
+FROM staged_state_songplays;
 
-INSERT INTO ledger_songplays (songplay_id, song_key, duration)
+INSERT INTO state_songplays (songplay_id, song_key, duration)
 SELECT songplay_id, song_key, duration
 FROM new_songplays
 WHERE song_key IS NOT NULL;
 
 -- What was loaded.
-INSERT INTO loads (run, object, etag, rows, loaded_at)
+INSERT INTO load_history (run, object, etag, rows, loaded_at)
 SELECT :'run', s.object, s.etag, s.rows, now() AT TIME ZONE 'UTC'
-FROM staged_ledger_objects s
-WHERE NOT EXISTS (SELECT 1 FROM loads l WHERE l.run = :'run' AND l.object = s.object);
+FROM staged_source_objects s
+WHERE NOT EXISTS (SELECT 1 FROM load_history l WHERE l.run = :'run' AND l.object = s.object);
 
 -- References that wait for the end of the transaction: all rows are there by now.
 SET CONSTRAINTS ALL IMMEDIATE;
@@ -412,7 +412,7 @@ DECLARE
     key RECORD;
 BEGIN
     -- Keys before what refers to them.
-    FOR key IN SELECT relation, name, definition FROM taken_off ORDER BY kind DESC, name LOOP
+    FOR key IN SELECT relation, name, definition FROM dropped_constraints ORDER BY kind DESC, name LOOP
         EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I %s', key.relation, key.name, key.definition);
     END LOOP;
 END $$;

@@ -47,7 +47,7 @@ BEGIN
     LOOP
         BEGIN
             EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', key.relation, key.name);
-            INSERT INTO taken_off (relation, name, kind, definition)
+            INSERT INTO dropped_constraints (relation, name, kind, definition)
             VALUES (key.relation::TEXT, key.name, key.kind, key.definition);
         EXCEPTION
             -- Somebody else's table or view needs it: it stays.
@@ -63,11 +63,11 @@ BEGIN
     END IF;
 END $$;
 
-DELETE FROM loads;
-DELETE FROM ledger_songplays;
-DELETE FROM ledger_songs;
-DELETE FROM ledger_artists;
-DELETE FROM ledger_users;
+DELETE FROM load_history;
+DELETE FROM state_songplays;
+DELETE FROM state_songs;
+DELETE FROM state_artists;
+DELETE FROM state_users;
 DELETE FROM songplays;
 DELETE FROM time;
 DELETE FROM users;

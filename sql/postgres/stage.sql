@@ -7,7 +7,7 @@
 BEGIN;
 
 -- One load at a time: the others wait here. Whoever reads does not.
-LOCK TABLE loads IN SHARE ROW EXCLUSIVE MODE;
+LOCK TABLE load_history IN SHARE ROW EXCLUSIVE MODE;
 
 -- Compiling the statements of a load takes longer than carrying them out.
 SET LOCAL jit = off;
@@ -17,18 +17,18 @@ CREATE TEMP TABLE staged_songs (LIKE songs) ON COMMIT DROP;
 CREATE TEMP TABLE staged_users (LIKE users) ON COMMIT DROP;
 CREATE TEMP TABLE staged_time (LIKE time) ON COMMIT DROP;
 CREATE TEMP TABLE staged_songplays (LIKE songplays) ON COMMIT DROP;
-CREATE TEMP TABLE staged_ledger_users (LIKE ledger_users) ON COMMIT DROP;
-CREATE TEMP TABLE staged_ledger_artists (LIKE ledger_artists) ON COMMIT DROP;
-CREATE TEMP TABLE staged_ledger_songs (LIKE ledger_songs) ON COMMIT DROP;
-CREATE TEMP TABLE staged_ledger_songplays (LIKE ledger_songplays) ON COMMIT DROP;
-CREATE TEMP TABLE staged_ledger_objects (
+CREATE TEMP TABLE staged_state_users (LIKE state_users) ON COMMIT DROP;
+CREATE TEMP TABLE staged_state_artists (LIKE state_artists) ON COMMIT DROP;
+CREATE TEMP TABLE staged_state_songs (LIKE state_songs) ON COMMIT DROP;
+CREATE TEMP TABLE staged_state_songplays (LIKE state_songplays) ON COMMIT DROP;
+CREATE TEMP TABLE staged_source_objects (
     object VARCHAR(4096) COLLATE "C" NOT NULL,
     etag   VARCHAR(256) COLLATE "C" NOT NULL,
     rows   BIGINT NOT NULL
 ) ON COMMIT DROP;
 
 -- Keys and references that the load takes off, and puts back as they were.
-CREATE TEMP TABLE taken_off (
+CREATE TEMP TABLE dropped_constraints (
     relation   TEXT NOT NULL,
     name       TEXT NOT NULL,
     kind       TEXT NOT NULL,
@@ -44,8 +44,8 @@ WITH special AS (
     WHERE
         c.oid IN (
             'artists'::regclass, 'songs'::regclass, 'users'::regclass, 'time'::regclass, 'songplays'::regclass,
-            'ledger_users'::regclass, 'ledger_artists'::regclass, 'ledger_songs'::regclass,
-            'ledger_songplays'::regclass, 'loads'::regclass
+            'state_users'::regclass, 'state_artists'::regclass, 'state_songs'::regclass,
+            'state_songplays'::regclass, 'load_history'::regclass
         )
         AND (
             c.relkind <> 'r'
@@ -71,12 +71,12 @@ SELECT 'time' AS name, (SELECT COUNT(*) FROM time) AS rows FROM special
 UNION ALL
 SELECT 'songplays' AS name, (SELECT COUNT(*) FROM songplays) AS rows FROM special
 UNION ALL
-SELECT 'ledger_users' AS name, (SELECT COUNT(*) FROM ledger_users) AS rows FROM special
+SELECT 'state_users' AS name, (SELECT COUNT(*) FROM state_users) AS rows FROM special
 UNION ALL
-SELECT 'ledger_artists' AS name, (SELECT COUNT(*) FROM ledger_artists) AS rows FROM special
+SELECT 'state_artists' AS name, (SELECT COUNT(*) FROM state_artists) AS rows FROM special
 UNION ALL
-SELECT 'ledger_songs' AS name, (SELECT COUNT(*) FROM ledger_songs) AS rows FROM special
+SELECT 'state_songs' AS name, (SELECT COUNT(*) FROM state_songs) AS rows FROM special
 UNION ALL
-SELECT 'ledger_songplays' AS name, (SELECT COUNT(*) FROM ledger_songplays) AS rows FROM special
+SELECT 'state_songplays' AS name, (SELECT COUNT(*) FROM state_songplays) AS rows FROM special
 UNION ALL
-SELECT 'loads' AS name, (SELECT COUNT(*) FROM loads) AS rows FROM special;
+SELECT 'load_history' AS name, (SELECT COUNT(*) FROM load_history) AS rows FROM special;

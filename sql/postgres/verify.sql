@@ -91,55 +91,55 @@ WHERE
         WHERE w.songplay_id = n.songplay_id AND (w.song_id, w.artist_id) = (n.song_id, n.artist_id)
     )
 UNION ALL
-SELECT 'ledger_artists' AS name, COUNT(*) AS rows
+SELECT 'state_artists' AS name, COUNT(*) AS rows
 FROM new_artists n
 WHERE
-    EXISTS (SELECT FROM watched WHERE name = 'ledger_artists')
+    EXISTS (SELECT FROM watched WHERE name = 'state_artists')
     AND NOT EXISTS (
-        SELECT FROM ledger_artists w WHERE w.artist_id = n.artist_id AND w.song_id = n.song_id
+        SELECT FROM state_artists w WHERE w.artist_id = n.artist_id AND w.song_id = n.song_id
     )
 UNION ALL
-SELECT 'ledger_users' AS name, COUNT(*) AS rows
+SELECT 'state_users' AS name, COUNT(*) AS rows
 FROM new_users n
 WHERE
-    EXISTS (SELECT FROM watched WHERE name = 'ledger_users')
+    EXISTS (SELECT FROM watched WHERE name = 'state_users')
     AND NOT EXISTS (
-        SELECT FROM ledger_users w
+        SELECT FROM state_users w
         WHERE
             w.user_id = n.user_id
             AND (w.start_time, w.session_id, w.item_in_session) = (n.start_time, n.session_id, n.item_in_session)
     )
 UNION ALL
-SELECT 'ledger_songs' AS name, COUNT(*) AS rows
-FROM new_ledger_songs n
+SELECT 'state_songs' AS name, COUNT(*) AS rows
+FROM new_state_songs n
 WHERE
-    EXISTS (SELECT FROM watched WHERE name = 'ledger_songs')
+    EXISTS (SELECT FROM watched WHERE name = 'state_songs')
     AND NOT EXISTS (
-        SELECT FROM ledger_songs w
+        SELECT FROM state_songs w
         WHERE
             w.song_key = n.song_key
             AND w.duration = n.duration
             AND (w.song_id, w.artist_id) = (n.song_id, n.artist_id)
     )
 UNION ALL
-SELECT 'ledger_songplays' AS name, COUNT(*) AS rows
+SELECT 'state_songplays' AS name, COUNT(*) AS rows
 FROM (
-    SELECT songplay_id, song_key, duration FROM staged_ledger_songplays
+    SELECT songplay_id, song_key, duration FROM staged_state_songplays
     UNION ALL
     SELECT songplay_id, song_key, duration FROM new_songplays WHERE song_key IS NOT NULL
 ) AS n
 WHERE
-    EXISTS (SELECT FROM watched WHERE name = 'ledger_songplays')
+    EXISTS (SELECT FROM watched WHERE name = 'state_songplays')
     AND NOT EXISTS (
-        SELECT FROM ledger_songplays w
+        SELECT FROM state_songplays w
         WHERE w.songplay_id = n.songplay_id AND (w.song_key, w.duration) = (n.song_key, n.duration)
     )
 UNION ALL
-SELECT 'loads' AS name, COUNT(*) AS rows
-FROM staged_ledger_objects n
+SELECT 'load_history' AS name, COUNT(*) AS rows
+FROM staged_source_objects n
 WHERE
-    EXISTS (SELECT FROM watched WHERE name = 'loads')
+    EXISTS (SELECT FROM watched WHERE name = 'load_history')
     AND NOT EXISTS (
-        SELECT FROM loads w
+        SELECT FROM load_history w
         WHERE w.run = :'run' AND w.object = n.object AND (w.etag, w.rows) = (n.etag, n.rows)
     );

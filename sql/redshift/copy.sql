@@ -19,17 +19,17 @@ COPY staged_songplays (
 )
 FROM :'songplays' IAM_ROLE :iam_role FORMAT AS PARQUET MANIFEST;
 
-COPY staged_ledger_users (user_id, start_time, session_id, item_in_session)
-FROM :'ledger_users' IAM_ROLE :iam_role FORMAT AS PARQUET MANIFEST;
+COPY staged_state_users (user_id, start_time, session_id, item_in_session)
+FROM :'state_users' IAM_ROLE :iam_role FORMAT AS PARQUET MANIFEST;
 
-COPY staged_ledger_artists (artist_id, song_id)
-FROM :'ledger_artists' IAM_ROLE :iam_role FORMAT AS PARQUET MANIFEST;
+COPY staged_state_artists (artist_id, song_id)
+FROM :'state_artists' IAM_ROLE :iam_role FORMAT AS PARQUET MANIFEST;
 
-COPY staged_ledger_songs (song_key, duration, song_id, artist_id)
-FROM :'ledger_songs' IAM_ROLE :iam_role FORMAT AS PARQUET MANIFEST;
+COPY staged_state_songs (song_key, duration, song_id, artist_id)
+FROM :'state_songs' IAM_ROLE :iam_role FORMAT AS PARQUET MANIFEST;
 
-COPY staged_ledger_songplays (songplay_id, song_key, duration)
-FROM :'ledger_songplays' IAM_ROLE :iam_role FORMAT AS PARQUET MANIFEST;
+COPY staged_state_songplays (songplay_id, song_key, duration)
+FROM :'state_songplays' IAM_ROLE :iam_role FORMAT AS PARQUET MANIFEST;
 
-COPY staged_ledger_objects (object, etag, rows)
-FROM :'ledger_objects' IAM_ROLE :iam_role FORMAT AS PARQUET MANIFEST;
+COPY staged_source_objects (object, etag, rows)
+FROM :'source_objects' IAM_ROLE :iam_role FORMAT AS PARQUET MANIFEST;

@@ -63,7 +63,7 @@ DISTSTYLE KEY DISTKEY (start_time) SORTKEY (start_time) ENCODE AUTO;
 -- The ledger: what a later load needs to know of the earlier ones.
 
 -- The event that each row of users is from: only a later one replaces it.
-CREATE TABLE IF NOT EXISTS ledger_users (
+CREATE TABLE IF NOT EXISTS state_users (
     user_id         INTEGER NOT NULL PRIMARY KEY,
     start_time      TIMESTAMP NOT NULL,
     session_id      INTEGER NOT NULL,
@@ -72,7 +72,7 @@ CREATE TABLE IF NOT EXISTS ledger_users (
 DISTSTYLE ALL SORTKEY (user_id) ENCODE AUTO;
 
 -- The song record that each row of artists is from.
-CREATE TABLE IF NOT EXISTS ledger_artists (
+CREATE TABLE IF NOT EXISTS state_artists (
     artist_id VARCHAR(32) NOT NULL PRIMARY KEY,
     song_id   VARCHAR(32) NOT NULL
 )
@@ -81,7 +81,7 @@ DISTSTYLE ALL SORTKEY (artist_id) ENCODE AUTO;
 -- The song that is found by a title, an artist's name and a duration. song_key is
 -- fnv_hash(artist_name, fnv_hash(0::smallint, fnv_hash(title))): the zero keeps title and artist apart. The duration
 -- is compared and not hashed, because FNV_HASH of a DOUBLE PRECISION is not documented.
-CREATE TABLE IF NOT EXISTS ledger_songs (
+CREATE TABLE IF NOT EXISTS state_songs (
     song_key  BIGINT NOT NULL,
     duration  DOUBLE PRECISION NOT NULL,
     song_id   VARCHAR(32) NOT NULL,
@@ -91,7 +91,7 @@ CREATE TABLE IF NOT EXISTS ledger_songs (
 DISTSTYLE ALL SORTKEY (song_key) ENCODE AUTO;
 
 -- What the song of each songplay is found by, should it come later than the play.
-CREATE TABLE IF NOT EXISTS ledger_songplays (
+CREATE TABLE IF NOT EXISTS state_songplays (
     songplay_id BIGINT NOT NULL,
     song_key    BIGINT NOT NULL,
     duration    DOUBLE PRECISION NOT NULL
@@ -99,7 +99,7 @@ CREATE TABLE IF NOT EXISTS ledger_songplays (
 DISTSTYLE EVEN SORTKEY (song_key) ENCODE AUTO;
 
 -- What was loaded: each log object of each run, written in the transaction that loads it.
-CREATE TABLE IF NOT EXISTS loads (
+CREATE TABLE IF NOT EXISTS load_history (
     run       VARCHAR(64) NOT NULL,
     object    VARCHAR(4096) NOT NULL,
     etag      VARCHAR(256) NOT NULL,

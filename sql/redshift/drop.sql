@@ -4,11 +4,11 @@
 --
 -- A view that somebody built on a table stops this rather than go with it.
 
-DROP TABLE IF EXISTS loads;
-DROP TABLE IF EXISTS ledger_songplays;
-DROP TABLE IF EXISTS ledger_songs;
-DROP TABLE IF EXISTS ledger_artists;
-DROP TABLE IF EXISTS ledger_users;
+DROP TABLE IF EXISTS load_history;
+DROP TABLE IF EXISTS state_songplays;
+DROP TABLE IF EXISTS state_songs;
+DROP TABLE IF EXISTS state_artists;
+DROP TABLE IF EXISTS state_users;
 DROP TABLE IF EXISTS songplays;
 DROP TABLE IF EXISTS time;
 DROP TABLE IF EXISTS users;

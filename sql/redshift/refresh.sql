@@ -3,11 +3,11 @@
 --
 -- By hand: between stage.sql and copy.sql.
 
-DELETE FROM loads;
-DELETE FROM ledger_songplays;
-DELETE FROM ledger_songs;
-DELETE FROM ledger_artists;
-DELETE FROM ledger_users;
+DELETE FROM load_history;
+DELETE FROM state_songplays;
+DELETE FROM state_songs;
+DELETE FROM state_artists;
+DELETE FROM state_users;
 DELETE FROM songplays;
 DELETE FROM time;
 DELETE FROM users;

@@ -28,7 +28,7 @@ pub struct SpeedupBound {
     /// Cores.
     pub cores: usize,
     /// By Amdahl's law: phases that threads can share are shared by all cores.
-    pub speed_up: f64,
+    pub speedup: f64,
     /// The same with no more cores in a phase than it has pieces of work.
     pub speedup_bound_by_tasks: f64,
 }
@@ -46,7 +46,7 @@ impl SerialFraction {
         let serial: f64 = serial.map(|phase| phase.seconds).sum();
         let speedup_bounds = CORE_COUNTS.map(|cores| SpeedupBound {
             cores,
-            speed_up: total
+            speedup: total
                 / seconds(&|tasks| match tasks {
                     Some(1) => 1,
                     _ => cores,
@@ -89,7 +89,7 @@ mod tests {
         let serial = SerialFraction::from_phases(&phases);
         assert_eq!((serial.seconds, serial.share), (1.0, 0.1));
         let law = |n: f64| 10.0 / (1.0 + 9.0 / n);
-        assert_eq!(bounds(&phases, |at| at.speed_up), [law(16.0), law(64.0)]);
+        assert_eq!(bounds(&phases, |at| at.speedup), [law(16.0), law(64.0)]);
         let by_tasks = bounds(&phases, |at| at.speedup_bound_by_tasks);
         assert_eq!(by_tasks, [law(16.0), law(64.0)]);
     }
@@ -98,7 +98,7 @@ mod tests {
     fn bound_by_tasks_is_capped_at_task_count() {
         let phases = [phase(8.0, 32)];
         assert_eq!(SerialFraction::from_phases(&phases).share, 0.0);
-        assert_eq!(bounds(&phases, |at| at.speed_up), [16.0, 64.0]);
+        assert_eq!(bounds(&phases, |at| at.speedup), [16.0, 64.0]);
         assert_eq!(
             bounds(&phases, |at| at.speedup_bound_by_tasks),
             [16.0, 32.0]
@@ -109,7 +109,7 @@ mod tests {
     fn serial_run_has_no_speedup() {
         let phases = [phase(2.0, 1), phase(3.0, 1)];
         assert_eq!(SerialFraction::from_phases(&phases).share, 1.0);
-        assert_eq!(bounds(&phases, |at| at.speed_up), [1.0, 1.0]);
+        assert_eq!(bounds(&phases, |at| at.speedup), [1.0, 1.0]);
         assert_eq!(bounds(&phases, |at| at.speedup_bound_by_tasks), [1.0, 1.0]);
     }
 }

@@ -23,7 +23,7 @@ pub use parse::{ParseBenchReport, ParseCounts, ParseResult, bench_parse};
 pub use run::{RunBenchReport, RunResult, bench_run};
 
 /// The version of the layout of what benchmarks report.
-pub const BENCH_VERSION: u32 = 1;
+pub const BENCH_VERSION: u32 = 2;
 
 /// What is repeated.
 #[derive(Debug, Clone)]
@@ -58,7 +58,7 @@ pub struct ThroughputSample {
     #[serde(flatten)]
     pub total: StageReport,
     /// How many times as fast as on one thread; absent if one thread was not measured.
-    pub speed_up: Option<f64>,
+    pub speedup: Option<f64>,
     /// The seconds of all passes, in the order in which they were made.
     pub runs_seconds: Vec<f64>,
 }
@@ -121,7 +121,7 @@ impl BenchOptions {
             let sample = ThroughputSample {
                 threads,
                 total: total(&median),
-                speed_up: single_thread.map(|single_thread| single_thread / seconds(&median)),
+                speedup: single_thread.map(|single_thread| single_thread / seconds(&median)),
                 runs_seconds,
             };
             medians.push((sample, median));

@@ -11,7 +11,7 @@ use crate::output::clean::{CleanPlan, RunEntry, RunState, find_runs};
 use crate::storage::{Location, StoreRegistry};
 
 /// The version of what `--json` prints.
-const CLEAN_VERSION: u32 = 1;
+const CLEAN_VERSION: u32 = 2;
 
 /// Remove unfinished runs, and complete ones that newer ones have replaced
 ///
@@ -121,7 +121,7 @@ fn write_clean_summary(
 
 fn state_label(run: &RunEntry) -> &'static str {
     match run.state {
-        RunState::Complete => "whole",
+        RunState::Complete => "complete",
         RunState::Latest => "latest",
         RunState::Unfinished => "unfinished",
         RunState::Recent => "under way?",

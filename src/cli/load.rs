@@ -13,7 +13,7 @@ use crate::storage::{Location, StoreRegistry};
 use crate::warehouse::load::{Load, LoadReport, loaded_runs};
 
 /// The version of what `--json` prints.
-const LOAD_VERSION: u32 = 1;
+const LOAD_VERSION: u32 = 2;
 
 /// Load a star into a warehouse
 ///

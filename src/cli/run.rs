@@ -188,9 +188,9 @@ struct RunOutput {
 
 /// Where the star of a run is.
 fn run_location(out: &Location, report: &Report) -> Location {
-    match (out, &report.run) {
-        (Location::S3 { .. }, Some(run)) => out.join(run),
-        _ => out.clone(),
+    match out {
+        Location::S3 { .. } => out.join(&report.run),
+        Location::Local(_) => out.clone(),
     }
 }
 

@@ -68,7 +68,7 @@ pub struct InputSummary {
     /// Files that are not input by their names.
     pub ignored_objects: u64,
     /// The same by the endings of their names.
-    pub ignored_endings: BTreeMap<&'static str, u64>,
+    pub ignored_extensions: BTreeMap<&'static str, u64>,
     /// Size of `objects` together.
     pub bytes: u64,
     /// Records in them: each is accepted or rejected once, and a syntax error with all it swallows
@@ -128,7 +128,7 @@ impl fmt::Display for InputSummary {
         let Self {
             objects,
             ignored_objects,
-            ignored_endings: _,
+            ignored_extensions: _,
             bytes,
             records,
             rejected,

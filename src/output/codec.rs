@@ -28,11 +28,6 @@ pub enum Compression {
 }
 
 impl Compression {
-    /// Returns the codec of the reports that do not name one: they were all written with zstd.
-    pub(super) fn before_it_was_reported() -> Self {
-        Self::Zstd
-    }
-
     /// Returns the name, as `--compression` takes it and the report has it.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -43,26 +43,11 @@ impl PublishedDataset {
                 .with_reason(format!("it holds neither {REPORT_FILE} nor {LATEST_FILE}"))
                 .with_hint("name what --out of a run was"));
         };
-        let report: Report = read_json(store.as_ref(), report)?;
-        if report.report_version > REPORT_VERSION {
+        let report = read_report(store.as_ref(), report, &location)?;
+        let mut tables = STAR_TABLES.iter().chain(&MERGE_STATE_TABLES);
+        if let Some(table) = tables.find(|table| find_table_report(&report, table).is_none()) {
             return Err(Error::failed(format!("cannot load {location}"))
-                .with_reason(format!(
-                    "sparkify {} wrote it, and this is {}",
-                    report.sparkify_version,
-                    env!("CARGO_PKG_VERSION")
-                ))
-                .with_hint("load it by that version"));
-        }
-        let has_report = |table: &&Table| find_table_report(&report, table).is_some();
-        let has_run = report.run.as_ref().is_some_and(|run| !run.is_empty());
-        if !has_run
-            || !STAR_TABLES
-                .iter()
-                .chain(&MERGE_STATE_TABLES)
-                .all(has_report)
-        {
-            return Err(Error::failed(format!("cannot load {location}"))
-                .with_reason("an earlier sparkify wrote it, without what a load needs to know")
+                .with_reason(format!("its report does not list table {}", table.name))
                 .with_hint("run again"));
         }
         Ok(Self {
@@ -178,8 +163,29 @@ impl PublishedDataset {
 fn find_table_report(report: &Report, table: &Table) -> Option<TableReport> {
     let table_report = report.tables.get(table.name);
     table_report
-        .or_else(|| report.ledger.get(table.name))
+        .or_else(|| report.merge_state.get(table.name))
         .copied()
+}
+
+/// Reads a report of the version that this program writes.
+fn read_report(store: &dyn Store, object: ObjectMeta, location: &Location) -> Result<Report> {
+    let name = store.display(&object.key);
+    let report: serde_json::Value = read_json(store, object)?;
+    let other_version = |hint| {
+        Error::failed(format!("cannot load {location}"))
+            .with_reason(format!(
+                "its report has version {}, expected {REPORT_VERSION}",
+                report["report_version"]
+            ))
+            .with_hint(hint)
+    };
+    match report["report_version"].as_u64() {
+        Some(version) if version < u64::from(REPORT_VERSION) => Err(other_version("run again")),
+        Some(version) if version > u64::from(REPORT_VERSION) => Err(other_version(
+            "load it with the version of sparkify that wrote it",
+        )),
+        _ => serde_json::from_value(report).map_err(|e| invalid_json(&name, e)),
+    }
 }
 
 /// The store for what is below a place, whether there is anything or not.
@@ -214,9 +220,11 @@ fn read_json<T: serde::de::DeserializeOwned>(store: &dyn Store, object: ObjectMe
     reader
         .read_to_end(&mut json)
         .map_err(|e| Error::io("cannot read", name.as_ref(), &e))?;
-    serde_json::from_slice(&json).map_err(|e| {
-        Error::failed(format!("cannot read {name}"))
-            .with_reason(e)
-            .with_hint("run again")
-    })
+    serde_json::from_slice(&json).map_err(|e| invalid_json(&name, e))
+}
+
+fn invalid_json(name: &str, error: serde_json::Error) -> Error {
+    Error::failed(format!("cannot read {name}"))
+        .with_reason(error)
+        .with_hint("run again")
 }

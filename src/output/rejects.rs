@@ -36,7 +36,7 @@ struct RejectLine<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     text_base64: Option<Cow<'a, str>>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    cut: bool,
+    truncated: bool,
 }
 
 /// The rejects of one split, kept until it is known how many lines of the object are before them.
@@ -80,7 +80,7 @@ impl RejectBuffer {
             bytes: reject.bytes,
             text: text.map(Cow::Borrowed),
             text_base64,
-            cut: reject.is_truncated(),
+            truncated: reject.is_truncated(),
         };
         let spool_error = |e: &std::io::Error| Error::io("cannot keep rejects in", &scratch, e);
         let mut bytes = serde_json::to_vec(&line).map_err(|e| spool_error(&e.into()))?;

@@ -19,7 +19,7 @@ pub const REPORT_FILE: &str = "_report.json";
 pub const FAILED_REPORT_FILE: &str = "_report.failed.json";
 
 /// The version of the report's layout.
-pub const REPORT_VERSION: u32 = 1;
+pub const REPORT_VERSION: u32 = 2;
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,9 +39,9 @@ pub struct InputReport {
     /// Objects that do not.
     pub ignored_objects: u64,
     /// The same by the endings of their names, in lower case: the most frequent 50, `no ending`, `hidden`
-    /// (names that begin with `.` or `_`) and `other endings`.
+    /// (names that begin with `.` or `_`) and `other extensions`.
     #[serde(default)]
-    pub ignored_endings: BTreeMap<String, u64>,
+    pub ignored_extensions: BTreeMap<String, u64>,
     /// Bytes of the objects, as stored.
     pub bytes: u64,
     /// Records, rejected ones included.
@@ -93,14 +93,14 @@ pub struct LogReport {
     pub duplicates: u64,
     /// Objects that were left out because they are in the warehouse already.
     #[serde(default)]
-    pub loaded_objects: u64,
+    pub already_loaded_objects: u64,
 }
 
 impl LogReport {
     /// Returns true if no event was kept although there was something to read: not all objects are in the
     /// warehouse already.
     pub fn has_no_events(&self) -> bool {
-        let is_up_to_date = self.input.objects == 0 && self.loaded_objects > 0;
+        let is_up_to_date = self.input.objects == 0 && self.already_loaded_objects > 0;
         self.kept == 0 && !is_up_to_date
     }
 }
@@ -174,21 +174,18 @@ pub struct Report {
     /// Why it failed; absent if it did not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// The id of the run; absent only in what earlier versions wrote to a folder.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub run: Option<String>,
+    /// The id of the run.
+    pub run: String,
     /// Song records.
     pub songs: InputReport,
     /// Log events.
     pub logs: LogReport,
     /// The codec of the Parquet files.
-    #[serde(default = "Compression::before_it_was_reported")]
     pub compression: Compression,
     /// What was written, by table.
     pub tables: BTreeMap<String, TableReport>,
-    /// What was written of the ledger, by table.
-    #[serde(default)]
-    pub ledger: BTreeMap<String, TableReport>,
+    /// The merge state that was written, by table.
+    pub merge_state: BTreeMap<String, TableReport>,
     /// Songplays whose song is known.
     pub matched_songplays: u64,
     /// Where the time went, by stage. Stages run side by side, so their seconds exceed the total.

@@ -32,7 +32,7 @@ pub struct InputPlan {
     /// Objects that do not.
     pub ignored_objects: u64,
     /// The same by the endings of their names.
-    pub ignored_endings: BTreeMap<String, u64>,
+    pub ignored_extensions: BTreeMap<String, u64>,
     /// Bytes of the objects, as stored.
     pub bytes: u64,
     /// The work of one worker at a time, in input order.
@@ -47,13 +47,13 @@ pub struct SplitPlan {
     /// Objects that it has a share of.
     pub objects: usize,
     /// The first of them.
-    pub first: String,
+    pub first_object: String,
     /// Its first byte in that.
-    pub from: u64,
+    pub start: u64,
     /// The last of them.
-    pub last: String,
+    pub last_object: String,
     /// One past its last byte in that; absent if it goes to the end.
-    pub until: Option<u64>,
+    pub end: Option<u64>,
 }
 
 /// Lists and plans the input of a run and looks at its output. Nothing is read or written.
@@ -83,7 +83,7 @@ fn input_plan(source: &Source) -> InputPlan {
     InputPlan {
         objects: report.objects,
         ignored_objects: report.ignored_objects,
-        ignored_endings: report.ignored_endings,
+        ignored_extensions: report.ignored_extensions,
         bytes: report.bytes,
         splits: splits.map(|split| split_plan(source, split)).collect(),
     }
@@ -92,13 +92,13 @@ fn input_plan(source: &Source) -> InputPlan {
 fn split_plan(source: &Source, split: &Split) -> SplitPlan {
     let (first, last) = (split.segments.first(), split.segments.last());
     let name = |object: usize| source.objects.get(object).map(|o| source.display(o));
-    let until = last.map(|last| last.end).filter(|&end| end < u64::MAX);
+    let end = last.map(|last| last.end).filter(|&end| end < u64::MAX);
     SplitPlan {
         bytes: split.bytes,
         objects: split.segments.len(),
-        first: first.and_then(|s| name(s.object)).unwrap_or_default(),
-        from: first.map_or(0, |first| first.start),
-        last: last.and_then(|s| name(s.object)).unwrap_or_default(),
-        until,
+        first_object: first.and_then(|s| name(s.object)).unwrap_or_default(),
+        start: first.map_or(0, |first| first.start),
+        last_object: last.and_then(|s| name(s.object)).unwrap_or_default(),
+        end,
     }
 }

@@ -162,7 +162,7 @@ pub fn measure_run(config: &RunConfig, progress: &Progress) -> Result<TimedRun> 
     let mut phases = timings.phases();
     let other_seconds = seconds - phases.iter().map(|phase| phase.seconds).sum::<f64>();
     phases.push(Phase {
-        name: "rest",
+        name: "other",
         seconds: other_seconds.max(0.0),
         tasks: Some(1),
     });

@@ -295,7 +295,7 @@ impl RecordSink for SplitEncoder<'_> {
         let rows_of_tables = build_songplays(&events, event_ids, &losers, self.lookup)?;
         let SongplayRows {
             songplays,
-            merge_state: ledger,
+            merge_state,
         } = rows_of_tables;
         self.output.parts.matched += count_matched(&songplays);
         let rows = songplays.num_rows() as u64;
@@ -307,7 +307,7 @@ impl RecordSink for SplitEncoder<'_> {
         self.run.timings.record(Stage::Deduplicate, began, 0, rows);
         let began = Instant::now();
         self.songplays.write(self.run, &songplays)?;
-        self.merge_state.write(self.run, &ledger)?;
+        self.merge_state.write(self.run, &merge_state)?;
         self.run.timings.record(Stage::Encode, began, 0, rows);
         Ok(())
     }

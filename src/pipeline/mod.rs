@@ -230,7 +230,7 @@ impl RunContext<'_> {
             self.progress.finish_phase();
             let logs = LogReport {
                 input: self.logs.initial_report(),
-                loaded_objects: self.logs.skipped_loaded(),
+                already_loaded_objects: self.logs.skipped_loaded(),
                 ..LogReport::default()
             };
             return Err(self.input_failure(error, self.report(began, &songs, logs, 0)));
@@ -245,7 +245,7 @@ impl RunContext<'_> {
             kept: logs.counts.kept - logs.duplicates,
             filtered: logs.counts.filtered,
             duplicates: logs.duplicates,
-            loaded_objects: self.logs.skipped_loaded(),
+            already_loaded_objects: self.logs.skipped_loaded(),
         };
         let checked = reject_limit::check_reject_limit(self, &songs, &logs.counts)
             .and_then(|()| reject_limit::check_has_events(self, &log_report));
@@ -261,7 +261,11 @@ impl RunContext<'_> {
     /// A failure because of what was read. No table is published then.
     fn input_failure(&self, error: Error, mut report: Report) -> RunFailure {
         report.status = RunStatus::Failed;
-        for table in report.tables.values_mut().chain(report.ledger.values_mut()) {
+        for table in report
+            .tables
+            .values_mut()
+            .chain(report.merge_state.values_mut())
+        {
             *table = TableReport::default();
         }
         RunFailure {
@@ -297,12 +301,12 @@ impl RunContext<'_> {
             sparkify_version: env!("CARGO_PKG_VERSION").to_owned(),
             status: RunStatus::Ok,
             error: None,
-            run: Some(self.staging.run_id()),
+            run: self.staging.run_id(),
             compression: self.config.compression,
             songs: songs.report.clone(),
             logs,
             tables: self.table_reports(&STAR_TABLES),
-            ledger: self.table_reports(&MERGE_STATE_TABLES),
+            merge_state: self.table_reports(&MERGE_STATE_TABLES),
             matched_songplays: matched,
             stages: self.timings.stage_reports(),
             total,

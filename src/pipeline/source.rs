@@ -207,7 +207,7 @@ impl Source {
         InputReport {
             objects: self.objects.len() as u64,
             ignored_objects: self.ignored.objects(),
-            ignored_endings: self.ignored.by_extension(),
+            ignored_extensions: self.ignored.by_extension(),
             bytes: self.plan.bytes,
             ..InputReport::default()
         }

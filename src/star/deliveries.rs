@@ -140,7 +140,7 @@ impl Candidate {
     }
 }
 
-/// Returns the deliveries that some songplays are of, all in one batch. No two of them have the same id. `ledger` are the rows of `ledger_songplays` with these ids. Both are in the order in which they
+/// Returns the deliveries that some songplays are of, all in one batch. No two of them have the same id. `ledger` are the rows of `state_songplays` with these ids. Both are in the order in which they
 /// were written.
 ///
 /// # Errors

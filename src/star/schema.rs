@@ -173,8 +173,8 @@ pub static STAR_TABLES: [&Table; 5] = [&SONGPLAYS, &USERS, &SONGS, &ARTISTS, &TI
 
 /// The log objects that the star is made from.
 pub static SOURCE_OBJECTS: Table = Table {
-    name: "ledger_objects",
-    dir: "ledger/objects",
+    name: "source_objects",
+    dir: "merge_state/source_objects",
     columns: &[
         column("object", Varchar(OBJECT_NAME_BYTES)),
         column("etag", Varchar(NAME_BYTES)),
@@ -184,8 +184,8 @@ pub static SOURCE_OBJECTS: Table = Table {
 
 /// The event that each row of `users` is from.
 pub static STATE_USERS: Table = Table {
-    name: "ledger_users",
-    dir: "ledger/users",
+    name: "state_users",
+    dir: "merge_state/users",
     columns: &[
         column("user_id", Integer),
         column("start_time", Timestamp),
@@ -196,8 +196,8 @@ pub static STATE_USERS: Table = Table {
 
 /// The song record that each row of `artists` is from.
 pub static STATE_ARTISTS: Table = Table {
-    name: "ledger_artists",
-    dir: "ledger/artists",
+    name: "state_artists",
+    dir: "merge_state/artists",
     columns: &[
         column("artist_id", Varchar(ID_BYTES)),
         column("song_id", Varchar(ID_BYTES)),
@@ -207,8 +207,8 @@ pub static STATE_ARTISTS: Table = Table {
 /// The song that each distinct title, artist name and duration of all song records finds. `song_key` is a hash of
 /// the texts; a duration of -0.0 is stored as the 0.0 that it equals.
 pub static STATE_SONGS: Table = Table {
-    name: "ledger_songs",
-    dir: "ledger/songs",
+    name: "state_songs",
+    dir: "merge_state/songs",
     columns: &[
         column("song_key", BigInt),
         column("duration", Double),
@@ -220,8 +220,8 @@ pub static STATE_SONGS: Table = Table {
 /// What each songplay's song is found by, as in [`LEDGER_SONGS`]. An event without song, artist or length has no
 /// row.
 pub static STATE_SONGPLAYS: Table = Table {
-    name: "ledger_songplays",
-    dir: "ledger/songplays",
+    name: "state_songplays",
+    dir: "merge_state/songplays",
     columns: &[
         column("songplay_id", BigInt),
         column("song_key", BigInt),

@@ -13,7 +13,7 @@ use crate::warehouse::connect::error::{StatementError, fatal};
 use crate::warehouse::connect::session::{Row, Session};
 
 /// The table of what was loaded: a log object of a run a row.
-pub const LOAD_HISTORY: &str = "loads";
+pub const LOAD_HISTORY: &str = "load_history";
 
 /// What [`LOADS`] has before and behind the columns of [`LEDGER_OBJECTS`].
 const RUN_COLUMN: Column = Column {
@@ -147,9 +147,9 @@ pub fn find_lost_table(
 
 /// Tables that have rows together or not at all: of each row of the one there is a row of the other.
 const COUPLED_TABLES: [(&str, &str); 6] = [
-    ("users", "ledger_users"),
-    ("artists", "ledger_artists"),
-    ("songs", "ledger_songs"),
+    ("users", "state_users"),
+    ("artists", "state_artists"),
+    ("songs", "state_songs"),
     ("songplays", "time"),
     ("songplays", "users"),
     ("songplays", LOAD_HISTORY),
@@ -215,7 +215,7 @@ fn nonempty_tables(
 /// Asks for the names of those of some tables that have rows.
 pub fn nonempty_tables_query(names: &[&str]) -> String {
     let query = |name: &&str| match *name {
-        LOAD_HISTORY => has_rows_query(LOAD_HISTORY, "loads WHERE rows > 0"),
+        LOAD_HISTORY => has_rows_query(LOAD_HISTORY, "load_history WHERE rows > 0"),
         name => has_rows_query(name, name),
     };
     let queries: Vec<_> = names.iter().map(query).collect();

@@ -37,7 +37,7 @@ pub static SAVED_QUERIES: [SavedQuery; 12] = questions! {
     "plays-by-hour-and-weekday"
     "top-songs"
     "top-artists"
-    "known-songs"
+    "match-rate"
     "free-and-paid-by-day"
     "free-and-paid-by-month"
     "plays-by-location"

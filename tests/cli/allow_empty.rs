@@ -95,7 +95,7 @@ fn dataset_with_unknown_songplay_count_is_not_replaced() {
     let (sandbox, _) = Sandbox::with_dataset();
     sandbox.write(
         "star/_report.json",
-        r#"{"report_version":1,"sparkify_version":"0.0.1"}"#,
+        r#"{"report_version":2,"sparkify_version":"0.0.1"}"#,
     );
     sandbox.write("logs/a.json", filtered_event(1));
     sandbox.run_with(&[]).assert_failure(

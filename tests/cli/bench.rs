@@ -47,7 +47,7 @@ fn assert_bench_result(result: &Value, threads: u64) {
         "events",
         "bytes_per_second",
         "events_per_second",
-        "speed_up",
+        "speedup",
     ] {
         assert!(result[key].as_f64() > Some(0.0), "{key}: {result}");
     }
@@ -98,7 +98,7 @@ fn parse_counts_match_a_run() {
             assert_eq!(keys(&result["stages"]), ["decode", "read"]);
             assert_eq!(result["stages"]["decode"]["events"], input["records"]);
         }
-        assert_eq!(results[0]["speed_up"], 1.0);
+        assert_eq!(results[0]["speedup"], 1.0);
     }
 }
 
@@ -118,7 +118,7 @@ fn parse_counts_decompressed_bytes() {
         assert_eq!(read, stage, "{name}");
         assert_ne!(read, stored, "{name}");
     }
-    let found = bench_json(&sandbox, &["parse", &log("line-feed")]);
+    let found = bench_json(&sandbox, &["parse", &log("lf-line-endings")]);
     assert_eq!(found["results"][0]["bytes"], found["input"]["bytes"]);
 }
 
@@ -173,7 +173,7 @@ fn run_counts_match_a_run_and_leave_no_files() {
     for (result, threads) in results.iter().zip(1..) {
         assert_bench_result(result, threads);
         assert_eq!(keys(&result["stages"]), keys(&ran["stages"]));
-        assert!(result["rest_seconds"].as_f64() >= Some(0.0));
+        assert!(result["idle_seconds"].as_f64() >= Some(0.0));
         #[cfg(target_os = "linux")]
         assert!(result["peak_memory_bytes"].as_u64() > Some(1_000_000));
         let phases = result["phases"].as_array().unwrap();
@@ -184,7 +184,7 @@ fn run_counts_match_a_run_and_leave_no_files() {
             "songs",
             "logs",
             "publish",
-            "rest",
+            "other",
         ] {
             assert!(names.contains(&name), "{name}: {names:?}");
         }
@@ -194,7 +194,7 @@ fn run_counts_match_a_run_and_leave_no_files() {
     }
     let share = found["serial"]["share"].as_f64().unwrap();
     assert!(share > 0.0 && share <= 1.0);
-    let cores: Vec<_> = found["serial"]["at_most"]
+    let cores: Vec<_> = found["serial"]["speedup_bounds"]
         .as_array()
         .unwrap()
         .iter()
@@ -263,7 +263,7 @@ fn missing_input_fails_a_benchmark_and_leaves_no_files() {
         let output = run_bench(&sandbox, &arguments).assert_failure(1, words);
         let document: Value = serde_json::from_str(&output.stdout).unwrap();
         assert_eq!(document["status"], "failed");
-        assert_eq!(document["bench_version"], 1);
+        assert_eq!(document["bench_version"], 2);
         let error = document["error"].as_str().unwrap();
         assert_eq!(output.stderr, format!("sparkify: {error}\n"));
     }
@@ -370,7 +370,7 @@ fn thread_counts_are_deduplicated_and_sorted() {
     let results = found["results"].as_array().unwrap();
     let threads: Vec<_> = results.iter().map(|r| r["threads"].as_u64()).collect();
     assert_eq!(threads, [Some(2), Some(3)]);
-    assert!(results.iter().all(|r| r["speed_up"].is_null()));
+    assert!(results.iter().all(|r| r["speedup"].is_null()));
     let found = bench_json(&sandbox, &["run", SONGS_ARG, LOGS_ARG, "--threads=2"]);
     assert!(found["serial"].is_null());
 }

@@ -163,7 +163,7 @@ fn hidden_paths_and_unknown_extensions_are_ignored_and_counted() {
     sandbox.write("songs/notes.txt", "");
     let output = sandbox.exec(&["run", "--songs=songs", "--logs=logs", "--out=star"]);
     let lines = "ignored song objects: 1 (.txt 1)\n\
-                 ignored log objects: 10 (.crc 2, .txt 1, no ending 1, hidden 6)\n";
+                 ignored log objects: 10 (.crc 2, .txt 1, no extension 1, hidden 6)\n";
     assert!(output.stderr.contains(lines), "{output:?}");
     let report = read_report(&sandbox.path("star"));
     let logs = &report["logs"];
@@ -172,8 +172,8 @@ fn hidden_paths_and_unknown_extensions_are_ignored_and_counted() {
         (&6.into(), &10.into(), &8.into())
     );
     assert_eq!(
-        logs["ignored_endings"],
-        serde_json::json!({".crc": 2, ".txt": 1, "hidden": 6, "no ending": 1})
+        logs["ignored_extensions"],
+        serde_json::json!({".crc": 2, ".txt": 1, "hidden": 6, "no extension": 1})
     );
 }
 
@@ -188,12 +188,12 @@ fn listed_extensions_are_capped_in_summary_and_report() {
     }
     let output = sandbox.exec(&["run", "--songs=songs", "--logs=logs", "--out=star"]);
     let line = "ignored log objects: 1,204 (.0501 3, .0500 2, .0000 1, .0001 1, .0002 1, .0003 1, \
-                .0004 1, .0005 1, .0006 1, .0007 1, no ending 1, other endings 1,190)\n";
+                .0004 1, .0005 1, .0006 1, .0007 1, no extension 1, other extensions 1,190)\n";
     assert!(output.stderr.contains(line), "{output:?}");
     let report = read_report(&sandbox.path("star"));
-    let endings = report["logs"]["ignored_endings"].as_object().unwrap();
+    let endings = report["logs"]["ignored_extensions"].as_object().unwrap();
     assert_eq!(endings.len(), 52);
-    assert_eq!(endings["other endings"], 1204 - 1 - 5 - 48);
+    assert_eq!(endings["other extensions"], 1204 - 1 - 5 - 48);
     assert_eq!(endings[".0501"], 3);
     let counts = endings.values().map(|count| count.as_u64().unwrap());
     assert_eq!(report["logs"]["ignored_objects"], counts.sum::<u64>());

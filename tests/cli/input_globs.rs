@@ -194,7 +194,7 @@ fn include_flag_accepts_any_extension() {
     // One file is an input as a folder is.
     sandbox
         .run("songs", "mixed/firehose-1", "star")
-        .assert_failure(1, "ignored: 1 (no ending 1)");
+        .assert_failure(1, "ignored: 1 (no extension 1)");
     let arguments = [
         "run",
         "-q",

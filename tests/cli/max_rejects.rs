@@ -266,7 +266,7 @@ fn reject_lines_have_run_id_and_byte_length() {
     let bytes = reject["bytes"].as_u64().unwrap();
     assert!((100_000..=long.len() as u64).contains(&bytes), "{bytes}");
     assert_eq!(
-        (&reject["cut"], &report["logs"]["rejected_bytes"]),
+        (&reject["truncated"], &report["logs"]["rejected_bytes"]),
         (&true.into(), &bytes.into())
     );
     assert_eq!(reject["text"].as_str().unwrap().len(), 64 * 1024);

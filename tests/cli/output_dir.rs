@@ -329,12 +329,12 @@ fn unknown_files_at_the_staging_path_are_kept() {
 #[test]
 fn dataset_without_merge_state_is_replaced() {
     let (sandbox, snapshot) = Sandbox::with_dataset();
-    fs::remove_dir_all(sandbox.path("star/ledger")).unwrap();
+    fs::remove_dir_all(sandbox.path("star/merge_state")).unwrap();
     sandbox.run_with(&[]).assert_success();
     snapshot.assert_replaced();
     assert!(
         sandbox
-            .path("star/ledger/users/part-00000.parquet")
+            .path("star/merge_state/users/part-00000.parquet")
             .exists()
     );
 }
@@ -342,15 +342,17 @@ fn dataset_without_merge_state_is_replaced() {
 #[test]
 fn merge_state_with_unknown_files_is_not_replaced() {
     for foreign in [
-        "ledger/notes.txt",
-        "ledger/users/mine.csv",
-        "ledger/_report.json",
-        "ledger/time/x",
+        "merge_state/notes.txt",
+        "merge_state/users/mine.csv",
+        "merge_state/_report.json",
+        "merge_state/time/x",
     ] {
         let (sandbox, _) = Sandbox::with_dataset();
         sandbox.write(&format!("star/{foreign}"), "precious");
         let before = all_files(&sandbox.path("star"));
-        sandbox.run_with(&[]).assert_failure(1, "it holds ledger/");
+        sandbox
+            .run_with(&[])
+            .assert_failure(1, "it holds merge_state/");
         assert_eq!(all_files(&sandbox.path("star")), before);
         sandbox.assert_no_staging_left();
     }

@@ -74,7 +74,7 @@ fn generator_summary_matches_the_run_report() {
         for (name, value) in reported[input].as_object().unwrap() {
             // The generator counts records, and knows nothing of a warehouse.
             let unknown = [
-                "loaded_objects",
+                "already_loaded_objects",
                 "decompressed_bytes",
                 "rejected_bytes",
                 "unreadable_objects",

@@ -209,15 +209,15 @@ pub fn run_and_compare_with(
     assert_same_rows("time", &read_output::time(&star), &reference.time);
     let (state, expected_state) = (read_output::merge_state(&star), &reference.merge_state);
     assert_same_rows(
-        "ledger_objects",
+        "source_objects",
         &state.source_objects,
         &expected_state.source_objects,
     );
-    assert_same_rows("ledger_users", &state.users, &expected_state.users);
-    assert_same_rows("ledger_artists", &state.artists, &expected_state.artists);
-    assert_same_rows("ledger_songs", &state.songs, &expected_state.songs);
+    assert_same_rows("state_users", &state.users, &expected_state.users);
+    assert_same_rows("state_artists", &state.artists, &expected_state.artists);
+    assert_same_rows("state_songs", &state.songs, &expected_state.songs);
     assert_same_rows(
-        "ledger_songplays",
+        "state_songplays",
         &state.songplays,
         &expected_state.songplays,
     );
@@ -240,7 +240,7 @@ pub fn run_and_compare_with(
         (s.objects, s.ignored_objects, s.bytes, s.records, s.rejected)
     );
     assert_eq!(songs.rejected_by_reason, s.rejected_by_reason);
-    assert_eq!(songs.ignored_endings, s.ignored_extensions);
+    assert_eq!(songs.ignored_extensions, s.ignored_extensions);
     let input = &logs.input;
     assert_eq!(
         (
@@ -261,7 +261,7 @@ pub fn run_and_compare_with(
         };
         assert_eq!(found, lost);
     }
-    assert_eq!(input.ignored_endings, l.ignored_extensions);
+    assert_eq!(input.ignored_extensions, l.ignored_extensions);
     assert_eq!(
         (logs.kept, logs.filtered, logs.duplicates),
         (l.kept, l.filtered, l.duplicates)
@@ -291,7 +291,7 @@ pub fn assert_report_reconciles(report: &Report, star: &Path) {
     assert_eq!(report.tables["songplays"].rows, logs.kept);
     for (tables, reported) in [
         (STAR_TABLES, &report.tables),
-        (MERGE_STATE_TABLES, &report.ledger),
+        (MERGE_STATE_TABLES, &report.merge_state),
     ] {
         assert_eq!(reported.len(), tables.len());
         for Table {
@@ -312,11 +312,11 @@ pub fn assert_report_reconciles(report: &Report, star: &Path) {
     assert_eq!(kept as u64, logs.kept + logs.duplicates);
     assert_eq!(state.source_objects.len() as u64, logs.input.objects);
     assert_eq!(
-        report.ledger["ledger_users"].rows,
+        report.merge_state["state_users"].rows,
         report.tables["users"].rows
     );
     assert_eq!(
-        report.ledger["ledger_artists"].rows,
+        report.merge_state["state_artists"].rows,
         report.tables["artists"].rows
     );
     let written = fs::read(star.join("_report.json")).unwrap();
@@ -409,7 +409,7 @@ fn read_rejects(star: &Path, kind: &str, input: &reference::ReferenceInput) -> V
             text.len() <= MAX_REJECT_TEXT_BYTES && !line["detail"].as_str().unwrap().is_empty()
         );
         let bytes = line["bytes"].as_u64().unwrap() as usize;
-        assert!(bytes == text.len() || (bytes > text.len() && line["cut"] == true));
+        assert!(bytes == text.len() || (bytes > text.len() && line["truncated"] == true));
         all.push(Reject {
             reason: line["reason"].as_str().unwrap().to_owned(),
             object: object.to_str().unwrap().to_owned(),

@@ -92,10 +92,14 @@ fn engine_listing(songs: &Path, logs: &reference::ReferenceInput) -> Result<Engi
     };
     let logs = plan_run(&config).map_err(|e| e.to_string())?.logs;
     let names = logs.splits.into_iter().map(|split| {
-        assert_eq!(split.first, split.last);
-        split.first
+        assert_eq!(split.first_object, split.last_object);
+        split.first_object
     });
-    Ok((names.collect(), logs.ignored_objects, logs.ignored_endings))
+    Ok((
+        names.collect(),
+        logs.ignored_objects,
+        logs.ignored_extensions,
+    ))
 }
 
 proptest! {

@@ -103,7 +103,7 @@ fn event_without_song_artist_or_length_has_no_state_row() {
         let checked = run_and_compare_input(&TestInput::with_log(event));
         assert_eq!(merge_state(&checked).songplays, []);
         // A reader of the folder wants the columns all the same.
-        assert_eq!(checked.report.ledger["ledger_songplays"].files, 1);
+        assert_eq!(checked.report.merge_state["state_songplays"].files, 1);
     }
     let checked = run_and_compare_input(&TestInput::with_log([empty, zero].join("\n")));
     assert_eq!(merge_state(&checked).songplays.len(), 2);
@@ -177,7 +177,7 @@ fn loaded_objects_are_skipped() {
     input.write("logs/b.json", log_with_two_kept_events(10));
     input.write("logs/c.json", log_with_two_kept_events(20));
     let (report, all) = run_and_reconcile_skipping(&input, &[]);
-    assert_eq!(report.logs.loaded_objects, 0);
+    assert_eq!(report.logs.already_loaded_objects, 0);
     let [a, b, c] = &all.source_objects[..] else {
         panic!("{all:?}")
     };
@@ -193,7 +193,10 @@ fn loaded_objects_are_skipped() {
     let (report, state) = run_and_reconcile_skipping(&input, &loaded);
     assert_eq!(state.source_objects, [b.clone(), c.clone()]);
     assert_eq!(
-        (report.logs.loaded_objects, report.logs.input.objects),
+        (
+            report.logs.already_loaded_objects,
+            report.logs.input.objects
+        ),
         (1, 2)
     );
     assert_eq!(report.logs.input.records, 6);
@@ -207,7 +210,7 @@ fn loaded_objects_are_skipped() {
     let time = std::time::SystemTime::now() + std::time::Duration::from_secs(1);
     file.unwrap().set_modified(time).unwrap();
     let (report, _) = run_and_reconcile_skipping(&input, &loaded);
-    assert_eq!(report.logs.loaded_objects, 0);
+    assert_eq!(report.logs.already_loaded_objects, 0);
 }
 
 #[test]
@@ -220,7 +223,10 @@ fn run_with_all_logs_loaded_still_writes_songs() {
         .collect();
     let (report, state) = run_and_reconcile_skipping(&input, &loaded);
     assert_eq!(
-        (report.logs.loaded_objects, report.logs.input.objects),
+        (
+            report.logs.already_loaded_objects,
+            report.logs.input.objects
+        ),
         (1, 0)
     );
     assert_eq!(report.logs.input.records, 0);
@@ -231,7 +237,7 @@ fn run_with_all_logs_loaded_still_writes_songs() {
         report
             .tables
             .values()
-            .chain(report.ledger.values())
+            .chain(report.merge_state.values())
             .all(|t| t.files == 1)
     );
     assert_eq!(state.songs.len(), 1);

@@ -99,10 +99,10 @@ fn extensions_are_case_insensitive_and_unknown_ones_are_counted() {
         let logs = &checked.report.logs.input;
         assert_eq!(logs.ignored_objects, 10);
         assert_eq!(
-            json!(logs.ignored_endings),
+            json!(logs.ignored_extensions),
             json!({
                 ".1": 1, ".geojson": 1, ".jsonlines": 1, ".log": 1, ".lz4": 1, ".snappy": 1,
-                ".txt": 1, ".xz": 1, ".zstd": 1, "no ending": 1,
+                ".txt": 1, ".xz": 1, ".zstd": 1, "no extension": 1,
             })
         );
     });

@@ -18,8 +18,8 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[2]
 SAMPLE = REPOSITORY.parent / "shared/data/sparkify_sample"
 TABLES = ["artists", "songplays", "songs", "time", "users"]
-OBJECTS = "ledger/objects"
-LEDGER = [OBJECTS, *(f"ledger/{name}" for name in ("users", "artists", "songs", "songplays"))]
+OBJECTS = "merge_state/source_objects"
+LEDGER = [OBJECTS, *(f"merge_state/{name}" for name in ("users", "artists", "songs", "songplays"))]
 
 # The sample is the same for everybody, and so is what comes of it.
 KNOWN = {

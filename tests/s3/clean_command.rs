@@ -99,7 +99,7 @@ fn clean_json(server: &S3Server, arguments: &[&str]) -> Value {
     let mut found = run_sparkify(server, &concat_args(arguments, &["--json"]))
         .assert_success()
         .json();
-    assert_eq!(found["clean_version"].take(), 1);
+    assert_eq!(found["clean_version"].take(), 2);
     assert_eq!(found["status"].take(), "ok");
     found
 }
@@ -133,15 +133,15 @@ fn clean_removes_abandoned_runs_and_keeps_newest_complete_runs() {
     let shown = clean_json(&server, &clean);
     // The one that is named is the newest, whatever its id says.
     let keep = [
-        whole(&one, "whole"),
+        whole(&one, "complete"),
         begun(&recent, "recent"),
         whole(&named, "latest"),
     ];
     assert_eq!(shown["keep"], json!(keep));
     let remove = [
         begun(&dead, "unfinished"),
-        whole(&two, "whole"),
-        whole(&three, "whole"),
+        whole(&two, "complete"),
+        whole(&three, "complete"),
     ];
     assert_eq!(shown["remove"], json!(remove));
     assert_eq!(shown["removed"], false);
@@ -605,10 +605,10 @@ fn local_copy_of_runs_is_cleaned() {
     let out = star.to_str().unwrap();
     let shown = clean_json(&server, &["clean", out, "--keep=1"]);
     let remove = [
-        run_entry_json(out, &one, "whole", 3, 10, 0),
+        run_entry_json(out, &one, "complete", 3, 10, 0),
         run_entry_json(out, &dead, "unfinished", 2, 8, 0),
         run_entry_json(out, &empty, "unfinished", 0, 0, 0),
-        run_entry_json(out, &two, "whole", 3, 10, 0),
+        run_entry_json(out, &two, "complete", 3, 10, 0),
     ];
     assert_eq!(shown["remove"], json!(remove));
     assert_eq!(entry_names(&star).len(), 7);

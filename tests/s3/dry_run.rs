@@ -44,10 +44,10 @@ fn dry_run_lists_but_does_not_read_input() {
     assert_eq!(
         shown["songs"],
         json!({
-            "objects": 1, "ignored_objects": 0, "ignored_endings": {}, "bytes": SONG.len(),
+            "objects": 1, "ignored_objects": 0, "ignored_extensions": {}, "bytes": SONG.len(),
             "splits": [{
                 "bytes": SONG.len(), "objects": 1,
-                "first": song, "from": 0, "last": song, "until": null,
+                "first_object": song, "start": 0, "last_object": song, "end": null,
             }],
         })
     );
@@ -56,11 +56,11 @@ fn dry_run_lists_but_does_not_read_input() {
         shown["logs"],
         json!({
             "objects": 2, "ignored_objects": 2, "bytes": bytes,
-            "ignored_endings": {".txt": 1, "hidden": 1},
+            "ignored_extensions": {".txt": 1, "hidden": 1},
             "splits": [{
                 "bytes": bytes, "objects": 2,
-                "first": "s3://music/logs/2018/11/b.json.gz", "from": 0,
-                "last": "s3://music/logs/a.json", "until": null,
+                "first_object": "s3://music/logs/2018/11/b.json.gz", "start": 0,
+                "last_object": "s3://music/logs/a.json", "end": null,
             }],
         })
     );
@@ -209,14 +209,14 @@ fn dry_run_shows_splits_of_large_objects() {
     assert!(splits.len() > 100, "{}", splits.len());
     let first = splits.first().unwrap();
     assert_eq!(
-        (&first["first"], &first["objects"]),
+        (&first["first_object"], &first["objects"]),
         (&json!("logs/a.json"), &json!(2))
     );
     for pair in splits.windows(2) {
-        assert_eq!(pair[0]["last"], "logs/b.json");
-        assert_eq!(pair[0]["until"], pair[1]["from"]);
+        assert_eq!(pair[0]["last_object"], "logs/b.json");
+        assert_eq!(pair[0]["end"], pair[1]["start"]);
     }
-    assert_eq!(splits.last().unwrap()["until"], Value::Null);
+    assert_eq!(splits.last().unwrap()["end"], Value::Null);
     let bytes = splits.iter().map(|split| split["bytes"].as_u64().unwrap());
     assert_eq!(json!(bytes.sum::<u64>()), logs["bytes"]);
 
@@ -241,9 +241,9 @@ fn local_and_s3_locations_can_be_mixed() {
     let shown = CommandOutput::run(command.current_dir(folder.path()))
         .assert_success()
         .json();
-    assert_eq!(shown["songs"]["splits"][0]["first"], "songs/a.json");
+    assert_eq!(shown["songs"]["splits"][0]["first_object"], "songs/a.json");
     assert_eq!(
-        shown["logs"]["splits"][0]["first"],
+        shown["logs"]["splits"][0]["first_object"],
         "s3://music/logs/a.json"
     );
     assert_no_writes(&server);

@@ -101,7 +101,7 @@ fn reading_parts_back_is_retried() {
 fn unreadable_part_fails_the_run() {
     for part in PARTS_OF_DUPLICATE
         .into_iter()
-        .chain(["ledger/songplays/part-00001.parquet"])
+        .chain(["merge_state/songplays/part-00001.parquet"])
     {
         let denied = ErrorResponse::new(403, "AccessDenied", "Access Denied");
         let faults = FaultPlan::new().always(gets_of(part), Fault::Error(denied));

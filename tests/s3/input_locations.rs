@@ -265,7 +265,10 @@ fn only_objects_to_be_split_are_probed() {
     let splits = planned["logs"]["splits"].as_array().unwrap();
     let splits_with = |name: &str| {
         let has = |split: &&Value| {
-            let (first, last) = (split["first"].as_str(), split["last"].as_str());
+            let (first, last) = (
+                split["first_object"].as_str(),
+                split["last_object"].as_str(),
+            );
             first.unwrap().ends_with(name) || last.unwrap().ends_with(name)
         };
         splits.iter().filter(has).count()

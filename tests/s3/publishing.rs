@@ -53,14 +53,14 @@ fn objects_removed_or_changed_during_run_fail_the_run() {
             &[before, after],
         ),
         (
-            "ledger/songplays/part-00000.parquet",
+            "merge_state/songplays/part-00000.parquet",
             remove,
             "is not there any more",
             &[before, after],
         ),
         ("songs.manifest", remove, "is not there any more", &[after]),
         (
-            "ledger/users.manifest",
+            "merge_state/users.manifest",
             change,
             "has 5 bytes, but ",
             &[after],

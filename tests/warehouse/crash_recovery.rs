@@ -131,7 +131,7 @@ fn lost_connection_is_retried(mode: Mode) {
     let ended = warehouse.run_command(&["load", "--quiet", "--json", "--from", &from]);
     assert_eq!(ended.code, Some(0));
     let report = ended.json();
-    assert_eq!(report["tries"], 2);
+    assert_eq!(report["attempts"], 2);
     let added = both["songplays"].len() - before["songplays"].len();
     assert_eq!(report["tables"]["songplays"]["added"], added);
     // Nor does a server that takes a while to be there again end it.
@@ -160,7 +160,7 @@ fn persistent_connection_loss_fails_with_one_line(mode: Mode) {
     let (warehouse, before) = warehouse_with_two_datasets(mode);
     warehouse.faults().disconnect(
         FaultPoint::Before,
-        StatementMatcher::containing("INSERT INTO loads").times(99),
+        StatementMatcher::containing("INSERT INTO load_history").times(99),
     );
     let ended = warehouse.load_dataset("star-second");
     let last = ended.stderr.lines().last().unwrap_or_default().to_owned();
@@ -197,7 +197,7 @@ fn conflicts_are_retried(mode: Mode) {
             &from,
         ]);
         assert_eq!(ended.code, Some(0), "{ended:?}");
-        assert_eq!(ended.json()["tries"], 3);
+        assert_eq!(ended.json()["attempts"], 3);
     }
     warehouse.load_dataset("star-first").assert_success();
     assert_tables_eq(&warehouse.warehouse_tables(), &both);
@@ -207,7 +207,7 @@ fn conflicts_are_retried(mode: Mode) {
 fn full_refresh_fails_if_a_run_was_loaded_meanwhile(mode: Mode) {
     let (warehouse, before) = warehouse_with_two_datasets(mode);
     let client = std::sync::Mutex::new(warehouse.admin_client());
-    let other = "INSERT INTO loads VALUES ('other', 'o', 'e', 1, '2018-11-01')";
+    let other = "INSERT INTO load_history VALUES ('other', 'o', 'e', 1, '2018-11-01')";
     warehouse.faults().on_statement(
         FaultPoint::Before,
         StatementMatcher::containing("LOCK"),
@@ -261,9 +261,9 @@ fn next_run_loads_logs_of_failed_load(mode: Mode) {
         &out,
     ];
     warehouse.faults().fail(
-        StatementMatcher::containing("INSERT INTO loads"),
+        StatementMatcher::containing("INSERT INTO load_history"),
         "42501",
-        "permission denied for table loads",
+        "permission denied for table load_history",
     );
     warehouse
         .run_command(&run)

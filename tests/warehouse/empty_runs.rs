@@ -65,7 +65,7 @@ fn run_without_new_logs_still_loads_songs() {
         .json();
     let logs = &ended["logs"];
     assert_eq!(
-        (&logs["objects"], &logs["loaded_objects"]),
+        (&logs["objects"], &logs["already_loaded_objects"]),
         (&0.into(), &1.into())
     );
     assert_eq!(ended["load"]["tables"]["songs"]["added"], 1);

@@ -67,7 +67,7 @@ fn loaded_tables_equal_parquet(mode: Mode) {
             (&0.into(), &0.into())
         );
     }
-    assert!(star["songplays"].len() > 1000 && star["ledger_songplays"].len() > 1000);
+    assert!(star["songplays"].len() > 1000 && star["state_songplays"].len() > 1000);
 }
 
 fn fixtures_and_sample_load(mode: Mode) {
@@ -283,10 +283,10 @@ fn run_reads_only_logs_not_yet_loaded(mode: Mode) {
         &warehouse.out_location("out"),
     ];
     let first = warehouse.run_command(&arguments).assert_success().json();
-    assert_eq!(first["logs"]["loaded_objects"], 0);
+    assert_eq!(first["logs"]["already_loaded_objects"], 0);
     let again = warehouse.run_command(&arguments).assert_success().json();
     assert_eq!(again["logs"]["objects"], 0);
-    assert_eq!(again["logs"]["loaded_objects"], logs.len() - 1);
+    assert_eq!(again["logs"]["already_loaded_objects"], logs.len() - 1);
     assert_eq!(again["load"]["tables"]["songplays"]["added"], 0);
     std::fs::rename(&aside, &kept).unwrap();
     let last = warehouse.run_command(&arguments).assert_success().json();
@@ -497,7 +497,7 @@ fn redshift_computes_the_same_song_key() {
     warehouse.write_file("logs/a.json", &event(1, 1000, "paid", 1, 1));
     warehouse.build_dataset("songs", "logs", "star");
     warehouse.load_dataset("star").assert_success();
-    let query = "SELECT song_key, duration FROM ledger_songs
+    let query = "SELECT song_key, duration FROM state_songs
          WHERE song_key = fnv_hash('Björk'::TEXT, fnv_hash(0::SMALLINT, fnv_hash('Café '::TEXT)))";
     let row = warehouse.admin_client().query_one(query, &[]).unwrap();
     assert_eq!(row.get::<_, f64>(1).to_bits(), 0.0_f64.to_bits());
@@ -565,8 +565,8 @@ fn non_owner_keeps_constraints() {
         let warehouse = warehouse_with_dataset(Mode::Postgres);
         let mut client = warehouse.admin_client();
         let name = format!("owner_{number}_{}", std::process::id());
-        let all = "artists, songs, users, time, songplays, ledger_users, ledger_artists, \
-                   ledger_songs, ledger_songplays, loads";
+        let all = "artists, songs, users, time, songplays, state_users, state_artists, \
+                   state_songs, state_songplays, load_history";
         client
             .batch_execute(&format!(
                 "CREATE ROLE {name} LOGIN PASSWORD '{SUPERUSER_PASSWORD}';

@@ -61,7 +61,7 @@ fn dataset_name(name: &str) -> String {
 
 fn truncate_tables(warehouse: &TestWarehouse) {
     let tables: Vec<_> = warehouse.warehouse_tables().into_keys().collect();
-    let sql = format!("TRUNCATE loads, {}", tables.join(", "));
+    let sql = format!("TRUNCATE load_history, {}", tables.join(", "));
     warehouse.admin_client().batch_execute(&sql).unwrap();
 }
 

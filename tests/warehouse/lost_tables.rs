@@ -6,11 +6,11 @@ use crate::support::test_warehouse::{CommandOutput, TestWarehouse};
 
 /// The tables that a load needs to choose between rows of different batches.
 const MERGE_STATE: [&str; 5] = [
-    "ledger_users",
-    "ledger_artists",
-    "ledger_songs",
-    "ledger_songplays",
-    "loads",
+    "state_users",
+    "state_artists",
+    "state_songs",
+    "state_songplays",
+    "load_history",
 ];
 
 const RUN_ARGS: [&str; 6] = [
@@ -67,7 +67,7 @@ fn lost_table_is_not_recreated(mode: Mode) {
 fn full_refresh_load_recreates_lost_tables(mode: Mode) {
     let warehouse = loaded_warehouse(mode);
     let before = warehouse.warehouse_tables();
-    let lose = "DROP TABLE loads, ledger_users, songplays CASCADE";
+    let lose = "DROP TABLE load_history, state_users, songplays CASCADE";
     warehouse.admin_client().batch_execute(lose).unwrap();
     let from = warehouse.out_location("star");
     let refresh = ["load", "--quiet", "--full-refresh", "--from", &from];
@@ -93,10 +93,10 @@ fn emptied_table_is_detected(mode: Mode) {
     // Of some rows as well, where they concern the load.
     for (table, key) in [("users", "user_id"), ("artists", "artist_id")] {
         let lose = format!(
-            "DELETE FROM ledger_{table} WHERE {key} = (SELECT min({key}) FROM ledger_{table})"
+            "DELETE FROM state_{table} WHERE {key} = (SELECT min({key}) FROM state_{table})"
         );
         warehouse.admin_client().batch_execute(&lose).unwrap();
-        let name = format!("table ledger_{table} is not complete");
+        let name = format!("table state_{table} is not complete");
         warehouse
             .load_dataset("star")
             .assert_failure(1, &[&name, "--full-refresh"]);
@@ -108,7 +108,7 @@ fn emptied_table_is_detected(mode: Mode) {
 /// Without rows anywhere nothing is lost.
 fn create_tables_completes_empty_warehouse(mode: Mode) {
     let warehouse = TestWarehouse::new(mode);
-    let lose = "DROP TABLE ledger_songs, loads, users CASCADE";
+    let lose = "DROP TABLE state_songs, load_history, users CASCADE";
     warehouse.admin_client().batch_execute(lose).unwrap();
     warehouse.generate_input("data", &["--events", "100", "--songs", "9", "--seed", "1"]);
     for more in [&[][..], &["--full-refresh"]] {

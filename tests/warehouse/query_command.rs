@@ -12,7 +12,7 @@ const QUERY_NAMES: [&str; 12] = [
     "plays-by-hour-and-weekday",
     "top-songs",
     "top-artists",
-    "known-songs",
+    "match-rate",
     "free-and-paid-by-day",
     "free-and-paid-by-month",
     "plays-by-location",

@@ -34,8 +34,8 @@ fn missing_or_changed_tables_are_rejected() {
         ),
         ("ALTER TABLE users ALTER user_id TYPE INTEGER", &[]),
         (
-            "ALTER TABLE loads RENAME TO other",
-            &["no table loads", "is lost", "--full-refresh"],
+            "ALTER TABLE load_history RENAME TO other",
+            &["no table load_history", "is lost", "--full-refresh"],
         ),
     ];
     for (change, words) in changes {
@@ -58,7 +58,7 @@ fn missing_or_changed_tables_are_rejected() {
     ];
     warehouse
         .run_command(&run)
-        .assert_failure(1, &["no table loads"]);
+        .assert_failure(1, &["no table load_history"]);
     assert!(!warehouse.path("new").exists());
 }
 
@@ -102,12 +102,23 @@ fn incomplete_dataset_is_rejected() {
         .load_dataset("star")
         .assert_failure(1, &["rows arrived", &format!("says {}", rows + 1)]);
     assert_tables_eq(&warehouse.warehouse_tables(), &before);
-    // What an earlier version wrote.
-    json.as_object_mut().unwrap().remove("ledger");
+    json["merge_state"]
+        .as_object_mut()
+        .unwrap()
+        .remove("state_users");
     std::fs::write(&report, json.to_string()).unwrap();
     warehouse
         .load_dataset("star")
-        .assert_failure(1, &["an earlier sparkify", "run again"]);
+        .assert_failure(1, &["does not list table state_users", "run again"]);
+    // A report of an earlier and of a later version.
+    for (version, hint) in [(1, "run again"), (3, "with the version of sparkify")] {
+        json["report_version"] = version.into();
+        std::fs::write(&report, json.to_string()).unwrap();
+        let expected = format!("its report has version {version}, expected 2");
+        warehouse
+            .load_dataset("star")
+            .assert_failure(1, &[&expected, hint]);
+    }
 }
 
 #[test]
@@ -171,12 +182,12 @@ fn dry_run_prints_sql_in_order_without_connecting() {
         &sql,
         &[
             "BEGIN;",
-            "LOCK TABLE loads",
+            "LOCK TABLE load_history",
             "DELETE FROM songplays;",
             "COPY staged_songplays",
             "COUNT(*)",
             "INSERT INTO songplays",
-            "INSERT INTO loads",
+            "INSERT INTO load_history",
             "COMMIT;",
         ],
     );

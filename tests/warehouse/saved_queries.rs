@@ -93,8 +93,8 @@ fn queries_by_song_and_artist() {
     );
     // 4 of 7.
     assert_eq!(
-        query_november(&warehouse, &["known-songs"]),
-        "month,plays,known,known_percent\n2018-11,7,4,57.14\n"
+        query_november(&warehouse, &["match-rate"]),
+        "month,plays,matched,matched_percent\n2018-11,7,4,57.14\n"
     );
     let first = query_november(&warehouse, &["top-songs", "--limit", "1"]);
     assert_eq!(
@@ -150,7 +150,7 @@ fn queries_by_listener() {
 fn time_range_is_half_open() {
     let warehouse = warehouse_with_plays();
     let plays = |range: &[&str]| {
-        let ended = warehouse.run_command(&[&["query", "known-songs", "--json"], range].concat());
+        let ended = warehouse.run_command(&[&["query", "match-rate", "--json"], range].concat());
         let months = ended.assert_success().json();
         let months = months.as_array().unwrap().iter();
         months.map(|m| m["plays"].as_i64().unwrap()).sum::<i64>()

@@ -78,11 +78,11 @@ fn trigger_that_drops_or_changes_rows_fails_the_load() {
         ("songs", "INSERT", "NEW.year := 1; RETURN NEW;"),
         ("artists", "INSERT", "NEW.latitude := 1; RETURN NEW;"),
         ("time", "INSERT", "NEW.hour := 25; RETURN NEW;"),
-        ("ledger_users", "UPDATE", DROP_ROW),
-        ("ledger_artists", "INSERT", DROP_ROW),
-        ("ledger_songs", "INSERT", DROP_ROW),
-        ("ledger_songplays", "INSERT", DROP_ROW),
-        ("loads", "INSERT", DROP_ROW),
+        ("state_users", "UPDATE", DROP_ROW),
+        ("state_artists", "INSERT", DROP_ROW),
+        ("state_songs", "INSERT", DROP_ROW),
+        ("state_songplays", "INSERT", DROP_ROW),
+        ("load_history", "INSERT", DROP_ROW),
     ];
     let triggers = triggers.map(|(table, event, body)| {
         let before = format!("BEFORE {event}");
@@ -101,7 +101,7 @@ fn trigger_that_drops_or_changes_rows_fails_the_load() {
         (
             "songplays",
             trigger_sql(
-                "loads",
+                "load_history",
                 "AFTER INSERT",
                 "DELETE FROM songplays WHERE user_id = 3; RETURN NULL;",
             ),

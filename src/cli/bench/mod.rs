@@ -132,14 +132,14 @@ fn format_events_per_sec(stage: &StageReport) -> String {
 }
 
 fn format_speedup(pace: &ThroughputSample) -> String {
-    pace.speed_up
+    pace.speedup
         .map_or("-".to_owned(), |times| format!("{times:.2}x"))
 }
 
 /// What to do for better numbers, if anything.
 fn advice<'a>(paces: impl Iterator<Item = &'a ThroughputSample>) -> &'static str {
     let mut paces = paces.peekable();
-    if paces.peek().is_some_and(|first| first.speed_up.is_none()) {
+    if paces.peek().is_some_and(|first| first.speedup.is_none()) {
         return "\nno speed-up is known without 1 in --threads\n";
     }
     if paces.any(|pace| pace.total.seconds < MIN_MEASURABLE_SECS) {

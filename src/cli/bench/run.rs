@@ -193,7 +193,7 @@ fn write_speedup_bounds(to: &mut String, serial: &SerialFraction) -> std::fmt::R
         to,
         "\nserial share of one thread's time {:.1} %, by Amdahl's law\nat most {}",
         100.0 * serial.share,
-        bounds(|at| at.speed_up)
+        bounds(|at| at.speedup)
     )?;
     writeln!(
         to,

@@ -35,7 +35,7 @@ fn write_dry_run_summary(to: &mut String, run_plan: &RunPlan) -> std::fmt::Resul
         )?;
     }
     for (name, input) in [("song", &run_plan.songs), ("log", &run_plan.logs)] {
-        write_ignored(to, name, input.ignored_objects, &input.ignored_endings)?;
+        write_ignored(to, name, input.ignored_objects, &input.ignored_extensions)?;
     }
     for (name, input) in inputs {
         writeln!(
@@ -71,20 +71,20 @@ fn format_range(split: &SplitPlan) -> String {
         }
     };
     let SplitPlan {
-        first,
-        from,
-        last,
-        until,
+        first_object,
+        start,
+        last_object,
+        end,
         ..
     } = split;
-    let (from, until) = (at(*from), until.map(at).unwrap_or_default());
-    if first == last {
-        let until = if until.is_empty() {
+    let (start, end) = (at(*start), end.map(at).unwrap_or_default());
+    if first_object == last_object {
+        let end = if end.is_empty() {
             " end".to_owned()
         } else {
-            until
+            end
         };
-        return format!("{first}{from} ..{until}");
+        return format!("{first_object}{start} ..{end}");
     }
-    format!("{first}{from} .. {last}{until}")
+    format!("{first_object}{start} .. {last_object}{end}")
 }

@@ -46,7 +46,7 @@ fn write_load_summary(to: &mut String, loaded: &LoadReport) -> std::fmt::Result 
         loaded.seconds,
         format_count(rate as u64)
     )?;
-    match loaded.tries {
+    match loaded.attempts {
         1 => writeln!(to),
         tries => writeln!(to, ", at try {tries}"),
     }

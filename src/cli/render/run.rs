@@ -26,16 +26,16 @@ fn write_run_summary(to: &mut String, report: &Report, out: &Location) -> std::f
         "; {} songplays have a song",
         format_count(report.matched_songplays)
     )?;
-    if logs.loaded_objects > 0 {
+    if logs.already_loaded_objects > 0 {
         writeln!(
             to,
             "log objects left out, which the warehouse has already: {}",
-            format_count(logs.loaded_objects)
+            format_count(logs.already_loaded_objects)
         )?;
     }
     let ignored = [("song", &report.songs), ("log", &logs.input)];
     for (name, input) in ignored {
-        write_ignored(to, name, input.ignored_objects, &input.ignored_endings)?;
+        write_ignored(to, name, input.ignored_objects, &input.ignored_extensions)?;
     }
     for (name, input) in [("song", &report.songs), ("log", &logs.input)] {
         if input.rejected > 0 {

@@ -17,7 +17,7 @@ const IGNORED_FILES: &[(&str, &str, &str)] = &[
     ("_committed.json", "{}", "hidden"),
     ("README.txt", "Not JSON.\n", ".txt"),
     ("backup.json.bak", "{}", ".bak"),
-    ("json", "{}", "no ending"),
+    ("json", "{}", "no extension"),
     (
         "_temporary/0/part-00000.json.inprogress",
         "{\"page\"",
@@ -44,7 +44,7 @@ pub(in super::super) fn write_files_without_records(
     for (name, text, ending) in IGNORED_FILES {
         write_file(&root.join(name), text.as_bytes(), meter)?;
         summary.ignored_objects += 1;
-        *summary.ignored_endings.entry(ending).or_default() += 1;
+        *summary.ignored_extensions.entry(ending).or_default() += 1;
     }
     for (name, text) in EMPTY_FILES {
         summary.add_object(write_file(&root.join(name), text.as_bytes(), meter)?);

@@ -47,7 +47,7 @@ pub struct LoadReport {
     /// What became of each table of the star.
     pub tables: BTreeMap<&'static str, TableCounts>,
     /// How often the transaction was begun.
-    pub tries: u32,
+    pub attempts: u32,
     /// Seconds, all tries together.
     pub seconds: f64,
 }
@@ -128,7 +128,7 @@ impl Load<'_> {
                     warehouse: address.to_string(),
                     run: self.run_id().to_owned(),
                     tables: state.tables,
-                    tries: attempts,
+                    attempts,
                     seconds: started.elapsed().as_secs_f64(),
                 });
             };
@@ -154,7 +154,7 @@ impl Load<'_> {
     /// # Errors
     /// That.
     pub fn ensure_complete_star(&self) -> Result<()> {
-        if self.refresh.is_none() || self.star.report().logs.loaded_objects == 0 {
+        if self.refresh.is_none() || self.star.report().logs.already_loaded_objects == 0 {
             return Ok(());
         }
         Err(Error::usage(format!("cannot empty the warehouse for {}", self.star.location()))
@@ -199,7 +199,7 @@ impl Load<'_> {
 
     /// The id of the run.
     fn run_id(&self) -> &str {
-        self.star.report().run.as_deref().unwrap_or_default()
+        &self.star.report().run
     }
 
     /// All that the transaction consists of.
@@ -438,7 +438,7 @@ pub fn loaded_objects(warehouse: &Warehouse, progress: &Progress) -> Result<Load
     query_warehouse(warehouse, progress, |session| {
         catalog::ensure_loadable(session, false)?;
         let mut objects = LoadedObjects::default();
-        session.for_each_row("SELECT DISTINCT object, etag FROM loads", |row| {
+        session.for_each_row("SELECT DISTINCT object, etag FROM load_history", |row| {
             if let [Some(object), Some(etag)] = row.as_slice() {
                 objects.insert((*object).to_owned(), (*etag).to_owned());
             }

@@ -76,7 +76,7 @@ pub fn output_tables() -> impl Iterator<Item = &'static Table> {
 }
 
 /// Asks for the runs that are loaded.
-pub const LOADED_RUNS_SQL: &str = "SELECT DISTINCT run FROM loads";
+pub const LOADED_RUNS_SQL: &str = "SELECT DISTINCT run FROM load_history";
 
 /// The steps of a load. With `refresh` everything that is there goes first.
 ///

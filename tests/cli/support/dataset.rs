@@ -15,7 +15,7 @@ pub type FileContents = BTreeMap<String, Vec<u8>>;
 const REPORT_FILE: &str = "_report.json";
 
 /// The ledger of objects.
-pub const SOURCE_OBJECTS_PART: &str = "ledger/objects/part-00000.parquet";
+pub const SOURCE_OBJECTS_PART: &str = "merge_state/source_objects/part-00000.parquet";
 
 /// Every file below a folder.
 pub fn all_files(folder: &Path) -> FileContents {

@@ -311,7 +311,7 @@ fn extension_label(key: &str) -> String {
     match ending {
         _ if is_hidden(name) => "hidden".to_owned(),
         Some(ending) if !ending.is_empty() => format!(".{}", ending.to_lowercase()),
-        _ => "no ending".to_owned(),
+        _ => "no extension".to_owned(),
     }
 }
 

@@ -124,7 +124,7 @@ impl RequestMatcher {
 
     /// Whether a request is one of them.
     pub fn matches(&self, request: &RecordedRequest) -> bool {
-        let (suffix, in_merge_state) = (&self.key_suffix, |key: &str| key.contains("ledger/"));
+        let (suffix, in_merge_state) = (&self.key_suffix, |key: &str| key.contains("merge_state/"));
         self.operation.is_none_or(|kind| kind == request.operation)
             && request.key.ends_with(suffix)
             // The parts of the ledger are named as those of the star.

@@ -20,15 +20,15 @@ const TABLE_DIRS: [&str; 10] = [
     "songs",
     "time",
     "users",
-    "ledger/artists",
-    "ledger/objects",
-    "ledger/songplays",
-    "ledger/songs",
-    "ledger/users",
+    "merge_state/artists",
+    "merge_state/source_objects",
+    "merge_state/songplays",
+    "merge_state/songs",
+    "merge_state/users",
 ];
 
 /// The ledger names objects and their versions, which differ from place to place.
-const SOURCE_OBJECTS_PREFIX: &str = "ledger/objects/";
+const SOURCE_OBJECTS_PREFIX: &str = "merge_state/source_objects/";
 
 type FileMap = BTreeMap<String, Vec<u8>>;
 

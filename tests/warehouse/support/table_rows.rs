@@ -17,7 +17,7 @@ pub type TableRows = BTreeMap<&'static str, Vec<String>>;
 fn compared_tables() -> impl Iterator<Item = &'static Table> {
     let merge_state = MERGE_STATE_TABLES
         .into_iter()
-        .filter(|table| table.name != "ledger_objects");
+        .filter(|table| table.name != "source_objects");
     STAR_TABLES.into_iter().chain(merge_state)
 }
 
@@ -108,7 +108,7 @@ fn format_row_value(column: &Column, row: &postgres::Row, i: usize) -> String {
 
 /// What `loads` holds of each object: rows, by object and ETag; as often as it was loaded.
 pub fn load_history_rows(client: &mut Client) -> Vec<(String, String, i64)> {
-    let query = "SELECT object, etag, rows FROM loads ORDER BY object, etag, run";
+    let query = "SELECT object, etag, rows FROM load_history ORDER BY object, etag, run";
     let rows = client.query(query, &[]).unwrap();
     let load = |row: &postgres::Row| (row.get(0), row.get(1), row.get(2));
     rows.iter().map(load).collect()
