@@ -20,6 +20,7 @@
 //! to try all this on, [`mod@bench`] measures how fast it goes. [`cli`] is the command line.
 
 #![deny(unsafe_code)]
+#![warn(unreachable_pub)]
 
 pub mod aws;
 pub mod bench;

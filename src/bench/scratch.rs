@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 
 /// A folder that this process made for itself.
 #[derive(Debug)]
-pub struct Scratch {
+pub(super) struct Scratch {
     path: PathBuf,
 }
 
@@ -19,7 +19,7 @@ impl Scratch {
     ///
     /// # Errors
     /// It cannot be made there.
-    pub fn create(parent: &Path) -> Result<Self> {
+    pub(super) fn create(parent: &Path) -> Result<Self> {
         let name = format!("sparkify-bench-{}", std::process::id());
         let mut path = parent.join(&name);
         for number in 1.. {
@@ -43,7 +43,7 @@ impl Scratch {
     }
 
     /// Where something in it goes.
-    pub fn join(&self, name: &str) -> PathBuf {
+    pub(super) fn join(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
 
@@ -51,7 +51,7 @@ impl Scratch {
     ///
     /// # Errors
     /// Something in it cannot be removed.
-    pub fn remove(self) -> Result<()> {
+    pub(super) fn remove(self) -> Result<()> {
         remove(&self.path)
     }
 }
@@ -60,6 +60,6 @@ impl Scratch {
 ///
 /// # Errors
 /// Something in it cannot be removed.
-pub fn remove(folder: &Path) -> Result<()> {
+pub(super) fn remove(folder: &Path) -> Result<()> {
     fs::remove_dir_all(folder).map_err(|e| Error::io("cannot remove", folder, &e))
 }

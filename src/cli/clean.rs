@@ -20,7 +20,7 @@ const CLEAN_VERSION: u32 = 2;
 /// other folder it removes what a killed or a failed run left beside it. Shows what it would remove; with --yes removes it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub(super) struct Args {
     /// What --out of the runs was
     #[arg(value_name = "OUT", value_parser = location_parser())]
     out: Location,
@@ -47,7 +47,7 @@ Examples:
   sparkify clean s3://bucket/star
   sparkify clean s3://bucket/star --keep 7 --unfinished-after 48 --yes";
 
-pub fn main(args: Args) -> Result<()> {
+pub(super) fn main(args: Args) -> Result<()> {
     let json = args.json;
     clean(args).map_err(|error| report_failure(error, json, ("clean_version", CLEAN_VERSION)))
 }

@@ -19,7 +19,7 @@ const CREATE_VERSION: u32 = 1;
 /// All of it or nothing.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
     warehouse: WarehouseArgs,
     /// Drop the tables first; asks if there are rows in them
@@ -45,7 +45,7 @@ Examples:
   sparkify create-tables --config dwh.cfg --drop --yes
   sparkify create-tables --warehouse redshift://etl@cluster.example.com:5439/dev --dry-run";
 
-pub fn main(args: Args) -> Result<()> {
+pub(super) fn main(args: Args) -> Result<()> {
     let json = args.json;
     create_tables(&args)
         .map_err(|error| report_failure(error, json, ("create_version", CREATE_VERSION)))

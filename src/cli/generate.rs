@@ -15,7 +15,7 @@ use crate::progress::Progress;
 /// the same bytes on every machine.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub(super) struct Args {
     /// Folder to write: absent or empty
     #[arg(long, value_name = "DIR", value_parser = dir_parser())]
     out: PathBuf,
@@ -54,7 +54,7 @@ Examples:
 const APPROX_EVENT_BYTES: u64 = 460;
 const APPROX_SONG_BYTES: u64 = 250;
 
-pub fn main(args: Args) -> Result<()> {
+pub(super) fn main(args: Args) -> Result<()> {
     let Args {
         out,
         events,

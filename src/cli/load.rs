@@ -23,7 +23,7 @@ const LOAD_VERSION: u32 = 2;
 /// OUT must be there.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub(super) struct Args {
     /// What --out of a run was, or one run below it
     #[arg(long, value_name = "OUT", value_parser = location_parser())]
     from: Location,
@@ -54,7 +54,7 @@ Examples:
   sparkify load --from s3://bucket/star --config dwh.cfg
   sparkify load --from s3://bucket/star --warehouse redshift://etl@cluster.example.com:5439/dev --dry-run";
 
-pub fn main(args: Args) -> Result<()> {
+pub(super) fn main(args: Args) -> Result<()> {
     let json = args.json;
     load(&args).map_err(|error| report_failure(error, json, ("load_version", LOAD_VERSION)))
 }

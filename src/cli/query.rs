@@ -21,7 +21,7 @@ const DEFAULT_LIMIT: u32 = 10;
 /// NAME shows the questions. All times are UTC.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub(super) struct Args {
     /// The question
     #[arg(value_parser = query_name_parser(), conflicts_with = "list")]
     name: Option<SavedQuery>,
@@ -56,7 +56,7 @@ Examples:
   sparkify query plays-by-hour --from 2018-11-15 --warehouse postgres://etl@localhost/music
   sparkify query top-songs --from 2018-11-01 --to 2018-12-01 --limit 20 --csv --config dwh.cfg";
 
-pub fn main(args: Args) -> Result<()> {
+pub(super) fn main(args: Args) -> Result<()> {
     let Some(query) = args.name else {
         return print_result(&list_saved_queries(), &args);
     };

@@ -41,7 +41,7 @@ use crate::warehouse::sql::load_plan::{LoadParams, load_statements, to_sql_scrip
 /// loaded before are left out then, so that a nightly run takes what is new.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub(super) struct Args {
     /// Folder, file, s3://bucket/prefix or quoted glob with song metadata; may be repeated [default:
     /// SONG_DATA of --config]
     #[arg(long, value_name = "PATH", value_parser = location_parser(), required_unless_present = "config", num_args = 1..)]
@@ -106,7 +106,7 @@ Examples:
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 too many rejects.";
 
-pub fn main(args: Args) -> Result<()> {
+pub(super) fn main(args: Args) -> Result<()> {
     let json = args.json;
     let progress = Progress::stderr(args.quiet);
     let result = run(args, &progress);

@@ -43,7 +43,7 @@ enum ValueBuffer {
 
 /// The column of one field.
 #[derive(Debug)]
-pub struct ColumnBuilder {
+pub(super) struct ColumnBuilder {
     field: &'static Field,
     values: ValueBuffer,
     validity: NullBufferBuilder,
@@ -52,7 +52,7 @@ pub struct ColumnBuilder {
 
 impl ColumnBuilder {
     /// An empty column.
-    pub fn new(field: &'static Field) -> Self {
+    pub(super) fn new(field: &'static Field) -> Self {
         let values = match field.ty {
             FieldType::Int32 => ValueBuffer::Int32(Vec::new()),
             FieldType::Int64 { min, max } => ValueBuffer::Int64 {
@@ -81,7 +81,7 @@ impl ColumnBuilder {
     }
 
     /// The field.
-    pub fn field(&self) -> &'static Field {
+    pub(super) fn field(&self) -> &'static Field {
         self.field
     }
 
@@ -91,7 +91,7 @@ impl ColumnBuilder {
     /// # Errors
     /// The first value that the column cannot take.
     #[inline]
-    pub fn extend(
+    pub(super) fn extend(
         &mut self,
         bytes: &[u8],
         spans: impl Iterator<Item = ValueSpan>,
@@ -184,7 +184,7 @@ impl ColumnBuilder {
     }
 
     /// Drops all values from row `rows` on.
-    pub fn truncate(&mut self, rows: usize) {
+    pub(super) fn truncate(&mut self, rows: usize) {
         match &mut self.values {
             ValueBuffer::Int32(values) => values.truncate(rows),
             ValueBuffer::Int64 { values, .. } => values.truncate(rows),
@@ -199,7 +199,7 @@ impl ColumnBuilder {
     }
 
     /// Drops all values.
-    pub fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.truncate(0);
         if let ValueBuffer::DictText { interner, .. } = &mut self.values {
             interner.take();
@@ -210,7 +210,7 @@ impl ColumnBuilder {
     ///
     /// # Errors
     /// None that a caller can cause: the Arrow constructors check what this module promises.
-    pub fn finish(&mut self) -> Result<ArrayRef, ArrowError> {
+    pub(super) fn finish(&mut self) -> Result<ArrayRef, ArrowError> {
         let nulls = self.validity.finish();
         self.validity = NullBufferBuilder::new(INITIAL_CAPACITY);
         Ok(match &mut self.values {

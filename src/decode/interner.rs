@@ -10,7 +10,7 @@ use super::value::ValueError;
 
 /// Distinct texts, numbered from 0 in the order of their first appearance.
 #[derive(Debug, Default)]
-pub struct Interner {
+pub(super) struct Interner {
     /// Decoded texts: number `k` is `bytes[offsets[k]..offsets[k + 1]]`.
     texts: TextArena,
     by_value: HashTable<i32>,
@@ -128,7 +128,7 @@ fn hash_text(text: &[u8]) -> u64 {
 impl Interner {
     /// The key of a text that was written without escapes and stands in `bytes` at `start`.
     #[inline(always)]
-    pub fn intern_plain(&mut self, bytes: &[u8], start: usize, text: &[u8]) -> i32 {
+    pub(super) fn intern_plain(&mut self, bytes: &[u8], start: usize, text: &[u8]) -> i32 {
         let Some(short) = InlineKey::new(bytes, start, text.len()) else {
             return self.intern(text);
         };
@@ -158,7 +158,7 @@ impl Interner {
     /// # Errors
     /// What `decode` says; nothing is kept then.
     #[inline]
-    pub fn intern_escaped(
+    pub(super) fn intern_escaped(
         &mut self,
         raw: &[u8],
         decode: impl FnOnce(&[u8], &mut Vec<u8>) -> Result<(), ValueError>,
@@ -181,7 +181,7 @@ impl Interner {
     }
 
     /// The offsets and bytes of all texts in order of their keys. The interner is empty again.
-    pub fn take(&mut self) -> (Vec<i32>, Vec<u8>) {
+    pub(super) fn take(&mut self) -> (Vec<i32>, Vec<u8>) {
         self.by_value.clear();
         self.by_inline_key.clear();
         self.by_escaped_form.clear();

@@ -13,7 +13,7 @@ use super::value;
 
 /// The automaton. It is idle unless a candidate is open.
 #[derive(Debug, Default)]
-pub struct ObjectValidator {
+pub(super) struct ObjectValidator {
     /// The open containers. The outermost is a candidate.
     open_containers: VecDeque<Container>,
     /// Where the open candidates begin.
@@ -94,32 +94,32 @@ impl NumberState {
 impl ObjectValidator {
     /// Whether a candidate is open.
     #[inline]
-    pub fn is_active(&self) -> bool {
+    pub(super) fn is_active(&self) -> bool {
         !self.open_containers.is_empty()
     }
 
     /// Returns where the outermost open candidate begins.
     #[inline]
-    pub fn outermost_candidate(&self) -> Option<u64> {
+    pub(super) fn outermost_candidate(&self) -> Option<u64> {
         self.candidate_offsets.front().copied()
     }
 
     /// Fails the outermost candidate if it begins at `offset`.
-    pub fn abandon(&mut self, offset: u64) {
+    pub(super) fn abandon(&mut self, offset: u64) {
         if self.outermost_candidate() == Some(offset) {
             self.fail_outermost();
         }
     }
 
     /// Opens a candidate, which begins at `offset`, while the probe is idle.
-    pub fn open_candidate(&mut self, offset: u64) {
+    pub(super) fn open_candidate(&mut self, offset: u64) {
         self.hex_digits_left = 0;
         self.push(true, Some(offset));
     }
 
     /// Takes a byte of a string. `is_end` tells that it is the closing quote, `key` returns the text from an
     /// offset up to this byte, and `is_known` tells a key of the model.
-    pub fn feed_string_byte<'a>(
+    pub(super) fn feed_string_byte<'a>(
         &mut self,
         byte: u8,
         (is_escaped, is_end): (bool, bool),
@@ -159,7 +159,7 @@ impl ObjectValidator {
 
     /// Takes a byte outside of strings, which is at `offset`. If it opens an object that is a candidate, that
     /// one begins at `candidate`. Returns where a whole object with a key of the model begins, if one ends here.
-    pub fn feed_token_byte(
+    pub(super) fn feed_token_byte(
         &mut self,
         byte: u8,
         offset: u64,

@@ -13,7 +13,7 @@ use super::sniff::UTF8_BOM;
 
 /// The search for the place to resume at. It takes the bytes in any portions.
 #[derive(Debug)]
-pub struct Resync {
+pub(super) struct Resync {
     /// The keys of which a candidate must have one.
     known_keys: &'static [&'static str],
     /// Whether a comma can be between two records.
@@ -33,7 +33,7 @@ pub struct Resync {
 impl Resync {
     /// Begins a search after the record that begins at `offset`: the first byte that is given belongs to that
     /// record and is no candidate.
-    pub fn new(keys: &'static [&'static str], is_array: bool, offset: u64) -> Self {
+    pub(super) fn new(keys: &'static [&'static str], is_array: bool, offset: u64) -> Self {
         Self {
             known_keys: keys,
             is_array,
@@ -49,7 +49,7 @@ impl Resync {
     /// Looks at `bytes`, the first of which is at offset `start` of the object. Bytes from
     /// [`undecided`](Self::undecided) on must be given again together with the next ones. Returns the offset to
     /// resume at as soon as it is known.
-    pub fn search(&mut self, bytes: &[u8], start: u64) -> Option<u64> {
+    pub(super) fn search(&mut self, bytes: &[u8], start: u64) -> Option<u64> {
         let already_searched =
             usize::try_from(self.offset.saturating_sub(start)).unwrap_or(usize::MAX);
         for (at, &byte) in bytes.iter().enumerate().skip(already_searched) {
@@ -64,7 +64,7 @@ impl Resync {
     }
 
     /// Returns the offset of the first byte that may still be the place to resume at, if there is one.
-    pub fn first_undecided(&self) -> Option<u64> {
+    pub(super) fn first_undecided(&self) -> Option<u64> {
         let open = self
             .validators
             .iter()
@@ -77,7 +77,7 @@ impl Resync {
     }
 
     /// Gives up the undecided candidate at `offset`: its object is longer than a record may be.
-    pub fn abandon(&mut self, offset: u64) {
+    pub(super) fn abandon(&mut self, offset: u64) {
         for validator in &mut self.validators {
             validator.abandon(offset);
         }
@@ -85,7 +85,7 @@ impl Resync {
     }
 
     /// Returns the offset to resume at when no more bytes follow, if there is one.
-    pub fn finish(&self) -> Option<u64> {
+    pub(super) fn finish(&self) -> Option<u64> {
         self.accepted
     }
 

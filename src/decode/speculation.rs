@@ -7,7 +7,7 @@ const MAX_PREDICTED_BYTES: usize = 32;
 
 /// What probably stands between two values, and which slot the value behind it goes to.
 #[derive(Debug, Clone, Copy)]
-pub struct KeyPrediction {
+pub(super) struct KeyPrediction {
     expected: [u8; MAX_PREDICTED_BYTES],
     mask: [u8; MAX_PREDICTED_BYTES],
     /// Its length in bytes.
@@ -22,7 +22,7 @@ pub struct KeyPrediction {
 
 /// What comes behind a guess.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NextToken {
+pub(super) enum NextToken {
     /// A value for the slot of this index.
     Value(usize),
     /// The end of the record.
@@ -31,7 +31,7 @@ pub enum NextToken {
 
 impl KeyPrediction {
     /// The guess that `text` will stand there again; nothing if that is too long.
-    pub fn new(
+    pub(super) fn new(
         text: &[u8],
         structurals: usize,
         next: NextToken,
@@ -55,7 +55,7 @@ impl KeyPrediction {
 
     /// Whether it does, at `at` of `bytes`.
     #[inline(always)]
-    pub fn matches(&self, bytes: &[u8], at: usize) -> bool {
+    pub(super) fn matches(&self, bytes: &[u8], at: usize) -> bool {
         let actual: [u8; MAX_PREDICTED_BYTES] = block_at(bytes, at);
         let half = |from: usize| {
             let seen = u128::from_le_bytes(block_at(&actual, from));

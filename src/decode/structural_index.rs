@@ -21,7 +21,7 @@ const BLOCK_BYTES: usize = 64;
 
 /// The stops of a text: those of the last window, for all before it are passed when there is a new one.
 #[derive(Debug)]
-pub struct StructuralIndex {
+pub(super) struct StructuralIndex {
     /// Where the stops are. What stands at and behind `len` is scratch.
     positions: Vec<u32>,
     len: usize,
@@ -41,7 +41,7 @@ pub struct StructuralIndex {
 
 impl StructuralIndex {
     /// Of a text that was not looked at yet.
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             // A stop a byte, and as much scratch as a block can write.
             positions: vec![0; WINDOW_BYTES + BLOCK_BYTES],
@@ -58,7 +58,7 @@ impl StructuralIndex {
     /// Makes ready for the record at `start`, in front of which no stop from `number` on is needed any
     /// more; gives the number of the first one at or after `start`.
     #[inline(always)]
-    pub fn seek(&mut self, ordinal: usize, start: usize) -> usize {
+    pub(super) fn seek(&mut self, ordinal: usize, start: usize) -> usize {
         let mut ordinal = ordinal.max(self.first_ordinal);
         if start < self.window_start {
             // A record that failed was looked through far ahead, and the next one begins inside it.
@@ -79,7 +79,7 @@ impl StructuralIndex {
     }
 
     /// Forgets everything: another text follows.
-    pub fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.non_ascii_blocks.clear();
         (self.len, self.first_ordinal, self.non_ascii_passed) = (0, 0, 0);
         (self.window_start, self.indexed_to, self.next_is_escaped) = (0, 0, false);
@@ -87,7 +87,7 @@ impl StructuralIndex {
 
     /// The place of stop `number`, if the text was looked through so far.
     #[inline(always)]
-    pub fn get(&self, ordinal: usize) -> Option<usize> {
+    pub(super) fn get(&self, ordinal: usize) -> Option<usize> {
         let positions = self.positions.get(..self.len).unwrap_or_default();
         let position = positions.get(ordinal.wrapping_sub(self.first_ordinal))?;
         Some(*position as usize)
@@ -96,7 +96,7 @@ impl StructuralIndex {
     /// Looks on until stop `number`, the next one, is known, and gives its place. The end of the text
     /// is the last stop, again and again.
     #[cold]
-    pub fn index_until(&mut self, bytes: &[u8], ordinal: usize) -> usize {
+    pub(super) fn index_until(&mut self, bytes: &[u8], ordinal: usize) -> usize {
         loop {
             if let Some(position) = self.get(ordinal) {
                 return position;
@@ -111,7 +111,7 @@ impl StructuralIndex {
     /// Whether all bytes from `start` on and before `end` are ASCII. The text is looked through up to
     /// there then, so that every stop that was passed has its number.
     #[inline(always)]
-    pub fn is_ascii(&mut self, bytes: &[u8], start: usize, end: usize) -> bool {
+    pub(super) fn is_ascii(&mut self, bytes: &[u8], start: usize, end: usize) -> bool {
         while self.indexed_to < end {
             self.index_next_window(bytes);
         }

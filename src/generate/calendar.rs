@@ -33,7 +33,7 @@ pub(super) struct LogFile {
 
 impl LogFiles {
     /// `files` is not 0.
-    pub fn new(files: u64, events: u64) -> Self {
+    pub(super) fn new(files: u64, events: u64) -> Self {
         Self {
             files,
             days: files.min(MAX_DAYS),
@@ -42,13 +42,13 @@ impl LogFiles {
     }
 
     /// About how many events happen in that many milliseconds.
-    pub fn events_within(&self, span: u64) -> u64 {
+    pub(super) fn events_within(&self, span: u64) -> u64 {
         // Not above the number of events while the span is not above a day.
         (u128::from(self.events) * u128::from(span) / u128::from(self.days * DAY_MS)) as u64
     }
 
     /// File `nth`, from 0.
-    pub fn get(&self, nth: u64) -> io::Result<LogFile> {
+    pub(super) fn get(&self, nth: u64) -> io::Result<LogFile> {
         let day = nth * self.days / self.files;
         let first_file_of = |day: u64| (day * self.files).div_ceil(self.days);
         let (part, parts) = (
@@ -77,7 +77,7 @@ impl LogFile {
     /// When ordinary event `nth` happens, in milliseconds since 1970: the time of the file is dealt
     /// out evenly, and the event is somewhere in its part. Later events are past the last one's
     /// beginning.
-    pub fn timestamp_ms(&self, nth: u64, rng: &mut Rng) -> u64 {
+    pub(super) fn timestamp_ms(&self, nth: u64, rng: &mut Rng) -> u64 {
         let nth = nth.min(self.events.saturating_sub(1));
         let slot_ms = even_share(self.span_ms, nth, self.events);
         self.start_ms + even_share_before(self.span_ms, nth, self.events) + rng.below(slot_ms)

@@ -17,7 +17,7 @@ pub(super) struct ProgressMeter<'a> {
 }
 
 impl<'a> ProgressMeter<'a> {
-    pub fn new(report: &'a mut dyn FnMut(u64, u64)) -> Self {
+    pub(super) fn new(report: &'a mut dyn FnMut(u64, u64)) -> Self {
         Self {
             callback: report,
             bytes: 0,
@@ -35,7 +35,7 @@ impl<'a> ProgressMeter<'a> {
     }
 
     /// Tells the caller the final numbers.
-    pub fn finish(self) {
+    pub(super) fn finish(self) {
         (self.callback)(self.bytes, self.events);
     }
 }
@@ -51,7 +51,7 @@ pub(super) struct OutputFile {
 
 impl OutputFile {
     /// Begins a file that is not there yet; `text` is an old buffer to use again.
-    pub fn create(path: PathBuf, mut buffer: Vec<u8>) -> io::Result<Self> {
+    pub(super) fn create(path: PathBuf, mut buffer: Vec<u8>) -> io::Result<Self> {
         buffer.clear();
         let file = File::create_new(&path).map_err(with_path(&path))?;
         Ok(Self {
@@ -63,7 +63,7 @@ impl OutputFile {
     }
 
     /// Writes the text out once there is enough of it.
-    pub fn flush_if_full(&mut self, meter: &mut ProgressMeter) -> io::Result<()> {
+    pub(super) fn flush_if_full(&mut self, meter: &mut ProgressMeter) -> io::Result<()> {
         if self.buffer.len() as u64 >= FLUSH_BYTES {
             self.flush(meter)
         } else {
@@ -72,7 +72,7 @@ impl OutputFile {
     }
 
     /// Writes what is left. Returns the size of the file in bytes, and the buffer for the next one.
-    pub fn finish(mut self, meter: &mut ProgressMeter) -> io::Result<(u64, Vec<u8>)> {
+    pub(super) fn finish(mut self, meter: &mut ProgressMeter) -> io::Result<(u64, Vec<u8>)> {
         self.flush(meter)?;
         Ok((self.bytes, self.buffer))
     }

@@ -36,7 +36,7 @@ pub(super) const PHP_SLASH: &str = "\\/";
 
 impl SongCatalog {
     /// The songs that have a song object.
-    pub fn known(seed: u64, songs: u64) -> Self {
+    pub(super) fn known(seed: u64, songs: u64) -> Self {
         Self {
             seed,
             songs,
@@ -46,7 +46,7 @@ impl SongCatalog {
     }
 
     /// The songs that are played but have no song object. None has the artist name of a known one.
-    pub fn unknown(seed: u64) -> Self {
+    pub(super) fn unknown(seed: u64) -> Self {
         Self {
             seed: !seed,
             songs: UNKNOWN_SONGS,
@@ -56,7 +56,7 @@ impl SongCatalog {
     }
 
     /// The artist of a song.
-    pub fn artist_of(&self, song: u64) -> u64 {
+    pub(super) fn artist_of(&self, song: u64) -> u64 {
         match song.checked_sub(self.songs) {
             None => self.rng(SONG_ARTIST_STREAM, song).below(self.artists),
             Some(beyond) => self.artists + beyond,
@@ -64,7 +64,7 @@ impl SongCatalog {
     }
 
     /// Appends a title as JSON text, without its quotes.
-    pub fn push_title(&self, out: &mut Vec<u8>, song: u64, slash: &str) {
+    pub(super) fn push_title(&self, out: &mut Vec<u8>, song: u64, slash: &str) {
         let mut rng = self.rng(TITLE_STREAM, song);
         let shape = rng.below(8);
         if shape < 5 {
@@ -95,7 +95,7 @@ impl SongCatalog {
     }
 
     /// Appends the name of an artist as JSON text, without its quotes.
-    pub fn push_artist_name(&self, out: &mut Vec<u8>, artist: u64) {
+    pub(super) fn push_artist_name(&self, out: &mut Vec<u8>, artist: u64) {
         let mut rng = self.rng(ARTIST_NAME_STREAM, artist);
         match rng.below(6) {
             0 => push(out, "The "),
@@ -114,7 +114,7 @@ impl SongCatalog {
     }
 
     /// Appends the length of a song in seconds.
-    pub fn push_duration(&self, out: &mut Vec<u8>, song: u64) {
+    pub(super) fn push_duration(&self, out: &mut Vec<u8>, song: u64) {
         let mut rng = self.rng(DURATION_STREAM, song);
         let extra = if rng.chance(4) { 60_000_000 } else { 1 };
         push_hundred_thousandths(
@@ -124,7 +124,7 @@ impl SongCatalog {
     }
 
     /// Appends a song object as Python's `json.dumps` writes it.
-    pub fn push_song(&self, out: &mut Vec<u8>, song: u64) {
+    pub(super) fn push_song(&self, out: &mut Vec<u8>, song: u64) {
         let artist = self.artist_of(song);
         push(out, r#"{"num_songs": 1, "artist_id": ""#);
         self.push_id(out, "AR", ARTIST_ID_STREAM, artist);
@@ -184,7 +184,7 @@ impl SongCatalog {
 
     /// A number below 2^40 for each below 2^40, all different: an odd factor modulo a power of two
     /// loses nothing.
-    pub fn scramble(&self, nth: u64) -> u64 {
+    pub(super) fn scramble(&self, nth: u64) -> u64 {
         (nth.wrapping_mul(0x5_DEEC_E66D) ^ self.seed) & ((1 << 40) - 1)
     }
 

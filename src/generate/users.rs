@@ -22,7 +22,7 @@ pub(super) struct UserPool {
 
 impl UserPool {
     /// The first `users` people; most of the busiest pay.
-    pub fn new(seed: u64, users: u64) -> Self {
+    pub(super) fn new(seed: u64, users: u64) -> Self {
         let paid_percent = |user| if user < 1 + users / 8 { 70 } else { 15 };
         let marks = (0..users)
             .map(|user| {
@@ -33,18 +33,18 @@ impl UserPool {
         Self { seed, flags: marks }
     }
 
-    pub fn count(&self) -> u64 {
+    pub(super) fn count(&self) -> u64 {
         self.flags.len() as u64
     }
 
-    pub fn is_paid(&self, user: usize) -> bool {
+    pub(super) fn is_paid(&self, user: usize) -> bool {
         self.flags
             .get(user)
             .is_some_and(|mark| mark & PAID_FLAG != 0)
     }
 
     /// Begins or ends a user's subscription.
-    pub fn set_paid(&mut self, user: usize, is_paid: bool) {
+    pub(super) fn set_paid(&mut self, user: usize, is_paid: bool) {
         if let Some(mark) = self.flags.get_mut(user) {
             *mark = if is_paid {
                 *mark | PAID_FLAG
@@ -55,14 +55,14 @@ impl UserPool {
     }
 
     /// Notes that the user has a play.
-    pub fn mark_played(&mut self, user: usize) {
+    pub(super) fn mark_played(&mut self, user: usize) {
         if let Some(mark) = self.flags.get_mut(user) {
             *mark |= PLAYED_FLAG;
         }
     }
 
     /// How many users have a play.
-    pub fn count_with_plays(&self) -> u64 {
+    pub(super) fn count_with_plays(&self) -> u64 {
         self.flags
             .iter()
             .filter(|mark| *mark & PLAYED_FLAG != 0)
@@ -91,7 +91,7 @@ pub(super) enum Page {
 
 impl Page {
     /// The values of `method` and `page` as they stand in a record, and the HTTP status.
-    pub fn json_and_status(self) -> (&'static str, &'static str) {
+    pub(super) fn json_and_status(self) -> (&'static str, &'static str) {
         match self {
             Self::NextSong => (r#""PUT","page":"NextSong""#, "200"),
             Self::Home => (r#""GET","page":"Home""#, "200"),
@@ -158,12 +158,12 @@ pub(super) struct UserSession {
 }
 
 impl UserSession {
-    pub fn is_over(&self) -> bool {
+    pub(super) fn is_over(&self) -> bool {
         self.events_left == 0
     }
 
     /// Turns this into a new session of `user`, on the page the user came in by.
-    pub fn start(&mut self, rng: &mut Rng, users: &UserPool, user: u64, id: u64) {
+    pub(super) fn start(&mut self, rng: &mut Rng, users: &UserPool, user: u64, id: u64) {
         self.id = id;
         self.user = user as usize; // below the length of a Vec
         self.item_in_session = 0;
@@ -181,7 +181,7 @@ impl UserSession {
     }
 
     /// Goes on to the next page, and lets what happens there count.
-    pub fn advance(&mut self, rng: &mut Rng, users: &mut UserPool) {
+    pub(super) fn advance(&mut self, rng: &mut Rng, users: &mut UserPool) {
         match self.page {
             Page::Login => self.is_logged_in = true,
             Page::Logout => self.is_logged_in = false,

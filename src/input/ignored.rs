@@ -17,11 +17,11 @@ const MAX_EXTENSION_BYTES: usize = 16;
 const MAX_REPORTED_EXTENSIONS: usize = 50;
 
 /// What a report calls names without an ending.
-pub const NO_EXTENSION: &str = "no extension";
+pub(super) const NO_EXTENSION: &str = "no extension";
 /// What a report calls names that begin with `.` or `_`.
-pub const HIDDEN: &str = "hidden";
+pub(super) const HIDDEN: &str = "hidden";
 /// What a report calls the endings that are not told apart.
-pub const OTHER_EXTENSIONS: &str = "other extensions";
+pub(super) const OTHER_EXTENSIONS: &str = "other extensions";
 
 /// Counts of ignored objects.
 #[derive(Debug, Default)]

@@ -15,7 +15,7 @@ use crate::output::{REJECTS_DIR, RejectBuffer};
 
 /// Collects counts as splits settle.
 #[derive(Debug)]
-pub struct SourceCounter<'a> {
+pub(super) struct SourceCounter<'a> {
     run: &'a RunContext<'a>,
     source: &'a Source,
     counts: Mutex<SourceCounts>,
@@ -23,7 +23,7 @@ pub struct SourceCounter<'a> {
 
 /// What was tallied.
 #[derive(Debug, Clone)]
-pub struct SourceCounts {
+pub(super) struct SourceCounts {
     /// The counts of records.
     pub report: InputReport,
     /// Records that became a row, duplicates among them.
@@ -38,7 +38,7 @@ pub struct SourceCounts {
 
 impl SourceCounts {
     /// Nothing read yet.
-    pub fn new(source: &Source) -> Self {
+    pub(super) fn new(source: &Source) -> Self {
         Self {
             report: source.initial_report(),
             kept: 0,
@@ -49,7 +49,7 @@ impl SourceCounts {
     }
 
     /// Counts a settled split.
-    pub fn add_split(&mut self, stats: &SplitStats) {
+    pub(super) fn add_split(&mut self, stats: &SplitStats) {
         self.report
             .add_counts(stats.counts, stats.rejects_by_reason);
         self.report.decompressed_bytes += stats.decoded_bytes;
@@ -61,7 +61,7 @@ impl SourceCounts {
 
 impl<'a> SourceCounter<'a> {
     /// Nothing read yet.
-    pub fn new(run: &'a RunContext<'a>, source: &'a Source) -> Self {
+    pub(super) fn new(run: &'a RunContext<'a>, source: &'a Source) -> Self {
         Self {
             run,
             source,
@@ -73,7 +73,7 @@ impl<'a> SourceCounter<'a> {
     ///
     /// # Errors
     /// They cannot be written.
-    pub fn add_split<T>(
+    pub(super) fn add_split<T>(
         &self,
         split: &Split,
         confirmed: &ConfirmedSplit<T>,
@@ -124,7 +124,7 @@ impl<'a> SourceCounter<'a> {
     }
 
     /// Returns what was tallied, once all splits have settled, and names the first lost objects in warnings.
-    pub fn finish(&self) -> SourceCounts {
+    pub(super) fn finish(&self) -> SourceCounts {
         let mut state = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         state.report.unreadable_objects = state.statuses.failed_count();
         let counts = state.clone();

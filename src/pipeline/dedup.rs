@@ -10,7 +10,7 @@ const PARTITIONS: usize = 256;
 
 /// The ids of one batch, range after range.
 #[derive(Debug, Default)]
-pub struct PartitionedIds {
+pub(super) struct PartitionedIds {
     ids: Vec<i64>,
     /// Where each range ends.
     partition_ends: Vec<usize>,
@@ -18,7 +18,7 @@ pub struct PartitionedIds {
 
 impl PartitionedIds {
     /// Deals out the ids of a batch.
-    pub fn new(ids: &[i64]) -> Self {
+    pub(super) fn new(ids: &[i64]) -> Self {
         let mut ends = vec![0; PARTITIONS];
         for &id in ids {
             ends[partition_of(id)] += 1;
@@ -127,7 +127,7 @@ fn find_repeated<'a>(slices: impl Iterator<Item = &'a [i64]> + Clone) -> Vec<i64
 
 /// A set of ids that few of the ids that it is asked for are in.
 #[derive(Debug)]
-pub struct IdSet {
+pub(super) struct IdSet {
     filter: BloomFilter,
     /// Sorted as unsigned integers.
     ids: Vec<i64>,
@@ -168,19 +168,19 @@ impl IdSet {
     }
 
     /// Returns the ids that occur more than once in a batch; None if there are none.
-    pub fn from_repeated(ids: &[i64]) -> Option<Self> {
+    pub(super) fn from_repeated(ids: &[i64]) -> Option<Self> {
         let repeated = find_repeated(std::iter::once(ids));
         (!repeated.is_empty()).then(|| Self::new(repeated))
     }
 
     /// Returns the number of ids.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.ids.len()
     }
 
     /// Returns the number of an id, below [`len`](Self::len); None if it is not in the set.
     #[inline]
-    pub fn index_of(&self, id: i64) -> Option<usize> {
+    pub(super) fn index_of(&self, id: i64) -> Option<usize> {
         match self.filter.may_contain(id) {
             true => self.search_bucket(id),
             false => None,
@@ -203,7 +203,7 @@ fn bucket_of(id: i64, first: i64, shift: u32) -> usize {
 
 /// The ids that several batches have.
 #[derive(Debug)]
-pub struct DuplicateIds {
+pub(super) struct DuplicateIds {
     /// The ids.
     pub ids: IdSet,
     /// How many of them each batch of each split has.
@@ -213,7 +213,7 @@ pub struct DuplicateIds {
 impl DuplicateIds {
     /// Looks through the ids of all splits, batch by batch. No batch may have an id twice. Returns None if no id
     /// is in several batches.
-    pub fn find(splits: &[Vec<PartitionedIds>]) -> Option<Self> {
+    pub(super) fn find(splits: &[Vec<PartitionedIds>]) -> Option<Self> {
         let by_partition: Vec<_> = (0..PARTITIONS)
             .into_par_iter()
             .map(|partition| duplicates_in_partition(splits, partition))

@@ -40,7 +40,7 @@ const COMPARED_COLUMNS: [&str; 7] = [
 
 /// The Parquet parts that a split has become.
 #[derive(Debug, Default)]
-pub struct SplitParts {
+pub(super) struct SplitParts {
     /// The songplays.
     pub songplays: SplitPart,
     /// The ledger of the songplays that can have a song.
@@ -51,7 +51,7 @@ pub struct SplitParts {
 
 /// The part of one table that a split has become.
 #[derive(Debug, Default)]
-pub struct SplitPart {
+pub(super) struct SplitPart {
     /// The part; None if it has no rows.
     pub part: Option<Part>,
     /// The rows of each batch. A batch with rows is a row group.
@@ -79,7 +79,7 @@ impl SplitPart {
 }
 
 /// Returns the rows of a batch whose events are delivered in it more than once and do not stay, in rising order.
-pub fn losing_rows(ids: &[i64], events: &EventBatch) -> Vec<usize> {
+pub(super) fn losing_rows(ids: &[i64], events: &EventBatch) -> Vec<usize> {
     let mut losers = Vec::new();
     let Some(repeated) = IdSet::from_repeated(ids) else {
         return losers;
@@ -113,7 +113,7 @@ fn boolean_array(rows: &[bool]) -> BooleanArray {
 ///
 /// # Errors
 /// A part cannot be read or written, or it is not what was written.
-pub fn remove_duplicates(
+pub(super) fn remove_duplicates(
     run: &RunContext<'_>,
     copies: &DuplicateIds,
     splits: &mut [SplitParts],

@@ -26,7 +26,7 @@ const TIME_ROWS_PER_PART: usize = 512 * 1024;
 ///
 /// # Errors
 /// A table cannot be written, or holds more than Arrow can (2 GiB of one column).
-pub fn write_dimensions(
+pub(super) fn write_dimensions(
     run: &RunContext<'_>,
     batches: &[SongBatch],
     lookup: &SongLookup,

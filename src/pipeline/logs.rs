@@ -28,7 +28,7 @@ const USER_SHARDS: usize = 8;
 
 /// What the log phase gives beside files.
 #[derive(Debug)]
-pub struct LogsOutput {
+pub(super) struct LogsOutput {
     /// What became of the records.
     pub counts: SourceCounts,
     /// Events that were delivered before.
@@ -69,7 +69,7 @@ struct CommittedSplit {
 ///
 /// # Errors
 /// Something cannot be read or written.
-pub fn process_logs(run: &RunContext<'_>, lookup: &SongLookup) -> Result<LogsOutput> {
+pub(super) fn process_logs(run: &RunContext<'_>, lookup: &SongLookup) -> Result<LogsOutput> {
     let (committed, users, counts) = read(run, lookup)?;
     let kept = kept_by_object(run, &committed);
     let (mut parts, mut ids, mut times) = (Vec::new(), Vec::new(), Vec::new());

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::decode::reject::{Reject, RejectReason};
 
 /// Objects that are named in warnings, of each kind of input. The others are counted.
-pub const MAX_LISTED_OBJECTS: usize = 100;
+pub(super) const MAX_LISTED_OBJECTS: usize = 100;
 
 /// Unreadable segments of a split whose first reject is kept. Only the first and the last segment of a split
 /// can be a part of an object that is readable elsewhere, so these hold the first [`MAX_NAMED`] objects.
@@ -13,7 +13,7 @@ const MAX_UNREADABLE_SEGMENTS: usize = MAX_LISTED_OBJECTS + 2;
 
 /// What was found in an object, or in one segment of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct ObjectStatus {
+pub(super) struct ObjectStatus {
     bits: u8,
 }
 
@@ -24,7 +24,7 @@ impl ObjectStatus {
 
     /// Creates it from the number of records, how many of them were not even well-formed JSON, and whether
     /// the compressed stream is broken.
-    pub fn new(records: u64, malformed: u64, is_corrupt: bool) -> Self {
+    pub(super) fn new(records: u64, malformed: u64, is_corrupt: bool) -> Self {
         let bit = |condition: bool, bit: u8| if condition { bit } else { 0 };
         Self {
             bits: bit(records > 0, Self::HAS_RECORDS)
@@ -34,33 +34,33 @@ impl ObjectStatus {
     }
 
     /// Adds what was found in another segment of the same object.
-    pub fn merge(&mut self, other: Self) {
+    pub(super) fn merge(&mut self, other: Self) {
         self.bits |= other.bits;
     }
 
     /// Returns true if a record is well-formed JSON.
-    pub fn is_readable(self) -> bool {
+    pub(super) fn is_readable(self) -> bool {
         self.bits & Self::IS_READABLE != 0
     }
 
     /// Returns true if the compressed stream is broken.
-    pub fn is_corrupt(self) -> bool {
+    pub(super) fn is_corrupt(self) -> bool {
         self.bits & Self::IS_CORRUPT != 0
     }
 
     /// Returns true if no record is well-formed JSON though there are some.
-    pub fn is_unreadable(self) -> bool {
+    pub(super) fn is_unreadable(self) -> bool {
         self.bits & Self::HAS_RECORDS != 0 && !self.is_readable()
     }
 
     /// Returns true if the object counts against the budget: it is unreadable or its stream is broken.
-    pub fn is_failed(self) -> bool {
+    pub(super) fn is_failed(self) -> bool {
         self.is_unreadable() || self.is_corrupt()
     }
 }
 
 /// Returns true if the rejected record was not even well-formed JSON in UTF-8.
-pub fn is_malformed(reject: &Reject) -> bool {
+pub(super) fn is_malformed(reject: &Reject) -> bool {
     // A lone surrogate is well-formed, and has a key.
     reject.key.is_none()
         && matches!(
@@ -71,7 +71,7 @@ pub fn is_malformed(reject: &Reject) -> bool {
 
 /// What was found in the segments of one split.
 #[derive(Debug, Default)]
-pub struct SegmentStatuses {
+pub(super) struct SegmentStatuses {
     /// What was found in each segment.
     pub statuses: Vec<ObjectStatus>,
     /// The number of each of the first unreadable segments, and its first reject without the text.
@@ -84,7 +84,7 @@ pub struct SegmentStatuses {
 
 impl SegmentStatuses {
     /// Creates an empty collection with room for the given number of segments.
-    pub fn with_capacity(segments: usize) -> Self {
+    pub(super) fn with_capacity(segments: usize) -> Self {
         Self {
             statuses: Vec::with_capacity(segments),
             ..Self::default()
@@ -92,7 +92,7 @@ impl SegmentStatuses {
     }
 
     /// Counts a reject of the current segment.
-    pub fn add_reject(&mut self, reject: &Reject) {
+    pub(super) fn add_reject(&mut self, reject: &Reject) {
         self.malformed_records += u64::from(is_malformed(reject));
         if self.first_reject.is_none() && self.unreadable_segments.len() < MAX_UNREADABLE_SEGMENTS {
             self.first_reject = Some(Reject {
@@ -104,7 +104,7 @@ impl SegmentStatuses {
     }
 
     /// Ends the current segment, which had the given number of records.
-    pub fn end_segment(&mut self, records: u64, is_corrupt: bool) {
+    pub(super) fn end_segment(&mut self, records: u64, is_corrupt: bool) {
         let status = ObjectStatus::new(records, self.malformed_records, is_corrupt);
         self.malformed_records = 0;
         if let Some(first) = self.first_reject.take()
@@ -119,7 +119,7 @@ impl SegmentStatuses {
 
 /// What was found in all objects of an input.
 #[derive(Debug, Clone)]
-pub struct ObjectStatuses {
+pub(super) struct ObjectStatuses {
     statuses: Vec<ObjectStatus>,
     /// By the number of an object: the first split with an unreadable segment of it, and what that says.
     reasons: BTreeMap<usize, (usize, String)>,
@@ -127,7 +127,7 @@ pub struct ObjectStatuses {
 
 impl ObjectStatuses {
     /// Creates it for the given number of objects, none of which has been read.
-    pub fn new(objects: usize) -> Self {
+    pub(super) fn new(objects: usize) -> Self {
         Self {
             statuses: vec![ObjectStatus::default(); objects],
             reasons: BTreeMap::new(),
@@ -135,14 +135,14 @@ impl ObjectStatuses {
     }
 
     /// Adds what was found in a segment of an object.
-    pub fn merge(&mut self, object: usize, status: ObjectStatus) {
+    pub(super) fn merge(&mut self, object: usize, status: ObjectStatus) {
         if let Some(known) = self.statuses.get_mut(object) {
             known.merge(status);
         }
     }
 
     /// Notes why a segment of an object in a split is unreadable.
-    pub fn add_reason(&mut self, object: usize, split: usize, reason: String) {
+    pub(super) fn add_reason(&mut self, object: usize, split: usize, reason: String) {
         let known = self.reasons.get(&object);
         if known.is_none_or(|&(other, _)| split < other) {
             self.reasons.insert(object, (split, reason));
@@ -150,18 +150,18 @@ impl ObjectStatuses {
     }
 
     /// Returns true if any record of any object is well-formed JSON.
-    pub fn has_any_readable(&self) -> bool {
+    pub(super) fn has_any_readable(&self) -> bool {
         self.statuses.iter().any(|read| read.is_readable())
     }
 
     /// Returns the number of objects that count against the budget.
-    pub fn failed_count(&self) -> u64 {
+    pub(super) fn failed_count(&self) -> u64 {
         self.statuses.iter().filter(|read| read.is_failed()).count() as u64
     }
 
     /// Returns the first objects that count against the budget: number, what was found in each, and why it is
     /// unreadable.
-    pub fn first_failed(&self) -> impl Iterator<Item = (usize, ObjectStatus, Option<&str>)> {
+    pub(super) fn first_failed(&self) -> impl Iterator<Item = (usize, ObjectStatus, Option<&str>)> {
         let statuses = self.statuses.iter().copied().enumerate();
         let failed = statuses.filter(|(_, read)| read.is_failed());
         failed.take(MAX_LISTED_OBJECTS).map(|(object, status)| {

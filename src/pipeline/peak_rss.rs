@@ -4,7 +4,7 @@ use std::fs;
 
 /// The most memory that the process held since it started or since [`forget_peak`], in bytes, where
 /// the system tells.
-pub fn peak_rss_bytes() -> Option<u64> {
+pub(super) fn peak_rss_bytes() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status
         .lines()
@@ -14,6 +14,6 @@ pub fn peak_rss_bytes() -> Option<u64> {
 }
 
 /// Lets the peak begin anew at what the process holds now. Gives whether the system can do that.
-pub fn reset_peak_rss() -> bool {
+pub(super) fn reset_peak_rss() -> bool {
     fs::write("/proc/self/clear_refs", "5").is_ok()
 }

@@ -12,7 +12,7 @@ use crate::output::report::LogReport;
 ///
 /// # Errors
 /// No record of them could be read, or none is a song and that is more than the run may lose.
-pub fn check_songs(run: &RunContext<'_>, songs: &SourceCounts) -> Result<()> {
+pub(super) fn check_songs(run: &RunContext<'_>, songs: &SourceCounts) -> Result<()> {
     let input = &run.config.songs;
     check_any_readable(&run.songs, input, songs)?;
     let (rejected, records) = (songs.report.rejected, songs.report.records);
@@ -43,7 +43,7 @@ pub fn check_songs(run: &RunContext<'_>, songs: &SourceCounts) -> Result<()> {
 ///
 /// # Errors
 /// No record of the logs could be read, or more is rejected than the run may lose.
-pub fn check_reject_limit(
+pub(super) fn check_reject_limit(
     run: &RunContext<'_>,
     songs: &SourceCounts,
     logs: &SourceCounts,
@@ -142,7 +142,7 @@ fn check_any_readable(
 ///
 /// # Errors
 /// The star would replace one that has events, or would be loaded.
-pub fn check_has_events(run: &RunContext<'_>, logs: &LogReport) -> Result<()> {
+pub(super) fn check_has_events(run: &RunContext<'_>, logs: &LogReport) -> Result<()> {
     if !logs.has_no_events() {
         return Ok(());
     }

@@ -22,7 +22,7 @@ use crate::star::records::SongBatch;
 ///
 /// # Errors
 /// Something cannot be read.
-pub fn read_songs(run: &RunContext<'_>) -> Result<(Vec<SongBatch>, SourceCounts)> {
+pub(super) fn read_songs(run: &RunContext<'_>) -> Result<(Vec<SongBatch>, SourceCounts)> {
     let source = &run.songs;
     let counter = SourceCounter::new(run, source);
     let batches = Mutex::new(vec![Vec::new(); source.plan.splits.len()]);
@@ -61,7 +61,7 @@ pub fn read_songs(run: &RunContext<'_>) -> Result<(Vec<SongBatch>, SourceCounts)
 ///
 /// # Errors
 /// A column of the songs holds more than Arrow can (2 GiB).
-pub fn build_lookup(run: &RunContext<'_>, batches: &[SongBatch]) -> Result<SongLookup> {
+pub(super) fn build_lookup(run: &RunContext<'_>, batches: &[SongBatch]) -> Result<SongLookup> {
     let began = Instant::now();
     let hashes: Vec<_> = batches.par_iter().map(hash_keys).collect();
     let shards: Vec<LookupShard> = (0..LOOKUP_SHARDS)

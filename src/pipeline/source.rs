@@ -33,7 +33,7 @@ const MAX_EXTENSIONS_SHOWN: usize = 5;
 
 /// Song or log objects, listed and planned.
 #[derive(Debug)]
-pub struct Source {
+pub(super) struct Source {
     /// What its records are.
     pub kind: RecordKind,
     /// The objects, in the order in which they are taken.
@@ -63,7 +63,7 @@ impl Source {
     ///
     /// # Errors
     /// A place does not exist, cannot be listed, or holds no input object; a glob matches nothing.
-    pub fn open(
+    pub(super) fn open(
         kind: RecordKind,
         argument: &str,
         stores: &StoreRegistry,
@@ -155,7 +155,7 @@ impl Source {
     }
 
     /// What the records hold.
-    pub fn schema(&self) -> &'static RecordSchema {
+    pub(super) fn schema(&self) -> &'static RecordSchema {
         match self.kind {
             RecordKind::Song => &SONG_RECORD,
             RecordKind::Log => &EVENT_RECORD,
@@ -163,19 +163,19 @@ impl Source {
     }
 
     /// How people name one of its objects.
-    pub fn display(&self, object: &InputObject) -> String {
+    pub(super) fn display(&self, object: &InputObject) -> String {
         let store = self.stores.get(object.location_index as usize);
         store.map_or_else(String::new, |store| store.display(&object.meta.key))
     }
 
     /// What names one of its objects, wherever it is looked at from.
-    pub fn canonical_name(&self, object: &InputObject) -> String {
+    pub(super) fn canonical_name(&self, object: &InputObject) -> String {
         let store = self.stores.get(object.location_index as usize);
         store.map_or_else(String::new, |store| store.absolute_name(&object.meta.key))
     }
 
     /// A reader of ranges of objects, in this order. Each range is in the place of this number.
-    pub fn read(
+    pub(super) fn read(
         &self,
         ranges: impl Iterator<Item = (u32, ObjectRange)>,
     ) -> Box<dyn RangeReader + '_> {
@@ -186,24 +186,24 @@ impl Source {
     }
 
     /// How many requests can be under way at a time, if any object is reached by requests.
-    pub fn max_concurrent_requests(&self) -> Option<usize> {
+    pub(super) fn max_concurrent_requests(&self) -> Option<usize> {
         self.stores
             .iter()
             .find_map(|store| store.max_concurrent_requests())
     }
 
     /// The places that are read, globs resolved to the folders that they match.
-    pub fn resolved_locations(&self) -> &[Location] {
+    pub(super) fn resolved_locations(&self) -> &[Location] {
         &self.resolved_locations
     }
 
     /// Objects that were left out because they are loaded.
-    pub fn skipped_loaded(&self) -> u64 {
+    pub(super) fn skipped_loaded(&self) -> u64 {
         self.skipped_loaded
     }
 
     /// A report of what was listed, with nothing read yet.
-    pub fn initial_report(&self) -> InputReport {
+    pub(super) fn initial_report(&self) -> InputReport {
         InputReport {
             objects: self.objects.len() as u64,
             ignored_objects: self.ignored.objects(),

@@ -13,7 +13,7 @@ use crate::star::source_objects::{SourceObject, build_source_objects};
 ///
 /// # Errors
 /// They cannot be written.
-pub fn write_source_objects(run: &RunContext<'_>, kept_by_object: &[u64]) -> Result<()> {
+pub(super) fn write_source_objects(run: &RunContext<'_>, kept_by_object: &[u64]) -> Result<()> {
     let source = &run.logs;
     let row_group_rows = run.config.sizes.row_group_rows.max(1);
     let mut writer = run

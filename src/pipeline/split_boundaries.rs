@@ -19,7 +19,7 @@ use crate::input::Split;
 
 /// A split that began where it should.
 #[derive(Debug)]
-pub struct ConfirmedSplit<T> {
+pub(super) struct ConfirmedSplit<T> {
     /// What was found in it.
     pub stats: SplitStats,
     /// Newlines in its first object before its records began.
@@ -33,7 +33,7 @@ pub struct ConfirmedSplit<T> {
 ///
 /// # Errors
 /// The first error of `work` or `settle`; the other workers stop at their next split.
-pub fn process_splits<T: Send>(
+pub(super) fn process_splits<T: Send>(
     context: ReadContext<'_>,
     source: &Source,
     process: impl Fn(&mut SplitReader<'_>, &Split, StartAt) -> Result<(SplitStats, T)> + Sync,

@@ -16,7 +16,7 @@ use crate::storage::{ObjectRange, RangeReader};
 
 /// Where the records of a split's first segment begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StartAt {
+pub(super) enum StartAt {
     /// At the first line in it that begins with `{`, or at the start of the object: the guess.
     NextLine,
     /// At this byte of the object.
@@ -27,7 +27,7 @@ pub enum StartAt {
 
 /// What was found in a split, beside the batches.
 #[derive(Debug)]
-pub struct SplitStats {
+pub(super) struct SplitStats {
     /// Where the first segment's records began; nowhere if none begins in it.
     pub began: Option<u64>,
     /// Where the last segment's records ended; nowhere if it had none.
@@ -63,7 +63,7 @@ impl SplitStats {
 }
 
 /// What takes the rows and the rejects of a split.
-pub trait RecordSink {
+pub(super) trait RecordSink {
     /// Takes a batch of rows.
     ///
     /// # Errors
@@ -111,7 +111,7 @@ impl SegmentTask<'_> {
 }
 
 /// A decoder and a buffer, used for split after split.
-pub struct SplitReader<'a> {
+pub(super) struct SplitReader<'a> {
     source: &'a Source,
     context: ReadContext<'a>,
     decoder: Decoder,
@@ -120,7 +120,7 @@ pub struct SplitReader<'a> {
 
 impl<'a> SplitReader<'a> {
     /// A reader of splits of `source`.
-    pub fn new(context: ReadContext<'a>, source: &'a Source) -> Self {
+    pub(super) fn new(context: ReadContext<'a>, source: &'a Source) -> Self {
         let sizes = context.sizes;
         Self {
             source,
@@ -134,7 +134,7 @@ impl<'a> SplitReader<'a> {
     ///
     /// # Errors
     /// An object cannot be read, or `sink` failed.
-    pub fn read(
+    pub(super) fn read(
         &mut self,
         split: &Split,
         start: StartAt,

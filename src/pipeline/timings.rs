@@ -15,7 +15,7 @@ use crate::output::report::StageReport;
 
 /// A stage of the data path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
+pub(super) enum Stage {
     /// Listing objects.
     List,
     /// Reading and decompressing.
@@ -59,19 +59,25 @@ pub struct Phase {
 
 /// The totals of a run. Workers add to them a chunk or batch at a time.
 #[derive(Debug, Default)]
-pub struct Timings {
+pub(super) struct Timings {
     totals: [StageTotals; STAGE_NAMES.len()],
     phases: Mutex<Vec<Phase>>,
 }
 
 impl Timings {
     /// Adds work that began at `began` and ends now.
-    pub fn record(&self, stage: Stage, began: Instant, bytes: u64, events: u64) {
+    pub(super) fn record(&self, stage: Stage, began: Instant, bytes: u64, events: u64) {
         self.record_duration(stage, began.elapsed(), bytes, events);
     }
 
     /// Adds work that took so long.
-    pub fn record_duration(&self, stage: Stage, duration: Duration, bytes: u64, events: u64) {
+    pub(super) fn record_duration(
+        &self,
+        stage: Stage,
+        duration: Duration,
+        bytes: u64,
+        events: u64,
+    ) {
         let totals = &self.totals[stage as usize];
         let nanoseconds = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         for (total, amount) in [
@@ -85,7 +91,7 @@ impl Timings {
 
     /// Adds a phase of so many pieces that began at `began` and ends now. One with work for a single
     /// thread has one piece; one without any is none.
-    pub fn record_phase(
+    pub(super) fn record_phase(
         &self,
         name: &'static str,
         tasks: impl Into<Option<usize>>,
@@ -104,13 +110,13 @@ impl Timings {
     }
 
     /// The phases so far, in order.
-    pub fn phases(&self) -> Vec<Phase> {
+    pub(super) fn phases(&self) -> Vec<Phase> {
         let phases = self.phases.lock().unwrap_or_else(PoisonError::into_inner);
         phases.clone()
     }
 
     /// The report of all stages.
-    pub fn stage_reports(&self) -> BTreeMap<String, StageReport> {
+    pub(super) fn stage_reports(&self) -> BTreeMap<String, StageReport> {
         let report = |&(stage, name): &(Stage, &str)| {
             let totals = &self.totals[stage as usize];
             let load = |total: &AtomicU64| total.load(Ordering::Relaxed);

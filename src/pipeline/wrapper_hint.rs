@@ -13,7 +13,10 @@ impl Source {
     ///
     /// # Errors
     /// The object cannot be read.
-    pub fn peek_first_object<T>(&self, inspect: impl FnOnce(Chunk<'_>) -> T) -> Result<Option<T>> {
+    pub(super) fn peek_first_object<T>(
+        &self,
+        inspect: impl FnOnce(Chunk<'_>) -> T,
+    ) -> Result<Option<T>> {
         let split = self.plan.splits.first();
         let segment = split.and_then(|split| split.segments.first());
         let Some(object) = segment.and_then(|segment| self.objects.get(segment.object)) else {
@@ -28,7 +31,7 @@ impl Source {
     }
 
     /// Returns what to do if the first record is only a wrapper of the records that are meant.
-    pub fn wrapper_hint(&self) -> Option<String> {
+    pub(super) fn wrapper_hint(&self) -> Option<String> {
         let schema = self.schema();
         let key = self.peek_first_object(|chunk| {
             wrapper_key(chunk.padded.get(..chunk.len).unwrap_or_default(), schema)

@@ -6,16 +6,16 @@ use std::time::Duration;
 use crate::progress::Progress;
 
 /// How often a transaction that others are in the way of is tried.
-pub const MAX_CONFLICT_ATTEMPTS: u32 = 10;
+pub(super) const MAX_CONFLICT_ATTEMPTS: u32 = 10;
 
 /// How often one whose connection was lost is tried: a minute, in which a server starts again.
-pub const MAX_CONNECTION_LOST_ATTEMPTS: u32 = 8;
+pub(super) const MAX_CONNECTION_LOST_ATTEMPTS: u32 = 8;
 
 /// How long a statement waits for other loads before that is worth a word.
 const BLOCKED_NOTICE_AFTER: Duration = Duration::from_secs(5);
 
 /// Does something that may have to wait for others who use the tables, and says so when it does.
-pub fn warn_if_blocked<T>(progress: &Progress, work: impl FnOnce() -> T) -> T {
+pub(super) fn warn_if_blocked<T>(progress: &Progress, work: impl FnOnce() -> T) -> T {
     std::thread::scope(|scope| {
         let (done_sender, done_receiver) = mpsc::channel::<()>();
         let watcher = std::thread::Builder::new().spawn_scoped(scope, move || {
@@ -32,7 +32,7 @@ pub fn warn_if_blocked<T>(progress: &Progress, work: impl FnOnce() -> T) -> T {
 }
 
 /// How long to wait after a try: twice as long each time, and never as long as another who waits too.
-pub fn backoff(attempt: u32) -> Duration {
+pub(super) fn backoff(attempt: u32) -> Duration {
     use std::hash::{BuildHasher, RandomState};
     let half_ms = 250_u64 << attempt.min(6);
     let jitter_ms = RandomState::new().hash_one(attempt) % half_ms;

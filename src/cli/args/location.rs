@@ -6,14 +6,14 @@ use crate::input::{Glob, InputSpec};
 use crate::storage::Location;
 
 /// Parses a place.
-pub fn location_parser() -> ValueParser {
+pub(crate) fn location_parser() -> ValueParser {
     OsStringValueParser::new()
         .try_map(|text| Location::parse(&text))
         .into()
 }
 
 /// Parses a folder.
-pub fn dir_parser() -> ValueParser {
+pub(crate) fn dir_parser() -> ValueParser {
     OsStringValueParser::new()
         .try_map(|text| match Location::parse(&text)? {
             Location::Local(path) => Ok(path),
@@ -24,7 +24,7 @@ pub fn dir_parser() -> ValueParser {
 
 /// Where the input of the whole job is.
 #[derive(Debug, clap::Args)]
-pub struct InputArgs {
+pub(crate) struct InputArgs {
     /// Folder, file, s3://bucket/prefix or quoted glob with song metadata; may be repeated
     #[arg(long, value_name = "PATH", value_parser = location_parser(), required = true, num_args = 1..)]
     pub songs: Vec<Location>,
@@ -37,7 +37,7 @@ pub struct InputArgs {
 
 /// Which objects count as input whatever their names end in.
 #[derive(Debug, clap::Args)]
-pub struct IncludeArgs {
+pub(crate) struct IncludeArgs {
     /// Also read objects whose name matches, or whose key below PATH does if GLOB has a /; may be
     /// repeated
     #[arg(long, value_name = "GLOB", value_parser = glob_parser())]
@@ -46,7 +46,7 @@ pub struct IncludeArgs {
 
 impl IncludeArgs {
     /// Such places as an input.
-    pub fn to_input(&self, places: Vec<Location>) -> InputSpec {
+    pub(crate) fn to_input(&self, places: Vec<Location>) -> InputSpec {
         let include = self.include.clone();
         InputSpec {
             locations: places,

@@ -1,5 +1,5 @@
 //! Arguments that several commands share.
 
-pub mod location;
-pub mod s3;
-pub mod warehouse;
+pub(super) mod location;
+pub(super) mod s3;
+pub(super) mod warehouse;

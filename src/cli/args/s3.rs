@@ -7,7 +7,7 @@ use crate::storage::s3::{Encryption, S3Options};
 /// How S3 is reached. Credentials are no flags: whoever lists processes would see them.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "S3")]
-pub struct S3Args {
+pub(crate) struct S3Args {
     /// Region of the buckets [default: AWS_REGION, the profile's, the instance's]
     #[arg(long, value_name = "NAME")]
     region: Option<String>,
@@ -37,7 +37,7 @@ pub struct S3Args {
 /// How what is written to S3 is encrypted.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "S3")]
-pub struct EncryptionArgs {
+pub(crate) struct EncryptionArgs {
     /// Encryption of what is written [default: that of the bucket]
     #[arg(long, value_name = "KIND", value_parser = ["AES256", "aws:kms", "aws:kms:dsse"])]
     sse: Option<String>,
@@ -48,7 +48,7 @@ pub struct EncryptionArgs {
 
 impl S3Args {
     /// The same, checked.
-    pub fn to_options(&self) -> S3Options {
+    pub(crate) fn to_options(&self) -> S3Options {
         S3Options {
             endpoint_url: self.endpoint_url.clone(),
             region: self.region.clone(),
@@ -65,7 +65,7 @@ impl S3Args {
 
 impl EncryptionArgs {
     /// Adds them to the options.
-    pub fn apply_to(self, options: S3Options) -> S3Options {
+    pub(crate) fn apply_to(self, options: S3Options) -> S3Options {
         S3Options {
             encryption: self.sse.as_deref().map(Encryption::from),
             kms_key_id: self.sse_kms_key_id,

@@ -13,7 +13,7 @@ use crate::warehouse::iam_role::IamRole;
 /// How the warehouse is reached. Passwords are no flags: whoever lists processes would see them.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Warehouse")]
-pub struct WarehouseArgs {
+pub(crate) struct WarehouseArgs {
     /// redshift://USER@HOST:5439/DATABASE or postgres://USER@HOST/DATABASE, without a password
     /// [default: SPARKIFY_WAREHOUSE; parts of it: PGHOST, PGUSER and the like]
     #[arg(long, value_name = "URL")]
@@ -32,7 +32,7 @@ pub struct WarehouseArgs {
 
 /// What is known of the warehouse.
 #[derive(Debug)]
-pub struct ResolvedWarehouse {
+pub(crate) struct ResolvedWarehouse {
     /// The warehouse, if one is named.
     pub warehouse: Option<Warehouse>,
     /// The file of `--config`, for the places of songs and logs in it.
@@ -41,7 +41,7 @@ pub struct ResolvedWarehouse {
 
 impl WarehouseArgs {
     /// Whether the command line itself is about a warehouse.
-    pub fn has_any_flag(&self) -> bool {
+    pub(crate) fn has_any_flag(&self) -> bool {
         let has_load_flags = self.iam_role.is_some() || self.ca_bundle.is_some();
         self.warehouse.is_some() || self.config.is_some() || has_load_flags
     }
@@ -50,7 +50,7 @@ impl WarehouseArgs {
     ///
     /// # Errors
     /// Something of that is wrong.
-    pub fn resolve(&self, progress: &Progress) -> Result<ResolvedWarehouse> {
+    pub(crate) fn resolve(&self, progress: &Progress) -> Result<ResolvedWarehouse> {
         let mut warnings = Vec::new();
         let env = |name: &str| env::var(name).ok();
         let file = self.config.as_deref();
@@ -106,7 +106,7 @@ impl ResolvedWarehouse {
     ///
     /// # Errors
     /// None is named.
-    pub fn require(self) -> Result<Warehouse> {
+    pub(crate) fn require(self) -> Result<Warehouse> {
         self.warehouse.ok_or_else(|| {
             Error::usage("no warehouse is named")
                 .with_hint("give --warehouse URL, SPARKIFY_WAREHOUSE, or --config with a [CLUSTER]")

@@ -21,7 +21,7 @@ use crate::output::report::StageReport;
 /// system's file cache. What is shown is the median.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub(super) struct Args {
     #[command(subcommand)]
     command: Command,
 }
@@ -59,7 +59,7 @@ struct BenchArgs {
     quiet: bool,
 }
 
-pub fn main(args: Args) -> Result<()> {
+pub(super) fn main(args: Args) -> Result<()> {
     match args.command {
         Command::Parse(args) => parse::main(args),
         Command::Run(args) => run::main(args),

@@ -21,7 +21,7 @@ use crate::storage::Location;
 /// threads. The record batches are dropped and nothing is written. Listing is not in the time.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub(super) struct Args {
     /// Folder, file, s3://bucket/prefix or quoted glob with log events or song metadata
     #[arg(value_name = "PATH", value_parser = location_parser(), required = true)]
     path: Vec<Location>,
@@ -48,7 +48,7 @@ enum RecordKindArg {
     Song,
 }
 
-pub fn main(args: Args) -> Result<()> {
+pub(super) fn main(args: Args) -> Result<()> {
     let Args {
         path,
         include,

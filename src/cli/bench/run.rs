@@ -26,7 +26,7 @@ use crate::storage::Location;
 /// benchmark fails; only one that is killed (Ctrl-C too) leaves it behind.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
     input: InputArgs,
     /// Folder that sparkify-bench-PID is made in, and so the disk that is measured; nothing else in it
@@ -51,7 +51,7 @@ Examples:
 /// Columns of seconds that fit a line of 80 characters.
 const MAX_COLUMNS: usize = 7;
 
-pub fn main(args: Args) -> Result<()> {
+pub(super) fn main(args: Args) -> Result<()> {
     let progress = Progress::stderr(args.bench.quiet);
     let repeats = args.bench.repeats();
     let out = args.out.clone().unwrap_or_else(std::env::temp_dir);

@@ -10,7 +10,7 @@ use crate::pipeline::{RunPlan, SplitPlan};
 const MAX_SPLITS_SHOWN: usize = 20;
 
 /// What a run would do, as tables.
-pub fn dry_run_summary(run_plan: &RunPlan) -> String {
+pub(crate) fn dry_run_summary(run_plan: &RunPlan) -> String {
     let mut text = String::new();
     // Writing to a String does not fail.
     let _ = write_dry_run_summary(&mut text, run_plan);

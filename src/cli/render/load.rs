@@ -7,7 +7,7 @@ use crate::star::schema::{SONGPLAYS, STAR_TABLES};
 use crate::warehouse::load::LoadReport;
 
 /// What a load did, as a table.
-pub fn load_summary(loaded: &LoadReport) -> String {
+pub(crate) fn load_summary(loaded: &LoadReport) -> String {
     let mut text = String::new();
     // Writing to a String does not fail.
     let _ = write_load_summary(&mut text, loaded);

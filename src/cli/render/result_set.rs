@@ -10,7 +10,7 @@ use crate::warehouse::query::{ResultColumn, ResultSet};
 const COLUMN_GAP: &str = "  ";
 
 /// The answer as a table: numbers to the right, all else to the left, null as nothing.
-pub fn format_table(result: &ResultSet) -> String {
+pub(crate) fn format_table(result: &ResultSet) -> String {
     let names = result
         .columns
         .iter()
@@ -63,7 +63,7 @@ fn sanitize_for_terminal(text: &str) -> String {
 }
 
 /// The answer as CSV by RFC 4180, with a line of names. Null is nothing, an empty text `""`.
-pub fn format_csv(result: &ResultSet) -> String {
+pub(crate) fn format_csv(result: &ResultSet) -> String {
     let mut text = String::new();
     let names = result
         .columns
@@ -95,7 +95,7 @@ fn push_csv_record<'a>(to: &mut String, fields: impl Iterator<Item = Option<&'a 
 }
 
 /// The answer as a JSON array of objects, whose keys are in the order of the columns.
-pub fn json_rows(result: &ResultSet) -> Vec<impl Serialize> {
+pub(crate) fn json_rows(result: &ResultSet) -> Vec<impl Serialize> {
     let columns = &result.columns;
     let object = |row| JsonRow { columns, row };
     result.rows.iter().map(object).collect()

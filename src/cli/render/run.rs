@@ -11,7 +11,7 @@ use crate::star::schema::STAR_TABLES;
 use crate::storage::Location;
 
 /// The report as a table of several lines.
-pub fn run_summary(report: &Report, out: &Location) -> String {
+pub(crate) fn run_summary(report: &Report, out: &Location) -> String {
     let mut text = String::new();
     // Writing to a String does not fail.
     let _ = write_run_summary(&mut text, report, out);
@@ -88,7 +88,7 @@ fn write_run_summary(to: &mut String, report: &Report, out: &Location) -> std::f
 const MAX_IGNORED_EXTENSIONS: usize = 10;
 
 /// Writes how many objects were ignored and which endings they have, if any were.
-pub fn write_ignored(
+pub(crate) fn write_ignored(
     to: &mut String,
     name: &str,
     objects: u64,
@@ -107,7 +107,7 @@ pub fn write_ignored(
 
 /// What was read, with sizes in the units of `bytes`, up to the duplicates in the last line, which
 /// does not end.
-pub fn write_input_counts(
+pub(crate) fn write_input_counts(
     to: &mut String,
     songs: &InputReport,
     logs: &LogReport,
@@ -138,7 +138,7 @@ pub fn write_input_counts(
 }
 
 /// The stages in the order of the data path.
-pub fn in_pipeline_order(
+pub(crate) fn in_pipeline_order(
     stages: &BTreeMap<String, StageReport>,
 ) -> impl Iterator<Item = (&'static str, &StageReport)> {
     let order = ["list", "read", "decode", "star", "encode", "deduplicate"];
@@ -162,7 +162,7 @@ fn write_stage(to: &mut String, name: &str, stage: &StageReport) -> std::fmt::Re
 }
 
 /// How many were rejected for what.
-pub fn format_reject_reasons(input: &InputReport) -> String {
+pub(crate) fn format_reject_reasons(input: &InputReport) -> String {
     let reasons = input
         .rejected_by_reason
         .iter()

@@ -9,12 +9,12 @@ use std::arch::x86_64::*;
 use super::{BLOCK_BYTES, BlockMasks, StructuralIndex};
 
 /// Looks through one window with the widest instructions of this processor; false if it has none.
-pub fn try_index_window(index: &mut StructuralIndex, bytes: &[u8]) -> bool {
+pub(super) fn try_index_window(index: &mut StructuralIndex, bytes: &[u8]) -> bool {
     try_avx512(index, bytes) || try_avx2(index, bytes)
 }
 
 /// The same 64 bytes at a time, if the processor can.
-pub fn try_avx512(index: &mut StructuralIndex, bytes: &[u8]) -> bool {
+pub(super) fn try_avx512(index: &mut StructuralIndex, bytes: &[u8]) -> bool {
     let is_supported = is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("avx512vbmi2")
         && is_x86_feature_detected!("bmi1")
@@ -27,7 +27,7 @@ pub fn try_avx512(index: &mut StructuralIndex, bytes: &[u8]) -> bool {
 }
 
 /// The same 32 bytes at a time, if the processor can.
-pub fn try_avx2(index: &mut StructuralIndex, bytes: &[u8]) -> bool {
+pub(super) fn try_avx2(index: &mut StructuralIndex, bytes: &[u8]) -> bool {
     let is_supported = is_x86_feature_detected!("avx2")
         && is_x86_feature_detected!("bmi1")
         && is_x86_feature_detected!("popcnt");

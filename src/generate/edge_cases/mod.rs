@@ -79,7 +79,7 @@ enum Edit {
 
 impl EdgeCase {
     /// Whether any of these fields has another value than the clean record had.
-    pub fn changes_any(&self, keys: &[&str]) -> bool {
+    pub(super) fn changes_any(&self, keys: &[&str]) -> bool {
         self.edits.iter().any(|edit| match edit {
             Edit::Set(key, _) | Edit::FillText(key, ..) | Edit::RemoveField(key) => {
                 keys.contains(key)
@@ -131,7 +131,7 @@ pub(super) struct EdgeCaseCycle {
 }
 
 impl EdgeCaseCycle {
-    pub fn for_events() -> Self {
+    pub(super) fn for_events() -> Self {
         Self {
             table: events::CASES,
             next_index: 0,
@@ -140,7 +140,7 @@ impl EdgeCaseCycle {
         }
     }
 
-    pub fn for_songs() -> Self {
+    pub(super) fn for_songs() -> Self {
         Self {
             table: songs::CASES,
             next_index: 0,
@@ -151,7 +151,7 @@ impl EdgeCaseCycle {
 
     /// How many pieces go with so many ordinary records: at least one of each, and about 0.4 %
     /// rejects.
-    pub fn count_for(&self, records: u64) -> u64 {
+    pub(super) fn count_for(&self, records: u64) -> u64 {
         let rejects = self
             .table
             .iter()
@@ -162,7 +162,7 @@ impl EdgeCaseCycle {
     }
 
     /// Writes the next case; `clean` appends a clean record of which there is no other.
-    pub fn write_next<T>(
+    pub(super) fn write_next<T>(
         &mut self,
         out: &mut Vec<u8>,
         mut clean: impl FnMut(&mut Vec<u8>) -> T,
@@ -200,7 +200,7 @@ impl EdgeCaseCycle {
     }
 
     /// Writes the clean record again, if there is one.
-    pub fn push_duplicate(&mut self, out: &mut Vec<u8>) -> bool {
+    pub(super) fn push_duplicate(&mut self, out: &mut Vec<u8>) -> bool {
         if !self.previous.is_empty() {
             self.push_previous(out);
         }

@@ -16,7 +16,7 @@ pub(super) struct EditableRecord<'a> {
 impl<'a> EditableRecord<'a> {
     /// The clean record `fresh`, or `written` if it is to come again, after the edits that change
     /// its fields or style.
-    pub fn with_edits(fresh: &'a [u8], previous: &'a [u8], edits: &[Edit]) -> Self {
+    pub(super) fn with_edits(fresh: &'a [u8], previous: &'a [u8], edits: &[Edit]) -> Self {
         let mut record = Self::parse(fresh);
         for edit in edits {
             record.apply(edit, previous);
@@ -115,7 +115,7 @@ impl<'a> EditableRecord<'a> {
 
     /// Appends the record after the edits that change its text, and `end` unless there is one among
     /// them.
-    pub fn write(&self, out: &mut Vec<u8>, edits: &[Edit], end: &[u8]) {
+    pub(super) fn write(&self, out: &mut Vec<u8>, edits: &[Edit], end: &[u8]) {
         let mut text = self.to_bytes();
         let (mut start, mut end) = (&b""[..], end);
         for edit in edits {

@@ -22,7 +22,7 @@ const FAILED_SUFFIX: &str = ".failed";
 
 /// A folder that is being written and will take the place of another.
 #[derive(Debug)]
-pub struct StagingDir {
+pub(crate) struct StagingDir {
     /// Where the star is wanted.
     target: PathBuf,
     /// Where it is written.
@@ -33,7 +33,7 @@ pub struct StagingDir {
 
 /// A place that a star can be written to.
 #[derive(Debug)]
-pub struct OutputTarget {
+pub(crate) struct OutputTarget {
     /// Where the star is wanted.
     pub target: PathBuf,
     /// Where it is to be written.
@@ -46,7 +46,7 @@ impl StagingDir {
     ///
     /// # Errors
     /// `out` holds something else, or cannot be put in its place later.
-    pub fn check_target(out: &Path, inputs: &[&Path]) -> Result<OutputTarget> {
+    pub(crate) fn check_target(out: &Path, inputs: &[&Path]) -> Result<OutputTarget> {
         let target = resolve_target(out)?;
         ensure_replaceable(out, &target)?;
         for input in inputs {
@@ -70,7 +70,7 @@ impl StagingDir {
     ///
     /// # Errors
     /// Those of [`check`](Self::check), another run writes to it, or a folder cannot be made.
-    pub fn open(out: &Path, inputs: &[&Path]) -> Result<Self> {
+    pub(crate) fn open(out: &Path, inputs: &[&Path]) -> Result<Self> {
         let OutputTarget { target, path } = Self::check_target(out, inputs)?;
         if let Some(parent) = target.parent() {
             fs::create_dir_all(parent).map_err(|e| Error::io("cannot create", parent, &e))?;
@@ -88,7 +88,7 @@ impl StagingDir {
     }
 
     /// Where it is written.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
@@ -97,7 +97,7 @@ impl StagingDir {
     ///
     /// # Errors
     /// The folders cannot be exchanged; the old star is whole then.
-    pub fn publish(self) -> Result<Option<Error>> {
+    pub(crate) fn publish(self) -> Result<Option<Error>> {
         let old = match self.swap_into_place() {
             Ok(old) => old,
             Err(e) => {
@@ -153,12 +153,12 @@ impl StagingDir {
     }
 
     /// The folder that the star replaces.
-    pub fn target(&self) -> &Path {
+    pub(crate) fn target(&self) -> &Path {
         &self.target
     }
 
     /// Returns where the rejects and the report of a failed run are kept: in `NAME.failed` beside the output.
-    pub fn failed_path(&self) -> PathBuf {
+    pub(crate) fn failed_path(&self) -> PathBuf {
         failed_path(&self.target)
     }
 
@@ -166,7 +166,7 @@ impl StagingDir {
     ///
     /// # Errors
     /// Something cannot be removed.
-    pub fn remove_all_but_rejects(&self) -> Result<()> {
+    pub(crate) fn remove_all_but_rejects(&self) -> Result<()> {
         let empty_error = |e: io::Error| Error::io("cannot empty", &self.path, &e);
         for entry in fs::read_dir(&self.path).map_err(empty_error)? {
             let entry = entry.map_err(empty_error)?;
@@ -187,7 +187,7 @@ impl StagingDir {
     ///
     /// # Errors
     /// Something else is there, or the folder cannot be moved; then the staging folder is removed.
-    pub fn keep_failed(self) -> Result<()> {
+    pub(crate) fn keep_failed(self) -> Result<()> {
         let earlier = AbandonedStaging::find_failed(&self.target);
         let kept = earlier
             .and_then(|earlier| earlier.map_or(Ok(()), AbandonedStaging::remove))
@@ -220,7 +220,7 @@ impl StagingDir {
     }
 
     /// Removes the staging folder of a run that failed.
-    pub fn discard(self) {
+    pub(crate) fn discard(self) {
         // What cannot be removed now is emptied by the next run.
         let _ = fs::remove_dir_all(&self.path);
     }
@@ -228,7 +228,7 @@ impl StagingDir {
 
 /// The staging folder of a run that was killed.
 #[derive(Debug)]
-pub struct AbandonedStaging {
+pub(crate) struct AbandonedStaging {
     path: PathBuf,
     files: u64,
     bytes: u64,
@@ -241,7 +241,7 @@ impl AbandonedStaging {
     ///
     /// # Errors
     /// It cannot be looked at, or holds what no run wrote.
-    pub fn find(out: &Path) -> Result<Option<Self>> {
+    pub(crate) fn find(out: &Path) -> Result<Option<Self>> {
         let Ok(path) = staging_path(&resolve_target(out)?) else {
             // No run replaces that folder.
             return Ok(None);
@@ -253,7 +253,7 @@ impl AbandonedStaging {
     ///
     /// # Errors
     /// It cannot be read, or holds what no run wrote.
-    pub fn find_failed(out: &Path) -> Result<Option<Self>> {
+    pub(crate) fn find_failed(out: &Path) -> Result<Option<Self>> {
         let path = failed_path(&resolve_target(out)?);
         let is_folder = fs::symlink_metadata(&path).is_ok_and(|found| found.is_dir());
         let is_failed =
@@ -302,17 +302,17 @@ impl AbandonedStaging {
     }
 
     /// Where it is.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// Files in it.
-    pub fn files(&self) -> u64 {
+    pub(crate) fn files(&self) -> u64 {
         self.files
     }
 
     /// Bytes of them.
-    pub fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }
 
@@ -320,7 +320,7 @@ impl AbandonedStaging {
     ///
     /// # Errors
     /// It cannot be removed.
-    pub fn remove(self) -> Result<()> {
+    pub(crate) fn remove(self) -> Result<()> {
         fs::remove_dir_all(&self.path).map_err(|e| Error::io("cannot remove", &self.path, &e))
     }
 }

@@ -42,7 +42,7 @@ use crate::storage::{ListMode, Store};
 pub const LATEST_FILE: &str = "latest.json";
 
 /// What a cleaning writes below a run that it takes for dead, before it removes anything.
-pub const REMOVAL_MARKER: &str = "_removing";
+pub(crate) const REMOVAL_MARKER: &str = "_removing";
 
 /// The most published runs that `latest.json` lists. Runs published before them are in the order of their ids.
 const MAX_PUBLISHED_RUNS: usize = 500;
@@ -53,13 +53,13 @@ const MAX_PUBLISH_ATTEMPTS: usize = 20;
 /// The id of a run: when it began, to the millisecond in UTC, and eight digits that no other run has. Ids in
 /// order of their letters are in order of time.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RunId(String);
+pub(crate) struct RunId(String);
 
 const RUN_ID_TIME_FORMAT: &str = "%Y%m%dT%H%M%S%3fZ";
 
 impl RunId {
     /// The id of a run that begins now.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         use std::hash::{BuildHasher, RandomState};
         let now = Utc::now();
         // Keyed by the system's random numbers.
@@ -72,7 +72,7 @@ impl RunId {
     }
 
     /// When the run began.
-    pub fn started_at(&self) -> Option<DateTime<Utc>> {
+    pub(crate) fn started_at(&self) -> Option<DateTime<Utc>> {
         parse_start_time(&self.0)
     }
 }
@@ -112,7 +112,7 @@ impl fmt::Display for RunId {
 
 /// What `latest.json` holds.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct LatestPointer {
+pub(crate) struct LatestPointer {
     /// The id of the newest complete run.
     pub run: String,
     /// Where its report is.
@@ -126,7 +126,7 @@ pub struct LatestPointer {
 impl LatestPointer {
     /// Returns the ids of the published runs in the order of their publication. The one that is named comes last,
     /// also if a user named it by hand. What is not the id of a run is left out.
-    pub fn into_published_runs(self) -> Vec<RunId> {
+    pub(crate) fn into_published_runs(self) -> Vec<RunId> {
         let Self { run, published, .. } = self;
         let others = published.into_iter().filter(|id| *id != run);
         let ids = others.chain([run.clone()]);
@@ -136,7 +136,7 @@ impl LatestPointer {
 
 /// A run that writes to a bucket.
 #[derive(Debug)]
-pub struct S3Run {
+pub(crate) struct S3Run {
     /// What is beside the run.
     output: S3Store,
     id: RunId,
@@ -149,7 +149,7 @@ impl S3Run {
     ///
     /// # Errors
     /// `latest.json` cannot be read.
-    pub fn start(out: S3Store) -> Result<Self> {
+    pub(crate) fn start(out: S3Store) -> Result<Self> {
         let id = RunId::new();
         let latest = out.get(LATEST_FILE)?;
         let published_before = latest.map_or_else(Vec::new, |(json, _)| parse_published(&json));
@@ -161,22 +161,22 @@ impl S3Run {
     }
 
     /// Its id.
-    pub fn id(&self) -> &RunId {
+    pub(crate) fn id(&self) -> &RunId {
         &self.id
     }
 
     /// The store that it writes to.
-    pub fn store(&self) -> S3Store {
+    pub(crate) fn store(&self) -> S3Store {
         self.output.subfolder(&self.id.0)
     }
 
     /// Where people find it.
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         self.output.display(&self.id.0)
     }
 
     /// Returns the URL of the run that `latest.json` named when this one began, if it named one.
-    pub fn latest_url(&self) -> Option<String> {
+    pub(crate) fn latest_url(&self) -> Option<String> {
         let latest = self.published_at_start.last();
         latest.map(|id| self.output.display(&id.0))
     }
@@ -186,7 +186,7 @@ impl S3Run {
     ///
     /// # Errors
     /// `latest.json` cannot be read or written.
-    pub fn publish(self) -> Result<Option<Error>> {
+    pub(crate) fn publish(self) -> Result<Option<Error>> {
         let with_run_url =
             |error: Error| error.add_hint(format!("the run itself is complete in {}", self.url()));
         let write_error = |why: &dyn fmt::Display| {
@@ -268,7 +268,7 @@ impl S3Run {
     ///
     /// # Errors
     /// It cannot be read.
-    pub fn latest_report(&self) -> Result<Option<Vec<u8>>> {
+    pub(crate) fn latest_report(&self) -> Result<Option<Vec<u8>>> {
         let Some((json, _)) = self.output.get(LATEST_FILE)? else {
             return Ok(None);
         };
@@ -283,7 +283,7 @@ impl S3Run {
     ///
     /// # Errors
     /// Something cannot be removed.
-    pub fn remove_all_but_rejects(&self) -> Result<()> {
+    pub(crate) fn remove_all_but_rejects(&self) -> Result<()> {
         let run = self.store();
         for upload in run.list_multipart_uploads().unwrap_or_default() {
             let _ = run.abort_multipart_upload(&upload.key, &upload.id);
@@ -298,7 +298,7 @@ impl S3Run {
     }
 
     /// Removes what it has written. Gives where something is left, if so.
-    pub fn discard(self) -> Option<String> {
+    pub(crate) fn discard(self) -> Option<String> {
         // The run has failed, perhaps for want of a network: what cannot be removed now goes with a
         // cleaning.
         self.output.disable_retries();

@@ -249,7 +249,7 @@ fn credentials_error(error: &(dyn StdError + 'static)) -> Option<String> {
 }
 
 /// The cause behind all others, in its own words.
-pub fn root_cause(error: &(dyn StdError + 'static)) -> String {
+pub(crate) fn root_cause(error: &(dyn StdError + 'static)) -> String {
     let mut error = error;
     while let Some(source) = error.source() {
         error = source;
@@ -264,7 +264,7 @@ fn expected_region(message: &str) -> Option<String> {
 }
 
 /// What a provider says, without what a process of the user has said to it: that may be a secret.
-pub fn strip_stderr(why: String) -> String {
+pub(crate) fn strip_stderr(why: String) -> String {
     match why.split_once(". Stderr:") {
         Some((why, _)) => why.to_owned(),
         None => why,

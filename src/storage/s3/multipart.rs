@@ -34,7 +34,7 @@ const MIN_UPLOAD_BYTES_PER_SEC: usize = 256 << 10;
 type PartResult = std::result::Result<CompletedPart, (RequestError, u32)>;
 
 /// An object that is being written.
-pub struct MultipartUpload {
+pub(super) struct MultipartUpload {
     bucket: Arc<Bucket>,
     /// As S3 knows it.
     key: String,
@@ -50,7 +50,7 @@ pub struct MultipartUpload {
 
 impl MultipartUpload {
     /// Nothing is sent yet.
-    pub fn new(bucket: Arc<Bucket>, key: &str) -> Self {
+    pub(super) fn new(bucket: Arc<Bucket>, key: &str) -> Self {
         Self {
             key: bucket.full_key(key),
             bucket,
@@ -242,7 +242,7 @@ async fn put_with_mode(
 }
 
 /// Writes a small object if what is there is still that version. Says whether it was.
-pub fn put_if_match(
+pub(super) fn put_if_match(
     bucket: &Bucket,
     key: &str,
     bytes: Vec<u8>,
@@ -408,7 +408,7 @@ async fn exists_with_size(bucket: &Bucket, key: &str, bytes: u64) -> bool {
 }
 
 /// Aborts an upload in parts. One that is not there any more is no error.
-pub async fn abort_multipart_upload(bucket: &Bucket, key: &str, id: &str) -> Result<()> {
+pub(super) async fn abort_multipart_upload(bucket: &Bucket, key: &str, id: &str) -> Result<()> {
     let client = &bucket.client;
     let operation = Operation {
         error_prefix: "cannot abort the upload of",
@@ -447,7 +447,10 @@ pub struct IncompleteUpload {
 }
 
 /// Uploads in parts that are neither finished nor aborted, of keys that begin so, as S3 knows them.
-pub fn list_multipart_uploads(bucket: &Bucket, prefix: &str) -> Result<Vec<IncompleteUpload>> {
+pub(super) fn list_multipart_uploads(
+    bucket: &Bucket,
+    prefix: &str,
+) -> Result<Vec<IncompleteUpload>> {
     let client = &bucket.client;
     let operation = Operation {
         error_prefix: "cannot list uploads below",

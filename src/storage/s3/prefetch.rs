@@ -22,7 +22,7 @@ use crate::error::Result;
 use crate::storage::{ObjectRange, ObjectVersion, RangeReader};
 
 /// Bytes of one request: large enough that the time to the first byte does not matter.
-pub const PREFETCH_BYTES: u64 = 4 << 20;
+pub(super) const PREFETCH_BYTES: u64 = 4 << 20;
 
 /// Bytes of the first request behind the likely end of a range, where but the rest of a record is
 /// wanted. Each one after it is twice as long.
@@ -35,7 +35,7 @@ const PREFETCH_DEPTH: usize = 16;
 const RETRY_RESET_BYTES: u64 = 64 << 10;
 
 /// Reads ranges of objects in a bucket.
-pub struct PrefetchReader {
+pub(super) struct PrefetchReader {
     bucket: Arc<Bucket>,
     ranges: Vec<ObjectRange>,
     /// The range that is read; none before the first.
@@ -81,7 +81,7 @@ impl Drop for InFlightRead {
 
 impl PrefetchReader {
     /// A reader that has begun to fetch.
-    pub fn new(bucket: Arc<Bucket>, ranges: Vec<ObjectRange>) -> Self {
+    pub(super) fn new(bucket: Arc<Bucket>, ranges: Vec<ObjectRange>) -> Self {
         let mut reader = Self {
             next_fetch: (0, 0),
             bucket,

@@ -7,7 +7,7 @@ use super::secret::Secret;
 
 /// Which password is looked for.
 #[derive(Debug, Clone, Copy)]
-pub struct PgpassKey<'a> {
+pub(super) struct PgpassKey<'a> {
     pub host: &'a str,
     pub port: u16,
     pub database: &'a str,
@@ -16,7 +16,7 @@ pub struct PgpassKey<'a> {
 
 /// The password of the first line that fits, from PGPASSFILE or `~/.pgpass`. Like PostgreSQL's tools
 /// this takes no file that others can read, and warns.
-pub fn find_password(
+pub(super) fn find_password(
     key: PgpassKey<'_>,
     env: impl Fn(&str) -> Option<String>,
     warnings: &mut Vec<String>,

@@ -9,7 +9,7 @@ use crate::warehouse::dialect::Dialect;
 
 /// The parts of an address, each if it is known.
 #[derive(Debug, Clone, Default)]
-pub struct PartialConfig {
+pub(super) struct PartialConfig {
     pub dialect: Option<Dialect>,
     pub host: Option<String>,
     pub port: Option<u16>,
@@ -28,7 +28,7 @@ type Result<T> = std::result::Result<T, String>;
 
 impl PartialConfig {
     /// Those of a URL.
-    pub fn from_url(url: &str) -> Result<Self> {
+    pub(super) fn from_url(url: &str) -> Result<Self> {
         let (scheme, rest) = url
             .split_once("://")
             .ok_or("redshift://USER@HOST:5439/DATABASE or postgres://… is wanted")?;
@@ -130,7 +130,7 @@ impl PartialConfig {
     }
 
     /// Those that the environment holds, by the names that PostgreSQL's tools give them.
-    pub fn from_env(env: impl Fn(&str) -> Option<String>) -> Result<Self> {
+    pub(super) fn from_env(env: impl Fn(&str) -> Option<String>) -> Result<Self> {
         let env = |name: &str| env(name).filter(|value| !value.is_empty());
         let invalid = |name: &'static str| move |why: String| format!("{name} {why}");
         let named = |name: &'static str| env(name).map(|value| (name, value));
@@ -156,7 +156,7 @@ impl PartialConfig {
     }
 
     /// Those that the file of a cluster holds.
-    pub fn from_config_file(file: &ConfigFile) -> Self {
+    pub(super) fn from_config_file(file: &ConfigFile) -> Self {
         Self {
             host: file.host.clone(),
             port: file.port,
@@ -168,7 +168,7 @@ impl PartialConfig {
     }
 
     /// The same, with what it lacks from elsewhere.
-    pub fn or(self, other: Self) -> Self {
+    pub(super) fn or(self, other: Self) -> Self {
         Self {
             dialect: self.dialect.or(other.dialect),
             host: self.host.or(other.host),
