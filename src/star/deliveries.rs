@@ -120,7 +120,7 @@ impl Candidate {
         self.to_delivery(&symbols) < other.to_delivery(&symbols)
     }
 
-    fn to_delivery<'a>(&self, strings: &'a StringPool) -> Delivery<'a> {
+    fn to_delivery<'a>(self, strings: &'a StringPool) -> Delivery<'a> {
         Delivery {
             level: strings.get(self.level.get()).unwrap_or_default(),
             location: strings.get(self.location).into(),
