@@ -1,4 +1,4 @@
-//! `sparkify clean`: what goes, what stays, and what it says of both.
+//! `sparkify clean`: which runs are removed, which are kept, and what the command prints about both.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -23,13 +23,13 @@ use crate::support::sdk_client::SdkClient;
 
 const OUT_URL: &str = "s3://music/star";
 
-/// The id of a run that began so many hours ago.
+/// Returns the id of a run that started `hours` hours ago.
 fn run_id(hours: i64) -> String {
     let began = Utc::now() - TimeDelta::hours(hours);
     format!("{}-{hours:08x}", began.format("%Y%m%dT%H%M%S%3fZ"))
 }
 
-/// Puts an object of a run into a folder, written when the run began.
+/// Writes a file of a run, with the run's start time as its modification time.
 fn write_run_file(out_dir: &Path, id: &str, name: &str, text: &str) {
     let name = format!("{id}/{name}");
     write_file(out_dir, &name, text);
@@ -45,13 +45,13 @@ fn write_run_file(out_dir: &Path, id: &str, name: &str, text: &str) {
     }
 }
 
-/// Puts the parts of a run into a folder.
+/// Writes the Parquet parts of a run, without its report.
 fn write_unfinished_run(out_dir: &Path, id: &str) {
     write_run_file(out_dir, id, "songs/part-00000.parquet", "12345");
     write_run_file(out_dir, id, "_rejects/logs-00000.jsonl", "123");
 }
 
-/// Puts a complete run into a folder.
+/// Writes a complete run.
 fn write_complete_run(out_dir: &Path, id: &str) {
     write_unfinished_run(out_dir, id);
     write_run_file(out_dir, id, "_report.json", "12");
@@ -62,13 +62,13 @@ fn write_latest_json(out_dir: &Path, id: &str) {
     write_file(out_dir, "latest.json", latest.to_string());
 }
 
-/// Names runs as published in this order.
+/// Writes a `latest.json` that lists these runs in this order.
 fn write_published_runs(out_dir: &Path, ids: &[&str]) {
     let latest = json!({ "run": ids.last(), "report": "somewhere", "published": ids });
     write_file(out_dir, "latest.json", latest.to_string());
 }
 
-/// The first parts of the names of all files in a folder.
+/// Returns the first path component of every file in a directory.
 fn non_empty_entries(out_dir: &Path) -> BTreeSet<String> {
     let entries = fs::read_dir(out_dir).unwrap();
     let full = entries.map(Result::unwrap).filter(|entry| {
@@ -85,7 +85,7 @@ fn string_set(names: &[&str]) -> BTreeSet<String> {
     names.iter().map(|&name| name.to_owned()).collect()
 }
 
-/// A bucket with a folder for what is cleaned.
+/// Starts a server, and returns it with the output directory in its bucket.
 fn server_with_out_dir(faults: FaultPlan) -> (S3Server, std::path::PathBuf) {
     let server = S3Server::with_faults(faults);
     let star = server.bucket("music").join("star");
@@ -93,7 +93,7 @@ fn server_with_out_dir(faults: FaultPlan) -> (S3Server, std::path::PathBuf) {
     (server, star)
 }
 
-/// A command that succeeds and prints this JSON.
+/// Runs a command that must succeed, and returns the JSON that it prints.
 #[track_caller]
 fn clean_json(server: &S3Server, arguments: &[&str]) -> Value {
     let mut found = run_sparkify(server, &concat_args(arguments, &["--json"]))
@@ -131,7 +131,7 @@ fn clean_removes_abandoned_runs_and_keeps_newest_complete_runs() {
 
     let all = server.objects("music");
     let shown = clean_json(&server, &clean);
-    // The one that is named is the newest, whatever its id says.
+    // The run that `latest.json` names is the newest one, whatever its id says.
     let keep = [
         whole(&one, "complete"),
         begun(&recent, "recent"),
@@ -223,7 +223,7 @@ fn abandoned_multipart_uploads_are_aborted() {
         &songs(&dead),
         &songs(&recent),
         &songs(&seen),
-        // Others' work.
+        // Uploads that sparkify did not start.
         "star/mine.bin",
         &format!("star/{dead}"),
         &format!("other/{dead}/songs/part-00000.parquet"),
@@ -261,7 +261,7 @@ fn abandoned_multipart_uploads_are_aborted() {
     assert_eq!(server.objects("music").len(), 0);
 }
 
-/// Names that are no run's, of which one of 30 hours ago would go.
+/// Returns names that are not run ids; a run of 30 hours ago with a valid id would be removed.
 fn invalid_run_ids() -> Vec<String> {
     let dead = run_id(30);
     let (time, number) = dead.split_once('-').unwrap();
@@ -301,7 +301,7 @@ fn foreign_objects_are_never_removed() {
             write_unfinished_run(star, name);
         }
         write_file(star, "mine.parquet", "mine");
-        // An object that is named as a run is, but holds nothing.
+        // An object whose name is a run id, with nothing below it.
         write_file(star, &object, "mine");
         write_latest_json(star, "none");
     }
@@ -467,7 +467,7 @@ fn killed_run_is_removed_once_abandoned() {
     );
     clean_json(&server, &clean);
     assert_eq!(server.objects("music").len(), before);
-    // A quarter of an hour is the least that a run is given.
+    // A run younger than 15 minutes is always kept.
     let at_once = concat_args(&clean, &["--unfinished-after", "0"]);
     let star = server.bucket("music").join("star");
     server.backdate(&star, Duration::from_secs(14 * 60));
@@ -492,7 +492,7 @@ fn keep_follows_publish_order_not_run_id() {
     write_published_runs(&star, &[&ahead, &two, &one]);
     for (keep, expected) in [
         ("4", vec![&unlisted, &ahead, &two, &one]),
-        // What was never named is older than all that were.
+        // A run that was never published is older than all that were.
         ("3", vec![&ahead, &two, &one]),
         ("2", vec![&two, &one]),
         ("1", vec![&one]),
@@ -581,7 +581,7 @@ fn next_clean_finishes_interrupted_clean() {
     assert_eq!(server.objects("music").len(), 0);
 }
 
-/// A folder that a prefix of a bucket was copied to.
+/// Returns a directory into which a prefix of a bucket was copied.
 fn local_out_parent() -> TempDir {
     let folder = TempDir::new().unwrap();
     fs::create_dir(folder.path().join("star")).unwrap();
@@ -620,7 +620,7 @@ fn local_copy_of_runs_is_cleaned() {
     assert_eq!(server.request_count(&RequestMatcher::any()), 0);
 }
 
-/// All names in a folder.
+/// Returns the names of all entries of a directory.
 fn entry_names(folder: &Path) -> BTreeSet<String> {
     let entries = fs::read_dir(folder).unwrap();
     entries
@@ -651,7 +651,7 @@ fn symlink_targets_are_not_removed() {
     write_unfinished_run(&star, &dead);
     let linked = star.join(&dead).join("linked");
     symlink(&precious, &linked).unwrap();
-    // A link that was made just now would be a sign of life.
+    // A link with a recent modification time would count as activity.
     let long_ago = Timespec {
         tv_sec: 1_000_000_000,
         tv_nsec: 0,
@@ -666,7 +666,7 @@ fn symlink_targets_are_not_removed() {
     assert!(!star.join(&dead).join("songs").exists());
 }
 
-/// The staging folder of a run that was killed.
+/// The staging directory of a run that was killed.
 const STAGING_DIR: &str = ".star.sparkify-staging";
 
 #[test]
@@ -714,7 +714,7 @@ fn abandoned_staging_dir_is_removed() {
         .stdout;
     assert_eq!(text, format!("nothing to clean in {out}\n"));
 
-    // Also where the first run of all was killed.
+    // The same where the killed run was the first one.
     fs::remove_dir_all(out).unwrap();
     write_file(
         folder.path(),
@@ -737,7 +737,7 @@ fn staging_dir_of_running_run_is_kept() {
         "12345",
     );
     let staging = folder.path().join(STAGING_DIR);
-    // As a run holds it.
+    // A running process holds this lock.
     let lock = fs::File::open(&staging).unwrap();
     lock.lock().unwrap();
     let out = folder.path().join("star");

@@ -1,4 +1,4 @@
-//! Runs to one prefix, beside each other and after one that was killed.
+//! Concurrent runs to one prefix, and runs after one that was killed.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::s3_server::request::{Operation, RequestMatcher};
 use crate::support::cli::{self, CommandOutput};
 use crate::support::dataset::{PublishedRun, run_ids};
 
-/// Publishes a run that began at another time, as another process would.
+/// Publishes a run with another start time, as another process would.
 fn publish_foreign_run(buckets: &Path, began: &str) -> String {
     let id = format!("{began}T000000000Z-00000000");
     let report = format!("s3://music/star/{id}/_report.json");
@@ -30,7 +30,7 @@ fn latest_run_id(buckets: &Path) -> String {
     latest["run"].as_str().unwrap().to_owned()
 }
 
-/// The runs that `latest.json` lists.
+/// Returns the ids of the runs that `latest.json` lists.
 fn published_run_ids(bucket: &Path) -> Vec<String> {
     let json = std::fs::read(bucket.join("star/latest.json")).unwrap();
     let latest: serde_json::Value = serde_json::from_slice(&json).unwrap();
@@ -38,7 +38,7 @@ fn published_run_ids(bucket: &Path) -> Vec<String> {
     ids.map(|id| id.as_str().unwrap().to_owned()).collect()
 }
 
-/// Whether a run that succeeded said that another remains the latest. It must have nothing else to say.
+/// Returns whether a successful run warned that another run remains the latest. No other output is allowed.
 #[track_caller]
 fn is_superseded(ended: &CommandOutput) -> bool {
     assert_eq!(ended.code, Some(0), "{ended:?}");
@@ -69,7 +69,7 @@ fn concurrent_runs_are_complete_and_newest_is_latest() {
     let newest = latest_run(&server).unwrap();
     assert_eq!(Some(&newest.id), all.last());
     assert!(yielded < 4);
-    // However they were published, no later one is before an earlier one that worked at the same time.
+    // Whatever the order of publication, an older run is never listed after a newer concurrent one.
     assert_eq!(
         published_run_ids(&server.bucket(BUCKET)),
         Vec::from_iter(all.clone())
@@ -95,7 +95,8 @@ fn each_run_becomes_latest() {
 
 #[test]
 fn newer_run_published_meanwhile_stays_latest() {
-    // After this run has looked, and before it writes: with and without one that was named before.
+    // The other run publishes after this run has read `latest.json` and before it writes it: with and without
+    // an earlier published run.
     for earlier in [false, true] {
         let server = server_with_input(FaultPlan::new().on_nth(
             1,
@@ -127,7 +128,7 @@ fn newer_run_published_meanwhile_stays_latest() {
             "{ended:?}"
         );
         PublishedRun::read_complete(&server, BUCKET, "star", this, &[BUCKET_URL]);
-        // The first attempt finds that another run was published; the second inserts this one before it.
+        // The first attempt finds that another run was published; the second inserts this run before it.
         assert_eq!(
             server.request_count(&latest_json_requests(Operation::Put)),
             2
@@ -137,7 +138,7 @@ fn newer_run_published_meanwhile_stays_latest() {
 
 #[test]
 fn later_run_becomes_latest_despite_clock_skew() {
-    // By this version, and by one that wrote no list.
+    // Written by this version, and by a version that wrote no list.
     for writes_list in [false, true] {
         let server = server_with_input(FaultPlan::new());
         let bucket = server.bucket(BUCKET);
@@ -269,7 +270,7 @@ fn denied_latest_json_update_leaves_complete_run() {
 
 #[test]
 fn killed_run_leaves_previous_latest() {
-    // The first run comes to all these points, too, and every run reads latest.json twice.
+    // The first run passes all these points too, and every run reads `latest.json` twice.
     for (nth, which) in [
         (
             2,

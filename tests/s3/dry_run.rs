@@ -1,4 +1,4 @@
-//! `run --dry-run`: all that a run would begin with, and nothing done.
+//! `run --dry-run`: it makes the checks and listings of a run, and writes nothing.
 
 use std::fs;
 use std::path::Path;
@@ -15,7 +15,7 @@ use crate::support::fixture::{
     EVENT, RUN_ARGS, SONG, concat_args, run_sparkify, server_with_input, write_file, write_input,
 };
 
-/// Nothing but listings, and what looks at `latest.json`, has come.
+/// Asserts that the server received nothing but listings and reads of `latest.json`.
 #[track_caller]
 fn assert_no_writes(server: &S3Server) {
     let latest = RequestMatcher::operation(Operation::Get).with_key_suffix("latest.json");
@@ -115,14 +115,14 @@ fn text_output_matches_json() {
     assert_no_writes(&server);
 }
 
-/// A folder with input, which is the current directory of what runs in it.
+/// Returns a directory with input; commands run with it as the current directory.
 fn dir_with_input() -> TempDir {
     let folder = TempDir::new().unwrap();
     write_input(folder.path());
     folder
 }
 
-/// How a run ends in a folder, for machines.
+/// Runs a dry run with `--json` in a directory.
 fn run_locally(server: &S3Server, folder: &Path, out: &str, more: &[&str]) -> CommandOutput {
     let arguments = [
         "run",
@@ -199,7 +199,7 @@ fn dry_run_shows_splits_of_large_objects() {
     let server = S3Server::start();
     let folder = dir_with_input();
     let log = fs::File::create(folder.path().join("logs/b.json")).unwrap();
-    // A file with nothing in it but its length.
+    // A sparse file: it has a length, but no data.
     log.set_len(10 << 30).unwrap();
     let all = run_locally(&server, folder.path(), "star", &["--dry-run", "--json"]);
     let all = all.assert_success().json();

@@ -1,7 +1,6 @@
-//! What goes wrong with S3, and the one line that says so.
+//! S3 errors, and the one-line message for each.
 //!
-//! Every failure here is asked for with `--json`, so that both are looked at: what people read and what
-//! machines do.
+//! Every command here runs with `--json`, so that both the line on stderr and the JSON document are checked.
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -15,12 +14,13 @@ use crate::s3_server::server::{ACCESS_KEY, S3Server};
 use crate::support::cli::{CommandOutput, sparkify};
 use crate::support::fixture::{RUN_ARGS, concat_args, run_sparkify, server_with_input, write_file};
 
-/// The run that is to fail.
+/// Returns the run that is expected to fail.
 fn run_with_json(server: &S3Server) -> Command {
     sparkify(server, &concat_args(&RUN_ARGS, &["--json"]))
 }
 
-/// A command fails by this code and with these words, in one line and in one JSON document.
+/// Asserts that a command fails with this exit code, and that both its one-line message and its JSON document
+/// contain these words.
 #[track_caller]
 fn assert_fails(command: &mut Command, code: i32, words: &[&str]) {
     let ended = CommandOutput::run(command).assert_failure_with_code(code, words);
@@ -30,7 +30,7 @@ fn assert_fails(command: &mut Command, code: i32, words: &[&str]) {
     assert_eq!(line, ended.stderr);
 }
 
-/// A run in which requests of this choice are refused. It asks for none of them twice.
+/// Asserts that a run fails on an error response to the matching requests, and that it does not retry them.
 #[track_caller]
 fn assert_fails_without_retry(matcher: &RequestMatcher, reply: ErrorResponse, words: &[&str]) {
     let server = server_with_input(FaultPlan::new().always(matcher.clone(), Fault::Error(reply)));
@@ -143,7 +143,7 @@ fn wrong_region_error_names_right_region() {
             ErrorResponse::wrong_region("us-east-1", "eu-west-3"),
             [CANNOT_LIST, malformed, region_hint],
         ),
-        // Here it stands nowhere but in the words.
+        // Here the region is only in the text of the message.
         (
             ErrorResponse::new(400, "AuthorizationHeaderMalformed", message),
             [CANNOT_LIST, malformed, region_hint],
@@ -369,7 +369,7 @@ fn truncated_latest_json_response_is_retried() {
         CommandOutput::run(&mut run_with_json(&server)).assert_success();
         assert_eq!(
             (server.request_count(&latest), server.fault_count()),
-            // As the run begins, once more because of the fault, and as it is published.
+            // When the run starts, once more because of the fault, and when it is published.
             (3, 1),
             "{text:?}"
         );
@@ -402,7 +402,7 @@ fn unreachable_endpoint_is_named() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let closed = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    // No label of a name is longer than 63 letters, so nobody is asked about this one.
+    // A DNS label has at most 63 characters, so this name is never sent to a resolver.
     let nowhere = format!("http://{}:9000", "a".repeat(64));
     let attempts = "(3 tries)";
     for (url, words) in [(&closed, "refused"), (&nowhere, "failed to lookup")] {
@@ -417,7 +417,7 @@ fn unreachable_endpoint_is_named() {
             1,
             &words,
         );
-        // It is the address that was used that is named.
+        // The message names the endpoint that was used.
         assert_fails(
             run_with_json(&server).args(["--endpoint-url", url]),
             1,
@@ -468,7 +468,7 @@ fn invalid_environment_fails_before_any_request() {
     ] {
         assert_fails(run_with_json(&server).env(name, value), code, &words);
     }
-    // What is not ours to judge is no reason to fail.
+    // Values that sparkify does not interpret do not fail the run.
     let mut command = run_with_json(&server);
     CommandOutput::run(command.env("AWS_RETRY_MODE", "nonsense")).assert_success();
 }
@@ -484,7 +484,7 @@ fn missing_profile_is_named() {
     let mut command = run_with_json(&server);
     command.env_remove("AWS_ACCESS_KEY_ID");
     assert_fails(command.env("AWS_PROFILE", "nobody"), 1, &words);
-    // A profile that is asked for by a flag is meant, whatever the environment holds.
+    // A profile that a flag names takes precedence over the environment.
     assert_fails(
         run_with_json(&server).args(["--profile", "nobody"]),
         1,

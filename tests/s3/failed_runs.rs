@@ -1,4 +1,4 @@
-//! Runs to a bucket that fail because of what they read: rejects and report are kept, and nothing else.
+//! Runs to a bucket that fail because of their input: they keep the rejects and the report, and nothing else.
 
 use serde_json::Value;
 
@@ -10,10 +10,10 @@ use crate::support::fixture::{
     EVENT, RUN_ARGS, concat_args, run_sparkify, server_with_input, write_file,
 };
 
-/// A record that is rejected wherever it is.
+/// A record that is rejected as a song and as an event.
 const REJECTED_LINE: &str = "{\"ts\": nonsense}\n";
 
-/// A server with a run in `star`, and by now with logs of which a half is rejected.
+/// Returns a server with a run in `star`, and with logs of which half of the records are rejected.
 fn server_with_rejected_logs(faults: FaultPlan) -> S3Server {
     let server = server_with_input(faults);
     run_sparkify(&server, &RUN_ARGS).assert_success();
@@ -25,7 +25,7 @@ fn server_with_rejected_logs(faults: FaultPlan) -> S3Server {
     server
 }
 
-/// The keys below the run of this id in `star`.
+/// Returns the keys below the run with this id in `star`.
 fn run_keys(server: &S3Server, run: &str) -> Vec<String> {
     let home = format!("star/{run}/");
     let objects = server.objects("music");
@@ -59,7 +59,7 @@ fn run_over_reject_limit_keeps_rejects_and_report() {
     assert_eq!(stored, report);
     assert_eq!(latest_json(&server), before);
 
-    // It is no run to load, and a cleaning removes it, and only it, at once.
+    // A failed run cannot be loaded, and `clean` removes it, and only it, immediately.
     let load = [
         "load",
         "--warehouse",
@@ -116,7 +116,7 @@ fn run_without_events_does_not_become_latest() {
         "logs/a.json",
         EVENT.replace("NextSong", "Home"),
     );
-    // There is no run yet that has any.
+    // No earlier run has any events yet.
     let ended = run_sparkify(&server, &RUN_ARGS);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let empty = latest_json(&server);

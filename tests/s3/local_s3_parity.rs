@@ -1,4 +1,4 @@
-//! From S3 to S3 a run gives what it gives on folders, byte by byte.
+//! A run from S3 to S3 writes the same bytes as a run between local directories.
 
 use std::fs;
 use std::io::Write;
@@ -18,17 +18,17 @@ use crate::support::dataset::{Dataset, PublishedRun, run_ids};
 
 const BUCKET: &str = "music";
 
-/// Where input in the bucket is, as rejects name it.
+/// The location of the input bucket in rejects.
 const BUCKET_URL: &str = "s3://music";
 
-/// How input is cut up.
+/// How the input is split.
 const DEFAULT_SIZES: Sizes = Sizes {
     split_bytes: None,
     chunk_bytes: 512 << 10,
     row_group_rows: 256 << 10,
 };
 
-/// A bucket, which is a folder too: runs can read the same input in both ways.
+/// A bucket that is a local directory too, so that runs can read the same input in both ways.
 struct SharedInput {
     server: S3Server,
     folder: PathBuf,
@@ -46,19 +46,19 @@ impl SharedInput {
         }
     }
 
-    /// Input with every quirk.
+    /// Generates input with all edge cases.
     fn generate(sizes: &[&str]) -> Self {
         let input = Self::new(S3Server::anonymous(FaultPlan::new().with_page_size(50)));
         cli::generate(&input.server, &input.folder, sizes);
         input
     }
 
-    /// The name of the folder, as rejects have it.
+    /// Returns the path of the directory, as rejects name it.
     fn path(&self) -> &str {
         self.folder.to_str().unwrap()
     }
 
-    /// Runs in this process. Places without a scheme are below the folder.
+    /// Runs the pipeline in this process. Locations without a scheme are below the directory.
     fn run(&self, songs: &str, logs: &str, out: &Location, sizes: Sizes) {
         let place = |name: &str| match name.contains("://") {
             true => Location::parse(name.as_ref()).unwrap(),
@@ -81,14 +81,14 @@ impl SharedInput {
         pipeline::run(&config, &Progress::silent()).unwrap();
     }
 
-    /// The star that a run from these places to a folder gives.
+    /// Runs with a local output directory and returns the dataset.
     fn run_to_local(&self, songs: &str, logs: &str, sizes: Sizes) -> Dataset {
         let out = self.out.path().join("star");
         self.run(songs, logs, &Location::Local(out.clone()), sizes);
         Dataset::from_dir(&out, &[self.path(), BUCKET_URL])
     }
 
-    /// The star that a run from these places to S3 gives.
+    /// Runs with an S3 output and returns the dataset.
     fn run_to_s3(&self, songs: &str, logs: &str, sizes: Sizes) -> Dataset {
         let out = Location::parse("s3://music/star".as_ref()).unwrap();
         self.run(songs, logs, &out, sizes);
@@ -102,7 +102,8 @@ impl SharedInput {
     }
 }
 
-/// Input that others made, in a bucket and on folders, by the binary and with credentials.
+/// Runs the binary with credentials over prepared input, in a bucket and in local directories, and compares
+/// the datasets.
 fn assert_s3_matches_local(data: &Path) {
     let (server, out) = (S3Server::start(), TempDir::new().unwrap());
     let bucket = server.bucket(BUCKET);
@@ -264,7 +265,7 @@ fn ignored_objects_are_counted_the_same() {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     };
-    // More prefixes than are listed one by one: below them all is found in one go.
+    // More prefixes than are listed one by one: everything below them is found by one recursive listing.
     for number in 0..70 {
         let folder = format!("song_data/{:02}/{number:02}", number / 9);
         write(&format!("{folder}/a/song.json"), song);

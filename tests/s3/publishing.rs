@@ -1,4 +1,5 @@
-//! Publishing: what a run names must be there, also if a cleaning or something else removes it meanwhile.
+//! Publishing: every object that a published run names must exist, even if `clean` or another process removes
+//! it meanwhile.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ use crate::s3_server::server::S3Server;
 use crate::support::cli::{CommandOutput, sparkify};
 use crate::support::fixture::{RUN_ARGS, run_sparkify, server_with_input};
 
-/// The folder of the only run below `star`.
+/// Returns the directory of the only run below `star`.
 fn only_run_dir(buckets: &Path) -> PathBuf {
     let star = fs::read_dir(buckets.join("music/star")).unwrap();
     let runs: Vec<PathBuf> = star
@@ -26,7 +27,7 @@ fn only_run_dir(buckets: &Path) -> PathBuf {
     run.clone()
 }
 
-/// Nothing is there but the input.
+/// Asserts that the bucket holds nothing but the input.
 #[track_caller]
 fn assert_nothing_published(server: &S3Server) {
     let keys: Vec<String> = server.objects("music").into_keys().collect();
@@ -37,7 +38,7 @@ fn assert_nothing_published(server: &S3Server) {
 fn objects_removed_or_changed_during_run_fail_the_run() {
     let remove = |path: PathBuf| fs::remove_file(path).unwrap();
     let change = |path: PathBuf| fs::write(path, "other").unwrap();
-    // The first moment is before the report is written, the second after it.
+    // The first moment is before the report is written, the second one after it.
     let (before, after) = ("songs.manifest", "_report.json");
     for (name, act, why, moments) in [
         (
@@ -128,7 +129,7 @@ fn undeletable_remains_of_failed_run_are_reported() {
     run_sparkify(&server, &RUN_ARGS).assert_failure(&words);
 }
 
-/// Runs a cleaning while a run waits for an answer, and says how the run ended.
+/// Runs `clean` while a run waits for a response, and returns the output of the run.
 fn clean_during_run(
     matcher: &RequestMatcher,
     before_cleaning: impl FnOnce(&S3Server),

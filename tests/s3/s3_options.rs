@@ -1,4 +1,4 @@
-//! What users say about S3, as the server sees it.
+//! The S3 options of the command line and the environment, as the server sees their effect.
 
 use std::process::Command;
 
@@ -13,7 +13,7 @@ use crate::support::fixture::{
 };
 use crate::support::sdk_client::SdkClient;
 
-/// All requests of a kind; there must be some.
+/// Returns all requests for an operation, and asserts that there are some.
 #[track_caller]
 fn requests_of(server: &S3Server, kind: Operation) -> Vec<RecordedRequest> {
     let asked = server.requests(&RequestMatcher::operation(kind));
@@ -21,7 +21,7 @@ fn requests_of(server: &S3Server, kind: Operation) -> Vec<RecordedRequest> {
     asked
 }
 
-/// The values of a header in all requests of a kind, which must be the same.
+/// Returns the value of a header, which must be the same in all requests for an operation.
 #[track_caller]
 fn common_header(server: &S3Server, kind: Operation, name: &str) -> Option<String> {
     let asked = requests_of(server, kind);
@@ -31,7 +31,7 @@ fn common_header(server: &S3Server, kind: Operation, name: &str) -> Option<Strin
     first.map(str::to_owned)
 }
 
-/// The regions and access keys that all requests were signed with.
+/// Returns the regions and access keys with which the requests were signed.
 fn signing_scopes(server: &S3Server) -> Vec<(String, String)> {
     let asked = server.requests(&RequestMatcher::any());
     let mut signed: Vec<_> = asked.iter().map(signing_scope).collect();
@@ -47,7 +47,7 @@ fn signing_scope(request: &RecordedRequest) -> (String, String) {
     (parts.nth(1).unwrap().to_owned(), access_key.to_owned())
 }
 
-/// A run whose rejects are more than one request takes.
+/// Runs with more rejects than one PUT request takes.
 fn run_with_large_output(more: &[&str]) -> S3Server {
     let server = server_with_input(FaultPlan::new());
     let reject = format!("{{\"ts\": nonsense, \"is\": \"{}\"}}\n", "x".repeat(60_000));
@@ -124,7 +124,7 @@ fn no_sign_request_sends_unsigned_requests() {
             "{name}"
         );
     }
-    // Nor are credentials looked for.
+    // Credentials are not loaded either.
     let mut command = sparkify(&server, &concat_args(&RUN_ARGS, &["--no-sign-request"]));
     command.env_remove("AWS_ACCESS_KEY_ID");
     CommandOutput::run(command.env("AWS_PROFILE", "nobody")).assert_success();
@@ -147,7 +147,7 @@ fn encryption_headers_are_sent_only_when_creating_objects() {
             Some("alias/music")
         );
     }
-    // S3 refuses them elsewhere.
+    // S3 rejects this header for other operations.
     for kind in [
         Operation::List,
         Operation::Get,
@@ -177,7 +177,7 @@ fn encryption_headers_are_sent_only_when_creating_objects() {
 #[test]
 fn input_reads_use_if_match_of_listed_etag() {
     let server = server_with_input(FaultPlan::new());
-    // More than one piece.
+    // More bytes than one read request fetches.
     write_file(&server.bucket("music"), "logs/b.json", " ".repeat(9 << 20));
     let listed = SdkClient::new(&server).list_pages("music", "").unwrap();
     let listed = listed[0].contents().to_vec();
@@ -204,7 +204,7 @@ fn latest_json_is_written_conditionally() {
     assert_eq!(conditions, [[true, false], [false, true]]);
 }
 
-/// Configuration files, and the surroundings that name them.
+/// AWS configuration files, and the environment variables that name them.
 struct AwsConfigFiles(TempDir);
 
 impl AwsConfigFiles {
@@ -256,7 +256,7 @@ fn region_precedence() {
             .args(flags)
             .env_remove("AWS_REGION");
         if flags == ["--profile=far"] {
-            // A profile that is named by a flag brings its own credentials too.
+            // A profile that a flag names provides its own credentials too.
             let files = AwsConfigFiles::new(config, &credentials_file("far", ACCESS_KEY));
             files.set_env(&mut command);
             CommandOutput::run(&mut command).assert_success();
@@ -270,7 +270,7 @@ fn region_precedence() {
             "{flags:?} {variables:?}"
         );
     }
-    // A server that is not Amazon's mostly has no regions.
+    // S3-compatible servers mostly have no regions.
     let server = server_with_input(FaultPlan::new());
     let mut command = sparkify(&server, &concat_args(&RUN_ARGS, &["--dry-run"]));
     CommandOutput::run(command.env_remove("AWS_REGION")).assert_success();
@@ -308,7 +308,7 @@ fn credentials_precedence() {
         command.env_remove("AWS_ACCESS_KEY_ID").args(flags);
         files.set_env(&mut command).envs(variables.iter().copied());
         let ended = CommandOutput::run(&mut command);
-        // The server knows one of them.
+        // The server accepts only one of the access keys.
         assert_eq!(ended.code == Some(0), access_key == ACCESS_KEY, "{ended:?}");
         assert_eq!(
             signing_scopes(&server)[0].1,

@@ -1,4 +1,4 @@
-//! What must not be told is not told: not in success, not in failure, not to who asks for every detail.
+//! Secrets are never printed: not on success, not on failure, and not with the most verbose output.
 
 use std::fs;
 use std::process::Command;
@@ -18,10 +18,10 @@ const TOKEN: &str = "PlantedToken0123456789abcdefghij";
 const PASSWORD: &str = "PlantedPassword0123456789";
 const OTHER_SECRET: &str = "PlantedElsewhere0123456789";
 
-/// What nobody may see: of the secret that much as no encoding changes.
+/// Strings that must not be printed. Of the secret key it is the part that no encoding changes.
 const SECRETS: [&str; 4] = ["ThisSecretMustNeverBeSeen", TOKEN, PASSWORD, OTHER_SECRET];
 
-/// Nothing of the secrets stands in a text.
+/// Asserts that a text contains none of the secrets.
 #[track_caller]
 fn assert_no_secrets(text: &[u8], what: &str) {
     let text = String::from_utf8_lossy(text);
@@ -30,7 +30,7 @@ fn assert_no_secrets(text: &[u8], what: &str) {
     }
 }
 
-/// Runs a command that is asked for every detail, and looks through all it says.
+/// Runs a command with the most verbose output, and searches all of its output for secrets.
 #[track_caller]
 fn run_with_tracing(command: &mut Command) -> CommandOutput {
     let ended = CommandOutput::run(enable_tracing(command));
@@ -46,7 +46,7 @@ fn enable_tracing(command: &mut Command) -> &mut Command {
         .env("AWS_LOG_LEVEL", "trace")
 }
 
-/// A command that signs with a token.
+/// Returns a command that signs with a session token.
 fn command_with_token(server: &S3Server, arguments: &[&str]) -> Command {
     let mut command = sparkify(server, arguments);
     command.env("AWS_SESSION_TOKEN", TOKEN);
@@ -128,7 +128,7 @@ fn failed_requests_leak_no_secret() {
     }
 }
 
-/// Addresses with a password, some of them with a slip of the pen too.
+/// Returns URLs with a password, some of them malformed.
 fn urls_with_password(server: &S3Server) -> Vec<String> {
     let at = server.address();
     vec![
@@ -216,7 +216,7 @@ fn no_flag_accepts_a_secret() {
     }
 }
 
-/// A command whose surroundings name a configuration and a credentials file, and nothing else.
+/// Returns a command whose environment names a config and a credentials file, and nothing else.
 fn command_with_config_files(
     server: &S3Server,
     folder: &TempDir,
@@ -275,7 +275,7 @@ fn profile_credentials_are_not_leaked() {
 }
 
 impl CommandOutput {
-    /// What it said last is why it failed.
+    /// Asserts that the last line on stderr is the error.
     #[track_caller]
     fn assert_last_line_is_error(&self) {
         let last = self.stderr.lines().last().unwrap();
@@ -283,7 +283,7 @@ impl CommandOutput {
     }
 }
 
-/// What a process prints as credentials.
+/// Returns the output of a credential process.
 fn credential_process_output(secret: &str) -> String {
     format!(
         r#"{{"Version": 1, "AccessKeyId": "{ACCESS_KEY}", "SecretAccessKey": "{secret}", "SessionToken": "{TOKEN}"}}"#
@@ -313,7 +313,7 @@ fn credential_process_output_is_not_leaked() {
             print(&credential_process_output(&format!("{SECRET_KEY}x"))),
             "SignatureDoesNotMatch",
         ),
-        // Of what it says in failing nothing can be told from a secret.
+        // In the output of a failing process, a secret cannot be told from other text.
         (
             format!("echo '{OTHER_SECRET}' >&2\nexit 3\n"),
             "exit status: 3",

@@ -1,4 +1,4 @@
-//! Each fault is what it says.
+//! The test server injects each fault as documented.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use crate::s3_server::server::{ACCESS_KEY, S3Server};
 use crate::support::raw_http::{RawResponse, ResponseEnd, send_request, send_request_until};
 use crate::support::sdk_client::SdkClient;
 
-/// More than what a connection holds by itself.
+/// More bytes than the socket buffers of a connection hold.
 const LARGE_BODY_BYTES: usize = 8 << 20;
 
-/// A server with this fault for all but listings, with one object.
+/// Starts a server with one object, which injects this fault into everything but listings.
 fn server_with_fault(fault: Fault) -> S3Server {
     let server = S3Server::with_faults(
         FaultPlan::new()
@@ -27,12 +27,12 @@ fn server_with_fault(fault: Fault) -> S3Server {
     server
 }
 
-/// What a server says to a proper GET of its object.
+/// Sends a signed GET of the object and returns the response.
 fn raw_get(server: &S3Server) -> RawResponse {
     send_request(server, "GET", &presigned_get(server), b"")
 }
 
-/// What a server says to a proper PUT of a new object.
+/// Sends a signed PUT of a new object and returns the response.
 fn raw_put(server: &S3Server, length: usize) -> RawResponse {
     send_request(server, "PUT", &presigned_put(server), &vec![b'n'; length])
 }
@@ -359,7 +359,7 @@ fn hook_runs_on_nth_request() {
     );
 }
 
-/// How each of the repeated reads of some objects ends under a seed.
+/// Returns the results of repeated reads of some objects with this seed.
 fn read_outcomes(seed: u64) -> Vec<Result<Vec<u8>, String>> {
     let odds = vec![
         (0.25, Fault::Error(ErrorResponse::slow_down())),

@@ -1,4 +1,4 @@
-//! A server comes, counts and goes.
+//! Start, counters and shutdown of the test server.
 
 use std::io::Write;
 use std::net::TcpStream;

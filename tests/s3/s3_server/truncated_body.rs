@@ -1,4 +1,4 @@
-//! A body as it is sent, perhaps not to its end.
+//! Response bodies that can be truncated.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -11,16 +11,16 @@ use s3s::{Body, StdError};
 
 use crate::s3_server::request_log::InFlightGet;
 
-/// What becomes of a body behind the bytes that are let through.
+/// What happens after the bytes that are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Truncation {
     /// The connection is closed.
     Disconnect,
-    /// Nothing comes any more.
+    /// Nothing more is sent, and the connection stays open.
     Stall,
 }
 
-/// A body as it is sent.
+/// The body of a response.
 pub struct ResponseBody {
     body: Body,
     truncated: Option<TruncatedBody>,
@@ -35,7 +35,7 @@ struct TruncatedBody {
 }
 
 impl ResponseBody {
-    /// All of it.
+    /// Creates a body that is sent completely.
     pub fn complete(body: Body, in_flight: Option<InFlightGet>) -> Self {
         Self {
             body,
@@ -44,8 +44,8 @@ impl ResponseBody {
         }
     }
 
-    /// An answer with a share of its body, less than all, that says it had all. `None` where there is
-    /// nothing to cut.
+    /// Returns a response whose body ends early although its head states the full length, or `None` if the
+    /// body is empty.
     pub async fn truncated(
         response: Response<Body>,
         fraction: f64,
@@ -80,7 +80,7 @@ impl ResponseBody {
     }
 }
 
-/// A share of so many bytes, always less than all; `None` of no bytes.
+/// Returns a fraction of a length, always less than the whole, or `None` if the length is 0.
 pub fn fraction_of(length: u64, fraction: f64) -> Option<u64> {
     let last = length.checked_sub(1)?;
     Some(((length as f64 * fraction) as u64).min(last))
@@ -106,7 +106,7 @@ impl hyper::body::Body for ResponseBody {
             if cut.truncation == Truncation::Disconnect && cut.flushed {
                 return Poll::Ready(Some(Err("cut by the test".into())));
             }
-            // What was let through is sent only when there is nothing more to be had at once.
+            // hyper flushes the bytes only when the body is pending.
             if cut.truncation == Truncation::Disconnect {
                 cut.flushed = true;
                 context.waker().wake_by_ref();

@@ -1,4 +1,4 @@
-//! Listing: the same for every store.
+//! Listing behaves the same in every store.
 
 use sparkify::storage::{ListMode, Location, ObjectMeta, ObjectVersion, StoreRegistry};
 
@@ -9,7 +9,7 @@ use crate::store_conformance::{
     BUCKET, StoreCase, anonymous_options, for_each_store, list_everything,
 };
 
-/// Names that are easily lost on the way through URLs and XML.
+/// Keys that are easily corrupted by the encodings of URLs and XML.
 const ODD_KEYS: [&str; 12] = [
     "2018/11/a b.json",
     "2018/11/a+b.json",

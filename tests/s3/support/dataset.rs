@@ -1,4 +1,4 @@
-//! The star of a run, in a folder or in a bucket, to be held against another one.
+//! The dataset of a run, in a local directory or in a bucket, in a form that can be compared.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::s3_server::bucket_dir;
 use crate::s3_server::server::S3Server;
 
-/// The folders of all tables.
+/// The directories of all tables.
 const TABLE_DIRS: [&str; 10] = [
     "artists",
     "songplays",
@@ -27,33 +27,32 @@ const TABLE_DIRS: [&str; 10] = [
     "merge_state/users",
 ];
 
-/// The ledger names objects and their versions, which differ from place to place.
+/// The source objects contain names and versions, which differ from location to location.
 const SOURCE_OBJECTS_PREFIX: &str = "merge_state/source_objects/";
 
 type FileMap = BTreeMap<String, Vec<u8>>;
 
-/// What the input decides, and nothing that differs from run to run.
+/// The parts of a dataset that follow from the input, without those that differ between runs.
 #[derive(PartialEq)]
 pub struct Dataset {
-    /// The Parquet parts by their names below the star.
+    /// The Parquet parts by their paths in the dataset.
     pub parts: FileMap,
-    /// The events of each object, in input order.
+    /// The number of events of each object, in input order.
     pub object_row_counts: Vec<i64>,
-    /// The rejects by the names of their files, without their run, and the objects in them without the place that
-    /// they are in.
+    /// The rejects by file name, without the run id and without the location of the objects.
     pub rejects: BTreeMap<String, Vec<Value>>,
-    /// The report, without clocks.
+    /// The report without times.
     pub counts: Value,
 }
 
-/// A whole run in a bucket.
+/// A complete run in a bucket.
 pub struct PublishedRun {
     pub id: String,
     pub dataset: Dataset,
 }
 
 impl Dataset {
-    /// The star in a folder, from input in one of these places.
+    /// Reads a dataset from a directory; its input is below one of `inputs`.
     pub fn from_dir(folder: &Path, inputs: &[&str]) -> Self {
         let keys = bucket_dir::list_keys(folder).into_iter();
         let files = keys.map(|key| (key.clone(), fs::read(folder.join(key)).unwrap()));
@@ -90,7 +89,7 @@ impl Dataset {
         }
     }
 
-    /// It must be the same as another.
+    /// Asserts that both datasets are equal.
     #[track_caller]
     pub fn assert_same(&self, other: &Self, case: &str) {
         let names = |star: &Self| star.parts.keys().cloned().collect::<Vec<_>>();
@@ -102,7 +101,7 @@ impl Dataset {
     }
 }
 
-/// The column `rows` of a Parquet file.
+/// Returns the column `rows` of a Parquet file.
 fn row_counts(file: Vec<u8>) -> Vec<i64> {
     let reader = ParquetRecordBatchReaderBuilder::try_new(bytes::Bytes::from(file));
     let column = |batch: RecordBatch| {
@@ -117,7 +116,7 @@ fn parse(json: &[u8]) -> Value {
     serde_json::from_slice(json).unwrap()
 }
 
-/// A reject whose object is named without its place.
+/// Parses a reject and removes the location from its object.
 fn strip_location(line: &str, inputs: &[&str]) -> Value {
     let mut reject: Value = serde_json::from_str(line).unwrap();
     let object = reject["object"].as_str().unwrap().to_owned();
@@ -130,7 +129,8 @@ fn strip_location(line: &str, inputs: &[&str]) -> Value {
 }
 
 impl PublishedRun {
-    /// The run that `latest.json` names, which must be whole; none if there is no such object.
+    /// Reads the run that `latest.json` names, which must be complete, or returns `None` if there is no
+    /// `latest.json`.
     pub fn read_latest(
         server: &S3Server,
         bucket: &str,
@@ -147,7 +147,7 @@ impl PublishedRun {
         Some(Self::read_complete(server, bucket, out, id, inputs))
     }
 
-    /// A run, which must be whole.
+    /// Reads a run, which must be complete.
     pub fn read_complete(
         server: &S3Server,
         bucket: &str,
@@ -174,7 +174,7 @@ impl PublishedRun {
     }
 }
 
-/// The manifest that COPY wants of the parts of a table.
+/// Returns the manifest that COPY requires for the parts of a table.
 fn expected_manifest(files: &FileMap, table: &str, home: &str) -> Value {
     let parts = files
         .iter()
@@ -189,7 +189,7 @@ fn expected_manifest(files: &FileMap, table: &str, home: &str) -> Value {
     json!({"entries": entries.collect::<Vec<_>>()})
 }
 
-/// The ids of all runs below `out`, whole or not.
+/// Returns the ids of all runs below `out`, complete or not.
 pub fn run_ids(server: &S3Server, bucket: &str, out: &str) -> BTreeSet<String> {
     let below = format!("{out}/");
     let objects = server.objects(bucket);
