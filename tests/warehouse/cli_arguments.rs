@@ -1,4 +1,5 @@
-//! The arguments: what of them, of the environment and of a file counts, and which roles are roles.
+//! Command-line arguments: the precedence of arguments, environment and config file, and the validation of
+//! IAM roles.
 
 use std::process::Command;
 
@@ -7,7 +8,7 @@ use sparkify::warehouse::iam_role::IamRole;
 use crate::redshift_simulator::Mode;
 use crate::support::test_warehouse::{CommandOutput, TestWarehouse};
 
-/// `sparkify create-tables --dry-run`, which connects to nothing.
+/// Returns `sparkify create-tables --dry-run`, which does not connect.
 fn create_tables_dry_run(warehouse: &TestWarehouse, arguments: &[&str]) -> Command {
     warehouse.sparkify(&[&["create-tables", "--dry-run"], arguments].concat())
 }

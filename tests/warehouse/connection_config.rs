@@ -1,4 +1,5 @@
-//! Addresses: every part from every source, the first that has it counts, and what is wrong is named.
+//! Connection configuration: the precedence of the sources for every part, and the errors that name the
+//! invalid part.
 
 use std::time::Duration;
 
@@ -188,7 +189,7 @@ fn password_precedence_is_url_environment_file() {
     assert_eq!(variable.resolve_password().as_deref(), Some("url/pass"));
     let variable = file.clone().with_env("PGPASSWORD", "envpass");
     assert_eq!(variable.resolve_password().as_deref(), Some("envpass"));
-    // That of the file is for the host in it.
+    // The password of the file applies only to the host and user in it.
     let other = file
         .clone()
         .with_env("PGHOST", "other")
@@ -200,7 +201,7 @@ fn password_precedence_is_url_environment_file() {
             .resolve_password(),
         None
     );
-    // A password is for the warehouse that its URL names, and no other.
+    // A password in a URL applies only to the warehouse of that URL.
     let mut flag =
         ConfigSources::default().with_env("SPARKIFY_WAREHOUSE", "redshift://u:urlpass@h/d");
     flag.url = Some("redshift://u@other/d".to_owned());

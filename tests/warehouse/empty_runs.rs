@@ -1,4 +1,4 @@
-//! Runs that keep no event are not loaded, unless `--allow-empty`.
+//! Runs without kept events are not loaded, unless `--allow-empty` is given.
 
 use crate::redshift_simulator::Mode;
 use crate::support::table_rows::load_history_rows;
@@ -9,7 +9,7 @@ const SONG: &str =
 const EVENT: &str =
     r#"{"page":"NextSong","ts":1000,"userId":"1","sessionId":1,"itemInSession":1,"level":"paid"}"#;
 
-/// A warehouse into which `songs` and `logs` are loaded.
+/// Returns a warehouse into which `songs` and `logs` are loaded.
 fn loaded_warehouse() -> TestWarehouse {
     let warehouse = TestWarehouse::new(Mode::Postgres);
     warehouse.write_file("songs/a.json", SONG);
@@ -18,7 +18,7 @@ fn loaded_warehouse() -> TestWarehouse {
     warehouse
 }
 
-/// A run that loads.
+/// Runs the pipeline and loads the result.
 fn run_and_load(warehouse: &TestWarehouse, logs: &str, out: &str, more: &[&str]) -> CommandOutput {
     let arguments = [
         "run", "--quiet", "--json", "--songs", "songs", "--logs", logs, "--out", out,
@@ -70,7 +70,7 @@ fn run_without_new_logs_still_loads_songs() {
     );
     assert_eq!(ended["load"]["tables"]["songs"]["added"], 1);
     assert_eq!(play_and_load_counts(&warehouse), (1, 1));
-    // New logs without any event are another matter.
+    // New logs without a single event are an error.
     warehouse.write_file("logs/b.json", &EVENT.replace("NextSong", "Home"));
     run_and_load(&warehouse, "logs", "star", &[])
         .assert_failure(1, &["will not load a star without events"]);
@@ -80,7 +80,7 @@ fn run_without_new_logs_still_loads_songs() {
 #[test]
 fn dataset_without_events_is_not_loaded() {
     let warehouse = loaded_warehouse();
-    // Where no star was before it may be made.
+    // A run without events may publish where no dataset exists.
     let arguments = [
         "run", "--quiet", "--songs", "songs", "--logs", "songs", "--out", "empty",
     ];

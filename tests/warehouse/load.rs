@@ -1,5 +1,5 @@
-//! Loads into a real PostgreSQL and into the stand-in for Redshift: every table row by row, again, in batches,
-//! in any order.
+//! Loads into PostgreSQL and into the Redshift simulator, compared row by row: repeated, in batches and in
+//! any order.
 
 use crate::redshift_simulator::Mode;
 use crate::support::postgres_server::{SUPERUSER_PASSWORD, shared_server};
@@ -35,7 +35,7 @@ const GENERATE_ARGS: [&str; 10] = [
     "--events", "4000", "--songs", "300", "--users", "60", "--files", "12", "--seed", "5",
 ];
 
-/// A house with generated input in `data` and its star in `star`.
+/// Returns a warehouse with generated input in `data` and its dataset in `star`.
 fn warehouse_with_dataset(mode: Mode) -> TestWarehouse {
     let warehouse = TestWarehouse::new(mode);
     warehouse.generate_input("data", &GENERATE_ARGS);
@@ -139,7 +139,7 @@ fn second_load_changes_nothing(mode: Mode) {
     assert_eq!(load_history_rows(&mut warehouse.admin_client()), before.1);
 }
 
-/// Deals the files of `data` out to so many folders `batch-0`, `batch-1`, … by chance.
+/// Distributes the files of `data` pseudo-randomly over the directories `batch-0`, `batch-1`, …
 fn split_into_batches(warehouse: &TestWarehouse, batches: u64, seed: u64) {
     for kind in ["song_data", "log_data"] {
         let from = warehouse.path("data").join(kind);
@@ -157,8 +157,8 @@ fn split_into_batches(warehouse: &TestWarehouse, batches: u64, seed: u64) {
     }
 }
 
-/// Songs and logs are dealt out by chance: songs come later than their plays, artists and users are in
-/// several batches, and so are events that are delivered twice.
+/// The batches are pseudo-random: songs come later than their plays, and several batches contain the same
+/// artists, users and events.
 fn batches_in_any_order_are_what_one_batch_is(mode: Mode) {
     let warehouse = warehouse_with_dataset(mode);
     let all_at_once = warehouse.dataset_tables("star");
@@ -181,13 +181,13 @@ fn batches_in_any_order_are_what_one_batch_is(mode: Mode) {
                 .assert_success();
         }
         assert_tables_eq(&warehouse.warehouse_tables(), &all_at_once);
-        // An old one once more changes nothing.
+        // Loading an old batch again changes nothing.
         warehouse
             .load_dataset(&format!("star-{}", order[0]))
             .assert_success();
         assert_tables_eq(&warehouse.warehouse_tables(), &all_at_once);
     }
-    // Some plays found their song in another batch, or this showed nothing.
+    // The test is only meaningful if some plays found their song in another batch.
     let matched = |tables: &crate::support::table_rows::TableRows| {
         let plays = tables["songplays"].iter();
         plays
@@ -217,7 +217,7 @@ fn late_batch_keeps_newer_level(mode: Mode) {
     warehouse.write_file("songs/a.json", &song("S", "A"));
     warehouse.write_file("new/a.json", &event(1, 2000, "paid", 1, 1));
     warehouse.write_file("old/a.json", &event(1, 1000, "free", 9, 9));
-    // The same moment: session and item decide.
+    // At the same time, session and item decide.
     warehouse.write_file("tie/a.json", &event(1, 2000, "tie", 1, 0));
     warehouse.write_file("later/a.json", &event(1, 2000, "later", 1, 2));
     let mut client = warehouse.admin_client();
@@ -256,7 +256,7 @@ fn later_song_matches_existing_plays(mode: Mode) {
     assert_eq!(songs_after("big", "logs"), [some("S2")]);
     assert_eq!(songs_after("small", "logs"), [some("S1")]);
     assert_eq!(songs_after("big", "logs"), [some("S1")]);
-    // Its song came with an earlier batch.
+    // The song came with an earlier batch.
     assert_eq!(songs_after("none", "more"), [some("S1"), some("S1")]);
 }
 
@@ -295,7 +295,7 @@ fn run_reads_only_logs_not_yet_loaded(mode: Mode) {
         &warehouse.warehouse_tables(),
         &warehouse.dataset_tables("star"),
     );
-    // What was written again counts as new, and its events as delivered twice.
+    // A rewritten file counts as new, and its events as duplicates.
     std::fs::copy(&kept, &aside).unwrap();
     std::fs::copy(&aside, &kept).unwrap();
     let touched = warehouse.run_command(&arguments).assert_success().json();
@@ -304,7 +304,7 @@ fn run_reads_only_logs_not_yet_loaded(mode: Mode) {
         &warehouse.warehouse_tables(),
         &warehouse.dataset_tables("star"),
     );
-    // All of it anew.
+    // A full refresh reads all logs again.
     warehouse
         .admin_client()
         .execute("UPDATE songplays SET level = 'wrong'", &[])
@@ -326,7 +326,7 @@ fn run_reads_only_logs_not_yet_loaded(mode: Mode) {
     );
 }
 
-/// What is in OUT is only what was new: emptying the warehouse for it would lose the rest.
+/// The dataset contains only the new logs: a full refresh from it would lose all others.
 fn full_refresh_from_partial_dataset_is_rejected(mode: Mode) {
     let warehouse = TestWarehouse::new(mode);
     warehouse.generate_input("data", &GENERATE_ARGS);
@@ -388,7 +388,7 @@ fn constraints_are_enforced_after_every_load() {
     assert_eq!(error.code().unwrap().code(), "23503");
 }
 
-/// Nobody else may take keys off a table: then rows are checked one by one.
+/// Only the owner of a table may drop its keys; for other users the rows are checked one by one.
 #[test]
 fn non_owner_can_load() {
     let warehouse = warehouse_with_dataset(Mode::Postgres);
@@ -453,7 +453,7 @@ fn concurrent_loads_give_correct_tables(mode: Mode) {
     );
 }
 
-/// `("ab", "c")` is not `("a", "bc")`, in whichever order song and play come.
+/// `("ab", "c")` does not match `("a", "bc")`, whether the song or the play comes first.
 fn title_and_artist_are_matched_separately(mode: Mode) {
     let warehouse = TestWarehouse::new(mode);
     let event = event(1, 1000, "paid", 1, 1)
@@ -485,7 +485,7 @@ fn title_and_artist_are_matched_separately(mode: Mode) {
     }
 }
 
-/// The song key that a run writes is the one that Redshift computes from the texts.
+/// The song key that a run writes equals the one that Redshift computes from the texts.
 #[test]
 fn redshift_computes_the_same_song_key() {
     let warehouse = TestWarehouse::new(Mode::Redshift);
@@ -503,7 +503,7 @@ fn redshift_computes_the_same_song_key() {
     assert_eq!(row.get::<_, f64>(1).to_bits(), 0.0_f64.to_bits());
 }
 
-/// Constraints as the DBA made them: one that is gone stays gone, one that is another stays that.
+/// Constraints that were dropped, added or changed by an administrator stay as they are.
 #[test]
 fn constraints_are_restored_unchanged() {
     let warehouse = warehouse_with_dataset(Mode::Postgres);
@@ -536,7 +536,7 @@ fn constraints_are_restored_unchanged() {
     }
 }
 
-/// A table in another schema of the search path is there, and not to be hidden by an empty one.
+/// A table in another schema of the search path counts as existing, and no empty table hides it.
 #[test]
 fn create_tables_does_not_shadow_existing_tables() {
     let warehouse = warehouse_with_dataset(Mode::Postgres);
@@ -555,7 +555,8 @@ fn create_tables_does_not_shadow_existing_tables() {
     );
 }
 
-/// Who owns some of the tables, or may make none in their schema, could not put back what is taken off.
+/// A user who owns only some of the tables, or cannot create tables in the schema, could not restore
+/// constraints that a load drops.
 #[test]
 fn non_owner_keeps_constraints() {
     for (number, owned) in ["songplays", "artists, songs, users, time, songplays"]
@@ -600,7 +601,7 @@ fn non_owner_keeps_constraints() {
     }
 }
 
-/// References from elsewhere that wait for COMMIT, and a table in partitions: a refresh goes through.
+/// A full refresh handles deferred references from other tables, and a partitioned table.
 #[test]
 fn full_refresh_handles_foreign_references_and_partitions() {
     let warehouse = warehouse_with_dataset(Mode::Postgres);

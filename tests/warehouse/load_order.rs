@@ -1,5 +1,5 @@
-//! Deliveries of one event that differ, in batches that are loaded in any order: which one counts follows from what
-//! they hold, on PostgreSQL and on the stand-in for Redshift.
+//! Conflicting deliveries of one event in batches that are loaded in any order: their content decides which
+//! one is kept, on PostgreSQL and on the Redshift simulator.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -11,7 +11,7 @@ use crate::redshift_simulator::Mode;
 use crate::support::table_rows::{TableRows, assert_tables_eq};
 use crate::support::test_warehouse::TestWarehouse;
 
-/// Builds an event from its defaults and the keys that are others; null takes a key away.
+/// Builds an event from default values and some changed keys; a null value removes a key.
 fn event(changes: &Value) -> Value {
     merge_fields(
         json!({
@@ -23,7 +23,7 @@ fn event(changes: &Value) -> Value {
     )
 }
 
-/// Builds a song in the same way.
+/// Builds a song from default values and some changed keys; a null value removes a key.
 fn song(changes: &Value) -> Value {
     merge_fields(
         json!({
@@ -41,7 +41,7 @@ fn merge_fields(mut record: Value, changes: &Value) -> Value {
     record
 }
 
-/// Makes a star of some records.
+/// Builds a dataset from some records.
 fn build_dataset(warehouse: &TestWarehouse, name: &str, songs: &[Value], events: &[Value]) {
     for (kind, records) in [("songs", songs), ("logs", events)] {
         let lines: Vec<String> = records.iter().map(Value::to_string).collect();
@@ -65,8 +65,8 @@ fn truncate_tables(warehouse: &TestWarehouse) {
     warehouse.admin_client().batch_execute(&sql).unwrap();
 }
 
-/// Loads stars that were made in this order into empty tables, and returns what each load added and changed of a table
-/// and what is in the warehouse then.
+/// Loads datasets in this order into empty tables, and returns the counts of added and changed rows of a
+/// table for each load, and the tables after the last one.
 fn load_in_order(
     warehouse: &TestWarehouse,
     order: &[&str],
@@ -87,8 +87,8 @@ fn load_in_order(
     (loaded.collect(), warehouse.warehouse_tables())
 }
 
-/// Loads two deliveries in both orders: the smaller one must count, and replacing the larger one is a change of
-/// `changed` rows.
+/// Loads two deliveries in both orders: the smaller one must be kept, and replacing the larger one counts as
+/// `changed` changed rows.
 #[track_caller]
 fn assert_smaller_delivery_wins(
     warehouse: &TestWarehouse,
@@ -119,7 +119,7 @@ fn assert_smaller_delivery_wins(
 
 fn smallest_delivery_of_event_wins(mode: Mode) {
     let warehouse = TestWarehouse::new(mode);
-    // As FNV_HASH gives them, the key of ("T", "N") is smaller than that of ("V", "N").
+    // Computed by FNV_HASH, the key of ("T", "N") is smaller than that of ("V", "N").
     let pairs = [
         (json!({"level": "free"}), json!({"level": "paid"}), 1),
         (json!({"level": "free"}), json!({"level": "free "}), 1),
@@ -132,7 +132,7 @@ fn smallest_delivery_of_event_wins(mode: Mode) {
         (json!({"song": "T"}), json!({"song": "V"}), 1),
         (json!({"length": 1.5}), json!({"length": 2.5}), 1),
         (json!({"length": 1.5}), json!({"length": null}), 1),
-        // No song is known for either: nothing of the row is another.
+        // Neither delivery matches a song, so the rows are equal.
         (json!({"length": 7.5}), json!({"artist": null}), 0),
         (json!({"length": 7.5}), json!({"length": 8.5}), 0),
         // The first column that differs decides.
@@ -172,8 +172,8 @@ fn user_is_smallest_delivery_of_latest_event(mode: Mode) {
     }
 }
 
-/// A play that a smaller delivery replaces has the song of that delivery, whenever the song came, and no longer the one
-/// of the delivery before.
+/// A play that is replaced by a smaller delivery gets the song of that delivery, whenever the song was
+/// loaded, and loses the song of the replaced delivery.
 fn replaced_play_has_song_of_its_own_delivery(mode: Mode) {
     let warehouse = TestWarehouse::new(mode);
     let other = song(&json!({"song_id": "S9", "title": "other"}));
@@ -229,7 +229,7 @@ fn permutations<'a>(names: &[&'a str]) -> Vec<Vec<&'a str>> {
     all
 }
 
-/// Chooses a value for each of some keys.
+/// Returns records with a random value for each of some keys.
 fn choose_fields(keys: &[(&'static str, &[Value])]) -> impl Strategy<Value = Value> + use<> {
     let keys = keys.iter().map(|&(key, values)| {
         let value = select(values.to_vec());
@@ -239,7 +239,7 @@ fn choose_fields(keys: &[(&'static str, &[Value])]) -> impl Strategy<Value = Val
     keys.prop_map(|fields| Value::Object(Map::from_iter(fields)))
 }
 
-/// Few events, most of them delivered several times with other contents.
+/// Returns events with few distinct ids, most of them delivered several times with other contents.
 fn events() -> impl Strategy<Value = Vec<Value>> {
     let texts = [json!("a"), json!("b"), json!("b "), json!(""), Value::Null];
     let event = choose_fields(&[
@@ -263,7 +263,7 @@ fn events() -> impl Strategy<Value = Vec<Value>> {
     vec(event, 1..16)
 }
 
-/// Few songs and artists, most of them in several records that differ.
+/// Returns songs with few distinct ids, most of them in several records that differ.
 fn songs() -> impl Strategy<Value = Vec<Value>> {
     let coordinates = [json!(1.5), json!(0.0), json!(-0.0), Value::Null];
     let song = choose_fields(&[
@@ -284,10 +284,10 @@ fn songs() -> impl Strategy<Value = Vec<Value>> {
     vec(song, 1..8)
 }
 
-/// Most runs that records are dealt out to.
+/// The number of runs that records are distributed over.
 const RUN_COUNT: usize = 4;
 
-/// Records and the runs that each of them comes with: one, or two.
+/// Returns records with the runs that contain them: one run or two.
 fn assign_to_runs(
     records: impl Strategy<Value = Vec<Value>>,
 ) -> impl Strategy<Value = Vec<(Value, usize, usize)>> {
@@ -316,7 +316,7 @@ fn runs_in_any_order_equal_one_run(mode: Mode) {
     let order = Just(["0", "1", "2", "3"]).prop_shuffle();
     let cases = (assign_to_runs(songs()), assign_to_runs(events()), order);
     let tested = TestRunner::new(proptest_config(4)).run(&cases, |(songs, events, order)| {
-        // Every run has something of both.
+        // Every run has at least one song and one event.
         let songs_of =
             |run| records_of_run(&songs, run, song(&json!({"song_id": "S0", "title": "O"})));
         let events_of =
@@ -337,7 +337,7 @@ fn runs_in_any_order_equal_one_run(mode: Mode) {
     tested.unwrap();
 }
 
-/// Returns the records of one run, or of all, and one more.
+/// Returns one fixed record and the records of one run, or of all runs.
 fn records_of_run(
     assigned: &[(Value, usize, usize)],
     run: Option<usize>,

@@ -1,4 +1,4 @@
-//! Connecting and logging in, and the one line for each way in which that fails.
+//! Connecting and logging in, and the one-line message for each failure.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -17,7 +17,7 @@ use crate::support::scripted_server::{
     backend_message, error_response, read_untagged_message, serve_connections, serve_response,
 };
 
-/// The address of something on this machine.
+/// Returns the configuration of a connection to a port of this machine.
 fn config_for_port(port: u16) -> ConnectionConfig {
     let url = format!("postgres://me@127.0.0.1:{port}/d?sslmode=disable");
     ConfigSources::from_url(&url)
@@ -25,7 +25,7 @@ fn config_for_port(port: u16) -> ConnectionConfig {
         .connection_config()
 }
 
-/// It fails in one line with all these words, and no password.
+/// Asserts that connecting fails with one line that contains all these words and no password.
 #[track_caller]
 pub fn assert_open_fails(address: &ConnectionConfig, words: &[&str]) {
     let error = match Session::open(address) {
@@ -195,7 +195,7 @@ fn every_password_method_logs_in() {
     assert_open_fails(&config_for("refused", None), &["28000", "pg_hba.conf"]);
     assert_open_fails(&config_for("locked", Some("word")), &["28"]);
 
-    // No more than so many at a time.
+    // The connection limit of a role is reached.
     administrator
         .batch_execute("ALTER ROLE trusted CONNECTION LIMIT 0")
         .unwrap();

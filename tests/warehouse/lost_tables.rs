@@ -1,4 +1,4 @@
-//! Tables that were lost, or their rows: no load goes on without them, and a full refresh brings them back.
+//! Tables that were dropped or emptied: loads fail, and a full refresh restores them.
 
 use crate::redshift_simulator::Mode;
 use crate::support::table_rows::{assert_tables_eq, load_history_rows};
@@ -40,7 +40,7 @@ fn run_and_load(warehouse: &TestWarehouse, out: &str, more: &[&str]) -> CommandO
     warehouse.run_command(&arguments)
 }
 
-/// A table that is lost is never replaced by an empty one, but a full refresh creates and fills it.
+/// A load does not replace a dropped table by an empty one, but a full refresh creates and fills it.
 fn lost_table_is_not_recreated(mode: Mode) {
     let warehouse = loaded_warehouse(mode);
     let before = warehouse.warehouse_tables();
@@ -63,7 +63,7 @@ fn lost_table_is_not_recreated(mode: Mode) {
     }
 }
 
-/// A star that holds all of the logs is enough.
+/// A dataset that contains all logs is sufficient.
 fn full_refresh_load_recreates_lost_tables(mode: Mode) {
     let warehouse = loaded_warehouse(mode);
     let before = warehouse.warehouse_tables();
@@ -90,7 +90,7 @@ fn emptied_table_is_detected(mode: Mode) {
         run_and_load(&warehouse, "new", &["--full-refresh"]).assert_success();
         assert_tables_eq(&warehouse.warehouse_tables(), &before);
     }
-    // Of some rows as well, where they concern the load.
+    // Missing rows are detected too, if the load needs them.
     for (table, key) in [("users", "user_id"), ("artists", "artist_id")] {
         let lose = format!(
             "DELETE FROM state_{table} WHERE {key} = (SELECT min({key}) FROM state_{table})"
@@ -105,7 +105,7 @@ fn emptied_table_is_detected(mode: Mode) {
     }
 }
 
-/// Without rows anywhere nothing is lost.
+/// If no table has rows, nothing is lost.
 fn create_tables_completes_empty_warehouse(mode: Mode) {
     let warehouse = TestWarehouse::new(mode);
     let lose = "DROP TABLE state_songs, load_history, users CASCADE";

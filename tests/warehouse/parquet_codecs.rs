@@ -1,10 +1,11 @@
-//! Stars in every codec of `--compression`, loaded into the stand-in for Redshift.
+//! Datasets in every codec of `--compression`, loaded into the Redshift simulator.
 
 use crate::redshift_simulator::{Codecs, Mode};
 use crate::support::table_rows::assert_tables_eq;
 use crate::support::test_warehouse::{CommandOutput, TestWarehouse};
 
-/// A warehouse with empty tables, and a star in this codec, made from the same input every time.
+/// Returns a warehouse with empty tables, and a dataset in this codec that is always built from the same
+/// input.
 fn warehouse_with_dataset(codec: &str, codecs: Codecs) -> TestWarehouse {
     let warehouse = TestWarehouse::with_codecs(Mode::Redshift, codecs);
     warehouse

@@ -1,11 +1,11 @@
-//! `~/.pgpass` by the rules of PostgreSQL's tools.
+//! `~/.pgpass`, by the rules of libpq.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use crate::support::config_sources::ConfigSources;
 
-/// The password of `me` in database `d` on `host:5432`, and how many warnings there are.
+/// Returns the password of `me` in database `d` on `host:5432`, and the number of warnings.
 fn look_up_password(text: &str, url: &str, mode: u32) -> (Option<String>, usize) {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join(".pgpass");

@@ -1,4 +1,4 @@
-//! `sparkify query`: its forms, its usage and its failures.
+//! `sparkify query`: output formats, usage errors and failures.
 
 use std::process::Command;
 
@@ -21,7 +21,7 @@ const QUERY_NAMES: [&str; 12] = [
     "busiest-users",
 ];
 
-/// The binary, where no warehouse is named.
+/// Runs the binary without a configured warehouse.
 fn query_without_warehouse(arguments: &[&str]) -> CommandOutput {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sparkify"));
     command.env_remove("SPARKIFY_WAREHOUSE");
@@ -63,7 +63,7 @@ fn json_is_an_array_of_objects() {
         },
     ]);
     assert_eq!(ended.json(), expected);
-    // In the order of the columns.
+    // The keys have the order of the columns.
     assert!(ended.stdout.find("\"day\"") < ended.stdout.find("\"paid_percent\""));
 }
 

@@ -1,4 +1,4 @@
-//! A session of a client: its messages, statement by statement.
+//! The session of a client: its messages are parsed and executed statement by statement.
 
 use std::collections::HashMap;
 use std::io::{BufReader, Write};
@@ -13,37 +13,37 @@ use super::protocol::{Message, SessionError, SessionResult, SqlError};
 use super::rules::{self, LastCopy};
 use super::{Isolation, Mode, SimulatorState, copy, ddl};
 
-/// Answers are sent when there is so much of them.
+/// Responses are flushed when the buffer is larger than this.
 const FLUSH_BYTES: usize = 1 << 16;
 
-/// A session that is logged in.
+/// A session after login.
 pub struct ClientSession {
     pub shared: Arc<SimulatorState>,
     pub reader: BufReader<TcpStream>,
     pub writer: TcpStream,
     pub backend: PgSession,
-    /// Which session, from 1.
+    /// The number of the session, from 1.
     pub session_number: usize,
     pub statement_count: usize,
-    /// The process of the backend, as the client knows it.
+    /// The process id of the backend, as the client knows it.
     pub backend_pid: i32,
     pub last_copy: LastCopy,
-    /// Answers that are not sent yet.
+    /// Responses that are not sent yet.
     pub out_buffer: Vec<u8>,
-    /// Whether they wait for the end of the statement.
+    /// Whether responses are held back until the end of the statement.
     pub hold_output: bool,
-    /// Whether the backend is in a transaction that the client did not begin.
+    /// Whether the backend is in a transaction that the client did not start.
     pub in_implicit_transaction: bool,
-    /// Whether the transaction has done nothing but LOCK.
+    /// Whether the transaction has executed nothing but LOCK.
     pub only_locks_so_far: bool,
-    /// Messages of the extended protocol that wait for a Sync.
+    /// Messages of the extended protocol before the next Sync.
     pub pending_messages: Vec<Message>,
     pub prepared: HashMap<String, String>,
     pub portals: HashMap<String, String>,
 }
 
 impl ClientSession {
-    /// Answers until the client or the backend is gone.
+    /// Serves the client until it or the backend closes the connection.
     pub fn serve(&mut self) -> SessionResult<()> {
         loop {
             let message = Message::read(&mut self.reader)?;
@@ -55,7 +55,7 @@ impl ClientSession {
                 b'S' => self.sync()?,
                 b'X' => return Err(SessionError::ConnectionClosed),
                 b'P' | b'B' | b'D' | b'E' | b'C' | b'H' => self.pending_messages.push(message),
-                // What is left of a COPY that has failed.
+                // The rest of a COPY that has failed.
                 _ => {}
             }
         }
@@ -65,7 +65,7 @@ impl ClientSession {
         self.shared.settings.mode == Mode::Redshift
     }
 
-    /// Answers, at once if there is much.
+    /// Queues a response, and flushes a large buffer.
     fn queue_message(&mut self, message: &Message) -> SessionResult<()> {
         message.append_to(&mut self.out_buffer);
         if self.out_buffer.len() > FLUSH_BYTES && !self.hold_output {
@@ -86,7 +86,7 @@ impl ClientSession {
         self.flush()
     }
 
-    /// A statement has come.
+    /// Records a statement, and returns the actions for it.
     fn record_statement(&mut self, sql: &str) -> PendingActions {
         self.statement_count += 1;
         self.shared.faults.record(&RecordedStatement {
@@ -96,7 +96,7 @@ impl ClientSession {
         })
     }
 
-    /// All statements of a message. When one fails the others are skipped.
+    /// Executes all statements of a message, up to the first that fails.
     fn simple_query(&mut self, sql: &str) -> SessionResult<()> {
         let statements = match lexer::split_statements(sql, self.is_redshift()) {
             Ok(statements) => statements,
@@ -127,7 +127,7 @@ impl ClientSession {
         self.send_ready()
     }
 
-    /// A statement has failed, and with it the transaction.
+    /// Aborts the transaction after a failed statement.
     fn abort_transaction(&mut self) -> SessionResult<()> {
         if self.in_implicit_transaction {
             self.in_implicit_transaction = false;
@@ -138,7 +138,7 @@ impl ClientSession {
         Ok(())
     }
 
-    /// One statement, with what is due with it.
+    /// Executes a statement and the actions for it.
     fn run_statement(&mut self, statement: &Statement, last: bool) -> SessionResult<()> {
         let due = self.record_statement(&statement.sql);
         due.run_at(FaultPoint::Before)?;
@@ -166,7 +166,7 @@ impl ClientSession {
                 }
                 let read_only = statement.find_words(&["read", "only"]).is_some();
                 return match (redshift, read_only) {
-                    // All levels are one.
+                    // Redshift accepts all isolation levels and treats them alike.
                     (true, false) => self.forward("BEGIN", due),
                     (true, true) => self.forward("BEGIN READ ONLY", due),
                     _ => self.forward(&statement.sql, due),
@@ -242,7 +242,7 @@ impl ClientSession {
         self.forward(&sql, due)
     }
 
-    /// What a table refers to must be there, and a key.
+    /// Checks that the referenced tables exist and have the referenced keys.
     fn check_references(&mut self, table: &ddl::TableDefinition) -> SessionResult<()> {
         for (name, columns) in &table.references {
             let key = columns.as_ref().map_or("true".to_owned(), |columns| {
@@ -263,7 +263,7 @@ impl ClientSession {
         Ok(())
     }
 
-    /// Nobody else may refer to a table that goes, or CASCADE must be said.
+    /// Checks that no other table refers to a dropped table, unless CASCADE is given.
     fn check_drop_table(&mut self, statement: &Statement) -> SessionResult<()> {
         let mut parser = statement.parser();
         parser.expect(&["drop", "table"])?;
@@ -313,13 +313,13 @@ impl ClientSession {
         self.queue_message(&Message::command_complete("COPY"))
     }
 
-    /// Sends SQL to the backend and its answer to the client.
+    /// Sends SQL to the backend and relays its response to the client.
     fn forward(&mut self, sql: &str, due: &PendingActions) -> SessionResult<()> {
         self.backend.query(sql)?;
         self.relay_response(Some(due), false)
     }
 
-    /// Passes on what the backend answers. An error is returned, not sent.
+    /// Relays the response of the backend. An error is returned, not sent.
     fn relay_response(
         &mut self,
         due: Option<&PendingActions>,
@@ -341,7 +341,7 @@ impl ClientSession {
         }
     }
 
-    /// Passes on the rows of a COPY FROM STDIN.
+    /// Relays the rows of a COPY FROM STDIN.
     fn relay_copy_in(&mut self, due: Option<&PendingActions>, extended: bool) -> SessionResult<()> {
         let mut first = true;
         loop {
@@ -360,7 +360,7 @@ impl ClientSession {
                     .map_err(|_| SessionError::ConnectionClosed)?;
             }
         }
-        // The Sync before was swallowed.
+        // The first Sync was skipped above.
         while extended && Message::read(&mut self.reader)?.tag != b'S' {}
         match extended {
             true => self.backend.send(&Message::from_bytes(b'S', [])),
@@ -368,7 +368,7 @@ impl ClientSession {
         }
     }
 
-    /// An error of PostgreSQL as Redshift says it.
+    /// Translates an error of PostgreSQL into the one of Redshift.
     fn to_redshift_error(&self, refusal: SqlError) -> SqlError {
         if !self.is_redshift() {
             return refusal;
@@ -383,7 +383,7 @@ impl ClientSession {
         }
     }
 
-    /// The messages of the extended protocol since the last Sync.
+    /// Executes the messages of the extended protocol since the last Sync.
     fn sync(&mut self) -> SessionResult<()> {
         let (mut error, mut pending_actions) = (None, Vec::new());
         for message in std::mem::take(&mut self.pending_messages) {
@@ -421,7 +421,7 @@ impl ClientSession {
         self.send_ready()
     }
 
-    /// A message of the extended protocol: what the backend gets, and what is due with a statement.
+    /// Returns the message for the backend, and the actions for a statement.
     fn extended_message(
         &mut self,
         message: Message,
@@ -455,7 +455,7 @@ impl ClientSession {
         }
     }
 
-    /// SQL of the extended protocol, which shall only read.
+    /// Translates a prepared statement, which must be a query.
     fn translate_prepared(&self, sql: &str) -> Result<String, SqlError> {
         if !self.is_redshift() {
             return Ok(sql.to_owned());
@@ -476,7 +476,7 @@ impl ClientSession {
 }
 
 impl Isolation {
-    /// How a transaction fails that another was in the way of.
+    /// Returns the error of a transaction that conflicts with another one.
     fn conflict_error(self) -> SqlError {
         match self {
             Self::Serializable => SqlError::new("XX000", "1023").with_detail(
