@@ -1,4 +1,4 @@
-//! The stand-in for Redshift keeps Redshift's rules: each is shown to be kept.
+//! Tests of the Redshift simulator: it enforces each rule of Redshift.
 
 use std::fs;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::redshift_simulator::{
     StatementMatcher,
 };
 
-/// A server with a bucket `b`, and a session.
+/// A simulator with a bucket `b`, and a session.
 struct SimulatorTest {
     simulator: RedshiftSimulator,
     client: Client,
@@ -51,7 +51,8 @@ impl SimulatorTest {
         self.client.batch_execute(sql).unwrap();
     }
 
-    /// The SQLSTATE and the words of an error, with its detail.
+    /// Asserts that a statement fails with an error or detail that contains `words`, and returns the
+    /// SQLSTATE.
     #[track_caller]
     fn expect_error(&mut self, sql: &str, words: &str) -> String {
         let error = self.client.batch_execute(sql).expect_err(sql);
@@ -61,7 +62,7 @@ impl SimulatorTest {
         error.code().code().to_owned()
     }
 
-    /// Rows as text, with `|` between columns.
+    /// Returns rows as text, with `|` between columns.
     #[track_caller]
     fn query_rows(&mut self, sql: &str) -> Vec<String> {
         query_rows(&mut self.client, sql)
@@ -71,7 +72,7 @@ impl SimulatorTest {
         fs::write(self.buckets.path().join("b").join(name), bytes).unwrap();
     }
 
-    /// Writes a file and a manifest `m` that names it.
+    /// Writes a Parquet file and a manifest `m` that lists it.
     fn put_parquet(&self, columns: Vec<(&str, ArrayRef)>) -> Vec<u8> {
         let bytes = encode_parquet(columns);
         self.put_object("f", &bytes);
@@ -125,7 +126,7 @@ fn text_array(values: &[&str]) -> ArrayRef {
     Arc::new(StringArray::from(values.to_vec()))
 }
 
-/// A COPY of the manifest with all that it needs.
+/// A minimal COPY from the manifest.
 const COPY_SQL: &str = "COPY t FROM 's3://b/m' IAM_ROLE default FORMAT AS PARQUET MANIFEST";
 
 #[test]
@@ -246,7 +247,7 @@ fn copy_requires_exact_types() {
         ("DOUBLE PRECISION", vec![double]),
         ("VARCHAR(5)", vec![text_array(&["x"])]),
         ("TIMESTAMP", vec![micros]),
-        // For no column at all.
+        // Types that no column accepts.
         ("", vec![nanos, utc, binary]),
     ];
     let mut simulator = SimulatorTest::new();
@@ -534,7 +535,7 @@ fn missing_pg_catalogs_are_undefined() {
     simulator.execute("SELECT * FROM pg_catalog.pg_type");
 }
 
-/// Of statements about two tables, some are refused with these words, and others are taken.
+/// Asserts that some statements about two tables are rejected with these words, and that others are accepted.
 #[track_caller]
 fn assert_rejects_and_accepts(rejected: &[(&str, &str)], accepted: &[&str]) {
     let mut simulator = SimulatorTest::new();
@@ -864,7 +865,7 @@ fn backslash_escapes_in_strings() {
     let mut simulator = SimulatorTest::new();
     assert_eq!(simulator.query_rows(r"SELECT '\''"), ["'"]);
     assert_eq!(simulator.query_rows(r"SELECT 'a\\b'"), [r"a\b"]);
-    // What only doubles quotes is broken out of.
+    // A literal in which only quotes are doubled can be broken out of.
     simulator.execute("CREATE TABLE t (a INTEGER)");
     simulator.execute(r"SELECT '\'' ; DROP TABLE t; --'");
     simulator.expect_error("SELECT * FROM t", "does not exist");
@@ -1076,7 +1077,7 @@ fn referenced_table_is_dropped_only_with_cascade() {
     simulator.execute("BEGIN; DROP TABLE c; DROP TABLE p; ROLLBACK");
     simulator.execute("DROP TABLE p CASCADE");
     simulator.execute("DROP TABLE c");
-    // A transaction that is undone leaves nobody who refers.
+    // A transaction that is rolled back leaves no reference.
     simulator.execute("CREATE TABLE p (a INTEGER PRIMARY KEY)");
     simulator.execute("BEGIN; CREATE TABLE c (a INTEGER REFERENCES p (a)); ROLLBACK; DROP TABLE p");
 }
@@ -1091,7 +1092,7 @@ fn fnv_hash_matches_redshift() {
     let seeded =
         "SELECT fnv_hash('x'::VARCHAR, fnv_hash(1::BIGINT)) = fnv_hash('x'::VARCHAR, fnv_hash(1))";
     assert_eq!(simulator.query_rows(seeded), ["f"]);
-    // The offset basis and the prime of FNV-1a: the hashes of "" and "a".
+    // The hashes of "" and "a" show the offset basis and the prime of FNV-1a.
     let texts = "SELECT to_hex(fnv_hash('')), to_hex(fnv_hash('a'::VARCHAR))";
     assert_eq!(
         simulator.query_rows(texts),
@@ -1140,7 +1141,7 @@ fn statements_are_recorded() {
     );
 }
 
-/// In front of both, the same faults.
+/// Runs a test in both modes, which have the same fault injection.
 fn in_both_modes(test: impl Fn(SimulatorTest)) {
     for mode in [Mode::Redshift, Mode::Postgres] {
         let mut simulator = SimulatorTest::with_settings(Settings {
@@ -1153,7 +1154,7 @@ fn in_both_modes(test: impl Fn(SimulatorTest)) {
     }
 }
 
-/// What the backend holds in the end.
+/// Returns the rows in the backend.
 fn backend_rows(simulator: &SimulatorTest) -> Vec<String> {
     query_rows(
         &mut simulator.simulator.backend_client(),

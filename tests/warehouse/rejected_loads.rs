@@ -1,4 +1,4 @@
-//! What a load refuses, and that the warehouse is as before then.
+//! Loads that are rejected: the warehouse stays unchanged.
 
 use crate::redshift_simulator::Mode;
 use crate::support::table_rows::assert_tables_eq;
@@ -46,7 +46,7 @@ fn missing_or_changed_tables_are_rejected() {
             words => drop(ended.assert_failure(1, words)),
         }
     }
-    // A run finds it before it reads anything.
+    // A run checks the tables before it reads any input.
     let run = [
         "run",
         "--songs",
@@ -75,7 +75,7 @@ fn incomplete_dataset_is_rejected() {
     let before = warehouse.warehouse_tables();
     let part = warehouse.path("star/songplays/part-00000.parquet");
     let bytes = std::fs::read(&part).unwrap();
-    // Another file of the same length, one that is cut, none.
+    // A corrupt file of the same length, a truncated file, and a missing file.
     let mut other = bytes.clone();
     other[4..bytes.len() / 2].fill(7);
     std::fs::write(&part, other).unwrap();
@@ -90,7 +90,7 @@ fn incomplete_dataset_is_rejected() {
     warehouse
         .load_dataset("star")
         .assert_failure(1, &["songplays", "0 files"]);
-    // One that holds less than the report says.
+    // A file with fewer rows than the report says.
     std::fs::write(&part, &bytes).unwrap();
     let report = warehouse.path("star/_report.json");
     let text = std::fs::read_to_string(&report).unwrap();
@@ -110,7 +110,7 @@ fn incomplete_dataset_is_rejected() {
     warehouse
         .load_dataset("star")
         .assert_failure(1, &["does not list table state_users", "run again"]);
-    // A report of an earlier and of a later version.
+    // A report of an earlier version, and one of a later version.
     for (version, hint) in [(1, "run again"), (3, "with the version of sparkify")] {
         json["report_version"] = version.into();
         std::fs::write(&report, json.to_string()).unwrap();
@@ -137,7 +137,7 @@ fn dropping_rows_requires_confirmation() {
     assert_tables_eq(&warehouse.warehouse_tables(), &before);
     create(&["--drop", "--yes"]).assert_success();
     assert!(warehouse.warehouse_tables().values().all(Vec::is_empty));
-    // What others built on it is not theirs to drop.
+    // Objects that others created on the tables are not dropped.
     warehouse
         .admin_client()
         .batch_execute("CREATE VIEW mine AS SELECT * FROM users")
@@ -204,7 +204,7 @@ fn dry_run_prints_sql_in_order_without_connecting() {
     assert!(!warehouse.path("new").exists());
 }
 
-/// What Redshift's COPY fails for is in its views of load errors, and so in the one line.
+/// The one-line message quotes the load error views of Redshift.
 #[test]
 fn copy_error_quotes_load_error_views() {
     let warehouse = warehouse_with_dataset(Mode::Redshift);
@@ -243,7 +243,7 @@ fn copy_error_quotes_load_error_views() {
     );
 }
 
-/// Redshift copies from S3 by itself, and it is no PostgreSQL, nor the other way round.
+/// Redshift loads from S3 only, and the URL scheme must match the kind of server.
 #[test]
 fn wrong_warehouse_kind_is_rejected() {
     let warehouse = TestWarehouse::new(Mode::Redshift);
@@ -260,7 +260,8 @@ fn wrong_warehouse_kind_is_rejected() {
     CommandOutput::run(&mut wrong).assert_failure(1, &["it is PostgreSQL", "postgres://"]);
 }
 
-/// A file that should name a warehouse and does not, by a slip of the pen, is no reason to load nothing in silence.
+/// A config file that should name a warehouse, but does not because of a typo, fails the command instead of
+/// loading nothing.
 #[test]
 fn config_file_without_cluster_is_rejected() {
     let warehouse = warehouse_with_dataset(Mode::Postgres);
@@ -278,7 +279,7 @@ fn config_file_without_cluster_is_rejected() {
     ];
     CommandOutput::run(&mut warehouse.sparkify(&run)).assert_failure(2, &["no warehouse is named"]);
     assert!(!warehouse.path("new").exists());
-    // Nor is what is only about a load, without one.
+    // An option that concerns only loads fails a run without a warehouse, too.
     let run = [
         "run",
         "--songs",
@@ -308,7 +309,7 @@ fn concurrent_create_tables_succeed() {
     assert!(warehouse.warehouse_tables().values().all(Vec::is_empty));
 }
 
-/// The songs and logs of `[S3]` are those of the run.
+/// The songs and logs of `[S3]` are the input of the run.
 #[test]
 fn run_works_from_config_file_alone() {
     let warehouse = warehouse_with_dataset(Mode::Postgres);

@@ -1,4 +1,4 @@
-//! TLS against a real PostgreSQL: every `sslmode` on every kind of certificate.
+//! TLS against a real PostgreSQL server: every `sslmode` with every kind of certificate.
 
 use std::fs;
 use std::net::Ipv4Addr;
@@ -16,7 +16,7 @@ use crate::support::postgres_server::{
     Database, PostgresServer, SUPERUSER_PASSWORD, ServerOptions, shared_server,
 };
 
-/// An authority, which signs certificates.
+/// A certificate authority.
 struct CertificateAuthority(CertifiedIssuer<'static, KeyPair>);
 
 impl CertificateAuthority {
@@ -27,7 +27,7 @@ impl CertificateAuthority {
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
 
-    /// A server with a certificate for this name, or for 127.0.0.1.
+    /// Starts a server with a certificate for this name, or for 127.0.0.1.
     fn start_server(&self, name: Option<&str>, not_after_year: i32) -> PostgresServer {
         let key = KeyPair::generate().unwrap();
         let names: Vec<String> = name.into_iter().map(str::to_owned).collect();
@@ -51,7 +51,7 @@ impl CertificateAuthority {
     }
 }
 
-/// What becomes of it: open with or without TLS, or these words.
+/// The outcome of a connection: open with TLS, open without TLS, or an error with these words.
 enum Outcome {
     Encrypted,
     Plain,
@@ -135,11 +135,11 @@ fn every_sslmode_checks_what_it_promises() {
             );
         }
     }
-    // Who names an authority wants it checked.
+    // A CA file implies the check of the certificate authority.
     assert_outcome(&right, &format!("sslrootcert={known}"), &Encrypted);
     assert_outcome(&misnamed, &format!("sslrootcert={known}"), &WRONG_HOST);
     assert_outcome(&right, &format!("sslrootcert={other}"), &UNKNOWN_AUTHORITY);
-    // No system trusts an authority of ours.
+    // The system does not trust this certificate authority.
     for parameters in [
         "sslmode=verify-ca",
         "sslmode=verify-full",

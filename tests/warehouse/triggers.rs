@@ -1,4 +1,4 @@
-//! Triggers and rules that drop or change what a load writes: it fails and names the table.
+//! Triggers and rules that drop or change written rows: the load fails and names the table.
 
 use crate::redshift_simulator::Mode;
 use crate::support::table_rows::assert_tables_eq;
@@ -13,8 +13,8 @@ fn event(user: u32, ts: u32, level: &str) -> String {
     )
 }
 
-/// Returns a warehouse with the star `first`, and another star, `second`, which adds rows to every table of the star,
-/// has a smaller delivery of an event and a later one of a user, and the song of a play that is there.
+/// Returns a warehouse with the dataset `first` loaded, and a dataset `second` that adds rows to every table,
+/// and contains a smaller delivery of an event, a later event of a user, and the song of an existing play.
 fn warehouse_with_two_datasets(mode: Mode) -> TestWarehouse {
     let warehouse = TestWarehouse::new(mode);
     let other = SONG.replace("1.5", "2.5").replace("\"S\"", "\"O\"");
@@ -38,7 +38,7 @@ fn warehouse_with_two_datasets(mode: Mode) -> TestWarehouse {
     warehouse
 }
 
-/// Makes a row trigger.
+/// Returns the SQL of a row trigger.
 fn trigger_sql(table: &str, when: &str, body: &str) -> String {
     format!(
         "CREATE FUNCTION meddle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body} END $$;
@@ -67,7 +67,7 @@ fn trigger_that_drops_or_changes_rows_fails_the_load() {
         ),
         // A smaller delivery.
         ("songplays", "UPDATE", "NEW.level := OLD.level; RETURN NEW;"),
-        // The song of a play that is there.
+        // The song of an existing play.
         (
             "songplays",
             "UPDATE",
@@ -97,7 +97,7 @@ fn trigger_that_drops_or_changes_rows_fails_the_load() {
                 "DELETE FROM songplays WHERE songplay_id = NEW.songplay_id; RETURN NULL;",
             ),
         ),
-        // A trigger of one table that removes rows of another, ...
+        // A trigger of one table that removes rows of another table.
         (
             "songplays",
             trigger_sql(
@@ -116,7 +116,7 @@ fn trigger_that_drops_or_changes_rows_fails_the_load() {
             .replace("CREATE TRIGGER", "CREATE CONSTRAINT TRIGGER")
             .replace("ON time", "ON time DEFERRABLE INITIALLY DEFERRED"),
         ),
-        // ... or rows that this load has nothing to do with, or adds some.
+        // Triggers that remove rows that this load did not write, or add rows.
         (
             "songs",
             trigger_sql(
@@ -159,7 +159,7 @@ fn trigger_that_drops_or_changes_rows_fails_the_load() {
     warehouse.load_dataset("star-second").assert_success();
 }
 
-/// A trigger that only looks is none of the load's business.
+/// A trigger that does not change rows does not fail the load.
 #[test]
 fn harmless_trigger_does_not_fail_the_load() {
     let warehouse = warehouse_with_two_datasets(Mode::Postgres);
@@ -170,7 +170,7 @@ fn harmless_trigger_does_not_fail_the_load() {
         .batch_execute(&format!("CREATE TABLE seen (id BIGINT); {sql}"))
         .unwrap();
     warehouse.load_dataset("star-second").assert_success();
-    // Two plays are new, and both of those before have changed.
+    // Two plays are new, and both existing plays have changed.
     for table in ["songplays", "seen"] {
         let query = format!("SELECT count(*) FROM {table}");
         let row = client.query_one(&query, &[]).unwrap();
@@ -224,7 +224,7 @@ fn partition_trigger_is_detected() {
     warehouse.load_dataset("star-second").assert_success();
 }
 
-/// Redshift has no triggers, but rows that are not there after the merge are noticed all the same.
+/// Redshift has no triggers, but rows that are missing after the merge are detected.
 #[test]
 fn missing_rows_in_redshift_fail_the_load() {
     let warehouse = warehouse_with_two_datasets(Mode::Redshift);
