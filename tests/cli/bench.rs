@@ -1,4 +1,4 @@
-//! `sparkify bench`: what it counts, says and leaves behind. How fast anything is, no test asks.
+//! `sparkify bench`: its counts, its output, and the files that it leaves. No test depends on timings.
 
 use std::fs;
 use std::process::Stdio;
@@ -13,7 +13,7 @@ use crate::support::sandbox::{CommandOutput, Sandbox};
 const SONGS_ARG: &str = "--songs=songs";
 const LOGS_ARG: &str = "--logs=logs";
 
-/// Runs `bench` quietly once at 1 and 2 threads, with a folder `tmp` of its own for temporary files.
+/// Runs `bench` quietly once with 1 and 2 threads; temporary files go to the directory `tmp`.
 fn run_bench(sandbox: &Sandbox, arguments: &[&str]) -> CommandOutput {
     sandbox.create_dir("tmp");
     let mut command = sandbox.command(&["bench"]);
@@ -24,7 +24,7 @@ fn run_bench(sandbox: &Sandbox, arguments: &[&str]) -> CommandOutput {
     CommandOutput::capture(command.env("TMPDIR", sandbox.path("tmp")))
 }
 
-/// The same with `--json`, when that succeeds.
+/// Runs `bench --json`, which must succeed, and returns its JSON.
 fn bench_json(sandbox: &Sandbox, arguments: &[&str]) -> Value {
     let mut arguments = arguments.to_vec();
     arguments.push("--json");
@@ -32,7 +32,7 @@ fn bench_json(sandbox: &Sandbox, arguments: &[&str]) -> Value {
     serde_json::from_str(&output.stdout).unwrap()
 }
 
-/// The keys of an object.
+/// Returns the keys of a JSON object.
 fn keys(object: &Value) -> Vec<&str> {
     let object = object.as_object().unwrap();
     object.keys().map(String::as_str).collect()
@@ -135,7 +135,7 @@ fn parse_accepts_one_file_and_a_kind_flag() {
         (&named["kind"], &named["input"]["kept"]),
         (&"song".into(), &1.into())
     );
-    // Nothing comes of it, which is seldom meant.
+    // No record is a log record, which is rarely intended.
     let wrong = run_bench(&sandbox, &["parse", "songs", "--kind=log"]);
     let warning = "sparkify: warning: none of the 1 records in songs becomes a row; \
                    check PATH and --kind\n";
@@ -227,7 +227,7 @@ fn rejects_and_empty_input_do_not_fail_a_benchmark() {
     let found = bench_json(&sandbox, &["run", SONGS_ARG, LOGS_ARG]);
     assert_eq!(found["songs"]["rejected"], 1);
     assert_eq!(found["logs"]["rejected"], 1);
-    // What every pass would say is said once.
+    // A warning that occurs in every pass is printed once.
     sandbox.write("plays-of-nobody/a.json", song(2));
     let output = run_bench(&sandbox, &["run", SONGS_ARG, "--logs=plays-of-nobody"]);
     let warning = "sparkify: warning: none of the 1 records in plays-of-nobody is a NextSong event; \
@@ -270,7 +270,7 @@ fn missing_input_fails_a_benchmark_and_leaves_no_files() {
     assert_dir_empty(&sandbox, "tmp");
 }
 
-/// Passes over different input say nothing about each other.
+/// Passes over different input cannot be compared.
 #[test]
 fn changed_input_fails_a_benchmark() {
     let sandbox = Sandbox::with_input();
@@ -287,7 +287,7 @@ fn changed_input_fails_a_benchmark() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // Whole files: one that is written while it is read would end the pass itself.
+    // Whole files are added: a file that is written while it is read would fail the pass itself.
     for number in 0.. {
         if child.try_wait().unwrap().is_some() {
             break;
@@ -304,7 +304,7 @@ fn changed_input_fails_a_benchmark() {
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     assert!(
-        // The run itself may be what notices.
+        // The run may detect the change first.
         stderr.contains("changed while it was measured")
             || stderr.contains("changed while the run"),
         "{stderr}"

@@ -1,4 +1,4 @@
-//! Runs at the same time, and readers of the folder that runs replace.
+//! Concurrent runs, and readers of the directory that runs replace.
 
 use std::fs::{self, File};
 use std::io::ErrorKind;
@@ -19,7 +19,7 @@ use crate::support::sandbox::{CommandOutput, Sandbox, run_args};
 #[test]
 fn run_fails_while_another_holds_the_lock() {
     let (sandbox, snapshot) = Sandbox::with_dataset();
-    // What a run holds for as long as it lasts.
+    // A running process holds this lock.
     sandbox.create_dir(".star.sparkify-staging");
     let held = File::open(sandbox.path(".star.sparkify-staging")).unwrap();
     held.lock().unwrap();
@@ -28,7 +28,8 @@ fn run_fails_while_another_holds_the_lock() {
         "another run is writing to star; wait for it, or choose another --out",
     );
     snapshot.assert_unchanged();
-    // Closing it would not do: a process that another test just forked may have it open, too.
+    // Closing the file would not release the lock: a process that another test has just forked may have it
+    // open too.
     held.unlock().unwrap();
     sandbox.run_with(&[]).assert_success();
     snapshot.assert_replaced();
@@ -41,7 +42,7 @@ fn concurrent_runs_publish_or_fail_on_the_lock() {
     sandbox.run("songs", "logs", "expected").assert_success();
     let expected = deterministic_files(&sandbox.path("expected"));
     for round in 0..15 {
-        // Every third round begins without a star: then there is nothing to exchange.
+        // Every third round starts without a dataset, so that there is nothing to exchange.
         if round % 3 == 0 && round > 0 {
             fs::remove_dir_all(sandbox.path("star")).unwrap();
         }
@@ -70,7 +71,7 @@ fn concurrent_runs_publish_or_fail_on_the_lock() {
     }
 }
 
-/// One of the two stars that a reader may see.
+/// One of the two datasets that a reader may see.
 struct KnownDataset {
     files: FileContents,
     records: Value,
@@ -85,8 +86,8 @@ impl KnownDataset {
     }
 }
 
-/// All that a reader finds in the folder it opened. It may be taken away meanwhile, so files can be
-/// missing; `None` is for a report that is.
+/// Returns everything that a reader finds in an open directory. The directory may be removed meanwhile, so
+/// files may be missing; `None` stands for a missing report.
 fn read_open_dataset(folder: &Path) -> (FileContents, Option<Value>) {
     let mut files = FileContents::new();
     let mut records = None;
@@ -125,8 +126,8 @@ fn read_open_dataset(folder: &Path) -> (FileContents, Option<Value>) {
     (files, records)
 }
 
-/// Opens the folder once and asserts that what is in it is of one star, and all of that star if the
-/// folder was the published one until the end of the look.
+/// Opens the directory once, and asserts that its files belong to one dataset, and that the dataset is
+/// complete if the directory was still published at the end.
 fn assert_consistent_read(out: &Path, known: &[KnownDataset]) {
     let folder = File::open(out).expect("there is a star at every moment");
     let held = format!("/proc/self/fd/{}", folder.as_raw_fd());
@@ -174,7 +175,7 @@ fn reader_never_sees_a_mixed_dataset() {
                 }
             });
         }
-        // Whatever goes wrong, the readers must not go on for ever.
+        // The readers must stop even if an assertion fails.
         let runs = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             for made in made.iter().cycle().take(40) {
                 sandbox
@@ -191,7 +192,7 @@ fn reader_never_sees_a_mixed_dataset() {
 #[test]
 fn dataset_changed_during_the_run_is_not_replaced() {
     let (sandbox, _) = Sandbox::with_dataset();
-    // Enough for a run to take a while.
+    // Enough events that the run takes a while.
     sandbox.write("logs/a.json", events(0..200_000));
     let mut command = sandbox.command(&run_args("songs", "logs", "star"));
     let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
@@ -202,7 +203,7 @@ fn dataset_changed_during_the_run_is_not_replaced() {
     }
     sandbox.write("star/notes.txt", "precious");
     let output = CommandOutput::from(child.wait_with_output().unwrap());
-    // Had the run been over by then, the note would stand in the new star.
+    // If the run had finished by then, the file would be in the new dataset.
     if output.code != Some(0) {
         output.assert_failure(1, "it holds notes.txt, which no run wrote");
     }
