@@ -1,4 +1,4 @@
-//! Input in a folder of its own, a run over it, and the comparison with the reference.
+//! Inputs in temporary directories, runs over them, and the comparison with the reference.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,10 +17,10 @@ use tempfile::TempDir;
 use crate::read_output;
 use crate::reference::{self, DataLoss, ReferenceOutput, Reject};
 
-/// A song that every made event can match.
+/// A song that every event of [`event`] matches.
 pub const SONG: &str = r#"{"num_songs": 1, "artist_id": "AR1", "artist_latitude": null, "artist_longitude": null, "artist_location": "", "artist_name": "Artist", "song_id": "SO1", "title": "Title", "duration": 200.5, "year": 2000}"#;
 
-/// A `NextSong` event at second `n` with `fields` put in place of, or after, the usual ones.
+/// Returns a `NextSong` event at second `n` in which `fields` replace or follow the default fields.
 pub fn event(n: u64, fields: &[(&str, &str)]) -> String {
     let ts = (1_541_000_000_000 + n * 1000).to_string();
     let item = n.to_string();
@@ -58,7 +58,7 @@ pub fn event(n: u64, fields: &[(&str, &str)]) -> String {
     format!("{{{}}}", members.join(","))
 }
 
-/// A folder with `songs` and `logs` in it.
+/// A temporary directory with the subdirectories `songs` and `logs`.
 pub struct TestInput {
     pub root: TempDir,
 }
@@ -73,7 +73,7 @@ impl TestInput {
         input
     }
 
-    /// One song object with [`SONG`], and one log object.
+    /// Creates an input with one song object, which contains [`SONG`], and one log object.
     pub fn with_log(bytes: impl AsRef<[u8]>) -> Self {
         let input = Self::new();
         input.write("songs/a.json", SONG);
@@ -96,14 +96,14 @@ impl TestInput {
     }
 }
 
-/// A run's output and what it should be.
+/// The output of a run, which was compared with that of the reference.
 pub struct VerifiedRun {
     pub out: TempDir,
     pub report: Report,
     pub reference: ReferenceOutput,
 }
 
-/// How to run.
+/// The threads and sizes of a run.
 #[derive(Clone, Copy)]
 pub struct RunOptions {
     pub threads: usize,
@@ -128,7 +128,7 @@ pub fn run_pipeline(
     run_pipeline_skipping(songs, logs, out, setting, LoadedObjects::default())
 }
 
-/// The same without the logs that are `loaded`.
+/// Runs the pipeline without the logs in `loaded`.
 pub fn run_pipeline_skipping(
     songs: impl Into<reference::ReferenceInput>,
     logs: impl Into<reference::ReferenceInput>,
@@ -140,7 +140,7 @@ pub fn run_pipeline_skipping(
     pipeline::run(&config, &Progress::silent()).unwrap()
 }
 
-/// What such a run is asked to do.
+/// Returns the configuration of a run without the logs in `loaded`.
 pub fn run_config(
     songs: impl Into<reference::ReferenceInput>,
     logs: impl Into<reference::ReferenceInput>,
@@ -163,7 +163,7 @@ pub fn run_config(
     }
 }
 
-/// An input as the engine takes it.
+/// Converts an input of the reference into that of the engine.
 pub fn input_locations(input: reference::ReferenceInput) -> InputSpec {
     let include = input.include.iter().map(|glob| Glob::parse(glob).unwrap());
     InputSpec {
@@ -172,7 +172,7 @@ pub fn input_locations(input: reference::ReferenceInput) -> InputSpec {
     }
 }
 
-/// Runs the engine and the reference, and compares everything they say.
+/// Runs the engine and the reference, and compares all tables, rejects and counts.
 pub fn run_and_compare(
     songs: impl Into<reference::ReferenceInput>,
     logs: impl Into<reference::ReferenceInput>,
@@ -275,7 +275,7 @@ pub fn run_and_compare_with(
     }
 }
 
-/// Counts must add up, and the report must say what the folder holds.
+/// Asserts that the counts add up, and that the report matches the files of the dataset.
 pub fn assert_report_reconciles(report: &Report, star: &Path) {
     let logs = &report.logs;
     assert_eq!(
@@ -335,12 +335,12 @@ fn assert_same_rows<T: PartialEq + std::fmt::Debug>(what: &str, actual: &[T], ex
     assert_eq!(actual.len(), expected.len(), "{what}: number of rows");
 }
 
-/// The same for rejects, with their texts printed for people.
+/// Asserts that rejects are equal, and prints their texts as strings.
 fn assert_same_rejects(actual: &[Reject], expected: &[Reject]) {
     let truncate = |text: &[u8]| {
         let cut = &text[..text.len().min(MAX_REJECT_TEXT_BYTES)];
         match std::str::from_utf8(cut) {
-            // A cut inside a character leaves it out.
+            // A character that the limit would split is left out.
             Err(e) if cut.len() < text.len() && e.error_len().is_none() => {
                 cut[..e.valid_up_to()].to_vec()
             }
@@ -361,10 +361,10 @@ fn assert_same_rejects(actual: &[Reject], expected: &[Reject]) {
     assert_eq!(actual.len(), expected.len(), "number of rejects");
 }
 
-/// The longest text in a reject file.
+/// The maximum length of a text in a reject file.
 const MAX_REJECT_TEXT_BYTES: usize = 64 * 1024;
 
-/// The lines of the reject files of songs or logs in a published folder, in input order.
+/// Returns the lines of the reject files of songs or logs, in input order.
 pub fn read_reject_lines(star: &Path, kind: &str) -> Vec<serde_json::Value> {
     let is_of_kind = |file: &PathBuf| {
         let name = file.file_name().unwrap().to_str().unwrap();
@@ -381,8 +381,8 @@ pub fn read_reject_lines(star: &Path, kind: &str) -> Vec<serde_json::Value> {
         .collect()
 }
 
-/// The rejects in a published folder, in input order, as the reference has them but for cut texts,
-/// which are compared here with what the reference would cut.
+/// Returns the rejects of a dataset in the form of the reference, in input order. Truncated texts stay
+/// truncated.
 fn read_rejects(star: &Path, kind: &str, input: &reference::ReferenceInput) -> Vec<Reject> {
     let mut all = Vec::new();
     for line in read_reject_lines(star, kind) {
@@ -392,7 +392,7 @@ fn read_rejects(star: &Path, kind: &str, input: &reference::ReferenceInput) -> V
             .map(|only| object.strip_prefix(only))
         {
             None => object,
-            // The prefix of one file is the object itself.
+            // The location is the object itself.
             Some(Ok(rest)) if rest.as_os_str().is_empty() => object.file_name().unwrap().as_ref(),
             Some(rest) => rest.unwrap(),
         };
@@ -421,7 +421,8 @@ fn read_rejects(star: &Path, kind: &str, input: &reference::ReferenceInput) -> V
     all
 }
 
-/// All files of a published folder but the report, which tells times, and rejects without their run.
+/// Returns all files of a dataset except for the report, which contains times; rejects are returned without
+/// their run id.
 pub fn deterministic_files(star: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut all = BTreeMap::new();
     let mut folders: Vec<_> = read_output::list_dir(star)
