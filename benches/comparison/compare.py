@@ -37,7 +37,8 @@ def parse_args():
         help="threads of each engine (default: all cores, %(default)s)")
     add("--scale", type=float, default=1, metavar="FACTOR",
         help="factor for the number of events and songs (default: %(default)s)")
-    add("--timeout", type=float, default=900, metavar="SECONDS", help="maximum duration of a run (default: %(default)s)")
+    add("--timeout", type=float, default=900, metavar="SECONDS",
+        help="maximum duration of a run (default: %(default)s)")
     add("--slow-after", type=float, default=20, metavar="SECONDS",
         help="an engine whose warm-up takes longer is not run again; its warm-up counts (default: %(default)s)")
     add("--sparkify", type=Path, metavar="PATH", help="sparkify binary (default: a release build of this clone)")
