@@ -5,7 +5,7 @@ use std::process::Command;
 
 use sparkify::warehouse::iam_role::IamRole;
 
-use crate::redshift_simulator::Mode;
+use crate::redshift_simulator::WarehouseKind;
 use crate::support::test_warehouse::{CommandOutput, TestWarehouse};
 
 /// Returns `sparkify create-tables --dry-run`, which does not connect.
@@ -21,7 +21,7 @@ fn assert_fails(command: &mut Command, code: i32, words: &[&str]) {
 
 #[test]
 fn warehouse_comes_from_flag_environment_or_file() {
-    let warehouse = TestWarehouse::without_tables(Mode::Postgres);
+    let warehouse = TestWarehouse::without_tables(WarehouseKind::Postgres);
     warehouse.write_file(
         "dwh.cfg",
         "[CLUSTER]\nHOST=h\nDB_USER=u\n[IAM_ROLE]\nARN='default'\n",
@@ -64,7 +64,7 @@ fn warehouse_comes_from_flag_environment_or_file() {
 
 #[test]
 fn invalid_arguments_fail_without_connecting() {
-    let warehouse = TestWarehouse::without_tables(Mode::Postgres);
+    let warehouse = TestWarehouse::without_tables(WarehouseKind::Postgres);
     warehouse.write_file(
         "keys.cfg",
         "[CLUSTER]\nHOST=h\nDB_USER=u\nDB_PASSWORD=planted\n[IAM_ROLE]\nARN=planted\n",

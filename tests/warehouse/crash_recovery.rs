@@ -6,13 +6,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::redshift_simulator::{FaultPoint, Mode, StatementMatcher};
+use crate::redshift_simulator::{FaultPoint, StatementMatcher, WarehouseKind};
+use crate::support::on_both_warehouses;
 use crate::support::table_rows::{TableRows, assert_tables_eq, load_history_rows};
 use crate::support::test_warehouse::{CommandOutput, TestWarehouse};
 
 /// Returns a warehouse with one dataset loaded and another one to be loaded, and its tables.
-fn warehouse_with_two_datasets(mode: Mode) -> (TestWarehouse, TableRows) {
-    let warehouse = TestWarehouse::new(mode);
+fn warehouse_with_two_datasets(kind: WarehouseKind) -> (TestWarehouse, TableRows) {
+    let warehouse = TestWarehouse::new(kind);
     for (seed, out) in [("5", "first"), ("6", "second")] {
         let sizes = [
             "--events", "300", "--songs", "40", "--users", "9", "--files", "3", "--seed", seed,
@@ -30,8 +31,8 @@ fn warehouse_with_two_datasets(mode: Mode) -> (TestWarehouse, TableRows) {
 }
 
 /// Returns the tables after both datasets are loaded.
-fn tables_after_both_loads(mode: Mode) -> TableRows {
-    let (warehouse, _) = warehouse_with_two_datasets(mode);
+fn tables_after_both_loads(kind: WarehouseKind) -> TableRows {
+    let (warehouse, _) = warehouse_with_two_datasets(kind);
     warehouse.load_dataset("star-second").assert_success();
     warehouse.warehouse_tables()
 }
@@ -53,9 +54,9 @@ fn reset_to_first_dataset(warehouse: &TestWarehouse, before: &TableRows) {
     assert_tables_eq(&warehouse.warehouse_tables(), before);
 }
 
-fn kill_at_any_statement_loads_all_or_nothing(mode: Mode) {
-    let (warehouse, before) = warehouse_with_two_datasets(mode);
-    let both = tables_after_both_loads(mode);
+fn kill_at_any_statement_loads_all_or_nothing(kind: WarehouseKind) {
+    let (warehouse, before) = warehouse_with_two_datasets(kind);
+    let both = tables_after_both_loads(kind);
     let count = count_load_statements(&warehouse);
     assert!(count > 40, "{count}");
     reset_to_first_dataset(&warehouse, &before);
@@ -97,9 +98,9 @@ fn kill_at_any_statement_loads_all_or_nothing(mode: Mode) {
 
 /// The program itself retries when the connection is lost before and after each statement, in the middle of
 /// the rows, and after a COMMIT that was executed but not answered.
-fn lost_connection_is_retried(mode: Mode) {
-    let (warehouse, before) = warehouse_with_two_datasets(mode);
-    let both = tables_after_both_loads(mode);
+fn lost_connection_is_retried(kind: WarehouseKind) {
+    let (warehouse, before) = warehouse_with_two_datasets(kind);
+    let both = tables_after_both_loads(kind);
     let count = count_load_statements(&warehouse);
     for when in [FaultPoint::Before, FaultPoint::After] {
         // Every third statement, and all of the last ones.
@@ -156,8 +157,8 @@ fn lost_connection_is_retried(mode: Mode) {
 }
 
 /// The number of retries is limited.
-fn persistent_connection_loss_fails_with_one_line(mode: Mode) {
-    let (warehouse, before) = warehouse_with_two_datasets(mode);
+fn persistent_connection_loss_fails_with_one_line(kind: WarehouseKind) {
+    let (warehouse, before) = warehouse_with_two_datasets(kind);
     warehouse.faults().disconnect(
         FaultPoint::Before,
         StatementMatcher::containing("INSERT INTO load_history").times(99),
@@ -170,9 +171,9 @@ fn persistent_connection_loss_fails_with_one_line(mode: Mode) {
     assert_tables_eq(&warehouse.warehouse_tables(), &before);
 }
 
-fn conflicts_are_retried(mode: Mode) {
-    let (warehouse, _) = warehouse_with_two_datasets(mode);
-    let both = tables_after_both_loads(mode);
+fn conflicts_are_retried(kind: WarehouseKind) {
+    let (warehouse, _) = warehouse_with_two_datasets(kind);
+    let both = tables_after_both_loads(kind);
     let isolation = "1023\nDETAIL: Serializable isolation violation on table - 105, transactions forming the cycle are: 1, 2";
     let snapshot = "could not complete because of conflict with concurrent transaction";
     for (code, message) in [
@@ -204,8 +205,8 @@ fn conflicts_are_retried(mode: Mode) {
 }
 
 /// A full refresh would remove what was loaded after the dataset was built.
-fn full_refresh_fails_if_a_run_was_loaded_meanwhile(mode: Mode) {
-    let (warehouse, before) = warehouse_with_two_datasets(mode);
+fn full_refresh_fails_if_a_run_was_loaded_meanwhile(kind: WarehouseKind) {
+    let (warehouse, before) = warehouse_with_two_datasets(kind);
     let client = std::sync::Mutex::new(warehouse.admin_client());
     let other = "INSERT INTO load_history VALUES ('other', 'o', 'e', 1, '2018-11-01')";
     warehouse.faults().on_statement(
@@ -231,8 +232,8 @@ fn full_refresh_fails_if_a_run_was_loaded_meanwhile(mode: Mode) {
     );
 }
 
-fn other_errors_are_not_retried(mode: Mode) {
-    let (warehouse, before) = warehouse_with_two_datasets(mode);
+fn other_errors_are_not_retried(kind: WarehouseKind) {
+    let (warehouse, before) = warehouse_with_two_datasets(kind);
     warehouse.faults().fail(
         StatementMatcher::containing("INSERT INTO songplays"),
         "53100",
@@ -247,8 +248,8 @@ fn other_errors_are_not_retried(mode: Mode) {
 }
 
 /// If the dataset is published but its load fails, the next run reads the same logs again.
-fn next_run_loads_logs_of_failed_load(mode: Mode) {
-    let (warehouse, before) = warehouse_with_two_datasets(mode);
+fn next_run_loads_logs_of_failed_load(kind: WarehouseKind) {
+    let (warehouse, before) = warehouse_with_two_datasets(kind);
     let out = warehouse.out_location("out");
     let run = [
         "run",
@@ -272,13 +273,13 @@ fn next_run_loads_logs_of_failed_load(mode: Mode) {
     warehouse.run_command(&run).assert_success();
     assert_tables_eq(
         &warehouse.warehouse_tables(),
-        &tables_after_both_loads(mode),
+        &tables_after_both_loads(kind),
     );
 }
 
 /// The password is not visible in the process list, the server log, the statements or the output.
-fn password_is_never_leaked(mode: Mode) {
-    let (warehouse, _) = warehouse_with_two_datasets(mode);
+fn password_is_never_leaked(kind: WarehouseKind) {
+    let (warehouse, _) = warehouse_with_two_datasets(kind);
     let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
     let recorder = seen.clone();
     warehouse.faults().on_statement(
@@ -344,18 +345,7 @@ fn password_is_never_leaked(mode: Mode) {
         .assert_failure(1, &["password"]);
 }
 
-macro_rules! everywhere {
-    ($($test:ident)*) => {
-        mod postgres {
-            $(#[test] fn $test() { super::$test(super::Mode::Postgres) })*
-        }
-        mod redshift {
-            $(#[test] fn $test() { super::$test(super::Mode::Redshift) })*
-        }
-    };
-}
-
-everywhere! {
+on_both_warehouses! {
     kill_at_any_statement_loads_all_or_nothing
     lost_connection_is_retried
     persistent_connection_loss_fails_with_one_line

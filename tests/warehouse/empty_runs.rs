@@ -1,6 +1,6 @@
 //! Runs without kept events are not loaded, unless `--allow-empty` is given.
 
-use crate::redshift_simulator::Mode;
+use crate::redshift_simulator::WarehouseKind;
 use crate::support::table_rows::load_history_rows;
 use crate::support::test_warehouse::{CommandOutput, TestWarehouse};
 
@@ -11,7 +11,7 @@ const EVENT: &str =
 
 /// Returns a warehouse into which `songs` and `logs` are loaded.
 fn loaded_warehouse() -> TestWarehouse {
-    let warehouse = TestWarehouse::new(Mode::Postgres);
+    let warehouse = TestWarehouse::new(WarehouseKind::Postgres);
     warehouse.write_file("songs/a.json", SONG);
     warehouse.write_file("logs/a.json", EVENT);
     run_and_load(&warehouse, "logs", "star", &[]).assert_success();

@@ -1,24 +1,13 @@
 //! Loads into PostgreSQL and into the Redshift simulator, compared row by row: repeated, in batches and in
 //! any order.
 
-use crate::redshift_simulator::Mode;
+use crate::redshift_simulator::WarehouseKind;
+use crate::support::on_both_warehouses;
 use crate::support::postgres_server::{SUPERUSER_PASSWORD, shared_server};
 use crate::support::table_rows::{assert_tables_eq, load_history_rows};
 use crate::support::test_warehouse::{CommandOutput, TestWarehouse, list_files};
 
-/// Tests that hold for every kind of warehouse.
-macro_rules! everywhere {
-    ($($test:ident)*) => {
-        mod postgres {
-            $(#[test] fn $test() { super::$test(super::Mode::Postgres) })*
-        }
-        mod redshift {
-            $(#[test] fn $test() { super::$test(super::Mode::Redshift) })*
-        }
-    };
-}
-
-everywhere! {
+on_both_warehouses! {
     loaded_tables_equal_parquet
     fixtures_and_sample_load
     second_load_changes_nothing
@@ -36,15 +25,15 @@ const GENERATE_ARGS: [&str; 10] = [
 ];
 
 /// Returns a warehouse with generated input in `data` and its dataset in `star`.
-fn warehouse_with_dataset(mode: Mode) -> TestWarehouse {
-    let warehouse = TestWarehouse::new(mode);
+fn warehouse_with_dataset(kind: WarehouseKind) -> TestWarehouse {
+    let warehouse = TestWarehouse::new(kind);
     warehouse.generate_input("data", &GENERATE_ARGS);
     warehouse.build_dataset("data/song_data", "data/log_data", "star");
     warehouse
 }
 
-fn loaded_tables_equal_parquet(mode: Mode) {
-    let warehouse = warehouse_with_dataset(mode);
+fn loaded_tables_equal_parquet(kind: WarehouseKind) {
+    let warehouse = warehouse_with_dataset(kind);
     let ended = warehouse.run_command(&[
         "load",
         "--quiet",
@@ -70,7 +59,7 @@ fn loaded_tables_equal_parquet(mode: Mode) {
     assert!(star["songplays"].len() > 1000 && star["state_songplays"].len() > 1000);
 }
 
-fn fixtures_and_sample_load(mode: Mode) {
+fn fixtures_and_sample_load(kind: WarehouseKind) {
     let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures");
     let sample = concat!(
         env!("CARGO_MANIFEST_DIR"),
@@ -80,7 +69,7 @@ fn fixtures_and_sample_load(mode: Mode) {
         if !std::path::Path::new(data).is_dir() {
             continue;
         }
-        let warehouse = TestWarehouse::new(mode);
+        let warehouse = TestWarehouse::new(kind);
         warehouse.build_dataset(
             &format!("{data}/song_data"),
             &format!("{data}/log_data"),
@@ -112,8 +101,8 @@ fn fixtures_and_sample_load(mode: Mode) {
     }
 }
 
-fn second_load_changes_nothing(mode: Mode) {
-    let warehouse = warehouse_with_dataset(mode);
+fn second_load_changes_nothing(kind: WarehouseKind) {
+    let warehouse = warehouse_with_dataset(kind);
     warehouse.load_dataset("star").assert_success();
     let before = (
         warehouse.warehouse_tables(),
@@ -159,8 +148,8 @@ fn split_into_batches(warehouse: &TestWarehouse, batches: u64, seed: u64) {
 
 /// The batches are pseudo-random: songs come later than their plays, and several batches contain the same
 /// artists, users and events.
-fn batches_in_any_order_are_what_one_batch_is(mode: Mode) {
-    let warehouse = warehouse_with_dataset(mode);
+fn batches_in_any_order_are_what_one_batch_is(kind: WarehouseKind) {
+    let warehouse = warehouse_with_dataset(kind);
     let all_at_once = warehouse.dataset_tables("star");
     split_into_batches(&warehouse, 3, 1);
     for batch in 0..3 {
@@ -212,8 +201,8 @@ fn song(id: &str, artist: &str) -> String {
     )
 }
 
-fn late_batch_keeps_newer_level(mode: Mode) {
-    let warehouse = TestWarehouse::new(mode);
+fn late_batch_keeps_newer_level(kind: WarehouseKind) {
+    let warehouse = TestWarehouse::new(kind);
     warehouse.write_file("songs/a.json", &song("S", "A"));
     warehouse.write_file("new/a.json", &event(1, 2000, "paid", 1, 1));
     warehouse.write_file("old/a.json", &event(1, 1000, "free", 9, 9));
@@ -237,8 +226,8 @@ fn late_batch_keeps_newer_level(mode: Mode) {
     );
 }
 
-fn later_song_matches_existing_plays(mode: Mode) {
-    let warehouse = TestWarehouse::new(mode);
+fn later_song_matches_existing_plays(kind: WarehouseKind) {
+    let warehouse = TestWarehouse::new(kind);
     warehouse.write_file("none/a.json", &song("OTHER", "A").replace("1.5", "9.0"));
     warehouse.write_file("big/a.json", &song("S2", "A2"));
     warehouse.write_file("small/a.json", &song("S1", "A1"));
@@ -260,8 +249,8 @@ fn later_song_matches_existing_plays(mode: Mode) {
     assert_eq!(songs_after("none", "more"), [some("S1"), some("S1")]);
 }
 
-fn run_reads_only_logs_not_yet_loaded(mode: Mode) {
-    let warehouse = TestWarehouse::new(mode);
+fn run_reads_only_logs_not_yet_loaded(kind: WarehouseKind) {
+    let warehouse = TestWarehouse::new(kind);
     warehouse.generate_input("data", &GENERATE_ARGS);
     warehouse.build_dataset("data/song_data", "data/log_data", "star");
     let logs = list_files(&warehouse.path("data/log_data"));
@@ -327,8 +316,8 @@ fn run_reads_only_logs_not_yet_loaded(mode: Mode) {
 }
 
 /// The dataset contains only the new logs: a full refresh from it would lose all others.
-fn full_refresh_from_partial_dataset_is_rejected(mode: Mode) {
-    let warehouse = TestWarehouse::new(mode);
+fn full_refresh_from_partial_dataset_is_rejected(kind: WarehouseKind) {
+    let warehouse = TestWarehouse::new(kind);
     warehouse.generate_input("data", &GENERATE_ARGS);
     let arguments = [
         "run",
@@ -357,7 +346,7 @@ fn full_refresh_from_partial_dataset_is_rejected(mode: Mode) {
 
 #[test]
 fn constraints_are_enforced_after_every_load() {
-    let warehouse = warehouse_with_dataset(Mode::Postgres);
+    let warehouse = warehouse_with_dataset(WarehouseKind::Postgres);
     let constraints = |warehouse: &TestWarehouse| -> i64 {
         let query = "SELECT count(*) FROM pg_constraint WHERE contype IN ('p', 'f') AND convalidated \
                      AND connamespace = 'public'::regnamespace";
@@ -391,7 +380,7 @@ fn constraints_are_enforced_after_every_load() {
 /// Only the owner of a table may drop its keys; for other users the rows are checked one by one.
 #[test]
 fn non_owner_can_load() {
-    let warehouse = warehouse_with_dataset(Mode::Postgres);
+    let warehouse = warehouse_with_dataset(WarehouseKind::Postgres);
     let mut client = warehouse.admin_client();
     let name = format!("loader_{}", std::process::id());
     client
@@ -430,8 +419,8 @@ fn non_owner_can_load() {
         .unwrap();
 }
 
-fn concurrent_loads_give_correct_tables(mode: Mode) {
-    let warehouse = warehouse_with_dataset(mode);
+fn concurrent_loads_give_correct_tables(kind: WarehouseKind) {
+    let warehouse = warehouse_with_dataset(kind);
     split_into_batches(&warehouse, 2, 3);
     for batch in 0..2 {
         let data = |kind| format!("batch-{batch}/{kind}");
@@ -454,8 +443,8 @@ fn concurrent_loads_give_correct_tables(mode: Mode) {
 }
 
 /// `("ab", "c")` does not match `("a", "bc")`, whether the song or the play comes first.
-fn title_and_artist_are_matched_separately(mode: Mode) {
-    let warehouse = TestWarehouse::new(mode);
+fn title_and_artist_are_matched_separately(kind: WarehouseKind) {
+    let warehouse = TestWarehouse::new(kind);
     let event = event(1, 1000, "paid", 1, 1)
         .replace(r#""song":"T","artist":"N""#, r#""song":"a","artist":"bc""#);
     let song = song("S", "A").replace(
@@ -488,7 +477,7 @@ fn title_and_artist_are_matched_separately(mode: Mode) {
 /// The song key that a run writes equals the one that Redshift computes from the texts.
 #[test]
 fn redshift_computes_the_same_song_key() {
-    let warehouse = TestWarehouse::new(Mode::Redshift);
+    let warehouse = TestWarehouse::new(WarehouseKind::Redshift);
     let texts = song("S", "A").replace(
         r#""title":"T","artist_name":"N""#,
         r#""title":"Café ","artist_name":"Björk""#,
@@ -506,7 +495,7 @@ fn redshift_computes_the_same_song_key() {
 /// Constraints that were dropped, added or changed by an administrator stay as they are.
 #[test]
 fn constraints_are_restored_unchanged() {
-    let warehouse = warehouse_with_dataset(Mode::Postgres);
+    let warehouse = warehouse_with_dataset(WarehouseKind::Postgres);
     let mut client = warehouse.admin_client();
     client
         .batch_execute(
@@ -539,7 +528,7 @@ fn constraints_are_restored_unchanged() {
 /// A table in another schema of the search path counts as existing, and no empty table hides it.
 #[test]
 fn create_tables_does_not_shadow_existing_tables() {
-    let warehouse = warehouse_with_dataset(Mode::Postgres);
+    let warehouse = warehouse_with_dataset(WarehouseKind::Postgres);
     warehouse.load_dataset("star").assert_success();
     let name = crate::support::postgres_server::SUPERUSER;
     warehouse
@@ -563,7 +552,7 @@ fn non_owner_keeps_constraints() {
         .iter()
         .enumerate()
     {
-        let warehouse = warehouse_with_dataset(Mode::Postgres);
+        let warehouse = warehouse_with_dataset(WarehouseKind::Postgres);
         let mut client = warehouse.admin_client();
         let name = format!("owner_{number}_{}", std::process::id());
         let all = "artists, songs, users, time, songplays, state_users, state_artists, \
@@ -604,7 +593,7 @@ fn non_owner_keeps_constraints() {
 /// A full refresh handles deferred references from other tables, and a partitioned table.
 #[test]
 fn full_refresh_handles_foreign_references_and_partitions() {
-    let warehouse = warehouse_with_dataset(Mode::Postgres);
+    let warehouse = warehouse_with_dataset(WarehouseKind::Postgres);
     warehouse.load_dataset("star").assert_success();
     let refresh = ["load", "--quiet", "--from", "star", "--full-refresh"];
     warehouse

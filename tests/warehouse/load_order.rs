@@ -7,7 +7,8 @@ use proptest::sample::select;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Map, Value, json};
 
-use crate::redshift_simulator::Mode;
+use crate::redshift_simulator::WarehouseKind;
+use crate::support::on_both_warehouses;
 use crate::support::table_rows::{TableRows, assert_tables_eq};
 use crate::support::test_warehouse::TestWarehouse;
 
@@ -117,8 +118,8 @@ fn assert_smaller_delivery_wins(
     );
 }
 
-fn smallest_delivery_of_event_wins(mode: Mode) {
-    let warehouse = TestWarehouse::new(mode);
+fn smallest_delivery_of_event_wins(kind: WarehouseKind) {
+    let warehouse = TestWarehouse::new(kind);
     // Computed by FNV_HASH, the key of ("T", "N") is smaller than that of ("V", "N").
     let pairs = [
         (json!({"level": "free"}), json!({"level": "paid"}), 1),
@@ -152,8 +153,8 @@ fn smallest_delivery_of_event_wins(mode: Mode) {
     }
 }
 
-fn user_is_smallest_delivery_of_latest_event(mode: Mode) {
-    let warehouse = TestWarehouse::new(mode);
+fn user_is_smallest_delivery_of_latest_event(kind: WarehouseKind) {
+    let warehouse = TestWarehouse::new(kind);
     let pairs = [
         (json!({"level": "free"}), json!({"level": "paid"})),
         (json!({"firstName": "E"}), json!({"firstName": "F"})),
@@ -174,8 +175,8 @@ fn user_is_smallest_delivery_of_latest_event(mode: Mode) {
 
 /// A play that is replaced by a smaller delivery gets the song of that delivery, whenever the song was
 /// loaded, and loses the song of the replaced delivery.
-fn replaced_play_has_song_of_its_own_delivery(mode: Mode) {
-    let warehouse = TestWarehouse::new(mode);
+fn replaced_play_has_song_of_its_own_delivery(kind: WarehouseKind) {
+    let warehouse = TestWarehouse::new(kind);
     let other = song(&json!({"song_id": "S9", "title": "other"}));
     let larger = event(&json!({"level": "paid", "song": "V"}));
     let smaller = event(&json!({"level": "free"}));
@@ -311,8 +312,8 @@ fn proptest_config(default_cases: u32) -> Config {
     config
 }
 
-fn runs_in_any_order_equal_one_run(mode: Mode) {
-    let warehouse = TestWarehouse::new(mode);
+fn runs_in_any_order_equal_one_run(kind: WarehouseKind) {
+    let warehouse = TestWarehouse::new(kind);
     let order = Just(["0", "1", "2", "3"]).prop_shuffle();
     let cases = (assign_to_runs(songs()), assign_to_runs(events()), order);
     let tested = TestRunner::new(proptest_config(4)).run(&cases, |(songs, events, order)| {
@@ -351,19 +352,7 @@ fn records_of_run(
     records.chain([more]).collect()
 }
 
-/// Tests that hold for every kind of warehouse.
-macro_rules! everywhere {
-    ($($test:ident)*) => {
-        mod postgres {
-            $(#[test] fn $test() { super::$test(super::Mode::Postgres) })*
-        }
-        mod redshift {
-            $(#[test] fn $test() { super::$test(super::Mode::Redshift) })*
-        }
-    };
-}
-
-everywhere! {
+on_both_warehouses! {
     smallest_delivery_of_event_wins
     user_is_smallest_delivery_of_latest_event
     replaced_play_has_song_of_its_own_delivery

@@ -1,13 +1,13 @@
 //! Datasets in every codec of `--compression`, loaded into the Redshift simulator.
 
-use crate::redshift_simulator::{Codecs, Mode};
+use crate::redshift_simulator::{Codecs, WarehouseKind};
 use crate::support::table_rows::assert_tables_eq;
 use crate::support::test_warehouse::{CommandOutput, TestWarehouse};
 
 /// Returns a warehouse with empty tables, and a dataset in this codec that is always built from the same
 /// input.
 fn warehouse_with_dataset(codec: &str, codecs: Codecs) -> TestWarehouse {
-    let warehouse = TestWarehouse::with_codecs(Mode::Redshift, codecs);
+    let warehouse = TestWarehouse::with_codecs(WarehouseKind::Redshift, codecs);
     warehouse
         .run_command(&["create-tables", "--quiet"])
         .assert_success();

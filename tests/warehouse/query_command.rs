@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::redshift_simulator::Mode;
+use crate::redshift_simulator::WarehouseKind;
 use crate::saved_queries::warehouse_with_plays;
 use crate::support::test_warehouse::{CommandOutput, TestWarehouse};
 
@@ -120,7 +120,7 @@ fn text_is_exact_in_csv_and_json_and_sanitized_in_table() {
 
 #[test]
 fn empty_result_is_valid() {
-    let warehouse = TestWarehouse::new(Mode::Postgres);
+    let warehouse = TestWarehouse::new(WarehouseKind::Postgres);
     for name in QUERY_NAMES {
         let ask = |form: &[&str]| {
             warehouse
@@ -208,7 +208,7 @@ fn invalid_usage_is_rejected() {
 
 #[test]
 fn failure_prints_one_line() {
-    let warehouse = TestWarehouse::without_tables(Mode::Postgres);
+    let warehouse = TestWarehouse::without_tables(WarehouseKind::Postgres);
     for form in [&[][..], &["--csv"], &["--json"]] {
         let ended = warehouse.run_command(&[&["query", "plays-by-hour"], form].concat());
         assert_eq!(ended.stdout, "");

@@ -1,11 +1,11 @@
 //! Loads that are rejected: the warehouse stays unchanged.
 
-use crate::redshift_simulator::Mode;
+use crate::redshift_simulator::WarehouseKind;
 use crate::support::table_rows::assert_tables_eq;
 use crate::support::test_warehouse::{CommandOutput, TestWarehouse};
 
-fn warehouse_with_dataset(mode: Mode) -> TestWarehouse {
-    let warehouse = TestWarehouse::new(mode);
+fn warehouse_with_dataset(kind: WarehouseKind) -> TestWarehouse {
+    let warehouse = TestWarehouse::new(kind);
     let sizes = [
         "--events", "500", "--songs", "50", "--users", "9", "--files", "3", "--seed", "5",
     ];
@@ -16,7 +16,7 @@ fn warehouse_with_dataset(mode: Mode) -> TestWarehouse {
 
 #[test]
 fn missing_or_changed_tables_are_rejected() {
-    let warehouse = warehouse_with_dataset(Mode::Postgres);
+    let warehouse = warehouse_with_dataset(WarehouseKind::Postgres);
     let changes: [(&str, &[&str]); 7] = [
         (
             "ALTER TABLE artists ALTER name TYPE VARCHAR(9)",
@@ -64,7 +64,7 @@ fn missing_or_changed_tables_are_rejected() {
 
 #[test]
 fn incomplete_dataset_is_rejected() {
-    let warehouse = warehouse_with_dataset(Mode::Postgres);
+    let warehouse = warehouse_with_dataset(WarehouseKind::Postgres);
     warehouse
         .load_dataset("nowhere")
         .assert_failure(1, &["nowhere"]);
@@ -123,7 +123,7 @@ fn incomplete_dataset_is_rejected() {
 
 #[test]
 fn dropping_rows_requires_confirmation() {
-    let warehouse = warehouse_with_dataset(Mode::Postgres);
+    let warehouse = warehouse_with_dataset(WarehouseKind::Postgres);
     let create = |more: &[&str]| {
         let mut command = warehouse.warehouse_command(&["create-tables", "--quiet"]);
         CommandOutput::run(command.args(more))
@@ -151,7 +151,7 @@ fn dropping_rows_requires_confirmation() {
 
 #[test]
 fn dry_run_prints_sql_in_order_without_connecting() {
-    let warehouse = warehouse_with_dataset(Mode::Postgres);
+    let warehouse = warehouse_with_dataset(WarehouseKind::Postgres);
     let nowhere = "postgres://someone@127.0.0.1:1/none";
     let print = |arguments: &[&str]| {
         let mut command = warehouse.sparkify(arguments);
@@ -207,7 +207,7 @@ fn dry_run_prints_sql_in_order_without_connecting() {
 /// The one-line message quotes the load error views of Redshift.
 #[test]
 fn copy_error_quotes_load_error_views() {
-    let warehouse = warehouse_with_dataset(Mode::Redshift);
+    let warehouse = warehouse_with_dataset(WarehouseKind::Redshift);
     let folder = warehouse.dataset_dir("star");
     let manifest = folder.join("users.manifest");
     let good = std::fs::read_to_string(&manifest).unwrap();
@@ -246,14 +246,14 @@ fn copy_error_quotes_load_error_views() {
 /// Redshift loads from S3 only, and the URL scheme must match the kind of server.
 #[test]
 fn wrong_warehouse_kind_is_rejected() {
-    let warehouse = TestWarehouse::new(Mode::Redshift);
+    let warehouse = TestWarehouse::new(WarehouseKind::Redshift);
     let url = warehouse.url();
     let mut local = warehouse.sparkify(&["load", "--from", "star", "--warehouse", &url]);
     CommandOutput::run(&mut local).assert_failure(2, &["its COPY reads from S3"]);
     let url = warehouse.url().replacen("redshift", "postgres", 1);
     let mut wrong = warehouse.sparkify(&["create-tables", "--warehouse", &url]);
     CommandOutput::run(&mut wrong).assert_failure(1, &["it is Redshift", "redshift://"]);
-    let warehouse = TestWarehouse::new(Mode::Postgres);
+    let warehouse = TestWarehouse::new(WarehouseKind::Postgres);
     let url = warehouse.url().replacen("postgres", "redshift", 1);
     let mut wrong = warehouse.sparkify(&["create-tables", "--warehouse", &url]);
     wrong.env("PGSSLMODE", "disable");
@@ -264,7 +264,7 @@ fn wrong_warehouse_kind_is_rejected() {
 /// loading nothing.
 #[test]
 fn config_file_without_cluster_is_rejected() {
-    let warehouse = warehouse_with_dataset(Mode::Postgres);
+    let warehouse = warehouse_with_dataset(WarehouseKind::Postgres);
     warehouse.write_file("dwh.cfg", "[CLUSTR]\nHOST=localhost\n");
     let run = [
         "run",
@@ -296,7 +296,7 @@ fn config_file_without_cluster_is_rejected() {
 
 #[test]
 fn concurrent_create_tables_succeed() {
-    let warehouse = TestWarehouse::without_tables(Mode::Postgres);
+    let warehouse = TestWarehouse::without_tables(WarehouseKind::Postgres);
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
@@ -312,7 +312,7 @@ fn concurrent_create_tables_succeed() {
 /// The songs and logs of `[S3]` are the input of the run.
 #[test]
 fn run_works_from_config_file_alone() {
-    let warehouse = warehouse_with_dataset(Mode::Postgres);
+    let warehouse = warehouse_with_dataset(WarehouseKind::Postgres);
     let database = warehouse.database();
     warehouse.write_file(
         "dwh.cfg",

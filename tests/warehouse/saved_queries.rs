@@ -1,6 +1,6 @@
 //! Every saved query on a few plays, with results that were computed by hand.
 
-use crate::redshift_simulator::Mode;
+use crate::redshift_simulator::WarehouseKind;
 use crate::support::test_warehouse::TestWarehouse;
 
 /// Four users, three songs of two artists, and nine plays, four of which have a song:
@@ -45,7 +45,7 @@ INSERT INTO songplays (
 
 /// Returns a warehouse with these plays.
 pub fn warehouse_with_plays() -> TestWarehouse {
-    let warehouse = TestWarehouse::new(Mode::Postgres);
+    let warehouse = TestWarehouse::new(WarehouseKind::Postgres);
     warehouse.admin_client().batch_execute(PLAYS_SQL).unwrap();
     warehouse
 }

@@ -1,6 +1,6 @@
 //! Triggers and rules that drop or change written rows: the load fails and names the table.
 
-use crate::redshift_simulator::Mode;
+use crate::redshift_simulator::WarehouseKind;
 use crate::support::table_rows::assert_tables_eq;
 use crate::support::test_warehouse::TestWarehouse;
 
@@ -15,8 +15,8 @@ fn event(user: u32, ts: u32, level: &str) -> String {
 
 /// Returns a warehouse with the dataset `first` loaded, and a dataset `second` that adds rows to every table,
 /// and contains a smaller delivery of an event, a later event of a user, and the song of an existing play.
-fn warehouse_with_two_datasets(mode: Mode) -> TestWarehouse {
-    let warehouse = TestWarehouse::new(mode);
+fn warehouse_with_two_datasets(kind: WarehouseKind) -> TestWarehouse {
+    let warehouse = TestWarehouse::new(kind);
     let other = SONG.replace("1.5", "2.5").replace("\"S\"", "\"O\"");
     warehouse.write_file("first/songs/a.json", &other);
     let events = [event(1, 1000, "paid"), event(2, 1000, "paid")];
@@ -53,7 +53,7 @@ const DROP_ROW: &str = "RETURN NULL;";
 
 #[test]
 fn trigger_that_drops_or_changes_rows_fails_the_load() {
-    let warehouse = warehouse_with_two_datasets(Mode::Postgres);
+    let warehouse = warehouse_with_two_datasets(WarehouseKind::Postgres);
     let before = warehouse.warehouse_tables();
     let triggers = [
         ("songplays", "INSERT", DROP_ROW),
@@ -162,7 +162,7 @@ fn trigger_that_drops_or_changes_rows_fails_the_load() {
 /// A trigger that does not change rows does not fail the load.
 #[test]
 fn harmless_trigger_does_not_fail_the_load() {
-    let warehouse = warehouse_with_two_datasets(Mode::Postgres);
+    let warehouse = warehouse_with_two_datasets(WarehouseKind::Postgres);
     let body = "INSERT INTO seen VALUES (NEW.songplay_id); RETURN NEW;";
     let sql = trigger_sql("songplays", "BEFORE INSERT OR UPDATE", body);
     let mut client = warehouse.admin_client();
@@ -180,7 +180,7 @@ fn harmless_trigger_does_not_fail_the_load() {
 
 #[test]
 fn trigger_that_blocks_delete_fails_full_refresh() {
-    let warehouse = warehouse_with_two_datasets(Mode::Postgres);
+    let warehouse = warehouse_with_two_datasets(WarehouseKind::Postgres);
     let before = warehouse.warehouse_tables();
     let from = warehouse.out_location("star-second");
     let refresh = ["load", "--quiet", "--full-refresh", "--from", &from];
@@ -206,7 +206,7 @@ fn trigger_that_blocks_delete_fails_full_refresh() {
 /// A partition has triggers of its own.
 #[test]
 fn partition_trigger_is_detected() {
-    let warehouse = warehouse_with_two_datasets(Mode::Postgres);
+    let warehouse = warehouse_with_two_datasets(WarehouseKind::Postgres);
     let parts = "ALTER TABLE users RENAME TO old;
         CREATE TABLE users (LIKE old) PARTITION BY RANGE (user_id);
         CREATE TABLE some_users PARTITION OF users DEFAULT;
@@ -227,7 +227,7 @@ fn partition_trigger_is_detected() {
 /// Redshift has no triggers, but rows that are missing after the merge are detected.
 #[test]
 fn missing_rows_in_redshift_fail_the_load() {
-    let warehouse = warehouse_with_two_datasets(Mode::Redshift);
+    let warehouse = warehouse_with_two_datasets(WarehouseKind::Redshift);
     let before = warehouse.warehouse_tables();
     for table in ["songplays", "users", "songs", "artists", "time"] {
         let sql = trigger_sql(table, "BEFORE INSERT", DROP_ROW);

@@ -11,7 +11,7 @@ use super::lexer::{self, Statement};
 use super::pg_session::{PgSession, quote_literal};
 use super::protocol::{Message, SessionError, SessionResult, SqlError};
 use super::rules::{self, LastCopy};
-use super::{Isolation, Mode, SimulatorState, copy, ddl};
+use super::{Isolation, SimulatorState, WarehouseKind, copy, ddl};
 
 /// Responses are flushed when the buffer is larger than this.
 const FLUSH_BYTES: usize = 1 << 16;
@@ -62,7 +62,7 @@ impl ClientSession {
     }
 
     fn is_redshift(&self) -> bool {
-        self.shared.settings.mode == Mode::Redshift
+        self.shared.settings.kind == WarehouseKind::Redshift
     }
 
     /// Queues a response, and flushes a large buffer.

@@ -2,7 +2,7 @@
 //! rules of Redshift, and executes the accepted statements on a real PostgreSQL server.
 //!
 //! A lexer splits messages into statements, so that they can be counted, rejected, translated, and made to
-//! fail (see [`FaultInjector`]). With [`Mode::Postgres`] the same proxy runs in front of plain PostgreSQL
+//! fail (see [`FaultInjector`]). With [`WarehouseKind::Postgres`] the same proxy runs in front of plain PostgreSQL
 //! without the rules of Redshift.
 
 // Each test crate uses only some of the methods.
@@ -47,7 +47,7 @@ pub const PASSWORD: &str = "ThisWarehousePasswordMustNeverBeSeen1";
 
 /// The kind of warehouse that a server simulates.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Mode {
+pub enum WarehouseKind {
     /// Redshift, with all its rules.
     #[default]
     Redshift,
@@ -91,7 +91,7 @@ pub enum Codecs {
 /// The settings of a server.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
-    pub mode: Mode,
+    pub kind: WarehouseKind,
     pub method: AuthMethod,
     pub isolation: Isolation,
     /// The directory with one directory for each bucket, in which the files are the objects.
@@ -133,7 +133,7 @@ impl RedshiftSimulator {
     /// Starts a server on a database, which must be empty for Redshift.
     pub fn start_on(behind: Database, settings: Settings) -> Self {
         let mut keeper = behind.connect();
-        if settings.mode == Mode::Redshift {
+        if settings.kind == WarehouseKind::Redshift {
             keeper.batch_execute(include_str!("catalog.sql")).unwrap();
         }
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
@@ -165,9 +165,9 @@ impl RedshiftSimulator {
     /// Returns the URL for `--warehouse`, without the password: set PGPASSWORD to it.
     pub fn url(&self) -> String {
         let url = self.frontend_database.url();
-        match self.shared.settings.mode {
-            Mode::Redshift => url.replacen("postgres", "redshift", 1),
-            Mode::Postgres => url,
+        match self.shared.settings.kind {
+            WarehouseKind::Redshift => url.replacen("postgres", "redshift", 1),
+            WarehouseKind::Postgres => url,
         }
     }
 
@@ -308,7 +308,7 @@ impl SimulatorState {
             ("client_encoding", "UTF8"),
             ("application_name", parameter("application_name")),
         ];
-        if self.settings.mode == Mode::Redshift {
+        if self.settings.kind == WarehouseKind::Redshift {
             all.extend(redshift);
         }
         let mut backend = PgSession::connect(&self.backend_database, &all)?;
@@ -317,7 +317,7 @@ impl SimulatorState {
         let mut process = 0;
         for message in std::mem::take(&mut backend.startup_messages) {
             let [name] = message.texts();
-            let redshift = self.settings.mode == Mode::Redshift;
+            let redshift = self.settings.kind == WarehouseKind::Redshift;
             match (message.tag, name.as_str()) {
                 (b'S', "server_version") if redshift => {
                     Message::from_texts(b'S', &["server_version", "8.0.2"]).append_to(&mut out);

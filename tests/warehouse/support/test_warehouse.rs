@@ -12,7 +12,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::redshift_simulator::{
-    Codecs, FaultInjector, IAM_ROLE_ARN, Mode, PASSWORD, RedshiftSimulator, Settings,
+    Codecs, FaultInjector, IAM_ROLE_ARN, PASSWORD, RedshiftSimulator, Settings, WarehouseKind,
 };
 use crate::s3_server::server::S3Server;
 use crate::support::postgres_server::Database;
@@ -31,8 +31,8 @@ pub struct TestWarehouse {
 
 impl TestWarehouse {
     /// Creates a warehouse with all tables of the star schema, which are empty.
-    pub fn new(mode: Mode) -> Self {
-        let warehouse = Self::without_tables(mode);
+    pub fn new(kind: WarehouseKind) -> Self {
+        let warehouse = Self::without_tables(kind);
         warehouse
             .run_command(&["create-tables", "--quiet"])
             .assert_success();
@@ -40,17 +40,17 @@ impl TestWarehouse {
     }
 
     /// Creates a warehouse without tables.
-    pub fn without_tables(mode: Mode) -> Self {
-        Self::with_codecs(mode, Codecs::Documented)
+    pub fn without_tables(kind: WarehouseKind) -> Self {
+        Self::with_codecs(kind, Codecs::Documented)
     }
 
     /// Creates a warehouse without tables whose COPY reads Parquet in these codecs.
-    pub fn with_codecs(mode: Mode, codecs: Codecs) -> Self {
-        let s3 = (mode == Mode::Redshift).then(S3Server::start);
+    pub fn with_codecs(kind: WarehouseKind, codecs: Codecs) -> Self {
+        let s3 = (kind == WarehouseKind::Redshift).then(S3Server::start);
         let bucket = s3.as_ref().map(|s3| s3.bucket(BUCKET));
         let buckets = bucket.map(|bucket| bucket.parent().unwrap().to_owned());
         let cluster = RedshiftSimulator::start(Settings {
-            mode,
+            kind,
             buckets: buckets.unwrap_or_default(),
             codecs,
             ..Settings::default()
