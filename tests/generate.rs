@@ -93,7 +93,7 @@ fn summary_counts_match_the_files() -> TestResult {
         files.values().map(Vec::len).sum::<usize>() as u64,
         expected.input.bytes
     );
-    assert!(artists.len() < ids.len(), "some songs share an artist");
+    assert!(artists.len() < ids.len(), "no two songs share an artist");
 
     let (mut kept, mut filtered, mut matched) = (0, 0, 0);
     let (mut keys, mut users) = (BTreeSet::new(), BTreeSet::new());
@@ -110,11 +110,11 @@ fn summary_counts_match_the_files() -> TestResult {
         assert_eq!(
             record["itemInSession"].as_u64(),
             Some(*item),
-            "items count up in a session"
+            "items of a session are not consecutive"
         );
         *item += 1;
         let ts = record["ts"].as_u64().ok_or("ts")?;
-        assert!(ts >= last, "time goes forward");
+        assert!(ts >= last, "times are not ascending");
         last = ts;
         assert!(keys.insert(
             ["userId", "ts", "sessionId", "itemInSession"].map(|key| record[key].to_string())
@@ -215,7 +215,7 @@ fn edge_case_counts_reconcile_at_any_size() -> TestResult {
         assert!(logs.duplicates > 0 && logs.kept + logs.filtered >= events);
         assert!(
             events < 40_000 || logs.input.rejected * 200 < logs.input.records,
-            "rejects below 0.5 %"
+            "share of rejects"
         );
         let files = read_all(folder.path())?;
         let objects =
@@ -282,7 +282,7 @@ fn invalid_options_and_existing_paths_are_rejected() -> TestResult {
             "{error}"
         );
     }
-    assert_eq!(read_all(folder.path())?.len(), 1, "nothing was written");
+    assert_eq!(read_all(folder.path())?.len(), 1, "output was written");
     Ok(())
 }
 

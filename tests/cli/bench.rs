@@ -71,7 +71,10 @@ fn parse_counts_match_a_run() {
             (&"parse".into(), &1.into())
         );
         assert_eq!(found["path"], path);
-        assert_eq!(found["kind"], kind, "it is seen in the first record");
+        assert_eq!(
+            found["kind"], kind,
+            "the kind is detected from the first record"
+        );
         let (input, made) = (&found["input"], &made[&format!("{kind}s")]);
         for key in [
             "objects",
@@ -190,7 +193,10 @@ fn run_counts_match_a_run_and_leave_no_files() {
         }
         let sum: f64 = phases.iter().map(|p| p["seconds"].as_f64().unwrap()).sum();
         let all = result["seconds"].as_f64().unwrap();
-        assert!((sum - all).abs() < 1e-6, "phases {sum} make up {all}");
+        assert!(
+            (sum - all).abs() < 1e-6,
+            "phases add up to {sum}, not to {all}"
+        );
     }
     let share = found["serial"]["share"].as_f64().unwrap();
     assert!(share > 0.0 && share <= 1.0);

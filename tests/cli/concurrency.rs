@@ -62,10 +62,10 @@ fn concurrent_runs_publish_or_fail_on_the_lock() {
                 output.assert_failure(1, "another run is writing to star");
             }
         }
-        assert!(published > 0, "one of them came first");
+        assert!(published > 0, "no run succeeded");
         assert!(
             deterministic_files(&sandbox.path("star")) == expected,
-            "the star is whole"
+            "dataset is not the expected one"
         );
         sandbox.assert_no_staging_left();
     }
@@ -129,7 +129,7 @@ fn read_open_dataset(folder: &Path) -> (FileContents, Option<Value>) {
 /// Opens the directory once, and asserts that its files belong to one dataset, and that the dataset is
 /// complete if the directory was still published at the end.
 fn assert_consistent_read(out: &Path, known: &[KnownDataset]) {
-    let folder = File::open(out).expect("there is a star at every moment");
+    let folder = File::open(out).expect("a dataset exists at every moment");
     let held = format!("/proc/self/fd/{}", folder.as_raw_fd());
     let (files, records) = read_open_dataset(held.as_ref());
     let (now, then) = (fs::metadata(out).unwrap(), folder.metadata().unwrap());
@@ -140,9 +140,9 @@ fn assert_consistent_read(out: &Path, known: &[KnownDataset]) {
     };
     let names: Vec<_> = files.keys().collect();
     let of = known.iter().find(is_of);
-    let of = of.unwrap_or_else(|| panic!("a mix: {names:?} {records:?}"));
+    let of = of.unwrap_or_else(|| panic!("files of two datasets: {names:?} {records:?}"));
     if is_still_published {
-        assert!(records.is_some(), "no report");
+        assert!(records.is_some(), "report is missing");
         assert_eq!(names, of.files.keys().collect::<Vec<_>>());
     }
 }
@@ -162,7 +162,7 @@ fn reader_never_sees_a_mixed_dataset() {
         assert_ne!(
             Some(bytes),
             known[1].files.get(name),
-            "{name} tells nothing"
+            "{name} is equal in both datasets"
         );
     }
     let out = sandbox.path("star");

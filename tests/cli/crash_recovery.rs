@@ -79,7 +79,10 @@ impl KillTest {
 
         let left = ExpectedDataset::read(&self.sandbox.path("star"));
         let published = left == self.new_dataset;
-        assert!(published || left == self.initial_dataset, "neither star");
+        assert!(
+            published || left == self.initial_dataset,
+            "neither the old nor the new dataset"
+        );
         let next = self
             .sandbox
             .run(&self.old_input.songs, &self.old_input.logs, "star");

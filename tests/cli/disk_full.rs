@@ -111,11 +111,11 @@ fn full_disk_fails_the_run_and_keeps_the_old_dataset() {
             "{stderr}"
         );
         let kept = all_files(&sandbox.path(&format!("kept {size}")));
-        assert!(kept == all_files(&sandbox.path("star")), "the star changed");
+        assert!(kept == all_files(&sandbox.path("star")), "dataset changed");
         let next = deterministic_files(&sandbox.path(&format!("next {size}")));
         assert!(next == deterministic_files(&sandbox.path("expected")));
         let names = fs::read_to_string(sandbox.path(&format!("names {size}"))).unwrap();
-        assert_eq!(names, "star\nstar\n", "leavings");
+        assert_eq!(names, "star\nstar\n", "unexpected files on the disk");
     }
 }
 

@@ -96,7 +96,7 @@ fn objects_without_records_give_an_empty_dataset() {
         assert_eq!(report["tables"][table]["rows"], 0);
         assert_eq!(
             report["tables"][table]["files"], 1,
-            "readers want the columns"
+            "an empty table needs a file with its columns"
         );
     }
 }

@@ -159,6 +159,6 @@ fn stdout_write_error_fails_the_command() {
     }
     assert!(
         sandbox.path("star/_report.json").exists(),
-        "the star is whole"
+        "dataset is incomplete"
     );
 }

@@ -19,7 +19,7 @@ fn help_shows_examples() {
         assert!(examples.starts_with("  sparkify "), "{examples}");
         assert!(!output.stdout.contains('\x1b'));
         let wide = output.stdout.lines().find(|line| line.len() > 100);
-        assert_eq!(wide, None, "lines fit a terminal");
+        assert_eq!(wide, None, "line is too long for a terminal");
     }
 }
 
@@ -198,7 +198,10 @@ fn generate_rejects_s3_output() {
     sandbox
         .exec(&["generate", "--quiet", "--out", "s3://bucket/prefix"])
         .assert_usage_error("a folder is wanted");
-    assert!(!sandbox.path("s3:").exists(), "a folder of that name");
+    assert!(
+        !sandbox.path("s3:").exists(),
+        "a directory named s3: was created"
+    );
 }
 
 #[test]

@@ -226,5 +226,5 @@ fn run_never_mixes_versions_of_a_replaced_file() {
             }
         }
     });
-    assert!(failed_runs > 0, "none of {runs} runs was disturbed");
+    assert!(failed_runs > 0, "none of {runs} runs failed");
 }

@@ -88,7 +88,7 @@ pub fn decode(bytes: &[u8], schema: &'static RecordSchema, feed: FeedOptions) ->
     let mut has_more = true;
     loop {
         if needs_input {
-            assert!(has_more, "hungry at the end");
+            assert!(has_more, "NeedInput at end of input");
             if end - begin == capacity {
                 capacity *= 2;
             }
@@ -111,13 +111,13 @@ pub fn decode(bytes: &[u8], schema: &'static RecordSchema, feed: FeedOptions) ->
         };
         let progress = decoder.decode(chunk, segment_end);
         begin += progress.consumed;
-        assert!(begin <= end, "consumed what it was not given");
+        assert!(begin <= end, "consumed more than the chunk");
         needs_input = progress.status == DecodeStatus::NeedInput;
         match progress.status {
             DecodeStatus::NeedInput => {}
             DecodeStatus::BatchFull => {
                 decoded.batch_boundaries.push(begin);
-                assert!(decoder.rows() > 0, "full of nothing");
+                assert!(decoder.rows() > 0, "BatchFull without rows");
                 decoded.rows.extend(batch_rows(&decoder.finish().unwrap()));
             }
             DecodeStatus::SegmentEnd => {
@@ -130,7 +130,10 @@ pub fn decode(bytes: &[u8], schema: &'static RecordSchema, feed: FeedOptions) ->
                 if begin == bytes.len() && !has_more {
                     break;
                 }
-                assert!(begin as u64 >= segment_end, "done too early");
+                assert!(
+                    begin as u64 >= segment_end,
+                    "SegmentEnd before the end of the segment"
+                );
                 assert!(bytes[..begin].ends_with(b"\n") && bytes[begin] == b'{');
                 decoder.begin_segment(decoder.layout());
                 segment_end = (begin as u64).saturating_add(feed.segment_bytes);
@@ -147,7 +150,7 @@ pub fn decode(bytes: &[u8], schema: &'static RecordSchema, feed: FeedOptions) ->
     );
     assert_eq!(counts.rejected, decoded.rejects.len() as u64);
     assert_eq!(counts.kept, decoded.rows.len() as u64);
-    assert_eq!(line, count_newlines(bytes), "lines");
+    assert_eq!(line, count_newlines(bytes), "number of lines");
     for reject in &decoded.rejects {
         let start = reject.offset as usize;
         assert!(bytes[start..].starts_with(&reject.text), "text of a reject");
@@ -204,10 +207,7 @@ pub fn decode_record_ranges(bytes: &[u8]) -> Vec<Result<Range<usize>, Range<usiz
     let mut at = skip_separators(0);
     while at < bytes.len() {
         if let Some(reject) = rejects.next_if(|reject| reject.offset == at as u64) {
-            assert!(
-                !reject.is_truncated(),
-                "records are reconstructed from whole texts"
-            );
+            assert!(!reject.is_truncated(), "a truncated text cannot be located");
             let end = at + reject.text.len();
             found.push(Err(at..end));
             at = skip_separators(end);

@@ -75,7 +75,7 @@ fn assert_expected(checked: &VerifiedRun, expected: &Map<String, Value>) {
                     );
                 }
             }
-            other => panic!("a case says nothing with {other}"),
+            other => panic!("unknown key {other} in expected.json"),
         }
     }
     rejects("logs", "rejects");
@@ -153,7 +153,7 @@ fn table_rows(star: &Path, table: &str) -> Vec<Value> {
                 "month": r.month, "year": r.year, "weekday": r.weekday,
             })
         }),
-        other => panic!("no table {other}"),
+        other => panic!("unknown table {other}"),
     }
 }
 

@@ -16,7 +16,7 @@ fn case_dir(name: &str) -> Option<PathBuf> {
         return None;
     }
     let case = cases.join(name);
-    assert!(case.is_dir(), "{} is absent", case.display());
+    assert!(case.is_dir(), "{} does not exist", case.display());
     Some(case)
 }
 

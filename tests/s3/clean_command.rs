@@ -157,7 +157,10 @@ fn clean_removes_abandoned_runs_and_keeps_newest_complete_runs() {
         3
     );
     assert!(text.contains(" under way? "), "{text}");
-    assert!(server.objects("music") == all, "shown, not done");
+    assert!(
+        server.objects("music") == all,
+        "objects were removed without confirmation"
+    );
     assert_eq!(
         server.request_count(&RequestMatcher::operation(Operation::Delete)),
         0
@@ -391,7 +394,7 @@ fn report_is_removed_first() {
     write_complete_run(&star, &old);
     let words = [&*format!("{OUT_URL}/{old}/_report.json"), "s3:DeleteObject"];
     run_sparkify(&server, &["clean", OUT_URL, "--keep", "1", "--yes"]).assert_failure(&words);
-    assert_eq!(server.objects("music").len(), 6, "all of it is there");
+    assert_eq!(server.objects("music").len(), 6, "objects were removed");
 }
 
 #[test]
@@ -456,15 +459,12 @@ fn killed_run_is_removed_once_abandoned() {
     }
     let clean = ["clean", OUT_URL, "--yes"];
     let shown = clean_json(&server, &clean);
-    assert_eq!(shown["keep"][0]["state"], "recent", "it works on");
+    assert_eq!(shown["keep"][0]["state"], "recent", "run in progress");
     child.kill().unwrap();
     child.wait().unwrap();
 
     let before = server.objects("music").len();
-    assert!(
-        before > 2 + 5,
-        "its parts and manifests are there: {before}"
-    );
+    assert!(before > 2 + 5, "parts and manifests are missing: {before}");
     clean_json(&server, &clean);
     assert_eq!(server.objects("music").len(), before);
     // A run younger than 15 minutes is always kept.
@@ -476,7 +476,11 @@ fn killed_run_is_removed_once_abandoned() {
     assert_eq!(server.objects("music").len(), before);
     server.backdate(&star, Duration::from_secs(60));
     clean_json(&server, &at_once);
-    assert_eq!(server.objects("music").len(), 2, "the input");
+    assert_eq!(
+        server.objects("music").len(),
+        2,
+        "objects other than the input"
+    );
 }
 
 #[test]

@@ -87,7 +87,7 @@ fn each_run_becomes_latest() {
     for _ in 0..3 {
         CommandOutput::run(&mut run_command(&server)).assert_success();
         let id = latest_run(&server).map(|run| run.id);
-        assert!(id > before, "{id:?} behind {before:?}");
+        assert!(id > before, "{id:?} is not newer than {before:?}");
         before = id;
     }
     assert_eq!(run_ids(&server, BUCKET, "star").len(), 3);
@@ -115,7 +115,7 @@ fn newer_run_published_meanwhile_stays_latest() {
         let newer = "29990101T000000000Z-00000000";
         assert_eq!(latest_run_id(&bucket), newer);
         let [.., this, last] = &published_run_ids(&bucket)[..] else {
-            panic!("two runs are published");
+            panic!("expected two published runs");
         };
         assert_eq!(last, newer);
         let words = [
@@ -167,7 +167,7 @@ fn manually_set_latest_run_counts_as_newest() {
         CommandOutput::run(&mut run_command(&server)).assert_success();
     }
     let [first, second] = &published_run_ids(&bucket)[..] else {
-        panic!("two runs are published");
+        panic!("expected two published runs");
     };
     let path = bucket.join("star/latest.json");
     let json = std::fs::read_to_string(&path).unwrap();

@@ -147,7 +147,11 @@ fn local_output_is_described_but_not_created() {
     assert_eq!(dry("star").json()["out"], is_new);
     let below = format!("{}, a new folder", name("not/yet/star"));
     assert_eq!(dry("not/yet/star").json()["out"], below);
-    assert_eq!(fs::read_dir(at).unwrap().count(), 2, "songs and logs");
+    assert_eq!(
+        fs::read_dir(at).unwrap().count(),
+        2,
+        "files other than the input"
+    );
 
     fs::create_dir(at.join("empty")).unwrap();
     let is_empty = format!("{}, an empty folder", name("empty"));

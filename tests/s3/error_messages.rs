@@ -126,7 +126,11 @@ fn denied_latest_json_read_fails_before_reading_input() {
         server.request_count(&RequestMatcher::operation(Operation::Get)),
         1
     );
-    assert_eq!(server.objects("music").len(), 2, "the input");
+    assert_eq!(
+        server.objects("music").len(),
+        2,
+        "objects other than the input"
+    );
 }
 
 #[test]

@@ -283,9 +283,5 @@ fn only_objects_to_be_split_are_probed() {
     assert_eq!(report["logs"]["rejected"], 0);
     let small =
         server.requests(&RequestMatcher::operation(Operation::Get).with_key_suffix("07.json"));
-    assert_eq!(
-        small.len(),
-        1,
-        "no more than one request for a small object"
-    );
+    assert_eq!(small.len(), 1, "more than one request for a small object");
 }

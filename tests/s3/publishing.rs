@@ -22,7 +22,7 @@ fn only_run_dir(buckets: &Path) -> PathBuf {
         .filter(|path| path.is_dir())
         .collect();
     let [run] = &runs[..] else {
-        panic!("one run is expected: {runs:?}");
+        panic!("expected one run, found {runs:?}");
     };
     run.clone()
 }

@@ -163,7 +163,7 @@ fn encryption_headers_are_sent_only_when_creating_objects() {
     assert_eq!(
         common_header(&server, Operation::Put, sse),
         None,
-        "that of the bucket"
+        "the default of the bucket must apply"
     );
     let server = server_with_input(FaultPlan::new());
     run_sparkify(&server, &concat_args(&RUN_ARGS, &["--sse=AES256"])).assert_success();

@@ -73,7 +73,7 @@ fn successful_run_leaks_no_secret() {
     let token = |asked: &crate::s3_server::request::RecordedRequest| {
         asked.header("x-amz-security-token") == Some(TOKEN)
     };
-    assert!(asked.iter().all(token), "all are signed with it");
+    assert!(asked.iter().all(token), "a request lacks the session token");
     let objects = server.objects("music");
     assert!(objects.len() > 2 + 2 * 8);
     for (key, bytes) in objects {
@@ -210,7 +210,7 @@ fn no_flag_accepts_a_secret() {
         ] {
             assert!(
                 !help.contains(word),
-                "whoever lists processes would see it: {word}"
+                "arguments are visible in the process list: {word}"
             );
         }
     }
@@ -361,6 +361,6 @@ fn container_token_is_not_leaked() {
     let ended = run_with_tracing(&mut command).assert_failure(&["cannot use S3: no credentials"]);
     assert!(
         server.request_count(&RequestMatcher::any()) > 0,
-        "it was asked: {ended:?}"
+        "the endpoint received no request: {ended:?}"
     );
 }

@@ -29,7 +29,7 @@ fn config_for_port(port: u16) -> ConnectionConfig {
 #[track_caller]
 pub fn assert_open_fails(address: &ConnectionConfig, words: &[&str]) {
     let error = match Session::open(address) {
-        Ok(_) => panic!("{address} is open"),
+        Ok(_) => panic!("connected to {address}"),
         Err(error) => error.to_string(),
     };
     for words in words {

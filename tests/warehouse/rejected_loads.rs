@@ -162,7 +162,7 @@ fn dry_run_prints_sql_in_order_without_connecting() {
         let mut rest = text;
         for word in words {
             let Some((_, after)) = rest.split_once(word) else {
-                panic!("no {word} in its place in {text}");
+                panic!("{word} is missing or out of order in {text}");
             };
             rest = after;
         }

@@ -99,7 +99,7 @@ fn copy_columns_match_parquet() {
 fn verify_script_covers_every_column() {
     let [verify] = &split_statements(SqlTemplates::for_dialect(Dialect::Postgres).verify)[..]
     else {
-        panic!("verify.sql is one statement")
+        panic!("verify.sql must be one statement")
     };
     for (name, columns) in warehouse_tables() {
         let head = format!("SELECT '{name}' AS name");

@@ -68,13 +68,16 @@ impl DatasetSnapshot {
     /// Asserts that no byte has changed.
     #[track_caller]
     pub fn assert_unchanged(&self) {
-        assert!(all_files(&self.path) == self.files, "the star changed");
+        assert!(all_files(&self.path) == self.files, "dataset changed");
     }
 
     /// Asserts that another dataset has replaced it.
     #[track_caller]
     pub fn assert_replaced(&self) {
-        assert!(all_files(&self.path) != self.files, "the star is the old");
+        assert!(
+            all_files(&self.path) != self.files,
+            "dataset was not replaced"
+        );
     }
 }
 

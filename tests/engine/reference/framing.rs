@@ -153,7 +153,7 @@ fn parse_value(input: &[u8]) -> Result<usize, Error> {
     match values.next() {
         Some(Ok(_)) => Ok(values.byte_offset()),
         Some(Err(error)) => Err(error),
-        None => unreachable!("the input begins with a brace"),
+        None => unreachable!("the input starts with a brace"),
     }
 }
 

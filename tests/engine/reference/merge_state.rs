@@ -78,7 +78,7 @@ pub fn source_objects(
             object: object
                 .resolved_path
                 .to_str()
-                .expect("tests use UTF-8")
+                .expect("paths are UTF-8")
                 .to_owned(),
             etag: format!("{}-{nanoseconds}", metadata.len()),
             rows: kept.get(&object.key).copied().unwrap_or_default() as i64,

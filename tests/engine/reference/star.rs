@@ -61,7 +61,7 @@ fn cmp_content(a: &Event, b: &Event) -> Ordering {
         .then_with(|| {
             cmp_nulls_last(&song(a), &song(b), |a, b| {
                 // No length is NaN, and both zeros are equal.
-                a.partial_cmp(b).expect("lengths are numbers")
+                a.partial_cmp(b).expect("no length is NaN")
             })
         })
         .then(a.ts.cmp(&b.ts))
@@ -178,7 +178,7 @@ pub fn normalize_negative_zero(value: f64) -> f64 {
 
 /// Compares doubles, none of which is NaN: -0.0 equals 0.0.
 fn cmp_doubles(a: &f64, b: &f64) -> Ordering {
-    a.partial_cmp(b).expect("JSON has no NaN")
+    a.partial_cmp(b).expect("no JSON number is NaN")
 }
 
 pub fn songs(songs: &[SongRecord]) -> Vec<Song> {
@@ -239,7 +239,7 @@ pub fn time(events: &[Event]) -> Vec<Time> {
         .into_iter()
         .map(|start_time| {
             let at = DateTime::from_timestamp_micros(start_time)
-                .expect("checked to be in the years 1 to 9999");
+                .expect("the year was checked to be 1 to 9999");
             Time {
                 start_time,
                 hour: at.hour() as i16,

@@ -43,7 +43,7 @@ pub struct Fields<'a>(HashMap<Vec<u8>, &'a RawValue>);
 impl<'a> Fields<'a> {
     /// Parses a record, which must be one well-formed JSON object.
     pub fn parse(record: &'a str) -> Self {
-        serde_json::from_str(record).expect("the record was found well-formed")
+        serde_json::from_str(record).expect("the record is well-formed")
     }
 
     pub fn contains_key(&self, key: &str) -> bool {
@@ -107,8 +107,8 @@ impl<'de> Deserialize<'de> for StringBytes {
 
 /// Decodes a string, or returns `None` if it has a lone surrogate.
 fn decode_string(json: &str) -> Option<String> {
-    let StringBytes(bytes) =
-        StringBytes::deserialize(&mut Deserializer::from_str(json)).expect("a well-formed string");
+    let StringBytes(bytes) = StringBytes::deserialize(&mut Deserializer::from_str(json))
+        .expect("the string is well-formed");
     String::from_utf8(bytes).ok()
 }
 
@@ -163,7 +163,7 @@ pub fn double(value: Scalar) -> Result<Option<f64>, RejectReason> {
     let Some(text) = number_text(value)? else {
         return Ok(None);
     };
-    let value: f64 = text.parse().expect("Rust reads every JSON number");
+    let value: f64 = text.parse().expect("every JSON number parses as f64");
     if value.is_infinite() {
         return Err(RejectReason::Range);
     }

@@ -29,7 +29,7 @@ pub struct ConnectionClosed;
 
 impl std::fmt::Display for ConnectionClosed {
     fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        to.write_str("hung up by the test")
+        to.write_str("connection closed by the test")
     }
 }
 

@@ -119,7 +119,7 @@ impl S3Server {
     /// Creates a bucket if it does not exist, and returns its directory: every file in it is an object,
     /// whether a request or a test wrote it.
     pub fn bucket(&self, name: &str) -> PathBuf {
-        assert!(check_bucket_name(name), "S3 would not allow {name:?}");
+        assert!(check_bucket_name(name), "invalid bucket name {name:?}");
         let path = self.root.path().join(name);
         fs::create_dir_all(&path).unwrap();
         path

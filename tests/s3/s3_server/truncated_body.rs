@@ -104,7 +104,7 @@ impl hyper::body::Body for ResponseBody {
         };
         if cut.remaining == 0 {
             if cut.truncation == Truncation::Disconnect && cut.flushed {
-                return Poll::Ready(Some(Err("cut by the test".into())));
+                return Poll::Ready(Some(Err("truncated by the test".into())));
             }
             // hyper flushes the bytes only when the body is pending.
             if cut.truncation == Truncation::Disconnect {

@@ -77,7 +77,7 @@ impl CommandOutput {
         thread::spawn(move || sender.send(child.wait_with_output()));
         let Ok(output) = ended.recv_timeout(limit) else {
             kill(pid);
-            panic!("no end after {limit:?} of {command:?}");
+            panic!("timeout after {limit:?}: {command:?}");
         };
         let output = output.unwrap();
         let ended = Self {

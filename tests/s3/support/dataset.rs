@@ -71,7 +71,7 @@ impl Dataset {
             } else if name.ends_with(".parquet") {
                 parts.insert(name, bytes);
             } else {
-                assert!(name.starts_with("_rejects/"), "what is {name}?");
+                assert!(name.starts_with("_rejects/"), "unexpected file {name}");
                 let lines = String::from_utf8(bytes).unwrap();
                 let lines = lines.lines().map(|line| {
                     let mut reject = strip_location(line, inputs);
@@ -95,9 +95,9 @@ impl Dataset {
         let names = |star: &Self| star.parts.keys().cloned().collect::<Vec<_>>();
         assert_eq!(self.counts, other.counts, "{case}");
         assert_eq!(names(self), names(other), "{case}");
-        assert!(self.parts == other.parts, "{case}: other bytes");
+        assert!(self.parts == other.parts, "{case}: Parquet parts differ");
         assert_eq!(self.object_row_counts, other.object_row_counts, "{case}");
-        assert!(self.rejects == other.rejects, "{case}: other rejects");
+        assert!(self.rejects == other.rejects, "{case}: rejects differ");
     }
 }
 
@@ -123,7 +123,7 @@ fn strip_location(line: &str, inputs: &[&str]) -> Value {
     let mut below = inputs.iter().filter_map(|place| object.strip_prefix(place));
     let below = below
         .next()
-        .unwrap_or_else(|| panic!("{object} is not in {inputs:?}"));
+        .unwrap_or_else(|| panic!("{object} is not below {inputs:?}"));
     reject["object"] = below.into();
     reject
 }
@@ -162,7 +162,8 @@ impl PublishedRun {
         assert_eq!(parse(&files["_report.json"])["run"], id);
         for table in TABLE_DIRS {
             let manifest = files.remove(&format!("{table}.manifest"));
-            let manifest = parse(&manifest.unwrap_or_else(|| panic!("no {table}.manifest")));
+            let manifest =
+                parse(&manifest.unwrap_or_else(|| panic!("{table}.manifest is missing")));
             assert_eq!(
                 manifest,
                 expected_manifest(&files, table, &format!("s3://{bucket}/{home}"))

@@ -74,7 +74,7 @@ pub fn parse_copy(statement: &Statement) -> Result<CopyStatement, SqlError> {
         }
     }
     if !parquet {
-        let message = "the stand-in loads FORMAT AS PARQUET only";
+        let message = "the simulator supports FORMAT AS PARQUET only";
         return Err(SqlError::unsupported(message));
     }
     if let Some(clause) = unsupported {

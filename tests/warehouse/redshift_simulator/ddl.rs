@@ -102,7 +102,7 @@ pub fn translate_add_column(statement: &Statement) -> ParseResult<Option<String>
     for words in [&["constraint"][..], &["primary"], &["foreign"], &["unique"]] {
         if parser.accept(words) {
             return Err(SqlError::unsupported(
-                "keys are not added to tables by the stand-in",
+                "the simulator does not support adding keys to tables",
             ));
         }
     }

@@ -83,7 +83,7 @@ impl PostgresServer {
             // Ctrl-C must only reach the test process; the supervisor waits for its end.
             .process_group(0)
             .spawn()
-            .expect("sh is there");
+            .expect("cannot start sh");
         let mut responses = BufReader::new(supervisor.stdout.take().unwrap());
         let mut ports = supervisor.stdin.take().unwrap();
 
@@ -94,7 +94,7 @@ impl PostgresServer {
             writeln!(ports, "{port}").unwrap();
             is_ready(&mut responses).then_some(port)
         });
-        let port = port.unwrap_or_else(|| panic!("PostgreSQL does not start:\n{}", log()));
+        let port = port.unwrap_or_else(|| panic!("PostgreSQL did not start:\n{}", log()));
         Self {
             port,
             folder,
@@ -282,7 +282,7 @@ fn dropped_server_leaves_nothing() {
     let (folder, port) = (server.dir().to_owned(), server.port);
     drop(server);
     assert!(!folder.exists());
-    TcpListener::bind(("127.0.0.1", port)).expect("nobody listens there any more");
+    TcpListener::bind(("127.0.0.1", port)).expect("the port is still in use");
 }
 
 /// A killed test process closes the pipe of the supervisor, of which it has the only write end.

@@ -122,7 +122,7 @@ pub fn assert_tables_eq(found: &TableRows, expected: &TableRows) {
         let differs = found.iter().zip(expected).find(|(a, b)| a != b);
         assert!(
             differs.is_none() && found.len() == expected.len(),
-            "{name}: {} rows and not {}; the first difference: {differs:?}",
+            "{name}: found {} rows, expected {}; first difference: {differs:?}",
             found.len(),
             expected.len()
         );
