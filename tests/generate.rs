@@ -272,13 +272,13 @@ fn invalid_options_and_existing_paths_are_rejected() -> TestResult {
     }
     let file = folder.path().join("something");
     fs::write(&file, "")?;
-    for taken in [folder.path(), file.as_path()] {
-        let error = generate(taken, &options(1, 1, 1, 1), &mut |_, _| {})
+    for existing in [folder.path(), file.as_path()] {
+        let error = generate(existing, &options(1, 1, 1, 1), &mut |_, _| {})
             .err()
             .ok_or("accepted")?;
         assert_eq!(error.kind(), ErrorKind::AlreadyExists);
         assert!(
-            error.to_string().contains(&taken.display().to_string()),
+            error.to_string().contains(&existing.display().to_string()),
             "{error}"
         );
     }

@@ -62,7 +62,7 @@ fn assert_dir_empty(sandbox: &Sandbox, folder: &str) {
 #[test]
 fn parse_counts_match_a_run() {
     let sandbox = Sandbox::new();
-    let made = generate_edge_cases(&sandbox, 5000);
+    let generated = generate_edge_cases(&sandbox, 5000);
     for (path, kind) in [("made/log_data", "log"), ("made/song_data", "song")] {
         let found = bench_json(&sandbox, &["parse", path]);
         assert_eq!(found["status"], "ok");
@@ -75,7 +75,7 @@ fn parse_counts_match_a_run() {
             found["kind"], kind,
             "the kind is detected from the first record"
         );
-        let (input, made) = (&found["input"], &made[&format!("{kind}s")]);
+        let (input, generated) = (&found["input"], &generated[&format!("{kind}s")]);
         for key in [
             "objects",
             "ignored_objects",
@@ -84,7 +84,7 @@ fn parse_counts_match_a_run() {
             "rejected",
             "rejected_by_reason",
         ] {
-            assert_eq!(input[key], made[key], "{path}: {key}");
+            assert_eq!(input[key], generated[key], "{path}: {key}");
         }
         let sum: u64 = ["kept", "filtered", "rejected"]
             .map(|key| input[key].as_u64().unwrap())
@@ -153,10 +153,10 @@ fn parse_accepts_one_file_and_a_kind_flag() {
 #[test]
 fn run_counts_match_a_run_and_leave_no_files() {
     let sandbox = Sandbox::new();
-    let made = generate_data(&sandbox, "made", 5000, 3);
+    let generated = generate_data(&sandbox, "made", 5000, 3);
     let (songs, logs) = (
-        format!("--songs={}", made.songs),
-        format!("--logs={}", made.logs),
+        format!("--songs={}", generated.songs),
+        format!("--logs={}", generated.logs),
     );
     let before = all_files(&sandbox.path("made"));
     let found = bench_json(&sandbox, &["run", &songs, &logs]);
@@ -169,8 +169,8 @@ fn run_counts_match_a_run_and_leave_no_files() {
         assert_eq!(found[key], ran[key], "{key}");
     }
     assert_eq!(found["bench"], "run");
-    assert_eq!(found["songs_path"], made.songs);
-    assert_eq!(found["logs_path"], made.logs);
+    assert_eq!(found["songs_path"], generated.songs);
+    assert_eq!(found["logs_path"], generated.logs);
     let results = found["results"].as_array().unwrap();
     assert_eq!(results.len(), 2);
     for (result, threads) in results.iter().zip(1..) {

@@ -21,8 +21,8 @@ fn run_fails_while_another_holds_the_lock() {
     let (sandbox, snapshot) = Sandbox::with_dataset();
     // A running process holds this lock.
     sandbox.create_dir(".star.sparkify-staging");
-    let held = File::open(sandbox.path(".star.sparkify-staging")).unwrap();
-    held.lock().unwrap();
+    let staging_dir = File::open(sandbox.path(".star.sparkify-staging")).unwrap();
+    staging_dir.lock().unwrap();
     sandbox.run_with(&[]).assert_failure(
         1,
         "another run is writing to star; wait for it, or choose another --out",
@@ -30,7 +30,7 @@ fn run_fails_while_another_holds_the_lock() {
     snapshot.assert_unchanged();
     // Closing the file would not release the lock: a process that another test has just forked may have it
     // open too.
-    held.unlock().unwrap();
+    staging_dir.unlock().unwrap();
     sandbox.run_with(&[]).assert_success();
     snapshot.assert_replaced();
     sandbox.assert_no_staging_left();
@@ -78,21 +78,21 @@ struct KnownDataset {
 }
 
 impl KnownDataset {
-    fn read(folder: &Path) -> Self {
+    fn read(dir: &Path) -> Self {
         Self {
-            files: deterministic_files(folder),
-            records: read_report(folder)["logs"]["records"].clone(),
+            files: deterministic_files(dir),
+            records: read_report(dir)["logs"]["records"].clone(),
         }
     }
 }
 
 /// Returns everything that a reader finds in an open directory. The directory may be removed meanwhile, so
 /// files may be missing; `None` stands for a missing report.
-fn read_open_dataset(folder: &Path) -> (FileContents, Option<Value>) {
+fn read_open_dataset(dir: &Path) -> (FileContents, Option<Value>) {
     let mut files = FileContents::new();
     let mut records = None;
-    let list = |folder: &Path| -> Vec<_> {
-        match fs::read_dir(folder) {
+    let list = |dir: &Path| -> Vec<_> {
+        match fs::read_dir(dir) {
             Ok(entries) => entries.map(|entry| entry.unwrap()).collect(),
             Err(e) if e.kind() == ErrorKind::NotFound => Vec::new(),
             Err(e) => panic!("{e}"),
@@ -105,7 +105,7 @@ fn read_open_dataset(folder: &Path) -> (FileContents, Option<Value>) {
     };
     let mut below = vec![String::new()];
     while let Some(above) = below.pop() {
-        for entry in list(&folder.join(&above)) {
+        for entry in list(&dir.join(&above)) {
             let name = format!("{above}{}", entry.file_name().into_string().unwrap());
             if entry.file_type().unwrap().is_dir() {
                 below.push(format!("{name}/"));
@@ -129,21 +129,21 @@ fn read_open_dataset(folder: &Path) -> (FileContents, Option<Value>) {
 /// Opens the directory once, and asserts that its files belong to one dataset, and that the dataset is
 /// complete if the directory was still published at the end.
 fn assert_consistent_read(out: &Path, known: &[KnownDataset]) {
-    let folder = File::open(out).expect("a dataset exists at every moment");
-    let held = format!("/proc/self/fd/{}", folder.as_raw_fd());
-    let (files, records) = read_open_dataset(held.as_ref());
-    let (now, then) = (fs::metadata(out).unwrap(), folder.metadata().unwrap());
+    let dir = File::open(out).expect("a dataset exists at every moment");
+    let open_dir = format!("/proc/self/fd/{}", dir.as_raw_fd());
+    let (files, records) = read_open_dataset(open_dir.as_ref());
+    let (now, then) = (fs::metadata(out).unwrap(), dir.metadata().unwrap());
     let is_still_published = (now.dev(), now.ino()) == (then.dev(), then.ino());
-    let is_of = |known: &&KnownDataset| {
-        let same = |(name, bytes): (&String, _)| known.files.get(name) == Some(bytes);
-        files.iter().all(same) && records.as_ref().is_none_or(|n| *n == known.records)
+    let is_consistent = |known: &&KnownDataset| {
+        let is_equal = |(name, bytes): (&String, _)| known.files.get(name) == Some(bytes);
+        files.iter().all(is_equal) && records.as_ref().is_none_or(|n| *n == known.records)
     };
     let names: Vec<_> = files.keys().collect();
-    let of = known.iter().find(is_of);
-    let of = of.unwrap_or_else(|| panic!("files of two datasets: {names:?} {records:?}"));
+    let matched = known.iter().find(is_consistent);
+    let matched = matched.unwrap_or_else(|| panic!("files of two datasets: {names:?} {records:?}"));
     if is_still_published {
         assert!(records.is_some(), "report is missing");
-        assert_eq!(names, of.files.keys().collect::<Vec<_>>());
+        assert_eq!(names, matched.files.keys().collect::<Vec<_>>());
     }
 }
 
@@ -151,13 +151,13 @@ fn assert_consistent_read(out: &Path, known: &[KnownDataset]) {
 fn reader_never_sees_a_mixed_dataset() {
     let sandbox = Sandbox::new();
     let inputs = [(2000, 1), (3000, 2)].map(|(events, seed)| {
-        let made = generate_data(&sandbox, &format!("input-{seed}"), events, seed);
+        let generated = generate_data(&sandbox, &format!("input-{seed}"), events, seed);
         sandbox
-            .run(&made.songs, &made.logs, "star")
+            .run(&generated.songs, &generated.logs, "star")
             .assert_success();
-        (made, KnownDataset::read(&sandbox.path("star")))
+        (generated, KnownDataset::read(&sandbox.path("star")))
     });
-    let (made, known): (Vec<_>, Vec<_>) = inputs.into_iter().unzip();
+    let (generated, known): (Vec<_>, Vec<_>) = inputs.into_iter().unzip();
     for (name, bytes) in &known[0].files {
         assert_ne!(
             Some(bytes),
@@ -177,9 +177,9 @@ fn reader_never_sees_a_mixed_dataset() {
         }
         // The readers must stop even if an assertion fails.
         let runs = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            for made in made.iter().cycle().take(40) {
+            for generated in generated.iter().cycle().take(40) {
                 sandbox
-                    .run(&made.songs, &made.logs, "star")
+                    .run(&generated.songs, &generated.logs, "star")
                     .assert_success();
             }
         }));

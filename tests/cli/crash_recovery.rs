@@ -47,9 +47,9 @@ impl KillTest {
         let sandbox = Sandbox::new();
         let old = generate_data(&sandbox, "old", 1000, 1);
         let new = generate_data(&sandbox, "new", events, 2);
-        let began = Instant::now();
+        let start = Instant::now();
         sandbox.run(&new.songs, &new.logs, "star").assert_success();
-        let whole = began.elapsed();
+        let whole = start.elapsed();
         let new_star = ExpectedDataset::read(&sandbox.path("star"));
         sandbox.run(&old.songs, &old.logs, "star").assert_success();
         let old_star = ExpectedDataset::read(&sandbox.path("star"));
@@ -156,8 +156,8 @@ fn run_killed_while_publishing_leaves_one_dataset() {
 
 /// Waits by spinning, because a sleep of microseconds is not precise enough.
 fn spin_for(duration: Duration) {
-    let began = Instant::now();
-    while began.elapsed() < duration {
+    let start = Instant::now();
+    while start.elapsed() < duration {
         std::hint::spin_loop();
     }
 }

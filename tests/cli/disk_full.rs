@@ -110,8 +110,11 @@ fn full_disk_fails_the_run_and_keeps_the_old_dataset() {
             stderr.contains("; free some space and run again"),
             "{stderr}"
         );
-        let kept = all_files(&sandbox.path(&format!("kept {size}")));
-        assert!(kept == all_files(&sandbox.path("star")), "dataset changed");
+        let remaining = all_files(&sandbox.path(&format!("kept {size}")));
+        assert!(
+            remaining == all_files(&sandbox.path("star")),
+            "dataset changed"
+        );
         let next = deterministic_files(&sandbox.path(&format!("next {size}")));
         assert!(next == deterministic_files(&sandbox.path("expected")));
         let names = fs::read_to_string(sandbox.path(&format!("names {size}"))).unwrap();

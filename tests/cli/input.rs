@@ -192,11 +192,11 @@ fn listed_extensions_are_capped_in_summary_and_report() {
                 .0004 1, .0005 1, .0006 1, .0007 1, no extension 1, other extensions 1,190)\n";
     assert!(output.stderr.contains(line), "{output:?}");
     let report = read_report(&sandbox.path("star"));
-    let endings = report["logs"]["ignored_extensions"].as_object().unwrap();
-    assert_eq!(endings.len(), 52);
-    assert_eq!(endings["other extensions"], 1204 - 1 - 5 - 48);
-    assert_eq!(endings[".0501"], 3);
-    let counts = endings.values().map(|count| count.as_u64().unwrap());
+    let extensions = report["logs"]["ignored_extensions"].as_object().unwrap();
+    assert_eq!(extensions.len(), 52);
+    assert_eq!(extensions["other extensions"], 1204 - 1 - 5 - 48);
+    assert_eq!(extensions[".0501"], 3);
+    let counts = extensions.values().map(|count| count.as_u64().unwrap());
     assert_eq!(report["logs"]["ignored_objects"], counts.sum::<u64>());
 }
 
@@ -219,11 +219,11 @@ fn input_is_read_in_byte_order_of_keys() {
         sandbox.write(&format!("logs/{name}"), text);
     }
     sandbox.run_with(&[]).assert_success();
-    let star = sandbox.path("star");
+    let out_dir = sandbox.path("star");
     let mut expected = vec![order[0]];
     expected.extend(order);
-    assert_eq!(songplays_text_column(&star, "level"), expected);
-    assert_eq!(read_report(&star)["logs"]["duplicates"], order.len() - 1);
+    assert_eq!(songplays_text_column(&out_dir, "level"), expected);
+    assert_eq!(read_report(&out_dir)["logs"]["duplicates"], order.len() - 1);
 }
 
 #[test]
@@ -259,11 +259,15 @@ fn symlink_cycle_fails_the_run() {
             sandbox.symlink(link, to);
         }
         let output = sandbox.run_with(&[]).assert_failure(1, "cannot ");
-        let circle = [
+        let cycle_errors = [
             "Too many levels of symbolic links",
             "a link probably leads back up",
         ];
-        assert!(circle.iter().any(|words| output.stderr.contains(words)));
+        assert!(
+            cycle_errors
+                .iter()
+                .any(|words| output.stderr.contains(words))
+        );
         snapshot.assert_unchanged();
         sandbox.assert_no_staging_left();
     }

@@ -109,10 +109,10 @@ fn songs_and_logs_have_separate_reject_limits() {
 #[test]
 fn reject_limit_counts_bytes() {
     let (sandbox, snapshot) = Sandbox::with_dataset();
-    let good = events(0..200);
-    let bad = format!("{{\"ts\": {}\n", "x".repeat(good.len()));
-    sandbox.write("logs/a.json", good.clone() + &bad);
-    let all = good.len() + bad.len();
+    let valid_events = events(0..200);
+    let bad = format!("{{\"ts\": {}\n", "x".repeat(valid_events.len()));
+    sandbox.write("logs/a.json", valid_events.clone() + &bad);
+    let all = valid_events.len() + bad.len();
     sandbox
         .run_with(&[])
         .assert_failure(3, "tolerates: ")
@@ -130,7 +130,7 @@ fn reject_limit_counts_bytes() {
     let logs = &read_report(&sandbox.path("star"))["logs"];
     assert_eq!(logs["rejected"], 1);
     assert_eq!(logs["decompressed_bytes"], all);
-    assert!(logs["rejected_bytes"].as_u64().unwrap() as usize >= good.len());
+    assert!(logs["rejected_bytes"].as_u64().unwrap() as usize >= valid_events.len());
 }
 
 #[test]

@@ -12,8 +12,8 @@ use crate::support::sandbox::{CommandOutput, Sandbox};
 const NOT_UTF8: &[u8] = b"caf\xe9";
 
 /// Returns a path whose file name ends in a lone Latin-1 byte and `extension`.
-fn latin1_path(sandbox: &Sandbox, folder: &str, ending: &str) -> PathBuf {
-    let name = [NOT_UTF8, ending.as_bytes()].concat();
+fn latin1_path(sandbox: &Sandbox, folder: &str, extension: &str) -> PathBuf {
+    let name = [NOT_UTF8, extension.as_bytes()].concat();
     sandbox.path(folder).join(OsStr::from_bytes(&name))
 }
 

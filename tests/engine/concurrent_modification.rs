@@ -210,17 +210,17 @@ fn run_never_mixes_versions_of_a_replaced_file() {
         while failed_runs < 5 && started.elapsed() < Duration::from_secs(20) {
             runs += 1;
             let out = TempDir::new().unwrap();
-            let star = out.path().join("star");
-            match pipeline::run(&config(&star), &Progress::silent()) {
+            let out_dir = out.path().join("star");
+            match pipeline::run(&config(&out_dir), &Progress::silent()) {
                 Ok(_) => {
-                    let plays = read_output::songplays(&star);
+                    let plays = read_output::songplays(&out_dir);
                     assert_eq!(plays.len(), 500);
                     assert!(plays.iter().all(|play| play.level == plays[0].level));
                 }
                 Err(error) => {
                     let error = error.error.to_string();
                     assert!(error.contains("changed while the run read it"), "{error}");
-                    assert!(!star.exists());
+                    assert!(!out_dir.exists());
                     failed_runs += 1;
                 }
             }

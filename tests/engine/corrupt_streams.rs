@@ -108,27 +108,27 @@ proptest! {
     fn corrupt_stream_matches_reference_at_any_chunk_size(
         kind in 0usize..3,
         parts in vec(prop_oneof![1u64..20, 200u64..900], 1..3),
-        blow in mutation(),
-        where_ in any::<Index>(),
+        mutation in mutation(),
+        position in any::<Index>(),
         bit in 0u32..8,
     ) {
-        let ending = ["gz", "bz2", "zst"][kind];
-        let pack = [gzip, bzip2, zstd][kind];
+        let extension = ["gz", "bz2", "zst"][kind];
+        let compress = [gzip, bzip2, zstd][kind];
         let mut stored = Vec::new();
         for part in parts {
-            stored.extend(pack(&noisy_log(part)));
+            stored.extend(compress(&noisy_log(part)));
         }
-        match blow {
+        match mutation {
             // One bit anywhere, most often in the middle of a block.
             Mutation::XorByte(..) => {
-                let at = where_.index(stored.len());
+                let at = position.index(stored.len());
                 stored[at] ^= 1 << bit;
             }
-            blow => blow.apply(&mut stored),
+            mutation => mutation.apply(&mut stored),
         }
         let input = TestInput::new();
         input.write("songs/a.json", SONG);
-        input.write(&format!("logs/a.json.{ending}"), &stored);
+        input.write(&format!("logs/a.json.{extension}"), &stored);
         // A run fails if no record can be read, so this object provides one.
         input.write("logs/b.json", "{}");
         run_and_compare_input(&input);

@@ -81,7 +81,7 @@ pub fn decode(bytes: &[u8], schema: &'static RecordSchema, feed: FeedOptions) ->
         batch_boundaries: Vec::new(),
         layout: None,
     };
-    let (mut begin, mut end, mut capacity) = (0, 0, feed.chunk_bytes);
+    let (mut start, mut end, mut capacity) = (0, 0, feed.chunk_bytes);
     let (mut line, mut needs_input) = (0, true);
     let mut segment_end = feed.segment_bytes;
     let mut padded = Vec::new();
@@ -89,34 +89,34 @@ pub fn decode(bytes: &[u8], schema: &'static RecordSchema, feed: FeedOptions) ->
     loop {
         if needs_input {
             assert!(has_more, "NeedInput at end of input");
-            if end - begin == capacity {
+            if end - start == capacity {
                 capacity *= 2;
             }
-            let read = (capacity - (end - begin)).min(bytes.len() - end);
+            let read = (capacity - (end - start)).min(bytes.len() - end);
             end += read;
             has_more = end < bytes.len() || (feed.late_eof && read > 0);
         }
         padded.clear();
-        padded.extend_from_slice(&bytes[begin..end]);
-        padded.resize(end - begin + PADDING, 0);
+        padded.extend_from_slice(&bytes[start..end]);
+        padded.resize(end - start + PADDING, 0);
         let chunk = Chunk {
             padded: &padded,
-            len: end - begin,
-            offset: begin as u64,
+            len: end - start,
+            offset: start as u64,
             input_state: if has_more {
                 InputState::More
             } else {
                 InputState::Eof
             },
         };
-        let progress = decoder.decode(chunk, segment_end);
-        begin += progress.consumed;
-        assert!(begin <= end, "consumed more than the chunk");
-        needs_input = progress.status == DecodeStatus::NeedInput;
-        match progress.status {
+        let result = decoder.decode(chunk, segment_end);
+        start += result.consumed;
+        assert!(start <= end, "consumed more than the chunk");
+        needs_input = result.status == DecodeStatus::NeedInput;
+        match result.status {
             DecodeStatus::NeedInput => {}
             DecodeStatus::BatchFull => {
-                decoded.batch_boundaries.push(begin);
+                decoded.batch_boundaries.push(start);
                 assert!(decoder.rows() > 0, "BatchFull without rows");
                 decoded.rows.extend(batch_rows(&decoder.finish().unwrap()));
             }
@@ -127,16 +127,16 @@ pub fn decode(bytes: &[u8], schema: &'static RecordSchema, feed: FeedOptions) ->
                 });
                 decoded.rejects.extend(found);
                 line += decoder.newlines();
-                if begin == bytes.len() && !has_more {
+                if start == bytes.len() && !has_more {
                     break;
                 }
                 assert!(
-                    begin as u64 >= segment_end,
+                    start as u64 >= segment_end,
                     "SegmentEnd before the end of the segment"
                 );
-                assert!(bytes[..begin].ends_with(b"\n") && bytes[begin] == b'{');
+                assert!(bytes[..start].ends_with(b"\n") && bytes[start] == b'{');
                 decoder.begin_segment(decoder.layout());
-                segment_end = (begin as u64).saturating_add(feed.segment_bytes);
+                segment_end = (start as u64).saturating_add(feed.segment_bytes);
             }
         }
     }

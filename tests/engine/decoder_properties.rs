@@ -163,11 +163,11 @@ proptest! {
     #[test]
     fn doubles_match_the_standard_library(number in json_strategies::number()) {
         prop_assert!(lexer::is_number(number.as_bytes()));
-        let wanted: f64 = number.parse().unwrap();
+        let expected: f64 = number.parse().unwrap();
         match value::parse_double(number.as_bytes()) {
-            Ok(found) => prop_assert_eq!(found.to_bits(), wanted.to_bits()),
+            Ok(found) => prop_assert_eq!(found.to_bits(), expected.to_bits()),
             Err((reason, _)) => {
-                prop_assert!(wanted.is_infinite());
+                prop_assert!(expected.is_infinite());
                 prop_assert_eq!(reason, RejectReason::Range);
             }
         }
@@ -189,10 +189,10 @@ proptest! {
         let mut text = Vec::new();
         let found = without_detail(value::unescape(body.as_bytes(), &mut text));
         match serde_json::from_str::<String>(&format!("\"{body}\"")) {
-            Ok(wanted) => {
-                let nul = wanted.contains('\0');
+            Ok(expected) => {
+                let nul = expected.contains('\0');
                 prop_assert_eq!(found, if nul { Err(RejectReason::Nul) } else { Ok(()) });
-                prop_assert_eq!(text, wanted.into_bytes());
+                prop_assert_eq!(text, expected.into_bytes());
             }
             // The body is well-formed except for lone surrogates.
             Err(_) => prop_assert_eq!(found, Err(RejectReason::Encoding)),

@@ -104,18 +104,18 @@ struct OrderedTables {
 }
 
 fn ordered_tables(checked: &VerifiedRun) -> OrderedTables {
-    let star = checked.out.path().join("star");
-    let mut songplays = read_output::songplays(&star);
+    let out_dir = checked.out.path().join("star");
+    let mut songplays = read_output::songplays(&out_dir);
     songplays.sort_by_key(|row| row.songplay_id);
-    let state = read_output::merge_state(&star);
+    let state = read_output::merge_state(&out_dir);
     let mut keys = state.songplays;
     keys.sort_by_key(|row| row.songplay_id);
     OrderedTables {
         songplays,
         songplay_states: keys,
-        users: read_output::users(&star),
+        users: read_output::users(&out_dir),
         user_states: state.users,
-        time: read_output::time(&star),
+        time: read_output::time(&out_dir),
         matched_songplays: checked.report.matched_songplays,
     }
 }
@@ -200,12 +200,12 @@ fn hash_collisions_do_not_depend_on_order() {
         for row_group_rows in [1, 2] {
             let input = TestInput::with_log([a.as_str(), b].join("\n"));
             let checked = run_and_compare_sizes(&input, 2, sizes(None, 1 << 20, row_group_rows));
-            let star = ordered_tables(&checked);
-            let [songplay] = &star.songplays[..] else {
-                panic!("{star:?}")
+            let tables = ordered_tables(&checked);
+            let [songplay] = &tables.songplays[..] else {
+                panic!("{tables:?}")
             };
             assert_eq!(songplay.user_id, 18617);
-            assert_eq!((star.users.len(), star.time.len()), (2, 2));
+            assert_eq!((tables.users.len(), tables.time.len()), (2, 2));
         }
     }
 }

@@ -72,8 +72,8 @@ fn objects_shorter_than_a_magic_number_match_the_reference() {
     .iter()
     .enumerate()
     {
-        for ending in ["json", "json.gz", "json.bz2", "json.zst"] {
-            input.write(&format!("logs/{number}.{ending}"), bytes);
+        for extension in ["json", "json.gz", "json.bz2", "json.zst"] {
+            input.write(&format!("logs/{number}.{extension}"), bytes);
         }
     }
     for chunk_bytes in [1, 1000] {
@@ -96,8 +96,8 @@ fn unsupported_formats_are_rejected_despite_codec_extension() {
         b"\xff\x06\0\0sNaPpY",
     ];
     for (number, bytes) in formats.iter().enumerate() {
-        for ending in ["json", "json.gz", "json.bz2", "json.zst"] {
-            input.write(&format!("logs/{number}.{ending}"), bytes);
+        for extension in ["json", "json.gz", "json.bz2", "json.zst"] {
+            input.write(&format!("logs/{number}.{extension}"), bytes);
         }
     }
     for chunk_bytes in [1, 9, 1000] {

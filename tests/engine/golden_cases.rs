@@ -44,14 +44,14 @@ fn check_case(name: &str) {
 /// Asserts every cell, count and reject that a case names. If a case names rows of a table, or rejects, it
 /// must list all of them.
 fn assert_expected(checked: &VerifiedRun, expected: &Map<String, Value>) {
-    let star = checked.out.path().join("star");
+    let out_dir = checked.out.path().join("star");
     let report = serde_json::to_value(&checked.report).unwrap();
     let rejects = |kind, from: &str| {
         let none = Vec::new();
         let expected = expected.get(from).and_then(Value::as_array);
         assert_same_items(
             from,
-            &read_reject_lines(&star, kind),
+            &read_reject_lines(&out_dir, kind),
             expected.unwrap_or(&none),
         );
     };
@@ -70,7 +70,7 @@ fn assert_expected(checked: &VerifiedRun, expected: &Map<String, Value>) {
                 for (table, expected) in expected.as_object().unwrap() {
                     assert_same_items(
                         table,
-                        &table_rows(&star, table),
+                        &table_rows(&out_dir, table),
                         expected.as_array().unwrap(),
                     );
                 }
@@ -117,37 +117,37 @@ fn assert_named_cells(what: &str, found: &Value, expected: &Value) {
 }
 
 /// Returns the rows of a table, with times in microseconds since 1970.
-fn table_rows(star: &Path, table: &str) -> Vec<Value> {
+fn table_rows(out_dir: &Path, table: &str) -> Vec<Value> {
     fn all<T>(rows: Vec<T>, row: impl Fn(&T) -> Value) -> Vec<Value> {
         rows.iter().map(row).collect()
     }
     match table {
-        "songplays" => all(read_output::songplays(star), |r| {
+        "songplays" => all(read_output::songplays(out_dir), |r| {
             json!({
                 "songplay_id": r.songplay_id, "start_time": r.start_time, "user_id": r.user_id,
                 "level": r.level, "song_id": r.song_id, "artist_id": r.artist_id,
                 "session_id": r.session_id, "location": r.location, "user_agent": r.user_agent,
             })
         }),
-        "users" => all(read_output::users(star), |r| {
+        "users" => all(read_output::users(out_dir), |r| {
             json!({
                 "user_id": r.user_id, "first_name": r.first_name, "last_name": r.last_name,
                 "gender": r.gender, "level": r.level,
             })
         }),
-        "songs" => all(read_output::songs(star), |r| {
+        "songs" => all(read_output::songs(out_dir), |r| {
             json!({
                 "song_id": r.song_id, "title": r.title, "artist_id": r.artist_id,
                 "year": r.year, "duration": r.duration,
             })
         }),
-        "artists" => all(read_output::artists(star), |r| {
+        "artists" => all(read_output::artists(out_dir), |r| {
             json!({
                 "artist_id": r.artist_id, "name": r.name, "location": r.location,
                 "latitude": r.latitude, "longitude": r.longitude,
             })
         }),
-        "time" => all(read_output::time(star), |r| {
+        "time" => all(read_output::time(out_dir), |r| {
             json!({
                 "start_time": r.start_time, "hour": r.hour, "day": r.day, "week": r.week,
                 "month": r.month, "year": r.year, "weekday": r.weekday,

@@ -123,9 +123,9 @@ pub fn run_pipeline(
     songs: impl Into<reference::ReferenceInput>,
     logs: impl Into<reference::ReferenceInput>,
     out: &Path,
-    setting: RunOptions,
+    options: RunOptions,
 ) -> Report {
-    run_pipeline_skipping(songs, logs, out, setting, LoadedObjects::default())
+    run_pipeline_skipping(songs, logs, out, options, LoadedObjects::default())
 }
 
 /// Runs the pipeline without the logs in `loaded`.
@@ -133,10 +133,10 @@ pub fn run_pipeline_skipping(
     songs: impl Into<reference::ReferenceInput>,
     logs: impl Into<reference::ReferenceInput>,
     out: &Path,
-    setting: RunOptions,
+    options: RunOptions,
     loaded: LoadedObjects,
 ) -> Report {
-    let config = run_config(songs, logs, out, setting, loaded);
+    let config = run_config(songs, logs, out, options, loaded);
     pipeline::run(&config, &Progress::silent()).unwrap()
 }
 
@@ -145,7 +145,7 @@ pub fn run_config(
     songs: impl Into<reference::ReferenceInput>,
     logs: impl Into<reference::ReferenceInput>,
     out: &Path,
-    setting: RunOptions,
+    options: RunOptions,
     loaded: LoadedObjects,
 ) -> RunConfig {
     RunConfig {
@@ -153,13 +153,13 @@ pub fn run_config(
         logs: input_locations(logs.into()),
         out: Location::Local(out.to_owned()),
         s3: Default::default(),
-        threads: setting.threads,
+        threads: options.threads,
         max_rejects: MaxRejects::Percent(100.0),
         allow_empty: true,
         load_after_run: false,
         loaded_objects: loaded,
         compression: Default::default(),
-        sizes: setting.sizes,
+        sizes: options.sizes,
     }
 }
 
@@ -176,11 +176,11 @@ pub fn input_locations(input: reference::ReferenceInput) -> InputSpec {
 pub fn run_and_compare(
     songs: impl Into<reference::ReferenceInput>,
     logs: impl Into<reference::ReferenceInput>,
-    setting: RunOptions,
+    options: RunOptions,
 ) -> VerifiedRun {
     let (songs, logs) = (songs.into(), logs.into());
     let reference = reference::compute(songs.clone(), logs.clone()).unwrap();
-    run_and_compare_with(songs, logs, setting, reference)
+    run_and_compare_with(songs, logs, options, reference)
 }
 
 pub fn run_and_compare_input(input: &TestInput) -> VerifiedRun {
@@ -190,24 +190,28 @@ pub fn run_and_compare_input(input: &TestInput) -> VerifiedRun {
 pub fn run_and_compare_with(
     songs: impl Into<reference::ReferenceInput>,
     logs: impl Into<reference::ReferenceInput>,
-    setting: RunOptions,
+    options: RunOptions,
     reference: ReferenceOutput,
 ) -> VerifiedRun {
     let (songs, logs) = (&songs.into(), &logs.into());
     let out = TempDir::new().unwrap();
-    let star = out.path().join("star");
-    let report = run_pipeline(songs.clone(), logs.clone(), &star, setting);
+    let out_dir = out.path().join("star");
+    let report = run_pipeline(songs.clone(), logs.clone(), &out_dir, options);
 
     assert_same_rows(
         "songplays",
-        &read_output::songplays(&star),
+        &read_output::songplays(&out_dir),
         &reference.songplays,
     );
-    assert_same_rows("users", &read_output::users(&star), &reference.users);
-    assert_same_rows("songs", &read_output::songs(&star), &reference.songs);
-    assert_same_rows("artists", &read_output::artists(&star), &reference.artists);
-    assert_same_rows("time", &read_output::time(&star), &reference.time);
-    let (state, expected_state) = (read_output::merge_state(&star), &reference.merge_state);
+    assert_same_rows("users", &read_output::users(&out_dir), &reference.users);
+    assert_same_rows("songs", &read_output::songs(&out_dir), &reference.songs);
+    assert_same_rows(
+        "artists",
+        &read_output::artists(&out_dir),
+        &reference.artists,
+    );
+    assert_same_rows("time", &read_output::time(&out_dir), &reference.time);
+    let (state, expected_state) = (read_output::merge_state(&out_dir), &reference.merge_state);
     assert_same_rows(
         "source_objects",
         &state.source_objects,
@@ -222,10 +226,13 @@ pub fn run_and_compare_with(
         &expected_state.songplays,
     );
     assert_same_rejects(
-        &read_rejects(&star, "songs", songs),
+        &read_rejects(&out_dir, "songs", songs),
         &reference.song_rejects,
     );
-    assert_same_rejects(&read_rejects(&star, "logs", logs), &reference.log_rejects);
+    assert_same_rejects(
+        &read_rejects(&out_dir, "logs", logs),
+        &reference.log_rejects,
+    );
 
     let (s, l) = (&reference.song_counts, &reference.log_counts);
     let (songs, logs) = (&report.songs, &report.logs);
@@ -253,13 +260,13 @@ pub fn run_and_compare_with(
         (l.objects, l.ignored_objects, l.bytes, l.records, l.rejected)
     );
     assert_eq!(input.rejected_by_reason, l.rejected_by_reason);
-    for (input, lost) in [(songs, s.data_loss), (input, l.data_loss)] {
+    for (input, expected) in [(songs, s.data_loss), (input, l.data_loss)] {
         let found = DataLoss {
             decompressed_bytes: input.decompressed_bytes,
             rejected_bytes: input.rejected_bytes,
             unreadable_objects: input.unreadable_objects,
         };
-        assert_eq!(found, lost);
+        assert_eq!(found, expected);
     }
     assert_eq!(input.ignored_extensions, l.ignored_extensions);
     assert_eq!(
@@ -267,7 +274,7 @@ pub fn run_and_compare_with(
         (l.kept, l.filtered, l.duplicates)
     );
     assert_eq!(report.matched_songplays, reference.matched_songplays);
-    assert_report_reconciles(&report, &star);
+    assert_report_reconciles(&report, &out_dir);
     VerifiedRun {
         out,
         report,
@@ -276,7 +283,7 @@ pub fn run_and_compare_with(
 }
 
 /// Asserts that the counts add up, and that the report matches the files of the dataset.
-pub fn assert_report_reconciles(report: &Report, star: &Path) {
+pub fn assert_report_reconciles(report: &Report, out_dir: &Path) {
     let logs = &report.logs;
     assert_eq!(
         logs.input.records,
@@ -298,7 +305,7 @@ pub fn assert_report_reconciles(report: &Report, star: &Path) {
             name, dir: folder, ..
         } in tables
         {
-            let files = read_output::list_dir(&star.join(folder));
+            let files = read_output::list_dir(&out_dir.join(folder));
             let bytes: u64 = files.iter().map(|f| f.metadata().unwrap().len()).sum();
             assert_eq!(
                 (reported[*name].files, reported[*name].bytes),
@@ -307,7 +314,7 @@ pub fn assert_report_reconciles(report: &Report, star: &Path) {
             );
         }
     }
-    let state = read_output::merge_state(star);
+    let state = read_output::merge_state(out_dir);
     let kept: i64 = state.source_objects.iter().map(|object| object.rows).sum();
     assert_eq!(kept as u64, logs.kept + logs.duplicates);
     assert_eq!(state.source_objects.len() as u64, logs.input.objects);
@@ -319,7 +326,7 @@ pub fn assert_report_reconciles(report: &Report, star: &Path) {
         report.merge_state["state_artists"].rows,
         report.tables["artists"].rows
     );
-    let written = fs::read(star.join("_report.json")).unwrap();
+    let written = fs::read(out_dir.join("_report.json")).unwrap();
     let written = String::from_utf8(written).unwrap();
     assert_eq!(
         written.trim_end(),
@@ -338,13 +345,13 @@ fn assert_same_rows<T: PartialEq + std::fmt::Debug>(what: &str, actual: &[T], ex
 /// Asserts that rejects are equal, and prints their texts as strings.
 fn assert_same_rejects(actual: &[Reject], expected: &[Reject]) {
     let truncate = |text: &[u8]| {
-        let cut = &text[..text.len().min(MAX_REJECT_TEXT_BYTES)];
-        match std::str::from_utf8(cut) {
+        let truncated = &text[..text.len().min(MAX_REJECT_TEXT_BYTES)];
+        match std::str::from_utf8(truncated) {
             // A character that the limit would split is left out.
-            Err(e) if cut.len() < text.len() && e.error_len().is_none() => {
-                cut[..e.valid_up_to()].to_vec()
+            Err(e) if truncated.len() < text.len() && e.error_len().is_none() => {
+                truncated[..e.valid_up_to()].to_vec()
             }
-            _ => cut.to_vec(),
+            _ => truncated.to_vec(),
         }
     };
     let readable = |r: &Reject| {
@@ -365,12 +372,12 @@ fn assert_same_rejects(actual: &[Reject], expected: &[Reject]) {
 const MAX_REJECT_TEXT_BYTES: usize = 64 * 1024;
 
 /// Returns the lines of the reject files of songs or logs, in input order.
-pub fn read_reject_lines(star: &Path, kind: &str) -> Vec<serde_json::Value> {
+pub fn read_reject_lines(out_dir: &Path, kind: &str) -> Vec<serde_json::Value> {
     let is_of_kind = |file: &PathBuf| {
         let name = file.file_name().unwrap().to_str().unwrap();
         name.starts_with(kind)
     };
-    read_output::list_dir(&star.join("_rejects"))
+    read_output::list_dir(&out_dir.join("_rejects"))
         .into_iter()
         .filter(is_of_kind)
         .map(|file| fs::read_to_string(file).unwrap())
@@ -383,9 +390,9 @@ pub fn read_reject_lines(star: &Path, kind: &str) -> Vec<serde_json::Value> {
 
 /// Returns the rejects of a dataset in the form of the reference, in input order. Truncated texts stay
 /// truncated.
-fn read_rejects(star: &Path, kind: &str, input: &reference::ReferenceInput) -> Vec<Reject> {
+fn read_rejects(out_dir: &Path, kind: &str, input: &reference::ReferenceInput) -> Vec<Reject> {
     let mut all = Vec::new();
-    for line in read_reject_lines(star, kind) {
+    for line in read_reject_lines(out_dir, kind) {
         let object = Path::new(line["object"].as_str().unwrap());
         let object = match input
             .single_location()
@@ -423,9 +430,9 @@ fn read_rejects(star: &Path, kind: &str, input: &reference::ReferenceInput) -> V
 
 /// Returns all files of a dataset except for the report, which contains times; rejects are returned without
 /// their run id.
-pub fn deterministic_files(star: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+pub fn deterministic_files(out_dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut all = BTreeMap::new();
-    let mut folders: Vec<_> = read_output::list_dir(star)
+    let mut folders: Vec<_> = read_output::list_dir(out_dir)
         .into_iter()
         .filter(|f| f.is_dir())
         .collect();
@@ -436,7 +443,10 @@ pub fn deterministic_files(star: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
                 continue;
             }
             let mut bytes = fs::read(&file).unwrap();
-            if file.extension().is_some_and(|ending| ending == "jsonl") {
+            if file
+                .extension()
+                .is_some_and(|extension| extension == "jsonl")
+            {
                 let lines = String::from_utf8(bytes).unwrap();
                 let lines = lines.lines().map(|line| {
                     let mut reject: serde_json::Value = serde_json::from_str(line).unwrap();
@@ -445,7 +455,7 @@ pub fn deterministic_files(star: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
                 });
                 bytes = lines.collect::<String>().into_bytes();
             }
-            all.insert(file.strip_prefix(star).unwrap().to_owned(), bytes);
+            all.insert(file.strip_prefix(out_dir).unwrap().to_owned(), bytes);
         }
     }
     all

@@ -128,8 +128,8 @@ proptest! {
             // The whole directory is added too, so that matches of a glob are named twice.
             input.locations.push(logs.clone());
         }
-        let holds_none = |place: &PathBuf| {
-            let alone = reference::ReferenceInput { locations: vec![place.clone()], ..input.clone() };
+        let holds_none = |location: &PathBuf| {
+            let alone = reference::ReferenceInput { locations: vec![location.clone()], ..input.clone() };
             reference::list(&alone).map_or(true, |listing| listing.objects.is_empty())
         };
         match engine_listing(&songs, &input) {
@@ -137,12 +137,12 @@ proptest! {
                 let none = error.contains("no logs in ") || error.contains("cannot ");
                 prop_assert!(none && input.locations.iter().any(holds_none), "{error}");
             }
-            Ok((names, ignored, endings)) => {
+            Ok((names, ignored, extensions)) => {
                 prop_assert!(!input.locations.iter().any(holds_none));
                 let reference = reference::list(&input).unwrap();
                 let paths = reference.objects.iter().map(|o| o.path.display().to_string());
                 prop_assert_eq!(names, paths.collect::<Vec<_>>());
-                prop_assert_eq!((ignored, endings), (reference.ignored_objects, reference.ignored_extensions));
+                prop_assert_eq!((ignored, extensions), (reference.ignored_objects, reference.ignored_extensions));
             }
         }
     }
@@ -209,23 +209,23 @@ fn multiple_locations_match_the_reference() {
 #[test]
 fn overlapping_locations_are_read_once() {
     let root = input_by_day();
-    let star = |places: Vec<PathBuf>| {
+    let build = |locations: Vec<PathBuf>| {
         let logs = reference::ReferenceInput {
-            locations: places,
+            locations,
             include: Vec::new(),
         };
         let out = TempDir::new().unwrap();
-        let star = out.path().join("star");
-        run_pipeline(&root.songs_dir(), logs, &star, RunOptions::default());
-        deterministic_files(&star)
+        let out_dir = out.path().join("star");
+        run_pipeline(&root.songs_dir(), logs, &out_dir, RunOptions::default());
+        deterministic_files(&out_dir)
     };
     let at = |name: &str| root.logs_dir().join(name);
     symlink(root.logs_dir(), root.root.path().join("link")).unwrap();
     fs::create_dir(root.root.path().join("linked")).unwrap();
     symlink(at("2018-11-02"), root.root.path().join("linked/day")).unwrap();
     symlink(at("b.json"), root.root.path().join("linked/c.json")).unwrap();
-    let one = star(vec![root.logs_dir()]);
-    for places in [
+    let one = build(vec![root.logs_dir()]);
+    for locations in [
         vec![at(""), at("")],
         vec![at("2018-*"), at("*.json")],
         vec![at("b.json"), at("2018-*"), at("**/*.json")],
@@ -233,7 +233,7 @@ fn overlapping_locations_are_read_once() {
         // Links below the locations are other names of the same files.
         vec![at(""), root.root.path().join("linked")],
     ] {
-        assert!(star(places.clone()) == one, "{places:?}");
+        assert!(build(locations.clone()) == one, "{locations:?}");
     }
 }
 

@@ -56,14 +56,14 @@ pub fn number() -> impl Strategy<Value = String> {
 
 /// Returns any JSON value.
 fn value() -> impl Strategy<Value = String> {
-    let leaf = prop_oneof![
+    let scalar = prop_oneof![
         3 => string(),
         3 => number(),
         1 => number().prop_map(|n| format!("\"{n}\"")),
         2 => select(vec!["true", "false", "null", "\"\"", "[]", "{}", "[ ]", "{\n}"])
             .prop_map(str::to_owned),
     ];
-    leaf.prop_recursive(5, 20, 4, |inner| {
+    scalar.prop_recursive(5, 20, 4, |inner| {
         let item =
             (whitespace(), inner.clone(), whitespace()).prop_map(|(a, v, b)| format!("{a}{v}{b}"));
         prop_oneof![
@@ -103,7 +103,7 @@ fn object(members: Vec<(String, String)>) -> String {
 
 /// Returns a key, often one of the model, and sometimes written with an escape.
 fn key() -> impl Strategy<Value = String> {
-    let known = select(vec![
+    let known_keys = select(vec![
         "page",
         "ts",
         "userId",
@@ -129,8 +129,8 @@ fn key() -> impl Strategy<Value = String> {
         "duration",
     ]);
     prop_oneof![
-        12 => known.clone().prop_map(|key| format!("\"{key}\"")),
-        1 => known.prop_map(|key| format!("\"\\u{:04x}{}\"", key.as_bytes()[0], &key[1..])),
+        12 => known_keys.clone().prop_map(|key| format!("\"{key}\"")),
+        1 => known_keys.prop_map(|key| format!("\"\\u{:04x}{}\"", key.as_bytes()[0], &key[1..])),
         1 => string(),
     ]
 }

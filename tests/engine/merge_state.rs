@@ -252,14 +252,14 @@ fn object_has_one_path_through_any_symlink() {
     std::os::unix::fs::symlink(input.logs_dir(), root.join("link")).unwrap();
     let logs = fs::canonicalize(input.logs_dir()).unwrap();
     let expected = logs.join("a.json");
-    let ways = [
+    let inputs = [
         "logs",
         "link",
         "songs/../logs/",
         "logs/a.json",
         "link/a.json",
     ];
-    for (number, logs) in ways.iter().enumerate() {
+    for (number, logs) in inputs.iter().enumerate() {
         let out = root.join(format!("star-{number}"));
         run_with_defaults(&input.songs_dir(), &root.join(logs), &out);
         let state = read_output::merge_state(&out);

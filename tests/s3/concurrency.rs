@@ -13,14 +13,14 @@ use crate::support::cli::{self, CommandOutput};
 use crate::support::dataset::{PublishedRun, run_ids};
 
 /// Publishes a run with another start time, as another process would.
-fn publish_foreign_run(buckets: &Path, began: &str) -> String {
-    let id = format!("{began}T000000000Z-00000000");
+fn publish_foreign_run(buckets: &Path, start: &str) -> String {
+    let id = format!("{start}T000000000Z-00000000");
     let report = format!("s3://music/star/{id}/_report.json");
     let json = format!(r#"{{"run": "{id}", "report": "{report}"}}"#);
-    let star = buckets.join("music/star");
-    std::fs::create_dir_all(star.join(&id)).unwrap();
-    std::fs::write(star.join(&id).join("_report.json"), "{}").unwrap();
-    std::fs::write(star.join("latest.json"), json).unwrap();
+    let out_dir = buckets.join("music/star");
+    std::fs::create_dir_all(out_dir.join(&id)).unwrap();
+    std::fs::write(out_dir.join(&id).join("_report.json"), "{}").unwrap();
+    std::fs::write(out_dir.join("latest.json"), json).unwrap();
     id
 }
 
@@ -40,11 +40,11 @@ fn published_run_ids(bucket: &Path) -> Vec<String> {
 
 /// Returns whether a successful run warned that another run remains the latest. No other output is allowed.
 #[track_caller]
-fn is_superseded(ended: &CommandOutput) -> bool {
-    assert_eq!(ended.code, Some(0), "{ended:?}");
+fn is_superseded(output: &CommandOutput) -> bool {
+    assert_eq!(output.code, Some(0), "{output:?}");
     let warning = "sparkify: warning: s3://music/star/latest.json names run ";
-    let says_so = ended.stderr.starts_with(warning) && ended.stderr.lines().count() == 1;
-    assert!(says_so || ended.stderr.is_empty(), "{ended:?}");
+    let says_so = output.stderr.starts_with(warning) && output.stderr.lines().count() == 1;
+    assert!(says_so || output.stderr.is_empty(), "{output:?}");
     says_so
 }
 
@@ -61,8 +61,10 @@ fn concurrent_runs_are_complete_and_newest_is_latest() {
         let threads: Vec<_> = (0..4)
             .map(|_| scope.spawn(|| CommandOutput::run(&mut run_command(&server))))
             .collect();
-        let ended = threads.into_iter().map(|one| one.join().unwrap());
-        ended.map(|ended| usize::from(is_superseded(&ended))).sum()
+        let outputs = threads.into_iter().map(|one| one.join().unwrap());
+        outputs
+            .map(|output| usize::from(is_superseded(&output)))
+            .sum()
     });
     let all = run_ids(&server, BUCKET, "star");
     assert_eq!(all.len(), 4);
@@ -97,7 +99,7 @@ fn each_run_becomes_latest() {
 fn newer_run_published_meanwhile_stays_latest() {
     // The other run publishes after this run has read `latest.json` and before it writes it: with and without
     // an earlier published run.
-    for earlier in [false, true] {
+    for has_published_run in [false, true] {
         let server = server_with_input(FaultPlan::new().on_nth(
             1,
             latest_json_requests(Operation::Put),
@@ -106,12 +108,12 @@ fn newer_run_published_meanwhile_stays_latest() {
             },
         ));
         let bucket = server.bucket(BUCKET);
-        if earlier {
+        if has_published_run {
             std::fs::create_dir(bucket.join("star")).unwrap();
             publish_foreign_run(bucket.parent().unwrap(), "20000101");
         }
-        let ended = CommandOutput::run(&mut run_command(&server));
-        assert!(is_superseded(&ended));
+        let output = CommandOutput::run(&mut run_command(&server));
+        assert!(is_superseded(&output));
         let newer = "29990101T000000000Z-00000000";
         assert_eq!(latest_run_id(&bucket), newer);
         let [.., this, last] = &published_run_ids(&bucket)[..] else {
@@ -124,8 +126,8 @@ fn newer_run_published_meanwhile_stays_latest() {
             &format!("s3://music/star/{this}"),
         ];
         assert!(
-            words.iter().all(|words| ended.stderr.contains(words)),
-            "{ended:?}"
+            words.iter().all(|words| output.stderr.contains(words)),
+            "{output:?}"
         );
         PublishedRun::read_complete(&server, BUCKET, "star", this, &[BUCKET_URL]);
         // The first attempt finds that another run was published; the second inserts this run before it.
@@ -248,8 +250,12 @@ fn latest_json_update_recovers_from_faults() {
         let bucket = server.bucket(BUCKET);
         std::fs::create_dir(bucket.join("star")).unwrap();
         publish_foreign_run(bucket.parent().unwrap(), "20000101");
-        let ended = CommandOutput::run(&mut run_command(&server));
-        assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{case}");
+        let output = CommandOutput::run(&mut run_command(&server));
+        assert_eq!(
+            (output.code, output.stderr.as_str()),
+            (Some(0), ""),
+            "{case}"
+        );
         assert!(latest_run(&server).is_some(), "{case}");
         assert_eq!(server.fault_count(), 1, "{case}");
     }
@@ -260,18 +266,18 @@ fn denied_latest_json_update_leaves_complete_run() {
     let denied = Fault::Error(ErrorResponse::access_denied());
     let server =
         server_with_input(FaultPlan::new().always(latest_json_requests(Operation::Put), denied));
-    let ended = CommandOutput::run(&mut run_command(&server));
+    let output = CommandOutput::run(&mut run_command(&server));
     let all = run_ids(&server, BUCKET, "star");
     let id = all.first().unwrap();
     PublishedRun::read_complete(&server, BUCKET, "star", id, &[BUCKET_URL]);
-    let place = format!("the run itself is complete in s3://music/star/{id}");
-    ended.assert_failure(&["s3://music/star/latest.json", "AccessDenied", &place]);
+    let message = format!("the run itself is complete in s3://music/star/{id}");
+    output.assert_failure(&["s3://music/star/latest.json", "AccessDenied", &message]);
 }
 
 #[test]
 fn killed_run_leaves_previous_latest() {
     // The first run passes all these points too, and every run reads `latest.json` twice.
-    for (nth, which) in [
+    for (nth, matcher) in [
         (
             2,
             RequestMatcher::operation(Operation::Get).with_key_suffix("log_data/2018/3.json"),
@@ -292,10 +298,10 @@ fn killed_run_leaves_previous_latest() {
         (3, latest_json_requests(Operation::Get)),
         (4, latest_json_requests(Operation::Get)),
     ] {
-        let case = format!("{which:?} {nth}");
+        let case = format!("{matcher:?} {nth}");
         let running = Arc::new(AtomicU32::new(0));
         let victim = running.clone();
-        let server = server_with_input(FaultPlan::new().on_nth(nth, which, move |_| {
+        let server = server_with_input(FaultPlan::new().on_nth(nth, matcher, move |_| {
             let pid = loop {
                 match victim.load(Ordering::Acquire) {
                     0 => thread::yield_now(),

@@ -25,8 +25,8 @@ fn assert_no_writes(server: &S3Server) {
 }
 
 fn dry_run_json(server: &S3Server, arguments: &[&str]) -> Value {
-    let ended = run_sparkify(server, &concat_args(arguments, &["--dry-run", "--json"]));
-    ended.assert_success().json()
+    let output = run_sparkify(server, &concat_args(arguments, &["--dry-run", "--json"]));
+    output.assert_success().json()
 }
 
 #[test]
@@ -37,12 +37,12 @@ fn dry_run_lists_but_does_not_read_input() {
     write_file(&bucket, "logs/README.txt", "");
     write_file(&bucket, "logs/_SUCCESS", "");
     server.add_folder_marker("music", "logs/2018/");
-    let shown = dry_run_json(&server, &RUN_ARGS);
+    let plan = dry_run_json(&server, &RUN_ARGS);
     assert_no_writes(&server);
 
     let song = "s3://music/songs/a.json";
     assert_eq!(
-        shown["songs"],
+        plan["songs"],
         json!({
             "objects": 1, "ignored_objects": 0, "ignored_extensions": {}, "bytes": SONG.len(),
             "splits": [{
@@ -53,7 +53,7 @@ fn dry_run_lists_but_does_not_read_input() {
     );
     let bytes = EVENT.len() + "not even compressed".len();
     assert_eq!(
-        shown["logs"],
+        plan["logs"],
         json!({
             "objects": 2, "ignored_objects": 2, "bytes": bytes,
             "ignored_extensions": {".txt": 1, "hidden": 1},
@@ -64,7 +64,7 @@ fn dry_run_lists_but_does_not_read_input() {
             }],
         })
     );
-    let out = shown["out"].as_str().unwrap();
+    let out = plan["out"].as_str().unwrap();
     let id = out.strip_prefix("s3://music/star/").unwrap();
     let id = id.strip_suffix(", the first run there").unwrap();
     assert_eq!(id.len(), "20181101T000000000Z-01234567".len(), "{out}");
@@ -78,10 +78,10 @@ fn dry_run_names_previous_run() {
         .assert_success()
         .json();
     let before = server.objects("music");
-    let shown = dry_run_json(&server, &RUN_ARGS);
-    let beside = format!(", beside s3://music/star/{}", done["run"].as_str().unwrap());
-    let out = shown["out"].as_str().unwrap();
-    assert!(out.ends_with(&beside), "{out}");
+    let plan = dry_run_json(&server, &RUN_ARGS);
+    let next_to = format!(", beside s3://music/star/{}", done["run"].as_str().unwrap());
+    let out = plan["out"].as_str().unwrap();
+    assert!(out.ends_with(&next_to), "{out}");
     assert!(server.objects("music") == before);
 }
 
@@ -242,12 +242,12 @@ fn local_and_s3_locations_can_be_mixed() {
         "--out=star",
     ];
     let mut command = sparkify(&server, &concat_args(&arguments, &["--dry-run", "--json"]));
-    let shown = CommandOutput::run(command.current_dir(folder.path()))
+    let plan = CommandOutput::run(command.current_dir(folder.path()))
         .assert_success()
         .json();
-    assert_eq!(shown["songs"]["splits"][0]["first_object"], "songs/a.json");
+    assert_eq!(plan["songs"]["splits"][0]["first_object"], "songs/a.json");
     assert_eq!(
-        shown["logs"]["splits"][0]["first_object"],
+        plan["logs"]["splits"][0]["first_object"],
         "s3://music/logs/a.json"
     );
     assert_no_writes(&server);
@@ -260,7 +260,7 @@ fn unreadable_output_is_reported() {
     let latest = RequestMatcher::operation(Operation::Get).with_key_suffix("latest.json");
     let server = server_with_input(FaultPlan::new().always(latest, denied));
     let words = ["cannot read s3://music/star/latest.json", "AccessDenied"];
-    let ended = run_sparkify(&server, &concat_args(&RUN_ARGS, &["--dry-run", "--json"]))
+    let output = run_sparkify(&server, &concat_args(&RUN_ARGS, &["--dry-run", "--json"]))
         .assert_failure(&words);
-    assert_eq!(ended.json()["status"], "failed");
+    assert_eq!(output.json()["status"], "failed");
 }

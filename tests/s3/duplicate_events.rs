@@ -36,11 +36,11 @@ fn run_pipeline(faults: FaultPlan) -> Result<Report> {
         format!("{EVENT}\n{}", event_with_item(2)),
     );
     write_file(&bucket, "logs/c.json", event_with_item(3));
-    let place = |name: &str| Location::parse(format!("s3://music/{name}").as_ref()).unwrap();
+    let location = |name: &str| Location::parse(format!("s3://music/{name}").as_ref()).unwrap();
     let config = RunConfig {
-        songs: place("songs").into(),
-        logs: place("logs").into(),
-        out: place("star"),
+        songs: location("songs").into(),
+        logs: location("logs").into(),
+        out: location("star"),
         s3: anonymous_options(&server),
         threads: 2,
         max_rejects: MaxRejects::default(),

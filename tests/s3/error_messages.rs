@@ -23,17 +23,18 @@ fn run_with_json(server: &S3Server) -> Command {
 /// contain these words.
 #[track_caller]
 fn assert_fails(command: &mut Command, code: i32, words: &[&str]) {
-    let ended = CommandOutput::run(command).assert_failure_with_code(code, words);
-    let json = ended.json();
+    let output = CommandOutput::run(command).assert_failure_with_code(code, words);
+    let json = output.json();
     assert_eq!(json["status"], "failed");
     let line = format!("sparkify: {}\n", json["error"].as_str().unwrap());
-    assert_eq!(line, ended.stderr);
+    assert_eq!(line, output.stderr);
 }
 
 /// Asserts that a run fails on an error response to the matching requests, and that it does not retry them.
 #[track_caller]
-fn assert_fails_without_retry(matcher: &RequestMatcher, reply: ErrorResponse, words: &[&str]) {
-    let server = server_with_input(FaultPlan::new().always(matcher.clone(), Fault::Error(reply)));
+fn assert_fails_without_retry(matcher: &RequestMatcher, response: ErrorResponse, words: &[&str]) {
+    let server =
+        server_with_input(FaultPlan::new().always(matcher.clone(), Fault::Error(response)));
     assert_fails(&mut run_with_json(&server), 1, words);
     assert_eq!(server.request_count(matcher), 1, "{words:?}");
 }
@@ -86,7 +87,7 @@ fn missing_bucket_is_named() {
 
 #[test]
 fn access_denied_names_missing_permission() {
-    for (which, what, permission) in [
+    for (matcher, what, permission) in [
         (list_songs(), CANNOT_LIST, "s3:ListBucket"),
         (get_log(), CANNOT_READ, "s3:GetObject"),
         (put_songs_part(), SONGS_PART, "s3:PutObject"),
@@ -97,7 +98,7 @@ fn access_denied_names_missing_permission() {
             "request 4442587FB7D0A2F9",
             &format!("the credentials need {permission} there"),
         ];
-        assert_fails_without_retry(&which, ErrorResponse::access_denied(), &words);
+        assert_fails_without_retry(&matcher, ErrorResponse::access_denied(), &words);
     }
 }
 
@@ -138,7 +139,7 @@ fn wrong_region_error_names_right_region() {
     let region_hint = "set --region eu-west-3 or AWS_REGION";
     let malformed = "AuthorizationHeaderMalformed (HTTP 400)";
     let message = "the region 'us-east-1' is wrong; expecting 'eu-west-3'";
-    for (reply, words) in [
+    for (response, words) in [
         (
             ErrorResponse::permanent_redirect("music", "eu-west-3"),
             [CANNOT_LIST, "PermanentRedirect (HTTP 301)", region_hint],
@@ -161,7 +162,7 @@ fn wrong_region_error_names_right_region() {
             ],
         ),
     ] {
-        assert_fails_without_retry(&list_songs(), reply, &words);
+        assert_fails_without_retry(&list_songs(), response, &words);
     }
 }
 
@@ -169,7 +170,7 @@ fn wrong_region_error_names_right_region() {
 fn rejected_credentials_error_has_hint() {
     let check =
         "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or --profile";
-    for (reply, code, advice) in [
+    for (response, code, advice) in [
         (
             ErrorResponse::expired_token(),
             "ExpiredToken",
@@ -191,8 +192,12 @@ fn rejected_credentials_error_has_hint() {
             "set the clock of this machine right",
         ),
     ] {
-        assert_fails_without_retry(&list_songs(), reply.clone(), &[CANNOT_LIST, code, advice]);
-        assert_fails_without_retry(&get_log(), reply, &[CANNOT_READ, code, advice]);
+        assert_fails_without_retry(
+            &list_songs(),
+            response.clone(),
+            &[CANNOT_LIST, code, advice],
+        );
+        assert_fails_without_retry(&get_log(), response, &[CANNOT_READ, code, advice]);
     }
 }
 
@@ -215,7 +220,7 @@ fn wrong_secret_key_fails_on_first_request() {
 #[test]
 fn unreadable_object_error_has_hint() {
     let key = "arn:aws:kms:eu-west-3:";
-    for (which, reply, words) in [
+    for (matcher, response, words) in [
         (
             get_log(),
             ErrorResponse::new(404, "NoSuchKey", "The specified key does not exist."),
@@ -250,7 +255,7 @@ fn unreadable_object_error_has_hint() {
             ],
         ),
     ] {
-        assert_fails_without_retry(&which, reply, &words);
+        assert_fails_without_retry(&matcher, response, &words);
     }
 }
 
@@ -266,7 +271,7 @@ fn object_deleted_after_listing_is_named() {
 fn transient_errors_are_retried_up_to_max_attempts() {
     let busy = "lower --requests, or run again later";
     let unreachable = "can be reached";
-    for (which, fault, words) in [
+    for (matcher, fault, words) in [
         (
             list_songs(),
             Fault::Error(ErrorResponse::slow_down()),
@@ -303,21 +308,21 @@ fn transient_errors_are_retried_up_to_max_attempts() {
             [CANNOT_READ, "check that http://", unreachable],
         ),
     ] {
-        let server = server_with_input(FaultPlan::new().always(which.clone(), fault));
+        let server = server_with_input(FaultPlan::new().always(matcher.clone(), fault));
         let command = &mut run_with_json(&server);
         let words = [&words[..], &["(2 tries)"]].concat();
         assert_fails(command.env("AWS_MAX_ATTEMPTS", "2"), 1, &words);
-        assert_eq!(server.request_count(&which), 2, "{words:?}");
+        assert_eq!(server.request_count(&matcher), 2, "{words:?}");
     }
 }
 
 #[test]
 fn recovered_errors_print_nothing() {
-    let once = |faults: FaultPlan, kind, key, reply| {
+    let once = |faults: FaultPlan, kind, key, response| {
         faults.first_n(
             1,
             RequestMatcher::operation(kind).with_key_suffix(key),
-            Fault::Error(reply),
+            Fault::Error(response),
         )
     };
     let faults = once(
@@ -386,16 +391,19 @@ fn verbose_logs_every_attempt() {
         FaultPlan::new().always(get_log(), Fault::Error(ErrorResponse::slow_down())),
     );
     let mut command = sparkify(&server, &concat_args(&RUN_ARGS, &["--verbose"]));
-    let ended = CommandOutput::run(command.env("AWS_MAX_ATTEMPTS", "3"));
-    let lines: Vec<&str> = ended.stderr.lines().collect();
+    let output = CommandOutput::run(command.env("AWS_MAX_ATTEMPTS", "3"));
+    let lines: Vec<&str> = output.stderr.lines().collect();
     assert_eq!(lines.len(), 4, "{lines:?}");
-    for (line, begin, end) in [
+    for (line, prefix, suffix) in [
         (lines[0], "sparkify: try 1: cannot read", " s"),
         (lines[1], "sparkify: try 2: cannot read", " s"),
         (lines[2], "sparkify: try 3: cannot read", ": given up"),
         (lines[3], "sparkify: cannot read", "later"),
     ] {
-        assert!(line.starts_with(begin) && line.ends_with(end), "{line:?}");
+        assert!(
+            line.starts_with(prefix) && line.ends_with(suffix),
+            "{line:?}"
+        );
     }
     assert!(lines[0].contains(": again in 0."), "{lines:?}");
 }
@@ -407,9 +415,9 @@ fn unreachable_endpoint_is_named() {
     let closed = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
     // A DNS label has at most 63 characters, so this name is never sent to a resolver.
-    let nowhere = format!("http://{}:9000", "a".repeat(64));
+    let unresolvable = format!("http://{}:9000", "a".repeat(64));
     let attempts = "(3 tries)";
-    for (url, words) in [(&closed, "refused"), (&nowhere, "failed to lookup")] {
+    for (url, words) in [(&closed, "refused"), (&unresolvable, "failed to lookup")] {
         let words = [
             CANNOT_LIST,
             words,
@@ -434,7 +442,7 @@ fn unreachable_endpoint_is_named() {
 #[test]
 fn missing_credentials_fail_fast() {
     let server = server_with_input(FaultPlan::new());
-    let began = Instant::now();
+    let start = Instant::now();
     let words = [
         "cannot use S3: no credentials",
         "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or --profile",
@@ -443,7 +451,7 @@ fn missing_credentials_fail_fast() {
     let mut command = run_with_json(&server);
     command.env_remove("AWS_ACCESS_KEY_ID");
     assert_fails(command.env_remove("AWS_SECRET_ACCESS_KEY"), 1, &words);
-    assert!(began.elapsed() < Duration::from_secs(5));
+    assert!(start.elapsed() < Duration::from_secs(5));
     assert_eq!(server.request_count(&RequestMatcher::any()), 0);
 }
 

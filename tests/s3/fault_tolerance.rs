@@ -85,9 +85,9 @@ fn expected_dataset(server: &S3Server) -> Dataset {
     let folder = server.bucket(BUCKET);
     let path = |folder: &Path, name| folder.join(name).to_str().unwrap().to_owned();
     let (songs, logs) = (path(&folder, "song_data"), path(&folder, "log_data"));
-    let star = path(out.path(), "star");
-    CommandOutput::run(&mut cli::run_command(server, &songs, &logs, &star)).assert_success();
-    Dataset::from_dir(star.as_ref(), &[&path(&folder, "")])
+    let out_dir = path(out.path(), "star");
+    CommandOutput::run(&mut cli::run_command(server, &songs, &logs, &out_dir)).assert_success();
+    Dataset::from_dir(out_dir.as_ref(), &[&path(&folder, "")])
 }
 
 /// Asserts that nothing is published and that no written object is left.
@@ -152,8 +152,12 @@ fn transient_faults_change_nothing() {
             write_large_rejects(&server);
         }
         let expected = expected_dataset(&server);
-        let ended = CommandOutput::run(run_command(&server).args(["--read-timeout", "0.5"]));
-        assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{seed}");
+        let output = CommandOutput::run(run_command(&server).args(["--read-timeout", "0.5"]));
+        assert_eq!(
+            (output.code, output.stderr.as_str()),
+            (Some(0), ""),
+            "{seed}"
+        );
         let found = latest_run(&server).unwrap();
         found.dataset.assert_same(&expected, &format!("{seed}"));
         assert_eq!(server.unfinished_uploads(BUCKET), [""; 0], "{seed}");
@@ -170,17 +174,17 @@ fn persistent_faults_publish_nothing_partial() {
         let odds = all_faults([0.005, 0.01, 0.02, 0.06][usize::try_from(seed % 4).unwrap()]);
         let server = server_with_input(FaultPlan::new().at_random(seed, usize::MAX, odds));
         let expected = expected_dataset(&server);
-        let ended =
+        let output =
             CommandOutput::run_within(DEADLINE, &mut run_command_with_short_timeouts(&server));
         let published = latest_run(&server);
         if let Some(published) = &published {
             published.dataset.assert_same(&expected, &format!("{seed}"));
         }
-        if ended.code == Some(0) {
+        if output.code == Some(0) {
             assert!(published.is_some(), "{seed}");
             return 0;
         }
-        ended.assert_failure(&["cannot ", "s3://music/"]);
+        output.assert_failure(&["cannot ", "s3://music/"]);
         1
     });
     assert!(failed >= 1);
@@ -201,12 +205,12 @@ fn persistent_slow_down_fails() {
 
 #[test]
 fn unresponsive_server_fails_after_timeout() {
-    for which in [
+    for matcher in [
         RequestMatcher::any(),
         RequestMatcher::operation(Operation::Get),
         RequestMatcher::operation(Operation::Put),
     ] {
-        let server = server_with_input(FaultPlan::new().always(which, Fault::Hang));
+        let server = server_with_input(FaultPlan::new().always(matcher, Fault::Hang));
         let endpoint = server.endpoint();
         CommandOutput::run_within(DEADLINE, &mut run_command_with_short_timeouts(&server))
             .assert_failure(&[
@@ -222,15 +226,15 @@ fn unresponsive_server_fails_after_timeout() {
 fn unreachable_server_fails_fast() {
     let server = server_with_input(FaultPlan::new());
     // Nothing listens on this port.
-    let nowhere = "http://127.0.0.1:1";
-    let ended = CommandOutput::run_within(
+    let unreachable = "http://127.0.0.1:1";
+    let output = CommandOutput::run_within(
         DEADLINE,
-        run_command(&server).args(["--endpoint-url", nowhere]),
+        run_command(&server).args(["--endpoint-url", unreachable]),
     );
-    ended.assert_failure(&[
+    output.assert_failure(&[
         "cannot list s3://music/song_data: ",
         "(3 tries)",
-        &format!("check that {nowhere} can be reached"),
+        &format!("check that {unreachable} can be reached"),
     ]);
     assert_eq!(server.request_count(&RequestMatcher::any()), 0);
 }
@@ -246,9 +250,9 @@ fn failed_multipart_upload_is_aborted() {
         let faults = FaultPlan::new().always(RequestMatcher::operation(kind), busy.clone());
         let server = server_with_input(faults);
         write_large_rejects(&server);
-        let ended =
+        let output =
             CommandOutput::run_within(DEADLINE, &mut run_command_with_short_timeouts(&server));
-        ended.assert_failure(&["cannot write s3://music/star/", "/_rejects/logs-", words]);
+        output.assert_failure(&["cannot write s3://music/star/", "/_rejects/logs-", words]);
         assert!(server.request_count(&RequestMatcher::operation(kind)) >= 2);
         assert_nothing_left(&server);
     }
@@ -291,8 +295,12 @@ fn assert_upload_survives_faults(once: Vec<(Operation, Fault)>) {
     };
     let server = server_with_input(once.into_iter().fold(FaultPlan::new(), first));
     write_large_rejects(&server);
-    let ended = CommandOutput::run(&mut run_command(&server));
-    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{case}");
+    let output = CommandOutput::run(&mut run_command(&server));
+    assert_eq!(
+        (output.code, output.stderr.as_str()),
+        (Some(0), ""),
+        "{case}"
+    );
     assert_eq!(server.fault_count(), count, "{case}");
     assert!(latest_run(&server).is_some(), "{case}");
     assert_eq!(server.unfinished_uploads(BUCKET), [""; 0], "{case}");
@@ -312,8 +320,8 @@ fn failing_cleanup_does_not_delay_exit() {
     }
     let server = server_with_input(faults);
     write_large_rejects(&server);
-    let ended = CommandOutput::run_within(DEADLINE, &mut run_command_with_short_timeouts(&server));
-    ended.assert_failure(&["cannot write s3://music/star/", "InternalError"]);
+    let output = CommandOutput::run_within(DEADLINE, &mut run_command_with_short_timeouts(&server));
+    output.assert_failure(&["cannot write s3://music/star/", "InternalError"]);
     // The run has stopped retrying by then.
     assert_eq!(
         server.request_count(&RequestMatcher::operation(Operation::Delete)),

@@ -62,8 +62,8 @@ fn dry_run_json(server: &S3Server, arguments: &[&str]) -> Value {
 
 /// Returns the prefixes below the logs that were listed.
 fn listed_prefixes(server: &S3Server) -> Vec<String> {
-    let asked = server.requests(&RequestMatcher::operation(Operation::List));
-    let mut keys: Vec<_> = asked.into_iter().map(|asked| asked.key).collect();
+    let requests = server.requests(&RequestMatcher::operation(Operation::List));
+    let mut keys: Vec<_> = requests.into_iter().map(|request| request.key).collect();
     keys.retain(|key| key.starts_with("logs") || key.is_empty());
     keys.sort();
     keys.dedup();
@@ -144,16 +144,16 @@ fn glob_lists_only_matching_prefixes() {
 /// Runs with a local output directory and returns the dataset.
 fn build_dataset(server: &S3Server, current: &Path, logs: &[&str]) -> Dataset {
     let out = TempDir::new().unwrap();
-    let star = out.path().join("star");
+    let out_dir = out.path().join("star");
     let mut command = sparkify(server, &["run", "-q", "--songs=s3://music/songs", "--out"]);
     command
-        .arg(&star)
+        .arg(&out_dir)
         .arg("--logs")
         .args(logs)
         .current_dir(current);
     CommandOutput::run(&mut command).assert_success();
-    let places = ["s3://music", current.to_str().unwrap(), ""];
-    Dataset::from_dir(&star, &places)
+    let locations = ["s3://music", current.to_str().unwrap(), ""];
+    Dataset::from_dir(&out_dir, &locations)
 }
 
 #[test]
@@ -255,8 +255,8 @@ fn only_objects_to_be_split_are_probed() {
     let probes = server.requests(&RequestMatcher::operation(Operation::Get));
     let probes: Vec<_> = probes
         .iter()
-        .filter(|asked| asked.key.starts_with("logs/"))
-        .map(|asked| (asked.key.as_str(), asked.header("range").unwrap()))
+        .filter(|request| request.key.starts_with("logs/"))
+        .map(|request| (request.key.as_str(), request.header("range").unwrap()))
         .collect();
     assert_eq!(probes.len(), 2, "{probes:?}");
     for name in ["logs/large.json", "logs/packed.json"] {

@@ -60,13 +60,13 @@ impl SharedInput {
 
     /// Runs the pipeline in this process. Locations without a scheme are below the directory.
     fn run(&self, songs: &str, logs: &str, out: &Location, sizes: Sizes) {
-        let place = |name: &str| match name.contains("://") {
+        let location = |name: &str| match name.contains("://") {
             true => Location::parse(name.as_ref()).unwrap(),
             false => Location::Local(self.folder.join(name)),
         };
         let config = RunConfig {
-            songs: place(songs).into(),
-            logs: place(logs).into(),
+            songs: location(songs).into(),
+            logs: location(logs).into(),
             out: out.clone(),
             s3: anonymous_options(&self.server),
             threads: 2,
@@ -95,8 +95,8 @@ impl SharedInput {
         let run =
             PublishedRun::read_latest(&self.server, BUCKET, "star", &[self.path(), BUCKET_URL])
                 .unwrap();
-        let known = run_ids(&self.server, BUCKET, "star");
-        assert_eq!(Some(&run.id), known.last());
+        let known_ids = run_ids(&self.server, BUCKET, "star");
+        assert_eq!(Some(&run.id), known_ids.last());
         assert_eq!(self.server.unfinished_uploads(BUCKET), [""; 0]);
         run.dataset
     }
@@ -110,13 +110,13 @@ fn assert_s3_matches_local(data: &Path) {
     copy_dir(&data.join("song_data"), &bucket.join("song_data"));
     copy_dir(&data.join("log_data"), &bucket.join("log_data"));
     let path = |name| bucket.join(name).to_str().unwrap().to_owned();
-    let star = out.path().join("star");
+    let out_dir = out.path().join("star");
     let (songs, logs) = (path("song_data"), path("log_data"));
     CommandOutput::run(&mut cli::run_command(
         &server,
         &songs,
         &logs,
-        star.to_str().unwrap(),
+        out_dir.to_str().unwrap(),
     ))
     .assert_success();
     let (songs, logs) = ("s3://music/song_data", "s3://music/log_data");
@@ -128,8 +128,10 @@ fn assert_s3_matches_local(data: &Path) {
     ))
     .assert_success();
     let run = PublishedRun::read_latest(&server, BUCKET, "star", &[BUCKET_URL]).unwrap();
-    run.dataset
-        .assert_same(&Dataset::from_dir(&star, &[bucket.to_str().unwrap()]), "");
+    run.dataset.assert_same(
+        &Dataset::from_dir(&out_dir, &[bucket.to_str().unwrap()]),
+        "",
+    );
 }
 
 fn copy_dir(from: &Path, to: &Path) {
@@ -169,8 +171,8 @@ fn edge_cases_give_same_dataset_for_any_split_size() {
             .parts
             .keys()
             .filter(|key| key.starts_with("songplays/"));
-        let least = split_bytes.map_or(1, |_| 3);
-        assert!(parts.count() >= least, "{split_bytes:?}");
+        let min_parts = split_bytes.map_or(1, |_| 3);
+        assert!(parts.count() >= min_parts, "{split_bytes:?}");
         assert!(found.rejects.len() > 1, "{split_bytes:?}");
     }
 }
@@ -228,12 +230,12 @@ fn compressed_logs_give_same_dataset() {
         let bytes = fs::read(input.folder.join("log_data").join(key)).unwrap();
         let to = input.folder.join("packed").join(key);
         fs::create_dir_all(to.parent().unwrap()).unwrap();
-        let (ending, packed) = match number % 3 {
+        let (extension, compressed) = match number % 3 {
             0 => (".gz", gzip(&bytes)),
             1 => (".zst", zstd::encode_all(bytes.as_slice(), 1).unwrap()),
             _ => (".bz2", bzip2(&bytes)),
         };
-        fs::write(format!("{}{ending}", to.display()), packed).unwrap();
+        fs::write(format!("{}{extension}", to.display()), compressed).unwrap();
     }
     let expected = input.run_to_local("song_data", "packed", DEFAULT_SIZES);
     let found = input.run_to_s3("s3://music/song_data", "s3://music/packed", DEFAULT_SIZES);

@@ -16,8 +16,8 @@ use crate::support::fixture::{RUN_ARGS, run_sparkify, server_with_input};
 
 /// Returns the directory of the only run below `star`.
 fn only_run_dir(buckets: &Path) -> PathBuf {
-    let star = fs::read_dir(buckets.join("music/star")).unwrap();
-    let runs: Vec<PathBuf> = star
+    let entries = fs::read_dir(buckets.join("music/star")).unwrap();
+    let runs: Vec<PathBuf> = entries
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.is_dir())
         .collect();
@@ -88,11 +88,11 @@ fn reject_file_removed_during_run_fails_the_run() {
     fs::write(server.bucket("music").join("logs/b.json"), "{\"ts\":\n").unwrap();
     let mut arguments = RUN_ARGS.to_vec();
     arguments.extend(["--max-rejects", "100%"]);
-    let ended = run_sparkify(&server, &arguments);
+    let output = run_sparkify(&server, &arguments);
     let why = "_rejects/logs-00000.jsonl was written and is not there any more";
     assert!(
-        ended.code == Some(1) && ended.stderr.contains(why),
-        "{ended:?}"
+        output.code == Some(1) && output.stderr.contains(why),
+        "{output:?}"
     );
 }
 
@@ -152,20 +152,20 @@ fn clean_during_run(
     ];
     run_sparkify(&server, &clean).assert_success();
     let output = run.wait_with_output().unwrap();
-    let ended = CommandOutput {
+    let output = CommandOutput {
         code: output.status.code(),
         stdout: String::from_utf8(output.stdout).unwrap(),
         stderr: String::from_utf8(output.stderr).unwrap(),
     };
-    (server, ended)
+    (server, output)
 }
 
 #[test]
 fn clean_keeps_running_run() {
     for moment in ["songs.manifest", "_report.json", "latest.json"] {
         let matcher = RequestMatcher::operation(Operation::Put).with_key_suffix(moment);
-        let (server, ended) = clean_during_run(&matcher, |_| {});
-        ended.assert_success();
+        let (server, output) = clean_during_run(&matcher, |_| {});
+        output.assert_success();
         let run = only_run_dir(server.bucket("music").parent().unwrap());
         assert!(run.join("_report.json").exists() && !run.join("_removing").exists());
         assert!(run.join("songs/part-00000.parquet").exists());
@@ -176,11 +176,11 @@ fn clean_keeps_running_run() {
 fn run_removed_as_abandoned_publishes_nothing() {
     for moment in ["songs.manifest", "_report.json"] {
         let matcher = RequestMatcher::operation(Operation::Put).with_key_suffix(moment);
-        let (server, ended) = clean_during_run(&matcher, |server| {
-            let star = server.bucket("music").join("star");
-            server.backdate(&star, Duration::from_secs(3600));
+        let (server, output) = clean_during_run(&matcher, |server| {
+            let out_dir = server.bucket("music").join("star");
+            server.backdate(&out_dir, Duration::from_secs(3600));
         });
-        ended.assert_failure(&["cannot publish s3://music/star/2", "is not there any more"]);
+        output.assert_failure(&["cannot publish s3://music/star/2", "is not there any more"]);
         assert_nothing_published(&server);
     }
 }

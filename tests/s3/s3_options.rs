@@ -16,25 +16,25 @@ use crate::support::sdk_client::SdkClient;
 /// Returns all requests for an operation, and asserts that there are some.
 #[track_caller]
 fn requests_of(server: &S3Server, kind: Operation) -> Vec<RecordedRequest> {
-    let asked = server.requests(&RequestMatcher::operation(kind));
-    assert!(!asked.is_empty(), "{kind:?}");
-    asked
+    let requests = server.requests(&RequestMatcher::operation(kind));
+    assert!(!requests.is_empty(), "{kind:?}");
+    requests
 }
 
 /// Returns the value of a header, which must be the same in all requests for an operation.
 #[track_caller]
 fn common_header(server: &S3Server, kind: Operation, name: &str) -> Option<String> {
-    let asked = requests_of(server, kind);
-    let first = asked[0].header(name);
-    let same = asked.iter().all(|asked| asked.header(name) == first);
-    assert!(same, "{name} of {asked:?}");
+    let requests = requests_of(server, kind);
+    let first = requests[0].header(name);
+    let same = requests.iter().all(|request| request.header(name) == first);
+    assert!(same, "{name} of {requests:?}");
     first.map(str::to_owned)
 }
 
 /// Returns the regions and access keys with which the requests were signed.
 fn signing_scopes(server: &S3Server) -> Vec<(String, String)> {
-    let asked = server.requests(&RequestMatcher::any());
-    let mut signed: Vec<_> = asked.iter().map(signing_scope).collect();
+    let requests = server.requests(&RequestMatcher::any());
+    let mut signed: Vec<_> = requests.iter().map(signing_scope).collect();
     signed.dedup();
     signed
 }
@@ -80,12 +80,12 @@ fn request_payer_is_sent_with_every_request() {
         &["clean", "s3://music/star", "--yes", "--request-payer"],
     )
     .assert_success();
-    for asked in server.requests(&RequestMatcher::any()) {
-        if !own.matches(&asked) {
+    for request in server.requests(&RequestMatcher::any()) {
+        if !own.matches(&request) {
             assert_eq!(
-                asked.header("x-amz-request-payer"),
+                request.header("x-amz-request-payer"),
                 Some("requester"),
-                "{asked:?}"
+                "{request:?}"
             );
         }
     }
@@ -108,7 +108,7 @@ fn request_payer_is_sent_with_every_request() {
     assert!(
         payers
             .iter()
-            .all(|asked| asked.header("x-amz-request-payer").is_none())
+            .all(|request| request.header("x-amz-request-payer").is_none())
     );
 }
 
@@ -117,10 +117,12 @@ fn no_sign_request_sends_unsigned_requests() {
     let server = S3Server::anonymous(FaultPlan::new());
     write_input(&server.bucket("music"));
     run_sparkify(&server, &concat_args(&RUN_ARGS, &["--no-sign-request"])).assert_success();
-    let asked = server.requests(&RequestMatcher::any());
+    let requests = server.requests(&RequestMatcher::any());
     for name in ["authorization", "x-amz-security-token"] {
         assert!(
-            asked.iter().all(|asked| asked.header(name).is_none()),
+            requests
+                .iter()
+                .all(|request| request.header(name).is_none()),
             "{name}"
         );
     }
@@ -307,9 +309,13 @@ fn credentials_precedence() {
         let mut command = sparkify(&server, &concat_args(&RUN_ARGS, &["--dry-run"]));
         command.env_remove("AWS_ACCESS_KEY_ID").args(flags);
         files.set_env(&mut command).envs(variables.iter().copied());
-        let ended = CommandOutput::run(&mut command);
+        let output = CommandOutput::run(&mut command);
         // The server accepts only one of the access keys.
-        assert_eq!(ended.code == Some(0), access_key == ACCESS_KEY, "{ended:?}");
+        assert_eq!(
+            output.code == Some(0),
+            access_key == ACCESS_KEY,
+            "{output:?}"
+        );
         assert_eq!(
             signing_scopes(&server)[0].1,
             access_key,
@@ -352,12 +358,12 @@ fn endpoint_precedence() {
         command.env_remove("AWS_ENDPOINT_URL_S3").args(flags);
         files.set_env(&mut command).envs(variables.iter().copied());
         CommandOutput::run(&mut command).assert_success();
-        let asked: Vec<usize> = counts()
+        let request_counts: Vec<usize> = counts()
             .zip(before)
             .map(|(now, before)| now - before)
             .collect();
-        for (other, count) in asked.iter().enumerate() {
-            assert_eq!(*count > 0, other == at, "{at}: {asked:?}");
+        for (other, count) in request_counts.iter().enumerate() {
+            assert_eq!(*count > 0, other == at, "{at}: {request_counts:?}");
         }
     }
 }
@@ -374,7 +380,7 @@ fn custom_endpoint_uses_path_style() {
         assert!(
             requests_of(&server, kind)
                 .iter()
-                .all(|asked| asked.bucket == "music")
+                .all(|request| request.bucket == "music")
         );
     }
 }
@@ -393,9 +399,9 @@ fn invalid_flags_are_usage_errors() {
         (&["--endpoint-url=ftp://minio.example"], "is no URL such as"),
         (&["--endpoint-url="], "is no URL such as"),
     ] {
-        let ended = run_sparkify(&server, &concat_args(&RUN_ARGS, arguments));
-        assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""));
-        assert!(ended.stderr.contains(words), "no {words:?} in {ended:?}");
+        let output = run_sparkify(&server, &concat_args(&RUN_ARGS, arguments));
+        assert_eq!((output.code, output.stdout.as_str()), (Some(2), ""));
+        assert!(output.stderr.contains(words), "no {words:?} in {output:?}");
     }
     assert_eq!(server.request_count(&RequestMatcher::any()), 0);
 }

@@ -33,10 +33,10 @@ fn assert_no_secrets(text: &[u8], what: &str) {
 /// Runs a command with the most verbose output, and searches all of its output for secrets.
 #[track_caller]
 fn run_with_tracing(command: &mut Command) -> CommandOutput {
-    let ended = CommandOutput::run(enable_tracing(command));
-    assert_no_secrets(ended.stdout.as_bytes(), "stdout");
-    assert_no_secrets(ended.stderr.as_bytes(), "stderr");
-    ended
+    let output = CommandOutput::run(enable_tracing(command));
+    assert_no_secrets(output.stdout.as_bytes(), "stdout");
+    assert_no_secrets(output.stderr.as_bytes(), "stderr");
+    output
 }
 
 fn enable_tracing(command: &mut Command) -> &mut Command {
@@ -66,14 +66,17 @@ fn commands() -> [Vec<&'static str>; 4] {
 fn successful_run_leaks_no_secret() {
     let server = server_with_input(FaultPlan::new());
     for arguments in commands() {
-        let ended = run_with_tracing(&mut command_with_token(&server, &arguments));
-        assert_eq!(ended.code, Some(0), "{arguments:?}: {ended:?}");
+        let output = run_with_tracing(&mut command_with_token(&server, &arguments));
+        assert_eq!(output.code, Some(0), "{arguments:?}: {output:?}");
     }
-    let asked = server.requests(&RequestMatcher::any());
-    let token = |asked: &crate::s3_server::request::RecordedRequest| {
-        asked.header("x-amz-security-token") == Some(TOKEN)
+    let requests = server.requests(&RequestMatcher::any());
+    let token = |request: &crate::s3_server::request::RecordedRequest| {
+        request.header("x-amz-security-token") == Some(TOKEN)
     };
-    assert!(asked.iter().all(token), "a request lacks the session token");
+    assert!(
+        requests.iter().all(token),
+        "a request lacks the session token"
+    );
     let objects = server.objects("music");
     assert!(objects.len() > 2 + 2 * 8);
     for (key, bytes) in objects {
@@ -95,33 +98,33 @@ fn local_output_contains_no_secret() {
 
 #[test]
 fn failed_requests_leak_no_secret() {
-    let reply = Fault::Error;
+    let error = Fault::Error;
     let expired = ErrorResponse::expired_token().with_field("Token-0", TOKEN);
-    for (which, fault) in [
-        (RequestMatcher::any(), reply(ErrorResponse::access_denied())),
+    for (matcher, fault) in [
+        (RequestMatcher::any(), error(ErrorResponse::access_denied())),
         (
             RequestMatcher::any(),
-            reply(ErrorResponse::signature_mismatch(ACCESS_KEY)),
+            error(ErrorResponse::signature_mismatch(ACCESS_KEY)),
         ),
-        (RequestMatcher::any(), reply(expired)),
+        (RequestMatcher::any(), error(expired)),
         (
             RequestMatcher::any(),
-            reply(ErrorResponse::permanent_redirect("music", "eu-west-3")),
+            error(ErrorResponse::permanent_redirect("music", "eu-west-3")),
         ),
-        (RequestMatcher::any(), reply(ErrorResponse::slow_down())),
+        (RequestMatcher::any(), error(ErrorResponse::slow_down())),
         (
             RequestMatcher::any(),
-            reply(ErrorResponse::new(418, "", "")),
+            error(ErrorResponse::new(418, "", "")),
         ),
         (RequestMatcher::any(), Fault::Disconnect),
         (RequestMatcher::any(), Fault::Truncate),
         (RequestMatcher::operation(Operation::Get), Fault::Truncate),
         (RequestMatcher::operation(Operation::Put), Fault::Disconnect),
     ] {
-        let server = server_with_input(FaultPlan::new().always(which, fault.clone()));
+        let server = server_with_input(FaultPlan::new().always(matcher, fault.clone()));
         let mut command = command_with_token(&server, &commands()[0]);
-        let ended = run_with_tracing(command.env("AWS_MAX_ATTEMPTS", "2"));
-        assert_eq!(ended.code, Some(1), "{fault:?}: {ended:?}");
+        let output = run_with_tracing(command.env("AWS_MAX_ATTEMPTS", "2"));
+        assert_eq!(output.code, Some(1), "{fault:?}: {output:?}");
         for (key, bytes) in server.objects("music") {
             assert_no_secrets(&bytes, &key);
         }
@@ -187,9 +190,10 @@ fn endpoint_with_password_is_rejected_and_not_shown() {
 fn invalid_token_is_not_shown() {
     let server = server_with_input(FaultPlan::new());
     let mut command = sparkify(&server, &commands()[0]);
-    let ended = run_with_tracing(command.env("AWS_SESSION_TOKEN", format!("{TOKEN}\u{7f}{TOKEN}")));
-    assert_eq!(ended.code, Some(1));
-    ended.assert_last_line_is_error();
+    let output =
+        run_with_tracing(command.env("AWS_SESSION_TOKEN", format!("{TOKEN}\u{7f}{TOKEN}")));
+    assert_eq!(output.code, Some(1));
+    output.assert_last_line_is_error();
 }
 
 #[test]
@@ -263,14 +267,14 @@ fn profile_credentials_are_not_leaked() {
         format!("[default]\n = {SECRET_KEY}\n"),
         format!("aws_secret_access_key = {SECRET_KEY}\n"),
     ] {
-        let ended = run_with_tracing(&mut command_with_config_files(
+        let output = run_with_tracing(&mut command_with_config_files(
             &server,
             &folder,
             "",
             &credentials,
         ));
-        assert_eq!(ended.code, Some(1), "{credentials}: {ended:?}");
-        ended.assert_last_line_is_error();
+        assert_eq!(output.code, Some(1), "{credentials}: {output:?}");
+        output.assert_last_line_is_error();
     }
 }
 
@@ -342,9 +346,9 @@ fn credential_process_output_is_not_leaked() {
         ),
         (format!("printf '{OTHER_SECRET}\\377'\n"), "UTF-8"),
     ] {
-        let ended = run(&script);
-        ended.assert_last_line_is_error();
-        assert!(ended.stderr.contains(words), "no {words:?} in {ended:?}");
+        let output = run(&script);
+        output.assert_last_line_is_error();
+        assert!(output.stderr.contains(words), "no {words:?} in {output:?}");
     }
 }
 
@@ -358,9 +362,9 @@ fn container_token_is_not_leaked() {
     command
         .env("AWS_CONTAINER_CREDENTIALS_FULL_URI", &url)
         .env("AWS_CONTAINER_AUTHORIZATION_TOKEN", TOKEN);
-    let ended = run_with_tracing(&mut command).assert_failure(&["cannot use S3: no credentials"]);
+    let output = run_with_tracing(&mut command).assert_failure(&["cannot use S3: no credentials"]);
     assert!(
         server.request_count(&RequestMatcher::any()) > 0,
-        "the endpoint received no request: {ended:?}"
+        "the endpoint received no request: {output:?}"
     );
 }

@@ -15,8 +15,8 @@ fn create_tables_dry_run(warehouse: &TestWarehouse, arguments: &[&str]) -> Comma
 
 #[track_caller]
 fn assert_fails(command: &mut Command, code: i32, words: &[&str]) {
-    let ended = CommandOutput::run(command).assert_failure(code, words);
-    assert!(!format!("{ended:?}").contains("planted"), "{ended:?}");
+    let output = CommandOutput::run(command).assert_failure(code, words);
+    assert!(!format!("{output:?}").contains("planted"), "{output:?}");
 }
 
 #[test]
@@ -28,8 +28,8 @@ fn warehouse_comes_from_flag_environment_or_file() {
     );
     warehouse.write_file("empty.cfg", "[S3]\nLOG_DATA='s3://b/l'\n");
     let is_redshift = |command: &mut Command| {
-        let ended = CommandOutput::run(command).assert_success();
-        ended.stdout.contains("DISTSTYLE")
+        let output = CommandOutput::run(command).assert_success();
+        output.stdout.contains("DISTSTYLE")
     };
     let postgres = "postgres://u@h/d";
     assert!(!is_redshift(&mut create_tables_dry_run(

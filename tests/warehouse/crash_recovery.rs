@@ -102,17 +102,17 @@ fn lost_connection_is_retried(kind: WarehouseKind) {
     let (warehouse, before) = warehouse_with_two_datasets(kind);
     let both = tables_after_both_loads(kind);
     let count = count_load_statements(&warehouse);
-    for when in [FaultPoint::Before, FaultPoint::After] {
+    for point in [FaultPoint::Before, FaultPoint::After] {
         // Every third statement, and all of the last ones.
         let numbers = (4..=count).filter(|number| number % 3 == 0 || number + 3 > count);
         for number in numbers {
             reset_to_first_dataset(&warehouse, &before);
             warehouse
                 .faults()
-                .disconnect(when, StatementMatcher::any().nth(number));
-            let ended = warehouse.load_dataset("star-second");
-            assert_eq!(ended.code, Some(0), "{number} {when:?}: {ended:?}");
-            assert!(ended.stderr.contains("warning"), "{ended:?}");
+                .disconnect(point, StatementMatcher::any().nth(number));
+            let output = warehouse.load_dataset("star-second");
+            assert_eq!(output.code, Some(0), "{number} {point:?}: {output:?}");
+            assert!(output.stderr.contains("warning"), "{output:?}");
             assert_tables_eq(&warehouse.warehouse_tables(), &both);
         }
     }
@@ -129,9 +129,9 @@ fn lost_connection_is_retried(kind: WarehouseKind) {
         .faults()
         .disconnect(FaultPoint::After, StatementMatcher::containing("COMMIT"));
     let from = warehouse.out_location("star-second");
-    let ended = warehouse.run_command(&["load", "--quiet", "--json", "--from", &from]);
-    assert_eq!(ended.code, Some(0));
-    let report = ended.json();
+    let output = warehouse.run_command(&["load", "--quiet", "--json", "--from", &from]);
+    assert_eq!(output.code, Some(0));
+    let report = output.json();
     assert_eq!(report["attempts"], 2);
     let added = both["songplays"].len() - before["songplays"].len();
     assert_eq!(report["tables"]["songplays"]["added"], added);
@@ -163,9 +163,9 @@ fn persistent_connection_loss_fails_with_one_line(kind: WarehouseKind) {
         FaultPoint::Before,
         StatementMatcher::containing("INSERT INTO load_history").times(99),
     );
-    let ended = warehouse.load_dataset("star-second");
-    let last = ended.stderr.lines().last().unwrap_or_default().to_owned();
-    assert_eq!(ended.code, Some(1));
+    let output = warehouse.load_dataset("star-second");
+    let last = output.stderr.lines().last().unwrap_or_default().to_owned();
+    assert_eq!(output.code, Some(1));
     assert!(last.contains("load again"), "{last}");
     warehouse.faults().clear();
     assert_tables_eq(&warehouse.warehouse_tables(), &before);
@@ -189,7 +189,7 @@ fn conflicts_are_retried(kind: WarehouseKind) {
             message,
         );
         let from = warehouse.out_location("star-second");
-        let ended = warehouse.run_command(&[
+        let output = warehouse.run_command(&[
             "load",
             "--quiet",
             "--json",
@@ -197,8 +197,8 @@ fn conflicts_are_retried(kind: WarehouseKind) {
             "--from",
             &from,
         ]);
-        assert_eq!(ended.code, Some(0), "{ended:?}");
-        assert_eq!(ended.json()["attempts"], 3);
+        assert_eq!(output.code, Some(0), "{output:?}");
+        assert_eq!(output.json()["attempts"], 3);
     }
     warehouse.load_dataset("star-first").assert_success();
     assert_tables_eq(&warehouse.warehouse_tables(), &both);

@@ -40,19 +40,19 @@ fn run_without_events_is_not_loaded() {
         ("new", &[]),
         ("new", &["--full-refresh"]),
     ] {
-        let ended = run_and_load(&warehouse, "songs", out, more);
+        let output = run_and_load(&warehouse, "songs", out, more);
         let words = [
             "will not load a star without events into the warehouse",
             "none of the 1 records in songs is a NextSong event",
             "--allow-empty",
         ];
-        let ended = ended.assert_failure(1, &words);
-        assert_eq!(ended.json()["logs"]["filtered"], 1);
+        let output = output.assert_failure(1, &words);
+        assert_eq!(output.json()["logs"]["filtered"], 1);
         assert!(!warehouse.path("new").exists());
         assert_eq!(play_and_load_counts(&warehouse), (1, 1));
     }
-    let ended = run_and_load(&warehouse, "songs", "star", &["--allow-empty"]);
-    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let output = run_and_load(&warehouse, "songs", "star", &["--allow-empty"]);
+    assert_eq!(output.code, Some(0), "{output:?}");
     assert_eq!(play_and_load_counts(&warehouse), (1, 2));
 }
 
@@ -60,15 +60,15 @@ fn run_without_events_is_not_loaded() {
 fn run_without_new_logs_still_loads_songs() {
     let warehouse = loaded_warehouse();
     warehouse.write_file("songs/b.json", &SONG.replace("\"S\"", "\"S2\""));
-    let ended = run_and_load(&warehouse, "logs", "star", &[])
+    let output = run_and_load(&warehouse, "logs", "star", &[])
         .assert_success()
         .json();
-    let logs = &ended["logs"];
+    let logs = &output["logs"];
     assert_eq!(
         (&logs["objects"], &logs["already_loaded_objects"]),
         (&0.into(), &1.into())
     );
-    assert_eq!(ended["load"]["tables"]["songs"]["added"], 1);
+    assert_eq!(output["load"]["tables"]["songs"]["added"], 1);
     assert_eq!(play_and_load_counts(&warehouse), (1, 1));
     // New logs without a single event are an error.
     warehouse.write_file("logs/b.json", &EVENT.replace("NextSong", "Home"));
@@ -84,8 +84,8 @@ fn dataset_without_events_is_not_loaded() {
     let arguments = [
         "run", "--quiet", "--songs", "songs", "--logs", "songs", "--out", "empty",
     ];
-    let ended = CommandOutput::run(&mut warehouse.sparkify(&arguments));
-    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let output = CommandOutput::run(&mut warehouse.sparkify(&arguments));
+    assert_eq!(output.code, Some(0), "{output:?}");
     let load = ["load", "--quiet", "--from", "empty"];
     for more in [&[][..], &["--full-refresh"], &["--dry-run"]] {
         let words = [

@@ -34,18 +34,18 @@ fn warehouse_with_dataset(kind: WarehouseKind) -> TestWarehouse {
 
 fn loaded_tables_equal_parquet(kind: WarehouseKind) {
     let warehouse = warehouse_with_dataset(kind);
-    let ended = warehouse.run_command(&[
+    let output = warehouse.run_command(&[
         "load",
         "--quiet",
         "--json",
         "--from",
         &warehouse.out_location("star"),
     ]);
-    let json = ended.assert_success().json();
-    let star = warehouse.dataset_tables("star");
-    assert_tables_eq(&warehouse.warehouse_tables(), &star);
+    let json = output.assert_success().json();
+    let expected = warehouse.dataset_tables("star");
+    assert_tables_eq(&warehouse.warehouse_tables(), &expected);
     for table in ["songplays", "users", "songs", "artists", "time"] {
-        let rows = star[table].len();
+        let rows = expected[table].len();
         let counts = &json["tables"][table];
         assert_eq!(
             (&counts["rows"], &counts["added"]),
@@ -56,7 +56,7 @@ fn loaded_tables_equal_parquet(kind: WarehouseKind) {
             (&0.into(), &0.into())
         );
     }
-    assert!(star["songplays"].len() > 1000 && star["state_songplays"].len() > 1000);
+    assert!(expected["songplays"].len() > 1000 && expected["state_songplays"].len() > 1000);
 }
 
 fn fixtures_and_sample_load(kind: WarehouseKind) {
@@ -108,14 +108,14 @@ fn second_load_changes_nothing(kind: WarehouseKind) {
         warehouse.warehouse_tables(),
         load_history_rows(&mut warehouse.admin_client()),
     );
-    let ended = warehouse.run_command(&[
+    let output = warehouse.run_command(&[
         "load",
         "--quiet",
         "--json",
         "--from",
         &warehouse.out_location("star"),
     ]);
-    let json = ended.assert_success().json();
+    let json = output.assert_success().json();
     for table in ["songplays", "users", "songs", "artists", "time"] {
         let counts = &json["tables"][table];
         assert_eq!(
@@ -133,9 +133,9 @@ fn split_into_batches(warehouse: &TestWarehouse, batches: u64, seed: u64) {
     for kind in ["song_data", "log_data"] {
         let from = warehouse.path("data").join(kind);
         for (number, file) in list_files(&from).into_iter().enumerate() {
-            let chance =
+            let hash =
                 (number as u64 + 1).wrapping_mul(seed.wrapping_mul(2) + 0x9e37_79b9_7f4a_7c15);
-            let batch = (chance >> 40) % batches;
+            let batch = (hash >> 40) % batches;
             let to = warehouse
                 .path(&format!("batch-{batch}"))
                 .join(kind)
@@ -255,11 +255,11 @@ fn run_reads_only_logs_not_yet_loaded(kind: WarehouseKind) {
     warehouse.build_dataset("data/song_data", "data/log_data", "star");
     let logs = list_files(&warehouse.path("data/log_data"));
     let moved = logs.last().unwrap();
-    let (kept, aside) = (
+    let (log_path, moved_path) = (
         warehouse.path("data/log_data").join(moved),
         warehouse.path("aside"),
     );
-    std::fs::rename(&kept, &aside).unwrap();
+    std::fs::rename(&log_path, &moved_path).unwrap();
     let arguments = [
         "run",
         "--quiet",
@@ -273,11 +273,11 @@ fn run_reads_only_logs_not_yet_loaded(kind: WarehouseKind) {
     ];
     let first = warehouse.run_command(&arguments).assert_success().json();
     assert_eq!(first["logs"]["already_loaded_objects"], 0);
-    let again = warehouse.run_command(&arguments).assert_success().json();
-    assert_eq!(again["logs"]["objects"], 0);
-    assert_eq!(again["logs"]["already_loaded_objects"], logs.len() - 1);
-    assert_eq!(again["load"]["tables"]["songplays"]["added"], 0);
-    std::fs::rename(&aside, &kept).unwrap();
+    let second = warehouse.run_command(&arguments).assert_success().json();
+    assert_eq!(second["logs"]["objects"], 0);
+    assert_eq!(second["logs"]["already_loaded_objects"], logs.len() - 1);
+    assert_eq!(second["load"]["tables"]["songplays"]["added"], 0);
+    std::fs::rename(&moved_path, &log_path).unwrap();
     let last = warehouse.run_command(&arguments).assert_success().json();
     assert_eq!(last["logs"]["objects"], 1);
     assert_tables_eq(
@@ -285,10 +285,10 @@ fn run_reads_only_logs_not_yet_loaded(kind: WarehouseKind) {
         &warehouse.dataset_tables("star"),
     );
     // A rewritten file counts as new, and its events as duplicates.
-    std::fs::copy(&kept, &aside).unwrap();
-    std::fs::copy(&aside, &kept).unwrap();
-    let touched = warehouse.run_command(&arguments).assert_success().json();
-    assert_eq!(touched["logs"]["objects"], 1);
+    std::fs::copy(&log_path, &moved_path).unwrap();
+    std::fs::copy(&moved_path, &log_path).unwrap();
+    let rewritten = warehouse.run_command(&arguments).assert_success().json();
+    assert_eq!(rewritten["logs"]["objects"], 1);
     assert_tables_eq(
         &warehouse.warehouse_tables(),
         &warehouse.dataset_tables("star"),
@@ -299,10 +299,10 @@ fn run_reads_only_logs_not_yet_loaded(kind: WarehouseKind) {
         .execute("UPDATE songplays SET level = 'wrong'", &[])
         .unwrap();
     let arguments: Vec<&str> = arguments.into_iter().chain(["--full-refresh"]).collect();
-    let anew = warehouse.run_command(&arguments).assert_success().json();
-    assert_eq!(anew["logs"]["objects"], logs.len());
+    let refreshed = warehouse.run_command(&arguments).assert_success().json();
+    assert_eq!(refreshed["logs"]["objects"], logs.len());
     assert_eq!(
-        anew["load"]["tables"]["songplays"]["removed"],
+        refreshed["load"]["tables"]["songplays"]["removed"],
         warehouse.dataset_tables("star")["songplays"].len()
     );
     assert_tables_eq(

@@ -76,8 +76,8 @@ fn load_in_order(
     truncate_tables(warehouse);
     let loaded = order.iter().map(|name| {
         let from = warehouse.out_location(&dataset_name(name));
-        let ended = warehouse.run_command(&["load", "--quiet", "--json", "--from", &from]);
-        let json = ended.assert_success().json();
+        let output = warehouse.run_command(&["load", "--quiet", "--json", "--from", &from]);
+        let json = output.assert_success().json();
         let counts = &json["tables"][table];
         assert_eq!(counts["removed"], 0);
         (
@@ -316,7 +316,7 @@ fn runs_in_any_order_equal_one_run(kind: WarehouseKind) {
     let warehouse = TestWarehouse::new(kind);
     let order = Just(["0", "1", "2", "3"]).prop_shuffle();
     let cases = (assign_to_runs(songs()), assign_to_runs(events()), order);
-    let tested = TestRunner::new(proptest_config(4)).run(&cases, |(songs, events, order)| {
+    let result = TestRunner::new(proptest_config(4)).run(&cases, |(songs, events, order)| {
         // Every run has at least one song and one event.
         let songs_of =
             |run| records_of_run(&songs, run, song(&json!({"song_id": "S0", "title": "O"})));
@@ -335,7 +335,7 @@ fn runs_in_any_order_equal_one_run(kind: WarehouseKind) {
         assert_tables_eq(&found, &warehouse.dataset_tables(&dataset_name("all")));
         Ok(())
     });
-    tested.unwrap();
+    result.unwrap();
 }
 
 /// Returns one fixed record and the records of one run, or of all runs.
@@ -344,10 +344,11 @@ fn records_of_run(
     run: Option<usize>,
     more: Value,
 ) -> Vec<Value> {
-    let ours = |(_, a, b): &&(Value, usize, usize)| run.is_none_or(|run| run == *a || run == *b);
+    let is_in_run =
+        |(_, a, b): &&(Value, usize, usize)| run.is_none_or(|run| run == *a || run == *b);
     let records = assigned
         .iter()
-        .filter(ours)
+        .filter(is_in_run)
         .map(|(record, ..)| record.clone());
     records.chain([more]).collect()
 }

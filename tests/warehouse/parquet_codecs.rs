@@ -49,12 +49,12 @@ fn redshift_loads_every_documented_codec() {
 #[test]
 fn zstd_loads_only_if_copy_supports_it() {
     let warehouse = warehouse_with_dataset("zstd", Codecs::Documented);
-    let ended = warehouse.load_dataset("star");
-    assert_eq!(ended.code, Some(1), "{ended:?}");
-    assert!(ended.stderr.starts_with(CODEC_WARNING), "{ended:?}");
+    let output = warehouse.load_dataset("star");
+    assert_eq!(output.code, Some(1), "{output:?}");
+    assert!(output.stderr.starts_with(CODEC_WARNING), "{output:?}");
     assert!(
-        ended.stderr.contains("unsupported compression codec"),
-        "{ended:?}"
+        output.stderr.contains("unsupported compression codec"),
+        "{output:?}"
     );
     assert!(
         warehouse.warehouse_tables().values().all(Vec::is_empty),
@@ -62,14 +62,14 @@ fn zstd_loads_only_if_copy_supports_it() {
     );
 
     let warehouse = warehouse_with_dataset("zstd", Codecs::Any);
-    let ended = warehouse.load_dataset("star");
-    assert_eq!(ended.code, Some(0));
-    assert!(ended.stderr.starts_with(CODEC_WARNING), "{ended:?}");
+    let output = warehouse.load_dataset("star");
+    assert_eq!(output.code, Some(0));
+    assert!(output.stderr.starts_with(CODEC_WARNING), "{output:?}");
     assert!(
-        ended.stderr.ends_with("--compression snappy\n"),
-        "{ended:?}"
+        output.stderr.ends_with("--compression snappy\n"),
+        "{output:?}"
     );
-    assert_eq!(ended.stderr.lines().count(), 1);
+    assert_eq!(output.stderr.lines().count(), 1);
     assert_tables_eq(
         &warehouse.warehouse_tables(),
         &warehouse.dataset_tables("star"),

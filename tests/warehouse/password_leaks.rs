@@ -18,10 +18,10 @@ fn planted_password() -> impl Strategy<Value = (String, String)> {
 
 /// Returns everything that is printed for a configuration.
 fn all_output(sources: &ConfigSources) -> String {
-    let (address, warnings) = sources.resolve();
+    let (config, warnings) = sources.resolve();
     let file = format!("{:?}", sources.file);
-    match address {
-        Ok(Some(address)) => format!("{address} {address:?} {warnings:?} {file}"),
+    match config {
+        Ok(Some(config)) => format!("{config} {config:?} {warnings:?} {file}"),
         Ok(None) => file,
         Err(error) => format!("{error} {error:?} {warnings:?} {file}"),
     }

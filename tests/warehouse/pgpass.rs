@@ -12,8 +12,8 @@ fn look_up_password(text: &str, url: &str, mode: u32) -> (Option<String>, usize)
     fs::write(&path, text).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
     let sources = ConfigSources::from_url(url).with_env("HOME", home.path().to_str().unwrap());
-    let (address, warnings) = sources.resolve();
-    let password = address.unwrap().unwrap().password;
+    let (config, warnings) = sources.resolve();
+    let password = config.unwrap().unwrap().password;
     (
         password.map(|password| password.expose().to_owned()),
         warnings.len(),

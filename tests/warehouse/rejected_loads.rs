@@ -40,10 +40,10 @@ fn missing_or_changed_tables_are_rejected() {
     ];
     for (change, words) in changes {
         warehouse.admin_client().batch_execute(change).unwrap();
-        let ended = warehouse.load_dataset("star");
+        let output = warehouse.load_dataset("star");
         match words {
-            [] => drop(ended.assert_success()),
-            words => drop(ended.assert_failure(1, words)),
+            [] => drop(output.assert_success()),
+            words => drop(output.assert_failure(1, words)),
         }
     }
     // A run checks the tables before it reads any input.
@@ -152,10 +152,10 @@ fn dropping_rows_requires_confirmation() {
 #[test]
 fn dry_run_prints_sql_in_order_without_connecting() {
     let warehouse = warehouse_with_dataset(WarehouseKind::Postgres);
-    let nowhere = "postgres://someone@127.0.0.1:1/none";
+    let unreachable = "postgres://someone@127.0.0.1:1/none";
     let print = |arguments: &[&str]| {
         let mut command = warehouse.sparkify(arguments);
-        command.args(["--dry-run", "--warehouse", nowhere]);
+        command.args(["--dry-run", "--warehouse", unreachable]);
         CommandOutput::run(&mut command).assert_success().stdout
     };
     let assert_in_order = |text: &str, words: &[&str]| {
@@ -210,8 +210,8 @@ fn copy_error_quotes_load_error_views() {
     let warehouse = warehouse_with_dataset(WarehouseKind::Redshift);
     let folder = warehouse.dataset_dir("star");
     let manifest = folder.join("users.manifest");
-    let good = std::fs::read_to_string(&manifest).unwrap();
-    let mut wrong: serde_json::Value = serde_json::from_str(&good).unwrap();
+    let valid_manifest = std::fs::read_to_string(&manifest).unwrap();
+    let mut wrong: serde_json::Value = serde_json::from_str(&valid_manifest).unwrap();
     wrong["entries"][0]["meta"]["content_length"] = 1.into();
     std::fs::write(&manifest, wrong.to_string()).unwrap();
     warehouse
@@ -220,7 +220,7 @@ fn copy_error_quotes_load_error_views() {
     wrong["entries"][0]["meta"] = serde_json::json!({});
     std::fs::write(&manifest, wrong.to_string()).unwrap();
     warehouse.load_dataset("star").assert_failure(1, &["15003"]);
-    std::fs::write(&manifest, &good).unwrap();
+    std::fs::write(&manifest, &valid_manifest).unwrap();
     let part = folder.join("users/part-00000.parquet");
     let bytes = std::fs::read(&part).unwrap();
     std::fs::remove_file(&part).unwrap();

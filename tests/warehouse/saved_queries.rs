@@ -53,8 +53,8 @@ pub fn warehouse_with_plays() -> TestWarehouse {
 /// Returns the result of a query about November (plays 1 to 7) as CSV.
 fn query_november(warehouse: &TestWarehouse, query_args: &[&str]) -> String {
     let range = ["--from", "2018-11-01", "--to", "2018-12-01", "--csv"];
-    let ended = warehouse.run_command(&[&["query"], query_args, &range].concat());
-    ended.assert_success().stdout.replace("\r\n", "\n")
+    let output = warehouse.run_command(&[&["query"], query_args, &range].concat());
+    output.assert_success().stdout.replace("\r\n", "\n")
 }
 
 #[test]
@@ -150,8 +150,8 @@ fn queries_by_listener() {
 fn time_range_is_half_open() {
     let warehouse = warehouse_with_plays();
     let plays = |range: &[&str]| {
-        let ended = warehouse.run_command(&[&["query", "match-rate", "--json"], range].concat());
-        let months = ended.assert_success().json();
+        let output = warehouse.run_command(&[&["query", "match-rate", "--json"], range].concat());
+        let months = output.assert_success().json();
         let months = months.as_array().unwrap().iter();
         months.map(|m| m["plays"].as_i64().unwrap()).sum::<i64>()
     };

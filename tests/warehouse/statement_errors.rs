@@ -111,8 +111,8 @@ fn server_detail_is_in_the_error() {
 
 #[test]
 fn concurrent_update_is_a_conflict() {
-    let address = shared_server().create_database().connection_config();
-    let mut sessions = [(); 2].map(|()| Session::open(&address).unwrap());
+    let config = shared_server().create_database().connection_config();
+    let mut sessions = [(); 2].map(|()| Session::open(&config).unwrap());
     sessions[0]
         .execute("CREATE TABLE c (a INTEGER); INSERT INTO c VALUES (1)")
         .unwrap();

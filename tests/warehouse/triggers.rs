@@ -30,9 +30,9 @@ fn warehouse_with_two_datasets(kind: WarehouseKind) -> TestWarehouse {
         event(3, 3000, "paid"),
     ];
     warehouse.write_file("second/logs/a.json", &events.join("\n"));
-    for star in ["first", "second"] {
-        let data = |kind| format!("{star}/{kind}");
-        warehouse.build_dataset(&data("songs"), &data("logs"), &format!("star-{star}"));
+    for name in ["first", "second"] {
+        let data = |kind| format!("{name}/{kind}");
+        warehouse.build_dataset(&data("songs"), &data("logs"), &format!("star-{name}"));
     }
     warehouse.load_dataset("star-first").assert_success();
     warehouse

@@ -17,9 +17,9 @@ pub struct ReferenceInput {
 }
 
 impl<P: AsRef<Path> + ?Sized> From<&P> for ReferenceInput {
-    fn from(place: &P) -> Self {
+    fn from(location: &P) -> Self {
         Self {
-            locations: vec![place.as_ref().to_owned()],
+            locations: vec![location.as_ref().to_owned()],
             include: Vec::new(),
         }
     }
@@ -29,7 +29,7 @@ impl ReferenceInput {
     /// Returns the directory or file, if it is the only location and not a glob.
     pub fn single_location(&self) -> Option<&Path> {
         match &self.locations[..] {
-            [place] if place.exists() => Some(place),
+            [location] if location.exists() => Some(location),
             _ => None,
         }
     }
@@ -63,7 +63,7 @@ struct ListedEntry {
 /// Lists directories recursively, files, and globs. Symlinks are followed.
 pub fn list(input: &ReferenceInput) -> io::Result<Listing> {
     let mut found = Vec::new();
-    for (place, path) in input.locations.iter().enumerate() {
+    for (location_index, path) in input.locations.iter().enumerate() {
         let (folder, pattern) = split_glob(path);
         let resolved_dir = fs::canonicalize(&folder)?;
         let mut keys = Vec::new();
@@ -73,7 +73,7 @@ pub fn list(input: &ReferenceInput) -> io::Result<Listing> {
             let (path, identity) = (folder.clone(), resolved_dir.clone());
             let key = name.into_owned();
             found.push(ListedEntry {
-                location_index: place,
+                location_index,
                 key,
                 path,
                 resolved_path: identity,
@@ -89,7 +89,7 @@ pub fn list(input: &ReferenceInput) -> io::Result<Listing> {
             }
         }
         found.extend(named.into_iter().map(|(key, is_input)| ListedEntry {
-            location_index: place,
+            location_index,
             path: folder.join(&key),
             resolved_path: resolved_dir.join(&key),
             key,
@@ -107,13 +107,13 @@ pub fn list(input: &ReferenceInput) -> io::Result<Listing> {
     // location.
     let mut first_location = BTreeMap::new();
     for found in found.iter().filter(|found| found.is_input) {
-        let place = first_location.entry(fs::canonicalize(&found.path)?);
-        let place = place.or_insert(found.location_index);
-        *place = found.location_index.min(*place);
+        let first = first_location.entry(fs::canonicalize(&found.path)?);
+        let first = first.or_insert(found.location_index);
+        *first = found.location_index.min(*first);
     }
     let mut ignored = BTreeSet::new();
     for ListedEntry {
-        location_index: place,
+        location_index,
         key,
         path,
         resolved_path: identity,
@@ -130,7 +130,7 @@ pub fn list(input: &ReferenceInput) -> io::Result<Listing> {
             }
             continue;
         }
-        if first_location[&fs::canonicalize(&path)?] != place {
+        if first_location[&fs::canonicalize(&path)?] != location_index {
             continue;
         }
         let key = match input.single_location() {
@@ -297,20 +297,20 @@ fn has_input_extension(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     let plain = [".gz", ".gzip", ".bz2", ".zst"]
         .iter()
-        .find_map(|ending| name.strip_suffix(ending))
+        .find_map(|extension| name.strip_suffix(extension))
         .unwrap_or(&name);
     [".json", ".jsonl", ".ndjson", ".ldjson"]
         .iter()
-        .any(|ending| plain.ends_with(ending))
+        .any(|extension| plain.ends_with(extension))
 }
 
 /// Returns the extension of an ignored name, as reports name it.
 fn extension_label(key: &str) -> String {
     let name = key.rsplit('/').next().unwrap_or_default();
-    let ending = name.rsplit_once('.').map(|(_, ending)| ending);
-    match ending {
+    let extension = name.rsplit_once('.').map(|(_, extension)| extension);
+    match extension {
         _ if is_hidden(name) => "hidden".to_owned(),
-        Some(ending) if !ending.is_empty() => format!(".{}", ending.to_lowercase()),
+        Some(extension) if !extension.is_empty() => format!(".{}", extension.to_lowercase()),
         _ => "no extension".to_owned(),
     }
 }
@@ -435,10 +435,9 @@ fn decompress_streams<S: StreamDecoder>(stored: &[u8]) -> Decompressed {
                 Ok(false) if consumed > 0 || produced > 0 => {}
                 // The stream is corrupt, or truncated if there is neither input nor output left.
                 _ => {
-                    let damaged = true;
                     return Decompressed {
                         bytes,
-                        is_corrupt: damaged,
+                        is_corrupt: true,
                     };
                 }
             }
@@ -458,10 +457,9 @@ fn decompress_zstd(stored: &[u8]) -> io::Result<Decompressed> {
     let mut decoder = zstd::Decoder::with_buffer(stored)?;
     decoder.window_log_max(31)?;
     if decoder.read_to_end(&mut bytes).is_ok() {
-        let damaged = false;
         return Ok(Decompressed {
             bytes,
-            is_corrupt: damaged,
+            is_corrupt: false,
         });
     }
     bytes.clear();
@@ -477,9 +475,8 @@ fn decompress_zstd(stored: &[u8]) -> io::Result<Decompressed> {
             decoder.reinit()?;
         }
     }
-    let damaged = true;
     Ok(Decompressed {
         bytes,
-        is_corrupt: damaged,
+        is_corrupt: true,
     })
 }

@@ -167,7 +167,7 @@ impl S3 for S3Backend {
         let path = self.bucket_dir.path(&req.input.bucket, &req.input.key)?;
         let if_match = req.input.if_match.take();
         let if_none_match = req.input.if_none_match.take();
-        let _turn = if if_match.is_some() || if_none_match.is_some() {
+        let _guard = if if_match.is_some() || if_none_match.is_some() {
             // The body is read before the lock is taken, so that a slow client does not delay others.
             let body = req.input.body.take().map(Body::from).unwrap_or_default();
             let body = body
@@ -175,14 +175,14 @@ impl S3 for S3Backend {
                 .await
                 .map_err(|_| s3_error!(IncompleteBody))?;
             req.input.body = Some(Body::from(body.to_bytes()).into());
-            let turn = self.conditional_write_lock.lock().await;
+            let guard = self.conditional_write_lock.lock().await;
             self.check_preconditions(
                 &req.input.bucket,
                 &req.input.key,
                 if_match.as_ref(),
                 if_none_match.as_ref(),
             )?;
-            Some(turn)
+            Some(guard)
         } else {
             None
         };
@@ -230,7 +230,7 @@ impl S3 for S3Backend {
             self.bucket_dir.path(&input.bucket, &input.key)?,
         );
         let requested_parts = input.multipart_upload.clone().unwrap_or_default();
-        let _turn = self.conditional_write_lock.lock().await;
+        let _guard = self.conditional_write_lock.lock().await;
         self.uploads.check_parts(&id, &requested_parts)?;
         let (if_match, if_none_match) = (input.if_match.take(), input.if_none_match.take());
         self.check_preconditions(

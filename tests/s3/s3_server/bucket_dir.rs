@@ -98,21 +98,21 @@ impl BucketDir {
     /// digest.
     pub fn record_etag(&self, path: &Path, etag: &str) {
         if let Ok(metadata) = fs::metadata(path) {
-            let known = (file_stamp(&metadata), etag.to_owned());
-            self.etags.lock().unwrap().insert(path.to_owned(), known);
+            let recorded = (file_stamp(&metadata), etag.to_owned());
+            self.etags.lock().unwrap().insert(path.to_owned(), recorded);
         }
     }
 
     fn file_meta(&self, path: &Path) -> Option<ObjectMeta> {
         let metadata = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
         let stamp = file_stamp(&metadata);
-        let known = self.etags.lock().unwrap().get(path).cloned();
-        let etag = match known {
+        let recorded = self.etags.lock().unwrap().get(path).cloned();
+        let etag = match recorded {
             Some((other, etag)) if other == stamp => etag,
             _ => {
                 let etag = md5_hex(&fs::read(path).ok()?);
-                let known = (stamp, etag.clone());
-                self.etags.lock().unwrap().insert(path.to_owned(), known);
+                let recorded = (stamp, etag.clone());
+                self.etags.lock().unwrap().insert(path.to_owned(), recorded);
                 etag
             }
         };

@@ -52,11 +52,11 @@ impl FaultProxy {
         };
         self.request_log.record_fault();
         match fault {
-            Fault::Error(reply) => {
+            Fault::Error(error) => {
                 // If the upload were not read, the response would be lost with the connection, which is
                 // another fault.
                 let _ = request.into_body().collect().await;
-                Ok(reply
+                Ok(error
                     .response()
                     .map(|body| ResponseBody::complete(body, in_flight)))
             }

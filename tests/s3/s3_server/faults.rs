@@ -174,9 +174,9 @@ impl Rule {
         if !self.matcher.matches(request) {
             return None;
         }
-        let mut seen = self.counts.lock().unwrap();
+        let mut counts = self.counts.lock().unwrap();
         let key = (request.bucket.clone(), request.key.clone());
-        let times = seen.entry(key).or_default();
+        let times = counts.entry(key).or_default();
         *times += 1;
         (*times <= self.max_per_key).then(|| InjectedFault {
             fault: self.fault.clone(),
@@ -187,8 +187,8 @@ impl Rule {
 
 impl RandomFaults {
     fn next_fault(&self, request: &RecordedRequest) -> Option<InjectedFault> {
-        let mut seen = self.counts.lock().unwrap();
-        let (attempts, failed) = seen.entry(request.fingerprint.clone()).or_default();
+        let mut counts = self.counts.lock().unwrap();
+        let (attempts, failed) = counts.entry(request.fingerprint.clone()).or_default();
         *attempts += 1;
         if *failed == self.max_per_request {
             return None;

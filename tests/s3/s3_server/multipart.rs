@@ -36,8 +36,8 @@ impl UploadRegistry {
 
     /// Returns an error if the upload is not in progress.
     pub fn ensure_exists(&self, id: &str) -> S3Result<()> {
-        let known = self.0.lock().unwrap().contains_key(id);
-        known.then_some(()).ok_or_else(no_such_upload)
+        let exists = self.0.lock().unwrap().contains_key(id);
+        exists.then_some(()).ok_or_else(no_such_upload)
     }
 
     /// Records a part that was uploaded.

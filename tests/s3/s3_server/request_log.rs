@@ -41,15 +41,18 @@ impl RequestLog {
 
     /// Returns the matching requests, in order of arrival.
     pub fn requests(&self, matcher: &RequestMatcher) -> Vec<RecordedRequest> {
-        let asked = self.requests.lock().unwrap();
-        let asked = asked.iter().filter(|asked| matcher.matches(asked));
-        asked.cloned().collect()
+        let requests = self.requests.lock().unwrap();
+        let requests = requests.iter().filter(|request| matcher.matches(request));
+        requests.cloned().collect()
     }
 
     /// Returns the number of matching requests.
     pub fn request_count(&self, matcher: &RequestMatcher) -> usize {
-        let asked = self.requests.lock().unwrap();
-        asked.iter().filter(|asked| matcher.matches(asked)).count()
+        let requests = self.requests.lock().unwrap();
+        requests
+            .iter()
+            .filter(|request| matcher.matches(request))
+            .count()
     }
 
     /// Returns the number of injected faults.

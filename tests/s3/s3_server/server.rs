@@ -229,9 +229,9 @@ async fn accept_connections(listener: TcpListener, proxy: Arc<FaultProxy>) {
             continue;
         };
         proxy.request_log.record_connection();
-        let front = proxy.clone();
+        let proxy = proxy.clone();
         tokio::spawn(async move {
-            let service = service_fn(|request| front.handle(request));
+            let service = service_fn(|request| proxy.handle(request));
             // Connection errors are expected: most of the tests cause them.
             let _ = http1::Builder::new()
                 .serve_connection(TokioIo::new(stream), service)

@@ -54,8 +54,8 @@ impl ResponseBody {
     ) -> Option<Response<Self>> {
         let (mut head, body) = response.into_parts();
         let declared_length = head.headers.get(CONTENT_LENGTH);
-        let stated = declared_length.map(|length| length.to_str().unwrap().parse().unwrap());
-        let (body, length) = match stated.or(body.size_hint().exact()) {
+        let declared = declared_length.map(|length| length.to_str().unwrap().parse().unwrap());
+        let (body, length) = match declared.or(body.size_hint().exact()) {
             Some(length) => (body, length),
             None => {
                 let bytes = body.collect().await.ok()?.to_bytes();
@@ -65,7 +65,7 @@ impl ResponseBody {
         };
         let left = fraction_of(length, fraction)?;
         head.headers.insert(CONTENT_LENGTH, length.into());
-        let cut = TruncatedBody {
+        let truncation_state = TruncatedBody {
             content_length: length,
             remaining: left,
             truncation,
@@ -73,7 +73,7 @@ impl ResponseBody {
         };
         let body = Self {
             body,
-            truncated: Some(cut),
+            truncated: Some(truncation_state),
             _in_flight: in_flight,
         };
         Some(Response::from_parts(head, body))
@@ -96,19 +96,19 @@ impl hyper::body::Body for ResponseBody {
     ) -> Poll<Option<Result<Frame<Bytes>, StdError>>> {
         let Self {
             body,
-            truncated: cut,
+            truncated: truncation_state,
             ..
         } = &mut *self;
-        let Some(cut) = cut else {
+        let Some(truncation_state) = truncation_state else {
             return Pin::new(body).poll_frame(context);
         };
-        if cut.remaining == 0 {
-            if cut.truncation == Truncation::Disconnect && cut.flushed {
+        if truncation_state.remaining == 0 {
+            if truncation_state.truncation == Truncation::Disconnect && truncation_state.flushed {
                 return Poll::Ready(Some(Err("truncated by the test".into())));
             }
             // hyper flushes the bytes only when the body is pending.
-            if cut.truncation == Truncation::Disconnect {
-                cut.flushed = true;
+            if truncation_state.truncation == Truncation::Disconnect {
+                truncation_state.flushed = true;
                 context.waker().wake_by_ref();
             }
             return Poll::Pending;
@@ -117,8 +117,8 @@ impl hyper::body::Body for ResponseBody {
         Poll::Ready(frame.map(|frame| {
             frame.map(|frame| {
                 let mut data = frame.into_data().unwrap_or_default();
-                data.truncate(usize::try_from(cut.remaining).unwrap_or(usize::MAX));
-                cut.remaining -= data.len() as u64;
+                data.truncate(usize::try_from(truncation_state.remaining).unwrap_or(usize::MAX));
+                truncation_state.remaining -= data.len() as u64;
                 Frame::data(data)
             })
         }))
@@ -130,7 +130,7 @@ impl hyper::body::Body for ResponseBody {
 
     fn size_hint(&self) -> SizeHint {
         match &self.truncated {
-            Some(cut) => SizeHint::with_exact(cut.content_length),
+            Some(truncation_state) => SizeHint::with_exact(truncation_state.content_length),
             None => self.body.size_hint(),
         }
     }

@@ -238,8 +238,8 @@ fn bucket_is_a_location() {
     std::fs::write(folder.join("x.json"), "x").unwrap();
     let stores = StoreRegistry::new(anonymous_options(&server));
     for url in ["s3://music", "s3://music/", "S3://music"] {
-        let place = Location::parse(url.as_ref()).unwrap();
-        let store = stores.open(&place).unwrap();
+        let location = Location::parse(url.as_ref()).unwrap();
+        let store = stores.open(&location).unwrap();
         let found = list_everything(store.as_ref(), ListMode::Delimited);
         assert_eq!(keys(&found), ["x.json"], "{url}");
         assert_eq!(store.display("x.json"), "s3://music/x.json", "{url}");

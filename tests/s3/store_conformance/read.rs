@@ -224,9 +224,9 @@ fn broken_reads_are_resumed() {
 
 #[test]
 fn reader_works_with_one_request_at_a_time() {
-    let (sender, ended) = mpsc::channel();
+    let (sender, output) = mpsc::channel();
     thread::spawn(move || sender.send(read_with_one_request()));
-    let (most, gets) = ended.recv_timeout(Duration::from_secs(30)).unwrap();
+    let (most, gets) = output.recv_timeout(Duration::from_secs(30)).unwrap();
     assert_eq!((most, gets), (1, 300));
 }
 

@@ -73,25 +73,25 @@ impl CommandOutput {
         let command = command.stdin(Stdio::null()).stdout(Stdio::piped());
         let child = command.stderr(Stdio::piped()).spawn().unwrap();
         let pid = child.id();
-        let (sender, ended) = mpsc::channel();
+        let (sender, output) = mpsc::channel();
         thread::spawn(move || sender.send(child.wait_with_output()));
-        let Ok(output) = ended.recv_timeout(limit) else {
+        let Ok(output) = output.recv_timeout(limit) else {
             kill(pid);
             panic!("timeout after {limit:?}: {command:?}");
         };
         let output = output.unwrap();
-        let ended = Self {
+        let output = Self {
             code: output.status.code(),
             stdout: String::from_utf8(output.stdout).unwrap(),
             stderr: String::from_utf8(output.stderr).unwrap(),
         };
-        for stream in [&ended.stdout, &ended.stderr] {
+        for stream in [&output.stdout, &output.stderr] {
             assert!(
                 !stream.contains(SECRET_KEY),
                 "the secret key is in {stream}"
             );
         }
-        ended
+        output
     }
 
     /// Asserts that the command succeeded and printed nothing to stderr.

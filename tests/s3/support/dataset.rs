@@ -92,7 +92,7 @@ impl Dataset {
     /// Asserts that both datasets are equal.
     #[track_caller]
     pub fn assert_same(&self, other: &Self, case: &str) {
-        let names = |star: &Self| star.parts.keys().cloned().collect::<Vec<_>>();
+        let names = |dataset: &Self| dataset.parts.keys().cloned().collect::<Vec<_>>();
         assert_eq!(self.counts, other.counts, "{case}");
         assert_eq!(names(self), names(other), "{case}");
         assert!(self.parts == other.parts, "{case}: Parquet parts differ");
@@ -120,7 +120,9 @@ fn parse(json: &[u8]) -> Value {
 fn strip_location(line: &str, inputs: &[&str]) -> Value {
     let mut reject: Value = serde_json::from_str(line).unwrap();
     let object = reject["object"].as_str().unwrap().to_owned();
-    let mut below = inputs.iter().filter_map(|place| object.strip_prefix(place));
+    let mut below = inputs
+        .iter()
+        .filter_map(|location| object.strip_prefix(location));
     let below = below
         .next()
         .unwrap_or_else(|| panic!("{object} is not below {inputs:?}"));
@@ -155,9 +157,10 @@ impl PublishedRun {
         id: &str,
         inputs: &[&str],
     ) -> Self {
-        let home = format!("{out}/{id}/");
+        let run_prefix = format!("{out}/{id}/");
         let objects = server.objects(bucket).into_iter();
-        let below = |(key, bytes): (String, _)| Some((key.strip_prefix(&home)?.to_owned(), bytes));
+        let below =
+            |(key, bytes): (String, _)| Some((key.strip_prefix(&run_prefix)?.to_owned(), bytes));
         let mut files: FileMap = objects.filter_map(below).collect();
         assert_eq!(parse(&files["_report.json"])["run"], id);
         for table in TABLE_DIRS {
@@ -166,23 +169,23 @@ impl PublishedRun {
                 parse(&manifest.unwrap_or_else(|| panic!("{table}.manifest is missing")));
             assert_eq!(
                 manifest,
-                expected_manifest(&files, table, &format!("s3://{bucket}/{home}"))
+                expected_manifest(&files, table, &format!("s3://{bucket}/{run_prefix}"))
             );
         }
-        let star = Dataset::from_files(files, inputs);
+        let dataset = Dataset::from_files(files, inputs);
         let id = id.to_owned();
-        Self { id, dataset: star }
+        Self { id, dataset }
     }
 }
 
 /// Returns the manifest that COPY requires for the parts of a table.
-fn expected_manifest(files: &FileMap, table: &str, home: &str) -> Value {
+fn expected_manifest(files: &FileMap, table: &str, run_prefix: &str) -> Value {
     let parts = files
         .iter()
         .filter(|(name, _)| name.starts_with(&format!("{table}/")));
     let entries = parts.map(|(name, bytes)| {
         json!({
-            "url": format!("{home}{name}"),
+            "url": format!("{run_prefix}{name}"),
             "mandatory": true,
             "meta": {"content_length": bytes.len()},
         })

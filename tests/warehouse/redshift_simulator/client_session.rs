@@ -100,10 +100,10 @@ impl ClientSession {
     fn simple_query(&mut self, sql: &str) -> SessionResult<()> {
         let statements = match lexer::split_statements(sql, self.is_redshift()) {
             Ok(statements) => statements,
-            Err(refusal) => {
+            Err(sql_error) => {
                 self.record_statement(sql);
                 self.abort_transaction()?;
-                self.queue_message(&refusal.to_message())?;
+                self.queue_message(&sql_error.to_message())?;
                 return self.send_ready();
             }
         };
@@ -115,10 +115,10 @@ impl ClientSession {
             match self.run_statement(statement, at + 1 == count) {
                 Ok(()) => self.flush()?,
                 Err(SessionError::ConnectionClosed) => return Err(SessionError::ConnectionClosed),
-                Err(SessionError::Sql(refusal)) => {
+                Err(SessionError::Sql(sql_error)) => {
                     self.out_buffer.clear();
                     self.abort_transaction()?;
-                    self.queue_message(&refusal.to_message())?;
+                    self.queue_message(&sql_error.to_message())?;
                     break;
                 }
             }
@@ -140,21 +140,21 @@ impl ClientSession {
 
     /// Executes a statement and the actions for it.
     fn run_statement(&mut self, statement: &Statement, last: bool) -> SessionResult<()> {
-        let due = self.record_statement(&statement.sql);
-        due.run_at(FaultPoint::Before)?;
-        self.hold_output = due.has_at(FaultPoint::After);
+        let actions = self.record_statement(&statement.sql);
+        actions.run_at(FaultPoint::Before)?;
+        self.hold_output = actions.has_at(FaultPoint::After);
         if self.is_redshift() {
             rules::check_supported(statement)?;
         }
-        self.execute(statement, last, &due)?;
-        Ok(due.run_at(FaultPoint::After)?)
+        self.execute(statement, last, &actions)?;
+        Ok(actions.run_at(FaultPoint::After)?)
     }
 
     fn execute(
         &mut self,
         statement: &Statement,
         last: bool,
-        due: &PendingActions,
+        actions: &PendingActions,
     ) -> SessionResult<()> {
         let first = statement.tokens[0].text.as_str();
         let redshift = self.is_redshift();
@@ -167,21 +167,21 @@ impl ClientSession {
                 let read_only = statement.find_words(&["read", "only"]).is_some();
                 return match (redshift, read_only) {
                     // Redshift accepts all isolation levels and treats them alike.
-                    (true, false) => self.forward("BEGIN", due),
-                    (true, true) => self.forward("BEGIN READ ONLY", due),
-                    _ => self.forward(&statement.sql, due),
+                    (true, false) => self.forward("BEGIN", actions),
+                    (true, true) => self.forward("BEGIN READ ONLY", actions),
+                    _ => self.forward(&statement.sql, actions),
                 };
             }
             "commit" | "end" | "rollback" | "abort" if statement.find_words(&["to"]).is_none() => {
                 self.in_implicit_transaction = false;
-                return self.forward(&statement.sql, due);
+                return self.forward(&statement.sql, actions);
             }
             "truncate" if redshift => {
                 if self.backend.transaction_status == b'T' {
                     self.in_implicit_transaction = false;
                     self.backend.run_sql("COMMIT")?;
                 }
-                return self.forward(&statement.sql, due);
+                return self.forward(&statement.sql, actions);
             }
             "lock"
                 if redshift
@@ -201,8 +201,8 @@ impl ClientSession {
         let commits = last && self.in_implicit_transaction;
         self.hold_output |= commits;
         match redshift {
-            true => self.execute_redshift(statement, due)?,
-            false => self.forward(&statement.sql, due)?,
+            true => self.execute_redshift(statement, actions)?,
+            false => self.forward(&statement.sql, actions)?,
         }
         if commits {
             self.in_implicit_transaction = false;
@@ -214,11 +214,11 @@ impl ClientSession {
     fn execute_redshift(
         &mut self,
         statement: &Statement,
-        due: &PendingActions,
+        actions: &PendingActions,
     ) -> SessionResult<()> {
         let table = ["table", "temp", "temporary", "local"];
         if statement.starts_with(&["copy"]) {
-            return self.execute_copy(statement, due);
+            return self.execute_copy(statement, actions);
         }
         if statement.starts_with(&["drop", "table"]) {
             self.check_drop_table(statement)?;
@@ -229,17 +229,17 @@ impl ClientSession {
         {
             let table = ddl::parse_create_table(statement)?;
             self.check_references(&table)?;
-            self.forward(&table.sql, due)?;
+            self.forward(&table.sql, actions)?;
             self.backend.run_sql(&table.catalog_insert_sql())?;
             return Ok(());
         }
         if statement.starts_with(&["alter"])
             && let Some(sql) = ddl::translate_add_column(statement)?
         {
-            return self.forward(&sql, due);
+            return self.forward(&sql, actions);
         }
         let sql = rules::translate(statement, &self.last_copy);
-        self.forward(&sql, due)
+        self.forward(&sql, actions)
     }
 
     /// Checks that the referenced tables exist and have the referenced keys.
@@ -298,13 +298,17 @@ impl ClientSession {
         }
     }
 
-    fn execute_copy(&mut self, statement: &Statement, due: &PendingActions) -> SessionResult<()> {
+    fn execute_copy(
+        &mut self,
+        statement: &Statement,
+        actions: &PendingActions,
+    ) -> SessionResult<()> {
         let copy = copy::parse_copy(statement)?;
         self.last_copy.query_id = self.shared.next_query_id.fetch_add(1, Ordering::Relaxed);
         self.last_copy.copy_id = self.last_copy.query_id;
         let mut error = None;
         let (settings, last) = (&self.shared.settings, &mut self.last_copy);
-        let loaded = copy.execute(&mut self.backend, settings, last, due, &mut error);
+        let loaded = copy.execute(&mut self.backend, settings, last, actions, &mut error);
         if let Some(error) = error {
             self.shared
                 .record_load_error(self.backend_pid, self.last_copy.query_id, &error);
@@ -314,27 +318,27 @@ impl ClientSession {
     }
 
     /// Sends SQL to the backend and relays its response to the client.
-    fn forward(&mut self, sql: &str, due: &PendingActions) -> SessionResult<()> {
+    fn forward(&mut self, sql: &str, actions: &PendingActions) -> SessionResult<()> {
         self.backend.query(sql)?;
-        self.relay_response(Some(due), false)
+        self.relay_response(Some(actions), false)
     }
 
     /// Relays the response of the backend. An error is returned, not sent.
     fn relay_response(
         &mut self,
-        due: Option<&PendingActions>,
+        actions: Option<&PendingActions>,
         extended: bool,
     ) -> SessionResult<()> {
         let mut error = None;
         loop {
             let message = self.backend.receive()?;
             match message.tag {
-                b'Z' => return error.map_or(Ok(()), |refusal| Err(SessionError::Sql(refusal))),
+                b'Z' => return error.map_or(Ok(()), |sql_error| Err(SessionError::Sql(sql_error))),
                 b'E' => error = Some(self.to_redshift_error(SqlError::from_message(&message))),
                 b'G' => {
                     self.queue_message(&message)?;
                     self.flush()?;
-                    self.relay_copy_in(due, extended)?;
+                    self.relay_copy_in(actions, extended)?;
                 }
                 _ => self.queue_message(&message)?,
             }
@@ -342,7 +346,11 @@ impl ClientSession {
     }
 
     /// Relays the rows of a COPY FROM STDIN.
-    fn relay_copy_in(&mut self, due: Option<&PendingActions>, extended: bool) -> SessionResult<()> {
+    fn relay_copy_in(
+        &mut self,
+        actions: Option<&PendingActions>,
+        extended: bool,
+    ) -> SessionResult<()> {
         let mut first = true;
         loop {
             let message = Message::read(&mut self.reader)?;
@@ -355,8 +363,9 @@ impl ClientSession {
                 b'S' | b'H' => {}
                 _ => return Err(SessionError::ConnectionClosed),
             }
-            if let (true, Some(due)) = (std::mem::take(&mut first), due) {
-                due.run_at(FaultPoint::During)
+            if let (true, Some(actions)) = (std::mem::take(&mut first), actions) {
+                actions
+                    .run_at(FaultPoint::During)
                     .map_err(|_| SessionError::ConnectionClosed)?;
             }
         }
@@ -369,17 +378,17 @@ impl ClientSession {
     }
 
     /// Translates an error of PostgreSQL into the one of Redshift.
-    fn to_redshift_error(&self, refusal: SqlError) -> SqlError {
+    fn to_redshift_error(&self, sql_error: SqlError) -> SqlError {
         if !self.is_redshift() {
-            return refusal;
+            return sql_error;
         }
-        let bytes = refusal.constraint.as_deref().unwrap_or_default();
-        let too_long = &*refusal.code == "23514" && bytes.starts_with("bytes_");
-        match &*refusal.code {
+        let bytes = sql_error.constraint.as_deref().unwrap_or_default();
+        let too_long = &*sql_error.code == "23514" && bytes.starts_with("bytes_");
+        match &*sql_error.code {
             _ if too_long => SqlError::new("22001", "Value too long for character type"),
             "22001" => SqlError::new("22001", "Value too long for character type"),
             "40001" => self.shared.settings.isolation.conflict_error(),
-            _ => refusal,
+            _ => sql_error,
         }
     }
 
@@ -388,13 +397,13 @@ impl ClientSession {
         let (mut error, mut pending_actions) = (None, Vec::new());
         for message in std::mem::take(&mut self.pending_messages) {
             match self.extended_message(message) {
-                Ok((message, due)) => {
+                Ok((message, actions)) => {
                     self.backend.send(&message)?;
-                    pending_actions.extend(due);
+                    pending_actions.extend(actions);
                 }
                 Err(SessionError::ConnectionClosed) => return Err(SessionError::ConnectionClosed),
-                Err(SessionError::Sql(refusal)) => {
-                    error = Some(refusal);
+                Err(SessionError::Sql(sql_error)) => {
+                    error = Some(sql_error);
                     break;
                 }
             }
@@ -402,21 +411,21 @@ impl ClientSession {
         self.backend.send(&Message::from_bytes(b'S', []))?;
         self.hold_output = pending_actions
             .iter()
-            .any(|due| due.has_at(FaultPoint::After));
+            .any(|actions| actions.has_at(FaultPoint::After));
         match self.relay_response(pending_actions.first(), true) {
             Ok(()) => {}
-            Err(SessionError::Sql(refusal)) => {
-                self.queue_message(&refusal.to_message())?;
+            Err(SessionError::Sql(sql_error)) => {
+                self.queue_message(&sql_error.to_message())?;
                 return self.send_ready();
             }
             Err(SessionError::ConnectionClosed) => return Err(SessionError::ConnectionClosed),
         }
-        for due in &pending_actions {
-            due.run_at(FaultPoint::After)?;
+        for actions in &pending_actions {
+            actions.run_at(FaultPoint::After)?;
         }
-        if let Some(refusal) = error {
+        if let Some(sql_error) = error {
             self.abort_transaction()?;
-            self.queue_message(&refusal.to_message())?;
+            self.queue_message(&sql_error.to_message())?;
         }
         self.send_ready()
     }
@@ -447,9 +456,9 @@ impl ClientSession {
             b'E' => {
                 let [portal] = message.texts();
                 let sql = self.portals.get(&portal).cloned().unwrap_or_default();
-                let due = self.record_statement(&sql);
-                due.run_at(FaultPoint::Before)?;
-                Ok((message, Some(due)))
+                let actions = self.record_statement(&sql);
+                actions.run_at(FaultPoint::Before)?;
+                Ok((message, Some(actions)))
             }
             _ => Ok((message, None)),
         }

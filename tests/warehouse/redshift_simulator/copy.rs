@@ -187,9 +187,9 @@ impl CopyStatement {
                 );
                 Ok(Message::notice("INFO", "00000", &message))
             }
-            Err(trouble) => {
+            Err(error) => {
                 backend.finish_copy(false)?;
-                Err(trouble)
+                Err(error)
             }
         }
     }
@@ -225,9 +225,9 @@ impl CopyStatement {
                         file: url.clone(),
                         ..*load
                     };
-                    let refusal = spectrum_error(load.code, &load.message);
+                    let sql_error = spectrum_error(load.code, &load.message);
                     *error = Some(load);
-                    return Err(refusal.into());
+                    return Err(sql_error.into());
                 }
             }
             if number == 0 {
@@ -254,8 +254,8 @@ impl CopyStatement {
         let all: Vec<(TargetColumn, bool)> =
             backend.run_sql(&sql)?.into_iter().map(column).collect();
         let Some(listed) = &self.columns else {
-            let taken = all.into_iter().filter(|(_, id)| !id || self.explicit_ids);
-            return Ok(taken.map(|(column, _)| column).collect());
+            let filled = all.into_iter().filter(|(_, id)| !id || self.explicit_ids);
+            return Ok(filled.map(|(column, _)| column).collect());
         };
         let mut columns: Vec<TargetColumn> = Vec::new();
         for name in listed {

@@ -308,10 +308,10 @@ fn parse_column(
 ) -> ParseResult<ColumnDefinition> {
     let start = parser.offset();
     let name = parser.name()?;
-    let written = parser.text_since(start).to_owned();
+    let quoted_name = parser.text_since(start).to_owned();
     let (ty, bytes) = parse_column_type(parser)?;
     let mut column = ColumnDefinition {
-        sql: format!("{written} {ty}"),
+        sql: format!("{quoted_name} {ty}"),
         name,
         encoding: None,
         is_primary_key: false,
@@ -319,7 +319,7 @@ fn parse_column(
     if let Some(bytes) = bytes {
         let check = format!("bytes_{}", column.name);
         column.sql +=
-            &format!(" CONSTRAINT \"{check}\" CHECK (octet_length({written}) <= {bytes})");
+            &format!(" CONSTRAINT \"{check}\" CHECK (octet_length({quoted_name}) <= {bytes})");
     }
     while let Some(token) = parser.peek() {
         if token.is(",") || token.is(")") {

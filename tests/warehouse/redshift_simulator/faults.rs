@@ -114,8 +114,8 @@ impl FaultInjector {
     }
 
     /// Rejects the statement with an error that has all its fields.
-    pub fn fail_with(&self, matcher: StatementMatcher, refusal: SqlError) {
-        self.add_rule(FaultPoint::Before, matcher, FaultAction::Fail(refusal));
+    pub fn fail_with(&self, matcher: StatementMatcher, error: SqlError) {
+        self.add_rule(FaultPoint::Before, matcher, FaultAction::Fail(error));
     }
 
     /// Runs a hook while the session waits. The statement has been received: it is executed even if its
@@ -162,17 +162,17 @@ impl FaultInjector {
     pub(super) fn record(&self, statement: &RecordedStatement) -> PendingActions {
         let mut state = self.0.lock().unwrap();
         state.recorded.push(statement.clone());
-        let mut acts = Vec::new();
+        let mut actions = Vec::new();
         for rule in &mut state.rules {
             if rule.matcher.take_match(&statement.sql) {
-                acts.push((rule.point, rule.action.clone()));
+                actions.push((rule.point, rule.action.clone()));
             }
         }
-        state.fault_count += usize::from(!acts.is_empty());
+        state.fault_count += usize::from(!actions.is_empty());
         let seen = statement.clone();
         PendingActions {
             statement: seen,
-            actions: acts,
+            actions,
         }
     }
 }
@@ -194,10 +194,10 @@ impl PendingActions {
 
     /// Runs the actions at this point. The error is the outcome of a fault.
     pub fn run_at(&self, point: FaultPoint) -> Result<(), FaultOutcome> {
-        for (_, act) in self.actions.iter().filter(|(other, _)| *other == point) {
-            match act {
+        for (_, action) in self.actions.iter().filter(|(other, _)| *other == point) {
+            match action {
                 FaultAction::Disconnect => return Err(None),
-                FaultAction::Fail(refusal) => return Err(Some(refusal.clone())),
+                FaultAction::Fail(error) => return Err(Some(error.clone())),
                 FaultAction::Call(hook) => hook(&self.statement),
             }
         }

@@ -131,34 +131,34 @@ impl RedshiftSimulator {
     }
 
     /// Starts a server on a database, which must be empty for Redshift.
-    pub fn start_on(behind: Database, settings: Settings) -> Self {
-        let mut keeper = behind.connect();
+    pub fn start_on(backend_database: Database, settings: Settings) -> Self {
+        let mut client = backend_database.connect();
         if settings.kind == WarehouseKind::Redshift {
-            keeper.batch_execute(include_str!("catalog.sql")).unwrap();
+            client.batch_execute(include_str!("catalog.sql")).unwrap();
         }
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let front = Database {
+        let frontend_database = Database {
             host: "127.0.0.1".to_owned(),
             port: listener.local_addr().unwrap().port(),
-            name: behind.name.clone(),
+            name: backend_database.name.clone(),
             user: USER.to_owned(),
             password: PASSWORD.to_owned(),
         };
         let shared = Arc::new(SimulatorState {
             settings,
             faults: FaultInjector::default(),
-            backend_database: behind,
+            backend_database,
             session_count: AtomicUsize::new(0),
             next_query_id: AtomicU64::new(1001),
             is_shut_down: AtomicBool::new(false),
             clients: Mutex::default(),
-            autocommit_client: Mutex::new(keeper),
+            autocommit_client: Mutex::new(client),
         });
         let serving = shared.clone();
         thread::spawn(move || serving.accept_connections(&listener));
         Self {
             shared,
-            frontend_database: front,
+            frontend_database,
         }
     }
 
@@ -227,7 +227,7 @@ impl SimulatorState {
 
     /// Records the failure of a load outside of its transaction.
     fn record_load_error(&self, process: i32, query: u64, error: &LoadError) {
-        let mut keeper = self.autocommit_client.lock().unwrap();
+        let mut client = self.autocommit_client.lock().unwrap();
         let column = error.column.as_ref();
         let name = column.map(|column| column.name.clone());
         let ty = column.map(|column| column.ty.clone());
@@ -235,7 +235,7 @@ impl SimulatorState {
         let sql = "INSERT INTO redshift.load_errors \
                    (pid, query, table_id, file, line, name, type, length, code, message, value) \
                    VALUES ($1, $2, to_regclass($3)::oid::bigint::int, $4, $5, $6, $7, $8, $9, $10, $11)";
-        keeper
+        client
             .execute(
                 sql,
                 &[

@@ -104,7 +104,7 @@ impl PgSession {
             match message.tag {
                 b'D' => rows.push(message.row_values()),
                 b'E' => error = Some(SqlError::from_message(&message)),
-                b'Z' => return error.map_or(Ok(rows), |refusal| Err(refusal.into())),
+                b'Z' => return error.map_or(Ok(rows), |error| Err(error.into())),
                 _ => {}
             }
         }

@@ -176,8 +176,8 @@ pub enum SessionError {
 }
 
 impl From<SqlError> for SessionError {
-    fn from(refusal: SqlError) -> Self {
-        Self::Sql(refusal)
+    fn from(error: SqlError) -> Self {
+        Self::Sql(error)
     }
 }
 

@@ -193,8 +193,8 @@ fn delete_alias(statement: &Statement) -> Option<SqlError> {
     let mut parser = statement.parser();
     parser.accept(&["delete"]);
     parser.accept(&["from"]);
-    if let Err(refusal) = parser.qualified_name() {
-        return Some(refusal);
+    if let Err(error) = parser.qualified_name() {
+        return Some(error);
     }
     let next = parser.peek()?;
     let right = next.is("using") || next.is("where");

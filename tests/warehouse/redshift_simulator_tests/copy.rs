@@ -290,17 +290,17 @@ fn load_errors_survive_rollback() {
     test.expect_error(COPY_SQL, "longer");
     assert_eq!(test.expect_error("SELECT 1", "aborted"), "25P02");
     test.execute("ROLLBACK");
-    let told = "SELECT file_name, column_name, column_type, line_number, error_code \
+    let query = "SELECT file_name, column_name, column_type, line_number, error_code \
                 FROM sys_load_error_detail WHERE query_id = pg_last_query_id()";
     assert_eq!(
-        test.query_rows(told),
+        test.query_rows(query),
         ["s3://b/f|a|character varying(1)|2|15001"]
     );
-    let told = "SELECT filename, colname, line_number, err_code FROM stl_load_errors \
+    let query = "SELECT filename, colname, line_number, err_code FROM stl_load_errors \
                 WHERE query = pg_last_copy_id()";
-    assert_eq!(test.query_rows(told), ["s3://b/f|a|2|15001"]);
-    let told = "SELECT count(*) FROM svl_s3log WHERE query = pg_last_query_id()";
-    assert_eq!(test.query_rows(told), ["1"]);
+    assert_eq!(test.query_rows(query), ["s3://b/f|a|2|15001"]);
+    let query = "SELECT count(*) FROM svl_s3log WHERE query = pg_last_query_id()";
+    assert_eq!(test.query_rows(query), ["1"]);
     assert_eq!(test.query_rows("SELECT pg_last_copy_count()"), ["0"]);
 }
 

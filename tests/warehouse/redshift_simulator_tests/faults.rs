@@ -14,10 +14,13 @@ fn statements_are_recorded() {
         faults.statements(),
         ["SELECT 1", "SELECT ';'", "SELECT 2", "SAVEPOINT x"]
     );
-    let seen = faults.recorded();
-    assert!(seen.iter().all(|seen| seen.session == 1));
+    let recorded = faults.recorded();
+    assert!(recorded.iter().all(|statement| statement.session == 1));
     assert_eq!(
-        seen.iter().map(|seen| seen.number).collect::<Vec<_>>(),
+        recorded
+            .iter()
+            .map(|statement| statement.number)
+            .collect::<Vec<_>>(),
         [1, 2, 3, 4]
     );
 }
@@ -25,7 +28,7 @@ fn statements_are_recorded() {
 #[test]
 fn connection_is_cut_before_or_after_statement() {
     in_both_modes(|test| {
-        for (when, which, left) in [
+        for (point, matcher, left) in [
             (FaultPoint::Before, StatementMatcher::any().nth(3), vec![]),
             (
                 FaultPoint::After,
@@ -45,7 +48,7 @@ fn connection_is_cut_before_or_after_statement() {
         ] {
             let faults = test.simulator.faults();
             faults.clear();
-            faults.disconnect(when, which);
+            faults.disconnect(point, matcher);
             let mut client = test.simulator.connect();
             let mut cut = false;
             for sql in [
@@ -91,8 +94,8 @@ fn statement_fails_requested_number_of_times() {
 fn hook_runs_while_statement_waits() {
     in_both_modes(|mut test| {
         let backend = std::sync::Mutex::new(test.simulator.backend_client());
-        let hook = move |seen: &crate::redshift_simulator::RecordedStatement| {
-            assert_eq!(seen.sql, "COMMIT");
+        let hook = move |statement: &crate::redshift_simulator::RecordedStatement| {
+            assert_eq!(statement.sql, "COMMIT");
             let mut backend = backend.lock().unwrap();
             backend.batch_execute("INSERT INTO t VALUES (9)").unwrap();
         };

@@ -41,12 +41,12 @@ fn wrong_password_is_rejected() {
 #[test]
 fn driver_does_not_support_auth_method_13() {
     let buckets = TempDir::new().unwrap();
-    let cluster = RedshiftSimulator::start(Settings {
+    let simulator = RedshiftSimulator::start(Settings {
         method: AuthMethod::Sha256,
         buckets: buckets.path().to_owned(),
         ..Settings::default()
     });
-    let database = cluster.database();
+    let database = simulator.database();
     let error = postgres::Config::new()
         .host(&database.host)
         .port(database.port)

@@ -45,16 +45,16 @@ impl ConfigSources {
             ca_bundle: self.ca_bundle.as_deref(),
         };
         let env = |name: &str| self.env_vars.get(name).cloned();
-        let address = ConnectionConfig::resolve(flags, self.file.as_ref(), env, &mut warnings);
-        (address, warnings)
+        let config = ConnectionConfig::resolve(flags, self.file.as_ref(), env, &mut warnings);
+        (config, warnings)
     }
 
     /// Returns the configuration, which must be valid.
     #[track_caller]
     pub fn connection_config(&self) -> ConnectionConfig {
-        let (address, warnings) = self.resolve();
+        let (config, warnings) = self.resolve();
         assert_eq!(warnings, Vec::<String>::new());
-        address.unwrap().unwrap()
+        config.unwrap().unwrap()
     }
 
     /// Returns the error, which must occur.

@@ -163,8 +163,8 @@ impl Database {
             ca_bundle: None,
         };
         let env = |name: &str| (name == "PGPASSWORD").then(|| self.password.clone());
-        let address = ConnectionConfig::resolve(flags, None, env, &mut Vec::new());
-        address.unwrap().unwrap()
+        let config = ConnectionConfig::resolve(flags, None, env, &mut Vec::new());
+        config.unwrap().unwrap()
     }
 
     /// Returns the URL for `--warehouse`, without the password: set PGPASSWORD to it.
@@ -252,10 +252,10 @@ fn free_port() -> u16 {
 }
 
 /// Returns whether the supervisor reports that its last task is done.
-fn is_ready(answers: &mut BufReader<ChildStdout>) -> bool {
-    let mut answer = String::new();
-    answers.read_line(&mut answer).unwrap();
-    answer == "ready\n"
+fn is_ready(output: &mut BufReader<ChildStdout>) -> bool {
+    let mut line = String::new();
+    output.read_line(&mut line).unwrap();
+    line == "ready\n"
 }
 
 #[test]

@@ -49,7 +49,7 @@ impl TestWarehouse {
         let s3 = (kind == WarehouseKind::Redshift).then(S3Server::start);
         let bucket = s3.as_ref().map(|s3| s3.bucket(BUCKET));
         let buckets = bucket.map(|bucket| bucket.parent().unwrap().to_owned());
-        let cluster = RedshiftSimulator::start(Settings {
+        let simulator = RedshiftSimulator::start(Settings {
             kind,
             buckets: buckets.unwrap_or_default(),
             codecs,
@@ -57,7 +57,7 @@ impl TestWarehouse {
         });
         Self {
             work_dir: TempDir::new().unwrap(),
-            simulator: cluster,
+            simulator,
             s3,
         }
     }
@@ -196,8 +196,8 @@ impl TestWarehouse {
 pub fn list_files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];
-    while let Some(next) = folders.pop() {
-        for entry in std::fs::read_dir(next).unwrap() {
+    while let Some(dir) = folders.pop() {
+        for entry in std::fs::read_dir(dir).unwrap() {
             let path = entry.unwrap().path();
             match path.is_dir() {
                 true => folders.push(path),
@@ -222,15 +222,15 @@ impl CommandOutput {
     #[track_caller]
     pub fn run(command: &mut Command) -> Self {
         let output = command.output().unwrap();
-        let ended = Self {
+        let output = Self {
             code: output.status.code(),
             stdout: String::from_utf8(output.stdout).unwrap(),
             stderr: String::from_utf8(output.stderr).unwrap(),
         };
-        for stream in [&ended.stdout, &ended.stderr] {
+        for stream in [&output.stdout, &output.stderr] {
             assert!(!stream.contains(PASSWORD), "the password is in {stream}");
         }
-        ended
+        output
     }
 
     /// Asserts that the command succeeded and printed nothing to stderr.
