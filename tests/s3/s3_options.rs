@@ -184,10 +184,10 @@ fn input_reads_use_if_match_of_listed_etag() {
     let listed = SdkClient::new(&server).list_pages("music", "").unwrap();
     let listed = listed[0].contents().to_vec();
     run_sparkify(&server, &RUN_ARGS).assert_success();
-    for (object, pieces) in listed.iter().zip([1, 3, 1]) {
+    for (object, requests) in listed.iter().zip([1, 3, 1]) {
         let key = object.key().unwrap();
         let gets = server.requests(&RequestMatcher::operation(Operation::Get).with_key_suffix(key));
-        assert_eq!(gets.len(), pieces, "{key}");
+        assert_eq!(gets.len(), requests, "{key}");
         for get in gets {
             assert_eq!(get.header("if-match"), object.e_tag());
         }

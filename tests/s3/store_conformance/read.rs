@@ -111,12 +111,16 @@ fn prefetched_object_arrives_in_order() {
         let mut expected = File::open(&path).unwrap();
         let mut reader = case.open_ranges(&[("x", 0, u64::MAX)]);
         reader.next_range().unwrap();
-        let (mut actual, mut wanted) = (vec![0; 777_777], vec![0; 777_777]);
+        let (mut actual, mut expected_bytes) = (vec![0; 777_777], vec![0; 777_777]);
         let mut total = 0;
         loop {
             let count = reader.read(&mut actual).unwrap();
-            expected.read_exact(&mut wanted[..count]).unwrap();
-            assert!(actual[..count] == wanted[..count], "{} {total}", case.name);
+            expected.read_exact(&mut expected_bytes[..count]).unwrap();
+            assert!(
+                actual[..count] == expected_bytes[..count],
+                "{} {total}",
+                case.name
+            );
             total += count as u64;
             if count == 0 {
                 break;
