@@ -36,7 +36,7 @@ pub struct BenchOptions {
 /// The first fields of every benchmark report.
 #[derive(Debug, Clone, Serialize)]
 pub struct BenchHeader {
-    /// [`BENCH_VERSION`].
+    /// The layout version, [`BENCH_VERSION`].
     pub bench_version: u32,
     /// The version of sparkify.
     pub sparkify_version: &'static str,
@@ -95,10 +95,8 @@ impl BenchOptions {
         progress.set_prefix("warmup".to_owned());
         let warmup = pass(self.thread_counts.last().copied().unwrap_or(1))?;
         let ensure_same_input = |pass: T| match (total(&pass), total(&warmup)) {
-            (found, first) if (found.bytes, found.events) == (first.bytes, first.events) => {
-                Ok(pass)
-            }
-            (found, first) => Err(input_changed(&found, &first)),
+            (this, first) if (this.bytes, this.events) == (first.bytes, first.events) => Ok(pass),
+            (this, first) => Err(input_changed(&first, &this)),
         };
         let mut passes: Vec<Vec<T>> = self.thread_counts.iter().map(|_| Vec::new()).collect();
         for number in 1..=self.runs {
@@ -133,13 +131,13 @@ impl BenchOptions {
 }
 
 /// Creates the error for passes that read different input and so cannot be compared.
-fn input_changed(found: &StageReport, first: &StageReport) -> Error {
+fn input_changed(first: &StageReport, later: &StageReport) -> Error {
     let describe = |pass: &StageReport| format!("{} records in {} bytes", pass.events, pass.bytes);
     Error::failed("the input changed during the benchmark")
         .with_reason(format!(
             "first {}, then {}",
             describe(first),
-            describe(found)
+            describe(later)
         ))
         .with_hint("run the benchmark again when nothing writes to the input")
 }

@@ -294,11 +294,10 @@ impl RecordSink for SplitEncoder<'_> {
         times.extend_from_slice(&events.ts()[next..]);
         times.extend(losers.iter().map(|&row| events.ts()[row]));
         times[first..].sort();
-        let rows_of_tables = build_songplays(&events, event_ids, &losers, self.lookup)?;
         let SongplayRows {
             songplays,
             merge_state,
-        } = rows_of_tables;
+        } = build_songplays(&events, event_ids, &losers, self.lookup)?;
         self.output.parts.matched += count_matched(&songplays);
         let rows = songplays.num_rows() as u64;
         self.run.timings.record(Stage::Star, began, 0, rows);

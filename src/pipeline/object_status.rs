@@ -140,15 +140,15 @@ impl ObjectStatuses {
 
     /// Merges the status of a segment of an object.
     pub(super) fn merge(&mut self, object: usize, status: ObjectStatus) {
-        if let Some(known) = self.statuses.get_mut(object) {
-            known.merge(status);
+        if let Some(merged) = self.statuses.get_mut(object) {
+            merged.merge(status);
         }
     }
 
     /// Records why a segment of an object in a split is unreadable.
     pub(super) fn add_reason(&mut self, object: usize, split: usize, reason: String) {
-        let known = self.reasons.get(&object);
-        if known.is_none_or(|&(other, _)| split < other) {
+        let earlier = self.reasons.get(&object);
+        if earlier.is_none_or(|&(other, _)| split < other) {
             self.reasons.insert(object, (split, reason));
         }
     }

@@ -130,10 +130,10 @@ impl<'a> SplitReader<'a> {
         }
     }
 
-    /// Reads a split and gives its rows and rejects to `sink`.
+    /// Reads a split and passes its rows and rejects to `sink`.
     ///
     /// # Errors
-    /// An object cannot be read, or `sink` failed.
+    /// Returns an error if an object cannot be read, or if `sink` returns one.
     pub(super) fn read(
         &mut self,
         split: &Split,
@@ -154,7 +154,7 @@ impl<'a> SplitReader<'a> {
             rejected_bytes: 0,
             statuses: SegmentStatuses::with_capacity(split.segments.len()),
         };
-        // A split that failed may have left state behind.
+        // An earlier split that failed may have left state in the decoder.
         self.decoder.reset();
         let source = self.source;
         let tasks = self.segment_tasks(split, start);

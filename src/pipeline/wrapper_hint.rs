@@ -56,7 +56,7 @@ fn wrapper_key(bytes: &[u8], schema: &RecordSchema) -> Option<String> {
     let is_known = |key: &str| {
         let filter = schema.filter.iter().map(|filter| filter.key);
         let mut keys = schema.fields.iter().map(|field| field.key).chain(filter);
-        keys.any(|known| known == key)
+        keys.any(|schema_key| schema_key == key)
     };
     let (mut array_key, mut depth) = (None, 0_usize);
     let mut rest = bytes.get(memchr::memchr(b'{', bytes)?..)?;

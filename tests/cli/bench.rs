@@ -238,7 +238,7 @@ fn rejects_and_empty_input_do_not_fail_a_benchmark() {
     assert_eq!((output.code, output.stderr.as_str()), (Some(0), warning));
     sandbox.write("empty-objects/a.json", "\n");
     let output = run_bench(&sandbox, &["run", SONGS_ARG, "--logs=empty-objects"]);
-    let warning = "sparkify: warning: no record in the 1 log object of empty-objects\n";
+    let warning = "sparkify: warning: no records in the 1 log object of empty-objects\n";
     assert_eq!((output.code, output.stderr.as_str()), (Some(0), warning));
     assert_dir_empty(&sandbox, "tmp");
 }
@@ -249,7 +249,10 @@ fn missing_input_fails_a_benchmark_and_leaves_no_files() {
     sandbox.create_dir("empty");
     for (arguments, words) in [
         (&["parse", "nowhere"][..], "cannot read nowhere: "),
-        (&["parse", "empty"], "no logs in empty: it holds no object"),
+        (
+            &["parse", "empty"],
+            "no logs in empty: it contains no object",
+        ),
         (&["parse", "empty"], "; check PATH"),
         (&["parse", "empty", "--kind=song"], "no songs in empty: "),
         (&["run", SONGS_ARG, "--logs=empty"], "no logs in empty: "),
