@@ -35,7 +35,7 @@ fn directory_without_input_objects_fails_the_run() {
         (
             "songs",
             "others",
-            "; ignored: 3 (.csv 1, hidden 2); check --logs, or name such objects by --include GLOB",
+            "; ignored: 3 (.csv 1, hidden 2); check --logs, or read such objects with --include GLOB",
         ),
         ("songs", "others/data.csv", "no logs in others/data.csv: "),
     ] {
@@ -51,7 +51,7 @@ fn corrupt_compressed_stream_is_named_in_a_warning() {
     sandbox.write("logs/b.json.gz", b"no gzip at all");
     let output = sandbox.run_with(&["--max-rejects", "1"]);
     assert_eq!(output.code, Some(0), "{output:?}");
-    let warning = "sparkify: warning: the compressed stream of logs/b.json.gz is broken: ";
+    let warning = "sparkify: warning: the compressed stream of logs/b.json.gz is corrupt: ";
     assert!(output.stderr.starts_with(warning), "{output:?}");
 }
 
@@ -87,8 +87,8 @@ fn objects_without_records_give_an_empty_dataset() {
     sandbox.write("logs/a.json", " \n");
     let output = sandbox.run_with(&[]);
     assert_eq!(output.code, Some(0), "{output:?}");
-    let warnings = "sparkify: warning: no record in the 1 song object of songs\n\
-                    sparkify: warning: no record in the 1 log object of logs\n";
+    let warnings = "sparkify: warning: no records in the 1 song object of songs\n\
+                    sparkify: warning: no records in the 1 log object of logs\n";
     assert_eq!(output.stderr, warnings);
     let report = read_report(&sandbox.path("star"));
     for table in ["songplays", "users", "songs", "artists", "time"] {

@@ -130,11 +130,11 @@ fn glob_without_matches_fails_the_run() {
         .run("songs", "days/*.md", "star")
         .assert_failure(
             1,
-            "no logs in days/*.md: it holds no object whose name ends in ",
+            "no logs in days/*.md: it contains no object whose name ends in ",
         )
         .assert_failure(
             1,
-            "; ignored: 1 (.md 1); check --logs, or name such objects by --include GLOB",
+            "; ignored: 1 (.md 1); check --logs, or read such objects with --include GLOB",
         );
     assert!(!sandbox.path("star").exists());
 }

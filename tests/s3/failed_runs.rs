@@ -134,7 +134,7 @@ fn run_without_events_does_not_become_latest() {
     let report = ended.json();
     let run = report["run"].as_str().unwrap().to_owned();
     let words = [
-        "will not replace the star in s3://music/star, which has 1 songplays",
+        "will not replace the dataset in s3://music/star, which has 1 songplays",
         "--allow-empty",
     ];
     ended.assert_failure_with_code(1, &words);
