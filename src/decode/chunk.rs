@@ -26,7 +26,7 @@ pub enum InputState<'a> {
     RecordTooLarge,
 }
 
-/// How far a chunk was decoded, and why no further.
+/// The result of one call of the decoder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DecodeResult {
     /// The number of bytes that were decoded; the next chunk begins after them.

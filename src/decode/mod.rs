@@ -217,7 +217,7 @@ impl Decoder {
         if self.pending_reject.is_some() {
             at = match self.resync(chunk, 0) {
                 Ok(next) => next,
-                Err(result) => return result,
+                Err(stopped) => return stopped,
             };
         }
         loop {
@@ -296,7 +296,7 @@ impl Decoder {
                     self.begin_syntax_reject(chunk, at, error);
                     at = match self.resync(chunk, at) {
                         Ok(next) => next,
-                        Err(result) => return result,
+                        Err(stopped) => return stopped,
                     };
                 }
             }

@@ -53,7 +53,7 @@ impl Glob {
     ///
     /// # Errors
     /// Returns a message if a `[` has no `]`, a `**` is not a whole component, or there are more than
-    /// [`MAX_COMPONENTS`].
+    /// 60 components.
     pub fn parse(text: &str) -> Result<Self, String> {
         let trimmed = text.strip_suffix('/').unwrap_or(text);
         let parse_component = |name: &str| {

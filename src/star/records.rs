@@ -1,4 +1,4 @@
-//! Gives typed access to the columns of decoded record batches.
+//! Provides typed access to the columns of decoded record batches.
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{ArrowPrimitiveType, Float64Type, Int32Type, Int64Type};
