@@ -73,7 +73,7 @@ fn zstd_window_larger_than_memory_fails_the_run() {
     command.args(["--threads=2", "--max-rejects=100%"]);
     CommandOutput::capture(command.current_dir(sandbox.root())).assert_failure(
         1,
-        "cannot read logs/b.json.zst: there is not enough memory for the window",
+        "cannot read logs/b.json.zst: not enough memory for the zstd window",
     );
     snapshot.assert_unchanged();
     sandbox.run_with(&[]).assert_success();

@@ -143,7 +143,7 @@ fn glob_without_matches_fails_the_run() {
 fn invalid_globs_are_usage_errors() {
     let sandbox = sandbox_by_day();
     for (glob, words) in [
-        ("days/[ab", "[[] matches a ["),
+        ("days/[ab", "write [[] for a literal ["),
         ("days/a**", "write ** between slashes"),
         ("days/*/***", "write ** between slashes"),
     ] {

@@ -101,7 +101,7 @@ fn utf16_object_fails_the_run_unless_the_limit_allows_it() {
     let output = sandbox
         .run_with(&["--json"])
         .assert_failure_with_warnings(3, "1 of 2 log objects (50.00%): ");
-    let warning = "no record in logs/b.json could be read: it looks like UTF-16 text, not like JSON; \
+    let warning = "no record in logs/b.json could be read: looks like UTF-16 text, not JSON; \
                    store it as JSON in UTF-8, uncompressed or compressed with gzip, bzip2 or zstd, or remove it from the input";
     assert_eq!(output.warnings(), [warning]);
     snapshot.assert_unchanged();
