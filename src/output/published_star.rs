@@ -70,7 +70,7 @@ impl PublishedDataset {
         &self.report
     }
 
-    /// Returns what the run wrote for a table.
+    /// Returns the output size of a table.
     pub fn table_report(&self, table: &Table) -> TableReport {
         find_table_report(&self.report, table).unwrap_or_default()
     }

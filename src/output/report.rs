@@ -31,7 +31,7 @@ pub enum RunStatus {
     Failed,
 }
 
-/// What was read of one kind of input, and what was rejected.
+/// Counts of one input: the songs, or the logs as part of [`LogReport`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InputReport {
     /// Input objects.
@@ -79,7 +79,7 @@ impl InputReport {
     }
 }
 
-/// What was read of logs. `records = kept + filtered + rejected + duplicates`.
+/// Counts of the log input. `records = kept + filtered + rejected + duplicates`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogReport {
     /// The fields that songs and logs share.
@@ -105,7 +105,7 @@ impl LogReport {
     }
 }
 
-/// What was written for one table.
+/// The output size of one table.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableReport {
     /// Number of rows.
@@ -176,15 +176,15 @@ pub struct Report {
     pub error: Option<String>,
     /// The id of the run.
     pub run: String,
-    /// What was read of the songs.
+    /// Counts of the song input.
     pub songs: InputReport,
-    /// What was read of the logs.
+    /// Counts of the log input.
     pub logs: LogReport,
     /// The codec of the Parquet files.
     pub compression: Compression,
-    /// What was written, by table.
+    /// Output sizes by table.
     pub tables: BTreeMap<String, TableReport>,
-    /// The merge state that was written, by table.
+    /// Output sizes of the merge state, by table.
     pub merge_state: BTreeMap<String, TableReport>,
     /// Songplays that match a song.
     pub matched_songplays: u64,

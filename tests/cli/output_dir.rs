@@ -78,7 +78,7 @@ fn directory_with_a_symlink_is_not_replaced() {
     );
     sandbox
         .run_with(&[])
-        .assert_failure(1, "it holds songs/part-00000.parquet");
+        .assert_failure(1, "it contains songs/part-00000.parquet");
     snapshot.assert_replaced();
     assert!(sandbox.path("elsewhere/part-00000.parquet").exists());
     sandbox.assert_no_staging_left();
@@ -332,7 +332,10 @@ fn unknown_files_at_the_staging_path_are_kept() {
     std::fs::remove_dir_all(sandbox.path(".star.sparkify-staging/mine")).unwrap();
     sandbox
         .run("songs", "logs", ".star.sparkify-staging")
-        .assert_failure(2, "names that end in .sparkify-staging are for runs");
+        .assert_failure(
+            2,
+            "names that end in .sparkify-staging are reserved for staging folders",
+        );
 }
 
 #[test]
@@ -361,7 +364,7 @@ fn merge_state_with_unknown_files_is_not_replaced() {
         let before = all_files(&sandbox.path("star"));
         sandbox
             .run_with(&[])
-            .assert_failure(1, "it holds merge_state/");
+            .assert_failure(1, "it contains merge_state/");
         assert_eq!(all_files(&sandbox.path("star")), before);
         sandbox.assert_no_staging_left();
     }

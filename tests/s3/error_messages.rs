@@ -94,8 +94,8 @@ fn access_denied_names_missing_permission() {
         let words = [
             what,
             "AccessDenied (HTTP 403)",
-            "request 4442587FB7D0A2F9",
-            &format!("the credentials need {permission} there"),
+            "request ID 4442587FB7D0A2F9",
+            &format!("the credentials need {permission}; use"),
         ];
         assert_fails_without_retry(&which, ErrorResponse::access_denied(), &words);
     }

@@ -49,7 +49,7 @@ fn objects_removed_or_changed_during_run_fail_the_run() {
         (
             "songs/part-00000.parquet",
             change,
-            "has 5 bytes, but ",
+            "has 5 bytes, expected ",
             &[before, after],
         ),
         (
@@ -67,7 +67,7 @@ fn objects_removed_or_changed_during_run_fail_the_run() {
         (
             "merge_state/users.manifest",
             change,
-            "has 5 bytes, but ",
+            "has 5 bytes, expected ",
             &[after],
         ),
     ] {

@@ -68,7 +68,7 @@ impl S3Client {
     /// started.
     pub fn new(options: &S3Options) -> Result<Self> {
         let config_error =
-            |why: &dyn std::fmt::Display| Error::failed("cannot use S3").with_reason(why);
+            |reason: &dyn std::fmt::Display| Error::failed("cannot use S3").with_reason(reason);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(worker_threads())
             .thread_name("s3")

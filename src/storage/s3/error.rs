@@ -268,9 +268,9 @@ fn expected_region(message: &str) -> Option<String> {
 
 /// Removes the output of a `credential_process` from the message of a credentials provider, because it may
 /// contain a secret.
-pub(crate) fn strip_stderr(why: String) -> String {
-    match why.split_once(". Stderr:") {
-        Some((why, _)) => why.to_owned(),
-        None => why,
+pub(crate) fn strip_stderr(message: String) -> String {
+    match message.split_once(". Stderr:") {
+        Some((reason, _)) => reason.to_owned(),
+        None => message,
     }
 }

@@ -1,8 +1,8 @@
 //! Implements [`Store`] for S3: everything below one prefix of a bucket.
 //!
 //! Only this module uses tokio. The client runs on threads of its own, and the caller of a store blocks until
-//! the operation is done. [`client`] wraps the client with its limits, [`prefetch`] reads, [`multipart`] writes,
-//! and [`error`] turns failed requests into messages. The configuration is in [`crate::aws::config`].
+//! the operation is done. `client` wraps the client with its limits, `prefetch` reads, `multipart` writes, and
+//! `error` turns failed requests into messages. The configuration is in `aws::config`.
 
 mod client;
 pub(crate) mod error;
