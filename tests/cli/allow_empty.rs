@@ -98,10 +98,9 @@ fn dataset_with_unknown_songplay_count_is_not_replaced() {
         r#"{"report_version":2,"sparkify_version":"0.0.1"}"#,
     );
     sandbox.write("logs/a.json", filtered_event(1));
-    sandbox.run_with(&[]).assert_failure(
-        1,
-        "_report.json: it does not tell how many songplays there are",
-    );
+    sandbox
+        .run_with(&[])
+        .assert_failure(1, "_report.json: it has no row count for songplays");
     sandbox.run_with(&["--allow-empty"]);
     assert_eq!(
         read_report(&sandbox.path("star"))["tables"]["songplays"]["rows"],

@@ -25,7 +25,7 @@ fn run_fails_while_another_holds_the_lock() {
     held.lock().unwrap();
     sandbox.run_with(&[]).assert_failure(
         1,
-        "another run is writing to star; wait for it, or choose another --out",
+        "another run is writing to star; wait for it to finish, or choose another --out",
     );
     snapshot.assert_unchanged();
     // Closing it would not do: a process that another test just forked may have it open, too.
@@ -204,7 +204,7 @@ fn dataset_changed_during_the_run_is_not_replaced() {
     let output = CommandOutput::from(child.wait_with_output().unwrap());
     // Had the run been over by then, the note would stand in the new star.
     if output.code != Some(0) {
-        output.assert_failure(1, "it holds notes.txt, which no run wrote");
+        output.assert_failure(1, "it contains notes.txt, which sparkify did not write");
     }
     assert_eq!(
         fs::read(sandbox.path("star/notes.txt")).unwrap(),

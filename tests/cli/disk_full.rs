@@ -130,7 +130,7 @@ fn mount_point_output_is_rejected_up_front() {
     let arguments = run_args("songs", "logs", "disk");
     CommandOutput::capture(&mut mount_namespace_shell(&sandbox, script, &arguments))
         .assert_failure(1, "cannot write to disk: it is a mount point")
-        .assert_failure(1, "; name a folder below it");
+        .assert_failure(1, "; choose a folder below it");
     // Another folder of the same file system is one as well.
     let script = r#"mkdir other && mount --bind other disk && exec "$0" "$@""#;
     CommandOutput::capture(&mut mount_namespace_shell(&sandbox, script, &arguments))

@@ -156,7 +156,7 @@ fn unrelated_path_at_the_failed_output_path_is_untouched() {
             .assert_failure(3, "rejects and report could not be kept: ")
             .assert_failure(
                 3,
-                "star.failed: it is not what a failed run left; move it away",
+                "star.failed: it was not left by a failed run; move it away",
             );
         snapshot.assert_unchanged();
         sandbox.run_with(&["--max-rejects", "1"]).assert_success();
@@ -173,7 +173,7 @@ fn failed_output_with_unknown_files_is_not_removed() {
     let (sandbox, snapshot) = sandbox_with_bad_logs();
     sandbox.run_with(&[]).assert_failure(3, "");
     sandbox.write("star.failed/notes.txt", "precious");
-    let words = "star.failed: it holds notes.txt, which no run wrote";
+    let words = "star.failed: it contains notes.txt, which sparkify did not write";
     sandbox.run_with(&[]).assert_failure(3, words);
     let output = sandbox
         .run_with(&["--max-rejects", "1"])
@@ -195,7 +195,7 @@ fn dataset_at_the_failed_output_path_is_untouched() {
     let other = DatasetSnapshot::take(&sandbox.path("star.failed"));
     sandbox
         .run_with(&[])
-        .assert_failure(3, "star.failed: it is not what a failed run left");
+        .assert_failure(3, "star.failed: it was not left by a failed run");
     sandbox.run_with(&["--max-rejects", "1"]).assert_success();
     sandbox.exec(&["clean", "star", "--yes"]).assert_success();
     other.assert_unchanged();
@@ -232,7 +232,7 @@ fn load_rejects_failed_output() {
         ])
         .assert_failure(
             1,
-            "no star in star.failed: the run failed and published nothing",
+            "no dataset in star.failed: the run failed and published nothing",
         );
 }
 

@@ -216,9 +216,10 @@ fn output_overlapping_input_globs_is_rejected() {
         "st*/_rejects",
         "**/_rejects/logs-*",
     ] {
-        sandbox
-            .run("songs", logs, "star")
-            .assert_failure(2, "it would replace or remove its own input star/_rejects");
+        sandbox.run("songs", logs, "star").assert_failure(
+            2,
+            "the run would replace or remove its own input star/_rejects",
+        );
     }
     // In the current directory.
     let arguments = [
@@ -231,7 +232,7 @@ fn output_overlapping_input_globs_is_rejected() {
     let mut command = sandbox.command(&arguments);
     command.current_dir(sandbox.path("star/_rejects"));
     crate::support::sandbox::CommandOutput::capture(&mut command)
-        .assert_failure(2, "it would replace or remove its own input .");
+        .assert_failure(2, "the run would replace or remove its own input .");
     std::fs::remove_file(sandbox.path("star/_rejects/logs-00000.jsonl")).unwrap();
     snapshot.assert_unchanged();
     // A run would read what the one before it wrote.

@@ -110,17 +110,24 @@ fn invalid_values_are_usage_errors() {
 fn unsupported_url_schemes_are_usage_errors() {
     let (sandbox, snapshot) = Sandbox::with_dataset();
     for (songs, logs, out, words) in [
-        ("gs://b/p", "logs", "star", "gs:// is not known"),
-        ("songs", "file:///x", "star", "file:// is not known"),
-        ("songs", "logs", "http://b/p", "http:// is not known"),
-        ("s3://", "logs", "star", "names no bucket"),
-        ("songs", "s3:///prefix", "star", "names no bucket"),
+        ("gs://b/p", "logs", "star", "unsupported URL scheme gs://"),
+        (
+            "songs",
+            "file:///x",
+            "star",
+            "unsupported URL scheme file://",
+        ),
         (
             "songs",
             "logs",
-            "s3://a b/c",
-            "a bucket cannot have that name",
+            "http://b/p",
+            "unsupported URL scheme http://",
         ),
+        ("s3://", "logs", "star", "missing bucket name"),
+        ("songs", "s3:///prefix", "star", "missing bucket name"),
+        ("songs", "logs", "s3://a b/c", "invalid bucket name"),
+        ("songs", "s3:/b/p", "star", "did you mean s3://b/p?"),
+        ("S3://b/p", "logs", "star", "did you mean s3://b/p?"),
         ("songs", "logs", "", "empty"),
     ] {
         sandbox.run(songs, logs, out).assert_usage_error(words);
@@ -147,9 +154,9 @@ fn stdin_and_stdout_are_usage_errors() {
             .exec(arguments)
             .assert_usage_error("invalid value '-'");
         for words in [
-            "standard input and output cannot be used: input is listed with sizes",
+            "standard input and output are not supported: input is listed with sizes",
             "write input to a file first",
-            "write ./- for a file or folder with that name",
+            "use ./- for a file or folder with that name",
         ] {
             assert!(output.stderr.contains(words), "{output:?}");
         }

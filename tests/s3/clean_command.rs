@@ -405,7 +405,7 @@ fn missing_permission_is_named() {
         (
             Operation::ListUploads,
             [
-                "cannot list uploads below s3://music/star/",
+                "cannot list multipart uploads below s3://music/star/",
                 "s3:ListBucketMultipartUploads",
             ],
         ),
@@ -424,7 +424,7 @@ fn missing_permission_is_named() {
         (
             Operation::AbortUpload,
             [
-                "cannot abort the upload of s3://music/star/2",
+                "cannot abort multipart upload of s3://music/star/2",
                 "s3:AbortMultipartUpload",
             ],
         ),
@@ -723,7 +723,7 @@ fn abandoned_staging_dir_is_removed() {
     );
     run_sparkify(&server, &["clean", out, "--yes"]).assert_success();
     assert!(!left.exists());
-    let words = ["cannot clean", "there is no such folder"];
+    let words = ["cannot clean", "no such folder"];
     run_sparkify(&server, &["clean", out, "--yes"]).assert_failure(&words);
 }
 
@@ -746,7 +746,10 @@ fn staging_dir_of_running_run_is_kept() {
     assert!(staging.join("songs/part-00000.parquet").exists());
     drop(lock);
     write_file(&staging, "mine.txt", "mine");
-    let words = ["will not empty", "it holds mine.txt, which no run wrote"];
+    let words = [
+        "will not empty",
+        "it contains mine.txt, which sparkify did not write",
+    ];
     run_sparkify(&server, &["clean", out, "--yes"]).assert_failure(&words);
     assert!(staging.join("songs/part-00000.parquet").exists());
 }

@@ -119,7 +119,7 @@ fn newer_run_published_meanwhile_stays_latest() {
         assert_eq!(last, newer);
         let words = [
             newer,
-            "was published while this one worked",
+            "was published while this one was running",
             &format!("s3://music/star/{this}"),
         ];
         assert!(

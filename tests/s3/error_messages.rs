@@ -67,7 +67,7 @@ fn missing_bucket_is_named() {
     let words = [
         "cannot list s3://no-such/songs",
         "NoSuchBucket (HTTP 404)",
-        "check the name of the bucket",
+        "check the bucket name",
     ];
     assert_fails(&mut sparkify(&server, &arguments), 1, &words);
     assert_eq!(server.request_count(&RequestMatcher::any()), 1);
@@ -94,8 +94,8 @@ fn access_denied_names_missing_permission() {
         let words = [
             what,
             "AccessDenied (HTTP 403)",
-            "request 4442587FB7D0A2F9",
-            &format!("the credentials need {permission} there"),
+            "request ID 4442587FB7D0A2F9",
+            &format!("the credentials need {permission}; use"),
         ];
         assert_fails_without_retry(&which, ErrorResponse::access_denied(), &words);
     }
@@ -169,7 +169,7 @@ fn rejected_credentials_error_has_hint() {
         (
             ErrorResponse::expired_token(),
             "ExpiredToken",
-            "get new credentials",
+            "refresh the credentials",
         ),
         (
             ErrorResponse::invalid_access_key(ACCESS_KEY),
@@ -184,7 +184,7 @@ fn rejected_credentials_error_has_hint() {
         (
             ErrorResponse::clock_skew(),
             "RequestTimeTooSkewed",
-            "set the clock of this machine right",
+            "correct the clock of this machine",
         ),
     ] {
         assert_fails_without_retry(&list_songs(), reply.clone(), &[CANNOT_LIST, code, advice]);
@@ -224,12 +224,16 @@ fn unreadable_object_error_has_hint() {
         (
             get_log(),
             ErrorResponse::kms_disabled("eu-west-3"),
-            [key, "KMS.DisabledException", "check the key and its policy"],
+            [
+                key,
+                "KMS.DisabledException",
+                "check the KMS key and its policy",
+            ],
         ),
         (
             get_log(),
             ErrorResponse::kms_denied("eu-west-3"),
-            [key, "kms:Decrypt", "check the key and its policy"],
+            [key, "kms:Decrypt", "check the KMS key and its policy"],
         ),
         (
             put_songs_part(),
@@ -242,7 +246,7 @@ fn unreadable_object_error_has_hint() {
             [
                 CANNOT_READ,
                 "InvalidObjectState",
-                "restore it from its archive",
+                "restore the object from its archive",
             ],
         ),
     ] {
@@ -261,7 +265,7 @@ fn object_deleted_after_listing_is_named() {
 #[test]
 fn transient_errors_are_retried_up_to_max_attempts() {
     let busy = "lower --requests, or run again later";
-    let unreachable = "can be reached";
+    let unreachable = "is reachable";
     for (which, fault, words) in [
         (
             list_songs(),
@@ -301,7 +305,7 @@ fn transient_errors_are_retried_up_to_max_attempts() {
     ] {
         let server = server_with_input(FaultPlan::new().always(which.clone(), fault));
         let command = &mut run_with_json(&server);
-        let words = [&words[..], &["(2 tries)"]].concat();
+        let words = [&words[..], &["(2 attempts)"]].concat();
         assert_fails(command.env("AWS_MAX_ATTEMPTS", "2"), 1, &words);
         assert_eq!(server.request_count(&which), 2, "{words:?}");
     }
@@ -386,14 +390,18 @@ fn verbose_logs_every_attempt() {
     let lines: Vec<&str> = ended.stderr.lines().collect();
     assert_eq!(lines.len(), 4, "{lines:?}");
     for (line, begin, end) in [
-        (lines[0], "sparkify: try 1: cannot read", " s"),
-        (lines[1], "sparkify: try 2: cannot read", " s"),
-        (lines[2], "sparkify: try 3: cannot read", ": given up"),
+        (lines[0], "sparkify: attempt 1 failed: cannot read", " s"),
+        (lines[1], "sparkify: attempt 2 failed: cannot read", " s"),
+        (
+            lines[2],
+            "sparkify: attempt 3 failed: cannot read",
+            ": giving up",
+        ),
         (lines[3], "sparkify: cannot read", "later"),
     ] {
         assert!(line.starts_with(begin) && line.ends_with(end), "{line:?}");
     }
-    assert!(lines[0].contains(": again in 0."), "{lines:?}");
+    assert!(lines[0].contains(": retrying in 0."), "{lines:?}");
 }
 
 #[test]
@@ -404,13 +412,13 @@ fn unreachable_endpoint_is_named() {
     drop(listener);
     // No label of a name is longer than 63 letters, so nobody is asked about this one.
     let nowhere = format!("http://{}:9000", "a".repeat(64));
-    let attempts = "(3 tries)";
+    let attempts = "(3 attempts)";
     for (url, words) in [(&closed, "refused"), (&nowhere, "failed to lookup")] {
         let words = [
             CANNOT_LIST,
             words,
             attempts,
-            &format!("check that {url} can be"),
+            &format!("check that {url} is reachable"),
         ];
         assert_fails(
             run_with_json(&server).env("AWS_ENDPOINT_URL_S3", url),
@@ -432,7 +440,7 @@ fn missing_credentials_fail_fast() {
     let server = server_with_input(FaultPlan::new());
     let began = Instant::now();
     let words = [
-        "cannot use S3: no credentials",
+        "cannot use S3: unable to locate credentials",
         "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or --profile",
         "--no-sign-request",
     ];
@@ -550,15 +558,15 @@ fn invalid_header_values_fail_before_any_request() {
             "AWS_ACCESS_KEY_ID",
             "AKIA\r",
             1,
-            "the access key id has a line break",
+            "the access key ID contains a line break",
         ),
         (
             "AWS_SESSION_TOKEN",
             "to\nken",
             1,
-            "the session token has a line break",
+            "the session token contains a line break",
         ),
-        ("AWS_REGION", "us-east-1\n", 2, "is no region"),
+        ("AWS_REGION", "us-east-1\n", 2, "invalid region"),
     ] {
         assert_fails(run_with_json(&server).env(name, value), code, &[words]);
     }

@@ -97,7 +97,7 @@ fn undeletable_parts_are_reported() {
         "1 of 2 log records",
         "rejects and report could not be kept: ",
         "AccessDenied",
-        "goes with sparkify clean",
+        "run sparkify clean",
     ];
     ended.assert_failure_with_code(3, &words);
     let run = report["run"].as_str().unwrap();
