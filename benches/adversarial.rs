@@ -1,7 +1,7 @@
-//! Decoding of hostile bytes: the time per megabyte must not grow with the size of the input, whatever the bytes
-//! are. Prints seconds per megabyte at 1, 10 and 100 MB; one pass each.
+//! Measures the decoding of adversarial bytes: the time per megabyte must not grow with the size of the
+//! input, whatever the bytes are. Prints seconds per megabyte at 1, 10 and 100 MB, measured in one pass each.
 //!
-//! `cargo bench --bench hostile`
+//! `cargo bench --bench adversarial`
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
@@ -13,7 +13,7 @@ use sparkify::star::schema::EVENT_RECORD;
 
 use support::{decode_all, new_decoder, with_padding};
 
-/// A name, the bytes at the beginning, and the bytes that are repeated after them.
+/// The name of an input, its first bytes, and the bytes that are repeated after them.
 type HostileInput = (&'static str, &'static [u8], &'static [u8]);
 
 const HOSTILE_INPUTS: [HostileInput; 12] = [

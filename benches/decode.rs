@@ -1,6 +1,6 @@
-//! JSON to Arrow columns on one core, in records and bytes of JSON: log lines of the ordinary shape
-//! and of the shapes that leave the fast path, songs, and other parsers on the same lines. A shape
-//! that makes records longer is best compared by records.
+//! Measures the decoding of JSON to Arrow columns on one core, in records and in bytes of JSON: ordinary log
+//! lines, variants that leave the fast path, songs, and other parsers on the same lines. A variant with
+//! longer records is best compared by records.
 //!
 //! `cargo bench --bench decode`
 
@@ -17,18 +17,18 @@ use sparkify::decode::schema::RecordSchema;
 use sparkify::generate::GenerateOptions;
 use sparkify::star::schema::{EVENT_RECORD, SONG_RECORD};
 
-use support::log_variants::{SHAPES, with_rejects};
+use support::log_variants::{LOG_VARIANTS, with_rejects};
 use support::{
     GeneratedInput, SMALL_INPUT, decode_all, new_decoder, non_empty_lines, read_json_files,
     throughput, with_padding,
 };
 
-/// Records to decode.
+/// The records of a benchmark.
 struct Case {
     name: String,
     schema: &'static RecordSchema,
     bytes: Vec<u8>,
-    /// Whether some of them are rejected.
+    /// Whether the decoder rejects some of the records.
     has_rejects: bool,
 }
 
@@ -50,7 +50,9 @@ fn cases(files: &GeneratedInput, log: &[u8]) -> Vec<Case> {
         ..SMALL_INPUT
     });
     let mut cases = vec![Case::log("log", log.to_vec(), false)];
-    cases.extend(SHAPES.map(|(name, shape)| Case::log(&format!("log, {name}"), shape(log), false)));
+    cases.extend(
+        LOG_VARIANTS.map(|(name, variant)| Case::log(&format!("log, {name}"), variant(log), false)),
+    );
     cases.push(Case::log(
         "log, 1 play in 10 rejected",
         with_rejects(log),
@@ -93,20 +95,20 @@ fn bench_other_parsers(group: &mut BenchmarkGroup<'_, WallTime>, log: &[u8]) {
         non_empty_lines(log).count() as u64,
         log.len() as u64,
     ));
-    let simd_json = BenchmarkId::new("simd-json tape, nothing read", "log");
+    let simd_json = BenchmarkId::new("simd-json tape, no values read", "log");
     group.bench_function(simd_json, |b| {
         let mut buffers = simd_json::Buffers::new(log.len());
         let mut line = Vec::new();
         b.iter(|| {
             for record in non_empty_lines(black_box(log)) {
-                // It decodes in place, so it needs a copy.
+                // simd-json decodes in place, so it needs a copy.
                 line.clear();
                 line.extend_from_slice(record);
                 black_box(simd_json::to_tape_with_buffers(&mut line, &mut buffers).unwrap());
             }
         });
     });
-    let serde_json = BenchmarkId::new("serde_json, nothing kept", "log");
+    let serde_json = BenchmarkId::new("serde_json, no values kept", "log");
     group.bench_function(serde_json, |b| {
         b.iter(|| {
             for record in non_empty_lines(black_box(log)) {

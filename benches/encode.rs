@@ -1,5 +1,5 @@
-//! Rows of the star to Parquet parts on one core, in rows and in bytes of Parquet. The parts are
-//! written to memory where the system has a folder there.
+//! Measures the encoding of table rows to Parquet parts on one core, in rows and in bytes of Parquet. The
+//! parts are written to memory where the system has a directory there.
 //!
 //! `cargo bench --bench encode`
 
@@ -22,8 +22,8 @@ use sparkify::storage::{LocalStore, Store};
 
 use support::log_variants::unique_user_agents;
 use support::{
-    GeneratedInput, SPLIT_INPUT, build_lookup, decode_events, decode_songs, event_batch, folder,
-    read_json_files, start_times, throughput, user_delta,
+    GeneratedInput, SPLIT_INPUT, build_lookup, decode_events, decode_songs, event_batch,
+    read_json_files, start_times, temp_dir, throughput, user_delta,
 };
 
 fn songplay_rows(events: &EventBatch, lookup: &SongLookup) -> RecordBatch {
@@ -33,17 +33,17 @@ fn songplay_rows(events: &EventBatch, lookup: &SongLookup) -> RecordBatch {
 }
 
 fn user_rows(events: &EventBatch) -> RecordBatch {
-    let (mut seen, mut users) = (user_delta(events), LatestUsers::default());
-    let shards = seen.drain_shards(1);
-    users.merge(&seen, &shards[0]);
+    let (mut delta, mut users) = (user_delta(events), LatestUsers::default());
+    let shards = delta.drain_shards(1);
+    users.merge(&delta, &shards[0]);
     let [users, _] = LatestUsers::build_tables([&users]).unwrap();
     users
 }
 
-/// The file that is written, again and again.
+/// The name of the file, which is overwritten in each iteration.
 const PART_NAME: &str = "part.parquet";
 
-/// The tables of a split's events and all songs.
+/// Returns the tables of the events of one split and of all songs.
 fn tables() -> Vec<(&'static str, RecordBatch)> {
     let files = GeneratedInput::new(&SPLIT_INPUT);
     let log = read_json_files(&files.logs());
@@ -54,7 +54,7 @@ fn tables() -> Vec<(&'static str, RecordBatch)> {
     vec![
         ("songplays", songplay_rows(&events, &lookup)),
         (
-            "songplays, no two agents alike",
+            "songplays, unique user agents",
             songplay_rows(&distinct, &lookup),
         ),
         ("time", build_time(&start_times(&events)).unwrap()),
@@ -64,8 +64,8 @@ fn tables() -> Vec<(&'static str, RecordBatch)> {
     ]
 }
 
-fn write_part(folder: &dyn Store, rows: &RecordBatch) -> Part {
-    let file = folder.create(PART_NAME).unwrap();
+fn write_part(store: &dyn Store, rows: &RecordBatch) -> Part {
+    let file = store.create(PART_NAME).unwrap();
     let (name, codec) = (PART_NAME.to_owned(), Compression::default());
     let mut writer = PartWriter::new(file, name, 0, rows.schema(), codec).unwrap();
     writer.write(rows).unwrap();
@@ -73,8 +73,8 @@ fn write_part(folder: &dyn Store, rows: &RecordBatch) -> Part {
 }
 
 fn bench(c: &mut Criterion) {
-    let folder = folder();
-    let store = LocalStore::new(folder.path()).unwrap();
+    let dir = temp_dir();
+    let store = LocalStore::new(dir.path()).unwrap();
     let mut group = c.benchmark_group("encode");
     for (name, rows) in tables() {
         let written = write_part(&store, &rows);

@@ -1,5 +1,6 @@
-//! Whole runs, from files to a published star, on one thread and on all, in records and bytes of
-//! input. Both are in memory where the system has a folder there: what is measured is the engine.
+//! Measures complete runs, from files to a published dataset, on one thread and on all, in records and bytes
+//! of input. Input and output are in memory where the system has a directory there, because the engine is
+//! measured, not the disk.
 //!
 //! `cargo bench --bench pipeline`
 
@@ -19,9 +20,9 @@ use sparkify::progress::Progress;
 use sparkify::storage::Location;
 use tempfile::TempDir;
 
-use support::{GeneratedInput, SPLIT_INPUT, folder, throughput};
+use support::{GeneratedInput, SPLIT_INPUT, temp_dir, throughput};
 
-/// So small an input is one split, and work for one thread. Cut up it is work for some.
+/// An input this small would be one split, which occupies one thread. Smaller splits occupy several.
 const SPLIT_BYTES: u64 = 2 << 20;
 
 fn run_pipeline(files: &GeneratedInput, out: &Path, threads: usize) -> Report {
@@ -60,9 +61,9 @@ fn bench(c: &mut Criterion) {
     ));
     for threads in threads {
         group.bench_function(BenchmarkId::new("threads", threads), |b| {
-            // The folder is part of what is returned: it is removed off the clock.
+            // The directory is part of the returned value, so that its removal is not measured.
             let run = |out: TempDir| (run_pipeline(&files, out.path(), threads), out);
-            b.iter_batched(folder, run, BatchSize::PerIteration);
+            b.iter_batched(temp_dir, run, BatchSize::PerIteration);
         });
     }
     group.finish();

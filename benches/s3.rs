@@ -1,7 +1,8 @@
-//! Whole runs from an S3 server on this machine, in a table: very many tiny objects at several numbers
-//! of requests at once, and large ones, each beside the same from the disk.
+//! Measures complete runs that read from an S3 server on this machine: many tiny objects and a few large
+//! ones, with several numbers of concurrent requests, and compared with a run that reads the same objects
+//! from disk.
 //!
-//! The server shares the cores with the run, so its own CPU time is in the table too.
+//! The server shares the cores with the run, so the table also has its CPU time.
 //!
 //! `cargo bench --bench s3`
 
@@ -29,7 +30,7 @@ const BUCKET: &str = "bench";
 
 fn main() {
     let server = S3Server::start();
-    let folder = server.bucket(BUCKET);
+    let dir = server.bucket(BUCKET);
     let generator_options = |songs, events, files| GenerateOptions {
         events,
         songs,
@@ -50,11 +51,11 @@ fn main() {
             &[1, 4, 16, 64],
         ),
     ] {
-        let data = folder.join("data");
+        let data = dir.join("data");
         generate(&data, &options, &mut |_, _| {}).unwrap();
         println!("\n{name}: {:?}", total_bytes(&data));
         println!("from   requests  seconds   GB/s  CPU s  server's CPU s  at once  peak MB");
-        // Once to fill the caches of the system and of the server.
+        // The first S3 run fills the caches of the system and of the server.
         for requests in [None, Some(64)]
             .into_iter()
             .chain(requests.iter().copied().map(Some))
@@ -69,7 +70,7 @@ fn main() {
     }
 }
 
-/// One run and its row.
+/// Runs the binary once and prints a row of the table.
 fn run_once(server: &S3Server, location: &str, requests: Option<u16>) {
     let out = tempfile::tempdir().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_sparkify"));
@@ -101,20 +102,20 @@ fn run_once(server: &S3Server, location: &str, requests: Option<u16>) {
     );
 }
 
-/// CPU seconds of this process and of its children that ended.
+/// Returns the CPU seconds of this process and of its child processes that have ended.
 fn cpu_seconds() -> (f64, f64) {
     let stat = fs::read_to_string("/proc/self/stat").unwrap();
     let (_, fields) = stat.rsplit_once(')').unwrap();
     let ticks: Vec<f64> = fields.split(' ').filter_map(|f| f.parse().ok()).collect();
-    // Behind the name and the state, which is no number: utime and stime, cutime and cstime.
+    // The fields after the name and the state, which is not a number: utime and stime, cutime and cstime.
     let seconds = |at: usize| (ticks[at] + ticks[at + 1]) / 100.0;
     (seconds(10), seconds(12))
 }
 
-/// Bytes of all files in a folder.
-fn total_bytes(folder: &std::path::Path) -> u64 {
-    let keys = bucket_dir::list_keys(folder);
+/// Returns the total size of all files in a directory.
+fn total_bytes(dir: &std::path::Path) -> u64 {
+    let keys = bucket_dir::list_keys(dir);
     keys.iter()
-        .map(|key| fs::metadata(folder.join(key)).unwrap().len())
+        .map(|key| fs::metadata(dir.join(key)).unwrap().len())
         .sum()
 }

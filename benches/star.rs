@@ -1,5 +1,5 @@
-//! Decoded records to the rows of the star on one core, in records: what a worker does with a batch
-//! of events, and what is made once a run.
+//! Measures the computation of table rows from decoded records on one core, in records: the work per batch of
+//! events, and the work per run.
 //!
 //! `cargo bench --bench star`
 
@@ -28,10 +28,10 @@ use support::{
     decode_songs, event_batch, read_json_files, start_times, user_delta,
 };
 
-/// Events of a batch whose users are merged with those of others.
+/// The events of a batch whose users are merged with those of other batches.
 const MERGE_BATCH_ROWS: usize = 5_000;
 
-/// States that share the users, as in the pipeline.
+/// The number of states that the users are partitioned into, as in the pipeline.
 const SHARDS: usize = 8;
 
 fn bench_records<T>(
@@ -44,7 +44,7 @@ fn bench_records<T>(
     group.bench_function(name, |b| b.iter(&mut work));
 }
 
-/// The events whose song is known.
+/// Returns the events that match a song.
 fn events_with_song(batch: &RecordBatch, lookup: &SongLookup) -> EventBatch {
     let events = event_batch(batch);
     let songs = lookup
@@ -56,17 +56,21 @@ fn events_with_song(batch: &RecordBatch, lookup: &SongLookup) -> EventBatch {
 }
 
 fn bench_songplays(c: &mut Criterion, batch: &RecordBatch, lookup: &SongLookup) {
-    // The songs of another catalogue.
-    let others = GeneratedInput::new(&GenerateOptions {
+    // The songs of another catalog.
+    let other_input = GeneratedInput::new(&GenerateOptions {
         seed: 4,
         ..SMALL_INPUT
     });
-    let others = build_lookup(&decode_songs(read_json_files(&others.songs())));
+    let other_songs = build_lookup(&decode_songs(read_json_files(&other_input.songs())));
     let all = event_batch(batch);
     let cases = [
-        ("no song known", &all, &others),
-        ("1 song in 4 known", &all, lookup),
-        ("every song known", &events_with_song(batch, lookup), lookup),
+        ("no song matched", &all, &other_songs),
+        ("1 song in 4 matched", &all, lookup),
+        (
+            "every song matched",
+            &events_with_song(batch, lookup),
+            lookup,
+        ),
     ];
     let mut group = c.benchmark_group("songplays");
     for (name, events, lookup) in cases {
@@ -79,11 +83,11 @@ fn bench_songplays(c: &mut Criterion, batch: &RecordBatch, lookup: &SongLookup) 
 
 fn merge_users(deltas: &[UserDelta]) -> Vec<LatestUsers> {
     let mut states = vec![LatestUsers::default(); SHARDS];
-    for seen in deltas {
-        let mut seen = seen.clone();
-        let shards = seen.drain_shards(SHARDS);
+    for delta in deltas {
+        let mut delta = delta.clone();
+        let shards = delta.drain_shards(SHARDS);
         for (state, shard) in states.iter_mut().zip(&shards) {
-            state.merge(&seen, shard);
+            state.merge(&delta, shard);
         }
     }
     states

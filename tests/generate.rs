@@ -1,4 +1,4 @@
-//! The generator against plain readings of what it wrote.
+//! The generator, compared with independent readings of its output.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -21,7 +21,7 @@ fn options(events: u64, songs: u64, users: u64, files: u64) -> GenerateOptions {
     }
 }
 
-/// Generates into a folder that lives as long as the first value.
+/// Generates data in a temporary directory, which exists as long as the returned [`TempDir`].
 fn generate_in_temp_dir(
     options: &GenerateOptions,
 ) -> std::io::Result<(tempfile::TempDir, Summary)> {
@@ -30,7 +30,7 @@ fn generate_in_temp_dir(
     Ok((folder, summary))
 }
 
-/// Every file below `root` by its path, in byte order.
+/// Returns every file below `root` by path, in byte order.
 fn read_all(root: &Path) -> std::io::Result<BTreeMap<String, Vec<u8>>> {
     let mut found = BTreeMap::new();
     let mut folders = vec![root.to_path_buf()];
@@ -47,7 +47,7 @@ fn read_all(root: &Path) -> std::io::Result<BTreeMap<String, Vec<u8>>> {
     Ok(found)
 }
 
-/// The same without the folder's own name, to compare two folders.
+/// Returns every file below `root` by relative path, to compare two directories.
 fn files_below(root: &Path) -> std::io::Result<Vec<(String, Vec<u8>)>> {
     let prefix = root.to_string_lossy().into_owned();
     Ok(read_all(root)?
@@ -93,7 +93,7 @@ fn summary_counts_match_the_files() -> TestResult {
         files.values().map(Vec::len).sum::<usize>() as u64,
         expected.input.bytes
     );
-    assert!(artists.len() < ids.len(), "some songs share an artist");
+    assert!(artists.len() < ids.len(), "no two songs share an artist");
 
     let (mut kept, mut filtered, mut matched) = (0, 0, 0);
     let (mut keys, mut users) = (BTreeSet::new(), BTreeSet::new());
@@ -110,11 +110,11 @@ fn summary_counts_match_the_files() -> TestResult {
         assert_eq!(
             record["itemInSession"].as_u64(),
             Some(*item),
-            "items count up in a session"
+            "items of a session are not consecutive"
         );
         *item += 1;
         let ts = record["ts"].as_u64().ok_or("ts")?;
-        assert!(ts >= last, "time goes forward");
+        assert!(ts >= last, "times are not ascending");
         last = ts;
         assert!(keys.insert(
             ["userId", "ts", "sessionId", "itemInSession"].map(|key| record[key].to_string())
@@ -169,7 +169,7 @@ fn same_options_give_the_same_bytes() -> TestResult {
         let first = files_below(first.path())?;
         assert_eq!(first, files_below(second.path())?);
         assert_ne!(first, files_below(other.path())?);
-        // Also on every other machine; to change with intent only.
+        // Pinned hashes: the output is the same on every machine, and changes only on purpose.
         let pinned = if edge_cases {
             8_291_798_881_196_473_632
         } else {
@@ -194,7 +194,7 @@ fn edge_case_counts_reconcile_at_any_size() -> TestResult {
         })?;
         for input in [&summary.songs.input, &summary.logs.input] {
             let reasons: Vec<_> = input.rejected_by_reason.keys().copied().collect();
-            // Only songs have an object each, so only they are of other formats.
+            // Only a song has an object of its own, so only songs are written in other formats.
             let reasons = reasons.into_iter().filter(|&reason| reason != "not_json");
             assert_eq!(
                 reasons.collect::<Vec<_>>(),
@@ -215,7 +215,7 @@ fn edge_case_counts_reconcile_at_any_size() -> TestResult {
         assert!(logs.duplicates > 0 && logs.kept + logs.filtered >= events);
         assert!(
             events < 40_000 || logs.input.rejected * 200 < logs.input.records,
-            "rejects below 0.5 %"
+            "share of rejects"
         );
         let files = read_all(folder.path())?;
         let objects =
@@ -272,17 +272,17 @@ fn invalid_options_and_existing_paths_are_rejected() -> TestResult {
     }
     let file = folder.path().join("something");
     fs::write(&file, "")?;
-    for taken in [folder.path(), file.as_path()] {
-        let error = generate(taken, &options(1, 1, 1, 1), &mut |_, _| {})
+    for existing in [folder.path(), file.as_path()] {
+        let error = generate(existing, &options(1, 1, 1, 1), &mut |_, _| {})
             .err()
             .ok_or("accepted")?;
         assert_eq!(error.kind(), ErrorKind::AlreadyExists);
         assert!(
-            error.to_string().contains(&taken.display().to_string()),
+            error.to_string().contains(&existing.display().to_string()),
             "{error}"
         );
     }
-    assert_eq!(read_all(folder.path())?.len(), 1, "nothing was written");
+    assert_eq!(read_all(folder.path())?.len(), 1, "output was written");
     Ok(())
 }
 

@@ -1,10 +1,10 @@
-"""The star by ClickHouse (chDB): two tables in memory, and an INSERT into a file for each table."""
+"""Builds the star schema with ClickHouse (chDB): two tables in memory, and an INSERT into a file for each table."""
 
 from chdb import session
 
-from job import TABLES, Job, print_rows
+from job import TABLES, JobArgs, print_row_counts
 
-# Small blocks, for a block is set up for every file however little the file holds.
+# The blocks are small, because a whole block is allocated for every file, however small the file is.
 READ_SONGS = """
 CREATE TABLE song ENGINE = Memory AS SELECT * FROM file('{files}', JSONEachRow, '
     song_id String, title String, artist_id String, artist_name String,
@@ -26,7 +26,7 @@ SELECT * EXCEPT (page, userId), toInt32(userId) AS user_id FROM file('{files}', 
 WHERE page = 'NextSong'
 """
 
-STAR = {
+TABLE_QUERIES = {
     "songplays": """
         SELECT reinterpretAsInt64(cityHash64(e.user_id, ts, sessionId, itemInSession))
                 AS songplay_id,
@@ -64,7 +64,7 @@ STAR = {
     """,
 }
 
-# Bloom filters are nothing that the others write.
+# The other engines write no bloom filters.
 SETTINGS = """
 SET max_threads = {threads}, max_insert_threads = {threads}, join_use_nulls = 1,
     engine_file_truncate_on_insert = 1,
@@ -74,19 +74,19 @@ SET max_threads = {threads}, max_insert_threads = {threads}, join_use_nulls = 1,
 
 
 def main():
-    job = Job(__doc__)
+    args = JobArgs(__doc__)
     with session.Session() as db:
         db.query("CREATE DATABASE star")
         db.query("USE star")
-        db.query(SETTINGS.format(threads=job.threads))
-        db.query(READ_SONGS.format(files=job.song_files))
-        db.query(READ_EVENTS.format(files=job.log_files))
+        db.query(SETTINGS.format(threads=args.threads))
+        db.query(READ_SONGS.format(files=args.song_files))
+        db.query(READ_EVENTS.format(files=args.log_files))
         rows = {}
         for table in TABLES:
-            file = f"file('{job.table(table)}', Parquet)"
-            db.query(f"INSERT INTO FUNCTION {file} {STAR[table]}")
+            file = f"file('{args.table_path(table)}', Parquet)"
+            db.query(f"INSERT INTO FUNCTION {file} {TABLE_QUERIES[table]}")
             rows[table] = int(str(db.query(f"SELECT count() FROM {file}")))
-    print_rows(rows)
+    print_row_counts(rows)
 
 
 if __name__ == "__main__":

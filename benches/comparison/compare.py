@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Measures sparkify and its peers at the same job, side by side.
+"""Compares sparkify with other engines that build the same star schema.
 
-Each builds the whole star from the same files as a process of its own, in turn, and all must come
-to the same number of rows. README.md in this folder says how to read what comes out.
+Each engine reads the same files in a process of its own, in turns, and all must produce the same row counts.
+README.md in this directory explains the output.
 """
 
 import argparse
@@ -14,37 +14,44 @@ import tempfile
 from contextlib import nullcontext
 from pathlib import Path
 
-import contestants
+import engines as engine_registry
 import machine
 import measure
-import tables
-from shapes import SHAPES, make
+import report
+from workloads import WORKLOADS, prepare_input
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-def arguments():
-    parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
+def parse_args():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
-    add("--shapes", nargs="+", choices=SHAPES, default=list(SHAPES), metavar="SHAPE")
-    add("--peers", nargs="*", choices=contestants.PEERS, default=list(contestants.PEERS))
-    add("--runs", type=at_least_one, default=3, help="measured runs of each, after one to warm up")
-    add("--threads", type=at_least_one, default=machine.cores())
-    add("--scale", type=float, default=1, help="so many times the events and songs")
-    add("--timeout", type=float, default=900, help="seconds that a run may take")
-    add("--slow", type=float, default=20, help="whose first run takes longer has no other, and it counts")
-    add("--sparkify", type=Path, help="the binary; a release build of this clone if not given")
-    add("--python", default=sys.executable, help="the interpreter that has the peers")
-    add("--work", type=Path, help="keep the input here and use it again; a temporary folder if not")
-    add("--json", type=Path, metavar="FILE", help="write every figure to FILE")
-    add("--markdown", action="store_true", help="print a table for the README as well")
+    engine_names, workload_names = list(engine_registry.ENGINES), list(WORKLOADS)
+    add("--workloads", nargs="+", choices=workload_names, default=workload_names, metavar="WORKLOAD",
+        help="workloads to measure: %(choices)s (default: all)")
+    add("--engines", nargs="*", choices=engine_names, default=engine_names, metavar="ENGINE",
+        help="engines to compare with sparkify: %(choices)s (default: all)")
+    add("--runs", type=positive_int, default=3, metavar="N",
+        help="measured runs of each engine, after one warm-up run (default: %(default)s)")
+    add("--threads", type=positive_int, default=machine.available_cores(), metavar="N",
+        help="threads of each engine (default: all cores, %(default)s)")
+    add("--scale", type=float, default=1, metavar="FACTOR",
+        help="factor for the number of events and songs (default: %(default)s)")
+    add("--timeout", type=float, default=900, metavar="SECONDS",
+        help="maximum duration of a run (default: %(default)s)")
+    add("--slow-after", type=float, default=20, metavar="SECONDS",
+        help="an engine whose warm-up takes longer is not run again; its warm-up counts (default: %(default)s)")
+    add("--sparkify", type=Path, metavar="PATH", help="sparkify binary (default: a release build of this clone)")
+    add("--python", default=sys.executable, metavar="PATH",
+        help="interpreter that has the other engines installed (default: this one)")
+    add("--work-dir", type=Path, metavar="DIR",
+        help="directory in which input is kept and reused (default: a temporary one)")
+    add("--json", type=Path, metavar="FILE", help="write all measurements to FILE")
+    add("--markdown", action="store_true", help="also print a Markdown table")
     return parser.parse_args()
 
 
-def at_least_one(text):
+def positive_int(text):
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"{number} is less than 1")
@@ -52,87 +59,89 @@ def at_least_one(text):
 
 
 def main():
-    options = arguments()
-    measure.adopt_orphans()
-    peers, missing = contestants.installed(options.peers, options.python)
+    options = parse_args()
+    measure.become_subreaper()
+    engines, missing = engine_registry.find_installed(options.engines, options.python)
     for line in missing:
-        say(line)
-    peers.insert(0, contestants.sparkify(options.sparkify or build()))
+        log(line)
+    engines.insert(0, engine_registry.sparkify_engine(options.sparkify or build_sparkify()))
     heading = [
         machine.describe(),
-        ", ".join(peer.title for peer in peers),
+        ", ".join(engine.title for engine in engines),
         f"{Path(sys.argv[0]).name} {' '.join(sys.argv[1:])}".rstrip(),
     ]
     print(*heading, sep="\n", flush=True)
 
     comparisons = []
-    with work_folder(options.work) as work:
-        for name in options.shapes:
-            comparison = compare(SHAPES[name].scaled(options.scale), peers, options, Path(work))
+    with open_work_dir(options.work_dir) as work_dir:
+        for name in options.workloads:
+            workload = WORKLOADS[name].scaled(options.scale)
+            comparison = compare(workload, engines, options, Path(work_dir))
             comparisons.append(comparison)
-            print("", tables.text(comparison), sep="\n", flush=True)
+            print("", report.render_text(comparison), sep="\n", flush=True)
     if options.markdown:
-        print("", tables.markdown(comparisons), "", *heading, sep="\n")
+        print("", report.render_markdown(comparisons), "", *heading, sep="\n")
     if options.json:
-        shapes = [tables.for_json(comparison) for comparison in comparisons]
-        options.json.write_text(json.dumps({"heading": heading, "shapes": shapes}, indent=2) + "\n")
+        workloads = [report.to_json(comparison) for comparison in comparisons]
+        document = {"heading": heading, "workloads": workloads}
+        options.json.write_text(json.dumps(document, indent=2) + "\n")
     if any(result.failure for comparison in comparisons for result in comparison.results):
         sys.exit(1)
 
 
-def build():
-    """The release binary of this clone."""
-    say("cargo build --release")
+def build_sparkify():
+    """Builds the release binary of this clone and returns its path."""
+    log("cargo build --release")
     subprocess.run(["cargo", "build", "--release", "--quiet"], cwd=REPOSITORY, check=True)
     target = Path(os.environ.get("CARGO_TARGET_DIR", "target"))
     return REPOSITORY / target / "release" / "sparkify"
 
 
-def work_folder(given):
-    if given is None:
-        return tempfile.TemporaryDirectory(prefix="sparkify-peers-")
-    given.mkdir(parents=True, exist_ok=True)
-    return nullcontext(given)
+def open_work_dir(path):
+    if path is None:
+        return tempfile.TemporaryDirectory(prefix="sparkify-comparison-")
+    path.mkdir(parents=True, exist_ok=True)
+    return nullcontext(path)
 
 
-def compare(shape, peers, options, work):
-    """All peers on one shape: a round to warm up, then the measured rounds."""
-    say(f"{shape.name}: input")
-    data = make(shape, peers[0].program[0], work)
-    comparison = tables.Comparison(data, [tables.Result(peer) for peer in peers])
+def compare(workload, engines, options, work_dir):
+    """Runs all engines on one workload: a warm-up round, then the measured rounds."""
+    log(f"{workload.name}: input")
+    data = prepare_input(workload, engines[0].program[0], work_dir)
+    comparison = report.Comparison(data, [report.Result(engine) for engine in engines])
     slow = set()
     for number in range(options.runs + 1):
         for result in comparison.results:
-            name = result.peer.name
+            name = result.engine.name
             if result.failure or name in slow:
                 continue
-            run = run_once(result, data, options, work)
-            which = f"run {number}" if number else "warm-up"
-            say(f"{shape.name}: {which}, {name}, {run.wall:.2f} s")
-            if run.wall > options.slow and not number:
+            measurement = run_once(result, data, options, work_dir)
+            label = f"run {number}" if number else "warm-up"
+            log(f"{workload.name}: {label}, {name}, {measurement.wall_seconds:.2f} s")
+            if measurement.wall_seconds > options.slow_after and not number:
                 slow.add(name)
             if number or name in slow:
-                result.runs.append(run)
-        if differences := comparison.disagreements():
-            sys.exit(f"{shape.name}: not the same number of rows\n" + "\n".join(differences))
+                result.runs.append(measurement)
+        if mismatches := comparison.row_count_mismatches():
+            sys.exit(f"{workload.name}: row counts differ\n" + "\n".join(mismatches))
     return comparison
 
 
-def run_once(result, data, options, work):
-    """One run into a fresh folder; takes down the rows or why there are none."""
-    with tempfile.TemporaryDirectory(prefix="out-", dir=work) as folder:
-        out = Path(folder) / "star"
-        run = measure.measure(result.peer.command(data, out, options.threads), options.timeout)
-    result.failure = run.failure
-    if not run.failure:
+def run_once(result, data, options, work_dir):
+    """Runs an engine once into a new directory, and stores its row counts or its failure in `result`."""
+    with tempfile.TemporaryDirectory(prefix="out-", dir=work_dir) as out_parent:
+        command = result.engine.command(data, Path(out_parent) / "dataset", options.threads)
+        measurement = measure.measure(command, options.timeout)
+    result.failure = measurement.failure
+    if not measurement.failure:
         try:
-            result.rows = result.peer.rows(run.stdout)
+            result.rows = result.engine.rows(measurement.stdout)
         except (ValueError, LookupError):
-            result.failure = f"gives no row counts but {run.stdout[-80:]!r}"
-    return run
+            result.failure = f"expected row counts, found {measurement.stdout[-80:]!r}"
+    return measurement
 
 
-def say(line):
+def log(line):
     print(line, file=sys.stderr, flush=True)
 
 

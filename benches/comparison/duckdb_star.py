@@ -1,11 +1,11 @@
-"""The star by DuckDB: two temporary tables, and a COPY for each table of the star."""
+"""Builds the star schema with DuckDB: two temporary tables, and a COPY for each output table."""
 
 import duckdb
 
-from job import TABLES, Job, print_rows
+from job import TABLES, JobArgs, print_row_counts
 
-# One object a file, so a file's text is the object: ten times as fast as read_json, which sets up
-# a scan for every file. The texts must stand in a table of their own before they are parsed.
+# Each file contains one object, so the text of a file can be parsed as it is. This is ten times as fast as
+# read_json, which sets up a scan for every file. The texts must be materialized before they are parsed.
 READ_SONGS = """
 CREATE TEMP TABLE song AS
 WITH object AS MATERIALIZED (SELECT content FROM read_text('{files}'))
@@ -36,11 +36,11 @@ FROM read_json('{files}', format = 'newline_delimited', columns = {{
 WHERE page = 'NextSong'
 """
 
-STAR = {
+TABLE_QUERIES = {
     "songplays": """
-        WITH delivered_first AS (
+        WITH first_deliveries AS (
             SELECT min(rowid) FROM event GROUP BY userId, ts, sessionId, itemInSession
-        ), known AS (
+        ), matches AS (
             SELECT title, artist_name, duration,
                 min(struct_pack(song_id := song_id, artist_id := artist_id)) AS ids
             FROM song GROUP BY ALL
@@ -49,9 +49,9 @@ STAR = {
             make_timestamp(ts * 1000) AS start_time, userId AS user_id, level,
             ids.song_id AS song_id, ids.artist_id AS artist_id,
             sessionId AS session_id, location, userAgent AS user_agent
-        FROM event LEFT JOIN known
-            ON song = title AND artist = artist_name AND length = known.duration
-        WHERE event.rowid IN (FROM delivered_first)
+        FROM event LEFT JOIN matches
+            ON song = title AND artist = artist_name AND length = matches.duration
+        WHERE event.rowid IN (FROM first_deliveries)
     """,
     "users": """
         WITH latest AS (
@@ -83,16 +83,16 @@ PARQUET = "(FORMAT parquet, COMPRESSION snappy)"
 
 
 def main():
-    job = Job(__doc__)
-    read_songs = READ_SONGS_AS_JSON if job.read_json else READ_SONGS
-    db = duckdb.connect(config={"threads": job.threads, "preserve_insertion_order": False})
-    db.execute(read_songs.format(files=job.song_files))
-    db.execute(READ_EVENTS.format(files=job.log_files))
+    args = JobArgs(__doc__)
+    read_songs = READ_SONGS_AS_JSON if args.read_json else READ_SONGS
+    db = duckdb.connect(config={"threads": args.threads, "preserve_insertion_order": False})
+    db.execute(read_songs.format(files=args.song_files))
+    db.execute(READ_EVENTS.format(files=args.log_files))
     rows = {}
     for table in TABLES:
-        db.execute(f"COPY ({STAR[table]}) TO '{job.table(table)}' {PARQUET}")
+        db.execute(f"COPY ({TABLE_QUERIES[table]}) TO '{args.table_path(table)}' {PARQUET}")
         rows[table] = db.fetchone()[0]
-    print_rows(rows)
+    print_row_counts(rows)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the measuring was done on."""
+"""Describes the machine on which the measurements run."""
 
 import os
 import platform
@@ -7,27 +7,27 @@ from pathlib import Path
 
 
 def describe():
-    """The machine in one line."""
+    """Returns a description in one line."""
     return ", ".join(
         (
-            cpu(),
-            f"{cores()} cores",
+            cpu_model(),
+            f"{available_cores()} cores",
             f"{memory_gb():.0f} GB of memory",
             platform.freedesktop_os_release().get("PRETTY_NAME", "Linux"),
             f"Linux {platform.release()}",
             f"Python {platform.python_version()}",
-            compiler(),
+            rustc_version(),
             f"load {os.getloadavg()[0]:.2f} at the start",
         )
     )
 
 
-def cores():
-    """How many cores this process may use."""
+def available_cores():
+    """Returns the number of cores that this process may use."""
     return len(os.sched_getaffinity(0))
 
 
-def cpu():
+def cpu_model():
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         key, _, value = line.partition(":")
         if key.strip() == "model name":
@@ -39,10 +39,10 @@ def memory_gb():
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
 
 
-def compiler():
+def rustc_version():
     try:
         command = ["rustc", "--version"]
-        answer = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+        result = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     except (FileNotFoundError, subprocess.CalledProcessError):
         return "no rustc"
-    return " ".join(answer.stdout.split()[:2])
+    return " ".join(result.stdout.split()[:2])

@@ -1,4 +1,4 @@
-"""One run of a command, measured from outside. For Linux."""
+"""Measures one run of a command from outside. Linux only."""
 
 import ctypes
 import os
@@ -14,30 +14,30 @@ PR_SET_CHILD_SUBREAPER = 36
 
 
 @dataclass(frozen=True)
-class Run:
-    """What a run took and said.
+class Measurement:
+    """The resource usage and output of a run.
 
-    `wall` lasts until the command returns. `cpu` is user and system time, and `peak_mb` the sum of
-    the peaks, of the command and of every process that it left behind (Spark's JVM).
+    `wall_seconds` is the time until the command exits. `cpu_seconds` is user and system time, and `peak_mb` the
+    sum of the memory peaks, of the command and of every process that outlives it (such as Spark's JVM).
     """
 
-    wall: float
-    cpu: float
+    wall_seconds: float
+    cpu_seconds: float
     peak_mb: float
     stdout: str
     failure: str | None
 
 
-def adopt_orphans():
-    """Makes what children leave behind children of this process, to be waited for."""
+def become_subreaper():
+    """Makes this process the parent of orphaned descendants, so that it can wait for them."""
     if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
         raise OSError(ctypes.get_errno(), "prctl")
 
 
 def measure(command, timeout):
-    """Runs `command` to its end or for `timeout` seconds."""
+    """Runs `command` until it exits, or kills it after `timeout` seconds."""
     with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
-        begin = time.perf_counter()
+        start = time.perf_counter()
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -47,14 +47,14 @@ def measure(command, timeout):
         )
         timed_out = threading.Event()
 
-        def give_up():
+        def on_timeout():
             timed_out.set()
             kill_group(process.pid)
 
-        timer = threading.Timer(timeout, give_up)
+        timer = threading.Timer(timeout, on_timeout)
         timer.start()
         try:
-            wall, usages = wait_for_all(process, begin)
+            wall_seconds, usages = wait_for_children(process, start)
         finally:
             timer.cancel()
             kill_group(process.pid)
@@ -62,28 +62,28 @@ def measure(command, timeout):
         if timed_out.is_set():
             failure = f"took more than {timeout:g} s"
         elif process.returncode:
-            failure = last_line(text(stderr)) or f"exit code {process.returncode}"
-        return Run(
-            wall=wall,
-            cpu=sum(usage.ru_utime + usage.ru_stime for usage in usages),
+            failure = last_line(read_text(stderr)) or f"exit code {process.returncode}"
+        return Measurement(
+            wall_seconds=wall_seconds,
+            cpu_seconds=sum(usage.ru_utime + usage.ru_stime for usage in usages),
             peak_mb=sum(usage.ru_maxrss for usage in usages) * 1024 / 1e6,
-            stdout=text(stdout),
+            stdout=read_text(stdout),
             failure=failure,
         )
 
 
-def wait_for_all(process, begin):
-    """Waits for the process, then for its orphans; gives the time of the first, the use of all."""
+def wait_for_children(process, start):
+    """Waits for the process and for its orphans; returns the wall time of the process and the usage of all."""
     usages = []
-    wall = None
+    wall_seconds = None
     while True:
         try:
             pid, status, usage = os.wait4(-1, 0)
         except ChildProcessError:
-            return wall, usages
+            return wall_seconds, usages
         usages.append(usage)
         if pid == process.pid:
-            wall = time.perf_counter() - begin
+            wall_seconds = time.perf_counter() - start
             process.returncode = os.waitstatus_to_exitcode(status)
 
 
@@ -92,7 +92,7 @@ def kill_group(leader):
         os.killpg(leader, signal.SIGKILL)
 
 
-def text(file):
+def read_text(file):
     file.seek(0)
     return file.read().decode(errors="replace")
 

@@ -1,15 +1,15 @@
-"""The star by Polars: a lazy plan for each table, run together by the streaming engine."""
+"""Builds the star schema with Polars: a lazy plan for each table, all run together by the streaming engine."""
 
 import os
 from glob import iglob
 from pathlib import Path
 
-from job import Job, print_rows
+from job import JobArgs, print_row_counts
 
-JOB = Job(__doc__)
-os.environ["POLARS_MAX_THREADS"] = str(JOB.threads)
+ARGS = JobArgs(__doc__)
+os.environ["POLARS_MAX_THREADS"] = str(ARGS.threads)
 
-import polars as pl  # noqa: E402, it reads the variable when it is imported
+import polars as pl  # noqa: E402, the import reads the variable
 from polars import col  # noqa: E402
 
 SONG = {
@@ -39,18 +39,18 @@ EVENT = {
     "userAgent": pl.String,
     "userId": pl.String,
 }
-IDENTITY = ("user_id", "ts", "sessionId", "itemInSession")
+EVENT_KEY = ("user_id", "ts", "sessionId", "itemInSession")
 
 
 def read_songs():
-    # Joined to one text first: several times as fast as a scan of many small files.
-    files = iglob(JOB.song_files, recursive=True)
+    # Concatenating the files first is several times as fast as a scan of many small files.
+    files = iglob(ARGS.song_files, recursive=True)
     return pl.read_ndjson(b"\n".join(Path(file).read_bytes() for file in files), schema=SONG).lazy()
 
 
 def read_events():
     return (
-        pl.scan_ndjson(JOB.log_files, schema=EVENT)
+        pl.scan_ndjson(ARGS.log_files, schema=EVENT)
         .filter(col("page") == "NextSong")
         .select(
             pl.exclude("page", "userId"),
@@ -62,10 +62,10 @@ def read_events():
 
 def songplays(songs, events):
     key = ("title", "artist_name", "duration")
-    known = songs.sort("song_id", "artist_id").unique(key, keep="first")
+    song_ids = songs.sort("song_id", "artist_id").unique(key, keep="first")
     return (
-        events.filter(pl.struct(IDENTITY).is_first_distinct())
-        .join(known, how="left", left_on=("song", "artist", "length"), right_on=key)
+        events.filter(pl.struct(EVENT_KEY).is_first_distinct())
+        .join(song_ids, how="left", left_on=("song", "artist", "length"), right_on=key)
         .select(
             "start_time",
             "user_id",
@@ -73,7 +73,7 @@ def songplays(songs, events):
             "song_id",
             "artist_id",
             "location",
-            songplay_id=pl.struct(IDENTITY).hash().reinterpret(signed=True),
+            songplay_id=pl.struct(EVENT_KEY).hash().reinterpret(signed=True),
             session_id="sessionId",
             user_agent="userAgent",
         )
@@ -144,7 +144,7 @@ def time(events):
 
 def main():
     songs, events = read_songs(), read_events()
-    star = {
+    tables = {
         "songplays": songplays(songs, events),
         "users": users(events),
         "songs": songs_table(songs),
@@ -152,14 +152,14 @@ def main():
         "time": time(events),
     }
     sinks = [
-        plan.sink_parquet(JOB.table(table), compression="snappy", lazy=True)
-        for table, plan in star.items()
+        plan.sink_parquet(ARGS.table_path(table), compression="snappy", lazy=True)
+        for table, plan in tables.items()
     ]
     pl.collect_all(sinks, engine="streaming")
     rows = {}
-    for table in star:
-        rows[table] = pl.scan_parquet(JOB.table(table)).select(pl.len()).collect().item()
-    print_rows(rows)
+    for table in tables:
+        rows[table] = pl.scan_parquet(ARGS.table_path(table)).select(pl.len()).collect().item()
+    print_row_counts(rows)
 
 
 if __name__ == "__main__":

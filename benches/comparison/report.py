@@ -1,121 +1,125 @@
-"""What has been measured, as tables for a terminal, for a README and as JSON."""
+"""The results of a comparison, as text for a terminal, as a Markdown table and as JSON."""
 
 from dataclasses import asdict, dataclass, field
 from statistics import median
 
-from contestants import Peer
-from measure import Run
-from shapes import Input
+from engines import Engine
+from measure import Measurement
+from workloads import InputData
 
 
 @dataclass
 class Result:
-    """The runs of one contestant on one shape."""
+    """The runs of one engine on one workload."""
 
-    peer: Peer
-    runs: list[Run] = field(default_factory=list)
+    engine: Engine
+    runs: list[Measurement] = field(default_factory=list)
     rows: dict[str, int] | None = None
     failure: str | None = None
 
-    def median(self, figure):
-        return median(getattr(run, figure) for run in self.runs)
+    def median(self, metric):
+        return median(getattr(run, metric) for run in self.runs)
 
-    def ratio(self, sparkify):
-        """How many times as long as sparkify it takes; None if either does not get there."""
+    def slowdown(self, sparkify):
+        """Returns the wall time relative to sparkify's, or None if one of them failed."""
         if self.failure or sparkify.failure:
             return None
-        return self.median("wall") / sparkify.median("wall")
+        return self.median("wall_seconds") / sparkify.median("wall_seconds")
 
 
 @dataclass
 class Comparison:
-    """The results on one shape, sparkify's first."""
+    """The results on one workload; those of sparkify come first."""
 
-    data: Input
+    data: InputData
     results: list[Result]
 
     @property
     def sparkify(self):
         return self.results[0]
 
-    def disagreements(self):
-        """The tables whose row counts differ, and who says what."""
-        found = []
+    def row_count_mismatches(self):
+        """Returns a line for each table whose row counts differ between engines."""
+        mismatches = []
         counted = [result for result in self.results if result.rows]
         for table in counted[0].rows if counted else ():
-            said = {}
+            engines_by_rows = {}
             for result in counted:
-                said.setdefault(result.rows.get(table), []).append(result.peer.name)
-            if len(said) > 1:
-                each = "; ".join(f"{rows} ({', '.join(who)})" for rows, who in said.items())
-                found.append(f"{table}: {each}")
-        return found
+                engines_by_rows.setdefault(result.rows.get(table), []).append(result.engine.name)
+            if len(engines_by_rows) > 1:
+                counts = (f"{rows} ({', '.join(names)})" for rows, names in engines_by_rows.items())
+                mismatches.append(f"{table}: {'; '.join(counts)}")
+        return mismatches
 
 
-def text(comparison):
-    """The table of one shape for a terminal."""
-    heading = ("", "wall s", "min..max", "CPU s", "peak MB", "ratio", "runs")
+def render_text(comparison):
+    """Renders the results on one workload for a terminal."""
+    heading = ("", "wall s", "min..max", "CPU s", "peak MB", "slowdown", "runs")
     lines = [heading]
     for result in comparison.results:
-        title = result.peer.title
+        title = result.engine.title
         if result.failure:
             lines.append((title, f"failed: {result.failure}"))
             continue
-        walls = [run.wall for run in result.runs]
-        ratio = result.ratio(comparison.sparkify)
+        wall = [run.wall_seconds for run in result.runs]
+        slowdown = result.slowdown(comparison.sparkify)
         lines.append(
             (
                 title,
-                seconds(result.median("wall")),
-                f"{seconds(min(walls))}..{seconds(max(walls))}",
-                seconds(result.median("cpu")),
+                format_seconds(result.median("wall_seconds")),
+                f"{format_seconds(min(wall))}..{format_seconds(max(wall))}",
+                format_seconds(result.median("cpu_seconds")),
                 f"{result.median('peak_mb'):.0f}",
-                f"{ratio:.1f}" if ratio else "-",
-                str(len(walls)),
+                f"{slowdown:.1f}" if slowdown else "-",
+                str(len(wall)),
             )
         )
-    first = max(len(line[0]) for line in lines)
-    table = [f"{line[0]:<{first}}" + "".join(f"{cell:>16}" for cell in line[1:]) for line in lines]
+    width = max(len(line[0]) for line in lines)
+    table = [f"{line[0]:<{width}}" + "".join(f"{cell:>16}" for cell in line[1:]) for line in lines]
     counts = next((result.rows for result in comparison.results if result.rows), {})
     rows = ", ".join(f"{table} {count:,}" for table, count in counts.items())
-    title = f"{comparison.data.shape.name}: {comparison.data.summary}"
-    return "\n".join((title, *table, f"rows, all alike: {rows}"))
+    title = f"{comparison.data.workload.name}: {comparison.data.summary}"
+    return "\n".join((title, *table, f"rows (equal for all engines): {rows}"))
 
 
-def markdown(comparisons):
-    """One table of all shapes for a README."""
-    shapes = [comparison.data.shape.name for comparison in comparisons]
-    lines = [["wall, times sparkify's, peak memory", *shapes], ["---"] * (len(shapes) + 1)]
+def render_markdown(comparisons):
+    """Renders the results on all workloads as one Markdown table."""
+    names = [comparison.data.workload.name for comparison in comparisons]
+    lines = [["wall time, slowdown, peak memory", *names], ["---"] * (len(names) + 1)]
     for results in zip(*(comparison.results for comparison in comparisons), strict=True):
-        cells = [results[0].peer.title]
+        cells = [results[0].engine.title]
         for comparison, result in zip(comparisons, results, strict=True):
-            cells.append(cell(result, comparison.sparkify))
+            cells.append(markdown_cell(result, comparison.sparkify))
         lines.append(cells)
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def cell(result, sparkify):
+def markdown_cell(result, sparkify):
     if result.failure:
         return "failed"
-    ratio = result.ratio(sparkify)
-    parts = [f"{seconds(result.median('wall'))} s", f"{result.median('peak_mb'):.0f} MB"]
-    if ratio and result is not sparkify:
-        parts.insert(1, f"{ratio:.1f}×")
+    slowdown = result.slowdown(sparkify)
+    parts = [f"{format_seconds(result.median('wall_seconds'))} s", f"{result.median('peak_mb'):.0f} MB"]
+    if slowdown and result is not sparkify:
+        parts.insert(1, f"{slowdown:.1f}×")
     return ", ".join(parts)
 
 
-def for_json(comparison):
+def to_json(comparison):
     return {
-        "shape": asdict(comparison.data.shape),
+        "workload": asdict(comparison.data.workload),
         "results": [
             {
-                "name": result.peer.name,
-                "version": result.peer.version,
+                "name": result.engine.name,
+                "version": result.engine.version,
                 "failure": result.failure,
                 "rows": result.rows,
-                "ratio": result.ratio(comparison.sparkify),
+                "slowdown": result.slowdown(comparison.sparkify),
                 "runs": [
-                    {"wall": run.wall, "cpu": run.cpu, "peak_mb": run.peak_mb}
+                    {
+                        "wall_seconds": run.wall_seconds,
+                        "cpu_seconds": run.cpu_seconds,
+                        "peak_mb": run.peak_mb,
+                    }
                     for run in result.runs
                 ],
             }
@@ -124,6 +128,6 @@ def for_json(comparison):
     }
 
 
-def seconds(value):
-    """Three digits that count."""
+def format_seconds(value):
+    """Formats seconds with three significant digits, for values below 100."""
     return f"{value:.3f}" if value < 1 else f"{value:.2f}" if value < 10 else f"{value:.1f}"

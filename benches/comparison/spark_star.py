@@ -1,9 +1,9 @@
-"""The star by Spark (PySpark, local[N]): two cached data frames, and a write for each table."""
+"""Builds the star schema with Spark (PySpark, local[N]): two cached data frames, and a write for each table."""
 
 from pyspark.sql import Observation, SparkSession
 from pyspark.sql import functions as F
 
-from job import TABLES, Job, print_rows
+from job import TABLES, JobArgs, print_row_counts
 
 SONG = """
     song_id string, title string, artist_id string, artist_name string, artist_location string,
@@ -15,16 +15,16 @@ EVENT = """
     ts bigint, userAgent string, userId string
 """
 
-STAR = {
+TABLE_QUERIES = {
     "songplays": """
-        WITH known AS (
+        WITH matches AS (
             SELECT title, artist_name, duration, min(struct(song_id, artist_id)) AS ids
             FROM song GROUP BY ALL
         )
         SELECT xxhash64(user_id, ts, sessionId, itemInSession) AS songplay_id, start_time, user_id,
             level, ids.song_id, ids.artist_id, sessionId AS session_id, location,
             userAgent AS user_agent
-        FROM distinct_event LEFT JOIN known
+        FROM distinct_event LEFT JOIN matches
             ON song = title AND artist = artist_name AND length = duration
     """,
     "users": """
@@ -62,7 +62,7 @@ STAR = {
 }
 
 
-def start(threads):
+def start_session(threads):
     return (
         SparkSession.builder.master(f"local[{threads}]")
         .config("spark.driver.memory", "4g")
@@ -70,7 +70,7 @@ def start(threads):
         .config("spark.ui.enabled", "false")
         .config("spark.ui.showConsoleProgress", "false")
         .config("spark.sql.session.timeZone", "UTC")
-        # For one machine: no more shuffle partitions than threads, no penalty for small files.
+        # Tuned for one machine: no more shuffle partitions than threads, and no cost for opening small files.
         .config("spark.sql.shuffle.partitions", threads)
         .config("spark.sql.files.openCostInBytes", 4096)
         .config("spark.sql.parquet.compression.codec", "snappy")
@@ -78,17 +78,17 @@ def start(threads):
     )
 
 
-def read(spark, folder, schema):
+def read_json(spark, directory, schema):
     files = spark.read.schema(schema).option("recursiveFileLookup", True)
-    return files.json(str(folder))
+    return files.json(str(directory))
 
 
 def main():
-    job = Job(__doc__)
-    spark = start(job.threads)
-    songs = read(spark, job.songs, SONG).cache()
+    args = JobArgs(__doc__)
+    spark = start_session(args.threads)
+    songs = read_json(spark, args.songs, SONG).cache()
     events = (
-        read(spark, job.logs, EVENT)
+        read_json(spark, args.logs, EVENT)
         .where("page = 'NextSong'")
         .withColumn("user_id", F.expr("int(userId)"))
         .withColumn("start_time", F.expr("timestamp_millis(ts)::timestamp_ntz"))
@@ -97,17 +97,17 @@ def main():
     )
     songs.createOrReplaceTempView("song")
     events.createOrReplaceTempView("event")
-    identity = ["user_id", "ts", "sessionId", "itemInSession"]
-    events.dropDuplicates(identity).createOrReplaceTempView("distinct_event")
+    event_key = ["user_id", "ts", "sessionId", "itemInSession"]
+    events.dropDuplicates(event_key).createOrReplaceTempView("distinct_event")
 
     rows = {}
     for table in TABLES:
-        counted = Observation()
-        frame = spark.sql(STAR[table]).observe(counted, F.count(F.lit(1)).alias("rows"))
-        frame.write.mode("overwrite").parquet(job.table(table))
-        rows[table] = counted.get["rows"]
+        row_count = Observation()
+        frame = spark.sql(TABLE_QUERIES[table]).observe(row_count, F.count(F.lit(1)).alias("rows"))
+        frame.write.mode("overwrite").parquet(args.table_path(table))
+        rows[table] = row_count.get["rows"]
     spark.stop()
-    print_rows(rows)
+    print_row_counts(rows)
 
 
 if __name__ == "__main__":

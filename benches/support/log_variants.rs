@@ -1,4 +1,4 @@
-//! The same events in other writing: the shapes that a log can have, and those that cost.
+//! Rewrites a log into variants: other spellings of the same events, and variants that are slower to decode.
 
 use std::collections::BTreeMap;
 use std::hash::BuildHasher;
@@ -8,43 +8,43 @@ use serde_json::value::RawValue;
 
 use super::non_empty_lines;
 
-/// The members of a record: each key, and its value as it is written.
+/// The members of a record: each key, and its value as written.
 type Members = Vec<(String, String)>;
 
-/// What is written before the first member, between key and value, between members, and at the end.
+/// The texts before the first member, between key and value, between members, and at the end.
 type Style = [&'static str; 4];
 
 const COMPACT: Style = ["{", ":", ",", "}\n"];
 const SPACED: Style = ["{", ": ", ", ", "}\n"];
 const PRETTY: Style = ["{\n    ", ": ", ",\n    ", "\n}\n"];
 
-/// What makes a log of a log.
-pub type Shape = fn(&[u8]) -> Vec<u8>;
+/// Rewrites a log into a variant of it.
+pub type LogVariant = fn(&[u8]) -> Vec<u8>;
 
-/// The shapes by name, all of them without rejects.
-pub const SHAPES: [(&str, Shape); 10] = [
+/// The variants by name; none of them has rejects.
+pub const LOG_VARIANTS: [(&str, LogVariant); 10] = [
     ("spaces between tokens", |log| {
         rewrite(log, SPACED, |_, _| {})
     }),
     ("pretty-printed", |log| rewrite(log, PRETTY, |_, _| {})),
-    ("nulls left out", omit_nulls),
-    ("keys out of order", shuffle_keys),
-    ("36 keys nobody wants", add_unused_keys),
-    ("nested values nobody wants", add_unused_nested_values),
+    ("nulls omitted", omit_nulls),
+    ("shuffled keys", shuffle_keys),
+    ("36 unused keys", add_unused_keys),
+    ("nested unused values", add_unused_nested_values),
     ("unicode", use_non_ascii_vowels),
     ("escapes", escape_texts),
-    ("no two agents alike", unique_user_agents),
+    ("unique user agents", unique_user_agents),
     ("long numbers", lengthen_numbers),
 ];
 
-/// Members go where chance puts them, in each record anew.
+/// Shuffles the members, with another order in each record.
 fn shuffle_keys(log: &[u8]) -> Vec<u8> {
     rewrite(log, COMPACT, |n, members| {
         members.sort_by_cached_key(|(key, _)| FixedState::default().hash_one((n, key)));
     })
 }
 
-/// A key without a value is no member, so that records differ in length.
+/// Omits members whose value is null, so that records differ in length.
 fn omit_nulls(log: &[u8]) -> Vec<u8> {
     rewrite(log, COMPACT, |_, members| {
         members.retain(|(_, value)| value != "null");
@@ -52,8 +52,8 @@ fn omit_nulls(log: &[u8]) -> Vec<u8> {
 }
 
 fn add_unused_keys(log: &[u8]) -> Vec<u8> {
-    insert_members(log, 2, |n, place| match place % 4 {
-        0 => format!("\"value {n} of a key that nobody wants\""),
+    insert_members(log, 2, |n, index| match index % 4 {
+        0 => format!("\"value {n} of an unused key\""),
         1 => format!("{n}.25"),
         2 => "true".to_owned(),
         _ => "null".to_owned(),
@@ -61,28 +61,28 @@ fn add_unused_keys(log: &[u8]) -> Vec<u8> {
 }
 
 fn add_unused_nested_values(log: &[u8]) -> Vec<u8> {
-    insert_members(log, 1, |n, place| match place % 3 {
+    insert_members(log, 1, |n, index| match index % 3 {
         0 => format!(r#"{{"device":{{"os":"some os","version":[10,15,{n}]}},"tags":["a","b"]}}"#),
         1 => format!("[{n},{n}.5,[true,null]]"),
         _ => "{}".to_owned(),
     })
 }
 
-/// Puts as many members that nobody wants behind each member.
-fn insert_members(log: &[u8], many: usize, value: impl Fn(usize, usize) -> String) -> Vec<u8> {
+/// Inserts `count` unused members after each member.
+fn insert_members(log: &[u8], count: usize, value: impl Fn(usize, usize) -> String) -> Vec<u8> {
     rewrite(log, COMPACT, |n, members| {
-        let mut all = Members::new();
+        let mut extended = Members::new();
         for member in members.drain(..) {
-            all.push(member);
-            for _ in 0..many {
-                all.push((format!("extra{}", all.len()), value(n, all.len())));
+            extended.push(member);
+            for _ in 0..count {
+                extended.push((format!("extra{}", extended.len()), value(n, extended.len())));
             }
         }
-        *members = all;
+        *members = extended;
     })
 }
 
-/// A vowel is a letter of two or three bytes, in everything that people named.
+/// Replaces vowels by letters of two or three bytes, in all names and titles.
 fn use_non_ascii_vowels(log: &[u8]) -> Vec<u8> {
     let text_keys = ["artist", "firstName", "lastName", "location", "song"];
     rewrite_texts(log, &text_keys, |text| {
@@ -91,7 +91,7 @@ fn use_non_ascii_vowels(log: &[u8]) -> Vec<u8> {
     })
 }
 
-/// Every vowel, space and sign is an escape.
+/// Writes every vowel, space and punctuation mark as an escape.
 fn escape_texts(log: &[u8]) -> Vec<u8> {
     rewrite_texts(log, &["artist", "song", "userAgent"], |text| {
         let escape = |c: char| match c {
@@ -109,7 +109,7 @@ fn escape_char(c: char) -> String {
     units.iter().map(|unit| format!("\\u{unit:04x}")).collect()
 }
 
-/// Text that is expected to repeat does not.
+/// Makes text unique in a column that is encoded by a dictionary.
 pub fn unique_user_agents(log: &[u8]) -> Vec<u8> {
     rewrite(log, COMPACT, |n, members| {
         map_value(members, "userAgent", |agent| {
@@ -118,7 +118,7 @@ pub fn unique_user_agents(log: &[u8]) -> Vec<u8> {
     })
 }
 
-/// Numbers with a sign, an exponent, or more digits than a double holds.
+/// Writes numbers with a sign, an exponent, or more digits than a double holds.
 fn lengthen_numbers(log: &[u8]) -> Vec<u8> {
     rewrite(log, COMPACT, |_, members| {
         map_value(members, "length", |length| match length {
@@ -129,7 +129,7 @@ fn lengthen_numbers(log: &[u8]) -> Vec<u8> {
     })
 }
 
-/// Of ten plays one is rejected: for its syntax, a type and a key that is missing, in turns.
+/// Makes one of ten plays a reject, alternately by its syntax, by a type and by a missing key.
 pub fn with_rejects(log: &[u8]) -> Vec<u8> {
     let mut plays = 0;
     rewrite(log, COMPACT, |_, members| {
@@ -152,7 +152,7 @@ fn map_value(members: &mut Members, key: &str, to: impl Fn(&str) -> String) {
     }
 }
 
-/// Writes the texts of some keys otherwise.
+/// Rewrites the texts of some keys.
 fn rewrite_texts(log: &[u8], keys: &[&str], write: impl Fn(&str) -> String) -> Vec<u8> {
     rewrite(log, COMPACT, |_, members| {
         for key in keys {
@@ -164,8 +164,8 @@ fn rewrite_texts(log: &[u8], keys: &[&str], write: impl Fn(&str) -> String) -> V
     })
 }
 
-/// Writes each record, whose number is given, with its members changed. The generator's keys are in
-/// order of the alphabet, as they are in the real log, and stay so.
+/// Rewrites the members of each record; `change` receives the number of the record. The keys of the generator
+/// are in alphabetical order, as in the real log, and stay so.
 fn rewrite(log: &[u8], style: Style, mut change: impl FnMut(usize, &mut Members)) -> Vec<u8> {
     let [open, colon, comma, close] = style;
     let mut out = Vec::new();

@@ -1,7 +1,7 @@
-//! What the benches share: input made from a seed, the same on every machine, and what the earlier
-//! stages make of it.
+//! Shared parts of the benchmarks: generated input, which is the same on every machine, and the output of
+//! earlier stages.
 
-// Each bench uses only a part of it.
+// Each benchmark uses only some of it.
 #![allow(dead_code)]
 
 pub mod log_variants;
@@ -24,7 +24,7 @@ use sparkify::star::schema::{EVENT_RECORD, SONG_RECORD};
 use sparkify::star::users::UserDelta;
 use tempfile::TempDir;
 
-/// A few megabytes: they outgrow the second-level cache, as real input does.
+/// A few megabytes, which exceed the second-level cache, as real input does.
 pub const SMALL_INPUT: GenerateOptions = GenerateOptions {
     events: 20_000,
     songs: 5_000,
@@ -34,84 +34,84 @@ pub const SMALL_INPUT: GenerateOptions = GenerateOptions {
     edge_cases: false,
 };
 
-/// Nearly as many events as one worker takes at a time.
+/// Nearly as many events as a worker processes at a time.
 pub const SPLIT_INPUT: GenerateOptions = GenerateOptions {
     events: 50_000,
     users: 5_000,
     ..SMALL_INPUT
 };
 
-/// Songs and logs in files, which go when this goes.
+/// Generated songs and logs in a temporary directory.
 pub struct GeneratedInput {
-    folder: TempDir,
-    /// What was made.
+    dir: TempDir,
+    /// The summary of the generator.
     pub summary: Summary,
 }
 
 impl GeneratedInput {
-    /// Makes them.
+    /// Generates the input.
     pub fn new(options: &GenerateOptions) -> Self {
-        let folder = folder();
-        let summary = generate(folder.path(), options, &mut |_, _| {}).unwrap();
-        Self { folder, summary }
+        let dir = temp_dir();
+        let summary = generate(dir.path(), options, &mut |_, _| {}).unwrap();
+        Self { dir, summary }
     }
 
-    /// The folder of songs.
+    /// Returns the directory of the songs.
     pub fn songs(&self) -> PathBuf {
-        self.folder.path().join("song_data")
+        self.dir.path().join("song_data")
     }
 
-    /// The folder of logs.
+    /// Returns the directory of the logs.
     pub fn logs(&self) -> PathBuf {
-        self.folder.path().join("log_data")
+        self.dir.path().join("log_data")
     }
 }
 
-/// A folder for some megabytes, in memory where the system has such a place. It goes when this goes.
-pub fn folder() -> TempDir {
+/// Creates a temporary directory for some megabytes, in memory where the system has a directory there.
+pub fn temp_dir() -> TempDir {
     tempfile::tempdir_in("/dev/shm")
         .or_else(|_| tempfile::tempdir())
         .unwrap()
 }
 
-/// All input files below a folder, one after the other.
-pub fn read_json_files(folder: &Path) -> Vec<u8> {
+/// Returns the contents of all JSON files in a directory and its subdirectories.
+pub fn read_json_files(dir: &Path) -> Vec<u8> {
     let mut all = Vec::new();
-    append_json_files(folder, &mut all);
+    append_json_files(dir, &mut all);
     all
 }
 
-fn append_json_files(folder: &Path, to: &mut Vec<u8>) {
-    let entries = fs::read_dir(folder).unwrap();
+fn append_json_files(dir: &Path, contents: &mut Vec<u8>) {
+    let entries = fs::read_dir(dir).unwrap();
     let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
     paths.sort();
     for path in paths {
         if path.is_dir() {
-            append_json_files(&path, to);
+            append_json_files(&path, contents);
         } else if path.extension().is_some_and(|e| e == "json") {
-            to.extend(fs::read(&path).unwrap());
-            to.push(b'\n');
+            contents.extend(fs::read(&path).unwrap());
+            contents.push(b'\n');
         }
     }
 }
 
-/// The lines that hold anything.
+/// Returns the lines that are not empty.
 pub fn non_empty_lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     text.split(|&b| b == b'\n').filter(|line| !line.is_empty())
 }
 
-/// A decoder whose batches are as large as the engine's.
+/// Creates a decoder with the batch size of the engine.
 pub fn new_decoder(schema: &'static RecordSchema) -> Decoder {
     Decoder::new(schema, Sizes::default().row_group_rows)
 }
 
-/// The bytes as the decoder wants them.
+/// Appends the padding that the decoder requires.
 pub fn with_padding(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes.extend([0; PADDING]);
     bytes
 }
 
-/// Decodes `padded` as one chunk, gives its batches to `sink`, and says what became of the records.
+/// Decodes `padded` as one chunk, passes the batches to `sink`, and returns the record counts.
 pub fn decode_all(
     decoder: &mut Decoder,
     padded: &[u8],
@@ -127,16 +127,16 @@ pub fn decode_all(
             offset: at as u64,
             input_state: InputState::Eof,
         };
-        let progress = decoder.decode(chunk, u64::MAX);
-        at += progress.consumed;
+        let result = decoder.decode(chunk, u64::MAX);
+        at += result.consumed;
         sink(decoder.finish().unwrap());
-        if progress.status == DecodeStatus::SegmentEnd {
+        if result.status == DecodeStatus::SegmentEnd {
             return decoder.take_counts();
         }
     }
 }
 
-/// The batches of a decoder.
+/// Returns all batches of a decoder.
 pub fn decode_batches(mut decoder: Decoder, bytes: Vec<u8>) -> Vec<RecordBatch> {
     let mut batches = Vec::new();
     decode_all(&mut decoder, &with_padding(bytes), |batch| {
@@ -145,31 +145,31 @@ pub fn decode_batches(mut decoder: Decoder, bytes: Vec<u8>) -> Vec<RecordBatch> 
     batches
 }
 
-/// The kept events of a log, in one batch.
+/// Returns the kept events of a log in one batch.
 pub fn decode_events(log: Vec<u8>) -> RecordBatch {
     decode_batches(new_decoder(&EVENT_RECORD), log).remove(0)
 }
 
-/// The same, as the star takes them.
+/// Converts decoded events for the computation of tables.
 pub fn event_batch(events: &RecordBatch) -> EventBatch {
     EventBatch::new(events).unwrap()
 }
 
-/// Song records, as the star takes them.
+/// Decodes song records for the computation of tables.
 pub fn decode_songs(songs: Vec<u8>) -> Vec<SongBatch> {
     let batches = decode_batches(new_decoder(&SONG_RECORD), songs);
-    let taken = batches.iter().map(SongBatch::new);
-    taken.collect::<Result<_, _>>().unwrap()
+    let song_batches = batches.iter().map(SongBatch::new);
+    song_batches.collect::<Result<_, _>>().unwrap()
 }
 
-/// The users of a split's events.
+/// Returns the users of the events of one split.
 pub fn user_delta(events: &EventBatch) -> UserDelta {
-    let mut seen = UserDelta::default();
-    seen.add(events);
-    seen
+    let mut delta = UserDelta::default();
+    delta.add(events);
+    delta
 }
 
-/// The distinct start times of events, in rising order.
+/// Returns the distinct start times of events, in ascending order.
 pub fn start_times(events: &EventBatch) -> Vec<i64> {
     let mut times = events.ts().to_vec();
     times.sort_unstable();
@@ -177,7 +177,7 @@ pub fn start_times(events: &EventBatch) -> Vec<i64> {
     times
 }
 
-/// How much one iteration does.
+/// Returns the throughput of one iteration.
 pub fn throughput(rows: u64, bytes: u64) -> Throughput {
     Throughput::ElementsAndBytes {
         elements: rows,
@@ -185,7 +185,7 @@ pub fn throughput(rows: u64, bytes: u64) -> Throughput {
     }
 }
 
-/// The lookup of all songs, shard after shard.
+/// Builds the lookup of all songs, shard by shard.
 pub fn build_lookup(batches: &[SongBatch]) -> SongLookup {
     let hashes: Vec<_> = batches.iter().map(hash_keys).collect();
     let shard = |number| LookupShard::new(batches, &hashes, number).unwrap();

@@ -1,6 +1,6 @@
-//! Any bytes through the decoder: no panic, the same in any chunks, batches and segments, and
-//! exactly the records, rows and reasons of the reference in `tests/engine`, whose grammar is
-//! `serde_json`'s. See `fuzz/README.md`.
+//! Feeds any bytes to the decoder. It must not panic, must produce the same output for any chunk, batch and
+//! segment size, and must match the records, rows and reasons of the reference in `tests/engine`, which uses
+//! the grammar of `serde_json`. See `fuzz/README.md`.
 
 #![no_main]
 
@@ -20,25 +20,25 @@ mod framing;
 #[path = "../../tests/engine/reference/value.rs"]
 mod value;
 
-/// As much of the reference as has nothing to do with files, under the names it has in the tests.
+/// The parts of the reference that do not read files, with the module names of the tests.
 mod reference {
     pub(crate) use crate::framing::{ScanItem, scan_records};
     pub(crate) use crate::{rows, value};
 }
 
 fuzz_target!(|data: &[u8]| {
-    // The feed of reading stands behind the text, so that a corpus of plain JSON is a good one.
-    let (bytes, last) = match data.split_last_chunk::<3>() {
-        Some((bytes, last)) => (bytes, *last),
+    // The last three bytes select the options, so that a corpus of plain JSON is useful.
+    let (bytes, option_bytes) = match data.split_last_chunk::<3>() {
+        Some((bytes, option_bytes)) => (bytes, *option_bytes),
         None => (data, [0; 3]),
     };
-    let [chunk, rows, segment] = last.map(usize::from);
+    let [chunk, rows, segment] = option_bytes.map(usize::from);
     let feed = decoder_driver::FeedOptions {
         chunk_bytes: 1 + chunk,
         max_batch_rows: 1 + rows / 2,
         late_eof: rows % 2 == 1,
         segment_bytes: match segment {
-            // White space and line ends, as of plain JSON, cut nothing.
+            // Whitespace and line ends, at the end of plain JSON, select a single segment.
             0..=32 => u64::MAX,
             _ => segment as u64 - 32,
         },

@@ -1,10 +1,10 @@
-//! Runs that keep no event: they replace no star that has some, unless `--allow-empty`.
+//! Runs that keep no event: they do not replace a dataset with events, unless `--allow-empty` is given.
 
 use crate::support::dataset::read_report;
 use crate::support::records::{MALFORMED_RECORD, event, song};
 use crate::support::sandbox::Sandbox;
 
-/// An event that the filter drops.
+/// Returns an event that the filter drops.
 fn filtered_event(n: u64) -> String {
     event(n).replace("NextSong", "Home") + "\n"
 }
@@ -65,7 +65,7 @@ fn empty_dataset_is_published_where_no_events_are_lost() {
     let sandbox = Sandbox::with_input();
     sandbox.write("logs/a.json", filtered_event(1));
     sandbox.create_dir("empty");
-    // Absent, empty, and a star that has no events either.
+    // The output is absent, an empty directory, or a dataset without events.
     for out in ["star", "empty", "star"] {
         let output = sandbox.run("songs", "logs", out);
         assert_eq!(output.code, Some(0), "{output:?}");

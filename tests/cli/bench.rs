@@ -1,4 +1,4 @@
-//! `sparkify bench`: what it counts, says and leaves behind. How fast anything is, no test asks.
+//! `sparkify bench`: its counts, its output, and the files that it leaves. No test depends on timings.
 
 use std::fs;
 use std::process::Stdio;
@@ -13,7 +13,7 @@ use crate::support::sandbox::{CommandOutput, Sandbox};
 const SONGS_ARG: &str = "--songs=songs";
 const LOGS_ARG: &str = "--logs=logs";
 
-/// Runs `bench` quietly once at 1 and 2 threads, with a folder `tmp` of its own for temporary files.
+/// Runs `bench` quietly once with 1 and 2 threads; temporary files go to the directory `tmp`.
 fn run_bench(sandbox: &Sandbox, arguments: &[&str]) -> CommandOutput {
     sandbox.create_dir("tmp");
     let mut command = sandbox.command(&["bench"]);
@@ -24,7 +24,7 @@ fn run_bench(sandbox: &Sandbox, arguments: &[&str]) -> CommandOutput {
     CommandOutput::capture(command.env("TMPDIR", sandbox.path("tmp")))
 }
 
-/// The same with `--json`, when that succeeds.
+/// Runs `bench --json`, which must succeed, and returns its JSON.
 fn bench_json(sandbox: &Sandbox, arguments: &[&str]) -> Value {
     let mut arguments = arguments.to_vec();
     arguments.push("--json");
@@ -32,7 +32,7 @@ fn bench_json(sandbox: &Sandbox, arguments: &[&str]) -> Value {
     serde_json::from_str(&output.stdout).unwrap()
 }
 
-/// The keys of an object.
+/// Returns the keys of a JSON object.
 fn keys(object: &Value) -> Vec<&str> {
     let object = object.as_object().unwrap();
     object.keys().map(String::as_str).collect()
@@ -62,7 +62,7 @@ fn assert_dir_empty(sandbox: &Sandbox, folder: &str) {
 #[test]
 fn parse_counts_match_a_run() {
     let sandbox = Sandbox::new();
-    let made = generate_edge_cases(&sandbox, 5000);
+    let generated = generate_edge_cases(&sandbox, 5000);
     for (path, kind) in [("made/log_data", "log"), ("made/song_data", "song")] {
         let found = bench_json(&sandbox, &["parse", path]);
         assert_eq!(found["status"], "ok");
@@ -71,8 +71,11 @@ fn parse_counts_match_a_run() {
             (&"parse".into(), &1.into())
         );
         assert_eq!(found["path"], path);
-        assert_eq!(found["kind"], kind, "it is seen in the first record");
-        let (input, made) = (&found["input"], &made[&format!("{kind}s")]);
+        assert_eq!(
+            found["kind"], kind,
+            "the kind is detected from the first record"
+        );
+        let (input, generated) = (&found["input"], &generated[&format!("{kind}s")]);
         for key in [
             "objects",
             "ignored_objects",
@@ -81,7 +84,7 @@ fn parse_counts_match_a_run() {
             "rejected",
             "rejected_by_reason",
         ] {
-            assert_eq!(input[key], made[key], "{path}: {key}");
+            assert_eq!(input[key], generated[key], "{path}: {key}");
         }
         let sum: u64 = ["kept", "filtered", "rejected"]
             .map(|key| input[key].as_u64().unwrap())
@@ -135,7 +138,7 @@ fn parse_accepts_one_file_and_a_kind_flag() {
         (&named["kind"], &named["input"]["kept"]),
         (&"song".into(), &1.into())
     );
-    // Nothing comes of it, which is seldom meant.
+    // No record is a log record, which is rarely intended.
     let wrong = run_bench(&sandbox, &["parse", "songs", "--kind=log"]);
     let warning = "sparkify: warning: none of the 1 records in songs becomes a row; \
                    check PATH and --kind\n";
@@ -150,10 +153,10 @@ fn parse_accepts_one_file_and_a_kind_flag() {
 #[test]
 fn run_counts_match_a_run_and_leave_no_files() {
     let sandbox = Sandbox::new();
-    let made = generate_data(&sandbox, "made", 5000, 3);
+    let generated = generate_data(&sandbox, "made", 5000, 3);
     let (songs, logs) = (
-        format!("--songs={}", made.songs),
-        format!("--logs={}", made.logs),
+        format!("--songs={}", generated.songs),
+        format!("--logs={}", generated.logs),
     );
     let before = all_files(&sandbox.path("made"));
     let found = bench_json(&sandbox, &["run", &songs, &logs]);
@@ -166,8 +169,8 @@ fn run_counts_match_a_run_and_leave_no_files() {
         assert_eq!(found[key], ran[key], "{key}");
     }
     assert_eq!(found["bench"], "run");
-    assert_eq!(found["songs_path"], made.songs);
-    assert_eq!(found["logs_path"], made.logs);
+    assert_eq!(found["songs_path"], generated.songs);
+    assert_eq!(found["logs_path"], generated.logs);
     let results = found["results"].as_array().unwrap();
     assert_eq!(results.len(), 2);
     for (result, threads) in results.iter().zip(1..) {
@@ -193,7 +196,10 @@ fn run_counts_match_a_run_and_leave_no_files() {
         }
         let sum: f64 = phases.iter().map(|p| p["seconds"].as_f64().unwrap()).sum();
         let all = result["seconds"].as_f64().unwrap();
-        assert!((sum - all).abs() < 1e-6, "phases {sum} make up {all}");
+        assert!(
+            (sum - all).abs() < 1e-6,
+            "phases add up to {sum}, not to {all}"
+        );
     }
     let share = found["serial"]["share"].as_f64().unwrap();
     assert!(share > 0.0 && share <= 1.0);
@@ -230,7 +236,7 @@ fn rejects_and_empty_input_do_not_fail_a_benchmark() {
     let found = bench_json(&sandbox, &["run", SONGS_ARG, LOGS_ARG]);
     assert_eq!(found["songs"]["rejected"], 1);
     assert_eq!(found["logs"]["rejected"], 1);
-    // What every pass would say is said once.
+    // A warning that occurs in every pass is printed once.
     sandbox.write("plays-of-nobody/a.json", song(2));
     let output = run_bench(&sandbox, &["run", SONGS_ARG, "--logs=plays-of-nobody"]);
     let warning = "sparkify: warning: none of the 1 records in plays-of-nobody is a NextSong event; \
@@ -276,7 +282,7 @@ fn missing_input_fails_a_benchmark_and_leaves_no_files() {
     assert_dir_empty(&sandbox, "tmp");
 }
 
-/// Passes over different input say nothing about each other.
+/// Passes over different input cannot be compared.
 #[test]
 fn changed_input_fails_a_benchmark() {
     let sandbox = Sandbox::with_input();
@@ -293,7 +299,7 @@ fn changed_input_fails_a_benchmark() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // Whole files: one that is written while it is read would end the pass itself.
+    // Whole files are added: a file that is written while it is read would fail the pass itself.
     for number in 0.. {
         if child.try_wait().unwrap().is_some() {
             break;
@@ -310,7 +316,7 @@ fn changed_input_fails_a_benchmark() {
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     assert!(
-        // The run itself may be what notices.
+        // The run may detect the change first.
         stderr.contains("changed during the benchmark") || stderr.contains("changed while the run"),
         "{stderr}"
     );

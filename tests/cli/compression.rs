@@ -8,13 +8,13 @@ fn snappy_is_the_default_compression() {
     let sandbox = Sandbox::with_input();
     sandbox.run("songs", "logs", "star").assert_success();
     assert_eq!(read_report(&sandbox.path("star"))["compression"], "snappy");
-    let wanted = songplays_text_column(&sandbox.path("star"), "level");
+    let expected = songplays_text_column(&sandbox.path("star"), "level");
     for codec in ["snappy", "zstd", "gzip", "none"] {
         sandbox.run_with(&["--compression", codec]).assert_success();
         assert_eq!(read_report(&sandbox.path("star"))["compression"], codec);
         assert_eq!(
             songplays_text_column(&sandbox.path("star"), "level"),
-            wanted
+            expected
         );
     }
 }

@@ -1,4 +1,4 @@
-//! Runs at the same time, and readers of the folder that runs replace.
+//! Concurrent runs, and readers of the directory that runs replace.
 
 use std::fs::{self, File};
 use std::io::ErrorKind;
@@ -19,17 +19,18 @@ use crate::support::sandbox::{CommandOutput, Sandbox, run_args};
 #[test]
 fn run_fails_while_another_holds_the_lock() {
     let (sandbox, snapshot) = Sandbox::with_dataset();
-    // What a run holds for as long as it lasts.
+    // A running process holds this lock.
     sandbox.create_dir(".star.sparkify-staging");
-    let held = File::open(sandbox.path(".star.sparkify-staging")).unwrap();
-    held.lock().unwrap();
+    let staging_dir = File::open(sandbox.path(".star.sparkify-staging")).unwrap();
+    staging_dir.lock().unwrap();
     sandbox.run_with(&[]).assert_failure(
         1,
         "another run is writing to star; wait for it to finish, or choose another --out",
     );
     snapshot.assert_unchanged();
-    // Closing it would not do: a process that another test just forked may have it open, too.
-    held.unlock().unwrap();
+    // Closing the file would not release the lock: a process that another test has just forked may have it
+    // open too.
+    staging_dir.unlock().unwrap();
     sandbox.run_with(&[]).assert_success();
     snapshot.assert_replaced();
     sandbox.assert_no_staging_left();
@@ -41,7 +42,7 @@ fn concurrent_runs_publish_or_fail_on_the_lock() {
     sandbox.run("songs", "logs", "expected").assert_success();
     let expected = deterministic_files(&sandbox.path("expected"));
     for round in 0..15 {
-        // Every third round begins without a star: then there is nothing to exchange.
+        // Every third round starts without a dataset, so that there is nothing to exchange.
         if round % 3 == 0 && round > 0 {
             fs::remove_dir_all(sandbox.path("star")).unwrap();
         }
@@ -61,37 +62,37 @@ fn concurrent_runs_publish_or_fail_on_the_lock() {
                 output.assert_failure(1, "another run is writing to star");
             }
         }
-        assert!(published > 0, "one of them came first");
+        assert!(published > 0, "no run succeeded");
         assert!(
             deterministic_files(&sandbox.path("star")) == expected,
-            "the star is whole"
+            "dataset is not the expected one"
         );
         sandbox.assert_no_staging_left();
     }
 }
 
-/// One of the two stars that a reader may see.
+/// One of the two datasets that a reader may see.
 struct KnownDataset {
     files: FileContents,
     records: Value,
 }
 
 impl KnownDataset {
-    fn read(folder: &Path) -> Self {
+    fn read(dir: &Path) -> Self {
         Self {
-            files: deterministic_files(folder),
-            records: read_report(folder)["logs"]["records"].clone(),
+            files: deterministic_files(dir),
+            records: read_report(dir)["logs"]["records"].clone(),
         }
     }
 }
 
-/// All that a reader finds in the folder it opened. It may be taken away meanwhile, so files can be
-/// missing; `None` is for a report that is.
-fn read_open_dataset(folder: &Path) -> (FileContents, Option<Value>) {
+/// Returns everything that a reader finds in an open directory. The directory may be removed meanwhile, so
+/// files may be missing; `None` stands for a missing report.
+fn read_open_dataset(dir: &Path) -> (FileContents, Option<Value>) {
     let mut files = FileContents::new();
     let mut records = None;
-    let list = |folder: &Path| -> Vec<_> {
-        match fs::read_dir(folder) {
+    let list = |dir: &Path| -> Vec<_> {
+        match fs::read_dir(dir) {
             Ok(entries) => entries.map(|entry| entry.unwrap()).collect(),
             Err(e) if e.kind() == ErrorKind::NotFound => Vec::new(),
             Err(e) => panic!("{e}"),
@@ -104,7 +105,7 @@ fn read_open_dataset(folder: &Path) -> (FileContents, Option<Value>) {
     };
     let mut below = vec![String::new()];
     while let Some(above) = below.pop() {
-        for entry in list(&folder.join(&above)) {
+        for entry in list(&dir.join(&above)) {
             let name = format!("{above}{}", entry.file_name().into_string().unwrap());
             if entry.file_type().unwrap().is_dir() {
                 below.push(format!("{name}/"));
@@ -125,24 +126,24 @@ fn read_open_dataset(folder: &Path) -> (FileContents, Option<Value>) {
     (files, records)
 }
 
-/// Opens the folder once and asserts that what is in it is of one star, and all of that star if the
-/// folder was the published one until the end of the look.
+/// Opens the directory once, and asserts that its files belong to one dataset, and that the dataset is
+/// complete if the directory was still published at the end.
 fn assert_consistent_read(out: &Path, known: &[KnownDataset]) {
-    let folder = File::open(out).expect("there is a star at every moment");
-    let held = format!("/proc/self/fd/{}", folder.as_raw_fd());
-    let (files, records) = read_open_dataset(held.as_ref());
-    let (now, then) = (fs::metadata(out).unwrap(), folder.metadata().unwrap());
+    let dir = File::open(out).expect("a dataset exists at every moment");
+    let open_dir = format!("/proc/self/fd/{}", dir.as_raw_fd());
+    let (files, records) = read_open_dataset(open_dir.as_ref());
+    let (now, then) = (fs::metadata(out).unwrap(), dir.metadata().unwrap());
     let is_still_published = (now.dev(), now.ino()) == (then.dev(), then.ino());
-    let is_of = |known: &&KnownDataset| {
-        let same = |(name, bytes): (&String, _)| known.files.get(name) == Some(bytes);
-        files.iter().all(same) && records.as_ref().is_none_or(|n| *n == known.records)
+    let is_consistent = |known: &&KnownDataset| {
+        let is_equal = |(name, bytes): (&String, _)| known.files.get(name) == Some(bytes);
+        files.iter().all(is_equal) && records.as_ref().is_none_or(|n| *n == known.records)
     };
     let names: Vec<_> = files.keys().collect();
-    let of = known.iter().find(is_of);
-    let of = of.unwrap_or_else(|| panic!("a mix: {names:?} {records:?}"));
+    let matched = known.iter().find(is_consistent);
+    let matched = matched.unwrap_or_else(|| panic!("files of two datasets: {names:?} {records:?}"));
     if is_still_published {
-        assert!(records.is_some(), "no report");
-        assert_eq!(names, of.files.keys().collect::<Vec<_>>());
+        assert!(records.is_some(), "report is missing");
+        assert_eq!(names, matched.files.keys().collect::<Vec<_>>());
     }
 }
 
@@ -150,18 +151,18 @@ fn assert_consistent_read(out: &Path, known: &[KnownDataset]) {
 fn reader_never_sees_a_mixed_dataset() {
     let sandbox = Sandbox::new();
     let inputs = [(2000, 1), (3000, 2)].map(|(events, seed)| {
-        let made = generate_data(&sandbox, &format!("input-{seed}"), events, seed);
+        let generated = generate_data(&sandbox, &format!("input-{seed}"), events, seed);
         sandbox
-            .run(&made.songs, &made.logs, "star")
+            .run(&generated.songs, &generated.logs, "star")
             .assert_success();
-        (made, KnownDataset::read(&sandbox.path("star")))
+        (generated, KnownDataset::read(&sandbox.path("star")))
     });
-    let (made, known): (Vec<_>, Vec<_>) = inputs.into_iter().unzip();
+    let (generated, known): (Vec<_>, Vec<_>) = inputs.into_iter().unzip();
     for (name, bytes) in &known[0].files {
         assert_ne!(
             Some(bytes),
             known[1].files.get(name),
-            "{name} tells nothing"
+            "{name} is equal in both datasets"
         );
     }
     let out = sandbox.path("star");
@@ -174,11 +175,11 @@ fn reader_never_sees_a_mixed_dataset() {
                 }
             });
         }
-        // Whatever goes wrong, the readers must not go on for ever.
+        // The readers must stop even if an assertion fails.
         let runs = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            for made in made.iter().cycle().take(40) {
+            for generated in generated.iter().cycle().take(40) {
                 sandbox
-                    .run(&made.songs, &made.logs, "star")
+                    .run(&generated.songs, &generated.logs, "star")
                     .assert_success();
             }
         }));
@@ -191,7 +192,7 @@ fn reader_never_sees_a_mixed_dataset() {
 #[test]
 fn dataset_changed_during_the_run_is_not_replaced() {
     let (sandbox, _) = Sandbox::with_dataset();
-    // Enough for a run to take a while.
+    // Enough events that the run takes a while.
     sandbox.write("logs/a.json", events(0..200_000));
     let mut command = sandbox.command(&run_args("songs", "logs", "star"));
     let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
@@ -202,7 +203,7 @@ fn dataset_changed_during_the_run_is_not_replaced() {
     }
     sandbox.write("star/notes.txt", "precious");
     let output = CommandOutput::from(child.wait_with_output().unwrap());
-    // Had the run been over by then, the note would stand in the new star.
+    // If the run had finished by then, the file would be in the new dataset.
     if output.code != Some(0) {
         output.assert_failure(1, "it contains notes.txt, which sparkify did not write");
     }

@@ -1,4 +1,4 @@
-//! `kill -9` in the middle of a run over an earlier star.
+//! `kill -9` during a run that replaces a dataset.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -13,7 +13,7 @@ use crate::support::dataset::{FileContents, deterministic_files, read_report};
 use crate::support::records::{GeneratedData, generate_data};
 use crate::support::sandbox::{Sandbox, run_args};
 
-/// A star as it must be: its files, and what its report says that no clock decides.
+/// A dataset as it must be: its files, and the parts of its report without times.
 #[derive(PartialEq)]
 struct ExpectedDataset {
     files: FileContents,
@@ -33,12 +33,12 @@ struct KillTest {
     sandbox: Sandbox,
     old_input: GeneratedData,
     new_input: GeneratedData,
-    /// What the killed runs are to replace: the old star, and parts that it has not.
+    /// The dataset that the killed runs are to replace, with parts that the new one does not have.
     initial_dataset: ExpectedDataset,
     extra_files: usize,
     old_dataset: ExpectedDataset,
     new_dataset: ExpectedDataset,
-    /// How long a run of the new input takes.
+    /// The duration of a run over the new input.
     run_duration: Duration,
 }
 
@@ -47,9 +47,9 @@ impl KillTest {
         let sandbox = Sandbox::new();
         let old = generate_data(&sandbox, "old", 1000, 1);
         let new = generate_data(&sandbox, "new", events, 2);
-        let began = Instant::now();
+        let start = Instant::now();
         sandbox.run(&new.songs, &new.logs, "star").assert_success();
-        let whole = began.elapsed();
+        let whole = start.elapsed();
         let new_star = ExpectedDataset::read(&sandbox.path("star"));
         sandbox.run(&old.songs, &old.logs, "star").assert_success();
         let old_star = ExpectedDataset::read(&sandbox.path("star"));
@@ -67,8 +67,8 @@ impl KillTest {
         }
     }
 
-    /// Starts a run over the old star, kills it when `moment` returns, and holds what is left
-    /// against both stars. Leaves a star to replace. Tells whether the new one was published.
+    /// Starts a run over the old dataset, kills it when `wait_for_moment` returns, and compares the output
+    /// with both datasets. Leaves a dataset to replace, and returns whether the new one was published.
     fn kill_and_verify(&self, wait_for_moment: impl FnOnce(&mut Child)) -> bool {
         let arguments = run_args(&self.new_input.songs, &self.new_input.logs, "star");
         let mut command = self.sandbox.command(&arguments);
@@ -79,7 +79,10 @@ impl KillTest {
 
         let left = ExpectedDataset::read(&self.sandbox.path("star"));
         let published = left == self.new_dataset;
-        assert!(published || left == self.initial_dataset, "neither star");
+        assert!(
+            published || left == self.initial_dataset,
+            "neither the old nor the new dataset"
+        );
         let next = self
             .sandbox
             .run(&self.old_input.songs, &self.old_input.logs, "star");
@@ -90,7 +93,7 @@ impl KillTest {
         published
     }
 
-    /// Waits until `happened`, or until the run is over and it never will.
+    /// Waits until `happened` returns true or the run ends.
     fn wait_until(child: &mut Child, happened: impl Fn() -> bool) {
         while !happened() && child.try_wait().unwrap().is_none() {
             yield_now();
@@ -98,14 +101,14 @@ impl KillTest {
     }
 }
 
-/// Puts so many small files into the star, as a run of many splits would have.
+/// Writes many small files into the dataset, like a run with many splits.
 fn add_extra_files(sandbox: &Sandbox, count: usize) {
     for number in 0..count {
         sandbox.write(&format!("star/_rejects/logs-1{number:05}.jsonl"), "{}\n");
     }
 }
 
-/// Numbers in no order from 0 to below 1, the same ones every time.
+/// Returns reproducible pseudo-random numbers in 0.0..1.0.
 fn pseudo_random_fractions(seed: u64) -> impl Iterator<Item = f64> {
     let mut state = seed;
     std::iter::repeat_with(move || {
@@ -127,21 +130,21 @@ fn killed_run_leaves_the_old_or_the_new_dataset() {
 
 #[test]
 fn run_killed_while_publishing_leaves_one_dataset() {
-    // Looking through so many files before the exchange, and removing them after it, takes a while:
-    // the moments on both sides are hit for certain enough.
+    // Checking so many files before the exchange and removing them after it takes a while, so the kills hit
+    // both moments reliably.
     let killing = KillTest::prepare(5000, 2000);
     let staged = killing.sandbox.path(".star.sparkify-staging/_report.json");
     let out = killing.sandbox.path("star");
     let inode = || fs::metadata(&out).unwrap().ino();
     for microseconds in [0, 0, 500, 1000, 2000, 5000, 20_000] {
         let later = Duration::from_micros(microseconds);
-        // The report is the last file of a star that is written: next comes the exchange.
+        // The report is the last file of a dataset that is written; the exchange follows.
         let published = killing.kill_and_verify(|child| {
             KillTest::wait_until(child, || staged.exists());
             spin_for(later);
         });
         println!("killed {later:?} after the report was staged: published {published}");
-        // And then the old star is removed.
+        // The old dataset is removed after the exchange.
         let before = inode();
         let published = killing.kill_and_verify(|child| {
             KillTest::wait_until(child, || inode() != before);
@@ -151,10 +154,10 @@ fn run_killed_while_publishing_leaves_one_dataset() {
     }
 }
 
-/// Sleeps without the slack that a sleep of microseconds has.
+/// Waits by spinning, because a sleep of microseconds is not precise enough.
 fn spin_for(duration: Duration) {
-    let began = Instant::now();
-    while began.elapsed() < duration {
+    let start = Instant::now();
+    while start.elapsed() < duration {
         std::hint::spin_loop();
     }
 }

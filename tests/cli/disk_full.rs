@@ -1,4 +1,4 @@
-//! A disk that fills up while the star is being written.
+//! A disk that fills up while the dataset is written.
 
 use std::fs;
 use std::process::Command;
@@ -9,7 +9,7 @@ use crate::support::sandbox::{
     CommandOutput, SPARKIFY, Sandbox, assert_error_line, run_args, with_clean_env,
 };
 
-/// A place with a star of few events, and the many events that are to replace it.
+/// Returns a sandbox with a dataset of few events, and the many events that are to replace it.
 fn small_dataset_and_large_input() -> (Sandbox, GeneratedData, DatasetSnapshot) {
     let (sandbox, snapshot) = Sandbox::with_dataset();
     let large = generate_data(&sandbox, "much", 20_000, 1);
@@ -19,7 +19,7 @@ fn small_dataset_and_large_input() -> (Sandbox, GeneratedData, DatasetSnapshot) 
 #[test]
 fn file_size_limit_fails_the_run() {
     let (sandbox, large, snapshot) = small_dataset_and_large_input();
-    // Blocks of 512 or 1024 bytes, as the shell has it: nothing fits, some tables fit.
+    // Blocks of 512 or 1024 bytes, depending on the shell: no table fits, or some tables fit.
     for blocks in ["0", "1", "8", "64"] {
         let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
         let mut command = with_clean_env(Command::new("sh"));
@@ -46,7 +46,7 @@ fn file_size_limit_fails_generate() {
     CommandOutput::capture(command.current_dir(sandbox.root())).assert_failure(1, "File too large");
 }
 
-/// A shell in a namespace of its own, in which it can mount; gone with the shell.
+/// Returns a shell in a mount namespace of its own: its mounts disappear with the shell.
 fn mount_namespace_shell(sandbox: &Sandbox, script: &str, arguments: &[&str]) -> Command {
     let mut command = with_clean_env(Command::new("unshare"));
     command.arg("--mount");
@@ -69,8 +69,8 @@ fn can_mount(sandbox: &Sandbox) -> bool {
     may
 }
 
-/// A run on a small disk that holds a star, and another one after that. All that a test wants to
-/// know is copied out, for the disk is gone with the shell.
+/// Runs twice on a small disk that holds a dataset. Everything that a test inspects is copied out, because
+/// the disk disappears with the shell.
 const SMALL_DISK_SCRIPT: &str = r#"
 set -e
 size=$1 songs=$2 logs=$3
@@ -110,12 +110,15 @@ fn full_disk_fails_the_run_and_keeps_the_old_dataset() {
             stderr.contains("; free some space and run again"),
             "{stderr}"
         );
-        let kept = all_files(&sandbox.path(&format!("kept {size}")));
-        assert!(kept == all_files(&sandbox.path("star")), "the star changed");
+        let remaining = all_files(&sandbox.path(&format!("kept {size}")));
+        assert!(
+            remaining == all_files(&sandbox.path("star")),
+            "dataset changed"
+        );
         let next = deterministic_files(&sandbox.path(&format!("next {size}")));
         assert!(next == deterministic_files(&sandbox.path("expected")));
         let names = fs::read_to_string(sandbox.path(&format!("names {size}"))).unwrap();
-        assert_eq!(names, "star\nstar\n", "leavings");
+        assert_eq!(names, "star\nstar\n", "unexpected files on the disk");
     }
 }
 
@@ -125,13 +128,13 @@ fn mount_point_output_is_rejected_up_front() {
     if !can_mount(&sandbox) {
         return;
     }
-    // The staging folder would be on another file system, and a mount point cannot be exchanged.
+    // The staging directory would be on another file system, and a mount point cannot be exchanged.
     let script = r#"mount -t tmpfs tmpfs disk && exec "$0" "$@""#;
     let arguments = run_args("songs", "logs", "disk");
     CommandOutput::capture(&mut mount_namespace_shell(&sandbox, script, &arguments))
         .assert_failure(1, "cannot write to disk: it is a mount point")
         .assert_failure(1, "; choose a folder below it");
-    // Another folder of the same file system is one as well.
+    // A bind mount of the same file system is a mount point too.
     let script = r#"mkdir other && mount --bind other disk && exec "$0" "$@""#;
     CommandOutput::capture(&mut mount_namespace_shell(&sandbox, script, &arguments))
         .assert_failure(1, "cannot write to disk: it is a mount point");

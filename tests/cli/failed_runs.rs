@@ -1,4 +1,4 @@
-//! What a run that fails because of what it read keeps: its rejects and a report, beside the output.
+//! Runs that fail because of their input keep their rejects and a report next to the output.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use crate::support::dataset::{DatasetSnapshot, all_files};
 use crate::support::records::{MALFORMED_RECORD, events};
 use crate::support::sandbox::{CommandOutput, Sandbox};
 
-/// A place with an earlier star, and logs of which a quarter is rejected.
+/// Returns a sandbox with a dataset, and with logs of which a quarter of the records is rejected.
 fn sandbox_with_bad_logs() -> (Sandbox, DatasetSnapshot) {
     let (sandbox, snapshot) = Sandbox::with_dataset();
     sandbox.write("logs/a.json", events(0..3) + MALFORMED_RECORD);

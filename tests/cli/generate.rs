@@ -1,4 +1,4 @@
-//! `sparkify generate` as a command; what it makes is tested in tests/generate.rs.
+//! The command `sparkify generate`; its data is tested in tests/generate.rs.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! Input that is missing, hidden, swapped, linked or in a certain order.
+//! Missing, hidden, swapped and linked input, and the order in which objects are read.
 
 use crate::support::dataset::{deterministic_files, read_report, songplays_text_column};
 use crate::support::records::{event, event_with_level, events, song};
@@ -13,7 +13,7 @@ fn missing_input_fails_the_run() {
     sandbox
         .run("songs", "no/where", "star")
         .assert_failure(1, "cannot read no/where: ");
-    // Neither is a new output folder made in vain.
+    // The failed run does not create the output directory either.
     sandbox
         .run("nowhere", "logs", "new")
         .assert_failure(1, "nowhere");
@@ -59,7 +59,8 @@ fn corrupt_compressed_stream_is_named_in_a_warning() {
 #[cfg(target_os = "linux")]
 fn zstd_window_larger_than_memory_fails_the_run() {
     let (sandbox, snapshot) = Sandbox::with_dataset();
-    // RFC 8878: the magic number, no content size, a window of 2^31 bytes, and one raw block, the last.
+    // By RFC 8878: the magic number, no content size, a window of 2^31 bytes, and one raw block, which is the
+    // last.
     let text = event(7);
     let block = u32::try_from(text.len()).unwrap() << 3 | 1;
     let mut frame = vec![0x28, 0xb5, 0x2f, 0xfd, 0, 21 << 3];
@@ -95,7 +96,7 @@ fn objects_without_records_give_an_empty_dataset() {
         assert_eq!(report["tables"][table]["rows"], 0);
         assert_eq!(
             report["tables"][table]["files"], 1,
-            "readers want the columns"
+            "an empty table needs a file with its columns"
         );
     }
 }
@@ -142,7 +143,7 @@ fn hidden_paths_and_unknown_extensions_are_ignored_and_counted() {
         "a.json.crc",
         "b.CRC",
         "json",
-        // A hidden folder counts once, whatever it holds.
+        // A hidden directory counts once, whatever it contains.
         ".cache/one.json",
         ".cache/two.json",
         "_temporary/0/one.json",
@@ -191,18 +192,18 @@ fn listed_extensions_are_capped_in_summary_and_report() {
                 .0004 1, .0005 1, .0006 1, .0007 1, no extension 1, other extensions 1,190)\n";
     assert!(output.stderr.contains(line), "{output:?}");
     let report = read_report(&sandbox.path("star"));
-    let endings = report["logs"]["ignored_extensions"].as_object().unwrap();
-    assert_eq!(endings.len(), 52);
-    assert_eq!(endings["other extensions"], 1204 - 1 - 5 - 48);
-    assert_eq!(endings[".0501"], 3);
-    let counts = endings.values().map(|count| count.as_u64().unwrap());
+    let extensions = report["logs"]["ignored_extensions"].as_object().unwrap();
+    assert_eq!(extensions.len(), 52);
+    assert_eq!(extensions["other extensions"], 1204 - 1 - 5 - 48);
+    assert_eq!(extensions[".0501"], 3);
+    let counts = extensions.values().map(|count| count.as_u64().unwrap());
     assert_eq!(report["logs"]["ignored_objects"], counts.sum::<u64>());
 }
 
 #[test]
 fn input_is_read_in_byte_order_of_keys() {
     let sandbox = Sandbox::with_input();
-    // Neither the order of folders before files, nor that of a dictionary.
+    // Neither directories before files, nor the order of a dictionary.
     let order = [
         "B.json",
         "a-b.json",
@@ -212,17 +213,17 @@ fn input_is_read_in_byte_order_of_keys() {
         "\u{e9}.json",
     ];
     for (number, name) in order.iter().enumerate().rev() {
-        // The first event is the same everywhere: the first object's stays.
+        // The first event is the same in all objects: the one of the first object is kept.
         let own = event_with_level(number as u64 + 1, name);
         let text = format!("{}\n{own}\n", event_with_level(0, name));
         sandbox.write(&format!("logs/{name}"), text);
     }
     sandbox.run_with(&[]).assert_success();
-    let star = sandbox.path("star");
+    let out_dir = sandbox.path("star");
     let mut expected = vec![order[0]];
     expected.extend(order);
-    assert_eq!(songplays_text_column(&star, "level"), expected);
-    assert_eq!(read_report(&star)["logs"]["duplicates"], order.len() - 1);
+    assert_eq!(songplays_text_column(&out_dir, "level"), expected);
+    assert_eq!(read_report(&out_dir)["logs"]["duplicates"], order.len() - 1);
 }
 
 #[test]
@@ -245,7 +246,7 @@ fn symlinked_input_is_followed() {
 
 #[test]
 fn symlink_cycle_fails_the_run() {
-    // Round in a circle at once, by way of the folder above, and from one folder to another.
+    // Cycles: a link to its own directory, a link to the parent, and links between two directories.
     for links in [
         &[("logs/again", ".")][..],
         &[("logs/above", "..")],
@@ -258,11 +259,15 @@ fn symlink_cycle_fails_the_run() {
             sandbox.symlink(link, to);
         }
         let output = sandbox.run_with(&[]).assert_failure(1, "cannot ");
-        let circle = [
+        let cycle_errors = [
             "Too many levels of symbolic links",
             "probably by a loop of symbolic links",
         ];
-        assert!(circle.iter().any(|words| output.stderr.contains(words)));
+        assert!(
+            cycle_errors
+                .iter()
+                .any(|words| output.stderr.contains(words))
+        );
         snapshot.assert_unchanged();
         sandbox.assert_no_staging_left();
     }
@@ -289,12 +294,12 @@ fn dangling_symlink_or_socket_fails_the_run() {
         .run_with(&[])
         .assert_failure(1, "cannot read logs/gone.json: No such file");
     std::fs::remove_file(sandbox.path("logs/gone.json")).unwrap();
-    // A listener's socket: there is no size to plan with, and nothing to read.
+    // A Unix socket: it has no size, and reading it would block.
     let _socket = std::os::unix::net::UnixListener::bind(sandbox.path("logs/socket.json")).unwrap();
     sandbox
         .run_with(&[])
         .assert_failure(1, "logs/socket.json: it is neither a file nor a folder");
-    // Named itself, it must not be waited for either.
+    // A socket that is named as an argument must not block the run either.
     sandbox
         .run("logs/socket.json", "logs", "star")
         .assert_failure(1, "logs/socket.json: it is neither a file nor a folder");

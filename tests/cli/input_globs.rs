@@ -1,10 +1,10 @@
-//! Several places, globs and `--include`, as a user writes them.
+//! Several locations, globs and `--include` on the command line.
 
 use crate::support::dataset::{deterministic_files, read_report};
 use crate::support::records::{event, events, song};
 use crate::support::sandbox::Sandbox;
 
-/// A place with logs of three days, and the star of the first two of them in `expected`.
+/// Returns a sandbox with the logs of three days, and the dataset of the first two days in `expected`.
 fn sandbox_by_day() -> Sandbox {
     let sandbox = Sandbox::with_input();
     for (number, day) in ["2018-11-01", "2018-11-02", "2018-12-01"]
@@ -43,7 +43,7 @@ fn glob_list_and_repeated_flag_are_equivalent() {
         &["--logs", "days/2018-11-0[12]/"],
         &["--logs=./days//2018-11-*/./a.json"],
         &["--logs", "**/2018-11-*"],
-        // As a shell writes a glob that is not quoted.
+        // A shell expands an unquoted glob to several values of one option.
         &["--logs", "days/2018-11-01", "days/2018-11-02"],
         &["--logs=days/2018-11-02", "--logs=days/2018-11-01"],
         &["--logs=days/2018-11-*", "--logs=days/2018-11-02/a.json"],
@@ -97,7 +97,7 @@ fn glob_without_matches_fails_the_run() {
             &format!("no logs in {glob}: the glob matches nothing; check --logs; * does not"),
         );
     }
-    // Also beside one that does.
+    // The same next to a glob that matches.
     let arguments = [
         "run",
         "-q",
@@ -125,7 +125,7 @@ fn glob_without_matches_fails_the_run() {
     sandbox
         .run("songs", "days/README.md/*", "star")
         .assert_failure(1, "cannot read days/README.md/: Not a directory");
-    // What it matches is not input.
+    // The glob matches only files that are not input.
     sandbox
         .run("songs", "days/*.md", "star")
         .assert_failure(
@@ -191,7 +191,7 @@ fn include_flag_accepts_any_extension() {
             "{include:?}"
         );
     }
-    // One file is an input as a folder is.
+    // An option may name a file as well as a directory.
     sandbox
         .run("songs", "mixed/firehose-1", "star")
         .assert_failure(1, "ignored: 1 (no extension 1)");
@@ -221,7 +221,7 @@ fn output_overlapping_input_globs_is_rejected() {
             "the run would replace or remove its own input star/_rejects",
         );
     }
-    // In the current directory.
+    // A location relative to the current directory.
     let arguments = [
         "run",
         "-q",
@@ -235,7 +235,7 @@ fn output_overlapping_input_globs_is_rejected() {
         .assert_failure(2, "the run would replace or remove its own input .");
     std::fs::remove_file(sandbox.path("star/_rejects/logs-00000.jsonl")).unwrap();
     snapshot.assert_unchanged();
-    // A run would read what the one before it wrote.
+    // The next run would read the output of this one.
     for (logs, out) in [
         ("s3://bucket/*", "s3://bucket/star"),
         ("s3://bucket/**/*.json", "s3://bucket/star"),

@@ -1,7 +1,7 @@
-//! The built `sparkify` from outside: exit codes, streams, and what it leaves on the disk.
+//! The `sparkify` binary: exit codes, streams, and the files that it leaves.
 //!
-//! One promise runs through all of it: a run ends with the new star, or with one line on stderr and
-//! the earlier star as it was.
+//! One guarantee holds everywhere: a run ends with the new dataset, or with one line on stderr and the
+//! previous dataset unchanged.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -20,7 +20,7 @@ mod stdio;
 mod support;
 mod usage;
 
-// These look into /proc, mount file systems or rely on how Linux answers.
+// These tests read /proc, mount file systems or depend on the behaviour of Linux.
 #[cfg(target_os = "linux")]
 mod concurrency;
 #[cfg(target_os = "linux")]

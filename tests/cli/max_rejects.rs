@@ -1,4 +1,4 @@
-//! `--max-rejects`: songs and logs are each held against it, by records, bytes and objects.
+//! `--max-rejects` applies to songs and to logs separately, by records, bytes and objects.
 
 use std::io::Write;
 
@@ -9,7 +9,7 @@ use crate::support::dataset::{DatasetSnapshot, all_files, deterministic_files, r
 use crate::support::records::{MALFORMED_RECORD, event, events, songs};
 use crate::support::sandbox::Sandbox;
 
-/// A compressed log that is cut short.
+/// Returns a truncated gzip file with events.
 fn truncated_gzip() -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(events(0..20).as_bytes()).unwrap();
@@ -18,7 +18,8 @@ fn truncated_gzip() -> Vec<u8> {
     compressed
 }
 
-/// A place with an earlier star, and songs and logs of which 2% are rejects: 1 of 50 and 3 of 150 records.
+/// Returns a sandbox with a dataset, and with songs and logs of which 2% are rejects: 1 of 50 and 3 of 150
+/// records.
 fn sandbox_with_two_percent_rejects() -> (Sandbox, DatasetSnapshot) {
     let (sandbox, snapshot) = Sandbox::with_dataset();
     sandbox.write("songs/a.json", songs(1..50) + MALFORMED_RECORD);
@@ -86,7 +87,7 @@ fn songs_and_logs_have_separate_reject_limits() {
     let (sandbox, snapshot) = Sandbox::with_dataset();
     sandbox.write("songs/a.json", songs(1..10) + MALFORMED_RECORD);
     sandbox.write("logs/a.json", events(0..990));
-    // It is one of a thousand records in all.
+    // The reject is one of a thousand records in total.
     sandbox
         .run_with(&[])
         .assert_failure(3, "--max-rejects 1%: 1 of 10 song records (10.00%), ");
@@ -96,7 +97,7 @@ fn songs_and_logs_have_separate_reject_limits() {
         .run_with(&[])
         .assert_failure(3, "--max-rejects 1%: 1 of 10 log records (10.00%), ");
     snapshot.assert_unchanged();
-    // A count is of each of them too.
+    // A count applies to songs and logs separately too.
     sandbox.write("songs/a.json", songs(1..10) + MALFORMED_RECORD);
     sandbox.run_with(&["--max-rejects", "0"]).assert_failure(
         3,
@@ -108,16 +109,16 @@ fn songs_and_logs_have_separate_reject_limits() {
 #[test]
 fn reject_limit_counts_bytes() {
     let (sandbox, snapshot) = Sandbox::with_dataset();
-    let good = events(0..200);
-    let bad = format!("{{\"ts\": {}\n", "x".repeat(good.len()));
-    sandbox.write("logs/a.json", good.clone() + &bad);
-    let all = good.len() + bad.len();
+    let valid_events = events(0..200);
+    let bad = format!("{{\"ts\": {}\n", "x".repeat(valid_events.len()));
+    sandbox.write("logs/a.json", valid_events.clone() + &bad);
+    let all = valid_events.len() + bad.len();
     sandbox
         .run_with(&[])
         .assert_failure(3, "rejects exceed --max-rejects ")
         .assert_failure(3, &format!(" of {all} log bytes (50."));
     snapshot.assert_unchanged();
-    // A count is a count of records; that one of them is half of the input is worth a warning.
+    // A count limits records; a reject that is half of the input causes a warning.
     let output = sandbox.run_with(&["--max-rejects", "1"]);
     assert_eq!(output.code, Some(0), "{output:?}");
     let warning = "sparkify: warning: rejects cover ";
@@ -129,7 +130,7 @@ fn reject_limit_counts_bytes() {
     let logs = &read_report(&sandbox.path("star"))["logs"];
     assert_eq!(logs["rejected"], 1);
     assert_eq!(logs["decompressed_bytes"], all);
-    assert!(logs["rejected_bytes"].as_u64().unwrap() as usize >= good.len());
+    assert!(logs["rejected_bytes"].as_u64().unwrap() as usize >= valid_events.len());
 }
 
 #[test]
@@ -188,7 +189,7 @@ fn unreadable_objects_are_named_up_to_a_cap() {
 #[test]
 fn object_with_one_readable_record_is_not_unreadable() {
     let sandbox = Sandbox::with_input();
-    // Well-formed, but rejected for what it holds.
+    // The record is well-formed, but one of its values is rejected.
     sandbox.write(
         "logs/b.json",
         MALFORMED_RECORD.repeat(3) + r#"{"page":"NextSong"}"#,

@@ -1,4 +1,4 @@
-//! File names that are not UTF-8, or that would draw on a terminal.
+//! File names that are not UTF-8, or that contain terminal control characters.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -11,9 +11,9 @@ use crate::support::sandbox::{CommandOutput, Sandbox};
 
 const NOT_UTF8: &[u8] = b"caf\xe9";
 
-/// A path whose last part ends in a lone Latin-1 letter and `ending`.
-fn latin1_path(sandbox: &Sandbox, folder: &str, ending: &str) -> PathBuf {
-    let name = [NOT_UTF8, ending.as_bytes()].concat();
+/// Returns a path whose file name ends in a lone Latin-1 byte and `extension`.
+fn latin1_path(sandbox: &Sandbox, folder: &str, extension: &str) -> PathBuf {
+    let name = [NOT_UTF8, extension.as_bytes()].concat();
     sandbox.path(folder).join(OsStr::from_bytes(&name))
 }
 
@@ -40,7 +40,7 @@ fn non_utf8_directory_name_fails_the_run() {
         1,
         "cannot read logs/caf\u{fffd}: its name is not valid UTF-8; rename it",
     );
-    // Nor is a link to one.
+    // A link with such a name fails the run too.
     fs::rename(&folder, sandbox.path("elsewhere")).unwrap();
     std::os::unix::fs::symlink("../elsewhere", &folder).unwrap();
     sandbox

@@ -1,4 +1,4 @@
-//! Where the star goes: what may be replaced, and under which names.
+//! The output directory: what may be replaced, and the accepted forms of its path.
 
 use std::fs;
 
@@ -129,7 +129,7 @@ fn current_directory_and_its_parents_are_not_replaced() {
     for (from, out) in [("here", "."), ("here/below", ".."), ("here", "../here/")] {
         let root = sandbox.root().display();
         let (songs, logs) = (format!("{root}/songs"), format!("{root}/logs"));
-        // Nothing in it is foreign, but a shell would be left in a folder that is gone.
+        // All files belong to the dataset, but the shell would be left in a removed directory.
         fs::remove_dir_all(sandbox.path("here")).unwrap();
         sandbox.create_dir(from);
         let mut command = sandbox.command(&["run", "--quiet"]);
@@ -247,7 +247,7 @@ fn paths_may_contain_spaces_quotes_and_unicode() {
         deterministic_files(&sandbox.path("plain"))
     );
     assert!(staging_leftovers(&sandbox.path(odd)).is_empty());
-    // Only an argument of its own can begin with a dash.
+    // A value that starts with a dash must be attached to its option.
     sandbox
         .exec(&["run", "--songs=songs", "--logs=logs", "--out=-star", "-q"])
         .assert_success();
@@ -282,7 +282,7 @@ fn output_containing_its_input_is_rejected() {
         );
     }
     std::fs::remove_file(sandbox.path("star/_rejects/logs-00000.jsonl")).unwrap();
-    // Nor is what a failed run has kept, which a run that succeeds removes.
+    // The rejects of a failed run do not block a run either; a successful run removes them.
     sandbox.write(
         "star.failed/logs.jsonl",
         crate::support::records::events(0..2),

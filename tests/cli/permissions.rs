@@ -1,4 +1,4 @@
-//! What an ordinary user may not read or write.
+//! Input that cannot be read and output that cannot be written by an unprivileged user.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -11,13 +11,13 @@ fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
 }
 
-/// The binary as an ordinary user runs it in `place`, for root is held back by nothing.
+/// Returns the binary run by an unprivileged user in the sandbox, because permissions do not apply to root.
 fn unprivileged_command(sandbox: &Sandbox) -> Option<Command> {
     if !rustix::process::geteuid().is_root() {
         return Some(sandbox.command(&[]));
     }
-    // Where the binary was built, an ordinary user need not come. It is copied by another process:
-    // a file that this one has open for writing could not be run.
+    // The user may have no access to the build directory. The file is copied by another process, because a
+    // file that this process has open for writing could not be executed.
     let binary = sandbox.path("sparkify");
     let copied = Command::new("cp").arg(SPARKIFY).arg(&binary).status();
     assert!(copied.unwrap().success());
@@ -43,7 +43,7 @@ fn unreadable_object_fails_the_run() {
     let Some(mut command) = unprivileged_command(&sandbox) else {
         return;
     };
-    // Its own folder, so that the user can write there.
+    // A directory of its own, in which the user may write.
     sandbox.create_dir("free");
     set_mode(&sandbox.path("free"), 0o777);
     set_mode(&sandbox.path("logs/a.json"), 0o000);
@@ -84,7 +84,7 @@ fn unwritable_directory_fails_the_run() {
     command.args(run_args("songs", "logs", "closed/deeper/star"));
     CommandOutput::capture(&mut command).assert_failure(1, "closed/deeper: Permission denied");
 
-    // A star whose folder may not be exchanged, for that is written in the folder above.
+    // A dataset whose directory cannot be exchanged, because that needs write permission for the parent.
     set_mode(sandbox.root(), 0o555);
     let mut command = unprivileged_command_without_setup(&sandbox);
     command.args(run_args("songs", "logs", "star"));
@@ -96,7 +96,7 @@ fn unwritable_directory_fails_the_run() {
     sandbox.assert_no_staging_left();
 }
 
-/// The same user once more, where nothing can be prepared any more.
+/// Returns the same command in a sandbox in which no file can be created any more.
 fn unprivileged_command_without_setup(sandbox: &Sandbox) -> Command {
     if !rustix::process::geteuid().is_root() {
         return sandbox.command(&[]);

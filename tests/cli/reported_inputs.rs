@@ -1,4 +1,4 @@
-//! Inputs in the shape of field reports, through the binary.
+//! Inputs like those of field reports, read by the binary.
 
 use serde_json::Value;
 
@@ -34,7 +34,7 @@ fn wrapper_object_gets_a_jq_hint() {
         let words = format!("unwrap it, for example with jq -c '{path}'");
         assert!(output.warnings()[0].ends_with(&words), "{output:?}");
 
-        // It says so too where it fails for that.
+        // The message is printed too if the run fails for this reason.
         let (sandbox, snapshot) = Sandbox::with_dataset();
         sandbox.write("logs/a.json", &text);
         sandbox.run_with(&[]).assert_failure(1, &words);
@@ -71,7 +71,7 @@ fn wrapped_songs_fail_with_a_jq_hint() {
 #[test]
 fn non_wrapper_objects_get_no_jq_hint() {
     for text in [
-        // It has a key of an event.
+        // The record has a key of an event.
         format!("{{\"Records\":[{}],\"page\":\"Home\"}}", event(1)),
         "{\"Records\":[1,2]}".to_owned(),
         "{\"Records\":[]}".to_owned(),

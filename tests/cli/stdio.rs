@@ -1,4 +1,4 @@
-//! What goes to stdout and to stderr, and what happens when nobody takes it.
+//! Output to stdout and stderr, and the behaviour if it cannot be written.
 
 use std::fs::{self, File};
 use std::io::pipe;
@@ -35,7 +35,7 @@ fn piped_output_has_no_escape_sequences() {
         "--users=9",
     ];
     for arguments in [&run_args_with(&["--json"])[..], &generate] {
-        // As if at a terminal that can do everything.
+        // As on a terminal with all capabilities.
         let mut command = sandbox.command(arguments);
         let output = CommandOutput::capture(command.env("TERM", "xterm-256color"));
         assert_eq!(output.code, Some(0));
@@ -74,7 +74,7 @@ fn json_failure_is_a_document() {
     ] {
         assert_fails_with_json(&sandbox, [songs, logs, out], code);
     }
-    // That of a run past its limit is a report: see `failed`.
+    // A run beyond the reject limit prints a report; see `failed_runs`.
     sandbox.write("bad/a.json", MALFORMED_RECORD);
     let mut arguments = run_args("songs", "bad", "star").to_vec();
     arguments.push("--json");
@@ -159,6 +159,6 @@ fn stdout_write_error_fails_the_command() {
     }
     assert!(
         sandbox.path("star/_report.json").exists(),
-        "the star is whole"
+        "dataset is incomplete"
     );
 }

@@ -1,4 +1,4 @@
-//! Wrong arguments, and the help that prevents them.
+//! Invalid arguments, and the help text.
 
 use crate::support::sandbox::{Sandbox, run_args};
 
@@ -19,7 +19,7 @@ fn help_shows_examples() {
         assert!(examples.starts_with("  sparkify "), "{examples}");
         assert!(!output.stdout.contains('\x1b'));
         let wide = output.stdout.lines().find(|line| line.len() > 100);
-        assert_eq!(wide, None, "lines fit a terminal");
+        assert_eq!(wide, None, "line is too long for a terminal");
     }
 }
 
@@ -98,7 +98,7 @@ fn invalid_values_are_usage_errors() {
         let output = sandbox.run_with(&[&format!("--max-rejects={value}")]);
         output.assert_usage_error("--max-rejects");
     }
-    // Separate from its option, a negative number looks like an option of its own.
+    // As a separate argument, a negative number would be parsed as an option.
     sandbox
         .run_with(&["--max-rejects", "-1"])
         .assert_usage_error("'-1'");
@@ -205,13 +205,16 @@ fn generate_rejects_s3_output() {
     sandbox
         .exec(&["generate", "--quiet", "--out", "s3://bucket/prefix"])
         .assert_usage_error("a folder is wanted");
-    assert!(!sandbox.path("s3:").exists(), "a folder of that name");
+    assert!(
+        !sandbox.path("s3:").exists(),
+        "a directory named s3: was created"
+    );
 }
 
 #[test]
 fn thread_spawn_failure_fails_the_run() {
     let (sandbox, snapshot) = Sandbox::with_dataset();
-    // The address space holds the stacks of two or three threads, and leaves room for all else.
+    // The address space has room for the stacks of two or three threads and everything else.
     let script = r#"ulimit -v 1800000 && exec "$0" "$@""#;
     let mut command = crate::support::sandbox::with_clean_env(std::process::Command::new("sh"));
     command.args(["-c", script, crate::support::sandbox::SPARKIFY]);

@@ -1,4 +1,4 @@
-//! Every codec of the Parquet files: the same rows, and the codec in the metadata.
+//! Every codec of the Parquet files: the rows are the same, and the metadata names the codec.
 
 use std::fs::File;
 use std::path::Path;
@@ -20,7 +20,7 @@ use crate::harness::{
 };
 use crate::read_output;
 
-/// A run with this codec.
+/// Runs the pipeline with this codec.
 fn run_with_codec(input: &Path, out: &Path, threads: usize, compression: Compression) -> Report {
     let (songs, logs) = (input.join("song_data"), input.join("log_data"));
     let setting = RunOptions {
@@ -34,7 +34,7 @@ fn run_with_codec(input: &Path, out: &Path, threads: usize, compression: Compres
     pipeline::run(&config, &Progress::silent()).unwrap()
 }
 
-/// The table, column and codec of every column chunk of an output.
+/// Returns the table, column and codec of every column chunk of an output.
 fn column_codecs(out: &Path) -> Vec<(&'static str, String, Codec)> {
     let mut found = Vec::new();
     for table in schema::all_tables() {
@@ -51,7 +51,7 @@ fn column_codecs(out: &Path) -> Vec<(&'static str, String, Codec)> {
     found
 }
 
-/// Whether a codec of the metadata is this one, at whatever level.
+/// Returns whether a codec of the metadata is this one, at any level.
 fn codec_matches(codec: Codec, compression: Compression) -> bool {
     matches!(
         (codec, compression),
@@ -115,8 +115,8 @@ fn snappy_is_the_default_codec() {
     let input = TestInput::with_log(event(1, &[]));
     let checked = run_and_compare(&input.songs_dir(), &input.logs_dir(), RunOptions::default());
     let codecs = column_codecs(&checked.out.path().join("star"));
-    let column_codec = |wanted: &str| {
-        let found = codecs.iter().find(|(_, column, _)| column == wanted);
+    let column_codec = |name: &str| {
+        let found = codecs.iter().find(|(_, column, _)| column == name);
         found.map(|(_, _, codec)| *codec)
     };
     for column in ["location", "user_agent", "title", "name", "first_name"] {

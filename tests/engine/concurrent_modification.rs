@@ -1,5 +1,4 @@
-//! Files that are replaced or written while a run reads them: what was listed is what is read, or the
-//! run fails.
+//! Files that are replaced or modified while a run reads them: the run reads the listed version, or it fails.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -16,7 +15,7 @@ use tempfile::TempDir;
 use crate::harness::{SONG, TestInput, event};
 use crate::read_output;
 
-/// Ranges of the only file in a folder, as it is listed now.
+/// Opens ranges of the only file in a directory, as it is listed now.
 fn open_ranges(folder: &Path, ranges: &[(u64, u64)]) -> Box<dyn RangeReader> {
     let store = StoreRegistry::default()
         .open(&Location::Local(folder.to_owned()))
@@ -34,7 +33,7 @@ fn open_ranges(folder: &Path, ranges: &[(u64, u64)]) -> Box<dyn RangeReader> {
     store.read_ranges(ranges.iter().map(range).collect())
 }
 
-/// Reads a whole range, and confirms that the file is the one that was listed.
+/// Reads a whole range, and verifies that the file is the listed one.
 fn read_range(reader: &mut dyn RangeReader) -> Result<usize, String> {
     reader.next_range().map_err(|e| e.to_string())?;
     let mut bytes = Vec::new();
@@ -52,7 +51,7 @@ fn assert_changed_error(result: Result<usize, String>, path: &Path) {
     assert_eq!(result.unwrap_err(), expected);
 }
 
-/// Sets the time at which a file was written to that of another.
+/// Sets the modification time of a file to that of another.
 fn copy_mtime(path: &Path, other: &fs::Metadata) {
     let file = File::options().write(true).open(path).unwrap();
     file.set_modified(other.modified().unwrap()).unwrap();
@@ -60,7 +59,7 @@ fn copy_mtime(path: &Path, other: &fs::Metadata) {
 
 #[test]
 fn file_modified_between_listing_and_reading_is_detected() {
-    // A small file, and one that is looked at when it is opened, too.
+    // A small file, and a file that is large enough to be inspected when it is opened.
     for size in [100, 2 << 20] {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("a.json");
@@ -92,7 +91,7 @@ fn file_modified_between_listing_and_reading_is_detected() {
                     let size = size as u64;
                     file.set_len(if what == "longer" { size + 1 } else { size - 1 })
                         .unwrap();
-                    // Whatever the clock says.
+                    // The change is detected although the modification time is the same.
                     copy_mtime(&path, &before);
                 }
                 _ => {
@@ -145,7 +144,7 @@ fn ranges_are_read_from_one_version_of_a_file() {
     let mut reader = open_ranges(folder.path(), &[(0, 11), (11, u64::MAX), (11, u64::MAX)]);
     assert_eq!(read_range(reader.as_mut()), Ok(22));
     assert_eq!(read_range(reader.as_mut()), Ok(11));
-    // Nothing but its number tells this one from the other.
+    // Only the inode number distinguishes this file from the other one.
     let other = folder.path().join("new");
     fs::write(&other, "FIRST HALF, OTHER HALF").unwrap();
     copy_mtime(&other, &fs::metadata(&path).unwrap());
@@ -153,7 +152,7 @@ fn ranges_are_read_from_one_version_of_a_file() {
     assert_changed_error(read_range(reader.as_mut()), &path);
 }
 
-/// Does something when it goes out of scope.
+/// Calls a function when it goes out of scope.
 struct OnDrop<F: Fn()>(F);
 
 impl<F: Fn()> Drop for OnDrop<F> {
@@ -204,28 +203,28 @@ fn run_never_mixes_versions_of_a_replaced_file() {
                 std::thread::sleep(Duration::from_millis(1));
             }
         });
-        // Also when an assertion fails.
+        // The thread is stopped even if an assertion fails.
         let _stop = OnDrop(|| stop.store(true, Ordering::Relaxed));
         let started = Instant::now();
-        // A run that is between two replacements succeeds.
+        // A run between two replacements succeeds.
         while failed_runs < 5 && started.elapsed() < Duration::from_secs(20) {
             runs += 1;
             let out = TempDir::new().unwrap();
-            let star = out.path().join("star");
-            match pipeline::run(&config(&star), &Progress::silent()) {
+            let out_dir = out.path().join("star");
+            match pipeline::run(&config(&out_dir), &Progress::silent()) {
                 Ok(_) => {
-                    let plays = read_output::songplays(&star);
+                    let plays = read_output::songplays(&out_dir);
                     assert_eq!(plays.len(), 500);
                     assert!(plays.iter().all(|play| play.level == plays[0].level));
                 }
                 Err(error) => {
                     let error = error.error.to_string();
                     assert!(error.contains("changed while the run read it"), "{error}");
-                    assert!(!star.exists());
+                    assert!(!out_dir.exists());
                     failed_runs += 1;
                 }
             }
         }
     });
-    assert!(failed_runs > 0, "none of {runs} runs was disturbed");
+    assert!(failed_runs > 0, "none of {runs} runs failed");
 }

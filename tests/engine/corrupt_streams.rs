@@ -1,4 +1,4 @@
-//! Whole runs over damaged objects, plain and compressed: the same as the reference at any sizes.
+//! Complete runs over damaged objects, plain and compressed: they match the reference at any sizes.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -14,7 +14,7 @@ use crate::harness::{
 };
 use crate::json_strategies::{Mutation, mutated_document, mutation};
 
-/// Events of some size, so that there are blocks to lose.
+/// Returns events with incompressible values, so that the stream has several blocks.
 fn noisy_log(events: u64) -> Vec<u8> {
     let noise = |n: u64| {
         format!(
@@ -28,7 +28,8 @@ fn noisy_log(events: u64) -> Vec<u8> {
     lines.join("\n").into_bytes()
 }
 
-/// A silent progress prints nothing, so warnings of runs that tests expect do not reach the screen.
+/// A silent progress collects warnings instead of printing them, so expected warnings do not appear in test
+/// output.
 #[test]
 fn silent_progress_collects_the_corrupt_stream_warning() {
     let input = TestInput::with_log(noisy_log(3));
@@ -52,7 +53,7 @@ fn silent_progress_collects_the_corrupt_stream_warning() {
     assert!(warnings[0].starts_with(&message), "{warnings:?}");
 }
 
-/// What bzip2 counts as decompressed of a stream until it ends or breaks, with so much room a step.
+/// Returns the output that bzip2 reports for a stream until it ends or fails, with this buffer size per step.
 fn bzip2_reported_output(stored: &[u8], step_bytes: usize) -> u64 {
     let mut decoder = bzip2::Decompress::new(false);
     let mut buffer = vec![0; step_bytes];
@@ -67,7 +68,8 @@ fn bzip2_reported_output(stored: &[u8], step_bytes: usize) -> u64 {
     }
 }
 
-/// Damage by which a block ends in a run: bzip2 fails without counting what it wrote in that step.
+/// A block that is damaged so that it ends within a run-length sequence: bzip2 fails without reporting what
+/// it wrote in that step.
 #[test]
 fn bzip2_block_ending_in_a_run_matches_reference_at_any_chunk_size() {
     let whole = bzip2(&noisy_log(9));
@@ -106,28 +108,28 @@ proptest! {
     fn corrupt_stream_matches_reference_at_any_chunk_size(
         kind in 0usize..3,
         parts in vec(prop_oneof![1u64..20, 200u64..900], 1..3),
-        blow in mutation(),
-        where_ in any::<Index>(),
+        mutation in mutation(),
+        position in any::<Index>(),
         bit in 0u32..8,
     ) {
-        let ending = ["gz", "bz2", "zst"][kind];
-        let pack = [gzip, bzip2, zstd][kind];
+        let extension = ["gz", "bz2", "zst"][kind];
+        let compress = [gzip, bzip2, zstd][kind];
         let mut stored = Vec::new();
         for part in parts {
-            stored.extend(pack(&noisy_log(part)));
+            stored.extend(compress(&noisy_log(part)));
         }
-        match blow {
-            // One bit anywhere: most often in the middle of a block.
+        match mutation {
+            // One bit anywhere, most often in the middle of a block.
             Mutation::XorByte(..) => {
-                let at = where_.index(stored.len());
+                let at = position.index(stored.len());
                 stored[at] ^= 1 << bit;
             }
-            blow => blow.apply(&mut stored),
+            mutation => mutation.apply(&mut stored),
         }
         let input = TestInput::new();
         input.write("songs/a.json", SONG);
-        input.write(&format!("logs/a.json.{ending}"), &stored);
-        // A run of which nothing could be read fails.
+        input.write(&format!("logs/a.json.{extension}"), &stored);
+        // A run fails if no record can be read, so this object provides one.
         input.write("logs/b.json", "{}");
         run_and_compare_input(&input);
         for chunk_bytes in [1, 4096] {
@@ -136,7 +138,7 @@ proptest! {
         }
     }
 
-    /// Cuts fall anywhere, also into records and into what a syntax error skips.
+    /// Splits start anywhere, also within records and within bytes that are skipped after a syntax error.
     #[test]
     fn corrupt_log_matches_reference_at_any_split_size(
         bytes in mutated_document(),

@@ -1,7 +1,7 @@
-//! Drives the decoder over bytes in memory, in chunks of any size and segments cut anywhere, as the
-//! reader of a split does. Also the harness of `fuzz/`, which includes this file by its path.
+//! Drives the decoder over bytes in memory, in chunks of any size and segments that start anywhere, as the
+//! reader of a split does. The fuzz target in `fuzz/` includes this file by its path.
 
-// Each includer uses only a part of it.
+// Each crate that includes this file uses only some of it.
 #![allow(dead_code)]
 
 use std::ops::Range;
@@ -16,7 +16,7 @@ use sparkify::decode::schema::{Field, FieldType, RecordSchema};
 use sparkify::decode::sniff::Layout;
 use sparkify::decode::{Chunk, DecodeStatus, Decoder, InputState, RecordCounts};
 
-/// Keeps every record that is JSON and UTF-8: what it rejects is rejected by grammar or encoding.
+/// Keeps every record that is JSON and UTF-8, so that rejects depend only on syntax and encoding.
 pub static KEEP_ALL_SCHEMA: RecordSchema = RecordSchema {
     known_keys: &["page", "ts", "a", "song_id"],
     fields: &[Field {
@@ -27,20 +27,20 @@ pub static KEEP_ALL_SCHEMA: RecordSchema = RecordSchema {
     filter: None,
 };
 
-/// How the bytes come to the decoder.
+/// How the bytes are fed to the decoder.
 #[derive(Debug, Clone, Copy)]
 pub struct FeedOptions {
-    /// The size of the buffer, which doubles for a record that does not fit.
+    /// The initial size of the buffer, which doubles for a record that does not fit.
     pub chunk_bytes: usize,
-    /// Rows of a batch.
+    /// The maximum number of rows in a batch.
     pub max_batch_rows: usize,
-    /// Whether the end is only known after a read that gives nothing, as with compressed objects.
+    /// Whether the end is known only after a read of zero bytes, as for compressed objects.
     pub late_eof: bool,
-    /// Bytes of a segment.
+    /// The bytes of a segment.
     pub segment_bytes: u64,
 }
 
-/// All at once.
+/// Feeds all bytes at once.
 pub const SINGLE_CHUNK: FeedOptions = FeedOptions {
     chunk_bytes: usize::MAX / 4,
     max_batch_rows: usize::MAX,
@@ -48,15 +48,15 @@ pub const SINGLE_CHUNK: FeedOptions = FeedOptions {
     segment_bytes: u64::MAX,
 };
 
-/// What a decoder made of some bytes.
+/// The output of a decoder.
 #[derive(Debug)]
 pub struct DecodedInput {
     pub counts: RecordCounts,
-    /// With lines from the start of the object (the first is 0).
+    /// The rejects, with line numbers from the start of the object (the first is 0).
     pub rejects: Vec<Reject>,
     /// The cells of each row.
     pub rows: Vec<Vec<Cell>>,
-    /// Where the decoder stopped because its batch was full: each time before a record.
+    /// The offsets at which the decoder stopped because its batch was full; each is before a record.
     pub batch_boundaries: Vec<usize>,
     pub layout: Option<Layout>,
 }
@@ -65,13 +65,13 @@ pub struct DecodedInput {
 pub enum Cell {
     Null,
     Integer(i64),
-    /// By its bits, so that -0.0 is not 0.0.
+    /// The bits of a double, so that -0.0 differs from 0.0.
     Double(u64),
     Text(String),
 }
 
-/// Decodes `bytes`, checking what holds for every input: the decoder gets on and accounts for
-/// everything.
+/// Decodes `bytes`, and checks what holds for every input: the decoder makes progress and accounts for every
+/// byte.
 pub fn decode(bytes: &[u8], schema: &'static RecordSchema, feed: FeedOptions) -> DecodedInput {
     let mut decoder = Decoder::new(schema, feed.max_batch_rows);
     let mut decoded = DecodedInput {
@@ -81,43 +81,43 @@ pub fn decode(bytes: &[u8], schema: &'static RecordSchema, feed: FeedOptions) ->
         batch_boundaries: Vec::new(),
         layout: None,
     };
-    let (mut begin, mut end, mut capacity) = (0, 0, feed.chunk_bytes);
+    let (mut start, mut end, mut capacity) = (0, 0, feed.chunk_bytes);
     let (mut line, mut needs_input) = (0, true);
     let mut segment_end = feed.segment_bytes;
     let mut padded = Vec::new();
     let mut has_more = true;
     loop {
         if needs_input {
-            assert!(has_more, "hungry at the end");
-            if end - begin == capacity {
+            assert!(has_more, "NeedInput at end of input");
+            if end - start == capacity {
                 capacity *= 2;
             }
-            let read = (capacity - (end - begin)).min(bytes.len() - end);
+            let read = (capacity - (end - start)).min(bytes.len() - end);
             end += read;
             has_more = end < bytes.len() || (feed.late_eof && read > 0);
         }
         padded.clear();
-        padded.extend_from_slice(&bytes[begin..end]);
-        padded.resize(end - begin + PADDING, 0);
+        padded.extend_from_slice(&bytes[start..end]);
+        padded.resize(end - start + PADDING, 0);
         let chunk = Chunk {
             padded: &padded,
-            len: end - begin,
-            offset: begin as u64,
+            len: end - start,
+            offset: start as u64,
             input_state: if has_more {
                 InputState::More
             } else {
                 InputState::Eof
             },
         };
-        let progress = decoder.decode(chunk, segment_end);
-        begin += progress.consumed;
-        assert!(begin <= end, "consumed what it was not given");
-        needs_input = progress.status == DecodeStatus::NeedInput;
-        match progress.status {
+        let result = decoder.decode(chunk, segment_end);
+        start += result.consumed;
+        assert!(start <= end, "consumed more than the chunk");
+        needs_input = result.status == DecodeStatus::NeedInput;
+        match result.status {
             DecodeStatus::NeedInput => {}
             DecodeStatus::BatchFull => {
-                decoded.batch_boundaries.push(begin);
-                assert!(decoder.rows() > 0, "full of nothing");
+                decoded.batch_boundaries.push(start);
+                assert!(decoder.rows() > 0, "BatchFull without rows");
                 decoded.rows.extend(batch_rows(&decoder.finish().unwrap()));
             }
             DecodeStatus::SegmentEnd => {
@@ -127,13 +127,16 @@ pub fn decode(bytes: &[u8], schema: &'static RecordSchema, feed: FeedOptions) ->
                 });
                 decoded.rejects.extend(found);
                 line += decoder.newlines();
-                if begin == bytes.len() && !has_more {
+                if start == bytes.len() && !has_more {
                     break;
                 }
-                assert!(begin as u64 >= segment_end, "done too early");
-                assert!(bytes[..begin].ends_with(b"\n") && bytes[begin] == b'{');
+                assert!(
+                    start as u64 >= segment_end,
+                    "SegmentEnd before the end of the segment"
+                );
+                assert!(bytes[..start].ends_with(b"\n") && bytes[start] == b'{');
                 decoder.begin_segment(decoder.layout());
-                segment_end = (begin as u64).saturating_add(feed.segment_bytes);
+                segment_end = (start as u64).saturating_add(feed.segment_bytes);
             }
         }
     }
@@ -147,7 +150,7 @@ pub fn decode(bytes: &[u8], schema: &'static RecordSchema, feed: FeedOptions) ->
     );
     assert_eq!(counts.rejected, decoded.rejects.len() as u64);
     assert_eq!(counts.kept, decoded.rows.len() as u64);
-    assert_eq!(line, count_newlines(bytes), "lines");
+    assert_eq!(line, count_newlines(bytes), "number of lines");
     for reject in &decoded.rejects {
         let start = reject.offset as usize;
         assert!(bytes[start..].starts_with(&reject.text), "text of a reject");
@@ -169,15 +172,16 @@ fn count_newlines(bytes: &[u8]) -> u64 {
     bytes.iter().filter(|&&b| b == b'\n').count() as u64
 }
 
-/// Both must be the same in everything but where they stopped.
+/// Asserts that both outputs are equal except for their batch boundaries.
 pub fn assert_same_output(actual: &DecodedInput, expected: &DecodedInput, feed: FeedOptions) {
     assert_eq!(actual.counts, expected.counts, "{feed:?}");
     assert_eq!(actual.rejects, expected.rejects, "{feed:?}");
     assert_eq!(actual.rows, expected.rows, "{feed:?}");
 }
 
-/// The records that [`EVERYTHING`] takes: well-formed UTF-8 as `Ok`, rejects as `Err`. It follows the
-/// decoder's own steps: with batches of one row it stops before the record after each row.
+/// Returns the ranges of the records that [`KEEP_ALL_SCHEMA`] accepts as `Ok`, and the rejects as `Err`. The
+/// ranges follow from the decoder's own steps: with batches of one row, the decoder stops before the record
+/// after each row.
 pub fn decode_record_ranges(bytes: &[u8]) -> Vec<Result<Range<usize>, Range<usize>>> {
     let single_row_batches = FeedOptions {
         max_batch_rows: 1,
@@ -195,7 +199,7 @@ pub fn decode_record_ranges(bytes: &[u8]) -> Vec<Result<Range<usize>, Range<usiz
             _ => return at,
         }
     };
-    // What can be between two records is not part of them.
+    // Separators between two records belong to neither of them.
     let record_end =
         |start: usize, next: usize| (start..=next).find(|end| skip_separators(*end) == next);
 
@@ -203,10 +207,7 @@ pub fn decode_record_ranges(bytes: &[u8]) -> Vec<Result<Range<usize>, Range<usiz
     let mut at = skip_separators(0);
     while at < bytes.len() {
         if let Some(reject) = rejects.next_if(|reject| reject.offset == at as u64) {
-            assert!(
-                !reject.is_truncated(),
-                "records are reconstructed from whole texts"
-            );
+            assert!(!reject.is_truncated(), "a truncated text cannot be located");
             let end = at + reject.text.len();
             found.push(Err(at..end));
             at = skip_separators(end);
@@ -217,7 +218,7 @@ pub fn decode_record_ranges(bytes: &[u8]) -> Vec<Result<Range<usize>, Range<usiz
             at = skip_separators(next);
         }
     }
-    // What is missing after the end is rejected there.
+    // A missing end (of an array or a stream) is a reject at the end of the input.
     let missing = rejects.map(|reject| Err(at..at + reject.text.len()));
     found.extend(missing);
     assert!(boundaries.next().is_none());

@@ -1,5 +1,5 @@
-//! The decoder against the grammar of RFC 8259 as `serde_json` has it, and against the reference's
-//! values, on made and damaged texts. `PROPTEST_CASES` sets the number of cases of each test.
+//! The decoder against the grammar of RFC 8259 as implemented by `serde_json`, and against the values of the
+//! reference, on generated and damaged texts. `PROPTEST_CASES` sets the number of cases of each test.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -13,7 +13,8 @@ use crate::decoder_driver::{self, FeedOptions, SINGLE_CHUNK};
 use crate::decoder_reference::{assert_values_match_reference, expected_records};
 use crate::json_strategies;
 
-/// The number of cases in an ordinary run. The seeds of failures are kept beside the source file, to be committed.
+/// Returns a configuration with the number of cases of an ordinary run. The seeds of failures are stored next
+/// to the source file, to be committed.
 pub fn config_with_cases(ordinary: u32) -> Config {
     let persistence = FileFailurePersistence::WithSource("proptest-regressions");
     let config = Config {
@@ -41,7 +42,7 @@ fn feed_options() -> impl Strategy<Value = FeedOptions> {
     )
 }
 
-/// A number's digits with its point moved by its exponent: no arithmetic on the value at all.
+/// Returns the value of a number by moving its decimal point, without any arithmetic.
 fn exact_integer(number: &str) -> Result<i64, RejectReason> {
     let (sign, number) = match number.strip_prefix('-') {
         Some(rest) => ("-", rest),
@@ -53,7 +54,7 @@ fn exact_integer(number: &str) -> Result<i64, RejectReason> {
     if digits.bytes().all(|d| d == b'0') {
         return Ok(0);
     }
-    // Beyond a thousand all that remains is the sign of the exponent.
+    // Beyond a thousand, only the sign of the exponent matters.
     let (down, size) = match exponent.strip_prefix('-') {
         Some(size) => (true, size),
         None => (false, exponent.strip_prefix('+').unwrap_or(exponent)),
@@ -87,14 +88,14 @@ proptest! {
         prop_assert_eq!(decoder_driver::decode_record_ranges(&bytes), expected_records(&bytes));
     }
 
-    /// Without the reference in between.
+    /// Compares with `serde_json` directly, without the reference.
     #[test]
     fn single_record_is_accepted_like_serde_json(bytes in json_strategies::mutated_document()) {
         let space = |b: &u8| matches!(b, b' ' | b'\t' | b'\n' | b'\r');
         let start = bytes.iter().take_while(|b| space(b)).count();
         let end = bytes.len() - bytes[start..].iter().rev().take_while(|b| space(b)).count();
         let text = &bytes[start..end];
-        // `serde_json` has no limit of depth for what it ignores, and does not look at its encoding.
+        // `serde_json` has no depth limit for values that it ignores, and does not check their encoding.
         if text.iter().filter(|b| matches!(b, b'{' | b'[')).count() > 128 {
             return Ok(());
         }
@@ -162,11 +163,11 @@ proptest! {
     #[test]
     fn doubles_match_the_standard_library(number in json_strategies::number()) {
         prop_assert!(lexer::is_number(number.as_bytes()));
-        let wanted: f64 = number.parse().unwrap();
+        let expected: f64 = number.parse().unwrap();
         match value::parse_double(number.as_bytes()) {
-            Ok(found) => prop_assert_eq!(found.to_bits(), wanted.to_bits()),
+            Ok(found) => prop_assert_eq!(found.to_bits(), expected.to_bits()),
             Err(error) => {
-                prop_assert!(wanted.is_infinite());
+                prop_assert!(expected.is_infinite());
                 prop_assert_eq!(error.reason, RejectReason::Range);
             }
         }
@@ -188,12 +189,12 @@ proptest! {
         let mut text = Vec::new();
         let found = without_detail(value::unescape(body.as_bytes(), &mut text));
         match serde_json::from_str::<String>(&format!("\"{body}\"")) {
-            Ok(wanted) => {
-                let nul = wanted.contains('\0');
+            Ok(expected) => {
+                let nul = expected.contains('\0');
                 prop_assert_eq!(found, if nul { Err(RejectReason::Nul) } else { Ok(()) });
-                prop_assert_eq!(text, wanted.into_bytes());
+                prop_assert_eq!(text, expected.into_bytes());
             }
-            // The body is well formed but for surrogates that stand alone.
+            // The body is well-formed except for lone surrogates.
             Err(_) => prop_assert_eq!(found, Err(RejectReason::Encoding)),
         }
     }

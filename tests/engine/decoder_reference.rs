@@ -1,4 +1,4 @@
-//! What the decoder must make of some bytes, by the reference. Also for `fuzz/`, which includes this
+//! The expected output of the decoder, computed by the reference. The fuzz target in `fuzz/` includes this
 //! file by its path.
 
 use std::ops::Range;
@@ -9,11 +9,11 @@ use crate::decoder_driver::{self, Cell, SINGLE_CHUNK};
 use crate::reference::value::{Fields, RejectReason};
 use crate::reference::{self, ScanItem, rows};
 
-/// Well-formed records as `Ok`, rejects as `Err`.
+/// The ranges of well-formed records as `Ok`, and of rejects as `Err`.
 pub type RecordRanges = Vec<Result<Range<usize>, Range<usize>>>;
 
-/// The reference's records, where a candidate must have one of the keys of [`decoder_driver::EVERYTHING`]; those that
-/// are not UTF-8 are among the rejects.
+/// Returns the records of the reference, which resynchronizes at records with one of the keys of
+/// [`decoder_driver::KEEP_ALL_SCHEMA`]. Records that are not UTF-8 are rejects.
 pub fn expected_records(bytes: &[u8]) -> RecordRanges {
     reference::scan_records(bytes, decoder_driver::KEEP_ALL_SCHEMA.known_keys)
         .into_iter()
@@ -27,7 +27,7 @@ pub fn expected_records(bytes: &[u8]) -> RecordRanges {
         .collect()
 }
 
-/// Compares rows, rejects and their reasons with the reference, as events and as songs.
+/// Compares rows, rejects and their reasons with the reference, for events and for songs.
 pub fn assert_values_match_reference(bytes: &[u8]) {
     let mut filtered = 0;
     let events = expected_outcomes(bytes, rows::EVENT_KEYS, |fields| {

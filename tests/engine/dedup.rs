@@ -1,4 +1,5 @@
-//! Deliveries of one event that differ: the smallest by content stays, wherever they are in the input.
+//! Conflicting deliveries of one event: the smallest by content is kept, wherever the deliveries are in the
+//! input.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,10 +21,10 @@ use crate::harness::{
 use crate::read_output;
 use crate::reference::{Songplay, SongplayState, Time, User, UserState};
 
-/// Two deliveries of one event by the fields in which they differ. The first one stays.
+/// The differing fields of two deliveries of one event. The first delivery is kept.
 type DuplicatePair<'a> = (&'a [(&'a str, &'a str)], &'a [(&'a str, &'a str)]);
 
-/// Every column decides, alone and before those that come after it.
+/// Every column decides, alone and before the columns after it.
 const DUPLICATE_PAIRS: [DuplicatePair<'_>; 31] = [
     (&[("level", "\"free\"")], &[("level", "\"paid\"")]),
     (&[("level", "\"\"")], &[("level", "\"free\"")]),
@@ -33,7 +34,7 @@ const DUPLICATE_PAIRS: [DuplicatePair<'_>; 31] = [
     (&[("location", "\"\"")], &[("location", "\"A\"")]),
     (&[("location", "\"Z\"")], &[("location", "\"a\"")]),
     (&[("location", "\"z\"")], &[("location", "\"é\"")]),
-    // In UTF-16 the order is the other one.
+    // In UTF-16 the order is reversed.
     (&[("location", "\"\u{ffff}\"")], &[("location", "\"😀\"")]),
     (&[("userAgent", "\"A\"")], &[("userAgent", "null")]),
     (&[("userAgent", "\"A\"")], &[("userAgent", "\"AB\"")]),
@@ -48,7 +49,7 @@ const DUPLICATE_PAIRS: [DuplicatePair<'_>; 31] = [
     (&[("length", "9.5")], &[("length", "10.5")]),
     (&[("length", "-2")], &[("length", "-1")]),
     (&[("length", "-1")], &[("length", "-0.0")]),
-    // They are equal.
+    // Both are equal.
     (&[("length", "0.0")], &[("length", "-0.0")]),
     (&[("length", "2005e-1")], &[("length", "200.5")]),
     (
@@ -67,7 +68,7 @@ const DUPLICATE_PAIRS: [DuplicatePair<'_>; 31] = [
         &[("song", "\"B\""), ("length", "300")],
         &[("song", "\"Title\""), ("length", "200.5")],
     ),
-    // Of users another column can decide than of songplays.
+    // For users, other columns decide than for songplays.
     (&[("firstName", "\"A\"")], &[("firstName", "null")]),
     (&[("lastName", "\"A\"")], &[("lastName", "\"B\"")]),
     (&[("gender", "\"F\"")], &[("gender", "null")]),
@@ -77,7 +78,7 @@ const DUPLICATE_PAIRS: [DuplicatePair<'_>; 31] = [
     ),
 ];
 
-/// Events of as many users as there are pairs: the deliveries that stay, and the others.
+/// Returns events of one user for each pair: the deliveries that are kept, and those that are dropped.
 fn kept_and_dropped_duplicates() -> (Vec<String>, Vec<String>) {
     let deliveries =
         |fields_of_pair: fn(&DuplicatePair<'static>) -> &'static [(&'static str, &'static str)]| {
@@ -91,7 +92,7 @@ fn kept_and_dropped_duplicates() -> (Vec<String>, Vec<String>) {
     (deliveries(|pair| pair.0), deliveries(|pair| pair.1))
 }
 
-/// A star without the order of its songplays.
+/// The tables of a dataset, with sorted songplays.
 #[derive(Debug, PartialEq)]
 struct OrderedTables {
     songplays: Vec<Songplay>,
@@ -103,18 +104,18 @@ struct OrderedTables {
 }
 
 fn ordered_tables(checked: &VerifiedRun) -> OrderedTables {
-    let star = checked.out.path().join("star");
-    let mut songplays = read_output::songplays(&star);
+    let out_dir = checked.out.path().join("star");
+    let mut songplays = read_output::songplays(&out_dir);
     songplays.sort_by_key(|row| row.songplay_id);
-    let state = read_output::merge_state(&star);
+    let state = read_output::merge_state(&out_dir);
     let mut keys = state.songplays;
     keys.sort_by_key(|row| row.songplay_id);
     OrderedTables {
         songplays,
         songplay_states: keys,
-        users: read_output::users(&star),
+        users: read_output::users(&out_dir),
         user_states: state.users,
-        time: read_output::time(&star),
+        time: read_output::time(&out_dir),
         matched_songplays: checked.report.matched_songplays,
     }
 }
@@ -178,7 +179,8 @@ fn smallest_duplicate_is_kept_in_any_layout() {
     }
 }
 
-/// The events of `fixtures/edge-cases/hash-collision`: other users, times and sessions, but one songplay_id.
+/// The events of `fixtures/edge-cases/hash-collision` differ in user, time and session, but have the same
+/// songplay_id.
 #[test]
 fn hash_collisions_do_not_depend_on_order() {
     let event = |ts, user, session, item| {
@@ -198,17 +200,17 @@ fn hash_collisions_do_not_depend_on_order() {
         for row_group_rows in [1, 2] {
             let input = TestInput::with_log([a.as_str(), b].join("\n"));
             let checked = run_and_compare_sizes(&input, 2, sizes(None, 1 << 20, row_group_rows));
-            let star = ordered_tables(&checked);
-            let [songplay] = &star.songplays[..] else {
-                panic!("{star:?}")
+            let tables = ordered_tables(&checked);
+            let [songplay] = &tables.songplays[..] else {
+                panic!("{tables:?}")
             };
             assert_eq!(songplay.user_id, 18617);
-            assert_eq!((star.users.len(), star.time.len()), (2, 2));
+            assert_eq!((tables.users.len(), tables.time.len()), (2, 2));
         }
     }
 }
 
-/// A delivery of one of few events, with few values in each column.
+/// Returns a delivery of one of few events, with few distinct values in each column.
 fn colliding_event() -> impl Strategy<Value = String> {
     let text = || select(&["null", "\"\"", "\"A\"", "\"a\""][..]);
     let level = select(&["\"free\"", "\"paid\""][..]);
@@ -245,7 +247,7 @@ fn any_sizes() -> impl Strategy<Value = (usize, Sizes)> {
         .prop_map(|(threads, split, chunk, rows)| (threads, sizes(split, chunk, rows)))
 }
 
-/// Deliveries dealt out to objects, every other one of which is compressed.
+/// Returns an input in which deliveries are distributed over objects, every other one of which is compressed.
 fn input_with_objects(deliveries: &[(String, usize)]) -> TestInput {
     let mut objects: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
     for (delivery, object) in deliveries {
@@ -292,7 +294,7 @@ proptest! {
     }
 }
 
-/// Generated events, each tenth of them delivered again once or twice in another object, now and then with
+/// Generates events, and delivers a tenth of them once or twice again in another object, some of them with
 /// another level.
 fn generate_with_duplicates(root: &Path) {
     let options = GenerateOptions {
@@ -324,7 +326,7 @@ fn generate_with_duplicates(root: &Path) {
         }
     }
     for (number, mut lines) in copies.into_iter().enumerate() {
-        // Far from where they were.
+        // Reorders the lines, so that duplicates are far from each other.
         lines.sort_unstable_by_key(|line| line.bytes().rev().collect::<Vec<_>>());
         fs::write(logs.join(format!("{number}.json")), lines.join("\n")).unwrap();
     }

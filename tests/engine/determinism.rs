@@ -1,4 +1,4 @@
-//! Whole inputs: every table equals the reference, whatever the threads, sizes and compression.
+//! Complete inputs: every table equals the reference, whatever the threads, sizes and compression.
 
 use std::fs;
 use std::io::Write;
@@ -44,7 +44,7 @@ fn generated_edge_cases_match_the_reference() {
     );
     assert!(checked.report.logs.duplicates > 0 && checked.report.matched_songplays > 0);
     assert_eq!(checked.report.logs.input.rejected_by_reason.len(), 7);
-    // A whole object can be of another format, too.
+    // For songs, a whole object may have an unsupported format too.
     assert_eq!(checked.report.songs.rejected_by_reason.len(), 8);
 }
 
@@ -72,7 +72,7 @@ fn generator_summary_matches_the_run_report() {
     let reported = serde_json::to_value(&report).unwrap();
     for input in ["songs", "logs"] {
         for (name, value) in reported[input].as_object().unwrap() {
-            // The generator counts records, and knows nothing of a warehouse.
+            // The generator counts records, but does not know what a warehouse has loaded.
             let unknown = [
                 "already_loaded_objects",
                 "decompressed_bytes",
@@ -112,7 +112,7 @@ fn sample_data_has_known_counts() {
 fn output_bytes_do_not_depend_on_thread_count() {
     let root = generate_edge_cases(20_000, 200, 5, 2);
     let data = root.path().join("data");
-    // Many splits, or there is nothing for threads to do.
+    // Many splits, so that there is work for several threads.
     let sizes = Sizes {
         split_bytes: Some(100_000),
         ..Sizes::default()
@@ -154,10 +154,10 @@ fn tables_do_not_depend_on_split_chunk_or_row_group_size() {
     }
 }
 
-/// A file's new name and bytes.
+/// Returns the new name and bytes of a file.
 type Transform<'a> = &'a dyn Fn(&Path, Vec<u8>) -> (String, Vec<u8>);
 
-/// Copies a folder, each file through `change`.
+/// Copies a directory, applying `transform` to each file.
 fn copy_transformed(from: &Path, to: &Path, transform: Transform<'_>) {
     fs::create_dir_all(to).unwrap();
     for path in read_output::list_dir(from) {

@@ -1,4 +1,4 @@
-//! Dictionary-encoded columns: whatever the keys and nulls, an independent reader finds the same text.
+//! Dictionary-encoded columns: an independent reader finds the same text for all keys and nulls.
 
 use std::fs::File;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use sparkify::storage::{LocalStore, Store};
 
 use crate::decoder_properties::config_with_cases;
 
-/// Runs of keys, long and short; none is null.
+/// Returns runs of dictionary keys, long and short, some of them null.
 fn dictionary_keys(text_count: i32) -> impl Strategy<Value = Vec<Option<i32>>> {
     let key = prop_oneof![1 => Just(None), 4 => (0..text_count).prop_map(Some)];
     let run = prop_oneof![4 => 1..4usize, 2 => 5..20usize, 1 => 60..600usize];
@@ -38,7 +38,7 @@ fn assert_round_trip(texts: &[String], keys: &[Option<i32>], nullable: bool, cod
         .map(|row| Some(texts[column.key(row)?].clone()))
         .collect();
     let field = Field::new("text", column.data_type().clone(), nullable);
-    // The first column of a part is its key, which is never text that repeats.
+    // The first column of a part is its key, which is never dictionary-encoded.
     let number = Field::new("number", DataType::Int64, false);
     let numbers = arrow_array::Int64Array::from_iter_values(0..column.len() as i64);
     let schema = Arc::new(Schema::new(vec![number, field]));
@@ -51,7 +51,7 @@ fn assert_round_trip(texts: &[String], keys: &[Option<i32>], nullable: bool, cod
         .create("part.parquet")
         .unwrap();
     let mut writer = PartWriter::new(file, String::new(), 0, batch.schema(), codec).unwrap();
-    // Two row groups: each stands by itself.
+    // Two row groups, each with its own dictionary.
     writer.write(&batch).unwrap();
     writer.write(&batch).unwrap();
     writer.close().unwrap();
@@ -92,7 +92,7 @@ fn edge_case_dictionaries_round_trip() {
         assert_round_trip(&texts(1), &[], nullable, codec);
         assert_round_trip(&texts(1), &[None; 100], nullable, codec);
         assert_round_trip(&texts(1), &[Some(0); 100], nullable, codec);
-        // More than 16 bits a key, in an order without runs.
+        // More than 16 bits per key, in an order without runs.
         let many: Vec<_> = (0..70_000).map(|i| Some((i * 3_001) % 70_000)).collect();
         assert_round_trip(&texts(70_000), &many, nullable, codec);
     }

@@ -1,4 +1,4 @@
-//! What the bytes of an object are counts, not what its name says; and large windows of Zstandard.
+//! The format of an object is detected by its bytes, not by its name; and large windows of zstd.
 
 use std::io::Write;
 
@@ -9,13 +9,13 @@ use zstd::stream::raw::CParameter;
 use crate::determinism::{bzip2, gzip, zstd};
 use crate::harness::{RunOptions, SONG, TestInput, event, run_and_compare, run_and_compare_input};
 
-/// Events from second `first` on.
+/// Returns events from second `first` on.
 fn event_log(first: u64, events: u64) -> Vec<u8> {
     let lines: Vec<_> = (first..first + events).map(|n| event(n, &[])).collect();
     lines.join("\n").into_bytes()
 }
 
-/// The report of a checked run with small splits.
+/// Runs with small splits, compares the output with the reference, and returns the report.
 fn verified_report(input: &TestInput, split_bytes: u64, chunk_bytes: usize) -> Report {
     let sizes = Sizes {
         split_bytes: Some(split_bytes),
@@ -54,7 +54,7 @@ fn compressed_objects_with_plain_names_are_not_split() {
 fn objects_shorter_than_a_magic_number_match_the_reference() {
     let input = TestInput::new();
     input.write("songs/a.json", SONG);
-    // A run whose logs hold no record at all fails.
+    // A run fails if the logs contain no record, so this object provides one.
     input.write("logs/good.json", event_log(0, 1));
     for (number, bytes) in [
         &b"\x1f"[..],
@@ -72,8 +72,8 @@ fn objects_shorter_than_a_magic_number_match_the_reference() {
     .iter()
     .enumerate()
     {
-        for ending in ["json", "json.gz", "json.bz2", "json.zst"] {
-            input.write(&format!("logs/{number}.{ending}"), bytes);
+        for extension in ["json", "json.gz", "json.bz2", "json.zst"] {
+            input.write(&format!("logs/{number}.{extension}"), bytes);
         }
     }
     for chunk_bytes in [1, 1000] {
@@ -96,8 +96,8 @@ fn unsupported_formats_are_rejected_despite_codec_extension() {
         b"\xff\x06\0\0sNaPpY",
     ];
     for (number, bytes) in formats.iter().enumerate() {
-        for ending in ["json", "json.gz", "json.bz2", "json.zst"] {
-            input.write(&format!("logs/{number}.{ending}"), bytes);
+        for extension in ["json", "json.gz", "json.bz2", "json.zst"] {
+            input.write(&format!("logs/{number}.{extension}"), bytes);
         }
     }
     for chunk_bytes in [1, 9, 1000] {
@@ -111,12 +111,12 @@ fn unsupported_formats_are_rejected_despite_codec_extension() {
 fn gzip_zero_padding_may_span_buffers() {
     let input = TestInput::new();
     input.write("songs/a.json", SONG);
-    // Buffers of compressed bytes hold 128 KiB.
+    // A buffer of compressed bytes holds 128 KiB.
     for (number, zeros) in [1, 511, 131_072, 131_073, 400_000].into_iter().enumerate() {
         let mut stored = gzip(&event_log(number as u64 * 100, 50));
         stored.resize(stored.len() + zeros, 0);
         input.write(&format!("logs/{number}.json.gz"), &stored);
-        // And then another member, or something else.
+        // The padding is followed by another member, or by another byte.
         let mut two_members = stored.clone();
         two_members.extend(gzip(&event_log(number as u64 * 100 + 50, 50)));
         input.write(&format!("logs/{number}-more.json.gz"), &two_members);
@@ -138,13 +138,13 @@ fn zstd_windows_up_to_2_gib_are_read() {
         encoder
             .set_parameter(CParameter::WindowLog(window_log))
             .unwrap();
-        // Otherwise the window is no larger than what is in it.
+        // With the content size, the window would not be larger than the content.
         encoder.include_contentsize(false).unwrap();
         encoder
             .write_all(&event_log(u64::from(window_log) * 100, 50))
             .unwrap();
         let stored = encoder.finish().unwrap();
-        // RFC 8878: an exponent above 1 KiB, and three bits of mantissa.
+        // RFC 8878: the exponent above 1 KiB, and three bits of mantissa.
         assert_eq!(u32::from(stored[5] >> 3) + 10, window_log);
         input.write(&format!("logs/{window_log}.json.zst"), stored);
     }

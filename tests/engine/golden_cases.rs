@@ -1,5 +1,5 @@
-//! The named cases of `fixtures/edge-cases`: what the rules say of each, written by hand, against the
-//! engine at usual and at tiny sizes, and against the reference.
+//! The golden cases of `fixtures/edge-cases`: expected outputs, written by hand, are compared with the engine
+//! at default and at tiny sizes, and with the reference.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,7 +15,7 @@ fn fixtures_dir() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")
 }
 
-/// The songs or logs of a case: a folder, one file, or for songs the one that cases share.
+/// Returns the songs or logs of a case: a directory, one file, or the song that cases share.
 fn case_input(case: &Path, kind: &str) -> PathBuf {
     [case.join(kind), case.join(format!("{kind}.json"))]
         .into_iter()
@@ -41,17 +41,17 @@ fn check_case(name: &str) {
     }
 }
 
-/// Every cell, count and reject that a case names must be so. Of a table, or of all rejects, that a
-/// case names, all rows must be there.
+/// Asserts every cell, count and reject that a case names. If a case names rows of a table, or rejects, it
+/// must list all of them.
 fn assert_expected(checked: &VerifiedRun, expected: &Map<String, Value>) {
-    let star = checked.out.path().join("star");
+    let out_dir = checked.out.path().join("star");
     let report = serde_json::to_value(&checked.report).unwrap();
     let rejects = |kind, from: &str| {
         let none = Vec::new();
         let expected = expected.get(from).and_then(Value::as_array);
         assert_same_items(
             from,
-            &read_reject_lines(&star, kind),
+            &read_reject_lines(&out_dir, kind),
             expected.unwrap_or(&none),
         );
     };
@@ -70,12 +70,12 @@ fn assert_expected(checked: &VerifiedRun, expected: &Map<String, Value>) {
                 for (table, expected) in expected.as_object().unwrap() {
                     assert_same_items(
                         table,
-                        &table_rows(&star, table),
+                        &table_rows(&out_dir, table),
                         expected.as_array().unwrap(),
                     );
                 }
             }
-            other => panic!("a case says nothing with {other}"),
+            other => panic!("unknown key {other} in expected.json"),
         }
     }
     rejects("logs", "rejects");
@@ -92,9 +92,9 @@ fn assert_same_items(what: &str, found: &[Value], expected: &[Value]) {
 fn assert_named_cells(what: &str, found: &Value, expected: &Value) {
     for (name, expected) in expected.as_object().unwrap() {
         let found = match name.as_str() {
-            // Where the text itself is too long to stand in a case.
+            // For texts that are too long for the file of a case.
             "text_bytes" => json!(found["text"].as_str().unwrap().len()),
-            // Cases tell objects by their keys.
+            // Cases name objects by their keys.
             "object"
                 if found[name]
                     .as_str()
@@ -106,7 +106,7 @@ fn assert_named_cells(what: &str, found: &Value, expected: &Value) {
             _ => found[name].clone(),
         };
         let found = match (expected.as_str(), found.as_f64()) {
-            // A double by its bits.
+            // A double, given by its bits.
             (Some(bits), Some(value)) if bits.starts_with("0x") => {
                 json!(format!("0x{:016X}", value.to_bits()))
             }
@@ -116,48 +116,48 @@ fn assert_named_cells(what: &str, found: &Value, expected: &Value) {
     }
 }
 
-/// The rows of a table; times are microseconds since 1970.
-fn table_rows(star: &Path, table: &str) -> Vec<Value> {
+/// Returns the rows of a table, with times in microseconds since 1970.
+fn table_rows(out_dir: &Path, table: &str) -> Vec<Value> {
     fn all<T>(rows: Vec<T>, row: impl Fn(&T) -> Value) -> Vec<Value> {
         rows.iter().map(row).collect()
     }
     match table {
-        "songplays" => all(read_output::songplays(star), |r| {
+        "songplays" => all(read_output::songplays(out_dir), |r| {
             json!({
                 "songplay_id": r.songplay_id, "start_time": r.start_time, "user_id": r.user_id,
                 "level": r.level, "song_id": r.song_id, "artist_id": r.artist_id,
                 "session_id": r.session_id, "location": r.location, "user_agent": r.user_agent,
             })
         }),
-        "users" => all(read_output::users(star), |r| {
+        "users" => all(read_output::users(out_dir), |r| {
             json!({
                 "user_id": r.user_id, "first_name": r.first_name, "last_name": r.last_name,
                 "gender": r.gender, "level": r.level,
             })
         }),
-        "songs" => all(read_output::songs(star), |r| {
+        "songs" => all(read_output::songs(out_dir), |r| {
             json!({
                 "song_id": r.song_id, "title": r.title, "artist_id": r.artist_id,
                 "year": r.year, "duration": r.duration,
             })
         }),
-        "artists" => all(read_output::artists(star), |r| {
+        "artists" => all(read_output::artists(out_dir), |r| {
             json!({
                 "artist_id": r.artist_id, "name": r.name, "location": r.location,
                 "latitude": r.latitude, "longitude": r.longitude,
             })
         }),
-        "time" => all(read_output::time(star), |r| {
+        "time" => all(read_output::time(out_dir), |r| {
             json!({
                 "start_time": r.start_time, "hour": r.hour, "day": r.day, "week": r.week,
                 "month": r.month, "year": r.year, "weekday": r.weekday,
             })
         }),
-        other => panic!("no table {other}"),
+        other => panic!("unknown table {other}"),
     }
 }
 
-/// A test function a case.
+/// Defines one test function for each case.
 macro_rules! cases {
     ($($name:ident)*) => {
         $(

@@ -1,4 +1,4 @@
-//! Input in a folder of its own, a run over it, and the comparison with the reference.
+//! Inputs in temporary directories, runs over them, and the comparison with the reference.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,10 +17,10 @@ use tempfile::TempDir;
 use crate::read_output;
 use crate::reference::{self, DataLoss, ReferenceOutput, Reject};
 
-/// A song that every made event can match.
+/// A song that every event of [`event`] matches.
 pub const SONG: &str = r#"{"num_songs": 1, "artist_id": "AR1", "artist_latitude": null, "artist_longitude": null, "artist_location": "", "artist_name": "Artist", "song_id": "SO1", "title": "Title", "duration": 200.5, "year": 2000}"#;
 
-/// A `NextSong` event at second `n` with `fields` put in place of, or after, the usual ones.
+/// Returns a `NextSong` event at second `n` in which `fields` replace or follow the default fields.
 pub fn event(n: u64, fields: &[(&str, &str)]) -> String {
     let ts = (1_541_000_000_000 + n * 1000).to_string();
     let item = n.to_string();
@@ -58,7 +58,7 @@ pub fn event(n: u64, fields: &[(&str, &str)]) -> String {
     format!("{{{}}}", members.join(","))
 }
 
-/// A folder with `songs` and `logs` in it.
+/// A temporary directory with the subdirectories `songs` and `logs`.
 pub struct TestInput {
     pub root: TempDir,
 }
@@ -73,7 +73,7 @@ impl TestInput {
         input
     }
 
-    /// One song object with [`SONG`], and one log object.
+    /// Creates an input with one song object, which contains [`SONG`], and one log object.
     pub fn with_log(bytes: impl AsRef<[u8]>) -> Self {
         let input = Self::new();
         input.write("songs/a.json", SONG);
@@ -96,14 +96,14 @@ impl TestInput {
     }
 }
 
-/// A run's output and what it should be.
+/// The output of a run, which was compared with that of the reference.
 pub struct VerifiedRun {
     pub out: TempDir,
     pub report: Report,
     pub reference: ReferenceOutput,
 }
 
-/// How to run.
+/// The threads and sizes of a run.
 #[derive(Clone, Copy)]
 pub struct RunOptions {
     pub threads: usize,
@@ -123,29 +123,29 @@ pub fn run_pipeline(
     songs: impl Into<reference::ReferenceInput>,
     logs: impl Into<reference::ReferenceInput>,
     out: &Path,
-    setting: RunOptions,
+    options: RunOptions,
 ) -> Report {
-    run_pipeline_skipping(songs, logs, out, setting, LoadedObjects::default())
+    run_pipeline_skipping(songs, logs, out, options, LoadedObjects::default())
 }
 
-/// The same without the logs that are `loaded`.
+/// Runs the pipeline without the logs in `loaded`.
 pub fn run_pipeline_skipping(
     songs: impl Into<reference::ReferenceInput>,
     logs: impl Into<reference::ReferenceInput>,
     out: &Path,
-    setting: RunOptions,
+    options: RunOptions,
     loaded: LoadedObjects,
 ) -> Report {
-    let config = run_config(songs, logs, out, setting, loaded);
+    let config = run_config(songs, logs, out, options, loaded);
     pipeline::run(&config, &Progress::silent()).unwrap()
 }
 
-/// What such a run is asked to do.
+/// Returns the configuration of a run without the logs in `loaded`.
 pub fn run_config(
     songs: impl Into<reference::ReferenceInput>,
     logs: impl Into<reference::ReferenceInput>,
     out: &Path,
-    setting: RunOptions,
+    options: RunOptions,
     loaded: LoadedObjects,
 ) -> RunConfig {
     RunConfig {
@@ -153,17 +153,17 @@ pub fn run_config(
         logs: input_locations(logs.into()),
         out: Location::Local(out.to_owned()),
         s3: Default::default(),
-        threads: setting.threads,
+        threads: options.threads,
         max_rejects: MaxRejects::Percent(100.0),
         allow_empty: true,
         load_after_run: false,
         loaded_objects: loaded,
         compression: Default::default(),
-        sizes: setting.sizes,
+        sizes: options.sizes,
     }
 }
 
-/// An input as the engine takes it.
+/// Converts an input of the reference into that of the engine.
 pub fn input_locations(input: reference::ReferenceInput) -> InputSpec {
     let include = input.include.iter().map(|glob| Glob::parse(glob).unwrap());
     InputSpec {
@@ -172,15 +172,15 @@ pub fn input_locations(input: reference::ReferenceInput) -> InputSpec {
     }
 }
 
-/// Runs the engine and the reference, and compares everything they say.
+/// Runs the engine and the reference, and compares all tables, rejects and counts.
 pub fn run_and_compare(
     songs: impl Into<reference::ReferenceInput>,
     logs: impl Into<reference::ReferenceInput>,
-    setting: RunOptions,
+    options: RunOptions,
 ) -> VerifiedRun {
     let (songs, logs) = (songs.into(), logs.into());
     let reference = reference::compute(songs.clone(), logs.clone()).unwrap();
-    run_and_compare_with(songs, logs, setting, reference)
+    run_and_compare_with(songs, logs, options, reference)
 }
 
 pub fn run_and_compare_input(input: &TestInput) -> VerifiedRun {
@@ -190,24 +190,28 @@ pub fn run_and_compare_input(input: &TestInput) -> VerifiedRun {
 pub fn run_and_compare_with(
     songs: impl Into<reference::ReferenceInput>,
     logs: impl Into<reference::ReferenceInput>,
-    setting: RunOptions,
+    options: RunOptions,
     reference: ReferenceOutput,
 ) -> VerifiedRun {
     let (songs, logs) = (&songs.into(), &logs.into());
     let out = TempDir::new().unwrap();
-    let star = out.path().join("star");
-    let report = run_pipeline(songs.clone(), logs.clone(), &star, setting);
+    let out_dir = out.path().join("star");
+    let report = run_pipeline(songs.clone(), logs.clone(), &out_dir, options);
 
     assert_same_rows(
         "songplays",
-        &read_output::songplays(&star),
+        &read_output::songplays(&out_dir),
         &reference.songplays,
     );
-    assert_same_rows("users", &read_output::users(&star), &reference.users);
-    assert_same_rows("songs", &read_output::songs(&star), &reference.songs);
-    assert_same_rows("artists", &read_output::artists(&star), &reference.artists);
-    assert_same_rows("time", &read_output::time(&star), &reference.time);
-    let (state, expected_state) = (read_output::merge_state(&star), &reference.merge_state);
+    assert_same_rows("users", &read_output::users(&out_dir), &reference.users);
+    assert_same_rows("songs", &read_output::songs(&out_dir), &reference.songs);
+    assert_same_rows(
+        "artists",
+        &read_output::artists(&out_dir),
+        &reference.artists,
+    );
+    assert_same_rows("time", &read_output::time(&out_dir), &reference.time);
+    let (state, expected_state) = (read_output::merge_state(&out_dir), &reference.merge_state);
     assert_same_rows(
         "source_objects",
         &state.source_objects,
@@ -222,10 +226,13 @@ pub fn run_and_compare_with(
         &expected_state.songplays,
     );
     assert_same_rejects(
-        &read_rejects(&star, "songs", songs),
+        &read_rejects(&out_dir, "songs", songs),
         &reference.song_rejects,
     );
-    assert_same_rejects(&read_rejects(&star, "logs", logs), &reference.log_rejects);
+    assert_same_rejects(
+        &read_rejects(&out_dir, "logs", logs),
+        &reference.log_rejects,
+    );
 
     let (s, l) = (&reference.song_counts, &reference.log_counts);
     let (songs, logs) = (&report.songs, &report.logs);
@@ -253,13 +260,13 @@ pub fn run_and_compare_with(
         (l.objects, l.ignored_objects, l.bytes, l.records, l.rejected)
     );
     assert_eq!(input.rejected_by_reason, l.rejected_by_reason);
-    for (input, lost) in [(songs, s.data_loss), (input, l.data_loss)] {
+    for (input, expected) in [(songs, s.data_loss), (input, l.data_loss)] {
         let found = DataLoss {
             decompressed_bytes: input.decompressed_bytes,
             rejected_bytes: input.rejected_bytes,
             unreadable_objects: input.unreadable_objects,
         };
-        assert_eq!(found, lost);
+        assert_eq!(found, expected);
     }
     assert_eq!(input.ignored_extensions, l.ignored_extensions);
     assert_eq!(
@@ -267,7 +274,7 @@ pub fn run_and_compare_with(
         (l.kept, l.filtered, l.duplicates)
     );
     assert_eq!(report.matched_songplays, reference.matched_songplays);
-    assert_report_reconciles(&report, &star);
+    assert_report_reconciles(&report, &out_dir);
     VerifiedRun {
         out,
         report,
@@ -275,8 +282,8 @@ pub fn run_and_compare_with(
     }
 }
 
-/// Counts must add up, and the report must say what the folder holds.
-pub fn assert_report_reconciles(report: &Report, star: &Path) {
+/// Asserts that the counts add up, and that the report matches the files of the dataset.
+pub fn assert_report_reconciles(report: &Report, out_dir: &Path) {
     let logs = &report.logs;
     assert_eq!(
         logs.input.records,
@@ -298,7 +305,7 @@ pub fn assert_report_reconciles(report: &Report, star: &Path) {
             name, dir: folder, ..
         } in tables
         {
-            let files = read_output::list_dir(&star.join(folder));
+            let files = read_output::list_dir(&out_dir.join(folder));
             let bytes: u64 = files.iter().map(|f| f.metadata().unwrap().len()).sum();
             assert_eq!(
                 (reported[*name].files, reported[*name].bytes),
@@ -307,7 +314,7 @@ pub fn assert_report_reconciles(report: &Report, star: &Path) {
             );
         }
     }
-    let state = read_output::merge_state(star);
+    let state = read_output::merge_state(out_dir);
     let kept: i64 = state.source_objects.iter().map(|object| object.rows).sum();
     assert_eq!(kept as u64, logs.kept + logs.duplicates);
     assert_eq!(state.source_objects.len() as u64, logs.input.objects);
@@ -319,7 +326,7 @@ pub fn assert_report_reconciles(report: &Report, star: &Path) {
         report.merge_state["state_artists"].rows,
         report.tables["artists"].rows
     );
-    let written = fs::read(star.join("_report.json")).unwrap();
+    let written = fs::read(out_dir.join("_report.json")).unwrap();
     let written = String::from_utf8(written).unwrap();
     assert_eq!(
         written.trim_end(),
@@ -335,16 +342,16 @@ fn assert_same_rows<T: PartialEq + std::fmt::Debug>(what: &str, actual: &[T], ex
     assert_eq!(actual.len(), expected.len(), "{what}: number of rows");
 }
 
-/// The same for rejects, with their texts printed for people.
+/// Asserts that rejects are equal, and prints their texts as strings.
 fn assert_same_rejects(actual: &[Reject], expected: &[Reject]) {
     let truncate = |text: &[u8]| {
-        let cut = &text[..text.len().min(MAX_REJECT_TEXT_BYTES)];
-        match std::str::from_utf8(cut) {
-            // A cut inside a character leaves it out.
-            Err(e) if cut.len() < text.len() && e.error_len().is_none() => {
-                cut[..e.valid_up_to()].to_vec()
+        let truncated = &text[..text.len().min(MAX_REJECT_TEXT_BYTES)];
+        match std::str::from_utf8(truncated) {
+            // A character that the limit would split is left out.
+            Err(e) if truncated.len() < text.len() && e.error_len().is_none() => {
+                truncated[..e.valid_up_to()].to_vec()
             }
-            _ => cut.to_vec(),
+            _ => truncated.to_vec(),
         }
     };
     let readable = |r: &Reject| {
@@ -361,16 +368,16 @@ fn assert_same_rejects(actual: &[Reject], expected: &[Reject]) {
     assert_eq!(actual.len(), expected.len(), "number of rejects");
 }
 
-/// The longest text in a reject file.
+/// The maximum length of a text in a reject file.
 const MAX_REJECT_TEXT_BYTES: usize = 64 * 1024;
 
-/// The lines of the reject files of songs or logs in a published folder, in input order.
-pub fn read_reject_lines(star: &Path, kind: &str) -> Vec<serde_json::Value> {
+/// Returns the lines of the reject files of songs or logs, in input order.
+pub fn read_reject_lines(out_dir: &Path, kind: &str) -> Vec<serde_json::Value> {
     let is_of_kind = |file: &PathBuf| {
         let name = file.file_name().unwrap().to_str().unwrap();
         name.starts_with(kind)
     };
-    read_output::list_dir(&star.join("_rejects"))
+    read_output::list_dir(&out_dir.join("_rejects"))
         .into_iter()
         .filter(is_of_kind)
         .map(|file| fs::read_to_string(file).unwrap())
@@ -381,18 +388,18 @@ pub fn read_reject_lines(star: &Path, kind: &str) -> Vec<serde_json::Value> {
         .collect()
 }
 
-/// The rejects in a published folder, in input order, as the reference has them but for cut texts,
-/// which are compared here with what the reference would cut.
-fn read_rejects(star: &Path, kind: &str, input: &reference::ReferenceInput) -> Vec<Reject> {
+/// Returns the rejects of a dataset in the form of the reference, in input order. Truncated texts stay
+/// truncated.
+fn read_rejects(out_dir: &Path, kind: &str, input: &reference::ReferenceInput) -> Vec<Reject> {
     let mut all = Vec::new();
-    for line in read_reject_lines(star, kind) {
+    for line in read_reject_lines(out_dir, kind) {
         let object = Path::new(line["object"].as_str().unwrap());
         let object = match input
             .single_location()
             .map(|only| object.strip_prefix(only))
         {
             None => object,
-            // The prefix of one file is the object itself.
+            // The location is the object itself.
             Some(Ok(rest)) if rest.as_os_str().is_empty() => object.file_name().unwrap().as_ref(),
             Some(rest) => rest.unwrap(),
         };
@@ -421,10 +428,11 @@ fn read_rejects(star: &Path, kind: &str, input: &reference::ReferenceInput) -> V
     all
 }
 
-/// All files of a published folder but the report, which tells times, and rejects without their run.
-pub fn deterministic_files(star: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+/// Returns all files of a dataset except for the report, which contains times; rejects are returned without
+/// their run id.
+pub fn deterministic_files(out_dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut all = BTreeMap::new();
-    let mut folders: Vec<_> = read_output::list_dir(star)
+    let mut folders: Vec<_> = read_output::list_dir(out_dir)
         .into_iter()
         .filter(|f| f.is_dir())
         .collect();
@@ -435,7 +443,10 @@ pub fn deterministic_files(star: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
                 continue;
             }
             let mut bytes = fs::read(&file).unwrap();
-            if file.extension().is_some_and(|ending| ending == "jsonl") {
+            if file
+                .extension()
+                .is_some_and(|extension| extension == "jsonl")
+            {
                 let lines = String::from_utf8(bytes).unwrap();
                 let lines = lines.lines().map(|line| {
                     let mut reject: serde_json::Value = serde_json::from_str(line).unwrap();
@@ -444,7 +455,7 @@ pub fn deterministic_files(star: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
                 });
                 bytes = lines.collect::<String>().into_bytes();
             }
-            all.insert(file.strip_prefix(star).unwrap().to_owned(), bytes);
+            all.insert(file.strip_prefix(out_dir).unwrap().to_owned(), bytes);
         }
     }
     all

@@ -1,4 +1,4 @@
-//! Several places, globs and `--include`: what the engine lists and reads is what the reference does.
+//! Several locations, globs and `--include`: the engine lists and reads the same objects as the reference.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -19,7 +19,7 @@ use crate::harness::{
 };
 use crate::reference;
 
-/// Names of files and folders.
+/// Names of files and directories.
 const PATH_COMPONENTS: &[&str] = &[
     "a",
     "ab",
@@ -36,7 +36,7 @@ const PATH_COMPONENTS: &[&str] = &[
     "e\u{e9}.ldjson",
 ];
 
-/// Names of a glob.
+/// Components of a glob.
 const GLOB_COMPONENTS: &[&str] = &[
     "*",
     "**",
@@ -69,10 +69,10 @@ fn reference_input(
     }
 }
 
-/// The names of all objects in the order in which they are taken, and what is ignored.
+/// The names of all objects in input order, the number of ignored objects, and the counts by extension.
 type EngineListing = (Vec<String>, u64, std::collections::BTreeMap<String, u64>);
 
-/// What the engine lists: every object is a split of its own.
+/// Returns what the engine lists: every object is a split of its own.
 fn engine_listing(songs: &Path, logs: &reference::ReferenceInput) -> Result<EngineListing, String> {
     let config = RunConfig {
         songs: Location::Local(songs.to_owned()).into(),
@@ -118,18 +118,18 @@ proptest! {
         let logs = root.path().join("logs");
         for file in &files {
             let path = logs.join(file.join("/"));
-            // A name may be that of a folder already, or of a file on the way.
+            // The path may be that of a directory already, or contain a file as a component.
             if fs::create_dir_all(path.parent().unwrap()).is_ok() && !path.exists() {
                 fs::write(path, "\n").unwrap();
             }
         }
         let mut input = reference_input(&logs, &globs, &include);
         if only_folders {
-            // The whole folder, too: what a glob names is named twice.
+            // The whole directory is added too, so that matches of a glob are named twice.
             input.locations.push(logs.clone());
         }
-        let holds_none = |place: &PathBuf| {
-            let alone = reference::ReferenceInput { locations: vec![place.clone()], ..input.clone() };
+        let holds_none = |location: &PathBuf| {
+            let alone = reference::ReferenceInput { locations: vec![location.clone()], ..input.clone() };
             reference::list(&alone).map_or(true, |listing| listing.objects.is_empty())
         };
         match engine_listing(&songs, &input) {
@@ -137,18 +137,18 @@ proptest! {
                 let none = error.contains("no logs in ") || error.contains("cannot ");
                 prop_assert!(none && input.locations.iter().any(holds_none), "{error}");
             }
-            Ok((names, ignored, endings)) => {
+            Ok((names, ignored, extensions)) => {
                 prop_assert!(!input.locations.iter().any(holds_none));
                 let reference = reference::list(&input).unwrap();
                 let paths = reference.objects.iter().map(|o| o.path.display().to_string());
                 prop_assert_eq!(names, paths.collect::<Vec<_>>());
-                prop_assert_eq!((ignored, endings), (reference.ignored_objects, reference.ignored_extensions));
+                prop_assert_eq!((ignored, extensions), (reference.ignored_objects, reference.ignored_extensions));
             }
         }
     }
 }
 
-/// Six log objects in three folders, and one with a name that is not input.
+/// Returns an input with six log objects in three directories, and a file that is not input.
 fn input_by_day() -> TestInput {
     let input = TestInput::new();
     input.write("songs/a.json", SONG);
@@ -165,7 +165,7 @@ fn input_by_day() -> TestInput {
     .enumerate()
     {
         let level = format!("\"{number}\"");
-        // The first event is the same everywhere.
+        // The first event is the same in all objects.
         let events = [0, number as u64 + 1].map(|n| event(n, &[("level", &level)]));
         input.write(&format!("logs/{name}"), events.join("\n"));
     }
@@ -209,31 +209,31 @@ fn multiple_locations_match_the_reference() {
 #[test]
 fn overlapping_locations_are_read_once() {
     let root = input_by_day();
-    let star = |places: Vec<PathBuf>| {
+    let build = |locations: Vec<PathBuf>| {
         let logs = reference::ReferenceInput {
-            locations: places,
+            locations,
             include: Vec::new(),
         };
         let out = TempDir::new().unwrap();
-        let star = out.path().join("star");
-        run_pipeline(&root.songs_dir(), logs, &star, RunOptions::default());
-        deterministic_files(&star)
+        let out_dir = out.path().join("star");
+        run_pipeline(&root.songs_dir(), logs, &out_dir, RunOptions::default());
+        deterministic_files(&out_dir)
     };
     let at = |name: &str| root.logs_dir().join(name);
     symlink(root.logs_dir(), root.root.path().join("link")).unwrap();
     fs::create_dir(root.root.path().join("linked")).unwrap();
     symlink(at("2018-11-02"), root.root.path().join("linked/day")).unwrap();
     symlink(at("b.json"), root.root.path().join("linked/c.json")).unwrap();
-    let one = star(vec![root.logs_dir()]);
-    for places in [
+    let one = build(vec![root.logs_dir()]);
+    for locations in [
         vec![at(""), at("")],
         vec![at("2018-*"), at("*.json")],
         vec![at("b.json"), at("2018-*"), at("**/*.json")],
         vec![root.root.path().join("link"), at("")],
-        // By links below the places, which are other names of the same files.
+        // Links below the locations are other names of the same files.
         vec![at(""), root.root.path().join("linked")],
     ] {
-        assert!(star(places.clone()) == one, "{places:?}");
+        assert!(build(locations.clone()) == one, "{locations:?}");
     }
 }
 

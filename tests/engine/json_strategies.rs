@@ -1,10 +1,10 @@
-//! Strategies for JSON texts as people, programs and broken disks write them.
+//! Strategies for JSON texts: valid texts in all spellings, and damaged texts.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
-/// JSON white space, mostly none.
+/// Returns JSON whitespace, mostly none.
 fn whitespace() -> impl Strategy<Value = String> {
     prop_oneof![
         6 => Just(String::new()),
@@ -13,7 +13,7 @@ fn whitespace() -> impl Strategy<Value = String> {
     ]
 }
 
-/// What stands between the quotes of a string: escapes well formed, surrogates in any order.
+/// Returns the characters between the quotes of a string: escapes are well-formed, surrogates have any order.
 pub fn string_body() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         4 => "[ -!#-\\[\\]-~]{0,20}",
@@ -35,7 +35,7 @@ fn string() -> impl Strategy<Value = String> {
     string_body().prop_map(|body| format!("\"{body}\""))
 }
 
-/// A JSON number.
+/// Returns a JSON number.
 pub fn number() -> impl Strategy<Value = String> {
     prop_oneof![
         2 => "-?(0|[1-9][0-9]{0,9})",
@@ -49,21 +49,21 @@ pub fn number() -> impl Strategy<Value = String> {
             "1.7976931348623157e308", "1.7976931348623159e308", "4.9e-324", "2e-324", "1e400",
             "-62135596800000", "-62135596800001", "253402300799999", "253402300800000",
         ]).prop_map(str::to_owned),
-        // 15 to 17 digits: where the short way of reading a double ends.
+        // 15 to 17 digits, around the limit of the fast path for doubles.
         1 => "-?[1-9][0-9]{13,15}\\.?[0-9]{1,2}",
     ]
 }
 
-/// Any JSON value.
+/// Returns any JSON value.
 fn value() -> impl Strategy<Value = String> {
-    let leaf = prop_oneof![
+    let scalar = prop_oneof![
         3 => string(),
         3 => number(),
         1 => number().prop_map(|n| format!("\"{n}\"")),
         2 => select(vec!["true", "false", "null", "\"\"", "[]", "{}", "[ ]", "{\n}"])
             .prop_map(str::to_owned),
     ];
-    leaf.prop_recursive(5, 20, 4, |inner| {
+    scalar.prop_recursive(5, 20, 4, |inner| {
         let item =
             (whitespace(), inner.clone(), whitespace()).prop_map(|(a, v, b)| format!("{a}{v}{b}"));
         prop_oneof![
@@ -73,7 +73,7 @@ fn value() -> impl Strategy<Value = String> {
     })
 }
 
-/// Nested about as deep as is accepted.
+/// Returns a value whose depth is near the limit.
 fn deeply_nested() -> impl Strategy<Value = String> {
     (vec(any::<bool>(), 125..131), any::<bool>()).prop_map(|(levels, whole)| {
         let mut text = String::new();
@@ -95,15 +95,15 @@ fn member_value(value: impl Strategy<Value = String>) -> impl Strategy<Value = S
         .prop_map(|(a, b, v, c)| format!("{a}:{b}{v}{c}"))
 }
 
-/// Members are a key and what follows it, colon included.
+/// Formats an object; each member is a key, and its value after the colon.
 fn object(members: Vec<(String, String)>) -> String {
     let members: Vec<_> = members.iter().map(|(k, v)| format!("{k}{v}")).collect();
     format!("{{{}}}", members.join(","))
 }
 
-/// A key, often one that a column is made of, now and then written with an escape.
+/// Returns a key, often one of the model, and sometimes written with an escape.
 fn key() -> impl Strategy<Value = String> {
-    let known = select(vec![
+    let known_keys = select(vec![
         "page",
         "ts",
         "userId",
@@ -129,13 +129,13 @@ fn key() -> impl Strategy<Value = String> {
         "duration",
     ]);
     prop_oneof![
-        12 => known.clone().prop_map(|key| format!("\"{key}\"")),
-        1 => known.prop_map(|key| format!("\"\\u{:04x}{}\"", key.as_bytes()[0], &key[1..])),
+        12 => known_keys.clone().prop_map(|key| format!("\"{key}\"")),
+        1 => known_keys.prop_map(|key| format!("\"\\u{:04x}{}\"", key.as_bytes()[0], &key[1..])),
         1 => string(),
     ]
 }
 
-/// A record of any keys and values.
+/// Returns a record with any keys and values.
 fn any_record() -> impl Strategy<Value = String> {
     let value = prop_oneof![12 => value().boxed(), 1 => deeply_nested().boxed()];
     (
@@ -155,7 +155,7 @@ fn any_record() -> impl Strategy<Value = String> {
         })
 }
 
-/// A record that has what is required, in any order, most of it in range.
+/// Returns a record that has all required keys in any order, with most values in range.
 fn complete_record() -> impl Strategy<Value = String> {
     let small = || prop_oneof![4 => "[0-9]", 1 => Just("7.0".to_owned()), 1 => number()];
     let usual = (
@@ -190,7 +190,7 @@ fn complete_record() -> impl Strategy<Value = String> {
                 .map(|(k, v)| (format!("\"{k}\""), format!(": {v}")))
                 .chain(more)
                 .collect();
-            // Some order that `order` says.
+            // A permutation that depends on `order`.
             for i in (1..members.len()).rev() {
                 members.swap(i, (order >> (i % 32)) as usize % (i + 1));
             }
@@ -198,7 +198,7 @@ fn complete_record() -> impl Strategy<Value = String> {
         })
 }
 
-/// An object of several records, as it should be.
+/// Returns an object of several records, with any separators between them.
 pub fn document() -> impl Strategy<Value = Vec<u8>> {
     let between = select(vec![
         "\n", "\n", "\n", "\r\n", "", " ", "\n\n", "\n ", "\t", ",", ",\n", "x\n", "\r", "\u{feff}",
@@ -215,14 +215,14 @@ pub fn document() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// One blow to the bytes of a document.
+/// A modification of the bytes of a document.
 #[derive(Debug, Clone)]
 pub enum Mutation {
     XorByte(Index, u8),
     Delete(Index, usize),
     Insert(Index, Vec<u8>),
     Truncate(Index),
-    /// A stretch from one place copied to another.
+    /// Copies a range to another position.
     Splice(Index, usize, Index),
 }
 
@@ -308,7 +308,7 @@ impl Mutation {
     }
 }
 
-/// A document with nothing or something wrong with it.
+/// Returns a document with no modifications or several.
 pub fn mutated_document() -> impl Strategy<Value = Vec<u8>> {
     (document(), vec(mutation(), 0..4)).prop_map(|(mut bytes, mutations)| {
         for mutation in &mutations {

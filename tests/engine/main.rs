@@ -1,4 +1,4 @@
-//! The engine through its public surface, held against an independent computation of the same rules.
+//! The engine through its public API, compared with an independent implementation of the same rules.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 

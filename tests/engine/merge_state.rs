@@ -1,5 +1,5 @@
-//! The ledger, case by case. That it equals the reference for all other inputs is checked wherever a
-//! star is.
+//! The merge state, case by case. Wherever a dataset is compared with the reference, its merge state is
+//! compared too.
 
 use std::fs;
 use std::path::Path;
@@ -15,7 +15,7 @@ use crate::harness::{
 use crate::read_output;
 use crate::reference::MergeState;
 
-/// Splits of a few bytes: most begin inside an object and inside a record.
+/// Splits of a few bytes: most start within an object and within a record.
 const TINY_SPLITS: RunOptions = RunOptions {
     threads: 2,
     sizes: Sizes {
@@ -36,7 +36,7 @@ fn kept_by_object(state: &MergeState) -> Vec<(&str, i64)> {
     rows.collect()
 }
 
-/// Three events, one of them no `NextSong`.
+/// Returns three events, one of which is not a `NextSong` event.
 fn log_with_two_kept_events(first: u64) -> String {
     let other = event(first + 1, &[("page", "\"Home\"")]);
     [event(first, &[]), other, event(first + 2, &[])].join("\n")
@@ -46,7 +46,7 @@ fn log_with_two_kept_events(first: u64) -> String {
 fn kept_events_per_object_do_not_depend_on_splits() {
     let input = TestInput::with_log(log_with_two_kept_events(0));
     input.write("logs/b.json", "");
-    // What the object before had too is kept from both.
+    // An event that the object before contains too counts for both objects.
     input.write(
         "logs/c.json.gz",
         gzip(log_with_two_kept_events(2).as_bytes()),
@@ -56,7 +56,7 @@ fn kept_events_per_object_do_not_depend_on_splits() {
         format!("{{\n{}\n", log_with_two_kept_events(10)),
     );
     input.write("logs/_f.json", log_with_two_kept_events(20));
-    // It guesses wrong where a split begins in it.
+    // A split that starts within this record predicts the wrong start.
     let record = event(30, &[("auth", "\n{\"line\":\n{}}\n")]);
     let many: Vec<String> = (40..90).map(|n| event(n, &[])).collect();
     input.write("logs/g.json", format!("{record}\n{}", many.join("\n")));
@@ -93,7 +93,7 @@ fn duplicate_event_has_one_state_row() {
 #[test]
 fn event_without_song_artist_or_length_has_no_state_row() {
     let nothing = ["song", "artist", "length"].map(|key| event(1, &[(key, "null")]));
-    // An empty text is a text.
+    // An empty string is a value.
     let empty = event(2, &[("song", "\"\""), ("artist", "\"\"")]);
     let zero = event(
         3,
@@ -102,14 +102,15 @@ fn event_without_song_artist_or_length_has_no_state_row() {
     for event in &nothing {
         let checked = run_and_compare_input(&TestInput::with_log(event));
         assert_eq!(merge_state(&checked).songplays, []);
-        // A reader of the folder wants the columns all the same.
+        // Readers of the directory need the columns, so an empty part is written.
         assert_eq!(checked.report.merge_state["state_songplays"].files, 1);
     }
     let checked = run_and_compare_input(&TestInput::with_log([empty, zero].join("\n")));
     assert_eq!(merge_state(&checked).songplays.len(), 2);
 }
 
-/// The keys were computed by a few lines of Python. A duration is stored beside them, without the sign of a zero.
+/// The expected keys were computed by an independent Python script. The duration next to a key has no
+/// negative zero.
 #[test]
 fn song_keys_match_redshift_fnv_hash() {
     const TITLE: i64 = 1_465_977_823_591_457_354;
@@ -158,7 +159,7 @@ fn song_keys_match_redshift_fnv_hash() {
     );
 }
 
-/// A run over the input of `input` in which some log objects are loaded.
+/// Runs over an input without the log objects in `loaded`, and checks the counts of the report.
 fn run_and_reconcile_skipping(input: &TestInput, loaded: &[(&str, &str)]) -> (Report, MergeState) {
     let out = input.root.path().join("star");
     let owned = loaded.iter().map(|&(o, e)| (o.to_owned(), e.to_owned()));
@@ -182,7 +183,7 @@ fn loaded_objects_are_skipped() {
         panic!("{all:?}")
     };
 
-    // One of the same name with other contents, or of the same contents with another name, is none.
+    // An object counts as loaded only if both its name and its ETag are the same.
     let loaded = [
         (a.object.as_str(), a.etag.as_str()),
         (b.object.as_str(), "other"),
@@ -203,7 +204,7 @@ fn loaded_objects_are_skipped() {
     let bytes = log_with_two_kept_events(10).len() + log_with_two_kept_events(20).len();
     assert_eq!(report.logs.input.bytes, bytes as u64);
 
-    // Written anew it is another object, though it is as long as before.
+    // A rewritten object is a new one, even if its size is the same.
     let file = fs::File::options()
         .append(true)
         .open(input.logs_dir().join("a.json"));
@@ -251,14 +252,14 @@ fn object_has_one_path_through_any_symlink() {
     std::os::unix::fs::symlink(input.logs_dir(), root.join("link")).unwrap();
     let logs = fs::canonicalize(input.logs_dir()).unwrap();
     let expected = logs.join("a.json");
-    let ways = [
+    let inputs = [
         "logs",
         "link",
         "songs/../logs/",
         "logs/a.json",
         "link/a.json",
     ];
-    for (number, logs) in ways.iter().enumerate() {
+    for (number, logs) in inputs.iter().enumerate() {
         let out = root.join(format!("star-{number}"));
         run_with_defaults(&input.songs_dir(), &root.join(logs), &out);
         let state = read_output::merge_state(&out);

@@ -1,4 +1,4 @@
-//! Reads a published folder back into the rows of the reference.
+//! Reads a dataset back into the rows of the reference.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -16,18 +16,19 @@ use crate::reference::{
     User, UserState,
 };
 
-/// The files of a folder, in order of their names.
+/// Returns the files of a directory, sorted by name.
 pub fn list_dir(folder: &Path) -> Vec<std::path::PathBuf> {
     let mut files: Vec<_> = fs::read_dir(folder)
         .unwrap()
         .map(|e| e.unwrap().path())
         .collect();
-    // Numbers outgrow their five digits when splits are a few bytes.
+    // With splits of a few bytes, part numbers have more than five digits.
     files.sort_by_key(|f| (f.as_os_str().len(), f.clone()));
     files
 }
 
-/// All rows of a table, part by part; every part must have exactly the table's columns and types.
+/// Returns all rows of a table, part by part, and asserts that every part has exactly the columns and types
+/// of the table.
 fn read_batches(out: &Path, table: &Table) -> Vec<RecordBatch> {
     let mut all = Vec::new();
     for file in list_dir(&out.join(table.dir)) {

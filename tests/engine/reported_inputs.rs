@@ -1,5 +1,5 @@
-//! The cases from the field in `../shared/cases`, where they are at hand: small inputs in the shape of
-//! what people reported, with the answers that its README gives.
+//! Cases from field reports in `../shared/cases`, which are skipped if that directory is missing: small
+//! inputs of the reported form, with the results that its README states.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use sparkify::config::Sizes;
 
 use crate::harness::{RunOptions, VerifiedRun, run_and_compare};
 
-/// The folder of a case, if the cases are here.
+/// Returns the directory of a case, or `None` if the cases are missing.
 fn case_dir(name: &str) -> Option<PathBuf> {
     let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/cases");
     if !cases.is_dir() {
@@ -16,11 +16,11 @@ fn case_dir(name: &str) -> Option<PathBuf> {
         return None;
     }
     let case = cases.join(name);
-    assert!(case.is_dir(), "{} is absent", case.display());
+    assert!(case.is_dir(), "{} does not exist", case.display());
     Some(case)
 }
 
-/// What the engine makes of a case at usual and at small sizes; both are held against the reference.
+/// Runs the engine over a case at default and at small sizes, and compares both outputs with the reference.
 fn check_case(name: &str, check_all: impl Fn(&VerifiedRun)) {
     let Some(case) = case_dir(name) else {
         return;
@@ -40,7 +40,7 @@ fn check_case(name: &str, check_all: impl Fn(&VerifiedRun)) {
     }
 }
 
-/// The objects, the kept events, duplicates included, and the rejects.
+/// Returns the number of objects, of kept events including duplicates, and of rejects.
 fn log_counts(checked: &VerifiedRun) -> (u64, u64, u64) {
     let logs = &checked.report.logs;
     assert_eq!(logs.filtered, 0);

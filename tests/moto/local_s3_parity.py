@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs sparkify from S3 to S3 on moto, a server that is not ours, and compares with the same run on folders.
+"""Runs sparkify from S3 to S3 on moto, an independent S3 server, and compares the output with a local run.
 
     python3 -m venv .venv && .venv/bin/pip install -r tests/moto/requirements.txt
     cargo build --release && .venv/bin/python tests/moto/local_s3_parity.py target/release/sparkify
@@ -18,11 +18,11 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[2]
 SAMPLE = REPOSITORY.parent / "shared/data/sparkify_sample"
 TABLES = ["artists", "songplays", "songs", "time", "users"]
-OBJECTS = "merge_state/source_objects"
-LEDGER = [OBJECTS, *(f"merge_state/{name}" for name in ("users", "artists", "songs", "songplays"))]
+SOURCE_OBJECTS = "merge_state/source_objects"
+MERGE_STATE = [SOURCE_OBJECTS, *(f"merge_state/{name}" for name in ("users", "artists", "songs", "songplays"))]
 
-# The sample is the same for everybody, and so is what comes of it.
-KNOWN = {
+# The expected counts of the public sample.
+SAMPLE_COUNTS = {
     "events": 8056,
     "songplays": 6820,
     "users": 96,
@@ -42,58 +42,61 @@ CREDENTIALS = {
 }
 
 
-class Wrong(Exception):
-    """Something is not as it must be."""
+class CheckFailed(Exception):
+    """The output differs from the expected one."""
 
 
 def main():
-    options = arguments()
-    surroundings = without_a_cloud(os.environ) | CREDENTIALS
+    options = parse_args()
+    environment = without_aws_env(os.environ) | CREDENTIALS
     os.environ.clear()
-    os.environ.update(surroundings)
+    os.environ.update(environment)
     cases = {"fixtures": (REPOSITORY / "fixtures", None)}
     if options.sample.is_dir():
-        cases["sample"] = (options.sample, KNOWN)
+        cases["sample"] = (options.sample, SAMPLE_COUNTS)
     else:
-        print(f"no sample in {options.sample}: only the fixtures")
-    generated = tempfile.TemporaryDirectory()
-    cases["generated"] = (generate(options.sparkify.resolve(), Path(generated.name)), None)
+        print(f"no sample in {options.sample}: skipped")
+    temp_dir = tempfile.TemporaryDirectory()
+    cases["generated"] = (generate_data(options.sparkify.resolve(), Path(temp_dir.name)), None)
     try:
-        with generated, moto() as endpoint:
-            for name, (data, known) in cases.items():
-                case = Case(options.sparkify.resolve(), endpoint, name, data)
-                case.check(known)
+        with temp_dir, moto_server() as endpoint:
+            for name, (data, expected_counts) in cases.items():
+                case = ParityCase(options.sparkify.resolve(), endpoint, name, data)
+                case.check(expected_counts)
                 if options.sql:
-                    options.sql.write_text(case.sql())
-    except Wrong as wrong:
-        sys.exit(f"{name}: {wrong}")
+                    options.sql.write_text(case.load_sql())
+    except CheckFailed as error:
+        sys.exit(f"{name}: {error}")
 
 
-def generate(sparkify, folder):
-    """200,000 events and few songs, for every object is a request of a slow server."""
-    shape = ["--events", "200000", "--songs", "200", "--users", "5000", "--files", "12"]
-    command = [sparkify, "generate", "--quiet", "--out", folder / "data", "--seed", "1", *shape]
+def generate_data(sparkify, directory):
+    """Generates 200,000 events, but few songs, because each object is a request to a slow server."""
+    sizes = ["--events", "200000", "--songs", "200", "--users", "5000", "--files", "12"]
+    command = [sparkify, "generate", "--quiet", "--out", directory / "data", "--seed", "1", *sizes]
     subprocess.run(command, check=True)
-    return folder / "data"
+    return directory / "data"
 
 
-def arguments():
+def parse_args():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("sparkify", type=Path, help="the binary")
-    parser.add_argument("--sql", type=Path, help="file for the SQL that would load a run into Redshift")
-    parser.add_argument("--sample", type=Path, default=SAMPLE, help="the real sample (%(default)s)")
+    parser.add_argument("sparkify", type=Path, help="the sparkify binary")
+    parser.add_argument("--sql", type=Path, help="write the SQL that loads a run into Redshift to this file")
+    parser.add_argument("--sample", type=Path, default=SAMPLE, help="the public sample (default: %(default)s)")
     return parser.parse_args()
 
 
-def without_a_cloud(environment):
-    """An environment in which nothing is said about AWS or proxies."""
-    told = lambda name: name.upper().startswith("AWS_") or name.upper().endswith("_PROXY")
-    return {name: value for name, value in environment.items() if not told(name)}
+def without_aws_env(environment):
+    """Returns the environment without variables for AWS and proxies."""
+
+    def is_cloud_variable(name):
+        return name.upper().startswith("AWS_") or name.upper().endswith("_PROXY")
+
+    return {name: value for name, value in environment.items() if not is_cloud_variable(name)}
 
 
 @contextmanager
-def moto():
-    """A server in a thread, so that it ends with this process however that ends."""
+def moto_server():
+    """Runs a server in a thread, which ends with this process in any case."""
     from moto.server import ThreadedMotoServer
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
@@ -106,8 +109,8 @@ def moto():
         server.stop()
 
 
-class Case:
-    """Songs and logs, in a folder and in a bucket."""
+class ParityCase:
+    """The same songs and logs in a local directory and in a bucket."""
 
     def __init__(self, sparkify, endpoint, bucket, data):
         import boto3
@@ -115,19 +118,20 @@ class Case:
         self.sparkify, self.endpoint, self.bucket, self.data = sparkify, endpoint, bucket, data
         self.s3 = boto3.client("s3", endpoint_url=endpoint, region_name=CREDENTIALS["AWS_REGION"])
 
-    def check(self, known):
+    def check(self, expected_counts):
         self.s3.create_bucket(Bucket=self.bucket)
         uploaded = self.upload("song_data") + self.upload("log_data")
-        with tempfile.TemporaryDirectory() as folder:
-            expected = self.on_folders(Path(folder))
-        if known:
-            equal("counts of the run on folders", counts(json.loads(expected["_report.json"])), known)
+        with tempfile.TemporaryDirectory() as directory:
+            expected = self.run_locally(Path(directory))
+        if expected_counts:
+            report = json.loads(expected["_report.json"])
+            assert_equal("counts of the local run", counts(report), expected_counts)
 
-        first = self.on_s3(expected)
-        second = self.on_s3(expected)
+        first = self.run_on_s3(expected)
+        second = self.run_on_s3(expected)
         runs = {key.split("/")[1] for key in self.keys("warehouse/") if key.count("/") > 1}
-        equal("runs in the bucket", runs, {first, second})
-        print(f"{self.bucket}: {uploaded} objects in, {len(expected)} files, the same as on folders")
+        assert_equal("runs in the bucket", runs, {first, second})
+        print(f"{self.bucket}: {uploaded} input objects, {len(expected)} output files equal to those of the local run")
 
     def upload(self, name):
         files = [path for path in (self.data / name).rglob("*") if path.is_file()]
@@ -143,69 +147,71 @@ class Case:
         return self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()
 
     def run(self, songs, logs, out):
-        self.sparkify_does("run", "--quiet", "--songs", songs, "--logs", logs, "--out", out)
+        self.run_sparkify("run", "--quiet", "--songs", songs, "--logs", logs, "--out", out)
 
-    def sql(self):
-        """What would load the newest run into Redshift."""
+    def load_sql(self):
+        """Returns the SQL that loads the newest run into Redshift."""
         redshift = ["--warehouse", "redshift://etl@cluster.example.com/dev", "--dry-run"]
-        return self.sparkify_does("load", "--from", f"s3://{self.bucket}/warehouse", *redshift)
+        return self.run_sparkify("load", "--from", f"s3://{self.bucket}/warehouse", *redshift)
 
-    def sparkify_does(self, *arguments):
-        """What it printed."""
+    def run_sparkify(self, *arguments):
+        """Runs sparkify, which must succeed, and returns its stdout."""
         command = [self.sparkify, *arguments]
         environment = os.environ | {"AWS_ENDPOINT_URL_S3": self.endpoint}
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
-        if CREDENTIALS["AWS_SECRET_ACCESS_KEY"] in done.stdout + done.stderr:
-            raise Wrong("the secret key is in what was printed")
-        if (done.returncode, done.stderr) != (0, ""):
-            raise Wrong(f"exit code {done.returncode}: {done.stderr.strip()}")
-        return done.stdout
+        completed = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+        if CREDENTIALS["AWS_SECRET_ACCESS_KEY"] in completed.stdout + completed.stderr:
+            raise CheckFailed("the output contains the secret key")
+        if (completed.returncode, completed.stderr) != (0, ""):
+            raise CheckFailed(f"exit code {completed.returncode}: {completed.stderr.strip()}")
+        return completed.stdout
 
-    def on_folders(self, folder):
-        """The files of a run on folders by their names."""
-        out = folder / "warehouse"
+    def run_locally(self, directory):
+        """Runs between local directories, and returns the output files by path."""
+        out = directory / "warehouse"
         self.run(self.data / "song_data", self.data / "log_data", out)
         files = (path for path in out.rglob("*") if path.is_file())
         return {path.relative_to(out).as_posix(): path.read_bytes() for path in files}
 
-    def on_s3(self, expected):
-        """Runs on the bucket and compares. The id of the run."""
+    def run_on_s3(self, expected):
+        """Runs in the bucket, compares the output with the expected files, and returns the id of the run."""
         url = f"s3://{self.bucket}"
         self.run(f"{url}/song_data", f"{url}/log_data", f"{url}/warehouse")
         run = json.loads(self.get("warehouse/latest.json"))["run"]
-        home = f"warehouse/{run}/"
-        names = {key.removeprefix(home) for key in self.keys(home)}
-        equal("objects of the run", names, set(expected) | {f"{table}.manifest" for table in TABLES + LEDGER})
-        for name, wanted in expected.items():
-            # Objects have other names here.
-            same = name.startswith(OBJECTS) or not name.endswith(".parquet")
-            if not same and self.get(home + name) != wanted:
-                raise Wrong(f"{name} differs from that of the run on folders")
-        report, wanted = json.loads(self.get(home + "_report.json")), json.loads(expected["_report.json"])
-        equal("counts", counts(report), counts(wanted))
-        for table in TABLES + LEDGER:
-            self.check_manifest(home, table, expected)
+        run_prefix = f"warehouse/{run}/"
+        names = {key.removeprefix(run_prefix) for key in self.keys(run_prefix)}
+        manifests = {f"{table}.manifest" for table in TABLES + MERGE_STATE}
+        assert_equal("objects of the run", names, set(expected) | manifests)
+        for name, expected_bytes in expected.items():
+            # These files contain locations or times, which differ.
+            is_location_dependent = name.startswith(SOURCE_OBJECTS) or not name.endswith(".parquet")
+            if not is_location_dependent and self.get(run_prefix + name) != expected_bytes:
+                raise CheckFailed(f"{name} differs from that of the local run")
+        report = json.loads(self.get(run_prefix + "_report.json"))
+        expected_report = json.loads(expected["_report.json"])
+        assert_equal("counts", counts(report), counts(expected_report))
+        for table in TABLES + MERGE_STATE:
+            self.check_manifest(run_prefix, table, expected)
         uploads = self.s3.list_multipart_uploads(Bucket=self.bucket).get("Uploads", [])
-        equal("unfinished uploads", [upload["Key"] for upload in uploads], [])
+        assert_equal("unfinished uploads", [upload["Key"] for upload in uploads], [])
         return run
 
-    def check_manifest(self, home, table, expected):
-        """A manifest of COPY names every part with its exact length, and nothing else."""
-        entries = json.loads(self.get(f"{home}{table}.manifest"))["entries"]
+    def check_manifest(self, run_prefix, table, expected):
+        """Checks that a COPY manifest lists every part with its exact length, and nothing else."""
+        entries = json.loads(self.get(f"{run_prefix}{table}.manifest"))["entries"]
         lengths = {entry["url"]: entry["meta"]["content_length"] for entry in entries}
         parts = {name: len(part) for name, part in expected.items() if name.startswith(f"{table}/")}
-        wanted = {f"s3://{self.bucket}/{home}{name}": length for name, length in parts.items()}
-        if table == OBJECTS:
-            equal(f"{table}.manifest", set(lengths), set(wanted))
+        expected_lengths = {f"s3://{self.bucket}/{run_prefix}{name}": length for name, length in parts.items()}
+        if table == SOURCE_OBJECTS:
+            assert_equal(f"{table}.manifest", set(lengths), set(expected_lengths))
         else:
-            equal(f"{table}.manifest", lengths, wanted)
-        equal(f"entries of {table}.manifest", len(entries), len(wanted))
+            assert_equal(f"{table}.manifest", lengths, expected_lengths)
+        assert_equal(f"entries of {table}.manifest", len(entries), len(expected_lengths))
         if any(entry["mandatory"] is not True for entry in entries):
-            raise Wrong(f"{table}.manifest has entries that may be missing")
+            raise CheckFailed(f"{table}.manifest has entries that are not mandatory")
         for url, length in lengths.items():
             key = url.removeprefix(f"s3://{self.bucket}/")
             stored = self.s3.head_object(Bucket=self.bucket, Key=key)["ContentLength"]
-            equal(f"length of {url}", stored, length)
+            assert_equal(f"length of {url}", stored, length)
 
 
 def counts(report):
@@ -213,9 +219,9 @@ def counts(report):
     return {"events": report["logs"]["records"], "matched": report["matched_songplays"]} | rows
 
 
-def equal(what, found, wanted):
-    if found != wanted:
-        raise Wrong(f"{what}: {found}, not {wanted}")
+def assert_equal(what, actual, expected):
+    if actual != expected:
+        raise CheckFailed(f"{what}: expected {expected}, found {actual}")
 
 
 if __name__ == "__main__":

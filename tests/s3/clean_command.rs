@@ -1,4 +1,4 @@
-//! `sparkify clean`: what goes, what stays, and what it says of both.
+//! `sparkify clean`: which runs are removed, which are kept, and what the command prints about both.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -23,35 +23,35 @@ use crate::support::sdk_client::SdkClient;
 
 const OUT_URL: &str = "s3://music/star";
 
-/// The id of a run that began so many hours ago.
+/// Returns the id of a run that started `hours` hours ago.
 fn run_id(hours: i64) -> String {
-    let began = Utc::now() - TimeDelta::hours(hours);
-    format!("{}-{hours:08x}", began.format("%Y%m%dT%H%M%S%3fZ"))
+    let start = Utc::now() - TimeDelta::hours(hours);
+    format!("{}-{hours:08x}", start.format("%Y%m%dT%H%M%S%3fZ"))
 }
 
-/// Puts an object of a run into a folder, written when the run began.
+/// Writes a file of a run, with the run's start time as its modification time.
 fn write_run_file(out_dir: &Path, id: &str, name: &str, text: &str) {
     let name = format!("{id}/{name}");
     write_file(out_dir, &name, text);
-    let began = id
+    let start = id
         .get(..19)
         .map(|time| NaiveDateTime::parse_from_str(time, "%Y%m%dT%H%M%S%3fZ"));
-    if let Some(Ok(began)) = began {
+    if let Some(Ok(start)) = start {
         let file = fs::File::options()
             .write(true)
             .open(out_dir.join(name))
             .unwrap();
-        file.set_modified(began.and_utc().into()).unwrap();
+        file.set_modified(start.and_utc().into()).unwrap();
     }
 }
 
-/// Puts the parts of a run into a folder.
+/// Writes the Parquet parts of a run, without its report.
 fn write_unfinished_run(out_dir: &Path, id: &str) {
     write_run_file(out_dir, id, "songs/part-00000.parquet", "12345");
     write_run_file(out_dir, id, "_rejects/logs-00000.jsonl", "123");
 }
 
-/// Puts a complete run into a folder.
+/// Writes a complete run.
 fn write_complete_run(out_dir: &Path, id: &str) {
     write_unfinished_run(out_dir, id);
     write_run_file(out_dir, id, "_report.json", "12");
@@ -62,13 +62,13 @@ fn write_latest_json(out_dir: &Path, id: &str) {
     write_file(out_dir, "latest.json", latest.to_string());
 }
 
-/// Names runs as published in this order.
+/// Writes a `latest.json` that lists these runs in this order.
 fn write_published_runs(out_dir: &Path, ids: &[&str]) {
     let latest = json!({ "run": ids.last(), "report": "somewhere", "published": ids });
     write_file(out_dir, "latest.json", latest.to_string());
 }
 
-/// The first parts of the names of all files in a folder.
+/// Returns the first path component of every file in a directory.
 fn non_empty_entries(out_dir: &Path) -> BTreeSet<String> {
     let entries = fs::read_dir(out_dir).unwrap();
     let full = entries.map(Result::unwrap).filter(|entry| {
@@ -85,15 +85,15 @@ fn string_set(names: &[&str]) -> BTreeSet<String> {
     names.iter().map(|&name| name.to_owned()).collect()
 }
 
-/// A bucket with a folder for what is cleaned.
+/// Starts a server, and returns it with the output directory in its bucket.
 fn server_with_out_dir(faults: FaultPlan) -> (S3Server, std::path::PathBuf) {
     let server = S3Server::with_faults(faults);
-    let star = server.bucket("music").join("star");
-    fs::create_dir(&star).unwrap();
-    (server, star)
+    let out_dir = server.bucket("music").join("star");
+    fs::create_dir(&out_dir).unwrap();
+    (server, out_dir)
 }
 
-/// A command that succeeds and prints this JSON.
+/// Runs a command that must succeed, and returns the JSON that it prints.
 #[track_caller]
 fn clean_json(server: &S3Server, arguments: &[&str]) -> Value {
     let mut found = run_sparkify(server, &concat_args(arguments, &["--json"]))
@@ -117,34 +117,34 @@ fn run_entry_json(
 
 #[test]
 fn clean_removes_abandoned_runs_and_keeps_newest_complete_runs() {
-    let (server, star) = server_with_out_dir(FaultPlan::new());
-    let [dead, recent, one, two, three, named] = [30, 5, 1, 60, 90, 120].map(run_id);
-    write_unfinished_run(&star, &dead);
-    write_unfinished_run(&star, &recent);
-    for id in [&one, &two, &three, &named] {
-        write_complete_run(&star, id);
+    let (server, out_dir) = server_with_out_dir(FaultPlan::new());
+    let [abandoned, recent, one, two, three, published] = [30, 5, 1, 60, 90, 120].map(run_id);
+    write_unfinished_run(&out_dir, &abandoned);
+    write_unfinished_run(&out_dir, &recent);
+    for id in [&one, &two, &three, &published] {
+        write_complete_run(&out_dir, id);
     }
-    write_latest_json(&star, &named);
+    write_latest_json(&out_dir, &published);
     let whole = |id, state| run_entry_json(OUT_URL, id, state, 3, 10, 0);
     let begun = |id, state| run_entry_json(OUT_URL, id, state, 2, 8, 0);
     let clean = ["clean", OUT_URL, "--keep", "2"];
 
     let all = server.objects("music");
-    let shown = clean_json(&server, &clean);
-    // The one that is named is the newest, whatever its id says.
+    let result = clean_json(&server, &clean);
+    // The run that `latest.json` names is the newest one, whatever its id says.
     let keep = [
         whole(&one, "complete"),
         begun(&recent, "recent"),
-        whole(&named, "latest"),
+        whole(&published, "latest"),
     ];
-    assert_eq!(shown["keep"], json!(keep));
+    assert_eq!(result["keep"], json!(keep));
     let remove = [
-        begun(&dead, "unfinished"),
+        begun(&abandoned, "unfinished"),
         whole(&two, "complete"),
         whole(&three, "complete"),
     ];
-    assert_eq!(shown["remove"], json!(remove));
-    assert_eq!(shown["removed"], false);
+    assert_eq!(result["remove"], json!(remove));
+    assert_eq!(result["removed"], false);
     let text = run_sparkify(&server, &clean).assert_success().stdout;
     assert!(
         text.ends_with("\nwould remove: 3; --yes does it\n"),
@@ -157,7 +157,10 @@ fn clean_removes_abandoned_runs_and_keeps_newest_complete_runs() {
         3
     );
     assert!(text.contains(" under way? "), "{text}");
-    assert!(server.objects("music") == all, "shown, not done");
+    assert!(
+        server.objects("music") == all,
+        "objects were removed without confirmation"
+    );
     assert_eq!(
         server.request_count(&RequestMatcher::operation(Operation::Delete)),
         0
@@ -169,8 +172,8 @@ fn clean_removes_abandoned_runs_and_keeps_newest_complete_runs() {
         (&json!(true), &json!(remove))
     );
     assert_eq!(
-        non_empty_entries(&star),
-        string_set(&[&recent, &one, &named, "latest.json"])
+        non_empty_entries(&out_dir),
+        string_set(&[&recent, &one, &published, "latest.json"])
     );
     let text = run_sparkify(&server, &concat_args(&clean, &["--yes"]))
         .assert_success()
@@ -180,68 +183,68 @@ fn clean_removes_abandoned_runs_and_keeps_newest_complete_runs() {
 
 #[test]
 fn unfinished_after_sets_age_of_abandoned_runs() {
-    let (server, star) = server_with_out_dir(FaultPlan::new());
+    let (server, out_dir) = server_with_out_dir(FaultPlan::new());
     let [younger, older] = [1, 3].map(run_id);
-    write_unfinished_run(&star, &younger);
-    write_unfinished_run(&star, &older);
+    write_unfinished_run(&out_dir, &younger);
+    write_unfinished_run(&out_dir, &older);
     run_sparkify(
         &server,
         &["clean", OUT_URL, "--yes", "--unfinished-after", "4"],
     )
     .assert_success();
-    assert_eq!(non_empty_entries(&star), string_set(&[&younger, &older]));
+    assert_eq!(non_empty_entries(&out_dir), string_set(&[&younger, &older]));
     run_sparkify(
         &server,
         &["clean", OUT_URL, "--yes", "--unfinished-after", "2"],
     )
     .assert_success();
-    assert_eq!(non_empty_entries(&star), string_set(&[&younger]));
+    assert_eq!(non_empty_entries(&out_dir), string_set(&[&younger]));
     let most = u32::MAX.to_string();
     run_sparkify(
         &server,
         &["clean", OUT_URL, "--yes", "--unfinished-after", &most],
     )
     .assert_success();
-    assert_eq!(non_empty_entries(&star), string_set(&[&younger]));
+    assert_eq!(non_empty_entries(&out_dir), string_set(&[&younger]));
     run_sparkify(
         &server,
         &["clean", OUT_URL, "--yes", "--unfinished-after", "0"],
     )
     .assert_success();
-    assert_eq!(non_empty_entries(&star), string_set(&[]));
+    assert_eq!(non_empty_entries(&out_dir), string_set(&[]));
 }
 
 #[test]
 fn abandoned_multipart_uploads_are_aborted() {
-    let (server, star) = server_with_out_dir(FaultPlan::new());
+    let (server, out_dir) = server_with_out_dir(FaultPlan::new());
     let client = SdkClient::new(&server);
-    let [dead, recent, seen] = [30, 5, 40].map(run_id);
-    write_unfinished_run(&star, &seen);
+    let [abandoned, recent, inspected] = [30, 5, 40].map(run_id);
+    write_unfinished_run(&out_dir, &inspected);
     let upload = |key: &str| drop(client.create_upload("music", key));
     let songs = |id: &str| format!("star/{id}/songs/part-00000.parquet");
     for key in [
-        &songs(&dead),
+        &songs(&abandoned),
         &songs(&recent),
-        &songs(&seen),
-        // Others' work.
+        &songs(&inspected),
+        // Uploads that sparkify did not start.
         "star/mine.bin",
-        &format!("star/{dead}"),
-        &format!("other/{dead}/songs/part-00000.parquet"),
-        &format!("starred/{dead}/songs/part-00000.parquet"),
+        &format!("star/{abandoned}"),
+        &format!("other/{abandoned}/songs/part-00000.parquet"),
+        &format!("starred/{abandoned}/songs/part-00000.parquet"),
     ] {
         upload(key);
     }
-    for id in [&dead, &seen] {
-        server.backdate(&star.join(id), Duration::from_secs(30 * 3600));
+    for id in [&abandoned, &inspected] {
+        server.backdate(&out_dir.join(id), Duration::from_secs(30 * 3600));
     }
-    let shown = clean_json(&server, &["clean", OUT_URL]);
+    let result = clean_json(&server, &["clean", OUT_URL]);
     let remove = [
-        run_entry_json(OUT_URL, &dead, "unfinished", 0, 0, 1),
-        run_entry_json(OUT_URL, &seen, "unfinished", 2, 8, 1),
+        run_entry_json(OUT_URL, &abandoned, "unfinished", 0, 0, 1),
+        run_entry_json(OUT_URL, &inspected, "unfinished", 2, 8, 1),
     ];
-    assert_eq!(shown["remove"], json!(remove));
+    assert_eq!(result["remove"], json!(remove));
     assert_eq!(
-        shown["keep"],
+        result["keep"],
         json!([run_entry_json(OUT_URL, &recent, "recent", 0, 0, 1)])
     );
     assert_eq!(server.unfinished_uploads("music").len(), 7);
@@ -250,28 +253,28 @@ fn abandoned_multipart_uploads_are_aborted() {
     let mut left = server.unfinished_uploads("music");
     left.sort();
     let mut expected = [
-        format!("other/{dead}/songs/part-00000.parquet"),
-        format!("star/{dead}"),
+        format!("other/{abandoned}/songs/part-00000.parquet"),
+        format!("star/{abandoned}"),
         songs(&recent),
         "star/mine.bin".to_owned(),
-        format!("starred/{dead}/songs/part-00000.parquet"),
+        format!("starred/{abandoned}/songs/part-00000.parquet"),
     ];
     expected.sort();
     assert_eq!(left, expected);
     assert_eq!(server.objects("music").len(), 0);
 }
 
-/// Names that are no run's, of which one of 30 hours ago would go.
+/// Returns names that are not run ids; a run of 30 hours ago with a valid id would be removed.
 fn invalid_run_ids() -> Vec<String> {
-    let dead = run_id(30);
-    let (time, number) = dead.split_once('-').unwrap();
+    let abandoned = run_id(30);
+    let (time, number) = abandoned.split_once('-').unwrap();
     let mut names = vec![
-        format!("{dead}0"),
-        format!("{dead}-copy"),
-        format!("copy-of-{dead}"),
-        format!(" {dead}"),
-        format!("{dead} "),
-        format!("+{dead}"),
+        format!("{abandoned}0"),
+        format!("{abandoned}-copy"),
+        format!("copy-of-{abandoned}"),
+        format!(" {abandoned}"),
+        format!("{abandoned} "),
+        format!("+{abandoned}"),
         time.to_owned(),
         format!("{time}-"),
         format!("{time}-{}", &number[1..]),
@@ -291,35 +294,35 @@ fn invalid_run_ids() -> Vec<String> {
 
 #[test]
 fn foreign_objects_are_never_removed() {
-    let (server, star) = server_with_out_dir(FaultPlan::new());
+    let (server, out_dir) = server_with_out_dir(FaultPlan::new());
     let folder = TempDir::new().unwrap();
-    let (dead, object) = (run_id(30), run_id(50));
+    let (abandoned, object) = (run_id(30), run_id(50));
     let names = invalid_run_ids();
-    for star in [&star, folder.path()] {
-        write_unfinished_run(star, &dead);
+    for out_dir in [&out_dir, folder.path()] {
+        write_unfinished_run(out_dir, &abandoned);
         for name in &names {
-            write_unfinished_run(star, name);
+            write_unfinished_run(out_dir, name);
         }
-        write_file(star, "mine.parquet", "mine");
-        // An object that is named as a run is, but holds nothing.
-        write_file(star, &object, "mine");
-        write_latest_json(star, "none");
+        write_file(out_dir, "mine.parquet", "mine");
+        // An object whose name is a run id, with nothing below it.
+        write_file(out_dir, &object, "mine");
+        write_latest_json(out_dir, "none");
     }
-    let before = non_empty_entries(&star);
-    for place in [OUT_URL, folder.path().to_str().unwrap()] {
-        run_sparkify(&server, &["clean", place, "--yes", "--keep", "1"]).assert_success();
+    let before = non_empty_entries(&out_dir);
+    for location in [OUT_URL, folder.path().to_str().unwrap()] {
+        run_sparkify(&server, &["clean", location, "--yes", "--keep", "1"]).assert_success();
     }
     let mut expected = before;
-    assert!(expected.remove(&dead));
-    assert_eq!(non_empty_entries(&star), expected);
+    assert!(expected.remove(&abandoned));
+    assert_eq!(non_empty_entries(&out_dir), expected);
     assert_eq!(non_empty_entries(folder.path()), expected);
     assert_eq!(server.objects("music").len(), 2 * names.len() + 3);
 }
 
 #[test]
 fn location_without_runs_has_nothing_to_clean() {
-    let (server, star) = server_with_out_dir(FaultPlan::new());
-    write_file(&star, "mine.parquet", "mine");
+    let (server, out_dir) = server_with_out_dir(FaultPlan::new());
+    write_file(&out_dir, "mine.parquet", "mine");
     let text = run_sparkify(&server, &["clean", OUT_URL, "--yes"])
         .assert_success()
         .stdout;
@@ -332,71 +335,81 @@ fn location_without_runs_has_nothing_to_clean() {
 fn bucket_root_can_be_cleaned() {
     let (server, _) = server_with_out_dir(FaultPlan::new());
     let bucket = server.bucket("music");
-    let dead = run_id(30);
-    write_unfinished_run(&bucket, &dead);
-    write_unfinished_run(&bucket.join("star"), &dead);
+    let abandoned = run_id(30);
+    write_unfinished_run(&bucket, &abandoned);
+    write_unfinished_run(&bucket.join("star"), &abandoned);
     run_sparkify(&server, &["clean", "s3://music", "--yes"]).assert_success();
     assert_eq!(non_empty_entries(&bucket), string_set(&["star"]));
 }
 
 #[test]
 fn paginated_listing_is_cleaned_completely() {
-    let (server, star) = server_with_out_dir(FaultPlan::new().with_page_size(7));
-    let dead = run_id(30);
+    let (server, out_dir) = server_with_out_dir(FaultPlan::new().with_page_size(7));
+    let abandoned = run_id(30);
     for number in 0..20 {
-        write_run_file(&star, &dead, &format!("songs/part-{number:05}.parquet"), "");
-        write_complete_run(&star, &run_id(50 + number));
+        write_run_file(
+            &out_dir,
+            &abandoned,
+            &format!("songs/part-{number:05}.parquet"),
+            "",
+        );
+        write_complete_run(&out_dir, &run_id(50 + number));
     }
-    let shown = clean_json(&server, &["clean", OUT_URL, "--yes"]);
-    assert_eq!(shown["remove"].as_array().unwrap().len(), 18);
-    assert_eq!(shown["keep"].as_array().unwrap().len(), 3);
+    let result = clean_json(&server, &["clean", OUT_URL, "--yes"]);
+    assert_eq!(result["remove"].as_array().unwrap().len(), 18);
+    assert_eq!(result["keep"].as_array().unwrap().len(), 3);
     assert_eq!(server.objects("music").len(), 9);
 }
 
 #[test]
 fn more_objects_than_one_batch_delete_are_removed() {
-    let (server, star) = server_with_out_dir(FaultPlan::new());
-    let dead = run_id(30);
+    let (server, out_dir) = server_with_out_dir(FaultPlan::new());
+    let abandoned = run_id(30);
     for number in 0..2100 {
-        write_run_file(&star, &dead, &format!("songs/part-{number:05}.parquet"), "");
+        write_run_file(
+            &out_dir,
+            &abandoned,
+            &format!("songs/part-{number:05}.parquet"),
+            "",
+        );
     }
-    let shown = clean_json(&server, &["clean", OUT_URL, "--yes"]);
-    assert_eq!(shown["remove"][0]["objects"], 2100);
+    let result = clean_json(&server, &["clean", OUT_URL, "--yes"]);
+    assert_eq!(result["remove"][0]["objects"], 2100);
     assert_eq!(server.objects("music").len(), 0);
 }
 
 #[test]
 fn failed_removal_is_reported_and_leaves_no_complete_run() {
-    let (server, star) = server_with_out_dir(FaultPlan::new().deny_delete("logs-00000.jsonl"));
+    let (server, out_dir) = server_with_out_dir(FaultPlan::new().deny_delete("logs-00000.jsonl"));
     let [newest, old] = [30, 40].map(run_id);
-    write_complete_run(&star, &newest);
-    write_complete_run(&star, &old);
+    write_complete_run(&out_dir, &newest);
+    write_complete_run(&out_dir, &old);
     let clean = ["clean", OUT_URL, "--keep", "1", "--yes", "--json"];
     let what = format!("cannot remove {OUT_URL}/{old}/_rejects/logs-00000.jsonl");
     let words = [what.as_str(), "AccessDenied", "s3:DeleteObject"];
-    let ended = run_sparkify(&server, &clean).assert_failure(&words);
-    assert_eq!(ended.json()["status"], "failed");
-    assert!(!star.join(&old).join("_report.json").exists());
-    assert!(star.join(&newest).join("_report.json").exists());
-    let shown = clean_json(&server, &["clean", OUT_URL, "--keep", "1"]);
-    assert_eq!(shown["remove"][0]["state"], "unfinished");
+    let output = run_sparkify(&server, &clean).assert_failure(&words);
+    assert_eq!(output.json()["status"], "failed");
+    assert!(!out_dir.join(&old).join("_report.json").exists());
+    assert!(out_dir.join(&newest).join("_report.json").exists());
+    let result = clean_json(&server, &["clean", OUT_URL, "--keep", "1"]);
+    assert_eq!(result["remove"][0]["state"], "unfinished");
 }
 
 #[test]
 fn report_is_removed_first() {
-    let kept = FaultPlan::new().deny_delete("_report.json");
-    let (server, star) = server_with_out_dir(kept);
+    let faults = FaultPlan::new().deny_delete("_report.json");
+    let (server, out_dir) = server_with_out_dir(faults);
     let [newest, old] = [30, 40].map(run_id);
-    write_complete_run(&star, &newest);
-    write_complete_run(&star, &old);
+    write_complete_run(&out_dir, &newest);
+    write_complete_run(&out_dir, &old);
     let words = [&*format!("{OUT_URL}/{old}/_report.json"), "s3:DeleteObject"];
     run_sparkify(&server, &["clean", OUT_URL, "--keep", "1", "--yes"]).assert_failure(&words);
-    assert_eq!(server.objects("music").len(), 6, "all of it is there");
+    assert_eq!(server.objects("music").len(), 6, "objects were removed");
 }
 
 #[test]
 fn missing_permission_is_named() {
-    let dead = run_id(30);
+    let abandoned = run_id(30);
     for (kind, words) in [
         (
             Operation::List,
@@ -430,12 +443,12 @@ fn missing_permission_is_named() {
         ),
     ] {
         let denied = Fault::Error(crate::s3_server::error_response::ErrorResponse::access_denied());
-        let (server, star) =
+        let (server, out_dir) =
             server_with_out_dir(FaultPlan::new().always(RequestMatcher::operation(kind), denied));
-        write_unfinished_run(&star, &dead);
-        let key = format!("star/{dead}/songs/part-00001.parquet");
+        write_unfinished_run(&out_dir, &abandoned);
+        let key = format!("star/{abandoned}/songs/part-00001.parquet");
         SdkClient::new(&server).create_upload("music", &key);
-        server.backdate(&star.join(&dead), Duration::from_secs(30 * 3600));
+        server.backdate(&out_dir.join(&abandoned), Duration::from_secs(30 * 3600));
         run_sparkify(&server, &["clean", OUT_URL, "--yes"]).assert_failure(&words);
         assert_eq!(
             server.request_count(&RequestMatcher::operation(kind)),
@@ -455,44 +468,45 @@ fn killed_run_is_removed_once_abandoned() {
         std::thread::yield_now();
     }
     let clean = ["clean", OUT_URL, "--yes"];
-    let shown = clean_json(&server, &clean);
-    assert_eq!(shown["keep"][0]["state"], "recent", "it works on");
+    let result = clean_json(&server, &clean);
+    assert_eq!(result["keep"][0]["state"], "recent", "run in progress");
     child.kill().unwrap();
     child.wait().unwrap();
 
     let before = server.objects("music").len();
-    assert!(
-        before > 2 + 5,
-        "its parts and manifests are there: {before}"
-    );
+    assert!(before > 2 + 5, "parts and manifests are missing: {before}");
     clean_json(&server, &clean);
     assert_eq!(server.objects("music").len(), before);
-    // A quarter of an hour is the least that a run is given.
+    // A run younger than 15 minutes is always kept.
     let at_once = concat_args(&clean, &["--unfinished-after", "0"]);
-    let star = server.bucket("music").join("star");
-    server.backdate(&star, Duration::from_secs(14 * 60));
-    let shown = clean_json(&server, &at_once);
-    assert_eq!(shown["keep"][0]["state"], "recent");
+    let out_dir = server.bucket("music").join("star");
+    server.backdate(&out_dir, Duration::from_secs(14 * 60));
+    let result = clean_json(&server, &at_once);
+    assert_eq!(result["keep"][0]["state"], "recent");
     assert_eq!(server.objects("music").len(), before);
-    server.backdate(&star, Duration::from_secs(60));
+    server.backdate(&out_dir, Duration::from_secs(60));
     clean_json(&server, &at_once);
-    assert_eq!(server.objects("music").len(), 2, "the input");
+    assert_eq!(
+        server.objects("music").len(),
+        2,
+        "objects other than the input"
+    );
 }
 
 #[test]
 fn keep_follows_publish_order_not_run_id() {
-    let (server, star) = server_with_out_dir(FaultPlan::new());
+    let (server, out_dir) = server_with_out_dir(FaultPlan::new());
     let [one, two, unlisted] = [50, 60, 40].map(run_id);
     let ahead = "22000101T000000000Z-00000000".to_owned();
     for id in [&ahead, &one, &two, &unlisted] {
-        write_complete_run(&star, id);
+        write_complete_run(&out_dir, id);
     }
     let centuries = Duration::from_secs(200 * 365 * 24 * 3600);
-    server.backdate(&star.join(&ahead), centuries);
-    write_published_runs(&star, &[&ahead, &two, &one]);
+    server.backdate(&out_dir.join(&ahead), centuries);
+    write_published_runs(&out_dir, &[&ahead, &two, &one]);
     for (keep, expected) in [
         ("4", vec![&unlisted, &ahead, &two, &one]),
-        // What was never named is older than all that were.
+        // A run that was never published is older than all that were.
         ("3", vec![&ahead, &two, &one]),
         ("2", vec![&two, &one]),
         ("1", vec![&one]),
@@ -501,7 +515,7 @@ fn keep_follows_publish_order_not_run_id() {
         let mut names = vec!["latest.json"];
         names.extend(expected.into_iter().map(String::as_str));
         assert_eq!(
-            non_empty_entries(&star),
+            non_empty_entries(&out_dir),
             string_set(&names),
             "--keep {keep}"
         );
@@ -510,22 +524,22 @@ fn keep_follows_publish_order_not_run_id() {
 
 #[test]
 fn recent_unpublished_run_is_kept() {
-    let (server, star) = server_with_out_dir(FaultPlan::new());
-    let [fresh, named] = [0, 50].map(run_id);
-    write_complete_run(&star, &fresh);
-    write_complete_run(&star, &named);
-    write_published_runs(&star, &[&named]);
+    let (server, out_dir) = server_with_out_dir(FaultPlan::new());
+    let [fresh, published] = [0, 50].map(run_id);
+    write_complete_run(&out_dir, &fresh);
+    write_complete_run(&out_dir, &published);
+    write_published_runs(&out_dir, &[&published]);
     let clean = ["clean", OUT_URL, "--yes", "--keep", "1"];
     clean_json(&server, &clean);
     assert_eq!(
-        non_empty_entries(&star),
-        string_set(&[&fresh, &named, "latest.json"])
+        non_empty_entries(&out_dir),
+        string_set(&[&fresh, &published, "latest.json"])
     );
-    server.backdate(&star.join(&fresh), Duration::from_secs(15 * 60));
+    server.backdate(&out_dir.join(&fresh), Duration::from_secs(15 * 60));
     clean_json(&server, &clean);
     assert_eq!(
-        non_empty_entries(&star),
-        string_set(&[&named, "latest.json"])
+        non_empty_entries(&out_dir),
+        string_set(&[&published, "latest.json"])
     );
 }
 
@@ -534,15 +548,16 @@ fn run_that_becomes_latest_during_clean_is_kept() {
     let [one, two] = [50, 60].map(run_id);
     let rolled_back = two.clone();
     let latest = RequestMatcher::operation(Operation::Get).with_key_suffix("latest.json");
-    let (server, star) = server_with_out_dir(FaultPlan::new().on_nth(2, latest, move |buckets| {
-        write_published_runs(&buckets.join("music/star"), &[&rolled_back]);
-    }));
-    write_complete_run(&star, &one);
-    write_complete_run(&star, &two);
-    write_published_runs(&star, &[&two, &one]);
+    let (server, out_dir) =
+        server_with_out_dir(FaultPlan::new().on_nth(2, latest, move |buckets| {
+            write_published_runs(&buckets.join("music/star"), &[&rolled_back]);
+        }));
+    write_complete_run(&out_dir, &one);
+    write_complete_run(&out_dir, &two);
+    write_published_runs(&out_dir, &[&two, &one]);
     clean_json(&server, &["clean", OUT_URL, "--yes", "--keep", "1"]);
     assert_eq!(
-        non_empty_entries(&star),
+        non_empty_entries(&out_dir),
         string_set(&[&one, &two, "latest.json"])
     );
 }
@@ -550,17 +565,17 @@ fn run_that_becomes_latest_during_clean_is_kept() {
 #[test]
 fn run_finished_during_clean_is_kept() {
     for name in ["_report.json", "users/part-00000.parquet"] {
-        let dead = run_id(30);
-        let (own, id) = (dead.clone(), dead.clone());
+        let abandoned = run_id(30);
+        let (own, id) = (abandoned.clone(), abandoned.clone());
         let marker = RequestMatcher::operation(Operation::Put).with_key_suffix("_removing");
-        let (server, star) =
+        let (server, out_dir) =
             server_with_out_dir(FaultPlan::new().on_nth(1, marker.clone(), move |buckets| {
                 write_run_file(&buckets.join("music/star"), &id, name, "12");
             }));
-        write_unfinished_run(&star, &dead);
+        write_unfinished_run(&out_dir, &abandoned);
         clean_json(&server, &["clean", OUT_URL, "--yes"]);
         assert_eq!(server.request_count(&marker), 1);
-        let left = crate::s3_server::bucket_dir::list_keys(&star.join(own));
+        let left = crate::s3_server::bucket_dir::list_keys(&out_dir.join(own));
         let names = [
             "_rejects/logs-00000.jsonl",
             name,
@@ -572,16 +587,21 @@ fn run_finished_during_clean_is_kept() {
 
 #[test]
 fn next_clean_finishes_interrupted_clean() {
-    let (server, star) = server_with_out_dir(FaultPlan::new());
-    let dead = run_id(30);
-    write_unfinished_run(&star, &dead);
-    write_run_file(&star, &dead, "_removing", "sparkify clean removes this run");
-    let shown = clean_json(&server, &["clean", OUT_URL, "--yes"]);
-    assert_eq!(shown["remove"][0]["objects"], 3);
+    let (server, out_dir) = server_with_out_dir(FaultPlan::new());
+    let abandoned = run_id(30);
+    write_unfinished_run(&out_dir, &abandoned);
+    write_run_file(
+        &out_dir,
+        &abandoned,
+        "_removing",
+        "sparkify clean removes this run",
+    );
+    let result = clean_json(&server, &["clean", OUT_URL, "--yes"]);
+    assert_eq!(result["remove"][0]["objects"], 3);
     assert_eq!(server.objects("music").len(), 0);
 }
 
-/// A folder that a prefix of a bucket was copied to.
+/// Returns a directory into which a prefix of a bucket was copied.
 fn local_out_parent() -> TempDir {
     let folder = TempDir::new().unwrap();
     fs::create_dir(folder.path().join("star")).unwrap();
@@ -592,35 +612,35 @@ fn local_out_parent() -> TempDir {
 fn local_copy_of_runs_is_cleaned() {
     let server = S3Server::start();
     let folder = local_out_parent();
-    let star = folder.path().join("star");
-    let [dead, recent, one, two, named] = [30, 5, 1, 60, 90].map(run_id);
-    write_unfinished_run(&star, &dead);
-    write_unfinished_run(&star, &recent);
-    for id in [&one, &two, &named] {
-        write_complete_run(&star, id);
+    let out_dir = folder.path().join("star");
+    let [abandoned, recent, one, two, published] = [30, 5, 1, 60, 90].map(run_id);
+    write_unfinished_run(&out_dir, &abandoned);
+    write_unfinished_run(&out_dir, &recent);
+    for id in [&one, &two, &published] {
+        write_complete_run(&out_dir, id);
     }
     let empty = run_id(31);
-    fs::create_dir_all(star.join(&empty).join("songs")).unwrap();
-    write_latest_json(&star, &named);
-    let out = star.to_str().unwrap();
-    let shown = clean_json(&server, &["clean", out, "--keep=1"]);
+    fs::create_dir_all(out_dir.join(&empty).join("songs")).unwrap();
+    write_latest_json(&out_dir, &published);
+    let out = out_dir.to_str().unwrap();
+    let result = clean_json(&server, &["clean", out, "--keep=1"]);
     let remove = [
         run_entry_json(out, &one, "complete", 3, 10, 0),
-        run_entry_json(out, &dead, "unfinished", 2, 8, 0),
+        run_entry_json(out, &abandoned, "unfinished", 2, 8, 0),
         run_entry_json(out, &empty, "unfinished", 0, 0, 0),
         run_entry_json(out, &two, "complete", 3, 10, 0),
     ];
-    assert_eq!(shown["remove"], json!(remove));
-    assert_eq!(entry_names(&star).len(), 7);
+    assert_eq!(result["remove"], json!(remove));
+    assert_eq!(entry_names(&out_dir).len(), 7);
     clean_json(&server, &["clean", out, "--keep=1", "--yes"]);
     assert_eq!(
-        entry_names(&star),
-        string_set(&[&recent, &named, "latest.json"])
+        entry_names(&out_dir),
+        string_set(&[&recent, &published, "latest.json"])
     );
     assert_eq!(server.request_count(&RequestMatcher::any()), 0);
 }
 
-/// All names in a folder.
+/// Returns the names of all entries of a directory.
 fn entry_names(folder: &Path) -> BTreeSet<String> {
     let entries = fs::read_dir(folder).unwrap();
     entries
@@ -632,26 +652,26 @@ fn entry_names(folder: &Path) -> BTreeSet<String> {
 fn current_directory_can_be_cleaned() {
     let server = S3Server::start();
     let folder = local_out_parent();
-    let star = folder.path().join("star");
-    write_unfinished_run(&star, &run_id(30));
+    let out_dir = folder.path().join("star");
+    write_unfinished_run(&out_dir, &run_id(30));
     let mut command = sparkify(&server, &["clean", ".", "--yes"]);
-    CommandOutput::run(command.current_dir(&star)).assert_success();
-    assert_eq!(entry_names(&star), string_set(&[]));
+    CommandOutput::run(command.current_dir(&out_dir)).assert_success();
+    assert_eq!(entry_names(&out_dir), string_set(&[]));
 }
 
 #[test]
 fn symlink_targets_are_not_removed() {
     let server = S3Server::start();
     let folder = local_out_parent();
-    let star = folder.path().join("star");
+    let out_dir = folder.path().join("star");
     let precious = folder.path().join("precious");
     write_file(&precious, "songs/part-00000.parquet", "mine");
-    symlink(&precious, star.join(run_id(30))).unwrap();
-    let [dead, out] = [run_id(40), star.to_str().unwrap().to_owned()];
-    write_unfinished_run(&star, &dead);
-    let linked = star.join(&dead).join("linked");
+    symlink(&precious, out_dir.join(run_id(30))).unwrap();
+    let [abandoned, out] = [run_id(40), out_dir.to_str().unwrap().to_owned()];
+    write_unfinished_run(&out_dir, &abandoned);
+    let linked = out_dir.join(&abandoned).join("linked");
     symlink(&precious, &linked).unwrap();
-    // A link that was made just now would be a sign of life.
+    // A link with a recent modification time would count as activity.
     let long_ago = Timespec {
         tv_sec: 1_000_000_000,
         tv_nsec: 0,
@@ -663,10 +683,10 @@ fn symlink_targets_are_not_removed() {
     utimensat(CWD, &linked, &times, AtFlags::SYMLINK_NOFOLLOW).unwrap();
     run_sparkify(&server, &["clean", &out, "--yes"]).assert_success();
     assert!(precious.join("songs/part-00000.parquet").exists());
-    assert!(!star.join(&dead).join("songs").exists());
+    assert!(!out_dir.join(&abandoned).join("songs").exists());
 }
 
-/// The staging folder of a run that was killed.
+/// The staging directory of a run that was killed.
 const STAGING_DIR: &str = ".star.sparkify-staging";
 
 #[test]
@@ -683,7 +703,7 @@ fn abandoned_staging_dir_is_removed() {
         "--out=star",
     ];
     CommandOutput::run(sparkify(&server, &run).current_dir(folder.path())).assert_success();
-    let star = crate::s3_server::bucket_dir::list_keys(&out);
+    let files_before = crate::s3_server::bucket_dir::list_keys(&out);
     write_file(
         folder.path(),
         &format!("{STAGING_DIR}/songs/part-00000.parquet"),
@@ -694,9 +714,9 @@ fn abandoned_staging_dir_is_removed() {
     let expected =
         json!({ "name": left, "state": "unfinished", "objects": 1, "bytes": 5, "uploads": 0 });
 
-    let shown = clean_json(&server, &["clean", out]);
+    let result = clean_json(&server, &["clean", out]);
     assert_eq!(
-        (&shown["remove"], &shown["keep"]),
+        (&result["remove"], &result["keep"]),
         (&json!([expected]), &json!([]))
     );
     assert!(left.exists());
@@ -707,14 +727,14 @@ fn abandoned_staging_dir_is_removed() {
     );
     assert_eq!(
         crate::s3_server::bucket_dir::list_keys(Path::new(out)),
-        star
+        files_before
     );
     let text = run_sparkify(&server, &["clean", out, "--yes"])
         .assert_success()
         .stdout;
     assert_eq!(text, format!("nothing to clean in {out}\n"));
 
-    // Also where the first run of all was killed.
+    // The same where the killed run was the first one.
     fs::remove_dir_all(out).unwrap();
     write_file(
         folder.path(),
@@ -737,7 +757,7 @@ fn staging_dir_of_running_run_is_kept() {
         "12345",
     );
     let staging = folder.path().join(STAGING_DIR);
-    // As a run holds it.
+    // A running process holds this lock.
     let lock = fs::File::open(&staging).unwrap();
     lock.lock().unwrap();
     let out = folder.path().join("star");
@@ -756,26 +776,26 @@ fn staging_dir_of_running_run_is_kept() {
 
 #[test]
 fn foreign_files_inside_runs_are_kept() {
-    let (server, star) = server_with_out_dir(FaultPlan::new());
-    let (dead, newer, older) = (run_id(30), run_id(1), run_id(60));
-    write_unfinished_run(&star, &dead);
-    write_complete_run(&star, &newer);
-    write_complete_run(&star, &older);
+    let (server, out_dir) = server_with_out_dir(FaultPlan::new());
+    let (abandoned, newer, older) = (run_id(30), run_id(1), run_id(60));
+    write_unfinished_run(&out_dir, &abandoned);
+    write_complete_run(&out_dir, &newer);
+    write_complete_run(&out_dir, &older);
     let theirs = [
-        format!("star/{dead}/mine/precious.csv"),
+        format!("star/{abandoned}/mine/precious.csv"),
         format!("star/{older}/notes.txt"),
         format!("star/{older}/songs/part-00000.csv"),
     ];
     for key in &theirs {
         write_file(&server.bucket("music"), key, "theirs");
     }
-    for id in [&dead, &older] {
-        server.backdate(&star.join(id), Duration::from_secs(30 * 3600));
+    for id in [&abandoned, &older] {
+        server.backdate(&out_dir.join(id), Duration::from_secs(30 * 3600));
     }
     clean_json(&server, &["clean", OUT_URL, "--keep", "1", "--yes"]);
     let left = server.objects("music");
-    let of_gone = |key: &&String| key.contains(&dead) || key.contains(&older);
-    let mut left: Vec<&String> = left.keys().filter(of_gone).collect();
+    let is_removed = |key: &&String| key.contains(&abandoned) || key.contains(&older);
+    let mut left: Vec<&String> = left.keys().filter(is_removed).collect();
     left.sort();
     let mut theirs: Vec<&String> = theirs.iter().collect();
     theirs.sort();
@@ -784,10 +804,10 @@ fn foreign_files_inside_runs_are_kept() {
 
 #[test]
 fn latest_run_is_kept_even_if_incomplete() {
-    let (server, star) = server_with_out_dir(FaultPlan::new());
-    let named = run_id(100);
-    write_unfinished_run(&star, &named);
-    write_latest_json(&star, &named);
+    let (server, out_dir) = server_with_out_dir(FaultPlan::new());
+    let published = run_id(100);
+    write_unfinished_run(&out_dir, &published);
+    write_latest_json(&out_dir, &published);
     clean_json(&server, &["clean", OUT_URL, "--keep", "1", "--yes"]);
-    assert!(non_empty_entries(&star).contains(&named));
+    assert!(non_empty_entries(&out_dir).contains(&published));
 }

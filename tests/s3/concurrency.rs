@@ -1,4 +1,4 @@
-//! Runs to one prefix, beside each other and after one that was killed.
+//! Concurrent runs to one prefix, and runs after one that was killed.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,15 +12,15 @@ use crate::s3_server::request::{Operation, RequestMatcher};
 use crate::support::cli::{self, CommandOutput};
 use crate::support::dataset::{PublishedRun, run_ids};
 
-/// Publishes a run that began at another time, as another process would.
-fn publish_foreign_run(buckets: &Path, began: &str) -> String {
-    let id = format!("{began}T000000000Z-00000000");
+/// Publishes a run with another start time, as another process would.
+fn publish_foreign_run(buckets: &Path, start: &str) -> String {
+    let id = format!("{start}T000000000Z-00000000");
     let report = format!("s3://music/star/{id}/_report.json");
     let json = format!(r#"{{"run": "{id}", "report": "{report}"}}"#);
-    let star = buckets.join("music/star");
-    std::fs::create_dir_all(star.join(&id)).unwrap();
-    std::fs::write(star.join(&id).join("_report.json"), "{}").unwrap();
-    std::fs::write(star.join("latest.json"), json).unwrap();
+    let out_dir = buckets.join("music/star");
+    std::fs::create_dir_all(out_dir.join(&id)).unwrap();
+    std::fs::write(out_dir.join(&id).join("_report.json"), "{}").unwrap();
+    std::fs::write(out_dir.join("latest.json"), json).unwrap();
     id
 }
 
@@ -30,7 +30,7 @@ fn latest_run_id(buckets: &Path) -> String {
     latest["run"].as_str().unwrap().to_owned()
 }
 
-/// The runs that `latest.json` lists.
+/// Returns the ids of the runs that `latest.json` lists.
 fn published_run_ids(bucket: &Path) -> Vec<String> {
     let json = std::fs::read(bucket.join("star/latest.json")).unwrap();
     let latest: serde_json::Value = serde_json::from_slice(&json).unwrap();
@@ -38,13 +38,13 @@ fn published_run_ids(bucket: &Path) -> Vec<String> {
     ids.map(|id| id.as_str().unwrap().to_owned()).collect()
 }
 
-/// Whether a run that succeeded said that another remains the latest. It must have nothing else to say.
+/// Returns whether a successful run warned that another run remains the latest. No other output is allowed.
 #[track_caller]
-fn is_superseded(ended: &CommandOutput) -> bool {
-    assert_eq!(ended.code, Some(0), "{ended:?}");
+fn is_superseded(output: &CommandOutput) -> bool {
+    assert_eq!(output.code, Some(0), "{output:?}");
     let warning = "sparkify: warning: s3://music/star/latest.json names run ";
-    let says_so = ended.stderr.starts_with(warning) && ended.stderr.lines().count() == 1;
-    assert!(says_so || ended.stderr.is_empty(), "{ended:?}");
+    let says_so = output.stderr.starts_with(warning) && output.stderr.lines().count() == 1;
+    assert!(says_so || output.stderr.is_empty(), "{output:?}");
     says_so
 }
 
@@ -61,15 +61,17 @@ fn concurrent_runs_are_complete_and_newest_is_latest() {
         let threads: Vec<_> = (0..4)
             .map(|_| scope.spawn(|| CommandOutput::run(&mut run_command(&server))))
             .collect();
-        let ended = threads.into_iter().map(|one| one.join().unwrap());
-        ended.map(|ended| usize::from(is_superseded(&ended))).sum()
+        let outputs = threads.into_iter().map(|one| one.join().unwrap());
+        outputs
+            .map(|output| usize::from(is_superseded(&output)))
+            .sum()
     });
     let all = run_ids(&server, BUCKET, "star");
     assert_eq!(all.len(), 4);
     let newest = latest_run(&server).unwrap();
     assert_eq!(Some(&newest.id), all.last());
     assert!(yielded < 4);
-    // However they were published, no later one is before an earlier one that worked at the same time.
+    // Whatever the order of publication, an older run is never listed after a newer concurrent one.
     assert_eq!(
         published_run_ids(&server.bucket(BUCKET)),
         Vec::from_iter(all.clone())
@@ -87,7 +89,7 @@ fn each_run_becomes_latest() {
     for _ in 0..3 {
         CommandOutput::run(&mut run_command(&server)).assert_success();
         let id = latest_run(&server).map(|run| run.id);
-        assert!(id > before, "{id:?} behind {before:?}");
+        assert!(id > before, "{id:?} is not newer than {before:?}");
         before = id;
     }
     assert_eq!(run_ids(&server, BUCKET, "star").len(), 3);
@@ -95,8 +97,9 @@ fn each_run_becomes_latest() {
 
 #[test]
 fn newer_run_published_meanwhile_stays_latest() {
-    // After this run has looked, and before it writes: with and without one that was named before.
-    for earlier in [false, true] {
+    // The other run publishes after this run has read `latest.json` and before it writes it: with and without
+    // an earlier published run.
+    for has_published_run in [false, true] {
         let server = server_with_input(FaultPlan::new().on_nth(
             1,
             latest_json_requests(Operation::Put),
@@ -105,16 +108,16 @@ fn newer_run_published_meanwhile_stays_latest() {
             },
         ));
         let bucket = server.bucket(BUCKET);
-        if earlier {
+        if has_published_run {
             std::fs::create_dir(bucket.join("star")).unwrap();
             publish_foreign_run(bucket.parent().unwrap(), "20000101");
         }
-        let ended = CommandOutput::run(&mut run_command(&server));
-        assert!(is_superseded(&ended));
+        let output = CommandOutput::run(&mut run_command(&server));
+        assert!(is_superseded(&output));
         let newer = "29990101T000000000Z-00000000";
         assert_eq!(latest_run_id(&bucket), newer);
         let [.., this, last] = &published_run_ids(&bucket)[..] else {
-            panic!("two runs are published");
+            panic!("expected two published runs");
         };
         assert_eq!(last, newer);
         let words = [
@@ -123,11 +126,11 @@ fn newer_run_published_meanwhile_stays_latest() {
             &format!("s3://music/star/{this}"),
         ];
         assert!(
-            words.iter().all(|words| ended.stderr.contains(words)),
-            "{ended:?}"
+            words.iter().all(|words| output.stderr.contains(words)),
+            "{output:?}"
         );
         PublishedRun::read_complete(&server, BUCKET, "star", this, &[BUCKET_URL]);
-        // The first attempt finds that another run was published; the second inserts this one before it.
+        // The first attempt finds that another run was published; the second inserts this run before it.
         assert_eq!(
             server.request_count(&latest_json_requests(Operation::Put)),
             2
@@ -137,7 +140,7 @@ fn newer_run_published_meanwhile_stays_latest() {
 
 #[test]
 fn later_run_becomes_latest_despite_clock_skew() {
-    // By this version, and by one that wrote no list.
+    // Written by this version, and by a version that wrote no list.
     for writes_list in [false, true] {
         let server = server_with_input(FaultPlan::new());
         let bucket = server.bucket(BUCKET);
@@ -166,7 +169,7 @@ fn manually_set_latest_run_counts_as_newest() {
         CommandOutput::run(&mut run_command(&server)).assert_success();
     }
     let [first, second] = &published_run_ids(&bucket)[..] else {
-        panic!("two runs are published");
+        panic!("expected two published runs");
     };
     let path = bucket.join("star/latest.json");
     let json = std::fs::read_to_string(&path).unwrap();
@@ -247,8 +250,12 @@ fn latest_json_update_recovers_from_faults() {
         let bucket = server.bucket(BUCKET);
         std::fs::create_dir(bucket.join("star")).unwrap();
         publish_foreign_run(bucket.parent().unwrap(), "20000101");
-        let ended = CommandOutput::run(&mut run_command(&server));
-        assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{case}");
+        let output = CommandOutput::run(&mut run_command(&server));
+        assert_eq!(
+            (output.code, output.stderr.as_str()),
+            (Some(0), ""),
+            "{case}"
+        );
         assert!(latest_run(&server).is_some(), "{case}");
         assert_eq!(server.fault_count(), 1, "{case}");
     }
@@ -259,18 +266,18 @@ fn denied_latest_json_update_leaves_complete_run() {
     let denied = Fault::Error(ErrorResponse::access_denied());
     let server =
         server_with_input(FaultPlan::new().always(latest_json_requests(Operation::Put), denied));
-    let ended = CommandOutput::run(&mut run_command(&server));
+    let output = CommandOutput::run(&mut run_command(&server));
     let all = run_ids(&server, BUCKET, "star");
     let id = all.first().unwrap();
     PublishedRun::read_complete(&server, BUCKET, "star", id, &[BUCKET_URL]);
-    let place = format!("the run itself is complete in s3://music/star/{id}");
-    ended.assert_failure(&["s3://music/star/latest.json", "AccessDenied", &place]);
+    let message = format!("the run itself is complete in s3://music/star/{id}");
+    output.assert_failure(&["s3://music/star/latest.json", "AccessDenied", &message]);
 }
 
 #[test]
 fn killed_run_leaves_previous_latest() {
-    // The first run comes to all these points, too, and every run reads latest.json twice.
-    for (nth, which) in [
+    // The first run passes all these points too, and every run reads `latest.json` twice.
+    for (nth, matcher) in [
         (
             2,
             RequestMatcher::operation(Operation::Get).with_key_suffix("log_data/2018/3.json"),
@@ -291,10 +298,10 @@ fn killed_run_leaves_previous_latest() {
         (3, latest_json_requests(Operation::Get)),
         (4, latest_json_requests(Operation::Get)),
     ] {
-        let case = format!("{which:?} {nth}");
+        let case = format!("{matcher:?} {nth}");
         let running = Arc::new(AtomicU32::new(0));
         let victim = running.clone();
-        let server = server_with_input(FaultPlan::new().on_nth(nth, which, move |_| {
+        let server = server_with_input(FaultPlan::new().on_nth(nth, matcher, move |_| {
             let pid = loop {
                 match victim.load(Ordering::Acquire) {
                     0 => thread::yield_now(),

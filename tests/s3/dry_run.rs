@@ -1,4 +1,4 @@
-//! `run --dry-run`: all that a run would begin with, and nothing done.
+//! `run --dry-run`: it makes the checks and listings of a run, and writes nothing.
 
 use std::fs;
 use std::path::Path;
@@ -15,7 +15,7 @@ use crate::support::fixture::{
     EVENT, RUN_ARGS, SONG, concat_args, run_sparkify, server_with_input, write_file, write_input,
 };
 
-/// Nothing but listings, and what looks at `latest.json`, has come.
+/// Asserts that the server received nothing but listings and reads of `latest.json`.
 #[track_caller]
 fn assert_no_writes(server: &S3Server) {
     let latest = RequestMatcher::operation(Operation::Get).with_key_suffix("latest.json");
@@ -25,8 +25,8 @@ fn assert_no_writes(server: &S3Server) {
 }
 
 fn dry_run_json(server: &S3Server, arguments: &[&str]) -> Value {
-    let ended = run_sparkify(server, &concat_args(arguments, &["--dry-run", "--json"]));
-    ended.assert_success().json()
+    let output = run_sparkify(server, &concat_args(arguments, &["--dry-run", "--json"]));
+    output.assert_success().json()
 }
 
 #[test]
@@ -37,12 +37,12 @@ fn dry_run_lists_but_does_not_read_input() {
     write_file(&bucket, "logs/README.txt", "");
     write_file(&bucket, "logs/_SUCCESS", "");
     server.add_folder_marker("music", "logs/2018/");
-    let shown = dry_run_json(&server, &RUN_ARGS);
+    let plan = dry_run_json(&server, &RUN_ARGS);
     assert_no_writes(&server);
 
     let song = "s3://music/songs/a.json";
     assert_eq!(
-        shown["songs"],
+        plan["songs"],
         json!({
             "objects": 1, "ignored_objects": 0, "ignored_extensions": {}, "bytes": SONG.len(),
             "splits": [{
@@ -53,7 +53,7 @@ fn dry_run_lists_but_does_not_read_input() {
     );
     let bytes = EVENT.len() + "not even compressed".len();
     assert_eq!(
-        shown["logs"],
+        plan["logs"],
         json!({
             "objects": 2, "ignored_objects": 2, "bytes": bytes,
             "ignored_extensions": {".txt": 1, "hidden": 1},
@@ -64,7 +64,7 @@ fn dry_run_lists_but_does_not_read_input() {
             }],
         })
     );
-    let out = shown["out"].as_str().unwrap();
+    let out = plan["out"].as_str().unwrap();
     let id = out.strip_prefix("s3://music/star/").unwrap();
     let id = id.strip_suffix(", the first run there").unwrap();
     assert_eq!(id.len(), "20181101T000000000Z-01234567".len(), "{out}");
@@ -78,13 +78,13 @@ fn dry_run_names_previous_run() {
         .assert_success()
         .json();
     let before = server.objects("music");
-    let shown = dry_run_json(&server, &RUN_ARGS);
-    let beside = format!(
+    let plan = dry_run_json(&server, &RUN_ARGS);
+    let next_to = format!(
         ", next to the latest run s3://music/star/{}",
         done["run"].as_str().unwrap()
     );
-    let out = shown["out"].as_str().unwrap();
-    assert!(out.ends_with(&beside), "{out}");
+    let out = plan["out"].as_str().unwrap();
+    assert!(out.ends_with(&next_to), "{out}");
     assert!(server.objects("music") == before);
 }
 
@@ -118,14 +118,14 @@ fn text_output_matches_json() {
     assert_no_writes(&server);
 }
 
-/// A folder with input, which is the current directory of what runs in it.
+/// Returns a directory with input; commands run with it as the current directory.
 fn dir_with_input() -> TempDir {
     let folder = TempDir::new().unwrap();
     write_input(folder.path());
     folder
 }
 
-/// How a run ends in a folder, for machines.
+/// Runs a dry run with `--json` in a directory.
 fn run_locally(server: &S3Server, folder: &Path, out: &str, more: &[&str]) -> CommandOutput {
     let arguments = [
         "run",
@@ -150,7 +150,11 @@ fn local_output_is_described_but_not_created() {
     assert_eq!(dry("star").json()["out"], is_new);
     let below = format!("{}, a new folder", name("not/yet/star"));
     assert_eq!(dry("not/yet/star").json()["out"], below);
-    assert_eq!(fs::read_dir(at).unwrap().count(), 2, "songs and logs");
+    assert_eq!(
+        fs::read_dir(at).unwrap().count(),
+        2,
+        "files other than the input"
+    );
 
     fs::create_dir(at.join("empty")).unwrap();
     let is_empty = format!("{}, an empty folder", name("empty"));
@@ -202,7 +206,7 @@ fn dry_run_shows_splits_of_large_objects() {
     let server = S3Server::start();
     let folder = dir_with_input();
     let log = fs::File::create(folder.path().join("logs/b.json")).unwrap();
-    // A file with nothing in it but its length.
+    // A sparse file: it has a length, but no data.
     log.set_len(10 << 30).unwrap();
     let all = run_locally(&server, folder.path(), "star", &["--dry-run", "--json"]);
     let all = all.assert_success().json();
@@ -241,12 +245,12 @@ fn local_and_s3_locations_can_be_mixed() {
         "--out=star",
     ];
     let mut command = sparkify(&server, &concat_args(&arguments, &["--dry-run", "--json"]));
-    let shown = CommandOutput::run(command.current_dir(folder.path()))
+    let plan = CommandOutput::run(command.current_dir(folder.path()))
         .assert_success()
         .json();
-    assert_eq!(shown["songs"]["splits"][0]["first_object"], "songs/a.json");
+    assert_eq!(plan["songs"]["splits"][0]["first_object"], "songs/a.json");
     assert_eq!(
-        shown["logs"]["splits"][0]["first_object"],
+        plan["logs"]["splits"][0]["first_object"],
         "s3://music/logs/a.json"
     );
     assert_no_writes(&server);
@@ -259,7 +263,7 @@ fn unreadable_output_is_reported() {
     let latest = RequestMatcher::operation(Operation::Get).with_key_suffix("latest.json");
     let server = server_with_input(FaultPlan::new().always(latest, denied));
     let words = ["cannot read s3://music/star/latest.json", "AccessDenied"];
-    let ended = run_sparkify(&server, &concat_args(&RUN_ARGS, &["--dry-run", "--json"]))
+    let output = run_sparkify(&server, &concat_args(&RUN_ARGS, &["--dry-run", "--json"]))
         .assert_failure(&words);
-    assert_eq!(ended.json()["status"], "failed");
+    assert_eq!(output.json()["status"], "failed");
 }

@@ -1,4 +1,4 @@
-//! Repeated events whose deliveries are in several parts in S3: those parts are read back and written again.
+//! Duplicate events whose deliveries are in several parts in S3: those parts are read back and rewritten.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,13 +18,13 @@ use crate::s3_server::server::S3Server;
 use crate::store_conformance::anonymous_options;
 use crate::support::fixture::{EVENT, SONG, write_file};
 
-/// The part with the delivery that stays, and the part with the one that does not.
+/// The part with the delivery that is kept, and the part with the delivery that is dropped.
 const PARTS_OF_DUPLICATE: [&str; 2] = [
     "songplays/part-00000.parquet",
     "songplays/part-00001.parquet",
 ];
 
-/// Runs over three log objects, each of which is a part. The first two deliver the same event.
+/// Runs over three log objects, each of which becomes a part. The first two deliver the same event.
 fn run_pipeline(faults: FaultPlan) -> Result<Report> {
     let server = S3Server::anonymous(faults);
     let bucket = server.bucket("music");
@@ -36,11 +36,11 @@ fn run_pipeline(faults: FaultPlan) -> Result<Report> {
         format!("{EVENT}\n{}", event_with_item(2)),
     );
     write_file(&bucket, "logs/c.json", event_with_item(3));
-    let place = |name: &str| Location::parse(format!("s3://music/{name}").as_ref()).unwrap();
+    let location = |name: &str| Location::parse(format!("s3://music/{name}").as_ref()).unwrap();
     let config = RunConfig {
-        songs: place("songs").into(),
-        logs: place("logs").into(),
-        out: place("star"),
+        songs: location("songs").into(),
+        logs: location("logs").into(),
+        out: location("star"),
         s3: anonymous_options(&server),
         threads: 2,
         max_rejects: MaxRejects::default(),
@@ -49,14 +49,14 @@ fn run_pipeline(faults: FaultPlan) -> Result<Report> {
         loaded_objects: Default::default(),
         compression: Default::default(),
         sizes: Sizes {
-            // What opening an object counts for.
+            // The cost that the planner assigns to opening an object.
             split_bytes: Some(16 * 1024),
             ..Sizes::default()
         },
     };
     let report = pipeline::run(&config, &Progress::silent());
     if report.is_err() {
-        // Nothing of it is left.
+        // Nothing of the run is left.
         assert!(crate::s3_server::bucket_dir::list_keys(&bucket.join("star")).is_empty());
     }
     report.map_err(|failed| failed.error)
@@ -73,7 +73,7 @@ fn gets_of(part: &str) -> RequestMatcher {
     RequestMatcher::operation(Operation::Get).with_key_suffix(part)
 }
 
-/// The file of a part of the only run below the folder of all buckets.
+/// Returns the file of a part of the only run below the directory of all buckets.
 fn part_path(buckets: &Path, part: &str) -> PathBuf {
     let mut runs = fs::read_dir(buckets.join("music/star")).unwrap();
     runs.next().unwrap().unwrap().path().join(part)
@@ -111,7 +111,7 @@ fn unreadable_part_fails_the_run() {
     }
 }
 
-/// A change of a part, given its bytes and those of another part.
+/// Returns the corrupted bytes of a part, given its bytes and those of another part.
 type Corruption = fn(Vec<u8>, Vec<u8>) -> Vec<u8>;
 
 #[test]
@@ -123,7 +123,7 @@ fn corrupted_part_fails_the_run() {
         }),
         ("empty", |_, _| Vec::new()),
         ("zeros", |part, _| vec![0; part.len()]),
-        // Footer and row group are as expected, but of another event.
+        // Footer and row group are as expected, but they belong to another event.
         ("other rows", |part, other| {
             assert_eq!(part.len(), other.len());
             other
@@ -135,7 +135,7 @@ fn corrupted_part_fails_the_run() {
         }),
     ];
     for (name, change) in changes {
-        // At the first request for its footer and at that for its rows.
+        // At the first request for the footer, and at the first request for the rows.
         for nth in [1, 2] {
             let changed = Arc::new(Mutex::new(false));
             let done = Arc::clone(&changed);

@@ -1,7 +1,6 @@
-//! What goes wrong with S3, and the one line that says so.
+//! S3 errors, and the one-line message for each.
 //!
-//! Every failure here is asked for with `--json`, so that both are looked at: what people read and what
-//! machines do.
+//! Every command here runs with `--json`, so that both the line on stderr and the JSON document are checked.
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -15,25 +14,27 @@ use crate::s3_server::server::{ACCESS_KEY, S3Server};
 use crate::support::cli::{CommandOutput, sparkify};
 use crate::support::fixture::{RUN_ARGS, concat_args, run_sparkify, server_with_input, write_file};
 
-/// The run that is to fail.
+/// Returns the run that is expected to fail.
 fn run_with_json(server: &S3Server) -> Command {
     sparkify(server, &concat_args(&RUN_ARGS, &["--json"]))
 }
 
-/// A command fails by this code and with these words, in one line and in one JSON document.
+/// Asserts that a command fails with this exit code, and that both its one-line message and its JSON document
+/// contain these words.
 #[track_caller]
 fn assert_fails(command: &mut Command, code: i32, words: &[&str]) {
-    let ended = CommandOutput::run(command).assert_failure_with_code(code, words);
-    let json = ended.json();
+    let output = CommandOutput::run(command).assert_failure_with_code(code, words);
+    let json = output.json();
     assert_eq!(json["status"], "failed");
     let line = format!("sparkify: {}\n", json["error"].as_str().unwrap());
-    assert_eq!(line, ended.stderr);
+    assert_eq!(line, output.stderr);
 }
 
-/// A run in which requests of this choice are refused. It asks for none of them twice.
+/// Asserts that a run fails on an error response to the matching requests, and that it does not retry them.
 #[track_caller]
-fn assert_fails_without_retry(matcher: &RequestMatcher, reply: ErrorResponse, words: &[&str]) {
-    let server = server_with_input(FaultPlan::new().always(matcher.clone(), Fault::Error(reply)));
+fn assert_fails_without_retry(matcher: &RequestMatcher, response: ErrorResponse, words: &[&str]) {
+    let server =
+        server_with_input(FaultPlan::new().always(matcher.clone(), Fault::Error(response)));
     assert_fails(&mut run_with_json(&server), 1, words);
     assert_eq!(server.request_count(matcher), 1, "{words:?}");
 }
@@ -86,7 +87,7 @@ fn missing_bucket_is_named() {
 
 #[test]
 fn access_denied_names_missing_permission() {
-    for (which, what, permission) in [
+    for (matcher, what, permission) in [
         (list_songs(), CANNOT_LIST, "s3:ListBucket"),
         (get_log(), CANNOT_READ, "s3:GetObject"),
         (put_songs_part(), SONGS_PART, "s3:PutObject"),
@@ -97,7 +98,7 @@ fn access_denied_names_missing_permission() {
             "request ID 4442587FB7D0A2F9",
             &format!("the credentials need {permission}; use"),
         ];
-        assert_fails_without_retry(&which, ErrorResponse::access_denied(), &words);
+        assert_fails_without_retry(&matcher, ErrorResponse::access_denied(), &words);
     }
 }
 
@@ -126,7 +127,11 @@ fn denied_latest_json_read_fails_before_reading_input() {
         server.request_count(&RequestMatcher::operation(Operation::Get)),
         1
     );
-    assert_eq!(server.objects("music").len(), 2, "the input");
+    assert_eq!(
+        server.objects("music").len(),
+        2,
+        "objects other than the input"
+    );
 }
 
 #[test]
@@ -134,7 +139,7 @@ fn wrong_region_error_names_right_region() {
     let region_hint = "set --region eu-west-3 or AWS_REGION";
     let malformed = "AuthorizationHeaderMalformed (HTTP 400)";
     let message = "the region 'us-east-1' is wrong; expecting 'eu-west-3'";
-    for (reply, words) in [
+    for (response, words) in [
         (
             ErrorResponse::permanent_redirect("music", "eu-west-3"),
             [CANNOT_LIST, "PermanentRedirect (HTTP 301)", region_hint],
@@ -143,7 +148,7 @@ fn wrong_region_error_names_right_region() {
             ErrorResponse::wrong_region("us-east-1", "eu-west-3"),
             [CANNOT_LIST, malformed, region_hint],
         ),
-        // Here it stands nowhere but in the words.
+        // Here the region is only in the text of the message.
         (
             ErrorResponse::new(400, "AuthorizationHeaderMalformed", message),
             [CANNOT_LIST, malformed, region_hint],
@@ -157,7 +162,7 @@ fn wrong_region_error_names_right_region() {
             ],
         ),
     ] {
-        assert_fails_without_retry(&list_songs(), reply, &words);
+        assert_fails_without_retry(&list_songs(), response, &words);
     }
 }
 
@@ -165,7 +170,7 @@ fn wrong_region_error_names_right_region() {
 fn rejected_credentials_error_has_hint() {
     let check =
         "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or --profile";
-    for (reply, code, advice) in [
+    for (response, code, advice) in [
         (
             ErrorResponse::expired_token(),
             "ExpiredToken",
@@ -187,8 +192,12 @@ fn rejected_credentials_error_has_hint() {
             "correct the clock of this machine",
         ),
     ] {
-        assert_fails_without_retry(&list_songs(), reply.clone(), &[CANNOT_LIST, code, advice]);
-        assert_fails_without_retry(&get_log(), reply, &[CANNOT_READ, code, advice]);
+        assert_fails_without_retry(
+            &list_songs(),
+            response.clone(),
+            &[CANNOT_LIST, code, advice],
+        );
+        assert_fails_without_retry(&get_log(), response, &[CANNOT_READ, code, advice]);
     }
 }
 
@@ -211,7 +220,7 @@ fn wrong_secret_key_fails_on_first_request() {
 #[test]
 fn unreadable_object_error_has_hint() {
     let key = "arn:aws:kms:eu-west-3:";
-    for (which, reply, words) in [
+    for (matcher, response, words) in [
         (
             get_log(),
             ErrorResponse::new(404, "NoSuchKey", "The specified key does not exist."),
@@ -250,7 +259,7 @@ fn unreadable_object_error_has_hint() {
             ],
         ),
     ] {
-        assert_fails_without_retry(&which, reply, &words);
+        assert_fails_without_retry(&matcher, response, &words);
     }
 }
 
@@ -266,7 +275,7 @@ fn object_deleted_after_listing_is_named() {
 fn transient_errors_are_retried_up_to_max_attempts() {
     let busy = "lower --requests, or run again later";
     let unreachable = "is reachable";
-    for (which, fault, words) in [
+    for (matcher, fault, words) in [
         (
             list_songs(),
             Fault::Error(ErrorResponse::slow_down()),
@@ -303,21 +312,21 @@ fn transient_errors_are_retried_up_to_max_attempts() {
             [CANNOT_READ, "check that http://", unreachable],
         ),
     ] {
-        let server = server_with_input(FaultPlan::new().always(which.clone(), fault));
+        let server = server_with_input(FaultPlan::new().always(matcher.clone(), fault));
         let command = &mut run_with_json(&server);
         let words = [&words[..], &["(2 attempts)"]].concat();
         assert_fails(command.env("AWS_MAX_ATTEMPTS", "2"), 1, &words);
-        assert_eq!(server.request_count(&which), 2, "{words:?}");
+        assert_eq!(server.request_count(&matcher), 2, "{words:?}");
     }
 }
 
 #[test]
 fn recovered_errors_print_nothing() {
-    let once = |faults: FaultPlan, kind, key, reply| {
+    let once = |faults: FaultPlan, kind, key, response| {
         faults.first_n(
             1,
             RequestMatcher::operation(kind).with_key_suffix(key),
-            Fault::Error(reply),
+            Fault::Error(response),
         )
     };
     let faults = once(
@@ -373,7 +382,7 @@ fn truncated_latest_json_response_is_retried() {
         CommandOutput::run(&mut run_with_json(&server)).assert_success();
         assert_eq!(
             (server.request_count(&latest), server.fault_count()),
-            // As the run begins, once more because of the fault, and as it is published.
+            // When the run starts, once more because of the fault, and when it is published.
             (3, 1),
             "{text:?}"
         );
@@ -386,10 +395,10 @@ fn verbose_logs_every_attempt() {
         FaultPlan::new().always(get_log(), Fault::Error(ErrorResponse::slow_down())),
     );
     let mut command = sparkify(&server, &concat_args(&RUN_ARGS, &["--verbose"]));
-    let ended = CommandOutput::run(command.env("AWS_MAX_ATTEMPTS", "3"));
-    let lines: Vec<&str> = ended.stderr.lines().collect();
+    let output = CommandOutput::run(command.env("AWS_MAX_ATTEMPTS", "3"));
+    let lines: Vec<&str> = output.stderr.lines().collect();
     assert_eq!(lines.len(), 4, "{lines:?}");
-    for (line, begin, end) in [
+    for (line, prefix, suffix) in [
         (lines[0], "sparkify: attempt 1 failed: cannot read", " s"),
         (lines[1], "sparkify: attempt 2 failed: cannot read", " s"),
         (
@@ -399,7 +408,10 @@ fn verbose_logs_every_attempt() {
         ),
         (lines[3], "sparkify: cannot read", "later"),
     ] {
-        assert!(line.starts_with(begin) && line.ends_with(end), "{line:?}");
+        assert!(
+            line.starts_with(prefix) && line.ends_with(suffix),
+            "{line:?}"
+        );
     }
     assert!(lines[0].contains(": retrying in 0."), "{lines:?}");
 }
@@ -410,10 +422,10 @@ fn unreachable_endpoint_is_named() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let closed = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    // No label of a name is longer than 63 letters, so nobody is asked about this one.
-    let nowhere = format!("http://{}:9000", "a".repeat(64));
+    // A DNS label has at most 63 characters, so this name is never sent to a resolver.
+    let unresolvable = format!("http://{}:9000", "a".repeat(64));
     let attempts = "(3 attempts)";
-    for (url, words) in [(&closed, "refused"), (&nowhere, "failed to lookup")] {
+    for (url, words) in [(&closed, "refused"), (&unresolvable, "failed to lookup")] {
         let words = [
             CANNOT_LIST,
             words,
@@ -425,7 +437,7 @@ fn unreachable_endpoint_is_named() {
             1,
             &words,
         );
-        // It is the address that was used that is named.
+        // The message names the endpoint that was used.
         assert_fails(
             run_with_json(&server).args(["--endpoint-url", url]),
             1,
@@ -438,7 +450,7 @@ fn unreachable_endpoint_is_named() {
 #[test]
 fn missing_credentials_fail_fast() {
     let server = server_with_input(FaultPlan::new());
-    let began = Instant::now();
+    let start = Instant::now();
     let words = [
         "cannot use S3: unable to locate credentials",
         "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or --profile",
@@ -447,7 +459,7 @@ fn missing_credentials_fail_fast() {
     let mut command = run_with_json(&server);
     command.env_remove("AWS_ACCESS_KEY_ID");
     assert_fails(command.env_remove("AWS_SECRET_ACCESS_KEY"), 1, &words);
-    assert!(began.elapsed() < Duration::from_secs(5));
+    assert!(start.elapsed() < Duration::from_secs(5));
     assert_eq!(server.request_count(&RequestMatcher::any()), 0);
 }
 
@@ -476,7 +488,7 @@ fn invalid_environment_fails_before_any_request() {
     ] {
         assert_fails(run_with_json(&server).env(name, value), code, &words);
     }
-    // What is not ours to judge is no reason to fail.
+    // Values that sparkify does not interpret do not fail the run.
     let mut command = run_with_json(&server);
     CommandOutput::run(command.env("AWS_RETRY_MODE", "nonsense")).assert_success();
 }
@@ -492,7 +504,7 @@ fn missing_profile_is_named() {
     let mut command = run_with_json(&server);
     command.env_remove("AWS_ACCESS_KEY_ID");
     assert_fails(command.env("AWS_PROFILE", "nobody"), 1, &words);
-    // A profile that is asked for by a flag is meant, whatever the environment holds.
+    // A profile that a flag names takes precedence over the environment.
     assert_fails(
         run_with_json(&server).args(["--profile", "nobody"]),
         1,

@@ -1,4 +1,4 @@
-//! Runs to a bucket that fail because of what they read: rejects and report are kept, and nothing else.
+//! Runs to a bucket that fail because of their input: they keep the rejects and the report, and nothing else.
 
 use serde_json::Value;
 
@@ -10,10 +10,10 @@ use crate::support::fixture::{
     EVENT, RUN_ARGS, concat_args, run_sparkify, server_with_input, write_file,
 };
 
-/// A record that is rejected wherever it is.
+/// A record that is rejected as a song and as an event.
 const REJECTED_LINE: &str = "{\"ts\": nonsense}\n";
 
-/// A server with a run in `star`, and by now with logs of which a half is rejected.
+/// Returns a server with a run in `star`, and with logs of which half of the records are rejected.
 fn server_with_rejected_logs(faults: FaultPlan) -> S3Server {
     let server = server_with_input(faults);
     run_sparkify(&server, &RUN_ARGS).assert_success();
@@ -25,11 +25,13 @@ fn server_with_rejected_logs(faults: FaultPlan) -> S3Server {
     server
 }
 
-/// The keys below the run of this id in `star`.
+/// Returns the keys below the run with this id in `star`.
 fn run_keys(server: &S3Server, run: &str) -> Vec<String> {
-    let home = format!("star/{run}/");
+    let run_prefix = format!("star/{run}/");
     let objects = server.objects("music");
-    let keys = objects.keys().filter_map(|key| key.strip_prefix(&home));
+    let keys = objects
+        .keys()
+        .filter_map(|key| key.strip_prefix(&run_prefix));
     keys.map(str::to_owned).collect()
 }
 
@@ -41,11 +43,11 @@ fn latest_json(server: &S3Server) -> Vec<u8> {
 fn run_over_reject_limit_keeps_rejects_and_report() {
     let server = server_with_rejected_logs(FaultPlan::new());
     let before = latest_json(&server);
-    let ended = run_sparkify(&server, &concat_args(&RUN_ARGS, &["--json"]));
-    let report = ended.json();
+    let output = run_sparkify(&server, &concat_args(&RUN_ARGS, &["--json"]));
+    let report = output.json();
     let run = report["run"].as_str().unwrap().to_owned();
-    let kept = format!("rejects and report are in s3://music/star/{run}");
-    ended.assert_failure_with_code(3, &["1 of 2 log records (50.00%)", &kept]);
+    let kept_message = format!("rejects and report are in s3://music/star/{run}");
+    output.assert_failure_with_code(3, &["1 of 2 log records (50.00%)", &kept_message]);
     assert_eq!(
         (&report["status"], &report["logs"]["kept"]),
         (&"failed".into(), &1.into())
@@ -59,7 +61,7 @@ fn run_over_reject_limit_keeps_rejects_and_report() {
     assert_eq!(stored, report);
     assert_eq!(latest_json(&server), before);
 
-    // It is no run to load, and a cleaning removes it, and only it, at once.
+    // A failed run cannot be loaded, and `clean` removes it, and only it, immediately.
     let load = [
         "load",
         "--warehouse",
@@ -91,15 +93,15 @@ fn undeletable_parts_are_reported() {
     let server = server_with_rejected_logs(
         FaultPlan::new().always(matcher, Fault::Error(ErrorResponse::access_denied())),
     );
-    let ended = run_sparkify(&server, &concat_args(&RUN_ARGS, &["--json"]));
-    let report = ended.json();
+    let output = run_sparkify(&server, &concat_args(&RUN_ARGS, &["--json"]));
+    let report = output.json();
     let words = [
         "1 of 2 log records",
         "rejects and report could not be kept: ",
         "AccessDenied",
         "run sparkify clean",
     ];
-    ended.assert_failure_with_code(3, &words);
+    output.assert_failure_with_code(3, &words);
     let run = report["run"].as_str().unwrap();
     assert!(
         !run_keys(&server, run)
@@ -116,9 +118,9 @@ fn run_without_events_does_not_become_latest() {
         "logs/a.json",
         EVENT.replace("NextSong", "Home"),
     );
-    // There is no run yet that has any.
-    let ended = run_sparkify(&server, &RUN_ARGS);
-    assert_eq!(ended.code, Some(0), "{ended:?}");
+    // No earlier run has any events yet.
+    let output = run_sparkify(&server, &RUN_ARGS);
+    assert_eq!(output.code, Some(0), "{output:?}");
     let empty = latest_json(&server);
     write_file(&server.bucket("music"), "logs/a.json", EVENT);
     run_sparkify(&server, &RUN_ARGS).assert_success();
@@ -130,18 +132,18 @@ fn run_without_events_does_not_become_latest() {
         "logs/a.json",
         EVENT.replace("NextSong", "Home"),
     );
-    let ended = run_sparkify(&server, &concat_args(&RUN_ARGS, &["--json"]));
-    let report = ended.json();
+    let output = run_sparkify(&server, &concat_args(&RUN_ARGS, &["--json"]));
+    let report = output.json();
     let run = report["run"].as_str().unwrap().to_owned();
     let words = [
         "will not replace the dataset in s3://music/star, which has 1 songplays",
         "--allow-empty",
     ];
-    ended.assert_failure_with_code(1, &words);
+    output.assert_failure_with_code(1, &words);
     assert_eq!(run_keys(&server, &run), ["_report.failed.json"]);
     assert_eq!(latest_json(&server), full);
 
-    let ended = run_sparkify(&server, &concat_args(&RUN_ARGS, &["--allow-empty"]));
-    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let output = run_sparkify(&server, &concat_args(&RUN_ARGS, &["--allow-empty"]));
+    assert_eq!(output.code, Some(0), "{output:?}");
     assert_ne!(latest_json(&server), full);
 }

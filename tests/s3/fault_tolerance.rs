@@ -1,4 +1,5 @@
-//! Runs on a server that fails: the same star or one clear line, and never something in between.
+//! Runs against a failing server: they end with the same dataset or with one clear error, never with
+//! something in between.
 
 use std::path::Path;
 use std::process::Command;
@@ -14,13 +15,13 @@ use crate::support::dataset::{Dataset, PublishedRun, run_ids};
 
 pub const BUCKET: &str = "music";
 
-/// How input is named in rejects.
+/// The prefix of input objects in rejects.
 pub const BUCKET_URL: &str = "s3://music/";
 
-/// What is bound is far below this.
+/// An upper bound that is far above any expected run time.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// Writes what a small run reads: songs, one of them no song, and events.
+/// Writes the input of a small run: songs, one of which is rejected, and events.
 pub fn write_small_input(folder: &Path) {
     let write = |key: String, text: String| {
         let path = folder.join(key);
@@ -41,7 +42,7 @@ pub fn write_small_input(folder: &Path) {
     }
 }
 
-/// Some events that no other object has.
+/// Returns events that no other object contains.
 pub fn event_lines(object: u64, count: u64) -> String {
     let event = |n: u64| {
         let ts = 1_541_000_000_000 + (object * 1000 + n) * 1000;
@@ -52,20 +53,20 @@ pub fn event_lines(object: u64, count: u64) -> String {
     (0..count).map(|n| event(n) + "\n").collect()
 }
 
-/// A server with a bucket that holds this input.
+/// Returns a server with a bucket that holds this input.
 pub fn server_with_input(faults: FaultPlan) -> S3Server {
     let server = S3Server::with_faults(faults);
     write_small_input(&server.bucket(BUCKET));
     server
 }
 
-/// A run in the bucket, to its prefix `star`.
+/// Returns a run in the bucket with the output prefix `star`.
 pub fn run_command(server: &S3Server) -> Command {
     let (songs, logs) = ("s3://music/song_data", "s3://music/log_data");
     cli::run_command(server, songs, logs, "s3://music/star")
 }
 
-/// The same, given up on soon.
+/// Returns the same run with short timeouts.
 pub fn run_command_with_short_timeouts(server: &S3Server) -> Command {
     let mut command = run_command(server);
     command.args(["--read-timeout", "0.3"]);
@@ -73,23 +74,23 @@ pub fn run_command_with_short_timeouts(server: &S3Server) -> Command {
     command
 }
 
-/// The newest run in the bucket, if there is one; it must be whole.
+/// Returns the newest run in the bucket, which must be complete, or `None` if there is none.
 pub fn latest_run(server: &S3Server) -> Option<PublishedRun> {
     PublishedRun::read_latest(server, BUCKET, "star", &[BUCKET_URL])
 }
 
-/// The star that the input of a server gives when nothing fails, built in a folder.
+/// Builds the dataset of the server's input in a local directory, where nothing fails.
 fn expected_dataset(server: &S3Server) -> Dataset {
     let out = tempfile::tempdir().unwrap();
     let folder = server.bucket(BUCKET);
     let path = |folder: &Path, name| folder.join(name).to_str().unwrap().to_owned();
     let (songs, logs) = (path(&folder, "song_data"), path(&folder, "log_data"));
-    let star = path(out.path(), "star");
-    CommandOutput::run(&mut cli::run_command(server, &songs, &logs, &star)).assert_success();
-    Dataset::from_dir(star.as_ref(), &[&path(&folder, "")])
+    let out_dir = path(out.path(), "star");
+    CommandOutput::run(&mut cli::run_command(server, &songs, &logs, &out_dir)).assert_success();
+    Dataset::from_dir(out_dir.as_ref(), &[&path(&folder, "")])
 }
 
-/// Nothing is published, and nothing is left of what was written.
+/// Asserts that nothing is published and that no written object is left.
 #[track_caller]
 pub fn assert_nothing_left(server: &S3Server) {
     assert!(latest_run(server).is_none());
@@ -97,7 +98,7 @@ pub fn assert_nothing_left(server: &S3Server) {
     assert_eq!(server.unfinished_uploads(BUCKET), [""; 0]);
 }
 
-/// Every way to fail at once, each as probable.
+/// Returns every fault that is noticed immediately, each with the same probability.
 fn immediate_faults(probability: f64) -> Vec<(f64, Fault)> {
     let faults = [
         Fault::Error(ErrorResponse::slow_down()),
@@ -110,7 +111,7 @@ fn immediate_faults(probability: f64) -> Vec<(f64, Fault)> {
     faults.map(|fault| (probability, fault)).into()
 }
 
-/// The same, and those that are noticed by their silence.
+/// Returns the immediate faults, and those that are noticed only by a timeout.
 fn all_faults(probability: f64) -> Vec<(f64, Fault)> {
     let silent = [(probability, Fault::Stall), (probability, Fault::Hang)];
     silent
@@ -119,14 +120,14 @@ fn all_faults(probability: f64) -> Vec<(f64, Fault)> {
         .collect()
 }
 
-/// Long records that are rejected, so that the file of rejects is written in parts.
+/// Writes long records that are rejected, so that the reject file is uploaded in parts.
 fn write_large_rejects(server: &S3Server) {
     let line = format!("{{\"ts\":nonsense {}\n", "x".repeat(60_000));
     let path = server.bucket(BUCKET).join("log_data/2018/rejects.json");
     std::fs::write(path, format!("{{}}\n{}", line.repeat(200))).unwrap();
 }
 
-/// The sum over several seeds, all at once.
+/// Runs `each` for several seeds in parallel and returns the sum.
 fn sum_over_seeds(each: impl Fn(u64) -> usize + Sync) -> usize {
     let each = &each;
     thread::scope(|scope| {
@@ -140,7 +141,7 @@ fn sum_over_seeds(each: impl Fn(u64) -> usize + Sync) -> usize {
 #[test]
 fn transient_faults_change_nothing() {
     let faults = sum_over_seeds(|seed| {
-        // A part of 8 MiB that stalls has more time than a test.
+        // A stalled part of 8 MiB has a longer timeout than a test can wait for.
         let in_parts = seed % 2 == 0;
         let odds = match in_parts {
             true => immediate_faults(0.06),
@@ -151,8 +152,12 @@ fn transient_faults_change_nothing() {
             write_large_rejects(&server);
         }
         let expected = expected_dataset(&server);
-        let ended = CommandOutput::run(run_command(&server).args(["--read-timeout", "0.5"]));
-        assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{seed}");
+        let output = CommandOutput::run(run_command(&server).args(["--read-timeout", "0.5"]));
+        assert_eq!(
+            (output.code, output.stderr.as_str()),
+            (Some(0), ""),
+            "{seed}"
+        );
         let found = latest_run(&server).unwrap();
         found.dataset.assert_same(&expected, &format!("{seed}"));
         assert_eq!(server.unfinished_uploads(BUCKET), [""; 0], "{seed}");
@@ -165,21 +170,21 @@ fn transient_faults_change_nothing() {
 #[test]
 fn persistent_faults_publish_nothing_partial() {
     let failed = sum_over_seeds(|seed| {
-        // From some that may be got over to more than that.
+        // From probabilities that retries can overcome to one that they cannot.
         let odds = all_faults([0.005, 0.01, 0.02, 0.06][usize::try_from(seed % 4).unwrap()]);
         let server = server_with_input(FaultPlan::new().at_random(seed, usize::MAX, odds));
         let expected = expected_dataset(&server);
-        let ended =
+        let output =
             CommandOutput::run_within(DEADLINE, &mut run_command_with_short_timeouts(&server));
         let published = latest_run(&server);
         if let Some(published) = &published {
             published.dataset.assert_same(&expected, &format!("{seed}"));
         }
-        if ended.code == Some(0) {
+        if output.code == Some(0) {
             assert!(published.is_some(), "{seed}");
             return 0;
         }
-        ended.assert_failure(&["cannot ", "s3://music/"]);
+        output.assert_failure(&["cannot ", "s3://music/"]);
         1
     });
     assert!(failed >= 1);
@@ -200,12 +205,12 @@ fn persistent_slow_down_fails() {
 
 #[test]
 fn unresponsive_server_fails_after_timeout() {
-    for which in [
+    for matcher in [
         RequestMatcher::any(),
         RequestMatcher::operation(Operation::Get),
         RequestMatcher::operation(Operation::Put),
     ] {
-        let server = server_with_input(FaultPlan::new().always(which, Fault::Hang));
+        let server = server_with_input(FaultPlan::new().always(matcher, Fault::Hang));
         let endpoint = server.endpoint();
         CommandOutput::run_within(DEADLINE, &mut run_command_with_short_timeouts(&server))
             .assert_failure(&[
@@ -220,16 +225,16 @@ fn unresponsive_server_fails_after_timeout() {
 #[test]
 fn unreachable_server_fails_fast() {
     let server = server_with_input(FaultPlan::new());
-    // Nobody listens there.
-    let nowhere = "http://127.0.0.1:1";
-    let ended = CommandOutput::run_within(
+    // Nothing listens on this port.
+    let unreachable = "http://127.0.0.1:1";
+    let output = CommandOutput::run_within(
         DEADLINE,
-        run_command(&server).args(["--endpoint-url", nowhere]),
+        run_command(&server).args(["--endpoint-url", unreachable]),
     );
-    ended.assert_failure(&[
+    output.assert_failure(&[
         "cannot list s3://music/song_data: ",
         "(3 attempts)",
-        &format!("check that {nowhere} is reachable"),
+        &format!("check that {unreachable} is reachable"),
     ]);
     assert_eq!(server.request_count(&RequestMatcher::any()), 0);
 }
@@ -245,9 +250,9 @@ fn failed_multipart_upload_is_aborted() {
         let faults = FaultPlan::new().always(RequestMatcher::operation(kind), busy.clone());
         let server = server_with_input(faults);
         write_large_rejects(&server);
-        let ended =
+        let output =
             CommandOutput::run_within(DEADLINE, &mut run_command_with_short_timeouts(&server));
-        ended.assert_failure(&["cannot write s3://music/star/", "/_rejects/logs-", words]);
+        output.assert_failure(&["cannot write s3://music/star/", "/_rejects/logs-", words]);
         assert!(server.request_count(&RequestMatcher::operation(kind)) >= 2);
         assert_nothing_left(&server);
     }
@@ -290,8 +295,12 @@ fn assert_upload_survives_faults(once: Vec<(Operation, Fault)>) {
     };
     let server = server_with_input(once.into_iter().fold(FaultPlan::new(), first));
     write_large_rejects(&server);
-    let ended = CommandOutput::run(&mut run_command(&server));
-    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{case}");
+    let output = CommandOutput::run(&mut run_command(&server));
+    assert_eq!(
+        (output.code, output.stderr.as_str()),
+        (Some(0), ""),
+        "{case}"
+    );
     assert_eq!(server.fault_count(), count, "{case}");
     assert!(latest_run(&server).is_some(), "{case}");
     assert_eq!(server.unfinished_uploads(BUCKET), [""; 0], "{case}");
@@ -311,9 +320,9 @@ fn failing_cleanup_does_not_delay_exit() {
     }
     let server = server_with_input(faults);
     write_large_rejects(&server);
-    let ended = CommandOutput::run_within(DEADLINE, &mut run_command_with_short_timeouts(&server));
-    ended.assert_failure(&["cannot write s3://music/star/", "InternalError"]);
-    // By then nothing is tried twice.
+    let output = CommandOutput::run_within(DEADLINE, &mut run_command_with_short_timeouts(&server));
+    output.assert_failure(&["cannot write s3://music/star/", "InternalError"]);
+    // The run has stopped retrying by then.
     assert_eq!(
         server.request_count(&RequestMatcher::operation(Operation::Delete)),
         1
@@ -333,7 +342,7 @@ fn object_changed_before_read_fails_the_run() {
         "changed after it was listed",
         "run again when nothing writes to it",
     ]);
-    // The rejects of the songs were there already.
+    // The rejects of the songs had been written already.
     let rejects =
         RequestMatcher::operation(Operation::Put).with_key_suffix("_rejects/songs-00000.jsonl");
     assert_eq!(server.request_count(&rejects), 1);

@@ -1,4 +1,4 @@
-//! Several places, globs and `--include` in buckets, and what is asked of the server for them.
+//! Several locations, globs and `--include` in buckets, and the requests that they cause.
 
 use std::fs;
 use std::io::Write;
@@ -14,7 +14,7 @@ use crate::support::cli::{CommandOutput, sparkify};
 use crate::support::dataset::Dataset;
 use crate::support::fixture::{SONG, concat_args, run_sparkify, write_file};
 
-/// An event of a second.
+/// Returns an event at this second.
 fn event(second: u64) -> String {
     let ts = 1_541_000_000_000 + second * 1000;
     format!(
@@ -22,7 +22,7 @@ fn event(second: u64) -> String {
     ) + "\n"
 }
 
-/// Logs of four days and two other objects.
+/// Writes the logs of four days and two other objects.
 fn write_logs(folder: &Path) {
     write_file(folder, "songs/a.json", SONG);
     for (day, second) in [("10-31", 0), ("11-01", 1), ("11-02", 2), ("11-10", 3)] {
@@ -46,7 +46,7 @@ fn server_with_logs() -> S3Server {
     server
 }
 
-/// What a run would read, by `--dry-run`.
+/// Returns what a run would read, as `--dry-run --json` prints it.
 fn dry_run_json(server: &S3Server, arguments: &[&str]) -> Value {
     let usual = [
         "run",
@@ -60,10 +60,10 @@ fn dry_run_json(server: &S3Server, arguments: &[&str]) -> Value {
         .json()
 }
 
-/// The prefixes that were listed below the logs.
+/// Returns the prefixes below the logs that were listed.
 fn listed_prefixes(server: &S3Server) -> Vec<String> {
-    let asked = server.requests(&RequestMatcher::operation(Operation::List));
-    let mut keys: Vec<_> = asked.into_iter().map(|asked| asked.key).collect();
+    let requests = server.requests(&RequestMatcher::operation(Operation::List));
+    let mut keys: Vec<_> = requests.into_iter().map(|request| request.key).collect();
     keys.retain(|key| key.starts_with("logs") || key.is_empty());
     keys.sort();
     keys.dedup();
@@ -141,19 +141,19 @@ fn glob_lists_only_matching_prefixes() {
     }
 }
 
-/// Runs to a folder.
+/// Runs with a local output directory and returns the dataset.
 fn build_dataset(server: &S3Server, current: &Path, logs: &[&str]) -> Dataset {
     let out = TempDir::new().unwrap();
-    let star = out.path().join("star");
+    let out_dir = out.path().join("star");
     let mut command = sparkify(server, &["run", "-q", "--songs=s3://music/songs", "--out"]);
     command
-        .arg(&star)
+        .arg(&out_dir)
         .arg("--logs")
         .args(logs)
         .current_dir(current);
     CommandOutput::run(&mut command).assert_success();
-    let places = ["s3://music", current.to_str().unwrap(), ""];
-    Dataset::from_dir(&star, &places)
+    let locations = ["s3://music", current.to_str().unwrap(), ""];
+    Dataset::from_dir(&out_dir, &locations)
 }
 
 #[test]
@@ -193,7 +193,7 @@ fn s3_and_local_locations_can_be_mixed() {
     let mixed = build_dataset(&server, here.path(), &logs);
     assert_eq!(mixed.counts["logs"]["objects"], 9);
     assert_eq!(mixed.counts["logs"]["kept"], 9);
-    // In the order of their identities, wherever they were named: paths come before URLs.
+    // Objects are read in the order of their identities, not of the arguments: paths sort before URLs.
     let all: String = [20, 21, 22, 23, 24, 25, 3, 13, 8]
         .into_iter()
         .map(event)
@@ -231,7 +231,7 @@ fn only_objects_to_be_split_are_probed() {
     for number in 0..20 {
         write_file(&bucket, &format!("logs/{number:02}.json"), event(number));
     }
-    // Large enough to be cut: events, and compressed ones under a name that does not say so.
+    // Large enough to be split: plain events, and compressed events under a name that does not say so.
     let note = format!("{{\"note\":\"{}\",", "x".repeat(60_000));
     let events = |first: u64| -> String {
         let lines = (first..first + 700).map(|second| event(second).replacen('{', &note, 1));
@@ -255,8 +255,8 @@ fn only_objects_to_be_split_are_probed() {
     let probes = server.requests(&RequestMatcher::operation(Operation::Get));
     let probes: Vec<_> = probes
         .iter()
-        .filter(|asked| asked.key.starts_with("logs/"))
-        .map(|asked| (asked.key.as_str(), asked.header("range").unwrap()))
+        .filter(|request| request.key.starts_with("logs/"))
+        .map(|request| (request.key.as_str(), request.header("range").unwrap()))
         .collect();
     assert_eq!(probes.len(), 2, "{probes:?}");
     for name in ["logs/large.json", "logs/packed.json"] {
@@ -283,9 +283,5 @@ fn only_objects_to_be_split_are_probed() {
     assert_eq!(report["logs"]["rejected"], 0);
     let small =
         server.requests(&RequestMatcher::operation(Operation::Get).with_key_suffix("07.json"));
-    assert_eq!(
-        small.len(),
-        1,
-        "no more than one request for a small object"
-    );
+    assert_eq!(small.len(), 1, "more than one request for a small object");
 }

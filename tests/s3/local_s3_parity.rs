@@ -1,4 +1,4 @@
-//! From S3 to S3 a run gives what it gives on folders, byte by byte.
+//! A run from S3 to S3 writes the same bytes as a run between local directories.
 
 use std::fs;
 use std::io::Write;
@@ -18,17 +18,17 @@ use crate::support::dataset::{Dataset, PublishedRun, run_ids};
 
 const BUCKET: &str = "music";
 
-/// Where input in the bucket is, as rejects name it.
+/// The location of the input bucket in rejects.
 const BUCKET_URL: &str = "s3://music";
 
-/// How input is cut up.
+/// How the input is split.
 const DEFAULT_SIZES: Sizes = Sizes {
     split_bytes: None,
     chunk_bytes: 512 << 10,
     row_group_rows: 256 << 10,
 };
 
-/// A bucket, which is a folder too: runs can read the same input in both ways.
+/// A bucket that is a local directory too, so that runs can read the same input in both ways.
 struct SharedInput {
     server: S3Server,
     folder: PathBuf,
@@ -46,27 +46,27 @@ impl SharedInput {
         }
     }
 
-    /// Input with every quirk.
+    /// Generates input with all edge cases.
     fn generate(sizes: &[&str]) -> Self {
         let input = Self::new(S3Server::anonymous(FaultPlan::new().with_page_size(50)));
         cli::generate(&input.server, &input.folder, sizes);
         input
     }
 
-    /// The name of the folder, as rejects have it.
+    /// Returns the path of the directory, as rejects name it.
     fn path(&self) -> &str {
         self.folder.to_str().unwrap()
     }
 
-    /// Runs in this process. Places without a scheme are below the folder.
+    /// Runs the pipeline in this process. Locations without a scheme are below the directory.
     fn run(&self, songs: &str, logs: &str, out: &Location, sizes: Sizes) {
-        let place = |name: &str| match name.contains("://") {
+        let location = |name: &str| match name.contains("://") {
             true => Location::parse(name.as_ref()).unwrap(),
             false => Location::Local(self.folder.join(name)),
         };
         let config = RunConfig {
-            songs: place(songs).into(),
-            logs: place(logs).into(),
+            songs: location(songs).into(),
+            logs: location(logs).into(),
             out: out.clone(),
             s3: anonymous_options(&self.server),
             threads: 2,
@@ -81,41 +81,42 @@ impl SharedInput {
         pipeline::run(&config, &Progress::silent()).unwrap();
     }
 
-    /// The star that a run from these places to a folder gives.
+    /// Runs with a local output directory and returns the dataset.
     fn run_to_local(&self, songs: &str, logs: &str, sizes: Sizes) -> Dataset {
         let out = self.out.path().join("star");
         self.run(songs, logs, &Location::Local(out.clone()), sizes);
         Dataset::from_dir(&out, &[self.path(), BUCKET_URL])
     }
 
-    /// The star that a run from these places to S3 gives.
+    /// Runs with an S3 output and returns the dataset.
     fn run_to_s3(&self, songs: &str, logs: &str, sizes: Sizes) -> Dataset {
         let out = Location::parse("s3://music/star".as_ref()).unwrap();
         self.run(songs, logs, &out, sizes);
         let run =
             PublishedRun::read_latest(&self.server, BUCKET, "star", &[self.path(), BUCKET_URL])
                 .unwrap();
-        let known = run_ids(&self.server, BUCKET, "star");
-        assert_eq!(Some(&run.id), known.last());
+        let known_ids = run_ids(&self.server, BUCKET, "star");
+        assert_eq!(Some(&run.id), known_ids.last());
         assert_eq!(self.server.unfinished_uploads(BUCKET), [""; 0]);
         run.dataset
     }
 }
 
-/// Input that others made, in a bucket and on folders, by the binary and with credentials.
+/// Runs the binary with credentials over prepared input, in a bucket and in local directories, and compares
+/// the datasets.
 fn assert_s3_matches_local(data: &Path) {
     let (server, out) = (S3Server::start(), TempDir::new().unwrap());
     let bucket = server.bucket(BUCKET);
     copy_dir(&data.join("song_data"), &bucket.join("song_data"));
     copy_dir(&data.join("log_data"), &bucket.join("log_data"));
     let path = |name| bucket.join(name).to_str().unwrap().to_owned();
-    let star = out.path().join("star");
+    let out_dir = out.path().join("star");
     let (songs, logs) = (path("song_data"), path("log_data"));
     CommandOutput::run(&mut cli::run_command(
         &server,
         &songs,
         &logs,
-        star.to_str().unwrap(),
+        out_dir.to_str().unwrap(),
     ))
     .assert_success();
     let (songs, logs) = ("s3://music/song_data", "s3://music/log_data");
@@ -127,8 +128,10 @@ fn assert_s3_matches_local(data: &Path) {
     ))
     .assert_success();
     let run = PublishedRun::read_latest(&server, BUCKET, "star", &[BUCKET_URL]).unwrap();
-    run.dataset
-        .assert_same(&Dataset::from_dir(&star, &[bucket.to_str().unwrap()]), "");
+    run.dataset.assert_same(
+        &Dataset::from_dir(&out_dir, &[bucket.to_str().unwrap()]),
+        "",
+    );
 }
 
 fn copy_dir(from: &Path, to: &Path) {
@@ -168,8 +171,8 @@ fn edge_cases_give_same_dataset_for_any_split_size() {
             .parts
             .keys()
             .filter(|key| key.starts_with("songplays/"));
-        let least = split_bytes.map_or(1, |_| 3);
-        assert!(parts.count() >= least, "{split_bytes:?}");
+        let min_parts = split_bytes.map_or(1, |_| 3);
+        assert!(parts.count() >= min_parts, "{split_bytes:?}");
         assert!(found.rejects.len() > 1, "{split_bytes:?}");
     }
 }
@@ -227,12 +230,12 @@ fn compressed_logs_give_same_dataset() {
         let bytes = fs::read(input.folder.join("log_data").join(key)).unwrap();
         let to = input.folder.join("packed").join(key);
         fs::create_dir_all(to.parent().unwrap()).unwrap();
-        let (ending, packed) = match number % 3 {
+        let (extension, compressed) = match number % 3 {
             0 => (".gz", gzip(&bytes)),
             1 => (".zst", zstd::encode_all(bytes.as_slice(), 1).unwrap()),
             _ => (".bz2", bzip2(&bytes)),
         };
-        fs::write(format!("{}{ending}", to.display()), packed).unwrap();
+        fs::write(format!("{}{extension}", to.display()), compressed).unwrap();
     }
     let expected = input.run_to_local("song_data", "packed", DEFAULT_SIZES);
     let found = input.run_to_s3("s3://music/song_data", "s3://music/packed", DEFAULT_SIZES);
@@ -264,7 +267,7 @@ fn ignored_objects_are_counted_the_same() {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     };
-    // More prefixes than are listed one by one: below them all is found in one go.
+    // More prefixes than are listed one by one: everything below them is found by one recursive listing.
     for number in 0..70 {
         let folder = format!("song_data/{:02}/{number:02}", number / 9);
         write(&format!("{folder}/a/song.json"), song);

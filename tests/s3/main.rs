@@ -1,6 +1,6 @@
-//! S3 as a run meets it: a server of our own on this machine, which can be made to fail as S3 does.
+//! S3 as a run sees it: an S3 server in this process, which can be made to fail as S3 does.
 //!
-//! The server is tested itself, too: what others are tested on must do what it says.
+//! The server has tests of its own, because the other tests depend on its behaviour.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -13,7 +13,7 @@ mod server_conformance;
 mod server_faults;
 mod server_lifecycle;
 
-// Tests of the stores: S3 and local alike.
+// Conformance tests of all stores, S3 and local.
 mod store_conformance;
 
 // Tests of runs.

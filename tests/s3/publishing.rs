@@ -1,4 +1,5 @@
-//! Publishing: what a run names must be there, also if a cleaning or something else removes it meanwhile.
+//! Publishing: every object that a published run names must exist, even if `clean` or another process removes
+//! it meanwhile.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,20 +14,20 @@ use crate::s3_server::server::S3Server;
 use crate::support::cli::{CommandOutput, sparkify};
 use crate::support::fixture::{RUN_ARGS, run_sparkify, server_with_input};
 
-/// The folder of the only run below `star`.
+/// Returns the directory of the only run below `star`.
 fn only_run_dir(buckets: &Path) -> PathBuf {
-    let star = fs::read_dir(buckets.join("music/star")).unwrap();
-    let runs: Vec<PathBuf> = star
+    let entries = fs::read_dir(buckets.join("music/star")).unwrap();
+    let runs: Vec<PathBuf> = entries
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.is_dir())
         .collect();
     let [run] = &runs[..] else {
-        panic!("one run is expected: {runs:?}");
+        panic!("expected one run, found {runs:?}");
     };
     run.clone()
 }
 
-/// Nothing is there but the input.
+/// Asserts that the bucket holds nothing but the input.
 #[track_caller]
 fn assert_nothing_published(server: &S3Server) {
     let keys: Vec<String> = server.objects("music").into_keys().collect();
@@ -37,7 +38,7 @@ fn assert_nothing_published(server: &S3Server) {
 fn objects_removed_or_changed_during_run_fail_the_run() {
     let remove = |path: PathBuf| fs::remove_file(path).unwrap();
     let change = |path: PathBuf| fs::write(path, "other").unwrap();
-    // The first moment is before the report is written, the second after it.
+    // The first moment is before the report is written, the second one after it.
     let (before, after) = ("songs.manifest", "_report.json");
     for (name, act, why, moments) in [
         (
@@ -92,11 +93,11 @@ fn reject_file_removed_during_run_fails_the_run() {
     fs::write(server.bucket("music").join("logs/b.json"), "{\"ts\":\n").unwrap();
     let mut arguments = RUN_ARGS.to_vec();
     arguments.extend(["--max-rejects", "100%"]);
-    let ended = run_sparkify(&server, &arguments);
+    let output = run_sparkify(&server, &arguments);
     let why = "_rejects/logs-00000.jsonl was deleted after it was written";
     assert!(
-        ended.code == Some(1) && ended.stderr.contains(why),
-        "{ended:?}"
+        output.code == Some(1) && output.stderr.contains(why),
+        "{output:?}"
     );
 }
 
@@ -133,7 +134,7 @@ fn undeletable_remains_of_failed_run_are_reported() {
     run_sparkify(&server, &RUN_ARGS).assert_failure(&words);
 }
 
-/// Runs a cleaning while a run waits for an answer, and says how the run ended.
+/// Runs `clean` while a run waits for a response, and returns the output of the run.
 fn clean_during_run(
     matcher: &RequestMatcher,
     before_cleaning: impl FnOnce(&S3Server),
@@ -156,20 +157,20 @@ fn clean_during_run(
     ];
     run_sparkify(&server, &clean).assert_success();
     let output = run.wait_with_output().unwrap();
-    let ended = CommandOutput {
+    let output = CommandOutput {
         code: output.status.code(),
         stdout: String::from_utf8(output.stdout).unwrap(),
         stderr: String::from_utf8(output.stderr).unwrap(),
     };
-    (server, ended)
+    (server, output)
 }
 
 #[test]
 fn clean_keeps_running_run() {
     for moment in ["songs.manifest", "_report.json", "latest.json"] {
         let matcher = RequestMatcher::operation(Operation::Put).with_key_suffix(moment);
-        let (server, ended) = clean_during_run(&matcher, |_| {});
-        ended.assert_success();
+        let (server, output) = clean_during_run(&matcher, |_| {});
+        output.assert_success();
         let run = only_run_dir(server.bucket("music").parent().unwrap());
         assert!(run.join("_report.json").exists() && !run.join("_removing").exists());
         assert!(run.join("songs/part-00000.parquet").exists());
@@ -180,11 +181,11 @@ fn clean_keeps_running_run() {
 fn run_removed_as_abandoned_publishes_nothing() {
     for moment in ["songs.manifest", "_report.json"] {
         let matcher = RequestMatcher::operation(Operation::Put).with_key_suffix(moment);
-        let (server, ended) = clean_during_run(&matcher, |server| {
-            let star = server.bucket("music").join("star");
-            server.backdate(&star, Duration::from_secs(3600));
+        let (server, output) = clean_during_run(&matcher, |server| {
+            let out_dir = server.bucket("music").join("star");
+            server.backdate(&out_dir, Duration::from_secs(3600));
         });
-        ended.assert_failure(&[
+        output.assert_failure(&[
             "cannot publish s3://music/star/2",
             "was deleted after it was written",
         ]);

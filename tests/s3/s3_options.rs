@@ -1,4 +1,4 @@
-//! What users say about S3, as the server sees it.
+//! The S3 options of the command line and the environment, as the server sees their effect.
 
 use std::process::Command;
 
@@ -13,28 +13,28 @@ use crate::support::fixture::{
 };
 use crate::support::sdk_client::SdkClient;
 
-/// All requests of a kind; there must be some.
+/// Returns all requests for an operation, and asserts that there are some.
 #[track_caller]
 fn requests_of(server: &S3Server, kind: Operation) -> Vec<RecordedRequest> {
-    let asked = server.requests(&RequestMatcher::operation(kind));
-    assert!(!asked.is_empty(), "{kind:?}");
-    asked
+    let requests = server.requests(&RequestMatcher::operation(kind));
+    assert!(!requests.is_empty(), "{kind:?}");
+    requests
 }
 
-/// The values of a header in all requests of a kind, which must be the same.
+/// Returns the value of a header, which must be the same in all requests for an operation.
 #[track_caller]
 fn common_header(server: &S3Server, kind: Operation, name: &str) -> Option<String> {
-    let asked = requests_of(server, kind);
-    let first = asked[0].header(name);
-    let same = asked.iter().all(|asked| asked.header(name) == first);
-    assert!(same, "{name} of {asked:?}");
+    let requests = requests_of(server, kind);
+    let first = requests[0].header(name);
+    let same = requests.iter().all(|request| request.header(name) == first);
+    assert!(same, "{name} of {requests:?}");
     first.map(str::to_owned)
 }
 
-/// The regions and access keys that all requests were signed with.
+/// Returns the regions and access keys with which the requests were signed.
 fn signing_scopes(server: &S3Server) -> Vec<(String, String)> {
-    let asked = server.requests(&RequestMatcher::any());
-    let mut signed: Vec<_> = asked.iter().map(signing_scope).collect();
+    let requests = server.requests(&RequestMatcher::any());
+    let mut signed: Vec<_> = requests.iter().map(signing_scope).collect();
     signed.dedup();
     signed
 }
@@ -47,7 +47,7 @@ fn signing_scope(request: &RecordedRequest) -> (String, String) {
     (parts.nth(1).unwrap().to_owned(), access_key.to_owned())
 }
 
-/// A run whose rejects are more than one request takes.
+/// Runs with more rejects than one PUT request takes.
 fn run_with_large_output(more: &[&str]) -> S3Server {
     let server = server_with_input(FaultPlan::new());
     let reject = format!("{{\"ts\": nonsense, \"is\": \"{}\"}}\n", "x".repeat(60_000));
@@ -80,12 +80,12 @@ fn request_payer_is_sent_with_every_request() {
         &["clean", "s3://music/star", "--yes", "--request-payer"],
     )
     .assert_success();
-    for asked in server.requests(&RequestMatcher::any()) {
-        if !own.matches(&asked) {
+    for request in server.requests(&RequestMatcher::any()) {
+        if !own.matches(&request) {
             assert_eq!(
-                asked.header("x-amz-request-payer"),
+                request.header("x-amz-request-payer"),
                 Some("requester"),
-                "{asked:?}"
+                "{request:?}"
             );
         }
     }
@@ -108,7 +108,7 @@ fn request_payer_is_sent_with_every_request() {
     assert!(
         payers
             .iter()
-            .all(|asked| asked.header("x-amz-request-payer").is_none())
+            .all(|request| request.header("x-amz-request-payer").is_none())
     );
 }
 
@@ -117,14 +117,16 @@ fn no_sign_request_sends_unsigned_requests() {
     let server = S3Server::anonymous(FaultPlan::new());
     write_input(&server.bucket("music"));
     run_sparkify(&server, &concat_args(&RUN_ARGS, &["--no-sign-request"])).assert_success();
-    let asked = server.requests(&RequestMatcher::any());
+    let requests = server.requests(&RequestMatcher::any());
     for name in ["authorization", "x-amz-security-token"] {
         assert!(
-            asked.iter().all(|asked| asked.header(name).is_none()),
+            requests
+                .iter()
+                .all(|request| request.header(name).is_none()),
             "{name}"
         );
     }
-    // Nor are credentials looked for.
+    // Credentials are not loaded either.
     let mut command = sparkify(&server, &concat_args(&RUN_ARGS, &["--no-sign-request"]));
     command.env_remove("AWS_ACCESS_KEY_ID");
     CommandOutput::run(command.env("AWS_PROFILE", "nobody")).assert_success();
@@ -147,7 +149,7 @@ fn encryption_headers_are_sent_only_when_creating_objects() {
             Some("alias/music")
         );
     }
-    // S3 refuses them elsewhere.
+    // S3 rejects this header for other operations.
     for kind in [
         Operation::List,
         Operation::Get,
@@ -163,7 +165,7 @@ fn encryption_headers_are_sent_only_when_creating_objects() {
     assert_eq!(
         common_header(&server, Operation::Put, sse),
         None,
-        "that of the bucket"
+        "the default of the bucket must apply"
     );
     let server = server_with_input(FaultPlan::new());
     run_sparkify(&server, &concat_args(&RUN_ARGS, &["--sse=AES256"])).assert_success();
@@ -177,7 +179,7 @@ fn encryption_headers_are_sent_only_when_creating_objects() {
 #[test]
 fn input_reads_use_if_match_of_listed_etag() {
     let server = server_with_input(FaultPlan::new());
-    // More than one piece.
+    // More bytes than one read request fetches.
     write_file(&server.bucket("music"), "logs/b.json", " ".repeat(9 << 20));
     let listed = SdkClient::new(&server).list_pages("music", "").unwrap();
     let listed = listed[0].contents().to_vec();
@@ -204,7 +206,7 @@ fn latest_json_is_written_conditionally() {
     assert_eq!(conditions, [[true, false], [false, true]]);
 }
 
-/// Configuration files, and the surroundings that name them.
+/// AWS configuration files, and the environment variables that name them.
 struct AwsConfigFiles(TempDir);
 
 impl AwsConfigFiles {
@@ -256,7 +258,7 @@ fn region_precedence() {
             .args(flags)
             .env_remove("AWS_REGION");
         if flags == ["--profile=far"] {
-            // A profile that is named by a flag brings its own credentials too.
+            // A profile that a flag names provides its own credentials too.
             let files = AwsConfigFiles::new(config, &credentials_file("far", ACCESS_KEY));
             files.set_env(&mut command);
             CommandOutput::run(&mut command).assert_success();
@@ -270,7 +272,7 @@ fn region_precedence() {
             "{flags:?} {variables:?}"
         );
     }
-    // A server that is not Amazon's mostly has no regions.
+    // S3-compatible servers mostly have no regions.
     let server = server_with_input(FaultPlan::new());
     let mut command = sparkify(&server, &concat_args(&RUN_ARGS, &["--dry-run"]));
     CommandOutput::run(command.env_remove("AWS_REGION")).assert_success();
@@ -307,9 +309,13 @@ fn credentials_precedence() {
         let mut command = sparkify(&server, &concat_args(&RUN_ARGS, &["--dry-run"]));
         command.env_remove("AWS_ACCESS_KEY_ID").args(flags);
         files.set_env(&mut command).envs(variables.iter().copied());
-        let ended = CommandOutput::run(&mut command);
-        // The server knows one of them.
-        assert_eq!(ended.code == Some(0), access_key == ACCESS_KEY, "{ended:?}");
+        let output = CommandOutput::run(&mut command);
+        // The server accepts only one of the access keys.
+        assert_eq!(
+            output.code == Some(0),
+            access_key == ACCESS_KEY,
+            "{output:?}"
+        );
         assert_eq!(
             signing_scopes(&server)[0].1,
             access_key,
@@ -352,12 +358,12 @@ fn endpoint_precedence() {
         command.env_remove("AWS_ENDPOINT_URL_S3").args(flags);
         files.set_env(&mut command).envs(variables.iter().copied());
         CommandOutput::run(&mut command).assert_success();
-        let asked: Vec<usize> = counts()
+        let request_counts: Vec<usize> = counts()
             .zip(before)
             .map(|(now, before)| now - before)
             .collect();
-        for (other, count) in asked.iter().enumerate() {
-            assert_eq!(*count > 0, other == at, "{at}: {asked:?}");
+        for (other, count) in request_counts.iter().enumerate() {
+            assert_eq!(*count > 0, other == at, "{at}: {request_counts:?}");
         }
     }
 }
@@ -374,7 +380,7 @@ fn custom_endpoint_uses_path_style() {
         assert!(
             requests_of(&server, kind)
                 .iter()
-                .all(|asked| asked.bucket == "music")
+                .all(|request| request.bucket == "music")
         );
     }
 }
@@ -399,9 +405,9 @@ fn invalid_flags_are_usage_errors() {
         ),
         (&["--endpoint-url="], "invalid endpoint URL"),
     ] {
-        let ended = run_sparkify(&server, &concat_args(&RUN_ARGS, arguments));
-        assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""));
-        assert!(ended.stderr.contains(words), "no {words:?} in {ended:?}");
+        let output = run_sparkify(&server, &concat_args(&RUN_ARGS, arguments));
+        assert_eq!((output.code, output.stdout.as_str()), (Some(2), ""));
+        assert!(output.stderr.contains(words), "no {words:?} in {output:?}");
     }
     assert_eq!(server.request_count(&RequestMatcher::any()), 0);
 }

@@ -1,4 +1,4 @@
-//! What must not be told is not told: not in success, not in failure, not to who asks for every detail.
+//! Secrets are never printed: not on success, not on failure, and not with the most verbose output.
 
 use std::fs;
 use std::process::Command;
@@ -18,10 +18,10 @@ const TOKEN: &str = "PlantedToken0123456789abcdefghij";
 const PASSWORD: &str = "PlantedPassword0123456789";
 const OTHER_SECRET: &str = "PlantedElsewhere0123456789";
 
-/// What nobody may see: of the secret that much as no encoding changes.
+/// Strings that must not be printed. Of the secret key it is the part that no encoding changes.
 const SECRETS: [&str; 4] = ["ThisSecretMustNeverBeSeen", TOKEN, PASSWORD, OTHER_SECRET];
 
-/// Nothing of the secrets stands in a text.
+/// Asserts that a text contains none of the secrets.
 #[track_caller]
 fn assert_no_secrets(text: &[u8], what: &str) {
     let text = String::from_utf8_lossy(text);
@@ -30,13 +30,13 @@ fn assert_no_secrets(text: &[u8], what: &str) {
     }
 }
 
-/// Runs a command that is asked for every detail, and looks through all it says.
+/// Runs a command with the most verbose output, and searches all of its output for secrets.
 #[track_caller]
 fn run_with_tracing(command: &mut Command) -> CommandOutput {
-    let ended = CommandOutput::run(enable_tracing(command));
-    assert_no_secrets(ended.stdout.as_bytes(), "stdout");
-    assert_no_secrets(ended.stderr.as_bytes(), "stderr");
-    ended
+    let output = CommandOutput::run(enable_tracing(command));
+    assert_no_secrets(output.stdout.as_bytes(), "stdout");
+    assert_no_secrets(output.stderr.as_bytes(), "stderr");
+    output
 }
 
 fn enable_tracing(command: &mut Command) -> &mut Command {
@@ -46,7 +46,7 @@ fn enable_tracing(command: &mut Command) -> &mut Command {
         .env("AWS_LOG_LEVEL", "trace")
 }
 
-/// A command that signs with a token.
+/// Returns a command that signs with a session token.
 fn command_with_token(server: &S3Server, arguments: &[&str]) -> Command {
     let mut command = sparkify(server, arguments);
     command.env("AWS_SESSION_TOKEN", TOKEN);
@@ -66,14 +66,17 @@ fn commands() -> [Vec<&'static str>; 4] {
 fn successful_run_leaks_no_secret() {
     let server = server_with_input(FaultPlan::new());
     for arguments in commands() {
-        let ended = run_with_tracing(&mut command_with_token(&server, &arguments));
-        assert_eq!(ended.code, Some(0), "{arguments:?}: {ended:?}");
+        let output = run_with_tracing(&mut command_with_token(&server, &arguments));
+        assert_eq!(output.code, Some(0), "{arguments:?}: {output:?}");
     }
-    let asked = server.requests(&RequestMatcher::any());
-    let token = |asked: &crate::s3_server::request::RecordedRequest| {
-        asked.header("x-amz-security-token") == Some(TOKEN)
+    let requests = server.requests(&RequestMatcher::any());
+    let token = |request: &crate::s3_server::request::RecordedRequest| {
+        request.header("x-amz-security-token") == Some(TOKEN)
     };
-    assert!(asked.iter().all(token), "all are signed with it");
+    assert!(
+        requests.iter().all(token),
+        "a request lacks the session token"
+    );
     let objects = server.objects("music");
     assert!(objects.len() > 2 + 2 * 8);
     for (key, bytes) in objects {
@@ -95,40 +98,40 @@ fn local_output_contains_no_secret() {
 
 #[test]
 fn failed_requests_leak_no_secret() {
-    let reply = Fault::Error;
+    let error = Fault::Error;
     let expired = ErrorResponse::expired_token().with_field("Token-0", TOKEN);
-    for (which, fault) in [
-        (RequestMatcher::any(), reply(ErrorResponse::access_denied())),
+    for (matcher, fault) in [
+        (RequestMatcher::any(), error(ErrorResponse::access_denied())),
         (
             RequestMatcher::any(),
-            reply(ErrorResponse::signature_mismatch(ACCESS_KEY)),
+            error(ErrorResponse::signature_mismatch(ACCESS_KEY)),
         ),
-        (RequestMatcher::any(), reply(expired)),
+        (RequestMatcher::any(), error(expired)),
         (
             RequestMatcher::any(),
-            reply(ErrorResponse::permanent_redirect("music", "eu-west-3")),
+            error(ErrorResponse::permanent_redirect("music", "eu-west-3")),
         ),
-        (RequestMatcher::any(), reply(ErrorResponse::slow_down())),
+        (RequestMatcher::any(), error(ErrorResponse::slow_down())),
         (
             RequestMatcher::any(),
-            reply(ErrorResponse::new(418, "", "")),
+            error(ErrorResponse::new(418, "", "")),
         ),
         (RequestMatcher::any(), Fault::Disconnect),
         (RequestMatcher::any(), Fault::Truncate),
         (RequestMatcher::operation(Operation::Get), Fault::Truncate),
         (RequestMatcher::operation(Operation::Put), Fault::Disconnect),
     ] {
-        let server = server_with_input(FaultPlan::new().always(which, fault.clone()));
+        let server = server_with_input(FaultPlan::new().always(matcher, fault.clone()));
         let mut command = command_with_token(&server, &commands()[0]);
-        let ended = run_with_tracing(command.env("AWS_MAX_ATTEMPTS", "2"));
-        assert_eq!(ended.code, Some(1), "{fault:?}: {ended:?}");
+        let output = run_with_tracing(command.env("AWS_MAX_ATTEMPTS", "2"));
+        assert_eq!(output.code, Some(1), "{fault:?}: {output:?}");
         for (key, bytes) in server.objects("music") {
             assert_no_secrets(&bytes, &key);
         }
     }
 }
 
-/// Addresses with a password, some of them with a slip of the pen too.
+/// Returns URLs with a password, some of them malformed.
 fn urls_with_password(server: &S3Server) -> Vec<String> {
     let at = server.address();
     vec![
@@ -187,9 +190,10 @@ fn endpoint_with_password_is_rejected_and_not_shown() {
 fn invalid_token_is_not_shown() {
     let server = server_with_input(FaultPlan::new());
     let mut command = sparkify(&server, &commands()[0]);
-    let ended = run_with_tracing(command.env("AWS_SESSION_TOKEN", format!("{TOKEN}\u{7f}{TOKEN}")));
-    assert_eq!(ended.code, Some(1));
-    ended.assert_last_line_is_error();
+    let output =
+        run_with_tracing(command.env("AWS_SESSION_TOKEN", format!("{TOKEN}\u{7f}{TOKEN}")));
+    assert_eq!(output.code, Some(1));
+    output.assert_last_line_is_error();
 }
 
 #[test]
@@ -210,13 +214,13 @@ fn no_flag_accepts_a_secret() {
         ] {
             assert!(
                 !help.contains(word),
-                "whoever lists processes would see it: {word}"
+                "arguments are visible in the process list: {word}"
             );
         }
     }
 }
 
-/// A command whose surroundings name a configuration and a credentials file, and nothing else.
+/// Returns a command whose environment names a config and a credentials file, and nothing else.
 fn command_with_config_files(
     server: &S3Server,
     folder: &TempDir,
@@ -263,19 +267,19 @@ fn profile_credentials_are_not_leaked() {
         format!("[default]\n = {SECRET_KEY}\n"),
         format!("aws_secret_access_key = {SECRET_KEY}\n"),
     ] {
-        let ended = run_with_tracing(&mut command_with_config_files(
+        let output = run_with_tracing(&mut command_with_config_files(
             &server,
             &folder,
             "",
             &credentials,
         ));
-        assert_eq!(ended.code, Some(1), "{credentials}: {ended:?}");
-        ended.assert_last_line_is_error();
+        assert_eq!(output.code, Some(1), "{credentials}: {output:?}");
+        output.assert_last_line_is_error();
     }
 }
 
 impl CommandOutput {
-    /// What it said last is why it failed.
+    /// Asserts that the last line on stderr is the error.
     #[track_caller]
     fn assert_last_line_is_error(&self) {
         let last = self.stderr.lines().last().unwrap();
@@ -283,7 +287,7 @@ impl CommandOutput {
     }
 }
 
-/// What a process prints as credentials.
+/// Returns the output of a credential process.
 fn credential_process_output(secret: &str) -> String {
     format!(
         r#"{{"Version": 1, "AccessKeyId": "{ACCESS_KEY}", "SecretAccessKey": "{secret}", "SessionToken": "{TOKEN}"}}"#
@@ -313,7 +317,7 @@ fn credential_process_output_is_not_leaked() {
             print(&credential_process_output(&format!("{SECRET_KEY}x"))),
             "SignatureDoesNotMatch",
         ),
-        // Of what it says in failing nothing can be told from a secret.
+        // In the output of a failing process, a secret cannot be told from other text.
         (
             format!("echo '{OTHER_SECRET}' >&2\nexit 3\n"),
             "exit status: 3",
@@ -345,9 +349,9 @@ fn credential_process_output_is_not_leaked() {
         ),
         (format!("printf '{OTHER_SECRET}\\377'\n"), "UTF-8"),
     ] {
-        let ended = run(&script);
-        ended.assert_last_line_is_error();
-        assert!(ended.stderr.contains(words), "no {words:?} in {ended:?}");
+        let output = run(&script);
+        output.assert_last_line_is_error();
+        assert!(output.stderr.contains(words), "no {words:?} in {output:?}");
     }
 }
 
@@ -361,10 +365,10 @@ fn container_token_is_not_leaked() {
     command
         .env("AWS_CONTAINER_CREDENTIALS_FULL_URI", &url)
         .env("AWS_CONTAINER_AUTHORIZATION_TOKEN", TOKEN);
-    let ended = run_with_tracing(&mut command)
+    let output = run_with_tracing(&mut command)
         .assert_failure(&["cannot use S3: unable to locate credentials"]);
     assert!(
         server.request_count(&RequestMatcher::any()) > 0,
-        "it was asked: {ended:?}"
+        "the endpoint received no request: {output:?}"
     );
 }

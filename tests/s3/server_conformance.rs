@@ -1,4 +1,4 @@
-//! What a client may rely on with S3, it may rely on here.
+//! The test server behaves as S3 does where clients depend on it.
 
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};

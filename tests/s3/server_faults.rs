@@ -1,4 +1,4 @@
-//! Each fault is what it says.
+//! The test server injects each fault as documented.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use crate::s3_server::server::{ACCESS_KEY, S3Server};
 use crate::support::raw_http::{RawResponse, ResponseEnd, send_request, send_request_until};
 use crate::support::sdk_client::SdkClient;
 
-/// More than what a connection holds by itself.
+/// More bytes than the socket buffers of a connection hold.
 const LARGE_BODY_BYTES: usize = 8 << 20;
 
-/// A server with this fault for all but listings, with one object.
+/// Starts a server with one object, which injects this fault into everything but listings.
 fn server_with_fault(fault: Fault) -> S3Server {
     let server = S3Server::with_faults(
         FaultPlan::new()
@@ -27,12 +27,12 @@ fn server_with_fault(fault: Fault) -> S3Server {
     server
 }
 
-/// What a server says to a proper GET of its object.
+/// Sends a signed GET of the object and returns the response.
 fn raw_get(server: &S3Server) -> RawResponse {
     send_request(server, "GET", &presigned_get(server), b"")
 }
 
-/// What a server says to a proper PUT of a new object.
+/// Sends a signed PUT of a new object and returns the response.
 fn raw_put(server: &S3Server, length: usize) -> RawResponse {
     send_request(server, "PUT", &presigned_put(server), &vec![b'n'; length])
 }
@@ -47,7 +47,7 @@ fn presigned_put(server: &S3Server) -> String {
 
 #[test]
 fn error_responses_match_s3() {
-    for (reply, status, code, words) in [
+    for (error, status, code, words) in [
         (
             ErrorResponse::slow_down(),
             503,
@@ -139,18 +139,18 @@ fn error_responses_match_s3() {
             "<Key>x</",
         ),
     ] {
-        let server = server_with_fault(Fault::Error(reply));
-        let heard = raw_get(&server);
-        let body = String::from_utf8(heard.body.clone()).unwrap();
+        let server = server_with_fault(Fault::Error(error));
+        let response = raw_get(&server);
+        let body = String::from_utf8(response.body.clone()).unwrap();
         assert!(
-            heard.head.starts_with(&format!("http/1.1 {status} ")),
-            "{heard:?}"
+            response.head.starts_with(&format!("http/1.1 {status} ")),
+            "{response:?}"
         );
-        assert_eq!(heard.header("content-type"), Some("application/xml"));
-        assert_eq!(heard.end, ResponseEnd::Complete);
+        assert_eq!(response.header("content-type"), Some("application/xml"));
+        assert_eq!(response.end, ResponseEnd::Complete);
         assert!(body.contains(words), "{body}");
         if ["PermanentRedirect", "AuthorizationHeaderMalformed"].contains(&code) {
-            assert_eq!(heard.header("x-amz-bucket-region"), Some("eu-west-1"));
+            assert_eq!(response.header("x-amz-bucket-region"), Some("eu-west-1"));
         }
         let client = SdkClient::new(&server);
         assert_eq!(client.get("music", "x").unwrap_err(), code);
@@ -180,13 +180,13 @@ fn complete_upload_can_fail_with_status_200() {
 
 #[test]
 fn truncated_response_is_shorter_than_content_length() {
-    let heard = raw_get(&server_with_fault(Fault::Truncate));
-    assert!(heard.head.starts_with("http/1.1 200 "));
+    let response = raw_get(&server_with_fault(Fault::Truncate));
+    assert!(response.head.starts_with("http/1.1 200 "));
     assert_eq!(
-        (heard.content_length(), heard.end),
+        (response.content_length(), response.end),
         (LARGE_BODY_BYTES, ResponseEnd::Closed)
     );
-    assert!(heard.body.len() < LARGE_BODY_BYTES);
+    assert!(response.body.len() < LARGE_BODY_BYTES);
 }
 
 #[test]
@@ -194,16 +194,19 @@ fn small_response_is_truncated_exactly() {
     let cut = FaultPlan::new().always(RequestMatcher::operation(Operation::Get), Fault::Truncate);
     let server = S3Server::with_faults(cut);
     std::fs::write(server.bucket("music").join("x"), "0123456789").unwrap();
-    let heard = raw_get(&server);
+    let response = raw_get(&server);
     assert_eq!(
-        (heard.content_length(), heard.body.as_slice()),
+        (response.content_length(), response.body.as_slice()),
         (10, &b"01234"[..])
     );
-    assert_eq!(heard.end, ResponseEnd::Closed);
+    assert_eq!(response.end, ResponseEnd::Closed);
 
     std::fs::write(server.bucket("music").join("x"), "").unwrap();
-    let heard = raw_get(&server);
-    assert_eq!((heard.head.as_str(), heard.end), ("", ResponseEnd::Closed));
+    let response = raw_get(&server);
+    assert_eq!(
+        (response.head.as_str(), response.end),
+        ("", ResponseEnd::Closed)
+    );
 }
 
 #[test]
@@ -223,15 +226,18 @@ fn listing_can_be_truncated() {
 #[test]
 fn truncated_upload_leaves_no_object() {
     let server = server_with_fault(Fault::Truncate);
-    let heard = raw_put(&server, LARGE_BODY_BYTES);
-    assert_eq!((heard.head.as_str(), heard.end), ("", ResponseEnd::Closed));
+    let response = raw_put(&server, LARGE_BODY_BYTES);
+    assert_eq!(
+        (response.head.as_str(), response.end),
+        ("", ResponseEnd::Closed)
+    );
     assert!(!server.objects("music").contains_key("new"));
 }
 
 #[test]
 fn stalled_response_stops_halfway() {
     let server = server_with_fault(Fault::Stall);
-    let heard = send_request_until(
+    let response = send_request_until(
         &server,
         "GET",
         &presigned_get(&server),
@@ -239,24 +245,27 @@ fn stalled_response_stops_halfway() {
         LARGE_BODY_BYTES / 2,
     );
     assert_eq!(
-        (heard.content_length(), heard.end),
+        (response.content_length(), response.end),
         (LARGE_BODY_BYTES, ResponseEnd::Stalled)
     );
-    assert_eq!(heard.body.len(), LARGE_BODY_BYTES / 2);
+    assert_eq!(response.body.len(), LARGE_BODY_BYTES / 2);
 }
 
 #[test]
 fn stalled_upload_gets_no_response() {
     for length in [3, LARGE_BODY_BYTES] {
         let server = server_with_fault(Fault::Stall);
-        let heard = send_request_until(
+        let response = send_request_until(
             &server,
             "PUT",
             &presigned_put(&server),
             &vec![b'n'; length],
             0,
         );
-        assert_eq!((heard.head.as_str(), heard.end), ("", ResponseEnd::Stalled));
+        assert_eq!(
+            (response.head.as_str(), response.end),
+            ("", ResponseEnd::Stalled)
+        );
         assert!(!server.objects("music").contains_key("new"));
     }
 }
@@ -268,8 +277,11 @@ fn hanging_request_gets_no_response_head() {
         ("GET", presigned_get(&server)),
         ("PUT", presigned_put(&server)),
     ] {
-        let heard = send_request_until(&server, method, &target, b"nnn", 0);
-        assert_eq!((heard.head.as_str(), heard.end), ("", ResponseEnd::Stalled));
+        let response = send_request_until(&server, method, &target, b"nnn", 0);
+        assert_eq!(
+            (response.head.as_str(), response.end),
+            ("", ResponseEnd::Stalled)
+        );
     }
     assert!(!server.objects("music").contains_key("new"));
 }
@@ -277,12 +289,15 @@ fn hanging_request_gets_no_response_head() {
 #[test]
 fn disconnected_request_gets_no_response() {
     let server = server_with_fault(Fault::Disconnect);
-    for heard in [
+    for response in [
         raw_get(&server),
         raw_put(&server, 3),
         raw_put(&server, LARGE_BODY_BYTES),
     ] {
-        assert_eq!((heard.head.as_str(), heard.end), ("", ResponseEnd::Closed));
+        assert_eq!(
+            (response.head.as_str(), response.end),
+            ("", ResponseEnd::Closed)
+        );
     }
     assert!(!server.objects("music").contains_key("new"));
 }
@@ -290,8 +305,11 @@ fn disconnected_request_gets_no_response() {
 #[test]
 fn lost_response_still_applies_request() {
     let server = server_with_fault(Fault::LoseResponse);
-    let heard = raw_put(&server, 3);
-    assert_eq!((heard.head.as_str(), heard.end), ("", ResponseEnd::Closed));
+    let response = raw_put(&server, 3);
+    assert_eq!(
+        (response.head.as_str(), response.end),
+        ("", ResponseEnd::Closed)
+    );
     assert_eq!(server.objects("music")["new"], b"nnn");
 }
 
@@ -359,7 +377,7 @@ fn hook_runs_on_nth_request() {
     );
 }
 
-/// How each of the repeated reads of some objects ends under a seed.
+/// Returns the results of repeated reads of some objects with this seed.
 fn read_outcomes(seed: u64) -> Vec<Result<Vec<u8>, String>> {
     let odds = vec![
         (0.25, Fault::Error(ErrorResponse::slow_down())),

@@ -1,4 +1,4 @@
-//! A server comes, counts and goes.
+//! Start, counters and shutdown of the test server.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -124,8 +124,8 @@ fn request_headers_are_recorded() {
     let put = client.s3.put_object().bucket("music").key("x");
     client.execute(put.if_none_match("*").send()).unwrap();
     client.get("music", "x").unwrap();
-    let asked = server.requests(&RequestMatcher::any());
-    let conditions: Vec<_> = asked
+    let requests = server.requests(&RequestMatcher::any());
+    let conditions: Vec<_> = requests
         .iter()
         .map(|a| (a.operation, a.header("if-none-match")))
         .collect();

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Holds the SQL of this repository against public grammars: Redshift's and PostgreSQL's, as sqlfluff has them.
+"""Checks the SQL of this repository with the grammars of sqlfluff for Redshift and PostgreSQL.
 
     python3 -m venv .venv && .venv/bin/pip install -r tests/sql/requirements.txt
     cargo build --release && .venv/bin/python tests/sql/lint.py --sparkify target/release/sparkify
 
-What a grammar lets through although Redshift refuses it is sought by its words (REFUSED). Before anything else
-it shows that it finds mistakes at all: each line of BROKEN must be refused, each of SOUND taken.
+Keywords that the grammar accepts although Redshift does not are searched for (UNSUPPORTED_KEYWORDS). The program
+first tests itself: it must reject each line of INVALID_SQL and accept each line of VALID_SQL.
 """
 
 import argparse
@@ -20,16 +20,16 @@ from sqlfluff.core import FluffConfig, Linter
 REPOSITORY = Path(__file__).resolve().parents[2]
 SQL = REPOSITORY / "sql"
 
-# Which grammars the scripts of a folder must follow.
-FOLDERS = {
+# The dialects that the scripts of a directory must follow.
+DIALECTS_BY_DIR = {
     "redshift": ["redshift"],
     "postgres": ["postgres"],
     "analytics": ["redshift", "postgres"],
 }
 
-# As psql would put them in: :'name' a literal, :name as it stands.
+# As psql replaces them: :'name' by a literal, :name by the text itself.
 PLACEHOLDER = re.compile(r"(?<!:):('?)([a-z_]+)\1")
-SAMPLES = {
+PLACEHOLDER_VALUES = {
     "run": "20261121T104114123Z-3f9a2c01",
     "from": "2018-11-01 00:00:00",
     "to": "2018-12-01 00:00:00",
@@ -37,9 +37,9 @@ SAMPLES = {
     "iam_role": "default",
 }
 
-# PostgreSQL's words that sqlfluff takes for Redshift's, too. Its documentation names each as unsupported, or says
-# that it ends the transaction that a load is.
-REFUSED = [
+# Keywords that sqlfluff accepts for Redshift. The documentation of Redshift lists each as unsupported, or says that
+# it ends the transaction of a load.
+UNSUPPORTED_KEYWORDS = [
     "DISTINCT ON (",
     "FILTER (",
     "IS DISTINCT FROM",
@@ -55,7 +55,7 @@ REFUSED = [
     "REGION",
 ]
 
-BROKEN = {
+INVALID_SQL = {
     "redshift": [
         "CREATE TABLE t (a INT) DISTSTYLE SOMETIMES;",
         "CREATE TABLE t (a INT) SORTKEY a;",
@@ -89,7 +89,7 @@ BROKEN = {
     ],
 }
 
-SOUND = {
+VALID_SQL = {
     "redshift": [
         "COPY t (a) FROM :'songs' IAM_ROLE :iam_role FORMAT AS PARQUET MANIFEST;",
         "SELECT 'FILTER (' AS a, b::INT FROM t; -- TRUNCATE t",
@@ -102,122 +102,123 @@ SOUND = {
 }
 
 
-class Grammar:
-    """A dialect of SQL."""
+class DialectLinter:
+    """Checks scripts in one dialect of SQL."""
 
     def __init__(self, dialect):
         self.dialect = dialect
         overrides = {"dialect": dialect, "templater": "raw", "large_file_skip_byte_limit": 0}
         self.linter = Linter(config=FluffConfig(overrides=overrides))
 
-    def faults(self, sql):
-        """What is wrong with a script, a line each."""
-        parsed = self.linter.parse_string(PLACEHOLDER.sub(sample, sql))
-        # What sqlfluff cannot parse ("unparsable") is among them.
+    def lint(self, sql):
+        """Returns the errors of a script, one line each."""
+        parsed = self.linter.parse_string(PLACEHOLDER.sub(placeholder_value, sql))
+        # Sections that sqlfluff cannot parse are among the violations.
         if parsed.violations:
-            return [fault.desc() for fault in parsed.violations]
+            return [violation.desc() for violation in parsed.violations]
         tree = parsed.root_variant() and parsed.tree
         if not tree or not any(tree.recursive_crawl("statement")):
-            return ["there is no statement in it"]
+            return ["no statement found"]
         if self.dialect != "redshift":
             return []
         code = (segment for segment in tree.raw_segments if segment.is_code)
         words = " ".join("''" if s.is_type("quoted_literal") else s.raw.upper() for s in code)
-        return [f"Redshift takes no {refused}" for refused in REFUSED if f" {refused} " in f" {words} "]
+        return [f"Redshift does not support {word}" for word in UNSUPPORTED_KEYWORDS if f" {word} " in f" {words} "]
 
 
-def sample(found):
-    quoted, name = found.groups()
-    # The rest are manifests, by the names of tables.
-    value = SAMPLES.get(name, f"s3://bucket/star/{name}.manifest")
+def placeholder_value(match):
+    quoted, name = match.groups()
+    # All other placeholders are the manifests of tables.
+    value = PLACEHOLDER_VALUES.get(name, f"s3://bucket/dataset/{name}.manifest")
     return f"'{value}'" if quoted else value
 
 
 def main():
-    options = arguments()
-    grammars = {dialect: Grammar(dialect) for dialect in ["redshift", "postgres"]}
-    wrong = itself(grammars)
+    options = parse_args()
+    linters = {dialect: DialectLinter(dialect) for dialect in ["redshift", "postgres"]}
+    failures = self_test(linters)
     count = 0
-    for dialect, name, sql in [*scripts(), *options.scripts, *generated(options.sparkify, options.star)]:
+    generated = generated_scripts(options.sparkify, options.dataset)
+    for dialect, name, sql in [*repository_scripts(), *options.scripts, *generated]:
         count += 1
-        for fault in grammars[dialect].faults(sql):
-            wrong.append(f"{name}, as {dialect}: {fault}")
-    for line in wrong:
+        for error in linters[dialect].lint(sql):
+            failures.append(f"{name} ({dialect}): {error}")
+    for line in failures:
         print(line, file=sys.stderr)
-    if wrong:
+    if failures:
         sys.exit(1)
-    print(f"{count} scripts follow the grammar of their dialect")
+    print(f"{count} scripts are valid in their dialects")
 
 
-def itself(grammars):
-    """What this check does not find although it is broken, or takes for broken although it is not."""
-    missed = [
-        f"this check takes as {dialect}: {sql!r}"
-        for dialect, lines in BROKEN.items()
+def self_test(linters):
+    """Returns the invalid statements that are accepted, and the valid ones that are rejected."""
+    false_negatives = [
+        f"self-test: invalid {dialect} accepted: {sql!r}"
+        for dialect, lines in INVALID_SQL.items()
         for sql in lines
-        if not grammars[dialect].faults(sql)
+        if not linters[dialect].lint(sql)
     ]
-    refused = [
-        f"this check refuses as {dialect}: {sql!r}: {fault}"
-        for dialect, lines in SOUND.items()
+    false_positives = [
+        f"self-test: valid {dialect} rejected: {sql!r}: {error}"
+        for dialect, lines in VALID_SQL.items()
         for sql in lines
-        for fault in grammars[dialect].faults(sql)
+        for error in linters[dialect].lint(sql)
     ]
-    return missed + refused
+    return false_negatives + false_positives
 
 
-def scripts():
-    """The scripts in sql/, each with the dialects that it is written in."""
+def repository_scripts():
+    """Returns the scripts in sql/, once for each dialect that they must follow."""
     for path in sorted(SQL.rglob("*.sql")):
-        for dialect in FOLDERS[path.parent.relative_to(SQL).name]:
+        for dialect in DIALECTS_BY_DIR[path.parent.relative_to(SQL).name]:
             yield dialect, path.relative_to(REPOSITORY), path.read_text()
 
 
-def generated(sparkify, star):
-    """The SQL that the program makes, for which it connects to no warehouse."""
+def generated_scripts(sparkify, dataset):
+    """Returns the SQL that sparkify generates, which does not need a connection."""
     if sparkify is None:
         return
-    for question in json.loads(output(sparkify, "query", "--list", "--json")):
-        query = ["query", question["name"], "--from", "2018-11-15T10:00+01:00", "--dry-run"]
-        sql = output(sparkify, *query)
-        for dialect in FOLDERS["analytics"]:
+    for saved_query in json.loads(run_sparkify(sparkify, "query", "--list", "--json")):
+        query = ["query", saved_query["name"], "--from", "2018-11-15T10:00+01:00", "--dry-run"]
+        sql = run_sparkify(sparkify, *query)
+        for dialect in DIALECTS_BY_DIR["analytics"]:
             yield dialect, " ".join(query), sql
     for dialect in ["redshift", "postgres"]:
         commands = [["create-tables"], ["create-tables", "--drop"]]
         # Redshift loads from S3 only.
-        if star and (dialect == "postgres" or star.startswith("s3://")):
-            commands += [["load", "--from", star], ["load", "--from", star, "--full-refresh"]]
+        if dataset and (dialect == "postgres" or dataset.startswith("s3://")):
+            commands += [["load", "--from", dataset], ["load", "--from", dataset, "--full-refresh"]]
         for command in commands:
             warehouse = ["--warehouse", f"{dialect}://nobody@localhost/none", "--dry-run"]
-            yield dialect, " ".join(command), output(sparkify, *command, *warehouse)
+            yield dialect, " ".join(command), run_sparkify(sparkify, *command, *warehouse)
 
 
-def output(*command):
-    ran = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=True)
-    return ran.stdout
+def run_sparkify(*command):
+    completed = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=True)
+    return completed.stdout
 
 
-def script(text):
-    """DIALECT:FILE, as an argument."""
+def parse_script_argument(text):
+    """Parses an argument of the form DIALECT:FILE."""
     dialect, colon, name = text.partition(":")
     if not colon or dialect not in ["redshift", "postgres"]:
-        raise argparse.ArgumentTypeError("redshift:FILE or postgres:FILE is wanted")
+        raise argparse.ArgumentTypeError("expected redshift:FILE or postgres:FILE")
     try:
         return dialect, name, sys.stdin.read() if name == "-" else Path(name).read_text()
     except OSError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
-def arguments():
+def parse_args():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sparkify", type=Path, help="the program, whose SQL is checked too")
-    parser.add_argument("--star", help="what --out of a run was: the SQL that loads it is checked, too")
+    parser.add_argument("--sparkify", type=Path, help="the sparkify binary, whose generated SQL is checked too")
+    parser.add_argument("--from", dest="dataset", metavar="DATASET", help="check the SQL that loads this dataset too")
     parser.add_argument(
         "scripts",
         nargs="*",
-        type=script,
+        type=parse_script_argument,
         metavar="DIALECT:FILE",
-        help="further SQL: redshift:FILE or postgres:FILE, - for what is on stdin",
+        help="further scripts: redshift:FILE or postgres:FILE, where - means stdin",
     )
     return parser.parse_args()
 

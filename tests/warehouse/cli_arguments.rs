@@ -1,34 +1,35 @@
-//! The arguments: what of them, of the environment and of a file counts, and which roles are roles.
+//! Command-line arguments: the precedence of arguments, environment and config file, and the validation of
+//! IAM roles.
 
 use std::process::Command;
 
 use sparkify::warehouse::iam_role::IamRole;
 
-use crate::redshift_simulator::Mode;
+use crate::redshift_simulator::WarehouseKind;
 use crate::support::test_warehouse::{CommandOutput, TestWarehouse};
 
-/// `sparkify create-tables --dry-run`, which connects to nothing.
+/// Returns `sparkify create-tables --dry-run`, which does not connect.
 fn create_tables_dry_run(warehouse: &TestWarehouse, arguments: &[&str]) -> Command {
     warehouse.sparkify(&[&["create-tables", "--dry-run"], arguments].concat())
 }
 
 #[track_caller]
 fn assert_fails(command: &mut Command, code: i32, words: &[&str]) {
-    let ended = CommandOutput::run(command).assert_failure(code, words);
-    assert!(!format!("{ended:?}").contains("planted"), "{ended:?}");
+    let output = CommandOutput::run(command).assert_failure(code, words);
+    assert!(!format!("{output:?}").contains("planted"), "{output:?}");
 }
 
 #[test]
 fn warehouse_comes_from_flag_environment_or_file() {
-    let warehouse = TestWarehouse::without_tables(Mode::Postgres);
+    let warehouse = TestWarehouse::without_tables(WarehouseKind::Postgres);
     warehouse.write_file(
         "dwh.cfg",
         "[CLUSTER]\nHOST=h\nDB_USER=u\n[IAM_ROLE]\nARN='default'\n",
     );
     warehouse.write_file("empty.cfg", "[S3]\nLOG_DATA='s3://b/l'\n");
     let is_redshift = |command: &mut Command| {
-        let ended = CommandOutput::run(command).assert_success();
-        ended.stdout.contains("DISTSTYLE")
+        let output = CommandOutput::run(command).assert_success();
+        output.stdout.contains("DISTSTYLE")
     };
     let postgres = "postgres://u@h/d";
     assert!(!is_redshift(&mut create_tables_dry_run(
@@ -63,7 +64,7 @@ fn warehouse_comes_from_flag_environment_or_file() {
 
 #[test]
 fn invalid_arguments_fail_without_connecting() {
-    let warehouse = TestWarehouse::without_tables(Mode::Postgres);
+    let warehouse = TestWarehouse::without_tables(WarehouseKind::Postgres);
     warehouse.write_file(
         "keys.cfg",
         "[CLUSTER]\nHOST=h\nDB_USER=u\nDB_PASSWORD=planted\n[IAM_ROLE]\nARN=planted\n",

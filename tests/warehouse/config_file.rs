@@ -1,4 +1,4 @@
-//! `dwh.cfg` as people write it.
+//! `dwh.cfg` in the forms that are found in practice.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

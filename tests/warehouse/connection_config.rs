@@ -1,4 +1,5 @@
-//! Addresses: every part from every source, the first that has it counts, and what is wrong is named.
+//! Connection configuration: the precedence of the sources for every part, and the errors that name the
+//! invalid part.
 
 use std::time::Duration;
 
@@ -47,24 +48,24 @@ fn url_is_parsed() {
 
 #[test]
 fn url_parameters_are_parsed() {
-    let address = ConfigSources::from_url(
+    let config = ConfigSources::from_url(
         "redshift://me@h/d?sslmode=verify-ca&sslrootcert=%2Fa%20b.pem&connect_timeout=3&\
          application_name=mine&options=-c%20a%3Db",
     )
     .connection_config();
-    assert_eq!(address.tls.mode, TlsMode::VerifyCa);
-    assert_eq!(address.tls.root_certs, RootCerts::File("/a b.pem".into()));
-    assert_eq!(address.connect_timeout, Some(Duration::from_secs(3)));
-    assert_eq!(address.application_name, "mine");
-    assert_eq!(address.options.as_deref(), Some("-c a=b"));
+    assert_eq!(config.tls.mode, TlsMode::VerifyCa);
+    assert_eq!(config.tls.root_certs, RootCerts::File("/a b.pem".into()));
+    assert_eq!(config.connect_timeout, Some(Duration::from_secs(3)));
+    assert_eq!(config.application_name, "mine");
+    assert_eq!(config.options.as_deref(), Some("-c a=b"));
 
-    let address = ConfigSources::from_url("redshift://me@h").connection_config();
-    assert_eq!(address.dialect, Dialect::Redshift);
-    assert_eq!(address.connect_timeout, Some(Duration::from_secs(10)));
-    assert_eq!(address.application_name, "sparkify");
-    assert_eq!((address.options, address.password), (None, None));
-    let address = ConfigSources::from_url("redshift://me@h?connect_timeout=0").connection_config();
-    assert_eq!(address.connect_timeout, None);
+    let config = ConfigSources::from_url("redshift://me@h").connection_config();
+    assert_eq!(config.dialect, Dialect::Redshift);
+    assert_eq!(config.connect_timeout, Some(Duration::from_secs(10)));
+    assert_eq!(config.application_name, "sparkify");
+    assert_eq!((config.options, config.password), (None, None));
+    let config = ConfigSources::from_url("redshift://me@h?connect_timeout=0").connection_config();
+    assert_eq!(config.connect_timeout, None);
 }
 
 #[test]
@@ -118,29 +119,26 @@ fn flag_overrides_environment_overrides_file() {
         .with_env("PGCONNECT_TIMEOUT", "4")
         .with_env("PGAPPNAME", "env app")
         .with_env("PGOPTIONS", "-c x=y");
-    let address = named.connection_config();
-    assert_eq!(
-        address.to_string(),
-        "redshift://envuser@env-host:2222/envdb"
-    );
-    assert_eq!(address.tls.mode, TlsMode::VerifyCa);
-    assert_eq!(address.tls.root_certs, RootCerts::File("env.pem".into()));
-    assert_eq!(address.connect_timeout, Some(Duration::from_secs(4)));
-    assert_eq!(address.application_name, "env app");
-    assert_eq!(address.options.as_deref(), Some("-c x=y"));
+    let config = named.connection_config();
+    assert_eq!(config.to_string(), "redshift://envuser@env-host:2222/envdb");
+    assert_eq!(config.tls.mode, TlsMode::VerifyCa);
+    assert_eq!(config.tls.root_certs, RootCerts::File("env.pem".into()));
+    assert_eq!(config.connect_timeout, Some(Duration::from_secs(4)));
+    assert_eq!(config.application_name, "env app");
+    assert_eq!(config.options.as_deref(), Some("-c x=y"));
 
     let mut flagged = named.clone();
     flagged.url = Some(
         "redshift://u@f:3/d?sslmode=verify-full&sslrootcert=x&connect_timeout=5&application_name=a&options=o"
             .to_owned(),
     );
-    let address = flagged.connection_config();
-    assert_eq!(address.to_string(), "redshift://u@f:3/d");
-    assert_eq!(address.tls.mode, TlsMode::VerifyFull);
-    assert_eq!(address.tls.root_certs, RootCerts::File("x".into()));
-    assert_eq!(address.connect_timeout, Some(Duration::from_secs(5)));
-    assert_eq!(address.application_name, "a");
-    assert_eq!(address.options.as_deref(), Some("o"));
+    let config = flagged.connection_config();
+    assert_eq!(config.to_string(), "redshift://u@f:3/d");
+    assert_eq!(config.tls.mode, TlsMode::VerifyFull);
+    assert_eq!(config.tls.root_certs, RootCerts::File("x".into()));
+    assert_eq!(config.connect_timeout, Some(Duration::from_secs(5)));
+    assert_eq!(config.application_name, "a");
+    assert_eq!(config.options.as_deref(), Some("o"));
 }
 
 #[test]
@@ -188,7 +186,7 @@ fn password_precedence_is_url_environment_file() {
     assert_eq!(variable.resolve_password().as_deref(), Some("url/pass"));
     let variable = file.clone().with_env("PGPASSWORD", "envpass");
     assert_eq!(variable.resolve_password().as_deref(), Some("envpass"));
-    // That of the file is for the host in it.
+    // The password of the file applies only to the host and user in it.
     let other = file
         .clone()
         .with_env("PGHOST", "other")
@@ -200,7 +198,7 @@ fn password_precedence_is_url_environment_file() {
             .resolve_password(),
         None
     );
-    // A password is for the warehouse that its URL names, and no other.
+    // A password in a URL applies only to the warehouse of that URL.
     let mut flag =
         ConfigSources::default().with_env("SPARKIFY_WAREHOUSE", "redshift://u:urlpass@h/d");
     flag.url = Some("redshift://u@other/d".to_owned());

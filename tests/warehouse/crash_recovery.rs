@@ -1,18 +1,19 @@
-//! Loads that are cut short between any two statements, in the middle of one, or when nobody knows whether it was
-//! carried out: the warehouse holds all or nothing, and loading again ends right.
+//! Loads that are interrupted between any two statements, within a statement, or at a COMMIT with unknown
+//! outcome: the warehouse holds all of a load or nothing of it, and the next load completes it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::redshift_simulator::{FaultPoint, Mode, StatementMatcher};
+use crate::redshift_simulator::{FaultPoint, StatementMatcher, WarehouseKind};
+use crate::support::on_both_warehouses;
 use crate::support::table_rows::{TableRows, assert_tables_eq, load_history_rows};
 use crate::support::test_warehouse::{CommandOutput, TestWarehouse};
 
-/// A warehouse with one star loaded, and another to be loaded.
-fn warehouse_with_two_datasets(mode: Mode) -> (TestWarehouse, TableRows) {
-    let warehouse = TestWarehouse::new(mode);
+/// Returns a warehouse with one dataset loaded and another one to be loaded, and its tables.
+fn warehouse_with_two_datasets(kind: WarehouseKind) -> (TestWarehouse, TableRows) {
+    let warehouse = TestWarehouse::new(kind);
     for (seed, out) in [("5", "first"), ("6", "second")] {
         let sizes = [
             "--events", "300", "--songs", "40", "--users", "9", "--files", "3", "--seed", seed,
@@ -29,21 +30,21 @@ fn warehouse_with_two_datasets(mode: Mode) -> (TestWarehouse, TableRows) {
     (warehouse, before)
 }
 
-/// The tables when both stars are loaded.
-fn tables_after_both_loads(mode: Mode) -> TableRows {
-    let (warehouse, _) = warehouse_with_two_datasets(mode);
+/// Returns the tables after both datasets are loaded.
+fn tables_after_both_loads(kind: WarehouseKind) -> TableRows {
+    let (warehouse, _) = warehouse_with_two_datasets(kind);
     warehouse.load_dataset("star-second").assert_success();
     warehouse.warehouse_tables()
 }
 
-/// The statements of a load, as the warehouse sees them.
+/// Loads the second dataset, and returns the number of its statements.
 fn count_load_statements(warehouse: &TestWarehouse) -> usize {
     let before = warehouse.faults().recorded().len();
     warehouse.load_dataset("star-second").assert_success();
     warehouse.faults().recorded().len() - before
 }
 
-/// Puts the warehouse back to where the first star alone is loaded.
+/// Resets the warehouse to the state in which only the first dataset is loaded.
 fn reset_to_first_dataset(warehouse: &TestWarehouse, before: &TableRows) {
     warehouse.faults().clear();
     let from = warehouse.out_location("star-first");
@@ -53,16 +54,16 @@ fn reset_to_first_dataset(warehouse: &TestWarehouse, before: &TableRows) {
     assert_tables_eq(&warehouse.warehouse_tables(), before);
 }
 
-fn kill_at_any_statement_loads_all_or_nothing(mode: Mode) {
-    let (warehouse, before) = warehouse_with_two_datasets(mode);
-    let both = tables_after_both_loads(mode);
+fn kill_at_any_statement_loads_all_or_nothing(kind: WarehouseKind) {
+    let (warehouse, before) = warehouse_with_two_datasets(kind);
+    let both = tables_after_both_loads(kind);
     let count = count_load_statements(&warehouse);
     assert!(count > 40, "{count}");
     reset_to_first_dataset(&warehouse, &before);
     for number in 1..=count {
         let pid = Arc::new(AtomicU32::new(0));
         let victim = pid.clone();
-        // The process is known when the first statement comes, or a moment later.
+        // The process id is stored before or shortly after the first statement arrives.
         let matcher = StatementMatcher::any().nth(number);
         warehouse
             .faults()
@@ -80,13 +81,13 @@ fn kill_at_any_statement_loads_all_or_nothing(mode: Mode) {
         assert!(!child.wait().unwrap().success(), "{number}");
         warehouse.wait_until_idle();
         warehouse.faults().clear();
-        // The last statement may be carried out though nobody waits for it.
+        // The last statement may be executed although its client is gone.
         if number < count {
             assert_tables_eq(&warehouse.warehouse_tables(), &before);
         } else if warehouse.warehouse_tables() != before {
             assert_tables_eq(&warehouse.warehouse_tables(), &both);
         }
-        // Now and then, for it takes its time.
+        // Only after some of the statements, because it takes time.
         if number % 9 == 0 || number == count {
             warehouse.load_dataset("star-second").assert_success();
             assert_tables_eq(&warehouse.warehouse_tables(), &both);
@@ -95,23 +96,23 @@ fn kill_at_any_statement_loads_all_or_nothing(mode: Mode) {
     }
 }
 
-/// The program itself tries again: the connection is lost before and after each statement, in the middle of
-/// rows, and after COMMIT is carried out but not answered.
-fn lost_connection_is_retried(mode: Mode) {
-    let (warehouse, before) = warehouse_with_two_datasets(mode);
-    let both = tables_after_both_loads(mode);
+/// The program itself retries when the connection is lost before and after each statement, in the middle of
+/// the rows, and after a COMMIT that was executed but not answered.
+fn lost_connection_is_retried(kind: WarehouseKind) {
+    let (warehouse, before) = warehouse_with_two_datasets(kind);
+    let both = tables_after_both_loads(kind);
     let count = count_load_statements(&warehouse);
-    for when in [FaultPoint::Before, FaultPoint::After] {
-        // Every third statement, and the last ones all.
+    for point in [FaultPoint::Before, FaultPoint::After] {
+        // Every third statement, and all of the last ones.
         let numbers = (4..=count).filter(|number| number % 3 == 0 || number + 3 > count);
         for number in numbers {
             reset_to_first_dataset(&warehouse, &before);
             warehouse
                 .faults()
-                .disconnect(when, StatementMatcher::any().nth(number));
-            let ended = warehouse.load_dataset("star-second");
-            assert_eq!(ended.code, Some(0), "{number} {when:?}: {ended:?}");
-            assert!(ended.stderr.contains("warning"), "{ended:?}");
+                .disconnect(point, StatementMatcher::any().nth(number));
+            let output = warehouse.load_dataset("star-second");
+            assert_eq!(output.code, Some(0), "{number} {point:?}: {output:?}");
+            assert!(output.stderr.contains("warning"), "{output:?}");
             assert_tables_eq(&warehouse.warehouse_tables(), &both);
         }
     }
@@ -122,19 +123,19 @@ fn lost_connection_is_retried(mode: Mode) {
     );
     assert_eq!(warehouse.load_dataset("star-second").code, Some(0));
     assert_tables_eq(&warehouse.warehouse_tables(), &both);
-    // COMMIT was carried out, and it is known what it did.
+    // COMMIT was executed, and the retry detects it and reports what was committed.
     reset_to_first_dataset(&warehouse, &before);
     warehouse
         .faults()
         .disconnect(FaultPoint::After, StatementMatcher::containing("COMMIT"));
     let from = warehouse.out_location("star-second");
-    let ended = warehouse.run_command(&["load", "--quiet", "--json", "--from", &from]);
-    assert_eq!(ended.code, Some(0));
-    let report = ended.json();
+    let output = warehouse.run_command(&["load", "--quiet", "--json", "--from", &from]);
+    assert_eq!(output.code, Some(0));
+    let report = output.json();
     assert_eq!(report["attempts"], 2);
     let added = both["songplays"].len() - before["songplays"].len();
     assert_eq!(report["tables"]["songplays"]["added"], added);
-    // Nor does a server that takes a while to be there again end it.
+    // A server that refuses connections for a while does not fail the load either.
     reset_to_first_dataset(&warehouse, &before);
     warehouse.faults().disconnect(
         FaultPoint::Before,
@@ -148,31 +149,31 @@ fn lost_connection_is_retried(mode: Mode) {
     );
     assert_eq!(warehouse.load_dataset("star-second").code, Some(0));
     assert_tables_eq(&warehouse.warehouse_tables(), &both);
-    // Each object of each run is noted once, however often its load was begun.
+    // The load history has each object of each run once, however often its load was started.
     let history = load_history_rows(&mut warehouse.admin_client());
     let mut once = history.clone();
     once.dedup();
     assert_eq!((history.len(), once.len()), (6, 6));
 }
 
-/// It does not try for ever.
-fn persistent_connection_loss_fails_with_one_line(mode: Mode) {
-    let (warehouse, before) = warehouse_with_two_datasets(mode);
+/// The number of retries is limited.
+fn persistent_connection_loss_fails_with_one_line(kind: WarehouseKind) {
+    let (warehouse, before) = warehouse_with_two_datasets(kind);
     warehouse.faults().disconnect(
         FaultPoint::Before,
         StatementMatcher::containing("INSERT INTO load_history").times(99),
     );
-    let ended = warehouse.load_dataset("star-second");
-    let last = ended.stderr.lines().last().unwrap_or_default().to_owned();
-    assert_eq!(ended.code, Some(1));
+    let output = warehouse.load_dataset("star-second");
+    let last = output.stderr.lines().last().unwrap_or_default().to_owned();
+    assert_eq!(output.code, Some(1));
     assert!(last.contains("load again"), "{last}");
     warehouse.faults().clear();
     assert_tables_eq(&warehouse.warehouse_tables(), &before);
 }
 
-fn conflicts_are_retried(mode: Mode) {
-    let (warehouse, _) = warehouse_with_two_datasets(mode);
-    let both = tables_after_both_loads(mode);
+fn conflicts_are_retried(kind: WarehouseKind) {
+    let (warehouse, _) = warehouse_with_two_datasets(kind);
+    let both = tables_after_both_loads(kind);
     let isolation = "1023\nDETAIL: Serializable isolation violation on table - 105, transactions forming the cycle are: 1, 2";
     let snapshot = "could not complete because of conflict with concurrent transaction";
     for (code, message) in [
@@ -188,7 +189,7 @@ fn conflicts_are_retried(mode: Mode) {
             message,
         );
         let from = warehouse.out_location("star-second");
-        let ended = warehouse.run_command(&[
+        let output = warehouse.run_command(&[
             "load",
             "--quiet",
             "--json",
@@ -196,16 +197,16 @@ fn conflicts_are_retried(mode: Mode) {
             "--from",
             &from,
         ]);
-        assert_eq!(ended.code, Some(0), "{ended:?}");
-        assert_eq!(ended.json()["attempts"], 3);
+        assert_eq!(output.code, Some(0), "{output:?}");
+        assert_eq!(output.json()["attempts"], 3);
     }
     warehouse.load_dataset("star-first").assert_success();
     assert_tables_eq(&warehouse.warehouse_tables(), &both);
 }
 
-/// What others have loaded since the star was made would be lost.
-fn full_refresh_fails_if_a_run_was_loaded_meanwhile(mode: Mode) {
-    let (warehouse, before) = warehouse_with_two_datasets(mode);
+/// A full refresh would remove what was loaded after the dataset was built.
+fn full_refresh_fails_if_a_run_was_loaded_meanwhile(kind: WarehouseKind) {
+    let (warehouse, before) = warehouse_with_two_datasets(kind);
     let client = std::sync::Mutex::new(warehouse.admin_client());
     let other = "INSERT INTO load_history VALUES ('other', 'o', 'e', 1, '2018-11-01')";
     warehouse.faults().on_statement(
@@ -231,8 +232,8 @@ fn full_refresh_fails_if_a_run_was_loaded_meanwhile(mode: Mode) {
     );
 }
 
-fn other_errors_are_not_retried(mode: Mode) {
-    let (warehouse, before) = warehouse_with_two_datasets(mode);
+fn other_errors_are_not_retried(kind: WarehouseKind) {
+    let (warehouse, before) = warehouse_with_two_datasets(kind);
     warehouse.faults().fail(
         StatementMatcher::containing("INSERT INTO songplays"),
         "53100",
@@ -246,9 +247,9 @@ fn other_errors_are_not_retried(mode: Mode) {
     assert_eq!(warehouse.faults().fault_count(), 1);
 }
 
-/// The star is published, the load fails: the next run takes the same logs again.
-fn next_run_loads_logs_of_failed_load(mode: Mode) {
-    let (warehouse, before) = warehouse_with_two_datasets(mode);
+/// If the dataset is published but its load fails, the next run reads the same logs again.
+fn next_run_loads_logs_of_failed_load(kind: WarehouseKind) {
+    let (warehouse, before) = warehouse_with_two_datasets(kind);
     let out = warehouse.out_location("out");
     let run = [
         "run",
@@ -272,13 +273,13 @@ fn next_run_loads_logs_of_failed_load(mode: Mode) {
     warehouse.run_command(&run).assert_success();
     assert_tables_eq(
         &warehouse.warehouse_tables(),
-        &tables_after_both_loads(mode),
+        &tables_after_both_loads(kind),
     );
 }
 
-/// Whoever lists processes, reads logs or the output never sees the password, nor do the statements hold it.
-fn password_is_never_leaked(mode: Mode) {
-    let (warehouse, _) = warehouse_with_two_datasets(mode);
+/// The password is not visible in the process list, the server log, the statements or the output.
+fn password_is_never_leaked(kind: WarehouseKind) {
+    let (warehouse, _) = warehouse_with_two_datasets(kind);
     let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
     let recorder = seen.clone();
     warehouse.faults().on_statement(
@@ -338,24 +339,13 @@ fn password_is_never_leaked(mode: Mode) {
             "{text}"
         );
     }
-    // Nor does a failure, of whatever kind.
+    // A failed command does not print it either.
     let mut wrong = warehouse.warehouse_command(&["load", "--from", &out]);
     CommandOutput::run(wrong.env("PGPASSWORD", "AnotherPasswordThatNobodyMaySee"))
         .assert_failure(1, &["password"]);
 }
 
-macro_rules! everywhere {
-    ($($test:ident)*) => {
-        mod postgres {
-            $(#[test] fn $test() { super::$test(super::Mode::Postgres) })*
-        }
-        mod redshift {
-            $(#[test] fn $test() { super::$test(super::Mode::Redshift) })*
-        }
-    };
-}
-
-everywhere! {
+on_both_warehouses! {
     kill_at_any_statement_loads_all_or_nothing
     lost_connection_is_retried
     persistent_connection_loss_fails_with_one_line

@@ -1,6 +1,6 @@
-//! Runs that keep no event are not loaded, unless `--allow-empty`.
+//! Runs without kept events are not loaded, unless `--allow-empty` is given.
 
-use crate::redshift_simulator::Mode;
+use crate::redshift_simulator::WarehouseKind;
 use crate::support::table_rows::load_history_rows;
 use crate::support::test_warehouse::{CommandOutput, TestWarehouse};
 
@@ -9,16 +9,16 @@ const SONG: &str =
 const EVENT: &str =
     r#"{"page":"NextSong","ts":1000,"userId":"1","sessionId":1,"itemInSession":1,"level":"paid"}"#;
 
-/// A warehouse into which `songs` and `logs` are loaded.
+/// Returns a warehouse into which `songs` and `logs` are loaded.
 fn loaded_warehouse() -> TestWarehouse {
-    let warehouse = TestWarehouse::new(Mode::Postgres);
+    let warehouse = TestWarehouse::new(WarehouseKind::Postgres);
     warehouse.write_file("songs/a.json", SONG);
     warehouse.write_file("logs/a.json", EVENT);
     run_and_load(&warehouse, "logs", "star", &[]).assert_success();
     warehouse
 }
 
-/// A run that loads.
+/// Runs the pipeline and loads the result.
 fn run_and_load(warehouse: &TestWarehouse, logs: &str, out: &str, more: &[&str]) -> CommandOutput {
     let arguments = [
         "run", "--quiet", "--json", "--songs", "songs", "--logs", logs, "--out", out,
@@ -40,19 +40,19 @@ fn run_without_events_is_not_loaded() {
         ("new", &[]),
         ("new", &["--full-refresh"]),
     ] {
-        let ended = run_and_load(&warehouse, "songs", out, more);
+        let output = run_and_load(&warehouse, "songs", out, more);
         let words = [
             "will not load a dataset without events into the warehouse",
             "none of the 1 records in songs is a NextSong event",
             "--allow-empty",
         ];
-        let ended = ended.assert_failure(1, &words);
-        assert_eq!(ended.json()["logs"]["filtered"], 1);
+        let output = output.assert_failure(1, &words);
+        assert_eq!(output.json()["logs"]["filtered"], 1);
         assert!(!warehouse.path("new").exists());
         assert_eq!(play_and_load_counts(&warehouse), (1, 1));
     }
-    let ended = run_and_load(&warehouse, "songs", "star", &["--allow-empty"]);
-    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let output = run_and_load(&warehouse, "songs", "star", &["--allow-empty"]);
+    assert_eq!(output.code, Some(0), "{output:?}");
     assert_eq!(play_and_load_counts(&warehouse), (1, 2));
 }
 
@@ -60,17 +60,17 @@ fn run_without_events_is_not_loaded() {
 fn run_without_new_logs_still_loads_songs() {
     let warehouse = loaded_warehouse();
     warehouse.write_file("songs/b.json", &SONG.replace("\"S\"", "\"S2\""));
-    let ended = run_and_load(&warehouse, "logs", "star", &[])
+    let output = run_and_load(&warehouse, "logs", "star", &[])
         .assert_success()
         .json();
-    let logs = &ended["logs"];
+    let logs = &output["logs"];
     assert_eq!(
         (&logs["objects"], &logs["already_loaded_objects"]),
         (&0.into(), &1.into())
     );
-    assert_eq!(ended["load"]["tables"]["songs"]["added"], 1);
+    assert_eq!(output["load"]["tables"]["songs"]["added"], 1);
     assert_eq!(play_and_load_counts(&warehouse), (1, 1));
-    // New logs without any event are another matter.
+    // New logs without a single event are an error.
     warehouse.write_file("logs/b.json", &EVENT.replace("NextSong", "Home"));
     run_and_load(&warehouse, "logs", "star", &[])
         .assert_failure(1, &["will not load a dataset without events"]);
@@ -80,12 +80,12 @@ fn run_without_new_logs_still_loads_songs() {
 #[test]
 fn dataset_without_events_is_not_loaded() {
     let warehouse = loaded_warehouse();
-    // Where no star was before it may be made.
+    // A run without events may publish where no dataset exists.
     let arguments = [
         "run", "--quiet", "--songs", "songs", "--logs", "songs", "--out", "empty",
     ];
-    let ended = CommandOutput::run(&mut warehouse.sparkify(&arguments));
-    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let output = CommandOutput::run(&mut warehouse.sparkify(&arguments));
+    assert_eq!(output.code, Some(0), "{output:?}");
     let load = ["load", "--quiet", "--from", "empty"];
     for more in [&[][..], &["--full-refresh"], &["--dry-run"]] {
         let words = [

@@ -1,24 +1,13 @@
-//! Loads into a real PostgreSQL and into the stand-in for Redshift: every table row by row, again, in batches,
-//! in any order.
+//! Loads into PostgreSQL and into the Redshift simulator, compared row by row: repeated, in batches and in
+//! any order.
 
-use crate::redshift_simulator::Mode;
+use crate::redshift_simulator::WarehouseKind;
+use crate::support::on_both_warehouses;
 use crate::support::postgres_server::{SUPERUSER_PASSWORD, shared_server};
 use crate::support::table_rows::{assert_tables_eq, load_history_rows};
 use crate::support::test_warehouse::{CommandOutput, TestWarehouse, list_files};
 
-/// Tests that hold for every kind of warehouse.
-macro_rules! everywhere {
-    ($($test:ident)*) => {
-        mod postgres {
-            $(#[test] fn $test() { super::$test(super::Mode::Postgres) })*
-        }
-        mod redshift {
-            $(#[test] fn $test() { super::$test(super::Mode::Redshift) })*
-        }
-    };
-}
-
-everywhere! {
+on_both_warehouses! {
     loaded_tables_equal_parquet
     fixtures_and_sample_load
     second_load_changes_nothing
@@ -35,28 +24,28 @@ const GENERATE_ARGS: [&str; 10] = [
     "--events", "4000", "--songs", "300", "--users", "60", "--files", "12", "--seed", "5",
 ];
 
-/// A house with generated input in `data` and its star in `star`.
-fn warehouse_with_dataset(mode: Mode) -> TestWarehouse {
-    let warehouse = TestWarehouse::new(mode);
+/// Returns a warehouse with generated input in `data` and its dataset in `star`.
+fn warehouse_with_dataset(kind: WarehouseKind) -> TestWarehouse {
+    let warehouse = TestWarehouse::new(kind);
     warehouse.generate_input("data", &GENERATE_ARGS);
     warehouse.build_dataset("data/song_data", "data/log_data", "star");
     warehouse
 }
 
-fn loaded_tables_equal_parquet(mode: Mode) {
-    let warehouse = warehouse_with_dataset(mode);
-    let ended = warehouse.run_command(&[
+fn loaded_tables_equal_parquet(kind: WarehouseKind) {
+    let warehouse = warehouse_with_dataset(kind);
+    let output = warehouse.run_command(&[
         "load",
         "--quiet",
         "--json",
         "--from",
         &warehouse.out_location("star"),
     ]);
-    let json = ended.assert_success().json();
-    let star = warehouse.dataset_tables("star");
-    assert_tables_eq(&warehouse.warehouse_tables(), &star);
+    let json = output.assert_success().json();
+    let expected = warehouse.dataset_tables("star");
+    assert_tables_eq(&warehouse.warehouse_tables(), &expected);
     for table in ["songplays", "users", "songs", "artists", "time"] {
-        let rows = star[table].len();
+        let rows = expected[table].len();
         let counts = &json["tables"][table];
         assert_eq!(
             (&counts["rows"], &counts["added"]),
@@ -67,10 +56,10 @@ fn loaded_tables_equal_parquet(mode: Mode) {
             (&0.into(), &0.into())
         );
     }
-    assert!(star["songplays"].len() > 1000 && star["state_songplays"].len() > 1000);
+    assert!(expected["songplays"].len() > 1000 && expected["state_songplays"].len() > 1000);
 }
 
-fn fixtures_and_sample_load(mode: Mode) {
+fn fixtures_and_sample_load(kind: WarehouseKind) {
     let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures");
     let sample = concat!(
         env!("CARGO_MANIFEST_DIR"),
@@ -80,7 +69,7 @@ fn fixtures_and_sample_load(mode: Mode) {
         if !std::path::Path::new(data).is_dir() {
             continue;
         }
-        let warehouse = TestWarehouse::new(mode);
+        let warehouse = TestWarehouse::new(kind);
         warehouse.build_dataset(
             &format!("{data}/song_data"),
             &format!("{data}/log_data"),
@@ -112,21 +101,21 @@ fn fixtures_and_sample_load(mode: Mode) {
     }
 }
 
-fn second_load_changes_nothing(mode: Mode) {
-    let warehouse = warehouse_with_dataset(mode);
+fn second_load_changes_nothing(kind: WarehouseKind) {
+    let warehouse = warehouse_with_dataset(kind);
     warehouse.load_dataset("star").assert_success();
     let before = (
         warehouse.warehouse_tables(),
         load_history_rows(&mut warehouse.admin_client()),
     );
-    let ended = warehouse.run_command(&[
+    let output = warehouse.run_command(&[
         "load",
         "--quiet",
         "--json",
         "--from",
         &warehouse.out_location("star"),
     ]);
-    let json = ended.assert_success().json();
+    let json = output.assert_success().json();
     for table in ["songplays", "users", "songs", "artists", "time"] {
         let counts = &json["tables"][table];
         assert_eq!(
@@ -139,14 +128,14 @@ fn second_load_changes_nothing(mode: Mode) {
     assert_eq!(load_history_rows(&mut warehouse.admin_client()), before.1);
 }
 
-/// Deals the files of `data` out to so many folders `batch-0`, `batch-1`, … by chance.
+/// Distributes the files of `data` pseudo-randomly over the directories `batch-0`, `batch-1`, …
 fn split_into_batches(warehouse: &TestWarehouse, batches: u64, seed: u64) {
     for kind in ["song_data", "log_data"] {
         let from = warehouse.path("data").join(kind);
         for (number, file) in list_files(&from).into_iter().enumerate() {
-            let chance =
+            let hash =
                 (number as u64 + 1).wrapping_mul(seed.wrapping_mul(2) + 0x9e37_79b9_7f4a_7c15);
-            let batch = (chance >> 40) % batches;
+            let batch = (hash >> 40) % batches;
             let to = warehouse
                 .path(&format!("batch-{batch}"))
                 .join(kind)
@@ -157,10 +146,10 @@ fn split_into_batches(warehouse: &TestWarehouse, batches: u64, seed: u64) {
     }
 }
 
-/// Songs and logs are dealt out by chance: songs come later than their plays, artists and users are in
-/// several batches, and so are events that are delivered twice.
-fn batches_in_any_order_are_what_one_batch_is(mode: Mode) {
-    let warehouse = warehouse_with_dataset(mode);
+/// The batches are pseudo-random: songs come later than their plays, and several batches contain the same
+/// artists, users and events.
+fn batches_in_any_order_are_what_one_batch_is(kind: WarehouseKind) {
+    let warehouse = warehouse_with_dataset(kind);
     let all_at_once = warehouse.dataset_tables("star");
     split_into_batches(&warehouse, 3, 1);
     for batch in 0..3 {
@@ -181,13 +170,13 @@ fn batches_in_any_order_are_what_one_batch_is(mode: Mode) {
                 .assert_success();
         }
         assert_tables_eq(&warehouse.warehouse_tables(), &all_at_once);
-        // An old one once more changes nothing.
+        // Loading an old batch again changes nothing.
         warehouse
             .load_dataset(&format!("star-{}", order[0]))
             .assert_success();
         assert_tables_eq(&warehouse.warehouse_tables(), &all_at_once);
     }
-    // Some plays found their song in another batch, or this showed nothing.
+    // The test is only meaningful if some plays found their song in another batch.
     let matched = |tables: &crate::support::table_rows::TableRows| {
         let plays = tables["songplays"].iter();
         plays
@@ -212,12 +201,12 @@ fn song(id: &str, artist: &str) -> String {
     )
 }
 
-fn late_batch_keeps_newer_level(mode: Mode) {
-    let warehouse = TestWarehouse::new(mode);
+fn late_batch_keeps_newer_level(kind: WarehouseKind) {
+    let warehouse = TestWarehouse::new(kind);
     warehouse.write_file("songs/a.json", &song("S", "A"));
     warehouse.write_file("new/a.json", &event(1, 2000, "paid", 1, 1));
     warehouse.write_file("old/a.json", &event(1, 1000, "free", 9, 9));
-    // The same moment: session and item decide.
+    // At the same time, session and item decide.
     warehouse.write_file("tie/a.json", &event(1, 2000, "tie", 1, 0));
     warehouse.write_file("later/a.json", &event(1, 2000, "later", 1, 2));
     let mut client = warehouse.admin_client();
@@ -237,8 +226,8 @@ fn late_batch_keeps_newer_level(mode: Mode) {
     );
 }
 
-fn later_song_matches_existing_plays(mode: Mode) {
-    let warehouse = TestWarehouse::new(mode);
+fn later_song_matches_existing_plays(kind: WarehouseKind) {
+    let warehouse = TestWarehouse::new(kind);
     warehouse.write_file("none/a.json", &song("OTHER", "A").replace("1.5", "9.0"));
     warehouse.write_file("big/a.json", &song("S2", "A2"));
     warehouse.write_file("small/a.json", &song("S1", "A1"));
@@ -256,21 +245,21 @@ fn later_song_matches_existing_plays(mode: Mode) {
     assert_eq!(songs_after("big", "logs"), [some("S2")]);
     assert_eq!(songs_after("small", "logs"), [some("S1")]);
     assert_eq!(songs_after("big", "logs"), [some("S1")]);
-    // Its song came with an earlier batch.
+    // The song came with an earlier batch.
     assert_eq!(songs_after("none", "more"), [some("S1"), some("S1")]);
 }
 
-fn run_reads_only_logs_not_yet_loaded(mode: Mode) {
-    let warehouse = TestWarehouse::new(mode);
+fn run_reads_only_logs_not_yet_loaded(kind: WarehouseKind) {
+    let warehouse = TestWarehouse::new(kind);
     warehouse.generate_input("data", &GENERATE_ARGS);
     warehouse.build_dataset("data/song_data", "data/log_data", "star");
     let logs = list_files(&warehouse.path("data/log_data"));
     let moved = logs.last().unwrap();
-    let (kept, aside) = (
+    let (log_path, moved_path) = (
         warehouse.path("data/log_data").join(moved),
         warehouse.path("aside"),
     );
-    std::fs::rename(&kept, &aside).unwrap();
+    std::fs::rename(&log_path, &moved_path).unwrap();
     let arguments = [
         "run",
         "--quiet",
@@ -284,36 +273,36 @@ fn run_reads_only_logs_not_yet_loaded(mode: Mode) {
     ];
     let first = warehouse.run_command(&arguments).assert_success().json();
     assert_eq!(first["logs"]["already_loaded_objects"], 0);
-    let again = warehouse.run_command(&arguments).assert_success().json();
-    assert_eq!(again["logs"]["objects"], 0);
-    assert_eq!(again["logs"]["already_loaded_objects"], logs.len() - 1);
-    assert_eq!(again["load"]["tables"]["songplays"]["added"], 0);
-    std::fs::rename(&aside, &kept).unwrap();
+    let second = warehouse.run_command(&arguments).assert_success().json();
+    assert_eq!(second["logs"]["objects"], 0);
+    assert_eq!(second["logs"]["already_loaded_objects"], logs.len() - 1);
+    assert_eq!(second["load"]["tables"]["songplays"]["added"], 0);
+    std::fs::rename(&moved_path, &log_path).unwrap();
     let last = warehouse.run_command(&arguments).assert_success().json();
     assert_eq!(last["logs"]["objects"], 1);
     assert_tables_eq(
         &warehouse.warehouse_tables(),
         &warehouse.dataset_tables("star"),
     );
-    // What was written again counts as new, and its events as delivered twice.
-    std::fs::copy(&kept, &aside).unwrap();
-    std::fs::copy(&aside, &kept).unwrap();
-    let touched = warehouse.run_command(&arguments).assert_success().json();
-    assert_eq!(touched["logs"]["objects"], 1);
+    // A rewritten file counts as new, and its events as duplicates.
+    std::fs::copy(&log_path, &moved_path).unwrap();
+    std::fs::copy(&moved_path, &log_path).unwrap();
+    let rewritten = warehouse.run_command(&arguments).assert_success().json();
+    assert_eq!(rewritten["logs"]["objects"], 1);
     assert_tables_eq(
         &warehouse.warehouse_tables(),
         &warehouse.dataset_tables("star"),
     );
-    // All of it anew.
+    // A full refresh reads all logs again.
     warehouse
         .admin_client()
         .execute("UPDATE songplays SET level = 'wrong'", &[])
         .unwrap();
     let arguments: Vec<&str> = arguments.into_iter().chain(["--full-refresh"]).collect();
-    let anew = warehouse.run_command(&arguments).assert_success().json();
-    assert_eq!(anew["logs"]["objects"], logs.len());
+    let refreshed = warehouse.run_command(&arguments).assert_success().json();
+    assert_eq!(refreshed["logs"]["objects"], logs.len());
     assert_eq!(
-        anew["load"]["tables"]["songplays"]["removed"],
+        refreshed["load"]["tables"]["songplays"]["removed"],
         warehouse.dataset_tables("star")["songplays"].len()
     );
     assert_tables_eq(
@@ -326,9 +315,9 @@ fn run_reads_only_logs_not_yet_loaded(mode: Mode) {
     );
 }
 
-/// What is in OUT is only what was new: emptying the warehouse for it would lose the rest.
-fn full_refresh_from_partial_dataset_is_rejected(mode: Mode) {
-    let warehouse = TestWarehouse::new(mode);
+/// The dataset contains only the new logs: a full refresh from it would lose all others.
+fn full_refresh_from_partial_dataset_is_rejected(kind: WarehouseKind) {
+    let warehouse = TestWarehouse::new(kind);
     warehouse.generate_input("data", &GENERATE_ARGS);
     let arguments = [
         "run",
@@ -357,7 +346,7 @@ fn full_refresh_from_partial_dataset_is_rejected(mode: Mode) {
 
 #[test]
 fn constraints_are_enforced_after_every_load() {
-    let warehouse = warehouse_with_dataset(Mode::Postgres);
+    let warehouse = warehouse_with_dataset(WarehouseKind::Postgres);
     let constraints = |warehouse: &TestWarehouse| -> i64 {
         let query = "SELECT count(*) FROM pg_constraint WHERE contype IN ('p', 'f') AND convalidated \
                      AND connamespace = 'public'::regnamespace";
@@ -388,10 +377,10 @@ fn constraints_are_enforced_after_every_load() {
     assert_eq!(error.code().unwrap().code(), "23503");
 }
 
-/// Nobody else may take keys off a table: then rows are checked one by one.
+/// Only the owner of a table may drop its keys; for other users the rows are checked one by one.
 #[test]
 fn non_owner_can_load() {
-    let warehouse = warehouse_with_dataset(Mode::Postgres);
+    let warehouse = warehouse_with_dataset(WarehouseKind::Postgres);
     let mut client = warehouse.admin_client();
     let name = format!("loader_{}", std::process::id());
     client
@@ -430,8 +419,8 @@ fn non_owner_can_load() {
         .unwrap();
 }
 
-fn concurrent_loads_give_correct_tables(mode: Mode) {
-    let warehouse = warehouse_with_dataset(mode);
+fn concurrent_loads_give_correct_tables(kind: WarehouseKind) {
+    let warehouse = warehouse_with_dataset(kind);
     split_into_batches(&warehouse, 2, 3);
     for batch in 0..2 {
         let data = |kind| format!("batch-{batch}/{kind}");
@@ -453,9 +442,9 @@ fn concurrent_loads_give_correct_tables(mode: Mode) {
     );
 }
 
-/// `("ab", "c")` is not `("a", "bc")`, in whichever order song and play come.
-fn title_and_artist_are_matched_separately(mode: Mode) {
-    let warehouse = TestWarehouse::new(mode);
+/// `("ab", "c")` does not match `("a", "bc")`, whether the song or the play comes first.
+fn title_and_artist_are_matched_separately(kind: WarehouseKind) {
+    let warehouse = TestWarehouse::new(kind);
     let event = event(1, 1000, "paid", 1, 1)
         .replace(r#""song":"T","artist":"N""#, r#""song":"a","artist":"bc""#);
     let song = song("S", "A").replace(
@@ -485,10 +474,10 @@ fn title_and_artist_are_matched_separately(mode: Mode) {
     }
 }
 
-/// The song key that a run writes is the one that Redshift computes from the texts.
+/// The song key that a run writes equals the one that Redshift computes from the texts.
 #[test]
 fn redshift_computes_the_same_song_key() {
-    let warehouse = TestWarehouse::new(Mode::Redshift);
+    let warehouse = TestWarehouse::new(WarehouseKind::Redshift);
     let texts = song("S", "A").replace(
         r#""title":"T","artist_name":"N""#,
         r#""title":"Café ","artist_name":"Björk""#,
@@ -503,10 +492,10 @@ fn redshift_computes_the_same_song_key() {
     assert_eq!(row.get::<_, f64>(1).to_bits(), 0.0_f64.to_bits());
 }
 
-/// Constraints as the DBA made them: one that is gone stays gone, one that is another stays that.
+/// Constraints that were dropped, added or changed by an administrator stay as they are.
 #[test]
 fn constraints_are_restored_unchanged() {
-    let warehouse = warehouse_with_dataset(Mode::Postgres);
+    let warehouse = warehouse_with_dataset(WarehouseKind::Postgres);
     let mut client = warehouse.admin_client();
     client
         .batch_execute(
@@ -536,10 +525,10 @@ fn constraints_are_restored_unchanged() {
     }
 }
 
-/// A table in another schema of the search path is there, and not to be hidden by an empty one.
+/// A table in another schema of the search path counts as existing, and no empty table hides it.
 #[test]
 fn create_tables_does_not_shadow_existing_tables() {
-    let warehouse = warehouse_with_dataset(Mode::Postgres);
+    let warehouse = warehouse_with_dataset(WarehouseKind::Postgres);
     warehouse.load_dataset("star").assert_success();
     let name = crate::support::postgres_server::SUPERUSER;
     warehouse
@@ -555,14 +544,15 @@ fn create_tables_does_not_shadow_existing_tables() {
     );
 }
 
-/// Who owns some of the tables, or may make none in their schema, could not put back what is taken off.
+/// A user who owns only some of the tables, or cannot create tables in the schema, could not restore
+/// constraints that a load drops.
 #[test]
 fn non_owner_keeps_constraints() {
     for (number, owned) in ["songplays", "artists, songs, users, time, songplays"]
         .iter()
         .enumerate()
     {
-        let warehouse = warehouse_with_dataset(Mode::Postgres);
+        let warehouse = warehouse_with_dataset(WarehouseKind::Postgres);
         let mut client = warehouse.admin_client();
         let name = format!("owner_{number}_{}", std::process::id());
         let all = "artists, songs, users, time, songplays, state_users, state_artists, \
@@ -600,10 +590,10 @@ fn non_owner_keeps_constraints() {
     }
 }
 
-/// References from elsewhere that wait for COMMIT, and a table in partitions: a refresh goes through.
+/// A full refresh handles deferred references from other tables, and a partitioned table.
 #[test]
 fn full_refresh_handles_foreign_references_and_partitions() {
-    let warehouse = warehouse_with_dataset(Mode::Postgres);
+    let warehouse = warehouse_with_dataset(WarehouseKind::Postgres);
     warehouse.load_dataset("star").assert_success();
     let refresh = ["load", "--quiet", "--from", "star", "--full-refresh"];
     warehouse

@@ -1,5 +1,5 @@
-//! Deliveries of one event that differ, in batches that are loaded in any order: which one counts follows from what
-//! they hold, on PostgreSQL and on the stand-in for Redshift.
+//! Conflicting deliveries of one event in batches that are loaded in any order: their content decides which
+//! one is kept, on PostgreSQL and on the Redshift simulator.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -7,11 +7,12 @@ use proptest::sample::select;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Map, Value, json};
 
-use crate::redshift_simulator::Mode;
+use crate::redshift_simulator::WarehouseKind;
+use crate::support::on_both_warehouses;
 use crate::support::table_rows::{TableRows, assert_tables_eq};
 use crate::support::test_warehouse::TestWarehouse;
 
-/// Builds an event from its defaults and the keys that are others; null takes a key away.
+/// Builds an event from default values and some changed keys; a null value removes a key.
 fn event(changes: &Value) -> Value {
     merge_fields(
         json!({
@@ -23,7 +24,7 @@ fn event(changes: &Value) -> Value {
     )
 }
 
-/// Builds a song in the same way.
+/// Builds a song from default values and some changed keys; a null value removes a key.
 fn song(changes: &Value) -> Value {
     merge_fields(
         json!({
@@ -41,7 +42,7 @@ fn merge_fields(mut record: Value, changes: &Value) -> Value {
     record
 }
 
-/// Makes a star of some records.
+/// Builds a dataset from some records.
 fn build_dataset(warehouse: &TestWarehouse, name: &str, songs: &[Value], events: &[Value]) {
     for (kind, records) in [("songs", songs), ("logs", events)] {
         let lines: Vec<String> = records.iter().map(Value::to_string).collect();
@@ -65,8 +66,8 @@ fn truncate_tables(warehouse: &TestWarehouse) {
     warehouse.admin_client().batch_execute(&sql).unwrap();
 }
 
-/// Loads stars that were made in this order into empty tables, and returns what each load added and changed of a table
-/// and what is in the warehouse then.
+/// Loads datasets in this order into empty tables, and returns the counts of added and changed rows of a
+/// table for each load, and the tables after the last one.
 fn load_in_order(
     warehouse: &TestWarehouse,
     order: &[&str],
@@ -75,8 +76,8 @@ fn load_in_order(
     truncate_tables(warehouse);
     let loaded = order.iter().map(|name| {
         let from = warehouse.out_location(&dataset_name(name));
-        let ended = warehouse.run_command(&["load", "--quiet", "--json", "--from", &from]);
-        let json = ended.assert_success().json();
+        let output = warehouse.run_command(&["load", "--quiet", "--json", "--from", &from]);
+        let json = output.assert_success().json();
         let counts = &json["tables"][table];
         assert_eq!(counts["removed"], 0);
         (
@@ -87,8 +88,8 @@ fn load_in_order(
     (loaded.collect(), warehouse.warehouse_tables())
 }
 
-/// Loads two deliveries in both orders: the smaller one must count, and replacing the larger one is a change of
-/// `changed` rows.
+/// Loads two deliveries in both orders: the smaller one must be kept, and replacing the larger one counts as
+/// `changed` changed rows.
 #[track_caller]
 fn assert_smaller_delivery_wins(
     warehouse: &TestWarehouse,
@@ -117,9 +118,9 @@ fn assert_smaller_delivery_wins(
     );
 }
 
-fn smallest_delivery_of_event_wins(mode: Mode) {
-    let warehouse = TestWarehouse::new(mode);
-    // As FNV_HASH gives them, the key of ("T", "N") is smaller than that of ("V", "N").
+fn smallest_delivery_of_event_wins(kind: WarehouseKind) {
+    let warehouse = TestWarehouse::new(kind);
+    // Computed by FNV_HASH, the key of ("T", "N") is smaller than that of ("V", "N").
     let pairs = [
         (json!({"level": "free"}), json!({"level": "paid"}), 1),
         (json!({"level": "free"}), json!({"level": "free "}), 1),
@@ -132,7 +133,7 @@ fn smallest_delivery_of_event_wins(mode: Mode) {
         (json!({"song": "T"}), json!({"song": "V"}), 1),
         (json!({"length": 1.5}), json!({"length": 2.5}), 1),
         (json!({"length": 1.5}), json!({"length": null}), 1),
-        // No song is known for either: nothing of the row is another.
+        // Neither delivery matches a song, so the rows are equal.
         (json!({"length": 7.5}), json!({"artist": null}), 0),
         (json!({"length": 7.5}), json!({"length": 8.5}), 0),
         // The first column that differs decides.
@@ -152,8 +153,8 @@ fn smallest_delivery_of_event_wins(mode: Mode) {
     }
 }
 
-fn user_is_smallest_delivery_of_latest_event(mode: Mode) {
-    let warehouse = TestWarehouse::new(mode);
+fn user_is_smallest_delivery_of_latest_event(kind: WarehouseKind) {
+    let warehouse = TestWarehouse::new(kind);
     let pairs = [
         (json!({"level": "free"}), json!({"level": "paid"})),
         (json!({"firstName": "E"}), json!({"firstName": "F"})),
@@ -172,10 +173,10 @@ fn user_is_smallest_delivery_of_latest_event(mode: Mode) {
     }
 }
 
-/// A play that a smaller delivery replaces has the song of that delivery, whenever the song came, and no longer the one
-/// of the delivery before.
-fn replaced_play_has_song_of_its_own_delivery(mode: Mode) {
-    let warehouse = TestWarehouse::new(mode);
+/// A play that is replaced by a smaller delivery gets the song of that delivery, whenever the song was
+/// loaded, and loses the song of the replaced delivery.
+fn replaced_play_has_song_of_its_own_delivery(kind: WarehouseKind) {
+    let warehouse = TestWarehouse::new(kind);
     let other = song(&json!({"song_id": "S9", "title": "other"}));
     let larger = event(&json!({"level": "paid", "song": "V"}));
     let smaller = event(&json!({"level": "free"}));
@@ -229,7 +230,7 @@ fn permutations<'a>(names: &[&'a str]) -> Vec<Vec<&'a str>> {
     all
 }
 
-/// Chooses a value for each of some keys.
+/// Returns records with a random value for each of some keys.
 fn choose_fields(keys: &[(&'static str, &[Value])]) -> impl Strategy<Value = Value> + use<> {
     let keys = keys.iter().map(|&(key, values)| {
         let value = select(values.to_vec());
@@ -239,7 +240,7 @@ fn choose_fields(keys: &[(&'static str, &[Value])]) -> impl Strategy<Value = Val
     keys.prop_map(|fields| Value::Object(Map::from_iter(fields)))
 }
 
-/// Few events, most of them delivered several times with other contents.
+/// Returns events with few distinct ids, most of them delivered several times with other contents.
 fn events() -> impl Strategy<Value = Vec<Value>> {
     let texts = [json!("a"), json!("b"), json!("b "), json!(""), Value::Null];
     let event = choose_fields(&[
@@ -263,7 +264,7 @@ fn events() -> impl Strategy<Value = Vec<Value>> {
     vec(event, 1..16)
 }
 
-/// Few songs and artists, most of them in several records that differ.
+/// Returns songs with few distinct ids, most of them in several records that differ.
 fn songs() -> impl Strategy<Value = Vec<Value>> {
     let coordinates = [json!(1.5), json!(0.0), json!(-0.0), Value::Null];
     let song = choose_fields(&[
@@ -284,10 +285,10 @@ fn songs() -> impl Strategy<Value = Vec<Value>> {
     vec(song, 1..8)
 }
 
-/// Most runs that records are dealt out to.
+/// The number of runs that records are distributed over.
 const RUN_COUNT: usize = 4;
 
-/// Records and the runs that each of them comes with: one, or two.
+/// Returns records with the runs that contain them: one run or two.
 fn assign_to_runs(
     records: impl Strategy<Value = Vec<Value>>,
 ) -> impl Strategy<Value = Vec<(Value, usize, usize)>> {
@@ -311,12 +312,12 @@ fn proptest_config(default_cases: u32) -> Config {
     config
 }
 
-fn runs_in_any_order_equal_one_run(mode: Mode) {
-    let warehouse = TestWarehouse::new(mode);
+fn runs_in_any_order_equal_one_run(kind: WarehouseKind) {
+    let warehouse = TestWarehouse::new(kind);
     let order = Just(["0", "1", "2", "3"]).prop_shuffle();
     let cases = (assign_to_runs(songs()), assign_to_runs(events()), order);
-    let tested = TestRunner::new(proptest_config(4)).run(&cases, |(songs, events, order)| {
-        // Every run has something of both.
+    let result = TestRunner::new(proptest_config(4)).run(&cases, |(songs, events, order)| {
+        // Every run has at least one song and one event.
         let songs_of =
             |run| records_of_run(&songs, run, song(&json!({"song_id": "S0", "title": "O"})));
         let events_of =
@@ -334,36 +335,25 @@ fn runs_in_any_order_equal_one_run(mode: Mode) {
         assert_tables_eq(&found, &warehouse.dataset_tables(&dataset_name("all")));
         Ok(())
     });
-    tested.unwrap();
+    result.unwrap();
 }
 
-/// Returns the records of one run, or of all, and one more.
+/// Returns one fixed record and the records of one run, or of all runs.
 fn records_of_run(
     assigned: &[(Value, usize, usize)],
     run: Option<usize>,
     more: Value,
 ) -> Vec<Value> {
-    let ours = |(_, a, b): &&(Value, usize, usize)| run.is_none_or(|run| run == *a || run == *b);
+    let is_in_run =
+        |(_, a, b): &&(Value, usize, usize)| run.is_none_or(|run| run == *a || run == *b);
     let records = assigned
         .iter()
-        .filter(ours)
+        .filter(is_in_run)
         .map(|(record, ..)| record.clone());
     records.chain([more]).collect()
 }
 
-/// Tests that hold for every kind of warehouse.
-macro_rules! everywhere {
-    ($($test:ident)*) => {
-        mod postgres {
-            $(#[test] fn $test() { super::$test(super::Mode::Postgres) })*
-        }
-        mod redshift {
-            $(#[test] fn $test() { super::$test(super::Mode::Redshift) })*
-        }
-    };
-}
-
-everywhere! {
+on_both_warehouses! {
     smallest_delivery_of_event_wins
     user_is_smallest_delivery_of_latest_event
     replaced_play_has_song_of_its_own_delivery

@@ -1,4 +1,4 @@
-//! Connecting and logging in, and the one line for each way in which that fails.
+//! Connecting and logging in, and the one-line message for each failure.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -17,7 +17,7 @@ use crate::support::scripted_server::{
     backend_message, error_response, read_untagged_message, serve_connections, serve_response,
 };
 
-/// The address of something on this machine.
+/// Returns the configuration of a connection to a port of this machine.
 fn config_for_port(port: u16) -> ConnectionConfig {
     let url = format!("postgres://me@127.0.0.1:{port}/d?sslmode=disable");
     ConfigSources::from_url(&url)
@@ -25,17 +25,17 @@ fn config_for_port(port: u16) -> ConnectionConfig {
         .connection_config()
 }
 
-/// It fails in one line with all these words, and no password.
+/// Asserts that connecting fails with one line that contains all these words and no password.
 #[track_caller]
-pub fn assert_open_fails(address: &ConnectionConfig, words: &[&str]) {
-    let error = match Session::open(address) {
-        Ok(_) => panic!("{address} is open"),
+pub fn assert_open_fails(config: &ConnectionConfig, words: &[&str]) {
+    let error = match Session::open(config) {
+        Ok(_) => panic!("connected to {config}"),
         Err(error) => error.to_string(),
     };
     for words in words {
         assert!(error.contains(words), "{error}");
     }
-    assert!(error.contains(&address.to_string()), "{error}");
+    assert!(error.contains(&config.to_string()), "{error}");
     assert!(
         !error.contains("planted") && !error.contains(SUPERUSER_PASSWORD),
         "{error}"
@@ -74,10 +74,10 @@ fn unix_socket_connects() {
         "postgres://{SUPERUSER}@:{}/{}?host={folder}&sslmode=require",
         database.port, database.name
     );
-    let address = ConfigSources::from_url(&url)
+    let config = ConfigSources::from_url(&url)
         .with_env("PGPASSWORD", SUPERUSER_PASSWORD)
         .connection_config();
-    Session::open(&address).unwrap();
+    Session::open(&config).unwrap();
 
     let url = format!("postgres://{SUPERUSER}@:1/d?host={folder}");
     assert_open_fails(
@@ -93,10 +93,10 @@ fn application_name_and_options_reach_the_session() {
         "{}?application_name=mine&options=-c%20search_path%3Dmusic",
         database.url()
     );
-    let address = ConfigSources::from_url(&url)
+    let config = ConfigSources::from_url(&url)
         .with_env("PGPASSWORD", SUPERUSER_PASSWORD)
         .connection_config();
-    let mut session = Session::open(&address).unwrap();
+    let mut session = Session::open(&config).unwrap();
     let settings = session
         .query("SELECT current_setting('application_name'), current_setting('search_path')")
         .unwrap();
@@ -108,17 +108,17 @@ fn application_name_and_options_reach_the_session() {
 
 #[test]
 fn url_scheme_must_match_server() {
-    let mut address = shared_server().create_database().connection_config();
-    address.dialect = Dialect::Redshift;
-    assert_open_fails(&address, &["it is PostgreSQL", "postgres://"]);
+    let mut config = shared_server().create_database().connection_config();
+    config.dialect = Dialect::Redshift;
+    assert_open_fails(&config, &["it is PostgreSQL", "postgres://"]);
 }
 
 #[test]
 fn login_error_quotes_server_and_hints() {
-    let address = shared_server().create_database().connection_config();
+    let config = shared_server().create_database().connection_config();
     let wrong = ConnectionConfig {
         password: Some(Secret::new("planted")),
-        ..address.clone()
+        ..config.clone()
     };
     assert_open_fails(
         &wrong,
@@ -128,14 +128,14 @@ fn login_error_quotes_server_and_hints() {
             "check the user and the password",
         ],
     );
-    let nobody = ConnectionConfig {
+    let unknown_user = ConnectionConfig {
         user: "nobody".to_owned(),
-        ..address.clone()
+        ..config.clone()
     };
-    assert_open_fails(&nobody, &["28P01"]);
+    assert_open_fails(&unknown_user, &["28P01"]);
     let none = ConnectionConfig {
         password: None,
-        ..address.clone()
+        ..config.clone()
     };
     assert_open_fails(
         &none,
@@ -144,14 +144,14 @@ fn login_error_quotes_server_and_hints() {
             "PGPASSWORD",
         ],
     );
-    let nowhere = ConnectionConfig {
+    let missing_database = ConnectionConfig {
         database: "nowhere".to_owned(),
-        ..address.clone()
+        ..config.clone()
     };
-    assert_open_fails(&nowhere, &["does not exist (3D000)", "create it"]);
+    assert_open_fails(&missing_database, &["does not exist (3D000)", "create it"]);
     let option = ConnectionConfig {
         options: Some("-c nothing.of.it=1 -c work_mem=no".to_owned()),
-        ..address
+        ..config
     };
     assert_open_fails(&option, &["work_mem"]);
 }
@@ -195,7 +195,7 @@ fn every_password_method_logs_in() {
     assert_open_fails(&config_for("refused", None), &["28000", "pg_hba.conf"]);
     assert_open_fails(&config_for("locked", Some("word")), &["28"]);
 
-    // No more than so many at a time.
+    // The connection limit of a role is reached.
     administrator
         .batch_execute("ALTER ROLE trusted CONNECTION LIMIT 0")
         .unwrap();
@@ -249,9 +249,9 @@ fn silent_server_fails_after_connect_timeout() {
         format!("postgres://me@127.0.0.1:{port}/d?connect_timeout=1"),
         format!("redshift://me@127.0.0.1:{port}/d?connect_timeout=1"),
     ] {
-        let address = ConfigSources::from_url(&url).connection_config();
-        assert_eq!(address.connect_timeout, Some(Duration::from_secs(1)));
-        assert_open_fails(&address, &["no answer within 1 s", "connect_timeout"]);
+        let config = ConfigSources::from_url(&url).connection_config();
+        assert_eq!(config.connect_timeout, Some(Duration::from_secs(1)));
+        assert_open_fails(&config, &["no answer within 1 s", "connect_timeout"]);
     }
 }
 
@@ -279,10 +279,10 @@ fn unreachable_and_foreign_servers_are_named() {
         &["57P03", "run again"],
     );
 
-    let mut address = config_for_port(1);
-    "no-such-host.invalid".clone_into(&mut address.host);
+    let mut config = config_for_port(1);
+    "no-such-host.invalid".clone_into(&mut config.host);
     assert_open_fails(
-        &address,
+        &config,
         &[
             "the host no-such-host.invalid is not found",
             "check its name",

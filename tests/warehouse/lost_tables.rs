@@ -1,6 +1,7 @@
-//! Tables that were lost, or their rows: no load goes on without them, and a full refresh brings them back.
+//! Tables that were dropped or emptied: loads fail, and a full refresh restores them.
 
-use crate::redshift_simulator::Mode;
+use crate::redshift_simulator::WarehouseKind;
+use crate::support::on_both_warehouses;
 use crate::support::table_rows::{assert_tables_eq, load_history_rows};
 use crate::support::test_warehouse::{CommandOutput, TestWarehouse};
 
@@ -23,8 +24,8 @@ const RUN_ARGS: [&str; 6] = [
 ];
 
 /// Returns a warehouse in which `star` is loaded, with its input in `data`.
-fn loaded_warehouse(mode: Mode) -> TestWarehouse {
-    let warehouse = TestWarehouse::new(mode);
+fn loaded_warehouse(kind: WarehouseKind) -> TestWarehouse {
+    let warehouse = TestWarehouse::new(kind);
     let sizes = [
         "--events", "500", "--songs", "50", "--users", "9", "--files", "3", "--seed", "5",
     ];
@@ -40,9 +41,9 @@ fn run_and_load(warehouse: &TestWarehouse, out: &str, more: &[&str]) -> CommandO
     warehouse.run_command(&arguments)
 }
 
-/// A table that is lost is never replaced by an empty one, but a full refresh creates and fills it.
-fn lost_table_is_not_recreated(mode: Mode) {
-    let warehouse = loaded_warehouse(mode);
+/// A load does not replace a dropped table by an empty one, but a full refresh creates and fills it.
+fn lost_table_is_not_recreated(kind: WarehouseKind) {
+    let warehouse = loaded_warehouse(kind);
     let before = warehouse.warehouse_tables();
     for table in MERGE_STATE.into_iter().chain(["time", "artists"]) {
         let drop = format!("DROP TABLE {table} CASCADE");
@@ -63,9 +64,9 @@ fn lost_table_is_not_recreated(mode: Mode) {
     }
 }
 
-/// A star that holds all of the logs is enough.
-fn full_refresh_load_recreates_lost_tables(mode: Mode) {
-    let warehouse = loaded_warehouse(mode);
+/// A dataset that contains all logs is sufficient.
+fn full_refresh_load_recreates_lost_tables(kind: WarehouseKind) {
+    let warehouse = loaded_warehouse(kind);
     let before = warehouse.warehouse_tables();
     let lose = "DROP TABLE load_history, state_users, songplays CASCADE";
     warehouse.admin_client().batch_execute(lose).unwrap();
@@ -77,8 +78,8 @@ fn full_refresh_load_recreates_lost_tables(mode: Mode) {
     assert_tables_eq(&warehouse.warehouse_tables(), &before);
 }
 
-fn emptied_table_is_detected(mode: Mode) {
-    let warehouse = loaded_warehouse(mode);
+fn emptied_table_is_detected(kind: WarehouseKind) {
+    let warehouse = loaded_warehouse(kind);
     let before = warehouse.warehouse_tables();
     for table in MERGE_STATE.into_iter().chain(["songplays"]) {
         let lose = format!("DELETE FROM {table}");
@@ -90,7 +91,7 @@ fn emptied_table_is_detected(mode: Mode) {
         run_and_load(&warehouse, "new", &["--full-refresh"]).assert_success();
         assert_tables_eq(&warehouse.warehouse_tables(), &before);
     }
-    // Of some rows as well, where they concern the load.
+    // Missing rows are detected too, if the load needs them.
     for (table, key) in [("users", "user_id"), ("artists", "artist_id")] {
         let lose = format!(
             "DELETE FROM state_{table} WHERE {key} = (SELECT min({key}) FROM state_{table})"
@@ -105,9 +106,9 @@ fn emptied_table_is_detected(mode: Mode) {
     }
 }
 
-/// Without rows anywhere nothing is lost.
-fn create_tables_completes_empty_warehouse(mode: Mode) {
-    let warehouse = TestWarehouse::new(mode);
+/// If no table has rows, nothing is lost.
+fn create_tables_completes_empty_warehouse(kind: WarehouseKind) {
+    let warehouse = TestWarehouse::new(kind);
     let lose = "DROP TABLE state_songs, load_history, users CASCADE";
     warehouse.admin_client().batch_execute(lose).unwrap();
     warehouse.generate_input("data", &["--events", "100", "--songs", "9", "--seed", "1"]);
@@ -121,19 +122,7 @@ fn create_tables_completes_empty_warehouse(mode: Mode) {
     run_and_load(&warehouse, "new", &[]).assert_success();
 }
 
-/// Tests that hold for every kind of warehouse.
-macro_rules! everywhere {
-    ($($test:ident)*) => {
-        mod postgres {
-            $(#[test] fn $test() { super::$test(super::Mode::Postgres) })*
-        }
-        mod redshift {
-            $(#[test] fn $test() { super::$test(super::Mode::Redshift) })*
-        }
-    };
-}
-
-everywhere! {
+on_both_warehouses! {
     lost_table_is_not_recreated
     full_refresh_load_recreates_lost_tables
     emptied_table_is_detected

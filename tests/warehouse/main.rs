@@ -1,4 +1,4 @@
-//! The warehouse, on a real PostgreSQL that is started for these tests and gone after them.
+//! The warehouse, on a real PostgreSQL server that runs only for these tests.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]

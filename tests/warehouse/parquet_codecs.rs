@@ -1,12 +1,13 @@
-//! Stars in every codec of `--compression`, loaded into the stand-in for Redshift.
+//! Datasets in every codec of `--compression`, loaded into the Redshift simulator.
 
-use crate::redshift_simulator::{Codecs, Mode};
+use crate::redshift_simulator::{Codecs, WarehouseKind};
 use crate::support::table_rows::assert_tables_eq;
 use crate::support::test_warehouse::{CommandOutput, TestWarehouse};
 
-/// A warehouse with empty tables, and a star in this codec, made from the same input every time.
+/// Returns a warehouse with empty tables, and a dataset in this codec that is always built from the same
+/// input.
 fn warehouse_with_dataset(codec: &str, codecs: Codecs) -> TestWarehouse {
-    let warehouse = TestWarehouse::with_codecs(Mode::Redshift, codecs);
+    let warehouse = TestWarehouse::with_codecs(WarehouseKind::Redshift, codecs);
     warehouse
         .run_command(&["create-tables", "--quiet"])
         .assert_success();
@@ -48,27 +49,27 @@ fn redshift_loads_every_documented_codec() {
 #[test]
 fn zstd_loads_only_if_copy_supports_it() {
     let warehouse = warehouse_with_dataset("zstd", Codecs::Documented);
-    let ended = warehouse.load_dataset("star");
-    assert_eq!(ended.code, Some(1), "{ended:?}");
-    assert!(ended.stderr.starts_with(CODEC_WARNING), "{ended:?}");
+    let output = warehouse.load_dataset("star");
+    assert_eq!(output.code, Some(1), "{output:?}");
+    assert!(output.stderr.starts_with(CODEC_WARNING), "{output:?}");
     assert!(
-        ended.stderr.contains("unsupported compression codec"),
-        "{ended:?}"
+        output.stderr.contains("unsupported compression codec"),
+        "{output:?}"
     );
     assert!(
         warehouse.warehouse_tables().values().all(Vec::is_empty),
-        "nothing is loaded"
+        "rows were loaded"
     );
 
     let warehouse = warehouse_with_dataset("zstd", Codecs::Any);
-    let ended = warehouse.load_dataset("star");
-    assert_eq!(ended.code, Some(0));
-    assert!(ended.stderr.starts_with(CODEC_WARNING), "{ended:?}");
+    let output = warehouse.load_dataset("star");
+    assert_eq!(output.code, Some(0));
+    assert!(output.stderr.starts_with(CODEC_WARNING), "{output:?}");
     assert!(
-        ended.stderr.ends_with("--compression snappy\n"),
-        "{ended:?}"
+        output.stderr.ends_with("--compression snappy\n"),
+        "{output:?}"
     );
-    assert_eq!(ended.stderr.lines().count(), 1);
+    assert_eq!(output.stderr.lines().count(), 1);
     assert_tables_eq(
         &warehouse.warehouse_tables(),
         &warehouse.dataset_tables("star"),

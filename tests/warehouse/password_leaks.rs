@@ -1,11 +1,12 @@
-//! A password shows nowhere, whatever it is and wherever it was put.
+//! Passwords are never printed, whatever they contain and wherever they are configured.
 
 use proptest::prelude::*;
 use sparkify::warehouse::connect::secret::Secret;
 
 use crate::support::config_sources::ConfigSources;
 
-/// Twelve capital letters stand in nothing else; around them is what breaks URLs and files.
+/// Returns twelve capital letters, which occur in no message, and a password that surrounds them with
+/// characters that are special in URLs and files.
 fn planted_password() -> impl Strategy<Value = (String, String)> {
     (
         "[A-Z]{12}",
@@ -15,12 +16,12 @@ fn planted_password() -> impl Strategy<Value = (String, String)> {
         .prop_map(|(core, before, after)| (format!("{before}{core}{after}"), core))
 }
 
-/// All that is printed of what comes of it.
+/// Returns everything that is printed for a configuration.
 fn all_output(sources: &ConfigSources) -> String {
-    let (address, warnings) = sources.resolve();
+    let (config, warnings) = sources.resolve();
     let file = format!("{:?}", sources.file);
-    match address {
-        Ok(Some(address)) => format!("{address} {address:?} {warnings:?} {file}"),
+    match config {
+        Ok(Some(config)) => format!("{config} {config:?} {warnings:?} {file}"),
         Ok(None) => file,
         Err(error) => format!("{error} {error:?} {warnings:?} {file}"),
     }

@@ -1,19 +1,19 @@
-//! `~/.pgpass` by the rules of PostgreSQL's tools.
+//! `~/.pgpass`, by the rules of libpq.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use crate::support::config_sources::ConfigSources;
 
-/// The password of `me` in database `d` on `host:5432`, and how many warnings there are.
+/// Returns the password of `me` in database `d` on `host:5432`, and the number of warnings.
 fn look_up_password(text: &str, url: &str, mode: u32) -> (Option<String>, usize) {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join(".pgpass");
     fs::write(&path, text).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
     let sources = ConfigSources::from_url(url).with_env("HOME", home.path().to_str().unwrap());
-    let (address, warnings) = sources.resolve();
-    let password = address.unwrap().unwrap().password;
+    let (config, warnings) = sources.resolve();
+    let password = config.unwrap().unwrap().password;
     (
         password.map(|password| password.expose().to_owned()),
         warnings.len(),

@@ -1,8 +1,8 @@
-//! `sparkify query`: its forms, its usage and its failures.
+//! `sparkify query`: output formats, usage errors and failures.
 
 use std::process::Command;
 
-use crate::redshift_simulator::Mode;
+use crate::redshift_simulator::WarehouseKind;
 use crate::saved_queries::warehouse_with_plays;
 use crate::support::test_warehouse::{CommandOutput, TestWarehouse};
 
@@ -21,7 +21,7 @@ const QUERY_NAMES: [&str; 12] = [
     "busiest-users",
 ];
 
-/// The binary, where no warehouse is named.
+/// Runs the binary without a configured warehouse.
 fn query_without_warehouse(arguments: &[&str]) -> CommandOutput {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sparkify"));
     command.env_remove("SPARKIFY_WAREHOUSE");
@@ -30,7 +30,7 @@ fn query_without_warehouse(arguments: &[&str]) -> CommandOutput {
 
 #[test]
 fn table_columns_are_aligned() {
-    let ended =
+    let output =
         warehouse_with_plays().run_command(&["query", "busiest-users", "--to", "2018-12-01"]);
     let lines = [
         "user_id  first_name  last_name  level  plays  paid_plays  sessions  days",
@@ -39,19 +39,19 @@ fn table_columns_are_aligned() {
         "      3              C          free       2           0         1     1",
         "      4  Dan         D          free       1           0         1     1",
     ];
-    assert_eq!(ended.assert_success().stdout, lines.join("\n") + "\n");
+    assert_eq!(output.assert_success().stdout, lines.join("\n") + "\n");
 }
 
 #[test]
 fn json_is_an_array_of_objects() {
-    let ended = warehouse_with_plays().run_command(&[
+    let output = warehouse_with_plays().run_command(&[
         "query",
         "free-and-paid-by-day",
         "--to",
         "2018-11-02",
         "--json",
     ]);
-    let ended = ended.assert_success();
+    let output = output.assert_success();
     let expected = serde_json::json!([
         {
             "day": "2018-10-31", "plays": 1, "free_plays": 1, "paid_plays": 0,
@@ -62,9 +62,9 @@ fn json_is_an_array_of_objects() {
             "free_users": 1, "paid_users": 2, "paid_percent": 66.7,
         },
     ]);
-    assert_eq!(ended.json(), expected);
-    // In the order of the columns.
-    assert!(ended.stdout.find("\"day\"") < ended.stdout.find("\"paid_percent\""));
+    assert_eq!(output.json(), expected);
+    // The keys have the order of the columns.
+    assert!(output.stdout.find("\"day\"") < output.stdout.find("\"paid_percent\""));
 }
 
 #[test]
@@ -80,8 +80,8 @@ fn text_is_exact_in_csv_and_json_and_sanitized_in_table() {
         )
         .unwrap();
     let ask = |form: &[&str]| {
-        let ended = warehouse.run_command(&[&["query", "plays-by-location"], form].concat());
-        ended.assert_success()
+        let output = warehouse.run_command(&[&["query", "plays-by-location"], form].concat());
+        output.assert_success()
     };
     assert_eq!(
         ask(&["--csv"]).stdout,
@@ -120,7 +120,7 @@ fn text_is_exact_in_csv_and_json_and_sanitized_in_table() {
 
 #[test]
 fn empty_result_is_valid() {
-    let warehouse = TestWarehouse::new(Mode::Postgres);
+    let warehouse = TestWarehouse::new(WarehouseKind::Postgres);
     for name in QUERY_NAMES {
         let ask = |form: &[&str]| {
             warehouse
@@ -196,10 +196,10 @@ fn invalid_usage_is_rejected() {
         &["top-songs", "--list"],
         &["--from", "2018-11-15"],
     ] {
-        let ended = query_without_warehouse(arguments);
+        let output = query_without_warehouse(arguments);
         assert!(
-            ended.code == Some(2) && ended.stdout.is_empty(),
-            "{ended:?}"
+            output.code == Some(2) && output.stdout.is_empty(),
+            "{output:?}"
         );
     }
     let unknown = query_without_warehouse(&["plays-by-minute"]).stderr;
@@ -208,11 +208,11 @@ fn invalid_usage_is_rejected() {
 
 #[test]
 fn failure_prints_one_line() {
-    let warehouse = TestWarehouse::without_tables(Mode::Postgres);
+    let warehouse = TestWarehouse::without_tables(WarehouseKind::Postgres);
     for form in [&[][..], &["--csv"], &["--json"]] {
-        let ended = warehouse.run_command(&[&["query", "plays-by-hour"], form].concat());
-        assert_eq!(ended.stdout, "");
-        ended.assert_failure(
+        let output = warehouse.run_command(&[&["query", "plays-by-hour"], form].concat());
+        assert_eq!(output.stdout, "");
+        output.assert_failure(
             1,
             &["cannot query", &warehouse.database().name, "create-tables"],
         );

@@ -1,11 +1,11 @@
-//! What a load refuses, and that the warehouse is as before then.
+//! Loads that are rejected: the warehouse stays unchanged.
 
-use crate::redshift_simulator::Mode;
+use crate::redshift_simulator::WarehouseKind;
 use crate::support::table_rows::assert_tables_eq;
 use crate::support::test_warehouse::{CommandOutput, TestWarehouse};
 
-fn warehouse_with_dataset(mode: Mode) -> TestWarehouse {
-    let warehouse = TestWarehouse::new(mode);
+fn warehouse_with_dataset(kind: WarehouseKind) -> TestWarehouse {
+    let warehouse = TestWarehouse::new(kind);
     let sizes = [
         "--events", "500", "--songs", "50", "--users", "9", "--files", "3", "--seed", "5",
     ];
@@ -16,7 +16,7 @@ fn warehouse_with_dataset(mode: Mode) -> TestWarehouse {
 
 #[test]
 fn missing_or_changed_tables_are_rejected() {
-    let warehouse = warehouse_with_dataset(Mode::Postgres);
+    let warehouse = warehouse_with_dataset(WarehouseKind::Postgres);
     let changes: [(&str, &[&str]); 7] = [
         (
             "ALTER TABLE artists ALTER name TYPE VARCHAR(9)",
@@ -40,13 +40,13 @@ fn missing_or_changed_tables_are_rejected() {
     ];
     for (change, words) in changes {
         warehouse.admin_client().batch_execute(change).unwrap();
-        let ended = warehouse.load_dataset("star");
+        let output = warehouse.load_dataset("star");
         match words {
-            [] => drop(ended.assert_success()),
-            words => drop(ended.assert_failure(1, words)),
+            [] => drop(output.assert_success()),
+            words => drop(output.assert_failure(1, words)),
         }
     }
-    // A run finds it before it reads anything.
+    // A run checks the tables before it reads any input.
     let run = [
         "run",
         "--songs",
@@ -64,7 +64,7 @@ fn missing_or_changed_tables_are_rejected() {
 
 #[test]
 fn incomplete_dataset_is_rejected() {
-    let warehouse = warehouse_with_dataset(Mode::Postgres);
+    let warehouse = warehouse_with_dataset(WarehouseKind::Postgres);
     warehouse
         .load_dataset("nowhere")
         .assert_failure(1, &["nowhere"]);
@@ -75,7 +75,7 @@ fn incomplete_dataset_is_rejected() {
     let before = warehouse.warehouse_tables();
     let part = warehouse.path("star/songplays/part-00000.parquet");
     let bytes = std::fs::read(&part).unwrap();
-    // Another file of the same length, one that is cut, none.
+    // A corrupt file of the same length, a truncated file, and a missing file.
     let mut other = bytes.clone();
     other[4..bytes.len() / 2].fill(7);
     std::fs::write(&part, other).unwrap();
@@ -90,7 +90,7 @@ fn incomplete_dataset_is_rejected() {
     warehouse
         .load_dataset("star")
         .assert_failure(1, &["songplays", "0 files"]);
-    // One that holds less than the report says.
+    // A file with fewer rows than the report says.
     std::fs::write(&part, &bytes).unwrap();
     let report = warehouse.path("star/_report.json");
     let text = std::fs::read_to_string(&report).unwrap();
@@ -110,7 +110,7 @@ fn incomplete_dataset_is_rejected() {
     warehouse
         .load_dataset("star")
         .assert_failure(1, &["does not list table state_users", "run again"]);
-    // A report of an earlier and of a later version.
+    // A report of an earlier version, and one of a later version.
     for (version, hint) in [(1, "run again"), (3, "with the version of sparkify")] {
         json["report_version"] = version.into();
         std::fs::write(&report, json.to_string()).unwrap();
@@ -123,7 +123,7 @@ fn incomplete_dataset_is_rejected() {
 
 #[test]
 fn dropping_rows_requires_confirmation() {
-    let warehouse = warehouse_with_dataset(Mode::Postgres);
+    let warehouse = warehouse_with_dataset(WarehouseKind::Postgres);
     let create = |more: &[&str]| {
         let mut command = warehouse.warehouse_command(&["create-tables", "--quiet"]);
         CommandOutput::run(command.args(more))
@@ -137,7 +137,7 @@ fn dropping_rows_requires_confirmation() {
     assert_tables_eq(&warehouse.warehouse_tables(), &before);
     create(&["--drop", "--yes"]).assert_success();
     assert!(warehouse.warehouse_tables().values().all(Vec::is_empty));
-    // What others built on it is not theirs to drop.
+    // Objects that others created on the tables are not dropped.
     warehouse
         .admin_client()
         .batch_execute("CREATE VIEW mine AS SELECT * FROM users")
@@ -151,18 +151,18 @@ fn dropping_rows_requires_confirmation() {
 
 #[test]
 fn dry_run_prints_sql_in_order_without_connecting() {
-    let warehouse = warehouse_with_dataset(Mode::Postgres);
-    let nowhere = "postgres://someone@127.0.0.1:1/none";
+    let warehouse = warehouse_with_dataset(WarehouseKind::Postgres);
+    let unreachable = "postgres://someone@127.0.0.1:1/none";
     let print = |arguments: &[&str]| {
         let mut command = warehouse.sparkify(arguments);
-        command.args(["--dry-run", "--warehouse", nowhere]);
+        command.args(["--dry-run", "--warehouse", unreachable]);
         CommandOutput::run(&mut command).assert_success().stdout
     };
     let assert_in_order = |text: &str, words: &[&str]| {
         let mut rest = text;
         for word in words {
             let Some((_, after)) = rest.split_once(word) else {
-                panic!("no {word} in its place in {text}");
+                panic!("{word} is missing or out of order in {text}");
             };
             rest = after;
         }
@@ -204,14 +204,14 @@ fn dry_run_prints_sql_in_order_without_connecting() {
     assert!(!warehouse.path("new").exists());
 }
 
-/// What Redshift's COPY fails for is in its views of load errors, and so in the one line.
+/// The one-line message quotes the load error views of Redshift.
 #[test]
 fn copy_error_quotes_load_error_views() {
-    let warehouse = warehouse_with_dataset(Mode::Redshift);
+    let warehouse = warehouse_with_dataset(WarehouseKind::Redshift);
     let folder = warehouse.dataset_dir("star");
     let manifest = folder.join("users.manifest");
-    let good = std::fs::read_to_string(&manifest).unwrap();
-    let mut wrong: serde_json::Value = serde_json::from_str(&good).unwrap();
+    let valid_manifest = std::fs::read_to_string(&manifest).unwrap();
+    let mut wrong: serde_json::Value = serde_json::from_str(&valid_manifest).unwrap();
     wrong["entries"][0]["meta"]["content_length"] = 1.into();
     std::fs::write(&manifest, wrong.to_string()).unwrap();
     warehouse
@@ -220,7 +220,7 @@ fn copy_error_quotes_load_error_views() {
     wrong["entries"][0]["meta"] = serde_json::json!({});
     std::fs::write(&manifest, wrong.to_string()).unwrap();
     warehouse.load_dataset("star").assert_failure(1, &["15003"]);
-    std::fs::write(&manifest, &good).unwrap();
+    std::fs::write(&manifest, &valid_manifest).unwrap();
     let part = folder.join("users/part-00000.parquet");
     let bytes = std::fs::read(&part).unwrap();
     std::fs::remove_file(&part).unwrap();
@@ -243,27 +243,28 @@ fn copy_error_quotes_load_error_views() {
     );
 }
 
-/// Redshift copies from S3 by itself, and it is no PostgreSQL, nor the other way round.
+/// Redshift loads from S3 only, and the URL scheme must match the kind of server.
 #[test]
 fn wrong_warehouse_kind_is_rejected() {
-    let warehouse = TestWarehouse::new(Mode::Redshift);
+    let warehouse = TestWarehouse::new(WarehouseKind::Redshift);
     let url = warehouse.url();
     let mut local = warehouse.sparkify(&["load", "--from", "star", "--warehouse", &url]);
     CommandOutput::run(&mut local).assert_failure(2, &["its COPY reads from S3"]);
     let url = warehouse.url().replacen("redshift", "postgres", 1);
     let mut wrong = warehouse.sparkify(&["create-tables", "--warehouse", &url]);
     CommandOutput::run(&mut wrong).assert_failure(1, &["it is Redshift", "redshift://"]);
-    let warehouse = TestWarehouse::new(Mode::Postgres);
+    let warehouse = TestWarehouse::new(WarehouseKind::Postgres);
     let url = warehouse.url().replacen("postgres", "redshift", 1);
     let mut wrong = warehouse.sparkify(&["create-tables", "--warehouse", &url]);
     wrong.env("PGSSLMODE", "disable");
     CommandOutput::run(&mut wrong).assert_failure(1, &["it is PostgreSQL", "postgres://"]);
 }
 
-/// A file that should name a warehouse and does not, by a slip of the pen, is no reason to load nothing in silence.
+/// A config file that should name a warehouse, but does not because of a typo, fails the command instead of
+/// loading nothing.
 #[test]
 fn config_file_without_cluster_is_rejected() {
-    let warehouse = warehouse_with_dataset(Mode::Postgres);
+    let warehouse = warehouse_with_dataset(WarehouseKind::Postgres);
     warehouse.write_file("dwh.cfg", "[CLUSTR]\nHOST=localhost\n");
     let run = [
         "run",
@@ -278,7 +279,7 @@ fn config_file_without_cluster_is_rejected() {
     ];
     CommandOutput::run(&mut warehouse.sparkify(&run)).assert_failure(2, &["no warehouse is named"]);
     assert!(!warehouse.path("new").exists());
-    // Nor is what is only about a load, without one.
+    // An option that concerns only loads fails a run without a warehouse, too.
     let run = [
         "run",
         "--songs",
@@ -295,7 +296,7 @@ fn config_file_without_cluster_is_rejected() {
 
 #[test]
 fn concurrent_create_tables_succeed() {
-    let warehouse = TestWarehouse::without_tables(Mode::Postgres);
+    let warehouse = TestWarehouse::without_tables(WarehouseKind::Postgres);
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
@@ -308,10 +309,10 @@ fn concurrent_create_tables_succeed() {
     assert!(warehouse.warehouse_tables().values().all(Vec::is_empty));
 }
 
-/// The songs and logs of `[S3]` are those of the run.
+/// The songs and logs of `[S3]` are the input of the run.
 #[test]
 fn run_works_from_config_file_alone() {
-    let warehouse = warehouse_with_dataset(Mode::Postgres);
+    let warehouse = warehouse_with_dataset(WarehouseKind::Postgres);
     let database = warehouse.database();
     warehouse.write_file(
         "dwh.cfg",

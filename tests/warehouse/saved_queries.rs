@@ -1,9 +1,9 @@
-//! Each question on few plays, with the answers worked out by hand.
+//! Every saved query on a few plays, with results that were computed by hand.
 
-use crate::redshift_simulator::Mode;
+use crate::redshift_simulator::WarehouseKind;
 use crate::support::test_warehouse::TestWarehouse;
 
-/// Four users, three songs of two artists, and nine plays of which four have a song:
+/// Four users, three songs of two artists, and nine plays, four of which have a song:
 ///
 /// | play | time (UTC)           | user | level | song | session | from   | with    |
 /// |------|----------------------|------|-------|------|---------|--------|---------|
@@ -43,18 +43,18 @@ INSERT INTO songplays (
     (9, '2018-10-31 23:59', 4, 'free', NULL, NULL, 41, 'There', 'curl/7');
 ";
 
-/// A warehouse with these plays.
+/// Returns a warehouse with these plays.
 pub fn warehouse_with_plays() -> TestWarehouse {
-    let warehouse = TestWarehouse::new(Mode::Postgres);
+    let warehouse = TestWarehouse::new(WarehouseKind::Postgres);
     warehouse.admin_client().batch_execute(PLAYS_SQL).unwrap();
     warehouse
 }
 
-/// What it answers about November: plays 1 to 7.
+/// Returns the result of a query about November (plays 1 to 7) as CSV.
 fn query_november(warehouse: &TestWarehouse, query_args: &[&str]) -> String {
     let range = ["--from", "2018-11-01", "--to", "2018-12-01", "--csv"];
-    let ended = warehouse.run_command(&[&["query"], query_args, &range].concat());
-    ended.assert_success().stdout.replace("\r\n", "\n")
+    let output = warehouse.run_command(&[&["query"], query_args, &range].concat());
+    output.assert_success().stdout.replace("\r\n", "\n")
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn queries_by_time() {
         query_november(&warehouse, &["plays-by-hour"]),
         "hour,plays,users\n0,3,3\n9,3,2\n23,1,1\n"
     );
-    // Two Thursdays with five plays.
+    // Two Thursdays with five plays in total.
     assert_eq!(
         query_november(&warehouse, &["plays-by-weekday"]),
         "weekday,name,plays,days,plays_per_day\n\
@@ -80,18 +80,18 @@ fn queries_by_time() {
 #[test]
 fn queries_by_song_and_artist() {
     let warehouse = warehouse_with_plays();
-    // S2 and S3 tie, and so do the users that played them.
+    // S2 and S3 tie, and so do their users.
     assert_eq!(
         query_november(&warehouse, &["top-songs"]),
         "song_id,title,artist,plays,users\n\
          S1,First,One,2,1\nS2,Second,Two,1,1\nS3,Third,Two,1,1\n"
     );
-    // As many plays, but of two users.
+    // The same number of plays, but by two users.
     assert_eq!(
         query_november(&warehouse, &["top-artists"]),
         "artist_id,name,plays,songs,users\nA2,Two,2,2,2\nA1,One,2,1,1\n"
     );
-    // 4 of 7.
+    // 4 of 7 plays.
     assert_eq!(
         query_november(&warehouse, &["match-rate"]),
         "month,plays,matched,matched_percent\n2018-11,7,4,57.14\n"
@@ -106,7 +106,7 @@ fn queries_by_song_and_artist() {
 #[test]
 fn queries_by_level() {
     let warehouse = warehouse_with_plays();
-    // User 1 pays from the evening of the first on, and counts on both sides that day.
+    // User 1 is a paid user from the evening of November 1 on, and counts in both columns on that day.
     assert_eq!(
         query_november(&warehouse, &["free-and-paid-by-day"]),
         "day,plays,free_plays,paid_plays,free_users,paid_users,paid_percent\n\
@@ -123,7 +123,7 @@ fn queries_by_level() {
 #[test]
 fn queries_by_listener() {
     let warehouse = warehouse_with_plays();
-    // Of the same number of plays and users the name decides, and none comes last.
+    // Ties in plays and users are ordered by name, with null last.
     assert_eq!(
         query_november(&warehouse, &["plays-by-location"]),
         "location,plays,users\nHere,3,2\nThere,3,1\n,1,1\n"
@@ -138,7 +138,7 @@ fn queries_by_listener() {
         "browser,plays,users,user_agents\n\
          Chrome,2,1,2\nFirefox,2,1,1\nEdge,1,1,1\nSafari,1,1,1\n,1,1,0\n"
     );
-    // The level is today's, paid_plays those of then.
+    // `level` is the current level, `paid_plays` counts by the level at the time of the play.
     assert_eq!(
         query_november(&warehouse, &["busiest-users"]),
         "user_id,first_name,last_name,level,plays,paid_plays,sessions,days\n\
@@ -150,8 +150,8 @@ fn queries_by_listener() {
 fn time_range_is_half_open() {
     let warehouse = warehouse_with_plays();
     let plays = |range: &[&str]| {
-        let ended = warehouse.run_command(&[&["query", "match-rate", "--json"], range].concat());
-        let months = ended.assert_success().json();
+        let output = warehouse.run_command(&[&["query", "match-rate", "--json"], range].concat());
+        let months = output.assert_success().json();
         let months = months.as_array().unwrap().iter();
         months.map(|m| m["plays"].as_i64().unwrap()).sum::<i64>()
     };
@@ -160,7 +160,7 @@ fn time_range_is_half_open() {
     assert_eq!(plays(&["--to", "2018-12-01"]), 8);
     assert_eq!(plays(&["--to", "2018-12-01T00:00:00.001"]), 9);
     assert_eq!(plays(&["--from", "2018-11-01T00:00:00.001"]), 7);
-    // Play 9 and no other, from another time zone.
+    // Only play 9, with a time range from another time zone.
     let one = [
         "--from",
         "2018-11-01T00:59+01:00",

@@ -1,4 +1,4 @@
-//! The scripts in `sql/` say what `star/schema.rs` says: tables, columns in order, types, lengths, null.
+//! The scripts in `sql/` match `star/schema.rs`: tables, column order, types, lengths and nullability.
 
 use sparkify::star::schema::{Column, ColumnType, MERGE_STATE_TABLES, STAR_TABLES};
 use sparkify::warehouse::catalog::warehouse_tables;
@@ -7,7 +7,7 @@ use sparkify::warehouse::sql::template::{SqlTemplates, split_statements};
 
 const DIALECTS: [Dialect; 2] = [Dialect::Redshift, Dialect::Postgres];
 
-/// A column as DDL has it, and nothing of keys.
+/// Formats a column as in DDL, without keys.
 fn column_ddl(column: &Column) -> String {
     let ty = match column.ty {
         ColumnType::BigInt => "BIGINT".to_owned(),
@@ -21,7 +21,7 @@ fn column_ddl(column: &Column) -> String {
     format!("{} {ty}{null}", column.name)
 }
 
-/// The columns in a CREATE TABLE, in the same form.
+/// Returns the columns of a CREATE TABLE in the same format.
 fn created_columns(sql: &str) -> Vec<String> {
     let body = sql.split_once("(\n").unwrap().1;
     let lines = body.lines().map(str::trim).take_while(|line| *line != ")");
@@ -51,7 +51,7 @@ fn create_script_matches_schema() {
     }
 }
 
-/// Every comparison of text in PostgreSQL goes by bytes.
+/// All text columns of PostgreSQL compare bytewise.
 #[test]
 fn postgres_text_columns_use_c_collation() {
     let scripts = SqlTemplates::for_dialect(Dialect::Postgres);
@@ -93,12 +93,13 @@ fn copy_columns_match_parquet() {
     }
 }
 
-/// Every column of every table is held against what was merged, in PostgreSQL, where something may have changed it.
+/// In PostgreSQL, where triggers may change rows, every column of every table is compared with the merged
+/// values.
 #[test]
 fn verify_script_covers_every_column() {
     let [verify] = &split_statements(SqlTemplates::for_dialect(Dialect::Postgres).verify)[..]
     else {
-        panic!("verify.sql is one statement")
+        panic!("verify.sql must be one statement")
     };
     for (name, columns) in warehouse_tables() {
         let head = format!("SELECT '{name}' AS name");
@@ -112,7 +113,7 @@ fn verify_script_covers_every_column() {
             stage.contains(&format!("FROM {name}) AS rows FROM special")),
             "{name}"
         );
-        // When it was loaded follows from nothing.
+        // The expected load time is not known.
         for column in columns.iter().filter(|column| column.name != "loaded_at") {
             let compared = format!("w.{}", column.name);
             assert!(queries.contains(&compared), "{name}.{}", column.name);
@@ -120,7 +121,7 @@ fn verify_script_covers_every_column() {
     }
 }
 
-/// A load is one transaction, which its lock begins and COMMIT ends, and nothing in it commits before.
+/// A load is one transaction: it starts with the lock and ends with COMMIT, and no other statement commits.
 #[test]
 fn load_is_one_transaction() {
     for dialect in DIALECTS {

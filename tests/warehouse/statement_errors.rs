@@ -1,4 +1,4 @@
-//! What failures of statements mean, and the one line for each.
+//! The classification of statement errors, and the one-line message for each.
 
 use std::io::Write;
 
@@ -9,7 +9,7 @@ use sparkify::warehouse::connect::session::Session;
 
 use crate::support::postgres_server::shared_server;
 
-/// One line with all these words.
+/// Asserts the class of an error, and that it is one line that contains all these words.
 #[track_caller]
 fn assert_statement_error(failure: &StatementError, cause: ErrorClass, words: &[&str]) {
     let line = failure.error.to_string();
@@ -111,8 +111,8 @@ fn server_detail_is_in_the_error() {
 
 #[test]
 fn concurrent_update_is_a_conflict() {
-    let address = shared_server().create_database().connection_config();
-    let mut sessions = [(); 2].map(|()| Session::open(&address).unwrap());
+    let config = shared_server().create_database().connection_config();
+    let mut sessions = [(); 2].map(|()| Session::open(&config).unwrap());
     sessions[0]
         .execute("CREATE TABLE c (a INTEGER); INSERT INTO c VALUES (1)")
         .unwrap();
@@ -128,7 +128,7 @@ fn concurrent_update_is_a_conflict() {
         ErrorClass::Conflict,
         &["another transaction was in the way", "40001"],
     );
-    // The session is as good as before.
+    // The session can still be used.
     sessions[1].execute("ROLLBACK; UPDATE c SET a = 3").unwrap();
 }
 

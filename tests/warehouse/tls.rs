@@ -1,4 +1,4 @@
-//! TLS against a real PostgreSQL: every `sslmode` on every kind of certificate.
+//! TLS against a real PostgreSQL server: every `sslmode` with every kind of certificate.
 
 use std::fs;
 use std::net::Ipv4Addr;
@@ -16,7 +16,7 @@ use crate::support::postgres_server::{
     Database, PostgresServer, SUPERUSER_PASSWORD, ServerOptions, shared_server,
 };
 
-/// An authority, which signs certificates.
+/// A certificate authority.
 struct CertificateAuthority(CertifiedIssuer<'static, KeyPair>);
 
 impl CertificateAuthority {
@@ -27,7 +27,7 @@ impl CertificateAuthority {
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
 
-    /// A server with a certificate for this name, or for 127.0.0.1.
+    /// Starts a server with a certificate for this name, or for 127.0.0.1.
     fn start_server(&self, name: Option<&str>, not_after_year: i32) -> PostgresServer {
         let key = KeyPair::generate().unwrap();
         let names: Vec<String> = name.into_iter().map(str::to_owned).collect();
@@ -51,7 +51,7 @@ impl CertificateAuthority {
     }
 }
 
-/// What becomes of it: open with or without TLS, or these words.
+/// The outcome of a connection: open with TLS, open without TLS, or an error with these words.
 enum Outcome {
     Encrypted,
     Plain,
@@ -60,19 +60,19 @@ enum Outcome {
 use Outcome::{Encrypted, Fails, Plain};
 
 #[track_caller]
-fn assert_outcome(database: &Database, parameters: &str, end: &Outcome) {
+fn assert_outcome(database: &Database, parameters: &str, outcome: &Outcome) {
     let url = format!("{}?{parameters}", database.url());
-    let address = ConfigSources::from_url(&url)
+    let config = ConfigSources::from_url(&url)
         .with_env("PGPASSWORD", SUPERUSER_PASSWORD)
         .connection_config();
-    if let Fails(words) = end {
-        return assert_open_fails(&address, &[words]);
+    if let Fails(words) = outcome {
+        return assert_open_fails(&config, &[words]);
     }
-    let mut session = Session::open(&address).unwrap_or_else(|e| panic!("{parameters}: {e}"));
+    let mut session = Session::open(&config).unwrap_or_else(|e| panic!("{parameters}: {e}"));
     let rows = session
         .query("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
         .unwrap();
-    let is_encrypted = matches!(end, Encrypted);
+    let is_encrypted = matches!(outcome, Encrypted);
     let expected = if is_encrypted { "t" } else { "f" };
     assert_eq!(rows[0][0].as_deref(), Some(expected), "{parameters}");
 }
@@ -85,18 +85,18 @@ const EXPIRED: Outcome = Fails("the certificate of the server has expired");
 #[test]
 fn every_sslmode_checks_what_it_promises() {
     let folder = tempfile::tempdir().unwrap();
-    let (ours, theirs) = (
+    let (authority, other_authority) = (
         CertificateAuthority::new("ours"),
         CertificateAuthority::new("theirs"),
     );
-    let known = ours.write_pem(&folder.path().join("ours.pem"));
-    let other = theirs.write_pem(&folder.path().join("theirs.pem"));
+    let ca_file = authority.write_pem(&folder.path().join("ours.pem"));
+    let other_ca_file = other_authority.write_pem(&folder.path().join("theirs.pem"));
 
     let namesake = CertificateAuthority::new("ours").write_pem(&folder.path().join("namesake.pem"));
 
-    let right = ours.start_server(None, 2100);
-    let misnamed = ours.start_server(Some("elsewhere.example"), 2100);
-    let expired = ours.start_server(None, 2001);
+    let right = authority.start_server(None, 2100);
+    let misnamed = authority.start_server(Some("elsewhere.example"), 2100);
+    let expired = authority.start_server(None, 2001);
     let [right, misnamed, expired] =
         [&right, &misnamed, &expired].map(PostgresServer::create_database);
 
@@ -108,10 +108,10 @@ fn every_sslmode_checks_what_it_promises() {
     assert_outcome(&right, "sslmode=disable", &Plain);
     assert_outcome(&right, "", &Encrypted);
     for (database, roots, modes) in [
-        (&right, &known, [&Encrypted, &Encrypted, &Encrypted]),
+        (&right, &ca_file, [&Encrypted, &Encrypted, &Encrypted]),
         (
             &right,
-            &other,
+            &other_ca_file,
             [&UNKNOWN_AUTHORITY, &UNKNOWN_AUTHORITY, &UNKNOWN_AUTHORITY],
         ),
         (
@@ -119,27 +119,31 @@ fn every_sslmode_checks_what_it_promises() {
             &namesake,
             [&UNKNOWN_AUTHORITY, &UNKNOWN_AUTHORITY, &UNKNOWN_AUTHORITY],
         ),
-        (&misnamed, &known, [&Encrypted, &Encrypted, &WRONG_HOST]),
+        (&misnamed, &ca_file, [&Encrypted, &Encrypted, &WRONG_HOST]),
         (
             &misnamed,
-            &other,
+            &other_ca_file,
             [&UNKNOWN_AUTHORITY, &UNKNOWN_AUTHORITY, &UNKNOWN_AUTHORITY],
         ),
-        (&expired, &known, [&EXPIRED, &EXPIRED, &EXPIRED]),
+        (&expired, &ca_file, [&EXPIRED, &EXPIRED, &EXPIRED]),
     ] {
-        for (mode, end) in ["require", "verify-ca", "verify-full"].iter().zip(modes) {
+        for (mode, outcome) in ["require", "verify-ca", "verify-full"].iter().zip(modes) {
             assert_outcome(
                 database,
                 &format!("sslmode={mode}&sslrootcert={roots}"),
-                end,
+                outcome,
             );
         }
     }
-    // Who names an authority wants it checked.
-    assert_outcome(&right, &format!("sslrootcert={known}"), &Encrypted);
-    assert_outcome(&misnamed, &format!("sslrootcert={known}"), &WRONG_HOST);
-    assert_outcome(&right, &format!("sslrootcert={other}"), &UNKNOWN_AUTHORITY);
-    // No system trusts an authority of ours.
+    // A CA file implies the check of the certificate authority.
+    assert_outcome(&right, &format!("sslrootcert={ca_file}"), &Encrypted);
+    assert_outcome(&misnamed, &format!("sslrootcert={ca_file}"), &WRONG_HOST);
+    assert_outcome(
+        &right,
+        &format!("sslrootcert={other_ca_file}"),
+        &UNKNOWN_AUTHORITY,
+    );
+    // The system does not trust this certificate authority.
     for parameters in [
         "sslmode=verify-ca",
         "sslmode=verify-full",
@@ -152,7 +156,7 @@ fn every_sslmode_checks_what_it_promises() {
 #[test]
 fn server_without_tls_is_rejected_if_required() {
     let folder = tempfile::tempdir().unwrap();
-    let known = CertificateAuthority::new("ours").write_pem(&folder.path().join("ours.pem"));
+    let ca_file = CertificateAuthority::new("ours").write_pem(&folder.path().join("ours.pem"));
     let database = shared_server().create_database();
     for mode in ["disable", "allow", "prefer"] {
         assert_outcome(&database, &format!("sslmode={mode}"), &Plain);
@@ -161,7 +165,7 @@ fn server_without_tls_is_rejected_if_required() {
         let none = Fails("the server has no TLS");
         assert_outcome(
             &database,
-            &format!("sslmode={mode}&sslrootcert={known}"),
+            &format!("sslmode={mode}&sslrootcert={ca_file}"),
             &none,
         );
     }
@@ -195,7 +199,7 @@ fn root_file_without_certificates_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("roots.pem");
     let url = format!("redshift://me@h?sslrootcert={}", path.display());
-    let address = ConfigSources::from_url(&url).connection_config();
+    let config = ConfigSources::from_url(&url).connection_config();
     for text in [
         None,
         Some(""),
@@ -204,7 +208,7 @@ fn root_file_without_certificates_is_named() {
         if let Some(text) = text {
             fs::write(&path, text).unwrap();
         }
-        let error = Session::open(&address).err().unwrap().to_string();
+        let error = Session::open(&config).err().unwrap().to_string();
         let expected = format!("cannot read certificates in {}", path.display());
         assert!(
             error.starts_with(&expected) && error.contains("sslrootcert"),

@@ -1,6 +1,6 @@
-//! Triggers and rules that drop or change what a load writes: it fails and names the table.
+//! Triggers and rules that drop or change written rows: the load fails and names the table.
 
-use crate::redshift_simulator::Mode;
+use crate::redshift_simulator::WarehouseKind;
 use crate::support::table_rows::assert_tables_eq;
 use crate::support::test_warehouse::TestWarehouse;
 
@@ -13,10 +13,10 @@ fn event(user: u32, ts: u32, level: &str) -> String {
     )
 }
 
-/// Returns a warehouse with the star `first`, and another star, `second`, which adds rows to every table of the star,
-/// has a smaller delivery of an event and a later one of a user, and the song of a play that is there.
-fn warehouse_with_two_datasets(mode: Mode) -> TestWarehouse {
-    let warehouse = TestWarehouse::new(mode);
+/// Returns a warehouse with the dataset `first` loaded, and a dataset `second` that adds rows to every table,
+/// and contains a smaller delivery of an event, a later event of a user, and the song of an existing play.
+fn warehouse_with_two_datasets(kind: WarehouseKind) -> TestWarehouse {
+    let warehouse = TestWarehouse::new(kind);
     let other = SONG.replace("1.5", "2.5").replace("\"S\"", "\"O\"");
     warehouse.write_file("first/songs/a.json", &other);
     let events = [event(1, 1000, "paid"), event(2, 1000, "paid")];
@@ -30,15 +30,15 @@ fn warehouse_with_two_datasets(mode: Mode) -> TestWarehouse {
         event(3, 3000, "paid"),
     ];
     warehouse.write_file("second/logs/a.json", &events.join("\n"));
-    for star in ["first", "second"] {
-        let data = |kind| format!("{star}/{kind}");
-        warehouse.build_dataset(&data("songs"), &data("logs"), &format!("star-{star}"));
+    for name in ["first", "second"] {
+        let data = |kind| format!("{name}/{kind}");
+        warehouse.build_dataset(&data("songs"), &data("logs"), &format!("star-{name}"));
     }
     warehouse.load_dataset("star-first").assert_success();
     warehouse
 }
 
-/// Makes a row trigger.
+/// Returns the SQL of a row trigger.
 fn trigger_sql(table: &str, when: &str, body: &str) -> String {
     format!(
         "CREATE FUNCTION meddle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body} END $$;
@@ -53,7 +53,7 @@ const DROP_ROW: &str = "RETURN NULL;";
 
 #[test]
 fn trigger_that_drops_or_changes_rows_fails_the_load() {
-    let warehouse = warehouse_with_two_datasets(Mode::Postgres);
+    let warehouse = warehouse_with_two_datasets(WarehouseKind::Postgres);
     let before = warehouse.warehouse_tables();
     let triggers = [
         ("songplays", "INSERT", DROP_ROW),
@@ -67,7 +67,7 @@ fn trigger_that_drops_or_changes_rows_fails_the_load() {
         ),
         // A smaller delivery.
         ("songplays", "UPDATE", "NEW.level := OLD.level; RETURN NEW;"),
-        // The song of a play that is there.
+        // The song of an existing play.
         (
             "songplays",
             "UPDATE",
@@ -97,7 +97,7 @@ fn trigger_that_drops_or_changes_rows_fails_the_load() {
                 "DELETE FROM songplays WHERE songplay_id = NEW.songplay_id; RETURN NULL;",
             ),
         ),
-        // A trigger of one table that removes rows of another, ...
+        // A trigger of one table that removes rows of another table.
         (
             "songplays",
             trigger_sql(
@@ -116,7 +116,7 @@ fn trigger_that_drops_or_changes_rows_fails_the_load() {
             .replace("CREATE TRIGGER", "CREATE CONSTRAINT TRIGGER")
             .replace("ON time", "ON time DEFERRABLE INITIALLY DEFERRED"),
         ),
-        // ... or rows that this load has nothing to do with, or adds some.
+        // Triggers that remove rows that this load did not write, or add rows.
         (
             "songs",
             trigger_sql(
@@ -159,10 +159,10 @@ fn trigger_that_drops_or_changes_rows_fails_the_load() {
     warehouse.load_dataset("star-second").assert_success();
 }
 
-/// A trigger that only looks is none of the load's business.
+/// A trigger that does not change rows does not fail the load.
 #[test]
 fn harmless_trigger_does_not_fail_the_load() {
-    let warehouse = warehouse_with_two_datasets(Mode::Postgres);
+    let warehouse = warehouse_with_two_datasets(WarehouseKind::Postgres);
     let body = "INSERT INTO seen VALUES (NEW.songplay_id); RETURN NEW;";
     let sql = trigger_sql("songplays", "BEFORE INSERT OR UPDATE", body);
     let mut client = warehouse.admin_client();
@@ -170,7 +170,7 @@ fn harmless_trigger_does_not_fail_the_load() {
         .batch_execute(&format!("CREATE TABLE seen (id BIGINT); {sql}"))
         .unwrap();
     warehouse.load_dataset("star-second").assert_success();
-    // Two plays are new, and both of those before have changed.
+    // Two plays are new, and both existing plays have changed.
     for table in ["songplays", "seen"] {
         let query = format!("SELECT count(*) FROM {table}");
         let row = client.query_one(&query, &[]).unwrap();
@@ -180,7 +180,7 @@ fn harmless_trigger_does_not_fail_the_load() {
 
 #[test]
 fn trigger_that_blocks_delete_fails_full_refresh() {
-    let warehouse = warehouse_with_two_datasets(Mode::Postgres);
+    let warehouse = warehouse_with_two_datasets(WarehouseKind::Postgres);
     let before = warehouse.warehouse_tables();
     let from = warehouse.out_location("star-second");
     let refresh = ["load", "--quiet", "--full-refresh", "--from", &from];
@@ -206,7 +206,7 @@ fn trigger_that_blocks_delete_fails_full_refresh() {
 /// A partition has triggers of its own.
 #[test]
 fn partition_trigger_is_detected() {
-    let warehouse = warehouse_with_two_datasets(Mode::Postgres);
+    let warehouse = warehouse_with_two_datasets(WarehouseKind::Postgres);
     let parts = "ALTER TABLE users RENAME TO old;
         CREATE TABLE users (LIKE old) PARTITION BY RANGE (user_id);
         CREATE TABLE some_users PARTITION OF users DEFAULT;
@@ -224,10 +224,10 @@ fn partition_trigger_is_detected() {
     warehouse.load_dataset("star-second").assert_success();
 }
 
-/// Redshift has no triggers, but rows that are not there after the merge are noticed all the same.
+/// Redshift has no triggers, but rows that are missing after the merge are detected.
 #[test]
 fn missing_rows_in_redshift_fail_the_load() {
-    let warehouse = warehouse_with_two_datasets(Mode::Redshift);
+    let warehouse = warehouse_with_two_datasets(WarehouseKind::Redshift);
     let before = warehouse.warehouse_tables();
     for table in ["songplays", "users", "songs", "artists", "time"] {
         let sql = trigger_sql(table, "BEFORE INSERT", DROP_ROW);

@@ -1,4 +1,4 @@
-//! What is in an output folder.
+//! The contents of an output directory.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -9,15 +9,15 @@ use arrow_array::cast::AsArray;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::Value;
 
-/// The bytes of files, by their paths below a folder.
+/// The bytes of files, by their paths in a directory.
 pub type FileContents = BTreeMap<String, Vec<u8>>;
 
 const REPORT_FILE: &str = "_report.json";
 
-/// The ledger of objects.
+/// The part with the source objects.
 pub const SOURCE_OBJECTS_PART: &str = "merge_state/source_objects/part-00000.parquet";
 
-/// Every file below a folder.
+/// Returns every file in a directory and its subdirectories.
 pub fn all_files(folder: &Path) -> FileContents {
     let mut found = FileContents::new();
     let mut folders = vec![folder.to_owned()];
@@ -35,8 +35,8 @@ pub fn all_files(folder: &Path) -> FileContents {
     found
 }
 
-/// What the records decide: every file but the report, which tells times, and the ledger of objects, which
-/// tells where they are and when they were written.
+/// Returns the files that depend only on the records: all but the report, which contains times, and the
+/// source objects, which contain locations and modification times.
 pub fn deterministic_files(folder: &Path) -> FileContents {
     let mut files = all_files(folder);
     for name in [REPORT_FILE, SOURCE_OBJECTS_PART] {
@@ -45,19 +45,19 @@ pub fn deterministic_files(folder: &Path) -> FileContents {
     files
 }
 
-/// The report of a star.
+/// Reads the report of a dataset.
 pub fn read_report(folder: &Path) -> Value {
     serde_json::from_slice(&fs::read(folder.join(REPORT_FILE)).unwrap()).unwrap()
 }
 
-/// A star that is to stay as it is, report and all.
+/// A dataset that is to stay unchanged, including its report.
 pub struct DatasetSnapshot {
     path: PathBuf,
     files: FileContents,
 }
 
 impl DatasetSnapshot {
-    /// The star that is in `path` now.
+    /// Records the current dataset in `path`.
     pub fn take(path: &Path) -> Self {
         Self {
             path: path.to_owned(),
@@ -65,20 +65,23 @@ impl DatasetSnapshot {
         }
     }
 
-    /// Asserts that not a byte of it changed.
+    /// Asserts that no byte has changed.
     #[track_caller]
     pub fn assert_unchanged(&self) {
-        assert!(all_files(&self.path) == self.files, "the star changed");
+        assert!(all_files(&self.path) == self.files, "dataset changed");
     }
 
-    /// Asserts that another star took its place.
+    /// Asserts that another dataset has replaced it.
     #[track_caller]
     pub fn assert_replaced(&self) {
-        assert!(all_files(&self.path) != self.files, "the star is the old");
+        assert!(
+            all_files(&self.path) != self.files,
+            "dataset was not replaced"
+        );
     }
 }
 
-/// A text column of songplays, part by part and row by row.
+/// Returns a text column of songplays, in order of parts and rows.
 pub fn songplays_text_column(folder: &Path, column: &str) -> Vec<String> {
     let mut parts: Vec<_> = fs::read_dir(folder.join("songplays"))
         .unwrap()

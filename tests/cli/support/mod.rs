@@ -1,4 +1,4 @@
-//! What the tests of the command share: a sandbox to run it in, and readers of its output.
+//! Shared parts of the command tests: a sandbox in which the binary runs, and readers of its output.
 
 pub mod dataset;
 pub mod records;

@@ -1,4 +1,4 @@
-//! Songs and events to run on.
+//! Songs and events for test input.
 
 use std::ops::Range;
 
@@ -6,24 +6,24 @@ use serde_json::Value;
 
 use crate::support::sandbox::Sandbox;
 
-/// A song.
+/// Returns a song.
 pub fn song(n: u64) -> String {
     format!(
         r#"{{"song_id":"SO{n}","artist_id":"AR{n}","title":"Title {n}","artist_name":"Artist {n}","duration":200.5,"year":2000}}"#
     )
 }
 
-/// Several songs, one a line.
+/// Returns several songs, one per line.
 pub fn songs(numbers: Range<u64>) -> String {
     numbers.map(|n| song(n) + "\n").collect()
 }
 
-/// A `NextSong` event of second `n` that plays the first song.
+/// Returns a `NextSong` event at second `n` that plays the first song.
 pub fn event(n: u64) -> String {
     event_with_level(n, "paid")
 }
 
-/// The same at a level that tells where the event came from.
+/// Returns an event whose level shows the file that it came from.
 pub fn event_with_level(n: u64, level: &str) -> String {
     let ts = 1_541_000_000_000 + n * 1000;
     format!(
@@ -31,15 +31,15 @@ pub fn event_with_level(n: u64, level: &str) -> String {
     )
 }
 
-/// Several events, one a line.
+/// Returns several events, one per line.
 pub fn events(seconds: Range<u64>) -> String {
     seconds.map(|n| event(n) + "\n").collect()
 }
 
-/// A record that is rejected wherever it stands.
+/// A record that is rejected as a song and as an event.
 pub const MALFORMED_RECORD: &str = "{\"ts\": nonsense}\n";
 
-/// Generated data with every quirk in the folder `made`, and what `generate` says of it.
+/// Generates data with all edge cases in the directory `made`, and returns the summary of `generate`.
 pub fn generate_edge_cases(sandbox: &Sandbox, events: u64) -> Value {
     let events = format!("--events={events}");
     let arguments = [
@@ -53,7 +53,7 @@ pub fn generate_edge_cases(sandbox: &Sandbox, events: u64) -> Value {
     serde_json::from_str(&sandbox.exec(&arguments).assert_success().stdout).unwrap()
 }
 
-/// Generated data in the folder `name`: `name/song_data` and `name/log_data`.
+/// Generates data in `name/song_data` and `name/log_data`.
 pub fn generate_data(sandbox: &Sandbox, name: &str, events: u64, seed: u64) -> GeneratedData {
     let (events, seed) = (events.to_string(), seed.to_string());
     let sizes = [
@@ -68,7 +68,7 @@ pub fn generate_data(sandbox: &Sandbox, name: &str, events: u64, seed: u64) -> G
     }
 }
 
-/// Where generated data is.
+/// The paths of generated data.
 pub struct GeneratedData {
     pub songs: String,
     pub logs: String,

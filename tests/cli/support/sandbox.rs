@@ -1,4 +1,4 @@
-//! A temp folder to run `sparkify` in, and how a run ended.
+//! A temporary directory in which `sparkify` runs, and the output of a command.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,15 +9,15 @@ use tempfile::TempDir;
 use crate::support::dataset::DatasetSnapshot;
 use crate::support::records;
 
-/// The built binary.
+/// The path of the binary.
 pub const SPARKIFY: &str = env!("CARGO_BIN_EXE_sparkify");
 
-/// The binary, free of what the surroundings say about colours.
+/// Returns the binary without environment variables that affect colours.
 pub fn sparkify_command() -> Command {
     with_clean_env(Command::new(SPARKIFY))
 }
 
-/// Any command, with nothing on stdin and no wish for colours.
+/// Returns a command without stdin and without environment variables that affect colours.
 pub fn with_clean_env(mut command: Command) -> Command {
     for name in ["CLICOLOR", "CLICOLOR_FORCE", "NO_COLOR", "COLORTERM"] {
         command.env_remove(name);
@@ -26,27 +26,27 @@ pub fn with_clean_env(mut command: Command) -> Command {
     command
 }
 
-/// The arguments of a quiet run in a [`Place`].
+/// Returns the arguments of a quiet run in a [`Sandbox`].
 pub fn run_args<'a>(songs: &'a str, logs: &'a str, out: &'a str) -> [&'a str; 8] {
     [
         "run", "--quiet", "--songs", songs, "--logs", logs, "--out", out,
     ]
 }
 
-/// A temp folder, which is the current directory of what runs in it.
+/// A temporary directory, which is the current directory of the commands that run in it.
 pub struct Sandbox {
     root: TempDir,
 }
 
 impl Sandbox {
-    /// An empty folder.
+    /// Creates an empty sandbox.
     pub fn new() -> Self {
         Self {
             root: TempDir::new().unwrap(),
         }
     }
 
-    /// A folder with one song in `songs` and three events in `logs`.
+    /// Creates a sandbox with one song in `songs` and three events in `logs`.
     pub fn with_input() -> Self {
         let sandbox = Self::new();
         sandbox.write("songs/a.json", records::song(1));
@@ -54,7 +54,8 @@ impl Sandbox {
         sandbox
     }
 
-    /// The same with a star of other events in `star`, which later runs must replace or keep.
+    /// Creates a sandbox with input and with a dataset of other events in `star`, which later runs replace or
+    /// keep.
     pub fn with_dataset() -> (Self, DatasetSnapshot) {
         let sandbox = Self::with_input();
         sandbox.write("older/a.json", records::events(10..12));
@@ -63,41 +64,41 @@ impl Sandbox {
         (sandbox, snapshot)
     }
 
-    /// Where `name` is.
+    /// Returns the path of a file in the sandbox.
     pub fn path(&self, name: &str) -> PathBuf {
         self.root.path().join(name)
     }
 
-    /// The folder itself.
+    /// Returns the path of the sandbox.
     pub fn root(&self) -> &Path {
         self.root.path()
     }
 
-    /// Writes a file and the folders above it.
+    /// Writes a file and creates its parent directories.
     pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
         let path = self.path(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, bytes).unwrap();
     }
 
-    /// Makes a folder and those above it.
+    /// Creates a directory and its parent directories.
     pub fn create_dir(&self, name: &str) {
         fs::create_dir_all(self.path(name)).unwrap();
     }
 
-    /// Makes a link to `to`.
+    /// Creates a symbolic link to `to`.
     pub fn symlink(&self, name: &str, to: impl AsRef<Path>) {
         std::os::unix::fs::symlink(to, self.path(name)).unwrap();
     }
 
-    /// A command that has this folder as its current directory.
+    /// Returns the binary with these arguments, with the sandbox as its current directory.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = sparkify_command();
         command.args(arguments).current_dir(self.root());
         command
     }
 
-    /// Runs the binary with `arguments`.
+    /// Runs the binary with these arguments.
     pub fn exec(&self, arguments: &[&str]) -> CommandOutput {
         CommandOutput::capture(&mut self.command(arguments))
     }
@@ -107,21 +108,21 @@ impl Sandbox {
         self.exec(&run_args(songs, logs, out))
     }
 
-    /// Runs `run --quiet` on the usual folders with more arguments.
+    /// Runs `run --quiet` on the usual directories with additional arguments.
     pub fn run_with(&self, more: &[&str]) -> CommandOutput {
         let mut arguments = run_args("songs", "logs", "star").to_vec();
         arguments.extend(more);
         self.exec(&arguments)
     }
 
-    /// Nothing but what a test put there, and stars, may be in the folder.
+    /// Asserts that no staging directory is left.
     #[track_caller]
     pub fn assert_no_staging_left(&self) {
         assert_eq!(staging_leftovers(self.root()), Vec::<String>::new());
     }
 }
 
-/// The hidden names in a folder, as staging folders are.
+/// Returns the hidden names in a directory; staging directories are hidden.
 pub fn staging_leftovers(folder: &Path) -> Vec<String> {
     fs::read_dir(folder)
         .unwrap()
@@ -130,7 +131,7 @@ pub fn staging_leftovers(folder: &Path) -> Vec<String> {
         .collect()
 }
 
-/// How a command ended.
+/// The output and exit code of a command.
 #[derive(Debug)]
 pub struct CommandOutput {
     pub code: Option<i32>,
@@ -144,14 +145,14 @@ impl CommandOutput {
         Self::from(command.output().unwrap())
     }
 
-    /// It did what it should, and a quiet command had nothing to say about it.
+    /// Asserts that a quiet command succeeded and printed nothing.
     #[track_caller]
     pub fn assert_success(self) -> Self {
         assert_eq!((self.code, self.stderr.as_str()), (Some(0), ""));
         self
     }
 
-    /// Asserts that it did what it should, and had nothing to say but warnings.
+    /// Asserts that a command succeeded and printed only warnings to stderr.
     #[track_caller]
     pub fn assert_success_with_warnings(self) -> Self {
         assert_eq!(self.code, Some(0), "{self:?}");
@@ -164,7 +165,7 @@ impl CommandOutput {
         self
     }
 
-    /// It failed as every failure must: by this code, with one line that holds `words`.
+    /// Asserts that a command failed with this exit code and one line on stderr that contains `message`.
     #[track_caller]
     pub fn assert_failure(self, code: i32, message: &str) -> Self {
         assert_eq!(self.code, Some(code), "{self:?}");
@@ -173,7 +174,7 @@ impl CommandOutput {
         self
     }
 
-    /// Asserts that it failed as [`fails`](Self::fails) says, after one or more warnings.
+    /// Asserts a failure as [`assert_failure`](Self::assert_failure) does, but after one or more warnings.
     #[track_caller]
     pub fn assert_failure_with_warnings(self, code: i32, message: &str) -> Self {
         let line = self.stderr.lines().last().unwrap_or_default();
@@ -185,7 +186,7 @@ impl CommandOutput {
         self
     }
 
-    /// Returns its warnings, without what all of them begin with.
+    /// Returns the warnings without their common prefix.
     pub fn warnings(&self) -> Vec<&str> {
         let lines = self.stderr.lines();
         lines
@@ -193,7 +194,7 @@ impl CommandOutput {
             .collect()
     }
 
-    /// It was refused by the argument parser, which may take several lines to say so.
+    /// Asserts that the argument parser rejected the command; its message may have several lines.
     #[track_caller]
     pub fn assert_usage_error(self, message: &str) -> Self {
         assert_eq!((self.code, self.stdout.as_str()), (Some(2), ""), "{self:?}");
@@ -214,7 +215,7 @@ impl From<Output> for CommandOutput {
     }
 }
 
-/// What every failure says: one line for people and their log files.
+/// Asserts that stderr is one line with a valid error message.
 #[track_caller]
 pub fn assert_error_line(stderr: &str) {
     let line = stderr.strip_suffix('\n').unwrap_or("no end of line");

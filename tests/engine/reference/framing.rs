@@ -1,10 +1,9 @@
-//! Splits the bytes of an object into records: well-formed JSON objects, and the stretches between
-//! them that hold none.
+//! Splits the bytes of an object into records, which are well-formed JSON objects, and the malformed ranges
+//! between them.
 //!
-//! `serde_json` judges the grammar, over bytes and without building anything. It says whether a
-//! record is there and where it ends, but not exactly where a broken one breaks, so that position
-//! is found as the end of the longest prefix that something could still continue. After a broken
-//! record every later `{` is tried in turn.
+//! `serde_json` checks the grammar without building values. It reports whether a record is well-formed and
+//! where it ends, but not exactly where a malformed record breaks. That position is found as the end of the
+//! longest prefix that could still be continued. After a malformed record, every later `{` is tried in turn.
 
 use std::ops::Range;
 
@@ -13,30 +12,30 @@ use serde_json::{Deserializer, Error};
 
 use super::value::Fields;
 
-/// The record object itself is depth 1.
+/// The maximum depth; the record itself has depth 1.
 const MAX_DEPTH: usize = 128;
 
 const BOM: &[u8] = b"\xEF\xBB\xBF";
 
-/// What an object holds, in order.
+/// A part of an object, in input order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ScanItem {
     /// A well-formed record.
     Record(Range<usize>),
-    /// A `syntax` reject, without the white space after it.
+    /// A `syntax` reject, without trailing whitespace.
     Malformed(Range<usize>),
     /// The whole object as one `not_json` reject.
     UnsupportedFormat(Range<usize>),
 }
 
-/// Everything that an object holds. After a broken record a candidate must have one of `keys`.
+/// Returns the contents of an object. After a malformed record, a candidate must have one of `keys`.
 pub fn scan_records(bytes: &[u8], keys: &[&str]) -> Vec<ScanItem> {
     if is_unsupported_format(bytes) {
         let blank = count_whitespace(bytes.iter().rev());
         return vec![ScanItem::UnsupportedFormat(0..bytes.len() - blank)];
     }
     let is_array = bytes[separator_len(bytes, b"")..].starts_with(b"[")
-        // The first bytes decide, however long an object is.
+        // Only the first bytes decide, however long an object is.
         && separator_len(bytes, b"") < 4096;
     let array_separators: &[u8] = if is_array { b",[]" } else { b"" };
     let mut items = Vec::new();
@@ -58,7 +57,7 @@ pub fn scan_records(bytes: &[u8], keys: &[&str]) -> Vec<ScanItem> {
             RecordCheck::Complete(length) => {
                 items.push(ScanItem::Record(at..at + length));
                 at += length;
-                // It is closed only after its last record.
+                // An array can be closed only after its last record.
                 is_open = is_array;
             }
             RecordCheck::Malformed(_) => {
@@ -71,7 +70,7 @@ pub fn scan_records(bytes: &[u8], keys: &[&str]) -> Vec<ScanItem> {
     }
 }
 
-/// The length of white space, byte order marks and `others` at the beginning.
+/// Returns the length of whitespace, byte order marks and the bytes of `others` at the start.
 fn separator_len(bytes: &[u8], others: &[u8]) -> usize {
     let mut at = 0;
     while at < bytes.len() {
@@ -86,7 +85,7 @@ fn separator_len(bytes: &[u8], others: &[u8]) -> usize {
     at
 }
 
-/// Whether the first bytes are those of another format.
+/// Returns whether the first bytes are those of an unsupported format.
 pub fn is_unsupported_format(bytes: &[u8]) -> bool {
     let magic_numbers: [&[u8]; 11] = [
         &[0xFF, 0xFE],
@@ -104,12 +103,12 @@ pub fn is_unsupported_format(bytes: &[u8]) -> bool {
     if magic_numbers.iter().any(|mark| bytes.starts_with(mark)) {
         return true;
     }
-    // Wide characters without a mark: a zero byte beside a brace, bracket or blank.
+    // UTF-16 or UTF-32 without a byte order mark: a zero byte next to a brace, bracket or blank.
     let can_start_json = |b: u8| b == b'{' || b == b'[' || is_whitespace(b);
     if let [a, b, c, d, ..] = *bytes {
         let little = can_start_json(a) && b == 0 && d == 0;
         let big = a == 0 && c == 0 && (can_start_json(b) || (b == 0 && can_start_json(d)));
-        // Of two zeros in a row only the wider encoding has a use.
+        // Two zero bytes in a row occur only in UTF-32.
         if (little && (c != 0 || d == 0)) || (big && (d != 0 || b == 0)) {
             return true;
         }
@@ -121,12 +120,12 @@ pub fn is_unsupported_format(bytes: &[u8]) -> bool {
     }
 }
 
-/// What stands at a record position.
+/// The result of checking the bytes at the start of a record.
 enum RecordCheck {
-    /// A well-formed record of so many bytes.
+    /// A well-formed record of this length.
     Complete(usize),
-    /// None. The first byte that cannot continue a record is this far on; it is the length of the
-    /// input when only its end is at fault.
+    /// No well-formed record. The value is the offset of the first byte that cannot continue a record, or the
+    /// length of the input if it ends too early.
     Malformed(#[allow(dead_code)] usize),
 }
 
@@ -139,8 +138,8 @@ fn check_record(input: &[u8]) -> RecordCheck {
         Ok(length) => length,
         Err(_) => syntax_error_offset(input),
     };
-    // `serde_json` has no limit of depth when it ignores values. Up to `end` the bytes are known
-    // to be a proper beginning of a record, so brackets can be told from text by the quotes alone.
+    // `serde_json` has no depth limit for values that it ignores. The bytes up to `end` are a valid start of
+    // a record, so quotes alone tell brackets from text.
     match (find_depth_violation(&input[..end]), parsed) {
         (Some(bracket), _) => RecordCheck::Malformed(bracket),
         (None, Ok(length)) => RecordCheck::Complete(length),
@@ -148,19 +147,20 @@ fn check_record(input: &[u8]) -> RecordCheck {
     }
 }
 
-/// Parses one value at the start of the input and gives its length.
+/// Parses one value at the start of the input and returns its length.
 fn parse_value(input: &[u8]) -> Result<usize, Error> {
     let mut values = Deserializer::from_slice(input).into_iter::<IgnoredAny>();
     match values.next() {
         Some(Ok(_)) => Ok(values.byte_offset()),
         Some(Err(error)) => Err(error),
-        None => unreachable!("the input begins with a brace"),
+        None => unreachable!("the input starts with a brace"),
     }
 }
 
-/// Where the grammar breaks in an input that holds no complete record: its length if it does not.
+/// Returns the offset of the syntax error in an input without a complete record, or its length if there is
+/// none.
 fn syntax_error_offset(input: &[u8]) -> usize {
-    // Doubling first: a broken record may be followed by gigabytes that have no part in it.
+    // The length is doubled first: a malformed record may be followed by gigabytes that do not belong to it.
     let mut broken = 64;
     while broken < input.len() && is_viable_prefix(&input[..broken]) {
         broken *= 2;
@@ -171,7 +171,7 @@ fn syntax_error_offset(input: &[u8]) -> usize {
             return broken;
         }
     }
-    // Bisection: the prefix of `good` bytes can be continued, the one of `broken` bytes cannot.
+    // Bisection: the prefix of `good` bytes can be continued, that of `broken` bytes cannot.
     let mut good = 1;
     while broken - good > 1 {
         let middle = good + (broken - good) / 2;
@@ -184,7 +184,7 @@ fn syntax_error_offset(input: &[u8]) -> usize {
     good
 }
 
-/// Whether a prefix that holds no complete record can be continued to one.
+/// Returns whether a prefix without a complete record can be continued to one.
 fn is_viable_prefix(prefix: &[u8]) -> bool {
     let mut probe = prefix.to_vec();
     probe.resize(prefix.len() + zeros_to_complete(prefix), b'0');
@@ -194,15 +194,15 @@ fn is_viable_prefix(prefix: &[u8]) -> bool {
     }
 }
 
-/// `serde_json` misjudges an end of input in two places. In a number that still needs a digit it
-/// reports a wrong number instead of the end; in a `\u` escape it reports the end without looking
-/// at the digits that are there. Zeros appended there complete the number or escape, and lead on
-/// wherever the prefix was good; one that was bad already stays bad. Gives how many are needed.
+/// Returns the number of zeros that complete a number or an escape at the end of a prefix. At an end of
+/// input, `serde_json` reports an invalid number where a digit is missing, and reports the end within a `\u`
+/// escape without checking the digits before it. With the zeros appended, it reports an error only if the
+/// prefix itself is invalid.
 fn zeros_to_complete(prefix: &[u8]) -> usize {
     let length = prefix.len();
     for digits in 0..4.min(length.saturating_sub(1)) {
         if let Some(before) = prefix[..length - digits].strip_suffix(b"\\u") {
-            // An even number of backslashes before this one: it begins an escape.
+            // An even number of backslashes before this one: it starts an escape.
             let backslashes = before.iter().rev().take_while(|&&b| b == b'\\').count();
             if backslashes % 2 == 0 {
                 return 4 - digits;
@@ -211,13 +211,13 @@ fn zeros_to_complete(prefix: &[u8]) -> usize {
     }
     match prefix {
         [.., b'-' | b'+' | b'.'] => 1,
-        // The digit tells `1e` from `true` and `false`.
+        // The digit distinguishes `1e` from `true` and `false`.
         [.., b'0'..=b'9', b'e' | b'E'] => 1,
         _ => 0,
     }
 }
 
-/// The first bracket that opens a level too many.
+/// Returns the position of the first bracket that exceeds the maximum depth.
 fn find_depth_violation(start_of_record: &[u8]) -> Option<usize> {
     let (mut depth, mut in_string, mut escaped) = (0, false, false);
     for (at, byte) in start_of_record.iter().enumerate() {
@@ -235,14 +235,14 @@ fn find_depth_violation(start_of_record: &[u8]) -> Option<usize> {
     None
 }
 
-/// Where reading goes on after the broken record at `start`: the nearest place where a record can
-/// begin, else the end.
+/// Returns the position at which scanning continues after the malformed record at `start`: the nearest one at
+/// which a record can start, or the end.
 fn resync(bytes: &[u8], start: usize, is_array: bool, keys: &[&str]) -> usize {
     for at in start + 1..bytes.len() {
         if bytes[at] != b'{' {
             continue;
         }
-        // Byte order marks right before it are passed over.
+        // Byte order marks directly before the brace are included.
         let mut begin = at;
         while begin >= start + 1 + BOM.len() && bytes[start + 1..begin].ends_with(BOM) {
             begin -= BOM.len();
@@ -271,7 +271,7 @@ fn resync(bytes: &[u8], start: usize, is_array: bool, keys: &[&str]) -> usize {
     bytes.len()
 }
 
-/// The bytes without byte order marks, but for the first byte, which belongs to the broken record.
+/// Removes byte order marks, except at the first byte, which belongs to the malformed record.
 fn strip_boms(bytes: &[u8]) -> Vec<u8> {
     let (mut visible, mut at) = (Vec::new(), 0);
     while at < bytes.len() {
@@ -285,12 +285,12 @@ fn strip_boms(bytes: &[u8]) -> Vec<u8> {
     visible
 }
 
-/// Whether a whole object with one of `keys` begins here.
+/// Returns whether a complete object with one of `keys` starts here.
 fn is_complete_record(bytes: &[u8], keys: &[&str]) -> bool {
     let RecordCheck::Complete(length) = check_record(bytes) else {
         return false;
     };
-    // No known key has a character that is not ASCII.
+    // All known keys are ASCII.
     let text = String::from_utf8_lossy(&bytes[..length]);
     let fields = Fields::parse(&text);
     keys.iter().any(|key| fields.contains_key(key))

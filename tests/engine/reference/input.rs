@@ -1,5 +1,4 @@
-//! Which objects of some places are input, in which order, and what bytes they hold once
-//! decompressed.
+//! Lists the input objects of some locations in input order, and decompresses them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -10,7 +9,7 @@ use zstd::stream::raw::{DParameter, Operation};
 
 use super::framing;
 
-/// What a user names: paths or globs, and which objects count whatever their names end in.
+/// The input that a user names: paths or globs, and globs for additional objects (`--include`).
 #[derive(Debug, Clone, Default)]
 pub struct ReferenceInput {
     pub locations: Vec<PathBuf>,
@@ -18,41 +17,41 @@ pub struct ReferenceInput {
 }
 
 impl<P: AsRef<Path> + ?Sized> From<&P> for ReferenceInput {
-    fn from(place: &P) -> Self {
+    fn from(location: &P) -> Self {
         Self {
-            locations: vec![place.as_ref().to_owned()],
+            locations: vec![location.as_ref().to_owned()],
             include: Vec::new(),
         }
     }
 }
 
 impl ReferenceInput {
-    /// The folder or file, if it is only one and no glob.
+    /// Returns the directory or file, if it is the only location and not a glob.
     pub fn single_location(&self) -> Option<&Path> {
         match &self.locations[..] {
-            [place] if place.exists() => Some(place),
+            [location] if location.exists() => Some(location),
             _ => None,
         }
     }
 }
 
-/// One input object.
+/// An input object.
 pub struct Object {
-    /// Below the only place, or the whole path as the places name it.
+    /// The path relative to the only location, or the whole path as the locations name it.
     pub key: String,
     pub path: PathBuf,
-    /// The path from the root of all, without links in what the places name.
+    /// The absolute path, with links in the location resolved.
     pub resolved_path: PathBuf,
 }
 
 pub struct Listing {
-    /// By the bytes of the whole key.
+    /// The objects, sorted by the bytes of their absolute paths.
     pub objects: Vec<Object>,
     pub ignored_objects: u64,
     pub ignored_extensions: BTreeMap<String, u64>,
 }
 
-/// A file that a place names, or a hidden folder or name that is ignored with all that is in it.
+/// A file that a location names, or a hidden directory or file, which is ignored with everything in it.
 struct ListedEntry {
     location_index: usize,
     key: String,
@@ -61,10 +60,10 @@ struct ListedEntry {
     is_input: bool,
 }
 
-/// Lists folders with everything below them, files, and globs. Symlinks are followed.
+/// Lists directories recursively, files, and globs. Symlinks are followed.
 pub fn list(input: &ReferenceInput) -> io::Result<Listing> {
     let mut found = Vec::new();
-    for (place, path) in input.locations.iter().enumerate() {
+    for (location_index, path) in input.locations.iter().enumerate() {
         let (folder, pattern) = split_glob(path);
         let resolved_dir = fs::canonicalize(&folder)?;
         let mut keys = Vec::new();
@@ -74,7 +73,7 @@ pub fn list(input: &ReferenceInput) -> io::Result<Listing> {
             let (path, identity) = (folder.clone(), resolved_dir.clone());
             let key = name.into_owned();
             found.push(ListedEntry {
-                location_index: place,
+                location_index,
                 key,
                 path,
                 resolved_path: identity,
@@ -90,30 +89,31 @@ pub fn list(input: &ReferenceInput) -> io::Result<Listing> {
             }
         }
         found.extend(named.into_iter().map(|(key, is_input)| ListedEntry {
-            location_index: place,
+            location_index,
             path: folder.join(&key),
             resolved_path: resolved_dir.join(&key),
             key,
             is_input,
         }));
     }
-    // Not folder by folder: `a.json` comes before `a/b.json`, as in an S3 listing.
+    // Objects are not sorted by directory: `a.json` comes before `a/b.json`, as in an S3 listing.
     found.sort_by(|a, b| a.resolved_path.as_os_str().cmp(b.resolved_path.as_os_str()));
     let mut listing = Listing {
         objects: Vec::new(),
         ignored_objects: 0,
         ignored_extensions: BTreeMap::new(),
     };
-    // What two places name, by whatever links, is read once, as the first of them names it.
+    // An object that several locations name, even through links, is read once, under the name of the first
+    // location.
     let mut first_location = BTreeMap::new();
     for found in found.iter().filter(|found| found.is_input) {
-        let place = first_location.entry(fs::canonicalize(&found.path)?);
-        let place = place.or_insert(found.location_index);
-        *place = found.location_index.min(*place);
+        let first = first_location.entry(fs::canonicalize(&found.path)?);
+        let first = first.or_insert(found.location_index);
+        *first = found.location_index.min(*first);
     }
     let mut ignored = BTreeSet::new();
     for ListedEntry {
-        location_index: place,
+        location_index,
         key,
         path,
         resolved_path: identity,
@@ -130,7 +130,7 @@ pub fn list(input: &ReferenceInput) -> io::Result<Listing> {
             }
             continue;
         }
-        if first_location[&fs::canonicalize(&path)?] != place {
+        if first_location[&fs::canonicalize(&path)?] != location_index {
             continue;
         }
         let key = match input.single_location() {
@@ -146,7 +146,7 @@ pub fn list(input: &ReferenceInput) -> io::Result<Listing> {
     Ok(listing)
 }
 
-/// The keys of all files below a folder.
+/// Collects the keys of all files below a directory.
 fn collect_keys(folder: &Path, parent: &str, keys: &mut Vec<String>) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
@@ -156,7 +156,7 @@ fn collect_keys(folder: &Path, parent: &str, keys: &mut Vec<String>) -> io::Resu
             let before = keys.len();
             collect_keys(&entry.path(), &format!("{key}/"), keys)?;
             if before == keys.len() && is_hidden(&name) {
-                // An empty one is ignored as any other hidden folder.
+                // An empty hidden directory is ignored like any other hidden directory.
                 keys.push(format!("{key}/empty"));
             }
         } else {
@@ -166,7 +166,7 @@ fn collect_keys(folder: &Path, parent: &str, keys: &mut Vec<String>) -> io::Resu
     Ok(())
 }
 
-/// The folder before the first wildcard of a path that does not exist as it is, and the rest.
+/// Splits a path that does not exist literally into the directory before the first wildcard, and the pattern.
 fn split_glob(path: &Path) -> (PathBuf, Option<Vec<String>>) {
     let names: Vec<_> = path
         .iter()
@@ -182,15 +182,15 @@ fn split_glob(path: &Path) -> (PathBuf, Option<Vec<String>>) {
     }
 }
 
-/// What a key stands for below a place, if that names it: the input object, or what is ignored (of a
-/// hidden folder the folder).
+/// Classifies a key below a location: returns the object and whether it is input, or the hidden directory
+/// that contains it. Returns `None` if the location does not name the key.
 fn classify_key(
     key: &str,
     pattern: Option<&[String]>,
     include: &[String],
 ) -> Option<(String, bool)> {
     let names: Vec<&str> = key.split('/').collect();
-    // How many names the pattern matches; hidden ones below that are ignored.
+    // The number of components that the pattern matches; hidden components below them are ignored.
     let matched_components = match pattern {
         None => 0,
         Some(pattern) => {
@@ -229,8 +229,8 @@ fn is_input(key: &str, name: &str, matched_components: usize, include: &[String]
         })
 }
 
-/// Whether the names of a pattern match these names. With `ends_hidden`, a wildcard may match the last of
-/// them though it is hidden.
+/// Returns whether a pattern matches these components. With `allow_hidden_last`, a wildcard may match the
+/// last component even if it is hidden.
 fn glob_matches(pattern: &[String], names: &[&str], allow_hidden_last: bool) -> bool {
     let may_match = |pattern: &str, name: &str, is_last: bool| {
         !is_hidden(name) || pattern.starts_with(&name[..1]) || (allow_hidden_last && is_last)
@@ -255,7 +255,7 @@ fn glob_matches(pattern: &[String], names: &[&str], allow_hidden_last: bool) -> 
     }
 }
 
-/// `*`, `?` and `[...]` within one name.
+/// Matches `*`, `?` and `[...]` within one component.
 fn wildcards_match(pattern: &[char], name: &[char]) -> bool {
     match (pattern, name) {
         ([], []) => true,
@@ -266,7 +266,7 @@ fn wildcards_match(pattern: &[char], name: &[char]) -> bool {
                 ['!', set @ ..] => (true, set),
                 set => (false, set),
             };
-            // The first character of a set is one of it, also if it is a bracket.
+            // The first character of a set belongs to the set, even if it is a bracket.
             let end = 1 + set[1..].iter().position(|&c| c == ']').unwrap();
             let mut rest = &set[..end];
             let mut is_member = false;
@@ -297,38 +297,38 @@ fn has_input_extension(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     let plain = [".gz", ".gzip", ".bz2", ".zst"]
         .iter()
-        .find_map(|ending| name.strip_suffix(ending))
+        .find_map(|extension| name.strip_suffix(extension))
         .unwrap_or(&name);
     [".json", ".jsonl", ".ndjson", ".ldjson"]
         .iter()
-        .any(|ending| plain.ends_with(ending))
+        .any(|extension| plain.ends_with(extension))
 }
 
-/// What a report calls the ending of an ignored name.
+/// Returns the extension of an ignored name, as reports name it.
 fn extension_label(key: &str) -> String {
     let name = key.rsplit('/').next().unwrap_or_default();
-    let ending = name.rsplit_once('.').map(|(_, ending)| ending);
-    match ending {
+    let extension = name.rsplit_once('.').map(|(_, extension)| extension);
+    match extension {
         _ if is_hidden(name) => "hidden".to_owned(),
-        Some(ending) if !ending.is_empty() => format!(".{}", ending.to_lowercase()),
+        Some(extension) if !extension.is_empty() => format!(".{}", extension.to_lowercase()),
         _ => "no extension".to_owned(),
     }
 }
 
-/// The bytes of an object: all that could be decompressed, and whether the stream broke after them.
+/// The bytes of an object that could be decompressed, and whether the stream is corrupt after them.
 pub struct Decompressed {
     pub bytes: Vec<u8>,
     pub is_corrupt: bool,
 }
 
-/// Decompresses a stored object: by its first bytes, and where they say nothing by the ending of its key.
-/// An object of zero bytes holds nothing, compressed or not.
+/// Decompresses an object by its first bytes or, if these are not conclusive, by the extension of its key. An
+/// object of zero bytes is empty, compressed or not.
 pub fn decompress(key: &str, stored: &[u8]) -> io::Result<Decompressed> {
     let key = key.to_ascii_lowercase();
     let (mut gzip, mut bzip2, mut zstd) = match stored.first() {
-        // As JSON begins, and a byte order mark.
+        // The first byte of JSON or of a byte order mark.
         None | Some(b' ' | b'\t' | b'\r' | b'\n' | b'{' | b'[' | 0xEF) => (false, false, false),
-        // Another format, whatever its name says.
+        // An unsupported format, whatever the extension is.
         Some(_) if framing::is_unsupported_format(stored) => (false, false, false),
         Some(_) => (
             key.ends_with(".gz") || key.ends_with(".gzip"),
@@ -362,17 +362,18 @@ pub fn decompress(key: &str, stored: &[u8]) -> io::Result<Decompressed> {
     }
 }
 
-/// A gzip member or bzip2 stream being decompressed. The crates' `Read` adapters drop what a call
-/// decoded before it met an error; at this level nothing is lost.
+/// A decoder for one gzip member or bzip2 stream. The `Read` adapters of the crates drop what a call decoded
+/// before an error; at this level no output is lost.
 trait StreamDecoder {
     /// Whether zero bytes after a stream are padding.
     const ALLOWS_ZERO_PADDING: bool;
-    /// Bytes of output a step. What bzip2 writes in a step that fails it does not count, so it gets one.
+    /// The bytes of output per step. bzip2 does not report the output of a failing step, so its steps are one
+    /// byte.
     const STEP_BYTES: usize;
     fn new() -> Self;
-    /// Decompresses some of `input` into `output`; true at the end of the stream.
+    /// Decompresses some of `input` into `output`, and returns true at the end of the stream.
     fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<bool, ()>;
-    /// Bytes taken and bytes given so far, also after an error.
+    /// Returns the bytes consumed and produced so far, which is valid after an error too.
     fn totals(&self) -> (u64, u64);
 }
 
@@ -410,7 +411,7 @@ impl StreamDecoder for bzip2::Decompress {
     }
 }
 
-/// Reads one stream after another to the end of the input.
+/// Decompresses one stream after another up to the end of the input.
 fn decompress_streams<S: StreamDecoder>(stored: &[u8]) -> Decompressed {
     let mut bytes = Vec::new();
     let mut rest = stored;
@@ -432,12 +433,11 @@ fn decompress_streams<S: StreamDecoder>(stored: &[u8]) -> Decompressed {
                     break;
                 }
                 Ok(false) if consumed > 0 || produced > 0 => {}
-                // Corrupt, or no more input and nothing left to give: truncated.
+                // The stream is corrupt, or truncated if there is neither input nor output left.
                 _ => {
-                    let damaged = true;
                     return Decompressed {
                         bytes,
-                        is_corrupt: damaged,
+                        is_corrupt: true,
                     };
                 }
             }
@@ -449,24 +449,23 @@ fn decompress_streams<S: StreamDecoder>(stored: &[u8]) -> Decompressed {
     }
 }
 
-/// The adapter of this crate reads frame after frame by itself. It too drops what the failing call
-/// decoded, so a damaged stream is decoded again from one byte at a time: a call that fails then
-/// had nothing left to give.
+/// Decompresses zstd frames. The adapter of the crate reads frame after frame, but drops what a failing call
+/// decoded. A damaged stream is therefore decoded again with one input byte per call: a failing call then has
+/// no output to lose.
 fn decompress_zstd(stored: &[u8]) -> io::Result<Decompressed> {
     let mut bytes = Vec::new();
     let mut decoder = zstd::Decoder::with_buffer(stored)?;
     decoder.window_log_max(31)?;
     if decoder.read_to_end(&mut bytes).is_ok() {
-        let damaged = false;
         return Ok(Decompressed {
             bytes,
-            is_corrupt: damaged,
+            is_corrupt: false,
         });
     }
     bytes.clear();
     let mut decoder = zstd::stream::raw::Decoder::new()?;
     decoder.set_parameter(DParameter::WindowLogMax(31))?;
-    // Holds the largest block, so that a call gives all that its byte completes.
+    // The buffer holds the largest block, so that a call returns all output that its byte completes.
     let mut buffer = vec![0; 1 << 18];
     for byte in stored {
         let status = decoder.run_on_buffers(std::slice::from_ref(byte), &mut buffer);
@@ -476,9 +475,8 @@ fn decompress_zstd(stored: &[u8]) -> io::Result<Decompressed> {
             decoder.reinit()?;
         }
     }
-    let damaged = true;
     Ok(Decompressed {
         bytes,
-        is_corrupt: damaged,
+        is_corrupt: true,
     })
 }

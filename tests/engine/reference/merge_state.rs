@@ -1,4 +1,4 @@
-//! The ledger of the accepted songs and the kept events.
+//! The merge state of the accepted songs and the kept events.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -10,15 +10,15 @@ use super::star::{self, FNV_BASIS, fnv_hash};
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct MergeState {
-    /// In input order.
+    /// The source objects in input order.
     pub source_objects: Vec<SourceObject>,
-    /// By `user_id`.
+    /// The users, sorted by `user_id`.
     pub users: Vec<UserState>,
-    /// By the bytes of `artist_id`.
+    /// The artists, sorted by the bytes of `artist_id`.
     pub artists: Vec<ArtistState>,
-    /// By `song_key` and `duration`.
+    /// The songs, sorted by `song_key` and `duration`.
     pub songs: Vec<SongState>,
-    /// In input order.
+    /// The songplays in input order.
     pub songplays: Vec<SongplayState>,
 }
 
@@ -66,7 +66,7 @@ pub fn song_key(title: &str, artist_name: &str) -> i64 {
     fnv_hash(artist_name.as_bytes(), hash).cast_signed()
 }
 
-/// Each object of an input, of which so many events are kept.
+/// Returns the objects of an input with the number of events kept from each.
 pub fn source_objects(
     input: &input::ReferenceInput,
     kept: &BTreeMap<String, u64>,
@@ -78,7 +78,7 @@ pub fn source_objects(
             object: object
                 .resolved_path
                 .to_str()
-                .expect("tests use UTF-8")
+                .expect("paths are UTF-8")
                 .to_owned(),
             etag: format!("{}-{nanoseconds}", metadata.len()),
             rows: kept.get(&object.key).copied().unwrap_or_default() as i64,

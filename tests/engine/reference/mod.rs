@@ -1,15 +1,15 @@
-//! A second, independent statement of what the engine must compute: JSON songs and logs in, the
-//! five tables and the counts out. It favours being obviously right over being fast: one thread,
-//! everything in memory, and the JSON grammar left to `serde_json`. Tests compare the engine to it.
+//! An independent implementation of the rules of the engine: it reads JSON songs and logs, and computes the
+//! five tables and all counts. It favours simplicity over speed: it uses one thread, keeps everything in
+//! memory, and leaves the JSON grammar to `serde_json`. Tests compare the engine with it.
 //!
-//! - `input`: which objects count as input, and their decompressed bytes
-//! - `split`: where the records of an object begin and end, and where the grammar breaks
-//! - `value`: one record's keys, and a JSON value as a column of the wanted type
-//! - `rows`: a record as a song or as a kept event, or the one reason it is rejected
-//! - `star`: the five tables from the accepted songs and the kept events, and which of repeated events stays
-//! - `ledger`: what tells a later load of these songs and events
+//! - `input`: lists the input objects, and decompresses them
+//! - `framing`: finds the start and end of each record, and the malformed ranges between records
+//! - `value`: parses a record, and converts JSON values to column types
+//! - `rows`: converts a record to a song or a kept event, or finds the reason for its rejection
+//! - `star`: computes the five tables from the accepted songs and the kept events, and removes duplicates
+//! - `merge_state`: computes the state that later loads need of these songs and events
 
-// Each test binary that includes this module uses only a part of it.
+// Each crate that includes this module uses only some of it.
 #![allow(dead_code)]
 
 mod framing;
@@ -30,38 +30,38 @@ pub use input::{ReferenceInput, list};
 
 pub use merge_state::{ArtistState, MergeState, SongState, SongplayState, SourceObject, UserState};
 
-/// The whole result of one run.
+/// The complete output of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReferenceOutput {
-    /// In input order.
+    /// The songplays in input order.
     pub songplays: Vec<Songplay>,
-    /// By `user_id`.
+    /// The users, sorted by `user_id`.
     pub users: Vec<User>,
-    /// By the bytes of `song_id`.
+    /// The songs, sorted by the bytes of `song_id`.
     pub songs: Vec<Song>,
-    /// By the bytes of `artist_id`.
+    /// The artists, sorted by the bytes of `artist_id`.
     pub artists: Vec<Artist>,
-    /// By `start_time`.
+    /// The times, sorted by `start_time`.
     pub time: Vec<Time>,
     pub merge_state: MergeState,
     pub song_counts: SongCounts,
     pub log_counts: LogCounts,
-    /// Songplays whose song was found.
+    /// The number of songplays that matched a song.
     pub matched_songplays: u64,
-    /// In input order.
+    /// The rejects of the songs in input order.
     pub song_rejects: Vec<Reject>,
-    /// In input order.
+    /// The rejects of the logs in input order.
     pub log_rejects: Vec<Reject>,
 }
 
-/// What was read below the song prefix.
+/// The counts of the song objects.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SongCounts {
     pub objects: u64,
     pub ignored_objects: u64,
-    /// By the endings of their names.
+    /// The ignored objects by extension.
     pub ignored_extensions: BTreeMap<String, u64>,
-    /// Bytes of the objects as stored, before decompression.
+    /// The bytes of the objects as stored, before decompression.
     pub bytes: u64,
     pub records: u64,
     pub rejected: u64,
@@ -69,25 +69,25 @@ pub struct SongCounts {
     pub data_loss: DataLoss,
 }
 
-/// What the budget is about beside records, of songs or of logs.
+/// The values that the reject limit checks besides records, for songs or for logs.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct DataLoss {
-    /// Bytes of all objects, decompressed.
+    /// The bytes of all objects after decompression.
     pub decompressed_bytes: u64,
-    /// Bytes of all rejects.
+    /// The bytes of all rejects.
     pub rejected_bytes: u64,
-    /// Objects with records of which none is well-formed JSON, and objects whose stream is damaged.
+    /// Objects that have records but no well-formed one, and objects whose stream is damaged.
     pub unreadable_objects: u64,
 }
 
-/// What was read below the log prefix: records = kept + filtered + duplicates + rejected.
+/// The counts of the log objects: records = kept + filtered + duplicates + rejected.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct LogCounts {
     pub objects: u64,
     pub ignored_objects: u64,
-    /// By the endings of their names.
+    /// The ignored objects by extension.
     pub ignored_extensions: BTreeMap<String, u64>,
-    /// Bytes of the objects as stored, before decompression.
+    /// The bytes of the objects as stored, before decompression.
     pub bytes: u64,
     pub records: u64,
     pub rejected: u64,
@@ -98,18 +98,18 @@ pub struct LogCounts {
     pub duplicates: u64,
 }
 
-/// A record (or a stretch of bytes that is none) that was not loaded.
+/// A record, or a malformed range of bytes, that was not loaded.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reject {
     pub reason: String,
-    /// Key below the only place, `/` between components; the file's name when that is one file. With
-    /// several places or a glob the whole path.
+    /// The key below the only location, with `/` between components, or the name of the file if that location
+    /// is one file. With several locations or a glob, the whole path.
     pub object: String,
-    /// From 1, in the decompressed object.
+    /// The line in the decompressed object, from 1.
     pub line: u64,
-    /// From 0, in the decompressed object; a byte order mark counts.
+    /// The byte offset in the decompressed object, from 0; a byte order mark counts.
     pub offset: u64,
-    /// The record's bytes, uncut.
+    /// The complete bytes of the record.
     pub text: Vec<u8>,
 }
 
@@ -160,15 +160,15 @@ pub struct Time {
     pub start_time: i64,
     pub hour: i16,
     pub day: i16,
-    /// ISO 8601.
+    /// The week by ISO 8601.
     pub week: i16,
     pub month: i16,
     pub year: i16,
-    /// 0-6 from Sunday.
+    /// The day of the week, 0-6 from Sunday.
     pub weekday: i16,
 }
 
-/// The star schema of everything in the two inputs (each a folder, one file, or several places and globs).
+/// Computes the star schema of two inputs (each a directory, one file, or several locations and globs).
 pub fn compute(
     songs: impl Into<ReferenceInput>,
     logs: impl Into<ReferenceInput>,
@@ -184,7 +184,7 @@ pub fn compute(
     let mut filtered = 0;
     let mut kept: BTreeMap<String, u64> = BTreeMap::new();
     let log_read = read_input(logs, rows::EVENT_KEYS, |object, fields| {
-        // The filter comes before the columns: an event it drops need only be valid JSON.
+        // The filter precedes the checks of the columns: an event that it drops need only be valid JSON.
         if !rows::is_next_song(fields) {
             filtered += 1;
             return Ok(());
@@ -240,7 +240,7 @@ pub fn compute(
     })
 }
 
-/// What reading one prefix gives beside the accepted records themselves.
+/// The counts and rejects of one input.
 #[derive(Default)]
 struct ReadOutcome {
     objects: u64,
@@ -252,7 +252,7 @@ struct ReadOutcome {
     data_loss: DataLoss,
 }
 
-/// Hands every valid record of an input to `accept`, in input order, and notes the rejects.
+/// Passes every valid record of an input to `accept`, in input order, and collects the rejects.
 fn read_input(
     input: &ReferenceInput,
     keys: &[&str],
@@ -272,7 +272,7 @@ fn read_input(
         let bytes = decoded.bytes.as_slice();
         read.data_loss.decompressed_bytes += bytes.len() as u64;
 
-        // Lines are counted up to `counted`, so that each byte is looked at once.
+        // Lines are counted up to `counted`, so that each byte is counted once.
         let (mut line, mut counted) = (1, 0);
         let mut reject = |reason: RejectReason, start: usize, end: usize| {
             line += count_newlines(&bytes[counted..start]);
@@ -311,8 +311,8 @@ fn read_input(
         };
         let is_unreadable = !items.is_empty() && !items.iter().any(is_readable);
         read.data_loss.unreadable_objects += u64::from(is_unreadable || decoded.is_corrupt);
-        // A damaged stream is one reject. Where the bytes end in a record, that record already is
-        // it: only a reject that ran to the end of the object can be the last thing found.
+        // A damaged stream is one reject. If the bytes end within a record, that record already is the
+        // reject, because only a reject that extends to the end of the object can be the last item.
         if decoded.is_corrupt
             && !matches!(
                 items.last(),

@@ -1,10 +1,10 @@
-//! A record as a song or as an event: every column checked, one reason where any fails.
+//! Converts a record to a song or an event: every column is checked, and the first reason in order counts.
 
 use chrono::{DateTime, Datelike};
 
 use super::value::{Fields, RejectReason, Scalar, bigint, double, int, text};
 
-/// An accepted song record. It feeds the songs, the artists and the song lookup.
+/// An accepted song record, the source of songs, artists and the song lookup.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SongRecord {
     pub song_id: String,
@@ -37,7 +37,7 @@ pub struct Event {
     pub length: Option<f64>,
 }
 
-/// The keys of song metadata in the field.
+/// The keys of song records in the model.
 pub const SONG_KEYS: &[&str] = &[
     "song_id",
     "title",
@@ -51,7 +51,7 @@ pub const SONG_KEYS: &[&str] = &[
     "num_songs",
 ];
 
-/// The keys of log events in the field.
+/// The keys of log events in the model.
 pub const EVENT_KEYS: &[&str] = &[
     "artist",
     "auth",
@@ -73,7 +73,7 @@ pub const EVENT_KEYS: &[&str] = &[
     "userId",
 ];
 
-/// The lookup's `song` and `artist` go into no column, so no length is too much.
+/// `song` and `artist` are used for the lookup only and stored in no column, so their length is not limited.
 const UNLIMITED: usize = usize::MAX;
 
 pub fn parse_song(fields: &Fields) -> Result<SongRecord, RejectReason> {
@@ -92,7 +92,7 @@ pub fn parse_song(fields: &Fields) -> Result<SongRecord, RejectReason> {
     check.finish(record)
 }
 
-/// The filter: no other value of `page` than this string is kept, and none is rejected for it.
+/// The filter: only events with exactly this value of `page` are kept, and no other value is a reject.
 pub fn is_next_song(fields: &Fields) -> bool {
     fields.get("page") == Scalar::Text(Some("NextSong".to_string()))
 }
@@ -127,7 +127,7 @@ fn parse_timestamp(value: Scalar) -> Result<Option<i64>, RejectReason> {
     }
 }
 
-/// Collects the reasons of a record's columns and keeps the one that comes first.
+/// Collects the reasons of all columns of a record, and keeps the first in order.
 #[derive(Default)]
 struct RowValidator(Option<RejectReason>);
 
@@ -139,7 +139,7 @@ impl RowValidator {
         })
     }
 
-    /// A default stands in for a value that is not there; `pass` then throws the row away.
+    /// Returns a default instead of a missing value; `finish` then discards the row.
     fn required<T: Default>(&mut self, column: Result<Option<T>, RejectReason>) -> T {
         let present = column.and_then(|value| value.ok_or(RejectReason::Missing));
         self.optional(present.map(Some)).unwrap_or_default()

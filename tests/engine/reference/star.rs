@@ -1,4 +1,4 @@
-//! The five tables, from all accepted song records and all kept events.
+//! Computes the five tables from all accepted song records and all kept events.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -9,7 +9,7 @@ use super::merge_state::song_key;
 use super::rows::{Event, SongRecord};
 use super::{Artist, Song, Songplay, Time, User};
 
-/// 64-bit FNV-1a as Redshift's `FNV_HASH`: a seed takes the place of the offset basis.
+/// Computes 64-bit FNV-1a as Redshift's `FNV_HASH` does: a seed replaces the offset basis.
 pub fn fnv_hash(bytes: &[u8], seed: u64) -> u64 {
     bytes.iter().fold(seed, |hash, &byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
@@ -30,9 +30,10 @@ pub fn start_time(event: &Event) -> i64 {
     event.ts * 1000
 }
 
-/// One event for each songplay_id, in input order: the smallest by (level, location, user agent, song key), null last.
-/// Events that tie are the same in all columns of songplays, unless two different ones share an id: then the
-/// smallest by (start time, user, session) is taken. Of those that still tie the first one is.
+/// Returns one event for each songplay_id, in input order: the smallest by (level, location, user agent, song
+/// key), with null last. Events that tie are equal in all columns of songplays, unless two different events
+/// share an id: then the smallest by (start time, user, session) is kept. If events still tie, the first one
+/// is kept.
 pub fn deduplicate(events: &[Event]) -> Vec<Event> {
     let mut best: HashMap<i64, usize> = HashMap::new();
     for (number, event) in events.iter().enumerate() {
@@ -60,7 +61,7 @@ fn cmp_content(a: &Event, b: &Event) -> Ordering {
         .then_with(|| {
             cmp_nulls_last(&song(a), &song(b), |a, b| {
                 // No length is NaN, and both zeros are equal.
-                a.partial_cmp(b).expect("lengths are numbers")
+                a.partial_cmp(b).expect("no length is NaN")
             })
         })
         .then(a.ts.cmp(&b.ts))
@@ -68,12 +69,12 @@ fn cmp_content(a: &Event, b: &Event) -> Ordering {
         .then(a.session_id.cmp(&b.session_id))
 }
 
-/// The songplays of events no two of which share an id.
+/// Returns the songplays of events, each of which has an id of its own.
 pub fn songplays(songs: &[SongRecord], events: &[Event]) -> Vec<Songplay> {
-    // -0.0 equals 0.0 but has other bits; adding 0.0 makes them one.
+    // -0.0 equals 0.0 but has other bits; adding 0.0 makes them the same.
     let bits = |seconds: f64| (seconds + 0.0).to_bits();
 
-    // Title, artist and duration to the song_id and artist_id of the smallest match.
+    // Maps title, artist and duration to the song_id and artist_id of the smallest match.
     let mut lookup: HashMap<(&str, &str, u64), (&str, &str)> = HashMap::new();
     for song in songs {
         let key = (
@@ -112,8 +113,8 @@ pub fn songplays(songs: &[SongRecord], events: &[Event]) -> Vec<Songplay> {
         .collect()
 }
 
-/// The event of each user that counts, in the order of the users: the latest one, and of those that tie the
-/// smallest by (level, first name, last name, gender), null last.
+/// Returns the event of each user that provides its columns, sorted by user: the latest event, and among ties
+/// the smallest by (level, first name, last name, gender), with null last.
 pub fn latest_events(events: &[Event]) -> Vec<&Event> {
     let recency = |event: &Event| (event.ts, event.session_id, event.item_in_session);
     let order = |a: &Event, b: &Event| {
@@ -146,7 +147,7 @@ pub fn users(events: &[Event]) -> Vec<User> {
         .collect()
 }
 
-/// The smallest record of each key by `order`, in the order of the keys.
+/// Returns the smallest record of each key by `order`, sorted by key.
 fn smallest_by_key(
     songs: &[SongRecord],
     key: impl Fn(&SongRecord) -> &str,
@@ -162,7 +163,7 @@ fn smallest_by_key(
     best.into_values().collect()
 }
 
-/// Null comes last.
+/// Compares options, with null last.
 fn cmp_nulls_last<T>(a: &Option<T>, b: &Option<T>, order: impl Fn(&T, &T) -> Ordering) -> Ordering {
     match (a, b) {
         (Some(a), Some(b)) => order(a, b),
@@ -170,14 +171,14 @@ fn cmp_nulls_last<T>(a: &Option<T>, b: &Option<T>, order: impl Fn(&T, &T) -> Ord
     }
 }
 
-/// Returns the 0.0 that -0.0 equals, and every other value as it is.
+/// Returns 0.0 for -0.0, and every other value unchanged.
 pub fn normalize_negative_zero(value: f64) -> f64 {
     if value == 0.0 { 0.0 } else { value }
 }
 
-/// Compares doubles, of which none is NaN: -0.0 equals 0.0.
+/// Compares doubles, none of which is NaN: -0.0 equals 0.0.
 fn cmp_doubles(a: &f64, b: &f64) -> Ordering {
-    a.partial_cmp(b).expect("JSON has no NaN")
+    a.partial_cmp(b).expect("no JSON number is NaN")
 }
 
 pub fn songs(songs: &[SongRecord]) -> Vec<Song> {
@@ -199,19 +200,19 @@ pub fn songs(songs: &[SongRecord]) -> Vec<Song> {
         .collect()
 }
 
-/// The record of each artist that counts, in the order of the artists.
+/// Returns the record of each artist that provides its columns, sorted by artist.
 pub fn preferred_artist_records(songs: &[SongRecord]) -> Vec<&SongRecord> {
     let lacks_coordinates =
         |s: &SongRecord| s.artist_latitude.is_none() || s.artist_longitude.is_none();
     let lacks_location =
         |s: &SongRecord| s.artist_location.as_deref().unwrap_or_default().is_empty();
     let order = |a: &SongRecord, b: &SongRecord| {
-        // False, so having it, comes before true.
+        // `false` sorts before `true`, so records with coordinates come first.
         (lacks_coordinates(a).cmp(&lacks_coordinates(b)))
             .then_with(|| lacks_location(a).cmp(&lacks_location(b)))
             .then_with(|| a.song_id.cmp(&b.song_id))
             .then_with(|| a.artist_name.cmp(&b.artist_name))
-            // The rest only makes the choice one of content, never of order.
+            // The remaining columns only make the choice independent of the input order.
             .then_with(|| cmp_nulls_last(&a.artist_location, &b.artist_location, Ord::cmp))
             .then_with(|| cmp_nulls_last(&a.artist_latitude, &b.artist_latitude, cmp_doubles))
             .then_with(|| cmp_nulls_last(&a.artist_longitude, &b.artist_longitude, cmp_doubles))
@@ -238,7 +239,7 @@ pub fn time(events: &[Event]) -> Vec<Time> {
         .into_iter()
         .map(|start_time| {
             let at = DateTime::from_timestamp_micros(start_time)
-                .expect("checked to be in the years 1 to 9999");
+                .expect("the year was checked to be 1 to 9999");
             Time {
                 start_time,
                 hour: at.hour() as i16,

@@ -1,4 +1,4 @@
-//! One record's keys and values, and how a JSON value becomes a column of the wanted type.
+//! Parses the keys and values of a record, and converts JSON values to column types.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -8,7 +8,7 @@ use serde::de::{Error, MapAccess, Visitor};
 use serde_json::Deserializer;
 use serde_json::value::RawValue;
 
-/// Why a record is rejected; of several the first in this order.
+/// The reason for the rejection of a record. If several apply, the first in this order counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RejectReason {
     NotJson,
@@ -36,14 +36,14 @@ impl RejectReason {
     }
 }
 
-/// The members of a record: decoded key (UTF-8, or WTF-8 where it has lone surrogates, which no
-/// known key has) to the last value that key has, as written.
+/// The members of a record: maps each decoded key (UTF-8, or WTF-8 if it has lone surrogates, which no known
+/// key has) to the text of its last value.
 pub struct Fields<'a>(HashMap<Vec<u8>, &'a RawValue>);
 
 impl<'a> Fields<'a> {
-    /// `record` is known to be one well-formed JSON object.
+    /// Parses a record, which must be one well-formed JSON object.
     pub fn parse(record: &'a str) -> Self {
-        serde_json::from_str(record).expect("the record was found well-formed")
+        serde_json::from_str(record).expect("the record is well-formed")
     }
 
     pub fn contains_key(&self, key: &str) -> bool {
@@ -85,8 +85,8 @@ impl<'de> Deserialize<'de> for Fields<'de> {
     }
 }
 
-/// A JSON string asked for as bytes: `serde_json` then gives a lone surrogate as WTF-8 instead of
-/// failing.
+/// A JSON string that is deserialized as bytes: `serde_json` then returns a lone surrogate as WTF-8 instead
+/// of failing.
 struct StringBytes(Vec<u8>);
 
 impl<'de> Deserialize<'de> for StringBytes {
@@ -105,28 +105,28 @@ impl<'de> Deserialize<'de> for StringBytes {
     }
 }
 
-/// `None` where the string has a lone surrogate, so is no text.
+/// Decodes a string, or returns `None` if it has a lone surrogate.
 fn decode_string(json: &str) -> Option<String> {
-    let StringBytes(bytes) =
-        StringBytes::deserialize(&mut Deserializer::from_str(json)).expect("a well-formed string");
+    let StringBytes(bytes) = StringBytes::deserialize(&mut Deserializer::from_str(json))
+        .expect("the string is well-formed");
     String::from_utf8(bytes).ok()
 }
 
-/// A value as far as columns tell values apart.
+/// A value, with the distinctions that matter to columns.
 #[derive(Debug, PartialEq)]
 pub enum Scalar<'a> {
-    /// `null`, or no such key.
+    /// `null`, or a missing key.
     Null,
-    /// A string, decoded; `None` if it has a lone surrogate.
+    /// A decoded string, or `None` if it has a lone surrogate.
     Text(Option<String>),
-    /// As written.
+    /// A number as written.
     Number(&'a str),
-    /// As written.
+    /// A boolean as written.
     Bool(&'a str),
     Nested,
 }
 
-/// A text column of at most `limit` bytes.
+/// Converts a value for a text column of at most `limit` bytes.
 pub fn text(value: Scalar, limit: usize) -> Result<Option<String>, RejectReason> {
     let text = match value {
         Scalar::Null => return Ok(None),
@@ -143,7 +143,7 @@ pub fn text(value: Scalar, limit: usize) -> Result<Option<String>, RejectReason>
     Ok(Some(text))
 }
 
-/// An INTEGER column.
+/// Converts a value for an INTEGER column.
 pub fn int(value: Scalar) -> Result<Option<i32>, RejectReason> {
     match bigint(value)? {
         Some(value) => Ok(Some(i32::try_from(value).map_err(|_| RejectReason::Range)?)),
@@ -151,26 +151,26 @@ pub fn int(value: Scalar) -> Result<Option<i32>, RejectReason> {
     }
 }
 
-/// A BIGINT column.
+/// Converts a value for a BIGINT column.
 pub fn bigint(value: Scalar) -> Result<Option<i64>, RejectReason> {
     number_text(value)?
         .map(|text| exact_integer(&text))
         .transpose()
 }
 
-/// A DOUBLE PRECISION column.
+/// Converts a value for a DOUBLE PRECISION column.
 pub fn double(value: Scalar) -> Result<Option<f64>, RejectReason> {
     let Some(text) = number_text(value)? else {
         return Ok(None);
     };
-    let value: f64 = text.parse().expect("Rust reads every JSON number");
+    let value: f64 = text.parse().expect("every JSON number parses as f64");
     if value.is_infinite() {
         return Err(RejectReason::Range);
     }
     Ok(Some(value))
 }
 
-/// The JSON number a value stands for, as written.
+/// Returns the JSON number that a value represents, as written.
 fn number_text(value: Scalar) -> Result<Option<String>, RejectReason> {
     match value {
         Scalar::Null => Ok(None),
@@ -181,19 +181,19 @@ fn number_text(value: Scalar) -> Result<Option<String>, RejectReason> {
     }
 }
 
-/// Whether the whole text is one JSON number, without space around it.
+/// Returns whether a text is exactly one JSON number, without surrounding whitespace.
 fn is_json_number(text: &str) -> bool {
     let starts_as_number = text.starts_with(|c: char| c == '-' || c.is_ascii_digit());
     match serde_json::from_str::<&RawValue>(text) {
-        // Parsing ignores whitespace after the value; what it took as the value must be all.
+        // The parser ignores whitespace after the value, so the value must be the whole text.
         Ok(value) => starts_as_number && value.get() == text,
         Err(_) => false,
     }
 }
 
-/// The exact value of a JSON number that must be an integer. The number is digits x 10^exponent;
-/// with the zeros at both ends of the digits removed, it is integral when the exponent is not
-/// negative. No power is computed before it is known to be small.
+/// Returns the exact value of a JSON number that must be an integer. The number is digits x 10^exponent;
+/// after removing leading and trailing zeros of the digits, it is integral if the exponent is not negative. A
+/// power is computed only once it is known to be small.
 fn exact_integer(number: &str) -> Result<i64, RejectReason> {
     let (negative, number) = match number.strip_prefix('-') {
         Some(rest) => (true, rest),
@@ -222,8 +222,8 @@ fn exact_integer(number: &str) -> Result<i64, RejectReason> {
     i64::try_from(if negative { -value } else { value }).map_err(|_| RejectReason::Range)
 }
 
-/// An exponent that fits no i64 is far beyond what the digits of any text could make up for, so it
-/// is taken as 10^20 with its sign.
+/// Parses an exponent. A value that does not fit i64 exceeds the number of digits of any text, so it is
+/// replaced by 10^20 with its sign.
 fn parse_exponent(text: &str) -> i128 {
     let huge = 10i128.pow(20);
     let (negative, digits) = match text.strip_prefix('-') {

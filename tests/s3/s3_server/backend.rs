@@ -1,8 +1,8 @@
-//! S3 on a folder: s3s-fs, and what it does not do as S3 does.
+//! The S3 API over a local directory: s3s-fs, with the operations replaced in which it differs from S3.
 //!
-//! Ours are listings (ETags, pages of 1000 at most, sealed tokens), reads (If-Match, the ETag of the
-//! file as it is now, missing buckets), the conditions of writes as one step with the write, and the
-//! books about multipart uploads. Writing itself is left to s3s-fs.
+//! This module implements listings (ETags, pages of at most 1000 keys, opaque tokens), reads (If-Match, the
+//! current ETag of the file, missing buckets), conditional writes (the check and the write are atomic), and
+//! the registry of multipart uploads. s3s-fs writes the objects.
 
 use std::fs;
 use std::os::unix::fs::FileExt;
@@ -19,23 +19,23 @@ use crate::s3_server::bucket_dir::{BucketDir, ObjectMeta};
 use crate::s3_server::listing;
 use crate::s3_server::multipart::UploadRegistry;
 
-/// S3 on a folder.
+/// The S3 API over a local directory.
 pub struct S3Backend {
     pub file_system: FileSystem,
     pub bucket_dir: Arc<BucketDir>,
     pub uploads: Arc<UploadRegistry>,
-    /// The most keys in a page of a listing.
+    /// The maximum number of keys in a page of a listing.
     pub page_size: i32,
-    /// How the keys end that nobody may remove.
+    /// The suffix of keys that cannot be deleted.
     pub undeletable_suffix: Option<String>,
-    /// One write with a condition at a time.
+    /// Serializes conditional writes.
     pub conditional_write_lock: Mutex<()>,
 }
 
 type OperationResult<T> = S3Result<S3Response<T>>;
 
 impl S3Backend {
-    /// An object that is to be read, if the condition of the reader holds.
+    /// Returns the object to read, after checking the condition of the request.
     fn object_if_match(
         &self,
         bucket: &str,
@@ -50,7 +50,7 @@ impl S3Backend {
         Ok(object)
     }
 
-    /// The condition of a write must hold.
+    /// Checks the condition of a write.
     fn check_preconditions(
         &self,
         bucket: &str,
@@ -84,7 +84,7 @@ fn matches_etag(condition: &ETagCondition, object: &ObjectMeta) -> bool {
     etag.is_none_or(|etag| etag.value() == object.etag)
 }
 
-/// An object that was not removed with others.
+/// Returns the error for an object of a batch that was not deleted.
 fn access_denied_error(object: ObjectIdentifier) -> Error {
     Error {
         code: Some("AccessDenied".to_owned()),
@@ -126,7 +126,7 @@ impl S3 for S3Backend {
         if !bytes.is_empty() {
             let read = fs::File::open(self.bucket_dir.path(&input.bucket, &input.key)?)
                 .and_then(|file| file.read_exact_at(&mut bytes, range.start));
-            // What is removed or changed in this moment is as if it had been a moment before.
+            // An object that is removed or changed right now counts as removed or changed before the request.
             self.object_if_match(&input.bucket, &input.key, input.if_match.as_ref())?;
             read.map_err(|_| no_such_key())?;
         }
@@ -167,22 +167,22 @@ impl S3 for S3Backend {
         let path = self.bucket_dir.path(&req.input.bucket, &req.input.key)?;
         let if_match = req.input.if_match.take();
         let if_none_match = req.input.if_none_match.take();
-        let _turn = if if_match.is_some() || if_none_match.is_some() {
-            // Nobody waits for a slow sender.
+        let _guard = if if_match.is_some() || if_none_match.is_some() {
+            // The body is read before the lock is taken, so that a slow client does not delay others.
             let body = req.input.body.take().map(Body::from).unwrap_or_default();
             let body = body
                 .collect()
                 .await
                 .map_err(|_| s3_error!(IncompleteBody))?;
             req.input.body = Some(Body::from(body.to_bytes()).into());
-            let turn = self.conditional_write_lock.lock().await;
+            let guard = self.conditional_write_lock.lock().await;
             self.check_preconditions(
                 &req.input.bucket,
                 &req.input.key,
                 if_match.as_ref(),
                 if_none_match.as_ref(),
             )?;
-            Some(turn)
+            Some(guard)
         } else {
             None
         };
@@ -230,7 +230,7 @@ impl S3 for S3Backend {
             self.bucket_dir.path(&input.bucket, &input.key)?,
         );
         let requested_parts = input.multipart_upload.clone().unwrap_or_default();
-        let _turn = self.conditional_write_lock.lock().await;
+        let _guard = self.conditional_write_lock.lock().await;
         self.uploads.check_parts(&id, &requested_parts)?;
         let (if_match, if_none_match) = (input.if_match.take(), input.if_none_match.take());
         self.check_preconditions(

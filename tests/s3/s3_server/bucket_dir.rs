@@ -1,4 +1,4 @@
-//! The folder of the buckets: objects are files, put there by requests or by tests.
+//! The directory of the buckets: each object is a file, written by a request or by a test.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
@@ -10,14 +10,14 @@ use std::time::SystemTime;
 use s3s::crypto::{Checksum, Md5};
 use s3s::{S3Result, s3_error};
 
-/// The folder of the buckets.
+/// The directory of the buckets.
 pub struct BucketDir {
     root: PathBuf,
     folder_markers: Mutex<BTreeSet<(String, String)>>,
     etags: Mutex<HashMap<PathBuf, (FileStamp, String)>>,
 }
 
-/// An object without its bytes.
+/// The metadata of an object.
 #[derive(Clone, Debug)]
 pub struct ObjectMeta {
     pub size: u64,
@@ -25,11 +25,11 @@ pub struct ObjectMeta {
     pub etag: String,
 }
 
-/// What changes with a file.
+/// Values that change when a file changes.
 type FileStamp = (u64, u64, i64, i64);
 
 impl BucketDir {
-    /// A folder that holds a folder for each bucket.
+    /// Creates the view of a directory that holds one directory for each bucket.
     pub fn new(root: &Path) -> Self {
         Self {
             root: root.to_owned(),
@@ -38,7 +38,7 @@ impl BucketDir {
         }
     }
 
-    /// The folder of a bucket.
+    /// Returns the directory of a bucket.
     pub fn bucket(&self, bucket: &str) -> S3Result<PathBuf> {
         let path = self.root.join(bucket);
         if path.is_dir() {
@@ -51,18 +51,18 @@ impl BucketDir {
         }
     }
 
-    /// The file of a key, which may or may not exist.
+    /// Returns the file of a key, which may or may not exist.
     pub fn path(&self, bucket: &str, key: &str) -> S3Result<PathBuf> {
         Ok(self.bucket(bucket)?.join(key))
     }
 
-    /// Adds an empty object whose name ends in a slash, which no file can stand for.
+    /// Adds an empty object whose name ends in a slash, which cannot be a file.
     pub fn add_folder_marker(&self, bucket: &str, key: &str) {
         let marker = (bucket.to_owned(), key.to_owned());
         self.folder_markers.lock().unwrap().insert(marker);
     }
 
-    /// An object, if there is one.
+    /// Returns the metadata of an object, or `None` if it does not exist.
     pub fn object(&self, bucket: &str, key: &str) -> S3Result<Option<ObjectMeta>> {
         let path = self.path(bucket, key)?;
         if key.ends_with('/') {
@@ -73,7 +73,7 @@ impl BucketDir {
         Ok(self.file_meta(&path))
     }
 
-    /// All objects of a bucket whose keys begin with `prefix`.
+    /// Returns all objects of a bucket whose keys begin with `prefix`.
     pub fn objects(&self, bucket: &str, prefix: &str) -> S3Result<BTreeMap<String, ObjectMeta>> {
         let folder = self.bucket(bucket)?;
         let mut objects = BTreeMap::new();
@@ -94,24 +94,25 @@ impl BucketDir {
         Ok(objects)
     }
 
-    /// Notes the ETag of what a request has just written: that of a multipart upload is no MD5.
+    /// Records the ETag of an object that was just written: the ETag of a multipart upload is not an MD5
+    /// digest.
     pub fn record_etag(&self, path: &Path, etag: &str) {
         if let Ok(metadata) = fs::metadata(path) {
-            let known = (file_stamp(&metadata), etag.to_owned());
-            self.etags.lock().unwrap().insert(path.to_owned(), known);
+            let recorded = (file_stamp(&metadata), etag.to_owned());
+            self.etags.lock().unwrap().insert(path.to_owned(), recorded);
         }
     }
 
     fn file_meta(&self, path: &Path) -> Option<ObjectMeta> {
         let metadata = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
         let stamp = file_stamp(&metadata);
-        let known = self.etags.lock().unwrap().get(path).cloned();
-        let etag = match known {
+        let recorded = self.etags.lock().unwrap().get(path).cloned();
+        let etag = match recorded {
             Some((other, etag)) if other == stamp => etag,
             _ => {
                 let etag = md5_hex(&fs::read(path).ok()?);
-                let known = (stamp, etag.clone());
-                self.etags.lock().unwrap().insert(path.to_owned(), known);
+                let recorded = (stamp, etag.clone());
+                self.etags.lock().unwrap().insert(path.to_owned(), recorded);
                 etag
             }
         };
@@ -133,12 +134,12 @@ impl ObjectMeta {
     }
 }
 
-/// The keys of the files in a folder.
+/// Returns the keys of all files in a directory.
 pub fn list_keys(bucket: &Path) -> BTreeSet<String> {
     let mut keys = BTreeSet::new();
     let mut folders = vec![bucket.to_owned()];
     while let Some(folder) = folders.pop() {
-        // What is removed meanwhile is not there.
+        // Files that are removed during the listing are left out.
         for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
             let path = entry.path();
             if path.is_dir() {
@@ -161,7 +162,7 @@ fn file_stamp(metadata: &fs::Metadata) -> FileStamp {
     )
 }
 
-/// The MD5 sum of some bytes, as ETags have it.
+/// Returns the MD5 digest of some bytes, formatted as in ETags.
 fn md5_hex(bytes: &[u8]) -> String {
     let sum = Md5::checksum(bytes);
     sum.iter().map(|byte| format!("{byte:02x}")).collect()

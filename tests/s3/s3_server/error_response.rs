@@ -1,10 +1,10 @@
-//! Errors in the words of S3.
+//! Error responses with the codes, messages and fields that S3 uses.
 
 use hyper::Response;
 use hyper::header::CONTENT_TYPE;
 use s3s::Body;
 
-/// An error as S3 sends it.
+/// An error response of S3.
 #[derive(Clone, Debug)]
 pub struct ErrorResponse {
     status: u16,
@@ -15,8 +15,8 @@ pub struct ErrorResponse {
 }
 
 impl ErrorResponse {
-    /// An error of any kind. With status 200 it is what S3 answers to a completed upload when it finds
-    /// only after the head that it cannot be done.
+    /// Returns an error response. With status 200 it is the response of S3 to a CompleteMultipartUpload that
+    /// fails after the response head was sent.
     pub fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
         Self {
             status,
@@ -27,48 +27,48 @@ impl ErrorResponse {
         }
     }
 
-    /// The same with a further element in the body.
+    /// Adds an element to the body.
     pub fn with_field(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.fields.push((name, value.into()));
         self
     }
 
-    /// The same with a further header.
+    /// Adds a header.
     pub fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
     }
 
-    /// Too many requests.
+    /// Returns the response to too many requests.
     pub fn slow_down() -> Self {
         Self::new(503, "SlowDown", "Please reduce your request rate.")
     }
 
-    /// The fault of S3.
+    /// Returns an internal error of S3.
     pub fn internal_error() -> Self {
         let message = "We encountered an internal error. Please try again.";
         Self::new(500, "InternalError", message)
     }
 
-    /// An upload that came too slowly.
+    /// Returns the response to an upload that was too slow.
     pub fn request_timeout() -> Self {
         let message = "Your socket connection to the server was not read from or written to within the \
                        timeout period. Idle connections will be closed.";
         Self::new(400, "RequestTimeout", message)
     }
 
-    /// No bucket has this name.
+    /// Returns the response for a bucket that does not exist.
     pub fn no_such_bucket(bucket: &str) -> Self {
         Self::new(404, "NoSuchBucket", "The specified bucket does not exist")
             .with_field("BucketName", bucket)
     }
 
-    /// Not allowed, without a word on why.
+    /// Returns "Access Denied" without a reason.
     pub fn access_denied() -> Self {
         Self::new(403, "AccessDenied", "Access Denied")
     }
 
-    /// Not allowed to use the key that the object is encrypted with.
+    /// Returns the response to a request without permission for the KMS key of the object.
     pub fn kms_denied(region: &str) -> Self {
         let message = format!(
             "User: arn:aws:iam::123456789012:user/etl is not authorized to perform: kms:Decrypt on \
@@ -78,13 +78,13 @@ impl ErrorResponse {
         Self::new(403, "AccessDenied", message)
     }
 
-    /// The key that the object is encrypted with is switched off.
+    /// Returns the response for an object whose KMS key is disabled.
     pub fn kms_disabled(region: &str) -> Self {
         let message = format!("{} is disabled.", kms_key_arn(region));
         Self::new(400, "KMS.DisabledException", message)
     }
 
-    /// The bucket is in another region.
+    /// Returns the redirect to a bucket in another region.
     pub fn permanent_redirect(bucket: &str, region: &str) -> Self {
         let message = "The bucket you are attempting to access must be addressed using the specified \
                        endpoint. Please send all future requests to this endpoint.";
@@ -94,7 +94,7 @@ impl ErrorResponse {
             .with_header("x-amz-bucket-region", region)
     }
 
-    /// Signed for another region than the bucket's.
+    /// Returns the response to a request that is signed for another region than that of the bucket.
     pub fn wrong_region(signed: &str, region: &str) -> Self {
         let message = format!(
             "The authorization header is malformed; the region '{signed}' is wrong; expecting '{region}'"
@@ -104,19 +104,19 @@ impl ErrorResponse {
             .with_header("x-amz-bucket-region", region)
     }
 
-    /// Temporary credentials whose time is over.
+    /// Returns the response to expired temporary credentials.
     pub fn expired_token() -> Self {
         Self::new(400, "ExpiredToken", "The provided token has expired.")
             .with_field("Token-0", "IQoJb3JpZ2luX2VjEXAMPLE")
     }
 
-    /// An access key that nobody has.
+    /// Returns the response to an unknown access key.
     pub fn invalid_access_key(access_key: &str) -> Self {
         let message = "The AWS Access Key Id you provided does not exist in our records.";
         Self::new(403, "InvalidAccessKeyId", message).with_field("AWSAccessKeyId", access_key)
     }
 
-    /// A wrong secret key.
+    /// Returns the response to a wrong secret key.
     pub fn signature_mismatch(access_key: &str) -> Self {
         let message = "The request signature we calculated does not match the signature you provided. \
                        Check your key and signing method.";
@@ -127,7 +127,7 @@ impl ErrorResponse {
             .with_field("CanonicalRequest", "GET\n/\n")
     }
 
-    /// A clock that is wrong.
+    /// Returns the response to a request whose time differs too much from that of the server.
     pub fn clock_skew() -> Self {
         let message = "The difference between the request time and the current time is too large.";
         Self::new(403, "RequestTimeTooSkewed", message)
@@ -136,20 +136,20 @@ impl ErrorResponse {
             .with_field("MaxAllowedSkewMilliseconds", "900000")
     }
 
-    /// An object in an archive, from which it must be restored first.
+    /// Returns the response for an archived object, which must be restored before it can be read.
     pub fn archived() -> Self {
         let message = "The operation is not valid for the object's storage class";
         Self::new(403, "InvalidObjectState", message).with_field("StorageClass", "GLACIER")
     }
 
-    /// Another conditional write of the same key was faster.
+    /// Returns the response to a conditional write that lost against a concurrent one.
     pub fn conflict(key: &str) -> Self {
         let message = "The conditional request cannot succeed due to a conflicting operation against \
                        this resource.";
         Self::new(409, "ConditionalRequestConflict", message).with_field("Key", key)
     }
 
-    /// The whole answer.
+    /// Returns the complete HTTP response.
     pub fn response(&self) -> Response<Body> {
         let mut response = Response::builder()
             .status(self.status)

@@ -1,4 +1,4 @@
-//! What stands between the connections and S3: counts, and the faults.
+//! The layer between the connections and the S3 server: it records requests and injects faults.
 
 use std::future::pending;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ use crate::s3_server::request::RecordedRequest;
 use crate::s3_server::request_log::{InFlightGet, RequestLog};
 use crate::s3_server::truncated_body::{ResponseBody, Truncation, fraction_of};
 
-/// Answers requests, or does not.
+/// Answers requests, or injects a fault instead.
 pub struct FaultProxy {
     pub s3: S3Service,
     pub faults: FaultPlan,
@@ -23,20 +23,20 @@ pub struct FaultProxy {
     pub buckets: PathBuf,
 }
 
-/// The connection is to be closed without an answer.
+/// The connection is to be closed without a response.
 #[derive(Debug)]
 pub struct ConnectionClosed;
 
 impl std::fmt::Display for ConnectionClosed {
     fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        to.write_str("hung up by the test")
+        to.write_str("connection closed by the test")
     }
 }
 
 impl std::error::Error for ConnectionClosed {}
 
 impl FaultProxy {
-    /// Answers a request.
+    /// Answers a request, or injects the fault that is planned for it.
     pub async fn handle(
         &self,
         request: Request<Incoming>,
@@ -52,10 +52,11 @@ impl FaultProxy {
         };
         self.request_log.record_fault();
         match fault {
-            Fault::Error(reply) => {
-                // An answer to an unread upload is lost with the connection, which is another fault.
+            Fault::Error(error) => {
+                // If the upload were not read, the response would be lost with the connection, which is
+                // another fault.
                 let _ = request.into_body().collect().await;
-                Ok(reply
+                Ok(error
                     .response()
                     .map(|body| ResponseBody::complete(body, in_flight)))
             }
@@ -97,7 +98,7 @@ impl FaultProxy {
         self.s3.call(request).await.map_err(|_| ConnectionClosed)
     }
 
-    /// Takes part of an upload, or sends part of an answer.
+    /// Reads part of an upload, or sends part of a response.
     async fn truncate(
         &self,
         request: Request<Incoming>,
@@ -109,7 +110,7 @@ impl FaultProxy {
             let mut body = request.into_body();
             read_fraction(&mut body, fraction).await;
             if truncation == Truncation::Stall {
-                // With the body let go, the rest would be read.
+                // Dropping the body would make hyper read the rest of it.
                 let _body = body;
                 return pending().await;
             }
@@ -126,7 +127,7 @@ impl FaultProxy {
     }
 }
 
-/// Reads a share of a body.
+/// Reads a fraction of a body.
 async fn read_fraction(body: &mut Incoming, fraction: f64) {
     let length = body.size_hint().lower();
     let mut remaining = fraction_of(length, fraction).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What shall go wrong, and when.
+//! Faults that the server injects, and the requests that they apply to.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -9,35 +9,35 @@ use std::time::Duration;
 use crate::s3_server::error_response::ErrorResponse;
 use crate::s3_server::request::{RecordedRequest, RequestMatcher};
 
-/// A way to fail.
+/// A kind of fault.
 #[derive(Clone, Debug)]
 pub enum Fault {
-    /// An error in place of the answer, once the request is read. Nothing is carried out.
+    /// The server reads the request, does not execute it, and responds with an error.
     Error(ErrorResponse),
-    /// The answer ends before its length is reached, and so does the connection. An upload is cut in
-    /// the other direction: the server hangs up on a part of it.
+    /// The response and the connection end before the content length is reached. For an upload, the server
+    /// closes the connection after part of the body.
     Truncate,
-    /// The answer stops in the middle and the connection stays open. Of an upload the server takes a
-    /// part and no more, and does not answer.
+    /// The response stops in the middle and the connection stays open. For an upload, the server reads part
+    /// of the body and does not respond.
     Stall,
-    /// Nothing is read and nothing is said, and the connection stays open.
+    /// The server reads nothing and does not respond, and the connection stays open.
     Hang,
-    /// The connection is closed on the head of the request.
+    /// The server closes the connection after the head of the request.
     Disconnect,
-    /// The request is carried out, but the connection is closed in place of the answer.
+    /// The server executes the request, and closes the connection instead of responding.
     LoseResponse,
-    /// All goes well, but only after a while.
+    /// The server responds correctly after a delay.
     Delay(Duration),
 }
 
-/// A fault that is due, and after which share of the bytes where it is about bytes.
+/// A fault to inject, and the fraction of the body after which it happens, where that applies.
 #[derive(Debug)]
 pub struct InjectedFault {
     pub fault: Fault,
     pub fraction: f64,
 }
 
-/// What shall go wrong, and when. Of several that fit a request, the one that was added first.
+/// The faults to inject. If several match a request, the one that was added first applies.
 #[derive(Default)]
 pub struct FaultPlan {
     rules: Vec<Rule>,
@@ -58,7 +58,7 @@ type HookAction = Box<dyn FnOnce(&Path) + Send>;
 
 struct Hook {
     matcher: RequestMatcher,
-    /// How many requests are to come before the one that it waits for, and what to do then.
+    /// The number of matching requests to come before the hook runs, and its action.
     pending: Mutex<(usize, Option<HookAction>)>,
 }
 
@@ -70,17 +70,17 @@ struct RandomFaults {
 }
 
 impl FaultPlan {
-    /// Nothing yet.
+    /// Creates a plan without faults.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Every request of a choice fails.
+    /// Injects a fault into every matching request.
     pub fn always(self, matcher: RequestMatcher, fault: Fault) -> Self {
         self.first_n(usize::MAX, matcher, fault)
     }
 
-    /// The first requests of a choice fail, counted for each key.
+    /// Injects a fault into the first matching requests, counted for each key.
     pub fn first_n(mut self, count: usize, matcher: RequestMatcher, fault: Fault) -> Self {
         self.rules.push(Rule {
             matcher,
@@ -91,9 +91,9 @@ impl FaultPlan {
         self
     }
 
-    /// Any request may fail, each way with its probability. Which ones do depends on the seed, on what
-    /// is asked for and on how often it was asked before, not on the order among requests. The same
-    /// thing fails `most` times at most: who asks once more gets it.
+    /// Injects faults at random, each kind with its probability. Whether a request fails depends on the seed,
+    /// its content and how often it was sent before, not on the order of requests. The same request fails at
+    /// most `max_per_request` times, so enough retries always succeed.
     pub fn at_random(mut self, seed: u64, max_per_request: usize, odds: Vec<(f64, Fault)>) -> Self {
         self.random = Some(RandomFaults {
             seed,
@@ -104,8 +104,8 @@ impl FaultPlan {
         self
     }
 
-    /// Something to do when the `nth` request of a choice, from 1, has come and before it is carried
-    /// out. It is given the folder of the buckets.
+    /// Runs an action when the `nth` matching request (from 1) has arrived and before it is executed. The
+    /// action receives the directory of the buckets.
     pub fn on_nth(
         mut self,
         nth: usize,
@@ -119,29 +119,29 @@ impl FaultPlan {
         self
     }
 
-    /// Listings have at most so many keys a page, whatever is asked for.
+    /// Limits the keys in a page of a listing, whatever limit the request has.
     pub fn with_page_size(mut self, keys: i32) -> Self {
         self.page_size = Some(keys);
         self
     }
 
-    /// Objects whose keys end so are not removed: nobody may.
+    /// Denies the deletion of objects whose keys end in `suffix`.
     pub fn deny_delete(mut self, suffix: &str) -> Self {
         self.undeletable_suffix = Some(suffix.to_owned());
         self
     }
 
-    /// How the keys end that nobody may remove.
+    /// Returns the suffix of keys that cannot be deleted.
     pub fn undeletable_suffix(&self) -> Option<&str> {
         self.undeletable_suffix.as_deref()
     }
 
-    /// The most keys in a page of a listing.
+    /// Returns the maximum number of keys in a page of a listing.
     pub fn page_size(&self) -> i32 {
         self.page_size.unwrap_or(1000)
     }
 
-    /// Does what hooks want done at this request, and says how it shall fail.
+    /// Runs the hooks for this request, and returns the fault to inject.
     pub fn trigger(&self, request: &RecordedRequest, buckets: &Path) -> Option<InjectedFault> {
         for hook in &self.hooks {
             if let Some(act) = hook.take_action(request) {
@@ -174,9 +174,9 @@ impl Rule {
         if !self.matcher.matches(request) {
             return None;
         }
-        let mut seen = self.counts.lock().unwrap();
+        let mut counts = self.counts.lock().unwrap();
         let key = (request.bucket.clone(), request.key.clone());
-        let times = seen.entry(key).or_default();
+        let times = counts.entry(key).or_default();
         *times += 1;
         (*times <= self.max_per_key).then(|| InjectedFault {
             fault: self.fault.clone(),
@@ -187,8 +187,8 @@ impl Rule {
 
 impl RandomFaults {
     fn next_fault(&self, request: &RecordedRequest) -> Option<InjectedFault> {
-        let mut seen = self.counts.lock().unwrap();
-        let (attempts, failed) = seen.entry(request.fingerprint.clone()).or_default();
+        let mut counts = self.counts.lock().unwrap();
+        let (attempts, failed) = counts.entry(request.fingerprint.clone()).or_default();
         *attempts += 1;
         if *failed == self.max_per_request {
             return None;
@@ -208,7 +208,7 @@ impl RandomFaults {
     }
 }
 
-/// A number from 0 to below 1 that is the same for the same thing.
+/// Maps a value to a number in 0.0..1.0; equal values give equal numbers.
 fn unit_hash(thing: &impl Hash) -> f64 {
     let mut hasher = DefaultHasher::new();
     thing.hash(&mut hasher);

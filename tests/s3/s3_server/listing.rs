@@ -1,4 +1,4 @@
-//! A page of a listing.
+//! Pages of ListObjectsV2.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -10,7 +10,7 @@ use s3s::{S3Result, s3_error};
 
 use crate::s3_server::bucket_dir::{BucketDir, ObjectMeta};
 
-/// The page that is asked for, with `most` entries at most.
+/// Returns the requested page, with at most `page_size` entries.
 pub fn list_page(
     bucket_dir: &BucketDir,
     input: ListObjectsV2Input,
@@ -69,7 +69,7 @@ pub fn list_page(
     })
 }
 
-/// What a key is listed as if it has a delimiter behind the prefix.
+/// Returns the common prefix of a key, if the delimiter occurs in it after the prefix.
 fn common_prefix(key: &str, prefix: &str, delimiter: Option<&str>) -> Option<String> {
     let delimiter = delimiter?;
     let at = key[prefix.len()..].find(delimiter)?;
@@ -87,7 +87,7 @@ fn to_listed(key: String, object: ObjectMeta) -> Listed {
     }
 }
 
-/// A token from which nobody can read a key, with the characters that S3's have.
+/// Encodes a key as an opaque token, with the characters that tokens of S3 have.
 fn encode_token(key: &str) -> String {
     BASE64_STANDARD.encode(key)
 }

@@ -1,4 +1,4 @@
-//! An S3 server on this machine, which can be made to fail as S3 does.
+//! An S3 server in this process, which can be made to fail as S3 does.
 
 pub mod backend;
 pub mod bucket_dir;

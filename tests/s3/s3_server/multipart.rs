@@ -9,11 +9,11 @@ use s3s::{S3Result, s3_error};
 
 const MIN_PART_BYTES: u64 = 5 << 20;
 
-/// Uploads by their ids.
+/// Pending uploads by id.
 #[derive(Default)]
 pub struct UploadRegistry(Mutex<BTreeMap<String, PendingUpload>>);
 
-/// An upload that is under way.
+/// A multipart upload in progress.
 #[derive(Clone, Debug)]
 pub struct PendingUpload {
     pub bucket: String,
@@ -23,7 +23,7 @@ pub struct PendingUpload {
 }
 
 impl UploadRegistry {
-    /// An upload begins.
+    /// Adds an upload.
     pub fn insert(&self, id: &str, bucket: &str, key: &str) {
         let upload = PendingUpload {
             bucket: bucket.to_owned(),
@@ -34,20 +34,20 @@ impl UploadRegistry {
         self.0.lock().unwrap().insert(id.to_owned(), upload);
     }
 
-    /// The upload must be under way.
+    /// Returns an error if the upload is not in progress.
     pub fn ensure_exists(&self, id: &str) -> S3Result<()> {
-        let known = self.0.lock().unwrap().contains_key(id);
-        known.then_some(()).ok_or_else(no_such_upload)
+        let exists = self.0.lock().unwrap().contains_key(id);
+        exists.then_some(()).ok_or_else(no_such_upload)
     }
 
-    /// A part has come.
+    /// Records a part that was uploaded.
     pub fn add_part(&self, id: &str, number: i32, etag: ETag, size: u64) {
         if let Some(upload) = self.0.lock().unwrap().get_mut(id) {
             upload.parts.insert(number, (etag, size));
         }
     }
 
-    /// The parts that an upload is to be completed from must have come as they are told.
+    /// Checks that the parts of a CompleteMultipartUpload were uploaded with these ETags.
     pub fn check_parts(&self, id: &str, requested: &CompletedMultipartUpload) -> S3Result<()> {
         let uploads = self.0.lock().unwrap();
         let upload = uploads.get(id).ok_or_else(no_such_upload)?;
@@ -73,12 +73,12 @@ impl UploadRegistry {
         Ok(())
     }
 
-    /// An upload ends.
+    /// Removes an upload that was completed or aborted.
     pub fn remove(&self, id: &str) {
         self.0.lock().unwrap().remove(id);
     }
 
-    /// Uploads of keys that contain `part` were begun so much earlier.
+    /// Moves the start of all uploads whose keys contain `key_part` into the past.
     pub fn backdate(&self, key_part: &str, by: Duration) {
         for upload in self.0.lock().unwrap().values_mut() {
             if upload.key.contains(key_part) {
@@ -87,7 +87,7 @@ impl UploadRegistry {
         }
     }
 
-    /// Those of a bucket that are under way, with their ids.
+    /// Returns the pending uploads of a bucket, with their ids.
     pub fn in_bucket(&self, bucket: &str) -> Vec<(String, PendingUpload)> {
         let uploads = self.0.lock().unwrap();
         let matching = uploads.iter().filter(|(_, upload)| upload.bucket == bucket);

@@ -1,10 +1,10 @@
-//! What a request asks for, read off its head.
+//! Requests as the server records them, and matchers for them.
 
 use hyper::header::{HeaderMap, RANGE};
 use hyper::{Method, Request};
 use percent_encoding::percent_decode_str;
 
-/// The operations that a run uses. All others are one.
+/// The operations that a run uses; all others are `Other`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
     List,
@@ -20,20 +20,20 @@ pub enum Operation {
     Other,
 }
 
-/// What a request asks for.
+/// The operation and target of a request, read from its head.
 #[derive(Clone, Debug)]
 pub struct RecordedRequest {
     pub operation: Operation,
     pub bucket: String,
-    /// The key of the object; of a listing the prefix.
+    /// The key of the object, or the prefix of a listing.
     pub key: String,
-    /// The same for a request and its repetitions, also in another run of the test.
+    /// A value that is equal for a request and its retries, also in another run of the test.
     pub fingerprint: String,
     headers: HeaderMap,
 }
 
 impl RecordedRequest {
-    /// Reads the head of a request in path style.
+    /// Reads the head of a request with a path-style URL.
     pub fn from_http<B>(request: &Request<B>) -> Self {
         let query: Vec<(String, String)> = request
             .uri()
@@ -67,7 +67,7 @@ impl RecordedRequest {
         }
     }
 
-    /// A header.
+    /// Returns the value of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
@@ -95,7 +95,7 @@ fn classify(method: &Method, key: bool, has: &dyn Fn(&str) -> bool) -> Operation
     }
 }
 
-/// A choice of requests.
+/// Selects requests by operation and key.
 #[derive(Clone, Debug, Default)]
 pub struct RequestMatcher {
     operation: Option<Operation>,
@@ -103,12 +103,12 @@ pub struct RequestMatcher {
 }
 
 impl RequestMatcher {
-    /// All requests.
+    /// Matches all requests.
     pub fn any() -> Self {
         Self::default()
     }
 
-    /// All requests of a kind.
+    /// Matches all requests for an operation.
     pub fn operation(operation: Operation) -> Self {
         Self {
             operation: Some(operation),
@@ -116,18 +116,19 @@ impl RequestMatcher {
         }
     }
 
-    /// Of those the ones for keys that end so: what a run writes begins with an id that no test knows.
+    /// Restricts the matcher to keys with this suffix: keys that a run writes contain its id, which tests do
+    /// not know.
     pub fn with_key_suffix(mut self, suffix: &str) -> Self {
         suffix.clone_into(&mut self.key_suffix);
         self
     }
 
-    /// Whether a request is one of them.
+    /// Returns whether the request matches.
     pub fn matches(&self, request: &RecordedRequest) -> bool {
         let (suffix, in_merge_state) = (&self.key_suffix, |key: &str| key.contains("merge_state/"));
         self.operation.is_none_or(|kind| kind == request.operation)
             && request.key.ends_with(suffix)
-            // The parts of the ledger are named as those of the star.
+            // The parts of the merge state have the same names as those of the tables.
             && (suffix.is_empty() || in_merge_state(suffix) || !in_merge_state(&request.key))
     }
 }

@@ -1,11 +1,11 @@
-//! What a server was asked, to be read by tests.
+//! The log of requests that a server received, for tests to read.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::s3_server::request::{Operation, RecordedRequest, RequestMatcher};
 
-/// Counts of a server since it started.
+/// The requests, connections and faults of a server since it started.
 #[derive(Default)]
 pub struct RequestLog {
     requests: Mutex<Vec<RecordedRequest>>,
@@ -15,21 +15,21 @@ pub struct RequestLog {
     max_active_gets: AtomicUsize,
 }
 
-/// A GET from its head to the last byte of its answer.
+/// A GET in progress, from the request head to the last byte of the response.
 pub struct InFlightGet(Arc<RequestLog>);
 
 impl RequestLog {
-    /// A client has connected.
+    /// Records a new connection.
     pub fn record_connection(&self) {
         self.connection_count.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A fault was put in.
+    /// Records an injected fault.
     pub fn record_fault(&self) {
         self.fault_count.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A request has come; a GET is counted as long as what is returned lives.
+    /// Records a request. A GET counts as in progress until the returned value is dropped.
     pub fn record_request(self: &Arc<Self>, request: &RecordedRequest) -> Option<InFlightGet> {
         self.requests.lock().unwrap().push(request.clone());
         (request.operation == Operation::Get).then(|| {
@@ -39,30 +39,33 @@ impl RequestLog {
         })
     }
 
-    /// The requests of a choice that came, in order.
+    /// Returns the matching requests, in order of arrival.
     pub fn requests(&self, matcher: &RequestMatcher) -> Vec<RecordedRequest> {
-        let asked = self.requests.lock().unwrap();
-        let asked = asked.iter().filter(|asked| matcher.matches(asked));
-        asked.cloned().collect()
+        let requests = self.requests.lock().unwrap();
+        let requests = requests.iter().filter(|request| matcher.matches(request));
+        requests.cloned().collect()
     }
 
-    /// How many requests of a choice came.
+    /// Returns the number of matching requests.
     pub fn request_count(&self, matcher: &RequestMatcher) -> usize {
-        let asked = self.requests.lock().unwrap();
-        asked.iter().filter(|asked| matcher.matches(asked)).count()
+        let requests = self.requests.lock().unwrap();
+        requests
+            .iter()
+            .filter(|request| matcher.matches(request))
+            .count()
     }
 
-    /// How many faults were put in.
+    /// Returns the number of injected faults.
     pub fn fault_count(&self) -> usize {
         self.fault_count.load(Ordering::Relaxed)
     }
 
-    /// How many connections were made.
+    /// Returns the number of connections.
     pub fn connection_count(&self) -> usize {
         self.connection_count.load(Ordering::Relaxed)
     }
 
-    /// The most GETs that were under way at a time.
+    /// Returns the maximum number of GETs that were in progress at the same time.
     pub fn max_concurrent_gets(&self) -> usize {
         self.max_active_gets.load(Ordering::SeqCst)
     }

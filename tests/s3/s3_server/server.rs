@@ -1,4 +1,4 @@
-//! An S3 server in this process, on a folder that goes with it.
+//! An S3 server in this process, on a directory that is removed with it.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -28,16 +28,16 @@ use crate::s3_server::multipart::UploadRegistry;
 use crate::s3_server::request::{RecordedRequest, RequestMatcher};
 use crate::s3_server::request_log::RequestLog;
 
-/// Who may use the server.
+/// The access key of the only user.
 pub const ACCESS_KEY: &str = "AKIASPARKIFYTESTS000";
 
-/// What they sign with: like no other string, so that outputs can be searched for it.
+/// The secret key: a unique string, so that outputs can be searched for it.
 pub const SECRET_KEY: &str = "ThisSecretMustNeverBeSeenAnywhere+/0123456789";
 
-/// Where the server says it is.
+/// The region that the server reports.
 pub const REGION: &str = "us-east-1";
 
-/// An S3 server in this process. Dropped, it is gone with all it held.
+/// An S3 server in this process. Dropping it removes all its objects.
 pub struct S3Server {
     address: SocketAddr,
     bucket_dir: Arc<BucketDir>,
@@ -48,18 +48,18 @@ pub struct S3Server {
 }
 
 impl S3Server {
-    /// A server that does what it is asked.
+    /// Starts a server without faults.
     pub fn start() -> Self {
         Self::with_faults(FaultPlan::new())
     }
 
-    /// A server that fails as it is told.
+    /// Starts a server that injects these faults.
     pub fn with_faults(faults: FaultPlan) -> Self {
         let auth = SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY);
         Self::start_with(faults, Some(auth))
     }
 
-    /// The same, for those who have no credentials, and for them only.
+    /// Starts a server that accepts only unsigned requests.
     pub fn anonymous(faults: FaultPlan) -> Self {
         Self::start_with(faults, None)
     }
@@ -106,31 +106,31 @@ impl S3Server {
         }
     }
 
-    /// Where it listens.
+    /// Returns the address that the server listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The same as a URL.
+    /// Returns the address as a URL.
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Makes a bucket if it is not there. The folder that stands for it: every file in it is an object,
-    /// whether a request or a test has put it there.
+    /// Creates a bucket if it does not exist, and returns its directory: every file in it is an object,
+    /// whether a request or a test wrote it.
     pub fn bucket(&self, name: &str) -> PathBuf {
-        assert!(check_bucket_name(name), "S3 would not allow {name:?}");
+        assert!(check_bucket_name(name), "invalid bucket name {name:?}");
         let path = self.root.path().join(name);
         fs::create_dir_all(&path).unwrap();
         path
     }
 
-    /// Adds an object that makes a prefix look like a folder, as the console of S3 does.
+    /// Adds an empty object that makes a prefix look like a directory, as the S3 console does.
     pub fn add_folder_marker(&self, bucket: &str, key: &str) {
         self.bucket_dir.add_folder_marker(bucket, key);
     }
 
-    /// What is in a bucket.
+    /// Returns all objects of a bucket.
     pub fn objects(&self, bucket: &str) -> BTreeMap<String, Vec<u8>> {
         let folder = self.bucket(bucket);
         let keys = bucket_dir::list_keys(&folder).into_iter();
@@ -138,13 +138,13 @@ impl S3Server {
             .collect()
     }
 
-    /// The keys of the multipart uploads to a bucket that are neither completed nor aborted.
+    /// Returns the keys of the multipart uploads to a bucket that are neither completed nor aborted.
     pub fn unfinished_uploads(&self, bucket: &str) -> Vec<String> {
         let uploads = self.uploads.in_bucket(bucket).into_iter();
         uploads.map(|(_, upload)| upload.key).collect()
     }
 
-    /// What the surroundings of a client say, and all they say, about S3.
+    /// Returns all S3 settings that the environment of a client has.
     pub fn env_vars(&self) -> Vec<(String, String)> {
         let endpoint = self.endpoint();
         [
@@ -161,7 +161,8 @@ impl S3Server {
         .into()
     }
 
-    /// Runs a command in these surroundings: whatever this machine is set up for, it meets this server.
+    /// Sets the environment of a command to these settings only, so that the configuration of this machine
+    /// has no effect.
     pub fn set_env<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         for (name, _) in env::vars_os() {
             let upper = name.to_string_lossy().to_uppercase();
@@ -172,8 +173,8 @@ impl S3Server {
         command.envs(self.env_vars())
     }
 
-    /// Makes everything older by that: all files in a folder of a bucket, and uploads of keys that contain its
-    /// name.
+    /// Moves the times of all files in a directory of a bucket into the past, and those of uploads whose keys
+    /// contain its name.
     pub fn backdate(&self, folder: &Path, by: Duration) {
         for key in bucket_dir::list_keys(folder) {
             let file = fs::File::options()
@@ -187,27 +188,27 @@ impl S3Server {
         self.uploads.backdate(name, by);
     }
 
-    /// The requests of a choice that have come, in order.
+    /// Returns the matching requests, in order of arrival.
     pub fn requests(&self, matcher: &RequestMatcher) -> Vec<RecordedRequest> {
         self.request_log.requests(matcher)
     }
 
-    /// How many requests of a choice have come.
+    /// Returns the number of matching requests.
     pub fn request_count(&self, matcher: &RequestMatcher) -> usize {
         self.request_log.request_count(matcher)
     }
 
-    /// How many of all requests met a fault.
+    /// Returns the number of requests that met a fault.
     pub fn fault_count(&self) -> usize {
         self.request_log.fault_count()
     }
 
-    /// How many connections have been made.
+    /// Returns the number of connections.
     pub fn connection_count(&self) -> usize {
         self.request_log.connection_count()
     }
 
-    /// The most GETs of objects that were under way at a time.
+    /// Returns the maximum number of GETs that were in progress at the same time.
     pub fn max_concurrent_gets(&self) -> usize {
         self.request_log.max_concurrent_gets()
     }
@@ -215,7 +216,7 @@ impl S3Server {
 
 impl Drop for S3Server {
     fn drop(&mut self) {
-        // Nothing may write to the folder any more when it is removed.
+        // No task may write to the directory while it is removed.
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_timeout(Duration::from_secs(5));
         }
@@ -228,10 +229,10 @@ async fn accept_connections(listener: TcpListener, proxy: Arc<FaultProxy>) {
             continue;
         };
         proxy.request_log.record_connection();
-        let front = proxy.clone();
+        let proxy = proxy.clone();
         tokio::spawn(async move {
-            let service = service_fn(|request| front.handle(request));
-            // That a connection ends in an error is what most of the tests are about.
+            let service = service_fn(|request| proxy.handle(request));
+            // Connection errors are expected: most of the tests cause them.
             let _ = http1::Builder::new()
                 .serve_connection(TokioIo::new(stream), service)
                 .await;

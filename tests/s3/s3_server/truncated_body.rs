@@ -1,4 +1,4 @@
-//! A body as it is sent, perhaps not to its end.
+//! Response bodies that can be truncated.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -11,16 +11,16 @@ use s3s::{Body, StdError};
 
 use crate::s3_server::request_log::InFlightGet;
 
-/// What becomes of a body behind the bytes that are let through.
+/// What happens after the bytes that are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Truncation {
     /// The connection is closed.
     Disconnect,
-    /// Nothing comes any more.
+    /// Nothing more is sent, and the connection stays open.
     Stall,
 }
 
-/// A body as it is sent.
+/// The body of a response.
 pub struct ResponseBody {
     body: Body,
     truncated: Option<TruncatedBody>,
@@ -35,7 +35,7 @@ struct TruncatedBody {
 }
 
 impl ResponseBody {
-    /// All of it.
+    /// Creates a body that is sent completely.
     pub fn complete(body: Body, in_flight: Option<InFlightGet>) -> Self {
         Self {
             body,
@@ -44,8 +44,8 @@ impl ResponseBody {
         }
     }
 
-    /// An answer with a share of its body, less than all, that says it had all. `None` where there is
-    /// nothing to cut.
+    /// Returns a response whose body ends early although its head states the full length, or `None` if the
+    /// body is empty.
     pub async fn truncated(
         response: Response<Body>,
         fraction: f64,
@@ -54,8 +54,8 @@ impl ResponseBody {
     ) -> Option<Response<Self>> {
         let (mut head, body) = response.into_parts();
         let declared_length = head.headers.get(CONTENT_LENGTH);
-        let stated = declared_length.map(|length| length.to_str().unwrap().parse().unwrap());
-        let (body, length) = match stated.or(body.size_hint().exact()) {
+        let declared = declared_length.map(|length| length.to_str().unwrap().parse().unwrap());
+        let (body, length) = match declared.or(body.size_hint().exact()) {
             Some(length) => (body, length),
             None => {
                 let bytes = body.collect().await.ok()?.to_bytes();
@@ -65,7 +65,7 @@ impl ResponseBody {
         };
         let left = fraction_of(length, fraction)?;
         head.headers.insert(CONTENT_LENGTH, length.into());
-        let cut = TruncatedBody {
+        let truncation_state = TruncatedBody {
             content_length: length,
             remaining: left,
             truncation,
@@ -73,14 +73,14 @@ impl ResponseBody {
         };
         let body = Self {
             body,
-            truncated: Some(cut),
+            truncated: Some(truncation_state),
             _in_flight: in_flight,
         };
         Some(Response::from_parts(head, body))
     }
 }
 
-/// A share of so many bytes, always less than all; `None` of no bytes.
+/// Returns a fraction of a length, always less than the whole, or `None` if the length is 0.
 pub fn fraction_of(length: u64, fraction: f64) -> Option<u64> {
     let last = length.checked_sub(1)?;
     Some(((length as f64 * fraction) as u64).min(last))
@@ -96,19 +96,19 @@ impl hyper::body::Body for ResponseBody {
     ) -> Poll<Option<Result<Frame<Bytes>, StdError>>> {
         let Self {
             body,
-            truncated: cut,
+            truncated: truncation_state,
             ..
         } = &mut *self;
-        let Some(cut) = cut else {
+        let Some(truncation_state) = truncation_state else {
             return Pin::new(body).poll_frame(context);
         };
-        if cut.remaining == 0 {
-            if cut.truncation == Truncation::Disconnect && cut.flushed {
-                return Poll::Ready(Some(Err("cut by the test".into())));
+        if truncation_state.remaining == 0 {
+            if truncation_state.truncation == Truncation::Disconnect && truncation_state.flushed {
+                return Poll::Ready(Some(Err("truncated by the test".into())));
             }
-            // What was let through is sent only when there is nothing more to be had at once.
-            if cut.truncation == Truncation::Disconnect {
-                cut.flushed = true;
+            // hyper flushes the bytes only when the body is pending.
+            if truncation_state.truncation == Truncation::Disconnect {
+                truncation_state.flushed = true;
                 context.waker().wake_by_ref();
             }
             return Poll::Pending;
@@ -117,8 +117,8 @@ impl hyper::body::Body for ResponseBody {
         Poll::Ready(frame.map(|frame| {
             frame.map(|frame| {
                 let mut data = frame.into_data().unwrap_or_default();
-                data.truncate(usize::try_from(cut.remaining).unwrap_or(usize::MAX));
-                cut.remaining -= data.len() as u64;
+                data.truncate(usize::try_from(truncation_state.remaining).unwrap_or(usize::MAX));
+                truncation_state.remaining -= data.len() as u64;
                 Frame::data(data)
             })
         }))
@@ -130,7 +130,7 @@ impl hyper::body::Body for ResponseBody {
 
     fn size_hint(&self) -> SizeHint {
         match &self.truncated {
-            Some(cut) => SizeHint::with_exact(cut.content_length),
+            Some(truncation_state) => SizeHint::with_exact(truncation_state.content_length),
             None => self.body.size_hint(),
         }
     }

@@ -1,4 +1,4 @@
-//! Listing: the same for every store.
+//! Listing behaves the same in every store.
 
 use sparkify::storage::{ListMode, Location, ObjectMeta, ObjectVersion, StoreRegistry};
 
@@ -9,7 +9,7 @@ use crate::store_conformance::{
     BUCKET, StoreCase, anonymous_options, for_each_store, list_everything,
 };
 
-/// Names that are easily lost on the way through URLs and XML.
+/// Keys that are easily corrupted by the encodings of URLs and XML.
 const ODD_KEYS: [&str; 12] = [
     "2018/11/a b.json",
     "2018/11/a+b.json",
@@ -238,8 +238,8 @@ fn bucket_is_a_location() {
     std::fs::write(folder.join("x.json"), "x").unwrap();
     let stores = StoreRegistry::new(anonymous_options(&server));
     for url in ["s3://music", "s3://music/"] {
-        let place = Location::parse(url.as_ref()).unwrap();
-        let store = stores.open(&place).unwrap();
+        let location = Location::parse(url.as_ref()).unwrap();
+        let store = stores.open(&location).unwrap();
         let found = list_everything(store.as_ref(), ListMode::Delimited);
         assert_eq!(keys(&found), ["x.json"], "{url}");
         assert_eq!(store.display("x.json"), "s3://music/x.json", "{url}");

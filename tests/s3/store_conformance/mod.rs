@@ -1,4 +1,4 @@
-//! Every store, to be tried in the same way: a folder, and a bucket of a server.
+//! One conformance suite for every store: a local directory, and a bucket of the test server.
 
 mod list;
 mod read;
@@ -17,24 +17,24 @@ use tempfile::TempDir;
 use crate::s3_server::faults::FaultPlan;
 use crate::s3_server::server::{REGION, S3Server};
 
-/// The bucket that is tried.
+/// The bucket of the S3 store.
 pub const BUCKET: &str = "music";
 
-/// A prefix that wants care on its way through URLs and XML.
+/// A prefix that needs escaping in URLs and XML.
 const PREFIX: &str = "in/ä b+c%2F&<d>";
 
-/// A store, and the folder that it is on.
+/// A store under test, and the directory that holds its objects.
 pub struct StoreCase {
     pub name: &'static str,
     pub folder: PathBuf,
-    /// The server, if there is one.
+    /// The server of an S3 store.
     pub server: Option<S3Server>,
     location: Location,
     registry: StoreRegistry,
     _root: Option<TempDir>,
 }
 
-/// Tries all stores.
+/// Runs a test on every store.
 pub fn for_each_store(test: impl Fn(&StoreCase)) {
     let (root, server) = (
         TempDir::new().unwrap(),
@@ -44,7 +44,7 @@ pub fn for_each_store(test: impl Fn(&StoreCase)) {
     test(&StoreCase::s3(server));
 }
 
-/// What users would have to say to reach a server that everyone may use.
+/// Returns the options with which a user reaches a server that accepts unsigned requests.
 pub fn anonymous_options(server: &S3Server) -> S3Options {
     S3Options {
         endpoint_url: Some(server.endpoint()),
@@ -68,7 +68,7 @@ impl StoreCase {
         }
     }
 
-    /// A prefix of a bucket.
+    /// Returns a store on a prefix of a bucket.
     pub fn s3(server: S3Server) -> Self {
         let folder = server.bucket(BUCKET).join(PREFIX);
         fs::create_dir_all(&folder).unwrap();
@@ -85,7 +85,7 @@ impl StoreCase {
         }
     }
 
-    /// The same with fewer requests at a time.
+    /// Limits the number of concurrent requests.
     pub fn with_max_requests(mut self, requests: usize) -> Self {
         let server = self.server.as_ref().unwrap();
         self.registry = StoreRegistry::new(S3Options {
@@ -95,17 +95,17 @@ impl StoreCase {
         self
     }
 
-    /// The store of the prefix.
+    /// Returns the store of the prefix.
     pub fn store(&self) -> Box<dyn Store> {
         self.registry.open(&self.location).unwrap()
     }
 
-    /// The store of what is named so below the prefix.
+    /// Returns the store of a location below the prefix.
     pub fn store_at(&self, name: &str) -> Box<dyn Store> {
         self.registry.open(&self.location.join(name)).unwrap()
     }
 
-    /// How users write what is named so.
+    /// Returns the location that a user writes for a name below the prefix.
     pub fn url(&self, name: &str) -> String {
         match self.server {
             None => self.folder.join(name).display().to_string(),
@@ -113,25 +113,25 @@ impl StoreCase {
         }
     }
 
-    /// Writes objects behind the back of the store.
+    /// Writes an object without using the store.
     pub fn put(&self, key: &str, bytes: impl AsRef<[u8]>) {
         let path = self.folder.join(key);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, bytes).unwrap();
     }
 
-    /// Reads one behind the back of the store.
+    /// Reads an object without using the store.
     pub fn get(&self, key: &str) -> Vec<u8> {
         fs::read(self.folder.join(key)).unwrap()
     }
 
-    /// Range readers want entries as they were listed.
+    /// Returns the listed metadata of all objects by key, as range readers expect it.
     pub fn list_by_key(&self) -> BTreeMap<String, ObjectMeta> {
         let all = list_everything(self.store().as_ref(), ListMode::Recursive);
         all.into_iter().map(|e| (e.key.clone(), e)).collect()
     }
 
-    /// A reader of ranges of objects: their keys, from where, and until where.
+    /// Opens a reader of ranges, each given by key, start and end.
     pub fn open_ranges(&self, ranges: &[(&str, u64, u64)]) -> Box<dyn RangeReader> {
         let listed = self.list_by_key();
         let ranges = ranges.iter().map(|&(key, from, until)| ObjectRange {
@@ -143,7 +143,7 @@ impl StoreCase {
     }
 }
 
-/// All objects of a store, found by going down its prefixes.
+/// Returns all objects of a store, found by listing every prefix.
 pub fn list_everything(store: &dyn Store, depth: ListMode) -> Vec<ObjectMeta> {
     let mut found = Vec::new();
     let mut prefixes = vec![String::new()];

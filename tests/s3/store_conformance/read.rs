@@ -1,4 +1,4 @@
-//! Reading ranges: the same from every store.
+//! Reading ranges behaves the same in every store.
 
 use std::fs::File;
 use std::io::Read;
@@ -14,17 +14,17 @@ use crate::s3_server::request::{Operation, RequestMatcher};
 use crate::s3_server::server::S3Server;
 use crate::store_conformance::{StoreCase, for_each_store};
 
-/// Bytes of one request, by which S3 is read.
+/// The bytes that one read request to S3 fetches.
 const PREFETCH_BYTES: u64 = 4 << 20;
 
-/// Bytes that tell where in an object they stand, and in which.
+/// Returns bytes from which the object and the position in it can be told.
 fn pattern_bytes(object: u64, length: usize) -> Vec<u8> {
     let words = (0..).map(|at: u64| (at << 8 | object).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     let bytes = words.flat_map(u64::to_le_bytes);
     bytes.take(length).collect()
 }
 
-/// Reads on, at most so many bytes, by so many at a time.
+/// Reads at most `max_bytes`, in chunks of `chunk_bytes`.
 fn read_up_to(reader: &mut dyn RangeReader, max_bytes: usize, chunk_bytes: usize) -> Vec<u8> {
     let mut bytes = vec![0; max_bytes];
     let mut at = 0;
@@ -99,7 +99,7 @@ fn empty_objects_are_readable() {
 #[test]
 fn prefetched_object_arrives_in_order() {
     for_each_store(|case| {
-        // More than are fetched ahead, sparse but for a mark every now and then.
+        // An object that is larger than the prefetched bytes, sparse but for a mark at intervals.
         let length = 18 * PREFETCH_BYTES + 12_345;
         case.put("x", "");
         let path = case.folder.join("x");
@@ -126,7 +126,7 @@ fn prefetched_object_arrives_in_order() {
     });
 }
 
-/// Numbers in no order, the same ones every time.
+/// A linear congruential generator, for reproducible numbers.
 struct Lcg(u64);
 
 impl Lcg {
@@ -139,9 +139,9 @@ impl Lcg {
     }
 }
 
-/// Reads many ranges of several objects, most of them not to their end and some beyond it.
+/// Reads many ranges of several objects, most of which end before the object does and some beyond it.
 fn read_random_ranges(case: &StoreCase, seed: u64, ranges: usize) {
-    // Around the sizes of the requests behind the end of a range, and of pieces.
+    // Sizes around those of the reads after the end of a range, and of prefetch requests.
     let sizes = [
         0,
         1,
@@ -224,13 +224,13 @@ fn broken_reads_are_resumed() {
 
 #[test]
 fn reader_works_with_one_request_at_a_time() {
-    let (sender, ended) = mpsc::channel();
+    let (sender, output) = mpsc::channel();
     thread::spawn(move || sender.send(read_with_one_request()));
-    let (most, gets) = ended.recv_timeout(Duration::from_secs(30)).unwrap();
+    let (most, gets) = output.recv_timeout(Duration::from_secs(30)).unwrap();
     assert_eq!((most, gets), (1, 300));
 }
 
-/// The most GETs at a time, and all of them.
+/// Reads with one request at a time, and returns the maximum of concurrent GETs and their number.
 fn read_with_one_request() -> (usize, usize) {
     let case = StoreCase::s3(S3Server::anonymous(FaultPlan::new())).with_max_requests(1);
     let objects: Vec<String> = (0..300).map(|number| format!("{number:03}")).collect();

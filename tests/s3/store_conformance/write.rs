@@ -1,4 +1,4 @@
-//! Writing and removing: the same in every store.
+//! Writing and removing behave the same in every store.
 
 use std::io::Write;
 
@@ -9,14 +9,14 @@ use crate::s3_server::request::{Operation, RequestMatcher};
 use crate::s3_server::server::S3Server;
 use crate::store_conformance::{BUCKET, StoreCase, for_each_store, list_everything};
 
-/// From so many bytes on S3 is written in parts.
+/// From this size on, objects on S3 are written by multipart uploads.
 const PART_BYTES: usize = 8 << 20;
 
 fn pattern_bytes(length: usize) -> Vec<u8> {
     (0..length).map(|at| (at % 251) as u8).collect()
 }
 
-/// Writes an object, by so many bytes at a time.
+/// Writes an object in chunks of `chunk_bytes`.
 fn write_object(store: &dyn Store, key: &str, bytes: &[u8], chunk_bytes: usize) -> u64 {
     let mut upload = store.create(key).unwrap();
     for bytes in bytes.chunks(chunk_bytes) {

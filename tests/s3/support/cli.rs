@@ -1,4 +1,4 @@
-//! Runs of the binary against a server, each with a bound on its time.
+//! Runs of the binary against a server, each with a timeout.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -11,10 +11,10 @@ use serde_json::Value;
 
 use crate::s3_server::server::{S3Server, SECRET_KEY};
 
-/// How long anything may take, on a machine that does much else.
+/// The timeout of a command, chosen for a machine under load.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The binary with these arguments, in the surroundings of a server.
+/// Returns the binary with these arguments, in the environment of a server.
 pub fn sparkify(server: &S3Server, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sparkify"));
     command.args(arguments);
@@ -22,7 +22,7 @@ pub fn sparkify(server: &S3Server, arguments: &[&str]) -> Command {
     command
 }
 
-/// A quiet run that minds no rejects.
+/// Returns a quiet run that accepts any number of rejects.
 pub fn run_command(server: &S3Server, songs: &str, logs: &str, out: &str) -> Command {
     let arguments = [
         "run",
@@ -39,20 +39,20 @@ pub fn run_command(server: &S3Server, songs: &str, logs: &str, out: &str) -> Com
     sparkify(server, &arguments)
 }
 
-/// Generates input with every quirk in a folder: `song_data` and `log_data`.
+/// Generates input with all edge cases into `song_data` and `log_data` below a directory.
 pub fn generate(server: &S3Server, folder: &Path, sizes: &[&str]) {
     let mut command = sparkify(server, &["generate", "--quiet", "--edge-cases", "--out"]);
     CommandOutput::run(command.arg(folder).args(sizes)).assert_success();
 }
 
-/// Ends a process as nothing else does.
+/// Kills a process with SIGKILL.
 pub fn kill(pid: u32) {
     let pid = Pid::from_raw(pid.cast_signed()).unwrap();
-    // It may have ended by itself.
+    // The process may have ended already.
     let _ = kill_process(pid, Signal::KILL);
 }
 
-/// How a command ended.
+/// The output and exit code of a command.
 #[derive(Debug)]
 pub struct CommandOutput {
     pub code: Option<i32>,
@@ -61,53 +61,54 @@ pub struct CommandOutput {
 }
 
 impl CommandOutput {
-    /// Runs a command to its end, which must come.
+    /// Runs a command to its end, and panics after the timeout.
     #[track_caller]
     pub fn run(command: &mut Command) -> Self {
         Self::run_within(COMMAND_TIMEOUT, command)
     }
 
-    /// The same, within so much time.
+    /// Runs a command to its end, and panics after `limit`.
     #[track_caller]
     pub fn run_within(limit: Duration, command: &mut Command) -> Self {
         let command = command.stdin(Stdio::null()).stdout(Stdio::piped());
         let child = command.stderr(Stdio::piped()).spawn().unwrap();
         let pid = child.id();
-        let (sender, ended) = mpsc::channel();
+        let (sender, output) = mpsc::channel();
         thread::spawn(move || sender.send(child.wait_with_output()));
-        let Ok(output) = ended.recv_timeout(limit) else {
+        let Ok(output) = output.recv_timeout(limit) else {
             kill(pid);
-            panic!("no end after {limit:?} of {command:?}");
+            panic!("timeout after {limit:?}: {command:?}");
         };
         let output = output.unwrap();
-        let ended = Self {
+        let output = Self {
             code: output.status.code(),
             stdout: String::from_utf8(output.stdout).unwrap(),
             stderr: String::from_utf8(output.stderr).unwrap(),
         };
-        for stream in [&ended.stdout, &ended.stderr] {
+        for stream in [&output.stdout, &output.stderr] {
             assert!(
                 !stream.contains(SECRET_KEY),
                 "the secret key is in {stream}"
             );
         }
-        ended
+        output
     }
 
-    /// It did what it should and had nothing to say.
+    /// Asserts that the command succeeded and printed nothing to stderr.
     #[track_caller]
     pub fn assert_success(self) -> Self {
         assert_eq!((self.code, self.stderr.as_str()), (Some(0), ""));
         self
     }
 
-    /// It failed by exit code 1 and one line that holds all these words.
+    /// Asserts that the command failed with exit code 1 and one line on stderr that contains all these words.
     #[track_caller]
     pub fn assert_failure(self, words: &[&str]) -> Self {
         self.assert_failure_with_code(1, words)
     }
 
-    /// The same by an exit code.
+    /// Asserts that the command failed with this exit code and one line on stderr that contains all these
+    /// words.
     #[track_caller]
     pub fn assert_failure_with_code(self, code: i32, words: &[&str]) -> Self {
         let line = self.stderr.strip_suffix('\n').unwrap_or("no end of line");
@@ -119,7 +120,7 @@ impl CommandOutput {
         self
     }
 
-    /// The JSON document that it printed, and nothing else.
+    /// Returns the JSON document that is all of stdout.
     #[track_caller]
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap()

@@ -1,4 +1,4 @@
-//! The star of a run, in a folder or in a bucket, to be held against another one.
+//! The dataset of a run, in a local directory or in a bucket, in a form that can be compared.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::s3_server::bucket_dir;
 use crate::s3_server::server::S3Server;
 
-/// The folders of all tables.
+/// The directories of all tables.
 const TABLE_DIRS: [&str; 10] = [
     "artists",
     "songplays",
@@ -27,33 +27,32 @@ const TABLE_DIRS: [&str; 10] = [
     "merge_state/users",
 ];
 
-/// The ledger names objects and their versions, which differ from place to place.
+/// The source objects contain names and versions, which differ from location to location.
 const SOURCE_OBJECTS_PREFIX: &str = "merge_state/source_objects/";
 
 type FileMap = BTreeMap<String, Vec<u8>>;
 
-/// What the input decides, and nothing that differs from run to run.
+/// The parts of a dataset that follow from the input, without those that differ between runs.
 #[derive(PartialEq)]
 pub struct Dataset {
-    /// The Parquet parts by their names below the star.
+    /// The Parquet parts by their paths in the dataset.
     pub parts: FileMap,
-    /// The events of each object, in input order.
+    /// The number of events of each object, in input order.
     pub object_row_counts: Vec<i64>,
-    /// The rejects by the names of their files, without their run, and the objects in them without the place that
-    /// they are in.
+    /// The rejects by file name, without the run id and without the location of the objects.
     pub rejects: BTreeMap<String, Vec<Value>>,
-    /// The report, without clocks.
+    /// The report without times.
     pub counts: Value,
 }
 
-/// A whole run in a bucket.
+/// A complete run in a bucket.
 pub struct PublishedRun {
     pub id: String,
     pub dataset: Dataset,
 }
 
 impl Dataset {
-    /// The star in a folder, from input in one of these places.
+    /// Reads a dataset from a directory; its input is below one of `inputs`.
     pub fn from_dir(folder: &Path, inputs: &[&str]) -> Self {
         let keys = bucket_dir::list_keys(folder).into_iter();
         let files = keys.map(|key| (key.clone(), fs::read(folder.join(key)).unwrap()));
@@ -72,7 +71,7 @@ impl Dataset {
             } else if name.ends_with(".parquet") {
                 parts.insert(name, bytes);
             } else {
-                assert!(name.starts_with("_rejects/"), "what is {name}?");
+                assert!(name.starts_with("_rejects/"), "unexpected file {name}");
                 let lines = String::from_utf8(bytes).unwrap();
                 let lines = lines.lines().map(|line| {
                     let mut reject = strip_location(line, inputs);
@@ -90,19 +89,19 @@ impl Dataset {
         }
     }
 
-    /// It must be the same as another.
+    /// Asserts that both datasets are equal.
     #[track_caller]
     pub fn assert_same(&self, other: &Self, case: &str) {
-        let names = |star: &Self| star.parts.keys().cloned().collect::<Vec<_>>();
+        let names = |dataset: &Self| dataset.parts.keys().cloned().collect::<Vec<_>>();
         assert_eq!(self.counts, other.counts, "{case}");
         assert_eq!(names(self), names(other), "{case}");
-        assert!(self.parts == other.parts, "{case}: other bytes");
+        assert!(self.parts == other.parts, "{case}: Parquet parts differ");
         assert_eq!(self.object_row_counts, other.object_row_counts, "{case}");
-        assert!(self.rejects == other.rejects, "{case}: other rejects");
+        assert!(self.rejects == other.rejects, "{case}: rejects differ");
     }
 }
 
-/// The column `rows` of a Parquet file.
+/// Returns the column `rows` of a Parquet file.
 fn row_counts(file: Vec<u8>) -> Vec<i64> {
     let reader = ParquetRecordBatchReaderBuilder::try_new(bytes::Bytes::from(file));
     let column = |batch: RecordBatch| {
@@ -117,20 +116,23 @@ fn parse(json: &[u8]) -> Value {
     serde_json::from_slice(json).unwrap()
 }
 
-/// A reject whose object is named without its place.
+/// Parses a reject and removes the location from its object.
 fn strip_location(line: &str, inputs: &[&str]) -> Value {
     let mut reject: Value = serde_json::from_str(line).unwrap();
     let object = reject["object"].as_str().unwrap().to_owned();
-    let mut below = inputs.iter().filter_map(|place| object.strip_prefix(place));
+    let mut below = inputs
+        .iter()
+        .filter_map(|location| object.strip_prefix(location));
     let below = below
         .next()
-        .unwrap_or_else(|| panic!("{object} is not in {inputs:?}"));
+        .unwrap_or_else(|| panic!("{object} is not below {inputs:?}"));
     reject["object"] = below.into();
     reject
 }
 
 impl PublishedRun {
-    /// The run that `latest.json` names, which must be whole; none if there is no such object.
+    /// Reads the run that `latest.json` names, which must be complete, or returns `None` if there is no
+    /// `latest.json`.
     pub fn read_latest(
         server: &S3Server,
         bucket: &str,
@@ -147,7 +149,7 @@ impl PublishedRun {
         Some(Self::read_complete(server, bucket, out, id, inputs))
     }
 
-    /// A run, which must be whole.
+    /// Reads a run, which must be complete.
     pub fn read_complete(
         server: &S3Server,
         bucket: &str,
@@ -155,33 +157,35 @@ impl PublishedRun {
         id: &str,
         inputs: &[&str],
     ) -> Self {
-        let home = format!("{out}/{id}/");
+        let run_prefix = format!("{out}/{id}/");
         let objects = server.objects(bucket).into_iter();
-        let below = |(key, bytes): (String, _)| Some((key.strip_prefix(&home)?.to_owned(), bytes));
+        let below =
+            |(key, bytes): (String, _)| Some((key.strip_prefix(&run_prefix)?.to_owned(), bytes));
         let mut files: FileMap = objects.filter_map(below).collect();
         assert_eq!(parse(&files["_report.json"])["run"], id);
         for table in TABLE_DIRS {
             let manifest = files.remove(&format!("{table}.manifest"));
-            let manifest = parse(&manifest.unwrap_or_else(|| panic!("no {table}.manifest")));
+            let manifest =
+                parse(&manifest.unwrap_or_else(|| panic!("{table}.manifest is missing")));
             assert_eq!(
                 manifest,
-                expected_manifest(&files, table, &format!("s3://{bucket}/{home}"))
+                expected_manifest(&files, table, &format!("s3://{bucket}/{run_prefix}"))
             );
         }
-        let star = Dataset::from_files(files, inputs);
+        let dataset = Dataset::from_files(files, inputs);
         let id = id.to_owned();
-        Self { id, dataset: star }
+        Self { id, dataset }
     }
 }
 
-/// The manifest that COPY wants of the parts of a table.
-fn expected_manifest(files: &FileMap, table: &str, home: &str) -> Value {
+/// Returns the manifest that COPY requires for the parts of a table.
+fn expected_manifest(files: &FileMap, table: &str, run_prefix: &str) -> Value {
     let parts = files
         .iter()
         .filter(|(name, _)| name.starts_with(&format!("{table}/")));
     let entries = parts.map(|(name, bytes)| {
         json!({
-            "url": format!("{home}{name}"),
+            "url": format!("{run_prefix}{name}"),
             "mandatory": true,
             "meta": {"content_length": bytes.len()},
         })
@@ -189,7 +193,7 @@ fn expected_manifest(files: &FileMap, table: &str, home: &str) -> Value {
     json!({"entries": entries.collect::<Vec<_>>()})
 }
 
-/// The ids of all runs below `out`, whole or not.
+/// Returns the ids of all runs below `out`, complete or not.
 pub fn run_ids(server: &S3Server, bucket: &str, out: &str) -> BTreeSet<String> {
     let below = format!("{out}/");
     let objects = server.objects(bucket);

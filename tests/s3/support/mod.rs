@@ -1,4 +1,4 @@
-//! What the S3 tests share: clients, fixtures, and readers of an output.
+//! Shared parts of the S3 tests: clients, fixtures, and readers of an output.
 
 pub mod cli;
 pub mod dataset;

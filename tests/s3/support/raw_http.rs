@@ -1,4 +1,4 @@
-//! What really goes over the wire.
+//! HTTP requests over a plain socket, to see the exact bytes of a response.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -6,40 +6,40 @@ use std::time::Duration;
 
 use crate::s3_server::server::S3Server;
 
-/// How long a server must say nothing to be called silent.
+/// The time without data after which a response counts as stalled.
 const SILENCE_TIMEOUT: Duration = Duration::from_millis(150);
 
-/// How long it may take to say what is waited for, on a machine that does much else.
+/// The timeout for expected data, chosen for a machine under load.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What a server said.
+/// The response of a server, which may be incomplete.
 #[derive(Debug)]
 pub struct RawResponse {
-    /// Status line and headers, in small letters.
+    /// Status line and headers in lower case.
     pub head: String,
     pub body: Vec<u8>,
     pub end: ResponseEnd,
 }
 
-/// Why there was nothing more to hear.
+/// How the reading of a response ended.
 #[derive(Debug, PartialEq, Eq)]
 pub enum ResponseEnd {
-    /// The answer was complete.
+    /// The response was complete.
     Complete,
-    /// The connection was closed.
+    /// The server closed the connection.
     Closed,
-    /// It stayed open, and nothing came.
+    /// The connection stayed open, but no more data came.
     Stalled,
 }
 
 impl RawResponse {
-    /// The length that the body should have.
+    /// Returns the length of the body that the head states.
     pub fn content_length(&self) -> usize {
         let line = self.header("content-length").unwrap();
         line.parse().unwrap()
     }
 
-    /// The value of a header.
+    /// Returns the value of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
         let lines = self.head.lines();
         let mut headers = lines.filter_map(|line| line.split_once(": "));
@@ -49,12 +49,13 @@ impl RawResponse {
     }
 }
 
-/// Sends a request and listens to the end of the answer, or of the connection.
+/// Sends a request, and reads until the response or the connection ends.
 pub fn send_request(server: &S3Server, method: &str, target: &str, body: &[u8]) -> RawResponse {
     send_request_until(server, method, target, body, usize::MAX)
 }
 
-/// The same, but once so many bytes have come, head and all, the server may fall silent.
+/// Sends a request, and reads until the response or the connection ends, or until no more data comes after
+/// `min_bytes` bytes of head and body.
 pub fn send_request_until(
     server: &S3Server,
     method: &str,
@@ -74,7 +75,7 @@ pub fn send_request_until(
         server.address(),
         body.len()
     );
-    // Who does not take the body still may answer.
+    // A server that does not read the body may respond all the same.
     let sent = stream.write_all(head.as_bytes());
     let _ = sent.and_then(|()| stream.write_all(body));
     read_response(&mut stream, min_bytes)

@@ -1,4 +1,4 @@
-//! A plain client: the SDK, which asks once and says what it got.
+//! An S3 client without retries: the AWS SDK, with errors reduced to their codes.
 
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
@@ -14,23 +14,23 @@ use tokio::runtime::{self, Runtime};
 
 use crate::s3_server::server::{ACCESS_KEY, REGION, S3Server, SECRET_KEY};
 
-/// A client of a server.
+/// A client of a test server.
 pub struct SdkClient {
     runtime: Runtime,
-    /// The client of the SDK, for what there is no shorter way for here.
+    /// The client of the SDK, for operations without a method here.
     pub s3: aws_sdk_s3::Client,
 }
 
-/// The code of an error, or that there was no proper answer.
+/// The code of an error, or a text that says that there was no valid response.
 pub type ErrorCode = String;
 
 impl SdkClient {
-    /// One that may do all.
+    /// Creates a client with the credentials of the server.
     pub fn new(server: &S3Server) -> Self {
         Self::with_secret(server, SECRET_KEY)
     }
 
-    /// One with a secret of its own.
+    /// Creates a client with another secret key.
     pub fn with_secret(server: &S3Server, secret: &str) -> Self {
         let config = aws_sdk_s3::Config::builder()
             .behavior_version(BehaviorVersion::latest())
@@ -50,12 +50,12 @@ impl SdkClient {
         }
     }
 
-    /// Waits for an operation.
+    /// Blocks on a future.
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         self.runtime.block_on(future)
     }
 
-    /// Waits for an operation and has a word for how it failed.
+    /// Runs an operation and reduces its error to the code.
     pub fn execute<T, E: ProvideErrorMetadata>(
         &self,
         future: impl Future<Output = Result<T, SdkError<E>>>,
@@ -63,12 +63,12 @@ impl SdkClient {
         self.block_on(future).map_err(error_code)
     }
 
-    /// The bytes of an object.
+    /// Returns the bytes of an object.
     pub fn get(&self, bucket: &str, key: &str) -> Result<Vec<u8>, ErrorCode> {
         self.execute_get(self.s3.get_object().bucket(bucket).key(key))
     }
 
-    /// The bytes that a read of an object gives.
+    /// Runs a GetObject request and returns the body.
     pub fn execute_get(&self, get: GetObjectFluentBuilder) -> Result<Vec<u8>, ErrorCode> {
         self.block_on(async {
             let object = get.send().await.map_err(error_code)?;
@@ -84,7 +84,7 @@ impl SdkClient {
         self.execute(put.send()).map(drop)
     }
 
-    /// All pages of a listing.
+    /// Returns all pages of a listing.
     pub fn list_pages(
         &self,
         bucket: &str,
@@ -101,7 +101,7 @@ impl SdkClient {
         })
     }
 
-    /// Begins a multipart upload, for its id.
+    /// Starts a multipart upload and returns its id.
     pub fn create_upload(&self, bucket: &str, key: &str) -> String {
         let create = self.s3.create_multipart_upload().bucket(bucket).key(key);
         let created = self.execute(create.send()).unwrap();
@@ -136,7 +136,7 @@ impl SdkClient {
         self.execute(complete.send()).map(drop)
     }
 
-    /// The path and query of a signed GET, for those who look at the wire.
+    /// Returns the path and query of a presigned GET, for requests over a plain socket.
     pub fn presign_get(&self, bucket: &str, key: &str) -> String {
         let get = self.s3.get_object().bucket(bucket).key(key);
         path_and_query(
@@ -146,7 +146,7 @@ impl SdkClient {
         )
     }
 
-    /// The same of a PUT.
+    /// Returns the path and query of a presigned PUT, for requests over a plain socket.
     pub fn presign_put(&self, bucket: &str, key: &str) -> String {
         let put = self.s3.put_object().bucket(bucket).key(key);
         path_and_query(

@@ -1,4 +1,4 @@
--- What a database of Redshift has and one of PostgreSQL has not.
+-- Functions, views and tables that Redshift has and PostgreSQL does not.
 SET allow_system_table_mods = on;
 CREATE SCHEMA redshift;
 
@@ -11,7 +11,7 @@ CREATE FUNCTION pg_catalog.getdate() RETURNS timestamp LANGUAGE sql STABLE
 CREATE FUNCTION pg_catalog.sysdate() RETURNS timestamp LANGUAGE sql STABLE
     RETURN transaction_timestamp() AT TIME ZONE 'UTC';
 
--- FNV-1a in halves of 32 bits: a product never leaves 64.
+-- FNV-1a in halves of 32 bits, so that no product exceeds 64 bits.
 CREATE FUNCTION redshift.fnv(bytes bytea, seed bigint) RETURNS bigint LANGUAGE plpgsql IMMUTABLE STRICT AS $$
 DECLARE
     high bigint := (seed >> 32) & 4294967295;

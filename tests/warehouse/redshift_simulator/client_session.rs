@@ -1,4 +1,4 @@
-//! A session of a client: its messages, statement by statement.
+//! The session of a client: its messages are parsed and executed statement by statement.
 
 use std::collections::HashMap;
 use std::io::{BufReader, Write};
@@ -11,39 +11,39 @@ use super::lexer::{self, Statement};
 use super::pg_session::{PgSession, quote_literal};
 use super::protocol::{Message, SessionError, SessionResult, SqlError};
 use super::rules::{self, LastCopy};
-use super::{Isolation, Mode, SimulatorState, copy, ddl};
+use super::{Isolation, SimulatorState, WarehouseKind, copy, ddl};
 
-/// Answers are sent when there is so much of them.
+/// Responses are flushed when the buffer is larger than this.
 const FLUSH_BYTES: usize = 1 << 16;
 
-/// A session that is logged in.
+/// A session after login.
 pub struct ClientSession {
     pub shared: Arc<SimulatorState>,
     pub reader: BufReader<TcpStream>,
     pub writer: TcpStream,
     pub backend: PgSession,
-    /// Which session, from 1.
+    /// The number of the session, from 1.
     pub session_number: usize,
     pub statement_count: usize,
-    /// The process of the backend, as the client knows it.
+    /// The process id of the backend, as the client knows it.
     pub backend_pid: i32,
     pub last_copy: LastCopy,
-    /// Answers that are not sent yet.
+    /// Responses that are not sent yet.
     pub out_buffer: Vec<u8>,
-    /// Whether they wait for the end of the statement.
+    /// Whether responses are held back until the end of the statement.
     pub hold_output: bool,
-    /// Whether the backend is in a transaction that the client did not begin.
+    /// Whether the backend is in a transaction that the client did not start.
     pub in_implicit_transaction: bool,
-    /// Whether the transaction has done nothing but LOCK.
+    /// Whether the transaction has executed nothing but LOCK.
     pub only_locks_so_far: bool,
-    /// Messages of the extended protocol that wait for a Sync.
+    /// Messages of the extended protocol before the next Sync.
     pub pending_messages: Vec<Message>,
     pub prepared: HashMap<String, String>,
     pub portals: HashMap<String, String>,
 }
 
 impl ClientSession {
-    /// Answers until the client or the backend is gone.
+    /// Serves the client until it or the backend closes the connection.
     pub fn serve(&mut self) -> SessionResult<()> {
         loop {
             let message = Message::read(&mut self.reader)?;
@@ -55,17 +55,17 @@ impl ClientSession {
                 b'S' => self.sync()?,
                 b'X' => return Err(SessionError::ConnectionClosed),
                 b'P' | b'B' | b'D' | b'E' | b'C' | b'H' => self.pending_messages.push(message),
-                // What is left of a COPY that has failed.
+                // The rest of a COPY that has failed.
                 _ => {}
             }
         }
     }
 
     fn is_redshift(&self) -> bool {
-        self.shared.settings.mode == Mode::Redshift
+        self.shared.settings.kind == WarehouseKind::Redshift
     }
 
-    /// Answers, at once if there is much.
+    /// Queues a response, and flushes a large buffer.
     fn queue_message(&mut self, message: &Message) -> SessionResult<()> {
         message.append_to(&mut self.out_buffer);
         if self.out_buffer.len() > FLUSH_BYTES && !self.hold_output {
@@ -86,7 +86,7 @@ impl ClientSession {
         self.flush()
     }
 
-    /// A statement has come.
+    /// Records a statement, and returns the actions for it.
     fn record_statement(&mut self, sql: &str) -> PendingActions {
         self.statement_count += 1;
         self.shared.faults.record(&RecordedStatement {
@@ -96,14 +96,14 @@ impl ClientSession {
         })
     }
 
-    /// All statements of a message. When one fails the others are skipped.
+    /// Executes all statements of a message, up to the first that fails.
     fn simple_query(&mut self, sql: &str) -> SessionResult<()> {
         let statements = match lexer::split_statements(sql, self.is_redshift()) {
             Ok(statements) => statements,
-            Err(refusal) => {
+            Err(sql_error) => {
                 self.record_statement(sql);
                 self.abort_transaction()?;
-                self.queue_message(&refusal.to_message())?;
+                self.queue_message(&sql_error.to_message())?;
                 return self.send_ready();
             }
         };
@@ -115,10 +115,10 @@ impl ClientSession {
             match self.run_statement(statement, at + 1 == count) {
                 Ok(()) => self.flush()?,
                 Err(SessionError::ConnectionClosed) => return Err(SessionError::ConnectionClosed),
-                Err(SessionError::Sql(refusal)) => {
+                Err(SessionError::Sql(sql_error)) => {
                     self.out_buffer.clear();
                     self.abort_transaction()?;
-                    self.queue_message(&refusal.to_message())?;
+                    self.queue_message(&sql_error.to_message())?;
                     break;
                 }
             }
@@ -127,7 +127,7 @@ impl ClientSession {
         self.send_ready()
     }
 
-    /// A statement has failed, and with it the transaction.
+    /// Aborts the transaction after a failed statement.
     fn abort_transaction(&mut self) -> SessionResult<()> {
         if self.in_implicit_transaction {
             self.in_implicit_transaction = false;
@@ -138,23 +138,23 @@ impl ClientSession {
         Ok(())
     }
 
-    /// One statement, with what is due with it.
+    /// Executes a statement and the actions for it.
     fn run_statement(&mut self, statement: &Statement, last: bool) -> SessionResult<()> {
-        let due = self.record_statement(&statement.sql);
-        due.run_at(FaultPoint::Before)?;
-        self.hold_output = due.has_at(FaultPoint::After);
+        let actions = self.record_statement(&statement.sql);
+        actions.run_at(FaultPoint::Before)?;
+        self.hold_output = actions.has_at(FaultPoint::After);
         if self.is_redshift() {
             rules::check_supported(statement)?;
         }
-        self.execute(statement, last, &due)?;
-        Ok(due.run_at(FaultPoint::After)?)
+        self.execute(statement, last, &actions)?;
+        Ok(actions.run_at(FaultPoint::After)?)
     }
 
     fn execute(
         &mut self,
         statement: &Statement,
         last: bool,
-        due: &PendingActions,
+        actions: &PendingActions,
     ) -> SessionResult<()> {
         let first = statement.tokens[0].text.as_str();
         let redshift = self.is_redshift();
@@ -166,22 +166,22 @@ impl ClientSession {
                 }
                 let read_only = statement.find_words(&["read", "only"]).is_some();
                 return match (redshift, read_only) {
-                    // All levels are one.
-                    (true, false) => self.forward("BEGIN", due),
-                    (true, true) => self.forward("BEGIN READ ONLY", due),
-                    _ => self.forward(&statement.sql, due),
+                    // Redshift accepts all isolation levels and treats them alike.
+                    (true, false) => self.forward("BEGIN", actions),
+                    (true, true) => self.forward("BEGIN READ ONLY", actions),
+                    _ => self.forward(&statement.sql, actions),
                 };
             }
             "commit" | "end" | "rollback" | "abort" if statement.find_words(&["to"]).is_none() => {
                 self.in_implicit_transaction = false;
-                return self.forward(&statement.sql, due);
+                return self.forward(&statement.sql, actions);
             }
             "truncate" if redshift => {
                 if self.backend.transaction_status == b'T' {
                     self.in_implicit_transaction = false;
                     self.backend.run_sql("COMMIT")?;
                 }
-                return self.forward(&statement.sql, due);
+                return self.forward(&statement.sql, actions);
             }
             "lock"
                 if redshift
@@ -201,8 +201,8 @@ impl ClientSession {
         let commits = last && self.in_implicit_transaction;
         self.hold_output |= commits;
         match redshift {
-            true => self.execute_redshift(statement, due)?,
-            false => self.forward(&statement.sql, due)?,
+            true => self.execute_redshift(statement, actions)?,
+            false => self.forward(&statement.sql, actions)?,
         }
         if commits {
             self.in_implicit_transaction = false;
@@ -214,11 +214,11 @@ impl ClientSession {
     fn execute_redshift(
         &mut self,
         statement: &Statement,
-        due: &PendingActions,
+        actions: &PendingActions,
     ) -> SessionResult<()> {
         let table = ["table", "temp", "temporary", "local"];
         if statement.starts_with(&["copy"]) {
-            return self.execute_copy(statement, due);
+            return self.execute_copy(statement, actions);
         }
         if statement.starts_with(&["drop", "table"]) {
             self.check_drop_table(statement)?;
@@ -229,20 +229,20 @@ impl ClientSession {
         {
             let table = ddl::parse_create_table(statement)?;
             self.check_references(&table)?;
-            self.forward(&table.sql, due)?;
+            self.forward(&table.sql, actions)?;
             self.backend.run_sql(&table.catalog_insert_sql())?;
             return Ok(());
         }
         if statement.starts_with(&["alter"])
             && let Some(sql) = ddl::translate_add_column(statement)?
         {
-            return self.forward(&sql, due);
+            return self.forward(&sql, actions);
         }
         let sql = rules::translate(statement, &self.last_copy);
-        self.forward(&sql, due)
+        self.forward(&sql, actions)
     }
 
-    /// What a table refers to must be there, and a key.
+    /// Checks that the referenced tables exist and have the referenced keys.
     fn check_references(&mut self, table: &ddl::TableDefinition) -> SessionResult<()> {
         for (name, columns) in &table.references {
             let key = columns.as_ref().map_or("true".to_owned(), |columns| {
@@ -263,7 +263,7 @@ impl ClientSession {
         Ok(())
     }
 
-    /// Nobody else may refer to a table that goes, or CASCADE must be said.
+    /// Checks that no other table refers to a dropped table, unless CASCADE is given.
     fn check_drop_table(&mut self, statement: &Statement) -> SessionResult<()> {
         let mut parser = statement.parser();
         parser.expect(&["drop", "table"])?;
@@ -298,13 +298,17 @@ impl ClientSession {
         }
     }
 
-    fn execute_copy(&mut self, statement: &Statement, due: &PendingActions) -> SessionResult<()> {
+    fn execute_copy(
+        &mut self,
+        statement: &Statement,
+        actions: &PendingActions,
+    ) -> SessionResult<()> {
         let copy = copy::parse_copy(statement)?;
         self.last_copy.query_id = self.shared.next_query_id.fetch_add(1, Ordering::Relaxed);
         self.last_copy.copy_id = self.last_copy.query_id;
         let mut error = None;
         let (settings, last) = (&self.shared.settings, &mut self.last_copy);
-        let loaded = copy.execute(&mut self.backend, settings, last, due, &mut error);
+        let loaded = copy.execute(&mut self.backend, settings, last, actions, &mut error);
         if let Some(error) = error {
             self.shared
                 .record_load_error(self.backend_pid, self.last_copy.query_id, &error);
@@ -313,36 +317,40 @@ impl ClientSession {
         self.queue_message(&Message::command_complete("COPY"))
     }
 
-    /// Sends SQL to the backend and its answer to the client.
-    fn forward(&mut self, sql: &str, due: &PendingActions) -> SessionResult<()> {
+    /// Sends SQL to the backend and relays its response to the client.
+    fn forward(&mut self, sql: &str, actions: &PendingActions) -> SessionResult<()> {
         self.backend.query(sql)?;
-        self.relay_response(Some(due), false)
+        self.relay_response(Some(actions), false)
     }
 
-    /// Passes on what the backend answers. An error is returned, not sent.
+    /// Relays the response of the backend. An error is returned, not sent.
     fn relay_response(
         &mut self,
-        due: Option<&PendingActions>,
+        actions: Option<&PendingActions>,
         extended: bool,
     ) -> SessionResult<()> {
         let mut error = None;
         loop {
             let message = self.backend.receive()?;
             match message.tag {
-                b'Z' => return error.map_or(Ok(()), |refusal| Err(SessionError::Sql(refusal))),
+                b'Z' => return error.map_or(Ok(()), |sql_error| Err(SessionError::Sql(sql_error))),
                 b'E' => error = Some(self.to_redshift_error(SqlError::from_message(&message))),
                 b'G' => {
                     self.queue_message(&message)?;
                     self.flush()?;
-                    self.relay_copy_in(due, extended)?;
+                    self.relay_copy_in(actions, extended)?;
                 }
                 _ => self.queue_message(&message)?,
             }
         }
     }
 
-    /// Passes on the rows of a COPY FROM STDIN.
-    fn relay_copy_in(&mut self, due: Option<&PendingActions>, extended: bool) -> SessionResult<()> {
+    /// Relays the rows of a COPY FROM STDIN.
+    fn relay_copy_in(
+        &mut self,
+        actions: Option<&PendingActions>,
+        extended: bool,
+    ) -> SessionResult<()> {
         let mut first = true;
         loop {
             let message = Message::read(&mut self.reader)?;
@@ -355,12 +363,13 @@ impl ClientSession {
                 b'S' | b'H' => {}
                 _ => return Err(SessionError::ConnectionClosed),
             }
-            if let (true, Some(due)) = (std::mem::take(&mut first), due) {
-                due.run_at(FaultPoint::During)
+            if let (true, Some(actions)) = (std::mem::take(&mut first), actions) {
+                actions
+                    .run_at(FaultPoint::During)
                     .map_err(|_| SessionError::ConnectionClosed)?;
             }
         }
-        // The Sync before was swallowed.
+        // The first Sync was skipped above.
         while extended && Message::read(&mut self.reader)?.tag != b'S' {}
         match extended {
             true => self.backend.send(&Message::from_bytes(b'S', [])),
@@ -368,33 +377,33 @@ impl ClientSession {
         }
     }
 
-    /// An error of PostgreSQL as Redshift says it.
-    fn to_redshift_error(&self, refusal: SqlError) -> SqlError {
+    /// Translates an error of PostgreSQL into the one of Redshift.
+    fn to_redshift_error(&self, sql_error: SqlError) -> SqlError {
         if !self.is_redshift() {
-            return refusal;
+            return sql_error;
         }
-        let bytes = refusal.constraint.as_deref().unwrap_or_default();
-        let too_long = &*refusal.code == "23514" && bytes.starts_with("bytes_");
-        match &*refusal.code {
+        let bytes = sql_error.constraint.as_deref().unwrap_or_default();
+        let too_long = &*sql_error.code == "23514" && bytes.starts_with("bytes_");
+        match &*sql_error.code {
             _ if too_long => SqlError::new("22001", "Value too long for character type"),
             "22001" => SqlError::new("22001", "Value too long for character type"),
             "40001" => self.shared.settings.isolation.conflict_error(),
-            _ => refusal,
+            _ => sql_error,
         }
     }
 
-    /// The messages of the extended protocol since the last Sync.
+    /// Executes the messages of the extended protocol since the last Sync.
     fn sync(&mut self) -> SessionResult<()> {
         let (mut error, mut pending_actions) = (None, Vec::new());
         for message in std::mem::take(&mut self.pending_messages) {
             match self.extended_message(message) {
-                Ok((message, due)) => {
+                Ok((message, actions)) => {
                     self.backend.send(&message)?;
-                    pending_actions.extend(due);
+                    pending_actions.extend(actions);
                 }
                 Err(SessionError::ConnectionClosed) => return Err(SessionError::ConnectionClosed),
-                Err(SessionError::Sql(refusal)) => {
-                    error = Some(refusal);
+                Err(SessionError::Sql(sql_error)) => {
+                    error = Some(sql_error);
                     break;
                 }
             }
@@ -402,26 +411,26 @@ impl ClientSession {
         self.backend.send(&Message::from_bytes(b'S', []))?;
         self.hold_output = pending_actions
             .iter()
-            .any(|due| due.has_at(FaultPoint::After));
+            .any(|actions| actions.has_at(FaultPoint::After));
         match self.relay_response(pending_actions.first(), true) {
             Ok(()) => {}
-            Err(SessionError::Sql(refusal)) => {
-                self.queue_message(&refusal.to_message())?;
+            Err(SessionError::Sql(sql_error)) => {
+                self.queue_message(&sql_error.to_message())?;
                 return self.send_ready();
             }
             Err(SessionError::ConnectionClosed) => return Err(SessionError::ConnectionClosed),
         }
-        for due in &pending_actions {
-            due.run_at(FaultPoint::After)?;
+        for actions in &pending_actions {
+            actions.run_at(FaultPoint::After)?;
         }
-        if let Some(refusal) = error {
+        if let Some(sql_error) = error {
             self.abort_transaction()?;
-            self.queue_message(&refusal.to_message())?;
+            self.queue_message(&sql_error.to_message())?;
         }
         self.send_ready()
     }
 
-    /// A message of the extended protocol: what the backend gets, and what is due with a statement.
+    /// Returns the message for the backend, and the actions for a statement.
     fn extended_message(
         &mut self,
         message: Message,
@@ -447,15 +456,15 @@ impl ClientSession {
             b'E' => {
                 let [portal] = message.texts();
                 let sql = self.portals.get(&portal).cloned().unwrap_or_default();
-                let due = self.record_statement(&sql);
-                due.run_at(FaultPoint::Before)?;
-                Ok((message, Some(due)))
+                let actions = self.record_statement(&sql);
+                actions.run_at(FaultPoint::Before)?;
+                Ok((message, Some(actions)))
             }
             _ => Ok((message, None)),
         }
     }
 
-    /// SQL of the extended protocol, which shall only read.
+    /// Translates a prepared statement, which must be a query.
     fn translate_prepared(&self, sql: &str) -> Result<String, SqlError> {
         if !self.is_redshift() {
             return Ok(sql.to_owned());
@@ -476,7 +485,7 @@ impl ClientSession {
 }
 
 impl Isolation {
-    /// How a transaction fails that another was in the way of.
+    /// Returns the error of a transaction that conflicts with another one.
     fn conflict_error(self) -> SqlError {
         match self {
             Self::Serializable => SqlError::new("XX000", "1023").with_detail(

@@ -1,4 +1,4 @@
-//! COPY … FORMAT AS PARQUET: its clauses, its manifest, its files.
+//! COPY … FORMAT AS PARQUET: clauses, manifest and files.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -14,7 +14,7 @@ use super::protocol::{Message, SessionError, SessionResult, SqlError};
 use super::rules::LastCopy;
 use super::{Codecs, Settings};
 
-/// A COPY, taken apart.
+/// A parsed COPY statement.
 #[derive(Debug, Default)]
 pub struct CopyStatement {
     table: String,
@@ -25,7 +25,7 @@ pub struct CopyStatement {
     explicit_ids: bool,
 }
 
-/// A load that failed: what the views of load errors tell of it.
+/// A failed load, as the load error views show it.
 #[derive(Debug, Default)]
 pub struct LoadError {
     pub table: String,
@@ -37,10 +37,10 @@ pub struct LoadError {
     pub value: Option<String>,
 }
 
-/// The role that clusters have, and that COPY may name.
+/// The role that is attached to the cluster, and that COPY may name.
 pub const IAM_ROLE_ARN: &str = "arn:aws:iam::123456789012:role/warehouse";
 
-/// Reads a COPY. Clauses come in any order.
+/// Parses a COPY statement, whose clauses may have any order.
 pub fn parse_copy(statement: &Statement) -> Result<CopyStatement, SqlError> {
     let mut parser = statement.parser();
     parser.expect(&["copy"])?;
@@ -63,7 +63,7 @@ pub fn parse_copy(statement: &Statement) -> Result<CopyStatement, SqlError> {
             Clause::Other => {
                 parser.next()?;
                 unsupported.get_or_insert(token.text.to_uppercase());
-                // Its values, whatever they are.
+                // Skip the values of the clause.
                 while parser
                     .peek()
                     .is_some_and(|next| !is_clause_keyword(&next.text))
@@ -74,7 +74,7 @@ pub fn parse_copy(statement: &Statement) -> Result<CopyStatement, SqlError> {
         }
     }
     if !parquet {
-        let message = "the stand-in loads FORMAT AS PARQUET only";
+        let message = "the simulator supports FORMAT AS PARQUET only";
         return Err(SqlError::unsupported(message));
     }
     if let Some(clause) = unsupported {
@@ -119,7 +119,7 @@ fn is_clause_keyword(word: &str) -> bool {
     .contains(&word)
 }
 
-/// Reads a clause that COPY from Parquet has, or nothing.
+/// Parses a clause of COPY from Parquet, or returns `Clause::Other`.
 fn parse_clause(copy: &mut CopyStatement, parser: &mut Parser<'_>) -> Result<Clause, SqlError> {
     let text = |parser: &mut Parser<'_>| {
         parser.accept(&["as"]);
@@ -158,7 +158,7 @@ fn parse_clause(copy: &mut CopyStatement, parser: &mut Parser<'_>) -> Result<Cla
 }
 
 impl CopyStatement {
-    /// Loads the files. On failure the last is what is to be written down about it.
+    /// Loads the files. If that fails, `error` receives the entry for the load error views.
     pub fn execute(
         &self,
         backend: &mut PgSession,
@@ -187,9 +187,9 @@ impl CopyStatement {
                 );
                 Ok(Message::notice("INFO", "00000", &message))
             }
-            Err(trouble) => {
+            Err(error) => {
                 backend.finish_copy(false)?;
-                Err(trouble)
+                Err(error)
             }
         }
     }
@@ -225,9 +225,9 @@ impl CopyStatement {
                         file: url.clone(),
                         ..*load
                     };
-                    let refusal = spectrum_error(load.code, &load.message);
+                    let sql_error = spectrum_error(load.code, &load.message);
                     *error = Some(load);
-                    return Err(refusal.into());
+                    return Err(sql_error.into());
                 }
             }
             if number == 0 {
@@ -238,7 +238,7 @@ impl CopyStatement {
         Ok(rows)
     }
 
-    /// The columns that the files fill, by position.
+    /// Returns the columns that the files fill, by position.
     fn target_columns(&self, backend: &mut PgSession) -> SessionResult<Vec<TargetColumn>> {
         let sql = format!(
             "SELECT attname, format_type(atttypid, atttypmod), attnotnull, attidentity <> '' \
@@ -254,8 +254,8 @@ impl CopyStatement {
         let all: Vec<(TargetColumn, bool)> =
             backend.run_sql(&sql)?.into_iter().map(column).collect();
         let Some(listed) = &self.columns else {
-            let taken = all.into_iter().filter(|(_, id)| !id || self.explicit_ids);
-            return Ok(taken.map(|(column, _)| column).collect());
+            let filled = all.into_iter().filter(|(_, id)| !id || self.explicit_ids);
+            return Ok(filled.map(|(column, _)| column).collect());
         };
         let mut columns: Vec<TargetColumn> = Vec::new();
         for name in listed {
@@ -278,7 +278,7 @@ impl CopyStatement {
         Ok(columns)
     }
 
-    /// The files that are to be loaded, in order and as often as they are named.
+    /// Returns the files to load, in order; a file that is listed several times is loaded several times.
     fn resolve_files(
         &self,
         settings: &Settings,
@@ -339,7 +339,7 @@ impl CopyStatement {
     }
 }
 
-/// How a failure of a load is told.
+/// Returns the error of a load that failed.
 fn spectrum_error(code: u32, message: &str) -> SqlError {
     SqlError::new("XX000", "Spectrum Scan Error").with_detail(format!(
         "\n  -----------------------------------------------\n  error:  Spectrum Scan Error\n  \
@@ -348,7 +348,7 @@ fn spectrum_error(code: u32, message: &str) -> SqlError {
     ))
 }
 
-/// The bucket and the key of a URL, if the bucket can be reached.
+/// Returns the bucket and the key of a URL, or an error if the bucket is not accessible.
 fn parse_s3_url<'a>(settings: &Settings, url: &'a str) -> Result<(&'a str, &'a str), String> {
     let path = url.strip_prefix("s3://");
     let parts = path.and_then(|path| path.split_once('/'));
@@ -373,7 +373,8 @@ fn parse_s3_url<'a>(settings: &Settings, url: &'a str) -> Result<(&'a str, &'a s
     }
 }
 
-/// An object: an error if the bucket cannot be read, a failure in it if there is no such object.
+/// Reads an object: the outer error means that the bucket is not accessible, the inner one that the object
+/// does not exist.
 fn read_object(settings: &Settings, url: &str) -> Result<Result<Bytes, String>, String> {
     let (bucket, key) = parse_s3_url(settings, url)?;
     match fs::read(settings.buckets.join(bucket).join(key)) {
@@ -386,7 +387,7 @@ fn read_object(settings: &Settings, url: &str) -> Result<Result<Bytes, String>, 
     }
 }
 
-/// The URLs that begin so: of the folder below, and of its siblings.
+/// Returns the URLs of all objects with this prefix, which need not end at a slash.
 fn list_urls(settings: &Settings, url: &str) -> Result<Vec<String>, String> {
     let (bucket, prefix) = parse_s3_url(settings, url)?;
     let root = settings.buckets.join(bucket);

@@ -1,21 +1,21 @@
-//! CREATE TABLE and the like: Redshift's words taken apart and said in PostgreSQL's.
+//! CREATE TABLE and ALTER TABLE of Redshift, translated into those of PostgreSQL.
 
 use super::lexer::{Parser, Statement, TokenKind};
 use super::pg_session::quote_literal;
 use super::protocol::SqlError;
 
-/// A table that is created.
+/// A table to be created.
 pub struct TableDefinition {
-    /// How PostgreSQL creates it.
+    /// The statement for PostgreSQL.
     pub sql: String,
-    /// Its name, as it is written.
+    /// The name of the table, as written.
     pub name: String,
     diststyle: Option<&'static str>,
     distkey: Option<String>,
     sortkey: Vec<String>,
-    /// Columns of primary and unique keys, joined by commas.
+    /// The columns of primary and unique keys, joined by commas.
     unique_keys: Vec<String>,
-    /// Other tables that it refers to, with the columns; none are those of the primary key.
+    /// Referenced tables and columns; `None` means the primary key.
     pub references: Vec<(String, Option<String>)>,
     encode_auto: bool,
     columns: Vec<ColumnDefinition>,
@@ -30,7 +30,7 @@ struct ColumnDefinition {
 }
 
 impl ColumnDefinition {
-    /// Columns of a primary key are never null.
+    /// Returns the definition for PostgreSQL: columns of a primary key are NOT NULL.
     fn full_sql(&self) -> String {
         match self.is_primary_key && !self.sql.contains("NOT NULL") {
             true => format!("{} NOT NULL", self.sql),
@@ -41,7 +41,7 @@ impl ColumnDefinition {
 
 type ParseResult<T> = Result<T, SqlError>;
 
-/// Reads a CREATE TABLE.
+/// Parses a CREATE TABLE statement.
 pub fn parse_create_table(statement: &Statement) -> ParseResult<TableDefinition> {
     let mut parser = statement.parser();
     parser.expect(&["create"])?;
@@ -91,7 +91,7 @@ pub fn parse_create_table(statement: &Statement) -> ParseResult<TableDefinition>
     Ok(table)
 }
 
-/// Reads `ALTER TABLE t ADD [COLUMN] …`: none if it is another ALTER.
+/// Translates `ALTER TABLE t ADD [COLUMN] …`, or returns `None` for any other ALTER TABLE.
 pub fn translate_add_column(statement: &Statement) -> ParseResult<Option<String>> {
     let mut parser = statement.parser();
     parser.expect(&["alter", "table"])?;
@@ -102,7 +102,7 @@ pub fn translate_add_column(statement: &Statement) -> ParseResult<Option<String>
     for words in [&["constraint"][..], &["primary"], &["foreign"], &["unique"]] {
         if parser.accept(words) {
             return Err(SqlError::unsupported(
-                "keys are not added to tables by the stand-in",
+                "the simulator does not support adding keys to tables",
             ));
         }
     }
@@ -121,7 +121,7 @@ pub fn translate_add_column(statement: &Statement) -> ParseResult<Option<String>
 }
 
 impl TableDefinition {
-    /// A column, a key or a table that it is like. Of keys PostgreSQL learns nothing.
+    /// Parses a column, a key or a LIKE clause. Keys are not passed on to PostgreSQL.
     fn parse_element(&mut self, parser: &mut Parser<'_>) -> ParseResult<()> {
         let constrained = parser.accept(&["constraint"]);
         if constrained {
@@ -246,7 +246,7 @@ impl TableDefinition {
         Ok(())
     }
 
-    /// How the table is remembered with what PostgreSQL does not know of it.
+    /// Returns the statement that records the attributes that PostgreSQL does not have.
     pub fn catalog_insert_sql(&self) -> String {
         let array = |texts: &mut dyn Iterator<Item = String>, of: &str| {
             let texts: Vec<String> = texts.collect();
@@ -299,7 +299,7 @@ fn parse_reference(parser: &mut Parser<'_>) -> ParseResult<(String, Option<Strin
     Ok((name, columns.map(|names| names.join(","))))
 }
 
-/// Reads a column: its keys, what it refers to, and whether it sorts or distributes go to lists.
+/// Parses a column, and appends its keys, references, and sort and distribution attributes to the lists.
 fn parse_column(
     parser: &mut Parser<'_>,
     keys: &mut Vec<String>,
@@ -308,10 +308,10 @@ fn parse_column(
 ) -> ParseResult<ColumnDefinition> {
     let start = parser.offset();
     let name = parser.name()?;
-    let written = parser.text_since(start).to_owned();
+    let quoted_name = parser.text_since(start).to_owned();
     let (ty, bytes) = parse_column_type(parser)?;
     let mut column = ColumnDefinition {
-        sql: format!("{written} {ty}"),
+        sql: format!("{quoted_name} {ty}"),
         name,
         encoding: None,
         is_primary_key: false,
@@ -319,7 +319,7 @@ fn parse_column(
     if let Some(bytes) = bytes {
         let check = format!("bytes_{}", column.name);
         column.sql +=
-            &format!(" CONSTRAINT \"{check}\" CHECK (octet_length({written}) <= {bytes})");
+            &format!(" CONSTRAINT \"{check}\" CHECK (octet_length({quoted_name}) <= {bytes})");
     }
     while let Some(token) = parser.peek() {
         if token.is(",") || token.is(")") {
@@ -362,7 +362,7 @@ fn parse_column(
     Ok(column)
 }
 
-/// An expression: until the next word that can only be of the column.
+/// Skips an expression, which ends at the next word that can only belong to the column.
 fn parse_default(parser: &mut Parser<'_>) -> ParseResult<()> {
     let ends = [
         ",",
@@ -425,7 +425,7 @@ fn parse_encoding(parser: &mut Parser<'_>, ty: &str) -> ParseResult<String> {
     })
 }
 
-/// A type as PostgreSQL has it, and the most bytes of a text.
+/// Parses a type, and returns the type of PostgreSQL and the maximum number of bytes of a text.
 fn parse_column_type(parser: &mut Parser<'_>) -> ParseResult<(String, Option<i64>)> {
     let token = parser.next()?;
     let word = match token.kind {

@@ -1,4 +1,4 @@
-//! What was seen of the statements, and what shall go wrong with them.
+//! Recorded statements, and faults to inject into them.
 
 use std::sync::{Arc, Mutex};
 
@@ -7,26 +7,26 @@ use super::protocol::SqlError;
 /// A statement that a client sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordedStatement {
-    /// Which session, from 1.
+    /// The number of the session, from 1.
     pub session: usize,
-    /// Which statement of the session, from 1.
+    /// The number of the statement in its session, from 1.
     pub number: usize,
-    /// As it was sent.
+    /// The text of the statement as sent.
     pub sql: String,
 }
 
-/// When something goes wrong.
+/// The point in the execution of a statement at which a fault happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FaultPoint {
-    /// Before the statement is carried out.
+    /// Before the statement is executed.
     Before,
     /// In the middle of the rows of a COPY: after the first of its messages or files.
     During,
-    /// When it is carried out, and not answered yet.
+    /// After the statement is executed and before it is answered.
     After,
 }
 
-/// A choice of statements, counted over all sessions from when the fault is set.
+/// Selects statements, counted over all sessions from the time at which the fault is set.
 #[derive(Clone, Debug)]
 pub struct StatementMatcher {
     text: String,
@@ -35,12 +35,12 @@ pub struct StatementMatcher {
 }
 
 impl StatementMatcher {
-    /// The first of all.
+    /// Matches the first statement.
     pub fn any() -> Self {
         Self::containing("")
     }
 
-    /// The first that holds this, in whatever case.
+    /// Matches the first statement that contains `text`, ignoring case.
     pub fn containing(text: &str) -> Self {
         Self {
             text: text.to_lowercase(),
@@ -49,13 +49,13 @@ impl StatementMatcher {
         }
     }
 
-    /// In place of the first the nth, from 1.
+    /// Skips matches, so that the `nth` one (from 1) is the first.
     pub fn nth(mut self, nth: usize) -> Self {
         self.skip = nth - 1;
         self
     }
 
-    /// That and those after it, so many in all.
+    /// Matches `times` consecutive matches instead of one.
     pub fn times(mut self, times: usize) -> Self {
         self.times = times;
         self
@@ -77,7 +77,7 @@ impl StatementMatcher {
 
 type Hook = Arc<dyn Fn(&RecordedStatement) + Send + Sync>;
 
-/// What goes wrong.
+/// The action at a fault.
 #[derive(Clone)]
 enum FaultAction {
     Disconnect,
@@ -98,28 +98,28 @@ struct InjectorState {
     fault_count: usize,
 }
 
-/// The books of a server about statements. Those who share it hold clones.
+/// The recorded statements and the faults of a server; clones share their state.
 #[derive(Clone, Default)]
 pub struct FaultInjector(Arc<Mutex<InjectorState>>);
 
 impl FaultInjector {
-    /// The connection of the client is cut.
+    /// Closes the connection of the client.
     pub fn disconnect(&self, point: FaultPoint, matcher: StatementMatcher) {
         self.add_rule(point, matcher, FaultAction::Disconnect);
     }
 
-    /// The statement is refused and not carried out.
+    /// Rejects the statement with an error and does not execute it.
     pub fn fail(&self, matcher: StatementMatcher, code: &str, message: &str) {
         self.fail_with(matcher, SqlError::new(code, message));
     }
 
-    /// The same with everything that an error can say.
-    pub fn fail_with(&self, matcher: StatementMatcher, refusal: SqlError) {
-        self.add_rule(FaultPoint::Before, matcher, FaultAction::Fail(refusal));
+    /// Rejects the statement with an error that has all its fields.
+    pub fn fail_with(&self, matcher: StatementMatcher, error: SqlError) {
+        self.add_rule(FaultPoint::Before, matcher, FaultAction::Fail(error));
     }
 
-    /// Something is done while the session waits. The statement has come: it is carried out even if its
-    /// client is killed meanwhile, unless the connection is also cut before it.
+    /// Runs a hook while the session waits. The statement has been received: it is executed even if its
+    /// client is killed meanwhile, unless the connection is also closed before it.
     pub fn on_statement(
         &self,
         point: FaultPoint,
@@ -138,66 +138,66 @@ impl FaultInjector {
         self.0.lock().unwrap().rules.push(rule);
     }
 
-    /// Nothing goes wrong any more, and nothing has been seen.
+    /// Removes all faults and recorded statements.
     pub fn clear(&self) {
         *self.0.lock().unwrap() = InjectorState::default();
     }
 
-    /// How many statements met a fault.
+    /// Returns the number of statements that met a fault.
     pub fn fault_count(&self) -> usize {
         self.0.lock().unwrap().fault_count
     }
 
-    /// All statements, in the order in which they came.
+    /// Returns all statements, in order of arrival.
     pub fn recorded(&self) -> Vec<RecordedStatement> {
         self.0.lock().unwrap().recorded.clone()
     }
 
-    /// The same without the sessions.
+    /// Returns the texts of all statements, in order of arrival.
     pub fn statements(&self) -> Vec<String> {
         self.recorded().into_iter().map(|seen| seen.sql).collect()
     }
 
-    /// Notes a statement. What is due with it.
+    /// Records a statement, and returns the actions for it.
     pub(super) fn record(&self, statement: &RecordedStatement) -> PendingActions {
         let mut state = self.0.lock().unwrap();
         state.recorded.push(statement.clone());
-        let mut acts = Vec::new();
+        let mut actions = Vec::new();
         for rule in &mut state.rules {
             if rule.matcher.take_match(&statement.sql) {
-                acts.push((rule.point, rule.action.clone()));
+                actions.push((rule.point, rule.action.clone()));
             }
         }
-        state.fault_count += usize::from(!acts.is_empty());
+        state.fault_count += usize::from(!actions.is_empty());
         let seen = statement.clone();
         PendingActions {
             statement: seen,
-            actions: acts,
+            actions,
         }
     }
 }
 
-/// What is due with a statement.
+/// The actions for a statement.
 pub(super) struct PendingActions {
     statement: RecordedStatement,
     actions: Vec<(FaultPoint, FaultAction)>,
 }
 
-/// The connection of the client shall be cut, or the statement fails.
+/// The outcome of a fault: an error, or `None` if the connection is closed.
 pub(super) type FaultOutcome = Option<SqlError>;
 
 impl PendingActions {
-    /// Whether anything is due then.
+    /// Returns whether there is an action at this point.
     pub fn has_at(&self, point: FaultPoint) -> bool {
         self.actions.iter().any(|(other, _)| *other == point)
     }
 
-    /// Carries out what is due. Of a fault: how to fail, or none to be cut off.
+    /// Runs the actions at this point. The error is the outcome of a fault.
     pub fn run_at(&self, point: FaultPoint) -> Result<(), FaultOutcome> {
-        for (_, act) in self.actions.iter().filter(|(other, _)| *other == point) {
-            match act {
+        for (_, action) in self.actions.iter().filter(|(other, _)| *other == point) {
+            match action {
                 FaultAction::Disconnect => return Err(None),
-                FaultAction::Fail(refusal) => return Err(Some(refusal.clone())),
+                FaultAction::Fail(error) => return Err(Some(error.clone())),
                 FaultAction::Call(hook) => hook(&self.statement),
             }
         }

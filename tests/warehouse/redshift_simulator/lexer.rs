@@ -1,23 +1,23 @@
-//! SQL as Redshift reads it: statements and their tokens.
+//! A lexer for SQL as Redshift reads it: statements and tokens.
 
 use super::protocol::SqlError;
 
-/// What a token is.
+/// The kind of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenKind {
-    /// A keyword or a name, in small letters.
+    /// A keyword or an unquoted name, in lower case.
     Word,
-    /// A name in double quotes, without them.
+    /// A name in double quotes, without the quotes.
     QuotedName,
-    /// What a literal in single quotes stands for.
+    /// The value of a literal in single quotes.
     StringLiteral,
     /// A number or a parameter.
     Number,
-    /// Anything else, by character but for `::`, `<=`, `>=`, `<>` and `!=`.
+    /// Any other character, and `::`, `<=`, `>=`, `<>` and `!=`.
     Symbol,
 }
 
-/// A token and where it stands.
+/// A token and its position.
 #[derive(Clone, Debug)]
 pub struct Token {
     pub kind: TokenKind,
@@ -27,7 +27,7 @@ pub struct Token {
 }
 
 impl Token {
-    /// Whether it is this keyword or mark.
+    /// Returns whether the token is this keyword or symbol.
     pub fn is(&self, text: &str) -> bool {
         matches!(self.kind, TokenKind::Word | TokenKind::Symbol) && self.text == text
     }
@@ -41,23 +41,23 @@ pub struct Statement {
 }
 
 impl Statement {
-    /// Where these keywords and marks stand one after the other, if anywhere.
+    /// Returns the first position at which these keywords and symbols occur in sequence.
     pub fn find_words(&self, words: &[&str]) -> Option<usize> {
         (0..self.tokens.len()).find(|&at| self.has_words_at(at, words))
     }
 
-    /// Whether they stand there.
+    /// Returns whether these keywords and symbols occur at this position.
     pub fn has_words_at(&self, at: usize, words: &[&str]) -> bool {
         let tokens = self.tokens.get(at..at + words.len());
         tokens.is_some_and(|tokens| tokens.iter().zip(words).all(|(token, word)| token.is(word)))
     }
 
-    /// Whether it begins so.
+    /// Returns whether the statement starts with these keywords and symbols.
     pub fn starts_with(&self, words: &[&str]) -> bool {
         self.has_words_at(0, words)
     }
 
-    /// To be read from the start.
+    /// Returns a parser at the start of the statement.
     pub fn parser(&self) -> Parser<'_> {
         Parser {
             statement: self,
@@ -66,7 +66,8 @@ impl Statement {
     }
 }
 
-/// The statements of a text. To PostgreSQL a backslash is a character, and dollars quote.
+/// Splits a text into statements. For PostgreSQL, a backslash is an ordinary character and dollar quotes are
+/// recognized.
 pub fn split_statements(sql: &str, is_redshift: bool) -> Result<Vec<Statement>, SqlError> {
     let bytes = sql.as_bytes();
     let (mut statements, mut tokens, mut at) = (Vec::new(), Vec::<Token>::new(), 0);
@@ -158,7 +159,7 @@ pub fn split_statements(sql: &str, is_redshift: bool) -> Result<Vec<Statement>, 
     Ok(statements)
 }
 
-/// The length of a comment, which may hold others.
+/// Returns the length of a comment, which may contain nested comments.
 fn comment_length(rest: &str) -> Result<usize, SqlError> {
     let (mut depth, mut at) = (0, 0);
     while at < rest.len() {
@@ -179,7 +180,7 @@ fn comment_length(rest: &str) -> Result<usize, SqlError> {
     Err(SqlError::new("42601", "unterminated /* comment"))
 }
 
-/// The length of what is quoted, and what it stands for.
+/// Returns the length of a quoted string and its value.
 fn read_quoted(
     rest: &str,
     quote: char,
@@ -207,19 +208,19 @@ fn read_quoted(
     Err(SqlError::new("42601", "unterminated quoted string"))
 }
 
-/// Reads a statement token by token.
+/// Parses a statement token by token.
 pub struct Parser<'a> {
     statement: &'a Statement,
     position: usize,
 }
 
 impl<'a> Parser<'a> {
-    /// The next token.
+    /// Returns the next token without consuming it.
     pub fn peek(&self) -> Option<&'a Token> {
         self.statement.tokens.get(self.position)
     }
 
-    /// The next token, taken; none is an error.
+    /// Consumes the next token; the end of the statement is an error.
     pub fn next(&mut self) -> Result<&'a Token, SqlError> {
         let token = self.peek();
         let token = token.ok_or_else(|| SqlError::new("42601", "syntax error at end of input"))?;
@@ -227,19 +228,19 @@ impl<'a> Parser<'a> {
         Ok(token)
     }
 
-    /// Whether these words are next. Takes them if so.
+    /// Consumes these words if they are next, and returns whether they were.
     pub fn accept(&mut self, words: &[&str]) -> bool {
         let is_next = self.statement.has_words_at(self.position, words);
         self.position += if is_next { words.len() } else { 0 };
         is_next
     }
 
-    /// The first of these that is next, taken.
+    /// Consumes the first of these words that is next.
     pub fn accept_one_of(&mut self, words: &[&'static str]) -> Option<&'static str> {
         words.iter().copied().find(|word| self.accept(&[word]))
     }
 
-    /// These words must be next.
+    /// Consumes these words, which must be next.
     pub fn expect(&mut self, words: &[&str]) -> Result<(), SqlError> {
         match self.accept(words) {
             true => Ok(()),
@@ -247,7 +248,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Whatever is next is wrong.
+    /// Returns a syntax error at the next token.
     pub fn unexpected_token(&self) -> SqlError {
         match self.peek() {
             Some(token) => SqlError::syntax(&self.statement.sql[token.start..token.end]),
@@ -255,7 +256,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Nothing may be next.
+    /// Checks that the statement ends here.
     pub fn expect_end(&self) -> Result<(), SqlError> {
         match self.peek() {
             None => Ok(()),
@@ -263,7 +264,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// A name without a schema.
+    /// Parses a name without a schema.
     pub fn name(&mut self) -> Result<String, SqlError> {
         match self.peek().map(|token| token.kind) {
             Some(TokenKind::Word | TokenKind::QuotedName) => Ok(self.next()?.text.clone()),
@@ -271,7 +272,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// A name, also one with a schema, as it is written.
+    /// Parses a name with or without a schema, and returns it as written.
     pub fn qualified_name(&mut self) -> Result<String, SqlError> {
         let start = self.peek().map_or(0, |token| token.start);
         self.name()?;
@@ -281,7 +282,7 @@ impl<'a> Parser<'a> {
         Ok(self.text_since(start).to_owned())
     }
 
-    /// Names in parentheses.
+    /// Parses names in parentheses.
     pub fn name_list(&mut self) -> Result<Vec<String>, SqlError> {
         self.expect(&["("])?;
         let mut names = vec![self.name()?];
@@ -292,7 +293,7 @@ impl<'a> Parser<'a> {
         Ok(names)
     }
 
-    /// A literal in single quotes.
+    /// Parses a literal in single quotes.
     pub fn string_literal(&mut self) -> Result<String, SqlError> {
         match self.peek() {
             Some(token) if token.kind == TokenKind::StringLiteral => Ok(self.next()?.text.clone()),
@@ -300,7 +301,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// A whole number.
+    /// Parses an integer.
     pub fn integer(&mut self) -> Result<i64, SqlError> {
         let found = self.peek().and_then(|token| token.text.parse().ok());
         let number = found.ok_or_else(|| self.unexpected_token())?;
@@ -308,13 +309,13 @@ impl<'a> Parser<'a> {
         Ok(number)
     }
 
-    /// Where the next token begins.
+    /// Returns the byte offset of the next token.
     pub fn offset(&self) -> usize {
         self.peek()
             .map_or(self.statement.sql.len(), |token| token.start)
     }
 
-    /// What was read since then, as it is written.
+    /// Returns the text since `start` as written.
     pub fn text_since(&self, start: usize) -> &'a str {
         let end = match self.position.checked_sub(1) {
             Some(last) => self.statement.tokens[last].end,
@@ -323,7 +324,7 @@ impl<'a> Parser<'a> {
         &self.statement.sql[start.min(end)..end]
     }
 
-    /// Skips one token, or all of what is in parentheses.
+    /// Skips one token, or a whole group in parentheses.
     pub fn skip_group(&mut self) -> Result<(), SqlError> {
         let mut depth = 0;
         loop {

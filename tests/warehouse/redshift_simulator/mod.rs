@@ -1,11 +1,11 @@
-//! A stand-in for Amazon Redshift: a server in this process that speaks the protocol of PostgreSQL, keeps
-//! Redshift's rules, and has a real PostgreSQL carry out what they allow.
+//! A simulator of Amazon Redshift: a server in this process that speaks the PostgreSQL protocol, enforces the
+//! rules of Redshift, and executes the accepted statements on a real PostgreSQL server.
 //!
-//! In front of it stands a lexer that knows statements, so they can be counted, refused, put in other
-//! words, and made to fail: [`Faults`]. The same stands in front of plain PostgreSQL with
-//! [`TlsMode::Postgres`], without the rules.
+//! A lexer splits messages into statements, so that they can be counted, rejected, translated, and made to
+//! fail (see [`FaultInjector`]). With [`WarehouseKind::Postgres`] the same proxy runs in front of plain PostgreSQL
+//! without the rules of Redshift.
 
-// Tests use some of it here and some of it there.
+// Each test crate uses only some of the methods.
 #![allow(dead_code)]
 
 mod client_session;
@@ -40,89 +40,89 @@ use self::protocol::{Message, SessionError, SessionResult};
 use self::rules::LastCopy;
 use crate::support::postgres_server::Database;
 
-/// Who may log in.
+/// The only user who can log in.
 pub const USER: &str = "loader";
-/// Their password: like no other string, so that outputs can be searched for it.
+/// The password of that user: a unique string, so that outputs can be searched for it.
 pub const PASSWORD: &str = "ThisWarehousePasswordMustNeverBeSeen1";
 
-/// What a server is.
+/// The kind of warehouse that a server simulates.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Mode {
+pub enum WarehouseKind {
     /// Redshift, with all its rules.
     #[default]
     Redshift,
-    /// PostgreSQL as it is, with nothing but the faults between.
+    /// PostgreSQL, with fault injection only.
     Postgres,
 }
 
-/// How clients prove who they are.
+/// The authentication method.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AuthMethod {
-    /// A password with MD5.
+    /// A password hashed with MD5.
     #[default]
     Md5,
-    /// A password as it is.
+    /// A cleartext password.
     Cleartext,
     /// Redshift's own method 13, as for passwords that are stored as `sha256|…`.
     Sha256,
 }
 
-/// What transactions know of each other.
+/// The isolation level of transactions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Isolation {
-    /// As in new clusters.
+    /// Snapshot isolation, as in new clusters.
     #[default]
     Snapshot,
-    /// As in older ones: error 1023.
+    /// Serializable isolation, as in older clusters: conflicts are error 1023.
     Serializable,
 }
 
-/// Which codecs COPY reads inside Parquet.
+/// The codecs that COPY reads inside Parquet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Codecs {
-    /// Those that the documentation of COPY and Spectrum names, and none: Snappy and gzip (bzip2 does not
-    /// exist inside Parquet). Field reports have zstd refused.
+    /// The codecs that the documentation of COPY and Spectrum names (Snappy and gzip), and uncompressed data.
+    /// bzip2 does not exist inside Parquet, and field reports say that zstd is rejected.
     #[default]
     Documented,
-    /// Whatever the Parquet reader reads, as a later release may do.
+    /// All codecs that the Parquet reader supports, as a later release of Redshift may do.
     Any,
 }
 
-/// What is special about a server.
+/// The settings of a server.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
-    pub mode: Mode,
+    pub kind: WarehouseKind,
     pub method: AuthMethod,
     pub isolation: Isolation,
-    /// The folder that holds a folder for each bucket, in which the files are the objects.
+    /// The directory with one directory for each bucket, in which the files are the objects.
     pub buckets: PathBuf,
     /// The buckets that are in another region than the cluster.
     pub other_region_buckets: Vec<String>,
     pub codecs: Codecs,
 }
 
-/// What the sessions of a server share.
+/// The state that the sessions of a server share.
 struct SimulatorState {
     settings: Settings,
     faults: FaultInjector,
-    /// The database behind it.
+    /// The database that executes the statements.
     backend_database: Database,
     session_count: AtomicUsize,
     next_query_id: AtomicU64,
     is_shut_down: AtomicBool,
     clients: Mutex<Vec<TcpStream>>,
-    /// A session in which nothing is rolled back.
+    /// A session that is never rolled back.
     autocommit_client: Mutex<Client>,
 }
 
-/// A server. Dropped, its sessions are over.
+/// A server. Dropping it ends its sessions.
 pub struct RedshiftSimulator {
     shared: Arc<SimulatorState>,
     frontend_database: Database,
 }
 
 impl RedshiftSimulator {
-    /// A server on a new database.
+    /// Starts a server on a new database.
     pub fn start(settings: Settings) -> Self {
         Self::start_on(
             crate::support::postgres_server::shared_server().create_database(),
@@ -130,63 +130,63 @@ impl RedshiftSimulator {
         )
     }
 
-    /// A server on a database: to be Redshift, on an empty one.
-    pub fn start_on(behind: Database, settings: Settings) -> Self {
-        let mut keeper = behind.connect();
-        if settings.mode == Mode::Redshift {
-            keeper.batch_execute(include_str!("catalog.sql")).unwrap();
+    /// Starts a server on a database, which must be empty for Redshift.
+    pub fn start_on(backend_database: Database, settings: Settings) -> Self {
+        let mut client = backend_database.connect();
+        if settings.kind == WarehouseKind::Redshift {
+            client.batch_execute(include_str!("catalog.sql")).unwrap();
         }
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let front = Database {
+        let frontend_database = Database {
             host: "127.0.0.1".to_owned(),
             port: listener.local_addr().unwrap().port(),
-            name: behind.name.clone(),
+            name: backend_database.name.clone(),
             user: USER.to_owned(),
             password: PASSWORD.to_owned(),
         };
         let shared = Arc::new(SimulatorState {
             settings,
             faults: FaultInjector::default(),
-            backend_database: behind,
+            backend_database,
             session_count: AtomicUsize::new(0),
             next_query_id: AtomicU64::new(1001),
             is_shut_down: AtomicBool::new(false),
             clients: Mutex::default(),
-            autocommit_client: Mutex::new(keeper),
+            autocommit_client: Mutex::new(client),
         });
         let serving = shared.clone();
         thread::spawn(move || serving.accept_connections(&listener));
         Self {
             shared,
-            frontend_database: front,
+            frontend_database,
         }
     }
 
-    /// Its address for `--warehouse`. The password is not in it: give it as PGPASSWORD.
+    /// Returns the URL for `--warehouse`, without the password: set PGPASSWORD to it.
     pub fn url(&self) -> String {
         let url = self.frontend_database.url();
-        match self.shared.settings.mode {
-            Mode::Redshift => url.replacen("postgres", "redshift", 1),
-            Mode::Postgres => url,
+        match self.shared.settings.kind {
+            WarehouseKind::Redshift => url.replacen("postgres", "redshift", 1),
+            WarehouseKind::Postgres => url,
         }
     }
 
-    /// Where it is, and who may log in.
+    /// Returns the address of the server and its login.
     pub fn database(&self) -> &Database {
         &self.frontend_database
     }
 
-    /// A session.
+    /// Opens a session.
     pub fn connect(&self) -> Client {
         self.frontend_database.connect()
     }
 
-    /// What it saw, and what shall go wrong.
+    /// Returns the recorded statements and the faults.
     pub fn faults(&self) -> &FaultInjector {
         &self.shared.faults
     }
 
-    /// A session of the PostgreSQL behind it, to look at the tables.
+    /// Opens a session of the PostgreSQL backend, to inspect the tables.
     pub fn backend_client(&self) -> Client {
         self.shared.backend_database.connect()
     }
@@ -195,7 +195,7 @@ impl RedshiftSimulator {
 impl Drop for RedshiftSimulator {
     fn drop(&mut self) {
         self.shared.is_shut_down.store(true, Ordering::Relaxed);
-        // Whoever listens has to be woken.
+        // The thread that accepts connections must be woken.
         let _ = TcpStream::connect((
             self.frontend_database.host.as_str(),
             self.frontend_database.port,
@@ -225,9 +225,9 @@ impl SimulatorState {
         }
     }
 
-    /// Writes down why a load failed, whatever becomes of its transaction.
+    /// Records the failure of a load outside of its transaction.
     fn record_load_error(&self, process: i32, query: u64, error: &LoadError) {
-        let mut keeper = self.autocommit_client.lock().unwrap();
+        let mut client = self.autocommit_client.lock().unwrap();
         let column = error.column.as_ref();
         let name = column.map(|column| column.name.clone());
         let ty = column.map(|column| column.ty.clone());
@@ -235,7 +235,7 @@ impl SimulatorState {
         let sql = "INSERT INTO redshift.load_errors \
                    (pid, query, table_id, file, line, name, type, length, code, message, value) \
                    VALUES ($1, $2, to_regclass($3)::oid::bigint::int, $4, $5, $6, $7, $8, $9, $10, $11)";
-        keeper
+        client
             .execute(
                 sql,
                 &[
@@ -255,7 +255,7 @@ impl SimulatorState {
             .unwrap();
     }
 
-    /// Lets a client in, and logs in to the database for it.
+    /// Authenticates a client, and opens a session of the backend for it.
     fn log_in(self: Arc<Self>, client: &TcpStream) -> SessionResult<ClientSession> {
         client.set_nodelay(true)?;
         let mut reader = BufReader::with_capacity(1 << 16, client.try_clone()?);
@@ -270,7 +270,7 @@ impl SimulatorState {
                     self.cancel(&body)?;
                     return Err(SessionError::ConnectionClosed);
                 }
-                // No TLS, and nothing else in place of it.
+                // TLS and GSSAPI encryption are not available.
                 _ => writer.write_all(b"N")?,
             }
         };
@@ -308,7 +308,7 @@ impl SimulatorState {
             ("client_encoding", "UTF8"),
             ("application_name", parameter("application_name")),
         ];
-        if self.settings.mode == Mode::Redshift {
+        if self.settings.kind == WarehouseKind::Redshift {
             all.extend(redshift);
         }
         let mut backend = PgSession::connect(&self.backend_database, &all)?;
@@ -317,7 +317,7 @@ impl SimulatorState {
         let mut process = 0;
         for message in std::mem::take(&mut backend.startup_messages) {
             let [name] = message.texts();
-            let redshift = self.settings.mode == Mode::Redshift;
+            let redshift = self.settings.kind == WarehouseKind::Redshift;
             match (message.tag, name.as_str()) {
                 (b'S', "server_version") if redshift => {
                     Message::from_texts(b'S', &["server_version", "8.0.2"]).append_to(&mut out);
@@ -351,7 +351,7 @@ impl SimulatorState {
         })
     }
 
-    /// Passes on the wish to end a query.
+    /// Forwards a cancel request.
     fn cancel(&self, body: &[u8]) -> SessionResult<()> {
         let mut stream = TcpStream::connect((
             self.backend_database.host.as_str(),
@@ -363,7 +363,7 @@ impl SimulatorState {
         Ok(())
     }
 
-    /// Whether the client knows the password.
+    /// Authenticates the client by its password.
     fn authenticate(
         &self,
         user: &str,
@@ -377,7 +377,7 @@ impl SimulatorState {
                 md5_hash(USER.as_bytes(), PASSWORD.as_bytes(), salt),
             ),
             AuthMethod::Cleartext => (vec![0, 0, 0, 3], PASSWORD.to_owned()),
-            // Whoever knows the method may answer what they like: nobody is let in by it here.
+            // No response to this method is accepted: clients without support for it must fail.
             AuthMethod::Sha256 => (vec![0, 0, 0, 13, 0, 0, 0, 1], "\0".to_owned()),
         };
         if self.settings.method != AuthMethod::Cleartext {
@@ -389,7 +389,7 @@ impl SimulatorState {
     }
 }
 
-/// What a client says of itself when it begins.
+/// Parses the parameters of a startup message.
 fn parse_startup_parameters(body: &[u8]) -> HashMap<String, String> {
     let mut texts = body
         .split(|byte| *byte == 0)

@@ -1,4 +1,4 @@
-//! Parquet files as rows of a binary COPY of PostgreSQL.
+//! Translates Parquet files into rows of a binary COPY of PostgreSQL.
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int16Type, Int32Type, Int64Type, TimestampMicrosecondType};
@@ -12,26 +12,26 @@ use super::Codecs;
 use super::copy::LoadError;
 use super::protocol::SessionError;
 
-/// What a binary COPY begins with.
+/// The header of a binary COPY.
 pub const COPY_HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
-/// What it ends with.
+/// The trailer of a binary COPY.
 pub const COPY_TRAILER: &[u8] = b"\xff\xff";
 
-/// The microseconds between 1970, where Parquet counts from, and 2000.
+/// The microseconds between the epoch of Parquet (1970) and that of PostgreSQL (2000).
 const PG_EPOCH_OFFSET_MICROS: i64 = 946_684_800_000_000;
 
-/// A column of the table.
+/// A column of the target table.
 #[derive(Clone, Debug)]
 pub struct TargetColumn {
     pub name: String,
-    /// As PostgreSQL writes it.
+    /// The type as PostgreSQL formats it.
     pub ty: String,
     is_not_null: bool,
-    /// The most bytes of a text.
+    /// The maximum number of bytes of a text.
     max_bytes: Option<usize>,
 }
 
-/// Why a file was not loaded.
+/// The reason for which a file was not loaded.
 pub enum FileError {
     ConnectionClosed,
     Load(Box<LoadError>),
@@ -54,18 +54,18 @@ impl TargetColumn {
         }
     }
 
-    /// Its name for SQL.
+    /// Returns the quoted name for SQL.
     pub fn quoted_name(&self) -> String {
         format!("\"{}\"", self.name.replace('"', "\"\""))
     }
 
-    /// The most bytes that it holds, for the views.
+    /// Returns the maximum number of bytes, for the load error views.
     pub fn max_bytes_text(&self) -> String {
         self.max_bytes
             .map_or("0".to_owned(), |length| length.to_string())
     }
 
-    /// Whether a column of a file is of exactly this type.
+    /// Returns whether a column of a file has exactly this type.
     fn accepts(&self, file: &ColumnDescriptor) -> bool {
         let logical = file.logical_type_ref();
         let plain = file.converted_type() == ConvertedType::NONE && logical.is_none();
@@ -88,13 +88,13 @@ impl TargetColumn {
     }
 }
 
-/// A file that is loaded.
+/// A file to load.
 pub struct ParquetFile<'a> {
     pub url: &'a str,
     pub bytes: &'a Bytes,
-    /// Columns that it lacks at the end are null.
+    /// Whether columns that are missing at the end of the file are null.
     pub fill_record: bool,
-    /// Which codecs are read.
+    /// The codecs that can be read.
     pub codecs: Codecs,
 }
 
@@ -107,7 +107,7 @@ fn load_error(code: u32, message: String) -> FileError {
 }
 
 impl ParquetFile<'_> {
-    /// Sends the rows. How many there were.
+    /// Sends the rows, and returns their number.
     pub fn send_rows(
         &self,
         columns: &[TargetColumn],
@@ -120,7 +120,7 @@ impl ParquetFile<'_> {
                 format!("File '{url}' is not a valid Parquet file: {e}"),
             )
         };
-        // Only the types of Parquet count, not what Arrow remembers beside them.
+        // Only the types of Parquet count, not the Arrow schema in the metadata.
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
         let reader =
             ParquetRecordBatchReaderBuilder::try_new_with_options(self.bytes.clone(), options)
@@ -137,7 +137,7 @@ impl ParquetFile<'_> {
                 Compression::UNCOMPRESSED | Compression::SNAPPY | Compression::GZIP(_)
             );
             if self.codecs == Codecs::Documented && !is_documented {
-                // No report quotes the words of Redshift.
+                // The wording of Redshift is not known.
                 let message = format!(
                     "File '{url}' has an unsupported compression codec. Column: {}, Codec: {codec}",
                     column.column_path().string()
@@ -204,7 +204,7 @@ fn column_error(
     }))
 }
 
-/// Adds a value to a row.
+/// Appends a value to a row.
 fn append_value(
     bytes: &mut Vec<u8>,
     column: &TargetColumn,

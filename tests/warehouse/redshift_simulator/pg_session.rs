@@ -1,4 +1,4 @@
-//! The session of PostgreSQL behind a session of a client.
+//! The PostgreSQL session that executes the statements of a client session.
 
 use std::io::{BufReader, Write};
 use std::net::{Shutdown, TcpStream};
@@ -9,21 +9,21 @@ use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, Scr
 use super::protocol::{self, Message, SessionError, SessionResult, SqlError};
 use crate::support::postgres_server::Database;
 
-/// One row, as text.
+/// A row in text format.
 pub type Row = Vec<Option<String>>;
 
 /// A session of PostgreSQL.
 pub struct PgSession {
     reader: BufReader<TcpStream>,
     writer: TcpStream,
-    /// What the server said before it was ready.
+    /// The messages of the server before it was ready.
     pub startup_messages: Vec<Message>,
-    /// `I`dle, in a `T`ransaction, in one that has failed (`E`).
+    /// The transaction status: `I`dle, in a `T`ransaction, or in a failed one (`E`).
     pub transaction_status: u8,
 }
 
 impl PgSession {
-    /// Logs in.
+    /// Connects and logs in.
     pub fn connect(database: &Database, parameters: &[(&str, &str)]) -> SessionResult<Self> {
         let writer = TcpStream::connect((database.host.as_str(), database.port))?;
         writer.set_nodelay(true)?;
@@ -76,12 +76,12 @@ impl PgSession {
         Ok(message.write_to(&mut self.writer)?)
     }
 
-    /// Sends SQL by the simple protocol.
+    /// Sends SQL by the simple query protocol.
     pub fn query(&mut self, sql: &str) -> SessionResult<()> {
         self.send(&Message::from_texts(b'Q', &[sql]))
     }
 
-    /// The next message.
+    /// Receives the next message.
     pub fn receive(&mut self) -> SessionResult<Message> {
         let message = Message::read(&mut self.reader)?;
         if message.tag == b'Z' {
@@ -90,13 +90,13 @@ impl PgSession {
         Ok(message)
     }
 
-    /// Runs SQL that the client sees nothing of.
+    /// Runs SQL whose results are not sent to the client.
     pub fn run_sql(&mut self, sql: &str) -> SessionResult<Vec<Row>> {
         self.query(sql)?;
         self.read_rows()
     }
 
-    /// The rows of what was sent, to its end.
+    /// Reads the rows of the statement that was sent, up to its end.
     pub fn read_rows(&mut self) -> SessionResult<Vec<Row>> {
         let (mut rows, mut error) = (Vec::new(), None);
         loop {
@@ -104,13 +104,13 @@ impl PgSession {
             match message.tag {
                 b'D' => rows.push(message.row_values()),
                 b'E' => error = Some(SqlError::from_message(&message)),
-                b'Z' => return error.map_or(Ok(rows), |refusal| Err(refusal.into())),
+                b'Z' => return error.map_or(Ok(rows), |error| Err(error.into())),
                 _ => {}
             }
         }
     }
 
-    /// Begins a `COPY … FROM STDIN`.
+    /// Starts a `COPY … FROM STDIN`.
     pub fn copy_in(&mut self, sql: &str) -> SessionResult<()> {
         self.query(sql)?;
         loop {
@@ -126,7 +126,7 @@ impl PgSession {
         }
     }
 
-    /// Ends it: with all its rows, or with none.
+    /// Ends the COPY: with all its rows, or with none.
     pub fn finish_copy(&mut self, is_complete: bool) -> SessionResult<()> {
         if is_complete {
             self.send(&Message::from_bytes(b'c', []))?;
@@ -139,7 +139,7 @@ impl PgSession {
         }
     }
 
-    /// A transaction that has begun shall fail.
+    /// Makes the current transaction fail.
     pub fn abort_transaction(&mut self) -> SessionResult<()> {
         match self.run_sql("SELECT 1 / 0") {
             Err(SessionError::ConnectionClosed) => Err(SessionError::ConnectionClosed),
@@ -150,7 +150,7 @@ impl PgSession {
 
 impl Drop for PgSession {
     fn drop(&mut self) {
-        // The session is over when its transaction is undone, not before.
+        // The server closes the session only after the rollback.
         let _ = self.send(&Message::from_bytes(b'X', []));
         let _ = self.writer.shutdown(Shutdown::Write);
         let _ = self.writer.set_read_timeout(Some(Duration::from_secs(10)));
@@ -158,7 +158,7 @@ impl Drop for PgSession {
     }
 }
 
-/// A literal for a session in which backslashes escape.
+/// Quotes a literal for a session in which backslashes are escapes.
 pub fn quote_literal(text: &str) -> String {
     let text = text.replace('\\', "\\\\").replace('\'', "''");
     format!("'{text}'")

@@ -1,8 +1,8 @@
-//! The PostgreSQL protocol, version 3: messages and what is in the few that are made here.
+//! The PostgreSQL protocol, version 3: messages, and the contents of those that the simulator creates.
 
 use std::io::{self, Read, Write};
 
-/// A message: its letter, and what follows its length.
+/// A message: its tag, and the body after its length.
 #[derive(Clone, Debug)]
 pub struct Message {
     pub tag: u8,
@@ -10,7 +10,7 @@ pub struct Message {
 }
 
 impl Message {
-    /// A message of texts, each with its end.
+    /// Creates a message of NUL-terminated texts.
     pub fn from_texts(tag: u8, texts: &[&str]) -> Self {
         let mut body = Vec::new();
         for text in texts {
@@ -19,28 +19,29 @@ impl Message {
         Self { tag, body }
     }
 
-    /// A message of bytes.
+    /// Creates a message of bytes.
     pub fn from_bytes(tag: u8, body: impl Into<Vec<u8>>) -> Self {
         let body = body.into();
         Self { tag, body }
     }
 
-    /// What a client may send next: `I`dle, in a `T`ransaction, in one that has failed (`E`).
+    /// Returns ReadyForQuery with the transaction status: `I`dle, in a `T`ransaction, or in a failed one
+    /// (`E`).
     pub fn ready_for_query(status: u8) -> Self {
         Self::from_bytes(b'Z', [status])
     }
 
-    /// A statement is done.
+    /// Returns CommandComplete.
     pub fn command_complete(tag: &str) -> Self {
         Self::from_texts(b'C', &[tag])
     }
 
-    /// Something that is said beside the answer.
+    /// Returns a NoticeResponse.
     pub fn notice(severity: &str, code: &str, message: &str) -> Self {
         error_message(b'N', severity, &SqlError::new(code, message))
     }
 
-    /// Reads one that has a letter.
+    /// Reads a message that has a tag.
     pub fn read(from: &mut impl Read) -> io::Result<Self> {
         let mut tag = [0];
         from.read_exact(&mut tag)?;
@@ -48,27 +49,27 @@ impl Message {
         Ok(Self { tag: tag[0], body })
     }
 
-    /// Adds it to what is to be sent.
+    /// Appends the message to a buffer.
     pub fn append_to(&self, to: &mut Vec<u8>) {
         to.push(self.tag);
         to.extend(length_prefix(&self.body));
         to.extend(&self.body);
     }
 
-    /// Sends it.
+    /// Sends the message.
     pub fn write_to(&self, to: &mut impl Write) -> io::Result<()> {
         let mut bytes = Vec::with_capacity(self.body.len() + 5);
         self.append_to(&mut bytes);
         to.write_all(&bytes)
     }
 
-    /// The texts that it begins with.
+    /// Returns the texts at the start of the body.
     pub fn texts<const N: usize>(&self) -> [String; N] {
         let mut texts = self.body.split(|byte| *byte == 0);
         [(); N].map(|()| String::from_utf8_lossy(texts.next().unwrap_or_default()).into_owned())
     }
 
-    /// The columns of a row.
+    /// Returns the columns of a DataRow.
     pub fn row_values(&self) -> Vec<Option<String>> {
         let mut rest = &self.body[2..];
         let mut row = Vec::new();
@@ -91,12 +92,12 @@ pub struct SqlError {
     pub hint: Option<Box<str>>,
     /// The constraint that was violated.
     pub constraint: Option<Box<str>>,
-    /// All that PostgreSQL said, where it is PostgreSQL's.
+    /// The complete body of an error that came from PostgreSQL.
     raw_body: Option<Box<[u8]>>,
 }
 
 impl SqlError {
-    /// An error of a SQLSTATE.
+    /// Creates an error with this SQLSTATE.
     pub fn new(code: &str, message: impl Into<String>) -> Self {
         Self {
             code: code.into(),
@@ -108,29 +109,29 @@ impl SqlError {
         }
     }
 
-    /// What SQL has and Redshift has not.
+    /// Creates the error for a feature that Redshift does not support.
     pub fn unsupported(message: impl Into<String>) -> Self {
         Self::new("0A000", message)
     }
 
-    /// What is no SQL to Redshift.
+    /// Creates a syntax error.
     pub fn syntax(near: &str) -> Self {
         Self::new("42601", format!("syntax error at or near \"{near}\""))
     }
 
-    /// With more about it.
+    /// Adds a detail.
     pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());
         self
     }
 
-    /// With advice.
+    /// Adds a hint.
     pub fn with_hint(mut self, hint: &str) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
-    /// The message that says it.
+    /// Returns the ErrorResponse.
     pub fn to_message(&self) -> Message {
         match &self.raw_body {
             Some(body) => Message::from_bytes(b'E', body.to_vec()),
@@ -138,12 +139,12 @@ impl SqlError {
         }
     }
 
-    /// The same before the connection is closed.
+    /// Returns the ErrorResponse with severity FATAL, after which the connection is closed.
     pub fn to_fatal_message(&self) -> Message {
         error_message(b'E', "FATAL", self)
     }
 
-    /// Reads it from a message.
+    /// Parses an ErrorResponse.
     pub fn from_message(message: &Message) -> Self {
         let mut error = Self::new("", "");
         for field in message.body.split(|byte| *byte == 0) {
@@ -165,18 +166,18 @@ impl SqlError {
     }
 }
 
-/// Why something was not done.
+/// The reason for which a session could not continue normally.
 #[derive(Debug)]
 pub enum SessionError {
-    /// The statement fails; the session goes on.
+    /// The statement fails; the session continues.
     Sql(SqlError),
-    /// A connection is gone, and with it the session.
+    /// A connection was closed, and the session ends with it.
     ConnectionClosed,
 }
 
 impl From<SqlError> for SessionError {
-    fn from(refusal: SqlError) -> Self {
-        Self::Sql(refusal)
+    fn from(error: SqlError) -> Self {
+        Self::Sql(error)
     }
 }
 
@@ -186,7 +187,7 @@ impl From<io::Error> for SessionError {
     }
 }
 
-/// What may be refused, or may find a connection gone.
+/// The result of an operation that may be rejected or may lose its connection.
 pub type SessionResult<T> = Result<T, SessionError>;
 
 fn error_message(tag: u8, severity: &str, error: &SqlError) -> Message {
@@ -216,7 +217,7 @@ fn length_prefix(body: &[u8]) -> [u8; 4] {
     u32::try_from(body.len() + 4).unwrap().to_be_bytes()
 }
 
-/// Reads what follows the letter: also the first message of a connection, which has none.
+/// Reads the body after the tag; the first message of a connection consists of a body only.
 pub fn read_body(from: &mut impl Read) -> io::Result<Vec<u8>> {
     let mut length = [0; 4];
     from.read_exact(&mut length)?;
@@ -227,7 +228,7 @@ pub fn read_body(from: &mut impl Read) -> io::Result<Vec<u8>> {
     Ok(body)
 }
 
-/// The first message of a client: version 3.0 and its parameters.
+/// Returns the startup message for version 3.0 with these parameters.
 pub fn startup_message(parameters: &[(&str, &str)]) -> Vec<u8> {
     let mut body = 196_608_u32.to_be_bytes().to_vec();
     for (name, value) in parameters {

@@ -1,4 +1,4 @@
-//! What Redshift refuses, and what it puts in other words.
+//! Statements that Redshift rejects, and the translation of all others into those of PostgreSQL.
 
 use std::ops::Range;
 
@@ -7,7 +7,7 @@ use super::protocol::SqlError;
 
 type Rule = fn(&Statement) -> Option<SqlError>;
 
-/// Refuses what Redshift would not take, wherever a look at the words tells.
+/// Rejects statements that Redshift does not support, as far as the tokens show it.
 pub fn check_supported(statement: &Statement) -> Result<(), SqlError> {
     let rules: [Rule; 14] = [
         copy_from_stdin,
@@ -31,7 +31,7 @@ pub fn check_supported(statement: &Statement) -> Result<(), SqlError> {
         .map_or(Ok(()), Err)
 }
 
-/// The statements that are known here. What is not, proves nothing when it works.
+/// Rejects statements that the simulator does not know: success would prove nothing about Redshift.
 fn unknown_statements(statement: &Statement) -> Option<SqlError> {
     let known: &[&[&str]] = &[
         &["select"],
@@ -102,7 +102,7 @@ fn savepoints(statement: &Statement) -> Option<SqlError> {
     })
 }
 
-/// Phrases of PostgreSQL that Redshift has not.
+/// Rejects syntax of PostgreSQL that Redshift does not have.
 fn unsupported_phrases(statement: &Statement) -> Option<SqlError> {
     let phrases: &[&[&str]] = &[
         &["on", "conflict"],
@@ -139,7 +139,7 @@ fn unsupported_phrases(statement: &Statement) -> Option<SqlError> {
     distinct.map(|_| SqlError::unsupported("SELECT DISTINCT ON is not supported"))
 }
 
-/// Names of PostgreSQL that Redshift has not: it is as old as PostgreSQL 8.
+/// Rejects names of PostgreSQL that Redshift does not have: Redshift is based on PostgreSQL 8.
 fn unsupported_names(statement: &Statement) -> Option<SqlError> {
     let relations = ["pg_enum", "pg_range", "pg_extension", "pg_matviews"];
     let functions = [
@@ -193,8 +193,8 @@ fn delete_alias(statement: &Statement) -> Option<SqlError> {
     let mut parser = statement.parser();
     parser.accept(&["delete"]);
     parser.accept(&["from"]);
-    if let Err(refusal) = parser.qualified_name() {
-        return Some(refusal);
+    if let Err(error) = parser.qualified_name() {
+        return Some(error);
     }
     let next = parser.peek()?;
     let right = next.is("using") || next.is("where");
@@ -252,13 +252,13 @@ fn parse_merge(statement: &Statement) -> Result<(), SqlError> {
     }
 }
 
-/// `VALUES` is a part of INSERT and of nothing else.
+/// `VALUES` is accepted only as part of INSERT.
 fn values_lists(statement: &Statement) -> Option<SqlError> {
     let at = statement.find_words(&["(", "values"])?;
     Some(syntax_error_at(statement, at + 1))
 }
 
-/// It runs on the leader node, where there are no tables.
+/// `generate_series` runs on the leader node, where there are no tables.
 fn generate_series(statement: &Statement) -> Option<SqlError> {
     statement.find_words(&["generate_series", "("])?;
     let tables = (0..statement.tokens.len()).any(|at| {
@@ -283,7 +283,7 @@ fn collations(statement: &Statement) -> Option<SqlError> {
     Some(syntax_error_at(statement, at))
 }
 
-/// `LOCK [TABLE] t [, …]`, and no modes.
+/// Accepts `LOCK [TABLE] t [, …]` without lock modes.
 fn lock(statement: &Statement) -> Option<SqlError> {
     let read = || {
         let mut parser = statement.parser();
@@ -298,7 +298,7 @@ fn lock(statement: &Statement) -> Option<SqlError> {
     statement.starts_with(&["lock"]).then(read)?.err()
 }
 
-/// `TRUNCATE [TABLE] t`, one at a time.
+/// Accepts `TRUNCATE [TABLE] t` with one table.
 fn truncate(statement: &Statement) -> Option<SqlError> {
     let read = || {
         let mut parser = statement.parser();
@@ -310,7 +310,7 @@ fn truncate(statement: &Statement) -> Option<SqlError> {
     statement.starts_with(&["truncate"]).then(read)?.err()
 }
 
-/// Settings that PostgreSQL has, too.
+/// Settings that PostgreSQL has too.
 const SHARED_SETTINGS: [&str; 8] = [
     "client_encoding",
     "datestyle",
@@ -334,7 +334,7 @@ const REDSHIFT_SETTINGS: [&str; 8] = [
     "wlm_query_slot_count",
 ];
 
-/// The setting that a statement is about.
+/// Returns the setting that a statement reads or changes.
 fn setting_name(statement: &Statement) -> Option<&Token> {
     let first = statement.tokens.first()?;
     if !["set", "reset", "show"].iter().any(|word| first.is(word)) {
@@ -362,7 +362,7 @@ fn settings(statement: &Statement) -> Option<SqlError> {
     })
 }
 
-/// Transactions begin with all their levels, and all are the same.
+/// Redshift accepts all isolation levels, but not DEFERRABLE.
 fn deferrable_transactions(statement: &Statement) -> Option<SqlError> {
     let at = statement.find_words(&["deferrable"])?;
     let begins = statement.starts_with(&["begin"]) || statement.starts_with(&["start"]);
@@ -374,7 +374,7 @@ fn syntax_error_at(statement: &Statement, at: usize) -> SqlError {
     SqlError::syntax(&statement.sql[token.start..token.end])
 }
 
-/// What the functions tell that know of the session's last COPY.
+/// The values of the functions that refer to the last COPY of the session.
 #[derive(Clone, Copy, Default)]
 pub struct LastCopy {
     pub query_id: u64,
@@ -382,7 +382,7 @@ pub struct LastCopy {
     pub row_count: u64,
 }
 
-/// The statement as PostgreSQL says it.
+/// Translates the statement into that of PostgreSQL.
 pub fn translate(statement: &Statement, last: &LastCopy) -> String {
     let mut edits: Vec<(Range<usize>, String)> = Vec::new();
     let tokens = &statement.tokens;

@@ -1,4 +1,4 @@
-//! Addresses as tests make them: from a flag, an environment of their own, and a file.
+//! Sources of a connection configuration: a flag, environment variables and a file.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,7 +7,7 @@ use sparkify::error::Error;
 use sparkify::warehouse::connect::config::{ConnectionConfig, ConnectionFlags};
 use sparkify::warehouse::connect::config_file::ConfigFile;
 
-/// What an address is made from.
+/// The sources of a configuration.
 #[derive(Default, Clone)]
 pub struct ConfigSources {
     pub url: Option<String>,
@@ -17,7 +17,7 @@ pub struct ConfigSources {
 }
 
 impl ConfigSources {
-    /// A flag and nothing else.
+    /// Creates sources with a URL only.
     pub fn from_url(url: &str) -> Self {
         Self {
             url: Some(url.to_owned()),
@@ -25,19 +25,19 @@ impl ConfigSources {
         }
     }
 
-    /// The same with a variable.
+    /// Adds an environment variable.
     pub fn with_env(mut self, name: &str, value: &str) -> Self {
         self.env_vars.insert(name.to_owned(), value.to_owned());
         self
     }
 
-    /// The same with a file.
+    /// Adds a config file.
     pub fn with_file(mut self, text: &str) -> Self {
         self.file = Some(ConfigFile::parse(Path::new("dwh.cfg"), text).unwrap());
         self
     }
 
-    /// What comes of it, and the warnings.
+    /// Resolves the configuration, and returns it with the warnings.
     pub fn resolve(&self) -> (Result<Option<ConnectionConfig>, Error>, Vec<String>) {
         let mut warnings = Vec::new();
         let flags = ConnectionFlags {
@@ -45,25 +45,25 @@ impl ConfigSources {
             ca_bundle: self.ca_bundle.as_deref(),
         };
         let env = |name: &str| self.env_vars.get(name).cloned();
-        let address = ConnectionConfig::resolve(flags, self.file.as_ref(), env, &mut warnings);
-        (address, warnings)
+        let config = ConnectionConfig::resolve(flags, self.file.as_ref(), env, &mut warnings);
+        (config, warnings)
     }
 
-    /// The address.
+    /// Returns the configuration, which must be valid.
     #[track_caller]
     pub fn connection_config(&self) -> ConnectionConfig {
-        let (address, warnings) = self.resolve();
+        let (config, warnings) = self.resolve();
         assert_eq!(warnings, Vec::<String>::new());
-        address.unwrap().unwrap()
+        config.unwrap().unwrap()
     }
 
-    /// The error.
+    /// Returns the error, which must occur.
     #[track_caller]
     pub fn resolve_error(&self) -> Error {
         self.resolve().0.unwrap_err()
     }
 
-    /// The password.
+    /// Returns the password.
     #[track_caller]
     pub fn resolve_password(&self) -> Option<String> {
         let password = self.connection_config().password?;

@@ -1,7 +1,8 @@
-//! PostgreSQL servers of the tests: a cluster in a temp folder, which ends with the test process.
+//! PostgreSQL servers for the tests: each is a cluster in a temporary directory and ends with the test
+//! process.
 //!
-//! [`shared`] is one for the whole process, in which each test makes a [`Database`] of its own;
-//! [`Server::start`] makes one that is set up in another way.
+//! [`shared_server`] is one server for the whole process, in which each test creates a [`Database`] of its
+//! own. [`PostgresServer::start`] starts a server with other settings.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -16,33 +17,33 @@ use postgres::{Client, NoTls};
 use sparkify::warehouse::connect::config::{ConnectionConfig, ConnectionFlags};
 use tempfile::TempDir;
 
-/// Who may do everything on every server.
+/// The superuser of every server.
 pub const SUPERUSER: &str = "sparkify";
-/// Their password.
+/// The password of the superuser.
 pub const SUPERUSER_PASSWORD: &str = "password of the tests";
 
-/// Stops the server when the test process is gone.
+/// Stops the server when the test process ends.
 const SUPERVISOR_SCRIPT: &str = include_str!("postgres_server.sh");
 
-/// What is special about a server.
+/// The settings of a server.
 #[derive(Default)]
 pub struct ServerOptions {
-    /// The certificate and its key, in PEM: the server speaks TLS, too.
+    /// The certificate and its key as PEM; with it the server supports TLS.
     pub tls: Option<(String, String)>,
-    /// All of `pg_hba.conf`, in place of passwords by SCRAM for everybody.
+    /// The contents of `pg_hba.conf`, instead of SCRAM passwords for all users.
     pub hba: Option<String>,
-    /// More lines of `postgresql.conf`, as `name` and `value` (quoted where it has to be).
+    /// Additional lines of `postgresql.conf`, as name and value; the value is quoted where necessary.
     pub settings: Vec<(String, String)>,
 }
 
 /// A PostgreSQL server.
 pub struct PostgresServer {
-    /// Its port on 127.0.0.1.
+    /// The port on 127.0.0.1.
     pub port: u16,
     folder: PathBuf,
     database_count: AtomicU32,
     supervisor: Child,
-    // Open for as long as the server is wanted.
+    // The supervisor stops the server when this pipe is closed.
     port_pipe: Option<ChildStdin>,
 }
 
@@ -56,17 +57,17 @@ pub struct Database {
     pub password: String,
 }
 
-/// The server that the tests of this process share: passwords by SCRAM, no TLS.
+/// Returns the server that the tests of this process share: SCRAM passwords, no TLS.
 pub fn shared_server() -> &'static PostgresServer {
     static SHARED: OnceLock<PostgresServer> = OnceLock::new();
     SHARED.get_or_init(|| PostgresServer::start(ServerOptions::default()))
 }
 
 impl PostgresServer {
-    /// Starts a server, which runs until this is dropped or the process ends.
+    /// Starts a server, which runs until this value is dropped or the process ends.
     pub fn start(options: ServerOptions) -> Self {
         let bin = find_postgres_bin_dir();
-        // The supervisor removes it: a kept one would stay behind when the process is killed.
+        // The supervisor removes the directory: a `TempDir` would be left over when the process is killed.
         let folder = TempDir::with_prefix("sparkify-pg-").unwrap().keep();
         write_server_files(&folder, options);
 
@@ -79,10 +80,10 @@ impl PostgresServer {
             .current_dir(&folder)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            // Ctrl-C is for the test process, whose end the supervisor waits for.
+            // Ctrl-C must only reach the test process; the supervisor waits for its end.
             .process_group(0)
             .spawn()
-            .expect("sh is there");
+            .expect("cannot start sh");
         let mut responses = BufReader::new(supervisor.stdout.take().unwrap());
         let mut ports = supervisor.stdin.take().unwrap();
 
@@ -93,7 +94,7 @@ impl PostgresServer {
             writeln!(ports, "{port}").unwrap();
             is_ready(&mut responses).then_some(port)
         });
-        let port = port.unwrap_or_else(|| panic!("PostgreSQL does not start:\n{}", log()));
+        let port = port.unwrap_or_else(|| panic!("PostgreSQL did not start:\n{}", log()));
         Self {
             port,
             folder,
@@ -103,7 +104,7 @@ impl PostgresServer {
         }
     }
 
-    /// A new, empty database.
+    /// Creates an empty database.
     pub fn create_database(&self) -> Database {
         let number = self.database_count.fetch_add(1, Ordering::Relaxed);
         let database = self.database_named(&format!("test_{number}"));
@@ -113,12 +114,12 @@ impl PostgresServer {
         database
     }
 
-    /// A session of [`USER`] in the database `postgres`, for what concerns the whole server.
+    /// Opens a session of [`SUPERUSER`] in the database `postgres`, for operations on the whole server.
     pub fn admin_client(&self) -> Client {
         self.database_named("postgres").connect()
     }
 
-    /// The folder of the server, in which its socket is, too.
+    /// Returns the directory of the server, which contains its socket.
     pub fn dir(&self) -> &Path {
         &self.folder
     }
@@ -142,7 +143,7 @@ impl Drop for PostgresServer {
 }
 
 impl Database {
-    /// A session in it, without TLS.
+    /// Opens a session without TLS.
     pub fn connect(&self) -> Client {
         postgres::Config::new()
             .host(&self.host)
@@ -154,7 +155,7 @@ impl Database {
             .unwrap()
     }
 
-    /// Its address, password included.
+    /// Returns the connection configuration with the password.
     pub fn connection_config(&self) -> ConnectionConfig {
         let url = self.url();
         let flags = ConnectionFlags {
@@ -162,11 +163,11 @@ impl Database {
             ca_bundle: None,
         };
         let env = |name: &str| (name == "PGPASSWORD").then(|| self.password.clone());
-        let address = ConnectionConfig::resolve(flags, None, env, &mut Vec::new());
-        address.unwrap().unwrap()
+        let config = ConnectionConfig::resolve(flags, None, env, &mut Vec::new());
+        config.unwrap().unwrap()
     }
 
-    /// Its address for `--warehouse`. The password is not in it: give it as PGPASSWORD.
+    /// Returns the URL for `--warehouse`, without the password: set PGPASSWORD to it.
     pub fn url(&self) -> String {
         let Self {
             host,
@@ -179,14 +180,14 @@ impl Database {
     }
 }
 
-/// Where the newest PostgreSQL of this machine has its programs.
+/// Returns the directory with the programs of the newest PostgreSQL on this machine.
 fn find_postgres_bin_dir() -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let version = |folder: &Path| {
         let name = folder.parent()?.file_name()?.to_str()?;
         name.parse::<u32>().ok()
     };
-    // Debian has them in a folder of the version, and none of the server's on the path.
+    // Debian has a directory for each version, and does not put the server's programs on the path.
     let mut debian: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
         .into_iter()
         .flatten()
@@ -205,13 +206,13 @@ fn find_postgres_bin_dir() -> PathBuf {
         )
 }
 
-/// Writes what the supervisor makes a cluster from.
+/// Writes the files from which the supervisor creates a cluster.
 fn write_server_files(folder: &Path, options: ServerOptions) {
     let mut settings = format!(
         "listen_addresses = '127.0.0.1'\nunix_socket_directories = '{}'\n",
         folder.display()
     );
-    // Nothing of it outlives the tests, and none of it may begin by itself.
+    // Durability is not needed, and no background work may start by itself.
     settings += "fsync = off\nsynchronous_commit = off\nfull_page_writes = off\nautovacuum = off\n\
         max_connections = 200\nshared_buffers = '64MB'\nmax_wal_senders = 0\nwal_level = minimal\n\
         max_wal_size = '1GB'\ncheckpoint_timeout = '1d'\n";
@@ -238,23 +239,23 @@ fn write_server_files(folder: &Path, options: ServerOptions) {
     fs::write(folder.join("settings"), settings).unwrap();
 }
 
-/// The server refuses a key that others can read.
+/// Restricts the permissions of a key, because the server rejects a key that others can read.
 fn restrict_to_owner(key: &Path) {
     use std::os::unix::fs::PermissionsExt;
     fs::set_permissions(key, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-/// A port that was free a moment ago.
+/// Returns a port that was free when checked.
 fn free_port() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     listener.local_addr().unwrap().port()
 }
 
-/// Whether the supervisor says that its last task is done.
-fn is_ready(answers: &mut BufReader<ChildStdout>) -> bool {
-    let mut answer = String::new();
-    answers.read_line(&mut answer).unwrap();
-    answer == "ready\n"
+/// Returns whether the supervisor reports that its last task is done.
+fn is_ready(output: &mut BufReader<ChildStdout>) -> bool {
+    let mut line = String::new();
+    output.read_line(&mut line).unwrap();
+    line == "ready\n"
 }
 
 #[test]
@@ -281,13 +282,13 @@ fn dropped_server_leaves_nothing() {
     let (folder, port) = (server.dir().to_owned(), server.port);
     drop(server);
     assert!(!folder.exists());
-    TcpListener::bind(("127.0.0.1", port)).expect("nobody listens there any more");
+    TcpListener::bind(("127.0.0.1", port)).expect("the port is still in use");
 }
 
-/// The test process is killed: here, the end of the pipe that it alone holds.
+/// A killed test process closes the pipe of the supervisor, of which it has the only write end.
 #[test]
 fn killed_process_leaves_nothing() {
-    // This test again, as a process that starts a server and is killed.
+    // Marks the child: this test again, as a process that starts a server and is killed.
     const CHILD: &str = "SPARKIFY_TEST_KILLED";
     if std::env::var_os(CHILD).is_some() {
         println!("folder={}", shared_server().dir().display());

@@ -1,4 +1,4 @@
-//! Tables as sorted lists of rows, from Parquet and from a database, to be compared.
+//! Tables as sorted lists of rows, read from Parquet and from a database, for comparison.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,10 +10,10 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use postgres::Client;
 use sparkify::star::schema::{Column, ColumnType, MERGE_STATE_TABLES, STAR_TABLES, Table};
 
-/// The rows of tables, each as the exact text of its values, sorted.
+/// The sorted rows of tables, each formatted as the exact text of its values.
 pub type TableRows = BTreeMap<&'static str, Vec<String>>;
 
-/// All tables that both an output and a warehouse have.
+/// Returns all tables that both an output and a warehouse have.
 fn compared_tables() -> impl Iterator<Item = &'static Table> {
     let merge_state = MERGE_STATE_TABLES
         .into_iter()
@@ -21,7 +21,7 @@ fn compared_tables() -> impl Iterator<Item = &'static Table> {
     STAR_TABLES.into_iter().chain(merge_state)
 }
 
-/// The tables in an output folder.
+/// Reads the tables in an output directory.
 pub fn read_parquet_tables(out: &Path) -> TableRows {
     let rows = |table: &'static Table| {
         let mut rows = Vec::new();
@@ -61,7 +61,7 @@ fn format_array_value(column: &Column, array: &ArrayRef, row: usize) -> String {
     }
 }
 
-/// The tables in a database.
+/// Reads the tables in a database.
 pub fn read_database_tables(client: &mut Client) -> TableRows {
     let rows = |table: &'static Table| {
         let select = |column: &Column| match column.ty {
@@ -106,7 +106,7 @@ fn format_row_value(column: &Column, row: &postgres::Row, i: usize) -> String {
     text.unwrap_or_else(|| "null".to_owned())
 }
 
-/// What `loads` holds of each object: rows, by object and ETag; as often as it was loaded.
+/// Returns the rows of `load_history` by object and ETag; an object that was loaded twice occurs twice.
 pub fn load_history_rows(client: &mut Client) -> Vec<(String, String, i64)> {
     let query = "SELECT object, etag, rows FROM load_history ORDER BY object, etag, run";
     let rows = client.query(query, &[]).unwrap();
@@ -114,7 +114,7 @@ pub fn load_history_rows(client: &mut Client) -> Vec<(String, String, i64)> {
     rows.iter().map(load).collect()
 }
 
-/// An error that names the first difference instead of both lists.
+/// Asserts that the tables are equal, and names the first difference instead of printing both lists.
 #[track_caller]
 pub fn assert_tables_eq(found: &TableRows, expected: &TableRows) {
     for (name, expected) in expected {
@@ -122,7 +122,7 @@ pub fn assert_tables_eq(found: &TableRows, expected: &TableRows) {
         let differs = found.iter().zip(expected).find(|(a, b)| a != b);
         assert!(
             differs.is_none() && found.len() == expected.len(),
-            "{name}: {} rows and not {}; the first difference: {differs:?}",
+            "{name}: found {} rows, expected {}; first difference: {differs:?}",
             found.len(),
             expected.len()
         );

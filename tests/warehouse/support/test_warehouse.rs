@@ -1,7 +1,8 @@
-//! A warehouse under test, the places that are loaded into it, and the binary that does it.
+//! A warehouse under test, its input and output directories, and the binary that loads it.
 //!
-//! It is PostgreSQL or the stand-in for Redshift, with a proxy before it that counts statements and lets
-//! them fail. For Redshift stars are in S3, for PostgreSQL in folders; tests name both in the same way.
+//! The warehouse is PostgreSQL or the Redshift simulator, behind a proxy that records statements and injects
+//! faults. Datasets for Redshift are in S3, those for PostgreSQL in local directories; tests use the same
+//! names for both.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -11,57 +12,57 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::redshift_simulator::{
-    Codecs, FaultInjector, IAM_ROLE_ARN, Mode, PASSWORD, RedshiftSimulator, Settings,
+    Codecs, FaultInjector, IAM_ROLE_ARN, PASSWORD, RedshiftSimulator, Settings, WarehouseKind,
 };
 use crate::s3_server::server::S3Server;
 use crate::support::postgres_server::Database;
 use crate::support::table_rows::{TableRows, read_database_tables, read_parquet_tables};
 
-/// The bucket that stars for Redshift are in.
+/// The bucket with the datasets for Redshift.
 const BUCKET: &str = "stars";
 
-/// A database, a folder for input and output, and how the binary reaches both.
+/// A warehouse, a directory for input and output, and the settings with which the binary reaches both.
 pub struct TestWarehouse {
     work_dir: TempDir,
     simulator: RedshiftSimulator,
-    /// Where stars are, if not in the folder.
+    /// The S3 server with the datasets for Redshift.
     s3: Option<S3Server>,
 }
 
 impl TestWarehouse {
-    /// A warehouse with the tables of the star, all empty.
-    pub fn new(mode: Mode) -> Self {
-        let warehouse = Self::without_tables(mode);
+    /// Creates a warehouse with all tables of the star schema, which are empty.
+    pub fn new(kind: WarehouseKind) -> Self {
+        let warehouse = Self::without_tables(kind);
         warehouse
             .run_command(&["create-tables", "--quiet"])
             .assert_success();
         warehouse
     }
 
-    /// The same without tables.
-    pub fn without_tables(mode: Mode) -> Self {
-        Self::with_codecs(mode, Codecs::Documented)
+    /// Creates a warehouse without tables.
+    pub fn without_tables(kind: WarehouseKind) -> Self {
+        Self::with_codecs(kind, Codecs::Documented)
     }
 
-    /// A warehouse without tables whose COPY reads Parquet in these codecs.
-    pub fn with_codecs(mode: Mode, codecs: Codecs) -> Self {
-        let s3 = (mode == Mode::Redshift).then(S3Server::start);
+    /// Creates a warehouse without tables whose COPY reads Parquet in these codecs.
+    pub fn with_codecs(kind: WarehouseKind, codecs: Codecs) -> Self {
+        let s3 = (kind == WarehouseKind::Redshift).then(S3Server::start);
         let bucket = s3.as_ref().map(|s3| s3.bucket(BUCKET));
         let buckets = bucket.map(|bucket| bucket.parent().unwrap().to_owned());
-        let cluster = RedshiftSimulator::start(Settings {
-            mode,
+        let simulator = RedshiftSimulator::start(Settings {
+            kind,
             buckets: buckets.unwrap_or_default(),
             codecs,
             ..Settings::default()
         });
         Self {
             work_dir: TempDir::new().unwrap(),
-            simulator: cluster,
+            simulator,
             s3,
         }
     }
 
-    /// What a test calls `out`, as the command line does.
+    /// Returns the location of the dataset `out`, as on the command line.
     pub fn out_location(&self, out: &str) -> String {
         match &self.s3 {
             Some(_) => format!("s3://{BUCKET}/{out}"),
@@ -69,7 +70,7 @@ impl TestWarehouse {
         }
     }
 
-    /// The folder of the newest star there.
+    /// Returns the directory of the newest dataset at this location.
     pub fn dataset_dir(&self, out: &str) -> PathBuf {
         let Some(s3) = &self.s3 else {
             return self.path(out);
@@ -80,24 +81,25 @@ impl TestWarehouse {
         out.join(latest["run"].as_str().unwrap())
     }
 
-    /// What was seen of the statements, and what shall go wrong with them.
+    /// Returns the recorded statements and the faults.
     pub fn faults(&self) -> &FaultInjector {
         self.simulator.faults()
     }
 
-    /// Where `name` is.
+    /// Returns the path of a file in the working directory.
     pub fn path(&self, name: &str) -> PathBuf {
         self.work_dir.path().join(name)
     }
 
-    /// Writes a file and the folders above it.
+    /// Writes a file and creates its parent directories.
     pub fn write_file(&self, name: &str, text: &str) {
         let path = self.path(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
     }
 
-    /// The binary in the folder, with the password of the warehouse.
+    /// Returns the binary with these arguments, run in the working directory with the password of the
+    /// warehouse.
     pub fn sparkify(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sparkify"));
         command
@@ -114,29 +116,29 @@ impl TestWarehouse {
         command
     }
 
-    /// The URL of the warehouse.
+    /// Returns the URL of the warehouse.
     pub fn url(&self) -> String {
         self.simulator.url()
     }
 
-    /// The warehouse as a database.
+    /// Returns the connection of the warehouse.
     pub fn database(&self) -> &Database {
         self.simulator.database()
     }
 
-    /// A command about the warehouse.
+    /// Returns the binary with these arguments and `--warehouse`.
     pub fn warehouse_command(&self, arguments: &[&str]) -> Command {
         let mut command = self.sparkify(arguments);
         command.args(["--warehouse", &self.url()]);
         command
     }
 
-    /// Runs a command about the warehouse to its end.
+    /// Runs the binary with these arguments and `--warehouse`.
     pub fn run_command(&self, arguments: &[&str]) -> CommandOutput {
         CommandOutput::run(&mut self.warehouse_command(arguments))
     }
 
-    /// Makes a star, without the warehouse.
+    /// Builds a dataset without the warehouse.
     pub fn build_dataset(&self, songs: &str, logs: &str, out: &str) {
         let run = ["run", "--quiet", "--max-rejects", "100%"];
         let mut command = self.sparkify(&run);
@@ -151,23 +153,23 @@ impl TestWarehouse {
         CommandOutput::run(&mut command).assert_success();
     }
 
-    /// Loads a star.
+    /// Loads a dataset.
     pub fn load_dataset(&self, out: &str) -> CommandOutput {
         self.run_command(&["load", "--quiet", "--from", &self.out_location(out)])
     }
 
-    /// A session of the administrator.
+    /// Opens a session of the superuser.
     pub fn admin_client(&self) -> Client {
         self.simulator.backend_client()
     }
 
-    /// The tables of a star that was made.
+    /// Reads the tables of a dataset.
     pub fn dataset_tables(&self, out: &str) -> TableRows {
         read_parquet_tables(&self.dataset_dir(out))
     }
 
-    /// Waits until no session but our own works in the database: one whose client was killed may still carry out
-    /// its last statement.
+    /// Waits until no other session is active in the database: a session whose client was killed may still
+    /// execute its last statement.
     pub fn wait_until_idle(&self) {
         let query = "SELECT count(*) FROM pg_stat_activity
              WHERE datname = current_database() AND pid <> pg_backend_pid()
@@ -178,24 +180,24 @@ impl TestWarehouse {
         }
     }
 
-    /// The tables in the warehouse.
+    /// Reads the tables of the warehouse.
     pub fn warehouse_tables(&self) -> TableRows {
         read_database_tables(&mut self.admin_client())
     }
 
-    /// Generates input in a folder: `song_data` and `log_data`.
+    /// Generates input into `song_data` and `log_data` below a directory.
     pub fn generate_input(&self, folder: &str, sizes: &[&str]) {
         let mut command = self.sparkify(&["generate", "--quiet", "--out", folder]);
         CommandOutput::run(command.args(sizes)).assert_success();
     }
 }
 
-/// All files below a folder, by their path in it, sorted.
+/// Returns all files below a directory by relative path, sorted.
 pub fn list_files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];
-    while let Some(next) = folders.pop() {
-        for entry in std::fs::read_dir(next).unwrap() {
+    while let Some(dir) = folders.pop() {
+        for entry in std::fs::read_dir(dir).unwrap() {
             let path = entry.unwrap().path();
             match path.is_dir() {
                 true => folders.push(path),
@@ -207,7 +209,7 @@ pub fn list_files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// How a command ended.
+/// The output and exit code of a command.
 #[derive(Debug)]
 pub struct CommandOutput {
     pub code: Option<i32>,
@@ -216,29 +218,30 @@ pub struct CommandOutput {
 }
 
 impl CommandOutput {
-    /// Runs a command to its end. Nothing that it says may hold the password.
+    /// Runs a command to its end, and asserts that its output does not contain the password.
     #[track_caller]
     pub fn run(command: &mut Command) -> Self {
         let output = command.output().unwrap();
-        let ended = Self {
+        let output = Self {
             code: output.status.code(),
             stdout: String::from_utf8(output.stdout).unwrap(),
             stderr: String::from_utf8(output.stderr).unwrap(),
         };
-        for stream in [&ended.stdout, &ended.stderr] {
+        for stream in [&output.stdout, &output.stderr] {
             assert!(!stream.contains(PASSWORD), "the password is in {stream}");
         }
-        ended
+        output
     }
 
-    /// It did what it should and had nothing to say about it.
+    /// Asserts that the command succeeded and printed nothing to stderr.
     #[track_caller]
     pub fn assert_success(self) -> Self {
         assert_eq!((self.code, self.stderr.as_str()), (Some(0), ""), "{self:?}");
         self
     }
 
-    /// It failed by an exit code and one line that holds all these words.
+    /// Asserts that the command failed with this exit code and one line on stderr that contains all these
+    /// words.
     #[track_caller]
     pub fn assert_failure(self, code: i32, words: &[&str]) -> Self {
         let line = self.stderr.strip_suffix('\n').unwrap_or("no end of line");
@@ -250,7 +253,7 @@ impl CommandOutput {
         self
     }
 
-    /// The JSON document that it printed, and nothing else.
+    /// Returns the JSON document that is all of stdout.
     #[track_caller]
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap()
