@@ -218,9 +218,13 @@ fn full_refresh_fails_if_a_run_was_loaded_meanwhile(kind: WarehouseKind) {
     );
     let from = warehouse.out_location("star-second");
     let arguments = ["load", "--full-refresh", "--from", &from];
-    warehouse
-        .run_command(&arguments)
-        .assert_failure(1, &["run other was loaded meanwhile", "do the same again"]);
+    warehouse.run_command(&arguments).assert_failure(
+        1,
+        &[
+            "run other was loaded in the meantime",
+            "run the same command again",
+        ],
+    );
     assert_tables_eq(&warehouse.warehouse_tables(), &before);
     warehouse.faults().clear();
     warehouse
