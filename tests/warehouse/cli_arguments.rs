@@ -47,7 +47,7 @@ fn warehouse_comes_from_flag_environment_or_file() {
     let mut flag = create_tables_dry_run(&warehouse, &flag);
     assert!(is_redshift(flag.env("SPARKIFY_WAREHOUSE", postgres)));
 
-    let none = "no warehouse is named; give --warehouse URL";
+    let none = "no warehouse is named; give --warehouse URL, set SPARKIFY_WAREHOUSE";
     assert_fails(&mut create_tables_dry_run(&warehouse, &[]), 2, &[none]);
     assert_fails(
         &mut create_tables_dry_run(&warehouse, &["--config", "empty.cfg"]),
@@ -81,8 +81,11 @@ fn invalid_arguments_fail_without_connecting() {
         &["--warehouse", "mysql://u:planted@h/d"],
         &["neither redshift:// nor postgres://"],
     );
-    assert_rejected(
-        &["--warehouse", "redshift://u@h", "--iam-role", "planted'"],
+    let load = ["load", "--dry-run", "--from", "s3://b/p"];
+    let role = ["--warehouse", "redshift://u@h", "--iam-role", "planted'"];
+    assert_fails(
+        &mut warehouse.sparkify(&[load, role].concat()),
+        2,
         &["cannot use --iam-role", "12 digits"],
     );
     assert_rejected(
