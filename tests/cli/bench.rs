@@ -144,7 +144,9 @@ fn parse_accepts_one_file_and_a_kind_flag() {
                    check PATH and --kind\n";
     assert_eq!((wrong.code, wrong.stderr.as_str()), (Some(0), warning));
     assert!(
-        wrong.stdout.contains("1 record: 0 kept, 1 no NextSong"),
+        wrong
+            .stdout
+            .contains("1 record: 0 kept, 1 filtered (page is not NextSong)"),
         "{}",
         wrong.stdout
     );
@@ -329,7 +331,7 @@ fn run_rejects_s3_output() {
         &sandbox,
         &["run", SONGS_ARG, LOGS_ARG, "--out=s3://bucket/prefix"],
     )
-    .assert_usage_error("a folder is wanted");
+    .assert_usage_error("expected a local folder");
     assert_dir_empty(&sandbox, "tmp");
 }
 

@@ -154,7 +154,7 @@ fn invalid_globs_are_usage_errors() {
     for include in ["--include=", "--include=days/"] {
         sandbox
             .run_with(&[include])
-            .assert_usage_error("it names no object");
+            .assert_usage_error("no object has such a name");
     }
 }
 

@@ -147,7 +147,7 @@ fn clean_removes_abandoned_runs_and_keeps_newest_complete_runs() {
     assert_eq!(result["removed"], false);
     let text = run_sparkify(&server, &clean).assert_success().stdout;
     assert!(
-        text.ends_with("\nwould remove: 3; --yes does it\n"),
+        text.ends_with("\nwould remove: 3; use --yes to remove\n"),
         "{text}"
     );
     assert_eq!(
@@ -156,7 +156,7 @@ fn clean_removes_abandoned_runs_and_keeps_newest_complete_runs() {
             .count(),
         3
     );
-    assert!(text.contains(" under way? "), "{text}");
+    assert!(text.contains(" recent "), "{text}");
     assert!(
         server.objects("music") == all,
         "objects were removed without confirmation"

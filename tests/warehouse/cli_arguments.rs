@@ -48,7 +48,7 @@ fn warehouse_comes_from_flag_environment_or_file() {
     let mut flag = create_tables_dry_run(&warehouse, &flag);
     assert!(is_redshift(flag.env("SPARKIFY_WAREHOUSE", postgres)));
 
-    let none = "no warehouse is named; give --warehouse URL";
+    let none = "no warehouse is named; give --warehouse URL, set SPARKIFY_WAREHOUSE";
     assert_fails(&mut create_tables_dry_run(&warehouse, &[]), 2, &[none]);
     assert_fails(
         &mut create_tables_dry_run(&warehouse, &["--config", "empty.cfg"]),
@@ -85,9 +85,12 @@ fn invalid_arguments_fail_without_connecting() {
         &["--warehouse", "mysql://u:planted@h/d"],
         &["expected redshift:// or postgres://"],
     );
-    assert_rejected(
-        &["--warehouse", "redshift://u@h", "--iam-role", "planted'"],
-        &["cannot use --iam-role", "12-digit"],
+    let load = ["load", "--dry-run", "--from", "s3://b/p"];
+    let role = ["--warehouse", "redshift://u@h", "--iam-role", "planted'"];
+    assert_fails(
+        &mut warehouse.sparkify(&[load, role].concat()),
+        2,
+        &["cannot use --iam-role", "12 digits"],
     );
     assert_rejected(
         &["--config", "keys.cfg"],

@@ -89,7 +89,7 @@ fn dataset_without_events_is_not_loaded() {
     let load = ["load", "--quiet", "--from", "empty"];
     for more in [&[][..], &["--full-refresh"], &["--dry-run"]] {
         let words = [
-            "will not load empty: its run kept no event of 1 log records (1 filtered",
+            "will not load empty: its run kept none of 1 log records (1 filtered",
             "--allow-empty",
         ];
         warehouse
