@@ -92,7 +92,7 @@ fn incomplete_dataset_is_rejected() {
     std::fs::write(&part, &bytes[..bytes.len() / 2]).unwrap();
     warehouse
         .load_dataset("star")
-        .assert_failure(1, &["songplays", "the report has"]);
+        .assert_failure(1, &["songplays", "the report says"]);
     std::fs::remove_file(&part).unwrap();
     warehouse
         .load_dataset("star")
