@@ -13,14 +13,14 @@ const FIRST_DAY_MS: u64 = 1_541_030_400_000;
 const DAY_MS: u64 = 86_400_000;
 const MAX_DAYS: u64 = 365;
 
-/// All log files of a run.
+/// Plan of all log files.
 pub(super) struct LogFiles {
     files: u64,
     days: u64,
     events: u64,
 }
 
-/// One log file.
+/// Plan of one log file.
 pub(super) struct LogFile {
     /// Path below the log directory: `2018/11/2018-11-01-events.json`, or `…-events-001.json` if a day has several
     /// files. The byte order of the names is the order of time.

@@ -156,7 +156,7 @@ const COUPLED_TABLES: [(&str, &str); 6] = [
     ("songplays", LOAD_HISTORY),
 ];
 
-/// Returns an error if a table is empty and its pair in [`COUPLED_TABLES`] is not. All tables must exist.
+/// Returns an error if a table is empty and its pair in `COUPLED_TABLES` is not. All tables must exist.
 ///
 /// # Errors
 /// Returns an error if a query fails.

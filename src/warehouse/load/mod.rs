@@ -80,8 +80,8 @@ pub struct Load<'a> {
     pub warehouse: &'a Warehouse,
     /// Dataset to load.
     pub star: &'a PublishedDataset,
-    /// Set for a full refresh, which deletes everything first: the runs that were loaded when the run that wrote the
-    /// dataset began. The refresh must not delete runs that others have loaded since then.
+    /// Set for a full refresh, which deletes everything first: the runs that were loaded when the command began. The
+    /// refresh must not delete runs that others have loaded since then.
     pub refresh: Option<&'a HashSet<String>>,
 }
 
@@ -89,7 +89,8 @@ impl Load<'_> {
     /// Returns the SQL of the load as a script.
     ///
     /// # Errors
-    /// Returns an error if the warehouse cannot load the dataset.
+    /// Returns an error if a full refresh would lose rows (see [`ensure_complete_star`](Self::ensure_complete_star)), or
+    /// if a name cannot be quoted in SQL.
     pub fn script(&self) -> Result<String> {
         self.ensure_complete_star()?;
         Ok(to_sql_script(&self.statements()?))

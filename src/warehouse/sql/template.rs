@@ -70,7 +70,7 @@ impl SqlParams {
     }
 
     fn get(&self, name: &str) -> Option<&str> {
-        let entry = self.0.iter().find(|(known, _)| known == name);
+        let entry = self.0.iter().find(|(key, _)| key == name);
         entry.map(|(_, value)| value.as_str())
     }
 }
