@@ -18,8 +18,8 @@ use crate::output::report::{RunStatus, StageReport};
 use crate::progress::Progress;
 
 pub use amdahl::{SerialFraction, SpeedupBound};
-pub use parse::{ParseBenchReport, ParseCounts, ParseResult, bench_parse};
-pub use run::{RunBenchReport, RunResult, bench_run};
+pub use parse::{ParseBenchReport, ParseCounts, ParseMeasurement, bench_parse};
+pub use run::{RunBenchReport, RunMeasurement, bench_run};
 
 /// The version of the layout of benchmark reports.
 pub const BENCH_VERSION: u32 = 2;

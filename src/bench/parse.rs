@@ -24,7 +24,7 @@ pub struct ParseBenchReport {
     /// The counts of one pass.
     pub input: ParseCounts,
     /// One result for each number of threads.
-    pub results: Vec<ParseResult>,
+    pub results: Vec<ParseMeasurement>,
 }
 
 /// The counts of one pass. `records = kept + filtered + rejected`.
@@ -43,7 +43,7 @@ pub struct ParseCounts {
 
 /// The measurements with one number of threads.
 #[derive(Debug, Clone, Serialize)]
-pub struct ParseResult {
+pub struct ParseMeasurement {
     /// The throughput. Bytes are those of the decompressed JSON.
     #[serde(flatten)]
     pub sample: ThroughputSample,
@@ -79,7 +79,7 @@ pub fn bench_parse(
     let results = measured.medians.into_iter().map(|(sample, parsed)| {
         let mut stages = parsed.stages;
         stages.retain(|name, _| name == "read" || name == "decode");
-        ParseResult { sample, stages }
+        ParseMeasurement { sample, stages }
     });
     Ok(ParseBenchReport {
         header: options.header("parse"),

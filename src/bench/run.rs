@@ -36,14 +36,14 @@ pub struct RunBenchReport {
     /// The size of each table of one pass.
     pub tables: BTreeMap<String, TableReport>,
     /// One result for each number of threads.
-    pub results: Vec<RunResult>,
+    pub results: Vec<RunMeasurement>,
     /// The part that only one thread can work on at a time, absent if one thread was not measured.
     pub serial: Option<SerialFraction>,
 }
 
 /// The measurements with one number of threads.
 #[derive(Debug, Clone, Serialize)]
-pub struct RunResult {
+pub struct RunMeasurement {
     /// The throughput. Bytes are those of the input, as stored.
     #[serde(flatten)]
     pub sample: ThroughputSample,
@@ -117,11 +117,11 @@ fn create_temp_dir(parent: &Path) -> Result<TempDir> {
     })
 }
 
-fn run_result((sample, timed_run): (ThroughputSample, TimedRun)) -> RunResult {
+fn run_result((sample, timed_run): (ThroughputSample, TimedRun)) -> RunMeasurement {
     let TimedRun { report, phases } = timed_run;
     let busy_seconds: f64 = report.stages.values().map(|stage| stage.seconds).sum();
     let thread_seconds = sample.total.seconds * sample.threads as f64;
-    RunResult {
+    RunMeasurement {
         peak_memory_bytes: report.peak_memory_bytes,
         stages: report.stages,
         idle_seconds: (thread_seconds - busy_seconds).max(0.0),

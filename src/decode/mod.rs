@@ -53,7 +53,7 @@ const BLOCK_ROWS: usize = 32;
 
 /// A record that passed the filter.
 #[derive(Debug, Clone)]
-struct PendingRow {
+struct ScannedRecord {
     record: std::ops::Range<usize>,
     /// The number of newlines from the start of the segment to the record.
     line: u64,
@@ -69,7 +69,7 @@ pub struct Decoder {
     /// The spans of the pending records, at most [`BLOCK_ROWS`], and of the record that is being scanned.
     /// Each record has one span for each key.
     spans: Vec<ValueSpan>,
-    pending: Vec<PendingRow>,
+    pending: Vec<ScannedRecord>,
     rows: usize,
     max_rows: usize,
     batch_bytes: usize,
@@ -272,7 +272,7 @@ impl Decoder {
                             "invalid UTF-8",
                         );
                     } else if passes_filter(self.schema, bytes, spans) {
-                        self.pending.push(PendingRow {
+                        self.pending.push(ScannedRecord {
                             record: at..span.end,
                             line: self.newlines,
                         });

@@ -5,9 +5,9 @@ use std::mem;
 use std::ops::Range;
 use std::path::Path;
 
-use super::calendar::{LogFile, LogFiles, even_share, even_share_before};
 use super::edge_cases::{self, EdgeCaseCycle, Outcome, WrittenCase};
 use super::file_writer::{OutputFile, ProgressMeter, create_dir};
+use super::log_files::{LogFile, LogFiles, even_share, even_share_before};
 use super::random::Rng;
 use super::song_catalog::{PHP_SLASH, SongCatalog};
 use super::text::{push, push_number};

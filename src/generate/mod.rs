@@ -7,9 +7,9 @@
 //! `calendar` divides the events into log files, `song_catalog` derives the songs, and `users` the users and their
 //! sessions. `songs` and `logs` write the two inputs. `edge_cases` edits clean records, case by case.
 
-mod calendar;
 mod edge_cases;
 mod file_writer;
+mod log_files;
 mod logs;
 mod random;
 mod song_catalog;

@@ -6,7 +6,7 @@ use std::time::Instant;
 use arrow_array::RecordBatch;
 use rayon::prelude::*;
 
-use super::logs::LogsOutput;
+use super::logs::LogPhaseResult;
 use super::timings::Stage;
 use super::{RunContext, source_objects};
 use crate::error::Result;
@@ -30,7 +30,7 @@ pub(super) fn write_dimensions(
     run: &RunContext<'_>,
     batches: &[SongBatch],
     lookup: &SongLookup,
-    logs: &LogsOutput,
+    logs: &LogPhaseResult,
 ) -> Result<()> {
     let began = Instant::now();
     let bounds = time_part_bounds(&logs.times);

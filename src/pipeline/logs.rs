@@ -28,7 +28,7 @@ const USER_SHARDS: usize = 8;
 
 /// The results of the log phase besides its files.
 #[derive(Debug)]
-pub(super) struct LogsOutput {
+pub(super) struct LogPhaseResult {
     /// The counts of records.
     pub counts: SourceCounts,
     /// Events dropped as duplicates of another event.
@@ -70,7 +70,7 @@ struct CommittedSplit {
 ///
 /// # Errors
 /// Returns an error if an object cannot be read or a part cannot be written.
-pub(super) fn process_logs(run: &RunContext<'_>, lookup: &SongLookup) -> Result<LogsOutput> {
+pub(super) fn process_logs(run: &RunContext<'_>, lookup: &SongLookup) -> Result<LogPhaseResult> {
     let (committed, users, counts) = encode_splits(run, lookup)?;
     let kept = kept_by_object(run, &committed);
     let (mut parts, mut ids, mut times) = (Vec::new(), Vec::new(), Vec::new());
@@ -94,7 +94,7 @@ pub(super) fn process_logs(run: &RunContext<'_>, lookup: &SongLookup) -> Result<
         &STATE_SONGPLAYS,
         parts.iter().map(|split| &split.merge_state),
     )?;
-    Ok(LogsOutput {
+    Ok(LogPhaseResult {
         duplicates: counts.kept - rows,
         matched: parts.iter().map(|split| split.matched).sum(),
         counts,

@@ -1,6 +1,6 @@
 //! Runs that keep no event: they do not replace a dataset with events, unless `--allow-empty` is given.
 
-use crate::support::dataset::read_report;
+use crate::support::dataset_snapshot::read_report;
 use crate::support::records::{MALFORMED_RECORD, event, song};
 use crate::support::sandbox::Sandbox;
 

@@ -6,7 +6,7 @@ use std::thread::yield_now;
 
 use serde_json::Value;
 
-use crate::support::dataset::all_files;
+use crate::support::dataset_snapshot::all_files;
 use crate::support::records::{MALFORMED_RECORD, generate_data, generate_edge_cases, song};
 use crate::support::sandbox::{CommandOutput, Sandbox};
 

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
 
-use crate::support::dataset::{
+use crate::support::dataset_snapshot::{
     FileContents, SOURCE_OBJECTS_PART, deterministic_files, read_report,
 };
 use crate::support::records::{events, generate_data};

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use crate::support::dataset::{DatasetSnapshot, all_files, deterministic_files};
+use crate::support::dataset_snapshot::{DatasetSnapshot, all_files, deterministic_files};
 use crate::support::records::{GeneratedData, generate_data};
 use crate::support::sandbox::{
     CommandOutput, SPARKIFY, Sandbox, assert_error_line, run_args, with_clean_env,

@@ -1,6 +1,6 @@
 //! Several locations, globs and `--include` on the command line.
 
-use crate::support::dataset::{deterministic_files, read_report};
+use crate::support::dataset_snapshot::{deterministic_files, read_report};
 use crate::support::records::{event, events, song};
 use crate::support::sandbox::Sandbox;
 

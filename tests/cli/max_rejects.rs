@@ -5,7 +5,9 @@ use std::io::Write;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use crate::support::dataset::{DatasetSnapshot, all_files, deterministic_files, read_report};
+use crate::support::dataset_snapshot::{
+    DatasetSnapshot, all_files, deterministic_files, read_report,
+};
 use crate::support::records::{MALFORMED_RECORD, event, events, songs};
 use crate::support::sandbox::Sandbox;
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::dataset::{all_files, deterministic_files};
+use crate::support::dataset_snapshot::{all_files, deterministic_files};
 use crate::support::records::events;
 use crate::support::sandbox::{CommandOutput, Sandbox, staging_leftovers};
 
@@ -262,7 +262,7 @@ fn output_below_its_input_is_not_read_as_input() {
     let sandbox = Sandbox::with_input();
     for _ in 0..2 {
         sandbox.run("songs", "logs", "logs/star").assert_success();
-        let report = crate::support::dataset::read_report(&sandbox.path("logs/star"));
+        let report = crate::support::dataset_snapshot::read_report(&sandbox.path("logs/star"));
         assert_eq!(report["logs"]["objects"], 1);
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::dataset::read_report;
+use crate::support::dataset_snapshot::read_report;
 use crate::support::records::{event, events, song};
 use crate::support::sandbox::Sandbox;
 

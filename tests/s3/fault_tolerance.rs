@@ -11,7 +11,7 @@ use crate::s3_server::faults::{Fault, FaultPlan};
 use crate::s3_server::request::{Operation, RequestMatcher};
 use crate::s3_server::server::S3Server;
 use crate::support::cli::{self, CommandOutput};
-use crate::support::dataset::{Dataset, PublishedRun, run_ids};
+use crate::support::dataset_snapshot::{Dataset, PublishedRun, run_ids};
 
 pub const BUCKET: &str = "music";
 

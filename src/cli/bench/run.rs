@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::{
     BenchArgs, advice, format_events_per_sec, format_gb_per_sec, method_note, write_throughput,
 };
-use crate::bench::{self, RunBenchReport, RunResult, SerialFraction, SpeedupBound};
+use crate::bench::{self, RunBenchReport, RunMeasurement, SerialFraction, SpeedupBound};
 use crate::cli::args::location::{InputArgs, dir_parser};
 use crate::cli::args::s3::S3Args;
 use crate::cli::render::bar::bar;
@@ -100,7 +100,7 @@ fn write_result(to: &mut String, result: &RunBenchReport) -> std::fmt::Result {
     writeln!(to, "\n{}", method_note(result.header.runs))?;
 
     let column = |text: &str| format!(" {text:>12}");
-    let peak = |result: &RunResult| {
+    let peak = |result: &RunMeasurement| {
         result
             .peak_memory_bytes
             .map_or("unknown".to_owned(), render::format_bytes)
@@ -126,7 +126,7 @@ fn write_result(to: &mut String, result: &RunBenchReport) -> std::fmt::Result {
 }
 
 /// Writes how much of the time of all threads each stage took.
-fn write_stages(to: &mut String, result: &RunResult) -> std::fmt::Result {
+fn write_stages(to: &mut String, result: &RunMeasurement) -> std::fmt::Result {
     let thread_seconds = result.sample.total.seconds * result.sample.threads as f64;
     writeln!(
         to,
@@ -164,7 +164,7 @@ fn write_stages(to: &mut String, result: &RunResult) -> std::fmt::Result {
 }
 
 /// Writes the wall-clock time of each phase at several numbers of threads.
-fn write_phases(to: &mut String, results: &[RunResult]) -> std::fmt::Result {
+fn write_phases(to: &mut String, results: &[RunMeasurement]) -> std::fmt::Result {
     writeln!(to, "\nseconds by phase (its tasks) and by threads")?;
     write!(to, "{:<18}", "")?;
     for result in results {
