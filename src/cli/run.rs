@@ -237,14 +237,14 @@ fn load_into_warehouse(
     refresh: Option<&HashSet<String>>,
     progress: &Progress,
 ) -> Result<LoadReport> {
-    let star = PublishedDataset::open_store(&StoreRegistry::new(config.s3.clone()), out)?;
-    if star.report().run != report.run {
+    let dataset = PublishedDataset::open_store(&StoreRegistry::new(config.s3.clone()), out)?;
+    if dataset.report().run != report.run {
         return Err(Error::failed(format!("cannot load {out}"))
             .with_reason("another run replaced the dataset in the meantime"));
     }
     let load = Load {
         warehouse,
-        star: &star,
+        dataset: &dataset,
         refresh,
     };
     load.execute(progress)

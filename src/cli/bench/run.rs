@@ -22,8 +22,8 @@ use crate::storage::Location;
 /// Benchmark the complete job, from listing to publishing
 ///
 /// Builds and publishes the dataset as a run does, with any number of rejects. Removes each dataset
-/// after its pass, and at the end the folder sparkify-bench-PID that they are written to, also if the
-/// benchmark fails. Only a benchmark that is killed (also by Ctrl-C) leaves the folder.
+/// after its pass, and at the end the temporary folder that they are written to (sparkify-bench-...),
+/// also if the benchmark fails. Only a benchmark that is killed (also by Ctrl-C) leaves the folder.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = help::with_exit_codes(EXAMPLES))]
 pub(super) struct Args {
@@ -31,7 +31,7 @@ pub(super) struct Args {
     input: InputArgs,
     /// Folder to write in [default: TMPDIR]
     ///
-    /// The benchmark creates sparkify-bench-PID in it, so it selects the disk that is measured. Nothing
+    /// The benchmark creates a temporary folder in it, so it selects the disk that is measured. Nothing
     /// else in it is touched. Without TMPDIR, the default is /tmp.
     #[arg(long, value_name = "DIR", value_parser = dir_parser())]
     out: Option<PathBuf>,
@@ -166,7 +166,7 @@ fn write_stages(to: &mut String, result: &RunMeasurement) -> std::fmt::Result {
 /// Writes the wall-clock time of each phase at several numbers of threads.
 fn write_phases(to: &mut String, results: &[RunMeasurement]) -> std::fmt::Result {
     writeln!(to, "\nseconds by phase (its tasks) and by threads")?;
-    write!(to, "{:<18}", "")?;
+    write!(to, "{:<24}", "")?;
     for result in results {
         write!(to, " {:>7}", result.sample.threads)?;
     }
@@ -175,7 +175,7 @@ fn write_phases(to: &mut String, results: &[RunMeasurement]) -> std::fmt::Result
     for (number, phase) in phases.iter().enumerate() {
         write!(
             to,
-            "{:<18}",
+            "{:<24}",
             format!("{} ({})", phase.name, format_tasks(phase))
         )?;
         for result in results {

@@ -79,7 +79,7 @@ pub struct Load<'a> {
     /// Target of the load.
     pub warehouse: &'a Warehouse,
     /// Dataset to load.
-    pub star: &'a PublishedDataset,
+    pub dataset: &'a PublishedDataset,
     /// Set for a full refresh, which deletes everything first: the runs that were loaded when the command began. The
     /// refresh must not delete runs that others have loaded since then.
     pub refresh: Option<&'a HashSet<String>>,
@@ -89,10 +89,10 @@ impl Load<'_> {
     /// Returns the SQL of the load as a script.
     ///
     /// # Errors
-    /// Returns an error if a full refresh would lose rows (see [`ensure_complete_star`](Self::ensure_complete_star)), or
+    /// Returns an error if a full refresh would lose rows (see [`ensure_dataset_is_complete`](Self::ensure_dataset_is_complete)), or
     /// if a name cannot be quoted in SQL.
     pub fn script(&self) -> Result<String> {
-        self.ensure_complete_star()?;
+        self.ensure_dataset_is_complete()?;
         Ok(to_sql_script(&self.statements()?))
     }
 
@@ -103,7 +103,7 @@ impl Load<'_> {
     /// the dataset cannot be read. The transaction is rolled back then.
     pub fn execute(&self, progress: &Progress) -> Result<LoadReport> {
         let started = Instant::now();
-        self.ensure_complete_star()?;
+        self.ensure_dataset_is_complete()?;
         let statements = self.statements()?;
         self.warn_about_codec(progress);
         let connection = &self.warehouse.connection;
@@ -153,13 +153,13 @@ impl Load<'_> {
     ///
     /// # Errors
     /// Returns an error if this is a full refresh and the run skipped log objects that were loaded already.
-    pub fn ensure_complete_star(&self) -> Result<()> {
-        if self.refresh.is_none() || self.star.report().logs.already_loaded_objects == 0 {
+    pub fn ensure_dataset_is_complete(&self) -> Result<()> {
+        if self.refresh.is_none() || self.dataset.report().logs.already_loaded_objects == 0 {
             return Ok(());
         }
         Err(Error::usage(format!(
             "cannot empty the warehouse to load {}",
-            self.star.location()
+            self.dataset.location()
         ))
         .with_reason(
             "the run skipped log objects that were loaded already, and their rows would be lost",
@@ -169,12 +169,12 @@ impl Load<'_> {
 
     /// Warns if Redshift may be unable to read the Parquet parts.
     fn warn_about_codec(&self, progress: &Progress) {
-        let codec = self.star.report().compression;
+        let codec = self.dataset.report().compression;
         match (self.warehouse.connection.dialect, codec) {
             (Dialect::Redshift, Compression::Zstd) => progress.warn(&format!(
                 "the Parquet parts of {} are compressed with {codec}, which Redshift does not document for COPY; \
                  if the load fails, run again with --compression snappy",
-                self.star.location()
+                self.dataset.location()
             )),
             (Dialect::Redshift, Compression::Snappy | Compression::Gzip | Compression::None)
             | (Dialect::Postgres, _) => {}
@@ -184,7 +184,7 @@ impl Load<'_> {
     fn load_error(&self, failure: StatementError, state: &AttemptState) -> Error {
         let summary = format!(
             "cannot load {} into {}",
-            self.star.location(),
+            self.dataset.location(),
             self.warehouse.connection
         );
         let error = Error::failed(summary).with_reason(failure.error);
@@ -204,15 +204,15 @@ impl Load<'_> {
 
     /// Returns the id of the run that wrote the dataset.
     fn run_id(&self) -> &str {
-        &self.star.report().run
+        &self.dataset.report().run
     }
 
     /// Returns the statements of the transaction.
     fn statements(&self) -> Result<Vec<Statement>> {
         let params = LoadParams {
             run: self.run_id(),
-            manifest: &|table| self.star.manifest_url(table),
-            has_rows: &|table| self.star.table_report(table).rows > 0,
+            manifest: &|table| self.dataset.manifest_url(table),
+            has_rows: &|table| self.dataset.table_report(table).rows > 0,
         };
         load_statements(self.warehouse, &params, self.refresh.is_some())
     }
@@ -228,7 +228,7 @@ impl Load<'_> {
         let refresh = self.refresh.is_some();
         let missing = warn_if_blocked(progress, || catalog::ensure_loadable(session, refresh))?;
         let bytes = output_tables()
-            .map(|table| self.star.table_report(table).bytes)
+            .map(|table| self.dataset.table_report(table).bytes)
             .sum();
         progress.start_phase("load", bytes);
         for statement in statements {
@@ -263,7 +263,7 @@ impl Load<'_> {
                     self.ensure_no_concurrent_loads(&runs).map_err(fatal)?;
                     let initial_counts = |table: &'static Table| {
                         let counts = TableCounts {
-                            rows: self.star.table_report(table).rows,
+                            rows: self.dataset.table_report(table).rows,
                             ..TableCounts::default()
                         };
                         (table.name, counts)
@@ -276,13 +276,13 @@ impl Load<'_> {
                 Statement::Copy(table, sql) => match self.warehouse.connection.dialect {
                     Dialect::Redshift => {
                         session.copy_from_s3(sql)?;
-                        progress.advance(self.star.table_report(table).bytes);
+                        progress.advance(self.dataset.table_report(table).bytes);
                     }
                     Dialect::Postgres => self.copy_in_table(session, table, sql, progress)?,
                 },
                 Statement::CountStaged(sql) => {
                     // If the dataset is unchanged now, all rows that were sent are of one run.
-                    self.star.ensure_unchanged().map_err(fatal)?;
+                    self.dataset.ensure_unchanged().map_err(fatal)?;
                     self.verify_row_counts(&session.query(sql)?)
                         .map_err(fatal)?;
                     progress.start_spinner("merge");
@@ -378,7 +378,7 @@ impl Load<'_> {
         sql: &str,
         progress: &Progress,
     ) -> std::result::Result<(), StatementError> {
-        let parts = self.star.list_parts(table).map_err(fatal)?;
+        let parts = self.dataset.list_parts(table).map_err(fatal)?;
         let mut copy = session.copy_in(sql)?;
         let mut flush = |bytes: &mut Vec<u8>| {
             let sent = copy.write_all(bytes);
@@ -387,8 +387,8 @@ impl Load<'_> {
         };
         let mut bytes = COPY_HEADER.to_vec();
         for part in parts {
-            let name = self.star.display(&part);
-            let file = self.star.open_part(&part).map_err(fatal)?;
+            let name = self.dataset.display(&part);
+            let file = self.dataset.open_part(&part).map_err(fatal)?;
             for batch in read_batches(file, &name, table).map_err(fatal)? {
                 let batch = batch.map_err(|e| {
                     fatal(
@@ -419,7 +419,7 @@ impl Load<'_> {
             row.and_then(|count| count.parse::<u64>().ok())
         };
         for table in output_tables() {
-            let (staged, written) = (staged_rows(table), self.star.table_report(table).rows);
+            let (staged, written) = (staged_rows(table), self.dataset.table_report(table).rows);
             if staged != Some(written) {
                 let staged = staged.unwrap_or_default();
                 return Err(Error::failed(format!("cannot load table {}", table.name))
