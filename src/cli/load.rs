@@ -71,16 +71,16 @@ fn load(args: &Args) -> Result<()> {
     let warehouse = warehouse.require()?;
     warehouse.ensure_can_load_from(&args.from)?;
     let stores = StoreRegistry::new(args.s3.to_options());
-    let star = PublishedDataset::open_store(&stores, &args.from)?;
+    let dataset = PublishedDataset::open_store(&stores, &args.from)?;
     let no_runs = HashSet::new();
     let mut load = Load {
         warehouse: &warehouse,
-        star: &star,
+        star: &dataset,
         refresh: args.full_refresh.then_some(&no_runs),
     };
     load.ensure_complete_star()?;
-    if star.report().logs.has_no_events() && !args.allow_empty {
-        let logs = &star.report().logs;
+    if dataset.report().logs.has_no_events() && !args.allow_empty {
+        let logs = &dataset.report().logs;
         return Err(Error::failed(format!("will not load {}", args.from))
             .with_reason(format!(
                 "its run kept none of {} log records ({} filtered: page is not NextSong)",

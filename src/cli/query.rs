@@ -129,7 +129,7 @@ fn query_name_parser() -> ValueParser {
     PossibleValuesParser::new(names)
         .try_map(|name| {
             let found = SAVED_QUERIES.into_iter().find(|q| q.name == name);
-            found.ok_or("there is no such query")
+            found.ok_or("unknown query")
         })
         .into()
 }

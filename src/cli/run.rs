@@ -23,8 +23,8 @@ use crate::warehouse::sql::load_plan::{LoadParams, load_statements, to_sql_scrip
 ///
 /// Input: reads all objects whose names end in .json, .jsonl, .ndjson or .ldjson, also with .gz,
 /// .gzip, .bz2 or .zst, in upper or lower case; --include adds objects with other names. Compression
-/// is detected from the content, not from the name. --songs and --logs take several paths, and globs:
-/// * and ? match within a name, ** matches any number of folders, and [[] matches a [. An object that
+/// is detected from the content, not from the name. --songs and --logs take several paths, and globs: *
+/// and ? match within a name, ** matches any number of folders, and [[] matches a [. An object that
 /// several paths name is read once. Standard input is not supported: write it to a file first.
 ///
 /// Output: OUT/TABLE/part-NNNNN.parquet for songplays, users, songs, artists and time, rejected records
@@ -237,14 +237,14 @@ fn load_into_warehouse(
     refresh: Option<&HashSet<String>>,
     progress: &Progress,
 ) -> Result<LoadReport> {
-    let star = PublishedDataset::open_store(&StoreRegistry::new(config.s3.clone()), out)?;
-    if star.report().run != report.run {
+    let dataset = PublishedDataset::open_store(&StoreRegistry::new(config.s3.clone()), out)?;
+    if dataset.report().run != report.run {
         return Err(Error::failed(format!("cannot load {out}"))
             .with_reason("another run replaced the dataset in the meantime"));
     }
     let load = Load {
         warehouse,
-        star: &star,
+        star: &dataset,
         refresh,
     };
     load.execute(progress)
