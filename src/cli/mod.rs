@@ -92,8 +92,8 @@ fn print_usage_error(error: &clap::Error) -> ExitCode {
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
 }
 
-/// Returns the text with everything between `://` and the last `@` on the same line replaced, or `None` if there
-/// is no such part. A password may contain any character, quotes and spaces too.
+/// Returns the text with everything between `://` and the last `@` on the same line replaced, or `None` if it
+/// has no such part. A password may contain any character, quotes and spaces too.
 fn redact_url_credentials(text: &str) -> Option<String> {
     let (before, rest) = text.split_once("://")?;
     let (url, after) = rest.split_at(rest.find('\n').unwrap_or(rest.len()));
