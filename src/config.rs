@@ -1,4 +1,4 @@
-//! What a command was asked to do, checked: the second type after the arguments themselves.
+//! Defines the checked configuration of a run and of a parse benchmark, which commands build from their arguments.
 
 use std::collections::HashSet;
 use std::str::FromStr;
@@ -11,66 +11,69 @@ use crate::output::Compression;
 use crate::output::LATEST_FILE;
 use crate::storage::{Location, s3};
 
-/// A run: songs and logs in, a star out.
+/// The configuration of a run, which builds a dataset from songs and logs.
 #[derive(Debug, Clone)]
 pub struct RunConfig {
-    /// Where the song objects are.
+    /// The song objects.
     pub songs: InputSpec,
-    /// Where the log objects are.
+    /// The log objects.
     pub logs: InputSpec,
-    /// The folder that the star replaces, or the prefix below which each run has one of its own.
+    /// The folder that the dataset replaces, or the prefix below which each run has its own prefix.
     pub out: Location,
-    /// How S3 is reached, if any of these is there.
+    /// The connection to S3, if any of these is there.
     pub s3: s3::S3Options,
     /// Worker threads, at least 1.
     pub threads: usize,
-    /// How many rejects are tolerated, of songs and of logs each.
+    /// The number of rejects that is tolerated, for songs and for logs separately.
     pub max_rejects: MaxRejects,
-    /// Whether a star without any event may replace one that has some, and may be loaded.
+    /// Whether a dataset without events may replace one that has events, and may be loaded.
     pub allow_empty: bool,
-    /// Whether the star is loaded into a warehouse next.
+    /// Whether the dataset is loaded into a warehouse after the run.
     pub load_after_run: bool,
-    /// The log objects that are in the warehouse already, and so left out.
+    /// The log objects that are already in the warehouse, which the run skips.
     pub loaded_objects: LoadedObjects,
     /// The codec of the Parquet files.
     pub compression: Compression,
-    /// How input is cut up. Only tests and benches change it; the tables do not depend on it.
+    /// The sizes in which the input is read. Only tests and benchmarks change them; the tables do not depend on
+    /// them.
     pub sizes: Sizes,
 }
 
-/// Log objects by what the ledger calls `object` and `etag`.
+/// Log objects that are loaded, by `object` and `etag` of `load_history`.
 #[derive(Debug, Clone, Default)]
 pub struct LoadedObjects(HashSet<(String, String)>);
 
 impl LoadedObjects {
-    /// Whether there are none.
+    /// Returns true if there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Adds one. One whose contents nothing tells from others is left out: nobody knows whether they changed.
+    /// Adds an object. One without an ETag is not added, because a change of it could not be noticed.
     pub fn insert(&mut self, object: String, etag: String) {
         if !etag.is_empty() {
             self.0.insert((object, etag));
         }
     }
 
-    /// Whether an object with these contents is among them.
+    /// Returns true if the object is loaded with this ETag.
     pub fn contains(&self, object: String, etag: String) -> bool {
         self.0.contains(&(object, etag))
     }
 }
 
 impl RunConfig {
-    /// An error if the output is below an input in a bucket (the next run would read what this one wrote),
-    /// or its encryption cannot be.
+    /// Checks that the settings are consistent.
     ///
     /// # Errors
-    /// That.
+    /// Returns an error if the output is below an input in a bucket, because the next run would read what
+    /// this one wrote, or if the encryption does not fit its key.
     pub fn validate(&self) -> Result<()> {
         if self.s3.kms_key_id.is_some() && self.s3.encryption == Some(s3::Encryption::Aes256) {
-            return Err(Error::usage("cannot encrypt by AES256 with a key of KMS")
-                .with_hint("--sse aws:kms, or no --sse-kms-key-id"));
+            return Err(
+                Error::usage("cannot use --sse-kms-key-id with --sse AES256")
+                    .with_hint("use --sse aws:kms, or leave out the key"),
+            );
         }
         let inputs = [&self.songs, &self.logs];
         let input = inputs.into_iter().find_map(|input| {
@@ -81,14 +84,14 @@ impl RunConfig {
             None => Ok(()),
             Some(input) => Err(Error::usage(format!("cannot write to {}", self.out))
                 .with_reason(format!(
-                    "it is below the input {input}, and would be read by the next run"
+                    "it is below the input {input} and would be read by the next run"
                 ))
                 .with_hint("choose another --out")),
         }
     }
 }
 
-/// Whether what runs write to `out` in a bucket is input that `place` names.
+/// Returns true if what runs write to `out` in a bucket is part of the input at `location`.
 fn overlaps_input(out: &Location, location: &Location, include: &[Glob]) -> bool {
     if !matches!(out, Location::S3 { .. }) {
         return false;
@@ -96,11 +99,11 @@ fn overlaps_input(out: &Location, location: &Location, include: &[Glob]) -> bool
     let Some((folder, pattern)) = location.split_glob() else {
         return out.is_within(location);
     };
-    // A pattern that is wrong is an error when it is opened.
+    // An invalid glob is reported when the input is opened.
     let (Some(key), Ok(glob)) = (out.key_relative_to(&folder), Glob::parse(&pattern)) else {
         return false;
     };
-    // A run writes only one object whose name makes it input: latest.json.
+    // A run writes only one object whose name ends as input does: latest.json.
     let key_of = |name: &str| format!("{key}/{name}").trim_start_matches('/').to_owned();
     match glob.match_key(&key_of(LATEST_FILE)) {
         GlobMatch::Match(_) => true,
@@ -108,33 +111,33 @@ fn overlaps_input(out: &Location, location: &Location, include: &[Glob]) -> bool
     }
 }
 
-/// A measured pass over one input: JSON in, Arrow record batches out, and nothing else.
+/// The configuration of a parse benchmark, which decodes JSON to Arrow record batches and writes nothing.
 #[derive(Debug, Clone)]
 pub struct ParseConfig {
-    /// Where the objects are.
+    /// The objects.
     pub locations: InputSpec,
-    /// How S3 is reached, if they are there.
+    /// The connection to S3, if they are there.
     pub s3: s3::S3Options,
-    /// What the records are; by a look at the first ones if not set.
+    /// The kind of the records; detected from the first ones if not set.
     pub kind: Option<RecordKind>,
     /// Worker threads, at least 1.
     pub threads: usize,
-    /// How input is cut up.
+    /// The sizes in which the input is read.
     pub sizes: Sizes,
 }
 
-/// What the records of an input are.
+/// The kind of the records of an input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RecordKind {
-    /// Metadata of songs.
+    /// Song metadata.
     Song,
-    /// Events of the activity log.
+    /// Log events.
     Log,
 }
 
 impl RecordKind {
-    /// Returns the word for one of them.
+    /// Returns the name of the kind in the singular.
     pub fn singular(self) -> &'static str {
         match self {
             Self::Song => "song",
@@ -142,7 +145,7 @@ impl RecordKind {
         }
     }
 
-    /// The word for several of them.
+    /// Returns the name of the kind in the plural.
     pub fn plural(self) -> &'static str {
         match self {
             Self::Song => "songs",
@@ -151,14 +154,14 @@ impl RecordKind {
     }
 }
 
-/// How input is cut up.
+/// The sizes in which the input is read and the output is written.
 #[derive(Debug, Clone, Copy)]
 pub struct Sizes {
-    /// Bytes of a split; by the size of the input if not set.
+    /// Bytes of a split; depends on the size of the input if not set.
     pub split_bytes: Option<u64>,
     /// Bytes of a chunk.
     pub chunk_bytes: usize,
-    /// Rows of a row group at most.
+    /// Maximum rows of a row group.
     pub row_group_rows: usize,
 }
 
@@ -172,12 +175,12 @@ impl Default for Sizes {
     }
 }
 
-/// How many rejects a run tolerates, of songs and of logs each.
+/// The number of rejects that a run tolerates, for songs and for logs separately.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum MaxRejects {
-    /// This number of records.
+    /// A number of records.
     Count(u64),
-    /// This percentage of the records, of the bytes and of the objects.
+    /// A percentage of the records, of the bytes and of the objects.
     Percent(f64),
 }
 
@@ -188,7 +191,7 @@ impl Default for MaxRejects {
 }
 
 impl MaxRejects {
-    /// Returns true if there are more rejected records than are tolerated.
+    /// Returns true if more records are rejected than are tolerated.
     pub fn is_exceeded_by_records(self, rejected: u64, records: u64) -> bool {
         match self {
             Self::Count(limit) => rejected > limit,
@@ -196,7 +199,7 @@ impl MaxRejects {
         }
     }
 
-    /// Returns true if `part` is too large a part of `whole`. A count has no say in that.
+    /// Returns true if `part` is a larger share of `whole` than is tolerated. A count does not limit shares.
     pub fn is_exceeded_by_share(self, part: u64, whole: u64) -> bool {
         match self {
             Self::Count(_) => false,
@@ -218,8 +221,7 @@ impl FromStr for MaxRejects {
     type Err = String;
 
     fn from_str(text: &str) -> std::result::Result<Self, String> {
-        let invalid =
-            || format!("'{text}' is neither a count such as 100 nor a percentage from 0% to 100%");
+        let invalid = || "expected a count such as 100 or a percentage from 0% to 100%".to_owned();
         match text.strip_suffix('%') {
             None => text.parse().map(Self::Count).map_err(|_| invalid()),
             Some(percent) => match percent.parse::<f64>() {

@@ -1,7 +1,7 @@
-//! The one error type: what failed, where, why, and what to do next, on one line.
+//! Defines the error type of the crate, which says on one line what failed, where, why, and what to do next.
 //!
-//! An [`Error`] ends a run. A bad record never does: it becomes a
-//! [`Reject`](crate::decode::reject::Reject) and the run goes on.
+//! An [`Error`] ends a command. An invalid record does not: it becomes a
+//! [`Reject`](crate::decode::reject::Reject), and the run continues.
 
 use std::fmt;
 use std::path::Path;
@@ -9,20 +9,20 @@ use std::path::Path;
 /// A `Result` with this crate's [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Who can mend it, which decides the exit code.
+/// The kind of an error, which determines the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// The command was wrong: exit code 2.
+    /// The arguments or the configuration are wrong: exit code 2.
     Usage,
-    /// The command was right and the work failed: exit code 1.
+    /// The command failed while it worked: exit code 1.
     Failed,
-    /// More records were rejected than the run may lose: exit code 3.
+    /// More was rejected than the run tolerates: exit code 3.
     TooManyRejects,
 }
 
-/// Why a command ended early.
+/// The reason why a command failed.
 ///
-/// Printed as `what: why; hint`, always one line.
+/// It is printed as `message: reason; hint`, always on one line.
 #[derive(Debug, Clone)]
 pub struct Error {
     kind: ErrorKind,
@@ -32,7 +32,7 @@ pub struct Error {
 }
 
 impl Error {
-    /// The work failed; `what` names the thing it failed on.
+    /// Returns the error of a command that failed; `message` names the object that it failed on.
     pub fn failed(message: impl Into<String>) -> Self {
         Self {
             kind: ErrorKind::Failed,
@@ -42,7 +42,7 @@ impl Error {
         }
     }
 
-    /// The command was wrong.
+    /// Returns the error of a command that was used wrongly.
     pub fn usage(message: impl Into<String>) -> Self {
         Self {
             kind: ErrorKind::Usage,
@@ -52,7 +52,7 @@ impl Error {
         }
     }
 
-    /// More was rejected than the run may lose; `what` says how much of what.
+    /// Returns the error of a run that rejected too much; `message` says how much.
     pub fn too_many_rejects(message: impl Into<String>) -> Self {
         Self {
             kind: ErrorKind::TooManyRejects,
@@ -62,8 +62,9 @@ impl Error {
         }
     }
 
-    /// An operating system call on `path` failed while doing `what` (`"cannot read"`). An error of this
-    /// type that went through a reader or writer is given as it is: it says all that.
+    /// Returns the error of an operating system call on `path`; `action` is for example `"cannot read"`. An
+    /// error of this type that passed through a reader or writer is returned unchanged, because it names
+    /// its own action and path.
     pub fn io(action: &str, path: &Path, source: &std::io::Error) -> Self {
         if let Some(error) = source.get_ref().and_then(|e| e.downcast_ref::<Self>()) {
             return error.clone();
@@ -76,24 +77,24 @@ impl Error {
         }
     }
 
-    /// Arrow refused arrays: they are too large for it, or this program has a fault.
+    /// Returns the error of Arrow for arrays that are too large or inconsistent.
     pub fn from_arrow(source: arrow_schema::ArrowError) -> Self {
         Self::failed("cannot build a record batch").with_reason(source)
     }
 
-    /// Adds the reason.
+    /// Sets the reason.
     pub fn with_reason(mut self, reason: impl fmt::Display) -> Self {
         self.reason = Some(reason.to_string());
         self
     }
 
-    /// Adds what the reader should do next.
+    /// Sets the hint: what to do next.
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
-    /// Adds what the reader should know beside that.
+    /// Appends to the hint.
     pub fn add_hint(mut self, hint: impl fmt::Display) -> Self {
         self.hint = Some(match self.hint {
             Some(first) => format!("{first}; {hint}"),
@@ -102,7 +103,7 @@ impl Error {
         self
     }
 
-    /// Returns the exit code of a command that ended with this error: 1, 2 or 3.
+    /// Returns the exit code of a command that failed with this error: 1, 2 or 3.
     pub fn exit_code(&self) -> u8 {
         match self.kind {
             ErrorKind::Failed => 1,
@@ -121,8 +122,7 @@ impl fmt::Display for Error {
                 line.push_str(part);
             }
         }
-        // Names and reasons come from outside: keep the promise of one line, and let none of them
-        // draw on a terminal.
+        // Names and reasons may come from outside. They must neither add lines nor control the terminal.
         f.write_str(&line.replace(char::is_control, " "))
     }
 }

@@ -1,9 +1,9 @@
-//! Song and event-log JSON to a star schema in Parquet.
+//! Builds a star schema from song and event-log JSON, writes it as Parquet, and loads it into a warehouse.
 //!
-//! The way of the data, and the modules it walks through:
+//! The data passes through these modules:
 //!
 //! ```text
-//! storage      lists objects and reads their bytes: folders and S3
+//! storage      lists, reads and writes objects in folders and in S3
 //!    |
 //! input        objects -> splits -> chunks; decompression
 //!    |
@@ -11,13 +11,13 @@
 //!    |
 //! star         record batches -> the rows of the five tables
 //!    |
-//! output       rows -> Parquet parts, reject files, report; published as one step
+//! output       rows -> Parquet parts, reject files, report; published in one step
 //!    |
 //! warehouse    Parquet parts -> the tables of Redshift or PostgreSQL, in one transaction
 //! ```
 //!
-//! [`pipeline`] wires them together and is the only place that knows threads. [`generate`] makes data
-//! to try all this on, [`mod@bench`] measures how fast it goes. [`cli`] is the command line.
+//! [`pipeline`] connects them, and is the only module that starts threads for the work. [`generate`]
+//! generates synthetic input, and [`mod@bench`] measures throughput. [`cli`] is the command line.
 
 #![deny(unsafe_code)]
 #![warn(unreachable_pub)]

@@ -1,4 +1,4 @@
-//! The `sparkify` command: arguments in, exit code out.
+//! The `sparkify` command.
 
 use std::process::ExitCode;
 

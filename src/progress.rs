@@ -1,22 +1,22 @@
-//! Progress: a bar a phase for people at a terminal, a line now and then in a pipe.
+//! Shows the progress of a command on stderr: a bar for each phase on a terminal, a line every ten seconds
+//! elsewhere. Also prints warnings, so that they do not break a bar.
 
 use std::collections::HashSet;
 use std::io::{IsTerminal, Write};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{DecimalBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// How often a line is written where there is no terminal.
+/// The time between two lines where stderr is not a terminal.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Prints on stderr, and ends the line. Where nobody reads it there is nobody to tell (`eprint!` would
-/// panic).
+/// Prints a text on stderr, with one line end. Errors are ignored: `eprint!` would panic if stderr is closed.
 pub fn eprint_line(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{}", text.trim_end_matches('\n'));
 }
 
-/// Shows how far a command is.
+/// Shows the progress and the warnings of a command.
 #[derive(Debug)]
 pub struct Progress {
     mode: ProgressMode,
@@ -26,19 +26,19 @@ pub struct Progress {
 #[derive(Debug, Default)]
 struct ProgressState {
     phase: Option<ActivePhase>,
-    /// What the phases are part of, if there is more to do than one run.
+    /// The name before the names of the phases, if a command does several runs.
     prefix: Option<String>,
-    /// When the next line is due.
+    /// The time of the next line.
     next_line_at: Option<Instant>,
-    /// What was warned of.
+    /// The warnings that were printed, to print each of them once.
     seen_warnings: HashSet<String>,
-    /// The warnings that a silent progress collected, in order.
+    /// The warnings of a silent progress, in order.
     collected_warnings: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ProgressMode {
-    /// Prints nothing at all and collects the warnings.
+    /// Prints nothing and collects the warnings.
     Silent,
     /// Prints warnings only.
     Quiet,
@@ -62,7 +62,7 @@ struct ActivePhase {
 }
 
 impl Progress {
-    /// Prints nothing. Warnings are collected for [`warnings`](Self::warnings).
+    /// Returns a progress that prints nothing and collects the warnings for [`warnings`](Self::warnings).
     pub fn silent() -> Self {
         Self {
             mode: ProgressMode::Silent,
@@ -70,7 +70,8 @@ impl Progress {
         }
     }
 
-    /// Shows bars if stderr is a terminal, lines if not, and only warnings if `quiet`.
+    /// Returns a progress that prints bars if stderr is a terminal and lines if not, or only warnings if
+    /// `quiet` is set.
     pub fn stderr(quiet: bool) -> Self {
         let mode = match (quiet, std::io::stderr().is_terminal()) {
             (true, _) => ProgressMode::Quiet,
@@ -83,12 +84,12 @@ impl Progress {
         }
     }
 
-    /// Names what the phases from now on are part of.
+    /// Sets the name that precedes the names of the following phases.
     pub fn set_prefix(&self, prefix: String) {
         self.lock().prefix = Some(prefix);
     }
 
-    /// Begins a phase of `total` bytes, which ends the one before.
+    /// Begins a phase of `total` bytes, and ends the previous one.
     pub fn start_phase(&self, name: &str, total: u64) {
         self.finish_phase();
         if self.mode.hides_phases() {
@@ -111,7 +112,7 @@ impl Progress {
         });
     }
 
-    /// Begins a phase of which nobody knows how far it is.
+    /// Begins a phase without a known size, which shows the elapsed time.
     pub fn start_spinner(&self, name: &str) {
         self.finish_phase();
         if self.mode != ProgressMode::Bars {
@@ -133,7 +134,7 @@ impl Progress {
         });
     }
 
-    /// So many more bytes are done.
+    /// Adds bytes to those that the phase has processed.
     pub fn advance(&self, bytes: u64) {
         if self.mode.hides_phases() {
             return;
@@ -141,26 +142,26 @@ impl Progress {
         let mut guard = self.lock();
         let ProgressState {
             phase: Some(phase),
-            next_line_at: line_due,
+            next_line_at,
             ..
         } = &mut *guard
         else {
             return;
         };
-        // What is read a second time does not count.
+        // Bytes that are read twice count once.
         let bytes = bytes.min(phase.total_bytes.saturating_sub(phase.done_bytes));
         phase.done_bytes += bytes;
         if let Some(bar) = &phase.bar {
             bar.inc(bytes);
-        } else if line_due.is_none_or(|line_at| Instant::now() >= line_at) {
-            *line_due = Some(Instant::now() + LINE_INTERVAL);
-            // Nobody reading it is no reason to stop.
+        } else if next_line_at.is_none_or(|line_at| Instant::now() >= line_at) {
+            *next_line_at = Some(Instant::now() + LINE_INTERVAL);
+            // A closed stderr must not stop the command.
             let _ = writeln!(std::io::stderr(), "{}", phase.format_line());
         }
     }
 
-    /// Prints a warning on stderr, also in quiet mode, and once however often it is repeated. A silent
-    /// progress collects it instead.
+    /// Prints a warning on stderr, also in quiet mode. A repeated warning is printed once. A silent progress
+    /// collects it instead.
     pub fn warn(&self, message: &str) {
         let line = format!(
             "sparkify: warning: {}",
@@ -176,7 +177,7 @@ impl Progress {
         }
         match guard.phase.as_ref().and_then(|phase| phase.bar.as_ref()) {
             Some(bar) => bar.println(line),
-            // Nobody reading it is no reason to stop.
+            // A closed stderr must not stop the command.
             None => drop(writeln!(std::io::stderr(), "{line}")),
         }
     }
@@ -186,7 +187,7 @@ impl Progress {
         self.lock().collected_warnings.clone()
     }
 
-    /// Ends the phase, if one is on.
+    /// Ends the current phase, if there is one.
     pub fn finish_phase(&self) {
         if let Some(ActivePhase { bar: Some(bar), .. }) = self.lock().phase.take() {
             bar.finish_and_clear();
@@ -194,7 +195,7 @@ impl Progress {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, ProgressState> {
-        // A panic elsewhere leaves at worst a wrong bar.
+        // After a panic in another thread the worst result is a wrong bar.
         self.state
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -205,13 +206,13 @@ impl ActivePhase {
     fn format_line(&self) -> String {
         let seconds = self.started_at.elapsed().as_secs_f64();
         let rate = self.done_bytes as f64 / seconds.max(1e-9);
-        let rate_text = HumanBytes(rate as u64);
-        let done = HumanBytes(self.done_bytes);
+        let rate_text = DecimalBytes(rate as u64);
+        let done = DecimalBytes(self.done_bytes);
         let seconds_left = self.total_bytes.saturating_sub(self.done_bytes) as f64 / rate.max(1.0);
         let percent = 100 * self.done_bytes / self.total_bytes.max(1);
-        let total = HumanBytes(self.total_bytes);
+        let total = DecimalBytes(self.total_bytes);
         format!(
-            "{}: {done} of {total} ({percent} %), {rate_text}/s, {seconds_left:.0} s left",
+            "{}: {done} of {total} ({percent}%), {rate_text}/s, {seconds_left:.0} s left",
             self.name
         )
     }
@@ -219,10 +220,30 @@ impl ActivePhase {
 
 fn byte_bar(name: String, total: u64) -> ProgressBar {
     let target = ProgressDrawTarget::stderr_with_hz(10);
-    let template = "{prefix:8} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta} left";
+    let template = "{prefix:8} {wide_bar} {decimal_bytes}/{decimal_total_bytes} \
+         {decimal_bytes_per_sec} {eta} left";
     let style =
         ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::with_draw_target(Some(total), target)
         .with_style(style)
         .with_prefix(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_have_sizes_in_decimal_units() {
+        let phase = ActivePhase {
+            name: "logs".to_owned(),
+            total_bytes: 2_000_000,
+            done_bytes: 500_000,
+            started_at: Instant::now(),
+            bar: None,
+        };
+        let line = phase.format_line();
+        let start = "logs: 500.00 kB of 2.00 MB (25%), ";
+        assert!(line.starts_with(start) && !line.contains("iB"), "{line}");
+    }
 }

@@ -1,15 +1,15 @@
 -- Who listens most?
 --
 -- user_id, first_name, last_name  the user
--- level                           free or paid, as of the user's latest event, not of the range
--- plays                           all plays of the range, whether their song is known or not
--- paid_plays                      those at the time of which the level was paid
--- sessions                        sessions with a play
--- days                            days with a play, UTC
+-- level                           free or paid, as of the user's latest event overall
+-- plays                           all plays in the range, whether their song is known or not
+-- paid_plays                      plays at the paid level
+-- sessions                        sessions with at least one play
+-- days                            days (UTC) with at least one play
 --
--- Of users with as many plays the smaller user_id comes first.
+-- Ties are ordered by user_id.
 --
--- By hand: psql -v from=2018-11-01 -v to=2018-12-01 -v limit=10 -f sql/analytics/busiest-users.sql
+-- Usage: psql -v from=2018-11-01 -v to=2018-12-01 -v limit=10 -f sql/analytics/busiest-users.sql
 
 SELECT
     p.user_id,

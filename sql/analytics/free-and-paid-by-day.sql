@@ -1,16 +1,16 @@
 -- How do free and paid plays compare, day by day?
 --
--- The level is that of the user at the time of the play. Whether the song is known does not matter.
+-- The level is the user's level at the time of the play. Plays count whether their song is known or not.
 --
--- day           as 2018-11-15, UTC; days without a play are not there
+-- day           the day in UTC, e.g. 2018-11-15; days without plays are omitted
 -- plays         all plays
--- free_plays    plays of users who paid nothing
--- paid_plays    plays of users who paid
--- free_users    users with a free play; who changed the level within the day counts in both
+-- free_plays    plays at the free level
+-- paid_plays    plays at the paid level
+-- free_users    users with a free play; a user who changed the level within the day counts in both
 -- paid_users    users with a paid play
--- paid_percent  paid plays of a hundred
+-- paid_percent  percentage of paid plays
 --
--- By hand: psql -v from=2018-11-01 -v to=2018-12-01 -f sql/analytics/free-and-paid-by-day.sql
+-- Usage: psql -v from=2018-11-01 -v to=2018-12-01 -f sql/analytics/free-and-paid-by-day.sql
 
 SELECT
     TO_CHAR(start_time, 'YYYY-MM-DD') AS day,

@@ -1,16 +1,16 @@
 -- How do free and paid plays compare, month by month?
 --
--- The level is that of the user at the time of the play. Whether the song is known does not matter.
+-- The level is the user's level at the time of the play. Plays count whether their song is known or not.
 --
--- month         as 2018-11, UTC; months without a play are not there
+-- month         the month in UTC, e.g. 2018-11; months without plays are omitted
 -- plays         all plays
--- free_plays    plays of users who paid nothing
--- paid_plays    plays of users who paid
--- free_users    users with a free play; who changed the level within the month counts in both
+-- free_plays    plays at the free level
+-- paid_plays    plays at the paid level
+-- free_users    users with a free play; a user who changed the level within the month counts in both
 -- paid_users    users with a paid play
--- paid_percent  paid plays of a hundred
+-- paid_percent  percentage of paid plays
 --
--- By hand: psql -v from=2018-11-01 -v to=2018-12-01 -f sql/analytics/free-and-paid-by-month.sql
+-- Usage: psql -v from=2018-11-01 -v to=2018-12-01 -f sql/analytics/free-and-paid-by-month.sql
 
 SELECT
     TO_CHAR(start_time, 'YYYY-MM') AS month,

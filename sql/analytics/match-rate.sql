@@ -1,13 +1,13 @@
--- Of how many plays is the song known, month by month?
+-- For how many plays is the song known, month by month?
 --
--- Most plays of real data are of songs that nobody has described: top-songs and top-artists know only the others.
+-- In real data most plays are of songs without a song record, which top-songs and top-artists leave out.
 --
--- month            as 2018-11, UTC; months without a play are not there
+-- month            the month in UTC, e.g. 2018-11; months without plays are omitted
 -- plays            all plays
--- matched          those whose song and artist are in the star
--- matched_percent  of a hundred plays
+-- matched          plays whose song and artist are known
+-- matched_percent  percentage of matched plays
 --
--- By hand: psql -v from=2018-11-01 -v to=2018-12-01 -f sql/analytics/match-rate.sql
+-- Usage: psql -v from=2018-11-01 -v to=2018-12-01 -f sql/analytics/match-rate.sql
 
 SELECT
     TO_CHAR(start_time, 'YYYY-MM') AS month,

@@ -1,14 +1,14 @@
 -- Which browsers do people listen with?
 --
--- browser       by the marks that each family leaves in its user agent; other where there is none of them, null
---               where the log has no user agent
--- plays         all plays with it, whether their song is known or not
--- users         users with a play with it
--- user_agents   different user agents
+-- browser       the browser family, recognized by its tokens in the user agent; other if there are none, null if the
+--               log has no user agent
+-- plays         all plays, whether their song is known or not
+-- users         users with at least one play
+-- user_agents   distinct user agents
 --
--- Of browsers with as many plays those with more users come first, then by name.
+-- Ties are ordered by users, descending, then by name.
 --
--- By hand: psql -v from=2018-11-01 -v to=2018-12-01 -f sql/analytics/plays-by-browser.sql
+-- Usage: psql -v from=2018-11-01 -v to=2018-12-01 -f sql/analytics/plays-by-browser.sql
 
 SELECT
     browser,
@@ -19,7 +19,8 @@ FROM (
     SELECT
         user_id,
         user_agent,
-        -- Each names those that it wants to be taken for, too: nearly all are Safari, Edge and Opera are Chrome.
+        -- The order matters, because a browser also has the tokens of those that it is compatible with: nearly all have
+        -- Safari, and Edge and Opera have Chrome.
         CASE
             WHEN user_agent IS NULL THEN NULL
             WHEN user_agent LIKE '%Edg/%' OR user_agent LIKE '%Edge/%' THEN 'Edge'

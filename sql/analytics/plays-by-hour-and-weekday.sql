@@ -1,9 +1,9 @@
 -- How do the hours of the day differ between the days of the week?
 --
--- hour                hour of the day, 0 to 23, UTC; hours without a play on any day are not there
--- sunday to saturday  all plays on that day of the week at that hour, whether their song is known or not
+-- hour                hour of the day in UTC, 0 to 23; hours without plays are omitted
+-- sunday to saturday  all plays in that hour on that day of the week, whether their song is known or not
 --
--- By hand: psql -v from=2018-11-01 -v to=2018-12-01 -f sql/analytics/plays-by-hour-and-weekday.sql
+-- Usage: psql -v from=2018-11-01 -v to=2018-12-01 -f sql/analytics/plays-by-hour-and-weekday.sql
 
 SELECT
     t.hour,

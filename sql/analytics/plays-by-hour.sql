@@ -1,10 +1,10 @@
 -- At which hours of the day are songs played?
 --
--- hour   0 to 23, UTC; hours without a play are not there
--- plays  all plays of that hour, on whatever day, whether their song is known or not
--- users  users with a play at that hour
+-- hour   hour of the day in UTC, 0 to 23; hours without plays are omitted
+-- plays  all plays in that hour on any day, whether their song is known or not
+-- users  users with at least one play in that hour
 --
--- By hand: psql -v from=2018-11-01 -v to=2018-12-01 -f sql/analytics/plays-by-hour.sql
+-- Usage: psql -v from=2018-11-01 -v to=2018-12-01 -f sql/analytics/plays-by-hour.sql
 
 SELECT
     t.hour,

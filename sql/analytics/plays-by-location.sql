@@ -1,12 +1,12 @@
 -- Where do people listen?
 --
--- location  where the user was at the time of the play, as the log has it; null where it has none
--- plays     all plays from there, whether their song is known or not
--- users     users with a play from there
+-- location  location of the user at the time of the play; null if the log has none
+-- plays     all plays at the location, whether their song is known or not
+-- users     users with at least one play at the location
 --
--- Of locations with as many plays those with more users come first, then by name.
+-- Ties are ordered by users, descending, then by name.
 --
--- By hand: psql -v from=2018-11-01 -v to=2018-12-01 -v limit=10 -f sql/analytics/plays-by-location.sql
+-- Usage: psql -v from=2018-11-01 -v to=2018-12-01 -v limit=10 -f sql/analytics/plays-by-location.sql
 
 SELECT
     location,

@@ -1,13 +1,12 @@
 -- Which user agents do people listen with?
 --
--- user_agent  as the log has it; null where it has none
--- plays       all plays with it, whether their song is known or not
--- users       users with a play with it
+-- user_agent  the user agent; null if the log has none
+-- plays       all plays with the user agent, whether their song is known or not
+-- users       users with at least one play with the user agent
 --
--- Of user agents with as many plays those with more users come first, then by name. plays-by-browser adds up
--- what is the same but for a version.
+-- Ties are ordered by users, descending, then by name. plays-by-browser combines the versions of a browser.
 --
--- By hand: psql -v from=2018-11-01 -v to=2018-12-01 -v limit=10 -f sql/analytics/plays-by-user-agent.sql
+-- Usage: psql -v from=2018-11-01 -v to=2018-12-01 -v limit=10 -f sql/analytics/plays-by-user-agent.sql
 
 SELECT
     user_agent,

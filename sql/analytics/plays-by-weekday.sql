@@ -1,12 +1,12 @@
 -- On which days of the week are songs played?
 --
--- weekday        0 to 6 from Sunday, UTC; days of the week without a play are not there
--- name           its name
+-- weekday        day of the week in UTC, 0 (Sunday) to 6; days without plays are omitted
+-- name           name of the day
 -- plays          all plays on that day of the week, whether their song is known or not
--- days           how many such days have a play: a range can hold more Mondays than Sundays
--- plays_per_day  plays on each of them, on average
+-- days           number of such days with at least one play: a range can have more Mondays than Sundays
+-- plays_per_day  average number of plays on these days
 --
--- By hand: psql -v from=2018-11-01 -v to=2018-12-01 -f sql/analytics/plays-by-weekday.sql
+-- Usage: psql -v from=2018-11-01 -v to=2018-12-01 -f sql/analytics/plays-by-weekday.sql
 
 SELECT
     t.weekday,

@@ -1,16 +1,15 @@
 -- Which artists are played most?
 --
--- Plays whose song, and so whose artist, is not known (artist_id is null) are left out: match-rate tells how
--- many those are.
+-- Plays without a known artist (artist_id is null) are left out. match-rate shows how many remain.
 --
 -- artist_id, name  the artist
--- plays            plays of their songs
--- songs            how many of their songs were played
--- users            users who played one of them
+-- plays            plays of the artist's songs
+-- songs            number of the artist's songs that were played
+-- users            users who played at least one of them
 --
--- Of artists with as many plays those with more users come first, then the smaller artist_id.
+-- Ties are ordered by users, descending, then by artist_id.
 --
--- By hand: psql -v from=2018-11-01 -v to=2018-12-01 -v limit=10 -f sql/analytics/top-artists.sql
+-- Usage: psql -v from=2018-11-01 -v to=2018-12-01 -v limit=10 -f sql/analytics/top-artists.sql
 
 SELECT
     p.artist_id,

@@ -1,15 +1,15 @@
 -- Which songs are played most?
 --
--- Plays whose song is not known (song_id is null) are left out: match-rate tells how many those are.
+-- Plays without a known song (song_id is null) are left out. match-rate shows how many remain.
 --
 -- song_id, title  the song
--- artist          the name of its artist
--- plays           its plays
--- users           users who played it
+-- artist          name of the artist
+-- plays           plays of the song
+-- users           users who played the song
 --
--- Of songs with as many plays those with more users come first, then the smaller song_id.
+-- Ties are ordered by users, descending, then by song_id.
 --
--- By hand: psql -v from=2018-11-01 -v to=2018-12-01 -v limit=10 -f sql/analytics/top-songs.sql
+-- Usage: psql -v from=2018-11-01 -v to=2018-12-01 -v limit=10 -f sql/analytics/top-songs.sql
 
 SELECT
     p.song_id,

@@ -1,6 +1,6 @@
--- Brings the rows of a run into the staging tables.
+-- Copies the rows of a dataset into the staging tables.
 --
--- What the program sends after each of these comes from the Parquet parts. By hand there is \copy: see stage.sql.
+-- After each statement the program sends the rows of the Parquet parts. In psql use \copy instead, see stage.sql.
 
 COPY staged_artists (artist_id, name, location, latitude, longitude)
 FROM STDIN WITH (FORMAT "binary");

@@ -1,9 +1,10 @@
--- The star and its ledger in PostgreSQL.
+-- Creates the star schema, the merge state and the load history in PostgreSQL.
 --
--- By hand: psql -1 -f sql/postgres/create.sql
+-- Usage: psql -1 -f sql/postgres/create.sql
 --
--- Text is compared bytewise (COLLATE "C"): which of two records counts must not depend on a language.
--- Lengths are those of Redshift, there in bytes and here in characters. Foreign keys are enforced.
+-- Text is compared bytewise (COLLATE "C"), because the choice between two records must not depend on a locale.
+-- The lengths are the same as in Redshift, where they count bytes; here they count characters. Foreign keys are
+-- enforced.
 
 CREATE TABLE IF NOT EXISTS artists (
     artist_id VARCHAR(32) COLLATE "C" NOT NULL PRIMARY KEY,
@@ -56,12 +57,12 @@ CREATE TABLE IF NOT EXISTS songplays (
     CONSTRAINT songplays_artist FOREIGN KEY (artist_id) REFERENCES artists
 );
 
--- Analysts ask for a range of time; songplays come about in that order.
+-- Most queries select a time range, and songplays are loaded roughly in order of time.
 CREATE INDEX IF NOT EXISTS songplays_start_time ON songplays USING brin (start_time);
 
--- The ledger: what a later load needs to know of the earlier ones.
+-- The merge state is what a later load needs to know about earlier loads.
 
--- The event that each row of users is from: only a later one replaces it.
+-- The event from which each row of users was taken. Only a later event replaces the row.
 CREATE TABLE IF NOT EXISTS state_users (
     user_id         INTEGER NOT NULL PRIMARY KEY,
     start_time      TIMESTAMP NOT NULL,
@@ -69,14 +70,14 @@ CREATE TABLE IF NOT EXISTS state_users (
     item_in_session INTEGER NOT NULL
 );
 
--- The song record that each row of artists is from.
+-- The song record from which each row of artists was taken.
 CREATE TABLE IF NOT EXISTS state_artists (
     artist_id VARCHAR(32) COLLATE "C" NOT NULL PRIMARY KEY,
     song_id   VARCHAR(32) COLLATE "C" NOT NULL
 );
 
--- The song that is found by a title, an artist's name and a duration. song_key is a hash of the two texts, as
--- sql/redshift/create.sql has it.
+-- The song that matches a title, an artist name and a duration. song_key is a hash of the two texts, which
+-- sql/redshift/create.sql defines.
 CREATE TABLE IF NOT EXISTS state_songs (
     song_key  BIGINT NOT NULL,
     duration  DOUBLE PRECISION NOT NULL,
@@ -85,18 +86,18 @@ CREATE TABLE IF NOT EXISTS state_songs (
     PRIMARY KEY (song_key, duration)
 );
 
--- What the song of each songplay is found by, should it come later than the play. One row at most a
--- songplay, without a key of its own: it is only ever read as a whole.
+-- The key by which the song of each songplay is found if the song is loaded later than the play. There is at most one
+-- row for a songplay. The table has no primary key, because it is only read by full scans.
 CREATE TABLE IF NOT EXISTS state_songplays (
     songplay_id BIGINT NOT NULL,
     song_key    BIGINT NOT NULL,
     duration    DOUBLE PRECISION NOT NULL
 );
 
--- Without a key, whoever replicates this tells rows by all they hold.
+-- Logical replication of a table without a primary key identifies rows by all of their columns.
 ALTER TABLE state_songplays REPLICA IDENTITY FULL;
 
--- What was loaded: each log object of each run, written in the transaction that loads it.
+-- The load history has a row for each log object of each run, written in the transaction that loads it.
 CREATE TABLE IF NOT EXISTS load_history (
     run       VARCHAR(64) COLLATE "C" NOT NULL,
     object    VARCHAR(4096) COLLATE "C" NOT NULL,

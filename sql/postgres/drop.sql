@@ -1,8 +1,8 @@
--- Drops the star and its ledger in PostgreSQL.
+-- Drops the star schema, the merge state and the load history in PostgreSQL.
 --
--- By hand: psql -1 -f sql/postgres/drop.sql
+-- Usage: psql -1 -f sql/postgres/drop.sql
 --
--- A view that somebody built on a table stops this rather than go with it.
+-- A view that depends on a table makes the script fail. It is not dropped with the table.
 
 DROP TABLE IF EXISTS load_history;
 DROP TABLE IF EXISTS state_songplays;

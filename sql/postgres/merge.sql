@@ -1,9 +1,9 @@
--- Merges the staging tables into the star and its ledger, and commits.
+-- Merges the staging tables into the star schema and the merge state, and commits.
 --
--- Every choice follows from what the rows hold, by the same rules as within one run. So batches in any
--- order give what all of them at once would give, and one that is loaded again changes nothing.
+-- Every choice depends only on the content of the rows, by the same rules as within one run. So batches in any order
+-- have the same result as one load of all of them, and a batch that is loaded again changes nothing.
 
--- The planner knows nothing of temporary tables unless it is told.
+-- The planner has no statistics of temporary tables without ANALYZE.
 ANALYZE staged_artists;
 ANALYZE staged_songs;
 ANALYZE staged_users;
@@ -15,9 +15,9 @@ ANALYZE staged_state_songs;
 ANALYZE staged_state_songplays;
 ANALYZE staged_source_objects;
 
--- Into an empty star: keys are built and references checked once at the end and not row by row, which takes a
--- fraction of the time. Whoever reads waits meanwhile. Only who owns the tables can do that; for others it is row
--- by row.
+-- If songplays is empty, primary keys are built and foreign keys are checked once at the end and not row by row, which
+-- takes a fraction of the time. Readers wait in the meantime. Only the owner of the tables can drop constraints; the
+-- load of another user checks row by row.
 DO $$
 DECLARE
     key RECORD;
@@ -35,7 +35,7 @@ BEGIN
         WHERE pg_has_role(r.relowner, 'USAGE')
             AND c.coninhcount = 0
             AND (
-                -- What is taken off must be possible to put back.
+                -- The user must be allowed to add the constraint again.
                 (
                     c.contype = 'f'
                     AND c.conrelid IN ('songplays'::regclass, 'songs'::regclass)
@@ -46,12 +46,12 @@ BEGIN
                     AND c.conrelid IN ('songplays'::regclass, 'time'::regclass)
                     AND r.relkind = 'r'
                     AND has_schema_privilege(n.oid, 'CREATE')
-                    -- What is replicated is told from others by its key.
+                    -- Logical replication identifies rows by the primary key.
                     AND NOT EXISTS (
                         SELECT FROM pg_publication_tables p
                         WHERE p.schemaname = n.nspname AND p.tablename = r.relname
                     )
-                    -- A definition does not say where and how an index is kept.
+                    -- The definition of a constraint does not include the storage settings of its index.
                     AND NOT EXISTS (
                         SELECT FROM pg_index i
                         JOIN pg_class x ON x.oid = i.indexrelid
@@ -67,45 +67,45 @@ BEGIN
             INSERT INTO dropped_constraints (relation, name, kind, definition)
             VALUES (key.relation::TEXT, key.name, key.kind, key.definition);
         EXCEPTION
-            -- Somebody else's table or view needs it: it stays.
+            -- Another table or view depends on the constraint, so it stays.
             WHEN dependent_objects_still_exist OR object_in_use THEN NULL;
         END;
     END LOOP;
 END $$;
 
--- Artists: the record with both coordinates first, then with a location, then the smallest by song_id, name,
--- location and coordinates, null last.
+-- For each artist a record with both coordinates is preferred, then one with a location, then the smallest by song_id,
+-- name, location and coordinates, null last.
 CREATE TEMP TABLE new_artists ON COMMIT DROP AS
 SELECT artist_id, name, location, latitude, longitude, song_id
 FROM (
     SELECT
-        artist_id, name, location, latitude, longitude, song_id, staged,
+        artist_id, name, location, latitude, longitude, song_id, is_staged,
         ROW_NUMBER() OVER (
             PARTITION BY artist_id
             ORDER BY
                 CASE WHEN latitude IS NOT NULL AND longitude IS NOT NULL THEN 0 ELSE 1 END,
                 CASE WHEN OCTET_LENGTH(location) > 0 THEN 0 ELSE 1 END,
                 song_id, name, location NULLS LAST, latitude NULLS LAST, longitude NULLS LAST,
-                staged
-        ) AS place
+                is_staged
+        ) AS rn
     FROM (
         SELECT
             s.artist_id, s.name, s.location, s.latitude, s.longitude,
             l.song_id,
-            1 AS staged
+            1 AS is_staged
         FROM staged_artists s
         JOIN staged_state_artists l ON l.artist_id = s.artist_id
         UNION ALL
         SELECT
             w.artist_id, w.name, w.location, w.latitude, w.longitude,
             l.song_id,
-            0 AS staged
+            0 AS is_staged
         FROM artists w
         JOIN staged_artists s ON s.artist_id = w.artist_id
         JOIN state_artists l ON l.artist_id = w.artist_id
     ) AS candidates
 ) AS ranked
-WHERE place = 1 AND staged = 1;
+WHERE rn = 1 AND is_staged = 1;
 
 ANALYZE new_artists;
 
@@ -132,32 +132,32 @@ SELECT n.artist_id, n.song_id
 FROM new_artists n
 WHERE NOT EXISTS (SELECT 1 FROM state_artists w WHERE w.artist_id = n.artist_id);
 
--- Songs: the smallest by title, artist, year and duration, null last.
+-- For each song the record that is smallest by title, artist, year and duration is taken, null last.
 CREATE TEMP TABLE new_songs ON COMMIT DROP AS
 SELECT song_id, title, artist_id, year, duration
 FROM (
     SELECT
-        song_id, title, artist_id, year, duration, staged,
+        song_id, title, artist_id, year, duration, is_staged,
         ROW_NUMBER() OVER (
             PARTITION BY song_id
             ORDER BY
                 title, artist_id, year NULLS LAST, duration,
-                staged
-        ) AS place
+                is_staged
+        ) AS rn
     FROM (
         SELECT
             s.song_id, s.title, s.artist_id, s.year, s.duration,
-            1 AS staged
+            1 AS is_staged
         FROM staged_songs s
         UNION ALL
         SELECT
             w.song_id, w.title, w.artist_id, w.year, w.duration,
-            0 AS staged
+            0 AS is_staged
         FROM songs w
         JOIN staged_songs s ON s.song_id = w.song_id
     ) AS candidates
 ) AS ranked
-WHERE place = 1 AND staged = 1;
+WHERE rn = 1 AND is_staged = 1;
 
 ANALYZE new_songs;
 
@@ -171,38 +171,38 @@ SELECT n.song_id, n.title, n.artist_id, n.year, n.duration
 FROM new_songs n
 WHERE NOT EXISTS (SELECT 1 FROM songs w WHERE w.song_id = n.song_id);
 
--- Users: as of the latest event, of several deliveries of it the smallest by level and names, null last. A late batch
--- does not overwrite a newer level.
+-- Each user has the values of the latest event, and of several deliveries of that event the smallest by level and
+-- names, null last. A late batch does not overwrite a newer level.
 CREATE TEMP TABLE new_users ON COMMIT DROP AS
 SELECT user_id, first_name, last_name, gender, level, start_time, session_id, item_in_session
 FROM (
     SELECT
-        user_id, first_name, last_name, gender, level, start_time, session_id, item_in_session, staged,
+        user_id, first_name, last_name, gender, level, start_time, session_id, item_in_session, is_staged,
         ROW_NUMBER() OVER (
             PARTITION BY user_id
             ORDER BY
                 start_time DESC, session_id DESC, item_in_session DESC,
                 level, first_name NULLS LAST, last_name NULLS LAST, gender NULLS LAST,
-                staged
-        ) AS place
+                is_staged
+        ) AS rn
     FROM (
         SELECT
             s.user_id, s.first_name, s.last_name, s.gender, s.level,
             l.start_time, l.session_id, l.item_in_session,
-            1 AS staged
+            1 AS is_staged
         FROM staged_users s
         JOIN staged_state_users l ON l.user_id = s.user_id
         UNION ALL
         SELECT
             w.user_id, w.first_name, w.last_name, w.gender, w.level,
             l.start_time, l.session_id, l.item_in_session,
-            0 AS staged
+            0 AS is_staged
         FROM users w
         JOIN staged_users s ON s.user_id = w.user_id
         JOIN state_users l ON l.user_id = w.user_id
     ) AS candidates
 ) AS ranked
-WHERE place = 1 AND staged = 1;
+WHERE rn = 1 AND is_staged = 1;
 
 ANALYZE new_users;
 
@@ -229,14 +229,14 @@ SELECT n.user_id, n.start_time, n.session_id, n.item_in_session
 FROM new_users n
 WHERE NOT EXISTS (SELECT 1 FROM state_users w WHERE w.user_id = n.user_id);
 
--- Moments.
+-- Insert the new start times.
 INSERT INTO time (start_time, hour, day, week, month, year, weekday)
 SELECT s.start_time, s.hour, s.day, s.week, s.month, s.year, s.weekday
 FROM staged_time s
 WHERE NOT EXISTS (SELECT 1 FROM time t WHERE t.start_time = s.start_time);
 
--- Songs that came with an earlier batch and are not in this one, or only with larger ids.
-CREATE TEMP TABLE known_songs ON COMMIT DROP AS
+-- Songs of earlier batches that are not in this batch, or only with larger ids.
+CREATE TEMP TABLE earlier_songs ON COMMIT DROP AS
 SELECT k.song_key, k.duration, k.song_id, k.artist_id
 FROM state_songs k
 LEFT JOIN staged_state_songs s ON s.song_key = k.song_key AND s.duration = k.duration
@@ -245,34 +245,35 @@ WHERE
     OR k.song_id < s.song_id
     OR (k.song_id = s.song_id AND k.artist_id < s.artist_id);
 
-ANALYZE known_songs;
+ANALYZE earlier_songs;
 
--- The songs that plays find: of several the one with the smallest song_id, then with the smallest artist_id.
+-- The songs that plays are matched with. Of several songs with the same key the one with the smallest song_id is taken,
+-- then the one with the smallest artist_id.
 CREATE TEMP TABLE new_state_songs ON COMMIT DROP AS
 SELECT song_key, duration, song_id, artist_id
 FROM (
     SELECT
-        song_key, duration, song_id, artist_id, staged,
+        song_key, duration, song_id, artist_id, is_staged,
         ROW_NUMBER() OVER (
             PARTITION BY song_key, duration
             ORDER BY
                 song_id, artist_id,
-                staged
-        ) AS place
+                is_staged
+        ) AS rn
     FROM (
         SELECT
             s.song_key, s.duration, s.song_id, s.artist_id,
-            1 AS staged
+            1 AS is_staged
         FROM staged_state_songs s
         UNION ALL
         SELECT
             w.song_key, w.duration, w.song_id, w.artist_id,
-            0 AS staged
+            0 AS is_staged
         FROM state_songs w
         JOIN staged_state_songs s ON s.song_key = w.song_key AND s.duration = w.duration
     ) AS candidates
 ) AS ranked
-WHERE place = 1 AND staged = 1;
+WHERE rn = 1 AND is_staged = 1;
 
 ANALYZE new_state_songs;
 
@@ -288,8 +289,8 @@ WHERE NOT EXISTS (
     SELECT 1 FROM state_songs w WHERE w.song_key = n.song_key AND w.duration = n.duration
 );
 
--- Events that are there already, and whether this delivery is the same.
-CREATE TEMP TABLE repeated_songplays ON COMMIT DROP AS
+-- Staged events that are loaded already, and whether this delivery is the same.
+CREATE TEMP TABLE existing_songplays ON COMMIT DROP AS
 SELECT
     s.songplay_id,
     s.level = w.level
@@ -298,28 +299,28 @@ SELECT
 FROM staged_songplays s
 JOIN songplays w ON w.songplay_id = s.songplay_id;
 
-ANALYZE repeated_songplays;
+ANALYZE existing_songplays;
 
--- Those that differ, with what their songs are found by: new_key here, old_key there.
-CREATE TEMP TABLE differing_songplays ON COMMIT DROP AS
+-- The events whose deliveries differ, with the keys of their songs: new_key in this batch, old_key in the warehouse.
+CREATE TEMP TABLE changed_songplays ON COMMIT DROP AS
 SELECT
     r.songplay_id,
     n.song_key AS new_key, n.duration AS new_duration,
     o.song_key AS old_key, o.duration AS old_duration
-FROM repeated_songplays r
+FROM existing_songplays r
 LEFT JOIN staged_state_songplays n ON n.songplay_id = r.songplay_id
 LEFT JOIN state_songplays o ON o.songplay_id = r.songplay_id
 WHERE r.is_same IS NOT TRUE OR (n.song_key, n.duration) IS DISTINCT FROM (o.song_key, o.duration);
 
-ANALYZE differing_songplays;
+ANALYZE changed_songplays;
 
--- Of several deliveries of an event the smallest counts, by level, location, user_agent, song_key and duration, null
--- last: these are smaller than the ones that are there. Each has the song that is known for it by now.
+-- Of several deliveries of an event the smallest is taken, by level, location, user_agent, song_key and duration, null
+-- last. These deliveries are smaller than the loaded ones. Each has the song that matches it by now.
 CREATE TEMP TABLE new_songplays ON COMMIT DROP AS
 SELECT
     s.songplay_id, s.level, k.song_id, k.artist_id, s.location, s.user_agent,
     d.new_key AS song_key, d.new_duration AS duration
-FROM differing_songplays d
+FROM changed_songplays d
 JOIN staged_songplays s ON s.songplay_id = d.songplay_id
 JOIN songplays w ON w.songplay_id = d.songplay_id
 LEFT JOIN state_songs k ON k.song_key = d.new_key AND k.duration = d.new_duration
@@ -338,38 +339,38 @@ WHERE
 
 ANALYZE new_songplays;
 
--- What is left of the staged events is not there yet.
+-- Delete the loaded events from the staging tables. The remaining ones are new.
 DELETE FROM staged_state_songplays
-USING repeated_songplays
-WHERE repeated_songplays.songplay_id = staged_state_songplays.songplay_id;
+USING existing_songplays
+WHERE existing_songplays.songplay_id = staged_state_songplays.songplay_id;
 
 DELETE FROM staged_songplays
-USING repeated_songplays
-WHERE repeated_songplays.songplay_id = staged_songplays.songplay_id;
+USING existing_songplays
+WHERE existing_songplays.songplay_id = staged_songplays.songplay_id;
 
--- Songs that came with an earlier batch, to the plays of this one.
+-- Match plays of this batch with songs of earlier batches.
 UPDATE staged_songplays SET song_id = k.song_id, artist_id = k.artist_id
-FROM staged_state_songplays l, known_songs k
+FROM staged_state_songplays l, earlier_songs k
 WHERE
     l.song_key = k.song_key
     AND l.duration = k.duration
     AND staged_songplays.songplay_id = l.songplay_id;
 
--- Songs that came with this batch, to the plays of earlier ones. Plays with a smaller delivery follow, so that each
--- play changes once.
+-- Match plays of earlier batches with songs of this batch. Plays with a smaller delivery are updated afterwards, so
+-- that each play changes once.
 DELETE FROM state_songplays
 USING new_songplays
 WHERE new_songplays.songplay_id = state_songplays.songplay_id;
 
-CREATE TEMP TABLE found_songplays ON COMMIT DROP AS
+CREATE TEMP TABLE matched_songplays ON COMMIT DROP AS
 SELECT l.songplay_id, n.song_id, n.artist_id
 FROM state_songplays l
 JOIN new_state_songs n ON n.song_key = l.song_key AND n.duration = l.duration;
 
-ANALYZE found_songplays;
+ANALYZE matched_songplays;
 
 UPDATE songplays SET song_id = n.song_id, artist_id = n.artist_id
-FROM found_songplays n
+FROM matched_songplays n
 WHERE songplays.songplay_id = n.songplay_id;
 
 UPDATE songplays SET
@@ -380,7 +381,7 @@ WHERE
     AND (songplays.level, songplays.song_id, songplays.artist_id, songplays.location, songplays.user_agent)
     IS DISTINCT FROM (n.level, n.song_id, n.artist_id, n.location, n.user_agent);
 
--- The facts.
+-- Insert the new plays.
 INSERT INTO songplays (
     songplay_id, start_time, user_id, level, song_id, artist_id, session_id, location, user_agent
 )
@@ -397,21 +398,21 @@ SELECT songplay_id, song_key, duration
 FROM new_songplays
 WHERE song_key IS NOT NULL;
 
--- What was loaded.
+-- Record the loaded objects.
 INSERT INTO load_history (run, object, etag, rows, loaded_at)
 SELECT :'run', s.object, s.etag, s.rows, now() AT TIME ZONE 'UTC'
 FROM staged_source_objects s
 WHERE NOT EXISTS (SELECT 1 FROM load_history l WHERE l.run = :'run' AND l.object = s.object);
 
--- References that wait for the end of the transaction: all rows are there by now.
+-- Check the deferred foreign keys now, when all rows are inserted.
 SET CONSTRAINTS ALL IMMEDIATE;
 
--- What was taken off above, or by refresh.sql.
+-- Add the constraints again that were dropped above or by refresh.sql.
 DO $$
 DECLARE
     key RECORD;
 BEGIN
-    -- Keys before what refers to them.
+    -- Primary keys come before the foreign keys that refer to them.
     FOR key IN SELECT relation, name, definition FROM dropped_constraints ORDER BY kind DESC, name LOOP
         EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I %s', key.relation, key.name, key.definition);
     END LOOP;

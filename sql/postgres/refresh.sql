@@ -1,9 +1,9 @@
--- Empties the star and its ledger, in the transaction of the load that fills them again: until it commits,
--- nothing is gone. Whoever reads waits.
+-- Empties the star schema, the merge state and the load history, in the transaction of the load that fills them again.
+-- Nothing is lost before it commits. Readers wait.
 --
--- By hand: between stage.sql and copy.sql.
+-- Run it between stage.sql and copy.sql.
 
--- References are taken off, or the plays of each row that goes would be looked for. merge.sql puts them back.
+-- Foreign keys are dropped, because PostgreSQL would search the plays of each deleted row. merge.sql adds them again.
 DO $$
 DECLARE
     key RECORD;
@@ -18,7 +18,7 @@ BEGIN
         WHERE pg_has_role(r.relowner, 'USAGE')
             AND c.coninhcount = 0
             AND (
-                -- What is taken off must be possible to put back.
+                -- The user must be allowed to add the constraint again.
                 (
                     c.contype = 'f'
                     AND c.conrelid IN ('songplays'::regclass, 'songs'::regclass)
@@ -29,12 +29,12 @@ BEGIN
                     AND c.conrelid IN ('songplays'::regclass, 'time'::regclass)
                     AND r.relkind = 'r'
                     AND has_schema_privilege(n.oid, 'CREATE')
-                    -- What is replicated is told from others by its key.
+                    -- Logical replication identifies rows by the primary key.
                     AND NOT EXISTS (
                         SELECT FROM pg_publication_tables p
                         WHERE p.schemaname = n.nspname AND p.tablename = r.relname
                     )
-                    -- A definition does not say where and how an index is kept.
+                    -- The definition of a constraint does not include the storage settings of its index.
                     AND NOT EXISTS (
                         SELECT FROM pg_index i
                         JOIN pg_class x ON x.oid = i.indexrelid
@@ -50,7 +50,7 @@ BEGIN
             INSERT INTO dropped_constraints (relation, name, kind, definition)
             VALUES (key.relation::TEXT, key.name, key.kind, key.definition);
         EXCEPTION
-            -- Somebody else's table or view needs it: it stays.
+            -- Another table or view depends on the constraint, so it stays.
             WHEN dependent_objects_still_exist OR object_in_use THEN NULL;
         END;
     END LOOP;
@@ -59,7 +59,7 @@ BEGIN
         WHERE contype = 'f' AND conrelid IN ('songplays'::regclass, 'songs'::regclass)
     ) THEN
         RAISE insufficient_privilege USING
-            MESSAGE = 'only who owns songplays and songs, and may refer to the other tables, can empty the star';
+            MESSAGE = 'a full refresh needs the owner of songplays and songs, with REFERENCES on the other tables';
     END IF;
 END $$;
 

@@ -1,15 +1,17 @@
--- Begins a load into PostgreSQL: the transaction, its lock and the tables that the rows come to first.
+-- Begins a load into PostgreSQL: the transaction, its lock and the staging tables.
 --
--- By hand, all in one session: this file, then the rows into the staging tables from anywhere that has these columns,
--- as by \copy staged_users from 'users.csv' csv, then merge.sql: psql -v run=ID -f sql/postgres/stage.sql
--- -c "\copy staged_users from 'users.csv' csv" ... -f sql/postgres/merge.sql
+-- Run everything in one session: this file, then \copy from any source that has the columns of a staging table, then
+-- merge.sql.
+--
+-- Usage: psql -v run=ID -f sql/postgres/stage.sql -c "\copy staged_users from 'users.csv' csv" ...
+-- -f sql/postgres/merge.sql
 
 BEGIN;
 
--- One load at a time: the others wait here. Whoever reads does not.
+-- Only one load runs at a time, and the others wait here. Readers do not wait.
 LOCK TABLE load_history IN SHARE ROW EXCLUSIVE MODE;
 
--- Compiling the statements of a load takes longer than carrying them out.
+-- JIT compilation of the statements would take longer than their execution.
 SET LOCAL jit = off;
 
 CREATE TEMP TABLE staged_artists (LIKE artists) ON COMMIT DROP;
@@ -27,7 +29,7 @@ CREATE TEMP TABLE staged_source_objects (
     rows   BIGINT NOT NULL
 ) ON COMMIT DROP;
 
--- Keys and references that the load takes off, and puts back as they were.
+-- Primary and foreign keys that the load drops, and adds again unchanged.
 CREATE TEMP TABLE dropped_constraints (
     relation   TEXT NOT NULL,
     name       TEXT NOT NULL,
@@ -35,10 +37,11 @@ CREATE TEMP TABLE dropped_constraints (
     definition TEXT NOT NULL
 ) ON COMMIT DROP;
 
--- The tables and their rows, if any of them has what may drop or change rows that a load writes, or rows that are
--- there: a trigger, a rule, row security or parts with triggers of their own. A trigger of one table can reach all.
-CREATE TEMP TABLE watched ON COMMIT DROP AS
-WITH special AS (
+-- All tables with their row counts, if any table has side effects that may drop or change rows: a trigger, a rule, row
+-- security, or partitions with triggers of their own. A trigger of one table can change all tables, so either all
+-- tables are listed or none.
+CREATE TEMP TABLE tables_with_side_effects ON COMMIT DROP AS
+WITH has_side_effects AS (
     SELECT 1
     FROM pg_class c
     WHERE
@@ -53,7 +56,7 @@ WITH special AS (
             OR c.relrowsecurity
             OR EXISTS (
                 SELECT FROM pg_trigger t
-                -- References are internal.
+                -- Foreign keys are implemented by internal triggers.
                 WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgenabled <> 'D'
             )
             OR EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid)
@@ -61,22 +64,22 @@ WITH special AS (
     LIMIT 1
 )
 
-SELECT 'artists' AS name, (SELECT COUNT(*) FROM artists) AS rows FROM special
+SELECT 'artists' AS name, (SELECT COUNT(*) FROM artists) AS rows FROM has_side_effects
 UNION ALL
-SELECT 'songs' AS name, (SELECT COUNT(*) FROM songs) AS rows FROM special
+SELECT 'songs' AS name, (SELECT COUNT(*) FROM songs) AS rows FROM has_side_effects
 UNION ALL
-SELECT 'users' AS name, (SELECT COUNT(*) FROM users) AS rows FROM special
+SELECT 'users' AS name, (SELECT COUNT(*) FROM users) AS rows FROM has_side_effects
 UNION ALL
-SELECT 'time' AS name, (SELECT COUNT(*) FROM time) AS rows FROM special
+SELECT 'time' AS name, (SELECT COUNT(*) FROM time) AS rows FROM has_side_effects
 UNION ALL
-SELECT 'songplays' AS name, (SELECT COUNT(*) FROM songplays) AS rows FROM special
+SELECT 'songplays' AS name, (SELECT COUNT(*) FROM songplays) AS rows FROM has_side_effects
 UNION ALL
-SELECT 'state_users' AS name, (SELECT COUNT(*) FROM state_users) AS rows FROM special
+SELECT 'state_users' AS name, (SELECT COUNT(*) FROM state_users) AS rows FROM has_side_effects
 UNION ALL
-SELECT 'state_artists' AS name, (SELECT COUNT(*) FROM state_artists) AS rows FROM special
+SELECT 'state_artists' AS name, (SELECT COUNT(*) FROM state_artists) AS rows FROM has_side_effects
 UNION ALL
-SELECT 'state_songs' AS name, (SELECT COUNT(*) FROM state_songs) AS rows FROM special
+SELECT 'state_songs' AS name, (SELECT COUNT(*) FROM state_songs) AS rows FROM has_side_effects
 UNION ALL
-SELECT 'state_songplays' AS name, (SELECT COUNT(*) FROM state_songplays) AS rows FROM special
+SELECT 'state_songplays' AS name, (SELECT COUNT(*) FROM state_songplays) AS rows FROM has_side_effects
 UNION ALL
-SELECT 'load_history' AS name, (SELECT COUNT(*) FROM load_history) AS rows FROM special;
+SELECT 'load_history' AS name, (SELECT COUNT(*) FROM load_history) AS rows FROM has_side_effects;

@@ -1,13 +1,13 @@
--- Counts rows that are not as they were merged, by table: every count must be 0. A trigger, a rule or row security may
--- drop or change what is written, and no statement tells.
+-- Counts the merged rows that are missing or differ, by table. Every count must be 0. A trigger, a rule or row security
+-- may drop or change the rows that a statement writes without an error.
 --
--- By hand: before the COMMIT at the end of merge.sql.
+-- Run it before the COMMIT at the end of merge.sql.
 --
--- Where no table has any of these (see watched in stage.sql), they hold what was written, and are not read again.
+-- If no table has side effects (see tables_with_side_effects in stage.sql), the tables are not read again.
 SELECT 'artists' AS name, COUNT(*) AS rows
 FROM new_artists n
 WHERE
-    EXISTS (SELECT FROM watched WHERE name = 'artists')
+    EXISTS (SELECT FROM tables_with_side_effects WHERE name = 'artists')
     AND NOT EXISTS (
         SELECT FROM artists w
         WHERE
@@ -19,7 +19,7 @@ UNION ALL
 SELECT 'songs' AS name, COUNT(*) AS rows
 FROM new_songs n
 WHERE
-    EXISTS (SELECT FROM watched WHERE name = 'songs')
+    EXISTS (SELECT FROM tables_with_side_effects WHERE name = 'songs')
     AND NOT EXISTS (
         SELECT FROM songs w
         WHERE
@@ -31,7 +31,7 @@ UNION ALL
 SELECT 'users' AS name, COUNT(*) AS rows
 FROM new_users n
 WHERE
-    EXISTS (SELECT FROM watched WHERE name = 'users')
+    EXISTS (SELECT FROM tables_with_side_effects WHERE name = 'users')
     AND NOT EXISTS (
         SELECT FROM users w
         WHERE
@@ -43,7 +43,7 @@ UNION ALL
 SELECT 'time' AS name, COUNT(*) AS rows
 FROM staged_time n
 WHERE
-    EXISTS (SELECT FROM watched WHERE name = 'time')
+    EXISTS (SELECT FROM tables_with_side_effects WHERE name = 'time')
     AND NOT EXISTS (
         SELECT FROM time w
         WHERE
@@ -52,11 +52,11 @@ WHERE
             = (n.hour, n.day, n.week, n.month, n.year, n.weekday)
     )
 UNION ALL
--- Events that were not there yet, ...
+-- New events.
 SELECT 'songplays' AS name, COUNT(*) AS rows
 FROM staged_songplays n
 WHERE
-    EXISTS (SELECT FROM watched WHERE name = 'songplays')
+    EXISTS (SELECT FROM tables_with_side_effects WHERE name = 'songplays')
     AND NOT EXISTS (
         SELECT FROM songplays w
         WHERE
@@ -68,11 +68,11 @@ WHERE
             )
     )
 UNION ALL
--- ... smaller deliveries of those that were, ...
+-- Smaller deliveries of events that were loaded already.
 SELECT 'songplays' AS name, COUNT(*) AS rows
 FROM new_songplays n
 WHERE
-    EXISTS (SELECT FROM watched WHERE name = 'songplays')
+    EXISTS (SELECT FROM tables_with_side_effects WHERE name = 'songplays')
     AND NOT EXISTS (
         SELECT FROM songplays w
         WHERE
@@ -81,11 +81,11 @@ WHERE
             IS NOT DISTINCT FROM (n.level, n.song_id, n.artist_id, n.location, n.user_agent)
     )
 UNION ALL
--- ... and those whose song came with this batch.
+-- Plays of earlier batches whose song is in this batch.
 SELECT 'songplays' AS name, COUNT(*) AS rows
-FROM found_songplays n
+FROM matched_songplays n
 WHERE
-    EXISTS (SELECT FROM watched WHERE name = 'songplays')
+    EXISTS (SELECT FROM tables_with_side_effects WHERE name = 'songplays')
     AND NOT EXISTS (
         SELECT FROM songplays w
         WHERE w.songplay_id = n.songplay_id AND (w.song_id, w.artist_id) = (n.song_id, n.artist_id)
@@ -94,7 +94,7 @@ UNION ALL
 SELECT 'state_artists' AS name, COUNT(*) AS rows
 FROM new_artists n
 WHERE
-    EXISTS (SELECT FROM watched WHERE name = 'state_artists')
+    EXISTS (SELECT FROM tables_with_side_effects WHERE name = 'state_artists')
     AND NOT EXISTS (
         SELECT FROM state_artists w WHERE w.artist_id = n.artist_id AND w.song_id = n.song_id
     )
@@ -102,7 +102,7 @@ UNION ALL
 SELECT 'state_users' AS name, COUNT(*) AS rows
 FROM new_users n
 WHERE
-    EXISTS (SELECT FROM watched WHERE name = 'state_users')
+    EXISTS (SELECT FROM tables_with_side_effects WHERE name = 'state_users')
     AND NOT EXISTS (
         SELECT FROM state_users w
         WHERE
@@ -113,7 +113,7 @@ UNION ALL
 SELECT 'state_songs' AS name, COUNT(*) AS rows
 FROM new_state_songs n
 WHERE
-    EXISTS (SELECT FROM watched WHERE name = 'state_songs')
+    EXISTS (SELECT FROM tables_with_side_effects WHERE name = 'state_songs')
     AND NOT EXISTS (
         SELECT FROM state_songs w
         WHERE
@@ -129,7 +129,7 @@ FROM (
     SELECT songplay_id, song_key, duration FROM new_songplays WHERE song_key IS NOT NULL
 ) AS n
 WHERE
-    EXISTS (SELECT FROM watched WHERE name = 'state_songplays')
+    EXISTS (SELECT FROM tables_with_side_effects WHERE name = 'state_songplays')
     AND NOT EXISTS (
         SELECT FROM state_songplays w
         WHERE w.songplay_id = n.songplay_id AND (w.song_key, w.duration) = (n.song_key, n.duration)
@@ -138,7 +138,7 @@ UNION ALL
 SELECT 'load_history' AS name, COUNT(*) AS rows
 FROM staged_source_objects n
 WHERE
-    EXISTS (SELECT FROM watched WHERE name = 'load_history')
+    EXISTS (SELECT FROM tables_with_side_effects WHERE name = 'load_history')
     AND NOT EXISTS (
         SELECT FROM load_history w
         WHERE w.run = :'run' AND w.object = n.object AND (w.etag, w.rows) = (n.etag, n.rows)

@@ -1,6 +1,6 @@
--- Brings the Parquet parts of a run into the staging tables, each table by its manifest: a prefix would also
--- match longer names. The bucket must be in the cluster's region. Leave out tables without rows: COPY of no
--- files is an error.
+-- Copies the Parquet parts of a dataset into the staging tables. Each table is copied by its manifest, because a prefix
+-- would also match longer names. The bucket must be in the region of the cluster. Leave out tables without rows,
+-- because a COPY of no files is an error.
 
 COPY staged_artists (artist_id, name, location, latitude, longitude)
 FROM :'artists' IAM_ROLE :iam_role FORMAT AS PARQUET MANIFEST;

@@ -1,9 +1,9 @@
--- The star and its ledger in Amazon Redshift.
+-- Creates the star schema, the merge state and the load history in Amazon Redshift.
 --
--- By hand: psql -1 -f sql/redshift/create.sql
+-- Usage: psql -1 -f sql/redshift/create.sql
 --
--- VARCHAR counts bytes. Keys are informational: Redshift enforces none, the load does. Encodings are left
--- to Redshift, for COPY chooses none for Parquet.
+-- VARCHAR lengths count bytes. Redshift does not enforce keys, so the load does. The column encodings are left to
+-- Redshift (ENCODE AUTO), because a COPY of Parquet does not choose any.
 
 CREATE TABLE IF NOT EXISTS artists (
     artist_id VARCHAR(32) NOT NULL PRIMARY KEY,
@@ -12,7 +12,7 @@ CREATE TABLE IF NOT EXISTS artists (
     latitude  DOUBLE PRECISION,
     longitude DOUBLE PRECISION
 )
--- Small, and joined from everywhere: a copy on every node saves sending rows around.
+-- The table is small and is joined with many others: with a copy on every node no rows need to be redistributed.
 DISTSTYLE ALL SORTKEY (artist_id) ENCODE AUTO;
 
 CREATE TABLE IF NOT EXISTS songs (
@@ -42,7 +42,7 @@ CREATE TABLE IF NOT EXISTS time (
     year       SMALLINT NOT NULL,
     weekday    SMALLINT NOT NULL
 )
--- Nearly as long as songplays: a row and the plays of that moment are on one slice, in one order.
+-- The table has nearly as many rows as songplays: a row is on the same slice as its plays, in the same order.
 DISTSTYLE KEY DISTKEY (start_time) SORTKEY (start_time) ENCODE AUTO;
 
 CREATE TABLE IF NOT EXISTS songplays (
@@ -56,13 +56,13 @@ CREATE TABLE IF NOT EXISTS songplays (
     location    VARCHAR(512),
     user_agent  VARCHAR(1024)
 )
--- Nearly every question is about a range of time: sorted by it, whole blocks are skipped; spread by it, the
--- join with time sends nothing, and many moments keep the slices even.
+-- Nearly every query selects a time range. The sort key lets it skip blocks. The distribution key lets the join with
+-- time run without redistribution, and its many distinct values keep the slices even.
 DISTSTYLE KEY DISTKEY (start_time) SORTKEY (start_time) ENCODE AUTO;
 
--- The ledger: what a later load needs to know of the earlier ones.
+-- The merge state is what a later load needs to know about earlier loads.
 
--- The event that each row of users is from: only a later one replaces it.
+-- The event from which each row of users was taken. Only a later event replaces the row.
 CREATE TABLE IF NOT EXISTS state_users (
     user_id         INTEGER NOT NULL PRIMARY KEY,
     start_time      TIMESTAMP NOT NULL,
@@ -71,16 +71,16 @@ CREATE TABLE IF NOT EXISTS state_users (
 )
 DISTSTYLE ALL SORTKEY (user_id) ENCODE AUTO;
 
--- The song record that each row of artists is from.
+-- The song record from which each row of artists was taken.
 CREATE TABLE IF NOT EXISTS state_artists (
     artist_id VARCHAR(32) NOT NULL PRIMARY KEY,
     song_id   VARCHAR(32) NOT NULL
 )
 DISTSTYLE ALL SORTKEY (artist_id) ENCODE AUTO;
 
--- The song that is found by a title, an artist's name and a duration. song_key is
--- fnv_hash(artist_name, fnv_hash(0::smallint, fnv_hash(title))): the zero keeps title and artist apart. The duration
--- is compared and not hashed, because FNV_HASH of a DOUBLE PRECISION is not documented.
+-- The song that matches a title, an artist name and a duration. song_key is
+-- fnv_hash(artist_name, fnv_hash(0::smallint, fnv_hash(title))), where the zero separates title and artist. The
+-- duration is compared and not hashed, because FNV_HASH of a DOUBLE PRECISION is not documented.
 CREATE TABLE IF NOT EXISTS state_songs (
     song_key  BIGINT NOT NULL,
     duration  DOUBLE PRECISION NOT NULL,
@@ -90,7 +90,7 @@ CREATE TABLE IF NOT EXISTS state_songs (
 )
 DISTSTYLE ALL SORTKEY (song_key) ENCODE AUTO;
 
--- What the song of each songplay is found by, should it come later than the play.
+-- The key by which the song of each songplay is found if the song is loaded later than the play.
 CREATE TABLE IF NOT EXISTS state_songplays (
     songplay_id BIGINT NOT NULL,
     song_key    BIGINT NOT NULL,
@@ -98,7 +98,7 @@ CREATE TABLE IF NOT EXISTS state_songplays (
 )
 DISTSTYLE EVEN SORTKEY (song_key) ENCODE AUTO;
 
--- What was loaded: each log object of each run, written in the transaction that loads it.
+-- The load history has a row for each log object of each run, written in the transaction that loads it.
 CREATE TABLE IF NOT EXISTS load_history (
     run       VARCHAR(64) NOT NULL,
     object    VARCHAR(4096) NOT NULL,

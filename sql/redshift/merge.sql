@@ -1,19 +1,19 @@
--- Merges the staging tables into the star and its ledger, and commits.
+-- Merges the staging tables into the star schema and the merge state, and commits.
 --
--- Every choice follows from what the rows hold, by the same rules as within one run. So batches in any
--- order give what all of them at once would give, and one that is loaded again changes nothing.
+-- Every choice depends only on the content of the rows, by the same rules as within one run. So batches in any order
+-- have the same result as one load of all of them, and a batch that is loaded again changes nothing.
 --
--- Redshift ignores blanks at the end of a text when it compares. With the smallest of all characters after them they
--- count, and the order by bytes stays what it was. Ids are compared without it: those that differ in nothing but blanks
--- at their end are one id here, and the row that counts brings its own spelling.
+-- Redshift ignores trailing blanks when it compares texts. CHR(1), the smallest character, is appended to make them
+-- significant, and keeps the order by bytes. Ids are compared without it: ids that differ only in trailing blanks are
+-- one id here, and the row that is taken has its own spelling of the id.
 
--- Artists: the record with both coordinates first, then with a location, then the smallest by song_id, name,
--- location and coordinates, null last.
+-- For each artist a record with both coordinates is preferred, then one with a location, then the smallest by song_id,
+-- name, location and coordinates, null last.
 CREATE TEMP TABLE new_artists AS
 SELECT artist_id, name, location, latitude, longitude, song_id
 FROM (
     SELECT
-        artist_id, name, location, latitude, longitude, song_id, staged,
+        artist_id, name, location, latitude, longitude, song_id, is_staged,
         ROW_NUMBER() OVER (
             PARTITION BY artist_id
             ORDER BY
@@ -21,26 +21,26 @@ FROM (
                 CASE WHEN OCTET_LENGTH(location) > 0 THEN 0 ELSE 1 END,
                 song_id || CHR(1), name || CHR(1), location || CHR(1) NULLS LAST,
                 latitude NULLS LAST, longitude NULLS LAST, artist_id || CHR(1),
-                staged
-        ) AS place
+                is_staged
+        ) AS rn
     FROM (
         SELECT
             s.artist_id, s.name, s.location, s.latitude, s.longitude,
             l.song_id,
-            1 AS staged
+            1 AS is_staged
         FROM staged_artists s
         JOIN staged_state_artists l ON l.artist_id || CHR(1) = s.artist_id || CHR(1)
         UNION ALL
         SELECT
             w.artist_id, w.name, w.location, w.latitude, w.longitude,
             l.song_id,
-            0 AS staged
+            0 AS is_staged
         FROM artists w
         JOIN staged_artists s ON s.artist_id = w.artist_id
         JOIN state_artists l ON l.artist_id = w.artist_id
     ) AS candidates
 ) AS ranked
-WHERE place = 1 AND staged = 1;
+WHERE rn = 1 AND is_staged = 1;
 
 UPDATE artists SET
     artist_id = n.artist_id, name = n.name, location = n.location, latitude = n.latitude, longitude = n.longitude
@@ -73,32 +73,32 @@ SELECT n.artist_id, n.song_id
 FROM new_artists n
 WHERE NOT EXISTS (SELECT 1 FROM state_artists w WHERE w.artist_id = n.artist_id);
 
--- Songs: the smallest by title, artist, year and duration, null last.
+-- For each song the record that is smallest by title, artist, year and duration is taken, null last.
 CREATE TEMP TABLE new_songs AS
 SELECT song_id, title, artist_id, year, duration
 FROM (
     SELECT
-        song_id, title, artist_id, year, duration, staged,
+        song_id, title, artist_id, year, duration, is_staged,
         ROW_NUMBER() OVER (
             PARTITION BY song_id
             ORDER BY
                 title || CHR(1), artist_id || CHR(1), year NULLS LAST, duration, song_id || CHR(1),
-                staged
-        ) AS place
+                is_staged
+        ) AS rn
     FROM (
         SELECT
             s.song_id, s.title, s.artist_id, s.year, s.duration,
-            1 AS staged
+            1 AS is_staged
         FROM staged_songs s
         UNION ALL
         SELECT
             w.song_id, w.title, w.artist_id, w.year, w.duration,
-            0 AS staged
+            0 AS is_staged
         FROM songs w
         JOIN staged_songs s ON s.song_id = w.song_id
     ) AS candidates
 ) AS ranked
-WHERE place = 1 AND staged = 1;
+WHERE rn = 1 AND is_staged = 1;
 
 UPDATE songs SET
     song_id = n.song_id, title = n.title, artist_id = n.artist_id, year = n.year, duration = n.duration
@@ -110,39 +110,39 @@ SELECT n.song_id, n.title, n.artist_id, n.year, n.duration
 FROM new_songs n
 WHERE NOT EXISTS (SELECT 1 FROM songs w WHERE w.song_id = n.song_id);
 
--- Users: as of the latest event, of several deliveries of it the smallest by level and names, null last. A late batch
--- does not overwrite a newer level.
+-- Each user has the values of the latest event, and of several deliveries of that event the smallest by level and
+-- names, null last. A late batch does not overwrite a newer level.
 CREATE TEMP TABLE new_users AS
 SELECT user_id, first_name, last_name, gender, level, start_time, session_id, item_in_session
 FROM (
     SELECT
-        user_id, first_name, last_name, gender, level, start_time, session_id, item_in_session, staged,
+        user_id, first_name, last_name, gender, level, start_time, session_id, item_in_session, is_staged,
         ROW_NUMBER() OVER (
             PARTITION BY user_id
             ORDER BY
                 start_time DESC, session_id DESC, item_in_session DESC,
                 level || CHR(1), first_name || CHR(1) NULLS LAST, last_name || CHR(1) NULLS LAST,
                 gender || CHR(1) NULLS LAST,
-                staged
-        ) AS place
+                is_staged
+        ) AS rn
     FROM (
         SELECT
             s.user_id, s.first_name, s.last_name, s.gender, s.level,
             l.start_time, l.session_id, l.item_in_session,
-            1 AS staged
+            1 AS is_staged
         FROM staged_users s
         JOIN staged_state_users l ON l.user_id = s.user_id
         UNION ALL
         SELECT
             w.user_id, w.first_name, w.last_name, w.gender, w.level,
             l.start_time, l.session_id, l.item_in_session,
-            0 AS staged
+            0 AS is_staged
         FROM users w
         JOIN staged_users s ON s.user_id = w.user_id
         JOIN state_users l ON l.user_id = w.user_id
     ) AS candidates
 ) AS ranked
-WHERE place = 1 AND staged = 1;
+WHERE rn = 1 AND is_staged = 1;
 
 UPDATE users SET
     first_name = n.first_name, last_name = n.last_name, gender = n.gender, level = n.level
@@ -171,14 +171,14 @@ SELECT n.user_id, n.start_time, n.session_id, n.item_in_session
 FROM new_users n
 WHERE NOT EXISTS (SELECT 1 FROM state_users w WHERE w.user_id = n.user_id);
 
--- Moments.
+-- Insert the new start times.
 INSERT INTO time (start_time, hour, day, week, month, year, weekday)
 SELECT s.start_time, s.hour, s.day, s.week, s.month, s.year, s.weekday
 FROM staged_time s
 WHERE NOT EXISTS (SELECT 1 FROM time t WHERE t.start_time = s.start_time);
 
--- Songs that came with an earlier batch and are not in this one, or only with larger ids.
-CREATE TEMP TABLE known_songs AS
+-- Songs of earlier batches that are not in this batch, or only with larger ids.
+CREATE TEMP TABLE earlier_songs AS
 SELECT k.song_key, k.duration, k.song_id, k.artist_id
 FROM state_songs k
 LEFT JOIN staged_state_songs s ON s.song_key = k.song_key AND s.duration = k.duration
@@ -187,32 +187,33 @@ WHERE
     OR k.song_id || CHR(1) < s.song_id || CHR(1)
     OR (k.song_id || CHR(1) = s.song_id || CHR(1) AND k.artist_id || CHR(1) < s.artist_id || CHR(1));
 
--- The songs that plays find: of several the one with the smallest song_id, then with the smallest artist_id.
+-- The songs that plays are matched with. Of several songs with the same key the one with the smallest song_id is taken,
+-- then the one with the smallest artist_id.
 CREATE TEMP TABLE new_state_songs AS
 SELECT song_key, duration, song_id, artist_id
 FROM (
     SELECT
-        song_key, duration, song_id, artist_id, staged,
+        song_key, duration, song_id, artist_id, is_staged,
         ROW_NUMBER() OVER (
             PARTITION BY song_key, duration
             ORDER BY
                 song_id || CHR(1), artist_id || CHR(1),
-                staged
-        ) AS place
+                is_staged
+        ) AS rn
     FROM (
         SELECT
             s.song_key, s.duration, s.song_id, s.artist_id,
-            1 AS staged
+            1 AS is_staged
         FROM staged_state_songs s
         UNION ALL
         SELECT
             w.song_key, w.duration, w.song_id, w.artist_id,
-            0 AS staged
+            0 AS is_staged
         FROM state_songs w
         JOIN staged_state_songs s ON s.song_key = w.song_key AND s.duration = w.duration
     ) AS candidates
 ) AS ranked
-WHERE place = 1 AND staged = 1;
+WHERE rn = 1 AND is_staged = 1;
 
 UPDATE state_songs SET
     song_id = n.song_id, artist_id = n.artist_id
@@ -226,79 +227,79 @@ WHERE NOT EXISTS (
     SELECT 1 FROM state_songs w WHERE w.song_key = n.song_key AND w.duration = n.duration
 );
 
--- Events that are there already.
-CREATE TEMP TABLE repeated_songplays AS
+-- Staged events that are loaded already.
+CREATE TEMP TABLE existing_songplays AS
 SELECT s.songplay_id
 FROM staged_songplays s
 JOIN songplays w ON w.songplay_id = s.songplay_id;
 
--- Of several deliveries of an event the smallest counts, by level, location, user_agent, song_key and duration, null
--- last: these are smaller than the ones that are there. Each has the song that is known for it by now.
+-- Of several deliveries of an event the smallest is taken, by level, location, user_agent, song_key and duration, null
+-- last. These deliveries are smaller than the loaded ones. Each has the song that matches it by now.
 CREATE TEMP TABLE new_songplays AS
 SELECT
     d.songplay_id, d.level, k.song_id, k.artist_id, d.location, d.user_agent,
     d.song_key, d.duration
 FROM (
     SELECT
-        songplay_id, level, location, user_agent, song_key, duration, staged,
+        songplay_id, level, location, user_agent, song_key, duration, is_staged,
         ROW_NUMBER() OVER (
             PARTITION BY songplay_id
             ORDER BY
                 level || CHR(1), location || CHR(1) NULLS LAST, user_agent || CHR(1) NULLS LAST,
                 song_key NULLS LAST, duration NULLS LAST,
-                staged
-        ) AS place
+                is_staged
+        ) AS rn
     FROM (
         SELECT
             s.songplay_id, s.level, s.location, s.user_agent,
             l.song_key, l.duration,
-            1 AS staged
-        FROM repeated_songplays r
+            1 AS is_staged
+        FROM existing_songplays r
         JOIN staged_songplays s ON s.songplay_id = r.songplay_id
         LEFT JOIN staged_state_songplays l ON l.songplay_id = r.songplay_id
         UNION ALL
         SELECT
             w.songplay_id, w.level, w.location, w.user_agent,
             l.song_key, l.duration,
-            0 AS staged
-        FROM repeated_songplays r
+            0 AS is_staged
+        FROM existing_songplays r
         JOIN songplays w ON w.songplay_id = r.songplay_id
         LEFT JOIN state_songplays l ON l.songplay_id = r.songplay_id
     ) AS candidates
 ) AS d
 LEFT JOIN state_songs k ON k.song_key = d.song_key AND k.duration = d.duration
-WHERE d.place = 1 AND d.staged = 1;
+WHERE d.rn = 1 AND d.is_staged = 1;
 
--- What is left of the staged events is not there yet.
+-- Delete the loaded events from the staging tables. The remaining ones are new.
 DELETE FROM staged_state_songplays
-USING repeated_songplays
-WHERE repeated_songplays.songplay_id = staged_state_songplays.songplay_id;
+USING existing_songplays
+WHERE existing_songplays.songplay_id = staged_state_songplays.songplay_id;
 
 DELETE FROM staged_songplays
-USING repeated_songplays
-WHERE repeated_songplays.songplay_id = staged_songplays.songplay_id;
+USING existing_songplays
+WHERE existing_songplays.songplay_id = staged_songplays.songplay_id;
 
--- Songs that came with an earlier batch, to the plays of this one.
+-- Match plays of this batch with songs of earlier batches.
 UPDATE staged_songplays SET song_id = k.song_id, artist_id = k.artist_id
-FROM staged_state_songplays l, known_songs k
+FROM staged_state_songplays l, earlier_songs k
 WHERE
     l.song_key = k.song_key
     AND l.duration = k.duration
     AND staged_songplays.songplay_id = l.songplay_id;
 
--- Songs that came with this batch, to the plays of earlier ones. Plays with a smaller delivery follow, so that each
--- play changes once.
+-- Match plays of earlier batches with songs of this batch. Plays with a smaller delivery are updated afterwards, so
+-- that each play changes once.
 DELETE FROM state_songplays
 USING new_songplays
 WHERE new_songplays.songplay_id = state_songplays.songplay_id;
 
-CREATE TEMP TABLE found_songplays AS
+CREATE TEMP TABLE matched_songplays AS
 SELECT l.songplay_id, n.song_id, n.artist_id
 FROM state_songplays l
 JOIN new_state_songs n ON n.song_key = l.song_key AND n.duration = l.duration;
 
 UPDATE songplays SET song_id = n.song_id, artist_id = n.artist_id
-FROM found_songplays n
+FROM matched_songplays n
 WHERE songplays.songplay_id = n.songplay_id;
 
 UPDATE songplays SET
@@ -314,7 +315,7 @@ WHERE
         OR COALESCE(songplays.user_agent || CHR(1), '') <> COALESCE(n.user_agent || CHR(1), '')
     );
 
--- The facts.
+-- Insert the new plays.
 INSERT INTO songplays (
     songplay_id, start_time, user_id, level, song_id, artist_id, session_id, location, user_agent
 )
@@ -331,7 +332,7 @@ SELECT songplay_id, song_key, duration
 FROM new_songplays
 WHERE song_key IS NOT NULL;
 
--- What was loaded.
+-- Record the loaded objects.
 INSERT INTO load_history (run, object, etag, rows, loaded_at)
 SELECT :'run', s.object, s.etag, s.rows, GETDATE()
 FROM staged_source_objects s

@@ -1,7 +1,7 @@
--- Empties the star and its ledger, in the transaction of the load that fills them again: until it commits,
--- everybody sees what was there. By DELETE, for TRUNCATE would commit at once.
+-- Empties the star schema, the merge state and the load history, in the transaction of the load that fills them again.
+-- Until it commits, readers see the old rows. The tables are emptied by DELETE, because TRUNCATE would commit at once.
 --
--- By hand: between stage.sql and copy.sql.
+-- Run it between stage.sql and copy.sql.
 
 DELETE FROM load_history;
 DELETE FROM state_songplays;

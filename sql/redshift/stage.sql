@@ -1,13 +1,14 @@
--- Begins a load into Amazon Redshift: the transaction, its lock and the tables that the rows come to first.
+-- Begins a load into Amazon Redshift: the transaction, its lock and the staging tables.
 --
--- By hand, all in one session: psql -v run=ID -v iam_role=default -v songplays=s3://.../songplays.manifest
--- (and so on for each :'name' in copy.sql) -f sql/redshift/stage.sql -f sql/redshift/copy.sql
--- -f sql/redshift/merge.sql
+-- Run everything in one session, with a -v for each :'name' in copy.sql.
+--
+-- Usage: psql -v run=ID -v iam_role=default -v songplays=s3://.../songplays.manifest ...
+-- -f sql/redshift/stage.sql -f sql/redshift/copy.sql -f sql/redshift/merge.sql
 
 BEGIN;
 
--- One load at a time: the others wait here, before they have looked at anything. The lock must be what the
--- transaction begins with, or what it saw before could be out of date ("Serializable isolation violation").
+-- Only one load runs at a time, and the others wait here. The lock must be the first statement of the transaction:
+-- data that was read before the lock could be out of date ("Serializable isolation violation").
 LOCK load_history;
 
 CREATE TEMP TABLE staged_artists (LIKE artists);

@@ -1,8 +1,8 @@
--- Counts rows that are not there after they were merged, by table: every count must be 0.
+-- Counts the merged rows that are missing, by table. Every count must be 0.
 --
--- By hand: before the COMMIT at the end of merge.sql.
+-- Run it before the COMMIT at the end of merge.sql.
 --
--- Redshift has neither triggers nor rules that could change what is written, so the keys are enough.
+-- Redshift has no triggers or rules that could change the written rows, so it is enough to compare the keys.
 
 SELECT 'artists' AS name, COUNT(*) AS rows
 FROM staged_artists n
@@ -24,7 +24,7 @@ FROM staged_time n
 LEFT JOIN time w ON w.start_time = n.start_time
 WHERE w.start_time IS NULL
 UNION ALL
--- With the start time both sides of the join are on one slice.
+-- The start time is the distribution key, so that both sides of the join are on the same slice.
 SELECT 'songplays' AS name, COUNT(*) AS rows
 FROM staged_songplays n
 LEFT JOIN songplays w ON w.songplay_id = n.songplay_id AND w.start_time = n.start_time

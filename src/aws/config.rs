@@ -1,5 +1,5 @@
-//! The surroundings: region, server, credentials and certificates, as flags, environment and the files
-//! of the AWS command line name them.
+//! Loads region, endpoint, credentials and CA certificates from flags, from the environment and from the
+//! files of the AWS command line.
 
 use std::env;
 use std::fs;
@@ -29,10 +29,10 @@ use crate::error::{Error, Result};
 use crate::storage::s3::error::{Operation, RequestError, root_cause, strip_stderr};
 use crate::storage::s3::options::S3Options;
 
-/// Finds all that is said about S3, by flags first.
+/// Loads the AWS configuration. Command-line flags take precedence.
 ///
 /// # Errors
-/// What is said cannot be.
+/// Returns an error if the CA bundle is invalid or the profile of a flag does not exist.
 pub async fn load_config(options: &S3Options) -> Result<SdkConfig> {
     let http_client = http_client(load_ca_bundle()?);
     let region = match &options.region {
@@ -41,8 +41,8 @@ pub async fn load_config(options: &S3Options) -> Result<SdkConfig> {
     };
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .http_client(http_client.clone())
-        // For those who are asked for credentials: the tries of S3 are counted by the connection. What the
-        // environment says of them can be nonsense, on which this would panic.
+        // For the credentials providers only: `S3Client` retries S3 requests. Without this setting the SDK reads
+        // its retry settings from the environment, and panics if they are invalid.
         .retry_config(RetryConfig::standard());
     if let Some(url) = &options.endpoint_url {
         loader = loader.endpoint_url(url);
@@ -63,8 +63,8 @@ pub async fn load_config(options: &S3Options) -> Result<SdkConfig> {
     Ok(loader.load().await)
 }
 
-/// The region that environment or profile name. For a server that is not Amazon's there is always one:
-/// the service of the instance need not be asked for it.
+/// Returns the region of the environment or of the profile. With a custom endpoint it defaults to `us-east-1`,
+/// so that the instance metadata service is not queried.
 async fn resolve_region(options: &S3Options) -> Option<Region> {
     let profile = options.profile.iter();
     let profile = profile.fold(ProfileFileRegionProvider::builder(), |b, name| {
@@ -81,13 +81,13 @@ async fn resolve_region(options: &S3Options) -> Option<Region> {
     chain.or_else(fallback).region().await
 }
 
-/// Whether a region is more than an empty variable.
+/// Returns true unless the region comes from an empty variable.
 pub fn is_non_empty(region: &Region) -> bool {
     !region.as_ref().is_empty()
 }
 
-/// The credentials of a profile that a flag names. They go before those in the environment; a profile
-/// without any leaves them to the machine.
+/// Returns the credentials chain for a profile that a flag names. The profile takes precedence over the
+/// environment. If it has no credentials, those of the container or instance role are used.
 fn profile_credentials(
     name: &str,
     region: Option<Region>,
@@ -104,26 +104,24 @@ fn profile_credentials(
         .or_else("Ec2InstanceMetadata", instance.build())
 }
 
-/// An error if there is no such profile. Of files that cannot be read the credentials tell.
+/// Checks that a profile exists. Configuration files that cannot be read are left to the credentials provider
+/// to report.
 async fn ensure_profile_exists(name: &str) -> Result<()> {
-    #[expect(
-        deprecated,
-        reason = "there is no other name for the default files yet"
-    )]
+    #[expect(deprecated, reason = "the default files have no other public name yet")]
     let files = aws_config::profile::profile_file::ProfileFiles::default();
     let profiles = aws_config::profile::load(&Fs::real(), &Env::real(), &files, None).await;
     match profiles {
         Ok(profiles) if profiles.get_profile(name).is_none() => Err(Error::failed("cannot use S3")
-            .with_reason(format!("there is no profile '{name}'"))
+            .with_reason(format!("profile '{name}' not found"))
             .with_hint("check --profile or AWS_PROFILE, and ~/.aws/config")),
         _ => Ok(()),
     }
 }
 
-/// Credentials are had once before anything is asked: without them every request would fail alike.
+/// Loads the credentials once before the first request, because without them every request would fail.
 ///
 /// # Errors
-/// There are none.
+/// Returns an error if there are no credentials, or if they cannot be sent in a header.
 pub async fn check_credentials(options: &S3Options, config: &SdkConfig) -> Result<()> {
     let Some(provider) = config.credentials_provider() else {
         return Ok(());
@@ -145,25 +143,27 @@ pub async fn check_credentials(options: &S3Options, config: &SdkConfig) -> Resul
     Err(RequestError::Credentials(strip_stderr(root_cause(&e))).to_error(&operation, 1, ""))
 }
 
-/// Key and token stand in headers; on what cannot stand there the client would panic.
+/// Checks that access key ID and session token can be sent in headers. The client would panic on other
+/// characters.
 fn check_header_safe(access_key_id: &str, token: Option<&str>) -> Result<()> {
     let is_printable = |text: &str| text.bytes().all(|b| b.is_ascii_graphic());
     let unsafe_field = match (is_printable(access_key_id), token.is_none_or(is_printable)) {
         (true, true) => return Ok(()),
-        (false, _) => "the access key id",
+        (false, _) => "the access key ID",
         (true, false) => "the session token",
     };
     Err(Error::failed("cannot use S3")
         .with_reason(format!(
-            "{unsafe_field} has a line break or another character that no such thing has"
+            "{unsafe_field} contains a line break or another invalid character"
         ))
         .with_hint("check where the credentials come from"))
 }
 
-/// The address of a server that is not Amazon's, wherever the user names it.
+/// Returns the custom endpoint from flag, environment or profile, if there is one.
 ///
 /// # Errors
-/// It is none, or has a password in it. It is not shown then.
+/// Returns an error if the endpoint is not a plain HTTP URL or contains credentials. The message does not
+/// show the endpoint.
 pub fn custom_endpoint(options: &S3Options, config: &SdkConfig) -> Result<Option<String>> {
     let from_service = || {
         let key = ServiceConfigKey::builder()
@@ -179,14 +179,14 @@ pub fn custom_endpoint(options: &S3Options, config: &SdkConfig) -> Result<Option
     let Some(url) = from_flag.or_else(from_service).or_else(from_global) else {
         return Ok(None);
     };
-    let why = match Url::parse(&url) {
+    let reason = match Url::parse(&url) {
         Ok(parsed) if !parsed.username().is_empty() || parsed.password().is_some() => {
-            "credentials do not belong into the address of the server"
+            "the endpoint URL contains credentials"
         }
         Ok(parsed) if is_plain_http_url(&url, &parsed) => return Ok(Some(url)),
-        _ => "the address of the server is no URL such as https://minio.example:9000",
+        _ => "invalid endpoint URL: expected one such as https://minio.example:9000",
     };
-    Err(Error::usage("cannot use S3").with_reason(why).with_hint(
+    Err(Error::usage("cannot use S3").with_reason(reason).with_hint(
         "check --endpoint-url, AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL and the endpoint_url of the profile",
     ))
 }
@@ -210,7 +210,7 @@ fn http_client(bundle: Option<Vec<u8>>) -> SharedHttpClient {
     }
 }
 
-/// The certificates that are trusted beside the system's.
+/// Reads the certificates that are trusted in addition to those of the system.
 fn load_ca_bundle() -> Result<Option<Vec<u8>>> {
     let Some(path) = env::var_os("AWS_CA_BUNDLE").filter(|path| !path.is_empty()) else {
         return Ok(None);
@@ -218,10 +218,10 @@ fn load_ca_bundle() -> Result<Option<Vec<u8>>> {
     let path = Path::new(&path);
     let hint = "check AWS_CA_BUNDLE";
     let pem = fs::read(path).map_err(|e| Error::io("cannot read", path, &e).with_hint(hint))?;
-    // Whoever builds the client panics on what is no certificate.
-    let bundle_error = |why: &dyn std::fmt::Display| {
+    // Checked here because the HTTP client panics on an invalid certificate.
+    let bundle_error = |reason: &dyn std::fmt::Display| {
         Error::failed(format!("cannot use {}", path.display()))
-            .with_reason(why)
+            .with_reason(reason)
             .with_hint(hint)
     };
     let mut roots = RootCertStore::empty();
@@ -230,7 +230,7 @@ fn load_ca_bundle() -> Result<Option<Vec<u8>>> {
         roots.add(certificate).map_err(|e| bundle_error(&e))?;
     }
     if roots.is_empty() {
-        return Err(bundle_error(&"it holds no certificate"));
+        return Err(bundle_error(&"it contains no certificate"));
     }
     Ok(Some(pem))
 }

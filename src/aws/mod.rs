@@ -1,3 +1,3 @@
-//! What all AWS services have in common: configuration and credentials.
+//! Loads the AWS configuration and credentials.
 
 pub mod config;

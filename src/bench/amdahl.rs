@@ -1,42 +1,42 @@
-//! The serial share: what only one thread can do at a time, and what that leaves for more cores.
+//! Computes the serial fraction of a run, and how far it limits the speedup on more cores.
 //!
-//! Amdahl's law: if a share `s` of one thread's time cannot be shared, `n` cores are at most
-//! `1 / (s + (1 - s) / n)` times as fast. It is an upper bound. Neither the memory nor the disk that
-//! all cores use together is in it, nor the time in which one waits for another.
+//! Amdahl's law: if a fraction `s` of the single-thread time cannot run in parallel, `n` cores are at most
+//! `1 / (s + (1 - s) / n)` times as fast. This is an upper bound. It ignores contention for memory and disk,
+//! and the time that threads wait for each other.
 
 use serde::Serialize;
 
 use crate::pipeline::Phase;
 
-/// The numbers of cores that the bound is told for.
+/// The numbers of cores that the bounds are computed for.
 const CORE_COUNTS: [usize; 2] = [16, 64];
 
-/// What only one thread can do at a time.
+/// The part of a run that only one thread can work on at a time.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SerialFraction {
-    /// Seconds on one thread.
+    /// Seconds of the phases that have one task, in a run on one thread.
     pub seconds: f64,
-    /// The same as a share of all seconds on one thread, from 0 to 1.
+    /// These seconds as a share of all seconds of that run, from 0 to 1.
     pub share: f64,
-    /// What more cores can bring.
+    /// The largest speedups that more cores can reach.
     pub speedup_bounds: Vec<SpeedupBound>,
 }
 
-/// How many times as fast as on one thread so many cores can be at most.
+/// How many times as fast as on one thread a run can be at most on a number of cores.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct SpeedupBound {
-    /// Cores.
+    /// The number of cores.
     pub cores: usize,
-    /// By Amdahl's law: phases that threads can share are shared by all cores.
+    /// The bound by Amdahl's law: all cores work on every phase with more than one task.
     pub speedup: f64,
-    /// The same with no more cores in a phase than it has pieces of work.
+    /// The bound if no phase can use more cores than it has tasks.
     pub speedup_bound_by_tasks: f64,
 }
 
 impl SerialFraction {
-    /// What follows from the phases of a run on one thread.
+    /// Computes the fraction and the bounds from the phases of a run on one thread.
     pub fn from_phases(phases: &[Phase]) -> Self {
-        // How long the phases would take if `cores` of them could share one with so many pieces.
+        // How long the run takes if `cores(tasks)` cores share each phase.
         let seconds = |cores: &dyn Fn(Option<usize>) -> usize| -> f64 {
             let phase_seconds = |phase: &Phase| phase.seconds / cores(phase.tasks).max(1) as f64;
             phases.iter().map(phase_seconds).sum()
@@ -74,7 +74,7 @@ mod tests {
         }
     }
 
-    /// The bounds at 16 and at 64 cores.
+    /// Returns a bound at 16 and at 64 cores.
     fn bounds(phases: &[Phase], bound: fn(&SpeedupBound) -> f64) -> Vec<f64> {
         SerialFraction::from_phases(phases)
             .speedup_bounds

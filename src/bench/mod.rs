@@ -1,16 +1,15 @@
-//! A benchmark: the same work at several numbers of threads, several times each.
+//! Benchmarks the pipeline: the same work with several numbers of threads, several times each.
 //!
-//! It stands beside the data path and drives [`pipeline`](crate::pipeline) as a run does. One pass
-//! that nobody counts warms the system's file cache. Then all numbers of threads take turns, so that
-//! whatever else the machine does meanwhile falls on all of them alike.
+//! A benchmark is not part of the data path. It calls [`pipeline`](crate::pipeline) as a run does. One pass
+//! that is not measured warms the system's file cache. Then all numbers of threads take turns, so that other
+//! load on the machine affects all of them alike.
 //!
-//! `parse` is JSON to Arrow alone, `run` the whole job with its output in a folder of its own, and
-//! `serial` what more cores could bring.
+//! `parse` measures JSON to Arrow alone, and `run` the complete job with its output in a temporary folder.
+//! `amdahl` computes how far more cores could speed up the job.
 
 mod amdahl;
 mod parse;
 mod run;
-mod scratch;
 
 use serde::Serialize;
 
@@ -19,55 +18,55 @@ use crate::output::report::{RunStatus, StageReport};
 use crate::progress::Progress;
 
 pub use amdahl::{SerialFraction, SpeedupBound};
-pub use parse::{ParseBenchReport, ParseCounts, ParseResult, bench_parse};
-pub use run::{RunBenchReport, RunResult, bench_run};
+pub use parse::{ParseBenchReport, ParseCounts, ParseMeasurement, bench_parse};
+pub use run::{RunBenchReport, RunMeasurement, bench_run};
 
-/// The version of the layout of what benchmarks report.
+/// The version of the layout of benchmark reports.
 pub const BENCH_VERSION: u32 = 2;
 
-/// What is repeated.
+/// How often a benchmark repeats its work, and with how many threads.
 #[derive(Debug, Clone)]
 pub struct BenchOptions {
-    /// Numbers of threads, in ascending order, each at least 1.
+    /// Numbers of threads to measure, in ascending order, each at least 1.
     pub thread_counts: Vec<usize>,
-    /// How often each of them is measured, at least once.
+    /// Measured passes for each number of threads, at least one.
     pub runs: usize,
 }
 
-/// What every benchmark reports first.
+/// The first fields of every benchmark report.
 #[derive(Debug, Clone, Serialize)]
 pub struct BenchHeader {
-    /// [`BENCH_VERSION`].
+    /// The layout version, [`BENCH_VERSION`].
     pub bench_version: u32,
     /// The version of sparkify.
     pub sparkify_version: &'static str,
-    /// How it ended.
+    /// How the benchmark ended.
     pub status: RunStatus,
-    /// Which benchmark it is.
+    /// The name of the benchmark, `parse` or `run`.
     pub bench: &'static str,
-    /// How often each number of threads was measured.
+    /// Measured passes for each number of threads.
     pub runs: usize,
 }
 
-/// What holds for one number of threads, whatever was measured.
+/// The throughput with one number of threads.
 #[derive(Debug, Clone, Serialize)]
 pub struct ThroughputSample {
     /// Worker threads.
     pub threads: usize,
-    /// The median pass, by the clock.
+    /// The wall-clock time and the amount of work of the median pass.
     #[serde(flatten)]
     pub total: StageReport,
-    /// How many times as fast as on one thread; absent if one thread was not measured.
+    /// How many times as fast as on one thread, absent if one thread was not measured.
     pub speedup: Option<f64>,
-    /// The seconds of all passes, in the order in which they were made.
+    /// The seconds of all measured passes, in the order in which they ran.
     pub runs_seconds: Vec<f64>,
 }
 
-/// The passes that count.
+/// The results of all passes.
 struct Measurements<T> {
-    /// The one that warmed up. What was read and written is the same in all of them.
+    /// The unmeasured pass. All passes read and write the same data.
     warmup: T,
-    /// The median for each number of threads.
+    /// The median pass for each number of threads.
     medians: Vec<(ThroughputSample, T)>,
 }
 
@@ -82,21 +81,22 @@ impl BenchOptions {
         }
     }
 
-    /// Makes all passes, and gives of each number of threads the one whose time is the median (of an
-    /// even number of passes the slower of the two in the middle).
+    /// Runs all passes. Returns the pass with the median time for each number of threads: of an even number of
+    /// passes, the slower of the two in the middle.
+    ///
+    /// # Errors
+    /// Returns an error if a pass fails, or if two passes read different input.
     fn measure<T>(
         &self,
         progress: &Progress,
         pass: impl Fn(usize) -> Result<T>,
         total: impl Fn(&T) -> StageReport,
     ) -> Result<Measurements<T>> {
-        progress.set_prefix("to warm up".to_owned());
+        progress.set_prefix("warmup".to_owned());
         let warmup = pass(self.thread_counts.last().copied().unwrap_or(1))?;
         let ensure_same_input = |pass: T| match (total(&pass), total(&warmup)) {
-            (found, first) if (found.bytes, found.events) == (first.bytes, first.events) => {
-                Ok(pass)
-            }
-            (found, first) => Err(input_changed(&found, &first)),
+            (this, first) if (this.bytes, this.events) == (first.bytes, first.events) => Ok(pass),
+            (this, first) => Err(input_changed(&first, &this)),
         };
         let mut passes: Vec<Vec<T>> = self.thread_counts.iter().map(|_| Vec::new()).collect();
         for number in 1..=self.runs {
@@ -130,14 +130,14 @@ impl BenchOptions {
     }
 }
 
-/// Passes over different input cannot be compared.
-fn input_changed(found: &StageReport, first: &StageReport) -> Error {
+/// Creates the error for passes that read different input and so cannot be compared.
+fn input_changed(first: &StageReport, later: &StageReport) -> Error {
     let describe = |pass: &StageReport| format!("{} records in {} bytes", pass.events, pass.bytes);
-    Error::failed("the input changed while it was measured")
+    Error::failed("the input changed during the benchmark")
         .with_reason(format!(
             "first {}, then {}",
             describe(first),
-            describe(found)
+            describe(later)
         ))
-        .with_hint("measure again when nothing writes to it")
+        .with_hint("run the benchmark again when nothing writes to the input")
 }

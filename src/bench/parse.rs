@@ -1,4 +1,4 @@
-//! The benchmark of JSON to Arrow: reading and decoding, with nothing made of the record batches.
+//! Benchmarks JSON to Arrow: reads and decodes the input, and drops the record batches.
 
 use std::collections::BTreeMap;
 
@@ -11,50 +11,50 @@ use crate::output::report::{InputReport, StageReport};
 use crate::pipeline::{ParseStats, measure_parse};
 use crate::progress::Progress;
 
-/// What the benchmark found.
+/// The report of [`bench_parse`].
 #[derive(Debug, Clone, Serialize)]
 pub struct ParseBenchReport {
-    /// What every benchmark reports.
+    /// The fields that all benchmark reports share.
     #[serde(flatten)]
     pub header: BenchHeader,
-    /// Where the input is.
+    /// The locations of the input.
     pub path: String,
-    /// What its records are.
+    /// The kind of the records.
     pub kind: RecordKind,
-    /// What was read, once.
+    /// The counts of one pass.
     pub input: ParseCounts,
-    /// A result for each number of threads.
-    pub results: Vec<ParseResult>,
+    /// One result for each number of threads.
+    pub results: Vec<ParseMeasurement>,
 }
 
-/// What one pass reads. `records = kept + filtered + rejected`.
+/// The counts of one pass. `records = kept + filtered + rejected`.
 #[derive(Debug, Clone, Serialize)]
 pub struct ParseCounts {
-    /// What a run counts too.
+    /// The counts that the report of a run has too.
     #[serde(flatten)]
     pub input: InputReport,
-    /// Records that became a row. Nobody looks for duplicates here.
+    /// Records that became a row, including duplicates.
     pub kept: u64,
     /// Records that the filter dropped.
     pub filtered: u64,
-    /// Pieces of work that threads can share.
+    /// Splits, the tasks that threads can share.
     pub splits: usize,
 }
 
-/// What was measured at one number of threads.
+/// The measurements with one number of threads.
 #[derive(Debug, Clone, Serialize)]
-pub struct ParseResult {
-    /// How fast it was; bytes are those of the JSON, decompressed.
+pub struct ParseMeasurement {
+    /// The throughput. Bytes are those of the decompressed JSON.
     #[serde(flatten)]
     pub sample: ThroughputSample,
-    /// `read` and `decode`.
+    /// The stages `read` and `decode`.
     pub stages: BTreeMap<String, StageReport>,
 }
 
-/// Measures reading and decoding.
+/// Measures the throughput of reading and decoding.
 ///
 /// # Errors
-/// There is no input, or it cannot be read.
+/// Returns an error if there is no input, or if the input cannot be read or changes.
 pub fn bench_parse(
     config: &ParseConfig,
     options: &BenchOptions,
@@ -79,7 +79,7 @@ pub fn bench_parse(
     let results = measured.medians.into_iter().map(|(sample, parsed)| {
         let mut stages = parsed.stages;
         stages.retain(|name, _| name == "read" || name == "decode");
-        ParseResult { sample, stages }
+        ParseMeasurement { sample, stages }
     });
     Ok(ParseBenchReport {
         header: options.header("parse"),

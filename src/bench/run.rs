@@ -1,73 +1,77 @@
-//! The benchmark of the whole job: listing to publishing, into a folder that is removed again.
+//! Benchmarks the complete job, from listing to publishing, with a temporary folder as output.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::io;
 use std::path::Path;
 
 use serde::Serialize;
+use tempfile::TempDir;
 
-use super::scratch::{self, Scratch};
 use super::{BenchHeader, BenchOptions, Measurements, SerialFraction, ThroughputSample};
 use crate::config::RunConfig;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::output::Compression;
 use crate::output::report::{InputReport, LogReport, StageReport, TableReport};
 use crate::pipeline::{Phase, TimedRun, measure_run};
 use crate::progress::Progress;
 use crate::storage::Location;
 
-/// What the benchmark found.
+/// The report of [`bench_run`].
 #[derive(Debug, Clone, Serialize)]
 pub struct RunBenchReport {
-    /// What every benchmark reports.
+    /// The fields that all benchmark reports share.
     #[serde(flatten)]
     pub header: BenchHeader,
-    /// Where the songs are.
+    /// The locations of the songs.
     pub songs_path: String,
-    /// Where the logs are.
+    /// The locations of the logs.
     pub logs_path: String,
-    /// Song records, once.
+    /// The counts of song records in one pass.
     pub songs: InputReport,
-    /// Log events, once.
+    /// The counts of log events in one pass.
     pub logs: LogReport,
     /// The codec of the Parquet files.
     pub compression: Compression,
-    /// What was written once, by table.
+    /// The size of each table of one pass.
     pub tables: BTreeMap<String, TableReport>,
-    /// A result for each number of threads.
-    pub results: Vec<RunResult>,
-    /// What only one thread can do at a time; absent if one thread was not measured.
+    /// One result for each number of threads.
+    pub results: Vec<RunMeasurement>,
+    /// The part that only one thread can work on at a time, absent if one thread was not measured.
     pub serial: Option<SerialFraction>,
 }
 
-/// What was measured at one number of threads.
+/// The measurements with one number of threads.
 #[derive(Debug, Clone, Serialize)]
-pub struct RunResult {
-    /// How fast it was; bytes are those of the input, as stored.
+pub struct RunMeasurement {
+    /// The throughput. Bytes are those of the input, as stored.
     #[serde(flatten)]
     pub sample: ThroughputSample,
-    /// The most memory that the process held in the median pass, in bytes; absent where the system
-    /// does not tell. What it kept from earlier passes is in it.
+    /// Peak memory of the process in the median pass, in bytes. It includes what the allocator kept from earlier
+    /// passes. Absent if the system does not report it.
     pub peak_memory_bytes: Option<u64>,
-    /// Where the threads' time went.
+    /// The time and the amount of work of each stage.
     pub stages: BTreeMap<String, StageReport>,
-    /// Seconds that no stage counts, summed over the threads: mostly waiting for work.
+    /// Seconds outside all stages, summed over the threads. Most of them are spent waiting for work.
     pub idle_seconds: f64,
-    /// What followed what.
+    /// The phases in order.
     pub phases: Vec<Phase>,
 }
 
-/// Measures whole runs; a scratch folder for their output is made in `folder`, whatever `config.out` is.
+/// Measures complete runs. Their output goes to a temporary folder in `temp_parent`, not to `config.out`. The
+/// folder is removed at the end, also if a run fails.
 ///
 /// # Errors
-/// Those of a run, or the scratch folder cannot be made or removed.
+/// Returns an error if a run fails, if the input changes between two runs, or if the temporary folder cannot be
+/// created or removed.
 pub fn bench_run(
     config: &RunConfig,
-    scratch_parent: &Path,
+    temp_parent: &Path,
     options: &BenchOptions,
     progress: &Progress,
 ) -> Result<RunBenchReport> {
-    let scratch = Scratch::create(scratch_parent)?;
-    let out = scratch.join("star");
+    let temp_dir = create_temp_dir(temp_parent)?;
+    let out = temp_dir.path().join("dataset");
     let pass = |threads| {
         let config = RunConfig {
             threads,
@@ -75,37 +79,49 @@ pub fn bench_run(
             ..config.clone()
         };
         let timed_run = measure_run(&config, progress)?;
-        // Nothing is replaced in the next pass, and the disk holds one star at a time.
-        scratch::remove(&out)?;
+        // The next pass replaces nothing, and the disk holds only one dataset at a time.
+        fs::remove_dir_all(&out).map_err(|e| Error::io("cannot remove", &out, &e))?;
         Ok(timed_run)
     };
     let measured = options.measure(progress, pass, |timed_run| timed_run.report.total);
     progress.finish_phase();
-    let removed = scratch.remove();
-    let Measurements {
-        warmup: warm,
-        medians,
-    } = measured?;
-    removed?;
+    // An error of a pass matters more than one of the removal.
+    let temp_path = temp_dir.path().to_owned();
+    let removed = temp_dir.close();
+    let Measurements { warmup, medians } = measured?;
+    removed.map_err(|e| Error::io("cannot remove", &temp_path, &e))?;
     let single_thread = medians.iter().find(|(sample, _)| sample.threads == 1);
     Ok(RunBenchReport {
         header: options.header("run"),
         songs_path: config.songs.to_string(),
         logs_path: config.logs.to_string(),
         serial: single_thread.map(|(_, timed_run)| SerialFraction::from_phases(&timed_run.phases)),
-        songs: warm.report.songs,
-        logs: warm.report.logs,
-        compression: warm.report.compression,
-        tables: warm.report.tables,
+        songs: warmup.report.songs,
+        logs: warmup.report.logs,
+        compression: warmup.report.compression,
+        tables: warmup.report.tables,
         results: medians.into_iter().map(run_result).collect(),
     })
 }
 
-fn run_result((sample, timed_run): (ThroughputSample, TimedRun)) -> RunResult {
+/// Creates a folder in `parent` that is removed when it is dropped.
+fn create_temp_dir(parent: &Path) -> Result<TempDir> {
+    let mut builder = tempfile::Builder::new();
+    let created = builder.prefix("sparkify-bench-").tempdir_in(parent);
+    created.map_err(|e| {
+        let error = Error::io("cannot create a temporary folder in", parent, &e);
+        match e.kind() {
+            io::ErrorKind::NotFound => error.with_hint("the folder must exist"),
+            _ => error,
+        }
+    })
+}
+
+fn run_result((sample, timed_run): (ThroughputSample, TimedRun)) -> RunMeasurement {
     let TimedRun { report, phases } = timed_run;
     let busy_seconds: f64 = report.stages.values().map(|stage| stage.seconds).sum();
     let thread_seconds = sample.total.seconds * sample.threads as f64;
-    RunResult {
+    RunMeasurement {
         peak_memory_bytes: report.peak_memory_bytes,
         stages: report.stages,
         idle_seconds: (thread_seconds - busy_seconds).max(0.0),

@@ -1,48 +1,52 @@
-//! `sparkify clean`: what runs left behind, removed.
+//! `sparkify clean`: removes abandoned, failed and superseded runs.
 
 use std::fmt::Write;
 use std::time::Duration;
 
 use super::args::location::location_parser;
 use super::args::s3::S3Args;
-use super::{print, print_json, render, report_failure};
+use super::{help, print, print_json, render, report_failure};
 use crate::error::Result;
 use crate::output::clean::{CleanPlan, RunEntry, RunState, find_runs};
 use crate::storage::{Location, StoreRegistry};
 
-/// The version of what `--json` prints.
+/// The version of the document that `--json` prints.
 const CLEAN_VERSION: u32 = 2;
 
-/// Remove unfinished runs, and complete ones that newer ones have replaced
+/// Remove abandoned, failed and superseded runs
 ///
-/// In s3://bucket/prefix, and in a folder that such a prefix was copied to, removes runs that were
-/// never finished, those that failed and keep only their rejects, and all complete ones but the newest. Of any
-/// other folder it removes what a killed or a failed run left beside it. Shows what it would remove; with --yes removes it.
+/// In s3://bucket/prefix, and in a folder that such a prefix was copied to, removes runs that were never
+/// finished, runs that failed and keep only their rejects, and all complete runs except the newest. For
+/// any other folder, removes what a killed or failed run left beside it. Without --yes, only shows what
+/// would be removed.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_long_help = help::with_exit_codes(EXAMPLES))]
 pub(super) struct Args {
-    /// What --out of the runs was
+    /// Output of the runs: their --out
     #[arg(value_name = "OUT", value_parser = location_parser())]
     out: Location,
-    /// Complete runs to keep: those that were published last. The one that latest.json names stays in any case
+    /// Number of complete runs to keep
+    ///
+    /// Those that were published last. The run that latest.json names is always kept.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     keep: u32,
-    /// Hours without a new object or upload after which an unfinished run counts as dead; never less than a
-    /// quarter of an hour
-    #[arg(long, value_name = "HOURS", default_value_t = 24)]
+    /// Hours until an idle run is abandoned
+    ///
+    /// An unfinished run is removed after H hours without a new object or upload, but never within a quarter
+    /// of an hour.
+    #[arg(long, value_name = "H", default_value_t = 24)]
     unfinished_after: u32,
-    /// Remove it, instead of showing what would be removed
+    /// Remove the runs instead of showing them
     #[arg(long)]
     yes: bool,
-    /// Print what is found as JSON on stdout
+    /// Print the runs as JSON on stdout
     #[arg(long)]
     json: bool,
     #[command(flatten)]
     s3: S3Args,
 }
 
-const EXAMPLES: &str = "\
-Examples:
+const EXAMPLES: &str = "Examples:
   sparkify clean warehouse --yes
   sparkify clean s3://bucket/star
   sparkify clean s3://bucket/star --keep 7 --unfinished-after 48 --yes";
@@ -53,6 +57,7 @@ pub(super) fn main(args: Args) -> Result<()> {
 }
 
 fn clean(args: Args) -> Result<()> {
+    args.s3.ensure_used([&args.out], "OUT is not in S3")?;
     let stores = StoreRegistry::new(args.s3.to_options());
     let grace = Duration::from_secs(u64::from(args.unfinished_after) * 3600);
     let plan = find_runs(&stores, &args.out, args.keep as usize, grace)?;
@@ -85,20 +90,20 @@ fn clean_summary(plan: &CleanPlan, out: &Location, removed: bool) -> String {
 
 fn write_clean_summary(
     to: &mut String,
-    found: &CleanPlan,
+    plan: &CleanPlan,
     out: &Location,
     removed: bool,
 ) -> std::fmt::Result {
-    let rows = found.keep.iter().map(|run| ("keep", run));
+    let rows = plan.keep.iter().map(|run| ("keep", run));
     let rows: Vec<_> = rows
-        .chain(found.remove.iter().map(|run| ("remove", run)))
+        .chain(plan.remove.iter().map(|run| ("remove", run)))
         .collect();
     if rows.is_empty() {
         return writeln!(to, "nothing to clean in {out}");
     }
     writeln!(
         to,
-        "{:<8} {:<12} {:>10} {:>12} {:>9}   where",
+        "{:<8} {:<12} {:>10} {:>12} {:>9}   run",
         "", "state", "objects", "size", "uploads"
     )?;
     for (action, run) in rows {
@@ -112,10 +117,10 @@ fn write_clean_summary(
             run.name
         )?;
     }
-    match (found.remove.len(), removed) {
+    match (plan.remove.len(), removed) {
         (0, _) => writeln!(to, "\nnothing to remove"),
         (n, true) => writeln!(to, "\nremoved: {n}"),
-        (n, false) => writeln!(to, "\nwould remove: {n}; --yes does it"),
+        (n, false) => writeln!(to, "\nwould remove: {n}; use --yes to remove"),
     }
 }
 
@@ -124,7 +129,7 @@ fn state_label(run: &RunEntry) -> &'static str {
         RunState::Complete => "complete",
         RunState::Latest => "latest",
         RunState::Unfinished => "unfinished",
-        RunState::Recent => "under way?",
+        RunState::Recent => "recent",
         RunState::Failed => "failed",
     }
 }

@@ -1,49 +1,50 @@
-//! `sparkify create-tables`: the tables of the star in a warehouse.
+//! `sparkify create-tables`: creates the tables in a warehouse.
 
 use std::io::{BufRead, IsTerminal, Write};
 
 use super::args::warehouse::WarehouseArgs;
-use super::{eprint_line, print, print_json, render, report_failure};
+use super::{eprint_line, help, print, print_json, render, report_failure};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
 use crate::warehouse::create::{Confirm, ExistingTables, create_missing_tables, ddl_script};
 
-/// The version of what `--json` prints.
+/// The version of the document that `--json` prints.
 const CREATE_VERSION: u32 = 1;
 
-/// Create the tables of the star in a warehouse
+/// Create the tables in a warehouse
 ///
-/// Creates the tables songplays, users, songs, artists and time, the ledger_ tables that a later load needs,
-/// and loads, which says what was loaded; those that are there stay as they are. Fails if some of them are missing
-/// and others have rows: sparkify run --full-refresh creates the missing ones. With --drop drops all of them first.
-/// All of it or nothing.
+/// Creates the tables songplays, users, songs, artists and time, the state_ tables with the merge state
+/// that loads need, and load_history, in one transaction. Tables that exist stay as they are. Fails if
+/// some tables are missing and others have rows; sparkify run --full-refresh creates the missing ones.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_long_help = help::with_exit_codes(EXAMPLES))]
 pub(super) struct Args {
-    #[command(flatten)]
-    warehouse: WarehouseArgs,
-    /// Drop the tables first; asks if there are rows in them
+    /// Drop the tables first
+    ///
+    /// Asks for confirmation if they have rows.
     #[arg(long)]
     drop: bool,
-    /// Do not ask
+    /// Drop without confirmation
     #[arg(long, requires = "drop")]
     yes: bool,
-    /// Print the SQL, without connecting
+    /// Print the SQL without connecting
     #[arg(long, conflicts_with = "json")]
     dry_run: bool,
-    /// Print what was done as JSON on stdout
+    /// Print the result as JSON on stdout
     #[arg(long)]
     json: bool,
-    /// Say nothing
+    /// Show no summary
     #[arg(long, short)]
     quiet: bool,
+    #[command(flatten)]
+    warehouse: WarehouseArgs,
 }
 
-const EXAMPLES: &str = "\
-Examples:
+const EXAMPLES: &str = r"Examples:
   sparkify create-tables --warehouse postgres://etl@localhost/music
   sparkify create-tables --config dwh.cfg --drop --yes
-  sparkify create-tables --warehouse redshift://etl@cluster.example.com:5439/dev --dry-run";
+  sparkify create-tables \
+    --warehouse redshift://etl@cluster.example.com:5439/dev --dry-run";
 
 pub(super) fn main(args: Args) -> Result<()> {
     let json = args.json;
@@ -53,7 +54,7 @@ pub(super) fn main(args: Args) -> Result<()> {
 
 fn create_tables(args: &Args) -> Result<()> {
     let progress = Progress::stderr(true);
-    let warehouse = args.warehouse.resolve(&progress)?.require()?;
+    let warehouse = args.warehouse.resolve(None, &progress)?.require()?;
     if args.dry_run {
         return print(&ddl_script(warehouse.connection.dialect, args.drop));
     }
@@ -63,7 +64,7 @@ fn create_tables(args: &Args) -> Result<()> {
     let created = create_missing_tables(&warehouse, args.drop, confirm, &progress)?;
     if !args.quiet {
         eprint_line(&match created {
-            0 => format!("all tables are there in {address}"),
+            0 => format!("all tables exist in {address}"),
             tables => format!("created {tables} tables in {address}"),
         });
     }
@@ -79,18 +80,18 @@ fn create_tables(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Asks whether all that may go.
+/// Asks for confirmation to drop tables that have rows.
 fn confirm_drop(existing: &ExistingTables, address: &str) -> Result<()> {
     let ExistingTables { tables, rows } = existing;
     let rows = render::format_count(*rows);
     let not_dropped = || {
         Error::failed(format!(
-            "nothing was dropped: {tables} tables in {address} hold {rows} rows"
+            "nothing was dropped: {tables} tables in {address} have {rows} rows"
         ))
     };
     let mut stdin = std::io::stdin().lock();
     if !std::io::stdin().is_terminal() {
-        return Err(not_dropped().with_hint("--yes drops them without asking"));
+        return Err(not_dropped().with_hint("use --drop --yes to drop them without confirmation"));
     }
     let _ = write!(
         std::io::stderr(),

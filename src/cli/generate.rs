@@ -1,43 +1,45 @@
-//! `sparkify generate`: song and log data to try things on.
+//! `sparkify generate`: generates synthetic song and log data.
 
 use std::io;
 use std::path::PathBuf;
 
 use super::args::location::dir_parser;
-use super::{eprint_line, print_json};
+use super::{eprint_line, help, print_json};
 use crate::error::{Error, Result};
 use crate::generate::{GenerateOptions, generate};
 use crate::progress::Progress;
 
-/// Make song and log data to try it on
+/// Generate synthetic song and log data
 ///
-/// Writes OUT/song_data and OUT/log_data in the shape of Sparkify's own data. The same arguments give
+/// Writes DIR/song_data and DIR/log_data in the shape of Sparkify's own data. The same arguments give
 /// the same bytes on every machine.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_long_help = help::with_exit_codes(EXAMPLES))]
 pub(super) struct Args {
-    /// Folder to write: absent or empty
+    /// Output folder, absent or empty
     #[arg(long, value_name = "DIR", value_parser = dir_parser())]
     out: PathBuf,
-    /// Log events
+    /// Number of log events
     #[arg(long, value_name = "N", default_value_t = 100_000)]
     events: u64,
-    /// Songs, one object each
+    /// Number of songs, one file each
     #[arg(long, value_name = "N", default_value_t = 1_000)]
     songs: u64,
-    /// Users
+    /// Number of users
     #[arg(long, value_name = "N", default_value_t = 1_000)]
     users: u64,
-    /// Log files
+    /// Number of log files
     #[arg(long, value_name = "N", default_value_t = 30)]
     files: u64,
-    /// What chance begins with
+    /// Random seed
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed: u64,
-    /// Mix in every kind of reject and oddity, and say what a run must report about them
+    /// Add edge cases and records that are rejected
+    ///
+    /// The summary and the JSON document have the counts that a run must report.
     #[arg(long)]
     edge_cases: bool,
-    /// Print what was made as JSON on stdout
+    /// Print the summary as JSON on stdout
     #[arg(long)]
     json: bool,
     /// Show no progress and no summary
@@ -45,12 +47,12 @@ pub(super) struct Args {
     quiet: bool,
 }
 
-const EXAMPLES: &str = "\
-Examples:
-  sparkify generate --out data --events 2000000 --songs 20000 --users 50000 --files 64 --seed 1
+const EXAMPLES: &str = r"Examples:
+  sparkify generate --out data --events 2000000 --songs 20000 --users 50000 \
+    --files 64 --seed 1
   sparkify generate --out data --edge-cases --json > expected.json";
 
-/// Bytes of an event line and a song object, about; for the progress bar.
+/// Approximate bytes of an event line and of a song object, for the progress bar.
 const APPROX_EVENT_BYTES: u64 = 460;
 const APPROX_SONG_BYTES: u64 = 250;
 

@@ -1,58 +1,63 @@
-//! `sparkify load`: a star that a run wrote, into a warehouse.
+//! `sparkify load`: loads a published dataset into a warehouse.
 
 use std::collections::HashSet;
 
 use super::args::location::location_parser;
 use super::args::s3::S3Args;
-use super::args::warehouse::WarehouseArgs;
-use super::{eprint_line, print, print_json, render, report_failure};
+use super::args::warehouse::{IamRoleArgs, WarehouseArgs};
+use super::{eprint_line, help, print, print_json, render, report_failure};
 use crate::error::{Error, Result};
 use crate::output::PublishedDataset;
 use crate::progress::Progress;
 use crate::storage::{Location, StoreRegistry};
 use crate::warehouse::load::{Load, LoadReport, loaded_runs};
 
-/// The version of what `--json` prints.
+/// The version of the document that `--json` prints.
 const LOAD_VERSION: u32 = 2;
 
-/// Load a star into a warehouse
+/// Load a published dataset into a warehouse
 ///
-/// Takes what a run wrote to OUT (below s3://bucket/prefix the newest whole run) into the tables that
-/// sparkify create-tables makes, in one transaction: all of it or nothing. Stars of several runs add up,
-/// in whatever order they are loaded; loading one again changes nothing. Redshift copies from S3 by itself, so
-/// OUT must be there.
+/// Loads the dataset that a run published in OUT (in s3://bucket/prefix: the newest complete run) into
+/// the tables that sparkify create-tables creates, in one transaction. Loads merge by content: the
+/// datasets of several runs add up in any order, and loading one twice changes nothing. Redshift reads
+/// the dataset itself by COPY, so OUT must be in S3 for Redshift.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_long_help = help::with_exit_codes(EXAMPLES))]
 pub(super) struct Args {
-    /// What --out of a run was, or one run below it
+    /// Output of a run: its --out, or one run below it
     #[arg(long, value_name = "OUT", value_parser = location_parser())]
     from: Location,
-    #[command(flatten)]
-    warehouse: WarehouseArgs,
-    /// Empty the tables first, and create those that were lost, in the same transaction
-    #[arg(long)]
-    full_refresh: bool,
-    /// Load a star without any event, too
+    /// Load a dataset without events
     #[arg(long)]
     allow_empty: bool,
-    /// Print the SQL, without connecting to the warehouse
+    /// Print the SQL without connecting
     #[arg(long, conflicts_with = "json")]
     dry_run: bool,
-    /// Print what was done as JSON on stdout
+    /// Print the result as JSON on stdout
     #[arg(long)]
     json: bool,
     /// Show no progress and no summary
     #[arg(long, short)]
     quiet: bool,
     #[command(flatten)]
+    warehouse: WarehouseArgs,
+    #[command(flatten)]
+    iam_role: IamRoleArgs,
+    /// Empty the tables before the load
+    ///
+    /// The load empties the tables and creates missing ones in the same transaction.
+    #[arg(long, help_heading = "Warehouse")]
+    full_refresh: bool,
+    #[command(flatten)]
     s3: S3Args,
 }
 
-const EXAMPLES: &str = "\
-Examples:
-  sparkify load --from warehouse --warehouse postgres://etl@localhost/music
+const EXAMPLES: &str = r"Examples:
+  sparkify load --from warehouse \
+    --warehouse postgres://etl@localhost/music
   sparkify load --from s3://bucket/star --config dwh.cfg
-  sparkify load --from s3://bucket/star --warehouse redshift://etl@cluster.example.com:5439/dev --dry-run";
+  sparkify load --from s3://bucket/star \
+    --warehouse redshift://etl@cluster.example.com:5439/dev --dry-run";
 
 pub(super) fn main(args: Args) -> Result<()> {
     let json = args.json;
@@ -61,25 +66,27 @@ pub(super) fn main(args: Args) -> Result<()> {
 
 fn load(args: &Args) -> Result<()> {
     let progress = Progress::stderr(args.quiet);
-    let warehouse = args.warehouse.resolve(&progress)?.require()?;
+    args.s3.ensure_used([&args.from], "--from is not in S3")?;
+    let warehouse = args.warehouse.resolve(Some(&args.iam_role), &progress)?;
+    let warehouse = warehouse.require()?;
     warehouse.ensure_can_load_from(&args.from)?;
     let stores = StoreRegistry::new(args.s3.to_options());
-    let star = PublishedDataset::open_store(&stores, &args.from)?;
+    let dataset = PublishedDataset::open_store(&stores, &args.from)?;
     let no_runs = HashSet::new();
     let mut load = Load {
         warehouse: &warehouse,
-        star: &star,
+        dataset: &dataset,
         refresh: args.full_refresh.then_some(&no_runs),
     };
-    load.ensure_complete_star()?;
-    if star.report().logs.has_no_events() && !args.allow_empty {
-        let logs = &star.report().logs;
+    load.ensure_dataset_is_complete()?;
+    if dataset.report().logs.has_no_events() && !args.allow_empty {
+        let logs = &dataset.report().logs;
         return Err(Error::failed(format!("will not load {}", args.from))
             .with_reason(format!(
-                "its run kept no event of {} log records ({} filtered because page is not NextSong)",
+                "its run kept none of {} log records ({} filtered: page is not NextSong)",
                 logs.input.records, logs.filtered
             ))
-            .with_hint("--allow-empty loads it all the same"));
+            .with_hint("use --allow-empty to load it anyway"));
     }
     if args.dry_run {
         return print(&load.script()?);
@@ -103,7 +110,7 @@ fn load(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// What `--json` prints.
+/// The document that `--json` prints.
 #[derive(serde::Serialize)]
 struct LoadOutput<'a> {
     load_version: u32,

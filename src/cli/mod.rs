@@ -1,10 +1,11 @@
-//! The command line: arguments to a checked configuration, results to people or machines.
+//! The command line: parses and checks the arguments, runs a command, and prints its result as text or JSON.
 
 mod args;
 mod bench;
 mod clean;
 mod create_tables;
 mod generate;
+mod help;
 mod load;
 mod query;
 mod render;
@@ -18,28 +19,32 @@ use clap::{Parser, Subcommand};
 use crate::error::{Error, Result};
 use crate::progress::eprint_line;
 
-/// Turns song and event-log JSON into a star schema in Parquet.
+/// Build a star schema from song and event-log JSON, and load it into a warehouse
+///
+/// Reads song metadata and event logs from folders or S3, writes the five tables of a star schema as
+/// Parquet, and loads them into Amazon Redshift or PostgreSQL.
+// The width is fixed so that the help is the same everywhere, as docs/cli.md has it.
 #[derive(Debug, Parser)]
-#[command(version, about, max_term_width = 100, after_help = EXAMPLES)]
+#[command(version, term_width = help::WIDTH, after_long_help = help::with_all_exit_codes(EXAMPLES))]
 struct Cli {
     #[command(subcommand)]
     command: Command,
 }
 
-const EXAMPLES: &str = "\
-Examples:
-  sparkify run --songs fixtures/song_data --logs fixtures/log_data --out warehouse
-  sparkify run --songs s3://bucket/song_data --logs s3://bucket/log_data --out s3://bucket/star
+const EXAMPLES: &str = r"Examples:
+  sparkify run --songs fixtures/song_data --logs fixtures/log_data \
+    --out warehouse
   sparkify create-tables --warehouse postgres://etl@localhost/music
-  sparkify load --from warehouse --warehouse postgres://etl@localhost/music
-  sparkify query top-songs --from 2018-11-01 --to 2018-12-01 --warehouse postgres://etl@localhost/music
+  sparkify load --from warehouse \
+    --warehouse postgres://etl@localhost/music
+  sparkify query top-songs --from 2018-11-01 --to 2018-12-01 \
+    --warehouse postgres://etl@localhost/music
   sparkify clean s3://bucket/star --keep 3
-  sparkify generate --out data --events 2000000 --songs 20000 --users 50000 --files 64 --seed 1
-  sparkify bench run --songs data/song_data --logs data/log_data
+  sparkify generate --out data --events 2000000 --songs 20000 --users 50000 \
+    --files 64
+  sparkify bench run --songs data/song_data --logs data/log_data";
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 too many rejects.";
-
-// What the help says of each stands with its arguments: words here would hide them.
+// Doc comments on the variants would hide those of the arguments, which the help shows.
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Args),
@@ -51,7 +56,7 @@ enum Command {
     Bench(bench::Args),
 }
 
-/// Runs the command that the process was started with.
+/// Runs the command that the arguments of the process name, and returns its exit code.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -75,20 +80,20 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// What the argument parser says: help, or that the usage is wrong. It repeats arguments, and some write
-/// credentials into a URL.
+/// Prints what the argument parser returns: the help, or a usage error. A usage error repeats arguments,
+/// which may be URLs with credentials.
 fn print_usage_error(error: &clap::Error) -> ExitCode {
     let text = error.to_string();
     match redact_url_credentials(&text) {
         Some(text) if error.use_stderr() => eprint_line(&text),
-        // Nobody reading it is no reason to fail in another way.
+        // A closed stream must not change the exit code.
         _ => drop(error.print()),
     }
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
 }
 
-/// A text without what stands before the last `@` on the line of a URL, if there is any: a password can hold
-/// anything, quotes and spaces too.
+/// Returns the text with everything between `://` and the last `@` on the same line replaced, or `None` if it
+/// has no such part. A password may contain any character, quotes and spaces too.
 fn redact_url_credentials(text: &str) -> Option<String> {
     let (before, rest) = text.split_once("://")?;
     let (url, after) = rest.split_at(rest.find('\n').unwrap_or(rest.len()));
@@ -102,21 +107,26 @@ fn redact_url_credentials(text: &str) -> Option<String> {
     Some(format!("{before}://{url}{after}"))
 }
 
-/// How many threads the machine runs at a time.
+/// Returns the number of threads that the machine can run at the same time.
 fn available_cores() -> usize {
     std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
 
-/// Says of a failure on stdout too, if `--json` asks for that.
+/// Returns the error for a flag that would do nothing.
+fn no_effect(flag: &str, reason: impl std::fmt::Display) -> Error {
+    Error::usage(format!("{flag} has no effect")).with_reason(reason)
+}
+
+/// Prints a failure as JSON on stdout if `--json` is given, and returns it.
 fn report_failure(error: Error, json: bool, version: (&str, u32)) -> Error {
     if json {
-        // The failure itself matters more than that it cannot be printed.
+        // The failure itself is more important than a failure to print it.
         let _ = print(&format!("{}\n", render::failure_json(&error, version)));
     }
     error
 }
 
-/// Prints on stdout. A reader that stopped reading is not our failure, a full disk is.
+/// Prints on stdout. A closed pipe is not an error, but a full disk is.
 fn print(text: &str) -> Result<()> {
     use std::io::{ErrorKind, Write};
     let mut stdout = std::io::stdout().lock();
@@ -125,15 +135,15 @@ fn print(text: &str) -> Result<()> {
         .and_then(|()| stdout.flush())
     {
         Err(e) if e.kind() != ErrorKind::BrokenPipe => {
-            Err(Error::failed("cannot print on stdout").with_reason(e))
+            Err(Error::failed("cannot write to stdout").with_reason(e))
         }
         _ => Ok(()),
     }
 }
 
-/// Prints what `--json` asks for.
+/// Prints the document of `--json` on stdout.
 fn print_json(value: &impl serde::Serialize) -> Result<()> {
     let json = serde_json::to_string_pretty(value)
-        .map_err(|e| Error::failed("cannot print on stdout").with_reason(e))?;
+        .map_err(|e| Error::failed("cannot write to stdout").with_reason(e))?;
     print(&(json + "\n"))
 }

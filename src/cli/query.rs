@@ -1,75 +1,90 @@
-//! `sparkify query`: the questions of analysts, answered by a warehouse.
+//! `sparkify query`: runs an analytics query in a warehouse and prints the result.
 
 use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser, ValueParser};
 
 use super::args::warehouse::WarehouseArgs;
 use super::render::result_set::{format_csv, format_table, json_rows};
-use super::{print, print_json};
+use super::{help, no_effect, print, print_json};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
 use crate::warehouse::query::{
     QueryParams, ResultColumn, ResultSet, SAVED_QUERIES, SavedQuery, run_query,
 };
 
-/// Rows of the best of many, unless more are wanted.
+/// The maximum number of rows of a top-N query without `--limit`.
 const DEFAULT_LIMIT: u32 = 10;
 
-/// Answer a question from a warehouse
+/// Run an analytics query in a warehouse
 ///
-/// Runs one of the queries of sql/analytics on the star in a warehouse and prints the answer as a table. Without
-/// NAME shows the questions. All times are UTC.
+/// Runs one of the queries in sql/analytics and prints the result as a table. Without NAME, lists the
+/// queries. All times are UTC.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_long_help = help::with_exit_codes(&format!("{}\n\n{EXAMPLES}", queries_help())))]
 pub(super) struct Args {
-    /// The question
-    #[arg(value_parser = query_name_parser(), conflicts_with = "list")]
+    /// Query to run; --list shows the names
+    #[arg(value_parser = query_name_parser(), conflicts_with = "list", hide_possible_values = true)]
     name: Option<SavedQuery>,
-    /// Show the questions
+    /// List the queries
     #[arg(long)]
     list: bool,
-    /// Count plays from this time on: 2018-11-15, 2018-11-15T10:00 or 2018-11-15T10:00:00+01:00
+    /// Count plays from this time on
+    ///
+    /// A date, optionally with a time of day and an offset from UTC: 2018-11-15, '2018-11-15 10:00' or
+    /// 2018-11-15T10:00:00+01:00.
     #[arg(long, value_name = "TIME", value_parser = parse_time, requires = "name")]
     from: Option<NaiveDateTime>,
     /// Count plays before this time
     #[arg(long, value_name = "TIME", value_parser = parse_time, requires = "name")]
     to: Option<NaiveDateTime>,
-    /// Rows at most, of questions for the most or busiest [default: 10]
+    /// Maximum rows, for top-N queries [default: 10]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), requires = "name")]
     limit: Option<u32>,
-    /// Print CSV (RFC 4180) with a line of names; null is empty, an empty text is ""
+    /// Print CSV with a header line
+    ///
+    /// CSV as in RFC 4180. Null is an empty field, and an empty string is "".
     #[arg(long, conflicts_with = "json")]
     csv: bool,
-    /// Print a JSON array with an object for each row
+    /// Print a JSON array of objects
     #[arg(long)]
     json: bool,
-    /// Print the SQL, without connecting
+    /// Print the SQL without connecting
     #[arg(long, requires = "name", conflicts_with_all = ["csv", "json"])]
     dry_run: bool,
     #[command(flatten)]
     warehouse: WarehouseArgs,
 }
 
-const EXAMPLES: &str = "\
-Examples:
+const EXAMPLES: &str = r"Examples:
   sparkify query --list
-  sparkify query plays-by-hour --from 2018-11-15 --warehouse postgres://etl@localhost/music
-  sparkify query top-songs --from 2018-11-01 --to 2018-12-01 --limit 20 --csv --config dwh.cfg";
+  sparkify query plays-by-hour --from 2018-11-15 \
+    --warehouse postgres://etl@localhost/music
+  sparkify query top-songs --from 2018-11-01 --to '2018-12-01 12:00' \
+    --limit 20 --csv --config dwh.cfg";
+
+/// Returns the names and questions of the queries, for the long help.
+fn queries_help() -> String {
+    let queries =
+        SAVED_QUERIES.map(|query| format!("\n  {}\n      {}", query.name, query.description()));
+    format!("Queries:{}", queries.concat())
+}
 
 pub(super) fn main(args: Args) -> Result<()> {
     let Some(query) = args.name else {
+        if let Some(flag) = args.warehouse.first_flag() {
+            return Err(no_effect(flag, "no query is named")
+                .with_hint("name one of those that sparkify query --list shows"));
+        }
         return print_result(&list_saved_queries(), &args);
     };
     if let (Some(_), false) = (args.limit, query.has_limit()) {
-        return Err(
-            Error::usage(format!("{} has no limit", query.name)).with_hint("leave --limit out")
-        );
+        return Err(no_effect("--limit", format!("{} has no limit", query.name)));
     }
     if let (Some(from), Some(to)) = (args.from, args.to)
         && from >= to
     {
-        return Err(Error::usage("no time is between --from and --to")
-            .with_reason(format!("{from} is not before {to}, in UTC")));
+        return Err(Error::usage("--from must be before --to")
+            .with_reason(format!("in UTC they are {from} and {to}")));
     }
     let sql = query.sql(&QueryParams {
         from: args.from,
@@ -80,7 +95,7 @@ pub(super) fn main(args: Args) -> Result<()> {
         return print(&format!("{sql};\n"));
     }
     let progress = Progress::stderr(true);
-    let warehouse = args.warehouse.resolve(&progress)?.require()?;
+    let warehouse = args.warehouse.resolve(None, &progress)?.require()?;
     print_result(&run_query(&warehouse.connection, &sql)?, &args)
 }
 
@@ -92,7 +107,7 @@ fn print_result(result: &ResultSet, args: &Args) -> Result<()> {
     }
 }
 
-/// What can be asked, as an answer.
+/// Returns the names and questions of the queries as a result set.
 fn list_saved_queries() -> ResultSet {
     let column = |name: &str| ResultColumn {
         name: name.to_owned(),
@@ -108,45 +123,61 @@ fn list_saved_queries() -> ResultSet {
     }
 }
 
-/// Parses the name of a question.
+/// Parses the name of a query.
 fn query_name_parser() -> ValueParser {
     let names = SAVED_QUERIES.map(|q| PossibleValue::new(q.name).help(q.description()));
     PossibleValuesParser::new(names)
         .try_map(|name| {
             let found = SAVED_QUERIES.into_iter().find(|q| q.name == name);
-            found.ok_or("there is no such question")
+            found.ok_or("unknown query")
         })
         .into()
 }
 
-/// Parses a time: a date, with a time of day or without, in UTC if no offset is named.
+/// Parses a date with an optional time of day after a `T` or a space. It is UTC unless it has an offset.
 fn parse_time(text: &str) -> std::result::Result<NaiveDateTime, String> {
-    let parse_utc = |format| NaiveDateTime::parse_from_str(text, format).ok();
+    let (date, time_of_day) = text.split_at_checked(10).unwrap_or((text, ""));
+    if is_date_shaped(date) && NaiveDate::parse_from_str(date, "%Y-%m-%d").is_err() {
+        return Err("invalid date".to_owned());
+    }
+    let text = match time_of_day.strip_prefix(' ') {
+        Some(time_of_day) => format!("{date}T{time_of_day}"),
+        None => text.to_owned(),
+    };
+    let parse_utc = |format| NaiveDateTime::parse_from_str(&text, format).ok();
     let parse_with_offset = |format| {
-        let moment = DateTime::parse_from_str(text, format).ok()?;
-        Some(moment.naive_utc())
+        let time = DateTime::parse_from_str(&text, format).ok()?;
+        Some(time.naive_utc())
     };
-    let parse_date = || {
-        NaiveDate::parse_from_str(text, "%Y-%m-%d")
-            .ok()?
-            .and_hms_opt(0, 0, 0)
+    let parse_date = |format| {
+        let date = NaiveDate::parse_from_str(&text, format).ok()?;
+        date.and_hms_opt(0, 0, 0)
     };
-    let found = parse_date()
+    let time = parse_date("%Y-%m-%d")
         .or_else(|| parse_utc("%Y-%m-%dT%H:%M"))
         .or_else(|| parse_utc("%Y-%m-%dT%H:%M:%S%.f"))
         .or_else(|| parse_with_offset("%Y-%m-%dT%H:%M%#z"))
         .or_else(|| parse_with_offset("%Y-%m-%dT%H:%M:%S%.f%#z"))
-        // A second that leaps is counted on; what is finer than the times of plays is dropped.
-        .and_then(|moment| DateTime::from_timestamp_micros(moment.and_utc().timestamp_micros()))
-        .map(|moment| moment.naive_utc());
-    match found {
-        Some(moment) if (1..=9999).contains(&moment.year()) => Ok(moment),
-        Some(_) => Err("the years 1 to 9999 are known".to_owned()),
+        // Adds a leap second to the next minute, and drops what is finer than the times of plays.
+        .and_then(|time| DateTime::from_timestamp_micros(time.and_utc().timestamp_micros()))
+        .map(|time| time.naive_utc());
+    match time {
+        Some(time) if (1..=9999).contains(&time.year()) => Ok(time),
+        Some(_) => Err("the year must be from 1 to 9999".to_owned()),
         None => Err(
-            "wanted is 2018-11-15, 2018-11-15T10:00, with seconds and an offset if need be"
+            "expected a time such as 2018-11-15 or 2018-11-15T10:00, optionally with seconds and an offset"
                 .to_owned(),
         ),
     }
+}
+
+/// Returns true for a text such as `2018-11-31`, whether or not there is such a day.
+fn is_date_shaped(text: &str) -> bool {
+    let shape = text.bytes().map(|byte| match byte {
+        b'0'..=b'9' => b'0',
+        other => other,
+    });
+    shape.eq(*b"0000-00-00")
 }
 
 #[cfg(test)]
@@ -159,6 +190,9 @@ mod tests {
         for (text, utc) in [
             ("2018-11-15", "2018-11-15 00:00:00"),
             ("2018-11-15T10:00", "2018-11-15 10:00:00"),
+            ("2018-11-15 10:00", "2018-11-15 10:00:00"),
+            ("2018-11-15 10:00:59.25", "2018-11-15 10:00:59.250"),
+            ("2018-11-15 00:30+01:00", "2018-11-14 23:30:00"),
             ("2018-11-15T10:00:59", "2018-11-15 10:00:59"),
             ("2018-11-15T10:00:59.25", "2018-11-15 10:00:59.250"),
             ("2018-11-15T10:00Z", "2018-11-15 10:00:00"),
@@ -175,7 +209,7 @@ mod tests {
             "2018",
             "2018-13-01",
             "2018-02-29",
-            "2018-11-15 10:00",
+            "2018-11-15 ",
             "2018-11-15T25:00",
             "2018-11-15T10:00+25:00",
             "yesterday",
@@ -186,6 +220,14 @@ mod tests {
             "-0001-01-01",
         ] {
             parse_time(text).unwrap_err();
+        }
+        for text in [
+            "2018-11-31",
+            "2018-02-29T10:00",
+            "2018-13-01 10:00",
+            "0000-00-00",
+        ] {
+            assert_eq!(parse_time(text).unwrap_err(), "invalid date", "{text}");
         }
     }
 }

@@ -1,11 +1,13 @@
-//! `sparkify run`: songs and logs to a star, and the star into a warehouse.
+//! `sparkify run`: builds a dataset from songs and logs, and loads it into a warehouse.
 
 use std::collections::HashSet;
 
 use super::args::location::{IncludeArgs, location_parser};
 use super::args::s3::{EncryptionArgs, S3Args};
-use super::args::warehouse::WarehouseArgs;
-use super::{available_cores, eprint_line, print, print_json, render, report_failure};
+use super::args::warehouse::{IamRoleArgs, WarehouseArgs};
+use super::{
+    available_cores, eprint_line, help, no_effect, print, print_json, render, report_failure,
+};
 use crate::config::{LoadedObjects, MaxRejects, RunConfig, Sizes};
 use crate::error::{Error, Result};
 use crate::output::report::{REPORT_VERSION, Report};
@@ -17,50 +19,63 @@ use crate::warehouse::Warehouse;
 use crate::warehouse::load::{Load, LoadReport, loaded_objects, loaded_runs};
 use crate::warehouse::sql::load_plan::{LoadParams, load_statements, to_sql_script};
 
-/// Build the star from songs and logs
+/// Build a dataset from songs and logs
 ///
-/// Reads all .json, .jsonl, .ndjson and .ldjson objects (also .gz, .gzip, .bz2, .zst), in any case of
-/// letters. What is in an object counts, not its name: compressed objects are decompressed whatever they
-/// are called. --songs and --logs take several places and globs: * and ? match within a name, ** any
-/// number of folders, [[] a [. Quote them, or the shell resolves them. What two of them name is read
-/// once. --include reads objects with other names too. Standard input cannot be read: write it to a file
-/// first.
+/// Input: reads all objects whose names end in .json, .jsonl, .ndjson or .ldjson, also with .gz,
+/// .gzip, .bz2 or .zst, in upper or lower case; --include adds objects with other names. Compression
+/// is detected from the content, not from the name. --songs and --logs take several paths, and globs:
+/// * and ? match within a name, ** matches any number of folders, and [[] matches a [. An object that
+/// several paths name is read once. Standard input is not supported: write it to a file first.
 ///
-/// Writes
-/// OUT/TABLE/part-NNNNN.parquet for songplays, users, songs, artists and time, rejected records as
-/// OUT/_rejects/*.jsonl and a report as OUT/_report.json. A folder OUT is replaced as one step: a run
-/// that fails or is killed leaves what was there before. In s3://bucket/prefix each run writes to a
-/// prefix of its own below OUT, with a manifest for COPY beside each table, and OUT/latest.json names the
-/// newest whole run. OUT/ledger is what a later load needs to know of this one.
+/// Output: OUT/TABLE/part-NNNNN.parquet for songplays, users, songs, artists and time, rejected records
+/// in OUT/_rejects/*.jsonl, a report in OUT/_report.json, and in OUT/merge_state what a later load needs.
+/// A local OUT is replaced in one step: a run that fails or is killed leaves the previous dataset as it
+/// was. In s3://bucket/prefix each run writes to its own prefix below OUT, with a manifest for COPY
+/// beside each table, and OUT/latest.json names the newest complete run.
 ///
-/// A run that rejects more than --max-rejects tolerates publishes nothing, and keeps its rejects and a report
-/// in OUT.failed (in S3 below the prefix of the run). So does one that keeps no event where OUT has some, or
-/// that is to be loaded, unless --allow-empty.
+/// Limits: a run that rejects more than --max-rejects publishes nothing, and keeps its rejects and its
+/// report in OUT.failed (in S3: below the prefix of the run). So does a run without events, if OUT has
+/// events or a warehouse is named, unless --allow-empty is given.
 ///
-/// With --warehouse or --config the star is loaded there too, as sparkify load does. Log objects that were
-/// loaded before are left out then, so that a nightly run takes what is new.
+/// Load: with --warehouse or --config the dataset is also loaded, as by sparkify load. Log objects that
+/// are already loaded are skipped then, so that a nightly run reads only the new logs.
+/// SPARKIFY_WAREHOUSE alone does not make a run load.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_long_help = help::with_all_exit_codes(EXAMPLES))]
 pub(super) struct Args {
-    /// Folder, file, s3://bucket/prefix or quoted glob with song metadata; may be repeated [default:
-    /// SONG_DATA of --config]
+    /// Song metadata: folder, file, S3 prefix or glob
+    ///
+    /// Takes several paths, and may be repeated. Quote globs, so that the shell does not expand
+    /// them.
+    ///
+    /// [default: SONG_DATA in the --config file]
     #[arg(long, value_name = "PATH", value_parser = location_parser(), required_unless_present = "config", num_args = 1..)]
     songs: Vec<Location>,
-    /// Folder, file, s3://bucket/prefix or quoted glob with log events; may be repeated [default:
-    /// LOG_DATA of --config]
+    /// Event logs: folder, file, S3 prefix or glob
+    ///
+    /// Takes several paths, and may be repeated. Quote globs, so that the shell does not expand
+    /// them.
+    ///
+    /// [default: LOG_DATA in the --config file]
     #[arg(long, value_name = "PATH", value_parser = location_parser(), required_unless_present = "config", num_args = 1..)]
     logs: Vec<Location>,
     #[command(flatten)]
     include: IncludeArgs,
-    /// Folder to write (absent, empty, or an earlier output), or s3://bucket/prefix
+    /// Output: a local folder or s3://bucket/prefix
+    ///
+    /// A folder must be absent, empty, or an earlier output.
     #[arg(long, value_name = "OUT", value_parser = location_parser())]
     out: Location,
-    /// Worker threads, at most 1024 [default: one a core]
+    /// Worker threads [default: one per core]
+    ///
+    /// From 1 to 1024.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024),
         allow_negative_numbers = true)]
     threads: Option<u16>,
-    /// Rejects to tolerate, of songs and of logs each: a count of records, or a percentage of the records,
-    /// of the bytes and of the objects. Past it nothing is published, and the exit code is 3
+    /// Maximum rejects: count or percentage
+    ///
+    /// Applies to songs and to logs separately. A count such as 100 limits records; a percentage such as
+    /// 0.5% limits records, bytes and objects. Above it nothing is published, and the exit code is 3.
     #[arg(
         long,
         value_name = "N|P%",
@@ -68,19 +83,28 @@ pub(super) struct Args {
         allow_negative_numbers = true
     )]
     max_rejects: MaxRejects,
-    /// Codec of the Parquet files; Redshift's documentation does not name zstd
-    #[arg(long, value_name = "CODEC", value_enum, default_value_t)]
+    /// Codec of the Parquet files
+    ///
+    /// One of snappy (fastest), zstd (smaller), gzip (for readers without the two) and none. Amazon
+    /// documents snappy and gzip for COPY into Redshift, but not zstd.
+    #[arg(
+        long,
+        value_name = "CODEC",
+        value_enum,
+        default_value_t,
+        hide_possible_values = true
+    )]
     compression: Compression,
-    /// Publish and load a star without any event, too, even in place of one that has some
+    /// Publish and load a dataset without events
+    ///
+    /// Also replaces a dataset that has events.
     #[arg(long)]
     allow_empty: bool,
-    /// List the input and say what would be done, without writing anything
+    /// Show what a run would do, and write nothing
+    ///
+    /// Lists the input and its splits. With a warehouse also prints the SQL of the load.
     #[arg(long)]
     dry_run: bool,
-    /// Load everything, also what was loaded before: in the same transaction the tables are emptied, and those
-    /// that were lost are created
-    #[arg(long)]
-    full_refresh: bool,
     /// Print the report as JSON on stdout
     #[arg(long)]
     json: bool,
@@ -90,21 +114,32 @@ pub(super) struct Args {
     #[command(flatten)]
     warehouse: WarehouseArgs,
     #[command(flatten)]
+    iam_role: IamRoleArgs,
+    /// Empty the tables before the load
+    ///
+    /// Reads all objects, also those that are already loaded. The load empties the tables and creates
+    /// missing ones in the same transaction.
+    #[arg(long, help_heading = "Warehouse")]
+    full_refresh: bool,
+    #[command(flatten)]
     s3: S3Args,
     #[command(flatten)]
     encryption: EncryptionArgs,
 }
 
-const EXAMPLES: &str = "\
-Examples:
-  sparkify run --songs fixtures/song_data --logs fixtures/log_data --out warehouse
-  sparkify run --songs songs --logs logs/2018/11 --out warehouse --threads 8 --max-rejects 0
-  sparkify run --songs songs --logs 'logs/2018-11-*' logs/2018-12-01.json --out warehouse
+const EXAMPLES: &str = r"Examples:
+  sparkify run --songs fixtures/song_data --logs fixtures/log_data \
+    --out warehouse
+  sparkify run --songs songs --logs logs/2018/11 --out warehouse \
+    --threads 8 --max-rejects 0
+  sparkify run --songs songs --logs 'logs/2018-11-*' logs/2018-12-01.json \
+    --out warehouse
   sparkify run --songs songs --logs logs --include 'firehose-*' --out warehouse
-  sparkify run --songs songs --logs logs --out warehouse --quiet --json | jq .logs.kept
-  sparkify run --songs s3://bucket/song_data --logs s3://bucket/log_data --out s3://bucket/star --dry-run
-
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 too many rejects.";
+  sparkify run --songs songs --logs logs --out warehouse --quiet --json \
+    | jq .logs.kept
+  sparkify run --songs s3://bucket/song_data --logs s3://bucket/log_data \
+    --out s3://bucket/star --dry-run
+  sparkify run --config dwh.cfg --out s3://bucket/star --quiet";
 
 pub(super) fn main(args: Args) -> Result<()> {
     let json = args.json;
@@ -113,7 +148,7 @@ pub(super) fn main(args: Args) -> Result<()> {
     progress.finish_phase();
     result.map_err(|RunFailure { error, report }| match report {
         Some(report) if json => {
-            // The failure itself matters more than that it cannot be printed.
+            // The failure itself is more important than a failure to print it.
             let _ = print_json(&report);
             error
         }
@@ -131,7 +166,7 @@ fn run(args: Args, progress: &Progress) -> std::result::Result<(), RunFailure> {
     if dry_run {
         return Ok(print_dry_run(&config, warehouse.as_ref(), refresh, json)?);
     }
-    // Looked at even if nothing is to be left out: a long run should not be what finds a table missing.
+    // Queried even if nothing is skipped, so that a missing table is noticed before a long run.
     let known_runs = match &warehouse {
         Some(warehouse) if refresh => Some(loaded_runs(warehouse, progress)?),
         Some(warehouse) => {
@@ -158,7 +193,7 @@ fn run(args: Args, progress: &Progress) -> std::result::Result<(), RunFailure> {
         .map_err(|error| {
             let flag = if refresh { " --full-refresh" } else { "" };
             error.add_hint(format!(
-                "the star itself is whole: sparkify load --from {out}{flag} loads it"
+                "the dataset is complete: load it with sparkify load --from {out}{flag}"
             ))
         })
     });
@@ -177,7 +212,7 @@ fn run(args: Args, progress: &Progress) -> std::result::Result<(), RunFailure> {
     Ok(())
 }
 
-/// What `--json` prints.
+/// The document that `--json` prints.
 #[derive(serde::Serialize)]
 struct RunOutput {
     #[serde(flatten)]
@@ -186,7 +221,7 @@ struct RunOutput {
     load: Option<LoadReport>,
 }
 
-/// Where the star of a run is.
+/// Returns the location of the dataset that a run published.
 fn run_location(out: &Location, report: &Report) -> Location {
     match out {
         Location::S3 { .. } => out.join(&report.run),
@@ -202,20 +237,20 @@ fn load_into_warehouse(
     refresh: Option<&HashSet<String>>,
     progress: &Progress,
 ) -> Result<LoadReport> {
-    let star = PublishedDataset::open_store(&StoreRegistry::new(config.s3.clone()), out)?;
-    if star.report().run != report.run {
+    let dataset = PublishedDataset::open_store(&StoreRegistry::new(config.s3.clone()), out)?;
+    if dataset.report().run != report.run {
         return Err(Error::failed(format!("cannot load {out}"))
-            .with_reason("another run has replaced the star meanwhile"));
+            .with_reason("another run replaced the dataset in the meantime"));
     }
     let load = Load {
         warehouse,
-        star: &star,
+        dataset: &dataset,
         refresh,
     };
     load.execute(progress)
 }
 
-/// What `--dry-run --json` prints.
+/// The document that `--dry-run --json` prints.
 #[derive(serde::Serialize)]
 struct DryRunOutput {
     #[serde(flatten)]
@@ -225,7 +260,7 @@ struct DryRunOutput {
     load: Option<String>,
 }
 
-/// Says what a run would do.
+/// Prints what a run would do.
 fn print_dry_run(
     config: &RunConfig,
     warehouse: Option<&Warehouse>,
@@ -256,38 +291,48 @@ fn print_dry_run(
     }
 }
 
-/// What to do, and the warehouse to load if one is named.
+/// Returns the configuration of the run, and the warehouse if the command line names one.
+///
+/// # Errors
+/// Returns an error if an argument is not valid or has no effect.
 fn resolve_config(args: Args, progress: &Progress) -> Result<(RunConfig, Option<Warehouse>)> {
-    let resolved = args.warehouse.resolve(progress)?;
+    let resolved = args.warehouse.resolve(Some(&args.iam_role), progress)?;
     let file = resolved.config_file.as_ref();
-    let config_songs = file.and_then(|file| file.song_data.as_deref());
-    let config_logs = file.and_then(|file| file.log_data.as_deref());
     let include = args.include;
-    let input = |locations: Vec<Location>, config_location: Option<&str>, argument, key| {
+    let input = |locations: Vec<Location>, from_file: Option<&String>, flag: &str, key: &str| {
         if !locations.is_empty() {
             return Ok(include.to_input(locations));
         }
-        let Some(text) = config_location else {
-            return Err(Error::usage(format!("no {argument} is given"))
-                .with_reason(format!("--config has no {key} in [S3]")));
+        let path = file.map_or_else(String::new, |file| file.path.display().to_string());
+        let Some(text) = from_file else {
+            return Err(Error::usage(format!("{flag} is missing"))
+                .with_reason(format!("{path} has no {key} in [S3]")));
         };
-        let invalid =
-            |why: String| Error::usage(format!("cannot use {key} of --config")).with_reason(why);
-        let place = Location::parse(text.as_ref()).map_err(invalid)?;
-        Ok(include.to_input(vec![place]))
+        let location = Location::parse(text.as_ref()).map_err(|reason| {
+            Error::usage(format!("cannot use {key} of [S3] in {path}")).with_reason(reason)
+        })?;
+        Ok(include.to_input(vec![location]))
     };
-    let songs = input(args.songs, config_songs, "--songs", "SONG_DATA")?;
-    let logs = input(args.logs, config_logs, "--logs", "LOG_DATA")?;
-    // Of the environment alone nobody wants every run to be loaded.
-    let warehouse = match args.warehouse.has_any_flag() {
+    let song_data = file.and_then(|file| file.song_data.as_ref());
+    let log_data = file.and_then(|file| file.log_data.as_ref());
+    let songs = input(args.songs, song_data, "--songs", "SONG_DATA")?;
+    let logs = input(args.logs, log_data, "--logs", "LOG_DATA")?;
+    let locations = songs.locations.iter().chain(&logs.locations);
+    args.s3.ensure_used(
+        locations.chain([&args.out]),
+        "neither input nor output is in S3",
+    )?;
+    args.encryption.ensure_used(&args.out)?;
+    // A warehouse that only the environment names must not make every run load.
+    let loads = args.warehouse.first_flag().is_some() || args.iam_role.is_given();
+    if args.full_refresh && !loads {
+        return Err(no_effect("--full-refresh", "no warehouse is named")
+            .with_hint("give --warehouse or --config"));
+    }
+    let warehouse = match loads {
         true => Some(resolved.require()?),
         false => None,
     };
-    if args.full_refresh && warehouse.is_none() {
-        return Err(
-            Error::usage("--full-refresh is about a warehouse").with_hint("give --warehouse too")
-        );
-    }
     let config = RunConfig {
         songs,
         logs,

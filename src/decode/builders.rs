@@ -1,4 +1,4 @@
-//! Columns under construction: one decoded value appended a record, an Arrow array at the end.
+//! Builds Arrow arrays column by column: each record appends one decoded value to every column.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use super::scanner::{ValueKind, ValueSpan};
 use super::schema::{Field, FieldType};
 use super::value::{self, ValueError};
 
-/// Records for which room is made at first.
+/// The number of records that a new builder has capacity for.
 const INITIAL_CAPACITY: usize = 1024;
 
 #[derive(Debug)]
@@ -41,7 +41,7 @@ enum ValueBuffer {
     },
 }
 
-/// The column of one field.
+/// Builds the column of one field.
 #[derive(Debug)]
 pub(super) struct ColumnBuilder {
     field: &'static Field,
@@ -51,7 +51,7 @@ pub(super) struct ColumnBuilder {
 }
 
 impl ColumnBuilder {
-    /// An empty column.
+    /// Returns a builder of an empty column.
     pub(super) fn new(field: &'static Field) -> Self {
         let values = match field.ty {
             FieldType::Int32 => ValueBuffer::Int32(Vec::new()),
@@ -80,16 +80,15 @@ impl ColumnBuilder {
         }
     }
 
-    /// The field.
     pub(super) fn field(&self) -> &'static Field {
         self.field
     }
 
-    /// Appends the values in `slots` of `bytes`, which are UTF-8 there. On a fault some of them are
-    /// appended: [`truncate`](Self::truncate) takes them back.
+    /// Appends the values at `spans` of `bytes`, which must be UTF-8 there. After an error some values
+    /// may be appended; [`truncate`](Self::truncate) removes them.
     ///
     /// # Errors
-    /// The first value that the column cannot take.
+    /// Returns the error of the first value that does not fit the column.
     #[inline]
     pub(super) fn extend(
         &mut self,
@@ -104,23 +103,19 @@ impl ColumnBuilder {
         let scratch = &mut self.scratch;
         match &mut self.values {
             ValueBuffer::Int32(values) => {
-                rows.append_options(values, |slot| match integer_value(bytes, slot, scratch)? {
+                rows.append_options(values, |span| match integer_value(bytes, span, scratch)? {
                     None => Ok(None),
-                    Some(wide) => i32::try_from(wide)
-                        .map(Some)
-                        .map_err(|_| (RejectReason::Range, "number does not fit 32 bits")),
+                    Some(wide) => i32::try_from(wide).map(Some).map_err(|_| NOT_INT32),
                 })
             }
             ValueBuffer::Int64 { values, min, max } => {
-                rows.append_options(values, |slot| match integer_value(bytes, slot, scratch)? {
-                    Some(wide) if wide < *min || wide > *max => {
-                        Err((RejectReason::Range, "number out of range"))
-                    }
+                rows.append_options(values, |span| match integer_value(bytes, span, scratch)? {
+                    Some(wide) if wide < *min || wide > *max => Err(OUT_OF_RANGE),
                     fits => Ok(fits),
                 })
             }
-            ValueBuffer::Double(values) => rows.append_options(values, |slot| {
-                match number_text(slot.kind, raw_bytes(bytes, slot), scratch)? {
+            ValueBuffer::Double(values) => rows.append_options(values, |span| {
+                match number_text(span.kind, raw_bytes(bytes, span), scratch)? {
                     None => Ok(None),
                     Some(number) => value::parse_double(number).map(Some),
                 }
@@ -129,14 +124,14 @@ impl ColumnBuilder {
                 offsets,
                 bytes: text,
                 max_bytes,
-            } => rows.append_with_validity(offsets, |slot| {
+            } => rows.append_with_validity(offsets, |span| {
                 let start = text.len();
-                let raw = raw_bytes(bytes, slot);
-                let is_valid = match slot.kind {
+                let raw = raw_bytes(bytes, span);
+                let is_valid = match span.kind {
                     ValueKind::Absent | ValueKind::Null => false,
                     ValueKind::Nested => return Err(NESTED),
                     ValueKind::Bool | ValueKind::Number | ValueKind::PlainString => {
-                        append_text(text, bytes, slot.start, raw);
+                        append_text(text, bytes, span.start, raw);
                         true
                     }
                     ValueKind::EscapedString => {
@@ -147,16 +142,16 @@ impl ColumnBuilder {
                 if text.len() - start > *max_bytes {
                     return Err(TOO_LONG);
                 }
-                // A batch is full long before it holds 2 GiB of text: see `super::MAX_BATCH_BYTES`.
+                // The offset fits: `super::MAX_BATCH_BYTES` keeps a batch far below 2 GiB of text.
                 Ok((text.len() as i32, is_valid))
             }),
             ValueBuffer::DictText {
                 keys,
                 interner,
                 max_bytes,
-            } => rows.append_options(keys, |slot| {
-                let raw = raw_bytes(bytes, slot);
-                match slot.kind {
+            } => rows.append_options(keys, |span| {
+                let raw = raw_bytes(bytes, span);
+                match span.kind {
                     ValueKind::Absent | ValueKind::Null => Ok(None),
                     ValueKind::Nested => Err(NESTED),
                     ValueKind::Bool | ValueKind::Number | ValueKind::PlainString
@@ -165,7 +160,7 @@ impl ColumnBuilder {
                         Err(TOO_LONG)
                     }
                     ValueKind::Bool | ValueKind::Number | ValueKind::PlainString => {
-                        Ok(Some(interner.intern_plain(bytes, slot.start, raw)))
+                        Ok(Some(interner.intern_plain(bytes, span.start, raw)))
                     }
                     ValueKind::EscapedString => {
                         let decode = |raw: &[u8], out: &mut Vec<u8>| {
@@ -183,7 +178,7 @@ impl ColumnBuilder {
         }
     }
 
-    /// Drops all values from row `rows` on.
+    /// Removes the values of row `rows` and of all rows after it.
     pub(super) fn truncate(&mut self, rows: usize) {
         match &mut self.values {
             ValueBuffer::Int32(values) => values.truncate(rows),
@@ -198,7 +193,7 @@ impl ColumnBuilder {
         self.validity.truncate(rows);
     }
 
-    /// Drops all values.
+    /// Removes all values.
     pub(super) fn clear(&mut self) {
         self.truncate(0);
         if let ValueBuffer::DictText { interner, .. } = &mut self.values {
@@ -206,10 +201,10 @@ impl ColumnBuilder {
         }
     }
 
-    /// The array of all values; the column is empty again, and has room for as many.
+    /// Returns the array of all values. The builder is empty afterwards and keeps its capacity.
     ///
     /// # Errors
-    /// None that a caller can cause: the Arrow constructors check what this module promises.
+    /// Returns an error only on a bug in this module: the Arrow constructors check their input.
     pub(super) fn finish(&mut self) -> Result<ArrayRef, ArrowError> {
         let nulls = self.validity.finish();
         self.validity = NullBufferBuilder::new(INITIAL_CAPACITY);
@@ -245,7 +240,7 @@ impl ColumnBuilder {
     }
 }
 
-/// Slots on their way into a column.
+/// Appends the values at some spans to a column.
 struct ColumnAppender<'a, S> {
     spans: S,
     validity: &'a mut NullBufferBuilder,
@@ -253,31 +248,31 @@ struct ColumnAppender<'a, S> {
 }
 
 impl<S: Iterator<Item = ValueSpan>> ColumnAppender<'_, S> {
-    /// Appends what `value` makes of each slot; none is a null.
+    /// Appends the result of `value` for each span; `None` is a null.
     #[inline(always)]
     fn append_options<T: Default>(
         self,
         values: &mut Vec<T>,
         mut value: impl FnMut(ValueSpan) -> Result<Option<T>, ValueError>,
     ) -> Result<(), ValueError> {
-        self.append_with_validity(values, |slot| {
-            let value = value(slot)?;
+        self.append_with_validity(values, |span| {
+            let value = value(span)?;
             let is_valid = value.is_some();
             Ok((value.unwrap_or_default(), is_valid))
         })
     }
 
-    /// The same where a null has a value, too.
+    /// Appends the result of `value` for each span: a value, which a null has too, and its validity.
     #[inline(always)]
     fn append_with_validity<T>(
         self,
         values: &mut Vec<T>,
         mut value: impl FnMut(ValueSpan) -> Result<(T, bool), ValueError>,
     ) -> Result<(), ValueError> {
-        for slot in self.spans {
-            let (value, is_valid) = value(slot)?;
+        for span in self.spans {
+            let (value, is_valid) = value(span)?;
             if !is_valid && self.required {
-                return Err((RejectReason::Missing, "required and null or absent"));
+                return Err(MISSING);
             }
             values.push(value);
             self.validity.append(is_valid);
@@ -287,12 +282,12 @@ impl<S: Iterator<Item = ValueSpan>> ColumnAppender<'_, S> {
 }
 
 #[inline(always)]
-fn raw_bytes(bytes: &[u8], slot: ValueSpan) -> &[u8] {
-    bytes.get(slot.start..slot.end).unwrap_or_default()
+fn raw_bytes(bytes: &[u8], span: ValueSpan) -> &[u8] {
+    bytes.get(span.start..span.end).unwrap_or_default()
 }
 
-/// Appends `raw`, which stands in `bytes` at `start`. Short texts are copied at a fixed length, with
-/// what stands behind them, and cut: that is a few instructions where a call copies the exact length.
+/// Appends `raw`, which begins at `start` of `bytes`. A short text is copied as a block of fixed length,
+/// which includes bytes after it, and then truncated: a few instructions instead of a call to `memcpy`.
 #[inline(always)]
 fn append_text(text: &mut Vec<u8>, bytes: &[u8], start: usize, raw: &[u8]) {
     const SHORT_TEXT_BYTES: usize = 32;
@@ -309,35 +304,58 @@ fn append_text(text: &mut Vec<u8>, bytes: &[u8], start: usize, raw: &[u8]) {
     }
 }
 
-const NESTED: ValueError = (
-    RejectReason::Type,
-    "object or array where a scalar is wanted",
-);
-const TOO_LONG: ValueError = (RejectReason::TooLong, "more bytes than the column holds");
-const NOT_A_NUMBER: ValueError = (RejectReason::Type, "text that is no number");
+const NESTED: ValueError = ValueError {
+    reason: RejectReason::Type,
+    message: "expected a scalar, found an object or array",
+};
+const BOOLEAN: ValueError = ValueError {
+    reason: RejectReason::Type,
+    message: "expected a number, found a boolean",
+};
+const NOT_A_NUMBER: ValueError = ValueError {
+    reason: RejectReason::Type,
+    message: "not a number",
+};
+const NOT_INT32: ValueError = ValueError {
+    reason: RejectReason::Range,
+    message: "number does not fit in 32 bits",
+};
+const OUT_OF_RANGE: ValueError = ValueError {
+    reason: RejectReason::Range,
+    message: "number out of range",
+};
+const MISSING: ValueError = ValueError {
+    reason: RejectReason::Missing,
+    message: "required key is null or missing",
+};
+const TOO_LONG: ValueError = ValueError {
+    reason: RejectReason::TooLong,
+    message: "too long for the column",
+};
 
-/// The integer in a slot, which may stand in a string; none where null is meant.
+/// Returns the integer at a span, also if it is in a string; `None` for a null or an empty string.
 #[inline(always)]
 fn integer_value(
     bytes: &[u8],
-    slot: ValueSpan,
+    span: ValueSpan,
     scratch: &mut Vec<u8>,
 ) -> Result<Option<i64>, ValueError> {
-    // A number has no needless zero in front. In a string it may have, and is none then.
-    let is_plain_integer = slot.kind == ValueKind::Number
-        || (slot.kind == ValueKind::PlainString && byte_at(bytes, slot.start) != b'0');
+    // The grammar forbids leading zeros in a number. A string may have one; it is not a number then.
+    let is_plain_integer = span.kind == ValueKind::Number
+        || (span.kind == ValueKind::PlainString && byte_at(bytes, span.start) != b'0');
     if is_plain_integer
-        && let Some(integer) = value::parse_short_integer(bytes, slot.start, slot.end)
+        && let Some(integer) = value::parse_short_integer(bytes, span.start, span.end)
     {
         return Ok(Some(integer));
     }
-    match number_text(slot.kind, raw_bytes(bytes, slot), scratch)? {
+    match number_text(span.kind, raw_bytes(bytes, span), scratch)? {
         None => Ok(None),
         Some(number) => value::parse_integer(number).map(Some),
     }
 }
 
-/// The text of the number in a slot, which may stand in a string; none where null is meant.
+/// Returns the text of the number at a span, also if it is in a string; `None` for a null or an empty
+/// string.
 #[inline]
 fn number_text<'a>(
     kind: ValueKind,
@@ -357,12 +375,13 @@ fn number_text<'a>(
                 _ => Err(NOT_A_NUMBER),
             }
         }
-        ValueKind::Bool => Err((RejectReason::Type, "boolean where a number is wanted")),
+        ValueKind::Bool => Err(BOOLEAN),
         ValueKind::Nested => Err(NESTED),
     }
 }
 
-/// Checks that every value is UTF-8 once more, for all at once: the price of no `unsafe`.
+/// Returns a text array. It checks all values for UTF-8 a second time, in one pass: the cost of doing
+/// without `unsafe`.
 fn text_array(
     offsets: Vec<i32>,
     bytes: Vec<u8>,

@@ -1,27 +1,27 @@
-//! Scanning: the first byte of interest, 16 bytes at a time.
+//! Reads bytes and blocks of bytes from a slice without bounds checks at every step.
 //!
-//! What lies past the end of a slice reads as zero bytes, which are valid nowhere in JSON: every scan
-//! stops there at the latest and none has to compare with the end. A slice that carries [`PADDING`]
-//! zeros of its own never takes the slow way round its last bytes.
+//! Positions past the end of a slice read as zero bytes, which are valid nowhere in JSON: every scan
+//! stops there at the latest, so no scan compares its position with the end. A slice that ends in
+//! [`PADDING`] zeros never takes the slow path for its last bytes.
 
 use wide::u8x16;
 
-/// The zero bytes that should follow the data, for speed.
+/// The number of zero bytes that should follow the data, for speed.
 pub const PADDING: usize = 64;
 
-/// The byte at `at`; zero past the end.
+/// Returns the byte at `at`; zero past the end.
 #[inline(always)]
 pub fn byte_at(bytes: &[u8], at: usize) -> u8 {
     bytes.get(at).copied().unwrap_or(0)
 }
 
-/// Whether JSON takes a byte for white space. A form feed, unlike in ASCII, does not count.
+/// Returns true if a byte is JSON whitespace. Unlike in ASCII, a form feed is not.
 #[inline(always)]
 pub fn is_json_whitespace(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
-/// The `N` bytes from `at`; zeros past the end.
+/// Returns the `N` bytes from `at` on; zeros past the end.
 #[inline(always)]
 pub fn block_at<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     let rest = bytes.get(at..).unwrap_or_default();
@@ -40,7 +40,7 @@ fn partial_block<const N: usize>(rest: &[u8]) -> [u8; N] {
     block
 }
 
-/// Which of 16 bytes are ASCII digits, as a bit mask.
+/// Returns a bit mask of the bytes that are ASCII digits.
 #[inline(always)]
 pub fn digit_mask(block: [u8; 16]) -> u32 {
     (u8x16::new(block) - u8x16::splat(b'0'))
@@ -48,7 +48,7 @@ pub fn digit_mask(block: [u8; 16]) -> u32 {
         .to_bitmask()
 }
 
-/// The end of the run of ASCII digits that begins at `at`.
+/// Returns the end of the run of ASCII digits that begins at `at`.
 pub fn skip_digits(bytes: &[u8], mut at: usize) -> usize {
     loop {
         let digits = digit_mask(block_at(bytes, at));
@@ -59,13 +59,13 @@ pub fn skip_digits(bytes: &[u8], mut at: usize) -> usize {
     }
 }
 
-/// The number of newlines in `bytes`.
+/// Returns the number of newlines in `bytes`.
 pub fn count_newlines(bytes: &[u8]) -> u64 {
     memchr::memchr_iter(b'\n', bytes).count() as u64
 }
 
-/// The first position of `range` that holds `{` right after a newline: where a record probably
-/// begins. The newline itself may lie before the range.
+/// Returns the first position in `range` of a `{` that directly follows a newline: probably the start
+/// of a record. The newline itself may be before the range.
 pub fn find_line_start(bytes: &[u8], range: std::ops::Range<usize>) -> Option<usize> {
     let mut at = range.start;
     while let Some(found) = memchr::memchr(b'{', bytes.get(at..range.end)?) {

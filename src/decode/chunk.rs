@@ -1,15 +1,15 @@
-//! What goes into the decoder, a chunk at a time, and what it says of it.
+//! Defines the input of the decoder, a chunk at a time, and the result of each call.
 
-/// Some bytes of a segment, as the reader hands them to the decoder.
+/// Some bytes of a segment, as the reader passes them to the decoder.
 #[derive(Debug, Clone, Copy)]
 pub struct Chunk<'a> {
     /// The data, followed by [`PADDING`](super::bytes::PADDING) zero bytes.
     pub padded: &'a [u8],
-    /// How many bytes of it are data.
+    /// The number of bytes of `padded` that are data.
     pub len: usize,
-    /// Where the first one stands in its object (decompressed).
+    /// The offset of the first byte in its (decompressed) object.
     pub offset: u64,
-    /// Whether more will follow.
+    /// What follows the chunk.
     pub input_state: InputState<'a>,
 }
 
@@ -18,35 +18,36 @@ pub struct Chunk<'a> {
 pub enum InputState<'a> {
     /// More bytes of the object.
     More,
-    /// Nothing: the object ends here.
+    /// The object ends here.
     Eof,
-    /// Nothing, because the compressed stream is broken, in these words.
+    /// The compressed stream is corrupt from here on. The text says why.
     Corrupt(&'a str),
-    /// Bytes of a record that is longer than any that is accepted.
+    /// More bytes of a record that already exceeds the maximum length.
     RecordTooLarge,
 }
 
-/// How far a chunk was decoded, and why no further.
+/// The result of one call of the decoder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DecodeResult {
-    /// Bytes that are done with; the next chunk begins behind them.
+    /// The number of bytes that were decoded; the next chunk begins after them.
     pub consumed: usize,
-    /// Why the decoder stopped.
+    /// The reason why the decoder stopped.
     pub status: DecodeStatus,
 }
 
-/// Why the decoder stopped.
+/// The reason why the decoder stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DecodeStatus {
-    /// It needs more bytes to go on.
+    /// The decoder needs more bytes to continue.
     NeedInput,
-    /// The batch is full: take it with [`Decoder::finish`](super::Decoder::finish) and go on with the same bytes.
+    /// The batch is full: take it with [`Decoder::finish`](super::Decoder::finish) and continue with the
+    /// same bytes.
     BatchFull,
-    /// The segment is done: its object ends here, or the next record belongs to the next segment.
+    /// The segment is complete: its object ends here, or the next record belongs to the next segment.
     SegmentEnd,
 }
 
-/// What became of the records so far.
+/// Numbers of records by their outcome.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RecordCounts {
     /// All records, rejected ones included.

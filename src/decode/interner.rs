@@ -1,4 +1,4 @@
-//! An interner: each distinct text once, and a small key in its place.
+//! Interns texts: stores each distinct text once and replaces it by a small key.
 
 use std::hash::BuildHasher;
 
@@ -8,16 +8,16 @@ use hashbrown::HashTable;
 use super::bytes::block_at;
 use super::value::ValueError;
 
-/// Distinct texts, numbered from 0 in the order of their first appearance.
+/// Distinct texts. Their keys count from 0 in order of first appearance.
 #[derive(Debug, Default)]
 pub(super) struct Interner {
-    /// Decoded texts: number `k` is `bytes[offsets[k]..offsets[k + 1]]`.
+    /// Decoded texts: key `k` is `bytes[offsets[k]..offsets[k + 1]]`.
     texts: TextArena,
     by_value: HashTable<i32>,
-    /// The keys of short texts once more: those are compared in registers.
+    /// The keys of short texts, a second time: these texts are compared in registers.
     by_inline_key: HashTable<(InlineKey, i32)>,
-    /// Texts as they were written with escapes, so that each spelling is decoded once. Spelling `n`
-    /// stands for the text with the key `meanings[n]`.
+    /// Texts as they were written, with escapes, so that each escaped form is decoded once. The escaped
+    /// form `n` decodes to the text with the key `escaped_keys[n]`.
     escaped_forms: TextArena,
     by_escaped_form: HashTable<i32>,
     escaped_keys: Vec<i32>,
@@ -58,7 +58,7 @@ impl TextArena {
         table.find(hash, |&key| self.get(key) == text).copied()
     }
 
-    /// Appends `text`, which must not be there yet, and gives its number.
+    /// Appends `text`, which must not be in the arena yet, and returns its key.
     fn push(&mut self, table: &mut HashTable<i32>, hash: u64, text: &[u8]) -> i32 {
         let key = self.offsets.len() as i32 - 1;
         self.bytes.extend_from_slice(text);
@@ -68,14 +68,14 @@ impl TextArena {
     }
 }
 
-/// The values, leaving room for as many: batches are alike.
+/// Takes the values and leaves an empty vector of the same capacity: batches have similar sizes.
 pub(super) fn take_keeping_capacity<T>(values: &mut Vec<T>) -> Vec<T> {
     let replacement = Vec::with_capacity(values.len());
     std::mem::replace(values, replacement)
 }
 
-/// A text of at most 16 bytes, whole: its length, and its first and its last 8 bytes, which overlap or,
-/// if it has fewer, are the same ones and zeros.
+/// A complete text of at most 16 bytes: its length, its first 8 bytes and its last 8 bytes. The two
+/// words overlap; for a text of fewer than 8 bytes they are equal and padded with zeros.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct InlineKey {
     first: u64,
@@ -110,7 +110,7 @@ impl InlineKey {
         }
     }
 
-    /// Both words are mixed by one multiplication whose halves are folded, as in wyhash.
+    /// Mixes both words by one multiplication and folds its halves, as wyhash does.
     #[inline(always)]
     fn hash(&self) -> u64 {
         let first = self.first ^ 0x9E37_79B9_7F4A_7C15;
@@ -120,31 +120,34 @@ impl InlineKey {
     }
 }
 
-/// The seed is fixed so that runs repeat; keys come in order of appearance, whatever the hash.
+/// Hashes with a fixed seed, so that runs are reproducible. The keys do not depend on the hash.
 fn hash_text(text: &[u8]) -> u64 {
     FixedState::default().hash_one(text)
 }
 
 impl Interner {
-    /// The key of a text that was written without escapes and stands in `bytes` at `start`.
+    /// Returns the key of a text that was written without escapes and begins at `start` of `bytes`.
     #[inline(always)]
     pub(super) fn intern_plain(&mut self, bytes: &[u8], start: usize, text: &[u8]) -> i32 {
-        let Some(short) = InlineKey::new(bytes, start, text.len()) else {
+        let Some(inline_key) = InlineKey::new(bytes, start, text.len()) else {
             return self.intern(text);
         };
-        let hash = short.hash();
-        match self.by_inline_key.find(hash, |(other, _)| *other == short) {
+        let hash = inline_key.hash();
+        match self
+            .by_inline_key
+            .find(hash, |(other, _)| *other == inline_key)
+        {
             Some(&(_, key)) => key,
             None => {
                 let key = self.intern(text);
                 self.by_inline_key
-                    .insert_unique(hash, (short, key), |(short, _)| short.hash());
+                    .insert_unique(hash, (inline_key, key), |(inline_key, _)| inline_key.hash());
                 key
             }
         }
     }
 
-    /// The key of a text of any length.
+    /// Returns the key of a text of any length.
     fn intern(&mut self, text: &[u8]) -> i32 {
         let hash = hash_text(text);
         match self.texts.find(&self.by_value, hash, text) {
@@ -153,10 +156,10 @@ impl Interner {
         }
     }
 
-    /// The key of a text that was written with escapes, which `decode` appends decoded.
+    /// Returns the key of a text that was written with escapes. `decode` appends the decoded text.
     ///
     /// # Errors
-    /// What `decode` says; nothing is kept then.
+    /// Returns the error of `decode`. The text is not interned then.
     #[inline]
     pub(super) fn intern_escaped(
         &mut self,
@@ -180,7 +183,7 @@ impl Interner {
         Ok(key)
     }
 
-    /// The offsets and bytes of all texts in order of their keys. The interner is empty again.
+    /// Takes the offsets and bytes of all texts, in order of their keys. The interner is empty afterwards.
     pub(super) fn take(&mut self) -> (Vec<i32>, Vec<u8>) {
         self.by_value.clear();
         self.by_inline_key.clear();

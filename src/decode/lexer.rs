@@ -1,29 +1,29 @@
-//! Tokens: numbers, literals and escapes by RFC 8259, and what is wrong where one is not valid.
+//! Scans tokens (numbers, literals and escapes) by RFC 8259 and reports where one is invalid.
 
 use super::bytes::{byte_at, digit_mask, skip_digits};
 
-/// The first byte that no valid record can have in this place. At the end of the data: the record
-/// is not whole.
+/// The first byte that no valid record can have at its position. A position at the end of the data
+/// means that the record is incomplete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SyntaxError {
-    /// Its position in the scanned bytes.
+    /// The position in the scanned bytes.
     pub pos: usize,
-    /// What was expected there or what is wrong with it.
+    /// What was expected there, or what is wrong with the byte.
     pub message: &'static str,
 }
 
-/// What a scan gives, or why it cannot.
+/// The result of a scan.
 pub(super) type ScanResult<T> = Result<T, SyntaxError>;
 
-/// The error at a byte.
-pub(super) fn syntax_error<T>(pos: usize, what: &'static str) -> ScanResult<T> {
-    Err(SyntaxError { pos, message: what })
+/// Returns the error at a byte.
+pub(super) fn syntax_error<T>(pos: usize, message: &'static str) -> ScanResult<T> {
+    Err(SyntaxError { pos, message })
 }
 
-/// Checks a `\uXXXX` escape, from behind its backslash.
+/// Checks a `\uXXXX` escape, whose `u` should be at `at`.
 pub(super) fn check_unicode_escape(bytes: &[u8], at: usize) -> ScanResult<()> {
     if byte_at(bytes, at) != b'u' {
-        return syntax_error(at, "no such escape");
+        return syntax_error(at, "invalid escape");
     }
     for digit in at + 1..at + 5 {
         if !byte_at(bytes, digit).is_ascii_hexdigit() {
@@ -33,7 +33,7 @@ pub(super) fn check_unicode_escape(bytes: &[u8], at: usize) -> ScanResult<()> {
     Ok(())
 }
 
-/// One past the literal `text` at `start`.
+/// Returns the end of the literal `text` at `start`.
 #[inline(always)]
 pub(super) fn scan_literal(bytes: &[u8], start: usize, text: &[u8]) -> ScanResult<usize> {
     for (i, &expected) in text.iter().enumerate() {
@@ -44,7 +44,7 @@ pub(super) fn scan_literal(bytes: &[u8], start: usize, text: &[u8]) -> ScanResul
     Ok(start + text.len())
 }
 
-/// One past the number at `start`. One look at 16 bytes is enough for most.
+/// Returns the end of the number at `start`. For most numbers one block of 16 bytes is enough.
 #[inline(always)]
 pub(super) fn scan_number(bytes: &[u8], start: usize) -> ScanResult<usize> {
     let Some(block) = bytes.get(start..).and_then(<[u8]>::first_chunk) else {
@@ -58,7 +58,7 @@ pub(super) fn scan_number(bytes: &[u8], start: usize) -> ScanResult<usize> {
     }
     match block.get(end) {
         Some(b'e' | b'E') | None => scan_number_slow(bytes, start),
-        // No digit where there must be one, or a needless zero.
+        // A required digit is missing, or there is a leading zero.
         Some(_) if whole == 0 || end == whole + 1 || (block[0] == b'0' && whole > 1) => {
             scan_number_slow(bytes, start)
         }
@@ -66,7 +66,7 @@ pub(super) fn scan_number(bytes: &[u8], start: usize) -> ScanResult<usize> {
     }
 }
 
-/// The same for a number with a sign, an exponent, many digits or a fault.
+/// Returns the end of a number with a sign, an exponent, many digits or an error.
 #[inline(never)]
 fn scan_number_slow(bytes: &[u8], start: usize) -> ScanResult<usize> {
     let whole = start + usize::from(byte_at(bytes, start) == b'-');
@@ -75,7 +75,7 @@ fn scan_number_slow(bytes: &[u8], start: usize) -> ScanResult<usize> {
         return syntax_error(at, "expected a digit");
     }
     if byte_at(bytes, whole) == b'0' && at > whole + 1 {
-        return syntax_error(whole + 1, "number with a leading zero");
+        return syntax_error(whole + 1, "leading zero in a number");
     }
     if byte_at(bytes, at) == b'.' {
         let fraction = at + 1;
@@ -94,9 +94,9 @@ fn scan_number_slow(bytes: &[u8], start: usize) -> ScanResult<usize> {
     Ok(at)
 }
 
-/// Whether `text` is a JSON number and nothing else.
+/// Returns true if all of `text` is one JSON number.
 pub fn is_number(text: &[u8]) -> bool {
-    // Nearly all are ids: a few digits.
+    // Nearly all such texts are ids of a few digits.
     if text.first() != Some(&b'0') && !text.is_empty() && text.iter().all(u8::is_ascii_digit) {
         return true;
     }

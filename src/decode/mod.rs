@@ -1,12 +1,12 @@
-//! Decoding: JSON bytes in, Arrow record batches and rejects out, by a [`RecordSchema`].
+//! Decodes JSON bytes into Arrow record batches and rejects, according to a [`RecordSchema`].
 //!
-//! Stands between reading and building the star. It does no I/O and knows no threads: a caller
-//! hands it one [`Chunk`] of a segment after the other, in any sizes, and gets the same rows and the
-//! same rejects. One [`Decoder`] serves one worker and is used again for segment after segment.
+//! The decoder runs after reading and before the star schema is built. It does no I/O and starts no
+//! threads. A caller passes it one [`Chunk`] of a segment after the other; the rows and the rejects do
+//! not depend on the sizes of the chunks. Each worker has one [`Decoder`] and reuses it for every segment.
 //!
-//! Every byte of a record is checked: the grammar by [`scanner`], the encoding here, the values of
-//! wanted keys by `column`. A record that passes becomes a row, a reject or (when the filter drops
-//! it) a count.
+//! Every byte of a record is checked: the grammar by [`scanner`], the encoding here, the values of the
+//! schema's keys by `builders`. Each record becomes a row or a reject, or is only counted if the filter
+//! drops it.
 
 mod builders;
 pub mod bytes;
@@ -38,68 +38,69 @@ use resync::Resync;
 use scanner::{ABSENT, Scanner, ValueKind, ValueSpan};
 use schema::RecordSchema;
 use sniff::{Layout, UTF8_BOM};
+use value::ValueError;
 
-/// Bytes of records beyond which a batch is full: offsets of text are 32 bits wide, and one more
-/// record is at most [`MAX_RECORD`] long.
+/// A batch is full when its records exceed this number of bytes: text offsets are 32 bits wide, and one
+/// more record has at most [`MAX_RECORD_BYTES`].
 const MAX_BATCH_BYTES: usize = 256 << 20;
 
-/// The longest record that is accepted, in bytes.
+/// The maximum length of a record, in bytes.
 pub const MAX_RECORD_BYTES: usize = 256 << 20;
 
-/// Records that become rows together, column by column: a loop over one column does the same work
-/// time and again, where a loop over one record does something else at every step.
+/// The number of records that are appended together, column by column: a loop over one column repeats
+/// the same work, whereas a loop over one record does different work at every step.
 const BLOCK_ROWS: usize = 32;
 
 /// A record that passed the filter.
 #[derive(Debug, Clone)]
-struct PendingRow {
+struct ScannedRecord {
     record: std::ops::Range<usize>,
-    /// Newlines from the start of the segment to the record.
+    /// The number of newlines from the start of the segment to the record.
     line: u64,
 }
 
-/// Decodes the records of one kind.
+/// Decodes the records of one schema.
 #[derive(Debug)]
 pub struct Decoder {
     schema: &'static RecordSchema,
     arrow_schema: SchemaRef,
     scanner: Scanner,
     columns: Vec<ColumnBuilder>,
-    /// The slots of the records that wait to become rows, [`BLOCK`] of them at most, and of the one
-    /// that is being scanned; as many a record as there are keys.
+    /// The spans of the pending records, at most [`BLOCK_ROWS`], and of the record that is being scanned.
+    /// Each record has one span for each key.
     spans: Vec<ValueSpan>,
-    pending: Vec<PendingRow>,
+    pending: Vec<ScannedRecord>,
     rows: usize,
     max_rows: usize,
     batch_bytes: usize,
     counts: RecordCounts,
     rejects: Vec<Reject>,
-    /// Newlines since the start of the segment.
+    /// The number of newlines since the start of the segment.
     newlines: u64,
-    /// Whether the byte before is a newline.
+    /// Whether the previous byte is a newline.
     is_after_newline: bool,
-    /// How the records of the object are arranged; `None` until its first bytes tell.
+    /// How the records of the object are arranged; `None` until enough of its first bytes are known.
     layout: Option<Layout>,
-    /// Whether that is one array.
+    /// Whether the object is one array of records.
     is_array: bool,
-    /// Whether the array has not been closed after the last record.
+    /// Whether the array has not been closed since the last record.
     is_array_open: bool,
-    /// The reject that the next bytes belong to.
+    /// The reject to which the next bytes belong.
     pending_reject: Option<PendingReject>,
 }
 
-/// A reject whose end is not known yet.
+/// A reject whose end has not been found yet.
 #[derive(Debug)]
 struct PendingReject {
     reject: Reject,
-    /// The search for the place to resume at; `None` for a whole object that is not JSON.
+    /// The search for the position to resume at; `None` if the whole object is rejected as not JSON.
     resync: Option<Resync>,
-    /// White space at the end of the bytes so far.
+    /// The number of whitespace bytes at the end of the bytes so far.
     trailing_whitespace: u64,
 }
 
 impl Decoder {
-    /// A decoder whose batches hold at most `max_rows` rows, at least 1.
+    /// Returns a decoder whose batches have at most `max_rows` rows (0 counts as 1).
     pub fn new(schema: &'static RecordSchema, max_rows: usize) -> Self {
         let mut keys: Vec<_> = schema.fields.iter().map(|f| f.key).collect();
         keys.extend(schema.filter.map(|f| f.key));
@@ -124,7 +125,7 @@ impl Decoder {
         }
     }
 
-    /// Makes ready for other input, whatever became of the last.
+    /// Prepares for new input and discards all rows, rejects and counts.
     pub fn reset(&mut self) {
         for column in &mut self.columns {
             column.clear();
@@ -136,8 +137,8 @@ impl Decoder {
         self.begin_segment(None);
     }
 
-    /// Makes ready for the first chunk of another segment. One that begins inside an object needs to be told
-    /// its `layout`; `None` means that the object is read from its first byte on.
+    /// Prepares for the first chunk of another segment. A segment that begins inside an object needs the
+    /// object's `layout`; `None` means that the segment begins at the first byte of the object.
     pub fn begin_segment(&mut self, layout: Option<Layout>) {
         self.newlines = 0;
         self.is_after_newline = false;
@@ -147,45 +148,45 @@ impl Decoder {
         self.pending_reject = None;
     }
 
-    /// Returns the layout of the object, once enough of its first bytes have been decoded.
+    /// Returns the layout of the object, or `None` if too few of its first bytes have been decoded.
     pub fn layout(&self) -> Option<Layout> {
         self.layout
     }
 
-    /// Newlines from the start of the segment to the end of what was consumed.
+    /// Returns the number of newlines from the start of the segment to the end of the consumed bytes.
     pub fn newlines(&self) -> u64 {
         self.newlines
     }
 
-    /// Rows in the batch that is being built.
+    /// Returns the number of rows in the batch that is being built.
     pub fn rows(&self) -> usize {
         self.rows
     }
 
-    /// The counts since they were last taken.
+    /// Takes the counts and starts again at 0.
     pub fn take_counts(&mut self) -> RecordCounts {
         std::mem::take(&mut self.counts)
     }
 
-    /// Returns how many records were read since the counts were last taken.
+    /// Returns the number of records that were read since the counts were last taken.
     pub fn records(&self) -> u64 {
         self.counts.records
     }
 
-    /// Records that became a row since the counts were last taken.
+    /// Returns the number of records that became a row since the counts were last taken.
     pub fn kept(&self) -> u64 {
         self.counts.kept
     }
 
-    /// The rejects since they were last taken, in order.
+    /// Takes the rejects so far, in order.
     pub fn take_rejects(&mut self) -> Vec<Reject> {
         std::mem::take(&mut self.rejects)
     }
 
-    /// The rows so far as a record batch; the decoder begins the next one.
+    /// Returns the rows so far as a record batch and begins the next batch.
     ///
     /// # Errors
-    /// None that a caller can cause: Arrow checks what this module promises.
+    /// Returns an error only on a bug in this module: Arrow checks its input.
     pub fn finish(&mut self) -> Result<RecordBatch, ArrowError> {
         let columns = self
             .columns
@@ -196,9 +197,9 @@ impl Decoder {
         RecordBatch::try_new(Arc::clone(&self.arrow_schema), columns)
     }
 
-    /// Decodes records from a chunk until it wants more, the batch is full, or the segment is done:
-    /// at the end of the object, or where a line begins with `{` at or after `segment_end` (a byte
-    /// offset in the object).
+    /// Decodes records from a chunk until more bytes are needed, the batch is full, or the segment is
+    /// complete. A segment ends at the end of its object, or where a line begins with `{` at or after
+    /// `segment_end` (a byte offset in the object).
     pub fn decode(&mut self, chunk: Chunk<'_>, segment_end: u64) -> DecodeResult {
         let result = self.scan_records(chunk, segment_end);
         self.append_pending(chunk);
@@ -207,10 +208,7 @@ impl Decoder {
 
     fn scan_records(&mut self, chunk: Chunk<'_>, segment_end: u64) -> DecodeResult {
         let bytes = chunk.padded;
-        let result = |consumed, stop| DecodeResult {
-            consumed,
-            status: stop,
-        };
+        let result = |consumed, status| DecodeResult { consumed, status };
         self.scanner.reset();
         let mut at = 0;
         if self.layout.is_none() && !self.detect_layout(chunk) {
@@ -219,7 +217,7 @@ impl Decoder {
         if self.pending_reject.is_some() {
             at = match self.resync(chunk, 0) {
                 Ok(next) => next,
-                Err(progress) => return progress,
+                Err(stopped) => return stopped,
             };
         }
         loop {
@@ -231,10 +229,7 @@ impl Decoder {
                     }
                     InputState::Eof => {
                         if self.is_array_open {
-                            self.reject_at_end(
-                                chunk,
-                                "the array of records does not end with a closing bracket",
-                            );
+                            self.reject_at_end(chunk, "unterminated array");
                         }
                         result(chunk.len, DecodeStatus::SegmentEnd)
                     }
@@ -274,10 +269,10 @@ impl Decoder {
                             line,
                             RejectReason::Encoding,
                             None,
-                            "not UTF-8",
+                            "invalid UTF-8",
                         );
                     } else if passes_filter(self.schema, bytes, spans) {
-                        self.pending.push(PendingRow {
+                        self.pending.push(ScannedRecord {
                             record: at..span.end,
                             line: self.newlines,
                         });
@@ -301,32 +296,32 @@ impl Decoder {
                     self.begin_syntax_reject(chunk, at, error);
                     at = match self.resync(chunk, at) {
                         Ok(next) => next,
-                        Err(progress) => return progress,
+                        Err(stopped) => return stopped,
                     };
                 }
             }
         }
     }
 
-    /// Finds out how the records of an object are arranged, from the first bytes of it; returns false if more
-    /// bytes are needed. An object of another format becomes one reject.
+    /// Detects how the records of an object are arranged, from its first bytes. Returns false if more bytes
+    /// are needed. An object of another format becomes one reject.
     fn detect_layout(&mut self, chunk: Chunk<'_>) -> bool {
         let data = chunk.padded.get(..chunk.len).unwrap_or_default();
         self.layout = sniff::detect_layout(data, chunk.input_state != InputState::More);
         self.is_array = self.layout == Some(Layout::Array);
         if let Some(Layout::NotJson(format)) = self.layout {
-            let detail = Cow::Owned(format!("it looks like {format}, not like JSON"));
+            let detail = Cow::Owned(format!("looks like {format}, not JSON"));
             self.begin_reject(chunk, 0, RejectReason::NotJson, detail, None);
         }
         self.layout.is_some()
     }
 
-    /// Whether the batch would hold no more records than those that wait.
+    /// Returns true if the batch and the pending records leave no room for another record.
     fn is_full(&self) -> bool {
         self.rows + self.pending.len() >= self.max_rows || self.batch_bytes > MAX_BATCH_BYTES
     }
 
-    /// Skips what can be between two records.
+    /// Skips the bytes that may separate two records.
     #[inline(always)]
     fn skip_between_records(&mut self, chunk: Chunk<'_>, mut at: usize) -> usize {
         loop {
@@ -350,9 +345,9 @@ impl Decoder {
         }
     }
 
-    /// Returns the length of a byte order mark, or of what separates the records of an array, at `at`; 0 if
-    /// there is neither. Commas and brackets between records count as white space in an array, so that a missing
-    /// or a superfluous one costs no record.
+    /// Returns the length of a byte order mark or an array separator at `at`; 0 if there is neither. In an
+    /// array, commas and brackets between records count as whitespace, so that a missing or an extra one
+    /// costs no record.
     #[cold]
     fn separator_len(&mut self, chunk: Chunk<'_>, at: usize, first: u8) -> usize {
         match first {
@@ -373,7 +368,7 @@ impl Decoder {
         }
     }
 
-    /// Appends the waiting records to the batch, or rejects them.
+    /// Appends the pending records to the batch, or rejects them.
     fn append_pending(&mut self, chunk: Chunk<'_>) {
         let rows = self.pending.len();
         if rows == 0 {
@@ -389,31 +384,35 @@ impl Decoder {
         if all_valid {
             self.rows += rows;
             self.counts.kept += rows as u64;
-            self.batch_bytes += self.pending.iter().map(|w| w.record.len()).sum::<usize>();
+            self.batch_bytes += self
+                .pending
+                .iter()
+                .map(|row| row.record.len())
+                .sum::<usize>();
             self.pending.clear();
         } else {
             self.append_row_by_row(chunk, num_keys);
         }
     }
 
-    /// The same record by record: at least one of them has a bad value.
+    /// Appends the pending records one by one, because at least one of them has an invalid value.
     #[cold]
     fn append_row_by_row(&mut self, chunk: Chunk<'_>, num_keys: usize) {
         let pending = std::mem::take(&mut self.pending);
         let spans = std::mem::take(&mut self.spans);
         for (row, spans) in pending.iter().zip(spans.chunks_exact(num_keys)) {
-            // Repeating texts of a rejected row stay in the batch.
+            // Rejected rows count too: their interned texts stay in the batch.
             self.batch_bytes += row.record.len();
-            let mut worst = None;
-            for (column, &slot) in self.columns.iter_mut().zip(spans) {
+            let mut first_error: Option<(ValueError, &str)> = None;
+            for (column, &span) in self.columns.iter_mut().zip(spans) {
                 column.truncate(self.rows);
-                if let Err((reason, what)) = column.extend(chunk.padded, std::iter::once(slot))
-                    && worst.is_none_or(|(other, _, _)| reason < other)
+                if let Err(error) = column.extend(chunk.padded, std::iter::once(span))
+                    && first_error.is_none_or(|(first, _)| error.reason < first.reason)
                 {
-                    worst = Some((reason, column.field().key, what));
+                    first_error = Some((error, column.field().key));
                 }
             }
-            let Some((reason, key, what)) = worst else {
+            let Some((error, key)) = first_error else {
                 self.rows += 1;
                 self.counts.kept += 1;
                 continue;
@@ -422,7 +421,8 @@ impl Decoder {
                 column.truncate(self.rows);
             }
             let record = row.record.clone();
-            self.push_reject(chunk, record, row.line, reason, Some(key), what);
+            let (reason, detail) = (error.reason, error.message);
+            self.push_reject(chunk, record, row.line, reason, Some(key), detail);
         }
         self.spans = spans;
         self.pending = pending;
@@ -463,7 +463,7 @@ impl Decoder {
             )),
             InputState::Corrupt(why) => Cow::Owned(why.to_owned()),
             InputState::RecordTooLarge => Cow::Borrowed("record longer than 256 MiB"),
-            InputState::Eof | InputState::More => Cow::Borrowed("the object ends in the record"),
+            InputState::Eof | InputState::More => Cow::Borrowed("unexpected end of object"),
         };
         let offset = chunk.offset + start as u64;
         let resync = Resync::new(self.schema.known_keys, self.is_array, offset);
@@ -497,7 +497,7 @@ impl Decoder {
         });
     }
 
-    /// Rejects what should be after the last byte of the object.
+    /// Adds a reject at the end of the object, for bytes that are missing there.
     #[cold]
     fn reject_at_end(&mut self, chunk: Chunk<'_>, detail: &str) {
         self.append_pending(chunk);
@@ -507,7 +507,7 @@ impl Decoder {
             .extend(self.pending_reject.take().map(PendingReject::finish));
     }
 
-    /// Passes over the rest of a reject, from byte `from` of the chunk on. Returns where decoding resumes.
+    /// Skips the rest of a reject, from byte `from` of the chunk on. Returns the position to resume at.
     fn resync(&mut self, chunk: Chunk<'_>, from: usize) -> Result<usize, DecodeResult> {
         let Some(mut pending) = self.pending_reject.take() else {
             return Ok(from);
@@ -574,7 +574,7 @@ impl PendingReject {
         self.trailing_whitespace += whitespace as u64;
     }
 
-    /// Returns the reject without the white space at its end.
+    /// Returns the reject without trailing whitespace.
     fn finish(mut self) -> Reject {
         self.reject.bytes -= self.trailing_whitespace;
         let length = usize::try_from(self.reject.bytes).unwrap_or(usize::MAX);
@@ -583,19 +583,19 @@ impl PendingReject {
     }
 }
 
-/// Whether the chunk ends in the middle of what can be a byte order mark at `at`.
+/// Returns true if the chunk ends within a possible byte order mark at `at`.
 fn ends_in_partial_bom(chunk: Chunk<'_>, at: usize) -> bool {
     let rest = chunk.padded.get(at..chunk.len).unwrap_or_default();
     !rest.is_empty() && rest.len() < UTF8_BOM.len() && UTF8_BOM.starts_with(rest)
 }
 
-/// Whether the filter keeps the record with these slots.
+/// Returns true if the filter keeps the record with these spans.
 #[inline(always)]
 fn passes_filter(schema: &RecordSchema, bytes: &[u8], spans: &[ValueSpan]) -> bool {
     let Some(filter) = schema.filter else {
         return true;
     };
-    // Its key comes behind those of the fields.
+    // The key of the filter follows those of the fields.
     let Some(span) = spans.get(schema.fields.len()) else {
         return false;
     };

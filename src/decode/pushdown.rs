@@ -1,9 +1,9 @@
-//! A probe: which of several candidates begin a whole JSON object, found in one pass.
+//! Checks in one pass which of several candidates begin a complete JSON object.
 //!
-//! The objects that begin at candidates are nested in one another or follow one another, for a probe is certain
-//! what is inside a string and what is not. So one pushdown automaton checks all of them: it holds the containers
-//! that are open from the outermost candidate on. When the grammar breaks, everything that is open fails at once;
-//! when the nesting becomes too deep for the outermost candidate, that one alone fails.
+//! A validator assumes for every byte whether it is inside a string. Therefore the objects that begin at
+//! candidates are either nested or consecutive, and one pushdown automaton can check all of them. Its
+//! stack has the open containers, from the outermost candidate inwards. A grammar error fails every open
+//! candidate at once; nesting that is too deep for the outermost candidate fails only that candidate.
 
 use std::collections::VecDeque;
 
@@ -11,14 +11,14 @@ use super::bytes::is_json_whitespace;
 use super::scanner::MAX_DEPTH;
 use super::value;
 
-/// The automaton. It is idle unless a candidate is open.
+/// The pushdown automaton. It is idle unless a candidate is open.
 #[derive(Debug, Default)]
 pub(super) struct ObjectValidator {
     /// The open containers. The outermost is a candidate.
     open_containers: VecDeque<Container>,
-    /// Where the open candidates begin.
+    /// The offsets at which the open candidates begin.
     candidate_offsets: VecDeque<u64>,
-    /// What can follow in the innermost container.
+    /// The tokens that can follow in the innermost container.
     state: ParseState,
     /// Hexadecimal digits that a `\u` escape still needs.
     hex_digits_left: u8,
@@ -28,13 +28,13 @@ pub(super) struct ObjectValidator {
 #[derive(Debug, Clone, Copy)]
 struct Container {
     is_object: bool,
-    /// Where the candidate begins, if the object is one.
+    /// The offset at which the candidate begins; `None` if the container is not a candidate.
     candidate_offset: Option<u64>,
-    /// Whether the candidate has a key of the model.
+    /// Whether the candidate has a known key.
     has_known_key: bool,
 }
 
-/// What can follow.
+/// The tokens that can follow.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum ParseState {
     #[default]
@@ -53,7 +53,7 @@ enum ParseState {
     InNumber(NumberState),
 }
 
-/// How much of a number has been seen.
+/// The part of a number that has been read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum NumberState {
     Minus,
@@ -67,7 +67,7 @@ enum NumberState {
 }
 
 impl NumberState {
-    /// Returns what has been seen with one more byte; `None` if that is not part of the number.
+    /// Returns the state after one more byte; `None` if the byte is not part of the number.
     fn advance(self, byte: u8) -> Option<Self> {
         Some(match (self, byte) {
             (Self::Minus, b'0') => Self::Zero,
@@ -92,13 +92,13 @@ impl NumberState {
 }
 
 impl ObjectValidator {
-    /// Whether a candidate is open.
+    /// Returns true if a candidate is open.
     #[inline]
     pub(super) fn is_active(&self) -> bool {
         !self.open_containers.is_empty()
     }
 
-    /// Returns where the outermost open candidate begins.
+    /// Returns the offset at which the outermost open candidate begins.
     #[inline]
     pub(super) fn outermost_candidate(&self) -> Option<u64> {
         self.candidate_offsets.front().copied()
@@ -111,14 +111,14 @@ impl ObjectValidator {
         }
     }
 
-    /// Opens a candidate, which begins at `offset`, while the probe is idle.
+    /// Opens a candidate that begins at `offset`. The validator must be idle.
     pub(super) fn open_candidate(&mut self, offset: u64) {
         self.hex_digits_left = 0;
         self.push(true, Some(offset));
     }
 
-    /// Takes a byte of a string. `is_end` tells that it is the closing quote, `key` returns the text from an
-    /// offset up to this byte, and `is_known` tells a key of the model.
+    /// Reads a byte of a string. `is_end` is true for the closing quote, `key` returns the text from an
+    /// offset up to this byte, and `is_known` returns true for a known key.
     pub(super) fn feed_string_byte<'a>(
         &mut self,
         byte: u8,
@@ -157,8 +157,9 @@ impl ObjectValidator {
         }
     }
 
-    /// Takes a byte outside of strings, which is at `offset`. If it opens an object that is a candidate, that
-    /// one begins at `candidate`. Returns where a whole object with a key of the model begins, if one ends here.
+    /// Reads a byte outside of strings, which is at `offset`. If the byte opens an object that is a
+    /// candidate, `candidate` is the offset at which the candidate begins. If the byte closes a candidate
+    /// with a known key, returns the offset at which that candidate begins.
     pub(super) fn feed_token_byte(
         &mut self,
         byte: u8,
@@ -242,7 +243,7 @@ impl ObjectValidator {
             true => ParseState::ExpectKeyOrEnd,
             false => ParseState::ExpectValueOrEnd,
         };
-        // Containers count only inside of a candidate.
+        // Containers count only inside a candidate.
         if self.open_containers.is_empty() && candidate.is_none() {
             return;
         }
@@ -257,12 +258,12 @@ impl ObjectValidator {
     fn pop(&mut self) -> Option<u64> {
         self.state = ParseState::ExpectCommaOrEnd;
         let closed = self.open_containers.pop_back()?;
-        let begin = closed.candidate_offset?;
+        let start = closed.candidate_offset?;
         self.candidate_offsets.pop_back();
-        closed.has_known_key.then_some(begin)
+        closed.has_known_key.then_some(start)
     }
 
-    /// Fails all candidates that are open.
+    /// Fails all open candidates.
     fn fail_all(&mut self) {
         self.open_containers.clear();
         self.candidate_offsets.clear();
@@ -283,7 +284,7 @@ impl ObjectValidator {
     }
 }
 
-/// Whether the text between the quotes of a key, escapes included, is known.
+/// Returns true if the text between the quotes of a key is known after its escapes are decoded.
 fn is_known_key(raw: &[u8], is_known: impl Fn(&[u8]) -> bool) -> bool {
     if memchr::memchr(b'\\', raw).is_none() {
         return is_known(raw);

@@ -1,25 +1,25 @@
-//! A reject: one record that does not become a row, with the reason and where it stood.
+//! Defines a reject: one record that cannot become a row, with the reason and its position.
 
 use std::borrow::Cow;
 
-/// Why a record was rejected. A record has one reason: of several, the first in this order.
+/// The reason why a record was rejected. If several apply, the first in this order counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RejectReason {
-    /// The whole object is of another format, such as UTF-16 text or Parquet.
+    /// The whole object has another format, such as UTF-16 text or Parquet.
     NotJson,
-    /// Not a JSON object by RFC 8259, nested deeper than 128, or cut short.
+    /// The record is not a JSON object by RFC 8259, is nested deeper than 128 levels, or is truncated.
     Syntax,
-    /// Not UTF-8, or a lone surrogate in a kept text.
+    /// The record is not UTF-8, or a kept text has a lone surrogate.
     Encoding,
-    /// U+0000 in a kept text.
+    /// A kept text contains U+0000.
     Nul,
-    /// A value of the wrong type for its column.
+    /// A value has the wrong type for its column.
     Type,
-    /// A value that does not fit its column.
+    /// A value is out of range for its column.
     Range,
     /// A required key is null or absent.
     Missing,
-    /// More UTF-8 bytes than the column holds.
+    /// A text has more UTF-8 bytes than its column allows.
     TooLong,
 }
 
@@ -36,7 +36,7 @@ impl RejectReason {
         Self::TooLong,
     ];
 
-    /// The name in reports and reject files.
+    /// Returns the name in reports and reject files.
     pub fn name(self) -> &'static str {
         match self {
             Self::NotJson => "not_json",
@@ -51,30 +51,30 @@ impl RejectReason {
     }
 }
 
-/// The longest reject text that is kept, in bytes.
+/// The maximum length of the text that a reject keeps, in bytes.
 pub const MAX_REJECT_TEXT_BYTES: usize = 64 * 1024;
 
 /// One rejected record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reject {
-    /// Why.
+    /// The reason for the reject.
     pub reason: RejectReason,
-    /// The key that is at fault, where one is.
+    /// The key whose value is invalid, if the reason concerns one value.
     pub key: Option<&'static str>,
-    /// What is wrong, in words.
+    /// A description of the error.
     pub detail: Cow<'static, str>,
     /// Byte offset of the record in its object (decompressed), from 0.
     pub offset: u64,
-    /// Newlines between the start of the segment and the record: line 1 of a whole object is 0.
+    /// The number of newlines between the start of the segment and the record; 0 on the first line.
     pub line: u64,
-    /// The length in bytes of all that was rejected.
+    /// The length of the rejected bytes.
     pub bytes: u64,
-    /// The first [`MAX_TEXT`] bytes of it.
+    /// The first [`MAX_REJECT_TEXT_BYTES`] of the rejected bytes.
     pub text: Vec<u8>,
 }
 
 impl Reject {
-    /// Whether more bytes were rejected than `text` holds.
+    /// Returns true if `text` does not contain all rejected bytes.
     pub fn is_truncated(&self) -> bool {
         self.bytes > self.text.len() as u64
     }

@@ -1,38 +1,40 @@
-//! Resynchronization: the place where decoding resumes after a syntax error.
+//! Finds the position at which decoding resumes after a syntax error (resynchronization).
 //!
-//! A *candidate* is a `{` where a record can begin. One that is the very first character of a line is taken as
-//! it is. One that is the first after blanks on a line, or that follows a `}`, is taken only if a whole JSON
-//! object with at least one key of the model begins there. The nearest candidate that is taken wins.
+//! A *candidate* is a `{` at which a record can begin. A candidate that is the very first character of a
+//! line is accepted unconditionally. A candidate that is the first character after blanks on a line, or
+//! that follows a `}`, is accepted only if a complete JSON object with at least one known key begins
+//! there. Decoding resumes at the nearest accepted candidate.
 //!
-//! Whether a byte is inside a string depends on the number of quotes before it, and after a syntax error no one
-//! can tell which quotes are text. So two [`ObjectValidator`]s run side by side, one for either answer. A probe checks all
-//! candidates that it meets in one pass, so the search looks at every byte once, whatever the bytes are.
+//! Whether a byte is inside a string depends on the number of quotes before it, and after a syntax error
+//! it is unknown which quotes are part of a text. So two [`ObjectValidator`]s run in parallel, one for
+//! each possibility. A validator checks all its candidates in one pass, so the search reads every byte
+//! once, for any input.
 
 use super::pushdown::ObjectValidator;
 use super::sniff::UTF8_BOM;
 
-/// The search for the place to resume at. It takes the bytes in any portions.
+/// The search for the position to resume at. It accepts the bytes in portions of any size.
 #[derive(Debug)]
 pub(super) struct Resync {
-    /// The keys of which a candidate must have one.
+    /// The known keys. A candidate needs at least one of them.
     known_keys: &'static [&'static str],
-    /// Whether a comma can be between two records.
+    /// Whether a comma can separate two records.
     is_array: bool,
-    /// The offset in the object of the next byte to look at.
+    /// The offset in the object of the next byte to read.
     offset: u64,
     lookbehind: Lookbehind,
     /// Whether a backslash escapes the next byte.
     is_escaped: bool,
-    /// The probe that is outside of strings at the next byte.
+    /// The index of the validator that is outside of strings at the next byte.
     outside_strings: usize,
     validators: [ObjectValidator; 2],
-    /// The nearest candidate that is taken. A nearer one may still be undecided.
+    /// The nearest accepted candidate. A nearer candidate may still be undecided.
     accepted: Option<u64>,
 }
 
 impl Resync {
-    /// Begins a search after the record that begins at `offset`: the first byte that is given belongs to that
-    /// record and is no candidate.
+    /// Begins a search in the record that begins at `offset`. The first byte belongs to that record and is
+    /// not a candidate.
     pub(super) fn new(keys: &'static [&'static str], is_array: bool, offset: u64) -> Self {
         Self {
             known_keys: keys,
@@ -46,9 +48,9 @@ impl Resync {
         }
     }
 
-    /// Looks at `bytes`, the first of which is at offset `start` of the object. Bytes from
-    /// [`undecided`](Self::undecided) on must be given again together with the next ones. Returns the offset to
-    /// resume at as soon as it is known.
+    /// Reads `bytes`, which begin at offset `start` of the object, and returns the offset to resume at as
+    /// soon as it is known. The next call must repeat the bytes from
+    /// [`first_undecided`](Self::first_undecided) on.
     pub(super) fn search(&mut self, bytes: &[u8], start: u64) -> Option<u64> {
         let already_searched =
             usize::try_from(self.offset.saturating_sub(start)).unwrap_or(usize::MAX);
@@ -63,7 +65,7 @@ impl Resync {
         None
     }
 
-    /// Returns the offset of the first byte that may still be the place to resume at, if there is one.
+    /// Returns the first offset that may still become the position to resume at.
     pub(super) fn first_undecided(&self) -> Option<u64> {
         let open = self
             .validators
@@ -76,30 +78,30 @@ impl Resync {
         open.chain(self.accepted).chain(boms_start).min()
     }
 
-    /// Gives up the undecided candidate at `offset`: its object is longer than a record may be.
+    /// Drops the undecided candidate at `offset`: its object exceeds the maximum length of a record.
     pub(super) fn abandon(&mut self, offset: u64) {
         for validator in &mut self.validators {
             validator.abandon(offset);
         }
-        self.lookbehind.boms_start = self.lookbehind.boms_start.filter(|&begin| begin != offset);
+        self.lookbehind.boms_start = self.lookbehind.boms_start.filter(|&start| start != offset);
     }
 
-    /// Returns the offset to resume at when no more bytes follow, if there is one.
+    /// Returns the offset to resume at if no more bytes follow.
     pub(super) fn finish(&self) -> Option<u64> {
         self.accepted
     }
 
-    /// Looks at the next byte, which is at `at` of `bytes`.
+    /// Reads the next byte, which is at `at` of `bytes`.
     fn step(&mut self, byte: u8, bytes: &[u8], at: usize) {
         let candidate = match (byte, self.accepted) {
             (b'{', None) => self.lookbehind.candidate(),
             _ => ResumeCandidate::None,
         };
-        let begin = self.lookbehind.boms_start.unwrap_or(self.offset);
+        let start = self.lookbehind.boms_start.unwrap_or(self.offset);
         if candidate == ResumeCandidate::Certain {
-            self.accepted = Some(begin);
+            self.accepted = Some(start);
         }
-        let tentative = (candidate == ResumeCandidate::Tentative).then_some(begin);
+        let tentative = (candidate == ResumeCandidate::Tentative).then_some(start);
 
         let is_quote = byte == b'"' && !self.is_escaped;
         let inside = 1 - self.outside_strings;
@@ -121,9 +123,9 @@ impl Resync {
             let complete = validator.feed_token_byte(byte, self.offset, tentative);
             self.accepted = self.accepted.into_iter().chain(complete).min();
         }
-        // Where the grammar broke a candidate can begin, too.
-        if let (Some(begin), false) = (tentative, validator.is_active()) {
-            validator.open_candidate(begin);
+        // A candidate can also begin at the byte that caused a grammar error.
+        if let (Some(start), false) = (tentative, validator.is_active()) {
+            validator.open_candidate(start);
         }
 
         if is_quote {
@@ -138,31 +140,31 @@ impl Resync {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ResumeCandidate {
     None,
-    /// Taken if a whole object begins there.
+    /// Accepted if a complete object begins there.
     Tentative,
-    /// Taken as it is.
+    /// Accepted unconditionally.
     Certain,
 }
 
-/// The bytes before a position, as far as they decide whether a `{` there is a candidate. Byte order marks do not
-/// count.
+/// The context before a position that decides whether a `{` there is a candidate. Byte order marks are
+/// ignored.
 #[derive(Debug, Clone, Copy, Default)]
 struct Lookbehind {
     line: LinePosition,
     brace: AfterBrace,
-    /// How many bytes of a byte order mark are right before the byte.
+    /// The number of bytes of an incomplete byte order mark directly before the position.
     bom_bytes: usize,
-    /// What was before that mark.
+    /// The context before that mark.
     before_bom: (LinePosition, AfterBrace),
-    /// Where the byte order marks begin that are right before the byte, if there are any.
+    /// The offset at which the byte order marks directly before the position begin, if there are any.
     boms_start: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum LinePosition {
-    /// The byte is the first of its line.
+    /// The position is the first of its line.
     Start,
-    /// Only blanks are before it on its line.
+    /// Only blanks precede the position on its line.
     Indented,
     #[default]
     Other,
@@ -170,9 +172,9 @@ enum LinePosition {
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum AfterBrace {
-    /// Only white space is between a `}` and the byte.
+    /// Only whitespace is between a `}` and the position.
     Closed,
-    /// Only white space and a comma are between a `}` and the byte.
+    /// Only whitespace and a comma are between a `}` and the position.
     Comma,
     #[default]
     Other,
@@ -214,7 +216,7 @@ impl Lookbehind {
         };
     }
 
-    /// Passes a byte that may belong to a byte order mark. Until the mark is complete it is like any other byte.
+    /// Advances past a byte that may belong to a byte order mark. An incomplete mark counts as text.
     fn advance_bom(&mut self, offset: u64) {
         if self.bom_bytes == 0 {
             self.before_bom = (self.line, self.brace);

@@ -1,10 +1,10 @@
-//! The record scanner: strict RFC 8259 over the bytes of one record, leaving the place and kind of
-//! each wanted value in a [`ValueSpan`]. It converts nothing.
+//! Scans one record strictly by RFC 8259 and writes the position and kind of the value of each key to
+//! a [`ValueSpan`]. The scanner converts no values.
 //!
-//! Records of one source look alike, so what stands between two values (`,"auth":`) is predicted
-//! from the record before: the whole of it, key and white space included, is compared at once. On a
-//! wrong guess the same bytes go the long way, which also learns the next guess. The guess changes
-//! the time a record takes and nothing else.
+//! Records of one source look alike, so the bytes between two values (`,"auth":`) are predicted from the
+//! previous record: the key, its punctuation and its whitespace are compared at once. After a wrong
+//! prediction the slow path scans the same bytes and learns the next prediction. A prediction affects the
+//! time that a record takes and nothing else.
 
 use super::bytes::byte_at;
 use super::lexer::{ScanResult, check_unicode_escape, scan_literal, scan_number, syntax_error};
@@ -12,97 +12,97 @@ use super::speculation::{KeyPrediction, NextToken};
 use super::structural_index::StructuralIndex;
 use super::value;
 
-/// The deepest nesting that is accepted; the record itself is level 1.
+/// The maximum nesting depth; the record itself is level 1.
 pub const MAX_DEPTH: u32 = 128;
 
-/// What stands in a slot. A word wide: copying a slot with padding in it costs a stalled load a value,
-/// which was half of the scanner's time.
+/// The kind of a value. It is one word wide: to copy a span with padding costs one stalled load for each
+/// value, which took half of the scanner's time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(usize)]
 pub enum ValueKind {
-    /// The key does not occur in the record.
+    /// No value: the key does not occur in the record.
     Absent,
     /// `null`
     Null,
     /// `true` or `false`
     Bool,
-    /// A number; the range is its text.
+    /// A number; the span is its text.
     Number,
-    /// A string without escapes; the range is what stands between the quotes.
+    /// A string without escapes; the span is the text between the quotes.
     PlainString,
-    /// A string with escapes; the range is what stands between the quotes.
+    /// A string with escapes; the span is the text between the quotes.
     EscapedString,
     /// An object or array.
     Nested,
 }
 
-/// Where the value of a wanted key stands in the scanned bytes.
+/// The position of the value of a key in the scanned bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct ValueSpan {
-    /// What it is.
+    /// The kind of the value.
     pub kind: ValueKind,
-    /// Its first byte.
+    /// The position of its first byte.
     pub start: usize,
-    /// One past its last byte.
+    /// The position after its last byte.
     pub end: usize,
 }
 
-/// What stands in the slot of a key that does not occur.
+/// The span of a key that does not occur.
 pub const ABSENT: ValueSpan = ValueSpan {
     kind: ValueKind::Absent,
     start: 0,
     end: 0,
 };
 
-/// A record that is valid JSON but for its UTF-8.
+/// A record that is valid JSON. Whether it is UTF-8 has not been checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RecordSpan {
-    /// One past its closing brace.
+    /// The position after its closing brace.
     pub end: usize,
     /// Whether every byte is ASCII.
     pub is_ascii: bool,
-    /// Whether it has white space other than plain spaces between its tokens.
+    /// Whether it has whitespace other than spaces between its tokens.
     pub has_control_whitespace: bool,
 }
 
-/// Members of a record that are guessed: what is kept of a record is bounded.
+/// The maximum number of members with a prediction, which bounds the memory that a record takes.
 const MAX_PREDICTIONS: usize = 1024;
 
-/// How far a record was scanned. It is handed from function to function by value: kept in the scanner
-/// it would be loaded and stored at every step, one step waiting for the other.
+/// The progress of a scan. Functions pass it by value: as a field of the scanner it would be loaded and
+/// stored at every step, and each step would wait for the previous one.
 #[derive(Debug, Clone, Copy)]
 struct Cursor {
-    /// The next byte.
+    /// The position of the next byte.
     pos: usize,
-    /// The number of the first stop that is not passed.
+    /// The ordinal of the next structural character.
     structural: usize,
-    /// The white space other than plain spaces between tokens, in bytes. A word wide, as [`ValueKind`] is.
+    /// The bytes of whitespace other than spaces between tokens. It is one word wide, as [`ValueKind`] is.
     control_whitespace: usize,
 }
 
-/// What is known behind a string.
+/// The result of the scan of a string.
 struct ScannedString {
-    /// Plain or escaped.
+    /// The kind: plain or escaped.
     kind: ValueKind,
-    /// Its closing quote.
+    /// The position of its closing quote.
     closing_quote: usize,
-    /// The number of the stop behind its closing quote.
+    /// The ordinal of the structural character after its closing quote.
     next_structural: usize,
 }
 
-/// Scans records for the values of some wanted keys.
+/// Scans records for the values of a list of keys.
 #[derive(Debug)]
 pub struct Scanner {
     keys: Vec<&'static str>,
-    /// One a member, as far as a stretch can be guessed.
+    /// One prediction for each member; `None` where the bytes are too long to be predicted.
     predictions: Vec<Option<KeyPrediction>>,
     structurals: StructuralIndex,
-    /// The number of the first stop that the last record did not pass.
+    /// The ordinal of the first structural character after the last record.
     next_structural: usize,
 }
 
 impl Scanner {
-    /// A scanner that fills one slot for each of `keys`.
+    /// Returns a scanner that fills one span for each of `keys`.
     pub fn new(keys: Vec<&'static str>) -> Self {
         Self {
             keys,
@@ -112,21 +112,21 @@ impl Scanner {
         }
     }
 
-    /// Slots that a record fills: one a key.
+    /// Returns the number of keys, which is the number of spans that a record fills.
     #[inline(always)]
     pub fn num_keys(&self) -> usize {
         self.keys.len()
     }
 
-    /// Makes ready for other bytes. Until then all records must be scanned in the same ones, forward.
+    /// Prepares for other bytes. Between two resets all records must be in the same bytes, in rising order.
     pub fn reset(&mut self) {
         self.structurals.clear();
         self.next_structural = 0;
     }
 
-    /// Scans the record whose `{` stands at `start` into `slots`: one a key, in order. `bytes` should
-    /// end in [`PADDING`](super::bytes::PADDING) zeros. An error at the end of the data proper means that
-    /// the record is not whole.
+    /// Scans the record whose `{` is at `start` and fills `spans`: one for each key, in order. `bytes`
+    /// should end in [`PADDING`](super::bytes::PADDING) zeros. An error at or after the end of the data
+    /// means that the record is incomplete.
     pub fn scan_record(
         &mut self,
         bytes: &[u8],
@@ -139,7 +139,7 @@ impl Scanner {
             structural: self.structurals.seek(self.next_structural, start),
             control_whitespace: 0,
         };
-        // If the record fails, the next one looks for its stops from here.
+        // If the record fails, the next one searches its structural characters from here.
         self.next_structural = cursor.structural;
         let mut member = 0;
         loop {
@@ -165,8 +165,8 @@ impl Scanner {
                     has_control_whitespace: cursor.control_whitespace > 0,
                 });
             };
-            // The usual values are scanned in place: what a call leaves in memory in one piece is
-            // slow to load in another.
+            // The common kinds of values are scanned inline. A function would return its result through
+            // memory, and a load of another width than the store before it is slow.
             let first = byte_at(bytes, cursor.pos);
             let span = if first == b'"' {
                 let start = cursor.pos + 1;
@@ -207,7 +207,7 @@ impl Scanner {
         }
     }
 
-    /// The long way from the end of one value to the start of the next, or to the end of the record.
+    /// Scans from the end of one value to the start of the next, or to the end of the record (slow path).
     #[cold]
     #[inline(never)]
     fn scan_separator(
@@ -256,7 +256,7 @@ impl Scanner {
             next,
             cursor.control_whitespace,
         );
-        // Only the guess for this place: a record of another shape relearns as it goes.
+        // Only the prediction of this member changes: a record of another shape relearns each in turn.
         if member < self.predictions.len() {
             self.predictions[member] = prediction;
         } else if member == self.predictions.len() && member < MAX_PREDICTIONS {
@@ -266,7 +266,7 @@ impl Scanner {
         Ok((next, cursor))
     }
 
-    /// The index of the slot for a key; one past the last if nobody wants it.
+    /// Returns the index of the span of a key; the number of keys if the key is not one of them.
     fn key_index(&self, bytes: &[u8], key: ValueSpan) -> usize {
         let raw = bytes.get(key.start..key.end).unwrap_or_default();
         let mut decoded = Vec::new();
@@ -283,7 +283,7 @@ impl Scanner {
             .unwrap_or(self.keys.len())
     }
 
-    /// A key and its colon, from the opening quote on.
+    /// Scans a key and its colon, from the opening quote on.
     fn scan_key(&mut self, bytes: &[u8], cursor: Cursor) -> ScanResult<(ValueSpan, Cursor)> {
         if byte_at(bytes, cursor.pos) != b'"' {
             return syntax_error(cursor.pos, "expected a key");
@@ -297,7 +297,7 @@ impl Scanner {
         Ok((key, cursor))
     }
 
-    /// Any value but a string, a number or null: those only behind white space.
+    /// Scans any value. The caller has scanned strings, numbers and nulls without leading whitespace itself.
     #[inline(never)]
     fn slow_value(&mut self, bytes: &[u8], cursor: Cursor) -> ScanResult<(ValueSpan, Cursor)> {
         let cursor = skip_whitespace(bytes, cursor);
@@ -325,7 +325,7 @@ impl Scanner {
         ))
     }
 
-    /// A string, from its opening quote on.
+    /// Scans a string, from its opening quote on.
     fn scan_string_value(
         &mut self,
         bytes: &[u8],
@@ -345,7 +345,7 @@ impl Scanner {
         Ok((span, after))
     }
 
-    /// A string whose opening quote is the stop of this number.
+    /// Scans a string whose opening quote is the structural character `opening`.
     #[inline(always)]
     fn scan_string(&mut self, bytes: &[u8], opening: usize) -> ScanResult<ScannedString> {
         let mut structural = opening + 1;
@@ -373,24 +373,24 @@ impl Scanner {
                         check_unicode_escape(bytes, end + 1)?;
                     }
                 }
-                _ => return syntax_error(end, "control character in a string"),
+                _ => return syntax_error(end, "unescaped control character in a string"),
             }
         }
     }
 
-    /// An object or array inside the record, without recursion.
+    /// Scans an object or array inside the record, without recursion.
     #[inline(never)]
     fn scan_nested(&mut self, bytes: &[u8], mut cursor: Cursor) -> ScanResult<Cursor> {
-        // Bit 0 is the innermost level; 1 for an object. 127 levels below the record fit.
+        // Bit 0 is the innermost level; 1 means an object. 127 levels below the record fit.
         let mut objects: u128 = 0;
         let mut depth = 1;
         loop {
-            // The place is at a value.
+            // The cursor is at a value.
             cursor = skip_whitespace(bytes, cursor);
             match byte_at(bytes, cursor.pos) {
                 open @ (b'{' | b'[') => {
                     if depth == MAX_DEPTH {
-                        return syntax_error(cursor.pos, "nested deeper than 128");
+                        return syntax_error(cursor.pos, "nested deeper than 128 levels");
                     }
                     depth += 1;
                     objects = objects << 1 | u128::from(open == b'{');
@@ -412,7 +412,7 @@ impl Scanner {
                 b'f' => cursor.pos = scan_literal(bytes, cursor.pos, b"false")?,
                 _ => return syntax_error(cursor.pos, "expected a value"),
             }
-            // The place is behind a value or at the bracket that closes an empty level.
+            // The cursor is after a value, or at the bracket that closes an empty level.
             loop {
                 cursor = skip_whitespace(bytes, cursor);
                 match (byte_at(bytes, cursor.pos), objects & 1 == 1) {
@@ -446,7 +446,7 @@ impl Scanner {
     }
 }
 
-/// Passes over white space. Every control character is a stop.
+/// Skips whitespace. Every control character is a structural character.
 #[inline(always)]
 fn skip_whitespace(bytes: &[u8], mut cursor: Cursor) -> Cursor {
     loop {
@@ -467,7 +467,7 @@ fn skip_whitespace(bytes: &[u8], mut cursor: Cursor) -> Cursor {
 mod tests {
     use super::*;
 
-    /// Guesses are kept from record to record, so a record of many members must not leave one each.
+    /// Predictions are kept across records, so a record of many members must not leave one for each.
     #[test]
     fn predictions_per_record_are_bounded() {
         let members: Vec<String> = (0..3 * MAX_PREDICTIONS)
@@ -475,25 +475,25 @@ mod tests {
             .collect();
         let record = format!("{{{}}}", members.join(","));
         let mut scanner = Scanner::new(vec!["2"]);
-        let mut slots = [ABSENT; 1];
+        let mut spans = [ABSENT; 1];
         let scanned = scanner
-            .scan_record(record.as_bytes(), 0, &mut slots)
+            .scan_record(record.as_bytes(), 0, &mut spans)
             .unwrap();
         assert_eq!(scanned.end, record.len());
-        assert_eq!(slots[0].kind, ValueKind::Number);
+        assert_eq!(spans[0].kind, ValueKind::Number);
         assert_eq!(scanner.predictions.len(), MAX_PREDICTIONS);
     }
 
-    /// What is too long to be guessed must not end the guessing of all that follows.
+    /// A member that is too long to be predicted must not end the predictions of the members after it.
     #[test]
     fn long_key_disables_only_its_own_prediction() {
         let record = format!("{{\"{}\":1,\"a\":2,\"b\":3}}", "k".repeat(MAX_PREDICTIONS));
         let mut scanner = Scanner::new(vec!["b"]);
-        let mut slots = [ABSENT; 1];
+        let mut spans = [ABSENT; 1];
         scanner
-            .scan_record(record.as_bytes(), 0, &mut slots)
+            .scan_record(record.as_bytes(), 0, &mut spans)
             .unwrap();
-        let known = scanner.predictions.iter().map(Option::is_some);
-        assert_eq!(known.collect::<Vec<_>>(), [false, true, true, true]);
+        let is_predicted = scanner.predictions.iter().map(Option::is_some);
+        assert_eq!(is_predicted.collect::<Vec<_>>(), [false, true, true, true]);
     }
 }

@@ -1,30 +1,30 @@
-//! What a kind of JSON record holds: which keys become columns, of which type, and which records
-//! are kept. [`star::schema`](crate::star::schema) makes one for songs and one for log events.
+//! Describes a kind of JSON record: the keys that become columns, their types, and the records that are
+//! kept. [`star::schema`](crate::star::schema) defines one schema for songs and one for log events.
 
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field as ArrowField, Schema, SchemaRef};
 
-/// The column that a key's value becomes.
+/// The type of the column that the values of a key become.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FieldType {
     /// Text of at most `max_bytes` UTF-8 bytes (`usize::MAX`: no limit), as `Utf8`.
     Text {
-        /// The bytes that the column holds.
+        /// The maximum length of a value, in bytes.
         max_bytes: usize,
     },
-    /// The same, for text that repeats from record to record: `Dictionary(Int32, Utf8)`.
+    /// Text that repeats from record to record, as `Dictionary(Int32, Utf8)`.
     DictText {
-        /// The bytes that the column holds.
+        /// The maximum length of a value, in bytes.
         max_bytes: usize,
     },
     /// A 32-bit integer.
     Int32,
-    /// A 64-bit integer within bounds, both included.
+    /// A 64-bit integer within inclusive bounds.
     Int64 {
-        /// The smallest that is in range.
+        /// The smallest valid value.
         min: i64,
-        /// The largest that is in range.
+        /// The largest valid value.
         max: i64,
     },
     /// An IEEE double, correctly rounded from the text.
@@ -32,7 +32,7 @@ pub enum FieldType {
 }
 
 impl FieldType {
-    /// The Arrow type of the decoded column.
+    /// Returns the Arrow type of the decoded column.
     pub fn data_type(self) -> DataType {
         match self {
             Self::Text { .. } => DataType::Utf8,
@@ -46,39 +46,39 @@ impl FieldType {
     }
 }
 
-/// One key that becomes a column. Every other key of a record is ignored, whatever it holds.
+/// A key that becomes a column. All other keys of a record are ignored, whatever their values.
 #[derive(Debug, Clone, Copy)]
 pub struct Field {
     /// The key, matched exactly after its escapes are decoded.
     pub key: &'static str,
-    /// The column it becomes.
+    /// The type of the column.
     pub ty: FieldType,
-    /// Whether a record without it (or with null) is rejected as `missing`.
+    /// Whether a record is rejected as `missing` if the key is absent or null.
     pub required: bool,
 }
 
-/// Keeps only records whose `key` is exactly the JSON string `value`.
+/// A filter that keeps only records whose `key` has exactly the text `value`.
 #[derive(Debug, Clone, Copy)]
 pub struct Filter {
-    /// The key looked at.
+    /// The key whose value is compared.
     pub key: &'static str,
-    /// The text it must decode to.
+    /// The text that the value must decode to.
     pub value: &'static str,
 }
 
-/// One kind of record.
+/// The schema of one kind of record.
 #[derive(Debug)]
 pub struct RecordSchema {
-    /// The keys that such records have in the field, whether they are used or not.
+    /// The keys that such records are known to have, whether or not they are used.
     pub known_keys: &'static [&'static str],
     /// The columns, in order.
     pub fields: &'static [Field],
-    /// Which records are kept; all of them without a filter.
+    /// The filter on the records; `None` keeps all of them.
     pub filter: Option<Filter>,
 }
 
 impl RecordSchema {
-    /// The schema of the record batches that the decoder makes: a column a field, named by its key.
+    /// Returns the schema of the decoded record batches: one column for each field, named by its key.
     pub fn arrow_schema(&self) -> SchemaRef {
         let field = |f: &Field| ArrowField::new(f.key, f.ty.data_type(), !f.required);
         Arc::new(Schema::new(

@@ -1,33 +1,33 @@
-//! The first bytes of an object: whether it holds records one after the other, one array of them, or
-//! something that is not JSON at all.
+//! Detects the layout of an object from its first bytes: a sequence of records, one array of records, or
+//! another format than JSON.
 
 use super::bytes::is_json_whitespace;
 
 /// The UTF-8 byte order mark.
 pub const UTF8_BOM: &[u8] = b"\xEF\xBB\xBF";
 
-/// Bytes of an object after which [`detect`] always knows its layout.
+/// The number of bytes after which [`detect_layout`] always returns a layout.
 pub const MAX_SNIFF_BYTES: usize = 4096;
 
 /// How the records of an object are arranged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Layout {
-    /// One record after the other, with white space between them or nothing.
+    /// A sequence of records, with or without whitespace between them.
     #[default]
     Sequence,
-    /// One JSON array of records: its first character is `[`.
+    /// One JSON array of records. Its first character is `[`.
     Array,
-    /// Another format, in words. The object holds no record.
+    /// Another format, described for messages. The object contains no records.
     NotJson(&'static str),
 }
 
-/// Tells the layout of an object from its first bytes. Returns `None` if more bytes are needed, which never
-/// happens if these are all bytes of the object or at least [`HEAD_BYTES`].
+/// Detects the layout of an object from its first bytes. Returns `None` if more bytes are needed, which
+/// never happens if `head` is the complete object or has at least [`MAX_SNIFF_BYTES`].
 pub fn detect_layout(head: &[u8], is_complete: bool) -> Option<Layout> {
     let is_sufficient = is_complete || head.len() >= MAX_SNIFF_BYTES;
-    // The longest signature.
+    // The longest signature has 10 bytes.
     if !is_sufficient && head.len() < 10 {
-        // Nearly every object begins with a brace and a quote or a blank, and no signature does.
+        // Nearly every object begins with a brace and a quote or whitespace; no signature does.
         return matches!(head, [b'{', b'"' | b' ' | b'\n' | b'\r' | b'\t', ..])
             .then_some(Layout::Sequence);
     }
@@ -48,16 +48,16 @@ pub fn detect_layout(head: &[u8], is_complete: bool) -> Option<Layout> {
         [b'<', next, ..] if next.is_ascii_alphabetic() || matches!(next, b'!' | b'?') => {
             Some(Layout::NotJson(markup_format(text)))
         }
-        // Blanks, or the beginning of a mark or a tag.
+        // Only whitespace, or the beginning of a byte order mark or a tag.
         [] | [b'<'] | [0xEF] | [0xEF, 0xBB] if !is_sufficient => None,
         _ => Some(Layout::Sequence),
     }
 }
 
-/// The name of the binary format or encoding whose objects begin like this.
+/// Returns the binary format or encoding that the first bytes are a signature of.
 fn binary_format(head: &[u8]) -> Option<&'static str> {
     const SIGNATURES: [(&[u8], &str); 12] = [
-        // The marks of UTF-32 come before those of UTF-16, which one of them begins with.
+        // UTF-32 precedes UTF-16, because one UTF-32 mark begins with a UTF-16 mark.
         (b"\xFF\xFE\0\0", UTF_32),
         (b"\0\0\xFE\xFF", UTF_32),
         (b"\xFF\xFE", UTF_16),
@@ -86,7 +86,7 @@ fn binary_format(head: &[u8]) -> Option<&'static str> {
 const UTF_16: &str = "UTF-16 text";
 const UTF_32: &str = "UTF-32 text";
 
-/// Tells HTML from XML; both begin with a tag.
+/// Distinguishes HTML from XML; both begin with a tag.
 fn markup_format(text: &[u8]) -> &'static str {
     let begins = |tag: &[u8]| {
         let first = text.get(..tag.len()).unwrap_or_default();

@@ -1,36 +1,36 @@
-//! Guesses: what probably stands between two values of a record, learned from the record before.
+//! Predicts the bytes between two values of a record (separator, key and colon) from the previous record.
 
 use super::bytes::block_at;
 
-/// The longest stretch between two values that is predicted, in bytes.
+/// The maximum number of bytes between two values that are predicted.
 const MAX_PREDICTED_BYTES: usize = 32;
 
-/// What probably stands between two values, and which slot the value behind it goes to.
+/// The predicted bytes between two values, and the span that the next value fills.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct KeyPrediction {
     expected: [u8; MAX_PREDICTED_BYTES],
     mask: [u8; MAX_PREDICTED_BYTES],
-    /// Its length in bytes.
+    /// The number of predicted bytes.
     pub len: usize,
-    /// The stops in it.
+    /// The number of structural characters in them.
     pub structurals: usize,
-    /// What comes behind it.
+    /// The token after them.
     pub next: NextToken,
-    /// The white space other than plain spaces in it, in bytes.
+    /// The bytes of whitespace other than spaces in them.
     pub control_whitespace: usize,
 }
 
-/// What comes behind a guess.
+/// The token after the predicted bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NextToken {
-    /// A value for the slot of this index.
+    /// A value, for the span of this index.
     Value(usize),
     /// The end of the record.
     RecordEnd,
 }
 
 impl KeyPrediction {
-    /// The guess that `text` will stand there again; nothing if that is too long.
+    /// Returns the prediction that `text` will occur again; `None` if it is too long.
     pub(super) fn new(
         text: &[u8],
         structurals: usize,
@@ -53,15 +53,15 @@ impl KeyPrediction {
         Some(prediction)
     }
 
-    /// Whether it does, at `at` of `bytes`.
+    /// Returns true if the predicted bytes are at `at` of `bytes`.
     #[inline(always)]
     pub(super) fn matches(&self, bytes: &[u8], at: usize) -> bool {
         let actual: [u8; MAX_PREDICTED_BYTES] = block_at(bytes, at);
         let half = |from: usize| {
-            let seen = u128::from_le_bytes(block_at(&actual, from));
+            let found = u128::from_le_bytes(block_at(&actual, from));
             let text = u128::from_le_bytes(block_at(&self.expected, from));
             let mask = u128::from_le_bytes(block_at(&self.mask, from));
-            (seen ^ text) & mask == 0
+            (found ^ text) & mask == 0
         };
         half(0) && (self.len <= 16 || half(16))
     }

@@ -1,10 +1,10 @@
-//! Stops: the places in JSON text where a string can end or needs a closer look.
+//! Indexes the structural characters of JSON text: those at which a string can end or needs a closer look.
 //!
-//! A stop is a quote that no backslash escapes, a backslash that begins an escape, or a control
-//! character (below U+0020). They are found 64 bytes at a time without a branch on the text and
-//! written down in order, ahead of the [scanner](super::record), which then hops from one to the next
-//! instead of searching. Whether a quote is escaped depends on the backslashes right before it alone,
-//! not on being in a string, so the stops are the same wherever the scanner begins.
+//! A structural character is a quote that is not escaped, a backslash that begins an escape, or a control
+//! character (below U+0020). The index is built 64 bytes at a time, without a branch on the text and ahead
+//! of the [scanner](super::scanner), which then jumps from one structural character to the next instead of
+//! searching. Whether a quote is escaped depends only on the backslashes directly before it, not on
+//! whether it is in a string. So the index is the same wherever the scanner begins.
 
 #[cfg(target_arch = "x86_64")]
 mod x86;
@@ -13,37 +13,38 @@ use wide::u8x16;
 
 use super::bytes::block_at;
 
-/// Bytes that are looked through at a time: few enough to stay in the first-level cache until the
-/// scanner comes by.
+/// The number of bytes that are indexed at a time: few enough to stay in the L1 cache until the scanner
+/// reads them.
 const WINDOW_BYTES: usize = 8 * 1024;
 
 const BLOCK_BYTES: usize = 64;
 
-/// The stops of a text: those of the last window, for all before it are passed when there is a new one.
+/// The structural characters of the last window of a text. The scanner has passed all earlier ones by the
+/// time it needs a new window.
 #[derive(Debug)]
 pub(super) struct StructuralIndex {
-    /// Where the stops are. What stands at and behind `len` is scratch.
+    /// The positions of the structural characters. Entries from `len` on are scratch space.
     positions: Vec<u32>,
     len: usize,
-    /// The number of the first stop in `places`.
+    /// The ordinal of the first entry of `positions`, counted from the start of the text.
     first_ordinal: usize,
-    /// Starts of blocks that hold a byte that is not ASCII.
+    /// The starts of the blocks that contain a byte that is not ASCII.
     non_ascii_blocks: Vec<u32>,
-    /// Entries of `high` that are passed.
+    /// The number of entries of `non_ascii_blocks` that the scanner has passed.
     non_ascii_passed: usize,
-    /// Where the last window begins.
+    /// The start of the last window.
     window_start: usize,
-    /// How far the text was looked through.
+    /// The end of the indexed part of the text.
     indexed_to: usize,
-    /// Whether the last byte looked at is a backslash that escapes the next.
+    /// Whether the last indexed byte is a backslash that escapes the next byte.
     next_is_escaped: bool,
 }
 
 impl StructuralIndex {
-    /// Of a text that was not looked at yet.
+    /// Returns the empty index of a text.
     pub(super) fn new() -> Self {
         Self {
-            // A stop a byte, and as much scratch as a block can write.
+            // One entry for each byte, and the scratch space that a block can write.
             positions: vec![0; WINDOW_BYTES + BLOCK_BYTES],
             len: 0,
             first_ordinal: 0,
@@ -55,18 +56,18 @@ impl StructuralIndex {
         }
     }
 
-    /// Makes ready for the record at `start`, in front of which no stop from `number` on is needed any
-    /// more; gives the number of the first one at or after `start`.
+    /// Prepares for the record at `start` and returns the ordinal of the first structural character at or
+    /// after `start`. The search begins at `ordinal`; earlier entries are not needed any more.
     #[inline(always)]
     pub(super) fn seek(&mut self, ordinal: usize, start: usize) -> usize {
         let mut ordinal = ordinal.max(self.first_ordinal);
         if start < self.window_start {
-            // A record that failed was looked through far ahead, and the next one begins inside it.
+            // A record that failed was indexed far ahead, and the next record begins inside it.
             self.clear();
             ordinal = 0;
         }
-        while let Some(stop) = self.get(ordinal) {
-            if stop >= start {
+        while let Some(position) = self.get(ordinal) {
+            if position >= start {
                 return ordinal;
             }
             ordinal += 1;
@@ -78,14 +79,14 @@ impl StructuralIndex {
         ordinal
     }
 
-    /// Forgets everything: another text follows.
+    /// Clears the index for another text.
     pub(super) fn clear(&mut self) {
         self.non_ascii_blocks.clear();
         (self.len, self.first_ordinal, self.non_ascii_passed) = (0, 0, 0);
         (self.window_start, self.indexed_to, self.next_is_escaped) = (0, 0, false);
     }
 
-    /// The place of stop `number`, if the text was looked through so far.
+    /// Returns the position of structural character `ordinal`; `None` if it is not indexed yet.
     #[inline(always)]
     pub(super) fn get(&self, ordinal: usize) -> Option<usize> {
         let positions = self.positions.get(..self.len).unwrap_or_default();
@@ -93,8 +94,8 @@ impl StructuralIndex {
         Some(*position as usize)
     }
 
-    /// Looks on until stop `number`, the next one, is known, and gives its place. The end of the text
-    /// is the last stop, again and again.
+    /// Indexes the text until structural character `ordinal`, the next one, and returns its position.
+    /// After the last structural character this is always the end of the text.
     #[cold]
     pub(super) fn index_until(&mut self, bytes: &[u8], ordinal: usize) -> usize {
         loop {
@@ -108,8 +109,8 @@ impl StructuralIndex {
         }
     }
 
-    /// Whether all bytes from `start` on and before `end` are ASCII. The text is looked through up to
-    /// there then, so that every stop that was passed has its number.
+    /// Returns true if all bytes in `start..end` are ASCII. It indexes the text up to `end`, so that every
+    /// structural character that was passed has its ordinal.
     #[inline(always)]
     pub(super) fn is_ascii(&mut self, bytes: &[u8], start: usize, end: usize) -> bool {
         while self.indexed_to < end {
@@ -133,8 +134,8 @@ impl StructuralIndex {
         self.index_window(bytes, classify_block, flatten_bits);
     }
 
-    /// Looks through one window. `masks` tells what the bytes of a block are, `list` writes the places
-    /// of the set bits, with a base added, and gives their number.
+    /// Indexes one window. `classify_block` returns the masks of a block; `flatten_bits` writes the
+    /// positions of the set bits, with a base added, and returns their number.
     #[inline(always)]
     fn index_window(
         &mut self,
@@ -170,7 +171,7 @@ impl StructuralIndex {
     }
 }
 
-/// Which bytes of a block are what, a bit a byte.
+/// Bit masks of the classes of the bytes of a block.
 struct BlockMasks {
     quote: u64,
     backslash: u64,
@@ -197,11 +198,11 @@ fn classify_block(bytes: &[u8; BLOCK_BYTES]) -> BlockMasks {
     masks
 }
 
-/// The backslashes that begin an escape, and the bytes that they escape. `carry` is 1 if the block
-/// begins with an escaped byte, and becomes that of the next.
+/// Returns masks of the backslashes that begin an escape and of the bytes that they escape. `carry` is 1
+/// if the first byte of the block is escaped; it is set for the next block.
 ///
-/// In a run of backslashes every other one escapes. Adding a carry at the even places of each run's
-/// begin marks them all at once (Langdale and Lemire, "Parsing gigabytes of JSON per second", 2019).
+/// Every other backslash of a run begins an escape. One subtraction, whose borrows propagate through each
+/// run, marks all of them at once (after Langdale and Lemire, "Parsing gigabytes of JSON per second", 2019).
 #[inline(always)]
 fn find_escaped(backslash: u64, carry: &mut u64) -> (u64, u64) {
     const ODD: u64 = 0xAAAA_AAAA_AAAA_AAAA;
@@ -218,7 +219,7 @@ fn find_escaped(backslash: u64, carry: &mut u64) -> (u64, u64) {
 #[inline(always)]
 fn flatten_bits(mut bits: u64, base: u32, out: &mut [u32; BLOCK_BYTES]) -> usize {
     let count = bits.count_ones() as usize;
-    // Most blocks hold at most eight: what is written past the last is scratch.
+    // Most blocks have at most eight set bits. Entries past the last one are scratch space.
     for eight in out.chunks_exact_mut(8).take(count.div_ceil(8).max(1)) {
         for position in eight {
             *position = base + bits.trailing_zeros();
@@ -235,7 +236,7 @@ mod tests {
 
     use super::*;
 
-    /// The definition, byte by byte.
+    /// Finds the structural characters by their definition, byte by byte.
     fn naive_index(text: &[u8]) -> Vec<usize> {
         let mut escaped = false;
         let mut positions = Vec::new();
@@ -256,7 +257,7 @@ mod tests {
         true
     }
 
-    /// Every way to look through a window that this processor has; those that it has not do nothing.
+    /// Returns every implementation. Those that this processor does not support do nothing.
     fn implementations() -> Vec<IndexWindowFn> {
         let mut implementations: Vec<IndexWindowFn> = vec![index_portable];
         #[cfg(target_arch = "x86_64")]
@@ -264,7 +265,7 @@ mod tests {
         implementations
     }
 
-    /// All stops, and whether there are only ASCII bytes.
+    /// Returns the positions of all structural characters, and whether all bytes are ASCII.
     fn index_all(index_window: IndexWindowFn, text: &[u8]) -> Option<(Vec<usize>, bool)> {
         let mut index = StructuralIndex::new();
         let mut positions = Vec::new();
@@ -272,9 +273,9 @@ mod tests {
             if !index_window(&mut index, text) {
                 return None;
             }
-            positions.extend((positions.len()..).map_while(|number| index.get(number)));
+            positions.extend((positions.len()..).map_while(|ordinal| index.get(ordinal)));
         }
-        // Behind the text stand zeros, which are stops.
+        // The zeros after the text are control characters.
         positions.retain(|&at| at < text.len());
         Some((positions, index.is_ascii(text, 0, text.len())))
     }
@@ -290,7 +291,7 @@ mod tests {
     #[test]
     fn runs_of_backslashes_across_blocks() {
         for before in 56..72 {
-            // Miri takes its time.
+            // Miri is slow.
             for run in (0..140).step_by(if cfg!(miri) { 29 } else { 1 }) {
                 let text = [&vec![b'x'; before][..], &vec![b'\\'; run], b"\"\\\"\n"].concat();
                 check_against_naive(&text);

@@ -1,17 +1,43 @@
-//! Values: from the bytes of a JSON string or number to the text, integer or double that a column
-//! takes.
+//! Converts the bytes of a JSON string or number to text, an integer or a double.
 
 use super::bytes::block_at;
 use super::reject::RejectReason;
 
-/// What is wrong with a value: the reason it is rejected for and the same in words.
-pub type ValueError = (RejectReason, &'static str);
+/// The error of a value that cannot be converted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ValueError {
+    /// The reason to reject the record for.
+    pub reason: RejectReason,
+    /// A description of the error.
+    pub message: &'static str,
+}
 
-/// Appends the decoded text of a JSON string to `out`. `raw` stands between the quotes and its
-/// escapes are well formed.
+const LONE_SURROGATE: ValueError = ValueError {
+    reason: RejectReason::Encoding,
+    message: "lone surrogate",
+};
+const NUL: ValueError = ValueError {
+    reason: RejectReason::Nul,
+    message: "text contains U+0000",
+};
+const NOT_INTEGRAL: ValueError = ValueError {
+    reason: RejectReason::Type,
+    message: "not an integer",
+};
+const NOT_INT64: ValueError = ValueError {
+    reason: RejectReason::Range,
+    message: "number does not fit in 64 bits",
+};
+const NOT_DOUBLE: ValueError = ValueError {
+    reason: RejectReason::Range,
+    message: "number does not fit in a double",
+};
+
+/// Appends the decoded text of a JSON string to `out`. `raw` is the text between the quotes. Its escapes
+/// must be well-formed.
 ///
 /// # Errors
-/// A lone surrogate (`encoding`), or U+0000 (`nul`) if the text has no lone surrogate.
+/// Returns an error if the text has a lone surrogate (`encoding`) or, failing that, U+0000 (`nul`).
 pub fn unescape(raw: &[u8], out: &mut Vec<u8>) -> Result<(), ValueError> {
     let mut has_nul = false;
     let mut rest = raw;
@@ -24,9 +50,7 @@ pub fn unescape(raw: &[u8], out: &mut Vec<u8>) -> Result<(), ValueError> {
             Some(b'n') => ('\n', 2),
             Some(b'r') => ('\r', 2),
             Some(b't') => ('\t', 2),
-            Some(b'u') => {
-                decode_unicode_escape(escape).ok_or((RejectReason::Encoding, "lone surrogate"))?
-            }
+            Some(b'u') => decode_unicode_escape(escape).ok_or(LONE_SURROGATE)?,
             Some(&same) => (char::from(same), 2),
             None => break,
         };
@@ -35,14 +59,10 @@ pub fn unescape(raw: &[u8], out: &mut Vec<u8>) -> Result<(), ValueError> {
         rest = escape.get(len..).unwrap_or_default();
     }
     out.extend_from_slice(rest);
-    if has_nul {
-        Err((RejectReason::Nul, "U+0000 in a text"))
-    } else {
-        Ok(())
-    }
+    if has_nul { Err(NUL) } else { Ok(()) }
 }
 
-/// The character of a `\uXXXX` or a pair of them, and the bytes it takes.
+/// Returns the character of a `\uXXXX` escape or of a surrogate pair, and its length in bytes.
 fn decode_unicode_escape(escape: &[u8]) -> Option<(char, usize)> {
     let unit = |at: usize| {
         let digits = escape.get(at..at + 6)?.strip_prefix(b"\\u")?;
@@ -62,10 +82,10 @@ fn decode_unicode_escape(escape: &[u8]) -> Option<(char, usize)> {
     Some((c, 12))
 }
 
-/// The integer that a JSON number stands for.
+/// Returns the integer value of a JSON number.
 ///
 /// # Errors
-/// `type` if its value is not integral, `range` if it does not fit.
+/// Returns an error if the value is not an integer (`type`) or does not fit in 64 bits (`range`).
 #[inline]
 pub fn parse_integer(number: &[u8]) -> Result<i64, ValueError> {
     let (negative, digits) = match number {
@@ -86,7 +106,7 @@ pub fn parse_integer(number: &[u8]) -> Result<i64, ValueError> {
     Ok(if negative { -sum } else { sum })
 }
 
-/// The integer that stands in `bytes` from `start` to `end`, if it is 1 to 16 digits and nothing else.
+/// Returns the integer at `start..end` of `bytes` if it consists of 1 to 16 digits.
 #[inline(always)]
 pub fn parse_short_integer(bytes: &[u8], start: usize, end: usize) -> Option<i64> {
     let len = end.wrapping_sub(start);
@@ -101,12 +121,12 @@ pub fn parse_short_integer(bytes: &[u8], start: usize, end: usize) -> Option<i64
     }
 }
 
-/// The integer that the first `len` of eight bytes stand for, if they are digits; 1 to 8 of them. It
-/// adds up pairs, then pairs of pairs, then the two halves.
+/// Returns the value of the first `len` of eight bytes, 1 to 8, if all of them are digits. It adds up
+/// pairs, then pairs of pairs, then the two halves.
 #[inline(always)]
 fn parse_eight_digits(bytes: [u8; 8], len: usize) -> Option<i64> {
     const ONES: u64 = 0x0101_0101_0101_0101;
-    // What stands behind falls off at the top; zeros come in at the bottom, in front of the digits.
+    // The shift drops the bytes after the digits at the top. Zeros fill the bottom, before the digits.
     let text = u64::from_le_bytes(bytes) << (64 - 8 * len);
     let fill = (ONES * 0x30) & !(u64::MAX << (64 - 8 * len));
     let text = text | fill;
@@ -120,7 +140,8 @@ fn parse_eight_digits(bytes: [u8; 8], len: usize) -> Option<i64> {
     Some(((fours * 10_000 + (fours >> 32)) & 0xFFFF_FFFF) as i64)
 }
 
-/// The same for a number with a fraction, an exponent or many digits, by its exact decimal value.
+/// Returns the integer value of a number with a fraction, an exponent or many digits, computed exactly in
+/// decimal.
 #[cold]
 fn parse_decimal_integer(negative: bool, number: &[u8]) -> Result<i64, ValueError> {
     let e = number.iter().position(|b| matches!(b, b'e' | b'E'));
@@ -146,21 +167,20 @@ fn parse_decimal_integer(negative: bool, number: &[u8]) -> Result<i64, ValueErro
         .saturating_add(trailing as i64)
         .saturating_sub(fraction as i64);
     if shift < 0 {
-        return Err((RejectReason::Type, "number is not integral"));
+        return Err(NOT_INTEGRAL);
     }
-    const OUT_OF_RANGE: ValueError = (RejectReason::Range, "number does not fit an integer");
     if shift.saturating_add(significant.len() as i64) > 19 {
-        return Err(OUT_OF_RANGE);
+        return Err(NOT_INT64);
     }
     let value = significant
         .iter()
         .map(|d| i128::from(d - b'0'))
         .chain((0..shift).map(|_| 0))
         .fold(0i128, |sum, d| sum * 10 + d);
-    i64::try_from(if negative { -value } else { value }).map_err(|_| OUT_OF_RANGE)
+    i64::try_from(if negative { -value } else { value }).map_err(|_| NOT_INT64)
 }
 
-/// A signed run of digits, held at the ends of an i64 (an exponent beyond them changes nothing).
+/// Returns the value of a signed run of digits, saturating: a larger exponent would change nothing.
 fn parse_exponent(text: &[u8]) -> i64 {
     let (sign, digits) = match text {
         [b'-', rest @ ..] => (-1, rest),
@@ -174,10 +194,10 @@ fn parse_exponent(text: &[u8]) -> i64 {
     sign * magnitude.min(i64::MAX / 2)
 }
 
-/// The double nearest to a JSON number.
+/// Returns the double nearest to a JSON number.
 ///
 /// # Errors
-/// `range` if it overflows.
+/// Returns an error if the number overflows (`range`).
 #[inline]
 pub fn parse_double(number: &[u8]) -> Result<f64, ValueError> {
     if let Some(value) = parse_short_double(number) {
@@ -188,12 +208,12 @@ pub fn parse_double(number: &[u8]) -> Result<f64, ValueError> {
         .and_then(|text| text.parse::<f64>().ok());
     match value {
         Some(value) if value.is_finite() => Ok(value),
-        _ => Err((RejectReason::Range, "number does not fit a double")),
+        _ => Err(NOT_DOUBLE),
     }
 }
 
-/// The double nearest to a number of at most 15 digits with no exponent: both the digits and the
-/// power of ten are exact doubles, so one division rounds once, correctly (Clinger, 1990).
+/// Returns the double nearest to a number of at most 15 digits without an exponent. The digits and the
+/// power of ten are both exact doubles, so one division rounds once, correctly (Clinger, 1990).
 #[inline]
 fn parse_short_double(number: &[u8]) -> Option<f64> {
     const POWERS_OF_TEN: [f64; 16] = [
@@ -223,6 +243,6 @@ fn parse_short_double(number: &[u8]) -> Option<f64> {
         return None;
     }
     let power = POWERS_OF_TEN.get(fraction.map_or(0, |whole| digit_count - whole))?;
-    // Below 10^15, exact in a double.
+    // `sum` is below 10^15 and therefore exact in a double.
     Some(sign * (sum as f64 / power))
 }

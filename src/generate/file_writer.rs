@@ -1,13 +1,13 @@
-//! Files being written, and how far the run has come.
+//! Writes files through a buffer and reports the progress.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// Bytes held back before they are written, and between two calls of the progress callback.
+/// Bytes that are buffered before they are written. The progress callback is called every four times as many.
 const FLUSH_BYTES: u64 = 1 << 20;
 
-/// Counts what is written and tells the caller every few megabytes.
+/// Counts written bytes and events, and calls the progress callback every few megabytes.
 pub(super) struct ProgressMeter<'a> {
     callback: &'a mut dyn FnMut(u64, u64),
     bytes: u64,
@@ -34,23 +34,23 @@ impl<'a> ProgressMeter<'a> {
         }
     }
 
-    /// Tells the caller the final numbers.
+    /// Calls the callback with the final numbers.
     pub(super) fn finish(self) {
         (self.callback)(self.bytes, self.events);
     }
 }
 
-/// A file that is written from front to back: append to `text`, and call `spill` now and then.
+/// A file that is written sequentially: append to `buffer`, and call `flush_if_full` now and then.
 pub(super) struct OutputFile {
     path: PathBuf,
     file: File,
-    /// What is not written yet.
+    /// Bytes that are not written yet.
     pub buffer: Vec<u8>,
     bytes: u64,
 }
 
 impl OutputFile {
-    /// Begins a file that is not there yet; `text` is an old buffer to use again.
+    /// Creates a new file. `buffer` is reused without its content.
     pub(super) fn create(path: PathBuf, mut buffer: Vec<u8>) -> io::Result<Self> {
         buffer.clear();
         let file = File::create_new(&path).map_err(with_path(&path))?;
@@ -62,7 +62,7 @@ impl OutputFile {
         })
     }
 
-    /// Writes the text out once there is enough of it.
+    /// Writes the buffer to the file if it is large enough.
     pub(super) fn flush_if_full(&mut self, meter: &mut ProgressMeter) -> io::Result<()> {
         if self.buffer.len() as u64 >= FLUSH_BYTES {
             self.flush(meter)
@@ -71,7 +71,7 @@ impl OutputFile {
         }
     }
 
-    /// Writes what is left. Returns the size of the file in bytes, and the buffer for the next one.
+    /// Writes the rest of the buffer. Returns the size of the file in bytes, and the buffer for the next file.
     pub(super) fn finish(mut self, meter: &mut ProgressMeter) -> io::Result<(u64, Vec<u8>)> {
         self.flush(meter)?;
         Ok((self.bytes, self.buffer))
@@ -88,7 +88,7 @@ impl OutputFile {
     }
 }
 
-/// Writes a whole file that is not there yet. Returns its size in bytes.
+/// Creates a new file with the given content, and returns its size in bytes.
 pub(super) fn write_file(path: &Path, text: &[u8], meter: &mut ProgressMeter) -> io::Result<u64> {
     let mut file = File::create_new(path).map_err(with_path(path))?;
     file.write_all(text).map_err(with_path(path))?;
@@ -96,12 +96,12 @@ pub(super) fn write_file(path: &Path, text: &[u8], meter: &mut ProgressMeter) ->
     Ok(text.len() as u64)
 }
 
-/// Makes a folder and those above it.
+/// Creates a directory and its parents.
 pub(super) fn create_dir(path: &Path) -> io::Result<()> {
     fs::create_dir_all(path).map_err(with_path(path))
 }
 
-/// Makes `path` an empty folder, or says why it must not be touched.
+/// Creates the directory `path`, or checks that it is empty if it exists.
 pub(super) fn ensure_empty_dir(path: &Path) -> io::Result<()> {
     let occupied = |what| {
         Err(io::Error::new(
@@ -111,14 +111,14 @@ pub(super) fn ensure_empty_dir(path: &Path) -> io::Result<()> {
     };
     match fs::read_dir(path).map(|mut entries| entries.next().is_none()) {
         Ok(true) => Ok(()),
-        Ok(false) => occupied("is not empty; give a folder that is empty or not there yet"),
-        Err(error) if error.kind() == io::ErrorKind::NotADirectory => occupied("is not a folder"),
+        Ok(false) => occupied("directory is not empty; give an empty or a new directory"),
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => occupied("not a directory"),
         Err(error) if error.kind() == io::ErrorKind::NotFound => create_dir(path),
         Err(error) => Err(with_path(path)(error)),
     }
 }
 
-/// Puts the path into an error's message.
+/// Adds the path to the message of an error.
 fn with_path(path: &Path) -> impl FnOnce(io::Error) -> io::Error {
     move |error| io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }

@@ -1,13 +1,13 @@
-//! Writes the log input: newline-delimited events, as PHP's `json_encode` writes them.
+//! Writes the log input: newline-delimited events in the format of PHP's `json_encode`.
 
 use std::io;
 use std::mem;
 use std::ops::Range;
 use std::path::Path;
 
-use super::calendar::{LogFile, LogFiles, even_share, even_share_before};
 use super::edge_cases::{self, EdgeCaseCycle, Outcome, WrittenCase};
 use super::file_writer::{OutputFile, ProgressMeter, create_dir};
+use super::log_files::{LogFile, LogFiles, even_share, even_share_before};
 use super::random::Rng;
 use super::song_catalog::{PHP_SLASH, SongCatalog};
 use super::text::{push, push_number};
@@ -16,11 +16,12 @@ use super::{GenerateOptions, LogSummary};
 
 const EVENT_STREAM: u64 = 48;
 
-/// How long a user stays on a page, and the most sessions that go on at once.
+/// Average time that a user stays on a page.
 const PAGE_STAY_MS: u64 = 230_000;
+/// Maximum number of concurrent sessions.
 const MAX_SESSIONS: u64 = 2_048;
 
-/// Writes the folder `root`.
+/// Writes the log files into the directory `root`.
 pub(super) fn write(
     root: &Path,
     options: &GenerateOptions,
@@ -34,12 +35,12 @@ pub(super) fn write(
     let case_count = cases
         .as_ref()
         .map_or(0, |cases| cases.count_for(options.events));
-    let mut text = Vec::new();
+    let mut reused_buffer = Vec::new();
     for number in 0..options.files {
         let file = log_files.get(number)?;
         let path = root.join(&file.path);
         create_dir(path.parent().unwrap_or(root))?;
-        let mut output = OutputFile::create(path, mem::take(&mut text))?;
+        let mut output = OutputFile::create(path, mem::take(&mut reused_buffer))?;
         match &mut cases {
             None => simulator.write_events(&file, 0..file.events, &mut output, meter)?,
             Some(cases) => {
@@ -57,7 +58,7 @@ pub(super) fn write(
         }
         let (bytes, buffer) = output.finish(meter)?;
         simulator.summary.input.add_object(bytes);
-        text = buffer;
+        reused_buffer = buffer;
     }
     if options.edge_cases {
         edge_cases::write_files_without_records(root, &mut simulator.summary.input, meter)?;
@@ -66,20 +67,20 @@ pub(super) fn write(
     Ok(simulator.summary)
 }
 
-/// The site while it is being used.
+/// Simulates the events of a site that users visit.
 struct EventSimulator<'a> {
     rng: Rng,
     users: UserPool,
     known_catalog: &'a SongCatalog,
     unknown_catalog: SongCatalog,
-    /// The sessions that are going on; each event belongs to one of them.
+    /// The concurrent sessions. Each event belongs to one of them.
     sessions: Vec<UserSession>,
-    /// Sessions begun, and so the last session's id.
+    /// Number of sessions started so far, which is also the id of the last one.
     sessions_started: u64,
     summary: LogSummary,
 }
 
-/// What the counts depend on in a play.
+/// Properties of a play that the expected counts depend on.
 #[derive(Clone, Copy)]
 struct Play {
     user: usize,
@@ -101,7 +102,7 @@ impl<'a> EventSimulator<'a> {
         }
     }
 
-    /// Some of the ordinary events of a file.
+    /// Writes a range of the ordinary events of a file.
     fn write_events(
         &mut self,
         file: &LogFile,
@@ -117,7 +118,7 @@ impl<'a> EventSimulator<'a> {
         Ok(())
     }
 
-    /// All ordinary events of a file, with the next `count` cases spread evenly between them.
+    /// Writes all ordinary events of a file, with the next `count` edge cases spread evenly between them.
     fn write_events_and_cases(
         &mut self,
         file: &LogFile,
@@ -140,7 +141,7 @@ impl<'a> EventSimulator<'a> {
         self.write_events(file, written..file.events, output, meter)
     }
 
-    /// Some files begin with a byte order mark, and some with an event that was in an earlier file.
+    /// Begins some files with a byte order mark, and some with an event of an earlier file.
     fn push_file_prefix(&mut self, number: u64, cases: &mut EdgeCaseCycle, text: &mut Vec<u8>) {
         if number.is_multiple_of(3) {
             push(text, "\u{feff}");
@@ -151,9 +152,8 @@ impl<'a> EventSimulator<'a> {
         }
     }
 
-    /// Files end in half a record, without a newline, or with blank lines. Only files of some size
-    /// end in half a record, lest many small ones have many rejects; and the first, so that there
-    /// is one.
+    /// Ends a file with half a record, without a newline, or with blank lines. Half a record is written only at the end
+    /// of large files, to keep the number of rejects low, and always at the end of the first file.
     fn push_file_suffix(&mut self, number: u64, file: &LogFile, text: &mut Vec<u8>) {
         match number % 3 {
             0 if number == 0 || file.events >= 1000 => {
@@ -206,7 +206,7 @@ impl<'a> EventSimulator<'a> {
         let timestamp_ms = file.timestamp_ms(nth, &mut self.rng);
         let index = self.rng.below(self.sessions.len() as u64) as usize;
         let Some(mut session) = self.sessions.get_mut(index).map(mem::take) else {
-            return; // there is at least one session, and place is below their number
+            return; // not reached: there is at least one session, and index is below their number
         };
         if session.is_over() {
             self.start_session(&mut session);
@@ -231,8 +231,8 @@ impl<'a> EventSimulator<'a> {
         }
     }
 
-    /// Appends a play that shares neither session nor item with any other, so that changing one of
-    /// the two cannot make it a duplicate; without a newline.
+    /// Appends a play without a newline. It shares neither session nor item with any other play, so that an edit of one
+    /// of the two cannot make it a duplicate.
     fn push_unique_play(&mut self, text: &mut Vec<u8>, file: &LogFile, nth: u64) -> Play {
         let timestamp_ms = file.timestamp_ms(nth, &mut self.rng);
         let mut session = UserSession::default();
@@ -247,7 +247,7 @@ impl<'a> EventSimulator<'a> {
         session.start(&mut self.rng, &self.users, user, self.sessions_started);
     }
 
-    /// Appends a play of some song: one in four is in the catalogue.
+    /// Appends a play of a random song, which is in the catalog one time in four.
     fn push_session_play(
         &mut self,
         text: &mut Vec<u8>,
@@ -286,7 +286,7 @@ impl<'a> EventSimulator<'a> {
     }
 }
 
-/// Appends an event that is not a play, of a user who is logged in or of nobody.
+/// Appends an event that is not a play. The user may be logged out.
 fn push_page_view(text: &mut Vec<u8>, session: &UserSession, is_paid: bool, timestamp_ms: u64) {
     let (page, status) = session.page.json_and_status();
     push(text, r#"{"artist":null"#);

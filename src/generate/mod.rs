@@ -1,16 +1,15 @@
-//! The generator: a song catalogue and an event log like Sparkify's, of any size, made from a seed.
+//! Generates synthetic song and log data like Sparkify's, of any size, from a seed.
 //!
-//! The same [`GenerateOptions`] give the same bytes on every machine. Memory holds a buffer, the sessions
-//! that are going on, and a byte for every user and artist. With `awkward` the data is strewn with
-//! every kind of record the engine must reject or must not stumble over, and the [`Summary`] says
-//! exactly what an engine has to report about it.
+//! The same [`GenerateOptions`] produce the same bytes on every machine. Memory holds a buffer, the concurrent sessions,
+//! and one byte for every user and artist. With `edge_cases` the data contains every kind of record that the engine must
+//! reject or must accept in spite of its form, and the [`Summary`] has the exact counts that an engine must report.
 //!
-//! `calendar` says which log files there are, `catalogue` which songs, `listeners` who plays them;
-//! `songs` and `logs` write the two inputs; `awkward` spoils clean records, case by case.
+//! `calendar` divides the events into log files, `song_catalog` derives the songs, and `users` the users and their
+//! sessions. `songs` and `logs` write the two inputs. `edge_cases` edits clean records, case by case.
 
-mod calendar;
 mod edge_cases;
 mod file_writer;
+mod log_files;
 mod logs;
 mod random;
 mod song_catalog;
@@ -29,61 +28,61 @@ use serde::Serialize;
 use file_writer::ProgressMeter;
 use song_catalog::SongCatalog;
 
-/// The most events, songs or files that can be asked for: session ids are 32-bit integers.
+/// Maximum number of events, songs or files. Session ids are 32-bit integers.
 pub const MAX_COUNT: u64 = 10_000_000_000;
 
-/// What to generate.
+/// Options of the generator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GenerateOptions {
-    /// Ordinary log events; awkward ones come on top.
+    /// Number of ordinary log events. Edge cases are added to them.
     pub events: u64,
-    /// Ordinary songs, one object each; awkward ones come on top.
+    /// Number of ordinary songs, one object each. Edge cases are added to them.
     pub songs: u64,
-    /// Users there are; with few events not all of them turn up.
+    /// Number of users. With few events some of them have none.
     pub users: u64,
-    /// Log files, spread over at most a year of consecutive days.
+    /// Number of log files, spread over at most a year of consecutive days.
     pub files: u64,
-    /// Decides everything that is left to chance.
+    /// Random seed.
     pub seed: u64,
-    /// Mix in every kind of reject and oddity: at least one of each, and about 0.4 % rejects.
+    /// Whether to add every kind of reject and unusual record: at least one of each, and about 0.4 % rejects.
     pub edge_cases: bool,
 }
 
-/// What was written, and what a run over it must report.
+/// Counts of the generated data, which a run over it must report.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Summary {
-    /// Ordinary events, as asked for. [`LogSummary`] counts the awkward ones too.
+    /// Requested number of ordinary events. [`LogSummary`] counts the edge cases too.
     pub events_requested: u64,
-    /// The folder `song_data`.
+    /// Counts of the directory `song_data`.
     pub songs: SongSummary,
-    /// The folder `log_data`.
+    /// Counts of the directory `log_data`.
     pub logs: LogSummary,
 }
 
-/// One of the two inputs.
+/// Counts that both inputs have.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct InputSummary {
-    /// Files that count as input, the empty ones too.
+    /// Files that are input, including empty ones.
     pub objects: u64,
-    /// Files that are not input by their names.
+    /// Files whose names are not those of input.
     pub ignored_objects: u64,
-    /// The same by the endings of their names.
+    /// `ignored_objects` by the extension of the name.
     pub ignored_extensions: BTreeMap<&'static str, u64>,
-    /// Size of `objects` together.
+    /// Total size of `objects`.
     pub bytes: u64,
-    /// Records in them: each is accepted or rejected once, and a syntax error with all it swallows
-    /// is one record.
+    /// Records in `objects`. Each is accepted or rejected once. A syntax error and the text that is skipped after it
+    /// are one record.
     pub records: u64,
-    /// Records to be rejected.
+    /// Records that must be rejected.
     pub rejected: u64,
-    /// `rejected` by the reason; a reason with no reject is left out.
+    /// `rejected` by reason, without the reasons that have no reject.
     pub rejected_by_reason: BTreeMap<&'static str, u64>,
 }
 
-/// The song input.
+/// Counts of the song input.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct SongSummary {
-    /// What every input has.
+    /// Counts that both inputs have.
     #[serde(flatten)]
     pub input: InputSummary,
     /// Distinct `song_id`s of accepted records: rows of `songs`.
@@ -92,17 +91,17 @@ pub struct SongSummary {
     pub artists: u64,
 }
 
-/// The log input: records = kept + filtered + rejected + duplicates.
+/// Counts of the log input, where records = kept + filtered + rejected + duplicates.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct LogSummary {
-    /// What every input has.
+    /// Counts that both inputs have.
     #[serde(flatten)]
     pub input: InputSummary,
     /// Distinct accepted events on page `NextSong`: rows of `songplays`.
     pub kept: u64,
     /// Events on other pages.
     pub filtered: u64,
-    /// Kept events delivered again.
+    /// Repeated deliveries of kept events.
     pub duplicates: u64,
     /// Kept events whose song is in the song input: rows of `songplays` with a `song_id`.
     pub matched: u64,
@@ -136,10 +135,10 @@ impl fmt::Display for InputSummary {
         } = self;
         write!(f, "{records} records in {objects} objects, {bytes} bytes")?;
         if *ignored_objects > 0 {
-            write!(f, ", beside {ignored_objects} files that are no input")?;
+            write!(f, "; {ignored_objects} other files, to be ignored")?;
         }
         if *rejected > 0 {
-            write!(f, "; {rejected} to be rejected")?;
+            write!(f, "; {rejected} records to be rejected")?;
             for (nth, (reason, count)) in rejected_by_reason.iter().enumerate() {
                 write!(f, "{}{reason} {count}", if nth == 0 { ": " } else { ", " })?;
             }
@@ -156,7 +155,7 @@ impl fmt::Display for Summary {
         writeln!(f, "log_data: {}", logs.input)?;
         writeln!(
             f,
-            "  {} plays by {} users, {} of them of songs in song_data",
+            "  {} plays by {} users, {} with a song in song_data",
             logs.kept, logs.users, logs.matched
         )?;
         write!(
@@ -167,15 +166,14 @@ impl fmt::Display for Summary {
     }
 }
 
-/// Writes `song_data` and `log_data` into `out`, a folder that is empty or not there yet.
+/// Writes `song_data` and `log_data` into the directory `out`, which must be empty or new.
 ///
-/// `progress` is called every few megabytes, and at the end, with the bytes and the log events
-/// written so far.
+/// `progress` is called every few megabytes, and at the end, with the numbers of bytes and log events written so far.
 ///
 /// # Errors
-/// `InvalidInput` for options that make no sense, `AlreadyExists` when `out` holds anything, and
-/// whatever writing a file fails with; the message names the file. What was written until then
-/// stays.
+/// Returns `InvalidInput` if an option is out of range, `AlreadyExists` if `out` is not an empty directory, and any
+/// other error if a file cannot be written. The message names the file. Files that were written before the error
+/// remain.
 pub fn generate(
     out: &Path,
     options: &GenerateOptions,

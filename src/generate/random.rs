@@ -1,10 +1,10 @@
-//! Numbers that look random and are the same on every machine: SplitMix64, integers only.
+//! Generates pseudo-random numbers that are the same on every machine: SplitMix64, with integers only.
 
-/// A stream of pseudo-random integers. Cheap enough to make one per user or song and throw it away.
+/// A stream of pseudo-random integers. It is cheap enough to create one for each user or song.
 pub(super) struct Rng(u64);
 
 impl Rng {
-    /// The stream of one thing: the `nth` of its `kind` (any tag) under the run's seed.
+    /// Creates the generator for item `nth` of a stream. `stream` is any tag that distinguishes the streams of a seed.
     pub(super) fn new(seed: u64, stream: u64, nth: u64) -> Self {
         let mut stream_rng = Self(seed ^ stream.wrapping_mul(0xD6E8_FEB8_6659_FD93));
         Self(stream_rng.next_u64() ^ nth.wrapping_mul(0xA076_1D64_78BD_642F))
@@ -17,20 +17,20 @@ impl Rng {
         z ^ (z >> 31)
     }
 
-    /// Evenly below `bound`; 0 when `bound` is 0.
+    /// Returns a uniform number below `bound`, or 0 if `bound` is 0.
     pub(super) fn below(&mut self, bound: u64) -> u64 {
-        // The high half of a 64 x 64 product is below `bound`, so it fits u64.
+        // The high half of a 64 x 64 bit product is below `bound`, so it fits into u64.
         ((u128::from(self.next_u64()) * u128::from(bound)) >> 64) as u64
     }
 
-    /// True `percent` times of a hundred.
+    /// Returns true with a probability of `percent`.
     pub(super) fn chance(&mut self, percent: u64) -> bool {
         self.below(100) < percent
     }
 
-    /// A rank below `bound` (0 when `bound` is 0), where rank `r` comes about as often as `1 / (r +
-    /// 1)`: Zipf's law in steps. Every octave of ranks (1, 2-3, 4-7, …) is equally likely, and even
-    /// within: no logarithm is taken.
+    /// Returns a rank below `bound` (0 if `bound` is 0), where the frequency of rank `r` is about proportional to
+    /// `1 / (r + 1)`: Zipf's law in steps. Every octave of ranks counted from 1 (1, 2-3, 4-7, …) is equally likely, and
+    /// uniform within, which needs no logarithm.
     pub(super) fn zipf(&mut self, bound: u64) -> u64 {
         let octaves = u64::from(64 - bound.leading_zeros());
         if octaves == 0 {
@@ -45,7 +45,7 @@ impl Rng {
         }
     }
 
-    /// One of `words`; the empty string when there is none.
+    /// Returns one of `words`, or the empty string if there are none.
     pub(super) fn choose<'a>(&mut self, words: &[&'a str]) -> &'a str {
         let nth = self.below(words.len() as u64);
         words.get(nth as usize).copied().unwrap_or_default()

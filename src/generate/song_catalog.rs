@@ -1,6 +1,5 @@
-//! A catalogue: any number of songs, none of them stored. A song is worked out from its number each
-//! time it is asked for, so a million of them take no memory and a play finds its song's text
-//! without a lookup.
+//! Derives any number of songs from their numbers. No song is stored, so a million songs take no memory, and a play gets
+//! the text of its song without a lookup.
 
 use super::random::Rng;
 use super::text::{push, push_hundred_thousandths, push_identifier, push_number};
@@ -8,7 +7,7 @@ use super::vocabulary::{
     ADJECTIVES, CITIES, FIRST_NAMES, KNOWN_ARTISTS, NOUNS, REGIONS, TITLE_SUFFIXES, UNKNOWN_ARTISTS,
 };
 
-/// Tags of the random streams, one for each thing that is worked out.
+/// Tags of the random streams, one for each derived value.
 const TITLE_STREAM: u64 = 1;
 const DURATION_STREAM: u64 = 2;
 const SONG_ARTIST_STREAM: u64 = 3;
@@ -18,24 +17,25 @@ const YEAR_STREAM: u64 = 6;
 const SONG_ID_STREAM: u64 = 7;
 const ARTIST_ID_STREAM: u64 = 8;
 
-/// How many songs users hear that the catalogue does not have.
+/// Number of songs that are played but have no song object.
 const UNKNOWN_SONGS: u64 = 250_000;
 
-/// Songs 0 to `songs`, and as many beyond as are asked for, each with an artist of its own.
+/// The songs below number `songs`. Every song number beyond is valid too, and has an artist of its own.
 pub(super) struct SongCatalog {
     seed: u64,
     pub songs: u64,
-    /// Artists 0 to `artists` share the songs.
+    /// Number of artists that share the songs below `songs`.
     pub artists: u64,
     artist_nouns: &'static [&'static str],
 }
 
-/// How a slash is written: by Python's `json`, and by PHP's `json_encode`.
+/// A slash in the JSON of Python's `json`.
 pub(super) const PYTHON_SLASH: &str = "/";
+/// A slash in the JSON of PHP's `json_encode`.
 pub(super) const PHP_SLASH: &str = "\\/";
 
 impl SongCatalog {
-    /// The songs that have a song object.
+    /// Creates the catalog of the songs that have a song object.
     pub(super) fn known(seed: u64, songs: u64) -> Self {
         Self {
             seed,
@@ -45,7 +45,8 @@ impl SongCatalog {
         }
     }
 
-    /// The songs that are played but have no song object. None has the artist name of a known one.
+    /// Creates the catalog of the songs that are played but have no song object. Their artist names are never those of
+    /// known songs.
     pub(super) fn unknown(seed: u64) -> Self {
         Self {
             seed: !seed,
@@ -55,7 +56,7 @@ impl SongCatalog {
         }
     }
 
-    /// The artist of a song.
+    /// Returns the number of the artist of a song.
     pub(super) fn artist_of(&self, song: u64) -> u64 {
         match song.checked_sub(self.songs) {
             None => self.rng(SONG_ARTIST_STREAM, song).below(self.artists),
@@ -86,9 +87,9 @@ impl SongCatalog {
             push(out, rng.choose(NOUNS));
         }
         if rng.chance(20) {
-            let edition = rng.choose(TITLE_SUFFIXES);
-            match edition.split_once("{/}") {
-                None => push(out, edition),
+            let suffix = rng.choose(TITLE_SUFFIXES);
+            match suffix.split_once("{/}") {
+                None => push(out, suffix),
                 Some((left, right)) => [left, slash, right].iter().for_each(|part| push(out, part)),
             }
         }
@@ -113,7 +114,7 @@ impl SongCatalog {
         push(out, rng.choose(self.artist_nouns));
     }
 
-    /// Appends the length of a song in seconds.
+    /// Appends the duration of a song in seconds.
     pub(super) fn push_duration(&self, out: &mut Vec<u8>, song: u64) {
         let mut rng = self.rng(DURATION_STREAM, song);
         let extra = if rng.chance(4) { 60_000_000 } else { 1 };
@@ -123,7 +124,7 @@ impl SongCatalog {
         );
     }
 
-    /// Appends a song object as Python's `json.dumps` writes it.
+    /// Appends a song object in the format of Python's `json.dumps`.
     pub(super) fn push_song(&self, out: &mut Vec<u8>, song: u64) {
         let artist = self.artist_of(song);
         push(out, r#"{"num_songs": 1, "artist_id": ""#);
@@ -149,7 +150,7 @@ impl SongCatalog {
         out.push(b'}');
     }
 
-    /// Coordinates and location: an artist may have either, both or none.
+    /// Appends coordinates and location. An artist may have either, both or none.
     fn push_location(&self, out: &mut Vec<u8>, artist: u64) {
         let mut rng = self.rng(LOCATION_STREAM, artist);
         let has_coordinates = rng.chance(35);
@@ -182,8 +183,8 @@ impl SongCatalog {
         push_identifier(out, prefix, [a, b, c, d, e], self.scramble(nth));
     }
 
-    /// A number below 2^40 for each below 2^40, all different: an odd factor modulo a power of two
-    /// loses nothing.
+    /// Maps each number below 2^40 to a different number below 2^40. The mapping is a permutation, because multiplication
+    /// by an odd factor is invertible modulo a power of two.
     pub(super) fn scramble(&self, nth: u64) -> u64 {
         (nth.wrapping_mul(0x5_DEEC_E66D) ^ self.seed) & ((1 << 40) - 1)
     }

@@ -1,4 +1,4 @@
-//! Writes the song input: one small file a song, in folders by three letters of its name.
+//! Writes the song input: one small file per song, in directories by three letters of the file name.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,11 +12,11 @@ use super::{GenerateOptions, SongSummary};
 
 const TRACK_ID_STREAM: u64 = 32;
 
-/// Songs in a folder, as long as there are letters for more folders.
+/// Songs per directory, as long as there are letters for more directories.
 const SONGS_PER_DIR: u64 = 50;
 const MAX_DIRS: u64 = 26 * 26 * 26;
 
-/// Where songs go.
+/// The directory tree of the song files.
 struct SongTree<'a> {
     root: &'a Path,
     catalog: &'a SongCatalog,
@@ -24,7 +24,7 @@ struct SongTree<'a> {
     dir_count: u64,
 }
 
-/// Writes the folder `root`.
+/// Writes the song files into the directory `root`.
 pub(super) fn write(
     root: &Path,
     options: &GenerateOptions,
@@ -51,7 +51,7 @@ pub(super) fn write(
     Ok(summary)
 }
 
-/// One file a song of the catalogue.
+/// Writes one file per song of the catalog.
 fn write_songs(
     tree: &SongTree,
     summary: &mut SongSummary,
@@ -66,17 +66,17 @@ fn write_songs(
         summary
             .input
             .add_object(write_file(&tree.file_path(song), &text, meter)?);
-        if let Some(sings) = has_song.get_mut(catalog.artist_of(song) as usize) {
-            *sings = true;
+        if let Some(artist_has_song) = has_song.get_mut(catalog.artist_of(song) as usize) {
+            *artist_has_song = true;
         }
     }
     summary.input.records += catalog.songs;
     summary.songs += catalog.songs;
-    summary.artists += has_song.iter().filter(|sings| **sings).count() as u64;
+    summary.artists += has_song.iter().filter(|has_song| **has_song).count() as u64;
     Ok(())
 }
 
-/// One file an awkward case, made of songs beyond those of the catalogue.
+/// Writes one file per edge case, from songs beyond those of the catalog.
 fn write_edge_cases(
     tree: &SongTree,
     summary: &mut SongSummary,
@@ -109,7 +109,7 @@ fn write_edge_cases(
 }
 
 impl SongSummary {
-    /// A song of its own by an artist of its own.
+    /// Counts a record with a new song by a new artist.
     fn count_song(&mut self) {
         self.input.records += 1;
         self.songs += 1;

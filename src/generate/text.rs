@@ -1,6 +1,6 @@
-//! Appending JSON text to a buffer, without going through `fmt`.
+//! Appends JSON text to a buffer without the cost of `fmt`.
 
-/// Appends text that is JSON already.
+/// Appends text that is already JSON.
 pub(super) fn push(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(text.as_bytes());
 }
@@ -17,12 +17,12 @@ pub(super) fn push_number(out: &mut Vec<u8>, mut number: u64) {
             break;
         }
     }
-    // used <= digits.len(), so the slice stands.
+    // used <= digits.len(), so the slice is in bounds.
     out.extend_from_slice(&digits[digits.len() - used..]);
 }
 
-/// Appends a number of hundred-thousandths as a decimal fraction in its shortest form, as `repr`
-/// writes it: 21_893_179 as `218.93179`, 21_800_000 as `218.0`.
+/// Appends a number of hundred-thousandths as the shortest decimal fraction, in the format of Python's `repr`:
+/// 21_893_179 as `218.93179`, 21_800_000 as `218.0`.
 pub(super) fn push_hundred_thousandths(out: &mut Vec<u8>, number: u64) {
     push_number(out, number / 100_000);
     out.push(b'.');
@@ -38,8 +38,8 @@ pub(super) fn push_hundred_thousandths(out: &mut Vec<u8>, number: u64) {
     }
 }
 
-/// Appends an identifier of 18 characters: two of prefix, five letters, `1`, ten hexadecimal digits
-/// of `number` (below 2^40; different numbers give different identifiers).
+/// Appends an identifier of 18 characters: a prefix of two, five letters, `1`, and ten hexadecimal digits of `number`,
+/// which must be below 2^40. Different numbers have different identifiers.
 pub(super) fn push_identifier(out: &mut Vec<u8>, prefix: &str, letters: [u8; 5], number: u64) {
     push(out, prefix);
     out.extend(letters.map(letter));
@@ -47,14 +47,14 @@ pub(super) fn push_identifier(out: &mut Vec<u8>, prefix: &str, letters: [u8; 5],
     out.extend(
         (0..10)
             .rev()
-            .map(|place| match (number >> (4 * place)) as u8 & 15 {
+            .map(|digit| match (number >> (4 * digit)) as u8 & 15 {
                 digit @ 0..10 => b'0' + digit,
                 digit => b'A' + digit - 10,
             }),
     );
 }
 
-/// A capital letter for any number.
+/// Returns a capital letter for any number.
 pub(super) fn letter(number: u8) -> u8 {
     b'A' + number % 26
 }

@@ -1,7 +1,7 @@
-//! Users, and the sessions in which they move from page to page.
+//! Simulates users and the sessions in which they move from page to page.
 //!
-//! All that is kept of a user is one byte. Who they are is worked out from their number when a
-//! session begins, and rendered once: a session is the text between the fields that change.
+//! The state of a user is one byte. The profile is derived from the number of the user when a session begins, and
+//! rendered once: a session stores the JSON text between the fields that change.
 
 use super::random::Rng;
 use super::text::{push, push_number};
@@ -14,23 +14,23 @@ const SUBSCRIPTION_STREAM: u64 = 17;
 const PAID_FLAG: u8 = 1;
 const PLAYED_FLAG: u8 = 2;
 
-/// Everybody, by number from 0.
+/// All users, by number from 0.
 pub(super) struct UserPool {
     seed: u64,
     flags: Vec<u8>,
 }
 
 impl UserPool {
-    /// The first `users` people; most of the busiest pay.
+    /// Creates `users` users, of whom most of the busiest have a subscription.
     pub(super) fn new(seed: u64, users: u64) -> Self {
         let paid_percent = |user| if user < 1 + users / 8 { 70 } else { 15 };
-        let marks = (0..users)
+        let flags = (0..users)
             .map(|user| {
                 u8::from(Rng::new(seed, SUBSCRIPTION_STREAM, user).chance(paid_percent(user)))
                     * PAID_FLAG
             })
             .collect();
-        Self { seed, flags: marks }
+        Self { seed, flags }
     }
 
     pub(super) fn count(&self) -> u64 {
@@ -40,32 +40,32 @@ impl UserPool {
     pub(super) fn is_paid(&self, user: usize) -> bool {
         self.flags
             .get(user)
-            .is_some_and(|mark| mark & PAID_FLAG != 0)
+            .is_some_and(|flags| flags & PAID_FLAG != 0)
     }
 
     /// Begins or ends a user's subscription.
     pub(super) fn set_paid(&mut self, user: usize, is_paid: bool) {
-        if let Some(mark) = self.flags.get_mut(user) {
-            *mark = if is_paid {
-                *mark | PAID_FLAG
+        if let Some(flags) = self.flags.get_mut(user) {
+            *flags = if is_paid {
+                *flags | PAID_FLAG
             } else {
-                *mark & !PAID_FLAG
+                *flags & !PAID_FLAG
             };
         }
     }
 
-    /// Notes that the user has a play.
+    /// Marks the user as having a play.
     pub(super) fn mark_played(&mut self, user: usize) {
-        if let Some(mark) = self.flags.get_mut(user) {
-            *mark |= PLAYED_FLAG;
+        if let Some(flags) = self.flags.get_mut(user) {
+            *flags |= PLAYED_FLAG;
         }
     }
 
-    /// How many users have a play.
+    /// Returns the number of users with a play.
     pub(super) fn count_with_plays(&self) -> u64 {
         self.flags
             .iter()
-            .filter(|mark| *mark & PLAYED_FLAG != 0)
+            .filter(|flags| *flags & PLAYED_FLAG != 0)
             .count() as u64
     }
 }
@@ -90,7 +90,7 @@ pub(super) enum Page {
 }
 
 impl Page {
-    /// The values of `method` and `page` as they stand in a record, and the HTTP status.
+    /// Returns the JSON of `method` and `page` in a record, and the HTTP status.
     pub(super) fn json_and_status(self) -> (&'static str, &'static str) {
         match self {
             Self::NextSong => (r#""PUT","page":"NextSong""#, "200"),
@@ -109,7 +109,7 @@ impl Page {
         }
     }
 
-    /// Where a user goes from here; nobody who is logged out gets further than the front pages.
+    /// Returns the page that the user visits next. A user who is logged out sees only Login, Home, Help and About.
     fn next(self, rng: &mut Rng, logged_in: bool, is_paid: bool) -> Self {
         match self {
             Self::Upgrade if rng.chance(40) => Self::SubmitUpgrade,
@@ -137,23 +137,26 @@ impl Page {
     }
 }
 
-/// One user's visit. Its events have its id and count up from 0.
+/// One session of a user.
 #[derive(Default)]
 pub(super) struct UserSession {
-    /// From 1.
+    /// Session id, counted from 1.
     pub id: u64,
     pub user: usize,
     pub item_in_session: u64,
     pub page: Page,
     pub is_logged_in: bool,
-    /// Events still to come; at 0 the session is over.
+    /// Number of events until the session is over.
     events_left: u64,
-    /// The parts of a record between the fields that change: from `artist` to `itemInSession`, on
-    /// to `length`, from `level` to `method`, from `page` to `song`, and from `ts` to the end.
+    /// JSON between the values of `artist` and `itemInSession`.
     pub name_json: Vec<u8>,
+    /// JSON between the values of `itemInSession` and `length`.
     pub last_name_json: Vec<u8>,
+    /// JSON between the values of `level` and `method`.
     pub location_json: Vec<u8>,
+    /// JSON between the values of `page` and `song`.
     pub registration_json: Vec<u8>,
+    /// JSON from the value of `ts` to the end of the record.
     pub user_agent_json: Vec<u8>,
 }
 
@@ -162,7 +165,7 @@ impl UserSession {
         self.events_left == 0
     }
 
-    /// Turns this into a new session of `user`, on the page the user came in by.
+    /// Replaces this session by a new one of `user`, on its first page.
     pub(super) fn start(&mut self, rng: &mut Rng, users: &UserPool, user: u64, id: u64) {
         self.id = id;
         self.user = user as usize; // below the length of a Vec
@@ -180,7 +183,7 @@ impl UserSession {
         self.render_json(users.seed, user, id);
     }
 
-    /// Goes on to the next page, and lets what happens there count.
+    /// Applies the effect of the current page, such as a login, and moves on to the next page.
     pub(super) fn advance(&mut self, rng: &mut Rng, users: &mut UserPool) {
         match self.page {
             Page::Login => self.is_logged_in = true,

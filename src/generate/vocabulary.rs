@@ -1,8 +1,7 @@
-//! The words that names, titles and places are made of: invented, or too common to belong to
-//! anyone.
+//! Lists the words that names, titles and locations are made of. They are invented, or too common to refer to a real
+//! person or place.
 //!
-//! Every word is JSON string text already (`\u00e9`, `\"`), so it can be copied into a record as it
-//! is.
+//! Every word is already escaped for JSON (`\u00e9`, `\"`), so it is copied into a record unchanged.
 
 /// First names of users.
 pub(super) const FIRST_NAMES: &[&str] = &[
@@ -88,7 +87,7 @@ pub(super) const LAST_NAMES: &[&str] = &[
     "Kettlewell",
 ];
 
-/// Towns that are on no map.
+/// Invented cities.
 pub(super) const CITIES: &[&str] = &[
     "Harborview",
     "Eastlake",
@@ -122,13 +121,13 @@ pub(super) const CITIES: &[&str] = &[
     "Coldwater Junction",
 ];
 
-/// The region a town is in.
+/// Regions of the cities.
 pub(super) const REGIONS: &[&str] = &[
     "NW", "SE", "OR", "TX", "CA", "NY-NJ", "IL-IN", "GA", "MN-WI", "ME", "CO", "FL", "AZ", "WA",
     "NM",
 ];
 
-/// What a browser says it runs on (in PHP's JSON, where a slash is `\/`).
+/// Platforms in user agents (in the JSON of PHP, where a slash is `\/`).
 pub(super) const PLATFORMS: &[&str] = &[
     "Windows NT 10.0; Win64; x64",
     "Windows NT 6.3; WOW64",
@@ -142,7 +141,7 @@ pub(super) const PLATFORMS: &[&str] = &[
     "compatible; Jukebox\\/2.1; Kiosk",
 ];
 
-/// What goes before a noun, in titles and in the names of artists.
+/// Adjectives in titles and in the names of artists.
 pub(super) const ADJECTIVES: &[&str] = &[
     "Amber",
     "Broken",
@@ -194,7 +193,7 @@ pub(super) const ADJECTIVES: &[&str] = &[
     "Na\\u00efve",
 ];
 
-/// What titles are about.
+/// Nouns in titles.
 pub(super) const NOUNS: &[&str] = &[
     "Harbour",
     "Lantern",
@@ -246,7 +245,7 @@ pub(super) const NOUNS: &[&str] = &[
     "Sidewalk",
 ];
 
-/// What may follow a title; a slash is written by who knows its escape, as `{/}`.
+/// Suffixes of titles. The caller replaces `{/}` by a slash in its JSON format.
 pub(super) const TITLE_SUFFIXES: &[&str] = &[
     " (Radio Cut)",
     " (Live{/}Acoustic)",
@@ -258,7 +257,7 @@ pub(super) const TITLE_SUFFIXES: &[&str] = &[
     " (Instrumental)",
 ];
 
-/// The last word in the name of an artist of the catalogue. Shares no word with [`STRANGERS`].
+/// Last words in the names of known artists. None of them is in [`UNKNOWN_ARTISTS`].
 pub(super) const KNOWN_ARTISTS: &[&str] = &[
     "Foxes",
     "Arcade",
@@ -294,8 +293,7 @@ pub(super) const KNOWN_ARTISTS: &[&str] = &[
     "Weavers",
 ];
 
-/// The last word in the name of an artist outside the catalogue, so that none of its songs can
-/// match.
+/// Last words in the names of artists without song objects, so that none of their songs can match.
 pub(super) const UNKNOWN_ARTISTS: &[&str] = &[
     "Lanterns",
     "Assembly",

@@ -1,7 +1,7 @@
-//! The chunk reader: the bytes of one segment through one buffer that is used again and again.
+//! Reads the bytes of one segment, chunk by chunk, through one reusable buffer.
 //!
-//! What the decoder leaves (the head of a record whose tail is not read yet) moves to the front and
-//! is read on to. The buffer grows only for a record that does not fit.
+//! The bytes that the decoder has not consumed (the head of an incomplete record) move to the front of
+//! the buffer, and the next read appends to them. The buffer grows only for a record that does not fit.
 
 use std::io;
 
@@ -12,12 +12,12 @@ use crate::decode::{Chunk, InputState, MAX_RECORD_BYTES};
 use crate::error::{Error, Result};
 use crate::storage::RangeReader;
 
-/// The size of a chunk, in bytes: within the second-level cache, so that the decoder finds warm what
-/// the read left there.
+/// The size of a chunk, in bytes. It fits in the L2 cache, so the decoder finds the bytes that were just
+/// read in the cache.
 pub const DEFAULT_CHUNK_BYTES: usize = 512 * 1024;
 
-/// Bytes that are read at a time behind the likely end of a range: there but the rest of a record is
-/// wanted.
+/// The number of bytes per read after the expected end of a range, where only the rest of one record is
+/// needed.
 const TAIL_READ_BYTES: u64 = 64 * 1024;
 
 #[derive(Debug)]
@@ -31,17 +31,17 @@ enum ReaderState {
 /// Reads segments chunk by chunk.
 pub struct ChunkReader {
     buffer: Vec<u8>,
-    /// The data is `buffer[begin..end]`, and [`PADDING`] zeros follow it.
+    /// The data is `buffer[data_start..data_end]`, followed by [`PADDING`] zeros.
     data_start: usize,
     data_end: usize,
-    /// Where `buffer[begin]` stands in the object, decompressed.
+    /// The offset of `buffer[data_start]` in the (decompressed) object.
     offset: u64,
     chunk_bytes: usize,
-    /// What decompresses the object, and the name of that, if it is compressed.
+    /// The decompressor and the name of its format, if the object is compressed.
     decompressor: Option<(Box<DecompressReader>, &'static str)>,
-    /// Bytes of a plain object that are left to read: it is read as long as it was listed.
+    /// The number of bytes of a plain object that are left to read. Its size is that of the listing.
     remaining: u64,
-    /// Those of them that are likely to be wanted.
+    /// The number of these bytes that are expected to be needed.
     expected: u64,
     state: ReaderState,
     name: String,
@@ -50,7 +50,7 @@ pub struct ChunkReader {
 }
 
 impl ChunkReader {
-    /// A reader with a buffer of `chunk_bytes`, at least 1.
+    /// Returns a reader with a buffer of `chunk_bytes` (0 counts as 1).
     pub fn new(chunk_bytes: usize) -> Self {
         let chunk_bytes = chunk_bytes.max(1);
         Self {
@@ -69,20 +69,21 @@ impl ChunkReader {
         }
     }
 
-    /// Opens the next range of `input`, which is that of `object` from byte `start` on, likely until
-    /// `until`; a compressed object from its beginning. `name` is how people name it.
+    /// Opens the next range of `input`, which must be the range of `object` from `start` on; reads are
+    /// expected to end at `expected_end`. A compressed object is read from its beginning. `name` is the name
+    /// of the object in messages.
     ///
     /// # Errors
-    /// The object cannot be opened.
+    /// Returns an error if the object cannot be opened.
     pub fn open(
         &mut self,
         input: &mut dyn RangeReader,
         object: &InputObject,
         name: String,
-        (start, until): (u64, u64),
+        (start, expected_end): (u64, u64),
     ) -> Result<()> {
         if self.buffer.len() > self.chunk_bytes + PADDING {
-            // It grew for one long record; do not hold that for the rest of the run.
+            // The buffer grew for one long record. Free that memory for the rest of the run.
             self.buffer = vec![0; self.chunk_bytes + PADDING];
         }
         self.name = name;
@@ -91,12 +92,12 @@ impl ChunkReader {
         let size = object.meta.size;
         (self.data_start, self.data_end, self.offset) = (0, 0, start);
         self.remaining = size - start.min(size);
-        self.expected = until.min(size).saturating_sub(start);
+        self.expected = expected_end.min(size).saturating_sub(start);
         self.state = ReaderState::More;
         if object.is_sniffed {
             return self.begin_object(input, object.compression, 0);
         }
-        // What the bytes are counts, not what the name says.
+        // The content decides the format, not the name.
         loop {
             self.fill(input)?;
             let first = self.buffer.get(..self.data_end).unwrap_or_default();
@@ -107,7 +108,7 @@ impl ChunkReader {
         }
     }
 
-    /// Begins to decode an object, of which the given number of bytes has been read from its beginning.
+    /// Begins to decode an object whose first `read` bytes are in the buffer.
     fn begin_object(
         &mut self,
         input: &mut dyn RangeReader,
@@ -125,7 +126,7 @@ impl ChunkReader {
             .decompress(first)
             .map_err(|e| self.read_error(&e))?;
         self.decompressor = Some((Box::new(stream), compression.name()));
-        // They are counted when they are decompressed.
+        // These bytes are counted when they are decompressed.
         self.bytes_read -= read as u64;
         self.bytes_stored -= read as u64;
         self.data_end = 0;
@@ -137,18 +138,18 @@ impl ChunkReader {
         Error::io("cannot read", self.name.as_ref(), e)
     }
 
-    /// Bytes that are worth waiting for.
+    /// Returns the number of bytes to read before the decoder continues.
     fn read_target(&self) -> usize {
         let bytes = match (&self.decompressor, self.expected) {
             (Some(_), _) => u64::MAX,
-            // As much again as the record has by now: a long one is read in few steps.
+            // Doubles the bytes of the record so far, so that a long record takes few reads.
             (None, 0) => TAIL_READ_BYTES.max((self.data_end - self.data_start) as u64),
-            (None, likely) => likely,
+            (None, expected) => expected,
         };
         usize::try_from(bytes).unwrap_or(usize::MAX)
     }
 
-    /// The bytes at hand.
+    /// Returns the bytes in the buffer.
     pub fn chunk(&self) -> Chunk<'_> {
         Chunk {
             padded: self
@@ -166,27 +167,27 @@ impl ChunkReader {
         }
     }
 
-    /// Bytes of objects, decompressed, since they were last taken.
+    /// Takes the number of bytes read so far, decompressed, and starts again at 0.
     pub fn take_bytes_read(&mut self) -> u64 {
         std::mem::take(&mut self.bytes_read)
     }
 
-    /// Bytes of objects as stored, read since they were last taken.
+    /// Takes the number of bytes read so far, as stored, and starts again at 0.
     pub fn take_bytes_stored(&mut self) -> u64 {
         std::mem::take(&mut self.bytes_stored)
     }
 
-    /// Is done with the first `bytes` bytes of the chunk.
+    /// Consumes the first `bytes` bytes of the chunk.
     pub fn consume(&mut self, bytes: usize) {
         self.data_start += bytes.min(self.data_end - self.data_start);
         self.offset += bytes as u64;
     }
 
-    /// Moves to the first likely record boundary before `end`: a `{` that begins a line. Gives its
-    /// offset; none if there is none. The reader must stand one byte before the first candidate.
+    /// Moves to the first likely record boundary before `end`, which is a `{` at the start of a line, and
+    /// returns its offset if there is one. The reader must be one byte before the first candidate.
     ///
     /// # Errors
-    /// The object cannot be read.
+    /// Returns an error if the object cannot be read.
     pub fn seek_line_start(
         &mut self,
         input: &mut dyn RangeReader,
@@ -210,10 +211,10 @@ impl ChunkReader {
         }
     }
 
-    /// Reads on behind what is not consumed yet, growing the buffer if that fills it.
+    /// Reads more bytes after those that are not consumed yet. The buffer grows if they fill it.
     ///
     /// # Errors
-    /// A read failed, or a plain object is shorter than it was listed.
+    /// Returns an error if a read fails, or if a plain object is shorter than in the listing.
     pub fn fill(&mut self, input: &mut dyn RangeReader) -> Result<()> {
         if matches!(self.state, ReaderState::Eof | ReaderState::Corrupt(_)) {
             return Ok(());
@@ -249,8 +250,8 @@ impl ChunkReader {
                         Err(e) => return Err(self.read_error(&e)),
                         Ok(0) if max_read > 0 => {
                             return Err(Error::failed(format!("cannot read {}", self.name))
-                                .with_reason("it became shorter while it was read")
-                                .with_hint("run again when nothing writes to it"));
+                                .with_reason("truncated while it was read")
+                                .with_hint("run again when no other process writes to it"));
                         }
                         Ok(n) => {
                             self.remaining -= n as u64;
@@ -266,7 +267,8 @@ impl ChunkReader {
                     let read = match stream.read(input, to) {
                         Err(e) => return Err(self.read_error(&e)),
                         Ok(Err(e)) => {
-                            self.state = ReaderState::Corrupt(format!("broken {name} stream: {e}"));
+                            self.state =
+                                ReaderState::Corrupt(format!("corrupt {name} stream: {e}"));
                             0
                         }
                         Ok(Ok(0)) => {

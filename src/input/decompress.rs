@@ -1,9 +1,9 @@
-//! Decompression of whole objects, and the difference between a broken stream (a reject) and a
-//! failed read (the end of the run).
+//! Decompresses complete objects and distinguishes a corrupt stream (a reject) from a failed read (which
+//! ends the run).
 //!
-//! The `Read` adapters of the crates drop what a call decoded before it met an error, so that it
-//! would hang on the sizes of buffers which records before a broken place are kept. Here everything
-//! is given that came out before.
+//! The `Read` adapters of the crates drop the bytes that a call decoded before it met an error. The
+//! records that are kept before a corrupt position would then depend on buffer sizes. This module returns
+//! every byte that was decoded before the error.
 
 use std::io::{self, Read};
 use std::ops::RangeInclusive;
@@ -13,7 +13,7 @@ use zstd::stream::raw::{DParameter, InBuffer, Operation, OutBuffer};
 use crate::decode::bytes::is_json_whitespace;
 use crate::decode::sniff::{Layout, detect_layout};
 
-/// How an object is compressed.
+/// The compression format of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InputCompression {
     /// gzip, one member or several.
@@ -24,17 +24,17 @@ pub enum InputCompression {
     Zstd,
 }
 
-/// What a byte of a magic number may be.
+/// The allowed values of one byte of a magic number.
 type BytePattern = RangeInclusive<u8>;
 
 const fn exactly(byte: u8) -> BytePattern {
     byte..=byte
 }
 
-/// RFC 1952: the two bytes of gzip, and the only method that there is.
+/// RFC 1952: the two magic bytes of gzip, and deflate, the only compression method.
 const GZIP: &[BytePattern] = &[exactly(0x1f), exactly(0x8b), exactly(8)];
 
-/// bzip2: `BZh`, the size of a block, and then the magic number of a block, which is pi.
+/// bzip2: `BZh`, the block size, and the magic number of a block (the digits of pi).
 const BZIP2: &[BytePattern] = &[
     exactly(b'B'),
     exactly(b'Z'),
@@ -48,7 +48,7 @@ const BZIP2: &[BytePattern] = &[
     exactly(0x59),
 ];
 
-/// An empty bzip2 stream has the magic number of the end there, the square root of pi.
+/// An empty bzip2 stream has the end-of-stream magic number instead (the digits of the square root of pi).
 const BZIP2_EMPTY: &[BytePattern] = &[
     exactly(b'B'),
     exactly(b'Z'),
@@ -65,7 +65,7 @@ const BZIP2_EMPTY: &[BytePattern] = &[
 /// RFC 8878: a Zstandard frame.
 const ZSTD: &[BytePattern] = &[exactly(0x28), exactly(0xb5), exactly(0x2f), exactly(0xfd)];
 
-/// RFC 8878: a frame to be skipped, as pzstd writes before each that it made.
+/// RFC 8878: a skippable frame, which pzstd writes before each of its frames.
 const ZSTD_SKIPPABLE: &[BytePattern] = &[0x50..=0x5f, exactly(0x2a), exactly(0x4d), exactly(0x18)];
 
 const MAGIC: [(&[BytePattern], InputCompression); 5] = [
@@ -76,11 +76,12 @@ const MAGIC: [(&[BytePattern], InputCompression); 5] = [
     (ZSTD_SKIPPABLE, InputCompression::Zstd),
 ];
 
-/// How an object is compressed, by its first bytes; `by_name` is what its name says. Nothing if more
-/// bytes are needed to tell and the object does not end after these.
+/// Detects the compression of an object from its first bytes and from `named`, the compression that its
+/// name suggests. Returns `None` if more bytes are needed, and `Some(None)` if the object is not
+/// compressed.
 ///
-/// What begins with no magic number but with white space, `{`, `[` or a byte order mark is not compressed
-/// in any way, whatever its name. Anything else is what the name says.
+/// A magic number decides. Without one, an object that begins with whitespace, `{`, `[` or a byte order
+/// mark is not compressed, whatever its name, and for any other object the name decides.
 pub fn detect_compression(
     head: &[u8],
     is_complete: bool,
@@ -88,7 +89,11 @@ pub fn detect_compression(
 ) -> Option<Option<InputCompression>> {
     let mut is_undecided = head.is_empty();
     for (magic, compression) in MAGIC {
-        if magic.iter().zip(head).all(|(may, byte)| may.contains(byte)) {
+        if magic
+            .iter()
+            .zip(head)
+            .all(|(allowed, byte)| allowed.contains(byte))
+        {
             if head.len() >= magic.len() {
                 return Some(Some(compression));
             }
@@ -105,7 +110,7 @@ pub fn detect_compression(
     let Some(named) = named.filter(|_| !is_text) else {
         return Some(None);
     };
-    // Another format is not what a broken stream of the codec in the name would look like.
+    // A corrupt stream of the named codec would not look like another known format.
     Some(match detect_layout(head, is_complete)? {
         Layout::NotJson(_) => None,
         Layout::Sequence | Layout::Array => Some(named),
@@ -113,7 +118,7 @@ pub fn detect_compression(
 }
 
 impl InputCompression {
-    /// How names of such objects end, in any case of letters.
+    /// The file extensions of compressed objects, in upper or lower case.
     pub const EXTENSIONS: [(&str, Self); 4] = [
         (".gz", Self::Gzip),
         (".gzip", Self::Gzip),
@@ -121,15 +126,16 @@ impl InputCompression {
         (".zst", Self::Zstd),
     ];
 
-    /// The compression that a name tells.
+    /// Returns the compression that a file name suggests.
     pub fn from_file_name(name: &str) -> Option<Self> {
         let (_, after) = name.rsplit_once('.')?;
-        let known = Self::EXTENSIONS.iter();
-        let mut known = known.filter_map(|&(ending, c)| Some((ending.strip_prefix('.')?, c)));
-        known.find_map(|(ending, c)| after.eq_ignore_ascii_case(ending).then_some(c))
+        let extensions = Self::EXTENSIONS.iter();
+        let mut extensions =
+            extensions.filter_map(|&(extension, c)| Some((extension.strip_prefix('.')?, c)));
+        extensions.find_map(|(extension, c)| after.eq_ignore_ascii_case(extension).then_some(c))
     }
 
-    /// The name in messages.
+    /// Returns the name of the format in messages.
     pub fn name(self) -> &'static str {
         match self {
             Self::Gzip => "gzip",
@@ -138,10 +144,10 @@ impl InputCompression {
         }
     }
 
-    /// What decompresses one object, of which the `first` bytes are read already.
+    /// Returns a reader that decompresses one object, of which the `first` bytes have been read already.
     ///
     /// # Errors
-    /// The decoder cannot be set up (out of memory).
+    /// Returns an error if the decoder cannot be initialized (out of memory).
     pub fn decompress(self, first: &[u8]) -> io::Result<DecompressReader> {
         let mut buffer = first.to_vec();
         buffer.resize(first.len().max(128 * 1024), 0);
@@ -156,26 +162,26 @@ impl InputCompression {
     }
 }
 
-/// A decompressed stream that tells a broken stream from a failed read.
+/// Decompresses a stream and distinguishes a corrupt stream from a failed read.
 pub struct DecompressReader {
     buffer: Vec<u8>,
-    /// The compressed bytes in the buffer that are not decompressed yet.
+    /// The range of the compressed bytes in the buffer that are not decompressed yet.
     buffered: std::ops::Range<usize>,
     decompressor: Decompressor,
     position: StreamPosition,
-    /// What is wrong behind the bytes that were given last.
+    /// The error after the bytes that were returned last.
     deferred_error: Option<io::Error>,
     bytes_stored: u64,
 }
 
 impl DecompressReader {
-    /// Compressed bytes read since they were last taken.
+    /// Takes the number of compressed bytes read so far and starts again at 0.
     pub fn take_bytes_stored(&mut self) -> u64 {
         std::mem::take(&mut self.bytes_stored)
     }
 
-    /// Reads some bytes of `source` decompressed; zero at the end. The outer error is a failed read, the
-    /// inner one a stream that is corrupt or cut short.
+    /// Reads and decompresses some bytes of `source`; returns 0 at the end. The outer error is a failed
+    /// read, the inner error a corrupt or truncated stream.
     pub fn read(
         &mut self,
         source: &mut dyn Read,
@@ -199,7 +205,7 @@ impl DecompressReader {
                 if self.position == StreamPosition::BetweenMembers
                     && matches!(self.decompressor, Decompressor::Gzip(_))
                 {
-                    // Zeros after a member are padding, as of blocks on a tape.
+                    // Zeros after a member are padding, such as that of tape blocks.
                     let zeros = input.iter().take_while(|&&byte| byte == 0).count();
                     self.buffered.start += zeros;
                     self.bytes_stored += zeros as u64;
@@ -222,11 +228,10 @@ impl DecompressReader {
                     None
                 }
                 Ok(StreamStatus::Continue) if step.consumed > 0 || step.produced > 0 => None,
-                Ok(StreamStatus::Continue) if input_len == 0 => Some(io::Error::new(
-                    io::ErrorKind::UnexpectedEof,
-                    "it is cut short",
-                )),
-                Ok(StreamStatus::Continue) => Some(io::Error::other("it leads nowhere")),
+                Ok(StreamStatus::Continue) if input_len == 0 => {
+                    Some(io::Error::new(io::ErrorKind::UnexpectedEof, "truncated"))
+                }
+                Ok(StreamStatus::Continue) => Some(io::Error::other("decoder made no progress")),
             };
             if step.produced > 0 {
                 self.deferred_error = error;
@@ -239,14 +244,14 @@ impl DecompressReader {
     }
 }
 
-/// Where in a stream the next byte is.
+/// The position of the next byte in a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum StreamPosition {
-    /// It begins the first member, stream or frame.
+    /// At the start of the first member, stream or frame.
     Start,
-    /// It is within one.
+    /// Inside a member, stream or frame.
     Inside,
-    /// It follows one.
+    /// After a member, stream or frame.
     BetweenMembers,
 }
 
@@ -256,7 +261,7 @@ enum Decompressor {
     Zstd(ZstdDecoder),
 }
 
-/// What one call of a decompressor did, also if it failed.
+/// The result of one call of a decompressor. The counts are valid also if the call failed.
 struct DecompressStep {
     consumed: usize,
     produced: usize,
@@ -286,7 +291,7 @@ impl Decompressor {
         })
     }
 
-    /// Begins another member, stream or frame.
+    /// Prepares for another member, stream or frame.
     fn start_member(&mut self) -> io::Result<()> {
         match self {
             Self::Gzip(decoder) => *decoder = new_gzip(),
@@ -326,11 +331,12 @@ impl Decompressor {
     }
 }
 
-/// A byte that is in no JSON text, and in no UTF-8 at all.
+/// A byte that never occurs in UTF-8, and therefore never in JSON text.
 const UNWRITTEN_BYTE: u8 = 0xff;
 
-/// When a block ends in the middle of a run, bzip2 fails without counting what that call wrote. It is found
-/// by what is there: otherwise what is kept of a broken stream would depend on the sizes of buffers.
+/// Runs one step of bzip2. When a block ends within a run, libbz2 fails without counting the bytes that
+/// the call wrote. They are found by their content; otherwise the records that are kept of a corrupt
+/// stream would depend on buffer sizes.
 fn bzip2_step(decoder: &mut bzip2::Decompress, input: &[u8], to: &mut [u8]) -> DecompressStep {
     to.fill(UNWRITTEN_BYTE);
     let before = (decoder.total_in(), decoder.total_out());
@@ -358,24 +364,26 @@ fn new_gzip() -> flate2::Decompress {
     flate2::Decompress::new_gzip(15)
 }
 
-/// Unlike the others Zstandard does not tell what a failing call decoded. It is fed block by block,
-/// and the header of a block apart from the block before, so that such a call decoded nothing.
+/// A Zstandard decoder that is fed block by block. Unlike the other decoders, Zstandard does not report
+/// the bytes that a failing call decoded. So the header of a block is fed separately from the block before
+/// it, and a failing call decodes nothing.
 struct ZstdDecoder {
     decoder: zstd::stream::raw::Decoder<'static>,
-    /// Bytes that it asks for: the rest of a block and the header of the next.
+    /// The number of bytes that the decoder requests: the rest of a block and the header of the next.
     input_hint: usize,
-    /// Whether the last call filled its output and may have more to give.
+    /// Whether the last call filled its output, so that the decoder may have more.
     is_output_full: bool,
 }
 
-/// Why a stream that is not broken cannot be decompressed.
-const OUT_OF_MEMORY: &str = "there is not enough memory for the window of its zstd stream (up to 2 GiB a thread); use fewer --threads";
+/// The reason why a valid stream cannot be decompressed.
+const OUT_OF_MEMORY: &str =
+    "not enough memory for the zstd window (up to 2 GiB per thread); lower --threads";
 
-/// Windows up to 2 GiB are read, as long-distance matching (`zstd --long=31`) makes them. A decoder holds
-/// the window that a frame asks for, so only the streams that have such windows take the memory.
+/// The decoder accepts windows up to 2 GiB, which long-distance matching (`zstd --long=31`) creates. It
+/// allocates the window that a frame requests, so only streams with such windows take the memory.
 const MAX_ZSTD_WINDOW_LOG: u32 = 31;
 
-/// The bytes of a block's header.
+/// The length of a block header.
 const BLOCK_HEADER_BYTES: usize = 3;
 
 impl ZstdDecoder {

@@ -1,8 +1,8 @@
-//! Globs: `*`, `?`, `[...]` and `**` in the names of places and objects.
+//! Matches globs (`*`, `?`, `[...]` and `**`) against the keys of locations and objects.
 //!
-//! A key is matched name by name: `*` and `?` stay within one name, and `**` matches any number of
-//! folders. A wildcard never matches the beginning of a name that is hidden (`.` or `_`), as in a
-//! shell; a glob that writes the `.` or `_` does.
+//! A key is matched component by component: `*` and `?` stay within one component, and `**` matches any
+//! number of folders. As in a shell, a wildcard never matches the first character of a hidden name (`.` or
+//! `_`). A glob that contains the `.` or `_` literally does match it.
 
 use std::fmt;
 
@@ -11,19 +11,19 @@ use glob::Pattern;
 use super::is_hidden;
 use crate::storage::GLOB_METACHARACTERS;
 
-/// The most names in a glob: states are the bits of one word.
+/// The maximum number of components of a glob: each state is a bit of one word.
 const MAX_COMPONENTS: usize = 60;
 
-/// A glob.
+/// A parsed glob.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Glob {
     text: String,
     components: Vec<Component>,
-    /// Whether it ends in `/` and so matches no object.
+    /// Whether the glob ends in `/` and so matches no object.
     is_folders_only: bool,
 }
 
-/// What matches one name of a key, or any number of them.
+/// A part of a glob that matches one component of a key, or any number of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Component {
     /// `**`: any number of folders.
@@ -35,16 +35,16 @@ enum Component {
     },
 }
 
-/// How a glob relates to a key.
+/// The result of matching a glob against a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GlobMatch {
-    /// It matches neither the key nor anything below it.
+    /// The glob matches neither the key nor anything below it.
     NoMatch,
-    /// It may match something below the key.
+    /// The glob may match something below the key.
     Descend,
-    /// It matches the first bytes of the key, up to a whole name: that folder or object is named.
+    /// The glob matches the first bytes of the key, up to the end of a component: a folder or an object.
     Match(usize),
-    /// It would match these first bytes if the last name in them were not hidden.
+    /// The glob would match these first bytes if their last component were not hidden.
     HiddenMatch(usize),
 }
 
@@ -52,16 +52,19 @@ impl Glob {
     /// Parses a glob.
     ///
     /// # Errors
-    /// What is wrong with it: a `[` without its `]`, or `**` beside other characters of a name.
+    /// Returns a message if a `[` has no `]`, a `**` is not a whole component, or there are more than
+    /// 60 components.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let names = text.strip_suffix('/').unwrap_or(text);
+        let trimmed = text.strip_suffix('/').unwrap_or(text);
         let parse_component = |name: &str| {
             if name == "**" {
                 return Ok(Component::Globstar);
             }
             let pattern = Pattern::new(name).map_err(|e| match name.contains("**") {
-                true => format!("in '{text}' a ** is not a whole name: write ** between slashes"),
-                false => format!("in '{text}' {}: [[] matches a [", e.msg),
+                true => format!(
+                    "** in '{text}' is not a whole path component; write ** between slashes"
+                ),
+                false => format!("{} in '{text}'; write [[] for a literal [", e.msg),
             })?;
             let first = name.chars().next();
             Ok(Component::Name {
@@ -69,21 +72,23 @@ impl Glob {
                 literal_first_char: first.filter(|first| !GLOB_METACHARACTERS.contains(first)),
             })
         };
-        let components: Vec<_> = names
+        let components: Vec<_> = trimmed
             .split('/')
             .map(parse_component)
             .collect::<Result<_, String>>()?;
         if components.len() > MAX_COMPONENTS {
-            return Err(format!("'{text}' has more than {MAX_COMPONENTS} names"));
+            return Err(format!(
+                "'{text}' has more than {MAX_COMPONENTS} path components"
+            ));
         }
         Ok(Self {
             text: text.to_owned(),
             components,
-            is_folders_only: names.len() < text.len(),
+            is_folders_only: trimmed.len() < text.len(),
         })
     }
 
-    /// The text before the first wildcard: everything that it matches begins so.
+    /// Returns the text before the first wildcard: every match begins with it.
     pub fn literal_prefix(&self) -> &str {
         let end = self
             .text
@@ -92,7 +97,7 @@ impl Glob {
         self.text.get(..end).unwrap_or_default()
     }
 
-    /// Whether it matches an object: its name if the glob has no `/`, otherwise its whole key.
+    /// Returns true if the glob matches an object: its file name if the glob has no `/`, otherwise its key.
     pub fn matches_object(&self, key: &str) -> bool {
         let key = match self.components.len() {
             1 => key.rsplit('/').next().unwrap_or(key),
@@ -105,7 +110,7 @@ impl Glob {
         self.is_accepting(states) && !self.is_folders_only
     }
 
-    /// How it relates to a key; one that ends in `/` is a folder.
+    /// Matches the glob against a key. A key that ends in `/` is a folder.
     pub fn match_key(&self, key: &str) -> GlobMatch {
         let names = key.strip_suffix('/').unwrap_or(key);
         let mut states = self.epsilon_closure(1);
@@ -134,20 +139,20 @@ impl Glob {
         }
     }
 
-    /// Whether all parts are matched.
+    /// Returns true if all components are matched.
     fn is_accepting(&self, states: u64) -> bool {
         states & (1 << self.components.len()) != 0
     }
 
-    /// The states after one more name: those that match it, and those that would if it were not hidden.
-    /// Bit n is set where the first n parts are matched.
+    /// Returns the states after one more component of the key: the states that match it, and those that
+    /// would match if it were not hidden. Bit n is set if the first n components of the glob are matched.
     fn step(&self, states: u64, name: &str) -> (u64, u64) {
         let (mut matched, mut hidden) = (0, 0);
-        for (n, part) in self.components.iter().enumerate() {
+        for (n, component) in self.components.iter().enumerate() {
             if states & (1 << n) == 0 {
                 continue;
             }
-            let (next, is_explicit) = match part {
+            let (next, is_explicit) = match component {
                 Component::Globstar => (n, false),
                 Component::Name {
                     pattern,
@@ -165,10 +170,10 @@ impl Glob {
         (self.epsilon_closure(matched), self.epsilon_closure(hidden))
     }
 
-    /// The states and those that follow when `**` matches no folder.
+    /// Adds the states that are reached when `**` matches no folder.
     fn epsilon_closure(&self, mut states: u64) -> u64 {
-        for (n, part) in self.components.iter().enumerate() {
-            if *part == Component::Globstar && states & (1 << n) != 0 {
+        for (n, component) in self.components.iter().enumerate() {
+            if *component == Component::Globstar && states & (1 << n) != 0 {
                 states |= 1 << (n + 1);
             }
         }

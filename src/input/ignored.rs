@@ -1,4 +1,4 @@
-//! What is ignored, counted by the endings of names.
+//! Counts the ignored objects by file extension.
 
 use std::collections::BTreeMap;
 
@@ -6,21 +6,21 @@ use indicatif::HumanCount;
 
 use super::{file_name, is_hidden};
 
-/// The most endings that are told apart. Beyond that the first in byte order are, so that the order of a
-/// listing does not matter.
+/// The maximum number of extensions with a count of their own. If there are more, the first in byte order
+/// are kept, so that the counts do not depend on the order of a listing.
 const MAX_EXTENSIONS: usize = 1000;
 
-/// The longest ending, in bytes with its dot.
+/// The maximum length of an extension, in bytes including the dot.
 const MAX_EXTENSION_BYTES: usize = 16;
 
-/// The most endings in a report.
+/// The maximum number of extensions in a report.
 const MAX_REPORTED_EXTENSIONS: usize = 50;
 
-/// What a report calls names without an ending.
+/// The label of names without an extension.
 pub(super) const NO_EXTENSION: &str = "no extension";
-/// What a report calls names that begin with `.` or `_`.
+/// The label of names that begin with `.` or `_`.
 pub(super) const HIDDEN: &str = "hidden";
-/// What a report calls the endings that are not told apart.
+/// The label of all extensions without a count of their own.
 pub(super) const OTHER_EXTENSIONS: &str = "other extensions";
 
 /// Counts of ignored objects.
@@ -30,7 +30,7 @@ pub struct IgnoredCounts {
     hidden: u64,
     no_extension: u64,
     extensions: BTreeMap<String, u64>,
-    /// Those whose endings are not told apart.
+    /// The number of objects whose extension has no count of its own.
     other_extensions: u64,
 }
 
@@ -47,7 +47,7 @@ impl IgnoredCounts {
             self.no_extension += 1;
             return;
         };
-        // Upper and lower case are one ending, as they are for input.
+        // Upper and lower case are the same extension, as they are for input.
         *self.extensions.entry(extension.to_lowercase()).or_default() += 1;
         if self.extensions.len() > MAX_EXTENSIONS
             && let Some((_, count)) = self.extensions.pop_last()
@@ -56,12 +56,12 @@ impl IgnoredCounts {
         }
     }
 
-    /// How many objects were counted.
+    /// Returns the number of counted objects.
     pub fn objects(&self) -> u64 {
         self.objects
     }
 
-    /// The counts by ending, the most frequent endings up to a bound.
+    /// Returns the counts by extension, for a limited number of the most frequent extensions.
     pub fn by_extension(&self) -> BTreeMap<String, u64> {
         let mut extensions: Vec<_> = self.extensions.iter().collect();
         extensions.sort_by_key(|&(_, &count)| std::cmp::Reverse(count));
@@ -81,13 +81,13 @@ impl IgnoredCounts {
     }
 }
 
-/// Counts by ending in words: the most frequent first, at most `most` of them, and then those that have
-/// none.
+/// Formats counts by extension: at most `max_shown` extensions, the most frequent first, and then the
+/// names without an extension, the hidden names and all others.
 pub fn describe_ignored(extensions: &BTreeMap<String, u64>, max_shown: usize) -> String {
     let format_count = |name: &str, count: u64| format!("{name} {}", HumanCount(count));
     let mut with_extension: Vec<_> = extensions
         .iter()
-        .filter(|(ending, _)| ending.starts_with('.'))
+        .filter(|(extension, _)| extension.starts_with('.'))
         .collect();
     with_extension.sort_by_key(|&(_, &count)| std::cmp::Reverse(count));
     let (shown, rest) = with_extension.split_at(with_extension.len().min(max_shown));
@@ -102,7 +102,7 @@ pub fn describe_ignored(extensions: &BTreeMap<String, u64>, max_shown: usize) ->
         .chain([(OTHER_EXTENSIONS, Some(others))]);
     shown
         .iter()
-        .map(|&(ending, &count)| format_count(ending, count))
+        .map(|&(extension, &count)| format_count(extension, count))
         .chain(special.filter_map(|(name, count)| {
             let count = count.filter(|&count| count > 0)?;
             Some(format_count(name, count))
@@ -111,7 +111,7 @@ pub fn describe_ignored(extensions: &BTreeMap<String, u64>, max_shown: usize) ->
         .join(", ")
 }
 
-/// The ending of a name with its dot, if it has one: `10.0.0.1 at noon` has none.
+/// Returns the extension of a name, including the dot, if it has one: `10.0.0.1 at noon` has none.
 fn extension(name: &str) -> Option<&str> {
     let (_, after) = name.rsplit_once('.')?;
     let is_extension_char = |c: char| c.is_alphanumeric() || "-_~".contains(c);

@@ -1,16 +1,16 @@
-//! What a user names as one input.
+//! Defines the locations of one input, as the user specifies them.
 
 use std::fmt;
 
 use super::glob::Glob;
 use crate::storage::Location;
 
-/// The places of one input, songs or logs.
+/// The locations of one input: songs or logs.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct InputSpec {
-    /// Folders, files, prefixes and globs, at least one. What several of them name is read once.
+    /// Folders, files, prefixes and globs, at least one. An object that several of them match is read once.
     pub locations: Vec<Location>,
-    /// Which objects count as input whatever their names end in.
+    /// Globs of objects that count as input whatever their extension.
     pub include: Vec<Glob>,
 }
 
@@ -29,7 +29,7 @@ impl From<Vec<Location>> for InputSpec {
     }
 }
 
-/// Places in messages at most: a shell may have made thousands of one glob.
+/// The maximum number of locations in messages: a shell may expand one glob to thousands.
 const MAX_SHOWN: usize = 3;
 
 impl fmt::Display for InputSpec {

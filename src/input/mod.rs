@@ -1,7 +1,6 @@
-//! Input: which objects count, how they are cut into splits, and their bytes in record-aligned
-//! chunks.
+//! Selects the input objects, plans their splits and reads their bytes in chunks for the decoder.
 //!
-//! Stands between the stores and the decoder.
+//! This module connects the stores to the decoder.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -26,25 +25,25 @@ pub use split::{Segment, Split, SplitSet, plan_splits};
 /// One object to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InputObject {
-    /// Its key in its store, its size and version.
+    /// The key in the store, the size and the version.
     pub meta: ObjectMeta,
-    /// The number of the place that it is in, among those of its input.
+    /// The index of its location among the locations of the input.
     pub location_index: u32,
-    /// How it is compressed, if it is: by its name, until its first bytes were looked at.
+    /// Its compression, if any: the one that its name suggests until the object is sniffed.
     pub compression: Option<InputCompression>,
-    /// How its records are arranged, if its first bytes were looked at.
+    /// The layout of its records; the default until the object is sniffed.
     pub layout: Layout,
-    /// Whether its first bytes were looked at. If not, whoever reads it from its beginning does that.
+    /// Whether its format was detected from its first bytes. If not, the first reader detects it.
     pub is_sniffed: bool,
 }
 
 impl InputObject {
-    /// Whether it can be read from the middle on: it is neither compressed nor of another format.
+    /// Returns true if the object can be read from the middle: it is neither compressed nor of another format.
     pub fn is_splittable(&self) -> bool {
         self.compression.is_none() && !matches!(self.layout, Layout::NotJson(_))
     }
 
-    /// A range of it that is to be read, if it is not compressed; otherwise all of it.
+    /// Returns the range to read: `from..until`, or the complete object if it is compressed.
     pub fn range(&self, from: u64, until: u64) -> ObjectRange {
         let (from, until) = match self.compression {
             Some(_) => (0, u64::MAX),
@@ -58,27 +57,27 @@ impl InputObject {
     }
 }
 
-/// What counts as input below one place.
+/// The rules that decide which objects of one location are input.
 #[derive(Debug, Default)]
 pub struct InputRules {
-    /// The number of the place, among those of its input.
+    /// The index of the location among the locations of the input.
     pub location_index: u32,
-    /// What of the place is meant, if not all.
+    /// The glob that selects objects; `None` selects all of them.
     pub glob: Option<Glob>,
-    /// Which objects count whatever their names end in.
+    /// Globs of objects that are input whatever their extension.
     pub include: Vec<Glob>,
-    /// Whether the keys of ignored objects are kept: other places may name them too.
+    /// Whether to keep the keys of ignored objects, because other locations may contain them too.
     pub collects_ignored_keys: bool,
 }
 
 impl InputRules {
-    /// How the glob relates to a key; without a glob everything is named.
+    /// Matches the glob against a key. Without a glob everything matches.
     fn match_key(&self, key: &str) -> GlobMatch {
         let glob = self.glob.as_ref();
         glob.map_or(GlobMatch::Match(0), |glob| glob.match_key(key))
     }
 
-    /// The compression of an input object by its name; none at all if the object is not input.
+    /// Returns the compression that the name of an input object suggests; `None` if the object is not input.
     fn input_compression(&self, key: &str, is_hidden: bool) -> Option<Option<InputCompression>> {
         let name = file_name(key);
         let by_name = InputCompression::from_file_name(name);
@@ -88,28 +87,28 @@ impl InputRules {
     }
 }
 
-/// The objects of one place that count as input.
+/// The objects of one location, separated into input and ignored.
 #[derive(Debug, Default)]
 pub struct Listing {
-    /// Those that count, in no order.
+    /// The input objects, in no particular order.
     pub objects: Vec<InputObject>,
-    /// The others; a hidden folder counts once.
+    /// The counts of ignored objects. A hidden folder counts once.
     pub ignored: IgnoredCounts,
-    /// Their keys, if the rules say so.
+    /// The keys of ignored objects, if the rules collect them.
     pub ignored_keys: Vec<String>,
-    /// How many levels were taken in.
+    /// The number of listed prefixes.
     pub listed_prefixes: usize,
     /// The folders that the glob matched, or in which it matched an object.
     pub matched_folders: BTreeSet<String>,
-    /// Hidden folders that objects were seen in.
+    /// The hidden folders that contain a listed object.
     hidden_folders: HashSet<String>,
 }
 
 impl Listing {
-    /// Takes in what a store lists below `prefix` and gives the prefixes that are to be listed next.
+    /// Adds the listing of `prefix` and returns the prefixes to list next.
     ///
     /// # Errors
-    /// A name of an input object, or of a prefix that is not hidden, stands for nothing that can be read.
+    /// Returns an error if an input object, or a prefix that is not hidden, has a name that cannot be read.
     pub fn add(
         &mut self,
         rules: &InputRules,
@@ -117,7 +116,7 @@ impl Listing {
         level: ListResult,
     ) -> Result<Vec<String>> {
         self.listed_prefixes += 1;
-        // What is below a folder that the glob matched is not matched again.
+        // Keys below a folder that the glob matched are not matched again.
         let inherited_match = match rules.match_key(prefix) {
             GlobMatch::Match(end) => Some(end),
             _ => None,
@@ -150,7 +149,7 @@ impl Listing {
         for (key, error) in level.unreadable {
             let is_folder = key.ends_with('/');
             let is_input = match match_key(&key) {
-                // All objects below it would be lost.
+                // All objects below the folder would be lost.
                 GlobMatch::Descend => is_folder,
                 GlobMatch::Match(from) => {
                     let is_hidden = has_hidden_file_name(&key, from.max(prefix.len()));
@@ -187,7 +186,7 @@ impl Listing {
         Ok(to_list)
     }
 
-    /// The byte of a key from which on hidden names are ignored, if the key is named.
+    /// Returns the position in a key from which hidden names are ignored; `None` if the key does not match.
     fn match_end(&mut self, key_match: GlobMatch, rules: &InputRules, key: &str) -> Option<usize> {
         match key_match {
             GlobMatch::NoMatch | GlobMatch::Descend => None,
@@ -211,7 +210,7 @@ impl Listing {
         }
     }
 
-    /// Notes the folder that a glob matched, or the one of an object that it matched.
+    /// Records the folder that the glob matched, or the folder of the object that it matched.
     fn add_matched_folder(&mut self, key: &str, end: usize) {
         let folder = match key.get(..end).unwrap_or(key) {
             name if end < key.len() => name,
@@ -236,14 +235,14 @@ fn file_name(key: &str) -> &str {
     key.rsplit('/').next().unwrap_or(key)
 }
 
-/// Whether the last name of a key is hidden, where it begins at byte `from` or later.
+/// Returns true if the last component of a key is hidden and begins at byte `from` or later.
 fn has_hidden_file_name(key: &str, from: usize) -> bool {
     let name = file_name(key);
     let end = key.strip_suffix('/').unwrap_or(key).len();
     end - name.len() >= from && is_hidden(name)
 }
 
-/// The first hidden folder on the way to a key, from byte `from` of it on.
+/// Returns the first hidden folder in the path of a key, from byte `from` on.
 fn first_hidden_folder(key: &str, from: usize) -> Option<&str> {
     let mut start = from;
     while let Some(length) = key.get(start..)?.find('/') {
@@ -256,24 +255,24 @@ fn first_hidden_folder(key: &str, from: usize) -> Option<&str> {
     None
 }
 
-/// Names that begin with `.` or `_` belong to tools, and so does all below them.
+/// Returns true if a name begins with `.` or `_`. Such files and folders belong to tools.
 fn is_hidden(name: &str) -> bool {
     name.starts_with(['.', '_'])
 }
 
-/// Whether an object counts as input by its name, in any case of letters.
+/// Returns true if an object is input by the extension of its name, in upper or lower case.
 fn has_input_extension(name: &str) -> bool {
-    let has_suffix = |name: &str, ending: &str| {
-        let at = name.len().checked_sub(ending.len());
+    let has_suffix = |name: &str, suffix: &str| {
+        let at = name.len().checked_sub(suffix.len());
         let end = at.and_then(|at| name.get(at..));
-        end.is_some_and(|end| end.eq_ignore_ascii_case(ending))
+        end.is_some_and(|end| end.eq_ignore_ascii_case(suffix))
     };
     let compression_extension = InputCompression::EXTENSIONS
         .iter()
         .find(|(e, _)| has_suffix(name, e));
-    let stem = name.len() - compression_extension.map_or(0, |(ending, _)| ending.len());
+    let stem = name.len() - compression_extension.map_or(0, |(extension, _)| extension.len());
     let stem = name.get(..stem).unwrap_or(name);
     [".json", ".jsonl", ".ndjson", ".ldjson"]
         .iter()
-        .any(|ending| has_suffix(stem, ending))
+        .any(|extension| has_suffix(stem, extension))
 }

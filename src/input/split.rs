@@ -1,82 +1,81 @@
-//! Splits: the input, cut into contiguous pieces of about one size, each the work of one worker.
+//! Plans splits: contiguous parts of the input of similar size, each processed by one worker.
 //!
-//! All objects in order of their keys are thought of as one line of bytes, cut every so many bytes.
-//! Where the cuts fall depends on the listing alone, never on threads. A cut inside an object is only
-//! about where a record begins; the reader looks for the exact place.
+//! The objects, in order of their keys, form one sequence of bytes that is cut at regular intervals. The
+//! cuts depend only on the listing, never on the number of threads. A cut inside an object only
+//! approximates a record boundary; the reader finds the exact position.
 
 use super::InputObject;
 
-/// A stretch of one object.
+/// A range of one object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Segment {
-    /// The number of the object in the list of all.
+    /// The index of the object in the list of all objects.
     pub object: usize,
-    /// Its first byte; records that begin before the first line boundary from here on belong to the
-    /// segment before.
+    /// The offset of the first byte. Records that begin before the first line boundary from here on belong
+    /// to the previous segment.
     pub start: u64,
-    /// One past its last byte; `u64::MAX` for the end of the object.
+    /// The offset after the last byte; `u64::MAX` for the end of the object.
     pub end: u64,
 }
 
-/// The work of one worker at a time, and one Parquet part.
+/// A unit of work of one worker, which becomes one Parquet part.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Split {
-    /// Its place in the input, from 0.
+    /// The index in the input, from 0.
     pub number: usize,
-    /// Its segments, in input order. Only the first can begin inside an object.
+    /// The segments, in input order. Only the first can begin inside an object.
     pub segments: Vec<Segment>,
-    /// Bytes in it, as stored.
+    /// The size in bytes, as stored.
     pub bytes: u64,
 }
 
-/// What opening one more object costs, in bytes that could be decoded in that time: about 10 µs.
+/// The cost of opening one more object (about 10 µs), as the number of bytes decoded in that time.
 const OBJECT_OPEN_COST_BYTES: u64 = 16 * 1024;
 
-/// About how many bytes come out of one compressed byte.
+/// The assumed number of decompressed bytes for each compressed byte.
 const ASSUMED_COMPRESSION_RATIO: u64 = 8;
 
-/// The smallest size that splits are planned at, but for the last ones, in bytes. The Parquet part of
-/// such a split is 1 to 2 MB.
+/// The minimum size of a planned split, in bytes, except for the last splits. The Parquet part of such a
+/// split has 1 to 2 MB.
 const MIN_SPLIT_BYTES: u64 = 32 << 20;
 
-/// About how many splits a large input is cut into: enough to feed 64 cores, few enough for a warehouse to load
-/// a part each.
+/// The approximate number of splits of a large input: enough for 64 cores, and few enough for a warehouse
+/// that loads one part for each split.
 const MAX_SPLITS: u64 = 256;
 
-/// Splits become smaller when fewer bytes are left than so many of them hold, down to a half: workers
-/// that finish one after the other do not wait long for the last.
+/// When the rest of the input is smaller than this number of splits, splits become smaller, down to half
+/// the size, so that workers that finish early do not wait long for the last one.
 const TAPER_SPLITS: u64 = 8;
 
-/// The rest of an object stays in the current split if it is smaller than this fraction of a split: one in
-/// `SLIVER`.
+/// The rest of an object stays in the current split if it is smaller than a split divided by this number.
 const SLOP_DIVISOR: u64 = 4;
 
-/// The splits of an input and the size they were cut to.
+/// The splits of an input and their limits.
 #[derive(Debug)]
 pub struct SplitSet {
     /// The splits, in input order.
     pub splits: Vec<Split>,
-    /// Bytes in all, as stored.
+    /// The total size in bytes, as stored.
     pub bytes: u64,
-    /// The size in bytes up to which an object is never cut.
+    /// The size in bytes up to which an object is never split.
     pub max_unsplit_bytes: u64,
 }
 
 impl SplitSet {
-    /// The objects that are cut, in input order.
+    /// Returns the indexes of the objects that are split, in input order.
     pub fn split_objects(&self) -> Vec<usize> {
         let segments = self
             .splits
             .iter()
             .filter_map(|split| split.segments.first());
-        let cut = segments.filter(|segment| segment.start > 0);
-        let mut objects: Vec<_> = cut.map(|segment| segment.object).collect();
+        let continued = segments.filter(|segment| segment.start > 0);
+        let mut objects: Vec<_> = continued.map(|segment| segment.object).collect();
         objects.dedup();
         objects
     }
 }
 
-/// Bytes that an object counts for.
+/// Returns the weight of an object: the estimated work to read it, in bytes.
 fn weight(object: &InputObject) -> u64 {
     let factor = if object.compression.is_some() {
         ASSUMED_COMPRESSION_RATIO
@@ -90,7 +89,7 @@ fn weight(object: &InputObject) -> u64 {
         .saturating_add(OBJECT_OPEN_COST_BYTES)
 }
 
-/// Cuts `objects` into splits of `split_bytes`, or of a size that follows from the whole input.
+/// Plans splits of `split_bytes`, or of a size that follows from the total input.
 pub fn plan_splits(objects: &[InputObject], split_bytes: Option<u64>) -> SplitSet {
     let total_weight = objects.iter().map(weight).fold(0, u64::saturating_add);
     let max_split_bytes = split_bytes
@@ -120,13 +119,13 @@ pub fn plan_splits(objects: &[InputObject], split_bytes: Option<u64>) -> SplitSe
 }
 
 struct SplitPlanner {
-    /// The size of the last splits.
+    /// The minimum size of the last splits.
     min_split_bytes: u64,
-    /// The size of all splits but the last ones.
+    /// The size of all splits except the last ones.
     max_split_bytes: u64,
-    /// Weight that is not in a finished split.
+    /// The weight that is not in a finished split.
     remaining: u64,
-    /// Weight in the split so far.
+    /// The weight of the current split so far.
     filled: u64,
     segments: Vec<Segment>,
     bytes: u64,
@@ -137,7 +136,7 @@ impl SplitPlanner {
     fn add(&mut self, number: usize, object: &InputObject) {
         let mut start = 0;
         if object.is_splittable() {
-            // A sliver is not worth a cut.
+            // A small rest is not worth a split.
             while object.meta.size - start > self.available() + self.target() / SLOP_DIVISOR {
                 let end = start + self.available();
                 self.push(
@@ -167,7 +166,7 @@ impl SplitPlanner {
         }
     }
 
-    /// The size that the split at hand should have.
+    /// Returns the target size of the current split.
     fn target(&self) -> u64 {
         (self.remaining / TAPER_SPLITS).clamp(self.min_split_bytes, self.max_split_bytes)
     }

@@ -1,8 +1,8 @@
-//! Finds and removes what dead runs left, and complete runs that newer ones have replaced.
+//! Finds and removes abandoned runs, and complete runs that newer ones have superseded.
 //!
-//! Below a prefix, and in a folder that such a prefix was copied to, each run has a folder of its own.
-//! Beside a folder that is exchanged as a whole a killed run leaves its staging folder. How a cleaning and a run
-//! that is still alive keep out of each other's way is described in `runs.rs`.
+//! Below a prefix, and in a local copy of such a prefix, each run has a folder of its own. A killed run with a
+//! local output leaves its staging folder next to the output folder. `output::publish::s3` describes how
+//! `sparkify clean` and a run that is still alive avoid conflicts.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Write;
@@ -20,41 +20,42 @@ use crate::star::schema;
 use crate::storage::s3::{IncompleteUpload, S3Store};
 use crate::storage::{ListMode, LocalStore, Location, Store, StoreRegistry};
 
-/// A run that has written something or begun an upload within this time is alive, whatever the user says.
-/// It is far longer than any pause between two objects of a run, and covers clocks that differ a little.
+/// A run that has written an object or created an upload within this time is considered alive, whatever the
+/// user specifies. This is far longer than any pause between two objects of a run, and tolerates small clock
+/// differences.
 const MIN_GRACE: Duration = Duration::from_secs(15 * 60);
 
-/// What is at an output, and what of it would go.
+/// The runs at an output location, and which of them to remove.
 #[derive(Debug, Serialize)]
 pub struct CleanPlan {
-    /// What goes.
+    /// Runs to remove.
     pub remove: Vec<RunEntry>,
-    /// Runs that stay.
+    /// Runs to keep.
     pub keep: Vec<RunEntry>,
     #[serde(skip)]
     location: RunLocation,
 }
 
-/// Where the runs are.
+/// The store that contains the runs.
 #[derive(Debug)]
 enum RunLocation {
-    /// In a folder, if there is one, or beside it.
+    /// The output folder, if it exists, and folders of abandoned or failed runs next to it.
     Local(Option<LocalStore>, Vec<(RunState, AbandonedStaging)>),
     S3(S3Store),
 }
 
-/// A run, or what is left of one.
+/// A complete run, or the remains of one.
 #[derive(Debug, Serialize)]
 pub struct RunEntry {
-    /// Where it is.
+    /// The path or URL of the run.
     pub name: String,
-    /// What it is.
+    /// How far the run came.
     pub state: RunState,
-    /// Its objects.
+    /// Number of objects.
     pub objects: u64,
-    /// Their bytes.
+    /// Size of the objects in bytes.
     pub bytes: u64,
-    /// Uploads in parts that were never finished.
+    /// Number of incomplete multipart uploads.
     pub uploads: usize,
     #[serde(skip)]
     id: Option<RunId>,
@@ -62,19 +63,19 @@ pub struct RunEntry {
     contents: RunContents,
 }
 
-/// How far a run came.
+/// The state of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RunState {
-    /// To the end.
+    /// The run is complete.
     Complete,
-    /// To the end, and `latest.json` names it.
+    /// The run is complete, and `latest.json` names it.
     Latest,
-    /// Not to the end.
+    /// The run is not complete and was inactive for the grace period.
     Unfinished,
-    /// Not to the end yet, but it may be under way.
+    /// The run is not complete, but may still be running.
     Recent,
-    /// To its end, and published nothing: it keeps its rejects and a report.
+    /// The run failed because of its input. Only its rejects and a report remain.
     Failed,
 }
 
@@ -83,16 +84,16 @@ struct RunContents {
     keys: Vec<String>,
     uploads: Vec<IncompleteUpload>,
     bytes: u64,
-    /// When the newest object was written or the newest upload begun, in seconds since 1970.
+    /// When the newest object was written or the newest upload created, in seconds since 1970.
     last_activity: Option<i64>,
 }
 
-/// Looks what is at `out`. Of complete runs the `keep` that were published last stay, and always the one that
-/// `latest.json` names; of others those that showed a sign of life less than `grace` ago, which is at least
-/// a quarter of an hour.
+/// Finds the runs at `out` and decides which to remove. Kept are the run that `latest.json` names, the `keep`
+/// complete runs that were published last, and incomplete runs that were active within `grace`, which is at
+/// least a quarter of an hour.
 ///
 /// # Errors
-/// It cannot be listed.
+/// Returns an error if `out` does not exist or cannot be listed.
 pub fn find_runs(
     stores: &StoreRegistry,
     out: &Location,
@@ -107,13 +108,13 @@ pub fn find_runs(
             ];
             let abandoned = abandoned.into_iter();
             let abandoned: Vec<_> = abandoned
-                .filter_map(|(state, l)| Some((state, l?)))
+                .filter_map(|(state, found)| Some((state, found?)))
                 .collect();
             let folder = path.is_dir().then(|| LocalStore::new(path)).transpose()?;
             let folder = folder.map(LocalStore::without_following_links);
             if folder.is_none() && abandoned.is_empty() {
                 return Err(Error::failed(format!("cannot clean {}", path.display()))
-                    .with_reason("there is no such folder"));
+                    .with_reason("no such folder"));
             }
             let runs = folder.as_ref().map(|store| list_runs(store)).transpose()?;
             let latest = std::fs::read(path.join(LATEST_FILE)).ok();
@@ -143,7 +144,7 @@ pub fn find_runs(
     Ok(CleanPlan::new(location, runs, latest, keep, grace))
 }
 
-/// Whether a run writes objects of such a name: what others put beside them is not ours to remove.
+/// Returns true if runs write objects with this name. Other objects are never removed.
 fn is_output_object(key: &str) -> bool {
     let Some((_, name)) = key.split_once('/') else {
         return false;
@@ -163,7 +164,7 @@ fn is_output_object(key: &str) -> bool {
     }
 }
 
-/// The runs in a store, and what they wrote.
+/// Lists the runs in a store with their objects.
 fn list_runs(store: &dyn Store) -> Result<BTreeMap<RunId, RunContents>> {
     let mut runs = BTreeMap::new();
     for prefix in store.list("", ListMode::Delimited)?.common_prefixes {
@@ -198,15 +199,15 @@ impl CleanPlan {
     ) -> Self {
         let (mut to_remove, mut to_keep) = (Vec::new(), Vec::new());
         let abandoned = match &location {
-            RunLocation::Local(_, leftovers) => leftovers.as_slice(),
+            RunLocation::Local(_, abandoned) => abandoned.as_slice(),
             RunLocation::S3(_) => &[],
         };
-        for (state, leftover) in abandoned {
+        for (state, staging) in abandoned {
             to_remove.push(RunEntry {
-                name: leftover.path().display().to_string(),
+                name: staging.path().display().to_string(),
                 state: *state,
-                objects: leftover.files(),
-                bytes: leftover.bytes(),
+                objects: staging.files(),
+                bytes: staging.bytes(),
                 uploads: 0,
                 id: None,
                 contents: RunContents::default(),
@@ -255,35 +256,35 @@ impl CleanPlan {
         }
     }
 
-    /// Removes what is to go. A run is not complete any more from the first object on.
+    /// Removes the runs in `remove`. Removing the first object of a complete run makes it incomplete.
     ///
     /// # Errors
-    /// Something cannot be removed; what is left goes with the next cleaning.
+    /// Returns an error if an object cannot be removed. The next `sparkify clean` removes the rest.
     pub fn execute(self) -> Result<()> {
         match self.location {
-            RunLocation::Local(store, leftovers) => {
+            RunLocation::Local(store, abandoned) => {
                 if let Some(store) = store {
-                    for found in self.remove {
-                        remove_local_run(&store, found)?;
+                    for run in self.remove {
+                        remove_local_run(&store, run)?;
                     }
                 }
-                for (_, leftover) in leftovers {
-                    leftover.remove()?;
+                for (_, staging) in abandoned {
+                    staging.remove()?;
                 }
             }
             RunLocation::S3(store) => {
                 let has_complete = self
                     .remove
                     .iter()
-                    .any(|found| found.state == RunState::Complete);
+                    .any(|run| run.state == RunState::Complete);
                 let latest_run = match has_complete {
                     true => latest_run(&store)?,
                     false => None,
                 };
-                for found in self.remove {
-                    // It can have become the latest since it was found.
-                    if found.id != latest_run {
-                        remove_s3_run(&store, found)?;
+                for run in self.remove {
+                    // The run may have become the latest since it was listed.
+                    if run.id != latest_run {
+                        remove_s3_run(&store, run)?;
                     }
                 }
             }
@@ -292,9 +293,9 @@ impl CleanPlan {
     }
 }
 
-/// Returns the complete runs that are not among the `keep` newest. Those that are not in the list of
-/// `latest.json` are older than those that are: earlier versions wrote them, they were killed before they
-/// were named, or they are about to be named, and then they stay.
+/// Returns the complete runs that are not among the `keep` newest. Runs that `latest.json` does not list count as
+/// older than those that it lists: an earlier version wrote them, or they were killed before they were listed.
+/// A run that may be about to be listed is kept.
 fn superseded_runs(
     runs: &BTreeMap<RunId, RunContents>,
     published: &[RunId],
@@ -314,7 +315,7 @@ fn superseded_runs(
 }
 
 impl RunContents {
-    /// Whether a run has an object of this name.
+    /// Returns true if the run has an object with this name.
     fn has_object(&self, run: &RunId, name: &str) -> bool {
         self.keys.contains(&format!("{run}/{name}"))
     }
@@ -323,27 +324,27 @@ impl RunContents {
         self.has_object(run, REPORT_FILE)
     }
 
-    /// Whether the last sign of life of a run is older than that. The store's clock counts; that of the machine
-    /// which the run was on, in its id, only where there is nothing else.
+    /// Returns true if the last activity of a run is older than `age`, on the clock of the store. The start time
+    /// in the run id, on the clock of the run's machine, is used only if the run has no objects or uploads.
     fn is_inactive_for(&self, age: Duration, run: &RunId) -> bool {
         let last_activity = self
             .last_activity
             .and_then(|at| DateTime::from_timestamp(at, 0));
         let age = TimeDelta::from_std(age).ok();
         let cutoff = age.and_then(|age| Utc::now().checked_sub_signed(age));
-        cutoff.is_some_and(|limit| last_activity.or_else(|| run.started_at()) < Some(limit))
+        cutoff.is_some_and(|cutoff| last_activity.or_else(|| run.started_at()) < Some(cutoff))
     }
 }
 
 /// Returns the run that `latest.json` names.
 fn latest_run(store: &S3Store) -> Result<Option<RunId>> {
-    let found = store.get(LATEST_FILE)?;
+    let object = store.get(LATEST_FILE)?;
     let latest: Option<LatestPointer> =
-        found.and_then(|(json, _)| serde_json::from_slice(&json).ok());
+        object.and_then(|(json, _)| serde_json::from_slice(&json).ok());
     Ok(latest.and_then(|latest| latest.into_published_runs().pop()))
 }
 
-/// Removes a run from a folder that its prefix was copied to, unless the copy was finished meanwhile.
+/// Removes a run from a local copy of its prefix, unless copying was completed since the run was listed.
 fn remove_local_run(store: &LocalStore, run: RunEntry) -> Result<()> {
     let Some(id) = run.id else {
         return Ok(());
@@ -356,43 +357,43 @@ fn remove_local_run(store: &LocalStore, run: RunEntry) -> Result<()> {
         }
     }
     let mut keys = run.contents.keys;
-    // Without its report nothing takes the rest for a complete run.
+    // The report goes first: without it nothing mistakes the rest for a complete run.
     keys.sort_by_key(|key| *key != report);
     store.delete(&keys)?;
     store.remove_empty_folders(&id.to_string());
     Ok(())
 }
 
-/// Removes a run from a bucket, unless it turns out to be alive.
+/// Removes a run from a bucket, unless the run turns out to be alive.
 fn remove_s3_run(store: &S3Store, run: RunEntry) -> Result<()> {
     let Some(id) = run.id else {
         return Ok(());
     };
     let RunContents { keys, uploads, .. } = run.contents;
-    let removing = format!("{id}/{REMOVAL_MARKER}");
+    let marker = format!("{id}/{REMOVAL_MARKER}");
     let mut keys: BTreeSet<String> = keys.into_iter().collect();
     if run.state == RunState::Unfinished && !keys.is_empty() {
-        keys.insert(removing.clone());
-        write_removal_marker(store, &removing)?;
+        keys.insert(marker.clone());
+        write_removal_marker(store, &marker)?;
         let listing = store.list_all(&format!("{id}/"))?;
         let is_new = |key: &String| is_output_object(key) && !keys.contains(key);
         if listing.objects.iter().any(|object| is_new(&object.key)) {
-            return store.delete(&[removing]);
+            return store.delete(&[marker]);
         }
     }
     for upload in &uploads {
         store.abort_multipart_upload(&upload.key, &upload.id)?;
     }
-    // Without its report nothing takes the rest for a complete run.
+    // The report goes first: without it nothing mistakes the rest for a complete run.
     let report = keys.take(&format!("{id}/{REPORT_FILE}"));
-    let removing = keys.take(&removing);
+    let marker = keys.take(&marker);
     let others: Vec<String> = keys.into_iter().collect();
     store.delete(report.as_slice())?;
     store.delete(&others)?;
-    store.delete(removing.as_slice())
+    store.delete(marker.as_slice())
 }
 
-/// Says below a run that it is being removed.
+/// Marks a run as being removed.
 fn write_removal_marker(store: &S3Store, key: &str) -> Result<()> {
     let mut file = store.create(key)?;
     let text = b"sparkify clean removes this run\n";

@@ -1,4 +1,4 @@
-//! The codecs of Parquet pages.
+//! Compresses Parquet pages.
 
 use std::fmt;
 use std::io::Write;
@@ -8,11 +8,11 @@ use parquet::basic::{Compression as Codec, GzipLevel, ZstdLevel};
 use parquet::errors::{ParquetError, Result};
 use serde::{Deserialize, Serialize};
 
-/// How the pages of the Parquet files are compressed.
+/// The compression of Parquet pages.
 ///
-/// Snappy is the default because Redshift reads it for certain: COPY of Parquet reads through Spectrum,
-/// whose documentation names gzip, bzip2 and Snappy, and UNLOAD writes Snappy. It does not name zstd, and
-/// users have reported that it is refused.
+/// Snappy is the default because Redshift certainly reads it: COPY of Parquet reads through Spectrum, whose
+/// documentation names gzip, bzip2 and Snappy, and UNLOAD writes Snappy. The documentation does not name zstd,
+/// and users have reported that COPY rejects it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Compression {
@@ -28,7 +28,7 @@ pub enum Compression {
 }
 
 impl Compression {
-    /// Returns the name, as `--compression` takes it and the report has it.
+    /// Returns the name that `--compression` and the report use.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Snappy => "snappy",
@@ -38,7 +38,7 @@ impl Compression {
         }
     }
 
-    /// Returns the codec as the metadata of a Parquet file names it.
+    /// Returns the codec for the metadata of a Parquet file.
     pub(super) fn codec(self) -> Codec {
         match self {
             Self::Snappy => Codec::SNAPPY,
@@ -55,18 +55,18 @@ impl fmt::Display for Compression {
     }
 }
 
-/// Returns the level of zstd: speed first.
+/// Returns the zstd level, chosen for speed.
 fn zstd_level() -> ZstdLevel {
     ZstdLevel::try_new(1).unwrap_or_default()
 }
 
-/// Returns the level of gzip. At level 1 zlib-rs uses no Huffman codes of its own for the data, which makes
-/// pages of times and numbers a third larger; above level 2 hardly anything is gained.
+/// Returns the gzip level. At level 1 zlib-rs uses fixed Huffman codes, which makes pages of times and numbers
+/// a third larger. Levels above 2 gain hardly anything.
 fn gzip_level() -> GzipLevel {
     GzipLevel::try_new(2).unwrap_or_default()
 }
 
-/// Compresses pages with one codec, whose tables are allocated once.
+/// Compresses pages with one codec. Its tables are allocated once.
 pub(super) enum Compressor {
     Snappy(Box<snap::raw::Encoder>),
     Zstd(zstd::bulk::Compressor<'static>),
@@ -74,10 +74,10 @@ pub(super) enum Compressor {
 }
 
 impl Compressor {
-    /// Returns a compressor, or nothing if pages stay as they are.
+    /// Creates a compressor, or `None` if pages are not compressed.
     ///
     /// # Errors
-    /// There is not enough memory for the tables of zstd.
+    /// Returns an error if there is not enough memory for the tables of zstd.
     pub(super) fn new(compression: Compression) -> std::io::Result<Option<Self>> {
         Ok(match compression {
             Compression::Snappy => Some(Self::Snappy(Box::new(snap::raw::Encoder::new()))),
@@ -90,7 +90,7 @@ impl Compressor {
         })
     }
 
-    /// Returns the codec as the metadata of a Parquet file names it.
+    /// Returns the codec for the metadata of a Parquet file.
     pub(super) fn codec(&self) -> Codec {
         let compression = match self {
             Self::Snappy(_) => Compression::Snappy,
@@ -100,10 +100,10 @@ impl Compressor {
         compression.codec()
     }
 
-    /// Compresses a page. The result depends on nothing but `page`.
+    /// Compresses a page. The result depends only on `page`.
     ///
     /// # Errors
-    /// The codec fails, which it does for want of memory only.
+    /// Returns an error if the codec fails, which happens only if memory runs out.
     pub(super) fn compress(&mut self, page: &[u8]) -> Result<Bytes> {
         let compressed = match self {
             Self::Snappy(encoder) => encoder

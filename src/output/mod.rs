@@ -1,7 +1,7 @@
-//! Output: Parquet parts, reject files and the report, put in place as one step.
+//! Writes and publishes the output of a run: Parquet parts, reject files and the report.
 //!
-//! The last stage of the data path. Everything is written to a [`Staging`], and seen by nobody until
-//! [`Staging::publish`]; a [`PublishedDataset`] star is what a load reads.
+//! This is the last stage of the data path. A run writes to a [`Staging`], and readers see nothing of it before
+//! [`Staging::publish`]. A load reads a [`PublishedDataset`].
 
 pub mod clean;
 mod codec;

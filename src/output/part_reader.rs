@@ -1,4 +1,4 @@
-//! Parts of this run, read back: row group by row group, through the store that they were written to.
+//! Reads back Parquet parts that this run wrote, one row group at a time.
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -21,10 +21,10 @@ use crate::error::{Error, Result};
 use crate::star::schema::Table;
 use crate::storage::{ObjectMeta, ObjectRange, ObjectVersion, RangeReader, Store};
 
-/// Bytes of the first read of a part, from its end: more than the footer of most parts.
+/// Bytes of the first read from the end of a part: more than the footer of most parts.
 const FOOTER_READ_BYTES: u64 = 64 * 1024;
 
-/// A Parquet part that this run has written.
+/// Reads a Parquet part that this run wrote.
 #[derive(Debug)]
 pub struct PartReader<'a> {
     store: &'a dyn Store,
@@ -34,10 +34,10 @@ pub struct PartReader<'a> {
 }
 
 impl<'a> PartReader<'a> {
-    /// Opens a part of `table` and reads its footer. `row_groups` are the rows of each of its row groups.
+    /// Opens a part of `table` and reads its footer. `row_groups` has the number of rows of each row group.
     ///
     /// # Errors
-    /// The part cannot be read, or it is not what was written.
+    /// Returns an error if the part cannot be read or has changed since it was written.
     pub(super) fn open(
         store: &'a dyn Store,
         key: String,
@@ -46,7 +46,7 @@ impl<'a> PartReader<'a> {
         row_groups: &[u64],
     ) -> Result<Self> {
         let name = store.display(&key);
-        let entry = ObjectMeta {
+        let object = ObjectMeta {
             key,
             size: part.bytes,
             version: ObjectVersion::Unknown,
@@ -55,7 +55,7 @@ impl<'a> PartReader<'a> {
         let mut tail = FOOTER_READ_BYTES.min(part.bytes);
         let footer = loop {
             let start = part.bytes - tail;
-            let mut reader = open_ranges(store, vec![object_range(&entry, start, part.bytes)])?;
+            let mut reader = open_ranges(store, vec![object_range(&object, start, part.bytes)])?;
             let bytes = read_exact(reader.as_mut(), tail, &name)?;
             match parser.try_parse_sized(&bytes, part.bytes) {
                 Err(ParquetError::NeedMoreData(needed)) if needed as u64 > tail => {
@@ -75,31 +75,31 @@ impl<'a> PartReader<'a> {
         {
             return Err(changed_error(
                 &name,
-                &"its row groups have other numbers of rows",
+                &"row counts of its row groups do not match",
             ));
         }
         Ok(Self {
             store,
-            object: entry,
+            object,
             name,
             metadata,
         })
     }
 
-    /// Returns the schema of the rows that are read: that of the table, but text is dictionary-encoded.
+    /// Returns the schema of the rows that are read: the schema of the table with dictionary-encoded text.
     pub fn schema(&self) -> &SchemaRef {
         self.metadata.schema()
     }
 
-    /// Returns an error that says that the part is not what was written.
-    pub fn changed_error(&self, why: &dyn std::fmt::Display) -> Error {
-        changed_error(&self.name, why)
+    /// Returns an error which says that the part has changed since it was written.
+    pub fn changed_error(&self, reason: &dyn std::fmt::Display) -> Error {
+        changed_error(&self.name, reason)
     }
 
-    /// Begins to read some row groups, by their numbers in rising order.
+    /// Starts to read some row groups, by their numbers in ascending order.
     ///
     /// # Errors
-    /// The part cannot be read, or it is not what was written.
+    /// Returns an error if the part cannot be read or has changed since it was written.
     pub fn read_row_groups(
         &self,
         numbers: impl IntoIterator<Item = usize>,
@@ -122,19 +122,19 @@ impl<'a> PartReader<'a> {
         })
     }
 
-    /// Begins to read all row groups. A file is opened once: it may be removed from then on.
+    /// Starts to read all row groups. A file is opened only once, so that it may be removed from then on.
     ///
     /// # Errors
-    /// The part cannot be read, or it is not what was written.
+    /// Returns an error if the part cannot be read or has changed since it was written.
     pub fn read_all_row_groups(&self) -> Result<RowGroupReader<'_>> {
         let row_groups = self.read_row_groups(0..self.metadata.metadata().num_row_groups())?;
         match row_groups.has_gaps {
-            true => Err(self.changed_error(&"there are gaps between its row groups")),
+            true => Err(self.changed_error(&"gaps between its row groups")),
             false => Ok(row_groups),
         }
     }
 
-    /// Returns the first byte of a row group, and one past its last byte.
+    /// Returns the offset of the first byte of a row group, and the offset one past its last byte.
     fn row_group_bounds(&self, number: usize) -> Result<(u64, u64)> {
         let bounds = || {
             let group = self.metadata.metadata().row_groups().get(number)?;
@@ -149,11 +149,11 @@ impl<'a> PartReader<'a> {
             let end = chunks.iter().map(|&(_, end)| end).max()?;
             Some((start, end))
         };
-        bounds().ok_or_else(|| self.changed_error(&format!("row group {number} is not in it")))
+        bounds().ok_or_else(|| self.changed_error(&format!("row group {number} is missing")))
     }
 }
 
-/// The schema that a table is read by.
+/// Returns the schema that a table is read with: text is dictionary-encoded.
 fn dictionary_schema(table: &Table) -> SchemaRef {
     let text = || DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
     let schema = table.arrow_schema();
@@ -172,7 +172,7 @@ fn object_range(object: &ObjectMeta, start: u64, end: u64) -> ObjectRange {
     }
 }
 
-/// Returns a reader of ranges that is at the first one.
+/// Returns a reader that is positioned at the first range.
 fn open_ranges(store: &dyn Store, ranges: Vec<ObjectRange>) -> Result<Box<dyn RangeReader>> {
     let mut reader = store.read_ranges(ranges);
     reader.next_range()?;
@@ -183,28 +183,26 @@ fn read_exact(reader: &mut dyn RangeReader, length: u64, name: &str) -> Result<B
     let mut buffer = vec![0; length as usize];
     match reader.read_exact(&mut buffer) {
         Ok(()) => Ok(buffer.into()),
-        Err(e) if e.kind() == ErrorKind::UnexpectedEof => {
-            Err(changed_error(name, &"it is shorter"))
-        }
+        Err(e) if e.kind() == ErrorKind::UnexpectedEof => Err(changed_error(name, &"truncated")),
         Err(e) => Err(Error::io("cannot read", Path::new(name), &e)),
     }
 }
 
-fn changed_error(name: &str, why: &dyn std::fmt::Display) -> Error {
+fn changed_error(name: &str, reason: &dyn std::fmt::Display) -> Error {
     Error::failed(format!("cannot read {name}"))
-        .with_reason(format!("it is not what this run wrote ({why})"))
-        .with_hint("let nothing else write to --out, and run again")
+        .with_reason(format!("it changed after this run wrote it ({reason})"))
+        .with_hint("make sure that nothing else writes to --out, and run again")
 }
 
-/// Row groups of a part, read one after the other.
+/// Reads row groups of a part one after the other.
 pub struct RowGroupReader<'a> {
     part: &'a PartReader<'a>,
     reader: Box<dyn RangeReader>,
-    /// Where the reader is in the part.
+    /// The offset of `reader` in the part.
     position: u64,
-    /// Whether some of the part between them is not read.
+    /// Whether parts of the file between the row groups are skipped.
     has_gaps: bool,
-    /// The number and the bounds of each row group that is not read yet.
+    /// The number and the byte bounds of each row group that is not read yet.
     remaining: std::vec::IntoIter<(usize, (u64, u64))>,
 }
 
@@ -212,11 +210,11 @@ impl RowGroupReader<'_> {
     /// Reads the next row group.
     ///
     /// # Errors
-    /// It cannot be read, it is not what was written, or there is none.
+    /// Returns an error if the row group cannot be read, has changed since it was written, or is missing.
     pub fn next_row_group(&mut self) -> Result<RowGroup> {
         let next = self.remaining.next();
         let (number, (start, end)) =
-            next.ok_or_else(|| self.part.changed_error(&"a row group is absent"))?;
+            next.ok_or_else(|| self.part.changed_error(&"a row group is missing"))?;
         if self.position != start {
             self.reader.next_range()?;
         }
@@ -235,7 +233,7 @@ impl RowGroupReader<'_> {
     }
 }
 
-/// A row group in memory, as it is stored.
+/// A row group in memory, in its stored form.
 #[derive(Debug)]
 pub struct RowGroup {
     number: usize,
@@ -245,26 +243,26 @@ pub struct RowGroup {
 }
 
 impl RowGroup {
-    /// Returns what the footer says of it.
+    /// Returns the metadata of the row group.
     pub(super) fn metadata(&self) -> &RowGroupMetaData {
         self.metadata.metadata().row_group(self.number)
     }
 
-    /// Returns its column chunks, at their offsets in the part.
+    /// Returns the column chunks, at their offsets in the part.
     pub(super) fn chunks(&self) -> &impl ChunkReader {
         &self.chunks
     }
 
-    /// Decodes some columns, or all if none are named, of the rows that `selection` selects, or of all.
+    /// Decodes the named columns (`None`: all) of the selected rows (`None`: all).
     ///
     /// # Errors
-    /// It is not what was written.
+    /// Returns an error if the row group has changed since it was written.
     pub fn decode(
         &self,
         columns: Option<&[&str]>,
         selection: Option<&BooleanArray>,
     ) -> Result<RecordBatch> {
-        let changed_error = |why: &dyn std::fmt::Display| changed_error(&self.name, why);
+        let changed_error = |reason: &dyn std::fmt::Display| changed_error(&self.name, reason);
         let rows = self.metadata().num_rows() as usize;
         let metadata = self.metadata.clone();
         let mut builder =
@@ -280,7 +278,7 @@ impl RowGroup {
             expected = selection.true_count();
             builder = builder
                 .with_row_selection(RowSelection::from_filters(std::slice::from_ref(selection)))
-                // Few rows are wanted, and those between are passed over.
+                // Few rows are selected, and those between are skipped.
                 .with_row_selection_policy(RowSelectionPolicy::Selectors);
         }
         let mut batches = builder.build().map_err(|e| changed_error(&e))?;
@@ -289,12 +287,12 @@ impl RowGroup {
         let batch = batch.unwrap_or_else(|| RecordBatch::new_empty(schema));
         match batch.num_rows() == expected {
             true => Ok(batch),
-            false => Err(changed_error(&"it has another number of rows")),
+            false => Err(changed_error(&"the number of rows does not match")),
         }
     }
 }
 
-/// The bytes of a row group, which keep their offsets in the part.
+/// The bytes of a row group, addressed by their offsets in the part.
 #[derive(Debug, Clone)]
 struct RowGroupBytes {
     /// The length of the part.

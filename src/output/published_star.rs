@@ -1,4 +1,4 @@
-//! A published star: what a run left behind, whole, for a load to take to a warehouse.
+//! Reads a published dataset, the complete output of a run, for a load.
 
 use std::fs::File;
 use std::io::{Read, Seek};
@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::star::schema::{MERGE_STATE_TABLES, STAR_TABLES, Table};
 use crate::storage::{ListMode, Location, ObjectMeta, ObjectRange, Store, StoreRegistry};
 
-/// The output of one run.
+/// The published output of one run.
 #[derive(Debug)]
 pub struct PublishedDataset {
     location: Location,
@@ -19,12 +19,13 @@ pub struct PublishedDataset {
 }
 
 impl PublishedDataset {
-    /// The star at `place`: an output folder, a run below a prefix, or the newest whole run there.
+    /// Opens the dataset at `location`: an output folder, a run below a prefix, or the newest complete run of a
+    /// prefix.
     ///
     /// # Errors
-    /// There is none, it cannot be read, or it is of a version without a ledger.
-    pub fn open_store(stores: &StoreRegistry, place: &Location) -> Result<Self> {
-        let mut location = place.clone();
+    /// Returns an error if there is no dataset, if it cannot be read, or if another report version wrote it.
+    pub fn open_store(stores: &StoreRegistry, location: &Location) -> Result<Self> {
+        let mut location = location.clone();
         let mut store = open(stores, &location)?;
         if find_object(store.as_ref(), REPORT_FILE)?.is_none()
             && let Some(latest) = find_object(store.as_ref(), LATEST_FILE)?
@@ -35,13 +36,15 @@ impl PublishedDataset {
         }
         let Some(report) = find_object(store.as_ref(), REPORT_FILE)? else {
             if find_object(store.as_ref(), FAILED_REPORT_FILE)?.is_some() {
-                return Err(Error::failed(format!("no star in {location}"))
+                return Err(Error::failed(format!("no dataset in {location}"))
                     .with_reason("the run failed and published nothing")
-                    .with_hint(format!("{FAILED_REPORT_FILE} there tells why")));
+                    .with_hint(format!("see {FAILED_REPORT_FILE} there for the reason")));
             }
-            return Err(Error::failed(format!("no star in {location}"))
-                .with_reason(format!("it holds neither {REPORT_FILE} nor {LATEST_FILE}"))
-                .with_hint("name what --out of a run was"));
+            return Err(Error::failed(format!("no dataset in {location}"))
+                .with_reason(format!(
+                    "it contains neither {REPORT_FILE} nor {LATEST_FILE}"
+                ))
+                .with_hint("use the --out of an earlier run"));
         };
         let report = read_report(store.as_ref(), report, &location)?;
         let mut tables = STAR_TABLES.iter().chain(&MERGE_STATE_TABLES);
@@ -57,30 +60,30 @@ impl PublishedDataset {
         })
     }
 
-    /// Where it is.
+    /// Returns the location of the dataset.
     pub fn location(&self) -> &Location {
         &self.location
     }
 
-    /// The report of its run.
+    /// Returns the report of the run.
     pub fn report(&self) -> &Report {
         &self.report
     }
 
-    /// What the run wrote of a table.
+    /// Returns the output size of a table.
     pub fn table_report(&self, table: &Table) -> TableReport {
         find_table_report(&self.report, table).unwrap_or_default()
     }
 
-    /// The COPY manifest of a table.
+    /// Returns the URL of the COPY manifest of a table.
     pub fn manifest_url(&self, table: &Table) -> String {
         self.store.display(&manifest_key(table))
     }
 
-    /// The Parquet parts of a table, in order.
+    /// Lists the Parquet parts of a table, in order.
     ///
     /// # Errors
-    /// They cannot be listed, or are not those of the report.
+    /// Returns an error if the parts cannot be listed or do not match the report.
     pub fn list_parts(&self, table: &Table) -> Result<Vec<ObjectMeta>> {
         let report = self.table_report(table);
         let mut parts = self
@@ -94,7 +97,7 @@ impl PublishedDataset {
             let name = self.store.display(table.dir);
             return Err(Error::failed(format!("cannot load {name}"))
                 .with_reason(format!(
-                    "it holds {} files of {bytes} bytes, the report says {} of {}",
+                    "it contains {} files with {bytes} bytes, expected {} files with {} bytes",
                     parts.len(),
                     report.files,
                     report.bytes
@@ -104,15 +107,15 @@ impl PublishedDataset {
         Ok(parts)
     }
 
-    /// How people name a part.
+    /// Returns the path or URL of a part.
     pub fn display(&self, part: &ObjectMeta) -> String {
         self.store.display(&part.key)
     }
 
-    /// A part as a file, for Parquet is read from its end. From S3 it is a copy that goes when it is closed.
+    /// Opens a part as a file, because Parquet is read from its end. A part in S3 is copied to a temporary file.
     ///
     /// # Errors
-    /// It cannot be read, or there is no room for it.
+    /// Returns an error if the part cannot be read, or if there is no space for the copy.
     pub fn open_part(&self, part: &ObjectMeta) -> Result<File> {
         let name = self.display(part);
         if let Location::Local(folder) = &self.location {
@@ -121,7 +124,7 @@ impl PublishedDataset {
         }
         let spool_error = |e: &std::io::Error| {
             let folder = std::env::temp_dir();
-            Error::io("cannot keep a part in", &folder, e)
+            Error::io("cannot write a temporary file to", &folder, e)
         };
         let mut file = tempfile::tempfile().map_err(|e| spool_error(&e))?;
         let mut reader = self.store.read_ranges(vec![full_range(part)]);
@@ -141,11 +144,11 @@ impl PublishedDataset {
         Ok(file)
     }
 
-    /// An error if another run has taken the place of this one meanwhile: then what was read since may be
-    /// of both.
+    /// Checks that no other run has replaced the dataset since it was opened. Otherwise data of both may have
+    /// been read.
     ///
     /// # Errors
-    /// That, or it cannot be looked at.
+    /// Returns an error if the dataset was replaced or removed, or if its report cannot be read.
     pub fn ensure_unchanged(&self) -> Result<()> {
         let report = match find_object(self.store.as_ref(), REPORT_FILE)? {
             Some(report) => Some(read_json::<Report>(self.store.as_ref(), report)?),
@@ -155,7 +158,7 @@ impl PublishedDataset {
             return Ok(());
         }
         Err(Error::failed(format!("cannot load {}", self.location))
-            .with_reason("it was replaced or removed meanwhile")
+            .with_reason("it was replaced or removed during the load")
             .with_hint("load again"))
     }
 }
@@ -167,7 +170,7 @@ fn find_table_report(report: &Report, table: &Table) -> Option<TableReport> {
         .copied()
 }
 
-/// Reads a report of the version that this program writes.
+/// Reads a report, which must have the version that this program writes.
 fn read_report(store: &dyn Store, object: ObjectMeta, location: &Location) -> Result<Report> {
     let name = store.display(&object.key);
     let report: serde_json::Value = read_json(store, object)?;
@@ -188,7 +191,7 @@ fn read_report(store: &dyn Store, object: ObjectMeta, location: &Location) -> Re
     }
 }
 
-/// The store for what is below a place, whether there is anything or not.
+/// Opens the store for everything below a location. A prefix of a bucket may be empty.
 fn open(stores: &StoreRegistry, location: &Location) -> Result<Box<dyn Store>> {
     match location {
         Location::Local(_) => stores.open(location),

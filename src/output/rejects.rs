@@ -1,4 +1,4 @@
-//! Reject files: one JSON object a line for each record that did not become a row.
+//! Writes reject files: JSON lines with one object for each rejected record.
 
 use std::borrow::Cow;
 use std::io::{BufRead, BufReader, BufWriter, Seek, Write};
@@ -13,10 +13,10 @@ use crate::decode::reject::Reject;
 use crate::error::{Error, Result};
 use crate::storage::Upload;
 
-/// The folder of reject files in an output.
+/// The folder of the reject files in an output.
 pub const REJECTS_DIR: &str = "_rejects";
 
-/// Rejects of one split that are kept in memory, in bytes; more of them go to a file without a name.
+/// Bytes of the rejects of one split that are kept in memory. More of them spill to an unnamed temporary file.
 const MAX_IN_MEMORY_BYTES: usize = 64 * 1024;
 
 /// A line of a reject file.
@@ -39,18 +39,18 @@ struct RejectLine<'a> {
     truncated: bool,
 }
 
-/// The rejects of one split, kept until it is known how many lines of the object are before them.
+/// Buffers the rejects of one split until the number of preceding lines in the object is known.
 #[derive(Debug, Default)]
 pub struct RejectBuffer {
     lines: Option<BufWriter<SpooledTempFile>>,
 }
 
 impl RejectBuffer {
-    /// Takes a reject of `object` (a path or URL), on line `line` (from 1) of it. What is too much for memory
-    /// is kept in the [scratch](Staging::scratch) folder of `staging`.
+    /// Adds a reject of `object` (a path or URL) that begins on `line` (counted from 1). Rejects that exceed the
+    /// memory limit spill to the [scratch folder](Staging::scratch_dir) of `staging`.
     ///
     /// # Errors
-    /// There is no room in that folder.
+    /// Returns an error if that folder cannot be written to.
     pub fn write(
         &mut self,
         staging: &Staging,
@@ -59,7 +59,7 @@ impl RejectBuffer {
         reject: &Reject,
     ) -> Result<()> {
         let scratch = staging.scratch_dir();
-        // A cut may fall inside a character; that alone does not make the text binary.
+        // Truncation may split a character, which alone does not make the text binary.
         let text = match std::str::from_utf8(&reject.text) {
             Ok(text) => Some(text),
             Err(e) if reject.is_truncated() && e.error_len().is_none() => reject
@@ -82,7 +82,7 @@ impl RejectBuffer {
             text_base64,
             truncated: reject.is_truncated(),
         };
-        let spool_error = |e: &std::io::Error| Error::io("cannot keep rejects in", &scratch, e);
+        let spool_error = |e: &std::io::Error| Error::io("cannot write rejects to", &scratch, e);
         let mut bytes = serde_json::to_vec(&line).map_err(|e| spool_error(&e.into()))?;
         bytes.push(b'\n');
         let lines = self.lines.get_or_insert_with(|| {
@@ -91,16 +91,16 @@ impl RejectBuffer {
         lines.write_all(&bytes).map_err(|e| spool_error(&e))
     }
 
-    /// Whether there is none.
+    /// Returns true if there are no rejects.
     pub fn is_empty(&self) -> bool {
         self.lines.is_none()
     }
 
-    /// Writes them all to a file of `name` and returns its length in bytes. The line numbers of the first `count` are `by` higher there:
-    /// those of a split that began in the middle of an object.
+    /// Writes all rejects to the file `name` and returns its length in bytes. `line_offset` is added to the line
+    /// numbers of the first `shifted_lines` rejects, whose object began in an earlier split.
     ///
     /// # Errors
-    /// They cannot be written.
+    /// Returns an error if the rejects cannot be written.
     pub fn write_to(
         self,
         mut upload: Box<dyn Upload>,

@@ -1,7 +1,7 @@
-//! The report of a run: what was read, what became of it, and where the time went.
+//! Defines the report of a run: record counts, output sizes and timings.
 //!
-//! Written as `_report.json` (of a run that failed as `_report.failed.json`) and printed by `--json`. The README describes it; a change of meaning
-//! raises [`REPORT_VERSION`].
+//! The report is written as `_report.json` (`_report.failed.json` for a failed run) and printed by `--json`. A
+//! change of its meaning raises [`REPORT_VERSION`].
 
 use std::collections::BTreeMap;
 
@@ -14,55 +14,55 @@ use crate::decode::reject::RejectReason;
 /// The name of the report in an output.
 pub const REPORT_FILE: &str = "_report.json";
 
-/// The name of the report of a run that failed. It differs from [`REPORT`], whose presence says that a run is
+/// The name of the report of a failed run. It differs from [`REPORT_FILE`], whose presence marks a run as
 /// complete.
 pub const FAILED_REPORT_FILE: &str = "_report.failed.json";
 
-/// The version of the report's layout.
+/// The version of the report format.
 pub const REPORT_VERSION: u32 = 2;
 
-/// How a run ended.
+/// The outcome of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RunStatus {
-    /// The star is published.
+    /// The dataset is published.
     Ok,
-    /// Nothing is published: what was read is not good enough.
+    /// Nothing is published: there were too many rejects or no usable records.
     Failed,
 }
 
-/// What was read of songs.
+/// Counts of one input: the songs, or the logs as part of [`LogReport`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InputReport {
-    /// Objects that count as input.
+    /// Input objects.
     pub objects: u64,
-    /// Objects that do not.
+    /// Objects that do not count as input.
     pub ignored_objects: u64,
-    /// The same by the endings of their names, in lower case: the most frequent 50, `no ending`, `hidden`
+    /// Ignored objects by extension, in lower case: the 50 most frequent extensions, `no ending`, `hidden`
     /// (names that begin with `.` or `_`) and `other extensions`.
     #[serde(default)]
     pub ignored_extensions: BTreeMap<String, u64>,
-    /// Bytes of the objects, as stored.
+    /// Bytes of the input objects, as stored.
     pub bytes: u64,
-    /// Records, rejected ones included.
+    /// Records, including rejected ones.
     pub records: u64,
     /// Rejected records.
     pub rejected: u64,
-    /// The same by reason; a reason without rejects is absent.
+    /// Rejected records by reason. A reason without rejects is absent.
     pub rejected_by_reason: BTreeMap<String, u64>,
     /// Bytes that were read, after decompression.
     #[serde(default)]
     pub decompressed_bytes: u64,
-    /// Bytes that the rejects cover, after decompression.
+    /// Bytes of the rejected records, after decompression.
     #[serde(default)]
     pub rejected_bytes: u64,
-    /// Objects that hold records of which none is well-formed JSON, or whose compressed stream is broken.
+    /// Objects in which no record is well-formed JSON, or whose compressed stream is broken.
     #[serde(default)]
     pub unreadable_objects: u64,
 }
 
 impl InputReport {
-    /// Adds what was counted; `reasons` are in the order of [`RejectReason::ALL`].
+    /// Adds counts. `reasons` has the rejects by reason, in the order of [`RejectReason::ALL`].
     pub fn add_counts(&mut self, counts: RecordCounts, reasons: [u64; RejectReason::ALL.len()]) {
         self.records += counts.records;
         self.rejected += counts.rejected;
@@ -79,45 +79,45 @@ impl InputReport {
     }
 }
 
-/// What was read of logs. `records = kept + filtered + rejected + duplicates`.
+/// Counts of the log input. `records = kept + filtered + rejected + duplicates`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogReport {
-    /// What holds for songs too.
+    /// The fields that songs and logs share.
     #[serde(flatten)]
     pub input: InputReport,
-    /// Events in the star.
+    /// Events in the dataset.
     pub kept: u64,
-    /// Events that are no `NextSong`.
+    /// Events that are not `NextSong`.
     pub filtered: u64,
-    /// Events that were delivered before.
+    /// Duplicate deliveries of kept events.
     pub duplicates: u64,
-    /// Objects that were left out because they are in the warehouse already.
+    /// Objects that were skipped because they are already loaded into the warehouse.
     #[serde(default)]
     pub already_loaded_objects: u64,
 }
 
 impl LogReport {
-    /// Returns true if no event was kept although there was something to read: not all objects are in the
-    /// warehouse already.
+    /// Returns true if no event was kept, unless there was nothing to read because all objects were already
+    /// loaded.
     pub fn has_no_events(&self) -> bool {
         let is_up_to_date = self.input.objects == 0 && self.already_loaded_objects > 0;
         self.kept == 0 && !is_up_to_date
     }
 }
 
-/// What was written of one table.
+/// The output size of one table.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableReport {
-    /// Rows.
+    /// Number of rows.
     pub rows: u64,
-    /// Parquet files.
+    /// Number of Parquet files.
     pub files: u64,
-    /// Their bytes.
+    /// Size of the files in bytes.
     pub bytes: u64,
 }
 
 impl TableReport {
-    /// The report on all parts of a table.
+    /// Sums up all parts of a table.
     pub fn from_parts(parts: &[Part]) -> Self {
         Self {
             rows: parts.iter().map(|part| part.rows).sum(),
@@ -127,23 +127,23 @@ impl TableReport {
     }
 }
 
-/// The work of one stage, over all threads.
+/// The work of one stage, summed over all threads.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct StageReport {
-    /// Seconds, summed over the threads that worked side by side.
+    /// Thread-seconds: the time summed over all threads that worked concurrently.
     pub seconds: f64,
-    /// Bytes that went through it (decompressed JSON, or Parquet).
+    /// Bytes that the stage processed (decompressed JSON or Parquet).
     pub bytes: u64,
-    /// Records or rows that went through it.
+    /// Records or rows that the stage processed.
     pub events: u64,
-    /// Events a second, of one thread.
+    /// Records or rows per thread-second.
     pub events_per_second: f64,
-    /// Bytes a second, of one thread.
+    /// Bytes per thread-second.
     pub bytes_per_second: f64,
 }
 
 impl StageReport {
-    /// The report for so much work.
+    /// Creates a report and computes its rates.
     pub fn new(seconds: f64, bytes: u64, events: u64) -> Self {
         let rate = |n: u64| {
             if seconds > 0.0 {
@@ -162,38 +162,38 @@ impl StageReport {
     }
 }
 
-/// The report of a run.
+/// The report of a run, as `_report.json` contains it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
-    /// [`REPORT_VERSION`].
+    /// The version of the report format, [`REPORT_VERSION`].
     pub report_version: u32,
     /// The version of sparkify.
     pub sparkify_version: String,
-    /// How it ended.
+    /// The outcome of the run.
     pub status: RunStatus,
-    /// Why it failed; absent if it did not.
+    /// Why the run failed. Absent if it succeeded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     /// The id of the run.
     pub run: String,
-    /// Song records.
+    /// Counts of the song input.
     pub songs: InputReport,
-    /// Log events.
+    /// Counts of the log input.
     pub logs: LogReport,
     /// The codec of the Parquet files.
     pub compression: Compression,
-    /// What was written, by table.
+    /// Output sizes by table.
     pub tables: BTreeMap<String, TableReport>,
-    /// The merge state that was written, by table.
+    /// Output sizes of the merge state, by table.
     pub merge_state: BTreeMap<String, TableReport>,
-    /// Songplays whose song is known.
+    /// Songplays that match a song.
     pub matched_songplays: u64,
-    /// Where the time went, by stage. Stages run side by side, so their seconds exceed the total.
+    /// Timings by stage. Stages run concurrently, so that their seconds may exceed the total.
     pub stages: BTreeMap<String, StageReport>,
-    /// The whole run, by the clock.
+    /// The complete run, in wall-clock time.
     pub total: StageReport,
-    /// The most memory that the process held, in bytes; absent where the system does not tell.
+    /// Peak resident memory of the process in bytes. Absent if the system does not provide it.
     pub peak_memory_bytes: Option<u64>,
-    /// Worker threads.
+    /// Number of worker threads.
     pub threads: usize,
 }

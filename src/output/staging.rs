@@ -1,8 +1,8 @@
-//! Staging: where a run writes, unseen, until everything is there.
+//! Stages the output of a run, invisible to readers, until it is complete.
 //!
-//! A folder is exchanged for the old star as a whole ([`Local`]). A bucket has nothing of the kind:
-//! there each run has a prefix of its own, and the report, written last, says that it is whole
-//! ([`runs`](super::publish::s3)).
+//! A local staging folder is exchanged with the old dataset as a whole ([`StagingDir`]). S3 has no such
+//! operation: there each run writes below a prefix of its own, and the report, written last, marks the run as
+//! complete ([`publish::s3`](super::publish::s3)).
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
@@ -29,11 +29,11 @@ pub struct Staging {
     store: Box<dyn Store>,
     target: StagingTarget,
     compression: Compression,
-    /// The reject files that were written.
+    /// The reject files written so far.
     reject_files: Mutex<ObjectSizes>,
 }
 
-/// Objects that were written: the bytes of each, by its key.
+/// The sizes in bytes of written objects, by key.
 type ObjectSizes = BTreeMap<String, u64>;
 
 #[derive(Debug)]
@@ -42,15 +42,15 @@ enum StagingTarget {
     S3(S3Run),
 }
 
-/// The parts of each table, by its name.
+/// The parts of each table, by table name.
 pub type TableParts = BTreeMap<&'static str, Vec<Part>>;
 
 impl Staging {
-    /// A place to write to for a run that reads `inputs`. A folder must be absent, empty or an earlier
-    /// star and hold none of them.
+    /// Creates the staging area of a run that reads `inputs`. A local `out` must be absent, empty or an earlier
+    /// dataset, and must not contain any of `inputs`.
     ///
     /// # Errors
-    /// `out` cannot be written to, or holds what no run wrote.
+    /// Returns an error if `out` cannot be written to, or contains files that sparkify did not write.
     pub fn open(
         stores: &StoreRegistry,
         out: &Location,
@@ -76,10 +76,10 @@ impl Staging {
         })
     }
 
-    /// What would become of `out`, in words, without a change to it.
+    /// Describes what a run would do to `out`, without changing anything.
     ///
     /// # Errors
-    /// Those of [`open`](Self::open), as far as they can be foreseen.
+    /// Returns the errors of [`open`](Self::open) that can be detected without writing.
     pub fn describe_target(
         stores: &StoreRegistry,
         out: &Location,
@@ -91,7 +91,7 @@ impl Staging {
                 let name = target.display();
                 let is_non_empty = |mut entries: std::fs::ReadDir| entries.next().is_some();
                 Ok(match std::fs::read_dir(&target).map(is_non_empty) {
-                    Ok(true) => format!("{name}, in place of the star there"),
+                    Ok(true) => format!("{name}, replacing the existing dataset"),
                     Ok(false) => format!("{name}, an empty folder"),
                     Err(_) => format!("{name}, a new folder"),
                 })
@@ -99,17 +99,17 @@ impl Staging {
             Location::S3 { bucket, prefix } => {
                 let run = S3Run::start(stores.open_bucket(bucket, prefix)?)?;
                 Ok(match run.latest_url() {
-                    Some(latest) => format!("{}, beside {latest}", run.url()),
+                    Some(latest) => format!("{}, next to the latest run {latest}", run.url()),
                     None => format!("{}, the first run there", run.url()),
                 })
             }
         }
     }
 
-    /// Begins a part of a table.
+    /// Starts to write a part of a table.
     ///
     /// # Errors
-    /// It cannot be written.
+    /// Returns an error if the part cannot be written.
     pub fn create_part(
         &self,
         table: &Table,
@@ -126,10 +126,10 @@ impl Staging {
         )
     }
 
-    /// Reads a part of a table that was written. `row_groups` are the rows of each of its row groups.
+    /// Opens a part of a table that was written. `row_groups` has the number of rows of each row group.
     ///
     /// # Errors
-    /// It cannot be read, or it is not what was written.
+    /// Returns an error if the part cannot be read or has changed since it was written.
     pub fn read_part(
         &self,
         table: &Table,
@@ -140,10 +140,10 @@ impl Staging {
         PartReader::open(self.store.as_ref(), key, table, part, row_groups)
     }
 
-    /// Begins a part of a table anew. The row groups of the old part can still be read.
+    /// Starts to write a part of a table again. Open readers of the old part can still read its row groups.
     ///
     /// # Errors
-    /// It cannot be written.
+    /// Returns an error if the part cannot be written.
     pub fn recreate_part(
         &self,
         table: &Table,
@@ -151,14 +151,14 @@ impl Staging {
         schema: SchemaRef,
     ) -> Result<PartWriter> {
         if let StagingTarget::Local(..) = self.target {
-            // A file that is removed can be read by whoever has it open. A bucket keeps the old object until
-            // the new one is finished.
+            // A removed file remains readable where it is open. A bucket keeps the old object until the new one
+            // is finished.
             self.remove_part(table, number)?;
         }
         self.create_part(table, number, schema)
     }
 
-    /// How many requests can be under way at a time, if parts are reached by requests.
+    /// Returns the maximum number of concurrent requests if the output is in S3, otherwise `None`.
     pub fn max_concurrent_requests(&self) -> Option<usize> {
         self.store.max_concurrent_requests()
     }
@@ -166,16 +166,16 @@ impl Staging {
     /// Removes a part of a table, if it was written.
     ///
     /// # Errors
-    /// It cannot be removed.
+    /// Returns an error if the part cannot be removed.
     pub fn remove_part(&self, table: &Table, number: usize) -> Result<()> {
         self.store.delete(&[part_key(table, number)])
     }
 
-    /// Writes the rejects of a split, if there are any. `kind` is `songs` or `logs`; `shift` is how
-    /// many of them stand how many lines further on.
+    /// Writes the rejects of a split, if there are any. `kind` is `songs` or `logs`. `line_shift` is the number
+    /// of leading rejects whose line numbers are raised, and by how much.
     ///
     /// # Errors
-    /// They cannot be written.
+    /// Returns an error if the rejects cannot be written.
     pub fn write_rejects(
         &self,
         kind: &str,
@@ -200,7 +200,7 @@ impl Staging {
         Ok(())
     }
 
-    /// A folder for what is too much for memory: on the disk that is written to, if there is one.
+    /// Returns the folder for temporary files: on the disk of a local output, otherwise the system's.
     pub fn scratch_dir(&self) -> PathBuf {
         match &self.target {
             StagingTarget::Local(folder, _) => folder.path().join(REJECTS_DIR),
@@ -208,7 +208,7 @@ impl Staging {
         }
     }
 
-    /// The id of the run.
+    /// Returns the id of the run.
     pub fn run_id(&self) -> String {
         match &self.target {
             StagingTarget::Local(_, id) => id.to_string(),
@@ -216,18 +216,18 @@ impl Staging {
         }
     }
 
-    /// Writes the report and publishes all. Returns what did not succeed though the new star is published: an
-    /// earlier star could not be removed, or a newer run remains the latest.
+    /// Writes the report and publishes the dataset. Returns a warning if the dataset is published, but an earlier
+    /// one could not be removed or a newer run remains the latest.
     ///
     /// # Errors
-    /// Something cannot be written, or something that was written is not there any more. What was published
-    /// before stays then.
+    /// Returns an error if an object cannot be written, or was removed after it was written. The dataset that was
+    /// published before remains.
     pub fn publish(self, report: &Report, parts: &TableParts) -> Result<Option<Error>> {
         if let Err(error) = self.write_report(report, parts) {
             return Err(match self.discard() {
                 None => error,
                 Some(leftovers) => error.add_hint(format!(
-                    "what is left in {leftovers} goes with sparkify clean"
+                    "to remove what is left in {leftovers}, run sparkify clean"
                 )),
             });
         }
@@ -235,7 +235,7 @@ impl Staging {
             StagingTarget::Local(folder, _) => {
                 let target = folder.target().to_owned();
                 let warning = folder.publish()?;
-                // What an earlier run kept when it failed is out of date now.
+                // The rejects and report of an earlier failed run are now out of date.
                 let failed = AbandonedStaging::find_failed(&target);
                 let removed =
                     failed.and_then(|failed| failed.map_or(Ok(()), AbandonedStaging::remove));
@@ -245,10 +245,10 @@ impl Staging {
         }
     }
 
-    /// Returns the number of songplays in the star that publishing would replace, if there is a star.
+    /// Returns the number of songplays in the dataset that publishing would replace, if there is one.
     ///
     /// # Errors
-    /// Its report cannot be read.
+    /// Returns an error if the report of that dataset cannot be read.
     pub fn published_songplays(&self) -> Result<Option<u64>> {
         let (report_name, json) = match &self.target {
             StagingTarget::Local(folder, _) => {
@@ -272,11 +272,11 @@ impl Staging {
         match rows {
             Some(rows) => Ok(Some(rows)),
             None => Err(Error::failed(format!("cannot read {report_name}"))
-                .with_reason("it does not tell how many songplays there are")),
+                .with_reason("it has no row count for songplays")),
         }
     }
 
-    /// Returns where [`keep_failed`](Self::keep_failed) keeps the rejects.
+    /// Returns the location where [`keep_failed`](Self::keep_failed) keeps the rejects.
     pub fn failed_location(&self) -> String {
         match &self.target {
             StagingTarget::Local(folder, _) => folder.failed_path().display().to_string(),
@@ -284,11 +284,11 @@ impl Staging {
         }
     }
 
-    /// Ends a run that failed because of what it read: keeps its rejects and the report beside the output,
-    /// and removes all else that it wrote. Beside a folder they replace those of the failed run before.
+    /// Ends a run that failed because of its input: keeps its rejects and report next to the output, and removes
+    /// everything else that it wrote. Next to a local output they replace those of an earlier failed run.
     ///
     /// # Errors
-    /// They cannot be written; then nothing is kept.
+    /// Returns an error if the report cannot be written. Nothing is kept then.
     pub fn keep_failed(self, report: &Report) -> Result<()> {
         let removed = match &self.target {
             StagingTarget::Local(folder, _) => folder.remove_all_but_rejects(),
@@ -300,7 +300,7 @@ impl Staging {
             return Err(match self.discard() {
                 None => error,
                 Some(leftovers) => error.add_hint(format!(
-                    "what is left in {leftovers} goes with sparkify clean"
+                    "to remove what is left in {leftovers}, run sparkify clean"
                 )),
             });
         }
@@ -310,7 +310,7 @@ impl Staging {
         }
     }
 
-    /// Writes the report, and before it all that it says is there.
+    /// Verifies that all objects exist, and writes the manifests (in S3) and then the report.
     fn write_report(&self, report: &Report, parts: &TableParts) -> Result<()> {
         let reject_files = self
             .reject_files
@@ -323,7 +323,7 @@ impl Staging {
             written.extend(parts.map(|part| (part_key(table, part.number), part.bytes)));
         }
         match self.target {
-            // The lock on the folder keeps cleanings away.
+            // The lock on the folder keeps `sparkify clean` away.
             StagingTarget::Local(..) => {
                 self.verify_written(&written)?;
                 write_json(self.store.as_ref(), REPORT_FILE, report)?;
@@ -333,41 +333,43 @@ impl Staging {
                 self.verify_written(&written)?;
                 let bytes = write_json(self.store.as_ref(), REPORT_FILE, report)?;
                 written.insert(REPORT_FILE.to_owned(), bytes);
-                // Once more, for a cleaning that does not see the report: see `runs`.
+                // Verified again in case a `sparkify clean` did not see the report: see `publish::s3`.
                 self.verify_written(&written)?;
             }
         }
         Ok(())
     }
 
-    /// Checks that all that was written is there, at its size.
+    /// Checks that all written objects exist with their sizes.
     ///
     /// # Errors
-    /// Something is not, or a cleaning has begun to remove the run.
+    /// Returns an error if an object is missing or has another size, or if `sparkify clean` has begun to remove
+    /// the run.
     fn verify_written(&self, expected: &ObjectSizes) -> Result<()> {
         let found = self.store.list_all("")?.objects.into_iter();
         let found: HashMap<String, u64> = found.map(|object| (object.key, object.size)).collect();
-        let why = match found.contains_key(REMOVAL_MARKER) {
-            true => {
-                Some("sparkify clean has taken this run for dead and begun to remove it".to_owned())
-            }
+        let reason = match found.contains_key(REMOVAL_MARKER) {
+            true => Some(
+                "sparkify clean considered this run abandoned and began to remove it".to_owned(),
+            ),
             false => expected
                 .iter()
                 .find_map(|(key, &bytes)| match found.get(key) {
                     Some(&found) if found == bytes => None,
-                    Some(found) => {
-                        Some(format!("{key} has {found} bytes, but {bytes} were written"))
-                    }
-                    None => Some(format!("{key} was written and is not there any more")),
+                    Some(found) => Some(format!("{key} has {found} bytes, expected {bytes}")),
+                    None => Some(format!("{key} was deleted after it was written")),
                 }),
         };
-        match why {
+        match reason {
             None => Ok(()),
-            Some(why) => Err(
-                Error::failed(format!("cannot publish {}", self.store.display("")))
-                    .with_reason(why)
-                    .with_hint("let nothing remove or write anything there while a run works, and run again"),
-            ),
+            Some(reason) => Err(Error::failed(format!(
+                "cannot publish {}",
+                self.store.display("")
+            ))
+            .with_reason(reason)
+            .with_hint(
+                "make sure that nothing else writes or deletes there during a run, and run again",
+            )),
         }
     }
 
@@ -396,8 +398,8 @@ impl Staging {
         Ok(())
     }
 
-    /// Removes what a run that failed has written. Gives where something is left, if only a cleaning
-    /// removes that.
+    /// Removes what a failed run has written. Returns the location of objects that could not be removed, if there
+    /// are any, which are left to `sparkify clean`.
     pub fn discard(self) -> Option<String> {
         match self.target {
             StagingTarget::Local(folder, _) => {
@@ -409,7 +411,7 @@ impl Staging {
     }
 }
 
-/// A manifest for Redshift's COPY of Parquet, which wants the exact length of each file (Amazon
+/// A manifest for Redshift's COPY of Parquet, which requires the exact length of each file (Amazon
 /// Redshift Database Developer Guide, "Using a manifest to specify data files").
 #[derive(Serialize)]
 struct Manifest {
@@ -428,7 +430,7 @@ struct ManifestMeta {
     content_length: u64,
 }
 
-/// Where the COPY manifest of a table is, below the run.
+/// Returns the key of the COPY manifest of a table, relative to the run.
 pub fn manifest_key(table: &Table) -> String {
     format!("{}.manifest", table.dir)
 }
@@ -438,7 +440,7 @@ fn part_key(table: &Table, number: usize) -> String {
 }
 
 fn local_paths<'a>(inputs: [&'a [Location]; 2]) -> Vec<&'a std::path::Path> {
-    let local_path = |place: &'a Location| match place {
+    let local_path = |location: &'a Location| match location {
         Location::Local(path) => Some(path.as_path()),
         Location::S3 { .. } => None,
     };
@@ -449,7 +451,7 @@ fn local_paths<'a>(inputs: [&'a [Location]; 2]) -> Vec<&'a std::path::Path> {
         .collect()
 }
 
-/// Writes something as JSON that people can read too. Returns its length in bytes.
+/// Writes a value as indented JSON. Returns its length in bytes.
 fn write_json(store: &dyn Store, key: &str, value: &impl Serialize) -> Result<u64> {
     let name = store.display(key);
     let write_error = |e: std::io::Error| Error::io("cannot write", name.as_ref(), &e);

@@ -1,4 +1,4 @@
-//! What became of the records of one source.
+//! Counts what became of the records of one source, and writes its rejects.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -13,7 +13,7 @@ use crate::input::Split;
 use crate::output::report::InputReport;
 use crate::output::{REJECTS_DIR, RejectBuffer};
 
-/// Collects counts as splits settle.
+/// Collects the counts of confirmed splits.
 #[derive(Debug)]
 pub(super) struct SourceCounter<'a> {
     run: &'a RunContext<'a>,
@@ -21,23 +21,23 @@ pub(super) struct SourceCounter<'a> {
     counts: Mutex<SourceCounts>,
 }
 
-/// What was tallied.
+/// The counts of all confirmed splits.
 #[derive(Debug, Clone)]
 pub(super) struct SourceCounts {
-    /// The counts of records.
+    /// The counts for the report.
     pub report: InputReport,
-    /// Records that became a row, duplicates among them.
+    /// Records that became a row, including duplicates.
     pub kept: u64,
     /// Records that the filter dropped.
     pub filtered: u64,
-    /// The split and the words of the first reject in input order.
+    /// The number of the split and the description of the first reject in input order.
     pub first_reject: Option<(usize, String)>,
-    /// What could be read of each object.
+    /// How much of each object could be read.
     pub statuses: ObjectStatuses,
 }
 
 impl SourceCounts {
-    /// Nothing read yet.
+    /// Returns the counts before anything is read.
     pub(super) fn new(source: &Source) -> Self {
         Self {
             report: source.initial_report(),
@@ -48,7 +48,7 @@ impl SourceCounts {
         }
     }
 
-    /// Counts a settled split.
+    /// Adds the counts of a confirmed split.
     pub(super) fn add_split(&mut self, stats: &SplitStats) {
         self.report
             .add_counts(stats.counts, stats.rejects_by_reason);
@@ -60,7 +60,6 @@ impl SourceCounts {
 }
 
 impl<'a> SourceCounter<'a> {
-    /// Nothing read yet.
     pub(super) fn new(run: &'a RunContext<'a>, source: &'a Source) -> Self {
         Self {
             run,
@@ -69,10 +68,10 @@ impl<'a> SourceCounter<'a> {
         }
     }
 
-    /// Counts a settled split and writes its rejects.
+    /// Adds the counts of a confirmed split and writes its rejects.
     ///
     /// # Errors
-    /// They cannot be written.
+    /// Returns an error if the rejects cannot be written.
     pub(super) fn add_split<T>(
         &self,
         split: &Split,
@@ -80,54 +79,55 @@ impl<'a> SourceCounter<'a> {
         rejects: RejectBuffer,
     ) -> Result<()> {
         let ConfirmedSplit {
-            stats: found,
+            stats,
             lines_before,
             ..
         } = confirmed;
         let lines_before = *lines_before;
-        let line_shift = (found.first_segment_rejects, lines_before);
+        let line_shift = (stats.first_segment_rejects, lines_before);
         let kind = self.source.kind.plural();
         self.run
             .staging
             .write_rejects(kind, split.number, rejects, line_shift)?;
-        let mut state = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        state.add_split(found);
-        for (segment, &status) in split.segments.iter().zip(&found.statuses.statuses) {
-            state.statuses.merge(segment.object, status);
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.add_split(stats);
+        for (segment, &status) in split.segments.iter().zip(&stats.statuses.statuses) {
+            counts.statuses.merge(segment.object, status);
         }
-        for (number, reject) in &found.statuses.unreadable_segments {
+        for (number, reject) in &stats.statuses.unreadable_segments {
             if let Some(segment) = split.segments.get(*number) {
                 let newlines_before = if *number == 0 { lines_before } else { 0 };
                 let reason = unreadable_reason(newlines_before, reject);
-                state
+                counts
                     .statuses
                     .add_reason(segment.object, split.number, reason);
             }
         }
         let is_earlier = |other: &(usize, String)| other.0 < split.number;
-        if !state.first_reject.as_ref().is_some_and(is_earlier)
-            && let Some((segment, reject)) = &found.first_reject
+        if !counts.first_reject.as_ref().is_some_and(is_earlier)
+            && let Some((segment, reject)) = &stats.first_reject
         {
             let newlines_before = if *segment == 0 { lines_before } else { 0 };
             let object = self.object_name(split, *segment);
             let message = format!("{object} {}", describe_reject(newlines_before, reject));
-            state.first_reject = Some((split.number, message));
+            counts.first_reject = Some((split.number, message));
         }
         Ok(())
     }
 
-    /// How people name the object of a segment.
+    /// Returns the path or URL of the object of a segment.
     fn object_name(&self, split: &Split, segment: usize) -> String {
         let segment = split.segments.get(segment);
         let object = segment.and_then(|s| self.source.objects.get(s.object));
         object.map(|o| self.source.display(o)).unwrap_or_default()
     }
 
-    /// Returns what was tallied, once all splits have settled, and names the first lost objects in warnings.
+    /// Returns the counts after all splits are confirmed. Warns about the first objects that could not be read
+    /// completely.
     pub(super) fn finish(&self) -> SourceCounts {
-        let mut state = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        state.report.unreadable_objects = state.statuses.failed_count();
-        let counts = state.clone();
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.report.unreadable_objects = counts.statuses.failed_count();
+        let counts = counts.clone();
         for (object, status, reason) in counts.statuses.first_failed() {
             if let Some(object) = self.source.objects.get(object) {
                 self.warn_if_failed(&self.source.display(object), status, reason);
@@ -140,43 +140,43 @@ impl<'a> SourceCounter<'a> {
         if unlisted > 0 {
             let kind = self.source.kind.singular();
             self.run.progress.warn(&format!(
-                "{unlisted} more {kind} objects could not be read, or not to their end: see {REJECTS_DIR}"
+                "{unlisted} more {kind} objects could not be read completely: see {REJECTS_DIR}"
             ));
         }
         counts
     }
 
-    /// Names an object that counts against the budget in a warning.
+    /// Warns about an object that counts against the reject limit.
     fn warn_if_failed(&self, object: &str, status: ObjectStatus, reason: Option<&str>) {
         if status.is_corrupt() {
             let consequence = match status.is_unreadable() {
-                true => "nothing of it could be read",
-                false => "what may follow the break is not read",
+                true => "none of it could be read",
+                false => "data after the corruption was not read",
             };
             self.run.progress.warn(&format!(
-                "the compressed stream of {object} is broken: {consequence}; fetch the object again"
+                "the compressed stream of {object} is corrupt: {consequence}; fetch the object again"
             ));
         } else if status.is_unreadable() {
             let reason = reason.unwrap_or_default();
             self.run.progress.warn(&format!(
-                "nothing of {object} could be read: {reason}, or leave it out"
+                "no record in {object} could be read: {reason}, or remove it from the input"
             ));
         }
     }
 }
 
-/// Says why an object is unreadable, by its first reject, and what to do.
+/// Describes why an object is unreadable, by its first reject, and how to fix it.
 fn unreadable_reason(newlines_before: u64, reject: &Reject) -> String {
-    let advice = "store it as JSON in UTF-8, plain or compressed by gzip, bzip2 or zstd";
+    let advice = "store it as JSON in UTF-8, uncompressed or compressed with gzip, bzip2 or zstd";
     match reject.reason {
         RejectReason::NotJson => format!("{}; {advice}", reject.detail),
         RejectReason::Encoding => format!("{}; {advice}", describe_reject(newlines_before, reject)),
-        _ => format!("{}; correct it", describe_reject(newlines_before, reject)),
+        _ => format!("{}; fix it", describe_reject(newlines_before, reject)),
     }
 }
 
-/// Describes a reject by its place in the object and its reason. `before` is the number of newlines in the
-/// object before the segment.
+/// Describes a reject by its position in the object and its reason. `newlines_before` is the number of newlines
+/// in the object before the segment.
 fn describe_reject(newlines_before: u64, reject: &Reject) -> String {
     let key = reject.key.map(|key| format!("{key}: ")).unwrap_or_default();
     let (line, offset) = (newlines_before + reject.line + 1, reject.offset);

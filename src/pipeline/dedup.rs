@@ -1,23 +1,23 @@
-//! Duplicates: events with the same songplay_id, wherever they are in the input.
+//! Finds duplicates: events with the same songplay_id, anywhere in the input.
 //!
-//! Ids are hashes, so any of their bits spread them evenly. Every batch leaves its ids dealt out to
-//! ranges: the ranges are looked through side by side, each over all batches of all splits.
+//! Ids are hashes, so any of their bits partition them evenly. Every batch groups its ids by partition.
+//! The partitions are searched in parallel, each over all batches of all splits.
 
 use rayon::prelude::*;
 
-/// Ranges of ids.
+/// The number of partitions of ids.
 const PARTITIONS: usize = 256;
 
-/// The ids of one batch, range after range.
+/// The ids of one batch, grouped by partition.
 #[derive(Debug, Default)]
 pub(super) struct PartitionedIds {
     ids: Vec<i64>,
-    /// Where each range ends.
+    /// The index one past the last id of each partition.
     partition_ends: Vec<usize>,
 }
 
 impl PartitionedIds {
-    /// Deals out the ids of a batch.
+    /// Groups the ids of a batch by partition.
     pub(super) fn new(ids: &[i64]) -> Self {
         let mut ends = vec![0; PARTITIONS];
         for &id in ids {
@@ -25,7 +25,7 @@ impl PartitionedIds {
         }
         let mut sum = 0;
         for end in &mut ends {
-            // Where the range begins: it ends there when it is filled.
+            // The start of the partition. Filling the partition moves it to the end.
             (sum, *end) = (sum + *end, sum);
         }
         let mut partitioned = vec![0; ids.len()];
@@ -49,20 +49,21 @@ impl PartitionedIds {
     }
 }
 
-/// The range of an id: its first byte.
+/// Returns the partition of an id, which is its first byte.
 fn partition_of(id: i64) -> usize {
     usize::from(id.to_be_bytes()[0])
 }
 
-/// A filter of ids: a bit for each, shared by few. Looking an id up in it costs a nanosecond.
+/// A Bloom filter with one hash function: each id sets one bit, which few ids share. A lookup takes about a
+/// nanosecond.
 #[derive(Debug)]
 struct BloomFilter {
     words: Vec<u64>,
-    /// How far a hash of 64 bits is shifted to be the number of a bit.
+    /// How far a 64-bit hash is shifted right to get the index of a bit.
     shift: u32,
 }
 
-/// The least number of bits of a filter for each id.
+/// The minimum number of filter bits for each id.
 const FILTER_BITS_PER_ID: usize = 16;
 
 impl BloomFilter {
@@ -76,7 +77,7 @@ impl BloomFilter {
     }
 
     fn bit_position(&self, id: i64) -> (usize, u64) {
-        // Multiplied by 2^64 / the golden ratio: ids of one range share their first bits.
+        // Fibonacci hashing (2^64 / golden ratio), because the ids of one partition share their first bits.
         let bit = id.cast_unsigned().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> self.shift;
         ((bit / 64) as usize, 1 << (bit % 64))
     }
@@ -90,17 +91,17 @@ impl BloomFilter {
         was_set
     }
 
-    /// Returns false if an id was not inserted. If it returns true the id probably was.
+    /// Returns false if an id was not inserted, and true if it probably was.
     fn may_contain(&self, id: i64) -> bool {
         let (word, bit) = self.bit_position(id);
         self.words[word] & bit != 0
     }
 }
 
-/// Returns the ids that occur more than once in `slices`, sorted as unsigned integers, each once.
+/// Returns the distinct ids that occur more than once in `slices`, sorted as unsigned integers.
 fn find_repeated<'a>(slices: impl Iterator<Item = &'a [i64]> + Clone) -> Vec<i64> {
     let mut filter = BloomFilter::new(slices.clone().map(<[i64]>::len).sum());
-    // The second and later occurrences, and a few ids that share a bit with another one.
+    // The second and later occurrences, and a few ids that share a bit with another id.
     let mut suspects = Vec::new();
     for ids in slices.clone() {
         suspects.extend(ids.iter().copied().filter(|&id| filter.insert(id)));
@@ -125,23 +126,24 @@ fn find_repeated<'a>(slices: impl Iterator<Item = &'a [i64]> + Clone) -> Vec<i64
     repeated
 }
 
-/// A set of ids that few of the ids that it is asked for are in.
+/// A set of ids, optimized for lookups of ids that are not in it.
 #[derive(Debug)]
 pub(super) struct IdSet {
     filter: BloomFilter,
     /// Sorted as unsigned integers.
     ids: Vec<i64>,
-    /// The number of the first id of each bucket: each one has its share of the integers from the first id on.
+    /// The index of the first id of each bucket. Buckets divide the integers from the first id on into equal
+    /// intervals.
     bucket_starts: Vec<usize>,
-    /// How far what an id is more than the first one is shifted to be the number of its bucket.
+    /// How far the difference between an id and the first id is shifted right to get its bucket.
     shift: u32,
 }
 
-/// About how many ids are in a bucket.
+/// The approximate number of ids in a bucket.
 const IDS_PER_BUCKET: usize = 4;
 
 impl IdSet {
-    /// Returns a set of ids that are distinct and sorted as unsigned integers.
+    /// Creates a set from ids that are distinct and sorted as unsigned integers.
     fn new(ids: Vec<i64>) -> Self {
         let mut filter = BloomFilter::new(ids.len());
         for &id in &ids {
@@ -167,7 +169,7 @@ impl IdSet {
         }
     }
 
-    /// Returns the ids that occur more than once in a batch; None if there are none.
+    /// Returns the ids that occur more than once in a batch, or `None` if there are none.
     pub(super) fn from_repeated(ids: &[i64]) -> Option<Self> {
         let repeated = find_repeated(std::iter::once(ids));
         (!repeated.is_empty()).then(|| Self::new(repeated))
@@ -178,7 +180,7 @@ impl IdSet {
         self.ids.len()
     }
 
-    /// Returns the number of an id, below [`len`](Self::len); None if it is not in the set.
+    /// Returns the index of an id, below [`len`](Self::len), or `None` if the id is not in the set.
     #[inline]
     pub(super) fn index_of(&self, id: i64) -> Option<usize> {
         match self.filter.may_contain(id) {
@@ -196,23 +198,23 @@ impl IdSet {
     }
 }
 
-/// Returns the number of the bucket of an id.
+/// Returns the bucket of an id.
 fn bucket_of(id: i64, first: i64, shift: u32) -> usize {
     (id.wrapping_sub(first).cast_unsigned() >> shift) as usize
 }
 
-/// The ids that several batches have.
+/// The ids that occur in several batches.
 #[derive(Debug)]
 pub(super) struct DuplicateIds {
     /// The ids.
     pub ids: IdSet,
-    /// How many of them each batch of each split has.
+    /// How many of these ids occur in each batch of each split.
     pub counts_by_batch: Vec<Vec<u64>>,
 }
 
 impl DuplicateIds {
-    /// Looks through the ids of all splits, batch by batch. No batch may have an id twice. Returns None if no id
-    /// is in several batches.
+    /// Searches the batches of all splits for ids that occur in several batches. The ids of each batch must be
+    /// distinct. Returns `None` if no id occurs in several batches.
     pub(super) fn find(splits: &[Vec<PartitionedIds>]) -> Option<Self> {
         let by_partition: Vec<_> = (0..PARTITIONS)
             .into_par_iter()
@@ -238,13 +240,13 @@ impl DuplicateIds {
     }
 }
 
-/// Returns the ids of a range that several batches have, and how many of them each of those batches has, by
-/// split and batch.
+/// Returns the ids of a partition that occur in several batches, and how many of them occur in each of those
+/// batches, as (split, batch, count).
 fn duplicates_in_partition(
     splits: &[Vec<PartitionedIds>],
-    range: usize,
+    partition: usize,
 ) -> (Vec<i64>, Vec<(usize, usize, u64)>) {
-    let slices = splits.iter().flatten().map(|ids| ids.partition(range));
+    let slices = splits.iter().flatten().map(|ids| ids.partition(partition));
     let ids = find_repeated(slices);
     if ids.is_empty() {
         return (ids, Vec::new());
@@ -253,12 +255,12 @@ fn duplicates_in_partition(
     let mut counts = Vec::new();
     for (split, batches) in splits.iter().enumerate() {
         for (batch, batch_ids) in batches.iter().enumerate() {
-            let partition_ids = batch_ids.partition(range).iter();
-            let copies = partition_ids
+            let partition_ids = batch_ids.partition(partition).iter();
+            let count = partition_ids
                 .filter(|&&id| set.index_of(id).is_some())
                 .count() as u64;
-            if copies > 0 {
-                counts.push((split, batch, copies));
+            if count > 0 {
+                counts.push((split, batch, count));
             }
         }
     }

@@ -1,8 +1,8 @@
-//! Copies: what becomes of the deliveries of one event but the one that stays.
+//! Removes duplicates: all deliveries of an event except the winner.
 //!
-//! Those in one batch are dropped before it is encoded. Those in several batches are known only when
-//! all input has been read: then their rows are read back from the Parquet parts, and the parts that have one
-//! too many are written anew. JSON is never read twice.
+//! Duplicates within a batch are dropped before the batch is encoded. Duplicates across batches are known only
+//! after all input is read. Then the rows of their deliveries are read back from the Parquet parts, and the parts
+//! that contain a losing delivery are rewritten. JSON is never read twice.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -24,10 +24,10 @@ use crate::star::records::EventBatch;
 use crate::star::schema::{SONGPLAYS, STATE_SONGPLAYS, Table};
 use crate::star::songplays::count_matched;
 
-/// Candidates are under this many locks, so that workers seldom wait for each other.
+/// The number of locks that the candidates are divided among, so that workers seldom wait for each other.
 const WINNER_SHARDS: usize = 64;
 
-/// The columns of a songplay that deliveries are compared by.
+/// The columns of `songplays` by which deliveries are compared.
 const COMPARED_COLUMNS: [&str; 7] = [
     "songplay_id",
     "start_time",
@@ -38,28 +38,28 @@ const COMPARED_COLUMNS: [&str; 7] = [
     "user_agent",
 ];
 
-/// The Parquet parts that a split has become.
+/// The Parquet parts written from a split.
 #[derive(Debug, Default)]
 pub(super) struct SplitParts {
-    /// The songplays.
+    /// The part of `songplays`.
     pub songplays: SplitPart,
-    /// The ledger of the songplays that can have a song.
+    /// The part of the merge state of songplays, which has only songplays that can have a song.
     pub merge_state: SplitPart,
-    /// Songplays whose song is known.
+    /// Songplays that have a matching song.
     pub matched: u64,
 }
 
-/// The part of one table that a split has become.
+/// The part of one table written from a split.
 #[derive(Debug, Default)]
 pub(super) struct SplitPart {
-    /// The part; None if it has no rows.
+    /// The part, or `None` if it has no rows.
     pub part: Option<Part>,
-    /// The rows of each batch. A batch with rows is a row group.
+    /// The number of rows of each batch. Each batch with rows is a row group.
     pub rows_by_batch: Vec<u64>,
 }
 
 impl SplitPart {
-    /// Opens the part to read it.
+    /// Opens the part for reading.
     fn open<'a>(&self, run: &'a RunContext<'_>, table: &'static Table) -> Result<PartReader<'a>> {
         let rows: Vec<u64> = self
             .rows_by_batch
@@ -78,7 +78,8 @@ impl SplitPart {
     }
 }
 
-/// Returns the rows of a batch whose events are delivered in it more than once and do not stay, in rising order.
+/// Returns the rows of a batch that lose against another delivery of the same event in that batch, in ascending
+/// order.
 pub(super) fn losing_rows(ids: &[i64], events: &EventBatch) -> Vec<usize> {
     let mut losers = Vec::new();
     let Some(repeated) = IdSet::from_repeated(ids) else {
@@ -86,14 +87,14 @@ pub(super) fn losing_rows(ids: &[i64], events: &EventBatch) -> Vec<usize> {
     };
     let mut winners = vec![None; repeated.len()];
     for (row, &id) in ids.iter().enumerate() {
-        let Some(number) = repeated.index_of(id) else {
+        let Some(index) = repeated.index_of(id) else {
             continue;
         };
-        let Some(winner) = &mut winners[number] else {
-            winners[number] = Some(row);
+        let Some(winner) = &mut winners[index] else {
+            winners[index] = Some(row);
             continue;
         };
-        // Of deliveries with the same content the first stays.
+        // Of deliveries with the same content, the first wins.
         let is_smaller = Delivery::from_event(events, row) < Delivery::from_event(events, *winner);
         losers.push(match is_smaller {
             true => std::mem::replace(winner, row),
@@ -104,41 +105,41 @@ pub(super) fn losing_rows(ids: &[i64], events: &EventBatch) -> Vec<usize> {
     losers
 }
 
-/// Packs booleans, a bit each.
+/// Packs booleans into one bit each.
 fn boolean_array(rows: &[bool]) -> BooleanArray {
     BooleanBuffer::collect_bool(rows.len(), |row| rows[row]).into()
 }
 
-/// Removes all rows of deliveries that do not stay from the parts of all splits.
+/// Removes the rows of losing deliveries from the parts of all splits.
 ///
 /// # Errors
-/// A part cannot be read or written, or it is not what was written.
+/// Returns an error if a part cannot be read or written, or if it differs from what was written.
 pub(super) fn remove_duplicates(
     run: &RunContext<'_>,
-    copies: &DuplicateIds,
+    duplicates: &DuplicateIds,
     splits: &mut [SplitParts],
 ) -> Result<()> {
     let mut remove_all = || {
-        let removal = DuplicateRemoval::new(run, copies);
+        let removal = DuplicateRemoval::new(run, duplicates);
         let winners = removal.find_winners(splits)?;
         removal.rewrite_losing_parts(&winners, splits)
     };
     match run.staging.max_concurrent_requests() {
         None => remove_all(),
-        // While one waits for the network another has something to do.
+        // Twice the threads, so that the CPU is busy while other threads wait for the network.
         Some(_) => build_thread_pool(2 * rayon::current_num_threads())?.install(remove_all),
     }
 }
 
-/// The smallest delivery of each id so far. Texts are kept once.
+/// The smallest delivery of each id so far. Equal strings are stored once.
 struct Winners {
-    /// By the numbers of ids, dealt out in turn.
+    /// The winner of the id at `index` is in shard `index % WINNER_SHARDS`.
     shards: Vec<Mutex<Vec<Option<Candidate>>>>,
     strings: Mutex<StringPool>,
 }
 
 impl Winners {
-    /// Returns no winner yet for each of a number of ids.
+    /// Creates the collection for a number of ids, none of which has a winner.
     fn new(ids: usize) -> Self {
         let empty_shard = |_| Mutex::new(vec![None; ids.div_ceil(WINNER_SHARDS)]);
         Self {
@@ -147,7 +148,7 @@ impl Winners {
         }
     }
 
-    /// Takes in a delivery of the id of this number.
+    /// Adds a delivery of the id at `index`.
     fn add(&self, index: usize, candidate: Candidate) {
         let mut shard = lock(&self.shards[index % WINNER_SHARDS]);
         let winner = &mut shard[index / WINNER_SHARDS];
@@ -156,16 +157,19 @@ impl Winners {
         }
     }
 
-    /// Returns the batch that the winner of each id is in.
+    /// Returns the batch of the winner of each id.
+    ///
+    /// # Errors
+    /// Returns an error if an id has no winner.
     fn into_winning_batches(self, ids: usize) -> Result<Vec<u32>> {
         let into_inner =
             |shard: Mutex<_>| shard.into_inner().unwrap_or_else(PoisonError::into_inner);
         let shards: Vec<Vec<_>> = self.shards.into_iter().map(into_inner).collect();
         let winners = (0..ids).map(|index| shards[index % WINNER_SHARDS][index / WINNER_SHARDS]);
         let missing_winner = || {
-            Error::failed("cannot remove repeated events")
+            Error::failed("cannot remove duplicate events")
                 .with_reason("one of them was not read back")
-                .with_hint("this is a fault of sparkify: please report it")
+                .with_hint("this is a bug in sparkify: please report it")
         };
         let batches = winners.map(|winner| Ok(winner.ok_or_else(missing_winner)?.batch));
         batches.collect()
@@ -176,11 +180,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The removal of copies from the parts of all splits.
+/// Removes duplicates from the parts of all splits.
 struct DuplicateRemoval<'a> {
     run: &'a RunContext<'a>,
     duplicates: &'a DuplicateIds,
-    /// The number of each split's first batch among all batches.
+    /// The index of each split's first batch among the batches of all splits.
     first_batches: Vec<u32>,
 }
 
@@ -199,7 +203,8 @@ impl<'a> DuplicateRemoval<'a> {
         }
     }
 
-    /// Reads all copies back. Returns the batch that the winner of each id is in, by the number of the id.
+    /// Reads all deliveries of the duplicate ids back. Returns the batch of the winner of each id, by the index of
+    /// the id.
     fn find_winners(&self, splits: &[SplitParts]) -> Result<Vec<u32>> {
         let began = Instant::now();
         let counts = &self.duplicates.counts_by_batch;
@@ -213,11 +218,11 @@ impl<'a> DuplicateRemoval<'a> {
             .try_for_each(|(split, parts)| self.read_duplicates(split, parts, &winners))?;
         self.run
             .timings
-            .record_phase("read copies", affected, began);
+            .record_phase("read duplicates", affected, began);
         winners.into_winning_batches(ids)
     }
 
-    /// Reads the copies in one split back.
+    /// Reads the deliveries of the duplicate ids in one split back.
     fn read_duplicates(&self, split: usize, parts: &SplitParts, winners: &Winners) -> Result<()> {
         let began = Instant::now();
         let (run, duplicate_ids) = (self.run, &self.duplicates.ids);
@@ -225,7 +230,7 @@ impl<'a> DuplicateRemoval<'a> {
         let row_groups_to_read = |part: &SplitPart| -> Vec<usize> {
             let row_groups = part.row_groups().enumerate();
             let with_duplicates = row_groups.filter(|&(_, batch)| counts[batch] > 0);
-            with_duplicates.map(|(number, _)| number).collect()
+            with_duplicates.map(|(row_group, _)| row_group).collect()
         };
         let songplays = parts.songplays.open(run, &SONGPLAYS)?;
         let mut row_groups = songplays.read_row_groups(row_groups_to_read(&parts.songplays))?;
@@ -246,7 +251,7 @@ impl<'a> DuplicateRemoval<'a> {
                 Some(&COMPARED_COLUMNS),
             )?;
             if rows.num_rows() as u64 != count {
-                return Err(songplays.changed_error(&"it has other songplay_ids"));
+                return Err(songplays.changed_error(&"it has different songplay_ids"));
             }
             let merge_state_rows = match &mut merge_state_groups {
                 Some(groups) if parts.merge_state.rows_by_batch[batch] > 0 => {
@@ -266,27 +271,27 @@ impl<'a> DuplicateRemoval<'a> {
         Ok(())
     }
 
-    /// Writes all parts anew that have rows of deliveries that do not stay.
+    /// Rewrites all parts that contain losing deliveries.
     fn rewrite_losing_parts(&self, winners: &[u32], splits: &mut [SplitParts]) -> Result<()> {
         let began = Instant::now();
         let mut winner_counts = vec![0; self.duplicates.counts_by_batch.iter().map(Vec::len).sum()];
         for &batch in winners {
             winner_counts[batch as usize] += 1;
         }
-        let loser_counts = self
+        let duplicate_counts = self
             .duplicates
             .counts_by_batch
             .iter()
             .zip(&self.first_batches);
-        let losers = loser_counts.map(|(counts, &first)| -> Vec<u64> {
-            let stays = &winner_counts[first as usize..];
+        let loser_counts = duplicate_counts.map(|(counts, &first)| -> Vec<u64> {
+            let winners = &winner_counts[first as usize..];
             counts
                 .iter()
-                .zip(stays)
-                .map(|(count, stays)| count - stays)
+                .zip(winners)
+                .map(|(count, winners)| count - winners)
                 .collect()
         });
-        let loser_counts: Vec<Vec<u64>> = losers.collect();
+        let loser_counts: Vec<Vec<u64>> = loser_counts.collect();
         let affected = loser_counts
             .iter()
             .filter(|losers| has_nonzero(losers))
@@ -316,7 +321,7 @@ fn has_nonzero(counts: &[u64]) -> bool {
     counts.iter().any(|&count| count > 0)
 }
 
-/// Reads the rows of a row group whose ids are in `set`. Returns the numbers of the ids too.
+/// Reads the rows of a row group whose ids are in `ids_to_find`. Returns the indexes of these ids and the rows.
 fn read_matching_rows(
     row_group: &RowGroup,
     ids_to_find: &IdSet,
@@ -327,9 +332,9 @@ fn read_matching_rows(
     let mut is_member = vec![false; ids.len()];
     let mut indexes = Vec::new();
     for (is_member, &id) in is_member.iter_mut().zip(ids) {
-        if let Some(number) = ids_to_find.index_of(id) {
+        if let Some(index) = ids_to_find.index_of(id) {
             *is_member = true;
-            indexes.push(number);
+            indexes.push(index);
         }
     }
     Ok((
@@ -338,21 +343,21 @@ fn read_matching_rows(
     ))
 }
 
-/// Writes the parts of one split anew.
+/// Rewrites the parts of one split.
 struct SplitRewriter<'a> {
     removal: &'a DuplicateRemoval<'a>,
-    /// The batch that the winner of each id is in.
+    /// The batch of the winner of each id.
     winners: &'a [u32],
     split: usize,
-    /// The songplays of each batch that do not stay.
+    /// The number of losing songplays in each batch.
     loser_counts: &'a [u64],
 }
 
-/// Rows that were left out.
+/// The counts of dropped rows.
 #[derive(Default)]
 struct DroppedRows {
     rows: u64,
-    /// The rows whose song is known.
+    /// The dropped rows that have a matching song.
     matched: u64,
 }
 
@@ -362,7 +367,7 @@ impl SplitRewriter<'_> {
         let run = self.removal.run;
         let loser_count: u64 = self.loser_counts.iter().sum();
         if loser_count == parts.songplays.rows_by_batch.iter().sum::<u64>() {
-            // Copies of whole objects are not rare.
+            // All rows lose. This is not rare, because complete objects can be delivered twice.
             run.staging.remove_part(&SONGPLAYS, self.split)?;
             run.staging.remove_part(&STATE_SONGPLAYS, self.split)?;
             *parts = SplitParts::default();
@@ -370,7 +375,7 @@ impl SplitRewriter<'_> {
         }
         let dropped = self.rewrite_part(&SONGPLAYS, &mut parts.songplays)?;
         if dropped.rows != loser_count {
-            return Err(Error::failed("cannot remove repeated events").with_reason(
+            return Err(Error::failed("cannot remove duplicate events").with_reason(
                 "a part of songplays does not have the songplay_ids that were written",
             ));
         }
@@ -384,7 +389,7 @@ impl SplitRewriter<'_> {
         Ok(())
     }
 
-    /// Writes a part anew, with the same row groups but without the rows that do not stay.
+    /// Rewrites a part with the same row groups but without the losing rows.
     fn rewrite_part(&self, table: &'static Table, part: &mut SplitPart) -> Result<DroppedRows> {
         let staging = self.removal.run.staging;
         let old = part.open(self.removal.run, table)?;
@@ -422,7 +427,7 @@ impl SplitRewriter<'_> {
         Ok(dropped)
     }
 
-    /// Returns the rows of a batch that stay.
+    /// Returns the rows of a batch without the losing rows, and counts those in `dropped`.
     fn filter_batch(
         &self,
         row_group: &RowGroup,

@@ -1,12 +1,12 @@
-//! The dimensions, and the ledger of them: written side by side from what the two other phases leave
-//! behind, when all input is read.
+//! Writes the dimension tables and their merge state, in parallel, from the results of the song phase and the log
+//! phase.
 
 use std::time::Instant;
 
 use arrow_array::RecordBatch;
 use rayon::prelude::*;
 
-use super::logs::LogsOutput;
+use super::logs::LogPhaseResult;
 use super::timings::Stage;
 use super::{RunContext, source_objects};
 use crate::error::Result;
@@ -19,18 +19,18 @@ use crate::star::songs::{build_artists, build_songs};
 use crate::star::time::build_time;
 use crate::star::users::LatestUsers;
 
-/// Rows of `time` in one part, about.
+/// The approximate number of rows in one part of `time`.
 const TIME_ROWS_PER_PART: usize = 512 * 1024;
 
-/// Writes `songs`, `artists`, `users` and `time`, and the ledger but for its songplays.
+/// Writes `songs`, `artists`, `users` and `time`, their merge state and the source objects.
 ///
 /// # Errors
-/// A table cannot be written, or holds more than Arrow can (2 GiB of one column).
+/// Returns an error if a table cannot be written, or if a column exceeds Arrow's limit of 2 GiB.
 pub(super) fn write_dimensions(
     run: &RunContext<'_>,
     batches: &[SongBatch],
     lookup: &SongLookup,
-    logs: &LogsOutput,
+    logs: &LogPhaseResult,
 ) -> Result<()> {
     let began = Instant::now();
     let bounds = time_part_bounds(&logs.times);
@@ -54,7 +54,8 @@ pub(super) fn write_dimensions(
             users.and(songs).and(artists).and(keys).and(objects)
         },
     );
-    run.timings.record_phase("dimensions", parts + 5, began);
+    run.timings
+        .record_phase("write dimensions", parts + 5, began);
     times.and(others)
 }
 
@@ -71,8 +72,8 @@ fn write_tables<const N: usize>(
     tables.try_for_each(|(table, rows)| run.write_table(table, rows))
 }
 
-/// Writes the `time` table from the sorted times of all splits, range after range: never are all times
-/// in memory twice.
+/// Writes the `time` table from the sorted times of all splits. Each part is one interval of time, so that memory
+/// never holds a second copy of all times.
 fn write_time(run: &RunContext<'_>, splits: &[Vec<i64>], bounds: &[i64]) -> Result<()> {
     (0..=bounds.len()).into_par_iter().try_for_each(|part| {
         let began = Instant::now();
@@ -90,7 +91,7 @@ fn write_time(run: &RunContext<'_>, splits: &[Vec<i64>], bounds: &[i64]) -> Resu
             })
             .copied()
             .collect();
-        // Those of a split are sorted: this sort merges them.
+        // The times of each split are sorted. The sort detects these runs and merges them.
         times.sort();
         times.dedup();
         let batch = build_time(&times)?;
@@ -100,8 +101,8 @@ fn write_time(run: &RunContext<'_>, splits: &[Vec<i64>], bounds: &[i64]) -> Resu
     })
 }
 
-/// Where one range of times ends and the next begins, so that each holds about [`TIME_ROWS`], and at
-/// least one.
+/// Returns the bounds between the parts of `time`, so that each part has about [`TIME_ROWS_PER_PART`] rows, and
+/// at least one.
 fn time_part_bounds(splits: &[Vec<i64>]) -> Vec<i64> {
     let total: usize = splits.iter().map(Vec::len).sum();
     let parts = total.div_ceil(TIME_ROWS_PER_PART).min(256);
@@ -114,7 +115,7 @@ fn time_part_bounds(splits: &[Vec<i64>]) -> Vec<i64> {
     let sample_at = |part| samples.get(part * samples.len() / parts.max(1)).copied();
     let mut bounds: Vec<i64> = (1..parts).filter_map(sample_at).collect();
     bounds.dedup();
-    // The first sample can be the first time of all.
+    // The first sample is the smallest time: a bound there would leave the first part empty.
     bounds.retain(|&bound| Some(bound) != first);
     bounds
 }

@@ -1,4 +1,4 @@
-//! What a run would do: its input listed and planned, and its output looked at, with no data read.
+//! Plans a run without reading data: lists and plans the input, and examines the output location.
 
 use std::collections::BTreeMap;
 
@@ -13,53 +13,53 @@ use crate::input::Split;
 use crate::output::Staging;
 use crate::storage::StoreRegistry;
 
-/// What a run would read and write.
+/// The input that a run would read, and the output that it would write.
 #[derive(Debug, Clone, Serialize)]
 pub struct RunPlan {
-    /// The song objects.
+    /// The plan of the song objects.
     pub songs: InputPlan,
-    /// The log objects.
+    /// The plan of the log objects.
     pub logs: InputPlan,
-    /// Where the star would go, and what is there, in words.
+    /// A description of the output location and of what is there now.
     pub out: String,
 }
 
-/// One input.
+/// The plan of one input.
 #[derive(Debug, Clone, Serialize)]
 pub struct InputPlan {
     /// Objects that count as input.
     pub objects: u64,
-    /// Objects that do not.
+    /// Objects that do not count as input.
     pub ignored_objects: u64,
-    /// The same by the endings of their names.
+    /// The ignored objects by the extension of their name.
     pub ignored_extensions: BTreeMap<String, u64>,
     /// Bytes of the objects, as stored.
     pub bytes: u64,
-    /// The work of one worker at a time, in input order.
+    /// The splits, in input order. One worker processes a split.
     pub splits: Vec<SplitPlan>,
 }
 
-/// One split: everything from a byte of one object to a byte of another, in the order of their names.
+/// One split: everything from a byte of one object to a byte of the same or a later object, in input order.
 #[derive(Debug, Clone, Serialize)]
 pub struct SplitPlan {
-    /// Bytes in it, as stored.
+    /// Bytes of the split, as stored.
     pub bytes: u64,
-    /// Objects that it has a share of.
+    /// The number of objects that the split reads completely or in part.
     pub objects: usize,
-    /// The first of them.
+    /// The first object.
     pub first_object: String,
-    /// Its first byte in that.
+    /// The offset of the first byte in the first object.
     pub start: u64,
-    /// The last of them.
+    /// The last object.
     pub last_object: String,
-    /// One past its last byte in that; absent if it goes to the end.
+    /// The offset one past the last byte in the last object, absent if the split reads that object to its end.
     pub end: Option<u64>,
 }
 
-/// Lists and plans the input of a run and looks at its output. Nothing is read or written.
+/// Lists and plans the input of a run and examines its output location. It reads no records and writes nothing.
 ///
 /// # Errors
-/// Those that the run would begin with.
+/// Returns the error with which the run would fail before it reads records.
 pub fn plan_run(config: &RunConfig) -> Result<RunPlan> {
     build_thread_pool(config.threads)?.install(|| {
         let stores = StoreRegistry::new(config.s3.clone());

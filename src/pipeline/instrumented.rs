@@ -1,7 +1,7 @@
-//! Measured passes: the pipeline, or its first stages alone, once, with all that a benchmark asks.
+//! Runs the pipeline, or only its first stages, once and with the measurements that a benchmark needs.
 //!
-//! Nothing here does the work in another way than a run: a pass takes the same splits through the
-//! same workers. [`bench`](mod@crate::bench) repeats them.
+//! A measured pass works exactly as a run does, with the same splits and the same workers.
+//! [`bench`](mod@crate::bench) repeats the passes.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -24,10 +24,10 @@ use crate::progress::Progress;
 use crate::star::schema::SONG_RECORD;
 use crate::storage::StoreRegistry;
 
-/// One input, read and decoded once.
+/// The measurements of one input that was read and decoded once.
 #[derive(Debug, Clone)]
 pub struct ParseStats {
-    /// What the records are.
+    /// The kind of the records.
     pub kind: RecordKind,
     /// The counts of records.
     pub input: InputReport,
@@ -35,32 +35,31 @@ pub struct ParseStats {
     pub kept: u64,
     /// Records that the filter dropped.
     pub filtered: u64,
-    /// Pieces of work that threads could share.
+    /// Splits, the tasks that threads can share.
     pub splits: usize,
-    /// Reading and decoding by the clock; bytes are those of the JSON, decompressed.
+    /// The wall-clock time of reading and decoding. Bytes are those of the decompressed JSON.
     pub total: StageReport,
-    /// Where the time went, by stage.
+    /// The time of each stage, by name.
     pub stages: BTreeMap<String, StageReport>,
 }
 
-/// A star, built and published once.
+/// The measurements of one complete run.
 #[derive(Debug, Clone)]
 pub struct TimedRun {
-    /// The report of the run, but with a total that takes in publishing and a peak of its own.
+    /// The report of the run. Its total includes publishing, and its peak memory is that of this run alone.
     pub report: Report,
-    /// What followed what, and last the rest of the time, in which one thread works at most.
+    /// The phases in order. The last one, `other`, is the time outside all other phases, in which at most one
+    /// thread works.
     pub phases: Vec<Phase>,
 }
 
-/// Reads and decodes one input and drops what comes out. Listing is not in the time.
+/// Reads and decodes one input and drops the rows. The measured time does not include listing.
 ///
 /// # Errors
-/// There is no input, or it cannot be read.
+/// Returns an error if there is no input, or if the input cannot be read.
 pub fn measure_parse(config: &ParseConfig, progress: &Progress) -> Result<ParseStats> {
     let ParseConfig {
-        locations: places,
-        sizes,
-        ..
+        locations, sizes, ..
     } = config;
     build_thread_pool(config.threads)?.install(|| {
         let timings = Timings::default();
@@ -71,7 +70,7 @@ pub fn measure_parse(config: &ParseConfig, progress: &Progress) -> Result<ParseS
             kind,
             "PATH",
             &stores,
-            places,
+            locations,
             &none_loaded,
             split_bytes,
             &timings,
@@ -96,7 +95,7 @@ pub fn measure_parse(config: &ParseConfig, progress: &Progress) -> Result<ParseS
     })
 }
 
-/// All splits of a source through its workers; gives the counts and the bytes decoded.
+/// Reads and decodes all splits of a source. Returns the counts and the number of decoded bytes.
 fn parse_splits(
     source: &Source,
     sizes: Sizes,
@@ -123,7 +122,7 @@ fn parse_splits(
     Ok(totals.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// Drops rows and rejects.
+/// A sink that drops rows and rejects.
 struct DiscardSink;
 
 impl RecordSink for DiscardSink {
@@ -136,7 +135,7 @@ impl RecordSink for DiscardSink {
     }
 }
 
-/// Whether a song is among the first records.
+/// Returns true if there is a song among the first records.
 fn starts_with_songs(source: &Source) -> Result<bool> {
     let kept = source.peek_first_object(|chunk| {
         let mut decoder = Decoder::new(&SONG_RECORD, 1);
@@ -146,10 +145,10 @@ fn starts_with_songs(source: &Source) -> Result<bool> {
     Ok(kept.is_some_and(|kept| kept > 0))
 }
 
-/// Builds and publishes a star. Everything is in the time, publishing too.
+/// Builds and publishes a dataset. The measured time includes publishing.
 ///
 /// # Errors
-/// Those of a [`run`](super::run).
+/// Returns an error if the [`run`](super::run) fails.
 pub fn measure_run(config: &RunConfig, progress: &Progress) -> Result<TimedRun> {
     let is_peak_reset = peak_rss::reset_peak_rss();
     let timings = Timings::default();

@@ -1,5 +1,5 @@
-//! The log phase: events to songplays and their ledger, split by split, and what the dimensions need of
-//! them.
+//! Processes the logs: turns events into songplays and their merge state, split by split, and collects what the
+//! dimensions need from the events.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -23,31 +23,31 @@ use crate::star::schema::{SONGPLAYS, STATE_SONGPLAYS, Table};
 use crate::star::songplays::{SongplayRows, build_songplays, compute_songplay_ids, count_matched};
 use crate::star::users::{LatestUsers, UserDelta};
 
-/// States of users that are merged under a lock each, so that workers seldom wait for each other.
+/// The number of shards of the merged users. Each has its own lock, so that workers seldom wait for each other.
 const USER_SHARDS: usize = 8;
 
-/// What the log phase gives beside files.
+/// The results of the log phase besides its files.
 #[derive(Debug)]
-pub(super) struct LogsOutput {
-    /// What became of the records.
+pub(super) struct LogPhaseResult {
+    /// The counts of records.
     pub counts: SourceCounts,
-    /// Events that were delivered before.
+    /// Events dropped as duplicates of another event.
     pub duplicates: u64,
-    /// Songplays whose song is known.
+    /// Songplays that have a matching song.
     pub matched: u64,
-    /// The users, in states that share none.
+    /// The users. Each is in exactly one shard.
     pub user_shards: Vec<LatestUsers>,
-    /// The sorted and distinct times of each split, in milliseconds since 1970.
+    /// The times of each split in milliseconds since 1970, sorted and distinct.
     pub times: Vec<Vec<i64>>,
-    /// Events kept from each object, duplicates among them.
+    /// Events kept from each object, including duplicates.
     pub kept_by_object: Vec<u64>,
 }
 
-/// What a worker makes of one split.
+/// The output of a worker for one split.
 #[derive(Debug, Default)]
 struct SplitOutput {
     parts: SplitParts,
-    /// songplay_id, by batch.
+    /// The songplay_ids of each batch.
     ids: Vec<PartitionedIds>,
     /// `ts` in milliseconds since 1970, sorted and distinct.
     times: Vec<i64>,
@@ -55,7 +55,8 @@ struct SplitOutput {
     rejects: RejectBuffer,
 }
 
-/// A split that settled. Ids and times of every event are kept to the end: 16 bytes.
+/// The retained output of a confirmed split. The id and the time of every event, 16 bytes together, stay in
+/// memory to the end of the phase.
 #[derive(Debug, Default)]
 struct CommittedSplit {
     parts: SplitParts,
@@ -65,25 +66,25 @@ struct CommittedSplit {
     kept_by_segment: Vec<u64>,
 }
 
-/// Reads all logs and writes `songplays` and its ledger.
+/// Reads all logs and writes `songplays` and its merge state.
 ///
 /// # Errors
-/// Something cannot be read or written.
-pub(super) fn process_logs(run: &RunContext<'_>, lookup: &SongLookup) -> Result<LogsOutput> {
-    let (committed, users, counts) = read(run, lookup)?;
+/// Returns an error if an object cannot be read or a part cannot be written.
+pub(super) fn process_logs(run: &RunContext<'_>, lookup: &SongLookup) -> Result<LogPhaseResult> {
+    let (committed, users, counts) = encode_splits(run, lookup)?;
     let kept = kept_by_object(run, &committed);
     let (mut parts, mut ids, mut times) = (Vec::new(), Vec::new(), Vec::new());
-    for done in committed {
-        parts.push(done.parts);
-        ids.push(done.ids);
-        times.push(done.times);
+    for split in committed {
+        parts.push(split.parts);
+        ids.push(split.ids);
+        times.push(split.times);
     }
     let began = Instant::now();
     let duplicates = DuplicateIds::find(&ids);
     drop(ids);
     run.timings
         .record(Stage::Deduplicate, began, 0, counts.kept);
-    run.timings.record_phase("duplicates", None, began);
+    run.timings.record_phase("find duplicates", None, began);
     if let Some(duplicates) = duplicates {
         delivery_rewrite::remove_duplicates(run, &duplicates, &mut parts)?;
     }
@@ -93,7 +94,7 @@ pub(super) fn process_logs(run: &RunContext<'_>, lookup: &SongLookup) -> Result<
         &STATE_SONGPLAYS,
         parts.iter().map(|split| &split.merge_state),
     )?;
-    Ok(LogsOutput {
+    Ok(LogPhaseResult {
         duplicates: counts.kept - rows,
         matched: parts.iter().map(|split| split.matched).sum(),
         counts,
@@ -103,7 +104,7 @@ pub(super) fn process_logs(run: &RunContext<'_>, lookup: &SongLookup) -> Result<
     })
 }
 
-/// Notes what was written of a table and gives its rows.
+/// Registers the parts of a table and returns the number of its rows.
 fn register_parts<'a>(
     run: &RunContext<'_>,
     table: &'static Table,
@@ -114,13 +115,14 @@ fn register_parts<'a>(
         .iter()
         .for_each(|&part| run.register_part(table, part));
     if parts.is_empty() {
-        // A reader of the folder wants the columns all the same.
+        // Readers of the dataset need the columns of an empty table too.
         run.write_table(table, &RecordBatch::new_empty(table.arrow_schema()))?;
     }
     Ok(parts.iter().map(|part| part.rows).sum())
 }
 
-/// The events kept from each object: it can have segments in many splits, and a split those of many.
+/// Returns the events kept from each object. An object can have segments in many splits, and a split can have
+/// segments of many objects.
 fn kept_by_object(run: &RunContext<'_>, committed: &[CommittedSplit]) -> Vec<u64> {
     let mut kept = vec![0; run.logs.objects.len()];
     for (split, committed_split) in run.logs.plan.splits.iter().zip(committed) {
@@ -133,8 +135,8 @@ fn kept_by_object(run: &RunContext<'_>, committed: &[CommittedSplit]) -> Vec<u64
     kept
 }
 
-/// Every split to its Parquet parts, as if no event was in two batches.
-fn read(
+/// Encodes every split as Parquet parts. Duplicates across batches remain in the parts.
+fn encode_splits(
     run: &RunContext<'_>,
     lookup: &SongLookup,
 ) -> Result<(Vec<CommittedSplit>, Vec<LatestUsers>, SourceCounts)> {
@@ -156,16 +158,16 @@ fn read(
                 parts,
                 ids,
                 times,
-                users: mut theirs,
+                users: mut split_users,
                 rejects,
             } = std::mem::take(&mut confirmed.output);
             let began = Instant::now();
-            let shards = theirs.drain_shards(USER_SHARDS);
+            let shards = split_users.drain_shards(USER_SHARDS);
             for turn in 0..USER_SHARDS {
-                // Workers begin at different shards, so that they do not follow each other.
+                // Workers begin at different shards, so that they do not wait for each other in a row.
                 let shard = (split.number + turn) % USER_SHARDS;
                 let mut merged = users[shard].lock().unwrap_or_else(PoisonError::into_inner);
-                merged.merge(&theirs, &shards[shard]);
+                merged.merge(&split_users, &shards[shard]);
             }
             run.timings.record(Stage::Star, began, 0, 0);
             let kept = std::mem::take(&mut confirmed.stats.kept_by_segment);
@@ -179,21 +181,21 @@ fn read(
             counter.add_split(split, &confirmed, rejects)
         },
     )?;
-    let done = committed.into_iter().enumerate().map(|(number, done)| {
-        let done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-        done.ok_or_else(|| {
+    let committed = committed.into_iter().enumerate().map(|(number, split)| {
+        let split = split.into_inner().unwrap_or_else(PoisonError::into_inner);
+        split.ok_or_else(|| {
             Error::failed(format!("split {number} of the logs was not read"))
-                .with_hint("this is a fault of sparkify: please report it")
+                .with_hint("this is a bug in sparkify: please report it")
         })
     });
     let users = users
         .into_iter()
-        .map(|u| u.into_inner().unwrap_or_else(PoisonError::into_inner))
+        .map(|shard| shard.into_inner().unwrap_or_else(PoisonError::into_inner))
         .collect();
-    Ok((done.collect::<Result<_>>()?, users, counter.finish()))
+    Ok((committed.collect::<Result<_>>()?, users, counter.finish()))
 }
 
-/// One split from bytes to its Parquet parts.
+/// Reads, decodes and encodes one split as Parquet parts.
 fn encode_split(
     run: &RunContext<'_>,
     lookup: &SongLookup,
@@ -217,14 +219,14 @@ fn encode_split(
     Ok((stats, encoder.finish()?))
 }
 
-/// Writes a split's part of a table, which is there only if there are rows.
+/// Writes the part of a table for one split. The part is created with the first row.
 struct PartEncoder {
     table: &'static Table,
     split: usize,
-    /// Whether an earlier pass over the split may have left rows that do not count.
+    /// Whether an earlier attempt at the split may have left a part, which is invalid.
     is_retry: bool,
     writer: Option<PartWriter>,
-    /// The rows of each batch.
+    /// The number of rows of each batch.
     rows_by_batch: Vec<u64>,
 }
 
@@ -258,7 +260,7 @@ impl PartEncoder {
     }
 }
 
-/// Makes and writes the songplays of one split.
+/// Builds and writes the songplays of one split.
 struct SplitEncoder<'a> {
     run: &'a RunContext<'a>,
     lookup: &'a SongLookup,
@@ -277,13 +279,13 @@ impl RecordSink for SplitEncoder<'_> {
         let losers = delivery_rewrite::losing_rows(&event_ids, &events);
         self.run.timings.record(Stage::Deduplicate, began, 0, 0);
         let began = Instant::now();
-        // Users and times are of all deliveries.
+        // Users and times come from all deliveries.
         self.output.users.add(&events);
         let times = &mut self.output.times;
-        // A compressed object is one split of any size: room in reserve would be memory an event.
+        // A compressed object is one split of any size: reserve capacity would cost memory for every event.
         times.reserve_exact(events.num_rows());
         let first = times.len();
-        // Copies come last: without them most events are in order, and this sort takes runs as they are.
+        // Losers come last: the other events are mostly in order, and the sort detects sorted runs.
         let mut next = 0;
         for &row in &losers {
             times.extend_from_slice(&events.ts()[next..row]);
@@ -292,11 +294,10 @@ impl RecordSink for SplitEncoder<'_> {
         times.extend_from_slice(&events.ts()[next..]);
         times.extend(losers.iter().map(|&row| events.ts()[row]));
         times[first..].sort();
-        let rows_of_tables = build_songplays(&events, event_ids, &losers, self.lookup)?;
         let SongplayRows {
             songplays,
             merge_state,
-        } = rows_of_tables;
+        } = build_songplays(&events, event_ids, &losers, self.lookup)?;
         self.output.parts.matched += count_matched(&songplays);
         let rows = songplays.num_rows() as u64;
         self.run.timings.record(Stage::Star, began, 0, rows);
@@ -324,21 +325,20 @@ impl RecordSink for SplitEncoder<'_> {
 impl SplitEncoder<'_> {
     fn finish(self) -> Result<SplitOutput> {
         let Self {
-            run,
-            output: mut made,
-            ..
+            run, mut output, ..
         } = self;
         let began = Instant::now();
-        made.parts.songplays = self.songplays.close(run)?;
-        made.parts.merge_state = self.merge_state.close(run)?;
-        let parts = [&made.parts.songplays, &made.parts.merge_state].map(|part| part.part);
+        output.parts.songplays = self.songplays.close(run)?;
+        output.parts.merge_state = self.merge_state.close(run)?;
+        let parts = [&output.parts.songplays, &output.parts.merge_state].map(|part| part.part);
         let bytes = parts.iter().flatten().map(|part| part.bytes).sum();
         run.timings.record(Stage::Encode, began, bytes, 0);
         let began = Instant::now();
-        // Those of each batch are sorted. A compressed object can have very many: they are sorted in place.
-        made.times.sort_unstable();
-        made.times.dedup();
+        // The times of each batch are sorted. This sort works in place, because a compressed object can have very
+        // many.
+        output.times.sort_unstable();
+        output.times.dedup();
         run.timings.record(Stage::Star, began, 0, 0);
-        Ok(made)
+        Ok(output)
     }
 }

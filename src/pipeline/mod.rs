@@ -1,10 +1,11 @@
-//! The pipeline: the stages wired together, and the only place that knows threads.
+//! Runs the pipeline: connects the stages and distributes their work over threads. Only this module starts
+//! worker threads.
 //!
-//! `list objects -> plan splits -> read -> decode -> build the star -> encode Parquet -> publish`
+//! `list objects -> plan splits -> read -> decode -> build the star schema -> encode Parquet -> publish`
 //!
-//! Songs go first, for they are the lookup table of the events. A worker takes a split from bytes to
-//! its own Parquet part and leaves behind small states (users, ids, times) from which the dimensions
-//! are made when all splits are done.
+//! Songs come first, because the events are joined with them. A worker turns a split into its own Parquet part
+//! and keeps small states (users, ids, times). When all splits are done, the dimensions are built from these
+//! states.
 
 mod counters;
 mod dedup;
@@ -48,7 +49,7 @@ pub use dry_run::{InputPlan, RunPlan, SplitPlan, plan_run};
 pub use instrumented::{ParseStats, TimedRun, measure_parse, measure_run};
 pub use timings::Phase;
 
-/// One run: what every phase of it needs.
+/// The state of a run that every phase needs.
 #[derive(Debug)]
 struct RunContext<'a> {
     config: &'a RunConfig,
@@ -60,7 +61,7 @@ struct RunContext<'a> {
     parts: Mutex<TableParts>,
 }
 
-/// What reading and decoding need of a run.
+/// The part of the state of a run that reading and decoding need.
 #[derive(Debug, Clone, Copy)]
 struct ReadContext<'a> {
     sizes: Sizes,
@@ -68,21 +69,21 @@ struct ReadContext<'a> {
     timings: &'a Timings,
 }
 
-/// Builds the star from the configured input and publishes it.
+/// Builds the dataset from the configured input and publishes it.
 ///
 /// # Errors
-/// Input that cannot be read, output that cannot be written, or too many rejects. What was published
-/// before is whole then.
+/// Returns an error if the input cannot be read, if the output cannot be written, or if there are too many
+/// rejects. A dataset that was published before is then unchanged.
 pub fn run(config: &RunConfig, progress: &Progress) -> std::result::Result<Report, RunFailure> {
     run_with_timings(config, progress, &Timings::default())
 }
 
-/// Why a run published nothing.
+/// A failed run, which published nothing.
 #[derive(Debug)]
 pub struct RunFailure {
-    /// What went wrong.
+    /// The error that ended the run.
     pub error: Error,
-    /// What was read, if the run failed because of that: it has too many rejects, or no events.
+    /// The report of the input, if the run failed because of its content: too many rejects, or no events.
     pub report: Option<Box<Report>>,
 }
 
@@ -101,7 +102,7 @@ impl From<RunFailure> for Error {
     }
 }
 
-/// The same, and adds up in `stages` where the time goes.
+/// Builds and publishes the dataset like [`run`], and adds its times to `timings`.
 fn run_with_timings(
     config: &RunConfig,
     progress: &Progress,
@@ -150,14 +151,14 @@ fn run_with_timings(
             }) => Err(RunFailure::from(match staging.discard() {
                 None => error,
                 Some(left) => error.add_hint(format!(
-                    "what the run wrote to {left} cannot be removed: sparkify clean does that"
+                    "cannot remove the incomplete output in {left}: run sparkify clean later"
                 )),
             })),
         }
     })
 }
 
-/// Ends a run that failed because of what it read: its rejects and its report are kept.
+/// Keeps the rejects and the report of a run that failed because of the content of its input.
 fn keep_failed_output(staging: Staging, error: Error, mut report: Box<Report>) -> RunFailure {
     let kept_in = format!("rejects and report are in {}", staging.failed_location());
     let mut error_with_location = error.clone().add_hint(kept_in);
@@ -174,11 +175,11 @@ fn keep_failed_output(staging: Staging, error: Error, mut report: Box<Report>) -
     }
 }
 
-/// Lists and plans both inputs.
+/// Lists and plans the songs and the logs.
 fn open_sources(
     config: &RunConfig,
     stores: &StoreRegistry,
-    stages: &Timings,
+    timings: &Timings,
 ) -> Result<(Source, Source)> {
     let split_bytes = config.sizes.split_bytes;
     let open = |kind, argument, locations, loaded| {
@@ -189,7 +190,7 @@ fn open_sources(
             locations,
             loaded,
             split_bytes,
-            stages,
+            timings,
         )
     };
     let none_loaded = LoadedObjects::default();
@@ -203,7 +204,7 @@ fn open_sources(
     Ok((songs, logs))
 }
 
-/// The threads that everything runs on.
+/// Creates a pool of worker threads.
 fn build_thread_pool(threads: usize) -> Result<rayon::ThreadPool> {
     rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
@@ -221,7 +222,7 @@ impl RunContext<'_> {
         }
     }
 
-    /// Everything up to publishing.
+    /// Reads the input and writes all tables to the staging area, without publishing them.
     fn build_tables(&self, began: Instant) -> std::result::Result<Report, RunFailure> {
         self.progress.start_phase("songs", self.songs.plan.bytes);
         let (batches, songs) = songs::read_songs(self)?;
@@ -233,7 +234,7 @@ impl RunContext<'_> {
                 already_loaded_objects: self.logs.skipped_loaded(),
                 ..LogReport::default()
             };
-            return Err(self.input_failure(error, self.report(began, &songs, logs, 0)));
+            return Err(self.input_failure(error, self.build_report(began, &songs, logs, 0)));
         }
         let lookup = songs::build_lookup(self, &batches)?;
         self.progress.start_phase("logs", self.logs.plan.bytes);
@@ -250,15 +251,15 @@ impl RunContext<'_> {
         let checked = reject_limit::check_reject_limit(self, &songs, &logs.counts)
             .and_then(|()| reject_limit::check_has_events(self, &log_report));
         if let Err(error) = checked {
-            return Err(
-                self.input_failure(error, self.report(began, &songs, log_report, logs.matched))
-            );
+            let report = self.build_report(began, &songs, log_report, logs.matched);
+            return Err(self.input_failure(error, report));
         }
         dimensions::write_dimensions(self, &batches, &lookup, &logs)?;
-        Ok(self.report(began, &songs, log_report, logs.matched))
+        Ok(self.build_report(began, &songs, log_report, logs.matched))
     }
 
-    /// A failure because of what was read. No table is published then.
+    /// Creates the failure of a run because of the content of its input. Its report has no tables, because none
+    /// is published.
     fn input_failure(&self, error: Error, mut report: Report) -> RunFailure {
         report.status = RunStatus::Failed;
         for table in report
@@ -274,19 +275,20 @@ impl RunContext<'_> {
         }
     }
 
-    /// Files without a record are no error, but seldom meant. No files are: all are loaded already.
-    fn warn_if_no_records(&self, source: &Source, locations: &InputSpec, state: &SourceCounts) {
+    /// Warns about objects without records, which are valid but seldom intended. If there are no objects, all of
+    /// them are loaded already, and there is nothing to warn about.
+    fn warn_if_no_records(&self, source: &Source, locations: &InputSpec, counts: &SourceCounts) {
         let objects = source.objects.len();
-        if state.report.records == 0 && objects > 0 {
+        if counts.report.records == 0 && objects > 0 {
             let name = source.kind.singular();
             let s = if objects == 1 { "" } else { "s" };
             self.progress.warn(&format!(
-                "no record in the {objects} {name} object{s} of {locations}"
+                "no records in the {objects} {name} object{s} of {locations}"
             ));
         }
     }
 
-    fn report(
+    fn build_report(
         &self,
         began: Instant,
         songs: &SourceCounts,
@@ -325,7 +327,7 @@ impl RunContext<'_> {
         tables.iter().map(report).collect()
     }
 
-    /// Writes a table that is one part.
+    /// Writes a table as a single part.
     fn write_table(&self, table: &'static Table, rows: &RecordBatch) -> Result<()> {
         self.write_part(table, 0, rows)
     }
@@ -352,11 +354,11 @@ impl RunContext<'_> {
         Ok(())
     }
 
-    /// Notes what was written of a table.
+    /// Registers a written part of a table.
     fn register_part(&self, table: &'static Table, part: Part) {
         let mut parts = self.lock_parts();
         let parts = parts.entry(table.name).or_default();
-        // In order of their numbers, whoever was ready first.
+        // Parts are in order of their numbers, not of their completion.
         let insert_at = parts.partition_point(|other| other.number < part.number);
         parts.insert(insert_at, part);
     }

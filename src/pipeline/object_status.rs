@@ -1,17 +1,19 @@
-//! What could be read of each object: one byte an object, combined over the splits that it is in.
+//! Tracks how much of each object could be read, in one byte for each object, merged over the splits of the
+//! object.
 
 use std::collections::BTreeMap;
 
 use crate::decode::reject::{Reject, RejectReason};
 
-/// Objects that are named in warnings, of each kind of input. The others are counted.
+/// The maximum number of objects named in warnings, for each kind of input. Further objects are only counted.
 pub(super) const MAX_LISTED_OBJECTS: usize = 100;
 
-/// Unreadable segments of a split whose first reject is kept. Only the first and the last segment of a split
-/// can be a part of an object that is readable elsewhere, so these hold the first [`MAX_NAMED`] objects.
+/// The maximum number of unreadable segments of a split whose first reject is kept. Only the first and the last
+/// segment of a split can belong to an object that is readable in another split, so these segments include the
+/// first [`MAX_LISTED_OBJECTS`] unreadable objects.
 const MAX_UNREADABLE_SEGMENTS: usize = MAX_LISTED_OBJECTS + 2;
 
-/// What was found in an object, or in one segment of it.
+/// The state of an object or of one segment of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct ObjectStatus {
     bits: u8,
@@ -22,8 +24,8 @@ impl ObjectStatus {
     const IS_READABLE: u8 = 2;
     const IS_CORRUPT: u8 = 4;
 
-    /// Creates it from the number of records, how many of them were not even well-formed JSON, and whether
-    /// the compressed stream is broken.
+    /// Creates the status from the number of records, the number of malformed records among them, and whether
+    /// the compressed stream is corrupt.
     pub(super) fn new(records: u64, malformed: u64, is_corrupt: bool) -> Self {
         let bit = |condition: bool, bit: u8| if condition { bit } else { 0 };
         Self {
@@ -33,7 +35,7 @@ impl ObjectStatus {
         }
     }
 
-    /// Adds what was found in another segment of the same object.
+    /// Merges the status of another segment of the same object.
     pub(super) fn merge(&mut self, other: Self) {
         self.bits |= other.bits;
     }
@@ -43,25 +45,26 @@ impl ObjectStatus {
         self.bits & Self::IS_READABLE != 0
     }
 
-    /// Returns true if the compressed stream is broken.
+    /// Returns true if the compressed stream is corrupt.
     pub(super) fn is_corrupt(self) -> bool {
         self.bits & Self::IS_CORRUPT != 0
     }
 
-    /// Returns true if no record is well-formed JSON though there are some.
+    /// Returns true if there are records but none is well-formed JSON.
     pub(super) fn is_unreadable(self) -> bool {
         self.bits & Self::HAS_RECORDS != 0 && !self.is_readable()
     }
 
-    /// Returns true if the object counts against the budget: it is unreadable or its stream is broken.
+    /// Returns true if the object counts against the reject limit: it is unreadable, or its compressed stream is
+    /// corrupt.
     pub(super) fn is_failed(self) -> bool {
         self.is_unreadable() || self.is_corrupt()
     }
 }
 
-/// Returns true if the rejected record was not even well-formed JSON in UTF-8.
+/// Returns true if the rejected record is not well-formed JSON in UTF-8.
 pub(super) fn is_malformed(reject: &Reject) -> bool {
-    // A lone surrogate is well-formed, and has a key.
+    // A record with a lone surrogate is well-formed, and its reject has a key.
     reject.key.is_none()
         && matches!(
             reject.reason,
@@ -69,14 +72,14 @@ pub(super) fn is_malformed(reject: &Reject) -> bool {
         )
 }
 
-/// What was found in the segments of one split.
+/// The statuses of the segments of one split.
 #[derive(Debug, Default)]
 pub(super) struct SegmentStatuses {
-    /// What was found in each segment.
+    /// The status of each segment.
     pub statuses: Vec<ObjectStatus>,
-    /// The number of each of the first unreadable segments, and its first reject without the text.
+    /// The first unreadable segments: the number of each, and its first reject without the text.
     pub unreadable_segments: Vec<(usize, Reject)>,
-    /// Unreadable records of the current segment.
+    /// Malformed records of the current segment.
     malformed_records: u64,
     /// The first reject of the current segment.
     first_reject: Option<Reject>,
@@ -117,16 +120,17 @@ impl SegmentStatuses {
     }
 }
 
-/// What was found in all objects of an input.
+/// The statuses of all objects of an input.
 #[derive(Debug, Clone)]
 pub(super) struct ObjectStatuses {
     statuses: Vec<ObjectStatus>,
-    /// By the number of an object: the first split with an unreadable segment of it, and what that says.
+    /// The reason of each unreadable object by its number, with the first split that has an unreadable segment
+    /// of the object.
     reasons: BTreeMap<usize, (usize, String)>,
 }
 
 impl ObjectStatuses {
-    /// Creates it for the given number of objects, none of which has been read.
+    /// Creates the statuses of the given number of objects, none of which has been read.
     pub(super) fn new(objects: usize) -> Self {
         Self {
             statuses: vec![ObjectStatus::default(); objects],
@@ -134,17 +138,17 @@ impl ObjectStatuses {
         }
     }
 
-    /// Adds what was found in a segment of an object.
+    /// Merges the status of a segment of an object.
     pub(super) fn merge(&mut self, object: usize, status: ObjectStatus) {
-        if let Some(known) = self.statuses.get_mut(object) {
-            known.merge(status);
+        if let Some(merged) = self.statuses.get_mut(object) {
+            merged.merge(status);
         }
     }
 
-    /// Notes why a segment of an object in a split is unreadable.
+    /// Records why a segment of an object in a split is unreadable.
     pub(super) fn add_reason(&mut self, object: usize, split: usize, reason: String) {
-        let known = self.reasons.get(&object);
-        if known.is_none_or(|&(other, _)| split < other) {
+        let earlier = self.reasons.get(&object);
+        if earlier.is_none_or(|&(other, _)| split < other) {
             self.reasons.insert(object, (split, reason));
         }
     }
@@ -154,13 +158,13 @@ impl ObjectStatuses {
         self.statuses.iter().any(|read| read.is_readable())
     }
 
-    /// Returns the number of objects that count against the budget.
+    /// Returns the number of objects that count against the reject limit.
     pub(super) fn failed_count(&self) -> u64 {
         self.statuses.iter().filter(|read| read.is_failed()).count() as u64
     }
 
-    /// Returns the first objects that count against the budget: number, what was found in each, and why it is
-    /// unreadable.
+    /// Returns the first objects that count against the reject limit: the number, the status and the reason of
+    /// each.
     pub(super) fn first_failed(&self) -> impl Iterator<Item = (usize, ObjectStatus, Option<&str>)> {
         let statuses = self.statuses.iter().copied().enumerate();
         let failed = statuses.filter(|(_, read)| read.is_failed());

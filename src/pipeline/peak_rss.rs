@@ -1,9 +1,9 @@
-//! Peak memory: the most that the process held, as the system counts it.
+//! Reads and resets the peak resident set size of the process.
 
 use std::fs;
 
-/// The most memory that the process held since it started or since [`forget_peak`], in bytes, where
-/// the system tells.
+/// Returns the peak resident set size in bytes, since the start of the process or the last [`reset_peak_rss`].
+/// Returns `None` if the system does not report it.
 pub(super) fn peak_rss_bytes() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status
@@ -13,7 +13,7 @@ pub(super) fn peak_rss_bytes() -> Option<u64> {
     Some(kilobytes * 1024)
 }
 
-/// Lets the peak begin anew at what the process holds now. Gives whether the system can do that.
+/// Resets the peak to the current resident set size. Returns true if the system supports this.
 pub(super) fn reset_peak_rss() -> bool {
     fs::write("/proc/self/clear_refs", "5").is_ok()
 }

@@ -1,4 +1,4 @@
-//! What a run may lose before it fails: rejects, songs and logs apart, and all of its events.
+//! Checks how much input a run may lose before it fails: rejects, of songs and of logs separately, and events.
 
 use super::RunContext;
 use super::counters::SourceCounts;
@@ -8,10 +8,10 @@ use crate::error::{Error, Result};
 use crate::output::REJECTS_DIR;
 use crate::output::report::LogReport;
 
-/// Checks that the songs are songs, before the logs are read in vain.
+/// Checks that the song records are songs, before the time to read the logs is spent.
 ///
 /// # Errors
-/// No record of them could be read, or none is a song and that is more than the run may lose.
+/// Returns an error if no record could be read, or if none is a song and the rejects exceed the limit.
 pub(super) fn check_songs(run: &RunContext<'_>, songs: &SourceCounts) -> Result<()> {
     let input = &run.config.songs;
     check_any_readable(&run.songs, input, songs)?;
@@ -39,10 +39,10 @@ pub(super) fn check_songs(run: &RunContext<'_>, songs: &SourceCounts) -> Result<
     Ok(())
 }
 
-/// Checks what was rejected of songs and of logs.
+/// Checks the rejects of songs and of logs against the limit.
 ///
 /// # Errors
-/// No record of the logs could be read, or more is rejected than the run may lose.
+/// Returns an error if no record of the logs could be read, or if the rejects exceed the limit.
 pub(super) fn check_reject_limit(
     run: &RunContext<'_>,
     songs: &SourceCounts,
@@ -65,20 +65,20 @@ pub(super) fn check_reject_limit(
         .cloned()
         .collect();
     let message = format!(
-        "rejected more than --max-rejects {limit} tolerates: {}",
+        "rejects exceed --max-rejects {limit}: {}",
         excess.join(", ")
     );
     let mut error = Error::too_many_rejects(message);
     if let Some((_, first)) = &counts.first_reject {
         error = error.with_reason(format!("the first is {first}"));
     }
-    Err(error.with_hint("correct the input, or raise --max-rejects to publish without them"))
+    Err(error.with_hint("fix the input, or raise --max-rejects to publish without the rejects"))
 }
 
-/// The share of the bytes that is worth a word.
+/// The share of rejected bytes above which a run warns.
 const WARN_REJECTED_SHARE: MaxRejects = MaxRejects::Percent(10.0);
 
-/// Warns where few rejects cover much of the input, which a limit by count does not see.
+/// Warns if the rejects cover a large share of the bytes, which a limit by count does not detect.
 fn warn_if_many_rejected(run: &RunContext<'_>, counts_by_kind: &[(&str, &SourceCounts)]) {
     for (kind, counts) in counts_by_kind {
         let (part, whole) = (
@@ -94,7 +94,7 @@ fn warn_if_many_rejected(run: &RunContext<'_>, counts_by_kind: &[(&str, &SourceC
     }
 }
 
-/// Returns what exceeds the limit, in words.
+/// Describes what exceeds the limit.
 fn exceeded_limits(limit: MaxRejects, kind: &str, counts: &SourceCounts) -> Vec<String> {
     let report = &counts.report;
     let measures = [
@@ -117,38 +117,38 @@ fn exceeded_limits(limit: MaxRejects, kind: &str, counts: &SourceCounts) -> Vec<
         .collect()
 }
 
-/// Checks that any record of a kind is well-formed JSON, if there are records.
+/// Checks that at least one record of a source is well-formed JSON, if it has records.
 fn check_any_readable(
     source: &Source,
     input: impl std::fmt::Display,
-    state: &SourceCounts,
+    counts: &SourceCounts,
 ) -> Result<()> {
-    if state.report.records == 0 || state.statuses.has_any_readable() {
+    if counts.report.records == 0 || counts.statuses.has_any_readable() {
         return Ok(());
     }
-    let kind = source.kind.plural();
-    let error =
-        Error::too_many_rejects(format!("no record of the {kind} in {input} could be read"))
-            .with_hint(format!(
-                "check --{kind}; --max-rejects does not tolerate this"
-            ));
-    Err(match &state.first_reject {
+    let name = source.kind.singular();
+    let error = Error::too_many_rejects(format!("no {name} record in {input} could be read"))
+        .with_hint(format!(
+            "check --{}; --max-rejects does not apply to this",
+            source.kind.plural()
+        ));
+    Err(match &counts.first_reject {
         Some((_, first)) => error.with_reason(first),
         None => error,
     })
 }
 
-/// Warns if no event was kept, and checks that this does no harm.
+/// Warns if no event was kept, and checks that no events would be lost because of that.
 ///
 /// # Errors
-/// The star would replace one that has events, or would be loaded.
+/// Returns an error if the dataset would replace one that has events, or if it would be loaded.
 pub(super) fn check_has_events(run: &RunContext<'_>, logs: &LogReport) -> Result<()> {
     if !logs.has_no_events() {
         return Ok(());
     }
     let (config, records) = (run.config, logs.input.records);
     let finding = if records == 0 {
-        format!("there is no record in {}", config.logs)
+        format!("there are no records in {}", config.logs)
     } else if logs.filtered == records {
         format!(
             "none of the {records} records in {} is a NextSong event",
@@ -168,7 +168,7 @@ pub(super) fn check_has_events(run: &RunContext<'_>, logs: &LogReport) -> Result
         return Err(Error::failed(forbidden)
             .with_reason(finding)
             .with_hint(hint)
-            .add_hint("--allow-empty does it all the same"));
+            .add_hint("use --allow-empty to do it anyway"));
     }
     if records > 0 {
         run.progress.warn(&format!("{finding}; {hint}"));
@@ -176,7 +176,7 @@ pub(super) fn check_has_events(run: &RunContext<'_>, logs: &LogReport) -> Result
     Ok(())
 }
 
-/// Returns what a run without events may not do, if it would do that.
+/// Describes what a run without events is not allowed to do. Returns `None` if it would not do that.
 fn forbidden_without_events(run: &RunContext<'_>) -> Result<Option<String>> {
     let config = run.config;
     if config.allow_empty {
@@ -184,13 +184,13 @@ fn forbidden_without_events(run: &RunContext<'_>) -> Result<Option<String>> {
     }
     if config.load_after_run {
         return Ok(Some(
-            "will not load a star without events into the warehouse".to_owned(),
+            "will not load a dataset without events into the warehouse".to_owned(),
         ));
     }
     let rows = run.staging.published_songplays()?.unwrap_or(0);
     Ok((rows > 0).then(|| {
         format!(
-            "will not replace the star in {}, which has {rows} songplays, by one without events",
+            "will not replace the dataset in {}, which has {rows} songplays, with one without events",
             config.out
         )
     }))

@@ -1,4 +1,4 @@
-//! The song phase: all song records, and the lookup that comes from them.
+//! Reads all song records and builds the song lookup from them.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -18,10 +18,10 @@ use crate::output::{RejectBuffer, Staging};
 use crate::star::lookup::{ArtistIds, LOOKUP_SHARDS, LookupShard, SongIds, SongLookup, hash_keys};
 use crate::star::records::SongBatch;
 
-/// Reads all songs.
+/// Reads all songs. Returns their batches in input order, and the counts.
 ///
 /// # Errors
-/// Something cannot be read.
+/// Returns an error if an object cannot be read or a reject cannot be written.
 pub(super) fn read_songs(run: &RunContext<'_>) -> Result<(Vec<SongBatch>, SourceCounts)> {
     let source = &run.songs;
     let counter = SourceCounter::new(run, source);
@@ -57,10 +57,10 @@ pub(super) fn read_songs(run: &RunContext<'_>) -> Result<(Vec<SongBatch>, Source
     Ok((batches, counts))
 }
 
-/// The lookup that the events need.
+/// Builds the lookup that joins events with songs.
 ///
 /// # Errors
-/// A column of the songs holds more than Arrow can (2 GiB).
+/// Returns an error if a column of the songs exceeds Arrow's limit of 2 GiB.
 pub(super) fn build_lookup(run: &RunContext<'_>, batches: &[SongBatch]) -> Result<SongLookup> {
     let began = Instant::now();
     let hashes: Vec<_> = batches.par_iter().map(hash_keys).collect();
@@ -69,19 +69,19 @@ pub(super) fn build_lookup(run: &RunContext<'_>, batches: &[SongBatch]) -> Resul
         .map(|number| LookupShard::new(batches, &hashes, number))
         .collect::<Result<_>>()?;
     run.timings
-        .record_phase("lookup shards", LOOKUP_SHARDS, began);
+        .record_phase("build lookup shards", LOOKUP_SHARDS, began);
     let join_start = Instant::now();
     let (songs, artists) = rayon::join(
         || SongIds::new(batches, &shards),
         || ArtistIds::new(batches, &shards),
     );
     let lookup = SongLookup::new(songs?, artists?, shards);
-    run.timings.record_phase("lookup", 2, join_start);
+    run.timings.record_phase("build lookup", 2, join_start);
     run.timings.record(Stage::Star, began, 0, 0);
     Ok(lookup)
 }
 
-/// Keeps the songs of a split.
+/// Collects the songs of a split.
 struct SongCollector<'a> {
     source: &'a Source,
     staging: &'a Staging,

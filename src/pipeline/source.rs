@@ -1,4 +1,4 @@
-//! One kind of input: its places, its objects and their splits.
+//! Lists one kind of input: its locations, their objects, and the splits of the objects.
 
 use std::collections::{HashMap, HashSet};
 use std::io::Read;
@@ -24,45 +24,46 @@ use crate::storage::{
     StoreRegistry,
 };
 
-/// Prefixes that are enough to list side by side: what is below them is listed in one go each, where the
-/// store can do that.
+/// The number of prefixes that is enough for parallel listing. From this number on, each prefix is listed
+/// recursively with a single call, if the store supports that.
 const MIN_PARALLEL_PREFIXES: usize = 64;
 
-/// Endings of ignored objects in an error.
+/// The maximum number of extensions of ignored objects in an error.
 const MAX_EXTENSIONS_SHOWN: usize = 5;
 
-/// Song or log objects, listed and planned.
+/// The song objects or the log objects, listed and divided into splits.
 #[derive(Debug)]
 pub(super) struct Source {
-    /// What its records are.
+    /// The kind of the records.
     pub kind: RecordKind,
-    /// The objects, in the order in which they are taken.
+    /// The objects, in input order.
     pub objects: Vec<InputObject>,
-    /// The objects cut into splits.
+    /// The splits of the objects.
     pub plan: SplitSet,
-    /// Where the objects are, by [`Object::place`].
+    /// The stores of the objects, by [`InputObject::location_index`].
     stores: Vec<Box<dyn Store>>,
-    /// Folders and files that are read, and prefixes of buckets: what the places name, globs resolved.
+    /// The folders, files and bucket prefixes of the locations, with globs resolved.
     resolved_locations: Vec<Location>,
     ignored: IgnoredCounts,
     skipped_loaded: u64,
 }
 
-/// A place that is listed.
+/// A location to list.
 struct ListingRoot {
     store: Box<dyn Store>,
     rules: InputRules,
-    /// The folder that keys are below.
+    /// The folder that keys are relative to.
     base: Location,
     listing: Mutex<Listing>,
 }
 
 impl Source {
-    /// Lists all objects at `places`, which the command line calls `argument`, and plans the splits of those
-    /// that are not `loaded`.
+    /// Lists all objects at `locations` and plans the splits of those that are not `loaded`. `argument` is the
+    /// name of the locations on the command line.
     ///
     /// # Errors
-    /// A place does not exist, cannot be listed, or holds no input object; a glob matches nothing.
+    /// Returns an error if a location does not exist, cannot be listed or contains no input object, or if a glob
+    /// matches nothing.
     pub(super) fn open(
         kind: RecordKind,
         argument: &str,
@@ -89,7 +90,7 @@ impl Source {
             .find_map(|root| root.store.max_concurrent_requests())
         {
             None => list()?,
-            // A request is waited for by a thread that does nothing else.
+            // Each request blocks a thread, so these threads are separate from the workers.
             Some(requests) => build_thread_pool(requests)?.install(list)?,
         }
         let (mut stores, mut listings) = (Vec::new(), Vec::new());
@@ -107,12 +108,12 @@ impl Source {
                         .matched_folders
                         .iter()
                         .map(|key| root.base.join(key));
-                    // The current directory, where the glob has no other.
-                    let current_dir_if_empty = |place| match place {
+                    // A glob without a folder is relative to the current directory.
+                    let current_dir_if_empty = |location| match location {
                         Location::Local(path) if path.as_os_str().is_empty() => {
                             Location::Local(".".into())
                         }
-                        place => place,
+                        location => location,
                     };
                     resolved_locations.extend(folders.map(current_dir_if_empty));
                 }
@@ -120,7 +121,7 @@ impl Source {
             stores.push(root.store);
             listings.push(listing);
         }
-        let levels = listings
+        let prefixes = listings
             .iter()
             .map(|listing| listing.listed_prefixes)
             .sum::<usize>();
@@ -128,7 +129,7 @@ impl Source {
             RecordKind::Song => ("list songs", "sort songs"),
             RecordKind::Log => ("list logs", "sort logs"),
         };
-        timings.record_phase(phase, levels, began);
+        timings.record_phase(phase, prefixes, began);
         let sort_start = Instant::now();
         let (mut objects, ignored) = merge_listings(&stores, listings);
         timings.record_phase(sort, None, sort_start);
@@ -154,7 +155,7 @@ impl Source {
         })
     }
 
-    /// What the records hold.
+    /// Returns the schema of the records.
     pub(super) fn schema(&self) -> &'static RecordSchema {
         match self.kind {
             RecordKind::Song => &SONG_RECORD,
@@ -162,20 +163,21 @@ impl Source {
         }
     }
 
-    /// How people name one of its objects.
+    /// Returns the path or URL of an object as shown to users.
     pub(super) fn display(&self, object: &InputObject) -> String {
         let store = self.stores.get(object.location_index as usize);
         store.map_or_else(String::new, |store| store.display(&object.meta.key))
     }
 
-    /// What names one of its objects, wherever it is looked at from.
+    /// Returns the absolute name of an object, which does not depend on the current directory.
     pub(super) fn canonical_name(&self, object: &InputObject) -> String {
         let store = self.stores.get(object.location_index as usize);
         store.map_or_else(String::new, |store| store.absolute_name(&object.meta.key))
     }
 
-    /// A reader of ranges of objects, in this order. Each range is in the place of this number.
-    pub(super) fn read(
+    /// Returns a reader of ranges of objects, in the given order. The number of each range is the index of its
+    /// location.
+    pub(super) fn range_reader(
         &self,
         ranges: impl Iterator<Item = (u32, ObjectRange)>,
     ) -> Box<dyn RangeReader + '_> {
@@ -185,24 +187,24 @@ impl Source {
         }
     }
 
-    /// How many requests can be under way at a time, if any object is reached by requests.
+    /// Returns the maximum number of concurrent requests, or `None` if no store is remote.
     pub(super) fn max_concurrent_requests(&self) -> Option<usize> {
         self.stores
             .iter()
             .find_map(|store| store.max_concurrent_requests())
     }
 
-    /// The places that are read, globs resolved to the folders that they match.
+    /// Returns the input locations, with globs resolved to the folders that they match.
     pub(super) fn resolved_locations(&self) -> &[Location] {
         &self.resolved_locations
     }
 
-    /// Objects that were left out because they are loaded.
+    /// Returns the number of objects that were skipped because they are loaded already.
     pub(super) fn skipped_loaded(&self) -> u64 {
         self.skipped_loaded
     }
 
-    /// A report of what was listed, with nothing read yet.
+    /// Returns the report of the listed objects, before anything is read.
     pub(super) fn initial_report(&self) -> InputReport {
         InputReport {
             objects: self.objects.len() as u64,
@@ -214,18 +216,18 @@ impl Source {
     }
 }
 
-/// Opens what a user named: a place as it is, or the folder that a glob begins with.
+/// Opens the store of a location. For a glob, this is the store of the folder before its first wildcard.
 fn open_root(
     stores: &StoreRegistry,
     location: &Location,
     number: u32,
-    places: &InputSpec,
+    locations: &InputSpec,
 ) -> Result<ListingRoot> {
     let mut rules = InputRules {
         location_index: number,
         glob: None,
-        include: places.include.clone(),
-        collects_ignored_keys: places.locations.len() > 1,
+        include: locations.include.clone(),
+        collects_ignored_keys: locations.locations.len() > 1,
     };
     let (store, folder) = match location.split_glob() {
         None => (stores.open(location)?, location.clone()),
@@ -244,30 +246,31 @@ fn open_root(
     })
 }
 
-/// Lists all objects below a prefix that is one of `width` to be listed, prefixes side by side.
+/// Lists all objects below a prefix, and its child prefixes in parallel. `width` is the approximate number of
+/// prefixes at this level.
 fn list_prefix(root: &ListingRoot, prefix: &str, width: usize) -> Result<()> {
-    let depth = if width < MIN_PARALLEL_PREFIXES {
+    let mode = if width < MIN_PARALLEL_PREFIXES {
         ListMode::Delimited
     } else {
         ListMode::Recursive
     };
-    let level = root.store.list(prefix, depth)?;
+    let list_result = root.store.list(prefix, mode)?;
     let child_prefixes = root
         .listing
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
-        .add(&root.rules, prefix, level)?;
+        .add(&root.rules, prefix, list_result)?;
     let width = width.saturating_mul(child_prefixes.len());
     child_prefixes
         .par_iter()
         .try_for_each(|prefix| list_prefix(root, prefix, width))
 }
 
-/// An error if a place holds no input object, so that a mistyped one is noticed.
+/// Returns an error if a location contains no input object, so that a mistyped location is noticed.
 fn check_not_empty(
     kind: RecordKind,
     argument: &str,
-    place: &Location,
+    location: &Location,
     rules: &InputRules,
     listing: &Listing,
 ) -> Result<()> {
@@ -276,29 +279,29 @@ fn check_not_empty(
     }
     let kind = kind.plural();
     if rules.glob.is_some() && listing.matched_folders.is_empty() {
-        return Err(Error::failed(format!("no {kind} in {place}"))
+        return Err(Error::failed(format!("no {kind} in {location}"))
             .with_reason("the glob matches nothing")
             .with_hint(format!(
                 "check {argument}; * does not match a /, but ** matches any number of folders"
             )));
     }
     let mut reason =
-        "it holds no object whose name ends in .json, .jsonl, .ndjson or .ldjson (then \
-                   perhaps .gz, .gzip, .bz2 or .zst)"
+        "it contains no object whose name ends in .json, .jsonl, .ndjson or .ldjson (optionally \
+                   followed by .gz, .gzip, .bz2 or .zst)"
             .to_owned();
     let mut hint = format!("check {argument}");
     if listing.ignored.objects() > 0 {
-        let endings = describe_ignored(&listing.ignored.by_extension(), MAX_EXTENSIONS_SHOWN);
-        reason += &format!("; ignored: {} ({endings})", listing.ignored.objects());
-        hint += ", or name such objects by --include GLOB";
+        let extensions = describe_ignored(&listing.ignored.by_extension(), MAX_EXTENSIONS_SHOWN);
+        reason += &format!("; ignored: {} ({extensions})", listing.ignored.objects());
+        hint += ", or read such objects with --include GLOB";
     }
-    Err(Error::failed(format!("no {kind} in {place}"))
+    Err(Error::failed(format!("no {kind} in {location}"))
         .with_reason(reason)
         .with_hint(hint))
 }
 
-/// The objects of all places in the order in which they are taken, each once: the byte order of their
-/// keys, or of their identities if there are several places. With them what is ignored.
+/// Merges the listings of all locations. Returns the distinct objects in input order, and the counts of ignored
+/// objects. Input order is the byte order of the keys, or of the absolute names if there are several locations.
 fn merge_listings(
     stores: &[Box<dyn Store>],
     mut listings: Vec<Listing>,
@@ -323,7 +326,7 @@ fn merge_listings(
             }
         }
     }
-    // An object that several places name is kept as the first of them names it.
+    // An object in several locations is kept under the first of them.
     objects.par_sort_unstable_by(|(a, first), (b, second)| {
         a.cmp(b)
             .then(first.location_index.cmp(&second.location_index))
@@ -336,7 +339,7 @@ fn merge_listings(
     )
 }
 
-/// Drops files that an earlier place names too, by a path with other links in it.
+/// Drops files that an earlier location contains too, under a path with different symlinks.
 fn drop_symlink_duplicates(stores: &[Box<dyn Store>], objects: &mut Vec<(String, InputObject)>) {
     let file_id = |object: &InputObject| match object.meta.version {
         ObjectVersion::Mtime { nanoseconds, inode } => Some((inode, nanoseconds, object.meta.size)),
@@ -344,18 +347,18 @@ fn drop_symlink_duplicates(stores: &[Box<dyn Store>], objects: &mut Vec<(String,
     };
     let mut location_by_file = HashMap::new();
     for (_, object) in objects.iter() {
-        if let Some(contents) = file_id(object) {
+        if let Some(file_id) = file_id(object) {
             let location = location_by_file
-                .entry(contents)
+                .entry(file_id)
                 .or_insert(Some(object.location_index));
-            // No one place contains all of several places.
-            *location = location.filter(|&place| place == object.location_index);
+            // `None` means that several locations contain a file with this id.
+            *location = location.filter(|&index| index == object.location_index);
         }
     }
-    // Few files of several places have a number in common, so few paths are looked at.
+    // Few files of different locations have the same id, so few paths are resolved.
     let shared_path = |object: &InputObject| {
-        let is_shared = |contents| location_by_file.get(&contents).is_some_and(Option::is_none);
-        file_id(object).filter(|&contents| is_shared(contents))?;
+        let is_shared = |file_id| location_by_file.get(&file_id).is_some_and(Option::is_none);
+        file_id(object).filter(|&file_id| is_shared(file_id))?;
         let store = stores.get(object.location_index as usize)?;
         Some(store.canonical_name(&object.meta.key))
     };
@@ -372,8 +375,8 @@ fn drop_symlink_duplicates(stores: &[Box<dyn Store>], objects: &mut Vec<(String,
     });
 }
 
-/// Plans the splits. An object that is to be cut is looked at first: one that is compressed, whatever its
-/// name says, can only be read from its beginning.
+/// Plans the splits. The first bytes of an object are sniffed before it is divided, because a compressed object
+/// can only be read from its beginning, and its name does not always say that it is compressed.
 fn plan_with_sniffing(
     stores: &[Box<dyn Store>],
     objects: &mut [InputObject],
@@ -383,7 +386,7 @@ fn plan_with_sniffing(
     if !sniff_objects(stores, objects, first.split_objects())? {
         return Ok(first);
     }
-    // Other objects may be cut instead.
+    // Other objects may be divided instead.
     let may_be_split = |object: &InputObject| {
         object.is_splittable() && !object.is_sniffed && object.meta.size > first.max_unsplit_bytes
     };
@@ -394,8 +397,9 @@ fn plan_with_sniffing(
     Ok(plan_splits(objects, split_bytes))
 }
 
-/// Looks at the first bytes of these objects, side by side. Returns whether any of them cannot be cut: it is
-/// compressed against its name, or of another format.
+/// Sniffs the first bytes of the objects with these numbers, in parallel. Returns true if any of the objects
+/// cannot be divided, because it is compressed although its name does not say so, or because it has another
+/// format.
 fn sniff_objects(
     stores: &[Box<dyn Store>],
     objects: &mut [InputObject],
@@ -430,7 +434,7 @@ fn sniff_objects(
     Ok(any_unsplittable)
 }
 
-/// Returns how an object is compressed that is not by its name, and how its records are arranged.
+/// Detects the compression and the record layout of an object that is not compressed according to its name.
 fn sniff_object(
     store: &dyn Store,
     object: &InputObject,

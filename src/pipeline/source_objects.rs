@@ -1,4 +1,4 @@
-//! The ledger of log objects.
+//! Writes the source objects: one row for each log object of the run.
 
 use std::time::Instant;
 
@@ -8,11 +8,11 @@ use crate::error::Result;
 use crate::star::schema::SOURCE_OBJECTS;
 use crate::star::source_objects::{SourceObject, build_source_objects};
 
-/// Writes a row for each log object, from each of which so many events are `kept`. A million names are
-/// not in memory at a time.
+/// Writes one row for each log object, with the number of events kept from it. The rows are built one row group at
+/// a time, so that memory does not hold a million names.
 ///
 /// # Errors
-/// They cannot be written.
+/// Returns an error if the table cannot be written.
 pub(super) fn write_source_objects(run: &RunContext<'_>, kept_by_object: &[u64]) -> Result<()> {
     let source = &run.logs;
     let row_group_rows = run.config.sizes.row_group_rows.max(1);

@@ -1,9 +1,9 @@
-//! Splits through workers, and the check that their guessed boundaries were right.
+//! Processes splits on worker threads and verifies their speculative start offsets.
 //!
-//! A split that begins inside an object guesses where its first record begins. Whether it guessed
-//! right is known when the split before it has ended: a split *settles* when its start is where its
-//! predecessor's records ended, and is read again from there if it is not. Only splits of the same
-//! object wait for each other; splits are handed out in order, so few wait and not for long.
+//! A split that begins inside an object predicts where its first record begins. The prediction is verified when
+//! the previous split is done: a split is *confirmed* if it began where the records of the previous split ended.
+//! Otherwise it is read again from there. Only splits of the same object wait for each other. Splits are handed
+//! out in order, so few of them wait, and not for long.
 
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -14,25 +14,26 @@ use super::ReadContext;
 use super::build_thread_pool;
 use super::source::Source;
 use super::split_reader::{SplitReader, SplitStats, StartAt};
+use crate::config::RecordKind;
 use crate::error::Result;
 use crate::input::Split;
 
-/// A split that began where it should.
+/// A split whose start offset is verified.
 #[derive(Debug)]
 pub(super) struct ConfirmedSplit<T> {
-    /// What was found in it.
+    /// The statistics of the split.
     pub stats: SplitStats,
-    /// Newlines in its first object before its records began.
+    /// Newlines in its first object before the start of its records.
     pub lines_before: u64,
-    /// What the worker made of it.
+    /// The output of the worker.
     pub output: T,
 }
 
-/// Sends all splits of `source` through `work` on every thread of the current pool, and gives each
-/// one that settled to `settle`, in no order.
+/// Runs `process` for all splits of `source` on every thread of the current pool, and `on_confirmed` for each
+/// confirmed split, in no particular order.
 ///
 /// # Errors
-/// The first error of `work` or `settle`; the other workers stop at their next split.
+/// Returns the first error of `process` or `on_confirmed`. The other workers stop before their next split.
 pub(super) fn process_splits<T: Send>(
     context: ReadContext<'_>,
     source: &Source,
@@ -52,10 +53,10 @@ pub(super) fn process_splits<T: Send>(
             };
             let mut task = Some((split, StartAt::NextLine));
             while let Some((split, start)) = task {
-                let done = process(&mut reader, split, start)?;
-                let mut chain = tracker.lock().unwrap_or_else(PoisonError::into_inner);
-                let (confirmed, retry) = chain.complete(split.number, done);
-                drop(chain);
+                let result = process(&mut reader, split, start)?;
+                let mut locked = tracker.lock().unwrap_or_else(PoisonError::into_inner);
+                let (confirmed, retry) = locked.complete(split.number, result);
+                drop(locked);
                 for (number, confirmed_split) in confirmed {
                     if let Some(split) = splits.get(number) {
                         on_confirmed(split, confirmed_split)?;
@@ -67,32 +68,35 @@ pub(super) fn process_splits<T: Send>(
         Ok(())
     };
     let run_worker = || {
-        let done = worker();
-        if done.is_err() {
+        let result = worker();
+        if result.is_err() {
             is_stopped.store(true, Ordering::Relaxed);
         }
-        done
+        result
     };
-    let done = match source.max_concurrent_requests() {
+    let results = match source.max_concurrent_requests() {
         None => rayon::broadcast(|_| run_worker()),
-        // While one waits for the network another has something to do.
+        // Twice the threads, so that the CPU is busy while other threads wait for the network.
         Some(_) => build_thread_pool(2 * rayon::current_num_threads())?.broadcast(|_| run_worker()),
     };
-    context
-        .timings
-        .record_phase(source.kind.plural(), splits.len(), began);
-    done.into_iter().collect()
+    let phase = match source.kind {
+        RecordKind::Song => "read songs",
+        RecordKind::Log => "process logs",
+    };
+    context.timings.record_phase(phase, splits.len(), began);
+    results.into_iter().collect()
 }
 
-/// Where the records of a split's last object ended.
+/// The end of the records of a split in its last object.
 #[derive(Debug, Clone, Copy)]
 struct RecordEnd {
-    /// The byte in the object.
+    /// The byte offset in the object.
     offset: u64,
-    /// Newlines in the object before it.
+    /// Newlines in the object before the offset.
     newlines: u64,
 }
 
+/// Tracks which splits are done and which of them are confirmed.
 #[derive(Debug)]
 struct BoundaryTracker<'a, T> {
     source: &'a Source,
@@ -113,15 +117,16 @@ impl<'a, T> BoundaryTracker<'a, T> {
         }
     }
 
-    /// Takes in what was made of a split. Gives those that settle now, and what must be done again.
+    /// Adds the result of a split. Returns the splits that are confirmed now, and the split to process again, if
+    /// any.
     fn complete(
         &mut self,
         number: usize,
-        done: (SplitStats, T),
+        result: (SplitStats, T),
     ) -> (Vec<(usize, ConfirmedSplit<T>)>, Option<RetryTask>) {
         let mut confirmed = Vec::new();
         if let Some(slot) = self.pending.get_mut(number) {
-            *slot = Some(done);
+            *slot = Some(result);
         }
         for number in number.. {
             let Some(start) = self.expected_start(number) else {
@@ -132,17 +137,17 @@ impl<'a, T> BoundaryTracker<'a, T> {
             };
             let is_expected = match start {
                 StartAt::NextLine => true,
-                StartAt::Byte(at) => stats.began == Some(at),
-                StartAt::Skip => stats.began.is_none(),
+                StartAt::Byte(at) => stats.records_start == Some(at),
+                StartAt::Skip => stats.records_start.is_none(),
             };
             if !is_expected {
                 return (confirmed, Some((number, start)));
             }
             let lines_before = self
                 .previous_record_end(number)
-                .map_or(0, |tail| tail.newlines);
+                .map_or(0, |previous| previous.newlines);
             let is_single_segment = self.segment_count(number) == 1;
-            let record_end = match stats.ended {
+            let record_end = match stats.records_end {
                 Some(end) => {
                     let newlines_before = if is_single_segment { lines_before } else { 0 };
                     Some(RecordEnd {
@@ -167,7 +172,7 @@ impl<'a, T> BoundaryTracker<'a, T> {
         (confirmed, None)
     }
 
-    /// Where a split's records begin, as far as that is known by now.
+    /// Returns where the records of a split begin. Returns `None` if that is not known yet.
     fn expected_start(&self, number: usize) -> Option<StartAt> {
         let first = self.source.plan.splits.get(number)?.segments.first()?;
         if first.start == 0 {
@@ -183,7 +188,7 @@ impl<'a, T> BoundaryTracker<'a, T> {
         })
     }
 
-    /// The tail of the split before one that begins inside an object.
+    /// Returns the end of the records of the previous split, if the split begins inside an object.
     fn previous_record_end(&self, number: usize) -> Option<RecordEnd> {
         let first = self.source.plan.splits.get(number)?.segments.first()?;
         if first.start == 0 {

@@ -1,4 +1,4 @@
-//! One worker's way through a split: its segments read, decoded and handed on batch by batch.
+//! Reads a split: reads and decodes its segments, and passes their rows on batch by batch.
 
 use std::time::{Duration, Instant};
 
@@ -17,38 +17,38 @@ use crate::storage::{ObjectRange, RangeReader};
 /// Where the records of a split's first segment begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum StartAt {
-    /// At the first line in it that begins with `{`, or at the start of the object: the guess.
+    /// At the first line of the segment that begins with `{`, or at the start of the object. This is a prediction.
     NextLine,
     /// At this byte of the object.
     Byte(u64),
-    /// Nowhere: a record of the split before reaches over the whole segment.
+    /// Nowhere, because a record of the previous split extends over the complete segment.
     Skip,
 }
 
-/// What was found in a split, beside the batches.
+/// The statistics of a split.
 #[derive(Debug)]
 pub(super) struct SplitStats {
-    /// Where the first segment's records began; nowhere if none begins in it.
-    pub began: Option<u64>,
-    /// Where the last segment's records ended; nowhere if it had none.
-    pub ended: Option<u64>,
-    /// Newlines in each of the first and the last segment (they can be the same).
+    /// The offset where the records of the first segment start, or `None` if no record starts in it.
+    pub records_start: Option<u64>,
+    /// The offset where the records of the last segment end, or `None` if it has no records.
+    pub records_end: Option<u64>,
+    /// Newlines in the first and in the last segment, which can be the same segment.
     pub newlines: (u64, u64),
-    /// Bytes from where the records of each segment began to where they ended, decompressed.
+    /// Decompressed bytes from the start to the end of the records of each segment, summed over the segments.
     pub decoded_bytes: u64,
-    /// The counts over all segments.
+    /// The record counts of all segments.
     pub counts: RecordCounts,
     /// Records of each segment that became a row.
     pub kept_by_segment: Vec<u64>,
-    /// The rejects, by [`RejectReason::ALL`].
+    /// The number of rejects by reason, in the order of [`RejectReason::ALL`].
     pub rejects_by_reason: [u64; RejectReason::ALL.len()],
     /// The first reject, and the number of its segment in the split.
     pub first_reject: Option<(usize, Reject)>,
-    /// Rejects of the first segment. Their lines count from where its records began.
+    /// Rejects of the first segment. Their line numbers count from the start of the records of the segment.
     pub first_segment_rejects: u64,
-    /// Bytes that the rejects cover, decompressed.
+    /// Decompressed bytes that the rejects cover.
     pub rejected_bytes: u64,
-    /// What could be read of each segment.
+    /// How much of each segment could be read.
     pub statuses: SegmentStatuses,
 }
 
@@ -62,36 +62,36 @@ impl SplitStats {
     }
 }
 
-/// What takes the rows and the rejects of a split.
+/// Receives the rows and the rejects of a split.
 pub(super) trait RecordSink {
-    /// Takes a batch of rows.
+    /// Writes a batch of rows.
     ///
     /// # Errors
-    /// It cannot be turned into the star or written.
+    /// Returns an error if the rows cannot be transformed or written.
     fn write_batch(&mut self, batch: &RecordBatch) -> Result<()>;
 
-    /// Takes a reject of an object.
+    /// Writes a reject of an object.
     ///
     /// # Errors
-    /// It cannot be written.
+    /// Returns an error if the reject cannot be written.
     fn write_reject(&mut self, object: &InputObject, reject: &Reject) -> Result<()>;
 }
 
-/// What is to be read of one segment.
+/// The part of a segment to read.
 struct SegmentTask<'a> {
     object: &'a InputObject,
     segment: Segment,
-    /// Nowhere if no record begins in it.
+    /// Where to read from, or `None` if no record begins in the segment.
     read_from: Option<ReadFrom>,
 }
 
-/// Where reading begins.
+/// Where reading a segment begins.
 #[derive(Clone, Copy)]
 enum ReadFrom {
-    /// At a record.
+    /// At this offset, where a record begins.
     RecordAt(u64),
-    /// One byte before the first that a record can begin at: a boundary is a newline and a brace, and
-    /// this byte can be the newline.
+    /// At this offset, one byte before the first one where a record can begin. A boundary is a newline and a
+    /// brace, and the newline can be at this offset.
     LineAfter(u64),
 }
 
@@ -110,7 +110,7 @@ impl SegmentTask<'_> {
     }
 }
 
-/// A decoder and a buffer, used for split after split.
+/// Reads one split after another, and reuses its decoder and its buffer.
 pub(super) struct SplitReader<'a> {
     source: &'a Source,
     context: ReadContext<'a>,
@@ -119,7 +119,7 @@ pub(super) struct SplitReader<'a> {
 }
 
 impl<'a> SplitReader<'a> {
-    /// A reader of splits of `source`.
+    /// Creates a reader of splits of `source`.
     pub(super) fn new(context: ReadContext<'a>, source: &'a Source) -> Self {
         let sizes = context.sizes;
         Self {
@@ -130,10 +130,10 @@ impl<'a> SplitReader<'a> {
         }
     }
 
-    /// Reads a split and gives its rows and rejects to `sink`.
+    /// Reads a split and passes its rows and rejects to `sink`.
     ///
     /// # Errors
-    /// An object cannot be read, or `sink` failed.
+    /// Returns an error if an object cannot be read, or if `sink` returns one.
     pub(super) fn read(
         &mut self,
         split: &Split,
@@ -142,8 +142,8 @@ impl<'a> SplitReader<'a> {
     ) -> Result<SplitStats> {
         let mut timer = StageTimer::default();
         let mut stats = SplitStats {
-            began: None,
-            ended: None,
+            records_start: None,
+            records_end: None,
             newlines: (0, 0),
             decoded_bytes: 0,
             counts: RecordCounts::default(),
@@ -154,23 +154,23 @@ impl<'a> SplitReader<'a> {
             rejected_bytes: 0,
             statuses: SegmentStatuses::with_capacity(split.segments.len()),
         };
-        // A split that failed half way may have left something.
+        // An earlier split that failed may have left state in the decoder.
         self.decoder.reset();
         let source = self.source;
         let tasks = self.segment_tasks(split, start);
         let ranges = tasks
             .iter()
             .filter_map(|task| Some((task.object.location_index, task.byte_range()?)));
-        let mut input = timer.time_read(|| source.read(ranges));
+        let mut input = timer.time_read(|| source.range_reader(ranges));
         let input = input.as_mut();
         for (number, task) in tasks.into_iter().enumerate() {
             let SegmentTask {
                 object,
                 segment,
-                read_from: from,
+                read_from,
             } = task;
             let records_start = timer.time_read(|| {
-                let Some(from) = from else {
+                let Some(from) = read_from else {
                     return Ok(None);
                 };
                 let name = source.display(object);
@@ -182,30 +182,30 @@ impl<'a> SplitReader<'a> {
                 }
             })?;
             if number == 0 {
-                stats.began = records_start;
+                stats.records_start = records_start;
             }
             let kept_before = self.decoder.kept();
             let records_before = self.decoder.records();
             let mut is_corrupt = false;
-            (stats.ended, stats.newlines.1) = (None, 0);
-            if let Some(began) = records_start {
-                // Only an object that is read from its first byte on tells its layout by itself.
+            (stats.records_end, stats.newlines.1) = (None, 0);
+            if let Some(records_start) = records_start {
+                // The decoder can detect the layout only if it reads an object from its first byte.
                 let layout = (segment.start > 0).then_some(object.layout);
                 self.decoder.begin_segment(layout);
-                while stats.ended.is_none() {
-                    stats.ended = self.decode_chunk(input, segment.end, &mut timer, sink)?;
+                while stats.records_end.is_none() {
+                    stats.records_end = self.decode_chunk(input, segment.end, &mut timer, sink)?;
                     for reject in self.decoder.take_rejects() {
                         sink.write_reject(object, &reject)?;
                         stats.count_reject(number, reject);
                     }
                 }
                 stats.newlines.1 = self.decoder.newlines();
-                stats.decoded_bytes += stats.ended.map_or(0, |records_end| records_end - began);
+                stats.decoded_bytes += stats.records_end.map_or(0, |end| end - records_start);
                 is_corrupt = matches!(self.reader.chunk().input_state, InputState::Corrupt(_));
             }
             let records = self.decoder.records() - records_before;
             stats.statuses.end_segment(records, is_corrupt);
-            if from.is_some() {
+            if read_from.is_some() {
                 timer.time_read(|| input.check_unchanged())?;
             }
             if number == 0 {
@@ -224,7 +224,7 @@ impl<'a> SplitReader<'a> {
         Ok(stats)
     }
 
-    /// What is to be read of each segment.
+    /// Determines which part of each segment to read.
     fn segment_tasks(&self, split: &Split, start: StartAt) -> Vec<SegmentTask<'a>> {
         let task = |(number, segment): (usize, &Segment)| {
             let object = self.source.objects.get(segment.object)?;
@@ -247,8 +247,8 @@ impl<'a> SplitReader<'a> {
         split.segments.iter().enumerate().filter_map(task).collect()
     }
 
-    /// Decodes what is at hand of the segment that the reader stands in, and sees to it that there is
-    /// more to decode; gives where the segment's records end once that is reached.
+    /// Decodes the buffered bytes of the current segment, and then makes room or reads more, as the decoder
+    /// needs. Returns the offset where the records of the segment end, once it is reached.
     fn decode_chunk(
         &mut self,
         input: &mut dyn RangeReader,
@@ -256,12 +256,12 @@ impl<'a> SplitReader<'a> {
         timer: &mut StageTimer,
         sink: &mut dyn RecordSink,
     ) -> Result<Option<u64>> {
-        let progress = timer.time_decode(|| self.decoder.decode(self.reader.chunk(), end));
-        self.reader.consume(progress.consumed);
+        let decoded = timer.time_decode(|| self.decoder.decode(self.reader.chunk(), end));
+        self.reader.consume(decoded.consumed);
         self.context
             .progress
             .advance(self.reader.take_bytes_stored());
-        match progress.status {
+        match decoded.status {
             DecodeStatus::NeedInput => timer.time_read(|| self.reader.fill(input))?,
             DecodeStatus::BatchFull => self.flush_batch(timer, sink)?,
             DecodeStatus::SegmentEnd => return Ok(Some(self.reader.chunk().offset)),
@@ -273,7 +273,7 @@ impl<'a> SplitReader<'a> {
         let batch = timer
             .time_decode(|| self.decoder.finish())
             .map_err(Error::from_arrow)?;
-        // A batch can be full of what rejected records left behind.
+        // A batch can be full although all its records were rejected.
         if batch.num_rows() == 0 {
             return Ok(());
         }
@@ -281,7 +281,7 @@ impl<'a> SplitReader<'a> {
     }
 }
 
-/// Time spent in the two stages that alternate.
+/// The time spent in the two stages that alternate.
 #[derive(Debug, Default)]
 struct StageTimer {
     read: Duration,

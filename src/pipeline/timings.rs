@@ -1,8 +1,8 @@
-//! Where the time goes: seconds, bytes and events of each stage, summed over all workers, and the
-//! phases of a run by the clock.
+//! Measures where the time goes: the seconds, bytes and events of each stage, summed over all workers, and the
+//! wall-clock time of each phase.
 //!
-//! Stages run side by side on every worker. Phases follow one another, and each has so many pieces
-//! of work that threads can share; what lies outside all phases is the work of one thread.
+//! Stages run concurrently on all workers. Phases follow one another, and each has a number of tasks that threads
+//! can share. Work outside all phases uses one thread.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,11 +22,11 @@ pub(super) enum Stage {
     Read,
     /// JSON to Arrow.
     Decode,
-    /// Arrow to the star.
+    /// Arrow to the tables of the star schema.
     Star,
-    /// The star to Parquet, on disk.
+    /// Tables to Parquet, including writing it.
     Encode,
-    /// Finding events that were delivered twice.
+    /// Finding and removing events that were delivered more than once.
     Deduplicate,
 }
 
@@ -46,18 +46,19 @@ struct StageTotals {
     events: AtomicU64,
 }
 
-/// A phase of a run, by the clock.
+/// The wall-clock time of a phase of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Phase {
-    /// Its name.
+    /// The name of the phase.
     pub name: &'static str,
-    /// Seconds that it took.
+    /// Wall-clock seconds.
     pub seconds: f64,
-    /// Pieces of work in it, and so the most threads that can share it; absent if any number can.
+    /// The number of tasks, which is the maximum number of threads that can share the phase. Absent if any number
+    /// of threads can.
     pub tasks: Option<usize>,
 }
 
-/// The totals of a run. Workers add to them a chunk or batch at a time.
+/// The timings of a run. Workers add to them after each chunk or batch.
 #[derive(Debug, Default)]
 pub(super) struct Timings {
     totals: [StageTotals; STAGE_NAMES.len()],
@@ -70,7 +71,7 @@ impl Timings {
         self.record_duration(stage, began.elapsed(), bytes, events);
     }
 
-    /// Adds work that took so long.
+    /// Adds work that took `duration`.
     pub(super) fn record_duration(
         &self,
         stage: Stage,
@@ -89,8 +90,8 @@ impl Timings {
         }
     }
 
-    /// Adds a phase of so many pieces that began at `began` and ends now. One with work for a single
-    /// thread has one piece; one without any is none.
+    /// Adds a phase with `tasks` tasks that began at `began` and ends now. Work for a single thread is one task. A
+    /// phase without tasks is not recorded.
     pub(super) fn record_phase(
         &self,
         name: &'static str,
@@ -109,13 +110,13 @@ impl Timings {
         phases.push(phase);
     }
 
-    /// The phases so far, in order.
+    /// Returns the phases so far, in order.
     pub(super) fn phases(&self) -> Vec<Phase> {
         let phases = self.phases.lock().unwrap_or_else(PoisonError::into_inner);
         phases.clone()
     }
 
-    /// The report of all stages.
+    /// Returns the reports of all stages by name.
     pub(super) fn stage_reports(&self) -> BTreeMap<String, StageReport> {
         let report = |&(stage, name): &(Stage, &str)| {
             let totals = &self.totals[stage as usize];

@@ -1,5 +1,5 @@
-//! A second look at the first record of an input of which nothing was kept: exporters wrap records in one
-//! large record, as in `{"Records": [{...}, {...}]}`.
+//! Detects wrapper records: some exporters put all records in one large record, as in
+//! `{"Records": [{...}, {...}]}`. The first record of an input from which no record was kept is examined for this.
 
 use super::source::Source;
 use crate::decode::Chunk;
@@ -8,11 +8,11 @@ use crate::error::Result;
 use crate::input::{ChunkReader, DEFAULT_CHUNK_BYTES};
 
 impl Source {
-    /// Reads the beginning of the first object that is not empty, and passes it to `look`. Returns `None` if
+    /// Reads the beginning of the first object that is not empty, and passes it to `inspect`. Returns `None` if
     /// there is no such object.
     ///
     /// # Errors
-    /// The object cannot be read.
+    /// Returns an error if the object cannot be read.
     pub(super) fn peek_first_object<T>(
         &self,
         inspect: impl FnOnce(Chunk<'_>) -> T,
@@ -25,18 +25,18 @@ impl Source {
         let mut reader = ChunkReader::new(DEFAULT_CHUNK_BYTES);
         let range = (0, DEFAULT_CHUNK_BYTES as u64);
         let ranges = std::iter::once((object.location_index, object.range(range.0, range.1)));
-        let mut input = self.read(ranges);
+        let mut input = self.range_reader(ranges);
         reader.open(input.as_mut(), object, self.display(object), range)?;
         Ok(Some(inspect(reader.chunk())))
     }
 
-    /// Returns what to do if the first record is only a wrapper of the records that are meant.
+    /// Returns a hint how to unwrap the records, if the first record seems to be a wrapper.
     pub(super) fn wrapper_hint(&self) -> Option<String> {
         let schema = self.schema();
         let key = self.peek_first_object(|chunk| {
             wrapper_key(chunk.padded.get(..chunk.len).unwrap_or_default(), schema)
         });
-        // A look that fails says nothing, and what it is for has failed already.
+        // This only adds a hint to another error, so its own error is ignored.
         let key = key.ok().flatten().flatten()?;
         let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
         let path = match key.starts_with(|c: char| !c.is_ascii_digit()) && key.chars().all(is_plain)
@@ -45,18 +45,18 @@ impl Source {
             false => format!(".[{}][]", serde_json::Value::from(key.as_str())),
         };
         Some(format!(
-            "each record seems to hold others in the array `{key}`: unwrap it, for example with jq -c '{path}'"
+            "each record seems to contain others in the array `{key}`: unwrap it, for example with jq -c '{path}'"
         ))
     }
 }
 
-/// Returns the key of the first record that holds an array of objects, if the record has no key of the schema.
-/// The record may be cut anywhere.
+/// Returns the key of an array of objects in the first record, if the record has no key of the schema. The record
+/// may be truncated anywhere.
 fn wrapper_key(bytes: &[u8], schema: &RecordSchema) -> Option<String> {
     let is_known = |key: &str| {
         let filter = schema.filter.iter().map(|filter| filter.key);
         let mut keys = schema.fields.iter().map(|field| field.key).chain(filter);
-        keys.any(|known| known == key)
+        keys.any(|schema_key| schema_key == key)
     };
     let (mut array_key, mut depth) = (None, 0_usize);
     let mut rest = bytes.get(memchr::memchr(b'{', bytes)?..)?;
@@ -99,7 +99,7 @@ fn wrapper_key(bytes: &[u8], schema: &RecordSchema) -> Option<String> {
     array_key
 }
 
-/// Returns the place of the closing quote of a string, from after its opening quote on.
+/// Returns the index of the closing quote of a string. `bytes` begin after its opening quote.
 fn string_end(bytes: &[u8]) -> Option<usize> {
     let mut at = 0;
     loop {

@@ -1,7 +1,7 @@
-//! Deliveries of one event: which of them stays.
+//! Selects the delivery of an event that is kept.
 //!
-//! Queues deliver an event at least once, and not always with the same content. The smallest delivery
-//! by content stays, so the choice does not depend on the order of the input.
+//! Queues deliver an event at least once, and not always with the same content. The smallest delivery by
+//! content is kept, so the choice does not depend on the order of the input.
 
 use std::num::NonZeroU32;
 use std::ops::Deref;
@@ -20,11 +20,11 @@ use crate::error::{Error, Result};
 
 pub use super::users::StringPool;
 
-/// The content that deliveries of one event are compared by.
+/// The content by which the deliveries of one event are compared.
 ///
-/// It is ordered by level, location, user agent, song_key and duration, column by column: text
-/// bytewise, null last. The columns that `songplay_id` is a hash of come after them. They only differ
-/// where two events have the same hash: one input of two million events in ten million.
+/// The order is by level, location, user agent, song_key and duration, column by column: text bytewise,
+/// null last. The columns that are hashed into `songplay_id` come last. They differ only if two events
+/// have the same hash, which happens in about one of ten million inputs of two million events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Delivery<'a> {
     level: &'a str,
@@ -33,10 +33,10 @@ pub struct Delivery<'a> {
     scalars: Scalars,
 }
 
-/// The content but for the texts.
+/// The content except for the texts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Scalars {
-    /// song_key and duration; null if the event lacks song, artist or length.
+    /// The song_key and the duration; null if the event lacks song, artist or length.
     song: NullsLast<(i64, TotalOrder)>,
     start_time: i64,
     user_id: i32,
@@ -57,11 +57,11 @@ impl<T> From<Option<T>> for NullsLast<T> {
 }
 
 impl<'a> Delivery<'a> {
-    /// Returns the content of the event in a row of `events`.
+    /// Returns the content of the event in row `row` of `events`.
     pub fn from_event(events: &'a EventBatch, row: usize) -> Self {
         let song = events.has_song_key(row).then(|| {
             let key = song_key(events.song.value(row), events.artist.value(row));
-            // As it is written: adding zero makes -0.0 the 0.0 that it equals.
+            // Adding zero turns -0.0 into 0.0, as in the written table.
             (key, TotalOrder(events.length.value(row) + 0.0))
         });
         Self {
@@ -78,20 +78,20 @@ impl<'a> Delivery<'a> {
     }
 }
 
-/// Returns the ids of rows of `songplays`, or of their ledger, that were read back.
+/// Returns the ids of rows of `songplays` or `state_songplays` that were read back.
 ///
 /// # Errors
-/// There is no such column.
+/// Returns an error if there is no such column.
 pub fn songplay_id_values(rows: &RecordBatch) -> Result<&[i64]> {
     primitive_values::<Int64Type>(rows, "songplay_id")
 }
 
-/// A delivery that was read back, in 48 bytes: its texts are numbers of [`StringPool`].
+/// A delivery that was read back, in 48 bytes: its texts are ids in a [`StringPool`].
 #[derive(Debug, Clone, Copy)]
 pub struct Candidate {
-    /// The batch that it is in, among those of the whole input.
+    /// The index of its batch among the batches of the whole input.
     pub batch: u32,
-    /// Never null, so that there is room to say that there is no candidate.
+    /// Never null, so that `Option<Candidate>` needs no extra space.
     level: NonZeroU32,
     location: u32,
     user_agent: u32,
@@ -104,20 +104,20 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    /// Returns true if this delivery stays and not `other`, another one of the same event: if it is smaller,
-    /// or the same in an earlier batch. `symbols` are those of both.
+    /// Returns true if this delivery is kept instead of `other`, another delivery of the same event: it is
+    /// smaller, or equal and in an earlier batch. `string_pool` returns the pool of both.
     pub fn wins_over<S: Deref<Target = StringPool>>(
         &self,
         other: &Self,
-        strings: impl FnOnce() -> S,
+        string_pool: impl FnOnce() -> S,
     ) -> bool {
         let text_ids =
             |candidate: &Self| (candidate.level, candidate.location, candidate.user_agent);
         if text_ids(self) == text_ids(other) {
             return (self.scalars(), self.batch) < (other.scalars(), other.batch);
         }
-        let symbols = strings();
-        self.to_delivery(&symbols) < other.to_delivery(&symbols)
+        let strings = string_pool();
+        self.to_delivery(&strings) < other.to_delivery(&strings)
     }
 
     fn to_delivery<'a>(self, strings: &'a StringPool) -> Delivery<'a> {
@@ -140,11 +140,13 @@ impl Candidate {
     }
 }
 
-/// Returns the deliveries that some songplays are of, all in one batch. No two of them have the same id. `ledger` are the rows of `state_songplays` with these ids. Both are in the order in which they
+/// Returns the deliveries of the rows of `songplays`, all of which are from one batch and have distinct
+/// ids. `merge_state` has the rows of `state_songplays` with these ids. Both are in the order in which they
 /// were written.
 ///
 /// # Errors
-/// A column is absent or of another type, or a row of the ledger belongs to no songplay.
+/// Returns an error if a column is missing or has another type, or if a row of `merge_state` has no
+/// songplay.
 pub fn candidates_from_rows(
     songplays: &RecordBatch,
     merge_state: &RecordBatch,
@@ -214,7 +216,7 @@ fn dict_column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a DictText> {
 }
 
 fn column_mismatch(name: &str) -> Error {
-    Error::failed(format!("column {name} is not what was written"))
-        .with_reason("it is absent, of another type or of other rows")
-        .with_hint("check whether something else writes to --out, and run again")
+    Error::failed(format!("column {name} does not match what was written"))
+        .with_reason("it is missing, or its type or rows differ")
+        .with_hint("check whether another process writes to --out, and run again")
 }

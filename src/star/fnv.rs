@@ -1,12 +1,12 @@
-//! 64-bit FNV-1a, as Redshift's `FNV_HASH` computes it: what the star's keys are made by, so that a
-//! warehouse can make the same ones.
+//! Computes 64-bit FNV-1a hashes as Redshift's `FNV_HASH` does. They are the keys of the star schema, so a
+//! warehouse can compute the same keys.
 
-/// What a hash begins from.
+/// The initial value of a hash.
 const FNV_OFFSET_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
 const FNV_PRIME: u64 = 0x100_0000_01b3;
 
-/// `FNV_HASH(value, seed)` (Amazon Redshift Database Developer Guide, "FNV_HASH function"): of a number
-/// its little-endian bytes, of a text its UTF-8.
+/// Returns `FNV_HASH(value, seed)` (Amazon Redshift Database Developer Guide, "FNV_HASH function"). The
+/// bytes of a number are little-endian, those of a text UTF-8.
 #[inline]
 fn fnv_hash(value: &[u8], seed: u64) -> u64 {
     value.iter().fold(seed, |hash, &b| {
@@ -14,7 +14,7 @@ fn fnv_hash(value: &[u8], seed: u64) -> u64 {
     })
 }
 
-/// The key of an event:
+/// Returns the key of an event:
 /// `fnv_hash(item_in_session::int, fnv_hash(session_id::int, fnv_hash(ts::bigint, fnv_hash(user_id::int))))`.
 #[inline]
 pub(super) fn songplay_id(user_id: i32, ts: i64, session_id: i32, item_in_session: i32) -> i64 {
@@ -25,8 +25,9 @@ pub(super) fn songplay_id(user_id: i32, ts: i64, session_id: i32, item_in_sessio
 }
 
 /// Returns the key of the texts that an event and its song have in common:
-/// `fnv_hash(artist_name, fnv_hash(0::smallint, fnv_hash(title)))`. The zero, which no text holds, keeps title and
-/// artist apart. A duration is compared beside the key: `FNV_HASH` of a double is not documented.
+/// `fnv_hash(artist_name, fnv_hash(0::smallint, fnv_hash(title)))`. The zero, which occurs in no text,
+/// separates title and artist. The duration is not part of the key, because `FNV_HASH` of a double is not
+/// documented; it is compared separately.
 pub(super) fn song_key(title: &str, artist_name: &str) -> i64 {
     let hash = fnv_hash(title.as_bytes(), FNV_OFFSET_BASIS);
     let hash = fnv_hash(&0i16.to_le_bytes(), hash);
@@ -37,7 +38,7 @@ pub(super) fn song_key(title: &str, artist_name: &str) -> i64 {
 mod tests {
     use super::*;
 
-    /// The values that AWS prints on the page of FNV_HASH.
+    /// The values are from the AWS documentation of FNV_HASH.
     #[test]
     fn matches_hashes_documented_by_redshift() {
         let hash = |bytes: &[u8]| fnv_hash(bytes, FNV_OFFSET_BASIS).cast_signed();
@@ -46,7 +47,7 @@ mod tests {
         assert_eq!(hash(b"Amazon Redshift"), 7_783_490_368_944_507_294);
     }
 
-    /// Computed by another implementation.
+    /// The values were computed by another implementation.
     #[test]
     fn song_keys_match_reference_values() {
         assert_eq!(song_key("Title", "Artist"), 1_465_977_823_591_457_354);

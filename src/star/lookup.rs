@@ -1,6 +1,6 @@
-//! The song lookup: from an event's song, artist and length to the song that was played.
+//! Looks up the song of an event by its song, artist and length.
 //!
-//! It is made in shards, so that a large catalogue keeps more than one thread busy.
+//! The lookup is built in shards, so that several threads can build it for a large catalog.
 
 use std::collections::HashMap;
 use std::hash::BuildHasher;
@@ -19,13 +19,13 @@ use super::schema::STATE_SONGS;
 use super::text_array;
 use crate::error::{Error, Result};
 
-/// Shards of the lookup; a power of two.
+/// The number of shards of the lookup; a power of two.
 pub const LOOKUP_SHARDS: usize = 16;
 
-/// Bits of the filter a song.
+/// The number of bits in the duration filter for each song.
 const FILTER_BITS_PER_SONG: usize = 16;
 
-/// What an event and a song must have in common.
+/// The values that an event and its song must have in common.
 #[derive(Clone, Copy, PartialEq)]
 struct MatchKey<'a> {
     title: &'a str,
@@ -52,56 +52,56 @@ impl<'a> MatchKey<'a> {
     }
 }
 
-/// Returns a duration that has the same bits as every equal one: adding zero makes -0.0 the 0.0 that it equals.
+/// Returns a duration that has the same bits as every equal duration: adding zero turns -0.0 into 0.0.
 fn normalize_zero(duration: f64) -> f64 {
     duration + 0.0
 }
 
 fn shard_index(hash: u64) -> usize {
-    // The table of a shard takes the bits at both ends.
+    // The hash table of a shard uses the bits at both ends.
     (hash >> 32) as usize % LOOKUP_SHARDS
 }
 
-/// The hash of each song's key.
+/// Returns the hash of the key of each song.
 pub fn hash_keys(songs: &SongBatch) -> Vec<u64> {
     (0..songs.num_rows())
         .map(|row| MatchKey::from_song(songs, row).hash())
         .collect()
 }
 
-/// A song record: its batch and the row in it.
+/// The position of a song record: the index of its batch and the row.
 type RecordRef = (u32, u32);
 
-/// What is found under one key.
+/// The result for one key.
 #[derive(Debug)]
 struct LookupEntry {
     hash: u64,
-    /// A record with the key.
+    /// A record with this key.
     key_record: RecordRef,
-    /// The record whose ids count.
+    /// The record whose ids are the result.
     id_record: RecordRef,
 }
 
-/// The songs whose keys fall to one shard.
+/// The songs whose keys belong to one shard.
 #[derive(Debug)]
 pub struct LookupShard {
-    /// Numbers of entries, by the hash of their key.
+    /// The indexes of the entries, by the hash of their key.
     entry_table: HashTable<u32>,
     titles: StringArray,
     artist_names: StringArray,
     durations: Vec<f64>,
     song_keys: Vec<i64>,
-    /// The record of each entry whose ids count.
+    /// For each entry the record whose ids are the result.
     id_records: Vec<RecordRef>,
 }
 
 impl LookupShard {
-    /// The songs of `batches` that fall to shard `number`, below [`SHARDS`]; `hashes` are theirs. Of
-    /// several records with the same key the one with the smallest song_id counts, then the one with
-    /// the smallest artist_id.
+    /// Builds shard `shard`, below [`LOOKUP_SHARDS`], from the songs of `batches` and their `hashes`. Of
+    /// several records with the same key, the result is the one with the smallest song_id, then the
+    /// smallest artist_id.
     ///
     /// # Errors
-    /// A column of the songs holds more than Arrow can (2 GiB).
+    /// Returns an error if a column of the songs exceeds the limit of Arrow (2 GiB).
     pub fn new(batches: &[SongBatch], hashes: &[Vec<u64>], shard: usize) -> Result<Self> {
         let mut entry_table: HashTable<u32> = HashTable::new();
         let mut entries: Vec<LookupEntry> = Vec::new();
@@ -114,7 +114,8 @@ impl LookupShard {
                     let other = entries.get(entry as usize);
                     other.is_some_and(|other| key_at(batches, other.key_record) == Some(key))
                 };
-                let rehash = |&entry: &u32| entries.get(entry as usize).map_or(0, |f| f.hash);
+                let rehash =
+                    |&entry: &u32| entries.get(entry as usize).map_or(0, |entry| entry.hash);
                 match entry_table.entry(hash, has_same_key, rehash) {
                     Entry::Occupied(entry) => {
                         if let Some(other) = entries.get_mut(*entry.get() as usize)
@@ -137,14 +138,14 @@ impl LookupShard {
         let keys = || {
             entries
                 .iter()
-                .filter_map(|found| key_at(batches, found.key_record))
+                .filter_map(|entry| key_at(batches, entry.key_record))
         };
         Ok(Self {
             titles: text_array(keys().map(|key| Some(key.title)))?,
             artist_names: text_array(keys().map(|key| Some(key.artist_name)))?,
             durations: keys().map(|key| key.duration).collect(),
             song_keys: keys().map(|key| key.song_key()).collect(),
-            id_records: entries.iter().map(|found| found.id_record).collect(),
+            id_records: entries.iter().map(|entry| entry.id_record).collect(),
             entry_table,
         })
     }
@@ -171,7 +172,7 @@ fn ids_at(batches: &[SongBatch], (batch, row): RecordRef) -> Option<(&str, &str)
     Some((songs.song_id.value(row), songs.artist_id.value(row)))
 }
 
-/// The song_id and artist_id of each entry, shard after shard.
+/// Returns the song_id and artist_id of each entry, shard after shard.
 fn entry_ids<'a>(
     batches: &'a [SongBatch],
     shards: &'a [LookupShard],
@@ -185,17 +186,17 @@ fn entry_ids<'a>(
 pub struct SongIds(Arc<StringArray>);
 
 impl SongIds {
-    /// Those of all `shards` of `batches`.
+    /// Returns the ids of the entries of all `shards`, whose records are in `batches`.
     ///
     /// # Errors
-    /// They are more than Arrow can hold (2 GiB).
+    /// Returns an error if the ids exceed the limit of Arrow (2 GiB).
     pub fn new(batches: &[SongBatch], shards: &[LookupShard]) -> Result<Self> {
         let ids = entry_ids(batches, shards).map(|(song_id, _)| Some(song_id));
         Ok(Self(Arc::new(text_array(ids)?)))
     }
 }
 
-/// The artist_id of each entry: its number among the distinct ones, for an artist has many songs.
+/// The artist_id of each entry, dictionary-encoded because an artist has many songs.
 #[derive(Debug)]
 pub struct ArtistIds {
     keys: Vec<i32>,
@@ -203,10 +204,10 @@ pub struct ArtistIds {
 }
 
 impl ArtistIds {
-    /// Those of all `shards` of `batches`.
+    /// Returns the ids of the entries of all `shards`, whose records are in `batches`.
     ///
     /// # Errors
-    /// They are more than Arrow can hold (2 GiB).
+    /// Returns an error if the ids exceed the limit of Arrow (2 GiB).
     pub fn new(batches: &[SongBatch], shards: &[LookupShard]) -> Result<Self> {
         let mut key_by_id: HashMap<&str, i32, FixedState> = HashMap::default();
         let mut values = Vec::new();
@@ -227,10 +228,10 @@ impl ArtistIds {
 #[derive(Debug)]
 pub struct SongLookup {
     shards: Vec<LookupShard>,
-    /// The number of each shard's first entry among all.
+    /// The index of the first entry of each shard among all entries.
     first_entries: Vec<i32>,
-    /// A bit for each hash that a duration has: most events of unknown songs end there, before
-    /// their texts are hashed.
+    /// A Bloom filter with one bit for each hash of a duration. It rejects most events of unknown songs
+    /// before their texts are hashed.
     duration_filter: Vec<u64>,
     /// The song_key of each entry.
     song_keys: Vec<i64>,
@@ -239,7 +240,7 @@ pub struct SongLookup {
 }
 
 impl SongLookup {
-    /// The lookup of all `shards`, in order, with the ids that they find.
+    /// Returns the lookup of all `shards`, in order, with the ids of their entries.
     pub fn new(songs: SongIds, artists: ArtistIds, mut shards: Vec<LookupShard>) -> Self {
         let count: usize = shards.iter().map(|shard| shard.id_records.len()).sum();
         let mut duration_filter = vec![0; (count * FILTER_BITS_PER_SONG / 64).next_power_of_two()];
@@ -279,10 +280,10 @@ impl SongLookup {
         Some(self.first_entries.get(shard)? + entry as i32)
     }
 
-    /// The songs of events, whose songplay_ids are `ids`.
+    /// Returns the songs of `events`, whose songplay_ids are `ids`.
     ///
     /// # Errors
-    /// None that a caller can cause: Arrow checks what this module promises.
+    /// Returns an error only on a bug in this module: Arrow checks its input.
     pub fn match_songs(&self, events: &EventBatch, ids: &[i64]) -> Result<SongMatches> {
         let has_song_key = |row| {
             events.song.is_valid(row) && events.artist.is_valid(row) && events.length.is_valid(row)
@@ -323,11 +324,11 @@ impl SongLookup {
         })
     }
 
-    /// Returns the rows of [`LEDGER_SONGS`], sorted by song_key and duration. Where the hash of different texts is
-    /// the same, the song with the smallest ids stays.
+    /// Returns the rows of [`STATE_SONGS`], sorted by song_key and duration. If different texts have the same
+    /// hash, the song with the smallest ids is kept.
     ///
     /// # Errors
-    /// The table is larger than Arrow can hold (2 GiB of one column).
+    /// Returns an error if a column of the table exceeds the limit of Arrow (2 GiB).
     pub fn build_merge_state(&self) -> Result<RecordBatch> {
         let (songs, artists) = (&self.songs.0, &self.artists);
         let ids = songs.iter().zip(&artists.keys);
@@ -358,19 +359,19 @@ impl SongLookup {
 /// The songs of some events.
 #[derive(Debug)]
 pub struct SongMatches {
-    /// The song_id of each event's song, null where none matches.
+    /// The song_id of the song of each event; null if no song matches.
     pub song_id: DictText,
-    /// The artist_id of that.
+    /// The artist_id of the same song.
     pub artist_id: DictText,
-    /// The songplay_ids of the events that can have a song: song, artist and length are there.
+    /// The songplay_ids of the keyed events: those that have song, artist and length.
     pub keyed_songplay_ids: Vec<i64>,
-    /// The song_key of each of them.
+    /// The song_key of each keyed event.
     pub song_keys: Vec<i64>,
-    /// The duration of each of them, where -0.0 is 0.0.
+    /// The duration of each keyed event, with 0.0 in place of -0.0.
     pub durations: Vec<f64>,
 }
 
-/// The word and the bit of a duration in a filter of a power of two of words.
+/// Returns the word index and the bit of a duration in a filter whose length is a power of two.
 fn filter_bit_position(filter: &[u64], duration: f64) -> (usize, u64) {
     let hash = FixedState::default().hash_one(normalize_zero(duration).to_bits());
     ((hash >> 32) as usize & (filter.len() - 1), 1 << (hash & 63))

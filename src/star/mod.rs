@@ -1,7 +1,8 @@
-//! The star: from decoded record batches to the rows of its five tables and of the ledger.
+//! Builds the rows of the star schema's five tables and of the merge state from decoded record batches.
 //!
-//! Stands between decoding and Parquet. No I/O and no threads: each function takes what it needs and
-//! gives rows or a state that merges, and every choice between records follows from what they hold.
+//! This module runs after decoding and before Parquet encoding. It does no I/O and starts no threads:
+//! each function returns rows or a state that can be merged. Every choice between records depends only on
+//! their contents.
 
 use arrow_array::StringArray;
 use arrow_array::builder::StringBuilder;
@@ -19,14 +20,14 @@ pub mod source_objects;
 pub mod time;
 pub mod users;
 
-/// A column of text. Arrow's offsets are 32 bits wide, which is checked here and not there.
+/// Returns a text column. Arrow's offsets are 32 bits wide; this function checks the limit, Arrow does not.
 fn text_array<'a>(values: impl Iterator<Item = Option<&'a str>>) -> Result<StringArray> {
     let mut builder = StringBuilder::new();
     for value in values {
         let bytes = builder.values_slice().len() + value.map_or(0, str::len);
         if bytes > i32::MAX as usize {
             return Err(Error::failed("cannot build a table")
-                .with_reason("a column of it holds more than 2 GiB of text"));
+                .with_reason("a column has more than 2 GiB of text"));
         }
         builder.append_option(value);
     }

@@ -1,4 +1,4 @@
-//! Decoded records as the star takes them: the columns of a record batch by name and type.
+//! Provides typed access to the columns of decoded record batches.
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{ArrowPrimitiveType, Float64Type, Int32Type, Int64Type};
@@ -9,11 +9,11 @@ use arrow_array::{
 
 use crate::error::{Error, Result};
 
-/// Text that repeats: a key a row into a small dictionary.
+/// Dictionary-encoded text, for columns with many repeated values.
 pub type DictText = DictionaryArray<Int32Type>;
 
-/// Song records, by [`SONG_RECORD`](super::schema::SONG_RECORD). A double of -0.0 is the 0.0 that it equals: which of
-/// two equal values counts could not follow from what they hold otherwise.
+/// A batch of song records, decoded by [`SONG_RECORD`](super::schema::SONG_RECORD). Its doubles have 0.0 in
+/// place of -0.0, so that a choice between equal values cannot depend on their order.
 #[derive(Debug, Clone)]
 pub struct SongBatch {
     pub(super) song_id: StringArray,
@@ -28,10 +28,10 @@ pub struct SongBatch {
 }
 
 impl SongBatch {
-    /// The columns of a batch that was decoded by [`SONG_RECORD`](super::schema::SONG_RECORD).
+    /// Returns the columns of a batch that was decoded by [`SONG_RECORD`](super::schema::SONG_RECORD).
     ///
     /// # Errors
-    /// A column is absent or of another type.
+    /// Returns an error if a column is missing or has another type.
     pub fn new(batch: &RecordBatch) -> Result<Self> {
         Ok(Self {
             song_id: text_column(batch, "song_id")?,
@@ -46,13 +46,13 @@ impl SongBatch {
         })
     }
 
-    /// The number of records.
+    /// Returns the number of records.
     pub fn num_rows(&self) -> usize {
         self.song_id.len()
     }
 }
 
-/// Kept events, by [`EVENT_RECORD`](super::schema::EVENT_RECORD), in input order.
+/// A batch of kept events in input order, decoded by [`EVENT_RECORD`](super::schema::EVENT_RECORD).
 #[derive(Debug, Clone)]
 pub struct EventBatch {
     pub(super) ts: Int64Array,
@@ -71,10 +71,10 @@ pub struct EventBatch {
 }
 
 impl EventBatch {
-    /// The columns of a batch that was decoded by [`EVENT_RECORD`](super::schema::EVENT_RECORD).
+    /// Returns the columns of a batch that was decoded by [`EVENT_RECORD`](super::schema::EVENT_RECORD).
     ///
     /// # Errors
-    /// A column is absent or of another type.
+    /// Returns an error if a column is missing or has another type.
     pub fn new(batch: &RecordBatch) -> Result<Self> {
         Ok(Self {
             ts: primitive_column::<Int64Type>(batch, "ts")?,
@@ -93,17 +93,17 @@ impl EventBatch {
         })
     }
 
-    /// The number of events.
+    /// Returns the number of events.
     pub fn num_rows(&self) -> usize {
         self.ts.len()
     }
 
-    /// Returns true if an event has song, artist and length, so that it can have a song.
+    /// Returns true if an event has song, artist and length, so that it can match a song.
     pub(super) fn has_song_key(&self, row: usize) -> bool {
         self.song.is_valid(row) && self.artist.is_valid(row) && self.length.is_valid(row)
     }
 
-    /// `ts` of each event, in milliseconds since 1970.
+    /// Returns the `ts` of each event, in milliseconds since 1970.
     pub fn ts(&self) -> &[i64] {
         self.ts.values()
     }
@@ -118,9 +118,9 @@ fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a dyn Array> {
 
 fn column_mismatch(name: &str) -> Error {
     Error::failed(format!(
-        "decoded column {name} is absent or of another type"
+        "decoded column {name} is missing or has another type"
     ))
-    .with_hint("this is a fault of sparkify: please report it")
+    .with_hint("this is a bug in sparkify: please report it")
 }
 
 fn text_column(batch: &RecordBatch, name: &str) -> Result<StringArray> {

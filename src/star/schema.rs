@@ -1,5 +1,5 @@
-//! The one definition of everything with columns: the five tables of the star, the ledger beside them and
-//! the two kinds of records they are made from. Parquet files, DDL and decoder all follow it.
+//! Defines all columns in one place: the five tables of the star schema, the merge state and the two kinds
+//! of records that they are built from. Parquet files, DDL and decoder are derived from these definitions.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use arrow_schema::{DataType, Field as ArrowField, Schema, SchemaRef, TimeUnit};
 
 use crate::decode::schema::{Field, FieldType, Filter, RecordSchema};
 
-/// The type of a table's column, by its name in Redshift and PostgreSQL.
+/// The type of a column, by its name in Redshift and PostgreSQL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ColumnType {
     /// 64-bit integer.
@@ -20,12 +20,13 @@ pub enum ColumnType {
     Double,
     /// Microseconds since 1970, without a time zone.
     Timestamp,
-    /// Text of at most so many UTF-8 bytes.
+    /// Text of at most this number of UTF-8 bytes.
     Varchar(usize),
 }
 
 impl ColumnType {
-    /// The Arrow type, which decides the Parquet type. Redshift's COPY wants exactly these.
+    /// Returns the Arrow type, which determines the Parquet type. Redshift's COPY requires exactly these
+    /// Parquet types.
     pub fn data_type(self) -> DataType {
         match self {
             Self::BigInt => DataType::Int64,
@@ -41,27 +42,27 @@ impl ColumnType {
 /// A column of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Column {
-    /// Its name.
+    /// The name of the column.
     pub name: &'static str,
-    /// Its type.
+    /// The type of the column.
     pub ty: ColumnType,
-    /// Whether it may be null.
+    /// Whether the column may be null.
     pub nullable: bool,
 }
 
-/// A table of the star or of the ledger.
+/// A table of the star schema or of the merge state.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Table {
-    /// Its name.
+    /// The name of the table.
     pub name: &'static str,
-    /// The folder of its Parquet parts in an output.
+    /// The directory of its Parquet parts in a dataset.
     pub dir: &'static str,
-    /// Its columns, in order. The first is the primary key; that of [`LEDGER_SONGS`] has the second too.
+    /// The columns, in order. The first is the primary key; that of [`STATE_SONGS`] is the first two.
     pub columns: &'static [Column],
 }
 
 impl Table {
-    /// The schema of the table's record batches and Parquet files.
+    /// Returns the schema of the table's record batches and Parquet files.
     pub fn arrow_schema(&self) -> SchemaRef {
         let field = |c: &Column| ArrowField::new(c.name, c.ty.data_type(), c.nullable);
         Arc::new(Schema::new(
@@ -86,7 +87,7 @@ const fn nullable(name: &'static str, ty: ColumnType) -> Column {
     }
 }
 
-// Bytes that a VARCHAR holds. The decoder rejects what is longer, so the limits stand once.
+// The limits of VARCHAR columns, in bytes. The decoder uses the same limits to reject longer texts.
 const ID_BYTES: usize = 32;
 const SHORT_TEXT_BYTES: usize = 16;
 const NAME_BYTES: usize = 256;
@@ -97,7 +98,7 @@ const OBJECT_NAME_BYTES: usize = 4096;
 
 use ColumnType::{BigInt, Double, Integer, SmallInt, Timestamp, Varchar};
 
-/// The fact table: one row a distinct `NextSong` event.
+/// The fact table: one row for each distinct `NextSong` event.
 pub static SONGPLAYS: Table = Table {
     name: "songplays",
     dir: "songplays",
@@ -114,7 +115,7 @@ pub static SONGPLAYS: Table = Table {
     ],
 };
 
-/// One row a user, as of the latest event.
+/// One row for each user, as of the latest event.
 pub static USERS: Table = Table {
     name: "users",
     dir: "users",
@@ -127,7 +128,7 @@ pub static USERS: Table = Table {
     ],
 };
 
-/// One row a song.
+/// One row for each song.
 pub static SONGS: Table = Table {
     name: "songs",
     dir: "songs",
@@ -140,7 +141,7 @@ pub static SONGS: Table = Table {
     ],
 };
 
-/// One row an artist.
+/// One row for each artist.
 pub static ARTISTS: Table = Table {
     name: "artists",
     dir: "artists",
@@ -153,7 +154,7 @@ pub static ARTISTS: Table = Table {
     ],
 };
 
-/// One row a distinct start time.
+/// One row for each distinct start time.
 pub static TIME: Table = Table {
     name: "time",
     dir: "time",
@@ -168,10 +169,10 @@ pub static TIME: Table = Table {
     ],
 };
 
-/// All tables of the star, the fact first.
+/// All tables of the star schema, the fact table first.
 pub static STAR_TABLES: [&Table; 5] = [&SONGPLAYS, &USERS, &SONGS, &ARTISTS, &TIME];
 
-/// The log objects that the star is made from.
+/// The log objects that the dataset is built from.
 pub static SOURCE_OBJECTS: Table = Table {
     name: "source_objects",
     dir: "merge_state/source_objects",
@@ -182,7 +183,7 @@ pub static SOURCE_OBJECTS: Table = Table {
     ],
 };
 
-/// The event that each row of `users` is from.
+/// The event from which each row of `users` was taken.
 pub static STATE_USERS: Table = Table {
     name: "state_users",
     dir: "merge_state/users",
@@ -194,7 +195,7 @@ pub static STATE_USERS: Table = Table {
     ],
 };
 
-/// The song record that each row of `artists` is from.
+/// The song record from which each row of `artists` was taken.
 pub static STATE_ARTISTS: Table = Table {
     name: "state_artists",
     dir: "merge_state/artists",
@@ -204,8 +205,8 @@ pub static STATE_ARTISTS: Table = Table {
     ],
 };
 
-/// The song that each distinct title, artist name and duration of all song records finds. `song_key` is a hash of
-/// the texts; a duration of -0.0 is stored as the 0.0 that it equals.
+/// The song that matches each distinct title, artist name and duration of all song records. `song_key` is a
+/// hash of the texts; a duration of -0.0 is stored as 0.0.
 pub static STATE_SONGS: Table = Table {
     name: "state_songs",
     dir: "merge_state/songs",
@@ -217,8 +218,8 @@ pub static STATE_SONGS: Table = Table {
     ],
 };
 
-/// What each songplay's song is found by, as in [`LEDGER_SONGS`]. An event without song, artist or length has no
-/// row.
+/// The key by which the song of each songplay is looked up in [`STATE_SONGS`]. An event without song, artist
+/// or length has no row.
 pub static STATE_SONGPLAYS: Table = Table {
     name: "state_songplays",
     dir: "merge_state/songplays",
@@ -229,7 +230,7 @@ pub static STATE_SONGPLAYS: Table = Table {
     ],
 };
 
-/// The ledger: what a later load needs to know of an earlier one, and no row of the star tells.
+/// The merge state: what a later load needs to know of an earlier one, and the star schema does not contain.
 pub static MERGE_STATE_TABLES: [&Table; 5] = [
     &SOURCE_OBJECTS,
     &STATE_USERS,
@@ -238,7 +239,7 @@ pub static MERGE_STATE_TABLES: [&Table; 5] = [
     &STATE_SONGPLAYS,
 ];
 
-/// Everything that a run writes as Parquet.
+/// Returns all tables that a run writes as Parquet.
 pub fn all_tables() -> impl Iterator<Item = &'static Table> {
     STAR_TABLES.into_iter().chain(MERGE_STATE_TABLES)
 }
@@ -272,7 +273,7 @@ const MIN_TS_MS: i64 = -62_135_596_800_000;
 /// `9999-12-31T23:59:59.999Z` in milliseconds since 1970.
 const MAX_TS_MS: i64 = 253_402_300_799_999;
 
-/// A song's metadata.
+/// The metadata of a song.
 pub static SONG_RECORD: RecordSchema = RecordSchema {
     known_keys: &[
         "song_id",
@@ -300,8 +301,8 @@ pub static SONG_RECORD: RecordSchema = RecordSchema {
     filter: None,
 };
 
-/// An event of the activity log. `song`, `artist` and `length` only find the song: no column
-/// holds them, so nothing limits their size.
+/// An event of the activity log. `song`, `artist` and `length` are used only to look up the song. They are
+/// stored in no column, so their size is not limited.
 pub static EVENT_RECORD: RecordSchema = RecordSchema {
     known_keys: &[
         "artist",

@@ -1,4 +1,4 @@
-//! The `songplays` fact: one row a kept event.
+//! Builds the `songplays` fact table: one row for each kept event.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use super::records::EventBatch;
 use super::schema::{Column, SONGPLAYS, STATE_SONGPLAYS};
 use crate::error::{Error, Result};
 
-/// The `songplay_id` of each event.
+/// Returns the `songplay_id` of each event.
 pub fn compute_songplay_ids(events: &EventBatch) -> Vec<i64> {
     let keys = events.user_id.values().iter().zip(events.ts.values());
     let session_items = events
@@ -26,20 +26,20 @@ pub fn compute_songplay_ids(events: &EventBatch) -> Vec<i64> {
         .collect()
 }
 
-/// What is made of some events.
+/// The rows that are built from a batch of events.
 #[derive(Debug)]
 pub struct SongplayRows {
     /// The rows of [`SONGPLAYS`]. Repeating text is dictionary-encoded in memory.
     pub songplays: RecordBatch,
-    /// Those of [`LEDGER_SONGPLAYS`].
+    /// The rows of [`STATE_SONGPLAYS`].
     pub merge_state: RecordBatch,
 }
 
-/// Returns the rows that are made from `events`, whose ids are `ids`, but for those of the events in the rows
-/// `dropped`, which are in rising order.
+/// Builds the rows of `events`, whose ids are `ids`, without the events in `dropped_rows`, which are in
+/// rising order.
 ///
 /// # Errors
-/// None that a caller can cause: Arrow checks what this module promises.
+/// Returns an error only on a bug in this module: Arrow checks its input.
 pub fn build_songplays(
     events: &EventBatch,
     mut ids: Vec<i64>,
@@ -118,7 +118,7 @@ pub fn build_songplays(
     })
 }
 
-/// Returns where those of some rows are that have a song among all that have one.
+/// Returns the positions of those of `rows` that have a song key, among all events that have one.
 fn keyed_positions(events: &EventBatch, rows: &[usize]) -> Vec<usize> {
     let (mut row, mut keyed_before) = (0, 0);
     let keyed_position = |&next: &usize| {
@@ -129,7 +129,7 @@ fn keyed_positions(events: &EventBatch, rows: &[usize]) -> Vec<usize> {
     rows.iter().filter_map(keyed_position).collect()
 }
 
-/// Removes the values in some rows, which are in rising order.
+/// Removes the values of `rows`, which are in rising order.
 fn remove_sorted_rows<T: Copy>(values: &mut Vec<T>, rows: &[usize]) {
     let ends = rows.iter().skip(1).copied().chain([values.len()]);
     let mut write_at = rows.first().copied().unwrap_or(values.len());
@@ -140,7 +140,7 @@ fn remove_sorted_rows<T: Copy>(values: &mut Vec<T>, rows: &[usize]) {
     values.truncate(write_at);
 }
 
-/// How many rows of [`SONGPLAYS`] have a song.
+/// Returns the number of rows of [`SONGPLAYS`] that have a song.
 pub fn count_matched(rows: &RecordBatch) -> u64 {
     rows.column_by_name("song_id")
         .map_or(0, |c| (c.len() - c.null_count()) as u64)

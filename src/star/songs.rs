@@ -1,6 +1,6 @@
-//! The `songs` and `artists` dimensions: of all song records, the one that stands for each key.
+//! Builds the `songs` and `artists` dimensions: selects one song record for each key.
 //!
-//! Which one that is follows from what the records hold, never from where they came from.
+//! The selection depends on the contents of the records, never on their origin.
 
 use std::cmp::{Ordering, Reverse};
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use super::schema::{ARTISTS, SONGS, STATE_ARTISTS};
 use super::text_array;
 use crate::error::{Error, Result};
 
-/// A place in a list of batches: the batch and the row in it.
+/// A song record: its batch and the row in it.
 type SongRow<'a> = (&'a SongBatch, usize);
 
-/// `null` last, as the rules for ties want it.
+/// Returns a sort key that orders null last, as the tie-break rules require.
 fn nulls_last<T>(value: Option<T>) -> (bool, Option<T>) {
     (value.is_none(), value)
 }
@@ -28,7 +28,7 @@ fn double_value(array: &Float64Array, row: usize) -> Option<f64> {
     array.is_valid(row).then(|| array.value(row))
 }
 
-/// Doubles in IEEE total order; JSON has no NaN.
+/// A double that is compared in IEEE total order; JSON has no NaN.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct TotalOrder(pub(super) f64);
 
@@ -46,7 +46,7 @@ impl Ord for TotalOrder {
     }
 }
 
-/// All rows, those of the same key together and the one that stands for it first; then only those.
+/// Returns one row for each key, sorted by key: the first row by `precedence`.
 fn distinct_on<'a>(
     batches: &'a [SongBatch],
     key: impl Fn(SongRow<'a>) -> &'a str,
@@ -61,11 +61,11 @@ fn distinct_on<'a>(
     rows
 }
 
-/// The `songs` table, sorted by `song_id`: of several records of one song the smallest by (title,
-/// artist_id, year, duration), null last.
+/// Builds the `songs` table, sorted by `song_id`. Of several records of one song it has the smallest by
+/// (title, artist_id, year, duration), null last.
 ///
 /// # Errors
-/// The table is larger than Arrow can hold (2 GiB of one column).
+/// Returns an error if a column of the table exceeds the limit of Arrow (2 GiB).
 pub fn build_songs(batches: &[SongBatch]) -> Result<RecordBatch> {
     let year = |(b, row): SongRow<'_>| b.year.is_valid(row).then(|| b.year.value(row));
     let precedence = |a: SongRow<'_>, b: SongRow<'_>| {
@@ -88,12 +88,12 @@ pub fn build_songs(batches: &[SongBatch]) -> Result<RecordBatch> {
     RecordBatch::try_new(SONGS.arrow_schema(), columns).map_err(Error::from_arrow)
 }
 
-/// The `artists` table and its ledger, sorted by `artist_id`: of several song records of one artist the one with
-/// both coordinates first, then with a location, then of the smallest song_id, then of the smallest
-/// name; what still ties is settled by location, latitude and longitude.
+/// Builds the `artists` table and its merge state, sorted by `artist_id`. Of several song records of one
+/// artist, records with both coordinates take precedence, then those with a non-empty location, then the
+/// smallest by (song_id, name, location, latitude, longitude), null last.
 ///
 /// # Errors
-/// The table is larger than Arrow can hold (2 GiB of one column).
+/// Returns an error if a column of the table exceeds the limit of Arrow (2 GiB).
 pub fn build_artists<'a>(batches: &'a [SongBatch]) -> Result<[RecordBatch; 2]> {
     let location_rank = |(b, row): SongRow<'_>| {
         let has_coordinates = b.artist_latitude.is_valid(row) && b.artist_longitude.is_valid(row);

@@ -1,5 +1,5 @@
-//! The ledger's rows of log objects. Those of other tables are made where the star's own are, from the
-//! same choices.
+//! Builds the merge state's rows of log objects. The modules of the star schema's tables build the rest of
+//! the merge state, from the same choices.
 
 use std::sync::Arc;
 
@@ -12,18 +12,18 @@ use crate::error::{Error, Result};
 /// A log object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceObject {
-    /// What names it, wherever it is looked at from.
+    /// The name of the object, which does not depend on the working directory.
     pub object: String,
-    /// What tells its contents from others; empty if nothing does.
+    /// A version of the contents, such as an ETag; empty if there is none.
     pub etag: String,
-    /// Events that were kept from it, duplicates among them.
+    /// The number of events that were kept from the object, including duplicates.
     pub rows: u64,
 }
 
-/// The rows of [`LEDGER_OBJECTS`] of some objects, in their order.
+/// Builds the rows of [`SOURCE_OBJECTS`] for `objects`, in the same order.
 ///
 /// # Errors
-/// Their names are more than Arrow can hold (2 GiB).
+/// Returns an error if the names exceed the limit of Arrow (2 GiB).
 pub fn build_source_objects(objects: &[SourceObject]) -> Result<RecordBatch> {
     let text_column = |field: fn(&SourceObject) -> &str| -> Result<ArrayRef> {
         Ok(Arc::new(text_array(

@@ -1,4 +1,4 @@
-//! The `time` dimension: a start time taken apart for people who group by it.
+//! Builds the `time` dimension: the calendar fields of each start time, for grouping.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
 
-/// The calendar of one day in UTC.
+/// The calendar fields of one day in UTC.
 #[derive(Debug, Clone, Copy)]
 struct DateParts {
     day: i16,
@@ -23,7 +23,7 @@ struct DateParts {
 }
 
 impl DateParts {
-    /// The day that many days after 1970-01-01.
+    /// Returns the fields of the day that is `days` days after 1970-01-01.
     fn from_days(days: i64) -> Option<Self> {
         let date = DateTime::from_timestamp_millis(days * DAY_MS)?.date_naive();
         let to_i16 = |n: u32| i16::try_from(n).ok();
@@ -37,22 +37,21 @@ impl DateParts {
     }
 }
 
-/// The rows for `times`: distinct start times in milliseconds since 1970, in rising order.
+/// Builds the rows for `times`: distinct start times in milliseconds since 1970, in rising order.
 ///
 /// # Errors
-/// A time outside the years that SMALLINT and the calendar hold; the decoder lets none through.
+/// Returns an error if a year is out of range for SMALLINT or the calendar. The decoder rejects such times.
 pub fn build_time(times: &[i64]) -> Result<RecordBatch> {
     let mut part_columns: [Vec<i16>; 6] = std::array::from_fn(|_| Vec::with_capacity(times.len()));
     let mut start_time = Vec::with_capacity(times.len());
-    // Times are sorted, so the calendar is asked once a day.
+    // Times are sorted, so the calendar fields are computed once for each day.
     let mut current_day: Option<(i64, DateParts)> = None;
     for &ms in times {
         let days = ms.div_euclid(DAY_MS);
         let day = match current_day {
             Some((number, day)) if number == days => day,
-            _ => DateParts::from_days(days).ok_or_else(|| {
-                Error::failed(format!("start time {ms} ms is outside the calendar"))
-            })?,
+            _ => DateParts::from_days(days)
+                .ok_or_else(|| Error::failed(format!("start time {ms} ms is out of range")))?,
         };
         current_day = Some((days, day));
         start_time.push(ms * 1000);

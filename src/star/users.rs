@@ -1,8 +1,8 @@
-//! The `users` dimension: each user as of the latest event.
+//! Builds the `users` dimension: each user as of the latest event.
 //!
-//! What was [`UserDelta`] in some events merges into the [`LatestUsers`] of all, in any order: the latest event by
-//! (ts, sessionId, itemInSession) wins. Events of a user that tie are deliveries of one event, of which
-//! the smallest by (level, first_name, last_name, gender) wins, null last.
+//! The [`UserDelta`] of some events merges into the [`LatestUsers`] of all events, in any order. The latest
+//! event by (ts, sessionId, itemInSession) wins. Events of a user that tie are deliveries of one event, of
+//! which the smallest by (level, first_name, last_name, gender) wins, null last.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -19,7 +19,7 @@ use super::schema::{STATE_USERS, USERS};
 use super::text_array;
 use crate::error::{Error, Result};
 
-/// Texts by number; number 0 is null.
+/// Interned texts with ids from 1; id 0 is null.
 #[derive(Debug, Clone, Default)]
 pub struct StringPool {
     ids: HashMap<Arc<str>, u32, FixedState>,
@@ -28,8 +28,8 @@ pub struct StringPool {
 
 impl StringPool {
     pub(super) fn intern(&mut self, text: &str) -> u32 {
-        if let Some(&number) = self.ids.get(text) {
-            return number;
+        if let Some(&id) = self.ids.get(text) {
+            return id;
         }
         let text: Arc<str> = text.into();
         self.strings.push(Arc::clone(&text));
@@ -46,10 +46,10 @@ impl StringPool {
 /// `first_name`, `last_name`, `gender` and `level`.
 const TEXT_COLUMNS: usize = 4;
 
-/// The order in which texts decide between events that tie: `level` comes first.
+/// The order in which texts break ties between events: `level` comes first.
 const TIE_BREAK_ORDER: [usize; TEXT_COLUMNS] = [3, 0, 1, 2];
 
-/// Returns what is smaller for the event that wins a tie. Null is last.
+/// Returns a sort key. Of events that tie, the one with the smallest key wins. Null is last.
 fn tie_break_key<'a>(
     text: impl Fn(usize) -> Option<&'a str>,
 ) -> [(bool, Option<&'a str>); TEXT_COLUMNS] {
@@ -63,8 +63,8 @@ struct UserRow {
 }
 
 impl UserRow {
-    /// Returns true if `self` wins over `other`. Each comes with the texts that its numbers are of.
-    fn wins(
+    /// Returns true if `self` wins over `other`. Each row comes with the pools of its text ids.
+    fn wins_over(
         &self,
         strings: &[StringPool; TEXT_COLUMNS],
         other: &Self,
@@ -77,25 +77,25 @@ impl UserRow {
     }
 }
 
-/// Some of the users of some events.
+/// The part of a [`UserDelta`] that belongs to one shard.
 #[derive(Debug, Clone, Default)]
 pub struct UserShard(Vec<(i32, UserRow)>);
 
-/// Users in a list, beyond which it is looked through for those that are in it more than once.
+/// The minimum length of a list that is compacted to one entry for each user.
 const MIN_COMPACT_LEN: usize = 64 * 1024;
 
-/// Some events, batch by batch: the latest of each user in each batch, and once in a while of each user
-/// in all of them.
+/// The partial state of one split: the latest event of each user in each batch, compacted to the latest
+/// event of each user when the list has doubled.
 #[derive(Debug, Clone, Default)]
 pub struct UserDelta {
     users: Vec<(i32, UserRow)>,
-    /// Users that were left when the list was last looked through.
+    /// The number of users after the last compaction.
     compacted_len: usize,
     strings: [StringPool; TEXT_COLUMNS],
 }
 
 impl UserDelta {
-    /// Takes in a batch of events.
+    /// Adds a batch of events.
     pub fn add(&mut self, events: &EventBatch) {
         let event_key = |row: usize| {
             (
@@ -111,7 +111,7 @@ impl UserDelta {
             &events.level,
         ];
         let tie_break_at = |row: usize| tie_break_key(|i| dict_value(columns[i], row));
-        let wins = |row: usize, other: usize| match event_key(row).cmp(&event_key(other)) {
+        let wins_over = |row: usize, other: usize| match event_key(row).cmp(&event_key(other)) {
             Ordering::Equal => tie_break_at(row) < tie_break_at(other),
             order => order == Ordering::Greater,
         };
@@ -120,7 +120,7 @@ impl UserDelta {
         for (row, &id) in events.user_id.values().iter().enumerate() {
             rows.entry(id)
                 .and_modify(|other| {
-                    if wins(row, *other as usize) {
+                    if wins_over(row, *other as usize) {
                         *other = row as u32;
                     }
                 })
@@ -129,9 +129,9 @@ impl UserDelta {
         let mut id_by_key = columns.map(|column| vec![0; column.values().len()]);
         self.users.reserve(rows.len());
         for (id, row) in rows {
-            let mut texts = [0; TEXT_COLUMNS];
+            let mut text_ids = [0; TEXT_COLUMNS];
             for (i, column) in columns.iter().enumerate() {
-                texts[i] = intern_cached(
+                text_ids[i] = intern_cached(
                     &mut self.strings[i],
                     &mut id_by_key[i],
                     column,
@@ -140,11 +140,11 @@ impl UserDelta {
             }
             let user = UserRow {
                 event_key: event_key(row as usize),
-                text_ids: texts,
+                text_ids,
             };
             self.users.push((id, user));
         }
-        // As often as the list has doubled, so that it costs little and the list stays short.
+        // Compacting after each doubling costs little and keeps the list short.
         if self.users.len() > MIN_COMPACT_LEN.max(2 * self.compacted_len) {
             self.compact();
         }
@@ -153,16 +153,16 @@ impl UserDelta {
     fn compact(&mut self) {
         let mut latest: HashMap<i32, UserRow, FixedState> = HashMap::default();
         for (id, user) in std::mem::take(&mut self.users) {
-            let known = latest.entry(id).or_insert(user);
-            if user.wins(&self.strings, known, &self.strings) {
-                *known = user;
+            let current = latest.entry(id).or_insert(user);
+            if user.wins_over(&self.strings, current, &self.strings) {
+                *current = user;
             }
         }
         self.compacted_len = latest.len();
         self.users = latest.into_iter().collect();
     }
 
-    /// Takes out the users, dealt out to so many shards, always the same one for a user.
+    /// Takes all users, partitioned into `shard_count` shards by user id.
     pub fn drain_shards(&mut self, shard_count: usize) -> Vec<UserShard> {
         let mut shards = vec![UserShard::default(); shard_count];
         for (id, user) in std::mem::take(&mut self.users) {
@@ -174,7 +174,7 @@ impl UserDelta {
     }
 }
 
-/// The latest event of each user among all events taken in.
+/// The latest event of each user among all merged events.
 #[derive(Debug, Clone, Default)]
 pub struct LatestUsers {
     users: HashMap<i32, UserRow, FixedState>,
@@ -182,39 +182,39 @@ pub struct LatestUsers {
 }
 
 impl LatestUsers {
-    /// Takes in a shard of `other`.
+    /// Merges a shard of `other`.
     pub fn merge(&mut self, other: &UserDelta, shard: &UserShard) {
         let mut translated_ids = std::array::from_fn::<_, TEXT_COLUMNS, _>(|i| {
             vec![0; other.strings[i].strings.len() + 1]
         });
         for (id, theirs) in &shard.0 {
-            let known = self.users.entry(*id);
-            if let Entry::Occupied(ours) = &known
-                && !theirs.wins(&other.strings, ours.get(), &self.strings)
+            let entry = self.users.entry(*id);
+            if let Entry::Occupied(ours) = &entry
+                && !theirs.wins_over(&other.strings, ours.get(), &self.strings)
             {
                 continue;
             }
-            let mut texts = [0; TEXT_COLUMNS];
-            for (i, &number) in theirs.text_ids.iter().enumerate() {
-                let known = &mut translated_ids[i][number as usize];
-                if *known == 0
-                    && let Some(text) = other.strings[i].get(number)
+            let mut text_ids = [0; TEXT_COLUMNS];
+            for (i, &their_id) in theirs.text_ids.iter().enumerate() {
+                let our_id = &mut translated_ids[i][their_id as usize];
+                if *our_id == 0
+                    && let Some(text) = other.strings[i].get(their_id)
                 {
-                    *known = self.strings[i].intern(text);
+                    *our_id = self.strings[i].intern(text);
                 }
-                texts[i] = *known;
+                text_ids[i] = *our_id;
             }
-            known.insert_entry(UserRow {
-                text_ids: texts,
+            entry.insert_entry(UserRow {
+                text_ids,
                 ..*theirs
             });
         }
     }
 
-    /// The `users` table and its ledger, sorted by `user_id`, from states that share no user.
+    /// Builds the `users` table and its merge state, sorted by `user_id`, from states that share no user.
     ///
     /// # Errors
-    /// The table is larger than Arrow can hold (2 GiB of one column).
+    /// Returns an error if a column of the table exceeds the limit of Arrow (2 GiB).
     pub fn build_tables<'a>(
         states: impl IntoIterator<Item = &'a Self>,
     ) -> Result<[RecordBatch; 2]> {
@@ -254,13 +254,13 @@ impl LatestUsers {
     }
 }
 
-/// Returns the text of a row.
+/// Returns the text of a row; `None` for a null.
 pub(super) fn dict_value(column: &DictText, row: usize) -> Option<&str> {
     let key = column.key(row)?;
     Some(column.values().as_string_opt::<i32>()?.value(key))
 }
 
-/// The number of a row's text, asked of `symbols` once a text and batch.
+/// Returns the id of the text of a row. `id_by_key` caches the ids, so each text of a batch is interned once.
 pub(super) fn intern_cached(
     strings: &mut StringPool,
     id_by_key: &mut [u32],
@@ -268,15 +268,15 @@ pub(super) fn intern_cached(
     row: usize,
 ) -> u32 {
     let Some(key) = column.key(row) else { return 0 };
-    let Some(known) = id_by_key.get_mut(key) else {
+    let Some(id) = id_by_key.get_mut(key) else {
         return 0;
     };
-    if *known == 0
+    if *id == 0
         && let Some(values) = column.values().as_string_opt::<i32>()
     {
-        *known = strings.intern(values.value(key));
+        *id = strings.intern(values.value(key));
     }
-    *known
+    *id
 }
 
 #[cfg(test)]
@@ -287,7 +287,7 @@ mod tests {
     use crate::decode::{Chunk, Decoder, InputState};
     use crate::star::schema::EVENT_RECORD;
 
-    /// A batch with one event of each user below `users`, at `ts`.
+    /// Returns a batch with one event at `ts` of each user below `users`.
     fn batch(users: usize, ts: i64) -> EventBatch {
         let event = |user| {
             format!(
@@ -312,7 +312,7 @@ mod tests {
         EventBatch::new(&decoder.finish().unwrap()).unwrap()
     }
 
-    /// A compressed object is one split of any size: what is kept of it must not grow with its events.
+    /// A compressed object is one split of any size, so its state must not grow with the number of events.
     #[test]
     fn user_delta_is_compacted_in_long_splits() {
         const USERS: usize = 40_000;

@@ -1,4 +1,4 @@
-//! Reading from several stores: ranges in one order, wherever each is.
+//! Reads ranges from several stores in one given order.
 
 use std::collections::VecDeque;
 use std::io::{self, Read};
@@ -9,16 +9,16 @@ use crate::error::Result;
 /// Reads ranges of several stores one after the other.
 pub struct ChainedReader<'a> {
     stores: &'a [Box<dyn Store>],
-    /// Ranges of one store each that are not begun.
+    /// Consecutive ranges in the same store, as store index and ranges, that are not opened yet.
     pending: VecDeque<(usize, Vec<ObjectRange>)>,
-    /// What reads the ranges of one store.
+    /// Reads the current group of ranges.
     reader: Option<Box<dyn RangeReader>>,
-    /// Ranges that it has not begun.
+    /// Ranges that `reader` has not started.
     ranges_left: usize,
 }
 
 impl<'a> ChainedReader<'a> {
-    /// A reader of ranges, each with the number of its store.
+    /// Creates a reader of ranges, each with the index of its store in `stores`.
     pub fn new(
         stores: &'a [Box<dyn Store>],
         ranges: impl Iterator<Item = (u32, ObjectRange)>,
@@ -42,7 +42,7 @@ impl<'a> ChainedReader<'a> {
 impl RangeReader for ChainedReader<'_> {
     fn next_range(&mut self) -> Result<()> {
         if self.ranges_left == 0 {
-            // What this one fetched ahead holds permits that the next may have to wait for.
+            // Prefetched data of this reader holds permits that the next one may have to wait for.
             self.reader = None;
             let Some((store, ranges)) = self.pending.pop_front() else {
                 return Ok(());

@@ -1,37 +1,38 @@
-//! The local store: a folder, or one file.
+//! Implements [`Store`] for local files: a folder, or a single file.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use super::location::suggest_s3_url;
 use super::{
     ListMode, ListResult, ObjectMeta, ObjectRange, ObjectVersion, RangeReader, Store, Upload,
 };
 use crate::error::{Error, Result};
 
-/// Links below links that are followed before a folder counts as a loop.
+/// Maximum nesting of folders. Deeper nesting is taken for a loop of symbolic links.
 const MAX_FOLDER_DEPTH: usize = 64;
 
-/// A folder, or one file.
+/// A store of the files in a folder, or of a single file.
 #[derive(Debug)]
 pub struct LocalStore {
     root: PathBuf,
-    /// The same without links, from the root of all.
+    /// `root` as an absolute path without symbolic links.
     canonical_root: PathBuf,
-    /// The name of the only object, where the place is a file.
+    /// The name of the only object, if the location is a file.
     single_file: Option<String>,
-    /// Whether a link stands for what it leads to.
+    /// Whether symbolic links are followed.
     follow_links: bool,
 }
 
 impl LocalStore {
-    /// The store for a path, which must exist.
+    /// Opens the store for a folder or file, which must exist.
     ///
     /// # Errors
-    /// The path does not exist or may not be looked at.
+    /// Returns an error if the path does not exist, cannot be read, or is neither a folder nor a file.
     pub fn new(path: &Path) -> Result<Self> {
-        let metadata = fs::metadata(path).map_err(|e| Error::io("cannot read", path, &e))?;
+        let metadata = fs::metadata(path).map_err(|e| open_error(path, &e))?;
         if metadata.is_dir() {
             return Ok(Self::from_root(path.to_owned(), None));
         }
@@ -44,12 +45,12 @@ impl LocalStore {
         Ok(Self::from_root(root, Some(name.to_owned())))
     }
 
-    /// The store for a folder, which must exist; an empty path is the current directory.
+    /// Opens the store for a folder, which must exist. An empty path is the current directory.
     ///
     /// # Errors
-    /// The path does not exist or is not a folder.
+    /// Returns an error if the path does not exist or is not a folder.
     pub fn open_folder(path: &Path) -> Result<Self> {
-        // A file is not found under a name that ends in a slash.
+        // The trailing slash makes this fail for a file.
         fs::metadata(or_current_dir(path).join(""))
             .map_err(|e| Error::io("cannot read", path, &e))?;
         Ok(Self::from_root(path.to_owned(), None))
@@ -65,7 +66,8 @@ impl LocalStore {
         }
     }
 
-    /// The same, but a link is an object of its own: what it leads to is not below the path.
+    /// Returns the store with symbolic links treated as objects themselves, so that nothing outside the
+    /// folder is listed.
     pub fn without_following_links(self) -> Self {
         Self {
             follow_links: false,
@@ -73,13 +75,13 @@ impl LocalStore {
         }
     }
 
-    /// Removes a folder and those below it, as far as they are empty.
+    /// Removes a folder and its subfolders, except those that are not empty.
     pub fn remove_empty_folders(&self, folder: &str) {
         remove_empty_folders(&self.root.join(folder));
     }
 }
 
-/// A path as the system takes it: to it an empty one is nothing.
+/// Replaces an empty path, which system calls do not accept, by `.`.
 fn or_current_dir(path: &Path) -> &Path {
     match path.as_os_str().is_empty() {
         true => Path::new("."),
@@ -93,19 +95,32 @@ fn remove_empty_folders(folder: &Path) {
             remove_empty_folders(&entry.path());
         }
     }
-    // One that is not empty stays.
+    // Fails for a folder that is not empty, which is then kept.
     let _ = fs::remove_dir(folder);
+}
+
+/// Returns the error for a location that cannot be opened, with a hint if it looks like an S3 location.
+fn open_error(path: &Path, source: &io::Error) -> Error {
+    let error = Error::io("cannot read", path, source);
+    let suggestion = match source.kind() {
+        io::ErrorKind::NotFound => suggest_s3_url(path),
+        _ => None,
+    };
+    match suggestion {
+        Some(url) => error.with_hint(format!("if it is an S3 location: did you mean {url}?")),
+        None => error,
+    }
 }
 
 fn not_a_file_error(path: &Path) -> Error {
     Error::failed(format!("cannot read {}", path.display()))
         .with_reason("it is neither a file nor a folder")
-        .with_hint("write what comes from a pipe to a file first")
+        .with_hint("write the output of a pipe to a file first")
 }
 
 fn not_utf8_error(path: &Path) -> Error {
     Error::failed(format!("cannot read {}", path.display()))
-        .with_reason("its name is not UTF-8")
+        .with_reason("its name is not valid UTF-8")
         .with_hint("rename it")
 }
 
@@ -122,7 +137,7 @@ impl Store for LocalStore {
         if prefix.matches('/').count() > MAX_FOLDER_DEPTH {
             return Err(
                 Error::failed(format!("cannot list {}", folder.display())).with_reason(
-                    "folders are nested more than 64 deep: a link probably leads back up",
+                    "folders are nested more than 64 deep, probably by a loop of symbolic links",
                 ),
             );
         }
@@ -145,9 +160,9 @@ impl Store for LocalStore {
                 continue;
             }
             let metadata = match file_type {
-                // By the open folder: the path need not be walked again for each of a million files.
+                // Relative to the open folder, so that the path is not resolved again for each of a million files.
                 Ok(file_type) if file_type.is_file() || !self.follow_links => entry.metadata(),
-                // Follows links, as a reader of the folder would.
+                // Follows symbolic links, as opening the file does.
                 _ => fs::metadata(entry.path()),
             };
             match metadata {
@@ -159,8 +174,8 @@ impl Store for LocalStore {
                     .unreadable
                     .push((key, not_a_file_error(&entry.path()))),
                 Err(e) => {
-                    // A link to nothing is no folder. One that leads round in a circle, or to where
-                    // we may not look, can be one.
+                    // A dangling link is not a folder. A link that is part of a loop, or whose target
+                    // cannot be read, may be one.
                     let is_dangling = e.kind() == std::io::ErrorKind::NotFound;
                     let key = key + if is_dangling { "" } else { "/" };
                     let error = Error::io("cannot read", &entry.path(), &e);
@@ -239,7 +254,7 @@ fn object_meta(key: String, metadata: &fs::Metadata) -> ObjectMeta {
     }
 }
 
-/// What is at hand with the size.
+/// Returns the modification time and inode, which come with the size at no extra cost.
 fn mtime_version(metadata: &fs::Metadata) -> ObjectVersion {
     let seconds = metadata.mtime().checked_mul(1_000_000_000);
     let nanoseconds = seconds.and_then(|seconds| seconds.checked_add(metadata.mtime_nsec()));
@@ -250,15 +265,15 @@ fn mtime_version(metadata: &fs::Metadata) -> ObjectVersion {
     })
 }
 
-/// Files from this size on, in bytes, are looked at when they are opened too: to read one that has changed
-/// takes long, and the splits of one open it by its name again and again.
+/// Files of at least this size, in bytes, are also checked when they are opened: reading a large file that
+/// has changed wastes much time, and each of its splits opens it again by name.
 const RECHECK_ON_OPEN_BYTES: u64 = 1 << 20;
 
 /// Opens and reads files one after the other.
 struct LocalRangeReader {
     root: PathBuf,
     ranges: std::vec::IntoIter<ObjectRange>,
-    /// The file that is read, as it was listed and as it was opened.
+    /// The range that is read, with the file as it was listed, and the open file.
     current: Option<(ObjectRange, File)>,
 }
 
@@ -267,7 +282,10 @@ impl LocalRangeReader {
         self.root.join(&range.object.key)
     }
 
-    /// An error if a file is not the one that was listed. This is one system call, on the open file.
+    /// Checks that an open file is the one that was listed, with one system call.
+    ///
+    /// # Errors
+    /// Returns an error if the file has changed or its metadata cannot be read.
     fn check_file(&self, range: &ObjectRange, file: &File) -> Result<()> {
         let object = &range.object;
         let ObjectVersion::Mtime { nanoseconds, inode } = object.version else {
@@ -275,7 +293,8 @@ impl LocalRangeReader {
         };
         let read_error = |e: io::Error| Error::io("cannot read", &self.path(range), &e);
         let metadata = file.metadata().map_err(read_error)?;
-        // One open file is one content. What is opened again by its name must be the same file.
+        // A file that is opened once has one content. A file that each split opens again by name must
+        // also keep its inode.
         let is_partial_read = range.start > 0 || range.expected_end < object.size;
         let is_same = match mtime_version(&metadata) {
             ObjectVersion::Mtime {
@@ -291,7 +310,7 @@ impl LocalRangeReader {
     }
 }
 
-/// The error for a file that is not the one that was listed.
+/// Returns the error for a file that has changed since it was listed.
 fn changed_error(path: &Path) -> Error {
     Error::failed(format!("cannot read {}", path.display()))
         .with_reason("the file changed while the run read it")
@@ -335,7 +354,7 @@ impl Read for LocalRangeReader {
     }
 }
 
-/// A file that is being written.
+/// Writes a local file.
 struct LocalUpload {
     file: File,
     path: PathBuf,

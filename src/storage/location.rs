@@ -1,63 +1,62 @@
-//! Places: where a user says that input is and output goes.
+//! Parses the locations of input and output: local paths and S3 URLs.
 
 use std::ffi::OsStr;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 
-/// The characters that make a name a glob.
+/// The characters that make a location a glob.
 pub const GLOB_METACHARACTERS: [char; 3] = ['*', '?', '['];
 
-/// A folder or file, or a prefix of a bucket.
+/// A location of input or output: a local folder or file, or a prefix of a bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Location {
-    /// A path.
+    /// A local path.
     Local(PathBuf),
     /// `s3://bucket/prefix`.
     S3 {
         /// The bucket.
         bucket: String,
-        /// The prefix, without a `/` before it; perhaps with one behind it.
+        /// The prefix, without a leading `/`. A trailing `/` is kept if the user wrote one.
         prefix: String,
     },
 }
 
 impl Location {
-    /// What a user wrote.
+    /// Parses a location as a user writes it.
     ///
     /// # Errors
-    /// What is wrong with it: it is empty or `-`, or a URL of another kind than `s3://bucket/prefix`.
+    /// Returns a reason if the location is empty or `-`, or a URL other than `s3://bucket/prefix`.
     pub fn parse(location: &OsStr) -> Result<Self, String> {
         if location.is_empty() {
-            return Err("it is empty".to_owned());
+            return Err("the location is empty".to_owned());
         }
         if location == "-" {
             return Err(
-                "standard input and output cannot be used: input is listed with sizes and versions \
-                 and read by ranges, and output is a folder; write input to a file first, or write \
-                 ./- for a file or folder with that name"
+                "standard input and output are not supported: input is listed with sizes and \
+                 versions and read by ranges, and output is a folder; write input to a file first, \
+                 or use ./- for a file or folder with that name"
                     .to_owned(),
             );
         }
-        let has_single_slash = |text: &str| text.starts_with("s3:/") && !text.starts_with("s3://");
-        if location.to_str().is_some_and(has_single_slash) {
-            return Err("s3://bucket/prefix has two slashes".to_owned());
+        if let Some(url) = location.to_str().and_then(correct_s3_scheme) {
+            return Err(format!("did you mean {url}?"));
         }
         let url = location.to_str().and_then(|text| text.split_once("://"));
         let Some((scheme, rest)) = url.filter(|(scheme, _)| is_scheme(scheme)) else {
             return Ok(Self::Local(location.into()));
         };
-        if !scheme.eq_ignore_ascii_case("s3") {
+        if scheme != "s3" {
             return Err(format!(
-                "{scheme}:// is not known: name a folder, a file or s3://bucket/prefix"
+                "unsupported URL scheme {scheme}://: expected a folder, a file or s3://bucket/prefix"
             ));
         }
         let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
         if bucket.is_empty() {
-            return Err("it names no bucket: s3://bucket/prefix".to_owned());
+            return Err("missing bucket name: expected s3://bucket/prefix".to_owned());
         }
         if !bucket.bytes().all(is_bucket_name_byte) {
-            // Not shown: some write credentials there.
-            return Err("a bucket cannot have that name: s3://bucket/prefix".to_owned());
+            // The name is not shown, because some users write credentials there.
+            return Err("invalid bucket name: expected s3://bucket/prefix".to_owned());
         }
         Ok(Self::S3 {
             bucket: bucket.to_owned(),
@@ -65,8 +64,8 @@ impl Location {
         })
     }
 
-    /// The folder that a glob begins with, and the glob below it; nothing if this is no glob. A path that
-    /// exists is none, whatever characters are in it.
+    /// Splits a glob into the folder that it begins with and the pattern below that folder. Returns `None`
+    /// if the location is not a glob. A path that exists is not a glob, whatever characters it contains.
     pub fn split_glob(&self) -> Option<(Self, String)> {
         let split = |text: &str| {
             let wildcard = text.find(GLOB_METACHARACTERS)?;
@@ -80,7 +79,7 @@ impl Location {
                 if path.symlink_metadata().is_ok() {
                     return None;
                 }
-                // To the system `a//b` and `a/./b` are `a/b`.
+                // `a//b` and `a/./b` are the same path as `a/b`.
                 let names = pattern.split_inclusive('/');
                 let names = names.filter(|name| !matches!(*name, "/" | "./"));
                 Some((Self::Local(folder.into()), names.collect()))
@@ -93,7 +92,7 @@ impl Location {
         }
     }
 
-    /// The place of that name in this one.
+    /// Returns the location of `name` in this location.
     pub fn join(&self, name: &str) -> Self {
         match self {
             Self::Local(path) => Self::Local(path.join(name)),
@@ -106,16 +105,17 @@ impl Location {
         }
     }
 
-    /// The key of this prefix of a bucket below another; empty if they are the same.
+    /// Returns the key of this S3 location relative to `folder`, which is empty if both are the same.
+    /// Returns `None` if it is not below `folder`, or if one of them is local.
     pub fn key_relative_to(&self, folder: &Self) -> Option<&str> {
         let (Self::S3 { prefix, .. }, Self::S3 { prefix: outer, .. }) = (self, folder) else {
             return None;
         };
-        let below = prefix.strip_prefix(outer.trim_end_matches('/'))?;
-        self.is_within(folder).then(|| below.trim_matches('/'))
+        let relative = prefix.strip_prefix(outer.trim_end_matches('/'))?;
+        self.is_within(folder).then(|| relative.trim_matches('/'))
     }
 
-    /// Whether all that is in `self` is in `other` too, by their names.
+    /// Returns true if `self` is `other` or below it, judged by the names alone.
     pub fn is_within(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Local(inner), Self::Local(outer)) => inner.starts_with(outer),
@@ -127,9 +127,9 @@ impl Location {
                 },
             ) => {
                 let outer = outer.trim_end_matches('/');
-                let below = prefix.strip_prefix(outer);
+                let relative = prefix.strip_prefix(outer);
                 bucket == other_bucket
-                    && below.is_some_and(|rest| {
+                    && relative.is_some_and(|rest| {
                         outer.is_empty() || rest.is_empty() || rest.starts_with('/')
                     })
             }
@@ -142,7 +142,35 @@ fn is_scheme(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric())
 }
 
-/// What old and new buckets are named by; nothing in it can be mistaken in a URL.
+/// Returns the location with the scheme `s3://` if it begins with `s3:/` and one slash, or with `S3:` in
+/// upper case. If its bucket name is invalid it may be a credential, so that a placeholder is returned.
+fn correct_s3_scheme(text: &str) -> Option<String> {
+    let (scheme, rest) = text.split_once(":/")?;
+    if !scheme.eq_ignore_ascii_case("s3") || text.starts_with("s3://") {
+        return None;
+    }
+    let path = rest.trim_start_matches('/');
+    let bucket = path.split('/').next().unwrap_or_default();
+    if bucket.is_empty() || !bucket.bytes().all(is_bucket_name_byte) {
+        return Some("s3://bucket/prefix".to_owned());
+    }
+    Some(format!("s3://{path}"))
+}
+
+/// Returns the S3 URL that a user may have meant by a local path that does not exist: the path is relative,
+/// contains a slash, and its first component does not exist and could be the name of a bucket.
+pub(super) fn suggest_s3_url(path: &Path) -> Option<String> {
+    let text = path.to_str().filter(|text| text.contains('/'))?;
+    let Some(Component::Normal(first)) = path.components().next() else {
+        return None;
+    };
+    let is_bucket_name = first.to_str()?.bytes().all(is_bucket_name_byte);
+    let is_absent = Path::new(first).symlink_metadata().is_err();
+    (is_bucket_name && is_absent).then(|| format!("s3://{text}"))
+}
+
+/// Returns true for the characters in names of buckets, old ones included. None of them has a meaning of its
+/// own in a URL.
 fn is_bucket_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b".-_".contains(&byte)
 }
@@ -152,6 +180,52 @@ impl fmt::Display for Location {
         match self {
             Self::Local(path) => path.display().fmt(f),
             Self::S3 { bucket, prefix } => write!(f, "s3://{bucket}/{prefix}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn misspelled_s3_scheme_is_rejected_with_suggestion() {
+        for (text, expected) in [
+            ("s3:/bucket/x", "did you mean s3://bucket/x?"),
+            ("S3://bucket/x", "did you mean s3://bucket/x?"),
+            ("S3:/bucket", "did you mean s3://bucket?"),
+            ("S3:///bucket", "did you mean s3://bucket?"),
+            ("s3:/", "did you mean s3://bucket/prefix?"),
+            ("S3://KEY:SECRET@bucket", "did you mean s3://bucket/prefix?"),
+        ] {
+            assert_eq!(
+                Location::parse(text.as_ref()),
+                Err(expected.to_owned()),
+                "{text}"
+            );
+        }
+        assert!(Location::parse("s3://bucket/x".as_ref()).is_ok());
+        assert!(Location::parse("./s3:/x".as_ref()).is_ok());
+    }
+
+    #[test]
+    fn s3_url_is_suggested_only_where_plausible() {
+        // Unit tests run in the root of the package, where `src` exists.
+        for (path, expected) in [
+            ("absent-bucket/x", Some("s3://absent-bucket/x")),
+            (
+                "absent-bucket/x/y.json",
+                Some("s3://absent-bucket/x/y.json"),
+            ),
+            ("absent-bucket/", Some("s3://absent-bucket/")),
+            ("absent-bucket", None),
+            ("src/absent", None),
+            ("./absent-bucket/x", None),
+            ("../absent-bucket/x", None),
+            ("/absent-bucket/x", None),
+            ("absent bucket/x", None),
+        ] {
+            assert_eq!(suggest_s3_url(path.as_ref()).as_deref(), expected, "{path}");
         }
     }
 }

@@ -1,7 +1,7 @@
-//! Stores: where objects are listed, read from and written to.
+//! Lists, reads and writes objects in local folders and in S3.
 //!
-//! Both ends of the data path. A [`Store`] stands for everything below one prefix; a key is an
-//! object's name below it, with `/` between its parts.
+//! Input is read from and output is written to a [`Store`], which covers everything below one prefix. A key
+//! is an object's name relative to that prefix, with `/` between its parts.
 
 mod chained_reader;
 mod local;
@@ -19,38 +19,38 @@ pub use local::LocalStore;
 pub use location::{GLOB_METACHARACTERS, Location};
 use s3::{S3Client, S3Store};
 
-/// One object as a listing shows it.
+/// One object of a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectMeta {
-    /// Its key.
+    /// The key, relative to the store.
     pub key: String,
-    /// Its size in bytes, as stored.
+    /// The size in bytes, as stored.
     pub size: u64,
-    /// Which of the contents that it had at one time or another.
+    /// The version of the contents that was listed.
     pub version: ObjectVersion,
 }
 
-/// What tells the contents of an object from those that it had before.
+/// Distinguishes the contents of an object from earlier and later contents under the same key.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum ObjectVersion {
-    /// Nothing but the size.
+    /// Nothing is known except the size.
     #[default]
     Unknown,
-    /// When it was written, in seconds since 1970.
+    /// When the object was written, in seconds since 1970.
     LastModified(i64),
-    /// A file: when it was written, in nanoseconds since 1970, and its number in the file system.
+    /// When a file was written, and its inode.
     Mtime {
-        /// The time.
+        /// The modification time, in nanoseconds since 1970.
         nanoseconds: i64,
-        /// The number.
+        /// The inode number.
         inode: u64,
     },
-    /// Its entity tag, which changes with every write.
+    /// The entity tag, which changes with the contents.
     ETag(Box<str>),
 }
 
 impl ObjectMeta {
-    /// What tells the contents of the object from others in one word; empty if nothing does.
+    /// Returns the version as one word. It is empty if the version is unknown.
     pub fn etag(&self) -> String {
         match &self.version {
             ObjectVersion::Unknown => String::new(),
@@ -61,81 +61,81 @@ impl ObjectMeta {
     }
 }
 
-/// What stands below a prefix.
+/// The objects and prefixes below a prefix.
 #[derive(Debug, Default)]
 pub struct ListResult {
-    /// Objects, in no order.
+    /// Objects, in no particular order.
     pub objects: Vec<ObjectMeta>,
-    /// Longer prefixes that are not looked into, each ending in `/`, in no order.
+    /// Longer prefixes whose objects are not listed, each ending in `/`, in no particular order.
     pub common_prefixes: Vec<String>,
-    /// Names that stand for nothing readable, and why; in no order. Those that end in `/` are
-    /// prefixes, or may be.
+    /// Names that cannot be read, each with the reason, in no particular order. A name that ends in `/` is a
+    /// prefix, or may be one.
     pub unreadable: Vec<(String, crate::error::Error)>,
-    /// When the newest of the objects was written, by the clock of the store, in seconds since 1970.
+    /// When the newest of the objects was written, in seconds since 1970 on the clock of the store.
     pub last_modified: Option<i64>,
 }
 
-/// How far down a listing looks.
+/// The depth of a listing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ListMode {
-    /// To the next `/`.
+    /// Lists down to the next `/`.
     Delimited,
-    /// All the way, where the store can do that in one go; to the next `/` where it cannot.
+    /// Lists everything below the prefix if the store can do that in one call, otherwise down to the next `/`.
     Recursive,
 }
 
-/// A range of an object that is to be read.
+/// A range of an object to read.
 #[derive(Debug, Clone)]
 pub struct ObjectRange {
     /// The object as it was listed.
     pub object: ObjectMeta,
     /// The first byte to read.
     pub start: u64,
-    /// How far reading is likely to go. It may go on to the end of the object.
+    /// Where reading is expected to end. It may continue up to the end of the object.
     pub expected_end: u64,
 }
 
-/// Reads ranges one after the other. A store that is far away fetches them ahead.
+/// Reads ranges one after the other. A remote store prefetches them.
 pub trait RangeReader: Read + Send {
-    /// Goes to the beginning of the next range. What is left of the one before is not read.
+    /// Moves to the beginning of the next range and skips the rest of the current one.
     ///
     /// # Errors
-    /// The object does not exist any more or may not be read.
+    /// Returns an error if the object no longer exists or cannot be read.
     fn next_range(&mut self) -> Result<()>;
 
-    /// Confirms that all that was read of this range is of the object as it was listed. A store whose
-    /// every read is of that object has nothing to do.
+    /// Checks that everything read from this range belongs to the object as it was listed. A store that
+    /// ensures this with every read has nothing to do here.
     ///
     /// # Errors
-    /// The object has changed since.
+    /// Returns an error if the object has changed since it was listed.
     fn check_unchanged(&mut self) -> Result<()> {
         Ok(())
     }
 }
 
-/// An object that is being written. Nobody sees it before it is finished, and nothing is left of it if
-/// it never is (in a folder: a file that is cut short).
+/// Writes an object. The object is not visible before it is finished, and an unfinished one leaves nothing
+/// (in a folder: a truncated file).
 pub trait Upload: Write + Send {
-    /// Writes what is left and puts the object in its place, whatever was there. Gives its length in
+    /// Writes buffered data and makes the object visible, in place of an earlier one. Returns its length in
     /// bytes.
     ///
     /// # Errors
-    /// It cannot be written.
+    /// Returns an error if the object cannot be written.
     fn finish(self: Box<Self>) -> Result<u64>;
 }
 
-/// Objects below one prefix.
+/// Accesses the objects below one prefix.
 pub trait Store: fmt::Debug + Send + Sync {
-    /// Lists what stands below `""` or a prefix that a listing gave.
+    /// Lists the objects below `""` or a prefix that a listing returned.
     ///
     /// # Errors
-    /// There is no such prefix, or it may not be listed.
+    /// Returns an error if the prefix does not exist or cannot be listed.
     fn list(&self, prefix: &str, mode: ListMode) -> Result<ListResult>;
 
-    /// Lists all that is below `""` or a prefix that a listing gave, however far down.
+    /// Lists all objects below `""` or a prefix that a listing returned, at any depth.
     ///
     /// # Errors
-    /// There is no such prefix, or it may not be listed.
+    /// Returns an error if the prefix does not exist or cannot be listed.
     fn list_all(&self, prefix: &str) -> Result<ListResult> {
         let mut all = ListResult::default();
         let mut pending = vec![prefix.to_owned()];
@@ -149,41 +149,41 @@ pub trait Store: fmt::Debug + Send + Sync {
         Ok(all)
     }
 
-    /// A reader of ranges, in this order.
+    /// Returns a reader of ranges, in the given order.
     fn read_ranges(&self, ranges: Vec<ObjectRange>) -> Box<dyn RangeReader>;
 
-    /// Begins to write an object.
+    /// Starts to write an object.
     ///
     /// # Errors
-    /// It cannot be written.
+    /// Returns an error if the object cannot be written.
     fn create(&self, key: &str) -> Result<Box<dyn Upload>>;
 
-    /// Removes objects. One that does not exist is no error.
+    /// Removes objects. An object that does not exist is not an error.
     ///
     /// # Errors
-    /// One cannot be removed.
+    /// Returns an error if an object cannot be removed.
     fn delete(&self, keys: &[String]) -> Result<()>;
 
-    /// How people name an object: a path or a URL.
+    /// Returns the name of an object for messages: a path or a URL.
     fn display(&self, key: &str) -> String;
 
-    /// What names an object, wherever it is looked at from: a URL, or a path that neither links nor the
-    /// current directory change.
+    /// Returns a name of an object that does not depend on the current directory or on links above the
+    /// store: a URL or an absolute path.
     fn absolute_name(&self, key: &str) -> String;
 
-    /// The identity of what an object is when all links on the way to it are followed.
+    /// Returns the identity of an object, with all symbolic links resolved.
     fn canonical_name(&self, key: &str) -> String {
         self.absolute_name(key)
     }
 
-    /// How many requests can be under way at a time, if it is reached by requests: then whoever reads
-    /// from it mostly waits.
+    /// Returns the maximum number of concurrent requests of a remote store, whose readers mostly wait, or
+    /// `None` for a local one.
     fn max_concurrent_requests(&self) -> Option<usize> {
         None
     }
 }
 
-/// Opens stores; all that are far away share one connection.
+/// Opens stores. All S3 stores share one client.
 #[derive(Debug, Default)]
 pub struct StoreRegistry {
     options: s3::S3Options,
@@ -191,7 +191,7 @@ pub struct StoreRegistry {
 }
 
 impl StoreRegistry {
-    /// None opened yet.
+    /// Creates a registry without any open store.
     pub fn new(options: s3::S3Options) -> Self {
         Self {
             options,
@@ -199,10 +199,10 @@ impl StoreRegistry {
         }
     }
 
-    /// The store for a place to read from.
+    /// Opens the store for a location to read from.
     ///
     /// # Errors
-    /// The place does not exist or may not be looked at.
+    /// Returns an error if the location does not exist or cannot be read.
     pub fn open(&self, location: &Location) -> Result<Box<dyn Store>> {
         Ok(match location {
             Location::Local(path) => Box::new(LocalStore::new(path)?),
@@ -212,24 +212,24 @@ impl StoreRegistry {
         })
     }
 
-    /// The store for the names in a folder that begin with `stem` or, where the store cannot list by that,
-    /// for all that is in the folder.
+    /// Opens the store for the names in a folder that begin with `name_prefix` or, if the store cannot list by
+    /// a prefix, for everything in the folder.
     ///
     /// # Errors
-    /// The folder does not exist or may not be looked at.
-    pub fn open_folder(&self, folder: &Location, stem: &str) -> Result<Box<dyn Store>> {
+    /// Returns an error if the folder does not exist or cannot be read.
+    pub fn open_folder(&self, folder: &Location, name_prefix: &str) -> Result<Box<dyn Store>> {
         Ok(match folder {
             Location::Local(path) => Box::new(LocalStore::open_folder(path)?),
-            Location::S3 { bucket, prefix } => {
-                Box::new(S3Store::new(self.s3_client()?, bucket, prefix).with_name_prefix(stem))
-            }
+            Location::S3 { bucket, prefix } => Box::new(
+                S3Store::new(self.s3_client()?, bucket, prefix).with_name_prefix(name_prefix),
+            ),
         })
     }
 
-    /// The store for a prefix of a bucket, to write to.
+    /// Opens the store for a prefix of a bucket, to write to.
     ///
     /// # Errors
-    /// There is no way to reach it.
+    /// Returns an error if the S3 client cannot be configured.
     pub fn open_bucket(&self, bucket: &str, prefix: &str) -> Result<S3Store> {
         Ok(S3Store::new(self.s3_client()?, bucket, prefix))
     }

@@ -1,8 +1,8 @@
-//! The tables of a warehouse: those of the star, of the ledger, and of what was loaded. What is there is held
-//! against them before a load, so that a changed table ends in one line and not halfway.
+//! Compares the tables of a warehouse with the expected ones: star schema, merge state and load history.
+//!
+//! The comparison comes before a load, so that a table that was altered fails it with one line and not halfway.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write;
 
 use crate::error::Error;
 use crate::star::schema::{
@@ -12,26 +12,27 @@ use crate::star::schema::{
 use crate::warehouse::connect::error::{StatementError, fatal};
 use crate::warehouse::connect::session::{Row, Session};
 
-/// The table of what was loaded: a log object of a run a row.
+/// Name of the table that lists what was loaded: one row for each log object of each run.
 pub const LOAD_HISTORY: &str = "load_history";
 
-/// What [`LOADS`] has before and behind the columns of [`LEDGER_OBJECTS`].
+/// First column of [`LOAD_HISTORY`], before the columns of [`SOURCE_OBJECTS`].
 const RUN_COLUMN: Column = Column {
     name: "run",
     ty: ColumnType::Varchar(64),
     nullable: false,
 };
+/// Last column of [`LOAD_HISTORY`].
 const LOADED_AT_COLUMN: Column = Column {
     name: "loaded_at",
     ty: ColumnType::Timestamp,
     nullable: false,
 };
 
-/// The tables of the ledger that a warehouse has too.
+/// The tables of the merge state that a warehouse has too.
 static WAREHOUSE_STATE_TABLES: [&Table; 4] =
     [&STATE_USERS, &STATE_ARTISTS, &STATE_SONGS, &STATE_SONGPLAYS];
 
-/// The name and the columns of each table, in order.
+/// Returns the name and the columns of each table, in order.
 pub fn warehouse_tables() -> Vec<(&'static str, Vec<Column>)> {
     let parquet_tables = STAR_TABLES.iter().chain(&WAREHOUSE_STATE_TABLES);
     let mut tables: Vec<_> = parquet_tables
@@ -44,7 +45,7 @@ pub fn warehouse_tables() -> Vec<(&'static str, Vec<Column>)> {
     tables
 }
 
-/// A type as both catalogues name it (`format_type`).
+/// Returns the name that `format_type` has for a type in Redshift as well as in PostgreSQL.
 fn pg_type_name(ty: ColumnType) -> String {
     match ty {
         ColumnType::BigInt => "bigint".to_owned(),
@@ -56,7 +57,7 @@ fn pg_type_name(ty: ColumnType) -> String {
     }
 }
 
-/// Asks for the columns of all tables: table, column, type and whether null is refused.
+/// Returns the query for the columns of all tables: table, column, type and whether it is NOT NULL.
 pub fn catalog_query() -> String {
     let names: Vec<_> = warehouse_tables()
         .iter()
@@ -76,13 +77,13 @@ ORDER BY c.relname, a.attnum",
     )
 }
 
-/// A column as it was found: name, type, whether null is refused.
+/// A column as the catalog describes it: name, type, whether it is NOT NULL.
 pub type CatalogColumn = (String, String, bool);
 
-/// The columns of those of the tables that are there, by table.
+/// Returns the columns of each table that exists, by table.
 ///
 /// # Errors
-/// The warehouse does not tell.
+/// Returns an error if the query fails.
 pub fn read_catalog(
     session: &mut Session,
 ) -> std::result::Result<BTreeMap<String, Vec<CatalogColumn>>, StatementError> {
@@ -100,31 +101,31 @@ pub fn read_catalog(
     Ok(catalog)
 }
 
-/// Why the tables that were found cannot be loaded, if so: the first one that is missing or another.
+/// Returns an error for the first table that is missing or does not match.
 pub fn check_schema(catalog: &BTreeMap<String, Vec<CatalogColumn>>) -> Option<Error> {
     let missing = missing_tables(catalog).first().map(|name| {
-        Error::failed(format!("there is no table {name}"))
-            .with_reason("it is not there, or in no schema of the search path, or something else has its name")
-            .with_hint("sparkify create-tables makes all tables")
+        Error::failed(format!("table {name} does not exist"))
+            .with_reason("no schema of the search_path has it, or another object has its name")
+            .with_hint("create all tables with sparkify create-tables")
     });
     missing.or_else(|| schema_mismatch(catalog))
 }
 
-/// Returns the names of the tables that were not found.
+/// Returns the names of the tables that are not in the catalog.
 pub fn missing_tables(catalog: &BTreeMap<String, Vec<CatalogColumn>>) -> Vec<&'static str> {
     let names = warehouse_tables().into_iter().map(|(name, _)| name);
     names.filter(|name| !catalog.contains_key(*name)).collect()
 }
 
-/// What a user does about a table that was lost, or whose rows were.
-const LOST_TABLE_HINT: &str = "sparkify run --full-refresh creates what is missing and loads everything again; \
+/// Hint for a table that was dropped or emptied.
+const LOST_TABLE_HINT: &str = "sparkify run --full-refresh creates missing tables and loads everything again; \
                     or restore the table from a backup";
 
-/// Returns an error if a table is missing beside others that have rows: made anew it would be empty, and later loads
-/// would choose between rows of which they know too little.
+/// Returns an error if a table is missing while others have rows. Created again it would be empty, and later loads
+/// would merge with an incomplete state.
 ///
 /// # Errors
-/// The warehouse does not tell.
+/// Returns an error if a query fails.
 pub fn find_lost_table(
     session: &mut Session,
     catalog: &BTreeMap<String, Vec<CatalogColumn>>,
@@ -135,17 +136,17 @@ pub fn find_lost_table(
     };
     let others = warehouse_tables().into_iter().map(|(name, _)| name);
     let others: Vec<_> = others.filter(|name| !missing.contains(name)).collect();
-    let filled = nonempty_tables(session, &others)?;
-    Ok(filled.first().map(|other| {
-        Error::failed(format!("there is no table {name}"))
+    let nonempty = nonempty_tables(session, &others)?;
+    Ok(nonempty.first().map(|other| {
+        Error::failed(format!("table {name} does not exist"))
             .with_reason(format!(
-                "{other} has rows, so it was there and is lost, or it is in no schema of the search path"
+                "{other} has rows, so {name} was dropped, or no schema of the search_path has it"
             ))
             .with_hint(LOST_TABLE_HINT)
     }))
 }
 
-/// Tables that have rows together or not at all: of each row of the one there is a row of the other.
+/// Pairs of tables that are both empty or both filled, because every row of the one has a row of the other.
 const COUPLED_TABLES: [(&str, &str); 6] = [
     ("users", "state_users"),
     ("artists", "state_artists"),
@@ -155,10 +156,10 @@ const COUPLED_TABLES: [(&str, &str); 6] = [
     ("songplays", LOAD_HISTORY),
 ];
 
-/// Returns an error if a table is empty beside one that has rows only together with it. All tables must be there.
+/// Returns an error if a table is empty and its pair in `COUPLED_TABLES` is not. All tables must exist.
 ///
 /// # Errors
-/// The warehouse does not tell.
+/// Returns an error if a query fails.
 pub fn find_emptied_table(
     session: &mut Session,
 ) -> std::result::Result<Option<Error>, StatementError> {
@@ -166,24 +167,24 @@ pub fn find_emptied_table(
         .into_iter()
         .map(|(name, _)| name)
         .collect();
-    let filled = nonempty_tables(session, &names)?;
+    let nonempty = nonempty_tables(session, &names)?;
     let error = |empty: &str, other: &str| {
         Error::failed(format!("table {empty} is empty"))
             .with_reason(format!(
-                "{other} has rows, so its rows were there and are lost"
+                "{other} has rows, so the rows of {empty} were lost"
             ))
             .with_hint(LOST_TABLE_HINT)
     };
     for (a, b) in COUPLED_TABLES {
-        match (filled.contains(a), filled.contains(b)) {
+        match (nonempty.contains(a), nonempty.contains(b)) {
             (true, false) => return Ok(Some(error(b, a))),
             (false, true) => return Ok(Some(error(a, b))),
             (true, true) | (false, false) => {}
         }
     }
     let (keys, plays) = (STATE_SONGPLAYS.name, SONGPLAYS.name);
-    if filled.contains(plays) && !filled.contains(keys) {
-        // A play without song, artist and length has no row there, but it has no song either.
+    if nonempty.contains(plays) && !nonempty.contains(keys) {
+        // A play without song, artist and length has no row in state_songplays, but it has no song_id either.
         let matched = has_rows_query(plays, "songplays WHERE song_id IS NOT NULL");
         if !text_column(session.query(&matched)?).is_empty() {
             return Ok(Some(error(keys, plays)));
@@ -192,16 +193,16 @@ pub fn find_emptied_table(
     Ok(None)
 }
 
-/// Returns the error of a table of the merge state without the rows that belong to `rows` rows of the star.
+/// Builds the error for a merge state table that has no row for `rows` rows of the star schema.
 pub fn incomplete_state_error(state: &str, rows: u64) -> Error {
-    Error::failed(format!("table {state} is not complete"))
+    Error::failed(format!("table {state} is incomplete"))
         .with_reason(format!(
-            "it has no row for {rows} rows of the star that the load concerns"
+            "{rows} existing rows that the load merges with have no row in it"
         ))
         .with_hint(LOST_TABLE_HINT)
 }
 
-/// Returns those of some tables that have rows. An object in [`LOADS`] counts if events were kept from it.
+/// Returns which of the named tables have rows. In [`LOAD_HISTORY`] only objects with kept events count.
 fn nonempty_tables(
     session: &mut Session,
     names: &[&'static str],
@@ -212,7 +213,7 @@ fn nonempty_tables(
     Ok(text_column(session.query(&nonempty_tables_query(names))?))
 }
 
-/// Asks for the names of those of some tables that have rows.
+/// Returns the query for the names of those of the given tables that have rows.
 pub fn nonempty_tables_query(names: &[&str]) -> String {
     let query = |name: &&str| match *name {
         LOAD_HISTORY => has_rows_query(LOAD_HISTORY, "load_history WHERE rows > 0"),
@@ -222,22 +223,22 @@ pub fn nonempty_tables_query(names: &[&str]) -> String {
     queries.join("\nUNION ALL\n")
 }
 
-/// Asks for `name` if a table has some row.
+/// Returns the query that yields `name` if the table has at least one row.
 fn has_rows_query(name: &str, table: &str) -> String {
     format!("SELECT '{name}' AS name FROM (SELECT 1 FROM {table} LIMIT 1) AS found")
 }
 
-/// Returns the texts of a query with one column.
+/// Returns the distinct values of a query result with one text column.
 pub fn text_column(rows: Vec<Row>) -> BTreeSet<String> {
     rows.into_iter().flatten().flatten().collect()
 }
 
-/// Checks the tables before a load, and returns the names of those that are missing: of none, unless everything is
-/// to be loaded anew into a warehouse that lost some.
+/// Checks the tables before a load, and returns the names of the missing ones. Only a full refresh (`refresh`) may
+/// find missing tables.
 ///
 /// # Errors
-/// A table is another or missing, or the warehouse does not tell. A table that lost its rows is an error too, unless
-/// everything is loaded anew.
+/// Returns an error if a table is missing or does not match, or if a query fails. A table that lost its rows is an
+/// error too, except in a full refresh.
 pub fn ensure_loadable(
     session: &mut Session,
     refresh: bool,
@@ -260,47 +261,50 @@ pub fn ensure_loadable(
     Ok(Vec::new())
 }
 
-/// Why a table that was found is another than it should be, if so.
+/// Returns an error for the first existing table that does not match the expected columns.
 pub fn schema_mismatch(catalog: &BTreeMap<String, Vec<CatalogColumn>>) -> Option<Error> {
     warehouse_tables().into_iter().find_map(|(name, columns)| {
         let why = column_mismatch(&columns, catalog.get(name)?)?;
         Some(
-            Error::failed(format!("table {name} is another"))
+            Error::failed(format!("table {name} does not match"))
                 .with_reason(why)
-                .with_hint("mend it, or let sparkify create-tables --drop make all tables anew"),
+                .with_hint("alter it, or recreate all tables with sparkify create-tables --drop"),
         )
     })
 }
 
 fn column_mismatch(expected: &[Column], actual: &[CatalogColumn]) -> Option<String> {
     for (index, column) in expected.iter().enumerate() {
-        let expected_type = pg_type_name(column.ty);
+        let number = index + 1;
+        let expected_column = format!("`{} {}`", column.name, pg_type_name(column.ty));
         let Some((name, ty, not_null)) = actual.get(index) else {
-            return Some(format!("it has no column {} {expected_type}", column.name));
+            return Some(format!(
+                "column {number} is missing, expected {expected_column}"
+            ));
         };
-        let mut why = format!("its column {} is {name} {ty}", index + 1);
         let is_unexpectedly_not_null = *not_null && column.nullable;
-        if is_unexpectedly_not_null {
-            why.push_str(" NOT NULL");
-        }
         if name != column.name || !is_compatible(ty, column.ty) || is_unexpectedly_not_null {
-            // Writing to a String does not fail.
-            let _ = write!(why, " and not {} {expected_type}", column.name);
-            return Some(why);
+            let not_null = match is_unexpectedly_not_null {
+                true => " NOT NULL",
+                false => "",
+            };
+            return Some(format!(
+                "column {number} is `{name} {ty}{not_null}`, expected {expected_column}"
+            ));
         }
     }
     let (name, ty, _) = actual.get(expected.len())?;
-    Some(format!("it has a column too many, {name} {ty}"))
+    Some(format!("unexpected column `{name} {ty}`"))
 }
 
-/// Whether a column of a type as it was found holds all values of the one that is wanted.
+/// Returns true if a column of the actual type can store all values of the expected type.
 fn is_compatible(actual: &str, expected: ColumnType) -> bool {
     let length = |name: &str| -> Option<usize> {
         let length = name.strip_prefix("character varying(")?;
         length.strip_suffix(')')?.parse().ok()
     };
     match expected {
-        // One that was made wider does no harm.
+        // A wider column does no harm.
         ColumnType::Varchar(bytes) => length(actual).is_some_and(|found| found >= bytes),
         ColumnType::BigInt
         | ColumnType::Integer
@@ -323,43 +327,51 @@ mod tests {
     }
 
     fn mismatch_after(change: impl FnOnce(&mut BTreeMap<String, Vec<CatalogColumn>>)) -> String {
-        let mut found = matching_catalog();
-        change(&mut found);
-        check_schema(&found).map_or_else(String::new, |error| error.to_string())
+        let mut catalog = matching_catalog();
+        change(&mut catalog);
+        check_schema(&catalog).map_or_else(String::new, |error| error.to_string())
     }
 
     #[test]
     fn schema_mismatches_name_table_and_column() {
         assert_eq!(mismatch_after(|_| {}), "");
-        let missing = mismatch_after(|found| drop(found.remove("users")));
+        let missing = mismatch_after(|catalog| drop(catalog.remove("users")));
         assert!(
-            missing.contains("no table users: it is not there"),
+            missing.contains("table users does not exist: no schema"),
             "{missing}"
         );
         let change = |table: &'static str, change: fn(&mut Vec<CatalogColumn>)| {
-            mismatch_after(|found| found.get_mut(table).into_iter().for_each(change))
+            mismatch_after(|catalog| catalog.get_mut(table).into_iter().for_each(change))
         };
         let many = change("songs", |c| {
             c.push(("extra".into(), "bigint".into(), false))
         });
-        assert!(many.contains("a column too many, extra bigint"), "{many}");
+        assert!(many.contains("unexpected column `extra bigint`"), "{many}");
         let few = change("songs", |c| drop(c.pop()));
-        assert!(few.contains("no column duration double precision"), "{few}");
+        assert!(
+            few.contains("column 5 is missing, expected `duration double precision`"),
+            "{few}"
+        );
         let other = change("time", |c| c[1].1 = "integer".into());
         assert!(
-            other.contains("its column 2 is hour integer and not hour smallint"),
+            other.contains(
+                "table time does not match: column 2 is `hour integer`, expected `hour smallint`"
+            ),
             "{other}"
         );
         let narrow = change("artists", |c| c[1].1 = "character varying(100)".into());
         assert!(
-            narrow.contains("not name character varying(1024)"),
+            narrow.contains("expected `name character varying(1024)`"),
             "{narrow}"
         );
         let strict = change("users", |c| c[1].2 = true);
-        assert!(strict.contains("NOT NULL and not first_name"), "{strict}");
+        assert!(
+            strict.contains("NOT NULL`, expected `first_name"),
+            "{strict}"
+        );
         let order = change("users", |c| c.swap(1, 2));
         assert!(
-            order.contains("last_name character varying(256) and not first_name"),
+            order.contains("`last_name character varying(256)`, expected `first_name"),
             "{order}"
         );
         let wide = change("artists", |c| c[1].1 = "character varying(2048)".into());

@@ -1,4 +1,4 @@
-//! Creating the tables of a warehouse, and dropping them before.
+//! Creates the tables of a warehouse, and drops the old ones first where that is asked for.
 
 use super::dialect::Dialect;
 use std::collections::BTreeMap;
@@ -11,47 +11,47 @@ use crate::warehouse::connect::error::{ErrorClass, StatementError, fatal};
 use crate::warehouse::connect::session::Session;
 use crate::warehouse::sql::template::{SqlTemplates, split_statements};
 
-/// What stands in the tables that would be dropped.
+/// Size of the existing tables that would be dropped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExistingTables {
-    /// How many of the tables are there.
+    /// Number of tables that exist.
     pub tables: usize,
-    /// Their rows.
+    /// Number of rows in them.
     pub rows: u64,
 }
 
-/// Asks whether what stands in the tables may go; an error if not.
+/// Asks the user whether the existing tables may be dropped, and returns an error if not.
 pub type Confirm<'a> = &'a dyn Fn(&ExistingTables) -> Result<()>;
 
-/// The SQL that creates all tables, in order, as text.
+/// Returns the SQL script that creates all tables, and with `drop` drops them first.
 pub fn ddl_script(dialect: Dialect, drop: bool) -> String {
     let sql = ddl_transaction(dialect, drop, |_| false);
     let text = sql.iter().map(|sql| format!("{sql};\n"));
     text.collect::<Vec<_>>().join("\n")
 }
 
-/// What creates the tables that are not there, and has dropped all before if need be.
+/// Returns the transaction that creates the missing tables, and with `drop` drops all tables first.
 fn ddl_transaction(
     dialect: Dialect,
     drop: bool,
     exists: impl Fn(&str) -> bool,
 ) -> Vec<&'static str> {
-    let scripts = SqlTemplates::for_dialect(dialect);
+    let templates = SqlTemplates::for_dialect(dialect);
     let mut sql = vec!["BEGIN"];
     if drop {
-        sql.extend(split_statements(scripts.drop));
+        sql.extend(split_statements(templates.drop));
     }
     sql.extend(missing_table_ddl(dialect, exists));
     sql.push("COMMIT");
     sql
 }
 
-/// Returns the statements that create the tables that are not there.
+/// Returns the statements that create the missing tables.
 pub fn missing_table_ddl(
     dialect: Dialect,
     exists: impl Fn(&str) -> bool,
 ) -> impl Iterator<Item = &'static str> {
-    // A table can be there in another schema of the search path: it is not to be hidden by a new one.
+    // A table may exist in another schema of the search path, where a new one must not hide it.
     let mentions_existing = move |sql: &str| {
         let mut words = sql.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
         words.any(&exists)
@@ -60,17 +60,17 @@ pub fn missing_table_ddl(
     create.filter(move |sql| !mentions_existing(ddl_target(sql)))
 }
 
-/// What a statement of DDL says of the table that it is about, before the columns.
+/// Returns the part of a DDL statement that names its table, which is all before the column list.
 fn ddl_target(sql: &str) -> &str {
-    sql.split_once('(').map_or(sql, |(subject, _)| subject)
+    sql.split_once('(').map_or(sql, |(target, _)| target)
 }
 
-/// Creates the tables that are not there. With `drop` drops all of them first, if `agree` says so of the rows
-/// that stand in them, or nobody is to be asked. Gives how many were created.
+/// Creates the missing tables, and returns how many were created. With `drop` it drops all tables first; `confirm`, if
+/// given, is asked beforehand when they have rows.
 ///
 /// # Errors
-/// The warehouse cannot be reached or refuses, a table is missing beside others that have rows, `agree` failed, or
-/// rows have come since it was asked: then everything is as before.
+/// Returns an error if the warehouse cannot be reached or rejects a statement, if a table is missing while others have
+/// rows, if `confirm` fails, or if rows were added since it was asked. The tables are unchanged then.
 pub fn create_missing_tables(
     warehouse: &Warehouse,
     drop: bool,
@@ -82,7 +82,7 @@ pub fn create_missing_tables(
         attempts += 1;
         let mut session = Session::open(&warehouse.connection)?;
         match try_create(warehouse, &mut session, drop, confirm, progress) {
-            // Somebody else did the same at the same time.
+            // Another session is creating the same tables.
             Err(failure)
                 if failure.class == ErrorClass::Conflict && attempts < MAX_CONFLICT_ATTEMPTS =>
             {
@@ -94,7 +94,7 @@ pub fn create_missing_tables(
                     let error = Error::failed(summary).with_reason(failure.error);
                     match failure.class {
                         ErrorClass::ConnectionLost => {
-                            error.with_hint("whether it was done is not known: do the same again")
+                            error.with_hint("the outcome is unknown: run the same command again")
                         }
                         ErrorClass::Conflict | ErrorClass::Fatal => error,
                     }
@@ -143,14 +143,14 @@ fn try_create(
             })?;
         }
     }
-    // Something else may have the name of a table.
+    // Another kind of object may have the name of a table.
     match catalog::check_schema(&catalog::read_catalog(session)?) {
         None => Ok(created),
         Some(drift) => Err(fatal(drift)),
     }
 }
 
-/// An error if more stands in the tables than was agreed on. From here on no load can bring more.
+/// Locks the tables against loads, and returns an error if they have more rows than were confirmed.
 fn ensure_row_count_unchanged(
     session: &mut Session,
     warehouse: &Warehouse,
@@ -168,13 +168,13 @@ fn ensure_row_count_unchanged(
         true => Ok(()),
         false => Err(fatal(
             Error::failed("nothing was dropped")
-                .with_reason("rows were loaded since they were counted")
-                .with_hint("do the same again"),
+                .with_reason("rows were loaded after they were counted")
+                .with_hint("run the same command again"),
         )),
     }
 }
 
-/// Counts the rows of tables.
+/// Counts the rows of the named tables.
 fn count_existing<'a>(
     session: &mut Session,
     names: impl Iterator<Item = &'a String>,

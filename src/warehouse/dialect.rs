@@ -1,6 +1,6 @@
-//! Dialects: the two kinds of warehouse.
+//! Names the two kinds of warehouse.
 
-/// What kind of warehouse it is, which decides the SQL that it takes.
+/// Kind of warehouse, which decides the SQL that is sent to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
     /// Amazon Redshift, provisioned or serverless.

@@ -1,16 +1,16 @@
-//! IAM roles: as whom Redshift reads the bucket that it copies from.
+//! Parses the IAM role with which Redshift reads the bucket that it copies from.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// What `COPY` names as its `IAM_ROLE`.
+/// The `IAM_ROLE` of a `COPY`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum IamRole {
     /// The default role of the cluster.
     #[default]
     Default,
-    /// A role, or several joined by commas that are taken on one after the other. As it is made of
-    /// letters, digits and `:/+=,.@_-` alone, nothing in it can end a literal of SQL.
+    /// One role, or a chain of roles joined by commas. The text consists of letters, digits and `:/+=,.@_-` only, so
+    /// nothing in it can end an SQL literal.
     Arn(String),
 }
 
@@ -21,21 +21,21 @@ impl FromStr for IamRole {
         if text.eq_ignore_ascii_case("default") {
             return Ok(Self::Default);
         }
-        // Names of roles can hold commas.
+        // A role name may contain commas.
         let mut arns = text.split(",arn:");
         let first = arns.next().and_then(|arn| arn.strip_prefix("arn:"));
         match first.is_some_and(is_role_arn) && arns.all(is_role_arn) {
             true => Ok(Self::Arn(text.to_owned())),
-            // It is not repeated: people put keys where roles belong.
+            // The message does not repeat the text, which may be an access key put here by mistake.
             false => Err(
-                "'default' or arn:aws:iam::ACCOUNT:role/NAME is wanted (12 digits; several joined by commas)"
+                "expected 'default' or arn:aws:iam::ACCOUNT:role/NAME (a 12-digit account; chained roles joined by commas)"
                     .to_owned(),
             ),
         }
     }
 }
 
-/// Whether it is an ARN of a role, without its `arn:`.
+/// Returns true if the text is the ARN of a role without its leading `arn:`.
 fn is_role_arn(arn: &str) -> bool {
     let mut parts = arn.splitn(5, ':');
     let mut next = || parts.next().unwrap_or_default();
@@ -53,7 +53,7 @@ fn is_role_arn(arn: &str) -> bool {
             .is_some_and(|name| !name.is_empty() && name.chars().all(is_name))
 }
 
-/// As `COPY` has it behind `IAM_ROLE`: the word `default`, or a literal.
+/// Formats the role as `COPY` expects it after `IAM_ROLE`: the keyword `default`, or a quoted literal.
 impl fmt::Display for IamRole {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,10 +1,11 @@
-//! The warehouse: where a published star is loaded, the end of the data path.
+//! Loads published datasets into Redshift or PostgreSQL, and queries them there.
 //!
-//! `address` says which it is and as whom (from `parts` of URL, environment and `config_file`, with a `secret`
-//! that may come from the `passfile`), `session` is a connection to it by `tls`, `failure` what its failures
-//! mean, `script` the SQL, `steps` the transaction that it makes up, `rows` what PostgreSQL is sent, `tables` what
-//! must be there, `tries` what is done again; `load` brings a star in, `create` makes the tables, `analytics`
-//! asks what is in them.
+//! - `connect` resolves the connection from flags, environment, config file and `~/.pgpass`, opens sessions over TLS,
+//!   and explains connection errors.
+//! - `catalog` checks the existing tables, and `create` creates them.
+//! - `sql` renders the statements of a load from the templates in `sql/`, and `load` runs them in one transaction.
+//! - `retry` decides when a transaction is attempted again.
+//! - `query` runs the saved queries of `sql/analytics`.
 
 pub mod catalog;
 pub mod connect;
@@ -23,27 +24,27 @@ use iam_role::IamRole;
 use crate::error::{Error, Result};
 use crate::storage::Location;
 
-/// A warehouse.
+/// A warehouse that datasets are loaded into.
 #[derive(Debug, Clone)]
 pub struct Warehouse {
-    /// What it is and how it is reached.
+    /// Kind of warehouse and connection settings.
     pub connection: ConnectionConfig,
-    /// As whom it reads the bucket, if it is Redshift.
+    /// Role with which Redshift reads the bucket. PostgreSQL does not use it.
     pub iam_role: IamRole,
 }
 
 impl Warehouse {
-    /// An error unless a star at that place can be loaded.
+    /// Checks that a dataset at the location can be loaded.
     ///
     /// # Errors
-    /// It is Redshift, and the place is not in S3.
+    /// Returns an error if the warehouse is Redshift and the location is not in S3.
     pub fn ensure_can_load_from(&self, location: &Location) -> Result<()> {
         match (self.connection.dialect, location) {
             (Dialect::Redshift, Location::Local(_)) => Err(Error::usage(format!(
                 "cannot load {location} into Redshift"
             ))
-            .with_reason("its COPY reads from S3")
-            .with_hint("let --out of the run be s3://bucket/prefix")),
+            .with_reason("COPY reads only from S3")
+            .with_hint("run with --out s3://bucket/prefix")),
             _ => Ok(()),
         }
     }

@@ -1,8 +1,6 @@
-//! Questions: what analysts ask of a star that is loaded, as the scripts of `sql/analytics` that the binary
-//! carries.
+//! Runs the saved queries: the analytics scripts of `sql/analytics`, which the binary contains.
 //!
-//! One stands behind the end of the data path: it reads what loads have written, and changes nothing. The same
-//! SQL runs on Redshift and on PostgreSQL.
+//! A saved query only reads. The same SQL runs on Redshift and on PostgreSQL.
 
 use chrono::NaiveDateTime;
 use postgres::types::Type;
@@ -13,15 +11,15 @@ use crate::warehouse::connect::error::StatementError;
 use crate::warehouse::connect::session::{Row, Session};
 use crate::warehouse::sql::template::{SqlParams, render, split_statements};
 
-/// A question, with the query that answers it.
+/// A named analytics query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SavedQuery {
-    /// What it is called.
+    /// Name of the query, which is also the name of its file.
     pub name: &'static str,
     template: &'static str,
 }
 
-macro_rules! questions {
+macro_rules! saved_queries {
     ($($name:literal)*) => {
         [$(SavedQuery {
             name: $name,
@@ -30,8 +28,8 @@ macro_rules! questions {
     };
 }
 
-/// All of them.
-pub static SAVED_QUERIES: [SavedQuery; 12] = questions! {
+/// All saved queries.
+pub static SAVED_QUERIES: [SavedQuery; 12] = saved_queries! {
     "plays-by-hour"
     "plays-by-weekday"
     "plays-by-hour-and-weekday"
@@ -46,58 +44,58 @@ pub static SAVED_QUERIES: [SavedQuery; 12] = questions! {
     "busiest-users"
 };
 
-/// Of which plays something is asked, in UTC, and how many rows are wanted.
+/// Parameters of a saved query. Times are UTC.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct QueryParams {
-    /// The first moment; none is the earliest that a play can have.
+    /// Start of the range, inclusive. Without it the range begins with the earliest possible play.
     pub from: Option<NaiveDateTime>,
-    /// The moment before which it ends; none is behind the latest that a play can have.
+    /// End of the range, exclusive. Without it the range includes the latest possible play.
     pub to: Option<NaiveDateTime>,
-    /// How many rows at most, where a question has the best of many.
+    /// Maximum number of rows of a top-N query.
     pub limit: u32,
 }
 
-/// The answer to a query.
+/// The result of a query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResultSet {
-    /// Its columns.
+    /// The columns in order.
     pub columns: Vec<ResultColumn>,
-    /// Its rows, with a field for each column.
+    /// The rows, with one field for each column.
     pub rows: Vec<Row>,
 }
 
-/// A column of an answer.
+/// A column of a result set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResultColumn {
-    /// Its name.
+    /// Name of the column.
     pub name: String,
-    /// Whether numbers are in it.
+    /// Whether the type of the column is numeric.
     pub is_number: bool,
 }
 
-// Plays are of the years 1 to 9999, at whole milliseconds. Neither warehouse is asked for more.
+// Plays have times in the years 1 to 9999, in whole milliseconds.
 const MIN_TIME: &str = "0001-01-01 00:00:00";
 const MAX_TIME: &str = "9999-12-31 23:59:59.999999";
 
 impl SavedQuery {
-    /// The question in words: what its script begins with.
+    /// Returns the question that the query answers, which is the first line of its script.
     pub fn description(&self) -> &'static str {
         let line = self.template.lines().next().unwrap_or_default();
         line.trim_start_matches("--").trim()
     }
 
-    /// Whether it has the best of many, and so a limit.
+    /// Returns true for a top-N query, which has a limit.
     pub fn has_limit(&self) -> bool {
         self.template.contains(":limit")
     }
 
-    /// The query that answers it.
+    /// Returns the SQL with the parameters inserted.
     ///
     /// # Errors
-    /// The script is not as this program knows it.
+    /// Returns an error if the script names an unknown parameter.
     pub fn sql(&self, params: &QueryParams) -> Result<String> {
-        let format_time = |moment: Option<NaiveDateTime>, default: &str| {
-            moment.map_or_else(|| default.to_owned(), |m| m.format("%F %T%.f").to_string())
+        let format_time = |time: Option<NaiveDateTime>, default: &str| {
+            time.map_or_else(|| default.to_owned(), |t| t.format("%F %T%.f").to_string())
         };
         let values = SqlParams::default()
             .with_literal("from", &format_time(params.from, MIN_TIME))?
@@ -110,10 +108,10 @@ impl SavedQuery {
     }
 }
 
-/// The answer of a warehouse to a query.
+/// Runs a query and returns its result.
 ///
 /// # Errors
-/// The warehouse cannot be reached or refuses.
+/// Returns an error if the warehouse cannot be reached or rejects the query.
 pub fn run_query(connection: &ConnectionConfig, sql: &str) -> Result<ResultSet> {
     let mut session = Session::open(connection)?;
     let query_error = |failure: StatementError| {
@@ -164,22 +162,19 @@ mod tests {
 
     #[test]
     fn saved_queries_are_single_documented_statements() {
-        for question in SAVED_QUERIES {
-            let SavedQuery {
-                name,
-                template: script,
-            } = question;
-            assert_eq!(split_statements(script).len(), 1, "{name}");
-            assert!(question.description().ends_with('?'), "{name}");
-            let by_hand = format!(
-                "-- By hand: psql -v from=2018-11-01 -v to=2018-12-01{} -f sql/analytics/{name}.sql\n",
-                if question.has_limit() {
+        for query in SAVED_QUERIES {
+            let SavedQuery { name, template } = query;
+            assert_eq!(split_statements(template).len(), 1, "{name}");
+            assert!(query.description().ends_with('?'), "{name}");
+            let usage = format!(
+                "-- Usage: psql -v from=2018-11-01 -v to=2018-12-01{} -f sql/analytics/{name}.sql\n",
+                if query.has_limit() {
                     " -v limit=10"
                 } else {
                     ""
                 }
             );
-            assert!(script.contains(&by_hand), "{name}");
+            assert!(template.contains(&usage), "{name}");
         }
     }
 
@@ -189,8 +184,8 @@ mod tests {
             limit: 7,
             ..QueryParams::default()
         };
-        let question = SAVED_QUERIES.iter().find(|q| q.name == "top-songs");
-        let sql = question.unwrap().sql(&params).unwrap();
+        let query = SAVED_QUERIES.iter().find(|q| q.name == "top-songs");
+        let sql = query.unwrap().sql(&params).unwrap();
         assert!(sql.contains("start_time >= CAST('0001-01-01 00:00:00' AS TIMESTAMP)"));
         assert!(sql.contains("start_time < CAST('9999-12-31 23:59:59.999999' AS TIMESTAMP)"));
         assert!(sql.ends_with("LIMIT 7"));

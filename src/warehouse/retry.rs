@@ -1,29 +1,30 @@
-//! Tries: how often something is done again, how long one waits between, and when that is worth a word.
+//! Limits the attempts of a transaction, spaces them by exponential backoff, and reports long waits for locks.
 
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 use crate::progress::Progress;
 
-/// How often a transaction that others are in the way of is tried.
+/// Maximum attempts of a transaction that conflicts with concurrent ones.
 pub(super) const MAX_CONFLICT_ATTEMPTS: u32 = 10;
 
-/// How often one whose connection was lost is tried: a minute, in which a server starts again.
+/// Maximum attempts of a transaction whose connection was lost. Their backoff adds up to about a minute, in which a
+/// server restarts.
 pub(super) const MAX_CONNECTION_LOST_ATTEMPTS: u32 = 8;
 
-/// How long a statement waits for other loads before that is worth a word.
+/// How long a statement may wait for locks before a warning is printed.
 const BLOCKED_NOTICE_AFTER: Duration = Duration::from_secs(5);
 
-/// Does something that may have to wait for others who use the tables, and says so when it does.
+/// Runs `work`, which may have to wait for locks of other sessions, and prints a warning if it takes long.
 pub(super) fn warn_if_blocked<T>(progress: &Progress, work: impl FnOnce() -> T) -> T {
     std::thread::scope(|scope| {
         let (done_sender, done_receiver) = mpsc::channel::<()>();
         let watcher = std::thread::Builder::new().spawn_scoped(scope, move || {
             if done_receiver.recv_timeout(BLOCKED_NOTICE_AFTER) == Err(RecvTimeoutError::Timeout) {
-                progress.warn("still waiting for others who use the tables of the warehouse");
+                progress.warn("still waiting for other sessions that use the warehouse tables");
             }
         });
-        // Without the thread nothing is said, and that is all.
+        // If the thread cannot be started, there is only no warning.
         drop(watcher);
         let result = work();
         drop(done_sender);
@@ -31,7 +32,7 @@ pub(super) fn warn_if_blocked<T>(progress: &Progress, work: impl FnOnce() -> T) 
     })
 }
 
-/// How long to wait after a try: twice as long each time, and never as long as another who waits too.
+/// Returns the delay after an attempt. It doubles with each attempt, and jitter keeps concurrent processes apart.
 pub(super) fn backoff(attempt: u32) -> Duration {
     use std::hash::{BuildHasher, RandomState};
     let half_ms = 250_u64 << attempt.min(6);

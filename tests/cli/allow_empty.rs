@@ -1,6 +1,6 @@
 //! Runs that keep no event: they do not replace a dataset with events, unless `--allow-empty` is given.
 
-use crate::support::dataset::read_report;
+use crate::support::dataset_snapshot::read_report;
 use crate::support::records::{MALFORMED_RECORD, event, song};
 use crate::support::sandbox::Sandbox;
 
@@ -15,8 +15,8 @@ fn wrong_logs_directory_does_not_replace_a_dataset_with_events() {
     sandbox.write("songs/b.json", song(2));
     let output = sandbox.run("songs", "songs", "star").assert_failure(
         1,
-        "will not replace the star in star, which has 2 songplays, by one without events: none of \
-         the 2 records in songs is a NextSong event; check --logs; --allow-empty ",
+        "will not replace the dataset in star, which has 2 songplays, with one without events: none of \
+         the 2 records in songs is a NextSong event; check --logs; use --allow-empty ",
     );
     assert_eq!(output.stdout, "");
     snapshot.assert_unchanged();
@@ -36,7 +36,7 @@ fn logs_without_kept_events_do_not_replace_a_dataset_with_events() {
         ),
         (
             String::new(),
-            "by one without events: there is no record in logs; check --logs",
+            "with one without events: there are no records in logs; check --logs",
         ),
     ] {
         let (sandbox, snapshot) = Sandbox::with_dataset();
@@ -98,10 +98,9 @@ fn dataset_with_unknown_songplay_count_is_not_replaced() {
         r#"{"report_version":2,"sparkify_version":"0.0.1"}"#,
     );
     sandbox.write("logs/a.json", filtered_event(1));
-    sandbox.run_with(&[]).assert_failure(
-        1,
-        "_report.json: it does not tell how many songplays there are",
-    );
+    sandbox
+        .run_with(&[])
+        .assert_failure(1, "_report.json: it has no row count for songplays");
     sandbox.run_with(&["--allow-empty"]);
     assert_eq!(
         read_report(&sandbox.path("star"))["tables"]["songplays"]["rows"],

@@ -1,6 +1,6 @@
 //! `--compression`: the codec of the Parquet files.
 
-use crate::support::dataset::{read_report, songplays_text_column};
+use crate::support::dataset_snapshot::{read_report, songplays_text_column};
 use crate::support::sandbox::Sandbox;
 
 #[test]

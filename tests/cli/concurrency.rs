@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
 
-use crate::support::dataset::{
+use crate::support::dataset_snapshot::{
     FileContents, SOURCE_OBJECTS_PART, deterministic_files, read_report,
 };
 use crate::support::records::{events, generate_data};
@@ -25,7 +25,7 @@ fn run_fails_while_another_holds_the_lock() {
     staging_dir.lock().unwrap();
     sandbox.run_with(&[]).assert_failure(
         1,
-        "another run is writing to star; wait for it, or choose another --out",
+        "another run is writing to star; wait for it to finish, or choose another --out",
     );
     snapshot.assert_unchanged();
     // Closing the file would not release the lock: a process that another test has just forked may have it
@@ -205,7 +205,7 @@ fn dataset_changed_during_the_run_is_not_replaced() {
     let output = CommandOutput::from(child.wait_with_output().unwrap());
     // If the run had finished by then, the file would be in the new dataset.
     if output.code != Some(0) {
-        output.assert_failure(1, "it holds notes.txt, which no run wrote");
+        output.assert_failure(1, "it contains notes.txt, which sparkify did not write");
     }
     assert_eq!(
         fs::read(sandbox.path("star/notes.txt")).unwrap(),

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::dataset::{FileContents, deterministic_files, read_report};
+use crate::support::dataset_snapshot::{FileContents, deterministic_files, read_report};
 use crate::support::records::{GeneratedData, generate_data};
 use crate::support::sandbox::{Sandbox, run_args};
 

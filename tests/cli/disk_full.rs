@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use crate::support::dataset::{DatasetSnapshot, all_files, deterministic_files};
+use crate::support::dataset_snapshot::{DatasetSnapshot, all_files, deterministic_files};
 use crate::support::records::{GeneratedData, generate_data};
 use crate::support::sandbox::{
     CommandOutput, SPARKIFY, Sandbox, assert_error_line, run_args, with_clean_env,
@@ -133,7 +133,7 @@ fn mount_point_output_is_rejected_up_front() {
     let arguments = run_args("songs", "logs", "disk");
     CommandOutput::capture(&mut mount_namespace_shell(&sandbox, script, &arguments))
         .assert_failure(1, "cannot write to disk: it is a mount point")
-        .assert_failure(1, "; name a folder below it");
+        .assert_failure(1, "; choose a folder below it");
     // A bind mount of the same file system is a mount point too.
     let script = r#"mkdir other && mount --bind other disk && exec "$0" "$@""#;
     CommandOutput::capture(&mut mount_namespace_shell(&sandbox, script, &arguments))

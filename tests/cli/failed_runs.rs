@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::support::dataset::{DatasetSnapshot, all_files};
+use crate::support::dataset_snapshot::{DatasetSnapshot, all_files};
 use crate::support::records::{MALFORMED_RECORD, events};
 use crate::support::sandbox::{CommandOutput, Sandbox};
 
@@ -93,7 +93,7 @@ fn failed_output_is_replaced_by_the_next_failed_run() {
     let second = all_files(&sandbox.path("star.failed"));
     let names: Vec<_> = second.keys().map(String::as_str).collect();
     assert_eq!(names, ["_rejects/songs-00000.jsonl", "_report.failed.json"]);
-    let run = |files: &crate::support::dataset::FileContents| {
+    let run = |files: &crate::support::dataset_snapshot::FileContents| {
         parse_json(&files["_report.failed.json"])["run"].clone()
     };
     assert_ne!(run(&first), run(&second));
@@ -156,7 +156,7 @@ fn unrelated_path_at_the_failed_output_path_is_untouched() {
             .assert_failure(3, "rejects and report could not be kept: ")
             .assert_failure(
                 3,
-                "star.failed: it is not what a failed run left; move it away",
+                "star.failed: it was not left by a failed run; move it away",
             );
         snapshot.assert_unchanged();
         sandbox.run_with(&["--max-rejects", "1"]).assert_success();
@@ -173,7 +173,7 @@ fn failed_output_with_unknown_files_is_not_removed() {
     let (sandbox, snapshot) = sandbox_with_bad_logs();
     sandbox.run_with(&[]).assert_failure(3, "");
     sandbox.write("star.failed/notes.txt", "precious");
-    let words = "star.failed: it holds notes.txt, which no run wrote";
+    let words = "star.failed: it contains notes.txt, which sparkify did not write";
     sandbox.run_with(&[]).assert_failure(3, words);
     let output = sandbox
         .run_with(&["--max-rejects", "1"])
@@ -195,7 +195,7 @@ fn dataset_at_the_failed_output_path_is_untouched() {
     let other = DatasetSnapshot::take(&sandbox.path("star.failed"));
     sandbox
         .run_with(&[])
-        .assert_failure(3, "star.failed: it is not what a failed run left");
+        .assert_failure(3, "star.failed: it was not left by a failed run");
     sandbox.run_with(&["--max-rejects", "1"]).assert_success();
     sandbox.exec(&["clean", "star", "--yes"]).assert_success();
     other.assert_unchanged();
@@ -232,7 +232,7 @@ fn load_rejects_failed_output() {
         ])
         .assert_failure(
             1,
-            "no star in star.failed: the run failed and published nothing",
+            "no dataset in star.failed: the run failed and published nothing",
         );
 }
 

@@ -1,6 +1,6 @@
 //! Several locations, globs and `--include` on the command line.
 
-use crate::support::dataset::{deterministic_files, read_report};
+use crate::support::dataset_snapshot::{deterministic_files, read_report};
 use crate::support::records::{event, events, song};
 use crate::support::sandbox::Sandbox;
 
@@ -130,11 +130,11 @@ fn glob_without_matches_fails_the_run() {
         .run("songs", "days/*.md", "star")
         .assert_failure(
             1,
-            "no logs in days/*.md: it holds no object whose name ends in ",
+            "no logs in days/*.md: it contains no object whose name ends in ",
         )
         .assert_failure(
             1,
-            "; ignored: 1 (.md 1); check --logs, or name such objects by --include GLOB",
+            "; ignored: 1 (.md 1); check --logs, or read such objects with --include GLOB",
         );
     assert!(!sandbox.path("star").exists());
 }
@@ -143,7 +143,7 @@ fn glob_without_matches_fails_the_run() {
 fn invalid_globs_are_usage_errors() {
     let sandbox = sandbox_by_day();
     for (glob, words) in [
-        ("days/[ab", "[[] matches a ["),
+        ("days/[ab", "write [[] for a literal ["),
         ("days/a**", "write ** between slashes"),
         ("days/*/***", "write ** between slashes"),
     ] {
@@ -154,7 +154,7 @@ fn invalid_globs_are_usage_errors() {
     for include in ["--include=", "--include=days/"] {
         sandbox
             .run_with(&[include])
-            .assert_usage_error("it names no object");
+            .assert_usage_error("no object has such a name");
     }
 }
 
@@ -216,9 +216,10 @@ fn output_overlapping_input_globs_is_rejected() {
         "st*/_rejects",
         "**/_rejects/logs-*",
     ] {
-        sandbox
-            .run("songs", logs, "star")
-            .assert_failure(2, "it would replace or remove its own input star/_rejects");
+        sandbox.run("songs", logs, "star").assert_failure(
+            2,
+            "the run would replace or remove its own input star/_rejects",
+        );
     }
     // A location relative to the current directory.
     let arguments = [
@@ -231,7 +232,7 @@ fn output_overlapping_input_globs_is_rejected() {
     let mut command = sandbox.command(&arguments);
     command.current_dir(sandbox.path("star/_rejects"));
     crate::support::sandbox::CommandOutput::capture(&mut command)
-        .assert_failure(2, "it would replace or remove its own input .");
+        .assert_failure(2, "the run would replace or remove its own input .");
     std::fs::remove_file(sandbox.path("star/_rejects/logs-00000.jsonl")).unwrap();
     snapshot.assert_unchanged();
     // The next run would read the output of this one.

@@ -9,6 +9,7 @@
 mod allow_empty;
 mod bench;
 mod compression;
+mod documents;
 mod failed_runs;
 mod generate;
 mod input;

@@ -5,7 +5,9 @@ use std::io::Write;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use crate::support::dataset::{DatasetSnapshot, all_files, deterministic_files, read_report};
+use crate::support::dataset_snapshot::{
+    DatasetSnapshot, all_files, deterministic_files, read_report,
+};
 use crate::support::records::{MALFORMED_RECORD, event, events, songs};
 use crate::support::sandbox::Sandbox;
 
@@ -56,7 +58,7 @@ fn one_reject_over_the_limit_publishes_nothing() {
         let (sandbox, snapshot) = sandbox_with_two_percent_rejects();
         sandbox
             .run_with(&["--max-rejects", limit])
-            .assert_failure(3, &format!("more than --max-rejects {limit} tolerates: "))
+            .assert_failure(3, &format!("rejects exceed --max-rejects {limit}: "))
             .assert_failure(3, "3 of 150 log records (2.00%)")
             .assert_failure(3, ": the first is ")
             .assert_failure(3, "raise --max-rejects");
@@ -73,7 +75,7 @@ fn default_reject_limit_is_one_percent() {
         .run_with(&[])
         .assert_failure(
             3,
-            "more than --max-rejects 1% tolerates: 3 of 200 log records (1.50%): ",
+            "rejects exceed --max-rejects 1%: 3 of 200 log records (1.50%): ",
         )
         .assert_failure(3, "the first is logs/a.json line 198 byte ");
     snapshot.assert_unchanged();
@@ -90,18 +92,18 @@ fn songs_and_logs_have_separate_reject_limits() {
     // The reject is one of a thousand records in total.
     sandbox
         .run_with(&[])
-        .assert_failure(3, "tolerates: 1 of 10 song records (10.00%), ");
+        .assert_failure(3, "--max-rejects 1%: 1 of 10 song records (10.00%), ");
     sandbox.write("songs/a.json", songs(1..990));
     sandbox.write("logs/a.json", events(0..9) + MALFORMED_RECORD);
     sandbox
         .run_with(&[])
-        .assert_failure(3, "tolerates: 1 of 10 log records (10.00%), ");
+        .assert_failure(3, "--max-rejects 1%: 1 of 10 log records (10.00%), ");
     snapshot.assert_unchanged();
     // A count applies to songs and logs separately too.
     sandbox.write("songs/a.json", songs(1..10) + MALFORMED_RECORD);
     sandbox.run_with(&["--max-rejects", "0"]).assert_failure(
         3,
-        "tolerates: 1 of 10 song records (10.00%), 1 of 10 log records (10.00%): the first is songs/a.json line 10 ",
+        "--max-rejects 0: 1 of 10 song records (10.00%), 1 of 10 log records (10.00%): the first is songs/a.json line 10 ",
     );
     sandbox.run_with(&["--max-rejects", "1"]).assert_success();
 }
@@ -115,7 +117,7 @@ fn reject_limit_counts_bytes() {
     let all = valid_events.len() + bad.len();
     sandbox
         .run_with(&[])
-        .assert_failure(3, "tolerates: ")
+        .assert_failure(3, "rejects exceed --max-rejects ")
         .assert_failure(3, &format!(" of {all} log bytes (50."));
     snapshot.assert_unchanged();
     // A count limits records; a reject that is half of the input causes a warning.
@@ -147,7 +149,7 @@ fn reject_limit_counts_unreadable_objects() {
         sandbox.write(name, bytes);
         sandbox
             .run_with(&[])
-            .assert_failure_with_warnings(3, "tolerates: 1 of 50 log objects (2.00%): ");
+            .assert_failure_with_warnings(3, "--max-rejects 1%: 1 of 50 log objects (2.00%): ");
         snapshot.assert_unchanged();
         for limit in ["1", "2%"] {
             let output = sandbox.run_with(&["--max-rejects", limit]);
@@ -173,11 +175,12 @@ fn unreadable_objects_are_named_up_to_a_cap() {
     let lines: Vec<_> = output.stderr.lines().collect();
     assert_eq!(lines.len(), 101, "{output:?}");
     for (n, line) in (100..200).zip(&lines) {
-        let words =
-            format!("sparkify: warning: nothing of logs/x{n}.json could be read: line 1 byte 0: ");
+        let words = format!(
+            "sparkify: warning: no record in logs/x{n}.json could be read: line 1 byte 0: "
+        );
         assert!(line.starts_with(&words), "{line}");
     }
-    let last = "sparkify: warning: 5 more log objects could not be read, or not to their end: see _rejects";
+    let last = "sparkify: warning: 5 more log objects could not be read completely: see _rejects";
     assert_eq!(lines[100], last);
     assert_eq!(
         read_report(&sandbox.path("star"))["logs"]["unreadable_objects"],
@@ -207,11 +210,11 @@ fn input_without_readable_records_fails_at_any_limit() {
     for (name, words) in [
         (
             "logs/a.json",
-            "no record of the logs in logs could be read: logs/a.json line 1 byte 0: syntax: ",
+            "no log record in logs could be read: logs/a.json line 1 byte 0: syntax: ",
         ),
         (
             "songs/a.json",
-            "no record of the songs in songs could be read: songs/a.json line 1 byte 0: syntax: ",
+            "no song record in songs could be read: songs/a.json line 1 byte 0: syntax: ",
         ),
     ] {
         let (sandbox, snapshot) = Sandbox::with_dataset();
@@ -282,7 +285,7 @@ fn unreadable_songs_and_logs_are_reported_separately() {
     let lines: Vec<_> = output.stderr.lines().collect();
     assert_eq!((output.code, lines.len()), (Some(0), 2), "{output:?}");
     for (kind, line) in ["songs", "logs"].iter().zip(lines) {
-        let words = format!("nothing of {kind}/b.json could be read");
+        let words = format!("no record in {kind}/b.json could be read");
         assert!(line.contains(&words), "{line}");
     }
 }

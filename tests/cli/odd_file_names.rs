@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use crate::support::dataset::read_report;
+use crate::support::dataset_snapshot::read_report;
 use crate::support::records::event;
 use crate::support::sandbox::{CommandOutput, Sandbox};
 
@@ -24,7 +24,7 @@ fn non_utf8_object_name_fails_the_run() {
     fs::write(&path, event(9)).unwrap();
     sandbox.run_with(&[]).assert_failure(
         1,
-        "cannot read logs/caf\u{fffd}.json: its name is not UTF-8; rename it",
+        "cannot read logs/caf\u{fffd}.json: its name is not valid UTF-8; rename it",
     );
     snapshot.assert_unchanged();
     sandbox.assert_no_staging_left();
@@ -38,14 +38,14 @@ fn non_utf8_directory_name_fails_the_run() {
     fs::write(folder.join("b.json"), event(9)).unwrap();
     sandbox.run_with(&[]).assert_failure(
         1,
-        "cannot read logs/caf\u{fffd}: its name is not UTF-8; rename it",
+        "cannot read logs/caf\u{fffd}: its name is not valid UTF-8; rename it",
     );
     // A link with such a name fails the run too.
     fs::rename(&folder, sandbox.path("elsewhere")).unwrap();
     std::os::unix::fs::symlink("../elsewhere", &folder).unwrap();
     sandbox
         .run_with(&[])
-        .assert_failure(1, "its name is not UTF-8");
+        .assert_failure(1, "its name is not valid UTF-8");
     snapshot.assert_unchanged();
     sandbox.assert_no_staging_left();
 }

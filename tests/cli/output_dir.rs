@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::dataset::{all_files, deterministic_files};
+use crate::support::dataset_snapshot::{all_files, deterministic_files};
 use crate::support::records::events;
 use crate::support::sandbox::{CommandOutput, Sandbox, staging_leftovers};
 
@@ -24,20 +24,29 @@ fn dataset_is_replaced_without_leftover_parts() {
 #[test]
 fn directory_with_unknown_files_is_not_replaced() {
     for (foreign, words) in [
-        ("notes.txt", "it holds notes.txt, which no run wrote"),
-        (".hidden", "it holds .hidden, which no run wrote"),
-        ("other/file", "it holds other, which no run wrote"),
+        (
+            "notes.txt",
+            "it contains notes.txt, which sparkify did not write",
+        ),
+        (
+            ".hidden",
+            "it contains .hidden, which sparkify did not write",
+        ),
+        (
+            "other/file",
+            "it contains other, which sparkify did not write",
+        ),
         (
             "songs/mine.csv",
-            "it holds songs/mine.csv, which no run wrote",
+            "it contains songs/mine.csv, which sparkify did not write",
         ),
         (
             "time/x.parquet/y",
-            "it holds time/x.parquet, which no run wrote",
+            "it contains time/x.parquet, which sparkify did not write",
         ),
         (
             "_rejects/a.txt",
-            "it holds _rejects/a.txt, which no run wrote",
+            "it contains _rejects/a.txt, which sparkify did not write",
         ),
     ] {
         let (sandbox, _) = Sandbox::with_dataset();
@@ -60,7 +69,7 @@ fn directory_with_a_symlink_is_not_replaced() {
     sandbox.symlink("star/songs", "../elsewhere");
     sandbox
         .run_with(&[])
-        .assert_failure(1, "it holds songs, which no run wrote");
+        .assert_failure(1, "it contains songs, which sparkify did not write");
     fs::remove_file(sandbox.path("star/songs")).unwrap();
     sandbox.create_dir("star/songs");
     sandbox.symlink(
@@ -69,7 +78,7 @@ fn directory_with_a_symlink_is_not_replaced() {
     );
     sandbox
         .run_with(&[])
-        .assert_failure(1, "it holds songs/part-00000.parquet");
+        .assert_failure(1, "it contains songs/part-00000.parquet");
     snapshot.assert_replaced();
     assert!(sandbox.path("elsewhere/part-00000.parquet").exists());
     sandbox.assert_no_staging_left();
@@ -82,7 +91,7 @@ fn directory_without_a_report_is_not_replaced() {
     let before = all_files(&sandbox.path("star"));
     sandbox
         .run_with(&[])
-        .assert_failure(1, "it is not empty and has no _report.json");
+        .assert_failure(1, "it is not empty and has no valid _report.json");
     assert_eq!(all_files(&sandbox.path("star")), before);
     sandbox.assert_no_staging_left();
 }
@@ -127,7 +136,7 @@ fn current_directory_and_its_parents_are_not_replaced() {
         command.args(["--songs", &songs, "--logs", &logs, "--out", out]);
         let output = CommandOutput::capture(command.current_dir(sandbox.path(from)));
         if from == "here/below" {
-            output.assert_failure(1, "it holds below, which no run wrote");
+            output.assert_failure(1, "it contains below, which sparkify did not write");
         } else {
             output.assert_failure(2, "the current directory");
         }
@@ -157,7 +166,7 @@ fn dangling_symlink_is_rejected_up_front() {
     sandbox.symlink("link", "nowhere");
     sandbox
         .run("songs", "logs", "link")
-        .assert_failure(1, "cannot write to link: it is a link to nothing");
+        .assert_failure(1, "cannot write to link: it is a dangling symbolic link");
     assert!(
         fs::symlink_metadata(sandbox.path("link"))
             .unwrap()
@@ -253,7 +262,7 @@ fn output_below_its_input_is_not_read_as_input() {
     let sandbox = Sandbox::with_input();
     for _ in 0..2 {
         sandbox.run("songs", "logs", "logs/star").assert_success();
-        let report = crate::support::dataset::read_report(&sandbox.path("logs/star"));
+        let report = crate::support::dataset_snapshot::read_report(&sandbox.path("logs/star"));
         assert_eq!(report["logs"]["objects"], 1);
     }
 }
@@ -269,7 +278,7 @@ fn output_containing_its_input_is_rejected() {
     for logs in ["star/_rejects", "star/_rejects/logs-00000.jsonl", "around"] {
         sandbox.run("songs", logs, "star").assert_failure(
             2,
-            &format!("it would replace or remove its own input {logs}"),
+            &format!("the run would replace or remove its own input {logs}"),
         );
     }
     std::fs::remove_file(sandbox.path("star/_rejects/logs-00000.jsonl")).unwrap();
@@ -282,7 +291,7 @@ fn output_containing_its_input_is_rejected() {
         .run("songs", "star.failed/logs.jsonl", "star")
         .assert_failure(
             2,
-            "it would replace or remove its own input star.failed/logs.jsonl",
+            "the run would replace or remove its own input star.failed/logs.jsonl",
         );
     std::fs::remove_dir_all(sandbox.path("star.failed")).unwrap();
     snapshot.assert_unchanged();
@@ -302,7 +311,7 @@ fn directory_with_an_unknown_report_is_not_replaced() {
         sandbox.write("other/_report.json", report);
         sandbox
             .run("songs", "logs", "other")
-            .assert_failure(1, "it is not empty and has no _report.json of a run");
+            .assert_failure(1, "it is not empty and has no valid _report.json");
         assert_eq!(
             std::fs::read_to_string(sandbox.path("other/_report.json")).unwrap(),
             report
@@ -316,14 +325,17 @@ fn unknown_files_at_the_staging_path_are_kept() {
     sandbox.write(".star.sparkify-staging/mine/thesis.txt", "precious");
     sandbox.run_with(&[]).assert_failure(
         1,
-        "star.sparkify-staging: it holds mine, which no run wrote",
+        "star.sparkify-staging: it contains mine, which sparkify did not write",
     );
     let thesis = sandbox.path(".star.sparkify-staging/mine/thesis.txt");
     assert_eq!(std::fs::read_to_string(thesis).unwrap(), "precious");
     std::fs::remove_dir_all(sandbox.path(".star.sparkify-staging/mine")).unwrap();
     sandbox
         .run("songs", "logs", ".star.sparkify-staging")
-        .assert_failure(2, "names that end in .sparkify-staging are for runs");
+        .assert_failure(
+            2,
+            "names that end in .sparkify-staging are reserved for staging folders",
+        );
 }
 
 #[test]
@@ -352,7 +364,7 @@ fn merge_state_with_unknown_files_is_not_replaced() {
         let before = all_files(&sandbox.path("star"));
         sandbox
             .run_with(&[])
-            .assert_failure(1, "it holds merge_state/");
+            .assert_failure(1, "it contains merge_state/");
         assert_eq!(all_files(&sandbox.path("star")), before);
         sandbox.assert_no_staging_left();
     }

@@ -126,7 +126,7 @@ fn dataset_that_cannot_be_removed_is_still_replaced() {
     command.args(run_args("songs", "logs", "free/star"));
     let output = CommandOutput::capture(&mut command);
     assert_eq!(output.code, Some(0), "{output:?}");
-    let warning = "sparkify: warning: cannot remove the replaced star in ";
+    let warning = "sparkify: warning: cannot remove the replaced dataset in ";
     assert!(output.stderr.starts_with(warning), "{output:?}");
     set_mode(&table, 0o755);
     let left = sandbox.path("free/.star.sparkify-staging");

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::dataset::read_report;
+use crate::support::dataset_snapshot::read_report;
 use crate::support::records::{event, events, song};
 use crate::support::sandbox::Sandbox;
 
@@ -101,8 +101,8 @@ fn utf16_object_fails_the_run_unless_the_limit_allows_it() {
     let output = sandbox
         .run_with(&["--json"])
         .assert_failure_with_warnings(3, "1 of 2 log objects (50.00%): ");
-    let warning = "nothing of logs/b.json could be read: it looks like UTF-16 text, not like JSON; \
-                   store it as JSON in UTF-8, plain or compressed by gzip, bzip2 or zstd, or leave it out";
+    let warning = "no record in logs/b.json could be read: looks like UTF-16 text, not JSON; \
+                   store it as JSON in UTF-8, uncompressed or compressed with gzip, bzip2 or zstd, or remove it from the input";
     assert_eq!(output.warnings(), [warning]);
     snapshot.assert_unchanged();
     let failed: Value = serde_json::from_str(&output.stdout).unwrap();

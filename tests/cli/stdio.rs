@@ -19,9 +19,30 @@ fn summary_goes_to_stderr_without_json() {
     let sandbox = Sandbox::with_input();
     let output = sandbox.exec(&RUN_ARGS);
     assert_eq!((output.code, output.stdout.as_str()), (Some(0), ""));
-    for words in ["songplays", "records", "star in ", "3 are kept"] {
+    for words in [
+        "songplays",
+        "records",
+        "star in ",
+        "\nlog records: 3 kept, 0 filtered (page is not NextSong), 0 duplicates; ",
+    ] {
         assert!(output.stderr.contains(words), "{}", output.stderr);
     }
+}
+
+#[test]
+fn sizes_are_in_decimal_units() {
+    let sandbox = Sandbox::with_input();
+    sandbox.write("logs/a.json", vec![b'\n'; 1_500_000]);
+    let summary = sandbox.exec(&RUN_ARGS);
+    let dry_run = sandbox.exec(&run_args_with(&["--dry-run"]));
+    for text in [summary.stderr, dry_run.stdout] {
+        assert!(text.contains(" 1.50 MB"), "{text}");
+        assert!(!text.contains("iB"), "{text}");
+    }
+    sandbox.write("logs/a.json", MALFORMED_RECORD.repeat(50_000));
+    assert_eq!(sandbox.exec(&RUN_ARGS).code, Some(3));
+    let clean = sandbox.exec(&["clean", "star"]).assert_success().stdout;
+    assert!(clean.contains(" MB ") && !clean.contains("iB"), "{clean}");
 }
 
 #[test]
@@ -154,7 +175,7 @@ fn stdout_write_error_fails_the_command() {
         let child = command.stdout(full).stderr(std::process::Stdio::piped());
         let output = CommandOutput::from(child.spawn().unwrap().wait_with_output().unwrap());
         output
-            .assert_failure(1, "cannot print")
+            .assert_failure(1, "cannot write to stdout")
             .assert_failure(1, "No space left");
     }
     assert!(

@@ -1,6 +1,6 @@
 //! Invalid arguments, and the help text.
 
-use crate::support::sandbox::{Sandbox, run_args};
+use crate::support::sandbox::{CommandOutput, Sandbox, run_args};
 
 #[test]
 fn help_shows_examples() {
@@ -18,7 +18,7 @@ fn help_shows_examples() {
         let (_, examples) = output.stdout.split_once("\nExamples:\n").unwrap();
         assert!(examples.starts_with("  sparkify "), "{examples}");
         assert!(!output.stdout.contains('\x1b'));
-        let wide = output.stdout.lines().find(|line| line.len() > 100);
+        let wide = output.stdout.lines().find(|line| line.len() > 80);
         assert_eq!(wide, None, "line is too long for a terminal");
     }
 }
@@ -110,17 +110,24 @@ fn invalid_values_are_usage_errors() {
 fn unsupported_url_schemes_are_usage_errors() {
     let (sandbox, snapshot) = Sandbox::with_dataset();
     for (songs, logs, out, words) in [
-        ("gs://b/p", "logs", "star", "gs:// is not known"),
-        ("songs", "file:///x", "star", "file:// is not known"),
-        ("songs", "logs", "http://b/p", "http:// is not known"),
-        ("s3://", "logs", "star", "names no bucket"),
-        ("songs", "s3:///prefix", "star", "names no bucket"),
+        ("gs://b/p", "logs", "star", "unsupported URL scheme gs://"),
+        (
+            "songs",
+            "file:///x",
+            "star",
+            "unsupported URL scheme file://",
+        ),
         (
             "songs",
             "logs",
-            "s3://a b/c",
-            "a bucket cannot have that name",
+            "http://b/p",
+            "unsupported URL scheme http://",
         ),
+        ("s3://", "logs", "star", "missing bucket name"),
+        ("songs", "s3:///prefix", "star", "missing bucket name"),
+        ("songs", "logs", "s3://a b/c", "invalid bucket name"),
+        ("songs", "s3:/b/p", "star", "did you mean s3://b/p?"),
+        ("S3://b/p", "logs", "star", "did you mean s3://b/p?"),
         ("songs", "logs", "", "empty"),
     ] {
         sandbox.run(songs, logs, out).assert_usage_error(words);
@@ -147,9 +154,9 @@ fn stdin_and_stdout_are_usage_errors() {
             .exec(arguments)
             .assert_usage_error("invalid value '-'");
         for words in [
-            "standard input and output cannot be used: input is listed with sizes",
+            "standard input and output are not supported: input is listed with sizes",
             "write input to a file first",
-            "write ./- for a file or folder with that name",
+            "use ./- for a file or folder with that name",
         ] {
             assert!(output.stderr.contains(words), "{output:?}");
         }
@@ -197,11 +204,163 @@ fn generate_rejects_s3_output() {
     let sandbox = Sandbox::new();
     sandbox
         .exec(&["generate", "--quiet", "--out", "s3://bucket/prefix"])
-        .assert_usage_error("a folder is wanted");
+        .assert_usage_error("expected a local folder");
     assert!(
         !sandbox.path("s3:").exists(),
         "a directory named s3: was created"
     );
+}
+
+#[test]
+fn short_help_has_no_examples() {
+    let sandbox = Sandbox::new();
+    for arguments in [&["-h"][..], &["run", "-h"], &["bench", "parse", "-h"]] {
+        // The width of the terminal makes no difference.
+        let mut command = sandbox.command(arguments);
+        let output = CommandOutput::capture(command.env("COLUMNS", "40")).assert_success();
+        assert!(output.stdout.contains("\nOptions:\n"), "{output:?}");
+        assert!(!output.stdout.contains("Examples:"), "{output:?}");
+    }
+}
+
+const S3_FLAGS: [&str; 8] = [
+    "--region=eu-west-1",
+    "--profile=etl",
+    "--endpoint-url=http://localhost:1",
+    "--no-sign-request",
+    "--request-payer",
+    "--requests=64",
+    "--read-timeout=20",
+    "--verbose",
+];
+
+#[test]
+fn s3_flags_without_s3_are_usage_errors() {
+    let (sandbox, snapshot) = Sandbox::with_dataset();
+    let warehouse = "--warehouse=postgres://etl@localhost:1/music";
+    for flag in S3_FLAGS {
+        for arguments in [
+            &["run", "--songs=songs", "--logs=logs", "--out=star"][..],
+            &["load", "--from=star", "--dry-run", warehouse],
+            &["clean", "star", "--yes"],
+            &["bench", "parse", "logs"],
+            &["bench", "run", "--songs=songs", "--logs=logs"],
+        ] {
+            let (name, _) = flag.split_once('=').unwrap_or((flag, ""));
+            sandbox
+                .exec(&[arguments, &[flag]].concat())
+                .assert_failure(2, &format!("{name} has no effect: "))
+                .assert_failure(2, " in S3");
+        }
+    }
+    for flags in [
+        &["--sse=AES256"][..],
+        &["--sse=aws:kms", "--sse-kms-key-id=alias/music"],
+    ] {
+        sandbox
+            .run_with(flags)
+            .assert_failure(2, "--sse has no effect: --out is not in S3");
+    }
+    snapshot.assert_unchanged();
+    sandbox.assert_no_staging_left();
+}
+
+/// A location in S3 is enough, also one that only the configuration file names.
+#[test]
+fn s3_flags_are_accepted_if_one_location_is_in_s3() {
+    let sandbox = Sandbox::with_input();
+    let in_s3 = "[S3]\nSONG_DATA='s3://bucket/songs'\nLOG_DATA='logs'\n";
+    sandbox.write("dwh.cfg", in_s3);
+    for arguments in [
+        &["--songs=songs", "--logs=s3://bucket/logs", "--out=star"][..],
+        &["--songs=songs", "--logs=logs", "--out=s3://bucket/star"],
+        &["--config=dwh.cfg", "--out=star"],
+    ] {
+        let flags = ["run", "--quiet", "--dry-run", "--profile=absent"];
+        let mut command = sandbox.command(&[&flags, arguments].concat());
+        command
+            .env("HOME", sandbox.root())
+            .env("AWS_REGION", "eu-west-1")
+            .env("SPARKIFY_WAREHOUSE", "postgres://etl@localhost:1/music");
+        CommandOutput::capture(&mut command).assert_failure(1, "'absent'");
+    }
+}
+
+/// The environment is the same for all commands: a variable that a command does not need is ignored.
+#[test]
+fn variables_without_effect_are_ignored() {
+    let sandbox = Sandbox::with_input();
+    for arguments in [
+        &run_args("songs", "logs", "star")[..],
+        &["load", "--from=star", "--dry-run"],
+    ] {
+        let mut command = sandbox.command(arguments);
+        command
+            .env("AWS_REGION", "eu-west-1")
+            .env("AWS_PROFILE", "etl")
+            .env("AWS_ENDPOINT_URL_S3", "http://localhost:1")
+            .env("SPARKIFY_WAREHOUSE", "postgres://etl@localhost:1/music")
+            .env("SPARKIFY_IAM_ROLE", "default");
+        CommandOutput::capture(&mut command).assert_success();
+    }
+}
+
+#[test]
+fn warehouse_flags_without_effect_are_usage_errors() {
+    let (sandbox, snapshot) = Sandbox::with_dataset();
+    let warehouse = "--warehouse=postgres://etl@localhost:1/music";
+    let without_warehouse = |arguments: &[&str]| {
+        let mut command = sandbox.command(arguments);
+        CommandOutput::capture(command.env_remove("SPARKIFY_WAREHOUSE"))
+    };
+    for (arguments, message) in [
+        (
+            &["load", "--from=star", "--iam-role=default", warehouse][..],
+            "--iam-role has no effect: the warehouse is PostgreSQL",
+        ),
+        (
+            &[
+                "run",
+                "--songs=songs",
+                "--logs=logs",
+                "--out=star",
+                "--full-refresh",
+            ],
+            "--full-refresh has no effect: no warehouse is named",
+        ),
+        (
+            &["query", "plays-by-hour", "--limit=3", "--dry-run"],
+            "--limit has no effect: plays-by-hour has no limit",
+        ),
+        (
+            &["query", warehouse],
+            "--warehouse has no effect: no query is named",
+        ),
+        (
+            &["query", "--list", "--ca-bundle=ca.pem"],
+            "--ca-bundle has no effect: no query is named",
+        ),
+    ] {
+        without_warehouse(arguments).assert_failure(2, message);
+    }
+    for command in [&["create-tables"][..], &["query", "top-songs"]] {
+        let arguments = [command, &["--iam-role=default", warehouse]].concat();
+        sandbox
+            .exec(&arguments)
+            .assert_usage_error("unexpected argument '--iam-role'");
+    }
+    snapshot.assert_unchanged();
+}
+
+#[test]
+fn query_times_may_have_a_space() {
+    let sandbox = Sandbox::new();
+    let query = |from| sandbox.exec(&["query", "top-songs", "--dry-run", "--from", from]);
+    let sql = query("2018-11-15 10:00").assert_success().stdout;
+    assert_eq!(sql, query("2018-11-15T10:00").assert_success().stdout);
+    assert!(sql.contains("'2018-11-15 10:00:00'"), "{sql}");
+    query("2018-11-31").assert_usage_error("'--from <TIME>': invalid date");
+    query("yesterday").assert_usage_error("expected a time such as 2018-11-15");
 }
 
 #[test]

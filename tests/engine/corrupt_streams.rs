@@ -49,7 +49,7 @@ fn silent_progress_collects_the_corrupt_stream_warning() {
     let warnings = progress.warnings();
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     let object = input.logs_dir().join("b.json.gz");
-    let message = format!("the compressed stream of {} is broken: ", object.display());
+    let message = format!("the compressed stream of {} is corrupt: ", object.display());
     assert!(warnings[0].starts_with(&message), "{warnings:?}");
 }
 

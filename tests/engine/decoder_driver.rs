@@ -55,14 +55,14 @@ pub struct DecodedInput {
     /// The rejects, with line numbers from the start of the object (the first is 0).
     pub rejects: Vec<Reject>,
     /// The cells of each row.
-    pub rows: Vec<Vec<Cell>>,
+    pub rows: Vec<Vec<DecodedValue>>,
     /// The offsets at which the decoder stopped because its batch was full; each is before a record.
     pub batch_boundaries: Vec<usize>,
     pub layout: Option<Layout>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub enum Cell {
+pub enum DecodedValue {
     Null,
     Integer(i64),
     /// The bits of a double, so that -0.0 differs from 0.0.
@@ -225,27 +225,29 @@ pub fn decode_record_ranges(bytes: &[u8]) -> Vec<Result<Range<usize>, Range<usiz
     found
 }
 
-fn batch_rows(batch: &RecordBatch) -> Vec<Vec<Cell>> {
+fn batch_rows(batch: &RecordBatch) -> Vec<Vec<DecodedValue>> {
     (0..batch.num_rows())
         .map(|row| batch.columns().iter().map(|c| cell_at(c, row)).collect())
         .collect()
 }
 
-fn cell_at(column: &ArrayRef, row: usize) -> Cell {
+fn cell_at(column: &ArrayRef, row: usize) -> DecodedValue {
     if column.is_null(row) {
-        return Cell::Null;
+        return DecodedValue::Null;
     }
     match column.data_type() {
-        DataType::Int32 => Cell::Integer(column.as_primitive::<Int32Type>().value(row).into()),
-        DataType::Int64 => Cell::Integer(column.as_primitive::<Int64Type>().value(row)),
-        DataType::Float64 => {
-            Cell::Double(column.as_primitive::<Float64Type>().value(row).to_bits())
+        DataType::Int32 => {
+            DecodedValue::Integer(column.as_primitive::<Int32Type>().value(row).into())
         }
-        DataType::Utf8 => Cell::Text(column.as_string::<i32>().value(row).to_owned()),
+        DataType::Int64 => DecodedValue::Integer(column.as_primitive::<Int64Type>().value(row)),
+        DataType::Float64 => {
+            DecodedValue::Double(column.as_primitive::<Float64Type>().value(row).to_bits())
+        }
+        DataType::Utf8 => DecodedValue::Text(column.as_string::<i32>().value(row).to_owned()),
         _ => {
             let column = column.as_dictionary::<Int32Type>();
             let key = column.keys().value(row) as usize;
-            Cell::Text(column.values().as_string::<i32>().value(key).to_owned())
+            DecodedValue::Text(column.values().as_string::<i32>().value(key).to_owned())
         }
     }
 }

@@ -77,7 +77,7 @@ fn exact_integer(number: &str) -> Result<i64, RejectReason> {
 }
 
 fn without_detail<T>(result: Result<T, value::ValueError>) -> Result<T, RejectReason> {
-    result.map_err(|(reason, _)| reason)
+    result.map_err(|error| error.reason)
 }
 
 proptest! {
@@ -166,9 +166,9 @@ proptest! {
         let expected: f64 = number.parse().unwrap();
         match value::parse_double(number.as_bytes()) {
             Ok(found) => prop_assert_eq!(found.to_bits(), expected.to_bits()),
-            Err((reason, _)) => {
+            Err(error) => {
                 prop_assert!(expected.is_infinite());
-                prop_assert_eq!(reason, RejectReason::Range);
+                prop_assert_eq!(error.reason, RejectReason::Range);
             }
         }
     }

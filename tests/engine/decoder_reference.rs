@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use sparkify::star::schema::{EVENT_RECORD, SONG_RECORD};
 
-use crate::decoder_driver::{self, Cell, SINGLE_CHUNK};
+use crate::decoder_driver::{self, DecodedValue, SINGLE_CHUNK};
 use crate::reference::value::{Fields, RejectReason};
 use crate::reference::{self, ScanItem, rows};
 
@@ -50,12 +50,12 @@ pub fn assert_values_match_reference(bytes: &[u8]) {
 }
 
 /// The rows of some records, and the rejects with their reasons.
-type RowsAndRejects = (Vec<Vec<Cell>>, Vec<(Range<usize>, &'static str)>);
+type RowsAndRejects = (Vec<Vec<DecodedValue>>, Vec<(Range<usize>, &'static str)>);
 
 fn expected_outcomes(
     bytes: &[u8],
     keys: &[&str],
-    mut row: impl FnMut(&Fields) -> Result<Option<Vec<Cell>>, RejectReason>,
+    mut row: impl FnMut(&Fields) -> Result<Option<Vec<DecodedValue>>, RejectReason>,
 ) -> RowsAndRejects {
     let (mut cells, mut rejects) = (Vec::new(), Vec::new());
     for item in reference::scan_records(bytes, keys) {
@@ -91,21 +91,23 @@ fn assert_outcomes(decoded: &decoder_driver::DecodedInput, (rows, rejects): Rows
     assert_eq!(decoded.rows, rows);
 }
 
-fn text_cell(text: Option<String>) -> Cell {
-    text.map_or(Cell::Null, Cell::Text)
+fn text_cell(text: Option<String>) -> DecodedValue {
+    text.map_or(DecodedValue::Null, DecodedValue::Text)
 }
 
-fn double_cell(value: Option<f64>) -> Cell {
-    value.map_or(Cell::Null, |value| Cell::Double(value.to_bits()))
+fn double_cell(value: Option<f64>) -> DecodedValue {
+    value.map_or(DecodedValue::Null, |value| {
+        DecodedValue::Double(value.to_bits())
+    })
 }
 
-fn event_cells(event: rows::Event) -> Vec<Cell> {
+fn event_cells(event: rows::Event) -> Vec<DecodedValue> {
     vec![
-        Cell::Integer(event.ts),
-        Cell::Integer(event.user_id.into()),
-        Cell::Integer(event.session_id.into()),
-        Cell::Integer(event.item_in_session.into()),
-        Cell::Text(event.level),
+        DecodedValue::Integer(event.ts),
+        DecodedValue::Integer(event.user_id.into()),
+        DecodedValue::Integer(event.session_id.into()),
+        DecodedValue::Integer(event.item_in_session.into()),
+        DecodedValue::Text(event.level),
         text_cell(event.first_name),
         text_cell(event.last_name),
         text_cell(event.gender),
@@ -117,17 +119,18 @@ fn event_cells(event: rows::Event) -> Vec<Cell> {
     ]
 }
 
-fn song_cells(song: rows::SongRecord) -> Vec<Cell> {
+fn song_cells(song: rows::SongRecord) -> Vec<DecodedValue> {
     vec![
-        Cell::Text(song.song_id),
-        Cell::Text(song.title),
-        Cell::Text(song.artist_id),
-        Cell::Text(song.artist_name),
+        DecodedValue::Text(song.song_id),
+        DecodedValue::Text(song.title),
+        DecodedValue::Text(song.artist_id),
+        DecodedValue::Text(song.artist_name),
         text_cell(song.artist_location),
         double_cell(song.artist_latitude),
         double_cell(song.artist_longitude),
-        song.year
-            .map_or(Cell::Null, |year| Cell::Integer(year.into())),
+        song.year.map_or(DecodedValue::Null, |year| {
+            DecodedValue::Integer(year.into())
+        }),
         double_cell(Some(song.duration)),
     ]
 }

@@ -155,10 +155,10 @@ fn tables_do_not_depend_on_split_chunk_or_row_group_size() {
 }
 
 /// Returns the new name and bytes of a file.
-type Transform<'a> = &'a dyn Fn(&Path, Vec<u8>) -> (String, Vec<u8>);
+type FileTransform<'a> = &'a dyn Fn(&Path, Vec<u8>) -> (String, Vec<u8>);
 
 /// Copies a directory, applying `transform` to each file.
-fn copy_transformed(from: &Path, to: &Path, transform: Transform<'_>) {
+fn copy_transformed(from: &Path, to: &Path, transform: FileTransform<'_>) {
     fs::create_dir_all(to).unwrap();
     for path in read_output::list_dir(from) {
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();

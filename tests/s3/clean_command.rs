@@ -147,7 +147,7 @@ fn clean_removes_abandoned_runs_and_keeps_newest_complete_runs() {
     assert_eq!(result["removed"], false);
     let text = run_sparkify(&server, &clean).assert_success().stdout;
     assert!(
-        text.ends_with("\nwould remove: 3; --yes does it\n"),
+        text.ends_with("\nwould remove: 3; use --yes to remove\n"),
         "{text}"
     );
     assert_eq!(
@@ -156,7 +156,7 @@ fn clean_removes_abandoned_runs_and_keeps_newest_complete_runs() {
             .count(),
         3
     );
-    assert!(text.contains(" under way? "), "{text}");
+    assert!(text.contains(" recent "), "{text}");
     assert!(
         server.objects("music") == all,
         "objects were removed without confirmation"
@@ -418,7 +418,7 @@ fn missing_permission_is_named() {
         (
             Operation::ListUploads,
             [
-                "cannot list uploads below s3://music/star/",
+                "cannot list multipart uploads below s3://music/star/",
                 "s3:ListBucketMultipartUploads",
             ],
         ),
@@ -437,7 +437,7 @@ fn missing_permission_is_named() {
         (
             Operation::AbortUpload,
             [
-                "cannot abort the upload of s3://music/star/2",
+                "cannot abort multipart upload of s3://music/star/2",
                 "s3:AbortMultipartUpload",
             ],
         ),
@@ -743,7 +743,7 @@ fn abandoned_staging_dir_is_removed() {
     );
     run_sparkify(&server, &["clean", out, "--yes"]).assert_success();
     assert!(!left.exists());
-    let words = ["cannot clean", "there is no such folder"];
+    let words = ["cannot clean", "no such folder"];
     run_sparkify(&server, &["clean", out, "--yes"]).assert_failure(&words);
 }
 
@@ -766,7 +766,10 @@ fn staging_dir_of_running_run_is_kept() {
     assert!(staging.join("songs/part-00000.parquet").exists());
     drop(lock);
     write_file(&staging, "mine.txt", "mine");
-    let words = ["will not empty", "it holds mine.txt, which no run wrote"];
+    let words = [
+        "will not empty",
+        "it contains mine.txt, which sparkify did not write",
+    ];
     run_sparkify(&server, &["clean", out, "--yes"]).assert_failure(&words);
     assert!(staging.join("songs/part-00000.parquet").exists());
 }

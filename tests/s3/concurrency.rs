@@ -10,7 +10,7 @@ use crate::s3_server::error_response::ErrorResponse;
 use crate::s3_server::faults::{Fault, FaultPlan};
 use crate::s3_server::request::{Operation, RequestMatcher};
 use crate::support::cli::{self, CommandOutput};
-use crate::support::dataset::{PublishedRun, run_ids};
+use crate::support::dataset_snapshot::{PublishedRun, run_ids};
 
 /// Publishes a run with another start time, as another process would.
 fn publish_foreign_run(buckets: &Path, start: &str) -> String {
@@ -122,7 +122,7 @@ fn newer_run_published_meanwhile_stays_latest() {
         assert_eq!(last, newer);
         let words = [
             newer,
-            "was published while this one worked",
+            "was published while this one was running",
             &format!("s3://music/star/{this}"),
         ];
         assert!(

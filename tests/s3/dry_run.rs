@@ -79,7 +79,10 @@ fn dry_run_names_previous_run() {
         .json();
     let before = server.objects("music");
     let plan = dry_run_json(&server, &RUN_ARGS);
-    let next_to = format!(", beside s3://music/star/{}", done["run"].as_str().unwrap());
+    let next_to = format!(
+        ", next to the latest run s3://music/star/{}",
+        done["run"].as_str().unwrap()
+    );
     let out = plan["out"].as_str().unwrap();
     assert!(out.ends_with(&next_to), "{out}");
     assert!(server.objects("music") == before);
@@ -160,7 +163,7 @@ fn local_output_is_described_but_not_created() {
 
     run_locally(&server, at, "star", &[]).assert_success();
     let report = fs::read(at.join("star/_report.json")).unwrap();
-    let there = format!("{}, in place of the star there", name("star"));
+    let there = format!("{}, replacing the existing dataset", name("star"));
     assert_eq!(dry("star").json()["out"], there);
     assert_eq!(fs::read(at.join("star/_report.json")).unwrap(), report);
     assert_eq!(server.request_count(&RequestMatcher::any()), 0);

@@ -68,7 +68,7 @@ fn missing_bucket_is_named() {
     let words = [
         "cannot list s3://no-such/songs",
         "NoSuchBucket (HTTP 404)",
-        "check the name of the bucket",
+        "check the bucket name",
     ];
     assert_fails(&mut sparkify(&server, &arguments), 1, &words);
     assert_eq!(server.request_count(&RequestMatcher::any()), 1);
@@ -95,8 +95,8 @@ fn access_denied_names_missing_permission() {
         let words = [
             what,
             "AccessDenied (HTTP 403)",
-            "request 4442587FB7D0A2F9",
-            &format!("the credentials need {permission} there"),
+            "request ID 4442587FB7D0A2F9",
+            &format!("the credentials need {permission}; use"),
         ];
         assert_fails_without_retry(&matcher, ErrorResponse::access_denied(), &words);
     }
@@ -174,7 +174,7 @@ fn rejected_credentials_error_has_hint() {
         (
             ErrorResponse::expired_token(),
             "ExpiredToken",
-            "get new credentials",
+            "refresh the credentials",
         ),
         (
             ErrorResponse::invalid_access_key(ACCESS_KEY),
@@ -189,7 +189,7 @@ fn rejected_credentials_error_has_hint() {
         (
             ErrorResponse::clock_skew(),
             "RequestTimeTooSkewed",
-            "set the clock of this machine right",
+            "correct the clock of this machine",
         ),
     ] {
         assert_fails_without_retry(
@@ -233,12 +233,16 @@ fn unreadable_object_error_has_hint() {
         (
             get_log(),
             ErrorResponse::kms_disabled("eu-west-3"),
-            [key, "KMS.DisabledException", "check the key and its policy"],
+            [
+                key,
+                "KMS.DisabledException",
+                "check the KMS key and its policy",
+            ],
         ),
         (
             get_log(),
             ErrorResponse::kms_denied("eu-west-3"),
-            [key, "kms:Decrypt", "check the key and its policy"],
+            [key, "kms:Decrypt", "check the KMS key and its policy"],
         ),
         (
             put_songs_part(),
@@ -251,7 +255,7 @@ fn unreadable_object_error_has_hint() {
             [
                 CANNOT_READ,
                 "InvalidObjectState",
-                "restore it from its archive",
+                "restore the object from its archive",
             ],
         ),
     ] {
@@ -270,7 +274,7 @@ fn object_deleted_after_listing_is_named() {
 #[test]
 fn transient_errors_are_retried_up_to_max_attempts() {
     let busy = "lower --requests, or run again later";
-    let unreachable = "can be reached";
+    let unreachable = "is reachable";
     for (matcher, fault, words) in [
         (
             list_songs(),
@@ -310,7 +314,7 @@ fn transient_errors_are_retried_up_to_max_attempts() {
     ] {
         let server = server_with_input(FaultPlan::new().always(matcher.clone(), fault));
         let command = &mut run_with_json(&server);
-        let words = [&words[..], &["(2 tries)"]].concat();
+        let words = [&words[..], &["(2 attempts)"]].concat();
         assert_fails(command.env("AWS_MAX_ATTEMPTS", "2"), 1, &words);
         assert_eq!(server.request_count(&matcher), 2, "{words:?}");
     }
@@ -395,9 +399,13 @@ fn verbose_logs_every_attempt() {
     let lines: Vec<&str> = output.stderr.lines().collect();
     assert_eq!(lines.len(), 4, "{lines:?}");
     for (line, prefix, suffix) in [
-        (lines[0], "sparkify: try 1: cannot read", " s"),
-        (lines[1], "sparkify: try 2: cannot read", " s"),
-        (lines[2], "sparkify: try 3: cannot read", ": given up"),
+        (lines[0], "sparkify: attempt 1 failed: cannot read", " s"),
+        (lines[1], "sparkify: attempt 2 failed: cannot read", " s"),
+        (
+            lines[2],
+            "sparkify: attempt 3 failed: cannot read",
+            ": giving up",
+        ),
         (lines[3], "sparkify: cannot read", "later"),
     ] {
         assert!(
@@ -405,7 +413,7 @@ fn verbose_logs_every_attempt() {
             "{line:?}"
         );
     }
-    assert!(lines[0].contains(": again in 0."), "{lines:?}");
+    assert!(lines[0].contains(": retrying in 0."), "{lines:?}");
 }
 
 #[test]
@@ -416,13 +424,13 @@ fn unreachable_endpoint_is_named() {
     drop(listener);
     // A DNS label has at most 63 characters, so this name is never sent to a resolver.
     let unresolvable = format!("http://{}:9000", "a".repeat(64));
-    let attempts = "(3 tries)";
+    let attempts = "(3 attempts)";
     for (url, words) in [(&closed, "refused"), (&unresolvable, "failed to lookup")] {
         let words = [
             CANNOT_LIST,
             words,
             attempts,
-            &format!("check that {url} can be"),
+            &format!("check that {url} is reachable"),
         ];
         assert_fails(
             run_with_json(&server).env("AWS_ENDPOINT_URL_S3", url),
@@ -444,7 +452,7 @@ fn missing_credentials_fail_fast() {
     let server = server_with_input(FaultPlan::new());
     let start = Instant::now();
     let words = [
-        "cannot use S3: no credentials",
+        "cannot use S3: unable to locate credentials",
         "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or --profile",
         "--no-sign-request",
     ];
@@ -562,15 +570,15 @@ fn invalid_header_values_fail_before_any_request() {
             "AWS_ACCESS_KEY_ID",
             "AKIA\r",
             1,
-            "the access key id has a line break",
+            "the access key ID contains a line break",
         ),
         (
             "AWS_SESSION_TOKEN",
             "to\nken",
             1,
-            "the session token has a line break",
+            "the session token contains a line break",
         ),
-        ("AWS_REGION", "us-east-1\n", 2, "is no region"),
+        ("AWS_REGION", "us-east-1\n", 2, "invalid region"),
     ] {
         assert_fails(run_with_json(&server).env(name, value), code, &[words]);
     }

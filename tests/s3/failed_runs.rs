@@ -99,7 +99,7 @@ fn undeletable_parts_are_reported() {
         "1 of 2 log records",
         "rejects and report could not be kept: ",
         "AccessDenied",
-        "goes with sparkify clean",
+        "run sparkify clean",
     ];
     output.assert_failure_with_code(3, &words);
     let run = report["run"].as_str().unwrap();
@@ -136,7 +136,7 @@ fn run_without_events_does_not_become_latest() {
     let report = output.json();
     let run = report["run"].as_str().unwrap().to_owned();
     let words = [
-        "will not replace the star in s3://music/star, which has 1 songplays",
+        "will not replace the dataset in s3://music/star, which has 1 songplays",
         "--allow-empty",
     ];
     output.assert_failure_with_code(1, &words);

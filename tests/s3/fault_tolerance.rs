@@ -11,7 +11,7 @@ use crate::s3_server::faults::{Fault, FaultPlan};
 use crate::s3_server::request::{Operation, RequestMatcher};
 use crate::s3_server::server::S3Server;
 use crate::support::cli::{self, CommandOutput};
-use crate::support::dataset::{Dataset, PublishedRun, run_ids};
+use crate::support::dataset_snapshot::{Dataset, PublishedRun, run_ids};
 
 pub const BUCKET: &str = "music";
 
@@ -198,7 +198,7 @@ fn persistent_slow_down_fails() {
             FaultPlan::new().always(RequestMatcher::operation(kind), busy.clone()),
         );
         CommandOutput::run_within(DEADLINE, &mut run_command_with_short_timeouts(&server))
-            .assert_failure(&["SlowDown (HTTP 503)", "(2 tries)", "lower --requests"]);
+            .assert_failure(&["SlowDown (HTTP 503)", "(2 attempts)", "lower --requests"]);
         assert_nothing_left(&server);
     }
 }
@@ -214,8 +214,8 @@ fn unresponsive_server_fails_after_timeout() {
         let endpoint = server.endpoint();
         CommandOutput::run_within(DEADLINE, &mut run_command_with_short_timeouts(&server))
             .assert_failure(&[
-                "nothing came for 0.3 s (2 tries)",
-                &format!("check that {endpoint} can be reached"),
+                "timed out after 0.3 s (2 attempts)",
+                &format!("check that {endpoint} is reachable"),
                 "--endpoint-url",
             ]);
         assert_nothing_left(&server);
@@ -233,8 +233,8 @@ fn unreachable_server_fails_fast() {
     );
     output.assert_failure(&[
         "cannot list s3://music/song_data: ",
-        "(3 tries)",
-        &format!("check that {unreachable} can be reached"),
+        "(3 attempts)",
+        &format!("check that {unreachable} is reachable"),
     ]);
     assert_eq!(server.request_count(&RequestMatcher::any()), 0);
 }
@@ -377,7 +377,7 @@ fn object_deleted_before_read_fails_the_run() {
     CommandOutput::run(&mut run_command(&server)).assert_failure(&[
         "cannot read s3://music/log_data/2018/2.json",
         "NoSuchKey (HTTP 404)",
-        "it was there when it was listed",
+        "the object was deleted after it was listed",
     ]);
     assert_nothing_left(&server);
 }

@@ -11,7 +11,7 @@ use crate::s3_server::faults::FaultPlan;
 use crate::s3_server::request::{Operation, RequestMatcher};
 use crate::s3_server::server::S3Server;
 use crate::support::cli::{CommandOutput, sparkify};
-use crate::support::dataset::Dataset;
+use crate::support::dataset_snapshot::Dataset;
 use crate::support::fixture::{SONG, concat_args, run_sparkify, write_file};
 
 /// Returns an event at this second.

@@ -14,7 +14,7 @@ use crate::s3_server::faults::FaultPlan;
 use crate::s3_server::server::S3Server;
 use crate::store_conformance::anonymous_options;
 use crate::support::cli::{self, CommandOutput};
-use crate::support::dataset::{Dataset, PublishedRun, run_ids};
+use crate::support::dataset_snapshot::{Dataset, PublishedRun, run_ids};
 
 const BUCKET: &str = "music";
 

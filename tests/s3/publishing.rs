@@ -44,26 +44,31 @@ fn objects_removed_or_changed_during_run_fail_the_run() {
         (
             "songs/part-00000.parquet",
             remove as fn(PathBuf),
-            "is not there any more",
+            "was deleted after it was written",
             &[before, after][..],
         ),
         (
             "songs/part-00000.parquet",
             change,
-            "has 5 bytes, but ",
+            "has 5 bytes, expected ",
             &[before, after],
         ),
         (
             "merge_state/songplays/part-00000.parquet",
             remove,
-            "is not there any more",
+            "was deleted after it was written",
             &[before, after],
         ),
-        ("songs.manifest", remove, "is not there any more", &[after]),
+        (
+            "songs.manifest",
+            remove,
+            "was deleted after it was written",
+            &[after],
+        ),
         (
             "merge_state/users.manifest",
             change,
-            "has 5 bytes, but ",
+            "has 5 bytes, expected ",
             &[after],
         ),
     ] {
@@ -89,7 +94,7 @@ fn reject_file_removed_during_run_fails_the_run() {
     let mut arguments = RUN_ARGS.to_vec();
     arguments.extend(["--max-rejects", "100%"]);
     let output = run_sparkify(&server, &arguments);
-    let why = "_rejects/logs-00000.jsonl was written and is not there any more";
+    let why = "_rejects/logs-00000.jsonl was deleted after it was written";
     assert!(
         output.code == Some(1) && output.stderr.contains(why),
         "{output:?}"
@@ -105,7 +110,7 @@ fn run_marked_for_removal_fails() {
         }));
         let words = [
             "cannot publish",
-            "sparkify clean has taken this run for dead",
+            "sparkify clean considered this run abandoned",
         ];
         run_sparkify(&server, &RUN_ARGS).assert_failure(&words);
         assert_nothing_published(&server);
@@ -180,7 +185,10 @@ fn run_removed_as_abandoned_publishes_nothing() {
             let out_dir = server.bucket("music").join("star");
             server.backdate(&out_dir, Duration::from_secs(3600));
         });
-        output.assert_failure(&["cannot publish s3://music/star/2", "is not there any more"]);
+        output.assert_failure(&[
+            "cannot publish s3://music/star/2",
+            "was deleted after it was written",
+        ]);
         assert_nothing_published(&server);
     }
 }

@@ -395,9 +395,15 @@ fn invalid_flags_are_usage_errors() {
         (&["--read-timeout=never"], "from 0.1 to 3600"),
         (&["--sse=DES"], "aws:kms"),
         (&["--sse-kms-key-id=alias/music"], "--sse"),
-        (&["--endpoint-url=minio.example:9000"], "is no URL such as"),
-        (&["--endpoint-url=ftp://minio.example"], "is no URL such as"),
-        (&["--endpoint-url="], "is no URL such as"),
+        (
+            &["--endpoint-url=minio.example:9000"],
+            "invalid endpoint URL",
+        ),
+        (
+            &["--endpoint-url=ftp://minio.example"],
+            "invalid endpoint URL",
+        ),
+        (&["--endpoint-url="], "invalid endpoint URL"),
     ] {
         let output = run_sparkify(&server, &concat_args(&RUN_ARGS, arguments));
         assert_eq!((output.code, output.stdout.as_str()), (Some(2), ""));

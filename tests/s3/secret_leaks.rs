@@ -179,7 +179,7 @@ fn endpoint_with_password_is_rejected_and_not_shown() {
     );
     let mut command = command_with_config_files(&server, &folder, &config, &credentials);
     let words = [
-        "credentials do not belong into",
+        "the endpoint URL contains credentials",
         "endpoint_url of the profile",
     ];
     run_with_tracing(command.env_remove("AWS_ENDPOINT_URL_S3")).assert_failure_with_code(2, &words);
@@ -327,14 +327,17 @@ fn credential_process_output_is_not_leaked() {
             format!("kill -9 $$\necho '{OTHER_SECRET}' >&2\n"),
             "exited with code",
         ),
-        (print(OTHER_SECRET), "cannot use S3: no credentials"),
+        (
+            print(OTHER_SECRET),
+            "cannot use S3: unable to locate credentials",
+        ),
         (
             print(&whole[..whole.len() - 2]),
-            "cannot use S3: no credentials",
+            "cannot use S3: unable to locate credentials",
         ),
         (
             print(&whole.replace("1,", "2,")),
-            "cannot use S3: no credentials",
+            "cannot use S3: unable to locate credentials",
         ),
         (
             print(&whole.replace("SecretAccessKey", "Secret")),
@@ -342,7 +345,7 @@ fn credential_process_output_is_not_leaked() {
         ),
         (
             print(&whole.replace("SessionToken", "Expiration")),
-            "cannot use S3: no credentials",
+            "cannot use S3: unable to locate credentials",
         ),
         (format!("printf '{OTHER_SECRET}\\377'\n"), "UTF-8"),
     ] {
@@ -362,7 +365,8 @@ fn container_token_is_not_leaked() {
     command
         .env("AWS_CONTAINER_CREDENTIALS_FULL_URI", &url)
         .env("AWS_CONTAINER_AUTHORIZATION_TOKEN", TOKEN);
-    let output = run_with_tracing(&mut command).assert_failure(&["cannot use S3: no credentials"]);
+    let output = run_with_tracing(&mut command)
+        .assert_failure(&["cannot use S3: unable to locate credentials"]);
     assert!(
         server.request_count(&RequestMatcher::any()) > 0,
         "the endpoint received no request: {output:?}"

@@ -48,7 +48,7 @@ fn warehouse_comes_from_flag_environment_or_file() {
     let mut flag = create_tables_dry_run(&warehouse, &flag);
     assert!(is_redshift(flag.env("SPARKIFY_WAREHOUSE", postgres)));
 
-    let none = "no warehouse is named; give --warehouse URL";
+    let none = "no warehouse is named; give --warehouse URL, set SPARKIFY_WAREHOUSE";
     assert_fails(&mut create_tables_dry_run(&warehouse, &[]), 2, &[none]);
     assert_fails(
         &mut create_tables_dry_run(&warehouse, &["--config", "empty.cfg"]),
@@ -72,7 +72,10 @@ fn invalid_arguments_fail_without_connecting() {
     let assert_rejected = |arguments: &[&str], words: &[&str]| {
         assert_fails(&mut create_tables_dry_run(&warehouse, arguments), 2, words)
     };
-    let refused = ["--warehouse has a password in it", "PGPASSWORD"];
+    let refused = [
+        "the --warehouse URL must not contain a password",
+        "PGPASSWORD",
+    ];
     assert_rejected(&["--warehouse", "redshift://u:planted@h/d"], &refused);
     assert_rejected(
         &["--warehouse", "postgres://h/d?password=planted"],
@@ -80,15 +83,18 @@ fn invalid_arguments_fail_without_connecting() {
     );
     assert_rejected(
         &["--warehouse", "mysql://u:planted@h/d"],
-        &["neither redshift:// nor postgres://"],
+        &["expected redshift:// or postgres://"],
     );
-    assert_rejected(
-        &["--warehouse", "redshift://u@h", "--iam-role", "planted'"],
+    let load = ["load", "--dry-run", "--from", "s3://b/p"];
+    let role = ["--warehouse", "redshift://u@h", "--iam-role", "planted'"];
+    assert_fails(
+        &mut warehouse.sparkify(&[load, role].concat()),
+        2,
         &["cannot use --iam-role", "12 digits"],
     );
     assert_rejected(
         &["--config", "keys.cfg"],
-        &["cannot use ARN of [IAM_ROLE]", "12 digits"],
+        &["cannot use ARN of [IAM_ROLE]", "12-digit"],
     );
     let mut variable = create_tables_dry_run(&warehouse, &["--warehouse", "redshift://u@h"]);
     assert_fails(

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use secrecy::ExposeSecret;
 use sparkify::error::Result;
 use sparkify::warehouse::connect::config_file::ConfigFile;
 
@@ -13,7 +14,8 @@ fn parse(text: &str) -> Result<ConfigFile> {
 
 fn password(line: &str) -> Option<String> {
     let file = parse(&format!("[CLUSTER]\n{line}\n")).unwrap();
-    file.password.map(|password| password.expose().to_owned())
+    file.password
+        .map(|password| password.expose_secret().to_owned())
 }
 
 #[test]
@@ -33,7 +35,7 @@ fn complete_file_is_parsed() {
     );
     assert_eq!(file.database.as_deref(), Some("dev"));
     assert_eq!(file.user.as_deref(), Some("loader"));
-    assert_eq!(file.password.unwrap().expose(), "Passw0rd");
+    assert_eq!(file.password.unwrap().expose_secret(), "Passw0rd");
     assert_eq!(file.port, Some(5439));
     assert_eq!(
         file.iam_role.as_deref(),
@@ -92,16 +94,19 @@ fn error_names_key_but_hides_value() {
     for (text, words) in [
         (
             "[CLUSTER]\nDB_PORT=planted\n",
-            "DB_PORT of [CLUSTER] is no port",
+            "DB_PORT in [CLUSTER] is not a number",
         ),
-        ("[CLUSTER]\nDB_PORT=0\n", "DB_PORT of [CLUSTER] is no port"),
-        ("[CLUSTER]\nplanted\n", "a line of [CLUSTER] has no ="),
-        ("[S3]\nplanted\n", "a line of [S3] has no ="),
+        (
+            "[CLUSTER]\nDB_PORT=0\n",
+            "DB_PORT in [CLUSTER] is not a number",
+        ),
+        ("[CLUSTER]\nplanted\n", "a line in [CLUSTER] has no ="),
+        ("[S3]\nplanted\n", "a line in [S3] has no ="),
         ("[CLUSTER]\n=planted\n", "line 2"),
         ("\n[planted\n", "line 2"),
     ] {
         let error = parse(text).unwrap_err().to_string();
-        assert!(error.starts_with("cannot use dwh.cfg: "), "{error}");
+        assert!(error.starts_with("cannot parse dwh.cfg: "), "{error}");
         assert!(error.contains(words), "{error}");
         assert!(!error.contains("planted"), "{error}");
     }

@@ -42,7 +42,7 @@ fn run_without_events_is_not_loaded() {
     ] {
         let output = run_and_load(&warehouse, "songs", out, more);
         let words = [
-            "will not load a star without events into the warehouse",
+            "will not load a dataset without events into the warehouse",
             "none of the 1 records in songs is a NextSong event",
             "--allow-empty",
         ];
@@ -73,7 +73,7 @@ fn run_without_new_logs_still_loads_songs() {
     // New logs without a single event are an error.
     warehouse.write_file("logs/b.json", &EVENT.replace("NextSong", "Home"));
     run_and_load(&warehouse, "logs", "star", &[])
-        .assert_failure(1, &["will not load a star without events"]);
+        .assert_failure(1, &["will not load a dataset without events"]);
     assert_eq!(play_and_load_counts(&warehouse), (1, 1));
 }
 
@@ -89,7 +89,7 @@ fn dataset_without_events_is_not_loaded() {
     let load = ["load", "--quiet", "--from", "empty"];
     for more in [&[][..], &["--full-refresh"], &["--dry-run"]] {
         let words = [
-            "will not load empty: its run kept no event of 1 log records (1 filtered",
+            "will not load empty: its run kept none of 1 log records (1 filtered",
             "--allow-empty",
         ];
         warehouse

@@ -409,7 +409,7 @@ fn non_owner_can_load() {
     let refresh = refresh
         .args(["--warehouse", &url])
         .env("PGPASSWORD", SUPERUSER_PASSWORD);
-    CommandOutput::run(refresh).assert_failure(1, &["only who owns songplays and songs"]);
+    CommandOutput::run(refresh).assert_failure(1, &["needs the owner of songplays and songs"]);
     assert_tables_eq(
         &warehouse.warehouse_tables(),
         &warehouse.dataset_tables("star"),

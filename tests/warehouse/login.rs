@@ -4,8 +4,8 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::time::Duration;
 
+use secrecy::SecretString;
 use sparkify::warehouse::connect::config::ConnectionConfig;
-use sparkify::warehouse::connect::secret::Secret;
 use sparkify::warehouse::connect::session::Session;
 use sparkify::warehouse::dialect::Dialect;
 
@@ -110,14 +110,14 @@ fn application_name_and_options_reach_the_session() {
 fn url_scheme_must_match_server() {
     let mut config = shared_server().create_database().connection_config();
     config.dialect = Dialect::Redshift;
-    assert_open_fails(&config, &["it is PostgreSQL", "postgres://"]);
+    assert_open_fails(&config, &["the server is PostgreSQL", "postgres://"]);
 }
 
 #[test]
 fn login_error_quotes_server_and_hints() {
     let config = shared_server().create_database().connection_config();
     let wrong = ConnectionConfig {
-        password: Some(Secret::new("planted")),
+        password: Some(SecretString::from("planted")),
         ..config.clone()
     };
     assert_open_fails(
@@ -140,7 +140,7 @@ fn login_error_quotes_server_and_hints() {
     assert_open_fails(
         &none,
         &[
-            "the server wants a password, and none is given",
+            "the server requires a password, and none was supplied",
             "PGPASSWORD",
         ],
     );
@@ -148,7 +148,10 @@ fn login_error_quotes_server_and_hints() {
         database: "nowhere".to_owned(),
         ..config.clone()
     };
-    assert_open_fails(&missing_database, &["does not exist (3D000)", "create it"]);
+    assert_open_fails(
+        &missing_database,
+        &["does not exist (3D000)", "create the database"],
+    );
     let option = ConnectionConfig {
         options: Some("-c nothing.of.it=1 -c work_mem=no".to_owned()),
         ..config
@@ -176,7 +179,7 @@ fn every_password_method_logs_in() {
     let database = server.create_database();
     let config_for = |user: &str, password: Option<&str>| ConnectionConfig {
         user: user.to_owned(),
-        password: password.map(Secret::new),
+        password: password.map(SecretString::from),
         ..database.connection_config()
     };
     for (user, password) in [
@@ -190,7 +193,7 @@ fn every_password_method_logs_in() {
     }
     for user in ["plain", "old"] {
         assert_open_fails(&config_for(user, Some("planted")), &["28P01"]);
-        assert_open_fails(&config_for(user, None), &["none is given"]);
+        assert_open_fails(&config_for(user, None), &["none was supplied"]);
     }
     assert_open_fails(&config_for("refused", None), &["28000", "pg_hba.conf"]);
     assert_open_fails(&config_for("locked", Some("word")), &["28"]);
@@ -215,12 +218,15 @@ fn unsupported_auth_methods_are_named() {
     );
     assert_open_fails(
         &config_asking_for(14),
-        &["authentication method 14", "use a user that has a password"],
+        &[
+            "authentication method 14",
+            "use a user that logs in with a password",
+        ],
     );
     for method in [2, 7, 9] {
         assert_open_fails(
             &config_asking_for(method),
-            &["another login than a password"],
+            &["requires GSS, Kerberos or SSPI"],
         );
     }
 }
@@ -251,7 +257,7 @@ fn silent_server_fails_after_connect_timeout() {
     ] {
         let config = ConfigSources::from_url(&url).connection_config();
         assert_eq!(config.connect_timeout, Some(Duration::from_secs(1)));
-        assert_open_fails(&config, &["no answer within 1 s", "connect_timeout"]);
+        assert_open_fails(&config, &["timed out after 1 s", "connect_timeout"]);
     }
 }
 
@@ -261,7 +267,7 @@ fn unreachable_and_foreign_servers_are_named() {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         listener.local_addr().unwrap().port()
     };
-    assert_open_fails(&config_for_port(port), &["refused", "nobody listens there"]);
+    assert_open_fails(&config_for_port(port), &["refused", "check host and port"]);
     assert_open_fails(
         &config_for_port(serve_connections(drop)),
         &["closed the connection"],
@@ -283,9 +289,6 @@ fn unreachable_and_foreign_servers_are_named() {
     "no-such-host.invalid".clone_into(&mut config.host);
     assert_open_fails(
         &config,
-        &[
-            "the host no-such-host.invalid is not found",
-            "check its name",
-        ],
+        &["host no-such-host.invalid not found", "check the name"],
     );
 }

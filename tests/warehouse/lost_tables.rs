@@ -48,8 +48,8 @@ fn lost_table_is_not_recreated(kind: WarehouseKind) {
     for table in MERGE_STATE.into_iter().chain(["time", "artists"]) {
         let drop = format!("DROP TABLE {table} CASCADE");
         warehouse.admin_client().batch_execute(&drop).unwrap();
-        let name = format!("no table {table}");
-        let words = [&*name, "is lost", "sparkify run --full-refresh"];
+        let name = format!("table {table} does not exist");
+        let words = [&*name, "was dropped", "sparkify run --full-refresh"];
         warehouse
             .run_command(&["create-tables"])
             .assert_failure(1, &words);
@@ -85,7 +85,7 @@ fn emptied_table_is_detected(kind: WarehouseKind) {
         let lose = format!("DELETE FROM {table}");
         warehouse.admin_client().batch_execute(&lose).unwrap();
         let name = format!("table {table} is empty");
-        let words = [&*name, "are lost", "sparkify run --full-refresh"];
+        let words = [&*name, "were lost", "sparkify run --full-refresh"];
         warehouse.load_dataset("star").assert_failure(1, &words);
         run_and_load(&warehouse, "new", &[]).assert_failure(1, &words);
         run_and_load(&warehouse, "new", &["--full-refresh"]).assert_success();
@@ -97,7 +97,7 @@ fn emptied_table_is_detected(kind: WarehouseKind) {
             "DELETE FROM state_{table} WHERE {key} = (SELECT min({key}) FROM state_{table})"
         );
         warehouse.admin_client().batch_execute(&lose).unwrap();
-        let name = format!("table state_{table} is not complete");
+        let name = format!("table state_{table} is incomplete");
         warehouse
             .load_dataset("star")
             .assert_failure(1, &[&name, "--full-refresh"]);
@@ -113,7 +113,7 @@ fn create_tables_completes_empty_warehouse(kind: WarehouseKind) {
     warehouse.admin_client().batch_execute(lose).unwrap();
     warehouse.generate_input("data", &["--events", "100", "--songs", "9", "--seed", "1"]);
     for more in [&[][..], &["--full-refresh"]] {
-        let words = ["no table users", "sparkify create-tables"];
+        let words = ["table users does not exist", "sparkify create-tables"];
         run_and_load(&warehouse, "new", more).assert_failure(1, &words);
     }
     warehouse

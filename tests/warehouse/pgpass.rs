@@ -3,6 +3,8 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use secrecy::ExposeSecret;
+
 use crate::support::config_sources::ConfigSources;
 
 /// Returns the password of `me` in database `d` on `host:5432`, and the number of warnings.
@@ -15,7 +17,7 @@ fn look_up_password(text: &str, url: &str, mode: u32) -> (Option<String>, usize)
     let (config, warnings) = sources.resolve();
     let password = config.unwrap().unwrap().password;
     (
-        password.map(|password| password.expose().to_owned()),
+        password.map(|password| password.expose_secret().to_owned()),
         warnings.len(),
     )
 }
@@ -101,5 +103,8 @@ fn pgpassfile_sets_path_and_has_lowest_precedence() {
     let none = ConfigSources::from_url("redshift://me@h").with_env("PGPASSFILE", "/nowhere/at/all");
     assert_eq!(none.resolve_password(), None);
     let folder = ConfigSources::from_url("redshift://me@h").with_env("PGPASSFILE", "/");
-    assert_eq!(folder.resolve().1, ["/ is no plain file, and ignored"]);
+    assert_eq!(
+        folder.resolve().1,
+        ["ignoring password file /: not a plain file"]
+    );
 }

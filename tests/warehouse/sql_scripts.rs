@@ -105,12 +105,13 @@ fn verify_script_covers_every_column() {
         let head = format!("SELECT '{name}' AS name");
         let queries = verify.split("\nUNION ALL\n");
         let queries: String = queries.filter(|query| query.contains(&head)).collect();
-        let watched = format!("EXISTS (SELECT FROM watched WHERE name = '{name}')");
-        assert!(queries.contains(&watched), "{name}");
+        let checked =
+            format!("EXISTS (SELECT FROM tables_with_side_effects WHERE name = '{name}')");
+        assert!(queries.contains(&checked), "{name}");
         let stage = SqlTemplates::for_dialect(Dialect::Postgres).stage;
         assert!(stage.contains(&format!("'{name}'::regclass")), "{name}");
         assert!(
-            stage.contains(&format!("FROM {name}) AS rows FROM special")),
+            stage.contains(&format!("FROM {name}) AS rows FROM has_side_effects")),
             "{name}"
         );
         // The expected load time is not known.

@@ -65,7 +65,7 @@ fn sqlstate_and_message_determine_class_and_hint() {
             "42703",
             "column \"x\" does not exist",
             Fatal,
-            "--drop makes them anew",
+            "--drop recreates them",
         ),
         ("53100", "disk full", Fatal, "free some space"),
         (
@@ -126,7 +126,7 @@ fn concurrent_update_is_a_conflict() {
     assert_statement_error(
         &failure,
         ErrorClass::Conflict,
-        &["another transaction was in the way", "40001"],
+        &["conflict with a concurrent transaction", "40001"],
     );
     // The session can still be used.
     sessions[1].execute("ROLLBACK; UPDATE c SET a = 3").unwrap();

@@ -1,65 +1,70 @@
-//! Arguments that name locations: of the input and of folders.
+//! Arguments that name locations: input paths, globs and local folders.
 
 use clap::builder::{OsStringValueParser, StringValueParser, TypedValueParser, ValueParser};
 
 use crate::input::{Glob, InputSpec};
 use crate::storage::Location;
 
-/// Parses a place.
+/// Parses a local path or an S3 URL.
 pub(crate) fn location_parser() -> ValueParser {
     OsStringValueParser::new()
         .try_map(|text| Location::parse(&text))
         .into()
 }
 
-/// Parses a folder.
+/// Parses the path of a local folder.
 pub(crate) fn dir_parser() -> ValueParser {
     OsStringValueParser::new()
         .try_map(|text| match Location::parse(&text)? {
             Location::Local(path) => Ok(path),
-            Location::S3 { .. } => Err("a folder is wanted".to_owned()),
+            Location::S3 { .. } => Err("expected a local folder".to_owned()),
         })
         .into()
 }
 
-/// Where the input of the whole job is.
+/// The input of a complete job: songs and logs.
 #[derive(Debug, clap::Args)]
 pub(crate) struct InputArgs {
-    /// Folder, file, s3://bucket/prefix or quoted glob with song metadata; may be repeated
+    /// Song metadata: folder, file, S3 prefix or glob
+    ///
+    /// Takes several paths, and may be repeated. Quote globs, so that the shell does not expand
+    /// them.
     #[arg(long, value_name = "PATH", value_parser = location_parser(), required = true, num_args = 1..)]
     pub songs: Vec<Location>,
-    /// Folder, file, s3://bucket/prefix or quoted glob with log events; may be repeated
+    /// Event logs: folder, file, S3 prefix or glob
+    ///
+    /// Takes several paths, and may be repeated. Quote globs, so that the shell does not expand
+    /// them.
     #[arg(long, value_name = "PATH", value_parser = location_parser(), required = true, num_args = 1..)]
     pub logs: Vec<Location>,
     #[command(flatten)]
     pub include: IncludeArgs,
 }
 
-/// Which objects count as input whatever their names end in.
+/// Objects that are read in addition to those whose names end as input does.
 #[derive(Debug, clap::Args)]
 pub(crate) struct IncludeArgs {
-    /// Also read objects whose name matches, or whose key below PATH does if GLOB has a /; may be
-    /// repeated
+    /// Also read objects whose names match
+    ///
+    /// GLOB is matched against the name of an object, or, if it contains a /, against its key below
+    /// PATH. May be repeated.
     #[arg(long, value_name = "GLOB", value_parser = glob_parser())]
     include: Vec<Glob>,
 }
 
 impl IncludeArgs {
-    /// Such places as an input.
-    pub(crate) fn to_input(&self, places: Vec<Location>) -> InputSpec {
+    /// Returns the input at `locations`.
+    pub(crate) fn to_input(&self, locations: Vec<Location>) -> InputSpec {
         let include = self.include.clone();
-        InputSpec {
-            locations: places,
-            include,
-        }
+        InputSpec { locations, include }
     }
 }
 
-/// Parses a glob of objects.
+/// Parses a glob that matches names or keys of objects.
 fn glob_parser() -> ValueParser {
     let parse = |text: String| {
         if text.is_empty() || text.ends_with('/') {
-            return Err("it names no object".to_owned());
+            return Err("no object has such a name".to_owned());
         }
         Glob::parse(&text)
     };

@@ -1,56 +1,84 @@
-//! Arguments about the warehouse: which one, and as whom Redshift reads the bucket.
+//! Arguments about the warehouse: the connection, and the role with which Redshift reads a bucket.
 
 use std::env;
 use std::path::PathBuf;
 
+use crate::cli::no_effect;
 use crate::error::{Error, Result};
 use crate::progress::Progress;
 use crate::warehouse::Warehouse;
 use crate::warehouse::connect::config::{ConnectionConfig, ConnectionFlags};
 use crate::warehouse::connect::config_file::ConfigFile;
+use crate::warehouse::dialect::Dialect;
 use crate::warehouse::iam_role::IamRole;
 
-/// How the warehouse is reached. Passwords are no flags: whoever lists processes would see them.
+/// The connection to the warehouse. Passwords are not flags, because process lists show the arguments
+/// of a command to every user.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Warehouse")]
 pub(crate) struct WarehouseArgs {
-    /// redshift://USER@HOST:5439/DATABASE or postgres://USER@HOST/DATABASE, without a password
-    /// [default: SPARKIFY_WAREHOUSE; parts of it: PGHOST, PGUSER and the like]
+    /// Warehouse URL [default: SPARKIFY_WAREHOUSE]
+    ///
+    /// redshift://USER@HOST:5439/DATABASE or postgres://USER@HOST/DATABASE, without a password.
+    /// PGHOST, PGUSER and the other variables of PostgreSQL set what the URL leaves out.
     #[arg(long, value_name = "URL")]
     warehouse: Option<String>,
-    /// File as dwh.cfg: [CLUSTER], [IAM_ROLE] and [S3], for what neither flags nor environment say
+    /// Configuration file in the format of dwh.cfg
+    ///
+    /// It has the sections [CLUSTER], [IAM_ROLE] and [S3]. Flags and environment variables take
+    /// precedence.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Role as which Redshift reads the bucket: 'default' or its ARN
-    /// [default: SPARKIFY_IAM_ROLE, that of --config, 'default']
-    #[arg(long, value_name = "ARN")]
-    iam_role: Option<String>,
-    /// Certificates to trust for the warehouse, in PEM [default: sslrootcert of the URL, the system's]
+    /// CA certificates for the warehouse, in PEM
+    ///
+    /// [default: sslrootcert in the URL, then PGSSLROOTCERT, then the system's certificates]
     #[arg(long, value_name = "FILE")]
     ca_bundle: Option<String>,
 }
 
-/// What is known of the warehouse.
+/// The role with which Redshift reads the bucket.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Warehouse")]
+pub(crate) struct IamRoleArgs {
+    /// IAM role of COPY in Redshift: an ARN or 'default'
+    ///
+    /// [default: SPARKIFY_IAM_ROLE, then ARN in the --config file, then 'default', which is the
+    /// default role of the cluster]
+    #[arg(long, value_name = "ARN")]
+    iam_role: Option<String>,
+}
+
+/// The warehouse and the configuration file that flags and environment name.
 #[derive(Debug)]
 pub(crate) struct ResolvedWarehouse {
     /// The warehouse, if one is named.
     pub warehouse: Option<Warehouse>,
-    /// The file of `--config`, for the places of songs and logs in it.
+    /// The file of `--config`, which may also name the input.
     pub config_file: Option<ConfigFile>,
 }
 
 impl WarehouseArgs {
-    /// Whether the command line itself is about a warehouse.
-    pub(crate) fn has_any_flag(&self) -> bool {
-        let has_load_flags = self.iam_role.is_some() || self.ca_bundle.is_some();
-        self.warehouse.is_some() || self.config.is_some() || has_load_flags
+    /// Returns the first of the flags that is given.
+    pub(crate) fn first_flag(&self) -> Option<&'static str> {
+        let given = [
+            ("--warehouse", self.warehouse.is_some()),
+            ("--config", self.config.is_some()),
+            ("--ca-bundle", self.ca_bundle.is_some()),
+        ];
+        let given = given.into_iter().find(|&(_, is_given)| is_given);
+        given.map(|(flag, _)| flag)
     }
 
-    /// What flags, environment and file say.
+    /// Resolves flags, environment and configuration file, in this order of precedence. The role is for
+    /// commands that let Redshift read a bucket.
     ///
     /// # Errors
-    /// Something of that is wrong.
-    pub(crate) fn resolve(&self, progress: &Progress) -> Result<ResolvedWarehouse> {
+    /// Returns an error if one of them is not valid, or if `--iam-role` is given for PostgreSQL.
+    pub(crate) fn resolve(
+        &self,
+        role: Option<&IamRoleArgs>,
+        progress: &Progress,
+    ) -> Result<ResolvedWarehouse> {
         let mut warnings = Vec::new();
         let env = |name: &str| env::var(name).ok();
         let file = self.config.as_deref();
@@ -61,13 +89,19 @@ impl WarehouseArgs {
             url: self.warehouse.as_deref(),
             ca_bundle: self.ca_bundle.as_deref(),
         };
-        let address = ConnectionConfig::resolve(flags, file.as_ref(), env, &mut warnings)?;
-        let warehouse = match address {
+        let connection = ConnectionConfig::resolve(flags, file.as_ref(), env, &mut warnings)?;
+        let warehouse = match connection {
             None => None,
-            Some(address) => Some(Warehouse {
-                connection: address,
-                iam_role: self.resolve_iam_role(file.as_ref(), env)?,
-            }),
+            Some(connection) => {
+                let role_flag = role.and_then(|role| role.iam_role.clone());
+                if role_flag.is_some() && connection.dialect == Dialect::Postgres {
+                    return Err(no_effect("--iam-role", "the warehouse is PostgreSQL"));
+                }
+                Some(Warehouse {
+                    connection,
+                    iam_role: resolve_iam_role(role_flag, file.as_ref(), env)?,
+                })
+            }
         };
         for warning in &warnings {
             progress.warn(warning);
@@ -77,39 +111,48 @@ impl WarehouseArgs {
             config_file: file,
         })
     }
+}
 
-    fn resolve_iam_role(
-        &self,
-        file: Option<&ConfigFile>,
-        env: impl Fn(&str) -> Option<String>,
-    ) -> Result<IamRole> {
-        let from_flag = self.iam_role.clone().map(|role| ("--iam-role", role));
-        let from_env = || {
-            let role = env("SPARKIFY_IAM_ROLE").filter(|role| !role.is_empty());
-            role.map(|role| ("SPARKIFY_IAM_ROLE", role))
-        };
-        let from_file = || {
-            let role = file?.iam_role.clone();
-            role.map(|role| ("ARN of [IAM_ROLE] in --config", role))
-        };
-        match from_flag.or_else(from_env).or_else(from_file) {
-            None => Ok(IamRole::Default),
-            Some((source, role)) => role.parse().map_err(|why: String| {
-                Error::usage(format!("cannot use {source}")).with_reason(why)
-            }),
-        }
+impl IamRoleArgs {
+    /// Returns true if the flag is given.
+    pub(crate) fn is_given(&self) -> bool {
+        self.iam_role.is_some()
+    }
+}
+
+fn resolve_iam_role(
+    flag: Option<String>,
+    file: Option<&ConfigFile>,
+    env: impl Fn(&str) -> Option<String>,
+) -> Result<IamRole> {
+    let from_flag = flag.map(|role| ("--iam-role".to_owned(), role));
+    let from_env = || {
+        let role = env("SPARKIFY_IAM_ROLE").filter(|role| !role.is_empty());
+        role.map(|role| ("SPARKIFY_IAM_ROLE".to_owned(), role))
+    };
+    let from_file = || {
+        let file = file?;
+        let source = format!("ARN of [IAM_ROLE] in {}", file.path.display());
+        file.iam_role.clone().map(|role| (source, role))
+    };
+    match from_flag.or_else(from_env).or_else(from_file) {
+        None => Ok(IamRole::Default),
+        Some((source, role)) => role.parse().map_err(|reason: String| {
+            Error::usage(format!("cannot use {source}")).with_reason(reason)
+        }),
     }
 }
 
 impl ResolvedWarehouse {
-    /// The warehouse, which the command cannot do without.
+    /// Returns the warehouse, for a command that needs one.
     ///
     /// # Errors
-    /// None is named.
+    /// Returns an error if none is named.
     pub(crate) fn require(self) -> Result<Warehouse> {
         self.warehouse.ok_or_else(|| {
-            Error::usage("no warehouse is named")
-                .with_hint("give --warehouse URL, SPARKIFY_WAREHOUSE, or --config with a [CLUSTER]")
+            Error::usage("no warehouse is named").with_hint(
+                "give --warehouse URL, set SPARKIFY_WAREHOUSE, or add [CLUSTER] to the --config file",
+            )
         })
     }
 }

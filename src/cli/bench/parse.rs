@@ -1,34 +1,36 @@
-//! `sparkify bench parse`: JSON to Arrow record batches.
+//! `sparkify bench parse`: benchmarks the decoder, from JSON to Arrow record batches.
 
 use std::fmt::Write;
 
 use super::{
-    BenchArgs, advice, format_decimal_bytes, format_events_per_sec, format_gb_per_sec, method_note,
-    pluralize, write_throughput,
+    BenchArgs, advice, format_events_per_sec, format_gb_per_sec, method_note, write_throughput,
 };
 use crate::bench::{self, ParseBenchReport};
 use crate::cli::args::location::{IncludeArgs, location_parser};
 use crate::cli::args::s3::S3Args;
-use crate::cli::render;
+use crate::cli::render::pluralize;
+use crate::cli::{help, render};
 use crate::config::{ParseConfig, RecordKind, Sizes};
 use crate::error::Result;
 use crate::progress::Progress;
 use crate::storage::Location;
 
-/// Measure JSON to Arrow record batches
+/// Benchmark the decoder, from JSON to Arrow record batches
 ///
-/// Reads and decodes everything as a run does: the same splits, reader and decoder, on as many
-/// threads. The record batches are dropped and nothing is written. Listing is not in the time.
+/// Reads and decodes the input with the splits, the reader and the decoder of a run, drops the record
+/// batches and writes nothing. The time does not include listing.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_long_help = help::with_exit_codes(EXAMPLES))]
 pub(super) struct Args {
-    /// Folder, file, s3://bucket/prefix or quoted glob with log events or song metadata
+    /// Logs or songs: folder, file, S3 prefix or glob
     #[arg(value_name = "PATH", value_parser = location_parser(), required = true)]
     path: Vec<Location>,
     #[command(flatten)]
     include: IncludeArgs,
-    /// What the records are [default: songs if the first object begins with one, otherwise logs]
-    #[arg(long, value_name = "KIND")]
+    /// Kind of the records [default: detected]
+    ///
+    /// log or song. The default is song if the first object begins with a song, otherwise log.
+    #[arg(long, value_name = "KIND", hide_possible_values = true)]
     kind: Option<RecordKindArg>,
     #[command(flatten)]
     bench: BenchArgs,
@@ -36,11 +38,11 @@ pub(super) struct Args {
     s3: S3Args,
 }
 
-const EXAMPLES: &str = "\
-Examples:
+const EXAMPLES: &str = r"Examples:
   sparkify bench parse fixtures/log_data
   sparkify bench parse songs --kind song --threads 1,8 --runs 5
-  sparkify bench parse logs --quiet --json | jq '.results[] | {threads, bytes_per_second}'";
+  sparkify bench parse logs --quiet --json \
+    | jq '.results[] | {threads, bytes_per_second}'";
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 enum RecordKindArg {
@@ -57,6 +59,7 @@ pub(super) fn main(args: Args) -> Result<()> {
         s3,
     } = args;
     let progress = Progress::stderr(bench.quiet);
+    s3.ensure_used(&path, "the input is not in S3")?;
     let repeats = bench.repeats();
     let config = ParseConfig {
         locations: include.to_input(path),
@@ -101,8 +104,8 @@ fn write_result(to: &mut String, result: &ParseBenchReport) -> std::fmt::Result 
     for stage in ["read", "decode"] {
         writeln!(
             to,
-            "\n{stage:<12} {:>9} {:>8} {per_second:>12}",
-            "busy s", "GB/s"
+            "\n{stage:<12} {:>14} {:>8} {per_second:>12}",
+            "thread-seconds", "GB/s"
         )?;
         for result in &result.results {
             let Some(report) = result.stages.get(stage) else {
@@ -110,7 +113,7 @@ fn write_result(to: &mut String, result: &ParseBenchReport) -> std::fmt::Result 
             };
             writeln!(
                 to,
-                "{:<12} {:>9.3} {:>8} {:>12}",
+                "{:<12} {:>14.3} {:>8} {:>12}",
                 pluralize(result.sample.threads, "thread"),
                 report.seconds,
                 format_gb_per_sec(report.bytes_per_second),
@@ -120,7 +123,7 @@ fn write_result(to: &mut String, result: &ParseBenchReport) -> std::fmt::Result 
     }
     writeln!(
         to,
-        "\nbusy s adds up over the threads; the rates beside it are those of one thread"
+        "\nthread-seconds are summed over the threads; rates are those of one thread"
     )?;
     to.write_str(advice(result.results.iter().map(|result| &result.sample)))
 }
@@ -132,15 +135,15 @@ fn write_input_counts(to: &mut String, result: &ParseBenchReport) -> std::fmt::R
         to,
         "{} in {}: {}, {} of JSON, {}",
         result.kind.plural(),
-        // It must not steer the terminal.
+        // Control characters in a path must not reach the terminal.
         result.path.replace(char::is_control, " "),
         pluralize(counts.input.objects as usize, "object"),
-        format_decimal_bytes(json_bytes),
+        render::format_bytes(json_bytes),
         pluralize(counts.splits, "split")
     )?;
     write!(
         to,
-        "{}: {} kept, {} no NextSong, {} rejected",
+        "{}: {} kept, {} filtered (page is not NextSong), {} rejected",
         pluralize(counts.input.records as usize, "record"),
         render::format_count(counts.kept),
         render::format_count(counts.filtered),

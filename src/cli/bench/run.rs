@@ -1,17 +1,17 @@
-//! `sparkify bench run`: the whole job.
+//! `sparkify bench run`: benchmarks the complete job, from listing to publishing.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use super::{
-    BenchArgs, advice, format_decimal_bytes, format_events_per_sec, format_gb_per_sec, method_note,
-    pluralize, write_throughput,
+    BenchArgs, advice, format_events_per_sec, format_gb_per_sec, method_note, write_throughput,
 };
-use crate::bench::{self, RunBenchReport, RunResult, SerialFraction, SpeedupBound};
+use crate::bench::{self, RunBenchReport, RunMeasurement, SerialFraction, SpeedupBound};
 use crate::cli::args::location::{InputArgs, dir_parser};
 use crate::cli::args::s3::S3Args;
-use crate::cli::render;
 use crate::cli::render::bar::bar;
+use crate::cli::render::pluralize;
+use crate::cli::{help, render};
 use crate::config::{LoadedObjects, MaxRejects, RunConfig, Sizes};
 use crate::error::Result;
 use crate::output::Compression;
@@ -19,22 +19,32 @@ use crate::pipeline::Phase;
 use crate::progress::Progress;
 use crate::storage::Location;
 
-/// Measure the whole job
+/// Benchmark the complete job, from listing to publishing
 ///
-/// Builds and publishes the star as a run does, listing to publishing, whatever is rejected. Each star
-/// is removed again, and so is the folder sparkify-bench-PID that they are written to, also when the
-/// benchmark fails; only one that is killed (Ctrl-C too) leaves it behind.
+/// Builds and publishes the dataset as a run does, with any number of rejects. Removes each dataset
+/// after its pass, and at the end the temporary folder that they are written to (sparkify-bench-...),
+/// also if the benchmark fails. Only a benchmark that is killed (also by Ctrl-C) leaves the folder.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_long_help = help::with_exit_codes(EXAMPLES))]
 pub(super) struct Args {
     #[command(flatten)]
     input: InputArgs,
-    /// Folder that sparkify-bench-PID is made in, and so the disk that is measured; nothing else in it
-    /// is touched [default: the system's folder for temporary files]
+    /// Folder to write in [default: TMPDIR]
+    ///
+    /// The benchmark creates a temporary folder in it, so it selects the disk that is measured. Nothing
+    /// else in it is touched. Without TMPDIR, the default is /tmp.
     #[arg(long, value_name = "DIR", value_parser = dir_parser())]
     out: Option<PathBuf>,
     /// Codec of the Parquet files
-    #[arg(long, value_name = "CODEC", value_enum, default_value_t)]
+    ///
+    /// One of snappy, zstd, gzip and none.
+    #[arg(
+        long,
+        value_name = "CODEC",
+        value_enum,
+        default_value_t,
+        hide_possible_values = true
+    )]
     compression: Compression,
     #[command(flatten)]
     bench: BenchArgs,
@@ -42,17 +52,19 @@ pub(super) struct Args {
     s3: S3Args,
 }
 
-const EXAMPLES: &str = "\
-Examples:
+const EXAMPLES: &str = r"Examples:
   sparkify bench run --songs fixtures/song_data --logs fixtures/log_data
-  sparkify bench run --songs songs --logs logs --threads 1,16,64 --runs 5 --out /mnt/disk
+  sparkify bench run --songs songs --logs logs --threads 1,16,64 --runs 5 \
+    --out /mnt/disk
   sparkify bench run --songs songs --logs logs --quiet --json | jq .serial";
 
-/// Columns of seconds that fit a line of 80 characters.
+/// The number of columns of seconds that fit on a line of 80 characters.
 const MAX_COLUMNS: usize = 7;
 
 pub(super) fn main(args: Args) -> Result<()> {
     let progress = Progress::stderr(args.bench.quiet);
+    let locations = args.input.songs.iter().chain(&args.input.logs);
+    args.s3.ensure_used(locations, "the input is not in S3")?;
     let repeats = args.bench.repeats();
     let out = args.out.clone().unwrap_or_else(std::env::temp_dir);
     let result = bench::bench_run(&run_config(&args, &out), &out, &repeats, &progress);
@@ -84,14 +96,14 @@ fn format_result(result: &RunBenchReport) -> String {
 }
 
 fn write_result(to: &mut String, result: &RunBenchReport) -> std::fmt::Result {
-    render::run::write_input_counts(to, &result.songs, &result.logs, format_decimal_bytes)?;
+    render::run::write_input_counts(to, &result.songs, &result.logs)?;
     writeln!(to, "\n{}", method_note(result.header.runs))?;
 
     let column = |text: &str| format!(" {text:>12}");
-    let peak = |result: &RunResult| {
+    let peak = |result: &RunMeasurement| {
         result
             .peak_memory_bytes
-            .map_or("unknown".to_owned(), format_decimal_bytes)
+            .map_or("unknown".to_owned(), render::format_bytes)
     };
     let rows = result.results.iter();
     let rows = rows.map(|result| (&result.sample, column(&peak(result))));
@@ -101,7 +113,7 @@ fn write_result(to: &mut String, result: &RunBenchReport) -> std::fmt::Result {
     }
     writeln!(
         to,
-        "\nbusy s adds up over the threads; the rates beside it are those of one thread,\n\
+        "\nthread-seconds are summed over the threads; rates are those of one thread,\n\
          of list in objects, of encode in bytes of Parquet"
     )?;
     for results in result.results.chunks(MAX_COLUMNS) {
@@ -113,14 +125,14 @@ fn write_result(to: &mut String, result: &RunBenchReport) -> std::fmt::Result {
     to.write_str(advice(result.results.iter().map(|result| &result.sample)))
 }
 
-/// Where the time of all threads went.
-fn write_stages(to: &mut String, result: &RunResult) -> std::fmt::Result {
+/// Writes how much of the time of all threads each stage took.
+fn write_stages(to: &mut String, result: &RunMeasurement) -> std::fmt::Result {
     let thread_seconds = result.sample.total.seconds * result.sample.threads as f64;
     writeln!(
         to,
-        "\n{:<12} {:>9} {:>8} {:>12} {:>9}",
+        "\n{:<12} {:>14} {:>8} {:>12} {:>9}",
         pluralize(result.sample.threads, "thread"),
-        "busy s",
+        "thread-seconds",
         "GB/s",
         "events/s",
         "of all"
@@ -130,13 +142,13 @@ fn write_stages(to: &mut String, result: &RunResult) -> std::fmt::Result {
         let [gigabytes, events] = rates;
         writeln!(
             to,
-            "{name:<12} {seconds:>9.3} {gigabytes:>8} {events:>12} {:>7.1} %  {}",
+            "{name:<12} {seconds:>14.3} {gigabytes:>8} {events:>12} {:>7.1} %  {}",
             100.0 * share,
-            bar(share, 24)
+            bar(share, 19)
         )
     };
     for (name, stage) in render::run::in_pipeline_order(&result.stages) {
-        // Listed is not read.
+        // Listing reads no object, so it has no rate in bytes.
         let gigabytes = match (name, stage.bytes) {
             ("list", _) | (_, 0) => "-".to_owned(),
             _ => format_gb_per_sec(stage.bytes_per_second),
@@ -148,13 +160,13 @@ fn write_stages(to: &mut String, result: &RunResult) -> std::fmt::Result {
         )?;
     }
     let dash = || "-".to_owned();
-    row("rest, idle", result.idle_seconds, [dash(), dash()])
+    row("other / idle", result.idle_seconds, [dash(), dash()])
 }
 
-/// What followed what at several numbers of threads.
-fn write_phases(to: &mut String, results: &[RunResult]) -> std::fmt::Result {
-    writeln!(to, "\nseconds by phase (its pieces) and by threads")?;
-    write!(to, "{:<18}", "")?;
+/// Writes the wall-clock time of each phase at several numbers of threads.
+fn write_phases(to: &mut String, results: &[RunMeasurement]) -> std::fmt::Result {
+    writeln!(to, "\nseconds by phase (its tasks) and by threads")?;
+    write!(to, "{:<24}", "")?;
     for result in results {
         write!(to, " {:>7}", result.sample.threads)?;
     }
@@ -163,7 +175,7 @@ fn write_phases(to: &mut String, results: &[RunResult]) -> std::fmt::Result {
     for (number, phase) in phases.iter().enumerate() {
         write!(
             to,
-            "{:<18}",
+            "{:<24}",
             format!("{} ({})", phase.name, format_tasks(phase))
         )?;
         for result in results {
@@ -178,7 +190,7 @@ fn write_phases(to: &mut String, results: &[RunResult]) -> std::fmt::Result {
 fn format_tasks(phase: &Phase) -> String {
     phase
         .tasks
-        .map_or("any".to_owned(), |pieces| pieces.to_string())
+        .map_or("any".to_owned(), |tasks| tasks.to_string())
 }
 
 fn write_speedup_bounds(to: &mut String, serial: &SerialFraction) -> std::fmt::Result {
@@ -197,7 +209,7 @@ fn write_speedup_bounds(to: &mut String, serial: &SerialFraction) -> std::fmt::R
     )?;
     writeln!(
         to,
-        "as no phase can use more threads than it has pieces, in brackets above,\nat most {}",
+        "as no phase can use more threads than it has tasks, in brackets above,\nat most {}",
         bounds(|at| at.speedup_bound_by_tasks)
     )
 }

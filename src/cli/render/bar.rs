@@ -1,9 +1,9 @@
-//! A bar chart of plain text, a bar at the end of each row of a table.
+//! Renders the bars at the ends of table rows, as plain text.
 
-/// What a last character holds, in eighths.
+/// The last character of a bar, by its length in eighths.
 const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
 
-/// A bar that is `width` characters long for a `share` of 1.
+/// Returns a bar that has `width` characters if `share` is 1.
 pub(crate) fn bar(share: f64, width: usize) -> String {
     let eighths = (share.clamp(0.0, 1.0) * width as f64 * 8.0).round() as usize;
     let last = EIGHTHS.get(eighths % 8).copied().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The output of `run --dry-run`: the input, its splits and the output location.
+//! Renders the result of `run --dry-run`: the input, its splits and the output location.
 
 use std::fmt::Write;
 
@@ -6,10 +6,10 @@ use super::run::write_ignored;
 use super::{format_bytes, format_count};
 use crate::pipeline::{RunPlan, SplitPlan};
 
-/// Splits that are shown of each input.
+/// The maximum number of splits that are shown for each input.
 const MAX_SPLITS_SHOWN: usize = 20;
 
-/// What a run would do, as tables.
+/// Renders the plan of a run as tables.
 pub(crate) fn dry_run_summary(run_plan: &RunPlan) -> String {
     let mut text = String::new();
     // Writing to a String does not fail.
@@ -61,7 +61,7 @@ fn write_dry_run_summary(to: &mut String, run_plan: &RunPlan) -> std::fmt::Resul
     writeln!(to, "\nwould write to {}", run_plan.out)
 }
 
-/// From where to where a split goes.
+/// Renders the first and last objects of a split, with byte offsets if it begins or ends within an object.
 fn format_range(split: &SplitPlan) -> String {
     let at = |byte: u64| {
         if byte > 0 {

@@ -1,4 +1,4 @@
-//! The summary of a load: the rows that it added, changed and removed.
+//! Renders the summary of a load: the rows that it added, changed and removed.
 
 use std::fmt::Write;
 
@@ -6,22 +6,22 @@ use super::format_count;
 use crate::star::schema::{SONGPLAYS, STAR_TABLES};
 use crate::warehouse::load::LoadReport;
 
-/// What a load did, as a table.
-pub(crate) fn load_summary(loaded: &LoadReport) -> String {
+/// Renders the result of a load as a table.
+pub(crate) fn load_summary(report: &LoadReport) -> String {
     let mut text = String::new();
     // Writing to a String does not fail.
-    let _ = write_load_summary(&mut text, loaded);
+    let _ = write_load_summary(&mut text, report);
     text
 }
 
-fn write_load_summary(to: &mut String, loaded: &LoadReport) -> std::fmt::Result {
+fn write_load_summary(to: &mut String, report: &LoadReport) -> std::fmt::Result {
     writeln!(
         to,
         "{:<12} {:>12} {:>12} {:>12} {:>12}",
         "table", "rows", "added", "changed", "removed"
     )?;
     for table in STAR_TABLES {
-        let counts = loaded.tables.get(table.name).copied().unwrap_or_default();
+        let counts = report.tables.get(table.name).copied().unwrap_or_default();
         writeln!(
             to,
             "{:<12} {:>12} {:>12} {:>12} {:>12}",
@@ -32,22 +32,22 @@ fn write_load_summary(to: &mut String, loaded: &LoadReport) -> std::fmt::Result 
             format_count(counts.removed)
         )?;
     }
-    let plays = loaded
+    let plays = report
         .tables
         .get(SONGPLAYS.name)
         .copied()
         .unwrap_or_default();
-    let rate = plays.rows as f64 / loaded.seconds.max(1e-9);
+    let rate = plays.rows as f64 / report.seconds.max(1e-9);
     write!(
         to,
         "\nrun {} into {} in {:.3} s ({} songplays/s)",
-        loaded.run,
-        loaded.warehouse,
-        loaded.seconds,
+        report.run,
+        report.warehouse,
+        report.seconds,
         format_count(rate as u64)
     )?;
-    match loaded.attempts {
+    match report.attempts {
         1 => writeln!(to),
-        tries => writeln!(to, ", at try {tries}"),
+        attempts => writeln!(to, ", after {attempts} attempts"),
     }
 }

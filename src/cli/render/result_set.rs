@@ -1,4 +1,4 @@
-//! Answers of a warehouse, printed: a table for people, CSV and JSON for machines.
+//! Renders the result of a query as a table, CSV or JSON.
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use unicode_width::UnicodeWidthStr;
@@ -6,10 +6,11 @@ use unicode_width::UnicodeWidthStr;
 use crate::warehouse::connect::session::Row;
 use crate::warehouse::query::{ResultColumn, ResultSet};
 
-/// What separates the columns of a table.
+/// The separator of the columns of a table.
 const COLUMN_GAP: &str = "  ";
 
-/// The answer as a table: numbers to the right, all else to the left, null as nothing.
+/// Renders the result as a table. Numbers are aligned to the right, everything else to the left, and null is
+/// empty.
 pub(crate) fn format_table(result: &ResultSet) -> String {
     let names = result
         .columns
@@ -32,7 +33,7 @@ pub(crate) fn format_table(result: &ResultSet) -> String {
     for line in &lines {
         let mut rendered = String::new();
         for ((field, column), width) in line.iter().zip(&result.columns).zip(&widths) {
-            // Not by the formatter, which takes every character for one wide.
+            // The formatter would count every character as one column wide.
             let space = " ".repeat(width.saturating_sub(field.width()));
             let (left_pad, right_pad) = match column.is_number {
                 true => (space.as_str(), ""),
@@ -51,7 +52,8 @@ pub(crate) fn format_table(result: &ResultSet) -> String {
     text
 }
 
-/// A text of which nothing moves a terminal's cursor, changes its colours or turns what is beside it round.
+/// Replaces the characters that would move the cursor of a terminal, change its colours or reverse the
+/// direction of text.
 fn sanitize_for_terminal(text: &str) -> String {
     text.replace(
         |c: char| {
@@ -62,7 +64,7 @@ fn sanitize_for_terminal(text: &str) -> String {
     )
 }
 
-/// The answer as CSV by RFC 4180, with a line of names. Null is nothing, an empty text `""`.
+/// Renders the result as CSV by RFC 4180 with a header line. Null is an empty field, and an empty text is `""`.
 pub(crate) fn format_csv(result: &ResultSet) -> String {
     let mut text = String::new();
     let names = result
@@ -94,7 +96,7 @@ fn push_csv_record<'a>(to: &mut String, fields: impl Iterator<Item = Option<&'a 
     to.push_str("\r\n");
 }
 
-/// The answer as a JSON array of objects, whose keys are in the order of the columns.
+/// Returns the rows as JSON objects whose keys are in the order of the columns.
 pub(crate) fn json_rows(result: &ResultSet) -> Vec<impl Serialize> {
     let columns = &result.columns;
     let object = |row| JsonRow { columns, row };
@@ -119,7 +121,7 @@ impl Serialize for JsonRow<'_> {
             };
             match number {
                 Ok(number) => object.serialize_entry(&column.name, &number)?,
-                // NaN is no number to JSON.
+                // JSON has no NaN.
                 Err(_) => object.serialize_entry(&column.name, field)?,
             }
         }

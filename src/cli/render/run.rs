@@ -1,16 +1,16 @@
-//! The summary of a run: what was read and written, and how long each stage took.
+//! Renders the summary of a run: what was read and written, and how long each stage took.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::{format_bytes, format_count};
+use super::{format_bytes, format_count, pluralize};
 use crate::input::describe_ignored;
 use crate::output::REJECTS_DIR;
 use crate::output::report::{InputReport, LogReport, Report, StageReport};
 use crate::star::schema::STAR_TABLES;
 use crate::storage::Location;
 
-/// The report as a table of several lines.
+/// Renders the report of a run as tables.
 pub(crate) fn run_summary(report: &Report, out: &Location) -> String {
     let mut text = String::new();
     // Writing to a String does not fail.
@@ -20,16 +20,16 @@ pub(crate) fn run_summary(report: &Report, out: &Location) -> String {
 
 fn write_run_summary(to: &mut String, report: &Report, out: &Location) -> std::fmt::Result {
     let logs = &report.logs;
-    write_input_counts(to, &report.songs, logs, format_bytes)?;
+    write_input_counts(to, &report.songs, logs)?;
     writeln!(
         to,
-        "; {} songplays have a song",
+        "; {} songplays match a song",
         format_count(report.matched_songplays)
     )?;
     if logs.already_loaded_objects > 0 {
         writeln!(
             to,
-            "log objects left out, which the warehouse has already: {}",
+            "log objects skipped, already loaded: {}",
             format_count(logs.already_loaded_objects)
         )?;
     }
@@ -41,7 +41,7 @@ fn write_run_summary(to: &mut String, report: &Report, out: &Location) -> std::f
         if input.rejected > 0 {
             writeln!(
                 to,
-                "rejected {name} records, in {}: {}",
+                "rejected {name} records in {}: {}",
                 out.join(REJECTS_DIR),
                 format_reject_reasons(input)
             )?;
@@ -79,39 +79,38 @@ fn write_run_summary(to: &mut String, report: &Report, out: &Location) -> std::f
         .map_or("unknown".to_owned(), format_bytes);
     writeln!(
         to,
-        "\n{} in {:.3} s on {} threads (stages add up over them), peak memory {memory}",
-        out, report.total.seconds, report.threads
+        "\n{out} in {:.3} s on {} (stages are summed over threads), peak memory {memory}",
+        report.total.seconds,
+        pluralize(report.threads, "thread")
     )
 }
 
-/// Endings of ignored objects on one line.
+/// The maximum number of extensions of ignored objects on one line.
 const MAX_IGNORED_EXTENSIONS: usize = 10;
 
-/// Writes how many objects were ignored and which endings they have, if any were.
+/// Writes how many objects were ignored, and their extensions, unless none were.
 pub(crate) fn write_ignored(
     to: &mut String,
     name: &str,
     objects: u64,
-    endings: &BTreeMap<String, u64>,
+    extensions: &BTreeMap<String, u64>,
 ) -> std::fmt::Result {
     if objects == 0 {
         return Ok(());
     }
-    let endings = describe_ignored(endings, MAX_IGNORED_EXTENSIONS);
+    let extensions = describe_ignored(extensions, MAX_IGNORED_EXTENSIONS);
     writeln!(
         to,
-        "ignored {name} objects: {} ({endings})",
+        "ignored {name} objects: {} ({extensions})",
         format_count(objects)
     )
 }
 
-/// What was read, with sizes in the units of `bytes`, up to the duplicates in the last line, which
-/// does not end.
+/// Writes what was read. The last line has no line end, so that the caller can add to it.
 pub(crate) fn write_input_counts(
     to: &mut String,
     songs: &InputReport,
     logs: &LogReport,
-    format_size: fn(u64) -> String,
 ) -> std::fmt::Result {
     writeln!(
         to,
@@ -123,21 +122,21 @@ pub(crate) fn write_input_counts(
             to,
             "{name:<12} {:>12} {:>12} {:>12} {:>12}",
             format_count(input.objects),
-            format_size(input.bytes),
+            format_bytes(input.bytes),
             format_count(input.records),
             format_count(input.rejected)
         )?;
     }
     write!(
         to,
-        "of the log records {} are kept, {} no NextSong, {} duplicates",
+        "log records: {} kept, {} filtered (page is not NextSong), {} duplicates",
         format_count(logs.kept),
         format_count(logs.filtered),
         format_count(logs.duplicates)
     )
 }
 
-/// The stages in the order of the data path.
+/// Returns the stages in the order of the data path.
 pub(crate) fn in_pipeline_order(
     stages: &BTreeMap<String, StageReport>,
 ) -> impl Iterator<Item = (&'static str, &StageReport)> {
@@ -161,7 +160,7 @@ fn write_stage(to: &mut String, name: &str, stage: &StageReport) -> std::fmt::Re
     )
 }
 
-/// How many were rejected for what.
+/// Renders the number of rejects for each reason.
 pub(crate) fn format_reject_reasons(input: &InputReport) -> String {
     let reasons = input
         .rejected_by_reason

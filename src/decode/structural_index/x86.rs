@@ -1,6 +1,7 @@
-//! The same stops by the wider registers that most x86-64 processors have: the one place of the crate
-//! with `unsafe` in it, two calls of functions that are compiled for more than the build's target.
-//! Loads and stores are casts of arrays, checked by their types.
+//! Builds the same index with the wider registers that most x86-64 processors have.
+//!
+//! Only this module of the crate has `unsafe`: two calls of functions that are compiled for more CPU
+//! features than the build's target. Loads and stores are casts of arrays, checked by their types.
 
 #![allow(unsafe_code)]
 
@@ -8,12 +9,12 @@ use std::arch::x86_64::*;
 
 use super::{BLOCK_BYTES, BlockMasks, StructuralIndex};
 
-/// Looks through one window with the widest instructions of this processor; false if it has none.
+/// Indexes one window with the widest instructions of this processor. Returns false if it has none.
 pub(super) fn try_index_window(index: &mut StructuralIndex, bytes: &[u8]) -> bool {
     try_avx512(index, bytes) || try_avx2(index, bytes)
 }
 
-/// The same 64 bytes at a time, if the processor can.
+/// Indexes one window with AVX-512, 64 bytes at a time. Returns false if the processor lacks it.
 pub(super) fn try_avx512(index: &mut StructuralIndex, bytes: &[u8]) -> bool {
     let is_supported = is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("avx512vbmi2")
@@ -26,7 +27,7 @@ pub(super) fn try_avx512(index: &mut StructuralIndex, bytes: &[u8]) -> bool {
     is_supported
 }
 
-/// The same 32 bytes at a time, if the processor can.
+/// Indexes one window with AVX2, 32 bytes at a time. Returns false if the processor lacks it.
 pub(super) fn try_avx2(index: &mut StructuralIndex, bytes: &[u8]) -> bool {
     let is_supported = is_x86_feature_detected!("avx2")
         && is_x86_feature_detected!("bmi1")
@@ -54,7 +55,7 @@ fn index_window_avx512(index: &mut StructuralIndex, bytes: &[u8]) {
         let lanes: [u8; BLOCK_BYTES] = std::array::from_fn(|i| i as u8);
         let base = _mm512_set1_epi32(base as i32);
         let mut bit_indices = _mm512_maskz_compress_epi8(bits, bytemuck::cast(lanes));
-        // Most blocks hold at most sixteen: what is written past the last is scratch.
+        // Most blocks have at most sixteen set bits. Entries past the last one are scratch space.
         for sixteen in out.chunks_exact_mut(16).take(count.div_ceil(16).max(1)) {
             let positions = _mm512_cvtepu8_epi32(_mm512_castsi512_si128(bit_indices));
             let positions: [u32; 16] = bytemuck::cast(_mm512_add_epi32(positions, base));

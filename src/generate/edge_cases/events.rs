@@ -1,4 +1,4 @@
-//! The awkward cases of the event log.
+//! Lists the edge cases of the log input.
 
 use super::Edit::*;
 use super::Outcome::{Duplicate, Filtered, Kept, Rejected};
@@ -40,14 +40,14 @@ const fn duplicate(edits: &'static [Edit]) -> EdgeCase {
     case(Duplicate, edits)
 }
 
-/// Every kind of reject, and everything odd that is none.
+/// Every kind of reject, and unusual records that are accepted.
 pub(super) const CASES: &[EdgeCase] = &[
-    // Torn records. What follows a missing brace makes sure that the error is on a line of its own.
+    // Truncated records. The text after a missing brace makes sure that the error is on a line of its own.
     syntax(&[Truncate(12)]),
     syntax(&[DropLast(2)]),
     syntax(&[DropLast(1), CleanAfter(b"\n\"torn\"\n")]),
     syntax(&[DropFirst]),
-    // Nearly JSON.
+    // Not quite JSON.
     syntax(&[AppendMember(b"")]),
     syntax(&[AppendMember(b""), AppendMember(b"\"x\":1")]),
     syntax(&[AppendMember(b"'x':1")]),
@@ -83,7 +83,7 @@ pub(super) const CASES: &[EdgeCase] = &[
     )]),
     syntax(&[Replace(b"null")]),
     syntax(&[Replace(b"]")]),
-    // Not UTF-8, whatever the field and the page; half a surrogate pair, where the text is kept.
+    // Invalid UTF-8 in any field and on any page, and lone surrogates in kept texts.
     encoding(&[Set("location", b"\"Latin caf\xe9\"")]),
     encoding(&[Set("location", b"\"cut \xe2\x82\"")]),
     encoding(&[Set("auth", b"\"overlong \xc0\xaf\"")]),
@@ -151,7 +151,7 @@ pub(super) const CASES: &[EdgeCase] = &[
     too_long(&[FillText("location", "\u{fc}", 257)]),
     too_long(&[FillText("location", "x", 70_000)]),
     too_long(&[FillText("userAgent", "x", 1025)]),
-    // Odd layout.
+    // Unusual layout.
     kept(&[BytesAfter(b"\r\n")]),
     kept(&[PrettyPrint]),
     kept(&[
@@ -164,7 +164,7 @@ pub(super) const CASES: &[EdgeCase] = &[
     kept(&[CleanAfter(b"\t")]),
     kept(&[CleanAfter(b"\r\n")]),
     kept(&[ReverseFields]),
-    // Keys that are unknown, repeated or spelt oddly; the last one counts.
+    // Unknown, repeated and escaped keys. The last one of a repeated key counts.
     kept(&[AppendMember(
         b"\"x\":{\"level\":{\"page\":[1,{\"page\":null}]}},\"\":0",
     )]),
@@ -188,7 +188,7 @@ pub(super) const CASES: &[EdgeCase] = &[
         RenameKey("method", "userid"),
         RenameKey("status", "page "),
     ]),
-    // Numbers as text and text as numbers.
+    // Numbers as text, and text as numbers.
     kept(&[
         Unquote("userId"),
         Quote("ts"),
@@ -229,7 +229,7 @@ pub(super) const CASES: &[EdgeCase] = &[
         "length",
         b"218.9317900000000000000000000000000000000000000000000001",
     )]),
-    // Empty, null and absent.
+    // Empty, null and missing values.
     kept(&[
         Set("location", b"\"\""),
         Set("firstName", b"\"\""),
@@ -268,7 +268,7 @@ pub(super) const CASES: &[EdgeCase] = &[
         EscapeText("userId"),
     ]),
     kept(&[Set("page", b"\"Next\\u0053ong\"")]),
-    // Limits, from within.
+    // Values at the limits.
     kept(&[NestTo(128)]),
     kept(&[Set("ts", b"253402300799999")]),
     kept(&[Set("ts", b"-62135596800000")]),
@@ -280,7 +280,7 @@ pub(super) const CASES: &[EdgeCase] = &[
         FillText("location", "\u{fc}", 256),
         FillText("userAgent", "x", 1024),
     ]),
-    // Fields that are ignored may hold anything.
+    // Ignored fields may have any value.
     kept(&[
         Set("auth", b"\"\\ud800\""),
         Set("method", b"\"\\u0000\""),
@@ -291,7 +291,7 @@ pub(super) const CASES: &[EdgeCase] = &[
         AppendMember(b"\"x\":\"\\udc00\""),
         FillText("auth", "x", 2_000),
     ]),
-    // So may events on other pages.
+    // Events on other pages may have any value too.
     filtered(&[
         HOME_PAGE,
         Set("location", b"\"\\ud800\\u0000\""),
@@ -316,7 +316,7 @@ pub(super) const CASES: &[EdgeCase] = &[
     filtered(&[RemoveField("page")]),
     filtered(&[Replace(b"{}")]),
     filtered(&[Replace(b"{ \r\n }")]),
-    // Delivered again.
+    // Repeated deliveries.
     duplicate(&[ReusePrevious]),
     duplicate(&[ReusePrevious, AppendMember(b"\"delivery\":2")]),
     duplicate(&[

@@ -1,5 +1,4 @@
-//! Files that hold no record: those that are no input by their names, and those that are but are
-//! empty.
+//! Writes files without records: files whose names are not those of input, and empty input files.
 
 use std::io;
 use std::path::Path;
@@ -7,8 +6,8 @@ use std::path::Path;
 use super::super::InputSummary;
 use super::super::file_writer::{ProgressMeter, create_dir, write_file};
 
-/// Ignored whatever they hold, so some hold what would be a record. With each what a report calls its
-/// ending.
+/// Files that are ignored because of their names: name, content, and extension in the report. Some of them contain a
+/// record, which must be ignored too.
 const IGNORED_FILES: &[(&str, &str, &str)] = &[
     (".DS_Store", "\u{0}\u{0}\u{0}\u{1}Bud1", "hidden"),
     ("._TRAAAAA.json", "{\"page\":\"NextSong\"}", "hidden"),
@@ -25,7 +24,7 @@ const IGNORED_FILES: &[(&str, &str, &str)] = &[
     ),
 ];
 
-/// Input, with nothing in it.
+/// Input files without a record: name and content.
 const EMPTY_FILES: &[(&str, &str)] = &[
     ("zero.json", ""),
     ("zero-lines.jsonl", "\n \t\r\n\n"),
@@ -33,7 +32,7 @@ const EMPTY_FILES: &[(&str, &str)] = &[
     ("zero/zero.ndjson", ""),
 ];
 
-/// Writes all of them into the folder of an input, and counts them.
+/// Writes all files without records into the directory of an input, and counts them.
 pub(in super::super) fn write_files_without_records(
     root: &Path,
     summary: &mut InputSummary,
@@ -41,10 +40,10 @@ pub(in super::super) fn write_files_without_records(
 ) -> io::Result<()> {
     create_dir(&root.join("_temporary/0"))?;
     create_dir(&root.join("zero"))?;
-    for (name, text, ending) in IGNORED_FILES {
+    for (name, text, extension) in IGNORED_FILES {
         write_file(&root.join(name), text.as_bytes(), meter)?;
         summary.ignored_objects += 1;
-        *summary.ignored_extensions.entry(ending).or_default() += 1;
+        *summary.ignored_extensions.entry(extension).or_default() += 1;
     }
     for (name, text) in EMPTY_FILES {
         summary.add_object(write_file(&root.join(name), text.as_bytes(), meter)?);

@@ -1,9 +1,9 @@
-//! Awkward records: clean ones, spoiled by a list of edits, in ways whose outcome is certain.
+//! Generates edge cases: clean records that are changed by a list of edits, each with a known outcome.
 //!
-//! A [`EdgeCase`] is one way, with what must come of it; `events` and `songs` are the tables of all
-//! cases. [`EdgeCaseCycle`] goes round and round a table. A syntax error runs to the next line that begins
-//! with `{`, so that a clean record always follows it there. A case has one fault, since only the
-//! first of several would be reported.
+//! An [`EdgeCase`] is a list of edits with its expected outcome, and `events` and `songs` are the tables of all cases.
+//! [`EdgeCaseCycle`] cycles through a table. After a syntax error the engine resumes at the next line that begins with
+//! `{`, so a clean record always follows on such a line. A case has only one error, because the engine reports only the
+//! first of several.
 
 mod events;
 mod ignored_files;
@@ -13,78 +13,81 @@ mod songs;
 pub(super) use ignored_files::write_files_without_records;
 use record::EditableRecord;
 
-/// What an engine makes of a record.
+/// Expected outcome of a record.
 #[derive(Clone, Copy)]
 pub(super) enum Outcome {
-    /// Accepted; an event: kept.
+    /// The record is accepted, and an event is kept.
     Kept,
-    /// An event on another page than NextSong.
+    /// The event is on another page than NextSong.
     Filtered,
-    /// An event that was kept before.
+    /// The event was kept before.
     Duplicate,
-    /// Rejected for this reason.
+    /// The record is rejected for this reason.
     Rejected(&'static str),
 }
 
-/// One way to be awkward.
+/// A list of edits with its expected outcome.
 pub(super) struct EdgeCase {
     pub outcome: Outcome,
     edits: &'static [Edit],
 }
 
-/// A change to a record. Bytes are JSON as it will stand in the file.
+/// A change to a record. Values, members and other bytes are inserted into the file unchanged.
 enum Edit {
-    /// Begin with the clean record that was written before, not with a fresh one.
+    /// Starts with the previous clean record instead of a new one.
     ReusePrevious,
-    /// Take these fields from that record.
+    /// Copies these fields from the previous clean record.
     CopyFields(&'static [&'static str]),
-    /// The field's value, or a new last field.
+    /// Sets the value of a field, which is appended if it does not exist.
     Set(&'static str, &'static [u8]),
-    /// A text value of so many copies of a character.
+    /// Sets a field to a text that repeats a string a number of times.
     FillText(&'static str, &'static str, usize),
-    /// No such field.
+    /// Removes a field.
     RemoveField(&'static str),
-    /// The key spelt otherwise.
+    /// Renames the key of a field.
     RenameKey(&'static str, &'static str),
-    /// The number in quotes, or the text without.
+    /// Puts a number in quotes.
     Quote(&'static str),
+    /// Removes the quotes of a text.
     Unquote(&'static str),
-    /// The number written longer: `.0`, `e0`.
+    /// Appends a suffix such as `.0` or `e0` to a number.
     LengthenNumber(&'static str, &'static str),
-    /// Every plain character of the text as `\u00XX`.
+    /// Writes every unescaped character of a text as `\u00XX`.
     EscapeText(&'static str),
-    /// A member before or after all others.
+    /// Inserts a member before all others.
     PrependMember(&'static [u8]),
+    /// Inserts a member after all others.
     AppendMember(&'static [u8]),
-    /// A last member that brings the record to this depth.
+    /// Appends a member with which the record is nested to this depth.
     NestTo(usize),
-    /// The fields from the last to the first.
+    /// Reverses the order of the fields.
     ReverseFields,
-    /// One field a line.
+    /// Writes one field per line.
     PrettyPrint,
-    /// Bytes before and after the record (a newline if not given).
+    /// Writes bytes before the record.
     BytesBefore(&'static [u8]),
+    /// Writes bytes after the record instead of the usual terminator.
     BytesAfter(&'static [u8]),
-    /// A clean record after it, behind these bytes.
+    /// Writes these bytes and a clean record after the record.
     CleanAfter(&'static [u8]),
-    /// Only the first so many bytes.
+    /// Keeps only the given number of bytes.
     Truncate(usize),
-    /// Not the last so many bytes.
+    /// Removes the given number of bytes from the end.
     DropLast(usize),
-    /// Not the first byte.
+    /// Removes the first byte.
     DropFirst,
-    /// Something else altogether.
+    /// Replaces the record by other bytes.
     Replace(&'static [u8]),
 }
 
 impl EdgeCase {
-    /// Whether any of these fields has another value than the clean record had.
+    /// Returns true if the edits change the value of any of these fields.
     pub(super) fn changes_any(&self, keys: &[&str]) -> bool {
         self.edits.iter().any(|edit| match edit {
             Edit::Set(key, _) | Edit::FillText(key, ..) | Edit::RemoveField(key) => {
                 keys.contains(key)
             }
-            Edit::CopyFields(same) => same.iter().any(|key| keys.contains(key)),
+            Edit::CopyFields(copied) => copied.iter().any(|key| keys.contains(key)),
             _ => false,
         })
     }
@@ -95,7 +98,7 @@ impl EdgeCase {
             .any(|edit| matches!(edit, Edit::ReusePrevious))
     }
 
-    /// What stands between the record and the clean one that follows it, if one does.
+    /// Returns the separator between the record and the clean record that follows it, if there is one.
     fn clean_after(&self) -> Option<&'static [u8]> {
         let explicit = self.edits.iter().find_map(|edit| {
             if let Edit::CleanAfter(bytes) = edit {
@@ -111,22 +114,22 @@ impl EdgeCase {
     }
 }
 
-/// What was written for a case; `T` is what the caller knows of a clean record.
+/// The records that were written for a case. `T` is the caller's description of a clean record.
 pub(super) struct WrittenCase<T> {
     pub case: &'static EdgeCase,
-    /// The record that was spoiled, unless it was an old one.
+    /// The edited record, if it was a new one.
     pub fresh_record: Option<T>,
-    /// A clean record that was written besides.
+    /// The clean record that was written in addition.
     pub clean_record: Option<T>,
 }
 
-/// Deals out a table's cases in turn, for ever.
+/// Cycles through the cases of a table without end.
 pub(super) struct EdgeCaseCycle {
     table: &'static [EdgeCase],
     next_index: usize,
-    /// A clean record that was written, for those that come again.
+    /// The last clean record, for the cases that repeat it.
     previous: Vec<u8>,
-    /// Bytes after a record that asks for none.
+    /// Bytes after a record without a `BytesAfter` edit.
     terminator: &'static [u8],
 }
 
@@ -149,8 +152,7 @@ impl EdgeCaseCycle {
         }
     }
 
-    /// How many pieces go with so many ordinary records: at least one of each, and about 0.4 %
-    /// rejects.
+    /// Returns the number of cases for a number of ordinary records: at least one of each case, and about 0.4 % rejects.
     pub(super) fn count_for(&self, records: u64) -> u64 {
         let rejects = self
             .table
@@ -161,7 +163,7 @@ impl EdgeCaseCycle {
         cases.max(records.div_ceil(250) * cases / rejects.max(1))
     }
 
-    /// Writes the next case; `clean` appends a clean record of which there is no other.
+    /// Writes the next case. `clean` appends a clean record that is different from all others.
     pub(super) fn write_next<T>(
         &mut self,
         out: &mut Vec<u8>,
@@ -199,7 +201,7 @@ impl EdgeCaseCycle {
         written_case
     }
 
-    /// Writes the clean record again, if there is one.
+    /// Writes the previous clean record again. Returns false if there is none.
     pub(super) fn push_duplicate(&mut self, out: &mut Vec<u8>) -> bool {
         if !self.previous.is_empty() {
             self.push_previous(out);

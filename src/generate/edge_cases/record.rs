@@ -1,11 +1,10 @@
-//! A record as a list of fields, to be edited and written out again.
+//! Parses a record into a list of fields, edits them, and writes the record again.
 
 use super::Edit;
 
-/// A flat JSON object in the making.
+/// A flat JSON object that can be edited.
 pub(super) struct EditableRecord<'a> {
-    /// Key (without its quotes) and value as they stand; without a key, the value is a whole
-    /// member.
+    /// Key without its quotes, and raw value. If the key is empty, the value is a complete member.
     fields: Vec<(&'a str, Vec<u8>)>,
     open: &'static str,
     colon: &'static str,
@@ -14,8 +13,8 @@ pub(super) struct EditableRecord<'a> {
 }
 
 impl<'a> EditableRecord<'a> {
-    /// The clean record `fresh`, or `written` if it is to come again, after the edits that change
-    /// its fields or style.
+    /// Returns the clean record `fresh` after the edits that change its fields or style. The edits may take fields from
+    /// `previous`, or replace the record by it.
     pub(super) fn with_edits(fresh: &'a [u8], previous: &'a [u8], edits: &[Edit]) -> Self {
         let mut record = Self::parse(fresh);
         for edit in edits {
@@ -24,7 +23,7 @@ impl<'a> EditableRecord<'a> {
         record
     }
 
-    /// Takes a clean record to pieces: an object of scalars on one line, all of it ASCII.
+    /// Parses a clean record: an ASCII object of scalars on one line.
     fn parse(text: &'a [u8]) -> Self {
         let text = str::from_utf8(text).unwrap_or_default();
         let has_spaces = text.contains("\": ");
@@ -113,8 +112,7 @@ impl<'a> EditableRecord<'a> {
         }
     }
 
-    /// Appends the record after the edits that change its text, and `end` unless there is one among
-    /// them.
+    /// Appends the record after the edits that change its bytes, and then `end`, which an edit can replace.
     pub(super) fn write(&self, out: &mut Vec<u8>, edits: &[Edit], end: &[u8]) {
         let mut text = self.to_bytes();
         let (mut start, mut end) = (&b""[..], end);
@@ -150,7 +148,7 @@ impl<'a> EditableRecord<'a> {
     }
 }
 
-/// How many bytes the scalar at the beginning of `text` has.
+/// Returns the length in bytes of the scalar at the start of `text`.
 fn scalar_len(text: &str) -> usize {
     let mut quoted = false;
     let mut escaped = false;
@@ -166,7 +164,7 @@ fn scalar_len(text: &str) -> usize {
     text.len()
 }
 
-/// A text without its quotes.
+/// Returns a text without its quotes.
 fn strip_quotes(value: &[u8]) -> &[u8] {
     value
         .strip_prefix(b"\"")
@@ -174,7 +172,7 @@ fn strip_quotes(value: &[u8]) -> &[u8] {
         .unwrap_or(value)
 }
 
-/// A text with every character that is no part of an escape written as one.
+/// Returns a text in which every character that is not part of an escape is escaped.
 fn escape_text(value: &[u8]) -> Vec<u8> {
     let mut text = b"\"".to_vec();
     let mut bytes = strip_quotes(value).iter();
@@ -182,7 +180,7 @@ fn escape_text(value: &[u8]) -> Vec<u8> {
         match byte {
             b'\\' => {
                 text.push(b'\\');
-                // The escape's letter, and the four digits of a `u`.
+                // The letter of the escape, and the four digits after `u`.
                 let letter = bytes.next();
                 let digits = if letter == Some(&b'u') { 4 } else { 0 };
                 text.extend(letter.into_iter().chain(bytes.by_ref().take(digits)));

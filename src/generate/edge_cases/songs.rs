@@ -1,4 +1,4 @@
-//! The awkward cases of the song input. Each is a file of its own.
+//! Lists the edge cases of the song input. Each case is written to a file of its own.
 
 use super::Edit::*;
 use super::Outcome::{Kept, Rejected};
@@ -19,7 +19,7 @@ const fn kept(edits: &'static [Edit]) -> EdgeCase {
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
-/// Every kind of reject, and everything odd that is none.
+/// Every kind of reject, and unusual records that are accepted.
 pub(super) const CASES: &[EdgeCase] = &[
     rejected("syntax", &[Truncate(33)]),
     rejected("syntax", &[DropLast(1), CleanAfter(b"\n\"torn\"\n")]),
@@ -63,7 +63,7 @@ pub(super) const CASES: &[EdgeCase] = &[
     rejected("too_long", &[FillText("title", "\u{fc}", 513)]),
     rejected("too_long", &[FillText("artist_name", "x", 1025)]),
     rejected("too_long", &[FillText("artist_location", "x", 1025)]),
-    // Odd layout.
+    // Unusual layout.
     kept(&[BytesAfter(b"\n")]),
     kept(&[BytesAfter(b"\r\n")]),
     kept(&[PrettyPrint, BytesAfter(b"\n\n")]),
@@ -73,7 +73,7 @@ pub(super) const CASES: &[EdgeCase] = &[
     kept(&[CleanAfter(b" ")]),
     kept(&[CleanAfter(b"\r\n")]),
     kept(&[PrettyPrint, CleanAfter(b"\n")]),
-    // Odd keys.
+    // Unusual keys.
     kept(&[
         PrependMember(b"\"title\":{},\"duration\":null"),
         AppendMember(b"\"tags\":[{\"title\":[\"\\ud800\"]}]"),
@@ -84,7 +84,7 @@ pub(super) const CASES: &[EdgeCase] = &[
     ]),
     kept(&[AppendMember(b"\"title\":\"Second Thought\"")]),
     kept(&[NestTo(128)]),
-    // Odd values.
+    // Unusual values.
     kept(&[Set("artist_name", b"112"), Set("title", b"1.50")]),
     kept(&[
         Set("artist_name", b"true"),
@@ -132,7 +132,7 @@ pub(super) const CASES: &[EdgeCase] = &[
         FillText("artist_location", "\u{fc}", 512),
     ]),
     kept(&[Set("num_songs", b"\"\\ud800\\u0000\"")]),
-    // The same song again with other contents, and so the same artist.
+    // The previous song again, with other values and the same artist.
     kept(&[ReusePrevious]),
     kept(&[ReusePrevious, Set("title", b"\"~ Later\"")]),
     kept(&[ReusePrevious, Set("title", b"\" Earlier\"")]),
@@ -145,8 +145,7 @@ pub(super) const CASES: &[EdgeCase] = &[
         Set("artist_latitude", b"1.5"),
         Set("artist_longitude", b"null"),
     ]),
-    // The same artist with another song: coordinates go before a location, and a location before
-    // none.
+    // Another song of the previous artist: coordinates take precedence over a location, and a location over none.
     kept(&[
         SAME_ARTIST,
         Set("artist_location", b"\"\""),

@@ -1,4 +1,4 @@
-//! Parquet parts: a record batch in, a row group out.
+//! Writes Parquet parts, with one row group for each record batch.
 
 mod pages;
 mod rle;
@@ -26,32 +26,32 @@ use pages::{EncodedColumn, encode_column};
 /// One Parquet file of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Part {
-    /// Its number among those of the table, which is in its name.
+    /// The number of the part in its table, which is part of the file name.
     pub number: usize,
-    /// Its rows.
+    /// The number of rows.
     pub rows: u64,
-    /// Its length in bytes.
+    /// The length in bytes.
     pub bytes: u64,
 }
 
-/// The writer of one Parquet file.
+/// Writes one Parquet file.
 pub struct PartWriter {
-    /// How people name the file.
+    /// The path or URL of the file.
     name: String,
     number: usize,
     schema: SchemaRef,
     writer: SerializedFileWriter<Box<dyn Upload>>,
     column_writers: ArrowRowGroupWriterFactory,
-    /// What compresses the pages, if anything does.
+    /// The compressor of the pages; `None` without compression.
     compressor: Option<Compressor>,
     rows: u64,
 }
 
 impl PartWriter {
-    /// Begins part `number`, the file `name`, to which `file` writes.
+    /// Starts to write part `number` to `file`, whose name in messages is `name`.
     ///
     /// # Errors
-    /// It cannot be written.
+    /// Returns an error if the file cannot be written.
     pub fn new(
         file: Box<dyn Upload>,
         name: String,
@@ -84,7 +84,7 @@ impl PartWriter {
     /// Writes a batch as one row group.
     ///
     /// # Errors
-    /// The file cannot be written.
+    /// Returns an error if the file cannot be written.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         self.rows += batch.num_rows() as u64;
         self.write_row_group(batch)
@@ -95,7 +95,7 @@ impl PartWriter {
         let row_group_index = self.writer.flushed_row_groups().len();
         let descriptors = self.writer.schema_descr().columns().to_vec();
         let properties = Arc::clone(self.writer.properties());
-        // The writers of all columns are made together, which is not free: only if one needs its own.
+        // Created only if a column needs one: the writers of all columns are created together, which is not free.
         let mut generic_writers = Vec::new();
         let mut group = self.writer.next_row_group()?;
         let columns = self.schema.fields().iter().zip(batch.columns());
@@ -124,10 +124,10 @@ impl PartWriter {
         Ok(())
     }
 
-    /// Copies a row group of another part of the same table, as it is stored.
+    /// Copies a row group of another part of the same table in its stored form.
     ///
     /// # Errors
-    /// The file cannot be written.
+    /// Returns an error if the file cannot be written.
     pub fn copy_row_group(&mut self, row_group: &RowGroup) -> Result<()> {
         self.rows += row_group.metadata().num_rows() as u64;
         self.append_row_group(row_group)
@@ -152,10 +152,10 @@ impl PartWriter {
         Ok(())
     }
 
-    /// Writes the footer, puts the file in its place and says what it is.
+    /// Writes the footer and finishes the file. Returns its number of rows and its length.
     ///
     /// # Errors
-    /// The file cannot be written.
+    /// Returns an error if the file cannot be written.
     pub fn close(self) -> Result<Part> {
         let Self { name, writer, .. } = self;
         let file = writer.into_inner();
@@ -168,18 +168,18 @@ impl PartWriter {
     }
 }
 
-fn write_error(path: &Path, why: ParquetError) -> Error {
-    if let ParquetError::External(e) = &why
+fn write_error(path: &Path, error: ParquetError) -> Error {
+    if let ParquetError::External(e) = &error
         && let Some(e) = e.downcast_ref::<std::io::Error>()
     {
         return Error::io("cannot write", path, e);
     }
-    Error::failed(format!("cannot write {}", path.display())).with_reason(why)
+    Error::failed(format!("cannot write {}", path.display())).with_reason(error)
 }
 
 fn writer_properties(schema: &SchemaRef, compression: Compression) -> WriterProperties {
     let mut properties = WriterProperties::builder()
-        // What Redshift's COPY reads for certain: version 1 pages, plain or dictionary.
+        // Redshift's COPY certainly reads version 1 pages, plain or dictionary-encoded.
         .set_writer_version(WriterVersion::PARQUET_1_0)
         .set_created_by(concat!("sparkify ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_compression(compression.codec())
@@ -187,7 +187,7 @@ fn writer_properties(schema: &SchemaRef, compression: Compression) -> WriterProp
         .set_offset_index_disabled(true);
     for (column_index, field) in schema.fields().iter().enumerate() {
         let path = ColumnPath::from(field.name().as_str());
-        // A key has a value a row: a dictionary of it only costs. So it does of doubles.
+        // Keys and doubles hardly repeat, so that a dictionary would only add cost.
         let is_key = column_index == 0;
         if is_key || field.data_type() == &DataType::Float64 {
             properties = properties
@@ -195,10 +195,10 @@ fn writer_properties(schema: &SchemaRef, compression: Compression) -> WriterProp
                 .set_column_encoding(path.clone(), Encoding::PLAIN);
         }
         let is_uncompressed = match field.data_type() {
-            // Hashes do not compress, or hardly where they repeat.
+            // Hashes do not compress, or hardly so if they repeat.
             DataType::Int64 => true,
-            // Snappy has no entropy coder: it makes times 23 % and durations 10 % smaller (zstd 56 % and 34 %). That
-            // is 8 % of an output, and costs 4 % of the CPU time of a run: as much as all other columns.
+            // Snappy has no entropy coder: it makes times 23 % and durations 10 % smaller (zstd 56 % and 34 %).
+            // That is 8 % of an output, and costs 4 % of the CPU time of a run: as much as all other columns.
             DataType::Timestamp(..) | DataType::Float64 => compression == Compression::Snappy,
             _ => false,
         };

@@ -1,9 +1,8 @@
-//! Column chunks of texts that repeat and of integers, straight from Arrow arrays to Parquet pages.
+//! Encodes column chunks of integers and dictionary-encoded text directly from Arrow arrays to Parquet pages.
 //!
-//! The general writer looks up every value of a column anew to build its dictionary. Here the keys
-//! that the decoder has already given to texts are renumbered by first use and packed as they are,
-//! integers get a dictionary only where they repeat, and the rest is copied. The layout is that of the
-//! Parquet format, version 1 pages
+//! The general writer hashes every value of a column to build its dictionary. Here the dictionary keys that the
+//! decoder has assigned to texts are renumbered by first use and bit-packed, integers get a dictionary only if
+//! they repeat, and other values are copied. The layout is that of the Parquet format, version 1 pages
 //! (<https://parquet.apache.org/docs/file-format/data-pages/encodings/>).
 
 use std::hash::BuildHasher;
@@ -28,7 +27,7 @@ use parquet::schema::types::ColumnDescPtr;
 use super::rle::{encode_hybrid, put_rle_run};
 use crate::output::codec::Compressor;
 
-/// The pages of one column of a row group, and what the footer says of them.
+/// The pages of one column of a row group, and their metadata for the footer.
 pub(super) struct EncodedColumn {
     pub(super) pages: Bytes,
     pub(super) close: ColumnCloseResult,
@@ -36,21 +35,21 @@ pub(super) struct EncodedColumn {
 
 /// A column chunk before its pages are compressed.
 struct ColumnChunk {
-    /// Definition levels, for a nullable column.
+    /// Definition levels of a nullable column.
     definition_levels: Option<Vec<u8>>,
     values: ChunkValues,
     rows: usize,
     statistics: Statistics,
 }
 
-/// Values of a plain page: 128 KiB of 8 bytes each, for which zstd looks for shorter matches. That
-/// compresses times by 37 % more than one page of everything.
+/// Number of values of a plain page: 128 KiB for values of 8 bytes. For inputs up to this size zstd searches for
+/// shorter matches, which compresses times by 37 % more than one page of all values.
 const PLAIN_PAGE_VALUES: usize = 16 * 1024;
 
 enum ChunkValues {
-    /// One after the other, each as many bytes wide.
+    /// Values one after the other, each `width` bytes wide.
     Plain { values: Vec<u8>, width: usize },
-    /// The distinct ones in order of first use, plain, and their numbers, packed.
+    /// Distinct values in order of first use, plain, and the bit-packed index of each value.
     Dictionary {
         dictionary: Vec<u8>,
         dictionary_len: u32,
@@ -58,11 +57,11 @@ enum ChunkValues {
     },
 }
 
-/// Encodes a column that holds dictionary-encoded text or integers without nulls; nothing for any
-/// other. Its pages are compressed if there is a compressor.
+/// Encodes a column of dictionary-encoded text, or of integers without nulls. Returns `None` for any other column.
+/// Pages are compressed if there is a compressor.
 ///
 /// # Errors
-/// The column is larger than a page can be (2 GiB).
+/// Returns an error if the column is larger than a page can be (2 GiB).
 pub(super) fn encode_column(
     column: &dyn Array,
     descriptor: ColumnDescPtr,
@@ -92,12 +91,12 @@ pub(super) fn encode_column(
     chunk.write_pages(descriptor, compressor).map(Some)
 }
 
-/// Text, each distinct one once.
+/// Encodes text with a dictionary.
 fn text_chunk(column: &DictionaryArray<Int32Type>, nullable: bool) -> Result<ColumnChunk> {
     let texts = column
         .values()
         .as_string_opt::<i32>()
-        .ok_or_else(|| ParquetError::General("a dictionary of something but text".to_owned()))?;
+        .ok_or_else(|| ParquetError::General("expected a dictionary of text".to_owned()))?;
     let mut index_by_key = vec![u32::MAX; texts.len()];
     let mut used_texts: Vec<&str> = Vec::new();
     let mut indices = Vec::with_capacity(column.len());
@@ -138,7 +137,7 @@ fn text_chunk(column: &DictionaryArray<Int32Type>, nullable: bool) -> Result<Col
     })
 }
 
-/// Which rows hold a value, as runs: most columns hold one in every row, or in none.
+/// Encodes which rows have a value. It is one run for most columns, which have a value in every row or in none.
 fn encode_definition_levels(column: &dyn Array) -> Vec<u8> {
     let mut encoded = vec![0; 4];
     match column.null_count() {
@@ -158,7 +157,7 @@ fn encode_definition_levels(column: &dyn Array) -> Vec<u8> {
     encoded
 }
 
-/// Integers: each distinct one once if a quarter of them are at most.
+/// Encodes integers, with a dictionary if at most a quarter of them are distinct.
 fn int32_chunk(values: &[i32]) -> ColumnChunk {
     let (min, max) = min_max(values);
     let encoded = dictionary_encode(values, values.len() / 4);
@@ -183,8 +182,8 @@ fn min_max<T: Ord + Copy>(values: &[T]) -> (Option<T>, Option<T>) {
     (values.iter().min().copied(), values.iter().max().copied())
 }
 
-/// The distinct values in order of first use, and the number of each value in them; nothing if there
-/// are more than `most`.
+/// Returns the distinct values in order of first use, and the index of each value in them. Returns `None` if there
+/// are more than `max_distinct`.
 fn dictionary_encode(values: &[i32], max_distinct: usize) -> Option<(Vec<i32>, Vec<u32>)> {
     let state = FixedState::default();
     let mut index_by_value: HashTable<u32> = HashTable::new();
@@ -192,7 +191,7 @@ fn dictionary_encode(values: &[i32], max_distinct: usize) -> Option<(Vec<i32>, V
     let mut indices: Vec<u32> = Vec::with_capacity(values.len());
     let mut last = None;
     for &value in values {
-        // In sorted columns the value is the one before.
+        // In sorted columns a value mostly equals the previous one.
         if let Some((same, number)) = last
             && same == value
         {
@@ -218,7 +217,7 @@ fn dictionary_encode(values: &[i32], max_distinct: usize) -> Option<(Vec<i32>, V
     Some((distinct, indices))
 }
 
-/// Identities and times: nearly all are distinct.
+/// Encodes 64-bit ids and times as plain values, because nearly all are distinct.
 fn int64_chunk(values: &[i64]) -> ColumnChunk {
     let (min, max) = min_max(values);
     ColumnChunk {
@@ -334,10 +333,10 @@ impl ColumnChunk {
     }
 }
 
-/// The bytes of a page as they are stored.
+/// Returns the stored bytes of a page.
 fn compress_page(bytes: &[u8], compressor: Option<&mut Compressor>) -> Result<Bytes> {
     i32::try_from(bytes.len())
-        .map_err(|_| ParquetError::General("a page of more than 2 GiB".to_owned()))?;
+        .map_err(|_| ParquetError::General("page exceeds 2 GiB".to_owned()))?;
     match compressor {
         Some(compressor) => compressor.compress(bytes),
         None => Ok(Bytes::copy_from_slice(bytes)),

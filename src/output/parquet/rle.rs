@@ -1,17 +1,17 @@
-//! Packing: small numbers as Parquet's hybrid of runs and bit packing
+//! Encodes small integers in Parquet's hybrid of run-length encoding and bit packing
 //! (<https://parquet.apache.org/docs/file-format/data-pages/encodings/#RLE>).
 
-/// Values that repeat so often are a run; fewer are packed.
+/// Minimum number of equal values that are encoded as a run. Shorter repetitions are bit-packed.
 const MIN_RLE_RUN: usize = 8;
 
 /// Appends `values`, each of which fits `width` bits.
 pub(super) fn encode_hybrid(values: &[u32], width: u32, out: &mut Vec<u8>) {
     let mut rest = values;
-    // How much of `rest` is looked through and will be packed.
+    // Number of values at the start of `rest` that will be bit-packed.
     let mut pending = 0;
     while let Some((&value, tail)) = rest.get(pending..).and_then(<[u32]>::split_first) {
         let run = 1 + tail.iter().take_while(|&&other| other == value).count();
-        // Only the last packed stretch may end off a group of eight.
+        // Only the last bit-packed stretch may end within a group of eight.
         let padding = pending.next_multiple_of(8) - pending;
         if run >= MIN_RLE_RUN + padding {
             let (before, after) = rest.split_at(pending + padding);
@@ -27,7 +27,7 @@ pub(super) fn encode_hybrid(values: &[u32], width: u32, out: &mut Vec<u8>) {
     put_bit_packed(rest, width, out);
 }
 
-/// Appends `value` so many times, as a run.
+/// Appends `count` times `value`, as a run.
 pub(super) fn put_rle_run(count: usize, value: u32, width: u32, out: &mut Vec<u8>) {
     put_varint((count as u64) << 1, out);
     let bytes = width.div_ceil(8) as usize;
@@ -52,7 +52,7 @@ fn put_bit_packed(values: &[u32], width: u32, out: &mut Vec<u8>) {
         }
     }
     out.extend_from_slice(&buffer.to_le_bytes());
-    // The last group is filled up with zeros, and what was one byte too many goes.
+    // Pads the last group with zeros, and removes excess bytes of the buffer.
     out.resize(end, 0);
 }
 

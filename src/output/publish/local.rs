@@ -1,8 +1,8 @@
-//! Publishing to a folder, which is either the old star or the new one at every moment.
+//! Publishes to a local folder, which contains either the old dataset or the new one at any time.
 //!
-//! A run writes to a staging folder beside the output folder, on the same file system, and holds a
-//! lock on it. Publishing exchanges the two by one system call. What a killed run leaves is that
-//! staging folder, which the next run empties and uses.
+//! A run writes to a staging folder next to the output folder, on the same file system, and holds a lock on it.
+//! Publishing exchanges the two folders with one system call. A killed run leaves its staging folder, which the
+//! next run empties and reuses.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, TryLockError};
@@ -14,50 +14,52 @@ use crate::output::rejects::REJECTS_DIR;
 use crate::output::report::{FAILED_REPORT_FILE, REPORT_FILE};
 use crate::star::schema;
 
-/// How the names of staging folders end.
+/// The suffix of the names of staging folders.
 const STAGING_SUFFIX: &str = ".sparkify-staging";
 
-/// How the names of folders end in which a run that failed keeps its rejects and its report.
+/// The suffix of the names of folders in which failed runs keep their rejects and report.
 const FAILED_SUFFIX: &str = ".failed";
 
-/// A folder that is being written and will take the place of another.
+/// A locked staging folder, which will replace the output folder.
 #[derive(Debug)]
 pub(crate) struct StagingDir {
-    /// Where the star is wanted.
+    /// The output folder.
     target: PathBuf,
-    /// Where it is written.
+    /// The staging folder.
     path: PathBuf,
-    /// The lock on it, held by the open file.
+    /// The open staging folder, which holds its lock.
     lock: File,
 }
 
-/// A place that a star can be written to.
+/// An output location that passed all checks.
 #[derive(Debug)]
 pub(crate) struct OutputTarget {
-    /// Where the star is wanted.
+    /// The output folder.
     pub target: PathBuf,
-    /// Where it is to be written.
+    /// The staging folder.
     path: PathBuf,
 }
 
 impl StagingDir {
-    /// Where a star is wanted, after a look at what is there: nothing, an empty folder or an earlier star
-    /// that holds none of `inputs`.
+    /// Checks that `out` can be replaced: it is absent, empty or an earlier dataset, and contains none of
+    /// `inputs`.
     ///
     /// # Errors
-    /// `out` holds something else, or cannot be put in its place later.
+    /// Returns an error if `out` contains anything else, or if a folder cannot be exchanged with it later.
     pub(crate) fn check_target(out: &Path, inputs: &[&Path]) -> Result<OutputTarget> {
         let target = resolve_target(out)?;
         ensure_replaceable(out, &target)?;
         for input in inputs {
             let failed = failed_path(&target);
-            // A run that succeeds removes what failed runs have kept.
+            // A successful run removes what failed runs kept.
             let would_be_removed =
                 |input: PathBuf| input.starts_with(&target) || input.starts_with(&failed);
             if fs::canonicalize(input).is_ok_and(would_be_removed) {
                 let input = input.display();
                 return Err(Error::usage(format!("cannot write to {}", out.display()))
-                    .with_reason(format!("it would replace or remove its own input {input}"))
+                    .with_reason(format!(
+                        "the run would replace or remove its own input {input}"
+                    ))
                     .with_hint("choose another --out, or copy the input elsewhere"));
             }
         }
@@ -66,17 +68,18 @@ impl StagingDir {
         Ok(OutputTarget { target, path })
     }
 
-    /// Opens an empty staging folder beside `out`, with a folder for each table in it.
+    /// Opens an empty staging folder next to `out`, with a subfolder for each table.
     ///
     /// # Errors
-    /// Those of [`check`](Self::check), another run writes to it, or a folder cannot be made.
+    /// Returns the errors of [`check_target`](Self::check_target), and an error if another run is writing to `out`
+    /// or a folder cannot be created.
     pub(crate) fn open(out: &Path, inputs: &[&Path]) -> Result<Self> {
         let OutputTarget { target, path } = Self::check_target(out, inputs)?;
         if let Some(parent) = target.parent() {
             fs::create_dir_all(parent).map_err(|e| Error::io("cannot create", parent, &e))?;
         }
         let lock = lock_folder(&path, out)?;
-        // Whoever held this folder before is gone: the lock says so.
+        // The lock shows that no other run uses this folder any more.
         ensure_only_own_files(&path)?;
         clear_folder(&path).map_err(|e| Error::io("cannot empty", &path, &e))?;
         let folders = schema::all_tables().map(|t| t.dir).chain([REJECTS_DIR]);
@@ -87,16 +90,16 @@ impl StagingDir {
         Ok(Self { target, path, lock })
     }
 
-    /// Where it is written.
+    /// Returns the staging folder.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Puts the folder in its place as one step, and removes what was there. Gives why that could not
-    /// be removed, if so: the new star is published all the same.
+    /// Replaces the output folder atomically and removes the old one. Returns a warning if the new dataset is
+    /// published, but the old one could not be removed.
     ///
     /// # Errors
-    /// The folders cannot be exchanged; the old star is whole then.
+    /// Returns an error if the folders cannot be exchanged. The old dataset is unchanged then.
     pub(crate) fn publish(self) -> Result<Option<Error>> {
         let old = match self.swap_into_place() {
             Ok(old) => old,
@@ -106,15 +109,15 @@ impl StagingDir {
             }
         };
         drop(self.lock);
-        // Held to the end: after the exchange another run finds the old star in the staging place,
-        // and must not take it for its own while it is being removed. Where nothing was replaced,
-        // what is in that place by now is another run's.
-        let Some(_old) = old else {
+        // The lock on the old dataset is held to the end. After the exchange the old dataset is at the staging
+        // path, where another run must not reuse it while it is being removed. If nothing was replaced, a
+        // folder at that path now belongs to another run.
+        let Some(_old_lock) = old else {
             return Ok(None);
         };
         Ok(match fs::remove_dir_all(&self.path) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => Some(Error::io(
-                "cannot remove the replaced star in",
+                "cannot remove the replaced dataset in",
                 &self.path,
                 &e,
             )),
@@ -122,7 +125,7 @@ impl StagingDir {
         })
     }
 
-    /// Puts the folder in its place; gives what was there, locked, if anything was.
+    /// Moves the staging folder to the output path. Returns the old output folder, locked, if there was one.
     fn swap_into_place(&self) -> Result<Option<File>> {
         let publish_error = |e: &io::Error| Error::io("cannot publish", &self.target, e);
         ensure_replaceable(&self.target, &self.target)?;
@@ -138,7 +141,7 @@ impl StagingDir {
                 }
                 rename_exchange(&self.path, &self.target).map_err(|e| match e.kind() {
                     io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported => {
-                        publish_error(&e).with_hint("this file system cannot exchange two folders: choose an --out on another, or one that is absent")
+                        publish_error(&e).with_hint("this file system cannot exchange two folders atomically: choose an --out on another file system, or a new folder")
                     }
                     _ => publish_error(&e),
                 })?;
@@ -152,20 +155,20 @@ impl StagingDir {
         }
     }
 
-    /// The folder that the star replaces.
+    /// Returns the output folder.
     pub(crate) fn target(&self) -> &Path {
         &self.target
     }
 
-    /// Returns where the rejects and the report of a failed run are kept: in `NAME.failed` beside the output.
+    /// Returns the folder that keeps the rejects and the report of a failed run: `NAME.failed` next to the output.
     pub(crate) fn failed_path(&self) -> PathBuf {
         failed_path(&self.target)
     }
 
-    /// Removes everything from the staging folder but the rejects.
+    /// Removes everything except the rejects from the staging folder.
     ///
     /// # Errors
-    /// Something cannot be removed.
+    /// Returns an error if something cannot be removed.
     pub(crate) fn remove_all_but_rejects(&self) -> Result<()> {
         let empty_error = |e: io::Error| Error::io("cannot empty", &self.path, &e);
         for entry in fs::read_dir(&self.path).map_err(empty_error)? {
@@ -182,11 +185,12 @@ impl StagingDir {
         Ok(())
     }
 
-    /// Moves the staging folder to [`failed_path`](Self::failed_path), in place of what an earlier failed run
-    /// kept there.
+    /// Moves the staging folder to [`failed_path`](Self::failed_path), replacing what an earlier failed run kept
+    /// there.
     ///
     /// # Errors
-    /// Something else is there, or the folder cannot be moved; then the staging folder is removed.
+    /// Returns an error if something else is at that path, or if the folder cannot be moved. The staging folder
+    /// is removed then.
     pub(crate) fn keep_failed(self) -> Result<()> {
         let earlier = AbandonedStaging::find_failed(&self.target);
         let kept = earlier
@@ -198,12 +202,14 @@ impl StagingDir {
         kept
     }
 
-    /// Moves the staging folder to a place where nothing is.
+    /// Moves the staging folder to a path that does not exist.
     fn move_to(&self, target: &Path) -> Result<()> {
         let replace_error = || Error::failed(format!("will not replace {}", target.display()));
         if fs::symlink_metadata(target).is_ok() {
-            let why = "it is not what a failed run left";
-            return Err(replace_error().with_reason(why).with_hint("move it away"));
+            let reason = "it was not left by a failed run";
+            return Err(replace_error()
+                .with_reason(reason)
+                .with_hint("move it away"));
         }
         if !is_same_inode(&self.lock, &self.path) {
             return Err(self.staging_removed_error(target));
@@ -211,51 +217,51 @@ impl StagingDir {
         fs::rename(&self.path, target).map_err(|e| Error::io("cannot write", target, &e))
     }
 
-    /// The error of a run whose staging folder was taken away.
+    /// Returns the error of a run whose staging folder was removed.
     fn staging_removed_error(&self, target: &Path) -> Error {
         Error::failed(format!("cannot publish {}", target.display())).with_reason(format!(
-            "{} was removed while the run wrote to it",
+            "{} was removed during the run",
             self.path.display()
         ))
     }
 
-    /// Removes the staging folder of a run that failed.
+    /// Removes the staging folder of a failed run.
     pub(crate) fn discard(self) {
-        // What cannot be removed now is emptied by the next run.
+        // The next run empties a folder that cannot be removed now.
         let _ = fs::remove_dir_all(&self.path);
     }
 }
 
-/// The staging folder of a run that was killed.
+/// The staging folder of a killed run, or the folder that a failed run kept.
 #[derive(Debug)]
 pub(crate) struct AbandonedStaging {
     path: PathBuf,
     files: u64,
     bytes: u64,
-    /// Held, so that no run takes the folder meanwhile.
+    /// Held so that no run takes over the folder.
     _lock: File,
 }
 
 impl AbandonedStaging {
-    /// What is beside an output folder, if anything is and no run is writing to it.
+    /// Finds the staging folder next to an output folder, unless a run is writing to it.
     ///
     /// # Errors
-    /// It cannot be looked at, or holds what no run wrote.
+    /// Returns an error if the folder cannot be read, or contains files that sparkify did not write.
     pub(crate) fn find(out: &Path) -> Result<Option<Self>> {
         let Ok(path) = staging_path(&resolve_target(out)?) else {
-            // No run replaces that folder.
+            // No run can replace that folder.
             return Ok(None);
         };
         Self::open(path)
     }
 
-    /// Returns what a failed run kept beside an output folder, if anything.
+    /// Finds the folder that a failed run kept next to an output folder.
     ///
     /// # Errors
-    /// It cannot be read, or holds what no run wrote.
+    /// Returns an error if the folder cannot be read, or contains files that sparkify did not write.
     pub(crate) fn find_failed(out: &Path) -> Result<Option<Self>> {
         let path = failed_path(&resolve_target(out)?);
-        let is_folder = fs::symlink_metadata(&path).is_ok_and(|found| found.is_dir());
+        let is_folder = fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_dir());
         let is_failed =
             is_report_file(&path.join(FAILED_REPORT_FILE)) && !path.join(REPORT_FILE).exists();
         match is_folder && is_failed {
@@ -275,7 +281,7 @@ impl AbandonedStaging {
             Err(TryLockError::WouldBlock) => return Ok(None),
             Err(TryLockError::Error(e)) => return Err(read_error(&e)),
         }
-        // A run that published meanwhile has moved it away.
+        // A run that published in the meantime has moved the folder away.
         if !is_same_inode(&lock, &path) {
             return Ok(None);
         }
@@ -285,11 +291,11 @@ impl AbandonedStaging {
         while let Some(folder) = folders.pop() {
             for entry in fs::read_dir(&folder).map_err(|e| read_error(&e))? {
                 let entry = entry.map_err(|e| read_error(&e))?;
-                let found = entry.metadata().map_err(|e| read_error(&e))?;
-                if found.is_dir() {
+                let metadata = entry.metadata().map_err(|e| read_error(&e))?;
+                if metadata.is_dir() {
                     folders.push(entry.path());
                 } else {
-                    (files, bytes) = (files + 1, bytes + found.len());
+                    (files, bytes) = (files + 1, bytes + metadata.len());
                 }
             }
         }
@@ -301,31 +307,31 @@ impl AbandonedStaging {
         }))
     }
 
-    /// Where it is.
+    /// Returns the path of the folder.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Files in it.
+    /// Returns the number of files in the folder.
     pub(crate) fn files(&self) -> u64 {
         self.files
     }
 
-    /// Bytes of them.
+    /// Returns the size of the files in bytes.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Removes it.
+    /// Removes the folder.
     ///
     /// # Errors
-    /// It cannot be removed.
+    /// Returns an error if the folder cannot be removed.
     pub(crate) fn remove(self) -> Result<()> {
         fs::remove_dir_all(&self.path).map_err(|e| Error::io("cannot remove", &self.path, &e))
     }
 }
 
-/// An error if a staging folder holds what no run wrote.
+/// Checks that a staging folder contains only files that sparkify writes.
 fn ensure_only_own_files(path: &Path) -> Result<()> {
     let unknown = first_unknown_file(path).map_err(|e| Error::io("cannot list", path, &e))?;
     let Some(unknown) = unknown else {
@@ -333,11 +339,13 @@ fn ensure_only_own_files(path: &Path) -> Result<()> {
     };
     let unknown = unknown.display();
     Err(Error::failed(format!("will not empty {}", path.display()))
-        .with_reason(format!("it holds {unknown}, which no run wrote"))
-        .with_hint("move that away, or choose another --out"))
+        .with_reason(format!(
+            "it contains {unknown}, which sparkify did not write"
+        ))
+        .with_hint("move it away, or choose another --out"))
 }
 
-/// `out` without links, so that a link to a folder stays a link.
+/// Resolves symbolic links in `out`, so that a link to a folder remains a link.
 fn resolve_target(out: &Path) -> Result<PathBuf> {
     let resolve_error = |e: &io::Error| Error::io("cannot write to", out, e);
     match fs::canonicalize(out) {
@@ -348,7 +356,7 @@ fn resolve_target(out: &Path) -> Result<PathBuf> {
             if fs::symlink_metadata(&out).is_ok() {
                 return Err(
                     Error::failed(format!("cannot write to {}", original.display()))
-                        .with_reason("it is a link to nothing"),
+                        .with_reason("it is a dangling symbolic link"),
                 );
             }
             let (Some(parent), Some(name)) = (out.parent(), out.file_name()) else {
@@ -362,17 +370,17 @@ fn resolve_target(out: &Path) -> Result<PathBuf> {
     }
 }
 
-/// A path without links as far as it exists.
+/// Resolves symbolic links in the part of a path that exists.
 fn canonicalize_existing_prefix(path: &Path) -> io::Result<PathBuf> {
     match (fs::canonicalize(path), path.parent(), path.file_name()) {
         (Err(e), Some(parent), Some(name)) if e.kind() == io::ErrorKind::NotFound => {
             Ok(canonicalize_existing_prefix(parent)?.join(name))
         }
-        (found, ..) => found,
+        (resolved, ..) => resolved,
     }
 }
 
-/// The staging place for a target: `.NAME.sparkify-staging` beside it.
+/// Returns the staging path for a target: `.NAME.sparkify-staging` next to it.
 fn staging_path(target: &Path) -> Result<PathBuf> {
     let current_dir = std::env::current_dir().and_then(fs::canonicalize);
     let is_staging_name =
@@ -380,16 +388,16 @@ fn staging_path(target: &Path) -> Result<PathBuf> {
     if target.file_name().is_some_and(is_staging_name) {
         return Err(
             Error::usage(format!("cannot write to {}", target.display())).with_reason(format!(
-                "names that end in {STAGING_SUFFIX} are for runs that are under way"
+                "names that end in {STAGING_SUFFIX} are reserved for staging folders"
             )),
         );
     }
     let name = match target.file_name() {
-        Some(name) if !current_dir.is_ok_and(|here| here.starts_with(target)) => name,
+        Some(name) if !current_dir.is_ok_and(|current| current.starts_with(target)) => name,
         _ => {
             return Err(Error::usage(format!("cannot write to {}", target.display()))
-                .with_reason("a run replaces the whole folder, and this one is the current directory or above it")
-                .with_hint("name a folder below it"));
+                .with_reason("a run replaces the whole folder, and this one is or contains the current directory")
+                .with_hint("choose a folder below it"));
         }
     };
     let mut staging_name = OsString::from(".");
@@ -398,17 +406,17 @@ fn staging_path(target: &Path) -> Result<PathBuf> {
     Ok(target.with_file_name(staging_name))
 }
 
-/// Returns `NAME.failed` beside a target.
+/// Returns the path `NAME.failed` next to a target.
 fn failed_path(target: &Path) -> PathBuf {
     let mut name = target.file_name().unwrap_or_default().to_owned();
     name.push(FAILED_SUFFIX);
     target.with_file_name(name)
 }
 
-/// An error if `target` is on another file system than what is beside it: nothing can be exchanged
-/// with it then, and a long run should not be what finds out.
+/// Checks that `target` is on the same file system as its parent. Otherwise it cannot be exchanged with the
+/// staging folder, which should not come out only at the end of a long run.
 fn ensure_not_mount_point(out: &Path, target: &Path) -> Result<()> {
-    let device = |path: &Path| rustix::fs::stat(path).ok().map(|found| found.st_dev);
+    let device = |path: &Path| rustix::fs::stat(path).ok().map(|stat| stat.st_dev);
     let (Some(target_device), Some(parent_device)) =
         (device(target), target.parent().and_then(device))
     else {
@@ -419,27 +427,27 @@ fn ensure_not_mount_point(out: &Path, target: &Path) -> Result<()> {
     }
     Err(Error::failed(format!("cannot write to {}", out.display()))
         .with_reason("it is a mount point, and a run replaces the whole folder")
-        .with_hint("name a folder below it"))
+        .with_hint("choose a folder below it"))
 }
 
-/// Whether something is mounted at a path, be it another folder of the same file system.
+/// Returns true if a file system is mounted at a path, including a bind mount of a folder on the same one.
 #[cfg(target_os = "linux")]
 fn is_mount_root(path: &Path) -> bool {
     use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
-    let found = statx(CWD, path, AtFlags::empty(), StatxFlags::BASIC_STATS);
-    found.is_ok_and(|found| found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
+    let status = statx(CWD, path, AtFlags::empty(), StatxFlags::BASIC_STATS);
+    status.is_ok_and(|status| status.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
 }
 
-/// The system does not tell: the exchange will.
+/// Returns false, because this system does not report mount points. The exchange fails on one.
 #[cfg(not(target_os = "linux"))]
 fn is_mount_root(_: &Path) -> bool {
     false
 }
 
-/// Creates a folder if need be, and locks it.
+/// Creates a folder if it does not exist, and locks it.
 fn lock_folder(path: &Path, out: &Path) -> Result<File> {
     let create_error = |e: &io::Error| Error::io("cannot create", path, e);
-    // The folder can be moved away between opening and locking it: then once more.
+    // Another run can move the folder away between opening and locking it, in which case this is retried.
     for _ in 0..100 {
         match fs::create_dir(path) {
             Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(create_error(&e)),
@@ -463,10 +471,10 @@ fn lock_folder(path: &Path, out: &Path) -> Result<File> {
 
 fn locked_error(out: &Path) -> Error {
     Error::failed(format!("another run is writing to {}", out.display()))
-        .with_hint("wait for it, or choose another --out")
+        .with_hint("wait for it to finish, or choose another --out")
 }
 
-/// Opens a folder but not what a link leads to: all that is in it will be removed.
+/// Opens a folder without following a symbolic link, because everything in the folder will be removed.
 fn open_folder(path: &Path) -> io::Result<File> {
     use rustix::fs::{Mode, OFlags, open};
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -492,14 +500,14 @@ fn clear_folder(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Exchanges two folders as one step.
+/// Exchanges two folders atomically.
 #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
 fn rename_exchange(a: &Path, b: &Path) -> io::Result<()> {
     use rustix::fs::{CWD, RenameFlags, renameat_with};
     Ok(renameat_with(CWD, a, CWD, b, RenameFlags::EXCHANGE)?)
 }
 
-/// An error unless `target` is absent, empty or an earlier star.
+/// Checks that `target` is absent, empty or an earlier dataset.
 fn ensure_replaceable(out: &Path, target: &Path) -> Result<()> {
     let read_error = |e: &io::Error| Error::io("cannot write to", out, e);
     let mut entries = match fs::read_dir(target) {
@@ -511,17 +519,18 @@ fn ensure_replaceable(out: &Path, target: &Path) -> Result<()> {
     }
     if let Some(unknown) = first_unknown_file(target).map_err(|e| read_error(&e))? {
         let unknown = unknown.display();
-        return Err(not_replaceable_error(out)
-            .with_reason(format!("it holds {unknown}, which no run wrote")));
+        return Err(not_replaceable_error(out).with_reason(format!(
+            "it contains {unknown}, which sparkify did not write"
+        )));
     }
     if !is_report_file(&target.join(REPORT_FILE)) {
         return Err(not_replaceable_error(out)
-            .with_reason(format!("it is not empty and has no {REPORT_FILE} of a run")));
+            .with_reason(format!("it is not empty and has no valid {REPORT_FILE}")));
     }
     Ok(())
 }
 
-/// Whether a file is the report of a run, of whatever version.
+/// Returns true if a file is the report of a run, in any version.
 fn is_report_file(path: &Path) -> bool {
     let Ok(json) = fs::read(path) else {
         return false;
@@ -532,15 +541,15 @@ fn is_report_file(path: &Path) -> bool {
 
 fn not_replaceable_error(out: &Path) -> Error {
     Error::failed(format!("will not replace {}", out.display()))
-        .with_hint("choose an absent or empty folder or an earlier output")
+        .with_hint("choose a new or empty folder, or the output of an earlier run")
 }
 
-/// The first thing in an output or staging folder that no run writes, by its path in the folder.
+/// Returns the relative path of the first entry in an output or staging folder that sparkify does not write.
 fn first_unknown_file(folder: &Path) -> io::Result<Option<PathBuf>> {
     first_unknown_file_in(folder, Path::new(""))
 }
 
-/// The same of a folder in it, by the path of that.
+/// Returns the first such entry in the subfolder `relative` of `folder`.
 fn first_unknown_file_in(folder: &Path, relative: &Path) -> io::Result<Option<PathBuf>> {
     for entry in fs::read_dir(folder.join(relative))? {
         let entry = entry?;
@@ -554,7 +563,7 @@ fn first_unknown_file_in(folder: &Path, relative: &Path) -> io::Result<Option<Pa
             Some(name) if is_dir && schema::all_tables().any(|t| t.dir == name) => {
                 first_misnamed_file(folder, &path, &["part-"], ".parquet")?
             }
-            // One that only holds such folders.
+            // A parent of table folders.
             Some(_) if is_dir && schema::all_tables().any(|t| is_parent_of(&path, t.dir)) => {
                 first_unknown_file_in(folder, &path)?
             }
@@ -571,7 +580,7 @@ fn is_parent_of(path: &Path, folder: &str) -> bool {
     Path::new(folder).parent() == Some(path)
 }
 
-/// The first thing in a folder that is not a file of such a name with a number in it.
+/// Returns the first entry in a folder that is not a file named by a prefix, a number and a suffix.
 fn first_misnamed_file(
     folder: &Path,
     relative: &Path,

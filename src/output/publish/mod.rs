@@ -1,4 +1,4 @@
-//! Publishing a complete output as one step: a folder is exchanged, a bucket gets a new `latest.json`.
+//! Publishes a complete output atomically: a folder is exchanged, a bucket gets a new `latest.json`.
 
 pub(super) mod local;
 pub(super) mod s3;

@@ -1,30 +1,30 @@
-//! Runs beside each other in a bucket: each below a prefix of its own, named by its id.
+//! Publishes to a bucket, where each run writes below a prefix of its own, named by the run id.
 //!
-//! The report is written last and so says that a run is complete. Then `latest.json` beside the runs
-//! comes to name it. What a killed run leaves stays, named by nothing, until it is cleaned away.
+//! The report is written last and marks a run as complete. Then `latest.json`, next to the runs, is updated to
+//! name the run. The objects of a killed run remain, and nothing refers to them, until `sparkify clean` removes
+//! them.
 //!
-//! **Which run is the newest** is decided by publication: `latest.json` lists the runs in the order in which they
-//! were published, and a run that is published becomes the newest, whatever the clocks of the machines
-//! say. There is one exception. Of two runs that worked at the same time the one that began later may be
-//! published first; the earlier one, which saw older input, then takes its place before it in the list. Only
-//! that needs the times in the ids. `latest.json` is replaced on the condition that it did not change
-//! meanwhile, so no publication is lost.
+//! **Order of runs.** `latest.json` lists the runs in the order in which they were published, and a run that is
+//! published becomes the newest, whatever the clocks of the machines say. There is one exception: if two runs
+//! worked at the same time and the one that began later was published first, then the earlier one, which read
+//! older input, is inserted before it. Only this exception needs the times in the run ids. `latest.json` is
+//! replaced on the condition that it has not changed since it was read, so that no publication is lost.
 //!
-//! **A cleaning beside a run.** A run that has shown no sign of life for a while is taken for dead by a cleaning,
-//! which may be wrong (the machine was suspended). Neither can lock the prefix, but each says what it
-//! does before it looks at what the other does:
+//! **Concurrent clean.** `sparkify clean` considers a run abandoned if it was inactive for some time, which may be
+//! wrong (its machine may have been suspended). Neither side can lock the prefix, but each announces what it does
+//! before it checks what the other does:
 //!
-//! - The run writes its report, then lists its prefix. If a part is missing or [`REMOVING`] is there, it removes
-//!   the report again and fails.
-//! - The cleaning writes [`REMOVING`], then lists the prefix. If there is a report, or anything else that was
-//!   not there before, the run is alive and the cleaning leaves it. Otherwise it removes all, and
-//!   [`REMOVING`] last.
+//! - The run writes its report, then lists its prefix. If a part is missing or [`REMOVAL_MARKER`] exists, it
+//!   removes the report again and fails.
+//! - The clean writes [`REMOVAL_MARKER`], then lists the prefix. If there is a report, or any other new object,
+//!   the run is alive and is kept. Otherwise the clean removes everything, and [`REMOVAL_MARKER`] last.
 //!
-//! If the cleaning has not seen the report, it wrote [`REMOVING`] before the report was there. So the run, which
-//! lists after that, finds [`REMOVING`], or the cleaning is through by then, and it finds parts missing.
-//! Whatever pauses lie between, no run is published with parts missing. (Listings of S3 show all that was
-//! written before.) The run also lists its prefix before it writes the report, so that a report of an
-//! incomplete run is only seen in the time of one request, and only if a cleaning interferes then.
+//! If the clean has not seen the report, it wrote [`REMOVAL_MARKER`] before the report was written. So the run,
+//! which lists its prefix after writing the report, finds [`REMOVAL_MARKER`], or, if the clean has already
+//! finished, finds parts missing. However long either side pauses, no run is published with parts missing.
+//! (Listings of S3 are strongly consistent.) The run also lists its prefix before it writes the report, so that
+//! the report of an incomplete run is visible only for the duration of one request, and only if a clean
+//! interferes in that time.
 
 use std::fmt;
 use std::str::FromStr;
@@ -38,31 +38,31 @@ use crate::output::report::REPORT_FILE;
 use crate::storage::s3::S3Store;
 use crate::storage::{ListMode, Store};
 
-/// What names the newest complete run, beside the runs.
+/// The name of the object that names the newest complete run, next to the runs.
 pub const LATEST_FILE: &str = "latest.json";
 
-/// What a cleaning writes below a run that it takes for dead, before it removes anything.
+/// The marker that `sparkify clean` writes below an abandoned run before it removes anything.
 pub(crate) const REMOVAL_MARKER: &str = "_removing";
 
-/// The most published runs that `latest.json` lists. Runs published before them are in the order of their ids.
+/// Maximum number of runs in `latest.json`. Runs published earlier are ordered by their ids.
 const MAX_PUBLISHED_RUNS: usize = 500;
 
-/// How often `latest.json` is looked at again when others write it too.
+/// Maximum number of attempts to update `latest.json` while other runs update it too.
 const MAX_PUBLISH_ATTEMPTS: usize = 20;
 
-/// The id of a run: when it began, to the millisecond in UTC, and eight digits that no other run has. Ids in
-/// order of their letters are in order of time.
+/// The id of a run: its start time in UTC, to the millisecond, and eight random hexadecimal digits. Ids sort by
+/// time.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct RunId(String);
 
 const RUN_ID_TIME_FORMAT: &str = "%Y%m%dT%H%M%S%3fZ";
 
 impl RunId {
-    /// The id of a run that begins now.
+    /// Creates the id of a run that begins now.
     pub(crate) fn new() -> Self {
         use std::hash::{BuildHasher, RandomState};
         let now = Utc::now();
-        // Keyed by the system's random numbers.
+        // `RandomState` is seeded by the random numbers of the system.
         let random = RandomState::new().hash_one((now, std::process::id()));
         Self(format!(
             "{}-{:08x}",
@@ -71,7 +71,7 @@ impl RunId {
         ))
     }
 
-    /// When the run began.
+    /// Returns the start time of the run.
     pub(crate) fn started_at(&self) -> Option<DateTime<Utc>> {
         parse_start_time(&self.0)
     }
@@ -82,7 +82,7 @@ fn parse_start_time(id: &str) -> Option<DateTime<Utc>> {
     let time = NaiveDateTime::parse_from_str(text, RUN_ID_TIME_FORMAT)
         .ok()?
         .and_utc();
-    // White space and signs are read too, and no run writes them.
+    // The parser also accepts white space and signs, which no run id contains.
     (time.format(RUN_ID_TIME_FORMAT).to_string() == text).then_some(time)
 }
 
@@ -110,22 +110,22 @@ impl fmt::Display for RunId {
     }
 }
 
-/// What `latest.json` holds.
+/// The contents of `latest.json`.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct LatestPointer {
     /// The id of the newest complete run.
     pub run: String,
-    /// Where its report is.
+    /// The URL of its report.
     pub report: String,
-    /// The ids of the runs in the order of their publication, the newest last: at most the newest
-    /// [`MAX_PUBLISHED`]. Earlier versions did not write it.
+    /// The ids of the newest [`MAX_PUBLISHED_RUNS`] runs in the order of their publication, the newest last.
+    /// Absent if an earlier version wrote the file.
     #[serde(default)]
     published: Vec<String>,
 }
 
 impl LatestPointer {
-    /// Returns the ids of the published runs in the order of their publication. The one that is named comes last,
-    /// also if a user named it by hand. What is not the id of a run is left out.
+    /// Returns the ids of the published runs in the order of their publication. The run named by `run` comes last,
+    /// even if a user wrote it by hand. Invalid ids are skipped.
     pub(crate) fn into_published_runs(self) -> Vec<RunId> {
         let Self { run, published, .. } = self;
         let others = published.into_iter().filter(|id| *id != run);
@@ -137,7 +137,7 @@ impl LatestPointer {
 /// A run that writes to a bucket.
 #[derive(Debug)]
 pub(crate) struct S3Run {
-    /// What is beside the run.
+    /// The store of the output location, which contains all runs.
     output: S3Store,
     id: RunId,
     /// The runs that were published when this one began, in the order of their publication.
@@ -145,32 +145,32 @@ pub(crate) struct S3Run {
 }
 
 impl S3Run {
-    /// Begins a run below `out`. Nothing is written yet.
+    /// Starts a run below `out` without writing anything.
     ///
     /// # Errors
-    /// `latest.json` cannot be read.
+    /// Returns an error if `latest.json` cannot be read.
     pub(crate) fn start(out: S3Store) -> Result<Self> {
         let id = RunId::new();
         let latest = out.get(LATEST_FILE)?;
-        let published_before = latest.map_or_else(Vec::new, |(json, _)| parse_published(&json));
+        let published_at_start = latest.map_or_else(Vec::new, |(json, _)| parse_published(&json));
         Ok(Self {
             output: out,
             id,
-            published_at_start: published_before,
+            published_at_start,
         })
     }
 
-    /// Its id.
+    /// Returns the id of the run.
     pub(crate) fn id(&self) -> &RunId {
         &self.id
     }
 
-    /// The store that it writes to.
+    /// Returns the store that the run writes to.
     pub(crate) fn store(&self) -> S3Store {
         self.output.subfolder(&self.id.0)
     }
 
-    /// Where people find it.
+    /// Returns the URL of the run.
     pub(crate) fn url(&self) -> String {
         self.output.display(&self.id.0)
     }
@@ -181,24 +181,24 @@ impl S3Run {
         latest.map(|id| self.output.display(&id.0))
     }
 
-    /// Adds this run to the published ones and makes `latest.json` name it, unless a newer one was published
-    /// while it worked. Returns a warning in that case.
+    /// Adds this run to the published runs and makes `latest.json` name it. If a newer run was published while
+    /// this one was running, `latest.json` keeps naming that run and a warning is returned.
     ///
     /// # Errors
-    /// `latest.json` cannot be read or written.
+    /// Returns an error if `latest.json` cannot be read or written.
     pub(crate) fn publish(self) -> Result<Option<Error>> {
         let with_run_url =
             |error: Error| error.add_hint(format!("the run itself is complete in {}", self.url()));
-        let write_error = |why: &dyn fmt::Display| {
-            let what = format!("cannot write {}", self.output.display(LATEST_FILE));
-            with_run_url(Error::failed(what).with_reason(why))
+        let write_error = |reason: &dyn fmt::Display| {
+            let message = format!("cannot write {}", self.output.display(LATEST_FILE));
+            with_run_url(Error::failed(message).with_reason(reason))
         };
         for _ in 0..MAX_PUBLISH_ATTEMPTS {
             let latest = self.output.get(LATEST_FILE).map_err(with_run_url)?;
             let mut published = latest
                 .as_ref()
                 .map_or_else(Vec::new, |(json, _)| parse_published(json));
-            // It is there already if the answer to a request that wrote it was lost.
+            // The run is listed already if the response to an earlier write was lost.
             if !published.contains(&self.id) {
                 self.insert_in_order(&mut published).map_err(with_run_url)?;
                 let json = self.latest_json(&published).map_err(|e| write_error(&e))?;
@@ -211,37 +211,37 @@ impl S3Run {
             let newer = published.last().filter(|latest| **latest != self.id);
             return Ok(newer.map(|newer| self.superseded_warning(newer)));
         }
-        Err(write_error(&"other runs write it all the time"))
+        Err(write_error(&"too many concurrent updates"))
     }
 
-    /// Inserts this run among the published ones: after those that were published when it began, whatever
-    /// the clocks say, and before the first that was published since and began later.
+    /// Inserts this run into the published runs: after those that were already published when it began, whatever
+    /// the clocks say, and before the first that was published since then and began later.
     fn insert_in_order(&self, published: &mut Vec<RunId>) -> Result<()> {
         loop {
             let was_published_at_start = |id: &RunId| self.published_at_start.contains(id);
             let first_concurrent = published
                 .iter()
                 .rposition(was_published_at_start)
-                .map_or(0, |at| at + 1);
+                .map_or(0, |index| index + 1);
             let mut others = published.iter().enumerate().skip(first_concurrent);
             let newer = others.find(|(_, id)| **id > self.id);
-            let Some((at, _)) = newer else {
+            let Some((index, _)) = newer else {
                 published.push(self.id.clone());
                 return Ok(());
             };
             if let Some(latest) = published.last()
                 && !self.is_run_complete(latest)?
             {
-                // It was removed. What `latest.json` names must be there.
+                // That run was removed. `latest.json` must name a run that exists.
                 published.pop();
                 continue;
             }
-            published.insert(at, self.id.clone());
+            published.insert(index, self.id.clone());
             return Ok(());
         }
     }
 
-    /// Whether a run beside this one is there and complete.
+    /// Returns true if another run in the same location exists and is complete.
     fn is_run_complete(&self, run: &RunId) -> Result<bool> {
         Ok(self.output.get(&format!("{run}/{REPORT_FILE}"))?.is_some())
     }
@@ -259,15 +259,15 @@ impl S3Run {
 
     fn superseded_warning(&self, newer: &RunId) -> Error {
         let latest = self.output.display(LATEST_FILE);
-        Error::failed(format!("{latest} names run {newer} and not this one"))
-            .with_reason("that run began later and was published while this one worked")
+        Error::failed(format!("{latest} names run {newer}, not this one"))
+            .with_reason("that run began later and was published while this one was running")
             .with_hint(format!("this one is complete in {}", self.url()))
     }
 
     /// Returns the report of the run that `latest.json` names, if there is one.
     ///
     /// # Errors
-    /// It cannot be read.
+    /// Returns an error if `latest.json` or the report cannot be read.
     pub(crate) fn latest_report(&self) -> Result<Option<Vec<u8>>> {
         let Some((json, _)) = self.output.get(LATEST_FILE)? else {
             return Ok(None);
@@ -279,10 +279,10 @@ impl S3Run {
         Ok(report.map(|(json, _)| json))
     }
 
-    /// Removes what it has written but the rejects.
+    /// Removes everything that the run has written, except the rejects.
     ///
     /// # Errors
-    /// Something cannot be removed.
+    /// Returns an error if an object cannot be removed.
     pub(crate) fn remove_all_but_rejects(&self) -> Result<()> {
         let run = self.store();
         for upload in run.list_multipart_uploads().unwrap_or_default() {
@@ -297,13 +297,12 @@ impl S3Run {
         self.output.delete(&keys)
     }
 
-    /// Removes what it has written. Gives where something is left, if so.
+    /// Removes everything that the run has written. Returns its URL if something could not be removed.
     pub(crate) fn discard(self) -> Option<String> {
-        // The run has failed, perhaps for want of a network: what cannot be removed now goes with a
-        // cleaning.
+        // The run may have failed because of the network. `sparkify clean` removes what cannot be removed now.
         self.output.disable_retries();
         let prefix = format!("{}/", self.id);
-        // Of an upload that was begun by a request whose answer was lost nobody else knows.
+        // Includes uploads that were created by a request whose response was lost.
         let run = self.store();
         for upload in run.list_multipart_uploads().unwrap_or_default() {
             let _ = run.abort_multipart_upload(&upload.key, &upload.id);
@@ -315,7 +314,7 @@ impl S3Run {
                 let keys = listing.objects.into_iter().map(|object| object.key);
                 let report = format!("{prefix}{REPORT_FILE}");
                 let (report, others): (Vec<_>, Vec<_>) = keys.partition(|key| *key == report);
-                // Without its report nothing takes the rest for a complete run.
+                // The report goes first: without it nothing mistakes the rest for a complete run.
                 self.output.delete(&report)?;
                 self.output.delete(&others)
             });
@@ -323,8 +322,8 @@ impl S3Run {
     }
 }
 
-/// Returns the published runs that `latest.json` lists; none if it is something else, which the next run
-/// replaces.
+/// Returns the published runs that `latest.json` lists. Returns none if the file is invalid, in which case it will
+/// be replaced.
 fn parse_published(json: &[u8]) -> Vec<RunId> {
     let latest: Option<LatestPointer> = serde_json::from_slice(json).ok();
     latest.map_or_else(Vec::new, LatestPointer::into_published_runs)

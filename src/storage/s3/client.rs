@@ -1,7 +1,8 @@
-//! The connection: one client for all that a run does on S3, and how often it tries.
+//! Wraps the S3 client of a run, with its limits on concurrency, its timeouts and its retries.
 //!
-//! All requests go through [`S3Client::send`], which bounds how many are under way at a time, gives
-//! up on one that stalls, and tries again what can succeed a little later.
+//! Requests go through [`S3Client::send_with_retry`], which aborts an attempt that stalls and retries errors
+//! that can be transient. Reads of ranges, which resume where they broke, have a loop of their own around
+//! [`S3Client::backoff_or_give_up`]. Permits bound the number of concurrent requests.
 
 use std::env;
 use std::sync::Arc;
@@ -25,46 +26,49 @@ use super::options::S3Options;
 use crate::aws::config;
 use crate::error::{Error, Result};
 
-/// Tries of one request, unless `AWS_MAX_ATTEMPTS` says otherwise.
+/// Maximum number of attempts of one request, unless `AWS_MAX_ATTEMPTS` is set.
 const MAX_ATTEMPTS: u32 = 10;
 
-/// Tries while nothing was ever answered: a wrong address should not take a minute to be found.
+/// Maximum number of attempts before the first response of any kind: a wrong endpoint should be reported
+/// within seconds, not after a minute.
 const MAX_ATTEMPTS_BEFORE_FIRST_RESPONSE: u32 = 3;
 
-/// The wait before the second try; it doubles from try to try.
+/// The longest delay before the second attempt. It doubles with each attempt.
 const INITIAL_BACKOFF: Duration = Duration::from_millis(100);
 
-/// The longest wait between two tries.
+/// The longest delay between two attempts.
 const MAX_BACKOFF: Duration = Duration::from_secs(20);
 
-/// A client, the threads that it works on, and its bounds.
+/// An S3 client with its threads and limits.
 #[derive(Debug)]
 pub struct S3Client {
     handle: Handle,
-    /// Stops with the connection.
+    /// Stopped when the client is dropped.
     runtime: Option<Runtime>,
     sdk: Client,
     options: S3Options,
-    /// Where requests go, for people.
+    /// The endpoint, for messages.
     endpoint: String,
     max_attempts: AtomicU32,
-    /// Whether anything was ever answered.
+    /// Whether there was any response yet.
     any_response: AtomicBool,
-    /// A permit for each read that is under way or not taken yet.
+    /// A permit for each read that is in flight or waits to be consumed.
     read_permits: Arc<Semaphore>,
-    /// The same for writes: they must not wait for reads that wait for them.
+    /// Permits for writes. They are separate because a read keeps its permit until it is consumed, and its
+    /// consumer may wait for a write.
     write_permits: Arc<Semaphore>,
 }
 
 impl S3Client {
-    /// Finds region, endpoint and the source of credentials as the AWS command line does. Nothing is
-    /// sent to S3 yet.
+    /// Configures region, endpoint and credentials from the same sources as the AWS command line. Sends no
+    /// request to S3.
     ///
     /// # Errors
-    /// The configuration is wrong, or threads cannot be started.
+    /// Returns an error if the configuration is invalid, there are no credentials, or threads cannot be
+    /// started.
     pub fn new(options: &S3Options) -> Result<Self> {
         let config_error =
-            |why: &dyn std::fmt::Display| Error::failed("cannot use S3").with_reason(why);
+            |reason: &dyn std::fmt::Display| Error::failed("cannot use S3").with_reason(reason);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(worker_threads())
             .thread_name("s3")
@@ -73,23 +77,23 @@ impl S3Client {
             .map_err(|e| config_error(&e))?;
         let max_attempts = max_attempts()?;
         let config = runtime.block_on(config::load_config(options))?;
-        let custom = config::custom_endpoint(options, &config)?;
+        let custom_endpoint = config::custom_endpoint(options, &config)?;
         let configured_region = config
             .region()
             .filter(|region| config::is_non_empty(region));
-        let region = match (configured_region, &custom) {
+        let region = match (configured_region, &custom_endpoint) {
             (Some(region), _) => region.clone(),
             (None, Some(_)) => Region::from_static("us-east-1"),
             (None, None) => {
                 return Err(
-                    config_error(&"no region is known").with_hint("set --region or AWS_REGION")
+                    config_error(&"no region configured").with_hint("set --region or AWS_REGION")
                 );
             }
         };
         let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
         if !region.as_ref().bytes().all(is_plain) {
             return Err(Error::usage("cannot use S3")
-                .with_reason(format!("'{region}' is no region"))
+                .with_reason(format!("invalid region '{region}'"))
                 .with_hint("check --region or AWS_REGION"));
         }
         let mut builder = aws_sdk_s3::config::Builder::from(&config)
@@ -100,11 +104,11 @@ impl S3Client {
                     .connect_timeout(options.read_timeout.min(Duration::from_secs(5)))
                     .build(),
             )
-            // Ours is stricter, and says so.
+            // Replaced by the timeout of `send_with_retry`, which is stricter and names the limit.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
-        if custom.is_some() {
-            // What servers of others understand.
+        if custom_endpoint.is_some() {
+            // Other S3 implementations support these settings.
             builder = builder
                 .force_path_style(true)
                 .request_checksum_calculation(RequestChecksumCalculation::WhenRequired);
@@ -112,7 +116,8 @@ impl S3Client {
         if config.credentials_provider().is_some() && !options.no_sign_request {
             runtime.block_on(config::check_credentials(options, &config))?;
         }
-        let endpoint = custom.unwrap_or_else(|| format!("https://s3.{region}.amazonaws.com"));
+        let endpoint =
+            custom_endpoint.unwrap_or_else(|| format!("https://s3.{region}.amazonaws.com"));
         Ok(Self {
             sdk: Client::from_conf(builder.build()),
             endpoint,
@@ -126,39 +131,39 @@ impl S3Client {
         })
     }
 
-    /// The client.
+    /// Returns the client of the AWS SDK.
     pub fn sdk(&self) -> &Client {
         &self.sdk
     }
 
-    /// What the user said.
+    /// Returns the options of the client.
     pub fn options(&self) -> &S3Options {
         &self.options
     }
 
-    /// Permits for reads.
+    /// Returns the permits for reads.
     pub fn read_permits(&self) -> &Arc<Semaphore> {
         &self.read_permits
     }
 
-    /// Permits for writes.
+    /// Returns the permits for writes.
     pub fn write_permits(&self) -> &Arc<Semaphore> {
         &self.write_permits
     }
 
-    /// Who pays, as requests say it.
+    /// Returns the value of the request-payer header, if the user acknowledged the charges.
     pub fn request_payer(&self) -> Option<RequestPayer> {
         self.options
             .request_payer
             .then_some(RequestPayer::Requester)
     }
 
-    /// Does something to its end; the thread must not be one of the client's own.
+    /// Runs a future to completion. Must not be called on one of the client's own threads.
     pub fn block_on<F: Future>(&self, work: F) -> F::Output {
         self.handle.block_on(work)
     }
 
-    /// Begins something that goes on by itself.
+    /// Spawns a future on the client's threads.
     pub fn spawn<F>(&self, work: F) -> tokio::task::JoinHandle<F::Output>
     where
         F: Future<Output: Send> + Send + 'static,
@@ -166,11 +171,11 @@ impl S3Client {
         self.handle.spawn(work)
     }
 
-    /// Sends a request until it is answered, at most so often. Each try may take the patience that the
-    /// user has and `more`.
+    /// Sends a request, and retries it if it fails with an error that can be transient. Each attempt may take
+    /// the read timeout and `extra_timeout`.
     ///
     /// # Errors
-    /// What it failed by last, and after how many tries.
+    /// Returns the error of the last attempt, and the number of attempts.
     pub async fn send_with_retry<T, E, F>(
         &self,
         operation: &Operation,
@@ -202,7 +207,7 @@ impl S3Client {
         }
     }
 
-    /// Whether to try once more after a failure; waits before it says so.
+    /// Returns true if a failed request should be retried, after waiting for the backoff delay.
     pub async fn backoff_or_give_up(
         &self,
         operation: &Operation,
@@ -220,12 +225,14 @@ impl S3Client {
         let delay = backoff(attempts);
         if self.options.log_retries {
             let outcome = if will_retry {
-                format!("again in {:.1} s", delay.as_secs_f64())
+                format!("retrying in {:.1} s", delay.as_secs_f64())
             } else {
-                "given up".to_owned()
+                "giving up".to_owned()
             };
             let error = request_error.to_error(operation, 1, &self.endpoint);
-            crate::progress::eprint_line(&format!("sparkify: try {attempts}: {error}: {outcome}"));
+            crate::progress::eprint_line(&format!(
+                "sparkify: attempt {attempts} failed: {error}: {outcome}"
+            ));
         }
         if will_retry {
             tokio::time::sleep(delay).await;
@@ -233,12 +240,12 @@ impl S3Client {
         will_retry
     }
 
-    /// From now on nothing is tried twice: what is still to do is not worth waiting for.
+    /// Disables retries from now on, for cleanup that is not worth waiting for.
     pub fn disable_retries(&self) {
         self.max_attempts.store(1, Ordering::Relaxed);
     }
 
-    /// The error of a request that failed after so many tries.
+    /// Returns the error for a request that failed after a number of attempts.
     pub fn to_error(
         &self,
         operation: &Operation,
@@ -250,15 +257,15 @@ impl S3Client {
 
 impl Drop for S3Client {
     fn drop(&mut self) {
-        // The last to hold it can be a request that is being stopped, on one of these threads: they
-        // cannot wait for each other.
+        // The last owner can be a canceled request on one of the runtime's own threads, which must not wait
+        // for the runtime to shut down.
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
     }
 }
 
-/// Threads for the network: encryption keeps them busy where that is fast.
+/// Returns the number of threads for network I/O. On a fast network TLS keeps them busy.
 fn worker_threads() -> usize {
     std::thread::available_parallelism().map_or(2, |n| n.get().div_ceil(2).max(2))
 }
@@ -270,15 +277,13 @@ fn max_attempts() -> Result<u32> {
     }
     match text.parse() {
         Ok(attempts) if attempts > 0 => Ok(attempts),
-        _ => {
-            Err(Error::usage("AWS_MAX_ATTEMPTS is no number of tries")
-                .with_reason(format!("'{text}'")))
-        }
+        _ => Err(Error::usage("invalid AWS_MAX_ATTEMPTS")
+            .with_reason(format!("'{text}' is not a positive integer"))),
     }
 }
 
-/// The wait after so many tries: it doubles, and differs from request to request, so that those that
-/// failed together do not come back together.
+/// Returns the delay after a number of attempts: exponential backoff with jitter, so that requests that
+/// failed together are not retried together.
 fn backoff(attempts: u32) -> Duration {
     let max_delay = INITIAL_BACKOFF
         .saturating_mul(1 << attempts.saturating_sub(1).min(16))
@@ -286,7 +291,7 @@ fn backoff(attempts: u32) -> Duration {
     max_delay.mul_f64(0.5 + 0.5 * random_fraction())
 }
 
-/// A number from 0 to 1 that is another each time.
+/// Returns another random number from 0 to 1 with each call.
 fn random_fraction() -> f64 {
     use std::hash::{BuildHasher, RandomState};
     let hash = RandomState::new().hash_one(std::thread::current().id());

@@ -1,4 +1,4 @@
-//! Failures: what S3 or the way to it says, whether to try again, and the line that people read.
+//! Classifies failed S3 requests: whether a retry can help, and which message and hint the user gets.
 
 use std::error::Error as StdError;
 use std::time::Duration;
@@ -8,47 +8,47 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
 use crate::error::Error;
 
-/// What a request is for.
+/// The operation that a request belongs to, for messages.
 #[derive(Debug, Clone)]
 pub struct Operation {
-    /// `cannot list`, as an error begins.
+    /// The beginning of the message, such as `cannot list`.
     pub error_prefix: &'static str,
-    /// The object or prefix.
+    /// The URL of the object or prefix.
     pub url: String,
-    /// The permission that it needs.
+    /// The permission that the operation requires.
     pub permission: &'static str,
 }
 
 /// Why a request failed.
 #[derive(Debug, Clone)]
 pub enum RequestError {
-    /// The server answered so.
+    /// The server returned an error response.
     Response(ErrorResponse),
-    /// No answer, or only a part of one, by the words of the system.
+    /// There was no response, or an incomplete one. Contains the reason.
     Transport(String),
-    /// Nothing came for so long.
+    /// No data arrived within this time.
     TimedOut(Duration),
-    /// There are no credentials, or they cannot be had; in words.
+    /// There are no credentials, or they cannot be loaded. Contains the reason.
     Credentials(String),
-    /// The object is not the one that was listed.
+    /// The object has changed since it was listed.
     ObjectChanged,
-    /// The request cannot be made: a fault of the configuration, in words.
+    /// The request cannot be sent, or no retry can help. Contains the reason.
     Fatal(String),
 }
 
-/// An answer that is an error.
+/// An error response of the server.
 #[derive(Debug, Clone, Default)]
 pub struct ErrorResponse {
     status: u16,
     code: String,
     message: String,
     request_id: Option<String>,
-    /// The region that the bucket is in, where the answer says that.
+    /// The region of the bucket, if the response names it.
     bucket_region: Option<String>,
 }
 
 impl RequestError {
-    /// The failure of a request.
+    /// Converts the error of a request.
     pub fn from_sdk_error<E>(error: &SdkError<E>) -> Self
     where
         E: ProvideErrorMetadata + StdError + 'static,
@@ -58,7 +58,7 @@ impl RequestError {
         }
         let Some(response) = error.raw_response() else {
             return match error {
-                SdkError::TimeoutError(_) => Self::Transport("it took too long".to_owned()),
+                SdkError::TimeoutError(_) => Self::Transport("timed out".to_owned()),
                 SdkError::ConstructionFailure(_) => Self::Fatal(root_cause(error)),
                 SdkError::DispatchFailure(failure) if failure.is_user() => {
                     Self::Fatal(root_cause(error))
@@ -73,7 +73,7 @@ impl RequestError {
         let status = response.status().as_u16();
         let is_truncated = matches!(error, SdkError::ResponseError(_));
         if is_truncated || code.is_none() && (200..300).contains(&status) {
-            // The answer itself was damaged on the way.
+            // The response was damaged in transit.
             return Self::Transport(root_cause(error));
         }
         Self::Response(ErrorResponse {
@@ -85,7 +85,7 @@ impl RequestError {
         })
     }
 
-    /// One object of several was refused.
+    /// Converts the error for one object of a request that deletes several.
     pub fn from_delete_error(code: Option<&str>, message: Option<&str>) -> Self {
         Self::Response(ErrorResponse {
             status: 200,
@@ -95,13 +95,13 @@ impl RequestError {
         })
     }
 
-    /// Whether the same request can succeed a little later.
+    /// Returns true if the same request can succeed a little later.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Response(response) => {
                 response.status >= 500 && response.status != 501
                     || response.status == 429
-                    // An upload in parts can also fail after a head that says 200.
+                    // CompleteMultipartUpload can also fail after a status line with 200.
                     || matches!(
                         response.code.as_str(),
                         "RequestTimeout" | "SlowDown" | "InternalError" | "ServiceUnavailable"
@@ -112,7 +112,7 @@ impl RequestError {
         }
     }
 
-    /// The code of the answer, if there was one.
+    /// Returns the error code of the response, or an empty string if there is none.
     pub fn code(&self) -> &str {
         match self {
             Self::Response(response) => &response.code,
@@ -120,7 +120,7 @@ impl RequestError {
         }
     }
 
-    /// The status of the answer, if there was one.
+    /// Returns the HTTP status of the response, if there was one.
     pub fn status(&self) -> Option<u16> {
         match self {
             Self::Response(response) => Some(response.status),
@@ -128,22 +128,22 @@ impl RequestError {
         }
     }
 
-    /// What happened, in words.
+    /// Describes the error, without a hint.
     pub fn describe(&self) -> String {
         match self {
             Self::Response(response) => response.describe(),
             Self::Transport(why) | Self::Fatal(why) => why.clone(),
-            Self::TimedOut(limit) => format!("nothing came for {} s", limit.as_secs_f64()),
-            Self::Credentials(why) => format!("no credentials: {why}"),
-            Self::ObjectChanged => "it was changed after it was listed".to_owned(),
+            Self::TimedOut(limit) => format!("timed out after {} s", limit.as_secs_f64()),
+            Self::Credentials(why) => format!("unable to locate credentials: {why}"),
+            Self::ObjectChanged => "the object changed after it was listed".to_owned(),
         }
     }
 
-    /// The line for people: what failed after so many tries, and what to do.
+    /// Converts the error into a message that names the operation and the number of attempts, with a hint.
     pub fn to_error(&self, operation: &Operation, attempts: u32, endpoint: &str) -> Error {
         let mut why = self.describe();
         if attempts > 1 {
-            why += &format!(" ({attempts} tries)");
+            why += &format!(" ({attempts} attempts)");
         }
         let error =
             Error::failed(format!("{} {}", operation.error_prefix, operation.url)).with_reason(why);
@@ -153,15 +153,15 @@ impl RequestError {
         }
     }
 
-    fn hint(&self, call: &Operation, endpoint: &str) -> Option<String> {
+    fn hint(&self, operation: &Operation, endpoint: &str) -> Option<String> {
         Some(match self {
-            Self::Response(response) => return response.hint(call),
+            Self::Response(response) => return response.hint(operation),
             Self::Transport(_) | Self::TimedOut(_) => format!(
-                "check that {endpoint} can be reached, or name another by --endpoint-url or AWS_ENDPOINT_URL_S3"
+                "check that {endpoint} is reachable, or set --endpoint-url or AWS_ENDPOINT_URL_S3"
             ),
             Self::Credentials(_) => {
-                "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or --profile, or run \
-                 where an instance role is; for a public bucket --no-sign-request"
+                "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or --profile, or run on a machine \
+                 with an instance role; use --no-sign-request for a public bucket"
                     .to_owned()
             }
             Self::ObjectChanged => "run again when nothing writes to it".to_owned(),
@@ -173,14 +173,14 @@ impl RequestError {
 impl ErrorResponse {
     fn describe(&self) -> String {
         let mut text = match self.code.as_str() {
-            "" => format!("HTTP status {}", self.status),
+            "" => format!("HTTP {}", self.status),
             code => format!("{code} (HTTP {})", self.status),
         };
         if !self.message.is_empty() {
-            text += &format!(", {}", self.message.trim_end_matches('.'));
+            text += &format!(": {}", self.message.trim_end_matches('.'));
         }
-        if let Some(request) = &self.request_id {
-            text += &format!(", request {request}");
+        if let Some(request_id) = &self.request_id {
+            text += &format!(", request ID {request_id}");
         }
         text
     }
@@ -200,35 +200,38 @@ impl ErrorResponse {
                 None => "the bucket is in another region: set --region or AWS_REGION".to_owned(),
             });
         }
-        // Who may not use a key is told so in the words of KMS.
+        // S3 passes on the message of KMS if access to a key is denied.
         if self.code.starts_with("KMS.") || self.message.contains(" kms:") {
-            return Some("check the key and its policy (--sse-kms-key-id)".to_owned());
+            return Some("check the KMS key and its policy (--sse-kms-key-id)".to_owned());
         }
         Some(match (self.code.as_str(), self.status) {
-            ("NoSuchBucket", _) => "check the name of the bucket".to_owned(),
+            ("NoSuchBucket", _) => "check the bucket name".to_owned(),
             ("NoSuchKey", _) | ("", 404) => {
-                "it was there when it was listed: run again when nothing deletes objects".to_owned()
+                "the object was deleted after it was listed: run again when nothing deletes objects"
+                    .to_owned()
             }
             ("NoSuchUpload", _) => {
-                "something aborted the upload: run again when nothing cleans there".to_owned()
+                "the multipart upload was aborted: run again when neither sparkify clean nor a lifecycle \
+                 rule aborts uploads there"
+                    .to_owned()
             }
             ("ExpiredToken" | "TokenRefreshRequired", _) => {
-                "get new credentials (for a profile: aws sso login) and run again".to_owned()
+                "refresh the credentials (for an SSO profile: aws sso login) and run again".to_owned()
             }
             ("InvalidAccessKeyId" | "SignatureDoesNotMatch" | "InvalidToken", _) => {
                 "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or --profile"
                     .to_owned()
             }
             ("InvalidObjectState", _) => {
-                "restore it from its archive, or move it away, and run again".to_owned()
+                "restore the object from its archive, or move it away, and run again".to_owned()
             }
-            ("RequestTimeTooSkewed", _) => "set the clock of this machine right".to_owned(),
+            ("RequestTimeTooSkewed", _) => "correct the clock of this machine".to_owned(),
             ("SlowDown" | "ServiceUnavailable" | "Throttling", _) | ("", 429 | 503) => {
-                "it is asked too much: lower --requests, or run again later".to_owned()
+                "rate limited: lower --requests, or run again later".to_owned()
             }
             ("AccessDenied", _) | ("", 403) => format!(
-                "the credentials need {} there; a public bucket wants --no-sign-request, one whose \
-                 readers pay --request-payer",
+                "the credentials need {}; use --no-sign-request for a public bucket, --request-payer for \
+                 a requester-pays bucket",
                 operation.permission
             ),
             _ => return None,
@@ -236,7 +239,7 @@ impl ErrorResponse {
     }
 }
 
-/// What the provider of credentials says.
+/// Returns the message of the credentials provider, if it caused the error.
 fn credentials_error(error: &(dyn StdError + 'static)) -> Option<String> {
     let mut source = Some(error);
     while let Some(error) = source {
@@ -248,7 +251,7 @@ fn credentials_error(error: &(dyn StdError + 'static)) -> Option<String> {
     None
 }
 
-/// The cause behind all others, in its own words.
+/// Returns the message of the innermost cause of an error.
 pub(crate) fn root_cause(error: &(dyn StdError + 'static)) -> String {
     let mut error = error;
     while let Some(source) = error.source() {
@@ -257,16 +260,17 @@ pub(crate) fn root_cause(error: &(dyn StdError + 'static)) -> String {
     error.to_string()
 }
 
-/// The region in `the region 'us-east-1' is wrong; expecting 'eu-west-1'`.
+/// Extracts the region from `the region 'us-east-1' is wrong; expecting 'eu-west-1'`.
 fn expected_region(message: &str) -> Option<String> {
     let (_, rest) = message.split_once("expecting '")?;
     rest.split_once('\'').map(|(region, _)| region.to_owned())
 }
 
-/// What a provider says, without what a process of the user has said to it: that may be a secret.
-pub(crate) fn strip_stderr(why: String) -> String {
-    match why.split_once(". Stderr:") {
-        Some((why, _)) => why.to_owned(),
-        None => why,
+/// Removes the output of a `credential_process` from the message of a credentials provider, because it may
+/// contain a secret.
+pub(crate) fn strip_stderr(message: String) -> String {
+    match message.split_once(". Stderr:") {
+        Some((reason, _)) => reason.to_owned(),
+        None => message,
     }
 }

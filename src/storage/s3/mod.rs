@@ -1,8 +1,8 @@
-//! The S3 store: everything below one prefix of a bucket.
+//! Implements [`Store`] for S3: everything below one prefix of a bucket.
 //!
-//! The only place that knows tokio: its client works on threads of its own, and whoever calls a store
-//! waits for it. `surroundings` says where S3 is, `connection` holds the client and its bounds, `read`
-//! fetches ahead, `upload` writes in parts, `failure` says what went wrong and what to do.
+//! Only this module uses tokio. The client runs on threads of its own, and the caller of a store blocks until
+//! the operation is done. `client` wraps the client with its limits, `prefetch` reads, `multipart` writes, and
+//! `error` turns failed requests into messages. The configuration is in `aws::config`.
 
 mod client;
 pub(crate) mod error;
@@ -29,40 +29,40 @@ pub use client::S3Client;
 pub use multipart::IncompleteUpload;
 pub use options::S3Options;
 
-/// Objects that one request can remove.
+/// Maximum number of objects that one DeleteObjects request can remove.
 const MAX_KEYS_PER_DELETE: usize = 1000;
 
-/// A prefix of a bucket, or one object.
+/// A store of the objects below a prefix of a bucket, or of a single object.
 #[derive(Debug)]
 pub struct S3Store {
     bucket: Arc<Bucket>,
-    /// The only object, where the place is one.
+    /// The only object, if the location is an object.
     single_object: Option<ObjectMeta>,
-    /// How keys begin below the prefix: others are not listed.
+    /// Only keys that begin so below the prefix are listed.
     name_prefix: String,
 }
 
-/// What every request is about.
+/// The client, bucket and prefix that the requests of a store share.
 #[derive(Debug)]
 struct Bucket {
     client: Arc<S3Client>,
     name: String,
-    /// What all keys begin with: nothing, or a prefix that ends in `/`.
+    /// The prefix of all keys: empty, or ending in `/`.
     prefix: String,
 }
 
 impl Bucket {
-    /// A key as S3 knows it.
+    /// Returns the key in the bucket for a key of the store.
     fn full_key(&self, key: &str) -> String {
         format!("{}{key}", self.prefix)
     }
 
-    /// The URL of a key as S3 knows it.
+    /// Returns the URL of a key in the bucket.
     fn url(&self, key: &str) -> String {
         format!("s3://{}/{key}", self.name)
     }
 
-    /// One page of a listing of what begins with `prefix`.
+    /// Lists one page of the keys that begin with `prefix`.
     async fn list_page(
         &self,
         prefix: &str,
@@ -98,11 +98,11 @@ impl Bucket {
 }
 
 impl S3Store {
-    /// The store for a place to read from: the object that has exactly this name, or all that is
-    /// below it.
+    /// Opens the store for a location to read from: the object with exactly this key if there is one,
+    /// otherwise everything below the prefix.
     ///
     /// # Errors
-    /// It cannot be listed.
+    /// Returns an error if the prefix cannot be listed.
     pub fn open(client: Arc<S3Client>, bucket: &str, prefix: &str) -> Result<Self> {
         let object_key = (!prefix.is_empty() && !prefix.ends_with('/')).then_some(prefix);
         let Some(key) = object_key else {
@@ -111,7 +111,7 @@ impl S3Store {
         let name_start = key.rfind('/').map_or(0, |slash| slash + 1);
         let (root, name) = key.split_at(name_start);
         let parent = Self::new(Arc::clone(&client), bucket, root);
-        // Of all that begins with the name, the object of that name comes first.
+        // Of all keys that begin with the name, the name itself comes first.
         let page = parent
             .bucket
             .list_page(key, ListMode::Recursive, None, Some(1));
@@ -130,7 +130,7 @@ impl S3Store {
         })
     }
 
-    /// The store for all that is below a prefix, whether there is anything or not.
+    /// Creates the store for everything below a prefix, without checking that anything exists there.
     pub fn new(client: Arc<S3Client>, bucket: &str, prefix: &str) -> Self {
         let needs_slash = !prefix.is_empty() && !prefix.ends_with('/');
         Self {
@@ -144,7 +144,7 @@ impl S3Store {
         }
     }
 
-    /// Opens the same store, but only what begins with `stem` is listed.
+    /// Restricts listings of the whole store to keys that begin with `name_prefix`.
     pub fn with_name_prefix(self, name_prefix: &str) -> Self {
         let name_prefix = name_prefix.to_owned();
         Self {
@@ -153,24 +153,24 @@ impl S3Store {
         }
     }
 
-    /// The store for a folder in this one.
+    /// Returns the store for a folder in this one.
     pub fn subfolder(&self, name: &str) -> Self {
         let Bucket {
             client,
             name: bucket,
-            prefix: root,
+            prefix,
         } = self.bucket.as_ref();
-        Self::new(Arc::clone(client), bucket, &format!("{root}{name}"))
+        Self::new(Arc::clone(client), bucket, &format!("{prefix}{name}"))
     }
 
-    /// The contents of a small object, and what they are told by; nothing if there is none.
+    /// Returns the contents and the version of a small object, or `None` if it does not exist.
     ///
     /// # Errors
-    /// It cannot be read.
+    /// Returns an error if the object cannot be read.
     pub fn get(&self, key: &str) -> Result<Option<(Vec<u8>, ObjectVersion)>> {
         let bucket = &self.bucket;
         let client = &bucket.client;
-        // Who may not list is not told either that there is nothing.
+        // Without s3:ListBucket S3 returns AccessDenied instead of NoSuchKey for an object that does not exist.
         let operation = self.operation("cannot read", key, "s3:GetObject and s3:ListBucket");
         let key = bucket.full_key(key);
         let request = || async {
@@ -191,11 +191,11 @@ impl S3Store {
         object.map_err(|failed| client.to_error(&operation, &failed))
     }
 
-    /// Writes a small object, if what is there is still that version (none: if nothing is there). Says
-    /// whether it was.
+    /// Writes a small object on the condition that the existing one still has the expected version (`None`:
+    /// that there is none). Returns false if the condition does not hold.
     ///
     /// # Errors
-    /// It cannot be written.
+    /// Returns an error if the object cannot be written.
     pub fn put_if_match(
         &self,
         key: &str,
@@ -205,27 +205,27 @@ impl S3Store {
         multipart::put_if_match(&self.bucket, key, bytes, expected)
     }
 
-    /// Uploads in parts that were begun and neither finished nor aborted.
+    /// Lists the multipart uploads below this store that were neither completed nor aborted.
     ///
     /// # Errors
-    /// They cannot be listed.
+    /// Returns an error if they cannot be listed.
     pub fn list_multipart_uploads(&self) -> Result<Vec<IncompleteUpload>> {
-        let root = &self.bucket.prefix;
-        let mut found = multipart::list_multipart_uploads(&self.bucket, root)?;
-        found.retain_mut(|upload| match upload.key.strip_prefix(root) {
-            Some(below) => {
-                upload.key = below.to_owned();
+        let prefix = &self.bucket.prefix;
+        let mut uploads = multipart::list_multipart_uploads(&self.bucket, prefix)?;
+        uploads.retain_mut(|upload| match upload.key.strip_prefix(prefix) {
+            Some(relative) => {
+                upload.key = relative.to_owned();
                 true
             }
             None => false,
         });
-        Ok(found)
+        Ok(uploads)
     }
 
-    /// Aborts an upload in parts.
+    /// Aborts a multipart upload.
     ///
     /// # Errors
-    /// It cannot be aborted.
+    /// Returns an error if the upload cannot be aborted.
     pub fn abort_multipart_upload(&self, key: &str, upload_id: &str) -> Result<()> {
         let bucket = &self.bucket;
         let key = bucket.full_key(key);
@@ -234,7 +234,7 @@ impl S3Store {
             .block_on(multipart::abort_multipart_upload(bucket, &key, upload_id))
     }
 
-    /// From now on nothing is tried twice on this connection.
+    /// Disables retries of this store's client from now on.
     pub fn disable_retries(&self) {
         self.bucket.client.disable_retries();
     }
@@ -256,8 +256,8 @@ impl S3Store {
 impl Store for S3Store {
     fn list(&self, prefix: &str, mode: ListMode) -> Result<ListResult> {
         let mut listing = ListResult::default();
-        if let Some(file) = &self.single_object {
-            listing.objects.push(file.clone());
+        if let Some(object) = &self.single_object {
+            listing.objects.push(object.clone());
             return Ok(listing);
         }
         let bucket = &self.bucket;
@@ -274,7 +274,7 @@ impl Store for S3Store {
                 let Some(key) = object.key().and_then(relative) else {
                     continue;
                 };
-                // What consoles make so that an empty folder shows.
+                // S3 consoles create such an object to show an empty folder.
                 if key.is_empty() || key.ends_with('/') {
                     continue;
                 }
@@ -363,7 +363,7 @@ impl Store for S3Store {
     }
 }
 
-/// What a listing or an answer tells of an object's contents.
+/// Returns the version of an object from the fields of a listing or response.
 fn object_version(tag: Option<&str>, modified: Option<&DateTime>) -> ObjectVersion {
     match (tag, modified) {
         (Some(tag), _) => ObjectVersion::ETag(tag.into()),

@@ -1,7 +1,7 @@
-//! Uploads: an object written in parts while it is being made, in one request if it is small.
+//! Writes objects: in parts while the data is produced, or in one request if the object is small.
 //!
-//! Nobody sees it before it is finished. One that is dropped is aborted; of a process that is killed
-//! the parts stay with S3, unseen, until something aborts the upload.
+//! An object is not visible before it is finished. An upload that is dropped is aborted. The parts of a killed
+//! process remain in S3, invisible, until its upload is aborted.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
@@ -19,37 +19,37 @@ use super::{Bucket, ObjectVersion};
 use crate::error::Result;
 use crate::storage::Upload;
 
-/// Bytes of the first parts. S3 wants 5 MiB at least of all but the last.
+/// Bytes of the first parts. S3 requires at least 5 MiB for all parts but the last.
 const INITIAL_PART_BYTES: usize = 8 << 20;
 
-/// Parts after which they double in size: S3 takes 10,000, and 5 TiB of an object.
+/// Number of parts after which their size doubles. S3 accepts 10,000 parts, and 5 TiB for an object.
 const PARTS_PER_SIZE: i32 = 1000;
 
-/// Parts of one object that are under way at a time.
+/// Maximum number of concurrent part uploads of one object.
 const MAX_PARTS_IN_FLIGHT: usize = 2;
 
-/// The slowest line that a write is not given up on, in bytes a second.
+/// The slowest upload rate that does not time out, in bytes per second.
 const MIN_UPLOAD_BYTES_PER_SEC: usize = 256 << 10;
 
 type PartResult = std::result::Result<CompletedPart, (RequestError, u32)>;
 
-/// An object that is being written.
+/// Writes an object to S3.
 pub(super) struct MultipartUpload {
     bucket: Arc<Bucket>,
-    /// As S3 knows it.
+    /// The key in the bucket.
     key: String,
     buffer: Vec<u8>,
-    /// The upload in parts, once there is one.
+    /// The id of the multipart upload, once it is created.
     upload_id: Option<String>,
     in_flight: VecDeque<JoinHandle<PartResult>>,
     completed: Vec<CompletedPart>,
-    /// Parts so far.
+    /// Number of parts so far.
     part_count: i32,
     bytes_written: u64,
 }
 
 impl MultipartUpload {
-    /// Nothing is sent yet.
+    /// Creates an upload without sending a request.
     pub(super) fn new(bucket: Arc<Bucket>, key: &str) -> Self {
         Self {
             key: bucket.full_key(key),
@@ -67,7 +67,7 @@ impl MultipartUpload {
         INITIAL_PART_BYTES << (self.part_count / PARTS_PER_SIZE).min(9)
     }
 
-    /// Sends what is in the buffer as the next part.
+    /// Starts to upload the buffered bytes as the next part.
     fn upload_next_part(&mut self) -> Result<()> {
         while self.in_flight.len() >= MAX_PARTS_IN_FLIGHT {
             self.await_oldest_part()?;
@@ -99,7 +99,7 @@ impl MultipartUpload {
         Ok(())
     }
 
-    /// Waits for the oldest part that is under way.
+    /// Waits for the oldest part in flight.
     fn await_oldest_part(&mut self) -> Result<()> {
         let Some(first) = self.in_flight.pop_front() else {
             return Ok(());
@@ -166,10 +166,10 @@ impl Drop for MultipartUpload {
         };
         for task in self.in_flight.drain(..) {
             task.abort();
-            // A part that arrives after the abort would stay.
+            // A part that arrives after the abort would remain.
             let _ = self.bucket.client.block_on(task);
         }
-        // What cannot be aborted now is seen by the next cleaning.
+        // `sparkify clean` finds an upload that cannot be aborted now.
         let _ = self
             .bucket
             .client
@@ -185,12 +185,12 @@ fn write_operation(bucket: &Bucket, key: &str) -> Operation {
     }
 }
 
-/// The time that so many bytes may take.
+/// Returns how much longer than an empty request an upload may take.
 fn upload_timeout(bytes: usize) -> Duration {
     Duration::from_secs((bytes / MIN_UPLOAD_BYTES_PER_SEC) as u64)
 }
 
-/// Writes a whole object.
+/// Writes an object in one request.
 async fn put_object(bucket: &Bucket, key: &str, bytes: Bytes) -> Result<()> {
     let sent = put_with_mode(bucket, key, bytes, None).await;
     sent.map_err(|failed| {
@@ -200,11 +200,11 @@ async fn put_object(bucket: &Bucket, key: &str, bytes: Bytes) -> Result<()> {
     })
 }
 
-/// What must be so for an object to be written.
+/// The condition on which an object is written.
 enum PutMode {
-    /// Nothing is there.
+    /// The object does not exist.
     Create,
-    /// This version is there.
+    /// The existing object has this ETag.
     Update(String),
 }
 
@@ -241,16 +241,16 @@ async fn put_with_mode(
     sent.map(|_| ())
 }
 
-/// Writes a small object if what is there is still that version. Says whether it was.
+/// Writes a small object if the existing one still has the expected version. Returns false if it has not.
 pub(super) fn put_if_match(
     bucket: &Bucket,
     key: &str,
     bytes: Vec<u8>,
-    was: Option<&ObjectVersion>,
+    expected: Option<&ObjectVersion>,
 ) -> Result<bool> {
     let key = bucket.full_key(key);
     let bytes = Bytes::from(bytes);
-    let mode = match was {
+    let mode = match expected {
         None => Some(PutMode::Create),
         Some(ObjectVersion::ETag(tag)) => Some(PutMode::Update(tag.to_string())),
         Some(_) => None,
@@ -259,9 +259,9 @@ pub(super) fn put_if_match(
     match client.block_on(put_with_mode(bucket, &key, bytes.clone(), mode)) {
         Ok(()) => Ok(true),
         Err((error, _)) if matches!(error.status(), Some(409 | 412)) => Ok(false),
-        // What was there has been removed.
-        Err((error, _)) if was.is_some() && error.code() == "NoSuchKey" => Ok(false),
-        // A server that knows no conditions.
+        // The expected object was removed.
+        Err((error, _)) if expected.is_some() && error.code() == "NoSuchKey" => Ok(false),
+        // The server does not support conditional writes.
         Err((error, _)) if error.status() == Some(501) => client
             .block_on(put_object(bucket, &key, bytes))
             .map(|()| true),
@@ -269,7 +269,7 @@ pub(super) fn put_if_match(
     }
 }
 
-/// Begins an upload in parts and gives its id, and how often that was tried.
+/// Creates a multipart upload. Returns its id and the number of attempts.
 async fn create_multipart_upload(bucket: &Bucket, key: &str) -> Result<(String, u32)> {
     let client = &bucket.client;
     let options = client.options();
@@ -294,13 +294,14 @@ async fn create_multipart_upload(bucket: &Bucket, key: &str) -> Result<(String, 
         .await;
     let created = created.map_err(|failed| client.to_error(&operation, &failed))?;
     let id = created.upload_id.ok_or_else(|| {
-        let failure = RequestError::Transport("the answer names no upload".to_owned());
-        client.to_error(&operation, &(failure, 1))
+        let error = RequestError::Transport("the response has no upload ID".to_owned());
+        client.to_error(&operation, &(error, 1))
     })?;
     Ok((id, attempts.into_inner()))
 }
 
-/// Aborts what was begun by tries whose answer was lost. What is overlooked is seen by the next cleaning.
+/// Aborts uploads that were created by attempts whose response was lost. `sparkify clean` finds any that are
+/// missed here.
 fn abort_orphans(bucket: &Bucket, key: &str, id: &str) {
     let uploads = list_multipart_uploads(bucket, key).unwrap_or_default();
     for upload in uploads {
@@ -312,7 +313,7 @@ fn abort_orphans(bucket: &Bucket, key: &str, id: &str) {
     }
 }
 
-/// Sends one part.
+/// Uploads one part.
 async fn upload_part(
     bucket: Arc<Bucket>,
     key: String,
@@ -348,7 +349,7 @@ async fn upload_part(
         .build())
 }
 
-/// Makes an object of its parts.
+/// Completes a multipart upload, which makes the object visible.
 async fn complete_multipart_upload(
     bucket: &Bucket,
     key: &str,
@@ -372,14 +373,14 @@ async fn complete_multipart_upload(
             .set_request_payer(client.request_payer())
             .send()
     };
-    // Putting many parts together takes S3 up to minutes.
+    // S3 may take minutes to assemble many parts.
     let extra_timeout = Duration::from_secs(120);
     match client
         .send_with_retry(&operation, extra_timeout, request)
         .await
     {
         Ok(_) => Ok(()),
-        // An earlier try did it, and its answer was lost on the way.
+        // An earlier attempt succeeded and its response was lost.
         Err((error, attempts))
             if attempts > 1
                 && error.code() == "NoSuchUpload"
@@ -391,7 +392,7 @@ async fn complete_multipart_upload(
     }
 }
 
-/// Whether an object is there, of so many bytes.
+/// Returns true if the object exists with the given size.
 async fn exists_with_size(bucket: &Bucket, key: &str, bytes: u64) -> bool {
     let client = &bucket.client;
     let request = || {
@@ -404,14 +405,14 @@ async fn exists_with_size(bucket: &Bucket, key: &str, bytes: u64) -> bool {
     let head = client
         .send_with_retry(&write_operation(bucket, key), Duration::ZERO, request)
         .await;
-    head.is_ok_and(|found| found.content_length().map(i64::unsigned_abs) == Some(bytes))
+    head.is_ok_and(|head| head.content_length().map(i64::unsigned_abs) == Some(bytes))
 }
 
-/// Aborts an upload in parts. One that is not there any more is no error.
+/// Aborts a multipart upload. It is not an error if the upload no longer exists.
 pub(super) async fn abort_multipart_upload(bucket: &Bucket, key: &str, id: &str) -> Result<()> {
     let client = &bucket.client;
     let operation = Operation {
-        error_prefix: "cannot abort the upload of",
+        error_prefix: "cannot abort multipart upload of",
         permission: "s3:AbortMultipartUpload",
         ..write_operation(bucket, key)
     };
@@ -435,25 +436,26 @@ pub(super) async fn abort_multipart_upload(bucket: &Bucket, key: &str, id: &str)
     }
 }
 
-/// An upload in parts that was begun and neither finished nor aborted.
+/// A multipart upload that was neither completed nor aborted.
 #[derive(Debug)]
 pub struct IncompleteUpload {
-    /// The key of the object that it would become.
+    /// The key of the object.
     pub key: String,
     /// The id of the upload.
     pub id: String,
-    /// When it was begun, by the clock of the store, in seconds since 1970.
+    /// When the upload was created, in seconds since 1970 on the clock of the store.
     pub initiated: Option<i64>,
 }
 
-/// Uploads in parts that are neither finished nor aborted, of keys that begin so, as S3 knows them.
+/// Lists the multipart uploads that were neither completed nor aborted, of keys in the bucket that begin with
+/// `prefix`.
 pub(super) fn list_multipart_uploads(
     bucket: &Bucket,
     prefix: &str,
 ) -> Result<Vec<IncompleteUpload>> {
     let client = &bucket.client;
     let operation = Operation {
-        error_prefix: "cannot list uploads below",
+        error_prefix: "cannot list multipart uploads below",
         url: bucket.url(prefix),
         permission: "s3:ListBucketMultipartUploads",
     };
@@ -474,7 +476,7 @@ pub(super) fn list_multipart_uploads(
         let page =
             match client.block_on(client.send_with_retry(&operation, Duration::ZERO, request)) {
                 Ok(page) => page,
-                // A server that does not tell has none to abort.
+                // The server does not support this request, so there is nothing to abort.
                 Err((error, _)) if error.status() == Some(501) => return Ok(uploads),
                 Err(failed) => return Err(client.to_error(&operation, &failed)),
             };

@@ -1,31 +1,31 @@
-//! Options: what users say about S3, beside credentials, which are no option.
+//! Defines the options of S3 access. Credentials are not among them.
 
 use std::time::Duration;
 
 use aws_sdk_s3::types::ServerSideEncryption;
 
-/// What users say about S3.
+/// Options of S3 access.
 #[derive(Debug, Clone)]
 pub struct S3Options {
-    /// The address of a server that is not Amazon's.
+    /// Custom endpoint, such as a MinIO server.
     pub endpoint_url: Option<String>,
-    /// The region of the buckets.
+    /// Region of the buckets.
     pub region: Option<String>,
-    /// The profile in the configuration files of AWS.
+    /// Profile in the configuration files of AWS.
     pub profile: Option<String>,
-    /// Whether requests go out without credentials.
+    /// Whether requests are sent without credentials.
     pub no_sign_request: bool,
-    /// Whether the requester agrees to pay.
+    /// Whether the requester acknowledges that it pays for requests.
     pub request_payer: bool,
-    /// The encryption of what is written; the bucket's own if not set.
+    /// Server-side encryption of written objects. Default: the setting of the bucket.
     pub encryption: Option<ServerSideEncryption>,
-    /// The key of that encryption.
+    /// KMS key for that encryption.
     pub kms_key_id: Option<String>,
-    /// Requests under way at a time, at least 1.
+    /// Maximum number of concurrent read requests, and as many writes. At least 1.
     pub max_concurrent_requests: usize,
-    /// How long a request may bring nothing before it is given up.
+    /// Time without data after which an attempt fails.
     pub read_timeout: Duration,
-    /// Whether tries that failed are told on stderr.
+    /// Whether failed attempts are logged on stderr.
     pub log_retries: bool,
 }
 

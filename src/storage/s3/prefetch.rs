@@ -1,9 +1,9 @@
-//! Reading ahead: the ranges of a reader, cut into pieces that are fetched side by side and read in
-//! order.
+//! Prefetches ranges: splits them into chunks that are fetched concurrently and read in order.
 //!
-//! A piece is one request and waits in memory until it is read. It holds its permit as long, so no
-//! more than `requests` x [`PIECE`] bytes wait, however many readers there are. The pieces of a reader
-//! take their permits in order: whoever holds one can read on and give it back.
+//! A chunk is one request, and waits in memory until it is read. It holds its permit until then, so that at
+//! most `max_concurrent_requests` x [`PREFETCH_BYTES`] bytes are buffered, however many readers there are. The
+//! chunks of a reader take their permits in order. So the first chunk to be read never waits for a permit that
+//! a later chunk of the same reader holds, and readers cannot deadlock.
 
 use std::collections::VecDeque;
 use std::io::{self, Read};
@@ -21,55 +21,55 @@ use super::{Bucket, object_version};
 use crate::error::Result;
 use crate::storage::{ObjectRange, ObjectVersion, RangeReader};
 
-/// Bytes of one request: large enough that the time to the first byte does not matter.
+/// Bytes of one request: large enough that the time to the first byte hardly matters.
 pub(super) const PREFETCH_BYTES: u64 = 4 << 20;
 
-/// Bytes of the first request behind the likely end of a range, where but the rest of a record is
-/// wanted. Each one after it is twice as long.
+/// Bytes of the first request after the expected end of a range, where usually only the rest of one record is
+/// needed. Each further request is twice as long.
 const TAIL_READ_BYTES: u64 = 64 << 10;
 
-/// Pieces of one reader that are fetched ahead.
+/// Maximum number of chunks that one reader prefetches.
 const PREFETCH_DEPTH: usize = 16;
 
-/// Bytes after which a request that breaks has brought something, so that tries count anew.
+/// Bytes of progress after which a broken request starts again with the full number of attempts.
 const RETRY_RESET_BYTES: u64 = 64 << 10;
 
-/// Reads ranges of objects in a bucket.
+/// Reads ranges of objects in a bucket, with prefetching.
 pub(super) struct PrefetchReader {
     bucket: Arc<Bucket>,
     ranges: Vec<ObjectRange>,
-    /// The range that is read; none before the first.
+    /// The index of the range that is read; `None` before the first.
     current_range: Option<usize>,
-    /// Where in it.
+    /// The offset of the next byte to read in the object.
     position: u64,
-    /// The range and the byte in it of the next piece to ask for.
+    /// The range index and the offset of the next chunk to fetch.
     next_fetch: (usize, u64),
-    /// What was asked for and not read yet, in order.
+    /// Chunks that are being fetched or not read completely, in order.
     in_flight: VecDeque<InFlightRead>,
-    /// The size of the next piece behind the likely end.
+    /// The size of the next chunk after the expected end.
     tail_read_bytes: u64,
-    /// Ends when the piece that was asked for last has its permit, or never will.
+    /// Completes when the latest chunk has its permit, or was canceled.
     permit_turn: Option<oneshot::Receiver<()>>,
 }
 
-/// A part of a range that is being fetched.
+/// A chunk of a range that is being fetched.
 struct InFlightRead {
     range_index: usize,
-    /// One past its last byte in the object.
+    /// The offset one past its last byte in the object.
     end: u64,
-    /// Held until all is read.
+    /// Held until the chunk is read completely.
     permit: Option<OwnedSemaphorePermit>,
-    /// The bytes at hand.
+    /// Bytes that arrived and are not read yet.
     buffered: Bytes,
     receiver: UnboundedReceiver<Result<FetchEvent>>,
     task: JoinHandle<()>,
 }
 
-/// What comes of a piece.
+/// An event of a fetch.
 enum FetchEvent {
-    /// First the permit.
+    /// The permit, which comes first.
     Permit(OwnedSemaphorePermit),
-    /// Then its bytes.
+    /// The next bytes.
     Bytes(Bytes),
 }
 
@@ -80,7 +80,7 @@ impl Drop for InFlightRead {
 }
 
 impl PrefetchReader {
-    /// A reader that has begun to fetch.
+    /// Creates a reader and starts to prefetch.
     pub(super) fn new(bucket: Arc<Bucket>, ranges: Vec<ObjectRange>) -> Self {
         let mut reader = Self {
             next_fetch: (0, 0),
@@ -115,7 +115,7 @@ impl PrefetchReader {
         }
     }
 
-    /// Where the pieces of a range begin.
+    /// Returns the position of the first chunk of a range, as for `next_fetch`.
     fn range_start(&self, range_index: usize) -> (usize, u64) {
         (
             range_index,
@@ -123,7 +123,7 @@ impl PrefetchReader {
         )
     }
 
-    /// Whether there is more to read of the range.
+    /// Returns true if the current range has more bytes to read.
     fn has_remaining(&self) -> bool {
         let range = self
             .current_range
@@ -131,7 +131,7 @@ impl PrefetchReader {
         range.is_some_and(|range| self.position < range.object.size)
     }
 
-    /// The piece that is read. If there is none, all that was likely is read, and more is asked for.
+    /// Returns the chunk to read from. If the range was read up to its expected end, starts to fetch more.
     fn current_read(&mut self) -> Option<&mut InFlightRead> {
         let range_index = self.current_range?;
         if self
@@ -140,7 +140,7 @@ impl PrefetchReader {
             .is_none_or(|read| read.range_index != range_index)
         {
             let range = self.ranges.get(range_index)?;
-            // What waits of later ranges holds permits that this piece may have to wait for.
+            // Chunks of later ranges hold permits that this chunk may have to wait for.
             self.in_flight.clear();
             self.next_fetch = self.range_start(range_index + 1);
             let fetch_end = self
@@ -155,13 +155,13 @@ impl PrefetchReader {
     }
 
     fn start_fetch(&mut self, range_index: usize, start: u64, end: u64) -> Option<InFlightRead> {
-        let entry = &self.ranges.get(range_index)?.object;
+        let object = &self.ranges.get(range_index)?.object;
         let (sender, receiver) = unbounded_channel();
         let (permit_acquired, next_turn) = oneshot::channel();
         let fetch = Fetch {
             bucket: Arc::clone(&self.bucket),
-            key: self.bucket.full_key(&entry.key),
-            version: entry.version.clone(),
+            key: self.bucket.full_key(&object.key),
+            version: object.version.clone(),
             sender,
         };
         let turn = self.permit_turn.replace(next_turn);
@@ -202,7 +202,7 @@ impl RangeReader for PrefetchReader {
 impl Read for PrefetchReader {
     fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
         while !to.is_empty() && self.has_remaining() {
-            let at = self.position;
+            let position = self.position;
             let Some(current) = self.current_read() else {
                 continue;
             };
@@ -211,8 +211,8 @@ impl Read for PrefetchReader {
                     Some(Ok(FetchEvent::Bytes(bytes))) => current.buffered = bytes,
                     Some(Ok(FetchEvent::Permit(permit))) => current.permit = Some(permit),
                     Some(Err(error)) => return Err(io::Error::other(error)),
-                    None if current.end > at => {
-                        return Err(io::Error::other("a request was stopped before its end"));
+                    None if current.end > position => {
+                        return Err(io::Error::other("request canceled"));
                     }
                     None => {
                         self.in_flight.pop_front();
@@ -231,7 +231,7 @@ impl Read for PrefetchReader {
     }
 }
 
-/// One request for a piece, made again from where it broke until the piece is whole.
+/// Fetches one chunk. A request that breaks is retried from the byte where it broke.
 struct Fetch {
     bucket: Arc<Bucket>,
     key: String,
@@ -248,7 +248,7 @@ impl Fetch {
         permit_acquired: oneshot::Sender<()>,
     ) {
         if let Some(turn) = turn {
-            // A piece before this one that is not wanted any more takes no permit.
+            // An earlier chunk that was canceled drops its sender without taking a permit.
             let _ = turn.await;
         }
         // The semaphore is never closed.
@@ -259,7 +259,7 @@ impl Fetch {
             return;
         };
         drop(permit_acquired);
-        // Whoever asked may not want to know any more.
+        // The reader may have dropped the receiver.
         let _ = self.sender.send(Ok(FetchEvent::Permit(permit)));
         if let Err(error) = self.fetch_all(from, to).await {
             let _ = self.sender.send(Err(error));
@@ -292,7 +292,7 @@ impl Fetch {
         Ok(())
     }
 
-    /// One request for what is missing; says how far it came.
+    /// Sends one request for the bytes from `position` on, and advances `position` by those that arrived.
     async fn fetch_once(
         &self,
         position: &mut u64,
@@ -317,11 +317,9 @@ impl Fetch {
             .map_err(timed_out)?;
         let mut response =
             response.map_err(|error| match RequestError::from_sdk_error(&error) {
-                // The bytes are gone, or it is another object by now.
-                failure if matches!(failure.status(), Some(412 | 416)) => {
-                    RequestError::ObjectChanged
-                }
-                failure => failure,
+                // The ETag does not match, or the object became shorter than the range.
+                error if matches!(error.status(), Some(412 | 416)) => RequestError::ObjectChanged,
+                error => error,
             })?;
         let found_version = object_version(response.e_tag(), response.last_modified());
         let is_same = match (&self.version, &found_version) {
@@ -334,11 +332,11 @@ impl Fetch {
         if !is_same {
             return Err(RequestError::ObjectChanged);
         }
-        // A server that knows no ranges would answer with the beginning.
+        // A server without support for ranges returns the object from its beginning.
         let content_range = response.content_range().unwrap_or_default();
         if *position > 0 && !content_range.starts_with(&format!("bytes {position}-")) {
             let why =
-                format!("byte {position} was asked for, and the answer is of '{content_range}'");
+                format!("requested bytes from {position}, but got Content-Range '{content_range}'");
             return Err(RequestError::Fatal(why));
         }
         while *position < to {
@@ -348,7 +346,7 @@ impl Fetch {
             let bytes = match bytes {
                 None => {
                     return Err(RequestError::Transport(
-                        "the answer ended too early".to_owned(),
+                        "unexpected end of response".to_owned(),
                     ));
                 }
                 Some(Err(e)) => return Err(RequestError::Transport(super::error::root_cause(&e))),

@@ -1,64 +1,65 @@
-//! Addresses: which warehouse, as whom, and how far its certificate is trusted.
+//! Resolves the connection settings of a warehouse: host, user, password and TLS.
 
 use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
+use secrecy::SecretString;
+
 use super::config_file::ConfigFile;
 use super::pgpass::{self, PgpassKey};
-use super::secret::Secret;
 use super::tls::{TlsConfig, TlsMode};
 use super::url::PartialConfig;
 use crate::error::{Error, Result};
 use crate::warehouse::dialect::Dialect;
 
-/// A warehouse and how it is reached. Printed, it is a URL without a password.
+/// Connection settings of a warehouse. They are displayed as a URL without the password.
 #[derive(Debug, Clone)]
 pub struct ConnectionConfig {
-    /// What it is.
+    /// Kind of warehouse.
     pub dialect: Dialect,
-    /// The server: a name, a number, or the folder of its socket.
+    /// Host name or IP address of the server, or the directory of its Unix socket.
     pub host: String,
-    /// Its port.
+    /// Port of the server.
     pub port: u16,
-    /// The database on it.
+    /// Name of the database.
     pub database: String,
-    /// The user that logs in.
+    /// User that logs in.
     pub user: String,
-    /// Their password; none where the server asks for none.
-    pub password: Option<Secret>,
-    /// What the connection is protected by.
+    /// Password of the user, if the server requires one.
+    pub password: Option<SecretString>,
+    /// TLS mode and trusted certificates.
     pub tls: TlsConfig,
-    /// How long connecting and logging in may take; none is endless.
+    /// Maximum time for connecting and logging in. Without it there is no limit.
     pub connect_timeout: Option<Duration>,
-    /// What the server calls this program in its lists of sessions.
+    /// Name under which the server lists the sessions of this program.
     pub application_name: String,
-    /// Settings of the session, as `-c search_path=music`.
+    /// Settings of the session, such as `-c search_path=music`.
     pub options: Option<String>,
 }
 
-/// What the command line says of a warehouse.
+/// Connection settings from the command line.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ConnectionFlags<'a> {
-    /// The URL, in which no password may be.
+    /// URL of the warehouse, which must not contain a password.
     pub url: Option<&'a str>,
-    /// The file of certificates to trust.
+    /// PEM file with the certificates to trust.
     pub ca_bundle: Option<&'a str>,
 }
 
 const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl ConnectionConfig {
-    /// The warehouse that flags, environment and file name: each part from the first of them that has it.
-    /// None if no URL is given and the file has no cluster.
+    /// Resolves each setting from the first source that has it: flags, environment, config file. Returns `None` if no
+    /// URL is given and the file describes no cluster.
     ///
-    /// The environment is `SPARKIFY_WAREHOUSE`, a URL that counts where no flag has one, and, after it,
+    /// The environment is `SPARKIFY_WAREHOUSE`, a URL that is used where the flags have none, and, after it,
     /// PostgreSQL's `PGHOST`, `PGPORT`, `PGDATABASE`, `PGUSER`, `PGPASSWORD`, `PGPASSFILE`, `PGSSLMODE`,
-    /// `PGSSLROOTCERT`, `PGCONNECT_TIMEOUT`, `PGAPPNAME` and `PGOPTIONS`. A password that none of all
-    /// these has is looked up in `~/.pgpass`.
+    /// `PGSSLROOTCERT`, `PGCONNECT_TIMEOUT`, `PGAPPNAME` and `PGOPTIONS`. If none of these has a password, it is looked
+    /// up in `~/.pgpass`.
     ///
     /// # Errors
-    /// A part is wrong or missing. None repeats a password.
+    /// Returns an error if a setting is invalid or missing. No error repeats a password.
     pub fn resolve(
         flags: ConnectionFlags<'_>,
         file: Option<&ConfigFile>,
@@ -77,7 +78,7 @@ impl ConnectionConfig {
             },
         };
         let from_env = PartialConfig::from_env(&env)
-            .map_err(|why| Error::usage("cannot use the environment").with_reason(why))?;
+            .map_err(|why| Error::usage("invalid environment variable").with_reason(why))?;
         let from_flags = PartialConfig {
             root_certs: flags.ca_bundle.map(str::to_owned),
             ..PartialConfig::default()
@@ -86,7 +87,7 @@ impl ConnectionConfig {
         let mut from_file = file
             .map(PartialConfig::from_config_file)
             .unwrap_or_default();
-        // What a file says of one server is not for another, nor a password for another user.
+        // The settings of the file are for its own server only, and its password for its own user.
         let conflicts = |a: &Option<String>, b: &Option<String>| match (a, b) {
             (Some(a), Some(b)) => !a.eq_ignore_ascii_case(b),
             _ => false,
@@ -100,7 +101,7 @@ impl ConnectionConfig {
         Self::from_partial(partial, env, warnings).map(Some)
     }
 
-    /// Adds what no source has.
+    /// Adds the defaults of the settings that no source has.
     fn from_partial(
         partial: PartialConfig,
         env: impl Fn(&str) -> Option<String>,
@@ -112,33 +113,35 @@ impl ConnectionConfig {
             Dialect::Postgres => (5432, TlsMode::Prefer),
         };
         let missing = |what: &str, hint: &str| {
-            Err(Error::usage(format!("the warehouse has no {what}")).with_hint(hint))
+            Err(Error::usage(format!("missing {what} of the warehouse")).with_hint(hint))
         };
         let host = match (partial.host, dialect) {
             (Some(host), Dialect::Redshift) if host.starts_with('/') => {
-                return Err(Error::usage("Redshift is on no socket of this machine")
-                    .with_hint("name its host: redshift://USER@HOST:5439/DATABASE"));
+                return Err(
+                    Error::usage("cannot connect to Redshift through a Unix socket")
+                        .with_hint("give its host: redshift://USER@HOST:5439/DATABASE"),
+                );
             }
             (Some(host), _) => host,
             (None, Dialect::Postgres) => "localhost".to_owned(),
             (None, Dialect::Redshift) => {
                 return missing(
                     "host",
-                    "give it as redshift://USER@HOST:5439/DATABASE, PGHOST, or HOST of [CLUSTER] in --config",
+                    "set it in the URL (redshift://USER@HOST:5439/DATABASE), PGHOST, or HOST under [CLUSTER] in --config",
                 );
             }
         };
         let user = match (partial.user, dialect) {
             (Some(user), _) => user,
             (None, Dialect::Postgres) => whoami::username().map_err(|e| {
-                Error::failed("cannot find out who you are")
+                Error::failed("cannot determine the user name")
                     .with_reason(e)
-                    .with_hint("give the user as postgres://USER@HOST/DATABASE or PGUSER")
+                    .with_hint("set it in the URL (postgres://USER@HOST/DATABASE) or PGUSER")
             })?,
             (None, Dialect::Redshift) => {
                 return missing(
                     "user",
-                    "give it as redshift://USER@HOST:5439/DATABASE, PGUSER, or DB_USER of [CLUSTER] in --config",
+                    "set it in the URL (redshift://USER@HOST:5439/DATABASE), PGUSER, or DB_USER under [CLUSTER] in --config",
                 );
             }
         };
@@ -180,30 +183,30 @@ impl ConnectionConfig {
         })
     }
 
-    /// The folder of its socket, if that is how it is reached.
+    /// Returns the directory of the Unix socket, if the server is reached through one.
     pub fn socket_dir(&self) -> Option<&Path> {
         self.host.starts_with('/').then(|| Path::new(&self.host))
     }
 }
 
-/// The parts of `--warehouse`.
+/// Parses the URL of `--warehouse`.
 fn parse_flag_url(url: &str) -> Result<PartialConfig> {
     let partial = PartialConfig::from_url(url)
-        .map_err(|why| Error::usage("cannot use the URL of --warehouse").with_reason(why))?;
+        .map_err(|why| Error::usage("invalid --warehouse URL").with_reason(why))?;
     match partial.password {
         None => Ok(partial),
-        Some(_) => Err(Error::usage("--warehouse has a password in it")
-            .with_reason("whoever lists processes sees it")
-            .with_hint(
-                "leave it out, and give it as PGPASSWORD, in the file of --config or in ~/.pgpass",
-            )),
+        Some(_) => Err(
+            Error::usage("the --warehouse URL must not contain a password")
+                .with_reason("process listings show it")
+                .with_hint("use PGPASSWORD, the --config file or ~/.pgpass"),
+        ),
     }
 }
 
-/// The parts of SPARKIFY_WAREHOUSE.
+/// Parses the URL of SPARKIFY_WAREHOUSE.
 fn parse_env_url(url: &str) -> Result<PartialConfig> {
     PartialConfig::from_url(url)
-        .map_err(|why| Error::usage("cannot use the URL of SPARKIFY_WAREHOUSE").with_reason(why))
+        .map_err(|why| Error::usage("invalid URL in SPARKIFY_WAREHOUSE").with_reason(why))
 }
 
 impl fmt::Display for ConnectionConfig {

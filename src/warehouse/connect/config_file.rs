@@ -1,4 +1,4 @@
-//! `dwh.cfg`: the file in which people keep what they know of their cluster, its role and its bucket.
+//! Reads `dwh.cfg`, the INI file with the settings of a Redshift cluster, its IAM role and its S3 data.
 //!
 //! ```text
 //! [CLUSTER]
@@ -18,14 +18,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use configparser::ini::{Ini, IniDefault};
+use secrecy::SecretString;
 
-use super::secret::Secret;
 use crate::error::{Error, Result};
 
-/// What such a file says. What it leaves out or leaves empty is absent.
+/// The settings in a config file. A missing or empty setting is `None`.
 #[derive(Debug, Clone, Default)]
 pub struct ConfigFile {
-    /// The file itself.
+    /// Path of the file.
     pub path: PathBuf,
     /// `HOST` of `[CLUSTER]`.
     pub host: Option<String>,
@@ -36,52 +36,52 @@ pub struct ConfigFile {
     /// `DB_USER`.
     pub user: Option<String>,
     /// `DB_PASSWORD`.
-    pub password: Option<Secret>,
+    pub password: Option<SecretString>,
     /// `ARN` of `[IAM_ROLE]`.
     pub iam_role: Option<String>,
     /// `LOG_DATA` of `[S3]`.
     pub log_data: Option<String>,
-    /// `LOG_JSONPATH`, which only COPY of JSON needs.
+    /// `LOG_JSONPATH`, which only a COPY of JSON needs.
     pub log_jsonpath: Option<String>,
     /// `SONG_DATA`.
     pub song_data: Option<String>,
 }
 
 impl ConfigFile {
-    /// Reads a file. It is worth a warning if others can read a password in it.
+    /// Reads a file, and adds a warning if every user of the machine can read a password in it.
     ///
     /// # Errors
-    /// It cannot be read, or is no such file. What is wrong is named, but nothing that stands there.
+    /// Returns an error if the file cannot be read or parsed. The error never repeats the content of the file.
     pub fn read(path: &Path, warnings: &mut Vec<String>) -> Result<Self> {
         let text = fs::read_to_string(path).map_err(|e| Error::io("cannot read", path, &e))?;
         let file = Self::parse(path, &text)?;
         if file.password.is_some() && is_world_readable(path) {
             warnings.push(format!(
-                "everybody on this machine can read the password in {0}; chmod 600 {0}",
+                "the password in {0} is readable by every user of this machine; run chmod 600 {0}",
                 path.display()
             ));
         }
         Ok(file)
     }
 
-    /// Takes what such a file would hold.
+    /// Parses the content of a file.
     ///
     /// # Errors
-    /// It is no such file.
+    /// Returns an error if the text is not an INI file, or a setting is invalid.
     pub fn parse(path: &Path, text: &str) -> Result<Self> {
         let invalid = |why: String| {
-            Error::failed(format!("cannot use {}", path.display()))
+            Error::failed(format!("cannot parse {}", path.display()))
                 .with_reason(why)
-                .with_hint("it has sections as [CLUSTER] and lines as HOST = NAME")
+                .with_hint("expected sections such as [CLUSTER] and lines such as HOST = NAME")
         };
         let mut defaults = IniDefault::default();
         defaults.comment_symbols = vec!['#', ';'];
-        // A password may hold any of them.
+        // A password may contain a comment symbol.
         defaults.enable_inline_comments = false;
         defaults.delimiters = vec!['=', ':'];
         let mut ini = Ini::new_from_defaults(defaults);
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        // Its errors name the line and do not repeat it.
+        // The errors of the parser name the line and do not repeat it.
         ini.read(text.to_owned()).map_err(invalid)?;
         let value = |section: &str, key: &str| {
             let text = ini.get(section, key)?;
@@ -92,7 +92,7 @@ impl ConfigFile {
         for section in ["CLUSTER", "IAM_ROLE", "S3"] {
             let lines = ini.get_map_ref().get(&section.to_lowercase());
             if lines.is_some_and(|lines| lines.values().any(Option::is_none)) {
-                return Err(invalid(format!("a line of [{section}] has no =")));
+                return Err(invalid(format!("a line in [{section}] has no =")));
             }
         }
         let port = match value("CLUSTER", "DB_PORT").map(|text| text.parse::<u16>()) {
@@ -100,7 +100,7 @@ impl ConfigFile {
             Some(Ok(port)) if port > 0 => Some(port),
             Some(_) => {
                 return Err(invalid(
-                    "DB_PORT of [CLUSTER] is no port (1 to 65535)".into(),
+                    "DB_PORT in [CLUSTER] is not a number from 1 to 65535".into(),
                 ));
             }
         };
@@ -110,7 +110,7 @@ impl ConfigFile {
             port,
             database: value("CLUSTER", "DB_NAME"),
             user: value("CLUSTER", "DB_USER"),
-            password: value("CLUSTER", "DB_PASSWORD").map(Secret::new),
+            password: value("CLUSTER", "DB_PASSWORD").map(SecretString::from),
             iam_role: value("IAM_ROLE", "ARN"),
             log_data: value("S3", "LOG_DATA"),
             log_jsonpath: value("S3", "LOG_JSONPATH"),
@@ -118,13 +118,13 @@ impl ConfigFile {
         })
     }
 
-    /// Whether it says anything about a cluster.
+    /// Returns true if the file has the host, database or user of a cluster.
     pub fn has_cluster(&self) -> bool {
         self.host.is_some() || self.database.is_some() || self.user.is_some()
     }
 }
 
-/// A value without the quotes around it: in the wild they are there as often as not.
+/// Returns a value without the quotes around it. Existing files are written with and without them.
 fn strip_quotes(text: &str) -> &str {
     let text = text.trim();
     ['\'', '"']
@@ -140,6 +140,6 @@ fn is_world_readable(path: &Path) -> bool {
 }
 
 #[cfg(not(unix))]
-fn is_readable_by_all(_: &Path) -> bool {
+fn is_world_readable(_: &Path) -> bool {
     false
 }

@@ -1,10 +1,9 @@
-//! Connecting to a warehouse: where it is, as whom, and how the connection is protected.
+//! Connects to a warehouse: resolves the connection settings, secures the connection, and opens sessions.
 
 pub mod config;
 pub mod config_file;
 pub mod error;
 mod pgpass;
-pub mod secret;
 pub mod session;
 pub mod tls;
 mod url;

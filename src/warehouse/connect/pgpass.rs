@@ -1,11 +1,11 @@
-//! `~/.pgpass`: the passwords that PostgreSQL's own tools look up, by its rules.
+//! Looks up passwords in `~/.pgpass` by the rules of libpq.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::secret::Secret;
+use secrecy::SecretString;
 
-/// Which password is looked for.
+/// The fields by which a password is looked up.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PgpassKey<'a> {
     pub host: &'a str,
@@ -14,26 +14,29 @@ pub(super) struct PgpassKey<'a> {
     pub user: &'a str,
 }
 
-/// The password of the first line that fits, from PGPASSFILE or `~/.pgpass`. Like PostgreSQL's tools
-/// this takes no file that others can read, and warns.
+/// Returns the password of the first matching line in PGPASSFILE or `~/.pgpass`. Like libpq, this ignores a file that
+/// others can access, and adds a warning.
 pub(super) fn find_password(
     key: PgpassKey<'_>,
     env: impl Fn(&str) -> Option<String>,
     warnings: &mut Vec<String>,
-) -> Option<Secret> {
+) -> Option<SecretString> {
     let path = match env("PGPASSFILE") {
         Some(path) => PathBuf::from(path),
         None => Path::new(&env("HOME")?).join(".pgpass"),
     };
-    // None there is the usual case.
+    // Usually there is no such file.
     let file = fs::metadata(&path).ok()?;
     if !file.is_file() {
-        warnings.push(format!("{} is no plain file, and ignored", path.display()));
+        warnings.push(format!(
+            "ignoring password file {}: not a plain file",
+            path.display()
+        ));
         return None;
     }
     if is_group_or_world_accessible(&file) {
         warnings.push(format!(
-            "{0} is ignored, as others can read the passwords in it; chmod 600 {0}",
+            "ignoring password file {0}: it has group or world access; run chmod 600 {0}",
             path.display()
         ));
         return None;
@@ -47,10 +50,10 @@ pub(super) fn find_password(
     }
 }
 
-/// The password of the first line that fits.
-fn matching_password(text: &str, key: PgpassKey<'_>) -> Option<Secret> {
+/// Returns the password of the first matching line.
+fn matching_password(text: &str, key: PgpassKey<'_>) -> Option<SecretString> {
     let port = key.port.to_string();
-    // On a socket in its usual folder PostgreSQL's tools look for `localhost`.
+    // For a Unix socket in its default directory libpq looks up `localhost`.
     let host = match key.host {
         "/var/run/postgresql" | "/run/postgresql" | "/tmp" => "localhost",
         host => host,
@@ -68,11 +71,11 @@ fn matching_password(text: &str, key: PgpassKey<'_>) -> Option<Secret> {
                 rest = after?;
             }
             let (password, _) = split_field(rest);
-            (!password.is_empty()).then(|| Secret::new(password))
+            (!password.is_empty()).then(|| SecretString::from(password))
         })
 }
 
-/// What stands before the next `:` that no backslash escapes, and what behind it.
+/// Splits at the next `:` that is not escaped by a backslash. Returns the unescaped field, and the text after the `:`.
 fn split_field(text: &str) -> (String, Option<&str>) {
     let mut field = String::new();
     let mut characters = text.char_indices();
@@ -93,6 +96,6 @@ fn is_group_or_world_accessible(file: &fs::Metadata) -> bool {
 }
 
 #[cfg(not(unix))]
-fn is_open_to_others(_: &fs::Metadata) -> bool {
+fn is_group_or_world_accessible(_: &fs::Metadata) -> bool {
     false
 }

@@ -1,4 +1,4 @@
-//! Sessions: one connection to a warehouse, in which statements run.
+//! Opens a session with a warehouse and runs statements in it.
 
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
@@ -7,6 +7,7 @@ use std::time::Duration;
 use postgres::fallible_iterator::FallibleIterator;
 use postgres::types::{ToSql, Type};
 use postgres::{Client, CopyInWriter, NoTls, SimpleQueryMessage};
+use secrecy::ExposeSecret;
 
 use super::config::ConnectionConfig;
 use super::error::{
@@ -16,7 +17,7 @@ use super::tls::TlsMode;
 use crate::error::{Error, Result};
 use crate::warehouse::dialect::Dialect;
 
-/// Where Redshift keeps what went wrong in a COPY, newest first (Amazon Redshift Database Developer Guide,
+/// Queries for the newest COPY error in the system views of Redshift (Amazon Redshift Database Developer Guide,
 /// "SYS_LOAD_ERROR_DETAIL", "STL_LOAD_ERRORS", "SVL_S3LOG").
 const LOAD_ERROR_QUERIES: [&str; 3] = [
     "SELECT file_name, 'column ' || column_name, column_type, error_message
@@ -36,25 +37,26 @@ ORDER BY eventtime DESC
 LIMIT 1",
 ];
 
-/// Settings by which PostgreSQL looks after its client.
+/// Settings that let PostgreSQL detect a lost client.
 const KEEPALIVE_SETTINGS: [&str; 2] = [
     "SET tcp_keepalives_idle = 60; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 6",
     "SET client_connection_check_interval = '10s'",
 ];
 
-/// One row, as text.
+/// One row of a result, each field as text or null.
 pub type Row = Vec<Option<String>>;
 
-/// A connection to a warehouse.
+/// An open connection to a warehouse.
 pub struct Session {
     client: Client,
 }
 
 impl Session {
-    /// Connects and logs in, and makes sure that the warehouse is what its address says.
+    /// Connects and logs in, and checks that the server is the kind of warehouse that the URL names.
     ///
     /// # Errors
-    /// The server cannot be reached, is not trusted, refuses, or is another kind of warehouse.
+    /// Returns an error if the server cannot be reached, is not trusted, rejects the login, or is the other kind of
+    /// warehouse.
     pub fn open(connection: &ConnectionConfig) -> Result<Self> {
         let client = connect_with_timeout(connection)?;
         let mut session = Self { client };
@@ -73,23 +75,23 @@ impl Session {
             (Dialect::Redshift, true) => return Ok(session),
         };
         Err(session_error()
-            .with_reason(format!("it is {actual}"))
-            .with_hint(format!("its URL begins with {scheme}://")))
+            .with_reason(format!("the server is {actual}"))
+            .with_hint(format!("use a {scheme}:// URL")))
     }
 
-    /// Lets the server notice when we are gone: what it holds a lock for would keep other loads waiting for
-    /// hours otherwise.
+    /// Lets the server detect that this client is gone. Otherwise the locks of a dead session could block other loads
+    /// for hours.
     fn enable_keepalive(&mut self) {
         for sql in KEEPALIVE_SETTINGS {
-            // Not every version and system knows each of them.
+            // Some versions and systems lack some of the settings.
             let _ = self.execute(sql);
         }
     }
 
-    /// Runs a statement, by the simple query protocol. Gives how many rows it has changed.
+    /// Runs a statement by the simple query protocol, and returns how many rows it changed.
     ///
     /// # Errors
-    /// It fails.
+    /// Returns an error if the statement fails.
     pub fn execute(&mut self, sql: &str) -> std::result::Result<u64, StatementError> {
         let messages = self
             .client
@@ -102,11 +104,10 @@ impl Session {
         Ok(messages.iter().map(changed).sum())
     }
 
-    /// Runs a COPY from S3, which Redshift carries out by itself. A failure has in it what the views of load
-    /// errors tell.
+    /// Runs a COPY from S3 in Redshift. An error includes the details from the load error views.
     ///
     /// # Errors
-    /// It fails.
+    /// Returns an error if the COPY fails.
     pub fn copy_from_s3(&mut self, sql: &str) -> std::result::Result<(), StatementError> {
         self.execute(sql).map(drop).map_err(|mut failure| {
             if failure.class == ErrorClass::Fatal
@@ -118,8 +119,8 @@ impl Session {
         })
     }
 
-    /// What the views of load errors tell of the last COPY of this session, if anything: not every cluster
-    /// has each of them, and not everybody may look.
+    /// Returns the details of the last COPY error of this session. A cluster may lack some of the views, and the user
+    /// may lack the permission to read them.
     fn last_copy_error(&mut self) -> Option<String> {
         self.execute("ROLLBACK").ok()?;
         LOAD_ERROR_QUERIES.into_iter().find_map(|query| {
@@ -130,10 +131,10 @@ impl Session {
         })
     }
 
-    /// The rows of a query, by the simple query protocol.
+    /// Runs a query by the simple query protocol, and returns its rows.
     ///
     /// # Errors
-    /// It fails.
+    /// Returns an error if the query fails.
     pub fn query(&mut self, sql: &str) -> std::result::Result<Vec<Row>, StatementError> {
         let messages = self
             .client
@@ -150,16 +151,16 @@ impl Session {
         Ok(messages.iter().filter_map(row).collect())
     }
 
-    /// Gives each row of a query of text columns to `take`, one at a time, however many there are.
+    /// Calls `on_row` for each row of a query whose columns are text. The rows are streamed and never all in memory.
     ///
     /// # Errors
-    /// It fails.
+    /// Returns an error if the query fails.
     pub fn for_each_row(
         &mut self,
         sql: &str,
         mut on_row: impl FnMut(Vec<Option<&str>>),
     ) -> std::result::Result<(), StatementError> {
-        // Without a name for the statement: behind a pooler the next message may reach another server.
+        // An unnamed statement, because a connection pooler may send the next message to another server.
         let no_params = std::iter::empty::<(&(dyn ToSql + Sync), Type)>();
         let rows = self.client.query_typed_raw(sql, no_params);
         let mut rows = rows.map_err(|e| statement_error(&e))?;
@@ -171,11 +172,11 @@ impl Session {
         Ok(())
     }
 
-    /// The names and types of the columns that a query would give, which is not run. The types must be
-    /// ones that the driver knows by itself: on Redshift it cannot look up others.
+    /// Returns the names and types of the columns of a query without running it. The types must be built into the
+    /// driver, which cannot look up others on Redshift.
     ///
     /// # Errors
-    /// It is refused.
+    /// Returns an error if the server rejects the query.
     pub fn describe(
         &mut self,
         sql: &str,
@@ -185,25 +186,24 @@ impl Session {
         Ok(statement.columns().iter().map(column).collect())
     }
 
-    /// Begins a `COPY ... FROM STDIN`. What writing to it fails with is for
-    /// [`failure_of_copy`](super::error::failure_of_copy).
+    /// Begins a `COPY ... FROM STDIN`. [`copy_error`](super::error::copy_error) converts the errors of its writer.
     ///
     /// # Errors
-    /// It is refused.
+    /// Returns an error if the server rejects the statement.
     pub fn copy_in(&mut self, sql: &str) -> std::result::Result<CopyInWriter<'_>, StatementError> {
         self.client.copy_in(sql).map_err(|e| statement_error(&e))
     }
 }
 
-/// Connects and logs in within the time that the address allows.
+/// Connects and logs in within `connect_timeout`.
 ///
-/// The driver has a limit for the connection alone: a server that takes it and says nothing would be waited
-/// for until the end of days. So this waits for a thread instead, and forgets it when it takes too long.
+/// The driver limits the time of the TCP connection only, and would wait forever for a server that accepts the
+/// connection and does not answer. So a thread connects, and is abandoned when the time is up.
 fn connect_with_timeout(connection: &ConnectionConfig) -> Result<Client> {
     let config = driver_config(connection);
     let tls = match connection.tls.mode {
         TlsMode::Disable => None,
-        // On a socket of this machine there is no TLS, nor a need for it.
+        // A Unix socket needs no TLS, and PostgreSQL supports none on it.
         _ if connection.socket_dir().is_some() => None,
         _ => Some(connection.tls.connector()?),
     };
@@ -215,7 +215,7 @@ fn connect_with_timeout(connection: &ConnectionConfig) -> Result<Client> {
                 Some(tls) => config.connect(tls),
                 None => config.connect(NoTls),
             };
-            // Too late: the connection closes.
+            // If the receiver has timed out, this drops the client and closes the connection.
             drop(sender.send(client));
         });
     connecting.map_err(|e| Error::failed("cannot start a thread").with_reason(e))?;
@@ -228,7 +228,7 @@ fn connect_with_timeout(connection: &ConnectionConfig) -> Result<Client> {
         Err(RecvTimeoutError::Timeout) => Err(connect_timeout_error(connection)),
         Err(RecvTimeoutError::Disconnected) => {
             Err(Error::failed(format!("cannot connect to {connection}"))
-                .with_reason("the thread that connects is gone"))
+                .with_reason("the connecting thread ended unexpectedly"))
         }
     }
 }
@@ -246,16 +246,16 @@ fn driver_config(connection: &ConnectionConfig) -> postgres::Config {
         .dbname(&connection.database)
         .user(&connection.user)
         .application_name(&connection.application_name)
-        // A COPY of an hour is silent all that time: whatever forgets silent connections on the way must
-        // see some life, and a server that is gone must be noticed within minutes.
+        // No packets flow while a COPY runs, for an hour perhaps. Keepalives prevent firewalls from dropping the idle
+        // connection, and detect a lost server within minutes.
         .keepalives(true)
         .keepalives_idle(Duration::from_secs(60))
         .keepalives_interval(Duration::from_secs(10))
         .keepalives_retries(6)
-        // A server that is busy may not read for a while.
+        // A busy server may not read for a while.
         .tcp_user_timeout(Duration::from_secs(600));
     if let Some(password) = &connection.password {
-        config.password(password.expose());
+        config.password(password.expose_secret());
     }
     if let Some(timeout) = connection.connect_timeout {
         config.connect_timeout(timeout);

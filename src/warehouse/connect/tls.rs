@@ -1,16 +1,16 @@
-//! TLS: what a connection to a warehouse is protected by, in the words of PostgreSQL's tools.
+//! Configures TLS for a connection to a warehouse, with the settings of libpq.
 //!
-//! | `sslmode` | encrypted | certificate |
+//! | `sslmode` | encrypted | accepted certificate |
 //! |---|---|---|
 //! | `disable` | never | |
-//! | `allow`, `prefer` | if the server can | any |
-//! | `require` | always | any; with `sslrootcert` as `verify-ca` |
-//! | `verify-ca` | always | of a trusted authority, for whatever name |
-//! | `verify-full` | always | of a trusted authority, for the host |
+//! | `allow`, `prefer` | if the server supports TLS | any |
+//! | `require` | always | any; with `sslrootcert` the same as `verify-ca` |
+//! | `verify-ca` | always | signed by a trusted authority, for any name |
+//! | `verify-full` | always | signed by a trusted authority, for the host |
 //!
-//! Other than there, `allow` tries encryption first; a handshake that fails is no reason to go on in plain
-//! text; trusted without `sslrootcert` is what the system trusts; a certificate's names are only those of
-//! its subject alternative names; and `sslrootcert` without `sslmode` means `verify-full`.
+//! Differences from libpq: `allow` tries encryption first; a failed handshake never falls back to plain text; without
+//! `sslrootcert` the certificates that the system trusts are used; only the subject alternative names of a certificate
+//! are compared with the host; and `sslrootcert` without `sslmode` means `verify-full`.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -30,20 +30,20 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::error::{Error, Result};
 
-/// How far a connection is protected: `sslmode`.
+/// Protection of a connection, as `sslmode` names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TlsMode {
-    /// Not at all.
+    /// No encryption.
     Disable,
-    /// As `Prefer`.
+    /// Same as `Prefer`.
     Allow,
-    /// Against those who only listen, if the server can.
+    /// Encryption if the server supports it, which protects against eavesdropping.
     Prefer,
-    /// Against those who only listen.
+    /// Encryption always, which protects against eavesdropping.
     Require,
-    /// Against servers without a certificate of a trusted authority.
+    /// Encryption, and a certificate that a trusted authority signed.
     VerifyCa,
-    /// Against every server but the one that is meant.
+    /// Encryption, and a certificate that a trusted authority signed for the host.
     VerifyFull,
 }
 
@@ -60,38 +60,37 @@ impl FromStr for TlsMode {
             "verify-full" => Self::VerifyFull,
             _ => {
                 return Err(
-                    "is none of disable, allow, prefer, require, verify-ca and verify-full"
-                        .to_owned(),
+                    "must be disable, allow, prefer, require, verify-ca or verify-full".to_owned(),
                 );
             }
         })
     }
 }
 
-/// Whose certificates are trusted.
+/// The trusted root certificates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RootCerts {
-    /// Those that the system trusts.
+    /// The certificates that the system trusts.
     System,
-    /// Those in a file, in PEM.
+    /// The certificates in a PEM file.
     File(PathBuf),
 }
 
-/// What a connection is protected by.
+/// TLS settings of a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsConfig {
-    /// How far.
+    /// Protection of the connection.
     pub mode: TlsMode,
-    /// Whom to trust, where that matters.
+    /// Root certificates, for the modes that verify the server.
     pub root_certs: RootCerts,
 }
 
 impl TlsConfig {
-    /// From `sslmode` and `sslrootcert` as they were given, and the mode if neither was.
+    /// Combines `sslmode` and `sslrootcert`. Without both, the mode is `default_mode`.
     ///
     /// # Errors
-    /// They contradict each other: all the world has certificates of the system's authorities, so that
-    /// only the name tells servers apart.
+    /// Returns an error if `sslrootcert=system` comes with a mode other than `verify-full`: anyone can get a
+    /// certificate of a public authority, so that only the host name distinguishes servers.
     pub fn new(
         mode: Option<TlsMode>,
         sslrootcert: Option<&str>,
@@ -104,7 +103,7 @@ impl TlsConfig {
             }
             (Some(_), Some("system")) => {
                 return Err(
-                    Error::usage("sslrootcert=system goes with sslmode=verify-full only")
+                    Error::usage("sslrootcert=system requires sslmode=verify-full")
                         .with_hint("leave out sslmode"),
                 );
             }
@@ -119,7 +118,7 @@ impl TlsConfig {
         Ok(Self { mode, root_certs })
     }
 
-    /// What the driver knows of it: it leaves certificates to the [`connector`](Self::connector).
+    /// Returns the mode for the driver, which leaves certificates to the [`connector`](Self::connector).
     pub fn driver_ssl_mode(&self) -> SslMode {
         match self.mode {
             TlsMode::Disable => SslMode::Disable,
@@ -128,17 +127,17 @@ impl TlsConfig {
         }
     }
 
-    /// What encrypts, and checks certificates.
+    /// Returns the connector that encrypts the connection and verifies the certificate of the server.
     ///
     /// # Errors
-    /// There are no certificates to trust.
+    /// Returns an error if the trusted certificates cannot be loaded.
     pub fn connector(&self) -> Result<MakeRustlsConnect> {
         let provider = Arc::new(ring::default_provider());
         let algorithms = provider.signature_verification_algorithms;
         let config =
             ClientConfig::builder_with_provider(Arc::clone(&provider) as Arc<CryptoProvider>)
                 .with_safe_default_protocol_versions()
-                .map_err(|e| Error::failed("cannot use TLS").with_reason(e))?;
+                .map_err(|e| Error::failed("cannot set up TLS").with_reason(e))?;
         let permissive = |roots| PermissiveVerifier { roots, algorithms };
         let config = match self.mode {
             TlsMode::VerifyFull => config.with_root_certificates(self.root_certs.load()?),
@@ -160,16 +159,16 @@ impl RootCerts {
         let mut store = RootCertStore::empty();
         match self {
             Self::System => {
-                let found = rustls_native_certs::load_native_certs();
-                store.add_parsable_certificates(found.certs);
+                let loaded = rustls_native_certs::load_native_certs();
+                store.add_parsable_certificates(loaded.certs);
                 if store.is_empty() {
-                    let error = Error::failed("cannot check the certificate of the warehouse");
-                    let error = match found.errors.first() {
+                    let error = Error::failed("cannot verify the server certificate");
+                    let error = match loaded.errors.first() {
                         Some(why) => error.with_reason(why),
-                        None => error.with_reason("this system trusts none"),
+                        None => error.with_reason("this system has no trusted certificates"),
                     };
                     return Err(error.with_hint(
-                        "install ca-certificates, or name a file of them as sslrootcert or --ca-bundle",
+                        "install ca-certificates, or give a PEM file as sslrootcert or --ca-bundle",
                     ));
                 }
             }
@@ -177,7 +176,7 @@ impl RootCerts {
                 let read_error = |why: &dyn std::fmt::Display| {
                     Error::failed(format!("cannot read certificates in {}", path.display()))
                         .with_reason(why)
-                        .with_hint("sslrootcert and --ca-bundle name a file of certificates in PEM")
+                        .with_hint("sslrootcert and --ca-bundle must name a PEM file")
                 };
                 let certificates =
                     CertificateDer::pem_file_iter(path).map_err(|e| read_error(&e))?;
@@ -186,7 +185,7 @@ impl RootCerts {
                     store.add(certificate).map_err(|e| read_error(&e))?;
                 }
                 if store.is_empty() {
-                    return Err(read_error(&"it holds none"));
+                    return Err(read_error(&"no certificates found"));
                 }
             }
         }
@@ -194,10 +193,10 @@ impl RootCerts {
     }
 }
 
-/// Checks less than everything.
+/// Verifies the signer of a certificate at most, and never its host name.
 #[derive(Debug)]
 struct PermissiveVerifier {
-    /// Who must have signed the certificate; anybody may if not set.
+    /// Roots that must have signed the certificate. Without them any certificate is accepted.
     roots: Option<RootCertStore>,
     algorithms: WebPkiSupportedAlgorithms,
 }

@@ -1,13 +1,14 @@
-//! Parts: what one source (a URL, the environment, a file) says of an address, which may be little.
+//! Parses the connection settings of one source: a URL, the environment or a config file.
 
 use std::time::Duration;
 
+use secrecy::SecretString;
+
 use super::config_file::ConfigFile;
-use super::secret::Secret;
 use super::tls::TlsMode;
 use crate::warehouse::dialect::Dialect;
 
-/// The parts of an address, each if it is known.
+/// The connection settings of one source, each of which may be absent.
 #[derive(Debug, Clone, Default)]
 pub(super) struct PartialConfig {
     pub dialect: Option<Dialect>,
@@ -15,7 +16,7 @@ pub(super) struct PartialConfig {
     pub port: Option<u16>,
     pub database: Option<String>,
     pub user: Option<String>,
-    pub password: Option<Secret>,
+    pub password: Option<SecretString>,
     pub tls_mode: Option<TlsMode>,
     pub root_certs: Option<String>,
     pub connect_timeout: Option<Duration>,
@@ -23,22 +24,22 @@ pub(super) struct PartialConfig {
     pub options: Option<String>,
 }
 
-/// Every error is a reason that repeats nothing in which a password may stand.
+/// The error is a reason in words, which never repeats a text that may contain a password.
 type Result<T> = std::result::Result<T, String>;
 
 impl PartialConfig {
-    /// Those of a URL.
+    /// Parses a connection URL.
     pub(super) fn from_url(url: &str) -> Result<Self> {
-        let (scheme, rest) = url
-            .split_once("://")
-            .ok_or("redshift://USER@HOST:5439/DATABASE or postgres://… is wanted")?;
+        let (scheme, rest) = url.split_once("://").ok_or(
+            "expected redshift://USER@HOST:5439/DATABASE or postgres://USER@HOST/DATABASE",
+        )?;
         let dialect = match scheme {
             "redshift" => Dialect::Redshift,
             "postgres" | "postgresql" => Dialect::Postgres,
             _ if scheme.starts_with("jdbc:") => {
-                return Err("it is an address of JDBC; leave out the 'jdbc:'".to_owned());
+                return Err("it is a JDBC URL; remove the jdbc: prefix".to_owned());
             }
-            _ => return Err("it begins with neither redshift:// nor postgres://".to_owned()),
+            _ => return Err("expected redshift:// or postgres://".to_owned()),
         };
         let mut config = Self {
             dialect: Some(dialect),
@@ -48,9 +49,9 @@ impl PartialConfig {
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, rest) = rest.split_at(end);
         if rest.contains('@') {
-            // Of a password with a / in it, this would take a half for the host, and name it in errors.
+            // A password that contains a / would be split, and errors would show one half of it as the host.
             return Err(
-                "a / or ? in the user or password is to be written as %2F or %3F, and an @ behind the host as %40"
+                "write / and ? in the user or password as %2F and %3F, and @ after the host as %40"
                     .to_owned(),
             );
         }
@@ -59,7 +60,7 @@ impl PartialConfig {
             Some((userinfo, host_port)) => {
                 let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
                 config.user = percent_decode("user", user)?;
-                config.password = percent_decode("password", password)?.map(Secret::new);
+                config.password = percent_decode("password", password)?.map(SecretString::from);
                 host_port
             }
         };
@@ -77,16 +78,16 @@ impl PartialConfig {
         Ok(config)
     }
 
-    /// The host and the port of a URL: `host`, `host:port`, `[::1]:port`, `:port` or nothing.
+    /// Parses the host and port of a URL: `host`, `host:port`, `[::1]:port`, `:port` or nothing.
     fn parse_host_port(&mut self, host_port: &str) -> Result<()> {
         let (host, port) = match host_port.strip_prefix('[') {
             Some(rest) => {
-                let (host, port) = rest.split_once(']').ok_or("a [ has no ] behind it")?;
+                let (host, port) = rest.split_once(']').ok_or("missing ] after [")?;
                 host.parse::<std::net::Ipv6Addr>()
-                    .map_err(|_| "what stands in [] is no address of IPv6")?;
+                    .map_err(|_| "invalid IPv6 address in []")?;
                 let port = match port.is_empty() {
                     true => None,
-                    false => Some(port.strip_prefix(':').ok_or("a ] is followed by no :")?),
+                    false => Some(port.strip_prefix(':').ok_or("expected : after ]")?),
                 };
                 (host, port)
             }
@@ -97,7 +98,7 @@ impl PartialConfig {
         };
         self.host = percent_decode("host", host)?;
         if self.host.as_deref().is_some_and(|host| host.contains(',')) {
-            return Err("one host is wanted, not several".to_owned());
+            return Err("multiple hosts are not supported".to_owned());
         }
         self.port = match port {
             None | Some("") => None,
@@ -106,7 +107,7 @@ impl PartialConfig {
         Ok(())
     }
 
-    /// Takes a parameter of a URL.
+    /// Sets a query parameter of a URL.
     fn set_param(&mut self, name: &str, value: String) -> Result<()> {
         let invalid = |why: String| format!("{name} {why}");
         match name {
@@ -118,18 +119,18 @@ impl PartialConfig {
             "application_name" => self.application_name = Some(value),
             "options" => self.options = Some(value),
             "host" => self.host = Some(value),
-            "password" => self.password = Some(Secret::new(value)),
+            "password" => self.password = Some(SecretString::from(value)),
             _ => {
                 return Err(format!(
-                    "it has an unknown parameter '{name}' (known are sslmode, sslrootcert, \
-                     connect_timeout, application_name, options and host)"
+                    "unknown parameter '{name}' (supported: sslmode, sslrootcert, connect_timeout, \
+                     application_name, options, host)"
                 ));
             }
         }
         Ok(())
     }
 
-    /// Those that the environment holds, by the names that PostgreSQL's tools give them.
+    /// Reads the environment variables of libpq.
     pub(super) fn from_env(env: impl Fn(&str) -> Option<String>) -> Result<Self> {
         let env = |name: &str| env(name).filter(|value| !value.is_empty());
         let invalid = |name: &'static str| move |why: String| format!("{name} {why}");
@@ -142,7 +143,7 @@ impl PartialConfig {
                 .transpose()?,
             database: env("PGDATABASE"),
             user: env("PGUSER"),
-            password: env("PGPASSWORD").map(Secret::new),
+            password: env("PGPASSWORD").map(SecretString::from),
             tls_mode: named("PGSSLMODE")
                 .map(|(name, value)| value.parse().map_err(invalid(name)))
                 .transpose()?,
@@ -155,7 +156,7 @@ impl PartialConfig {
         })
     }
 
-    /// Those that the file of a cluster holds.
+    /// Takes the cluster settings of a config file.
     pub(super) fn from_config_file(file: &ConfigFile) -> Self {
         Self {
             host: file.host.clone(),
@@ -167,7 +168,7 @@ impl PartialConfig {
         }
     }
 
-    /// The same, with what it lacks from elsewhere.
+    /// Fills absent settings from another source.
     pub(super) fn or(self, other: Self) -> Self {
         Self {
             dialect: self.dialect.or(other.dialect),
@@ -188,20 +189,20 @@ impl PartialConfig {
 fn parse_port(text: &str) -> Result<u16> {
     match text.parse() {
         Ok(port) if port > 0 => Ok(port),
-        // Not repeated: behind a forgotten @ it is a password.
-        _ => Err("is no number from 1 to 65535".to_owned()),
+        // The message does not repeat the text, which is part of a password if the @ was forgotten.
+        _ => Err("is not a number from 1 to 65535".to_owned()),
     }
 }
 
-/// A time to wait, where PostgreSQL's tools take zero and less for endless.
+/// Parses a timeout in seconds. Like libpq, it maps negative values to 0, which means no limit.
 fn parse_seconds(text: &str) -> Result<Duration> {
     match text.parse::<i32>() {
         Ok(seconds) => Ok(Duration::from_secs(u64::try_from(seconds).unwrap_or(0))),
-        Err(_) => Err("is no number of seconds".to_owned()),
+        Err(_) => Err("is not a number of seconds".to_owned()),
     }
 }
 
-/// A part of a URL without its percent signs; none if it is empty.
+/// Percent-decodes a part of a URL. Returns `None` if the part is empty.
 fn percent_decode(name: &str, text: &str) -> Result<Option<String>> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
@@ -215,11 +216,15 @@ fn percent_decode(name: &str, text: &str) -> Result<Option<String>> {
         let byte = high.zip(low).map(|(high, low)| high * 16 + low);
         match byte.and_then(|byte| u8::try_from(byte).ok()) {
             Some(byte) if byte > 0 => bytes.push(byte),
-            _ => return Err(format!("the % in the {name} is to be written as %25")),
+            _ => {
+                return Err(format!(
+                    "invalid percent-encoding in the {name}; write % as %25"
+                ));
+            }
         }
     }
     match String::from_utf8(bytes) {
         Ok(text) => Ok(Some(text).filter(|text| !text.is_empty())),
-        Err(_) => Err(format!("the {name} is no UTF-8")),
+        Err(_) => Err(format!("the {name} is not valid UTF-8")),
     }
 }

@@ -1,9 +1,8 @@
-//! The load: one published star into a warehouse, in one transaction.
+//! Loads one published dataset into a warehouse, in one transaction.
 //!
-//! The rows of every table go to a staging table first and are counted there; only then is anything
-//! merged. What a load does follows from what the rows hold, so doing it again changes nothing, and that
-//! is what makes every failure harmless: whoever does not know whether the transaction was committed
-//! loads again.
+//! The rows of every table go to a staging table first and are counted there. They are merged only if the counts are
+//! right. The result of a merge depends on the content of the rows only, so a repeated load changes nothing. That makes
+//! every failure harmless: if it is unknown whether the transaction was committed, the dataset is loaded again.
 
 use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
@@ -34,87 +33,88 @@ use crate::warehouse::sql::load_plan::{
 use crate::warehouse::{Warehouse, catalog};
 use pg_copy::{COPY_HEADER, COPY_TRAILER, encode_batch, read_batches};
 
-/// Bytes that are sent to PostgreSQL at a time, about.
+/// Approximate size of the chunks that are sent to PostgreSQL.
 const COPY_BUFFER_BYTES: usize = 256 * 1024;
 
-/// What a load did.
+/// Result of a load.
 #[derive(Debug, Clone, Serialize)]
 pub struct LoadReport {
-    /// The warehouse.
+    /// URL of the warehouse without the password.
     pub warehouse: String,
-    /// The run whose star it is.
+    /// Id of the run that wrote the dataset.
     pub run: String,
-    /// What became of each table of the star.
+    /// Row counts of each table of the star schema.
     pub tables: BTreeMap<&'static str, TableCounts>,
-    /// How often the transaction was begun.
+    /// Number of attempts of the transaction.
     pub attempts: u32,
-    /// Seconds, all tries together.
+    /// Duration of all attempts in seconds.
     pub seconds: f64,
 }
 
-/// What a load did to one table.
+/// Effect of a load on one table.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct TableCounts {
-    /// Rows of the star that was loaded.
+    /// Rows of the table in the dataset.
     pub rows: u64,
-    /// Rows that were not there before.
+    /// Rows that were inserted.
     pub added: u64,
-    /// Rows that were there and are others now.
+    /// Rows that were updated.
     pub changed: u64,
-    /// Rows that were removed to load all anew.
+    /// Rows that a full refresh deleted.
     pub removed: u64,
 }
 
-/// What the tries of a load have done.
+/// State that is kept across the attempts of a load.
 #[derive(Debug, Default)]
 struct AttemptState {
-    /// What the last one did to each table.
+    /// Effect of the last attempt on each table.
     tables: BTreeMap<&'static str, TableCounts>,
-    /// Whether it has sent COMMIT.
+    /// Whether the last attempt has sent COMMIT.
     commit_sent: bool,
 }
 
-/// What a load takes, and how.
+/// A load of one dataset into one warehouse.
 #[derive(Debug, Clone, Copy)]
 pub struct Load<'a> {
-    /// Where to.
+    /// Target of the load.
     pub warehouse: &'a Warehouse,
-    /// What.
-    pub star: &'a PublishedDataset,
-    /// Whether everything that is there goes first; if so, the runs that were there when what is loaded began
-    /// to be made: what others have loaded since then must not go.
+    /// Dataset to load.
+    pub dataset: &'a PublishedDataset,
+    /// Set for a full refresh, which deletes everything first: the runs that were loaded when the command began. The
+    /// refresh must not delete runs that others have loaded since then.
     pub refresh: Option<&'a HashSet<String>>,
 }
 
 impl Load<'_> {
-    /// The SQL of the load, in order, as text.
+    /// Returns the SQL of the load as a script.
     ///
     /// # Errors
-    /// The star cannot be loaded there.
+    /// Returns an error if a full refresh would lose rows (see [`ensure_dataset_is_complete`](Self::ensure_dataset_is_complete)), or
+    /// if a name cannot be quoted in SQL.
     pub fn script(&self) -> Result<String> {
-        self.ensure_complete_star()?;
+        self.ensure_dataset_is_complete()?;
         Ok(to_sql_script(&self.statements()?))
     }
 
-    /// Loads the star: all of it, or nothing.
+    /// Loads the dataset atomically, with retries.
     ///
     /// # Errors
-    /// The warehouse cannot be reached or refuses, its tables are others, or the star cannot be read. What
-    /// was there is whole then.
+    /// Returns an error if the warehouse cannot be reached or rejects a statement, if its tables do not match, or if
+    /// the dataset cannot be read. The transaction is rolled back then.
     pub fn execute(&self, progress: &Progress) -> Result<LoadReport> {
         let started = Instant::now();
-        self.ensure_complete_star()?;
+        self.ensure_dataset_is_complete()?;
         let statements = self.statements()?;
         self.warn_about_codec(progress);
-        let address = &self.warehouse.connection;
-        let mut first_session = Some(Session::open(address)?);
+        let connection = &self.warehouse.connection;
+        let mut first_session = Some(Session::open(connection)?);
         let mut state = AttemptState::default();
         let (mut attempts, mut conflicts, mut connection_losses) = (0, 0, 0);
         loop {
             attempts += 1;
             let session = match first_session.take() {
                 Some(session) => Ok(session),
-                None => Session::open(address).map_err(|error| StatementError {
+                None => Session::open(connection).map_err(|error| StatementError {
                     class: ErrorClass::ConnectionLost,
                     error,
                 }),
@@ -125,14 +125,14 @@ impl Load<'_> {
             progress.finish_phase();
             let Err(failure) = loaded else {
                 return Ok(LoadReport {
-                    warehouse: address.to_string(),
+                    warehouse: connection.to_string(),
                     run: self.run_id().to_owned(),
                     tables: state.tables,
                     attempts,
                     seconds: started.elapsed().as_secs_f64(),
                 });
             };
-            // The session is closed by now, and its transaction with it.
+            // By now the session is closed, which has ended its transaction.
             let (failures, max_failures) = match failure.class {
                 ErrorClass::Conflict => (&mut conflicts, MAX_CONFLICT_ATTEMPTS),
                 ErrorClass::ConnectionLost => {
@@ -144,32 +144,37 @@ impl Load<'_> {
             if *failures >= max_failures {
                 return Err(self.load_error(failure, &state));
             }
-            progress.warn(&format!("{}: loading again", failure.error));
+            progress.warn(&format!("{}; retrying the load", failure.error));
             std::thread::sleep(backoff(*failures));
         }
     }
 
-    /// An error if everything would go for what is only a part of it.
+    /// Checks that a full refresh does not replace the warehouse with a part of its data.
     ///
     /// # Errors
-    /// That.
-    pub fn ensure_complete_star(&self) -> Result<()> {
-        if self.refresh.is_none() || self.star.report().logs.already_loaded_objects == 0 {
+    /// Returns an error if this is a full refresh and the run skipped log objects that were loaded already.
+    pub fn ensure_dataset_is_complete(&self) -> Result<()> {
+        if self.refresh.is_none() || self.dataset.report().logs.already_loaded_objects == 0 {
             return Ok(());
         }
-        Err(Error::usage(format!("cannot empty the warehouse for {}", self.star.location()))
-            .with_reason("it holds only what was new in the logs when it was made, and what was loaded before would be lost")
-            .with_hint("sparkify run --full-refresh makes and loads a star of all logs"))
+        Err(Error::usage(format!(
+            "cannot empty the warehouse to load {}",
+            self.dataset.location()
+        ))
+        .with_reason(
+            "the run skipped log objects that were loaded already, and their rows would be lost",
+        )
+        .with_hint("sparkify run --full-refresh builds and loads a dataset of all log objects"))
     }
 
-    /// Warns if Redshift may refuse to read the Parquet parts.
+    /// Warns if Redshift may be unable to read the Parquet parts.
     fn warn_about_codec(&self, progress: &Progress) {
-        let codec = self.star.report().compression;
+        let codec = self.dataset.report().compression;
         match (self.warehouse.connection.dialect, codec) {
             (Dialect::Redshift, Compression::Zstd) => progress.warn(&format!(
-                "the Parquet parts of {} are compressed with {codec}, which Redshift does not document for COPY: \
-                 should it refuse them, run again with --compression snappy",
-                self.star.location()
+                "the Parquet parts of {} are compressed with {codec}, which Redshift does not document for COPY; \
+                 if the load fails, run again with --compression snappy",
+                self.dataset.location()
             )),
             (Dialect::Redshift, Compression::Snappy | Compression::Gzip | Compression::None)
             | (Dialect::Postgres, _) => {}
@@ -179,40 +184,40 @@ impl Load<'_> {
     fn load_error(&self, failure: StatementError, state: &AttemptState) -> Error {
         let summary = format!(
             "cannot load {} into {}",
-            self.star.location(),
+            self.dataset.location(),
             self.warehouse.connection
         );
         let error = Error::failed(summary).with_reason(failure.error);
         match (state.commit_sent, failure.class) {
             (true, _) => error.with_hint(
-                "whether the load was committed is not known: load again, twice changes nothing",
+                "it is unknown whether the load was committed: load again, a repeated load changes nothing",
             ),
             (false, ErrorClass::Conflict) => {
-                error.with_hint("load again when the other load is done")
+                error.with_hint("load again when the other transaction has finished")
             }
             (false, ErrorClass::ConnectionLost) => {
-                error.with_hint("nothing was changed there; load again")
+                error.with_hint("the warehouse is unchanged; load again")
             }
             (false, ErrorClass::Fatal) => error,
         }
     }
 
-    /// The id of the run.
+    /// Returns the id of the run that wrote the dataset.
     fn run_id(&self) -> &str {
-        &self.star.report().run
+        &self.dataset.report().run
     }
 
-    /// All that the transaction consists of.
+    /// Returns the statements of the transaction.
     fn statements(&self) -> Result<Vec<Statement>> {
         let params = LoadParams {
             run: self.run_id(),
-            manifest: &|table| self.star.manifest_url(table),
-            has_rows: &|table| self.star.table_report(table).rows > 0,
+            manifest: &|table| self.dataset.manifest_url(table),
+            has_rows: &|table| self.dataset.table_report(table).rows > 0,
         };
         load_statements(self.warehouse, &params, self.refresh.is_some())
     }
 
-    /// Carries out all steps, and notes what they did.
+    /// Runs all statements in a session, and records their effects in `state`.
     fn run_transaction(
         &self,
         session: &mut Session,
@@ -223,13 +228,13 @@ impl Load<'_> {
         let refresh = self.refresh.is_some();
         let missing = warn_if_blocked(progress, || catalog::ensure_loadable(session, refresh))?;
         let bytes = output_tables()
-            .map(|table| self.star.table_report(table).bytes)
+            .map(|table| self.dataset.table_report(table).bytes)
             .sum();
         progress.start_phase("load", bytes);
         for statement in statements {
             match statement {
                 Statement::Execute(sql) => {
-                    // Taking off keys needs the tables for itself.
+                    // Dropping a constraint needs an exclusive lock.
                     let rows = match sql.contains("DROP CONSTRAINT") {
                         true => warn_if_blocked(progress, || session.execute(sql))?,
                         false => session.execute(sql)?,
@@ -243,7 +248,7 @@ impl Load<'_> {
                         .as_ref()
                         .is_err_and(|failure| failure.class != ErrorClass::ConnectionLost)
                     {
-                        // The server itself has said no.
+                        // The server itself has rejected the COMMIT.
                         state.commit_sent = false;
                     }
                     committed?;
@@ -252,33 +257,32 @@ impl Load<'_> {
                 Statement::LoadedRuns(sql) => {
                     let runs = query_runs(session, sql)?;
                     if state.commit_sent && self.shows_committed(&runs) {
-                        // It was committed, and nobody had told us.
+                        // The previous attempt was committed, and only the reply was lost.
                         return session.execute("ROLLBACK").map(drop);
                     }
                     self.ensure_no_concurrent_loads(&runs).map_err(fatal)?;
-                    let row = |table: &'static Table| {
-                        let rows = self.star.table_report(table).rows;
-                        let loaded = TableCounts {
-                            rows,
+                    let initial_counts = |table: &'static Table| {
+                        let counts = TableCounts {
+                            rows: self.dataset.table_report(table).rows,
                             ..TableCounts::default()
                         };
-                        (table.name, loaded)
+                        (table.name, counts)
                     };
                     *state = AttemptState {
-                        tables: STAR_TABLES.into_iter().map(row).collect(),
+                        tables: STAR_TABLES.into_iter().map(initial_counts).collect(),
                         commit_sent: false,
                     };
                 }
                 Statement::Copy(table, sql) => match self.warehouse.connection.dialect {
                     Dialect::Redshift => {
                         session.copy_from_s3(sql)?;
-                        progress.advance(self.star.table_report(table).bytes);
+                        progress.advance(self.dataset.table_report(table).bytes);
                     }
                     Dialect::Postgres => self.copy_in_table(session, table, sql, progress)?,
                 },
                 Statement::CountStaged(sql) => {
-                    // What was sent is of one run, if it is still there now.
-                    self.star.ensure_unchanged().map_err(fatal)?;
+                    // If the dataset is unchanged now, all rows that were sent are of one run.
+                    self.dataset.ensure_unchanged().map_err(fatal)?;
                     self.verify_row_counts(&session.query(sql)?)
                         .map_err(fatal)?;
                     progress.start_spinner("merge");
@@ -288,7 +292,7 @@ impl Load<'_> {
                     Some(table) => {
                         return Err(fatal(altered_table_error(
                             table,
-                            "not all of its rows were deleted",
+                            "some of its rows were not deleted",
                         )));
                     }
                 },
@@ -304,8 +308,7 @@ impl Load<'_> {
                 Statement::CheckMerged(sql) => match first_nonzero(&session.query(sql)?) {
                     None => {}
                     Some((table, rows)) => {
-                        let why =
-                            format!("{rows} of the rows that were merged are missing or differ");
+                        let why = format!("{rows} of the merged rows are missing or differ");
                         return Err(fatal(altered_table_error(table, &why)));
                     }
                 },
@@ -314,7 +317,7 @@ impl Load<'_> {
         Ok(())
     }
 
-    /// Waits for other loads, and creates the tables that are missing.
+    /// Waits for other loads, and creates the missing tables.
     fn lock_tables(
         &self,
         session: &mut Session,
@@ -322,7 +325,7 @@ impl Load<'_> {
         missing: &[&str],
         progress: &Progress,
     ) -> std::result::Result<(), StatementError> {
-        // A table that this transaction creates is not seen by others before it ends.
+        // A missing table cannot be locked. Other sessions do not see the one that this transaction creates.
         if !missing.contains(&LOAD_HISTORY) {
             warn_if_blocked(progress, || session.execute(sql))?;
         }
@@ -340,34 +343,34 @@ impl Load<'_> {
         Ok(())
     }
 
-    /// Whether the runs that are loaded tell that this load was committed: not if this one was there before
-    /// everything should go.
+    /// Returns true if the load history lists this run, i.e. a COMMIT whose reply was lost has succeeded. In a full
+    /// refresh a run that was listed before proves nothing.
     fn shows_committed(&self, runs: &HashSet<String>) -> bool {
         runs.contains(self.run_id())
             && !self
                 .refresh
-                .is_some_and(|known| known.contains(self.run_id()))
+                .is_some_and(|runs_before| runs_before.contains(self.run_id()))
     }
 
-    /// An error if everything would go, and others have loaded something since what is loaded began to be made.
+    /// Returns an error if a full refresh would delete a run that was loaded in the meantime.
     fn ensure_no_concurrent_loads(&self, runs: &HashSet<String>) -> Result<()> {
-        let Some(known) = self.refresh else {
+        let Some(runs_before) = self.refresh else {
             return Ok(());
         };
         match runs
             .iter()
-            .find(|run| !known.contains(*run) && *run != self.run_id())
+            .find(|run| !runs_before.contains(*run) && *run != self.run_id())
         {
             None => Ok(()),
-            Some(other) => Err(Error::failed("will not empty the warehouse")
+            Some(other) => Err(Error::failed("cannot empty the warehouse")
                 .with_reason(format!(
-                    "run {other} was loaded meanwhile and would be lost"
+                    "run {other} was loaded in the meantime and would be lost"
                 ))
-                .with_hint("do the same again")),
+                .with_hint("run the same command again")),
         }
     }
 
-    /// Sends the parts of a table to PostgreSQL.
+    /// Sends the Parquet parts of a table to PostgreSQL.
     fn copy_in_table(
         &self,
         session: &mut Session,
@@ -375,7 +378,7 @@ impl Load<'_> {
         sql: &str,
         progress: &Progress,
     ) -> std::result::Result<(), StatementError> {
-        let parts = self.star.list_parts(table).map_err(fatal)?;
+        let parts = self.dataset.list_parts(table).map_err(fatal)?;
         let mut copy = session.copy_in(sql)?;
         let mut flush = |bytes: &mut Vec<u8>| {
             let sent = copy.write_all(bytes);
@@ -384,8 +387,8 @@ impl Load<'_> {
         };
         let mut bytes = COPY_HEADER.to_vec();
         for part in parts {
-            let name = self.star.display(&part);
-            let file = self.star.open_part(&part).map_err(fatal)?;
+            let name = self.dataset.display(&part);
+            let file = self.dataset.open_part(&part).map_err(fatal)?;
             for batch in read_batches(file, &name, table).map_err(fatal)? {
                 let batch = batch.map_err(|e| {
                     fatal(
@@ -406,9 +409,9 @@ impl Load<'_> {
         copy.finish().map(drop).map_err(|e| statement_error(&e))
     }
 
-    /// An error unless as many rows of each table arrived as the run wrote.
+    /// Returns an error unless the number of staged rows of each table is the one in the report of the run.
     fn verify_row_counts(&self, counts: &[Row]) -> Result<()> {
-        let count_of = |table: &Table| {
+        let staged_rows = |table: &Table| {
             let row = counts.iter().find_map(|row| match row.as_slice() {
                 [Some(name), Some(count)] if name == table.name => Some(count),
                 _ => None,
@@ -416,24 +419,24 @@ impl Load<'_> {
             row.and_then(|count| count.parse::<u64>().ok())
         };
         for table in output_tables() {
-            let (arrived, written) = (count_of(table), self.star.table_report(table).rows);
-            if arrived != Some(written) {
-                let arrived = arrived.unwrap_or_default();
+            let (staged, written) = (staged_rows(table), self.dataset.table_report(table).rows);
+            if staged != Some(written) {
+                let staged = staged.unwrap_or_default();
                 return Err(Error::failed(format!("cannot load table {}", table.name))
                     .with_reason(format!(
-                        "{arrived} rows arrived in the warehouse, the report says {written}"
+                        "{staged} rows arrived in the warehouse, the report has {written}"
                     ))
-                    .with_hint("nothing was changed there; run again, and look for who else writes to the output"));
+                    .with_hint("the warehouse is unchanged; run again, and check whether another process writes to the output"));
             }
         }
         Ok(())
     }
 }
 
-/// The log objects that were loaded into a warehouse, whose tables are found to be as a load wants them.
+/// Checks the tables of a warehouse, and returns the log objects that were loaded into it.
 ///
 /// # Errors
-/// The warehouse cannot be reached, or its tables are others or have lost their rows.
+/// Returns an error if the warehouse cannot be reached, or if its tables do not match or have lost their rows.
 pub fn loaded_objects(warehouse: &Warehouse, progress: &Progress) -> Result<LoadedObjects> {
     query_warehouse(warehouse, progress, |session| {
         catalog::ensure_loadable(session, false)?;
@@ -447,10 +450,10 @@ pub fn loaded_objects(warehouse: &Warehouse, progress: &Progress) -> Result<Load
     })
 }
 
-/// Returns the runs that were loaded into a warehouse which is to be emptied and loaded anew.
+/// Checks the tables of a warehouse before a full refresh, and returns the runs that were loaded into it.
 ///
 /// # Errors
-/// The warehouse cannot be reached, its tables are others, or all of them are missing.
+/// Returns an error if the warehouse cannot be reached, if its tables do not match, or if all of them are missing.
 pub fn loaded_runs(warehouse: &Warehouse, progress: &Progress) -> Result<HashSet<String>> {
     query_warehouse(warehouse, progress, |session| {
         let missing = catalog::ensure_loadable(session, true)?;
@@ -461,7 +464,7 @@ pub fn loaded_runs(warehouse: &Warehouse, progress: &Progress) -> Result<HashSet
     })
 }
 
-/// Asks a warehouse before anything is made for it.
+/// Runs a query before a dataset is built for the warehouse.
 fn query_warehouse<T>(
     warehouse: &Warehouse,
     progress: &Progress,
@@ -472,7 +475,7 @@ fn query_warehouse<T>(
         Error::failed(format!("cannot load into {}", warehouse.connection))
             .with_reason(failure.error)
     };
-    // Redshift locks a table for its readers too.
+    // In Redshift a lock on a table blocks readers too.
     warn_if_blocked(progress, || query(&mut session)).map_err(load_error)
 }
 
@@ -484,7 +487,7 @@ fn query_runs(
     Ok(rows.into_iter().flatten().flatten().collect())
 }
 
-/// Returns the first table of a query for names and counts whose count is not 0.
+/// Returns the first row whose count is not 0 in the result of a query for names and counts.
 fn first_nonzero(rows: &[Row]) -> Option<(&str, u64)> {
     rows.iter().find_map(|row| match row.as_slice() {
         [Some(name), Some(count)] => {
@@ -495,19 +498,19 @@ fn first_nonzero(rows: &[Row]) -> Option<(&str, u64)> {
     })
 }
 
-/// Builds the error of a table in which not what was written is found.
+/// Builds the error for a table whose rows are not those that the load wrote.
 fn altered_table_error(table: &str, why: &str) -> Error {
-    Error::failed(format!("table {table} is not as the load wrote it"))
+    Error::failed(format!("table {table} does not have the rows that the load wrote"))
         .with_reason(why)
         .with_hint(format!(
-            "look for triggers, rules and row security on {table} and the other tables; nothing was changed there"
+            "check {table} and the other tables for triggers, rules and row security; the warehouse is unchanged"
         ))
 }
 
-/// Checks that the tables have grown by the rows that the statements have added and removed.
+/// Checks that the tables have grown by the rows that the statements inserted and deleted.
 ///
 /// # Errors
-/// A table has other rows: something else has removed or added some.
+/// Returns an error if a trigger, rule or row security has inserted or deleted other rows.
 fn check_row_deltas(rows: &[Row], loaded: &BTreeMap<&'static str, TableCounts>) -> Result<()> {
     for row in rows {
         let [Some(name), Some(growth)] = row.as_slice() else {
@@ -518,16 +521,15 @@ fn check_row_deltas(rows: &[Row], loaded: &BTreeMap<&'static str, TableCounts>) 
         };
         let expected = counts.added as i64 - counts.removed as i64;
         if growth.parse() != Ok(expected) {
-            let why = format!(
-                "it should have {expected} rows more than before the load, and has {growth} more"
-            );
+            let why =
+                format!("expected {expected} rows more than before the load, found {growth} more");
             return Err(altered_table_error(table, &why));
         }
     }
     Ok(())
 }
 
-/// Adds what a statement did to a table of the star.
+/// Adds the effect of a statement to the counts of its table.
 fn record_effect(loaded: &mut BTreeMap<&'static str, TableCounts>, sql: &str, rows: u64) {
     let mut words = sql.split_whitespace();
     let verb = words.next().unwrap_or_default();

@@ -1,7 +1,7 @@
-//! Rows on their way to PostgreSQL: record batches in the binary format of COPY.
+//! Encodes record batches in the binary format of PostgreSQL's COPY.
 //!
-//! A row is the number of its fields and, for each, its length and its bytes, all big-endian (PostgreSQL
-//! documentation, COPY, "Binary Format").
+//! A row consists of the number of its fields and, for each field, its length and its bytes, all big-endian
+//! (PostgreSQL documentation, COPY, "Binary Format").
 
 use std::fs::File;
 
@@ -15,22 +15,22 @@ use parquet::arrow::arrow_reader::{
 use crate::error::{Error, Result};
 use crate::star::schema::{ColumnType, Table};
 
-/// Rows of a batch.
+/// Rows per record batch.
 const BATCH_ROWS: usize = 8192;
 
-/// What a binary COPY begins with: signature, flags, length of the extension.
+/// Start of a binary COPY: signature, flags, length of the header extension.
 pub const COPY_HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 
-/// What it ends with.
+/// End of a binary COPY.
 pub const COPY_TRAILER: &[u8] = &(-1i16).to_be_bytes();
 
-/// From 1970, where our times begin, to 2000, where PostgreSQL's do, in microseconds.
+/// Microseconds from the Unix epoch (1970) to the epoch of PostgreSQL (2000).
 const PG_EPOCH_MICROS: i64 = 946_684_800_000_000;
 
-/// The batches of a Parquet part.
+/// Opens a Parquet part and returns a reader of its record batches.
 ///
 /// # Errors
-/// It is no Parquet, or not of this table.
+/// Returns an error if the file is not Parquet or does not have the columns of the table.
 pub fn read_batches(file: File, name: &str, table: &Table) -> Result<ParquetRecordBatchReader> {
     let read_error =
         |why: &dyn std::fmt::Display| Error::failed(format!("cannot read {name}")).with_reason(why);
@@ -48,7 +48,7 @@ pub fn read_batches(file: File, name: &str, table: &Table) -> Result<ParquetReco
         .collect();
     if actual_columns != expected_columns {
         return Err(read_error(&format!(
-            "it does not hold the columns of {}",
+            "its columns are not those of table {}",
             table.name
         )));
     }
@@ -58,7 +58,7 @@ pub fn read_batches(file: File, name: &str, table: &Table) -> Result<ParquetReco
         .map_err(|e| read_error(&e))
 }
 
-/// A column, by its type.
+/// The values of a column by type.
 enum ColumnValues<'a> {
     BigInt(&'a [i64]),
     Integer(&'a [i32]),
@@ -83,7 +83,7 @@ impl<'a> ColumnValues<'a> {
         })
     }
 
-    /// Appends the field of a row that is not null.
+    /// Appends the field of a row, which must not be null.
     fn write_field(&self, row: usize, to: &mut Vec<u8>) {
         match self {
             Self::BigInt(values) => write_bytes(to, values[row].to_be_bytes()),
@@ -107,16 +107,21 @@ fn write_bytes<const N: usize>(to: &mut Vec<u8>, bytes: [u8; N]) {
     to.extend_from_slice(&bytes);
 }
 
-/// Appends the rows of a batch of a table.
+/// Appends the rows of a record batch.
 ///
 /// # Errors
-/// It is of another table.
+/// Returns an error if the batch does not have the columns of the table.
 pub fn encode_batch(batch: &RecordBatch, table: &Table, to: &mut Vec<u8>) -> Result<()> {
     let columns = table.columns.iter().zip(batch.columns());
     let columns: Vec<_> = columns
         .map(|(column, array)| Some((ColumnValues::new(column.ty, array)?, array.nulls())))
         .collect::<Option<_>>()
-        .ok_or_else(|| Error::failed(format!("no batch of {}", table.name)))?;
+        .ok_or_else(|| {
+            Error::failed(format!(
+                "the record batch does not match table {}",
+                table.name
+            ))
+        })?;
     let count = (columns.len() as i16).to_be_bytes();
     for row in 0..batch.num_rows() {
         to.extend_from_slice(&count);

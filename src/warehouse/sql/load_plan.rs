@@ -1,4 +1,4 @@
-//! Steps: what the transaction of a load consists of, in order, before anything is connected.
+//! Plans the transaction of a load: the statements in order, which are complete before a connection is opened.
 
 use super::template::{SqlParams, SqlTemplates, render, split_statements};
 use crate::error::{Error, Result};
@@ -9,39 +9,39 @@ use crate::warehouse::Warehouse;
 use crate::warehouse::catalog::{nonempty_tables_query, warehouse_tables};
 use crate::warehouse::dialect::Dialect;
 
-/// What the SQL of a load must know of the star that is loaded.
+/// Properties of the dataset that the SQL of a load needs.
 pub struct LoadParams<'a> {
-    /// The id of its run.
+    /// Id of the run that wrote the dataset.
     pub run: &'a str,
-    /// Where the COPY manifest of a table is.
+    /// Returns the URL of the COPY manifest of a table.
     pub manifest: &'a dyn Fn(&Table) -> String,
-    /// Whether a table has rows.
+    /// Returns true if a table has rows.
     pub has_rows: &'a dyn Fn(&Table) -> bool,
 }
 
-/// A step of the transaction.
+/// A statement of the transaction, by what is done with its result.
 #[derive(Debug)]
 pub enum Statement {
-    /// A statement.
+    /// A statement whose affected rows are counted.
     Execute(String),
-    /// The statement that waits for other loads.
+    /// The LOCK statement, which waits for other loads.
     Lock(String),
-    /// The query for the runs that are loaded.
+    /// The query for the runs in the load history.
     LoadedRuns(String),
-    /// A statement that fills the staging table of a table.
+    /// The COPY that fills the staging table of a table.
     Copy(&'static Table, String),
-    /// The query that counts what arrived in the staging tables: name and count of each.
+    /// The query that counts the rows of the staging tables: name and count of each.
     CountStaged(String),
     /// The query for the names of tables that a full refresh has not emptied.
     CheckEmptied(String),
-    /// The query that counts rows of the star of which the merge state has none: name of its table and count.
+    /// The query that counts rows of the star schema that have no merge state: name of the state table and count.
     CheckMergeState(String),
-    /// The query that counts rows that are not as they were merged: name of the table and count.
+    /// The query that counts merged rows that are missing or differ: name of the table and count.
     CheckMerged(String),
-    /// The query that counts the rows that watched tables have more than before the load: name of the table and
-    /// count.
+    /// The query that counts by how many rows the tables have grown, if a table has side effects such as triggers:
+    /// name of the table and count.
     CheckRowDeltas(String),
-    /// The statement that ends the transaction.
+    /// The COMMIT statement.
     Commit(String),
 }
 
@@ -62,7 +62,7 @@ impl Statement {
     }
 }
 
-/// The steps as text for people.
+/// Returns the statements as a script.
 pub fn to_sql_script(statements: &[Statement]) -> String {
     let text = statements
         .iter()
@@ -70,25 +70,25 @@ pub fn to_sql_script(statements: &[Statement]) -> String {
     text.collect::<Vec<_>>().join("\n")
 }
 
-/// All tables that a star has.
+/// Returns all tables of a dataset: star schema and merge state.
 pub fn output_tables() -> impl Iterator<Item = &'static Table> {
     STAR_TABLES.into_iter().chain(MERGE_STATE_TABLES)
 }
 
-/// Asks for the runs that are loaded.
+/// Query for the runs in the load history.
 pub const LOADED_RUNS_SQL: &str = "SELECT DISTINCT run FROM load_history";
 
-/// The steps of a load. With `refresh` everything that is there goes first.
+/// Returns the statements of a load. With `refresh` they delete everything first.
 ///
 /// # Errors
-/// The star cannot be loaded there: Redshift takes only what is in S3.
+/// Returns an error if a name cannot be quoted in SQL.
 pub fn load_statements(
     warehouse: &Warehouse,
     load_params: &LoadParams<'_>,
     refresh: bool,
 ) -> Result<Vec<Statement>> {
     let dialect = warehouse.connection.dialect;
-    let scripts = SqlTemplates::for_dialect(dialect);
+    let templates = SqlTemplates::for_dialect(dialect);
     let mut sql_params = SqlParams::default().with_literal("run", load_params.run)?;
     if dialect == Dialect::Redshift {
         sql_params = sql_params.with_raw("iam_role", &warehouse.iam_role.to_string());
@@ -96,8 +96,8 @@ pub fn load_statements(
             sql_params = sql_params.with_literal(table.name, &(load_params.manifest)(table))?;
         }
     }
-    let render_all = |script| {
-        let rendered = split_statements(script)
+    let render_all = |template| {
+        let rendered = split_statements(template)
             .into_iter()
             .map(|sql| render(sql, &sql_params));
         let rendered: Result<Vec<Statement>> =
@@ -105,7 +105,7 @@ pub fn load_statements(
         rendered
     };
     let mut statements = Vec::new();
-    for statement in render_all(scripts.stage)? {
+    for statement in render_all(templates.stage)? {
         match statement {
             Statement::Execute(sql) if sql.starts_with("LOCK ") => {
                 statements.push(Statement::Lock(sql));
@@ -115,31 +115,31 @@ pub fn load_statements(
         }
     }
     if refresh {
-        statements.extend(render_all(scripts.refresh)?);
+        statements.extend(render_all(templates.refresh)?);
         let names: Vec<_> = warehouse_tables()
             .into_iter()
             .map(|(name, _)| name)
             .collect();
         statements.push(Statement::CheckEmptied(nonempty_tables_query(&names)));
     }
-    for sql in split_statements(scripts.copy) {
+    for sql in split_statements(templates.copy) {
         let table = copy_target(sql)?;
-        // COPY of no files is an error.
+        // A COPY of no files is an error.
         if (load_params.has_rows)(table) {
             statements.push(Statement::Copy(table, render(sql, &sql_params)?));
         }
     }
     statements.push(Statement::CountStaged(staged_counts_query()));
     statements.push(Statement::CheckMergeState(missing_state_query()));
-    for sql in split_statements(scripts.merge) {
+    for sql in split_statements(templates.merge) {
         if sql != "COMMIT" {
             statements.push(Statement::Execute(render(sql, &sql_params)?));
             continue;
         }
-        for check in split_statements(scripts.verify) {
+        for check in split_statements(templates.verify) {
             statements.push(Statement::CheckMerged(render(check, &sql_params)?));
         }
-        // Redshift has nothing that could remove other rows than those of the statements.
+        // Redshift has no triggers or rules that could insert or delete other rows.
         if dialect == Dialect::Postgres {
             statements.push(Statement::CheckRowDeltas(row_deltas_query()));
         }
@@ -148,18 +148,19 @@ pub fn load_statements(
     Ok(statements)
 }
 
-/// The table whose staging table a COPY fills.
+/// Returns the table whose staging table a COPY fills.
 fn copy_target(sql: &str) -> Result<&'static Table> {
     let name = sql.strip_prefix("COPY staged_").unwrap_or_default();
     let name = name.split_whitespace().next().unwrap_or_default();
     let target = output_tables().find(|table| table.name == name);
     target.ok_or_else(|| {
-        Error::failed("cannot run a script").with_reason(format!("{sql} fills no table"))
+        Error::failed("invalid SQL template")
+            .with_reason(format!("{sql} does not fill a staging table"))
     })
 }
 
-/// Counts rows of the star that staged rows are held against, but for which the merge state has no row: what they are
-/// from is lost.
+/// Returns the query that counts the rows that staged rows are merged with, but that have no merge state. Their source
+/// records are unknown, so nothing can be compared with them.
 fn missing_state_query() -> String {
     let count = |(table, state): (&Table, &Table)| {
         let (table, state, key) = (table.name, state.name, table.columns[0].name);
@@ -175,19 +176,20 @@ WHERE l.{key} IS NULL"
     pairs.map(count).join("\nUNION ALL\n")
 }
 
-/// Counts the rows that the tables of the star have more than before the load, if they are watched.
+/// Returns the query that counts by how many rows the tables of the star schema have grown. It has no rows if no table
+/// has side effects.
 fn row_deltas_query() -> String {
     let row_delta = |table: &&Table| {
         let name = table.name;
         format!(
-            "SELECT w.name, (SELECT COUNT(*) FROM {name}) - w.rows AS rows FROM watched w WHERE w.name = '{name}'"
+            "SELECT w.name, (SELECT COUNT(*) FROM {name}) - w.rows AS rows FROM tables_with_side_effects w WHERE w.name = '{name}'"
         )
     };
     let queries: Vec<_> = STAR_TABLES.iter().map(row_delta).collect();
     queries.join("\nUNION ALL\n")
 }
 
-/// Counts the rows in the staging tables.
+/// Returns the query that counts the rows of the staging tables.
 fn staged_counts_query() -> String {
     let count = |table: &Table| {
         let name = table.name;

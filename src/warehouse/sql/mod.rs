@@ -1,4 +1,4 @@
-//! The SQL of a load: the scripts that the binary contains, and the statements made from them.
+//! Renders the SQL of a load from the templates that the binary contains.
 
 pub mod load_plan;
 pub mod template;

@@ -1,31 +1,31 @@
-//! Scripts: the SQL of `sql/redshift` and `sql/postgres`, which the binary carries and people can run by hand.
+//! Renders the SQL templates of `sql/redshift` and `sql/postgres`, which the binary contains and psql can run too.
 //!
-//! Pure text: what is sent to a warehouse, in order, before anything is connected. Names after a colon
-//! stand for values, as in psql: `:'name'` for a quoted literal, `:name` for SQL as it stands.
+//! Rendering needs no connection. A parameter is a name after a colon, as in psql: `:'name'` is replaced by a quoted
+//! literal, `:name` by unquoted SQL.
 
 use crate::error::{Error, Result};
 use crate::warehouse::dialect::Dialect;
 
-/// The scripts for one kind of warehouse.
+/// The SQL templates for one kind of warehouse.
 #[derive(Debug, Clone, Copy)]
 pub struct SqlTemplates {
-    /// Creates the tables that are not there.
+    /// Creates the missing tables.
     pub create: &'static str,
-    /// Drops them all.
+    /// Drops all tables.
     pub drop: &'static str,
     /// Begins a load: transaction, lock, staging tables.
     pub stage: &'static str,
-    /// Empties the star, in the transaction of a load.
+    /// Empties all tables, in the transaction of a load.
     pub refresh: &'static str,
     /// Fills the staging tables.
     pub copy: &'static str,
-    /// Merges them into the star, and commits.
+    /// Merges the staging tables into the star schema and the merge state, and commits.
     pub merge: &'static str,
-    /// Counts rows that are not as they were merged, before the commit.
+    /// Counts merged rows that are missing or differ, before the commit.
     pub verify: &'static str,
 }
 
-macro_rules! scripts {
+macro_rules! sql_templates {
     ($folder:literal) => {
         SqlTemplates {
             create: include_str!(concat!("../../../sql/", $folder, "/create.sql")),
@@ -40,63 +40,63 @@ macro_rules! scripts {
 }
 
 impl SqlTemplates {
-    /// The scripts for a warehouse.
+    /// Returns the templates for a kind of warehouse.
     pub fn for_dialect(dialect: Dialect) -> Self {
         match dialect {
-            Dialect::Redshift => scripts!("redshift"),
-            Dialect::Postgres => scripts!("postgres"),
+            Dialect::Redshift => sql_templates!("redshift"),
+            Dialect::Postgres => sql_templates!("postgres"),
         }
     }
 }
 
-/// Values for the names in a script.
+/// Values for the parameters of a template.
 #[derive(Debug, Default, Clone)]
 pub struct SqlParams(Vec<(String, String)>);
 
 impl SqlParams {
-    /// Adds a value that stands as it is.
+    /// Adds a value that is inserted unquoted, for `:name`.
     pub fn with_raw(mut self, name: &str, sql: &str) -> Self {
         self.0.push((name.to_owned(), sql.to_owned()));
         self
     }
 
-    /// Adds a value that stands as a literal.
+    /// Adds a value that is inserted as a quoted literal, for `:'name'`.
     ///
     /// # Errors
-    /// It cannot be a literal: see [`literal`].
+    /// Returns an error if [`quote_literal`] cannot quote the value.
     pub fn with_literal(mut self, name: &str, text: &str) -> Result<Self> {
         self.0.push((format!("'{name}'"), quote_literal(text)?));
         Ok(self)
     }
 
     fn get(&self, name: &str) -> Option<&str> {
-        let entry = self.0.iter().find(|(known, _)| known == name);
+        let entry = self.0.iter().find(|(key, _)| key == name);
         entry.map(|(_, value)| value.as_str())
     }
 }
 
-/// A string literal that means the same whether or not backslashes escape, which in Redshift they do
-/// (`'\''` ends nothing there).
+/// Quotes a string literal so that it has the same meaning whether or not backslashes escape. In Redshift they do: `'\''`
+/// does not end a literal there.
 ///
 /// # Errors
-/// The text holds a backslash or a control character.
+/// Returns an error if the text contains a backslash or a control character.
 pub fn quote_literal(text: &str) -> Result<String> {
     if text.contains(|c: char| c == '\\' || c.is_control()) {
-        return Err(Error::failed(format!("cannot write '{text}' in SQL"))
-            .with_reason("it holds a backslash or a control character")
+        return Err(Error::failed(format!("cannot quote '{text}' in SQL"))
+            .with_reason("it contains a backslash or a control character")
             .with_hint("choose another name"));
     }
     Ok(format!("'{}'", text.replace('\'', "''")))
 }
 
-/// The statements of a script in order, each without the comments before it and the semicolon behind it.
+/// Splits a script into its statements, each without the comments before it and the semicolon after it.
 pub fn split_statements(script: &str) -> Vec<&str> {
     let mut statements = Vec::new();
     let (mut start, mut at) = (0, 0);
     while let Some(token) = Token::lex_at(script, at) {
         let end = at + token.len;
         match token.kind {
-            // Between statements nothing counts.
+            // White space and comments before a statement are not part of it.
             TokenKind::Trivia if start == at => start = end,
             TokenKind::Semicolon => {
                 statements.push(script.get(start..at).unwrap_or_default());
@@ -113,10 +113,10 @@ pub fn split_statements(script: &str) -> Vec<&str> {
     statements
 }
 
-/// A statement with its values in place.
+/// Replaces the parameters of a statement by their values.
 ///
 /// # Errors
-/// It names a value that is not there.
+/// Returns an error if a parameter has no value.
 pub fn render(statement: &str, params: &SqlParams) -> Result<String> {
     let mut rendered = String::with_capacity(statement.len());
     let mut at = 0;
@@ -127,7 +127,8 @@ pub fn render(statement: &str, params: &SqlParams) -> Result<String> {
             TokenKind::Param => {
                 let name = text.trim_start_matches(':');
                 rendered.push_str(params.get(name).ok_or_else(|| {
-                    Error::failed("cannot run a script").with_reason(format!("{name} has no value"))
+                    Error::failed("invalid SQL template")
+                        .with_reason(format!("parameter {name} has no value"))
                 })?);
             }
             _ => rendered.push_str(text),
@@ -141,7 +142,7 @@ enum TokenKind {
     /// White space or a comment.
     Trivia,
     Semicolon,
-    /// A colon and what it names.
+    /// A colon and the name after it.
     Param,
     /// Anything else.
     Other,
@@ -150,18 +151,18 @@ enum TokenKind {
 #[derive(Debug, Clone, Copy)]
 struct Token {
     kind: TokenKind,
-    /// Its bytes, at least 1.
+    /// Length in bytes, at least 1.
     len: usize,
 }
 
 impl Token {
-    /// The token that begins at a byte of a script; none at its end.
+    /// Returns the token at a byte offset of a script, or `None` at its end.
     fn lex_at(script: &str, offset: usize) -> Option<Self> {
         let rest = script.get(offset..)?;
         let first = rest.chars().next()?;
-        let until = |end: &str, from: usize| {
-            let found = rest.get(from..).and_then(|r| r.find(end));
-            found.map_or(rest.len(), |found| from + found + end.len())
+        let len_through = |end: &str, from: usize| {
+            let index = rest.get(from..).and_then(|r| r.find(end));
+            index.map_or(rest.len(), |index| from + index + end.len())
         };
         let identifier = |from: usize| {
             let name = rest.get(from..).unwrap_or_default();
@@ -170,14 +171,14 @@ impl Token {
         };
         let (kind, len) = match first {
             c if c.is_whitespace() => (TokenKind::Trivia, c.len_utf8()),
-            '-' if rest.starts_with("--") => (TokenKind::Trivia, until("\n", 0)),
+            '-' if rest.starts_with("--") => (TokenKind::Trivia, len_through("\n", 0)),
             ';' => (TokenKind::Semicolon, 1),
-            // A doubled quote ends one literal and begins the next, which comes to the same.
-            '\'' => (TokenKind::Other, until("'", 1)),
-            '"' => (TokenKind::Other, until("\"", 1)),
-            '$' if rest.starts_with("$$") => (TokenKind::Other, until("$$", 2)),
+            // A doubled quote is lexed as the end of one literal and the start of the next, which has the same effect.
+            '\'' => (TokenKind::Other, len_through("'", 1)),
+            '"' => (TokenKind::Other, len_through("\"", 1)),
+            '$' if rest.starts_with("$$") => (TokenKind::Other, len_through("$$", 2)),
             ':' if rest.starts_with("::") => (TokenKind::Other, 2),
-            ':' if rest.starts_with(":'") => (TokenKind::Param, until("'", 2)),
+            ':' if rest.starts_with(":'") => (TokenKind::Param, len_through("'", 2)),
             ':' if identifier(1) > 0 => (TokenKind::Param, 1 + identifier(1)),
             c => (TokenKind::Other, c.len_utf8()),
         };
@@ -201,14 +202,14 @@ mod tests {
 
     #[test]
     fn params_are_replaced_and_casts_are_kept() {
-        let values = SqlParams::default().with_literal("run", "it's").unwrap();
-        let values = values.with_raw("iam_role", "default");
-        let filled = render("COPY :'run' IAM_ROLE :iam_role ':run' x::regclass", &values);
+        let params = SqlParams::default().with_literal("run", "it's").unwrap();
+        let params = params.with_raw("iam_role", "default");
+        let sql = render("COPY :'run' IAM_ROLE :iam_role ':run' x::regclass", &params);
         assert_eq!(
-            filled.unwrap(),
+            sql.unwrap(),
             "COPY 'it''s' IAM_ROLE default ':run' x::regclass"
         );
-        render("SELECT :'other'", &values).unwrap_err();
+        render("SELECT :'other'", &params).unwrap_err();
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
-use crate::support::dataset::DatasetSnapshot;
+use crate::support::dataset_snapshot::DatasetSnapshot;
 use crate::support::records;
 
 /// The path of the binary.

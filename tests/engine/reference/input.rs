@@ -36,7 +36,7 @@ impl ReferenceInput {
 }
 
 /// An input object.
-pub struct Object {
+pub struct InputObject {
     /// The path relative to the only location, or the whole path as the locations name it.
     pub key: String,
     pub path: PathBuf,
@@ -46,7 +46,7 @@ pub struct Object {
 
 pub struct Listing {
     /// The objects, sorted by the bytes of their absolute paths.
-    pub objects: Vec<Object>,
+    pub objects: Vec<InputObject>,
     pub ignored_objects: u64,
     pub ignored_extensions: BTreeMap<String, u64>,
 }
@@ -137,7 +137,7 @@ pub fn list(input: &ReferenceInput) -> io::Result<Listing> {
             Some(_) => key,
             None => path.to_string_lossy().into_owned(),
         };
-        listing.objects.push(Object {
+        listing.objects.push(InputObject {
             key,
             path,
             resolved_path: identity,

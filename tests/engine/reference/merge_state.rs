@@ -71,7 +71,7 @@ pub fn source_objects(
     input: &input::ReferenceInput,
     kept: &BTreeMap<String, u64>,
 ) -> io::Result<Vec<SourceObject>> {
-    let row = |object: input::Object| {
+    let row = |object: input::InputObject| {
         let metadata = std::fs::metadata(&object.path)?;
         let nanoseconds = metadata.mtime() * 1_000_000_000 + metadata.mtime_nsec();
         Ok(SourceObject {

@@ -77,7 +77,7 @@ pub const EVENT_KEYS: &[&str] = &[
 const UNLIMITED: usize = usize::MAX;
 
 pub fn parse_song(fields: &Fields) -> Result<SongRecord, RejectReason> {
-    let mut check = RowValidator::default();
+    let mut check = FirstRejectReason::default();
     let record = SongRecord {
         song_id: check.required(text(fields.get("song_id"), 32)),
         title: check.required(text(fields.get("title"), 1024)),
@@ -98,7 +98,7 @@ pub fn is_next_song(fields: &Fields) -> bool {
 }
 
 pub fn parse_event(fields: &Fields) -> Result<Event, RejectReason> {
-    let mut check = RowValidator::default();
+    let mut check = FirstRejectReason::default();
     let record = Event {
         ts: check.required(parse_timestamp(fields.get("ts"))),
         user_id: check.required(int(fields.get("userId"))),
@@ -129,9 +129,9 @@ fn parse_timestamp(value: Scalar) -> Result<Option<i64>, RejectReason> {
 
 /// Collects the reasons of all columns of a record, and keeps the first in order.
 #[derive(Default)]
-struct RowValidator(Option<RejectReason>);
+struct FirstRejectReason(Option<RejectReason>);
 
-impl RowValidator {
+impl FirstRejectReason {
     fn optional<T>(&mut self, column: Result<Option<T>, RejectReason>) -> Option<T> {
         column.unwrap_or_else(|reason| {
             self.0 = Some(self.0.map_or(reason, |first| first.min(reason)));

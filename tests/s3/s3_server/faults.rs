@@ -40,14 +40,14 @@ pub struct InjectedFault {
 /// The faults to inject. If several match a request, the one that was added first applies.
 #[derive(Default)]
 pub struct FaultPlan {
-    rules: Vec<Rule>,
+    rules: Vec<FaultRule>,
     hooks: Vec<Hook>,
     random: Option<RandomFaults>,
     page_size: Option<i32>,
     undeletable_suffix: Option<String>,
 }
 
-struct Rule {
+struct FaultRule {
     matcher: RequestMatcher,
     max_per_key: usize,
     fault: Fault,
@@ -82,7 +82,7 @@ impl FaultPlan {
 
     /// Injects a fault into the first matching requests, counted for each key.
     pub fn first_n(mut self, count: usize, matcher: RequestMatcher, fault: Fault) -> Self {
-        self.rules.push(Rule {
+        self.rules.push(FaultRule {
             matcher,
             max_per_key: count,
             fault,
@@ -169,7 +169,7 @@ impl Hook {
     }
 }
 
-impl Rule {
+impl FaultRule {
     fn next_fault(&self, request: &RecordedRequest) -> Option<InjectedFault> {
         if !self.matcher.matches(request) {
             return None;

@@ -6,11 +6,11 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::dialect_rules::{self, LastCopy};
 use super::faults::{FaultPoint, PendingActions, RecordedStatement};
 use super::lexer::{self, Statement};
 use super::pg_session::{PgSession, quote_literal};
 use super::protocol::{Message, SessionError, SessionResult, SqlError};
-use super::rules::{self, LastCopy};
 use super::{Isolation, SimulatorState, WarehouseKind, copy, ddl};
 
 /// Responses are flushed when the buffer is larger than this.
@@ -144,7 +144,7 @@ impl ClientSession {
         actions.run_at(FaultPoint::Before)?;
         self.hold_output = actions.has_at(FaultPoint::After);
         if self.is_redshift() {
-            rules::check_supported(statement)?;
+            dialect_rules::check_supported(statement)?;
         }
         self.execute(statement, last, &actions)?;
         Ok(actions.run_at(FaultPoint::After)?)
@@ -238,7 +238,7 @@ impl ClientSession {
         {
             return self.forward(&sql, actions);
         }
-        let sql = rules::translate(statement, &self.last_copy);
+        let sql = dialect_rules::translate(statement, &self.last_copy);
         self.forward(&sql, actions)
     }
 
@@ -479,8 +479,8 @@ impl ClientSession {
             let message = "only queries are taken by the extended protocol here";
             return Err(SqlError::unsupported(message));
         }
-        rules::check_supported(statement)?;
-        Ok(rules::translate(statement, &self.last_copy))
+        dialect_rules::check_supported(statement)?;
+        Ok(dialect_rules::translate(statement, &self.last_copy))
     }
 }
 

@@ -6,12 +6,12 @@ use std::io::ErrorKind;
 use bytes::Bytes;
 use serde_json::Value;
 
+use super::dialect_rules::LastCopy;
 use super::faults::{FaultPoint, PendingActions};
 use super::lexer::{Parser, Statement};
 use super::parquet::{FileError, ParquetFile, TargetColumn};
 use super::pg_session::{PgSession, Row, quote_literal};
 use super::protocol::{Message, SessionError, SessionResult, SqlError};
-use super::rules::LastCopy;
 use super::{Codecs, Settings};
 
 /// A parsed COPY statement.

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use super::protocol::SqlError;
+use super::protocol::{SessionError, SessionResult, SqlError};
 
 /// A statement that a client sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,7 +85,7 @@ enum FaultAction {
     Call(Hook),
 }
 
-struct Rule {
+struct FaultRule {
     matcher: StatementMatcher,
     point: FaultPoint,
     action: FaultAction,
@@ -94,7 +94,7 @@ struct Rule {
 #[derive(Default)]
 struct InjectorState {
     recorded: Vec<RecordedStatement>,
-    rules: Vec<Rule>,
+    rules: Vec<FaultRule>,
     fault_count: usize,
 }
 
@@ -130,7 +130,7 @@ impl FaultInjector {
     }
 
     fn add_rule(&self, point: FaultPoint, matcher: StatementMatcher, action: FaultAction) {
-        let rule = Rule {
+        let rule = FaultRule {
             matcher,
             point,
             action,
@@ -183,30 +183,21 @@ pub(super) struct PendingActions {
     actions: Vec<(FaultPoint, FaultAction)>,
 }
 
-/// The outcome of a fault: an error, or `None` if the connection is closed.
-pub(super) type FaultOutcome = Option<SqlError>;
-
 impl PendingActions {
     /// Returns whether there is an action at this point.
     pub fn has_at(&self, point: FaultPoint) -> bool {
         self.actions.iter().any(|(other, _)| *other == point)
     }
 
-    /// Runs the actions at this point. The error is the outcome of a fault.
-    pub fn run_at(&self, point: FaultPoint) -> Result<(), FaultOutcome> {
+    /// Runs the actions at this point. A fault ends the statement or the session.
+    pub fn run_at(&self, point: FaultPoint) -> SessionResult<()> {
         for (_, action) in self.actions.iter().filter(|(other, _)| *other == point) {
             match action {
-                FaultAction::Disconnect => return Err(None),
-                FaultAction::Fail(error) => return Err(Some(error.clone())),
+                FaultAction::Disconnect => return Err(SessionError::ConnectionClosed),
+                FaultAction::Fail(error) => return Err(SessionError::Sql(error.clone())),
                 FaultAction::Call(hook) => hook(&self.statement),
             }
         }
         Ok(())
-    }
-}
-
-impl From<FaultOutcome> for super::protocol::SessionError {
-    fn from(fault: FaultOutcome) -> Self {
-        fault.map_or(Self::ConnectionClosed, Self::Sql)
     }
 }

@@ -11,12 +11,12 @@
 mod client_session;
 mod copy;
 mod ddl;
+mod dialect_rules;
 mod faults;
 mod lexer;
 mod parquet;
 mod pg_session;
 mod protocol;
-mod rules;
 
 use std::collections::HashMap;
 use std::io::{BufReader, Read, Write};
@@ -35,9 +35,9 @@ pub use self::protocol::SqlError;
 
 use self::client_session::ClientSession;
 use self::copy::LoadError;
+use self::dialect_rules::LastCopy;
 use self::pg_session::PgSession;
 use self::protocol::{Message, SessionError, SessionResult};
-use self::rules::LastCopy;
 use crate::support::postgres_server::Database;
 
 /// The only user who can log in.

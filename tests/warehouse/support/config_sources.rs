@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use secrecy::ExposeSecret;
 use sparkify::error::Error;
 use sparkify::warehouse::connect::config::{ConnectionConfig, ConnectionFlags};
 use sparkify::warehouse::connect::config_file::ConfigFile;
@@ -67,6 +68,6 @@ impl ConfigSources {
     #[track_caller]
     pub fn resolve_password(&self) -> Option<String> {
         let password = self.connection_config().password?;
-        Some(password.expose().to_owned())
+        Some(password.expose_secret().to_owned())
     }
 }

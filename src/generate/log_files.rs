@@ -1,5 +1,5 @@
-//! Which log files there are: one a day from 1 November 2018, and when a year of days is not
-//! enough, several a day.
+//! Divides events and days into log files: one a day from 1 November 2018, or several a day when there are more files
+//! than days in a year.
 
 use std::io;
 use std::path::PathBuf;
@@ -13,26 +13,26 @@ const FIRST_DAY_MS: u64 = 1_541_030_400_000;
 const DAY_MS: u64 = 86_400_000;
 const MAX_DAYS: u64 = 365;
 
-/// All log files of a run.
+/// Plan of all log files.
 pub(super) struct LogFiles {
     files: u64,
     days: u64,
     events: u64,
 }
 
-/// One log file.
+/// Plan of one log file.
 pub(super) struct LogFile {
-    /// Below the folder of all logs: `2018/11/2018-11-01-events.json`, or `…-events-001.json` where
-    /// a day has several. In byte order the names are in order of time.
+    /// Path below the log directory: `2018/11/2018-11-01-events.json`, or `…-events-001.json` if a day has several
+    /// files. The byte order of the names is the order of time.
     pub path: PathBuf,
-    /// Ordinary events in it.
+    /// Number of ordinary events in the file.
     pub events: u64,
     start_ms: u64,
     span_ms: u64,
 }
 
 impl LogFiles {
-    /// `files` is not 0.
+    /// Creates the plan of the files. `files` must not be 0.
     pub(super) fn new(files: u64, events: u64) -> Self {
         Self {
             files,
@@ -41,23 +41,20 @@ impl LogFiles {
         }
     }
 
-    /// About how many events happen in that many milliseconds.
-    pub(super) fn events_within(&self, span: u64) -> u64 {
-        // Not above the number of events while the span is not above a day.
-        (u128::from(self.events) * u128::from(span) / u128::from(self.days * DAY_MS)) as u64
+    /// Returns the approximate number of events in a time span.
+    pub(super) fn events_within(&self, span_ms: u64) -> u64 {
+        // At most `events`, as long as the span is at most a day.
+        (u128::from(self.events) * u128::from(span_ms) / u128::from(self.days * DAY_MS)) as u64
     }
 
-    /// File `nth`, from 0.
+    /// Returns file number `nth`, counted from 0.
     pub(super) fn get(&self, nth: u64) -> io::Result<LogFile> {
         let day = nth * self.days / self.files;
-        let first_file_of = |day: u64| (day * self.files).div_ceil(self.days);
-        let (part, parts) = (
-            nth - first_file_of(day),
-            first_file_of(day + 1) - first_file_of(day),
-        );
+        let first_file = |day: u64| (day * self.files).div_ceil(self.days);
+        let (part, parts) = (nth - first_file(day), first_file(day + 1) - first_file(day));
         let midnight = FIRST_DAY_MS + day * DAY_MS;
         let date = DateTime::from_timestamp_millis(midnight as i64)
-            .ok_or_else(|| io::Error::other("the calendar ends before the log files do"))?;
+            .ok_or_else(|| io::Error::other("the date of a log file is out of range"))?;
         let mut path = date.format("%Y/%m/%Y-%m-%d-events").to_string();
         if self.files > self.days {
             let width = self.files.div_ceil(self.days).to_string().len().max(3);
@@ -74,9 +71,8 @@ impl LogFiles {
 }
 
 impl LogFile {
-    /// When ordinary event `nth` happens, in milliseconds since 1970: the time of the file is dealt
-    /// out evenly, and the event is somewhere in its part. Later events are past the last one's
-    /// beginning.
+    /// Returns the time of ordinary event `nth` in milliseconds since 1970. The time span of the file is divided evenly,
+    /// and the event is at a random time in its slot. Events beyond the last one share its slot.
     pub(super) fn timestamp_ms(&self, nth: u64, rng: &mut Rng) -> u64 {
         let nth = nth.min(self.events.saturating_sub(1));
         let slot_ms = even_share(self.span_ms, nth, self.events);
@@ -84,14 +80,14 @@ impl LogFile {
     }
 }
 
-/// What part `nth` of `parts` gets when `whole` is dealt out evenly.
+/// Returns the share of part `nth` when `whole` is divided evenly into `parts`.
 pub(super) fn even_share(whole: u64, nth: u64, parts: u64) -> u64 {
     even_share_before(whole, nth + 1, parts) - even_share_before(whole, nth, parts)
 }
 
-/// What all parts before `nth` get.
+/// Returns the sum of the shares of all parts before `nth`.
 pub(super) fn even_share_before(whole: u64, nth: u64, parts: u64) -> u64 {
-    // Not above `whole` while nth <= parts; nothing is dealt when there are no parts.
+    // At most `whole` as long as nth <= parts, and 0 if there are no parts.
     (u128::from(whole) * u128::from(nth))
         .checked_div(u128::from(parts))
         .unwrap_or_default() as u64

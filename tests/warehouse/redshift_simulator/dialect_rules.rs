@@ -5,11 +5,11 @@ use std::ops::Range;
 use super::lexer::{Statement, Token, TokenKind};
 use super::protocol::SqlError;
 
-type Rule = fn(&Statement) -> Option<SqlError>;
+type DialectCheck = fn(&Statement) -> Option<SqlError>;
 
 /// Rejects statements that Redshift does not support, as far as the tokens show it.
 pub fn check_supported(statement: &Statement) -> Result<(), SqlError> {
-    let rules: [Rule; 14] = [
+    let rules: [DialectCheck; 14] = [
         copy_from_stdin,
         savepoints,
         unsupported_phrases,
