@@ -101,7 +101,7 @@ fn load(args: &Args) -> Result<()> {
         eprint_line(&render::load::load_summary(&report));
     }
     if args.json {
-        print_json(&LoadOutput {
+        print_json(&LoadJson {
             load_version: LOAD_VERSION,
             status: "ok",
             report: &report,
@@ -112,7 +112,7 @@ fn load(args: &Args) -> Result<()> {
 
 /// The document that `--json` prints.
 #[derive(serde::Serialize)]
-struct LoadOutput<'a> {
+struct LoadJson<'a> {
     load_version: u32,
     status: &'static str,
     #[serde(flatten)]

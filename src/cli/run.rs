@@ -204,7 +204,7 @@ fn run(args: Args, progress: &Progress) -> std::result::Result<(), RunFailure> {
         eprint_line(&format!("\n{}", render::load::load_summary(load_report)));
     }
     if json {
-        print_json(&RunOutput {
+        print_json(&RunJson {
             report,
             load: loaded,
         })?;
@@ -214,7 +214,7 @@ fn run(args: Args, progress: &Progress) -> std::result::Result<(), RunFailure> {
 
 /// The document that `--json` prints.
 #[derive(serde::Serialize)]
-struct RunOutput {
+struct RunJson {
     #[serde(flatten)]
     report: Report,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -252,7 +252,7 @@ fn load_into_warehouse(
 
 /// The document that `--dry-run --json` prints.
 #[derive(serde::Serialize)]
-struct DryRunOutput {
+struct DryRunJson {
     #[serde(flatten)]
     plan: pipeline::RunPlan,
     /// The SQL of the load.
@@ -277,7 +277,7 @@ fn print_dry_run(
     let sql = warehouse.map(|warehouse| load_statements(warehouse, &params, refresh));
     let sql = sql.transpose()?.map(|steps| to_sql_script(&steps));
     if json {
-        return print_json(&DryRunOutput {
+        return print_json(&DryRunJson {
             plan: run_plan,
             load: sql,
         });

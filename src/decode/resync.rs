@@ -95,13 +95,13 @@ impl Resync {
     fn step(&mut self, byte: u8, bytes: &[u8], at: usize) {
         let candidate = match (byte, self.accepted) {
             (b'{', None) => self.lookbehind.candidate(),
-            _ => ResumeCandidate::None,
+            _ => CandidateCheck::None,
         };
         let start = self.lookbehind.boms_start.unwrap_or(self.offset);
-        if candidate == ResumeCandidate::Certain {
+        if candidate == CandidateCheck::Certain {
             self.accepted = Some(start);
         }
-        let tentative = (candidate == ResumeCandidate::Tentative).then_some(start);
+        let tentative = (candidate == CandidateCheck::Tentative).then_some(start);
 
         let is_quote = byte == b'"' && !self.is_escaped;
         let inside = 1 - self.outside_strings;
@@ -137,8 +137,10 @@ impl Resync {
     }
 }
 
+/// What it takes to accept a `{` as the place to resume.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum ResumeCandidate {
+enum CandidateCheck {
+    /// It is not a candidate.
     None,
     /// Accepted if a complete object begins there.
     Tentative,
@@ -181,13 +183,13 @@ enum AfterBrace {
 }
 
 impl Lookbehind {
-    fn candidate(&self) -> ResumeCandidate {
+    fn candidate(&self) -> CandidateCheck {
         match (self.line, self.brace) {
-            (LinePosition::Start, _) => ResumeCandidate::Certain,
+            (LinePosition::Start, _) => CandidateCheck::Certain,
             (LinePosition::Indented, _) | (_, AfterBrace::Closed | AfterBrace::Comma) => {
-                ResumeCandidate::Tentative
+                CandidateCheck::Tentative
             }
-            (LinePosition::Other, AfterBrace::Other) => ResumeCandidate::None,
+            (LinePosition::Other, AfterBrace::Other) => CandidateCheck::None,
         }
     }
 

@@ -7,8 +7,8 @@ use std::time::Instant;
 use arrow_array::RecordBatch;
 
 use super::counters::{SourceCounter, SourceCounts};
-use super::dedup::{DuplicateIds, PartitionedIds};
-use super::delivery_rewrite::{self, SplitPart, SplitParts};
+use super::duplicate_ids::{DuplicateIds, PartitionedIds};
+use super::duplicate_removal::{self, SplitPart, SplitParts};
 use super::split_reader::{RecordSink, SplitReader, SplitStats, StartAt};
 use super::timings::Stage;
 use super::{RunContext, split_boundaries};
@@ -86,7 +86,7 @@ pub(super) fn process_logs(run: &RunContext<'_>, lookup: &SongLookup) -> Result<
         .record(Stage::Deduplicate, began, 0, counts.kept);
     run.timings.record_phase("find duplicates", None, began);
     if let Some(duplicates) = duplicates {
-        delivery_rewrite::remove_duplicates(run, &duplicates, &mut parts)?;
+        duplicate_removal::remove_duplicates(run, &duplicates, &mut parts)?;
     }
     let rows = register_parts(run, &SONGPLAYS, parts.iter().map(|split| &split.songplays))?;
     register_parts(
@@ -276,7 +276,7 @@ impl RecordSink for SplitEncoder<'_> {
         let event_ids = compute_songplay_ids(&events);
         self.run.timings.record(Stage::Star, began, 0, 0);
         let began = Instant::now();
-        let losers = delivery_rewrite::losing_rows(&event_ids, &events);
+        let losers = duplicate_removal::losing_rows(&event_ids, &events);
         self.run.timings.record(Stage::Deduplicate, began, 0, 0);
         let began = Instant::now();
         // Users and times come from all deliveries.

@@ -8,10 +8,10 @@
 //! states.
 
 mod counters;
-mod dedup;
-mod delivery_rewrite;
 mod dimensions;
 mod dry_run;
+mod duplicate_ids;
+mod duplicate_removal;
 mod instrumented;
 mod logs;
 mod object_status;

@@ -82,12 +82,12 @@ struct SegmentTask<'a> {
     object: &'a InputObject,
     segment: Segment,
     /// Where to read from, or `None` if no record begins in the segment.
-    read_from: Option<ReadFrom>,
+    read_from: Option<ReadStart>,
 }
 
 /// Where reading a segment begins.
 #[derive(Clone, Copy)]
-enum ReadFrom {
+enum ReadStart {
     /// At this offset, where a record begins.
     RecordAt(u64),
     /// At this offset, one byte before the first one where a record can begin. A boundary is a newline and a
@@ -95,7 +95,7 @@ enum ReadFrom {
     LineAfter(u64),
 }
 
-impl ReadFrom {
+impl ReadStart {
     fn offset(self) -> u64 {
         match self {
             Self::RecordAt(byte) | Self::LineAfter(byte) => byte,
@@ -177,8 +177,8 @@ impl<'a> SplitReader<'a> {
                 let range = (from.offset(), segment.end);
                 self.reader.open(input, object, name, range)?;
                 match from {
-                    ReadFrom::RecordAt(at) => Ok(Some(at)),
-                    ReadFrom::LineAfter(_) => self.reader.seek_line_start(input, segment.end),
+                    ReadStart::RecordAt(at) => Ok(Some(at)),
+                    ReadStart::LineAfter(_) => self.reader.seek_line_start(input, segment.end),
                 }
             })?;
             if number == 0 {
@@ -238,9 +238,9 @@ impl<'a> SplitReader<'a> {
                 segment: *segment,
                 read_from: match start {
                     StartAt::Skip => None,
-                    StartAt::Byte(at) => Some(ReadFrom::RecordAt(at)),
-                    StartAt::NextLine if segment.start == 0 => Some(ReadFrom::RecordAt(0)),
-                    StartAt::NextLine => Some(ReadFrom::LineAfter(segment.start - 1)),
+                    StartAt::Byte(at) => Some(ReadStart::RecordAt(at)),
+                    StartAt::NextLine if segment.start == 0 => Some(ReadStart::RecordAt(0)),
+                    StartAt::NextLine => Some(ReadStart::LineAfter(segment.start - 1)),
                 },
             })
         };

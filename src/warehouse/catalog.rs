@@ -10,7 +10,7 @@ use crate::star::schema::{
     STATE_SONGS, STATE_USERS, Table,
 };
 use crate::warehouse::connect::error::{StatementError, fatal};
-use crate::warehouse::connect::session::{Row, Session};
+use crate::warehouse::connect::session::{ResultRow, Session};
 
 /// Name of the table that lists what was loaded: one row for each log object of each run.
 pub const LOAD_HISTORY: &str = "load_history";
@@ -89,7 +89,7 @@ pub fn read_catalog(
 ) -> std::result::Result<BTreeMap<String, Vec<CatalogColumn>>, StatementError> {
     let mut catalog: BTreeMap<String, Vec<CatalogColumn>> = BTreeMap::new();
     for row in session.query(&catalog_query())? {
-        let mut row: Row = row;
+        let mut row: ResultRow = row;
         let mut take_field = |i: usize| row.get_mut(i).and_then(Option::take).unwrap_or_default();
         let column = (
             take_field(1),
@@ -229,7 +229,7 @@ fn has_rows_query(name: &str, table: &str) -> String {
 }
 
 /// Returns the distinct values of a query result with one text column.
-pub fn text_column(rows: Vec<Row>) -> BTreeSet<String> {
+pub fn text_column(rows: Vec<ResultRow>) -> BTreeSet<String> {
     rows.into_iter().flatten().flatten().collect()
 }
 

@@ -8,7 +8,7 @@ use postgres::types::Type;
 use crate::error::{Error, Result};
 use crate::warehouse::connect::config::ConnectionConfig;
 use crate::warehouse::connect::error::StatementError;
-use crate::warehouse::connect::session::{Row, Session};
+use crate::warehouse::connect::session::{ResultRow, Session};
 use crate::warehouse::sql::template::{SqlParams, render, split_statements};
 
 /// A named analytics query.
@@ -61,7 +61,7 @@ pub struct ResultSet {
     /// The columns in order.
     pub columns: Vec<ResultColumn>,
     /// The rows, with one field for each column.
-    pub rows: Vec<Row>,
+    pub rows: Vec<ResultRow>,
 }
 
 /// A column of a result set.

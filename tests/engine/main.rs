@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod compression;
 mod concurrent_modification;
 mod corrupt_streams;
 mod decoder_driver;
@@ -17,6 +16,7 @@ mod harness;
 mod input_globs;
 mod json_strategies;
 mod merge_state;
+mod parquet_codecs;
 mod read_output;
 mod reference;
 mod reported_inputs;

@@ -3,7 +3,7 @@
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use unicode_width::UnicodeWidthStr;
 
-use crate::warehouse::connect::session::Row;
+use crate::warehouse::connect::session::ResultRow;
 use crate::warehouse::query::{ResultColumn, ResultSet};
 
 /// The separator of the columns of a table.
@@ -105,7 +105,7 @@ pub(crate) fn json_rows(result: &ResultSet) -> Vec<impl Serialize> {
 
 struct JsonRow<'a> {
     columns: &'a [ResultColumn],
-    row: &'a Row,
+    row: &'a ResultRow,
 }
 
 impl Serialize for JsonRow<'_> {

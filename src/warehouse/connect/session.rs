@@ -44,7 +44,7 @@ const KEEPALIVE_SETTINGS: [&str; 2] = [
 ];
 
 /// One row of a result, each field as text or null.
-pub type Row = Vec<Option<String>>;
+pub type ResultRow = Vec<Option<String>>;
 
 /// An open connection to a warehouse.
 pub struct Session {
@@ -135,7 +135,7 @@ impl Session {
     ///
     /// # Errors
     /// Returns an error if the query fails.
-    pub fn query(&mut self, sql: &str) -> std::result::Result<Vec<Row>, StatementError> {
+    pub fn query(&mut self, sql: &str) -> std::result::Result<Vec<ResultRow>, StatementError> {
         let messages = self
             .client
             .simple_query(sql)

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-pub mod pg_copy;
+pub mod pg_copy_encoder;
 
 use crate::config::LoadedObjects;
 use crate::error::{Error, Result};
@@ -21,7 +21,7 @@ use crate::warehouse::catalog::{LOAD_HISTORY, text_column};
 use crate::warehouse::connect::error::{
     ErrorClass, StatementError, copy_error, fatal, statement_error,
 };
-use crate::warehouse::connect::session::{Row, Session};
+use crate::warehouse::connect::session::{ResultRow, Session};
 use crate::warehouse::create::missing_table_ddl;
 use crate::warehouse::dialect::Dialect;
 use crate::warehouse::retry::{
@@ -31,7 +31,7 @@ use crate::warehouse::sql::load_plan::{
     LOADED_RUNS_SQL, LoadParams, Statement, load_statements, output_tables, to_sql_script,
 };
 use crate::warehouse::{Warehouse, catalog};
-use pg_copy::{COPY_HEADER, COPY_TRAILER, encode_batch, read_batches};
+use pg_copy_encoder::{COPY_HEADER, COPY_TRAILER, encode_batch, read_batches};
 
 /// Approximate size of the chunks that are sent to PostgreSQL.
 const COPY_BUFFER_BYTES: usize = 256 * 1024;
@@ -410,7 +410,7 @@ impl Load<'_> {
     }
 
     /// Returns an error unless the number of staged rows of each table is the one in the report of the run.
-    fn verify_row_counts(&self, counts: &[Row]) -> Result<()> {
+    fn verify_row_counts(&self, counts: &[ResultRow]) -> Result<()> {
         let staged_rows = |table: &Table| {
             let row = counts.iter().find_map(|row| match row.as_slice() {
                 [Some(name), Some(count)] if name == table.name => Some(count),
@@ -488,7 +488,7 @@ fn query_runs(
 }
 
 /// Returns the first row whose count is not 0 in the result of a query for names and counts.
-fn first_nonzero(rows: &[Row]) -> Option<(&str, u64)> {
+fn first_nonzero(rows: &[ResultRow]) -> Option<(&str, u64)> {
     rows.iter().find_map(|row| match row.as_slice() {
         [Some(name), Some(count)] => {
             let count = count.parse().ok()?;
@@ -511,7 +511,10 @@ fn altered_table_error(table: &str, why: &str) -> Error {
 ///
 /// # Errors
 /// Returns an error if a trigger, rule or row security has inserted or deleted other rows.
-fn check_row_deltas(rows: &[Row], loaded: &BTreeMap<&'static str, TableCounts>) -> Result<()> {
+fn check_row_deltas(
+    rows: &[ResultRow],
+    loaded: &BTreeMap<&'static str, TableCounts>,
+) -> Result<()> {
     for row in rows {
         let [Some(name), Some(growth)] = row.as_slice() else {
             continue;

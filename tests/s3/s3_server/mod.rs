@@ -1,6 +1,5 @@
 //! An S3 server in this process, which can be made to fail as S3 does.
 
-pub mod backend;
 pub mod bucket_dir;
 pub mod error_response;
 pub mod fault_proxy;
@@ -9,5 +8,6 @@ pub mod listing;
 pub mod multipart;
 pub mod request;
 pub mod request_log;
+pub mod s3_api;
 pub mod server;
 pub mod truncated_body;

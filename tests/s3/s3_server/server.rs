@@ -20,13 +20,13 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::runtime::{self, Runtime};
 
-use crate::s3_server::backend::S3Backend;
 use crate::s3_server::bucket_dir::{self, BucketDir};
 use crate::s3_server::fault_proxy::FaultProxy;
 use crate::s3_server::faults::FaultPlan;
-use crate::s3_server::multipart::UploadRegistry;
+use crate::s3_server::multipart::MultipartRegistry;
 use crate::s3_server::request::{RecordedRequest, RequestMatcher};
 use crate::s3_server::request_log::RequestLog;
+use crate::s3_server::s3_api::S3Api;
 
 /// The access key of the only user.
 pub const ACCESS_KEY: &str = "AKIASPARKIFYTESTS000";
@@ -41,7 +41,7 @@ pub const REGION: &str = "us-east-1";
 pub struct S3Server {
     address: SocketAddr,
     bucket_dir: Arc<BucketDir>,
-    uploads: Arc<UploadRegistry>,
+    uploads: Arc<MultipartRegistry>,
     request_log: Arc<RequestLog>,
     runtime: Option<Runtime>,
     root: TempDir,
@@ -67,9 +67,9 @@ impl S3Server {
     fn start_with(faults: FaultPlan, auth: Option<SimpleAuth>) -> Self {
         let root = TempDir::new().unwrap();
         let disk = Arc::new(BucketDir::new(root.path()));
-        let uploads = Arc::<UploadRegistry>::default();
+        let uploads = Arc::<MultipartRegistry>::default();
         let tally = Arc::<RequestLog>::default();
-        let mut s3 = S3ServiceBuilder::new(S3Backend {
+        let mut s3 = S3ServiceBuilder::new(S3Api {
             file_system: FileSystem::new(root.path()).unwrap(),
             bucket_dir: disk.clone(),
             uploads: uploads.clone(),

@@ -10,7 +10,7 @@ use super::dialect_rules::LastCopy;
 use super::faults::{FaultPoint, PendingActions};
 use super::lexer::{Parser, Statement};
 use super::parquet::{FileError, ParquetFile, TargetColumn};
-use super::pg_session::{PgSession, Row, quote_literal};
+use super::pg_session::{PgSession, ResultRow, quote_literal};
 use super::protocol::{Message, SessionError, SessionResult, SqlError};
 use super::{Codecs, Settings};
 
@@ -246,7 +246,7 @@ impl CopyStatement {
              ORDER BY attnum",
             quote_literal(&self.table)
         );
-        let column = |row: Row| {
+        let column = |row: ResultRow| {
             let text = |at: usize| row[at].clone().unwrap_or_default();
             let column = TargetColumn::new(&text(0), &text(1), text(2) == "t");
             (column, text(3) == "t")

@@ -10,7 +10,7 @@ use super::protocol::{self, Message, SessionError, SessionResult, SqlError};
 use crate::support::postgres_server::Database;
 
 /// A row in text format.
-pub type Row = Vec<Option<String>>;
+pub type ResultRow = Vec<Option<String>>;
 
 /// A session of PostgreSQL.
 pub struct PgSession {
@@ -91,13 +91,13 @@ impl PgSession {
     }
 
     /// Runs SQL whose results are not sent to the client.
-    pub fn run_sql(&mut self, sql: &str) -> SessionResult<Vec<Row>> {
+    pub fn run_sql(&mut self, sql: &str) -> SessionResult<Vec<ResultRow>> {
         self.query(sql)?;
         self.read_rows()
     }
 
     /// Reads the rows of the statement that was sent, up to its end.
-    pub fn read_rows(&mut self) -> SessionResult<Vec<Row>> {
+    pub fn read_rows(&mut self) -> SessionResult<Vec<ResultRow>> {
         let (mut rows, mut error) = (Vec::new(), None);
         loop {
             let message = self.receive()?;

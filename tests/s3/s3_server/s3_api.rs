@@ -17,13 +17,13 @@ use tokio::sync::Mutex;
 
 use crate::s3_server::bucket_dir::{BucketDir, ObjectMeta};
 use crate::s3_server::listing;
-use crate::s3_server::multipart::UploadRegistry;
+use crate::s3_server::multipart::MultipartRegistry;
 
 /// The S3 API over a local directory.
-pub struct S3Backend {
+pub struct S3Api {
     pub file_system: FileSystem,
     pub bucket_dir: Arc<BucketDir>,
-    pub uploads: Arc<UploadRegistry>,
+    pub uploads: Arc<MultipartRegistry>,
     /// The maximum number of keys in a page of a listing.
     pub page_size: i32,
     /// The suffix of keys that cannot be deleted.
@@ -34,7 +34,7 @@ pub struct S3Backend {
 
 type OperationResult<T> = S3Result<S3Response<T>>;
 
-impl S3Backend {
+impl S3Api {
     /// Returns the object to read, after checking the condition of the request.
     fn object_if_match(
         &self,
@@ -106,7 +106,7 @@ fn precondition_failed() -> s3s::S3Error {
 }
 
 #[async_trait::async_trait]
-impl S3 for S3Backend {
+impl S3 for S3Api {
     async fn list_objects_v2(
         &self,
         req: S3Request<ListObjectsV2Input>,

@@ -12,7 +12,7 @@ use arrow_buffer::BooleanBuffer;
 use arrow_select::filter::filter_record_batch;
 use rayon::prelude::*;
 
-use super::dedup::{DuplicateIds, IdSet};
+use super::duplicate_ids::{DuplicateIds, IdSet};
 use super::timings::Stage;
 use super::{RunContext, build_thread_pool};
 use crate::error::{Error, Result};
