@@ -23,9 +23,9 @@ use crate::warehouse::sql::load_plan::{LoadParams, load_statements, to_sql_scrip
 ///
 /// Input: reads all objects whose names end in .json, .jsonl, .ndjson or .ldjson, also with .gz,
 /// .gzip, .bz2 or .zst, in upper or lower case; --include adds objects with other names. Compression
-/// is detected from the content, not from the name. --songs and --logs take several paths, and globs:
-/// * and ? match within a name, ** matches any number of folders, and [[] matches a [. An object that
-/// several paths name is read once. Standard input is not supported: write it to a file first.
+/// is detected from the content, not from the name. --songs and --logs take several paths, and globs,
+/// in which * and ? match within a name, ** matches any number of folders, and [[] matches a [. An
+/// object that several paths name is read once. Standard input is not supported: write it to a file first.
 ///
 /// Output: OUT/TABLE/part-NNNNN.parquet for songplays, users, songs, artists and time, rejected records
 /// in OUT/_rejects/*.jsonl, a report in OUT/_report.json, and in OUT/merge_state what a later load needs.
