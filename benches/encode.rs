@@ -11,7 +11,7 @@ use std::hint::black_box;
 
 use arrow_array::RecordBatch;
 use criterion::{Criterion, criterion_group, criterion_main};
-use sparkify::output::{Compression, Part, PartWriter};
+use sparkify::output::{Compression, PartInfo, PartWriter};
 use sparkify::star::lookup::SongLookup;
 use sparkify::star::records::EventBatch;
 use sparkify::star::songplays::{build_songplays, compute_songplay_ids};
@@ -64,7 +64,7 @@ fn tables() -> Vec<(&'static str, RecordBatch)> {
     ]
 }
 
-fn write_part(store: &dyn Store, rows: &RecordBatch) -> Part {
+fn write_part(store: &dyn Store, rows: &RecordBatch) -> PartInfo {
     let file = store.create(PART_NAME).unwrap();
     let (name, codec) = (PART_NAME.to_owned(), Compression::default());
     let mut writer = PartWriter::new(file, name, 0, rows.schema(), codec).unwrap();

@@ -407,7 +407,7 @@ WHERE NOT EXISTS (SELECT 1 FROM load_history l WHERE l.run = :'run' AND l.object
 -- Check the deferred foreign keys now, when all rows are inserted.
 SET CONSTRAINTS ALL IMMEDIATE;
 
--- Add the constraints again that were dropped above or by refresh.sql.
+-- Add the constraints again that were dropped above or by clear.sql.
 DO $$
 DECLARE
     key RECORD;

@@ -8,8 +8,8 @@
 //! `amdahl` computes how far more cores could speed up the job.
 
 mod amdahl;
+mod end_to_end;
 mod parse;
-mod run;
 
 use serde::Serialize;
 
@@ -18,8 +18,8 @@ use crate::output::report::{RunStatus, StageReport};
 use crate::progress::Progress;
 
 pub use amdahl::{SerialFraction, SpeedupBound};
+pub use end_to_end::{RunBenchReport, RunMeasurement, bench_run};
 pub use parse::{ParseBenchReport, ParseCounts, ParseMeasurement, bench_parse};
-pub use run::{RunBenchReport, RunMeasurement, bench_run};
 
 /// The version of the layout of benchmark reports.
 pub const BENCH_VERSION: u32 = 2;

@@ -7,10 +7,10 @@ use std::path::Path;
 
 use super::edge_cases::{self, EdgeCaseCycle, Outcome, WrittenCase};
 use super::file_writer::{OutputFile, ProgressMeter, create_dir};
+use super::json_text::{push, push_number};
 use super::log_files::{LogFile, LogFiles, even_share, even_share_before};
 use super::random::Rng;
 use super::song_catalog::{PHP_SLASH, SongCatalog};
-use super::text::{push, push_number};
 use super::users::{Page, UserPool, UserSession};
 use super::{GenerateOptions, LogSummary};
 

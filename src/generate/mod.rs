@@ -9,12 +9,12 @@
 
 mod edge_cases;
 mod file_writer;
+mod json_text;
 mod log_files;
 mod logs;
 mod random;
 mod song_catalog;
 mod songs;
-mod text;
 mod users;
 mod vocabulary;
 

@@ -1,8 +1,8 @@
 //! Derives any number of songs from their numbers. No song is stored, so a million songs take no memory, and a play gets
 //! the text of its song without a lookup.
 
+use super::json_text::{push, push_hundred_thousandths, push_identifier, push_number};
 use super::random::Rng;
-use super::text::{push, push_hundred_thousandths, push_identifier, push_number};
 use super::vocabulary::{
     ADJECTIVES, CITIES, FIRST_NAMES, KNOWN_ARTISTS, NOUNS, REGIONS, TITLE_SUFFIXES, UNKNOWN_ARTISTS,
 };

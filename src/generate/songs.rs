@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use super::edge_cases::{self, EdgeCaseCycle, Outcome};
 use super::file_writer::{ProgressMeter, create_dir, write_file};
+use super::json_text::{letter, push_identifier};
 use super::random::Rng;
 use super::song_catalog::SongCatalog;
-use super::text::{letter, push_identifier};
 use super::{GenerateOptions, SongSummary};
 
 const TRACK_ID_STREAM: u64 = 32;

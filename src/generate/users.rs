@@ -3,8 +3,8 @@
 //! The state of a user is one byte. The profile is derived from the number of the user when a session begins, and
 //! rendered once: a session stores the JSON text between the fields that change.
 
+use super::json_text::{push, push_number};
 use super::random::Rng;
-use super::text::{push, push_number};
 use super::vocabulary::{CITIES, FIRST_NAMES, LAST_NAMES, PLATFORMS, REGIONS};
 
 /// Tags of the random streams of a user.

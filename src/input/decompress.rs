@@ -25,17 +25,17 @@ pub enum InputCompression {
 }
 
 /// The allowed values of one byte of a magic number.
-type BytePattern = RangeInclusive<u8>;
+type MagicByte = RangeInclusive<u8>;
 
-const fn exactly(byte: u8) -> BytePattern {
+const fn exactly(byte: u8) -> MagicByte {
     byte..=byte
 }
 
 /// RFC 1952: the two magic bytes of gzip, and deflate, the only compression method.
-const GZIP: &[BytePattern] = &[exactly(0x1f), exactly(0x8b), exactly(8)];
+const GZIP: &[MagicByte] = &[exactly(0x1f), exactly(0x8b), exactly(8)];
 
 /// bzip2: `BZh`, the block size, and the magic number of a block (the digits of pi).
-const BZIP2: &[BytePattern] = &[
+const BZIP2: &[MagicByte] = &[
     exactly(b'B'),
     exactly(b'Z'),
     exactly(b'h'),
@@ -49,7 +49,7 @@ const BZIP2: &[BytePattern] = &[
 ];
 
 /// An empty bzip2 stream has the end-of-stream magic number instead (the digits of the square root of pi).
-const BZIP2_EMPTY: &[BytePattern] = &[
+const BZIP2_EMPTY: &[MagicByte] = &[
     exactly(b'B'),
     exactly(b'Z'),
     exactly(b'h'),
@@ -63,12 +63,12 @@ const BZIP2_EMPTY: &[BytePattern] = &[
 ];
 
 /// RFC 8878: a Zstandard frame.
-const ZSTD: &[BytePattern] = &[exactly(0x28), exactly(0xb5), exactly(0x2f), exactly(0xfd)];
+const ZSTD: &[MagicByte] = &[exactly(0x28), exactly(0xb5), exactly(0x2f), exactly(0xfd)];
 
 /// RFC 8878: a skippable frame, which pzstd writes before each of its frames.
-const ZSTD_SKIPPABLE: &[BytePattern] = &[0x50..=0x5f, exactly(0x2a), exactly(0x4d), exactly(0x18)];
+const ZSTD_SKIPPABLE: &[MagicByte] = &[0x50..=0x5f, exactly(0x2a), exactly(0x4d), exactly(0x18)];
 
-const MAGIC: [(&[BytePattern], InputCompression); 5] = [
+const MAGIC: [(&[MagicByte], InputCompression); 5] = [
     (GZIP, InputCompression::Gzip),
     (BZIP2, InputCompression::Bzip2),
     (BZIP2_EMPTY, InputCompression::Bzip2),

@@ -13,9 +13,9 @@ mod rejects;
 pub mod report;
 mod staging;
 
-pub use self::parquet::{Part, PartWriter};
+pub use self::parquet::{PartInfo, PartWriter};
 pub use codec::Compression;
-pub use part_reader::{PartReader, RowGroup, RowGroupReader};
+pub use part_reader::{EncodedRowGroup, PartReader, RowGroupReader};
 pub use publish::s3::LATEST_FILE;
 pub use published_star::PublishedDataset;
 pub use rejects::{REJECTS_DIR, RejectBuffer};

@@ -16,7 +16,7 @@ use arrow_array::{BooleanArray, RecordBatch, RecordBatchReader};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use bytes::{Buf, Bytes};
 
-use super::parquet::Part;
+use super::parquet::PartInfo;
 use crate::error::{Error, Result};
 use crate::star::schema::Table;
 use crate::storage::{ObjectMeta, ObjectRange, ObjectVersion, RangeReader, Store};
@@ -42,7 +42,7 @@ impl<'a> PartReader<'a> {
         store: &'a dyn Store,
         key: String,
         table: &Table,
-        part: Part,
+        part: PartInfo,
         row_groups: &[u64],
     ) -> Result<Self> {
         let name = store.display(&key);
@@ -211,7 +211,7 @@ impl RowGroupReader<'_> {
     ///
     /// # Errors
     /// Returns an error if the row group cannot be read, has changed since it was written, or is missing.
-    pub fn next_row_group(&mut self) -> Result<RowGroup> {
+    pub fn next_row_group(&mut self) -> Result<EncodedRowGroup> {
         let next = self.remaining.next();
         let (number, (start, end)) =
             next.ok_or_else(|| self.part.changed_error(&"a row group is missing"))?;
@@ -220,7 +220,7 @@ impl RowGroupReader<'_> {
         }
         let bytes = read_exact(self.reader.as_mut(), end - start, &self.part.name)?;
         self.position = end;
-        Ok(RowGroup {
+        Ok(EncodedRowGroup {
             number,
             name: self.part.name.clone(),
             metadata: self.part.metadata.clone(),
@@ -235,14 +235,14 @@ impl RowGroupReader<'_> {
 
 /// A row group in memory, in its stored form.
 #[derive(Debug)]
-pub struct RowGroup {
+pub struct EncodedRowGroup {
     number: usize,
     name: String,
     metadata: ArrowReaderMetadata,
     chunks: RowGroupBytes,
 }
 
-impl RowGroup {
+impl EncodedRowGroup {
     /// Returns the metadata of the row group.
     pub(super) fn metadata(&self) -> &RowGroupMetaData {
         self.metadata.metadata().row_group(self.number)

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Compression, Part};
+use super::{Compression, PartInfo};
 use crate::decode::RecordCounts;
 use crate::decode::reject::RejectReason;
 
@@ -118,7 +118,7 @@ pub struct TableReport {
 
 impl TableReport {
     /// Sums up all parts of a table.
-    pub fn from_parts(parts: &[Part]) -> Self {
+    pub fn from_parts(parts: &[PartInfo]) -> Self {
         Self {
             rows: parts.iter().map(|part| part.rows).sum(),
             files: parts.len() as u64,

@@ -13,7 +13,7 @@ use arrow_schema::SchemaRef;
 use serde::Serialize;
 
 use super::codec::Compression;
-use super::parquet::{Part, PartWriter};
+use super::parquet::{PartInfo, PartWriter};
 use super::part_reader::PartReader;
 use super::publish::local::{AbandonedStaging, StagingDir};
 use super::publish::s3::{REMOVAL_MARKER, RunId, S3Run};
@@ -43,7 +43,7 @@ enum StagingTarget {
 }
 
 /// The parts of each table, by table name.
-pub type TableParts = BTreeMap<&'static str, Vec<Part>>;
+pub type TableParts = BTreeMap<&'static str, Vec<PartInfo>>;
 
 impl Staging {
     /// Creates the staging area of a run that reads `inputs`. A local `out` must be absent, empty or an earlier
@@ -133,7 +133,7 @@ impl Staging {
     pub fn read_part(
         &self,
         table: &Table,
-        part: Part,
+        part: PartInfo,
         row_groups: &[u64],
     ) -> Result<PartReader<'_>> {
         let key = part_key(table, part.number);
@@ -376,7 +376,7 @@ impl Staging {
     /// Writes a COPY manifest for each table.
     fn write_manifests(&self, parts: &TableParts, written: &mut ObjectSizes) -> Result<()> {
         for table in schema::all_tables() {
-            let entry = |part: &Part| ManifestEntry {
+            let entry = |part: &PartInfo| ManifestEntry {
                 url: self.store.display(&part_key(table, part.number)),
                 mandatory: true,
                 meta: ManifestMeta {

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use super::RunContext;
 use super::object_status::{MAX_LISTED_OBJECTS, ObjectStatus, ObjectStatuses};
 use super::source::Source;
-use super::split_boundaries::ConfirmedSplit;
+use super::split_processing::ConfirmedSplit;
 use super::split_reader::SplitStats;
 use crate::decode::reject::{Reject, RejectReason};
 use crate::error::Result;

@@ -16,7 +16,7 @@ use super::duplicate_ids::{DuplicateIds, IdSet};
 use super::timings::Stage;
 use super::{RunContext, build_thread_pool};
 use crate::error::{Error, Result};
-use crate::output::{Part, PartReader, PartWriter, RowGroup};
+use crate::output::{EncodedRowGroup, PartInfo, PartReader, PartWriter};
 use crate::star::deliveries::{
     Candidate, Delivery, StringPool, candidates_from_rows, songplay_id_values,
 };
@@ -53,7 +53,7 @@ pub(super) struct SplitParts {
 #[derive(Debug, Default)]
 pub(super) struct SplitPart {
     /// The part, or `None` if it has no rows.
-    pub part: Option<Part>,
+    pub part: Option<PartInfo>,
     /// The number of rows of each batch. Each batch with rows is a row group.
     pub rows_by_batch: Vec<u64>,
 }
@@ -323,7 +323,7 @@ fn has_nonzero(counts: &[u64]) -> bool {
 
 /// Reads the rows of a row group whose ids are in `ids_to_find`. Returns the indexes of these ids and the rows.
 fn read_matching_rows(
-    row_group: &RowGroup,
+    row_group: &EncodedRowGroup,
     ids_to_find: &IdSet,
     columns: Option<&[&str]>,
 ) -> Result<(Vec<usize>, RecordBatch)> {
@@ -430,7 +430,7 @@ impl SplitRewriter<'_> {
     /// Returns the rows of a batch without the losing rows, and counts those in `dropped`.
     fn filter_batch(
         &self,
-        row_group: &RowGroup,
+        row_group: &EncodedRowGroup,
         batch: usize,
         dropped: &mut DroppedRows,
     ) -> Result<RecordBatch> {

@@ -13,7 +13,7 @@ use super::counters::SourceCounts;
 use super::source::Source;
 use super::split_reader::RecordSink;
 use super::timings::{Phase, Timings};
-use super::{ReadContext, build_thread_pool, peak_rss, run_with_timings, split_boundaries};
+use super::{ReadContext, build_thread_pool, peak_rss, run_with_timings, split_processing};
 use crate::config::{LoadedObjects, ParseConfig, RecordKind, RunConfig, Sizes};
 use crate::decode::Decoder;
 use crate::decode::reject::Reject;
@@ -108,7 +108,7 @@ fn parse_splits(
         timings,
     };
     let totals = Mutex::new((SourceCounts::new(source), 0));
-    split_boundaries::process_splits(
+    split_processing::process_splits(
         context,
         source,
         |reader, split, start| Ok((reader.read(split, start, &mut DiscardSink)?, ())),

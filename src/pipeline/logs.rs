@@ -11,11 +11,11 @@ use super::duplicate_ids::{DuplicateIds, PartitionedIds};
 use super::duplicate_removal::{self, SplitPart, SplitParts};
 use super::split_reader::{RecordSink, SplitReader, SplitStats, StartAt};
 use super::timings::Stage;
-use super::{RunContext, split_boundaries};
+use super::{RunContext, split_processing};
 use crate::decode::reject::Reject;
 use crate::error::{Error, Result};
 use crate::input::{InputObject, Split};
-use crate::output::{Part, PartWriter, RejectBuffer};
+use crate::output::{PartInfo, PartWriter, RejectBuffer};
 use crate::star::deliveries::songplay_id_values;
 use crate::star::lookup::SongLookup;
 use crate::star::records::EventBatch;
@@ -110,7 +110,7 @@ fn register_parts<'a>(
     table: &'static Table,
     parts: impl Iterator<Item = &'a SplitPart>,
 ) -> Result<u64> {
-    let parts: Vec<Part> = parts.filter_map(|split| split.part).collect();
+    let parts: Vec<PartInfo> = parts.filter_map(|split| split.part).collect();
     parts
         .iter()
         .for_each(|&part| run.register_part(table, part));
@@ -149,7 +149,7 @@ fn encode_splits(
         .iter()
         .map(|_| Mutex::default())
         .collect();
-    split_boundaries::process_splits(
+    split_processing::process_splits(
         run.read_context(),
         source,
         |reader, split, start| encode_split(run, lookup, (reader, split, start)),

@@ -20,7 +20,7 @@ mod reject_limit;
 mod songs;
 mod source;
 mod source_objects;
-mod split_boundaries;
+mod split_processing;
 mod split_reader;
 mod timings;
 mod wrapper_hint;
@@ -37,7 +37,7 @@ use crate::input::InputSpec;
 use crate::output::report::{
     LogReport, REPORT_VERSION, Report, RunStatus, StageReport, TableReport,
 };
-use crate::output::{Part, Staging, TableParts};
+use crate::output::{PartInfo, Staging, TableParts};
 use crate::progress::Progress;
 use crate::star::schema::{MERGE_STATE_TABLES, STAR_TABLES, Table};
 use crate::storage::StoreRegistry;
@@ -355,7 +355,7 @@ impl RunContext<'_> {
     }
 
     /// Registers a written part of a table.
-    fn register_part(&self, table: &'static Table, part: Part) {
+    fn register_part(&self, table: &'static Table, part: PartInfo) {
         let mut parts = self.lock_parts();
         let parts = parts.entry(table.name).or_default();
         // Parts are in order of their numbers, not of their completion.

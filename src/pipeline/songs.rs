@@ -10,7 +10,7 @@ use super::counters::{SourceCounter, SourceCounts};
 use super::source::Source;
 use super::split_reader::RecordSink;
 use super::timings::Stage;
-use super::{RunContext, split_boundaries};
+use super::{RunContext, split_processing};
 use crate::decode::reject::Reject;
 use crate::error::Result;
 use crate::input::InputObject;
@@ -26,7 +26,7 @@ pub(super) fn read_songs(run: &RunContext<'_>) -> Result<(Vec<SongBatch>, Source
     let source = &run.songs;
     let counter = SourceCounter::new(run, source);
     let batches = Mutex::new(vec![Vec::new(); source.plan.splits.len()]);
-    split_boundaries::process_splits(
+    split_processing::process_splits(
         run.read_context(),
         source,
         |reader, split, start| {

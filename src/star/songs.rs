@@ -13,7 +13,7 @@ use super::text_array;
 use crate::error::{Error, Result};
 
 /// A song record: its batch and the row in it.
-type SongRow<'a> = (&'a SongBatch, usize);
+type SongRecordRef<'a> = (&'a SongBatch, usize);
 
 /// Returns a sort key that orders null last, as the tie-break rules require.
 fn nulls_last<T>(value: Option<T>) -> (bool, Option<T>) {
@@ -49,10 +49,10 @@ impl Ord for TotalOrder {
 /// Returns one row for each key, sorted by key: the first row by `precedence`.
 fn distinct_on<'a>(
     batches: &'a [SongBatch],
-    key: impl Fn(SongRow<'a>) -> &'a str,
-    precedence: impl Fn(SongRow<'a>, SongRow<'a>) -> Ordering,
-) -> Vec<SongRow<'a>> {
-    let mut rows: Vec<SongRow<'a>> = batches
+    key: impl Fn(SongRecordRef<'a>) -> &'a str,
+    precedence: impl Fn(SongRecordRef<'a>, SongRecordRef<'a>) -> Ordering,
+) -> Vec<SongRecordRef<'a>> {
+    let mut rows: Vec<SongRecordRef<'a>> = batches
         .iter()
         .flat_map(|b| (0..b.num_rows()).map(move |row| (b, row)))
         .collect();
@@ -67,8 +67,8 @@ fn distinct_on<'a>(
 /// # Errors
 /// Returns an error if a column of the table exceeds the limit of Arrow (2 GiB).
 pub fn build_songs(batches: &[SongBatch]) -> Result<RecordBatch> {
-    let year = |(b, row): SongRow<'_>| b.year.is_valid(row).then(|| b.year.value(row));
-    let precedence = |a: SongRow<'_>, b: SongRow<'_>| {
+    let year = |(b, row): SongRecordRef<'_>| b.year.is_valid(row).then(|| b.year.value(row));
+    let precedence = |a: SongRecordRef<'_>, b: SongRecordRef<'_>| {
         let ((ab, ar), (bb, br)) = (a, b);
         ab.title
             .value(ar)
@@ -95,19 +95,19 @@ pub fn build_songs(batches: &[SongBatch]) -> Result<RecordBatch> {
 /// # Errors
 /// Returns an error if a column of the table exceeds the limit of Arrow (2 GiB).
 pub fn build_artists<'a>(batches: &'a [SongBatch]) -> Result<[RecordBatch; 2]> {
-    let location_rank = |(b, row): SongRow<'_>| {
+    let location_rank = |(b, row): SongRecordRef<'_>| {
         let has_coordinates = b.artist_latitude.is_valid(row) && b.artist_longitude.is_valid(row);
         let has_location = text_value(&b.artist_location, row).is_some_and(|l| !l.is_empty());
         (Reverse(has_coordinates), Reverse(has_location))
     };
-    let location_key = |(b, row): SongRow<'a>| {
+    let location_key = |(b, row): SongRecordRef<'a>| {
         (
             nulls_last(text_value(&b.artist_location, row)),
             nulls_last(double_value(&b.artist_latitude, row).map(TotalOrder)),
             nulls_last(double_value(&b.artist_longitude, row).map(TotalOrder)),
         )
     };
-    let precedence = |a: SongRow<'a>, b: SongRow<'a>| {
+    let precedence = |a: SongRecordRef<'a>, b: SongRecordRef<'a>| {
         let ((ab, ar), (bb, br)) = (a, b);
         location_rank(a)
             .cmp(&location_rank(b))
@@ -133,14 +133,17 @@ pub fn build_artists<'a>(batches: &'a [SongBatch]) -> Result<[RecordBatch; 2]> {
 }
 
 fn text_column(
-    rows: &[SongRow<'_>],
+    rows: &[SongRecordRef<'_>],
     column: impl Fn(&SongBatch) -> &StringArray,
 ) -> Result<ArrayRef> {
     let values = rows.iter().map(|&(b, row)| text_value(column(b), row));
     Ok(Arc::new(text_array(values)?))
 }
 
-fn double_column(rows: &[SongRow<'_>], column: impl Fn(&SongBatch) -> &Float64Array) -> ArrayRef {
+fn double_column(
+    rows: &[SongRecordRef<'_>],
+    column: impl Fn(&SongBatch) -> &Float64Array,
+) -> ArrayRef {
     Arc::new(
         rows.iter()
             .map(|&(b, row)| double_value(column(b), row))

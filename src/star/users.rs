@@ -57,12 +57,12 @@ fn tie_break_key<'a>(
 }
 
 #[derive(Debug, Clone, Copy)]
-struct UserRow {
+struct UserCandidate {
     event_key: (i64, i32, i32),
     text_ids: [u32; TEXT_COLUMNS],
 }
 
-impl UserRow {
+impl UserCandidate {
     /// Returns true if `self` wins over `other`. Each row comes with the pools of its text ids.
     fn wins_over(
         &self,
@@ -79,7 +79,7 @@ impl UserRow {
 
 /// The part of a [`UserDelta`] that belongs to one shard.
 #[derive(Debug, Clone, Default)]
-pub struct UserShard(Vec<(i32, UserRow)>);
+pub struct UserShard(Vec<(i32, UserCandidate)>);
 
 /// The minimum length of a list that is compacted to one entry for each user.
 const MIN_COMPACT_LEN: usize = 64 * 1024;
@@ -88,7 +88,7 @@ const MIN_COMPACT_LEN: usize = 64 * 1024;
 /// event of each user when the list has doubled.
 #[derive(Debug, Clone, Default)]
 pub struct UserDelta {
-    users: Vec<(i32, UserRow)>,
+    users: Vec<(i32, UserCandidate)>,
     /// The number of users after the last compaction.
     compacted_len: usize,
     strings: [StringPool; TEXT_COLUMNS],
@@ -138,7 +138,7 @@ impl UserDelta {
                     row as usize,
                 );
             }
-            let user = UserRow {
+            let user = UserCandidate {
                 event_key: event_key(row as usize),
                 text_ids,
             };
@@ -151,7 +151,7 @@ impl UserDelta {
     }
 
     fn compact(&mut self) {
-        let mut latest: HashMap<i32, UserRow, FixedState> = HashMap::default();
+        let mut latest: HashMap<i32, UserCandidate, FixedState> = HashMap::default();
         for (id, user) in std::mem::take(&mut self.users) {
             let current = latest.entry(id).or_insert(user);
             if user.wins_over(&self.strings, current, &self.strings) {
@@ -177,7 +177,7 @@ impl UserDelta {
 /// The latest event of each user among all merged events.
 #[derive(Debug, Clone, Default)]
 pub struct LatestUsers {
-    users: HashMap<i32, UserRow, FixedState>,
+    users: HashMap<i32, UserCandidate, FixedState>,
     strings: [StringPool; TEXT_COLUMNS],
 }
 
@@ -204,7 +204,7 @@ impl LatestUsers {
                 }
                 text_ids[i] = *our_id;
             }
-            entry.insert_entry(UserRow {
+            entry.insert_entry(UserCandidate {
                 text_ids,
                 ..*theirs
             });
@@ -218,7 +218,7 @@ impl LatestUsers {
     pub fn build_tables<'a>(
         states: impl IntoIterator<Item = &'a Self>,
     ) -> Result<[RecordBatch; 2]> {
-        let mut rows: Vec<(i32, &UserRow, &Self)> = states
+        let mut rows: Vec<(i32, &UserCandidate, &Self)> = states
             .into_iter()
             .flat_map(|state| state.users.iter().map(move |(&id, user)| (id, user, state)))
             .collect();
@@ -229,7 +229,7 @@ impl LatestUsers {
                 .map(|&(_, user, state)| state.strings[i].get(user.text_ids[i]));
             Ok(Arc::new(text_array(values)?))
         };
-        let integers = |field: fn((i32, &UserRow)) -> i32| -> ArrayRef {
+        let integers = |field: fn((i32, &UserCandidate)) -> i32| -> ArrayRef {
             let values = rows.iter().map(|&(id, user, _)| field((id, user)));
             Arc::new(values.collect::<Int32Array>())
         };

@@ -19,7 +19,7 @@ use crate::harness::{
     run_pipeline,
 };
 use crate::read_output;
-use crate::reference::{Songplay, SongplayState, Time, User, UserState};
+use crate::reference::{Songplay, SongplayStateRow, Time, User, UserStateRow};
 
 /// The differing fields of two deliveries of one event. The first delivery is kept.
 type DuplicatePair<'a> = (&'a [(&'a str, &'a str)], &'a [(&'a str, &'a str)]);
@@ -96,9 +96,9 @@ fn kept_and_dropped_duplicates() -> (Vec<String>, Vec<String>) {
 #[derive(Debug, PartialEq)]
 struct OrderedTables {
     songplays: Vec<Songplay>,
-    songplay_states: Vec<SongplayState>,
+    songplay_states: Vec<SongplayStateRow>,
     users: Vec<User>,
-    user_states: Vec<UserState>,
+    user_states: Vec<UserStateRow>,
     time: Vec<Time>,
     matched_songplays: u64,
 }

@@ -12,8 +12,8 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use sparkify::star::schema::{self, Table};
 
 use crate::reference::{
-    Artist, ArtistState, MergeState, Song, SongState, Songplay, SongplayState, SourceObject, Time,
-    User, UserState,
+    Artist, ArtistStateRow, MergeState, Song, SongStateRow, Songplay, SongplayStateRow,
+    SourceObject, Time, User, UserStateRow,
 };
 
 /// Returns the files of a directory, sorted by name.
@@ -132,23 +132,23 @@ pub fn merge_state(out: &Path) -> MergeState {
             etag: text_at(b, "etag", i).unwrap(),
             rows: bigint(b, "rows", i),
         }),
-        users: read_rows(out, &schema::STATE_USERS, |b, i| UserState {
+        users: read_rows(out, &schema::STATE_USERS, |b, i| UserStateRow {
             user_id: integer(b, "user_id", i),
             start_time: number_at::<TimestampMicrosecondType>(b, "start_time", i).unwrap(),
             session_id: integer(b, "session_id", i),
             item_in_session: integer(b, "item_in_session", i),
         }),
-        artists: read_rows(out, &schema::STATE_ARTISTS, |b, i| ArtistState {
+        artists: read_rows(out, &schema::STATE_ARTISTS, |b, i| ArtistStateRow {
             artist_id: text_at(b, "artist_id", i).unwrap(),
             song_id: text_at(b, "song_id", i).unwrap(),
         }),
-        songs: read_rows(out, &schema::STATE_SONGS, |b, i| SongState {
+        songs: read_rows(out, &schema::STATE_SONGS, |b, i| SongStateRow {
             song_key: bigint(b, "song_key", i),
             duration: number_at::<Float64Type>(b, "duration", i).unwrap(),
             song_id: text_at(b, "song_id", i).unwrap(),
             artist_id: text_at(b, "artist_id", i).unwrap(),
         }),
-        songplays: read_rows(out, &schema::STATE_SONGPLAYS, |b, i| SongplayState {
+        songplays: read_rows(out, &schema::STATE_SONGPLAYS, |b, i| SongplayStateRow {
             songplay_id: bigint(b, "songplay_id", i),
             song_key: bigint(b, "song_key", i),
             duration: number_at::<Float64Type>(b, "duration", i).unwrap(),

@@ -133,7 +133,7 @@ fn load_is_one_transaction() {
                 .iter()
                 .all(|sql| sql.starts_with("SELECT") || sql.starts_with("WITH"))
         );
-        let all = [scripts.stage, scripts.refresh, scripts.copy, scripts.merge];
+        let all = [scripts.stage, scripts.clear, scripts.copy, scripts.merge];
         let all: Vec<&str> = all.into_iter().flat_map(split_statements).collect();
         assert_eq!(all[0], "BEGIN");
         assert!(all[1].starts_with("LOCK "), "{}", all[1]);

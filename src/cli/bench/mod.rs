@@ -8,8 +8,8 @@ use std::fmt::{Display, Write};
 use clap::Subcommand;
 use serde::Serialize;
 
-use super::render::bar::bar;
 use super::render::pluralize;
+use super::render::share_bar::bar;
 use super::{available_cores, help, print, print_json, render, report_failure};
 use crate::bench::{BENCH_VERSION, BenchOptions, ThroughputSample};
 use crate::error::Result;

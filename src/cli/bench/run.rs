@@ -9,8 +9,8 @@ use super::{
 use crate::bench::{self, RunBenchReport, RunMeasurement, SerialFraction, SpeedupBound};
 use crate::cli::args::location::{InputArgs, dir_parser};
 use crate::cli::args::s3::S3Args;
-use crate::cli::render::bar::bar;
 use crate::cli::render::pluralize;
+use crate::cli::render::share_bar::bar;
 use crate::cli::{help, render};
 use crate::config::{LoadedObjects, MaxRejects, RunConfig, Sizes};
 use crate::error::Result;

@@ -1,10 +1,10 @@
 //! Renders results as text for a terminal, and as JSON or CSV.
 
-pub(super) mod bar;
 pub(super) mod dry_run;
 pub(super) mod load;
 pub(super) mod result_set;
 pub(super) mod run;
+pub(super) mod share_bar;
 
 use indicatif::{DecimalBytes, HumanCount};
 

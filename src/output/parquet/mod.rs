@@ -19,13 +19,13 @@ use arrow_schema::{DataType, SchemaRef};
 
 use crate::error::{Error, Result};
 use crate::output::codec::{Compression, Compressor};
-use crate::output::part_reader::RowGroup;
+use crate::output::part_reader::EncodedRowGroup;
 use crate::storage::Upload;
 use pages::{EncodedColumn, encode_column};
 
 /// One Parquet file of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Part {
+pub struct PartInfo {
     /// The number of the part in its table, which is part of the file name.
     pub number: usize,
     /// The number of rows.
@@ -128,13 +128,16 @@ impl PartWriter {
     ///
     /// # Errors
     /// Returns an error if the file cannot be written.
-    pub fn copy_row_group(&mut self, row_group: &RowGroup) -> Result<()> {
+    pub fn copy_row_group(&mut self, row_group: &EncodedRowGroup) -> Result<()> {
         self.rows += row_group.metadata().num_rows() as u64;
         self.append_row_group(row_group)
             .map_err(|e| write_error(self.name.as_ref(), e))
     }
 
-    fn append_row_group(&mut self, row_group: &RowGroup) -> std::result::Result<(), ParquetError> {
+    fn append_row_group(
+        &mut self,
+        row_group: &EncodedRowGroup,
+    ) -> std::result::Result<(), ParquetError> {
         let metadata = row_group.metadata();
         let mut group = self.writer.next_row_group()?;
         for column in metadata.columns() {
@@ -156,11 +159,11 @@ impl PartWriter {
     ///
     /// # Errors
     /// Returns an error if the file cannot be written.
-    pub fn close(self) -> Result<Part> {
+    pub fn close(self) -> Result<PartInfo> {
         let Self { name, writer, .. } = self;
         let file = writer.into_inner();
         let file = file.map_err(|e| write_error(name.as_ref(), e))?;
-        Ok(Part {
+        Ok(PartInfo {
             number: self.number,
             rows: self.rows,
             bytes: file.finish()?,

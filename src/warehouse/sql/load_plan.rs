@@ -115,7 +115,7 @@ pub fn load_statements(
         }
     }
     if refresh {
-        statements.extend(render_all(templates.refresh)?);
+        statements.extend(render_all(templates.clear)?);
         let names: Vec<_> = warehouse_tables()
             .into_iter()
             .map(|(name, _)| name)

@@ -16,7 +16,7 @@ pub struct SqlTemplates {
     /// Begins a load: transaction, lock, staging tables.
     pub stage: &'static str,
     /// Empties all tables, in the transaction of a load.
-    pub refresh: &'static str,
+    pub clear: &'static str,
     /// Fills the staging tables.
     pub copy: &'static str,
     /// Merges the staging tables into the star schema and the merge state, and commits.
@@ -31,7 +31,7 @@ macro_rules! sql_templates {
             create: include_str!(concat!("../../../sql/", $folder, "/create.sql")),
             drop: include_str!(concat!("../../../sql/", $folder, "/drop.sql")),
             stage: include_str!(concat!("../../../sql/", $folder, "/stage.sql")),
-            refresh: include_str!(concat!("../../../sql/", $folder, "/refresh.sql")),
+            clear: include_str!(concat!("../../../sql/", $folder, "/clear.sql")),
             copy: include_str!(concat!("../../../sql/", $folder, "/copy.sql")),
             merge: include_str!(concat!("../../../sql/", $folder, "/merge.sql")),
             verify: include_str!(concat!("../../../sql/", $folder, "/verify.sql")),

@@ -13,13 +13,13 @@ pub struct MergeState {
     /// The source objects in input order.
     pub source_objects: Vec<SourceObject>,
     /// The users, sorted by `user_id`.
-    pub users: Vec<UserState>,
+    pub users: Vec<UserStateRow>,
     /// The artists, sorted by the bytes of `artist_id`.
-    pub artists: Vec<ArtistState>,
+    pub artists: Vec<ArtistStateRow>,
     /// The songs, sorted by `song_key` and `duration`.
-    pub songs: Vec<SongState>,
+    pub songs: Vec<SongStateRow>,
     /// The songplays in input order.
-    pub songplays: Vec<SongplayState>,
+    pub songplays: Vec<SongplayStateRow>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -30,7 +30,7 @@ pub struct SourceObject {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub struct UserState {
+pub struct UserStateRow {
     pub user_id: i32,
     /// Microseconds since 1970.
     pub start_time: i64,
@@ -39,13 +39,13 @@ pub struct UserState {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub struct ArtistState {
+pub struct ArtistStateRow {
     pub artist_id: String,
     pub song_id: String,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub struct SongState {
+pub struct SongStateRow {
     pub song_key: i64,
     pub duration: f64,
     pub song_id: String,
@@ -53,7 +53,7 @@ pub struct SongState {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub struct SongplayState {
+pub struct SongplayStateRow {
     pub songplay_id: i64,
     pub song_key: i64,
     pub duration: f64,
@@ -87,8 +87,8 @@ pub fn source_objects(
     input::list(input)?.objects.into_iter().map(row).collect()
 }
 
-pub fn users(events: &[Event]) -> Vec<UserState> {
-    let row = |event: &Event| UserState {
+pub fn users(events: &[Event]) -> Vec<UserStateRow> {
+    let row = |event: &Event| UserStateRow {
         user_id: event.user_id,
         start_time: star::start_time(event),
         session_id: event.session_id,
@@ -97,8 +97,8 @@ pub fn users(events: &[Event]) -> Vec<UserState> {
     star::latest_events(events).into_iter().map(row).collect()
 }
 
-pub fn artists(songs: &[SongRecord]) -> Vec<ArtistState> {
-    let row = |song: &SongRecord| ArtistState {
+pub fn artists(songs: &[SongRecord]) -> Vec<ArtistStateRow> {
+    let row = |song: &SongRecord| ArtistStateRow {
         artist_id: song.artist_id.clone(),
         song_id: song.song_id.clone(),
     };
@@ -108,14 +108,14 @@ pub fn artists(songs: &[SongRecord]) -> Vec<ArtistState> {
         .collect()
 }
 
-pub fn songs(songs: &[SongRecord]) -> Vec<SongState> {
-    let row = |song: &SongRecord| SongState {
+pub fn songs(songs: &[SongRecord]) -> Vec<SongStateRow> {
+    let row = |song: &SongRecord| SongStateRow {
         song_key: song_key(&song.title, &song.artist_name),
         duration: star::normalize_negative_zero(song.duration),
         song_id: song.song_id.clone(),
         artist_id: song.artist_id.clone(),
     };
-    let mut rows: Vec<SongState> = songs.iter().map(row).collect();
+    let mut rows: Vec<SongStateRow> = songs.iter().map(row).collect();
     rows.sort_by(|a, b| {
         let key = a.song_key.cmp(&b.song_key);
         let key = key.then(a.duration.total_cmp(&b.duration));
@@ -125,10 +125,10 @@ pub fn songs(songs: &[SongRecord]) -> Vec<SongState> {
     rows
 }
 
-pub fn songplays(events: &[Event]) -> Vec<SongplayState> {
+pub fn songplays(events: &[Event]) -> Vec<SongplayStateRow> {
     let row = |event: &Event| {
         let (song, artist) = (event.song.as_deref()?, event.artist.as_deref()?);
-        Some(SongplayState {
+        Some(SongplayStateRow {
             songplay_id: star::songplay_id(event),
             song_key: song_key(song, artist),
             duration: star::normalize_negative_zero(event.length?),

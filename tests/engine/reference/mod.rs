@@ -28,7 +28,9 @@ use value::{Fields, RejectReason};
 pub use framing::{ScanItem, scan_records};
 pub use input::{ReferenceInput, list};
 
-pub use merge_state::{ArtistState, MergeState, SongState, SongplayState, SourceObject, UserState};
+pub use merge_state::{
+    ArtistStateRow, MergeState, SongStateRow, SongplayStateRow, SourceObject, UserStateRow,
+};
 
 /// The complete output of a run.
 #[derive(Debug, Clone, PartialEq)]

@@ -5,7 +5,7 @@ pub mod error_response;
 pub mod fault_proxy;
 pub mod faults;
 pub mod listing;
-pub mod multipart;
+pub mod pending_uploads;
 pub mod request;
 pub mod request_log;
 pub mod s3_api;

@@ -17,7 +17,7 @@ use tokio::sync::Mutex;
 
 use crate::s3_server::bucket_dir::{BucketDir, ObjectMeta};
 use crate::s3_server::listing;
-use crate::s3_server::multipart::MultipartRegistry;
+use crate::s3_server::pending_uploads::MultipartRegistry;
 
 /// The S3 API over a local directory.
 pub struct S3Api {

@@ -23,7 +23,7 @@ use tokio::runtime::{self, Runtime};
 use crate::s3_server::bucket_dir::{self, BucketDir};
 use crate::s3_server::fault_proxy::FaultProxy;
 use crate::s3_server::faults::FaultPlan;
-use crate::s3_server::multipart::MultipartRegistry;
+use crate::s3_server::pending_uploads::MultipartRegistry;
 use crate::s3_server::request::{RecordedRequest, RequestMatcher};
 use crate::s3_server::request_log::RequestLog;
 use crate::s3_server::s3_api::S3Api;

@@ -1,11 +1,11 @@
 //! Tests of the Redshift simulator: it enforces each rule of Redshift.
 
+mod connection;
 mod copy;
 mod ddl;
 mod faults;
 mod isolation;
-mod login;
-mod sql;
+mod sql_differences;
 
 use std::fs;
 use std::sync::Arc;
