@@ -90,7 +90,7 @@ fn invalid_arguments_fail_without_connecting() {
     assert_fails(
         &mut warehouse.sparkify(&[load, role].concat()),
         2,
-        &["cannot use --iam-role", "12 digits"],
+        &["cannot use --iam-role", "12-digit"],
     );
     assert_rejected(
         &["--config", "keys.cfg"],
