@@ -13,7 +13,7 @@ use std::hint::black_box;
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, criterion_group, criterion_main};
 use serde::de::IgnoredAny;
-use sparkify::decode::schema::RecordSchema;
+use sparkify::decode::record_schema::RecordSchema;
 use sparkify::generate::GenerateOptions;
 use sparkify::star::schema::{EVENT_RECORD, SONG_RECORD};
 

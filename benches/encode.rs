@@ -11,12 +11,12 @@ use std::hint::black_box;
 
 use arrow_array::RecordBatch;
 use criterion::{Criterion, criterion_group, criterion_main};
-use sparkify::output::{Compression, PartInfo, PartWriter};
-use sparkify::star::lookup::SongLookup;
-use sparkify::star::records::EventBatch;
+use sparkify::output::{ParquetCompression, PartInfo, PartWriter};
+use sparkify::star::song_lookup::SongLookup;
 use sparkify::star::songplays::{build_songplays, compute_songplay_ids};
-use sparkify::star::songs::{build_artists, build_songs};
+use sparkify::star::songs_and_artists::{build_artists, build_songs};
 use sparkify::star::time::build_time;
+use sparkify::star::typed_batches::EventBatch;
 use sparkify::star::users::LatestUsers;
 use sparkify::storage::{LocalStore, Store};
 
@@ -66,7 +66,7 @@ fn tables() -> Vec<(&'static str, RecordBatch)> {
 
 fn write_part(store: &dyn Store, rows: &RecordBatch) -> PartInfo {
     let file = store.create(PART_NAME).unwrap();
-    let (name, codec) = (PART_NAME.to_owned(), Compression::default());
+    let (name, codec) = (PART_NAME.to_owned(), ParquetCompression::default());
     let mut writer = PartWriter::new(file, name, 0, rows.schema(), codec).unwrap();
     writer.write(rows).unwrap();
     writer.close().unwrap()

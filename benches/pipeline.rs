@@ -12,9 +12,9 @@ use std::path::Path;
 use std::thread::available_parallelism;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
-use sparkify::config::{MaxRejects, RunConfig, Sizes};
+use sparkify::config::{IoSizes, MaxRejects, RunConfig};
 use sparkify::generate::GenerateOptions;
-use sparkify::output::report::Report;
+use sparkify::output::report::RunReport;
 use sparkify::pipeline;
 use sparkify::progress::Progress;
 use sparkify::storage::Location;
@@ -25,7 +25,7 @@ use support::{GeneratedInput, SPLIT_INPUT, temp_dir, throughput};
 /// An input this small would be one split, which occupies one thread. Smaller splits occupy several.
 const SPLIT_BYTES: u64 = 2 << 20;
 
-fn run_pipeline(files: &GeneratedInput, out: &Path, threads: usize) -> Report {
+fn run_pipeline(files: &GeneratedInput, out: &Path, threads: usize) -> RunReport {
     let config = RunConfig {
         songs: Location::Local(files.songs()).into(),
         logs: Location::Local(files.logs()).into(),
@@ -37,9 +37,9 @@ fn run_pipeline(files: &GeneratedInput, out: &Path, threads: usize) -> Report {
         load_after_run: false,
         loaded_objects: Default::default(),
         compression: Default::default(),
-        sizes: Sizes {
+        sizes: IoSizes {
             split_bytes: Some(SPLIT_BYTES),
-            ..Sizes::default()
+            ..IoSizes::default()
         },
     };
     pipeline::run(&config, &Progress::silent()).unwrap()

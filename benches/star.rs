@@ -15,12 +15,12 @@ use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use sparkify::decode::Decoder;
 use sparkify::generate::GenerateOptions;
-use sparkify::star::lookup::SongLookup;
-use sparkify::star::records::{EventBatch, SongBatch};
 use sparkify::star::schema::EVENT_RECORD;
+use sparkify::star::song_lookup::SongLookup;
 use sparkify::star::songplays::{build_songplays, compute_songplay_ids};
-use sparkify::star::songs::{build_artists, build_songs};
+use sparkify::star::songs_and_artists::{build_artists, build_songs};
 use sparkify::star::time::build_time;
+use sparkify::star::typed_batches::{EventBatch, SongBatch};
 use sparkify::star::users::{LatestUsers, UserDelta};
 
 use support::{

@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::input::{Glob, GlobMatch, InputSpec};
-use crate::output::Compression;
 use crate::output::LATEST_FILE;
+use crate::output::ParquetCompression;
 use crate::storage::{Location, s3};
 
 /// The configuration of a run, which builds a dataset from songs and logs.
@@ -33,10 +33,10 @@ pub struct RunConfig {
     /// The log objects that are already in the warehouse, which the run skips.
     pub loaded_objects: LoadedObjects,
     /// The codec of the Parquet files.
-    pub compression: Compression,
+    pub compression: ParquetCompression,
     /// The sizes in which the input is read. Only tests and benchmarks change them; the tables do not depend on
     /// them.
-    pub sizes: Sizes,
+    pub sizes: IoSizes,
 }
 
 /// Log objects that are loaded, by `object` and `etag` of `load_history`.
@@ -123,7 +123,7 @@ pub struct ParseConfig {
     /// Worker threads, at least 1.
     pub threads: usize,
     /// The sizes in which the input is read.
-    pub sizes: Sizes,
+    pub sizes: IoSizes,
 }
 
 /// The kind of the records of an input.
@@ -156,7 +156,7 @@ impl RecordKind {
 
 /// The sizes in which the input is read and the output is written.
 #[derive(Debug, Clone, Copy)]
-pub struct Sizes {
+pub struct IoSizes {
     /// Bytes of a split; depends on the size of the input if not set.
     pub split_bytes: Option<u64>,
     /// Bytes of a chunk.
@@ -165,7 +165,7 @@ pub struct Sizes {
     pub row_group_rows: usize,
 }
 
-impl Default for Sizes {
+impl Default for IoSizes {
     fn default() -> Self {
         Self {
             split_bytes: None,

@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use serde_json::Value;
-use sparkify::generate::{GenerateOptions, Summary, generate};
+use sparkify::generate::{GenerateOptions, GenerateSummary, generate};
 
 type TestResult = Result<(), Box<dyn std::error::Error>>;
 
@@ -24,7 +24,7 @@ fn options(events: u64, songs: u64, users: u64, files: u64) -> GenerateOptions {
 /// Generates data in a temporary directory, which exists as long as the returned [`TempDir`].
 fn generate_in_temp_dir(
     options: &GenerateOptions,
-) -> std::io::Result<(tempfile::TempDir, Summary)> {
+) -> std::io::Result<(tempfile::TempDir, GenerateSummary)> {
     let folder = tempfile::tempdir()?;
     let summary = generate(folder.path(), options, &mut |_, _| {})?;
     Ok((folder, summary))

@@ -11,16 +11,16 @@ use std::path::{Path, PathBuf};
 
 use arrow_array::RecordBatch;
 use criterion::Throughput;
-use sparkify::config::Sizes;
-use sparkify::decode::bytes::PADDING;
-use sparkify::decode::schema::RecordSchema;
-use sparkify::decode::{Chunk, DecodeStatus, Decoder, InputState, RecordCounts};
-use sparkify::generate::{GenerateOptions, Summary, generate};
-use sparkify::star::lookup::{
+use sparkify::config::IoSizes;
+use sparkify::decode::padded_bytes::PADDING;
+use sparkify::decode::record_schema::RecordSchema;
+use sparkify::decode::{DecodeStatus, Decoder, InputChunk, InputState, RecordCounts};
+use sparkify::generate::{GenerateOptions, GenerateSummary, generate};
+use sparkify::star::schema::{EVENT_RECORD, SONG_RECORD};
+use sparkify::star::song_lookup::{
     ArtistIds, LOOKUP_SHARDS, LookupShard, SongIds, SongLookup, hash_keys,
 };
-use sparkify::star::records::{EventBatch, SongBatch};
-use sparkify::star::schema::{EVENT_RECORD, SONG_RECORD};
+use sparkify::star::typed_batches::{EventBatch, SongBatch};
 use sparkify::star::users::UserDelta;
 use tempfile::TempDir;
 
@@ -45,7 +45,7 @@ pub const SPLIT_INPUT: GenerateOptions = GenerateOptions {
 pub struct GeneratedInput {
     dir: TempDir,
     /// The summary of the generator.
-    pub summary: Summary,
+    pub summary: GenerateSummary,
 }
 
 impl GeneratedInput {
@@ -102,7 +102,7 @@ pub fn non_empty_lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// Creates a decoder with the batch size of the engine.
 pub fn new_decoder(schema: &'static RecordSchema) -> Decoder {
-    Decoder::new(schema, Sizes::default().row_group_rows)
+    Decoder::new(schema, IoSizes::default().row_group_rows)
 }
 
 /// Appends the padding that the decoder requires.
@@ -121,7 +121,7 @@ pub fn decode_all(
     let mut at = 0;
     decoder.begin_segment(None);
     loop {
-        let chunk = Chunk {
+        let chunk = InputChunk {
             padded: &padded[at..],
             len: len - at,
             offset: at as u64,

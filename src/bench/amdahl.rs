@@ -6,7 +6,7 @@
 
 use serde::Serialize;
 
-use crate::pipeline::Phase;
+use crate::pipeline::PhaseTiming;
 
 /// The numbers of cores that the bounds are computed for.
 const CORE_COUNTS: [usize; 2] = [16, 64];
@@ -35,10 +35,11 @@ pub struct SpeedupBound {
 
 impl SerialFraction {
     /// Computes the fraction and the bounds from the phases of a run on one thread.
-    pub fn from_phases(phases: &[Phase]) -> Self {
+    pub fn from_phases(phases: &[PhaseTiming]) -> Self {
         // How long the run takes if `cores(tasks)` cores share each phase.
         let seconds = |cores: &dyn Fn(Option<usize>) -> usize| -> f64 {
-            let phase_seconds = |phase: &Phase| phase.seconds / cores(phase.tasks).max(1) as f64;
+            let phase_seconds =
+                |phase: &PhaseTiming| phase.seconds / cores(phase.tasks).max(1) as f64;
             phases.iter().map(phase_seconds).sum()
         };
         let total = seconds(&|_| 1);
@@ -66,8 +67,8 @@ impl SerialFraction {
 mod tests {
     use super::*;
 
-    fn phase(seconds: f64, tasks: impl Into<Option<usize>>) -> Phase {
-        Phase {
+    fn phase(seconds: f64, tasks: impl Into<Option<usize>>) -> PhaseTiming {
+        PhaseTiming {
             name: "phase",
             seconds,
             tasks: tasks.into(),
@@ -75,7 +76,7 @@ mod tests {
     }
 
     /// Returns a bound at 16 and at 64 cores.
-    fn bounds(phases: &[Phase], bound: fn(&SpeedupBound) -> f64) -> Vec<f64> {
+    fn bounds(phases: &[PhaseTiming], bound: fn(&SpeedupBound) -> f64) -> Vec<f64> {
         SerialFraction::from_phases(phases)
             .speedup_bounds
             .iter()

@@ -8,12 +8,12 @@ use std::path::Path;
 use serde::Serialize;
 use tempfile::TempDir;
 
-use super::{BenchHeader, BenchOptions, Measurements, SerialFraction, ThroughputSample};
+use super::{BenchHeader, BenchOptions, PassResults, SerialFraction, ThroughputSample};
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
-use crate::output::Compression;
+use crate::output::ParquetCompression;
 use crate::output::report::{InputReport, LogReport, StageReport, TableReport};
-use crate::pipeline::{Phase, TimedRun, measure_run};
+use crate::pipeline::{PhaseTiming, TimedRun, measure_run};
 use crate::progress::Progress;
 use crate::storage::Location;
 
@@ -32,7 +32,7 @@ pub struct RunBenchReport {
     /// The counts of log events in one pass.
     pub logs: LogReport,
     /// The codec of the Parquet files.
-    pub compression: Compression,
+    pub compression: ParquetCompression,
     /// The size of each table of one pass.
     pub tables: BTreeMap<String, TableReport>,
     /// One result for each number of threads.
@@ -55,7 +55,7 @@ pub struct RunMeasurement {
     /// Seconds outside all stages, summed over the threads. Most of them are spent waiting for work.
     pub idle_seconds: f64,
     /// The phases in order.
-    pub phases: Vec<Phase>,
+    pub phases: Vec<PhaseTiming>,
 }
 
 /// Measures complete runs. Their output goes to a temporary folder in `temp_parent`, not to `config.out`. The
@@ -88,7 +88,7 @@ pub fn bench_run(
     // An error of a pass matters more than one of the removal.
     let temp_path = temp_dir.path().to_owned();
     let removed = temp_dir.close();
-    let Measurements { warmup, medians } = measured?;
+    let PassResults { warmup, medians } = measured?;
     removed.map_err(|e| Error::io("cannot remove", &temp_path, &e))?;
     let single_thread = medians.iter().find(|(sample, _)| sample.threads == 1);
     Ok(RunBenchReport {

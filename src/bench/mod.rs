@@ -63,7 +63,7 @@ pub struct ThroughputSample {
 }
 
 /// The results of all passes.
-struct Measurements<T> {
+struct PassResults<T> {
     /// The unmeasured pass. All passes read and write the same data.
     warmup: T,
     /// The median pass for each number of threads.
@@ -91,7 +91,7 @@ impl BenchOptions {
         progress: &Progress,
         pass: impl Fn(usize) -> Result<T>,
         total: impl Fn(&T) -> StageReport,
-    ) -> Result<Measurements<T>> {
+    ) -> Result<PassResults<T>> {
         progress.set_prefix("warmup".to_owned());
         let warmup = pass(self.thread_counts.last().copied().unwrap_or(1))?;
         let ensure_same_input = |pass: T| match (total(&pass), total(&warmup)) {
@@ -126,7 +126,7 @@ impl BenchOptions {
             };
             medians.push((sample, median));
         }
-        Ok(Measurements { warmup, medians })
+        Ok(PassResults { warmup, medians })
     }
 }
 

@@ -6,7 +6,9 @@ use super::args::warehouse::WarehouseArgs;
 use super::{eprint_line, help, print, print_json, render, report_failure};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
-use crate::warehouse::create::{Confirm, ExistingTables, create_missing_tables, ddl_script};
+use crate::warehouse::create_tables::{
+    ConfirmDrop, ExistingTableTotals, create_missing_tables, ddl_script,
+};
 
 /// The version of the document that `--json` prints.
 const CREATE_VERSION: u32 = 1;
@@ -59,8 +61,8 @@ fn create_tables(args: &Args) -> Result<()> {
         return print(&ddl_script(warehouse.connection.dialect, args.drop));
     }
     let address = warehouse.connection.to_string();
-    let confirm = |existing: &ExistingTables| confirm_drop(existing, &address);
-    let confirm: Option<Confirm<'_>> = (!args.yes).then_some(&confirm);
+    let confirm = |existing: &ExistingTableTotals| confirm_drop(existing, &address);
+    let confirm: Option<ConfirmDrop<'_>> = (!args.yes).then_some(&confirm);
     let created = create_missing_tables(&warehouse, args.drop, confirm, &progress)?;
     if !args.quiet {
         eprint_line(&match created {
@@ -81,8 +83,8 @@ fn create_tables(args: &Args) -> Result<()> {
 }
 
 /// Asks for confirmation to drop tables that have rows.
-fn confirm_drop(existing: &ExistingTables, address: &str) -> Result<()> {
-    let ExistingTables { tables, rows } = existing;
+fn confirm_drop(existing: &ExistingTableTotals, address: &str) -> Result<()> {
+    let ExistingTableTotals { tables, rows } = existing;
     let rows = render::format_count(*rows);
     let not_dropped = || {
         Error::failed(format!(

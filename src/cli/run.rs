@@ -8,10 +8,10 @@ use super::args::warehouse::{IamRoleArgs, WarehouseArgs};
 use super::{
     available_cores, eprint_line, help, no_effect, print, print_json, render, report_failure,
 };
-use crate::config::{LoadedObjects, MaxRejects, RunConfig, Sizes};
+use crate::config::{IoSizes, LoadedObjects, MaxRejects, RunConfig};
 use crate::error::{Error, Result};
-use crate::output::report::{REPORT_VERSION, Report};
-use crate::output::{Compression, PublishedDataset, manifest_key};
+use crate::output::report::{REPORT_VERSION, RunReport};
+use crate::output::{ParquetCompression, PublishedDataset, manifest_key};
 use crate::pipeline::{self, RunFailure};
 use crate::progress::Progress;
 use crate::storage::{Location, StoreRegistry};
@@ -94,7 +94,7 @@ pub(super) struct Args {
         default_value_t,
         hide_possible_values = true
     )]
-    compression: Compression,
+    compression: ParquetCompression,
     /// Publish and load a dataset without events
     ///
     /// Also replaces a dataset that has events.
@@ -216,13 +216,13 @@ fn run(args: Args, progress: &Progress) -> std::result::Result<(), RunFailure> {
 #[derive(serde::Serialize)]
 struct RunJson {
     #[serde(flatten)]
-    report: Report,
+    report: RunReport,
     #[serde(skip_serializing_if = "Option::is_none")]
     load: Option<LoadReport>,
 }
 
 /// Returns the location of the dataset that a run published.
-fn run_location(out: &Location, report: &Report) -> Location {
+fn run_location(out: &Location, report: &RunReport) -> Location {
     match out {
         Location::S3 { .. } => out.join(&report.run),
         Location::Local(_) => out.clone(),
@@ -231,7 +231,7 @@ fn run_location(out: &Location, report: &Report) -> Location {
 
 fn load_into_warehouse(
     config: &RunConfig,
-    report: &Report,
+    report: &RunReport,
     out: &Location,
     warehouse: &Warehouse,
     refresh: Option<&HashSet<String>>,
@@ -344,7 +344,7 @@ fn resolve_config(args: Args, progress: &Progress) -> Result<(RunConfig, Option<
         load_after_run: warehouse.is_some(),
         loaded_objects: LoadedObjects::default(),
         compression: args.compression,
-        sizes: Sizes::default(),
+        sizes: IoSizes::default(),
     };
     Ok((config, warehouse))
 }

@@ -9,12 +9,12 @@ use arrow_array::{
 use arrow_buffer::{NullBuffer, NullBufferBuilder, OffsetBuffer, ScalarBuffer};
 use arrow_schema::ArrowError;
 
-use super::bytes::byte_at;
 use super::interner::{Interner, take_keeping_capacity};
 use super::lexer::is_number;
+use super::padded_bytes::byte_at;
+use super::record_schema::{FieldType, RecordField};
 use super::reject::RejectReason;
 use super::scanner::{ValueKind, ValueSpan};
-use super::schema::{Field, FieldType};
 use super::value::{self, ValueError};
 
 /// The number of records that a new builder has capacity for.
@@ -44,7 +44,7 @@ enum ValueBuffer {
 /// Builds the column of one field.
 #[derive(Debug)]
 pub(super) struct ColumnBuilder {
-    field: &'static Field,
+    field: &'static RecordField,
     values: ValueBuffer,
     validity: NullBufferBuilder,
     scratch: Vec<u8>,
@@ -52,7 +52,7 @@ pub(super) struct ColumnBuilder {
 
 impl ColumnBuilder {
     /// Returns a builder of an empty column.
-    pub(super) fn new(field: &'static Field) -> Self {
+    pub(super) fn new(field: &'static RecordField) -> Self {
         let values = match field.ty {
             FieldType::Int32 => ValueBuffer::Int32(Vec::new()),
             FieldType::Int64 { min, max } => ValueBuffer::Int64 {
@@ -80,7 +80,7 @@ impl ColumnBuilder {
         }
     }
 
-    pub(super) fn field(&self) -> &'static Field {
+    pub(super) fn field(&self) -> &'static RecordField {
         self.field
     }
 

@@ -2,8 +2,8 @@
 
 /// Some bytes of a segment, as the reader passes them to the decoder.
 #[derive(Debug, Clone, Copy)]
-pub struct Chunk<'a> {
-    /// The data, followed by [`PADDING`](super::bytes::PADDING) zero bytes.
+pub struct InputChunk<'a> {
+    /// The data, followed by [`PADDING`](super::padded_bytes::PADDING) zero bytes.
     pub padded: &'a [u8],
     /// The number of bytes of `padded` that are data.
     pub len: usize,

@@ -5,7 +5,7 @@ use std::hash::BuildHasher;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
-use super::bytes::block_at;
+use super::padded_bytes::block_at;
 use super::value::ValueError;
 
 /// Distinct texts. Their keys count from 0 in order of first appearance.

@@ -1,6 +1,6 @@
 //! Scans tokens (numbers, literals and escapes) by RFC 8259 and reports where one is invalid.
 
-use super::bytes::{byte_at, digit_mask, skip_digits};
+use super::padded_bytes::{byte_at, digit_mask, skip_digits};
 
 /// The first byte that no valid record can have at its position. A position at the end of the data
 /// means that the record is incomplete.

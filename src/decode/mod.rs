@@ -1,7 +1,7 @@
 //! Decodes JSON bytes into Arrow record batches and rejects, according to a [`RecordSchema`].
 //!
 //! The decoder runs after reading and before the star schema is built. It does no I/O and starts no
-//! threads. A caller passes it one [`Chunk`] of a segment after the other; the rows and the rejects do
+//! threads. A caller passes it one [`InputChunk`] of a segment after the other; the rows and the rejects do
 //! not depend on the sizes of the chunks. Each worker has one [`Decoder`] and reuses it for every segment.
 //!
 //! Every byte of a record is checked: the grammar by [`scanner`], the encoding here, the values of the
@@ -9,17 +9,17 @@
 //! drops it.
 
 mod builders;
-pub mod bytes;
 mod chunk;
 mod interner;
+mod key_prediction;
 pub mod lexer;
-mod pushdown;
+mod object_validator;
+pub mod padded_bytes;
+pub mod record_schema;
 pub mod reject;
 mod resync;
 pub mod scanner;
-pub mod schema;
 pub mod sniff;
-mod speculation;
 mod structural_index;
 pub mod value;
 
@@ -30,14 +30,14 @@ use arrow_array::RecordBatch;
 use arrow_schema::{ArrowError, SchemaRef};
 
 use builders::ColumnBuilder;
-use bytes::byte_at;
-pub use chunk::{Chunk, DecodeResult, DecodeStatus, InputState, RecordCounts};
+pub use chunk::{DecodeResult, DecodeStatus, InputChunk, InputState, RecordCounts};
 use lexer::SyntaxError;
+use padded_bytes::byte_at;
+use record_schema::RecordSchema;
 use reject::{MAX_REJECT_TEXT_BYTES, Reject, RejectReason};
 use resync::Resync;
 use scanner::{ABSENT, Scanner, ValueKind, ValueSpan};
-use schema::RecordSchema;
-use sniff::{Layout, UTF8_BOM};
+use sniff::{RecordLayout, UTF8_BOM};
 use value::ValueError;
 
 /// A batch is full when its records exceed this number of bytes: text offsets are 32 bits wide, and one
@@ -80,7 +80,7 @@ pub struct Decoder {
     /// Whether the previous byte is a newline.
     is_after_newline: bool,
     /// How the records of the object are arranged; `None` until enough of its first bytes are known.
-    layout: Option<Layout>,
+    layout: Option<RecordLayout>,
     /// Whether the object is one array of records.
     is_array: bool,
     /// Whether the array has not been closed since the last record.
@@ -139,17 +139,17 @@ impl Decoder {
 
     /// Prepares for the first chunk of another segment. A segment that begins inside an object needs the
     /// object's `layout`; `None` means that the segment begins at the first byte of the object.
-    pub fn begin_segment(&mut self, layout: Option<Layout>) {
+    pub fn begin_segment(&mut self, layout: Option<RecordLayout>) {
         self.newlines = 0;
         self.is_after_newline = false;
         self.layout = layout;
-        self.is_array = layout == Some(Layout::Array);
+        self.is_array = layout == Some(RecordLayout::Array);
         self.is_array_open = self.is_array;
         self.pending_reject = None;
     }
 
     /// Returns the layout of the object, or `None` if too few of its first bytes have been decoded.
-    pub fn layout(&self) -> Option<Layout> {
+    pub fn layout(&self) -> Option<RecordLayout> {
         self.layout
     }
 
@@ -200,13 +200,13 @@ impl Decoder {
     /// Decodes records from a chunk until more bytes are needed, the batch is full, or the segment is
     /// complete. A segment ends at the end of its object, or where a line begins with `{` at or after
     /// `segment_end` (a byte offset in the object).
-    pub fn decode(&mut self, chunk: Chunk<'_>, segment_end: u64) -> DecodeResult {
+    pub fn decode(&mut self, chunk: InputChunk<'_>, segment_end: u64) -> DecodeResult {
         let result = self.scan_records(chunk, segment_end);
         self.append_pending(chunk);
         result
     }
 
-    fn scan_records(&mut self, chunk: Chunk<'_>, segment_end: u64) -> DecodeResult {
+    fn scan_records(&mut self, chunk: InputChunk<'_>, segment_end: u64) -> DecodeResult {
         let bytes = chunk.padded;
         let result = |consumed, status| DecodeResult { consumed, status };
         self.scanner.reset();
@@ -281,7 +281,7 @@ impl Decoder {
                     }
                     self.counts.records += 1;
                     if span.has_control_whitespace {
-                        self.newlines += bytes::count_newlines(record);
+                        self.newlines += padded_bytes::count_newlines(record);
                     }
                     at = span.end;
                 }
@@ -305,11 +305,11 @@ impl Decoder {
 
     /// Detects how the records of an object are arranged, from its first bytes. Returns false if more bytes
     /// are needed. An object of another format becomes one reject.
-    fn detect_layout(&mut self, chunk: Chunk<'_>) -> bool {
+    fn detect_layout(&mut self, chunk: InputChunk<'_>) -> bool {
         let data = chunk.padded.get(..chunk.len).unwrap_or_default();
         self.layout = sniff::detect_layout(data, chunk.input_state != InputState::More);
-        self.is_array = self.layout == Some(Layout::Array);
-        if let Some(Layout::NotJson(format)) = self.layout {
+        self.is_array = self.layout == Some(RecordLayout::Array);
+        if let Some(RecordLayout::NotJson(format)) = self.layout {
             let detail = Cow::Owned(format!("looks like {format}, not JSON"));
             self.begin_reject(chunk, 0, RejectReason::NotJson, detail, None);
         }
@@ -323,7 +323,7 @@ impl Decoder {
 
     /// Skips the bytes that may separate two records.
     #[inline(always)]
-    fn skip_between_records(&mut self, chunk: Chunk<'_>, mut at: usize) -> usize {
+    fn skip_between_records(&mut self, chunk: InputChunk<'_>, mut at: usize) -> usize {
         loop {
             match byte_at(chunk.padded, at) {
                 b'\n' => {
@@ -349,7 +349,7 @@ impl Decoder {
     /// array, commas and brackets between records count as whitespace, so that a missing or an extra one
     /// costs no record.
     #[cold]
-    fn separator_len(&mut self, chunk: Chunk<'_>, at: usize, first: u8) -> usize {
+    fn separator_len(&mut self, chunk: InputChunk<'_>, at: usize, first: u8) -> usize {
         match first {
             b',' if self.is_array => 1,
             b'[' | b']' if self.is_array => {
@@ -369,7 +369,7 @@ impl Decoder {
     }
 
     /// Appends the pending records to the batch, or rejects them.
-    fn append_pending(&mut self, chunk: Chunk<'_>) {
+    fn append_pending(&mut self, chunk: InputChunk<'_>) {
         let rows = self.pending.len();
         if rows == 0 {
             return;
@@ -397,7 +397,7 @@ impl Decoder {
 
     /// Appends the pending records one by one, because at least one of them has an invalid value.
     #[cold]
-    fn append_row_by_row(&mut self, chunk: Chunk<'_>, num_keys: usize) {
+    fn append_row_by_row(&mut self, chunk: InputChunk<'_>, num_keys: usize) {
         let pending = std::mem::take(&mut self.pending);
         let spans = std::mem::take(&mut self.spans);
         for (row, spans) in pending.iter().zip(spans.chunks_exact(num_keys)) {
@@ -431,7 +431,7 @@ impl Decoder {
 
     fn push_reject(
         &mut self,
-        chunk: Chunk<'_>,
+        chunk: InputChunk<'_>,
         record: std::ops::Range<usize>,
         line: u64,
         reason: RejectReason,
@@ -454,7 +454,7 @@ impl Decoder {
 
     /// Begins the reject of a record that is not a JSON object.
     #[cold]
-    fn begin_syntax_reject(&mut self, chunk: Chunk<'_>, start: usize, error: SyntaxError) {
+    fn begin_syntax_reject(&mut self, chunk: InputChunk<'_>, start: usize, error: SyntaxError) {
         let detail = match chunk.input_state {
             _ if error.pos < chunk.len => Cow::Owned(format!(
                 "{} at byte {}",
@@ -473,7 +473,7 @@ impl Decoder {
     /// Begins a reject that has no bytes yet.
     fn begin_reject(
         &mut self,
-        chunk: Chunk<'_>,
+        chunk: InputChunk<'_>,
         start: usize,
         reason: RejectReason,
         detail: Cow<'static, str>,
@@ -499,7 +499,7 @@ impl Decoder {
 
     /// Adds a reject at the end of the object, for bytes that are missing there.
     #[cold]
-    fn reject_at_end(&mut self, chunk: Chunk<'_>, detail: &str) {
+    fn reject_at_end(&mut self, chunk: InputChunk<'_>, detail: &str) {
         self.append_pending(chunk);
         let detail = Cow::Owned(detail.to_owned());
         self.begin_reject(chunk, chunk.len, RejectReason::Syntax, detail, None);
@@ -508,7 +508,7 @@ impl Decoder {
     }
 
     /// Skips the rest of a reject, from byte `from` of the chunk on. Returns the position to resume at.
-    fn resync(&mut self, chunk: Chunk<'_>, from: usize) -> Result<usize, DecodeResult> {
+    fn resync(&mut self, chunk: InputChunk<'_>, from: usize) -> Result<usize, DecodeResult> {
         let Some(mut pending) = self.pending_reject.take() else {
             return Ok(from);
         };
@@ -535,7 +535,7 @@ impl Decoder {
         }
         let end = resume.unwrap_or(end);
         let skipped = data.get(from..end).unwrap_or_default();
-        self.newlines += bytes::count_newlines(skipped);
+        self.newlines += padded_bytes::count_newlines(skipped);
         if let Some(&last) = skipped.last() {
             self.is_after_newline = last == b'\n';
         }
@@ -566,7 +566,7 @@ impl PendingReject {
         reject.bytes += bytes.len() as u64;
         let from_end = bytes.iter().rev();
         let whitespace = from_end
-            .take_while(|&&b| bytes::is_json_whitespace(b))
+            .take_while(|&&b| padded_bytes::is_json_whitespace(b))
             .count();
         if whitespace < bytes.len() {
             self.trailing_whitespace = 0;
@@ -584,7 +584,7 @@ impl PendingReject {
 }
 
 /// Returns true if the chunk ends within a possible byte order mark at `at`.
-fn ends_in_partial_bom(chunk: Chunk<'_>, at: usize) -> bool {
+fn ends_in_partial_bom(chunk: InputChunk<'_>, at: usize) -> bool {
     let rest = chunk.padded.get(at..chunk.len).unwrap_or_default();
     !rest.is_empty() && rest.len() < UTF8_BOM.len() && UTF8_BOM.starts_with(rest)
 }

@@ -10,7 +10,7 @@
 //! each possibility. A validator checks all its candidates in one pass, so the search reads every byte
 //! once, for any input.
 
-use super::pushdown::ObjectValidator;
+use super::object_validator::ObjectValidator;
 use super::sniff::UTF8_BOM;
 
 /// The search for the position to resume at. It accepts the bytes in portions of any size.

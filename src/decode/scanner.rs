@@ -6,9 +6,9 @@
 //! prediction the slow path scans the same bytes and learns the next prediction. A prediction affects the
 //! time that a record takes and nothing else.
 
-use super::bytes::byte_at;
+use super::key_prediction::{KeyPrediction, NextToken};
 use super::lexer::{ScanResult, check_unicode_escape, scan_literal, scan_number, syntax_error};
-use super::speculation::{KeyPrediction, NextToken};
+use super::padded_bytes::byte_at;
 use super::structural_index::StructuralIndex;
 use super::value;
 
@@ -125,7 +125,7 @@ impl Scanner {
     }
 
     /// Scans the record whose `{` is at `start` and fills `spans`: one for each key, in order. `bytes`
-    /// should end in [`PADDING`](super::bytes::PADDING) zeros. An error at or after the end of the data
+    /// should end in [`PADDING`](super::padded_bytes::PADDING) zeros. An error at or after the end of the data
     /// means that the record is incomplete.
     pub fn scan_record(
         &mut self,

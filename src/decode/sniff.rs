@@ -1,7 +1,7 @@
 //! Detects the layout of an object from its first bytes: a sequence of records, one array of records, or
 //! another format than JSON.
 
-use super::bytes::is_json_whitespace;
+use super::padded_bytes::is_json_whitespace;
 
 /// The UTF-8 byte order mark.
 pub const UTF8_BOM: &[u8] = b"\xEF\xBB\xBF";
@@ -11,7 +11,7 @@ pub const MAX_SNIFF_BYTES: usize = 4096;
 
 /// How the records of an object are arranged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Layout {
+pub enum RecordLayout {
     /// A sequence of records, with or without whitespace between them.
     #[default]
     Sequence,
@@ -23,16 +23,16 @@ pub enum Layout {
 
 /// Detects the layout of an object from its first bytes. Returns `None` if more bytes are needed, which
 /// never happens if `head` is the complete object or has at least [`MAX_SNIFF_BYTES`].
-pub fn detect_layout(head: &[u8], is_complete: bool) -> Option<Layout> {
+pub fn detect_layout(head: &[u8], is_complete: bool) -> Option<RecordLayout> {
     let is_sufficient = is_complete || head.len() >= MAX_SNIFF_BYTES;
     // The longest signature has 10 bytes.
     if !is_sufficient && head.len() < 10 {
         // Nearly every object begins with a brace and a quote or whitespace; no signature does.
         return matches!(head, [b'{', b'"' | b' ' | b'\n' | b'\r' | b'\t', ..])
-            .then_some(Layout::Sequence);
+            .then_some(RecordLayout::Sequence);
     }
     if let Some(format) = binary_format(head) {
-        return Some(Layout::NotJson(format));
+        return Some(RecordLayout::NotJson(format));
     }
     let mut text = head.get(..MAX_SNIFF_BYTES).unwrap_or(head);
     loop {
@@ -44,13 +44,13 @@ pub fn detect_layout(head: &[u8], is_complete: bool) -> Option<Layout> {
         }
     }
     match text {
-        [b'[', ..] => Some(Layout::Array),
+        [b'[', ..] => Some(RecordLayout::Array),
         [b'<', next, ..] if next.is_ascii_alphabetic() || matches!(next, b'!' | b'?') => {
-            Some(Layout::NotJson(markup_format(text)))
+            Some(RecordLayout::NotJson(markup_format(text)))
         }
         // Only whitespace, or the beginning of a byte order mark or a tag.
         [] | [b'<'] | [0xEF] | [0xEF, 0xBB] if !is_sufficient => None,
-        _ => Some(Layout::Sequence),
+        _ => Some(RecordLayout::Sequence),
     }
 }
 
@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn layout_is_detected_from_first_bytes() {
         let non_json_format = |head: &[u8]| match detect_layout(head, true) {
-            Some(Layout::NotJson(format)) => format,
+            Some(RecordLayout::NotJson(format)) => format,
             other => panic!("{head:?}: {other:?}"),
         };
         let utf16: Vec<u8> = "{\"a\"".encode_utf16().flat_map(u16::to_le_bytes).collect();
@@ -133,7 +133,7 @@ mod tests {
         ] {
             assert_eq!(
                 detect_layout(sequence, true),
-                Some(Layout::Sequence),
+                Some(RecordLayout::Sequence),
                 "{sequence:?}"
             );
         }
@@ -144,7 +144,11 @@ mod tests {
             b"\xEF\xBB\xBF[",
             b"\xEF\xBB\xBF \xEF\xBB\xBF[",
         ] {
-            assert_eq!(detect_layout(array, true), Some(Layout::Array), "{array:?}");
+            assert_eq!(
+                detect_layout(array, true),
+                Some(RecordLayout::Array),
+                "{array:?}"
+            );
         }
     }
 
@@ -165,10 +169,10 @@ mod tests {
                 assert!(some.is_none() || some == all, "{len} bytes of {head:?}");
             }
         }
-        assert_eq!(detect_layout(&long, true), Some(Layout::Sequence));
+        assert_eq!(detect_layout(&long, true), Some(RecordLayout::Sequence));
         assert_eq!(
             detect_layout(&long[..MAX_SNIFF_BYTES], false),
-            Some(Layout::Sequence)
+            Some(RecordLayout::Sequence)
         );
     }
 }

@@ -11,7 +11,7 @@ mod x86;
 
 use wide::u8x16;
 
-use super::bytes::block_at;
+use super::padded_bytes::block_at;
 
 /// The number of bytes that are indexed at a time: few enough to stay in the L1 cache until the scanner
 /// reads them.

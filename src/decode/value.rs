@@ -1,6 +1,6 @@
 //! Converts the bytes of a JSON string or number to text, an integer or a double.
 
-use super::bytes::block_at;
+use super::padded_bytes::block_at;
 use super::reject::RejectReason;
 
 /// The error of a value that cannot be converted.

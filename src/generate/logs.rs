@@ -5,10 +5,10 @@ use std::mem;
 use std::ops::Range;
 use std::path::Path;
 
-use super::edge_cases::{self, EdgeCaseCycle, Outcome, WrittenCase};
+use super::edge_cases::{self, EdgeCaseCycle, ExpectedOutcome, WrittenCase};
 use super::file_writer::{OutputFile, ProgressMeter, create_dir};
 use super::json_text::{push, push_number};
-use super::log_files::{LogFile, LogFiles, even_share, even_share_before};
+use super::log_file_plan::{LogFilePlan, PlannedLogFile, even_share, even_share_before};
 use super::random::Rng;
 use super::song_catalog::{PHP_SLASH, SongCatalog};
 use super::users::{Page, UserPool, UserSession};
@@ -28,7 +28,7 @@ pub(super) fn write(
     catalog: &SongCatalog,
     meter: &mut ProgressMeter,
 ) -> io::Result<LogSummary> {
-    let log_files = LogFiles::new(options.files, options.events);
+    let log_files = LogFilePlan::new(options.files, options.events);
     let mut simulator =
         EventSimulator::new(options, catalog, log_files.events_within(PAGE_STAY_MS));
     let mut cases = options.edge_cases.then(EdgeCaseCycle::for_events);
@@ -105,7 +105,7 @@ impl<'a> EventSimulator<'a> {
     /// Writes a range of the ordinary events of a file.
     fn write_events(
         &mut self,
-        file: &LogFile,
+        file: &PlannedLogFile,
         numbers: Range<u64>,
         output: &mut OutputFile,
         meter: &mut ProgressMeter,
@@ -121,7 +121,7 @@ impl<'a> EventSimulator<'a> {
     /// Writes all ordinary events of a file, with the next `count` edge cases spread evenly between them.
     fn write_events_and_cases(
         &mut self,
-        file: &LogFile,
+        file: &PlannedLogFile,
         cases: &mut EdgeCaseCycle,
         count: u64,
         output: &mut OutputFile,
@@ -154,7 +154,7 @@ impl<'a> EventSimulator<'a> {
 
     /// Ends a file with half a record, without a newline, or with blank lines. Half a record is written only at the end
     /// of large files, to keep the number of rejects low, and always at the end of the first file.
-    fn push_file_suffix(&mut self, number: u64, file: &LogFile, text: &mut Vec<u8>) {
+    fn push_file_suffix(&mut self, number: u64, file: &PlannedLogFile, text: &mut Vec<u8>) {
         match number % 3 {
             0 if number == 0 || file.events >= 1000 => {
                 let mut record = Vec::new();
@@ -175,22 +175,22 @@ impl<'a> EventSimulator<'a> {
             self.count_kept(plain);
         }
         match (written_case.case.outcome, written_case.fresh_record) {
-            (Outcome::Kept, Some(play)) => {
+            (ExpectedOutcome::Kept, Some(play)) => {
                 self.count_kept(Play {
                     has_known_song: play.has_known_song
                         && !written_case.case.changes_any(&["artist", "song", "length"]),
                     ..play
                 });
             }
-            (Outcome::Kept | Outcome::Duplicate, _) => {
+            (ExpectedOutcome::Kept | ExpectedOutcome::Duplicate, _) => {
                 self.summary.input.records += 1;
                 self.summary.duplicates += 1;
             }
-            (Outcome::Filtered, _) => {
+            (ExpectedOutcome::Filtered, _) => {
                 self.summary.input.records += 1;
                 self.summary.filtered += 1;
             }
-            (Outcome::Rejected(reason), _) => self.summary.input.count_reject(reason),
+            (ExpectedOutcome::Rejected(reason), _) => self.summary.input.count_reject(reason),
         }
     }
 
@@ -202,7 +202,7 @@ impl<'a> EventSimulator<'a> {
     }
 
     /// Appends the next ordinary event, as a line.
-    fn push_event(&mut self, text: &mut Vec<u8>, file: &LogFile, nth: u64) {
+    fn push_event(&mut self, text: &mut Vec<u8>, file: &PlannedLogFile, nth: u64) {
         let timestamp_ms = file.timestamp_ms(nth, &mut self.rng);
         let index = self.rng.below(self.sessions.len() as u64) as usize;
         let Some(mut session) = self.sessions.get_mut(index).map(mem::take) else {
@@ -233,7 +233,7 @@ impl<'a> EventSimulator<'a> {
 
     /// Appends a play without a newline. It shares neither session nor item with any other play, so that an edit of one
     /// of the two cannot make it a duplicate.
-    fn push_unique_play(&mut self, text: &mut Vec<u8>, file: &LogFile, nth: u64) -> Play {
+    fn push_unique_play(&mut self, text: &mut Vec<u8>, file: &PlannedLogFile, nth: u64) -> Play {
         let timestamp_ms = file.timestamp_ms(nth, &mut self.rng);
         let mut session = UserSession::default();
         self.start_session(&mut session);

@@ -2,7 +2,7 @@
 //!
 //! The same [`GenerateOptions`] produce the same bytes on every machine. Memory holds a buffer, the concurrent sessions,
 //! and one byte for every user and artist. With `edge_cases` the data contains every kind of record that the engine must
-//! reject or must accept in spite of its form, and the [`Summary`] has the exact counts that an engine must report.
+//! reject or must accept in spite of its form, and the [`GenerateSummary`] has the exact counts that an engine must report.
 //!
 //! `calendar` divides the events into log files, `song_catalog` derives the songs, and `users` the users and their
 //! sessions. `songs` and `logs` write the two inputs. `edge_cases` edits clean records, case by case.
@@ -10,7 +10,7 @@
 mod edge_cases;
 mod file_writer;
 mod json_text;
-mod log_files;
+mod log_file_plan;
 mod logs;
 mod random;
 mod song_catalog;
@@ -50,7 +50,7 @@ pub struct GenerateOptions {
 
 /// Counts of the generated data, which a run over it must report.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Summary {
+pub struct GenerateSummary {
     /// Requested number of ordinary events. [`LogSummary`] counts the edge cases too.
     pub events_requested: u64,
     /// Counts of the directory `song_data`.
@@ -147,7 +147,7 @@ impl fmt::Display for InputSummary {
     }
 }
 
-impl fmt::Display for Summary {
+impl fmt::Display for GenerateSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (songs, logs) = (&self.songs, &self.logs);
         writeln!(f, "song_data: {}", songs.input)?;
@@ -178,7 +178,7 @@ pub fn generate(
     out: &Path,
     options: &GenerateOptions,
     progress: &mut dyn FnMut(u64, u64),
-) -> io::Result<Summary> {
+) -> io::Result<GenerateSummary> {
     validate(options)?;
     file_writer::ensure_empty_dir(out)?;
     let mut meter = ProgressMeter::new(progress);
@@ -186,7 +186,7 @@ pub fn generate(
     let songs = songs::write(&out.join("song_data"), options, &catalog, &mut meter)?;
     let logs = logs::write(&out.join("log_data"), options, &catalog, &mut meter)?;
     meter.finish();
-    Ok(Summary {
+    Ok(GenerateSummary {
         events_requested: options.events,
         songs,
         logs,

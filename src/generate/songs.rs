@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::edge_cases::{self, EdgeCaseCycle, Outcome};
+use super::edge_cases::{self, EdgeCaseCycle, ExpectedOutcome};
 use super::file_writer::{ProgressMeter, create_dir, write_file};
 use super::json_text::{letter, push_identifier};
 use super::random::Rng;
@@ -97,12 +97,14 @@ fn write_edge_cases(
             summary.count_song();
         }
         match written_case.case.outcome {
-            Outcome::Kept if written_case.fresh_record.is_some() => {
+            ExpectedOutcome::Kept if written_case.fresh_record.is_some() => {
                 summary.count_song();
                 summary.artists -= u64::from(written_case.case.changes_any(&["artist_id"]));
             }
-            Outcome::Kept | Outcome::Filtered | Outcome::Duplicate => summary.input.records += 1,
-            Outcome::Rejected(reason) => summary.input.count_reject(reason),
+            ExpectedOutcome::Kept | ExpectedOutcome::Filtered | ExpectedOutcome::Duplicate => {
+                summary.input.records += 1
+            }
+            ExpectedOutcome::Rejected(reason) => summary.input.count_reject(reason),
         }
     }
     Ok(())

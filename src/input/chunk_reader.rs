@@ -7,8 +7,8 @@ use std::io;
 
 use super::InputObject;
 use super::decompress::{DecompressReader, InputCompression, detect_compression};
-use crate::decode::bytes::{PADDING, find_line_start};
-use crate::decode::{Chunk, InputState, MAX_RECORD_BYTES};
+use crate::decode::padded_bytes::{PADDING, find_line_start};
+use crate::decode::{InputChunk, InputState, MAX_RECORD_BYTES};
 use crate::error::{Error, Result};
 use crate::storage::RangeReader;
 
@@ -150,8 +150,8 @@ impl ChunkReader {
     }
 
     /// Returns the bytes in the buffer.
-    pub fn chunk(&self) -> Chunk<'_> {
-        Chunk {
+    pub fn chunk(&self) -> InputChunk<'_> {
+        InputChunk {
             padded: self
                 .buffer
                 .get(self.data_start..self.data_end + PADDING)

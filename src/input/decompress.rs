@@ -10,8 +10,8 @@ use std::ops::RangeInclusive;
 
 use zstd::stream::raw::{DParameter, InBuffer, Operation, OutBuffer};
 
-use crate::decode::bytes::is_json_whitespace;
-use crate::decode::sniff::{Layout, detect_layout};
+use crate::decode::padded_bytes::is_json_whitespace;
+use crate::decode::sniff::{RecordLayout, detect_layout};
 
 /// The compression format of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,8 +112,8 @@ pub fn detect_compression(
     };
     // A corrupt stream of the named codec would not look like another known format.
     Some(match detect_layout(head, is_complete)? {
-        Layout::NotJson(_) => None,
-        Layout::Sequence | Layout::Array => Some(named),
+        RecordLayout::NotJson(_) => None,
+        RecordLayout::Sequence | RecordLayout::Array => Some(named),
     })
 }
 

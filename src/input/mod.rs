@@ -4,22 +4,22 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use crate::decode::sniff::Layout;
+use crate::decode::sniff::RecordLayout;
 use crate::error::Result;
 use crate::storage::{ListResult, ObjectMeta, ObjectRange};
 
 mod chunk_reader;
 mod decompress;
 mod glob;
-mod ignored;
-mod locations;
+mod ignored_counts;
+mod input_spec;
 mod split;
 
 pub use chunk_reader::{ChunkReader, DEFAULT_CHUNK_BYTES};
 pub use decompress::{InputCompression, detect_compression};
 pub use glob::{Glob, GlobMatch};
-pub use ignored::{IgnoredCounts, describe_ignored};
-pub use locations::InputSpec;
+pub use ignored_counts::{IgnoredCounts, describe_ignored};
+pub use input_spec::InputSpec;
 pub use split::{Segment, Split, SplitSet, plan_splits};
 
 /// One object to read.
@@ -32,7 +32,7 @@ pub struct InputObject {
     /// Its compression, if any: the one that its name suggests until the object is sniffed.
     pub compression: Option<InputCompression>,
     /// The layout of its records; the default until the object is sniffed.
-    pub layout: Layout,
+    pub layout: RecordLayout,
     /// Whether its format was detected from its first bytes. If not, the first reader detects it.
     pub is_sniffed: bool,
 }
@@ -40,7 +40,7 @@ pub struct InputObject {
 impl InputObject {
     /// Returns true if the object can be read from the middle: it is neither compressed nor of another format.
     pub fn is_splittable(&self) -> bool {
-        self.compression.is_none() && !matches!(self.layout, Layout::NotJson(_))
+        self.compression.is_none() && !matches!(self.layout, RecordLayout::NotJson(_))
     }
 
     /// Returns the range to read: `from..until`, or the complete object if it is compressed.
@@ -59,7 +59,7 @@ impl InputObject {
 
 /// The rules that decide which objects of one location are input.
 #[derive(Debug, Default)]
-pub struct InputRules {
+pub struct InputSelectionRules {
     /// The index of the location among the locations of the input.
     pub location_index: u32,
     /// The glob that selects objects; `None` selects all of them.
@@ -70,7 +70,7 @@ pub struct InputRules {
     pub collects_ignored_keys: bool,
 }
 
-impl InputRules {
+impl InputSelectionRules {
     /// Matches the glob against a key. Without a glob everything matches.
     fn match_key(&self, key: &str) -> GlobMatch {
         let glob = self.glob.as_ref();
@@ -89,7 +89,7 @@ impl InputRules {
 
 /// The objects of one location, separated into input and ignored.
 #[derive(Debug, Default)]
-pub struct Listing {
+pub struct InputListing {
     /// The input objects, in no particular order.
     pub objects: Vec<InputObject>,
     /// The counts of ignored objects. A hidden folder counts once.
@@ -104,14 +104,14 @@ pub struct Listing {
     hidden_folders: HashSet<String>,
 }
 
-impl Listing {
+impl InputListing {
     /// Adds the listing of `prefix` and returns the prefixes to list next.
     ///
     /// # Errors
     /// Returns an error if an input object, or a prefix that is not hidden, has a name that cannot be read.
     pub fn add(
         &mut self,
-        rules: &InputRules,
+        rules: &InputSelectionRules,
         prefix: &str,
         level: ListResult,
     ) -> Result<Vec<String>> {
@@ -140,7 +140,7 @@ impl Listing {
                     meta: entry,
                     location_index: rules.location_index,
                     compression,
-                    layout: Layout::default(),
+                    layout: RecordLayout::default(),
                     is_sniffed: false,
                 }),
                 None => self.add_ignored(rules, &entry.key),
@@ -187,7 +187,12 @@ impl Listing {
     }
 
     /// Returns the position in a key from which hidden names are ignored; `None` if the key does not match.
-    fn match_end(&mut self, key_match: GlobMatch, rules: &InputRules, key: &str) -> Option<usize> {
+    fn match_end(
+        &mut self,
+        key_match: GlobMatch,
+        rules: &InputSelectionRules,
+        key: &str,
+    ) -> Option<usize> {
         match key_match {
             GlobMatch::NoMatch | GlobMatch::Descend => None,
             GlobMatch::HiddenMatch(end) => {
@@ -221,7 +226,7 @@ impl Listing {
         }
     }
 
-    fn add_ignored(&mut self, rules: &InputRules, key: &str) {
+    fn add_ignored(&mut self, rules: &InputSelectionRules, key: &str) {
         let key = key.strip_suffix('/').unwrap_or(key);
         self.ignored.count(key);
         if rules.collects_ignored_keys {

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 /// and users have reported that COPY rejects it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
-pub enum Compression {
+pub enum ParquetCompression {
     /// Snappy: the fastest, and read by everything that reads Parquet.
     #[default]
     Snappy,
@@ -27,7 +27,7 @@ pub enum Compression {
     None,
 }
 
-impl Compression {
+impl ParquetCompression {
     /// Returns the name that `--compression` and the report use.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -49,7 +49,7 @@ impl Compression {
     }
 }
 
-impl fmt::Display for Compression {
+impl fmt::Display for ParquetCompression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
@@ -78,24 +78,24 @@ impl Compressor {
     ///
     /// # Errors
     /// Returns an error if there is not enough memory for the tables of zstd.
-    pub(super) fn new(compression: Compression) -> std::io::Result<Option<Self>> {
+    pub(super) fn new(compression: ParquetCompression) -> std::io::Result<Option<Self>> {
         Ok(match compression {
-            Compression::Snappy => Some(Self::Snappy(Box::new(snap::raw::Encoder::new()))),
-            Compression::Zstd => {
+            ParquetCompression::Snappy => Some(Self::Snappy(Box::new(snap::raw::Encoder::new()))),
+            ParquetCompression::Zstd => {
                 let level = zstd_level().compression_level();
                 Some(Self::Zstd(zstd::bulk::Compressor::new(level)?))
             }
-            Compression::Gzip => Some(Self::Gzip),
-            Compression::None => None,
+            ParquetCompression::Gzip => Some(Self::Gzip),
+            ParquetCompression::None => None,
         })
     }
 
     /// Returns the codec for the metadata of a Parquet file.
     pub(super) fn codec(&self) -> Codec {
         let compression = match self {
-            Self::Snappy(_) => Compression::Snappy,
-            Self::Zstd(_) => Compression::Zstd,
-            Self::Gzip => Compression::Gzip,
+            Self::Snappy(_) => ParquetCompression::Snappy,
+            Self::Zstd(_) => ParquetCompression::Zstd,
+            Self::Gzip => ParquetCompression::Gzip,
         };
         compression.codec()
     }

@@ -8,15 +8,15 @@ mod codec;
 mod parquet;
 mod part_reader;
 mod publish;
-mod published_star;
+mod published_dataset;
 mod rejects;
 pub mod report;
 mod staging;
 
 pub use self::parquet::{PartInfo, PartWriter};
-pub use codec::Compression;
+pub use codec::ParquetCompression;
 pub use part_reader::{EncodedRowGroup, PartReader, RowGroupReader};
 pub use publish::s3::LATEST_FILE;
-pub use published_star::PublishedDataset;
+pub use published_dataset::PublishedDataset;
 pub use rejects::{REJECTS_DIR, RejectBuffer};
 pub use staging::{Staging, TableParts, manifest_key};

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Compression, PartInfo};
+use super::{ParquetCompression, PartInfo};
 use crate::decode::RecordCounts;
 use crate::decode::reject::RejectReason;
 
@@ -164,7 +164,7 @@ impl StageReport {
 
 /// The report of a run, as `_report.json` contains it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Report {
+pub struct RunReport {
     /// The version of the report format, [`REPORT_VERSION`].
     pub report_version: u32,
     /// The version of sparkify.
@@ -181,7 +181,7 @@ pub struct Report {
     /// Counts of the log input.
     pub logs: LogReport,
     /// The codec of the Parquet files.
-    pub compression: Compression,
+    pub compression: ParquetCompression,
     /// Output sizes by table.
     pub tables: BTreeMap<String, TableReport>,
     /// Output sizes of the merge state, by table.

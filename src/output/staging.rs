@@ -12,13 +12,13 @@ use std::sync::{Mutex, PoisonError};
 use arrow_schema::SchemaRef;
 use serde::Serialize;
 
-use super::codec::Compression;
+use super::codec::ParquetCompression;
 use super::parquet::{PartInfo, PartWriter};
 use super::part_reader::PartReader;
 use super::publish::local::{AbandonedStaging, StagingDir};
 use super::publish::s3::{REMOVAL_MARKER, RunId, S3Run};
 use super::rejects::{REJECTS_DIR, RejectBuffer};
-use super::report::{FAILED_REPORT_FILE, REPORT_FILE, Report};
+use super::report::{FAILED_REPORT_FILE, REPORT_FILE, RunReport};
 use crate::error::{Error, Result};
 use crate::star::schema::{self, SONGPLAYS, Table};
 use crate::storage::{LocalStore, Location, Store, StoreRegistry, Upload};
@@ -28,7 +28,7 @@ use crate::storage::{LocalStore, Location, Store, StoreRegistry, Upload};
 pub struct Staging {
     store: Box<dyn Store>,
     target: StagingTarget,
-    compression: Compression,
+    compression: ParquetCompression,
     /// The reject files written so far.
     reject_files: Mutex<ObjectSizes>,
 }
@@ -55,7 +55,7 @@ impl Staging {
         stores: &StoreRegistry,
         out: &Location,
         inputs: [&[Location]; 2],
-        compression: Compression,
+        compression: ParquetCompression,
     ) -> Result<Self> {
         let (store, target): (Box<dyn Store>, StagingTarget) = match out {
             Location::Local(path) => {
@@ -222,7 +222,7 @@ impl Staging {
     /// # Errors
     /// Returns an error if an object cannot be written, or was removed after it was written. The dataset that was
     /// published before remains.
-    pub fn publish(self, report: &Report, parts: &TableParts) -> Result<Option<Error>> {
+    pub fn publish(self, report: &RunReport, parts: &TableParts) -> Result<Option<Error>> {
         if let Err(error) = self.write_report(report, parts) {
             return Err(match self.discard() {
                 None => error,
@@ -289,7 +289,7 @@ impl Staging {
     ///
     /// # Errors
     /// Returns an error if the report cannot be written. Nothing is kept then.
-    pub fn keep_failed(self, report: &Report) -> Result<()> {
+    pub fn keep_failed(self, report: &RunReport) -> Result<()> {
         let removed = match &self.target {
             StagingTarget::Local(folder, _) => folder.remove_all_but_rejects(),
             StagingTarget::S3(run) => run.remove_all_but_rejects(),
@@ -311,7 +311,7 @@ impl Staging {
     }
 
     /// Verifies that all objects exist, and writes the manifests (in S3) and then the report.
-    fn write_report(&self, report: &Report, parts: &TableParts) -> Result<()> {
+    fn write_report(&self, report: &RunReport, parts: &TableParts) -> Result<()> {
         let reject_files = self
             .reject_files
             .lock()
@@ -383,7 +383,7 @@ impl Staging {
                     content_length: part.bytes,
                 },
             };
-            let manifest = Manifest {
+            let manifest = CopyManifest {
                 entries: parts
                     .get(table.name)
                     .into_iter()
@@ -414,7 +414,7 @@ impl Staging {
 /// A manifest for Redshift's COPY of Parquet, which requires the exact length of each file (Amazon
 /// Redshift Database Developer Guide, "Using a manifest to specify data files").
 #[derive(Serialize)]
-struct Manifest {
+struct CopyManifest {
     entries: Vec<ManifestEntry>,
 }
 

@@ -3,8 +3,8 @@
 use std::sync::{Mutex, PoisonError};
 
 use super::RunContext;
+use super::input_source::InputSource;
 use super::object_status::{MAX_LISTED_OBJECTS, ObjectStatus, ObjectStatuses};
-use super::source::Source;
 use super::split_processing::ConfirmedSplit;
 use super::split_reader::SplitStats;
 use crate::decode::reject::{Reject, RejectReason};
@@ -17,7 +17,7 @@ use crate::output::{REJECTS_DIR, RejectBuffer};
 #[derive(Debug)]
 pub(super) struct SourceCounter<'a> {
     run: &'a RunContext<'a>,
-    source: &'a Source,
+    source: &'a InputSource,
     counts: Mutex<SourceCounts>,
 }
 
@@ -38,7 +38,7 @@ pub(super) struct SourceCounts {
 
 impl SourceCounts {
     /// Returns the counts before anything is read.
-    pub(super) fn new(source: &Source) -> Self {
+    pub(super) fn new(source: &InputSource) -> Self {
         Self {
             report: source.initial_report(),
             kept: 0,
@@ -60,7 +60,7 @@ impl SourceCounts {
 }
 
 impl<'a> SourceCounter<'a> {
-    pub(super) fn new(run: &'a RunContext<'a>, source: &'a Source) -> Self {
+    pub(super) fn new(run: &'a RunContext<'a>, source: &'a InputSource) -> Self {
         Self {
             run,
             source,

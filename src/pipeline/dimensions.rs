@@ -10,13 +10,13 @@ use super::logs::LogPhaseResult;
 use super::timings::Stage;
 use super::{RunContext, source_objects};
 use crate::error::Result;
-use crate::star::lookup::SongLookup;
-use crate::star::records::SongBatch;
 use crate::star::schema::{
     ARTISTS, SONGS, STATE_ARTISTS, STATE_SONGS, STATE_USERS, TIME, Table, USERS,
 };
-use crate::star::songs::{build_artists, build_songs};
+use crate::star::song_lookup::SongLookup;
+use crate::star::songs_and_artists::{build_artists, build_songs};
 use crate::star::time::build_time;
+use crate::star::typed_batches::SongBatch;
 use crate::star::users::LatestUsers;
 
 /// The approximate number of rows in one part of `time`.

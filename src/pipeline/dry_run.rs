@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::source::Source;
+use super::input_source::InputSource;
 use super::timings::Timings;
 use super::{build_thread_pool, open_sources};
 use crate::config::RunConfig;
@@ -77,7 +77,7 @@ pub fn plan_run(config: &RunConfig) -> Result<RunPlan> {
     })
 }
 
-fn input_plan(source: &Source) -> InputPlan {
+fn input_plan(source: &InputSource) -> InputPlan {
     let report = source.initial_report();
     let splits = source.plan.splits.iter();
     InputPlan {
@@ -89,7 +89,7 @@ fn input_plan(source: &Source) -> InputPlan {
     }
 }
 
-fn split_plan(source: &Source, split: &Split) -> SplitPlan {
+fn split_plan(source: &InputSource, split: &Split) -> SplitPlan {
     let (first, last) = (split.segments.first(), split.segments.last());
     let name = |object: usize| source.objects.get(object).map(|o| source.display(o));
     let end = last.map(|last| last.end).filter(|&end| end < u64::MAX);

@@ -18,11 +18,11 @@ use super::{RunContext, build_thread_pool};
 use crate::error::{Error, Result};
 use crate::output::{EncodedRowGroup, PartInfo, PartReader, PartWriter};
 use crate::star::deliveries::{
-    Candidate, Delivery, StringPool, candidates_from_rows, songplay_id_values,
+    CompactDelivery, Delivery, StringPool, candidates_from_rows, songplay_id_values,
 };
-use crate::star::records::EventBatch;
 use crate::star::schema::{SONGPLAYS, STATE_SONGPLAYS, Table};
 use crate::star::songplays::count_matched;
+use crate::star::typed_batches::EventBatch;
 
 /// The number of locks that the candidates are divided among, so that workers seldom wait for each other.
 const WINNER_SHARDS: usize = 64;
@@ -132,13 +132,13 @@ pub(super) fn remove_duplicates(
 }
 
 /// The smallest delivery of each id so far. Equal strings are stored once.
-struct Winners {
+struct WinningDeliveries {
     /// The winner of the id at `index` is in shard `index % WINNER_SHARDS`.
-    shards: Vec<Mutex<Vec<Option<Candidate>>>>,
+    shards: Vec<Mutex<Vec<Option<CompactDelivery>>>>,
     strings: Mutex<StringPool>,
 }
 
-impl Winners {
+impl WinningDeliveries {
     /// Creates the collection for a number of ids, none of which has a winner.
     fn new(ids: usize) -> Self {
         let empty_shard = |_| Mutex::new(vec![None; ids.div_ceil(WINNER_SHARDS)]);
@@ -149,7 +149,7 @@ impl Winners {
     }
 
     /// Adds a delivery of the id at `index`.
-    fn add(&self, index: usize, candidate: Candidate) {
+    fn add(&self, index: usize, candidate: CompactDelivery) {
         let mut shard = lock(&self.shards[index % WINNER_SHARDS]);
         let winner = &mut shard[index / WINNER_SHARDS];
         if winner.is_none_or(|winner| candidate.wins_over(&winner, || lock(&self.strings))) {
@@ -210,7 +210,7 @@ impl<'a> DuplicateRemoval<'a> {
         let counts = &self.duplicates.counts_by_batch;
         let affected = counts.iter().filter(|counts| has_nonzero(counts)).count();
         let ids = self.duplicates.ids.len();
-        let winners = Winners::new(ids);
+        let winners = WinningDeliveries::new(ids);
         splits
             .par_iter()
             .enumerate()
@@ -223,7 +223,12 @@ impl<'a> DuplicateRemoval<'a> {
     }
 
     /// Reads the deliveries of the duplicate ids in one split back.
-    fn read_duplicates(&self, split: usize, parts: &SplitParts, winners: &Winners) -> Result<()> {
+    fn read_duplicates(
+        &self,
+        split: usize,
+        parts: &SplitParts,
+        winners: &WinningDeliveries,
+    ) -> Result<()> {
         let began = Instant::now();
         let (run, duplicate_ids) = (self.run, &self.duplicates.ids);
         let counts = &self.duplicates.counts_by_batch[split];
@@ -355,7 +360,7 @@ struct SplitRewriter<'a> {
 
 /// The counts of dropped rows.
 #[derive(Default)]
-struct DroppedRows {
+struct DroppedRowCounts {
     rows: u64,
     /// The dropped rows that have a matching song.
     matched: u64,
@@ -390,12 +395,16 @@ impl SplitRewriter<'_> {
     }
 
     /// Rewrites a part with the same row groups but without the losing rows.
-    fn rewrite_part(&self, table: &'static Table, part: &mut SplitPart) -> Result<DroppedRows> {
+    fn rewrite_part(
+        &self,
+        table: &'static Table,
+        part: &mut SplitPart,
+    ) -> Result<DroppedRowCounts> {
         let staging = self.removal.run.staging;
         let old = part.open(self.removal.run, table)?;
         let mut row_groups = old.read_all_row_groups()?;
         let mut writer: Option<PartWriter> = None;
-        let mut dropped = DroppedRows::default();
+        let mut dropped = DroppedRowCounts::default();
         for batch in part.row_groups() {
             let row_group = row_groups.next_row_group()?;
             let kept = match self.loser_counts[batch] {
@@ -432,7 +441,7 @@ impl SplitRewriter<'_> {
         &self,
         row_group: &EncodedRowGroup,
         batch: usize,
-        dropped: &mut DroppedRows,
+        dropped: &mut DroppedRowCounts,
     ) -> Result<RecordBatch> {
         let this_batch = self.removal.first_batches[self.split] + batch as u32;
         let duplicate_ids = &self.removal.duplicates.ids;

@@ -10,16 +10,16 @@ use std::time::Instant;
 use arrow_array::RecordBatch;
 
 use super::counters::SourceCounts;
-use super::source::Source;
+use super::input_source::InputSource;
 use super::split_reader::RecordSink;
-use super::timings::{Phase, Timings};
+use super::timings::{PhaseTiming, Timings};
 use super::{ReadContext, build_thread_pool, peak_rss, run_with_timings, split_processing};
-use crate::config::{LoadedObjects, ParseConfig, RecordKind, RunConfig, Sizes};
+use crate::config::{IoSizes, LoadedObjects, ParseConfig, RecordKind, RunConfig};
 use crate::decode::Decoder;
 use crate::decode::reject::Reject;
 use crate::error::Result;
 use crate::input::InputObject;
-use crate::output::report::{InputReport, Report, StageReport};
+use crate::output::report::{InputReport, RunReport, StageReport};
 use crate::progress::Progress;
 use crate::star::schema::SONG_RECORD;
 use crate::storage::StoreRegistry;
@@ -47,10 +47,10 @@ pub struct ParseStats {
 #[derive(Debug, Clone)]
 pub struct TimedRun {
     /// The report of the run. Its total includes publishing, and its peak memory is that of this run alone.
-    pub report: Report,
+    pub report: RunReport,
     /// The phases in order. The last one, `other`, is the time outside all other phases, in which at most one
     /// thread works.
-    pub phases: Vec<Phase>,
+    pub phases: Vec<PhaseTiming>,
 }
 
 /// Reads and decodes one input and drops the rows. The measured time does not include listing.
@@ -66,7 +66,7 @@ pub fn measure_parse(config: &ParseConfig, progress: &Progress) -> Result<ParseS
         let kind = config.kind.unwrap_or(RecordKind::Log);
         let stores = StoreRegistry::new(config.s3.clone());
         let (none_loaded, split_bytes) = (LoadedObjects::default(), sizes.split_bytes);
-        let mut source = Source::open(
+        let mut source = InputSource::open(
             kind,
             "PATH",
             &stores,
@@ -97,8 +97,8 @@ pub fn measure_parse(config: &ParseConfig, progress: &Progress) -> Result<ParseS
 
 /// Reads and decodes all splits of a source. Returns the counts and the number of decoded bytes.
 fn parse_splits(
-    source: &Source,
-    sizes: Sizes,
+    source: &InputSource,
+    sizes: IoSizes,
     progress: &Progress,
     timings: &Timings,
 ) -> Result<(SourceCounts, u64)> {
@@ -136,7 +136,7 @@ impl RecordSink for DiscardSink {
 }
 
 /// Returns true if there is a song among the first records.
-fn starts_with_songs(source: &Source) -> Result<bool> {
+fn starts_with_songs(source: &InputSource) -> Result<bool> {
     let kept = source.peek_first_object(|chunk| {
         let mut decoder = Decoder::new(&SONG_RECORD, 1);
         decoder.decode(chunk, u64::MAX);
@@ -160,7 +160,7 @@ pub fn measure_run(config: &RunConfig, progress: &Progress) -> Result<TimedRun> 
     report.peak_memory_bytes = peak_rss::peak_rss_bytes().filter(|_| is_peak_reset);
     let mut phases = timings.phases();
     let other_seconds = seconds - phases.iter().map(|phase| phase.seconds).sum::<f64>();
-    phases.push(Phase {
+    phases.push(PhaseTiming {
         name: "other",
         seconds: other_seconds.max(0.0),
         tasks: Some(1),

@@ -17,10 +17,10 @@ use crate::error::{Error, Result};
 use crate::input::{InputObject, Split};
 use crate::output::{PartInfo, PartWriter, RejectBuffer};
 use crate::star::deliveries::songplay_id_values;
-use crate::star::lookup::SongLookup;
-use crate::star::records::EventBatch;
 use crate::star::schema::{SONGPLAYS, STATE_SONGPLAYS, Table};
+use crate::star::song_lookup::SongLookup;
 use crate::star::songplays::{SongplayRows, build_songplays, compute_songplay_ids, count_matched};
+use crate::star::typed_batches::EventBatch;
 use crate::star::users::{LatestUsers, UserDelta};
 
 /// The number of shards of the merged users. Each has its own lock, so that workers seldom wait for each other.
@@ -58,7 +58,7 @@ struct SplitOutput {
 /// The retained output of a confirmed split. The id and the time of every event, 16 bytes together, stay in
 /// memory to the end of the phase.
 #[derive(Debug, Default)]
-struct CommittedSplit {
+struct RetainedSplit {
     parts: SplitParts,
     ids: Vec<PartitionedIds>,
     times: Vec<i64>,
@@ -123,7 +123,7 @@ fn register_parts<'a>(
 
 /// Returns the events kept from each object. An object can have segments in many splits, and a split can have
 /// segments of many objects.
-fn kept_by_object(run: &RunContext<'_>, committed: &[CommittedSplit]) -> Vec<u64> {
+fn kept_by_object(run: &RunContext<'_>, committed: &[RetainedSplit]) -> Vec<u64> {
     let mut kept = vec![0; run.logs.objects.len()];
     for (split, committed_split) in run.logs.plan.splits.iter().zip(committed) {
         for (segment, rows) in split.segments.iter().zip(&committed_split.kept_by_segment) {
@@ -139,11 +139,11 @@ fn kept_by_object(run: &RunContext<'_>, committed: &[CommittedSplit]) -> Vec<u64
 fn encode_splits(
     run: &RunContext<'_>,
     lookup: &SongLookup,
-) -> Result<(Vec<CommittedSplit>, Vec<LatestUsers>, SourceCounts)> {
+) -> Result<(Vec<RetainedSplit>, Vec<LatestUsers>, SourceCounts)> {
     let source = &run.logs;
     let counter = SourceCounter::new(run, source);
     let users: Vec<Mutex<LatestUsers>> = (0..USER_SHARDS).map(|_| Mutex::default()).collect();
-    let committed: Vec<Mutex<Option<CommittedSplit>>> = source
+    let committed: Vec<Mutex<Option<RetainedSplit>>> = source
         .plan
         .splits
         .iter()
@@ -172,7 +172,7 @@ fn encode_splits(
             run.timings.record(Stage::Star, began, 0, 0);
             let kept = std::mem::take(&mut confirmed.stats.kept_by_segment);
             let slot = committed[split.number].lock();
-            *slot.unwrap_or_else(PoisonError::into_inner) = Some(CommittedSplit {
+            *slot.unwrap_or_else(PoisonError::into_inner) = Some(RetainedSplit {
                 parts,
                 ids,
                 times,
@@ -201,14 +201,14 @@ fn encode_split(
     lookup: &SongLookup,
     (reader, split, start): (&mut SplitReader<'_>, &Split, StartAt),
 ) -> Result<(SplitStats, SplitOutput)> {
-    let part_encoder = |table| PartEncoder {
+    let part_encoder = |table| LazyPartWriter {
         table,
         split: split.number,
         is_retry: start != StartAt::NextLine,
         writer: None,
         rows_by_batch: Vec::new(),
     };
-    let mut encoder = SplitEncoder {
+    let mut encoder = SongplayEncoder {
         run,
         lookup,
         songplays: part_encoder(&SONGPLAYS),
@@ -220,7 +220,7 @@ fn encode_split(
 }
 
 /// Writes the part of a table for one split. The part is created with the first row.
-struct PartEncoder {
+struct LazyPartWriter {
     table: &'static Table,
     split: usize,
     /// Whether an earlier attempt at the split may have left a part, which is invalid.
@@ -230,7 +230,7 @@ struct PartEncoder {
     rows_by_batch: Vec<u64>,
 }
 
-impl PartEncoder {
+impl LazyPartWriter {
     fn write(&mut self, run: &RunContext<'_>, rows: &RecordBatch) -> Result<()> {
         self.rows_by_batch.push(rows.num_rows() as u64);
         if rows.num_rows() == 0 {
@@ -261,15 +261,15 @@ impl PartEncoder {
 }
 
 /// Builds and writes the songplays of one split.
-struct SplitEncoder<'a> {
+struct SongplayEncoder<'a> {
     run: &'a RunContext<'a>,
     lookup: &'a SongLookup,
-    songplays: PartEncoder,
-    merge_state: PartEncoder,
+    songplays: LazyPartWriter,
+    merge_state: LazyPartWriter,
     output: SplitOutput,
 }
 
-impl RecordSink for SplitEncoder<'_> {
+impl RecordSink for SongplayEncoder<'_> {
     fn write_batch(&mut self, batch: &RecordBatch) -> Result<()> {
         let began = Instant::now();
         let events = EventBatch::new(batch)?;
@@ -322,7 +322,7 @@ impl RecordSink for SplitEncoder<'_> {
     }
 }
 
-impl SplitEncoder<'_> {
+impl SongplayEncoder<'_> {
     fn finish(self) -> Result<SplitOutput> {
         let Self {
             run, mut output, ..

@@ -12,13 +12,13 @@ mod dimensions;
 mod dry_run;
 mod duplicate_ids;
 mod duplicate_removal;
+mod input_source;
 mod instrumented;
 mod logs;
 mod object_status;
 mod peak_rss;
 mod reject_limit;
 mod songs;
-mod source;
 mod source_objects;
 mod split_processing;
 mod split_reader;
@@ -31,23 +31,23 @@ use std::time::Instant;
 
 use arrow_array::RecordBatch;
 
-use crate::config::{LoadedObjects, RecordKind, RunConfig, Sizes};
+use crate::config::{IoSizes, LoadedObjects, RecordKind, RunConfig};
 use crate::error::{Error, Result};
 use crate::input::InputSpec;
 use crate::output::report::{
-    LogReport, REPORT_VERSION, Report, RunStatus, StageReport, TableReport,
+    LogReport, REPORT_VERSION, RunReport, RunStatus, StageReport, TableReport,
 };
 use crate::output::{PartInfo, Staging, TableParts};
 use crate::progress::Progress;
 use crate::star::schema::{MERGE_STATE_TABLES, STAR_TABLES, Table};
 use crate::storage::StoreRegistry;
 use counters::SourceCounts;
-use source::Source;
+use input_source::InputSource;
 use timings::{Stage, Timings};
 
 pub use dry_run::{InputPlan, RunPlan, SplitPlan, plan_run};
 pub use instrumented::{ParseStats, TimedRun, measure_parse, measure_run};
-pub use timings::Phase;
+pub use timings::PhaseTiming;
 
 /// The state of a run that every phase needs.
 #[derive(Debug)]
@@ -56,15 +56,15 @@ struct RunContext<'a> {
     progress: &'a Progress,
     staging: &'a Staging,
     timings: &'a Timings,
-    songs: Source,
-    logs: Source,
+    songs: InputSource,
+    logs: InputSource,
     parts: Mutex<TableParts>,
 }
 
 /// The part of the state of a run that reading and decoding need.
 #[derive(Debug, Clone, Copy)]
 struct ReadContext<'a> {
-    sizes: Sizes,
+    sizes: IoSizes,
     progress: &'a Progress,
     timings: &'a Timings,
 }
@@ -74,7 +74,7 @@ struct ReadContext<'a> {
 /// # Errors
 /// Returns an error if the input cannot be read, if the output cannot be written, or if there are too many
 /// rejects. A dataset that was published before is then unchanged.
-pub fn run(config: &RunConfig, progress: &Progress) -> std::result::Result<Report, RunFailure> {
+pub fn run(config: &RunConfig, progress: &Progress) -> std::result::Result<RunReport, RunFailure> {
     run_with_timings(config, progress, &Timings::default())
 }
 
@@ -84,7 +84,7 @@ pub struct RunFailure {
     /// The error that ended the run.
     pub error: Error,
     /// The report of the input, if the run failed because of its content: too many rejects, or no events.
-    pub report: Option<Box<Report>>,
+    pub report: Option<Box<RunReport>>,
 }
 
 impl From<Error> for RunFailure {
@@ -107,7 +107,7 @@ fn run_with_timings(
     config: &RunConfig,
     progress: &Progress,
     timings: &Timings,
-) -> std::result::Result<Report, RunFailure> {
+) -> std::result::Result<RunReport, RunFailure> {
     let began = Instant::now();
     build_thread_pool(config.threads)?.install(|| {
         let stores = StoreRegistry::new(config.s3.clone());
@@ -159,7 +159,7 @@ fn run_with_timings(
 }
 
 /// Keeps the rejects and the report of a run that failed because of the content of its input.
-fn keep_failed_output(staging: Staging, error: Error, mut report: Box<Report>) -> RunFailure {
+fn keep_failed_output(staging: Staging, error: Error, mut report: Box<RunReport>) -> RunFailure {
     let kept_in = format!("rejects and report are in {}", staging.failed_location());
     let mut error_with_location = error.clone().add_hint(kept_in);
     report.error = Some(error_with_location.to_string());
@@ -180,10 +180,10 @@ fn open_sources(
     config: &RunConfig,
     stores: &StoreRegistry,
     timings: &Timings,
-) -> Result<(Source, Source)> {
+) -> Result<(InputSource, InputSource)> {
     let split_bytes = config.sizes.split_bytes;
     let open = |kind, argument, locations, loaded| {
-        Source::open(
+        InputSource::open(
             kind,
             argument,
             stores,
@@ -223,7 +223,7 @@ impl RunContext<'_> {
     }
 
     /// Reads the input and writes all tables to the staging area, without publishing them.
-    fn build_tables(&self, began: Instant) -> std::result::Result<Report, RunFailure> {
+    fn build_tables(&self, began: Instant) -> std::result::Result<RunReport, RunFailure> {
         self.progress.start_phase("songs", self.songs.plan.bytes);
         let (batches, songs) = songs::read_songs(self)?;
         self.warn_if_no_records(&self.songs, &self.config.songs, &songs);
@@ -260,7 +260,7 @@ impl RunContext<'_> {
 
     /// Creates the failure of a run because of the content of its input. Its report has no tables, because none
     /// is published.
-    fn input_failure(&self, error: Error, mut report: Report) -> RunFailure {
+    fn input_failure(&self, error: Error, mut report: RunReport) -> RunFailure {
         report.status = RunStatus::Failed;
         for table in report
             .tables
@@ -277,7 +277,12 @@ impl RunContext<'_> {
 
     /// Warns about objects without records, which are valid but seldom intended. If there are no objects, all of
     /// them are loaded already, and there is nothing to warn about.
-    fn warn_if_no_records(&self, source: &Source, locations: &InputSpec, counts: &SourceCounts) {
+    fn warn_if_no_records(
+        &self,
+        source: &InputSource,
+        locations: &InputSpec,
+        counts: &SourceCounts,
+    ) {
         let objects = source.objects.len();
         if counts.report.records == 0 && objects > 0 {
             let name = source.kind.singular();
@@ -294,11 +299,11 @@ impl RunContext<'_> {
         songs: &SourceCounts,
         logs: LogReport,
         matched: u64,
-    ) -> Report {
+    ) -> RunReport {
         let seconds = began.elapsed().as_secs_f64();
         let bytes = songs.report.bytes + logs.input.bytes;
         let total = StageReport::new(seconds, bytes, logs.input.records);
-        Report {
+        RunReport {
             report_version: REPORT_VERSION,
             sparkify_version: env!("CARGO_PKG_VERSION").to_owned(),
             status: RunStatus::Ok,

@@ -2,7 +2,7 @@
 
 use super::RunContext;
 use super::counters::SourceCounts;
-use super::source::Source;
+use super::input_source::InputSource;
 use crate::config::MaxRejects;
 use crate::error::{Error, Result};
 use crate::output::REJECTS_DIR;
@@ -119,7 +119,7 @@ fn exceeded_limits(limit: MaxRejects, kind: &str, counts: &SourceCounts) -> Vec<
 
 /// Checks that at least one record of a source is well-formed JSON, if it has records.
 fn check_any_readable(
-    source: &Source,
+    source: &InputSource,
     input: impl std::fmt::Display,
     counts: &SourceCounts,
 ) -> Result<()> {

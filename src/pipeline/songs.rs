@@ -7,7 +7,7 @@ use arrow_array::RecordBatch;
 use rayon::prelude::*;
 
 use super::counters::{SourceCounter, SourceCounts};
-use super::source::Source;
+use super::input_source::InputSource;
 use super::split_reader::RecordSink;
 use super::timings::Stage;
 use super::{RunContext, split_processing};
@@ -15,8 +15,10 @@ use crate::decode::reject::Reject;
 use crate::error::Result;
 use crate::input::InputObject;
 use crate::output::{RejectBuffer, Staging};
-use crate::star::lookup::{ArtistIds, LOOKUP_SHARDS, LookupShard, SongIds, SongLookup, hash_keys};
-use crate::star::records::SongBatch;
+use crate::star::song_lookup::{
+    ArtistIds, LOOKUP_SHARDS, LookupShard, SongIds, SongLookup, hash_keys,
+};
+use crate::star::typed_batches::SongBatch;
 
 /// Reads all songs. Returns their batches in input order, and the counts.
 ///
@@ -83,7 +85,7 @@ pub(super) fn build_lookup(run: &RunContext<'_>, batches: &[SongBatch]) -> Resul
 
 /// Collects the songs of a split.
 struct SongCollector<'a> {
-    source: &'a Source,
+    source: &'a InputSource,
     staging: &'a Staging,
     rejects: RejectBuffer,
     batches: Vec<SongBatch>,

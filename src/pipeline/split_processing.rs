@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use super::ReadContext;
 use super::build_thread_pool;
-use super::source::Source;
+use super::input_source::InputSource;
 use super::split_reader::{SplitReader, SplitStats, StartAt};
 use crate::config::RecordKind;
 use crate::error::Result;
@@ -36,7 +36,7 @@ pub(super) struct ConfirmedSplit<T> {
 /// Returns the first error of `process` or `on_confirmed`. The other workers stop before their next split.
 pub(super) fn process_splits<T: Send>(
     context: ReadContext<'_>,
-    source: &Source,
+    source: &InputSource,
     process: impl Fn(&mut SplitReader<'_>, &Split, StartAt) -> Result<(SplitStats, T)> + Sync,
     on_confirmed: impl Fn(&Split, ConfirmedSplit<T>) -> Result<()> + Sync,
 ) -> Result<()> {
@@ -99,7 +99,7 @@ struct RecordEnd {
 /// Tracks which splits are done and which of them are confirmed.
 #[derive(Debug)]
 struct BoundaryTracker<'a, T> {
-    source: &'a Source,
+    source: &'a InputSource,
     pending: Vec<Option<(SplitStats, T)>>,
     record_ends: Vec<Option<RecordEnd>>,
 }
@@ -107,7 +107,7 @@ struct BoundaryTracker<'a, T> {
 type RetryTask = (usize, StartAt);
 
 impl<'a, T> BoundaryTracker<'a, T> {
-    fn new(source: &'a Source) -> Self {
+    fn new(source: &'a InputSource) -> Self {
         let splits = source.plan.splits.len();
         let pending = std::iter::repeat_with(|| None).take(splits).collect();
         Self {

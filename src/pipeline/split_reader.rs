@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use arrow_array::RecordBatch;
 
 use super::ReadContext;
+use super::input_source::InputSource;
 use super::object_status::SegmentStatuses;
-use super::source::Source;
 use super::timings::Stage;
 use crate::decode::reject::{Reject, RejectReason};
 use crate::decode::{DecodeStatus, Decoder, InputState, RecordCounts};
@@ -112,7 +112,7 @@ impl SegmentTask<'_> {
 
 /// Reads one split after another, and reuses its decoder and its buffer.
 pub(super) struct SplitReader<'a> {
-    source: &'a Source,
+    source: &'a InputSource,
     context: ReadContext<'a>,
     decoder: Decoder,
     reader: ChunkReader,
@@ -120,7 +120,7 @@ pub(super) struct SplitReader<'a> {
 
 impl<'a> SplitReader<'a> {
     /// Creates a reader of splits of `source`.
-    pub(super) fn new(context: ReadContext<'a>, source: &'a Source) -> Self {
+    pub(super) fn new(context: ReadContext<'a>, source: &'a InputSource) -> Self {
         let sizes = context.sizes;
         Self {
             source,

@@ -48,7 +48,7 @@ struct StageTotals {
 
 /// The wall-clock time of a phase of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Phase {
+pub struct PhaseTiming {
     /// The name of the phase.
     pub name: &'static str,
     /// Wall-clock seconds.
@@ -62,7 +62,7 @@ pub struct Phase {
 #[derive(Debug, Default)]
 pub(super) struct Timings {
     totals: [StageTotals; STAGE_NAMES.len()],
-    phases: Mutex<Vec<Phase>>,
+    phases: Mutex<Vec<PhaseTiming>>,
 }
 
 impl Timings {
@@ -98,7 +98,7 @@ impl Timings {
         tasks: impl Into<Option<usize>>,
         began: Instant,
     ) {
-        let phase = Phase {
+        let phase = PhaseTiming {
             name,
             seconds: began.elapsed().as_secs_f64(),
             tasks: tasks.into(),
@@ -111,7 +111,7 @@ impl Timings {
     }
 
     /// Returns the phases so far, in order.
-    pub(super) fn phases(&self) -> Vec<Phase> {
+    pub(super) fn phases(&self) -> Vec<PhaseTiming> {
         let phases = self.phases.lock().unwrap_or_else(PoisonError::into_inner);
         phases.clone()
     }

@@ -1,13 +1,13 @@
 //! Detects wrapper records: some exporters put all records in one large record, as in
 //! `{"Records": [{...}, {...}]}`. The first record of an input from which no record was kept is examined for this.
 
-use super::source::Source;
-use crate::decode::Chunk;
-use crate::decode::schema::RecordSchema;
+use super::input_source::InputSource;
+use crate::decode::InputChunk;
+use crate::decode::record_schema::RecordSchema;
 use crate::error::Result;
 use crate::input::{ChunkReader, DEFAULT_CHUNK_BYTES};
 
-impl Source {
+impl InputSource {
     /// Reads the beginning of the first object that is not empty, and passes it to `inspect`. Returns `None` if
     /// there is no such object.
     ///
@@ -15,7 +15,7 @@ impl Source {
     /// Returns an error if the object cannot be read.
     pub(super) fn peek_first_object<T>(
         &self,
-        inspect: impl FnOnce(Chunk<'_>) -> T,
+        inspect: impl FnOnce(InputChunk<'_>) -> T,
     ) -> Result<Option<T>> {
         let split = self.plan.splits.first();
         let segment = split.and_then(|split| split.segments.first());

@@ -13,8 +13,8 @@ use arrow_array::types::{
 use arrow_array::{Array, RecordBatch};
 
 use super::fnv::song_key;
-use super::records::{DictText, EventBatch};
-use super::songs::TotalOrder;
+use super::songs_and_artists::TotalOrder;
+use super::typed_batches::{DictText, EventBatch};
 use super::users::{dict_value, intern_cached};
 use crate::error::{Error, Result};
 
@@ -88,7 +88,7 @@ pub fn songplay_id_values(rows: &RecordBatch) -> Result<&[i64]> {
 
 /// A delivery that was read back, in 48 bytes: its texts are ids in a [`StringPool`].
 #[derive(Debug, Clone, Copy)]
-pub struct Candidate {
+pub struct CompactDelivery {
     /// The index of its batch among the batches of the whole input.
     pub batch: u32,
     /// Never null, so that `Option<Candidate>` needs no extra space.
@@ -103,7 +103,7 @@ pub struct Candidate {
     session_id: i32,
 }
 
-impl Candidate {
+impl CompactDelivery {
     /// Returns true if this delivery is kept instead of `other`, another delivery of the same event: it is
     /// smaller, or equal and in an earlier batch. `string_pool` returns the pool of both.
     pub fn wins_over<S: Deref<Target = StringPool>>(
@@ -152,7 +152,7 @@ pub fn candidates_from_rows(
     merge_state: &RecordBatch,
     batch: u32,
     strings: &mut StringPool,
-) -> Result<Vec<Candidate>> {
+) -> Result<Vec<CompactDelivery>> {
     let song_keys = primitive_values::<Int64Type>(merge_state, "song_key")?;
     let durations = primitive_values::<Float64Type>(merge_state, "duration")?;
     let songs = song_keys.iter().copied().zip(durations.iter().copied());
@@ -180,7 +180,7 @@ pub fn candidates_from_rows(
         .map(|(row, id)| {
             let song = songs.next_if(|(song_id_row, _)| *song_id_row == id);
             let (song_key, duration) = song.map_or((0, f64::NAN), |(_, song)| song);
-            Ok(Candidate {
+            Ok(CompactDelivery {
                 batch,
                 level: NonZeroU32::new(levels[row]).ok_or_else(|| column_mismatch("level"))?,
                 location: locations[row],

@@ -11,13 +11,13 @@ use crate::error::{Error, Result};
 
 pub mod deliveries;
 mod fnv;
-pub mod lookup;
-pub mod records;
 pub mod schema;
+pub mod song_lookup;
 pub mod songplays;
-pub mod songs;
+pub mod songs_and_artists;
 pub mod source_objects;
 pub mod time;
+pub mod typed_batches;
 pub mod users;
 
 /// Returns a text column. Arrow's offsets are 32 bits wide; this function checks the limit, Arrow does not.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow_schema::{DataType, Field as ArrowField, Schema, SchemaRef, TimeUnit};
 
-use crate::decode::schema::{Field, FieldType, Filter, RecordSchema};
+use crate::decode::record_schema::{FieldType, RecordField, RecordFilter, RecordSchema};
 
 /// The type of a column, by its name in Redshift and PostgreSQL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -244,16 +244,16 @@ pub fn all_tables() -> impl Iterator<Item = &'static Table> {
     STAR_TABLES.into_iter().chain(MERGE_STATE_TABLES)
 }
 
-const fn required(key: &'static str, ty: FieldType) -> Field {
-    Field {
+const fn required(key: &'static str, ty: FieldType) -> RecordField {
+    RecordField {
         key,
         ty,
         required: true,
     }
 }
 
-const fn optional(key: &'static str, ty: FieldType) -> Field {
-    Field {
+const fn optional(key: &'static str, ty: FieldType) -> RecordField {
+    RecordField {
         key,
         ty,
         required: false,
@@ -345,7 +345,7 @@ pub static EVENT_RECORD: RecordSchema = RecordSchema {
         optional("artist", text(usize::MAX)),
         optional("length", FieldType::Double),
     ],
-    filter: Some(Filter {
+    filter: Some(RecordFilter {
         key: "page",
         value: "NextSong",
     }),

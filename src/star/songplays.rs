@@ -8,9 +8,9 @@ use arrow_schema::{Field, Schema};
 use arrow_select::filter::FilterBuilder;
 
 use super::fnv::songplay_id;
-use super::lookup::{SongLookup, SongMatches};
-use super::records::EventBatch;
 use super::schema::{Column, SONGPLAYS, STATE_SONGPLAYS};
+use super::song_lookup::{SongLookup, SongMatches};
+use super::typed_batches::EventBatch;
 use crate::error::{Error, Result};
 
 /// Returns the `songplay_id` of each event.

@@ -14,9 +14,9 @@ use arrow_array::types::TimestampMicrosecondType;
 use arrow_array::{Array, ArrayRef, Int32Array, PrimitiveArray, RecordBatch};
 use foldhash::fast::FixedState;
 
-use super::records::{DictText, EventBatch};
 use super::schema::{STATE_USERS, USERS};
 use super::text_array;
+use super::typed_batches::{DictText, EventBatch};
 use crate::error::{Error, Result};
 
 /// Interned texts with ids from 1; id 0 is null.
@@ -283,8 +283,8 @@ pub(super) fn intern_cached(
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::decode::bytes::PADDING;
-    use crate::decode::{Chunk, Decoder, InputState};
+    use crate::decode::padded_bytes::PADDING;
+    use crate::decode::{Decoder, InputChunk, InputState};
     use crate::star::schema::EVENT_RECORD;
 
     /// Returns a batch with one event at `ts` of each user below `users`.
@@ -302,7 +302,7 @@ mod tests {
         let len = log.len();
         log.extend([0; PADDING]);
         let mut decoder = Decoder::new(&EVENT_RECORD, users + 1);
-        let chunk = Chunk {
+        let chunk = InputChunk {
             padded: &log,
             len,
             offset: 0,

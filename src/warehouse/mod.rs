@@ -9,7 +9,7 @@
 
 pub mod catalog;
 pub mod connect;
-pub mod create;
+pub mod create_tables;
 pub mod dialect;
 pub mod iam_role;
 pub mod load;

@@ -1,7 +1,7 @@
 //! Runs that keep no event: they do not replace a dataset with events, unless `--allow-empty` is given.
 
 use crate::support::dataset_snapshot::read_report;
-use crate::support::records::{MALFORMED_RECORD, event, song};
+use crate::support::sample_data::{MALFORMED_RECORD, event, song};
 use crate::support::sandbox::Sandbox;
 
 /// Returns an event that the filter drops.

@@ -7,7 +7,7 @@ use std::thread::yield_now;
 use serde_json::Value;
 
 use crate::support::dataset_snapshot::all_files;
-use crate::support::records::{MALFORMED_RECORD, generate_data, generate_edge_cases, song};
+use crate::support::sample_data::{MALFORMED_RECORD, generate_data, generate_edge_cases, song};
 use crate::support::sandbox::{CommandOutput, Sandbox};
 
 const SONGS_ARG: &str = "--songs=songs";
@@ -306,7 +306,7 @@ fn changed_input_fails_a_benchmark() {
         if child.try_wait().unwrap().is_some() {
             break;
         }
-        sandbox.write("new.json", crate::support::records::event(number));
+        sandbox.write("new.json", crate::support::sample_data::event(number));
         fs::rename(
             sandbox.path("new.json"),
             sandbox.path(&format!("logs/{number}.json")),

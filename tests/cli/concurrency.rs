@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::support::dataset_snapshot::{
     FileContents, SOURCE_OBJECTS_PART, deterministic_files, read_report,
 };
-use crate::support::records::{events, generate_data};
+use crate::support::sample_data::{events, generate_data};
 use crate::support::sandbox::{CommandOutput, Sandbox, run_args};
 
 #[test]

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::support::dataset_snapshot::{FileContents, deterministic_files, read_report};
-use crate::support::records::{GeneratedData, generate_data};
+use crate::support::sample_data::{GeneratedPaths, generate_data};
 use crate::support::sandbox::{Sandbox, run_args};
 
 /// A dataset as it must be: its files, and the parts of its report without times.
@@ -31,8 +31,8 @@ impl ExpectedDataset {
 
 struct KillTest {
     sandbox: Sandbox,
-    old_input: GeneratedData,
-    new_input: GeneratedData,
+    old_input: GeneratedPaths,
+    new_input: GeneratedPaths,
     /// The dataset that the killed runs are to replace, with parts that the new one does not have.
     initial_dataset: ExpectedDataset,
     extra_files: usize,

@@ -4,13 +4,13 @@ use std::fs;
 use std::process::Command;
 
 use crate::support::dataset_snapshot::{DatasetSnapshot, all_files, deterministic_files};
-use crate::support::records::{GeneratedData, generate_data};
+use crate::support::sample_data::{GeneratedPaths, generate_data};
 use crate::support::sandbox::{
     CommandOutput, SPARKIFY, Sandbox, assert_error_line, run_args, with_clean_env,
 };
 
 /// Returns a sandbox with a dataset of few events, and the many events that are to replace it.
-fn small_dataset_and_large_input() -> (Sandbox, GeneratedData, DatasetSnapshot) {
+fn small_dataset_and_large_input() -> (Sandbox, GeneratedPaths, DatasetSnapshot) {
     let (sandbox, snapshot) = Sandbox::with_dataset();
     let large = generate_data(&sandbox, "much", 20_000, 1);
     (sandbox, large, snapshot)

@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::Value;
 
 use crate::support::dataset_snapshot::{DatasetSnapshot, all_files};
-use crate::support::records::{MALFORMED_RECORD, events};
+use crate::support::sample_data::{MALFORMED_RECORD, events};
 use crate::support::sandbox::{CommandOutput, Sandbox};
 
 /// Returns a sandbox with a dataset, and with logs of which a quarter of the records is rejected.
@@ -87,7 +87,7 @@ fn failed_output_is_replaced_by_the_next_failed_run() {
     sandbox.write("logs/a.json", events(0..3));
     sandbox.write(
         "songs/a.json",
-        MALFORMED_RECORD.repeat(2) + &crate::support::records::song(1),
+        MALFORMED_RECORD.repeat(2) + &crate::support::sample_data::song(1),
     );
     sandbox.run_with(&[]).assert_failure(3, "song records");
     let second = all_files(&sandbox.path("star.failed"));

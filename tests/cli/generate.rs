@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::support::dataset_snapshot::all_files;
-use crate::support::records::{generate_data, generate_edge_cases};
+use crate::support::sample_data::{generate_data, generate_edge_cases};
 use crate::support::sandbox::Sandbox;
 
 #[test]

@@ -1,7 +1,7 @@
 //! Missing, hidden, swapped and linked input, and the order in which objects are read.
 
 use crate::support::dataset_snapshot::{deterministic_files, read_report, songplays_text_column};
-use crate::support::records::{event, event_with_level, events, song};
+use crate::support::sample_data::{event, event_with_level, events, song};
 use crate::support::sandbox::{CommandOutput, SPARKIFY, Sandbox, run_args, with_clean_env};
 
 #[test]

@@ -1,7 +1,7 @@
 //! Several locations, globs and `--include` on the command line.
 
 use crate::support::dataset_snapshot::{deterministic_files, read_report};
-use crate::support::records::{event, events, song};
+use crate::support::sample_data::{event, events, song};
 use crate::support::sandbox::Sandbox;
 
 /// Returns a sandbox with the logs of three days, and the dataset of the first two days in `expected`.

@@ -8,7 +8,7 @@ use flate2::write::GzEncoder;
 use crate::support::dataset_snapshot::{
     DatasetSnapshot, all_files, deterministic_files, read_report,
 };
-use crate::support::records::{MALFORMED_RECORD, event, events, songs};
+use crate::support::sample_data::{MALFORMED_RECORD, event, events, songs};
 use crate::support::sandbox::Sandbox;
 
 /// Returns a truncated gzip file with events.

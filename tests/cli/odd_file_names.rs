@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use crate::support::dataset_snapshot::read_report;
-use crate::support::records::event;
+use crate::support::sample_data::event;
 use crate::support::sandbox::{CommandOutput, Sandbox};
 
 const NOT_UTF8: &[u8] = b"caf\xe9";

@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::support::dataset_snapshot::{all_files, deterministic_files};
-use crate::support::records::events;
+use crate::support::sample_data::events;
 use crate::support::sandbox::{CommandOutput, Sandbox, staging_leftovers};
 
 #[test]
@@ -273,7 +273,7 @@ fn output_containing_its_input_is_rejected() {
     sandbox.symlink("around", "star/_rejects");
     sandbox.write(
         "star/_rejects/logs-00000.jsonl",
-        crate::support::records::events(0..2),
+        crate::support::sample_data::events(0..2),
     );
     for logs in ["star/_rejects", "star/_rejects/logs-00000.jsonl", "around"] {
         sandbox.run("songs", logs, "star").assert_failure(
@@ -285,7 +285,7 @@ fn output_containing_its_input_is_rejected() {
     // The rejects of a failed run do not block a run either; a successful run removes them.
     sandbox.write(
         "star.failed/logs.jsonl",
-        crate::support::records::events(0..2),
+        crate::support::sample_data::events(0..2),
     );
     sandbox
         .run("songs", "star.failed/logs.jsonl", "star")

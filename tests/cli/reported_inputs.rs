@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::support::dataset_snapshot::read_report;
-use crate::support::records::{event, events, song};
+use crate::support::sample_data::{event, events, song};
 use crate::support::sandbox::Sandbox;
 
 #[test]

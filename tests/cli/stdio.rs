@@ -5,7 +5,7 @@ use std::io::pipe;
 
 use serde_json::Value;
 
-use crate::support::records::MALFORMED_RECORD;
+use crate::support::sample_data::MALFORMED_RECORD;
 use crate::support::sandbox::{CommandOutput, Sandbox, run_args};
 
 const RUN_ARGS: [&str; 7] = ["run", "--songs", "songs", "--logs", "logs", "--out", "star"];

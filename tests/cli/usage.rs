@@ -139,7 +139,7 @@ fn unsupported_url_schemes_are_usage_errors() {
 #[test]
 fn stdin_and_stdout_are_usage_errors() {
     let (sandbox, snapshot) = Sandbox::with_dataset();
-    sandbox.write("-/a.json", crate::support::records::events(0..3));
+    sandbox.write("-/a.json", crate::support::sample_data::events(0..3));
     for arguments in [
         &["run", "--songs=-", "--logs=logs", "--out=star"][..],
         &["run", "--songs=songs", "--logs", "logs", "-", "--out=star"],

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use sparkify::config::{MaxRejects, RunConfig, Sizes};
+use sparkify::config::{IoSizes, MaxRejects, RunConfig};
 use sparkify::pipeline;
 use sparkify::progress::Progress;
 use sparkify::storage::{ListMode, Location, ObjectRange, RangeReader, StoreRegistry};
@@ -184,9 +184,9 @@ fn run_never_mixes_versions_of_a_replaced_file() {
         compression: Default::default(),
         loaded_objects: Default::default(),
         // Every split opens the file.
-        sizes: Sizes {
+        sizes: IoSizes {
             split_bytes: Some(2000),
-            ..Sizes::default()
+            ..IoSizes::default()
         },
     };
     let stop = AtomicBool::new(false);

@@ -3,7 +3,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
-use sparkify::config::{LoadedObjects, Sizes};
+use sparkify::config::{IoSizes, LoadedObjects};
 use sparkify::pipeline;
 use sparkify::progress::Progress;
 
@@ -88,9 +88,9 @@ fn bzip2_block_ending_in_a_run_matches_reference_at_any_chunk_size() {
         input.write("logs/a.json.bz2", &stored);
         input.write("logs/b.json", "{}");
         for chunk_bytes in [1, 100, 1 << 20] {
-            let sizes = Sizes {
+            let sizes = IoSizes {
                 chunk_bytes,
-                ..Sizes::default()
+                ..IoSizes::default()
             };
             run_and_compare(
                 &input.songs_dir(),
@@ -133,7 +133,7 @@ proptest! {
         input.write("logs/b.json", "{}");
         run_and_compare_input(&input);
         for chunk_bytes in [1, 4096] {
-            let sizes = Sizes { chunk_bytes, ..Sizes::default() };
+            let sizes = IoSizes { chunk_bytes, ..IoSizes::default() };
             run_and_compare(&input.songs_dir(), &input.logs_dir(), RunOptions { threads: 1, sizes });
         }
     }
@@ -148,7 +148,7 @@ proptest! {
     ) {
         let input = TestInput::with_log(bytes);
         input.write("logs/b.json", "{}");
-        let sizes = Sizes { split_bytes: Some(split_bytes), chunk_bytes, row_group_rows };
+        let sizes = IoSizes { split_bytes: Some(split_bytes), chunk_bytes, row_group_rows };
         run_and_compare(&input.songs_dir(), &input.logs_dir(), RunOptions { threads: 2, sizes });
     }
 }

@@ -10,16 +10,16 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int32Type, Int64Type};
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::DataType;
-use sparkify::decode::bytes::PADDING;
+use sparkify::decode::padded_bytes::PADDING;
+use sparkify::decode::record_schema::{FieldType, RecordField, RecordSchema};
 use sparkify::decode::reject::Reject;
-use sparkify::decode::schema::{Field, FieldType, RecordSchema};
-use sparkify::decode::sniff::Layout;
-use sparkify::decode::{Chunk, DecodeStatus, Decoder, InputState, RecordCounts};
+use sparkify::decode::sniff::RecordLayout;
+use sparkify::decode::{DecodeStatus, Decoder, InputChunk, InputState, RecordCounts};
 
 /// Keeps every record that is JSON and UTF-8, so that rejects depend only on syntax and encoding.
 pub static KEEP_ALL_SCHEMA: RecordSchema = RecordSchema {
     known_keys: &["page", "ts", "a", "song_id"],
-    fields: &[Field {
+    fields: &[RecordField {
         key: "no record has this key",
         ty: FieldType::Double,
         required: false,
@@ -58,7 +58,7 @@ pub struct DecodedInput {
     pub rows: Vec<Vec<DecodedValue>>,
     /// The offsets at which the decoder stopped because its batch was full; each is before a record.
     pub batch_boundaries: Vec<usize>,
-    pub layout: Option<Layout>,
+    pub layout: Option<RecordLayout>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -99,7 +99,7 @@ pub fn decode(bytes: &[u8], schema: &'static RecordSchema, feed: FeedOptions) ->
         padded.clear();
         padded.extend_from_slice(&bytes[start..end]);
         padded.resize(end - start + PADDING, 0);
-        let chunk = Chunk {
+        let chunk = InputChunk {
             padded: &padded,
             len: end - start,
             offset: start as u64,
@@ -190,7 +190,7 @@ pub fn decode_record_ranges(bytes: &[u8]) -> Vec<Result<Range<usize>, Range<usiz
     let decoded = decode(bytes, &KEEP_ALL_SCHEMA, single_row_batches);
     let mut boundaries = decoded.batch_boundaries.iter().copied();
     let mut rejects = decoded.rejects.iter().peekable();
-    let is_array = decoded.layout == Some(Layout::Array);
+    let is_array = decoded.layout == Some(RecordLayout::Array);
     let skip_separators = |mut at: usize| loop {
         match bytes.get(at) {
             Some(b' ' | b'\t' | b'\n' | b'\r') => at += 1,

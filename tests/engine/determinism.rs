@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use sparkify::config::Sizes;
+use sparkify::config::IoSizes;
 use sparkify::generate::{GenerateOptions, generate};
 use tempfile::TempDir;
 
@@ -113,9 +113,9 @@ fn output_bytes_do_not_depend_on_thread_count() {
     let root = generate_edge_cases(20_000, 200, 5, 2);
     let data = root.path().join("data");
     // Many splits, so that there is work for several threads.
-    let sizes = Sizes {
+    let sizes = IoSizes {
         split_bytes: Some(100_000),
-        ..Sizes::default()
+        ..IoSizes::default()
     };
     let output = |threads| {
         let out = root.path().join(format!("out-{threads}"));
@@ -143,7 +143,7 @@ fn tables_do_not_depend_on_split_chunk_or_row_group_size() {
     let splits = [Some(7), Some(100), Some(999), Some(20_000), None];
     for split_bytes in splits {
         for (chunk_bytes, row_group_rows) in [(1, 3), (64, 1), (1000, 100), (1 << 20, 1 << 20)] {
-            let sizes = Sizes {
+            let sizes = IoSizes {
                 split_bytes,
                 chunk_bytes,
                 row_group_rows,
@@ -235,9 +235,9 @@ fn one_file_and_many_files_give_the_same_tables() {
     });
     let file = root.path().join("all.json");
     fs::write(&file, one.into_inner()).unwrap();
-    let sizes = Sizes {
+    let sizes = IoSizes {
         split_bytes: Some(30_000),
-        ..Sizes::default()
+        ..IoSizes::default()
     };
     let one = run_and_compare(&songs, &file, RunOptions { threads: 3, sizes }).reference;
     assert!(one.songplays == many.songplays && one.users == many.users && one.time == many.time);

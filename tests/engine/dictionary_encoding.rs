@@ -10,7 +10,7 @@ use arrow_schema::{DataType, Field, Schema};
 use clap::ValueEnum;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use proptest::prelude::*;
-use sparkify::output::{Compression, PartWriter};
+use sparkify::output::{ParquetCompression, PartWriter};
 use sparkify::storage::{LocalStore, Store};
 
 use crate::decoder_properties::config_with_cases;
@@ -26,7 +26,12 @@ fn dictionary_keys(text_count: i32) -> impl Strategy<Value = Vec<Option<i32>>> {
     })
 }
 
-fn assert_round_trip(texts: &[String], keys: &[Option<i32>], nullable: bool, codec: Compression) {
+fn assert_round_trip(
+    texts: &[String],
+    keys: &[Option<i32>],
+    nullable: bool,
+    codec: ParquetCompression,
+) {
     let values: Arc<StringArray> = Arc::new(texts.iter().map(Some).collect());
     let keys: Int32Array = if nullable {
         keys.iter().copied().collect()
@@ -75,7 +80,7 @@ proptest! {
             dictionary_keys(n),
         )),
         nullable: bool,
-        codec in prop::sample::select(Compression::value_variants()),
+        codec in prop::sample::select(ParquetCompression::value_variants()),
     ) {
         assert_round_trip(&texts, &keys, nullable, codec);
     }
@@ -85,7 +90,7 @@ proptest! {
 fn edge_case_dictionaries_round_trip() {
     let texts = |n: usize| (0..n).map(|i| format!("text {i}")).collect::<Vec<_>>();
     for (nullable, codec) in [false, true].into_iter().flat_map(|nullable| {
-        Compression::value_variants()
+        ParquetCompression::value_variants()
             .iter()
             .map(move |&c| (nullable, c))
     }) {

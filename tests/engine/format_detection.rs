@@ -2,8 +2,8 @@
 
 use std::io::Write;
 
-use sparkify::config::Sizes;
-use sparkify::output::report::Report;
+use sparkify::config::IoSizes;
+use sparkify::output::report::RunReport;
 use zstd::stream::raw::CParameter;
 
 use crate::determinism::{bzip2, gzip, zstd};
@@ -16,11 +16,11 @@ fn event_log(first: u64, events: u64) -> Vec<u8> {
 }
 
 /// Runs with small splits, compares the output with the reference, and returns the report.
-fn verified_report(input: &TestInput, split_bytes: u64, chunk_bytes: usize) -> Report {
-    let sizes = Sizes {
+fn verified_report(input: &TestInput, split_bytes: u64, chunk_bytes: usize) -> RunReport {
+    let sizes = IoSizes {
         split_bytes: Some(split_bytes),
         chunk_bytes,
-        ..Sizes::default()
+        ..IoSizes::default()
     };
     run_and_compare(
         &input.songs_dir(),

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
-use sparkify::config::Sizes;
+use sparkify::config::IoSizes;
 
 use crate::harness::{RunOptions, VerifiedRun, read_reject_lines, run_and_compare_with};
 use crate::{read_output, reference};
@@ -29,12 +29,12 @@ fn check_case(name: &str) {
     let expected = fs::read(case.join("expected.json")).unwrap();
     let expected: Map<String, Value> = serde_json::from_slice(&expected).unwrap();
     let reference = reference::compute(&songs, &logs).unwrap();
-    let tiny = Sizes {
+    let tiny = IoSizes {
         split_bytes: Some(5),
         chunk_bytes: 1,
         row_group_rows: 1,
     };
-    for sizes in [Sizes::default(), tiny] {
+    for sizes in [IoSizes::default(), tiny] {
         let setting = RunOptions { threads: 2, sizes };
         let checked = run_and_compare_with(&songs, &logs, setting, reference.clone());
         assert_expected(&checked, &expected);

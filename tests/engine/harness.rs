@@ -5,9 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
-use sparkify::config::{LoadedObjects, MaxRejects, RunConfig, Sizes};
+use sparkify::config::{IoSizes, LoadedObjects, MaxRejects, RunConfig};
 use sparkify::input::{Glob, InputSpec};
-use sparkify::output::report::Report;
+use sparkify::output::report::RunReport;
 use sparkify::pipeline;
 use sparkify::progress::Progress;
 use sparkify::star::schema::{MERGE_STATE_TABLES, STAR_TABLES, Table};
@@ -99,7 +99,7 @@ impl TestInput {
 /// The output of a run, which was compared with that of the reference.
 pub struct VerifiedRun {
     pub out: TempDir,
-    pub report: Report,
+    pub report: RunReport,
     pub reference: ReferenceOutput,
 }
 
@@ -107,14 +107,14 @@ pub struct VerifiedRun {
 #[derive(Clone, Copy)]
 pub struct RunOptions {
     pub threads: usize,
-    pub sizes: Sizes,
+    pub sizes: IoSizes,
 }
 
 impl Default for RunOptions {
     fn default() -> Self {
         Self {
             threads: 2,
-            sizes: Sizes::default(),
+            sizes: IoSizes::default(),
         }
     }
 }
@@ -124,7 +124,7 @@ pub fn run_pipeline(
     logs: impl Into<reference::ReferenceInput>,
     out: &Path,
     options: RunOptions,
-) -> Report {
+) -> RunReport {
     run_pipeline_skipping(songs, logs, out, options, LoadedObjects::default())
 }
 
@@ -135,7 +135,7 @@ pub fn run_pipeline_skipping(
     out: &Path,
     options: RunOptions,
     loaded: LoadedObjects,
-) -> Report {
+) -> RunReport {
     let config = run_config(songs, logs, out, options, loaded);
     pipeline::run(&config, &Progress::silent()).unwrap()
 }
@@ -283,7 +283,7 @@ pub fn run_and_compare_with(
 }
 
 /// Asserts that the counts add up, and that the report matches the files of the dataset.
-pub fn assert_report_reconciles(report: &Report, out_dir: &Path) {
+pub fn assert_report_reconciles(report: &RunReport, out_dir: &Path) {
     let logs = &report.logs;
     assert_eq!(
         logs.input.records,
@@ -332,7 +332,7 @@ pub fn assert_report_reconciles(report: &Report, out_dir: &Path) {
         written.trim_end(),
         serde_json::to_string_pretty(report).unwrap()
     );
-    serde_json::from_str::<Report>(&written).unwrap();
+    serde_json::from_str::<RunReport>(&written).unwrap();
 }
 
 fn assert_same_rows<T: PartialEq + std::fmt::Debug>(what: &str, actual: &[T], expected: &[T]) {

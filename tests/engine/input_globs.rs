@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
 use proptest::sample::select;
-use sparkify::config::{MaxRejects, RunConfig, Sizes};
+use sparkify::config::{IoSizes, MaxRejects, RunConfig};
 use sparkify::pipeline::plan_run;
 use sparkify::storage::Location;
 use tempfile::TempDir;
@@ -85,9 +85,9 @@ fn engine_listing(songs: &Path, logs: &reference::ReferenceInput) -> Result<Engi
         load_after_run: false,
         compression: Default::default(),
         loaded_objects: Default::default(),
-        sizes: Sizes {
+        sizes: IoSizes {
             split_bytes: Some(1),
-            ..Sizes::default()
+            ..IoSizes::default()
         },
     };
     let logs = plan_run(&config).map_err(|e| e.to_string())?.logs;
@@ -195,9 +195,9 @@ fn multiple_locations_match_the_reference() {
         (&["2018-11-*"], &["2018-11-01/*"], 3),
     ] {
         for split_bytes in [None, Some(100)] {
-            let sizes = Sizes {
+            let sizes = IoSizes {
                 split_bytes,
-                ..Sizes::default()
+                ..IoSizes::default()
             };
             let setting = RunOptions { threads: 2, sizes };
             let checked = run_and_compare(&root.songs_dir(), logs(names, include), setting);

@@ -4,8 +4,8 @@
 use std::fs;
 use std::path::Path;
 
-use sparkify::config::{LoadedObjects, Sizes};
-use sparkify::output::report::Report;
+use sparkify::config::{IoSizes, LoadedObjects};
+use sparkify::output::report::RunReport;
 
 use crate::determinism::gzip;
 use crate::harness::{
@@ -18,7 +18,7 @@ use crate::reference::MergeState;
 /// Splits of a few bytes: most start within an object and within a record.
 const TINY_SPLITS: RunOptions = RunOptions {
     threads: 2,
-    sizes: Sizes {
+    sizes: IoSizes {
         split_bytes: Some(50),
         chunk_bytes: 16,
         row_group_rows: 2,
@@ -160,7 +160,10 @@ fn song_keys_match_redshift_fnv_hash() {
 }
 
 /// Runs over an input without the log objects in `loaded`, and checks the counts of the report.
-fn run_and_reconcile_skipping(input: &TestInput, loaded: &[(&str, &str)]) -> (Report, MergeState) {
+fn run_and_reconcile_skipping(
+    input: &TestInput,
+    loaded: &[(&str, &str)],
+) -> (RunReport, MergeState) {
     let out = input.root.path().join("star");
     let owned = loaded.iter().map(|&(o, e)| (o.to_owned(), e.to_owned()));
     let mut loaded = LoadedObjects::default();

@@ -8,8 +8,8 @@ use parquet::basic::Compression as Codec;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use sparkify::config::RunConfig;
 use sparkify::generate::{GenerateOptions, generate};
-use sparkify::output::Compression;
-use sparkify::output::report::Report;
+use sparkify::output::ParquetCompression;
+use sparkify::output::report::RunReport;
 use sparkify::pipeline;
 use sparkify::progress::Progress;
 use sparkify::star::schema;
@@ -21,7 +21,12 @@ use crate::harness::{
 use crate::read_output;
 
 /// Runs the pipeline with this codec.
-fn run_with_codec(input: &Path, out: &Path, threads: usize, compression: Compression) -> Report {
+fn run_with_codec(
+    input: &Path,
+    out: &Path,
+    threads: usize,
+    compression: ParquetCompression,
+) -> RunReport {
     let (songs, logs) = (input.join("song_data"), input.join("log_data"));
     let setting = RunOptions {
         threads,
@@ -52,13 +57,13 @@ fn column_codecs(out: &Path) -> Vec<(&'static str, String, Codec)> {
 }
 
 /// Returns whether a codec of the metadata is this one, at any level.
-fn codec_matches(codec: Codec, compression: Compression) -> bool {
+fn codec_matches(codec: Codec, compression: ParquetCompression) -> bool {
     matches!(
         (codec, compression),
-        (Codec::SNAPPY, Compression::Snappy)
-            | (Codec::ZSTD(_), Compression::Zstd)
-            | (Codec::GZIP(_), Compression::Gzip)
-            | (Codec::UNCOMPRESSED, Compression::None)
+        (Codec::SNAPPY, ParquetCompression::Snappy)
+            | (Codec::ZSTD(_), ParquetCompression::Zstd)
+            | (Codec::GZIP(_), ParquetCompression::Gzip)
+            | (Codec::UNCOMPRESSED, ParquetCompression::None)
     )
 }
 
@@ -78,7 +83,7 @@ fn every_codec_round_trips() {
     let (songs, logs) = (data.join("song_data"), data.join("log_data"));
     let expected = run_and_compare(&songs, &logs, RunOptions::default()).reference;
     let mut sizes = Vec::new();
-    for &compression in Compression::value_variants() {
+    for &compression in ParquetCompression::value_variants() {
         let out = root.path().join(compression.as_str());
         let report = run_with_codec(&data, &out, 2, compression);
         assert_eq!(report.compression, compression);
@@ -140,7 +145,7 @@ fn every_codec_is_deterministic_across_threads() {
         edge_cases: false,
     };
     generate(&data, &options, &mut |_, _| {}).unwrap();
-    for &compression in Compression::value_variants() {
+    for &compression in ParquetCompression::value_variants() {
         let output = |threads: usize| {
             let out = root.path().join(format!("{compression}-{threads}"));
             run_with_codec(&data, &out, threads, compression);

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
-use sparkify::config::Sizes;
+use sparkify::config::IoSizes;
 
 use crate::harness::{RunOptions, VerifiedRun, run_and_compare};
 
@@ -25,12 +25,12 @@ fn check_case(name: &str, check_all: impl Fn(&VerifiedRun)) {
     let Some(case) = case_dir(name) else {
         return;
     };
-    let small = Sizes {
+    let small = IoSizes {
         split_bytes: Some(10_000),
         chunk_bytes: 1000,
         row_group_rows: 100,
     };
-    for sizes in [Sizes::default(), small] {
+    for sizes in [IoSizes::default(), small] {
         let setting = RunOptions { threads: 2, sizes };
         check_all(&run_and_compare(
             &case.join("songs"),

@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use sparkify::config::{MaxRejects, RunConfig, Sizes};
+use sparkify::config::{IoSizes, MaxRejects, RunConfig};
 use sparkify::error::Result;
-use sparkify::output::report::Report;
+use sparkify::output::report::RunReport;
 use sparkify::pipeline;
 use sparkify::progress::Progress;
 use sparkify::storage::Location;
@@ -25,7 +25,7 @@ const PARTS_OF_DUPLICATE: [&str; 2] = [
 ];
 
 /// Runs over three log objects, each of which becomes a part. The first two deliver the same event.
-fn run_pipeline(faults: FaultPlan) -> Result<Report> {
+fn run_pipeline(faults: FaultPlan) -> Result<RunReport> {
     let server = S3Server::anonymous(faults);
     let bucket = server.bucket("music");
     write_file(&bucket, "songs/a.json", SONG);
@@ -48,10 +48,10 @@ fn run_pipeline(faults: FaultPlan) -> Result<Report> {
         load_after_run: false,
         loaded_objects: Default::default(),
         compression: Default::default(),
-        sizes: Sizes {
+        sizes: IoSizes {
             // The cost that the planner assigns to opening an object.
             split_bytes: Some(16 * 1024),
-            ..Sizes::default()
+            ..IoSizes::default()
         },
     };
     let report = pipeline::run(&config, &Progress::silent());

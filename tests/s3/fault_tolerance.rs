@@ -11,7 +11,7 @@ use crate::s3_server::faults::{Fault, FaultPlan};
 use crate::s3_server::request::{Operation, RequestMatcher};
 use crate::s3_server::server::S3Server;
 use crate::support::cli::{self, CommandOutput};
-use crate::support::dataset_snapshot::{Dataset, PublishedRun, run_ids};
+use crate::support::dataset_snapshot::{DatasetSnapshot, PublishedRun, run_ids};
 
 pub const BUCKET: &str = "music";
 
@@ -80,14 +80,14 @@ pub fn latest_run(server: &S3Server) -> Option<PublishedRun> {
 }
 
 /// Builds the dataset of the server's input in a local directory, where nothing fails.
-fn expected_dataset(server: &S3Server) -> Dataset {
+fn expected_dataset(server: &S3Server) -> DatasetSnapshot {
     let out = tempfile::tempdir().unwrap();
     let folder = server.bucket(BUCKET);
     let path = |folder: &Path, name| folder.join(name).to_str().unwrap().to_owned();
     let (songs, logs) = (path(&folder, "song_data"), path(&folder, "log_data"));
     let out_dir = path(out.path(), "star");
     CommandOutput::run(&mut cli::run_command(server, &songs, &logs, &out_dir)).assert_success();
-    Dataset::from_dir(out_dir.as_ref(), &[&path(&folder, "")])
+    DatasetSnapshot::from_dir(out_dir.as_ref(), &[&path(&folder, "")])
 }
 
 /// Asserts that nothing is published and that no written object is left.

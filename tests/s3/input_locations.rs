@@ -11,7 +11,7 @@ use crate::s3_server::faults::FaultPlan;
 use crate::s3_server::request::{Operation, RequestMatcher};
 use crate::s3_server::server::S3Server;
 use crate::support::cli::{CommandOutput, sparkify};
-use crate::support::dataset_snapshot::Dataset;
+use crate::support::dataset_snapshot::DatasetSnapshot;
 use crate::support::fixture::{SONG, concat_args, run_sparkify, write_file};
 
 /// Returns an event at this second.
@@ -142,7 +142,7 @@ fn glob_lists_only_matching_prefixes() {
 }
 
 /// Runs with a local output directory and returns the dataset.
-fn build_dataset(server: &S3Server, current: &Path, logs: &[&str]) -> Dataset {
+fn build_dataset(server: &S3Server, current: &Path, logs: &[&str]) -> DatasetSnapshot {
     let out = TempDir::new().unwrap();
     let out_dir = out.path().join("star");
     let mut command = sparkify(server, &["run", "-q", "--songs=s3://music/songs", "--out"]);
@@ -153,7 +153,7 @@ fn build_dataset(server: &S3Server, current: &Path, logs: &[&str]) -> Dataset {
         .current_dir(current);
     CommandOutput::run(&mut command).assert_success();
     let locations = ["s3://music", current.to_str().unwrap(), ""];
-    Dataset::from_dir(&out_dir, &locations)
+    DatasetSnapshot::from_dir(&out_dir, &locations)
 }
 
 #[test]

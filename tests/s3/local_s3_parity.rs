@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use sparkify::config::{MaxRejects, RunConfig, Sizes};
+use sparkify::config::{IoSizes, MaxRejects, RunConfig};
 use sparkify::pipeline;
 use sparkify::progress::Progress;
 use sparkify::storage::Location;
@@ -14,7 +14,7 @@ use crate::s3_server::faults::FaultPlan;
 use crate::s3_server::server::S3Server;
 use crate::store_conformance::anonymous_options;
 use crate::support::cli::{self, CommandOutput};
-use crate::support::dataset_snapshot::{Dataset, PublishedRun, run_ids};
+use crate::support::dataset_snapshot::{DatasetSnapshot, PublishedRun, run_ids};
 
 const BUCKET: &str = "music";
 
@@ -22,7 +22,7 @@ const BUCKET: &str = "music";
 const BUCKET_URL: &str = "s3://music";
 
 /// How the input is split.
-const DEFAULT_SIZES: Sizes = Sizes {
+const DEFAULT_SIZES: IoSizes = IoSizes {
     split_bytes: None,
     chunk_bytes: 512 << 10,
     row_group_rows: 256 << 10,
@@ -59,7 +59,7 @@ impl SharedInput {
     }
 
     /// Runs the pipeline in this process. Locations without a scheme are below the directory.
-    fn run(&self, songs: &str, logs: &str, out: &Location, sizes: Sizes) {
+    fn run(&self, songs: &str, logs: &str, out: &Location, sizes: IoSizes) {
         let location = |name: &str| match name.contains("://") {
             true => Location::parse(name.as_ref()).unwrap(),
             false => Location::Local(self.folder.join(name)),
@@ -82,14 +82,14 @@ impl SharedInput {
     }
 
     /// Runs with a local output directory and returns the dataset.
-    fn run_to_local(&self, songs: &str, logs: &str, sizes: Sizes) -> Dataset {
+    fn run_to_local(&self, songs: &str, logs: &str, sizes: IoSizes) -> DatasetSnapshot {
         let out = self.out.path().join("star");
         self.run(songs, logs, &Location::Local(out.clone()), sizes);
-        Dataset::from_dir(&out, &[self.path(), BUCKET_URL])
+        DatasetSnapshot::from_dir(&out, &[self.path(), BUCKET_URL])
     }
 
     /// Runs with an S3 output and returns the dataset.
-    fn run_to_s3(&self, songs: &str, logs: &str, sizes: Sizes) -> Dataset {
+    fn run_to_s3(&self, songs: &str, logs: &str, sizes: IoSizes) -> DatasetSnapshot {
         let out = Location::parse("s3://music/star".as_ref()).unwrap();
         self.run(songs, logs, &out, sizes);
         let run =
@@ -129,7 +129,7 @@ fn assert_s3_matches_local(data: &Path) {
     .assert_success();
     let run = PublishedRun::read_latest(&server, BUCKET, "star", &[BUCKET_URL]).unwrap();
     run.dataset.assert_same(
-        &Dataset::from_dir(&out_dir, &[bucket.to_str().unwrap()]),
+        &DatasetSnapshot::from_dir(&out_dir, &[bucket.to_str().unwrap()]),
         "",
     );
 }
@@ -160,7 +160,7 @@ fn edge_cases_give_same_dataset_for_any_split_size() {
     let sizes = ["--events=20000", "--songs=300", "--users=500", "--files=7"];
     let input = SharedInput::generate(&sizes);
     for split_bytes in [None, Some(3 << 20), Some(300_000)] {
-        let sizes = Sizes {
+        let sizes = IoSizes {
             split_bytes,
             ..DEFAULT_SIZES
         };

@@ -1,12 +1,12 @@
 //! Datasets in every codec of `--compression`, loaded into the Redshift simulator.
 
-use crate::redshift_simulator::{Codecs, WarehouseKind};
+use crate::redshift_simulator::{ReadableCodecs, WarehouseKind};
 use crate::support::table_rows::assert_tables_eq;
 use crate::support::test_warehouse::{CommandOutput, TestWarehouse};
 
 /// Returns a warehouse with empty tables, and a dataset in this codec that is always built from the same
 /// input.
-fn warehouse_with_dataset(codec: &str, codecs: Codecs) -> TestWarehouse {
+fn warehouse_with_dataset(codec: &str, codecs: ReadableCodecs) -> TestWarehouse {
     let warehouse = TestWarehouse::with_codecs(WarehouseKind::Redshift, codecs);
     warehouse
         .run_command(&["create-tables", "--quiet"])
@@ -37,7 +37,7 @@ const CODEC_WARNING: &str = "sparkify: warning: the Parquet parts of s3://stars/
 #[test]
 fn redshift_loads_every_documented_codec() {
     for codec in ["snappy", "gzip", "none"] {
-        let warehouse = warehouse_with_dataset(codec, Codecs::Documented);
+        let warehouse = warehouse_with_dataset(codec, ReadableCodecs::Documented);
         warehouse.load_dataset("star").assert_success();
         assert_tables_eq(
             &warehouse.warehouse_tables(),
@@ -48,7 +48,7 @@ fn redshift_loads_every_documented_codec() {
 
 #[test]
 fn zstd_loads_only_if_copy_supports_it() {
-    let warehouse = warehouse_with_dataset("zstd", Codecs::Documented);
+    let warehouse = warehouse_with_dataset("zstd", ReadableCodecs::Documented);
     let output = warehouse.load_dataset("star");
     assert_eq!(output.code, Some(1), "{output:?}");
     assert!(output.stderr.starts_with(CODEC_WARNING), "{output:?}");
@@ -61,7 +61,7 @@ fn zstd_loads_only_if_copy_supports_it() {
         "rows were loaded"
     );
 
-    let warehouse = warehouse_with_dataset("zstd", Codecs::Any);
+    let warehouse = warehouse_with_dataset("zstd", ReadableCodecs::Any);
     let output = warehouse.load_dataset("star");
     assert_eq!(output.code, Some(0));
     assert!(output.stderr.starts_with(CODEC_WARNING), "{output:?}");

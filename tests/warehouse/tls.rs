@@ -52,15 +52,15 @@ impl CertificateAuthority {
 }
 
 /// The outcome of a connection: open with TLS, open without TLS, or an error with these words.
-enum Outcome {
+enum ConnectionOutcome {
     Encrypted,
     Plain,
     Fails(&'static str),
 }
-use Outcome::{Encrypted, Fails, Plain};
+use ConnectionOutcome::{Encrypted, Fails, Plain};
 
 #[track_caller]
-fn assert_outcome(database: &Database, parameters: &str, outcome: &Outcome) {
+fn assert_outcome(database: &Database, parameters: &str, outcome: &ConnectionOutcome) {
     let url = format!("{}?{parameters}", database.url());
     let config = ConfigSources::from_url(&url)
         .with_env("PGPASSWORD", SUPERUSER_PASSWORD)
@@ -77,10 +77,10 @@ fn assert_outcome(database: &Database, parameters: &str, outcome: &Outcome) {
     assert_eq!(rows[0][0].as_deref(), Some(expected), "{parameters}");
 }
 
-const UNKNOWN_AUTHORITY: Outcome =
+const UNKNOWN_AUTHORITY: ConnectionOutcome =
     Fails("unknown authority; give the certificate of that authority");
-const WRONG_HOST: Outcome = Fails("the server certificate is not valid for 127.0.0.1");
-const EXPIRED: Outcome = Fails("the server certificate has expired");
+const WRONG_HOST: ConnectionOutcome = Fails("the server certificate is not valid for 127.0.0.1");
+const EXPIRED: ConnectionOutcome = Fails("the server certificate has expired");
 
 #[test]
 fn every_sslmode_checks_what_it_promises() {

@@ -41,7 +41,7 @@ enum Command {
 
 /// Arguments that both benchmarks have.
 #[derive(Debug, clap::Args)]
-struct BenchArgs {
+struct SharedBenchArgs {
     /// Numbers of threads [default: 1,2,4,...,CORES]
     ///
     /// Separated by commas, each from 1 to 1024. The default is 1, 2, 4 and so on, up to one thread per
@@ -70,7 +70,7 @@ pub(super) fn main(args: Args) -> Result<()> {
     }
 }
 
-impl BenchArgs {
+impl SharedBenchArgs {
     fn repeats(&self) -> BenchOptions {
         let mut threads: Vec<usize> = match &self.threads[..] {
             [] => powers_of_two(available_cores()),

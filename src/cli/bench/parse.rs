@@ -3,14 +3,15 @@
 use std::fmt::Write;
 
 use super::{
-    BenchArgs, advice, format_events_per_sec, format_gb_per_sec, method_note, write_throughput,
+    SharedBenchArgs, advice, format_events_per_sec, format_gb_per_sec, method_note,
+    write_throughput,
 };
 use crate::bench::{self, ParseBenchReport};
 use crate::cli::args::location::{IncludeArgs, location_parser};
 use crate::cli::args::s3::S3Args;
 use crate::cli::render::pluralize;
 use crate::cli::{help, render};
-use crate::config::{ParseConfig, RecordKind, Sizes};
+use crate::config::{IoSizes, ParseConfig, RecordKind};
 use crate::error::Result;
 use crate::progress::Progress;
 use crate::storage::Location;
@@ -33,7 +34,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "KIND", hide_possible_values = true)]
     kind: Option<RecordKindArg>,
     #[command(flatten)]
-    bench: BenchArgs,
+    bench: SharedBenchArgs,
     #[command(flatten)]
     s3: S3Args,
 }
@@ -69,7 +70,7 @@ pub(super) fn main(args: Args) -> Result<()> {
             RecordKindArg::Song => RecordKind::Song,
         }),
         threads: 1,
-        sizes: Sizes::default(),
+        sizes: IoSizes::default(),
     };
     let result = bench::bench_parse(&config, &repeats, &progress);
     progress.finish_phase();

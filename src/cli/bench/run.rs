@@ -4,7 +4,8 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use super::{
-    BenchArgs, advice, format_events_per_sec, format_gb_per_sec, method_note, write_throughput,
+    SharedBenchArgs, advice, format_events_per_sec, format_gb_per_sec, method_note,
+    write_throughput,
 };
 use crate::bench::{self, RunBenchReport, RunMeasurement, SerialFraction, SpeedupBound};
 use crate::cli::args::location::{InputArgs, dir_parser};
@@ -12,10 +13,10 @@ use crate::cli::args::s3::S3Args;
 use crate::cli::render::pluralize;
 use crate::cli::render::share_bar::bar;
 use crate::cli::{help, render};
-use crate::config::{LoadedObjects, MaxRejects, RunConfig, Sizes};
+use crate::config::{IoSizes, LoadedObjects, MaxRejects, RunConfig};
 use crate::error::Result;
-use crate::output::Compression;
-use crate::pipeline::Phase;
+use crate::output::ParquetCompression;
+use crate::pipeline::PhaseTiming;
 use crate::progress::Progress;
 use crate::storage::Location;
 
@@ -45,9 +46,9 @@ pub(super) struct Args {
         default_value_t,
         hide_possible_values = true
     )]
-    compression: Compression,
+    compression: ParquetCompression,
     #[command(flatten)]
-    bench: BenchArgs,
+    bench: SharedBenchArgs,
     #[command(flatten)]
     s3: S3Args,
 }
@@ -84,7 +85,7 @@ fn run_config(args: &Args, out: &Path) -> RunConfig {
         load_after_run: false,
         loaded_objects: LoadedObjects::default(),
         compression: args.compression,
-        sizes: Sizes::default(),
+        sizes: IoSizes::default(),
     }
 }
 
@@ -187,7 +188,7 @@ fn write_phases(to: &mut String, results: &[RunMeasurement]) -> std::fmt::Result
     Ok(())
 }
 
-fn format_tasks(phase: &Phase) -> String {
+fn format_tasks(phase: &PhaseTiming) -> String {
     phase
         .tasks
         .map_or("any".to_owned(), |tasks| tasks.to_string())

@@ -6,19 +6,19 @@ use std::fmt::Write;
 use super::{format_bytes, format_count, pluralize};
 use crate::input::describe_ignored;
 use crate::output::REJECTS_DIR;
-use crate::output::report::{InputReport, LogReport, Report, StageReport};
+use crate::output::report::{InputReport, LogReport, RunReport, StageReport};
 use crate::star::schema::STAR_TABLES;
 use crate::storage::Location;
 
 /// Renders the report of a run as tables.
-pub(crate) fn run_summary(report: &Report, out: &Location) -> String {
+pub(crate) fn run_summary(report: &RunReport, out: &Location) -> String {
     let mut text = String::new();
     // Writing to a String does not fail.
     let _ = write_run_summary(&mut text, report, out);
     text
 }
 
-fn write_run_summary(to: &mut String, report: &Report, out: &Location) -> std::fmt::Result {
+fn write_run_summary(to: &mut String, report: &RunReport, out: &Location) -> std::fmt::Result {
     let logs = &report.logs;
     write_input_counts(to, &report.songs, logs)?;
     writeln!(

@@ -1,12 +1,12 @@
 //! Lists the edge cases of the log input.
 
 use super::Edit::*;
-use super::Outcome::{Duplicate, Filtered, Kept, Rejected};
+use super::ExpectedOutcome::{Duplicate, Filtered, Kept, Rejected};
 use super::{EdgeCase, Edit};
 
 const HOME_PAGE: Edit = Set("page", b"\"Home\"");
 
-const fn case(outcome: super::Outcome, edits: &'static [Edit]) -> EdgeCase {
+const fn case(outcome: super::ExpectedOutcome, edits: &'static [Edit]) -> EdgeCase {
     EdgeCase { outcome, edits }
 }
 const fn syntax(edits: &'static [Edit]) -> EdgeCase {

@@ -5,17 +5,17 @@
 //! `{`, so a clean record always follows on such a line. A case has only one error, because the engine reports only the
 //! first of several.
 
+mod editable_record;
 mod events;
 mod ignored_files;
-mod record;
 mod songs;
 
+use editable_record::EditableRecord;
 pub(super) use ignored_files::write_files_without_records;
-use record::EditableRecord;
 
 /// Expected outcome of a record.
 #[derive(Clone, Copy)]
-pub(super) enum Outcome {
+pub(super) enum ExpectedOutcome {
     /// The record is accepted, and an event is kept.
     Kept,
     /// The event is on another page than NextSong.
@@ -28,7 +28,7 @@ pub(super) enum Outcome {
 
 /// A list of edits with its expected outcome.
 pub(super) struct EdgeCase {
-    pub outcome: Outcome,
+    pub outcome: ExpectedOutcome,
     edits: &'static [Edit],
 }
 
@@ -108,7 +108,7 @@ impl EdgeCase {
             }
         });
         match self.outcome {
-            Outcome::Rejected("syntax") => explicit.or(Some(b"\n")),
+            ExpectedOutcome::Rejected("syntax") => explicit.or(Some(b"\n")),
             _ => explicit,
         }
     }
@@ -157,7 +157,7 @@ impl EdgeCaseCycle {
         let rejects = self
             .table
             .iter()
-            .filter(|case| matches!(case.outcome, Outcome::Rejected(_)))
+            .filter(|case| matches!(case.outcome, ExpectedOutcome::Rejected(_)))
             .count() as u64;
         let cases = self.table.len() as u64;
         cases.max(records.div_ceil(250) * cases / rejects.max(1))
@@ -216,7 +216,7 @@ impl EdgeCaseCycle {
 
     fn next_case(&mut self) -> &'static EdgeCase {
         static EMPTY_OBJECT: EdgeCase = EdgeCase {
-            outcome: Outcome::Filtered,
+            outcome: ExpectedOutcome::Filtered,
             edits: &[Edit::Replace(b"{}")],
         };
         let case = self

@@ -1,7 +1,7 @@
 //! Lists the edge cases of the song input. Each case is written to a file of its own.
 
 use super::Edit::*;
-use super::Outcome::{Kept, Rejected};
+use super::ExpectedOutcome::{Kept, Rejected};
 use super::{EdgeCase, Edit};
 
 const fn rejected(reason: &'static str, edits: &'static [Edit]) -> EdgeCase {

@@ -18,7 +18,7 @@ use arrow_array::RecordBatch;
 use arrow_schema::{DataType, SchemaRef};
 
 use crate::error::{Error, Result};
-use crate::output::codec::{Compression, Compressor};
+use crate::output::codec::{Compressor, ParquetCompression};
 use crate::output::part_reader::EncodedRowGroup;
 use crate::storage::Upload;
 use pages::{EncodedColumn, encode_column};
@@ -57,7 +57,7 @@ impl PartWriter {
         name: String,
         number: usize,
         schema: SchemaRef,
-        compression: Compression,
+        compression: ParquetCompression,
     ) -> Result<Self> {
         let path: &Path = name.as_ref();
         let create = || {
@@ -180,7 +180,7 @@ fn write_error(path: &Path, error: ParquetError) -> Error {
     Error::failed(format!("cannot write {}", path.display())).with_reason(error)
 }
 
-fn writer_properties(schema: &SchemaRef, compression: Compression) -> WriterProperties {
+fn writer_properties(schema: &SchemaRef, compression: ParquetCompression) -> WriterProperties {
     let mut properties = WriterProperties::builder()
         // Redshift's COPY certainly reads version 1 pages, plain or dictionary-encoded.
         .set_writer_version(WriterVersion::PARQUET_1_0)
@@ -202,7 +202,9 @@ fn writer_properties(schema: &SchemaRef, compression: Compression) -> WriterProp
             DataType::Int64 => true,
             // Snappy has no entropy coder: it makes times 23 % and durations 10 % smaller (zstd 56 % and 34 %).
             // That is 8 % of an output, and costs 4 % of the CPU time of a run: as much as all other columns.
-            DataType::Timestamp(..) | DataType::Float64 => compression == Compression::Snappy,
+            DataType::Timestamp(..) | DataType::Float64 => {
+                compression == ParquetCompression::Snappy
+            }
             _ => false,
         };
         if is_uncompressed {

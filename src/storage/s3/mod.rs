@@ -35,7 +35,7 @@ const MAX_KEYS_PER_DELETE: usize = 1000;
 /// A store of the objects below a prefix of a bucket, or of a single object.
 #[derive(Debug)]
 pub struct S3Store {
-    bucket: Arc<Bucket>,
+    bucket: Arc<BucketClient>,
     /// The only object, if the location is an object.
     single_object: Option<ObjectMeta>,
     /// Only keys that begin so below the prefix are listed.
@@ -44,14 +44,14 @@ pub struct S3Store {
 
 /// The client, bucket and prefix that the requests of a store share.
 #[derive(Debug)]
-struct Bucket {
+struct BucketClient {
     client: Arc<S3Client>,
     name: String,
     /// The prefix of all keys: empty, or ending in `/`.
     prefix: String,
 }
 
-impl Bucket {
+impl BucketClient {
     /// Returns the key in the bucket for a key of the store.
     fn full_key(&self, key: &str) -> String {
         format!("{}{key}", self.prefix)
@@ -134,7 +134,7 @@ impl S3Store {
     pub fn new(client: Arc<S3Client>, bucket: &str, prefix: &str) -> Self {
         let needs_slash = !prefix.is_empty() && !prefix.ends_with('/');
         Self {
-            bucket: Arc::new(Bucket {
+            bucket: Arc::new(BucketClient {
                 client,
                 name: bucket.to_owned(),
                 prefix: format!("{prefix}{}", if needs_slash { "/" } else { "" }),
@@ -155,7 +155,7 @@ impl S3Store {
 
     /// Returns the store for a folder in this one.
     pub fn subfolder(&self, name: &str) -> Self {
-        let Bucket {
+        let BucketClient {
             client,
             name: bucket,
             prefix,

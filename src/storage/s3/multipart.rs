@@ -15,7 +15,7 @@ use bytes::Bytes;
 use tokio::task::JoinHandle;
 
 use super::error::{Operation, RequestError};
-use super::{Bucket, ObjectVersion};
+use super::{BucketClient, ObjectVersion};
 use crate::error::Result;
 use crate::storage::Upload;
 
@@ -35,7 +35,7 @@ type PartResult = std::result::Result<CompletedPart, (RequestError, u32)>;
 
 /// Writes an object to S3.
 pub(super) struct MultipartUpload {
-    bucket: Arc<Bucket>,
+    bucket: Arc<BucketClient>,
     /// The key in the bucket.
     key: String,
     buffer: Vec<u8>,
@@ -50,7 +50,7 @@ pub(super) struct MultipartUpload {
 
 impl MultipartUpload {
     /// Creates an upload without sending a request.
-    pub(super) fn new(bucket: Arc<Bucket>, key: &str) -> Self {
+    pub(super) fn new(bucket: Arc<BucketClient>, key: &str) -> Self {
         Self {
             key: bucket.full_key(key),
             bucket,
@@ -177,7 +177,7 @@ impl Drop for MultipartUpload {
     }
 }
 
-fn write_operation(bucket: &Bucket, key: &str) -> Operation {
+fn write_operation(bucket: &BucketClient, key: &str) -> Operation {
     Operation {
         error_prefix: "cannot write",
         url: bucket.url(key),
@@ -191,7 +191,7 @@ fn upload_timeout(bytes: usize) -> Duration {
 }
 
 /// Writes an object in one request.
-async fn put_object(bucket: &Bucket, key: &str, bytes: Bytes) -> Result<()> {
+async fn put_object(bucket: &BucketClient, key: &str, bytes: Bytes) -> Result<()> {
     let sent = put_with_mode(bucket, key, bytes, None).await;
     sent.map_err(|failed| {
         bucket
@@ -209,7 +209,7 @@ enum PutMode {
 }
 
 async fn put_with_mode(
-    bucket: &Bucket,
+    bucket: &BucketClient,
     key: &str,
     bytes: Bytes,
     mode: Option<PutMode>,
@@ -243,7 +243,7 @@ async fn put_with_mode(
 
 /// Writes a small object if the existing one still has the expected version. Returns false if it has not.
 pub(super) fn put_if_match(
-    bucket: &Bucket,
+    bucket: &BucketClient,
     key: &str,
     bytes: Vec<u8>,
     expected: Option<&ObjectVersion>,
@@ -270,7 +270,7 @@ pub(super) fn put_if_match(
 }
 
 /// Creates a multipart upload. Returns its id and the number of attempts.
-async fn create_multipart_upload(bucket: &Bucket, key: &str) -> Result<(String, u32)> {
+async fn create_multipart_upload(bucket: &BucketClient, key: &str) -> Result<(String, u32)> {
     let client = &bucket.client;
     let options = client.options();
     let operation = write_operation(bucket, key);
@@ -302,7 +302,7 @@ async fn create_multipart_upload(bucket: &Bucket, key: &str) -> Result<(String, 
 
 /// Aborts uploads that were created by attempts whose response was lost. `sparkify clean` finds any that are
 /// missed here.
-fn abort_orphans(bucket: &Bucket, key: &str, id: &str) {
+fn abort_orphans(bucket: &BucketClient, key: &str, id: &str) {
     let uploads = list_multipart_uploads(bucket, key).unwrap_or_default();
     for upload in uploads {
         if upload.key == key && upload.id != id {
@@ -315,7 +315,7 @@ fn abort_orphans(bucket: &Bucket, key: &str, id: &str) {
 
 /// Uploads one part.
 async fn upload_part(
-    bucket: Arc<Bucket>,
+    bucket: Arc<BucketClient>,
     key: String,
     id: String,
     number: i32,
@@ -351,7 +351,7 @@ async fn upload_part(
 
 /// Completes a multipart upload, which makes the object visible.
 async fn complete_multipart_upload(
-    bucket: &Bucket,
+    bucket: &BucketClient,
     key: &str,
     id: &str,
     parts: Vec<CompletedPart>,
@@ -393,7 +393,7 @@ async fn complete_multipart_upload(
 }
 
 /// Returns true if the object exists with the given size.
-async fn exists_with_size(bucket: &Bucket, key: &str, bytes: u64) -> bool {
+async fn exists_with_size(bucket: &BucketClient, key: &str, bytes: u64) -> bool {
     let client = &bucket.client;
     let request = || {
         let request = client.sdk().head_object().bucket(&bucket.name);
@@ -409,7 +409,11 @@ async fn exists_with_size(bucket: &Bucket, key: &str, bytes: u64) -> bool {
 }
 
 /// Aborts a multipart upload. It is not an error if the upload no longer exists.
-pub(super) async fn abort_multipart_upload(bucket: &Bucket, key: &str, id: &str) -> Result<()> {
+pub(super) async fn abort_multipart_upload(
+    bucket: &BucketClient,
+    key: &str,
+    id: &str,
+) -> Result<()> {
     let client = &bucket.client;
     let operation = Operation {
         error_prefix: "cannot abort multipart upload of",
@@ -450,7 +454,7 @@ pub struct IncompleteUpload {
 /// Lists the multipart uploads that were neither completed nor aborted, of keys in the bucket that begin with
 /// `prefix`.
 pub(super) fn list_multipart_uploads(
-    bucket: &Bucket,
+    bucket: &BucketClient,
     prefix: &str,
 ) -> Result<Vec<IncompleteUpload>> {
     let client = &bucket.client;

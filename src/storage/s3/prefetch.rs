@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::error::{Operation, RequestError};
-use super::{Bucket, object_version};
+use super::{BucketClient, object_version};
 use crate::error::Result;
 use crate::storage::{ObjectRange, ObjectVersion, RangeReader};
 
@@ -36,7 +36,7 @@ const RETRY_RESET_BYTES: u64 = 64 << 10;
 
 /// Reads ranges of objects in a bucket, with prefetching.
 pub(super) struct PrefetchReader {
-    bucket: Arc<Bucket>,
+    bucket: Arc<BucketClient>,
     ranges: Vec<ObjectRange>,
     /// The index of the range that is read; `None` before the first.
     current_range: Option<usize>,
@@ -45,7 +45,7 @@ pub(super) struct PrefetchReader {
     /// The range index and the offset of the next chunk to fetch.
     next_fetch: (usize, u64),
     /// Chunks that are being fetched or not read completely, in order.
-    in_flight: VecDeque<InFlightRead>,
+    in_flight: VecDeque<InFlightChunk>,
     /// The size of the next chunk after the expected end.
     tail_read_bytes: u64,
     /// Completes when the latest chunk has its permit, or was canceled.
@@ -53,7 +53,7 @@ pub(super) struct PrefetchReader {
 }
 
 /// A chunk of a range that is being fetched.
-struct InFlightRead {
+struct InFlightChunk {
     range_index: usize,
     /// The offset one past its last byte in the object.
     end: u64,
@@ -73,7 +73,7 @@ enum FetchEvent {
     Bytes(Bytes),
 }
 
-impl Drop for InFlightRead {
+impl Drop for InFlightChunk {
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -81,7 +81,7 @@ impl Drop for InFlightRead {
 
 impl PrefetchReader {
     /// Creates a reader and starts to prefetch.
-    pub(super) fn new(bucket: Arc<Bucket>, ranges: Vec<ObjectRange>) -> Self {
+    pub(super) fn new(bucket: Arc<BucketClient>, ranges: Vec<ObjectRange>) -> Self {
         let mut reader = Self {
             next_fetch: (0, 0),
             bucket,
@@ -132,7 +132,7 @@ impl PrefetchReader {
     }
 
     /// Returns the chunk to read from. If the range was read up to its expected end, starts to fetch more.
-    fn current_read(&mut self) -> Option<&mut InFlightRead> {
+    fn current_read(&mut self) -> Option<&mut InFlightChunk> {
         let range_index = self.current_range?;
         if self
             .in_flight
@@ -154,11 +154,11 @@ impl PrefetchReader {
         self.in_flight.front_mut()
     }
 
-    fn start_fetch(&mut self, range_index: usize, start: u64, end: u64) -> Option<InFlightRead> {
+    fn start_fetch(&mut self, range_index: usize, start: u64, end: u64) -> Option<InFlightChunk> {
         let object = &self.ranges.get(range_index)?.object;
         let (sender, receiver) = unbounded_channel();
         let (permit_acquired, next_turn) = oneshot::channel();
-        let fetch = Fetch {
+        let fetch = ChunkFetcher {
             bucket: Arc::clone(&self.bucket),
             key: self.bucket.full_key(&object.key),
             version: object.version.clone(),
@@ -166,7 +166,7 @@ impl PrefetchReader {
         };
         let turn = self.permit_turn.replace(next_turn);
         let task = fetch.fetch_with_permit(start, end, turn, permit_acquired);
-        Some(InFlightRead {
+        Some(InFlightChunk {
             range_index,
             end,
             permit: None,
@@ -232,14 +232,14 @@ impl Read for PrefetchReader {
 }
 
 /// Fetches one chunk. A request that breaks is retried from the byte where it broke.
-struct Fetch {
-    bucket: Arc<Bucket>,
+struct ChunkFetcher {
+    bucket: Arc<BucketClient>,
     key: String,
     version: ObjectVersion,
     sender: UnboundedSender<Result<FetchEvent>>,
 }
 
-impl Fetch {
+impl ChunkFetcher {
     async fn fetch_with_permit(
         self,
         from: u64,

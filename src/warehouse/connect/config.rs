@@ -7,9 +7,9 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::config_file::ConfigFile;
+use super::partial_config::PartialConfig;
 use super::pgpass::{self, PgpassKey};
 use super::tls::{TlsConfig, TlsMode};
-use super::url::PartialConfig;
 use crate::error::{Error, Result};
 use crate::warehouse::dialect::Dialect;
 

@@ -3,7 +3,7 @@
 pub mod config;
 pub mod config_file;
 pub mod error;
+mod partial_config;
 mod pgpass;
 pub mod session;
 pub mod tls;
-mod url;

@@ -14,7 +14,7 @@ pub mod pg_copy_encoder;
 
 use crate::config::LoadedObjects;
 use crate::error::{Error, Result};
-use crate::output::{Compression, PublishedDataset};
+use crate::output::{ParquetCompression, PublishedDataset};
 use crate::progress::Progress;
 use crate::star::schema::{STAR_TABLES, Table};
 use crate::warehouse::catalog::{LOAD_HISTORY, text_column};
@@ -22,13 +22,13 @@ use crate::warehouse::connect::error::{
     ErrorClass, StatementError, copy_error, fatal, statement_error,
 };
 use crate::warehouse::connect::session::{ResultRow, Session};
-use crate::warehouse::create::missing_table_ddl;
+use crate::warehouse::create_tables::missing_table_ddl;
 use crate::warehouse::dialect::Dialect;
 use crate::warehouse::retry::{
     MAX_CONFLICT_ATTEMPTS, MAX_CONNECTION_LOST_ATTEMPTS, backoff, warn_if_blocked,
 };
 use crate::warehouse::sql::load_plan::{
-    LOADED_RUNS_SQL, LoadParams, Statement, load_statements, output_tables, to_sql_script,
+    LOADED_RUNS_SQL, LoadParams, LoadStatement, load_statements, output_tables, to_sql_script,
 };
 use crate::warehouse::{Warehouse, catalog};
 use pg_copy_encoder::{COPY_HEADER, COPY_TRAILER, encode_batch, read_batches};
@@ -171,12 +171,12 @@ impl Load<'_> {
     fn warn_about_codec(&self, progress: &Progress) {
         let codec = self.dataset.report().compression;
         match (self.warehouse.connection.dialect, codec) {
-            (Dialect::Redshift, Compression::Zstd) => progress.warn(&format!(
+            (Dialect::Redshift, ParquetCompression::Zstd) => progress.warn(&format!(
                 "the Parquet parts of {} are compressed with {codec}, which Redshift does not document for COPY; \
                  if the load fails, run again with --compression snappy",
                 self.dataset.location()
             )),
-            (Dialect::Redshift, Compression::Snappy | Compression::Gzip | Compression::None)
+            (Dialect::Redshift, ParquetCompression::Snappy | ParquetCompression::Gzip | ParquetCompression::None)
             | (Dialect::Postgres, _) => {}
         }
     }
@@ -208,7 +208,7 @@ impl Load<'_> {
     }
 
     /// Returns the statements of the transaction.
-    fn statements(&self) -> Result<Vec<Statement>> {
+    fn statements(&self) -> Result<Vec<LoadStatement>> {
         let params = LoadParams {
             run: self.run_id(),
             manifest: &|table| self.dataset.manifest_url(table),
@@ -221,7 +221,7 @@ impl Load<'_> {
     fn run_transaction(
         &self,
         session: &mut Session,
-        statements: &[Statement],
+        statements: &[LoadStatement],
         state: &mut AttemptState,
         progress: &Progress,
     ) -> std::result::Result<(), StatementError> {
@@ -233,7 +233,7 @@ impl Load<'_> {
         progress.start_phase("load", bytes);
         for statement in statements {
             match statement {
-                Statement::Execute(sql) => {
+                LoadStatement::Execute(sql) => {
                     // Dropping a constraint needs an exclusive lock.
                     let rows = match sql.contains("DROP CONSTRAINT") {
                         true => warn_if_blocked(progress, || session.execute(sql))?,
@@ -241,7 +241,7 @@ impl Load<'_> {
                     };
                     record_effect(&mut state.tables, sql, rows);
                 }
-                Statement::Commit(sql) => {
+                LoadStatement::Commit(sql) => {
                     state.commit_sent = true;
                     let committed = session.execute(sql);
                     if committed
@@ -253,8 +253,8 @@ impl Load<'_> {
                     }
                     committed?;
                 }
-                Statement::Lock(sql) => self.lock_tables(session, sql, &missing, progress)?,
-                Statement::LoadedRuns(sql) => {
+                LoadStatement::Lock(sql) => self.lock_tables(session, sql, &missing, progress)?,
+                LoadStatement::LoadedRuns(sql) => {
                     let runs = query_runs(session, sql)?;
                     if state.commit_sent && self.shows_committed(&runs) {
                         // The previous attempt was committed, and only the reply was lost.
@@ -273,39 +273,41 @@ impl Load<'_> {
                         commit_sent: false,
                     };
                 }
-                Statement::Copy(table, sql) => match self.warehouse.connection.dialect {
+                LoadStatement::Copy(table, sql) => match self.warehouse.connection.dialect {
                     Dialect::Redshift => {
                         session.copy_from_s3(sql)?;
                         progress.advance(self.dataset.table_report(table).bytes);
                     }
                     Dialect::Postgres => self.copy_in_table(session, table, sql, progress)?,
                 },
-                Statement::CountStaged(sql) => {
+                LoadStatement::CountStaged(sql) => {
                     // If the dataset is unchanged now, all rows that were sent are of one run.
                     self.dataset.ensure_unchanged().map_err(fatal)?;
                     self.verify_row_counts(&session.query(sql)?)
                         .map_err(fatal)?;
                     progress.start_spinner("merge");
                 }
-                Statement::CheckEmptied(sql) => match text_column(session.query(sql)?).first() {
-                    None => {}
-                    Some(table) => {
-                        return Err(fatal(altered_table_error(
-                            table,
-                            "some of its rows were not deleted",
-                        )));
+                LoadStatement::CheckEmptied(sql) => {
+                    match text_column(session.query(sql)?).first() {
+                        None => {}
+                        Some(table) => {
+                            return Err(fatal(altered_table_error(
+                                table,
+                                "some of its rows were not deleted",
+                            )));
+                        }
                     }
-                },
-                Statement::CheckMergeState(sql) => match first_nonzero(&session.query(sql)?) {
+                }
+                LoadStatement::CheckMergeState(sql) => match first_nonzero(&session.query(sql)?) {
                     None => {}
                     Some((table, rows)) => {
                         return Err(fatal(catalog::incomplete_state_error(table, rows)));
                     }
                 },
-                Statement::CheckRowDeltas(sql) => {
+                LoadStatement::CheckRowDeltas(sql) => {
                     check_row_deltas(&session.query(sql)?, &state.tables).map_err(fatal)?;
                 }
-                Statement::CheckMerged(sql) => match first_nonzero(&session.query(sql)?) {
+                LoadStatement::CheckMerged(sql) => match first_nonzero(&session.query(sql)?) {
                     None => {}
                     Some((table, rows)) => {
                         let why = format!("{rows} of the merged rows are missing or differ");

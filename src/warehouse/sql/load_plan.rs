@@ -21,7 +21,7 @@ pub struct LoadParams<'a> {
 
 /// A statement of the transaction, by what is done with its result.
 #[derive(Debug)]
-pub enum Statement {
+pub enum LoadStatement {
     /// A statement whose affected rows are counted.
     Execute(String),
     /// The LOCK statement, which waits for other loads.
@@ -45,7 +45,7 @@ pub enum Statement {
     Commit(String),
 }
 
-impl Statement {
+impl LoadStatement {
     fn sql(&self) -> &str {
         match self {
             Self::Execute(sql)
@@ -63,7 +63,7 @@ impl Statement {
 }
 
 /// Returns the statements as a script.
-pub fn to_sql_script(statements: &[Statement]) -> String {
+pub fn to_sql_script(statements: &[LoadStatement]) -> String {
     let text = statements
         .iter()
         .map(|statement| format!("{};\n", statement.sql()));
@@ -86,7 +86,7 @@ pub fn load_statements(
     warehouse: &Warehouse,
     load_params: &LoadParams<'_>,
     refresh: bool,
-) -> Result<Vec<Statement>> {
+) -> Result<Vec<LoadStatement>> {
     let dialect = warehouse.connection.dialect;
     let templates = SqlTemplates::for_dialect(dialect);
     let mut sql_params = SqlParams::default().with_literal("run", load_params.run)?;
@@ -100,16 +100,17 @@ pub fn load_statements(
         let rendered = split_statements(template)
             .into_iter()
             .map(|sql| render(sql, &sql_params));
-        let rendered: Result<Vec<Statement>> =
-            rendered.map(|sql| sql.map(Statement::Execute)).collect();
+        let rendered: Result<Vec<LoadStatement>> = rendered
+            .map(|sql| sql.map(LoadStatement::Execute))
+            .collect();
         rendered
     };
     let mut statements = Vec::new();
     for statement in render_all(templates.stage)? {
         match statement {
-            Statement::Execute(sql) if sql.starts_with("LOCK ") => {
-                statements.push(Statement::Lock(sql));
-                statements.push(Statement::LoadedRuns(LOADED_RUNS_SQL.to_owned()));
+            LoadStatement::Execute(sql) if sql.starts_with("LOCK ") => {
+                statements.push(LoadStatement::Lock(sql));
+                statements.push(LoadStatement::LoadedRuns(LOADED_RUNS_SQL.to_owned()));
             }
             statement => statements.push(statement),
         }
@@ -120,30 +121,30 @@ pub fn load_statements(
             .into_iter()
             .map(|(name, _)| name)
             .collect();
-        statements.push(Statement::CheckEmptied(nonempty_tables_query(&names)));
+        statements.push(LoadStatement::CheckEmptied(nonempty_tables_query(&names)));
     }
     for sql in split_statements(templates.copy) {
         let table = copy_target(sql)?;
         // A COPY of no files is an error.
         if (load_params.has_rows)(table) {
-            statements.push(Statement::Copy(table, render(sql, &sql_params)?));
+            statements.push(LoadStatement::Copy(table, render(sql, &sql_params)?));
         }
     }
-    statements.push(Statement::CountStaged(staged_counts_query()));
-    statements.push(Statement::CheckMergeState(missing_state_query()));
+    statements.push(LoadStatement::CountStaged(staged_counts_query()));
+    statements.push(LoadStatement::CheckMergeState(missing_state_query()));
     for sql in split_statements(templates.merge) {
         if sql != "COMMIT" {
-            statements.push(Statement::Execute(render(sql, &sql_params)?));
+            statements.push(LoadStatement::Execute(render(sql, &sql_params)?));
             continue;
         }
         for check in split_statements(templates.verify) {
-            statements.push(Statement::CheckMerged(render(check, &sql_params)?));
+            statements.push(LoadStatement::CheckMerged(render(check, &sql_params)?));
         }
         // Redshift has no triggers or rules that could insert or delete other rows.
         if dialect == Dialect::Postgres {
-            statements.push(Statement::CheckRowDeltas(row_deltas_query()));
+            statements.push(LoadStatement::CheckRowDeltas(row_deltas_query()));
         }
-        statements.push(Statement::Commit(sql.to_owned()));
+        statements.push(LoadStatement::Commit(sql.to_owned()));
     }
     Ok(statements)
 }

@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
 use crate::support::dataset_snapshot::DatasetSnapshot;
-use crate::support::records;
+use crate::support::sample_data;
 
 /// The path of the binary.
 pub const SPARKIFY: &str = env!("CARGO_BIN_EXE_sparkify");
@@ -49,8 +49,8 @@ impl Sandbox {
     /// Creates a sandbox with one song in `songs` and three events in `logs`.
     pub fn with_input() -> Self {
         let sandbox = Self::new();
-        sandbox.write("songs/a.json", records::song(1));
-        sandbox.write("logs/a.json", records::events(0..3));
+        sandbox.write("songs/a.json", sample_data::song(1));
+        sandbox.write("logs/a.json", sample_data::events(0..3));
         sandbox
     }
 
@@ -58,7 +58,7 @@ impl Sandbox {
     /// keep.
     pub fn with_dataset() -> (Self, DatasetSnapshot) {
         let sandbox = Self::with_input();
-        sandbox.write("older/a.json", records::events(10..12));
+        sandbox.write("older/a.json", sample_data::events(10..12));
         sandbox.run("songs", "older", "star").assert_success();
         let snapshot = DatasetSnapshot::take(&sandbox.path("star"));
         (sandbox, snapshot)

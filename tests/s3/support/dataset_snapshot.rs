@@ -34,7 +34,7 @@ type FileMap = BTreeMap<String, Vec<u8>>;
 
 /// The parts of a dataset that follow from the input, without those that differ between runs.
 #[derive(PartialEq)]
-pub struct Dataset {
+pub struct DatasetSnapshot {
     /// The Parquet parts by their paths in the dataset.
     pub parts: FileMap,
     /// The number of events of each object, in input order.
@@ -48,10 +48,10 @@ pub struct Dataset {
 /// A complete run in a bucket.
 pub struct PublishedRun {
     pub id: String,
-    pub dataset: Dataset,
+    pub dataset: DatasetSnapshot,
 }
 
-impl Dataset {
+impl DatasetSnapshot {
     /// Reads a dataset from a directory; its input is below one of `inputs`.
     pub fn from_dir(folder: &Path, inputs: &[&str]) -> Self {
         let keys = bucket_dir::list_keys(folder).into_iter();
@@ -172,7 +172,7 @@ impl PublishedRun {
                 expected_manifest(&files, table, &format!("s3://{bucket}/{run_prefix}"))
             );
         }
-        let dataset = Dataset::from_files(files, inputs);
+        let dataset = DatasetSnapshot::from_files(files, inputs);
         let id = id.to_owned();
         Self { id, dataset }
     }

@@ -9,10 +9,10 @@ use serde_json::Value;
 use super::dialect_rules::LastCopy;
 use super::faults::{FaultPoint, PendingActions};
 use super::lexer::{Parser, Statement};
-use super::parquet::{FileError, ParquetFile, TargetColumn};
+use super::parquet_to_pg_copy::{FileError, ParquetFile, TargetColumn};
 use super::pg_session::{PgSession, ResultRow, quote_literal};
 use super::protocol::{Message, SessionError, SessionResult, SqlError};
-use super::{Codecs, Settings};
+use super::{ReadableCodecs, SimulatorSettings};
 
 /// A parsed COPY statement.
 #[derive(Debug, Default)]
@@ -162,7 +162,7 @@ impl CopyStatement {
     pub fn execute(
         &self,
         backend: &mut PgSession,
-        settings: &Settings,
+        settings: &SimulatorSettings,
         last_copy: &mut LastCopy,
         pending: &PendingActions,
         error: &mut Option<LoadError>,
@@ -198,12 +198,15 @@ impl CopyStatement {
         &self,
         backend: &mut PgSession,
         columns: &[TargetColumn],
-        (files, codecs): (&[(String, Bytes)], Codecs),
+        (files, codecs): (&[(String, Bytes)], ReadableCodecs),
         pending: &PendingActions,
         error: &mut Option<LoadError>,
     ) -> SessionResult<u64> {
         let mut rows = 0;
-        backend.send(&Message::from_bytes(b'd', super::parquet::COPY_HEADER))?;
+        backend.send(&Message::from_bytes(
+            b'd',
+            super::parquet_to_pg_copy::COPY_HEADER,
+        ))?;
         for (number, (url, bytes)) in files.iter().enumerate() {
             let file = ParquetFile {
                 url,
@@ -234,7 +237,10 @@ impl CopyStatement {
                 pending.run_at(FaultPoint::During)?;
             }
         }
-        backend.send(&Message::from_bytes(b'd', super::parquet::COPY_TRAILER))?;
+        backend.send(&Message::from_bytes(
+            b'd',
+            super::parquet_to_pg_copy::COPY_TRAILER,
+        ))?;
         Ok(rows)
     }
 
@@ -281,7 +287,7 @@ impl CopyStatement {
     /// Returns the files to load, in order; a file that is listed several times is loaded several times.
     fn resolve_files(
         &self,
-        settings: &Settings,
+        settings: &SimulatorSettings,
         error: &mut Option<LoadError>,
     ) -> SessionResult<Vec<(String, Bytes)>> {
         let mut fail = |url: &str, code: u32, message: &str| -> SessionError {
@@ -349,7 +355,10 @@ fn spectrum_error(code: u32, message: &str) -> SqlError {
 }
 
 /// Returns the bucket and the key of a URL, or an error if the bucket is not accessible.
-fn parse_s3_url<'a>(settings: &Settings, url: &'a str) -> Result<(&'a str, &'a str), String> {
+fn parse_s3_url<'a>(
+    settings: &SimulatorSettings,
+    url: &'a str,
+) -> Result<(&'a str, &'a str), String> {
     let path = url.strip_prefix("s3://");
     let parts = path.and_then(|path| path.split_once('/'));
     let (bucket, key) = parts.ok_or_else(|| format!("Invalid S3 URL: {url}"))?;
@@ -375,7 +384,7 @@ fn parse_s3_url<'a>(settings: &Settings, url: &'a str) -> Result<(&'a str, &'a s
 
 /// Reads an object: the outer error means that the bucket is not accessible, the inner one that the object
 /// does not exist.
-fn read_object(settings: &Settings, url: &str) -> Result<Result<Bytes, String>, String> {
+fn read_object(settings: &SimulatorSettings, url: &str) -> Result<Result<Bytes, String>, String> {
     let (bucket, key) = parse_s3_url(settings, url)?;
     match fs::read(settings.buckets.join(bucket).join(key)) {
         Ok(bytes) => Ok(Ok(bytes.into())),
@@ -388,7 +397,7 @@ fn read_object(settings: &Settings, url: &str) -> Result<Result<Bytes, String>, 
 }
 
 /// Returns the URLs of all objects with this prefix, which need not end at a slash.
-fn list_urls(settings: &Settings, url: &str) -> Result<Vec<String>, String> {
+fn list_urls(settings: &SimulatorSettings, url: &str) -> Result<Vec<String>, String> {
     let (bucket, prefix) = parse_s3_url(settings, url)?;
     let root = settings.buckets.join(bucket);
     let (mut folders, mut found) = (vec![root.clone()], Vec::new());

@@ -14,7 +14,7 @@ mod ddl;
 mod dialect_rules;
 mod faults;
 mod lexer;
-mod parquet;
+mod parquet_to_pg_copy;
 mod pg_session;
 mod protocol;
 
@@ -79,7 +79,7 @@ pub enum Isolation {
 
 /// The codecs that COPY reads inside Parquet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Codecs {
+pub enum ReadableCodecs {
     /// The codecs that the documentation of COPY and Spectrum names (Snappy and gzip), and uncompressed data.
     /// bzip2 does not exist inside Parquet, and field reports say that zstd is rejected.
     #[default]
@@ -90,7 +90,7 @@ pub enum Codecs {
 
 /// The settings of a server.
 #[derive(Clone, Debug, Default)]
-pub struct Settings {
+pub struct SimulatorSettings {
     pub kind: WarehouseKind,
     pub method: AuthMethod,
     pub isolation: Isolation,
@@ -98,12 +98,12 @@ pub struct Settings {
     pub buckets: PathBuf,
     /// The buckets that are in another region than the cluster.
     pub other_region_buckets: Vec<String>,
-    pub codecs: Codecs,
+    pub codecs: ReadableCodecs,
 }
 
 /// The state that the sessions of a server share.
 struct SimulatorState {
-    settings: Settings,
+    settings: SimulatorSettings,
     faults: FaultInjector,
     /// The database that executes the statements.
     backend_database: Database,
@@ -123,7 +123,7 @@ pub struct RedshiftSimulator {
 
 impl RedshiftSimulator {
     /// Starts a server on a new database.
-    pub fn start(settings: Settings) -> Self {
+    pub fn start(settings: SimulatorSettings) -> Self {
         Self::start_on(
             crate::support::postgres_server::shared_server().create_database(),
             settings,
@@ -131,7 +131,7 @@ impl RedshiftSimulator {
     }
 
     /// Starts a server on a database, which must be empty for Redshift.
-    pub fn start_on(backend_database: Database, settings: Settings) -> Self {
+    pub fn start_on(backend_database: Database, settings: SimulatorSettings) -> Self {
         let mut client = backend_database.connect();
         if settings.kind == WarehouseKind::Redshift {
             client.batch_execute(include_str!("catalog.sql")).unwrap();
@@ -231,7 +231,7 @@ impl SimulatorState {
         let column = error.column.as_ref();
         let name = column.map(|column| column.name.clone());
         let ty = column.map(|column| column.ty.clone());
-        let length = column.map(parquet::TargetColumn::max_bytes_text);
+        let length = column.map(parquet_to_pg_copy::TargetColumn::max_bytes_text);
         let sql = "INSERT INTO redshift.load_errors \
                    (pid, query, table_id, file, line, name, type, length, code, message, value) \
                    VALUES ($1, $2, to_regclass($3)::oid::bigint::int, $4, $5, $6, $7, $8, $9, $10, $11)";

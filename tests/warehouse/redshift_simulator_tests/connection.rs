@@ -3,7 +3,7 @@
 use tempfile::TempDir;
 
 use super::{COPY_SQL, SimulatorTest, assert_rejects_and_accepts, int_array};
-use crate::redshift_simulator::{AuthMethod, RedshiftSimulator, Settings};
+use crate::redshift_simulator::{AuthMethod, RedshiftSimulator, SimulatorSettings};
 
 #[test]
 fn version_is_redshifts() {
@@ -22,9 +22,9 @@ fn version_is_redshifts() {
 #[test]
 fn wrong_password_is_rejected() {
     for method in [AuthMethod::Md5, AuthMethod::Cleartext] {
-        let test = SimulatorTest::with_settings(Settings {
+        let test = SimulatorTest::with_settings(SimulatorSettings {
             method,
-            ..Settings::default()
+            ..SimulatorSettings::default()
         });
         let mut config = postgres::Config::new();
         config
@@ -41,10 +41,10 @@ fn wrong_password_is_rejected() {
 #[test]
 fn driver_does_not_support_auth_method_13() {
     let buckets = TempDir::new().unwrap();
-    let simulator = RedshiftSimulator::start(Settings {
+    let simulator = RedshiftSimulator::start(SimulatorSettings {
         method: AuthMethod::Sha256,
         buckets: buckets.path().to_owned(),
-        ..Settings::default()
+        ..SimulatorSettings::default()
     });
     let database = simulator.database();
     let error = postgres::Config::new()

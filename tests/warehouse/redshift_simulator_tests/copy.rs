@@ -13,7 +13,7 @@ use super::{
     COPY_SQL, SimulatorTest, assert_rejects_and_accepts, encode_parquet, encode_parquet_with_codec,
     int_array, manifest_entry, text_array,
 };
-use crate::redshift_simulator::{Codecs, IAM_ROLE_ARN, Settings};
+use crate::redshift_simulator::{IAM_ROLE_ARN, ReadableCodecs, SimulatorSettings};
 
 #[test]
 fn copy_maps_columns_by_position() {
@@ -214,17 +214,17 @@ fn copy_rejects_undocumented_codecs_by_default() {
         (Compression::GZIP(Default::default()), true),
         (Compression::ZSTD(Default::default()), false),
     ];
-    for setting in [Codecs::Documented, Codecs::Any] {
-        let mut test = SimulatorTest::with_settings(Settings {
+    for setting in [ReadableCodecs::Documented, ReadableCodecs::Any] {
+        let mut test = SimulatorTest::with_settings(SimulatorSettings {
             codecs: setting,
-            ..Settings::default()
+            ..SimulatorSettings::default()
         });
         test.execute("CREATE TABLE t (a INTEGER)");
         for (codec, is_documented) in codecs {
             let bytes = encode_parquet_with_codec(vec![("a", int_array(&[1]))], codec);
             test.put_object("f", &bytes);
             test.put_manifest(json!([manifest_entry("f", bytes.len())]));
-            if is_documented || setting == Codecs::Any {
+            if is_documented || setting == ReadableCodecs::Any {
                 test.execute(COPY_SQL);
             } else {
                 let words = "unsupported compression codec. Column: a, Codec: ZSTD";
@@ -261,9 +261,9 @@ fn copy_prefix_matches_longer_names() {
 
 #[test]
 fn copy_from_other_region_fails() {
-    let mut test = SimulatorTest::with_settings(Settings {
+    let mut test = SimulatorTest::with_settings(SimulatorSettings {
         other_region_buckets: vec!["b".to_owned()],
-        ..Settings::default()
+        ..SimulatorSettings::default()
     });
     test.execute("CREATE TABLE t (a INTEGER)");
     test.put_parquet(vec![("a", int_array(&[1]))]);

@@ -1,7 +1,7 @@
 //! Fault injection of the simulator, in both modes.
 
 use super::{COPY_SQL, SimulatorTest, backend_rows, in_both_modes, int_array};
-use crate::redshift_simulator::{FaultPoint, Settings, StatementMatcher, WarehouseKind};
+use crate::redshift_simulator::{FaultPoint, SimulatorSettings, StatementMatcher, WarehouseKind};
 
 #[test]
 fn statements_are_recorded() {
@@ -124,9 +124,9 @@ fn copy_is_cut_midway() {
 #[test]
 fn postgres_mode_forwards_everything() {
     use std::io::Write;
-    let mut test = SimulatorTest::with_settings(Settings {
+    let mut test = SimulatorTest::with_settings(SimulatorSettings {
         kind: WarehouseKind::Postgres,
-        ..Settings::default()
+        ..SimulatorSettings::default()
     });
     assert!(test.simulator.url().starts_with("postgres://"));
     test.execute("CREATE TABLE t (a INTEGER PRIMARY KEY); CREATE INDEX i ON t (a)");

@@ -1,7 +1,7 @@
 //! Transactions, LOCK, and conflicts between transactions.
 
 use super::{SimulatorTest, assert_rejects_and_accepts, query_rows};
-use crate::redshift_simulator::{Isolation, Settings};
+use crate::redshift_simulator::{Isolation, SimulatorSettings};
 
 #[test]
 fn savepoints_are_rejected() {
@@ -101,9 +101,9 @@ fn conflict_errors_match_redshift() {
         (Isolation::Snapshot, "conflict with concurrent transaction"),
         (Isolation::Serializable, "Serializable isolation violation"),
     ] {
-        let mut test = SimulatorTest::with_settings(Settings {
+        let mut test = SimulatorTest::with_settings(SimulatorSettings {
             isolation,
-            ..Settings::default()
+            ..SimulatorSettings::default()
         });
         test.execute("CREATE TABLE t (a INTEGER); INSERT INTO t VALUES (1)");
         let mut other = test.simulator.connect();

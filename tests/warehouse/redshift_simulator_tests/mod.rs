@@ -18,7 +18,7 @@ use postgres::{Client, SimpleQueryMessage};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::redshift_simulator::{RedshiftSimulator, Settings, WarehouseKind};
+use crate::redshift_simulator::{RedshiftSimulator, SimulatorSettings, WarehouseKind};
 
 /// A simulator with a bucket `b`, and a session.
 struct SimulatorTest {
@@ -29,13 +29,13 @@ struct SimulatorTest {
 
 impl SimulatorTest {
     fn new() -> Self {
-        Self::with_settings(Settings::default())
+        Self::with_settings(SimulatorSettings::default())
     }
 
-    fn with_settings(settings: Settings) -> Self {
+    fn with_settings(settings: SimulatorSettings) -> Self {
         let buckets = TempDir::new().unwrap();
         fs::create_dir(buckets.path().join("b")).unwrap();
-        let simulator = RedshiftSimulator::start(Settings {
+        let simulator = RedshiftSimulator::start(SimulatorSettings {
             buckets: buckets.path().to_owned(),
             ..settings
         });
@@ -148,9 +148,9 @@ fn assert_rejects_and_accepts(rejected: &[(&str, &str)], accepted: &[&str]) {
 /// Runs a test in both modes, which have the same fault injection.
 fn in_both_modes(run_test: impl Fn(SimulatorTest)) {
     for kind in [WarehouseKind::Redshift, WarehouseKind::Postgres] {
-        let mut test = SimulatorTest::with_settings(Settings {
+        let mut test = SimulatorTest::with_settings(SimulatorSettings {
             kind,
-            ..Settings::default()
+            ..SimulatorSettings::default()
         });
         test.execute("CREATE TABLE t (a INTEGER)");
         test.simulator.faults().clear();

@@ -12,7 +12,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::redshift_simulator::{
-    Codecs, FaultInjector, IAM_ROLE_ARN, PASSWORD, RedshiftSimulator, Settings, WarehouseKind,
+    FaultInjector, IAM_ROLE_ARN, PASSWORD, ReadableCodecs, RedshiftSimulator, SimulatorSettings,
+    WarehouseKind,
 };
 use crate::s3_server::server::S3Server;
 use crate::support::postgres_server::Database;
@@ -41,19 +42,19 @@ impl TestWarehouse {
 
     /// Creates a warehouse without tables.
     pub fn without_tables(kind: WarehouseKind) -> Self {
-        Self::with_codecs(kind, Codecs::Documented)
+        Self::with_codecs(kind, ReadableCodecs::Documented)
     }
 
     /// Creates a warehouse without tables whose COPY reads Parquet in these codecs.
-    pub fn with_codecs(kind: WarehouseKind, codecs: Codecs) -> Self {
+    pub fn with_codecs(kind: WarehouseKind, codecs: ReadableCodecs) -> Self {
         let s3 = (kind == WarehouseKind::Redshift).then(S3Server::start);
         let bucket = s3.as_ref().map(|s3| s3.bucket(BUCKET));
         let buckets = bucket.map(|bucket| bucket.parent().unwrap().to_owned());
-        let simulator = RedshiftSimulator::start(Settings {
+        let simulator = RedshiftSimulator::start(SimulatorSettings {
             kind,
             buckets: buckets.unwrap_or_default(),
             codecs,
-            ..Settings::default()
+            ..SimulatorSettings::default()
         });
         Self {
             work_dir: TempDir::new().unwrap(),

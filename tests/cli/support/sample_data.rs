@@ -54,7 +54,7 @@ pub fn generate_edge_cases(sandbox: &Sandbox, events: u64) -> Value {
 }
 
 /// Generates data in `name/song_data` and `name/log_data`.
-pub fn generate_data(sandbox: &Sandbox, name: &str, events: u64, seed: u64) -> GeneratedData {
+pub fn generate_data(sandbox: &Sandbox, name: &str, events: u64, seed: u64) -> GeneratedPaths {
     let (events, seed) = (events.to_string(), seed.to_string());
     let sizes = [
         "--songs", "200", "--users", "300", "--files", "8", "--seed", &seed,
@@ -62,14 +62,14 @@ pub fn generate_data(sandbox: &Sandbox, name: &str, events: u64, seed: u64) -> G
     let mut arguments = vec!["generate", "--quiet", "--out", name, "--events", &events];
     arguments.extend(sizes);
     sandbox.exec(&arguments).assert_success();
-    GeneratedData {
+    GeneratedPaths {
         songs: format!("{name}/song_data"),
         logs: format!("{name}/log_data"),
     }
 }
 
 /// The paths of generated data.
-pub struct GeneratedData {
+pub struct GeneratedPaths {
     pub songs: String,
     pub logs: String,
 }

@@ -10,12 +10,12 @@ use rayon::prelude::*;
 use super::build_thread_pool;
 use super::timings::{Stage, Timings};
 use crate::config::{LoadedObjects, RecordKind};
-use crate::decode::schema::RecordSchema;
-use crate::decode::sniff::{Layout, MAX_SNIFF_BYTES, detect_layout};
+use crate::decode::record_schema::RecordSchema;
+use crate::decode::sniff::{MAX_SNIFF_BYTES, RecordLayout, detect_layout};
 use crate::error::{Error, Result};
 use crate::input::{
-    Glob, IgnoredCounts, InputCompression, InputObject, InputRules, InputSpec, Listing, SplitSet,
-    describe_ignored, detect_compression, plan_splits,
+    Glob, IgnoredCounts, InputCompression, InputListing, InputObject, InputSelectionRules,
+    InputSpec, SplitSet, describe_ignored, detect_compression, plan_splits,
 };
 use crate::output::report::InputReport;
 use crate::star::schema::{EVENT_RECORD, SONG_RECORD};
@@ -33,7 +33,7 @@ const MAX_EXTENSIONS_SHOWN: usize = 5;
 
 /// The song objects or the log objects, listed and divided into splits.
 #[derive(Debug)]
-pub(super) struct Source {
+pub(super) struct InputSource {
     /// The kind of the records.
     pub kind: RecordKind,
     /// The objects, in input order.
@@ -51,13 +51,13 @@ pub(super) struct Source {
 /// A location to list.
 struct ListingRoot {
     store: Box<dyn Store>,
-    rules: InputRules,
+    rules: InputSelectionRules,
     /// The folder that keys are relative to.
     base: Location,
-    listing: Mutex<Listing>,
+    listing: Mutex<InputListing>,
 }
 
-impl Source {
+impl InputSource {
     /// Lists all objects at `locations` and plans the splits of those that are not `loaded`. `argument` is the
     /// name of the locations on the command line.
     ///
@@ -223,7 +223,7 @@ fn open_root(
     number: u32,
     locations: &InputSpec,
 ) -> Result<ListingRoot> {
-    let mut rules = InputRules {
+    let mut rules = InputSelectionRules {
         location_index: number,
         glob: None,
         include: locations.include.clone(),
@@ -271,8 +271,8 @@ fn check_not_empty(
     kind: RecordKind,
     argument: &str,
     location: &Location,
-    rules: &InputRules,
-    listing: &Listing,
+    rules: &InputSelectionRules,
+    listing: &InputListing,
 ) -> Result<()> {
     if !listing.objects.is_empty() {
         return Ok(());
@@ -304,10 +304,10 @@ fn check_not_empty(
 /// objects. Input order is the byte order of the keys, or of the absolute names if there are several locations.
 fn merge_listings(
     stores: &[Box<dyn Store>],
-    mut listings: Vec<Listing>,
+    mut listings: Vec<InputListing>,
 ) -> (Vec<InputObject>, IgnoredCounts) {
     if let [listing] = &mut listings[..] {
-        let Listing {
+        let InputListing {
             mut objects,
             ignored,
             ..
@@ -411,7 +411,7 @@ fn sniff_objects(
             let store = object.and_then(|object| stores.get(object.location_index as usize));
             match (store, object) {
                 (Some(store), Some(object)) => sniff_object(store.as_ref(), object),
-                _ => Ok((None, Layout::default())),
+                _ => Ok((None, RecordLayout::default())),
             }
         });
         sniffed.collect::<Result<Vec<_>>>()
@@ -438,7 +438,7 @@ fn sniff_objects(
 fn sniff_object(
     store: &dyn Store,
     object: &InputObject,
-) -> Result<(Option<InputCompression>, Layout)> {
+) -> Result<(Option<InputCompression>, RecordLayout)> {
     let mut first = Vec::new();
     let mut reader = store.read_ranges(vec![object.range(0, MAX_SNIFF_BYTES as u64)]);
     reader.next_range()?;

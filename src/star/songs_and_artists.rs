@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, Float64Array, Int32Array, RecordBatch, StringArray};
 
-use super::records::SongBatch;
 use super::schema::{ARTISTS, SONGS, STATE_ARTISTS};
 use super::text_array;
+use super::typed_batches::SongBatch;
 use crate::error::{Error, Result};
 
 /// A song record: its batch and the row in it.

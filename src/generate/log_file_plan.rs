@@ -14,14 +14,14 @@ const DAY_MS: u64 = 86_400_000;
 const MAX_DAYS: u64 = 365;
 
 /// Plan of all log files.
-pub(super) struct LogFiles {
+pub(super) struct LogFilePlan {
     files: u64,
     days: u64,
     events: u64,
 }
 
 /// Plan of one log file.
-pub(super) struct LogFile {
+pub(super) struct PlannedLogFile {
     /// Path below the log directory: `2018/11/2018-11-01-events.json`, or `…-events-001.json` if a day has several
     /// files. The byte order of the names is the order of time.
     pub path: PathBuf,
@@ -31,7 +31,7 @@ pub(super) struct LogFile {
     span_ms: u64,
 }
 
-impl LogFiles {
+impl LogFilePlan {
     /// Creates the plan of the files. `files` must not be 0.
     pub(super) fn new(files: u64, events: u64) -> Self {
         Self {
@@ -48,7 +48,7 @@ impl LogFiles {
     }
 
     /// Returns file number `nth`, counted from 0.
-    pub(super) fn get(&self, nth: u64) -> io::Result<LogFile> {
+    pub(super) fn get(&self, nth: u64) -> io::Result<PlannedLogFile> {
         let day = nth * self.days / self.files;
         let first_file = |day: u64| (day * self.files).div_ceil(self.days);
         let (part, parts) = (nth - first_file(day), first_file(day + 1) - first_file(day));
@@ -61,7 +61,7 @@ impl LogFiles {
             path.push_str(&format!("-{:0width$}", part + 1));
         }
         path.push_str(".json");
-        Ok(LogFile {
+        Ok(PlannedLogFile {
             path: path.into(),
             events: even_share(self.events, nth, self.files),
             start_ms: midnight + DAY_MS * part / parts,
@@ -70,7 +70,7 @@ impl LogFiles {
     }
 }
 
-impl LogFile {
+impl PlannedLogFile {
     /// Returns the time of ordinary event `nth` in milliseconds since 1970. The time span of the file is divided evenly,
     /// and the event is at a random time in its slot. Events beyond the last one share its slot.
     pub(super) fn timestamp_ms(&self, nth: u64, rng: &mut Rng) -> u64 {

@@ -14,9 +14,9 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
 use super::fnv::song_key;
-use super::records::{DictText, EventBatch, SongBatch};
 use super::schema::STATE_SONGS;
 use super::text_array;
+use super::typed_batches::{DictText, EventBatch, SongBatch};
 use crate::error::{Error, Result};
 
 /// The number of shards of the lookup; a power of two.

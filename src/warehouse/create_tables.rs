@@ -13,7 +13,7 @@ use crate::warehouse::sql::template::{SqlTemplates, split_statements};
 
 /// Size of the existing tables that would be dropped.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ExistingTables {
+pub struct ExistingTableTotals {
     /// Number of tables that exist.
     pub tables: usize,
     /// Number of rows in them.
@@ -21,7 +21,7 @@ pub struct ExistingTables {
 }
 
 /// Asks the user whether the existing tables may be dropped, and returns an error if not.
-pub type Confirm<'a> = &'a dyn Fn(&ExistingTables) -> Result<()>;
+pub type ConfirmDrop<'a> = &'a dyn Fn(&ExistingTableTotals) -> Result<()>;
 
 /// Returns the SQL script that creates all tables, and with `drop` drops them first.
 pub fn ddl_script(dialect: Dialect, drop: bool) -> String {
@@ -74,7 +74,7 @@ fn ddl_target(sql: &str) -> &str {
 pub fn create_missing_tables(
     warehouse: &Warehouse,
     drop: bool,
-    confirm: Option<Confirm<'_>>,
+    confirm: Option<ConfirmDrop<'_>>,
     progress: &Progress,
 ) -> Result<usize> {
     let mut attempts = 0;
@@ -108,7 +108,7 @@ fn try_create(
     warehouse: &Warehouse,
     session: &mut Session,
     drop: bool,
-    confirm: Option<Confirm<'_>>,
+    confirm: Option<ConfirmDrop<'_>>,
     progress: &Progress,
 ) -> std::result::Result<usize, StatementError> {
     let catalog = catalog::read_catalog(session)?;
@@ -155,7 +155,7 @@ fn ensure_row_count_unchanged(
     session: &mut Session,
     warehouse: &Warehouse,
     catalog: &BTreeMap<String, Vec<catalog::CatalogColumn>>,
-    confirmed: &ExistingTables,
+    confirmed: &ExistingTableTotals,
 ) -> std::result::Result<(), StatementError> {
     if !catalog.contains_key(catalog::LOAD_HISTORY) {
         return Ok(());
@@ -178,11 +178,11 @@ fn ensure_row_count_unchanged(
 fn count_existing<'a>(
     session: &mut Session,
     names: impl Iterator<Item = &'a String>,
-) -> std::result::Result<ExistingTables, StatementError> {
+) -> std::result::Result<ExistingTableTotals, StatementError> {
     let counts: Vec<_> = names
         .map(|name| format!("SELECT COUNT(*) FROM {name}"))
         .collect();
-    let mut existing = ExistingTables {
+    let mut existing = ExistingTableTotals {
         tables: counts.len(),
         rows: 0,
     };

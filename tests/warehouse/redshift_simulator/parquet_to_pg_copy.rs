@@ -8,7 +8,7 @@ use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderB
 use parquet::basic::{Compression, ConvertedType, LogicalType, TimeUnit, Type as Physical};
 use parquet::schema::types::ColumnDescriptor;
 
-use super::Codecs;
+use super::ReadableCodecs;
 use super::copy::LoadError;
 use super::protocol::SessionError;
 
@@ -95,7 +95,7 @@ pub struct ParquetFile<'a> {
     /// Whether columns that are missing at the end of the file are null.
     pub fill_record: bool,
     /// The codecs that can be read.
-    pub codecs: Codecs,
+    pub codecs: ReadableCodecs,
 }
 
 fn load_error(code: u32, message: String) -> FileError {
@@ -136,7 +136,7 @@ impl ParquetFile<'_> {
                 codec,
                 Compression::UNCOMPRESSED | Compression::SNAPPY | Compression::GZIP(_)
             );
-            if self.codecs == Codecs::Documented && !is_documented {
+            if self.codecs == ReadableCodecs::Documented && !is_documented {
                 // The wording of Redshift is not known.
                 let message = format!(
                     "File '{url}' has an unsupported compression codec. Column: {}, Codec: {codec}",

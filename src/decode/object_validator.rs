@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 
-use super::bytes::is_json_whitespace;
+use super::padded_bytes::is_json_whitespace;
 use super::scanner::MAX_DEPTH;
 use super::value;
 

@@ -48,7 +48,7 @@ impl FieldType {
 
 /// A key that becomes a column. All other keys of a record are ignored, whatever their values.
 #[derive(Debug, Clone, Copy)]
-pub struct Field {
+pub struct RecordField {
     /// The key, matched exactly after its escapes are decoded.
     pub key: &'static str,
     /// The type of the column.
@@ -59,7 +59,7 @@ pub struct Field {
 
 /// A filter that keeps only records whose `key` has exactly the text `value`.
 #[derive(Debug, Clone, Copy)]
-pub struct Filter {
+pub struct RecordFilter {
     /// The key whose value is compared.
     pub key: &'static str,
     /// The text that the value must decode to.
@@ -72,15 +72,15 @@ pub struct RecordSchema {
     /// The keys that such records are known to have, whether or not they are used.
     pub known_keys: &'static [&'static str],
     /// The columns, in order.
-    pub fields: &'static [Field],
+    pub fields: &'static [RecordField],
     /// The filter on the records; `None` keeps all of them.
-    pub filter: Option<Filter>,
+    pub filter: Option<RecordFilter>,
 }
 
 impl RecordSchema {
     /// Returns the schema of the decoded record batches: one column for each field, named by its key.
     pub fn arrow_schema(&self) -> SchemaRef {
-        let field = |f: &Field| ArrowField::new(f.key, f.ty.data_type(), !f.required);
+        let field = |f: &RecordField| ArrowField::new(f.key, f.ty.data_type(), !f.required);
         Arc::new(Schema::new(
             self.fields.iter().map(field).collect::<Vec<_>>(),
         ))

@@ -8,7 +8,7 @@ use std::path::Path;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
-use sparkify::config::Sizes;
+use sparkify::config::IoSizes;
 use sparkify::generate::{GenerateOptions, generate};
 use tempfile::TempDir;
 
@@ -120,15 +120,15 @@ fn ordered_tables(checked: &VerifiedRun) -> OrderedTables {
     }
 }
 
-const fn sizes(split_bytes: Option<u64>, chunk_bytes: usize, row_group_rows: usize) -> Sizes {
-    Sizes {
+const fn sizes(split_bytes: Option<u64>, chunk_bytes: usize, row_group_rows: usize) -> IoSizes {
+    IoSizes {
         split_bytes,
         chunk_bytes,
         row_group_rows,
     }
 }
 
-fn run_and_compare_sizes(input: &TestInput, threads: usize, sizes: Sizes) -> VerifiedRun {
+fn run_and_compare_sizes(input: &TestInput, threads: usize, sizes: IoSizes) -> VerifiedRun {
     run_and_compare(
         &input.songs_dir(),
         &input.logs_dir(),
@@ -140,7 +140,7 @@ fn run_and_compare_sizes(input: &TestInput, threads: usize, sizes: Sizes) -> Ver
 fn smallest_duplicate_is_kept_in_any_layout() {
     let (smaller, larger) = kept_and_dropped_duplicates();
     let alone = TestInput::with_log(smaller.join("\n"));
-    let expected = ordered_tables(&run_and_compare_sizes(&alone, 2, Sizes::default()));
+    let expected = ordered_tables(&run_and_compare_sizes(&alone, 2, IoSizes::default()));
     for (first, second) in [(&smaller, &larger), (&larger, &smaller)] {
         let both = [first.join("\n"), second.join("\n")].join("\n");
         let one = TestInput::with_log(&both);
@@ -154,7 +154,7 @@ fn smallest_duplicate_is_kept_in_any_layout() {
         packed_objects.write("logs/a.json.gz", gzip(first.join("\n").as_bytes()));
         packed_objects.write("logs/b.json.gz", gzip(second.join("\n").as_bytes()));
         let layouts = [
-            ("one batch", &one, Sizes::default()),
+            ("one batch", &one, IoSizes::default()),
             ("row groups", &one, sizes(None, 1 << 20, 4)),
             ("row groups of a row", &one, sizes(None, 1 << 20, 1)),
             ("splits", &one, sizes(Some(900), 100, 100)),
@@ -241,7 +241,7 @@ fn colliding_event() -> impl Strategy<Value = String> {
     })
 }
 
-fn any_sizes() -> impl Strategy<Value = (usize, Sizes)> {
+fn any_sizes() -> impl Strategy<Value = (usize, IoSizes)> {
     let split_bytes = prop_oneof![Just(None), (1u64..3000).prop_map(Some)];
     (1usize..5, split_bytes, 1usize..2000, 1usize..9)
         .prop_map(|(threads, split, chunk, rows)| (threads, sizes(split, chunk, rows)))

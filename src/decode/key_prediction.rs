@@ -1,6 +1,6 @@
 //! Predicts the bytes between two values of a record (separator, key and colon) from the previous record.
 
-use super::bytes::block_at;
+use super::padded_bytes::block_at;
 
 /// The maximum number of bytes between two values that are predicted.
 const MAX_PREDICTED_BYTES: usize = 32;

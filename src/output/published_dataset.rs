@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{Read, Seek};
 
 use super::publish::s3::{LATEST_FILE, LatestPointer};
-use super::report::{FAILED_REPORT_FILE, REPORT_FILE, REPORT_VERSION, Report, TableReport};
+use super::report::{FAILED_REPORT_FILE, REPORT_FILE, REPORT_VERSION, RunReport, TableReport};
 use super::staging::manifest_key;
 use crate::error::{Error, Result};
 use crate::star::schema::{MERGE_STATE_TABLES, STAR_TABLES, Table};
@@ -15,7 +15,7 @@ use crate::storage::{ListMode, Location, ObjectMeta, ObjectRange, Store, StoreRe
 pub struct PublishedDataset {
     location: Location,
     store: Box<dyn Store>,
-    report: Report,
+    report: RunReport,
 }
 
 impl PublishedDataset {
@@ -66,7 +66,7 @@ impl PublishedDataset {
     }
 
     /// Returns the report of the run.
-    pub fn report(&self) -> &Report {
+    pub fn report(&self) -> &RunReport {
         &self.report
     }
 
@@ -151,7 +151,7 @@ impl PublishedDataset {
     /// Returns an error if the dataset was replaced or removed, or if its report cannot be read.
     pub fn ensure_unchanged(&self) -> Result<()> {
         let report = match find_object(self.store.as_ref(), REPORT_FILE)? {
-            Some(report) => Some(read_json::<Report>(self.store.as_ref(), report)?),
+            Some(report) => Some(read_json::<RunReport>(self.store.as_ref(), report)?),
             None => None,
         };
         if report.as_ref() == Some(&self.report) {
@@ -163,7 +163,7 @@ impl PublishedDataset {
     }
 }
 
-fn find_table_report(report: &Report, table: &Table) -> Option<TableReport> {
+fn find_table_report(report: &RunReport, table: &Table) -> Option<TableReport> {
     let table_report = report.tables.get(table.name);
     table_report
         .or_else(|| report.merge_state.get(table.name))
@@ -171,7 +171,7 @@ fn find_table_report(report: &Report, table: &Table) -> Option<TableReport> {
 }
 
 /// Reads a report, which must have the version that this program writes.
-fn read_report(store: &dyn Store, object: ObjectMeta, location: &Location) -> Result<Report> {
+fn read_report(store: &dyn Store, object: ObjectMeta, location: &Location) -> Result<RunReport> {
     let name = store.display(&object.key);
     let report: serde_json::Value = read_json(store, object)?;
     let other_version = |hint| {
