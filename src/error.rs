@@ -94,6 +94,12 @@ impl Error {
         self
     }
 
+    /// Sets the hint if there is none.
+    pub fn or_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint.get_or_insert_with(|| hint.into());
+        self
+    }
+
     /// Appends to the hint.
     pub fn add_hint(mut self, hint: impl fmt::Display) -> Self {
         self.hint = Some(match self.hint {

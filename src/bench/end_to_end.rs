@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::fs::Permissions;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use serde::Serialize;
@@ -104,10 +106,14 @@ pub fn bench_run(
     })
 }
 
-/// Creates a folder in `parent` that is removed when it is dropped.
+/// Creates a folder in `parent` that is removed when it is dropped. Other users cannot read it, because it
+/// holds names, locations and the text of rejects.
 fn create_temp_dir(parent: &Path) -> Result<TempDir> {
     let mut builder = tempfile::Builder::new();
-    let created = builder.prefix("sparkify-bench-").tempdir_in(parent);
+    builder
+        .prefix("sparkify-bench-")
+        .permissions(Permissions::from_mode(0o700));
+    let created = builder.tempdir_in(parent);
     created.map_err(|e| {
         let error = Error::io("cannot create a temporary folder in", parent, &e);
         match e.kind() {

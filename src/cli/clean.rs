@@ -27,7 +27,7 @@ pub(super) struct Args {
     out: Location,
     /// Number of complete runs to keep
     ///
-    /// Those that were published last. The run that latest.json names is always kept.
+    /// Keeps the runs that were published last. The run that latest.json names is always kept.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     keep: u32,
     /// Hours until an idle run is abandoned

@@ -85,7 +85,7 @@ pub(super) struct Args {
     max_rejects: MaxRejects,
     /// Codec of the Parquet files
     ///
-    /// One of snappy (fastest), zstd (smaller), gzip (for readers without the two) and none. Amazon
+    /// One of snappy (fast), zstd (smaller), gzip (for readers that support neither) and none. Amazon
     /// documents snappy and gzip for COPY into Redshift, but not zstd.
     #[arg(
         long,

@@ -137,10 +137,10 @@ impl Resync {
     }
 }
 
-/// What it takes to accept a `{` as the place to resume.
+/// The check that a `{` must pass to be the position at which decoding resumes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum CandidateCheck {
-    /// It is not a candidate.
+    /// The `{` is not a candidate.
     None,
     /// Accepted if a complete object begins there.
     Tentative,

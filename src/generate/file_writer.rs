@@ -111,8 +111,8 @@ pub(super) fn ensure_empty_dir(path: &Path) -> io::Result<()> {
     };
     match fs::read_dir(path).map(|mut entries| entries.next().is_none()) {
         Ok(true) => Ok(()),
-        Ok(false) => occupied("directory is not empty; give an empty or a new directory"),
-        Err(error) if error.kind() == io::ErrorKind::NotADirectory => occupied("not a directory"),
+        Ok(false) => occupied("the folder is not empty; choose a new or empty folder"),
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => occupied("not a folder"),
         Err(error) if error.kind() == io::ErrorKind::NotFound => create_dir(path),
         Err(error) => Err(with_path(path)(error)),
     }

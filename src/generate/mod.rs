@@ -4,7 +4,7 @@
 //! and one byte for every user and artist. With `edge_cases` the data contains every kind of record that the engine must
 //! reject or must accept in spite of its form, and the [`GenerateSummary`] has the exact counts that an engine must report.
 //!
-//! `calendar` divides the events into log files, `song_catalog` derives the songs, and `users` the users and their
+//! `log_file_plan` divides the events into log files, `song_catalog` derives the songs, and `users` the users and their
 //! sessions. `songs` and `logs` write the two inputs. `edge_cases` edits clean records, case by case.
 
 mod edge_cases;

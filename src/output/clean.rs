@@ -18,7 +18,7 @@ use super::report::{FAILED_REPORT_FILE, REPORT_FILE};
 use crate::error::{Error, Result};
 use crate::star::schema;
 use crate::storage::s3::{IncompleteUpload, S3Store};
-use crate::storage::{ListMode, LocalStore, Location, Store, StoreRegistry};
+use crate::storage::{ListMode, LocalStore, Location, Store, StoreRegistry, s3_url_hint};
 
 /// A run that has written an object or created an upload within this time is considered alive, whatever the
 /// user specifies. This is far longer than any pause between two objects of a run, and tolerates small clock
@@ -113,8 +113,12 @@ pub fn find_runs(
             let folder = path.is_dir().then(|| LocalStore::new(path)).transpose()?;
             let folder = folder.map(LocalStore::without_following_links);
             if folder.is_none() && abandoned.is_empty() {
-                return Err(Error::failed(format!("cannot clean {}", path.display()))
-                    .with_reason("no such folder"));
+                let error = Error::failed(format!("cannot clean {}", path.display()))
+                    .with_reason("no such folder");
+                return Err(match s3_url_hint(path) {
+                    Some(hint) => error.with_hint(hint),
+                    None => error,
+                });
             }
             let runs = folder.as_ref().map(|store| list_runs(store)).transpose()?;
             let latest = std::fs::read(path.join(LATEST_FILE)).ok();

@@ -16,12 +16,12 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum ParquetCompression {
-    /// Snappy: the fastest, and read by everything that reads Parquet.
+    /// Snappy: fast, and every reader of Parquet supports it.
     #[default]
     Snappy,
     /// zstd, level 1: smaller than Snappy for a little more time.
     Zstd,
-    /// gzip, level 2: for readers that know neither of the two.
+    /// gzip, level 2: for readers that support neither of the two.
     Gzip,
     /// No compression.
     None,

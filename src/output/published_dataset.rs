@@ -47,6 +47,11 @@ impl PublishedDataset {
                 .with_hint("use the --out of an earlier run"));
         };
         let report = read_report(store.as_ref(), report, &location)?;
+        if report.run.is_empty() {
+            return Err(Error::failed(format!("cannot load {location}"))
+                .with_reason("its report has no run id")
+                .with_hint("run again"));
+        }
         let mut tables = STAR_TABLES.iter().chain(&MERGE_STATE_TABLES);
         if let Some(table) = tables.find(|table| find_table_report(&report, table).is_none()) {
             return Err(Error::failed(format!("cannot load {location}"))

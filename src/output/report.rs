@@ -38,7 +38,7 @@ pub struct InputReport {
     pub objects: u64,
     /// Objects that do not count as input.
     pub ignored_objects: u64,
-    /// Ignored objects by extension, in lower case: the 50 most frequent extensions, `no ending`, `hidden`
+    /// Ignored objects by extension, in lower case: the 50 most frequent extensions, `no extension`, `hidden`
     /// (names that begin with `.` or `_`) and `other extensions`.
     #[serde(default)]
     pub ignored_extensions: BTreeMap<String, u64>,

@@ -77,7 +77,7 @@ impl InputSource {
         let roots = locations.locations.iter().zip(0..);
         let roots = roots.map(|(location, number)| {
             let root = open_root(stores, location, number, locations);
-            root.map_err(|error| error.add_hint(format!("check {argument}")))
+            root.map_err(|error| error.or_hint(format!("check {argument}")))
         });
         let roots: Vec<ListingRoot> = roots.collect::<Result<_>>()?;
         let list = || {

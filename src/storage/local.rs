@@ -5,9 +5,9 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::location::suggest_s3_url;
 use super::{
     ListMode, ListResult, ObjectMeta, ObjectRange, ObjectVersion, RangeReader, Store, Upload,
+    s3_url_hint,
 };
 use crate::error::{Error, Result};
 
@@ -51,8 +51,7 @@ impl LocalStore {
     /// Returns an error if the path does not exist or is not a folder.
     pub fn open_folder(path: &Path) -> Result<Self> {
         // The trailing slash makes this fail for a file.
-        fs::metadata(or_current_dir(path).join(""))
-            .map_err(|e| Error::io("cannot read", path, &e))?;
+        fs::metadata(or_current_dir(path).join("")).map_err(|e| open_error(path, &e))?;
         Ok(Self::from_root(path.to_owned(), None))
     }
 
@@ -103,11 +102,11 @@ fn remove_empty_folders(folder: &Path) {
 fn open_error(path: &Path, source: &io::Error) -> Error {
     let error = Error::io("cannot read", path, source);
     let suggestion = match source.kind() {
-        io::ErrorKind::NotFound => suggest_s3_url(path),
+        io::ErrorKind::NotFound => s3_url_hint(path),
         _ => None,
     };
     match suggestion {
-        Some(url) => error.with_hint(format!("if it is an S3 location: did you mean {url}?")),
+        Some(hint) => error.with_hint(hint),
         None => error,
     }
 }

@@ -45,7 +45,7 @@ impl Location {
         let Some((scheme, rest)) = url.filter(|(scheme, _)| is_scheme(scheme)) else {
             return Ok(Self::Local(location.into()));
         };
-        if scheme != "s3" {
+        if !scheme.eq_ignore_ascii_case("s3") {
             return Err(format!(
                 "unsupported URL scheme {scheme}://: expected a folder, a file or s3://bucket/prefix"
             ));
@@ -142,31 +142,31 @@ fn is_scheme(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric())
 }
 
-/// Returns the location with the scheme `s3://` if it begins with `s3:/` and one slash, or with `S3:` in
-/// upper case. If its bucket name is invalid it may be a credential, so that a placeholder is returned.
+/// Returns the location with the scheme `s3://` if it begins with `s3:/` and one slash only. If its bucket
+/// name is invalid it may be a credential, so that a placeholder is returned.
 fn correct_s3_scheme(text: &str) -> Option<String> {
     let (scheme, rest) = text.split_once(":/")?;
-    if !scheme.eq_ignore_ascii_case("s3") || text.starts_with("s3://") {
+    if !scheme.eq_ignore_ascii_case("s3") || rest.starts_with('/') {
         return None;
     }
-    let path = rest.trim_start_matches('/');
-    let bucket = path.split('/').next().unwrap_or_default();
+    let bucket = rest.split('/').next().unwrap_or_default();
     if bucket.is_empty() || !bucket.bytes().all(is_bucket_name_byte) {
         return Some("s3://bucket/prefix".to_owned());
     }
-    Some(format!("s3://{path}"))
+    Some(format!("s3://{rest}"))
 }
 
-/// Returns the S3 URL that a user may have meant by a local path that does not exist: the path is relative,
-/// contains a slash, and its first component does not exist and could be the name of a bucket.
-pub(super) fn suggest_s3_url(path: &Path) -> Option<String> {
+/// Returns a hint with the S3 URL that a user may have meant by a local path that does not exist: the path is
+/// relative, contains a slash, and its first component does not exist and could be the name of a bucket.
+pub(crate) fn s3_url_hint(path: &Path) -> Option<String> {
     let text = path.to_str().filter(|text| text.contains('/'))?;
     let Some(Component::Normal(first)) = path.components().next() else {
         return None;
     };
     let is_bucket_name = first.to_str()?.bytes().all(is_bucket_name_byte);
     let is_absent = Path::new(first).symlink_metadata().is_err();
-    (is_bucket_name && is_absent).then(|| format!("s3://{text}"))
+    (is_bucket_name && is_absent)
+        .then(|| format!("if it is an S3 location: did you mean s3://{text}?"))
 }
 
 /// Returns true for the characters in names of buckets, old ones included. None of them has a meaning of its
@@ -192,11 +192,9 @@ mod tests {
     fn misspelled_s3_scheme_is_rejected_with_suggestion() {
         for (text, expected) in [
             ("s3:/bucket/x", "did you mean s3://bucket/x?"),
-            ("S3://bucket/x", "did you mean s3://bucket/x?"),
             ("S3:/bucket", "did you mean s3://bucket?"),
-            ("S3:///bucket", "did you mean s3://bucket?"),
             ("s3:/", "did you mean s3://bucket/prefix?"),
-            ("S3://KEY:SECRET@bucket", "did you mean s3://bucket/prefix?"),
+            ("s3:/KEY:SECRET@bucket", "did you mean s3://bucket/prefix?"),
         ] {
             assert_eq!(
                 Location::parse(text.as_ref()),
@@ -205,6 +203,7 @@ mod tests {
             );
         }
         assert!(Location::parse("s3://bucket/x".as_ref()).is_ok());
+        assert!(Location::parse("S3://bucket/x".as_ref()).is_ok());
         assert!(Location::parse("./s3:/x".as_ref()).is_ok());
     }
 
@@ -225,7 +224,9 @@ mod tests {
             ("/absent-bucket/x", None),
             ("absent bucket/x", None),
         ] {
-            assert_eq!(suggest_s3_url(path.as_ref()).as_deref(), expected, "{path}");
+            let expected =
+                expected.map(|url| format!("if it is an S3 location: did you mean {url}?"));
+            assert_eq!(s3_url_hint(path.as_ref()), expected, "{path}");
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::error::Result;
 
 pub use chained_reader::ChainedReader;
 pub use local::LocalStore;
+pub(crate) use location::s3_url_hint;
 pub use location::{GLOB_METACHARACTERS, Location};
 use s3::{S3Client, S3Store};
 

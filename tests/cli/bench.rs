@@ -1,6 +1,7 @@
 //! `sparkify bench`: its counts, its output, and the files that it leaves. No test depends on timings.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 use std::thread::yield_now;
 
@@ -459,4 +460,6 @@ fn killed_benchmark_leaves_an_identifiable_directory() {
     let left = left();
     assert_eq!(left.len(), 1, "{left:?}");
     assert!(left[0].starts_with("sparkify-bench-"), "{left:?}");
+    let metadata = fs::metadata(sandbox.path("tmp").join(&left[0])).unwrap();
+    assert_eq!(metadata.permissions().mode() & 0o077, 0, "{left:?}");
 }

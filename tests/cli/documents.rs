@@ -19,6 +19,16 @@ fn read(path: impl AsRef<Path>) -> String {
     fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
+/// Returns the paths of all documents.
+fn documents() -> Vec<PathBuf> {
+    let mut documents = vec![PathBuf::from("README.md")];
+    documents.extend(["ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(PathBuf::from));
+    let folders = ["benches/comparison", "fixtures", "fuzz"];
+    documents.extend(folders.map(|folder| Path::new(folder).join("README.md")));
+    documents.extend(files_below("docs", "md"));
+    documents
+}
+
 /// Returns the files below a folder whose names end in `extension`, sorted.
 fn files_below(folder: &str, extension: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
@@ -101,6 +111,56 @@ fn subcommands(help: &str) -> Vec<&str> {
 fn readme_is_short() {
     let lines = read("README.md").lines().count();
     assert!(lines <= MAX_README_LINES, "README.md has {lines} lines");
+}
+
+/// Each path of the repository that a document names exists, so that a rename cannot break an example.
+#[test]
+fn paths_in_documents_exist() {
+    let roots = ["benches/", "fixtures/", "fuzz/", "sql/", "src/", "tests/"];
+    let mut missing = BTreeSet::new();
+    // The change log also names what was renamed.
+    let is_current = |path: &PathBuf| !path.ends_with("CHANGELOG.md");
+    for document in documents().into_iter().filter(is_current) {
+        let text = read(&document);
+        let is_path_byte = |c: char| c.is_ascii_alphanumeric() || "/._-*".contains(c);
+        for word in text.split(|c| !is_path_byte(c)) {
+            // Of a glob, only the folder that it begins with.
+            let fixed = word.split('*').next().unwrap_or_default();
+            let folder = fixed.rsplit_once('/').map_or("", |(folder, _)| folder);
+            let path = if fixed == word { word } else { folder };
+            let path = path.trim_end_matches(['.', '/', '-']);
+            let is_placeholder = path.contains("NAME") || path.contains("..");
+            if roots.iter().any(|root| path.starts_with(root)) && !is_placeholder {
+                let created = ["fuzz/corpus", "fuzz/artifacts"];
+                if !repository().join(path).exists() && !created.contains(&path) {
+                    missing.insert(format!("{}: {path}", document.display()));
+                }
+            }
+        }
+    }
+    assert!(
+        missing.is_empty(),
+        "documents name absent paths: {missing:#?}"
+    );
+}
+
+/// Each source file that ARCHITECTURE.md names by its last component exists.
+#[test]
+fn files_in_the_code_map_exist() {
+    let names: BTreeSet<String> = files_below("src", "rs")
+        .into_iter()
+        .map(|path| path.to_string_lossy().into_owned())
+        .collect();
+    let text = read("ARCHITECTURE.md");
+    let quoted = text.split('`').skip(1).step_by(2);
+    let absent: Vec<_> = quoted
+        .filter(|name| name.ends_with(".rs"))
+        .filter(|name| !names.iter().any(|path| path.ends_with(&format!("/{name}"))))
+        .collect();
+    assert!(
+        absent.is_empty(),
+        "ARCHITECTURE.md names absent files: {absent:?}"
+    );
 }
 
 /// Each message in the first column of the tables in troubleshooting.md is one that the program prints.
@@ -205,13 +265,9 @@ fn message_quotes_are_split_at_placeholders() {
 
 #[test]
 fn relative_links_resolve() {
-    let mut documents = vec![PathBuf::from("README.md")];
-    documents.extend(["ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(PathBuf::from));
-    documents.extend(["fixtures/README.md", "benches/comparison/README.md"].map(PathBuf::from));
-    documents.extend(files_below("docs", "md"));
     let mut broken = Vec::new();
     let mut links = 0;
-    for document in documents {
+    for document in documents() {
         let document = repository().join(document);
         for target in link_targets(&read(&document)) {
             links += 1;

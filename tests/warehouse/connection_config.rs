@@ -265,8 +265,8 @@ fn invalid_setting_is_named() {
             "redshift://me@h/d?password=word",
             "must not contain a password",
         ),
-        ("redshift://me:wo/rd@h/d", "as %2F"),
-        ("redshift://me:wo?rd@h/d", "as %2F"),
+        ("redshift://me:wo/rd@h/d", "user or password as %2F"),
+        ("redshift://me:wo?rd@h/d", "user or password as %2F"),
     ] {
         let error = ConfigSources::from_url(url).resolve_error();
         assert!(error.to_string().contains(words), "{url}: {error}");

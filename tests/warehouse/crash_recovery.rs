@@ -319,7 +319,7 @@ fn password_is_never_leaked(kind: WarehouseKind) {
         "--out",
         &out,
     ]);
-    // It concerns S3 alone.
+    // `--verbose` only applies to S3.
     if kind == WarehouseKind::Redshift {
         command.arg("--verbose");
     }

@@ -237,7 +237,7 @@ fn bucket_is_a_location() {
     let folder = server.bucket(BUCKET);
     std::fs::write(folder.join("x.json"), "x").unwrap();
     let stores = StoreRegistry::new(anonymous_options(&server));
-    for url in ["s3://music", "s3://music/"] {
+    for url in ["s3://music", "s3://music/", "S3://music"] {
         let location = Location::parse(url.as_ref()).unwrap();
         let store = stores.open(&location).unwrap();
         let found = list_everything(store.as_ref(), ListMode::Delimited);
