@@ -123,11 +123,13 @@ fn paths_in_documents_exist() {
     for document in documents().into_iter().filter(is_current) {
         let text = read(&document);
         let is_path_byte = |c: char| c.is_ascii_alphanumeric() || "/._-*".contains(c);
-        for word in text.split(|c| !is_path_byte(c)) {
+        for word in text.split_inclusive(|c| !is_path_byte(c)) {
             // Of a glob, only the folder that it begins with.
-            let fixed = word.split('*').next().unwrap_or_default();
+            let fixed = word.split(['*', '[']).next().unwrap_or_default();
             let folder = fixed.rsplit_once('/').map_or("", |(folder, _)| folder);
-            let path = if fixed == word { word } else { folder };
+            let is_glob = word.contains(['*', '[']);
+            let path = if is_glob { folder } else { word };
+            let path = path.trim_end_matches(|c| !is_path_byte(c));
             let path = path.trim_end_matches(['.', '/', '-']);
             let is_placeholder = path.contains("NAME") || path.contains("..");
             if roots.iter().any(|root| path.starts_with(root)) && !is_placeholder {
