@@ -49,7 +49,7 @@ impl KillTest {
         let new = generate_data(&sandbox, "new", events, 2);
         let start = Instant::now();
         sandbox.run(&new.songs, &new.logs, "star").assert_success();
-        let whole = start.elapsed();
+        let run_duration = start.elapsed();
         let new_star = ExpectedDataset::read(&sandbox.path("star"));
         sandbox.run(&old.songs, &old.logs, "star").assert_success();
         let old_star = ExpectedDataset::read(&sandbox.path("star"));
@@ -63,7 +63,7 @@ impl KillTest {
             extra_files,
             old_dataset: old_star,
             new_dataset: new_star,
-            run_duration: whole,
+            run_duration,
         }
     }
 

@@ -63,7 +63,7 @@ fn file_modified_between_listing_and_reading_is_detected() {
     for size in [100, 2 << 20] {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("a.json");
-        let whole = [(0, u64::MAX)];
+        let full_range = [(0, u64::MAX)];
         for what in [
             "unchanged",
             "written again",
@@ -72,7 +72,7 @@ fn file_modified_between_listing_and_reading_is_detected() {
             "replaced",
         ] {
             fs::write(&path, vec![b'a'; size]).unwrap();
-            let mut reader = open_ranges(folder.path(), &whole);
+            let mut reader = open_ranges(folder.path(), &full_range);
             let before = fs::metadata(&path).unwrap();
             match what {
                 "unchanged" => {

@@ -72,9 +72,9 @@ fn bzip2_reported_output(stored: &[u8], step_bytes: usize) -> u64 {
 /// it wrote in that step.
 #[test]
 fn bzip2_block_ending_in_a_run_matches_reference_at_any_chunk_size() {
-    let whole = bzip2(&noisy_log(9));
-    let damaged = (0..whole.len()).map(|at| {
-        let mut stored = whole.clone();
+    let stream = bzip2(&noisy_log(9));
+    let damaged = (0..stream.len()).map(|at| {
+        let mut stored = stream.clone();
         stored.splice(at..at, [49, 101]);
         stored
     });

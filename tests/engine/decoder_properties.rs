@@ -103,15 +103,15 @@ proptest! {
             && std::str::from_utf8(text).is_ok()
             && serde_json::from_slice::<IgnoredAny>(text).is_ok();
         let all = 0..text.len();
-        let whole = matches!(decoder_driver::decode_record_ranges(text).as_slice(), [Ok(range)] if *range == all);
-        prop_assert_eq!(whole, json);
+        let is_record = matches!(decoder_driver::decode_record_ranges(text).as_slice(), [Ok(range)] if *range == all);
+        prop_assert_eq!(is_record, json);
     }
 
     #[test]
-    fn output_does_not_depend_on_chunks_batches_or_segments(bytes in json_strategies::mutated_document(), manner in feed_options()) {
+    fn output_does_not_depend_on_chunks_batches_or_segments(bytes in json_strategies::mutated_document(), feed in feed_options()) {
         for schema in [&decoder_driver::KEEP_ALL_SCHEMA, &EVENT_RECORD, &SONG_RECORD] {
-            let whole = decoder_driver::decode(&bytes, schema, SINGLE_CHUNK);
-            decoder_driver::assert_same_output(&decoder_driver::decode(&bytes, schema, manner), &whole, manner);
+            let single_chunk = decoder_driver::decode(&bytes, schema, SINGLE_CHUNK);
+            decoder_driver::assert_same_output(&decoder_driver::decode(&bytes, schema, feed), &single_chunk, feed);
         }
     }
 
@@ -123,12 +123,12 @@ proptest! {
     #[test]
     fn arbitrary_bytes_never_panic(
         bytes in vec(any::<u8>(), 0..300),
-        manner in feed_options(),
+        feed in feed_options(),
     ) {
         prop_assert_eq!(decoder_driver::decode_record_ranges(&bytes), expected_records(&bytes));
         for schema in [&EVENT_RECORD, &SONG_RECORD] {
-            let whole = decoder_driver::decode(&bytes, schema, SINGLE_CHUNK);
-            decoder_driver::assert_same_output(&decoder_driver::decode(&bytes, schema, manner), &whole, manner);
+            let single_chunk = decoder_driver::decode(&bytes, schema, SINGLE_CHUNK);
+            decoder_driver::assert_same_output(&decoder_driver::decode(&bytes, schema, feed), &single_chunk, feed);
         }
     }
 
@@ -146,11 +146,11 @@ proptest! {
     #[test]
     fn output_does_not_depend_on_small_chunk_sizes(bytes in json_strategies::mutated_document()) {
         for schema in [&decoder_driver::KEEP_ALL_SCHEMA, &EVENT_RECORD] {
-            let whole = decoder_driver::decode(&bytes, schema, SINGLE_CHUNK);
+            let single_chunk = decoder_driver::decode(&bytes, schema, SINGLE_CHUNK);
             for chunk_bytes in 1..=20 {
                 for late_eof in [false, true] {
-                    let manner = FeedOptions { chunk_bytes, late_eof, ..SINGLE_CHUNK };
-                    decoder_driver::assert_same_output(&decoder_driver::decode(&bytes, schema, manner), &whole, manner);
+                    let feed = FeedOptions { chunk_bytes, late_eof, ..SINGLE_CHUNK };
+                    decoder_driver::assert_same_output(&decoder_driver::decode(&bytes, schema, feed), &single_chunk, feed);
                 }
             }
         }

@@ -125,7 +125,7 @@ fn clean_removes_abandoned_runs_and_keeps_newest_complete_runs() {
         write_complete_run(&out_dir, id);
     }
     write_latest_json(&out_dir, &published);
-    let whole = |id, state| run_entry_json(OUT_URL, id, state, 3, 10, 0);
+    let run_entry = |id, state| run_entry_json(OUT_URL, id, state, 3, 10, 0);
     let begun = |id, state| run_entry_json(OUT_URL, id, state, 2, 8, 0);
     let clean = ["clean", OUT_URL, "--keep", "2"];
 
@@ -133,15 +133,15 @@ fn clean_removes_abandoned_runs_and_keeps_newest_complete_runs() {
     let result = clean_json(&server, &clean);
     // The run that `latest.json` names is the newest one, whatever its id says.
     let keep = [
-        whole(&one, "complete"),
+        run_entry(&one, "complete"),
         begun(&recent, "recent"),
-        whole(&published, "latest"),
+        run_entry(&published, "latest"),
     ];
     assert_eq!(result["keep"], json!(keep));
     let remove = [
         begun(&abandoned, "unfinished"),
-        whole(&two, "complete"),
-        whole(&three, "complete"),
+        run_entry(&two, "complete"),
+        run_entry(&three, "complete"),
     ];
     assert_eq!(result["remove"], json!(remove));
     assert_eq!(result["removed"], false);
