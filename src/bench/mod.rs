@@ -14,7 +14,7 @@ mod parse;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
-use crate::output::report::{RunStatus, StageReport};
+use crate::output::report::{RunOutcome, StageReport};
 use crate::progress::Progress;
 
 pub use amdahl::{SerialFraction, SpeedupBound};
@@ -41,7 +41,7 @@ pub struct BenchHeader {
     /// The version of sparkify.
     pub sparkify_version: &'static str,
     /// How the benchmark ended.
-    pub status: RunStatus,
+    pub status: RunOutcome,
     /// The name of the benchmark, `parse` or `run`.
     pub bench: &'static str,
     /// Measured passes for each number of threads.
@@ -75,7 +75,7 @@ impl BenchOptions {
         BenchHeader {
             bench_version: BENCH_VERSION,
             sparkify_version: env!("CARGO_PKG_VERSION"),
-            status: RunStatus::Ok,
+            status: RunOutcome::Ok,
             bench,
             runs: self.runs,
         }

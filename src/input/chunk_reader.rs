@@ -6,7 +6,7 @@
 use std::io;
 
 use super::InputObject;
-use super::decompress::{DecompressReader, InputCompression, detect_compression};
+use super::decompress::{InputCompression, StreamDecompressor, detect_compression};
 use crate::decode::padded_bytes::{PADDING, find_line_start};
 use crate::decode::{InputChunk, InputState, MAX_RECORD_BYTES};
 use crate::error::{Error, Result};
@@ -38,7 +38,7 @@ pub struct ChunkReader {
     offset: u64,
     chunk_bytes: usize,
     /// The decompressor and the name of its format, if the object is compressed.
-    decompressor: Option<(Box<DecompressReader>, &'static str)>,
+    decompressor: Option<(Box<StreamDecompressor>, &'static str)>,
     /// The number of bytes of a plain object that are left to read. Its size is that of the listing.
     remaining: u64,
     /// The number of these bytes that are expected to be needed.

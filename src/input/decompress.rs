@@ -148,10 +148,10 @@ impl InputCompression {
     ///
     /// # Errors
     /// Returns an error if the decoder cannot be initialized (out of memory).
-    pub fn decompress(self, first: &[u8]) -> io::Result<DecompressReader> {
+    pub fn decompress(self, first: &[u8]) -> io::Result<StreamDecompressor> {
         let mut buffer = first.to_vec();
         buffer.resize(first.len().max(128 * 1024), 0);
-        Ok(DecompressReader {
+        Ok(StreamDecompressor {
             buffer,
             buffered: 0..first.len(),
             decompressor: Decompressor::new(self)?,
@@ -163,7 +163,7 @@ impl InputCompression {
 }
 
 /// Decompresses a stream and distinguishes a corrupt stream from a failed read.
-pub struct DecompressReader {
+pub struct StreamDecompressor {
     buffer: Vec<u8>,
     /// The range of the compressed bytes in the buffer that are not decompressed yet.
     buffered: std::ops::Range<usize>,
@@ -174,7 +174,7 @@ pub struct DecompressReader {
     bytes_stored: u64,
 }
 
-impl DecompressReader {
+impl StreamDecompressor {
     /// Takes the number of compressed bytes read so far and starts again at 0.
     pub fn take_bytes_stored(&mut self) -> u64 {
         std::mem::take(&mut self.bytes_stored)

@@ -24,7 +24,7 @@ pub const REPORT_VERSION: u32 = 2;
 /// The outcome of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum RunStatus {
+pub enum RunOutcome {
     /// The dataset is published.
     Ok,
     /// Nothing is published: there were too many rejects or no usable records.
@@ -170,7 +170,7 @@ pub struct RunReport {
     /// The version of sparkify.
     pub sparkify_version: String,
     /// The outcome of the run.
-    pub status: RunStatus,
+    pub status: RunOutcome,
     /// Why the run failed. Absent if it succeeded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,

@@ -35,7 +35,7 @@ use crate::config::{IoSizes, LoadedObjects, RecordKind, RunConfig};
 use crate::error::{Error, Result};
 use crate::input::InputSpec;
 use crate::output::report::{
-    LogReport, REPORT_VERSION, RunReport, RunStatus, StageReport, TableReport,
+    LogReport, REPORT_VERSION, RunOutcome, RunReport, StageReport, TableReport,
 };
 use crate::output::{PartInfo, Staging, TableParts};
 use crate::progress::Progress;
@@ -261,7 +261,7 @@ impl RunContext<'_> {
     /// Creates the failure of a run because of the content of its input. Its report has no tables, because none
     /// is published.
     fn input_failure(&self, error: Error, mut report: RunReport) -> RunFailure {
-        report.status = RunStatus::Failed;
+        report.status = RunOutcome::Failed;
         for table in report
             .tables
             .values_mut()
@@ -306,7 +306,7 @@ impl RunContext<'_> {
         RunReport {
             report_version: REPORT_VERSION,
             sparkify_version: env!("CARGO_PKG_VERSION").to_owned(),
-            status: RunStatus::Ok,
+            status: RunOutcome::Ok,
             error: None,
             run: self.staging.run_id(),
             compression: self.config.compression,

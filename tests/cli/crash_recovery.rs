@@ -13,14 +13,14 @@ use crate::support::dataset_snapshot::{FileContents, deterministic_files, read_r
 use crate::support::sample_data::{GeneratedPaths, generate_data};
 use crate::support::sandbox::{Sandbox, run_args};
 
-/// A dataset as it must be: its files, and the parts of its report without times.
+/// The parts of a dataset that can be compared: its files, and the parts of its report without times.
 #[derive(PartialEq)]
-struct ExpectedDataset {
+struct ComparableDataset {
     files: FileContents,
     logs: Value,
 }
 
-impl ExpectedDataset {
+impl ComparableDataset {
     fn read(folder: &Path) -> Self {
         Self {
             files: deterministic_files(folder),
@@ -34,10 +34,10 @@ struct KillTest {
     old_input: GeneratedPaths,
     new_input: GeneratedPaths,
     /// The dataset that the killed runs are to replace, with parts that the new one does not have.
-    initial_dataset: ExpectedDataset,
+    initial_dataset: ComparableDataset,
     extra_files: usize,
-    old_dataset: ExpectedDataset,
-    new_dataset: ExpectedDataset,
+    old_dataset: ComparableDataset,
+    new_dataset: ComparableDataset,
     /// The duration of a run over the new input.
     run_duration: Duration,
 }
@@ -50,11 +50,11 @@ impl KillTest {
         let start = Instant::now();
         sandbox.run(&new.songs, &new.logs, "star").assert_success();
         let run_duration = start.elapsed();
-        let new_star = ExpectedDataset::read(&sandbox.path("star"));
+        let new_star = ComparableDataset::read(&sandbox.path("star"));
         sandbox.run(&old.songs, &old.logs, "star").assert_success();
-        let old_star = ExpectedDataset::read(&sandbox.path("star"));
+        let old_star = ComparableDataset::read(&sandbox.path("star"));
         add_extra_files(&sandbox, extra_files);
-        let replaced = ExpectedDataset::read(&sandbox.path("star"));
+        let replaced = ComparableDataset::read(&sandbox.path("star"));
         Self {
             sandbox,
             old_input: old,
@@ -77,7 +77,7 @@ impl KillTest {
         child.kill().unwrap();
         child.wait().unwrap();
 
-        let left = ExpectedDataset::read(&self.sandbox.path("star"));
+        let left = ComparableDataset::read(&self.sandbox.path("star"));
         let published = left == self.new_dataset;
         assert!(
             published || left == self.initial_dataset,
@@ -87,7 +87,7 @@ impl KillTest {
             .sandbox
             .run(&self.old_input.songs, &self.old_input.logs, "star");
         next.assert_success();
-        assert!(ExpectedDataset::read(&self.sandbox.path("star")) == self.old_dataset);
+        assert!(ComparableDataset::read(&self.sandbox.path("star")) == self.old_dataset);
         self.sandbox.assert_no_staging_left();
         add_extra_files(&self.sandbox, self.extra_files);
         published

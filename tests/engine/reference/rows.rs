@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Datelike};
 
-use super::value::{Fields, RejectReason, Scalar, bigint, double, int, text};
+use super::value::{FieldValue, Fields, RejectReason, bigint, double, int, text};
 
 /// An accepted song record, the source of songs, artists and the song lookup.
 #[derive(Debug, Clone, PartialEq)]
@@ -77,7 +77,7 @@ pub const EVENT_KEYS: &[&str] = &[
 const UNLIMITED: usize = usize::MAX;
 
 pub fn parse_song(fields: &Fields) -> Result<SongRecord, RejectReason> {
-    let mut check = FirstRejectReason::default();
+    let mut check = RowCheck::default();
     let record = SongRecord {
         song_id: check.required(text(fields.get("song_id"), 32)),
         title: check.required(text(fields.get("title"), 1024)),
@@ -94,11 +94,11 @@ pub fn parse_song(fields: &Fields) -> Result<SongRecord, RejectReason> {
 
 /// The filter: only events with exactly this value of `page` are kept, and no other value is a reject.
 pub fn is_next_song(fields: &Fields) -> bool {
-    fields.get("page") == Scalar::Text(Some("NextSong".to_string()))
+    fields.get("page") == FieldValue::Text(Some("NextSong".to_string()))
 }
 
 pub fn parse_event(fields: &Fields) -> Result<Event, RejectReason> {
-    let mut check = FirstRejectReason::default();
+    let mut check = RowCheck::default();
     let record = Event {
         ts: check.required(parse_timestamp(fields.get("ts"))),
         user_id: check.required(int(fields.get("userId"))),
@@ -117,7 +117,7 @@ pub fn parse_event(fields: &Fields) -> Result<Event, RejectReason> {
     check.finish(record)
 }
 
-fn parse_timestamp(value: Scalar) -> Result<Option<i64>, RejectReason> {
+fn parse_timestamp(value: FieldValue) -> Result<Option<i64>, RejectReason> {
     let Some(ts) = bigint(value)? else {
         return Ok(None);
     };
@@ -129,9 +129,9 @@ fn parse_timestamp(value: Scalar) -> Result<Option<i64>, RejectReason> {
 
 /// Collects the reasons of all columns of a record, and keeps the first in order.
 #[derive(Default)]
-struct FirstRejectReason(Option<RejectReason>);
+struct RowCheck(Option<RejectReason>);
 
-impl FirstRejectReason {
+impl RowCheck {
     fn optional<T>(&mut self, column: Result<Option<T>, RejectReason>) -> Option<T> {
         column.unwrap_or_else(|reason| {
             self.0 = Some(self.0.map_or(reason, |first| first.min(reason)));

@@ -50,17 +50,17 @@ impl<'a> Fields<'a> {
         self.0.contains_key(key.as_bytes())
     }
 
-    pub fn get(&self, key: &str) -> Scalar<'a> {
+    pub fn get(&self, key: &str) -> FieldValue<'a> {
         let Some(raw) = self.0.get(key.as_bytes()) else {
-            return Scalar::Null;
+            return FieldValue::Null;
         };
         let text = raw.get();
         match text.as_bytes()[0] {
-            b'n' => Scalar::Null,
-            b'"' => Scalar::Text(decode_string(text)),
-            b't' | b'f' => Scalar::Bool(text),
-            b'{' | b'[' => Scalar::Nested,
-            _ => Scalar::Number(text),
+            b'n' => FieldValue::Null,
+            b'"' => FieldValue::Text(decode_string(text)),
+            b't' | b'f' => FieldValue::Bool(text),
+            b'{' | b'[' => FieldValue::Nested,
+            _ => FieldValue::Number(text),
         }
     }
 }
@@ -114,7 +114,7 @@ fn decode_string(json: &str) -> Option<String> {
 
 /// A value, with the distinctions that matter to columns.
 #[derive(Debug, PartialEq)]
-pub enum Scalar<'a> {
+pub enum FieldValue<'a> {
     /// `null`, or a missing key.
     Null,
     /// A decoded string, or `None` if it has a lone surrogate.
@@ -127,12 +127,12 @@ pub enum Scalar<'a> {
 }
 
 /// Converts a value for a text column of at most `limit` bytes.
-pub fn text(value: Scalar, limit: usize) -> Result<Option<String>, RejectReason> {
+pub fn text(value: FieldValue, limit: usize) -> Result<Option<String>, RejectReason> {
     let text = match value {
-        Scalar::Null => return Ok(None),
-        Scalar::Text(text) => text.ok_or(RejectReason::Encoding)?,
-        Scalar::Number(written) | Scalar::Bool(written) => written.to_string(),
-        Scalar::Nested => return Err(RejectReason::Type),
+        FieldValue::Null => return Ok(None),
+        FieldValue::Text(text) => text.ok_or(RejectReason::Encoding)?,
+        FieldValue::Number(written) | FieldValue::Bool(written) => written.to_string(),
+        FieldValue::Nested => return Err(RejectReason::Type),
     };
     if text.contains('\0') {
         return Err(RejectReason::Nul);
@@ -144,7 +144,7 @@ pub fn text(value: Scalar, limit: usize) -> Result<Option<String>, RejectReason>
 }
 
 /// Converts a value for an INTEGER column.
-pub fn int(value: Scalar) -> Result<Option<i32>, RejectReason> {
+pub fn int(value: FieldValue) -> Result<Option<i32>, RejectReason> {
     match bigint(value)? {
         Some(value) => Ok(Some(i32::try_from(value).map_err(|_| RejectReason::Range)?)),
         None => Ok(None),
@@ -152,14 +152,14 @@ pub fn int(value: Scalar) -> Result<Option<i32>, RejectReason> {
 }
 
 /// Converts a value for a BIGINT column.
-pub fn bigint(value: Scalar) -> Result<Option<i64>, RejectReason> {
+pub fn bigint(value: FieldValue) -> Result<Option<i64>, RejectReason> {
     number_text(value)?
         .map(|text| exact_integer(&text))
         .transpose()
 }
 
 /// Converts a value for a DOUBLE PRECISION column.
-pub fn double(value: Scalar) -> Result<Option<f64>, RejectReason> {
+pub fn double(value: FieldValue) -> Result<Option<f64>, RejectReason> {
     let Some(text) = number_text(value)? else {
         return Ok(None);
     };
@@ -171,13 +171,13 @@ pub fn double(value: Scalar) -> Result<Option<f64>, RejectReason> {
 }
 
 /// Returns the JSON number that a value represents, as written.
-fn number_text(value: Scalar) -> Result<Option<String>, RejectReason> {
+fn number_text(value: FieldValue) -> Result<Option<String>, RejectReason> {
     match value {
-        Scalar::Null => Ok(None),
-        Scalar::Number(written) => Ok(Some(written.to_string())),
-        Scalar::Text(Some(text)) if text.is_empty() => Ok(None),
-        Scalar::Text(Some(text)) if is_json_number(&text) => Ok(Some(text)),
-        Scalar::Text(_) | Scalar::Bool(_) | Scalar::Nested => Err(RejectReason::Type),
+        FieldValue::Null => Ok(None),
+        FieldValue::Number(written) => Ok(Some(written.to_string())),
+        FieldValue::Text(Some(text)) if text.is_empty() => Ok(None),
+        FieldValue::Text(Some(text)) if is_json_number(&text) => Ok(Some(text)),
+        FieldValue::Text(_) | FieldValue::Bool(_) | FieldValue::Nested => Err(RejectReason::Type),
     }
 }
 
