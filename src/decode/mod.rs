@@ -9,7 +9,7 @@
 //! drops it.
 
 mod builders;
-mod chunk;
+mod decode_call;
 mod interner;
 mod key_prediction;
 pub mod lexer;
@@ -30,7 +30,7 @@ use arrow_array::RecordBatch;
 use arrow_schema::{ArrowError, SchemaRef};
 
 use builders::ColumnBuilder;
-pub use chunk::{DecodeResult, DecodeStatus, InputChunk, InputState, RecordCounts};
+pub use decode_call::{DecodeResult, DecodeStatus, InputChunk, InputState, RecordCounts};
 use lexer::SyntaxError;
 use padded_bytes::byte_at;
 use record_schema::RecordSchema;

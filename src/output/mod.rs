@@ -15,7 +15,7 @@ mod staging;
 
 pub use self::parquet::{PartInfo, PartWriter};
 pub use codec::ParquetCompression;
-pub use part_reader::{EncodedRowGroup, PartReader, RowGroupReader};
+pub use part_reader::{PartReader, RowGroupReader, StoredRowGroup};
 pub use publish::s3::LATEST_FILE;
 pub use published_dataset::PublishedDataset;
 pub use rejects::{REJECTS_DIR, RejectBuffer};

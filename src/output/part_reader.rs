@@ -211,7 +211,7 @@ impl RowGroupReader<'_> {
     ///
     /// # Errors
     /// Returns an error if the row group cannot be read, has changed since it was written, or is missing.
-    pub fn next_row_group(&mut self) -> Result<EncodedRowGroup> {
+    pub fn next_row_group(&mut self) -> Result<StoredRowGroup> {
         let next = self.remaining.next();
         let (number, (start, end)) =
             next.ok_or_else(|| self.part.changed_error(&"a row group is missing"))?;
@@ -220,7 +220,7 @@ impl RowGroupReader<'_> {
         }
         let bytes = read_exact(self.reader.as_mut(), end - start, &self.part.name)?;
         self.position = end;
-        Ok(EncodedRowGroup {
+        Ok(StoredRowGroup {
             number,
             name: self.part.name.clone(),
             metadata: self.part.metadata.clone(),
@@ -235,14 +235,14 @@ impl RowGroupReader<'_> {
 
 /// A row group in memory, in its stored form.
 #[derive(Debug)]
-pub struct EncodedRowGroup {
+pub struct StoredRowGroup {
     number: usize,
     name: String,
     metadata: ArrowReaderMetadata,
     chunks: RowGroupBytes,
 }
 
-impl EncodedRowGroup {
+impl StoredRowGroup {
     /// Returns the metadata of the row group.
     pub(super) fn metadata(&self) -> &RowGroupMetaData {
         self.metadata.metadata().row_group(self.number)

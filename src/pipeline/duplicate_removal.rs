@@ -16,7 +16,7 @@ use super::duplicate_ids::{DuplicateIds, IdSet};
 use super::timings::Stage;
 use super::{RunContext, build_thread_pool};
 use crate::error::{Error, Result};
-use crate::output::{EncodedRowGroup, PartInfo, PartReader, PartWriter};
+use crate::output::{PartInfo, PartReader, PartWriter, StoredRowGroup};
 use crate::star::deliveries::{
     CompactDelivery, Delivery, StringPool, candidates_from_rows, songplay_id_values,
 };
@@ -328,7 +328,7 @@ fn has_nonzero(counts: &[u64]) -> bool {
 
 /// Reads the rows of a row group whose ids are in `ids_to_find`. Returns the indexes of these ids and the rows.
 fn read_matching_rows(
-    row_group: &EncodedRowGroup,
+    row_group: &StoredRowGroup,
     ids_to_find: &IdSet,
     columns: Option<&[&str]>,
 ) -> Result<(Vec<usize>, RecordBatch)> {
@@ -439,7 +439,7 @@ impl SplitRewriter<'_> {
     /// Returns the rows of a batch without the losing rows, and counts those in `dropped`.
     fn filter_batch(
         &self,
-        row_group: &EncodedRowGroup,
+        row_group: &StoredRowGroup,
         batch: usize,
         dropped: &mut DroppedRowCounts,
     ) -> Result<RecordBatch> {

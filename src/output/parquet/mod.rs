@@ -19,7 +19,7 @@ use arrow_schema::{DataType, SchemaRef};
 
 use crate::error::{Error, Result};
 use crate::output::codec::{Compressor, ParquetCompression};
-use crate::output::part_reader::EncodedRowGroup;
+use crate::output::part_reader::StoredRowGroup;
 use crate::storage::Upload;
 use pages::{EncodedColumn, encode_column};
 
@@ -128,7 +128,7 @@ impl PartWriter {
     ///
     /// # Errors
     /// Returns an error if the file cannot be written.
-    pub fn copy_row_group(&mut self, row_group: &EncodedRowGroup) -> Result<()> {
+    pub fn copy_row_group(&mut self, row_group: &StoredRowGroup) -> Result<()> {
         self.rows += row_group.metadata().num_rows() as u64;
         self.append_row_group(row_group)
             .map_err(|e| write_error(self.name.as_ref(), e))
@@ -136,7 +136,7 @@ impl PartWriter {
 
     fn append_row_group(
         &mut self,
-        row_group: &EncodedRowGroup,
+        row_group: &StoredRowGroup,
     ) -> std::result::Result<(), ParquetError> {
         let metadata = row_group.metadata();
         let mut group = self.writer.next_row_group()?;
