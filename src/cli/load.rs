@@ -76,7 +76,7 @@ fn load(args: &Args) -> Result<()> {
     let mut load = Load {
         warehouse: &warehouse,
         dataset: &dataset,
-        refresh: args.full_refresh.then_some(&no_runs),
+        runs_before_refresh: args.full_refresh.then_some(&no_runs),
     };
     load.ensure_dataset_is_complete()?;
     if dataset.report().logs.has_no_events() && !args.allow_empty {
@@ -91,9 +91,11 @@ fn load(args: &Args) -> Result<()> {
     if args.dry_run {
         return print(&load.script()?);
     }
-    let known_runs = load.refresh.map(|_| loaded_runs(&warehouse, &progress));
+    let known_runs = load
+        .runs_before_refresh
+        .map(|_| loaded_runs(&warehouse, &progress));
     let known_runs = known_runs.transpose()?;
-    load.refresh = known_runs.as_ref();
+    load.runs_before_refresh = known_runs.as_ref();
     let report = load.execute(&progress);
     progress.finish_phase();
     let report = report?;

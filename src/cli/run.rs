@@ -245,7 +245,7 @@ fn load_into_warehouse(
     let load = Load {
         warehouse,
         dataset: &dataset,
-        refresh,
+        runs_before_refresh: refresh,
     };
     load.execute(progress)
 }

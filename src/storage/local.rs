@@ -23,7 +23,7 @@ pub struct LocalStore {
     /// The name of the only object, if the location is a file.
     single_file: Option<String>,
     /// Whether symbolic links are followed.
-    follow_links: bool,
+    follows_links: bool,
 }
 
 impl LocalStore {
@@ -61,7 +61,7 @@ impl LocalStore {
                 .unwrap_or_else(|_| root.clone()),
             root,
             single_file,
-            follow_links: true,
+            follows_links: true,
         }
     }
 
@@ -69,7 +69,7 @@ impl LocalStore {
     /// folder is listed.
     pub fn without_following_links(self) -> Self {
         Self {
-            follow_links: false,
+            follows_links: false,
             ..self
         }
     }
@@ -160,13 +160,13 @@ impl Store for LocalStore {
             }
             let metadata = match file_type {
                 // Relative to the open folder, so that the path is not resolved again for each of a million files.
-                Ok(file_type) if file_type.is_file() || !self.follow_links => entry.metadata(),
+                Ok(file_type) if file_type.is_file() || !self.follows_links => entry.metadata(),
                 // Follows symbolic links, as opening the file does.
                 _ => fs::metadata(entry.path()),
             };
             match metadata {
                 Ok(metadata) if metadata.is_dir() => listing.common_prefixes.push(key + "/"),
-                Ok(metadata) if metadata.is_file() || !self.follow_links => {
+                Ok(metadata) if metadata.is_file() || !self.follows_links => {
                     listing.objects.push(object_meta(key, &metadata));
                 }
                 Ok(_) => listing

@@ -70,7 +70,7 @@ struct AttemptState {
     /// Effect of the last attempt on each table.
     tables: BTreeMap<&'static str, TableCounts>,
     /// Whether the last attempt has sent COMMIT.
-    commit_sent: bool,
+    is_commit_sent: bool,
 }
 
 /// A load of one dataset into one warehouse.
@@ -82,7 +82,7 @@ pub struct Load<'a> {
     pub dataset: &'a PublishedDataset,
     /// Set for a full refresh, which deletes everything first: the runs that were loaded when the command began. The
     /// refresh must not delete runs that others have loaded since then.
-    pub refresh: Option<&'a HashSet<String>>,
+    pub runs_before_refresh: Option<&'a HashSet<String>>,
 }
 
 impl Load<'_> {
@@ -154,7 +154,9 @@ impl Load<'_> {
     /// # Errors
     /// Returns an error if this is a full refresh and the run skipped log objects that were loaded already.
     pub fn ensure_dataset_is_complete(&self) -> Result<()> {
-        if self.refresh.is_none() || self.dataset.report().logs.already_loaded_objects == 0 {
+        if self.runs_before_refresh.is_none()
+            || self.dataset.report().logs.already_loaded_objects == 0
+        {
             return Ok(());
         }
         Err(Error::usage(format!(
@@ -188,7 +190,7 @@ impl Load<'_> {
             self.warehouse.connection
         );
         let error = Error::failed(summary).with_reason(failure.error);
-        match (state.commit_sent, failure.class) {
+        match (state.is_commit_sent, failure.class) {
             (true, _) => error.with_hint(
                 "it is unknown whether the load was committed: load again, a repeated load changes nothing",
             ),
@@ -214,7 +216,7 @@ impl Load<'_> {
             manifest: &|table| self.dataset.manifest_url(table),
             has_rows: &|table| self.dataset.table_report(table).rows > 0,
         };
-        load_statements(self.warehouse, &params, self.refresh.is_some())
+        load_statements(self.warehouse, &params, self.runs_before_refresh.is_some())
     }
 
     /// Runs all statements in a session, and records their effects in `state`.
@@ -225,7 +227,7 @@ impl Load<'_> {
         state: &mut AttemptState,
         progress: &Progress,
     ) -> std::result::Result<(), StatementError> {
-        let refresh = self.refresh.is_some();
+        let refresh = self.runs_before_refresh.is_some();
         let missing = warn_if_blocked(progress, || catalog::ensure_loadable(session, refresh))?;
         let bytes = output_tables()
             .map(|table| self.dataset.table_report(table).bytes)
@@ -242,21 +244,21 @@ impl Load<'_> {
                     record_effect(&mut state.tables, sql, rows);
                 }
                 LoadStatement::Commit(sql) => {
-                    state.commit_sent = true;
+                    state.is_commit_sent = true;
                     let committed = session.execute(sql);
                     if committed
                         .as_ref()
                         .is_err_and(|failure| failure.class != ErrorClass::ConnectionLost)
                     {
                         // The server itself has rejected the COMMIT.
-                        state.commit_sent = false;
+                        state.is_commit_sent = false;
                     }
                     committed?;
                 }
                 LoadStatement::Lock(sql) => self.lock_tables(session, sql, &missing, progress)?,
                 LoadStatement::LoadedRuns(sql) => {
                     let runs = query_runs(session, sql)?;
-                    if state.commit_sent && self.shows_committed(&runs) {
+                    if state.is_commit_sent && self.shows_committed(&runs) {
                         // The previous attempt was committed, and only the reply was lost.
                         return session.execute("ROLLBACK").map(drop);
                     }
@@ -270,7 +272,7 @@ impl Load<'_> {
                     };
                     *state = AttemptState {
                         tables: STAR_TABLES.into_iter().map(initial_counts).collect(),
-                        commit_sent: false,
+                        is_commit_sent: false,
                     };
                 }
                 LoadStatement::Copy(table, sql) => match self.warehouse.connection.dialect {
@@ -350,13 +352,13 @@ impl Load<'_> {
     fn shows_committed(&self, runs: &HashSet<String>) -> bool {
         runs.contains(self.run_id())
             && !self
-                .refresh
+                .runs_before_refresh
                 .is_some_and(|runs_before| runs_before.contains(self.run_id()))
     }
 
     /// Returns an error if a full refresh would delete a run that was loaded in the meantime.
     fn ensure_no_concurrent_loads(&self, runs: &HashSet<String>) -> Result<()> {
-        let Some(runs_before) = self.refresh else {
+        let Some(runs_before) = self.runs_before_refresh else {
             return Ok(());
         };
         match runs
