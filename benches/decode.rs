@@ -24,7 +24,7 @@ use support::{
 };
 
 /// The records of a benchmark.
-struct Case {
+struct DecodeCase {
     name: String,
     schema: &'static RecordSchema,
     bytes: Vec<u8>,
@@ -32,7 +32,7 @@ struct Case {
     has_rejects: bool,
 }
 
-impl Case {
+impl DecodeCase {
     fn log(name: &str, bytes: Vec<u8>, has_rejects: bool) -> Self {
         let schema = &EVENT_RECORD;
         Self {
@@ -44,26 +44,27 @@ impl Case {
     }
 }
 
-fn cases(files: &GeneratedInput, log: &[u8]) -> Vec<Case> {
+fn cases(files: &GeneratedInput, log: &[u8]) -> Vec<DecodeCase> {
     let edge_cases = GeneratedInput::new(&GenerateOptions {
         edge_cases: true,
         ..SMALL_INPUT
     });
-    let mut cases = vec![Case::log("log", log.to_vec(), false)];
+    let mut cases = vec![DecodeCase::log("log", log.to_vec(), false)];
     cases.extend(
-        LOG_VARIANTS.map(|(name, variant)| Case::log(&format!("log, {name}"), variant(log), false)),
+        LOG_VARIANTS
+            .map(|(name, variant)| DecodeCase::log(&format!("log, {name}"), variant(log), false)),
     );
-    cases.push(Case::log(
+    cases.push(DecodeCase::log(
         "log, 1 play in 10 rejected",
         with_rejects(log),
         true,
     ));
-    cases.push(Case::log(
+    cases.push(DecodeCase::log(
         "log, edge cases",
         read_json_files(&edge_cases.logs()),
         true,
     ));
-    cases.push(Case {
+    cases.push(DecodeCase {
         name: "songs".to_owned(),
         schema: &SONG_RECORD,
         bytes: read_json_files(&files.songs()),
@@ -72,7 +73,7 @@ fn cases(files: &GeneratedInput, log: &[u8]) -> Vec<Case> {
     cases
 }
 
-fn bench_sparkify(group: &mut BenchmarkGroup<'_, WallTime>, case: Case) {
+fn bench_sparkify(group: &mut BenchmarkGroup<'_, WallTime>, case: DecodeCase) {
     let mut decoder = new_decoder(case.schema);
     let len = case.bytes.len() as u64;
     let bytes = with_padding(case.bytes);

@@ -15,7 +15,7 @@ use sparkify::output::{ParquetCompression, PartInfo, PartWriter};
 use sparkify::star::song_lookup::SongLookup;
 use sparkify::star::songplays::{build_songplays, compute_songplay_ids};
 use sparkify::star::songs_and_artists::{build_artists, build_songs};
-use sparkify::star::time::build_time;
+use sparkify::star::time_dimension::build_time;
 use sparkify::star::typed_batches::EventBatch;
 use sparkify::star::users::LatestUsers;
 use sparkify::storage::{LocalStore, Store};

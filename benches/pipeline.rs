@@ -14,7 +14,7 @@ use std::thread::available_parallelism;
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
 use sparkify::config::{IoSizes, MaxRejects, RunConfig};
 use sparkify::generate::GenerateOptions;
-use sparkify::output::report::RunReport;
+use sparkify::output::run_report::RunReport;
 use sparkify::pipeline;
 use sparkify::progress::Progress;
 use sparkify::storage::Location;

@@ -19,7 +19,7 @@ use sparkify::star::schema::EVENT_RECORD;
 use sparkify::star::song_lookup::SongLookup;
 use sparkify::star::songplays::{build_songplays, compute_songplay_ids};
 use sparkify::star::songs_and_artists::{build_artists, build_songs};
-use sparkify::star::time::build_time;
+use sparkify::star::time_dimension::build_time;
 use sparkify::star::typed_batches::{EventBatch, SongBatch};
 use sparkify::star::users::{LatestUsers, UserDelta};
 

@@ -31,7 +31,7 @@ pub struct RunConfig {
     /// Whether the dataset is loaded into a warehouse after the run.
     pub load_after_run: bool,
     /// The log objects that are already in the warehouse, which the run skips.
-    pub loaded_objects: LoadedObjects,
+    pub loaded_objects: LoadedLogObjects,
     /// The codec of the Parquet files.
     pub compression: ParquetCompression,
     /// The sizes in which the input is read. Only tests and benchmarks change them; the tables do not depend on
@@ -41,9 +41,9 @@ pub struct RunConfig {
 
 /// Log objects that are loaded, by `object` and `etag` of `load_history`.
 #[derive(Debug, Clone, Default)]
-pub struct LoadedObjects(HashSet<(String, String)>);
+pub struct LoadedLogObjects(HashSet<(String, String)>);
 
-impl LoadedObjects {
+impl LoadedLogObjects {
     /// Returns true if there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -113,7 +113,7 @@ fn overlaps_input(out: &Location, location: &Location, include: &[Glob]) -> bool
 
 /// The configuration of a parse benchmark, which decodes JSON to Arrow record batches and writes nothing.
 #[derive(Debug, Clone)]
-pub struct ParseConfig {
+pub struct ParseBenchConfig {
     /// The objects.
     pub locations: InputSpec,
     /// The connection to S3, if they are there.

@@ -2,7 +2,7 @@
 
 from chdb import session
 
-from job import TABLES, JobArgs, print_row_counts
+from engine_script import TABLES, ScriptArgs, print_row_counts
 
 # The blocks are small, because a whole block is allocated for every file, however small the file is.
 READ_SONGS = """
@@ -74,7 +74,7 @@ SET max_threads = {threads}, max_insert_threads = {threads}, join_use_nulls = 1,
 
 
 def main():
-    args = JobArgs(__doc__)
+    args = ScriptArgs(__doc__)
     with session.Session() as db:
         db.query("CREATE DATABASE star")
         db.query("USE star")

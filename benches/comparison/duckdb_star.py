@@ -2,7 +2,7 @@
 
 import duckdb
 
-from job import TABLES, JobArgs, print_row_counts
+from engine_script import TABLES, ScriptArgs, print_row_counts
 
 # Each file contains one object, so the text of a file can be parsed as it is. This is ten times as fast as
 # read_json, which sets up a scan for every file. The texts must be materialized before they are parsed.
@@ -83,7 +83,7 @@ PARQUET = "(FORMAT parquet, COMPRESSION snappy)"
 
 
 def main():
-    args = JobArgs(__doc__)
+    args = ScriptArgs(__doc__)
     read_songs = READ_SONGS_AS_JSON if args.read_json else READ_SONGS
     db = duckdb.connect(config={"threads": args.threads, "preserve_insertion_order": False})
     db.execute(read_songs.format(files=args.song_files))

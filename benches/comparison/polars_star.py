@@ -4,9 +4,9 @@ import os
 from glob import iglob
 from pathlib import Path
 
-from job import JobArgs, print_row_counts
+from engine_script import ScriptArgs, print_row_counts
 
-ARGS = JobArgs(__doc__)
+ARGS = ScriptArgs(__doc__)
 os.environ["POLARS_MAX_THREADS"] = str(ARGS.threads)
 
 import polars as pl  # noqa: E402, the import reads the variable

@@ -3,7 +3,7 @@
 from pyspark.sql import Observation, SparkSession
 from pyspark.sql import functions as F
 
-from job import TABLES, JobArgs, print_row_counts
+from engine_script import TABLES, ScriptArgs, print_row_counts
 
 SONG = """
     song_id string, title string, artist_id string, artist_name string, artist_location string,
@@ -84,7 +84,7 @@ def read_json(spark, directory, schema):
 
 
 def main():
-    args = JobArgs(__doc__)
+    args = ScriptArgs(__doc__)
     spark = start_session(args.threads)
     songs = read_json(spark, args.songs, SONG).cache()
     events = (

@@ -9,14 +9,14 @@ use serde_json::value::RawValue;
 use super::non_empty_lines;
 
 /// The members of a record: each key, and its value as written.
-type Members = Vec<(String, String)>;
+type RecordMembers = Vec<(String, String)>;
 
 /// The texts before the first member, between key and value, between members, and at the end.
-type Style = [&'static str; 4];
+type JsonStyle = [&'static str; 4];
 
-const COMPACT: Style = ["{", ":", ",", "}\n"];
-const SPACED: Style = ["{", ": ", ", ", "}\n"];
-const PRETTY: Style = ["{\n    ", ": ", ",\n    ", "\n}\n"];
+const COMPACT: JsonStyle = ["{", ":", ",", "}\n"];
+const SPACED: JsonStyle = ["{", ": ", ", ", "}\n"];
+const PRETTY: JsonStyle = ["{\n    ", ": ", ",\n    ", "\n}\n"];
 
 /// Rewrites a log into a variant of it.
 pub type LogVariant = fn(&[u8]) -> Vec<u8>;
@@ -71,7 +71,7 @@ fn add_unused_nested_values(log: &[u8]) -> Vec<u8> {
 /// Inserts `count` unused members after each member.
 fn insert_members(log: &[u8], count: usize, value: impl Fn(usize, usize) -> String) -> Vec<u8> {
     rewrite(log, COMPACT, |n, members| {
-        let mut extended = Members::new();
+        let mut extended = RecordMembers::new();
         for member in members.drain(..) {
             extended.push(member);
             for _ in 0..count {
@@ -146,7 +146,7 @@ pub fn with_rejects(log: &[u8]) -> Vec<u8> {
     })
 }
 
-fn map_value(members: &mut Members, key: &str, to: impl Fn(&str) -> String) {
+fn map_value(members: &mut RecordMembers, key: &str, to: impl Fn(&str) -> String) {
     for (_, value) in members.iter_mut().filter(|(k, _)| k == key) {
         *value = to(value);
     }
@@ -166,7 +166,11 @@ fn rewrite_texts(log: &[u8], keys: &[&str], write: impl Fn(&str) -> String) -> V
 
 /// Rewrites the members of each record; `change` receives the number of the record. The keys of the generator
 /// are in alphabetical order, as in the real log, and stay so.
-fn rewrite(log: &[u8], style: Style, mut change: impl FnMut(usize, &mut Members)) -> Vec<u8> {
+fn rewrite(
+    log: &[u8],
+    style: JsonStyle,
+    mut change: impl FnMut(usize, &mut RecordMembers),
+) -> Vec<u8> {
     let [open, colon, comma, close] = style;
     let mut out = Vec::new();
     for (n, line) in non_empty_lines(log).enumerate() {

@@ -18,7 +18,7 @@ use sparkify::decode::{DecodeStatus, Decoder, InputChunk, InputState, RecordCoun
 use sparkify::generate::{GenerateOptions, GenerateSummary, generate};
 use sparkify::star::schema::{EVENT_RECORD, SONG_RECORD};
 use sparkify::star::song_lookup::{
-    ArtistIds, LOOKUP_SHARDS, LookupShard, SongIds, SongLookup, hash_keys,
+    ArtistIds, LOOKUP_SHARDS, SongIds, SongLookup, SongLookupShard, hash_keys,
 };
 use sparkify::star::typed_batches::{EventBatch, SongBatch};
 use sparkify::star::users::UserDelta;
@@ -188,8 +188,8 @@ pub fn throughput(rows: u64, bytes: u64) -> Throughput {
 /// Builds the lookup of all songs, shard by shard.
 pub fn build_lookup(batches: &[SongBatch]) -> SongLookup {
     let hashes: Vec<_> = batches.iter().map(hash_keys).collect();
-    let shard = |number| LookupShard::new(batches, &hashes, number).unwrap();
-    let shards: Vec<LookupShard> = (0..LOOKUP_SHARDS).map(shard).collect();
+    let shard = |number| SongLookupShard::new(batches, &hashes, number).unwrap();
+    let shards: Vec<SongLookupShard> = (0..LOOKUP_SHARDS).map(shard).collect();
     let songs = SongIds::new(batches, &shards).unwrap();
     let artists = ArtistIds::new(batches, &shards).unwrap();
     SongLookup::new(songs, artists, shards)

@@ -26,7 +26,7 @@ use rustls::pki_types::pem::PemObject;
 use url::Url;
 
 use crate::error::{Error, Result};
-use crate::storage::s3::error::{Operation, RequestError, root_cause, strip_stderr};
+use crate::storage::s3::error::{OperationContext, RequestError, root_cause, strip_stderr};
 use crate::storage::s3::options::S3Options;
 
 /// Loads the AWS configuration. Command-line flags take precedence.
@@ -135,7 +135,7 @@ pub async fn check_credentials(options: &S3Options, config: &SdkConfig) -> Resul
     if let (None, Ok(profile)) = (&options.profile, env::var("AWS_PROFILE")) {
         ensure_profile_exists(&profile).await?;
     }
-    let operation = Operation {
+    let operation = OperationContext {
         error_prefix: "cannot use",
         url: "S3".to_owned(),
         permission: "",

@@ -14,7 +14,7 @@ use super::{BenchHeader, BenchOptions, PassResults, SerialFraction, ThroughputSa
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
 use crate::output::ParquetCompression;
-use crate::output::report::{InputReport, LogReport, StageReport, TableReport};
+use crate::output::run_report::{InputReport, LogReport, StageReport, TableReport};
 use crate::pipeline::{PhaseTiming, TimedRun, measure_run};
 use crate::progress::Progress;
 use crate::storage::Location;

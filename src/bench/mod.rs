@@ -14,7 +14,7 @@ mod parse;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
-use crate::output::report::{RunOutcome, StageReport};
+use crate::output::run_report::{RunOutcome, StageReport};
 use crate::progress::Progress;
 
 pub use amdahl::{SerialFraction, SpeedupBound};

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{BenchHeader, BenchOptions, ThroughputSample};
-use crate::config::{ParseConfig, RecordKind};
+use crate::config::{ParseBenchConfig, RecordKind};
 use crate::error::Result;
-use crate::output::report::{InputReport, StageReport};
+use crate::output::run_report::{InputReport, StageReport};
 use crate::pipeline::{ParseStats, measure_parse};
 use crate::progress::Progress;
 
@@ -56,12 +56,12 @@ pub struct ParseMeasurement {
 /// # Errors
 /// Returns an error if there is no input, or if the input cannot be read or changes.
 pub fn bench_parse(
-    config: &ParseConfig,
+    config: &ParseBenchConfig,
     options: &BenchOptions,
     progress: &Progress,
 ) -> Result<ParseBenchReport> {
     let pass = |threads| {
-        let config = ParseConfig {
+        let config = ParseBenchConfig {
             threads,
             ..config.clone()
         };

@@ -21,7 +21,7 @@ const CLEAN_VERSION: u32 = 2;
 /// would be removed.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = help::with_exit_codes(EXAMPLES))]
-pub(super) struct Args {
+pub(super) struct CleanArgs {
     /// Output of the runs: their --out
     #[arg(value_name = "OUT", value_parser = location_parser())]
     out: Location,
@@ -51,12 +51,12 @@ const EXAMPLES: &str = "Examples:
   sparkify clean s3://bucket/star
   sparkify clean s3://bucket/star --keep 7 --unfinished-after 48 --yes";
 
-pub(super) fn main(args: Args) -> Result<()> {
+pub(super) fn main(args: CleanArgs) -> Result<()> {
     let json = args.json;
     clean(args).map_err(|error| report_failure(error, json, ("clean_version", CLEAN_VERSION)))
 }
 
-fn clean(args: Args) -> Result<()> {
+fn clean(args: CleanArgs) -> Result<()> {
     args.s3.ensure_used([&args.out], "OUT is not in S3")?;
     let stores = StoreRegistry::new(args.s3.to_options());
     let grace = Duration::from_secs(u64::from(args.unfinished_after) * 3600);

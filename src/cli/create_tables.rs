@@ -20,7 +20,7 @@ const CREATE_VERSION: u32 = 1;
 /// some tables are missing and others have rows; sparkify run --full-refresh creates the missing ones.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = help::with_exit_codes(EXAMPLES))]
-pub(super) struct Args {
+pub(super) struct CreateTablesArgs {
     /// Drop the tables first
     ///
     /// Asks for confirmation if they have rows.
@@ -48,13 +48,13 @@ const EXAMPLES: &str = r"Examples:
   sparkify create-tables \
     --warehouse redshift://etl@cluster.example.com:5439/dev --dry-run";
 
-pub(super) fn main(args: Args) -> Result<()> {
+pub(super) fn main(args: CreateTablesArgs) -> Result<()> {
     let json = args.json;
     create_tables(&args)
         .map_err(|error| report_failure(error, json, ("create_version", CREATE_VERSION)))
 }
 
-fn create_tables(args: &Args) -> Result<()> {
+fn create_tables(args: &CreateTablesArgs) -> Result<()> {
     let progress = Progress::stderr(true);
     let warehouse = args.warehouse.resolve(None, &progress)?.require()?;
     if args.dry_run {

@@ -15,7 +15,7 @@ use crate::progress::Progress;
 /// the same bytes on every machine.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = help::with_exit_codes(EXAMPLES))]
-pub(super) struct Args {
+pub(super) struct GenerateArgs {
     /// Output folder, absent or empty
     #[arg(long, value_name = "DIR", value_parser = dir_parser())]
     out: PathBuf,
@@ -56,8 +56,8 @@ const EXAMPLES: &str = r"Examples:
 const APPROX_EVENT_BYTES: u64 = 460;
 const APPROX_SONG_BYTES: u64 = 250;
 
-pub(super) fn main(args: Args) -> Result<()> {
-    let Args {
+pub(super) fn main(args: GenerateArgs) -> Result<()> {
+    let GenerateArgs {
         out,
         events,
         songs,

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::output::PublishedDataset;
 use crate::progress::Progress;
 use crate::storage::{Location, StoreRegistry};
-use crate::warehouse::load::{Load, LoadReport, loaded_runs};
+use crate::warehouse::load::{DatasetLoad, LoadReport, loaded_runs};
 
 /// The version of the document that `--json` prints.
 const LOAD_VERSION: u32 = 2;
@@ -23,7 +23,7 @@ const LOAD_VERSION: u32 = 2;
 /// the dataset itself by COPY, so OUT must be in S3 for Redshift.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = help::with_exit_codes(EXAMPLES))]
-pub(super) struct Args {
+pub(super) struct LoadArgs {
     /// Output of a run: its --out, or one run below it
     #[arg(long, value_name = "OUT", value_parser = location_parser())]
     from: Location,
@@ -59,12 +59,12 @@ const EXAMPLES: &str = r"Examples:
   sparkify load --from s3://bucket/star \
     --warehouse redshift://etl@cluster.example.com:5439/dev --dry-run";
 
-pub(super) fn main(args: Args) -> Result<()> {
+pub(super) fn main(args: LoadArgs) -> Result<()> {
     let json = args.json;
     load(&args).map_err(|error| report_failure(error, json, ("load_version", LOAD_VERSION)))
 }
 
-fn load(args: &Args) -> Result<()> {
+fn load(args: &LoadArgs) -> Result<()> {
     let progress = Progress::stderr(args.quiet);
     args.s3.ensure_used([&args.from], "--from is not in S3")?;
     let warehouse = args.warehouse.resolve(Some(&args.iam_role), &progress)?;
@@ -73,7 +73,7 @@ fn load(args: &Args) -> Result<()> {
     let stores = StoreRegistry::new(args.s3.to_options());
     let dataset = PublishedDataset::open_store(&stores, &args.from)?;
     let no_runs = HashSet::new();
-    let mut load = Load {
+    let mut load = DatasetLoad {
         warehouse: &warehouse,
         dataset: &dataset,
         runs_before_refresh: args.full_refresh.then_some(&no_runs),

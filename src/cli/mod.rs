@@ -47,13 +47,13 @@ const EXAMPLES: &str = r"Examples:
 // Doc comments on the variants would hide those of the arguments, which the help shows.
 #[derive(Debug, Subcommand)]
 enum Command {
-    Run(run::Args),
-    CreateTables(create_tables::Args),
-    Load(load::Args),
-    Query(query::Args),
-    Clean(clean::Args),
-    Generate(generate::Args),
-    Bench(bench::Args),
+    Run(run::RunArgs),
+    CreateTables(create_tables::CreateTablesArgs),
+    Load(load::LoadArgs),
+    Query(query::QueryArgs),
+    Clean(clean::CleanArgs),
+    Generate(generate::GenerateArgs),
+    Bench(bench::BenchCommandArgs),
 }
 
 /// Runs the command that the arguments of the process name, and returns its exit code.

@@ -21,7 +21,7 @@ const DEFAULT_LIMIT: u32 = 10;
 /// queries. All times are UTC.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = help::with_exit_codes(&format!("{}\n\n{EXAMPLES}", queries_help())))]
-pub(super) struct Args {
+pub(super) struct QueryArgs {
     /// Query to run; --list shows the names
     #[arg(value_parser = query_name_parser(), conflicts_with = "list", hide_possible_values = true)]
     name: Option<SavedQuery>,
@@ -69,7 +69,7 @@ fn queries_help() -> String {
     format!("Queries:{}", queries.concat())
 }
 
-pub(super) fn main(args: Args) -> Result<()> {
+pub(super) fn main(args: QueryArgs) -> Result<()> {
     let Some(query) = args.name else {
         if let Some(flag) = args.warehouse.first_flag() {
             return Err(no_effect(flag, "no query is named")
@@ -99,7 +99,7 @@ pub(super) fn main(args: Args) -> Result<()> {
     print_result(&run_query(&warehouse.connection, &sql)?, &args)
 }
 
-fn print_result(result: &ResultSet, args: &Args) -> Result<()> {
+fn print_result(result: &ResultSet, args: &QueryArgs) -> Result<()> {
     match (args.csv, args.json) {
         (true, _) => print(&format_csv(result)),
         (_, true) => print_json(&json_rows(result)),

@@ -8,15 +8,15 @@ use super::args::warehouse::{IamRoleArgs, WarehouseArgs};
 use super::{
     available_cores, eprint_line, help, no_effect, print, print_json, render, report_failure,
 };
-use crate::config::{IoSizes, LoadedObjects, MaxRejects, RunConfig};
+use crate::config::{IoSizes, LoadedLogObjects, MaxRejects, RunConfig};
 use crate::error::{Error, Result};
-use crate::output::report::{REPORT_VERSION, RunReport};
+use crate::output::run_report::{REPORT_VERSION, RunReport};
 use crate::output::{ParquetCompression, PublishedDataset, manifest_key};
 use crate::pipeline::{self, RunFailure};
 use crate::progress::Progress;
 use crate::storage::{Location, StoreRegistry};
 use crate::warehouse::Warehouse;
-use crate::warehouse::load::{Load, LoadReport, loaded_objects, loaded_runs};
+use crate::warehouse::load::{DatasetLoad, LoadReport, loaded_objects, loaded_runs};
 use crate::warehouse::sql::load_plan::{LoadParams, load_statements, to_sql_script};
 
 /// Build a dataset from songs and logs
@@ -42,7 +42,7 @@ use crate::warehouse::sql::load_plan::{LoadParams, load_statements, to_sql_scrip
 /// SPARKIFY_WAREHOUSE alone does not make a run load.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = help::with_all_exit_codes(EXAMPLES))]
-pub(super) struct Args {
+pub(super) struct RunArgs {
     /// Song metadata: folder, file, S3 prefix or glob
     ///
     /// Takes several paths, and may be repeated. Quote globs, so that the shell does not expand
@@ -141,7 +141,7 @@ const EXAMPLES: &str = r"Examples:
     --out s3://bucket/star --dry-run
   sparkify run --config dwh.cfg --out s3://bucket/star --quiet";
 
-pub(super) fn main(args: Args) -> Result<()> {
+pub(super) fn main(args: RunArgs) -> Result<()> {
     let json = args.json;
     let progress = Progress::stderr(args.quiet);
     let result = run(args, &progress);
@@ -156,7 +156,7 @@ pub(super) fn main(args: Args) -> Result<()> {
     })
 }
 
-fn run(args: Args, progress: &Progress) -> std::result::Result<(), RunFailure> {
+fn run(args: RunArgs, progress: &Progress) -> std::result::Result<(), RunFailure> {
     let (dry_run, json, quiet, refresh) = (args.dry_run, args.json, args.quiet, args.full_refresh);
     let (mut config, warehouse) = resolve_config(args, progress)?;
     config.validate()?;
@@ -242,7 +242,7 @@ fn load_into_warehouse(
         return Err(Error::failed(format!("cannot load {out}"))
             .with_reason("another run replaced the dataset in the meantime"));
     }
-    let load = Load {
+    let load = DatasetLoad {
         warehouse,
         dataset: &dataset,
         runs_before_refresh: refresh,
@@ -295,7 +295,7 @@ fn print_dry_run(
 ///
 /// # Errors
 /// Returns an error if an argument is not valid or has no effect.
-fn resolve_config(args: Args, progress: &Progress) -> Result<(RunConfig, Option<Warehouse>)> {
+fn resolve_config(args: RunArgs, progress: &Progress) -> Result<(RunConfig, Option<Warehouse>)> {
     let resolved = args.warehouse.resolve(Some(&args.iam_role), progress)?;
     let file = resolved.config_file.as_ref();
     let include = args.include;
@@ -342,7 +342,7 @@ fn resolve_config(args: Args, progress: &Progress) -> Result<(RunConfig, Option<
         max_rejects: args.max_rejects,
         allow_empty: args.allow_empty,
         load_after_run: warehouse.is_some(),
-        loaded_objects: LoadedObjects::default(),
+        loaded_objects: LoadedLogObjects::default(),
         compression: args.compression,
         sizes: IoSizes::default(),
     };

@@ -9,11 +9,11 @@
 //! drops it.
 
 mod builders;
+mod candidate_validator;
 mod decode_call;
 mod interner;
 mod key_prediction;
 pub mod lexer;
-mod object_validator;
 pub mod padded_bytes;
 pub mod record_schema;
 pub mod reject;

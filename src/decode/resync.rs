@@ -10,7 +10,7 @@
 //! each possibility. A validator checks all its candidates in one pass, so the search reads every byte
 //! once, for any input.
 
-use super::object_validator::ObjectValidator;
+use super::candidate_validator::CandidateValidator;
 use super::sniff::UTF8_BOM;
 
 /// The search for the position to resume at. It accepts the bytes in portions of any size.
@@ -27,7 +27,7 @@ pub(super) struct Resync {
     is_escaped: bool,
     /// The index of the validator that is outside of strings at the next byte.
     outside_strings: usize,
-    validators: [ObjectValidator; 2],
+    validators: [CandidateValidator; 2],
     /// The nearest accepted candidate. A nearer candidate may still be undecided.
     accepted: Option<u64>,
 }
@@ -70,7 +70,7 @@ impl Resync {
         let open = self
             .validators
             .iter()
-            .filter_map(ObjectValidator::outermost_candidate);
+            .filter_map(CandidateValidator::outermost_candidate);
         let boms_start = self
             .lookbehind
             .boms_start

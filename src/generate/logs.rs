@@ -11,7 +11,7 @@ use super::json_text::{push, push_number};
 use super::log_file_plan::{LogFilePlan, PlannedLogFile, even_share, even_share_before};
 use super::random::Rng;
 use super::song_catalog::{PHP_SLASH, SongCatalog};
-use super::users::{Page, UserPool, UserSession};
+use super::users::{SitePage, UserPool, UserSession};
 use super::{GenerateOptions, LogSummary};
 
 const EVENT_STREAM: u64 = 48;
@@ -82,7 +82,7 @@ struct EventSimulator<'a> {
 
 /// Properties of a play that the expected counts depend on.
 #[derive(Clone, Copy)]
-struct Play {
+struct PlayProperties {
     user: usize,
     has_known_song: bool,
 }
@@ -170,13 +170,13 @@ impl<'a> EventSimulator<'a> {
         }
     }
 
-    fn count_case(&mut self, written_case: &WrittenCase<Play>) {
+    fn count_case(&mut self, written_case: &WrittenCase<PlayProperties>) {
         if let Some(plain) = written_case.clean_record {
             self.count_kept(plain);
         }
         match (written_case.case.outcome, written_case.fresh_record) {
             (ExpectedOutcome::Kept, Some(play)) => {
-                self.count_kept(Play {
+                self.count_kept(PlayProperties {
                     has_known_song: play.has_known_song
                         && !written_case.case.changes_any(&["artist", "song", "length"]),
                     ..play
@@ -194,7 +194,7 @@ impl<'a> EventSimulator<'a> {
         }
     }
 
-    fn count_kept(&mut self, play: Play) {
+    fn count_kept(&mut self, play: PlayProperties) {
         self.summary.input.records += 1;
         self.summary.kept += 1;
         self.summary.matched += u64::from(play.has_known_song);
@@ -211,7 +211,7 @@ impl<'a> EventSimulator<'a> {
         if session.is_over() {
             self.start_session(&mut session);
         }
-        if session.page == Page::NextSong {
+        if session.page == SitePage::NextSong {
             let play = self.push_session_play(text, &session, timestamp_ms);
             self.count_kept(play);
         } else {
@@ -233,7 +233,12 @@ impl<'a> EventSimulator<'a> {
 
     /// Appends a play without a newline. It shares neither session nor item with any other play, so that an edit of one
     /// of the two cannot make it a duplicate.
-    fn push_unique_play(&mut self, text: &mut Vec<u8>, file: &PlannedLogFile, nth: u64) -> Play {
+    fn push_unique_play(
+        &mut self,
+        text: &mut Vec<u8>,
+        file: &PlannedLogFile,
+        nth: u64,
+    ) -> PlayProperties {
         let timestamp_ms = file.timestamp_ms(nth, &mut self.rng);
         let mut session = UserSession::default();
         self.start_session(&mut session);
@@ -253,7 +258,7 @@ impl<'a> EventSimulator<'a> {
         text: &mut Vec<u8>,
         session: &UserSession,
         timestamp_ms: u64,
-    ) -> Play {
+    ) -> PlayProperties {
         let is_known = self.rng.chance(25) && self.known_catalog.songs > 0;
         let catalog = if is_known {
             self.known_catalog
@@ -271,7 +276,7 @@ impl<'a> EventSimulator<'a> {
         catalog.push_duration(text, song);
         push_level(text, self.users.is_paid(session.user));
         text.extend_from_slice(&session.location_json);
-        let (page, status) = Page::NextSong.json_and_status();
+        let (page, status) = SitePage::NextSong.json_and_status();
         push(text, page);
         text.extend_from_slice(&session.registration_json);
         text.push(b'"');
@@ -279,7 +284,7 @@ impl<'a> EventSimulator<'a> {
         text.push(b'"');
         push_status(text, status, timestamp_ms);
         text.extend_from_slice(&session.user_agent_json);
-        Play {
+        PlayProperties {
             user: session.user,
             has_known_song: is_known,
         }

@@ -72,7 +72,7 @@ impl UserPool {
 
 /// A page of the site.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Page {
+pub(super) enum SitePage {
     #[default]
     NextSong,
     Home,
@@ -89,7 +89,7 @@ pub(super) enum Page {
     SubmitDowngrade,
 }
 
-impl Page {
+impl SitePage {
     /// Returns the JSON of `method` and `page` in a record, and the HTTP status.
     pub(super) fn json_and_status(self) -> (&'static str, &'static str) {
         match self {
@@ -144,7 +144,7 @@ pub(super) struct UserSession {
     pub id: u64,
     pub user: usize,
     pub item_in_session: u64,
-    pub page: Page,
+    pub page: SitePage,
     pub is_logged_in: bool,
     /// Number of events until the session is over.
     events_left: u64,
@@ -173,12 +173,12 @@ impl UserSession {
         self.events_left = 1 + rng.zipf(40) + rng.below(3) * 2;
         self.is_logged_in = !rng.chance(8);
         self.page = if rng.chance(if self.is_logged_in { 45 } else { 75 }) {
-            Page::Home
+            SitePage::Home
         } else {
-            Page::Login
+            SitePage::Login
         };
-        if self.is_logged_in && self.page == Page::Login {
-            self.page = Page::NextSong;
+        if self.is_logged_in && self.page == SitePage::Login {
+            self.page = SitePage::NextSong;
         }
         self.render_json(users.seed, user, id);
     }
@@ -186,10 +186,10 @@ impl UserSession {
     /// Applies the effect of the current page, such as a login, and moves on to the next page.
     pub(super) fn advance(&mut self, rng: &mut Rng, users: &mut UserPool) {
         match self.page {
-            Page::Login => self.is_logged_in = true,
-            Page::Logout => self.is_logged_in = false,
-            Page::SubmitUpgrade => users.set_paid(self.user, true),
-            Page::SubmitDowngrade => users.set_paid(self.user, false),
+            SitePage::Login => self.is_logged_in = true,
+            SitePage::Logout => self.is_logged_in = false,
+            SitePage::SubmitUpgrade => users.set_paid(self.user, true),
+            SitePage::SubmitDowngrade => users.set_paid(self.user, false),
             _ => {}
         }
         self.item_in_session += 1;

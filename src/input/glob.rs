@@ -18,14 +18,14 @@ const MAX_COMPONENTS: usize = 60;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Glob {
     text: String,
-    components: Vec<Component>,
+    components: Vec<GlobComponent>,
     /// Whether the glob ends in `/` and so matches no object.
     is_folders_only: bool,
 }
 
 /// A part of a glob that matches one component of a key, or any number of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Component {
+enum GlobComponent {
     /// `**`: any number of folders.
     Globstar,
     Name {
@@ -58,7 +58,7 @@ impl Glob {
         let trimmed = text.strip_suffix('/').unwrap_or(text);
         let parse_component = |name: &str| {
             if name == "**" {
-                return Ok(Component::Globstar);
+                return Ok(GlobComponent::Globstar);
             }
             let pattern = Pattern::new(name).map_err(|e| match name.contains("**") {
                 true => format!(
@@ -67,7 +67,7 @@ impl Glob {
                 false => format!("{} in '{text}'; write [[] for a literal [", e.msg),
             })?;
             let first = name.chars().next();
-            Ok(Component::Name {
+            Ok(GlobComponent::Name {
                 pattern,
                 literal_first_char: first.filter(|first| !GLOB_METACHARACTERS.contains(first)),
             })
@@ -153,14 +153,14 @@ impl Glob {
                 continue;
             }
             let (next, is_explicit) = match component {
-                Component::Globstar => (n, false),
-                Component::Name {
+                GlobComponent::Globstar => (n, false),
+                GlobComponent::Name {
                     pattern,
                     literal_first_char: first,
                 } if pattern.matches(name) => {
                     (n + 1, first.is_some() && *first == name.chars().next())
                 }
-                Component::Name { .. } => continue,
+                GlobComponent::Name { .. } => continue,
             };
             match is_hidden(name) && !is_explicit {
                 true => hidden |= 1 << next,
@@ -173,7 +173,7 @@ impl Glob {
     /// Adds the states that are reached when `**` matches no folder.
     fn epsilon_closure(&self, mut states: u64) -> u64 {
         for (n, component) in self.components.iter().enumerate() {
-            if *component == Component::Globstar && states & (1 << n) != 0 {
+            if *component == GlobComponent::Globstar && states & (1 << n) != 0 {
                 states |= 1 << (n + 1);
             }
         }

@@ -11,10 +11,10 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
-use super::publish::local::AbandonedStaging;
+use super::publish::local::LeftoverRunDir;
 use super::publish::s3::{LATEST_FILE, LatestPointer, REMOVAL_MARKER, RunId};
 use super::rejects::REJECTS_DIR;
-use super::report::{FAILED_REPORT_FILE, REPORT_FILE};
+use super::run_report::{FAILED_REPORT_FILE, REPORT_FILE};
 use crate::error::{Error, Result};
 use crate::star::schema;
 use crate::storage::s3::{IncompleteUpload, S3Store};
@@ -33,14 +33,14 @@ pub struct CleanPlan {
     /// Runs to keep.
     pub keep: Vec<RunEntry>,
     #[serde(skip)]
-    location: RunLocation,
+    location: RunsStore,
 }
 
 /// The store that contains the runs.
 #[derive(Debug)]
-enum RunLocation {
+enum RunsStore {
     /// The output folder, if it exists, and folders of abandoned or failed runs next to it.
-    Local(Option<LocalStore>, Vec<(RunState, AbandonedStaging)>),
+    Local(Option<LocalStore>, Vec<(RunState, LeftoverRunDir)>),
     S3(S3Store),
 }
 
@@ -103,8 +103,8 @@ pub fn find_runs(
     let (location, runs, latest) = match out {
         Location::Local(path) => {
             let abandoned = [
-                (RunState::Unfinished, AbandonedStaging::find(path)?),
-                (RunState::Failed, AbandonedStaging::find_failed(path)?),
+                (RunState::Unfinished, LeftoverRunDir::find(path)?),
+                (RunState::Failed, LeftoverRunDir::find_failed(path)?),
             ];
             let abandoned = abandoned.into_iter();
             let abandoned: Vec<_> = abandoned
@@ -123,7 +123,7 @@ pub fn find_runs(
             let runs = folder.as_ref().map(|store| list_runs(store)).transpose()?;
             let latest = std::fs::read(path.join(LATEST_FILE)).ok();
             (
-                RunLocation::Local(folder, abandoned),
+                RunsStore::Local(folder, abandoned),
                 runs.unwrap_or_default(),
                 latest,
             )
@@ -141,7 +141,7 @@ pub fn find_runs(
                 }
             }
             let latest = store.get(LATEST_FILE)?.map(|(json, _)| json);
-            (RunLocation::S3(store), runs, latest)
+            (RunsStore::S3(store), runs, latest)
         }
     };
     let latest = latest.and_then(|json| serde_json::from_slice(&json).ok());
@@ -195,7 +195,7 @@ fn list_runs(store: &dyn Store) -> Result<BTreeMap<RunId, RunContents>> {
 
 impl CleanPlan {
     fn new(
-        location: RunLocation,
+        location: RunsStore,
         runs: BTreeMap<RunId, RunContents>,
         latest: Option<LatestPointer>,
         keep: usize,
@@ -203,8 +203,8 @@ impl CleanPlan {
     ) -> Self {
         let (mut to_remove, mut to_keep) = (Vec::new(), Vec::new());
         let abandoned = match &location {
-            RunLocation::Local(_, abandoned) => abandoned.as_slice(),
-            RunLocation::S3(_) => &[],
+            RunsStore::Local(_, abandoned) => abandoned.as_slice(),
+            RunsStore::S3(_) => &[],
         };
         for (state, staging) in abandoned {
             to_remove.push(RunEntry {
@@ -266,7 +266,7 @@ impl CleanPlan {
     /// Returns an error if an object cannot be removed. The next `sparkify clean` removes the rest.
     pub fn execute(self) -> Result<()> {
         match self.location {
-            RunLocation::Local(store, abandoned) => {
+            RunsStore::Local(store, abandoned) => {
                 if let Some(store) = store {
                     for run in self.remove {
                         remove_local_run(&store, run)?;
@@ -276,7 +276,7 @@ impl CleanPlan {
                     staging.remove()?;
                 }
             }
-            RunLocation::S3(store) => {
+            RunsStore::S3(store) => {
                 let has_complete = self
                     .remove
                     .iter()
@@ -406,7 +406,7 @@ fn write_removal_marker(store: &S3Store, key: &str) -> Result<()> {
     file.finish().map(drop)
 }
 
-impl RunLocation {
+impl RunsStore {
     fn display(&self, key: &str) -> String {
         match self {
             Self::Local(Some(store), _) => store.display(key),

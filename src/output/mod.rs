@@ -6,16 +6,16 @@
 pub mod clean;
 mod codec;
 mod parquet;
-mod part_reader;
+mod parquet_part_reader;
 mod publish;
 mod published_dataset;
 mod rejects;
-pub mod report;
+pub mod run_report;
 mod staging;
 
 pub use self::parquet::{PartInfo, PartWriter};
 pub use codec::ParquetCompression;
-pub use part_reader::{PartReader, RowGroupReader, StoredRowGroup};
+pub use parquet_part_reader::{ParquetPartReader, RowGroupReader, StoredRowGroup};
 pub use publish::s3::LATEST_FILE;
 pub use published_dataset::PublishedDataset;
 pub use rejects::{REJECTS_DIR, RejectBuffer};

@@ -4,10 +4,10 @@ use std::fs::File;
 use std::io::{Read, Seek};
 
 use super::publish::s3::{LATEST_FILE, LatestPointer};
-use super::report::{FAILED_REPORT_FILE, REPORT_FILE, REPORT_VERSION, RunReport, TableReport};
+use super::run_report::{FAILED_REPORT_FILE, REPORT_FILE, REPORT_VERSION, RunReport, TableReport};
 use super::staging::manifest_key;
 use crate::error::{Error, Result};
-use crate::star::schema::{MERGE_STATE_TABLES, STAR_TABLES, Table};
+use crate::star::schema::{MERGE_STATE_TABLES, STAR_TABLES, TableSchema};
 use crate::storage::{ListMode, Location, ObjectMeta, ObjectRange, Store, StoreRegistry};
 
 /// The published output of one run.
@@ -76,12 +76,12 @@ impl PublishedDataset {
     }
 
     /// Returns the output size of a table.
-    pub fn table_report(&self, table: &Table) -> TableReport {
+    pub fn table_report(&self, table: &TableSchema) -> TableReport {
         find_table_report(&self.report, table).unwrap_or_default()
     }
 
     /// Returns the URL of the COPY manifest of a table.
-    pub fn manifest_url(&self, table: &Table) -> String {
+    pub fn manifest_url(&self, table: &TableSchema) -> String {
         self.store.display(&manifest_key(table))
     }
 
@@ -89,7 +89,7 @@ impl PublishedDataset {
     ///
     /// # Errors
     /// Returns an error if the parts cannot be listed or do not match the report.
-    pub fn list_parts(&self, table: &Table) -> Result<Vec<ObjectMeta>> {
+    pub fn list_parts(&self, table: &TableSchema) -> Result<Vec<ObjectMeta>> {
         let report = self.table_report(table);
         let mut parts = self
             .store
@@ -168,7 +168,7 @@ impl PublishedDataset {
     }
 }
 
-fn find_table_report(report: &RunReport, table: &Table) -> Option<TableReport> {
+fn find_table_report(report: &RunReport, table: &TableSchema) -> Option<TableReport> {
     let table_report = report.tables.get(table.name);
     table_report
         .or_else(|| report.merge_state.get(table.name))

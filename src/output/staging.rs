@@ -14,13 +14,13 @@ use serde::Serialize;
 
 use super::codec::ParquetCompression;
 use super::parquet::{PartInfo, PartWriter};
-use super::part_reader::PartReader;
-use super::publish::local::{AbandonedStaging, StagingDir};
+use super::parquet_part_reader::ParquetPartReader;
+use super::publish::local::{LeftoverRunDir, StagingDir};
 use super::publish::s3::{REMOVAL_MARKER, RunId, S3Run};
 use super::rejects::{REJECTS_DIR, RejectBuffer};
-use super::report::{FAILED_REPORT_FILE, REPORT_FILE, RunReport};
+use super::run_report::{FAILED_REPORT_FILE, REPORT_FILE, RunReport};
 use crate::error::{Error, Result};
-use crate::star::schema::{self, SONGPLAYS, Table};
+use crate::star::schema::{self, SONGPLAYS, TableSchema};
 use crate::storage::{LocalStore, Location, Store, StoreRegistry, Upload};
 
 /// The output of a run that is not published yet.
@@ -112,7 +112,7 @@ impl Staging {
     /// Returns an error if the part cannot be written.
     pub fn create_part(
         &self,
-        table: &Table,
+        table: &TableSchema,
         number: usize,
         schema: SchemaRef,
     ) -> Result<PartWriter> {
@@ -132,12 +132,12 @@ impl Staging {
     /// Returns an error if the part cannot be read or has changed since it was written.
     pub fn read_part(
         &self,
-        table: &Table,
+        table: &TableSchema,
         part: PartInfo,
         row_groups: &[u64],
-    ) -> Result<PartReader<'_>> {
+    ) -> Result<ParquetPartReader<'_>> {
         let key = part_key(table, part.number);
-        PartReader::open(self.store.as_ref(), key, table, part, row_groups)
+        ParquetPartReader::open(self.store.as_ref(), key, table, part, row_groups)
     }
 
     /// Starts to write a part of a table again. Open readers of the old part can still read its row groups.
@@ -146,7 +146,7 @@ impl Staging {
     /// Returns an error if the part cannot be written.
     pub fn recreate_part(
         &self,
-        table: &Table,
+        table: &TableSchema,
         number: usize,
         schema: SchemaRef,
     ) -> Result<PartWriter> {
@@ -167,7 +167,7 @@ impl Staging {
     ///
     /// # Errors
     /// Returns an error if the part cannot be removed.
-    pub fn remove_part(&self, table: &Table, number: usize) -> Result<()> {
+    pub fn remove_part(&self, table: &TableSchema, number: usize) -> Result<()> {
         self.store.delete(&[part_key(table, number)])
     }
 
@@ -236,9 +236,9 @@ impl Staging {
                 let target = folder.target().to_owned();
                 let warning = folder.publish()?;
                 // The rejects and report of an earlier failed run are now out of date.
-                let failed = AbandonedStaging::find_failed(&target);
+                let failed = LeftoverRunDir::find_failed(&target);
                 let removed =
-                    failed.and_then(|failed| failed.map_or(Ok(()), AbandonedStaging::remove));
+                    failed.and_then(|failed| failed.map_or(Ok(()), LeftoverRunDir::remove));
                 Ok(warning.or(removed.err()))
             }
             StagingTarget::S3(run) => run.publish(),
@@ -431,11 +431,11 @@ struct ManifestMeta {
 }
 
 /// Returns the key of the COPY manifest of a table, relative to the run.
-pub fn manifest_key(table: &Table) -> String {
+pub fn manifest_key(table: &TableSchema) -> String {
     format!("{}.manifest", table.dir)
 }
 
-fn part_key(table: &Table, number: usize) -> String {
+fn part_key(table: &TableSchema, number: usize) -> String {
     format!("{}/part-{number:05}.parquet", table.dir)
 }
 

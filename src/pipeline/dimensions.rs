@@ -7,15 +7,15 @@ use arrow_array::RecordBatch;
 use rayon::prelude::*;
 
 use super::logs::LogPhaseResult;
-use super::timings::Stage;
+use super::timings::PipelineStage;
 use super::{RunContext, source_objects};
 use crate::error::Result;
 use crate::star::schema::{
-    ARTISTS, SONGS, STATE_ARTISTS, STATE_SONGS, STATE_USERS, TIME, Table, USERS,
+    ARTISTS, SONGS, STATE_ARTISTS, STATE_SONGS, STATE_USERS, TIME, TableSchema, USERS,
 };
 use crate::star::song_lookup::SongLookup;
 use crate::star::songs_and_artists::{build_artists, build_songs};
-use crate::star::time::build_time;
+use crate::star::time_dimension::build_time;
 use crate::star::typed_batches::SongBatch;
 use crate::star::users::LatestUsers;
 
@@ -61,13 +61,13 @@ pub(super) fn write_dimensions(
 
 fn write_tables<const N: usize>(
     run: &RunContext<'_>,
-    tables: [&'static Table; N],
+    tables: [&'static TableSchema; N],
     rows: impl FnOnce() -> Result<[RecordBatch; N]>,
 ) -> Result<()> {
     let began = Instant::now();
     let rows = rows()?;
     let count = rows.iter().map(|rows| rows.num_rows() as u64).sum();
-    run.timings.record(Stage::Star, began, 0, count);
+    run.timings.record(PipelineStage::Star, began, 0, count);
     let mut tables = tables.into_iter().zip(&rows);
     tables.try_for_each(|(table, rows)| run.write_table(table, rows))
 }
@@ -96,7 +96,7 @@ fn write_time(run: &RunContext<'_>, splits: &[Vec<i64>], bounds: &[i64]) -> Resu
         times.dedup();
         let batch = build_time(&times)?;
         run.timings
-            .record(Stage::Star, began, 0, times.len() as u64);
+            .record(PipelineStage::Star, began, 0, times.len() as u64);
         run.write_part(&TIME, part, &batch)
     })
 }

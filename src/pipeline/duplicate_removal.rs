@@ -13,14 +13,14 @@ use arrow_select::filter::filter_record_batch;
 use rayon::prelude::*;
 
 use super::duplicate_ids::{DuplicateIds, IdSet};
-use super::timings::Stage;
+use super::timings::PipelineStage;
 use super::{RunContext, build_thread_pool};
 use crate::error::{Error, Result};
-use crate::output::{PartInfo, PartReader, PartWriter, StoredRowGroup};
-use crate::star::deliveries::{
-    CompactDelivery, Delivery, StringPool, candidates_from_rows, songplay_id_values,
+use crate::output::{ParquetPartReader, PartInfo, PartWriter, StoredRowGroup};
+use crate::star::event_deliveries::{
+    CompactDelivery, EventDelivery, StringPool, candidates_from_rows, songplay_id_values,
 };
-use crate::star::schema::{SONGPLAYS, STATE_SONGPLAYS, Table};
+use crate::star::schema::{SONGPLAYS, STATE_SONGPLAYS, TableSchema};
 use crate::star::songplays::count_matched;
 use crate::star::typed_batches::EventBatch;
 
@@ -40,27 +40,31 @@ const COMPARED_COLUMNS: [&str; 7] = [
 
 /// The Parquet parts written from a split.
 #[derive(Debug, Default)]
-pub(super) struct SplitParts {
+pub(super) struct SplitParquetParts {
     /// The part of `songplays`.
-    pub songplays: SplitPart,
+    pub songplays: SplitParquetPart,
     /// The part of the merge state of songplays, which has only songplays that can have a song.
-    pub merge_state: SplitPart,
+    pub merge_state: SplitParquetPart,
     /// Songplays that have a matching song.
     pub matched: u64,
 }
 
 /// The part of one table written from a split.
 #[derive(Debug, Default)]
-pub(super) struct SplitPart {
+pub(super) struct SplitParquetPart {
     /// The part, or `None` if it has no rows.
     pub part: Option<PartInfo>,
     /// The number of rows of each batch. Each batch with rows is a row group.
     pub rows_by_batch: Vec<u64>,
 }
 
-impl SplitPart {
+impl SplitParquetPart {
     /// Opens the part for reading.
-    fn open<'a>(&self, run: &'a RunContext<'_>, table: &'static Table) -> Result<PartReader<'a>> {
+    fn open<'a>(
+        &self,
+        run: &'a RunContext<'_>,
+        table: &'static TableSchema,
+    ) -> Result<ParquetPartReader<'a>> {
         let rows: Vec<u64> = self
             .rows_by_batch
             .iter()
@@ -95,7 +99,8 @@ pub(super) fn losing_rows(ids: &[i64], events: &EventBatch) -> Vec<usize> {
             continue;
         };
         // Of deliveries with the same content, the first wins.
-        let is_smaller = Delivery::from_event(events, row) < Delivery::from_event(events, *winner);
+        let is_smaller =
+            EventDelivery::from_event(events, row) < EventDelivery::from_event(events, *winner);
         losers.push(match is_smaller {
             true => std::mem::replace(winner, row),
             false => row,
@@ -117,7 +122,7 @@ fn boolean_array(rows: &[bool]) -> BooleanArray {
 pub(super) fn remove_duplicates(
     run: &RunContext<'_>,
     duplicates: &DuplicateIds,
-    splits: &mut [SplitParts],
+    splits: &mut [SplitParquetParts],
 ) -> Result<()> {
     let mut remove_all = || {
         let removal = DuplicateRemoval::new(run, duplicates);
@@ -205,7 +210,7 @@ impl<'a> DuplicateRemoval<'a> {
 
     /// Reads all deliveries of the duplicate ids back. Returns the batch of the winner of each id, by the index of
     /// the id.
-    fn find_winners(&self, splits: &[SplitParts]) -> Result<Vec<u32>> {
+    fn find_winners(&self, splits: &[SplitParquetParts]) -> Result<Vec<u32>> {
         let began = Instant::now();
         let counts = &self.duplicates.counts_by_batch;
         let affected = counts.iter().filter(|counts| has_nonzero(counts)).count();
@@ -226,13 +231,13 @@ impl<'a> DuplicateRemoval<'a> {
     fn read_duplicates(
         &self,
         split: usize,
-        parts: &SplitParts,
+        parts: &SplitParquetParts,
         winners: &WinningDeliveries,
     ) -> Result<()> {
         let began = Instant::now();
         let (run, duplicate_ids) = (self.run, &self.duplicates.ids);
         let counts = &self.duplicates.counts_by_batch[split];
-        let row_groups_to_read = |part: &SplitPart| -> Vec<usize> {
+        let row_groups_to_read = |part: &SplitParquetPart| -> Vec<usize> {
             let row_groups = part.row_groups().enumerate();
             let with_duplicates = row_groups.filter(|&(_, batch)| counts[batch] > 0);
             with_duplicates.map(|(row_group, _)| row_group).collect()
@@ -272,12 +277,16 @@ impl<'a> DuplicateRemoval<'a> {
                 winners.add(index, candidate);
             }
         }
-        run.timings.record(Stage::Deduplicate, began, 0, 0);
+        run.timings.record(PipelineStage::Deduplicate, began, 0, 0);
         Ok(())
     }
 
     /// Rewrites all parts that contain losing deliveries.
-    fn rewrite_losing_parts(&self, winners: &[u32], splits: &mut [SplitParts]) -> Result<()> {
+    fn rewrite_losing_parts(
+        &self,
+        winners: &[u32],
+        splits: &mut [SplitParquetParts],
+    ) -> Result<()> {
         let began = Instant::now();
         let mut winner_counts = vec![0; self.duplicates.counts_by_batch.iter().map(Vec::len).sum()];
         for &batch in winners {
@@ -367,7 +376,7 @@ struct DroppedRowCounts {
 }
 
 impl SplitRewriter<'_> {
-    fn rewrite_split(&self, parts: &mut SplitParts) -> Result<()> {
+    fn rewrite_split(&self, parts: &mut SplitParquetParts) -> Result<()> {
         let began = Instant::now();
         let run = self.removal.run;
         let loser_count: u64 = self.loser_counts.iter().sum();
@@ -375,7 +384,7 @@ impl SplitRewriter<'_> {
             // All rows lose. This is not rare, because complete objects can be delivered twice.
             run.staging.remove_part(&SONGPLAYS, self.split)?;
             run.staging.remove_part(&STATE_SONGPLAYS, self.split)?;
-            *parts = SplitParts::default();
+            *parts = SplitParquetParts::default();
             return Ok(());
         }
         let dropped = self.rewrite_part(&SONGPLAYS, &mut parts.songplays)?;
@@ -390,15 +399,16 @@ impl SplitRewriter<'_> {
         }
         let written = [&parts.songplays, &parts.merge_state].map(|part| part.part);
         let bytes = written.iter().flatten().map(|part| part.bytes).sum();
-        run.timings.record(Stage::Deduplicate, began, bytes, 0);
+        run.timings
+            .record(PipelineStage::Deduplicate, began, bytes, 0);
         Ok(())
     }
 
     /// Rewrites a part with the same row groups but without the losing rows.
     fn rewrite_part(
         &self,
-        table: &'static Table,
-        part: &mut SplitPart,
+        table: &'static TableSchema,
+        part: &mut SplitParquetPart,
     ) -> Result<DroppedRowCounts> {
         let staging = self.removal.run.staging;
         let old = part.open(self.removal.run, table)?;

@@ -8,8 +8,8 @@ use std::time::Instant;
 use rayon::prelude::*;
 
 use super::build_thread_pool;
-use super::timings::{Stage, Timings};
-use crate::config::{LoadedObjects, RecordKind};
+use super::timings::{PipelineStage, Timings};
+use crate::config::{LoadedLogObjects, RecordKind};
 use crate::decode::record_schema::RecordSchema;
 use crate::decode::sniff::{MAX_SNIFF_BYTES, RecordLayout, detect_layout};
 use crate::error::{Error, Result};
@@ -17,7 +17,7 @@ use crate::input::{
     Glob, IgnoredCounts, InputCompression, InputListing, InputObject, InputSelectionRules,
     InputSpec, SplitSet, describe_ignored, detect_compression, plan_splits,
 };
-use crate::output::report::InputReport;
+use crate::output::run_report::InputReport;
 use crate::star::schema::{EVENT_RECORD, SONG_RECORD};
 use crate::storage::{
     ChainedReader, ListMode, Location, ObjectRange, ObjectVersion, RangeReader, Store,
@@ -69,7 +69,7 @@ impl InputSource {
         argument: &str,
         stores: &StoreRegistry,
         locations: &InputSpec,
-        loaded: &LoadedObjects,
+        loaded: &LoadedLogObjects,
         split_bytes: Option<u64>,
         timings: &Timings,
     ) -> Result<Self> {
@@ -143,7 +143,7 @@ impl InputSource {
         }
         let skipped_loaded = listed - objects.len();
         let plan = plan_with_sniffing(&stores, &mut objects, split_bytes)?;
-        timings.record(Stage::List, began, plan.bytes, objects.len() as u64);
+        timings.record(PipelineStage::List, began, plan.bytes, objects.len() as u64);
         Ok(Self {
             kind,
             objects,

@@ -6,18 +6,18 @@ use std::time::Instant;
 
 use arrow_array::RecordBatch;
 
-use super::counters::{SourceCounter, SourceCounts};
 use super::duplicate_ids::{DuplicateIds, PartitionedIds};
-use super::duplicate_removal::{self, SplitPart, SplitParts};
-use super::split_reader::{RecordSink, SplitReader, SplitStats, StartAt};
-use super::timings::Stage;
+use super::duplicate_removal::{self, SplitParquetPart, SplitParquetParts};
+use super::source_counter::{SourceCounter, SourceCounts};
+use super::split_reader::{RecordSink, SplitReader, SplitStart, SplitStats};
+use super::timings::PipelineStage;
 use super::{RunContext, split_processing};
 use crate::decode::reject::Reject;
 use crate::error::{Error, Result};
 use crate::input::{InputObject, Split};
 use crate::output::{PartInfo, PartWriter, RejectBuffer};
-use crate::star::deliveries::songplay_id_values;
-use crate::star::schema::{SONGPLAYS, STATE_SONGPLAYS, Table};
+use crate::star::event_deliveries::songplay_id_values;
+use crate::star::schema::{SONGPLAYS, STATE_SONGPLAYS, TableSchema};
 use crate::star::song_lookup::SongLookup;
 use crate::star::songplays::{SongplayRows, build_songplays, compute_songplay_ids, count_matched};
 use crate::star::typed_batches::EventBatch;
@@ -46,7 +46,7 @@ pub(super) struct LogPhaseResult {
 /// The output of a worker for one split.
 #[derive(Debug, Default)]
 struct SplitOutput {
-    parts: SplitParts,
+    parts: SplitParquetParts,
     /// The songplay_ids of each batch.
     ids: Vec<PartitionedIds>,
     /// `ts` in milliseconds since 1970, sorted and distinct.
@@ -58,8 +58,8 @@ struct SplitOutput {
 /// The retained output of a confirmed split. The id and the time of every event, 16 bytes together, stay in
 /// memory to the end of the phase.
 #[derive(Debug, Default)]
-struct RetainedSplit {
-    parts: SplitParts,
+struct RetainedSplitOutput {
+    parts: SplitParquetParts,
     ids: Vec<PartitionedIds>,
     times: Vec<i64>,
     /// Events kept from each segment.
@@ -83,7 +83,7 @@ pub(super) fn process_logs(run: &RunContext<'_>, lookup: &SongLookup) -> Result<
     let duplicates = DuplicateIds::find(&ids);
     drop(ids);
     run.timings
-        .record(Stage::Deduplicate, began, 0, counts.kept);
+        .record(PipelineStage::Deduplicate, began, 0, counts.kept);
     run.timings.record_phase("find duplicates", None, began);
     if let Some(duplicates) = duplicates {
         duplicate_removal::remove_duplicates(run, &duplicates, &mut parts)?;
@@ -107,8 +107,8 @@ pub(super) fn process_logs(run: &RunContext<'_>, lookup: &SongLookup) -> Result<
 /// Registers the parts of a table and returns the number of its rows.
 fn register_parts<'a>(
     run: &RunContext<'_>,
-    table: &'static Table,
-    parts: impl Iterator<Item = &'a SplitPart>,
+    table: &'static TableSchema,
+    parts: impl Iterator<Item = &'a SplitParquetPart>,
 ) -> Result<u64> {
     let parts: Vec<PartInfo> = parts.filter_map(|split| split.part).collect();
     parts
@@ -123,7 +123,7 @@ fn register_parts<'a>(
 
 /// Returns the events kept from each object. An object can have segments in many splits, and a split can have
 /// segments of many objects.
-fn kept_by_object(run: &RunContext<'_>, committed: &[RetainedSplit]) -> Vec<u64> {
+fn kept_by_object(run: &RunContext<'_>, committed: &[RetainedSplitOutput]) -> Vec<u64> {
     let mut kept = vec![0; run.logs.objects.len()];
     for (split, committed_split) in run.logs.plan.splits.iter().zip(committed) {
         for (segment, rows) in split.segments.iter().zip(&committed_split.kept_by_segment) {
@@ -139,11 +139,11 @@ fn kept_by_object(run: &RunContext<'_>, committed: &[RetainedSplit]) -> Vec<u64>
 fn encode_splits(
     run: &RunContext<'_>,
     lookup: &SongLookup,
-) -> Result<(Vec<RetainedSplit>, Vec<LatestUsers>, SourceCounts)> {
+) -> Result<(Vec<RetainedSplitOutput>, Vec<LatestUsers>, SourceCounts)> {
     let source = &run.logs;
     let counter = SourceCounter::new(run, source);
     let users: Vec<Mutex<LatestUsers>> = (0..USER_SHARDS).map(|_| Mutex::default()).collect();
-    let committed: Vec<Mutex<Option<RetainedSplit>>> = source
+    let committed: Vec<Mutex<Option<RetainedSplitOutput>>> = source
         .plan
         .splits
         .iter()
@@ -169,10 +169,10 @@ fn encode_splits(
                 let mut merged = users[shard].lock().unwrap_or_else(PoisonError::into_inner);
                 merged.merge(&split_users, &shards[shard]);
             }
-            run.timings.record(Stage::Star, began, 0, 0);
+            run.timings.record(PipelineStage::Star, began, 0, 0);
             let kept = std::mem::take(&mut confirmed.stats.kept_by_segment);
             let slot = committed[split.number].lock();
-            *slot.unwrap_or_else(PoisonError::into_inner) = Some(RetainedSplit {
+            *slot.unwrap_or_else(PoisonError::into_inner) = Some(RetainedSplitOutput {
                 parts,
                 ids,
                 times,
@@ -199,12 +199,12 @@ fn encode_splits(
 fn encode_split(
     run: &RunContext<'_>,
     lookup: &SongLookup,
-    (reader, split, start): (&mut SplitReader<'_>, &Split, StartAt),
+    (reader, split, start): (&mut SplitReader<'_>, &Split, SplitStart),
 ) -> Result<(SplitStats, SplitOutput)> {
     let part_encoder = |table| LazyPartWriter {
         table,
         split: split.number,
-        is_retry: start != StartAt::NextLine,
+        is_retry: start != SplitStart::NextLine,
         writer: None,
         rows_by_batch: Vec::new(),
     };
@@ -221,7 +221,7 @@ fn encode_split(
 
 /// Writes the part of a table for one split. The part is created with the first row.
 struct LazyPartWriter {
-    table: &'static Table,
+    table: &'static TableSchema,
     split: usize,
     /// Whether an earlier attempt at the split may have left a part, which is invalid.
     is_retry: bool,
@@ -244,7 +244,7 @@ impl LazyPartWriter {
         writer.write(rows)
     }
 
-    fn close(self, run: &RunContext<'_>) -> Result<SplitPart> {
+    fn close(self, run: &RunContext<'_>) -> Result<SplitParquetPart> {
         let part = match self.writer {
             Some(writer) => Some(writer.close()?),
             None if self.is_retry => {
@@ -253,7 +253,7 @@ impl LazyPartWriter {
             }
             None => None,
         };
-        Ok(SplitPart {
+        Ok(SplitParquetPart {
             part,
             rows_by_batch: self.rows_by_batch,
         })
@@ -274,10 +274,12 @@ impl RecordSink for SongplayEncoder<'_> {
         let began = Instant::now();
         let events = EventBatch::new(batch)?;
         let event_ids = compute_songplay_ids(&events);
-        self.run.timings.record(Stage::Star, began, 0, 0);
+        self.run.timings.record(PipelineStage::Star, began, 0, 0);
         let began = Instant::now();
         let losers = duplicate_removal::losing_rows(&event_ids, &events);
-        self.run.timings.record(Stage::Deduplicate, began, 0, 0);
+        self.run
+            .timings
+            .record(PipelineStage::Deduplicate, began, 0, 0);
         let began = Instant::now();
         // Users and times come from all deliveries.
         self.output.users.add(&events);
@@ -300,16 +302,20 @@ impl RecordSink for SongplayEncoder<'_> {
         } = build_songplays(&events, event_ids, &losers, self.lookup)?;
         self.output.parts.matched += count_matched(&songplays);
         let rows = songplays.num_rows() as u64;
-        self.run.timings.record(Stage::Star, began, 0, rows);
+        self.run.timings.record(PipelineStage::Star, began, 0, rows);
         let began = Instant::now();
         self.output
             .ids
             .push(PartitionedIds::new(songplay_id_values(&songplays)?));
-        self.run.timings.record(Stage::Deduplicate, began, 0, rows);
+        self.run
+            .timings
+            .record(PipelineStage::Deduplicate, began, 0, rows);
         let began = Instant::now();
         self.songplays.write(self.run, &songplays)?;
         self.merge_state.write(self.run, &merge_state)?;
-        self.run.timings.record(Stage::Encode, began, 0, rows);
+        self.run
+            .timings
+            .record(PipelineStage::Encode, began, 0, rows);
         Ok(())
     }
 
@@ -332,13 +338,13 @@ impl SongplayEncoder<'_> {
         output.parts.merge_state = self.merge_state.close(run)?;
         let parts = [&output.parts.songplays, &output.parts.merge_state].map(|part| part.part);
         let bytes = parts.iter().flatten().map(|part| part.bytes).sum();
-        run.timings.record(Stage::Encode, began, bytes, 0);
+        run.timings.record(PipelineStage::Encode, began, bytes, 0);
         let began = Instant::now();
         // The times of each batch are sorted. This sort works in place, because a compressed object can have very
         // many.
         output.times.sort_unstable();
         output.times.dedup();
-        run.timings.record(Stage::Star, began, 0, 0);
+        run.timings.record(PipelineStage::Star, began, 0, 0);
         Ok(output)
     }
 }

@@ -7,23 +7,23 @@
 //! and keeps small states (users, ids, times). When all splits are done, the dimensions are built from these
 //! states.
 
-mod counters;
 mod dimensions;
 mod dry_run;
 mod duplicate_ids;
 mod duplicate_removal;
 mod input_source;
-mod instrumented;
+mod instrumented_runs;
 mod logs;
 mod object_status;
 mod peak_rss;
 mod reject_limit;
 mod songs;
+mod source_counter;
 mod source_objects;
 mod split_processing;
 mod split_reader;
 mod timings;
-mod wrapper_hint;
+mod wrapper_record_hint;
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -31,22 +31,22 @@ use std::time::Instant;
 
 use arrow_array::RecordBatch;
 
-use crate::config::{IoSizes, LoadedObjects, RecordKind, RunConfig};
+use crate::config::{IoSizes, LoadedLogObjects, RecordKind, RunConfig};
 use crate::error::{Error, Result};
 use crate::input::InputSpec;
-use crate::output::report::{
+use crate::output::run_report::{
     LogReport, REPORT_VERSION, RunOutcome, RunReport, StageReport, TableReport,
 };
 use crate::output::{PartInfo, Staging, TableParts};
 use crate::progress::Progress;
-use crate::star::schema::{MERGE_STATE_TABLES, STAR_TABLES, Table};
+use crate::star::schema::{MERGE_STATE_TABLES, STAR_TABLES, TableSchema};
 use crate::storage::StoreRegistry;
-use counters::SourceCounts;
 use input_source::InputSource;
-use timings::{Stage, Timings};
+use source_counter::SourceCounts;
+use timings::{PipelineStage, Timings};
 
 pub use dry_run::{InputPlan, RunPlan, SplitPlan, plan_run};
-pub use instrumented::{ParseStats, TimedRun, measure_parse, measure_run};
+pub use instrumented_runs::{ParseStats, TimedRun, measure_parse, measure_run};
 pub use timings::PhaseTiming;
 
 /// The state of a run that every phase needs.
@@ -193,7 +193,7 @@ fn open_sources(
             timings,
         )
     };
-    let none_loaded = LoadedObjects::default();
+    let none_loaded = LoadedLogObjects::default();
     let songs = open(RecordKind::Song, "--songs", &config.songs, &none_loaded)?;
     let logs = open(
         RecordKind::Log,
@@ -322,9 +322,9 @@ impl RunContext<'_> {
         }
     }
 
-    fn table_reports(&self, tables: &[&'static Table]) -> BTreeMap<String, TableReport> {
+    fn table_reports(&self, tables: &[&'static TableSchema]) -> BTreeMap<String, TableReport> {
         let parts = self.lock_parts();
-        let report = |table: &&'static Table| {
+        let report = |table: &&'static TableSchema| {
             let parts = parts.get(table.name).map(Vec::as_slice);
             let report = TableReport::from_parts(parts.unwrap_or_default());
             (table.name.to_owned(), report)
@@ -333,14 +333,14 @@ impl RunContext<'_> {
     }
 
     /// Writes a table as a single part.
-    fn write_table(&self, table: &'static Table, rows: &RecordBatch) -> Result<()> {
+    fn write_table(&self, table: &'static TableSchema, rows: &RecordBatch) -> Result<()> {
         self.write_part(table, 0, rows)
     }
 
     /// Writes one part of a table.
     fn write_part(
         &self,
-        table: &'static Table,
+        table: &'static TableSchema,
         part_number: usize,
         rows: &RecordBatch,
     ) -> Result<()> {
@@ -354,13 +354,13 @@ impl RunContext<'_> {
         }
         let part = writer.close()?;
         self.timings
-            .record(Stage::Encode, began, part.bytes, part.rows);
+            .record(PipelineStage::Encode, began, part.bytes, part.rows);
         self.register_part(table, part);
         Ok(())
     }
 
     /// Registers a written part of a table.
-    fn register_part(&self, table: &'static Table, part: PartInfo) {
+    fn register_part(&self, table: &'static TableSchema, part: PartInfo) {
         let mut parts = self.lock_parts();
         let parts = parts.entry(table.name).or_default();
         // Parts are in order of their numbers, not of their completion.

@@ -1,12 +1,12 @@
 //! Checks how much input a run may lose before it fails: rejects, of songs and of logs separately, and events.
 
 use super::RunContext;
-use super::counters::SourceCounts;
 use super::input_source::InputSource;
+use super::source_counter::SourceCounts;
 use crate::config::MaxRejects;
 use crate::error::{Error, Result};
 use crate::output::REJECTS_DIR;
-use crate::output::report::LogReport;
+use crate::output::run_report::LogReport;
 
 /// Checks that the song records are songs, before the time to read the logs is spent.
 ///

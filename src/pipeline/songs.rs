@@ -6,17 +6,17 @@ use std::time::Instant;
 use arrow_array::RecordBatch;
 use rayon::prelude::*;
 
-use super::counters::{SourceCounter, SourceCounts};
 use super::input_source::InputSource;
+use super::source_counter::{SourceCounter, SourceCounts};
 use super::split_reader::RecordSink;
-use super::timings::Stage;
+use super::timings::PipelineStage;
 use super::{RunContext, split_processing};
 use crate::decode::reject::Reject;
 use crate::error::Result;
 use crate::input::InputObject;
 use crate::output::{RejectBuffer, Staging};
 use crate::star::song_lookup::{
-    ArtistIds, LOOKUP_SHARDS, LookupShard, SongIds, SongLookup, hash_keys,
+    ArtistIds, LOOKUP_SHARDS, SongIds, SongLookup, SongLookupShard, hash_keys,
 };
 use crate::star::typed_batches::SongBatch;
 
@@ -66,9 +66,9 @@ pub(super) fn read_songs(run: &RunContext<'_>) -> Result<(Vec<SongBatch>, Source
 pub(super) fn build_lookup(run: &RunContext<'_>, batches: &[SongBatch]) -> Result<SongLookup> {
     let began = Instant::now();
     let hashes: Vec<_> = batches.par_iter().map(hash_keys).collect();
-    let shards: Vec<LookupShard> = (0..LOOKUP_SHARDS)
+    let shards: Vec<SongLookupShard> = (0..LOOKUP_SHARDS)
         .into_par_iter()
-        .map(|number| LookupShard::new(batches, &hashes, number))
+        .map(|number| SongLookupShard::new(batches, &hashes, number))
         .collect::<Result<_>>()?;
     run.timings
         .record_phase("build lookup shards", LOOKUP_SHARDS, began);
@@ -79,7 +79,7 @@ pub(super) fn build_lookup(run: &RunContext<'_>, batches: &[SongBatch]) -> Resul
     );
     let lookup = SongLookup::new(songs?, artists?, shards);
     run.timings.record_phase("build lookup", 2, join_start);
-    run.timings.record(Stage::Star, began, 0, 0);
+    run.timings.record(PipelineStage::Star, began, 0, 0);
     Ok(lookup)
 }
 

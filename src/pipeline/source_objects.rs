@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::RunContext;
-use super::timings::Stage;
+use super::timings::PipelineStage;
 use crate::error::Result;
 use crate::star::schema::SOURCE_OBJECTS;
 use crate::star::source_objects::{SourceObject, build_source_objects};
@@ -32,15 +32,19 @@ pub(super) fn write_source_objects(run: &RunContext<'_>, kept_by_object: &[u64])
         });
         let rows = build_source_objects(&rows.collect::<Vec<_>>())?;
         run.timings
-            .record(Stage::Star, began, 0, rows.num_rows() as u64);
+            .record(PipelineStage::Star, began, 0, rows.num_rows() as u64);
         let began = Instant::now();
         writer.write(&rows)?;
         run.timings
-            .record(Stage::Encode, began, 0, rows.num_rows() as u64);
+            .record(PipelineStage::Encode, began, 0, rows.num_rows() as u64);
     }
     let part = writer.close()?;
-    run.timings
-        .record_duration(Stage::Encode, std::time::Duration::ZERO, part.bytes, 0);
+    run.timings.record_duration(
+        PipelineStage::Encode,
+        std::time::Duration::ZERO,
+        part.bytes,
+        0,
+    );
     run.register_part(&SOURCE_OBJECTS, part);
     Ok(())
 }

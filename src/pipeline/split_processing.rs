@@ -13,7 +13,7 @@ use std::time::Instant;
 use super::ReadContext;
 use super::build_thread_pool;
 use super::input_source::InputSource;
-use super::split_reader::{SplitReader, SplitStats, StartAt};
+use super::split_reader::{SplitReader, SplitStart, SplitStats};
 use crate::config::RecordKind;
 use crate::error::Result;
 use crate::input::Split;
@@ -37,7 +37,7 @@ pub(super) struct ConfirmedSplit<T> {
 pub(super) fn process_splits<T: Send>(
     context: ReadContext<'_>,
     source: &InputSource,
-    process: impl Fn(&mut SplitReader<'_>, &Split, StartAt) -> Result<(SplitStats, T)> + Sync,
+    process: impl Fn(&mut SplitReader<'_>, &Split, SplitStart) -> Result<(SplitStats, T)> + Sync,
     on_confirmed: impl Fn(&Split, ConfirmedSplit<T>) -> Result<()> + Sync,
 ) -> Result<()> {
     let splits = &source.plan.splits;
@@ -51,7 +51,7 @@ pub(super) fn process_splits<T: Send>(
             let Some(split) = splits.get(next.fetch_add(1, Ordering::Relaxed)) else {
                 break;
             };
-            let mut task = Some((split, StartAt::NextLine));
+            let mut task = Some((split, SplitStart::NextLine));
             while let Some((split, start)) = task {
                 let result = process(&mut reader, split, start)?;
                 let mut locked = tracker.lock().unwrap_or_else(PoisonError::into_inner);
@@ -104,7 +104,7 @@ struct BoundaryTracker<'a, T> {
     record_ends: Vec<Option<RecordEnd>>,
 }
 
-type RetryTask = (usize, StartAt);
+type RetryTask = (usize, SplitStart);
 
 impl<'a, T> BoundaryTracker<'a, T> {
     fn new(source: &'a InputSource) -> Self {
@@ -136,9 +136,9 @@ impl<'a, T> BoundaryTracker<'a, T> {
                 break;
             };
             let is_expected = match start {
-                StartAt::NextLine => true,
-                StartAt::Byte(at) => stats.records_start == Some(at),
-                StartAt::Skip => stats.records_start.is_none(),
+                SplitStart::NextLine => true,
+                SplitStart::Byte(at) => stats.records_start == Some(at),
+                SplitStart::Skip => stats.records_start.is_none(),
             };
             if !is_expected {
                 return (confirmed, Some((number, start)));
@@ -173,18 +173,18 @@ impl<'a, T> BoundaryTracker<'a, T> {
     }
 
     /// Returns where the records of a split begin. Returns `None` if that is not known yet.
-    fn expected_start(&self, number: usize) -> Option<StartAt> {
+    fn expected_start(&self, number: usize) -> Option<SplitStart> {
         let first = self.source.plan.splits.get(number)?.segments.first()?;
         if first.start == 0 {
-            return Some(StartAt::NextLine);
+            return Some(SplitStart::NextLine);
         }
         let previous = self.previous_record_end(number)?;
         let size = self.source.objects.get(first.object)?.meta.size;
         let is_inside = previous.offset < first.end.min(size);
         Some(if is_inside {
-            StartAt::Byte(previous.offset)
+            SplitStart::Byte(previous.offset)
         } else {
-            StartAt::Skip
+            SplitStart::Skip
         })
     }
 

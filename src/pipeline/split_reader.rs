@@ -7,7 +7,7 @@ use arrow_array::RecordBatch;
 use super::ReadContext;
 use super::input_source::InputSource;
 use super::object_status::SegmentStatuses;
-use super::timings::Stage;
+use super::timings::PipelineStage;
 use crate::decode::reject::{Reject, RejectReason};
 use crate::decode::{DecodeStatus, Decoder, InputState, RecordCounts};
 use crate::error::{Error, Result};
@@ -16,7 +16,7 @@ use crate::storage::{ObjectRange, RangeReader};
 
 /// Where the records of a split's first segment begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum StartAt {
+pub(super) enum SplitStart {
     /// At the first line of the segment that begins with `{`, or at the start of the object. This is a prediction.
     NextLine,
     /// At this byte of the object.
@@ -82,12 +82,12 @@ struct SegmentTask<'a> {
     object: &'a InputObject,
     segment: Segment,
     /// Where to read from, or `None` if no record begins in the segment.
-    read_from: Option<ReadStart>,
+    read_from: Option<SegmentReadStart>,
 }
 
 /// Where reading a segment begins.
 #[derive(Clone, Copy)]
-enum ReadStart {
+enum SegmentReadStart {
     /// At this offset, where a record begins.
     RecordAt(u64),
     /// At this offset, one byte before the first one where a record can begin. A boundary is a newline and a
@@ -95,7 +95,7 @@ enum ReadStart {
     LineAfter(u64),
 }
 
-impl ReadStart {
+impl SegmentReadStart {
     fn offset(self) -> u64 {
         match self {
             Self::RecordAt(byte) | Self::LineAfter(byte) => byte,
@@ -137,7 +137,7 @@ impl<'a> SplitReader<'a> {
     pub(super) fn read(
         &mut self,
         split: &Split,
-        start: StartAt,
+        start: SplitStart,
         sink: &mut dyn RecordSink,
     ) -> Result<SplitStats> {
         let mut timer = StageTimer::default();
@@ -177,8 +177,10 @@ impl<'a> SplitReader<'a> {
                 let range = (from.offset(), segment.end);
                 self.reader.open(input, object, name, range)?;
                 match from {
-                    ReadStart::RecordAt(at) => Ok(Some(at)),
-                    ReadStart::LineAfter(_) => self.reader.seek_line_start(input, segment.end),
+                    SegmentReadStart::RecordAt(at) => Ok(Some(at)),
+                    SegmentReadStart::LineAfter(_) => {
+                        self.reader.seek_line_start(input, segment.end)
+                    }
                 }
             })?;
             if number == 0 {
@@ -219,28 +221,35 @@ impl<'a> SplitReader<'a> {
         stats.counts = self.decoder.take_counts();
         let bytes = self.reader.take_bytes_read();
         let (timings, records) = (self.context.timings, stats.counts.records);
-        timings.record_duration(Stage::Read, timer.read, bytes, records);
-        timings.record_duration(Stage::Decode, timer.decode, stats.decoded_bytes, records);
+        timings.record_duration(PipelineStage::Read, timer.read, bytes, records);
+        timings.record_duration(
+            PipelineStage::Decode,
+            timer.decode,
+            stats.decoded_bytes,
+            records,
+        );
         Ok(stats)
     }
 
     /// Determines which part of each segment to read.
-    fn segment_tasks(&self, split: &Split, start: StartAt) -> Vec<SegmentTask<'a>> {
+    fn segment_tasks(&self, split: &Split, start: SplitStart) -> Vec<SegmentTask<'a>> {
         let task = |(number, segment): (usize, &Segment)| {
             let object = self.source.objects.get(segment.object)?;
             let start = if number == 0 {
                 start
             } else {
-                StartAt::NextLine
+                SplitStart::NextLine
             };
             Some(SegmentTask {
                 object,
                 segment: *segment,
                 read_from: match start {
-                    StartAt::Skip => None,
-                    StartAt::Byte(at) => Some(ReadStart::RecordAt(at)),
-                    StartAt::NextLine if segment.start == 0 => Some(ReadStart::RecordAt(0)),
-                    StartAt::NextLine => Some(ReadStart::LineAfter(segment.start - 1)),
+                    SplitStart::Skip => None,
+                    SplitStart::Byte(at) => Some(SegmentReadStart::RecordAt(at)),
+                    SplitStart::NextLine if segment.start == 0 => {
+                        Some(SegmentReadStart::RecordAt(0))
+                    }
+                    SplitStart::NextLine => Some(SegmentReadStart::LineAfter(segment.start - 1)),
                 },
             })
         };

@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::output::report::StageReport;
+use crate::output::run_report::StageReport;
 
 /// A stage of the data path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stage {
+pub(super) enum PipelineStage {
     /// Listing objects.
     List,
     /// Reading and decompressing.
@@ -30,13 +30,13 @@ pub(super) enum Stage {
     Deduplicate,
 }
 
-const STAGE_NAMES: [(Stage, &str); 6] = [
-    (Stage::List, "list"),
-    (Stage::Read, "read"),
-    (Stage::Decode, "decode"),
-    (Stage::Star, "star"),
-    (Stage::Encode, "encode"),
-    (Stage::Deduplicate, "deduplicate"),
+const STAGE_NAMES: [(PipelineStage, &str); 6] = [
+    (PipelineStage::List, "list"),
+    (PipelineStage::Read, "read"),
+    (PipelineStage::Decode, "decode"),
+    (PipelineStage::Star, "star"),
+    (PipelineStage::Encode, "encode"),
+    (PipelineStage::Deduplicate, "deduplicate"),
 ];
 
 #[derive(Debug, Default)]
@@ -67,14 +67,14 @@ pub(super) struct Timings {
 
 impl Timings {
     /// Adds work that began at `began` and ends now.
-    pub(super) fn record(&self, stage: Stage, began: Instant, bytes: u64, events: u64) {
+    pub(super) fn record(&self, stage: PipelineStage, began: Instant, bytes: u64, events: u64) {
         self.record_duration(stage, began.elapsed(), bytes, events);
     }
 
     /// Adds work that took `duration`.
     pub(super) fn record_duration(
         &self,
-        stage: Stage,
+        stage: PipelineStage,
         duration: Duration,
         bytes: u64,
         events: u64,
@@ -118,7 +118,7 @@ impl Timings {
 
     /// Returns the reports of all stages by name.
     pub(super) fn stage_reports(&self) -> BTreeMap<String, StageReport> {
-        let report = |&(stage, name): &(Stage, &str)| {
+        let report = |&(stage, name): &(PipelineStage, &str)| {
             let totals = &self.totals[stage as usize];
             let load = |total: &AtomicU64| total.load(Ordering::Relaxed);
             let seconds = load(&totals.nanoseconds) as f64 / 1e9;

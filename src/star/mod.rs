@@ -9,14 +9,14 @@ use arrow_array::builder::StringBuilder;
 
 use crate::error::{Error, Result};
 
-pub mod deliveries;
+pub mod event_deliveries;
 mod fnv;
 pub mod schema;
 pub mod song_lookup;
 pub mod songplays;
 pub mod songs_and_artists;
 pub mod source_objects;
-pub mod time;
+pub mod time_dimension;
 pub mod typed_batches;
 pub mod users;
 

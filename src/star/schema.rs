@@ -41,7 +41,7 @@ impl ColumnType {
 
 /// A column of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Column {
+pub struct ColumnSchema {
     /// The name of the column.
     pub name: &'static str,
     /// The type of the column.
@@ -52,35 +52,35 @@ pub struct Column {
 
 /// A table of the star schema or of the merge state.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Table {
+pub struct TableSchema {
     /// The name of the table.
     pub name: &'static str,
     /// The directory of its Parquet parts in a dataset.
     pub dir: &'static str,
     /// The columns, in order. The first is the primary key; that of [`STATE_SONGS`] is the first two.
-    pub columns: &'static [Column],
+    pub columns: &'static [ColumnSchema],
 }
 
-impl Table {
+impl TableSchema {
     /// Returns the schema of the table's record batches and Parquet files.
     pub fn arrow_schema(&self) -> SchemaRef {
-        let field = |c: &Column| ArrowField::new(c.name, c.ty.data_type(), c.nullable);
+        let field = |c: &ColumnSchema| ArrowField::new(c.name, c.ty.data_type(), c.nullable);
         Arc::new(Schema::new(
             self.columns.iter().map(field).collect::<Vec<_>>(),
         ))
     }
 }
 
-const fn column(name: &'static str, ty: ColumnType) -> Column {
-    Column {
+const fn column(name: &'static str, ty: ColumnType) -> ColumnSchema {
+    ColumnSchema {
         name,
         ty,
         nullable: false,
     }
 }
 
-const fn nullable(name: &'static str, ty: ColumnType) -> Column {
-    Column {
+const fn nullable(name: &'static str, ty: ColumnType) -> ColumnSchema {
+    ColumnSchema {
         name,
         ty,
         nullable: true,
@@ -99,7 +99,7 @@ const OBJECT_NAME_BYTES: usize = 4096;
 use ColumnType::{BigInt, Double, Integer, SmallInt, Timestamp, Varchar};
 
 /// The fact table: one row for each distinct `NextSong` event.
-pub static SONGPLAYS: Table = Table {
+pub static SONGPLAYS: TableSchema = TableSchema {
     name: "songplays",
     dir: "songplays",
     columns: &[
@@ -116,7 +116,7 @@ pub static SONGPLAYS: Table = Table {
 };
 
 /// One row for each user, as of the latest event.
-pub static USERS: Table = Table {
+pub static USERS: TableSchema = TableSchema {
     name: "users",
     dir: "users",
     columns: &[
@@ -129,7 +129,7 @@ pub static USERS: Table = Table {
 };
 
 /// One row for each song.
-pub static SONGS: Table = Table {
+pub static SONGS: TableSchema = TableSchema {
     name: "songs",
     dir: "songs",
     columns: &[
@@ -142,7 +142,7 @@ pub static SONGS: Table = Table {
 };
 
 /// One row for each artist.
-pub static ARTISTS: Table = Table {
+pub static ARTISTS: TableSchema = TableSchema {
     name: "artists",
     dir: "artists",
     columns: &[
@@ -155,7 +155,7 @@ pub static ARTISTS: Table = Table {
 };
 
 /// One row for each distinct start time.
-pub static TIME: Table = Table {
+pub static TIME: TableSchema = TableSchema {
     name: "time",
     dir: "time",
     columns: &[
@@ -170,10 +170,10 @@ pub static TIME: Table = Table {
 };
 
 /// All tables of the star schema, the fact table first.
-pub static STAR_TABLES: [&Table; 5] = [&SONGPLAYS, &USERS, &SONGS, &ARTISTS, &TIME];
+pub static STAR_TABLES: [&TableSchema; 5] = [&SONGPLAYS, &USERS, &SONGS, &ARTISTS, &TIME];
 
 /// The log objects that the dataset is built from.
-pub static SOURCE_OBJECTS: Table = Table {
+pub static SOURCE_OBJECTS: TableSchema = TableSchema {
     name: "source_objects",
     dir: "merge_state/source_objects",
     columns: &[
@@ -184,7 +184,7 @@ pub static SOURCE_OBJECTS: Table = Table {
 };
 
 /// The event from which each row of `users` was taken.
-pub static STATE_USERS: Table = Table {
+pub static STATE_USERS: TableSchema = TableSchema {
     name: "state_users",
     dir: "merge_state/users",
     columns: &[
@@ -196,7 +196,7 @@ pub static STATE_USERS: Table = Table {
 };
 
 /// The song record from which each row of `artists` was taken.
-pub static STATE_ARTISTS: Table = Table {
+pub static STATE_ARTISTS: TableSchema = TableSchema {
     name: "state_artists",
     dir: "merge_state/artists",
     columns: &[
@@ -207,7 +207,7 @@ pub static STATE_ARTISTS: Table = Table {
 
 /// The song that matches each distinct title, artist name and duration of all song records. `song_key` is a
 /// hash of the texts; a duration of -0.0 is stored as 0.0.
-pub static STATE_SONGS: Table = Table {
+pub static STATE_SONGS: TableSchema = TableSchema {
     name: "state_songs",
     dir: "merge_state/songs",
     columns: &[
@@ -220,7 +220,7 @@ pub static STATE_SONGS: Table = Table {
 
 /// The key by which the song of each songplay is looked up in [`STATE_SONGS`]. An event without song, artist
 /// or length has no row.
-pub static STATE_SONGPLAYS: Table = Table {
+pub static STATE_SONGPLAYS: TableSchema = TableSchema {
     name: "state_songplays",
     dir: "merge_state/songplays",
     columns: &[
@@ -231,7 +231,7 @@ pub static STATE_SONGPLAYS: Table = Table {
 };
 
 /// The merge state: what a later load needs to know of an earlier one, and the star schema does not contain.
-pub static MERGE_STATE_TABLES: [&Table; 5] = [
+pub static MERGE_STATE_TABLES: [&TableSchema; 5] = [
     &SOURCE_OBJECTS,
     &STATE_USERS,
     &STATE_ARTISTS,
@@ -240,7 +240,7 @@ pub static MERGE_STATE_TABLES: [&Table; 5] = [
 ];
 
 /// Returns all tables that a run writes as Parquet.
-pub fn all_tables() -> impl Iterator<Item = &'static Table> {
+pub fn all_tables() -> impl Iterator<Item = &'static TableSchema> {
     STAR_TABLES.into_iter().chain(MERGE_STATE_TABLES)
 }
 

@@ -74,7 +74,7 @@ type RecordRef = (u32, u32);
 
 /// The result for one key.
 #[derive(Debug)]
-struct LookupEntry {
+struct SongLookupEntry {
     hash: u64,
     /// A record with this key.
     key_record: RecordRef,
@@ -84,7 +84,7 @@ struct LookupEntry {
 
 /// The songs whose keys belong to one shard.
 #[derive(Debug)]
-pub struct LookupShard {
+pub struct SongLookupShard {
     /// The indexes of the entries, by the hash of their key.
     entry_table: HashTable<u32>,
     titles: StringArray,
@@ -95,7 +95,7 @@ pub struct LookupShard {
     id_records: Vec<RecordRef>,
 }
 
-impl LookupShard {
+impl SongLookupShard {
     /// Builds shard `shard`, below [`LOOKUP_SHARDS`], from the songs of `batches` and their `hashes`. Of
     /// several records with the same key, the result is the one with the smallest song_id, then the
     /// smallest artist_id.
@@ -104,7 +104,7 @@ impl LookupShard {
     /// Returns an error if a column of the songs exceeds the limit of Arrow (2 GiB).
     pub fn new(batches: &[SongBatch], hashes: &[Vec<u64>], shard: usize) -> Result<Self> {
         let mut entry_table: HashTable<u32> = HashTable::new();
-        let mut entries: Vec<LookupEntry> = Vec::new();
+        let mut entries: Vec<SongLookupEntry> = Vec::new();
         for (batch, (songs, hashes)) in batches.iter().zip(hashes).enumerate() {
             let rows = hashes.iter().enumerate();
             for (row, &hash) in rows.filter(|&(_, &hash)| shard_index(hash) == shard) {
@@ -126,7 +126,7 @@ impl LookupShard {
                     }
                     Entry::Vacant(slot) => {
                         slot.insert(entries.len() as u32);
-                        entries.push(LookupEntry {
+                        entries.push(SongLookupEntry {
                             hash,
                             key_record: record,
                             id_record: record,
@@ -175,7 +175,7 @@ fn ids_at(batches: &[SongBatch], (batch, row): RecordRef) -> Option<(&str, &str)
 /// Returns the song_id and artist_id of each entry, shard after shard.
 fn entry_ids<'a>(
     batches: &'a [SongBatch],
-    shards: &'a [LookupShard],
+    shards: &'a [SongLookupShard],
 ) -> impl Iterator<Item = (&'a str, &'a str)> {
     let records = shards.iter().flat_map(|shard| &shard.id_records);
     records.map(|&record| ids_at(batches, record).unwrap_or_default())
@@ -190,7 +190,7 @@ impl SongIds {
     ///
     /// # Errors
     /// Returns an error if the ids exceed the limit of Arrow (2 GiB).
-    pub fn new(batches: &[SongBatch], shards: &[LookupShard]) -> Result<Self> {
+    pub fn new(batches: &[SongBatch], shards: &[SongLookupShard]) -> Result<Self> {
         let ids = entry_ids(batches, shards).map(|(song_id, _)| Some(song_id));
         Ok(Self(Arc::new(text_array(ids)?)))
     }
@@ -208,7 +208,7 @@ impl ArtistIds {
     ///
     /// # Errors
     /// Returns an error if the ids exceed the limit of Arrow (2 GiB).
-    pub fn new(batches: &[SongBatch], shards: &[LookupShard]) -> Result<Self> {
+    pub fn new(batches: &[SongBatch], shards: &[SongLookupShard]) -> Result<Self> {
         let mut key_by_id: HashMap<&str, i32, FixedState> = HashMap::default();
         let mut values = Vec::new();
         let keys = entry_ids(batches, shards).map(|(_, artist_id)| {
@@ -227,7 +227,7 @@ impl ArtistIds {
 /// All songs by title, artist name and duration.
 #[derive(Debug)]
 pub struct SongLookup {
-    shards: Vec<LookupShard>,
+    shards: Vec<SongLookupShard>,
     /// The index of the first entry of each shard among all entries.
     first_entries: Vec<i32>,
     /// A Bloom filter with one bit for each hash of a duration. It rejects most events of unknown songs
@@ -241,7 +241,7 @@ pub struct SongLookup {
 
 impl SongLookup {
     /// Returns the lookup of all `shards`, in order, with the ids of their entries.
-    pub fn new(songs: SongIds, artists: ArtistIds, mut shards: Vec<LookupShard>) -> Self {
+    pub fn new(songs: SongIds, artists: ArtistIds, mut shards: Vec<SongLookupShard>) -> Self {
         let count: usize = shards.iter().map(|shard| shard.id_records.len()).sum();
         let mut duration_filter = vec![0; (count * FILTER_BITS_PER_SONG / 64).next_power_of_two()];
         for &duration in shards.iter().flat_map(|shard| &shard.durations) {

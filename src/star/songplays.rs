@@ -8,7 +8,7 @@ use arrow_schema::{Field, Schema};
 use arrow_select::filter::FilterBuilder;
 
 use super::fnv::songplay_id;
-use super::schema::{Column, SONGPLAYS, STATE_SONGPLAYS};
+use super::schema::{ColumnSchema, SONGPLAYS, STATE_SONGPLAYS};
 use super::song_lookup::{SongLookup, SongMatches};
 use super::typed_batches::EventBatch;
 use crate::error::{Error, Result};
@@ -101,7 +101,7 @@ pub fn build_songplays(
         location,
         user_agent,
     ];
-    let field = |(column, array): (&Column, &ArrayRef)| {
+    let field = |(column, array): (&ColumnSchema, &ArrayRef)| {
         Field::new(column.name, array.data_type().clone(), column.nullable)
     };
     let fields: Vec<_> = SONGPLAYS.columns.iter().zip(&columns).map(field).collect();

@@ -30,17 +30,17 @@ fn double_value(array: &Float64Array, row: usize) -> Option<f64> {
 
 /// A double that is compared in IEEE total order; JSON has no NaN.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct TotalOrder(pub(super) f64);
+pub(super) struct TotalOrderF64(pub(super) f64);
 
-impl Eq for TotalOrder {}
+impl Eq for TotalOrderF64 {}
 
-impl PartialOrd for TotalOrder {
+impl PartialOrd for TotalOrderF64 {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for TotalOrder {
+impl Ord for TotalOrderF64 {
     fn cmp(&self, other: &Self) -> Ordering {
         self.0.total_cmp(&other.0)
     }
@@ -103,8 +103,8 @@ pub fn build_artists<'a>(batches: &'a [SongBatch]) -> Result<[RecordBatch; 2]> {
     let location_key = |(b, row): SongRecordRef<'a>| {
         (
             nulls_last(text_value(&b.artist_location, row)),
-            nulls_last(double_value(&b.artist_latitude, row).map(TotalOrder)),
-            nulls_last(double_value(&b.artist_longitude, row).map(TotalOrder)),
+            nulls_last(double_value(&b.artist_latitude, row).map(TotalOrderF64)),
+            nulls_last(double_value(&b.artist_longitude, row).map(TotalOrderF64)),
         )
     };
     let precedence = |a: SongRecordRef<'a>, b: SongRecordRef<'a>| {

@@ -79,7 +79,7 @@ impl UserCandidate {
 
 /// The part of a [`UserDelta`] that belongs to one shard.
 #[derive(Debug, Clone, Default)]
-pub struct UserShard(Vec<(i32, UserCandidate)>);
+pub struct UserDeltaShard(Vec<(i32, UserCandidate)>);
 
 /// The minimum length of a list that is compacted to one entry for each user.
 const MIN_COMPACT_LEN: usize = 64 * 1024;
@@ -163,8 +163,8 @@ impl UserDelta {
     }
 
     /// Takes all users, partitioned into `shard_count` shards by user id.
-    pub fn drain_shards(&mut self, shard_count: usize) -> Vec<UserShard> {
-        let mut shards = vec![UserShard::default(); shard_count];
+    pub fn drain_shards(&mut self, shard_count: usize) -> Vec<UserDeltaShard> {
+        let mut shards = vec![UserDeltaShard::default(); shard_count];
         for (id, user) in std::mem::take(&mut self.users) {
             if let Some(shard) = shards.get_mut(id.cast_unsigned() as usize % shard_count) {
                 shard.0.push((id, user));
@@ -183,7 +183,7 @@ pub struct LatestUsers {
 
 impl LatestUsers {
     /// Merges a shard of `other`.
-    pub fn merge(&mut self, other: &UserDelta, shard: &UserShard) {
+    pub fn merge(&mut self, other: &UserDelta, shard: &UserDeltaShard) {
         let mut translated_ids = std::array::from_fn::<_, TEXT_COLUMNS, _>(|i| {
             vec![0; other.strings[i].strings.len() + 1]
         });

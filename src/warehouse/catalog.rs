@@ -6,34 +6,34 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::Error;
 use crate::star::schema::{
-    Column, ColumnType, SONGPLAYS, SOURCE_OBJECTS, STAR_TABLES, STATE_ARTISTS, STATE_SONGPLAYS,
-    STATE_SONGS, STATE_USERS, Table,
+    ColumnSchema, ColumnType, SONGPLAYS, SOURCE_OBJECTS, STAR_TABLES, STATE_ARTISTS,
+    STATE_SONGPLAYS, STATE_SONGS, STATE_USERS, TableSchema,
 };
 use crate::warehouse::connect::error::{StatementError, fatal};
-use crate::warehouse::connect::session::{ResultRow, Session};
+use crate::warehouse::connect::session::{ResultRow, WarehouseSession};
 
 /// Name of the table that lists what was loaded: one row for each log object of each run.
 pub const LOAD_HISTORY: &str = "load_history";
 
 /// First column of [`LOAD_HISTORY`], before the columns of [`SOURCE_OBJECTS`].
-const RUN_COLUMN: Column = Column {
+const RUN_COLUMN: ColumnSchema = ColumnSchema {
     name: "run",
     ty: ColumnType::Varchar(64),
     nullable: false,
 };
 /// Last column of [`LOAD_HISTORY`].
-const LOADED_AT_COLUMN: Column = Column {
+const LOADED_AT_COLUMN: ColumnSchema = ColumnSchema {
     name: "loaded_at",
     ty: ColumnType::Timestamp,
     nullable: false,
 };
 
 /// The tables of the merge state that a warehouse has too.
-static WAREHOUSE_STATE_TABLES: [&Table; 4] =
+static WAREHOUSE_STATE_TABLES: [&TableSchema; 4] =
     [&STATE_USERS, &STATE_ARTISTS, &STATE_SONGS, &STATE_SONGPLAYS];
 
 /// Returns the name and the columns of each table, in order.
-pub fn warehouse_tables() -> Vec<(&'static str, Vec<Column>)> {
+pub fn warehouse_tables() -> Vec<(&'static str, Vec<ColumnSchema>)> {
     let parquet_tables = STAR_TABLES.iter().chain(&WAREHOUSE_STATE_TABLES);
     let mut tables: Vec<_> = parquet_tables
         .map(|table| (table.name, table.columns.to_vec()))
@@ -85,7 +85,7 @@ pub type CatalogColumn = (String, String, bool);
 /// # Errors
 /// Returns an error if the query fails.
 pub fn read_catalog(
-    session: &mut Session,
+    session: &mut WarehouseSession,
 ) -> std::result::Result<BTreeMap<String, Vec<CatalogColumn>>, StatementError> {
     let mut catalog: BTreeMap<String, Vec<CatalogColumn>> = BTreeMap::new();
     for row in session.query(&catalog_query())? {
@@ -127,7 +127,7 @@ const LOST_TABLE_HINT: &str = "sparkify run --full-refresh creates missing table
 /// # Errors
 /// Returns an error if a query fails.
 pub fn find_lost_table(
-    session: &mut Session,
+    session: &mut WarehouseSession,
     catalog: &BTreeMap<String, Vec<CatalogColumn>>,
 ) -> std::result::Result<Option<Error>, StatementError> {
     let missing = missing_tables(catalog);
@@ -161,7 +161,7 @@ const COUPLED_TABLES: [(&str, &str); 6] = [
 /// # Errors
 /// Returns an error if a query fails.
 pub fn find_emptied_table(
-    session: &mut Session,
+    session: &mut WarehouseSession,
 ) -> std::result::Result<Option<Error>, StatementError> {
     let names: Vec<_> = warehouse_tables()
         .into_iter()
@@ -204,7 +204,7 @@ pub fn incomplete_state_error(state: &str, rows: u64) -> Error {
 
 /// Returns which of the named tables have rows. In [`LOAD_HISTORY`] only objects with kept events count.
 fn nonempty_tables(
-    session: &mut Session,
+    session: &mut WarehouseSession,
     names: &[&'static str],
 ) -> std::result::Result<BTreeSet<String>, StatementError> {
     if names.is_empty() {
@@ -240,7 +240,7 @@ pub fn text_column(rows: Vec<ResultRow>) -> BTreeSet<String> {
 /// Returns an error if a table is missing or does not match, or if a query fails. A table that lost its rows is an
 /// error too, except in a full refresh.
 pub fn ensure_loadable(
-    session: &mut Session,
+    session: &mut WarehouseSession,
     refresh: bool,
 ) -> std::result::Result<Vec<&'static str>, StatementError> {
     let catalog = read_catalog(session)?;
@@ -273,7 +273,7 @@ pub fn schema_mismatch(catalog: &BTreeMap<String, Vec<CatalogColumn>>) -> Option
     })
 }
 
-fn column_mismatch(expected: &[Column], actual: &[CatalogColumn]) -> Option<String> {
+fn column_mismatch(expected: &[ColumnSchema], actual: &[CatalogColumn]) -> Option<String> {
     for (index, column) in expected.iter().enumerate() {
         let number = index + 1;
         let expected_column = format!("`{} {}`", column.name, pg_type_name(column.ty));
@@ -319,8 +319,8 @@ mod tests {
     use super::*;
 
     fn matching_catalog() -> BTreeMap<String, Vec<CatalogColumn>> {
-        let column = |c: Column| (c.name.to_owned(), pg_type_name(c.ty), !c.nullable);
-        let table = |(name, columns): (&str, Vec<Column>)| {
+        let column = |c: ColumnSchema| (c.name.to_owned(), pg_type_name(c.ty), !c.nullable);
+        let table = |(name, columns): (&str, Vec<ColumnSchema>)| {
             (name.to_owned(), columns.into_iter().map(column).collect())
         };
         warehouse_tables().into_iter().map(table).collect()

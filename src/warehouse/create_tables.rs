@@ -8,7 +8,7 @@ use super::{Warehouse, catalog};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
 use crate::warehouse::connect::error::{ErrorClass, StatementError, fatal};
-use crate::warehouse::connect::session::Session;
+use crate::warehouse::connect::session::WarehouseSession;
 use crate::warehouse::sql::template::{SqlTemplates, split_statements};
 
 /// Size of the existing tables that would be dropped.
@@ -80,7 +80,7 @@ pub fn create_missing_tables(
     let mut attempts = 0;
     loop {
         attempts += 1;
-        let mut session = Session::open(&warehouse.connection)?;
+        let mut session = WarehouseSession::open(&warehouse.connection)?;
         match try_create(warehouse, &mut session, drop, confirm, progress) {
             // Another session is creating the same tables.
             Err(failure)
@@ -106,7 +106,7 @@ pub fn create_missing_tables(
 
 fn try_create(
     warehouse: &Warehouse,
-    session: &mut Session,
+    session: &mut WarehouseSession,
     drop: bool,
     confirm: Option<ConfirmDrop<'_>>,
     progress: &Progress,
@@ -152,7 +152,7 @@ fn try_create(
 
 /// Locks the tables against loads, and returns an error if they have more rows than were confirmed.
 fn ensure_row_count_unchanged(
-    session: &mut Session,
+    session: &mut WarehouseSession,
     warehouse: &Warehouse,
     catalog: &BTreeMap<String, Vec<catalog::CatalogColumn>>,
     confirmed: &ExistingTableTotals,
@@ -176,7 +176,7 @@ fn ensure_row_count_unchanged(
 
 /// Counts the rows of the named tables.
 fn count_existing<'a>(
-    session: &mut Session,
+    session: &mut WarehouseSession,
     names: impl Iterator<Item = &'a String>,
 ) -> std::result::Result<ExistingTableTotals, StatementError> {
     let counts: Vec<_> = names

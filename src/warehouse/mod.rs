@@ -2,7 +2,7 @@
 //!
 //! - `connect` resolves the connection from flags, environment, config file and `~/.pgpass`, opens sessions over TLS,
 //!   and explains connection errors.
-//! - `catalog` checks the existing tables, and `create` creates them.
+//! - `catalog` checks the existing tables, and `create_tables` creates them.
 //! - `sql` renders the statements of a load from the templates in `sql/`, and `load` runs them in one transaction.
 //! - `retry` decides when a transaction is attempted again.
 //! - `query` runs the saved queries of `sql/analytics`.

@@ -8,7 +8,7 @@ use postgres::types::Type;
 use crate::error::{Error, Result};
 use crate::warehouse::connect::config::ConnectionConfig;
 use crate::warehouse::connect::error::StatementError;
-use crate::warehouse::connect::session::{ResultRow, Session};
+use crate::warehouse::connect::session::{ResultRow, WarehouseSession};
 use crate::warehouse::sql::template::{SqlParams, render, split_statements};
 
 /// A named analytics query.
@@ -113,7 +113,7 @@ impl SavedQuery {
 /// # Errors
 /// Returns an error if the warehouse cannot be reached or rejects the query.
 pub fn run_query(connection: &ConnectionConfig, sql: &str) -> Result<ResultSet> {
-    let mut session = Session::open(connection)?;
+    let mut session = WarehouseSession::open(connection)?;
     let query_error = |failure: StatementError| {
         Error::failed(format!("cannot query {connection}")).with_reason(failure.error)
     };

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::Value;
 
 use crate::support::dataset_snapshot::{
-    FileContents, SOURCE_OBJECTS_PART, deterministic_files, read_report,
+    FilesByPath, SOURCE_OBJECTS_PART, deterministic_files, read_report,
 };
 use crate::support::sample_data::{events, generate_data};
 use crate::support::sandbox::{CommandOutput, Sandbox, run_args};
@@ -72,12 +72,12 @@ fn concurrent_runs_publish_or_fail_on_the_lock() {
 }
 
 /// One of the two datasets that a reader may see.
-struct KnownDataset {
-    files: FileContents,
+struct ExpectedDataset {
+    files: FilesByPath,
     records: Value,
 }
 
-impl KnownDataset {
+impl ExpectedDataset {
     fn read(dir: &Path) -> Self {
         Self {
             files: deterministic_files(dir),
@@ -88,8 +88,8 @@ impl KnownDataset {
 
 /// Returns everything that a reader finds in an open directory. The directory may be removed meanwhile, so
 /// files may be missing; `None` stands for a missing report.
-fn read_open_dataset(dir: &Path) -> (FileContents, Option<Value>) {
-    let mut files = FileContents::new();
+fn read_open_dataset(dir: &Path) -> (FilesByPath, Option<Value>) {
+    let mut files = FilesByPath::new();
     let mut records = None;
     let list = |dir: &Path| -> Vec<_> {
         match fs::read_dir(dir) {
@@ -128,13 +128,13 @@ fn read_open_dataset(dir: &Path) -> (FileContents, Option<Value>) {
 
 /// Opens the directory once, and asserts that its files belong to one dataset, and that the dataset is
 /// complete if the directory was still published at the end.
-fn assert_consistent_read(out: &Path, known: &[KnownDataset]) {
+fn assert_consistent_read(out: &Path, known: &[ExpectedDataset]) {
     let dir = File::open(out).expect("a dataset exists at every moment");
     let open_dir = format!("/proc/self/fd/{}", dir.as_raw_fd());
     let (files, records) = read_open_dataset(open_dir.as_ref());
     let (now, then) = (fs::metadata(out).unwrap(), dir.metadata().unwrap());
     let is_still_published = (now.dev(), now.ino()) == (then.dev(), then.ino());
-    let is_consistent = |known: &&KnownDataset| {
+    let is_consistent = |known: &&ExpectedDataset| {
         let is_equal = |(name, bytes): (&String, _)| known.files.get(name) == Some(bytes);
         files.iter().all(is_equal) && records.as_ref().is_none_or(|n| *n == known.records)
     };
@@ -155,7 +155,7 @@ fn reader_never_sees_a_mixed_dataset() {
         sandbox
             .run(&generated.songs, &generated.logs, "star")
             .assert_success();
-        (generated, KnownDataset::read(&sandbox.path("star")))
+        (generated, ExpectedDataset::read(&sandbox.path("star")))
     });
     let (generated, known): (Vec<_>, Vec<_>) = inputs.into_iter().unzip();
     for (name, bytes) in &known[0].files {

@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::dataset_snapshot::{FileContents, deterministic_files, read_report};
+use crate::support::dataset_snapshot::{FilesByPath, deterministic_files, read_report};
 use crate::support::sample_data::{GeneratedPaths, generate_data};
 use crate::support::sandbox::{Sandbox, run_args};
 
 /// The parts of a dataset that can be compared: its files, and the parts of its report without times.
 #[derive(PartialEq)]
 struct ComparableDataset {
-    files: FileContents,
+    files: FilesByPath,
     logs: Value,
 }
 

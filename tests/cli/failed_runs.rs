@@ -93,7 +93,7 @@ fn failed_output_is_replaced_by_the_next_failed_run() {
     let second = all_files(&sandbox.path("star.failed"));
     let names: Vec<_> = second.keys().map(String::as_str).collect();
     assert_eq!(names, ["_rejects/songs-00000.jsonl", "_report.failed.json"]);
-    let run = |files: &crate::support::dataset_snapshot::FileContents| {
+    let run = |files: &crate::support::dataset_snapshot::FilesByPath| {
         parse_json(&files["_report.failed.json"])["run"].clone()
     };
     assert_ne!(run(&first), run(&second));

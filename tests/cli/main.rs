@@ -16,10 +16,10 @@ mod input;
 mod input_globs;
 mod max_rejects;
 mod output_dir;
-mod reported_inputs;
 mod stdio;
 mod support;
 mod usage;
+mod user_reported_inputs;
 
 // These tests read /proc, mount file systems or depend on the behaviour of Linux.
 #[cfg(target_os = "linux")]

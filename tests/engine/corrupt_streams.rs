@@ -3,7 +3,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
-use sparkify::config::{IoSizes, LoadedObjects};
+use sparkify::config::{IoSizes, LoadedLogObjects};
 use sparkify::pipeline;
 use sparkify::progress::Progress;
 
@@ -12,7 +12,7 @@ use crate::determinism::{bzip2, gzip, zstd};
 use crate::harness::{
     RunOptions, SONG, TestInput, event, run_and_compare, run_and_compare_input, run_config,
 };
-use crate::json_strategies::{Mutation, mutated_document, mutation};
+use crate::json_strategies::{ByteMutation, mutated_document, mutation};
 
 /// Returns events with incompressible values, so that the stream has several blocks.
 fn noisy_log(events: u64) -> Vec<u8> {
@@ -43,7 +43,7 @@ fn silent_progress_collects_the_corrupt_stream_warning() {
         &input.logs_dir(),
         &out,
         RunOptions::default(),
-        LoadedObjects::default(),
+        LoadedLogObjects::default(),
     );
     pipeline::run(&config, &progress).unwrap();
     let warnings = progress.warnings();
@@ -120,7 +120,7 @@ proptest! {
         }
         match mutation {
             // One bit anywhere, most often in the middle of a block.
-            Mutation::XorByte(..) => {
+            ByteMutation::XorByte(..) => {
                 let at = position.index(stored.len());
                 stored[at] ^= 1 << bit;
             }

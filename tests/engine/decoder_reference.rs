@@ -6,7 +6,7 @@ use std::ops::Range;
 use sparkify::star::schema::{EVENT_RECORD, SONG_RECORD};
 
 use crate::decoder_driver::{self, DecodedValue, SINGLE_CHUNK};
-use crate::reference::value::{Fields, RejectReason};
+use crate::reference::value::{RecordMembers, RejectReason};
 use crate::reference::{self, ScanItem, rows};
 
 /// The ranges of well-formed records as `Ok`, and of rejects as `Err`.
@@ -55,7 +55,7 @@ type RowsAndRejects = (Vec<Vec<DecodedValue>>, Vec<(Range<usize>, &'static str)>
 fn expected_outcomes(
     bytes: &[u8],
     keys: &[&str],
-    mut row: impl FnMut(&Fields) -> Result<Option<Vec<DecodedValue>>, RejectReason>,
+    mut row: impl FnMut(&RecordMembers) -> Result<Option<Vec<DecodedValue>>, RejectReason>,
 ) -> RowsAndRejects {
     let (mut cells, mut rejects) = (Vec::new(), Vec::new());
     for item in reference::scan_records(bytes, keys) {
@@ -66,7 +66,7 @@ fn expected_outcomes(
                 Err(_) => (range, Err("encoding")),
                 Ok(text) => (
                     range,
-                    row(&Fields::parse(text)).map_err(RejectReason::as_str),
+                    row(&RecordMembers::parse(text)).map_err(RejectReason::as_str),
                 ),
             },
         };
@@ -101,7 +101,7 @@ fn double_cell(value: Option<f64>) -> DecodedValue {
     })
 }
 
-fn event_cells(event: rows::Event) -> Vec<DecodedValue> {
+fn event_cells(event: rows::KeptEvent) -> Vec<DecodedValue> {
     vec![
         DecodedValue::Integer(event.ts),
         DecodedValue::Integer(event.user_id.into()),

@@ -22,10 +22,10 @@ use crate::read_output;
 use crate::reference::{Songplay, SongplayStateRow, Time, User, UserStateRow};
 
 /// The differing fields of two deliveries of one event. The first delivery is kept.
-type DuplicatePair<'a> = (&'a [(&'a str, &'a str)], &'a [(&'a str, &'a str)]);
+type ConflictingFields<'a> = (&'a [(&'a str, &'a str)], &'a [(&'a str, &'a str)]);
 
 /// Every column decides, alone and before the columns after it.
-const DUPLICATE_PAIRS: [DuplicatePair<'_>; 31] = [
+const DUPLICATE_PAIRS: [ConflictingFields<'_>; 31] = [
     (&[("level", "\"free\"")], &[("level", "\"paid\"")]),
     (&[("level", "\"\"")], &[("level", "\"free\"")]),
     (&[("level", "\"Paid\"")], &[("level", "\"paid\"")]),
@@ -80,21 +80,22 @@ const DUPLICATE_PAIRS: [DuplicatePair<'_>; 31] = [
 
 /// Returns events of one user for each pair: the deliveries that are kept, and those that are dropped.
 fn kept_and_dropped_duplicates() -> (Vec<String>, Vec<String>) {
-    let deliveries =
-        |fields_of_pair: fn(&DuplicatePair<'static>) -> &'static [(&'static str, &'static str)]| {
-            let pairs = DUPLICATE_PAIRS.iter().zip(1u64..);
-            let event = |(pair, n): (&DuplicatePair<'static>, u64)| {
-                let user = n.to_string();
-                event(n, &[fields_of_pair(pair), &[("userId", &user)]].concat())
-            };
-            pairs.map(event).collect()
+    let deliveries = |fields_of_pair: fn(
+        &ConflictingFields<'static>,
+    ) -> &'static [(&'static str, &'static str)]| {
+        let pairs = DUPLICATE_PAIRS.iter().zip(1u64..);
+        let event = |(pair, n): (&ConflictingFields<'static>, u64)| {
+            let user = n.to_string();
+            event(n, &[fields_of_pair(pair), &[("userId", &user)]].concat())
         };
+        pairs.map(event).collect()
+    };
     (deliveries(|pair| pair.0), deliveries(|pair| pair.1))
 }
 
 /// The tables of a dataset, with sorted songplays.
 #[derive(Debug, PartialEq)]
-struct OrderedTables {
+struct SortedTables {
     songplays: Vec<Songplay>,
     songplay_states: Vec<SongplayStateRow>,
     users: Vec<User>,
@@ -103,14 +104,14 @@ struct OrderedTables {
     matched_songplays: u64,
 }
 
-fn ordered_tables(checked: &VerifiedRun) -> OrderedTables {
+fn ordered_tables(checked: &VerifiedRun) -> SortedTables {
     let out_dir = checked.out.path().join("star");
     let mut songplays = read_output::songplays(&out_dir);
     songplays.sort_by_key(|row| row.songplay_id);
     let state = read_output::merge_state(&out_dir);
     let mut keys = state.songplays;
     keys.sort_by_key(|row| row.songplay_id);
-    OrderedTables {
+    SortedTables {
         songplays,
         songplay_states: keys,
         users: read_output::users(&out_dir),

@@ -5,12 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
-use sparkify::config::{IoSizes, LoadedObjects, MaxRejects, RunConfig};
+use sparkify::config::{IoSizes, LoadedLogObjects, MaxRejects, RunConfig};
 use sparkify::input::{Glob, InputSpec};
-use sparkify::output::report::RunReport;
+use sparkify::output::run_report::RunReport;
 use sparkify::pipeline;
 use sparkify::progress::Progress;
-use sparkify::star::schema::{MERGE_STATE_TABLES, STAR_TABLES, Table};
+use sparkify::star::schema::{MERGE_STATE_TABLES, STAR_TABLES, TableSchema};
 use sparkify::storage::Location;
 use tempfile::TempDir;
 
@@ -125,7 +125,7 @@ pub fn run_pipeline(
     out: &Path,
     options: RunOptions,
 ) -> RunReport {
-    run_pipeline_skipping(songs, logs, out, options, LoadedObjects::default())
+    run_pipeline_skipping(songs, logs, out, options, LoadedLogObjects::default())
 }
 
 /// Runs the pipeline without the logs in `loaded`.
@@ -134,7 +134,7 @@ pub fn run_pipeline_skipping(
     logs: impl Into<reference::ReferenceInput>,
     out: &Path,
     options: RunOptions,
-    loaded: LoadedObjects,
+    loaded: LoadedLogObjects,
 ) -> RunReport {
     let config = run_config(songs, logs, out, options, loaded);
     pipeline::run(&config, &Progress::silent()).unwrap()
@@ -146,7 +146,7 @@ pub fn run_config(
     logs: impl Into<reference::ReferenceInput>,
     out: &Path,
     options: RunOptions,
-    loaded: LoadedObjects,
+    loaded: LoadedLogObjects,
 ) -> RunConfig {
     RunConfig {
         songs: input_locations(songs.into()),
@@ -301,7 +301,7 @@ pub fn assert_report_reconciles(report: &RunReport, out_dir: &Path) {
         (MERGE_STATE_TABLES, &report.merge_state),
     ] {
         assert_eq!(reported.len(), tables.len());
-        for Table {
+        for TableSchema {
             name, dir: folder, ..
         } in tables
         {

@@ -217,7 +217,7 @@ pub fn document() -> impl Strategy<Value = Vec<u8>> {
 
 /// A modification of the bytes of a document.
 #[derive(Debug, Clone)]
-pub enum Mutation {
+pub enum ByteMutation {
     XorByte(Index, u8),
     Delete(Index, usize),
     Insert(Index, Vec<u8>),
@@ -226,7 +226,7 @@ pub enum Mutation {
     Splice(Index, usize, Index),
 }
 
-pub fn mutation() -> impl Strategy<Value = Mutation> {
+pub fn mutation() -> impl Strategy<Value = ByteMutation> {
     let snippet = select(
         [
             &b"{"[..],
@@ -273,16 +273,16 @@ pub fn mutation() -> impl Strategy<Value = Mutation> {
         .to_vec(),
     );
     prop_oneof![
-        3 => (any::<Index>(), any::<u8>()).prop_map(|(at, bits)| Mutation::XorByte(at, bits)),
-        2 => (any::<Index>(), 1usize..9).prop_map(|(at, n)| Mutation::Delete(at, n)),
-        4 => (any::<Index>(), snippet).prop_map(|(at, bytes)| Mutation::Insert(at, bytes)),
-        1 => any::<Index>().prop_map(Mutation::Truncate),
+        3 => (any::<Index>(), any::<u8>()).prop_map(|(at, bits)| ByteMutation::XorByte(at, bits)),
+        2 => (any::<Index>(), 1usize..9).prop_map(|(at, n)| ByteMutation::Delete(at, n)),
+        4 => (any::<Index>(), snippet).prop_map(|(at, bytes)| ByteMutation::Insert(at, bytes)),
+        1 => any::<Index>().prop_map(ByteMutation::Truncate),
         2 => (any::<Index>(), 1usize..40, any::<Index>())
-            .prop_map(|(from, n, to)| Mutation::Splice(from, n, to)),
+            .prop_map(|(from, n, to)| ByteMutation::Splice(from, n, to)),
     ]
 }
 
-impl Mutation {
+impl ByteMutation {
     pub fn apply(&self, bytes: &mut Vec<u8>) {
         if bytes.is_empty() {
             return;

@@ -19,4 +19,4 @@ mod merge_state;
 mod parquet_codecs;
 mod read_output;
 mod reference;
-mod reported_inputs;
+mod user_reported_inputs;

@@ -4,8 +4,8 @@
 use std::fs;
 use std::path::Path;
 
-use sparkify::config::{IoSizes, LoadedObjects};
-use sparkify::output::report::RunReport;
+use sparkify::config::{IoSizes, LoadedLogObjects};
+use sparkify::output::run_report::RunReport;
 
 use crate::determinism::gzip;
 use crate::harness::{
@@ -166,7 +166,7 @@ fn run_and_reconcile_skipping(
 ) -> (RunReport, MergeState) {
     let out = input.root.path().join("star");
     let owned = loaded.iter().map(|&(o, e)| (o.to_owned(), e.to_owned()));
-    let mut loaded = LoadedObjects::default();
+    let mut loaded = LoadedLogObjects::default();
     owned.for_each(|(object, etag)| loaded.insert(object, etag));
     let setting = RunOptions::default();
     let report =
@@ -285,7 +285,7 @@ fn run_with_defaults(songs: &Path, logs: &Path, out: &Path) {
         logs,
         out,
         RunOptions::default(),
-        LoadedObjects::default(),
+        LoadedLogObjects::default(),
     );
 }
 

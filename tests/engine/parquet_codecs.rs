@@ -9,7 +9,7 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 use sparkify::config::RunConfig;
 use sparkify::generate::{GenerateOptions, generate};
 use sparkify::output::ParquetCompression;
-use sparkify::output::report::RunReport;
+use sparkify::output::run_report::RunReport;
 use sparkify::pipeline;
 use sparkify::progress::Progress;
 use sparkify::star::schema;

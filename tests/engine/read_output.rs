@@ -9,7 +9,7 @@ use arrow_array::types::{
 };
 use arrow_array::{Array, RecordBatch};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use sparkify::star::schema::{self, Table};
+use sparkify::star::schema::{self, TableSchema};
 
 use crate::reference::{
     Artist, ArtistStateRow, MergeState, Song, SongStateRow, Songplay, SongplayStateRow,
@@ -29,7 +29,7 @@ pub fn list_dir(folder: &Path) -> Vec<std::path::PathBuf> {
 
 /// Returns all rows of a table, part by part, and asserts that every part has exactly the columns and types
 /// of the table.
-fn read_batches(out: &Path, table: &Table) -> Vec<RecordBatch> {
+fn read_batches(out: &Path, table: &TableSchema) -> Vec<RecordBatch> {
     let mut all = Vec::new();
     for file in list_dir(&out.join(table.dir)) {
         let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(&file).unwrap()).unwrap();
@@ -44,7 +44,7 @@ fn read_batches(out: &Path, table: &Table) -> Vec<RecordBatch> {
     all
 }
 
-fn read_rows<T>(out: &Path, table: &Table, row: impl Fn(&RecordBatch, usize) -> T) -> Vec<T> {
+fn read_rows<T>(out: &Path, table: &TableSchema, row: impl Fn(&RecordBatch, usize) -> T) -> Vec<T> {
     let batches = read_batches(out, table);
     batches
         .iter()

@@ -13,10 +13,10 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::s3_server::faults::{Fault, FaultPlan};
-use crate::s3_server::request::{Operation, RequestMatcher};
+use crate::s3_server::request::{RequestMatcher, S3Operation};
 use crate::s3_server::server::S3Server;
-use crate::support::cli::{CommandOutput, sparkify};
-use crate::support::fixture::{
+use crate::support::cli_runner::{CommandOutput, sparkify};
+use crate::support::sample_bucket::{
     RUN_ARGS, concat_args, run_sparkify, server_with_input, write_file, write_input,
 };
 use crate::support::sdk_client::SdkClient;
@@ -162,7 +162,7 @@ fn clean_removes_abandoned_runs_and_keeps_newest_complete_runs() {
         "objects were removed without confirmation"
     );
     assert_eq!(
-        server.request_count(&RequestMatcher::operation(Operation::Delete)),
+        server.request_count(&RequestMatcher::operation(S3Operation::Delete)),
         0
     );
 
@@ -412,37 +412,38 @@ fn missing_permission_is_named() {
     let abandoned = run_id(30);
     for (kind, words) in [
         (
-            Operation::List,
+            S3Operation::List,
             ["cannot list s3://music/star/", "s3:ListBucket"],
         ),
         (
-            Operation::ListUploads,
+            S3Operation::ListUploads,
             [
                 "cannot list multipart uploads below s3://music/star/",
                 "s3:ListBucketMultipartUploads",
             ],
         ),
         (
-            Operation::Get,
+            S3Operation::Get,
             ["cannot read s3://music/star/latest.json", "s3:GetObject"],
         ),
         (
-            Operation::Delete,
+            S3Operation::Delete,
             ["cannot remove s3://music/star/2", "s3:DeleteObject"],
         ),
         (
-            Operation::Put,
+            S3Operation::Put,
             ["cannot write s3://music/star/2", "s3:PutObject"],
         ),
         (
-            Operation::AbortUpload,
+            S3Operation::AbortUpload,
             [
                 "cannot abort multipart upload of s3://music/star/2",
                 "s3:AbortMultipartUpload",
             ],
         ),
     ] {
-        let denied = Fault::Error(crate::s3_server::error_response::ErrorResponse::access_denied());
+        let denied =
+            Fault::Error(crate::s3_server::error_response::S3ErrorResponse::access_denied());
         let (server, out_dir) =
             server_with_out_dir(FaultPlan::new().always(RequestMatcher::operation(kind), denied));
         write_unfinished_run(&out_dir, &abandoned);
@@ -460,7 +461,7 @@ fn missing_permission_is_named() {
 
 #[test]
 fn killed_run_is_removed_once_abandoned() {
-    let silent = RequestMatcher::operation(Operation::Put).with_key_suffix("_report.json");
+    let silent = RequestMatcher::operation(S3Operation::Put).with_key_suffix("_report.json");
     let server = server_with_input(FaultPlan::new().first_n(1, silent.clone(), Fault::Hang));
     let mut command = sparkify(&server, &RUN_ARGS);
     let mut child = command.stderr(Stdio::null()).spawn().unwrap();
@@ -547,7 +548,7 @@ fn recent_unpublished_run_is_kept() {
 fn run_that_becomes_latest_during_clean_is_kept() {
     let [one, two] = [50, 60].map(run_id);
     let rolled_back = two.clone();
-    let latest = RequestMatcher::operation(Operation::Get).with_key_suffix("latest.json");
+    let latest = RequestMatcher::operation(S3Operation::Get).with_key_suffix("latest.json");
     let (server, out_dir) =
         server_with_out_dir(FaultPlan::new().on_nth(2, latest, move |buckets| {
             write_published_runs(&buckets.join("music/star"), &[&rolled_back]);
@@ -567,7 +568,7 @@ fn run_finished_during_clean_is_kept() {
     for name in ["_report.json", "users/part-00000.parquet"] {
         let abandoned = run_id(30);
         let (own, id) = (abandoned.clone(), abandoned.clone());
-        let marker = RequestMatcher::operation(Operation::Put).with_key_suffix("_removing");
+        let marker = RequestMatcher::operation(S3Operation::Put).with_key_suffix("_removing");
         let (server, out_dir) =
             server_with_out_dir(FaultPlan::new().on_nth(1, marker.clone(), move |buckets| {
                 write_run_file(&buckets.join("music/star"), &id, name, "12");

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
 use crate::fault_tolerance::{BUCKET, BUCKET_URL, latest_run, run_command, server_with_input};
-use crate::s3_server::error_response::ErrorResponse;
+use crate::s3_server::error_response::S3ErrorResponse;
 use crate::s3_server::faults::{Fault, FaultPlan};
-use crate::s3_server::request::{Operation, RequestMatcher};
-use crate::support::cli::{self, CommandOutput};
+use crate::s3_server::request::{RequestMatcher, S3Operation};
+use crate::support::cli_runner::{self, CommandOutput};
 use crate::support::dataset_snapshot::{PublishedRun, run_ids};
 
 /// Publishes a run with another start time, as another process would.
@@ -48,7 +48,7 @@ fn is_superseded(output: &CommandOutput) -> bool {
     says_so
 }
 
-fn latest_json_requests(kind: Operation) -> RequestMatcher {
+fn latest_json_requests(kind: S3Operation) -> RequestMatcher {
     RequestMatcher::operation(kind).with_key_suffix("latest.json")
 }
 
@@ -56,7 +56,7 @@ fn latest_json_requests(kind: Operation) -> RequestMatcher {
 fn concurrent_runs_are_complete_and_newest_is_latest() {
     let late = Fault::Delay(std::time::Duration::from_millis(30));
     let server =
-        server_with_input(FaultPlan::new().always(latest_json_requests(Operation::Get), late));
+        server_with_input(FaultPlan::new().always(latest_json_requests(S3Operation::Get), late));
     let yielded: usize = thread::scope(|scope| {
         let threads: Vec<_> = (0..4)
             .map(|_| scope.spawn(|| CommandOutput::run(&mut run_command(&server))))
@@ -102,7 +102,7 @@ fn newer_run_published_meanwhile_stays_latest() {
     for has_published_run in [false, true] {
         let server = server_with_input(FaultPlan::new().on_nth(
             1,
-            latest_json_requests(Operation::Put),
+            latest_json_requests(S3Operation::Put),
             |buckets| {
                 publish_foreign_run(buckets, "29990101");
             },
@@ -132,7 +132,7 @@ fn newer_run_published_meanwhile_stays_latest() {
         PublishedRun::read_complete(&server, BUCKET, "star", this, &[BUCKET_URL]);
         // The first attempt finds that another run was published; the second inserts this run before it.
         assert_eq!(
-            server.request_count(&latest_json_requests(Operation::Put)),
+            server.request_count(&latest_json_requests(S3Operation::Put)),
             2
         );
     }
@@ -188,17 +188,17 @@ fn manually_set_latest_run_counts_as_newest() {
 fn older_run_published_meanwhile_is_replaced() {
     let server = server_with_input(
         FaultPlan::new()
-            .on_nth(1, latest_json_requests(Operation::Put), |buckets| {
+            .on_nth(1, latest_json_requests(S3Operation::Put), |buckets| {
                 publish_foreign_run(buckets, "20010101");
             })
-            .on_nth(2, latest_json_requests(Operation::Put), |buckets| {
+            .on_nth(2, latest_json_requests(S3Operation::Put), |buckets| {
                 publish_foreign_run(buckets, "20020101");
             }),
     );
     CommandOutput::run(&mut run_command(&server)).assert_success();
     assert!(latest_run(&server).is_some());
     assert_eq!(
-        server.request_count(&latest_json_requests(Operation::Put)),
+        server.request_count(&latest_json_requests(S3Operation::Put)),
         3
     );
 }
@@ -207,7 +207,7 @@ fn older_run_published_meanwhile_is_replaced() {
 fn latest_json_may_be_deleted_meanwhile() {
     let server = server_with_input(FaultPlan::new().on_nth(
         1,
-        latest_json_requests(Operation::Put),
+        latest_json_requests(S3Operation::Put),
         |buckets| {
             std::fs::remove_file(buckets.join("music/star/latest.json")).unwrap();
         },
@@ -222,22 +222,22 @@ fn latest_json_may_be_deleted_meanwhile() {
 #[test]
 fn latest_json_update_recovers_from_faults() {
     for (kind, fault) in [
-        (Operation::Get, Fault::Truncate),
-        (Operation::Get, Fault::Disconnect),
-        (Operation::Put, Fault::Truncate),
-        (Operation::Put, Fault::LoseResponse),
+        (S3Operation::Get, Fault::Truncate),
+        (S3Operation::Get, Fault::Disconnect),
+        (S3Operation::Put, Fault::Truncate),
+        (S3Operation::Put, Fault::LoseResponse),
         (
-            Operation::Put,
-            Fault::Error(ErrorResponse::conflict("latest.json")),
+            S3Operation::Put,
+            Fault::Error(S3ErrorResponse::conflict("latest.json")),
         ),
-        (Operation::Put, Fault::Error(ErrorResponse::slow_down())),
+        (S3Operation::Put, Fault::Error(S3ErrorResponse::slow_down())),
         (
-            Operation::Put,
-            Fault::Error(ErrorResponse::request_timeout()),
+            S3Operation::Put,
+            Fault::Error(S3ErrorResponse::request_timeout()),
         ),
         (
-            Operation::Put,
-            Fault::Error(ErrorResponse::new(
+            S3Operation::Put,
+            Fault::Error(S3ErrorResponse::new(
                 501,
                 "NotImplemented",
                 "No conditions here.",
@@ -263,9 +263,9 @@ fn latest_json_update_recovers_from_faults() {
 
 #[test]
 fn denied_latest_json_update_leaves_complete_run() {
-    let denied = Fault::Error(ErrorResponse::access_denied());
+    let denied = Fault::Error(S3ErrorResponse::access_denied());
     let server =
-        server_with_input(FaultPlan::new().always(latest_json_requests(Operation::Put), denied));
+        server_with_input(FaultPlan::new().always(latest_json_requests(S3Operation::Put), denied));
     let output = CommandOutput::run(&mut run_command(&server));
     let all = run_ids(&server, BUCKET, "star");
     let id = all.first().unwrap();
@@ -280,23 +280,23 @@ fn killed_run_leaves_previous_latest() {
     for (nth, matcher) in [
         (
             2,
-            RequestMatcher::operation(Operation::Get).with_key_suffix("log_data/2018/3.json"),
+            RequestMatcher::operation(S3Operation::Get).with_key_suffix("log_data/2018/3.json"),
         ),
         (
             2,
-            RequestMatcher::operation(Operation::Put)
+            RequestMatcher::operation(S3Operation::Put)
                 .with_key_suffix("songplays/part-00000.parquet"),
         ),
         (
             2,
-            RequestMatcher::operation(Operation::Put).with_key_suffix("songs.manifest"),
+            RequestMatcher::operation(S3Operation::Put).with_key_suffix("songs.manifest"),
         ),
         (
             2,
-            RequestMatcher::operation(Operation::Put).with_key_suffix("_report.json"),
+            RequestMatcher::operation(S3Operation::Put).with_key_suffix("_report.json"),
         ),
-        (3, latest_json_requests(Operation::Get)),
-        (4, latest_json_requests(Operation::Get)),
+        (3, latest_json_requests(S3Operation::Get)),
+        (4, latest_json_requests(S3Operation::Get)),
     ] {
         let case = format!("{matcher:?} {nth}");
         let running = Arc::new(AtomicU32::new(0));
@@ -308,7 +308,7 @@ fn killed_run_leaves_previous_latest() {
                     pid => break pid,
                 }
             };
-            cli::kill(pid);
+            cli_runner::kill(pid);
         }));
         CommandOutput::run(&mut run_command(&server)).assert_success();
         let earlier = latest_run(&server).unwrap();

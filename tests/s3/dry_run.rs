@@ -6,20 +6,20 @@ use std::path::Path;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::s3_server::error_response::ErrorResponse;
+use crate::s3_server::error_response::S3ErrorResponse;
 use crate::s3_server::faults::{Fault, FaultPlan};
-use crate::s3_server::request::{Operation, RequestMatcher};
+use crate::s3_server::request::{RequestMatcher, S3Operation};
 use crate::s3_server::server::S3Server;
-use crate::support::cli::{CommandOutput, sparkify};
-use crate::support::fixture::{
+use crate::support::cli_runner::{CommandOutput, sparkify};
+use crate::support::sample_bucket::{
     EVENT, RUN_ARGS, SONG, concat_args, run_sparkify, server_with_input, write_file, write_input,
 };
 
 /// Asserts that the server received nothing but listings and reads of `latest.json`.
 #[track_caller]
 fn assert_no_writes(server: &S3Server) {
-    let latest = RequestMatcher::operation(Operation::Get).with_key_suffix("latest.json");
-    let reads = server.request_count(&RequestMatcher::operation(Operation::List))
+    let latest = RequestMatcher::operation(S3Operation::Get).with_key_suffix("latest.json");
+    let reads = server.request_count(&RequestMatcher::operation(S3Operation::List))
         + server.request_count(&latest);
     assert_eq!(server.request_count(&RequestMatcher::any()), reads);
 }
@@ -259,8 +259,8 @@ fn local_and_s3_locations_can_be_mixed() {
 
 #[test]
 fn unreadable_output_is_reported() {
-    let denied = Fault::Error(ErrorResponse::access_denied());
-    let latest = RequestMatcher::operation(Operation::Get).with_key_suffix("latest.json");
+    let denied = Fault::Error(S3ErrorResponse::access_denied());
+    let latest = RequestMatcher::operation(S3Operation::Get).with_key_suffix("latest.json");
     let server = server_with_input(FaultPlan::new().always(latest, denied));
     let words = ["cannot read s3://music/star/latest.json", "AccessDenied"];
     let output = run_sparkify(&server, &concat_args(&RUN_ARGS, &["--dry-run", "--json"]))

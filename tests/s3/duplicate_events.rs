@@ -6,17 +6,17 @@ use std::sync::{Arc, Mutex};
 
 use sparkify::config::{IoSizes, MaxRejects, RunConfig};
 use sparkify::error::Result;
-use sparkify::output::report::RunReport;
+use sparkify::output::run_report::RunReport;
 use sparkify::pipeline;
 use sparkify::progress::Progress;
 use sparkify::storage::Location;
 
-use crate::s3_server::error_response::ErrorResponse;
+use crate::s3_server::error_response::S3ErrorResponse;
 use crate::s3_server::faults::{Fault, FaultPlan};
-use crate::s3_server::request::{Operation, RequestMatcher};
+use crate::s3_server::request::{RequestMatcher, S3Operation};
 use crate::s3_server::server::S3Server;
 use crate::store_conformance::anonymous_options;
-use crate::support::fixture::{EVENT, SONG, write_file};
+use crate::support::sample_bucket::{EVENT, SONG, write_file};
 
 /// The part with the delivery that is kept, and the part with the delivery that is dropped.
 const PARTS_OF_DUPLICATE: [&str; 2] = [
@@ -70,7 +70,7 @@ fn event_with_item(item: u8) -> String {
 }
 
 fn gets_of(part: &str) -> RequestMatcher {
-    RequestMatcher::operation(Operation::Get).with_key_suffix(part)
+    RequestMatcher::operation(S3Operation::Get).with_key_suffix(part)
 }
 
 /// Returns the file of a part of the only run below the directory of all buckets.
@@ -84,7 +84,7 @@ fn reading_parts_back_is_retried() {
     for fault in [
         Fault::Truncate,
         Fault::Disconnect,
-        Fault::Error(ErrorResponse::slow_down()),
+        Fault::Error(S3ErrorResponse::slow_down()),
     ] {
         let faults = PARTS_OF_DUPLICATE
             .iter()
@@ -103,7 +103,7 @@ fn unreadable_part_fails_the_run() {
         .into_iter()
         .chain(["merge_state/songplays/part-00001.parquet"])
     {
-        let denied = ErrorResponse::new(403, "AccessDenied", "Access Denied");
+        let denied = S3ErrorResponse::new(403, "AccessDenied", "Access Denied");
         let faults = FaultPlan::new().always(gets_of(part), Fault::Error(denied));
         let error = run_pipeline(faults).unwrap_err().to_string();
         assert!(error.contains("cannot read s3://music/star/"), "{error}");
@@ -112,11 +112,11 @@ fn unreadable_part_fails_the_run() {
 }
 
 /// Returns the corrupted bytes of a part, given its bytes and those of another part.
-type Corruption = fn(Vec<u8>, Vec<u8>) -> Vec<u8>;
+type PartCorruption = fn(Vec<u8>, Vec<u8>) -> Vec<u8>;
 
 #[test]
 fn corrupted_part_fails_the_run() {
-    let changes: [(&str, Corruption); 5] = [
+    let changes: [(&str, PartCorruption); 5] = [
         ("cut", |mut part, _| {
             part.truncate(40);
             part

@@ -7,12 +7,14 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::s3_server::error_response::ErrorResponse;
+use crate::s3_server::error_response::S3ErrorResponse;
 use crate::s3_server::faults::{Fault, FaultPlan};
-use crate::s3_server::request::{Operation, RequestMatcher};
+use crate::s3_server::request::{RequestMatcher, S3Operation};
 use crate::s3_server::server::{ACCESS_KEY, S3Server};
-use crate::support::cli::{CommandOutput, sparkify};
-use crate::support::fixture::{RUN_ARGS, concat_args, run_sparkify, server_with_input, write_file};
+use crate::support::cli_runner::{CommandOutput, sparkify};
+use crate::support::sample_bucket::{
+    RUN_ARGS, concat_args, run_sparkify, server_with_input, write_file,
+};
 
 /// Returns the run that is expected to fail.
 fn run_with_json(server: &S3Server) -> Command {
@@ -32,7 +34,7 @@ fn assert_fails(command: &mut Command, code: i32, words: &[&str]) {
 
 /// Asserts that a run fails on an error response to the matching requests, and that it does not retry them.
 #[track_caller]
-fn assert_fails_without_retry(matcher: &RequestMatcher, response: ErrorResponse, words: &[&str]) {
+fn assert_fails_without_retry(matcher: &RequestMatcher, response: S3ErrorResponse, words: &[&str]) {
     let server =
         server_with_input(FaultPlan::new().always(matcher.clone(), Fault::Error(response)));
     assert_fails(&mut run_with_json(&server), 1, words);
@@ -40,15 +42,15 @@ fn assert_fails_without_retry(matcher: &RequestMatcher, response: ErrorResponse,
 }
 
 fn list_songs() -> RequestMatcher {
-    RequestMatcher::operation(Operation::List).with_key_suffix("songs")
+    RequestMatcher::operation(S3Operation::List).with_key_suffix("songs")
 }
 
 fn get_log() -> RequestMatcher {
-    RequestMatcher::operation(Operation::Get).with_key_suffix("logs/a.json")
+    RequestMatcher::operation(S3Operation::Get).with_key_suffix("logs/a.json")
 }
 
 fn put_songs_part() -> RequestMatcher {
-    RequestMatcher::operation(Operation::Put).with_key_suffix("/songs/part-00000.parquet")
+    RequestMatcher::operation(S3Operation::Put).with_key_suffix("/songs/part-00000.parquet")
 }
 
 const CANNOT_LIST: &str = "cannot list s3://music/songs";
@@ -98,7 +100,7 @@ fn access_denied_names_missing_permission() {
             "request ID 4442587FB7D0A2F9",
             &format!("the credentials need {permission}; use"),
         ];
-        assert_fails_without_retry(&matcher, ErrorResponse::access_denied(), &words);
+        assert_fails_without_retry(&matcher, S3ErrorResponse::access_denied(), &words);
     }
 }
 
@@ -109,14 +111,14 @@ fn denied_latest_json_write_reports_complete_run() {
         "s3:PutObject",
         "the run itself is complete in s3://music/star/2",
     ];
-    let matcher = RequestMatcher::operation(Operation::Put).with_key_suffix("latest.json");
-    assert_fails_without_retry(&matcher, ErrorResponse::access_denied(), &words);
+    let matcher = RequestMatcher::operation(S3Operation::Put).with_key_suffix("latest.json");
+    assert_fails_without_retry(&matcher, S3ErrorResponse::access_denied(), &words);
 }
 
 #[test]
 fn denied_latest_json_read_fails_before_reading_input() {
-    let latest = RequestMatcher::operation(Operation::Get).with_key_suffix("latest.json");
-    let denied = Fault::Error(ErrorResponse::access_denied());
+    let latest = RequestMatcher::operation(S3Operation::Get).with_key_suffix("latest.json");
+    let denied = Fault::Error(S3ErrorResponse::access_denied());
     let server = server_with_input(FaultPlan::new().always(latest, denied));
     let words = [
         "cannot read s3://music/star/latest.json: AccessDenied",
@@ -124,7 +126,7 @@ fn denied_latest_json_read_fails_before_reading_input() {
     ];
     CommandOutput::run(&mut run_with_json(&server)).assert_failure(&words);
     assert_eq!(
-        server.request_count(&RequestMatcher::operation(Operation::Get)),
+        server.request_count(&RequestMatcher::operation(S3Operation::Get)),
         1
     );
     assert_eq!(
@@ -141,20 +143,20 @@ fn wrong_region_error_names_right_region() {
     let message = "the region 'us-east-1' is wrong; expecting 'eu-west-3'";
     for (response, words) in [
         (
-            ErrorResponse::permanent_redirect("music", "eu-west-3"),
+            S3ErrorResponse::permanent_redirect("music", "eu-west-3"),
             [CANNOT_LIST, "PermanentRedirect (HTTP 301)", region_hint],
         ),
         (
-            ErrorResponse::wrong_region("us-east-1", "eu-west-3"),
+            S3ErrorResponse::wrong_region("us-east-1", "eu-west-3"),
             [CANNOT_LIST, malformed, region_hint],
         ),
         // Here the region is only in the text of the message.
         (
-            ErrorResponse::new(400, "AuthorizationHeaderMalformed", message),
+            S3ErrorResponse::new(400, "AuthorizationHeaderMalformed", message),
             [CANNOT_LIST, malformed, region_hint],
         ),
         (
-            ErrorResponse::new(301, "PermanentRedirect", ""),
+            S3ErrorResponse::new(301, "PermanentRedirect", ""),
             [
                 CANNOT_LIST,
                 "in another region",
@@ -172,22 +174,22 @@ fn rejected_credentials_error_has_hint() {
         "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or --profile";
     for (response, code, advice) in [
         (
-            ErrorResponse::expired_token(),
+            S3ErrorResponse::expired_token(),
             "ExpiredToken",
             "refresh the credentials",
         ),
         (
-            ErrorResponse::invalid_access_key(ACCESS_KEY),
+            S3ErrorResponse::invalid_access_key(ACCESS_KEY),
             "InvalidAccessKeyId",
             check,
         ),
         (
-            ErrorResponse::signature_mismatch(ACCESS_KEY),
+            S3ErrorResponse::signature_mismatch(ACCESS_KEY),
             "SignatureDoesNotMatch",
             check,
         ),
         (
-            ErrorResponse::clock_skew(),
+            S3ErrorResponse::clock_skew(),
             "RequestTimeTooSkewed",
             "correct the clock of this machine",
         ),
@@ -223,7 +225,7 @@ fn unreadable_object_error_has_hint() {
     for (matcher, response, words) in [
         (
             get_log(),
-            ErrorResponse::new(404, "NoSuchKey", "The specified key does not exist."),
+            S3ErrorResponse::new(404, "NoSuchKey", "The specified key does not exist."),
             [
                 CANNOT_READ,
                 "NoSuchKey (HTTP 404)",
@@ -232,7 +234,7 @@ fn unreadable_object_error_has_hint() {
         ),
         (
             get_log(),
-            ErrorResponse::kms_disabled("eu-west-3"),
+            S3ErrorResponse::kms_disabled("eu-west-3"),
             [
                 key,
                 "KMS.DisabledException",
@@ -241,17 +243,17 @@ fn unreadable_object_error_has_hint() {
         ),
         (
             get_log(),
-            ErrorResponse::kms_denied("eu-west-3"),
+            S3ErrorResponse::kms_denied("eu-west-3"),
             [key, "kms:Decrypt", "check the KMS key and its policy"],
         ),
         (
             put_songs_part(),
-            ErrorResponse::new(400, "KMS.NotFoundException", "Key does not exist"),
+            S3ErrorResponse::new(400, "KMS.NotFoundException", "Key does not exist"),
             [SONGS_PART, "KMS.NotFoundException", "--sse-kms-key-id"],
         ),
         (
             get_log(),
-            ErrorResponse::archived(),
+            S3ErrorResponse::archived(),
             [
                 CANNOT_READ,
                 "InvalidObjectState",
@@ -278,27 +280,27 @@ fn transient_errors_are_retried_up_to_max_attempts() {
     for (matcher, fault, words) in [
         (
             list_songs(),
-            Fault::Error(ErrorResponse::slow_down()),
+            Fault::Error(S3ErrorResponse::slow_down()),
             [CANNOT_LIST, "SlowDown (HTTP 503)", busy],
         ),
         (
             get_log(),
-            Fault::Error(ErrorResponse::slow_down()),
+            Fault::Error(S3ErrorResponse::slow_down()),
             [CANNOT_READ, "SlowDown", busy],
         ),
         (
             put_songs_part(),
-            Fault::Error(ErrorResponse::slow_down()),
+            Fault::Error(S3ErrorResponse::slow_down()),
             [SONGS_PART, "SlowDown", busy],
         ),
         (
             get_log(),
-            Fault::Error(ErrorResponse::internal_error()),
+            Fault::Error(S3ErrorResponse::internal_error()),
             [CANNOT_READ, "InternalError (HTTP 500)", "try again"],
         ),
         (
             put_songs_part(),
-            Fault::Error(ErrorResponse::request_timeout()),
+            Fault::Error(S3ErrorResponse::request_timeout()),
             [SONGS_PART, "RequestTimeout", "timeout period"],
         ),
         (
@@ -331,39 +333,39 @@ fn recovered_errors_print_nothing() {
     };
     let faults = once(
         FaultPlan::new(),
-        Operation::List,
+        S3Operation::List,
         "songs",
-        ErrorResponse::slow_down(),
+        S3ErrorResponse::slow_down(),
     );
     let faults = once(
         faults,
-        Operation::List,
+        S3Operation::List,
         "logs/",
-        ErrorResponse::internal_error(),
+        S3ErrorResponse::internal_error(),
     );
     let faults = once(
         faults,
-        Operation::Get,
+        S3Operation::Get,
         "songs/a.json",
-        ErrorResponse::slow_down(),
+        S3ErrorResponse::slow_down(),
     );
     let faults = once(
         faults,
-        Operation::Get,
+        S3Operation::Get,
         "logs/a.json",
-        ErrorResponse::internal_error(),
+        S3ErrorResponse::internal_error(),
     );
     let faults = once(
         faults,
-        Operation::Put,
+        S3Operation::Put,
         "_report.json",
-        ErrorResponse::request_timeout(),
+        S3ErrorResponse::request_timeout(),
     );
     let faults = once(
         faults,
-        Operation::Put,
+        S3Operation::Put,
         "latest.json",
-        ErrorResponse::slow_down(),
+        S3ErrorResponse::slow_down(),
     );
     let server = server_with_input(faults);
     CommandOutput::run(&mut run_with_json(&server)).assert_success();
@@ -372,7 +374,7 @@ fn recovered_errors_print_nothing() {
 
 #[test]
 fn truncated_latest_json_response_is_retried() {
-    let latest = RequestMatcher::operation(Operation::Get).with_key_suffix("latest.json");
+    let latest = RequestMatcher::operation(S3Operation::Get).with_key_suffix("latest.json");
     for text in [Some(r#"{"run": "none", "report": "none"}"#), None] {
         let server =
             server_with_input(FaultPlan::new().first_n(1, latest.clone(), Fault::Truncate));
@@ -392,7 +394,7 @@ fn truncated_latest_json_response_is_retried() {
 #[test]
 fn verbose_logs_every_attempt() {
     let server = server_with_input(
-        FaultPlan::new().always(get_log(), Fault::Error(ErrorResponse::slow_down())),
+        FaultPlan::new().always(get_log(), Fault::Error(S3ErrorResponse::slow_down())),
     );
     let mut command = sparkify(&server, &concat_args(&RUN_ARGS, &["--verbose"]));
     let output = CommandOutput::run(command.env("AWS_MAX_ATTEMPTS", "3"));
@@ -557,7 +559,7 @@ fn prefix_without_input_fails() {
         assert_fails(&mut sparkify(&server, &arguments), 1, &words);
     }
     assert_eq!(
-        server.request_count(&RequestMatcher::operation(Operation::Put)),
+        server.request_count(&RequestMatcher::operation(S3Operation::Put)),
         0
     );
 }

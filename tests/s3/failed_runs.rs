@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use crate::s3_server::error_response::ErrorResponse;
+use crate::s3_server::error_response::S3ErrorResponse;
 use crate::s3_server::faults::{Fault, FaultPlan};
-use crate::s3_server::request::{Operation, RequestMatcher};
+use crate::s3_server::request::{RequestMatcher, S3Operation};
 use crate::s3_server::server::S3Server;
-use crate::support::fixture::{
+use crate::support::sample_bucket::{
     EVENT, RUN_ARGS, concat_args, run_sparkify, server_with_input, write_file,
 };
 
@@ -89,9 +89,9 @@ fn run_over_reject_limit_keeps_rejects_and_report() {
 
 #[test]
 fn undeletable_parts_are_reported() {
-    let matcher = RequestMatcher::operation(Operation::Delete);
+    let matcher = RequestMatcher::operation(S3Operation::Delete);
     let server = server_with_rejected_logs(
-        FaultPlan::new().always(matcher, Fault::Error(ErrorResponse::access_denied())),
+        FaultPlan::new().always(matcher, Fault::Error(S3ErrorResponse::access_denied())),
     );
     let output = run_sparkify(&server, &concat_args(&RUN_ARGS, &["--json"]));
     let report = output.json();

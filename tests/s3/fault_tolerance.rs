@@ -6,11 +6,11 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use crate::s3_server::error_response::ErrorResponse;
+use crate::s3_server::error_response::S3ErrorResponse;
 use crate::s3_server::faults::{Fault, FaultPlan};
-use crate::s3_server::request::{Operation, RequestMatcher};
+use crate::s3_server::request::{RequestMatcher, S3Operation};
 use crate::s3_server::server::S3Server;
-use crate::support::cli::{self, CommandOutput};
+use crate::support::cli_runner::{self, CommandOutput};
 use crate::support::dataset_snapshot::{DatasetSnapshot, PublishedRun, run_ids};
 
 pub const BUCKET: &str = "music";
@@ -63,7 +63,7 @@ pub fn server_with_input(faults: FaultPlan) -> S3Server {
 /// Returns a run in the bucket with the output prefix `star`.
 pub fn run_command(server: &S3Server) -> Command {
     let (songs, logs) = ("s3://music/song_data", "s3://music/log_data");
-    cli::run_command(server, songs, logs, "s3://music/star")
+    cli_runner::run_command(server, songs, logs, "s3://music/star")
 }
 
 /// Returns the same run with short timeouts.
@@ -86,7 +86,10 @@ fn expected_dataset(server: &S3Server) -> DatasetSnapshot {
     let path = |folder: &Path, name| folder.join(name).to_str().unwrap().to_owned();
     let (songs, logs) = (path(&folder, "song_data"), path(&folder, "log_data"));
     let out_dir = path(out.path(), "star");
-    CommandOutput::run(&mut cli::run_command(server, &songs, &logs, &out_dir)).assert_success();
+    CommandOutput::run(&mut cli_runner::run_command(
+        server, &songs, &logs, &out_dir,
+    ))
+    .assert_success();
     DatasetSnapshot::from_dir(out_dir.as_ref(), &[&path(&folder, "")])
 }
 
@@ -101,8 +104,8 @@ pub fn assert_nothing_left(server: &S3Server) {
 /// Returns every fault that is noticed immediately, each with the same probability.
 fn immediate_faults(probability: f64) -> Vec<(f64, Fault)> {
     let faults = [
-        Fault::Error(ErrorResponse::slow_down()),
-        Fault::Error(ErrorResponse::internal_error()),
+        Fault::Error(S3ErrorResponse::slow_down()),
+        Fault::Error(S3ErrorResponse::internal_error()),
         Fault::Truncate,
         Fault::Disconnect,
         Fault::LoseResponse,
@@ -192,8 +195,8 @@ fn persistent_faults_publish_nothing_partial() {
 
 #[test]
 fn persistent_slow_down_fails() {
-    let busy = Fault::Error(ErrorResponse::slow_down());
-    for kind in [Operation::List, Operation::Get, Operation::Put] {
+    let busy = Fault::Error(S3ErrorResponse::slow_down());
+    for kind in [S3Operation::List, S3Operation::Get, S3Operation::Put] {
         let server = server_with_input(
             FaultPlan::new().always(RequestMatcher::operation(kind), busy.clone()),
         );
@@ -207,8 +210,8 @@ fn persistent_slow_down_fails() {
 fn unresponsive_server_fails_after_timeout() {
     for matcher in [
         RequestMatcher::any(),
-        RequestMatcher::operation(Operation::Get),
-        RequestMatcher::operation(Operation::Put),
+        RequestMatcher::operation(S3Operation::Get),
+        RequestMatcher::operation(S3Operation::Put),
     ] {
         let server = server_with_input(FaultPlan::new().always(matcher, Fault::Hang));
         let endpoint = server.endpoint();
@@ -241,11 +244,11 @@ fn unreachable_server_fails_fast() {
 
 #[test]
 fn failed_multipart_upload_is_aborted() {
-    let busy = Fault::Error(ErrorResponse::internal_error());
+    let busy = Fault::Error(S3ErrorResponse::internal_error());
     for (kind, words) in [
-        (Operation::CreateUpload, "InternalError (HTTP 500)"),
-        (Operation::UploadPart, "InternalError (HTTP 500)"),
-        (Operation::CompleteUpload, "InternalError (HTTP 500)"),
+        (S3Operation::CreateUpload, "InternalError (HTTP 500)"),
+        (S3Operation::UploadPart, "InternalError (HTTP 500)"),
+        (S3Operation::CompleteUpload, "InternalError (HTTP 500)"),
     ] {
         let faults = FaultPlan::new().always(RequestMatcher::operation(kind), busy.clone());
         let server = server_with_input(faults);
@@ -260,26 +263,26 @@ fn failed_multipart_upload_is_aborted() {
 
 #[test]
 fn multipart_upload_recovers_from_transient_faults() {
-    let late = ErrorResponse::new(200, "InternalError", "We encountered an internal error.");
+    let late = S3ErrorResponse::new(200, "InternalError", "We encountered an internal error.");
     let cases = [
-        vec![(Operation::CreateUpload, Fault::LoseResponse)],
-        vec![(Operation::UploadPart, Fault::Truncate)],
-        vec![(Operation::UploadPart, Fault::LoseResponse)],
+        vec![(S3Operation::CreateUpload, Fault::LoseResponse)],
+        vec![(S3Operation::UploadPart, Fault::Truncate)],
+        vec![(S3Operation::UploadPart, Fault::LoseResponse)],
         vec![(
-            Operation::UploadPart,
-            Fault::Error(ErrorResponse::request_timeout()),
+            S3Operation::UploadPart,
+            Fault::Error(S3ErrorResponse::request_timeout()),
         )],
-        vec![(Operation::CompleteUpload, Fault::LoseResponse)],
+        vec![(S3Operation::CompleteUpload, Fault::LoseResponse)],
         vec![
-            (Operation::CompleteUpload, Fault::LoseResponse),
-            (Operation::Head, Fault::Disconnect),
+            (S3Operation::CompleteUpload, Fault::LoseResponse),
+            (S3Operation::Head, Fault::Disconnect),
         ],
-        vec![(Operation::CompleteUpload, Fault::Truncate)],
+        vec![(S3Operation::CompleteUpload, Fault::Truncate)],
         vec![(
-            Operation::CompleteUpload,
-            Fault::Error(ErrorResponse::slow_down()),
+            S3Operation::CompleteUpload,
+            Fault::Error(S3ErrorResponse::slow_down()),
         )],
-        vec![(Operation::CompleteUpload, Fault::Error(late))],
+        vec![(S3Operation::CompleteUpload, Fault::Error(late))],
     ];
     thread::scope(|scope| {
         for faults in cases {
@@ -288,7 +291,7 @@ fn multipart_upload_recovers_from_transient_faults() {
     });
 }
 
-fn assert_upload_survives_faults(once: Vec<(Operation, Fault)>) {
+fn assert_upload_survives_faults(once: Vec<(S3Operation, Fault)>) {
     let (case, count) = (format!("{once:?}"), once.len());
     let first = |faults: FaultPlan, (kind, fault)| {
         faults.first_n(1, RequestMatcher::operation(kind), fault)
@@ -308,13 +311,13 @@ fn assert_upload_survives_faults(once: Vec<(Operation, Fault)>) {
 
 #[test]
 fn failing_cleanup_does_not_delay_exit() {
-    let busy = Fault::Error(ErrorResponse::internal_error());
+    let busy = Fault::Error(S3ErrorResponse::internal_error());
     let mut faults =
-        FaultPlan::new().always(RequestMatcher::operation(Operation::CompleteUpload), busy);
+        FaultPlan::new().always(RequestMatcher::operation(S3Operation::CompleteUpload), busy);
     for kind in [
-        Operation::AbortUpload,
-        Operation::ListUploads,
-        Operation::Delete,
+        S3Operation::AbortUpload,
+        S3Operation::ListUploads,
+        S3Operation::Delete,
     ] {
         faults = faults.always(RequestMatcher::operation(kind), Fault::Hang);
     }
@@ -324,7 +327,7 @@ fn failing_cleanup_does_not_delay_exit() {
     output.assert_failure(&["cannot write s3://music/star/", "InternalError"]);
     // The run has stopped retrying by then.
     assert_eq!(
-        server.request_count(&RequestMatcher::operation(Operation::Delete)),
+        server.request_count(&RequestMatcher::operation(S3Operation::Delete)),
         1
     );
     assert!(latest_run(&server).is_none());
@@ -332,7 +335,7 @@ fn failing_cleanup_does_not_delay_exit() {
 
 #[test]
 fn object_changed_before_read_fails_the_run() {
-    let matcher = || RequestMatcher::operation(Operation::Get).with_key_suffix("2018/2.json");
+    let matcher = || RequestMatcher::operation(S3Operation::Get).with_key_suffix("2018/2.json");
     let same_length = event_lines(7, 5);
     let server = server_with_input(FaultPlan::new().on_nth(1, matcher(), move |buckets| {
         std::fs::write(buckets.join("music/log_data/2018/2.json"), same_length).unwrap();
@@ -344,7 +347,7 @@ fn object_changed_before_read_fails_the_run() {
     ]);
     // The rejects of the songs had been written already.
     let rejects =
-        RequestMatcher::operation(Operation::Put).with_key_suffix("_rejects/songs-00000.jsonl");
+        RequestMatcher::operation(S3Operation::Put).with_key_suffix("_rejects/songs-00000.jsonl");
     assert_eq!(server.request_count(&rejects), 1);
     assert_nothing_left(&server);
 }
@@ -353,7 +356,7 @@ fn object_changed_before_read_fails_the_run() {
 fn object_changed_between_ranges_fails_the_run() {
     for longer in [false, true] {
         let key = "music/log_data/2018/long.json";
-        let matcher = RequestMatcher::operation(Operation::Get).with_key_suffix("2018/long.json");
+        let matcher = RequestMatcher::operation(S3Operation::Get).with_key_suffix("2018/long.json");
         let server = server_with_input(FaultPlan::new().on_nth(2, matcher, move |buckets| {
             let text = event_lines(8, if longer { 60_000 } else { 10 });
             std::fs::write(buckets.join(key), text).unwrap();
@@ -370,7 +373,7 @@ fn object_changed_between_ranges_fails_the_run() {
 
 #[test]
 fn object_deleted_before_read_fails_the_run() {
-    let matcher = RequestMatcher::operation(Operation::Get).with_key_suffix("2018/2.json");
+    let matcher = RequestMatcher::operation(S3Operation::Get).with_key_suffix("2018/2.json");
     let server = server_with_input(FaultPlan::new().on_nth(1, matcher, |buckets| {
         std::fs::remove_file(buckets.join("music/log_data/2018/2.json")).unwrap();
     }));
@@ -387,7 +390,7 @@ fn concurrent_requests_never_exceed_limit() {
     for requests in [1, 3] {
         let late = Fault::Delay(Duration::from_millis(3));
         let server = server_with_input(
-            FaultPlan::new().always(RequestMatcher::operation(Operation::Get), late),
+            FaultPlan::new().always(RequestMatcher::operation(S3Operation::Get), late),
         );
         for object in 10..60 {
             let key = format!("log_data/2018/{object}.json");

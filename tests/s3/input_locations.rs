@@ -8,11 +8,11 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::s3_server::faults::FaultPlan;
-use crate::s3_server::request::{Operation, RequestMatcher};
+use crate::s3_server::request::{RequestMatcher, S3Operation};
 use crate::s3_server::server::S3Server;
-use crate::support::cli::{CommandOutput, sparkify};
+use crate::support::cli_runner::{CommandOutput, sparkify};
 use crate::support::dataset_snapshot::DatasetSnapshot;
-use crate::support::fixture::{SONG, concat_args, run_sparkify, write_file};
+use crate::support::sample_bucket::{SONG, concat_args, run_sparkify, write_file};
 
 /// Returns an event at this second.
 fn event(second: u64) -> String {
@@ -62,7 +62,7 @@ fn dry_run_json(server: &S3Server, arguments: &[&str]) -> Value {
 
 /// Returns the prefixes below the logs that were listed.
 fn listed_prefixes(server: &S3Server) -> Vec<String> {
-    let requests = server.requests(&RequestMatcher::operation(Operation::List));
+    let requests = server.requests(&RequestMatcher::operation(S3Operation::List));
     let mut keys: Vec<_> = requests.into_iter().map(|request| request.key).collect();
     keys.retain(|key| key.starts_with("logs") || key.is_empty());
     keys.sort();
@@ -252,7 +252,7 @@ fn only_objects_to_be_split_are_probed() {
     let planned = run_sparkify(&server, &concat_args(&run, &["--dry-run", "--json"]))
         .assert_success()
         .json();
-    let probes = server.requests(&RequestMatcher::operation(Operation::Get));
+    let probes = server.requests(&RequestMatcher::operation(S3Operation::Get));
     let probes: Vec<_> = probes
         .iter()
         .filter(|request| request.key.starts_with("logs/"))
@@ -282,6 +282,6 @@ fn only_objects_to_be_split_are_probed() {
     assert_eq!(report["logs"]["kept"], 20 + 2 * 700);
     assert_eq!(report["logs"]["rejected"], 0);
     let small =
-        server.requests(&RequestMatcher::operation(Operation::Get).with_key_suffix("07.json"));
+        server.requests(&RequestMatcher::operation(S3Operation::Get).with_key_suffix("07.json"));
     assert_eq!(small.len(), 1, "more than one request for a small object");
 }

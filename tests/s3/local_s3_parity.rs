@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use crate::s3_server::faults::FaultPlan;
 use crate::s3_server::server::S3Server;
 use crate::store_conformance::anonymous_options;
-use crate::support::cli::{self, CommandOutput};
+use crate::support::cli_runner::{self, CommandOutput};
 use crate::support::dataset_snapshot::{DatasetSnapshot, PublishedRun, run_ids};
 
 const BUCKET: &str = "music";
@@ -29,13 +29,13 @@ const DEFAULT_SIZES: IoSizes = IoSizes {
 };
 
 /// A bucket that is a local directory too, so that runs can read the same input in both ways.
-struct SharedInput {
+struct LocalAndS3Input {
     server: S3Server,
     folder: PathBuf,
     out: TempDir,
 }
 
-impl SharedInput {
+impl LocalAndS3Input {
     fn new(server: S3Server) -> Self {
         let folder = server.bucket(BUCKET);
         let out = TempDir::new().unwrap();
@@ -49,7 +49,7 @@ impl SharedInput {
     /// Generates input with all edge cases.
     fn generate(sizes: &[&str]) -> Self {
         let input = Self::new(S3Server::anonymous(FaultPlan::new().with_page_size(50)));
-        cli::generate(&input.server, &input.folder, sizes);
+        cli_runner::generate(&input.server, &input.folder, sizes);
         input
     }
 
@@ -112,7 +112,7 @@ fn assert_s3_matches_local(data: &Path) {
     let path = |name| bucket.join(name).to_str().unwrap().to_owned();
     let out_dir = out.path().join("star");
     let (songs, logs) = (path("song_data"), path("log_data"));
-    CommandOutput::run(&mut cli::run_command(
+    CommandOutput::run(&mut cli_runner::run_command(
         &server,
         &songs,
         &logs,
@@ -120,7 +120,7 @@ fn assert_s3_matches_local(data: &Path) {
     ))
     .assert_success();
     let (songs, logs) = ("s3://music/song_data", "s3://music/log_data");
-    CommandOutput::run(&mut cli::run_command(
+    CommandOutput::run(&mut cli_runner::run_command(
         &server,
         songs,
         logs,
@@ -158,7 +158,7 @@ fn sample_gives_same_dataset() {
 #[test]
 fn edge_cases_give_same_dataset_for_any_split_size() {
     let sizes = ["--events=20000", "--songs=300", "--users=500", "--files=7"];
-    let input = SharedInput::generate(&sizes);
+    let input = LocalAndS3Input::generate(&sizes);
     for split_bytes in [None, Some(3 << 20), Some(300_000)] {
         let sizes = IoSizes {
             split_bytes,
@@ -180,7 +180,7 @@ fn edge_cases_give_same_dataset_for_any_split_size() {
 #[test]
 fn local_and_s3_locations_can_be_mixed() {
     let sizes = ["--events=2000", "--songs=40", "--users=50", "--files=3"];
-    let input = SharedInput::generate(&sizes);
+    let input = LocalAndS3Input::generate(&sizes);
     let expected = input.run_to_local("song_data", "log_data", DEFAULT_SIZES);
     let (songs, logs) = ("s3://music/song_data", "s3://music/log_data/");
     input
@@ -202,7 +202,7 @@ fn local_and_s3_locations_can_be_mixed() {
 
 #[test]
 fn logs_can_be_one_object() {
-    let input = SharedInput::new(S3Server::anonymous(FaultPlan::new()));
+    let input = LocalAndS3Input::new(S3Server::anonymous(FaultPlan::new()));
     copy_dir(
         &Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures"),
         &input.folder,
@@ -221,7 +221,7 @@ fn logs_can_be_one_object() {
 #[test]
 fn compressed_logs_give_same_dataset() {
     let sizes = ["--events=20000", "--songs=20", "--users=500", "--files=3"];
-    let input = SharedInput::generate(&sizes);
+    let input = LocalAndS3Input::generate(&sizes);
     let plain = input.run_to_local("song_data", "log_data", DEFAULT_SIZES);
     for (number, key) in crate::s3_server::bucket_dir::list_keys(&input.folder.join("log_data"))
         .iter()
@@ -260,7 +260,7 @@ fn bzip2(bytes: &[u8]) -> Vec<u8> {
 
 #[test]
 fn ignored_objects_are_counted_the_same() {
-    let input = SharedInput::new(S3Server::anonymous(FaultPlan::new().with_page_size(40)));
+    let input = LocalAndS3Input::new(S3Server::anonymous(FaultPlan::new().with_page_size(40)));
     let song = include_str!("../../fixtures/song.json");
     let write = |key: &str, text: &str| {
         let path = input.folder.join(key);
@@ -301,7 +301,7 @@ fn large_input_gives_same_dataset() {
         "--users=2000",
         "--files=5",
     ];
-    let input = SharedInput::generate(&sizes);
+    let input = LocalAndS3Input::generate(&sizes);
     let expected = input.run_to_local("song_data", "log_data", DEFAULT_SIZES);
     let found = input.run_to_s3("s3://music/song_data", "s3://music/log_data", DEFAULT_SIZES);
     found.assert_same(&expected, "");

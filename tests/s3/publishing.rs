@@ -7,12 +7,12 @@ use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 
-use crate::s3_server::error_response::ErrorResponse;
+use crate::s3_server::error_response::S3ErrorResponse;
 use crate::s3_server::faults::{Fault, FaultPlan};
-use crate::s3_server::request::{Operation, RequestMatcher};
+use crate::s3_server::request::{RequestMatcher, S3Operation};
 use crate::s3_server::server::S3Server;
-use crate::support::cli::{CommandOutput, sparkify};
-use crate::support::fixture::{RUN_ARGS, run_sparkify, server_with_input};
+use crate::support::cli_runner::{CommandOutput, sparkify};
+use crate::support::sample_bucket::{RUN_ARGS, run_sparkify, server_with_input};
 
 /// Returns the directory of the only run below `star`.
 fn only_run_dir(buckets: &Path) -> PathBuf {
@@ -73,7 +73,7 @@ fn objects_removed_or_changed_during_run_fail_the_run() {
         ),
     ] {
         for moment in moments {
-            let matcher = RequestMatcher::operation(Operation::Put).with_key_suffix(moment);
+            let matcher = RequestMatcher::operation(S3Operation::Put).with_key_suffix(moment);
             let server = server_with_input(FaultPlan::new().on_nth(1, matcher, move |buckets| {
                 act(only_run_dir(buckets).join(name));
             }));
@@ -86,7 +86,7 @@ fn objects_removed_or_changed_during_run_fail_the_run() {
 
 #[test]
 fn reject_file_removed_during_run_fails_the_run() {
-    let matcher = RequestMatcher::operation(Operation::Put).with_key_suffix("songs.manifest");
+    let matcher = RequestMatcher::operation(S3Operation::Put).with_key_suffix("songs.manifest");
     let server = server_with_input(FaultPlan::new().on_nth(1, matcher, |buckets| {
         fs::remove_dir_all(only_run_dir(buckets).join("_rejects")).unwrap();
     }));
@@ -104,7 +104,7 @@ fn reject_file_removed_during_run_fails_the_run() {
 #[test]
 fn run_marked_for_removal_fails() {
     for moment in ["users.manifest", "_report.json"] {
-        let matcher = RequestMatcher::operation(Operation::Put).with_key_suffix(moment);
+        let matcher = RequestMatcher::operation(S3Operation::Put).with_key_suffix(moment);
         let server = server_with_input(FaultPlan::new().on_nth(1, matcher, |buckets| {
             fs::write(only_run_dir(buckets).join("_removing"), "").unwrap();
         }));
@@ -119,13 +119,13 @@ fn run_marked_for_removal_fails() {
 
 #[test]
 fn undeletable_remains_of_failed_run_are_reported() {
-    let matcher = RequestMatcher::operation(Operation::Put).with_key_suffix("users.manifest");
-    let denied = Fault::Error(ErrorResponse::access_denied());
+    let matcher = RequestMatcher::operation(S3Operation::Put).with_key_suffix("users.manifest");
+    let denied = Fault::Error(S3ErrorResponse::access_denied());
     let faults = FaultPlan::new().on_nth(1, matcher, |buckets| {
         fs::remove_dir_all(only_run_dir(buckets).join("songs")).unwrap();
     });
     let server =
-        server_with_input(faults.always(RequestMatcher::operation(Operation::Delete), denied));
+        server_with_input(faults.always(RequestMatcher::operation(S3Operation::Delete), denied));
     let words = [
         "cannot publish",
         "what is left in s3://music/star/2",
@@ -168,7 +168,7 @@ fn clean_during_run(
 #[test]
 fn clean_keeps_running_run() {
     for moment in ["songs.manifest", "_report.json", "latest.json"] {
-        let matcher = RequestMatcher::operation(Operation::Put).with_key_suffix(moment);
+        let matcher = RequestMatcher::operation(S3Operation::Put).with_key_suffix(moment);
         let (server, output) = clean_during_run(&matcher, |_| {});
         output.assert_success();
         let run = only_run_dir(server.bucket("music").parent().unwrap());
@@ -180,7 +180,7 @@ fn clean_keeps_running_run() {
 #[test]
 fn run_removed_as_abandoned_publishes_nothing() {
     for moment in ["songs.manifest", "_report.json"] {
-        let matcher = RequestMatcher::operation(Operation::Put).with_key_suffix(moment);
+        let matcher = RequestMatcher::operation(S3Operation::Put).with_key_suffix(moment);
         let (server, output) = clean_during_run(&matcher, |server| {
             let out_dir = server.bucket("music").join("star");
             server.backdate(&out_dir, Duration::from_secs(3600));

@@ -5,17 +5,17 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use crate::s3_server::faults::FaultPlan;
-use crate::s3_server::request::{Operation, RecordedRequest, RequestMatcher};
+use crate::s3_server::request::{RecordedRequest, RequestMatcher, S3Operation};
 use crate::s3_server::server::{ACCESS_KEY, S3Server, SECRET_KEY};
-use crate::support::cli::{CommandOutput, sparkify};
-use crate::support::fixture::{
+use crate::support::cli_runner::{CommandOutput, sparkify};
+use crate::support::sample_bucket::{
     RUN_ARGS, concat_args, run_sparkify, server_with_input, write_file, write_input,
 };
 use crate::support::sdk_client::SdkClient;
 
 /// Returns all requests for an operation, and asserts that there are some.
 #[track_caller]
-fn requests_of(server: &S3Server, kind: Operation) -> Vec<RecordedRequest> {
+fn requests_of(server: &S3Server, kind: S3Operation) -> Vec<RecordedRequest> {
     let requests = server.requests(&RequestMatcher::operation(kind));
     assert!(!requests.is_empty(), "{kind:?}");
     requests
@@ -23,7 +23,7 @@ fn requests_of(server: &S3Server, kind: Operation) -> Vec<RecordedRequest> {
 
 /// Returns the value of a header, which must be the same in all requests for an operation.
 #[track_caller]
-fn common_header(server: &S3Server, kind: Operation, name: &str) -> Option<String> {
+fn common_header(server: &S3Server, kind: S3Operation, name: &str) -> Option<String> {
     let requests = requests_of(server, kind);
     let first = requests[0].header(name);
     let same = requests.iter().all(|request| request.header(name) == first);
@@ -58,11 +58,11 @@ fn run_with_large_output(more: &[&str]) -> S3Server {
     server
 }
 
-const WRITE_OPERATIONS: [Operation; 4] = [
-    Operation::Put,
-    Operation::CreateUpload,
-    Operation::UploadPart,
-    Operation::CompleteUpload,
+const WRITE_OPERATIONS: [S3Operation; 4] = [
+    S3Operation::Put,
+    S3Operation::CreateUpload,
+    S3Operation::UploadPart,
+    S3Operation::CompleteUpload,
 ];
 
 #[test]
@@ -74,7 +74,7 @@ fn request_payer_is_sent_with_every_request() {
     SdkClient::new(&server).create_upload("music", &format!("star/{dead}/b"));
     let folder = server.bucket("music").join("star").join(dead);
     server.backdate(&folder, std::time::Duration::from_secs(48 * 3600));
-    let own = RequestMatcher::operation(Operation::CreateUpload).with_key_suffix("/b");
+    let own = RequestMatcher::operation(S3Operation::CreateUpload).with_key_suffix("/b");
     run_sparkify(
         &server,
         &["clean", "s3://music/star", "--yes", "--request-payer"],
@@ -90,11 +90,11 @@ fn request_payer_is_sent_with_every_request() {
         }
     }
     for kind in [
-        Operation::List,
-        Operation::Get,
-        Operation::ListUploads,
-        Operation::Delete,
-        Operation::AbortUpload,
+        S3Operation::List,
+        S3Operation::Get,
+        S3Operation::ListUploads,
+        S3Operation::Delete,
+        S3Operation::AbortUpload,
     ] {
         requests_of(&server, kind);
     }
@@ -139,7 +139,7 @@ fn encryption_headers_are_sent_only_when_creating_objects() {
     let key = "x-amz-server-side-encryption-aws-kms-key-id";
     let flags = ["--sse=aws:kms", "--sse-kms-key-id=alias/music"];
     let server = run_with_large_output(&flags);
-    for kind in [Operation::Put, Operation::CreateUpload] {
+    for kind in [S3Operation::Put, S3Operation::CreateUpload] {
         assert_eq!(
             common_header(&server, kind, sse).as_deref(),
             Some("aws:kms")
@@ -151,10 +151,10 @@ fn encryption_headers_are_sent_only_when_creating_objects() {
     }
     // S3 rejects this header for other operations.
     for kind in [
-        Operation::List,
-        Operation::Get,
-        Operation::UploadPart,
-        Operation::CompleteUpload,
+        S3Operation::List,
+        S3Operation::Get,
+        S3Operation::UploadPart,
+        S3Operation::CompleteUpload,
     ] {
         assert_eq!(common_header(&server, kind, sse), None);
         assert_eq!(common_header(&server, kind, key), None);
@@ -163,17 +163,17 @@ fn encryption_headers_are_sent_only_when_creating_objects() {
     let server = server_with_input(FaultPlan::new());
     run_sparkify(&server, &RUN_ARGS).assert_success();
     assert_eq!(
-        common_header(&server, Operation::Put, sse),
+        common_header(&server, S3Operation::Put, sse),
         None,
         "the default of the bucket must apply"
     );
     let server = server_with_input(FaultPlan::new());
     run_sparkify(&server, &concat_args(&RUN_ARGS, &["--sse=AES256"])).assert_success();
     assert_eq!(
-        common_header(&server, Operation::Put, sse).as_deref(),
+        common_header(&server, S3Operation::Put, sse).as_deref(),
         Some("AES256")
     );
-    assert_eq!(common_header(&server, Operation::Put, key), None);
+    assert_eq!(common_header(&server, S3Operation::Put, key), None);
 }
 
 #[test]
@@ -186,7 +186,8 @@ fn input_reads_use_if_match_of_listed_etag() {
     run_sparkify(&server, &RUN_ARGS).assert_success();
     for (object, requests) in listed.iter().zip([1, 3, 1]) {
         let key = object.key().unwrap();
-        let gets = server.requests(&RequestMatcher::operation(Operation::Get).with_key_suffix(key));
+        let gets =
+            server.requests(&RequestMatcher::operation(S3Operation::Get).with_key_suffix(key));
         assert_eq!(gets.len(), requests, "{key}");
         for get in gets {
             assert_eq!(get.header("if-match"), object.e_tag());
@@ -199,8 +200,8 @@ fn latest_json_is_written_conditionally() {
     let server = server_with_input(FaultPlan::new());
     run_sparkify(&server, &RUN_ARGS).assert_success();
     run_sparkify(&server, &RUN_ARGS).assert_success();
-    let puts =
-        server.requests(&RequestMatcher::operation(Operation::Put).with_key_suffix("latest.json"));
+    let puts = server
+        .requests(&RequestMatcher::operation(S3Operation::Put).with_key_suffix("latest.json"));
     let conditions = |name| puts.iter().map(|put| put.header(name).is_some()).collect();
     let conditions: [Vec<bool>; 2] = ["if-none-match", "if-match"].map(conditions);
     assert_eq!(conditions, [[true, false], [false, true]]);
@@ -374,7 +375,7 @@ fn custom_endpoint_uses_path_style() {
     let url = format!("http://localhost:{}", server.address().port());
     let mut command = sparkify(&server, &RUN_ARGS);
     CommandOutput::run(command.env("AWS_ENDPOINT_URL_S3", &url)).assert_success();
-    for kind in [Operation::List, Operation::Get, Operation::Put] {
+    for kind in [S3Operation::List, S3Operation::Get, S3Operation::Put] {
         let host = common_header(&server, kind, "host").unwrap();
         assert_eq!(format!("http://{host}"), url);
         assert!(

@@ -5,12 +5,12 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::s3_server::error_response::ErrorResponse;
+use crate::s3_server::error_response::S3ErrorResponse;
 use crate::s3_server::faults::{Fault, FaultPlan};
-use crate::s3_server::request::{Operation, RequestMatcher};
+use crate::s3_server::request::{RequestMatcher, S3Operation};
 use crate::s3_server::server::{ACCESS_KEY, S3Server, SECRET_KEY};
-use crate::support::cli::{CommandOutput, sparkify};
-use crate::support::fixture::{
+use crate::support::cli_runner::{CommandOutput, sparkify};
+use crate::support::sample_bucket::{
     RUN_ARGS, concat_args, run_sparkify, server_with_input, write_file, write_input,
 };
 
@@ -99,27 +99,33 @@ fn local_output_contains_no_secret() {
 #[test]
 fn failed_requests_leak_no_secret() {
     let error = Fault::Error;
-    let expired = ErrorResponse::expired_token().with_field("Token-0", TOKEN);
+    let expired = S3ErrorResponse::expired_token().with_field("Token-0", TOKEN);
     for (matcher, fault) in [
-        (RequestMatcher::any(), error(ErrorResponse::access_denied())),
         (
             RequestMatcher::any(),
-            error(ErrorResponse::signature_mismatch(ACCESS_KEY)),
+            error(S3ErrorResponse::access_denied()),
+        ),
+        (
+            RequestMatcher::any(),
+            error(S3ErrorResponse::signature_mismatch(ACCESS_KEY)),
         ),
         (RequestMatcher::any(), error(expired)),
         (
             RequestMatcher::any(),
-            error(ErrorResponse::permanent_redirect("music", "eu-west-3")),
+            error(S3ErrorResponse::permanent_redirect("music", "eu-west-3")),
         ),
-        (RequestMatcher::any(), error(ErrorResponse::slow_down())),
+        (RequestMatcher::any(), error(S3ErrorResponse::slow_down())),
         (
             RequestMatcher::any(),
-            error(ErrorResponse::new(418, "", "")),
+            error(S3ErrorResponse::new(418, "", "")),
         ),
         (RequestMatcher::any(), Fault::Disconnect),
         (RequestMatcher::any(), Fault::Truncate),
-        (RequestMatcher::operation(Operation::Get), Fault::Truncate),
-        (RequestMatcher::operation(Operation::Put), Fault::Disconnect),
+        (RequestMatcher::operation(S3Operation::Get), Fault::Truncate),
+        (
+            RequestMatcher::operation(S3Operation::Put),
+            Fault::Disconnect,
+        ),
     ] {
         let server = server_with_input(FaultPlan::new().always(matcher, fault.clone()));
         let mut command = command_with_token(&server, &commands()[0]);

@@ -4,7 +4,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 
 use crate::s3_server::faults::{Fault, FaultPlan};
-use crate::s3_server::request::{Operation, RequestMatcher};
+use crate::s3_server::request::{RequestMatcher, S3Operation};
 use crate::s3_server::server::S3Server;
 use crate::support::raw_http;
 use crate::support::sdk_client::SdkClient;
@@ -39,7 +39,7 @@ fn listing_is_paginated() {
     }
     assert_eq!(pages[2].next_continuation_token(), None);
     assert_eq!(
-        server.request_count(&RequestMatcher::operation(Operation::List)),
+        server.request_count(&RequestMatcher::operation(S3Operation::List)),
         3
     );
     assert_eq!(client.get("music", "in/").unwrap(), b"");

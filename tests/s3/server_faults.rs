@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::s3_server::error_response::ErrorResponse;
+use crate::s3_server::error_response::S3ErrorResponse;
 use crate::s3_server::faults::{Fault, FaultPlan};
-use crate::s3_server::request::{Operation, RequestMatcher};
+use crate::s3_server::request::{RequestMatcher, S3Operation};
 use crate::s3_server::server::{ACCESS_KEY, S3Server};
 use crate::support::raw_http::{RawResponse, ResponseEnd, send_request, send_request_until};
 use crate::support::sdk_client::SdkClient;
@@ -16,8 +16,8 @@ const LARGE_BODY_BYTES: usize = 8 << 20;
 fn server_with_fault(fault: Fault) -> S3Server {
     let server = S3Server::with_faults(
         FaultPlan::new()
-            .always(RequestMatcher::operation(Operation::Get), fault.clone())
-            .always(RequestMatcher::operation(Operation::Put), fault),
+            .always(RequestMatcher::operation(S3Operation::Get), fault.clone())
+            .always(RequestMatcher::operation(S3Operation::Put), fault),
     );
     std::fs::write(
         server.bucket("music").join("x"),
@@ -49,91 +49,91 @@ fn presigned_put(server: &S3Server) -> String {
 fn error_responses_match_s3() {
     for (error, status, code, words) in [
         (
-            ErrorResponse::slow_down(),
+            S3ErrorResponse::slow_down(),
             503,
             "SlowDown",
             "reduce your request rate",
         ),
         (
-            ErrorResponse::internal_error(),
+            S3ErrorResponse::internal_error(),
             500,
             "InternalError",
             "try again",
         ),
         (
-            ErrorResponse::request_timeout(),
+            S3ErrorResponse::request_timeout(),
             400,
             "RequestTimeout",
             "timeout period",
         ),
         (
-            ErrorResponse::no_such_bucket("music"),
+            S3ErrorResponse::no_such_bucket("music"),
             404,
             "NoSuchBucket",
             "<BucketName>music</",
         ),
         (
-            ErrorResponse::access_denied(),
+            S3ErrorResponse::access_denied(),
             403,
             "AccessDenied",
             "Access Denied",
         ),
         (
-            ErrorResponse::kms_denied("eu-west-1"),
+            S3ErrorResponse::kms_denied("eu-west-1"),
             403,
             "AccessDenied",
             "kms:Decrypt",
         ),
         (
-            ErrorResponse::kms_disabled("eu-west-1"),
+            S3ErrorResponse::kms_disabled("eu-west-1"),
             400,
             "KMS.DisabledException",
             "arn:aws:kms:eu-west-1:",
         ),
         (
-            ErrorResponse::permanent_redirect("music", "eu-west-1"),
+            S3ErrorResponse::permanent_redirect("music", "eu-west-1"),
             301,
             "PermanentRedirect",
             "<Endpoint>music.s3.eu-west-1.amazonaws.com</",
         ),
         (
-            ErrorResponse::wrong_region("us-east-1", "eu-west-1"),
+            S3ErrorResponse::wrong_region("us-east-1", "eu-west-1"),
             400,
             "AuthorizationHeaderMalformed",
             "<Region>eu-west-1</",
         ),
         (
-            ErrorResponse::expired_token(),
+            S3ErrorResponse::expired_token(),
             400,
             "ExpiredToken",
             "has expired",
         ),
         (
-            ErrorResponse::invalid_access_key(ACCESS_KEY),
+            S3ErrorResponse::invalid_access_key(ACCESS_KEY),
             403,
             "InvalidAccessKeyId",
             ACCESS_KEY,
         ),
         (
-            ErrorResponse::signature_mismatch(ACCESS_KEY),
+            S3ErrorResponse::signature_mismatch(ACCESS_KEY),
             403,
             "SignatureDoesNotMatch",
             "<StringToSign>",
         ),
         (
-            ErrorResponse::clock_skew(),
+            S3ErrorResponse::clock_skew(),
             403,
             "RequestTimeTooSkewed",
             "<MaxAllowedSkewMilliseconds>",
         ),
         (
-            ErrorResponse::archived(),
+            S3ErrorResponse::archived(),
             403,
             "InvalidObjectState",
             "GLACIER",
         ),
         (
-            ErrorResponse::conflict("x"),
+            S3ErrorResponse::conflict("x"),
             409,
             "ConditionalRequestConflict",
             "<Key>x</",
@@ -161,11 +161,11 @@ fn error_responses_match_s3() {
 
 #[test]
 fn complete_upload_can_fail_with_status_200() {
-    let late = ErrorResponse::new(200, "InternalError", "We encountered an internal error.");
+    let late = S3ErrorResponse::new(200, "InternalError", "We encountered an internal error.");
     let fault = Fault::Error(late);
     let server = S3Server::with_faults(FaultPlan::new().first_n(
         1,
-        RequestMatcher::operation(Operation::CompleteUpload),
+        RequestMatcher::operation(S3Operation::CompleteUpload),
         fault,
     ));
     server.bucket("music");
@@ -191,7 +191,7 @@ fn truncated_response_is_shorter_than_content_length() {
 
 #[test]
 fn small_response_is_truncated_exactly() {
-    let cut = FaultPlan::new().always(RequestMatcher::operation(Operation::Get), Fault::Truncate);
+    let cut = FaultPlan::new().always(RequestMatcher::operation(S3Operation::Get), Fault::Truncate);
     let server = S3Server::with_faults(cut);
     std::fs::write(server.bucket("music").join("x"), "0123456789").unwrap();
     let response = raw_get(&server);
@@ -213,7 +213,7 @@ fn small_response_is_truncated_exactly() {
 fn listing_can_be_truncated() {
     let cut = FaultPlan::new().first_n(
         1,
-        RequestMatcher::operation(Operation::List),
+        RequestMatcher::operation(S3Operation::List),
         Fault::Truncate,
     );
     let server = S3Server::with_faults(cut);
@@ -329,12 +329,12 @@ fn delayed_responses_overlap() {
 
 #[test]
 fn first_n_faults_are_counted_per_key() {
-    let slow = Fault::Error(ErrorResponse::slow_down());
+    let slow = Fault::Error(S3ErrorResponse::slow_down());
     let server = S3Server::with_faults(
         FaultPlan::new()
-            .first_n(2, RequestMatcher::operation(Operation::Get), slow.clone())
+            .first_n(2, RequestMatcher::operation(S3Operation::Get), slow.clone())
             .always(
-                RequestMatcher::operation(Operation::Put).with_key_suffix("part-00001"),
+                RequestMatcher::operation(S3Operation::Put).with_key_suffix("part-00001"),
                 slow,
             ),
     );
@@ -360,7 +360,7 @@ fn first_n_faults_are_counted_per_key() {
 fn hook_runs_on_nth_request() {
     let server = S3Server::with_faults(FaultPlan::new().on_nth(
         2,
-        RequestMatcher::operation(Operation::Get).with_key_suffix("x"),
+        RequestMatcher::operation(S3Operation::Get).with_key_suffix("x"),
         |buckets| std::fs::remove_file(buckets.join("music/x")).unwrap(),
     ));
     let folder = server.bucket("music");
@@ -380,7 +380,7 @@ fn hook_runs_on_nth_request() {
 /// Returns the results of repeated reads of some objects with this seed.
 fn read_outcomes(seed: u64) -> Vec<Result<Vec<u8>, String>> {
     let odds = vec![
-        (0.25, Fault::Error(ErrorResponse::slow_down())),
+        (0.25, Fault::Error(S3ErrorResponse::slow_down())),
         (0.25, Fault::Truncate),
         (0.25, Fault::Disconnect),
     ];

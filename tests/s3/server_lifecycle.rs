@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::process::Command;
 
 use crate::s3_server::faults::{Fault, FaultPlan};
-use crate::s3_server::request::{Operation, RequestMatcher};
+use crate::s3_server::request::{RequestMatcher, S3Operation};
 use crate::s3_server::server::{ACCESS_KEY, S3Server, SECRET_KEY};
 use crate::support::sdk_client::SdkClient;
 
@@ -90,17 +90,17 @@ fn requests_are_counted_by_operation() {
     client.execute(delete.send()).unwrap();
 
     for (kind, times) in [
-        (Operation::Put, 2),
-        (Operation::Get, 1),
-        (Operation::List, 1),
-        (Operation::Head, 1),
-        (Operation::CreateUpload, 2),
-        (Operation::UploadPart, 1),
-        (Operation::CompleteUpload, 1),
-        (Operation::AbortUpload, 1),
-        (Operation::ListUploads, 1),
-        (Operation::Delete, 1),
-        (Operation::Other, 0),
+        (S3Operation::Put, 2),
+        (S3Operation::Get, 1),
+        (S3Operation::List, 1),
+        (S3Operation::Head, 1),
+        (S3Operation::CreateUpload, 2),
+        (S3Operation::UploadPart, 1),
+        (S3Operation::CompleteUpload, 1),
+        (S3Operation::AbortUpload, 1),
+        (S3Operation::ListUploads, 1),
+        (S3Operation::Delete, 1),
+        (S3Operation::Other, 0),
     ] {
         assert_eq!(
             server.request_count(&RequestMatcher::operation(kind)),
@@ -131,6 +131,6 @@ fn request_headers_are_recorded() {
         .collect();
     assert_eq!(
         conditions,
-        [(Operation::Put, Some("*")), (Operation::Get, None)]
+        [(S3Operation::Put, Some("*")), (S3Operation::Get, None)]
     );
 }

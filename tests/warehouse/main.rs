@@ -17,19 +17,19 @@ mod password_leaks;
 mod pgpass;
 
 // Tests of sessions.
-mod login;
+mod login_errors;
 mod statement_errors;
 mod tls;
 
 // Tests of loads.
 mod crash_recovery;
+mod dropped_or_emptied_tables;
 mod empty_runs;
 mod load;
-mod load_order;
-mod lost_tables;
+mod load_order_independence;
 mod parquet_codecs;
 mod rejected_loads;
-mod sql_scripts;
+mod sql_scripts_match_schema;
 mod triggers;
 
 // Tests of saved queries.

@@ -8,12 +8,12 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType,
     date_time_ymd,
 };
-use sparkify::warehouse::connect::session::Session;
+use sparkify::warehouse::connect::session::WarehouseSession;
 
-use crate::login::assert_open_fails;
+use crate::login_errors::assert_open_fails;
 use crate::support::config_sources::ConfigSources;
 use crate::support::postgres_server::{
-    Database, PostgresServer, SUPERUSER_PASSWORD, ServerOptions, shared_server,
+    PostgresServer, PostgresServerOptions, SUPERUSER_PASSWORD, TestDatabase, shared_server,
 };
 
 /// A certificate authority.
@@ -39,9 +39,9 @@ impl CertificateAuthority {
         params.not_before = date_time_ymd(2000, 1, 1);
         params.not_after = date_time_ymd(not_after_year, 1, 1);
         let certificate = params.signed_by(&key, &self.0).unwrap();
-        PostgresServer::start(ServerOptions {
+        PostgresServer::start(PostgresServerOptions {
             tls: Some((certificate.pem(), key.serialize_pem())),
-            ..ServerOptions::default()
+            ..PostgresServerOptions::default()
         })
     }
 
@@ -60,7 +60,7 @@ enum ConnectionOutcome {
 use ConnectionOutcome::{Encrypted, Fails, Plain};
 
 #[track_caller]
-fn assert_outcome(database: &Database, parameters: &str, outcome: &ConnectionOutcome) {
+fn assert_outcome(database: &TestDatabase, parameters: &str, outcome: &ConnectionOutcome) {
     let url = format!("{}?{parameters}", database.url());
     let config = ConfigSources::from_url(&url)
         .with_env("PGPASSWORD", SUPERUSER_PASSWORD)
@@ -68,7 +68,8 @@ fn assert_outcome(database: &Database, parameters: &str, outcome: &ConnectionOut
     if let Fails(words) = outcome {
         return assert_open_fails(&config, &[words]);
     }
-    let mut session = Session::open(&config).unwrap_or_else(|e| panic!("{parameters}: {e}"));
+    let mut session =
+        WarehouseSession::open(&config).unwrap_or_else(|e| panic!("{parameters}: {e}"));
     let rows = session
         .query("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
         .unwrap();
@@ -180,9 +181,9 @@ fn ca_certificate_is_rejected_as_server_certificate() {
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let certificate = params.self_signed(&key).unwrap().pem();
     fs::write(&path, &certificate).unwrap();
-    let server = PostgresServer::start(ServerOptions {
+    let server = PostgresServer::start(PostgresServerOptions {
         tls: Some((certificate, key.serialize_pem())),
-        ..ServerOptions::default()
+        ..PostgresServerOptions::default()
     });
     let database = server.create_database();
     let refused = Fails("invalid server certificate: ");
@@ -208,7 +209,7 @@ fn root_file_without_certificates_is_named() {
         if let Some(text) = text {
             fs::write(&path, text).unwrap();
         }
-        let error = Session::open(&config).err().unwrap().to_string();
+        let error = WarehouseSession::open(&config).err().unwrap().to_string();
         let expected = format!("cannot read certificates in {}", path.display());
         assert!(
             error.starts_with(&expected) && error.contains("sslrootcert"),

@@ -13,7 +13,7 @@ use super::render::share_bar::bar;
 use super::{available_cores, help, print, print_json, render, report_failure};
 use crate::bench::{BENCH_VERSION, BenchOptions, ThroughputSample};
 use crate::error::Result;
-use crate::output::report::StageReport;
+use crate::output::run_report::StageReport;
 
 /// Benchmark throughput and stage timings
 ///
@@ -21,9 +21,9 @@ use crate::output::report::StageReport;
 /// of the system. The result is the median.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = help::with_exit_codes(EXAMPLES))]
-pub(super) struct Args {
+pub(super) struct BenchCommandArgs {
     #[command(subcommand)]
-    command: Command,
+    command: BenchCommand,
 }
 
 const EXAMPLES: &str = "Examples:
@@ -34,9 +34,9 @@ const EXAMPLES: &str = "Examples:
 const MIN_MEASURABLE_SECS: f64 = 0.1;
 
 #[derive(Debug, Subcommand)]
-enum Command {
-    Parse(parse::Args),
-    Run(run::Args),
+enum BenchCommand {
+    Parse(parse::ParseBenchArgs),
+    Run(run::RunBenchArgs),
 }
 
 /// Arguments that both benchmarks have.
@@ -63,10 +63,10 @@ struct SharedBenchArgs {
     quiet: bool,
 }
 
-pub(super) fn main(args: Args) -> Result<()> {
+pub(super) fn main(args: BenchCommandArgs) -> Result<()> {
     match args.command {
-        Command::Parse(args) => parse::main(args),
-        Command::Run(args) => run::main(args),
+        BenchCommand::Parse(args) => parse::main(args),
+        BenchCommand::Run(args) => run::main(args),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::cli::args::location::{IncludeArgs, location_parser};
 use crate::cli::args::s3::S3Args;
 use crate::cli::render::pluralize;
 use crate::cli::{help, render};
-use crate::config::{IoSizes, ParseConfig, RecordKind};
+use crate::config::{IoSizes, ParseBenchConfig, RecordKind};
 use crate::error::Result;
 use crate::progress::Progress;
 use crate::storage::Location;
@@ -22,7 +22,7 @@ use crate::storage::Location;
 /// batches and writes nothing. The time does not include listing.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = help::with_exit_codes(EXAMPLES))]
-pub(super) struct Args {
+pub(super) struct ParseBenchArgs {
     /// Logs or songs: folder, file, S3 prefix or glob
     #[arg(value_name = "PATH", value_parser = location_parser(), required = true)]
     path: Vec<Location>,
@@ -51,8 +51,8 @@ enum RecordKindArg {
     Song,
 }
 
-pub(super) fn main(args: Args) -> Result<()> {
-    let Args {
+pub(super) fn main(args: ParseBenchArgs) -> Result<()> {
+    let ParseBenchArgs {
         path,
         include,
         kind,
@@ -62,7 +62,7 @@ pub(super) fn main(args: Args) -> Result<()> {
     let progress = Progress::stderr(bench.quiet);
     s3.ensure_used(&path, "the input is not in S3")?;
     let repeats = bench.repeats();
-    let config = ParseConfig {
+    let config = ParseBenchConfig {
         locations: include.to_input(path),
         s3: s3.to_options(),
         kind: kind.map(|kind| match kind {

@@ -13,7 +13,7 @@ use crate::cli::args::s3::S3Args;
 use crate::cli::render::pluralize;
 use crate::cli::render::share_bar::bar;
 use crate::cli::{help, render};
-use crate::config::{IoSizes, LoadedObjects, MaxRejects, RunConfig};
+use crate::config::{IoSizes, LoadedLogObjects, MaxRejects, RunConfig};
 use crate::error::Result;
 use crate::output::ParquetCompression;
 use crate::pipeline::PhaseTiming;
@@ -27,7 +27,7 @@ use crate::storage::Location;
 /// also if the benchmark fails. Only a benchmark that is killed (also by Ctrl-C) leaves the folder.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = help::with_exit_codes(EXAMPLES))]
-pub(super) struct Args {
+pub(super) struct RunBenchArgs {
     #[command(flatten)]
     input: InputArgs,
     /// Folder to write in [default: TMPDIR]
@@ -62,7 +62,7 @@ const EXAMPLES: &str = r"Examples:
 /// The number of columns of seconds that fit on a line of 80 characters.
 const MAX_COLUMNS: usize = 7;
 
-pub(super) fn main(args: Args) -> Result<()> {
+pub(super) fn main(args: RunBenchArgs) -> Result<()> {
     let progress = Progress::stderr(args.bench.quiet);
     let locations = args.input.songs.iter().chain(&args.input.logs);
     args.s3.ensure_used(locations, "the input is not in S3")?;
@@ -73,7 +73,7 @@ pub(super) fn main(args: Args) -> Result<()> {
     args.bench.print_result(result, format_result)
 }
 
-fn run_config(args: &Args, out: &Path) -> RunConfig {
+fn run_config(args: &RunBenchArgs, out: &Path) -> RunConfig {
     RunConfig {
         songs: args.input.include.to_input(args.input.songs.clone()),
         logs: args.input.include.to_input(args.input.logs.clone()),
@@ -83,7 +83,7 @@ fn run_config(args: &Args, out: &Path) -> RunConfig {
         max_rejects: MaxRejects::Percent(100.0),
         allow_empty: true,
         load_after_run: false,
-        loaded_objects: LoadedObjects::default(),
+        loaded_objects: LoadedLogObjects::default(),
         compression: args.compression,
         sizes: IoSizes::default(),
     }

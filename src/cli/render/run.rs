@@ -6,7 +6,7 @@ use std::fmt::Write;
 use super::{format_bytes, format_count, pluralize};
 use crate::input::describe_ignored;
 use crate::output::REJECTS_DIR;
-use crate::output::report::{InputReport, LogReport, RunReport, StageReport};
+use crate::output::run_report::{InputReport, LogReport, RunReport, StageReport};
 use crate::star::schema::STAR_TABLES;
 use crate::storage::Location;
 

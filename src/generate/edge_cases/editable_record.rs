@@ -1,6 +1,6 @@
 //! Parses a record into a list of fields, edits them, and writes the record again.
 
-use super::Edit;
+use super::RecordEdit;
 
 /// A flat JSON object that can be edited.
 pub(super) struct EditableRecord<'a> {
@@ -15,7 +15,7 @@ pub(super) struct EditableRecord<'a> {
 impl<'a> EditableRecord<'a> {
     /// Returns the clean record `fresh` after the edits that change its fields or style. The edits may take fields from
     /// `previous`, or replace the record by it.
-    pub(super) fn with_edits(fresh: &'a [u8], previous: &'a [u8], edits: &[Edit]) -> Self {
+    pub(super) fn with_edits(fresh: &'a [u8], previous: &'a [u8], edits: &[RecordEdit]) -> Self {
         let mut record = Self::parse(fresh);
         for edit in edits {
             record.apply(edit, previous);
@@ -48,39 +48,39 @@ impl<'a> EditableRecord<'a> {
         }
     }
 
-    fn apply(&mut self, edit: &Edit, previous: &'a [u8]) {
+    fn apply(&mut self, edit: &RecordEdit, previous: &'a [u8]) {
         match *edit {
-            Edit::ReusePrevious => *self = Self::parse(previous),
-            Edit::CopyFields(keys) => {
+            RecordEdit::ReusePrevious => *self = Self::parse(previous),
+            RecordEdit::CopyFields(keys) => {
                 for (key, value) in Self::parse(previous).fields {
                     if keys.contains(&key) {
                         self.set(key, value);
                     }
                 }
             }
-            Edit::Set(key, value) => self.set(key, value.to_vec()),
-            Edit::FillText(key, unit, count) => {
+            RecordEdit::Set(key, value) => self.set(key, value.to_vec()),
+            RecordEdit::FillText(key, unit, count) => {
                 self.set(key, format!("\"{}\"", unit.repeat(count)).into_bytes())
             }
-            Edit::RemoveField(key) => self.fields.retain(|(name, _)| *name != key),
-            Edit::RenameKey(key, name) => {
+            RecordEdit::RemoveField(key) => self.fields.retain(|(name, _)| *name != key),
+            RecordEdit::RenameKey(key, name) => {
                 self.fields
                     .iter_mut()
                     .filter(|field| field.0 == key)
                     .for_each(|field| field.0 = name);
             }
-            Edit::Quote(key) => self.map_value(key, |value| [b"\"", value, b"\""].concat()),
-            Edit::Unquote(key) => self.map_value(key, |value| strip_quotes(value).to_vec()),
-            Edit::LengthenNumber(key, suffix) => {
+            RecordEdit::Quote(key) => self.map_value(key, |value| [b"\"", value, b"\""].concat()),
+            RecordEdit::Unquote(key) => self.map_value(key, |value| strip_quotes(value).to_vec()),
+            RecordEdit::LengthenNumber(key, suffix) => {
                 self.map_value(key, |value| match value.strip_suffix(b"\"") {
                     None => [value, suffix.as_bytes()].concat(),
                     Some(open) => [open, suffix.as_bytes(), b"\""].concat(),
                 })
             }
-            Edit::EscapeText(key) => self.map_value(key, escape_text),
-            Edit::PrependMember(member) => self.fields.insert(0, ("", member.to_vec())),
-            Edit::AppendMember(member) => self.fields.push(("", member.to_vec())),
-            Edit::NestTo(depth) => {
+            RecordEdit::EscapeText(key) => self.map_value(key, escape_text),
+            RecordEdit::PrependMember(member) => self.fields.insert(0, ("", member.to_vec())),
+            RecordEdit::AppendMember(member) => self.fields.push(("", member.to_vec())),
+            RecordEdit::NestTo(depth) => {
                 let arrays = depth - 1; // the record is the first level
                 self.set(
                     "nested",
@@ -89,13 +89,16 @@ impl<'a> EditableRecord<'a> {
                         .into_bytes(),
                 );
             }
-            Edit::ReverseFields => self.fields.reverse(),
-            Edit::PrettyPrint => {
+            RecordEdit::ReverseFields => self.fields.reverse(),
+            RecordEdit::PrettyPrint => {
                 (self.open, self.colon, self.comma, self.close) =
                     ("{\n    ", ": ", ",\n    ", "\n}")
             }
-            Edit::BytesBefore(_) | Edit::BytesAfter(_) | Edit::CleanAfter(_) => {}
-            Edit::Truncate(_) | Edit::DropLast(_) | Edit::DropFirst | Edit::Replace(_) => {}
+            RecordEdit::BytesBefore(_) | RecordEdit::BytesAfter(_) | RecordEdit::CleanAfter(_) => {}
+            RecordEdit::Truncate(_)
+            | RecordEdit::DropLast(_)
+            | RecordEdit::DropFirst
+            | RecordEdit::Replace(_) => {}
         }
     }
 
@@ -113,17 +116,17 @@ impl<'a> EditableRecord<'a> {
     }
 
     /// Appends the record after the edits that change its bytes, and then `end`, which an edit can replace.
-    pub(super) fn write(&self, out: &mut Vec<u8>, edits: &[Edit], end: &[u8]) {
+    pub(super) fn write(&self, out: &mut Vec<u8>, edits: &[RecordEdit], end: &[u8]) {
         let mut text = self.to_bytes();
         let (mut start, mut end) = (&b""[..], end);
         for edit in edits {
             match *edit {
-                Edit::Truncate(bytes) => text.truncate(bytes),
-                Edit::DropLast(bytes) => text.truncate(text.len().saturating_sub(bytes)),
-                Edit::DropFirst => drop(text.drain(..text.len().min(1))),
-                Edit::Replace(other) => text = other.to_vec(),
-                Edit::BytesBefore(bytes) => start = bytes,
-                Edit::BytesAfter(bytes) => end = bytes,
+                RecordEdit::Truncate(bytes) => text.truncate(bytes),
+                RecordEdit::DropLast(bytes) => text.truncate(text.len().saturating_sub(bytes)),
+                RecordEdit::DropFirst => drop(text.drain(..text.len().min(1))),
+                RecordEdit::Replace(other) => text = other.to_vec(),
+                RecordEdit::BytesBefore(bytes) => start = bytes,
+                RecordEdit::BytesAfter(bytes) => end = bytes,
                 _ => {}
             }
         }

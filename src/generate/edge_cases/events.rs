@@ -1,42 +1,42 @@
 //! Lists the edge cases of the log input.
 
-use super::Edit::*;
 use super::ExpectedOutcome::{Duplicate, Filtered, Kept, Rejected};
-use super::{EdgeCase, Edit};
+use super::RecordEdit::*;
+use super::{EdgeCase, RecordEdit};
 
-const HOME_PAGE: Edit = Set("page", b"\"Home\"");
+const HOME_PAGE: RecordEdit = Set("page", b"\"Home\"");
 
-const fn case(outcome: super::ExpectedOutcome, edits: &'static [Edit]) -> EdgeCase {
+const fn case(outcome: super::ExpectedOutcome, edits: &'static [RecordEdit]) -> EdgeCase {
     EdgeCase { outcome, edits }
 }
-const fn syntax(edits: &'static [Edit]) -> EdgeCase {
+const fn syntax(edits: &'static [RecordEdit]) -> EdgeCase {
     case(Rejected("syntax"), edits)
 }
-const fn encoding(edits: &'static [Edit]) -> EdgeCase {
+const fn encoding(edits: &'static [RecordEdit]) -> EdgeCase {
     case(Rejected("encoding"), edits)
 }
-const fn wrong_type(edits: &'static [Edit]) -> EdgeCase {
+const fn wrong_type(edits: &'static [RecordEdit]) -> EdgeCase {
     case(Rejected("type"), edits)
 }
-const fn out_of_range(edits: &'static [Edit]) -> EdgeCase {
+const fn out_of_range(edits: &'static [RecordEdit]) -> EdgeCase {
     case(Rejected("range"), edits)
 }
-const fn missing(edits: &'static [Edit]) -> EdgeCase {
+const fn missing(edits: &'static [RecordEdit]) -> EdgeCase {
     case(Rejected("missing"), edits)
 }
-const fn too_long(edits: &'static [Edit]) -> EdgeCase {
+const fn too_long(edits: &'static [RecordEdit]) -> EdgeCase {
     case(Rejected("too_long"), edits)
 }
-const fn nul(edits: &'static [Edit]) -> EdgeCase {
+const fn nul(edits: &'static [RecordEdit]) -> EdgeCase {
     case(Rejected("nul"), edits)
 }
-const fn kept(edits: &'static [Edit]) -> EdgeCase {
+const fn kept(edits: &'static [RecordEdit]) -> EdgeCase {
     case(Kept, edits)
 }
-const fn filtered(edits: &'static [Edit]) -> EdgeCase {
+const fn filtered(edits: &'static [RecordEdit]) -> EdgeCase {
     case(Filtered, edits)
 }
-const fn duplicate(edits: &'static [Edit]) -> EdgeCase {
+const fn duplicate(edits: &'static [RecordEdit]) -> EdgeCase {
     case(Duplicate, edits)
 }
 

@@ -29,11 +29,11 @@ pub(super) enum ExpectedOutcome {
 /// A list of edits with its expected outcome.
 pub(super) struct EdgeCase {
     pub outcome: ExpectedOutcome,
-    edits: &'static [Edit],
+    edits: &'static [RecordEdit],
 }
 
 /// A change to a record. Values, members and other bytes are inserted into the file unchanged.
-enum Edit {
+enum RecordEdit {
     /// Starts with the previous clean record instead of a new one.
     ReusePrevious,
     /// Copies these fields from the previous clean record.
@@ -84,10 +84,10 @@ impl EdgeCase {
     /// Returns true if the edits change the value of any of these fields.
     pub(super) fn changes_any(&self, keys: &[&str]) -> bool {
         self.edits.iter().any(|edit| match edit {
-            Edit::Set(key, _) | Edit::FillText(key, ..) | Edit::RemoveField(key) => {
-                keys.contains(key)
-            }
-            Edit::CopyFields(copied) => copied.iter().any(|key| keys.contains(key)),
+            RecordEdit::Set(key, _)
+            | RecordEdit::FillText(key, ..)
+            | RecordEdit::RemoveField(key) => keys.contains(key),
+            RecordEdit::CopyFields(copied) => copied.iter().any(|key| keys.contains(key)),
             _ => false,
         })
     }
@@ -95,13 +95,13 @@ impl EdgeCase {
     fn reuses_previous(&self) -> bool {
         self.edits
             .iter()
-            .any(|edit| matches!(edit, Edit::ReusePrevious))
+            .any(|edit| matches!(edit, RecordEdit::ReusePrevious))
     }
 
     /// Returns the separator between the record and the clean record that follows it, if there is one.
     fn clean_after(&self) -> Option<&'static [u8]> {
         let explicit = self.edits.iter().find_map(|edit| {
-            if let Edit::CleanAfter(bytes) = edit {
+            if let RecordEdit::CleanAfter(bytes) = edit {
                 Some(*bytes)
             } else {
                 None
@@ -217,7 +217,7 @@ impl EdgeCaseCycle {
     fn next_case(&mut self) -> &'static EdgeCase {
         static EMPTY_OBJECT: EdgeCase = EdgeCase {
             outcome: ExpectedOutcome::Filtered,
-            edits: &[Edit::Replace(b"{}")],
+            edits: &[RecordEdit::Replace(b"{}")],
         };
         let case = self
             .table

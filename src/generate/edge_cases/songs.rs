@@ -1,16 +1,16 @@
 //! Lists the edge cases of the song input. Each case is written to a file of its own.
 
-use super::Edit::*;
 use super::ExpectedOutcome::{Kept, Rejected};
-use super::{EdgeCase, Edit};
+use super::RecordEdit::*;
+use super::{EdgeCase, RecordEdit};
 
-const fn rejected(reason: &'static str, edits: &'static [Edit]) -> EdgeCase {
+const fn rejected(reason: &'static str, edits: &'static [RecordEdit]) -> EdgeCase {
     EdgeCase {
         outcome: Rejected(reason),
         edits,
     }
 }
-const fn kept(edits: &'static [Edit]) -> EdgeCase {
+const fn kept(edits: &'static [RecordEdit]) -> EdgeCase {
     EdgeCase {
         outcome: Kept,
         edits,
@@ -170,4 +170,4 @@ pub(super) const CASES: &[EdgeCase] = &[
     ]),
 ];
 
-const SAME_ARTIST: Edit = CopyFields(&["artist_id", "artist_name"]);
+const SAME_ARTIST: RecordEdit = CopyFields(&["artist_id", "artist_name"]);

@@ -19,9 +19,9 @@ use arrow_schema::{DataType, SchemaRef};
 
 use crate::error::{Error, Result};
 use crate::output::codec::{Compressor, ParquetCompression};
-use crate::output::part_reader::StoredRowGroup;
+use crate::output::parquet_part_reader::StoredRowGroup;
 use crate::storage::Upload;
-use pages::{EncodedColumn, encode_column};
+use pages::{EncodedColumnChunk, encode_column};
 
 /// One Parquet file of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,7 +105,7 @@ impl PartWriter {
                 _ => self.compressor.as_mut(),
             };
             if let Some(encoded) = encode_column(column, descriptor, compressor)? {
-                let EncodedColumn { pages, close } = encoded;
+                let EncodedColumnChunk { pages, close } = encoded;
                 group.append_column(&pages, close)?;
                 continue;
             }

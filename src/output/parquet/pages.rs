@@ -28,7 +28,7 @@ use super::rle::{encode_hybrid, put_rle_run};
 use crate::output::codec::Compressor;
 
 /// The pages of one column of a row group, and their metadata for the footer.
-pub(super) struct EncodedColumn {
+pub(super) struct EncodedColumnChunk {
     pub(super) pages: Bytes,
     pub(super) close: ColumnCloseResult,
 }
@@ -66,7 +66,7 @@ pub(super) fn encode_column(
     column: &dyn Array,
     descriptor: ColumnDescPtr,
     compressor: Option<&mut Compressor>,
-) -> Result<Option<EncodedColumn>> {
+) -> Result<Option<EncodedColumnChunk>> {
     let chunk = if let Some(texts) = column.as_dictionary_opt::<Int32Type>() {
         text_chunk(texts, descriptor.max_def_level() > 0)?
     } else if descriptor.max_def_level() > 0 {
@@ -251,7 +251,7 @@ impl ColumnChunk {
         self,
         descriptor: ColumnDescPtr,
         mut compressor: Option<&mut Compressor>,
-    ) -> Result<EncodedColumn> {
+    ) -> Result<EncodedColumnChunk> {
         let codec = compressor
             .as_ref()
             .map_or(Codec::UNCOMPRESSED, |c| c.codec());
@@ -329,7 +329,7 @@ impl ColumnChunk {
             column_index: None,
             offset_index: None,
         };
-        Ok(EncodedColumn { pages, close })
+        Ok(EncodedColumnChunk { pages, close })
     }
 }
 

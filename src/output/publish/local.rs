@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::output::rejects::REJECTS_DIR;
-use crate::output::report::{FAILED_REPORT_FILE, REPORT_FILE};
+use crate::output::run_report::{FAILED_REPORT_FILE, REPORT_FILE};
 use crate::star::schema;
 
 /// The suffix of the names of staging folders.
@@ -33,7 +33,7 @@ pub(crate) struct StagingDir {
 
 /// An output location that passed all checks.
 #[derive(Debug)]
-pub(crate) struct OutputTarget {
+pub(crate) struct CheckedOutputDir {
     /// The output folder.
     pub target: PathBuf,
     /// The staging folder.
@@ -46,7 +46,7 @@ impl StagingDir {
     ///
     /// # Errors
     /// Returns an error if `out` contains anything else, or if a folder cannot be exchanged with it later.
-    pub(crate) fn check_target(out: &Path, inputs: &[&Path]) -> Result<OutputTarget> {
+    pub(crate) fn check_target(out: &Path, inputs: &[&Path]) -> Result<CheckedOutputDir> {
         let target = resolve_target(out)?;
         ensure_replaceable(out, &target)?;
         for input in inputs {
@@ -65,7 +65,7 @@ impl StagingDir {
         }
         let path = staging_path(&target)?;
         ensure_not_mount_point(out, &target)?;
-        Ok(OutputTarget { target, path })
+        Ok(CheckedOutputDir { target, path })
     }
 
     /// Opens an empty staging folder next to `out`, with a subfolder for each table.
@@ -74,7 +74,7 @@ impl StagingDir {
     /// Returns the errors of [`check_target`](Self::check_target), and an error if another run is writing to `out`
     /// or a folder cannot be created.
     pub(crate) fn open(out: &Path, inputs: &[&Path]) -> Result<Self> {
-        let OutputTarget { target, path } = Self::check_target(out, inputs)?;
+        let CheckedOutputDir { target, path } = Self::check_target(out, inputs)?;
         if let Some(parent) = target.parent() {
             fs::create_dir_all(parent).map_err(|e| Error::io("cannot create", parent, &e))?;
         }
@@ -192,9 +192,9 @@ impl StagingDir {
     /// Returns an error if something else is at that path, or if the folder cannot be moved. The staging folder
     /// is removed then.
     pub(crate) fn keep_failed(self) -> Result<()> {
-        let earlier = AbandonedStaging::find_failed(&self.target);
+        let earlier = LeftoverRunDir::find_failed(&self.target);
         let kept = earlier
-            .and_then(|earlier| earlier.map_or(Ok(()), AbandonedStaging::remove))
+            .and_then(|earlier| earlier.map_or(Ok(()), LeftoverRunDir::remove))
             .and_then(|()| self.move_to(&self.failed_path()));
         if kept.is_err() {
             self.discard();
@@ -234,7 +234,7 @@ impl StagingDir {
 
 /// The staging folder of a killed run, or the folder that a failed run kept.
 #[derive(Debug)]
-pub(crate) struct AbandonedStaging {
+pub(crate) struct LeftoverRunDir {
     path: PathBuf,
     files: u64,
     bytes: u64,
@@ -242,7 +242,7 @@ pub(crate) struct AbandonedStaging {
     _lock: File,
 }
 
-impl AbandonedStaging {
+impl LeftoverRunDir {
     /// Finds the staging folder next to an output folder, unless a run is writing to it.
     ///
     /// # Errors

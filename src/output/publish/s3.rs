@@ -34,7 +34,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::output::rejects::REJECTS_DIR;
-use crate::output::report::REPORT_FILE;
+use crate::output::run_report::REPORT_FILE;
 use crate::storage::s3::S3Store;
 use crate::storage::{ListMode, Store};
 

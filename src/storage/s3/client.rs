@@ -21,7 +21,7 @@ use aws_sdk_s3::types::RequestPayer;
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::Semaphore;
 
-use super::error::{Operation, RequestError};
+use super::error::{OperationContext, RequestError};
 use super::options::S3Options;
 use crate::aws::config;
 use crate::error::{Error, Result};
@@ -178,7 +178,7 @@ impl S3Client {
     /// Returns the error of the last attempt, and the number of attempts.
     pub async fn send_with_retry<T, E, F>(
         &self,
-        operation: &Operation,
+        operation: &OperationContext,
         extra_timeout: Duration,
         request: impl Fn() -> F,
     ) -> std::result::Result<T, (RequestError, u32)>
@@ -210,7 +210,7 @@ impl S3Client {
     /// Returns true if a failed request should be retried, after waiting for the backoff delay.
     pub async fn backoff_or_give_up(
         &self,
-        operation: &Operation,
+        operation: &OperationContext,
         request_error: &RequestError,
         attempts: u32,
     ) -> bool {
@@ -248,7 +248,7 @@ impl S3Client {
     /// Returns the error for a request that failed after a number of attempts.
     pub fn to_error(
         &self,
-        operation: &Operation,
+        operation: &OperationContext,
         (request_error, attempts): &(RequestError, u32),
     ) -> Error {
         request_error.to_error(operation, *attempts, &self.endpoint)

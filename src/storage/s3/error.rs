@@ -10,7 +10,7 @@ use crate::error::Error;
 
 /// The operation that a request belongs to, for messages.
 #[derive(Debug, Clone)]
-pub struct Operation {
+pub struct OperationContext {
     /// The beginning of the message, such as `cannot list`.
     pub error_prefix: &'static str,
     /// The URL of the object or prefix.
@@ -140,7 +140,7 @@ impl RequestError {
     }
 
     /// Converts the error into a message that names the operation and the number of attempts, with a hint.
-    pub fn to_error(&self, operation: &Operation, attempts: u32, endpoint: &str) -> Error {
+    pub fn to_error(&self, operation: &OperationContext, attempts: u32, endpoint: &str) -> Error {
         let mut why = self.describe();
         if attempts > 1 {
             why += &format!(" ({attempts} attempts)");
@@ -153,7 +153,7 @@ impl RequestError {
         }
     }
 
-    fn hint(&self, operation: &Operation, endpoint: &str) -> Option<String> {
+    fn hint(&self, operation: &OperationContext, endpoint: &str) -> Option<String> {
         Some(match self {
             Self::Response(response) => return response.hint(operation),
             Self::Transport(_) | Self::TimedOut(_) => format!(
@@ -185,7 +185,7 @@ impl ErrorResponse {
         text
     }
 
-    fn hint(&self, operation: &Operation) -> Option<String> {
+    fn hint(&self, operation: &OperationContext) -> Option<String> {
         let wrong_region = matches!(
             self.code.as_str(),
             "PermanentRedirect"

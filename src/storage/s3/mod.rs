@@ -22,7 +22,7 @@ use super::{
     ListMode, ListResult, ObjectMeta, ObjectRange, ObjectVersion, RangeReader, Store, Upload,
 };
 use crate::error::{Error, Result};
-use error::{Operation, RequestError};
+use error::{OperationContext, RequestError};
 
 pub use aws_sdk_s3::types::ServerSideEncryption as Encryption;
 pub use client::S3Client;
@@ -71,7 +71,7 @@ impl BucketClient {
         max_keys: Option<i32>,
     ) -> Result<ListObjectsV2Output> {
         let client = &self.client;
-        let operation = Operation {
+        let operation = OperationContext {
             error_prefix: "cannot list",
             url: self.url(prefix),
             permission: "s3:ListBucket",
@@ -244,8 +244,8 @@ impl S3Store {
         error_prefix: &'static str,
         key: &str,
         permission: &'static str,
-    ) -> Operation {
-        Operation {
+    ) -> OperationContext {
+        OperationContext {
             error_prefix,
             url: self.display(key),
             permission,
@@ -342,7 +342,7 @@ impl Store for S3Store {
                 .find(|e| e.code() != Some("NoSuchKey"));
             if let Some(error) = first_error {
                 let url = bucket.url(error.key().unwrap_or_default());
-                let operation = Operation { url, ..operation };
+                let operation = OperationContext { url, ..operation };
                 let request_error = RequestError::from_delete_error(error.code(), error.message());
                 return Err(client.to_error(&operation, &(request_error, 1)));
             }

@@ -14,7 +14,7 @@ use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
 use tokio::task::JoinHandle;
 
-use super::error::{Operation, RequestError};
+use super::error::{OperationContext, RequestError};
 use super::{BucketClient, ObjectVersion};
 use crate::error::Result;
 use crate::storage::Upload;
@@ -31,7 +31,7 @@ const MAX_PARTS_IN_FLIGHT: usize = 2;
 /// The slowest upload rate that does not time out, in bytes per second.
 const MIN_UPLOAD_BYTES_PER_SEC: usize = 256 << 10;
 
-type PartResult = std::result::Result<CompletedPart, (RequestError, u32)>;
+type UploadPartResult = std::result::Result<CompletedPart, (RequestError, u32)>;
 
 /// Writes an object to S3.
 pub(super) struct MultipartUpload {
@@ -41,7 +41,7 @@ pub(super) struct MultipartUpload {
     buffer: Vec<u8>,
     /// The id of the multipart upload, once it is created.
     upload_id: Option<String>,
-    in_flight: VecDeque<JoinHandle<PartResult>>,
+    in_flight: VecDeque<JoinHandle<UploadPartResult>>,
     completed: Vec<CompletedPart>,
     /// Number of parts so far.
     part_count: i32,
@@ -177,8 +177,8 @@ impl Drop for MultipartUpload {
     }
 }
 
-fn write_operation(bucket: &BucketClient, key: &str) -> Operation {
-    Operation {
+fn write_operation(bucket: &BucketClient, key: &str) -> OperationContext {
+    OperationContext {
         error_prefix: "cannot write",
         url: bucket.url(key),
         permission: "s3:PutObject",
@@ -320,7 +320,7 @@ async fn upload_part(
     id: String,
     number: i32,
     bytes: Bytes,
-) -> PartResult {
+) -> UploadPartResult {
     let client = &bucket.client;
     // The semaphore is never closed.
     let _permit = client.write_permits().acquire().await;
@@ -415,7 +415,7 @@ pub(super) async fn abort_multipart_upload(
     id: &str,
 ) -> Result<()> {
     let client = &bucket.client;
-    let operation = Operation {
+    let operation = OperationContext {
         error_prefix: "cannot abort multipart upload of",
         permission: "s3:AbortMultipartUpload",
         ..write_operation(bucket, key)
@@ -458,7 +458,7 @@ pub(super) fn list_multipart_uploads(
     prefix: &str,
 ) -> Result<Vec<IncompleteUpload>> {
     let client = &bucket.client;
-    let operation = Operation {
+    let operation = OperationContext {
         error_prefix: "cannot list multipart uploads below",
         url: bucket.url(prefix),
         permission: "s3:ListBucketMultipartUploads",

@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::error::{Operation, RequestError};
+use super::error::{OperationContext, RequestError};
 use super::{BucketClient, object_version};
 use crate::error::Result;
 use crate::storage::{ObjectRange, ObjectVersion, RangeReader};
@@ -268,7 +268,7 @@ impl ChunkFetcher {
 
     async fn fetch_all(&self, from: u64, to: u64) -> Result<()> {
         let client = &self.bucket.client;
-        let operation = Operation {
+        let operation = OperationContext {
             error_prefix: "cannot read",
             url: self.bucket.url(&self.key),
             permission: "s3:GetObject",

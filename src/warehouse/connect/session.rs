@@ -47,11 +47,11 @@ const KEEPALIVE_SETTINGS: [&str; 2] = [
 pub type ResultRow = Vec<Option<String>>;
 
 /// An open connection to a warehouse.
-pub struct Session {
+pub struct WarehouseSession {
     client: Client,
 }
 
-impl Session {
+impl WarehouseSession {
     /// Connects and logs in, and checks that the server is the kind of warehouse that the URL names.
     ///
     /// # Errors

@@ -12,16 +12,16 @@ use serde::Serialize;
 
 pub mod pg_copy_encoder;
 
-use crate::config::LoadedObjects;
+use crate::config::LoadedLogObjects;
 use crate::error::{Error, Result};
 use crate::output::{ParquetCompression, PublishedDataset};
 use crate::progress::Progress;
-use crate::star::schema::{STAR_TABLES, Table};
+use crate::star::schema::{STAR_TABLES, TableSchema};
 use crate::warehouse::catalog::{LOAD_HISTORY, text_column};
 use crate::warehouse::connect::error::{
     ErrorClass, StatementError, copy_error, fatal, statement_error,
 };
-use crate::warehouse::connect::session::{ResultRow, Session};
+use crate::warehouse::connect::session::{ResultRow, WarehouseSession};
 use crate::warehouse::create_tables::missing_table_ddl;
 use crate::warehouse::dialect::Dialect;
 use crate::warehouse::retry::{
@@ -44,7 +44,7 @@ pub struct LoadReport {
     /// Id of the run that wrote the dataset.
     pub run: String,
     /// Row counts of each table of the star schema.
-    pub tables: BTreeMap<&'static str, TableCounts>,
+    pub tables: BTreeMap<&'static str, TableChangeCounts>,
     /// Number of attempts of the transaction.
     pub attempts: u32,
     /// Duration of all attempts in seconds.
@@ -53,7 +53,7 @@ pub struct LoadReport {
 
 /// Effect of a load on one table.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct TableCounts {
+pub struct TableChangeCounts {
     /// Rows of the table in the dataset.
     pub rows: u64,
     /// Rows that were inserted.
@@ -66,16 +66,16 @@ pub struct TableCounts {
 
 /// State that is kept across the attempts of a load.
 #[derive(Debug, Default)]
-struct AttemptState {
+struct CrossAttemptState {
     /// Effect of the last attempt on each table.
-    tables: BTreeMap<&'static str, TableCounts>,
+    tables: BTreeMap<&'static str, TableChangeCounts>,
     /// Whether the last attempt has sent COMMIT.
     is_commit_sent: bool,
 }
 
 /// A load of one dataset into one warehouse.
 #[derive(Debug, Clone, Copy)]
-pub struct Load<'a> {
+pub struct DatasetLoad<'a> {
     /// Target of the load.
     pub warehouse: &'a Warehouse,
     /// Dataset to load.
@@ -85,7 +85,7 @@ pub struct Load<'a> {
     pub runs_before_refresh: Option<&'a HashSet<String>>,
 }
 
-impl Load<'_> {
+impl DatasetLoad<'_> {
     /// Returns the SQL of the load as a script.
     ///
     /// # Errors
@@ -107,14 +107,14 @@ impl Load<'_> {
         let statements = self.statements()?;
         self.warn_about_codec(progress);
         let connection = &self.warehouse.connection;
-        let mut first_session = Some(Session::open(connection)?);
-        let mut state = AttemptState::default();
+        let mut first_session = Some(WarehouseSession::open(connection)?);
+        let mut state = CrossAttemptState::default();
         let (mut attempts, mut conflicts, mut connection_losses) = (0, 0, 0);
         loop {
             attempts += 1;
             let session = match first_session.take() {
                 Some(session) => Ok(session),
-                None => Session::open(connection).map_err(|error| StatementError {
+                None => WarehouseSession::open(connection).map_err(|error| StatementError {
                     class: ErrorClass::ConnectionLost,
                     error,
                 }),
@@ -183,7 +183,7 @@ impl Load<'_> {
         }
     }
 
-    fn load_error(&self, failure: StatementError, state: &AttemptState) -> Error {
+    fn load_error(&self, failure: StatementError, state: &CrossAttemptState) -> Error {
         let summary = format!(
             "cannot load {} into {}",
             self.dataset.location(),
@@ -222,9 +222,9 @@ impl Load<'_> {
     /// Runs all statements in a session, and records their effects in `state`.
     fn run_transaction(
         &self,
-        session: &mut Session,
+        session: &mut WarehouseSession,
         statements: &[LoadStatement],
-        state: &mut AttemptState,
+        state: &mut CrossAttemptState,
         progress: &Progress,
     ) -> std::result::Result<(), StatementError> {
         let refresh = self.runs_before_refresh.is_some();
@@ -263,14 +263,14 @@ impl Load<'_> {
                         return session.execute("ROLLBACK").map(drop);
                     }
                     self.ensure_no_concurrent_loads(&runs).map_err(fatal)?;
-                    let initial_counts = |table: &'static Table| {
-                        let counts = TableCounts {
+                    let initial_counts = |table: &'static TableSchema| {
+                        let counts = TableChangeCounts {
                             rows: self.dataset.table_report(table).rows,
-                            ..TableCounts::default()
+                            ..TableChangeCounts::default()
                         };
                         (table.name, counts)
                     };
-                    *state = AttemptState {
+                    *state = CrossAttemptState {
                         tables: STAR_TABLES.into_iter().map(initial_counts).collect(),
                         is_commit_sent: false,
                     };
@@ -324,7 +324,7 @@ impl Load<'_> {
     /// Waits for other loads, and creates the missing tables.
     fn lock_tables(
         &self,
-        session: &mut Session,
+        session: &mut WarehouseSession,
         sql: &str,
         missing: &[&str],
         progress: &Progress,
@@ -377,8 +377,8 @@ impl Load<'_> {
     /// Sends the Parquet parts of a table to PostgreSQL.
     fn copy_in_table(
         &self,
-        session: &mut Session,
-        table: &'static Table,
+        session: &mut WarehouseSession,
+        table: &'static TableSchema,
         sql: &str,
         progress: &Progress,
     ) -> std::result::Result<(), StatementError> {
@@ -415,7 +415,7 @@ impl Load<'_> {
 
     /// Returns an error unless the number of staged rows of each table is the one in the report of the run.
     fn verify_row_counts(&self, counts: &[ResultRow]) -> Result<()> {
-        let staged_rows = |table: &Table| {
+        let staged_rows = |table: &TableSchema| {
             let row = counts.iter().find_map(|row| match row.as_slice() {
                 [Some(name), Some(count)] if name == table.name => Some(count),
                 _ => None,
@@ -441,10 +441,10 @@ impl Load<'_> {
 ///
 /// # Errors
 /// Returns an error if the warehouse cannot be reached, or if its tables do not match or have lost their rows.
-pub fn loaded_objects(warehouse: &Warehouse, progress: &Progress) -> Result<LoadedObjects> {
+pub fn loaded_objects(warehouse: &Warehouse, progress: &Progress) -> Result<LoadedLogObjects> {
     query_warehouse(warehouse, progress, |session| {
         catalog::ensure_loadable(session, false)?;
-        let mut objects = LoadedObjects::default();
+        let mut objects = LoadedLogObjects::default();
         session.for_each_row("SELECT DISTINCT object, etag FROM load_history", |row| {
             if let [Some(object), Some(etag)] = row.as_slice() {
                 objects.insert((*object).to_owned(), (*etag).to_owned());
@@ -472,9 +472,9 @@ pub fn loaded_runs(warehouse: &Warehouse, progress: &Progress) -> Result<HashSet
 fn query_warehouse<T>(
     warehouse: &Warehouse,
     progress: &Progress,
-    query: impl FnOnce(&mut Session) -> std::result::Result<T, StatementError>,
+    query: impl FnOnce(&mut WarehouseSession) -> std::result::Result<T, StatementError>,
 ) -> Result<T> {
-    let mut session = Session::open(&warehouse.connection)?;
+    let mut session = WarehouseSession::open(&warehouse.connection)?;
     let load_error = |failure: StatementError| {
         Error::failed(format!("cannot load into {}", warehouse.connection))
             .with_reason(failure.error)
@@ -484,7 +484,7 @@ fn query_warehouse<T>(
 }
 
 fn query_runs(
-    session: &mut Session,
+    session: &mut WarehouseSession,
     sql: &str,
 ) -> std::result::Result<HashSet<String>, StatementError> {
     let rows = session.query(sql)?;
@@ -517,7 +517,7 @@ fn altered_table_error(table: &str, why: &str) -> Error {
 /// Returns an error if a trigger, rule or row security has inserted or deleted other rows.
 fn check_row_deltas(
     rows: &[ResultRow],
-    loaded: &BTreeMap<&'static str, TableCounts>,
+    loaded: &BTreeMap<&'static str, TableChangeCounts>,
 ) -> Result<()> {
     for row in rows {
         let [Some(name), Some(growth)] = row.as_slice() else {
@@ -537,7 +537,7 @@ fn check_row_deltas(
 }
 
 /// Adds the effect of a statement to the counts of its table.
-fn record_effect(loaded: &mut BTreeMap<&'static str, TableCounts>, sql: &str, rows: u64) {
+fn record_effect(loaded: &mut BTreeMap<&'static str, TableChangeCounts>, sql: &str, rows: u64) {
     let mut words = sql.split_whitespace();
     let verb = words.next().unwrap_or_default();
     let name = match verb {

@@ -13,7 +13,7 @@ use parquet::arrow::arrow_reader::{
 };
 
 use crate::error::{Error, Result};
-use crate::star::schema::{ColumnType, Table};
+use crate::star::schema::{ColumnType, TableSchema};
 
 /// Rows per record batch.
 const BATCH_ROWS: usize = 8192;
@@ -31,7 +31,11 @@ const PG_EPOCH_MICROS: i64 = 946_684_800_000_000;
 ///
 /// # Errors
 /// Returns an error if the file is not Parquet or does not have the columns of the table.
-pub fn read_batches(file: File, name: &str, table: &Table) -> Result<ParquetRecordBatchReader> {
+pub fn read_batches(
+    file: File,
+    name: &str,
+    table: &TableSchema,
+) -> Result<ParquetRecordBatchReader> {
     let read_error =
         |why: &dyn std::fmt::Display| Error::failed(format!("cannot read {name}")).with_reason(why);
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
@@ -111,7 +115,7 @@ fn write_bytes<const N: usize>(to: &mut Vec<u8>, bytes: [u8; N]) {
 ///
 /// # Errors
 /// Returns an error if the batch does not have the columns of the table.
-pub fn encode_batch(batch: &RecordBatch, table: &Table, to: &mut Vec<u8>) -> Result<()> {
+pub fn encode_batch(batch: &RecordBatch, table: &TableSchema, to: &mut Vec<u8>) -> Result<()> {
     let columns = table.columns.iter().zip(batch.columns());
     let columns: Vec<_> = columns
         .map(|(column, array)| Some((ColumnValues::new(column.ty, array)?, array.nulls())))

@@ -3,7 +3,7 @@
 use super::template::{SqlParams, SqlTemplates, render, split_statements};
 use crate::error::{Error, Result};
 use crate::star::schema::{
-    ARTISTS, MERGE_STATE_TABLES, STAR_TABLES, STATE_ARTISTS, STATE_USERS, Table, USERS,
+    ARTISTS, MERGE_STATE_TABLES, STAR_TABLES, STATE_ARTISTS, STATE_USERS, TableSchema, USERS,
 };
 use crate::warehouse::Warehouse;
 use crate::warehouse::catalog::{nonempty_tables_query, warehouse_tables};
@@ -14,9 +14,9 @@ pub struct LoadParams<'a> {
     /// Id of the run that wrote the dataset.
     pub run: &'a str,
     /// Returns the URL of the COPY manifest of a table.
-    pub manifest: &'a dyn Fn(&Table) -> String,
+    pub manifest: &'a dyn Fn(&TableSchema) -> String,
     /// Returns true if a table has rows.
-    pub has_rows: &'a dyn Fn(&Table) -> bool,
+    pub has_rows: &'a dyn Fn(&TableSchema) -> bool,
 }
 
 /// A statement of the transaction, by what is done with its result.
@@ -29,7 +29,7 @@ pub enum LoadStatement {
     /// The query for the runs in the load history.
     LoadedRuns(String),
     /// The COPY that fills the staging table of a table.
-    Copy(&'static Table, String),
+    Copy(&'static TableSchema, String),
     /// The query that counts the rows of the staging tables: name and count of each.
     CountStaged(String),
     /// The query for the names of tables that a full refresh has not emptied.
@@ -71,7 +71,7 @@ pub fn to_sql_script(statements: &[LoadStatement]) -> String {
 }
 
 /// Returns all tables of a dataset: star schema and merge state.
-pub fn output_tables() -> impl Iterator<Item = &'static Table> {
+pub fn output_tables() -> impl Iterator<Item = &'static TableSchema> {
     STAR_TABLES.into_iter().chain(MERGE_STATE_TABLES)
 }
 
@@ -150,7 +150,7 @@ pub fn load_statements(
 }
 
 /// Returns the table whose staging table a COPY fills.
-fn copy_target(sql: &str) -> Result<&'static Table> {
+fn copy_target(sql: &str) -> Result<&'static TableSchema> {
     let name = sql.strip_prefix("COPY staged_").unwrap_or_default();
     let name = name.split_whitespace().next().unwrap_or_default();
     let target = output_tables().find(|table| table.name == name);
@@ -163,7 +163,7 @@ fn copy_target(sql: &str) -> Result<&'static Table> {
 /// Returns the query that counts the rows that staged rows are merged with, but that have no merge state. Their source
 /// records are unknown, so nothing can be compared with them.
 fn missing_state_query() -> String {
-    let count = |(table, state): (&Table, &Table)| {
+    let count = |(table, state): (&TableSchema, &TableSchema)| {
         let (table, state, key) = (table.name, state.name, table.columns[0].name);
         format!(
             "SELECT '{state}' AS name, COUNT(*) AS rows
@@ -180,7 +180,7 @@ WHERE l.{key} IS NULL"
 /// Returns the query that counts by how many rows the tables of the star schema have grown. It has no rows if no table
 /// has side effects.
 fn row_deltas_query() -> String {
-    let row_delta = |table: &&Table| {
+    let row_delta = |table: &&TableSchema| {
         let name = table.name;
         format!(
             "SELECT w.name, (SELECT COUNT(*) FROM {name}) - w.rows AS rows FROM tables_with_side_effects w WHERE w.name = '{name}'"
@@ -192,7 +192,7 @@ fn row_deltas_query() -> String {
 
 /// Returns the query that counts the rows of the staging tables.
 fn staged_counts_query() -> String {
-    let count = |table: &Table| {
+    let count = |table: &TableSchema| {
         let name = table.name;
         format!("SELECT '{name}' AS name, COUNT(*) AS rows FROM staged_{name}")
     };

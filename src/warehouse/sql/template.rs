@@ -93,12 +93,12 @@ pub fn quote_literal(text: &str) -> Result<String> {
 pub fn split_statements(script: &str) -> Vec<&str> {
     let mut statements = Vec::new();
     let (mut start, mut at) = (0, 0);
-    while let Some(token) = Token::lex_at(script, at) {
+    while let Some(token) = TemplateToken::lex_at(script, at) {
         let end = at + token.len;
         match token.kind {
             // White space and comments before a statement are not part of it.
-            TokenKind::Trivia if start == at => start = end,
-            TokenKind::Semicolon => {
+            TemplateTokenKind::Trivia if start == at => start = end,
+            TemplateTokenKind::Semicolon => {
                 statements.push(script.get(start..at).unwrap_or_default());
                 start = end;
             }
@@ -120,11 +120,11 @@ pub fn split_statements(script: &str) -> Vec<&str> {
 pub fn render(statement: &str, params: &SqlParams) -> Result<String> {
     let mut rendered = String::with_capacity(statement.len());
     let mut at = 0;
-    while let Some(token) = Token::lex_at(statement, at) {
+    while let Some(token) = TemplateToken::lex_at(statement, at) {
         let text = statement.get(at..at + token.len).unwrap_or_default();
         at += token.len;
         match token.kind {
-            TokenKind::Param => {
+            TemplateTokenKind::Param => {
                 let name = text.trim_start_matches(':');
                 rendered.push_str(params.get(name).ok_or_else(|| {
                     Error::failed("invalid SQL template")
@@ -138,7 +138,7 @@ pub fn render(statement: &str, params: &SqlParams) -> Result<String> {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum TokenKind {
+enum TemplateTokenKind {
     /// White space or a comment.
     Trivia,
     Semicolon,
@@ -149,13 +149,13 @@ enum TokenKind {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Token {
-    kind: TokenKind,
+struct TemplateToken {
+    kind: TemplateTokenKind,
     /// Length in bytes, at least 1.
     len: usize,
 }
 
-impl Token {
+impl TemplateToken {
     /// Returns the token at a byte offset of a script, or `None` at its end.
     fn lex_at(script: &str, offset: usize) -> Option<Self> {
         let rest = script.get(offset..)?;
@@ -170,17 +170,17 @@ impl Token {
                 .unwrap_or(name.len())
         };
         let (kind, len) = match first {
-            c if c.is_whitespace() => (TokenKind::Trivia, c.len_utf8()),
-            '-' if rest.starts_with("--") => (TokenKind::Trivia, len_through("\n", 0)),
-            ';' => (TokenKind::Semicolon, 1),
+            c if c.is_whitespace() => (TemplateTokenKind::Trivia, c.len_utf8()),
+            '-' if rest.starts_with("--") => (TemplateTokenKind::Trivia, len_through("\n", 0)),
+            ';' => (TemplateTokenKind::Semicolon, 1),
             // A doubled quote is lexed as the end of one literal and the start of the next, which has the same effect.
-            '\'' => (TokenKind::Other, len_through("'", 1)),
-            '"' => (TokenKind::Other, len_through("\"", 1)),
-            '$' if rest.starts_with("$$") => (TokenKind::Other, len_through("$$", 2)),
-            ':' if rest.starts_with("::") => (TokenKind::Other, 2),
-            ':' if rest.starts_with(":'") => (TokenKind::Param, len_through("'", 2)),
-            ':' if identifier(1) > 0 => (TokenKind::Param, 1 + identifier(1)),
-            c => (TokenKind::Other, c.len_utf8()),
+            '\'' => (TemplateTokenKind::Other, len_through("'", 1)),
+            '"' => (TemplateTokenKind::Other, len_through("\"", 1)),
+            '$' if rest.starts_with("$$") => (TemplateTokenKind::Other, len_through("$$", 2)),
+            ':' if rest.starts_with("::") => (TemplateTokenKind::Other, 2),
+            ':' if rest.starts_with(":'") => (TemplateTokenKind::Param, len_through("'", 2)),
+            ':' if identifier(1) > 0 => (TemplateTokenKind::Param, 1 + identifier(1)),
+            c => (TemplateTokenKind::Other, c.len_utf8()),
         };
         Some(Self { kind, len })
     }

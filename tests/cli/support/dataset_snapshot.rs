@@ -10,7 +10,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::Value;
 
 /// The bytes of files, by their paths in a directory.
-pub type FileContents = BTreeMap<String, Vec<u8>>;
+pub type FilesByPath = BTreeMap<String, Vec<u8>>;
 
 const REPORT_FILE: &str = "_report.json";
 
@@ -18,8 +18,8 @@ const REPORT_FILE: &str = "_report.json";
 pub const SOURCE_OBJECTS_PART: &str = "merge_state/source_objects/part-00000.parquet";
 
 /// Returns every file in a directory and its subdirectories.
-pub fn all_files(folder: &Path) -> FileContents {
-    let mut found = FileContents::new();
+pub fn all_files(folder: &Path) -> FilesByPath {
+    let mut found = FilesByPath::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(next) = folders.pop() {
         for entry in fs::read_dir(&next).unwrap() {
@@ -37,7 +37,7 @@ pub fn all_files(folder: &Path) -> FileContents {
 
 /// Returns the files that depend only on the records: all but the report, which contains times, and the
 /// source objects, which contain locations and modification times.
-pub fn deterministic_files(folder: &Path) -> FileContents {
+pub fn deterministic_files(folder: &Path) -> FilesByPath {
     let mut files = all_files(folder);
     for name in [REPORT_FILE, SOURCE_OBJECTS_PART] {
         assert!(files.remove(name).is_some(), "{files:?}");
@@ -53,7 +53,7 @@ pub fn read_report(folder: &Path) -> Value {
 /// A dataset that is to stay unchanged, including its report.
 pub struct DatasetSnapshot {
     path: PathBuf,
-    files: FileContents,
+    files: FilesByPath,
 }
 
 impl DatasetSnapshot {

@@ -10,7 +10,7 @@ use std::ops::Range;
 use serde::de::IgnoredAny;
 use serde_json::{Deserializer, Error};
 
-use super::value::Fields;
+use super::value::RecordMembers;
 
 /// The maximum depth; the record itself has depth 1.
 const MAX_DEPTH: usize = 128;
@@ -292,7 +292,7 @@ fn is_complete_record(bytes: &[u8], keys: &[&str]) -> bool {
     };
     // All known keys are ASCII.
     let text = String::from_utf8_lossy(&bytes[..length]);
-    let fields = Fields::parse(&text);
+    let fields = RecordMembers::parse(&text);
     keys.iter().any(|key| fields.contains_key(key))
 }
 

@@ -44,7 +44,7 @@ pub struct InputObject {
     pub resolved_path: PathBuf,
 }
 
-pub struct Listing {
+pub struct ReferenceListing {
     /// The objects, sorted by the bytes of their absolute paths.
     pub objects: Vec<InputObject>,
     pub ignored_objects: u64,
@@ -61,7 +61,7 @@ struct ListedEntry {
 }
 
 /// Lists directories recursively, files, and globs. Symlinks are followed.
-pub fn list(input: &ReferenceInput) -> io::Result<Listing> {
+pub fn list(input: &ReferenceInput) -> io::Result<ReferenceListing> {
     let mut found = Vec::new();
     for (location_index, path) in input.locations.iter().enumerate() {
         let (folder, pattern) = split_glob(path);
@@ -98,7 +98,7 @@ pub fn list(input: &ReferenceInput) -> io::Result<Listing> {
     }
     // Objects are not sorted by directory: `a.json` comes before `a/b.json`, as in an S3 listing.
     found.sort_by(|a, b| a.resolved_path.as_os_str().cmp(b.resolved_path.as_os_str()));
-    let mut listing = Listing {
+    let mut listing = ReferenceListing {
         objects: Vec::new(),
         ignored_objects: 0,
         ignored_extensions: BTreeMap::new(),
@@ -316,14 +316,14 @@ fn extension_label(key: &str) -> String {
 }
 
 /// The bytes of an object that could be decompressed, and whether the stream is corrupt after them.
-pub struct Decompressed {
+pub struct DecompressedObject {
     pub bytes: Vec<u8>,
     pub is_corrupt: bool,
 }
 
 /// Decompresses an object by its first bytes or, if these are not conclusive, by the extension of its key. An
 /// object of zero bytes is empty, compressed or not.
-pub fn decompress(key: &str, stored: &[u8]) -> io::Result<Decompressed> {
+pub fn decompress(key: &str, stored: &[u8]) -> io::Result<DecompressedObject> {
     let key = key.to_ascii_lowercase();
     let (mut gzip, mut bzip2, mut zstd) = match stored.first() {
         // The first byte of JSON or of a byte order mark.
@@ -355,7 +355,7 @@ pub fn decompress(key: &str, stored: &[u8]) -> io::Result<Decompressed> {
     } else if zstd {
         decompress_zstd(stored)
     } else {
-        Ok(Decompressed {
+        Ok(DecompressedObject {
             bytes: stored.to_vec(),
             is_corrupt: false,
         })
@@ -412,7 +412,7 @@ impl StreamDecoder for bzip2::Decompress {
 }
 
 /// Decompresses one stream after another up to the end of the input.
-fn decompress_streams<S: StreamDecoder>(stored: &[u8]) -> Decompressed {
+fn decompress_streams<S: StreamDecoder>(stored: &[u8]) -> DecompressedObject {
     let mut bytes = Vec::new();
     let mut rest = stored;
     let mut buffer = vec![0; S::STEP_BYTES];
@@ -435,7 +435,7 @@ fn decompress_streams<S: StreamDecoder>(stored: &[u8]) -> Decompressed {
                 Ok(false) if consumed > 0 || produced > 0 => {}
                 // The stream is corrupt, or truncated if there is neither input nor output left.
                 _ => {
-                    return Decompressed {
+                    return DecompressedObject {
                         bytes,
                         is_corrupt: true,
                     };
@@ -443,7 +443,7 @@ fn decompress_streams<S: StreamDecoder>(stored: &[u8]) -> Decompressed {
             }
         }
     }
-    Decompressed {
+    DecompressedObject {
         bytes,
         is_corrupt: false,
     }
@@ -452,12 +452,12 @@ fn decompress_streams<S: StreamDecoder>(stored: &[u8]) -> Decompressed {
 /// Decompresses zstd frames. The adapter of the crate reads frame after frame, but drops what a failing call
 /// decoded. A damaged stream is therefore decoded again with one input byte per call: a failing call then has
 /// no output to lose.
-fn decompress_zstd(stored: &[u8]) -> io::Result<Decompressed> {
+fn decompress_zstd(stored: &[u8]) -> io::Result<DecompressedObject> {
     let mut bytes = Vec::new();
     let mut decoder = zstd::Decoder::with_buffer(stored)?;
     decoder.window_log_max(31)?;
     if decoder.read_to_end(&mut bytes).is_ok() {
-        return Ok(Decompressed {
+        return Ok(DecompressedObject {
             bytes,
             is_corrupt: false,
         });
@@ -475,7 +475,7 @@ fn decompress_zstd(stored: &[u8]) -> io::Result<Decompressed> {
             decoder.reinit()?;
         }
     }
-    Ok(Decompressed {
+    Ok(DecompressedObject {
         bytes,
         is_corrupt: true,
     })

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 
 use super::input;
-use super::rows::{Event, SongRecord};
+use super::rows::{KeptEvent, SongRecord};
 use super::star::{self, FNV_BASIS, fnv_hash};
 
 #[derive(Debug, Clone, PartialEq)]
@@ -87,8 +87,8 @@ pub fn source_objects(
     input::list(input)?.objects.into_iter().map(row).collect()
 }
 
-pub fn users(events: &[Event]) -> Vec<UserStateRow> {
-    let row = |event: &Event| UserStateRow {
+pub fn users(events: &[KeptEvent]) -> Vec<UserStateRow> {
+    let row = |event: &KeptEvent| UserStateRow {
         user_id: event.user_id,
         start_time: star::start_time(event),
         session_id: event.session_id,
@@ -125,8 +125,8 @@ pub fn songs(songs: &[SongRecord]) -> Vec<SongStateRow> {
     rows
 }
 
-pub fn songplays(events: &[Event]) -> Vec<SongplayStateRow> {
-    let row = |event: &Event| {
+pub fn songplays(events: &[KeptEvent]) -> Vec<SongplayStateRow> {
+    let row = |event: &KeptEvent| {
         let (song, artist) = (event.song.as_deref()?, event.artist.as_deref()?);
         Some(SongplayStateRow {
             songplay_id: star::songplay_id(event),

@@ -22,8 +22,8 @@ pub mod value;
 use std::collections::BTreeMap;
 use std::io;
 
-use rows::Event;
-use value::{Fields, RejectReason};
+use rows::KeptEvent;
+use value::{RecordMembers, RejectReason};
 
 pub use framing::{ScanItem, scan_records};
 pub use input::{ReferenceInput, list};
@@ -182,7 +182,7 @@ pub fn compute(
         Ok(())
     })?;
 
-    let mut events: Vec<Event> = Vec::new();
+    let mut events: Vec<KeptEvent> = Vec::new();
     let mut filtered = 0;
     let mut kept: BTreeMap<String, u64> = BTreeMap::new();
     let log_read = read_input(logs, rows::EVENT_KEYS, |object, fields| {
@@ -258,7 +258,7 @@ struct ReadOutcome {
 fn read_input(
     input: &ReferenceInput,
     keys: &[&str],
-    mut accept: impl FnMut(&str, &Fields) -> Result<(), RejectReason>,
+    mut accept: impl FnMut(&str, &RecordMembers) -> Result<(), RejectReason>,
 ) -> io::Result<ReadOutcome> {
     let listing = input::list(input)?;
     let mut read = ReadOutcome {
@@ -296,7 +296,7 @@ fn read_input(
                 ScanItem::Record(range) => {
                     let outcome = std::str::from_utf8(&bytes[range.clone()])
                         .map_err(|_| RejectReason::Encoding)
-                        .and_then(|text| accept(&object.key, &Fields::parse(text)));
+                        .and_then(|text| accept(&object.key, &RecordMembers::parse(text)));
                     if let Err(reason) = outcome {
                         reject(reason, range.start, range.end);
                     }

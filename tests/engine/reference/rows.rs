@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Datelike};
 
-use super::value::{FieldValue, Fields, RejectReason, bigint, double, int, text};
+use super::value::{FieldValue, RecordMembers, RejectReason, bigint, double, int, text};
 
 /// An accepted song record, the source of songs, artists and the song lookup.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,7 +20,7 @@ pub struct SongRecord {
 
 /// A kept event.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Event {
+pub struct KeptEvent {
     /// Milliseconds since 1970.
     pub ts: i64,
     pub user_id: i32,
@@ -76,7 +76,7 @@ pub const EVENT_KEYS: &[&str] = &[
 /// `song` and `artist` are used for the lookup only and stored in no column, so their length is not limited.
 const UNLIMITED: usize = usize::MAX;
 
-pub fn parse_song(fields: &Fields) -> Result<SongRecord, RejectReason> {
+pub fn parse_song(fields: &RecordMembers) -> Result<SongRecord, RejectReason> {
     let mut check = RowCheck::default();
     let record = SongRecord {
         song_id: check.required(text(fields.get("song_id"), 32)),
@@ -93,13 +93,13 @@ pub fn parse_song(fields: &Fields) -> Result<SongRecord, RejectReason> {
 }
 
 /// The filter: only events with exactly this value of `page` are kept, and no other value is a reject.
-pub fn is_next_song(fields: &Fields) -> bool {
+pub fn is_next_song(fields: &RecordMembers) -> bool {
     fields.get("page") == FieldValue::Text(Some("NextSong".to_string()))
 }
 
-pub fn parse_event(fields: &Fields) -> Result<Event, RejectReason> {
+pub fn parse_event(fields: &RecordMembers) -> Result<KeptEvent, RejectReason> {
     let mut check = RowCheck::default();
-    let record = Event {
+    let record = KeptEvent {
         ts: check.required(parse_timestamp(fields.get("ts"))),
         user_id: check.required(int(fields.get("userId"))),
         session_id: check.required(int(fields.get("sessionId"))),

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use chrono::{DateTime, Datelike, Timelike};
 
 use super::merge_state::song_key;
-use super::rows::{Event, SongRecord};
+use super::rows::{KeptEvent, SongRecord};
 use super::{Artist, Song, Songplay, Time, User};
 
 /// Computes 64-bit FNV-1a as Redshift's `FNV_HASH` does: a seed replaces the offset basis.
@@ -18,7 +18,7 @@ pub fn fnv_hash(bytes: &[u8], seed: u64) -> u64 {
 
 pub const FNV_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
 
-pub fn songplay_id(event: &Event) -> i64 {
+pub fn songplay_id(event: &KeptEvent) -> i64 {
     let hash = fnv_hash(&event.user_id.to_le_bytes(), FNV_BASIS);
     let hash = fnv_hash(&event.ts.to_le_bytes(), hash);
     let hash = fnv_hash(&event.session_id.to_le_bytes(), hash);
@@ -26,7 +26,7 @@ pub fn songplay_id(event: &Event) -> i64 {
     hash.cast_signed()
 }
 
-pub fn start_time(event: &Event) -> i64 {
+pub fn start_time(event: &KeptEvent) -> i64 {
     event.ts * 1000
 }
 
@@ -34,7 +34,7 @@ pub fn start_time(event: &Event) -> i64 {
 /// key), with null last. Events that tie are equal in all columns of songplays, unless two different events
 /// share an id: then the smallest by (start time, user, session) is kept. If events still tie, the first one
 /// is kept.
-pub fn deduplicate(events: &[Event]) -> Vec<Event> {
+pub fn deduplicate(events: &[KeptEvent]) -> Vec<KeptEvent> {
     let mut best: HashMap<i64, usize> = HashMap::new();
     for (number, event) in events.iter().enumerate() {
         let current = best.entry(songplay_id(event)).or_insert(number);
@@ -50,8 +50,8 @@ pub fn deduplicate(events: &[Event]) -> Vec<Event> {
         .collect()
 }
 
-fn cmp_content(a: &Event, b: &Event) -> Ordering {
-    let song = |event: &Event| {
+fn cmp_content(a: &KeptEvent, b: &KeptEvent) -> Ordering {
+    let song = |event: &KeptEvent| {
         let (title, artist) = (event.song.as_ref()?, event.artist.as_ref()?);
         Some((song_key(title, artist), event.length?))
     };
@@ -70,7 +70,7 @@ fn cmp_content(a: &Event, b: &Event) -> Ordering {
 }
 
 /// Returns the songplays of events, each of which has an id of its own.
-pub fn songplays(songs: &[SongRecord], events: &[Event]) -> Vec<Songplay> {
+pub fn songplays(songs: &[SongRecord], events: &[KeptEvent]) -> Vec<Songplay> {
     // -0.0 equals 0.0 but has other bits; adding 0.0 makes them the same.
     let bits = |seconds: f64| (seconds + 0.0).to_bits();
 
@@ -89,7 +89,7 @@ pub fn songplays(songs: &[SongRecord], events: &[Event]) -> Vec<Songplay> {
             .or_insert(found);
     }
 
-    let find = |event: &Event| {
+    let find = |event: &KeptEvent| {
         let song = event.song.as_deref()?;
         let artist = event.artist.as_deref()?;
         lookup.get(&(song, artist, bits(event.length?))).copied()
@@ -115,16 +115,16 @@ pub fn songplays(songs: &[SongRecord], events: &[Event]) -> Vec<Songplay> {
 
 /// Returns the event of each user that provides its columns, sorted by user: the latest event, and among ties
 /// the smallest by (level, first name, last name, gender), with null last.
-pub fn latest_events(events: &[Event]) -> Vec<&Event> {
-    let recency = |event: &Event| (event.ts, event.session_id, event.item_in_session);
-    let order = |a: &Event, b: &Event| {
+pub fn latest_events(events: &[KeptEvent]) -> Vec<&KeptEvent> {
+    let recency = |event: &KeptEvent| (event.ts, event.session_id, event.item_in_session);
+    let order = |a: &KeptEvent, b: &KeptEvent| {
         (recency(b).cmp(&recency(a)))
             .then_with(|| a.level.cmp(&b.level))
             .then_with(|| cmp_nulls_last(&a.first_name, &b.first_name, Ord::cmp))
             .then_with(|| cmp_nulls_last(&a.last_name, &b.last_name, Ord::cmp))
             .then_with(|| cmp_nulls_last(&a.gender, &b.gender, Ord::cmp))
     };
-    let mut latest: BTreeMap<i32, &Event> = BTreeMap::new();
+    let mut latest: BTreeMap<i32, &KeptEvent> = BTreeMap::new();
     for event in events {
         let best = latest.entry(event.user_id).or_insert(event);
         if order(event, best) == Ordering::Less {
@@ -134,7 +134,7 @@ pub fn latest_events(events: &[Event]) -> Vec<&Event> {
     latest.into_values().collect()
 }
 
-pub fn users(events: &[Event]) -> Vec<User> {
+pub fn users(events: &[KeptEvent]) -> Vec<User> {
     latest_events(events)
         .into_iter()
         .map(|event| User {
@@ -233,7 +233,7 @@ pub fn artists(songs: &[SongRecord]) -> Vec<Artist> {
         .collect()
 }
 
-pub fn time(events: &[Event]) -> Vec<Time> {
+pub fn time(events: &[KeptEvent]) -> Vec<Time> {
     let starts: BTreeSet<i64> = events.iter().map(start_time).collect();
     starts
         .into_iter()

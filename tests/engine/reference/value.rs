@@ -38,9 +38,9 @@ impl RejectReason {
 
 /// The members of a record: maps each decoded key (UTF-8, or WTF-8 if it has lone surrogates, which no known
 /// key has) to the text of its last value.
-pub struct Fields<'a>(HashMap<Vec<u8>, &'a RawValue>);
+pub struct RecordMembers<'a>(HashMap<Vec<u8>, &'a RawValue>);
 
-impl<'a> Fields<'a> {
+impl<'a> RecordMembers<'a> {
     /// Parses a record, which must be one well-formed JSON object.
     pub fn parse(record: &'a str) -> Self {
         serde_json::from_str(record).expect("the record is well-formed")
@@ -65,20 +65,20 @@ impl<'a> Fields<'a> {
     }
 }
 
-impl<'de> Deserialize<'de> for Fields<'de> {
+impl<'de> Deserialize<'de> for RecordMembers<'de> {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct FieldsVisitor;
         impl<'de> Visitor<'de> for FieldsVisitor {
-            type Value = Fields<'de>;
+            type Value = RecordMembers<'de>;
             fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
                 f.write_str("an object")
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut fields = HashMap::new();
-                while let Some(StringBytes(key)) = map.next_key()? {
+                while let Some(JsonStringBytes(key)) = map.next_key()? {
                     fields.insert(key, map.next_value()?);
                 }
-                Ok(Fields(fields))
+                Ok(RecordMembers(fields))
             }
         }
         deserializer.deserialize_map(FieldsVisitor)
@@ -87,18 +87,18 @@ impl<'de> Deserialize<'de> for Fields<'de> {
 
 /// A JSON string that is deserialized as bytes: `serde_json` then returns a lone surrogate as WTF-8 instead
 /// of failing.
-struct StringBytes(Vec<u8>);
+struct JsonStringBytes(Vec<u8>);
 
-impl<'de> Deserialize<'de> for StringBytes {
+impl<'de> Deserialize<'de> for JsonStringBytes {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct StringVisitor;
         impl Visitor<'_> for StringVisitor {
-            type Value = StringBytes;
+            type Value = JsonStringBytes;
             fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
                 f.write_str("a string")
             }
-            fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<StringBytes, E> {
-                Ok(StringBytes(bytes.to_vec()))
+            fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<JsonStringBytes, E> {
+                Ok(JsonStringBytes(bytes.to_vec()))
             }
         }
         deserializer.deserialize_bytes(StringVisitor)
@@ -107,7 +107,7 @@ impl<'de> Deserialize<'de> for StringBytes {
 
 /// Decodes a string, or returns `None` if it has a lone surrogate.
 fn decode_string(json: &str) -> Option<String> {
-    let StringBytes(bytes) = StringBytes::deserialize(&mut Deserializer::from_str(json))
+    let JsonStringBytes(bytes) = JsonStringBytes::deserialize(&mut Deserializer::from_str(json))
         .expect("the string is well-formed");
     String::from_utf8(bytes).ok()
 }

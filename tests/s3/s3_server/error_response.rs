@@ -6,7 +6,7 @@ use s3s::Body;
 
 /// An error response of S3.
 #[derive(Clone, Debug)]
-pub struct ErrorResponse {
+pub struct S3ErrorResponse {
     status: u16,
     code: &'static str,
     message: String,
@@ -14,7 +14,7 @@ pub struct ErrorResponse {
     headers: Vec<(&'static str, String)>,
 }
 
-impl ErrorResponse {
+impl S3ErrorResponse {
     /// Returns an error response. With status 200 it is the response of S3 to a CompleteMultipartUpload that
     /// fails after the response head was sent.
     pub fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {

@@ -13,7 +13,7 @@ use s3s::service::S3Service;
 use crate::s3_server::faults::{Fault, FaultPlan, InjectedFault};
 use crate::s3_server::request::RecordedRequest;
 use crate::s3_server::request_log::{InFlightGet, RequestLog};
-use crate::s3_server::truncated_body::{ResponseBody, Truncation, fraction_of};
+use crate::s3_server::truncated_body::{AfterTruncation, TruncatableBody, fraction_of};
 
 /// Answers requests, or injects a fault instead.
 pub struct FaultProxy {
@@ -40,7 +40,7 @@ impl FaultProxy {
     pub async fn handle(
         &self,
         request: Request<Incoming>,
-    ) -> Result<Response<ResponseBody>, ConnectionClosed> {
+    ) -> Result<Response<TruncatableBody>, ConnectionClosed> {
         let recorded = RecordedRequest::from_http(&request);
         let in_flight = self.request_log.record_request(&recorded);
         let Some(InjectedFault {
@@ -58,14 +58,14 @@ impl FaultProxy {
                 let _ = request.into_body().collect().await;
                 Ok(error
                     .response()
-                    .map(|body| ResponseBody::complete(body, in_flight)))
+                    .map(|body| TruncatableBody::complete(body, in_flight)))
             }
             Fault::Truncate => {
-                self.truncate(request, share, Truncation::Disconnect, in_flight)
+                self.truncate(request, share, AfterTruncation::Disconnect, in_flight)
                     .await
             }
             Fault::Stall => {
-                self.truncate(request, share, Truncation::Stall, in_flight)
+                self.truncate(request, share, AfterTruncation::Stall, in_flight)
                     .await
             }
             Fault::Hang => pending().await,
@@ -85,9 +85,9 @@ impl FaultProxy {
         &self,
         request: Request<Incoming>,
         in_flight: Option<InFlightGet>,
-    ) -> Result<Response<ResponseBody>, ConnectionClosed> {
+    ) -> Result<Response<TruncatableBody>, ConnectionClosed> {
         let response = self.forward(request).await?;
-        Ok(response.map(|body| ResponseBody::complete(body, in_flight)))
+        Ok(response.map(|body| TruncatableBody::complete(body, in_flight)))
     }
 
     async fn forward(
@@ -103,13 +103,13 @@ impl FaultProxy {
         &self,
         request: Request<Incoming>,
         fraction: f64,
-        truncation: Truncation,
+        truncation: AfterTruncation,
         in_flight: Option<InFlightGet>,
-    ) -> Result<Response<ResponseBody>, ConnectionClosed> {
+    ) -> Result<Response<TruncatableBody>, ConnectionClosed> {
         let truncated = if matches!(*request.method(), Method::PUT | Method::POST) {
             let mut body = request.into_body();
             read_fraction(&mut body, fraction).await;
-            if truncation == Truncation::Stall {
+            if truncation == AfterTruncation::Stall {
                 // Dropping the body would make hyper read the rest of it.
                 let _body = body;
                 return pending().await;
@@ -117,12 +117,12 @@ impl FaultProxy {
             None
         } else {
             let response = self.forward(request).await?;
-            ResponseBody::truncated(response, fraction, truncation, in_flight).await
+            TruncatableBody::truncated(response, fraction, truncation, in_flight).await
         };
         match (truncated, truncation) {
             (Some(part), _) => Ok(part),
-            (None, Truncation::Disconnect) => Err(ConnectionClosed),
-            (None, Truncation::Stall) => pending().await,
+            (None, AfterTruncation::Disconnect) => Err(ConnectionClosed),
+            (None, AfterTruncation::Stall) => pending().await,
         }
     }
 }

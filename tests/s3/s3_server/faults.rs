@@ -6,14 +6,14 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use crate::s3_server::error_response::ErrorResponse;
+use crate::s3_server::error_response::S3ErrorResponse;
 use crate::s3_server::request::{RecordedRequest, RequestMatcher};
 
 /// A kind of fault.
 #[derive(Clone, Debug)]
 pub enum Fault {
     /// The server reads the request, does not execute it, and responds with an error.
-    Error(ErrorResponse),
+    Error(S3ErrorResponse),
     /// The response and the connection end before the content length is reached. For an upload, the server
     /// closes the connection after part of the body.
     Truncate,
@@ -41,7 +41,7 @@ pub struct InjectedFault {
 #[derive(Default)]
 pub struct FaultPlan {
     rules: Vec<FaultRule>,
-    hooks: Vec<Hook>,
+    hooks: Vec<RequestHook>,
     random: Option<RandomFaults>,
     page_size: Option<i32>,
     undeletable_suffix: Option<String>,
@@ -56,7 +56,7 @@ struct FaultRule {
 
 type HookAction = Box<dyn FnOnce(&Path) + Send>;
 
-struct Hook {
+struct RequestHook {
     matcher: RequestMatcher,
     /// The number of matching requests to come before the hook runs, and its action.
     pending: Mutex<(usize, Option<HookAction>)>,
@@ -112,7 +112,7 @@ impl FaultPlan {
         matcher: RequestMatcher,
         action: impl FnOnce(&Path) + Send + 'static,
     ) -> Self {
-        self.hooks.push(Hook {
+        self.hooks.push(RequestHook {
             matcher,
             pending: Mutex::new((nth - 1, Some(Box::new(action)))),
         });
@@ -153,7 +153,7 @@ impl FaultPlan {
     }
 }
 
-impl Hook {
+impl RequestHook {
     fn take_action(&self, request: &RecordedRequest) -> Option<HookAction> {
         if !self.matcher.matches(request) {
             return None;

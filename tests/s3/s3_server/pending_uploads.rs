@@ -11,7 +11,7 @@ const MIN_PART_BYTES: u64 = 5 << 20;
 
 /// Pending uploads by id.
 #[derive(Default)]
-pub struct MultipartRegistry(Mutex<BTreeMap<String, PendingUpload>>);
+pub struct PendingUploadRegistry(Mutex<BTreeMap<String, PendingUpload>>);
 
 /// A multipart upload in progress.
 #[derive(Clone, Debug)]
@@ -22,7 +22,7 @@ pub struct PendingUpload {
     parts: BTreeMap<i32, (ETag, u64)>,
 }
 
-impl MultipartRegistry {
+impl PendingUploadRegistry {
     /// Adds an upload.
     pub fn insert(&self, id: &str, bucket: &str, key: &str) {
         let upload = PendingUpload {

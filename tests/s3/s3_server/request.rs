@@ -6,7 +6,7 @@ use percent_encoding::percent_decode_str;
 
 /// The operations that a run uses; all others are `Other`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Operation {
+pub enum S3Operation {
     List,
     Get,
     Head,
@@ -23,7 +23,7 @@ pub enum Operation {
 /// The operation and target of a request, read from its head.
 #[derive(Clone, Debug)]
 pub struct RecordedRequest {
-    pub operation: Operation,
+    pub operation: S3Operation,
     pub bucket: String,
     /// The key of the object, or the prefix of a listing.
     pub key: String,
@@ -53,7 +53,7 @@ impl RecordedRequest {
             query_param(name).is_some()
         });
         let key = match kind {
-            Operation::List => query_param("prefix").unwrap_or_default(),
+            S3Operation::List => query_param("prefix").unwrap_or_default(),
             _ => key,
         };
         let range = request.headers().get(RANGE);
@@ -77,28 +77,28 @@ fn percent_decode(text: &str) -> String {
     percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
-fn classify(method: &Method, key: bool, has: &dyn Fn(&str) -> bool) -> Operation {
+fn classify(method: &Method, key: bool, has: &dyn Fn(&str) -> bool) -> S3Operation {
     let upload = has("uploadId");
     match (method.as_str(), key) {
-        ("GET", true) if !upload => Operation::Get,
-        ("GET", false) if has("uploads") => Operation::ListUploads,
-        ("GET", false) if has("list-type") => Operation::List,
-        ("HEAD", true) => Operation::Head,
-        ("PUT", true) if upload => Operation::UploadPart,
-        ("PUT", true) => Operation::Put,
-        ("POST", true) if upload => Operation::CompleteUpload,
-        ("POST", true) if has("uploads") => Operation::CreateUpload,
-        ("POST", false) if has("delete") => Operation::Delete,
-        ("DELETE", true) if upload => Operation::AbortUpload,
-        ("DELETE", true) => Operation::Delete,
-        _ => Operation::Other,
+        ("GET", true) if !upload => S3Operation::Get,
+        ("GET", false) if has("uploads") => S3Operation::ListUploads,
+        ("GET", false) if has("list-type") => S3Operation::List,
+        ("HEAD", true) => S3Operation::Head,
+        ("PUT", true) if upload => S3Operation::UploadPart,
+        ("PUT", true) => S3Operation::Put,
+        ("POST", true) if upload => S3Operation::CompleteUpload,
+        ("POST", true) if has("uploads") => S3Operation::CreateUpload,
+        ("POST", false) if has("delete") => S3Operation::Delete,
+        ("DELETE", true) if upload => S3Operation::AbortUpload,
+        ("DELETE", true) => S3Operation::Delete,
+        _ => S3Operation::Other,
     }
 }
 
 /// Selects requests by operation and key.
 #[derive(Clone, Debug, Default)]
 pub struct RequestMatcher {
-    operation: Option<Operation>,
+    operation: Option<S3Operation>,
     key_suffix: String,
 }
 
@@ -109,7 +109,7 @@ impl RequestMatcher {
     }
 
     /// Matches all requests for an operation.
-    pub fn operation(operation: Operation) -> Self {
+    pub fn operation(operation: S3Operation) -> Self {
         Self {
             operation: Some(operation),
             ..Self::default()

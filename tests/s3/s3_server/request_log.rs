@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use crate::s3_server::request::{Operation, RecordedRequest, RequestMatcher};
+use crate::s3_server::request::{RecordedRequest, RequestMatcher, S3Operation};
 
 /// The requests, connections and faults of a server since it started.
 #[derive(Default)]
@@ -32,7 +32,7 @@ impl RequestLog {
     /// Records a request. A GET counts as in progress until the returned value is dropped.
     pub fn record_request(self: &Arc<Self>, request: &RecordedRequest) -> Option<InFlightGet> {
         self.requests.lock().unwrap().push(request.clone());
-        (request.operation == Operation::Get).then(|| {
+        (request.operation == S3Operation::Get).then(|| {
             let now = self.active_gets.fetch_add(1, Ordering::SeqCst) + 1;
             self.max_active_gets.fetch_max(now, Ordering::SeqCst);
             InFlightGet(self.clone())

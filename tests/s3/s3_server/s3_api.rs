@@ -17,13 +17,13 @@ use tokio::sync::Mutex;
 
 use crate::s3_server::bucket_dir::{BucketDir, ObjectMeta};
 use crate::s3_server::listing;
-use crate::s3_server::pending_uploads::MultipartRegistry;
+use crate::s3_server::pending_uploads::PendingUploadRegistry;
 
 /// The S3 API over a local directory.
 pub struct S3Api {
     pub file_system: FileSystem,
     pub bucket_dir: Arc<BucketDir>,
-    pub uploads: Arc<MultipartRegistry>,
+    pub uploads: Arc<PendingUploadRegistry>,
     /// The maximum number of keys in a page of a listing.
     pub page_size: i32,
     /// The suffix of keys that cannot be deleted.

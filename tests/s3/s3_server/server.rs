@@ -23,7 +23,7 @@ use tokio::runtime::{self, Runtime};
 use crate::s3_server::bucket_dir::{self, BucketDir};
 use crate::s3_server::fault_proxy::FaultProxy;
 use crate::s3_server::faults::FaultPlan;
-use crate::s3_server::pending_uploads::MultipartRegistry;
+use crate::s3_server::pending_uploads::PendingUploadRegistry;
 use crate::s3_server::request::{RecordedRequest, RequestMatcher};
 use crate::s3_server::request_log::RequestLog;
 use crate::s3_server::s3_api::S3Api;
@@ -41,7 +41,7 @@ pub const REGION: &str = "us-east-1";
 pub struct S3Server {
     address: SocketAddr,
     bucket_dir: Arc<BucketDir>,
-    uploads: Arc<MultipartRegistry>,
+    uploads: Arc<PendingUploadRegistry>,
     request_log: Arc<RequestLog>,
     runtime: Option<Runtime>,
     root: TempDir,
@@ -67,7 +67,7 @@ impl S3Server {
     fn start_with(faults: FaultPlan, auth: Option<SimpleAuth>) -> Self {
         let root = TempDir::new().unwrap();
         let disk = Arc::new(BucketDir::new(root.path()));
-        let uploads = Arc::<MultipartRegistry>::default();
+        let uploads = Arc::<PendingUploadRegistry>::default();
         let tally = Arc::<RequestLog>::default();
         let mut s3 = S3ServiceBuilder::new(S3Api {
             file_system: FileSystem::new(root.path()).unwrap(),

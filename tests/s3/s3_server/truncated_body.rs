@@ -13,7 +13,7 @@ use crate::s3_server::request_log::InFlightGet;
 
 /// What happens after the bytes that are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Truncation {
+pub enum AfterTruncation {
     /// The connection is closed.
     Disconnect,
     /// Nothing more is sent, and the connection stays open.
@@ -21,7 +21,7 @@ pub enum Truncation {
 }
 
 /// The body of a response.
-pub struct ResponseBody {
+pub struct TruncatableBody {
     body: Body,
     truncated: Option<TruncatedBody>,
     _in_flight: Option<InFlightGet>,
@@ -30,11 +30,11 @@ pub struct ResponseBody {
 struct TruncatedBody {
     content_length: u64,
     remaining: u64,
-    truncation: Truncation,
+    truncation: AfterTruncation,
     flushed: bool,
 }
 
-impl ResponseBody {
+impl TruncatableBody {
     /// Creates a body that is sent completely.
     pub fn complete(body: Body, in_flight: Option<InFlightGet>) -> Self {
         Self {
@@ -49,7 +49,7 @@ impl ResponseBody {
     pub async fn truncated(
         response: Response<Body>,
         fraction: f64,
-        truncation: Truncation,
+        truncation: AfterTruncation,
         in_flight: Option<InFlightGet>,
     ) -> Option<Response<Self>> {
         let (mut head, body) = response.into_parts();
@@ -86,7 +86,7 @@ pub fn fraction_of(length: u64, fraction: f64) -> Option<u64> {
     Some(((length as f64 * fraction) as u64).min(last))
 }
 
-impl hyper::body::Body for ResponseBody {
+impl hyper::body::Body for TruncatableBody {
     type Data = Bytes;
     type Error = StdError;
 
@@ -103,11 +103,13 @@ impl hyper::body::Body for ResponseBody {
             return Pin::new(body).poll_frame(context);
         };
         if truncation_state.remaining == 0 {
-            if truncation_state.truncation == Truncation::Disconnect && truncation_state.flushed {
+            if truncation_state.truncation == AfterTruncation::Disconnect
+                && truncation_state.flushed
+            {
                 return Poll::Ready(Some(Err("truncated by the test".into())));
             }
             // hyper flushes the bytes only when the body is pending.
-            if truncation_state.truncation == Truncation::Disconnect {
+            if truncation_state.truncation == AfterTruncation::Disconnect {
                 truncation_state.flushed = true;
                 context.waker().wake_by_ref();
             }

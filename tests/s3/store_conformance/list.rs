@@ -3,10 +3,10 @@
 use sparkify::storage::{ListMode, Location, ObjectMeta, ObjectVersion, StoreRegistry};
 
 use crate::s3_server::faults::FaultPlan;
-use crate::s3_server::request::{Operation, RequestMatcher};
+use crate::s3_server::request::{RequestMatcher, S3Operation};
 use crate::s3_server::server::S3Server;
 use crate::store_conformance::{
-    BUCKET, StoreCase, anonymous_options, for_each_store, list_everything,
+    BUCKET, StoreUnderTest, anonymous_options, for_each_store, list_everything,
 };
 
 /// Keys that are easily corrupted by the encodings of URLs and XML.
@@ -111,7 +111,7 @@ fn written_objects_are_listed_and_deletable() {
 #[test]
 fn pages_are_merged_into_one_listing() {
     let server = S3Server::anonymous(FaultPlan::new().with_page_size(3));
-    let case = StoreCase::s3(server);
+    let case = StoreUnderTest::s3(server);
     let names: Vec<String> = (0..20).map(|n| format!("{:02}/{n}.json", n % 7)).collect();
     for name in names
         .iter()
@@ -124,7 +124,7 @@ fn pages_are_merged_into_one_listing() {
     expected.sort_unstable();
     let store = case.store();
     let lists = || {
-        let lists = RequestMatcher::operation(Operation::List);
+        let lists = RequestMatcher::operation(S3Operation::List);
         case.server.as_ref().unwrap().request_count(&lists)
     };
     let before = lists();
@@ -176,7 +176,7 @@ fn prefix_matches_whole_path_segments() {
 
 #[test]
 fn folder_markers_are_not_listed() {
-    let case = StoreCase::s3(S3Server::anonymous(FaultPlan::new()));
+    let case = StoreUnderTest::s3(S3Server::anonymous(FaultPlan::new()));
     case.put("2018/a.json", "a");
     let server = case.server.as_ref().unwrap();
     let below = case.url("").replacen(&format!("s3://{BUCKET}/"), "", 1);
@@ -248,7 +248,7 @@ fn bucket_is_a_location() {
 
 #[test]
 fn versions_differ_with_content() {
-    let case = StoreCase::s3(S3Server::anonymous(FaultPlan::new()));
+    let case = StoreUnderTest::s3(S3Server::anonymous(FaultPlan::new()));
     case.put("x.json", "older");
     case.put("y.json", "older");
     let older = case.list_by_key();

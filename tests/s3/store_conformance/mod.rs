@@ -24,7 +24,7 @@ pub const BUCKET: &str = "music";
 const PREFIX: &str = "in/ä b+c%2F&<d>";
 
 /// A store under test, and the directory that holds its objects.
-pub struct StoreCase {
+pub struct StoreUnderTest {
     pub name: &'static str,
     pub folder: PathBuf,
     /// The server of an S3 store.
@@ -35,13 +35,13 @@ pub struct StoreCase {
 }
 
 /// Runs a test on every store.
-pub fn for_each_store(test: impl Fn(&StoreCase)) {
+pub fn for_each_store(test: impl Fn(&StoreUnderTest)) {
     let (root, server) = (
         TempDir::new().unwrap(),
         S3Server::anonymous(FaultPlan::new()),
     );
-    test(&StoreCase::local(root));
-    test(&StoreCase::s3(server));
+    test(&StoreUnderTest::local(root));
+    test(&StoreUnderTest::s3(server));
 }
 
 /// Returns the options with which a user reaches a server that accepts unsigned requests.
@@ -54,7 +54,7 @@ pub fn anonymous_options(server: &S3Server) -> S3Options {
     }
 }
 
-impl StoreCase {
+impl StoreUnderTest {
     fn local(root: TempDir) -> Self {
         let folder = root.path().join(PREFIX);
         fs::create_dir_all(&folder).unwrap();

@@ -10,9 +10,9 @@ use std::time::Duration;
 use sparkify::storage::RangeReader;
 
 use crate::s3_server::faults::{Fault, FaultPlan};
-use crate::s3_server::request::{Operation, RequestMatcher};
+use crate::s3_server::request::{RequestMatcher, S3Operation};
 use crate::s3_server::server::S3Server;
-use crate::store_conformance::{StoreCase, for_each_store};
+use crate::store_conformance::{StoreUnderTest, for_each_store};
 
 /// The bytes that one read request to S3 fetches.
 const PREFETCH_BYTES: u64 = 4 << 20;
@@ -144,7 +144,7 @@ impl Lcg {
 }
 
 /// Reads many ranges of several objects, most of which end before the object does and some beyond it.
-fn read_random_ranges(case: &StoreCase, seed: u64, ranges: usize) {
+fn read_random_ranges(case: &StoreUnderTest, seed: u64, ranges: usize) {
     // Sizes around those of the reads after the end of a range, and of prefetch requests.
     let sizes = [
         0,
@@ -221,7 +221,7 @@ fn next_range_works_after_partial_and_long_reads() {
 #[test]
 fn broken_reads_are_resumed() {
     let odds = vec![(0.15, Fault::Truncate), (0.05, Fault::Disconnect)];
-    let case = StoreCase::s3(S3Server::anonymous(FaultPlan::new().at_random(1, 2, odds)));
+    let case = StoreUnderTest::s3(S3Server::anonymous(FaultPlan::new().at_random(1, 2, odds)));
     read_random_ranges(&case, 4, 25);
     assert!(case.server.as_ref().unwrap().fault_count() > 3);
 }
@@ -236,7 +236,7 @@ fn reader_works_with_one_request_at_a_time() {
 
 /// Reads with one request at a time, and returns the maximum of concurrent GETs and their number.
 fn read_with_one_request() -> (usize, usize) {
-    let case = StoreCase::s3(S3Server::anonymous(FaultPlan::new())).with_max_requests(1);
+    let case = StoreUnderTest::s3(S3Server::anonymous(FaultPlan::new())).with_max_requests(1);
     let objects: Vec<String> = (0..300).map(|number| format!("{number:03}")).collect();
     for key in &objects {
         case.put(key, key);
@@ -248,6 +248,6 @@ fn read_with_one_request() -> (usize, usize) {
         assert_eq!(read_up_to(reader.as_mut(), 9, 9), key.as_bytes());
     }
     let server = case.server.as_ref().unwrap();
-    let gets = server.request_count(&RequestMatcher::operation(Operation::Get));
+    let gets = server.request_count(&RequestMatcher::operation(S3Operation::Get));
     (server.max_concurrent_gets(), gets)
 }

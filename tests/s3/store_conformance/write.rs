@@ -5,9 +5,9 @@ use std::io::Write;
 use sparkify::storage::{ListMode, Store};
 
 use crate::s3_server::faults::{Fault, FaultPlan};
-use crate::s3_server::request::{Operation, RequestMatcher};
+use crate::s3_server::request::{RequestMatcher, S3Operation};
 use crate::s3_server::server::S3Server;
-use crate::store_conformance::{BUCKET, StoreCase, for_each_store, list_everything};
+use crate::store_conformance::{BUCKET, StoreUnderTest, for_each_store, list_everything};
 
 /// From this size on, objects on S3 are written by multipart uploads.
 const PART_BYTES: usize = 8 << 20;
@@ -26,7 +26,7 @@ fn write_object(store: &dyn Store, key: &str, bytes: &[u8], chunk_bytes: usize) 
     upload.finish().unwrap()
 }
 
-fn list_keys(case: &StoreCase) -> Vec<String> {
+fn list_keys(case: &StoreUnderTest) -> Vec<String> {
     let found = list_everything(case.store().as_ref(), ListMode::Recursive);
     found.into_iter().map(|entry| entry.key).collect()
 }
@@ -64,7 +64,7 @@ fn objects_of_any_size_round_trip() {
 
 #[test]
 fn small_object_is_one_put() {
-    let case = StoreCase::s3(S3Server::anonymous(FaultPlan::new()));
+    let case = StoreUnderTest::s3(S3Server::anonymous(FaultPlan::new()));
     write_object(
         case.store().as_ref(),
         "x",
@@ -74,7 +74,7 @@ fn small_object_is_one_put() {
     let server = case.server.as_ref().unwrap();
     let count = |kind| server.request_count(&RequestMatcher::operation(kind));
     assert_eq!(
-        (count(Operation::Put), count(Operation::CreateUpload)),
+        (count(S3Operation::Put), count(S3Operation::CreateUpload)),
         (1, 0)
     );
     write_object(
@@ -84,10 +84,10 @@ fn small_object_is_one_put() {
         PART_BYTES,
     );
     assert_eq!(
-        (count(Operation::Put), count(Operation::CreateUpload)),
+        (count(S3Operation::Put), count(S3Operation::CreateUpload)),
         (1, 1)
     );
-    assert_eq!(count(Operation::UploadPart), 3);
+    assert_eq!(count(S3Operation::UploadPart), 3);
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn uploads_can_be_interleaved() {
 #[test]
 fn unfinished_upload_is_invisible_and_aborted() {
     for length in [10, PART_BYTES + 1, 4 * PART_BYTES] {
-        let case = StoreCase::s3(S3Server::anonymous(FaultPlan::new()));
+        let case = StoreUnderTest::s3(S3Server::anonymous(FaultPlan::new()));
         case.put("x", "older");
         let store = case.store();
         let mut upload = store.create("x").unwrap();
@@ -138,7 +138,7 @@ fn unfinished_upload_is_invisible_and_aborted() {
         assert_eq!(server.unfinished_uploads(BUCKET), [""; 0]);
         let begun = usize::from(length > PART_BYTES);
         assert_eq!(
-            server.request_count(&RequestMatcher::operation(Operation::AbortUpload)),
+            server.request_count(&RequestMatcher::operation(S3Operation::AbortUpload)),
             begun
         );
     }
@@ -146,10 +146,11 @@ fn unfinished_upload_is_invisible_and_aborted() {
 
 #[test]
 fn failed_upload_leaves_nothing() {
-    for kind in [Operation::UploadPart, Operation::CompleteUpload] {
-        let denied = Fault::Error(crate::s3_server::error_response::ErrorResponse::access_denied());
+    for kind in [S3Operation::UploadPart, S3Operation::CompleteUpload] {
+        let denied =
+            Fault::Error(crate::s3_server::error_response::S3ErrorResponse::access_denied());
         let faults = FaultPlan::new().always(RequestMatcher::operation(kind), denied);
-        let case = StoreCase::s3(S3Server::anonymous(faults));
+        let case = StoreUnderTest::s3(S3Server::anonymous(faults));
         let mut upload = case.store().create("x").unwrap();
         upload.write_all(&pattern_bytes(PART_BYTES + 1)).unwrap();
         let failed = upload.finish().unwrap_err().to_string();
@@ -188,7 +189,7 @@ fn delete_is_batched_by_thousand() {
         assert_eq!(list_keys(case), ["stays"], "{}", case.name);
         if let Some(server) = &case.server {
             assert_eq!(
-                server.request_count(&RequestMatcher::operation(Operation::Delete)),
+                server.request_count(&RequestMatcher::operation(S3Operation::Delete)),
                 3
             );
         }

@@ -30,13 +30,13 @@ const TABLE_DIRS: [&str; 10] = [
 /// The source objects contain names and versions, which differ from location to location.
 const SOURCE_OBJECTS_PREFIX: &str = "merge_state/source_objects/";
 
-type FileMap = BTreeMap<String, Vec<u8>>;
+type FilesByPath = BTreeMap<String, Vec<u8>>;
 
 /// The parts of a dataset that follow from the input, without those that differ between runs.
 #[derive(PartialEq)]
 pub struct DatasetSnapshot {
     /// The Parquet parts by their paths in the dataset.
-    pub parts: FileMap,
+    pub parts: FilesByPath,
     /// The number of events of each object, in input order.
     pub object_row_counts: Vec<i64>,
     /// The rejects by file name, without the run id and without the location of the objects.
@@ -59,11 +59,11 @@ impl DatasetSnapshot {
         Self::from_files(files.collect(), inputs)
     }
 
-    fn from_files(mut files: FileMap, inputs: &[&str]) -> Self {
+    fn from_files(mut files: FilesByPath, inputs: &[&str]) -> Self {
         let report: Value = parse(&files.remove("_report.json").unwrap());
         let counts = ["songs", "logs", "tables", "matched_songplays"];
         let counts = counts.map(|name| (name.to_owned(), report[name].clone()));
-        let (mut parts, mut rejects) = (FileMap::new(), BTreeMap::new());
+        let (mut parts, mut rejects) = (FilesByPath::new(), BTreeMap::new());
         let mut events = Vec::new();
         for (name, bytes) in files {
             if name.starts_with(SOURCE_OBJECTS_PREFIX) {
@@ -161,7 +161,7 @@ impl PublishedRun {
         let objects = server.objects(bucket).into_iter();
         let below =
             |(key, bytes): (String, _)| Some((key.strip_prefix(&run_prefix)?.to_owned(), bytes));
-        let mut files: FileMap = objects.filter_map(below).collect();
+        let mut files: FilesByPath = objects.filter_map(below).collect();
         assert_eq!(parse(&files["_report.json"])["run"], id);
         for table in TABLE_DIRS {
             let manifest = files.remove(&format!("{table}.manifest"));
@@ -179,7 +179,7 @@ impl PublishedRun {
 }
 
 /// Returns the manifest that COPY requires for the parts of a table.
-fn expected_manifest(files: &FileMap, table: &str, run_prefix: &str) -> Value {
+fn expected_manifest(files: &FilesByPath, table: &str, run_prefix: &str) -> Value {
     let parts = files
         .iter()
         .filter(|(name, _)| name.starts_with(&format!("{table}/")));

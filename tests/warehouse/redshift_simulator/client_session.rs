@@ -6,12 +6,12 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::dialect_rules::{self, LastCopy};
-use super::faults::{FaultPoint, PendingActions, RecordedStatement};
-use super::lexer::{self, Statement};
+use super::dialect_rules::{self, LastCopyInfo};
+use super::fault_injector::{FaultPoint, PendingFaultActions, RecordedStatement};
+use super::lexer::{self, SqlStatement};
 use super::pg_session::{PgSession, quote_literal};
-use super::protocol::{Message, SessionError, SessionResult, SqlError};
-use super::{Isolation, SimulatorState, WarehouseKind, copy, ddl};
+use super::protocol::{PgMessage, SessionError, SessionResult, SqlError};
+use super::{IsolationLevel, SimulatorState, WarehouseKind, copy, ddl};
 
 /// Responses are flushed when the buffer is larger than this.
 const FLUSH_BYTES: usize = 1 << 16;
@@ -27,7 +27,7 @@ pub struct ClientSession {
     pub statement_count: usize,
     /// The process id of the backend, as the client knows it.
     pub backend_pid: i32,
-    pub last_copy: LastCopy,
+    pub last_copy: LastCopyInfo,
     /// Responses that are not sent yet.
     pub out_buffer: Vec<u8>,
     /// Whether responses are held back until the end of the statement.
@@ -37,7 +37,7 @@ pub struct ClientSession {
     /// Whether the transaction has executed nothing but LOCK.
     pub only_locks_so_far: bool,
     /// Messages of the extended protocol before the next Sync.
-    pub pending_messages: Vec<Message>,
+    pub pending_messages: Vec<PgMessage>,
     pub prepared: HashMap<String, String>,
     pub portals: HashMap<String, String>,
 }
@@ -46,7 +46,7 @@ impl ClientSession {
     /// Serves the client until it or the backend closes the connection.
     pub fn serve(&mut self) -> SessionResult<()> {
         loop {
-            let message = Message::read(&mut self.reader)?;
+            let message = PgMessage::read(&mut self.reader)?;
             match message.tag {
                 b'Q' => {
                     let [sql] = message.texts();
@@ -66,7 +66,7 @@ impl ClientSession {
     }
 
     /// Queues a response, and flushes a large buffer.
-    fn queue_message(&mut self, message: &Message) -> SessionResult<()> {
+    fn queue_message(&mut self, message: &PgMessage) -> SessionResult<()> {
         message.append_to(&mut self.out_buffer);
         if self.out_buffer.len() > FLUSH_BYTES && !self.hold_output {
             self.flush()?;
@@ -82,12 +82,12 @@ impl ClientSession {
 
     fn send_ready(&mut self) -> SessionResult<()> {
         self.hold_output = false;
-        self.queue_message(&Message::ready_for_query(self.backend.transaction_status))?;
+        self.queue_message(&PgMessage::ready_for_query(self.backend.transaction_status))?;
         self.flush()
     }
 
     /// Records a statement, and returns the actions for it.
-    fn record_statement(&mut self, sql: &str) -> PendingActions {
+    fn record_statement(&mut self, sql: &str) -> PendingFaultActions {
         self.statement_count += 1;
         self.shared.faults.record(&RecordedStatement {
             session: self.session_number,
@@ -108,7 +108,7 @@ impl ClientSession {
             }
         };
         if statements.is_empty() {
-            self.queue_message(&Message::from_bytes(b'I', []))?;
+            self.queue_message(&PgMessage::from_bytes(b'I', []))?;
         }
         let count = statements.len();
         for (at, statement) in statements.iter().enumerate() {
@@ -139,7 +139,7 @@ impl ClientSession {
     }
 
     /// Executes a statement and the actions for it.
-    fn run_statement(&mut self, statement: &Statement, last: bool) -> SessionResult<()> {
+    fn run_statement(&mut self, statement: &SqlStatement, last: bool) -> SessionResult<()> {
         let actions = self.record_statement(&statement.sql);
         actions.run_at(FaultPoint::Before)?;
         self.hold_output = actions.has_at(FaultPoint::After);
@@ -152,9 +152,9 @@ impl ClientSession {
 
     fn execute(
         &mut self,
-        statement: &Statement,
+        statement: &SqlStatement,
         last: bool,
-        actions: &PendingActions,
+        actions: &PendingFaultActions,
     ) -> SessionResult<()> {
         let first = statement.tokens[0].text.as_str();
         let redshift = self.is_redshift();
@@ -162,7 +162,7 @@ impl ClientSession {
             "begin" | "start" => {
                 self.only_locks_so_far = true;
                 if std::mem::take(&mut self.in_implicit_transaction) {
-                    return self.queue_message(&Message::command_complete("BEGIN"));
+                    return self.queue_message(&PgMessage::command_complete("BEGIN"));
                 }
                 let read_only = statement.find_words(&["read", "only"]).is_some();
                 return match (redshift, read_only) {
@@ -213,8 +213,8 @@ impl ClientSession {
 
     fn execute_redshift(
         &mut self,
-        statement: &Statement,
-        actions: &PendingActions,
+        statement: &SqlStatement,
+        actions: &PendingFaultActions,
     ) -> SessionResult<()> {
         let table = ["table", "temp", "temporary", "local"];
         if statement.starts_with(&["copy"]) {
@@ -264,7 +264,7 @@ impl ClientSession {
     }
 
     /// Checks that no other table refers to a dropped table, unless CASCADE is given.
-    fn check_drop_table(&mut self, statement: &Statement) -> SessionResult<()> {
+    fn check_drop_table(&mut self, statement: &SqlStatement) -> SessionResult<()> {
         let mut parser = statement.parser();
         parser.expect(&["drop", "table"])?;
         parser.accept(&["if", "exists"]);
@@ -300,8 +300,8 @@ impl ClientSession {
 
     fn execute_copy(
         &mut self,
-        statement: &Statement,
-        actions: &PendingActions,
+        statement: &SqlStatement,
+        actions: &PendingFaultActions,
     ) -> SessionResult<()> {
         let copy = copy::parse_copy(statement)?;
         self.last_copy.query_id = self.shared.next_query_id.fetch_add(1, Ordering::Relaxed);
@@ -314,11 +314,11 @@ impl ClientSession {
                 .record_load_error(self.backend_pid, self.last_copy.query_id, &error);
         }
         self.queue_message(&loaded?)?;
-        self.queue_message(&Message::command_complete("COPY"))
+        self.queue_message(&PgMessage::command_complete("COPY"))
     }
 
     /// Sends SQL to the backend and relays its response to the client.
-    fn forward(&mut self, sql: &str, actions: &PendingActions) -> SessionResult<()> {
+    fn forward(&mut self, sql: &str, actions: &PendingFaultActions) -> SessionResult<()> {
         self.backend.query(sql)?;
         self.relay_response(Some(actions), false)
     }
@@ -326,7 +326,7 @@ impl ClientSession {
     /// Relays the response of the backend. An error is returned, not sent.
     fn relay_response(
         &mut self,
-        actions: Option<&PendingActions>,
+        actions: Option<&PendingFaultActions>,
         extended: bool,
     ) -> SessionResult<()> {
         let mut error = None;
@@ -348,12 +348,12 @@ impl ClientSession {
     /// Relays the rows of a COPY FROM STDIN.
     fn relay_copy_in(
         &mut self,
-        actions: Option<&PendingActions>,
+        actions: Option<&PendingFaultActions>,
         extended: bool,
     ) -> SessionResult<()> {
         let mut first = true;
         loop {
-            let message = Message::read(&mut self.reader)?;
+            let message = PgMessage::read(&mut self.reader)?;
             match message.tag {
                 b'd' => self.backend.send(&message)?,
                 b'c' | b'f' => {
@@ -370,9 +370,9 @@ impl ClientSession {
             }
         }
         // The first Sync was skipped above.
-        while extended && Message::read(&mut self.reader)?.tag != b'S' {}
+        while extended && PgMessage::read(&mut self.reader)?.tag != b'S' {}
         match extended {
-            true => self.backend.send(&Message::from_bytes(b'S', [])),
+            true => self.backend.send(&PgMessage::from_bytes(b'S', [])),
             false => Ok(()),
         }
     }
@@ -408,7 +408,7 @@ impl ClientSession {
                 }
             }
         }
-        self.backend.send(&Message::from_bytes(b'S', []))?;
+        self.backend.send(&PgMessage::from_bytes(b'S', []))?;
         self.hold_output = pending_actions
             .iter()
             .any(|actions| actions.has_at(FaultPoint::After));
@@ -433,8 +433,8 @@ impl ClientSession {
     /// Returns the message for the backend, and the actions for a statement.
     fn extended_message(
         &mut self,
-        message: Message,
-    ) -> SessionResult<(Message, Option<PendingActions>)> {
+        message: PgMessage,
+    ) -> SessionResult<(PgMessage, Option<PendingFaultActions>)> {
         match message.tag {
             b'P' => {
                 let [name, sql] = message.texts();
@@ -442,7 +442,7 @@ impl ClientSession {
                 let prepared = self.translate_prepared(&sql).inspect_err(|_| {
                     self.record_statement(&sql);
                 })?;
-                let mut parse = Message::from_texts(b'P', &[&name, &prepared]);
+                let mut parse = PgMessage::from_texts(b'P', &[&name, &prepared]);
                 parse.body.extend(rest);
                 self.prepared.insert(name, sql);
                 Ok((parse, None))
@@ -484,7 +484,7 @@ impl ClientSession {
     }
 }
 
-impl Isolation {
+impl IsolationLevel {
     /// Returns the error of a transaction that conflicts with another one.
     fn conflict_error(self) -> SqlError {
         match self {

@@ -6,12 +6,12 @@ use std::io::ErrorKind;
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::dialect_rules::LastCopy;
-use super::faults::{FaultPoint, PendingActions};
-use super::lexer::{Parser, Statement};
-use super::parquet_to_pg_copy::{FileError, ParquetFile, TargetColumn};
+use super::dialect_rules::LastCopyInfo;
+use super::fault_injector::{FaultPoint, PendingFaultActions};
+use super::lexer::{SqlStatement, StatementParser};
+use super::parquet_to_pg_copy::{ParquetFile, ParquetFileError, TargetColumn};
 use super::pg_session::{PgSession, ResultRow, quote_literal};
-use super::protocol::{Message, SessionError, SessionResult, SqlError};
+use super::protocol::{PgMessage, SessionError, SessionResult, SqlError};
 use super::{ReadableCodecs, SimulatorSettings};
 
 /// A parsed COPY statement.
@@ -27,7 +27,7 @@ pub struct CopyStatement {
 
 /// A failed load, as the load error views show it.
 #[derive(Debug, Default)]
-pub struct LoadError {
+pub struct LoadErrorRecord {
     pub table: String,
     pub file: String,
     pub line: usize,
@@ -41,7 +41,7 @@ pub struct LoadError {
 pub const IAM_ROLE_ARN: &str = "arn:aws:iam::123456789012:role/warehouse";
 
 /// Parses a COPY statement, whose clauses may have any order.
-pub fn parse_copy(statement: &Statement) -> Result<CopyStatement, SqlError> {
+pub fn parse_copy(statement: &SqlStatement) -> Result<CopyStatement, SqlError> {
     let mut parser = statement.parser();
     parser.expect(&["copy"])?;
     let mut copy = CopyStatement {
@@ -56,11 +56,11 @@ pub fn parse_copy(statement: &Statement) -> Result<CopyStatement, SqlError> {
     let (mut parquet, mut role, mut unsupported) = (false, None, None);
     while let Some(token) = parser.peek() {
         match parse_clause(&mut copy, &mut parser)? {
-            Clause::Parquet => parquet = true,
-            Clause::Role(name) if role.is_some() || name.is_none() => return Err(role_error()),
-            Clause::Role(name) => role = name,
-            Clause::Known => {}
-            Clause::Other => {
+            CopyClause::Parquet => parquet = true,
+            CopyClause::Role(name) if role.is_some() || name.is_none() => return Err(role_error()),
+            CopyClause::Role(name) => role = name,
+            CopyClause::Known => {}
+            CopyClause::Other => {
                 parser.next()?;
                 unsupported.get_or_insert(token.text.to_uppercase());
                 // Skip the values of the clause.
@@ -91,7 +91,7 @@ pub fn parse_copy(statement: &Statement) -> Result<CopyStatement, SqlError> {
     }
 }
 
-enum Clause {
+enum CopyClause {
     Parquet,
     Role(Option<String>),
     Known,
@@ -120,26 +120,29 @@ fn is_clause_keyword(word: &str) -> bool {
 }
 
 /// Parses a clause of COPY from Parquet, or returns `Clause::Other`.
-fn parse_clause(copy: &mut CopyStatement, parser: &mut Parser<'_>) -> Result<Clause, SqlError> {
-    let text = |parser: &mut Parser<'_>| {
+fn parse_clause(
+    copy: &mut CopyStatement,
+    parser: &mut StatementParser<'_>,
+) -> Result<CopyClause, SqlError> {
+    let text = |parser: &mut StatementParser<'_>| {
         parser.accept(&["as"]);
         parser.string_literal()
     };
     if parser.accept(&["format"]) {
         parser.accept(&["as"]);
         parser.expect(&["parquet"])?;
-        return Ok(Clause::Parquet);
+        return Ok(CopyClause::Parquet);
     }
     if parser.accept(&["iam_role"]) {
         if parser.accept(&["default"]) {
-            return Ok(Clause::Role(Some("default".to_owned())));
+            return Ok(CopyClause::Role(Some("default".to_owned())));
         }
-        return Ok(Clause::Role(Some(text(parser)?)));
+        return Ok(CopyClause::Role(Some(text(parser)?)));
     }
     if parser.accept(&["credentials"]) {
         let credentials = text(parser)?;
         let role = credentials.strip_prefix("aws_iam_role=");
-        return Ok(Clause::Role(role.map(str::to_owned)));
+        return Ok(CopyClause::Role(role.map(str::to_owned)));
     }
     if parser.accept(&["manifest"]) {
         copy.is_manifest = true;
@@ -152,9 +155,9 @@ fn parse_clause(copy: &mut CopyStatement, parser: &mut Parser<'_>) -> Result<Cla
     } else if parser.accept(&["explicit_ids"]) {
         copy.explicit_ids = true;
     } else {
-        return Ok(Clause::Other);
+        return Ok(CopyClause::Other);
     }
-    Ok(Clause::Known)
+    Ok(CopyClause::Known)
 }
 
 impl CopyStatement {
@@ -163,10 +166,10 @@ impl CopyStatement {
         &self,
         backend: &mut PgSession,
         settings: &SimulatorSettings,
-        last_copy: &mut LastCopy,
-        pending: &PendingActions,
-        error: &mut Option<LoadError>,
-    ) -> SessionResult<Message> {
+        last_copy: &mut LastCopyInfo,
+        pending: &PendingFaultActions,
+        error: &mut Option<LoadErrorRecord>,
+    ) -> SessionResult<PgMessage> {
         last_copy.row_count = 0;
         let columns = self.target_columns(backend)?;
         let files = self.resolve_files(settings, error)?;
@@ -185,7 +188,7 @@ impl CopyStatement {
                     "Load into table '{}' completed, {rows} record(s) loaded successfully.",
                     self.table
                 );
-                Ok(Message::notice("INFO", "00000", &message))
+                Ok(PgMessage::notice("INFO", "00000", &message))
             }
             Err(error) => {
                 backend.finish_copy(false)?;
@@ -199,11 +202,11 @@ impl CopyStatement {
         backend: &mut PgSession,
         columns: &[TargetColumn],
         (files, codecs): (&[(String, Bytes)], ReadableCodecs),
-        pending: &PendingActions,
-        error: &mut Option<LoadError>,
+        pending: &PendingFaultActions,
+        error: &mut Option<LoadErrorRecord>,
     ) -> SessionResult<u64> {
         let mut rows = 0;
-        backend.send(&Message::from_bytes(
+        backend.send(&PgMessage::from_bytes(
             b'd',
             super::parquet_to_pg_copy::COPY_HEADER,
         ))?;
@@ -216,14 +219,16 @@ impl CopyStatement {
             };
             let sent = file.send_rows(columns, &mut |bytes| {
                 backend
-                    .send(&Message::from_bytes(b'd', bytes))
-                    .map_err(FileError::from)
+                    .send(&PgMessage::from_bytes(b'd', bytes))
+                    .map_err(ParquetFileError::from)
             });
             match sent {
                 Ok(more) => rows += more,
-                Err(FileError::ConnectionClosed) => return Err(SessionError::ConnectionClosed),
-                Err(FileError::Load(load)) => {
-                    let load = LoadError {
+                Err(ParquetFileError::ConnectionClosed) => {
+                    return Err(SessionError::ConnectionClosed);
+                }
+                Err(ParquetFileError::Load(load)) => {
+                    let load = LoadErrorRecord {
                         table: self.table.clone(),
                         file: url.clone(),
                         ..*load
@@ -237,7 +242,7 @@ impl CopyStatement {
                 pending.run_at(FaultPoint::During)?;
             }
         }
-        backend.send(&Message::from_bytes(
+        backend.send(&PgMessage::from_bytes(
             b'd',
             super::parquet_to_pg_copy::COPY_TRAILER,
         ))?;
@@ -288,15 +293,15 @@ impl CopyStatement {
     fn resolve_files(
         &self,
         settings: &SimulatorSettings,
-        error: &mut Option<LoadError>,
+        error: &mut Option<LoadErrorRecord>,
     ) -> SessionResult<Vec<(String, Bytes)>> {
         let mut fail = |url: &str, code: u32, message: &str| -> SessionError {
-            *error = Some(LoadError {
+            *error = Some(LoadErrorRecord {
                 table: self.table.clone(),
                 file: url.to_owned(),
                 code,
                 message: message.to_owned(),
-                ..LoadError::default()
+                ..LoadErrorRecord::default()
             });
             spectrum_error(code, message).into()
         };

@@ -1,6 +1,6 @@
 //! CREATE TABLE and ALTER TABLE of Redshift, translated into those of PostgreSQL.
 
-use super::lexer::{Parser, Statement, TokenKind};
+use super::lexer::{SqlStatement, SqlTokenKind, StatementParser};
 use super::pg_session::quote_literal;
 use super::protocol::SqlError;
 
@@ -42,7 +42,7 @@ impl ColumnDefinition {
 type ParseResult<T> = Result<T, SqlError>;
 
 /// Parses a CREATE TABLE statement.
-pub fn parse_create_table(statement: &Statement) -> ParseResult<TableDefinition> {
+pub fn parse_create_table(statement: &SqlStatement) -> ParseResult<TableDefinition> {
     let mut parser = statement.parser();
     parser.expect(&["create"])?;
     parser.accept(&["local"]);
@@ -92,7 +92,7 @@ pub fn parse_create_table(statement: &Statement) -> ParseResult<TableDefinition>
 }
 
 /// Translates `ALTER TABLE t ADD [COLUMN] …`, or returns `None` for any other ALTER TABLE.
-pub fn translate_add_column(statement: &Statement) -> ParseResult<Option<String>> {
+pub fn translate_add_column(statement: &SqlStatement) -> ParseResult<Option<String>> {
     let mut parser = statement.parser();
     parser.expect(&["alter", "table"])?;
     let name = parser.qualified_name()?;
@@ -122,7 +122,7 @@ pub fn translate_add_column(statement: &Statement) -> ParseResult<Option<String>
 
 impl TableDefinition {
     /// Parses a column, a key or a LIKE clause. Keys are not passed on to PostgreSQL.
-    fn parse_element(&mut self, parser: &mut Parser<'_>) -> ParseResult<()> {
+    fn parse_element(&mut self, parser: &mut StatementParser<'_>) -> ParseResult<()> {
         let constrained = parser.accept(&["constraint"]);
         if constrained {
             parser.name()?;
@@ -178,7 +178,7 @@ impl TableDefinition {
         Ok(())
     }
 
-    fn parse_attributes(&mut self, parser: &mut Parser<'_>) -> ParseResult<()> {
+    fn parse_attributes(&mut self, parser: &mut StatementParser<'_>) -> ParseResult<()> {
         let mut sorted = !self.sortkey.is_empty();
         loop {
             if parser.accept(&["diststyle"]) {
@@ -292,7 +292,7 @@ fn unknown_column_error(name: &str) -> SqlError {
     SqlError::new("42703", message)
 }
 
-fn parse_reference(parser: &mut Parser<'_>) -> ParseResult<(String, Option<String>)> {
+fn parse_reference(parser: &mut StatementParser<'_>) -> ParseResult<(String, Option<String>)> {
     let name = parser.qualified_name()?;
     let listed = parser.peek().is_some_and(|token| token.is("("));
     let columns = listed.then(|| parser.name_list()).transpose()?;
@@ -301,7 +301,7 @@ fn parse_reference(parser: &mut Parser<'_>) -> ParseResult<(String, Option<Strin
 
 /// Parses a column, and appends its keys, references, and sort and distribution attributes to the lists.
 fn parse_column(
-    parser: &mut Parser<'_>,
+    parser: &mut StatementParser<'_>,
     keys: &mut Vec<String>,
     references: &mut Vec<(String, Option<String>)>,
     sort: &mut Vec<&'static str>,
@@ -363,7 +363,7 @@ fn parse_column(
 }
 
 /// Skips an expression, which ends at the next word that can only belong to the column.
-fn parse_default(parser: &mut Parser<'_>) -> ParseResult<()> {
+fn parse_default(parser: &mut StatementParser<'_>) -> ParseResult<()> {
     let ends = [
         ",",
         ")",
@@ -385,7 +385,7 @@ fn parse_default(parser: &mut Parser<'_>) -> ParseResult<()> {
     Ok(())
 }
 
-fn parse_identity(parser: &mut Parser<'_>, kind: &str) -> ParseResult<String> {
+fn parse_identity(parser: &mut StatementParser<'_>, kind: &str) -> ParseResult<String> {
     parser.expect(&["("])?;
     let seed = parser.integer()?;
     parser.expect(&[","])?;
@@ -396,7 +396,7 @@ fn parse_identity(parser: &mut Parser<'_>, kind: &str) -> ParseResult<String> {
     ))
 }
 
-fn parse_encoding(parser: &mut Parser<'_>, ty: &str) -> ParseResult<String> {
+fn parse_encoding(parser: &mut StatementParser<'_>, ty: &str) -> ParseResult<String> {
     let encoding = parser.name()?;
     let known = [
         "raw",
@@ -426,10 +426,10 @@ fn parse_encoding(parser: &mut Parser<'_>, ty: &str) -> ParseResult<String> {
 }
 
 /// Parses a type, and returns the type of PostgreSQL and the maximum number of bytes of a text.
-fn parse_column_type(parser: &mut Parser<'_>) -> ParseResult<(String, Option<i64>)> {
+fn parse_column_type(parser: &mut StatementParser<'_>) -> ParseResult<(String, Option<i64>)> {
     let token = parser.next()?;
     let word = match token.kind {
-        TokenKind::Word => token.text.as_str(),
+        SqlTokenKind::Word => token.text.as_str(),
         _ => return Err(SqlError::syntax(&token.text)),
     };
     let plain = match word {
@@ -469,7 +469,10 @@ fn parse_column_type(parser: &mut Parser<'_>) -> ParseResult<(String, Option<i64
     Ok((plain.to_owned(), None))
 }
 
-fn parse_text_type(parser: &mut Parser<'_>, word: &str) -> ParseResult<(String, Option<i64>)> {
+fn parse_text_type(
+    parser: &mut StatementParser<'_>,
+    word: &str,
+) -> ParseResult<(String, Option<i64>)> {
     let varying = parser.accept(&["varying"]);
     let fixed = !varying && ["character", "char", "nchar", "bpchar"].contains(&word);
     let (default_length, max_length) = if fixed { (1, 4096) } else { (256, 65535) };

@@ -2,13 +2,13 @@
 
 use std::ops::Range;
 
-use super::lexer::{Statement, Token, TokenKind};
+use super::lexer::{SqlStatement, SqlToken, SqlTokenKind};
 use super::protocol::SqlError;
 
-type DialectCheck = fn(&Statement) -> Option<SqlError>;
+type DialectCheck = fn(&SqlStatement) -> Option<SqlError>;
 
 /// Rejects statements that Redshift does not support, as far as the tokens show it.
-pub fn check_supported(statement: &Statement) -> Result<(), SqlError> {
+pub fn check_supported(statement: &SqlStatement) -> Result<(), SqlError> {
     let rules: [DialectCheck; 14] = [
         copy_from_stdin,
         savepoints,
@@ -32,7 +32,7 @@ pub fn check_supported(statement: &Statement) -> Result<(), SqlError> {
 }
 
 /// Rejects statements that the simulator does not know: success would prove nothing about Redshift.
-fn unknown_statements(statement: &Statement) -> Option<SqlError> {
+fn unknown_statements(statement: &SqlStatement) -> Option<SqlError> {
     let known: &[&[&str]] = &[
         &["select"],
         &["with"],
@@ -83,7 +83,7 @@ fn unknown_statements(statement: &Statement) -> Option<SqlError> {
     Some(syntax_error_at(statement, 0))
 }
 
-fn copy_from_stdin(statement: &Statement) -> Option<SqlError> {
+fn copy_from_stdin(statement: &SqlStatement) -> Option<SqlError> {
     let words = ["stdin", "stdout"];
     let found = words
         .iter()
@@ -93,7 +93,7 @@ fn copy_from_stdin(statement: &Statement) -> Option<SqlError> {
     })
 }
 
-fn savepoints(statement: &Statement) -> Option<SqlError> {
+fn savepoints(statement: &SqlStatement) -> Option<SqlError> {
     let named = statement.starts_with(&["savepoint"]) || statement.starts_with(&["release"]);
     let back = statement.starts_with(&["rollback"]) && statement.find_words(&["to"]).is_some();
     (named || back).then(|| {
@@ -103,7 +103,7 @@ fn savepoints(statement: &Statement) -> Option<SqlError> {
 }
 
 /// Rejects syntax of PostgreSQL that Redshift does not have.
-fn unsupported_phrases(statement: &Statement) -> Option<SqlError> {
+fn unsupported_phrases(statement: &SqlStatement) -> Option<SqlError> {
     let phrases: &[&[&str]] = &[
         &["on", "conflict"],
         &["returning"],
@@ -140,7 +140,7 @@ fn unsupported_phrases(statement: &Statement) -> Option<SqlError> {
 }
 
 /// Rejects names of PostgreSQL that Redshift does not have: Redshift is based on PostgreSQL 8.
-fn unsupported_names(statement: &Statement) -> Option<SqlError> {
+fn unsupported_names(statement: &SqlStatement) -> Option<SqlError> {
     let relations = ["pg_enum", "pg_range", "pg_extension", "pg_matviews"];
     let functions = [
         "to_regclass",
@@ -172,7 +172,7 @@ fn unsupported_names(statement: &Statement) -> Option<SqlError> {
     ];
     statement.tokens.iter().enumerate().find_map(|(at, token)| {
         let name = token.text.as_str();
-        if token.kind != TokenKind::Word {
+        if token.kind != SqlTokenKind::Word {
             None
         } else if relations.contains(&name) {
             let message = format!("relation \"{name}\" does not exist");
@@ -186,7 +186,7 @@ fn unsupported_names(statement: &Statement) -> Option<SqlError> {
     })
 }
 
-fn delete_alias(statement: &Statement) -> Option<SqlError> {
+fn delete_alias(statement: &SqlStatement) -> Option<SqlError> {
     if !statement.starts_with(&["delete"]) {
         return None;
     }
@@ -201,7 +201,7 @@ fn delete_alias(statement: &Statement) -> Option<SqlError> {
     (!right).then(|| parser.unexpected_token())
 }
 
-fn merge_form(statement: &Statement) -> Option<SqlError> {
+fn merge_form(statement: &SqlStatement) -> Option<SqlError> {
     let into = statement.find_words(&["merge", "into"])?;
     if into > 0 {
         return Some(syntax_error_at(statement, into));
@@ -209,7 +209,7 @@ fn merge_form(statement: &Statement) -> Option<SqlError> {
     parse_merge(statement).err()
 }
 
-fn parse_merge(statement: &Statement) -> Result<(), SqlError> {
+fn parse_merge(statement: &SqlStatement) -> Result<(), SqlError> {
     let wrong = |message: &str| Err(SqlError::unsupported(message));
     let mut parser = statement.parser();
     parser.expect(&["merge", "into"])?;
@@ -253,13 +253,13 @@ fn parse_merge(statement: &Statement) -> Result<(), SqlError> {
 }
 
 /// `VALUES` is accepted only as part of INSERT.
-fn values_lists(statement: &Statement) -> Option<SqlError> {
+fn values_lists(statement: &SqlStatement) -> Option<SqlError> {
     let at = statement.find_words(&["(", "values"])?;
     Some(syntax_error_at(statement, at + 1))
 }
 
 /// `generate_series` runs on the leader node, where there are no tables.
-fn generate_series(statement: &Statement) -> Option<SqlError> {
+fn generate_series(statement: &SqlStatement) -> Option<SqlError> {
     statement.find_words(&["generate_series", "("])?;
     let tables = (0..statement.tokens.len()).any(|at| {
         let from = statement.has_words_at(at, &["from"]) || statement.has_words_at(at, &["join"]);
@@ -274,7 +274,7 @@ fn generate_series(statement: &Statement) -> Option<SqlError> {
     })
 }
 
-fn collations(statement: &Statement) -> Option<SqlError> {
+fn collations(statement: &SqlStatement) -> Option<SqlError> {
     let at = (0..statement.tokens.len()).find(|&at| {
         let known = ["(", "case_sensitive", "case_insensitive"];
         statement.has_words_at(at, &["collate"])
@@ -284,7 +284,7 @@ fn collations(statement: &Statement) -> Option<SqlError> {
 }
 
 /// Accepts `LOCK [TABLE] t [, …]` without lock modes.
-fn lock(statement: &Statement) -> Option<SqlError> {
+fn lock(statement: &SqlStatement) -> Option<SqlError> {
     let read = || {
         let mut parser = statement.parser();
         parser.expect(&["lock"])?;
@@ -299,7 +299,7 @@ fn lock(statement: &Statement) -> Option<SqlError> {
 }
 
 /// Accepts `TRUNCATE [TABLE] t` with one table.
-fn truncate(statement: &Statement) -> Option<SqlError> {
+fn truncate(statement: &SqlStatement) -> Option<SqlError> {
     let read = || {
         let mut parser = statement.parser();
         parser.expect(&["truncate"])?;
@@ -335,7 +335,7 @@ const REDSHIFT_SETTINGS: [&str; 8] = [
 ];
 
 /// Returns the setting that a statement reads or changes.
-fn setting_name(statement: &Statement) -> Option<&Token> {
+fn setting_name(statement: &SqlStatement) -> Option<&SqlToken> {
     let first = statement.tokens.first()?;
     if !["set", "reset", "show"].iter().any(|word| first.is(word)) {
         return None;
@@ -344,7 +344,7 @@ fn setting_name(statement: &Statement) -> Option<&Token> {
     rest.find(|token| !token.is("session") && !token.is("local"))
 }
 
-fn settings(statement: &Statement) -> Option<SqlError> {
+fn settings(statement: &SqlStatement) -> Option<SqlError> {
     let setting = setting_name(statement)?.text.to_lowercase();
     let more = [
         "transaction_isolation",
@@ -363,31 +363,31 @@ fn settings(statement: &Statement) -> Option<SqlError> {
 }
 
 /// Redshift accepts all isolation levels, but not DEFERRABLE.
-fn deferrable_transactions(statement: &Statement) -> Option<SqlError> {
+fn deferrable_transactions(statement: &SqlStatement) -> Option<SqlError> {
     let at = statement.find_words(&["deferrable"])?;
     let begins = statement.starts_with(&["begin"]) || statement.starts_with(&["start"]);
     begins.then(|| syntax_error_at(statement, at))
 }
 
-fn syntax_error_at(statement: &Statement, at: usize) -> SqlError {
+fn syntax_error_at(statement: &SqlStatement, at: usize) -> SqlError {
     let token = &statement.tokens[at];
     SqlError::syntax(&statement.sql[token.start..token.end])
 }
 
 /// The values of the functions that refer to the last COPY of the session.
 #[derive(Clone, Copy, Default)]
-pub struct LastCopy {
+pub struct LastCopyInfo {
     pub query_id: u64,
     pub copy_id: u64,
     pub row_count: u64,
 }
 
 /// Translates the statement into that of PostgreSQL.
-pub fn translate(statement: &Statement, last: &LastCopy) -> String {
+pub fn translate(statement: &SqlStatement, last: &LastCopyInfo) -> String {
     let mut edits: Vec<(Range<usize>, String)> = Vec::new();
     let tokens = &statement.tokens;
     for (at, token) in tokens.iter().enumerate() {
-        if token.kind != TokenKind::Word {
+        if token.kind != SqlTokenKind::Word {
             continue;
         }
         let last = match token.text.as_str() {

@@ -4,7 +4,7 @@ use super::protocol::SqlError;
 
 /// The kind of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TokenKind {
+pub enum SqlTokenKind {
     /// A keyword or an unquoted name, in lower case.
     Word,
     /// A name in double quotes, without the quotes.
@@ -19,28 +19,28 @@ pub enum TokenKind {
 
 /// A token and its position.
 #[derive(Clone, Debug)]
-pub struct Token {
-    pub kind: TokenKind,
+pub struct SqlToken {
+    pub kind: SqlTokenKind,
     pub text: String,
     pub start: usize,
     pub end: usize,
 }
 
-impl Token {
+impl SqlToken {
     /// Returns whether the token is this keyword or symbol.
     pub fn is(&self, text: &str) -> bool {
-        matches!(self.kind, TokenKind::Word | TokenKind::Symbol) && self.text == text
+        matches!(self.kind, SqlTokenKind::Word | SqlTokenKind::Symbol) && self.text == text
     }
 }
 
 /// A statement.
 #[derive(Clone, Debug)]
-pub struct Statement {
+pub struct SqlStatement {
     pub sql: String,
-    pub tokens: Vec<Token>,
+    pub tokens: Vec<SqlToken>,
 }
 
-impl Statement {
+impl SqlStatement {
     /// Returns the first position at which these keywords and symbols occur in sequence.
     pub fn find_words(&self, words: &[&str]) -> Option<usize> {
         (0..self.tokens.len()).find(|&at| self.has_words_at(at, words))
@@ -58,8 +58,8 @@ impl Statement {
     }
 
     /// Returns a parser at the start of the statement.
-    pub fn parser(&self) -> Parser<'_> {
-        Parser {
+    pub fn parser(&self) -> StatementParser<'_> {
+        StatementParser {
             statement: self,
             position: 0,
         }
@@ -68,17 +68,17 @@ impl Statement {
 
 /// Splits a text into statements. For PostgreSQL, a backslash is an ordinary character and dollar quotes are
 /// recognized.
-pub fn split_statements(sql: &str, is_redshift: bool) -> Result<Vec<Statement>, SqlError> {
+pub fn split_statements(sql: &str, is_redshift: bool) -> Result<Vec<SqlStatement>, SqlError> {
     let bytes = sql.as_bytes();
-    let (mut statements, mut tokens, mut at) = (Vec::new(), Vec::<Token>::new(), 0);
-    let mut end = |tokens: &mut Vec<Token>| {
+    let (mut statements, mut tokens, mut at) = (Vec::new(), Vec::<SqlToken>::new(), 0);
+    let mut end = |tokens: &mut Vec<SqlToken>| {
         if let (Some(first), Some(last)) = (tokens.first(), tokens.last()) {
             let (start, end) = (first.start, last.end);
             for token in tokens.iter_mut() {
                 token.start -= start;
                 token.end -= start;
             }
-            statements.push(Statement {
+            statements.push(SqlStatement {
                 sql: sql[start..end].to_owned(),
                 tokens: std::mem::take(tokens),
             });
@@ -108,11 +108,11 @@ pub fn split_statements(sql: &str, is_redshift: bool) -> Result<Vec<Statement>, 
             }
             b'\'' => {
                 at += read_quoted(rest, '\'', is_redshift, &mut text)?;
-                TokenKind::StringLiteral
+                SqlTokenKind::StringLiteral
             }
             b'"' => {
                 at += read_quoted(rest, '"', false, &mut text)?;
-                TokenKind::QuotedName
+                SqlTokenKind::QuotedName
             }
             b'$' if !rest[1..].starts_with(|c: char| c.is_ascii_digit()) => {
                 if is_redshift {
@@ -124,17 +124,17 @@ pub fn split_statements(sql: &str, is_redshift: bool) -> Result<Vec<Statement>, 
                 let length = inner.find(tag).ok_or_else(|| SqlError::syntax(tag))?;
                 at += length + 2 * tag.len();
                 text.push_str(&inner[..length]);
-                TokenKind::StringLiteral
+                SqlTokenKind::StringLiteral
             }
             b if b.is_ascii_digit() || b == b'$' => {
                 let number = |c: char| !c.is_ascii_alphanumeric() && c != '.';
                 at += 1 + rest[1..].find(number).unwrap_or(rest.len() - 1);
-                TokenKind::Number
+                SqlTokenKind::Number
             }
             b if b.is_ascii_alphabetic() || b == b'_' || b >= 128 => {
                 let name = |c: char| !c.is_alphanumeric() && c != '_' && c != '$';
                 at += rest.find(name).unwrap_or(rest.len());
-                TokenKind::Word
+                SqlTokenKind::Word
             }
             _ => {
                 let two = ["::", "<=", ">=", "<>", "!="];
@@ -142,13 +142,13 @@ pub fn split_statements(sql: &str, is_redshift: bool) -> Result<Vec<Statement>, 
                     true => 2,
                     false => 1,
                 };
-                TokenKind::Symbol
+                SqlTokenKind::Symbol
             }
         };
-        if !matches!(kind, TokenKind::StringLiteral | TokenKind::QuotedName) {
+        if !matches!(kind, SqlTokenKind::StringLiteral | SqlTokenKind::QuotedName) {
             text = sql[start..at].to_lowercase();
         }
-        tokens.push(Token {
+        tokens.push(SqlToken {
             kind,
             text,
             start,
@@ -209,19 +209,19 @@ fn read_quoted(
 }
 
 /// Parses a statement token by token.
-pub struct Parser<'a> {
-    statement: &'a Statement,
+pub struct StatementParser<'a> {
+    statement: &'a SqlStatement,
     position: usize,
 }
 
-impl<'a> Parser<'a> {
+impl<'a> StatementParser<'a> {
     /// Returns the next token without consuming it.
-    pub fn peek(&self) -> Option<&'a Token> {
+    pub fn peek(&self) -> Option<&'a SqlToken> {
         self.statement.tokens.get(self.position)
     }
 
     /// Consumes the next token; the end of the statement is an error.
-    pub fn next(&mut self) -> Result<&'a Token, SqlError> {
+    pub fn next(&mut self) -> Result<&'a SqlToken, SqlError> {
         let token = self.peek();
         let token = token.ok_or_else(|| SqlError::new("42601", "syntax error at end of input"))?;
         self.position += 1;
@@ -267,7 +267,7 @@ impl<'a> Parser<'a> {
     /// Parses a name without a schema.
     pub fn name(&mut self) -> Result<String, SqlError> {
         match self.peek().map(|token| token.kind) {
-            Some(TokenKind::Word | TokenKind::QuotedName) => Ok(self.next()?.text.clone()),
+            Some(SqlTokenKind::Word | SqlTokenKind::QuotedName) => Ok(self.next()?.text.clone()),
             _ => Err(self.unexpected_token()),
         }
     }
@@ -296,7 +296,9 @@ impl<'a> Parser<'a> {
     /// Parses a literal in single quotes.
     pub fn string_literal(&mut self) -> Result<String, SqlError> {
         match self.peek() {
-            Some(token) if token.kind == TokenKind::StringLiteral => Ok(self.next()?.text.clone()),
+            Some(token) if token.kind == SqlTokenKind::StringLiteral => {
+                Ok(self.next()?.text.clone())
+            }
             _ => Err(self.unexpected_token()),
         }
     }

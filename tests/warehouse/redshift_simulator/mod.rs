@@ -12,7 +12,7 @@ mod client_session;
 mod copy;
 mod ddl;
 mod dialect_rules;
-mod faults;
+mod fault_injector;
 mod lexer;
 mod parquet_to_pg_copy;
 mod pg_session;
@@ -30,15 +30,15 @@ use postgres::Client;
 use postgres_protocol::authentication::md5_hash;
 
 pub use self::copy::IAM_ROLE_ARN;
-pub use self::faults::{FaultInjector, FaultPoint, RecordedStatement, StatementMatcher};
+pub use self::fault_injector::{FaultInjector, FaultPoint, RecordedStatement, StatementMatcher};
 pub use self::protocol::SqlError;
 
 use self::client_session::ClientSession;
-use self::copy::LoadError;
-use self::dialect_rules::LastCopy;
+use self::copy::LoadErrorRecord;
+use self::dialect_rules::LastCopyInfo;
 use self::pg_session::PgSession;
-use self::protocol::{Message, SessionError, SessionResult};
-use crate::support::postgres_server::Database;
+use self::protocol::{PgMessage, SessionError, SessionResult};
+use crate::support::postgres_server::TestDatabase;
 
 /// The only user who can log in.
 pub const USER: &str = "loader";
@@ -69,7 +69,7 @@ pub enum AuthMethod {
 
 /// The isolation level of transactions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Isolation {
+pub enum IsolationLevel {
     /// Snapshot isolation, as in new clusters.
     #[default]
     Snapshot,
@@ -93,7 +93,7 @@ pub enum ReadableCodecs {
 pub struct SimulatorSettings {
     pub kind: WarehouseKind,
     pub method: AuthMethod,
-    pub isolation: Isolation,
+    pub isolation: IsolationLevel,
     /// The directory with one directory for each bucket, in which the files are the objects.
     pub buckets: PathBuf,
     /// The buckets that are in another region than the cluster.
@@ -106,7 +106,7 @@ struct SimulatorState {
     settings: SimulatorSettings,
     faults: FaultInjector,
     /// The database that executes the statements.
-    backend_database: Database,
+    backend_database: TestDatabase,
     session_count: AtomicUsize,
     next_query_id: AtomicU64,
     is_shut_down: AtomicBool,
@@ -118,7 +118,7 @@ struct SimulatorState {
 /// A server. Dropping it ends its sessions.
 pub struct RedshiftSimulator {
     shared: Arc<SimulatorState>,
-    frontend_database: Database,
+    frontend_database: TestDatabase,
 }
 
 impl RedshiftSimulator {
@@ -131,13 +131,13 @@ impl RedshiftSimulator {
     }
 
     /// Starts a server on a database, which must be empty for Redshift.
-    pub fn start_on(backend_database: Database, settings: SimulatorSettings) -> Self {
+    pub fn start_on(backend_database: TestDatabase, settings: SimulatorSettings) -> Self {
         let mut client = backend_database.connect();
         if settings.kind == WarehouseKind::Redshift {
             client.batch_execute(include_str!("catalog.sql")).unwrap();
         }
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let frontend_database = Database {
+        let frontend_database = TestDatabase {
             host: "127.0.0.1".to_owned(),
             port: listener.local_addr().unwrap().port(),
             name: backend_database.name.clone(),
@@ -172,7 +172,7 @@ impl RedshiftSimulator {
     }
 
     /// Returns the address of the server and its login.
-    pub fn database(&self) -> &Database {
+    pub fn database(&self) -> &TestDatabase {
         &self.frontend_database
     }
 
@@ -226,7 +226,7 @@ impl SimulatorState {
     }
 
     /// Records the failure of a load outside of its transaction.
-    fn record_load_error(&self, process: i32, query: u64, error: &LoadError) {
+    fn record_load_error(&self, process: i32, query: u64, error: &LoadErrorRecord) {
         let mut client = self.autocommit_client.lock().unwrap();
         let column = error.column.as_ref();
         let name = column.map(|column| column.name.clone());
@@ -299,8 +299,8 @@ impl SimulatorState {
             (
                 "default_transaction_isolation",
                 match self.settings.isolation {
-                    Isolation::Snapshot => "repeatable read",
-                    Isolation::Serializable => "serializable",
+                    IsolationLevel::Snapshot => "repeatable read",
+                    IsolationLevel::Serializable => "serializable",
                 },
             ),
         ];
@@ -313,14 +313,14 @@ impl SimulatorState {
         }
         let mut backend = PgSession::connect(&self.backend_database, &all)?;
         let mut out = Vec::new();
-        Message::from_bytes(b'R', [0; 4]).append_to(&mut out);
+        PgMessage::from_bytes(b'R', [0; 4]).append_to(&mut out);
         let mut process = 0;
         for message in std::mem::take(&mut backend.startup_messages) {
             let [name] = message.texts();
             let redshift = self.settings.kind == WarehouseKind::Redshift;
             match (message.tag, name.as_str()) {
                 (b'S', "server_version") if redshift => {
-                    Message::from_texts(b'S', &["server_version", "8.0.2"]).append_to(&mut out);
+                    PgMessage::from_texts(b'S', &["server_version", "8.0.2"]).append_to(&mut out);
                 }
                 (b'K', _) => {
                     process = i32::from_be_bytes(*message.body.first_chunk().unwrap());
@@ -329,7 +329,7 @@ impl SimulatorState {
                 _ => message.append_to(&mut out),
             }
         }
-        Message::ready_for_query(b'I').append_to(&mut out);
+        PgMessage::ready_for_query(b'I').append_to(&mut out);
         writer.write_all(&out)?;
         out.clear();
         Ok(ClientSession {
@@ -340,7 +340,7 @@ impl SimulatorState {
             backend,
             statement_count: 0,
             backend_pid: process,
-            last_copy: LastCopy::default(),
+            last_copy: LastCopyInfo::default(),
             out_buffer: out,
             hold_output: false,
             in_implicit_transaction: false,
@@ -383,8 +383,8 @@ impl SimulatorState {
         if self.settings.method != AuthMethod::Cleartext {
             auth_request.extend(salt);
         }
-        Message::from_bytes(b'R', auth_request).write_to(writer)?;
-        let [given] = Message::read(reader)?.texts();
+        PgMessage::from_bytes(b'R', auth_request).write_to(writer)?;
+        let [given] = PgMessage::read(reader)?.texts();
         Ok(user == USER && given == expected)
     }
 }

@@ -9,7 +9,7 @@ use parquet::basic::{Compression, ConvertedType, LogicalType, TimeUnit, Type as 
 use parquet::schema::types::ColumnDescriptor;
 
 use super::ReadableCodecs;
-use super::copy::LoadError;
+use super::copy::LoadErrorRecord;
 use super::protocol::SessionError;
 
 /// The header of a binary COPY.
@@ -32,12 +32,12 @@ pub struct TargetColumn {
 }
 
 /// The reason for which a file was not loaded.
-pub enum FileError {
+pub enum ParquetFileError {
     ConnectionClosed,
-    Load(Box<LoadError>),
+    Load(Box<LoadErrorRecord>),
 }
 
-impl From<SessionError> for FileError {
+impl From<SessionError> for ParquetFileError {
     fn from(_: SessionError) -> Self {
         Self::ConnectionClosed
     }
@@ -98,11 +98,11 @@ pub struct ParquetFile<'a> {
     pub codecs: ReadableCodecs,
 }
 
-fn load_error(code: u32, message: String) -> FileError {
-    FileError::Load(Box::new(LoadError {
+fn load_error(code: u32, message: String) -> ParquetFileError {
+    ParquetFileError::Load(Box::new(LoadErrorRecord {
         code,
         message,
-        ..LoadError::default()
+        ..LoadErrorRecord::default()
     }))
 }
 
@@ -111,8 +111,8 @@ impl ParquetFile<'_> {
     pub fn send_rows(
         &self,
         columns: &[TargetColumn],
-        send: &mut dyn FnMut(Vec<u8>) -> Result<(), FileError>,
-    ) -> Result<u64, FileError> {
+        send: &mut dyn FnMut(Vec<u8>) -> Result<(), ParquetFileError>,
+    ) -> Result<u64, ParquetFileError> {
         let url = self.url;
         let invalid_parquet = |e: &dyn std::fmt::Display| {
             load_error(
@@ -193,14 +193,14 @@ fn column_error(
     code: u32,
     message: String,
     value: Option<String>,
-) -> FileError {
-    FileError::Load(Box::new(LoadError {
+) -> ParquetFileError {
+    ParquetFileError::Load(Box::new(LoadErrorRecord {
         line,
         column: Some(column.clone()),
         code,
         message,
         value,
-        ..LoadError::default()
+        ..LoadErrorRecord::default()
     }))
 }
 
@@ -211,7 +211,7 @@ fn append_value(
     values: Option<&ArrayRef>,
     row: usize,
     line: usize,
-) -> Result<(), FileError> {
+) -> Result<(), ParquetFileError> {
     let Some(values) = values.filter(|values| values.is_valid(row)) else {
         if column.is_not_null {
             let message = format!("NULL in column {}, which is NOT NULL", column.name);

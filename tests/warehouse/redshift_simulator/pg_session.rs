@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, ScramSha256};
 
-use super::protocol::{self, Message, SessionError, SessionResult, SqlError};
-use crate::support::postgres_server::Database;
+use super::protocol::{self, PgMessage, SessionError, SessionResult, SqlError};
+use crate::support::postgres_server::TestDatabase;
 
 /// A row in text format.
 pub type ResultRow = Vec<Option<String>>;
@@ -17,14 +17,14 @@ pub struct PgSession {
     reader: BufReader<TcpStream>,
     writer: TcpStream,
     /// The messages of the server before it was ready.
-    pub startup_messages: Vec<Message>,
+    pub startup_messages: Vec<PgMessage>,
     /// The transaction status: `I`dle, in a `T`ransaction, or in a failed one (`E`).
     pub transaction_status: u8,
 }
 
 impl PgSession {
     /// Connects and logs in.
-    pub fn connect(database: &Database, parameters: &[(&str, &str)]) -> SessionResult<Self> {
+    pub fn connect(database: &TestDatabase, parameters: &[(&str, &str)]) -> SessionResult<Self> {
         let writer = TcpStream::connect((database.host.as_str(), database.port))?;
         writer.set_nodelay(true)?;
         let reader = BufReader::with_capacity(1 << 16, writer.try_clone()?);
@@ -50,18 +50,18 @@ impl PgSession {
                 (b'R', Some(10)) => {
                     let password = database.password.as_bytes();
                     let begun = ScramSha256::new(password, ChannelBinding::unsupported());
-                    let mut body = Message::from_texts(0, &[SCRAM_SHA_256]).body;
+                    let mut body = PgMessage::from_texts(0, &[SCRAM_SHA_256]).body;
                     let first = begun.message();
                     body.extend(u32::try_from(first.len()).unwrap().to_be_bytes());
                     body.extend(first);
-                    backend.send(&Message::from_bytes(b'p', body))?;
+                    backend.send(&PgMessage::from_bytes(b'p', body))?;
                     scram = Some(begun);
                 }
                 (b'R', Some(11)) => {
                     let scram = scram.as_mut().unwrap();
                     scram.update(&message.body[4..])?;
                     let answer = scram.message().to_vec();
-                    backend.send(&Message::from_bytes(b'p', answer))?;
+                    backend.send(&PgMessage::from_bytes(b'p', answer))?;
                 }
                 (b'R', Some(12)) => scram.as_mut().unwrap().finish(&message.body[4..])?,
                 (b'Z', _) => return Ok(backend),
@@ -72,18 +72,18 @@ impl PgSession {
     }
 
     /// Sends a message.
-    pub fn send(&mut self, message: &Message) -> SessionResult<()> {
+    pub fn send(&mut self, message: &PgMessage) -> SessionResult<()> {
         Ok(message.write_to(&mut self.writer)?)
     }
 
     /// Sends SQL by the simple query protocol.
     pub fn query(&mut self, sql: &str) -> SessionResult<()> {
-        self.send(&Message::from_texts(b'Q', &[sql]))
+        self.send(&PgMessage::from_texts(b'Q', &[sql]))
     }
 
     /// Receives the next message.
-    pub fn receive(&mut self) -> SessionResult<Message> {
-        let message = Message::read(&mut self.reader)?;
+    pub fn receive(&mut self) -> SessionResult<PgMessage> {
+        let message = PgMessage::read(&mut self.reader)?;
         if message.tag == b'Z' {
             self.transaction_status = message.body[0];
         }
@@ -129,10 +129,10 @@ impl PgSession {
     /// Ends the COPY: with all its rows, or with none.
     pub fn finish_copy(&mut self, is_complete: bool) -> SessionResult<()> {
         if is_complete {
-            self.send(&Message::from_bytes(b'c', []))?;
+            self.send(&PgMessage::from_bytes(b'c', []))?;
             return self.read_rows().map(drop);
         }
-        self.send(&Message::from_texts(b'f', &["the load failed"]))?;
+        self.send(&PgMessage::from_texts(b'f', &["the load failed"]))?;
         match self.read_rows() {
             Err(SessionError::ConnectionClosed) => Err(SessionError::ConnectionClosed),
             _ => Ok(()),
@@ -151,7 +151,7 @@ impl PgSession {
 impl Drop for PgSession {
     fn drop(&mut self) {
         // The server closes the session only after the rollback.
-        let _ = self.send(&Message::from_bytes(b'X', []));
+        let _ = self.send(&PgMessage::from_bytes(b'X', []));
         let _ = self.writer.shutdown(Shutdown::Write);
         let _ = self.writer.set_read_timeout(Some(Duration::from_secs(10)));
         while self.receive().is_ok() {}

@@ -4,12 +4,12 @@ use std::io::{self, Read, Write};
 
 /// A message: its tag, and the body after its length.
 #[derive(Clone, Debug)]
-pub struct Message {
+pub struct PgMessage {
     pub tag: u8,
     pub body: Vec<u8>,
 }
 
-impl Message {
+impl PgMessage {
     /// Creates a message of NUL-terminated texts.
     pub fn from_texts(tag: u8, texts: &[&str]) -> Self {
         let mut body = Vec::new();
@@ -132,20 +132,20 @@ impl SqlError {
     }
 
     /// Returns the ErrorResponse.
-    pub fn to_message(&self) -> Message {
+    pub fn to_message(&self) -> PgMessage {
         match &self.raw_body {
-            Some(body) => Message::from_bytes(b'E', body.to_vec()),
+            Some(body) => PgMessage::from_bytes(b'E', body.to_vec()),
             None => error_message(b'E', "ERROR", self),
         }
     }
 
     /// Returns the ErrorResponse with severity FATAL, after which the connection is closed.
-    pub fn to_fatal_message(&self) -> Message {
+    pub fn to_fatal_message(&self) -> PgMessage {
         error_message(b'E', "FATAL", self)
     }
 
     /// Parses an ErrorResponse.
-    pub fn from_message(message: &Message) -> Self {
+    pub fn from_message(message: &PgMessage) -> Self {
         let mut error = Self::new("", "");
         for field in message.body.split(|byte| *byte == 0) {
             let Some((letter, value)) = field.split_first() else {
@@ -190,7 +190,7 @@ impl From<io::Error> for SessionError {
 /// The result of an operation that may be rejected or may lose its connection.
 pub type SessionResult<T> = Result<T, SessionError>;
 
-fn error_message(tag: u8, severity: &str, error: &SqlError) -> Message {
+fn error_message(tag: u8, severity: &str, error: &SqlError) -> PgMessage {
     let mut body = Vec::new();
     let mut field = |letter: u8, value: Option<&str>| {
         if let Some(value) = value {
@@ -205,7 +205,7 @@ fn error_message(tag: u8, severity: &str, error: &SqlError) -> Message {
     field(b'H', error.hint.as_deref());
     field(b'n', error.constraint.as_deref());
     body.push(0);
-    Message { tag, body }
+    PgMessage { tag, body }
 }
 
 fn put_cstr(body: &mut Vec<u8>, text: &str) {

@@ -2,12 +2,12 @@
 
 use tempfile::TempDir;
 
-use super::{COPY_SQL, SimulatorTest, assert_rejects_and_accepts, int_array};
+use super::{COPY_SQL, SimulatorFixture, assert_rejects_and_accepts, int_array};
 use crate::redshift_simulator::{AuthMethod, RedshiftSimulator, SimulatorSettings};
 
 #[test]
 fn version_is_redshifts() {
-    let mut test = SimulatorTest::new();
+    let mut test = SimulatorFixture::new();
     let version = test.query_rows("SELECT version()").remove(0);
     assert!(
         version.starts_with("PostgreSQL 8.0.2 on ") && version.ends_with(" Redshift 1.0.12345")
@@ -22,7 +22,7 @@ fn version_is_redshifts() {
 #[test]
 fn wrong_password_is_rejected() {
     for method in [AuthMethod::Md5, AuthMethod::Cleartext] {
-        let test = SimulatorTest::with_settings(SimulatorSettings {
+        let test = SimulatorFixture::with_settings(SimulatorSettings {
             method,
             ..SimulatorSettings::default()
         });
@@ -62,7 +62,7 @@ fn driver_does_not_support_auth_method_13() {
 
 #[test]
 fn extended_protocol_accepts_only_queries() {
-    let mut test = SimulatorTest::new();
+    let mut test = SimulatorFixture::new();
     test.execute("CREATE TABLE t (a INTEGER)");
     test.put_parquet(vec![("a", int_array(&[1]))]);
     for sql in [
@@ -87,7 +87,7 @@ fn extended_protocol_accepts_only_queries() {
 
 #[test]
 fn missing_pg_catalogs_are_undefined() {
-    let mut test = SimulatorTest::new();
+    let mut test = SimulatorFixture::new();
     let code = test.expect_error("SELECT * FROM pg_catalog.pg_range", "pg_range");
     assert_eq!(code, "42P01");
     test.expect_error("SELECT * FROM pg_enum", "pg_enum");

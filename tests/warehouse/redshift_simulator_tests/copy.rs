@@ -10,14 +10,14 @@ use parquet::basic::Compression;
 use serde_json::json;
 
 use super::{
-    COPY_SQL, SimulatorTest, assert_rejects_and_accepts, encode_parquet, encode_parquet_with_codec,
-    int_array, manifest_entry, text_array,
+    COPY_SQL, SimulatorFixture, assert_rejects_and_accepts, encode_parquet,
+    encode_parquet_with_codec, int_array, manifest_entry, text_array,
 };
 use crate::redshift_simulator::{IAM_ROLE_ARN, ReadableCodecs, SimulatorSettings};
 
 #[test]
 fn copy_maps_columns_by_position() {
-    let mut test = SimulatorTest::new();
+    let mut test = SimulatorFixture::new();
     test.execute("CREATE TABLE t (a INTEGER, b VARCHAR(10), c SMALLINT, d BIGINT, e DOUBLE PRECISION, f TIMESTAMP)");
     let stamps = TimestampMicrosecondArray::from(vec![Some(1_541_105_830_796_000), None]);
     test.put_parquet(vec![
@@ -41,7 +41,7 @@ fn copy_maps_columns_by_position() {
 
 #[test]
 fn copy_requires_matching_column_count() {
-    let mut test = SimulatorTest::new();
+    let mut test = SimulatorFixture::new();
     test.execute("CREATE TABLE t (a INTEGER, b INTEGER)");
     test.put_parquet(vec![("a", int_array(&[1]))]);
     test.expect_error(COPY_SQL, "Table columns: 2, Data columns: 1");
@@ -77,7 +77,7 @@ fn copy_requires_exact_types() {
         // Types that no column accepts.
         ("", vec![nanos, utc, binary]),
     ];
-    let mut test = SimulatorTest::new();
+    let mut test = SimulatorFixture::new();
     for (ty, _) in all.iter().filter(|(ty, _)| !ty.is_empty()) {
         test.execute(&format!("DROP TABLE IF EXISTS t; CREATE TABLE t (a {ty})"));
         for (other, arrays) in &all {
@@ -99,7 +99,7 @@ fn copy_requires_exact_types() {
 
 #[test]
 fn copy_checks_varchar_length_in_bytes() {
-    let mut test = SimulatorTest::new();
+    let mut test = SimulatorFixture::new();
     test.execute("CREATE TABLE t (a VARCHAR(3))");
     test.put_parquet(vec![("a", text_array(&["äb"]))]);
     test.execute(COPY_SQL);
@@ -111,7 +111,7 @@ fn copy_checks_varchar_length_in_bytes() {
 
 #[test]
 fn copy_enforces_not_null() {
-    let mut test = SimulatorTest::new();
+    let mut test = SimulatorFixture::new();
     test.execute("CREATE TABLE t (a INTEGER NOT NULL)");
     test.put_parquet(vec![("a", Arc::new(Int32Array::from(vec![Some(1), None])))]);
     test.expect_error(COPY_SQL, "NOT NULL");
@@ -120,7 +120,7 @@ fn copy_enforces_not_null() {
 
 #[test]
 fn copy_accepts_known_clauses_in_any_order() {
-    let mut test = SimulatorTest::new();
+    let mut test = SimulatorFixture::new();
     test.execute("CREATE TABLE t (a INTEGER)");
     test.put_parquet(vec![("a", int_array(&[1]))]);
     for clauses in [
@@ -165,7 +165,7 @@ fn copy_accepts_known_clauses_in_any_order() {
 
 #[test]
 fn manifest_requires_correct_content_length() {
-    let mut test = SimulatorTest::new();
+    let mut test = SimulatorFixture::new();
     test.execute("CREATE TABLE t (a INTEGER)");
     let bytes = test.put_parquet(vec![("a", int_array(&[1]))]);
     test.put_manifest(json!([{"url": "s3://b/f", "mandatory": true}]));
@@ -179,7 +179,7 @@ fn manifest_requires_correct_content_length() {
 
 #[test]
 fn file_listed_twice_is_loaded_twice() {
-    let mut test = SimulatorTest::new();
+    let mut test = SimulatorFixture::new();
     test.execute("CREATE TABLE t (a INTEGER)");
     let bytes = test.put_parquet(vec![("a", int_array(&[1]))]);
     test.put_manifest(json!([
@@ -192,7 +192,7 @@ fn file_listed_twice_is_loaded_twice() {
 
 #[test]
 fn missing_mandatory_file_fails_copy() {
-    let mut test = SimulatorTest::new();
+    let mut test = SimulatorFixture::new();
     test.execute("CREATE TABLE t (a INTEGER)");
     let bytes = test.put_parquet(vec![("a", int_array(&[1]))]);
     test.put_manifest(json!([
@@ -215,7 +215,7 @@ fn copy_rejects_undocumented_codecs_by_default() {
         (Compression::ZSTD(Default::default()), false),
     ];
     for setting in [ReadableCodecs::Documented, ReadableCodecs::Any] {
-        let mut test = SimulatorTest::with_settings(SimulatorSettings {
+        let mut test = SimulatorFixture::with_settings(SimulatorSettings {
             codecs: setting,
             ..SimulatorSettings::default()
         });
@@ -239,7 +239,7 @@ fn copy_rejects_undocumented_codecs_by_default() {
 
 #[test]
 fn copy_without_files_fails() {
-    let mut test = SimulatorTest::new();
+    let mut test = SimulatorFixture::new();
     test.execute("CREATE TABLE t (a INTEGER)");
     test.put_manifest(json!([]));
     test.expect_error(COPY_SQL, "No files");
@@ -251,7 +251,7 @@ fn copy_without_files_fails() {
 
 #[test]
 fn copy_prefix_matches_longer_names() {
-    let mut test = SimulatorTest::new();
+    let mut test = SimulatorFixture::new();
     test.execute("CREATE TABLE t (a INTEGER)");
     test.put_object("part", encode_parquet(vec![("a", int_array(&[1]))]));
     test.put_object("part_old", encode_parquet(vec![("a", int_array(&[2]))]));
@@ -261,7 +261,7 @@ fn copy_prefix_matches_longer_names() {
 
 #[test]
 fn copy_from_other_region_fails() {
-    let mut test = SimulatorTest::with_settings(SimulatorSettings {
+    let mut test = SimulatorFixture::with_settings(SimulatorSettings {
         other_region_buckets: vec!["b".to_owned()],
         ..SimulatorSettings::default()
     });
@@ -272,7 +272,7 @@ fn copy_from_other_region_fails() {
 
 #[test]
 fn copy_is_transactional() {
-    let mut test = SimulatorTest::new();
+    let mut test = SimulatorFixture::new();
     test.execute("CREATE TABLE t (a INTEGER)");
     test.put_parquet(vec![("a", int_array(&[1]))]);
     test.execute(&format!("BEGIN; {COPY_SQL}; ROLLBACK"));
@@ -283,7 +283,7 @@ fn copy_is_transactional() {
 
 #[test]
 fn load_errors_survive_rollback() {
-    let mut test = SimulatorTest::new();
+    let mut test = SimulatorFixture::new();
     test.execute("CREATE TABLE t (a VARCHAR(1))");
     test.put_parquet(vec![("a", text_array(&["x", "yy"]))]);
     test.execute("BEGIN");
@@ -306,7 +306,7 @@ fn load_errors_survive_rollback() {
 
 #[test]
 fn identity_columns_are_generated() {
-    let mut test = SimulatorTest::new();
+    let mut test = SimulatorFixture::new();
     test.execute("CREATE TABLE t (id BIGINT IDENTITY(0,1), a INTEGER)");
     test.put_parquet(vec![("a", int_array(&[7, 8]))]);
     test.execute(COPY_SQL);

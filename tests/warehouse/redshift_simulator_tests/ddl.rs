@@ -1,6 +1,6 @@
 //! CREATE TABLE, ALTER TABLE, keys and types.
 
-use super::{SimulatorTest, assert_rejects_and_accepts};
+use super::{SimulatorFixture, assert_rejects_and_accepts};
 
 #[test]
 fn indexes_are_rejected() {
@@ -43,7 +43,7 @@ fn truncate_takes_one_table() {
 
 #[test]
 fn create_table_accepts_redshift_attributes() {
-    let mut test = SimulatorTest::new();
+    let mut test = SimulatorFixture::new();
     test.execute(
         "CREATE TABLE IF NOT EXISTS t (a INTEGER NOT NULL ENCODE az64, b VARCHAR(20) ENCODE zstd DEFAULT 'x', \
          c TIMESTAMP DEFAULT GETDATE(), d TIMESTAMP DEFAULT SYSDATE, PRIMARY KEY (a)) \
@@ -90,7 +90,7 @@ fn create_table_accepts_redshift_attributes() {
 
 #[test]
 fn create_table_like_copies_constraints() {
-    let mut test = SimulatorTest::new();
+    let mut test = SimulatorFixture::new();
     test.execute("CREATE TABLE t (a INTEGER NOT NULL PRIMARY KEY, b VARCHAR(2)); CREATE TEMP TABLE s (LIKE t)");
     test.expect_error("INSERT INTO s VALUES (NULL, 'x')", "null");
     assert_eq!(
@@ -102,7 +102,7 @@ fn create_table_like_copies_constraints() {
 
 #[test]
 fn varchar_length_is_in_bytes() {
-    let mut test = SimulatorTest::new();
+    let mut test = SimulatorFixture::new();
     test.execute("CREATE TABLE t (a VARCHAR(4)); INSERT INTO t VALUES ('ää')");
     for sql in [
         "INSERT INTO t VALUES ('ääb')",
@@ -118,7 +118,7 @@ fn varchar_length_is_in_bytes() {
 
 #[test]
 fn text_is_ordered_bytewise() {
-    let mut test = SimulatorTest::new();
+    let mut test = SimulatorFixture::new();
     test.execute(
         "CREATE TABLE t (a VARCHAR(9)); INSERT INTO t VALUES ('b'), ('A'), ('ä'), ('B'), ('a')",
     );
@@ -130,7 +130,7 @@ fn text_is_ordered_bytewise() {
 
 #[test]
 fn keys_are_not_enforced() {
-    let mut test = SimulatorTest::new();
+    let mut test = SimulatorFixture::new();
     test.execute("CREATE TABLE p (a INTEGER PRIMARY KEY, b INTEGER UNIQUE)");
     test.execute(
         "CREATE TABLE c (a INTEGER REFERENCES p (a), b INTEGER, FOREIGN KEY (b) REFERENCES p (b))",
@@ -150,7 +150,7 @@ fn keys_are_not_enforced() {
 
 #[test]
 fn referenced_table_is_dropped_only_with_cascade() {
-    let mut test = SimulatorTest::new();
+    let mut test = SimulatorFixture::new();
     test.execute(
         "CREATE TABLE p (a INTEGER PRIMARY KEY); CREATE TABLE c (a INTEGER REFERENCES p (a))",
     );
@@ -169,7 +169,7 @@ fn referenced_table_is_dropped_only_with_cascade() {
 
 #[test]
 fn sql_scripts_are_accepted() {
-    let mut test = SimulatorTest::new();
+    let mut test = SimulatorFixture::new();
     test.execute(include_str!("../../../sql/redshift/create.sql"));
     test.execute(include_str!("../../../sql/redshift/create.sql"));
     test.execute(include_str!("../../../sql/redshift/stage.sql"));

@@ -1,7 +1,7 @@
 //! Transactions, LOCK, and conflicts between transactions.
 
-use super::{SimulatorTest, assert_rejects_and_accepts, query_rows};
-use crate::redshift_simulator::{Isolation, SimulatorSettings};
+use super::{SimulatorFixture, assert_rejects_and_accepts, query_rows};
+use crate::redshift_simulator::{IsolationLevel, SimulatorSettings};
 
 #[test]
 fn savepoints_are_rejected() {
@@ -18,7 +18,7 @@ fn savepoints_are_rejected() {
 
 #[test]
 fn lock_must_be_first_in_transaction() {
-    let mut test = SimulatorTest::new();
+    let mut test = SimulatorFixture::new();
     test.execute("CREATE TABLE t (a INTEGER); CREATE TABLE s (a INTEGER)");
     test.execute("BEGIN; LOCK t; LOCK TABLE s; COMMIT");
     test.execute("BEGIN; LOCK t, s; COMMIT");
@@ -30,7 +30,7 @@ fn lock_must_be_first_in_transaction() {
 
 #[test]
 fn truncate_commits_transaction() {
-    let mut test = SimulatorTest::new();
+    let mut test = SimulatorFixture::new();
     test.execute(
         "CREATE TABLE t (a INTEGER); CREATE TABLE s (a INTEGER); INSERT INTO s VALUES (1)",
     );
@@ -44,7 +44,7 @@ fn truncate_commits_transaction() {
 
 #[test]
 fn truncate_commits_within_a_message() {
-    let mut test = SimulatorTest::new();
+    let mut test = SimulatorFixture::new();
     test.execute("CREATE TABLE t (a INTEGER); CREATE TABLE s (a INTEGER)");
     test.expect_error(
         "INSERT INTO t VALUES (1); TRUNCATE s; INSERT INTO t VALUES (2); SELECT 1 / 0",
@@ -55,7 +55,7 @@ fn truncate_commits_within_a_message() {
 
 #[test]
 fn lock_serializes_two_loads() {
-    let mut test = SimulatorTest::new();
+    let mut test = SimulatorFixture::new();
     test.execute("CREATE TABLE t (a INTEGER)");
     let load = "BEGIN; LOCK t; INSERT INTO t SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM t)";
     test.execute(load);
@@ -76,7 +76,7 @@ fn lock_serializes_two_loads() {
 
 #[test]
 fn multi_statement_message_is_one_transaction() {
-    let mut test = SimulatorTest::new();
+    let mut test = SimulatorFixture::new();
     test.execute("CREATE TABLE t (a INTEGER)");
     test.expect_error(
         "INSERT INTO t VALUES (1); SELECT 1 / 0; INSERT INTO t VALUES (2)",
@@ -98,10 +98,16 @@ fn multi_statement_message_is_one_transaction() {
 #[test]
 fn conflict_errors_match_redshift() {
     for (isolation, words) in [
-        (Isolation::Snapshot, "conflict with concurrent transaction"),
-        (Isolation::Serializable, "Serializable isolation violation"),
+        (
+            IsolationLevel::Snapshot,
+            "conflict with concurrent transaction",
+        ),
+        (
+            IsolationLevel::Serializable,
+            "Serializable isolation violation",
+        ),
     ] {
-        let mut test = SimulatorTest::with_settings(SimulatorSettings {
+        let mut test = SimulatorFixture::with_settings(SimulatorSettings {
             isolation,
             ..SimulatorSettings::default()
         });

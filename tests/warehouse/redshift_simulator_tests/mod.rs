@@ -3,7 +3,7 @@
 mod connection;
 mod copy;
 mod ddl;
-mod faults;
+mod fault_injection;
 mod isolation;
 mod sql_differences;
 
@@ -21,13 +21,13 @@ use tempfile::TempDir;
 use crate::redshift_simulator::{RedshiftSimulator, SimulatorSettings, WarehouseKind};
 
 /// A simulator with a bucket `b`, and a session.
-struct SimulatorTest {
+struct SimulatorFixture {
     simulator: RedshiftSimulator,
     client: Client,
     buckets: TempDir,
 }
 
-impl SimulatorTest {
+impl SimulatorFixture {
     fn new() -> Self {
         Self::with_settings(SimulatorSettings::default())
     }
@@ -133,7 +133,7 @@ const COPY_SQL: &str = "COPY t FROM 's3://b/m' IAM_ROLE default FORMAT AS PARQUE
 /// Asserts that some statements about two tables are rejected with these words, and that others are accepted.
 #[track_caller]
 fn assert_rejects_and_accepts(rejected: &[(&str, &str)], accepted: &[&str]) {
-    let mut test = SimulatorTest::new();
+    let mut test = SimulatorFixture::new();
     test.execute(
         "CREATE TABLE t (a INTEGER, b VARCHAR(9)); CREATE TABLE s (a INTEGER, b VARCHAR(9))",
     );
@@ -146,9 +146,9 @@ fn assert_rejects_and_accepts(rejected: &[(&str, &str)], accepted: &[&str]) {
 }
 
 /// Runs a test in both modes, which have the same fault injection.
-fn in_both_modes(run_test: impl Fn(SimulatorTest)) {
+fn in_both_modes(run_test: impl Fn(SimulatorFixture)) {
     for kind in [WarehouseKind::Redshift, WarehouseKind::Postgres] {
-        let mut test = SimulatorTest::with_settings(SimulatorSettings {
+        let mut test = SimulatorFixture::with_settings(SimulatorSettings {
             kind,
             ..SimulatorSettings::default()
         });
@@ -159,7 +159,7 @@ fn in_both_modes(run_test: impl Fn(SimulatorTest)) {
 }
 
 /// Returns the rows in the backend.
-fn backend_rows(test: &SimulatorTest) -> Vec<String> {
+fn backend_rows(test: &SimulatorFixture) -> Vec<String> {
     query_rows(
         &mut test.simulator.backend_client(),
         "SELECT a FROM t ORDER BY a",

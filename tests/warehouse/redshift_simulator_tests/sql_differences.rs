@@ -1,6 +1,6 @@
 //! SQL of PostgreSQL that Redshift rejects or interprets differently.
 
-use super::{SimulatorTest, assert_rejects_and_accepts};
+use super::{SimulatorFixture, assert_rejects_and_accepts};
 
 #[test]
 fn on_conflict_is_rejected() {
@@ -202,7 +202,7 @@ fn unknown_statements_are_rejected() {
 
 #[test]
 fn merge_requires_both_clauses_and_equality() {
-    let mut test = SimulatorTest::new();
+    let mut test = SimulatorFixture::new();
     test.execute("CREATE TABLE t (a INTEGER, b INTEGER); CREATE TABLE s (a INTEGER, b INTEGER)");
     test.execute("INSERT INTO t VALUES (1, 1); INSERT INTO s VALUES (1, 10), (2, 20)");
     let matched = "WHEN MATCHED THEN UPDATE SET b = s.b";
@@ -231,7 +231,7 @@ fn merge_requires_both_clauses_and_equality() {
 
 #[test]
 fn backslash_escapes_in_strings() {
-    let mut test = SimulatorTest::new();
+    let mut test = SimulatorFixture::new();
     assert_eq!(test.query_rows(r"SELECT '\''"), ["'"]);
     assert_eq!(test.query_rows(r"SELECT 'a\\b'"), [r"a\b"]);
     // A literal in which only quotes are doubled can be broken out of.
@@ -243,7 +243,7 @@ fn backslash_escapes_in_strings() {
 
 #[test]
 fn fnv_hash_matches_redshift() {
-    let mut test = SimulatorTest::new();
+    let mut test = SimulatorFixture::new();
     assert_eq!(
         test.query_rows("SELECT fnv_hash(1)"),
         ["-5968735742475085980"]

@@ -27,7 +27,7 @@ const SUPERVISOR_SCRIPT: &str = include_str!("postgres_server.sh");
 
 /// The settings of a server.
 #[derive(Default)]
-pub struct ServerOptions {
+pub struct PostgresServerOptions {
     /// The certificate and its key as PEM; with it the server supports TLS.
     pub tls: Option<(String, String)>,
     /// The contents of `pg_hba.conf`, instead of SCRAM passwords for all users.
@@ -49,7 +49,7 @@ pub struct PostgresServer {
 
 /// A database of a test.
 #[derive(Debug, Clone)]
-pub struct Database {
+pub struct TestDatabase {
     pub host: String,
     pub port: u16,
     pub name: String,
@@ -60,12 +60,12 @@ pub struct Database {
 /// Returns the server that the tests of this process share: SCRAM passwords, no TLS.
 pub fn shared_server() -> &'static PostgresServer {
     static SHARED: OnceLock<PostgresServer> = OnceLock::new();
-    SHARED.get_or_init(|| PostgresServer::start(ServerOptions::default()))
+    SHARED.get_or_init(|| PostgresServer::start(PostgresServerOptions::default()))
 }
 
 impl PostgresServer {
     /// Starts a server, which runs until this value is dropped or the process ends.
-    pub fn start(options: ServerOptions) -> Self {
+    pub fn start(options: PostgresServerOptions) -> Self {
         let bin = find_postgres_bin_dir();
         // The supervisor removes the directory: a `TempDir` would be left over when the process is killed.
         let folder = TempDir::with_prefix("sparkify-pg-").unwrap().keep();
@@ -105,7 +105,7 @@ impl PostgresServer {
     }
 
     /// Creates an empty database.
-    pub fn create_database(&self) -> Database {
+    pub fn create_database(&self) -> TestDatabase {
         let number = self.database_count.fetch_add(1, Ordering::Relaxed);
         let database = self.database_named(&format!("test_{number}"));
         self.admin_client()
@@ -124,8 +124,8 @@ impl PostgresServer {
         &self.folder
     }
 
-    fn database_named(&self, name: &str) -> Database {
-        Database {
+    fn database_named(&self, name: &str) -> TestDatabase {
+        TestDatabase {
             host: "127.0.0.1".to_owned(),
             port: self.port,
             name: name.to_owned(),
@@ -142,7 +142,7 @@ impl Drop for PostgresServer {
     }
 }
 
-impl Database {
+impl TestDatabase {
     /// Opens a session without TLS.
     pub fn connect(&self) -> Client {
         postgres::Config::new()
@@ -207,7 +207,7 @@ fn find_postgres_bin_dir() -> PathBuf {
 }
 
 /// Writes the files from which the supervisor creates a cluster.
-fn write_server_files(folder: &Path, options: ServerOptions) {
+fn write_server_files(folder: &Path, options: PostgresServerOptions) {
     let mut settings = format!(
         "listen_addresses = '127.0.0.1'\nunix_socket_directories = '{}'\n",
         folder.display()
@@ -277,7 +277,7 @@ fn each_test_has_its_own_database() {
 
 #[test]
 fn dropped_server_leaves_nothing() {
-    let server = PostgresServer::start(ServerOptions::default());
+    let server = PostgresServer::start(PostgresServerOptions::default());
     server.create_database();
     let (folder, port) = (server.dir().to_owned(), server.port);
     drop(server);

@@ -8,13 +8,15 @@ use arrow_array::types::{Float64Type, Int16Type, Int32Type, Int64Type, Timestamp
 use arrow_array::{Array, ArrayRef};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use postgres::Client;
-use sparkify::star::schema::{Column, ColumnType, MERGE_STATE_TABLES, STAR_TABLES, Table};
+use sparkify::star::schema::{
+    ColumnSchema, ColumnType, MERGE_STATE_TABLES, STAR_TABLES, TableSchema,
+};
 
 /// The sorted rows of tables, each formatted as the exact text of its values.
 pub type TableRows = BTreeMap<&'static str, Vec<String>>;
 
 /// Returns all tables that both an output and a warehouse have.
-fn compared_tables() -> impl Iterator<Item = &'static Table> {
+fn compared_tables() -> impl Iterator<Item = &'static TableSchema> {
     let merge_state = MERGE_STATE_TABLES
         .into_iter()
         .filter(|table| table.name != "source_objects");
@@ -23,7 +25,7 @@ fn compared_tables() -> impl Iterator<Item = &'static Table> {
 
 /// Reads the tables in an output directory.
 pub fn read_parquet_tables(out: &Path) -> TableRows {
-    let rows = |table: &'static Table| {
+    let rows = |table: &'static TableSchema| {
         let mut rows = Vec::new();
         for file in std::fs::read_dir(out.join(table.dir)).unwrap() {
             let file = std::fs::File::open(file.unwrap().path()).unwrap();
@@ -44,7 +46,7 @@ pub fn read_parquet_tables(out: &Path) -> TableRows {
     compared_tables().map(rows).collect()
 }
 
-fn format_array_value(column: &Column, array: &ArrayRef, row: usize) -> String {
+fn format_array_value(column: &ColumnSchema, array: &ArrayRef, row: usize) -> String {
     if array.is_null(row) {
         return "null".to_owned();
     }
@@ -63,8 +65,8 @@ fn format_array_value(column: &Column, array: &ArrayRef, row: usize) -> String {
 
 /// Reads the tables in a database.
 pub fn read_database_tables(client: &mut Client) -> TableRows {
-    let rows = |table: &'static Table| {
-        let select = |column: &Column| match column.ty {
+    let rows = |table: &'static TableSchema| {
+        let select = |column: &ColumnSchema| match column.ty {
             ColumnType::Timestamp => {
                 let name = column.name;
                 format!("(EXTRACT(epoch FROM {name}) * 1000000)::BIGINT AS {name}")
@@ -88,7 +90,7 @@ pub fn read_database_tables(client: &mut Client) -> TableRows {
     compared_tables().map(rows).collect()
 }
 
-fn format_row_value(column: &Column, row: &postgres::Row, i: usize) -> String {
+fn format_row_value(column: &ColumnSchema, row: &postgres::Row, i: usize) -> String {
     let text = match column.ty {
         ColumnType::BigInt | ColumnType::Timestamp => {
             row.get::<_, Option<i64>>(i).map(|value| value.to_string())

@@ -16,7 +16,7 @@ use crate::redshift_simulator::{
     WarehouseKind,
 };
 use crate::s3_server::server::S3Server;
-use crate::support::postgres_server::Database;
+use crate::support::postgres_server::TestDatabase;
 use crate::support::table_rows::{TableRows, read_database_tables, read_parquet_tables};
 
 /// The bucket with the datasets for Redshift.
@@ -123,7 +123,7 @@ impl TestWarehouse {
     }
 
     /// Returns the connection of the warehouse.
-    pub fn database(&self) -> &Database {
+    pub fn database(&self) -> &TestDatabase {
         self.simulator.database()
     }
 

@@ -75,14 +75,14 @@ impl StatementMatcher {
     }
 }
 
-type Hook = Arc<dyn Fn(&RecordedStatement) + Send + Sync>;
+type StatementHook = Arc<dyn Fn(&RecordedStatement) + Send + Sync>;
 
 /// The action at a fault.
 #[derive(Clone)]
 enum FaultAction {
     Disconnect,
     Fail(SqlError),
-    Call(Hook),
+    Call(StatementHook),
 }
 
 struct FaultRule {
@@ -92,7 +92,7 @@ struct FaultRule {
 }
 
 #[derive(Default)]
-struct InjectorState {
+struct FaultInjectorState {
     recorded: Vec<RecordedStatement>,
     rules: Vec<FaultRule>,
     fault_count: usize,
@@ -100,7 +100,7 @@ struct InjectorState {
 
 /// The recorded statements and the faults of a server; clones share their state.
 #[derive(Clone, Default)]
-pub struct FaultInjector(Arc<Mutex<InjectorState>>);
+pub struct FaultInjector(Arc<Mutex<FaultInjectorState>>);
 
 impl FaultInjector {
     /// Closes the connection of the client.
@@ -140,7 +140,7 @@ impl FaultInjector {
 
     /// Removes all faults and recorded statements.
     pub fn clear(&self) {
-        *self.0.lock().unwrap() = InjectorState::default();
+        *self.0.lock().unwrap() = FaultInjectorState::default();
     }
 
     /// Returns the number of statements that met a fault.
@@ -159,7 +159,7 @@ impl FaultInjector {
     }
 
     /// Records a statement, and returns the actions for it.
-    pub(super) fn record(&self, statement: &RecordedStatement) -> PendingActions {
+    pub(super) fn record(&self, statement: &RecordedStatement) -> PendingFaultActions {
         let mut state = self.0.lock().unwrap();
         state.recorded.push(statement.clone());
         let mut actions = Vec::new();
@@ -170,7 +170,7 @@ impl FaultInjector {
         }
         state.fault_count += usize::from(!actions.is_empty());
         let seen = statement.clone();
-        PendingActions {
+        PendingFaultActions {
             statement: seen,
             actions,
         }
@@ -178,12 +178,12 @@ impl FaultInjector {
 }
 
 /// The actions for a statement.
-pub(super) struct PendingActions {
+pub(super) struct PendingFaultActions {
     statement: RecordedStatement,
     actions: Vec<(FaultPoint, FaultAction)>,
 }
 
-impl PendingActions {
+impl PendingFaultActions {
     /// Returns whether there is an action at this point.
     pub fn has_at(&self, point: FaultPoint) -> bool {
         self.actions.iter().any(|(other, _)| *other == point)

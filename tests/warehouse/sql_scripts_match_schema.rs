@@ -1,6 +1,6 @@
 //! The scripts in `sql/` match `star/schema.rs`: tables, column order, types, lengths and nullability.
 
-use sparkify::star::schema::{Column, ColumnType, MERGE_STATE_TABLES, STAR_TABLES};
+use sparkify::star::schema::{ColumnSchema, ColumnType, MERGE_STATE_TABLES, STAR_TABLES};
 use sparkify::warehouse::catalog::warehouse_tables;
 use sparkify::warehouse::dialect::Dialect;
 use sparkify::warehouse::sql::template::{SqlTemplates, split_statements};
@@ -8,7 +8,7 @@ use sparkify::warehouse::sql::template::{SqlTemplates, split_statements};
 const DIALECTS: [Dialect; 2] = [Dialect::Redshift, Dialect::Postgres];
 
 /// Formats a column as in DDL, without keys.
-fn column_ddl(column: &Column) -> String {
+fn column_ddl(column: &ColumnSchema) -> String {
     let ty = match column.ty {
         ColumnType::BigInt => "BIGINT".to_owned(),
         ColumnType::Integer => "INTEGER".to_owned(),

@@ -18,7 +18,7 @@ use bytes::{Buf, Bytes};
 
 use super::parquet::PartInfo;
 use crate::error::{Error, Result};
-use crate::star::schema::Table;
+use crate::star::schema::TableSchema;
 use crate::storage::{ObjectMeta, ObjectRange, ObjectVersion, RangeReader, Store};
 
 /// Bytes of the first read from the end of a part: more than the footer of most parts.
@@ -26,14 +26,14 @@ const FOOTER_READ_BYTES: u64 = 64 * 1024;
 
 /// Reads a Parquet part that this run wrote.
 #[derive(Debug)]
-pub struct PartReader<'a> {
+pub struct ParquetPartReader<'a> {
     store: &'a dyn Store,
     object: ObjectMeta,
     name: String,
     metadata: ArrowReaderMetadata,
 }
 
-impl<'a> PartReader<'a> {
+impl<'a> ParquetPartReader<'a> {
     /// Opens a part of `table` and reads its footer. `row_groups` has the number of rows of each row group.
     ///
     /// # Errors
@@ -41,7 +41,7 @@ impl<'a> PartReader<'a> {
     pub(super) fn open(
         store: &'a dyn Store,
         key: String,
-        table: &Table,
+        table: &TableSchema,
         part: PartInfo,
         row_groups: &[u64],
     ) -> Result<Self> {
@@ -154,7 +154,7 @@ impl<'a> PartReader<'a> {
 }
 
 /// Returns the schema that a table is read with: text is dictionary-encoded.
-fn dictionary_schema(table: &Table) -> SchemaRef {
+fn dictionary_schema(table: &TableSchema) -> SchemaRef {
     let text = || DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
     let schema = table.arrow_schema();
     let fields = schema.fields().iter().map(|field| match field.data_type() {
@@ -196,7 +196,7 @@ fn changed_error(name: &str, reason: &dyn std::fmt::Display) -> Error {
 
 /// Reads row groups of a part one after the other.
 pub struct RowGroupReader<'a> {
-    part: &'a PartReader<'a>,
+    part: &'a ParquetPartReader<'a>,
     reader: Box<dyn RangeReader>,
     /// The offset of `reader` in the part.
     position: u64,

@@ -13,7 +13,7 @@ use arrow_array::types::{
 use arrow_array::{Array, RecordBatch};
 
 use super::fnv::song_key;
-use super::songs_and_artists::TotalOrder;
+use super::songs_and_artists::TotalOrderF64;
 use super::typed_batches::{DictText, EventBatch};
 use super::users::{dict_value, intern_cached};
 use crate::error::{Error, Result};
@@ -26,18 +26,18 @@ pub use super::users::StringPool;
 /// null last. The columns that are hashed into `songplay_id` come last. They differ only if two events
 /// have the same hash, which happens in about one of ten million inputs of two million events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Delivery<'a> {
+pub struct EventDelivery<'a> {
     level: &'a str,
     location: NullsLast<&'a str>,
     user_agent: NullsLast<&'a str>,
-    scalars: Scalars,
+    scalars: DeliveryScalars,
 }
 
 /// The content except for the texts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Scalars {
+struct DeliveryScalars {
     /// The song_key and the duration; null if the event lacks song, artist or length.
-    song: NullsLast<(i64, TotalOrder)>,
+    song: NullsLast<(i64, TotalOrderF64)>,
     start_time: i64,
     user_id: i32,
     session_id: i32,
@@ -56,19 +56,19 @@ impl<T> From<Option<T>> for NullsLast<T> {
     }
 }
 
-impl<'a> Delivery<'a> {
+impl<'a> EventDelivery<'a> {
     /// Returns the content of the event in row `row` of `events`.
     pub fn from_event(events: &'a EventBatch, row: usize) -> Self {
         let song = events.has_song_key(row).then(|| {
             let key = song_key(events.song.value(row), events.artist.value(row));
             // Adding zero turns -0.0 into 0.0, as in the written table.
-            (key, TotalOrder(events.length.value(row) + 0.0))
+            (key, TotalOrderF64(events.length.value(row) + 0.0))
         });
         Self {
             level: dict_value(&events.level, row).unwrap_or_default(),
             location: dict_value(&events.location, row).into(),
             user_agent: dict_value(&events.user_agent, row).into(),
-            scalars: Scalars {
+            scalars: DeliveryScalars {
                 song: song.into(),
                 start_time: events.ts.value(row) * 1000,
                 user_id: events.user_id.value(row),
@@ -120,8 +120,8 @@ impl CompactDelivery {
         self.to_delivery(&strings) < other.to_delivery(&strings)
     }
 
-    fn to_delivery<'a>(self, strings: &'a StringPool) -> Delivery<'a> {
-        Delivery {
+    fn to_delivery<'a>(self, strings: &'a StringPool) -> EventDelivery<'a> {
+        EventDelivery {
             level: strings.get(self.level.get()).unwrap_or_default(),
             location: strings.get(self.location).into(),
             user_agent: strings.get(self.user_agent).into(),
@@ -129,9 +129,9 @@ impl CompactDelivery {
         }
     }
 
-    fn scalars(&self) -> Scalars {
-        let song = (self.song_key, TotalOrder(self.duration));
-        Scalars {
+    fn scalars(&self) -> DeliveryScalars {
+        let song = (self.song_key, TotalOrderF64(self.duration));
+        DeliveryScalars {
             song: (!self.duration.is_nan()).then_some(song).into(),
             start_time: self.start_time,
             user_id: self.user_id,

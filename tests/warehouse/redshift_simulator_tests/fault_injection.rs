@@ -1,11 +1,11 @@
 //! Fault injection of the simulator, in both modes.
 
-use super::{COPY_SQL, SimulatorTest, backend_rows, in_both_modes, int_array};
+use super::{COPY_SQL, SimulatorFixture, backend_rows, in_both_modes, int_array};
 use crate::redshift_simulator::{FaultPoint, SimulatorSettings, StatementMatcher, WarehouseKind};
 
 #[test]
 fn statements_are_recorded() {
-    let mut test = SimulatorTest::new();
+    let mut test = SimulatorFixture::new();
     test.execute("SELECT 1; SELECT ';' -- and more\n;");
     test.client.query("SELECT 2", &[]).unwrap();
     let _ = test.client.batch_execute("SAVEPOINT x");
@@ -111,7 +111,7 @@ fn hook_runs_while_statement_waits() {
 
 #[test]
 fn copy_is_cut_midway() {
-    let mut test = SimulatorTest::new();
+    let mut test = SimulatorFixture::new();
     test.execute("CREATE TABLE t (a INTEGER)");
     test.put_parquet(vec![("a", int_array(&[1]))]);
     test.simulator
@@ -124,7 +124,7 @@ fn copy_is_cut_midway() {
 #[test]
 fn postgres_mode_forwards_everything() {
     use std::io::Write;
-    let mut test = SimulatorTest::with_settings(SimulatorSettings {
+    let mut test = SimulatorFixture::with_settings(SimulatorSettings {
         kind: WarehouseKind::Postgres,
         ..SimulatorSettings::default()
     });

@@ -9,7 +9,7 @@ READ_JSON_HELP = "DuckDB: read song files by read_json too; the other engines ig
 TABLES = ("songplays", "users", "songs", "artists", "time")
 
 
-class JobArgs:
+class ScriptArgs:
     """The arguments of an engine script: input directories, output directory and threads."""
 
     def __init__(self, description):

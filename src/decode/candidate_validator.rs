@@ -13,7 +13,7 @@ use super::value;
 
 /// The pushdown automaton. It is idle unless a candidate is open.
 #[derive(Debug, Default)]
-pub(super) struct ObjectValidator {
+pub(super) struct CandidateValidator {
     /// The open containers. The outermost is a candidate.
     open_containers: VecDeque<Container>,
     /// The offsets at which the open candidates begin.
@@ -91,7 +91,7 @@ impl NumberState {
     }
 }
 
-impl ObjectValidator {
+impl CandidateValidator {
     /// Returns true if a candidate is open.
     #[inline]
     pub(super) fn is_active(&self) -> bool {

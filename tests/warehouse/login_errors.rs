@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 use sparkify::warehouse::connect::config::ConnectionConfig;
-use sparkify::warehouse::connect::session::Session;
+use sparkify::warehouse::connect::session::WarehouseSession;
 use sparkify::warehouse::dialect::Dialect;
 
 use crate::support::config_sources::ConfigSources;
 use crate::support::postgres_server::{
-    PostgresServer, SUPERUSER, SUPERUSER_PASSWORD, ServerOptions, shared_server,
+    PostgresServer, PostgresServerOptions, SUPERUSER, SUPERUSER_PASSWORD, shared_server,
 };
 use crate::support::scripted_server::{
     backend_message, error_response, read_untagged_message, serve_connections, serve_response,
@@ -28,7 +28,7 @@ fn config_for_port(port: u16) -> ConnectionConfig {
 /// Asserts that connecting fails with one line that contains all these words and no password.
 #[track_caller]
 pub fn assert_open_fails(config: &ConnectionConfig, words: &[&str]) {
-    let error = match Session::open(config) {
+    let error = match WarehouseSession::open(config) {
         Ok(_) => panic!("connected to {config}"),
         Err(error) => error.to_string(),
     };
@@ -46,7 +46,7 @@ pub fn assert_open_fails(config: &ConnectionConfig, words: &[&str]) {
 #[test]
 fn session_runs_statements() {
     let mut session =
-        Session::open(&shared_server().create_database().connection_config()).unwrap();
+        WarehouseSession::open(&shared_server().create_database().connection_config()).unwrap();
     session
         .execute("BEGIN; CREATE TABLE t (a INTEGER, b VARCHAR(5)); COMMIT")
         .unwrap();
@@ -77,7 +77,7 @@ fn unix_socket_connects() {
     let config = ConfigSources::from_url(&url)
         .with_env("PGPASSWORD", SUPERUSER_PASSWORD)
         .connection_config();
-    Session::open(&config).unwrap();
+    WarehouseSession::open(&config).unwrap();
 
     let url = format!("postgres://{SUPERUSER}@:1/d?host={folder}");
     assert_open_fails(
@@ -96,7 +96,7 @@ fn application_name_and_options_reach_the_session() {
     let config = ConfigSources::from_url(&url)
         .with_env("PGPASSWORD", SUPERUSER_PASSWORD)
         .connection_config();
-    let mut session = Session::open(&config).unwrap();
+    let mut session = WarehouseSession::open(&config).unwrap();
     let settings = session
         .query("SELECT current_setting('application_name'), current_setting('search_path')")
         .unwrap();
@@ -164,9 +164,9 @@ fn every_password_method_logs_in() {
     let hba = "host all trusted 127.0.0.1/32 trust\nhost all plain 127.0.0.1/32 password\n\
         host all old 127.0.0.1/32 md5\nhost all refused 127.0.0.1/32 reject\n\
         host all noted 127.0.0.1/32 ident\nhost all all 127.0.0.1/32 scram-sha-256\n";
-    let server = PostgresServer::start(ServerOptions {
+    let server = PostgresServer::start(PostgresServerOptions {
         hba: Some(hba.to_owned()),
-        ..ServerOptions::default()
+        ..PostgresServerOptions::default()
     });
     let mut administrator = server.admin_client();
     administrator
@@ -189,7 +189,7 @@ fn every_password_method_logs_in() {
         ("old", Some("word")),
         (SUPERUSER, Some(SUPERUSER_PASSWORD)),
     ] {
-        Session::open(&config_for(user, password)).unwrap();
+        WarehouseSession::open(&config_for(user, password)).unwrap();
     }
     for user in ["plain", "old"] {
         assert_open_fails(&config_for(user, Some("planted")), &["28P01"]);

@@ -9,17 +9,17 @@ use std::time::Instant;
 
 use arrow_array::RecordBatch;
 
-use super::counters::SourceCounts;
 use super::input_source::InputSource;
+use super::source_counter::SourceCounts;
 use super::split_reader::RecordSink;
 use super::timings::{PhaseTiming, Timings};
 use super::{ReadContext, build_thread_pool, peak_rss, run_with_timings, split_processing};
-use crate::config::{IoSizes, LoadedObjects, ParseConfig, RecordKind, RunConfig};
+use crate::config::{IoSizes, LoadedLogObjects, ParseBenchConfig, RecordKind, RunConfig};
 use crate::decode::Decoder;
 use crate::decode::reject::Reject;
 use crate::error::Result;
 use crate::input::InputObject;
-use crate::output::report::{InputReport, RunReport, StageReport};
+use crate::output::run_report::{InputReport, RunReport, StageReport};
 use crate::progress::Progress;
 use crate::star::schema::SONG_RECORD;
 use crate::storage::StoreRegistry;
@@ -57,15 +57,15 @@ pub struct TimedRun {
 ///
 /// # Errors
 /// Returns an error if there is no input, or if the input cannot be read.
-pub fn measure_parse(config: &ParseConfig, progress: &Progress) -> Result<ParseStats> {
-    let ParseConfig {
+pub fn measure_parse(config: &ParseBenchConfig, progress: &Progress) -> Result<ParseStats> {
+    let ParseBenchConfig {
         locations, sizes, ..
     } = config;
     build_thread_pool(config.threads)?.install(|| {
         let timings = Timings::default();
         let kind = config.kind.unwrap_or(RecordKind::Log);
         let stores = StoreRegistry::new(config.s3.clone());
-        let (none_loaded, split_bytes) = (LoadedObjects::default(), sizes.split_bytes);
+        let (none_loaded, split_bytes) = (LoadedLogObjects::default(), sizes.split_bytes);
         let mut source = InputSource::open(
             kind,
             "PATH",

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::s3_server::faults::FaultPlan;
 use crate::s3_server::server::S3Server;
-use crate::support::cli::{CommandOutput, sparkify};
+use crate::support::cli_runner::{CommandOutput, sparkify};
 
 /// The arguments of a quiet run in the bucket.
 pub const RUN_ARGS: [&str; 8] = [

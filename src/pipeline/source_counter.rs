@@ -10,7 +10,7 @@ use super::split_reader::SplitStats;
 use crate::decode::reject::{Reject, RejectReason};
 use crate::error::Result;
 use crate::input::Split;
-use crate::output::report::InputReport;
+use crate::output::run_report::InputReport;
 use crate::output::{REJECTS_DIR, RejectBuffer};
 
 /// Collects the counts of confirmed splits.
