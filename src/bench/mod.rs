@@ -4,7 +4,7 @@
 //! that is not measured warms the system's file cache. Then all numbers of threads take turns, so that other
 //! load on the machine affects all of them alike.
 //!
-//! `parse` measures JSON to Arrow alone, and `run` the complete job with its output in a temporary folder.
+//! `parse` measures JSON to Arrow alone, and `end_to_end` the complete job with its output in a temporary folder.
 //! `amdahl` computes how far more cores could speed up the job.
 
 mod amdahl;

@@ -8,7 +8,7 @@ use super::{BenchHeader, BenchOptions, ThroughputSample};
 use crate::config::{ParseBenchConfig, RecordKind};
 use crate::error::Result;
 use crate::output::run_report::{InputReport, StageReport};
-use crate::pipeline::{ParseStats, measure_parse};
+use crate::pipeline::{TimedParse, measure_parse};
 use crate::progress::Progress;
 
 /// The report of [`bench_parse`].
@@ -68,7 +68,7 @@ pub fn bench_parse(
         measure_parse(&config, progress)
     };
     let measured = options.measure(progress, pass, |parsed| parsed.total)?;
-    let ParseStats {
+    let TimedParse {
         kind,
         input,
         kept,

@@ -8,7 +8,7 @@ use super::args::s3::S3Args;
 use super::{help, print, print_json, render, report_failure};
 use crate::error::Result;
 use crate::output::clean::{CleanPlan, RunEntry, RunState, find_runs};
-use crate::storage::{Location, StoreRegistry};
+use crate::storage::{Location, StoreOpener};
 
 /// The version of the document that `--json` prints.
 const CLEAN_VERSION: u32 = 2;
@@ -58,7 +58,7 @@ pub(super) fn main(args: CleanArgs) -> Result<()> {
 
 fn clean(args: CleanArgs) -> Result<()> {
     args.s3.ensure_used([&args.out], "OUT is not in S3")?;
-    let stores = StoreRegistry::new(args.s3.to_options());
+    let stores = StoreOpener::new(args.s3.to_options());
     let grace = Duration::from_secs(u64::from(args.unfinished_after) * 3600);
     let plan = find_runs(&stores, &args.out, args.keep as usize, grace)?;
     let text = match args.json {

@@ -9,7 +9,7 @@ use super::{eprint_line, help, print, print_json, render, report_failure};
 use crate::error::{Error, Result};
 use crate::output::PublishedDataset;
 use crate::progress::Progress;
-use crate::storage::{Location, StoreRegistry};
+use crate::storage::{Location, StoreOpener};
 use crate::warehouse::load::{DatasetLoad, LoadReport, loaded_runs};
 
 /// The version of the document that `--json` prints.
@@ -70,7 +70,7 @@ fn load(args: &LoadArgs) -> Result<()> {
     let warehouse = args.warehouse.resolve(Some(&args.iam_role), &progress)?;
     let warehouse = warehouse.require()?;
     warehouse.ensure_can_load_from(&args.from)?;
-    let stores = StoreRegistry::new(args.s3.to_options());
+    let stores = StoreOpener::new(args.s3.to_options());
     let dataset = PublishedDataset::open_store(&stores, &args.from)?;
     let no_runs = HashSet::new();
     let mut load = DatasetLoad {

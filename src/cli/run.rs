@@ -14,7 +14,7 @@ use crate::output::run_report::{REPORT_VERSION, RunReport};
 use crate::output::{ParquetCompression, PublishedDataset, manifest_key};
 use crate::pipeline::{self, RunFailure};
 use crate::progress::Progress;
-use crate::storage::{Location, StoreRegistry};
+use crate::storage::{Location, StoreOpener};
 use crate::warehouse::Warehouse;
 use crate::warehouse::load::{DatasetLoad, LoadReport, loaded_objects, loaded_runs};
 use crate::warehouse::sql::load_plan::{LoadParams, load_statements, to_sql_script};
@@ -237,7 +237,7 @@ fn load_into_warehouse(
     refresh: Option<&HashSet<String>>,
     progress: &Progress,
 ) -> Result<LoadReport> {
-    let dataset = PublishedDataset::open_store(&StoreRegistry::new(config.s3.clone()), out)?;
+    let dataset = PublishedDataset::open_store(&StoreOpener::new(config.s3.clone()), out)?;
     if dataset.report().run != report.run {
         return Err(Error::failed(format!("cannot load {out}"))
             .with_reason("another run replaced the dataset in the meantime"));

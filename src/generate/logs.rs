@@ -82,7 +82,7 @@ struct EventSimulator<'a> {
 
 /// Properties of a play that the expected counts depend on.
 #[derive(Clone, Copy)]
-struct PlayProperties {
+struct GeneratedPlay {
     user: usize,
     has_known_song: bool,
 }
@@ -170,13 +170,13 @@ impl<'a> EventSimulator<'a> {
         }
     }
 
-    fn count_case(&mut self, written_case: &WrittenCase<PlayProperties>) {
+    fn count_case(&mut self, written_case: &WrittenCase<GeneratedPlay>) {
         if let Some(plain) = written_case.clean_record {
             self.count_kept(plain);
         }
         match (written_case.case.outcome, written_case.fresh_record) {
             (ExpectedOutcome::Kept, Some(play)) => {
-                self.count_kept(PlayProperties {
+                self.count_kept(GeneratedPlay {
                     has_known_song: play.has_known_song
                         && !written_case.case.changes_any(&["artist", "song", "length"]),
                     ..play
@@ -194,7 +194,7 @@ impl<'a> EventSimulator<'a> {
         }
     }
 
-    fn count_kept(&mut self, play: PlayProperties) {
+    fn count_kept(&mut self, play: GeneratedPlay) {
         self.summary.input.records += 1;
         self.summary.kept += 1;
         self.summary.matched += u64::from(play.has_known_song);
@@ -238,7 +238,7 @@ impl<'a> EventSimulator<'a> {
         text: &mut Vec<u8>,
         file: &PlannedLogFile,
         nth: u64,
-    ) -> PlayProperties {
+    ) -> GeneratedPlay {
         let timestamp_ms = file.timestamp_ms(nth, &mut self.rng);
         let mut session = UserSession::default();
         self.start_session(&mut session);
@@ -258,7 +258,7 @@ impl<'a> EventSimulator<'a> {
         text: &mut Vec<u8>,
         session: &UserSession,
         timestamp_ms: u64,
-    ) -> PlayProperties {
+    ) -> GeneratedPlay {
         let is_known = self.rng.chance(25) && self.known_catalog.songs > 0;
         let catalog = if is_known {
             self.known_catalog
@@ -284,7 +284,7 @@ impl<'a> EventSimulator<'a> {
         text.push(b'"');
         push_status(text, status, timestamp_ms);
         text.extend_from_slice(&session.user_agent_json);
-        PlayProperties {
+        GeneratedPlay {
             user: session.user,
             has_known_song: is_known,
         }

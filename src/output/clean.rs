@@ -18,7 +18,7 @@ use super::run_report::{FAILED_REPORT_FILE, REPORT_FILE};
 use crate::error::{Error, Result};
 use crate::star::schema;
 use crate::storage::s3::{IncompleteUpload, S3Store};
-use crate::storage::{ListMode, LocalStore, Location, Store, StoreRegistry, s3_url_hint};
+use crate::storage::{ListMode, LocalStore, Location, Store, StoreOpener, s3_url_hint};
 
 /// A run that has written an object or created an upload within this time is considered alive, whatever the
 /// user specifies. This is far longer than any pause between two objects of a run, and tolerates small clock
@@ -95,7 +95,7 @@ struct RunContents {
 /// # Errors
 /// Returns an error if `out` does not exist or cannot be listed.
 pub fn find_runs(
-    stores: &StoreRegistry,
+    stores: &StoreOpener,
     out: &Location,
     keep: usize,
     grace: Duration,

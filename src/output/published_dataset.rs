@@ -8,7 +8,7 @@ use super::run_report::{FAILED_REPORT_FILE, REPORT_FILE, REPORT_VERSION, RunRepo
 use super::staging::manifest_key;
 use crate::error::{Error, Result};
 use crate::star::schema::{MERGE_STATE_TABLES, STAR_TABLES, TableSchema};
-use crate::storage::{ListMode, Location, ObjectMeta, ObjectRange, Store, StoreRegistry};
+use crate::storage::{ListMode, Location, ObjectMeta, ObjectRange, Store, StoreOpener};
 
 /// The published output of one run.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ impl PublishedDataset {
     ///
     /// # Errors
     /// Returns an error if there is no dataset, if it cannot be read, or if another report version wrote it.
-    pub fn open_store(stores: &StoreRegistry, location: &Location) -> Result<Self> {
+    pub fn open_store(stores: &StoreOpener, location: &Location) -> Result<Self> {
         let mut location = location.clone();
         let mut store = open(stores, &location)?;
         if find_object(store.as_ref(), REPORT_FILE)?.is_none()
@@ -197,7 +197,7 @@ fn read_report(store: &dyn Store, object: ObjectMeta, location: &Location) -> Re
 }
 
 /// Opens the store for everything below a location. A prefix of a bucket may be empty.
-fn open(stores: &StoreRegistry, location: &Location) -> Result<Box<dyn Store>> {
+fn open(stores: &StoreOpener, location: &Location) -> Result<Box<dyn Store>> {
     match location {
         Location::Local(_) => stores.open(location),
         Location::S3 { bucket, prefix } => Ok(Box::new(stores.open_bucket(bucket, prefix)?)),

@@ -21,7 +21,7 @@ use super::rejects::{REJECTS_DIR, RejectBuffer};
 use super::run_report::{FAILED_REPORT_FILE, REPORT_FILE, RunReport};
 use crate::error::{Error, Result};
 use crate::star::schema::{self, SONGPLAYS, TableSchema};
-use crate::storage::{LocalStore, Location, Store, StoreRegistry, Upload};
+use crate::storage::{LocalStore, Location, Store, StoreOpener, Upload};
 
 /// The output of a run that is not published yet.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ impl Staging {
     /// # Errors
     /// Returns an error if `out` cannot be written to, or contains files that sparkify did not write.
     pub fn open(
-        stores: &StoreRegistry,
+        stores: &StoreOpener,
         out: &Location,
         inputs: [&[Location]; 2],
         compression: ParquetCompression,
@@ -81,7 +81,7 @@ impl Staging {
     /// # Errors
     /// Returns the errors of [`open`](Self::open) that can be detected without writing.
     pub fn describe_target(
-        stores: &StoreRegistry,
+        stores: &StoreOpener,
         out: &Location,
         inputs: [&[Location]; 2],
     ) -> Result<String> {

@@ -11,7 +11,7 @@ use crate::config::RunConfig;
 use crate::error::Result;
 use crate::input::Split;
 use crate::output::Staging;
-use crate::storage::StoreRegistry;
+use crate::storage::StoreOpener;
 
 /// The input that a run would read, and the output that it would write.
 #[derive(Debug, Clone, Serialize)]
@@ -62,7 +62,7 @@ pub struct SplitPlan {
 /// Returns the error with which the run would fail before it reads records.
 pub fn plan_run(config: &RunConfig) -> Result<RunPlan> {
     build_thread_pool(config.threads)?.install(|| {
-        let stores = StoreRegistry::new(config.s3.clone());
+        let stores = StoreOpener::new(config.s3.clone());
         let (songs, logs) = open_sources(config, &stores, &Timings::default())?;
         let out = Staging::describe_target(
             &stores,

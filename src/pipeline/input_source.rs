@@ -20,8 +20,7 @@ use crate::input::{
 use crate::output::run_report::InputReport;
 use crate::star::schema::{EVENT_RECORD, SONG_RECORD};
 use crate::storage::{
-    ChainedReader, ListMode, Location, ObjectRange, ObjectVersion, RangeReader, Store,
-    StoreRegistry,
+    ChainedReader, ListMode, Location, ObjectRange, ObjectVersion, RangeReader, Store, StoreOpener,
 };
 
 /// The number of prefixes that is enough for parallel listing. From this number on, each prefix is listed
@@ -67,7 +66,7 @@ impl InputSource {
     pub(super) fn open(
         kind: RecordKind,
         argument: &str,
-        stores: &StoreRegistry,
+        stores: &StoreOpener,
         locations: &InputSpec,
         loaded: &LoadedLogObjects,
         split_bytes: Option<u64>,
@@ -218,7 +217,7 @@ impl InputSource {
 
 /// Opens the store of a location. For a glob, this is the store of the folder before its first wildcard.
 fn open_root(
-    stores: &StoreRegistry,
+    stores: &StoreOpener,
     location: &Location,
     number: u32,
     locations: &InputSpec,

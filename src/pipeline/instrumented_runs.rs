@@ -22,11 +22,11 @@ use crate::input::InputObject;
 use crate::output::run_report::{InputReport, RunReport, StageReport};
 use crate::progress::Progress;
 use crate::star::schema::SONG_RECORD;
-use crate::storage::StoreRegistry;
+use crate::storage::StoreOpener;
 
 /// The measurements of one input that was read and decoded once.
 #[derive(Debug, Clone)]
-pub struct ParseStats {
+pub struct TimedParse {
     /// The kind of the records.
     pub kind: RecordKind,
     /// The counts of records.
@@ -57,14 +57,14 @@ pub struct TimedRun {
 ///
 /// # Errors
 /// Returns an error if there is no input, or if the input cannot be read.
-pub fn measure_parse(config: &ParseBenchConfig, progress: &Progress) -> Result<ParseStats> {
+pub fn measure_parse(config: &ParseBenchConfig, progress: &Progress) -> Result<TimedParse> {
     let ParseBenchConfig {
         locations, sizes, ..
     } = config;
     build_thread_pool(config.threads)?.install(|| {
         let timings = Timings::default();
         let kind = config.kind.unwrap_or(RecordKind::Log);
-        let stores = StoreRegistry::new(config.s3.clone());
+        let stores = StoreOpener::new(config.s3.clone());
         let (none_loaded, split_bytes) = (LoadedLogObjects::default(), sizes.split_bytes);
         let mut source = InputSource::open(
             kind,
@@ -83,7 +83,7 @@ pub fn measure_parse(config: &ParseBenchConfig, progress: &Progress) -> Result<P
         let (counts, bytes) = parse_splits(&source, *sizes, progress, &timings)?;
         let seconds = began.elapsed().as_secs_f64();
         progress.finish_phase();
-        Ok(ParseStats {
+        Ok(TimedParse {
             kind: source.kind,
             total: StageReport::new(seconds, bytes, counts.report.records),
             input: counts.report,

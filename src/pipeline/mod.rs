@@ -14,8 +14,8 @@ mod duplicate_removal;
 mod input_source;
 mod instrumented_runs;
 mod logs;
-mod object_status;
 mod peak_rss;
+mod readability;
 mod reject_limit;
 mod songs;
 mod source_counter;
@@ -40,13 +40,13 @@ use crate::output::run_report::{
 use crate::output::{PartInfo, Staging, TableParts};
 use crate::progress::Progress;
 use crate::star::schema::{MERGE_STATE_TABLES, STAR_TABLES, TableSchema};
-use crate::storage::StoreRegistry;
+use crate::storage::StoreOpener;
 use input_source::InputSource;
 use source_counter::SourceCounts;
 use timings::{PipelineStage, Timings};
 
 pub use dry_run::{InputPlan, RunPlan, SplitPlan, plan_run};
-pub use instrumented_runs::{ParseStats, TimedRun, measure_parse, measure_run};
+pub use instrumented_runs::{TimedParse, TimedRun, measure_parse, measure_run};
 pub use timings::PhaseTiming;
 
 /// The state of a run that every phase needs.
@@ -110,7 +110,7 @@ fn run_with_timings(
 ) -> std::result::Result<RunReport, RunFailure> {
     let began = Instant::now();
     build_thread_pool(config.threads)?.install(|| {
-        let stores = StoreRegistry::new(config.s3.clone());
+        let stores = StoreOpener::new(config.s3.clone());
         let (songs, logs) = open_sources(config, &stores, timings)?;
         let staging = Staging::open(
             &stores,
@@ -178,7 +178,7 @@ fn keep_failed_output(staging: Staging, error: Error, mut report: Box<RunReport>
 /// Lists and plans the songs and the logs.
 fn open_sources(
     config: &RunConfig,
-    stores: &StoreRegistry,
+    stores: &StoreOpener,
     timings: &Timings,
 ) -> Result<(InputSource, InputSource)> {
     let split_bytes = config.sizes.split_bytes;

@@ -4,8 +4,8 @@ use std::sync::{Mutex, PoisonError};
 
 use super::RunContext;
 use super::input_source::InputSource;
-use super::object_status::{MAX_LISTED_OBJECTS, ObjectStatus, ObjectStatuses};
-use super::split_processing::ConfirmedSplit;
+use super::readability::{MAX_LISTED_OBJECTS, ObjectReadabilities, Readability};
+use super::split_processing::ConfirmedSplitResult;
 use super::split_reader::SplitStats;
 use crate::decode::reject::{Reject, RejectReason};
 use crate::error::Result;
@@ -33,7 +33,7 @@ pub(super) struct SourceCounts {
     /// The number of the split and the description of the first reject in input order.
     pub first_reject: Option<(usize, String)>,
     /// How much of each object could be read.
-    pub statuses: ObjectStatuses,
+    pub statuses: ObjectReadabilities,
 }
 
 impl SourceCounts {
@@ -44,7 +44,7 @@ impl SourceCounts {
             kept: 0,
             filtered: 0,
             first_reject: None,
-            statuses: ObjectStatuses::new(source.objects.len()),
+            statuses: ObjectReadabilities::new(source.objects.len()),
         }
     }
 
@@ -75,10 +75,10 @@ impl<'a> SourceCounter<'a> {
     pub(super) fn add_split<T>(
         &self,
         split: &Split,
-        confirmed: &ConfirmedSplit<T>,
+        confirmed: &ConfirmedSplitResult<T>,
         rejects: RejectBuffer,
     ) -> Result<()> {
-        let ConfirmedSplit {
+        let ConfirmedSplitResult {
             stats,
             lines_before,
             ..
@@ -147,7 +147,7 @@ impl<'a> SourceCounter<'a> {
     }
 
     /// Warns about an object that counts against the reject limit.
-    fn warn_if_failed(&self, object: &str, status: ObjectStatus, reason: Option<&str>) {
+    fn warn_if_failed(&self, object: &str, status: Readability, reason: Option<&str>) {
         if status.is_corrupt() {
             let consequence = match status.is_unreadable() {
                 true => "none of it could be read",

@@ -20,7 +20,7 @@ use crate::input::Split;
 
 /// A split whose start offset is verified.
 #[derive(Debug)]
-pub(super) struct ConfirmedSplit<T> {
+pub(super) struct ConfirmedSplitResult<T> {
     /// The statistics of the split.
     pub stats: SplitStats,
     /// Newlines in its first object before the start of its records.
@@ -38,7 +38,7 @@ pub(super) fn process_splits<T: Send>(
     context: ReadContext<'_>,
     source: &InputSource,
     process: impl Fn(&mut SplitReader<'_>, &Split, SplitStart) -> Result<(SplitStats, T)> + Sync,
-    on_confirmed: impl Fn(&Split, ConfirmedSplit<T>) -> Result<()> + Sync,
+    on_confirmed: impl Fn(&Split, ConfirmedSplitResult<T>) -> Result<()> + Sync,
 ) -> Result<()> {
     let splits = &source.plan.splits;
     let began = Instant::now();
@@ -123,7 +123,7 @@ impl<'a, T> BoundaryTracker<'a, T> {
         &mut self,
         number: usize,
         result: (SplitStats, T),
-    ) -> (Vec<(usize, ConfirmedSplit<T>)>, Option<RetryTask>) {
+    ) -> (Vec<(usize, ConfirmedSplitResult<T>)>, Option<RetryTask>) {
         let mut confirmed = Vec::new();
         if let Some(slot) = self.pending.get_mut(number) {
             *slot = Some(result);
@@ -162,7 +162,7 @@ impl<'a, T> BoundaryTracker<'a, T> {
             }
             confirmed.push((
                 number,
-                ConfirmedSplit {
+                ConfirmedSplitResult {
                     stats,
                     lines_before,
                     output,

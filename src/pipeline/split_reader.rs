@@ -6,7 +6,7 @@ use arrow_array::RecordBatch;
 
 use super::ReadContext;
 use super::input_source::InputSource;
-use super::object_status::SegmentStatuses;
+use super::readability::SegmentStatuses;
 use super::timings::PipelineStage;
 use crate::decode::reject::{Reject, RejectReason};
 use crate::decode::{DecodeStatus, Decoder, InputState, RecordCounts};

@@ -186,12 +186,12 @@ pub trait Store: fmt::Debug + Send + Sync {
 
 /// Opens stores. All S3 stores share one client.
 #[derive(Debug, Default)]
-pub struct StoreRegistry {
+pub struct StoreOpener {
     options: s3::S3Options,
     s3_client: Mutex<Option<Arc<S3Client>>>,
 }
 
-impl StoreRegistry {
+impl StoreOpener {
     /// Creates a registry without any open store.
     pub fn new(options: s3::S3Options) -> Self {
         Self {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use sparkify::config::{IoSizes, MaxRejects, RunConfig};
 use sparkify::pipeline;
 use sparkify::progress::Progress;
-use sparkify::storage::{ListMode, Location, ObjectRange, RangeReader, StoreRegistry};
+use sparkify::storage::{ListMode, Location, ObjectRange, RangeReader, StoreOpener};
 use tempfile::TempDir;
 
 use crate::harness::{SONG, TestInput, event};
@@ -17,7 +17,7 @@ use crate::read_output;
 
 /// Opens ranges of the only file in a directory, as it is listed now.
 fn open_ranges(folder: &Path, ranges: &[(u64, u64)]) -> Box<dyn RangeReader> {
-    let store = StoreRegistry::default()
+    let store = StoreOpener::default()
         .open(&Location::Local(folder.to_owned()))
         .unwrap();
     let entry = store

@@ -6,7 +6,7 @@ use crate::s3_server::error_response::S3ErrorResponse;
 use crate::s3_server::faults::{Fault, FaultPlan};
 use crate::s3_server::request::{RequestMatcher, S3Operation};
 use crate::s3_server::server::{ACCESS_KEY, S3Server};
-use crate::support::raw_http::{RawResponse, ResponseEnd, send_request, send_request_until};
+use crate::support::raw_http::{ObservedEnd, RawResponse, send_request, send_request_until};
 use crate::support::sdk_client::SdkClient;
 
 /// More bytes than the socket buffers of a connection hold.
@@ -147,7 +147,7 @@ fn error_responses_match_s3() {
             "{response:?}"
         );
         assert_eq!(response.header("content-type"), Some("application/xml"));
-        assert_eq!(response.end, ResponseEnd::Complete);
+        assert_eq!(response.end, ObservedEnd::Complete);
         assert!(body.contains(words), "{body}");
         if ["PermanentRedirect", "AuthorizationHeaderMalformed"].contains(&code) {
             assert_eq!(response.header("x-amz-bucket-region"), Some("eu-west-1"));
@@ -184,7 +184,7 @@ fn truncated_response_is_shorter_than_content_length() {
     assert!(response.head.starts_with("http/1.1 200 "));
     assert_eq!(
         (response.content_length(), response.end),
-        (LARGE_BODY_BYTES, ResponseEnd::Closed)
+        (LARGE_BODY_BYTES, ObservedEnd::Closed)
     );
     assert!(response.body.len() < LARGE_BODY_BYTES);
 }
@@ -199,13 +199,13 @@ fn small_response_is_truncated_exactly() {
         (response.content_length(), response.body.as_slice()),
         (10, &b"01234"[..])
     );
-    assert_eq!(response.end, ResponseEnd::Closed);
+    assert_eq!(response.end, ObservedEnd::Closed);
 
     std::fs::write(server.bucket("music").join("x"), "").unwrap();
     let response = raw_get(&server);
     assert_eq!(
         (response.head.as_str(), response.end),
-        ("", ResponseEnd::Closed)
+        ("", ObservedEnd::Closed)
     );
 }
 
@@ -229,7 +229,7 @@ fn truncated_upload_leaves_no_object() {
     let response = raw_put(&server, LARGE_BODY_BYTES);
     assert_eq!(
         (response.head.as_str(), response.end),
-        ("", ResponseEnd::Closed)
+        ("", ObservedEnd::Closed)
     );
     assert!(!server.objects("music").contains_key("new"));
 }
@@ -246,7 +246,7 @@ fn stalled_response_stops_halfway() {
     );
     assert_eq!(
         (response.content_length(), response.end),
-        (LARGE_BODY_BYTES, ResponseEnd::Stalled)
+        (LARGE_BODY_BYTES, ObservedEnd::Stalled)
     );
     assert_eq!(response.body.len(), LARGE_BODY_BYTES / 2);
 }
@@ -264,7 +264,7 @@ fn stalled_upload_gets_no_response() {
         );
         assert_eq!(
             (response.head.as_str(), response.end),
-            ("", ResponseEnd::Stalled)
+            ("", ObservedEnd::Stalled)
         );
         assert!(!server.objects("music").contains_key("new"));
     }
@@ -280,7 +280,7 @@ fn hanging_request_gets_no_response_head() {
         let response = send_request_until(&server, method, &target, b"nnn", 0);
         assert_eq!(
             (response.head.as_str(), response.end),
-            ("", ResponseEnd::Stalled)
+            ("", ObservedEnd::Stalled)
         );
     }
     assert!(!server.objects("music").contains_key("new"));
@@ -296,7 +296,7 @@ fn disconnected_request_gets_no_response() {
     ] {
         assert_eq!(
             (response.head.as_str(), response.end),
-            ("", ResponseEnd::Closed)
+            ("", ObservedEnd::Closed)
         );
     }
     assert!(!server.objects("music").contains_key("new"));
@@ -308,7 +308,7 @@ fn lost_response_still_applies_request() {
     let response = raw_put(&server, 3);
     assert_eq!(
         (response.head.as_str(), response.end),
-        ("", ResponseEnd::Closed)
+        ("", ObservedEnd::Closed)
     );
     assert_eq!(server.objects("music")["new"], b"nnn");
 }

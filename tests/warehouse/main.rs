@@ -37,4 +37,4 @@ mod query_command;
 mod saved_queries;
 
 // Tests of the Redshift simulator.
-mod redshift_simulator_tests;
+mod redshift_simulator_conformance;

@@ -1,6 +1,6 @@
 //! Listing behaves the same in every store.
 
-use sparkify::storage::{ListMode, Location, ObjectMeta, ObjectVersion, StoreRegistry};
+use sparkify::storage::{ListMode, Location, ObjectMeta, ObjectVersion, StoreOpener};
 
 use crate::s3_server::faults::FaultPlan;
 use crate::s3_server::request::{RequestMatcher, S3Operation};
@@ -236,7 +236,7 @@ fn bucket_is_a_location() {
     let server = S3Server::anonymous(FaultPlan::new());
     let folder = server.bucket(BUCKET);
     std::fs::write(folder.join("x.json"), "x").unwrap();
-    let stores = StoreRegistry::new(anonymous_options(&server));
+    let stores = StoreOpener::new(anonymous_options(&server));
     for url in ["s3://music", "s3://music/", "S3://music"] {
         let location = Location::parse(url.as_ref()).unwrap();
         let store = stores.open(&location).unwrap();

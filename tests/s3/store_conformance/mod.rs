@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use sparkify::storage::s3::S3Options;
 use sparkify::storage::{
-    ListMode, Location, ObjectMeta, ObjectRange, RangeReader, Store, StoreRegistry,
+    ListMode, Location, ObjectMeta, ObjectRange, RangeReader, Store, StoreOpener,
 };
 use tempfile::TempDir;
 
@@ -30,7 +30,7 @@ pub struct StoreUnderTest {
     /// The server of an S3 store.
     pub server: Option<S3Server>,
     location: Location,
-    registry: StoreRegistry,
+    registry: StoreOpener,
     _root: Option<TempDir>,
 }
 
@@ -63,7 +63,7 @@ impl StoreUnderTest {
             location: Location::Local(folder.clone()),
             folder,
             server: None,
-            registry: StoreRegistry::default(),
+            registry: StoreOpener::default(),
             _root: Some(root),
         }
     }
@@ -79,7 +79,7 @@ impl StoreUnderTest {
                 bucket: BUCKET.to_owned(),
                 prefix: PREFIX.to_owned(),
             },
-            registry: StoreRegistry::new(anonymous_options(&server)),
+            registry: StoreOpener::new(anonymous_options(&server)),
             server: Some(server),
             _root: None,
         }
@@ -88,7 +88,7 @@ impl StoreUnderTest {
     /// Limits the number of concurrent requests.
     pub fn with_max_requests(mut self, requests: usize) -> Self {
         let server = self.server.as_ref().unwrap();
-        self.registry = StoreRegistry::new(S3Options {
+        self.registry = StoreOpener::new(S3Options {
             max_concurrent_requests: requests,
             ..anonymous_options(server)
         });

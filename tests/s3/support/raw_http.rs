@@ -18,12 +18,12 @@ pub struct RawResponse {
     /// Status line and headers in lower case.
     pub head: String,
     pub body: Vec<u8>,
-    pub end: ResponseEnd,
+    pub end: ObservedEnd,
 }
 
 /// How the reading of a response ended.
 #[derive(Debug, PartialEq, Eq)]
-pub enum ResponseEnd {
+pub enum ObservedEnd {
     /// The response was complete.
     Complete,
     /// The server closed the connection.
@@ -86,7 +86,7 @@ fn read_response(stream: &mut TcpStream, min_bytes: usize) -> RawResponse {
     let mut response = RawResponse {
         head: String::new(),
         body: Vec::new(),
-        end: ResponseEnd::Complete,
+        end: ObservedEnd::Complete,
     };
     loop {
         if let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
@@ -105,15 +105,15 @@ fn read_response(stream: &mut TcpStream, min_bytes: usize) -> RawResponse {
         stream.set_read_timeout(Some(timeout)).unwrap();
         let mut buffer = [0; 65536];
         match stream.read(&mut buffer) {
-            Ok(0) => response.end = ResponseEnd::Closed,
+            Ok(0) => response.end = ObservedEnd::Closed,
             Ok(length) => {
                 bytes.extend_from_slice(&buffer[..length]);
                 continue;
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                response.end = ResponseEnd::Stalled
+                response.end = ObservedEnd::Stalled
             }
-            Err(_) => response.end = ResponseEnd::Closed,
+            Err(_) => response.end = ObservedEnd::Closed,
         }
         return response;
     }

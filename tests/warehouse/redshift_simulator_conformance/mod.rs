@@ -1,10 +1,10 @@
 //! Tests of the Redshift simulator: it enforces each rule of Redshift.
 
-mod connection;
 mod copy;
 mod ddl;
 mod fault_injection;
 mod isolation;
+mod session;
 mod sql_differences;
 
 use std::fs;

@@ -15,11 +15,11 @@ const MAX_UNREADABLE_SEGMENTS: usize = MAX_LISTED_OBJECTS + 2;
 
 /// The state of an object or of one segment of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct ObjectStatus {
+pub(super) struct Readability {
     bits: u8,
 }
 
-impl ObjectStatus {
+impl Readability {
     const HAS_RECORDS: u8 = 1;
     const IS_READABLE: u8 = 2;
     const IS_CORRUPT: u8 = 4;
@@ -76,7 +76,7 @@ pub(super) fn is_malformed(reject: &Reject) -> bool {
 #[derive(Debug, Default)]
 pub(super) struct SegmentStatuses {
     /// The status of each segment.
-    pub statuses: Vec<ObjectStatus>,
+    pub statuses: Vec<Readability>,
     /// The first unreadable segments: the number of each, and its first reject without the text.
     pub unreadable_segments: Vec<(usize, Reject)>,
     /// Malformed records of the current segment.
@@ -108,7 +108,7 @@ impl SegmentStatuses {
 
     /// Ends the current segment, which had the given number of records.
     pub(super) fn end_segment(&mut self, records: u64, is_corrupt: bool) {
-        let status = ObjectStatus::new(records, self.malformed_records, is_corrupt);
+        let status = Readability::new(records, self.malformed_records, is_corrupt);
         self.malformed_records = 0;
         if let Some(first) = self.first_reject.take()
             && status.is_unreadable()
@@ -122,24 +122,24 @@ impl SegmentStatuses {
 
 /// The statuses of all objects of an input.
 #[derive(Debug, Clone)]
-pub(super) struct ObjectStatuses {
-    statuses: Vec<ObjectStatus>,
+pub(super) struct ObjectReadabilities {
+    statuses: Vec<Readability>,
     /// The reason of each unreadable object by its number, with the first split that has an unreadable segment
     /// of the object.
     reasons: BTreeMap<usize, (usize, String)>,
 }
 
-impl ObjectStatuses {
+impl ObjectReadabilities {
     /// Creates the statuses of the given number of objects, none of which has been read.
     pub(super) fn new(objects: usize) -> Self {
         Self {
-            statuses: vec![ObjectStatus::default(); objects],
+            statuses: vec![Readability::default(); objects],
             reasons: BTreeMap::new(),
         }
     }
 
     /// Merges the status of a segment of an object.
-    pub(super) fn merge(&mut self, object: usize, status: ObjectStatus) {
+    pub(super) fn merge(&mut self, object: usize, status: Readability) {
         if let Some(merged) = self.statuses.get_mut(object) {
             merged.merge(status);
         }
@@ -165,7 +165,7 @@ impl ObjectStatuses {
 
     /// Returns the first objects that count against the reject limit: the number, the status and the reason of
     /// each.
-    pub(super) fn first_failed(&self) -> impl Iterator<Item = (usize, ObjectStatus, Option<&str>)> {
+    pub(super) fn first_failed(&self) -> impl Iterator<Item = (usize, Readability, Option<&str>)> {
         let statuses = self.statuses.iter().copied().enumerate();
         let failed = statuses.filter(|(_, read)| read.is_failed());
         failed.take(MAX_LISTED_OBJECTS).map(|(object, status)| {
