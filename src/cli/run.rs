@@ -15,7 +15,7 @@ use crate::output::{ParquetCompression, PublishedDataset, manifest_key};
 use crate::pipeline::{self, RunFailure};
 use crate::progress::Progress;
 use crate::storage::{Location, StoreOpener};
-use crate::warehouse::Warehouse;
+use crate::warehouse::WarehouseConfig;
 use crate::warehouse::load::{DatasetLoad, LoadReport, loaded_objects, loaded_runs};
 use crate::warehouse::sql::load_plan::{LoadParams, load_statements, to_sql_script};
 
@@ -233,7 +233,7 @@ fn load_into_warehouse(
     config: &RunConfig,
     report: &RunReport,
     out: &Location,
-    warehouse: &Warehouse,
+    warehouse: &WarehouseConfig,
     refresh: Option<&HashSet<String>>,
     progress: &Progress,
 ) -> Result<LoadReport> {
@@ -263,7 +263,7 @@ struct DryRunJson {
 /// Prints what a run would do.
 fn print_dry_run(
     config: &RunConfig,
-    warehouse: Option<&Warehouse>,
+    warehouse: Option<&WarehouseConfig>,
     refresh: bool,
     json: bool,
 ) -> Result<()> {
@@ -295,7 +295,10 @@ fn print_dry_run(
 ///
 /// # Errors
 /// Returns an error if an argument is not valid or has no effect.
-fn resolve_config(args: RunArgs, progress: &Progress) -> Result<(RunConfig, Option<Warehouse>)> {
+fn resolve_config(
+    args: RunArgs,
+    progress: &Progress,
+) -> Result<(RunConfig, Option<WarehouseConfig>)> {
     let resolved = args.warehouse.resolve(Some(&args.iam_role), progress)?;
     let file = resolved.config_file.as_ref();
     let include = args.include;

@@ -17,7 +17,7 @@ use super::timings::PipelineStage;
 use super::{RunContext, build_thread_pool};
 use crate::error::{Error, Result};
 use crate::output::{ParquetPartReader, PartInfo, PartWriter, StoredRowGroup};
-use crate::star::event_deliveries::{
+use crate::star::delivery_order::{
     CompactDelivery, EventDelivery, StringPool, candidates_from_rows, songplay_id_values,
 };
 use crate::star::schema::{SONGPLAYS, STATE_SONGPLAYS, TableSchema};

@@ -16,7 +16,7 @@ use crate::decode::reject::Reject;
 use crate::error::{Error, Result};
 use crate::input::{InputObject, Split};
 use crate::output::{PartInfo, PartWriter, RejectBuffer};
-use crate::star::event_deliveries::songplay_id_values;
+use crate::star::delivery_order::songplay_id_values;
 use crate::star::schema::{SONGPLAYS, STATE_SONGPLAYS, TableSchema};
 use crate::star::song_lookup::SongLookup;
 use crate::star::songplays::{SongplayRows, build_songplays, compute_songplay_ids, count_matched};

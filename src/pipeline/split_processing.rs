@@ -89,7 +89,7 @@ pub(super) fn process_splits<T: Send>(
 
 /// The end of the records of a split in its last object.
 #[derive(Debug, Clone, Copy)]
-struct RecordEnd {
+struct SplitRecordsEnd {
     /// The byte offset in the object.
     offset: u64,
     /// Newlines in the object before the offset.
@@ -101,7 +101,7 @@ struct RecordEnd {
 struct BoundaryTracker<'a, T> {
     source: &'a InputSource,
     pending: Vec<Option<(SplitStats, T)>>,
-    record_ends: Vec<Option<RecordEnd>>,
+    record_ends: Vec<Option<SplitRecordsEnd>>,
 }
 
 type RetryTask = (usize, SplitStart);
@@ -150,7 +150,7 @@ impl<'a, T> BoundaryTracker<'a, T> {
             let record_end = match stats.records_end {
                 Some(end) => {
                     let newlines_before = if is_single_segment { lines_before } else { 0 };
-                    Some(RecordEnd {
+                    Some(SplitRecordsEnd {
                         offset: end,
                         newlines: newlines_before + stats.newlines.1,
                     })
@@ -189,7 +189,7 @@ impl<'a, T> BoundaryTracker<'a, T> {
     }
 
     /// Returns the end of the records of the previous split, if the split begins inside an object.
-    fn previous_record_end(&self, number: usize) -> Option<RecordEnd> {
+    fn previous_record_end(&self, number: usize) -> Option<SplitRecordsEnd> {
         let first = self.source.plan.splits.get(number)?.segments.first()?;
         if first.start == 0 {
             return None;

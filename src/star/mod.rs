@@ -9,7 +9,7 @@ use arrow_array::builder::StringBuilder;
 
 use crate::error::{Error, Result};
 
-pub mod event_deliveries;
+pub mod delivery_order;
 mod fnv;
 pub mod schema;
 pub mod song_lookup;

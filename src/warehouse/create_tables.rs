@@ -4,7 +4,7 @@ use super::dialect::Dialect;
 use std::collections::BTreeMap;
 
 use super::retry::{MAX_CONFLICT_ATTEMPTS, backoff, warn_if_blocked};
-use super::{Warehouse, catalog};
+use super::{WarehouseConfig, catalog};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
 use crate::warehouse::connect::error::{ErrorClass, StatementError, fatal};
@@ -72,7 +72,7 @@ fn ddl_target(sql: &str) -> &str {
 /// Returns an error if the warehouse cannot be reached or rejects a statement, if a table is missing while others have
 /// rows, if `confirm` fails, or if rows were added since it was asked. The tables are unchanged then.
 pub fn create_missing_tables(
-    warehouse: &Warehouse,
+    warehouse: &WarehouseConfig,
     drop: bool,
     confirm: Option<ConfirmDrop<'_>>,
     progress: &Progress,
@@ -105,7 +105,7 @@ pub fn create_missing_tables(
 }
 
 fn try_create(
-    warehouse: &Warehouse,
+    warehouse: &WarehouseConfig,
     session: &mut WarehouseSession,
     drop: bool,
     confirm: Option<ConfirmDrop<'_>>,
@@ -153,7 +153,7 @@ fn try_create(
 /// Locks the tables against loads, and returns an error if they have more rows than were confirmed.
 fn ensure_row_count_unchanged(
     session: &mut WarehouseSession,
-    warehouse: &Warehouse,
+    warehouse: &WarehouseConfig,
     catalog: &BTreeMap<String, Vec<catalog::CatalogColumn>>,
     confirmed: &ExistingTableTotals,
 ) -> std::result::Result<(), StatementError> {

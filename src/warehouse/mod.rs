@@ -26,14 +26,14 @@ use crate::storage::Location;
 
 /// A warehouse that datasets are loaded into.
 #[derive(Debug, Clone)]
-pub struct Warehouse {
+pub struct WarehouseConfig {
     /// Kind of warehouse and connection settings.
     pub connection: ConnectionConfig,
     /// Role with which Redshift reads the bucket. PostgreSQL does not use it.
     pub iam_role: IamRole,
 }
 
-impl Warehouse {
+impl WarehouseConfig {
     /// Checks that a dataset at the location can be loaded.
     ///
     /// # Errors

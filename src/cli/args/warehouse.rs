@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::cli::no_effect;
 use crate::error::{Error, Result};
 use crate::progress::Progress;
-use crate::warehouse::Warehouse;
+use crate::warehouse::WarehouseConfig;
 use crate::warehouse::connect::config::{ConnectionConfig, ConnectionFlags};
 use crate::warehouse::connect::config_file::ConfigFile;
 use crate::warehouse::dialect::Dialect;
@@ -52,7 +52,7 @@ pub(crate) struct IamRoleArgs {
 #[derive(Debug)]
 pub(crate) struct ResolvedWarehouse {
     /// The warehouse, if one is named.
-    pub warehouse: Option<Warehouse>,
+    pub warehouse: Option<WarehouseConfig>,
     /// The file of `--config`, which may also name the input.
     pub config_file: Option<ConfigFile>,
 }
@@ -97,7 +97,7 @@ impl WarehouseArgs {
                 if role_flag.is_some() && connection.dialect == Dialect::Postgres {
                     return Err(no_effect("--iam-role", "the warehouse is PostgreSQL"));
                 }
-                Some(Warehouse {
+                Some(WarehouseConfig {
                     connection,
                     iam_role: resolve_iam_role(role_flag, file.as_ref(), env)?,
                 })
@@ -148,7 +148,7 @@ impl ResolvedWarehouse {
     ///
     /// # Errors
     /// Returns an error if none is named.
-    pub(crate) fn require(self) -> Result<Warehouse> {
+    pub(crate) fn require(self) -> Result<WarehouseConfig> {
         self.warehouse.ok_or_else(|| {
             Error::usage("no warehouse is named").with_hint(
                 "give --warehouse URL, set SPARKIFY_WAREHOUSE, or add [CLUSTER] to the --config file",

@@ -34,7 +34,7 @@ pub(super) struct EncodedColumnChunk {
 }
 
 /// A column chunk before its pages are compressed.
-struct ColumnChunk {
+struct UncompressedColumnChunk {
     /// Definition levels of a nullable column.
     definition_levels: Option<Vec<u8>>,
     values: ChunkValues,
@@ -92,7 +92,10 @@ pub(super) fn encode_column(
 }
 
 /// Encodes text with a dictionary.
-fn text_chunk(column: &DictionaryArray<Int32Type>, nullable: bool) -> Result<ColumnChunk> {
+fn text_chunk(
+    column: &DictionaryArray<Int32Type>,
+    nullable: bool,
+) -> Result<UncompressedColumnChunk> {
     let texts = column
         .values()
         .as_string_opt::<i32>()
@@ -123,7 +126,7 @@ fn text_chunk(column: &DictionaryArray<Int32Type>, nullable: bool) -> Result<Col
     }
     let bound = |text: Option<&&str>| text.map(|text| ByteArray::from(text.as_bytes().to_vec()));
     let nulls = Some(column.null_count() as u64);
-    Ok(ColumnChunk {
+    Ok(UncompressedColumnChunk {
         definition_levels: nullable.then(|| encode_definition_levels(column)),
         values: ChunkValues::dictionary(dictionary, used_texts.len(), &indices),
         rows: column.len(),
@@ -158,11 +161,11 @@ fn encode_definition_levels(column: &dyn Array) -> Vec<u8> {
 }
 
 /// Encodes integers, with a dictionary if at most a quarter of them are distinct.
-fn int32_chunk(values: &[i32]) -> ColumnChunk {
+fn int32_chunk(values: &[i32]) -> UncompressedColumnChunk {
     let (min, max) = min_max(values);
     let encoded = dictionary_encode(values, values.len() / 4);
     let plain = |values: &[i32]| values.iter().flat_map(|v| v.to_le_bytes()).collect();
-    ColumnChunk {
+    UncompressedColumnChunk {
         definition_levels: None,
         values: match encoded {
             Some((distinct, indices)) => {
@@ -218,9 +221,9 @@ fn dictionary_encode(values: &[i32], max_distinct: usize) -> Option<(Vec<i32>, V
 }
 
 /// Encodes 64-bit ids and times as plain values, because nearly all are distinct.
-fn int64_chunk(values: &[i64]) -> ColumnChunk {
+fn int64_chunk(values: &[i64]) -> UncompressedColumnChunk {
     let (min, max) = min_max(values);
-    ColumnChunk {
+    UncompressedColumnChunk {
         definition_levels: None,
         values: ChunkValues::Plain {
             values: values.iter().flat_map(|v| v.to_le_bytes()).collect(),
@@ -246,7 +249,7 @@ impl ChunkValues {
     }
 }
 
-impl ColumnChunk {
+impl UncompressedColumnChunk {
     fn write_pages(
         self,
         descriptor: ColumnDescPtr,

@@ -138,7 +138,7 @@ impl TlsConfig {
             ClientConfig::builder_with_provider(Arc::clone(&provider) as Arc<CryptoProvider>)
                 .with_safe_default_protocol_versions()
                 .map_err(|e| Error::failed("cannot set up TLS").with_reason(e))?;
-        let permissive = |roots| PermissiveVerifier { roots, algorithms };
+        let permissive = |roots| NoHostNameVerifier { roots, algorithms };
         let config = match self.mode {
             TlsMode::VerifyFull => config.with_root_certificates(self.root_certs.load()?),
             TlsMode::VerifyCa => config
@@ -195,7 +195,7 @@ impl RootCerts {
 
 /// Verifies the signer of a certificate at most, and never its host name.
 #[derive(Debug)]
-struct PermissiveVerifier {
+struct NoHostNameVerifier {
     /// Roots that must have signed the certificate. Without them any certificate is accepted.
     roots: Option<RootCertStore>,
     algorithms: WebPkiSupportedAlgorithms,
@@ -203,7 +203,7 @@ struct PermissiveVerifier {
 
 type VerifyResult<T> = std::result::Result<T, rustls::Error>;
 
-impl ServerCertVerifier for PermissiveVerifier {
+impl ServerCertVerifier for NoHostNameVerifier {
     fn verify_server_cert(
         &self,
         certificate: &CertificateDer<'_>,

@@ -30,7 +30,7 @@ use crate::warehouse::retry::{
 use crate::warehouse::sql::load_plan::{
     LOADED_RUNS_SQL, LoadParams, LoadStatement, load_statements, output_tables, to_sql_script,
 };
-use crate::warehouse::{Warehouse, catalog};
+use crate::warehouse::{WarehouseConfig, catalog};
 use pg_copy_encoder::{COPY_HEADER, COPY_TRAILER, encode_batch, read_batches};
 
 /// Approximate size of the chunks that are sent to PostgreSQL.
@@ -77,7 +77,7 @@ struct CrossAttemptState {
 #[derive(Debug, Clone, Copy)]
 pub struct DatasetLoad<'a> {
     /// Target of the load.
-    pub warehouse: &'a Warehouse,
+    pub warehouse: &'a WarehouseConfig,
     /// Dataset to load.
     pub dataset: &'a PublishedDataset,
     /// Set for a full refresh, which deletes everything first: the runs that were loaded when the command began. The
@@ -441,7 +441,10 @@ impl DatasetLoad<'_> {
 ///
 /// # Errors
 /// Returns an error if the warehouse cannot be reached, or if its tables do not match or have lost their rows.
-pub fn loaded_objects(warehouse: &Warehouse, progress: &Progress) -> Result<LoadedLogObjects> {
+pub fn loaded_objects(
+    warehouse: &WarehouseConfig,
+    progress: &Progress,
+) -> Result<LoadedLogObjects> {
     query_warehouse(warehouse, progress, |session| {
         catalog::ensure_loadable(session, false)?;
         let mut objects = LoadedLogObjects::default();
@@ -458,7 +461,7 @@ pub fn loaded_objects(warehouse: &Warehouse, progress: &Progress) -> Result<Load
 ///
 /// # Errors
 /// Returns an error if the warehouse cannot be reached, if its tables do not match, or if all of them are missing.
-pub fn loaded_runs(warehouse: &Warehouse, progress: &Progress) -> Result<HashSet<String>> {
+pub fn loaded_runs(warehouse: &WarehouseConfig, progress: &Progress) -> Result<HashSet<String>> {
     query_warehouse(warehouse, progress, |session| {
         let missing = catalog::ensure_loadable(session, true)?;
         match missing.contains(&LOAD_HISTORY) {
@@ -470,7 +473,7 @@ pub fn loaded_runs(warehouse: &Warehouse, progress: &Progress) -> Result<HashSet
 
 /// Runs a query before a dataset is built for the warehouse.
 fn query_warehouse<T>(
-    warehouse: &Warehouse,
+    warehouse: &WarehouseConfig,
     progress: &Progress,
     query: impl FnOnce(&mut WarehouseSession) -> std::result::Result<T, StatementError>,
 ) -> Result<T> {

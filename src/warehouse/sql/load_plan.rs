@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::star::schema::{
     ARTISTS, MERGE_STATE_TABLES, STAR_TABLES, STATE_ARTISTS, STATE_USERS, TableSchema, USERS,
 };
-use crate::warehouse::Warehouse;
+use crate::warehouse::WarehouseConfig;
 use crate::warehouse::catalog::{nonempty_tables_query, warehouse_tables};
 use crate::warehouse::dialect::Dialect;
 
@@ -83,7 +83,7 @@ pub const LOADED_RUNS_SQL: &str = "SELECT DISTINCT run FROM load_history";
 /// # Errors
 /// Returns an error if a name cannot be quoted in SQL.
 pub fn load_statements(
-    warehouse: &Warehouse,
+    warehouse: &WarehouseConfig,
     load_params: &LoadParams<'_>,
     refresh: bool,
 ) -> Result<Vec<LoadStatement>> {

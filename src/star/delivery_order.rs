@@ -91,7 +91,7 @@ pub fn songplay_id_values(rows: &RecordBatch) -> Result<&[i64]> {
 pub struct CompactDelivery {
     /// The index of its batch among the batches of the whole input.
     pub batch: u32,
-    /// Never null, so that `Option<Candidate>` needs no extra space.
+    /// Never null, so that `Option<CompactDelivery>` needs no extra space.
     level: NonZeroU32,
     location: u32,
     user_agent: u32,
