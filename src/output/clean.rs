@@ -113,12 +113,9 @@ pub fn find_runs(
             let folder = path.is_dir().then(|| LocalStore::new(path)).transpose()?;
             let folder = folder.map(LocalStore::without_following_links);
             if folder.is_none() && abandoned.is_empty() {
-                let error = Error::failed(format!("cannot clean {}", path.display()))
-                    .with_reason("no such folder");
-                return Err(match s3_url_hint(path) {
-                    Some(hint) => error.with_hint(hint),
-                    None => error,
-                });
+                return Err(Error::failed(format!("cannot clean {}", path.display()))
+                    .with_reason("no such folder")
+                    .with_optional_hint(s3_url_hint(path)));
             }
             let runs = folder.as_ref().map(|store| list_runs(store)).transpose()?;
             let latest = std::fs::read(path.join(LATEST_FILE)).ok();

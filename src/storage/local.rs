@@ -100,15 +100,11 @@ fn remove_empty_folders(folder: &Path) {
 
 /// Returns the error for a location that cannot be opened, with a hint if it looks like an S3 location.
 fn open_error(path: &Path, source: &io::Error) -> Error {
-    let error = Error::io("cannot read", path, source);
-    let suggestion = match source.kind() {
+    let hint = match source.kind() {
         io::ErrorKind::NotFound => s3_url_hint(path),
         _ => None,
     };
-    match suggestion {
-        Some(hint) => error.with_hint(hint),
-        None => error,
-    }
+    Error::io("cannot read", path, source).with_optional_hint(hint)
 }
 
 fn not_a_file_error(path: &Path) -> Error {

@@ -145,12 +145,9 @@ impl RequestError {
         if attempts > 1 {
             why += &format!(" ({attempts} attempts)");
         }
-        let error =
-            Error::failed(format!("{} {}", operation.error_prefix, operation.url)).with_reason(why);
-        match self.hint(operation, endpoint) {
-            Some(hint) => error.with_hint(hint),
-            None => error,
-        }
+        Error::failed(format!("{} {}", operation.error_prefix, operation.url))
+            .with_reason(why)
+            .with_optional_hint(self.hint(operation, endpoint))
     }
 
     fn hint(&self, operation: &OperationContext, endpoint: &str) -> Option<String> {

@@ -174,11 +174,9 @@ fn sqlstate_hint(code: &str) -> Option<&'static str> {
 /// Returns the error for a connection or login that failed.
 pub(super) fn connect_error(connection: &ConnectionConfig, error: &postgres::Error) -> Error {
     let (why, hint) = describe_connect(connection, error);
-    let failed = Error::failed(format!("cannot connect to {connection}")).with_reason(why);
-    match hint {
-        Some(hint) => failed.with_hint(hint),
-        None => failed,
-    }
+    Error::failed(format!("cannot connect to {connection}"))
+        .with_reason(why)
+        .with_optional_hint(hint)
 }
 
 /// Returns the reason and a hint for a connection or login that failed.
@@ -293,11 +291,9 @@ fn describe_io(connection: &ConnectionConfig, error: &io::Error) -> (String, Opt
 /// Returns the error for a connection or login that took longer than `connect_timeout`.
 pub(super) fn connect_timeout_error(connection: &ConnectionConfig) -> Error {
     let (why, hint) = describe_timeout(connection);
-    let error = Error::failed(format!("cannot connect to {connection}")).with_reason(why);
-    match hint {
-        Some(hint) => error.with_hint(hint),
-        None => error,
-    }
+    Error::failed(format!("cannot connect to {connection}"))
+        .with_reason(why)
+        .with_optional_hint(hint)
 }
 
 fn describe_timeout(connection: &ConnectionConfig) -> (String, Option<String>) {
