@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 
 /// A `Result` with this crate's [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
@@ -22,55 +23,55 @@ pub enum ErrorKind {
 
 /// The reason why a command failed.
 ///
-/// It is printed as `message: reason; hint`, always on one line.
+/// It is printed as `message: reason; hint`, always on one line. An error that was caused by the error of a
+/// library or of the operating system keeps it as its [source](std::error::Error::source); the line already
+/// has its text.
 #[derive(Debug, Clone)]
 pub struct Error {
     kind: ErrorKind,
     message: String,
     reason: Option<String>,
     hint: Option<String>,
+    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
 impl Error {
-    /// Returns the error of a command that failed; `message` names the object that it failed on.
-    pub fn failed(message: impl Into<String>) -> Self {
+    fn new(kind: ErrorKind, message: String) -> Self {
         Self {
-            kind: ErrorKind::Failed,
-            message: message.into(),
+            kind,
+            message,
             reason: None,
             hint: None,
+            source: None,
         }
+    }
+
+    /// Returns the error of a command that failed; `message` names the object that it failed on.
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Failed, message.into())
     }
 
     /// Returns the error of a command that was used wrongly.
     pub fn usage(message: impl Into<String>) -> Self {
-        Self {
-            kind: ErrorKind::Usage,
-            message: message.into(),
-            reason: None,
-            hint: None,
-        }
+        Self::new(ErrorKind::Usage, message.into())
     }
 
     /// Returns the error of a run that rejected too much; `message` says how much.
     pub fn too_many_rejects(message: impl Into<String>) -> Self {
-        Self {
-            kind: ErrorKind::TooManyRejects,
-            message: message.into(),
-            reason: None,
-            hint: None,
-        }
+        Self::new(ErrorKind::TooManyRejects, message.into())
     }
 
     /// Returns the error of an operating system call on `path`; `action` is for example `"cannot read"`. An
     /// error of this type that passed through a reader or writer is returned unchanged, because it names
     /// its own action and path.
-    pub fn io(action: &str, path: &Path, source: &std::io::Error) -> Self {
-        if let Some(error) = source.get_ref().and_then(|e| e.downcast_ref::<Self>()) {
-            return error.clone();
-        }
-        let error = Self::failed(format!("{action} {}", path.display())).with_reason(source);
-        match source.kind() {
+    pub fn io(action: &str, path: &Path, source: std::io::Error) -> Self {
+        let source = match source.downcast::<Self>() {
+            Ok(error) => return error,
+            Err(source) => source,
+        };
+        let kind = source.kind();
+        let error = Self::failed(format!("{action} {}", path.display())).with_source(source);
+        match kind {
             std::io::ErrorKind::StorageFull => error.with_hint("free some space and run again"),
             std::io::ErrorKind::PermissionDenied => error.with_hint("check the permissions"),
             _ => error,
@@ -79,7 +80,14 @@ impl Error {
 
     /// Returns the error of Arrow for arrays that are too large or inconsistent.
     pub fn from_arrow(source: arrow_schema::ArrowError) -> Self {
-        Self::failed("cannot build a record batch").with_reason(source)
+        Self::failed("cannot build a record batch").with_source(source)
+    }
+
+    /// Sets the source, and its text as the reason.
+    pub fn with_source(self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        let mut error = self.with_reason(&source);
+        error.source = Some(Arc::new(source));
+        error
     }
 
     /// Sets the reason.
@@ -141,4 +149,46 @@ impl fmt::Display for Error {
     }
 }
 
-impl std::error::Error for Error {}
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.source {
+            Some(source) => Some(source.as_ref()),
+            None => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+
+    use super::*;
+
+    #[test]
+    fn an_error_keeps_its_source_and_prints_its_text_once() {
+        let denied = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
+        let error = Error::io("cannot read", Path::new("songs"), denied);
+        assert_eq!(
+            error.to_string(),
+            "cannot read songs: permission denied; check the permissions"
+        );
+        let source = error
+            .source()
+            .and_then(|e| e.downcast_ref::<std::io::Error>());
+        assert_eq!(
+            source.map(std::io::Error::kind),
+            Some(std::io::ErrorKind::PermissionDenied)
+        );
+    }
+
+    #[test]
+    fn an_error_that_passed_through_a_reader_stays_the_same() {
+        let inner = Error::failed("cannot read s3://b/k").with_hint("check the key");
+        let error = Error::io(
+            "cannot read",
+            Path::new("other"),
+            std::io::Error::other(inner),
+        );
+        assert_eq!(error.to_string(), "cannot read s3://b/k; check the key");
+    }
+}

@@ -217,7 +217,7 @@ fn load_ca_bundle() -> Result<Option<Vec<u8>>> {
     };
     let path = Path::new(&path);
     let hint = "check AWS_CA_BUNDLE";
-    let pem = fs::read(path).map_err(|e| Error::io("cannot read", path, &e).with_hint(hint))?;
+    let pem = fs::read(path).map_err(|e| Error::io("cannot read", path, e).with_hint(hint))?;
     // Checked here because the HTTP client panics on an invalid certificate.
     let bundle_error = |reason: &dyn std::fmt::Display| {
         Error::failed(format!("cannot use {}", path.display()))

@@ -82,7 +82,7 @@ pub fn bench_run(
         };
         let timed_run = measure_run(&config, progress)?;
         // The next pass replaces nothing, and the disk holds only one dataset at a time.
-        fs::remove_dir_all(&out).map_err(|e| Error::io("cannot remove", &out, &e))?;
+        fs::remove_dir_all(&out).map_err(|e| Error::io("cannot remove", &out, e))?;
         Ok(timed_run)
     };
     let measured = options.measure(progress, pass, |timed_run| timed_run.report.total);
@@ -91,7 +91,7 @@ pub fn bench_run(
     let temp_path = temp_dir.path().to_owned();
     let removed = temp_dir.close();
     let PassResults { warmup, medians } = measured?;
-    removed.map_err(|e| Error::io("cannot remove", &temp_path, &e))?;
+    removed.map_err(|e| Error::io("cannot remove", &temp_path, e))?;
     let single_thread = medians.iter().find(|(sample, _)| sample.threads == 1);
     Ok(RunBenchReport {
         header: options.header("run"),
@@ -115,8 +115,9 @@ fn create_temp_dir(parent: &Path) -> Result<TempDir> {
         .permissions(Permissions::from_mode(0o700));
     let created = builder.tempdir_in(parent);
     created.map_err(|e| {
-        let error = Error::io("cannot create a temporary folder in", parent, &e);
-        match e.kind() {
+        let kind = e.kind();
+        let error = Error::io("cannot create a temporary folder in", parent, e);
+        match kind {
             io::ErrorKind::NotFound => error.with_hint("the folder must exist"),
             _ => error,
         }

@@ -88,8 +88,8 @@ pub(super) fn main(args: GenerateArgs) -> Result<()> {
     });
     progress.finish_phase();
     let summary = result.map_err(|e| match e.kind() {
-        io::ErrorKind::InvalidInput => Error::usage("cannot generate").with_reason(e),
-        _ => Error::failed("cannot generate").with_reason(e),
+        io::ErrorKind::InvalidInput => Error::usage("cannot generate").with_source(e),
+        _ => Error::failed("cannot generate").with_source(e),
     })?;
     if !quiet {
         eprint_line(&format!("{summary}\n"));

@@ -135,7 +135,7 @@ fn print(text: &str) -> Result<()> {
         .and_then(|()| stdout.flush())
     {
         Err(e) if e.kind() != ErrorKind::BrokenPipe => {
-            Err(Error::failed("cannot write to stdout").with_reason(e))
+            Err(Error::failed("cannot write to stdout").with_source(e))
         }
         _ => Ok(()),
     }
@@ -144,6 +144,6 @@ fn print(text: &str) -> Result<()> {
 /// Prints the document of `--json` on stdout.
 fn print_json(value: &impl serde::Serialize) -> Result<()> {
     let json = serde_json::to_string_pretty(value)
-        .map_err(|e| Error::failed("cannot write to stdout").with_reason(e))?;
+        .map_err(|e| Error::failed("cannot write to stdout").with_source(e))?;
     print(&(json + "\n"))
 }

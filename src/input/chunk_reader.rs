@@ -124,7 +124,7 @@ impl ChunkReader {
         let first = self.buffer.get(..read).unwrap_or_default();
         let stream = compression
             .decompress(first)
-            .map_err(|e| self.read_error(&e))?;
+            .map_err(|e| self.read_error(e))?;
         self.decompressor = Some((Box::new(stream), compression.name()));
         // These bytes are counted when they are decompressed.
         self.bytes_read -= read as u64;
@@ -134,7 +134,7 @@ impl ChunkReader {
         self.fill(input)
     }
 
-    fn read_error(&self, e: &io::Error) -> Error {
+    fn read_error(&self, e: io::Error) -> Error {
         Error::io("cannot read", self.name.as_ref(), e)
     }
 
@@ -247,7 +247,7 @@ impl ChunkReader {
                     };
                     match read {
                         Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-                        Err(e) => return Err(self.read_error(&e)),
+                        Err(e) => return Err(self.read_error(e)),
                         Ok(0) if max_read > 0 => {
                             return Err(Error::failed(format!("cannot read {}", self.name))
                                 .with_reason("truncated while it was read")
@@ -265,7 +265,7 @@ impl ChunkReader {
                 }
                 Some((stream, name)) => {
                     let read = match stream.read(input, to) {
-                        Err(e) => return Err(self.read_error(&e)),
+                        Err(e) => return Err(self.read_error(e)),
                         Ok(Err(e)) => {
                             self.state =
                                 ReaderState::Corrupt(format!("corrupt {name} stream: {e}"));

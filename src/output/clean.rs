@@ -399,7 +399,7 @@ fn write_removal_marker(store: &S3Store, key: &str) -> Result<()> {
     let mut file = store.create(key)?;
     let text = b"sparkify clean removes this run\n";
     let written = file.write_all(text);
-    written.map_err(|e| Error::io("cannot write", store.display(key).as_ref(), &e))?;
+    written.map_err(|e| Error::io("cannot write", store.display(key).as_ref(), e))?;
     file.finish().map(drop)
 }
 

@@ -184,7 +184,7 @@ fn read_exact(reader: &mut dyn RangeReader, length: u64, name: &str) -> Result<B
     match reader.read_exact(&mut buffer) {
         Ok(()) => Ok(buffer.into()),
         Err(e) if e.kind() == ErrorKind::UnexpectedEof => Err(changed_error(name, &"truncated")),
-        Err(e) => Err(Error::io("cannot read", Path::new(name), &e)),
+        Err(e) => Err(Error::io("cannot read", Path::new(name), e)),
     }
 }
 

@@ -125,13 +125,13 @@ impl PublishedDataset {
         let name = self.display(part);
         if let Location::Local(folder) = &self.location {
             let path = folder.join(&part.key);
-            return File::open(&path).map_err(|e| Error::io("cannot read", &path, &e));
+            return File::open(&path).map_err(|e| Error::io("cannot read", &path, e));
         }
-        let spool_error = |e: &std::io::Error| {
+        let spool_error = |e: std::io::Error| {
             let folder = std::env::temp_dir();
             Error::io("cannot write a temporary file to", &folder, e)
         };
-        let mut file = tempfile::tempfile().map_err(|e| spool_error(&e))?;
+        let mut file = tempfile::tempfile().map_err(spool_error)?;
         let mut reader = self.store.read_ranges(vec![full_range(part)]);
         reader.next_range()?;
         let mut buffer = vec![0; 256 * 1024];
@@ -140,12 +140,12 @@ impl PublishedDataset {
                 Ok(0) => break,
                 Ok(read) => read,
                 Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
-                Err(e) => return Err(Error::io("cannot read", name.as_ref(), &e)),
+                Err(e) => return Err(Error::io("cannot read", name.as_ref(), e)),
             };
             std::io::Write::write_all(&mut file, buffer.get(..count).unwrap_or_default())
-                .map_err(|e| spool_error(&e))?;
+                .map_err(spool_error)?;
         }
-        file.rewind().map_err(|e| spool_error(&e))?;
+        file.rewind().map_err(spool_error)?;
         Ok(file)
     }
 
@@ -227,12 +227,12 @@ fn read_json<T: serde::de::DeserializeOwned>(store: &dyn Store, object: ObjectMe
     reader.next_range()?;
     reader
         .read_to_end(&mut json)
-        .map_err(|e| Error::io("cannot read", name.as_ref(), &e))?;
+        .map_err(|e| Error::io("cannot read", name.as_ref(), e))?;
     serde_json::from_slice(&json).map_err(|e| invalid_json(&name, e))
 }
 
 fn invalid_json(name: &str, error: serde_json::Error) -> Error {
     Error::failed(format!("cannot read {name}"))
-        .with_reason(error)
+        .with_source(error)
         .with_hint("run again")
 }

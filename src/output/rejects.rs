@@ -82,13 +82,13 @@ impl RejectBuffer {
             text_base64,
             truncated: reject.is_truncated(),
         };
-        let spool_error = |e: &std::io::Error| Error::io("cannot write rejects to", &scratch, e);
-        let mut bytes = serde_json::to_vec(&line).map_err(|e| spool_error(&e.into()))?;
+        let spool_error = |e: std::io::Error| Error::io("cannot write rejects to", &scratch, e);
+        let mut bytes = serde_json::to_vec(&line).map_err(|e| spool_error(e.into()))?;
         bytes.push(b'\n');
         let lines = self.lines.get_or_insert_with(|| {
             BufWriter::new(SpooledTempFile::new_in(MAX_IN_MEMORY_BYTES, &scratch))
         });
-        lines.write_all(&bytes).map_err(|e| spool_error(&e))
+        lines.write_all(&bytes).map_err(spool_error)
     }
 
     /// Returns true if there are no rejects.
@@ -107,25 +107,27 @@ impl RejectBuffer {
         name: &str,
         (shifted_lines, line_offset): (u64, u64),
     ) -> Result<u64> {
-        let write_error = |e: &std::io::Error| Error::io("cannot write", name.as_ref(), e);
+        let write_error = |e: std::io::Error| Error::io("cannot write", name.as_ref(), e);
         if let Some(lines) = self.lines {
-            let mut lines = lines.into_inner().map_err(|e| write_error(e.error()))?;
-            lines.rewind().map_err(|e| write_error(&e))?;
+            let mut lines = lines
+                .into_inner()
+                .map_err(|e| write_error(e.into_error()))?;
+            lines.rewind().map_err(write_error)?;
             let mut lines = BufReader::new(lines);
             let mut out = BufWriter::new(&mut upload);
             if line_offset > 0 {
                 for _ in 0..shifted_lines {
                     let mut json = String::new();
-                    lines.read_line(&mut json).map_err(|e| write_error(&e))?;
+                    lines.read_line(&mut json).map_err(write_error)?;
                     let mut line: RejectLine<'_> =
-                        serde_json::from_str(&json).map_err(|e| write_error(&e.into()))?;
+                        serde_json::from_str(&json).map_err(|e| write_error(e.into()))?;
                     line.line += line_offset;
-                    serde_json::to_writer(&mut out, &line).map_err(|e| write_error(&e.into()))?;
-                    out.write_all(b"\n").map_err(|e| write_error(&e))?;
+                    serde_json::to_writer(&mut out, &line).map_err(|e| write_error(e.into()))?;
+                    out.write_all(b"\n").map_err(write_error)?;
                 }
             }
-            std::io::copy(&mut lines, &mut out).map_err(|e| write_error(&e))?;
-            out.flush().map_err(|e| write_error(&e))?;
+            std::io::copy(&mut lines, &mut out).map_err(write_error)?;
+            out.flush().map_err(write_error)?;
         }
         upload.finish()
     }

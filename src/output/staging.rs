@@ -255,7 +255,7 @@ impl Staging {
                 let path = folder.target().join(REPORT_FILE);
                 let json = match std::fs::read(&path) {
                     Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
-                    json => Some(json.map_err(|e| Error::io("cannot read", &path, &e))?),
+                    json => Some(json.map_err(|e| Error::io("cannot read", &path, e))?),
                 };
                 (path.display().to_string(), json)
             }
@@ -454,7 +454,7 @@ fn local_paths<'a>(inputs: [&'a [Location]; 2]) -> Vec<&'a std::path::Path> {
 /// Writes a value as indented JSON. Returns its length in bytes.
 fn write_json(store: &dyn Store, key: &str, value: &impl Serialize) -> Result<u64> {
     let name = store.display(key);
-    let write_error = |e: std::io::Error| Error::io("cannot write", name.as_ref(), &e);
+    let write_error = |e: std::io::Error| Error::io("cannot write", name.as_ref(), e);
     let mut json = serde_json::to_vec_pretty(value).map_err(|e| write_error(e.into()))?;
     json.push(b'\n');
     let mut file: Box<dyn Upload> = store.create(key)?;

@@ -442,7 +442,7 @@ fn sniff_object(
     let mut reader = store.read_ranges(vec![object.range(0, MAX_SNIFF_BYTES as u64)]);
     reader.next_range()?;
     let read = reader.take(MAX_SNIFF_BYTES as u64).read_to_end(&mut first);
-    read.map_err(|e| Error::io("cannot read", store.display(&object.meta.key).as_ref(), &e))?;
+    read.map_err(|e| Error::io("cannot read", store.display(&object.meta.key).as_ref(), e))?;
     let compression = detect_compression(&first, true, None).flatten();
     let layout = detect_layout(&first, true).unwrap_or_default();
     Ok((compression, layout))

@@ -210,7 +210,7 @@ fn build_thread_pool(threads: usize) -> Result<rayon::ThreadPool> {
         .num_threads(threads)
         .thread_name(|index| format!("worker-{index}"))
         .build()
-        .map_err(|e| Error::failed(format!("cannot start {threads} threads")).with_reason(e))
+        .map_err(|e| Error::failed(format!("cannot start {threads} threads")).with_source(e))
 }
 
 impl RunContext<'_> {

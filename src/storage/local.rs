@@ -32,7 +32,7 @@ impl LocalStore {
     /// # Errors
     /// Returns an error if the path does not exist, cannot be read, or is neither a folder nor a file.
     pub fn new(path: &Path) -> Result<Self> {
-        let metadata = fs::metadata(path).map_err(|e| open_error(path, &e))?;
+        let metadata = fs::metadata(path).map_err(|e| open_error(path, e))?;
         if metadata.is_dir() {
             return Ok(Self::from_root(path.to_owned(), None));
         }
@@ -51,7 +51,7 @@ impl LocalStore {
     /// Returns an error if the path does not exist or is not a folder.
     pub fn open_folder(path: &Path) -> Result<Self> {
         // The trailing slash makes this fail for a file.
-        fs::metadata(or_current_dir(path).join("")).map_err(|e| open_error(path, &e))?;
+        fs::metadata(or_current_dir(path).join("")).map_err(|e| open_error(path, e))?;
         Ok(Self::from_root(path.to_owned(), None))
     }
 
@@ -99,7 +99,7 @@ fn remove_empty_folders(folder: &Path) {
 }
 
 /// Returns the error for a location that cannot be opened, with a hint if it looks like an S3 location.
-fn open_error(path: &Path, source: &io::Error) -> Error {
+fn open_error(path: &Path, source: io::Error) -> Error {
     let hint = match source.kind() {
         io::ErrorKind::NotFound => s3_url_hint(path),
         _ => None,
@@ -124,7 +124,7 @@ impl Store for LocalStore {
         let mut listing = ListResult::default();
         if let Some(name) = &self.single_file {
             let path = self.root.join(name);
-            let metadata = fs::metadata(&path).map_err(|e| Error::io("cannot read", &path, &e))?;
+            let metadata = fs::metadata(&path).map_err(|e| Error::io("cannot read", &path, e))?;
             listing.objects.push(object_meta(name.clone(), &metadata));
             return Ok(listing);
         }
@@ -136,7 +136,7 @@ impl Store for LocalStore {
                 ),
             );
         }
-        let list_error = |e: std::io::Error| Error::io("cannot list", &folder, &e);
+        let list_error = |e: std::io::Error| Error::io("cannot list", &folder, e);
         for entry in fs::read_dir(or_current_dir(&folder)).map_err(list_error)? {
             let entry = entry.map_err(list_error)?;
             let Some(name) = entry.file_name().to_str().map(str::to_owned) else {
@@ -173,7 +173,7 @@ impl Store for LocalStore {
                     // cannot be read, may be one.
                     let is_dangling = e.kind() == std::io::ErrorKind::NotFound;
                     let key = key + if is_dangling { "" } else { "/" };
-                    let error = Error::io("cannot read", &entry.path(), &e);
+                    let error = Error::io("cannot read", &entry.path(), e);
                     listing.unreadable.push((key, error));
                 }
             }
@@ -205,7 +205,7 @@ impl Store for LocalStore {
             }
             (created, _) => created,
         };
-        let file = created.map_err(|e| Error::io("cannot write", &path, &e))?;
+        let file = created.map_err(|e| Error::io("cannot write", &path, e))?;
         Ok(Box::new(LocalUpload {
             file,
             path,
@@ -218,7 +218,7 @@ impl Store for LocalStore {
             let path = self.root.join(key);
             match fs::remove_file(&path) {
                 Err(e) if e.kind() != io::ErrorKind::NotFound => {
-                    return Err(Error::io("cannot remove", &path, &e));
+                    return Err(Error::io("cannot remove", &path, e));
                 }
                 _ => {}
             }
@@ -286,7 +286,7 @@ impl LocalRangeReader {
         let ObjectVersion::Mtime { nanoseconds, inode } = object.version else {
             return Ok(());
         };
-        let read_error = |e: io::Error| Error::io("cannot read", &self.path(range), &e);
+        let read_error = |e: io::Error| Error::io("cannot read", &self.path(range), e);
         let metadata = file.metadata().map_err(read_error)?;
         // A file that is opened once has one content. A file that each split opens again by name must
         // also keep its inode.
@@ -319,7 +319,7 @@ impl RangeReader for LocalRangeReader {
             return Ok(());
         };
         let path = self.path(&range);
-        let read_error = |e| Error::io("cannot read", &path, &e);
+        let read_error = |e| Error::io("cannot read", &path, e);
         let mut file = File::open(&path).map_err(read_error)?;
         if range.object.size >= RECHECK_ON_OPEN_BYTES {
             self.check_file(&range, &file)?;
@@ -371,7 +371,7 @@ impl Write for LocalUpload {
 impl Upload for LocalUpload {
     fn finish(mut self: Box<Self>) -> Result<u64> {
         let flushed = self.file.flush();
-        flushed.map_err(|e| Error::io("cannot write", &self.path, &e))?;
+        flushed.map_err(|e| Error::io("cannot write", &self.path, e))?;
         Ok(self.bytes_written)
     }
 }

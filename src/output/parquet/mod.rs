@@ -69,7 +69,7 @@ impl PartWriter {
         };
         let (writer, columns) = create().map_err(|e| write_error(path, e))?;
         let compressor =
-            Compressor::new(compression).map_err(|e| Error::io("cannot compress", path, &e))?;
+            Compressor::new(compression).map_err(|e| Error::io("cannot compress", path, e))?;
         Ok(Self {
             name,
             number,
@@ -172,12 +172,14 @@ impl PartWriter {
 }
 
 fn write_error(path: &Path, error: ParquetError) -> Error {
-    if let ParquetError::External(e) = &error
-        && let Some(e) = e.downcast_ref::<std::io::Error>()
-    {
-        return Error::io("cannot write", path, e);
-    }
-    Error::failed(format!("cannot write {}", path.display())).with_reason(error)
+    let error = match error {
+        ParquetError::External(external) => match external.downcast::<std::io::Error>() {
+            Ok(io_error) => return Error::io("cannot write", path, *io_error),
+            Err(external) => ParquetError::External(external),
+        },
+        error => error,
+    };
+    Error::failed(format!("cannot write {}", path.display())).with_source(error)
 }
 
 fn writer_properties(schema: &SchemaRef, compression: ParquetCompression) -> WriterProperties {

@@ -76,16 +76,16 @@ impl StagingDir {
     pub(crate) fn open(out: &Path, inputs: &[&Path]) -> Result<Self> {
         let CheckedOutputDir { target, path } = Self::check_target(out, inputs)?;
         if let Some(parent) = target.parent() {
-            fs::create_dir_all(parent).map_err(|e| Error::io("cannot create", parent, &e))?;
+            fs::create_dir_all(parent).map_err(|e| Error::io("cannot create", parent, e))?;
         }
         let lock = lock_folder(&path, out)?;
         // The lock shows that no other run uses this folder any more.
         ensure_only_own_files(&path)?;
-        clear_folder(&path).map_err(|e| Error::io("cannot empty", &path, &e))?;
+        clear_folder(&path).map_err(|e| Error::io("cannot empty", &path, e))?;
         let folders = schema::all_tables().map(|t| t.dir).chain([REJECTS_DIR]);
         for folder in folders {
             let folder = path.join(folder);
-            fs::create_dir_all(&folder).map_err(|e| Error::io("cannot create", &folder, &e))?;
+            fs::create_dir_all(&folder).map_err(|e| Error::io("cannot create", &folder, e))?;
         }
         Ok(Self { target, path, lock })
     }
@@ -119,7 +119,7 @@ impl StagingDir {
             Err(e) if e.kind() != io::ErrorKind::NotFound => Some(Error::io(
                 "cannot remove the replaced dataset in",
                 &self.path,
-                &e,
+                e,
             )),
             _ => None,
         })
@@ -127,7 +127,7 @@ impl StagingDir {
 
     /// Moves the staging folder to the output path. Returns the old output folder, locked, if there was one.
     fn swap_into_place(&self) -> Result<Option<File>> {
-        let publish_error = |e: &io::Error| Error::io("cannot publish", &self.target, e);
+        let publish_error = |e: io::Error| Error::io("cannot publish", &self.target, e);
         ensure_replaceable(&self.target, &self.target)?;
         if !is_same_inode(&self.lock, &self.path) {
             return Err(self.staging_removed_error(&self.target));
@@ -137,21 +137,21 @@ impl StagingDir {
                 match old.try_lock() {
                     Ok(()) => {}
                     Err(TryLockError::WouldBlock) => return Err(locked_error(&self.target)),
-                    Err(TryLockError::Error(e)) => return Err(publish_error(&e)),
+                    Err(TryLockError::Error(e)) => return Err(publish_error(e)),
                 }
                 rename_exchange(&self.path, &self.target).map_err(|e| match e.kind() {
                     io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported => {
-                        publish_error(&e).with_hint("this file system cannot exchange two folders atomically: choose an --out on another file system, or a new folder")
+                        publish_error(e).with_hint("this file system cannot exchange two folders atomically: choose an --out on another file system, or a new folder")
                     }
-                    _ => publish_error(&e),
+                    _ => publish_error(e),
                 })?;
                 Ok(Some(old))
             }
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                fs::rename(&self.path, &self.target).map_err(|e| publish_error(&e))?;
+                fs::rename(&self.path, &self.target).map_err(publish_error)?;
                 Ok(None)
             }
-            Err(e) => Err(publish_error(&e)),
+            Err(e) => Err(publish_error(e)),
         }
     }
 
@@ -170,7 +170,7 @@ impl StagingDir {
     /// # Errors
     /// Returns an error if something cannot be removed.
     pub(crate) fn remove_all_but_rejects(&self) -> Result<()> {
-        let empty_error = |e: io::Error| Error::io("cannot empty", &self.path, &e);
+        let empty_error = |e: io::Error| Error::io("cannot empty", &self.path, e);
         for entry in fs::read_dir(&self.path).map_err(empty_error)? {
             let entry = entry.map_err(empty_error)?;
             if entry.file_name() == REJECTS_DIR {
@@ -214,7 +214,7 @@ impl StagingDir {
         if !is_same_inode(&self.lock, &self.path) {
             return Err(self.staging_removed_error(target));
         }
-        fs::rename(&self.path, target).map_err(|e| Error::io("cannot write", target, &e))
+        fs::rename(&self.path, target).map_err(|e| Error::io("cannot write", target, e))
     }
 
     /// Returns the error of a run whose staging folder was removed.
@@ -271,15 +271,15 @@ impl LeftoverRunDir {
     }
 
     fn open(path: PathBuf) -> Result<Option<Self>> {
-        let read_error = |e: &io::Error| Error::io("cannot read", &path, e);
+        let read_error = |e: io::Error| Error::io("cannot read", &path, e);
         let lock = match open_folder(&path) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-            opened => opened.map_err(|e| read_error(&e))?,
+            opened => opened.map_err(read_error)?,
         };
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Ok(None),
-            Err(TryLockError::Error(e)) => return Err(read_error(&e)),
+            Err(TryLockError::Error(e)) => return Err(read_error(e)),
         }
         // A run that published in the meantime has moved the folder away.
         if !is_same_inode(&lock, &path) {
@@ -289,9 +289,9 @@ impl LeftoverRunDir {
         let (mut files, mut bytes) = (0, 0);
         let mut folders = vec![path.clone()];
         while let Some(folder) = folders.pop() {
-            for entry in fs::read_dir(&folder).map_err(|e| read_error(&e))? {
-                let entry = entry.map_err(|e| read_error(&e))?;
-                let metadata = entry.metadata().map_err(|e| read_error(&e))?;
+            for entry in fs::read_dir(&folder).map_err(read_error)? {
+                let entry = entry.map_err(read_error)?;
+                let metadata = entry.metadata().map_err(read_error)?;
                 if metadata.is_dir() {
                     folders.push(entry.path());
                 } else {
@@ -327,13 +327,13 @@ impl LeftoverRunDir {
     /// # Errors
     /// Returns an error if the folder cannot be removed.
     pub(crate) fn remove(self) -> Result<()> {
-        fs::remove_dir_all(&self.path).map_err(|e| Error::io("cannot remove", &self.path, &e))
+        fs::remove_dir_all(&self.path).map_err(|e| Error::io("cannot remove", &self.path, e))
     }
 }
 
 /// Checks that a staging folder contains only files that sparkify writes.
 fn ensure_only_own_files(path: &Path) -> Result<()> {
-    let unknown = first_unknown_file(path).map_err(|e| Error::io("cannot list", path, &e))?;
+    let unknown = first_unknown_file(path).map_err(|e| Error::io("cannot list", path, e))?;
     let Some(unknown) = unknown else {
         return Ok(());
     };
@@ -347,12 +347,12 @@ fn ensure_only_own_files(path: &Path) -> Result<()> {
 
 /// Resolves symbolic links in `out`, so that a link to a folder remains a link.
 fn resolve_target(out: &Path) -> Result<PathBuf> {
-    let resolve_error = |e: &io::Error| Error::io("cannot write to", out, e);
+    let resolve_error = |e: io::Error| Error::io("cannot write to", out, e);
     match fs::canonicalize(out) {
         Ok(path) => Ok(path),
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
             let original = out;
-            let out = std::path::absolute(out).map_err(|e| resolve_error(&e))?;
+            let out = std::path::absolute(out).map_err(resolve_error)?;
             if fs::symlink_metadata(&out).is_ok() {
                 return Err(
                     Error::failed(format!("cannot write to {}", original.display()))
@@ -360,13 +360,13 @@ fn resolve_target(out: &Path) -> Result<PathBuf> {
                 );
             }
             let (Some(parent), Some(name)) = (out.parent(), out.file_name()) else {
-                return Err(resolve_error(&e));
+                return Err(resolve_error(e));
             };
             Ok(canonicalize_existing_prefix(parent)
-                .map_err(|e| resolve_error(&e))?
+                .map_err(resolve_error)?
                 .join(name))
         }
-        Err(e) => Err(resolve_error(&e)),
+        Err(e) => Err(resolve_error(e)),
     }
 }
 
@@ -446,21 +446,21 @@ fn is_mount_root(_: &Path) -> bool {
 
 /// Creates a folder if it does not exist, and locks it.
 fn lock_folder(path: &Path, out: &Path) -> Result<File> {
-    let create_error = |e: &io::Error| Error::io("cannot create", path, e);
+    let create_error = |e: io::Error| Error::io("cannot create", path, e);
     // Another run can move the folder away between opening and locking it, in which case this is retried.
     for _ in 0..100 {
         match fs::create_dir(path) {
-            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(create_error(&e)),
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(create_error(e)),
             _ => {}
         }
         let folder = match open_folder(path) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
-            opened => opened.map_err(|e| create_error(&e))?,
+            opened => opened.map_err(create_error)?,
         };
         match folder.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => break,
-            Err(TryLockError::Error(e)) => return Err(create_error(&e)),
+            Err(TryLockError::Error(e)) => return Err(create_error(e)),
         }
         if is_same_inode(&folder, path) {
             return Ok(folder);
@@ -509,15 +509,15 @@ fn rename_exchange(a: &Path, b: &Path) -> io::Result<()> {
 
 /// Checks that `target` is absent, empty or an earlier dataset.
 fn ensure_replaceable(out: &Path, target: &Path) -> Result<()> {
-    let read_error = |e: &io::Error| Error::io("cannot write to", out, e);
+    let read_error = |e: io::Error| Error::io("cannot write to", out, e);
     let mut entries = match fs::read_dir(target) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
-        entries => entries.map_err(|e| read_error(&e))?,
+        entries => entries.map_err(read_error)?,
     };
     if entries.next().is_none() {
         return Ok(());
     }
-    if let Some(unknown) = first_unknown_file(target).map_err(|e| read_error(&e))? {
+    if let Some(unknown) = first_unknown_file(target).map_err(read_error)? {
         let unknown = unknown.display();
         return Err(not_replaceable_error(out).with_reason(format!(
             "it contains {unknown}, which sparkify did not write"

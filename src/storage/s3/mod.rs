@@ -327,7 +327,7 @@ impl Store for S3Store {
                 .set_objects(Some(objects.collect()))
                 .quiet(true)
                 .build()
-                .map_err(|e| Error::failed("cannot remove objects").with_reason(e))?;
+                .map_err(|e| Error::failed("cannot remove objects").with_source(e))?;
             let request = || {
                 let request = client.sdk().delete_objects().bucket(&bucket.name);
                 let request = request.set_request_payer(client.request_payer());

@@ -135,7 +135,7 @@ impl ConnectionConfig {
             (Some(user), _) => user,
             (None, Dialect::Postgres) => whoami::username().map_err(|e| {
                 Error::failed("cannot determine the user name")
-                    .with_reason(e)
+                    .with_source(e)
                     .with_hint("set it in the URL (postgres://USER@HOST/DATABASE) or PGUSER")
             })?,
             (None, Dialect::Redshift) => {

@@ -53,7 +53,7 @@ impl ConfigFile {
     /// # Errors
     /// Returns an error if the file cannot be read or parsed. The error never repeats the content of the file.
     pub fn read(path: &Path, warnings: &mut Vec<String>) -> Result<Self> {
-        let text = fs::read_to_string(path).map_err(|e| Error::io("cannot read", path, &e))?;
+        let text = fs::read_to_string(path).map_err(|e| Error::io("cannot read", path, e))?;
         let file = Self::parse(path, &text)?;
         if file.password.is_some() && is_world_readable(path) {
             warnings.push(format!(

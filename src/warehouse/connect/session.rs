@@ -218,7 +218,7 @@ fn connect_with_timeout(connection: &ConnectionConfig) -> Result<Client> {
             // If the receiver has timed out, this drops the client and closes the connection.
             drop(sender.send(client));
         });
-    connecting.map_err(|e| Error::failed("cannot start a thread").with_reason(e))?;
+    connecting.map_err(|e| Error::failed("cannot start a thread").with_source(e))?;
     let received = match connection.connect_timeout {
         Some(timeout) => receiver.recv_timeout(timeout),
         None => receiver.recv().map_err(RecvTimeoutError::from),

@@ -137,7 +137,7 @@ impl TlsConfig {
         let config =
             ClientConfig::builder_with_provider(Arc::clone(&provider) as Arc<CryptoProvider>)
                 .with_safe_default_protocol_versions()
-                .map_err(|e| Error::failed("cannot set up TLS").with_reason(e))?;
+                .map_err(|e| Error::failed("cannot set up TLS").with_source(e))?;
         let permissive = |roots| NoHostNameVerifier { roots, algorithms };
         let config = match self.mode {
             TlsMode::VerifyFull => config.with_root_certificates(self.root_certs.load()?),

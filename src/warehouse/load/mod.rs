@@ -397,7 +397,7 @@ impl DatasetLoad<'_> {
                 let batch = batch.map_err(|e| {
                     fatal(
                         Error::failed(format!("cannot read {name}"))
-                            .with_reason(e)
+                            .with_source(e)
                             .with_hint("run again"),
                     )
                 })?;
