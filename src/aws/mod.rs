@@ -1,3 +1,11 @@
-//! Loads the AWS configuration and credentials.
+//! Connects to AWS: configuration, credentials, HTTP client and threads, shared by the clients of all services.
 
-pub mod config;
+pub(crate) mod config;
+pub(crate) mod credentials;
+pub(crate) mod error;
+mod http_client;
+mod options;
+mod runtime;
+
+pub use options::AwsOptions;
+pub(crate) use runtime::AwsRuntime;

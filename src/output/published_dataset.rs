@@ -3,9 +3,9 @@
 use std::fs::File;
 use std::io::{Read, Seek};
 
-use super::publish::s3::{LATEST_FILE, LatestPointer};
-use super::run_report::{FAILED_REPORT_FILE, REPORT_FILE, REPORT_VERSION, RunReport, TableReport};
-use super::staging::manifest_key;
+use super::latest::LatestPointer;
+use super::layout::{FAILED_REPORT_FILE, LATEST_FILE, REPORT_FILE, RunObject, manifest_key};
+use super::run_report::{REPORT_VERSION, RunReport, TableReport};
 use crate::error::{Error, Result};
 use crate::star::schema::{MERGE_STATE_TABLES, STAR_TABLES, TableSchema};
 use crate::storage::{ListMode, Location, ObjectMeta, ObjectRange, Store, StoreOpener};
@@ -77,7 +77,9 @@ impl PublishedDataset {
 
     /// Returns the output size of a table.
     pub fn table_report(&self, table: &TableSchema) -> TableReport {
-        find_table_report(&self.report, table).unwrap_or_default()
+        #[expect(clippy::expect_used, reason = "a default would load an empty table")]
+        find_table_report(&self.report, table)
+            .expect("`open_store` checks that the report lists every table")
     }
 
     /// Returns the URL of the COPY manifest of a table.
@@ -95,8 +97,12 @@ impl PublishedDataset {
             .store
             .list(&format!("{}/", table.dir), ListMode::Delimited)?
             .objects;
-        parts.retain(|part| part.key.ends_with(".parquet"));
-        parts.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        let part_number = |part: &ObjectMeta| match part.key.parse() {
+            Ok(RunObject::Part { number, .. }) => Some(number),
+            _ => None,
+        };
+        parts.retain(|part| part_number(part).is_some());
+        parts.sort_unstable_by_key(part_number);
         let bytes: u64 = parts.iter().map(|part| part.size).sum();
         if (parts.len() as u64, bytes) != (report.files, report.bytes) {
             let name = self.store.display(table.dir);
@@ -200,7 +206,7 @@ fn read_report(store: &dyn Store, object: ObjectMeta, location: &Location) -> Re
 fn open(stores: &StoreOpener, location: &Location) -> Result<Box<dyn Store>> {
     match location {
         Location::Local(_) => stores.open(location),
-        Location::S3 { bucket, prefix } => Ok(Box::new(stores.open_bucket(bucket, prefix)?)),
+        Location::S3 { .. } => stores.open_output(location),
     }
 }
 

@@ -8,13 +8,10 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 use tempfile::SpooledTempFile;
 
-use super::Staging;
+use super::staging::Staging;
 use crate::decode::reject::Reject;
 use crate::error::{Error, Result};
 use crate::storage::Upload;
-
-/// The folder of the reject files in an output.
-pub const REJECTS_DIR: &str = "_rejects";
 
 /// Bytes of the rejects of one split that are kept in memory. More of them spill to an unnamed temporary file.
 const MAX_IN_MEMORY_BYTES: usize = 64 * 1024;

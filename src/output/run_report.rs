@@ -7,16 +7,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ParquetCompression, PartInfo};
+use super::parquet::{ParquetCompression, PartInfo};
 use crate::decode::RecordCounts;
 use crate::decode::reject::RejectReason;
-
-/// The name of the report in an output.
-pub const REPORT_FILE: &str = "_report.json";
-
-/// The name of the report of a failed run. It differs from [`REPORT_FILE`], whose presence marks a run as
-/// complete.
-pub const FAILED_REPORT_FILE: &str = "_report.failed.json";
 
 /// The version of the report format.
 pub const REPORT_VERSION: u32 = 2;

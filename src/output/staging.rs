@@ -5,23 +5,24 @@
 //! complete ([`publish::s3`](super::publish::s3)).
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use arrow_schema::SchemaRef;
 use serde::Serialize;
 
-use super::codec::ParquetCompression;
-use super::parquet::{PartInfo, PartWriter};
-use super::parquet_part_reader::ParquetPartReader;
-use super::publish::local::{LeftoverRunDir, StagingDir};
-use super::publish::s3::{REMOVAL_MARKER, RunId, S3Run};
-use super::rejects::{REJECTS_DIR, RejectBuffer};
-use super::run_report::{FAILED_REPORT_FILE, REPORT_FILE, RunReport};
+use super::copy_manifest::CopyManifest;
+use super::layout::{REJECTS_DIR, REPORT_FILE, RunObject};
+use super::parquet::{ParquetCompression, ParquetPartReader, PartInfo, PartWriter};
+use super::publish::local::{CheckedOutputDir, LeftoverRunDir, StagingDir};
+use super::publish::s3::S3Run;
+use super::rejects::RejectBuffer;
+use super::run_id::RunId;
+use super::run_report::RunReport;
+use crate::config::RecordKind;
 use crate::error::{Error, Result};
 use crate::star::schema::{self, SONGPLAYS, TableSchema};
-use crate::storage::{LocalStore, Location, Store, StoreOpener, Upload};
+use crate::storage::{Location, PutMode, Store, StoreOpener};
 
 /// The output of a run that is not published yet.
 #[derive(Debug)]
@@ -30,11 +31,11 @@ pub struct Staging {
     target: StagingTarget,
     compression: ParquetCompression,
     /// The reject files written so far.
-    reject_files: Mutex<ObjectSizes>,
+    reject_files: Mutex<WrittenObjects>,
 }
 
-/// The sizes in bytes of written objects, by key.
-type ObjectSizes = BTreeMap<String, u64>;
+/// Written objects with their sizes in bytes.
+type WrittenObjects = Vec<(RunObject, u64)>;
 
 #[derive(Debug)]
 enum StagingTarget {
@@ -57,15 +58,15 @@ impl Staging {
         inputs: [&[Location]; 2],
         compression: ParquetCompression,
     ) -> Result<Self> {
-        let (store, target): (Box<dyn Store>, StagingTarget) = match out {
+        let (store, target) = match out {
             Location::Local(path) => {
                 let folder = StagingDir::open(path, &local_paths(inputs))?;
-                let store = Box::new(LocalStore::new(folder.path())?);
+                let store = stores.open_output(&Location::Local(folder.path().to_owned()))?;
                 (store, StagingTarget::Local(folder, RunId::new()))
             }
-            Location::S3 { bucket, prefix } => {
-                let run = S3Run::start(stores.open_bucket(bucket, prefix)?)?;
-                (Box::new(run.store()), StagingTarget::S3(run))
+            Location::S3 { .. } => {
+                let run = S3Run::start(stores.open_output(out)?)?;
+                (run.store(), StagingTarget::S3(run))
             }
         };
         Ok(Self {
@@ -87,7 +88,7 @@ impl Staging {
     ) -> Result<String> {
         match out {
             Location::Local(path) => {
-                let target = StagingDir::check_target(path, &local_paths(inputs))?.target;
+                let target = CheckedOutputDir::check(path, &local_paths(inputs))?.target;
                 let name = target.display();
                 let is_non_empty = |mut entries: std::fs::ReadDir| entries.next().is_some();
                 Ok(match std::fs::read_dir(&target).map(is_non_empty) {
@@ -96,8 +97,8 @@ impl Staging {
                     Err(_) => format!("{name}, a new folder"),
                 })
             }
-            Location::S3 { bucket, prefix } => {
-                let run = S3Run::start(stores.open_bucket(bucket, prefix)?)?;
+            Location::S3 { .. } => {
+                let run = S3Run::start(stores.open_output(out)?)?;
                 Ok(match run.latest_url() {
                     Some(latest) => format!("{}, next to the latest run {latest}", run.url()),
                     None => format!("{}, the first run there", run.url()),
@@ -112,11 +113,11 @@ impl Staging {
     /// Returns an error if the part cannot be written.
     pub fn create_part(
         &self,
-        table: &TableSchema,
+        table: &'static TableSchema,
         number: usize,
         schema: SchemaRef,
     ) -> Result<PartWriter> {
-        let key = part_key(table, number);
+        let key = RunObject::Part { table, number }.to_string();
         PartWriter::new(
             self.store.create(&key)?,
             self.store.display(&key),
@@ -132,11 +133,12 @@ impl Staging {
     /// Returns an error if the part cannot be read or has changed since it was written.
     pub fn read_part(
         &self,
-        table: &TableSchema,
+        table: &'static TableSchema,
         part: PartInfo,
         row_groups: &[u64],
     ) -> Result<ParquetPartReader<'_>> {
-        let key = part_key(table, part.number);
+        let number = part.number;
+        let key = RunObject::Part { table, number }.to_string();
         ParquetPartReader::open(self.store.as_ref(), key, table, part, row_groups)
     }
 
@@ -146,7 +148,7 @@ impl Staging {
     /// Returns an error if the part cannot be written.
     pub fn recreate_part(
         &self,
-        table: &TableSchema,
+        table: &'static TableSchema,
         number: usize,
         schema: SchemaRef,
     ) -> Result<PartWriter> {
@@ -167,18 +169,19 @@ impl Staging {
     ///
     /// # Errors
     /// Returns an error if the part cannot be removed.
-    pub fn remove_part(&self, table: &TableSchema, number: usize) -> Result<()> {
-        self.store.delete(&[part_key(table, number)])
+    pub fn remove_part(&self, table: &'static TableSchema, number: usize) -> Result<()> {
+        let part = RunObject::Part { table, number };
+        self.store.delete(&[part.to_string()])
     }
 
-    /// Writes the rejects of a split, if there are any. `kind` is `songs` or `logs`. `line_shift` is the number
+    /// Writes the rejects of a split, if there are any. `line_shift` is the number
     /// of leading rejects whose line numbers are raised, and by how much.
     ///
     /// # Errors
     /// Returns an error if the rejects cannot be written.
     pub fn write_rejects(
         &self,
-        kind: &str,
+        kind: RecordKind,
         number: usize,
         rejects: RejectBuffer,
         line_shift: (u64, u64),
@@ -186,7 +189,8 @@ impl Staging {
         if rejects.is_empty() {
             return Ok(());
         }
-        let key = format!("{REJECTS_DIR}/{kind}-{number:05}.jsonl");
+        let object = RunObject::Rejects { kind, number };
+        let key = object.to_string();
         let bytes = rejects.write_to(
             self.store.create(&key)?,
             &self.store.display(&key),
@@ -196,7 +200,7 @@ impl Staging {
             .reject_files
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        written.insert(key, bytes);
+        written.push((object, bytes));
         Ok(())
     }
 
@@ -294,8 +298,8 @@ impl Staging {
             StagingTarget::Local(folder, _) => folder.remove_all_but_rejects(),
             StagingTarget::S3(run) => run.remove_all_but_rejects(),
         };
-        let written = removed
-            .and_then(|()| write_json(self.store.as_ref(), FAILED_REPORT_FILE, report).map(drop));
+        let written =
+            removed.and_then(|()| self.write_json(RunObject::FailedReport, report).map(drop));
         if let Err(error) = written {
             return Err(match self.discard() {
                 None => error,
@@ -320,19 +324,22 @@ impl Staging {
         drop(reject_files);
         for table in schema::all_tables() {
             let parts = parts.get(table.name).into_iter().flatten();
-            written.extend(parts.map(|part| (part_key(table, part.number), part.bytes)));
+            written.extend(parts.map(|part| {
+                let number = part.number;
+                (RunObject::Part { table, number }, part.bytes)
+            }));
         }
         match self.target {
             // The lock on the folder keeps `sparkify clean` away.
             StagingTarget::Local(..) => {
                 self.verify_written(&written)?;
-                write_json(self.store.as_ref(), REPORT_FILE, report)?;
+                self.write_json(RunObject::Report, report)?;
             }
             StagingTarget::S3(_) => {
                 self.write_manifests(parts, &mut written)?;
                 self.verify_written(&written)?;
-                let bytes = write_json(self.store.as_ref(), REPORT_FILE, report)?;
-                written.insert(REPORT_FILE.to_owned(), bytes);
+                let bytes = self.write_json(RunObject::Report, report)?;
+                written.push((RunObject::Report, bytes));
                 // Verified again in case a `sparkify clean` did not see the report: see `publish::s3`.
                 self.verify_written(&written)?;
             }
@@ -345,20 +352,21 @@ impl Staging {
     /// # Errors
     /// Returns an error if an object is missing or has another size, or if `sparkify clean` has begun to remove
     /// the run.
-    fn verify_written(&self, expected: &ObjectSizes) -> Result<()> {
-        let found = self.store.list_all("")?.objects.into_iter();
-        let found: HashMap<String, u64> = found.map(|object| (object.key, object.size)).collect();
-        let reason = match found.contains_key(REMOVAL_MARKER) {
+    fn verify_written(&self, expected: &WrittenObjects) -> Result<()> {
+        let listed = self.store.list_all("")?.objects.into_iter();
+        let found: HashMap<String, u64> = listed.map(|object| (object.key, object.size)).collect();
+        let reason = match found.contains_key(&RunObject::RemovalMarker.to_string()) {
             true => Some(
                 "sparkify clean considered this run abandoned and began to remove it".to_owned(),
             ),
-            false => expected
-                .iter()
-                .find_map(|(key, &bytes)| match found.get(key) {
-                    Some(&found) if found == bytes => None,
+            false => expected.iter().find_map(|(object, bytes)| {
+                let key = object.to_string();
+                match found.get(&key) {
+                    Some(found) if found == bytes => None,
                     Some(found) => Some(format!("{key} has {found} bytes, expected {bytes}")),
                     None => Some(format!("{key} was deleted after it was written")),
-                }),
+                }
+            }),
         };
         match reason {
             None => Ok(()),
@@ -374,28 +382,30 @@ impl Staging {
     }
 
     /// Writes a COPY manifest for each table.
-    fn write_manifests(&self, parts: &TableParts, written: &mut ObjectSizes) -> Result<()> {
+    fn write_manifests(&self, parts: &TableParts, written: &mut WrittenObjects) -> Result<()> {
         for table in schema::all_tables() {
-            let entry = |part: &PartInfo| ManifestEntry {
-                url: self.store.display(&part_key(table, part.number)),
-                mandatory: true,
-                meta: ManifestMeta {
-                    content_length: part.bytes,
-                },
-            };
-            let manifest = CopyManifest {
-                entries: parts
-                    .get(table.name)
-                    .into_iter()
-                    .flatten()
-                    .map(entry)
-                    .collect(),
-            };
-            let key = manifest_key(table);
-            let bytes = write_json(self.store.as_ref(), &key, &manifest)?;
-            written.insert(key, bytes);
+            let parts = parts.get(table.name).into_iter().flatten();
+            let manifest = CopyManifest::new(parts.map(|part| {
+                let number = part.number;
+                let key = RunObject::Part { table, number }.to_string();
+                (self.store.display(&key), part.bytes)
+            }));
+            let object = RunObject::Manifest(table);
+            written.push((object, self.write_json(object, &manifest)?));
         }
         Ok(())
+    }
+
+    /// Writes a value as indented JSON. Returns its length in bytes.
+    fn write_json(&self, object: RunObject, value: &impl Serialize) -> Result<u64> {
+        let key = object.to_string();
+        let mut json = serde_json::to_vec_pretty(value)
+            .map_err(|e| Error::io("cannot write", self.store.display(&key).as_ref(), e.into()))?;
+        json.push(b'\n');
+        let bytes = json.len() as u64;
+        // An unconditional write has no other result.
+        let _ = self.store.put(&key, json, PutMode::Overwrite)?;
+        Ok(bytes)
     }
 
     /// Removes what a failed run has written. Returns the location of objects that could not be removed, if there
@@ -411,35 +421,7 @@ impl Staging {
     }
 }
 
-/// A manifest for Redshift's COPY of Parquet, which requires the exact length of each file (Amazon
-/// Redshift Database Developer Guide, "Using a manifest to specify data files").
-#[derive(Serialize)]
-struct CopyManifest {
-    entries: Vec<ManifestEntry>,
-}
-
-#[derive(Serialize)]
-struct ManifestEntry {
-    url: String,
-    mandatory: bool,
-    meta: ManifestMeta,
-}
-
-#[derive(Serialize)]
-struct ManifestMeta {
-    content_length: u64,
-}
-
-/// Returns the key of the COPY manifest of a table, relative to the run.
-pub fn manifest_key(table: &TableSchema) -> String {
-    format!("{}.manifest", table.dir)
-}
-
-fn part_key(table: &TableSchema, number: usize) -> String {
-    format!("{}/part-{number:05}.parquet", table.dir)
-}
-
-fn local_paths<'a>(inputs: [&'a [Location]; 2]) -> Vec<&'a std::path::Path> {
+fn local_paths<'a>(inputs: [&'a [Location]; 2]) -> Vec<&'a Path> {
     let local_path = |location: &'a Location| match location {
         Location::Local(path) => Some(path.as_path()),
         Location::S3 { .. } => None,
@@ -449,15 +431,4 @@ fn local_paths<'a>(inputs: [&'a [Location]; 2]) -> Vec<&'a std::path::Path> {
         .flatten()
         .filter_map(local_path)
         .collect()
-}
-
-/// Writes a value as indented JSON. Returns its length in bytes.
-fn write_json(store: &dyn Store, key: &str, value: &impl Serialize) -> Result<u64> {
-    let name = store.display(key);
-    let write_error = |e: std::io::Error| Error::io("cannot write", name.as_ref(), e);
-    let mut json = serde_json::to_vec_pretty(value).map_err(|e| write_error(e.into()))?;
-    json.push(b'\n');
-    let mut file: Box<dyn Upload> = store.create(key)?;
-    file.write_all(&json).map_err(write_error)?;
-    file.finish()
 }

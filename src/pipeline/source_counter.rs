@@ -85,10 +85,9 @@ impl<'a> SourceCounter<'a> {
         } = confirmed;
         let lines_before = *lines_before;
         let line_shift = (stats.first_segment_rejects, lines_before);
-        let kind = self.source.kind.plural();
         self.run
             .staging
-            .write_rejects(kind, split.number, rejects, line_shift)?;
+            .write_rejects(self.source.kind, split.number, rejects, line_shift)?;
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         counts.add_split(stats);
         for (segment, &status) in split.segments.iter().zip(&stats.statuses.statuses) {

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io::{self, Read};
 
-use super::{ObjectRange, RangeReader, Store};
+use super::store::{ObjectRange, RangeReader, Store};
 use crate::error::Result;
 
 /// Reads ranges of several stores one after the other.

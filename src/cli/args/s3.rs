@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::aws::AwsOptions;
 use crate::cli::no_effect;
 use crate::error::Result;
 use crate::storage::Location;
@@ -93,10 +94,12 @@ impl S3Args {
     pub(crate) fn to_options(&self) -> S3Options {
         let defaults = S3Options::default();
         S3Options {
-            endpoint_url: self.endpoint_url.clone(),
-            region: self.region.clone(),
-            profile: self.profile.clone(),
-            no_sign_request: self.no_sign_request,
+            aws: AwsOptions {
+                endpoint_url: self.endpoint_url.clone(),
+                region: self.region.clone(),
+                profile: self.profile.clone(),
+                no_sign_request: self.no_sign_request,
+            },
             request_payer: self.request_payer,
             max_concurrent_requests: self
                 .requests

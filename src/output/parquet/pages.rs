@@ -24,8 +24,8 @@ use parquet::file::statistics::Statistics;
 use parquet::file::writer::{SerializedPageWriter, TrackedWrite};
 use parquet::schema::types::ColumnDescPtr;
 
+use super::codec::Compressor;
 use super::rle::{encode_hybrid, put_rle_run};
-use crate::output::codec::Compressor;
 
 /// The pages of one column of a row group, and their metadata for the footer.
 pub(super) struct EncodedColumnChunk {
@@ -201,9 +201,8 @@ fn dictionary_encode(values: &[i32], max_distinct: usize) -> Option<(Vec<i32>, V
             indices.push(number);
             continue;
         }
-        let at = |number: u32| distinct.get(number as usize).copied();
-        let same = |&number: &u32| at(number) == Some(value);
-        let hash = |&number: &u32| state.hash_one(at(number).unwrap_or_default());
+        let same = |&number: &u32| distinct[number as usize] == value;
+        let hash = |&number: &u32| state.hash_one(distinct[number as usize]);
         let number = match index_by_value.entry(state.hash_one(value), same, hash) {
             Entry::Occupied(number) => *number.get(),
             Entry::Vacant(_) if distinct.len() >= max_distinct => return None,

@@ -18,7 +18,7 @@ pub(super) fn encode_hybrid(values: &[u32], width: u32, out: &mut Vec<u8>) {
             put_bit_packed(before, width, out);
             let repeats = run - padding;
             put_rle_run(repeats, value, width, out);
-            rest = after.get(repeats..).unwrap_or_default();
+            rest = &after[repeats..];
             pending = 0;
         } else {
             pending += run;

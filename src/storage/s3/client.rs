@@ -18,12 +18,14 @@ use aws_sdk_s3::config::{
 };
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::types::RequestPayer;
-use tokio::runtime::{Handle, Runtime};
 use tokio::sync::Semaphore;
 
+use super::endpoint::custom_endpoint;
 use super::error::{OperationContext, RequestError};
 use super::options::S3Options;
-use crate::aws::config;
+use crate::aws::AwsRuntime;
+use crate::aws::config::{is_non_empty, load_config};
+use crate::aws::credentials::check_credentials;
 use crate::error::{Error, Result};
 
 /// Maximum number of attempts of one request, unless `AWS_MAX_ATTEMPTS` is set.
@@ -42,9 +44,7 @@ const MAX_BACKOFF: Duration = Duration::from_secs(20);
 /// An S3 client with its threads and limits.
 #[derive(Debug)]
 pub struct S3Client {
-    handle: Handle,
-    /// Stopped when the client is dropped.
-    runtime: Option<Runtime>,
+    runtime: AwsRuntime,
     sdk: Client,
     options: S3Options,
     /// The endpoint, for messages.
@@ -69,18 +69,11 @@ impl S3Client {
     pub fn new(options: &S3Options) -> Result<Self> {
         let config_error =
             |reason: &dyn std::fmt::Display| Error::failed("cannot use S3").with_reason(reason);
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(worker_threads())
-            .thread_name("s3")
-            .enable_all()
-            .build()
-            .map_err(|e| config_error(&e))?;
+        let runtime = AwsRuntime::start("s3").map_err(|e| config_error(&e))?;
         let max_attempts = max_attempts()?;
-        let config = runtime.block_on(config::load_config(options))?;
-        let custom_endpoint = config::custom_endpoint(options, &config)?;
-        let configured_region = config
-            .region()
-            .filter(|region| config::is_non_empty(region));
+        let config = runtime.block_on(load_config(&options.aws))?;
+        let custom_endpoint = custom_endpoint(&options.aws, &config)?;
+        let configured_region = config.region().filter(|region| is_non_empty(region));
         let region = match (configured_region, &custom_endpoint) {
             (Some(region), _) => region.clone(),
             (None, Some(_)) => Region::from_static("us-east-1"),
@@ -113,8 +106,8 @@ impl S3Client {
                 .force_path_style(true)
                 .request_checksum_calculation(RequestChecksumCalculation::WhenRequired);
         }
-        if config.credentials_provider().is_some() && !options.no_sign_request {
-            runtime.block_on(config::check_credentials(options, &config))?;
+        if config.credentials_provider().is_some() && !options.aws.no_sign_request {
+            runtime.block_on(check_credentials(&options.aws, &config))?;
         }
         let endpoint =
             custom_endpoint.unwrap_or_else(|| format!("https://s3.{region}.amazonaws.com"));
@@ -126,8 +119,7 @@ impl S3Client {
             any_response: AtomicBool::new(false),
             read_permits: Arc::new(Semaphore::new(options.max_concurrent_requests)),
             write_permits: Arc::new(Semaphore::new(options.max_concurrent_requests)),
-            handle: runtime.handle().clone(),
-            runtime: Some(runtime),
+            runtime,
         })
     }
 
@@ -160,7 +152,7 @@ impl S3Client {
 
     /// Runs a future to completion. Must not be called on one of the client's own threads.
     pub fn block_on<F: Future>(&self, work: F) -> F::Output {
-        self.handle.block_on(work)
+        self.runtime.block_on(work)
     }
 
     /// Spawns a future on the client's threads.
@@ -168,7 +160,7 @@ impl S3Client {
     where
         F: Future<Output: Send> + Send + 'static,
     {
-        self.handle.spawn(work)
+        self.runtime.spawn(work)
     }
 
     /// Sends a request, and retries it if it fails with an error that can be transient. Each attempt may take
@@ -253,21 +245,6 @@ impl S3Client {
     ) -> Error {
         request_error.to_error(operation, *attempts, &self.endpoint)
     }
-}
-
-impl Drop for S3Client {
-    fn drop(&mut self) {
-        // The last owner can be a canceled request on one of the runtime's own threads, which must not wait
-        // for the runtime to shut down.
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
-    }
-}
-
-/// Returns the number of threads for network I/O. On a fast network TLS keeps them busy.
-fn worker_threads() -> usize {
-    std::thread::available_parallelism().map_or(2, |n| n.get().div_ceil(2).max(2))
 }
 
 fn max_attempts() -> Result<u32> {

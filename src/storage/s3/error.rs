@@ -3,9 +3,11 @@
 use std::error::Error as StdError;
 use std::time::Duration;
 
-use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
+use crate::aws::error::{
+    NO_CREDENTIALS_HINT, credentials_error, no_credentials_reason, root_cause,
+};
 use crate::error::Error;
 
 /// The operation that a request belongs to, for messages.
@@ -134,7 +136,7 @@ impl RequestError {
             Self::Response(response) => response.describe(),
             Self::Transport(why) | Self::Fatal(why) => why.clone(),
             Self::TimedOut(limit) => format!("timed out after {} s", limit.as_secs_f64()),
-            Self::Credentials(why) => format!("unable to locate credentials: {why}"),
+            Self::Credentials(why) => no_credentials_reason(why),
             Self::ObjectChanged => "the object changed after it was listed".to_owned(),
         }
     }
@@ -156,11 +158,7 @@ impl RequestError {
             Self::Transport(_) | Self::TimedOut(_) => format!(
                 "check that {endpoint} is reachable, or set --endpoint-url or AWS_ENDPOINT_URL_S3"
             ),
-            Self::Credentials(_) => {
-                "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or --profile, or run on a machine \
-                 with an instance role; use --no-sign-request for a public bucket"
-                    .to_owned()
-            }
+            Self::Credentials(_) => NO_CREDENTIALS_HINT.to_owned(),
             Self::ObjectChanged => "run again when nothing writes to it".to_owned(),
             Self::Fatal(_) => return None,
         })
@@ -236,38 +234,8 @@ impl ErrorResponse {
     }
 }
 
-/// Returns the message of the credentials provider, if it caused the error.
-fn credentials_error(error: &(dyn StdError + 'static)) -> Option<String> {
-    let mut source = Some(error);
-    while let Some(error) = source {
-        if let Some(found) = error.downcast_ref::<CredentialsError>() {
-            return Some(strip_stderr(root_cause(found)));
-        }
-        source = error.source();
-    }
-    None
-}
-
-/// Returns the message of the innermost cause of an error.
-pub(crate) fn root_cause(error: &(dyn StdError + 'static)) -> String {
-    let mut error = error;
-    while let Some(source) = error.source() {
-        error = source;
-    }
-    error.to_string()
-}
-
 /// Extracts the region from `the region 'us-east-1' is wrong; expecting 'eu-west-1'`.
 fn expected_region(message: &str) -> Option<String> {
     let (_, rest) = message.split_once("expecting '")?;
     rest.split_once('\'').map(|(region, _)| region.to_owned())
-}
-
-/// Removes the output of a `credential_process` from the message of a credentials provider, because it may
-/// contain a secret.
-pub(crate) fn strip_stderr(message: String) -> String {
-    match message.split_once(". Stderr:") {
-        Some((reason, _)) => reason.to_owned(),
-        None => message,
-    }
 }

@@ -1,4 +1,4 @@
-//! Writes objects: in parts while the data is produced, or in one request if the object is small.
+//! Writes objects of any size: in parts while the data is produced, or in one request if the object is small.
 //!
 //! An object is not visible before it is finished. An upload that is dropped is aborted. The parts of a killed
 //! process remain in S3, invisible, until its upload is aborted.
@@ -9,15 +9,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use aws_sdk_s3::primitives::{ByteStream, DateTime};
+use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
 use tokio::task::JoinHandle;
 
-use super::error::{OperationContext, RequestError};
-use super::{BucketClient, ObjectVersion};
+use super::bucket_client::BucketClient;
+use super::error::RequestError;
+use super::incomplete_uploads::{abort_orphans, abort_upload};
+use super::put_object::{put_object, upload_timeout, write_operation};
 use crate::error::Result;
-use crate::storage::Upload;
+use crate::storage::store::Upload;
 
 /// Bytes of the first parts. S3 requires at least 5 MiB for all parts but the last.
 const INITIAL_PART_BYTES: usize = 8 << 20;
@@ -27,9 +29,6 @@ const PARTS_PER_SIZE: i32 = 1000;
 
 /// Maximum number of concurrent part uploads of one object.
 const MAX_PARTS_IN_FLIGHT: usize = 2;
-
-/// The slowest upload rate that does not time out, in bytes per second.
-const MIN_UPLOAD_BYTES_PER_SEC: usize = 256 << 10;
 
 type UploadPartResult = std::result::Result<CompletedPart, (RequestError, u32)>;
 
@@ -173,99 +172,7 @@ impl Drop for MultipartUpload {
         let _ = self
             .bucket
             .client
-            .block_on(abort_multipart_upload(&self.bucket, &self.key, &id));
-    }
-}
-
-fn write_operation(bucket: &BucketClient, key: &str) -> OperationContext {
-    OperationContext {
-        error_prefix: "cannot write",
-        url: bucket.url(key),
-        permission: "s3:PutObject",
-    }
-}
-
-/// Returns how much longer than an empty request an upload may take.
-fn upload_timeout(bytes: usize) -> Duration {
-    Duration::from_secs((bytes / MIN_UPLOAD_BYTES_PER_SEC) as u64)
-}
-
-/// Writes an object in one request.
-async fn put_object(bucket: &BucketClient, key: &str, bytes: Bytes) -> Result<()> {
-    let sent = put_with_mode(bucket, key, bytes, None).await;
-    sent.map_err(|failed| {
-        bucket
-            .client
-            .to_error(&write_operation(bucket, key), &failed)
-    })
-}
-
-/// The condition on which an object is written.
-enum PutMode {
-    /// The object does not exist.
-    Create,
-    /// The existing object has this ETag.
-    Update(String),
-}
-
-async fn put_with_mode(
-    bucket: &BucketClient,
-    key: &str,
-    bytes: Bytes,
-    mode: Option<PutMode>,
-) -> std::result::Result<(), (RequestError, u32)> {
-    let client = &bucket.client;
-    let options = client.options();
-    // The semaphore is never closed.
-    let _permit = client.write_permits().acquire().await;
-    let request = || {
-        let request = client.sdk().put_object();
-        let request = match &mode {
-            None => request,
-            Some(PutMode::Create) => request.if_none_match("*"),
-            Some(PutMode::Update(tag)) => request.if_match(tag),
-        };
-        request
-            .bucket(&bucket.name)
-            .key(key)
-            .body(ByteStream::from(bytes.clone()))
-            .set_server_side_encryption(options.encryption.clone())
-            .set_ssekms_key_id(options.kms_key_id.clone())
-            .set_request_payer(client.request_payer())
-            .send()
-    };
-    let extra_timeout = upload_timeout(bytes.len());
-    let sent = client
-        .send_with_retry(&write_operation(bucket, key), extra_timeout, request)
-        .await;
-    sent.map(|_| ())
-}
-
-/// Writes a small object if the existing one still has the expected version. Returns false if it has not.
-pub(super) fn put_if_match(
-    bucket: &BucketClient,
-    key: &str,
-    bytes: Vec<u8>,
-    expected: Option<&ObjectVersion>,
-) -> Result<bool> {
-    let key = bucket.full_key(key);
-    let bytes = Bytes::from(bytes);
-    let mode = match expected {
-        None => Some(PutMode::Create),
-        Some(ObjectVersion::ETag(tag)) => Some(PutMode::Update(tag.to_string())),
-        Some(_) => None,
-    };
-    let client = &bucket.client;
-    match client.block_on(put_with_mode(bucket, &key, bytes.clone(), mode)) {
-        Ok(()) => Ok(true),
-        Err((error, _)) if matches!(error.status(), Some(409 | 412)) => Ok(false),
-        // The expected object was removed.
-        Err((error, _)) if expected.is_some() && error.code() == "NoSuchKey" => Ok(false),
-        // The server does not support conditional writes.
-        Err((error, _)) if error.status() == Some(501) => client
-            .block_on(put_object(bucket, &key, bytes))
-            .map(|()| true),
-        Err(failed) => Err(client.to_error(&write_operation(bucket, &key), &failed)),
+            .block_on(abort_upload(&self.bucket, &self.key, &id));
     }
 }
 
@@ -298,19 +205,6 @@ async fn create_multipart_upload(bucket: &BucketClient, key: &str) -> Result<(St
         client.to_error(&operation, &(error, 1))
     })?;
     Ok((id, attempts.into_inner()))
-}
-
-/// Aborts uploads that were created by attempts whose response was lost. `sparkify clean` finds any that are
-/// missed here.
-fn abort_orphans(bucket: &BucketClient, key: &str, id: &str) {
-    let uploads = list_multipart_uploads(bucket, key).unwrap_or_default();
-    for upload in uploads {
-        if upload.key == key && upload.id != id {
-            let _ = bucket
-                .client
-                .block_on(abort_multipart_upload(bucket, key, &upload.id));
-        }
-    }
 }
 
 /// Uploads one part.
@@ -406,96 +300,4 @@ async fn exists_with_size(bucket: &BucketClient, key: &str, bytes: u64) -> bool 
         .send_with_retry(&write_operation(bucket, key), Duration::ZERO, request)
         .await;
     head.is_ok_and(|head| head.content_length().map(i64::unsigned_abs) == Some(bytes))
-}
-
-/// Aborts a multipart upload. It is not an error if the upload no longer exists.
-pub(super) async fn abort_multipart_upload(
-    bucket: &BucketClient,
-    key: &str,
-    id: &str,
-) -> Result<()> {
-    let client = &bucket.client;
-    let operation = OperationContext {
-        error_prefix: "cannot abort multipart upload of",
-        permission: "s3:AbortMultipartUpload",
-        ..write_operation(bucket, key)
-    };
-    let request = || {
-        client
-            .sdk()
-            .abort_multipart_upload()
-            .bucket(&bucket.name)
-            .key(key)
-            .upload_id(id)
-            .set_request_payer(client.request_payer())
-            .send()
-    };
-    match client
-        .send_with_retry(&operation, Duration::ZERO, request)
-        .await
-    {
-        Ok(_) => Ok(()),
-        Err((error, _)) if error.code() == "NoSuchUpload" => Ok(()),
-        Err(failed) => Err(client.to_error(&operation, &failed)),
-    }
-}
-
-/// A multipart upload that was neither completed nor aborted.
-#[derive(Debug)]
-pub struct IncompleteUpload {
-    /// The key of the object.
-    pub key: String,
-    /// The id of the upload.
-    pub id: String,
-    /// When the upload was created, in seconds since 1970 on the clock of the store.
-    pub initiated: Option<i64>,
-}
-
-/// Lists the multipart uploads that were neither completed nor aborted, of keys in the bucket that begin with
-/// `prefix`.
-pub(super) fn list_multipart_uploads(
-    bucket: &BucketClient,
-    prefix: &str,
-) -> Result<Vec<IncompleteUpload>> {
-    let client = &bucket.client;
-    let operation = OperationContext {
-        error_prefix: "cannot list multipart uploads below",
-        url: bucket.url(prefix),
-        permission: "s3:ListBucketMultipartUploads",
-    };
-    let mut uploads = Vec::new();
-    let (mut key_marker, mut upload_id_marker) = (None::<String>, None::<String>);
-    loop {
-        let request = || {
-            client
-                .sdk()
-                .list_multipart_uploads()
-                .bucket(&bucket.name)
-                .prefix(prefix)
-                .set_key_marker(key_marker.clone())
-                .set_upload_id_marker(upload_id_marker.clone())
-                .set_request_payer(client.request_payer())
-                .send()
-        };
-        let page =
-            match client.block_on(client.send_with_retry(&operation, Duration::ZERO, request)) {
-                Ok(page) => page,
-                // The server does not support this request, so there is nothing to abort.
-                Err((error, _)) if error.status() == Some(501) => return Ok(uploads),
-                Err(failed) => return Err(client.to_error(&operation, &failed)),
-            };
-        for upload in page.uploads() {
-            if let (Some(key), Some(id)) = (upload.key(), upload.upload_id()) {
-                uploads.push(IncompleteUpload {
-                    key: key.to_owned(),
-                    id: id.to_owned(),
-                    initiated: upload.initiated().map(DateTime::secs),
-                });
-            }
-        }
-        (key_marker, upload_id_marker) = (page.next_key_marker, page.next_upload_id_marker);
-        if page.is_truncated != Some(true) || key_marker.is_none() {
-            return Ok(uploads);
-        }
-    }
 }

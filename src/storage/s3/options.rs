@@ -4,17 +4,13 @@ use std::time::Duration;
 
 use aws_sdk_s3::types::ServerSideEncryption;
 
+use crate::aws::AwsOptions;
+
 /// Options of S3 access.
 #[derive(Debug, Clone)]
 pub struct S3Options {
-    /// Custom endpoint, such as a MinIO server.
-    pub endpoint_url: Option<String>,
-    /// Region of the buckets.
-    pub region: Option<String>,
-    /// Profile in the configuration files of AWS.
-    pub profile: Option<String>,
-    /// Whether requests are sent without credentials.
-    pub no_sign_request: bool,
+    /// Options of the connection to AWS.
+    pub aws: AwsOptions,
     /// Whether the requester acknowledges that it pays for requests.
     pub request_payer: bool,
     /// Server-side encryption of written objects. Default: the setting of the bucket.
@@ -32,10 +28,7 @@ pub struct S3Options {
 impl Default for S3Options {
     fn default() -> Self {
         Self {
-            endpoint_url: None,
-            region: None,
-            profile: None,
-            no_sign_request: false,
+            aws: AwsOptions::default(),
             request_payer: false,
             encryption: None,
             kms_key_id: None,

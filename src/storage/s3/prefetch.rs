@@ -16,10 +16,11 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use super::bucket_client::{BucketClient, object_version};
 use super::error::{OperationContext, RequestError};
-use super::{BucketClient, object_version};
+use crate::aws::error::root_cause;
 use crate::error::Result;
-use crate::storage::{ObjectRange, ObjectVersion, RangeReader};
+use crate::storage::store::{ObjectRange, ObjectVersion, RangeReader};
 
 /// Bytes of one request: large enough that the time to the first byte hardly matters.
 pub(super) const PREFETCH_BYTES: u64 = 4 << 20;
@@ -349,7 +350,7 @@ impl ChunkFetcher {
                         "unexpected end of response".to_owned(),
                     ));
                 }
-                Some(Err(e)) => return Err(RequestError::Transport(super::error::root_cause(&e))),
+                Some(Err(e)) => return Err(RequestError::Transport(root_cause(&e))),
                 Some(Ok(bytes)) => bytes,
             };
             let remaining = usize::try_from(to - *position).unwrap_or(usize::MAX);

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
+use sparkify::aws::AwsOptions;
 use sparkify::storage::s3::S3Options;
 use sparkify::storage::{
     ListMode, Location, ObjectMeta, ObjectRange, RangeReader, Store, StoreOpener,
@@ -47,9 +48,12 @@ pub fn for_each_store(test: impl Fn(&StoreUnderTest)) {
 /// Returns the options with which a user reaches a server that accepts unsigned requests.
 pub fn anonymous_options(server: &S3Server) -> S3Options {
     S3Options {
-        endpoint_url: Some(server.endpoint()),
-        region: Some(REGION.to_owned()),
-        no_sign_request: true,
+        aws: AwsOptions {
+            endpoint_url: Some(server.endpoint()),
+            region: Some(REGION.to_owned()),
+            no_sign_request: true,
+            ..AwsOptions::default()
+        },
         ..S3Options::default()
     }
 }

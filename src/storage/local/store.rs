@@ -1,15 +1,18 @@
-//! Implements [`Store`] for local files: a folder, or a single file.
+//! Implements [`Store`] for a folder or a single file.
 
-use std::fs::{self, File};
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::MetadataExt;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{
-    ListMode, ListResult, ObjectMeta, ObjectRange, ObjectVersion, RangeReader, Store, Upload,
-    s3_url_hint,
-};
+use super::metadata::{mtime_version, object_meta};
+use super::reader::LocalRangeReader;
+use super::writer::{LocalUpload, is_temporary_file, put_file};
 use crate::error::{Error, Result};
+use crate::storage::location::s3_url_hint;
+use crate::storage::store::{
+    ListMode, ListResult, ObjectContents, ObjectRange, ObjectVersion, PutMode, PutResult,
+    RangeReader, Store, Upload,
+};
 
 /// Maximum nesting of folders. Deeper nesting is taken for a loop of symbolic links.
 const MAX_FOLDER_DEPTH: usize = 64;
@@ -72,11 +75,6 @@ impl LocalStore {
             follows_links: false,
             ..self
         }
-    }
-
-    /// Removes a folder and its subfolders, except those that are not empty.
-    pub fn remove_empty_folders(&self, folder: &str) {
-        remove_empty_folders(&self.root.join(folder));
     }
 }
 
@@ -148,6 +146,10 @@ impl Store for LocalStore {
                     .push((key, not_utf8_error(&entry.path())));
                 continue;
             };
+            // Not an object yet, and perhaps gone in a moment.
+            if is_temporary_file(name.as_ref()) {
+                continue;
+            }
             let key = format!("{prefix}{name}");
             let file_type = entry.file_type();
             if file_type.as_ref().is_ok_and(|kind| kind.is_dir()) {
@@ -190,27 +192,28 @@ impl Store for LocalStore {
     }
 
     fn read_ranges(&self, ranges: Vec<ObjectRange>) -> Box<dyn RangeReader> {
-        Box::new(LocalRangeReader {
-            root: self.root.clone(),
-            ranges: ranges.into_iter(),
-            current: None,
-        })
+        Box::new(LocalRangeReader::new(self.root.clone(), ranges))
+    }
+
+    fn get(&self, key: &str) -> Result<Option<ObjectContents>> {
+        let path = self.root.join(key);
+        match read_with_metadata(&path) {
+            Ok((bytes, metadata)) => Ok(Some(ObjectContents {
+                bytes,
+                version: mtime_version(&metadata),
+            })),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(Error::io("cannot read", &path, e)),
+        }
+    }
+
+    fn put(&self, key: &str, bytes: Vec<u8>, mode: PutMode) -> Result<PutResult> {
+        let path = self.root.join(key);
+        put_file(&path, &bytes, &mode).map_err(|e| Error::io("cannot write", &path, e))
     }
 
     fn create(&self, key: &str) -> Result<Box<dyn Upload>> {
-        let path = self.root.join(key);
-        let created = match (File::create(&path), path.parent()) {
-            (Err(e), Some(folder)) if e.kind() == io::ErrorKind::NotFound => {
-                fs::create_dir_all(folder).and_then(|()| File::create(&path))
-            }
-            (created, _) => created,
-        };
-        let file = created.map_err(|e| Error::io("cannot write", &path, e))?;
-        Ok(Box::new(LocalUpload {
-            file,
-            path,
-            bytes_written: 0,
-        }))
+        Ok(Box::new(LocalUpload::create(self.root.join(key))?))
     }
 
     fn delete(&self, keys: &[String]) -> Result<()> {
@@ -224,6 +227,19 @@ impl Store for LocalStore {
             }
         }
         Ok(())
+    }
+
+    fn remove_empty_folders(&self, prefix: &str) {
+        remove_empty_folders(&self.root.join(prefix));
+    }
+
+    fn subfolder(&self, prefix: &str) -> Box<dyn Store> {
+        Box::new(Self {
+            root: self.root.join(prefix),
+            canonical_root: self.canonical_root.join(prefix),
+            single_file: None,
+            follows_links: self.follows_links,
+        })
     }
 
     fn display(&self, key: &str) -> String {
@@ -241,137 +257,11 @@ impl Store for LocalStore {
     }
 }
 
-fn object_meta(key: String, metadata: &fs::Metadata) -> ObjectMeta {
-    ObjectMeta {
-        key,
-        size: metadata.len(),
-        version: mtime_version(metadata),
-    }
-}
-
-/// Returns the modification time and inode, which come with the size at no extra cost.
-fn mtime_version(metadata: &fs::Metadata) -> ObjectVersion {
-    let seconds = metadata.mtime().checked_mul(1_000_000_000);
-    let nanoseconds = seconds.and_then(|seconds| seconds.checked_add(metadata.mtime_nsec()));
-    let inode = metadata.ino();
-    nanoseconds.map_or(ObjectVersion::Unknown, |nanoseconds| ObjectVersion::Mtime {
-        nanoseconds,
-        inode,
-    })
-}
-
-/// Files of at least this size, in bytes, are also checked when they are opened: reading a large file that
-/// has changed wastes much time, and each of its splits opens it again by name.
-const RECHECK_ON_OPEN_BYTES: u64 = 1 << 20;
-
-/// Opens and reads files one after the other.
-struct LocalRangeReader {
-    root: PathBuf,
-    ranges: std::vec::IntoIter<ObjectRange>,
-    /// The range that is read, with the file as it was listed, and the open file.
-    current: Option<(ObjectRange, File)>,
-}
-
-impl LocalRangeReader {
-    fn path(&self, range: &ObjectRange) -> PathBuf {
-        self.root.join(&range.object.key)
-    }
-
-    /// Checks that an open file is the one that was listed, with one system call.
-    ///
-    /// # Errors
-    /// Returns an error if the file has changed or its metadata cannot be read.
-    fn check_file(&self, range: &ObjectRange, file: &File) -> Result<()> {
-        let object = &range.object;
-        let ObjectVersion::Mtime { nanoseconds, inode } = object.version else {
-            return Ok(());
-        };
-        let read_error = |e: io::Error| Error::io("cannot read", &self.path(range), e);
-        let metadata = file.metadata().map_err(read_error)?;
-        // A file that is opened once has one content. A file that each split opens again by name must
-        // also keep its inode.
-        let is_partial_read = range.start > 0 || range.expected_end < object.size;
-        let is_same = match mtime_version(&metadata) {
-            ObjectVersion::Mtime {
-                nanoseconds: found_nanoseconds,
-                inode: found_inode,
-            } => found_nanoseconds == nanoseconds && (found_inode == inode || !is_partial_read),
-            _ => false,
-        };
-        if is_same && metadata.len() == object.size {
-            return Ok(());
-        }
-        Err(changed_error(&self.path(range)))
-    }
-}
-
-/// Returns the error for a file that has changed since it was listed.
-fn changed_error(path: &Path) -> Error {
-    Error::failed(format!("cannot read {}", path.display()))
-        .with_reason("the file changed while the run read it")
-        .with_hint("run again when nothing writes to it")
-}
-
-impl RangeReader for LocalRangeReader {
-    fn next_range(&mut self) -> Result<()> {
-        self.current = None;
-        let Some(range) = self.ranges.next() else {
-            return Ok(());
-        };
-        let path = self.path(&range);
-        let read_error = |e| Error::io("cannot read", &path, e);
-        let mut file = File::open(&path).map_err(read_error)?;
-        if range.object.size >= RECHECK_ON_OPEN_BYTES {
-            self.check_file(&range, &file)?;
-        }
-        if range.start > 0 {
-            file.seek(SeekFrom::Start(range.start))
-                .map_err(read_error)?;
-        }
-        self.current = Some((range, file));
-        Ok(())
-    }
-
-    fn check_unchanged(&mut self) -> Result<()> {
-        match &self.current {
-            Some((range, file)) => self.check_file(range, file),
-            None => Ok(()),
-        }
-    }
-}
-
-impl Read for LocalRangeReader {
-    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
-        match &mut self.current {
-            Some((_, file)) => file.read(to),
-            None => Ok(0),
-        }
-    }
-}
-
-/// Writes a local file.
-struct LocalUpload {
-    file: File,
-    path: PathBuf,
-    bytes_written: u64,
-}
-
-impl Write for LocalUpload {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.file.write(bytes)?;
-        self.bytes_written += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
-    }
-}
-
-impl Upload for LocalUpload {
-    fn finish(mut self: Box<Self>) -> Result<u64> {
-        let flushed = self.file.flush();
-        flushed.map_err(|e| Error::io("cannot write", &self.path, e))?;
-        Ok(self.bytes_written)
-    }
+/// Reads a file, and the metadata of the same open file.
+fn read_with_metadata(path: &Path) -> io::Result<(Vec<u8>, fs::Metadata)> {
+    let mut file = fs::File::open(path)?;
+    let metadata = file.metadata()?;
+    let mut bytes = Vec::new();
+    io::Read::read_to_end(&mut file, &mut bytes)?;
+    Ok((bytes, metadata))
 }

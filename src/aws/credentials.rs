@@ -1,0 +1,87 @@
+//! Finds and checks credentials.
+
+use std::env;
+
+use aws_config::ecs::EcsCredentialsProvider;
+use aws_config::imds::credentials::ImdsCredentialsProvider;
+use aws_config::meta::credentials::CredentialsProviderChain;
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
+use aws_config::{Region, SdkConfig};
+use aws_credential_types::provider::ProvideCredentials;
+use aws_sdk_s3::config::SharedHttpClient;
+use aws_types::os_shim_internal::{Env, Fs};
+
+use super::error::{NO_CREDENTIALS_HINT, no_credentials_reason, root_cause, strip_stderr};
+use super::options::AwsOptions;
+use crate::error::{Error, Result};
+
+/// Returns the credentials chain for a profile that a flag names. The profile takes precedence over the
+/// environment. If it has no credentials, those of the container or instance role are used.
+pub(super) fn profile_credentials(
+    name: &str,
+    region: Option<Region>,
+    http_client: &SharedHttpClient,
+) -> CredentialsProviderChain {
+    let config = ProviderConfig::without_region()
+        .with_region(region)
+        .with_http_client(http_client.clone());
+    let profile = ProfileFileCredentialsProvider::builder().configure(&config);
+    let container = EcsCredentialsProvider::builder().configure(&config);
+    let instance = ImdsCredentialsProvider::builder().configure(&config);
+    CredentialsProviderChain::first_try("Profile", profile.profile_name(name).build())
+        .or_else("EcsContainer", container.build())
+        .or_else("Ec2InstanceMetadata", instance.build())
+}
+
+/// Checks that a profile exists. Configuration files that cannot be read are left to the credentials provider
+/// to report.
+pub(super) async fn ensure_profile_exists(name: &str) -> Result<()> {
+    #[expect(deprecated, reason = "the default files have no other public name yet")]
+    let files = aws_config::profile::profile_file::ProfileFiles::default();
+    let profiles = aws_config::profile::load(&Fs::real(), &Env::real(), &files, None).await;
+    match profiles {
+        Ok(profiles) if profiles.get_profile(name).is_none() => Err(Error::failed("cannot use S3")
+            .with_reason(format!("profile '{name}' not found"))
+            .with_hint("check --profile or AWS_PROFILE, and ~/.aws/config")),
+        _ => Ok(()),
+    }
+}
+
+/// Loads the credentials once before the first request, because without them every request would fail.
+///
+/// # Errors
+/// Returns an error if there are no credentials, or if they cannot be sent in a header.
+pub(crate) async fn check_credentials(options: &AwsOptions, config: &SdkConfig) -> Result<()> {
+    let Some(provider) = config.credentials_provider() else {
+        return Ok(());
+    };
+    let e = match provider.provide_credentials().await {
+        Ok(credentials) => {
+            return check_header_safe(credentials.access_key_id(), credentials.session_token());
+        }
+        Err(e) => e,
+    };
+    if let (None, Ok(profile)) = (&options.profile, env::var("AWS_PROFILE")) {
+        ensure_profile_exists(&profile).await?;
+    }
+    Err(Error::failed("cannot use S3")
+        .with_reason(no_credentials_reason(&strip_stderr(root_cause(&e))))
+        .with_hint(NO_CREDENTIALS_HINT))
+}
+
+/// Checks that access key ID and session token can be sent in headers. The client would panic on other
+/// characters.
+fn check_header_safe(access_key_id: &str, token: Option<&str>) -> Result<()> {
+    let is_printable = |text: &str| text.bytes().all(|b| b.is_ascii_graphic());
+    let unsafe_field = match (is_printable(access_key_id), token.is_none_or(is_printable)) {
+        (true, true) => return Ok(()),
+        (false, _) => "the access key ID",
+        (true, false) => "the session token",
+    };
+    Err(Error::failed("cannot use S3")
+        .with_reason(format!(
+            "{unsafe_field} contains a line break or another invalid character"
+        ))
+        .with_hint("check where the credentials come from"))
+}

@@ -1,0 +1,63 @@
+//! Defines `latest.json`, which lists the published runs of a prefix.
+
+use serde::{Deserialize, Serialize};
+
+use super::layout::{RunObject, RunObjectKey};
+use super::run_id::RunId;
+
+/// Maximum number of runs in `latest.json`. Runs published earlier are ordered by their ids.
+const MAX_PUBLISHED_RUNS: usize = 500;
+
+/// The contents of `latest.json`.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct LatestPointer {
+    /// The id of the newest complete run.
+    pub run: String,
+    /// The URL of its report.
+    pub report: String,
+    /// The ids of the newest [`MAX_PUBLISHED_RUNS`] runs in the order of their publication, the newest last.
+    /// Absent if an earlier version wrote the file.
+    #[serde(default)]
+    published: Vec<String>,
+}
+
+impl LatestPointer {
+    /// Lists published runs, the newest last. `newest` is the last of them. `display` returns the URL of a key.
+    pub(crate) fn new(
+        published: &[RunId],
+        newest: &RunId,
+        display: impl Fn(&str) -> String,
+    ) -> Self {
+        let report = RunObjectKey {
+            run: newest.clone(),
+            object: RunObject::Report,
+        };
+        let dropped = published.len().saturating_sub(MAX_PUBLISHED_RUNS);
+        let kept = published.iter().skip(dropped);
+        Self {
+            run: newest.to_string(),
+            report: display(&report.to_string()),
+            published: kept.map(RunId::to_string).collect(),
+        }
+    }
+
+    /// Parses the file, and returns `None` if it is invalid.
+    pub(crate) fn parse(json: &[u8]) -> Option<Self> {
+        serde_json::from_slice(json).ok()
+    }
+
+    /// Returns the ids of the published runs in the order of their publication. The run named by `run` comes last,
+    /// even if a user wrote it by hand. Invalid ids are skipped.
+    pub(crate) fn into_published_runs(self) -> Vec<RunId> {
+        let Self { run, published, .. } = self;
+        let others = published.into_iter().filter(|id| *id != run);
+        let ids = others.chain([run.clone()]);
+        ids.filter_map(|id| id.parse().ok()).collect()
+    }
+}
+
+/// Returns the runs that `latest.json` lists in the order of their publication. Returns none if the file is invalid,
+/// in which case it will be replaced.
+pub(crate) fn parse_published(json: &[u8]) -> Vec<RunId> {
+    LatestPointer::parse(json).map_or_else(Vec::new, LatestPointer::into_published_runs)
+}

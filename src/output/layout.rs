@@ -1,0 +1,289 @@
+//! Names everything that a run writes. Staging, publishing, cleaning and loading go by these names, and so does the
+//! check for files that sparkify did not write.
+//!
+//! ```text
+//! OUT/_report.json                      the report, which marks a run as complete
+//! OUT/songplays/part-00000.parquet      the parts of a table, merge_state/... among them
+//! OUT/_rejects/logs-00000.jsonl         the rejects of a split
+//! .OUT.sparkify-staging/, OUT.failed/   next to a local output: a run at work, a failed run
+//!
+//! s3://bucket/prefix/latest.json        names the newest complete run
+//! s3://bucket/prefix/RUN/...            the same objects for each run, and the manifests of the tables
+//! ```
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use super::run_id::RunId;
+use crate::config::RecordKind;
+use crate::star::schema::{self, TableSchema};
+
+/// The report of a complete run.
+pub(super) const REPORT_FILE: &str = "_report.json";
+
+/// The report of a failed run. It differs from [`REPORT_FILE`], whose presence marks a run as complete.
+pub(super) const FAILED_REPORT_FILE: &str = "_report.failed.json";
+
+/// The folder of the reject files.
+pub const REJECTS_DIR: &str = "_rejects";
+
+/// The object that names the newest complete run, next to the runs.
+pub const LATEST_FILE: &str = "latest.json";
+
+/// The marker that `sparkify clean` writes below an abandoned run before it removes anything.
+const REMOVAL_MARKER: &str = "_removing";
+
+/// The suffix of the names of COPY manifests.
+const MANIFEST_SUFFIX: &str = ".manifest";
+
+/// The suffix of the names of staging folders.
+const STAGING_SUFFIX: &str = ".sparkify-staging";
+
+/// The suffix of the names of folders in which failed runs keep their rejects and report.
+const FAILED_SUFFIX: &str = ".failed";
+
+/// A name of an object that no run writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct UnknownName;
+
+/// An object of a run. Its text is its key relative to the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RunObject {
+    /// A Parquet part of a table.
+    Part {
+        /// The table.
+        table: &'static TableSchema,
+        /// The number of the part.
+        number: usize,
+    },
+    /// The COPY manifest of a table.
+    Manifest(&'static TableSchema),
+    /// The rejects of a split.
+    Rejects {
+        /// The kind of the records.
+        kind: RecordKind,
+        /// The number of the split.
+        number: usize,
+    },
+    /// The report of a complete run.
+    Report,
+    /// The report of a failed run.
+    FailedReport,
+    /// The marker of a run that is being removed.
+    RemovalMarker,
+}
+
+impl RunObject {
+    /// Returns the folders of a run, outer ones before inner ones.
+    pub(crate) fn folders() -> impl Iterator<Item = &'static str> {
+        let tables = schema::all_tables().map(|table| table.dir);
+        tables.chain([REJECTS_DIR])
+    }
+
+    /// Returns true if `path` is a folder of a run, or contains one.
+    pub(crate) fn is_folder(path: &Path) -> bool {
+        Self::folders().any(|folder| Path::new(folder).starts_with(path))
+    }
+}
+
+impl fmt::Display for RunObject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Part { table, number } => write!(f, "{}/part-{number:05}.parquet", table.dir),
+            Self::Manifest(table) => f.write_str(&manifest_key(table)),
+            Self::Rejects { kind, number } => {
+                write!(f, "{REJECTS_DIR}/{}-{number:05}.jsonl", kind.plural())
+            }
+            Self::Report => f.write_str(REPORT_FILE),
+            Self::FailedReport => f.write_str(FAILED_REPORT_FILE),
+            Self::RemovalMarker => f.write_str(REMOVAL_MARKER),
+        }
+    }
+}
+
+impl FromStr for RunObject {
+    type Err = UnknownName;
+
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
+        let object = match text {
+            REPORT_FILE => Self::Report,
+            FAILED_REPORT_FILE => Self::FailedReport,
+            REMOVAL_MARKER => Self::RemovalMarker,
+            _ => match text.strip_suffix(MANIFEST_SUFFIX) {
+                Some(dir) => Self::Manifest(table_in(dir)?),
+                None => parse_numbered(text)?,
+            },
+        };
+        // Only what `Display` writes is a name of a run: not `part-1.parquet`.
+        (object.to_string() == text)
+            .then_some(object)
+            .ok_or(UnknownName)
+    }
+}
+
+/// Returns the key of the COPY manifest of a table, relative to the run.
+pub fn manifest_key(table: &TableSchema) -> String {
+    format!("{}{MANIFEST_SUFFIX}", table.dir)
+}
+
+/// Parses the name of a part or of a reject file.
+fn parse_numbered(text: &str) -> Result<RunObject, UnknownName> {
+    let (folder, file) = text.rsplit_once('/').ok_or(UnknownName)?;
+    let (stem, _) = file.split_once('.').ok_or(UnknownName)?;
+    let (name, digits) = stem.split_once('-').ok_or(UnknownName)?;
+    let number = digits.parse().map_err(|_| UnknownName)?;
+    if folder != REJECTS_DIR {
+        let table = table_in(folder)?;
+        return Ok(RunObject::Part { table, number });
+    }
+    let mut kinds = [RecordKind::Song, RecordKind::Log].into_iter();
+    let kind = kinds.find(|kind| kind.plural() == name);
+    let kind = kind.ok_or(UnknownName)?;
+    Ok(RunObject::Rejects { kind, number })
+}
+
+fn table_in(dir: &str) -> Result<&'static TableSchema, UnknownName> {
+    let table = schema::all_tables().find(|table| table.dir == dir);
+    table.ok_or(UnknownName)
+}
+
+/// An object of one of the runs at an output location. Its text is its key relative to the location.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RunObjectKey {
+    /// The id of the run.
+    pub run: RunId,
+    /// The object.
+    pub object: RunObject,
+}
+
+impl fmt::Display for RunObjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.run, self.object)
+    }
+}
+
+impl FromStr for RunObjectKey {
+    type Err = UnknownName;
+
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
+        let (run, object) = text.split_once('/').ok_or(UnknownName)?;
+        Ok(Self {
+            run: run.parse().map_err(|_| UnknownName)?,
+            object: object.parse()?,
+        })
+    }
+}
+
+/// A folder that a run creates next to a local output folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SiblingDir {
+    /// The output of a run at work: `.NAME.sparkify-staging`.
+    Staging,
+    /// The rejects and the report of a failed run: `NAME.failed`.
+    Failed,
+}
+
+impl SiblingDir {
+    /// Returns the path of the folder next to an output folder with a name.
+    pub(crate) fn path_beside(self, output: &Path) -> PathBuf {
+        let mut name = OsString::new();
+        if self == Self::Staging {
+            name.push(".");
+        }
+        name.push(output.file_name().unwrap_or_default());
+        name.push(self.suffix());
+        output.with_file_name(name)
+    }
+
+    /// Returns true if a name ends like those of these folders.
+    pub(crate) fn has_suffix(self, name: &OsStr) -> bool {
+        name.as_encoded_bytes().ends_with(self.suffix().as_bytes())
+    }
+
+    /// Returns the end of the names.
+    pub(crate) fn suffix(self) -> &'static str {
+        match self {
+            Self::Staging => STAGING_SUFFIX,
+            Self::Failed => FAILED_SUFFIX,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all_objects() -> Vec<RunObject> {
+        let mut objects = vec![
+            RunObject::Report,
+            RunObject::FailedReport,
+            RunObject::RemovalMarker,
+        ];
+        for table in schema::all_tables() {
+            objects.push(RunObject::Manifest(table));
+            objects.extend([0, 7, 99_999, 100_000].map(|number| RunObject::Part { table, number }));
+        }
+        for kind in [RecordKind::Song, RecordKind::Log] {
+            objects.extend([0, 100_000].map(|number| RunObject::Rejects { kind, number }));
+        }
+        objects
+    }
+
+    #[test]
+    fn every_name_parses_to_its_object() {
+        for object in all_objects() {
+            assert_eq!(object.to_string().parse(), Ok(object), "{object}");
+            let run = "20261130T051153123Z-0123abcd".parse().unwrap();
+            let key = RunObjectKey { run, object };
+            assert_eq!(key.to_string().parse(), Ok(key));
+        }
+    }
+
+    #[test]
+    fn names_in_folders_are_in_folders_of_the_run() {
+        for object in all_objects() {
+            let name = object.to_string();
+            let folder = Path::new(&name).parent().unwrap();
+            assert!(RunObject::is_folder(folder), "{name}");
+        }
+        assert!(!RunObject::is_folder(Path::new("playlists")));
+        assert!(!RunObject::is_folder(Path::new("songplays/old")));
+    }
+
+    #[test]
+    fn other_names_are_unknown() {
+        for name in [
+            "",
+            "report.json",
+            "songplays",
+            "songplays/part-1.parquet",
+            "songplays/part-000001.parquet",
+            "songplays/part-+0001.parquet",
+            "songplays/part-00001.parquet.crc",
+            "songplays/part-00001",
+            "songplays/file-00001.parquet",
+            "playlists/part-00001.parquet",
+            "playlists.manifest",
+            "_rejects/users-00001.jsonl",
+            "_rejects/logs-00001.json",
+            "x/_rejects/logs-00001.jsonl",
+            "latest.json",
+        ] {
+            assert_eq!(name.parse::<RunObject>(), Err(UnknownName), "{name}");
+        }
+        let in_no_run = "2026/songplays/part-00001.parquet";
+        assert_eq!(in_no_run.parse::<RunObjectKey>(), Err(UnknownName));
+    }
+
+    #[test]
+    fn sibling_folders_keep_the_name_of_the_output() {
+        let beside = |dir: SiblingDir| dir.path_beside(Path::new("/data/star"));
+        let staging = beside(SiblingDir::Staging);
+        assert_eq!(staging, Path::new("/data/.star.sparkify-staging"));
+        assert_eq!(beside(SiblingDir::Failed), Path::new("/data/star.failed"));
+        assert!(SiblingDir::Staging.has_suffix(staging.file_name().unwrap()));
+        assert!(!SiblingDir::Staging.has_suffix("star".as_ref()));
+    }
+}

@@ -1,0 +1,98 @@
+//! Lists and aborts the multipart uploads of killed writers and of requests whose response was lost.
+
+use std::time::Duration;
+
+use aws_sdk_s3::primitives::DateTime;
+
+use super::bucket_client::BucketClient;
+use super::error::OperationContext;
+use super::put_object::write_operation;
+use crate::error::Result;
+use crate::storage::store::IncompleteUpload;
+
+/// Aborts a multipart upload. It is not an error if the upload does not exist.
+pub(super) async fn abort_upload(bucket: &BucketClient, key: &str, id: &str) -> Result<()> {
+    let client = &bucket.client;
+    let operation = OperationContext {
+        error_prefix: "cannot abort multipart upload of",
+        permission: "s3:AbortMultipartUpload",
+        ..write_operation(bucket, key)
+    };
+    let request = || {
+        client
+            .sdk()
+            .abort_multipart_upload()
+            .bucket(&bucket.name)
+            .key(key)
+            .upload_id(id)
+            .set_request_payer(client.request_payer())
+            .send()
+    };
+    match client
+        .send_with_retry(&operation, Duration::ZERO, request)
+        .await
+    {
+        Ok(_) => Ok(()),
+        Err((error, _)) if error.code() == "NoSuchUpload" => Ok(()),
+        Err(failed) => Err(client.to_error(&operation, &failed)),
+    }
+}
+
+/// Lists the multipart uploads that were neither completed nor aborted, of keys in the bucket that begin with
+/// `prefix`.
+pub(super) fn list_uploads(bucket: &BucketClient, prefix: &str) -> Result<Vec<IncompleteUpload>> {
+    let client = &bucket.client;
+    let operation = OperationContext {
+        error_prefix: "cannot list multipart uploads below",
+        url: bucket.url(prefix),
+        permission: "s3:ListBucketMultipartUploads",
+    };
+    let mut uploads = Vec::new();
+    let (mut key_marker, mut upload_id_marker) = (None::<String>, None::<String>);
+    loop {
+        let request = || {
+            client
+                .sdk()
+                .list_multipart_uploads()
+                .bucket(&bucket.name)
+                .prefix(prefix)
+                .set_key_marker(key_marker.clone())
+                .set_upload_id_marker(upload_id_marker.clone())
+                .set_request_payer(client.request_payer())
+                .send()
+        };
+        let page =
+            match client.block_on(client.send_with_retry(&operation, Duration::ZERO, request)) {
+                Ok(page) => page,
+                // The server does not support this request, so there is nothing to abort.
+                Err((error, _)) if error.status() == Some(501) => return Ok(uploads),
+                Err(failed) => return Err(client.to_error(&operation, &failed)),
+            };
+        for upload in page.uploads() {
+            if let (Some(key), Some(id)) = (upload.key(), upload.upload_id()) {
+                uploads.push(IncompleteUpload {
+                    key: key.to_owned(),
+                    id: id.to_owned(),
+                    initiated: upload.initiated().map(DateTime::secs),
+                });
+            }
+        }
+        (key_marker, upload_id_marker) = (page.next_key_marker, page.next_upload_id_marker);
+        if page.is_truncated != Some(true) || key_marker.is_none() {
+            return Ok(uploads);
+        }
+    }
+}
+
+/// Aborts uploads that were created by attempts whose response was lost. `sparkify clean` finds any that are
+/// missed here.
+pub(super) fn abort_orphans(bucket: &BucketClient, key: &str, id: &str) {
+    let uploads = list_uploads(bucket, key).unwrap_or_default();
+    for upload in uploads {
+        if upload.key == key && upload.id != id {
+            let _ = bucket
+                .client
+                .block_on(abort_upload(bucket, key, &upload.id));
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! Implements [`Store`] for everything below a prefix of a bucket, or for one object.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_s3::error::{ConnectorError, SdkError};
+use aws_sdk_s3::primitives::DateTime;
+use aws_sdk_s3::types::{Delete, ObjectIdentifier};
+
+use super::bucket_client::{BucketClient, object_version};
+use super::client::S3Client;
+use super::error::{OperationContext, RequestError};
+use super::multipart::MultipartUpload;
+use super::prefetch::PrefetchReader;
+use super::{incomplete_uploads, put_object};
+use crate::error::{Error, Result};
+use crate::storage::store::{
+    IncompleteUpload, ListMode, ListResult, ObjectContents, ObjectMeta, ObjectRange, PutMode,
+    PutResult, RangeReader, Store, Upload,
+};
+
+/// Maximum number of objects that one DeleteObjects request can remove.
+const MAX_KEYS_PER_DELETE: usize = 1000;
+
+/// A store of the objects below a prefix of a bucket, or of a single object.
+#[derive(Debug)]
+pub struct S3Store {
+    bucket: Arc<BucketClient>,
+    /// The only object, if the location is an object.
+    single_object: Option<ObjectMeta>,
+    /// Only keys that begin so below the prefix are listed.
+    name_prefix: String,
+}
+
+impl S3Store {
+    /// Opens the store for a location to read from: the object with exactly this key if there is one,
+    /// otherwise everything below the prefix.
+    ///
+    /// # Errors
+    /// Returns an error if the prefix cannot be listed.
+    pub fn open(client: Arc<S3Client>, bucket: &str, prefix: &str) -> Result<Self> {
+        let object_key = (!prefix.is_empty() && !prefix.ends_with('/')).then_some(prefix);
+        let Some(key) = object_key else {
+            return Ok(Self::new(client, bucket, prefix));
+        };
+        let name_start = key.rfind('/').map_or(0, |slash| slash + 1);
+        let (root, name) = key.split_at(name_start);
+        let parent = Self::new(Arc::clone(&client), bucket, root);
+        // Of all keys that begin with the name, the name itself comes first.
+        let page = parent
+            .bucket
+            .list_page(key, ListMode::Recursive, None, Some(1));
+        let page = client.block_on(page)?;
+        let first = page.contents().first().filter(|o| o.key() == Some(key));
+        let Some(object) = first.filter(|object| object.size() > Some(0)) else {
+            return Ok(Self::new(client, bucket, key));
+        };
+        Ok(Self {
+            single_object: Some(ObjectMeta {
+                key: name.to_owned(),
+                size: object.size().unwrap_or_default().unsigned_abs(),
+                version: object_version(object.e_tag(), object.last_modified()),
+            }),
+            ..parent
+        })
+    }
+
+    /// Creates the store for everything below a prefix, without checking that anything exists there.
+    pub fn new(client: Arc<S3Client>, bucket: &str, prefix: &str) -> Self {
+        let needs_slash = !prefix.is_empty() && !prefix.ends_with('/');
+        Self {
+            bucket: Arc::new(BucketClient {
+                client,
+                name: bucket.to_owned(),
+                prefix: format!("{prefix}{}", if needs_slash { "/" } else { "" }),
+            }),
+            single_object: None,
+            name_prefix: String::new(),
+        }
+    }
+
+    /// Restricts listings of the whole store to keys that begin with `name_prefix`.
+    pub fn with_name_prefix(self, name_prefix: &str) -> Self {
+        let name_prefix = name_prefix.to_owned();
+        Self {
+            name_prefix,
+            ..self
+        }
+    }
+
+    fn operation(
+        &self,
+        error_prefix: &'static str,
+        key: &str,
+        permission: &'static str,
+    ) -> OperationContext {
+        OperationContext {
+            error_prefix,
+            url: self.display(key),
+            permission,
+        }
+    }
+}
+
+impl Store for S3Store {
+    fn list(&self, prefix: &str, mode: ListMode) -> Result<ListResult> {
+        let mut listing = ListResult::default();
+        if let Some(object) = &self.single_object {
+            listing.objects.push(object.clone());
+            return Ok(listing);
+        }
+        let bucket = &self.bucket;
+        let full_prefix = match prefix {
+            "" => bucket.full_key(&self.name_prefix),
+            prefix => bucket.full_key(prefix),
+        };
+        let relative = |key: &str| key.strip_prefix(&bucket.prefix).map(str::to_owned);
+        let mut continuation_token = None;
+        loop {
+            let page = bucket.list_page(&full_prefix, mode, continuation_token, None);
+            let page = bucket.client.block_on(page)?;
+            for object in page.contents() {
+                let Some(key) = object.key().and_then(relative) else {
+                    continue;
+                };
+                // S3 consoles create such an object to show an empty folder.
+                if key.is_empty() || key.ends_with('/') {
+                    continue;
+                }
+                let modified = object.last_modified().map(DateTime::secs);
+                listing.last_modified = listing.last_modified.max(modified);
+                listing.objects.push(ObjectMeta {
+                    key,
+                    size: object.size().unwrap_or_default().unsigned_abs(),
+                    version: object_version(object.e_tag(), object.last_modified()),
+                });
+            }
+            let prefixes = page.common_prefixes().iter();
+            listing
+                .common_prefixes
+                .extend(prefixes.filter_map(|p| p.prefix().and_then(relative)));
+            continuation_token = page.next_continuation_token;
+            if continuation_token.is_none() {
+                return Ok(listing);
+            }
+        }
+    }
+
+    fn read_ranges(&self, ranges: Vec<ObjectRange>) -> Box<dyn RangeReader> {
+        Box::new(PrefetchReader::new(Arc::clone(&self.bucket), ranges))
+    }
+
+    fn get(&self, key: &str) -> Result<Option<ObjectContents>> {
+        let bucket = &self.bucket;
+        let client = &bucket.client;
+        // Without s3:ListBucket S3 returns AccessDenied instead of NoSuchKey for an object that does not exist.
+        let operation = self.operation("cannot read", key, "s3:GetObject and s3:ListBucket");
+        let key = bucket.full_key(key);
+        let request = || async {
+            let request = client.sdk().get_object().bucket(&bucket.name);
+            let request = request.key(&key).set_request_payer(client.request_payer());
+            let response = match request.send().await {
+                Err(SdkError::ServiceError(error)) if error.err().is_no_such_key() => {
+                    return Ok(None);
+                }
+                response => response?,
+            };
+            let version = object_version(response.e_tag(), response.last_modified());
+            let body = response.body.collect().await;
+            let body_error = |e| SdkError::dispatch_failure(ConnectorError::io(Box::new(e)));
+            Ok(Some(ObjectContents {
+                bytes: body.map_err(body_error)?.to_vec(),
+                version,
+            }))
+        };
+        let object = client.block_on(client.send_with_retry(&operation, Duration::ZERO, request));
+        object.map_err(|failed| client.to_error(&operation, &failed))
+    }
+
+    fn put(&self, key: &str, bytes: Vec<u8>, mode: PutMode) -> Result<PutResult> {
+        put_object::put_with_mode(&self.bucket, key, bytes.into(), &mode)
+    }
+
+    fn create(&self, key: &str) -> Result<Box<dyn Upload>> {
+        Ok(Box::new(MultipartUpload::new(
+            Arc::clone(&self.bucket),
+            key,
+        )))
+    }
+
+    fn delete(&self, keys: &[String]) -> Result<()> {
+        let bucket = &self.bucket;
+        let client = &bucket.client;
+        for keys in keys.chunks(MAX_KEYS_PER_DELETE) {
+            let first = keys.first().map_or("", String::as_str);
+            let operation = self.operation("cannot remove", first, "s3:DeleteObject");
+            let objects = keys.iter().filter_map(|key| {
+                ObjectIdentifier::builder()
+                    .key(bucket.full_key(key))
+                    .build()
+                    .ok()
+            });
+            let delete = Delete::builder()
+                .set_objects(Some(objects.collect()))
+                .quiet(true)
+                .build()
+                .map_err(|e| Error::failed("cannot remove objects").with_source(e))?;
+            let request = || {
+                let request = client.sdk().delete_objects().bucket(&bucket.name);
+                let request = request.set_request_payer(client.request_payer());
+                request.delete(delete.clone()).send()
+            };
+            let deletion = client.send_with_retry(&operation, Duration::ZERO, request);
+            let response = client.block_on(deletion);
+            let response = response.map_err(|failed| client.to_error(&operation, &failed))?;
+            let first_error = response
+                .errors()
+                .iter()
+                .find(|e| e.code() != Some("NoSuchKey"));
+            if let Some(error) = first_error {
+                let url = bucket.url(error.key().unwrap_or_default());
+                let operation = OperationContext { url, ..operation };
+                let request_error = RequestError::from_delete_error(error.code(), error.message());
+                return Err(client.to_error(&operation, &(request_error, 1)));
+            }
+        }
+        Ok(())
+    }
+
+    fn list_incomplete_uploads(&self) -> Result<Vec<IncompleteUpload>> {
+        let prefix = &self.bucket.prefix;
+        let mut uploads = incomplete_uploads::list_uploads(&self.bucket, prefix)?;
+        uploads.retain_mut(|upload| match upload.key.strip_prefix(prefix) {
+            Some(relative) => {
+                upload.key = relative.to_owned();
+                true
+            }
+            None => false,
+        });
+        Ok(uploads)
+    }
+
+    fn abort_upload(&self, upload: &IncompleteUpload) -> Result<()> {
+        let bucket = &self.bucket;
+        let key = bucket.full_key(&upload.key);
+        bucket
+            .client
+            .block_on(incomplete_uploads::abort_upload(bucket, &key, &upload.id))
+    }
+
+    fn disable_retries(&self) {
+        self.bucket.client.disable_retries();
+    }
+
+    fn subfolder(&self, prefix: &str) -> Box<dyn Store> {
+        let bucket = &self.bucket;
+        let prefix = bucket.full_key(prefix);
+        Box::new(Self::new(Arc::clone(&bucket.client), &bucket.name, &prefix))
+    }
+
+    fn display(&self, key: &str) -> String {
+        self.bucket.url(&self.bucket.full_key(key))
+    }
+
+    fn absolute_name(&self, key: &str) -> String {
+        self.display(key)
+    }
+
+    fn max_concurrent_requests(&self) -> Option<usize> {
+        Some(self.bucket.client.options().max_concurrent_requests)
+    }
+}
