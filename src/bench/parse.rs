@@ -7,9 +7,9 @@ use serde::Serialize;
 use super::{BenchHeader, BenchOptions, ThroughputSample};
 use crate::config::{ParseBenchConfig, RecordKind};
 use crate::error::Result;
+use crate::observer::Observer;
 use crate::output::run_report::{InputReport, StageReport};
 use crate::pipeline::{TimedParse, measure_parse};
-use crate::progress::Progress;
 
 /// The report of [`bench_parse`].
 #[derive(Debug, Clone, Serialize)]
@@ -58,9 +58,9 @@ pub struct ParseMeasurement {
 pub fn bench_parse(
     config: &ParseBenchConfig,
     options: &BenchOptions,
-    progress: &Progress,
+    progress: &dyn Observer,
 ) -> Result<ParseBenchReport> {
-    let pass = |threads| {
+    let pass = |threads, progress: &dyn Observer| {
         let config = ParseBenchConfig {
             threads,
             ..config.clone()

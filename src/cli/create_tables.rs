@@ -4,8 +4,8 @@ use std::io::{BufRead, IsTerminal, Write};
 
 use super::args::warehouse::WarehouseArgs;
 use super::{eprint_line, help, print, print_json, render, report_failure};
+use crate::cli::progress::TerminalProgress;
 use crate::error::{Error, Result};
-use crate::progress::Progress;
 use crate::warehouse::create_tables::{
     ConfirmDrop, ExistingTableTotals, create_missing_tables, ddl_script,
 };
@@ -55,7 +55,7 @@ pub(super) fn main(args: CreateTablesArgs) -> Result<()> {
 }
 
 fn create_tables(args: &CreateTablesArgs) -> Result<()> {
-    let progress = Progress::stderr(true);
+    let progress = TerminalProgress::new(true);
     let warehouse = args.warehouse.resolve(None, &progress)?.require()?;
     if args.dry_run {
         return print(&ddl_script(warehouse.connection.dialect, args.drop));

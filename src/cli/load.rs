@@ -6,9 +6,10 @@ use super::args::location::location_parser;
 use super::args::s3::S3Args;
 use super::args::warehouse::{IamRoleArgs, WarehouseArgs};
 use super::{eprint_line, help, print, print_json, render, report_failure};
+use crate::cli::progress::TerminalProgress;
 use crate::error::{Error, Result};
+use crate::observer::Observer;
 use crate::output::PublishedDataset;
-use crate::progress::Progress;
 use crate::storage::{Location, StoreOpener};
 use crate::warehouse::load::{DatasetLoad, LoadReport, loaded_runs};
 
@@ -65,7 +66,7 @@ pub(super) fn main(args: LoadArgs) -> Result<()> {
 }
 
 fn load(args: &LoadArgs) -> Result<()> {
-    let progress = Progress::stderr(args.quiet);
+    let progress = TerminalProgress::new(args.quiet);
     args.s3.ensure_used([&args.from], "--from is not in S3")?;
     let warehouse = args.warehouse.resolve(Some(&args.iam_role), &progress)?;
     let warehouse = warehouse.require()?;

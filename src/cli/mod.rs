@@ -7,9 +7,11 @@ mod create_tables;
 mod generate;
 mod help;
 mod load;
+mod progress;
 mod query;
 mod render;
 mod run;
+mod stderr;
 
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
@@ -17,7 +19,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::error::{Error, Result};
-use crate::progress::eprint_line;
+use stderr::eprint_line;
 
 /// Build a star schema from song and event-log JSON, and load it into a warehouse
 ///

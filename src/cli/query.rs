@@ -6,8 +6,8 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser, Value
 use super::args::warehouse::WarehouseArgs;
 use super::render::result_set::{format_csv, format_table, json_rows};
 use super::{help, no_effect, print, print_json};
+use crate::cli::progress::TerminalProgress;
 use crate::error::{Error, Result};
-use crate::progress::Progress;
 use crate::warehouse::query::{
     QueryParams, ResultColumn, ResultSet, SAVED_QUERIES, SavedQuery, run_query,
 };
@@ -94,7 +94,7 @@ pub(super) fn main(args: QueryArgs) -> Result<()> {
     if args.dry_run {
         return print(&format!("{sql};\n"));
     }
-    let progress = Progress::stderr(true);
+    let progress = TerminalProgress::new(true);
     let warehouse = args.warehouse.resolve(None, &progress)?.require()?;
     print_result(&run_query(&warehouse.connection, &sql)?, &args)
 }

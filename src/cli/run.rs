@@ -8,12 +8,13 @@ use super::args::warehouse::{IamRoleArgs, WarehouseArgs};
 use super::{
     available_cores, eprint_line, help, no_effect, print, print_json, render, report_failure,
 };
+use crate::cli::progress::TerminalProgress;
 use crate::config::{IoSizes, LoadedLogObjects, MaxRejects, RunConfig};
 use crate::error::{Error, Result};
+use crate::observer::Observer;
 use crate::output::run_report::{REPORT_VERSION, RunReport};
 use crate::output::{ParquetCompression, PublishedDataset, manifest_key};
 use crate::pipeline::{self, RunFailure};
-use crate::progress::Progress;
 use crate::storage::{Location, StoreOpener};
 use crate::warehouse::WarehouseConfig;
 use crate::warehouse::load::{DatasetLoad, LoadReport, loaded_objects, loaded_runs};
@@ -143,7 +144,7 @@ const EXAMPLES: &str = r"Examples:
 
 pub(super) fn main(args: RunArgs) -> Result<()> {
     let json = args.json;
-    let progress = Progress::stderr(args.quiet);
+    let progress = TerminalProgress::new(args.quiet);
     let result = run(args, &progress);
     progress.finish_phase();
     result.map_err(|RunFailure { error, report }| match report {
@@ -156,7 +157,7 @@ pub(super) fn main(args: RunArgs) -> Result<()> {
     })
 }
 
-fn run(args: RunArgs, progress: &Progress) -> std::result::Result<(), RunFailure> {
+fn run(args: RunArgs, progress: &dyn Observer) -> std::result::Result<(), RunFailure> {
     let (dry_run, json, quiet, refresh) = (args.dry_run, args.json, args.quiet, args.full_refresh);
     let (mut config, warehouse) = resolve_config(args, progress)?;
     config.validate()?;
@@ -235,7 +236,7 @@ fn load_into_warehouse(
     out: &Location,
     warehouse: &WarehouseConfig,
     refresh: Option<&HashSet<String>>,
-    progress: &Progress,
+    progress: &dyn Observer,
 ) -> Result<LoadReport> {
     let dataset = PublishedDataset::open_store(&StoreOpener::new(config.s3.clone()), out)?;
     if dataset.report().run != report.run {
@@ -297,7 +298,7 @@ fn print_dry_run(
 /// Returns an error if an argument is not valid or has no effect.
 fn resolve_config(
     args: RunArgs,
-    progress: &Progress,
+    progress: &dyn Observer,
 ) -> Result<(RunConfig, Option<WarehouseConfig>)> {
     let resolved = args.warehouse.resolve(Some(&args.iam_role), progress)?;
     let file = resolved.config_file.as_ref();

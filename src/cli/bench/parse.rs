@@ -9,11 +9,12 @@ use super::{
 use crate::bench::{self, ParseBenchReport};
 use crate::cli::args::location::{IncludeArgs, location_parser};
 use crate::cli::args::s3::S3Args;
+use crate::cli::progress::TerminalProgress;
 use crate::cli::render::pluralize;
 use crate::cli::{help, render};
 use crate::config::{IoSizes, ParseBenchConfig, RecordKind};
 use crate::error::Result;
-use crate::progress::Progress;
+use crate::observer::Observer;
 use crate::storage::Location;
 
 /// Benchmark the decoder, from JSON to Arrow record batches
@@ -59,7 +60,7 @@ pub(super) fn main(args: ParseBenchArgs) -> Result<()> {
         bench,
         s3,
     } = args;
-    let progress = Progress::stderr(bench.quiet);
+    let progress = TerminalProgress::new(bench.quiet);
     s3.ensure_used(&path, "the input is not in S3")?;
     let repeats = bench.repeats();
     let config = ParseBenchConfig {

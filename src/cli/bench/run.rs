@@ -10,14 +10,15 @@ use super::{
 use crate::bench::{self, RunBenchReport, RunMeasurement, SerialFraction, SpeedupBound};
 use crate::cli::args::location::{InputArgs, dir_parser};
 use crate::cli::args::s3::S3Args;
+use crate::cli::progress::TerminalProgress;
 use crate::cli::render::pluralize;
 use crate::cli::render::share_bar::bar;
 use crate::cli::{help, render};
 use crate::config::{IoSizes, LoadedLogObjects, MaxRejects, RunConfig};
 use crate::error::Result;
+use crate::observer::Observer;
 use crate::output::ParquetCompression;
 use crate::pipeline::PhaseTiming;
-use crate::progress::Progress;
 use crate::storage::Location;
 
 /// Benchmark the complete job, from listing to publishing
@@ -63,7 +64,7 @@ const EXAMPLES: &str = r"Examples:
 const MAX_COLUMNS: usize = 7;
 
 pub(super) fn main(args: RunBenchArgs) -> Result<()> {
-    let progress = Progress::stderr(args.bench.quiet);
+    let progress = TerminalProgress::new(args.bench.quiet);
     let locations = args.input.songs.iter().chain(&args.input.logs);
     args.s3.ensure_used(locations, "the input is not in S3")?;
     let repeats = args.bench.repeats();
