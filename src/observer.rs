@@ -6,6 +6,9 @@
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
+use crate::output::run_report::RunReport;
+use crate::storage::Location;
+
 /// Receives the progress and the warnings of a job.
 ///
 /// A job has one phase at a time. All methods may be called from several threads at the same time, and
@@ -25,6 +28,11 @@ pub trait Observer: Send + Sync {
 
     /// The current phase ends, if there is one.
     fn finish_phase(&self) {}
+
+    /// A run has published its dataset at `location`. Its load follows, if it has one.
+    fn dataset_published(&self, report: &RunReport, location: &Location) {
+        let _ = (report, location);
+    }
 
     /// Something is unusual but does not stop the job. The message is one sentence without a full stop. The same
     /// message may come several times.

@@ -15,7 +15,8 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::observer::Observer;
-use crate::output::run_report::{RunOutcome, StageReport};
+use crate::output::run_report::{RunOutcome, RunReport, StageReport};
+use crate::storage::Location;
 
 pub use amdahl::{SerialFraction, SpeedupBound};
 pub use end_to_end::{RunBenchReport, RunMeasurement, bench_run};
@@ -154,6 +155,10 @@ impl Observer for PassObserver<'_> {
 
     fn finish_phase(&self) {
         self.observer.finish_phase();
+    }
+
+    fn dataset_published(&self, report: &RunReport, location: &Location) {
+        self.observer.dataset_published(report, location);
     }
 
     fn warn(&self, message: &str) {

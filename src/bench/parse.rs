@@ -67,7 +67,9 @@ pub fn bench_parse(
         };
         measure_parse(&config, progress)
     };
-    let measured = options.measure(progress, pass, |parsed| parsed.total)?;
+    let measured = options.measure(progress, pass, |parsed| parsed.total);
+    progress.finish_phase();
+    let measured = measured?;
     let TimedParse {
         kind,
         input,
@@ -81,9 +83,16 @@ pub fn bench_parse(
         stages.retain(|name, _| name == "read" || name == "decode");
         ParseMeasurement { sample, stages }
     });
+    let path = config.locations.to_string();
+    if kept == 0 {
+        progress.warn(&format!(
+            "none of the {} records in {path} becomes a row; check PATH and --kind",
+            input.records
+        ));
+    }
     Ok(ParseBenchReport {
         header: options.header("parse"),
-        path: config.locations.to_string(),
+        path,
         kind,
         input: ParseCounts {
             input,

@@ -4,7 +4,9 @@ use std::io;
 use std::path::PathBuf;
 
 use super::args::location::dir_parser;
-use super::{eprint_line, help, print_json};
+use super::help;
+use super::stderr::eprint_line;
+use super::stdout::print_json;
 use crate::cli::progress::TerminalProgress;
 use crate::error::{Error, Result};
 use crate::generate::{GenerateOptions, generate};

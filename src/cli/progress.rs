@@ -1,5 +1,5 @@
 //! Shows the progress of a command on stderr: a bar for each phase on a terminal, a line every ten seconds
-//! elsewhere. Also prints warnings.
+//! elsewhere. Also prints warnings and the summary of a run.
 
 use std::collections::HashSet;
 use std::io::IsTerminal;
@@ -8,8 +8,11 @@ use std::time::{Duration, Instant};
 
 use indicatif::{DecimalBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::render::run::run_summary;
 use super::stderr::{clear_bar, eprint_line, show_bar};
 use crate::observer::Observer;
+use crate::output::run_report::RunReport;
+use crate::storage::Location;
 
 /// The time between two lines where stderr is not a terminal.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
@@ -120,6 +123,12 @@ impl Observer for TerminalProgress {
     fn finish_phase(&self) {
         self.lock().phase = None;
         clear_bar();
+    }
+
+    fn dataset_published(&self, report: &RunReport, location: &Location) {
+        if self.mode != ProgressMode::Quiet {
+            eprint_line(&run_summary(report, location));
+        }
     }
 
     /// Prints a warning, also in quiet mode. A repeated warning is printed once.

@@ -90,6 +90,19 @@ pub struct RunFailure {
     pub report: Option<Box<RunReport>>,
 }
 
+impl std::fmt::Display for RunFailure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl std::error::Error for RunFailure {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        // The error itself is already displayed.
+        self.error.source()
+    }
+}
+
 impl From<Error> for RunFailure {
     fn from(error: Error) -> Self {
         Self {
