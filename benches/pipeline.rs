@@ -14,9 +14,9 @@ use std::thread::available_parallelism;
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
 use sparkify::config::{IoSizes, MaxRejects, RunConfig};
 use sparkify::generate::GenerateOptions;
+use sparkify::observer::WarningCollector;
 use sparkify::output::run_report::RunReport;
 use sparkify::pipeline;
-use sparkify::progress::Progress;
 use sparkify::storage::Location;
 use tempfile::TempDir;
 
@@ -42,7 +42,7 @@ fn run_pipeline(files: &GeneratedInput, out: &Path, threads: usize) -> RunReport
             ..IoSizes::default()
         },
     };
-    pipeline::run(&config, &Progress::silent()).unwrap()
+    pipeline::run(&config, &WarningCollector::default()).unwrap()
 }
 
 fn bench(c: &mut Criterion) {

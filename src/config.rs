@@ -1,6 +1,7 @@
 //! Defines the checked configuration of a run and of a parse benchmark, which commands build from their arguments.
 
 use std::collections::HashSet;
+use std::num::NonZeroUsize;
 use std::str::FromStr;
 
 use serde::Serialize;
@@ -63,6 +64,24 @@ impl LoadedLogObjects {
 }
 
 impl RunConfig {
+    /// Returns the configuration of a run with the defaults of the command line: one thread for each core, at most
+    /// 1 % rejects, and no load.
+    pub fn new(songs: impl Into<InputSpec>, logs: impl Into<InputSpec>, out: Location) -> Self {
+        Self {
+            songs: songs.into(),
+            logs: logs.into(),
+            out,
+            s3: s3::S3Options::default(),
+            threads: available_cores(),
+            max_rejects: MaxRejects::default(),
+            allow_empty: false,
+            load_after_run: false,
+            loaded_objects: LoadedLogObjects::default(),
+            compression: ParquetCompression::default(),
+            sizes: IoSizes::default(),
+        }
+    }
+
     /// Checks that the settings are consistent.
     ///
     /// # Errors
@@ -89,6 +108,11 @@ impl RunConfig {
                 .with_hint("choose another --out")),
         }
     }
+}
+
+/// Returns the number of threads that the machine can run at the same time.
+pub fn available_cores() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
 
 /// Returns true if what runs write to `out` in a bucket is part of the input at `location`.

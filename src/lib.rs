@@ -18,6 +18,8 @@
 //!
 //! [`pipeline`] connects them, and is the only module that starts threads for the work. [`generate`]
 //! generates synthetic input, and [`mod@bench`] measures throughput. [`cli`] is the command line.
+//!
+//! Another program uses [`jobs`] with the configuration in [`config`], and an [`observer`] of its own.
 
 #![deny(unsafe_code)]
 #![warn(unreachable_pub)]
@@ -30,9 +32,10 @@ pub mod decode;
 pub mod error;
 pub mod generate;
 pub mod input;
+pub mod jobs;
+pub mod observer;
 pub mod output;
 pub mod pipeline;
-pub mod progress;
 pub mod star;
 pub mod storage;
 pub mod warehouse;

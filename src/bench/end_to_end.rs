@@ -13,10 +13,10 @@ use tempfile::TempDir;
 use super::{BenchHeader, BenchOptions, PassResults, SerialFraction, ThroughputSample};
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
+use crate::observer::Observer;
 use crate::output::ParquetCompression;
 use crate::output::run_report::{InputReport, LogReport, StageReport, TableReport};
 use crate::pipeline::{PhaseTiming, TimedRun, measure_run};
-use crate::progress::Progress;
 use crate::storage::Location;
 
 /// The report of [`bench_run`].
@@ -70,11 +70,11 @@ pub fn bench_run(
     config: &RunConfig,
     temp_parent: &Path,
     options: &BenchOptions,
-    progress: &Progress,
+    progress: &dyn Observer,
 ) -> Result<RunBenchReport> {
     let temp_dir = create_temp_dir(temp_parent)?;
     let out = temp_dir.path().join("dataset");
-    let pass = |threads| {
+    let pass = |threads, progress: &dyn Observer| {
         let config = RunConfig {
             threads,
             out: Location::Local(out.clone()),

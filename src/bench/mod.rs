@@ -14,8 +14,9 @@ mod parse;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
-use crate::output::run_report::{RunOutcome, StageReport};
-use crate::progress::Progress;
+use crate::observer::Observer;
+use crate::output::run_report::{RunOutcome, RunReport, StageReport};
+use crate::storage::Location;
 
 pub use amdahl::{SerialFraction, SpeedupBound};
 pub use end_to_end::{RunBenchReport, RunMeasurement, bench_run};
@@ -88,12 +89,12 @@ impl BenchOptions {
     /// Returns an error if a pass fails, or if two passes read different input.
     fn measure<T>(
         &self,
-        progress: &Progress,
-        pass: impl Fn(usize) -> Result<T>,
+        progress: &dyn Observer,
+        pass: impl Fn(usize, &dyn Observer) -> Result<T>,
         total: impl Fn(&T) -> StageReport,
     ) -> Result<PassResults<T>> {
-        progress.set_prefix("warmup".to_owned());
-        let warmup = pass(self.thread_counts.last().copied().unwrap_or(1))?;
+        let warmup_threads = self.thread_counts.last().copied().unwrap_or(1);
+        let warmup = pass(warmup_threads, &PassObserver::new(progress, "warmup"))?;
         let ensure_same_input = |pass: T| match (total(&pass), total(&warmup)) {
             (this, first) if (this.bytes, this.events) == (first.bytes, first.events) => Ok(pass),
             (this, first) => Err(input_changed(&first, &this)),
@@ -101,9 +102,9 @@ impl BenchOptions {
         let mut passes: Vec<Vec<T>> = self.thread_counts.iter().map(|_| Vec::new()).collect();
         for number in 1..=self.runs {
             for (&threads, passes) in self.thread_counts.iter().zip(&mut passes) {
-                let runs = self.runs;
-                progress.set_prefix(format!("--threads {threads}, run {number} of {runs}"));
-                passes.push(ensure_same_input(pass(threads)?)?);
+                let name = format!("--threads {threads}, run {number} of {}", self.runs);
+                let observer = PassObserver::new(progress, &name);
+                passes.push(ensure_same_input(pass(threads, &observer)?)?);
             }
         }
         let seconds = |pass: &T| total(pass).seconds;
@@ -127,6 +128,41 @@ impl BenchOptions {
             medians.push((sample, median));
         }
         Ok(PassResults { warmup, medians })
+    }
+}
+
+/// Puts the name of a pass before the names of its phases.
+struct PassObserver<'a> {
+    observer: &'a dyn Observer,
+    pass: &'a str,
+}
+
+impl<'a> PassObserver<'a> {
+    fn new(observer: &'a dyn Observer, pass: &'a str) -> Self {
+        Self { observer, pass }
+    }
+}
+
+impl Observer for PassObserver<'_> {
+    fn start_phase(&self, name: &str, total_bytes: Option<u64>) {
+        let name = format!("{}: {name}", self.pass);
+        self.observer.start_phase(&name, total_bytes);
+    }
+
+    fn advance(&self, bytes: u64) {
+        self.observer.advance(bytes);
+    }
+
+    fn finish_phase(&self) {
+        self.observer.finish_phase();
+    }
+
+    fn dataset_published(&self, report: &RunReport, location: &Location) {
+        self.observer.dataset_published(report, location);
+    }
+
+    fn warn(&self, message: &str) {
+        self.observer.warn(message);
     }
 }
 

@@ -7,9 +7,9 @@ use serde::Serialize;
 use super::{BenchHeader, BenchOptions, ThroughputSample};
 use crate::config::{ParseBenchConfig, RecordKind};
 use crate::error::Result;
+use crate::observer::Observer;
 use crate::output::run_report::{InputReport, StageReport};
 use crate::pipeline::{TimedParse, measure_parse};
-use crate::progress::Progress;
 
 /// The report of [`bench_parse`].
 #[derive(Debug, Clone, Serialize)]
@@ -58,16 +58,18 @@ pub struct ParseMeasurement {
 pub fn bench_parse(
     config: &ParseBenchConfig,
     options: &BenchOptions,
-    progress: &Progress,
+    progress: &dyn Observer,
 ) -> Result<ParseBenchReport> {
-    let pass = |threads| {
+    let pass = |threads, progress: &dyn Observer| {
         let config = ParseBenchConfig {
             threads,
             ..config.clone()
         };
         measure_parse(&config, progress)
     };
-    let measured = options.measure(progress, pass, |parsed| parsed.total)?;
+    let measured = options.measure(progress, pass, |parsed| parsed.total);
+    progress.finish_phase();
+    let measured = measured?;
     let TimedParse {
         kind,
         input,
@@ -81,9 +83,16 @@ pub fn bench_parse(
         stages.retain(|name, _| name == "read" || name == "decode");
         ParseMeasurement { sample, stages }
     });
+    let path = config.locations.to_string();
+    if kept == 0 {
+        progress.warn(&format!(
+            "none of the {} records in {path} becomes a row; check PATH and --kind",
+            input.records
+        ));
+    }
     Ok(ParseBenchReport {
         header: options.header("parse"),
-        path: config.locations.to_string(),
+        path,
         kind,
         input: ParseCounts {
             input,

@@ -1,14 +1,15 @@
 //! `sparkify clean`: removes abandoned, failed and superseded runs.
 
-use std::fmt::Write;
 use std::time::Duration;
 
 use super::args::location::location_parser;
 use super::args::s3::S3Args;
-use super::{help, print, print_json, render, report_failure};
+use super::help;
+use super::render::clean::clean_summary;
+use super::stdout::{print, print_json, report_failure};
 use crate::error::Result;
-use crate::output::clean::{CleanPlan, RunEntry, RunState, find_runs};
-use crate::storage::{Location, StoreOpener};
+use crate::jobs::CleanJob;
+use crate::storage::Location;
 
 /// The version of the document that `--json` prints.
 const CLEAN_VERSION: u32 = 2;
@@ -58,12 +59,16 @@ pub(super) fn main(args: CleanArgs) -> Result<()> {
 
 fn clean(args: CleanArgs) -> Result<()> {
     args.s3.ensure_used([&args.out], "OUT is not in S3")?;
-    let stores = StoreOpener::new(args.s3.to_options());
-    let grace = Duration::from_secs(u64::from(args.unfinished_after) * 3600);
-    let plan = find_runs(&stores, &args.out, args.keep as usize, grace)?;
+    let job = CleanJob {
+        s3: args.s3.to_options(),
+        out: args.out,
+        keep: args.keep as usize,
+        unfinished_after: Duration::from_secs(u64::from(args.unfinished_after) * 3600),
+    };
+    let plan = job.plan()?;
     let text = match args.json {
         true => None,
-        false => Some(clean_summary(&plan, &args.out, args.yes)),
+        false => Some(clean_summary(&plan, &job.out, args.yes)),
     };
     let value = serde_json::json!({
         "clean_version": CLEAN_VERSION,
@@ -78,58 +83,5 @@ fn clean(args: CleanArgs) -> Result<()> {
     match text {
         Some(text) => print(&text),
         None => print_json(&value),
-    }
-}
-
-fn clean_summary(plan: &CleanPlan, out: &Location, removed: bool) -> String {
-    let mut text = String::new();
-    // Writing to a String does not fail.
-    let _ = write_clean_summary(&mut text, plan, out, removed);
-    text
-}
-
-fn write_clean_summary(
-    to: &mut String,
-    plan: &CleanPlan,
-    out: &Location,
-    removed: bool,
-) -> std::fmt::Result {
-    let rows = plan.keep.iter().map(|run| ("keep", run));
-    let rows: Vec<_> = rows
-        .chain(plan.remove.iter().map(|run| ("remove", run)))
-        .collect();
-    if rows.is_empty() {
-        return writeln!(to, "nothing to clean in {out}");
-    }
-    writeln!(
-        to,
-        "{:<8} {:<12} {:>10} {:>12} {:>9}   run",
-        "", "state", "objects", "size", "uploads"
-    )?;
-    for (action, run) in rows {
-        writeln!(
-            to,
-            "{action:<8} {:<12} {:>10} {:>12} {:>9}   {}",
-            state_label(run),
-            render::format_count(run.objects),
-            render::format_bytes(run.bytes),
-            render::format_count(run.uploads as u64),
-            run.name
-        )?;
-    }
-    match (plan.remove.len(), removed) {
-        (0, _) => writeln!(to, "\nnothing to remove"),
-        (n, true) => writeln!(to, "\nremoved: {n}"),
-        (n, false) => writeln!(to, "\nwould remove: {n}; use --yes to remove"),
-    }
-}
-
-fn state_label(run: &RunEntry) -> &'static str {
-    match run.state {
-        RunState::Complete => "complete",
-        RunState::Latest => "latest",
-        RunState::Unfinished => "unfinished",
-        RunState::Recent => "recent",
-        RunState::Failed => "failed",
     }
 }

@@ -3,12 +3,14 @@
 use std::io::{BufRead, IsTerminal, Write};
 
 use super::args::warehouse::WarehouseArgs;
-use super::{eprint_line, help, print, print_json, render, report_failure};
+use super::help;
+use super::progress::TerminalProgress;
+use super::render::numbers::format_count;
+use super::stderr::eprint_line;
+use super::stdout::{print, print_json, report_failure};
 use crate::error::{Error, Result};
-use crate::progress::Progress;
-use crate::warehouse::create_tables::{
-    ConfirmDrop, ExistingTableTotals, create_missing_tables, ddl_script,
-};
+use crate::jobs::CreateTablesJob;
+use crate::warehouse::create_tables::{ConfirmDrop, ExistingTableTotals};
 
 /// The version of the document that `--json` prints.
 const CREATE_VERSION: u32 = 1;
@@ -55,17 +57,20 @@ pub(super) fn main(args: CreateTablesArgs) -> Result<()> {
 }
 
 fn create_tables(args: &CreateTablesArgs) -> Result<()> {
-    let progress = Progress::stderr(true);
-    let warehouse = args.warehouse.resolve(None, &progress)?.require()?;
+    let progress = TerminalProgress::new(true);
+    let job = CreateTablesJob {
+        warehouse: args.warehouse.resolve(None, &progress)?.require()?,
+        drop: args.drop,
+    };
     if args.dry_run {
-        return print(&ddl_script(warehouse.connection.dialect, args.drop));
+        return print(&job.script());
     }
-    let address = warehouse.connection.to_string();
+    let address = job.warehouse.connection.to_string();
     let confirm = |existing: &ExistingTableTotals| confirm_drop(existing, &address);
     let confirm: Option<ConfirmDrop<'_>> = (!args.yes).then_some(&confirm);
-    let created = create_missing_tables(&warehouse, args.drop, confirm, &progress)?;
+    let report = job.execute(confirm, &progress)?;
     if !args.quiet {
-        eprint_line(&match created {
+        eprint_line(&match report.created {
             0 => format!("all tables exist in {address}"),
             tables => format!("created {tables} tables in {address}"),
         });
@@ -74,9 +79,9 @@ fn create_tables(args: &CreateTablesArgs) -> Result<()> {
         print_json(&serde_json::json!({
             "create_version": CREATE_VERSION,
             "status": "ok",
-            "warehouse": address,
-            "dropped": args.drop,
-            "created": created,
+            "warehouse": report.warehouse,
+            "dropped": report.dropped,
+            "created": report.created,
         }))?;
     }
     Ok(())
@@ -85,7 +90,7 @@ fn create_tables(args: &CreateTablesArgs) -> Result<()> {
 /// Asks for confirmation to drop tables that have rows.
 fn confirm_drop(existing: &ExistingTableTotals, address: &str) -> Result<()> {
     let ExistingTableTotals { tables, rows } = existing;
-    let rows = render::format_count(*rows);
+    let rows = format_count(*rows);
     let not_dropped = || {
         Error::failed(format!(
             "nothing was dropped: {tables} tables in {address} have {rows} rows"

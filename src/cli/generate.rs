@@ -4,10 +4,13 @@ use std::io;
 use std::path::PathBuf;
 
 use super::args::location::dir_parser;
-use super::{eprint_line, help, print_json};
+use super::help;
+use super::stderr::eprint_line;
+use super::stdout::print_json;
+use crate::cli::progress::TerminalProgress;
 use crate::error::{Error, Result};
 use crate::generate::{GenerateOptions, generate};
-use crate::progress::Progress;
+use crate::observer::Observer;
 
 /// Generate synthetic song and log data
 ///
@@ -76,11 +79,11 @@ pub(super) fn main(args: GenerateArgs) -> Result<()> {
         seed,
         edge_cases,
     };
-    let progress = Progress::stderr(quiet);
+    let progress = TerminalProgress::new(quiet);
     let estimated_bytes = events
         .saturating_mul(APPROX_EVENT_BYTES)
         .saturating_add(songs.saturating_mul(APPROX_SONG_BYTES));
-    progress.start_phase("generate", estimated_bytes);
+    progress.start_phase("generate", Some(estimated_bytes));
     let mut reported = 0;
     let result = generate(&out, &options, &mut |bytes, _| {
         progress.advance(bytes.saturating_sub(reported));

@@ -1,16 +1,18 @@
 //! `sparkify load`: loads a published dataset into a warehouse.
 
-use std::collections::HashSet;
-
 use super::args::location::location_parser;
 use super::args::s3::S3Args;
 use super::args::warehouse::{IamRoleArgs, WarehouseArgs};
-use super::{eprint_line, help, print, print_json, render, report_failure};
-use crate::error::{Error, Result};
-use crate::output::PublishedDataset;
-use crate::progress::Progress;
-use crate::storage::{Location, StoreOpener};
-use crate::warehouse::load::{DatasetLoad, LoadReport, loaded_runs};
+use super::help;
+use super::progress::TerminalProgress;
+use super::render::load::load_summary;
+use super::stderr::eprint_line;
+use super::stdout::{print, print_json, report_failure};
+use crate::error::Result;
+use crate::jobs::{LoadJob, LoadTarget};
+use crate::observer::Observer;
+use crate::storage::Location;
+use crate::warehouse::load::LoadReport;
 
 /// The version of the document that `--json` prints.
 const LOAD_VERSION: u32 = 2;
@@ -65,42 +67,14 @@ pub(super) fn main(args: LoadArgs) -> Result<()> {
 }
 
 fn load(args: &LoadArgs) -> Result<()> {
-    let progress = Progress::stderr(args.quiet);
-    args.s3.ensure_used([&args.from], "--from is not in S3")?;
-    let warehouse = args.warehouse.resolve(Some(&args.iam_role), &progress)?;
-    let warehouse = warehouse.require()?;
-    warehouse.ensure_can_load_from(&args.from)?;
-    let stores = StoreOpener::new(args.s3.to_options());
-    let dataset = PublishedDataset::open_store(&stores, &args.from)?;
-    let no_runs = HashSet::new();
-    let mut load = DatasetLoad {
-        warehouse: &warehouse,
-        dataset: &dataset,
-        runs_before_refresh: args.full_refresh.then_some(&no_runs),
-    };
-    load.ensure_dataset_is_complete()?;
-    if dataset.report().logs.has_no_events() && !args.allow_empty {
-        let logs = &dataset.report().logs;
-        return Err(Error::failed(format!("will not load {}", args.from))
-            .with_reason(format!(
-                "its run kept none of {} log records ({} filtered: page is not NextSong)",
-                logs.input.records, logs.filtered
-            ))
-            .with_hint("use --allow-empty to load it anyway"));
-    }
+    let progress = TerminalProgress::new(args.quiet);
+    let job = args.to_job(&progress)?;
     if args.dry_run {
-        return print(&load.script()?);
+        return print(&job.script()?);
     }
-    let known_runs = load
-        .runs_before_refresh
-        .map(|_| loaded_runs(&warehouse, &progress));
-    let known_runs = known_runs.transpose()?;
-    load.runs_before_refresh = known_runs.as_ref();
-    let report = load.execute(&progress);
-    progress.finish_phase();
-    let report = report?;
+    let report = job.execute(&progress)?;
     if !args.quiet {
-        eprint_line(&render::load::load_summary(&report));
+        eprint_line(&load_summary(&report));
     }
     if args.json {
         print_json(&LoadJson {
@@ -110,6 +84,26 @@ fn load(args: &LoadArgs) -> Result<()> {
         })?;
     }
     Ok(())
+}
+
+impl LoadArgs {
+    /// Returns the job that the arguments, the environment and the configuration file describe.
+    ///
+    /// # Errors
+    /// Returns an error if an argument is not valid or has no effect.
+    fn to_job(&self, observer: &dyn Observer) -> Result<LoadJob> {
+        self.s3.ensure_used([&self.from], "--from is not in S3")?;
+        let resolved = self.warehouse.resolve(Some(&self.iam_role), observer)?;
+        Ok(LoadJob {
+            from: self.from.clone(),
+            s3: self.s3.to_options(),
+            target: LoadTarget {
+                warehouse: resolved.require()?,
+                full_refresh: self.full_refresh,
+            },
+            allow_empty: self.allow_empty,
+        })
+    }
 }
 
 /// The document that `--json` prints.

@@ -4,13 +4,14 @@ use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser, ValueParser};
 
 use super::args::warehouse::WarehouseArgs;
+use super::help;
 use super::render::result_set::{format_csv, format_table, json_rows};
-use super::{help, no_effect, print, print_json};
+use super::stdout::{print, print_json};
+use super::usage_error::no_effect;
+use crate::cli::progress::TerminalProgress;
 use crate::error::{Error, Result};
-use crate::progress::Progress;
-use crate::warehouse::query::{
-    QueryParams, ResultColumn, ResultSet, SAVED_QUERIES, SavedQuery, run_query,
-};
+use crate::jobs::QueryJob;
+use crate::warehouse::query::{QueryParams, ResultColumn, ResultSet, SAVED_QUERIES, SavedQuery};
 
 /// The maximum number of rows of a top-N query without `--limit`.
 const DEFAULT_LIMIT: u32 = 10;
@@ -86,17 +87,22 @@ pub(super) fn main(args: QueryArgs) -> Result<()> {
         return Err(Error::usage("--from must be before --to")
             .with_reason(format!("in UTC they are {from} and {to}")));
     }
-    let sql = query.sql(&QueryParams {
+    let params = QueryParams {
         from: args.from,
         to: args.to,
         limit: args.limit.unwrap_or(DEFAULT_LIMIT),
-    })?;
+    };
     if args.dry_run {
-        return print(&format!("{sql};\n"));
+        return print(&format!("{};\n", query.sql(&params)?));
     }
-    let progress = Progress::stderr(true);
+    let progress = TerminalProgress::new(true);
     let warehouse = args.warehouse.resolve(None, &progress)?.require()?;
-    print_result(&run_query(&warehouse.connection, &sql)?, &args)
+    let job = QueryJob {
+        connection: warehouse.connection,
+        query,
+        params,
+    };
+    print_result(&job.execute()?, &args)
 }
 
 fn print_result(result: &ResultSet, args: &QueryArgs) -> Result<()> {

@@ -1,23 +1,25 @@
 //! `sparkify run`: builds a dataset from songs and logs, and loads it into a warehouse.
 
-use std::collections::HashSet;
-
 use super::args::location::{IncludeArgs, location_parser};
 use super::args::s3::{EncryptionArgs, S3Args};
 use super::args::warehouse::{IamRoleArgs, WarehouseArgs};
-use super::{
-    available_cores, eprint_line, help, no_effect, print, print_json, render, report_failure,
-};
-use crate::config::{IoSizes, LoadedLogObjects, MaxRejects, RunConfig};
+use super::help;
+use super::progress::TerminalProgress;
+use super::render::dry_run::dry_run_summary;
+use super::render::load::load_summary;
+use super::stderr::eprint_line;
+use super::stdout::{print, print_json, report_failure};
+use super::usage_error::no_effect;
+use crate::config::{MaxRejects, RunConfig};
 use crate::error::{Error, Result};
-use crate::output::run_report::{REPORT_VERSION, RunReport};
-use crate::output::{ParquetCompression, PublishedDataset, manifest_key};
-use crate::pipeline::{self, RunFailure};
-use crate::progress::Progress;
-use crate::storage::{Location, StoreOpener};
-use crate::warehouse::WarehouseConfig;
-use crate::warehouse::load::{DatasetLoad, LoadReport, loaded_objects, loaded_runs};
-use crate::warehouse::sql::load_plan::{LoadParams, load_statements, to_sql_script};
+use crate::input::InputSpec;
+use crate::jobs::{LoadTarget, RunJob};
+use crate::observer::Observer;
+use crate::output::ParquetCompression;
+use crate::output::run_report::REPORT_VERSION;
+use crate::pipeline::RunFailure;
+use crate::storage::Location;
+use crate::warehouse::connect::config_file::ConfigFile;
 
 /// Build a dataset from songs and logs
 ///
@@ -143,10 +145,7 @@ const EXAMPLES: &str = r"Examples:
 
 pub(super) fn main(args: RunArgs) -> Result<()> {
     let json = args.json;
-    let progress = Progress::stderr(args.quiet);
-    let result = run(args, &progress);
-    progress.finish_phase();
-    result.map_err(|RunFailure { error, report }| match report {
+    run(args).map_err(|RunFailure { error, report }| match report {
         Some(report) if json => {
             // The failure itself is more important than a failure to print it.
             let _ = print_json(&report);
@@ -156,198 +155,120 @@ pub(super) fn main(args: RunArgs) -> Result<()> {
     })
 }
 
-fn run(args: RunArgs, progress: &Progress) -> std::result::Result<(), RunFailure> {
-    let (dry_run, json, quiet, refresh) = (args.dry_run, args.json, args.quiet, args.full_refresh);
-    let (mut config, warehouse) = resolve_config(args, progress)?;
-    config.validate()?;
-    if let Some(warehouse) = &warehouse {
-        warehouse.ensure_can_load_from(&config.out)?;
-    }
+fn run(args: RunArgs) -> std::result::Result<(), RunFailure> {
+    let progress = TerminalProgress::new(args.quiet);
+    let (dry_run, json, quiet) = (args.dry_run, args.json, args.quiet);
+    let job = args.into_job(&progress)?;
     if dry_run {
-        return Ok(print_dry_run(&config, warehouse.as_ref(), refresh, json)?);
+        return Ok(print_plan(&job, json)?);
     }
-    // Queried even if nothing is skipped, so that a missing table is noticed before a long run.
-    let known_runs = match &warehouse {
-        Some(warehouse) if refresh => Some(loaded_runs(warehouse, progress)?),
-        Some(warehouse) => {
-            config.loaded_objects = loaded_objects(warehouse, progress)?;
-            None
-        }
-        None => None,
-    };
-    let report = pipeline::run(&config, progress)?;
-    progress.finish_phase();
-    let out = run_location(&config.out, &report);
-    if !quiet {
-        eprint_line(&render::run::run_summary(&report, &out));
-    }
-    let load_report = warehouse.map(|warehouse| {
-        load_into_warehouse(
-            &config,
-            &report,
-            &out,
-            &warehouse,
-            known_runs.as_ref(),
-            progress,
-        )
-        .map_err(|error| {
-            let flag = if refresh { " --full-refresh" } else { "" };
-            error.add_hint(format!(
-                "the dataset is complete: load it with sparkify load --from {out}{flag}"
-            ))
-        })
-    });
-    let loaded = load_report.transpose()?;
-    if let Some(load_report) = &loaded
+    let completed = job.execute(&progress)?;
+    if let Some(load) = &completed.load
         && !quiet
     {
-        eprint_line(&format!("\n{}", render::load::load_summary(load_report)));
+        eprint_line(&format!("\n{}", load_summary(load)));
     }
     if json {
-        print_json(&RunJson {
-            report,
-            load: loaded,
-        })?;
+        print_json(&completed)?;
     }
     Ok(())
 }
 
-/// The document that `--json` prints.
-#[derive(serde::Serialize)]
-struct RunJson {
-    #[serde(flatten)]
-    report: RunReport,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    load: Option<LoadReport>,
-}
-
-/// Returns the location of the dataset that a run published.
-fn run_location(out: &Location, report: &RunReport) -> Location {
-    match out {
-        Location::S3 { .. } => out.join(&report.run),
-        Location::Local(_) => out.clone(),
-    }
-}
-
-fn load_into_warehouse(
-    config: &RunConfig,
-    report: &RunReport,
-    out: &Location,
-    warehouse: &WarehouseConfig,
-    refresh: Option<&HashSet<String>>,
-    progress: &Progress,
-) -> Result<LoadReport> {
-    let dataset = PublishedDataset::open_store(&StoreOpener::new(config.s3.clone()), out)?;
-    if dataset.report().run != report.run {
-        return Err(Error::failed(format!("cannot load {out}"))
-            .with_reason("another run replaced the dataset in the meantime"));
-    }
-    let load = DatasetLoad {
-        warehouse,
-        dataset: &dataset,
-        runs_before_refresh: refresh,
-    };
-    load.execute(progress)
-}
-
-/// The document that `--dry-run --json` prints.
-#[derive(serde::Serialize)]
-struct DryRunJson {
-    #[serde(flatten)]
-    plan: pipeline::RunPlan,
-    /// The SQL of the load.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    load: Option<String>,
-}
-
 /// Prints what a run would do.
-fn print_dry_run(
-    config: &RunConfig,
-    warehouse: Option<&WarehouseConfig>,
-    refresh: bool,
-    json: bool,
-) -> Result<()> {
-    let run_plan = pipeline::plan_run(config)?;
-    let run = config.out.join("RUN");
-    let params = LoadParams {
-        run: "RUN",
-        manifest: &|table| run.join(&manifest_key(table)).to_string(),
-        has_rows: &|_| true,
-    };
-    let sql = warehouse.map(|warehouse| load_statements(warehouse, &params, refresh));
-    let sql = sql.transpose()?.map(|steps| to_sql_script(&steps));
+fn print_plan(job: &RunJob, json: bool) -> Result<()> {
+    let plan = job.plan()?;
     if json {
-        return print_json(&DryRunJson {
-            plan: run_plan,
-            load: sql,
-        });
+        return print_json(&plan);
     }
-    print(&render::dry_run::dry_run_summary(&run_plan))?;
-    match (sql, warehouse) {
-        (Some(sql), Some(warehouse)) => {
-            print(&format!("\n-- into {}\n\n{sql}", warehouse.connection))
-        }
+    print(&dry_run_summary(&plan.run))?;
+    match (&plan.load_script, &job.load) {
+        (Some(script), Some(target)) => print(&format!(
+            "\n-- into {}\n\n{script}",
+            target.warehouse.connection
+        )),
         _ => Ok(()),
     }
 }
 
-/// Returns the configuration of the run, and the warehouse if the command line names one.
-///
-/// # Errors
-/// Returns an error if an argument is not valid or has no effect.
-fn resolve_config(
-    args: RunArgs,
-    progress: &Progress,
-) -> Result<(RunConfig, Option<WarehouseConfig>)> {
-    let resolved = args.warehouse.resolve(Some(&args.iam_role), progress)?;
-    let file = resolved.config_file.as_ref();
-    let include = args.include;
-    let input = |locations: Vec<Location>, from_file: Option<&String>, flag: &str, key: &str| {
-        if !locations.is_empty() {
-            return Ok(include.to_input(locations));
-        }
-        let path = file.map_or_else(String::new, |file| file.path.display().to_string());
-        let Some(text) = from_file else {
-            return Err(Error::usage(format!("{flag} is missing"))
-                .with_reason(format!("{path} has no {key} in [S3]")));
+impl RunArgs {
+    /// Returns the job that the arguments, the environment and the configuration file describe.
+    ///
+    /// # Errors
+    /// Returns an error if an argument is not valid or has no effect.
+    fn into_job(self, observer: &dyn Observer) -> Result<RunJob> {
+        let resolved = self.warehouse.resolve(Some(&self.iam_role), observer)?;
+        let file = resolved.config_file.as_ref();
+        let songs_from_file = NamedInFile {
+            flag: "--songs",
+            key: "SONG_DATA",
+            value: file.and_then(|file| file.song_data.as_ref()),
         };
-        let location = Location::parse(text.as_ref()).map_err(|reason| {
-            Error::usage(format!("cannot use {key} of [S3] in {path}")).with_reason(reason)
-        })?;
-        Ok(include.to_input(vec![location]))
-    };
-    let song_data = file.and_then(|file| file.song_data.as_ref());
-    let log_data = file.and_then(|file| file.log_data.as_ref());
-    let songs = input(args.songs, song_data, "--songs", "SONG_DATA")?;
-    let logs = input(args.logs, log_data, "--logs", "LOG_DATA")?;
-    let locations = songs.locations.iter().chain(&logs.locations);
-    args.s3.ensure_used(
-        locations.chain([&args.out]),
-        "neither input nor output is in S3",
-    )?;
-    args.encryption.ensure_used(&args.out)?;
-    // A warehouse that only the environment names must not make every run load.
-    let loads = args.warehouse.first_flag().is_some() || args.iam_role.is_given();
-    if args.full_refresh && !loads {
-        return Err(no_effect("--full-refresh", "no warehouse is named")
-            .with_hint("give --warehouse or --config"));
+        let logs_from_file = NamedInFile {
+            flag: "--logs",
+            key: "LOG_DATA",
+            value: file.and_then(|file| file.log_data.as_ref()),
+        };
+        let songs = resolve_input(self.songs, &self.include, songs_from_file, file)?;
+        let logs = resolve_input(self.logs, &self.include, logs_from_file, file)?;
+        let inputs = songs.locations.iter().chain(&logs.locations);
+        self.s3.ensure_used(
+            inputs.chain([&self.out]),
+            "neither input nor output is in S3",
+        )?;
+        self.encryption.ensure_used(&self.out)?;
+        // A warehouse that only the environment names must not make every run load.
+        let is_warehouse_named = self.warehouse.first_flag().is_some() || self.iam_role.is_given();
+        if self.full_refresh && !is_warehouse_named {
+            return Err(no_effect("--full-refresh", "no warehouse is named")
+                .with_hint("give --warehouse or --config"));
+        }
+        let load = match is_warehouse_named {
+            true => Some(LoadTarget {
+                warehouse: resolved.require()?,
+                full_refresh: self.full_refresh,
+            }),
+            false => None,
+        };
+        let defaults = RunConfig::new(songs, logs, self.out);
+        let config = RunConfig {
+            s3: self.encryption.apply_to(self.s3.to_options()),
+            threads: self.threads.map_or(defaults.threads, usize::from),
+            max_rejects: self.max_rejects,
+            allow_empty: self.allow_empty,
+            compression: self.compression,
+            ..defaults
+        };
+        Ok(RunJob { config, load })
     }
-    let warehouse = match loads {
-        true => Some(resolved.require()?),
-        false => None,
+}
+
+/// An input that the configuration file may name in the section `[S3]`.
+#[derive(Debug, Clone, Copy)]
+struct NamedInFile<'a> {
+    /// The flag that takes precedence.
+    flag: &'static str,
+    key: &'static str,
+    value: Option<&'a String>,
+}
+
+/// Returns the input at the locations of the flag or, without any, at the one that the file names.
+fn resolve_input(
+    locations: Vec<Location>,
+    include: &IncludeArgs,
+    in_file: NamedInFile<'_>,
+    file: Option<&ConfigFile>,
+) -> Result<InputSpec> {
+    if !locations.is_empty() {
+        return Ok(include.to_input(locations));
+    }
+    let NamedInFile { flag, key, value } = in_file;
+    let path = file.map_or_else(String::new, |file| file.path.display().to_string());
+    let Some(text) = value else {
+        return Err(Error::usage(format!("{flag} is missing"))
+            .with_reason(format!("{path} has no {key} in [S3]")));
     };
-    let config = RunConfig {
-        songs,
-        logs,
-        out: args.out,
-        s3: args.encryption.apply_to(args.s3.to_options()),
-        threads: args.threads.map_or_else(available_cores, usize::from),
-        max_rejects: args.max_rejects,
-        allow_empty: args.allow_empty,
-        load_after_run: warehouse.is_some(),
-        loaded_objects: LoadedLogObjects::default(),
-        compression: args.compression,
-        sizes: IoSizes::default(),
-    };
-    Ok((config, warehouse))
+    let location = Location::parse(text.as_ref()).map_err(|reason| {
+        Error::usage(format!("cannot use {key} of [S3] in {path}")).with_reason(reason)
+    })?;
+    Ok(include.to_input(vec![location]))
 }

@@ -19,8 +19,8 @@ use crate::decode::Decoder;
 use crate::decode::reject::Reject;
 use crate::error::Result;
 use crate::input::InputObject;
+use crate::observer::Observer;
 use crate::output::run_report::{InputReport, RunReport, StageReport};
-use crate::progress::Progress;
 use crate::star::schema::SONG_RECORD;
 use crate::storage::StoreOpener;
 
@@ -57,7 +57,7 @@ pub struct TimedRun {
 ///
 /// # Errors
 /// Returns an error if there is no input, or if the input cannot be read.
-pub fn measure_parse(config: &ParseBenchConfig, progress: &Progress) -> Result<TimedParse> {
+pub fn measure_parse(config: &ParseBenchConfig, progress: &dyn Observer) -> Result<TimedParse> {
     let ParseBenchConfig {
         locations, sizes, ..
     } = config;
@@ -78,7 +78,7 @@ pub fn measure_parse(config: &ParseBenchConfig, progress: &Progress) -> Result<T
         if config.kind.is_none() && starts_with_songs(&source)? {
             source.kind = RecordKind::Song;
         }
-        progress.start_phase(source.kind.plural(), source.plan.bytes);
+        progress.start_phase(source.kind.plural(), Some(source.plan.bytes));
         let began = Instant::now();
         let (counts, bytes) = parse_splits(&source, *sizes, progress, &timings)?;
         let seconds = began.elapsed().as_secs_f64();
@@ -99,7 +99,7 @@ pub fn measure_parse(config: &ParseBenchConfig, progress: &Progress) -> Result<T
 fn parse_splits(
     source: &InputSource,
     sizes: IoSizes,
-    progress: &Progress,
+    progress: &dyn Observer,
     timings: &Timings,
 ) -> Result<(SourceCounts, u64)> {
     let context = ReadContext {
@@ -149,7 +149,7 @@ fn starts_with_songs(source: &InputSource) -> Result<bool> {
 ///
 /// # Errors
 /// Returns an error if the [`run`](super::run) fails.
-pub fn measure_run(config: &RunConfig, progress: &Progress) -> Result<TimedRun> {
+pub fn measure_run(config: &RunConfig, progress: &dyn Observer) -> Result<TimedRun> {
     let is_peak_reset = peak_rss::reset_peak_rss();
     let timings = Timings::default();
     let began = Instant::now();

@@ -34,11 +34,11 @@ use arrow_array::RecordBatch;
 use crate::config::{IoSizes, LoadedLogObjects, RecordKind, RunConfig};
 use crate::error::{Error, Result};
 use crate::input::InputSpec;
+use crate::observer::Observer;
 use crate::output::run_report::{
     LogReport, REPORT_VERSION, RunOutcome, RunReport, StageReport, TableReport,
 };
 use crate::output::{PartInfo, Staging, TableParts};
-use crate::progress::Progress;
 use crate::star::schema::{MERGE_STATE_TABLES, STAR_TABLES, TableSchema};
 use crate::storage::StoreOpener;
 use input_source::InputSource;
@@ -53,7 +53,7 @@ pub use timings::PhaseTiming;
 #[derive(Debug)]
 struct RunContext<'a> {
     config: &'a RunConfig,
-    progress: &'a Progress,
+    progress: &'a dyn Observer,
     staging: &'a Staging,
     timings: &'a Timings,
     songs: InputSource,
@@ -65,7 +65,7 @@ struct RunContext<'a> {
 #[derive(Debug, Clone, Copy)]
 struct ReadContext<'a> {
     sizes: IoSizes,
-    progress: &'a Progress,
+    progress: &'a dyn Observer,
     timings: &'a Timings,
 }
 
@@ -74,7 +74,10 @@ struct ReadContext<'a> {
 /// # Errors
 /// Returns an error if the input cannot be read, if the output cannot be written, or if there are too many
 /// rejects. A dataset that was published before is then unchanged.
-pub fn run(config: &RunConfig, progress: &Progress) -> std::result::Result<RunReport, RunFailure> {
+pub fn run(
+    config: &RunConfig,
+    progress: &dyn Observer,
+) -> std::result::Result<RunReport, RunFailure> {
     run_with_timings(config, progress, &Timings::default())
 }
 
@@ -85,6 +88,19 @@ pub struct RunFailure {
     pub error: Error,
     /// The report of the input, if the run failed because of its content: too many rejects, or no events.
     pub report: Option<Box<RunReport>>,
+}
+
+impl std::fmt::Display for RunFailure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl std::error::Error for RunFailure {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        // The error itself is already displayed.
+        self.error.source()
+    }
 }
 
 impl From<Error> for RunFailure {
@@ -105,7 +121,7 @@ impl From<RunFailure> for Error {
 /// Builds and publishes the dataset like [`run`], and adds its times to `timings`.
 fn run_with_timings(
     config: &RunConfig,
-    progress: &Progress,
+    progress: &dyn Observer,
     timings: &Timings,
 ) -> std::result::Result<RunReport, RunFailure> {
     let began = Instant::now();
@@ -224,7 +240,8 @@ impl RunContext<'_> {
 
     /// Reads the input and writes all tables to the staging area, without publishing them.
     fn build_tables(&self, began: Instant) -> std::result::Result<RunReport, RunFailure> {
-        self.progress.start_phase("songs", self.songs.plan.bytes);
+        self.progress
+            .start_phase("songs", Some(self.songs.plan.bytes));
         let (batches, songs) = songs::read_songs(self)?;
         self.warn_if_no_records(&self.songs, &self.config.songs, &songs);
         if let Err(error) = reject_limit::check_songs(self, &songs) {
@@ -237,7 +254,8 @@ impl RunContext<'_> {
             return Err(self.input_failure(error, self.build_report(began, &songs, logs, 0)));
         }
         let lookup = songs::build_lookup(self, &batches)?;
-        self.progress.start_phase("logs", self.logs.plan.bytes);
+        self.progress
+            .start_phase("logs", Some(self.logs.plan.bytes));
         let logs = logs::process_logs(self, &lookup)?;
         self.progress.finish_phase();
         self.warn_if_no_records(&self.logs, &self.config.logs, &logs.counts);

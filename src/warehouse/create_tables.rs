@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::retry::{MAX_CONFLICT_ATTEMPTS, backoff, warn_if_blocked};
 use super::{WarehouseConfig, catalog};
 use crate::error::{Error, Result};
-use crate::progress::Progress;
+use crate::observer::Observer;
 use crate::warehouse::connect::error::{ErrorClass, StatementError, fatal};
 use crate::warehouse::connect::session::WarehouseSession;
 use crate::warehouse::sql::template::{SqlTemplates, split_statements};
@@ -75,7 +75,7 @@ pub fn create_missing_tables(
     warehouse: &WarehouseConfig,
     drop: bool,
     confirm: Option<ConfirmDrop<'_>>,
-    progress: &Progress,
+    progress: &dyn Observer,
 ) -> Result<usize> {
     let mut attempts = 0;
     loop {
@@ -109,7 +109,7 @@ fn try_create(
     session: &mut WarehouseSession,
     drop: bool,
     confirm: Option<ConfirmDrop<'_>>,
-    progress: &Progress,
+    progress: &dyn Observer,
 ) -> std::result::Result<usize, StatementError> {
     let catalog = catalog::read_catalog(session)?;
     if !drop && let Some(difference) = catalog::schema_mismatch(&catalog) {

@@ -3,7 +3,7 @@
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
-use crate::progress::Progress;
+use crate::observer::Observer;
 
 /// Maximum attempts of a transaction that conflicts with concurrent ones.
 pub(super) const MAX_CONFLICT_ATTEMPTS: u32 = 10;
@@ -16,7 +16,7 @@ pub(super) const MAX_CONNECTION_LOST_ATTEMPTS: u32 = 8;
 const BLOCKED_NOTICE_AFTER: Duration = Duration::from_secs(5);
 
 /// Runs `work`, which may have to wait for locks of other sessions, and prints a warning if it takes long.
-pub(super) fn warn_if_blocked<T>(progress: &Progress, work: impl FnOnce() -> T) -> T {
+pub(super) fn warn_if_blocked<T>(progress: &dyn Observer, work: impl FnOnce() -> T) -> T {
     std::thread::scope(|scope| {
         let (done_sender, done_receiver) = mpsc::channel::<()>();
         let watcher = std::thread::Builder::new().spawn_scoped(scope, move || {

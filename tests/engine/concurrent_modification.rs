@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use sparkify::config::{IoSizes, MaxRejects, RunConfig};
+use sparkify::observer::WarningCollector;
 use sparkify::pipeline;
-use sparkify::progress::Progress;
 use sparkify::storage::{ListMode, Location, ObjectRange, RangeReader, StoreOpener};
 use tempfile::TempDir;
 
@@ -211,7 +211,7 @@ fn run_never_mixes_versions_of_a_replaced_file() {
             runs += 1;
             let out = TempDir::new().unwrap();
             let out_dir = out.path().join("star");
-            match pipeline::run(&config(&out_dir), &Progress::silent()) {
+            match pipeline::run(&config(&out_dir), &WarningCollector::default()) {
                 Ok(_) => {
                     let plays = read_output::songplays(&out_dir);
                     assert_eq!(plays.len(), 500);

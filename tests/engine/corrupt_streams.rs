@@ -4,8 +4,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use sparkify::config::{IoSizes, LoadedLogObjects};
+use sparkify::observer::WarningCollector;
 use sparkify::pipeline;
-use sparkify::progress::Progress;
 
 use crate::decoder_properties::config_with_cases;
 use crate::determinism::{bzip2, gzip, zstd};
@@ -28,15 +28,15 @@ fn noisy_log(events: u64) -> Vec<u8> {
     lines.join("\n").into_bytes()
 }
 
-/// A silent progress collects warnings instead of printing them, so expected warnings do not appear in test
+/// A collector keeps warnings instead of printing them, so expected warnings do not appear in test
 /// output.
 #[test]
-fn silent_progress_collects_the_corrupt_stream_warning() {
+fn collector_keeps_the_corrupt_stream_warning() {
     let input = TestInput::with_log(noisy_log(3));
     let mut stored = gzip(&noisy_log(3));
     stored.truncate(stored.len() - 1);
     input.write("logs/b.json.gz", stored);
-    let progress = Progress::silent();
+    let progress = WarningCollector::default();
     let out = input.root.path().join("star");
     let config = run_config(
         &input.songs_dir(),

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use sparkify::config::{IoSizes, LoadedLogObjects, MaxRejects, RunConfig};
 use sparkify::input::{Glob, InputSpec};
+use sparkify::observer::WarningCollector;
 use sparkify::output::run_report::RunReport;
 use sparkify::pipeline;
-use sparkify::progress::Progress;
 use sparkify::star::schema::{MERGE_STATE_TABLES, STAR_TABLES, TableSchema};
 use sparkify::storage::Location;
 use tempfile::TempDir;
@@ -137,7 +137,7 @@ pub fn run_pipeline_skipping(
     loaded: LoadedLogObjects,
 ) -> RunReport {
     let config = run_config(songs, logs, out, options, loaded);
-    pipeline::run(&config, &Progress::silent()).unwrap()
+    pipeline::run(&config, &WarningCollector::default()).unwrap()
 }
 
 /// Returns the configuration of a run without the logs in `loaded`.

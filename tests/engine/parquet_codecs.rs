@@ -8,10 +8,10 @@ use parquet::basic::Compression as Codec;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use sparkify::config::RunConfig;
 use sparkify::generate::{GenerateOptions, generate};
+use sparkify::observer::WarningCollector;
 use sparkify::output::ParquetCompression;
 use sparkify::output::run_report::RunReport;
 use sparkify::pipeline;
-use sparkify::progress::Progress;
 use sparkify::star::schema;
 use tempfile::TempDir;
 
@@ -36,7 +36,7 @@ fn run_with_codec(
         compression,
         ..run_config(&songs, &logs, out, setting, Default::default())
     };
-    pipeline::run(&config, &Progress::silent()).unwrap()
+    pipeline::run(&config, &WarningCollector::default()).unwrap()
 }
 
 /// Returns the table, column and codec of every column chunk of an output.

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex};
 
 use sparkify::config::{IoSizes, MaxRejects, RunConfig};
 use sparkify::error::Result;
+use sparkify::observer::WarningCollector;
 use sparkify::output::run_report::RunReport;
 use sparkify::pipeline;
-use sparkify::progress::Progress;
 use sparkify::storage::Location;
 
 use crate::s3_server::error_response::S3ErrorResponse;
@@ -54,7 +54,7 @@ fn run_pipeline(faults: FaultPlan) -> Result<RunReport> {
             ..IoSizes::default()
         },
     };
-    let report = pipeline::run(&config, &Progress::silent());
+    let report = pipeline::run(&config, &WarningCollector::default());
     if report.is_err() {
         // Nothing of the run is left.
         assert!(crate::s3_server::bucket_dir::list_keys(&bucket.join("star")).is_empty());

@@ -5,8 +5,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use sparkify::config::{IoSizes, MaxRejects, RunConfig};
+use sparkify::observer::WarningCollector;
 use sparkify::pipeline;
-use sparkify::progress::Progress;
 use sparkify::storage::Location;
 use tempfile::TempDir;
 
@@ -78,7 +78,7 @@ impl LocalAndS3Input {
             sizes,
         };
         config.validate().unwrap();
-        pipeline::run(&config, &Progress::silent()).unwrap();
+        pipeline::run(&config, &WarningCollector::default()).unwrap();
     }
 
     /// Runs with a local output directory and returns the dataset.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::aws::AwsOptions;
-use crate::cli::no_effect;
+use crate::cli::usage_error::no_effect;
 use crate::error::Result;
 use crate::storage::Location;
 use crate::storage::s3::{Encryption, S3Options};

@@ -3,9 +3,9 @@
 use std::env;
 use std::path::PathBuf;
 
-use crate::cli::no_effect;
+use crate::cli::usage_error::no_effect;
 use crate::error::{Error, Result};
-use crate::progress::Progress;
+use crate::observer::Observer;
 use crate::warehouse::WarehouseConfig;
 use crate::warehouse::connect::config::{ConnectionConfig, ConnectionFlags};
 use crate::warehouse::connect::config_file::ConfigFile;
@@ -77,7 +77,7 @@ impl WarehouseArgs {
     pub(crate) fn resolve(
         &self,
         role: Option<&IamRoleArgs>,
-        progress: &Progress,
+        observer: &dyn Observer,
     ) -> Result<ResolvedWarehouse> {
         let mut warnings = Vec::new();
         let env = |name: &str| env::var(name).ok();
@@ -104,7 +104,7 @@ impl WarehouseArgs {
             }
         };
         for warning in &warnings {
-            progress.warn(warning);
+            observer.warn(warning);
         }
         Ok(ResolvedWarehouse {
             warehouse,

@@ -2,18 +2,19 @@
 
 use std::fmt::Write;
 
-use super::{
-    SharedBenchArgs, advice, format_events_per_sec, format_gb_per_sec, method_note,
-    write_throughput,
+use super::shared_args::SharedBenchArgs;
+use super::throughput::{
+    advice, format_events_per_sec, format_gb_per_sec, method_note, write_throughput,
 };
 use crate::bench::{self, ParseBenchReport};
 use crate::cli::args::location::{IncludeArgs, location_parser};
 use crate::cli::args::s3::S3Args;
-use crate::cli::render::pluralize;
-use crate::cli::{help, render};
+use crate::cli::help;
+use crate::cli::progress::TerminalProgress;
+use crate::cli::render::numbers::{format_bytes, format_count, pluralize};
+use crate::cli::render::run::format_reject_reasons;
 use crate::config::{IoSizes, ParseBenchConfig, RecordKind};
 use crate::error::Result;
-use crate::progress::Progress;
 use crate::storage::Location;
 
 /// Benchmark the decoder, from JSON to Arrow record batches
@@ -59,7 +60,7 @@ pub(super) fn main(args: ParseBenchArgs) -> Result<()> {
         bench,
         s3,
     } = args;
-    let progress = Progress::stderr(bench.quiet);
+    let progress = TerminalProgress::new(bench.quiet);
     s3.ensure_used(&path, "the input is not in S3")?;
     let repeats = bench.repeats();
     let config = ParseBenchConfig {
@@ -73,15 +74,6 @@ pub(super) fn main(args: ParseBenchArgs) -> Result<()> {
         sizes: IoSizes::default(),
     };
     let result = bench::bench_parse(&config, &repeats, &progress);
-    progress.finish_phase();
-    if let Ok(ParseBenchReport { input, path, .. }) = &result
-        && input.kept == 0
-    {
-        progress.warn(&format!(
-            "none of the {} records in {path} becomes a row; check PATH and --kind",
-            input.input.records
-        ));
-    }
     bench.print_result(result, format_result)
 }
 
@@ -139,23 +131,19 @@ fn write_input_counts(to: &mut String, result: &ParseBenchReport) -> std::fmt::R
         // Control characters in a path must not reach the terminal.
         result.path.replace(char::is_control, " "),
         pluralize(counts.input.objects as usize, "object"),
-        render::format_bytes(json_bytes),
+        format_bytes(json_bytes),
         pluralize(counts.splits, "split")
     )?;
     write!(
         to,
         "{}: {} kept, {} filtered (page is not NextSong), {} rejected",
         pluralize(counts.input.records as usize, "record"),
-        render::format_count(counts.kept),
-        render::format_count(counts.filtered),
-        render::format_count(counts.input.rejected)
+        format_count(counts.kept),
+        format_count(counts.filtered),
+        format_count(counts.input.rejected)
     )?;
     match counts.input.rejected {
         0 => writeln!(to),
-        _ => writeln!(
-            to,
-            " ({})",
-            render::run::format_reject_reasons(&counts.input)
-        ),
+        _ => writeln!(to, " ({})", format_reject_reasons(&counts.input)),
     }
 }

@@ -3,21 +3,22 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use super::{
-    SharedBenchArgs, advice, format_events_per_sec, format_gb_per_sec, method_note,
-    write_throughput,
+use super::shared_args::SharedBenchArgs;
+use super::throughput::{
+    advice, format_events_per_sec, format_gb_per_sec, method_note, write_throughput,
 };
 use crate::bench::{self, RunBenchReport, RunMeasurement, SerialFraction, SpeedupBound};
 use crate::cli::args::location::{InputArgs, dir_parser};
 use crate::cli::args::s3::S3Args;
-use crate::cli::render::pluralize;
+use crate::cli::help;
+use crate::cli::progress::TerminalProgress;
+use crate::cli::render::numbers::{format_bytes, pluralize};
+use crate::cli::render::run::{in_pipeline_order, write_input_counts};
 use crate::cli::render::share_bar::bar;
-use crate::cli::{help, render};
-use crate::config::{IoSizes, LoadedLogObjects, MaxRejects, RunConfig};
+use crate::config::{MaxRejects, RunConfig};
 use crate::error::Result;
 use crate::output::ParquetCompression;
 use crate::pipeline::PhaseTiming;
-use crate::progress::Progress;
 use crate::storage::Location;
 
 /// Benchmark the complete job, from listing to publishing
@@ -63,29 +64,27 @@ const EXAMPLES: &str = r"Examples:
 const MAX_COLUMNS: usize = 7;
 
 pub(super) fn main(args: RunBenchArgs) -> Result<()> {
-    let progress = Progress::stderr(args.bench.quiet);
+    let progress = TerminalProgress::new(args.bench.quiet);
     let locations = args.input.songs.iter().chain(&args.input.logs);
     args.s3.ensure_used(locations, "the input is not in S3")?;
     let repeats = args.bench.repeats();
     let out = args.out.clone().unwrap_or_else(std::env::temp_dir);
     let result = bench::bench_run(&run_config(&args, &out), &out, &repeats, &progress);
-    progress.finish_phase();
     args.bench.print_result(result, format_result)
 }
 
 fn run_config(args: &RunBenchArgs, out: &Path) -> RunConfig {
+    let input = |locations: &[Location]| args.input.include.to_input(locations.to_vec());
     RunConfig {
-        songs: args.input.include.to_input(args.input.songs.clone()),
-        logs: args.input.include.to_input(args.input.logs.clone()),
-        out: Location::Local(out.to_owned()),
         s3: args.s3.to_options(),
-        threads: 1,
         max_rejects: MaxRejects::Percent(100.0),
         allow_empty: true,
-        load_after_run: false,
-        loaded_objects: LoadedLogObjects::default(),
         compression: args.compression,
-        sizes: IoSizes::default(),
+        ..RunConfig::new(
+            input(&args.input.songs),
+            input(&args.input.logs),
+            Location::Local(out.to_owned()),
+        )
     }
 }
 
@@ -97,14 +96,14 @@ fn format_result(result: &RunBenchReport) -> String {
 }
 
 fn write_result(to: &mut String, result: &RunBenchReport) -> std::fmt::Result {
-    render::run::write_input_counts(to, &result.songs, &result.logs)?;
+    write_input_counts(to, &result.songs, &result.logs)?;
     writeln!(to, "\n{}", method_note(result.header.runs))?;
 
     let column = |text: &str| format!(" {text:>12}");
     let peak = |result: &RunMeasurement| {
         result
             .peak_memory_bytes
-            .map_or("unknown".to_owned(), render::format_bytes)
+            .map_or("unknown".to_owned(), format_bytes)
     };
     let rows = result.results.iter();
     let rows = rows.map(|result| (&result.sample, column(&peak(result))));
@@ -148,7 +147,7 @@ fn write_stages(to: &mut String, result: &RunMeasurement) -> std::fmt::Result {
             bar(share, 19)
         )
     };
-    for (name, stage) in render::run::in_pipeline_order(&result.stages) {
+    for (name, stage) in in_pipeline_order(&result.stages) {
         // Listing reads no object, so it has no rate in bytes.
         let gigabytes = match (name, stage.bytes) {
             ("list", _) | (_, 0) => "-".to_owned(),

@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
+use super::numbers::{format_bytes, format_count};
 use super::run::write_ignored;
-use super::{format_bytes, format_count};
 use crate::pipeline::{RunPlan, SplitPlan};
 
 /// The maximum number of splits that are shown for each input.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::format_count;
+use super::numbers::format_count;
 use crate::star::schema::{SONGPLAYS, STAR_TABLES};
 use crate::warehouse::load::LoadReport;
 

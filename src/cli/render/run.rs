@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::{format_bytes, format_count, pluralize};
+use super::numbers::{format_bytes, format_count, pluralize};
 use crate::input::describe_ignored;
 use crate::output::REJECTS_DIR;
 use crate::output::run_report::{InputReport, LogReport, RunReport, StageReport};

@@ -215,17 +215,13 @@ impl S3Client {
         }
         let will_retry = request_error.is_retryable() && attempts < max_attempts;
         let delay = backoff(attempts);
-        if self.options.log_retries {
-            let outcome = if will_retry {
-                format!("retrying in {:.1} s", delay.as_secs_f64())
-            } else {
-                "giving up".to_owned()
-            };
-            let error = request_error.to_error(operation, 1, &self.endpoint);
-            crate::progress::eprint_line(&format!(
-                "sparkify: attempt {attempts} failed: {error}: {outcome}"
-            ));
-        }
+        let outcome = if will_retry {
+            format!("retrying in {:.1} s", delay.as_secs_f64())
+        } else {
+            "giving up".to_owned()
+        };
+        let error = request_error.to_error(operation, 1, &self.endpoint);
+        tracing::info!("attempt {attempts} failed: {error}: {outcome}");
         if will_retry {
             tokio::time::sleep(delay).await;
         }

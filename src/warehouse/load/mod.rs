@@ -14,8 +14,8 @@ pub mod pg_copy_encoder;
 
 use crate::config::LoadedLogObjects;
 use crate::error::{Error, Result};
+use crate::observer::Observer;
 use crate::output::{ParquetCompression, PublishedDataset};
-use crate::progress::Progress;
 use crate::star::schema::{STAR_TABLES, TableSchema};
 use crate::warehouse::catalog::{LOAD_HISTORY, text_column};
 use crate::warehouse::connect::error::{
@@ -101,7 +101,7 @@ impl DatasetLoad<'_> {
     /// # Errors
     /// Returns an error if the warehouse cannot be reached or rejects a statement, if its tables do not match, or if
     /// the dataset cannot be read. The transaction is rolled back then.
-    pub fn execute(&self, progress: &Progress) -> Result<LoadReport> {
+    pub fn execute(&self, progress: &dyn Observer) -> Result<LoadReport> {
         let started = Instant::now();
         self.ensure_dataset_is_complete()?;
         let statements = self.statements()?;
@@ -170,7 +170,7 @@ impl DatasetLoad<'_> {
     }
 
     /// Warns if Redshift may be unable to read the Parquet parts.
-    fn warn_about_codec(&self, progress: &Progress) {
+    fn warn_about_codec(&self, progress: &dyn Observer) {
         let codec = self.dataset.report().compression;
         match (self.warehouse.connection.dialect, codec) {
             (Dialect::Redshift, ParquetCompression::Zstd) => progress.warn(&format!(
@@ -225,14 +225,14 @@ impl DatasetLoad<'_> {
         session: &mut WarehouseSession,
         statements: &[LoadStatement],
         state: &mut CrossAttemptState,
-        progress: &Progress,
+        progress: &dyn Observer,
     ) -> std::result::Result<(), StatementError> {
         let refresh = self.runs_before_refresh.is_some();
         let missing = warn_if_blocked(progress, || catalog::ensure_loadable(session, refresh))?;
         let bytes = output_tables()
             .map(|table| self.dataset.table_report(table).bytes)
             .sum();
-        progress.start_phase("load", bytes);
+        progress.start_phase("load", Some(bytes));
         for statement in statements {
             match statement {
                 LoadStatement::Execute(sql) => {
@@ -287,7 +287,7 @@ impl DatasetLoad<'_> {
                     self.dataset.ensure_unchanged().map_err(fatal)?;
                     self.verify_row_counts(&session.query(sql)?)
                         .map_err(fatal)?;
-                    progress.start_spinner("merge");
+                    progress.start_phase("merge", None);
                 }
                 LoadStatement::CheckEmptied(sql) => {
                     match text_column(session.query(sql)?).first() {
@@ -327,7 +327,7 @@ impl DatasetLoad<'_> {
         session: &mut WarehouseSession,
         sql: &str,
         missing: &[&str],
-        progress: &Progress,
+        progress: &dyn Observer,
     ) -> std::result::Result<(), StatementError> {
         // A missing table cannot be locked. Other sessions do not see the one that this transaction creates.
         if !missing.contains(&LOAD_HISTORY) {
@@ -380,7 +380,7 @@ impl DatasetLoad<'_> {
         session: &mut WarehouseSession,
         table: &'static TableSchema,
         sql: &str,
-        progress: &Progress,
+        progress: &dyn Observer,
     ) -> std::result::Result<(), StatementError> {
         let parts = self.dataset.list_parts(table).map_err(fatal)?;
         let mut copy = session.copy_in(sql)?;
@@ -443,7 +443,7 @@ impl DatasetLoad<'_> {
 /// Returns an error if the warehouse cannot be reached, or if its tables do not match or have lost their rows.
 pub fn loaded_objects(
     warehouse: &WarehouseConfig,
-    progress: &Progress,
+    progress: &dyn Observer,
 ) -> Result<LoadedLogObjects> {
     query_warehouse(warehouse, progress, |session| {
         catalog::ensure_loadable(session, false)?;
@@ -461,7 +461,10 @@ pub fn loaded_objects(
 ///
 /// # Errors
 /// Returns an error if the warehouse cannot be reached, if its tables do not match, or if all of them are missing.
-pub fn loaded_runs(warehouse: &WarehouseConfig, progress: &Progress) -> Result<HashSet<String>> {
+pub fn loaded_runs(
+    warehouse: &WarehouseConfig,
+    progress: &dyn Observer,
+) -> Result<HashSet<String>> {
     query_warehouse(warehouse, progress, |session| {
         let missing = catalog::ensure_loadable(session, true)?;
         match missing.contains(&LOAD_HISTORY) {
@@ -474,7 +477,7 @@ pub fn loaded_runs(warehouse: &WarehouseConfig, progress: &Progress) -> Result<H
 /// Runs a query before a dataset is built for the warehouse.
 fn query_warehouse<T>(
     warehouse: &WarehouseConfig,
-    progress: &Progress,
+    progress: &dyn Observer,
     query: impl FnOnce(&mut WarehouseSession) -> std::result::Result<T, StatementError>,
 ) -> Result<T> {
     let mut session = WarehouseSession::open(&warehouse.connection)?;

@@ -1,0 +1,32 @@
+//! Removes abandoned, failed and superseded runs.
+
+use std::time::Duration;
+
+use crate::error::Result;
+use crate::output::clean::{CleanPlan, find_runs};
+use crate::storage::s3::S3Options;
+use crate::storage::{Location, StoreOpener};
+
+/// A cleaning of an output location.
+#[derive(Debug, Clone)]
+pub struct CleanJob {
+    /// The output of the runs.
+    pub out: Location,
+    /// The connection to S3, if the output is there.
+    pub s3: S3Options,
+    /// Number of complete runs to keep, at least 1.
+    pub keep: usize,
+    /// Time without activity after which an unfinished run is abandoned. A quarter of an hour is the minimum.
+    pub unfinished_after: Duration,
+}
+
+impl CleanJob {
+    /// Finds the runs and decides which to remove. [`CleanPlan::execute`] removes them.
+    ///
+    /// # Errors
+    /// Returns an error if the location does not exist or cannot be listed.
+    pub fn plan(&self) -> Result<CleanPlan> {
+        let stores = StoreOpener::new(self.s3.clone());
+        find_runs(&stores, &self.out, self.keep, self.unfinished_after)
+    }
+}

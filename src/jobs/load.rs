@@ -1,0 +1,83 @@
+//! Loads a published dataset into a warehouse.
+
+use std::collections::HashSet;
+
+use super::load_target::LoadTarget;
+use crate::error::{Error, Result};
+use crate::observer::Observer;
+use crate::output::PublishedDataset;
+use crate::storage::s3::S3Options;
+use crate::storage::{Location, StoreOpener};
+use crate::warehouse::load::{DatasetLoad, LoadReport};
+
+/// A load of a published dataset.
+#[derive(Debug, Clone)]
+pub struct LoadJob {
+    /// The output of the run that published the dataset. In S3 it is also one run below the output.
+    pub from: Location,
+    /// The connection to S3, if the dataset is there.
+    pub s3: S3Options,
+    /// Where the dataset is loaded.
+    pub target: LoadTarget,
+    /// Whether a dataset without events may be loaded.
+    pub allow_empty: bool,
+}
+
+impl LoadJob {
+    /// Loads the dataset, in one transaction.
+    ///
+    /// # Errors
+    /// Returns an error if the dataset cannot be read or is not to be loaded, or if the warehouse cannot be reached
+    /// or rejects a statement. The warehouse is then unchanged, or the error says that this is unknown.
+    pub fn execute(&self, observer: &dyn Observer) -> Result<LoadReport> {
+        let dataset = self.open_dataset()?;
+        let runs_before_refresh = self.target.runs_before_refresh(observer)?;
+        let load = self.dataset_load(&dataset, runs_before_refresh.as_ref());
+        let loaded = load.execute(observer);
+        observer.finish_phase();
+        loaded
+    }
+
+    /// Returns the SQL of the load without connecting to the warehouse.
+    ///
+    /// # Errors
+    /// Returns an error if the dataset cannot be read or is not to be loaded.
+    pub fn script(&self) -> Result<String> {
+        let dataset = self.open_dataset()?;
+        let no_runs = HashSet::new();
+        self.dataset_load(&dataset, self.target.full_refresh.then_some(&no_runs))
+            .script()
+    }
+
+    /// Opens the dataset and checks that it may be loaded.
+    fn open_dataset(&self) -> Result<PublishedDataset> {
+        self.target.warehouse.ensure_can_load_from(&self.from)?;
+        let stores = StoreOpener::new(self.s3.clone());
+        let dataset = PublishedDataset::open_store(&stores, &self.from)?;
+        let no_runs = HashSet::new();
+        self.dataset_load(&dataset, self.target.full_refresh.then_some(&no_runs))
+            .ensure_dataset_is_complete()?;
+        let logs = &dataset.report().logs;
+        if logs.has_no_events() && !self.allow_empty {
+            return Err(Error::failed(format!("will not load {}", self.from))
+                .with_reason(format!(
+                    "its run kept none of {} log records ({} filtered: page is not NextSong)",
+                    logs.input.records, logs.filtered
+                ))
+                .with_hint("use --allow-empty to load it anyway"));
+        }
+        Ok(dataset)
+    }
+
+    fn dataset_load<'a>(
+        &'a self,
+        dataset: &'a PublishedDataset,
+        runs_before_refresh: Option<&'a HashSet<String>>,
+    ) -> DatasetLoad<'a> {
+        DatasetLoad {
+            warehouse: &self.target.warehouse,
+            dataset,
+            runs_before_refresh,
+        }
+    }
+}

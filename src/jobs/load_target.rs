@@ -1,0 +1,34 @@
+//! Defines where datasets are loaded, and whether they replace what is there.
+
+use std::collections::HashSet;
+
+use crate::error::Result;
+use crate::observer::Observer;
+use crate::warehouse::WarehouseConfig;
+use crate::warehouse::load::loaded_runs;
+
+/// The warehouse that a dataset is loaded into.
+#[derive(Debug, Clone)]
+pub struct LoadTarget {
+    /// The warehouse.
+    pub warehouse: WarehouseConfig,
+    /// Whether the load empties the tables first, and creates missing ones.
+    pub full_refresh: bool,
+}
+
+impl LoadTarget {
+    /// Returns the runs that a full refresh replaces, or `None` if this is not one. A load must not replace runs
+    /// that others load after this call.
+    ///
+    /// # Errors
+    /// Returns an error if the warehouse cannot be reached, or if its tables do not match.
+    pub(super) fn runs_before_refresh(
+        &self,
+        observer: &dyn Observer,
+    ) -> Result<Option<HashSet<String>>> {
+        match self.full_refresh {
+            true => loaded_runs(&self.warehouse, observer).map(Some),
+            false => Ok(None),
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! The jobs of the program, for the command line and for other programs.
+//!
+//! A job is a struct with its checked configuration. Its `execute` does the work, reports progress and warnings to
+//! an [`Observer`](crate::observer::Observer), and returns a typed result:
+//!
+//! | job | work | result |
+//! |---|---|---|
+//! | [`RunJob`] | builds a dataset from songs and logs, and loads it if a warehouse is named | [`CompletedRun`] |
+//! | [`LoadJob`] | loads a published dataset into a warehouse | [`LoadReport`](crate::warehouse::load::LoadReport) |
+//! | [`CreateTablesJob`] | creates the tables of a warehouse | [`TablesReport`] |
+//! | [`CleanJob`] | removes abandoned, failed and superseded runs | [`CleanPlan`](crate::output::clean::CleanPlan) |
+//! | [`QueryJob`] | runs a saved query in a warehouse | [`ResultSet`](crate::warehouse::query::ResultSet) |
+//!
+//! Nothing here reads arguments or environment variables, except that the AWS SDK finds region and credentials as
+//! the AWS command line does. Nothing prints. `examples/embedded_run.rs` runs a job from another program.
+
+mod clean;
+mod create_tables;
+mod load;
+mod load_target;
+mod query;
+mod run;
+
+pub use clean::CleanJob;
+pub use create_tables::{CreateTablesJob, TablesReport};
+pub use load::LoadJob;
+pub use load_target::LoadTarget;
+pub use query::QueryJob;
+pub use run::{CompletedRun, RunJob, RunJobPlan};

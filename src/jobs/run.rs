@@ -1,0 +1,181 @@
+//! Builds a dataset from songs and logs, and loads it into a warehouse if one is named.
+
+use std::collections::HashSet;
+
+use serde::Serialize;
+
+use super::load_target::LoadTarget;
+use crate::config::RunConfig;
+use crate::error::{Error, Result};
+use crate::observer::Observer;
+use crate::output::run_report::RunReport;
+use crate::output::{PublishedDataset, manifest_key};
+use crate::pipeline::{self, RunFailure, RunPlan};
+use crate::storage::{Location, StoreOpener};
+use crate::warehouse::load::{DatasetLoad, LoadReport, loaded_objects};
+use crate::warehouse::sql::load_plan::{LoadParams, load_statements, to_sql_script};
+
+/// A run, and the load of its dataset.
+#[derive(Debug, Clone)]
+pub struct RunJob {
+    /// The input, the output and the limits of the run.
+    pub config: RunConfig,
+    /// Where the dataset is loaded, if it is. The run then skips the log objects that are loaded already, unless
+    /// this is a full refresh.
+    pub load: Option<LoadTarget>,
+}
+
+/// The result of a [`RunJob`].
+#[derive(Debug, Clone, Serialize)]
+pub struct CompletedRun {
+    /// The report of the run.
+    #[serde(flatten)]
+    pub report: RunReport,
+    /// Where the dataset is published.
+    #[serde(skip)]
+    pub location: Location,
+    /// The report of the load, if the job has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub load: Option<LoadReport>,
+}
+
+/// What a [`RunJob`] would do.
+#[derive(Debug, Clone, Serialize)]
+pub struct RunJobPlan {
+    /// The input and the output of the run.
+    #[serde(flatten)]
+    pub run: RunPlan,
+    /// The SQL of the load, if the job has one. `RUN` stands for the id of the run.
+    #[serde(rename = "load", skip_serializing_if = "Option::is_none")]
+    pub load_script: Option<String>,
+}
+
+impl RunJob {
+    /// Builds and publishes the dataset, and loads it.
+    ///
+    /// # Errors
+    /// Returns an error if the configuration is not valid, the input cannot be read, the output cannot be written or
+    /// too many records are rejected. The output is then unchanged. The failure has a report if the input is the
+    /// reason. Also returns an error if the load fails, after the dataset is published.
+    pub fn execute(
+        &self,
+        observer: &dyn Observer,
+    ) -> std::result::Result<CompletedRun, RunFailure> {
+        let result = self.build_and_load(observer);
+        observer.finish_phase();
+        result
+    }
+
+    /// Lists the input and examines the output. Reads no records, writes nothing and does not connect to the
+    /// warehouse.
+    ///
+    /// # Errors
+    /// Returns the error with which [`execute`](Self::execute) would fail before it reads records.
+    pub fn plan(&self) -> Result<RunJobPlan> {
+        self.validate()?;
+        Ok(RunJobPlan {
+            run: pipeline::plan_run(&self.config)?,
+            load_script: self
+                .load
+                .as_ref()
+                .map(|to| self.load_script(to))
+                .transpose()?,
+        })
+    }
+
+    fn validate(&self) -> Result<()> {
+        self.config.validate()?;
+        match &self.load {
+            Some(target) => target.warehouse.ensure_can_load_from(&self.config.out),
+            None => Ok(()),
+        }
+    }
+
+    fn load_script(&self, target: &LoadTarget) -> Result<String> {
+        let run = self.config.out.join("RUN");
+        let params = LoadParams {
+            run: "RUN",
+            manifest: &|table| run.join(&manifest_key(table)).to_string(),
+            has_rows: &|_| true,
+        };
+        let statements = load_statements(&target.warehouse, &params, target.full_refresh)?;
+        Ok(to_sql_script(&statements))
+    }
+
+    fn build_and_load(
+        &self,
+        observer: &dyn Observer,
+    ) -> std::result::Result<CompletedRun, RunFailure> {
+        self.validate()?;
+        let mut config = self.config.clone();
+        let mut runs_before_refresh = None;
+        if let Some(target) = &self.load {
+            config.load_after_run = true;
+            // Queried even if nothing is skipped, so that a missing table is noticed before a long run.
+            runs_before_refresh = target.runs_before_refresh(observer)?;
+            if !target.full_refresh {
+                config.loaded_objects = loaded_objects(&target.warehouse, observer)?;
+            }
+        }
+        let report = pipeline::run(&config, observer)?;
+        observer.finish_phase();
+        let location = dataset_location(&config.out, &report);
+        observer.dataset_published(&report, &location);
+        let load = self.load.as_ref().map(|target| {
+            let loaded = self.load_dataset(
+                target,
+                &report,
+                &location,
+                runs_before_refresh.as_ref(),
+                observer,
+            );
+            loaded.map_err(|error| {
+                let flag = if target.full_refresh {
+                    " --full-refresh"
+                } else {
+                    ""
+                };
+                error.add_hint(format!(
+                    "the dataset is complete: load it with sparkify load --from {location}{flag}"
+                ))
+            })
+        });
+        let load = load.transpose()?;
+        Ok(CompletedRun {
+            report,
+            location,
+            load,
+        })
+    }
+
+    /// Loads the dataset that this job has just published.
+    fn load_dataset(
+        &self,
+        target: &LoadTarget,
+        report: &RunReport,
+        location: &Location,
+        runs_before_refresh: Option<&HashSet<String>>,
+        observer: &dyn Observer,
+    ) -> Result<LoadReport> {
+        let stores = StoreOpener::new(self.config.s3.clone());
+        let dataset = PublishedDataset::open_store(&stores, location)?;
+        if dataset.report().run != report.run {
+            return Err(Error::failed(format!("cannot load {location}"))
+                .with_reason("another run replaced the dataset in the meantime"));
+        }
+        let load = DatasetLoad {
+            warehouse: &target.warehouse,
+            dataset: &dataset,
+            runs_before_refresh,
+        };
+        load.execute(observer)
+    }
+}
+
+/// Returns the location of the dataset that a run published to `out`.
+fn dataset_location(out: &Location, report: &RunReport) -> Location {
+    match out {
+        Location::S3 { .. } => out.join(&report.run),
+        Location::Local(_) => out.clone(),
+    }
+}
