@@ -33,6 +33,7 @@ pub mod input;
 pub mod output;
 pub mod pipeline;
 pub mod progress;
+pub mod retry;
 pub mod star;
 pub mod storage;
 pub mod warehouse;

@@ -22,7 +22,7 @@ use super::{
     ListMode, ListResult, ObjectMeta, ObjectRange, ObjectVersion, RangeReader, Store, Upload,
 };
 use crate::error::{Error, Result};
-use error::{OperationContext, RequestError};
+use error::{FailedRequest, OperationContext, RequestError};
 
 pub use aws_sdk_s3::types::ServerSideEncryption as Encryption;
 pub use client::S3Client;
@@ -343,8 +343,11 @@ impl Store for S3Store {
             if let Some(error) = first_error {
                 let url = bucket.url(error.key().unwrap_or_default());
                 let operation = OperationContext { url, ..operation };
-                let request_error = RequestError::from_delete_error(error.code(), error.message());
-                return Err(client.to_error(&operation, &(request_error, 1)));
+                let failed = FailedRequest {
+                    error: RequestError::from_delete_error(error.code(), error.message()),
+                    attempts: 1,
+                };
+                return Err(client.to_error(&operation, &failed));
             }
         }
         Ok(())

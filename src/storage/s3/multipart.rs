@@ -14,7 +14,7 @@ use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
 use tokio::task::JoinHandle;
 
-use super::error::{OperationContext, RequestError};
+use super::error::{FailedRequest, OperationContext, RequestError};
 use super::{BucketClient, ObjectVersion};
 use crate::error::Result;
 use crate::storage::Upload;
@@ -31,7 +31,7 @@ const MAX_PARTS_IN_FLIGHT: usize = 2;
 /// The slowest upload rate that does not time out, in bytes per second.
 const MIN_UPLOAD_BYTES_PER_SEC: usize = 256 << 10;
 
-type UploadPartResult = std::result::Result<CompletedPart, (RequestError, u32)>;
+type UploadPartResult = std::result::Result<CompletedPart, FailedRequest>;
 
 /// Writes an object to S3.
 pub(super) struct MultipartUpload {
@@ -105,9 +105,12 @@ impl MultipartUpload {
             return Ok(());
         };
         let client = &self.bucket.client;
-        let sent = client
-            .block_on(first)
-            .unwrap_or_else(|stopped| Err((RequestError::Fatal(stopped.to_string()), 1)));
+        let sent = client.block_on(first).unwrap_or_else(|stopped| {
+            Err(FailedRequest {
+                error: RequestError::Fatal(stopped.to_string()),
+                attempts: 1,
+            })
+        });
         let operation = write_operation(&self.bucket, &self.key);
         let part = sent.map_err(|failed| client.to_error(&operation, &failed))?;
         self.completed.push(part);
@@ -213,7 +216,7 @@ async fn put_with_mode(
     key: &str,
     bytes: Bytes,
     mode: Option<PutMode>,
-) -> std::result::Result<(), (RequestError, u32)> {
+) -> std::result::Result<(), FailedRequest> {
     let client = &bucket.client;
     let options = client.options();
     // The semaphore is never closed.
@@ -258,11 +261,11 @@ pub(super) fn put_if_match(
     let client = &bucket.client;
     match client.block_on(put_with_mode(bucket, &key, bytes.clone(), mode)) {
         Ok(()) => Ok(true),
-        Err((error, _)) if matches!(error.status(), Some(409 | 412)) => Ok(false),
+        Err(failed) if matches!(failed.error.status(), Some(409 | 412)) => Ok(false),
         // The expected object was removed.
-        Err((error, _)) if expected.is_some() && error.code() == "NoSuchKey" => Ok(false),
+        Err(failed) if expected.is_some() && failed.error.code() == "NoSuchKey" => Ok(false),
         // The server does not support conditional writes.
-        Err((error, _)) if error.status() == Some(501) => client
+        Err(failed) if failed.error.status() == Some(501) => client
             .block_on(put_object(bucket, &key, bytes))
             .map(|()| true),
         Err(failed) => Err(client.to_error(&write_operation(bucket, &key), &failed)),
@@ -294,8 +297,11 @@ async fn create_multipart_upload(bucket: &BucketClient, key: &str) -> Result<(St
         .await;
     let created = created.map_err(|failed| client.to_error(&operation, &failed))?;
     let id = created.upload_id.ok_or_else(|| {
-        let error = RequestError::Transport("the response has no upload ID".to_owned());
-        client.to_error(&operation, &(error, 1))
+        let failed = FailedRequest {
+            error: RequestError::Transport("the response has no upload ID".to_owned()),
+            attempts: 1,
+        };
+        client.to_error(&operation, &failed)
     })?;
     Ok((id, attempts.into_inner()))
 }
@@ -381,9 +387,9 @@ async fn complete_multipart_upload(
     {
         Ok(_) => Ok(()),
         // An earlier attempt succeeded and its response was lost.
-        Err((error, attempts))
-            if attempts > 1
-                && error.code() == "NoSuchUpload"
+        Err(failed)
+            if failed.attempts > 1
+                && failed.error.code() == "NoSuchUpload"
                 && exists_with_size(bucket, key, bytes).await =>
         {
             Ok(())
@@ -435,7 +441,7 @@ pub(super) async fn abort_multipart_upload(
         .await
     {
         Ok(_) => Ok(()),
-        Err((error, _)) if error.code() == "NoSuchUpload" => Ok(()),
+        Err(failed) if failed.error.code() == "NoSuchUpload" => Ok(()),
         Err(failed) => Err(client.to_error(&operation, &failed)),
     }
 }
@@ -481,7 +487,7 @@ pub(super) fn list_multipart_uploads(
             match client.block_on(client.send_with_retry(&operation, Duration::ZERO, request)) {
                 Ok(page) => page,
                 // The server does not support this request, so there is nothing to abort.
-                Err((error, _)) if error.status() == Some(501) => return Ok(uploads),
+                Err(failed) if failed.error.status() == Some(501) => return Ok(uploads),
                 Err(failed) => return Err(client.to_error(&operation, &failed)),
             };
         for upload in page.uploads() {

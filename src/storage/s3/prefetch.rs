@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::error::{OperationContext, RequestError};
+use super::error::{FailedRequest, OperationContext, RequestError};
 use super::{BucketClient, object_version};
 use crate::error::Result;
 use crate::storage::{ObjectRange, ObjectVersion, RangeReader};
@@ -282,12 +282,10 @@ impl ChunkFetcher {
                 (attempts, attempts_reset_at) = (0, position);
             }
             attempts += 1;
-            if !client
-                .backoff_or_give_up(&operation, &error, attempts)
+            client
+                .wait_before_retry(&operation, FailedRequest { error, attempts })
                 .await
-            {
-                return Err(client.to_error(&operation, &(error, attempts)));
-            }
+                .map_err(|failed| client.to_error(&operation, &failed))?;
         }
         Ok(())
     }
