@@ -85,9 +85,13 @@ impl Error {
 
     /// Sets the source, and its text as the reason.
     pub fn with_source(self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
-        let mut error = self.with_reason(&source);
-        error.source = Some(Arc::new(source));
-        error
+        self.with_reason(&source).caused_by(source)
+    }
+
+    /// Sets the source and leaves the reason as it is, for a source whose own text says too little or too much.
+    pub fn caused_by(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        self.source = Some(Arc::new(source));
+        self
     }
 
     /// Sets the reason.

@@ -36,6 +36,7 @@ pub mod jobs;
 pub mod observer;
 pub mod output;
 pub mod pipeline;
+pub mod retry;
 pub mod star;
 pub mod storage;
 pub mod warehouse;

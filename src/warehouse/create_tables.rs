@@ -1,15 +1,19 @@
 //! Creates the tables of a warehouse, and drops the old ones first where that is asked for.
 
+use super::catalog::{
+    Catalog, LOAD_HISTORY, check_schema, read_catalog, schema_mismatch, warehouse_table_names,
+};
+use super::config::WarehouseConfig;
+use super::connect::error::{ErrorClass, StatementError, fatal};
+use super::connect::session::WarehouseSession;
 use super::dialect::Dialect;
-use std::collections::BTreeMap;
-
-use super::retry::{MAX_CONFLICT_ATTEMPTS, backoff, warn_if_blocked};
-use super::{WarehouseConfig, catalog};
+use super::lock_wait::warn_if_blocked;
+use super::lost_tables::find_lost_table;
+use super::query_result::sum_of_counts;
+use super::sql::template::{SqlTemplates, split_statements};
 use crate::error::{Error, Result};
 use crate::observer::Observer;
-use crate::warehouse::connect::error::{ErrorClass, StatementError, fatal};
-use crate::warehouse::connect::session::WarehouseSession;
-use crate::warehouse::sql::template::{SqlTemplates, split_statements};
+use crate::retry::log_failed_attempt;
 
 /// Size of the existing tables that would be dropped.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,123 +81,158 @@ pub fn create_missing_tables(
     confirm: Option<ConfirmDrop<'_>>,
     progress: &dyn Observer,
 ) -> Result<usize> {
-    let mut attempts = 0;
+    let _span = tracing::info_span!("create_tables", warehouse = %warehouse.connection).entered();
+    let creation = TableCreation {
+        warehouse,
+        drop,
+        confirm,
+        progress,
+    };
+    let mut attempt = 0;
     loop {
-        attempts += 1;
+        attempt += 1;
         let mut session = WarehouseSession::open(&warehouse.connection)?;
-        match try_create(warehouse, &mut session, drop, confirm, progress) {
-            // Another session is creating the same tables.
-            Err(failure)
-                if failure.class == ErrorClass::Conflict && attempts < MAX_CONFLICT_ATTEMPTS =>
-            {
-                std::thread::sleep(backoff(attempts));
-            }
-            created => {
-                let summary = format!("cannot create tables in {}", warehouse.connection);
-                return created.map_err(|failure| {
-                    let error = Error::failed(summary).with_reason(failure.error);
-                    match failure.class {
-                        ErrorClass::ConnectionLost => {
-                            error.with_hint("the outcome is unknown: run the same command again")
-                        }
-                        ErrorClass::Conflict | ErrorClass::Fatal => error,
-                    }
-                });
-            }
+        let failure = match creation.attempt(&mut session) {
+            Ok(created) => return Ok(created),
+            Err(failure) => failure,
+        };
+        // Another session is creating the same tables. The outcome of a lost connection is unknown, so the user decides.
+        let (ErrorClass::Conflict, Some(policy)) = (failure.class, failure.class.retry_policy())
+        else {
+            return Err(creation.create_error(failure));
+        };
+        let delay = policy.delay_after(attempt);
+        log_failed_attempt(attempt, &failure.error, delay);
+        match delay {
+            Some(delay) => std::thread::sleep(delay),
+            None => return Err(creation.create_error(failure)),
         }
     }
 }
 
-fn try_create(
-    warehouse: &WarehouseConfig,
-    session: &mut WarehouseSession,
+/// A request to create the tables of a warehouse.
+struct TableCreation<'a> {
+    warehouse: &'a WarehouseConfig,
     drop: bool,
-    confirm: Option<ConfirmDrop<'_>>,
-    progress: &dyn Observer,
-) -> std::result::Result<usize, StatementError> {
-    let catalog = catalog::read_catalog(session)?;
-    if !drop && let Some(difference) = catalog::schema_mismatch(&catalog) {
-        return Err(fatal(difference));
+    confirm: Option<ConfirmDrop<'a>>,
+    progress: &'a dyn Observer,
+}
+
+impl TableCreation<'_> {
+    /// Creates the missing tables in one transaction, and returns how many were created.
+    fn attempt(
+        &self,
+        session: &mut WarehouseSession,
+    ) -> std::result::Result<usize, StatementError> {
+        let catalog = read_catalog(session)?;
+        if !self.drop {
+            self.ensure_extendable(session, &catalog)?;
+        }
+        let mut confirmed = self.confirm_drop(session, &catalog)?;
+        let exists = |name: &str| !self.drop && catalog.contains_key(name);
+        let created = warehouse_table_names().filter(|name| !exists(name)).count();
+        for sql in ddl_transaction(self.warehouse.connection.dialect, self.drop, exists) {
+            warn_if_blocked(self.progress, || session.execute(sql))?;
+            if let (true, Some(confirmed)) = (sql == "BEGIN", confirmed.take()) {
+                warn_if_blocked(self.progress, || {
+                    self.ensure_row_count_unchanged(session, &catalog, &confirmed)
+                })?;
+            }
+        }
+        // Another kind of object may have the name of a table.
+        match check_schema(&read_catalog(session)?) {
+            None => Ok(created),
+            Some(drift) => Err(fatal(drift)),
+        }
     }
-    if !drop
-        && let Some(lost) =
-            warn_if_blocked(progress, || catalog::find_lost_table(session, &catalog))?
-    {
-        return Err(fatal(lost));
+
+    /// Checks that the existing tables match, and that none of them is missing while others have rows.
+    fn ensure_extendable(
+        &self,
+        session: &mut WarehouseSession,
+        catalog: &Catalog,
+    ) -> std::result::Result<(), StatementError> {
+        if let Some(difference) = schema_mismatch(catalog) {
+            return Err(fatal(difference));
+        }
+        match warn_if_blocked(self.progress, || find_lost_table(session, catalog))? {
+            None => Ok(()),
+            Some(lost) => Err(fatal(lost)),
+        }
     }
-    let exists = |name: &str| !drop && catalog.contains_key(name);
-    let mut confirmed = None;
-    if let (true, Some(confirm)) = (drop, confirm) {
-        let existing = warn_if_blocked(progress, || count_existing(session, catalog.keys()))?;
+
+    /// Asks the user before tables with rows are dropped. Returns what was confirmed, or `None` if there was nobody to
+    /// ask.
+    fn confirm_drop(
+        &self,
+        session: &mut WarehouseSession,
+        catalog: &Catalog,
+    ) -> std::result::Result<Option<ExistingTableTotals>, StatementError> {
+        let (true, Some(confirm)) = (self.drop, self.confirm) else {
+            return Ok(None);
+        };
+        let existing = warn_if_blocked(self.progress, || count_existing(session, catalog))?;
         if existing.rows > 0 {
             confirm(&existing).map_err(fatal)?;
         }
-        confirmed = Some(existing);
+        Ok(Some(existing))
     }
-    let missing = |(name, _): &(&str, _)| !exists(name);
-    let created = catalog::warehouse_tables()
-        .into_iter()
-        .filter(missing)
-        .count();
-    for sql in ddl_transaction(warehouse.connection.dialect, drop, exists) {
-        warn_if_blocked(progress, || session.execute(sql))?;
-        if let (true, Some(confirmed)) = (sql == "BEGIN", confirmed.take()) {
-            warn_if_blocked(progress, || {
-                ensure_row_count_unchanged(session, warehouse, &catalog, &confirmed)
-            })?;
+
+    /// Locks the tables against loads, and returns an error if they have more rows than were confirmed.
+    fn ensure_row_count_unchanged(
+        &self,
+        session: &mut WarehouseSession,
+        catalog: &Catalog,
+        confirmed: &ExistingTableTotals,
+    ) -> std::result::Result<(), StatementError> {
+        if !catalog.contains_key(LOAD_HISTORY) {
+            return Ok(());
+        }
+        let templates = SqlTemplates::for_dialect(self.warehouse.connection.dialect);
+        let stage = split_statements(templates.stage);
+        for lock in stage.iter().filter(|sql| sql.starts_with("LOCK ")) {
+            session.execute(lock)?;
+        }
+        match count_existing(session, catalog)?.rows <= confirmed.rows {
+            true => Ok(()),
+            false => Err(fatal(
+                Error::failed("nothing was dropped")
+                    .with_reason("rows were loaded after they were counted")
+                    .with_hint("run the same command again"),
+            )),
         }
     }
-    // Another kind of object may have the name of a table.
-    match catalog::check_schema(&catalog::read_catalog(session)?) {
-        None => Ok(created),
-        Some(drift) => Err(fatal(drift)),
+
+    fn create_error(&self, failure: StatementError) -> Error {
+        let error = Error::failed(format!(
+            "cannot create tables in {}",
+            self.warehouse.connection
+        ))
+        .with_source(failure.error);
+        match failure.class {
+            ErrorClass::ConnectionLost => {
+                error.with_hint("the outcome is unknown: run the same command again")
+            }
+            ErrorClass::Conflict | ErrorClass::Fatal => error,
+        }
     }
 }
 
-/// Locks the tables against loads, and returns an error if they have more rows than were confirmed.
-fn ensure_row_count_unchanged(
+/// Counts the existing tables and their rows.
+fn count_existing(
     session: &mut WarehouseSession,
-    warehouse: &WarehouseConfig,
-    catalog: &BTreeMap<String, Vec<catalog::CatalogColumn>>,
-    confirmed: &ExistingTableTotals,
-) -> std::result::Result<(), StatementError> {
-    if !catalog.contains_key(catalog::LOAD_HISTORY) {
-        return Ok(());
-    }
-    let stage = split_statements(SqlTemplates::for_dialect(warehouse.connection.dialect).stage);
-    for lock in stage.iter().filter(|sql| sql.starts_with("LOCK ")) {
-        session.execute(lock)?;
-    }
-    match count_existing(session, catalog.keys())?.rows <= confirmed.rows {
-        true => Ok(()),
-        false => Err(fatal(
-            Error::failed("nothing was dropped")
-                .with_reason("rows were loaded after they were counted")
-                .with_hint("run the same command again"),
-        )),
-    }
-}
-
-/// Counts the rows of the named tables.
-fn count_existing<'a>(
-    session: &mut WarehouseSession,
-    names: impl Iterator<Item = &'a String>,
+    catalog: &Catalog,
 ) -> std::result::Result<ExistingTableTotals, StatementError> {
-    let counts: Vec<_> = names
+    let counts: Vec<_> = catalog
+        .keys()
         .map(|name| format!("SELECT COUNT(*) FROM {name}"))
         .collect();
-    let mut existing = ExistingTableTotals {
-        tables: counts.len(),
-        rows: 0,
+    let rows = match counts.is_empty() {
+        true => 0,
+        false => sum_of_counts(&session.query(&counts.join(" UNION ALL "))?).map_err(fatal)?,
     };
-    if counts.is_empty() {
-        return Ok(existing);
-    }
-    for row in session.query(&counts.join(" UNION ALL "))? {
-        let count = row.into_iter().next().flatten();
-        existing.rows += count
-            .and_then(|c| c.parse::<u64>().ok())
-            .unwrap_or_default();
-    }
-    Ok(existing)
+    Ok(ExistingTableTotals {
+        tables: counts.len(),
+        rows,
+    })
 }

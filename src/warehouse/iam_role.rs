@@ -37,9 +37,10 @@ impl FromStr for IamRole {
 
 /// Returns true if the text is the ARN of a role without its leading `arn:`.
 fn is_role_arn(arn: &str) -> bool {
-    let mut parts = arn.splitn(5, ':');
-    let mut next = || parts.next().unwrap_or_default();
-    let (partition, service, region, account, resource) = (next(), next(), next(), next(), next());
+    let parts: Vec<_> = arn.splitn(5, ':').collect();
+    let [partition, service, region, account, resource] = parts[..] else {
+        return false;
+    };
     let is_name = |c: char| c.is_ascii_alphanumeric() || "/+=,.@_-".contains(c);
     partition.starts_with("aws")
         && partition

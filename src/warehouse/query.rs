@@ -5,11 +5,11 @@
 use chrono::NaiveDateTime;
 use postgres::types::Type;
 
+use super::connect::config::ConnectionConfig;
+use super::connect::error::StatementError;
+use super::connect::session::{ResultRow, WarehouseSession};
+use super::sql::template::{SqlParams, render, split_statements};
 use crate::error::{Error, Result};
-use crate::warehouse::connect::config::ConnectionConfig;
-use crate::warehouse::connect::error::StatementError;
-use crate::warehouse::connect::session::{ResultRow, WarehouseSession};
-use crate::warehouse::sql::template::{SqlParams, render, split_statements};
 
 /// A named analytics query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,9 +79,13 @@ const MAX_TIME: &str = "9999-12-31 23:59:59.999999";
 
 impl SavedQuery {
     /// Returns the question that the query answers, which is the first line of its script.
+    #[expect(clippy::expect_used, reason = "the scripts are a part of the program")]
     pub fn description(&self) -> &'static str {
-        let line = self.template.lines().next().unwrap_or_default();
-        line.trim_start_matches("--").trim()
+        let first_line = self.template.lines().next();
+        first_line
+            .and_then(|line| line.strip_prefix("--"))
+            .expect("the first line of the script of a saved query is a comment with the question")
+            .trim()
     }
 
     /// Returns true for a top-N query, which has a limit.
@@ -113,9 +117,10 @@ impl SavedQuery {
 /// # Errors
 /// Returns an error if the warehouse cannot be reached or rejects the query.
 pub fn run_query(connection: &ConnectionConfig, sql: &str) -> Result<ResultSet> {
+    let _span = tracing::info_span!("query", warehouse = %connection).entered();
     let mut session = WarehouseSession::open(connection)?;
     let query_error = |failure: StatementError| {
-        Error::failed(format!("cannot query {connection}")).with_reason(failure.error)
+        Error::failed(format!("cannot query {connection}")).with_source(failure.error)
     };
     let columns = session.describe(sql).map_err(query_error)?;
     let columns = columns.into_iter().map(|(name, ty)| ResultColumn {
@@ -141,7 +146,7 @@ fn is_number(ty: &Type) -> bool {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 mod tests {
     use std::collections::BTreeSet;
     use std::fs;
@@ -176,6 +181,16 @@ mod tests {
             );
             assert!(template.contains(&usage), "{name}");
         }
+    }
+
+    #[test]
+    #[should_panic(expected = "a comment with the question")]
+    fn script_without_a_question_fails_loudly() {
+        let query = SavedQuery {
+            name: "nameless",
+            template: "SELECT 1",
+        };
+        let _ = query.description();
     }
 
     #[test]

@@ -162,7 +162,7 @@ fn terminated_session_is_connection_lost() {
             break error;
         }
     };
-    assert_statement_error(&copy_error(&error), ErrorClass::ConnectionLost, &[]);
+    assert_statement_error(&copy_error(error), ErrorClass::ConnectionLost, &[]);
 }
 
 #[test]
@@ -173,7 +173,7 @@ fn invalid_copy_data_is_fatal() {
     let mut copy = session.copy_in("COPY t FROM STDIN").unwrap();
     copy.write_all(b"1\nword\n").unwrap();
     let error = copy.finish().unwrap_err();
-    let refused = statement_error(&error);
+    let refused = statement_error(error);
     assert_statement_error(&refused, ErrorClass::Fatal, &["22P02", "COPY t, line 2"]);
     session.execute("SELECT 1").unwrap();
 }

@@ -105,7 +105,6 @@ impl S3Args {
                 .requests
                 .map_or(defaults.max_concurrent_requests, usize::from),
             read_timeout: self.read_timeout.unwrap_or(defaults.read_timeout),
-            log_retries: self.verbose,
             ..defaults
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! Requests go through [`S3Client::send_with_retry`], which aborts an attempt that stalls and retries errors
 //! that can be transient. Reads of ranges, which resume where they broke, have a loop of their own around
-//! [`S3Client::backoff_or_give_up`]. Permits bound the number of concurrent requests.
+//! [`S3Client::wait_before_retry`]. Permits bound the number of concurrent requests.
 
 use std::env;
 use std::sync::Arc;
@@ -21,25 +21,24 @@ use aws_sdk_s3::types::RequestPayer;
 use tokio::sync::Semaphore;
 
 use super::endpoint::custom_endpoint;
-use super::error::{OperationContext, RequestError};
+use super::error::{FailedRequest, OperationContext, RequestError};
 use super::options::S3Options;
 use crate::aws::AwsRuntime;
 use crate::aws::config::{is_non_empty, load_config};
 use crate::aws::credentials::check_credentials;
 use crate::error::{Error, Result};
+use crate::retry::{RetryPolicy, log_failed_attempt};
 
-/// Maximum number of attempts of one request, unless `AWS_MAX_ATTEMPTS` is set.
-const MAX_ATTEMPTS: u32 = 10;
+/// How requests are retried, unless `AWS_MAX_ATTEMPTS` is set.
+const RETRY_POLICY: RetryPolicy = RetryPolicy {
+    max_attempts: 10,
+    initial_delay: Duration::from_millis(100),
+    max_delay: Duration::from_secs(20),
+};
 
 /// Maximum number of attempts before the first response of any kind: a wrong endpoint should be reported
 /// within seconds, not after a minute.
 const MAX_ATTEMPTS_BEFORE_FIRST_RESPONSE: u32 = 3;
-
-/// The longest delay before the second attempt. It doubles with each attempt.
-const INITIAL_BACKOFF: Duration = Duration::from_millis(100);
-
-/// The longest delay between two attempts.
-const MAX_BACKOFF: Duration = Duration::from_secs(20);
 
 /// An S3 client with its threads and limits.
 #[derive(Debug)]
@@ -173,15 +172,16 @@ impl S3Client {
         operation: &OperationContext,
         extra_timeout: Duration,
         request: impl Fn() -> F,
-    ) -> std::result::Result<T, (RequestError, u32)>
+    ) -> std::result::Result<T, FailedRequest>
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
         F: Future<Output = std::result::Result<T, SdkError<E>>>,
     {
+        let limit = self.options.read_timeout + extra_timeout;
         let mut attempts = 0;
         loop {
-            let limit = self.options.read_timeout + extra_timeout;
-            let request_error = match tokio::time::timeout(limit, request()).await {
+            attempts += 1;
+            let error = match tokio::time::timeout(limit, request()).await {
                 Ok(Ok(response)) => {
                     self.any_response.store(true, Ordering::Relaxed);
                     return Ok(response);
@@ -189,43 +189,50 @@ impl S3Client {
                 Ok(Err(error)) => RequestError::from_sdk_error(&error),
                 Err(_) => RequestError::TimedOut(limit),
             };
-            attempts += 1;
-            if !self
-                .backoff_or_give_up(operation, &request_error, attempts)
-                .await
-            {
-                return Err((request_error, attempts));
-            }
+            self.wait_before_retry(operation, FailedRequest { error, attempts })
+                .await?;
         }
     }
 
-    /// Returns true if a failed request should be retried, after waiting for the backoff delay.
-    pub async fn backoff_or_give_up(
+    /// Waits until a failed request may be retried.
+    ///
+    /// # Errors
+    /// Returns the failed request, at once, if a retry cannot help or there were enough of them.
+    pub async fn wait_before_retry(
         &self,
         operation: &OperationContext,
-        request_error: &RequestError,
-        attempts: u32,
-    ) -> bool {
-        if request_error.status().is_some() {
+        failed: FailedRequest,
+    ) -> std::result::Result<(), FailedRequest> {
+        if failed.error.status().is_some() {
             self.any_response.store(true, Ordering::Relaxed);
         }
-        let mut max_attempts = self.max_attempts.load(Ordering::Relaxed);
-        if !self.any_response.load(Ordering::Relaxed) {
-            max_attempts = max_attempts.min(MAX_ATTEMPTS_BEFORE_FIRST_RESPONSE);
+        let delay = self.delay_before_retry(&failed);
+        // The line has the number of the attempt already.
+        let error = failed.error.to_error(operation, 1, &self.endpoint);
+        log_failed_attempt(failed.attempts, &error, delay);
+        match delay {
+            Some(delay) => {
+                tokio::time::sleep(delay).await;
+                Ok(())
+            }
+            None => Err(failed),
         }
-        let will_retry = request_error.is_retryable() && attempts < max_attempts;
-        let delay = backoff(attempts);
-        let outcome = if will_retry {
-            format!("retrying in {:.1} s", delay.as_secs_f64())
-        } else {
-            "giving up".to_owned()
+    }
+
+    /// Returns how long to wait before a failed request is retried, or `None` if it should not be retried.
+    fn delay_before_retry(&self, failed: &FailedRequest) -> Option<Duration> {
+        if !failed.error.is_retryable() {
+            return None;
+        }
+        let max_attempts = self.max_attempts.load(Ordering::Relaxed);
+        let policy = RetryPolicy {
+            max_attempts: match self.any_response.load(Ordering::Relaxed) {
+                true => max_attempts,
+                false => max_attempts.min(MAX_ATTEMPTS_BEFORE_FIRST_RESPONSE),
+            },
+            ..RETRY_POLICY
         };
-        let error = request_error.to_error(operation, 1, &self.endpoint);
-        tracing::info!("attempt {attempts} failed: {error}: {outcome}");
-        if will_retry {
-            tokio::time::sleep(delay).await;
-        }
-        will_retry
+        policy.delay_after(failed.attempts)
     }
 
     /// Disables retries from now on, for cleanup that is not worth waiting for.
@@ -233,40 +240,22 @@ impl S3Client {
         self.max_attempts.store(1, Ordering::Relaxed);
     }
 
-    /// Returns the error for a request that failed after a number of attempts.
-    pub fn to_error(
-        &self,
-        operation: &OperationContext,
-        (request_error, attempts): &(RequestError, u32),
-    ) -> Error {
-        request_error.to_error(operation, *attempts, &self.endpoint)
+    /// Returns the error for a failed request.
+    pub fn to_error(&self, operation: &OperationContext, failed: &FailedRequest) -> Error {
+        failed
+            .error
+            .to_error(operation, failed.attempts, &self.endpoint)
     }
 }
 
 fn max_attempts() -> Result<u32> {
     let text = env::var("AWS_MAX_ATTEMPTS").unwrap_or_default();
     if text.is_empty() {
-        return Ok(MAX_ATTEMPTS);
+        return Ok(RETRY_POLICY.max_attempts);
     }
     match text.parse() {
         Ok(attempts) if attempts > 0 => Ok(attempts),
         _ => Err(Error::usage("invalid AWS_MAX_ATTEMPTS")
             .with_reason(format!("'{text}' is not a positive integer"))),
     }
-}
-
-/// Returns the delay after a number of attempts: exponential backoff with jitter, so that requests that
-/// failed together are not retried together.
-fn backoff(attempts: u32) -> Duration {
-    let max_delay = INITIAL_BACKOFF
-        .saturating_mul(1 << attempts.saturating_sub(1).min(16))
-        .min(MAX_BACKOFF);
-    max_delay.mul_f64(0.5 + 0.5 * random_fraction())
-}
-
-/// Returns another random number from 0 to 1 with each call.
-fn random_fraction() -> f64 {
-    use std::hash::{BuildHasher, RandomState};
-    let hash = RandomState::new().hash_one(std::thread::current().id());
-    (hash >> 11) as f64 / (1_u64 << 53) as f64
 }

@@ -21,6 +21,15 @@ pub struct OperationContext {
     pub permission: &'static str,
 }
 
+/// A request that failed after a number of attempts.
+#[derive(Debug, Clone)]
+pub struct FailedRequest {
+    /// The error of the last attempt.
+    pub error: RequestError,
+    /// The number of attempts.
+    pub attempts: u32,
+}
+
 /// Why a request failed.
 #[derive(Debug, Clone)]
 pub enum RequestError {

@@ -33,7 +33,7 @@ pub(super) async fn abort_upload(bucket: &BucketClient, key: &str, id: &str) -> 
         .await
     {
         Ok(_) => Ok(()),
-        Err((error, _)) if error.code() == "NoSuchUpload" => Ok(()),
+        Err(failed) if failed.error.code() == "NoSuchUpload" => Ok(()),
         Err(failed) => Err(client.to_error(&operation, &failed)),
     }
 }
@@ -65,7 +65,7 @@ pub(super) fn list_uploads(bucket: &BucketClient, prefix: &str) -> Result<Vec<In
             match client.block_on(client.send_with_retry(&operation, Duration::ZERO, request)) {
                 Ok(page) => page,
                 // The server does not support this request, so there is nothing to abort.
-                Err((error, _)) if error.status() == Some(501) => return Ok(uploads),
+                Err(failed) if failed.error.status() == Some(501) => return Ok(uploads),
                 Err(failed) => return Err(client.to_error(&operation, &failed)),
             };
         for upload in page.uploads() {

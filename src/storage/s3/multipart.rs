@@ -15,7 +15,7 @@ use bytes::Bytes;
 use tokio::task::JoinHandle;
 
 use super::bucket_client::BucketClient;
-use super::error::RequestError;
+use super::error::{FailedRequest, RequestError};
 use super::incomplete_uploads::{abort_orphans, abort_upload};
 use super::put_object::{put_object, upload_timeout, write_operation};
 use crate::error::Result;
@@ -30,7 +30,7 @@ const PARTS_PER_SIZE: i32 = 1000;
 /// Maximum number of concurrent part uploads of one object.
 const MAX_PARTS_IN_FLIGHT: usize = 2;
 
-type UploadPartResult = std::result::Result<CompletedPart, (RequestError, u32)>;
+type UploadPartResult = std::result::Result<CompletedPart, FailedRequest>;
 
 /// Writes an object to S3.
 pub(super) struct MultipartUpload {
@@ -104,9 +104,12 @@ impl MultipartUpload {
             return Ok(());
         };
         let client = &self.bucket.client;
-        let sent = client
-            .block_on(first)
-            .unwrap_or_else(|stopped| Err((RequestError::Fatal(stopped.to_string()), 1)));
+        let sent = client.block_on(first).unwrap_or_else(|stopped| {
+            Err(FailedRequest {
+                error: RequestError::Fatal(stopped.to_string()),
+                attempts: 1,
+            })
+        });
         let operation = write_operation(&self.bucket, &self.key);
         let part = sent.map_err(|failed| client.to_error(&operation, &failed))?;
         self.completed.push(part);
@@ -201,8 +204,11 @@ async fn create_multipart_upload(bucket: &BucketClient, key: &str) -> Result<(St
         .await;
     let created = created.map_err(|failed| client.to_error(&operation, &failed))?;
     let id = created.upload_id.ok_or_else(|| {
-        let error = RequestError::Transport("the response has no upload ID".to_owned());
-        client.to_error(&operation, &(error, 1))
+        let failed = FailedRequest {
+            error: RequestError::Transport("the response has no upload ID".to_owned()),
+            attempts: 1,
+        };
+        client.to_error(&operation, &failed)
     })?;
     Ok((id, attempts.into_inner()))
 }
@@ -275,9 +281,9 @@ async fn complete_multipart_upload(
     {
         Ok(_) => Ok(()),
         // An earlier attempt succeeded and its response was lost.
-        Err((error, attempts))
-            if attempts > 1
-                && error.code() == "NoSuchUpload"
+        Err(failed)
+            if failed.attempts > 1
+                && failed.error.code() == "NoSuchUpload"
                 && exists_with_size(bucket, key, bytes).await =>
         {
             Ok(())

@@ -21,8 +21,6 @@ pub struct S3Options {
     pub max_concurrent_requests: usize,
     /// Time without data after which an attempt fails.
     pub read_timeout: Duration,
-    /// Whether failed attempts are logged on stderr.
-    pub log_retries: bool,
 }
 
 impl Default for S3Options {
@@ -34,7 +32,6 @@ impl Default for S3Options {
             kms_key_id: None,
             max_concurrent_requests: 64,
             read_timeout: Duration::from_secs(20),
-            log_retries: false,
         }
     }
 }

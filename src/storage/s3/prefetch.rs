@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::bucket_client::{BucketClient, object_version};
-use super::error::{OperationContext, RequestError};
+use super::error::{FailedRequest, OperationContext, RequestError};
 use crate::aws::error::root_cause;
 use crate::error::Result;
 use crate::storage::store::{ObjectRange, ObjectVersion, RangeReader};
@@ -283,12 +283,10 @@ impl ChunkFetcher {
                 (attempts, attempts_reset_at) = (0, position);
             }
             attempts += 1;
-            if !client
-                .backoff_or_give_up(&operation, &error, attempts)
+            client
+                .wait_before_retry(&operation, FailedRequest { error, attempts })
                 .await
-            {
-                return Err(client.to_error(&operation, &(error, attempts)));
-            }
+                .map_err(|failed| client.to_error(&operation, &failed))?;
         }
         Ok(())
     }

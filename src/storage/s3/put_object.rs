@@ -6,7 +6,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
 
 use super::bucket_client::BucketClient;
-use super::error::{OperationContext, RequestError};
+use super::error::{FailedRequest, OperationContext};
 use crate::error::Result;
 use crate::storage::store::{ObjectVersion, PutMode, PutResult};
 
@@ -50,7 +50,7 @@ async fn send_put(
     key: &str,
     bytes: Bytes,
     condition: Option<WriteCondition>,
-) -> std::result::Result<(), (RequestError, u32)> {
+) -> std::result::Result<(), FailedRequest> {
     let client = &bucket.client;
     let options = client.options();
     // The semaphore is never closed.
@@ -95,15 +95,15 @@ pub(super) fn put_with_mode(
     let client = &bucket.client;
     match client.block_on(send_put(bucket, &key, bytes.clone(), condition)) {
         Ok(()) => Ok(PutResult::Written),
-        Err((error, _)) if matches!(error.status(), Some(409 | 412)) => {
+        Err(failed) if matches!(failed.error.status(), Some(409 | 412)) => {
             Ok(PutResult::ConditionFailed)
         }
         // The expected object was removed.
-        Err((error, _)) if matches!(mode, PutMode::Update(_)) && error.code() == "NoSuchKey" => {
+        Err(failed) if matches!(mode, PutMode::Update(_)) && failed.error.code() == "NoSuchKey" => {
             Ok(PutResult::ConditionFailed)
         }
         // The server does not support conditional writes.
-        Err((error, _)) if *mode != PutMode::Overwrite && error.status() == Some(501) => client
+        Err(failed) if *mode != PutMode::Overwrite && failed.error.status() == Some(501) => client
             .block_on(put_object(bucket, &key, bytes))
             .map(|()| PutResult::Written),
         Err(failed) => Err(client.to_error(&write_operation(bucket, &key), &failed)),

@@ -9,7 +9,7 @@ use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 
 use super::bucket_client::{BucketClient, object_version};
 use super::client::S3Client;
-use super::error::{OperationContext, RequestError};
+use super::error::{FailedRequest, OperationContext, RequestError};
 use super::multipart::MultipartUpload;
 use super::prefetch::PrefetchReader;
 use super::{incomplete_uploads, put_object};
@@ -220,8 +220,11 @@ impl Store for S3Store {
             if let Some(error) = first_error {
                 let url = bucket.url(error.key().unwrap_or_default());
                 let operation = OperationContext { url, ..operation };
-                let request_error = RequestError::from_delete_error(error.code(), error.message());
-                return Err(client.to_error(&operation, &(request_error, 1)));
+                let failed = FailedRequest {
+                    error: RequestError::from_delete_error(error.code(), error.message()),
+                    attempts: 1,
+                };
+                return Err(client.to_error(&operation, &failed));
             }
         }
         Ok(())

@@ -1,16 +1,13 @@
-//! Classifies the errors of a warehouse and its connection, and explains each in one line.
+//! Classifies the errors of the statements of a session, and explains each in one line.
 
 use std::error::Error as _;
 use std::io;
+use std::time::Duration;
 
 use postgres::error::DbError;
-use rustls::CertificateError;
-use secrecy::{ExposeSecret, SecretString};
 
-use super::config::ConnectionConfig;
-use super::tls::TlsMode;
 use crate::error::Error;
-use crate::warehouse::dialect::Dialect;
+use crate::retry::RetryPolicy;
 
 /// Class of an error, which decides whether the transaction is retried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +18,23 @@ pub enum ErrorClass {
     ConnectionLost,
     /// A retry would fail in the same way.
     Fatal,
+}
+
+impl ErrorClass {
+    /// Returns how a transaction that failed with an error of this class is retried, or `None` if it is not.
+    pub fn retry_policy(self) -> Option<RetryPolicy> {
+        let max_attempts = match self {
+            Self::Conflict => 10,
+            // The delays add up to about a minute, in which a server restarts.
+            Self::ConnectionLost => 8,
+            Self::Fatal => return None,
+        };
+        Some(RetryPolicy {
+            max_attempts,
+            initial_delay: Duration::from_secs(1),
+            max_delay: Duration::from_secs(32),
+        })
+    }
 }
 
 /// The error of a statement.
@@ -48,46 +62,59 @@ pub fn fatal(error: Error) -> StatementError {
 }
 
 /// Classifies and explains an error of the driver within a session.
-pub fn statement_error(error: &postgres::Error) -> StatementError {
-    let Some(db_error) = error.as_db_error() else {
-        return match is_connection_error(error) {
-            true => StatementError {
-                class: ErrorClass::ConnectionLost,
-                error: Error::failed("the connection to the warehouse was lost")
-                    .with_reason(error_chain(error)),
-            },
-            false => StatementError {
-                class: ErrorClass::Fatal,
-                error: Error::failed("the PostgreSQL driver cannot run the statement")
-                    .with_reason(error_chain(error)),
-            },
-        };
+pub fn statement_error(error: postgres::Error) -> StatementError {
+    let explained = match error.as_db_error() {
+        Some(db_error) => explain_db_error(db_error),
+        None if is_connection_error(&error) => StatementError {
+            class: ErrorClass::ConnectionLost,
+            error: connection_lost().with_reason(error_chain(&error)),
+        },
+        None => StatementError {
+            class: ErrorClass::Fatal,
+            error: Error::failed("the PostgreSQL driver cannot run the statement")
+                .with_reason(error_chain(&error)),
+        },
     };
-    let class = error_class(db_error);
-    let error = Error::failed(match class {
-        ErrorClass::Conflict => "conflict with a concurrent transaction",
-        ErrorClass::ConnectionLost => "the warehouse closed the session",
-        ErrorClass::Fatal => "the warehouse rejected a statement",
-    })
-    .with_reason(server_message(db_error));
-    let error = match sqlstate_hint(db_error.code().code()) {
-        // The hint for the other classes depends on whether the caller can retry.
-        Some(hint) if class == ErrorClass::Fatal => error.with_hint(hint),
-        _ => error,
-    };
-    StatementError { class, error }
+    StatementError {
+        class: explained.class,
+        error: explained.error.caused_by(error),
+    }
 }
 
 /// Classifies and explains an error of writing to a COPY, in which the driver wraps its own error.
-pub fn copy_error(error: &io::Error) -> StatementError {
-    let inner = error.get_ref().and_then(|e| e.downcast_ref());
-    inner.map_or_else(
-        || StatementError {
+pub fn copy_error(error: io::Error) -> StatementError {
+    match error.downcast() {
+        Ok(driver_error) => statement_error(driver_error),
+        Err(error) => StatementError {
             class: ErrorClass::ConnectionLost,
-            error: Error::failed("the connection to the warehouse was lost").with_reason(error),
+            error: connection_lost().with_source(error),
         },
-        statement_error,
-    )
+    }
+}
+
+fn connection_lost() -> Error {
+    Error::failed("the connection to the warehouse was lost")
+}
+
+/// Classifies and explains an error that the server reported.
+fn explain_db_error(db_error: &DbError) -> StatementError {
+    let class = error_class(db_error);
+    let summary = match class {
+        ErrorClass::Conflict => "conflict with a concurrent transaction",
+        ErrorClass::ConnectionLost => "the warehouse closed the session",
+        ErrorClass::Fatal => "the warehouse rejected a statement",
+    };
+    let hint = match class {
+        ErrorClass::Fatal => sqlstate_hint(db_error.code().code()),
+        // The hint for the other classes depends on whether the caller can retry.
+        ErrorClass::Conflict | ErrorClass::ConnectionLost => None,
+    };
+    StatementError {
+        class,
+        error: Error::failed(summary)
+            .with_reason(server_message(db_error))
+            .with_optional_hint(hint),
+    }
 }
 
 fn error_class(db_error: &DbError) -> ErrorClass {
@@ -120,7 +147,7 @@ fn is_connection_error(error: &postgres::Error) -> bool {
 }
 
 /// Returns the message of the server with its SQLSTATE, which the user can look up.
-fn server_message(db_error: &DbError) -> String {
+pub(super) fn server_message(db_error: &DbError) -> String {
     let mut text = format!("{} ({})", db_error.message(), db_error.code().code());
     for more in [db_error.detail(), db_error.where_()].into_iter().flatten() {
         text = format!("{text}, {more}");
@@ -132,7 +159,7 @@ fn server_message(db_error: &DbError) -> String {
 }
 
 /// Returns the messages of an error and its sources, because the driver's own message says little.
-fn error_chain(error: &postgres::Error) -> String {
+pub(super) fn error_chain(error: &postgres::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(inner) = source {
@@ -146,7 +173,7 @@ fn error_chain(error: &postgres::Error) -> String {
 }
 
 /// Returns a hint for an SQLSTATE.
-fn sqlstate_hint(code: &str) -> Option<&'static str> {
+pub(super) fn sqlstate_hint(code: &str) -> Option<&'static str> {
     Some(match code {
         "28P01" => "check the user and the password (PGPASSWORD, --config or ~/.pgpass)",
         "28000" => {
@@ -171,207 +198,26 @@ fn sqlstate_hint(code: &str) -> Option<&'static str> {
     })
 }
 
-/// Returns the error for a connection or login that failed.
-pub(super) fn connect_error(connection: &ConnectionConfig, error: &postgres::Error) -> Error {
-    let (why, hint) = describe_connect(connection, error);
-    Error::failed(format!("cannot connect to {connection}"))
-        .with_reason(why)
-        .with_optional_hint(hint)
-}
-
-/// Returns the reason and a hint for a connection or login that failed.
-fn describe_connect(
-    connection: &ConnectionConfig,
-    error: &postgres::Error,
-) -> (String, Option<String>) {
-    if let Some(db_error) = error.as_db_error() {
-        let message = server_message(db_error);
-        // A server may repeat the password in its message.
-        let message = match &connection.password {
-            Some(password) => redact(&message, password),
-            None => message,
-        };
-        return (
-            message,
-            sqlstate_hint(db_error.code().code()).map(str::to_owned),
-        );
-    }
-    let (why, hint) = match error.source() {
-        None if error.is_closed() => (
-            "the server closed the connection".to_owned(),
-            Some("check that host and port are those of the warehouse"),
-        ),
-        None => (error_chain(error), None),
-        Some(source) => match source.downcast_ref::<io::Error>() {
-            Some(source) => return describe_io(connection, source),
-            None => describe_driver(&source.to_string()),
-        },
-    };
-    (why, hint.map(str::to_owned))
-}
-
-/// Returns the text with the password replaced by `***`.
-fn redact(text: &str, password: &SecretString) -> String {
-    match password.expose_secret() {
-        "" => text.to_owned(),
-        password => text.replace(password, "***"),
-    }
-}
-
-/// Explains an error that the driver itself raised during login.
-fn describe_driver(text: &str) -> (String, Option<&'static str>) {
-    match text {
-        "password missing" => (
-            "the server requires a password, and none was supplied".to_owned(),
-            Some("set PGPASSWORD, or use the --config file or ~/.pgpass"),
-        ),
-        "server does not support TLS" => (
-            "the server does not support TLS".to_owned(),
-            Some("if that is expected, use sslmode=prefer or sslmode=disable"),
-        ),
-        "unsupported authentication method" => (
-            "the server requires GSS, Kerberos or SSPI, which are not supported".to_owned(),
-            Some("use a user that logs in with a password"),
-        ),
-        _ => (text.to_owned(), None),
-    }
-}
-
-/// Explains an I/O error of connecting: a network error, a TLS error, or a message that the driver does not know.
-fn describe_io(connection: &ConnectionConfig, error: &io::Error) -> (String, Option<String>) {
-    let host = &connection.host;
-    let text = error.to_string();
-    if let Some(error) = error
-        .get_ref()
-        .and_then(|e| e.downcast_ref::<rustls::Error>())
-    {
-        return describe_tls(connection, error);
-    }
-    if let Some((_, method)) = text.split_once("unknown authentication tag `") {
-        let method = method.trim_end_matches('`');
-        return match method {
-            "13" => (
-                "the server requires authentication method 13, which is not supported: the password of \
-                 the user is stored as sha256|..."
-                    .to_owned(),
-                Some(
-                    "use a user whose password is stored as MD5 (ALTER USER ... PASSWORD 'md5...'), or \
-                     temporary IAM credentials"
-                        .to_owned(),
-                ),
-            ),
-            _ => (
-                format!("the server requires authentication method {method}, which is not supported"),
-                Some("use a user that logs in with a password".to_owned()),
-            ),
-        };
-    }
-    if text.starts_with("failed to lookup address") {
-        return (
-            format!("host {host} not found"),
-            Some("check the name, and whether this machine can resolve it (VPN?)".to_owned()),
-        );
-    }
-    let hint = match error.kind() {
-        io::ErrorKind::ConnectionRefused => "check host and port, and that the server is running",
-        io::ErrorKind::TimedOut => return describe_timeout(connection),
-        io::ErrorKind::NotFound => "there is no such socket: check its directory and the port",
-        io::ErrorKind::PermissionDenied => "check the permissions of the socket",
-        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => {
-            "the server closed the connection: check that host and port are those of the warehouse, and sslmode"
-        }
-        io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => {
-            "the server does not speak the PostgreSQL protocol: check host and port"
-        }
-        _ => "check host, port and the network",
-    };
-    (text, Some(hint.to_owned()))
-}
-
-/// Returns the error for a connection or login that took longer than `connect_timeout`.
-pub(super) fn connect_timeout_error(connection: &ConnectionConfig) -> Error {
-    let (why, hint) = describe_timeout(connection);
-    Error::failed(format!("cannot connect to {connection}"))
-        .with_reason(why)
-        .with_optional_hint(hint)
-}
-
-fn describe_timeout(connection: &ConnectionConfig) -> (String, Option<String>) {
-    let why = match connection.connect_timeout {
-        Some(timeout) => format!("timed out after {} s", timeout.as_secs()),
-        None => "timed out".to_owned(),
-    };
-    let hint = match connection.dialect {
-        Dialect::Redshift => {
-            "check host and port, that the cluster is not paused, and that its security group allows this \
-             machine; raise connect_timeout if the server is slow"
-        }
-        Dialect::Postgres => {
-            "check host, port and firewalls; raise connect_timeout if the server is slow"
-        }
-    };
-    (why, Some(hint.to_owned()))
-}
-
-/// Explains a failed TLS handshake, such as a rejected certificate.
-fn describe_tls(connection: &ConnectionConfig, error: &rustls::Error) -> (String, Option<String>) {
-    let host = &connection.host;
-    let bundle = match connection.dialect {
-        Dialect::Redshift => "Amazon's amazon-trust-ca-bundle.crt",
-        Dialect::Postgres => "the certificate of that authority",
-    };
-    let rustls::Error::InvalidCertificate(certificate) = error else {
-        return (
-            format!("TLS: {error}"),
-            Some(
-                "check that host and port are those of the warehouse, and that it supports TLS 1.2 or later"
-                    .to_owned(),
-            ),
-        );
-    };
-    match certificate {
-        // BadSignature: an untrusted authority may have the name of a trusted one, but another key.
-        CertificateError::UnknownIssuer | CertificateError::BadSignature => (
-            "the server certificate is signed by an unknown authority".to_owned(),
-            Some(format!(
-                "give {bundle} as sslrootcert=FILE or --ca-bundle FILE; sslmode=require without sslrootcert accepts any certificate"
-            )),
-        ),
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => (
-            format!("the server certificate is not valid for {host}"),
-            Some("use a host name that the certificate has, or sslmode=verify-ca".to_owned()),
-        ),
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => (
-            "the server certificate has expired".to_owned(),
-            Some(
-                "renew it; sslmode=require without sslrootcert accepts any certificate".to_owned(),
-            ),
-        ),
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => (
-            "the server certificate is not valid yet".to_owned(),
-            Some("check the clock of this machine".to_owned()),
-        ),
-        other => (
-            format!("invalid server certificate: {other}"),
-            Some(match connection.tls.mode {
-                TlsMode::VerifyFull | TlsMode::VerifyCa => {
-                    "the server needs a certificate signed by an authority; sslmode=require without sslrootcert accepts any certificate"
-                        .to_owned()
-                }
-                _ => "the server needs another certificate".to_owned(),
-            }),
-        ),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn password_is_redacted() {
-        let password = SecretString::from("planted");
-        assert_eq!(redact("a planted b", &password), "a *** b");
-        assert_eq!(redact("a", &SecretString::from("")), "a");
+    fn lost_connection_keeps_its_source() {
+        let failure = copy_error(io::Error::from(io::ErrorKind::BrokenPipe));
+        assert_eq!(failure.class, ErrorClass::ConnectionLost);
+        assert_eq!(
+            failure.error.to_string(),
+            "the connection to the warehouse was lost: broken pipe"
+        );
+        assert!(failure.error.source().is_some_and(|e| e.is::<io::Error>()));
+    }
+
+    #[test]
+    fn only_fatal_errors_are_not_retried() {
+        let max_attempts = |class: ErrorClass| class.retry_policy().map(|p| p.max_attempts);
+        assert_eq!(max_attempts(ErrorClass::Conflict), Some(10));
+        assert_eq!(max_attempts(ErrorClass::ConnectionLost), Some(8));
+        assert_eq!(max_attempts(ErrorClass::Fatal), None);
     }
 }

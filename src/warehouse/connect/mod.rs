@@ -2,8 +2,10 @@
 
 pub mod config;
 pub mod config_file;
+mod connect_error;
 pub mod error;
 mod partial_config;
 mod pgpass;
 pub mod session;
+mod statement_log;
 pub mod tls;

@@ -10,9 +10,9 @@ use postgres::{Client, CopyInWriter, NoTls, SimpleQueryMessage};
 use secrecy::ExposeSecret;
 
 use super::config::ConnectionConfig;
-use super::error::{
-    ErrorClass, StatementError, connect_error, connect_timeout_error, statement_error,
-};
+use super::connect_error::{connect_error, connect_timeout_error};
+use super::error::{ErrorClass, StatementError, statement_error};
+use super::statement_log::RunningStatement;
 use super::tls::TlsMode;
 use crate::error::{Error, Result};
 use crate::warehouse::dialect::Dialect;
@@ -58,24 +58,39 @@ impl WarehouseSession {
     /// Returns an error if the server cannot be reached, is not trusted, rejects the login, or is the other kind of
     /// warehouse.
     pub fn open(connection: &ConnectionConfig) -> Result<Self> {
+        let _span = tracing::info_span!("connect", warehouse = %connection).entered();
         let client = connect_with_timeout(connection)?;
         let mut session = Self { client };
+        session.ensure_dialect(connection)?;
+        if connection.dialect == Dialect::Postgres {
+            session.enable_keepalive();
+        }
+        Ok(session)
+    }
+
+    /// Checks that the server is the kind of warehouse that the URL names.
+    fn ensure_dialect(&mut self, connection: &ConnectionConfig) -> Result<()> {
         let session_error = || Error::failed(format!("cannot use {connection}"));
-        let version = session.query("SELECT version()");
-        let version = version.map_err(|failure| session_error().with_reason(failure.error))?;
-        let version = version.into_iter().flatten().flatten().next();
-        let is_redshift = version.unwrap_or_default().contains("Redshift");
-        let (actual, scheme) = match (connection.dialect, is_redshift) {
-            (Dialect::Redshift, false) => ("PostgreSQL", "postgres"),
-            (Dialect::Postgres, true) => ("Redshift", "redshift"),
-            (Dialect::Postgres, false) => {
-                session.enable_keepalive();
-                return Ok(session);
-            }
-            (Dialect::Redshift, true) => return Ok(session),
+        let rows = self
+            .query("SELECT version()")
+            .map_err(|failure| session_error().with_source(failure.error))?;
+        let version =
+            rows.into_iter().flatten().flatten().next().ok_or_else(|| {
+                session_error().with_reason("the server did not return its version")
+            })?;
+        let actual = match version.contains("Redshift") {
+            true => Dialect::Redshift,
+            false => Dialect::Postgres,
+        };
+        if actual == connection.dialect {
+            return Ok(());
+        }
+        let (name, scheme) = match actual {
+            Dialect::Redshift => ("Redshift", "redshift"),
+            Dialect::Postgres => ("PostgreSQL", "postgres"),
         };
         Err(session_error()
-            .with_reason(format!("the server is {actual}"))
+            .with_reason(format!("the server is {name}"))
             .with_hint(format!("use a {scheme}:// URL")))
     }
 
@@ -93,15 +108,7 @@ impl WarehouseSession {
     /// # Errors
     /// Returns an error if the statement fails.
     pub fn execute(&mut self, sql: &str) -> std::result::Result<u64, StatementError> {
-        let messages = self
-            .client
-            .simple_query(sql)
-            .map_err(|e| statement_error(&e))?;
-        let changed = |message: &SimpleQueryMessage| match message {
-            SimpleQueryMessage::CommandComplete(rows) => *rows,
-            _ => 0,
-        };
-        Ok(messages.iter().map(changed).sum())
+        Ok(affected_rows(&self.simple_query(sql)?))
     }
 
     /// Runs a COPY from S3 in Redshift. An error includes the details from the load error views.
@@ -136,10 +143,6 @@ impl WarehouseSession {
     /// # Errors
     /// Returns an error if the query fails.
     pub fn query(&mut self, sql: &str) -> std::result::Result<Vec<ResultRow>, StatementError> {
-        let messages = self
-            .client
-            .simple_query(sql)
-            .map_err(|e| statement_error(&e))?;
         let row = |message: &SimpleQueryMessage| match message {
             SimpleQueryMessage::Row(row) => Some(
                 (0..row.len())
@@ -148,7 +151,17 @@ impl WarehouseSession {
             ),
             _ => None,
         };
-        Ok(messages.iter().filter_map(row).collect())
+        Ok(self.simple_query(sql)?.iter().filter_map(row).collect())
+    }
+
+    fn simple_query(
+        &mut self,
+        sql: &str,
+    ) -> std::result::Result<Vec<SimpleQueryMessage>, StatementError> {
+        let running = RunningStatement::start(sql);
+        let result = self.client.simple_query(sql).map_err(statement_error);
+        running.log_result(result.as_deref().map(affected_rows));
+        result
     }
 
     /// Calls `on_row` for each row of a query whose columns are text. The rows are streamed and never all in memory.
@@ -158,18 +171,34 @@ impl WarehouseSession {
     pub fn for_each_row(
         &mut self,
         sql: &str,
-        mut on_row: impl FnMut(Vec<Option<&str>>),
+        on_row: impl FnMut(Vec<Option<&str>>),
     ) -> std::result::Result<(), StatementError> {
+        let running = RunningStatement::start(sql);
+        let result = self.stream_rows(sql, on_row);
+        running.log_result(result.as_ref().copied());
+        result.map(drop)
+    }
+
+    /// Calls `on_row` for each row of a query, and returns how many there were.
+    fn stream_rows(
+        &mut self,
+        sql: &str,
+        mut on_row: impl FnMut(Vec<Option<&str>>),
+    ) -> std::result::Result<u64, StatementError> {
         // An unnamed statement, because a connection pooler may send the next message to another server.
         let no_params = std::iter::empty::<(&(dyn ToSql + Sync), Type)>();
-        let rows = self.client.query_typed_raw(sql, no_params);
-        let mut rows = rows.map_err(|e| statement_error(&e))?;
-        while let Some(row) = rows.next().map_err(|e| statement_error(&e))? {
-            let values = (0..row.len()).map(|i| row.try_get::<_, Option<&str>>(i));
-            let values: std::result::Result<_, _> = values.collect();
-            on_row(values.map_err(|e| statement_error(&e))?);
+        let mut rows = self
+            .client
+            .query_typed_raw(sql, no_params)
+            .map_err(statement_error)?;
+        let mut row_count = 0;
+        while let Some(row) = rows.next().map_err(statement_error)? {
+            let fields = (0..row.len()).map(|i| row.try_get::<_, Option<&str>>(i));
+            let fields: std::result::Result<_, _> = fields.collect();
+            on_row(fields.map_err(statement_error)?);
+            row_count += 1;
         }
-        Ok(())
+        Ok(row_count)
     }
 
     /// Returns the names and types of the columns of a query without running it. The types must be built into the
@@ -181,7 +210,7 @@ impl WarehouseSession {
         &mut self,
         sql: &str,
     ) -> std::result::Result<Vec<(String, Type)>, StatementError> {
-        let statement = self.client.prepare(sql).map_err(|e| statement_error(&e))?;
+        let statement = self.client.prepare(sql).map_err(statement_error)?;
         let column = |column: &postgres::Column| (column.name().to_owned(), column.type_().clone());
         Ok(statement.columns().iter().map(column).collect())
     }
@@ -191,8 +220,18 @@ impl WarehouseSession {
     /// # Errors
     /// Returns an error if the server rejects the statement.
     pub fn copy_in(&mut self, sql: &str) -> std::result::Result<CopyInWriter<'_>, StatementError> {
-        self.client.copy_in(sql).map_err(|e| statement_error(&e))
+        tracing::trace!(sql, "sending a statement");
+        self.client.copy_in(sql).map_err(statement_error)
     }
+}
+
+/// Returns how many rows the statements of a simple query changed or returned.
+fn affected_rows(messages: &[SimpleQueryMessage]) -> u64 {
+    let rows = messages.iter().map(|message| match message {
+        SimpleQueryMessage::CommandComplete(rows) => *rows,
+        _ => 0,
+    });
+    rows.sum()
 }
 
 /// Connects and logs in within `connect_timeout`.
@@ -201,7 +240,7 @@ impl WarehouseSession {
 /// connection and does not answer. So a thread connects, and is abandoned when the time is up.
 fn connect_with_timeout(connection: &ConnectionConfig) -> Result<Client> {
     let config = driver_config(connection);
-    let tls = match connection.tls.mode {
+    let tls_connector = match connection.tls.mode {
         TlsMode::Disable => None,
         // A Unix socket needs no TLS, and PostgreSQL supports none on it.
         _ if connection.socket_dir().is_some() => None,
@@ -211,8 +250,8 @@ fn connect_with_timeout(connection: &ConnectionConfig) -> Result<Client> {
     let connecting = thread::Builder::new()
         .name("connect".to_owned())
         .spawn(move || {
-            let client = match tls {
-                Some(tls) => config.connect(tls),
+            let client = match tls_connector {
+                Some(connector) => config.connect(connector),
                 None => config.connect(NoTls),
             };
             // If the receiver has timed out, this drops the client and closes the connection.
@@ -224,7 +263,7 @@ fn connect_with_timeout(connection: &ConnectionConfig) -> Result<Client> {
         None => receiver.recv().map_err(RecvTimeoutError::from),
     };
     match received {
-        Ok(client) => client.map_err(|error| connect_error(connection, &error)),
+        Ok(client) => client.map_err(|error| connect_error(connection, error)),
         Err(RecvTimeoutError::Timeout) => Err(connect_timeout_error(connection)),
         Err(RecvTimeoutError::Disconnected) => {
             Err(Error::failed(format!("cannot connect to {connection}"))

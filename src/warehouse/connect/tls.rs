@@ -12,7 +12,7 @@
 //! `sslrootcert` the certificates that the system trusts are used; only the subject alternative names of a certificate
 //! are compared with the host; and `sslrootcert` without `sslmode` means `verify-full`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use postgres::config::SslMode;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::verify_server_cert_signed_by_trust_anchor;
 use rustls::crypto::{
-    CryptoProvider, WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature,
+    WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature,
 };
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -134,62 +134,64 @@ impl TlsConfig {
     pub fn connector(&self) -> Result<MakeRustlsConnect> {
         let provider = Arc::new(ring::default_provider());
         let algorithms = provider.signature_verification_algorithms;
-        let config =
-            ClientConfig::builder_with_provider(Arc::clone(&provider) as Arc<CryptoProvider>)
-                .with_safe_default_protocol_versions()
-                .map_err(|e| Error::failed("cannot set up TLS").with_source(e))?;
-        let permissive = |roots| NoHostNameVerifier { roots, algorithms };
-        let config = match self.mode {
-            TlsMode::VerifyFull => config.with_root_certificates(self.root_certs.load()?),
-            TlsMode::VerifyCa => config
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|e| Error::failed("cannot set up TLS").with_source(e))?;
+        let permissive = |roots| Arc::new(NoHostNameVerifier { roots, algorithms });
+        let verifying = match self.mode {
+            TlsMode::VerifyFull => builder.with_root_certificates(self.root_certs.load()?),
+            TlsMode::VerifyCa => builder
                 .dangerous()
-                .with_custom_certificate_verifier(Arc::new(permissive(Some(
-                    self.root_certs.load()?,
-                )))),
-            TlsMode::Disable | TlsMode::Allow | TlsMode::Prefer | TlsMode::Require => config
+                .with_custom_certificate_verifier(permissive(Some(self.root_certs.load()?))),
+            TlsMode::Disable | TlsMode::Allow | TlsMode::Prefer | TlsMode::Require => builder
                 .dangerous()
-                .with_custom_certificate_verifier(Arc::new(permissive(None))),
+                .with_custom_certificate_verifier(permissive(None)),
         };
-        Ok(MakeRustlsConnect::new(config.with_no_client_auth()))
+        Ok(MakeRustlsConnect::new(verifying.with_no_client_auth()))
     }
 }
 
 impl RootCerts {
     fn load(&self) -> Result<RootCertStore> {
-        let mut store = RootCertStore::empty();
         match self {
-            Self::System => {
-                let loaded = rustls_native_certs::load_native_certs();
-                store.add_parsable_certificates(loaded.certs);
-                if store.is_empty() {
-                    let error = Error::failed("cannot verify the server certificate");
-                    let error = match loaded.errors.first() {
-                        Some(why) => error.with_reason(why),
-                        None => error.with_reason("this system has no trusted certificates"),
-                    };
-                    return Err(error.with_hint(
-                        "install ca-certificates, or give a PEM file as sslrootcert or --ca-bundle",
-                    ));
-                }
-            }
-            Self::File(path) => {
-                let read_error = |why: &dyn std::fmt::Display| {
-                    Error::failed(format!("cannot read certificates in {}", path.display()))
-                        .with_reason(why)
-                        .with_hint("sslrootcert and --ca-bundle must name a PEM file")
-                };
-                let certificates =
-                    CertificateDer::pem_file_iter(path).map_err(|e| read_error(&e))?;
-                for certificate in certificates {
-                    let certificate = certificate.map_err(|e| read_error(&e))?;
-                    store.add(certificate).map_err(|e| read_error(&e))?;
-                }
-                if store.is_empty() {
-                    return Err(read_error(&"no certificates found"));
-                }
-            }
+            Self::System => load_system_certificates(),
+            Self::File(path) => load_certificate_file(path),
         }
-        Ok(store)
+    }
+}
+
+fn load_system_certificates() -> Result<RootCertStore> {
+    let mut store = RootCertStore::empty();
+    let loaded = rustls_native_certs::load_native_certs();
+    store.add_parsable_certificates(loaded.certs);
+    if !store.is_empty() {
+        return Ok(store);
+    }
+    let error = Error::failed("cannot verify the server certificate")
+        .with_hint("install ca-certificates, or give a PEM file as sslrootcert or --ca-bundle");
+    Err(match loaded.errors.into_iter().next() {
+        Some(first) => error.with_source(first),
+        None => error.with_reason("this system has no trusted certificates"),
+    })
+}
+
+fn load_certificate_file(path: &Path) -> Result<RootCertStore> {
+    let read_error = || {
+        Error::failed(format!("cannot read certificates in {}", path.display()))
+            .with_hint("sslrootcert and --ca-bundle must name a PEM file")
+    };
+    let certificates =
+        CertificateDer::pem_file_iter(path).map_err(|e| read_error().with_source(e))?;
+    let mut store = RootCertStore::empty();
+    for certificate in certificates {
+        let certificate = certificate.map_err(|e| read_error().with_source(e))?;
+        store
+            .add(certificate)
+            .map_err(|e| read_error().with_source(e))?;
+    }
+    match store.is_empty() {
+        true => Err(read_error().with_reason("no certificates found")),
+        false => Ok(store),
     }
 }
 

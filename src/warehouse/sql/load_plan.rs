@@ -1,13 +1,14 @@
 //! Plans the transaction of a load: the statements in order, which are complete before a connection is opened.
 
 use super::template::{SqlParams, SqlTemplates, render, split_statements};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::star::schema::{
     ARTISTS, MERGE_STATE_TABLES, STAR_TABLES, STATE_ARTISTS, STATE_USERS, TableSchema, USERS,
 };
-use crate::warehouse::WarehouseConfig;
-use crate::warehouse::catalog::{nonempty_tables_query, warehouse_tables};
+use crate::warehouse::catalog::warehouse_table_names;
+use crate::warehouse::config::WarehouseConfig;
 use crate::warehouse::dialect::Dialect;
+use crate::warehouse::lost_tables::nonempty_tables_query;
 
 /// Properties of the dataset that the SQL of a load needs.
 pub struct LoadParams<'a> {
@@ -87,77 +88,114 @@ pub fn load_statements(
     load_params: &LoadParams<'_>,
     refresh: bool,
 ) -> Result<Vec<LoadStatement>> {
-    let dialect = warehouse.connection.dialect;
-    let templates = SqlTemplates::for_dialect(dialect);
-    let mut sql_params = SqlParams::default().with_literal("run", load_params.run)?;
-    if dialect == Dialect::Redshift {
-        sql_params = sql_params.with_raw("iam_role", &warehouse.iam_role.to_string());
-        for table in output_tables() {
-            sql_params = sql_params.with_literal(table.name, &(load_params.manifest)(table))?;
-        }
-    }
-    let render_all = |template| {
-        let rendered = split_statements(template)
-            .into_iter()
-            .map(|sql| render(sql, &sql_params));
-        let rendered: Result<Vec<LoadStatement>> = rendered
-            .map(|sql| sql.map(LoadStatement::Execute))
-            .collect();
-        rendered
-    };
-    let mut statements = Vec::new();
-    for statement in render_all(templates.stage)? {
-        match statement {
-            LoadStatement::Execute(sql) if sql.starts_with("LOCK ") => {
-                statements.push(LoadStatement::Lock(sql));
-                statements.push(LoadStatement::LoadedRuns(LOADED_RUNS_SQL.to_owned()));
-            }
-            statement => statements.push(statement),
-        }
-    }
+    let planner = LoadPlanner::new(warehouse, load_params)?;
+    let mut statements = planner.stage_statements()?;
     if refresh {
-        statements.extend(render_all(templates.clear)?);
-        let names: Vec<_> = warehouse_tables()
-            .into_iter()
-            .map(|(name, _)| name)
-            .collect();
-        statements.push(LoadStatement::CheckEmptied(nonempty_tables_query(&names)));
+        statements.extend(planner.clear_statements()?);
     }
-    for sql in split_statements(templates.copy) {
-        let table = copy_target(sql)?;
-        // A COPY of no files is an error.
-        if (load_params.has_rows)(table) {
-            statements.push(LoadStatement::Copy(table, render(sql, &sql_params)?));
-        }
-    }
+    statements.extend(planner.copy_statements(load_params)?);
     statements.push(LoadStatement::CountStaged(staged_counts_query()));
     statements.push(LoadStatement::CheckMergeState(missing_state_query()));
-    for sql in split_statements(templates.merge) {
-        if sql != "COMMIT" {
-            statements.push(LoadStatement::Execute(render(sql, &sql_params)?));
-            continue;
-        }
-        for check in split_statements(templates.verify) {
-            statements.push(LoadStatement::CheckMerged(render(check, &sql_params)?));
-        }
-        // Redshift has no triggers or rules that could insert or delete other rows.
-        if dialect == Dialect::Postgres {
-            statements.push(LoadStatement::CheckRowDeltas(row_deltas_query()));
-        }
-        statements.push(LoadStatement::Commit(sql.to_owned()));
-    }
+    statements.extend(planner.merge_statements()?);
     Ok(statements)
 }
 
+/// The templates of a load, and the values of their parameters.
+struct LoadPlanner {
+    dialect: Dialect,
+    templates: SqlTemplates,
+    params: SqlParams,
+}
+
+impl LoadPlanner {
+    fn new(warehouse: &WarehouseConfig, load_params: &LoadParams<'_>) -> Result<Self> {
+        let dialect = warehouse.connection.dialect;
+        let mut params = SqlParams::default().with_literal("run", load_params.run)?;
+        if dialect == Dialect::Redshift {
+            params = params.with_raw("iam_role", &warehouse.iam_role.to_string());
+            for table in output_tables() {
+                params = params.with_literal(table.name, &(load_params.manifest)(table))?;
+            }
+        }
+        Ok(Self {
+            dialect,
+            templates: SqlTemplates::for_dialect(dialect),
+            params,
+        })
+    }
+
+    fn render_all(&self, template: &str) -> Result<Vec<String>> {
+        split_statements(template)
+            .into_iter()
+            .map(|sql| render(sql, &self.params))
+            .collect()
+    }
+
+    /// Begins the transaction, waits for other loads, and creates the staging tables.
+    fn stage_statements(&self) -> Result<Vec<LoadStatement>> {
+        let mut statements = Vec::new();
+        for sql in self.render_all(self.templates.stage)? {
+            if sql.starts_with("LOCK ") {
+                statements.push(LoadStatement::Lock(sql));
+                statements.push(LoadStatement::LoadedRuns(LOADED_RUNS_SQL.to_owned()));
+            } else {
+                statements.push(LoadStatement::Execute(sql));
+            }
+        }
+        Ok(statements)
+    }
+
+    /// Deletes all rows for a full refresh.
+    fn clear_statements(&self) -> Result<Vec<LoadStatement>> {
+        let clear = self.render_all(self.templates.clear)?;
+        let mut statements: Vec<_> = clear.into_iter().map(LoadStatement::Execute).collect();
+        let names: Vec<_> = warehouse_table_names().collect();
+        statements.push(LoadStatement::CheckEmptied(nonempty_tables_query(&names)));
+        Ok(statements)
+    }
+
+    /// Fills the staging tables of the tables that have rows, because a COPY of no files is an error.
+    fn copy_statements(&self, load_params: &LoadParams<'_>) -> Result<Vec<LoadStatement>> {
+        let copies = split_statements(self.templates.copy);
+        let copies = copies.into_iter().map(|sql| (copy_target(sql), sql));
+        copies
+            .filter(|(table, _)| (load_params.has_rows)(table))
+            .map(|(table, sql)| Ok(LoadStatement::Copy(table, render(sql, &self.params)?)))
+            .collect()
+    }
+
+    /// Merges the staging tables, checks the result, and commits.
+    fn merge_statements(&self) -> Result<Vec<LoadStatement>> {
+        let mut statements = Vec::new();
+        for sql in self.render_all(self.templates.merge)? {
+            if sql != "COMMIT" {
+                statements.push(LoadStatement::Execute(sql));
+                continue;
+            }
+            let checks = self.render_all(self.templates.verify)?;
+            statements.extend(checks.into_iter().map(LoadStatement::CheckMerged));
+            // Redshift has no triggers or rules that could insert or delete other rows.
+            if self.dialect == Dialect::Postgres {
+                statements.push(LoadStatement::CheckRowDeltas(row_deltas_query()));
+            }
+            statements.push(LoadStatement::Commit(sql));
+        }
+        Ok(statements)
+    }
+}
+
 /// Returns the table whose staging table a COPY fills.
-fn copy_target(sql: &str) -> Result<&'static TableSchema> {
-    let name = sql.strip_prefix("COPY staged_").unwrap_or_default();
-    let name = name.split_whitespace().next().unwrap_or_default();
-    let target = output_tables().find(|table| table.name == name);
-    target.ok_or_else(|| {
-        Error::failed("invalid SQL template")
-            .with_reason(format!("{sql} does not fill a staging table"))
-    })
+#[expect(
+    clippy::expect_used,
+    reason = "the templates are a part of the program"
+)]
+fn copy_target(sql: &str) -> &'static TableSchema {
+    let name = sql
+        .strip_prefix("COPY staged_")
+        .and_then(|rest| rest.split_whitespace().next());
+    output_tables()
+        .find(|table| Some(table.name) == name)
+        .expect("every COPY of a template fills the staging table of a table of the dataset")
 }
 
 /// Returns the query that counts the rows that staged rows are merged with, but that have no merge state. Their source
@@ -200,4 +238,30 @@ fn staged_counts_query() -> String {
         .map(count)
         .collect::<Vec<_>>()
         .join("\nUNION ALL\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_table_is_copied_once() {
+        for dialect in [Dialect::Redshift, Dialect::Postgres] {
+            let copies = split_statements(SqlTemplates::for_dialect(dialect).copy);
+            let mut copied: Vec<_> = copies
+                .into_iter()
+                .map(|sql| copy_target(sql).name)
+                .collect();
+            let mut expected: Vec<_> = output_tables().map(|table| table.name).collect();
+            copied.sort_unstable();
+            expected.sort_unstable();
+            assert_eq!(copied, expected, "{dialect:?}");
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "every COPY of a template fills the staging table")]
+    fn copy_into_another_table_fails_loudly() {
+        copy_target("COPY staged_nothing FROM 's3://bucket'");
+    }
 }

@@ -99,14 +99,14 @@ pub fn split_statements(script: &str) -> Vec<&str> {
             // White space and comments before a statement are not part of it.
             TemplateTokenKind::Trivia if start == at => start = end,
             TemplateTokenKind::Semicolon => {
-                statements.push(script.get(start..at).unwrap_or_default());
+                statements.push(&script[start..at]);
                 start = end;
             }
             _ => {}
         }
         at = end;
     }
-    let rest = script.get(start..).unwrap_or_default();
+    let rest = &script[start..];
     if !rest.is_empty() {
         statements.push(rest);
     }
@@ -121,7 +121,7 @@ pub fn render(statement: &str, params: &SqlParams) -> Result<String> {
     let mut rendered = String::with_capacity(statement.len());
     let mut at = 0;
     while let Some(token) = TemplateToken::lex_at(statement, at) {
-        let text = statement.get(at..at + token.len).unwrap_or_default();
+        let text = &statement[at..at + token.len];
         at += token.len;
         match token.kind {
             TemplateTokenKind::Param => {
@@ -158,14 +158,14 @@ struct TemplateToken {
 impl TemplateToken {
     /// Returns the token at a byte offset of a script, or `None` at its end.
     fn lex_at(script: &str, offset: usize) -> Option<Self> {
-        let rest = script.get(offset..)?;
+        let rest = &script[offset..];
         let first = rest.chars().next()?;
         let len_through = |end: &str, from: usize| {
-            let index = rest.get(from..).and_then(|r| r.find(end));
+            let index = rest[from..].find(end);
             index.map_or(rest.len(), |index| from + index + end.len())
         };
         let identifier = |from: usize| {
-            let name = rest.get(from..).unwrap_or_default();
+            let name = &rest[from..];
             name.find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
                 .unwrap_or(name.len())
         };
@@ -187,7 +187,7 @@ impl TemplateToken {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 mod tests {
     use super::*;
 

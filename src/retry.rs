@@ -1,0 +1,105 @@
+//! Limits the attempts of an operation, and spaces them by exponential backoff with jitter.
+//!
+//! Requests to S3 and transactions in a warehouse are retried by the same rule. They differ in their numbers only.
+
+use std::time::Duration;
+
+use crate::error::Error;
+
+/// How often an operation is attempted, and how long to wait between two attempts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RetryPolicy {
+    /// The maximum number of attempts.
+    pub max_attempts: u32,
+    /// The longest delay after the first attempt. It doubles with each attempt.
+    pub initial_delay: Duration,
+    /// The longest delay after any attempt.
+    pub max_delay: Duration,
+}
+
+impl RetryPolicy {
+    /// Returns how long to wait after a failed attempt, or `None` if it was the last. The first attempt is number 1.
+    ///
+    /// The delay is a random one between half of the longest delay and all of it, so that operations that failed
+    /// together are not retried together.
+    pub fn delay_after(&self, attempt: u32) -> Option<Duration> {
+        if attempt >= self.max_attempts {
+            return None;
+        }
+        let doublings = attempt.saturating_sub(1).min(16);
+        let longest = self
+            .initial_delay
+            .saturating_mul(1 << doublings)
+            .min(self.max_delay);
+        Some(longest.mul_f64(0.5 + 0.5 * fastrand::f64()))
+    }
+}
+
+/// Logs that an attempt failed, and whether the operation is retried after a delay.
+pub fn log_failed_attempt(attempt: u32, error: &Error, delay: Option<Duration>) {
+    match delay {
+        Some(delay) => {
+            let delay_s = delay.as_secs_f64();
+            tracing::info!(
+                attempt,
+                delay_s,
+                %error,
+                "attempt {attempt} failed: {error}: retrying in {delay_s:.1} s"
+            );
+        }
+        None => tracing::info!(
+            attempt,
+            %error,
+            "attempt {attempt} failed: {error}: giving up"
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POLICY: RetryPolicy = RetryPolicy {
+        max_attempts: 40,
+        initial_delay: Duration::from_millis(100),
+        max_delay: Duration::from_secs(20),
+    };
+
+    #[test]
+    fn delays_double_up_to_the_limit() {
+        for (attempt, longest_ms) in [
+            (1, 100),
+            (2, 200),
+            (3, 400),
+            (8, 12_800),
+            (9, 20_000),
+            (39, 20_000),
+        ] {
+            let longest = Duration::from_millis(longest_ms);
+            for _ in 0..100 {
+                let delay = POLICY.delay_after(attempt);
+                assert!(
+                    delay.is_some_and(|d| d >= longest / 2 && d <= longest),
+                    "{attempt}: {delay:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn delays_differ() {
+        let delays: Vec<_> = (0..10).map(|_| POLICY.delay_after(9)).collect();
+        assert!(delays.iter().any(|delay| *delay != delays[0]), "{delays:?}");
+    }
+
+    #[test]
+    fn last_attempt_is_not_retried() {
+        let once = RetryPolicy {
+            max_attempts: 1,
+            ..POLICY
+        };
+        assert_eq!(once.delay_after(1), None);
+        assert_eq!(POLICY.delay_after(40), None);
+        assert!(POLICY.delay_after(39).is_some());
+    }
+}

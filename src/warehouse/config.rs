@@ -1,0 +1,33 @@
+//! Names a warehouse and how to load into it.
+
+use super::connect::config::ConnectionConfig;
+use super::dialect::Dialect;
+use super::iam_role::IamRole;
+use crate::error::{Error, Result};
+use crate::storage::Location;
+
+/// A warehouse that datasets are loaded into.
+#[derive(Debug, Clone)]
+pub struct WarehouseConfig {
+    /// Kind of warehouse and connection settings.
+    pub connection: ConnectionConfig,
+    /// Role with which Redshift reads the bucket. PostgreSQL does not use it.
+    pub iam_role: IamRole,
+}
+
+impl WarehouseConfig {
+    /// Checks that a dataset at the location can be loaded.
+    ///
+    /// # Errors
+    /// Returns an error if the warehouse is Redshift and the location is not in S3.
+    pub fn ensure_can_load_from(&self, location: &Location) -> Result<()> {
+        match (self.connection.dialect, location) {
+            (Dialect::Redshift, Location::Local(_)) => Err(Error::usage(format!(
+                "cannot load {location} into Redshift"
+            ))
+            .with_reason("COPY reads only from S3")
+            .with_hint("run with --out s3://bucket/prefix")),
+            _ => Ok(()),
+        }
+    }
+}

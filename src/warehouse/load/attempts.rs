@@ -1,0 +1,134 @@
+//! Repeats the transaction of a load until it is committed.
+
+use std::time::{Duration, Instant};
+
+use super::dataset_load::DatasetLoad;
+use super::report::LoadReport;
+use super::transaction::{CrossAttemptState, LoadTransaction};
+use crate::error::{Error, Result};
+use crate::observer::Observer;
+use crate::retry::log_failed_attempt;
+use crate::warehouse::connect::error::{ErrorClass, StatementError};
+use crate::warehouse::connect::session::WarehouseSession;
+use crate::warehouse::sql::load_plan::LoadStatement;
+
+impl DatasetLoad<'_> {
+    /// Loads the dataset atomically, with retries.
+    ///
+    /// # Errors
+    /// Returns an error if the warehouse cannot be reached or rejects a statement, if its tables do not match, or if
+    /// the dataset cannot be read. The transaction is rolled back then.
+    pub fn execute(&self, progress: &dyn Observer) -> Result<LoadReport> {
+        let connection = &self.warehouse.connection;
+        let _span =
+            tracing::info_span!("load", run = self.run_id(), warehouse = %connection).entered();
+        let started = Instant::now();
+        self.ensure_dataset_is_complete()?;
+        let statements = self.statements()?;
+        self.warn_about_codec(progress);
+        let mut session = Ok(WarehouseSession::open(connection)?);
+        let mut state = CrossAttemptState::default();
+        let mut failures = FailureCounts::default();
+        let mut attempt = 1;
+        loop {
+            let loaded = session
+                .and_then(|session| self.attempt(session, &statements, &mut state, progress));
+            progress.finish_phase();
+            let Err(failure) = loaded else {
+                return Ok(LoadReport {
+                    warehouse: connection.to_string(),
+                    run: self.run_id().to_owned(),
+                    tables: state.changes,
+                    attempts: attempt,
+                    seconds: started.elapsed().as_secs_f64(),
+                });
+            };
+            let Some(delay) = failures.delay_after(attempt, &failure) else {
+                return Err(self.load_error(failure, &state));
+            };
+            progress.warn(&format!("{}; retrying the load", failure.error));
+            std::thread::sleep(delay);
+            attempt += 1;
+            session = WarehouseSession::open(connection).map_err(|error| StatementError {
+                class: ErrorClass::ConnectionLost,
+                error,
+            });
+        }
+    }
+
+    /// Runs the transaction once, and closes the session, which ends a transaction that was not committed.
+    fn attempt(
+        &self,
+        mut session: WarehouseSession,
+        statements: &[LoadStatement],
+        state: &mut CrossAttemptState,
+        progress: &dyn Observer,
+    ) -> std::result::Result<(), StatementError> {
+        LoadTransaction::prepare(self, &mut session, state, progress)?.run(statements)
+    }
+
+    fn load_error(&self, failure: StatementError, state: &CrossAttemptState) -> Error {
+        let error = Error::failed(format!(
+            "cannot load {} into {}",
+            self.dataset.location(),
+            self.warehouse.connection
+        ))
+        .with_source(failure.error);
+        match (state.is_commit_sent, failure.class) {
+            (true, _) => error.with_hint(
+                "it is unknown whether the load was committed: load again, a repeated load changes nothing",
+            ),
+            (false, ErrorClass::Conflict) => {
+                error.with_hint("load again when the other transaction has finished")
+            }
+            (false, ErrorClass::ConnectionLost) => {
+                error.with_hint("the warehouse is unchanged; load again")
+            }
+            (false, ErrorClass::Fatal) => error,
+        }
+    }
+}
+
+/// Failed attempts of a load. Each class of errors has its own maximum.
+#[derive(Debug, Default)]
+struct FailureCounts {
+    conflicts: u32,
+    lost_connections: u32,
+}
+
+impl FailureCounts {
+    /// Counts a failed attempt, and returns how long to wait for the next one, or `None` if the load is given up.
+    fn delay_after(&mut self, attempt: u32, failure: &StatementError) -> Option<Duration> {
+        let failures = match failure.class {
+            ErrorClass::Conflict => &mut self.conflicts,
+            ErrorClass::ConnectionLost => &mut self.lost_connections,
+            ErrorClass::Fatal => return None,
+        };
+        *failures += 1;
+        let delay = failure.class.retry_policy()?.delay_after(*failures);
+        log_failed_attempt(attempt, &failure.error, delay);
+        delay
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_class_of_errors_has_its_own_maximum() {
+        let failure = |class| StatementError {
+            class,
+            error: Error::failed("lost"),
+        };
+        let mut failures = FailureCounts::default();
+        let mut is_retried = |class| failures.delay_after(1, &failure(class)).is_some();
+        for _ in 0..7 {
+            assert!(is_retried(ErrorClass::ConnectionLost));
+            assert!(is_retried(ErrorClass::Conflict));
+        }
+        assert!(!is_retried(ErrorClass::ConnectionLost));
+        assert!(is_retried(ErrorClass::Conflict));
+        assert!(!is_retried(ErrorClass::Fatal));
+    }
+}

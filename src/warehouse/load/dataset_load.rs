@@ -1,0 +1,113 @@
+//! Names the dataset and the warehouse of a load, and plans its statements.
+
+use std::collections::HashSet;
+
+use crate::error::{Error, Result};
+use crate::observer::Observer;
+use crate::output::{ParquetCompression, PublishedDataset};
+use crate::warehouse::config::WarehouseConfig;
+use crate::warehouse::dialect::Dialect;
+use crate::warehouse::sql::load_plan::{LoadParams, LoadStatement, load_statements, to_sql_script};
+
+/// A load of one dataset into one warehouse.
+#[derive(Debug, Clone, Copy)]
+pub struct DatasetLoad<'a> {
+    /// Target of the load.
+    pub warehouse: &'a WarehouseConfig,
+    /// Dataset to load.
+    pub dataset: &'a PublishedDataset,
+    /// Set for a full refresh, which deletes everything first: the runs that were loaded when the command began. The
+    /// refresh must not delete runs that others have loaded since then.
+    pub runs_before_refresh: Option<&'a HashSet<String>>,
+}
+
+impl DatasetLoad<'_> {
+    /// Returns the SQL of the load as a script.
+    ///
+    /// # Errors
+    /// Returns an error if a full refresh would lose rows (see [`ensure_dataset_is_complete`](Self::ensure_dataset_is_complete)), or
+    /// if a name cannot be quoted in SQL.
+    pub fn script(&self) -> Result<String> {
+        self.ensure_dataset_is_complete()?;
+        Ok(to_sql_script(&self.statements()?))
+    }
+
+    /// Checks that a full refresh does not replace the warehouse with a part of its data.
+    ///
+    /// # Errors
+    /// Returns an error if this is a full refresh and the run skipped log objects that were loaded already.
+    pub fn ensure_dataset_is_complete(&self) -> Result<()> {
+        if !self.is_full_refresh() || self.dataset.report().logs.already_loaded_objects == 0 {
+            return Ok(());
+        }
+        Err(Error::usage(format!(
+            "cannot empty the warehouse to load {}",
+            self.dataset.location()
+        ))
+        .with_reason(
+            "the run skipped log objects that were loaded already, and their rows would be lost",
+        )
+        .with_hint("sparkify run --full-refresh builds and loads a dataset of all log objects"))
+    }
+
+    /// Returns true if the load deletes everything first.
+    pub(super) fn is_full_refresh(&self) -> bool {
+        self.runs_before_refresh.is_some()
+    }
+
+    /// Returns the id of the run that wrote the dataset.
+    pub(super) fn run_id(&self) -> &str {
+        &self.dataset.report().run
+    }
+
+    /// Returns the statements of the transaction.
+    pub(super) fn statements(&self) -> Result<Vec<LoadStatement>> {
+        let params = LoadParams {
+            run: self.run_id(),
+            manifest: &|table| self.dataset.manifest_url(table),
+            has_rows: &|table| self.dataset.table_report(table).rows > 0,
+        };
+        load_statements(self.warehouse, &params, self.is_full_refresh())
+    }
+
+    /// Warns if Redshift may be unable to read the Parquet parts.
+    pub(super) fn warn_about_codec(&self, progress: &dyn Observer) {
+        let codec = self.dataset.report().compression;
+        match (self.warehouse.connection.dialect, codec) {
+            (Dialect::Redshift, ParquetCompression::Zstd) => progress.warn(&format!(
+                "the Parquet parts of {} are compressed with {codec}, which Redshift does not document for COPY; \
+                 if the load fails, run again with --compression snappy",
+                self.dataset.location()
+            )),
+            (Dialect::Redshift, ParquetCompression::Snappy | ParquetCompression::Gzip | ParquetCompression::None)
+            | (Dialect::Postgres, _) => {}
+        }
+    }
+
+    /// Returns true if the load history lists this run, i.e. a COMMIT whose reply was lost has succeeded. In a full
+    /// refresh a run that was listed before proves nothing.
+    pub(super) fn shows_committed(&self, runs: &HashSet<String>) -> bool {
+        runs.contains(self.run_id())
+            && !self
+                .runs_before_refresh
+                .is_some_and(|runs_before| runs_before.contains(self.run_id()))
+    }
+
+    /// Checks that a full refresh deletes no run that was loaded in the meantime.
+    pub(super) fn ensure_no_concurrent_loads(&self, runs: &HashSet<String>) -> Result<()> {
+        let Some(runs_before) = self.runs_before_refresh else {
+            return Ok(());
+        };
+        match runs
+            .iter()
+            .find(|run| !runs_before.contains(*run) && *run != self.run_id())
+        {
+            None => Ok(()),
+            Some(other) => Err(Error::failed("cannot empty the warehouse")
+                .with_reason(format!(
+                    "run {other} was loaded in the meantime and would be lost"
+                ))
+                .with_hint("run the same command again")),
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Reads the load history: what was loaded into a warehouse before.
+
+use std::collections::HashSet;
+
+use super::preflight::ensure_loadable;
+use crate::config::LoadedLogObjects;
+use crate::error::{Error, Result};
+use crate::observer::Observer;
+use crate::warehouse::catalog::LOAD_HISTORY;
+use crate::warehouse::config::WarehouseConfig;
+use crate::warehouse::connect::error::StatementError;
+use crate::warehouse::connect::session::WarehouseSession;
+use crate::warehouse::lock_wait::warn_if_blocked;
+use crate::warehouse::sql::load_plan::LOADED_RUNS_SQL;
+
+/// Checks the tables of a warehouse, and returns the log objects that were loaded into it.
+///
+/// # Errors
+/// Returns an error if the warehouse cannot be reached, or if its tables do not match or have lost their rows.
+pub fn loaded_objects(
+    warehouse: &WarehouseConfig,
+    progress: &dyn Observer,
+) -> Result<LoadedLogObjects> {
+    query_warehouse(warehouse, progress, |session| {
+        ensure_loadable(session, false)?;
+        let mut objects = LoadedLogObjects::default();
+        session.for_each_row("SELECT DISTINCT object, etag FROM load_history", |row| {
+            if let [Some(object), Some(etag)] = row.as_slice() {
+                objects.insert((*object).to_owned(), (*etag).to_owned());
+            }
+        })?;
+        Ok(objects)
+    })
+}
+
+/// Checks the tables of a warehouse before a full refresh, and returns the runs that were loaded into it.
+///
+/// # Errors
+/// Returns an error if the warehouse cannot be reached, if its tables do not match, or if all of them are missing.
+pub fn loaded_runs(
+    warehouse: &WarehouseConfig,
+    progress: &dyn Observer,
+) -> Result<HashSet<String>> {
+    query_warehouse(warehouse, progress, |session| {
+        let missing = ensure_loadable(session, true)?;
+        match missing.contains(&LOAD_HISTORY) {
+            true => Ok(HashSet::new()),
+            false => query_runs(session, LOADED_RUNS_SQL),
+        }
+    })
+}
+
+/// Returns the runs that a query lists.
+pub(super) fn query_runs(
+    session: &mut WarehouseSession,
+    sql: &str,
+) -> std::result::Result<HashSet<String>, StatementError> {
+    let rows = session.query(sql)?;
+    Ok(rows.into_iter().flatten().flatten().collect())
+}
+
+/// Runs a query before a dataset is built for the warehouse.
+fn query_warehouse<T>(
+    warehouse: &WarehouseConfig,
+    progress: &dyn Observer,
+    query: impl FnOnce(&mut WarehouseSession) -> std::result::Result<T, StatementError>,
+) -> Result<T> {
+    let _span = tracing::info_span!("load_history", warehouse = %warehouse.connection).entered();
+    let mut session = WarehouseSession::open(&warehouse.connection)?;
+    let load_error = |failure: StatementError| {
+        Error::failed(format!("cannot load into {}", warehouse.connection))
+            .with_source(failure.error)
+    };
+    // In Redshift a lock on a table blocks readers too.
+    warn_if_blocked(progress, || query(&mut session)).map_err(load_error)
+}
