@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{BenchHeader, BenchOptions, ThroughputSample};
+use super::passes::{BenchHeader, BenchOptions, ThroughputSample};
 use crate::config::{ParseBenchConfig, RecordKind};
 use crate::error::Result;
 use crate::observer::Observer;

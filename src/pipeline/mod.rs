@@ -125,7 +125,9 @@ fn run_with_timings(
     timings: &Timings,
 ) -> std::result::Result<RunReport, RunFailure> {
     let began = Instant::now();
+    let span = tracing::Span::current();
     build_thread_pool(config.threads)?.install(|| {
+        let _entered = span.enter();
         let stores = StoreOpener::new(config.s3.clone());
         let (songs, logs) = open_sources(config, &stores, timings)?;
         let staging = Staging::open(
@@ -145,6 +147,7 @@ fn run_with_timings(
         };
         match run.build_tables(began) {
             Ok(report) => {
+                let _span = tracing::info_span!("publish").entered();
                 let began = Instant::now();
                 let parts = std::mem::take(&mut *run.lock_parts());
                 drop(run);

@@ -67,7 +67,9 @@ pub(super) fn process_splits<T: Send>(
         }
         Ok(())
     };
+    let span = tracing::Span::current();
     let run_worker = || {
+        let _entered = span.enter();
         let result = worker();
         if result.is_err() {
             is_stopped.store(true, Ordering::Relaxed);

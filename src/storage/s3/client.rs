@@ -20,6 +20,7 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::types::RequestPayer;
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::Semaphore;
+use tracing::Instrument;
 
 use super::error::{OperationContext, RequestError};
 use super::options::S3Options;
@@ -168,7 +169,7 @@ impl S3Client {
     where
         F: Future<Output: Send> + Send + 'static,
     {
-        self.handle.spawn(work)
+        self.handle.spawn(work.in_current_span())
     }
 
     /// Sends a request, and retries it if it fails with an error that can be transient. Each attempt may take
