@@ -4,10 +4,8 @@ use std::collections::HashSet;
 use std::num::NonZeroUsize;
 use std::str::FromStr;
 
-use serde::Serialize;
-
 use crate::error::{Error, Result};
-use crate::input::{Glob, GlobMatch, InputSpec};
+use crate::input::{Glob, GlobMatch, InputSpec, RecordKind};
 use crate::output::LATEST_FILE;
 use crate::output::ParquetCompression;
 use crate::storage::{Location, s3};
@@ -148,34 +146,6 @@ pub struct ParseBenchConfig {
     pub threads: usize,
     /// The sizes in which the input is read.
     pub sizes: IoSizes,
-}
-
-/// The kind of the records of an input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum RecordKind {
-    /// Song metadata.
-    Song,
-    /// Log events.
-    Log,
-}
-
-impl RecordKind {
-    /// Returns the name of the kind in the singular.
-    pub fn singular(self) -> &'static str {
-        match self {
-            Self::Song => "song",
-            Self::Log => "log",
-        }
-    }
-
-    /// Returns the name of the kind in the plural.
-    pub fn plural(self) -> &'static str {
-        match self {
-            Self::Song => "songs",
-            Self::Log => "logs",
-        }
-    }
 }
 
 /// The sizes in which the input is read and the output is written.

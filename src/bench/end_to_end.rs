@@ -10,7 +10,8 @@ use std::path::Path;
 use serde::Serialize;
 use tempfile::TempDir;
 
-use super::{BenchHeader, BenchOptions, PassResults, SerialFraction, ThroughputSample};
+use super::amdahl::SerialFraction;
+use super::passes::{BenchHeader, BenchOptions, PassResults, ThroughputSample};
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
 use crate::observer::Observer;

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{BenchHeader, BenchOptions, ThroughputSample};
-use crate::config::{ParseBenchConfig, RecordKind};
+use super::passes::{BenchHeader, BenchOptions, ThroughputSample};
+use crate::config::ParseBenchConfig;
 use crate::error::Result;
+use crate::input::RecordKind;
 use crate::observer::Observer;
 use crate::output::run_report::{InputReport, StageReport};
 use crate::pipeline::{TimedParse, measure_parse};

@@ -4,6 +4,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use super::args::logging::LogArgs;
+use super::logging::start_logging;
 use super::stderr::eprint_line;
 use super::usage_error::print_usage_error;
 use super::{bench, clean, create_tables, generate, help, load, query, run};
@@ -17,6 +19,8 @@ use crate::error::Result;
 #[derive(Debug, Parser)]
 #[command(version, term_width = help::WIDTH, after_long_help = help::with_all_exit_codes(EXAMPLES))]
 pub(super) struct Cli {
+    #[command(flatten)]
+    logging: LogArgs,
     #[command(subcommand)]
     command: Command,
 }
@@ -52,7 +56,17 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return print_usage_error(&error),
     };
-    let result: Result<()> = match cli.command {
+    match start_logging(&cli.logging).and_then(|()| run_command(cli.command)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprint_line(&format!("sparkify: {error}"));
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn run_command(command: Command) -> Result<()> {
+    match command {
         Command::Run(args) => run::main(args),
         Command::CreateTables(args) => create_tables::main(args),
         Command::Load(args) => load::main(args),
@@ -60,13 +74,6 @@ pub fn main() -> ExitCode {
         Command::Clean(args) => clean::main(args),
         Command::Generate(args) => generate::main(args),
         Command::Bench(args) => bench::main(args),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprint_line(&format!("sparkify: {error}"));
-            ExitCode::from(error.exit_code())
-        }
     }
 }
 

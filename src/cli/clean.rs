@@ -78,7 +78,7 @@ fn clean(args: CleanArgs) -> Result<()> {
         "keep": plan.keep,
     });
     if args.yes {
-        plan.execute()?;
+        job.execute(plan)?;
     }
     match text {
         Some(text) => print(&text),

@@ -11,6 +11,7 @@ mod create_tables;
 mod generate;
 mod help;
 mod load;
+mod logging;
 mod progress;
 mod query;
 mod render;

@@ -9,10 +9,11 @@ use super::edge_cases::{self, EdgeCaseCycle, ExpectedOutcome, WrittenCase};
 use super::file_writer::{OutputFile, ProgressMeter, create_dir};
 use super::json_text::{push, push_number};
 use super::log_file_plan::{LogFilePlan, PlannedLogFile, even_share, even_share_before};
+use super::options::GenerateOptions;
 use super::random::Rng;
 use super::song_catalog::{PHP_SLASH, SongCatalog};
+use super::summary::LogSummary;
 use super::users::{SitePage, UserPool, UserSession};
-use super::{GenerateOptions, LogSummary};
 
 const EVENT_STREAM: u64 = 48;
 

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use super::edge_cases::{self, EdgeCaseCycle, ExpectedOutcome};
 use super::file_writer::{ProgressMeter, create_dir, write_file};
 use super::json_text::{letter, push_identifier};
+use super::options::GenerateOptions;
 use super::random::Rng;
 use super::song_catalog::SongCatalog;
-use super::{GenerateOptions, SongSummary};
+use super::summary::SongSummary;
 
 const TRACK_ID_STREAM: u64 = 32;
 

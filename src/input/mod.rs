@@ -13,6 +13,7 @@ mod decompress;
 mod glob;
 mod ignored_counts;
 mod input_spec;
+mod record_kind;
 mod split;
 
 pub use chunk_reader::{ChunkReader, DEFAULT_CHUNK_BYTES};
@@ -20,6 +21,7 @@ pub use decompress::{InputCompression, detect_compression};
 pub use glob::{Glob, GlobMatch};
 pub use ignored_counts::{IgnoredCounts, describe_ignored};
 pub use input_spec::InputSpec;
+pub use record_kind::RecordKind;
 pub use split::{Segment, Split, SplitSet, plan_splits};
 
 /// One object to read.

@@ -21,12 +21,31 @@ pub struct CleanJob {
 }
 
 impl CleanJob {
-    /// Finds the runs and decides which to remove. [`CleanPlan::execute`] removes them.
+    /// Finds the runs and decides which to remove.
     ///
     /// # Errors
     /// Returns an error if the location does not exist or cannot be listed.
     pub fn plan(&self) -> Result<CleanPlan> {
+        let _span = tracing::info_span!("clean").entered();
         let stores = StoreOpener::new(self.s3.clone());
-        find_runs(&stores, &self.out, self.keep, self.unfinished_after)
+        let plan = find_runs(&stores, &self.out, self.keep, self.unfinished_after)?;
+        tracing::info!(
+            out = %self.out,
+            remove = plan.remove.len(),
+            keep = plan.keep.len(),
+            "found the runs"
+        );
+        Ok(plan)
+    }
+
+    /// Removes the runs that the plan names, and keeps those that are no longer to be removed.
+    ///
+    /// # Errors
+    /// Returns an error if an object cannot be removed. The next cleaning removes the rest.
+    pub fn execute(&self, plan: CleanPlan) -> Result<()> {
+        let _span = tracing::info_span!("clean").entered();
+        plan.execute()?;
+        tracing::info!(out = %self.out, "removed the runs");
+        Ok(())
     }
 }

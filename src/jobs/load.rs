@@ -30,10 +30,12 @@ impl LoadJob {
     /// Returns an error if the dataset cannot be read or is not to be loaded, or if the warehouse cannot be reached
     /// or rejects a statement. The warehouse is then unchanged, or the error says that this is unknown.
     pub fn execute(&self, observer: &dyn Observer) -> Result<LoadReport> {
+        let _span = tracing::info_span!("load").entered();
         let dataset = self.open_dataset()?;
         let runs_before_refresh = self.target.runs_before_refresh(observer)?;
-        let load = self.dataset_load(&dataset, runs_before_refresh.as_ref());
-        let loaded = load.execute(observer);
+        let loaded = self
+            .target
+            .load(&dataset, runs_before_refresh.as_ref(), observer);
         observer.finish_phase();
         loaded
     }
@@ -44,9 +46,7 @@ impl LoadJob {
     /// Returns an error if the dataset cannot be read or is not to be loaded.
     pub fn script(&self) -> Result<String> {
         let dataset = self.open_dataset()?;
-        let no_runs = HashSet::new();
-        self.dataset_load(&dataset, self.target.full_refresh.then_some(&no_runs))
-            .script()
+        self.with_unknown_runs(&dataset, |load| load.script())
     }
 
     /// Opens the dataset and checks that it may be loaded.
@@ -54,9 +54,7 @@ impl LoadJob {
         self.target.warehouse.ensure_can_load_from(&self.from)?;
         let stores = StoreOpener::new(self.s3.clone());
         let dataset = PublishedDataset::open_store(&stores, &self.from)?;
-        let no_runs = HashSet::new();
-        self.dataset_load(&dataset, self.target.full_refresh.then_some(&no_runs))
-            .ensure_dataset_is_complete()?;
+        self.with_unknown_runs(&dataset, |load| load.ensure_dataset_is_complete())?;
         let logs = &dataset.report().logs;
         if logs.has_no_events() && !self.allow_empty {
             return Err(Error::failed(format!("will not load {}", self.from))
@@ -69,15 +67,17 @@ impl LoadJob {
         Ok(dataset)
     }
 
-    fn dataset_load<'a>(
-        &'a self,
-        dataset: &'a PublishedDataset,
-        runs_before_refresh: Option<&'a HashSet<String>>,
-    ) -> DatasetLoad<'a> {
-        DatasetLoad {
+    /// Calls `f` with the load, before it is known which runs the warehouse has.
+    fn with_unknown_runs<T>(
+        &self,
+        dataset: &PublishedDataset,
+        f: impl FnOnce(&DatasetLoad<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let no_runs = HashSet::new();
+        f(&DatasetLoad {
             warehouse: &self.target.warehouse,
             dataset,
-            runs_before_refresh,
-        }
+            runs_before_refresh: self.target.full_refresh.then_some(&no_runs),
+        })
     }
 }

@@ -4,8 +4,9 @@ use std::collections::HashSet;
 
 use crate::error::Result;
 use crate::observer::Observer;
+use crate::output::PublishedDataset;
 use crate::warehouse::WarehouseConfig;
-use crate::warehouse::load::loaded_runs;
+use crate::warehouse::load::{DatasetLoad, LoadReport, loaded_runs};
 
 /// The warehouse that a dataset is loaded into.
 #[derive(Debug, Clone)]
@@ -30,5 +31,36 @@ impl LoadTarget {
             true => loaded_runs(&self.warehouse, observer).map(Some),
             false => Ok(None),
         }
+    }
+
+    /// Loads a dataset. `runs_before_refresh` is the result of [`runs_before_refresh`](Self::runs_before_refresh).
+    ///
+    /// # Errors
+    /// Returns an error if the dataset cannot be read, or if the warehouse cannot be reached or rejects a statement.
+    pub(super) fn load(
+        &self,
+        dataset: &PublishedDataset,
+        runs_before_refresh: Option<&HashSet<String>>,
+        observer: &dyn Observer,
+    ) -> Result<LoadReport> {
+        let _span = tracing::info_span!("transaction").entered();
+        tracing::info!(
+            run = dataset.report().run,
+            warehouse = %self.warehouse.connection,
+            full_refresh = self.full_refresh,
+            "loading the dataset"
+        );
+        let load = DatasetLoad {
+            warehouse: &self.warehouse,
+            dataset,
+            runs_before_refresh,
+        };
+        let report = load.execute(observer)?;
+        tracing::info!(
+            attempts = report.attempts,
+            seconds = report.seconds,
+            "loaded the dataset"
+        );
+        Ok(report)
     }
 }

@@ -21,6 +21,14 @@ impl QueryJob {
     /// # Errors
     /// Returns an error if the warehouse cannot be reached or rejects the query.
     pub fn execute(&self) -> Result<ResultSet> {
-        run_query(&self.connection, &self.query.sql(&self.params)?)
+        let _span = tracing::info_span!("query").entered();
+        let result = run_query(&self.connection, &self.query.sql(&self.params)?)?;
+        tracing::info!(
+            query = self.query.name,
+            warehouse = %self.connection,
+            rows = result.rows.len(),
+            "ran the query"
+        );
+        Ok(result)
     }
 }

@@ -12,7 +12,7 @@ use crate::output::run_report::RunReport;
 use crate::output::{PublishedDataset, manifest_key};
 use crate::pipeline::{self, RunFailure, RunPlan};
 use crate::storage::{Location, StoreOpener};
-use crate::warehouse::load::{DatasetLoad, LoadReport, loaded_objects};
+use crate::warehouse::load::{LoadReport, loaded_objects};
 use crate::warehouse::sql::load_plan::{LoadParams, load_statements, to_sql_script};
 
 /// A run, and the load of its dataset.
@@ -61,6 +61,11 @@ impl RunJob {
         &self,
         observer: &dyn Observer,
     ) -> std::result::Result<CompletedRun, RunFailure> {
+        let _span = tracing::info_span!("run").entered();
+        let RunConfig {
+            songs, logs, out, ..
+        } = &self.config;
+        tracing::info!(%songs, %logs, %out, threads = self.config.threads, "started");
         let result = self.build_and_load(observer);
         observer.finish_phase();
         result
@@ -72,6 +77,7 @@ impl RunJob {
     /// # Errors
     /// Returns the error with which [`execute`](Self::execute) would fail before it reads records.
     pub fn plan(&self) -> Result<RunJobPlan> {
+        let _span = tracing::info_span!("plan").entered();
         self.validate()?;
         Ok(RunJobPlan {
             run: pipeline::plan_run(&self.config)?,
@@ -120,6 +126,7 @@ impl RunJob {
         let report = pipeline::run(&config, observer)?;
         observer.finish_phase();
         let location = dataset_location(&config.out, &report);
+        tracing::info!(run = report.run, %location, "published the dataset");
         observer.dataset_published(&report, &location);
         let load = self.load.as_ref().map(|target| {
             let loaded = self.load_dataset(
@@ -163,12 +170,7 @@ impl RunJob {
             return Err(Error::failed(format!("cannot load {location}"))
                 .with_reason("another run replaced the dataset in the meantime"));
         }
-        let load = DatasetLoad {
-            warehouse: &target.warehouse,
-            dataset: &dataset,
-            runs_before_refresh,
-        };
-        load.execute(observer)
+        target.load(&dataset, runs_before_refresh, observer)
     }
 }
 

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use super::run_id::RunId;
-use crate::config::RecordKind;
+use crate::input::RecordKind;
 use crate::star::schema::{self, TableSchema};
 
 /// The report of a complete run.

@@ -20,5 +20,5 @@ pub use self::parquet::{
 };
 pub use layout::{LATEST_FILE, REJECTS_DIR, manifest_key};
 pub use published_dataset::PublishedDataset;
-pub use rejects::RejectBuffer;
+pub use rejects::{RejectBuffer, RejectContext};
 pub use staging::{Staging, TableParts};

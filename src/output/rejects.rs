@@ -2,13 +2,13 @@
 
 use std::borrow::Cow;
 use std::io::{BufRead, BufReader, BufWriter, Seek, Write};
+use std::path::PathBuf;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 use tempfile::SpooledTempFile;
 
-use super::staging::Staging;
 use crate::decode::reject::Reject;
 use crate::error::{Error, Result};
 use crate::storage::Upload;
@@ -36,6 +36,15 @@ struct RejectLine<'a> {
     truncated: bool,
 }
 
+/// What the rejects of a run have in common.
+#[derive(Debug, Clone)]
+pub struct RejectContext {
+    /// The id of the run.
+    pub(super) run_id: String,
+    /// The folder for temporary files.
+    pub(super) scratch_dir: PathBuf,
+}
+
 /// Buffers the rejects of one split until the number of preceding lines in the object is known.
 #[derive(Debug, Default)]
 pub struct RejectBuffer {
@@ -44,18 +53,18 @@ pub struct RejectBuffer {
 
 impl RejectBuffer {
     /// Adds a reject of `object` (a path or URL) that begins on `line` (counted from 1). Rejects that exceed the
-    /// memory limit spill to the [scratch folder](Staging::scratch_dir) of `staging`.
+    /// memory limit spill to the scratch folder of the run.
     ///
     /// # Errors
     /// Returns an error if that folder cannot be written to.
     pub fn write(
         &mut self,
-        staging: &Staging,
+        run: &RejectContext,
         object: &str,
         line: u64,
         reject: &Reject,
     ) -> Result<()> {
-        let scratch = staging.scratch_dir();
+        let scratch = &run.scratch_dir;
         // Truncation may split a character, which alone does not make the text binary.
         let text = match std::str::from_utf8(&reject.text) {
             Ok(text) => Some(text),
@@ -67,7 +76,7 @@ impl RejectBuffer {
         };
         let text_base64 = text.is_none().then(|| BASE64.encode(&reject.text).into());
         let line = RejectLine {
-            run: staging.run_id().into(),
+            run: run.run_id.as_str().into(),
             reason: reject.reason.name().into(),
             key: reject.key.map(Cow::Borrowed),
             detail: reject.detail.as_ref().into(),
@@ -79,11 +88,11 @@ impl RejectBuffer {
             text_base64,
             truncated: reject.is_truncated(),
         };
-        let spool_error = |e: std::io::Error| Error::io("cannot write rejects to", &scratch, e);
+        let spool_error = |e: std::io::Error| Error::io("cannot write rejects to", scratch, e);
         let mut bytes = serde_json::to_vec(&line).map_err(|e| spool_error(e.into()))?;
         bytes.push(b'\n');
         let lines = self.lines.get_or_insert_with(|| {
-            BufWriter::new(SpooledTempFile::new_in(MAX_IN_MEMORY_BYTES, &scratch))
+            BufWriter::new(SpooledTempFile::new_in(MAX_IN_MEMORY_BYTES, scratch))
         });
         lines.write_all(&bytes).map_err(spool_error)
     }

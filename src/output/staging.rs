@@ -5,7 +5,7 @@
 //! complete ([`publish::s3`](super::publish::s3)).
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use arrow_schema::SchemaRef;
@@ -16,11 +16,11 @@ use super::layout::{REJECTS_DIR, REPORT_FILE, RunObject};
 use super::parquet::{ParquetCompression, ParquetPartReader, PartInfo, PartWriter};
 use super::publish::local::{CheckedOutputDir, LeftoverRunDir, StagingDir};
 use super::publish::s3::S3Run;
-use super::rejects::RejectBuffer;
+use super::rejects::{RejectBuffer, RejectContext};
 use super::run_id::RunId;
 use super::run_report::RunReport;
-use crate::config::RecordKind;
 use crate::error::{Error, Result};
+use crate::input::RecordKind;
 use crate::star::schema::{self, SONGPLAYS, TableSchema};
 use crate::storage::{Location, PutMode, Store, StoreOpener};
 
@@ -30,6 +30,7 @@ pub struct Staging {
     store: Box<dyn Store>,
     target: StagingTarget,
     compression: ParquetCompression,
+    reject_context: RejectContext,
     /// The reject files written so far.
     reject_files: Mutex<WrittenObjects>,
 }
@@ -39,7 +40,7 @@ type WrittenObjects = Vec<(RunObject, u64)>;
 
 #[derive(Debug)]
 enum StagingTarget {
-    Local(StagingDir, RunId),
+    Local(StagingDir),
     S3(S3Run),
 }
 
@@ -58,23 +59,44 @@ impl Staging {
         inputs: [&[Location]; 2],
         compression: ParquetCompression,
     ) -> Result<Self> {
-        let (store, target) = match out {
+        match out {
             Location::Local(path) => {
                 let folder = StagingDir::open(path, &local_paths(inputs))?;
+                let reject_context = RejectContext {
+                    run_id: RunId::new().to_string(),
+                    // On the disk of the output.
+                    scratch_dir: folder.path().join(REJECTS_DIR),
+                };
                 let store = stores.open_output(&Location::Local(folder.path().to_owned()))?;
-                (store, StagingTarget::Local(folder, RunId::new()))
+                let target = StagingTarget::Local(folder);
+                Ok(Self::new(store, target, reject_context, compression))
             }
             Location::S3 { .. } => {
                 let run = S3Run::start(stores.open_output(out)?)?;
-                (run.store(), StagingTarget::S3(run))
+                let reject_context = RejectContext {
+                    run_id: run.id().to_string(),
+                    scratch_dir: std::env::temp_dir(),
+                };
+                let store = run.store();
+                let target = StagingTarget::S3(run);
+                Ok(Self::new(store, target, reject_context, compression))
             }
-        };
-        Ok(Self {
+        }
+    }
+
+    fn new(
+        store: Box<dyn Store>,
+        target: StagingTarget,
+        reject_context: RejectContext,
+        compression: ParquetCompression,
+    ) -> Self {
+        Self {
             store,
             target,
             compression,
+            reject_context,
             reject_files: Mutex::default(),
-        })
+        }
     }
 
     /// Describes what a run would do to `out`, without changing anything.
@@ -204,20 +226,14 @@ impl Staging {
         Ok(())
     }
 
-    /// Returns the folder for temporary files: on the disk of a local output, otherwise the system's.
-    pub fn scratch_dir(&self) -> PathBuf {
-        match &self.target {
-            StagingTarget::Local(folder, _) => folder.path().join(REJECTS_DIR),
-            StagingTarget::S3(_) => std::env::temp_dir(),
-        }
+    /// Returns what the rejects of the run have in common.
+    pub fn reject_context(&self) -> &RejectContext {
+        &self.reject_context
     }
 
     /// Returns the id of the run.
-    pub fn run_id(&self) -> String {
-        match &self.target {
-            StagingTarget::Local(_, id) => id.to_string(),
-            StagingTarget::S3(run) => run.id().to_string(),
-        }
+    pub fn run_id(&self) -> &str {
+        &self.reject_context.run_id
     }
 
     /// Writes the report and publishes the dataset. Returns a warning if the dataset is published, but an earlier
@@ -236,7 +252,7 @@ impl Staging {
             });
         }
         match self.target {
-            StagingTarget::Local(folder, _) => {
+            StagingTarget::Local(folder) => {
                 let target = folder.target().to_owned();
                 let warning = folder.publish()?;
                 // The rejects and report of an earlier failed run are now out of date.
@@ -255,7 +271,7 @@ impl Staging {
     /// Returns an error if the report of that dataset cannot be read.
     pub fn published_songplays(&self) -> Result<Option<u64>> {
         let (report_name, json) = match &self.target {
-            StagingTarget::Local(folder, _) => {
+            StagingTarget::Local(folder) => {
                 let path = folder.target().join(REPORT_FILE);
                 let json = match std::fs::read(&path) {
                     Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
@@ -283,7 +299,7 @@ impl Staging {
     /// Returns the location where [`keep_failed`](Self::keep_failed) keeps the rejects.
     pub fn failed_location(&self) -> String {
         match &self.target {
-            StagingTarget::Local(folder, _) => folder.failed_path().display().to_string(),
+            StagingTarget::Local(folder) => folder.failed_path().display().to_string(),
             StagingTarget::S3(run) => run.url(),
         }
     }
@@ -295,7 +311,7 @@ impl Staging {
     /// Returns an error if the report cannot be written. Nothing is kept then.
     pub fn keep_failed(self, report: &RunReport) -> Result<()> {
         let removed = match &self.target {
-            StagingTarget::Local(folder, _) => folder.remove_all_but_rejects(),
+            StagingTarget::Local(folder) => folder.remove_all_but_rejects(),
             StagingTarget::S3(run) => run.remove_all_but_rejects(),
         };
         let written =
@@ -309,7 +325,7 @@ impl Staging {
             });
         }
         match self.target {
-            StagingTarget::Local(folder, _) => folder.keep_failed(),
+            StagingTarget::Local(folder) => folder.keep_failed(),
             StagingTarget::S3(_) => Ok(()),
         }
     }
@@ -412,7 +428,7 @@ impl Staging {
     /// are any, which are left to `sparkify clean`.
     pub fn discard(self) -> Option<String> {
         match self.target {
-            StagingTarget::Local(folder, _) => {
+            StagingTarget::Local(folder) => {
                 folder.discard();
                 None
             }

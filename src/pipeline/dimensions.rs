@@ -32,6 +32,7 @@ pub(super) fn write_dimensions(
     lookup: &SongLookup,
     logs: &LogPhaseResult,
 ) -> Result<()> {
+    let _span = tracing::info_span!("dimensions").entered();
     let began = Instant::now();
     let bounds = time_part_bounds(&logs.times);
     let parts = bounds.len() + 1;

@@ -9,13 +9,13 @@ use rayon::prelude::*;
 
 use super::build_thread_pool;
 use super::timings::{PipelineStage, Timings};
-use crate::config::{LoadedLogObjects, RecordKind};
+use crate::config::LoadedLogObjects;
 use crate::decode::record_schema::RecordSchema;
 use crate::decode::sniff::{MAX_SNIFF_BYTES, RecordLayout, detect_layout};
 use crate::error::{Error, Result};
 use crate::input::{
     Glob, IgnoredCounts, InputCompression, InputListing, InputObject, InputSelectionRules,
-    InputSpec, SplitSet, describe_ignored, detect_compression, plan_splits,
+    InputSpec, RecordKind, SplitSet, describe_ignored, detect_compression, plan_splits,
 };
 use crate::output::run_report::InputReport;
 use crate::star::schema::{EVENT_RECORD, SONG_RECORD};
@@ -72,6 +72,7 @@ impl InputSource {
         split_bytes: Option<u64>,
         timings: &Timings,
     ) -> Result<Self> {
+        let span = tracing::info_span!("list").entered();
         let began = Instant::now();
         let roots = locations.locations.iter().zip(0..);
         let roots = roots.map(|(location, number)| {
@@ -80,6 +81,7 @@ impl InputSource {
         });
         let roots: Vec<ListingRoot> = roots.collect::<Result<_>>()?;
         let list = || {
+            let _entered = span.enter();
             roots
                 .par_iter()
                 .try_for_each(|root| list_prefix(root, "", 1))
@@ -143,6 +145,14 @@ impl InputSource {
         let skipped_loaded = listed - objects.len();
         let plan = plan_with_sniffing(&stores, &mut objects, split_bytes)?;
         timings.record(PipelineStage::List, began, plan.bytes, objects.len() as u64);
+        tracing::info!(
+            objects = objects.len(),
+            bytes = plan.bytes,
+            splits = plan.splits.len(),
+            skipped_loaded,
+            "listed the {}",
+            kind.plural()
+        );
         Ok(Self {
             kind,
             objects,

@@ -71,6 +71,7 @@ struct RetainedSplitOutput {
 /// # Errors
 /// Returns an error if an object cannot be read or a part cannot be written.
 pub(super) fn process_logs(run: &RunContext<'_>, lookup: &SongLookup) -> Result<LogPhaseResult> {
+    let _span = tracing::info_span!("logs").entered();
     let (committed, users, counts) = encode_splits(run, lookup)?;
     let kept = kept_by_object(run, &committed);
     let (mut parts, mut ids, mut times) = (Vec::new(), Vec::new(), Vec::new());
@@ -94,8 +95,17 @@ pub(super) fn process_logs(run: &RunContext<'_>, lookup: &SongLookup) -> Result<
         &STATE_SONGPLAYS,
         parts.iter().map(|split| &split.merge_state),
     )?;
+    let duplicates = counts.kept - rows;
+    let report = &counts.report;
+    tracing::info!(
+        records = report.records,
+        rejected = report.rejected,
+        kept = rows,
+        duplicates,
+        "processed the logs"
+    );
     Ok(LogPhaseResult {
-        duplicates: counts.kept - rows,
+        duplicates,
         matched: parts.iter().map(|split| split.matched).sum(),
         counts,
         user_shards: users,
@@ -324,7 +334,7 @@ impl RecordSink for SongplayEncoder<'_> {
         let staging = self.run.staging;
         self.output
             .rejects
-            .write(staging, &object, reject.line + 1, reject)
+            .write(staging.reject_context(), &object, reject.line + 1, reject)
     }
 }
 

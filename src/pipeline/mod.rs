@@ -31,9 +31,9 @@ use std::time::Instant;
 
 use arrow_array::RecordBatch;
 
-use crate::config::{IoSizes, LoadedLogObjects, RecordKind, RunConfig};
+use crate::config::{IoSizes, LoadedLogObjects, RunConfig};
 use crate::error::{Error, Result};
-use crate::input::InputSpec;
+use crate::input::{InputSpec, RecordKind};
 use crate::observer::Observer;
 use crate::output::run_report::{
     LogReport, REPORT_VERSION, RunOutcome, RunReport, StageReport, TableReport,
@@ -125,7 +125,9 @@ fn run_with_timings(
     timings: &Timings,
 ) -> std::result::Result<RunReport, RunFailure> {
     let began = Instant::now();
+    let span = tracing::Span::current();
     build_thread_pool(config.threads)?.install(|| {
+        let _entered = span.enter();
         let stores = StoreOpener::new(config.s3.clone());
         let (songs, logs) = open_sources(config, &stores, timings)?;
         let staging = Staging::open(
@@ -145,6 +147,7 @@ fn run_with_timings(
         };
         match run.build_tables(began) {
             Ok(report) => {
+                let _span = tracing::info_span!("publish").entered();
                 let began = Instant::now();
                 let parts = std::mem::take(&mut *run.lock_parts());
                 drop(run);
@@ -326,7 +329,7 @@ impl RunContext<'_> {
             sparkify_version: env!("CARGO_PKG_VERSION").to_owned(),
             status: RunOutcome::Ok,
             error: None,
-            run: self.staging.run_id(),
+            run: self.staging.run_id().to_owned(),
             compression: self.config.compression,
             songs: songs.report.clone(),
             logs,

@@ -25,6 +25,7 @@ use crate::star::typed_batches::SongBatch;
 /// # Errors
 /// Returns an error if an object cannot be read or a reject cannot be written.
 pub(super) fn read_songs(run: &RunContext<'_>) -> Result<(Vec<SongBatch>, SourceCounts)> {
+    let _span = tracing::info_span!("songs").entered();
     let source = &run.songs;
     let counter = SourceCounter::new(run, source);
     let batches = Mutex::new(vec![Vec::new(); source.plan.splits.len()]);
@@ -52,6 +53,12 @@ pub(super) fn read_songs(run: &RunContext<'_>) -> Result<(Vec<SongBatch>, Source
         },
     )?;
     let counts = counter.finish();
+    let report = &counts.report;
+    tracing::info!(
+        records = report.records,
+        rejected = report.rejected,
+        "read the songs"
+    );
     let batches = batches
         .into_inner()
         .unwrap_or_else(PoisonError::into_inner)
@@ -64,6 +71,7 @@ pub(super) fn read_songs(run: &RunContext<'_>) -> Result<(Vec<SongBatch>, Source
 /// # Errors
 /// Returns an error if a column of the songs exceeds Arrow's limit of 2 GiB.
 pub(super) fn build_lookup(run: &RunContext<'_>, batches: &[SongBatch]) -> Result<SongLookup> {
+    let _span = tracing::info_span!("lookup").entered();
     let began = Instant::now();
     let hashes: Vec<_> = batches.par_iter().map(hash_keys).collect();
     let shards: Vec<SongLookupShard> = (0..LOOKUP_SHARDS)
@@ -99,7 +107,11 @@ impl RecordSink for SongCollector<'_> {
 
     fn write_reject(&mut self, object: &InputObject, reject: &Reject) -> Result<()> {
         let object = self.source.display(object);
-        self.rejects
-            .write(self.staging, &object, reject.line + 1, reject)
+        self.rejects.write(
+            self.staging.reject_context(),
+            &object,
+            reject.line + 1,
+            reject,
+        )
     }
 }

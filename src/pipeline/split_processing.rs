@@ -14,8 +14,8 @@ use super::ReadContext;
 use super::build_thread_pool;
 use super::input_source::InputSource;
 use super::split_reader::{SplitReader, SplitStart, SplitStats};
-use crate::config::RecordKind;
 use crate::error::Result;
+use crate::input::RecordKind;
 use crate::input::Split;
 
 /// A split whose start offset is verified.
@@ -67,7 +67,9 @@ pub(super) fn process_splits<T: Send>(
         }
         Ok(())
     };
+    let span = tracing::Span::current();
     let run_worker = || {
+        let _entered = span.enter();
         let result = worker();
         if result.is_err() {
             is_stopped.store(true, Ordering::Relaxed);

@@ -106,6 +106,11 @@ impl Timings {
         if phase.tasks == Some(0) {
             return;
         }
+        tracing::debug!(
+            seconds = phase.seconds,
+            tasks = phase.tasks,
+            "phase: {name}"
+        );
         let mut phases = self.phases.lock().unwrap_or_else(PoisonError::into_inner);
         phases.push(phase);
     }

@@ -116,7 +116,15 @@ fn readme_is_short() {
 /// Each path of the repository that a document names exists, so that a rename cannot break an example.
 #[test]
 fn paths_in_documents_exist() {
-    let roots = ["benches/", "fixtures/", "fuzz/", "sql/", "src/", "tests/"];
+    let roots = [
+        "benches/",
+        "examples/",
+        "fixtures/",
+        "fuzz/",
+        "sql/",
+        "src/",
+        "tests/",
+    ];
     let mut missing = BTreeSet::new();
     // The change log also names what was renamed.
     let is_current = |path: &PathBuf| !path.ends_with("CHANGELOG.md");

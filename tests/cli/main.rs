@@ -14,6 +14,7 @@ mod failed_runs;
 mod generate;
 mod input;
 mod input_globs;
+mod logging;
 mod max_rejects;
 mod output_dir;
 mod stdio;

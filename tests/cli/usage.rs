@@ -222,7 +222,7 @@ fn short_help_has_no_examples() {
     }
 }
 
-const S3_FLAGS: [&str; 8] = [
+const S3_FLAGS: [&str; 7] = [
     "--region=eu-west-1",
     "--profile=etl",
     "--endpoint-url=http://localhost:1",
@@ -230,7 +230,6 @@ const S3_FLAGS: [&str; 8] = [
     "--request-payer",
     "--requests=64",
     "--read-timeout=20",
-    "--verbose",
 ];
 
 #[test]

@@ -30,13 +30,25 @@ fn assert_no_secrets(text: &[u8], what: &str) {
     }
 }
 
-/// Runs a command with the most verbose output, and searches all of its output for secrets.
+/// Runs a command with the most verbose output, and searches all of its output for secrets. Returns the output
+/// without the log.
 #[track_caller]
 fn run_with_tracing(command: &mut Command) -> CommandOutput {
-    let output = CommandOutput::run(enable_tracing(command));
+    let mut output = CommandOutput::run(enable_tracing(command));
     assert_no_secrets(output.stdout.as_bytes(), "stdout");
     assert_no_secrets(output.stderr.as_bytes(), "stderr");
+    let lines = output.stderr.split_inclusive('\n');
+    let (log, others): (Vec<&str>, Vec<&str>) = lines.partition(|line| is_log_line(line));
+    let has_log = !log.is_empty() || output.code != Some(0);
+    assert!(has_log, "nothing is logged: {output:?}");
+    output.stderr = others.concat();
     output
+}
+
+fn is_log_line(line: &str) -> bool {
+    let levels = [" ERROR ", " WARN ", " INFO ", " DEBUG ", " TRACE "];
+    let time = line.split(' ').next().unwrap_or_default();
+    time.ends_with('Z') && levels.iter().any(|level| line.contains(level))
 }
 
 fn enable_tracing(command: &mut Command) -> &mut Command {
@@ -55,7 +67,7 @@ fn command_with_token(server: &S3Server, arguments: &[&str]) -> Command {
 
 fn commands() -> [Vec<&'static str>; 4] {
     [
-        concat_args(&RUN_ARGS, &["--verbose", "--json"]),
+        concat_args(&RUN_ARGS, &["-vv", "--json"]),
         [&["run", "--verbose", "--dry-run"], &RUN_ARGS[2..]].concat(),
         [&["run", "--verbose"], &RUN_ARGS[2..]].concat(),
         ["clean", "s3://music/star", "--verbose", "--json", "--yes"].to_vec(),

@@ -319,11 +319,8 @@ fn password_is_never_leaked(kind: WarehouseKind) {
         "--out",
         &out,
     ]);
-    // `--verbose` only applies to S3.
-    if kind == WarehouseKind::Redshift {
-        command.arg("--verbose");
-    }
     command
+        .arg("-vv")
         .env("RUST_LOG", "trace")
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped());
@@ -332,6 +329,8 @@ fn password_is_never_leaked(kind: WarehouseKind) {
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success(), "{output:?}");
     assert_eq!(inspected.load(Ordering::SeqCst), 1);
+    let log = String::from_utf8_lossy(&output.stderr);
+    assert!(log.contains(" INFO run:transaction: "), "{log}");
     let mut texts = seen.lock().unwrap().clone();
     texts.push(String::from_utf8_lossy(&output.stdout).into_owned());
     texts.push(String::from_utf8_lossy(&output.stderr).into_owned());

@@ -44,9 +44,6 @@ pub(crate) struct S3Args {
     /// From 0.1 to 3600. A request that receives no data for this time is retried.
     #[arg(long, value_name = "SECS", value_parser = parse_read_timeout)]
     read_timeout: Option<Duration>,
-    /// Log retried requests
-    #[arg(long, short)]
-    verbose: bool,
 }
 
 /// The encryption of what is written to S3.
@@ -81,7 +78,6 @@ impl S3Args {
             ("--request-payer", self.request_payer),
             ("--requests", self.requests.is_some()),
             ("--read-timeout", self.read_timeout.is_some()),
-            ("--verbose", self.verbose),
         ];
         let given = given.into_iter().find(|&(_, is_given)| is_given);
         match given {

@@ -13,8 +13,9 @@ use crate::cli::help;
 use crate::cli::progress::TerminalProgress;
 use crate::cli::render::numbers::{format_bytes, format_count, pluralize};
 use crate::cli::render::run::format_reject_reasons;
-use crate::config::{IoSizes, ParseBenchConfig, RecordKind};
+use crate::config::{IoSizes, ParseBenchConfig};
 use crate::error::Result;
+use crate::input::RecordKind;
 use crate::storage::Location;
 
 /// Benchmark the decoder, from JSON to Arrow record batches

@@ -1,6 +1,6 @@
 //! Parses a record into a list of fields, edits them, and writes the record again.
 
-use super::RecordEdit;
+use super::case::RecordEdit;
 
 /// A flat JSON object that can be edited.
 pub(super) struct EditableRecord<'a> {

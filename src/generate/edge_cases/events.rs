@@ -1,12 +1,12 @@
 //! Lists the edge cases of the log input.
 
-use super::ExpectedOutcome::{Duplicate, Filtered, Kept, Rejected};
-use super::RecordEdit::*;
-use super::{EdgeCase, RecordEdit};
+use super::case::ExpectedOutcome::{Duplicate, Filtered, Kept, Rejected};
+use super::case::RecordEdit::*;
+use super::case::{EdgeCase, ExpectedOutcome, RecordEdit};
 
 const HOME_PAGE: RecordEdit = Set("page", b"\"Home\"");
 
-const fn case(outcome: super::ExpectedOutcome, edits: &'static [RecordEdit]) -> EdgeCase {
+const fn case(outcome: ExpectedOutcome, edits: &'static [RecordEdit]) -> EdgeCase {
     EdgeCase { outcome, edits }
 }
 const fn syntax(edits: &'static [RecordEdit]) -> EdgeCase {

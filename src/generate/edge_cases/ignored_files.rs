@@ -3,8 +3,8 @@
 use std::io;
 use std::path::Path;
 
-use super::super::InputSummary;
-use super::super::file_writer::{ProgressMeter, create_dir, write_file};
+use crate::generate::file_writer::{ProgressMeter, create_dir, write_file};
+use crate::generate::summary::InputSummary;
 
 /// Files that are ignored because of their names: name, content, and extension in the report. Some of them contain a
 /// record, which must be ignored too.
@@ -33,7 +33,7 @@ const EMPTY_FILES: &[(&str, &str)] = &[
 ];
 
 /// Writes all files without records into the directory of an input, and counts them.
-pub(in super::super) fn write_files_without_records(
+pub(in crate::generate) fn write_files_without_records(
     root: &Path,
     summary: &mut InputSummary,
     meter: &mut ProgressMeter,

@@ -1,8 +1,8 @@
 //! Lists the edge cases of the song input. Each case is written to a file of its own.
 
-use super::ExpectedOutcome::{Kept, Rejected};
-use super::RecordEdit::*;
-use super::{EdgeCase, RecordEdit};
+use super::case::ExpectedOutcome::{Kept, Rejected};
+use super::case::RecordEdit::*;
+use super::case::{EdgeCase, RecordEdit};
 
 const fn rejected(reason: &'static str, edits: &'static [RecordEdit]) -> EdgeCase {
     EdgeCase {

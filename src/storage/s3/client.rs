@@ -19,6 +19,7 @@ use aws_sdk_s3::config::{
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::types::RequestPayer;
 use tokio::sync::Semaphore;
+use tracing::Instrument;
 
 use super::endpoint::custom_endpoint;
 use super::error::{FailedRequest, OperationContext, RequestError};
@@ -159,7 +160,7 @@ impl S3Client {
     where
         F: Future<Output: Send> + Send + 'static,
     {
-        self.runtime.spawn(work)
+        self.runtime.spawn(work.in_current_span())
     }
 
     /// Sends a request, and retries it if it fails with an error that can be transient. Each attempt may take

@@ -12,14 +12,20 @@ use crate::support::sample_data;
 /// The path of the binary.
 pub const SPARKIFY: &str = env!("CARGO_BIN_EXE_sparkify");
 
-/// Returns the binary without environment variables that affect colours.
+/// Returns the binary without environment variables that affect colours or the log.
 pub fn sparkify_command() -> Command {
     with_clean_env(Command::new(SPARKIFY))
 }
 
-/// Returns a command without stdin and without environment variables that affect colours.
+/// Returns a command without stdin and without environment variables that affect colours or the log.
 pub fn with_clean_env(mut command: Command) -> Command {
-    for name in ["CLICOLOR", "CLICOLOR_FORCE", "NO_COLOR", "COLORTERM"] {
+    for name in [
+        "CLICOLOR",
+        "CLICOLOR_FORCE",
+        "NO_COLOR",
+        "COLORTERM",
+        "RUST_LOG",
+    ] {
         command.env_remove(name);
     }
     command.stdin(Stdio::null());

@@ -1,0 +1,113 @@
+//! Prints the events that the crate emits by `tracing` as lines on stderr.
+//!
+//! Events of libraries are not printed at any level. They can contain secrets: the AWS SDK logs signed requests at
+//! the level trace, and the output of a credential process in a warning.
+
+use std::env;
+use std::fmt;
+use std::io::{self, Write};
+
+use tracing::level_filters::LevelFilter;
+use tracing::{Metadata, Subscriber};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::{FilterExt, filter_fn};
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::FormatTime;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
+
+use super::args::logging::{LogArgs, LogFormat};
+use super::stderr::eprint_line;
+use crate::error::{Error, Result};
+
+/// The variable that names what is logged, in the syntax of [`EnvFilter`].
+const FILTER_VARIABLE: &str = "RUST_LOG";
+
+/// The first component of the targets of this crate.
+const OWN_TARGET: &str = env!("CARGO_CRATE_NAME");
+
+/// Starts to print what the arguments and the environment select.
+///
+/// # Errors
+/// Returns an error if the environment variable is not valid.
+pub(super) fn start_logging(args: &LogArgs) -> Result<()> {
+    let own_events = filter_fn(is_own).with_max_level_hint(LevelFilter::TRACE);
+    let layer = log_layer(args.log_format).with_filter(selected_events(args)?.and(own_events));
+    // A program that calls the command line may have a subscriber already, which then gets the events.
+    let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer));
+    Ok(())
+}
+
+/// Returns the filter of the environment variable or, if it is not set, of the flags.
+fn selected_events(args: &LogArgs) -> Result<EnvFilter> {
+    let invalid = || Error::usage(format!("invalid {FILTER_VARIABLE}"));
+    let variable = env::var_os(FILTER_VARIABLE).filter(|value| !value.is_empty());
+    let directives = match variable {
+        Some(value) => value
+            .into_string()
+            .map_err(|_| invalid().with_reason("it is not UTF-8"))?,
+        None => {
+            let level = match args.verbose {
+                0 => LevelFilter::WARN,
+                1 => LevelFilter::INFO,
+                _ => LevelFilter::DEBUG,
+            };
+            format!("{OWN_TARGET}={level}")
+        }
+    };
+    EnvFilter::builder().parse(directives).map_err(|e| {
+        invalid()
+            .with_source(e)
+            .with_hint("see docs/troubleshooting.md")
+    })
+}
+
+/// Returns true for what this crate emits, and false for what libraries emit.
+fn is_own(metadata: &Metadata<'_>) -> bool {
+    let target = metadata.target().strip_prefix(OWN_TARGET);
+    target.is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+}
+
+fn log_layer<S>(format: LogFormat) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    let layer = tracing_subscriber::fmt::layer()
+        .with_ansi(false)
+        .with_writer(|| LogWriter);
+    match format {
+        LogFormat::Text => layer
+            .compact()
+            .with_target(false)
+            .with_timer(TimeOfDay)
+            .boxed(),
+        LogFormat::Json => layer.json().flatten_event(true).boxed(),
+    }
+}
+
+/// The time of day in UTC, with milliseconds.
+struct TimeOfDay;
+
+impl FormatTime for TimeOfDay {
+    fn format_time(&self, to: &mut Writer<'_>) -> fmt::Result {
+        write!(to, "{}", chrono::Utc::now().format("%H:%M:%S%.3fZ"))
+    }
+}
+
+/// Prints an event, which is written by one call, as one line.
+struct LogWriter;
+
+impl Write for LogWriter {
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(event);
+        // Names may come from outside. They must neither add lines nor control the terminal.
+        let line = text.trim_end_matches('\n').replace(char::is_control, " ");
+        eprint_line(&line);
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,31 @@
+//! Names the two kinds of records.
+
+use serde::Serialize;
+
+/// The kind of the records of an input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RecordKind {
+    /// Song metadata.
+    Song,
+    /// Log events.
+    Log,
+}
+
+impl RecordKind {
+    /// Returns the name of the kind in the singular.
+    pub fn singular(self) -> &'static str {
+        match self {
+            Self::Song => "song",
+            Self::Log => "log",
+        }
+    }
+
+    /// Returns the name of the kind in the plural.
+    pub fn plural(self) -> &'static str {
+        match self {
+            Self::Song => "songs",
+            Self::Log => "logs",
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! The log on stderr: its levels, its formats, and progress bars that it does not tear.
+
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use crate::support::sandbox::{CommandOutput, SPARKIFY, Sandbox, run_args, with_clean_env};
+
+/// Returns the lines of the log of a quiet run with these arguments and this value of `RUST_LOG`.
+fn log_of_run(sandbox: &Sandbox, more: &[&str], variable: &str) -> Vec<String> {
+    let mut command = sandbox.command(&run_args("songs", "logs", "star"));
+    command.args(more).env("RUST_LOG", variable);
+    let output = CommandOutput::capture(&mut command);
+    assert_eq!((output.code, output.stdout.as_str()), (Some(0), ""));
+    output.stderr.lines().map(str::to_owned).collect()
+}
+
+/// Returns true for a line such as `12:00:01.123Z  INFO run: started songs=songs`.
+fn is_log_line(line: &str) -> bool {
+    let (time, rest) = line.split_once(' ').unwrap_or_default();
+    let is_time = time.len() == 13 && time.ends_with('Z') && time.matches(':').count() == 2;
+    let level = rest.split_whitespace().next().unwrap_or_default();
+    is_time && ["INFO", "DEBUG", "TRACE"].contains(&level)
+}
+
+#[test]
+fn flags_select_the_level() {
+    let sandbox = Sandbox::with_input();
+    assert_eq!(log_of_run(&sandbox, &[], ""), Vec::<String>::new());
+    let info = log_of_run(&sandbox, &["-v"], "");
+    let debug = log_of_run(&sandbox, &["-vv"], "");
+    for lines in [&info, &debug] {
+        assert!(lines.iter().all(|line| is_log_line(line)), "{lines:#?}");
+    }
+    let has = |lines: &[String], words: &str| lines.iter().any(|line| line.contains(words));
+    for words in [
+        " INFO run: started songs=songs logs=logs out=star",
+        " INFO run:list: listed the logs objects=1 ",
+        " INFO run:songs: read the songs records=1 rejected=0",
+        " INFO run:logs: processed the logs records=3 rejected=0 kept=3 duplicates=0",
+        " INFO run: published the dataset run=",
+    ] {
+        assert!(
+            has(&info, words) && has(&debug, words),
+            "{words}: {info:#?}"
+        );
+    }
+    let phase = " DEBUG run:songs: phase: read songs seconds=";
+    assert!(has(&debug, phase), "{debug:#?}");
+    assert!(!has(&info, " DEBUG "), "{info:#?}");
+}
+
+/// The flags belong to every command, before and after its name.
+#[test]
+fn every_command_has_the_flags() {
+    let sandbox = Sandbox::with_input();
+    let generate = ["generate", "--out=made", "--events=10", "-q"];
+    for arguments in [
+        &["-v", "--log-format=json", "clean", "."][..],
+        &["clean", ".", "-vv", "--log-format", "text"],
+        &["query", "--list", "--verbose"],
+        &[&generate[..], &["-v"]].concat(),
+        &[
+            "bench",
+            "parse",
+            "logs",
+            "-q",
+            "--threads=1",
+            "--runs=1",
+            "-v",
+        ],
+    ] {
+        let output = sandbox.exec(arguments);
+        assert_eq!(output.code, Some(0), "{arguments:?}: {output:?}");
+    }
+    sandbox
+        .exec(&["clean", ".", "--log-format", "xml"])
+        .assert_usage_error("'--log-format <FORMAT>'");
+}
+
+#[test]
+fn variable_takes_precedence_over_flags() {
+    let sandbox = Sandbox::with_input();
+    let debug = log_of_run(&sandbox, &[], "sparkify=debug");
+    assert!(debug.iter().any(|line| line.contains(" DEBUG ")));
+    for variable in ["off", "sparkify=warn", "hyper=trace"] {
+        let lines = log_of_run(&sandbox, &["-vv"], variable);
+        assert_eq!(lines, Vec::<String>::new(), "{variable}");
+    }
+    let only_songs = log_of_run(&sandbox, &[], "sparkify::pipeline::songs=info");
+    assert_eq!(only_songs.len(), 1, "{only_songs:#?}");
+    let mut command = sandbox.command(&run_args("songs", "logs", "other"));
+    let output = CommandOutput::capture(command.env("RUST_LOG", "sparkify=loud"));
+    output.assert_failure(2, "invalid RUST_LOG");
+    assert!(!sandbox.path("other").exists());
+}
+
+#[test]
+fn json_lines_are_objects() {
+    let sandbox = Sandbox::with_input();
+    let lines = log_of_run(&sandbox, &["-vv", "--log-format=json"], "");
+    assert!(lines.len() > 5, "{lines:#?}");
+    let objects = lines.iter().map(|line| serde_json::from_str(line).unwrap());
+    let objects: Vec<Value> = objects.collect();
+    let read = objects.iter().find(|o| o["message"] == "read the songs");
+    let read = read.unwrap();
+    assert_eq!(
+        (&read["level"], &read["records"]),
+        (&"INFO".into(), &1.into())
+    );
+    let spans = read["spans"].as_array().unwrap();
+    assert_eq!(spans.last().unwrap()["name"], "songs");
+}
+
+/// A name of a file may contain any character.
+#[test]
+fn an_event_is_one_line_without_control_characters() {
+    let sandbox = Sandbox::with_input();
+    let logs = "logs\n\x1b[31m\u{9b}red";
+    sandbox.write(&format!("{logs}/a.json"), "{}\n");
+    for format in ["text", "json"] {
+        let flags = ["-vv", "--allow-empty", "--max-rejects=100%", "--log-format"];
+        let mut command = sandbox.command(&run_args("songs", logs, "star"));
+        let output = CommandOutput::capture(command.args(flags).arg(format));
+        assert_eq!(output.code, Some(0), "{output:?}");
+        let events = output.stderr.lines();
+        let events = events.filter(|line| !line.starts_with("sparkify: warning: "));
+        for line in events {
+            assert!(!line.contains(char::is_control), "{line:?}");
+            assert!(is_log_line(line) || line.starts_with('{'), "{line:?}");
+        }
+    }
+}
+
+/// On a terminal every log line begins in the first column, and the bar is drawn again below it.
+#[test]
+#[cfg(target_os = "linux")]
+fn log_lines_do_not_tear_a_progress_bar() {
+    let sandbox = Sandbox::with_input();
+    // `script` runs the command on a terminal.
+    let run = format!("{SPARKIFY} -vv run --songs songs --logs logs --out star");
+    let mut command = with_clean_env(Command::new("script"));
+    command
+        .args(["--quiet", "--return", "--command", &run, "/dev/null"])
+        .env("TERM", "xterm-256color")
+        .env_remove("RUST_LOG")
+        .current_dir(sandbox.root())
+        .stdin(Stdio::null());
+    let output = command.output().unwrap();
+    let screen = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{screen:?}");
+    assert!(screen.contains("\x1b["), "no bar: {screen:?}");
+    let lines: Vec<&str> = screen
+        .split("\r\n")
+        .filter(|line| line.contains(" INFO ") || line.contains(" DEBUG "))
+        .collect();
+    assert!(lines.len() > 5, "{screen:?}");
+    for line in lines {
+        // What remains after the last escape sequence that clears or moves is what the terminal shows.
+        let shown = line.rsplit(['\r', '\x1b']).next().unwrap_or_default();
+        let shown = shown.trim_start_matches(|c: char| "[0123456789;".contains(c));
+        let shown = shown.trim_start_matches(['K', 'A', 'J', 'm', 'G']);
+        assert!(shown.contains("run"), "{line:?}");
+        assert!(!shown.contains('█') && !shown.contains('░'), "{line:?}");
+    }
+}
