@@ -195,4 +195,14 @@ mod tests {
         );
         assert_eq!(error.to_string(), "cannot read s3://b/k; check the key");
     }
+
+    #[test]
+    fn a_source_can_leave_the_reason_as_it_is() {
+        let source = std::io::Error::other("a long text");
+        let error = Error::failed("cannot load")
+            .with_reason("short")
+            .caused_by(source);
+        assert_eq!(error.to_string(), "cannot load: short");
+        assert!(error.source().is_some_and(|e| e.is::<std::io::Error>()));
+    }
 }

@@ -66,38 +66,18 @@ impl ConnectionConfig {
         env: impl Fn(&str) -> Option<String>,
         warnings: &mut Vec<String>,
     ) -> Result<Option<Self>> {
-        let explicit = match flags.url {
-            Some(url) => parse_flag_url(url)?,
-            None => match env("SPARKIFY_WAREHOUSE").filter(|url| !url.is_empty()) {
-                Some(url) => parse_env_url(&url)?,
-                None if file.is_some_and(ConfigFile::has_cluster) => PartialConfig {
-                    dialect: Some(Dialect::Redshift),
-                    ..PartialConfig::default()
-                },
-                None => return Ok(None),
-            },
+        let Some(from_url) = url_settings(flags.url, file, &env)? else {
+            return Ok(None);
         };
-        let from_env = PartialConfig::from_env(&env)
-            .map_err(|why| Error::usage("invalid environment variable").with_reason(why))?;
         let from_flags = PartialConfig {
             root_certs: flags.ca_bundle.map(str::to_owned),
             ..PartialConfig::default()
         };
-        let explicit = from_flags.or(explicit).or(from_env);
-        let mut from_file = file
-            .map(PartialConfig::from_config_file)
-            .unwrap_or_default();
-        // The settings of the file are for its own server only, and its password for its own user.
-        let conflicts = |a: &Option<String>, b: &Option<String>| match (a, b) {
-            (Some(a), Some(b)) => !a.eq_ignore_ascii_case(b),
-            _ => false,
-        };
-        if conflicts(&explicit.host, &from_file.host) {
-            from_file = PartialConfig::default();
-        } else if conflicts(&explicit.user, &from_file.user) {
-            from_file.password = None;
-        }
-        let partial = explicit.or(from_file);
+        let from_env = PartialConfig::from_env(&env)
+            .map_err(|why| Error::usage("invalid environment variable").with_reason(why))?;
+        let explicit = from_flags.or(from_url).or(from_env);
+        let from_file = file.map(|file| file_settings(file, &explicit));
+        let partial = explicit.or(from_file.unwrap_or_default());
         Self::from_partial(partial, env, warnings).map(Some)
     }
 
@@ -112,39 +92,8 @@ impl ConnectionConfig {
             Dialect::Redshift => (5439, TlsMode::VerifyFull),
             Dialect::Postgres => (5432, TlsMode::Prefer),
         };
-        let missing = |what: &str, hint: &str| {
-            Err(Error::usage(format!("missing {what} of the warehouse")).with_hint(hint))
-        };
-        let host = match (partial.host, dialect) {
-            (Some(host), Dialect::Redshift) if host.starts_with('/') => {
-                return Err(
-                    Error::usage("cannot connect to Redshift through a Unix socket")
-                        .with_hint("give its host: redshift://USER@HOST:5439/DATABASE"),
-                );
-            }
-            (Some(host), _) => host,
-            (None, Dialect::Postgres) => "localhost".to_owned(),
-            (None, Dialect::Redshift) => {
-                return missing(
-                    "host",
-                    "set it in the URL (redshift://USER@HOST:5439/DATABASE), PGHOST, or HOST under [CLUSTER] in --config",
-                );
-            }
-        };
-        let user = match (partial.user, dialect) {
-            (Some(user), _) => user,
-            (None, Dialect::Postgres) => whoami::username().map_err(|e| {
-                Error::failed("cannot determine the user name")
-                    .with_source(e)
-                    .with_hint("set it in the URL (postgres://USER@HOST/DATABASE) or PGUSER")
-            })?,
-            (None, Dialect::Redshift) => {
-                return missing(
-                    "user",
-                    "set it in the URL (redshift://USER@HOST:5439/DATABASE), PGUSER, or DB_USER under [CLUSTER] in --config",
-                );
-            }
-        };
+        let host = resolve_host(partial.host, dialect)?;
+        let user = resolve_user(partial.user, dialect)?;
         let database = partial.database.unwrap_or_else(|| match dialect {
             Dialect::Redshift => "dev".to_owned(),
             Dialect::Postgres => user.clone(),
@@ -186,6 +135,76 @@ impl ConnectionConfig {
     /// Returns the directory of the Unix socket, if the server is reached through one.
     pub fn socket_dir(&self) -> Option<&Path> {
         self.host.starts_with('/').then(|| Path::new(&self.host))
+    }
+}
+
+/// Returns the settings of the URL that names the warehouse, or `None` if nothing names one.
+fn url_settings(
+    flag_url: Option<&str>,
+    file: Option<&ConfigFile>,
+    env: impl Fn(&str) -> Option<String>,
+) -> Result<Option<PartialConfig>> {
+    if let Some(url) = flag_url {
+        return parse_flag_url(url).map(Some);
+    }
+    if let Some(url) = env("SPARKIFY_WAREHOUSE").filter(|url| !url.is_empty()) {
+        return parse_env_url(&url).map(Some);
+    }
+    // The file describes a cluster without a URL.
+    let has_cluster = file.is_some_and(ConfigFile::has_cluster);
+    Ok(has_cluster.then(|| PartialConfig {
+        dialect: Some(Dialect::Redshift),
+        ..PartialConfig::default()
+    }))
+}
+
+/// Returns the settings of a config file that may be combined with those of the other sources: its settings are for its
+/// own server only, and its password for its own user.
+fn file_settings(file: &ConfigFile, explicit: &PartialConfig) -> PartialConfig {
+    let conflicts = |a: &Option<String>, b: &Option<String>| match (a, b) {
+        (Some(a), Some(b)) => !a.eq_ignore_ascii_case(b),
+        _ => false,
+    };
+    let from_file = PartialConfig::from_config_file(file);
+    if conflicts(&explicit.host, &from_file.host) {
+        PartialConfig::default()
+    } else if conflicts(&explicit.user, &from_file.user) {
+        PartialConfig {
+            password: None,
+            ..from_file
+        }
+    } else {
+        from_file
+    }
+}
+
+/// Returns the host, or its default.
+fn resolve_host(host: Option<String>, dialect: Dialect) -> Result<String> {
+    match (host, dialect) {
+        (Some(host), Dialect::Redshift) if host.starts_with('/') => Err(Error::usage(
+            "cannot connect to Redshift through a Unix socket",
+        )
+        .with_hint("give its host: redshift://USER@HOST:5439/DATABASE")),
+        (Some(host), _) => Ok(host),
+        (None, Dialect::Postgres) => Ok("localhost".to_owned()),
+        (None, Dialect::Redshift) => Err(Error::usage("missing host of the warehouse").with_hint(
+            "set it in the URL (redshift://USER@HOST:5439/DATABASE), PGHOST, or HOST under [CLUSTER] in --config",
+        )),
+    }
+}
+
+/// Returns the user, or its default.
+fn resolve_user(user: Option<String>, dialect: Dialect) -> Result<String> {
+    match (user, dialect) {
+        (Some(user), _) => Ok(user),
+        (None, Dialect::Postgres) => whoami::username().map_err(|e| {
+            Error::failed("cannot determine the user name")
+                .with_source(e)
+                .with_hint("set it in the URL (postgres://USER@HOST/DATABASE) or PGUSER")
+        }),
+        (None, Dialect::Redshift) => Err(Error::usage("missing user of the warehouse").with_hint(
+            "set it in the URL (redshift://USER@HOST:5439/DATABASE), PGUSER, or DB_USER under [CLUSTER] in --config",
+        )),
     }
 }
 

@@ -80,13 +80,13 @@ impl ConfigFile {
         defaults.enable_inline_comments = false;
         defaults.delimiters = vec!['=', ':'];
         let mut ini = Ini::new_from_defaults(defaults);
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let without_bom = text.strip_prefix('\u{feff}').unwrap_or(text);
         // The errors of the parser name the line and do not repeat it.
-        ini.read(text.to_owned()).map_err(invalid)?;
+        ini.read(without_bom.to_owned()).map_err(invalid)?;
         let value = |section: &str, key: &str| {
-            let text = ini.get(section, key)?;
-            let text = strip_quotes(&text);
-            (!text.is_empty()).then(|| text.to_owned())
+            let quoted = ini.get(section, key)?;
+            let unquoted = strip_quotes(&quoted);
+            (!unquoted.is_empty()).then(|| unquoted.to_owned())
         };
 
         for section in ["CLUSTER", "IAM_ROLE", "S3"] {

@@ -8,6 +8,7 @@ use std::fs::File;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int16Type, Int32Type, Int64Type, TimestampMicrosecondType};
 use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_schema::Schema;
 use parquet::arrow::arrow_reader::{
     ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
@@ -36,30 +37,29 @@ pub fn read_batches(
     name: &str,
     table: &TableSchema,
 ) -> Result<ParquetRecordBatchReader> {
-    let read_error =
-        |why: &dyn std::fmt::Display| Error::failed(format!("cannot read {name}")).with_reason(why);
+    let read_error = || Error::failed(format!("cannot read {name}"));
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
     let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options)
-        .map_err(|e| read_error(&e))?;
-    let columns = builder.schema().fields().iter();
-    let actual_columns: Vec<_> = columns
-        .map(|f| (f.name().as_str(), f.data_type()))
-        .collect();
-    let schema = table.arrow_schema();
-    let schema_fields = schema.fields().iter();
-    let expected_columns: Vec<_> = schema_fields
-        .map(|f| (f.name().as_str(), f.data_type()))
-        .collect();
-    if actual_columns != expected_columns {
-        return Err(read_error(&format!(
-            "its columns are not those of table {}",
-            table.name
-        )));
+        .map_err(|e| read_error().with_source(e))?;
+    if !has_columns_of(builder.schema(), table) {
+        return Err(
+            read_error().with_reason(format!("its columns are not those of table {}", table.name))
+        );
     }
     builder
         .with_batch_size(BATCH_ROWS)
         .build()
-        .map_err(|e| read_error(&e))
+        .map_err(|e| read_error().with_source(e))
+}
+
+/// Returns true if a schema has the columns of a table, with their names and types in order.
+fn has_columns_of(schema: &Schema, table: &TableSchema) -> bool {
+    let table_schema = table.arrow_schema();
+    let actual = schema.fields().iter();
+    let expected = table_schema.fields().iter();
+    actual
+        .map(|field| (field.name(), field.data_type()))
+        .eq(expected.map(|field| (field.name(), field.data_type())))
 }
 
 /// The values of a column by type.
@@ -116,16 +116,18 @@ fn write_bytes<const N: usize>(to: &mut Vec<u8>, bytes: [u8; N]) {
 /// # Errors
 /// Returns an error if the batch does not have the columns of the table.
 pub fn encode_batch(batch: &RecordBatch, table: &TableSchema, to: &mut Vec<u8>) -> Result<()> {
-    let columns = table.columns.iter().zip(batch.columns());
-    let columns: Vec<_> = columns
+    let columns: Option<Vec<_>> = table
+        .columns
+        .iter()
+        .zip(batch.columns())
         .map(|(column, array)| Some((ColumnValues::new(column.ty, array)?, array.nulls())))
-        .collect::<Option<_>>()
-        .ok_or_else(|| {
-            Error::failed(format!(
-                "the record batch does not match table {}",
-                table.name
-            ))
-        })?;
+        .collect();
+    let columns = columns.ok_or_else(|| {
+        Error::failed(format!(
+            "the record batch does not match table {}",
+            table.name
+        ))
+    })?;
     let count = (columns.len() as i16).to_be_bytes();
     for row in 0..batch.num_rows() {
         to.extend_from_slice(&count);

@@ -219,4 +219,10 @@ mod tests {
         }
         assert_eq!(quote_literal("'; --").unwrap(), "'''; --'");
     }
+
+    #[test]
+    #[should_panic(expected = "out of bounds")]
+    fn offset_beyond_the_script_fails_loudly() {
+        let _ = TemplateToken::lex_at("SELECT 1", 9);
+    }
 }
