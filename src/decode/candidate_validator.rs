@@ -24,6 +24,17 @@ pub(super) struct CandidateValidator {
     hex_digits_left: u8,
 }
 
+/// A byte of a string.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct StringByte {
+    /// The byte.
+    pub byte: u8,
+    /// Whether a backslash escapes it.
+    pub is_escaped: bool,
+    /// Whether it is the closing quote.
+    pub is_end: bool,
+}
+
 /// An open object or array.
 #[derive(Debug, Clone, Copy)]
 struct Container {
@@ -117,13 +128,16 @@ impl CandidateValidator {
         self.push(true, Some(offset));
     }
 
-    /// Reads a byte of a string. `is_end` is true for the closing quote, `key` returns the text from an
-    /// offset up to this byte, and `is_known` returns true for a known key.
+    /// Reads a byte of a string. `key_from` returns the text from an offset up to this byte, and `is_known`
+    /// returns true for a known key.
     pub(super) fn feed_string_byte<'a>(
         &mut self,
-        byte: u8,
-        (is_escaped, is_end): (bool, bool),
-        key: impl Fn(u64) -> &'a [u8],
+        StringByte {
+            byte,
+            is_escaped,
+            is_end,
+        }: StringByte,
+        key_from: impl Fn(u64) -> &'a [u8],
         is_known: impl Fn(&[u8]) -> bool,
     ) {
         let is_valid = if self.hex_digits_left > 0 {
@@ -149,7 +163,7 @@ impl CandidateValidator {
                 && object.candidate_offset.is_some()
                 && !object.has_known_key
             {
-                object.has_known_key = is_known_key(key(first), is_known);
+                object.has_known_key = is_known_key(key_from(first), is_known);
             }
             self.state = ParseState::ExpectColon;
         } else {

@@ -133,6 +133,7 @@ impl Scanner {
         start: usize,
         spans: &mut [ValueSpan],
     ) -> ScanResult<RecordSpan> {
+        debug_assert_eq!(spans.len(), self.keys.len(), "each key has a span");
         spans.fill(ABSENT);
         let mut cursor = Cursor {
             pos: start,
@@ -200,6 +201,7 @@ impl Scanner {
                     (after.pos, after.structural, after.control_whitespace);
                 span
             };
+            // The index of an ignored key is past the spans.
             if let Some(target) = spans.get_mut(index) {
                 *target = span;
             }
@@ -249,9 +251,8 @@ impl Scanner {
             next = NextToken::Value(self.key_index(bytes, key));
             cursor = skip_whitespace(bytes, cursor);
         }
-        let text = bytes.get(from.pos..cursor.pos).unwrap_or_default();
         let prediction = KeyPrediction::new(
-            text,
+            &bytes[from.pos..cursor.pos],
             cursor.structural - from.structural,
             next,
             cursor.control_whitespace,
@@ -268,7 +269,7 @@ impl Scanner {
 
     /// Returns the index of the span of a key; the number of keys if the key is not one of them.
     fn key_index(&self, bytes: &[u8], key: ValueSpan) -> usize {
-        let raw = bytes.get(key.start..key.end).unwrap_or_default();
+        let raw = &bytes[key.start..key.end];
         let mut decoded = Vec::new();
         let key = match key.kind {
             ValueKind::EscapedString => match value::unescape(raw, &mut decoded) {
