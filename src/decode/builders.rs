@@ -12,11 +12,11 @@ use arrow_schema::ArrowError;
 use super::interner::{Interner, take_keeping_capacity};
 use super::record_schema::{FieldType, RecordField};
 use super::reject::RejectReason;
-use super::scanner::ValueSpan;
 use super::span_value::{
     append_text_value, bounded_int64_value, double_value, int32_value, interned_value,
 };
 use super::value::ValueError;
+use super::value_span::ValueSpan;
 
 const MISSING: ValueError = ValueError {
     reason: RejectReason::Missing,

@@ -199,32 +199,11 @@ impl CandidateValidator {
             .back()
             .is_some_and(|innermost| innermost.is_object);
         match (self.state, byte) {
-            (ParseState::ExpectValue | ParseState::ExpectValueOrEnd, b'{') => {
-                self.push(true, candidate)
+            (ParseState::ExpectCommaOrEnd | ParseState::ExpectValueOrEnd, b']') if !in_object => {
+                return self.pop();
             }
-            (ParseState::ExpectValue | ParseState::ExpectValueOrEnd, b'[') => {
-                self.push(false, None)
-            }
-            (ParseState::ExpectValue | ParseState::ExpectValueOrEnd, b'"') => {
-                self.state = ParseState::InString
-            }
-            (ParseState::ExpectValue | ParseState::ExpectValueOrEnd, b'-') => {
-                self.state = ParseState::InNumber(NumberState::Minus);
-            }
-            (ParseState::ExpectValue | ParseState::ExpectValueOrEnd, b'0') => {
-                self.state = ParseState::InNumber(NumberState::Zero);
-            }
-            (ParseState::ExpectValue | ParseState::ExpectValueOrEnd, b'1'..=b'9') => {
-                self.state = ParseState::InNumber(NumberState::Integer);
-            }
-            (ParseState::ExpectValue | ParseState::ExpectValueOrEnd, b't') => {
-                self.state = ParseState::InLiteral(b"rue");
-            }
-            (ParseState::ExpectValue | ParseState::ExpectValueOrEnd, b'f') => {
-                self.state = ParseState::InLiteral(b"alse");
-            }
-            (ParseState::ExpectValue | ParseState::ExpectValueOrEnd, b'n') => {
-                self.state = ParseState::InLiteral(b"ull");
+            (ParseState::ExpectValue | ParseState::ExpectValueOrEnd, _) => {
+                self.begin_value(byte, candidate);
             }
             (ParseState::InLiteral([expected, rest @ ..]), _) if byte == *expected => {
                 self.state = match rest {
@@ -241,12 +220,25 @@ impl CandidateValidator {
             (ParseState::ExpectCommaOrEnd | ParseState::ExpectKeyOrEnd, b'}') if in_object => {
                 return self.pop();
             }
-            (ParseState::ExpectCommaOrEnd | ParseState::ExpectValueOrEnd, b']') if !in_object => {
-                return self.pop();
-            }
             _ => self.fail_all(),
         }
         None
+    }
+
+    /// Begins the value whose first byte is `byte`.
+    fn begin_value(&mut self, byte: u8, candidate: Option<u64>) {
+        self.state = match byte {
+            b'{' => return self.push(true, candidate),
+            b'[' => return self.push(false, None),
+            b'"' => ParseState::InString,
+            b'-' => ParseState::InNumber(NumberState::Minus),
+            b'0' => ParseState::InNumber(NumberState::Zero),
+            b'1'..=b'9' => ParseState::InNumber(NumberState::Integer),
+            b't' => ParseState::InLiteral(b"rue"),
+            b'f' => ParseState::InLiteral(b"alse"),
+            b'n' => ParseState::InLiteral(b"ull"),
+            _ => return self.fail_all(),
+        };
     }
 
     fn push(&mut self, is_object: bool, candidate: Option<u64>) {

@@ -13,11 +13,12 @@ use super::padded_bytes::{byte_at, count_newlines};
 use super::pending_reject::{PendingReject, RejectEnd};
 use super::record_block::{RecordBlock, ScannedRecord};
 use super::record_schema::{RecordFilter, RecordSchema};
-use super::reject::{MAX_REJECT_TEXT_BYTES, Reject, RejectReason};
+use super::reject::{Reject, RejectReason};
 use super::resync::Resync;
-use super::scanner::{RecordSpan, Scanner, ValueKind, ValueSpan};
+use super::scanner::Scanner;
 use super::sniff::{self, RecordLayout, UTF8_BOM};
 use super::value;
+use super::value_span::{RecordSpan, ValueKind, ValueSpan};
 
 /// Decodes the records of one schema.
 #[derive(Debug)]
@@ -267,7 +268,7 @@ impl Decoder {
         if !span.is_ascii && simdutf8::basic::from_utf8(bytes).is_err() {
             self.append_block(chunk);
             self.counts.rejected += 1;
-            let reject = reject_record(
+            let reject = Reject::from_record(
                 chunk,
                 &record,
                 RejectReason::Encoding,
@@ -323,7 +324,7 @@ impl Decoder {
                 Err(InvalidField { key, error }) => {
                     self.counts.rejected += 1;
                     let (reason, message) = (error.reason, error.message);
-                    let reject = reject_record(chunk, record, reason, Some(key), message);
+                    let reject = Reject::from_record(chunk, record, reason, Some(key), message);
                     self.rejects.push(reject);
                 }
             }
@@ -416,27 +417,6 @@ fn may_be_incomplete(chunk: InputChunk<'_>, at: usize, error: SyntaxError) -> bo
     let rest = &chunk.data()[at..];
     let is_partial_bom = rest.len() < UTF8_BOM.len() && UTF8_BOM.starts_with(rest);
     chunk.input_state == InputState::More && (error.pos >= chunk.len || is_partial_bom)
-}
-
-/// Returns the reject of a record that is a JSON object.
-#[cold]
-fn reject_record(
-    chunk: InputChunk<'_>,
-    record: &ScannedRecord,
-    reason: RejectReason,
-    key: Option<&'static str>,
-    detail: &'static str,
-) -> Reject {
-    let text = &chunk.padded[record.bytes.clone()];
-    Reject {
-        reason,
-        key,
-        detail: Cow::Borrowed(detail),
-        offset: chunk.offset + record.bytes.start as u64,
-        line: record.line,
-        bytes: text.len() as u64,
-        text: text.get(..MAX_REJECT_TEXT_BYTES).unwrap_or(text).to_vec(),
-    }
 }
 
 /// Returns true if the filter keeps the record whose value of the filter's key is at `span`.

@@ -12,11 +12,13 @@
 mod batch_builder;
 mod builders;
 mod candidate_validator;
+mod cursor;
 mod decode_call;
 mod decoder;
 mod interner;
 mod key_prediction;
 pub mod lexer;
+mod open_levels;
 pub mod padded_bytes;
 mod pending_reject;
 mod record_block;
@@ -28,6 +30,7 @@ pub mod sniff;
 mod span_value;
 mod structural_index;
 pub mod value;
+pub mod value_span;
 
 pub use decode_call::{
     DecodeResult, DecodeStatus, InputChunk, InputState, MAX_RECORD_BYTES, RecordCounts,

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::scanner::{ABSENT, ValueSpan};
+use super::value_span::{ABSENT, ValueSpan};
 
 /// The maximum number of records in a block.
 const BLOCK_ROWS: usize = 32;

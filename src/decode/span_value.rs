@@ -4,8 +4,8 @@ use super::interner::Interner;
 use super::lexer::is_number;
 use super::padded_bytes::byte_at;
 use super::reject::RejectReason;
-use super::scanner::{ValueKind, ValueSpan};
 use super::value::{self, ValueError};
+use super::value_span::{ValueKind, ValueSpan};
 
 const NESTED: ValueError = ValueError {
     reason: RejectReason::Type,

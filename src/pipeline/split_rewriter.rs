@@ -89,7 +89,7 @@ impl SplitRewriter<'_> {
             let row_group = row_groups.next_row_group()?;
             let kept = match self.loser_counts[batch] {
                 0 => None,
-                _ => Some(self.filter_batch(&row_group, batch, &mut dropped)?),
+                _ => Some(self.filter_batch(table, &row_group, batch, &mut dropped)?),
             };
             if kept.as_ref().is_some_and(|kept| kept.num_rows() == 0) {
                 continue;
@@ -119,6 +119,7 @@ impl SplitRewriter<'_> {
     /// Returns the rows of a batch without the losing rows, and counts those in `dropped`.
     fn filter_batch(
         &self,
+        table: &'static TableSchema,
         row_group: &StoredRowGroup,
         batch: usize,
         dropped: &mut DroppedRowCounts,
@@ -134,7 +135,9 @@ impl SplitRewriter<'_> {
         let kept_rows: Vec<bool> = songplay_id_values(&rows)?.iter().map(is_kept).collect();
         let kept = filter_record_batch(&rows, &kept_rows.into()).map_err(Error::from_arrow)?;
         dropped.rows += (rows.num_rows() - kept.num_rows()) as u64;
-        dropped.matched += count_matched(&rows) - count_matched(&kept);
+        if *table == SONGPLAYS {
+            dropped.matched += count_matched(&rows) - count_matched(&kept);
+        }
         Ok(kept)
     }
 }

@@ -283,9 +283,7 @@ impl SongLookup {
     /// Returns an error only on a bug in this module: Arrow checks its input.
     pub fn match_songs(&self, events: &EventBatch, ids: &[i64]) -> Result<SongMatches> {
         assert_eq!(events.num_rows(), ids.len(), "each event has an id");
-        let mut keyed_songplay_ids = Vec::with_capacity(ids.len());
-        let mut song_keys = Vec::with_capacity(ids.len());
-        let mut durations = Vec::with_capacity(ids.len());
+        let mut keyed = KeyedEvents::with_capacity(ids.len());
         let entries: Int32Array = (0..events.num_rows())
             .zip(ids)
             .map(|(row, &id)| {
@@ -298,12 +296,12 @@ impl SongLookup {
                     duration: events.length.value(row),
                 };
                 let entry = self.find(key);
-                keyed_songplay_ids.push(id);
-                song_keys.push(match entry {
+                keyed.songplay_ids.push(id);
+                keyed.song_keys.push(match entry {
                     Some(entry) => self.song_keys[entry as usize],
                     None => key.song_key(),
                 });
-                durations.push(normalize_zero(key.duration));
+                keyed.durations.push(normalize_zero(key.duration));
                 entry
             })
             .collect();
@@ -315,9 +313,7 @@ impl SongLookup {
         Ok(SongMatches {
             artist_id: dict_array(artists, &self.artists.values)?,
             song_id: dict_array(entries, &self.songs.0)?,
-            keyed_songplay_ids,
-            song_keys,
-            durations,
+            keyed,
         })
     }
 
@@ -360,12 +356,29 @@ pub struct SongMatches {
     pub song_id: DictText,
     /// The artist_id of the same song.
     pub artist_id: DictText,
-    /// The songplay_ids of the keyed events: those that have song, artist and length.
-    pub keyed_songplay_ids: Vec<i64>,
-    /// The song_key of each keyed event.
+    /// The events that can have a song.
+    pub keyed: KeyedEvents,
+}
+
+/// The keyed events: those that have song, artist and length.
+#[derive(Debug)]
+pub struct KeyedEvents {
+    /// Their songplay_ids.
+    pub songplay_ids: Vec<i64>,
+    /// The song_key of each event.
     pub song_keys: Vec<i64>,
-    /// The duration of each keyed event, with 0.0 in place of -0.0.
+    /// The duration of each event, with 0.0 in place of -0.0.
     pub durations: Vec<f64>,
+}
+
+impl KeyedEvents {
+    fn with_capacity(events: usize) -> Self {
+        Self {
+            songplay_ids: Vec::with_capacity(events),
+            song_keys: Vec::with_capacity(events),
+            durations: Vec::with_capacity(events),
+        }
+    }
 }
 
 /// Returns the hash of a duration, which equal durations share.
