@@ -10,12 +10,18 @@ use arrow_buffer::{NullBuffer, NullBufferBuilder, OffsetBuffer, ScalarBuffer};
 use arrow_schema::ArrowError;
 
 use super::interner::{Interner, take_keeping_capacity};
-use super::lexer::is_number;
-use super::padded_bytes::byte_at;
 use super::record_schema::{FieldType, RecordField};
 use super::reject::RejectReason;
-use super::scanner::{ValueKind, ValueSpan};
-use super::value::{self, ValueError};
+use super::span_value::{
+    append_text_value, bounded_int64_value, double_value, int32_value, interned_value,
+};
+use super::value::ValueError;
+use super::value_span::ValueSpan;
+
+const MISSING: ValueError = ValueError {
+    reason: RejectReason::Missing,
+    message: "required key is null or missing",
+};
 
 /// The number of records that a new builder has capacity for.
 const INITIAL_CAPACITY: usize = 1024;
@@ -103,46 +109,21 @@ impl ColumnBuilder {
         let scratch = &mut self.scratch;
         match &mut self.values {
             ValueBuffer::Int32(values) => {
-                rows.append_options(values, |span| match integer_value(bytes, span, scratch)? {
-                    None => Ok(None),
-                    Some(wide) => i32::try_from(wide).map(Some).map_err(|_| NOT_INT32),
-                })
+                rows.append_options(values, |span| int32_value(bytes, span, scratch))
             }
-            ValueBuffer::Int64 { values, min, max } => {
-                rows.append_options(values, |span| match integer_value(bytes, span, scratch)? {
-                    Some(wide) if wide < *min || wide > *max => Err(OUT_OF_RANGE),
-                    fits => Ok(fits),
-                })
-            }
-            ValueBuffer::Double(values) => rows.append_options(values, |span| {
-                match number_text(span.kind, raw_bytes(bytes, span), scratch)? {
-                    None => Ok(None),
-                    Some(number) => value::parse_double(number).map(Some),
-                }
+            ValueBuffer::Int64 { values, min, max } => rows.append_options(values, |span| {
+                bounded_int64_value(bytes, span, scratch, *min, *max)
             }),
+            ValueBuffer::Double(values) => {
+                rows.append_options(values, |span| double_value(bytes, span, scratch))
+            }
             ValueBuffer::Text {
                 offsets,
                 bytes: text,
                 max_bytes,
             } => rows.append_with_validity(offsets, |span| {
-                let start = text.len();
-                let raw = raw_bytes(bytes, span);
-                let is_valid = match span.kind {
-                    ValueKind::Absent | ValueKind::Null => false,
-                    ValueKind::Nested => return Err(NESTED),
-                    ValueKind::Bool | ValueKind::Number | ValueKind::PlainString => {
-                        append_text(text, bytes, span.start, raw);
-                        true
-                    }
-                    ValueKind::EscapedString => {
-                        value::unescape(raw, text)?;
-                        true
-                    }
-                };
-                if text.len() - start > *max_bytes {
-                    return Err(TOO_LONG);
-                }
-                // The offset fits: `super::MAX_BATCH_BYTES` keeps a batch far below 2 GiB of text.
+                let is_valid = append_text_value(text, bytes, span, *max_bytes)?;
+                // The offset fits, because the batch builder limits the bytes of a batch.
                 Ok((text.len() as i32, is_valid))
             }),
             ValueBuffer::DictText {
@@ -150,30 +131,7 @@ impl ColumnBuilder {
                 interner,
                 max_bytes,
             } => rows.append_options(keys, |span| {
-                let raw = raw_bytes(bytes, span);
-                match span.kind {
-                    ValueKind::Absent | ValueKind::Null => Ok(None),
-                    ValueKind::Nested => Err(NESTED),
-                    ValueKind::Bool | ValueKind::Number | ValueKind::PlainString
-                        if raw.len() > *max_bytes =>
-                    {
-                        Err(TOO_LONG)
-                    }
-                    ValueKind::Bool | ValueKind::Number | ValueKind::PlainString => {
-                        Ok(Some(interner.intern_plain(bytes, span.start, raw)))
-                    }
-                    ValueKind::EscapedString => {
-                        let decode = |raw: &[u8], out: &mut Vec<u8>| {
-                            value::unescape(raw, out)?;
-                            if out.len() > *max_bytes {
-                                Err(TOO_LONG)
-                            } else {
-                                Ok(())
-                            }
-                        };
-                        interner.intern_escaped(raw, decode).map(Some)
-                    }
-                }
+                interned_value(interner, bytes, span, *max_bytes)
             }),
         }
     }
@@ -186,7 +144,7 @@ impl ColumnBuilder {
             ValueBuffer::Double(values) => values.truncate(rows),
             ValueBuffer::Text { offsets, bytes, .. } => {
                 offsets.truncate(rows + 1);
-                bytes.truncate(offsets.last().map_or(0, |&end| end as usize));
+                bytes.truncate(offsets[offsets.len() - 1] as usize);
             }
             ValueBuffer::DictText { keys, .. } => keys.truncate(rows),
         }
@@ -278,105 +236,6 @@ impl<S: Iterator<Item = ValueSpan>> ColumnAppender<'_, S> {
             self.validity.append(is_valid);
         }
         Ok(())
-    }
-}
-
-#[inline(always)]
-fn raw_bytes(bytes: &[u8], span: ValueSpan) -> &[u8] {
-    bytes.get(span.start..span.end).unwrap_or_default()
-}
-
-/// Appends `raw`, which begins at `start` of `bytes`. A short text is copied as a block of fixed length,
-/// which includes bytes after it, and then truncated: a few instructions instead of a call to `memcpy`.
-#[inline(always)]
-fn append_text(text: &mut Vec<u8>, bytes: &[u8], start: usize, raw: &[u8]) {
-    const SHORT_TEXT_BYTES: usize = 32;
-    let end = text.len() + raw.len();
-    match bytes
-        .get(start..)
-        .and_then(<[u8]>::first_chunk::<SHORT_TEXT_BYTES>)
-    {
-        Some(block) if raw.len() <= SHORT_TEXT_BYTES => {
-            text.extend_from_slice(block);
-            text.truncate(end);
-        }
-        _ => text.extend_from_slice(raw),
-    }
-}
-
-const NESTED: ValueError = ValueError {
-    reason: RejectReason::Type,
-    message: "expected a scalar, found an object or array",
-};
-const BOOLEAN: ValueError = ValueError {
-    reason: RejectReason::Type,
-    message: "expected a number, found a boolean",
-};
-const NOT_A_NUMBER: ValueError = ValueError {
-    reason: RejectReason::Type,
-    message: "not a number",
-};
-const NOT_INT32: ValueError = ValueError {
-    reason: RejectReason::Range,
-    message: "number does not fit in 32 bits",
-};
-const OUT_OF_RANGE: ValueError = ValueError {
-    reason: RejectReason::Range,
-    message: "number out of range",
-};
-const MISSING: ValueError = ValueError {
-    reason: RejectReason::Missing,
-    message: "required key is null or missing",
-};
-const TOO_LONG: ValueError = ValueError {
-    reason: RejectReason::TooLong,
-    message: "too long for the column",
-};
-
-/// Returns the integer at a span, also if it is in a string; `None` for a null or an empty string.
-#[inline(always)]
-fn integer_value(
-    bytes: &[u8],
-    span: ValueSpan,
-    scratch: &mut Vec<u8>,
-) -> Result<Option<i64>, ValueError> {
-    // The grammar forbids leading zeros in a number. A string may have one; it is not a number then.
-    let is_plain_integer = span.kind == ValueKind::Number
-        || (span.kind == ValueKind::PlainString && byte_at(bytes, span.start) != b'0');
-    if is_plain_integer
-        && let Some(integer) = value::parse_short_integer(bytes, span.start, span.end)
-    {
-        return Ok(Some(integer));
-    }
-    match number_text(span.kind, raw_bytes(bytes, span), scratch)? {
-        None => Ok(None),
-        Some(number) => value::parse_integer(number).map(Some),
-    }
-}
-
-/// Returns the text of the number at a span, also if it is in a string; `None` for a null or an empty
-/// string.
-#[inline]
-fn number_text<'a>(
-    kind: ValueKind,
-    raw: &'a [u8],
-    scratch: &'a mut Vec<u8>,
-) -> Result<Option<&'a [u8]>, ValueError> {
-    match kind {
-        ValueKind::Number => Ok(Some(raw)),
-        ValueKind::Absent | ValueKind::Null => Ok(None),
-        ValueKind::PlainString if raw.is_empty() => Ok(None),
-        ValueKind::PlainString if is_number(raw) => Ok(Some(raw)),
-        ValueKind::PlainString => Err(NOT_A_NUMBER),
-        ValueKind::EscapedString => {
-            scratch.clear();
-            match value::unescape(raw, scratch) {
-                Ok(()) if is_number(scratch) => Ok(Some(scratch)),
-                _ => Err(NOT_A_NUMBER),
-            }
-        }
-        ValueKind::Bool => Err(BOOLEAN),
-        ValueKind::Nested => Err(NESTED),
     }
 }
 

@@ -24,6 +24,17 @@ pub(super) struct CandidateValidator {
     hex_digits_left: u8,
 }
 
+/// A byte of a string.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct StringByte {
+    /// The byte.
+    pub byte: u8,
+    /// Whether a backslash escapes it.
+    pub is_escaped: bool,
+    /// Whether it is the closing quote.
+    pub is_end: bool,
+}
+
 /// An open object or array.
 #[derive(Debug, Clone, Copy)]
 struct Container {
@@ -117,13 +128,16 @@ impl CandidateValidator {
         self.push(true, Some(offset));
     }
 
-    /// Reads a byte of a string. `is_end` is true for the closing quote, `key` returns the text from an
-    /// offset up to this byte, and `is_known` returns true for a known key.
+    /// Reads a byte of a string. `key_from` returns the text from an offset up to this byte, and `is_known`
+    /// returns true for a known key.
     pub(super) fn feed_string_byte<'a>(
         &mut self,
-        byte: u8,
-        (is_escaped, is_end): (bool, bool),
-        key: impl Fn(u64) -> &'a [u8],
+        StringByte {
+            byte,
+            is_escaped,
+            is_end,
+        }: StringByte,
+        key_from: impl Fn(u64) -> &'a [u8],
         is_known: impl Fn(&[u8]) -> bool,
     ) {
         let is_valid = if self.hex_digits_left > 0 {
@@ -149,7 +163,7 @@ impl CandidateValidator {
                 && object.candidate_offset.is_some()
                 && !object.has_known_key
             {
-                object.has_known_key = is_known_key(key(first), is_known);
+                object.has_known_key = is_known_key(key_from(first), is_known);
             }
             self.state = ParseState::ExpectColon;
         } else {
@@ -185,32 +199,11 @@ impl CandidateValidator {
             .back()
             .is_some_and(|innermost| innermost.is_object);
         match (self.state, byte) {
-            (ParseState::ExpectValue | ParseState::ExpectValueOrEnd, b'{') => {
-                self.push(true, candidate)
+            (ParseState::ExpectCommaOrEnd | ParseState::ExpectValueOrEnd, b']') if !in_object => {
+                return self.pop();
             }
-            (ParseState::ExpectValue | ParseState::ExpectValueOrEnd, b'[') => {
-                self.push(false, None)
-            }
-            (ParseState::ExpectValue | ParseState::ExpectValueOrEnd, b'"') => {
-                self.state = ParseState::InString
-            }
-            (ParseState::ExpectValue | ParseState::ExpectValueOrEnd, b'-') => {
-                self.state = ParseState::InNumber(NumberState::Minus);
-            }
-            (ParseState::ExpectValue | ParseState::ExpectValueOrEnd, b'0') => {
-                self.state = ParseState::InNumber(NumberState::Zero);
-            }
-            (ParseState::ExpectValue | ParseState::ExpectValueOrEnd, b'1'..=b'9') => {
-                self.state = ParseState::InNumber(NumberState::Integer);
-            }
-            (ParseState::ExpectValue | ParseState::ExpectValueOrEnd, b't') => {
-                self.state = ParseState::InLiteral(b"rue");
-            }
-            (ParseState::ExpectValue | ParseState::ExpectValueOrEnd, b'f') => {
-                self.state = ParseState::InLiteral(b"alse");
-            }
-            (ParseState::ExpectValue | ParseState::ExpectValueOrEnd, b'n') => {
-                self.state = ParseState::InLiteral(b"ull");
+            (ParseState::ExpectValue | ParseState::ExpectValueOrEnd, _) => {
+                self.begin_value(byte, candidate);
             }
             (ParseState::InLiteral([expected, rest @ ..]), _) if byte == *expected => {
                 self.state = match rest {
@@ -227,12 +220,25 @@ impl CandidateValidator {
             (ParseState::ExpectCommaOrEnd | ParseState::ExpectKeyOrEnd, b'}') if in_object => {
                 return self.pop();
             }
-            (ParseState::ExpectCommaOrEnd | ParseState::ExpectValueOrEnd, b']') if !in_object => {
-                return self.pop();
-            }
             _ => self.fail_all(),
         }
         None
+    }
+
+    /// Begins the value whose first byte is `byte`.
+    fn begin_value(&mut self, byte: u8, candidate: Option<u64>) {
+        self.state = match byte {
+            b'{' => return self.push(true, candidate),
+            b'[' => return self.push(false, None),
+            b'"' => ParseState::InString,
+            b'-' => ParseState::InNumber(NumberState::Minus),
+            b'0' => ParseState::InNumber(NumberState::Zero),
+            b'1'..=b'9' => ParseState::InNumber(NumberState::Integer),
+            b't' => ParseState::InLiteral(b"rue"),
+            b'f' => ParseState::InLiteral(b"alse"),
+            b'n' => ParseState::InLiteral(b"ull"),
+            _ => return self.fail_all(),
+        };
     }
 
     fn push(&mut self, is_object: bool, candidate: Option<u64>) {

@@ -1,5 +1,8 @@
 //! Defines the input of the decoder, a chunk at a time, and the result of each call.
 
+/// The maximum length of a record, in bytes.
+pub const MAX_RECORD_BYTES: usize = 256 << 20;
+
 /// Some bytes of a segment, as the reader passes them to the decoder.
 #[derive(Debug, Clone, Copy)]
 pub struct InputChunk<'a> {
@@ -11,6 +14,13 @@ pub struct InputChunk<'a> {
     pub offset: u64,
     /// What follows the chunk.
     pub input_state: InputState<'a>,
+}
+
+impl<'a> InputChunk<'a> {
+    /// Returns the data without the padding.
+    pub fn data(&self) -> &'a [u8] {
+        &self.padded[..self.len]
+    }
 }
 
 /// What follows a chunk.

@@ -41,8 +41,7 @@ impl Default for TextArena {
 impl TextArena {
     fn get(&self, key: i32) -> &[u8] {
         let key = key as usize;
-        let end = |i: usize| self.offsets.get(i).map_or(0, |&o| o as usize);
-        self.bytes.get(end(key)..end(key + 1)).unwrap_or_default()
+        &self.bytes[self.offsets[key] as usize..self.offsets[key + 1] as usize]
     }
 
     fn take(&mut self) -> (Vec<i32>, Vec<u8>) {
@@ -168,11 +167,7 @@ impl Interner {
     ) -> Result<i32, ValueError> {
         let hash = hash_text(raw);
         if let Some(n) = self.escaped_forms.find(&self.by_escaped_form, hash, raw) {
-            return Ok(self
-                .escaped_keys
-                .get(n as usize)
-                .copied()
-                .unwrap_or_default());
+            return Ok(self.escaped_keys[n as usize]);
         }
         let mut text = Vec::with_capacity(raw.len());
         decode(raw, &mut text)?;
@@ -191,5 +186,39 @@ impl Interner {
         self.escaped_forms.take();
         self.escaped_keys.clear();
         self.texts.take()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::value::unescape;
+    use super::*;
+
+    /// Interns a text that was written as `raw`.
+    fn intern_escaped(interner: &mut Interner, raw: &[u8]) -> Result<i32, ValueError> {
+        interner.intern_escaped(raw, |raw, out| unescape(raw, out))
+    }
+
+    #[test]
+    fn escaped_and_plain_forms_of_a_text_have_one_key() {
+        let mut interner = Interner::default();
+        let first = interner.intern_plain(b"other", 0, b"other");
+        let plain = interner.intern_plain(b"a/b", 0, b"a/b");
+        assert_ne!(first, plain);
+        for _ in 0..2 {
+            assert_eq!(intern_escaped(&mut interner, br"a\/b"), Ok(plain));
+            assert_eq!(intern_escaped(&mut interner, br"\u0061/b"), Ok(plain));
+        }
+        assert_eq!(interner.take(), (vec![0, 5, 8], b"othera/b".to_vec()));
+    }
+
+    /// A text without a key must not get the key of another text.
+    #[test]
+    #[should_panic(expected = "index out of bounds")]
+    fn escaped_form_without_key_fails_loudly() {
+        let mut interner = Interner::default();
+        assert!(intern_escaped(&mut interner, br"a\/b").is_ok());
+        interner.escaped_keys.clear();
+        let _ = intern_escaped(&mut interner, br"a\/b");
     }
 }

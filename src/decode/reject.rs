@@ -2,6 +2,9 @@
 
 use std::borrow::Cow;
 
+use super::decode_call::InputChunk;
+use super::record_block::ScannedRecord;
+
 /// The reason why a record was rejected. If several apply, the first in this order counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RejectReason {
@@ -74,6 +77,28 @@ pub struct Reject {
 }
 
 impl Reject {
+    /// Returns the reject of a record that is a JSON object. `key` is the key of the invalid value, if the
+    /// reason concerns one value.
+    #[cold]
+    pub(super) fn from_record(
+        chunk: InputChunk<'_>,
+        record: &ScannedRecord,
+        reason: RejectReason,
+        key: Option<&'static str>,
+        detail: &'static str,
+    ) -> Self {
+        let text = &chunk.padded[record.bytes.clone()];
+        Self {
+            reason,
+            key,
+            detail: Cow::Borrowed(detail),
+            offset: chunk.offset + record.bytes.start as u64,
+            line: record.line,
+            bytes: text.len() as u64,
+            text: text.get(..MAX_REJECT_TEXT_BYTES).unwrap_or(text).to_vec(),
+        }
+    }
+
     /// Returns true if `text` does not contain all rejected bytes.
     pub fn is_truncated(&self) -> bool {
         self.bytes > self.text.len() as u64

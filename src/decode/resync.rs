@@ -10,7 +10,7 @@
 //! each possibility. A validator checks all its candidates in one pass, so the search reads every byte
 //! once, for any input.
 
-use super::candidate_validator::CandidateValidator;
+use super::candidate_validator::{CandidateValidator, StringByte};
 use super::sniff::UTF8_BOM;
 
 /// The search for the position to resume at. It accepts the bytes in portions of any size.
@@ -106,17 +106,15 @@ impl Resync {
         let is_quote = byte == b'"' && !self.is_escaped;
         let inside = 1 - self.outside_strings;
         if self.validators[inside].is_active() {
-            let key = |first: u64| {
-                let length = usize::try_from(self.offset - first).unwrap_or(usize::MAX);
-                bytes.get(at.saturating_sub(length)..at).unwrap_or_default()
-            };
-            let is_known = |key: &[u8]| self.known_keys.iter().any(|known| known.as_bytes() == key);
-            self.validators[inside].feed_string_byte(
+            let string_byte = StringByte {
                 byte,
-                (self.is_escaped, is_quote),
-                key,
-                is_known,
-            );
+                is_escaped: self.is_escaped,
+                is_end: is_quote,
+            };
+            // The bytes from the first undecided candidate on are repeated, so all of the key is there.
+            let key_from = |first: u64| &bytes[at - (self.offset - first) as usize..at];
+            let is_known = |key: &[u8]| self.known_keys.iter().any(|known| known.as_bytes() == key);
+            self.validators[inside].feed_string_byte(string_byte, key_from, is_known);
         }
         let validator = &mut self.validators[self.outside_strings];
         if validator.is_active() {

@@ -6,79 +6,20 @@
 //! prediction the slow path scans the same bytes and learns the next prediction. A prediction affects the
 //! time that a record takes and nothing else.
 
+use super::cursor::{Cursor, skip_whitespace};
 use super::key_prediction::{KeyPrediction, NextToken};
 use super::lexer::{ScanResult, check_unicode_escape, scan_literal, scan_number, syntax_error};
+use super::open_levels::OpenLevels;
 use super::padded_bytes::byte_at;
 use super::structural_index::StructuralIndex;
 use super::value;
+use super::value_span::{ABSENT, RecordSpan, ValueKind, ValueSpan};
 
 /// The maximum nesting depth; the record itself is level 1.
 pub const MAX_DEPTH: u32 = 128;
 
-/// The kind of a value. It is one word wide: to copy a span with padding costs one stalled load for each
-/// value, which took half of the scanner's time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(usize)]
-pub enum ValueKind {
-    /// No value: the key does not occur in the record.
-    Absent,
-    /// `null`
-    Null,
-    /// `true` or `false`
-    Bool,
-    /// A number; the span is its text.
-    Number,
-    /// A string without escapes; the span is the text between the quotes.
-    PlainString,
-    /// A string with escapes; the span is the text between the quotes.
-    EscapedString,
-    /// An object or array.
-    Nested,
-}
-
-/// The position of the value of a key in the scanned bytes.
-#[derive(Debug, Clone, Copy)]
-pub struct ValueSpan {
-    /// The kind of the value.
-    pub kind: ValueKind,
-    /// The position of its first byte.
-    pub start: usize,
-    /// The position after its last byte.
-    pub end: usize,
-}
-
-/// The span of a key that does not occur.
-pub const ABSENT: ValueSpan = ValueSpan {
-    kind: ValueKind::Absent,
-    start: 0,
-    end: 0,
-};
-
-/// A record that is valid JSON. Whether it is UTF-8 has not been checked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RecordSpan {
-    /// The position after its closing brace.
-    pub end: usize,
-    /// Whether every byte is ASCII.
-    pub is_ascii: bool,
-    /// Whether it has whitespace other than spaces between its tokens.
-    pub has_control_whitespace: bool,
-}
-
 /// The maximum number of members with a prediction, which bounds the memory that a record takes.
 const MAX_PREDICTIONS: usize = 1024;
-
-/// The progress of a scan. Functions pass it by value: as a field of the scanner it would be loaded and
-/// stored at every step, and each step would wait for the previous one.
-#[derive(Debug, Clone, Copy)]
-struct Cursor {
-    /// The position of the next byte.
-    pos: usize,
-    /// The ordinal of the next structural character.
-    structural: usize,
-    /// The bytes of whitespace other than spaces between tokens. It is one word wide, as [`ValueKind`] is.
-    control_whitespace: usize,
-}
 
 /// The result of the scan of a string.
 struct ScannedString {
@@ -133,6 +74,7 @@ impl Scanner {
         start: usize,
         spans: &mut [ValueSpan],
     ) -> ScanResult<RecordSpan> {
+        debug_assert_eq!(spans.len(), self.keys.len(), "each key has a span");
         spans.fill(ABSENT);
         let mut cursor = Cursor {
             pos: start,
@@ -200,6 +142,7 @@ impl Scanner {
                     (after.pos, after.structural, after.control_whitespace);
                 span
             };
+            // The index of an ignored key is past the spans.
             if let Some(target) = spans.get_mut(index) {
                 *target = span;
             }
@@ -249,9 +192,8 @@ impl Scanner {
             next = NextToken::Value(self.key_index(bytes, key));
             cursor = skip_whitespace(bytes, cursor);
         }
-        let text = bytes.get(from.pos..cursor.pos).unwrap_or_default();
         let prediction = KeyPrediction::new(
-            text,
+            &bytes[from.pos..cursor.pos],
             cursor.structural - from.structural,
             next,
             cursor.control_whitespace,
@@ -268,7 +210,7 @@ impl Scanner {
 
     /// Returns the index of the span of a key; the number of keys if the key is not one of them.
     fn key_index(&self, bytes: &[u8], key: ValueSpan) -> usize {
-        let raw = bytes.get(key.start..key.end).unwrap_or_default();
+        let raw = &bytes[key.start..key.end];
         let mut decoded = Vec::new();
         let key = match key.kind {
             ValueKind::EscapedString => match value::unescape(raw, &mut decoded) {
@@ -381,24 +323,20 @@ impl Scanner {
     /// Scans an object or array inside the record, without recursion.
     #[inline(never)]
     fn scan_nested(&mut self, bytes: &[u8], mut cursor: Cursor) -> ScanResult<Cursor> {
-        // Bit 0 is the innermost level; 1 means an object. 127 levels below the record fit.
-        let mut objects: u128 = 0;
-        let mut depth = 1;
+        let mut levels = OpenLevels::new();
         loop {
             // The cursor is at a value.
             cursor = skip_whitespace(bytes, cursor);
             match byte_at(bytes, cursor.pos) {
                 open @ (b'{' | b'[') => {
-                    if depth == MAX_DEPTH {
+                    if levels.depth == MAX_DEPTH {
                         return syntax_error(cursor.pos, "nested deeper than 128 levels");
                     }
-                    depth += 1;
-                    objects = objects << 1 | u128::from(open == b'{');
+                    levels.open(open == b'{');
                     cursor.pos += 1;
                     cursor = skip_whitespace(bytes, cursor);
-                    let empty =
-                        byte_at(bytes, cursor.pos) == if open == b'{' { b'}' } else { b']' };
-                    if !empty {
+                    let close = if open == b'{' { b'}' } else { b']' };
+                    if byte_at(bytes, cursor.pos) != close {
                         if open == b'{' {
                             cursor = self.scan_key(bytes, cursor)?.1;
                         }
@@ -413,52 +351,48 @@ impl Scanner {
                 _ => return syntax_error(cursor.pos, "expected a value"),
             }
             // The cursor is after a value, or at the bracket that closes an empty level.
-            loop {
-                cursor = skip_whitespace(bytes, cursor);
-                match (byte_at(bytes, cursor.pos), objects & 1 == 1) {
-                    (b'}', true) | (b']', false) => {
-                        objects >>= 1;
-                        depth -= 1;
-                        cursor.pos += 1;
-                        if depth == 1 {
-                            return Ok(cursor);
-                        }
-                    }
-                    (b',', true) => {
-                        cursor.pos += 1;
-                        cursor = skip_whitespace(bytes, cursor);
-                        cursor = self.scan_key(bytes, cursor)?.1;
-                        break;
-                    }
-                    (b',', false) => {
-                        cursor.pos += 1;
-                        break;
-                    }
-                    (_, true) => {
-                        return syntax_error(cursor.pos, "expected a comma or a closing brace");
-                    }
-                    (_, false) => {
-                        return syntax_error(cursor.pos, "expected a comma or a closing bracket");
-                    }
-                }
+            cursor = self.scan_after_nested_value(bytes, cursor, &mut levels)?;
+            if levels.depth == 1 {
+                return Ok(cursor);
             }
         }
     }
-}
 
-/// Skips whitespace. Every control character is a structural character.
-#[inline(always)]
-fn skip_whitespace(bytes: &[u8], mut cursor: Cursor) -> Cursor {
-    loop {
-        match byte_at(bytes, cursor.pos) {
-            b' ' => {}
-            b'\n' | b'\r' | b'\t' => {
-                cursor.control_whitespace += 1;
-                cursor.structural += 1;
+    /// Scans from the end of a value inside the record to the next value, or to the end of the outermost level
+    /// below the record. Closes the levels that end there.
+    fn scan_after_nested_value(
+        &mut self,
+        bytes: &[u8],
+        mut cursor: Cursor,
+        levels: &mut OpenLevels,
+    ) -> ScanResult<Cursor> {
+        loop {
+            cursor = skip_whitespace(bytes, cursor);
+            match (byte_at(bytes, cursor.pos), levels.is_in_object()) {
+                (b'}', true) | (b']', false) => {
+                    levels.close();
+                    cursor.pos += 1;
+                    if levels.depth == 1 {
+                        return Ok(cursor);
+                    }
+                }
+                (b',', true) => {
+                    cursor.pos += 1;
+                    cursor = skip_whitespace(bytes, cursor);
+                    return Ok(self.scan_key(bytes, cursor)?.1);
+                }
+                (b',', false) => {
+                    cursor.pos += 1;
+                    return Ok(cursor);
+                }
+                (_, true) => {
+                    return syntax_error(cursor.pos, "expected a comma or a closing brace");
+                }
+                (_, false) => {
+                    return syntax_error(cursor.pos, "expected a comma or a closing bracket");
+                }
             }
-            _ => return cursor,
         }
-        cursor.pos += 1;
     }
 }
 

@@ -37,7 +37,7 @@ pub fn detect_layout(head: &[u8], is_complete: bool) -> Option<RecordLayout> {
     let mut text = head.get(..MAX_SNIFF_BYTES).unwrap_or(head);
     loop {
         let blanks = text.iter().take_while(|&&b| is_json_whitespace(b)).count();
-        text = text.get(blanks..).unwrap_or_default();
+        text = &text[blanks..];
         match text.strip_prefix(UTF8_BOM) {
             Some(rest) => text = rest,
             None => break,

@@ -56,7 +56,7 @@ pub fn unescape(raw: &[u8], out: &mut Vec<u8>) -> Result<(), ValueError> {
         };
         has_nul |= decoded == '\0';
         out.extend_from_slice(decoded.encode_utf8(&mut [0; 4]).as_bytes());
-        rest = escape.get(len..).unwrap_or_default();
+        rest = &escape[len..];
     }
     out.extend_from_slice(rest);
     if has_nul { Err(NUL) } else { Ok(()) }

@@ -5,8 +5,9 @@
 
 use std::io;
 
-use super::InputObject;
-use super::decompress::{InputCompression, StreamDecompressor, detect_compression};
+use super::compression::{CompressionDetection, InputCompression, detect_compression};
+use super::decompress::{DecompressedRead, StreamDecompressor};
+use super::input_object::InputObject;
 use crate::decode::padded_bytes::{PADDING, find_line_start};
 use crate::decode::{InputChunk, InputState, MAX_RECORD_BYTES};
 use crate::error::{Error, Result};
@@ -20,12 +21,31 @@ pub const DEFAULT_CHUNK_BYTES: usize = 512 * 1024;
 /// needed.
 const TAIL_READ_BYTES: u64 = 64 * 1024;
 
+/// What follows the bytes in the buffer.
 #[derive(Debug)]
 enum ReaderState {
     More,
     RecordTooLarge,
     Eof,
     Corrupt(String),
+}
+
+/// The part of an object to read. A compressed object is read from its beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReadRange {
+    /// The offset of the first byte.
+    pub start: u64,
+    /// The offset at which reads are expected to end. The rest of the last record follows it.
+    pub expected_end: u64,
+}
+
+/// The numbers of bytes of one read.
+#[derive(Debug, Clone, Copy, Default)]
+struct ReadBytes {
+    /// Decompressed bytes, which are in the buffer.
+    decompressed: usize,
+    /// Bytes as stored.
+    stored: u64,
 }
 
 /// Reads segments chunk by chunk.
@@ -37,8 +57,8 @@ pub struct ChunkReader {
     /// The offset of `buffer[data_start]` in the (decompressed) object.
     offset: u64,
     chunk_bytes: usize,
-    /// The decompressor and the name of its format, if the object is compressed.
-    decompressor: Option<(Box<StreamDecompressor>, &'static str)>,
+    /// The decompressor, if the object is compressed.
+    decompressor: Option<Box<StreamDecompressor>>,
     /// The number of bytes of a plain object that are left to read. Its size is that of the listing.
     remaining: u64,
     /// The number of these bytes that are expected to be needed.
@@ -69,9 +89,8 @@ impl ChunkReader {
         }
     }
 
-    /// Opens the next range of `input`, which must be the range of `object` from `start` on; reads are
-    /// expected to end at `expected_end`. A compressed object is read from its beginning. `name` is the name
-    /// of the object in messages.
+    /// Opens the next range of `input`, which must be `range` of `object`. `name` is the name of the object in
+    /// messages.
     ///
     /// # Errors
     /// Returns an error if the object cannot be opened.
@@ -80,7 +99,7 @@ impl ChunkReader {
         input: &mut dyn RangeReader,
         object: &InputObject,
         name: String,
-        (start, expected_end): (u64, u64),
+        range: ReadRange,
     ) -> Result<()> {
         if self.buffer.len() > self.chunk_bytes + PADDING {
             // The buffer grew for one long record. Free that memory for the rest of the run.
@@ -90,45 +109,44 @@ impl ChunkReader {
         self.decompressor = None;
         input.next_range()?;
         let size = object.meta.size;
-        (self.data_start, self.data_end, self.offset) = (0, 0, start);
-        self.remaining = size - start.min(size);
-        self.expected = expected_end.min(size).saturating_sub(start);
+        (self.data_start, self.data_end, self.offset) = (0, 0, range.start);
+        self.remaining = size.saturating_sub(range.start);
+        self.expected = range.expected_end.min(size).saturating_sub(range.start);
         self.state = ReaderState::More;
         if object.is_sniffed {
-            return self.begin_object(input, object.compression, 0);
+            return match object.compression {
+                None => self.fill(input),
+                Some(compression) => self.begin_decompression(input, compression),
+            };
         }
         // The content decides the format, not the name.
         loop {
             self.fill(input)?;
-            let first = self.buffer.get(..self.data_end).unwrap_or_default();
+            let first = &self.buffer[..self.data_end];
             let is_complete = !matches!(self.state, ReaderState::More);
-            if let Some(compression) = detect_compression(first, is_complete, object.compression) {
-                return self.begin_object(input, compression, self.data_end);
+            match detect_compression(first, is_complete, object.compression) {
+                CompressionDetection::NeedInput => {}
+                CompressionDetection::Uncompressed => return Ok(()),
+                CompressionDetection::Compressed(compression) => {
+                    return self.begin_decompression(input, compression);
+                }
             }
         }
     }
 
-    /// Begins to decode an object whose first `read` bytes are in the buffer.
-    fn begin_object(
+    /// Begins to decompress an object whose first bytes are in the buffer.
+    fn begin_decompression(
         &mut self,
         input: &mut dyn RangeReader,
-        compression: Option<InputCompression>,
-        read: usize,
+        compression: InputCompression,
     ) -> Result<()> {
-        let Some(compression) = compression else {
-            return match read {
-                0 => self.fill(input),
-                _ => Ok(()),
-            };
-        };
-        let first = self.buffer.get(..read).unwrap_or_default();
-        let stream = compression
-            .decompress(first)
-            .map_err(|e| self.read_error(e))?;
-        self.decompressor = Some((Box::new(stream), compression.name()));
+        let first = &self.buffer[..self.data_end];
+        let decompressor =
+            StreamDecompressor::new(compression, first).map_err(|e| self.read_error(e))?;
+        self.decompressor = Some(Box::new(decompressor));
         // These bytes are counted when they are decompressed.
-        self.bytes_read -= read as u64;
-        self.bytes_stored -= read as u64;
+        self.bytes_read -= self.data_end as u64;
+        self.bytes_stored -= self.data_end as u64;
         self.data_end = 0;
         self.state = ReaderState::More;
         self.fill(input)
@@ -152,10 +170,7 @@ impl ChunkReader {
     /// Returns the bytes in the buffer.
     pub fn chunk(&self) -> InputChunk<'_> {
         InputChunk {
-            padded: self
-                .buffer
-                .get(self.data_start..self.data_end + PADDING)
-                .unwrap_or_default(),
+            padded: &self.buffer[self.data_start..self.data_end + PADDING],
             len: self.data_end - self.data_start,
             offset: self.offset,
             input_state: match &self.state {
@@ -179,7 +194,11 @@ impl ChunkReader {
 
     /// Consumes the first `bytes` bytes of the chunk.
     pub fn consume(&mut self, bytes: usize) {
-        self.data_start += bytes.min(self.data_end - self.data_start);
+        assert!(
+            bytes <= self.data_end - self.data_start,
+            "only bytes of the chunk are consumed"
+        );
+        self.data_start += bytes;
         self.offset += bytes as u64;
     }
 
@@ -195,7 +214,7 @@ impl ChunkReader {
     ) -> Result<Option<u64>> {
         loop {
             let chunk = self.chunk();
-            let data = chunk.padded.get(..chunk.len).unwrap_or_default();
+            let data = chunk.data();
             let limit = usize::try_from(end - chunk.offset.min(end)).unwrap_or(usize::MAX);
             let found = find_line_start(data, 1..data.len().min(limit));
             if let Some(at) = found {
@@ -219,74 +238,105 @@ impl ChunkReader {
         if matches!(self.state, ReaderState::Eof | ReaderState::Corrupt(_)) {
             return Ok(());
         }
+        if !self.make_room() {
+            self.state = ReaderState::RecordTooLarge;
+            return Ok(());
+        }
+        self.state = ReaderState::More;
+        let target = self.data_end + self.read_target().min(self.capacity() - self.data_end);
+        while self.data_end < target && matches!(self.state, ReaderState::More) {
+            let read = match self.decompressor.take() {
+                None => self.read_plain(input, target - self.data_end)?,
+                Some(mut decompressor) => {
+                    let read = self.read_compressed(input, &mut decompressor);
+                    self.decompressor = Some(decompressor);
+                    read?
+                }
+            };
+            self.data_end += read.decompressed;
+            self.bytes_read += read.decompressed as u64;
+            self.bytes_stored += read.stored;
+        }
+        self.buffer[self.data_end..self.data_end + PADDING].fill(0);
+        Ok(())
+    }
+
+    /// Returns the size of the buffer without the padding.
+    fn capacity(&self) -> usize {
+        self.buffer.len() - PADDING
+    }
+
+    /// Moves the bytes that are not consumed to the front of the buffer, which grows if they fill it. Returns
+    /// false if they fill it and it cannot grow.
+    fn make_room(&mut self) -> bool {
         self.buffer.copy_within(self.data_start..self.data_end, 0);
         self.data_end -= self.data_start;
         self.data_start = 0;
-        let mut capacity = self.buffer.len() - PADDING;
-        if self.data_end == capacity {
-            if capacity >= MAX_RECORD_BYTES {
-                self.state = ReaderState::RecordTooLarge;
-                return Ok(());
+        let capacity = self.capacity();
+        if self.data_end < capacity {
+            return true;
+        }
+        let grown = (capacity * 2).min(MAX_RECORD_BYTES);
+        if grown <= capacity {
+            return false;
+        }
+        self.buffer.resize(grown + PADDING, 0);
+        true
+    }
+
+    /// Reads at most `max_bytes` of a plain object, and at least one unless it has ended.
+    fn read_plain(&mut self, input: &mut dyn RangeReader, max_bytes: usize) -> Result<ReadBytes> {
+        let remaining = usize::try_from(self.remaining).unwrap_or(usize::MAX);
+        let max_bytes = max_bytes.min(remaining);
+        let to = &mut self.buffer[self.data_end..self.data_end + max_bytes];
+        let read = match max_bytes {
+            0 => 0,
+            _ => match input.read(to) {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => return Ok(ReadBytes::default()),
+                Err(e) => return Err(self.read_error(e)),
+                Ok(0) => {
+                    return Err(Error::failed(format!("cannot read {}", self.name))
+                        .with_reason("truncated while it was read")
+                        .with_hint("run again when no other process writes to it"));
+                }
+                Ok(read) => read,
+            },
+        };
+        self.remaining -= read as u64;
+        self.expected = self.expected.saturating_sub(read as u64);
+        if self.remaining == 0 {
+            self.state = ReaderState::Eof;
+        }
+        Ok(ReadBytes {
+            decompressed: read,
+            stored: read as u64,
+        })
+    }
+
+    /// Reads and decompresses some bytes of a compressed object.
+    fn read_compressed(
+        &mut self,
+        input: &mut dyn RangeReader,
+        decompressor: &mut StreamDecompressor,
+    ) -> Result<ReadBytes> {
+        let capacity = self.capacity();
+        let to = &mut self.buffer[self.data_end..capacity];
+        let read = decompressor.read(input, to);
+        let decompressed = match read.map_err(|e| self.read_error(e))? {
+            DecompressedRead::Bytes(bytes) => bytes,
+            DecompressedRead::End => {
+                self.state = ReaderState::Eof;
+                0
             }
-            capacity = (capacity * 2).min(MAX_RECORD_BYTES);
-            self.buffer.resize(capacity + PADDING, 0);
-        }
-        self.state = ReaderState::More;
-        let target = self.read_target().min(capacity - self.data_end) + self.data_end;
-        while self.data_end < target && matches!(self.state, ReaderState::More) {
-            let Some(to) = self.buffer.get_mut(self.data_end..capacity) else {
-                break;
-            };
-            let (read, stored) = match &mut self.decompressor {
-                None => {
-                    let max_read = usize::try_from(self.remaining).unwrap_or(usize::MAX);
-                    let max_read = max_read.min(target - self.data_end);
-                    let read = match to.get_mut(..max_read) {
-                        Some(to) if max_read > 0 => input.read(to),
-                        _ => Ok(0),
-                    };
-                    match read {
-                        Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-                        Err(e) => return Err(self.read_error(e)),
-                        Ok(0) if max_read > 0 => {
-                            return Err(Error::failed(format!("cannot read {}", self.name))
-                                .with_reason("truncated while it was read")
-                                .with_hint("run again when no other process writes to it"));
-                        }
-                        Ok(n) => {
-                            self.remaining -= n as u64;
-                            self.expected = self.expected.saturating_sub(n as u64);
-                            if self.remaining == 0 {
-                                self.state = ReaderState::Eof;
-                            }
-                            (n, n as u64)
-                        }
-                    }
-                }
-                Some((stream, name)) => {
-                    let read = match stream.read(input, to) {
-                        Err(e) => return Err(self.read_error(e)),
-                        Ok(Err(e)) => {
-                            self.state =
-                                ReaderState::Corrupt(format!("corrupt {name} stream: {e}"));
-                            0
-                        }
-                        Ok(Ok(0)) => {
-                            self.state = ReaderState::Eof;
-                            0
-                        }
-                        Ok(Ok(n)) => n,
-                    };
-                    (read, stream.take_bytes_stored())
-                }
-            };
-            self.data_end += read;
-            self.bytes_read += read as u64;
-            self.bytes_stored += stored;
-        }
-        if let Some(padding) = self.buffer.get_mut(self.data_end..self.data_end + PADDING) {
-            padding.fill(0);
-        }
-        Ok(())
+            DecompressedRead::Corrupt(e) => {
+                let format = decompressor.compression().name();
+                self.state = ReaderState::Corrupt(format!("corrupt {format} stream: {e}"));
+                0
+            }
+        };
+        Ok(ReadBytes {
+            decompressed,
+            stored: decompressor.take_bytes_stored(),
+        })
     }
 }

@@ -6,164 +6,17 @@
 //! every byte that was decoded before the error.
 
 use std::io::{self, Read};
-use std::ops::RangeInclusive;
 
 use zstd::stream::raw::{DParameter, InBuffer, Operation, OutBuffer};
 
-use crate::decode::padded_bytes::is_json_whitespace;
-use crate::decode::sniff::{RecordLayout, detect_layout};
+use super::compression::InputCompression;
 
-/// The compression format of an object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum InputCompression {
-    /// gzip, one member or several.
-    Gzip,
-    /// bzip2, one stream or several.
-    Bzip2,
-    /// Zstandard, one frame or several.
-    Zstd,
-}
-
-/// The allowed values of one byte of a magic number.
-type MagicByte = RangeInclusive<u8>;
-
-const fn exactly(byte: u8) -> MagicByte {
-    byte..=byte
-}
-
-/// RFC 1952: the two magic bytes of gzip, and deflate, the only compression method.
-const GZIP: &[MagicByte] = &[exactly(0x1f), exactly(0x8b), exactly(8)];
-
-/// bzip2: `BZh`, the block size, and the magic number of a block (the digits of pi).
-const BZIP2: &[MagicByte] = &[
-    exactly(b'B'),
-    exactly(b'Z'),
-    exactly(b'h'),
-    b'1'..=b'9',
-    exactly(0x31),
-    exactly(0x41),
-    exactly(0x59),
-    exactly(0x26),
-    exactly(0x53),
-    exactly(0x59),
-];
-
-/// An empty bzip2 stream has the end-of-stream magic number instead (the digits of the square root of pi).
-const BZIP2_EMPTY: &[MagicByte] = &[
-    exactly(b'B'),
-    exactly(b'Z'),
-    exactly(b'h'),
-    b'1'..=b'9',
-    exactly(0x17),
-    exactly(0x72),
-    exactly(0x45),
-    exactly(0x38),
-    exactly(0x50),
-    exactly(0x90),
-];
-
-/// RFC 8878: a Zstandard frame.
-const ZSTD: &[MagicByte] = &[exactly(0x28), exactly(0xb5), exactly(0x2f), exactly(0xfd)];
-
-/// RFC 8878: a skippable frame, which pzstd writes before each of its frames.
-const ZSTD_SKIPPABLE: &[MagicByte] = &[0x50..=0x5f, exactly(0x2a), exactly(0x4d), exactly(0x18)];
-
-const MAGIC: [(&[MagicByte], InputCompression); 5] = [
-    (GZIP, InputCompression::Gzip),
-    (BZIP2, InputCompression::Bzip2),
-    (BZIP2_EMPTY, InputCompression::Bzip2),
-    (ZSTD, InputCompression::Zstd),
-    (ZSTD_SKIPPABLE, InputCompression::Zstd),
-];
-
-/// Detects the compression of an object from its first bytes and from `named`, the compression that its
-/// name suggests. Returns `None` if more bytes are needed, and `Some(None)` if the object is not
-/// compressed.
-///
-/// A magic number decides. Without one, an object that begins with whitespace, `{`, `[` or a byte order
-/// mark is not compressed, whatever its name, and for any other object the name decides.
-pub fn detect_compression(
-    head: &[u8],
-    is_complete: bool,
-    named: Option<InputCompression>,
-) -> Option<Option<InputCompression>> {
-    let mut is_undecided = head.is_empty();
-    for (magic, compression) in MAGIC {
-        if magic
-            .iter()
-            .zip(head)
-            .all(|(allowed, byte)| allowed.contains(byte))
-        {
-            if head.len() >= magic.len() {
-                return Some(Some(compression));
-            }
-            is_undecided = true;
-        }
-    }
-    if is_undecided && !is_complete {
-        return None;
-    }
-    let is_text = match head.first() {
-        Some(b'{' | b'[' | 0xef) => true,
-        byte => byte.copied().is_some_and(is_json_whitespace),
-    };
-    let Some(named) = named.filter(|_| !is_text) else {
-        return Some(None);
-    };
-    // A corrupt stream of the named codec would not look like another known format.
-    Some(match detect_layout(head, is_complete)? {
-        RecordLayout::NotJson(_) => None,
-        RecordLayout::Sequence | RecordLayout::Array => Some(named),
-    })
-}
-
-impl InputCompression {
-    /// The file extensions of compressed objects, in upper or lower case.
-    pub const EXTENSIONS: [(&str, Self); 4] = [
-        (".gz", Self::Gzip),
-        (".gzip", Self::Gzip),
-        (".bz2", Self::Bzip2),
-        (".zst", Self::Zstd),
-    ];
-
-    /// Returns the compression that a file name suggests.
-    pub fn from_file_name(name: &str) -> Option<Self> {
-        let (_, after) = name.rsplit_once('.')?;
-        let extensions = Self::EXTENSIONS.iter();
-        let mut extensions =
-            extensions.filter_map(|&(extension, c)| Some((extension.strip_prefix('.')?, c)));
-        extensions.find_map(|(extension, c)| after.eq_ignore_ascii_case(extension).then_some(c))
-    }
-
-    /// Returns the name of the format in messages.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Gzip => "gzip",
-            Self::Bzip2 => "bzip2",
-            Self::Zstd => "zstd",
-        }
-    }
-
-    /// Returns a reader that decompresses one object, of which the `first` bytes have been read already.
-    ///
-    /// # Errors
-    /// Returns an error if the decoder cannot be initialized (out of memory).
-    pub fn decompress(self, first: &[u8]) -> io::Result<StreamDecompressor> {
-        let mut buffer = first.to_vec();
-        buffer.resize(first.len().max(128 * 1024), 0);
-        Ok(StreamDecompressor {
-            buffer,
-            buffered: 0..first.len(),
-            decompressor: Decompressor::new(self)?,
-            position: StreamPosition::Start,
-            deferred_error: None,
-            bytes_stored: 0,
-        })
-    }
-}
+/// The minimum size of the buffer of compressed bytes.
+const BUFFER_BYTES: usize = 128 * 1024;
 
 /// Decompresses a stream and distinguishes a corrupt stream from a failed read.
-pub struct StreamDecompressor {
+pub(super) struct StreamDecompressor {
+    compression: InputCompression,
     buffer: Vec<u8>,
     /// The range of the compressed bytes in the buffer that are not decompressed yet.
     buffered: std::ops::Range<usize>,
@@ -174,73 +27,130 @@ pub struct StreamDecompressor {
     bytes_stored: u64,
 }
 
+/// The result of a read from a compressed stream.
+#[derive(Debug)]
+pub(super) enum DecompressedRead {
+    /// This number of decompressed bytes, at least 1.
+    Bytes(usize),
+    /// The stream ended before this call.
+    End,
+    /// The stream is corrupt or truncated after the bytes that were returned so far.
+    Corrupt(io::Error),
+}
+
 impl StreamDecompressor {
+    /// Returns a decompressor of one object, of which the `first` bytes have been read already.
+    ///
+    /// # Errors
+    /// Returns an error if the decoder cannot be initialized (out of memory).
+    pub(super) fn new(compression: InputCompression, first: &[u8]) -> io::Result<Self> {
+        let mut buffer = first.to_vec();
+        buffer.resize(first.len().max(BUFFER_BYTES), 0);
+        Ok(Self {
+            compression,
+            buffer,
+            buffered: 0..first.len(),
+            decompressor: Decompressor::new(compression)?,
+            position: StreamPosition::Start,
+            deferred_error: None,
+            bytes_stored: 0,
+        })
+    }
+
+    /// Returns the format of the stream.
+    pub(super) fn compression(&self) -> InputCompression {
+        self.compression
+    }
+
     /// Takes the number of compressed bytes read so far and starts again at 0.
-    pub fn take_bytes_stored(&mut self) -> u64 {
+    pub(super) fn take_bytes_stored(&mut self) -> u64 {
         std::mem::take(&mut self.bytes_stored)
     }
 
-    /// Reads and decompresses some bytes of `source`; returns 0 at the end. The outer error is a failed
-    /// read, the inner error a corrupt or truncated stream.
-    pub fn read(
+    /// Reads and decompresses some bytes of `source`.
+    ///
+    /// # Errors
+    /// Returns an error if a read fails or the memory does not suffice.
+    pub(super) fn read(
         &mut self,
         source: &mut dyn Read,
         to: &mut [u8],
-    ) -> io::Result<Result<usize, io::Error>> {
+    ) -> io::Result<DecompressedRead> {
         if let Some(e) = self.deferred_error.take() {
-            return Ok(Err(e));
+            return Ok(DecompressedRead::Corrupt(e));
         }
         loop {
-            if self.buffered.is_empty() {
-                match source.read(&mut self.buffer) {
-                    Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-                    read => self.buffered = 0..read?,
-                }
-            }
-            let input = self.buffer.get(self.buffered.clone()).unwrap_or_default();
+            self.fill_buffer(source)?;
             if self.position != StreamPosition::Inside {
-                if input.is_empty() {
-                    return Ok(Ok(0));
+                if self.buffered.is_empty() {
+                    return Ok(DecompressedRead::End);
                 }
-                if self.position == StreamPosition::BetweenMembers
-                    && matches!(self.decompressor, Decompressor::Gzip(_))
-                {
-                    // Zeros after a member are padding, such as that of tape blocks.
-                    let zeros = input.iter().take_while(|&&byte| byte == 0).count();
-                    self.buffered.start += zeros;
-                    self.bytes_stored += zeros as u64;
-                    if zeros > 0 {
-                        continue;
-                    }
+                if self.position == StreamPosition::BetweenMembers && self.skip_padding() {
+                    continue;
                 }
                 self.decompressor.start_member()?;
                 self.position = StreamPosition::Inside;
             }
-            let input_len = input.len();
-            let step = self.decompressor.step(input, to);
-            self.buffered.start += step.consumed;
-            self.bytes_stored += step.consumed as u64;
-            let error = match step.status {
-                Err(e) if e.kind() == io::ErrorKind::OutOfMemory => return Err(e),
-                Err(e) => Some(e),
-                Ok(StreamStatus::StreamEnd) => {
-                    self.position = StreamPosition::BetweenMembers;
-                    None
-                }
-                Ok(StreamStatus::Continue) if step.consumed > 0 || step.produced > 0 => None,
-                Ok(StreamStatus::Continue) if input_len == 0 => {
-                    Some(io::Error::new(io::ErrorKind::UnexpectedEof, "truncated"))
-                }
-                Ok(StreamStatus::Continue) => Some(io::Error::other("decoder made no progress")),
-            };
-            if step.produced > 0 {
+            let (produced, error) = self.step(to)?;
+            if produced > 0 {
                 self.deferred_error = error;
-                return Ok(Ok(step.produced));
+                return Ok(DecompressedRead::Bytes(produced));
             }
             if let Some(e) = error {
-                return Ok(Err(e));
+                return Ok(DecompressedRead::Corrupt(e));
             }
         }
+    }
+
+    /// Reads compressed bytes if none are buffered. There are none afterwards at the end of the stream.
+    fn fill_buffer(&mut self, source: &mut dyn Read) -> io::Result<()> {
+        while self.buffered.is_empty() {
+            match source.read(&mut self.buffer) {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                read => {
+                    self.buffered = 0..read?;
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Skips the zeros after a gzip member, which are padding, such as that of tape blocks. Returns true if
+    /// there are any.
+    fn skip_padding(&mut self) -> bool {
+        if !matches!(self.decompressor, Decompressor::Gzip(_)) {
+            return false;
+        }
+        let input = &self.buffer[self.buffered.clone()];
+        let zeros = input.iter().take_while(|&&byte| byte == 0).count();
+        self.buffered.start += zeros;
+        self.bytes_stored += zeros as u64;
+        zeros > 0
+    }
+
+    /// Decompresses some of the buffered bytes, inside a member. Returns the number of bytes written to `to`,
+    /// and the error after them if the stream is corrupt or truncated.
+    fn step(&mut self, to: &mut [u8]) -> io::Result<(usize, Option<io::Error>)> {
+        let input = &self.buffer[self.buffered.clone()];
+        let is_at_end = input.is_empty();
+        let step = self.decompressor.step(input, to);
+        self.buffered.start += step.consumed;
+        self.bytes_stored += step.consumed as u64;
+        let error = match step.status {
+            Err(e) if e.kind() == io::ErrorKind::OutOfMemory => return Err(e),
+            Err(e) => Some(e),
+            Ok(StreamStatus::StreamEnd) => {
+                self.position = StreamPosition::BetweenMembers;
+                None
+            }
+            Ok(StreamStatus::Continue) if step.consumed > 0 || step.produced > 0 => None,
+            Ok(StreamStatus::Continue) if is_at_end => {
+                Some(io::Error::new(io::ErrorKind::UnexpectedEof, "truncated"))
+            }
+            Ok(StreamStatus::Continue) => Some(io::Error::other("decoder made no progress")),
+        };
+        Ok((step.produced, error))
     }
 }
 
@@ -305,29 +215,25 @@ impl Decompressor {
     }
 
     fn step(&mut self, input: &[u8], to: &mut [u8]) -> DecompressStep {
-        let (before, totals, status) = match self {
-            Self::Gzip(decoder) => {
-                let before = (decoder.total_in(), decoder.total_out());
-                let status = decoder
-                    .decompress(input, to, flate2::FlushDecompress::None)
-                    .map(|status| status == flate2::Status::StreamEnd)
-                    .map_err(io::Error::other);
-                (before, (decoder.total_in(), decoder.total_out()), status)
-            }
-            Self::Bzip2(decoder) => return bzip2_step(decoder, input, to),
-            Self::Zstd(zstd) => return zstd.step(input, to),
-        };
-        DecompressStep {
-            consumed: (totals.0 - before.0) as usize,
-            produced: (totals.1 - before.1) as usize,
-            status: status.map(|ended| {
-                if ended {
-                    StreamStatus::StreamEnd
-                } else {
-                    StreamStatus::Continue
-                }
-            }),
+        match self {
+            Self::Gzip(decoder) => gzip_step(decoder, input, to),
+            Self::Bzip2(decoder) => bzip2_step(decoder, input, to),
+            Self::Zstd(zstd) => zstd.step(input, to),
         }
+    }
+}
+
+fn gzip_step(decoder: &mut flate2::Decompress, input: &[u8], to: &mut [u8]) -> DecompressStep {
+    let before = (decoder.total_in(), decoder.total_out());
+    let status = decoder.decompress(input, to, flate2::FlushDecompress::None);
+    DecompressStep {
+        consumed: (decoder.total_in() - before.0) as usize,
+        produced: (decoder.total_out() - before.1) as usize,
+        status: match status {
+            Ok(flate2::Status::StreamEnd) => Ok(StreamStatus::StreamEnd),
+            Ok(_) => Ok(StreamStatus::Continue),
+            Err(e) => Err(io::Error::other(e)),
+        },
     }
 }
 

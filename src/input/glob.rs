@@ -8,7 +8,7 @@ use std::fmt;
 
 use glob::Pattern;
 
-use super::is_hidden;
+use super::object_key::is_hidden;
 use crate::storage::GLOB_METACHARACTERS;
 
 /// The maximum number of components of a glob: each state is a bit of one word.
@@ -90,11 +90,8 @@ impl Glob {
 
     /// Returns the text before the first wildcard: every match begins with it.
     pub fn literal_prefix(&self) -> &str {
-        let end = self
-            .text
-            .find(GLOB_METACHARACTERS)
-            .unwrap_or(self.text.len());
-        self.text.get(..end).unwrap_or_default()
+        let first_wildcard = self.text.find(GLOB_METACHARACTERS);
+        &self.text[..first_wildcard.unwrap_or(self.text.len())]
     }
 
     /// Returns true if the glob matches an object: its file name if the glob has no `/`, otherwise its key.
@@ -119,11 +116,11 @@ impl Glob {
         }
         let mut start = 0;
         loop {
-            let rest = names.get(start..).unwrap_or_default();
+            let rest = &names[start..];
             let length = rest.find('/').unwrap_or(rest.len());
             let end = start + length;
             let is_folder = end < key.len();
-            let (next, hidden) = self.step(states, rest.get(..length).unwrap_or_default());
+            let (next, hidden) = self.step(states, &rest[..length]);
             let ends_here =
                 |states| self.is_accepting(states) && (is_folder || !self.is_folders_only);
             match next {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use indicatif::HumanCount;
 
-use super::{file_name, is_hidden};
+use super::object_key::{file_name, is_hidden};
 
 /// The maximum number of extensions with a count of their own. If there are more, the first in byte order
 /// are kept, so that the counts do not depend on the order of a listing.
@@ -91,13 +91,11 @@ pub fn describe_ignored(extensions: &BTreeMap<String, u64>, max_shown: usize) ->
         .collect();
     with_extension.sort_by_key(|&(_, &count)| std::cmp::Reverse(count));
     let (shown, rest) = with_extension.split_at(with_extension.len().min(max_shown));
-    let others = extensions
-        .get(OTHER_EXTENSIONS)
-        .copied()
-        .unwrap_or_default();
-    let others = others + rest.iter().map(|&(_, count)| count).sum::<u64>();
-    let special = [NO_EXTENSION, HIDDEN].map(|name| (name, extensions.get(name).copied()));
-    let special = special
+    // Only a report with many extensions has this label.
+    let unnamed = extensions.get(OTHER_EXTENSIONS).copied().unwrap_or(0);
+    let others = unnamed + rest.iter().map(|&(_, count)| count).sum::<u64>();
+    let special = [NO_EXTENSION, HIDDEN]
+        .map(|name| (name, extensions.get(name).copied()))
         .into_iter()
         .chain([(OTHER_EXTENSIONS, Some(others))]);
     shown
@@ -118,5 +116,5 @@ fn extension(name: &str) -> Option<&str> {
     let is_extension = !after.is_empty()
         && after.len() < MAX_EXTENSION_BYTES
         && after.chars().all(is_extension_char);
-    is_extension.then(|| name.get(name.len() - after.len() - 1..))?
+    is_extension.then(|| &name[name.len() - after.len() - 1..])
 }

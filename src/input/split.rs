@@ -4,7 +4,7 @@
 //! cuts depend only on the listing, never on the number of threads. A cut inside an object only
 //! approximates a record boundary; the reader finds the exact position.
 
-use super::InputObject;
+use super::input_object::InputObject;
 
 /// A range of one object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,15 +18,57 @@ pub struct Segment {
     pub end: u64,
 }
 
+/// The number of a split in its input, from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SplitNumber(usize);
+
+impl SplitNumber {
+    /// Returns the number of the split at an index of the list of all splits.
+    pub fn new(index: usize) -> Self {
+        Self(index)
+    }
+
+    /// Returns the index of the split in the list of all splits, which is also the number of its Parquet parts.
+    pub fn index(self) -> usize {
+        self.0
+    }
+}
+
 /// A unit of work of one worker, which becomes one Parquet part.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Split {
-    /// The index in the input, from 0.
-    pub number: usize,
-    /// The segments, in input order. Only the first can begin inside an object.
+    /// The number in the input.
+    pub number: SplitNumber,
+    /// The segments, at least one, in input order. Only the first can begin inside an object.
     pub segments: Vec<Segment>,
     /// The size in bytes, as stored.
     pub bytes: u64,
+}
+
+impl Split {
+    /// Returns the first segment.
+    pub fn first_segment(&self) -> &Segment {
+        &self.segments[0]
+    }
+
+    /// Returns the last segment.
+    pub fn last_segment(&self) -> &Segment {
+        &self.segments[self.segments.len() - 1]
+    }
+
+    /// Returns each segment with its value. There must be one value for each segment.
+    pub fn zip_segments<'a, T>(
+        &'a self,
+        values: &'a [T],
+    ) -> impl Iterator<Item = (&'a Segment, &'a T)> {
+        assert_eq!(
+            self.segments.len(),
+            values.len(),
+            "each segment of {:?} has a value",
+            self.number
+        );
+        self.segments.iter().zip(values)
+    }
 }
 
 /// The cost of opening one more object (about 10 µs), as the number of bytes decoded in that time.
@@ -64,10 +106,7 @@ pub struct SplitSet {
 impl SplitSet {
     /// Returns the indexes of the objects that are split, in input order.
     pub fn split_objects(&self) -> Vec<usize> {
-        let segments = self
-            .splits
-            .iter()
-            .filter_map(|split| split.segments.first());
+        let segments = self.splits.iter().map(Split::first_segment);
         let continued = segments.filter(|segment| segment.start > 0);
         let mut objects: Vec<_> = continued.map(|segment| segment.object).collect();
         objects.dedup();
@@ -187,7 +226,7 @@ impl SplitPlanner {
         let segments = std::mem::take(&mut self.segments);
         if !segments.is_empty() {
             self.splits.push(Split {
-                number: self.splits.len(),
+                number: SplitNumber::new(self.splits.len()),
                 segments,
                 bytes,
             });

@@ -7,8 +7,9 @@ use arrow_array::RecordBatch;
 use rayon::prelude::*;
 
 use super::logs::LogPhaseResult;
+use super::run_context::RunContext;
+use super::source_objects::write_source_objects;
 use super::timings::PipelineStage;
-use super::{RunContext, source_objects};
 use crate::error::Result;
 use crate::star::schema::{
     ARTISTS, SONGS, STATE_ARTISTS, STATE_SONGS, STATE_USERS, TIME, TableSchema, USERS,
@@ -49,7 +50,7 @@ pub(super) fn write_dimensions(
             };
             let song_keys =
                 || write_tables(run, [&STATE_SONGS], || Ok([lookup.build_merge_state()?]));
-            let source_objects = || source_objects::write_source_objects(run, &logs.kept_by_object);
+            let source_objects = || write_source_objects(run, &logs.kept_by_object);
             let (users, (songs, artists)) = rayon::join(users, || rayon::join(songs, artists));
             let (keys, objects) = rayon::join(song_keys, source_objects);
             users.and(songs).and(artists).and(keys).and(objects)
@@ -88,7 +89,7 @@ fn write_time(run: &RunContext<'_>, splits: &[Vec<i64>], bounds: &[i64]) -> Resu
                 };
                 let start = count_before(part.checked_sub(1).and_then(|n| bounds.get(n)), 0);
                 let end = count_before(bounds.get(part), times.len());
-                times.get(start..end).unwrap_or_default()
+                &times[start..end]
             })
             .copied()
             .collect();
@@ -113,8 +114,8 @@ fn time_part_bounds(splits: &[Vec<i64>]) -> Vec<i64> {
     let mut samples: Vec<i64> = samples.copied().collect();
     samples.sort_unstable();
     let first = samples.first().copied();
-    let sample_at = |part| samples.get(part * samples.len() / parts.max(1)).copied();
-    let mut bounds: Vec<i64> = (1..parts).filter_map(sample_at).collect();
+    let sample_at = |part| samples[part * samples.len() / parts];
+    let mut bounds: Vec<i64> = (1..parts).map(sample_at).collect();
     bounds.dedup();
     // The first sample is the smallest time: a bound there would leave the first part empty.
     bounds.retain(|&bound| Some(bound) != first);

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::input_source::InputSource;
+use super::input_source::{InputSource, InputSources};
+use super::thread_pool::build_thread_pool;
 use super::timings::Timings;
-use super::{build_thread_pool, open_sources};
 use crate::config::RunConfig;
 use crate::error::Result;
 use crate::input::Split;
@@ -63,15 +63,11 @@ pub struct SplitPlan {
 pub fn plan_run(config: &RunConfig) -> Result<RunPlan> {
     build_thread_pool(config.threads)?.install(|| {
         let stores = StoreOpener::new(config.s3.clone());
-        let (songs, logs) = open_sources(config, &stores, &Timings::default())?;
-        let out = Staging::describe_target(
-            &stores,
-            &config.out,
-            [songs.resolved_locations(), logs.resolved_locations()],
-        )?;
+        let sources = InputSources::open(config, &stores, &Timings::default())?;
+        let out = Staging::describe_target(&stores, &config.out, sources.resolved_locations())?;
         Ok(RunPlan {
-            songs: input_plan(&songs),
-            logs: input_plan(&logs),
+            songs: input_plan(&sources.songs),
+            logs: input_plan(&sources.logs),
             out,
         })
     })
@@ -90,15 +86,13 @@ fn input_plan(source: &InputSource) -> InputPlan {
 }
 
 fn split_plan(source: &InputSource, split: &Split) -> SplitPlan {
-    let (first, last) = (split.segments.first(), split.segments.last());
-    let name = |object: usize| source.objects.get(object).map(|o| source.display(o));
-    let end = last.map(|last| last.end).filter(|&end| end < u64::MAX);
+    let (first, last) = (split.first_segment(), split.last_segment());
     SplitPlan {
         bytes: split.bytes,
         objects: split.segments.len(),
-        first_object: first.and_then(|s| name(s.object)).unwrap_or_default(),
-        start: first.map_or(0, |first| first.start),
-        last_object: last.and_then(|s| name(s.object)).unwrap_or_default(),
-        end,
+        first_object: source.display(source.object(first)),
+        start: first.start,
+        last_object: source.display(source.object(last)),
+        end: Some(last.end).filter(|&end| end < u64::MAX),
     }
 }

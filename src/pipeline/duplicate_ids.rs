@@ -5,6 +5,10 @@
 
 use rayon::prelude::*;
 
+use crate::input::SplitNumber;
+use crate::star::bloom_filter::BloomFilter;
+use crate::star::delivery_order::BatchIndex;
+
 /// The number of partitions of ids.
 const PARTITIONS: usize = 256;
 
@@ -54,48 +58,10 @@ fn partition_of(id: i64) -> usize {
     usize::from(id.to_be_bytes()[0])
 }
 
-/// A Bloom filter with one hash function: each id sets one bit, which few ids share. A lookup takes about a
-/// nanosecond.
-#[derive(Debug)]
-struct BloomFilter {
-    words: Vec<u64>,
-    /// How far a 64-bit hash is shifted right to get the index of a bit.
-    shift: u32,
-}
-
-/// The minimum number of filter bits for each id.
-const FILTER_BITS_PER_ID: usize = 16;
-
-impl BloomFilter {
-    /// Returns an empty filter for a number of ids.
-    fn new(ids: usize) -> Self {
-        let bits = (ids * FILTER_BITS_PER_ID).next_power_of_two().max(64);
-        Self {
-            words: vec![0; bits / 64],
-            shift: u64::BITS - bits.ilog2(),
-        }
-    }
-
-    fn bit_position(&self, id: i64) -> (usize, u64) {
-        // Fibonacci hashing (2^64 / golden ratio), because the ids of one partition share their first bits.
-        let bit = id.cast_unsigned().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> self.shift;
-        ((bit / 64) as usize, 1 << (bit % 64))
-    }
-
-    /// Sets the bit of an id. Returns true if it was set before.
-    fn insert(&mut self, id: i64) -> bool {
-        let (word, bit) = self.bit_position(id);
-        let word = &mut self.words[word];
-        let was_set = *word & bit != 0;
-        *word |= bit;
-        was_set
-    }
-
-    /// Returns false if an id was not inserted, and true if it probably was.
-    fn may_contain(&self, id: i64) -> bool {
-        let (word, bit) = self.bit_position(id);
-        self.words[word] & bit != 0
-    }
+/// Returns the hash of an id for the filter. It is a Fibonacci hash (2^64 / golden ratio), because the ids of one
+/// partition share their first bits.
+fn filter_hash(id: i64) -> u64 {
+    id.cast_unsigned().wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 /// Returns the distinct ids that occur more than once in `slices`, sorted as unsigned integers.
@@ -104,18 +70,23 @@ fn find_repeated<'a>(slices: impl Iterator<Item = &'a [i64]> + Clone) -> Vec<i64
     // The second and later occurrences, and a few ids that share a bit with another id.
     let mut suspects = Vec::new();
     for ids in slices.clone() {
-        suspects.extend(ids.iter().copied().filter(|&id| filter.insert(id)));
+        suspects.extend(
+            ids.iter()
+                .copied()
+                .filter(|&id| filter.insert(filter_hash(id))),
+        );
     }
     if suspects.is_empty() {
         return suspects;
     }
-    filter.words.fill(0);
+    filter.clear();
     for &id in &suspects {
-        filter.insert(id);
+        filter.insert(filter_hash(id));
     }
     let mut probable_duplicates = Vec::new();
     for ids in slices {
-        probable_duplicates.extend(ids.iter().copied().filter(|&id| filter.may_contain(id)));
+        let is_probable = |&id: &i64| filter.may_contain(filter_hash(id));
+        probable_duplicates.extend(ids.iter().copied().filter(is_probable));
     }
     probable_duplicates.sort_unstable_by_key(|id| id.cast_unsigned());
     let pairs = probable_duplicates
@@ -147,7 +118,7 @@ impl IdSet {
     fn new(ids: Vec<i64>) -> Self {
         let mut filter = BloomFilter::new(ids.len());
         for &id in &ids {
-            filter.insert(id);
+            filter.insert(filter_hash(id));
         }
         let span = match ids.as_slice() {
             [first, .., last] => last.wrapping_sub(*first),
@@ -183,7 +154,7 @@ impl IdSet {
     /// Returns the index of an id, below [`len`](Self::len), or `None` if the id is not in the set.
     #[inline]
     pub(super) fn index_of(&self, id: i64) -> Option<usize> {
-        match self.filter.may_contain(id) {
+        match self.filter.may_contain(filter_hash(id)) {
             true => self.search_bucket(id),
             false => None,
         }
@@ -191,9 +162,11 @@ impl IdSet {
 
     fn search_bucket(&self, id: i64) -> Option<usize> {
         let bucket = bucket_of(id, *self.ids.first()?, self.shift);
+        // An id that is larger than all ids of the set is in a bucket after the last one.
         let start = *self.bucket_starts.get(bucket)?;
-        let ids = self.ids.get(start..*self.bucket_starts.get(bucket + 1)?)?;
-        let position = ids.binary_search_by_key(&id.cast_unsigned(), |id| id.cast_unsigned());
+        let end = *self.bucket_starts.get(bucket + 1)?;
+        let position =
+            self.ids[start..end].binary_search_by_key(&id.cast_unsigned(), |id| id.cast_unsigned());
         Some(start + position.ok()?)
     }
 }
@@ -209,7 +182,9 @@ pub(super) struct DuplicateIds {
     /// The ids.
     pub ids: IdSet,
     /// How many of these ids occur in each batch of each split.
-    pub counts_by_batch: Vec<Vec<u64>>,
+    counts_by_batch: Vec<Vec<u64>>,
+    /// The index of each split's first batch among the batches of all splits.
+    first_batches: Vec<u32>,
 }
 
 impl DuplicateIds {
@@ -218,51 +193,154 @@ impl DuplicateIds {
     pub(super) fn find(splits: &[Vec<PartitionedIds>]) -> Option<Self> {
         let by_partition: Vec<_> = (0..PARTITIONS)
             .into_par_iter()
-            .map(|partition| duplicates_in_partition(splits, partition))
+            .map(|partition| PartitionDuplicates::find(splits, partition))
             .collect();
         let ids: Vec<i64> = by_partition
             .iter()
-            .flat_map(|(ids, _)| ids)
+            .flat_map(|duplicates| &duplicates.ids)
             .copied()
             .collect();
         if ids.is_empty() {
             return None;
         }
         let zero_counts = |batches: &Vec<PartitionedIds>| vec![0; batches.len()];
-        let mut counts: Vec<Vec<u64>> = splits.iter().map(zero_counts).collect();
-        for &(split, batch, count) in by_partition.iter().flat_map(|(_, counts)| counts) {
-            counts[split][batch] += count;
+        let mut counts_by_batch: Vec<Vec<u64>> = splits.iter().map(zero_counts).collect();
+        for found in by_partition.iter().flat_map(|found| &found.counts) {
+            counts_by_batch[found.split][found.batch] += found.ids;
         }
-        Some(Self {
-            ids: IdSet::new(ids),
-            counts_by_batch: counts,
-        })
+        Some(Self::new(IdSet::new(ids), counts_by_batch))
+    }
+
+    fn new(ids: IdSet, counts_by_batch: Vec<Vec<u64>>) -> Self {
+        let mut first = 0;
+        let first_batches = counts_by_batch.iter().map(|counts| {
+            let split_first = first;
+            first += counts.len() as u32;
+            split_first
+        });
+        Self {
+            ids,
+            first_batches: first_batches.collect(),
+            counts_by_batch,
+        }
+    }
+
+    /// Returns how many of the ids occur in each batch of a split.
+    pub(super) fn counts(&self, split: SplitNumber) -> &[u64] {
+        &self.counts_by_batch[split.index()]
+    }
+
+    /// Returns the index of a batch of a split among the batches of all splits.
+    pub(super) fn batch_index(&self, split: SplitNumber, batch: usize) -> BatchIndex {
+        BatchIndex(self.first_batches[split.index()] + batch as u32)
+    }
+
+    /// Returns how many deliveries in each batch of each split lose, if the winners of all ids are in these
+    /// batches.
+    #[expect(
+        clippy::expect_used,
+        reason = "a wrong count would keep or remove other events"
+    )]
+    pub(super) fn loser_counts(&self, winners: &[BatchIndex]) -> Vec<Vec<u64>> {
+        let batches = self.counts_by_batch.iter().map(Vec::len).sum();
+        let mut winner_counts: Vec<u64> = vec![0; batches];
+        for &BatchIndex(batch) in winners {
+            winner_counts[batch as usize] += 1;
+        }
+        let mut winner_counts = winner_counts.into_iter();
+        let mut losers = |deliveries: &u64| {
+            let winners = winner_counts.next();
+            winners
+                .and_then(|winners| deliveries.checked_sub(winners))
+                .expect("each winner is a delivery of its batch")
+        };
+        self.counts_by_batch
+            .iter()
+            .map(|counts| counts.iter().map(&mut losers).collect())
+            .collect()
     }
 }
 
-/// Returns the ids of a partition that occur in several batches, and how many of them occur in each of those
-/// batches, as (split, batch, count).
-fn duplicates_in_partition(
-    splits: &[Vec<PartitionedIds>],
-    partition: usize,
-) -> (Vec<i64>, Vec<(usize, usize, u64)>) {
-    let slices = splits.iter().flatten().map(|ids| ids.partition(partition));
-    let ids = find_repeated(slices);
-    if ids.is_empty() {
-        return (ids, Vec::new());
-    }
-    let set = IdSet::new(ids.clone());
-    let mut counts = Vec::new();
-    for (split, batches) in splits.iter().enumerate() {
-        for (batch, batch_ids) in batches.iter().enumerate() {
-            let partition_ids = batch_ids.partition(partition).iter();
-            let count = partition_ids
-                .filter(|&&id| set.index_of(id).is_some())
-                .count() as u64;
-            if count > 0 {
-                counts.push((split, batch, count));
+/// The ids of one partition that occur in several batches.
+struct PartitionDuplicates {
+    ids: Vec<i64>,
+    /// The batches that they occur in.
+    counts: Vec<BatchDuplicates>,
+}
+
+/// A batch with ids that occur in other batches too.
+struct BatchDuplicates {
+    /// The index of the split.
+    split: usize,
+    /// The index of the batch in the split.
+    batch: usize,
+    /// The number of such ids.
+    ids: u64,
+}
+
+impl PartitionDuplicates {
+    fn find(splits: &[Vec<PartitionedIds>], partition: usize) -> Self {
+        let slices = splits.iter().flatten().map(|ids| ids.partition(partition));
+        let ids = find_repeated(slices);
+        let mut counts = Vec::new();
+        if ids.is_empty() {
+            return Self { ids, counts };
+        }
+        let set = IdSet::new(ids.clone());
+        for (split, batches) in splits.iter().enumerate() {
+            for (batch, batch_ids) in batches.iter().enumerate() {
+                let partition_ids = batch_ids.partition(partition).iter();
+                let ids = partition_ids
+                    .filter(|&&id| set.index_of(id).is_some())
+                    .count() as u64;
+                if ids > 0 {
+                    counts.push(BatchDuplicates { split, batch, ids });
+                }
             }
         }
+        Self { ids, counts }
     }
-    (ids, counts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns the duplicates among three batches in two splits: 1 and 2 occur in several.
+    #[expect(clippy::unwrap_used, reason = "the batches have duplicates")]
+    fn duplicates() -> DuplicateIds {
+        let batch = PartitionedIds::new;
+        let splits = [
+            vec![batch(&[1, 2, 3]), batch(&[2, 4])],
+            vec![batch(&[1, 2, i64::MIN])],
+        ];
+        DuplicateIds::find(&splits).unwrap()
+    }
+
+    #[test]
+    fn duplicates_across_batches_are_found() {
+        let duplicates = duplicates();
+        assert_eq!(duplicates.ids.len(), 2);
+        assert_eq!(duplicates.counts(SplitNumber::new(0)), [2, 1]);
+        assert_eq!(duplicates.counts(SplitNumber::new(1)), [2]);
+        assert_eq!(
+            duplicates.batch_index(SplitNumber::new(1), 0),
+            BatchIndex(2)
+        );
+        let losers = duplicates.loser_counts(&[BatchIndex(0), BatchIndex(2)]);
+        assert_eq!(losers, [vec![1, 1], vec![1]]);
+    }
+
+    #[test]
+    #[should_panic(expected = "each winner is a delivery of its batch")]
+    fn more_winners_than_deliveries_fail_loudly() {
+        duplicates().loser_counts(&[BatchIndex(1), BatchIndex(1)]);
+    }
+
+    /// A missing split must not pass as one without rows.
+    #[test]
+    #[should_panic(expected = "index out of bounds")]
+    fn unknown_split_fails_loudly() {
+        duplicates().counts(SplitNumber::new(2));
+    }
 }

@@ -9,11 +9,17 @@ use std::time::Instant;
 
 use arrow_array::RecordBatch;
 
+use super::boundary_tracker::DecodedSplit;
 use super::input_source::InputSource;
+use super::listing::InputArgument;
+use super::peak_rss;
+use super::run::run_with_timings;
+use super::run_context::ReadContext;
 use super::source_counter::SourceCounts;
+use super::split_processing::process_splits;
 use super::split_reader::RecordSink;
+use super::thread_pool::build_thread_pool;
 use super::timings::{PhaseTiming, Timings};
-use super::{ReadContext, build_thread_pool, peak_rss, run_with_timings, split_processing};
 use crate::config::{IoSizes, LoadedLogObjects, ParseBenchConfig, RunConfig};
 use crate::decode::Decoder;
 use crate::decode::reject::Reject;
@@ -58,29 +64,25 @@ pub struct TimedRun {
 /// # Errors
 /// Returns an error if there is no input, or if the input cannot be read.
 pub fn measure_parse(config: &ParseBenchConfig, progress: &dyn Observer) -> Result<TimedParse> {
-    let ParseBenchConfig {
-        locations, sizes, ..
-    } = config;
     build_thread_pool(config.threads)?.install(|| {
         let timings = Timings::default();
         let kind = config.kind.unwrap_or(RecordKind::Log);
         let stores = StoreOpener::new(config.s3.clone());
-        let (none_loaded, split_bytes) = (LoadedLogObjects::default(), sizes.split_bytes);
-        let mut source = InputSource::open(
+        let argument = InputArgument {
             kind,
-            "PATH",
-            &stores,
-            locations,
-            &none_loaded,
-            split_bytes,
-            &timings,
-        )?;
+            name: "PATH",
+            spec: &config.locations,
+        };
+        let none_loaded = LoadedLogObjects::default();
+        let split_bytes = config.sizes.split_bytes;
+        let mut source = InputSource::open(&stores, argument, &none_loaded, split_bytes, &timings)?;
         if config.kind.is_none() && starts_with_songs(&source)? {
             source.kind = RecordKind::Song;
         }
         progress.start_phase(source.kind.plural(), Some(source.plan.bytes));
         let began = Instant::now();
-        let (counts, bytes) = parse_splits(&source, *sizes, progress, &timings)?;
+        let ParseTotals { counts, bytes } =
+            parse_splits(&source, config.sizes, progress, &timings)?;
         let seconds = began.elapsed().as_secs_f64();
         progress.finish_phase();
         Ok(TimedParse {
@@ -95,27 +97,41 @@ pub fn measure_parse(config: &ParseBenchConfig, progress: &dyn Observer) -> Resu
     })
 }
 
-/// Reads and decodes all splits of a source. Returns the counts and the number of decoded bytes.
+/// The sums over all splits of a source.
+#[derive(Debug)]
+struct ParseTotals {
+    counts: SourceCounts,
+    /// The number of decoded bytes.
+    bytes: u64,
+}
+
+/// Reads and decodes all splits of a source.
 fn parse_splits(
     source: &InputSource,
     sizes: IoSizes,
     progress: &dyn Observer,
     timings: &Timings,
-) -> Result<(SourceCounts, u64)> {
+) -> Result<ParseTotals> {
     let context = ReadContext {
         sizes,
         progress,
         timings,
     };
-    let totals = Mutex::new((SourceCounts::new(source), 0));
-    split_processing::process_splits(
+    let totals = Mutex::new(ParseTotals {
+        counts: SourceCounts::new(source),
+        bytes: 0,
+    });
+    process_splits(
         context,
         source,
-        |reader, split, start| Ok((reader.read(split, start, &mut DiscardSink)?, ())),
-        |_, confirmed| {
+        |reader, task| {
+            let stats = reader.read(task.split, task.start, &mut DiscardSink)?;
+            Ok(DecodedSplit { stats, output: () })
+        },
+        |confirmed| {
             let mut totals = totals.lock().unwrap_or_else(PoisonError::into_inner);
-            totals.0.add_split(&confirmed.stats);
-            totals.1 += confirmed.stats.decoded_bytes;
+            totals.counts.add_split(&confirmed.stats);
+            totals.bytes += confirmed.stats.decoded_bytes;
             Ok(())
         },
     )?;

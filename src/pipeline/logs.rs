@@ -7,20 +7,19 @@ use std::time::Instant;
 use arrow_array::RecordBatch;
 
 use super::duplicate_ids::{DuplicateIds, PartitionedIds};
-use super::duplicate_removal::{self, SplitParquetPart, SplitParquetParts};
+use super::duplicate_removal::remove_duplicates;
+use super::run_context::RunContext;
+use super::songplay_encoder::encode_split;
 use super::source_counter::{SourceCounter, SourceCounts};
-use super::split_reader::{RecordSink, SplitReader, SplitStart, SplitStats};
+use super::split_parts::{SplitParquetPart, SplitParquetParts};
+use super::split_processing::process_splits;
+use super::split_slots::SplitSlots;
 use super::timings::PipelineStage;
-use super::{RunContext, split_processing};
-use crate::decode::reject::Reject;
-use crate::error::{Error, Result};
-use crate::input::{InputObject, Split};
-use crate::output::{PartInfo, PartWriter, RejectBuffer};
-use crate::star::delivery_order::songplay_id_values;
+use crate::error::Result;
+use crate::input::{Split, SplitNumber};
+use crate::output::PartInfo;
 use crate::star::schema::{SONGPLAYS, STATE_SONGPLAYS, TableSchema};
 use crate::star::song_lookup::SongLookup;
-use crate::star::songplays::{SongplayRows, build_songplays, compute_songplay_ids, count_matched};
-use crate::star::typed_batches::EventBatch;
 use crate::star::users::{LatestUsers, UserDelta};
 
 /// The number of shards of the merged users. Each has its own lock, so that workers seldom wait for each other.
@@ -43,21 +42,9 @@ pub(super) struct LogPhaseResult {
     pub kept_by_object: Vec<u64>,
 }
 
-/// The output of a worker for one split.
-#[derive(Debug, Default)]
-struct SplitOutput {
-    parts: SplitParquetParts,
-    /// The songplay_ids of each batch.
-    ids: Vec<PartitionedIds>,
-    /// `ts` in milliseconds since 1970, sorted and distinct.
-    times: Vec<i64>,
-    users: UserDelta,
-    rejects: RejectBuffer,
-}
-
 /// The retained output of a confirmed split. The id and the time of every event, 16 bytes together, stay in
 /// memory to the end of the phase.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct RetainedSplitOutput {
     parts: SplitParquetParts,
     ids: Vec<PartitionedIds>,
@@ -70,12 +57,17 @@ struct RetainedSplitOutput {
 ///
 /// # Errors
 /// Returns an error if an object cannot be read or a part cannot be written.
+#[expect(clippy::expect_used, reason = "a wrong count would hide lost rows")]
 pub(super) fn process_logs(run: &RunContext<'_>, lookup: &SongLookup) -> Result<LogPhaseResult> {
     let _span = tracing::info_span!("logs").entered();
-    let (committed, users, counts) = encode_splits(run, lookup)?;
-    let kept = kept_by_object(run, &committed);
+    let EncodedLogs {
+        splits,
+        user_shards,
+        counts,
+    } = encode_splits(run, lookup)?;
+    let kept_by_object = kept_by_object(run.logs.objects.len(), &run.logs.plan.splits, &splits);
     let (mut parts, mut ids, mut times) = (Vec::new(), Vec::new(), Vec::new());
-    for split in committed {
+    for split in splits {
         parts.push(split.parts);
         ids.push(split.ids);
         times.push(split.times);
@@ -87,7 +79,7 @@ pub(super) fn process_logs(run: &RunContext<'_>, lookup: &SongLookup) -> Result<
         .record(PipelineStage::Deduplicate, began, 0, counts.kept);
     run.timings.record_phase("find duplicates", None, began);
     if let Some(duplicates) = duplicates {
-        duplicate_removal::remove_duplicates(run, &duplicates, &mut parts)?;
+        remove_duplicates(run, &duplicates, &mut parts)?;
     }
     let rows = register_parts(run, &SONGPLAYS, parts.iter().map(|split| &split.songplays))?;
     register_parts(
@@ -95,7 +87,10 @@ pub(super) fn process_logs(run: &RunContext<'_>, lookup: &SongLookup) -> Result<
         &STATE_SONGPLAYS,
         parts.iter().map(|split| &split.merge_state),
     )?;
-    let duplicates = counts.kept - rows;
+    let duplicates = counts
+        .kept
+        .checked_sub(rows)
+        .expect("an event has one row at most");
     let report = &counts.report;
     tracing::info!(
         records = report.records,
@@ -108,9 +103,9 @@ pub(super) fn process_logs(run: &RunContext<'_>, lookup: &SongLookup) -> Result<
         duplicates,
         matched: parts.iter().map(|split| split.matched).sum(),
         counts,
-        user_shards: users,
+        user_shards,
         times,
-        kept_by_object: kept,
+        kept_by_object,
     })
 }
 
@@ -133,228 +128,124 @@ fn register_parts<'a>(
 
 /// Returns the events kept from each object. An object can have segments in many splits, and a split can have
 /// segments of many objects.
-fn kept_by_object(run: &RunContext<'_>, committed: &[RetainedSplitOutput]) -> Vec<u64> {
-    let mut kept = vec![0; run.logs.objects.len()];
-    for (split, committed_split) in run.logs.plan.splits.iter().zip(committed) {
-        for (segment, rows) in split.segments.iter().zip(&committed_split.kept_by_segment) {
-            if let Some(kept) = kept.get_mut(segment.object) {
-                *kept += rows;
-            }
+fn kept_by_object(objects: usize, splits: &[Split], outputs: &[RetainedSplitOutput]) -> Vec<u64> {
+    assert_eq!(splits.len(), outputs.len(), "each split has an output");
+    let mut kept = vec![0; objects];
+    for (split, output) in splits.iter().zip(outputs) {
+        for (segment, rows) in split.zip_segments(&output.kept_by_segment) {
+            kept[segment.object] += rows;
         }
     }
     kept
 }
 
+/// The results of the encoded splits.
+struct EncodedLogs {
+    splits: Vec<RetainedSplitOutput>,
+    /// The users. Each is in exactly one shard.
+    user_shards: Vec<LatestUsers>,
+    counts: SourceCounts,
+}
+
 /// Encodes every split as Parquet parts. Duplicates across batches remain in the parts.
-fn encode_splits(
-    run: &RunContext<'_>,
-    lookup: &SongLookup,
-) -> Result<(Vec<RetainedSplitOutput>, Vec<LatestUsers>, SourceCounts)> {
+fn encode_splits(run: &RunContext<'_>, lookup: &SongLookup) -> Result<EncodedLogs> {
     let source = &run.logs;
     let counter = SourceCounter::new(run, source);
     let users: Vec<Mutex<LatestUsers>> = (0..USER_SHARDS).map(|_| Mutex::default()).collect();
-    let committed: Vec<Mutex<Option<RetainedSplitOutput>>> = source
-        .plan
-        .splits
-        .iter()
-        .map(|_| Mutex::default())
-        .collect();
-    split_processing::process_splits(
+    let outputs = SplitSlots::new(&source.plan);
+    process_splits(
         run.read_context(),
         source,
-        |reader, split, start| encode_split(run, lookup, (reader, split, start)),
-        |split, mut confirmed| {
-            let SplitOutput {
-                parts,
-                ids,
-                times,
-                users: mut split_users,
-                rejects,
-            } = std::mem::take(&mut confirmed.output);
+        |reader, task| encode_split(run, lookup, reader, task),
+        |confirmed| {
+            let (confirmed, output) = confirmed.into_output();
+            let number = confirmed.split.number;
             let began = Instant::now();
-            let shards = split_users.drain_shards(USER_SHARDS);
-            for turn in 0..USER_SHARDS {
-                // Workers begin at different shards, so that they do not wait for each other in a row.
-                let shard = (split.number + turn) % USER_SHARDS;
-                let mut merged = users[shard].lock().unwrap_or_else(PoisonError::into_inner);
-                merged.merge(&split_users, &shards[shard]);
-            }
+            merge_users(&users, output.users, number);
             run.timings.record(PipelineStage::Star, began, 0, 0);
-            let kept = std::mem::take(&mut confirmed.stats.kept_by_segment);
-            let slot = committed[split.number].lock();
-            *slot.unwrap_or_else(PoisonError::into_inner) = Some(RetainedSplitOutput {
-                parts,
-                ids,
-                times,
-                kept_by_segment: kept,
-            });
-            counter.add_split(split, &confirmed, rejects)
+            counter.add_split(&confirmed, output.rejects)?;
+            let retained = RetainedSplitOutput {
+                parts: output.parts,
+                ids: output.ids,
+                times: output.times,
+                kept_by_segment: confirmed.stats.kept_by_segment,
+            };
+            outputs.fill(number, retained);
+            Ok(())
         },
     )?;
-    let committed = committed.into_iter().enumerate().map(|(number, split)| {
-        let split = split.into_inner().unwrap_or_else(PoisonError::into_inner);
-        split.ok_or_else(|| {
-            Error::failed(format!("split {number} of the logs was not read"))
-                .with_hint("this is a bug in sparkify: please report it")
-        })
-    });
-    let users = users
+    let user_shards = users
         .into_iter()
         .map(|shard| shard.into_inner().unwrap_or_else(PoisonError::into_inner))
         .collect();
-    Ok((committed.collect::<Result<_>>()?, users, counter.finish()))
+    Ok(EncodedLogs {
+        splits: outputs.into_results(),
+        user_shards,
+        counts: counter.finish(),
+    })
 }
 
-/// Reads, decodes and encodes one split as Parquet parts.
-fn encode_split(
-    run: &RunContext<'_>,
-    lookup: &SongLookup,
-    (reader, split, start): (&mut SplitReader<'_>, &Split, SplitStart),
-) -> Result<(SplitStats, SplitOutput)> {
-    let part_encoder = |table| LazyPartWriter {
-        table,
-        split: split.number,
-        is_retry: start != SplitStart::NextLine,
-        writer: None,
-        rows_by_batch: Vec::new(),
-    };
-    let mut encoder = SongplayEncoder {
-        run,
-        lookup,
-        songplays: part_encoder(&SONGPLAYS),
-        merge_state: part_encoder(&STATE_SONGPLAYS),
-        output: SplitOutput::default(),
-    };
-    let stats = reader.read(split, start, &mut encoder)?;
-    Ok((stats, encoder.finish()?))
+/// Merges the users of a split into those of all splits.
+fn merge_users(merged: &[Mutex<LatestUsers>], mut split_users: UserDelta, split: SplitNumber) {
+    let shards = split_users.drain_shards(merged.len());
+    for turn in 0..merged.len() {
+        // Workers begin at different shards, so that they do not wait for each other in a row.
+        let shard = (split.index() + turn) % merged.len();
+        let mut users = merged[shard].lock().unwrap_or_else(PoisonError::into_inner);
+        users.merge(&split_users, &shards[shard]);
+    }
 }
 
-/// Writes the part of a table for one split. The part is created with the first row.
-struct LazyPartWriter {
-    table: &'static TableSchema,
-    split: usize,
-    /// Whether an earlier attempt at the split may have left a part, which is invalid.
-    is_retry: bool,
-    writer: Option<PartWriter>,
-    /// The number of rows of each batch.
-    rows_by_batch: Vec<u64>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::input::Segment;
 
-impl LazyPartWriter {
-    fn write(&mut self, run: &RunContext<'_>, rows: &RecordBatch) -> Result<()> {
-        self.rows_by_batch.push(rows.num_rows() as u64);
-        if rows.num_rows() == 0 {
-            return Ok(());
-        }
-        let (table, split) = (self.table, self.split);
-        let writer = match &mut self.writer {
-            Some(writer) => writer,
-            none => none.insert(run.staging.create_part(table, split, rows.schema())?),
+    /// Returns a split with a segment of each of `objects`.
+    fn split(number: usize, objects: &[usize]) -> Split {
+        let segment = |&object| Segment {
+            object,
+            start: 0,
+            end: u64::MAX,
         };
-        writer.write(rows)
-    }
-
-    fn close(self, run: &RunContext<'_>) -> Result<SplitParquetPart> {
-        let part = match self.writer {
-            Some(writer) => Some(writer.close()?),
-            None if self.is_retry => {
-                run.staging.remove_part(self.table, self.split)?;
-                None
-            }
-            None => None,
-        };
-        Ok(SplitParquetPart {
-            part,
-            rows_by_batch: self.rows_by_batch,
-        })
-    }
-}
-
-/// Builds and writes the songplays of one split.
-struct SongplayEncoder<'a> {
-    run: &'a RunContext<'a>,
-    lookup: &'a SongLookup,
-    songplays: LazyPartWriter,
-    merge_state: LazyPartWriter,
-    output: SplitOutput,
-}
-
-impl RecordSink for SongplayEncoder<'_> {
-    fn write_batch(&mut self, batch: &RecordBatch) -> Result<()> {
-        let began = Instant::now();
-        let events = EventBatch::new(batch)?;
-        let event_ids = compute_songplay_ids(&events);
-        self.run.timings.record(PipelineStage::Star, began, 0, 0);
-        let began = Instant::now();
-        let losers = duplicate_removal::losing_rows(&event_ids, &events);
-        self.run
-            .timings
-            .record(PipelineStage::Deduplicate, began, 0, 0);
-        let began = Instant::now();
-        // Users and times come from all deliveries.
-        self.output.users.add(&events);
-        let times = &mut self.output.times;
-        // A compressed object is one split of any size: reserve capacity would cost memory for every event.
-        times.reserve_exact(events.num_rows());
-        let first = times.len();
-        // Losers come last: the other events are mostly in order, and the sort detects sorted runs.
-        let mut next = 0;
-        for &row in &losers {
-            times.extend_from_slice(&events.ts()[next..row]);
-            next = row + 1;
+        Split {
+            number: SplitNumber::new(number),
+            segments: objects.iter().map(segment).collect(),
+            bytes: 0,
         }
-        times.extend_from_slice(&events.ts()[next..]);
-        times.extend(losers.iter().map(|&row| events.ts()[row]));
-        times[first..].sort();
-        let SongplayRows {
-            songplays,
-            merge_state,
-        } = build_songplays(&events, event_ids, &losers, self.lookup)?;
-        self.output.parts.matched += count_matched(&songplays);
-        let rows = songplays.num_rows() as u64;
-        self.run.timings.record(PipelineStage::Star, began, 0, rows);
-        let began = Instant::now();
-        self.output
-            .ids
-            .push(PartitionedIds::new(songplay_id_values(&songplays)?));
-        self.run
-            .timings
-            .record(PipelineStage::Deduplicate, began, 0, rows);
-        let began = Instant::now();
-        self.songplays.write(self.run, &songplays)?;
-        self.merge_state.write(self.run, &merge_state)?;
-        self.run
-            .timings
-            .record(PipelineStage::Encode, began, 0, rows);
-        Ok(())
     }
 
-    fn write_reject(&mut self, object: &InputObject, reject: &Reject) -> Result<()> {
-        let object = self.run.logs.display(object);
-        let staging = self.run.staging;
-        self.output
-            .rejects
-            .write(staging.reject_context(), &object, reject.line + 1, reject)
+    fn output(split: usize, kept_by_segment: &[u64]) -> RetainedSplitOutput {
+        RetainedSplitOutput {
+            parts: SplitParquetParts::new(SplitNumber::new(split)),
+            ids: Vec::new(),
+            times: Vec::new(),
+            kept_by_segment: kept_by_segment.to_vec(),
+        }
     }
-}
 
-impl SongplayEncoder<'_> {
-    fn finish(self) -> Result<SplitOutput> {
-        let Self {
-            run, mut output, ..
-        } = self;
-        let began = Instant::now();
-        output.parts.songplays = self.songplays.close(run)?;
-        output.parts.merge_state = self.merge_state.close(run)?;
-        let parts = [&output.parts.songplays, &output.parts.merge_state].map(|part| part.part);
-        let bytes = parts.iter().flatten().map(|part| part.bytes).sum();
-        run.timings.record(PipelineStage::Encode, began, bytes, 0);
-        let began = Instant::now();
-        // The times of each batch are sorted. This sort works in place, because a compressed object can have very
-        // many.
-        output.times.sort_unstable();
-        output.times.dedup();
-        run.timings.record(PipelineStage::Star, began, 0, 0);
-        Ok(output)
+    #[test]
+    fn kept_events_of_all_segments_of_an_object_are_added() {
+        let splits = [split(0, &[0, 1]), split(1, &[1]), split(2, &[1, 2])];
+        let outputs = [output(0, &[1, 2]), output(1, &[4]), output(2, &[8, 16])];
+        assert_eq!(kept_by_object(4, &splits, &outputs), [1, 14, 16, 0]);
+    }
+
+    #[test]
+    #[should_panic(expected = "each split has an output")]
+    fn split_without_output_fails_loudly() {
+        kept_by_object(1, &[split(0, &[0]), split(1, &[0])], &[output(0, &[1])]);
+    }
+
+    #[test]
+    #[should_panic(expected = "each segment of SplitNumber(0) has a value")]
+    fn segment_without_count_fails_loudly() {
+        kept_by_object(2, &[split(0, &[0, 1])], &[output(0, &[1])]);
+    }
+
+    #[test]
+    #[should_panic(expected = "index out of bounds")]
+    fn unknown_object_fails_loudly() {
+        kept_by_object(1, &[split(0, &[1])], &[output(0, &[1])]);
     }
 }

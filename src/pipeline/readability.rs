@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::decode::reject::{Reject, RejectReason};
+use crate::input::SplitNumber;
 
 /// The maximum number of objects named in warnings, for each kind of input. Further objects are only counted.
 pub(super) const MAX_LISTED_OBJECTS: usize = 100;
@@ -72,13 +73,22 @@ pub(super) fn is_malformed(reject: &Reject) -> bool {
         )
 }
 
+/// A reject of a segment of a split.
+#[derive(Debug)]
+pub(super) struct SegmentReject {
+    /// The index of the segment in the split.
+    pub segment: usize,
+    /// The reject.
+    pub reject: Reject,
+}
+
 /// The statuses of the segments of one split.
 #[derive(Debug, Default)]
 pub(super) struct SegmentStatuses {
     /// The status of each segment.
     pub statuses: Vec<Readability>,
-    /// The first unreadable segments: the number of each, and its first reject without the text.
-    pub unreadable_segments: Vec<(usize, Reject)>,
+    /// The first reject of each of the first unreadable segments, without the text.
+    pub unreadable_segments: Vec<SegmentReject>,
     /// Malformed records of the current segment.
     malformed_records: u64,
     /// The first reject of the current segment.
@@ -114,7 +124,10 @@ impl SegmentStatuses {
             && status.is_unreadable()
             && self.unreadable_segments.len() < MAX_UNREADABLE_SEGMENTS
         {
-            self.unreadable_segments.push((self.statuses.len(), first));
+            self.unreadable_segments.push(SegmentReject {
+                segment: self.statuses.len(),
+                reject: first,
+            });
         }
         self.statuses.push(status);
     }
@@ -124,9 +137,16 @@ impl SegmentStatuses {
 #[derive(Debug, Clone)]
 pub(super) struct ObjectReadabilities {
     statuses: Vec<Readability>,
-    /// The reason of each unreadable object by its number, with the first split that has an unreadable segment
-    /// of the object.
-    reasons: BTreeMap<usize, (usize, String)>,
+    /// The reason of each unreadable object by its number.
+    reasons: BTreeMap<usize, UnreadableReason>,
+}
+
+/// Why an object is unreadable.
+#[derive(Debug, Clone)]
+struct UnreadableReason {
+    /// The first split that has an unreadable segment of the object.
+    split: SplitNumber,
+    text: String,
 }
 
 impl ObjectReadabilities {
@@ -140,16 +160,15 @@ impl ObjectReadabilities {
 
     /// Merges the status of a segment of an object.
     pub(super) fn merge(&mut self, object: usize, status: Readability) {
-        if let Some(merged) = self.statuses.get_mut(object) {
-            merged.merge(status);
-        }
+        self.statuses[object].merge(status);
     }
 
     /// Records why a segment of an object in a split is unreadable.
-    pub(super) fn add_reason(&mut self, object: usize, split: usize, reason: String) {
+    pub(super) fn add_reason(&mut self, object: usize, split: SplitNumber, text: String) {
         let earlier = self.reasons.get(&object);
-        if earlier.is_none_or(|&(other, _)| split < other) {
-            self.reasons.insert(object, (split, reason));
+        if earlier.is_none_or(|earlier| split < earlier.split) {
+            self.reasons
+                .insert(object, UnreadableReason { split, text });
         }
     }
 
@@ -170,7 +189,7 @@ impl ObjectReadabilities {
         let failed = statuses.filter(|(_, read)| read.is_failed());
         failed.take(MAX_LISTED_OBJECTS).map(|(object, status)| {
             let reason = self.reasons.get(&object);
-            (object, status, reason.map(|(_, reason)| reason.as_str()))
+            (object, status, reason.map(|reason| reason.text.as_str()))
         })
     }
 }

@@ -1,7 +1,7 @@
 //! Checks how much input a run may lose before it fails: rejects, of songs and of logs separately, and events.
 
-use super::RunContext;
 use super::input_source::InputSource;
+use super::run_context::RunContext;
 use super::source_counter::SourceCounts;
 use crate::config::MaxRejects;
 use crate::error::{Error, Result};
@@ -16,14 +16,14 @@ pub(super) fn check_songs(run: &RunContext<'_>, songs: &SourceCounts) -> Result<
     let input = &run.config.songs;
     check_any_readable(&run.songs, input, songs)?;
     let (rejected, records) = (songs.report.rejected, songs.report.records);
-    let Some((_, first)) = &songs.first_reject else {
+    let Some(first) = &songs.first_reject else {
         return Ok(());
     };
     if songs.kept > 0 {
         return Ok(());
     }
     let error = Error::too_many_rejects(format!("no record in {input} is a song"))
-        .with_reason(first)
+        .with_reason(&first.description)
         .with_hint(match run.songs.wrapper_hint() {
             Some(wrapper) => wrapper,
             None => "check that --songs is song metadata and not logs".to_owned(),
@@ -69,8 +69,8 @@ pub(super) fn check_reject_limit(
         excess.join(", ")
     );
     let mut error = Error::too_many_rejects(message);
-    if let Some((_, first)) = &counts.first_reject {
-        error = error.with_reason(format!("the first is {first}"));
+    if let Some(first) = &counts.first_reject {
+        error = error.with_reason(format!("the first is {}", first.description));
     }
     Err(error.with_hint("fix the input, or raise --max-rejects to publish without the rejects"))
 }
@@ -133,7 +133,7 @@ fn check_any_readable(
             source.kind.plural()
         ));
     Err(match &counts.first_reject {
-        Some((_, first)) => error.with_reason(first),
+        Some(first) => error.with_reason(&first.description),
         None => error,
     })
 }

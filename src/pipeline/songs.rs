@@ -1,16 +1,18 @@
 //! Reads all song records and builds the song lookup from them.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use arrow_array::RecordBatch;
 use rayon::prelude::*;
 
+use super::boundary_tracker::DecodedSplit;
 use super::input_source::InputSource;
+use super::run_context::RunContext;
 use super::source_counter::{SourceCounter, SourceCounts};
+use super::split_processing::process_splits;
 use super::split_reader::RecordSink;
+use super::split_slots::SplitSlots;
 use super::timings::PipelineStage;
-use super::{RunContext, split_processing};
 use crate::decode::reject::Reject;
 use crate::error::Result;
 use crate::input::InputObject;
@@ -28,28 +30,24 @@ pub(super) fn read_songs(run: &RunContext<'_>) -> Result<(Vec<SongBatch>, Source
     let _span = tracing::info_span!("songs").entered();
     let source = &run.songs;
     let counter = SourceCounter::new(run, source);
-    let batches = Mutex::new(vec![Vec::new(); source.plan.splits.len()]);
-    split_processing::process_splits(
+    let batches = SplitSlots::new(&source.plan);
+    process_splits(
         run.read_context(),
         source,
-        |reader, split, start| {
+        |reader, task| {
             let mut collector = SongCollector {
                 source,
                 staging: run.staging,
-                rejects: RejectBuffer::default(),
-                batches: Vec::new(),
+                output: SongSplitOutput::default(),
             };
-            let stats = reader.read(split, start, &mut collector)?;
-            Ok((stats, (collector.batches, collector.rejects)))
+            let stats = reader.read(task.split, task.start, &mut collector)?;
+            let output = collector.output;
+            Ok(DecodedSplit { stats, output })
         },
-        |split, mut confirmed| {
-            let (split_batches, rejects) = std::mem::take(&mut confirmed.output);
-            let mut batches = batches.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(slot) = batches.get_mut(split.number) {
-                *slot = split_batches;
-            }
-            drop(batches);
-            counter.add_split(split, &confirmed, rejects)
+        |confirmed| {
+            let (confirmed, output) = confirmed.into_output();
+            batches.fill(confirmed.split.number, output.batches);
+            counter.add_split(&confirmed, output.rejects)
         },
     )?;
     let counts = counter.finish();
@@ -59,11 +57,7 @@ pub(super) fn read_songs(run: &RunContext<'_>) -> Result<(Vec<SongBatch>, Source
         rejected = report.rejected,
         "read the songs"
     );
-    let batches = batches
-        .into_inner()
-        .unwrap_or_else(PoisonError::into_inner)
-        .concat();
-    Ok((batches, counts))
+    Ok((batches.into_results().concat(), counts))
 }
 
 /// Builds the lookup that joins events with songs.
@@ -91,23 +85,29 @@ pub(super) fn build_lookup(run: &RunContext<'_>, batches: &[SongBatch]) -> Resul
     Ok(lookup)
 }
 
+/// The output of a worker for one split.
+#[derive(Debug, Default)]
+struct SongSplitOutput {
+    batches: Vec<SongBatch>,
+    rejects: RejectBuffer,
+}
+
 /// Collects the songs of a split.
 struct SongCollector<'a> {
     source: &'a InputSource,
     staging: &'a Staging,
-    rejects: RejectBuffer,
-    batches: Vec<SongBatch>,
+    output: SongSplitOutput,
 }
 
 impl RecordSink for SongCollector<'_> {
     fn write_batch(&mut self, batch: &RecordBatch) -> Result<()> {
-        self.batches.push(SongBatch::new(batch)?);
+        self.output.batches.push(SongBatch::new(batch)?);
         Ok(())
     }
 
     fn write_reject(&mut self, object: &InputObject, reject: &Reject) -> Result<()> {
         let object = self.source.display(object);
-        self.rejects.write(
+        self.output.rejects.write(
             self.staging.reject_context(),
             &object,
             reject.line + 1,

@@ -2,14 +2,14 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::RunContext;
+use super::boundary_tracker::ConfirmedSplit;
 use super::input_source::InputSource;
-use super::readability::{MAX_LISTED_OBJECTS, ObjectReadabilities, Readability};
-use super::split_processing::ConfirmedSplitResult;
-use super::split_reader::SplitStats;
+use super::readability::{MAX_LISTED_OBJECTS, ObjectReadabilities, Readability, SegmentReject};
+use super::run_context::RunContext;
+use super::split_stats::SplitStats;
 use crate::decode::reject::{Reject, RejectReason};
 use crate::error::Result;
-use crate::input::Split;
+use crate::input::SplitNumber;
 use crate::output::run_report::InputReport;
 use crate::output::{REJECTS_DIR, RejectBuffer};
 
@@ -30,10 +30,19 @@ pub(super) struct SourceCounts {
     pub kept: u64,
     /// Records that the filter dropped.
     pub filtered: u64,
-    /// The number of the split and the description of the first reject in input order.
-    pub first_reject: Option<(usize, String)>,
+    /// The first reject in input order.
+    pub first_reject: Option<FirstReject>,
     /// How much of each object could be read.
     pub statuses: ObjectReadabilities,
+}
+
+/// The first reject of a source.
+#[derive(Debug, Clone)]
+pub(super) struct FirstReject {
+    /// The split that it is in.
+    split: SplitNumber,
+    /// The object, the position and the reason.
+    pub description: String,
 }
 
 impl SourceCounts {
@@ -72,53 +81,43 @@ impl<'a> SourceCounter<'a> {
     ///
     /// # Errors
     /// Returns an error if the rejects cannot be written.
-    pub(super) fn add_split<T>(
+    pub(super) fn add_split(
         &self,
-        split: &Split,
-        confirmed: &ConfirmedSplitResult<T>,
+        confirmed: &ConfirmedSplit<'_>,
         rejects: RejectBuffer,
     ) -> Result<()> {
-        let ConfirmedSplitResult {
-            stats,
-            lines_before,
-            ..
-        } = confirmed;
-        let lines_before = *lines_before;
-        let line_shift = (stats.first_segment_rejects, lines_before);
-        self.run
-            .staging
-            .write_rejects(self.source.kind, split.number, rejects, line_shift)?;
+        let ConfirmedSplit { split, stats, .. } = confirmed;
+        let line_shift = (stats.first_segment_rejects, confirmed.lines_before);
+        self.run.staging.write_rejects(
+            self.source.kind,
+            split.number.index(),
+            rejects,
+            line_shift,
+        )?;
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         counts.add_split(stats);
-        for (segment, &status) in split.segments.iter().zip(&stats.statuses.statuses) {
+        for (segment, &status) in split.zip_segments(&stats.statuses.statuses) {
             counts.statuses.merge(segment.object, status);
         }
-        for (number, reject) in &stats.statuses.unreadable_segments {
-            if let Some(segment) = split.segments.get(*number) {
-                let newlines_before = if *number == 0 { lines_before } else { 0 };
-                let reason = unreadable_reason(newlines_before, reject);
-                counts
-                    .statuses
-                    .add_reason(segment.object, split.number, reason);
-            }
+        for SegmentReject { segment, reject } in &stats.statuses.unreadable_segments {
+            let reason = unreadable_reason(confirmed.newlines_before(*segment), reject);
+            let object = split.segments[*segment].object;
+            counts.statuses.add_reason(object, split.number, reason);
         }
-        let is_earlier = |other: &(usize, String)| other.0 < split.number;
-        if !counts.first_reject.as_ref().is_some_and(is_earlier)
-            && let Some((segment, reject)) = &stats.first_reject
+        let earlier = counts.first_reject.as_ref();
+        if earlier.is_none_or(|earlier| split.number < earlier.split)
+            && let Some(SegmentReject { segment, reject }) = &stats.first_reject
         {
-            let newlines_before = if *segment == 0 { lines_before } else { 0 };
-            let object = self.object_name(split, *segment);
-            let message = format!("{object} {}", describe_reject(newlines_before, reject));
-            counts.first_reject = Some((split.number, message));
+            let object = self
+                .source
+                .display(self.source.object(&split.segments[*segment]));
+            let reject = describe_reject(confirmed.newlines_before(*segment), reject);
+            counts.first_reject = Some(FirstReject {
+                split: split.number,
+                description: format!("{object} {reject}"),
+            });
         }
         Ok(())
-    }
-
-    /// Returns the path or URL of the object of a segment.
-    fn object_name(&self, split: &Split, segment: usize) -> String {
-        let segment = split.segments.get(segment);
-        let object = segment.and_then(|s| self.source.objects.get(s.object));
-        object.map(|o| self.source.display(o)).unwrap_or_default()
     }
 
     /// Returns the counts after all splits are confirmed. Warns about the first objects that could not be read
@@ -128,9 +127,8 @@ impl<'a> SourceCounter<'a> {
         counts.report.unreadable_objects = counts.statuses.failed_count();
         let counts = counts.clone();
         for (object, status, reason) in counts.statuses.first_failed() {
-            if let Some(object) = self.source.objects.get(object) {
-                self.warn_if_failed(&self.source.display(object), status, reason);
-            }
+            let object = self.source.display(&self.source.objects[object]);
+            self.warn_if_failed(&object, status, reason);
         }
         let unlisted = counts
             .report
@@ -146,6 +144,10 @@ impl<'a> SourceCounter<'a> {
     }
 
     /// Warns about an object that counts against the reject limit.
+    #[expect(
+        clippy::expect_used,
+        reason = "the first unreadable segments keep their reject"
+    )]
     fn warn_if_failed(&self, object: &str, status: Readability, reason: Option<&str>) {
         if status.is_corrupt() {
             let consequence = match status.is_unreadable() {
@@ -156,7 +158,7 @@ impl<'a> SourceCounter<'a> {
                 "the compressed stream of {object} is corrupt: {consequence}; fetch the object again"
             ));
         } else if status.is_unreadable() {
-            let reason = reason.unwrap_or_default();
+            let reason = reason.expect("the first rejects of listed objects are kept");
             self.run.progress.warn(&format!(
                 "no record in {object} could be read: {reason}, or remove it from the input"
             ));

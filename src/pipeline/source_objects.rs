@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::RunContext;
+use super::run_context::RunContext;
 use super::timings::PipelineStage;
 use crate::error::Result;
 use crate::star::schema::SOURCE_OBJECTS;
@@ -15,6 +15,11 @@ use crate::star::source_objects::{SourceObject, build_source_objects};
 /// Returns an error if the table cannot be written.
 pub(super) fn write_source_objects(run: &RunContext<'_>, kept_by_object: &[u64]) -> Result<()> {
     let source = &run.logs;
+    assert_eq!(
+        source.objects.len(),
+        kept_by_object.len(),
+        "each object has a count"
+    );
     let row_group_rows = run.config.sizes.row_group_rows.max(1);
     let mut writer = run
         .staging

@@ -4,63 +4,15 @@ use std::time::{Duration, Instant};
 
 use arrow_array::RecordBatch;
 
-use super::ReadContext;
 use super::input_source::InputSource;
-use super::readability::SegmentStatuses;
+use super::run_context::ReadContext;
+use super::split_stats::{SplitStart, SplitStats};
 use super::timings::PipelineStage;
-use crate::decode::reject::{Reject, RejectReason};
-use crate::decode::{DecodeStatus, Decoder, InputState, RecordCounts};
+use crate::decode::reject::Reject;
+use crate::decode::{DecodeStatus, Decoder, InputState};
 use crate::error::{Error, Result};
-use crate::input::{ChunkReader, InputObject, Segment, Split};
+use crate::input::{ChunkReader, InputObject, ReadRange, Segment, Split};
 use crate::storage::{ObjectRange, RangeReader};
-
-/// Where the records of a split's first segment begin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum SplitStart {
-    /// At the first line of the segment that begins with `{`, or at the start of the object. This is a prediction.
-    NextLine,
-    /// At this byte of the object.
-    Byte(u64),
-    /// Nowhere, because a record of the previous split extends over the complete segment.
-    Skip,
-}
-
-/// The statistics of a split.
-#[derive(Debug)]
-pub(super) struct SplitStats {
-    /// The offset where the records of the first segment start, or `None` if no record starts in it.
-    pub records_start: Option<u64>,
-    /// The offset where the records of the last segment end, or `None` if it has no records.
-    pub records_end: Option<u64>,
-    /// Newlines in the first and in the last segment, which can be the same segment.
-    pub newlines: (u64, u64),
-    /// Decompressed bytes from the start to the end of the records of each segment, summed over the segments.
-    pub decoded_bytes: u64,
-    /// The record counts of all segments.
-    pub counts: RecordCounts,
-    /// Records of each segment that became a row.
-    pub kept_by_segment: Vec<u64>,
-    /// The number of rejects by reason, in the order of [`RejectReason::ALL`].
-    pub rejects_by_reason: [u64; RejectReason::ALL.len()],
-    /// The first reject, and the number of its segment in the split.
-    pub first_reject: Option<(usize, Reject)>,
-    /// Rejects of the first segment. Their line numbers count from the start of the records of the segment.
-    pub first_segment_rejects: u64,
-    /// Decompressed bytes that the rejects cover.
-    pub rejected_bytes: u64,
-    /// How much of each segment could be read.
-    pub statuses: SegmentStatuses,
-}
-
-impl SplitStats {
-    fn count_reject(&mut self, segment: usize, reject: Reject) {
-        self.rejects_by_reason[reject.reason as usize] += 1;
-        self.rejected_bytes += reject.bytes;
-        self.statuses.add_reject(&reject);
-        self.first_segment_rejects += u64::from(segment == 0);
-        self.first_reject.get_or_insert((segment, reject));
-    }
-}
 
 /// Receives the rows and the rejects of a split.
 pub(super) trait RecordSink {
@@ -110,6 +62,15 @@ impl SegmentTask<'_> {
     }
 }
 
+/// One reading of a split.
+struct SplitPass<'a> {
+    /// The bytes of the segments, one after the other.
+    input: Box<dyn RangeReader + 'a>,
+    sink: &'a mut dyn RecordSink,
+    timer: StageTimer,
+    stats: SplitStats,
+}
+
 /// Reads one split after another, and reuses its decoder and its buffer.
 pub(super) struct SplitReader<'a> {
     source: &'a InputSource,
@@ -140,20 +101,6 @@ impl<'a> SplitReader<'a> {
         start: SplitStart,
         sink: &mut dyn RecordSink,
     ) -> Result<SplitStats> {
-        let mut timer = StageTimer::default();
-        let mut stats = SplitStats {
-            records_start: None,
-            records_end: None,
-            newlines: (0, 0),
-            decoded_bytes: 0,
-            counts: RecordCounts::default(),
-            kept_by_segment: Vec::with_capacity(split.segments.len()),
-            rejects_by_reason: [0; RejectReason::ALL.len()],
-            first_reject: None,
-            first_segment_rejects: 0,
-            rejected_bytes: 0,
-            statuses: SegmentStatuses::with_capacity(split.segments.len()),
-        };
         // An earlier split that failed may have left state in the decoder.
         self.decoder.reset();
         let source = self.source;
@@ -161,87 +108,124 @@ impl<'a> SplitReader<'a> {
         let ranges = tasks
             .iter()
             .filter_map(|task| Some((task.object.location_index, task.byte_range()?)));
-        let mut input = timer.time_read(|| source.range_reader(ranges));
-        let input = input.as_mut();
-        for (number, task) in tasks.into_iter().enumerate() {
-            let SegmentTask {
-                object,
-                segment,
-                read_from,
-            } = task;
-            let records_start = timer.time_read(|| {
-                let Some(from) = read_from else {
-                    return Ok(None);
-                };
-                let name = source.display(object);
-                let range = (from.offset(), segment.end);
-                self.reader.open(input, object, name, range)?;
-                match from {
-                    SegmentReadStart::RecordAt(at) => Ok(Some(at)),
-                    SegmentReadStart::LineAfter(_) => {
-                        self.reader.seek_line_start(input, segment.end)
-                    }
-                }
-            })?;
-            if number == 0 {
-                stats.records_start = records_start;
-            }
-            let kept_before = self.decoder.kept();
-            let records_before = self.decoder.records();
-            let mut is_corrupt = false;
-            (stats.records_end, stats.newlines.1) = (None, 0);
-            if let Some(records_start) = records_start {
-                // The decoder can detect the layout only if it reads an object from its first byte.
-                let layout = (segment.start > 0).then_some(object.layout);
-                self.decoder.begin_segment(layout);
-                while stats.records_end.is_none() {
-                    stats.records_end = self.decode_chunk(input, segment.end, &mut timer, sink)?;
-                    for reject in self.decoder.take_rejects() {
-                        sink.write_reject(object, &reject)?;
-                        stats.count_reject(number, reject);
-                    }
-                }
-                stats.newlines.1 = self.decoder.newlines();
-                stats.decoded_bytes += stats.records_end.map_or(0, |end| end - records_start);
-                is_corrupt = matches!(self.reader.chunk().input_state, InputState::Corrupt(_));
-            }
-            let records = self.decoder.records() - records_before;
-            stats.statuses.end_segment(records, is_corrupt);
-            if read_from.is_some() {
-                timer.time_read(|| input.check_unchanged())?;
-            }
-            if number == 0 {
-                stats.newlines.0 = stats.newlines.1;
-            }
-            stats
-                .kept_by_segment
-                .push(self.decoder.kept() - kept_before);
+        let mut timer = StageTimer::default();
+        let mut pass = SplitPass {
+            input: timer.time_read(|| source.range_reader(ranges)),
+            sink,
+            timer,
+            stats: SplitStats::new(split.segments.len()),
+        };
+        for (number, task) in tasks.iter().enumerate() {
+            self.read_segment(&mut pass, number, task)?;
         }
-        self.flush_batch(&mut timer, sink)?;
-        stats.counts = self.decoder.take_counts();
-        let bytes = self.reader.take_bytes_read();
-        let (timings, records) = (self.context.timings, stats.counts.records);
-        timings.record_duration(PipelineStage::Read, timer.read, bytes, records);
+        self.flush_batch(&mut pass)?;
+        pass.stats.counts = self.decoder.take_counts();
+        self.record_timings(&pass);
+        Ok(pass.stats)
+    }
+
+    /// Reads the part of a segment that belongs to the split.
+    fn read_segment(
+        &mut self,
+        pass: &mut SplitPass<'_>,
+        number: usize,
+        task: &SegmentTask<'_>,
+    ) -> Result<()> {
+        let (records_before, kept_before) = (self.decoder.records(), self.decoder.kept());
+        let records_start = self.open_segment(pass, task)?;
+        if number == 0 {
+            pass.stats.records_start = records_start;
+        }
+        let mut is_corrupt = false;
+        (pass.stats.records_end, pass.stats.last_segment_newlines) = (None, 0);
+        if let Some(records_start) = records_start {
+            let records_end = self.decode_segment(pass, number, task)?;
+            pass.stats.records_end = Some(records_end);
+            pass.stats.last_segment_newlines = self.decoder.newlines();
+            pass.stats.decoded_bytes += records_end - records_start;
+            is_corrupt = matches!(self.reader.chunk().input_state, InputState::Corrupt(_));
+        }
+        let records = self.decoder.records() - records_before;
+        pass.stats.statuses.end_segment(records, is_corrupt);
+        let kept = self.decoder.kept() - kept_before;
+        pass.stats.kept_by_segment.push(kept);
+        if task.read_from.is_some() {
+            pass.timer.time_read(|| pass.input.check_unchanged())?;
+        }
+        Ok(())
+    }
+
+    /// Opens a segment at its first record. Returns the offset of that record, or `None` if no record begins in
+    /// the segment.
+    fn open_segment(
+        &mut self,
+        pass: &mut SplitPass<'_>,
+        task: &SegmentTask<'_>,
+    ) -> Result<Option<u64>> {
+        let Some(from) = task.read_from else {
+            return Ok(None);
+        };
+        let end = task.segment.end;
+        let range = ReadRange {
+            start: from.offset(),
+            expected_end: end,
+        };
+        let input = pass.input.as_mut();
+        pass.timer.time_read(|| {
+            let name = self.source.display(task.object);
+            self.reader.open(input, task.object, name, range)?;
+            match from {
+                SegmentReadStart::RecordAt(at) => Ok(Some(at)),
+                SegmentReadStart::LineAfter(_) => self.reader.seek_line_start(input, end),
+            }
+        })
+    }
+
+    /// Decodes the open segment. Returns the offset where its records end.
+    fn decode_segment(
+        &mut self,
+        pass: &mut SplitPass<'_>,
+        number: usize,
+        task: &SegmentTask<'_>,
+    ) -> Result<u64> {
+        // The decoder can detect the layout only if it reads an object from its first byte.
+        let layout = (task.segment.start > 0).then_some(task.object.layout);
+        self.decoder.begin_segment(layout);
+        loop {
+            let records_end = self.decode_chunk(pass, task.segment.end)?;
+            for reject in self.decoder.take_rejects() {
+                pass.sink.write_reject(task.object, &reject)?;
+                pass.stats.count_reject(number, reject);
+            }
+            if let Some(records_end) = records_end {
+                return Ok(records_end);
+            }
+        }
+    }
+
+    /// Adds the times of a pass to those of the run.
+    fn record_timings(&mut self, pass: &SplitPass<'_>) {
+        let (timings, stats) = (self.context.timings, &pass.stats);
+        let (bytes, records) = (self.reader.take_bytes_read(), stats.counts.records);
+        timings.record_duration(PipelineStage::Read, pass.timer.read, bytes, records);
         timings.record_duration(
             PipelineStage::Decode,
-            timer.decode,
+            pass.timer.decode,
             stats.decoded_bytes,
             records,
         );
-        Ok(stats)
     }
 
     /// Determines which part of each segment to read.
     fn segment_tasks(&self, split: &Split, start: SplitStart) -> Vec<SegmentTask<'a>> {
         let task = |(number, segment): (usize, &Segment)| {
-            let object = self.source.objects.get(segment.object)?;
-            let start = if number == 0 {
-                start
-            } else {
-                SplitStart::NextLine
+            // Only the first segment can begin inside an object.
+            let start = match number {
+                0 => start,
+                _ => SplitStart::NextLine,
             };
-            Some(SegmentTask {
-                object,
+            SegmentTask {
+                object: self.source.object(segment),
                 segment: *segment,
                 read_from: match start {
                     SplitStart::Skip => None,
@@ -251,42 +235,42 @@ impl<'a> SplitReader<'a> {
                     }
                     SplitStart::NextLine => Some(SegmentReadStart::LineAfter(segment.start - 1)),
                 },
-            })
+            }
         };
-        split.segments.iter().enumerate().filter_map(task).collect()
+        split.segments.iter().enumerate().map(task).collect()
     }
 
     /// Decodes the buffered bytes of the current segment, and then makes room or reads more, as the decoder
     /// needs. Returns the offset where the records of the segment end, once it is reached.
-    fn decode_chunk(
-        &mut self,
-        input: &mut dyn RangeReader,
-        end: u64,
-        timer: &mut StageTimer,
-        sink: &mut dyn RecordSink,
-    ) -> Result<Option<u64>> {
-        let decoded = timer.time_decode(|| self.decoder.decode(self.reader.chunk(), end));
+    fn decode_chunk(&mut self, pass: &mut SplitPass<'_>, end: u64) -> Result<Option<u64>> {
+        let decoded = pass
+            .timer
+            .time_decode(|| self.decoder.decode(self.reader.chunk(), end));
         self.reader.consume(decoded.consumed);
         self.context
             .progress
             .advance(self.reader.take_bytes_stored());
         match decoded.status {
-            DecodeStatus::NeedInput => timer.time_read(|| self.reader.fill(input))?,
-            DecodeStatus::BatchFull => self.flush_batch(timer, sink)?,
+            DecodeStatus::NeedInput => {
+                let input = pass.input.as_mut();
+                pass.timer.time_read(|| self.reader.fill(input))?;
+            }
+            DecodeStatus::BatchFull => self.flush_batch(pass)?,
             DecodeStatus::SegmentEnd => return Ok(Some(self.reader.chunk().offset)),
         }
         Ok(None)
     }
 
-    fn flush_batch(&mut self, timer: &mut StageTimer, sink: &mut dyn RecordSink) -> Result<()> {
-        let batch = timer
+    fn flush_batch(&mut self, pass: &mut SplitPass<'_>) -> Result<()> {
+        let batch = pass
+            .timer
             .time_decode(|| self.decoder.finish())
             .map_err(Error::from_arrow)?;
         // A batch can be full although all its records were rejected.
         if batch.num_rows() == 0 {
             return Ok(());
         }
-        sink.write_batch(&batch)
+        pass.sink.write_batch(&batch)
     }
 }
 

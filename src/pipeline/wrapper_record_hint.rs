@@ -5,7 +5,7 @@ use super::input_source::InputSource;
 use crate::decode::InputChunk;
 use crate::decode::record_schema::RecordSchema;
 use crate::error::Result;
-use crate::input::{ChunkReader, DEFAULT_CHUNK_BYTES};
+use crate::input::{ChunkReader, DEFAULT_CHUNK_BYTES, ReadRange};
 
 impl InputSource {
     /// Reads the beginning of the first object that is not empty, and passes it to `inspect`. Returns `None` if
@@ -17,14 +17,17 @@ impl InputSource {
         &self,
         inspect: impl FnOnce(InputChunk<'_>) -> T,
     ) -> Result<Option<T>> {
-        let split = self.plan.splits.first();
-        let segment = split.and_then(|split| split.segments.first());
-        let Some(object) = segment.and_then(|segment| self.objects.get(segment.object)) else {
+        let Some(split) = self.plan.splits.first() else {
             return Ok(None);
         };
+        let object = self.object(split.first_segment());
         let mut reader = ChunkReader::new(DEFAULT_CHUNK_BYTES);
-        let range = (0, DEFAULT_CHUNK_BYTES as u64);
-        let ranges = std::iter::once((object.location_index, object.range(range.0, range.1)));
+        let range = ReadRange {
+            start: 0,
+            expected_end: DEFAULT_CHUNK_BYTES as u64,
+        };
+        let object_range = object.range(range.start, range.expected_end);
+        let ranges = std::iter::once((object.location_index, object_range));
         let mut input = self.range_reader(ranges);
         reader.open(input.as_mut(), object, self.display(object), range)?;
         Ok(Some(inspect(reader.chunk())))
@@ -33,9 +36,7 @@ impl InputSource {
     /// Returns a hint how to unwrap the records, if the first record seems to be a wrapper.
     pub(super) fn wrapper_hint(&self) -> Option<String> {
         let schema = self.schema();
-        let key = self.peek_first_object(|chunk| {
-            wrapper_key(chunk.padded.get(..chunk.len).unwrap_or_default(), schema)
-        });
+        let key = self.peek_first_object(|chunk| wrapper_key(chunk.data(), schema));
         // This only adds a hint to another error, so its own error is ignored.
         let key = key.ok().flatten().flatten()?;
         let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_';

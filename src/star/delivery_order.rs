@@ -13,12 +13,10 @@ use arrow_array::types::{
 use arrow_array::{Array, RecordBatch};
 
 use super::fnv::song_key;
-use super::songs_and_artists::TotalOrderF64;
-use super::typed_batches::{DictText, EventBatch};
-use super::users::{dict_value, intern_cached};
+use super::sort_order::{NullsLast, TotalOrderF64};
+use super::string_pool::{ColumnInterner, StringPool};
+use super::typed_batches::{DictText, EventBatch, dict_value};
 use crate::error::{Error, Result};
-
-pub use super::users::StringPool;
 
 /// The content by which the deliveries of one event are compared.
 ///
@@ -43,21 +41,9 @@ struct DeliveryScalars {
     session_id: i32,
 }
 
-/// A nullable value. Null is ordered last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum NullsLast<T> {
-    Value(T),
-    Null,
-}
-
-impl<T> From<Option<T>> for NullsLast<T> {
-    fn from(value: Option<T>) -> Self {
-        value.map_or(Self::Null, Self::Value)
-    }
-}
-
 impl<'a> EventDelivery<'a> {
     /// Returns the content of the event in row `row` of `events`.
+    #[expect(clippy::expect_used, reason = "the schema of events requires a level")]
     pub fn from_event(events: &'a EventBatch, row: usize) -> Self {
         let song = events.has_song_key(row).then(|| {
             let key = song_key(events.song.value(row), events.artist.value(row));
@@ -65,7 +51,7 @@ impl<'a> EventDelivery<'a> {
             (key, TotalOrderF64(events.length.value(row) + 0.0))
         });
         Self {
-            level: dict_value(&events.level, row).unwrap_or_default(),
+            level: dict_value(&events.level, row).expect("an event has a level"),
             location: dict_value(&events.location, row).into(),
             user_agent: dict_value(&events.user_agent, row).into(),
             scalars: DeliveryScalars {
@@ -86,11 +72,15 @@ pub fn songplay_id_values(rows: &RecordBatch) -> Result<&[i64]> {
     primitive_values::<Int64Type>(rows, "songplay_id")
 }
 
+/// The index of a batch of events among the batches of the whole input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct BatchIndex(pub u32);
+
 /// A delivery that was read back, in 48 bytes: its texts are ids in a [`StringPool`].
 #[derive(Debug, Clone, Copy)]
 pub struct CompactDelivery {
-    /// The index of its batch among the batches of the whole input.
-    pub batch: u32,
+    /// The batch that it is in.
+    pub batch: BatchIndex,
     /// Never null, so that `Option<CompactDelivery>` needs no extra space.
     level: NonZeroU32,
     location: u32,
@@ -122,7 +112,7 @@ impl CompactDelivery {
 
     fn to_delivery<'a>(self, strings: &'a StringPool) -> EventDelivery<'a> {
         EventDelivery {
-            level: strings.get(self.level.get()).unwrap_or_default(),
+            level: strings.text(self.level),
             location: strings.get(self.location).into(),
             user_agent: strings.get(self.user_agent).into(),
             scalars: self.scalars(),
@@ -150,7 +140,7 @@ impl CompactDelivery {
 pub fn candidates_from_rows(
     songplays: &RecordBatch,
     merge_state: &RecordBatch,
-    batch: u32,
+    batch: BatchIndex,
     strings: &mut StringPool,
 ) -> Result<Vec<CompactDelivery>> {
     let song_keys = primitive_values::<Int64Type>(merge_state, "song_key")?;
@@ -165,11 +155,9 @@ pub fn candidates_from_rows(
     let session_ids = primitive_values::<Int32Type>(songplays, "session_id")?;
     let mut intern_column = |name| -> Result<Vec<u32>> {
         let column = dict_column(songplays, name)?;
-        let mut id_by_key = vec![0; column.values().len()];
+        let mut interner = ColumnInterner::new(column);
         let rows = 0..column.len();
-        Ok(rows
-            .map(|row| intern_cached(strings, &mut id_by_key, column, row))
-            .collect())
+        Ok(rows.map(|row| interner.intern(strings, row)).collect())
     };
     let levels = intern_column("level")?;
     let locations = intern_column("location")?;
@@ -182,7 +170,8 @@ pub fn candidates_from_rows(
             let (song_key, duration) = song.map_or((0, f64::NAN), |(_, song)| song);
             Ok(CompactDelivery {
                 batch,
-                level: NonZeroU32::new(levels[row]).ok_or_else(|| column_mismatch("level"))?,
+                level: NonZeroU32::new(levels[row])
+                    .ok_or_else(|| stored_column_mismatch("level"))?,
                 location: locations[row],
                 user_agent: user_agents[row],
                 song_key,
@@ -195,7 +184,7 @@ pub fn candidates_from_rows(
     let candidates = candidates.collect::<Result<_>>()?;
     match songs.next() {
         None => Ok(candidates),
-        Some(_) => Err(column_mismatch("songplay_id")),
+        Some(_) => Err(stored_column_mismatch("songplay_id")),
     }
 }
 
@@ -206,16 +195,16 @@ fn primitive_values<'a, T: ArrowPrimitiveType>(
     let column = batch.column_by_name(name);
     let column = column.and_then(|column| column.as_primitive_opt::<T>());
     let column = column.filter(|column| column.null_count() == 0);
-    Ok(column.ok_or_else(|| column_mismatch(name))?.values())
+    Ok(column.ok_or_else(|| stored_column_mismatch(name))?.values())
 }
 
 fn dict_column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a DictText> {
     let column = batch.column_by_name(name);
     let column = column.and_then(|column| column.as_dictionary_opt::<Int32Type>());
-    column.ok_or_else(|| column_mismatch(name))
+    column.ok_or_else(|| stored_column_mismatch(name))
 }
 
-fn column_mismatch(name: &str) -> Error {
+fn stored_column_mismatch(name: &str) -> Error {
     Error::failed(format!("column {name} does not match what was written"))
         .with_reason("it is missing, or its type or rows differ")
         .with_hint("check whether another process writes to --out, and run again")

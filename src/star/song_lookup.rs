@@ -6,24 +6,20 @@ use std::collections::HashMap;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use arrow_array::{
-    Array, ArrayRef, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray,
-};
+use arrow_array::{ArrayRef, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray};
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
+use super::bloom_filter::BloomFilter;
 use super::fnv::song_key;
 use super::schema::STATE_SONGS;
-use super::text_array;
+use super::text_array::text_array;
 use super::typed_batches::{DictText, EventBatch, SongBatch};
 use crate::error::{Error, Result};
 
 /// The number of shards of the lookup; a power of two.
 pub const LOOKUP_SHARDS: usize = 16;
-
-/// The number of bits in the duration filter for each song.
-const FILTER_BITS_PER_SONG: usize = 16;
 
 /// The values that an event and its song must have in common.
 #[derive(Clone, Copy, PartialEq)]
@@ -69,8 +65,26 @@ pub fn hash_keys(songs: &SongBatch) -> Vec<u64> {
         .collect()
 }
 
-/// The position of a song record: the index of its batch and the row.
-type RecordRef = (u32, u32);
+/// The position of a song record.
+#[derive(Debug, Clone, Copy)]
+struct RecordRef {
+    /// The index of its batch.
+    batch: u32,
+    row: u32,
+}
+
+impl RecordRef {
+    /// Returns the key of the record, which is in `batches`.
+    fn key(self, batches: &[SongBatch]) -> MatchKey<'_> {
+        MatchKey::from_song(&batches[self.batch as usize], self.row as usize)
+    }
+
+    /// Returns the song_id and the artist_id of the record, which is in `batches`.
+    fn ids(self, batches: &[SongBatch]) -> (&str, &str) {
+        let (songs, row) = (&batches[self.batch as usize], self.row as usize);
+        (songs.song_id.value(row), songs.artist_id.value(row))
+    }
+}
 
 /// The result for one key.
 #[derive(Debug)]
@@ -109,18 +123,17 @@ impl SongLookupShard {
             let rows = hashes.iter().enumerate();
             for (row, &hash) in rows.filter(|&(_, &hash)| shard_index(hash) == shard) {
                 let key = MatchKey::from_song(songs, row);
-                let record = (batch as u32, row as u32);
-                let has_same_key = |&entry: &u32| {
-                    let other = entries.get(entry as usize);
-                    other.is_some_and(|other| key_at(batches, other.key_record) == Some(key))
+                let record = RecordRef {
+                    batch: batch as u32,
+                    row: row as u32,
                 };
-                let rehash =
-                    |&entry: &u32| entries.get(entry as usize).map_or(0, |entry| entry.hash);
+                let has_same_key =
+                    |&entry: &u32| entries[entry as usize].key_record.key(batches) == key;
+                let rehash = |&entry: &u32| entries[entry as usize].hash;
                 match entry_table.entry(hash, has_same_key, rehash) {
                     Entry::Occupied(entry) => {
-                        if let Some(other) = entries.get_mut(*entry.get() as usize)
-                            && ids_at(batches, record) < ids_at(batches, other.id_record)
-                        {
+                        let other = &mut entries[*entry.get() as usize];
+                        if record.ids(batches) < other.id_record.ids(batches) {
                             other.id_record = record;
                         }
                     }
@@ -135,11 +148,7 @@ impl SongLookupShard {
                 }
             }
         }
-        let keys = || {
-            entries
-                .iter()
-                .filter_map(|entry| key_at(batches, entry.key_record))
-        };
+        let keys = || entries.iter().map(|entry| entry.key_record.key(batches));
         Ok(Self {
             titles: text_array(keys().map(|key| Some(key.title)))?,
             artist_names: text_array(keys().map(|key| Some(key.artist_name)))?,
@@ -153,23 +162,12 @@ impl SongLookupShard {
     fn find(&self, hash: u64, key: MatchKey<'_>) -> Option<u32> {
         let has_same_key = |&entry: &u32| {
             let entry = entry as usize;
-            self.durations.get(entry) == Some(&key.duration)
+            self.durations[entry] == key.duration
                 && self.titles.value(entry) == key.title
                 && self.artist_names.value(entry) == key.artist_name
         };
         self.entry_table.find(hash, has_same_key).copied()
     }
-}
-
-fn key_at(batches: &[SongBatch], (batch, row): RecordRef) -> Option<MatchKey<'_>> {
-    let songs = batches.get(batch as usize)?;
-    Some(MatchKey::from_song(songs, row as usize))
-}
-
-fn ids_at(batches: &[SongBatch], (batch, row): RecordRef) -> Option<(&str, &str)> {
-    let songs = batches.get(batch as usize)?;
-    let row = row as usize;
-    Some((songs.song_id.value(row), songs.artist_id.value(row)))
 }
 
 /// Returns the song_id and artist_id of each entry, shard after shard.
@@ -178,7 +176,7 @@ fn entry_ids<'a>(
     shards: &'a [SongLookupShard],
 ) -> impl Iterator<Item = (&'a str, &'a str)> {
     let records = shards.iter().flat_map(|shard| &shard.id_records);
-    records.map(|&record| ids_at(batches, record).unwrap_or_default())
+    records.map(|record| record.ids(batches))
 }
 
 /// The song_id of each entry.
@@ -230,9 +228,9 @@ pub struct SongLookup {
     shards: Vec<SongLookupShard>,
     /// The index of the first entry of each shard among all entries.
     first_entries: Vec<i32>,
-    /// A Bloom filter with one bit for each hash of a duration. It rejects most events of unknown songs
-    /// before their texts are hashed.
-    duration_filter: Vec<u64>,
+    /// The durations of all songs. The filter rejects most events of unknown songs before their texts are
+    /// hashed.
+    duration_filter: BloomFilter,
     /// The song_key of each entry.
     song_keys: Vec<i64>,
     songs: SongIds,
@@ -243,12 +241,9 @@ impl SongLookup {
     /// Returns the lookup of all `shards`, in order, with the ids of their entries.
     pub fn new(songs: SongIds, artists: ArtistIds, mut shards: Vec<SongLookupShard>) -> Self {
         let count: usize = shards.iter().map(|shard| shard.id_records.len()).sum();
-        let mut duration_filter = vec![0; (count * FILTER_BITS_PER_SONG / 64).next_power_of_two()];
+        let mut duration_filter = BloomFilter::new(count);
         for &duration in shards.iter().flat_map(|shard| &shard.durations) {
-            let (word, bit) = filter_bit_position(&duration_filter, duration);
-            if let Some(word) = duration_filter.get_mut(word) {
-                *word |= bit;
-            }
+            duration_filter.insert(hash_duration(duration));
         }
         let mut first = 0;
         let firsts = shards.iter().map(|shard| {
@@ -270,14 +265,16 @@ impl SongLookup {
     }
 
     fn find(&self, key: MatchKey<'_>) -> Option<i32> {
-        let (word, bit) = filter_bit_position(&self.duration_filter, key.duration);
-        if self.duration_filter.get(word)? & bit == 0 {
+        if !self
+            .duration_filter
+            .may_contain(hash_duration(key.duration))
+        {
             return None;
         }
         let hash = key.hash();
         let shard = shard_index(hash);
-        let entry = self.shards.get(shard)?.find(hash, key)?;
-        Some(self.first_entries.get(shard)? + entry as i32)
+        let entry = self.shards[shard].find(hash, key)?;
+        Some(self.first_entries[shard] + entry as i32)
     }
 
     /// Returns the songs of `events`, whose songplay_ids are `ids`.
@@ -285,16 +282,12 @@ impl SongLookup {
     /// # Errors
     /// Returns an error only on a bug in this module: Arrow checks its input.
     pub fn match_songs(&self, events: &EventBatch, ids: &[i64]) -> Result<SongMatches> {
-        let has_song_key = |row| {
-            events.song.is_valid(row) && events.artist.is_valid(row) && events.length.is_valid(row)
-        };
-        let mut keyed_songplay_ids = Vec::with_capacity(ids.len());
-        let mut song_keys = Vec::with_capacity(ids.len());
-        let mut durations = Vec::with_capacity(ids.len());
+        assert_eq!(events.num_rows(), ids.len(), "each event has an id");
+        let mut keyed = KeyedEvents::with_capacity(ids.len());
         let entries: Int32Array = (0..events.num_rows())
             .zip(ids)
             .map(|(row, &id)| {
-                if !has_song_key(row) {
+                if !events.has_song_key(row) {
                     return None;
                 }
                 let key = MatchKey {
@@ -303,14 +296,16 @@ impl SongLookup {
                     duration: events.length.value(row),
                 };
                 let entry = self.find(key);
-                let song_key = entry.and_then(|entry| self.song_keys.get(entry as usize));
-                keyed_songplay_ids.push(id);
-                song_keys.push(song_key.copied().unwrap_or_else(|| key.song_key()));
-                durations.push(normalize_zero(key.duration));
+                keyed.songplay_ids.push(id);
+                keyed.song_keys.push(match entry {
+                    Some(entry) => self.song_keys[entry as usize],
+                    None => key.song_key(),
+                });
+                keyed.durations.push(normalize_zero(key.duration));
                 entry
             })
             .collect();
-        let artist = |entry: Option<i32>| self.artists.keys.get(entry? as usize).copied();
+        let artist = |entry: Option<i32>| Some(self.artists.keys[entry? as usize]);
         let artists: Int32Array = entries.iter().map(artist).collect();
         let dict_array = |keys: Int32Array, values: &Arc<StringArray>| {
             DictText::try_new(keys, Arc::clone(values) as ArrayRef).map_err(Error::from_arrow)
@@ -318,9 +313,7 @@ impl SongLookup {
         Ok(SongMatches {
             artist_id: dict_array(artists, &self.artists.values)?,
             song_id: dict_array(entries, &self.songs.0)?,
-            keyed_songplay_ids,
-            song_keys,
-            durations,
+            keyed,
         })
     }
 
@@ -363,16 +356,32 @@ pub struct SongMatches {
     pub song_id: DictText,
     /// The artist_id of the same song.
     pub artist_id: DictText,
-    /// The songplay_ids of the keyed events: those that have song, artist and length.
-    pub keyed_songplay_ids: Vec<i64>,
-    /// The song_key of each keyed event.
+    /// The events that can have a song.
+    pub keyed: KeyedEvents,
+}
+
+/// The keyed events: those that have song, artist and length.
+#[derive(Debug)]
+pub struct KeyedEvents {
+    /// Their songplay_ids.
+    pub songplay_ids: Vec<i64>,
+    /// The song_key of each event.
     pub song_keys: Vec<i64>,
-    /// The duration of each keyed event, with 0.0 in place of -0.0.
+    /// The duration of each event, with 0.0 in place of -0.0.
     pub durations: Vec<f64>,
 }
 
-/// Returns the word index and the bit of a duration in a filter whose length is a power of two.
-fn filter_bit_position(filter: &[u64], duration: f64) -> (usize, u64) {
-    let hash = FixedState::default().hash_one(normalize_zero(duration).to_bits());
-    ((hash >> 32) as usize & (filter.len() - 1), 1 << (hash & 63))
+impl KeyedEvents {
+    fn with_capacity(events: usize) -> Self {
+        Self {
+            songplay_ids: Vec::with_capacity(events),
+            song_keys: Vec::with_capacity(events),
+            durations: Vec::with_capacity(events),
+        }
+    }
+}
+
+/// Returns the hash of a duration, which equal durations share.
+fn hash_duration(duration: f64) -> u64 {
+    FixedState::default().hash_one(normalize_zero(duration).to_bits())
 }

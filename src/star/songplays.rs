@@ -9,7 +9,7 @@ use arrow_select::filter::FilterBuilder;
 
 use super::fnv::songplay_id;
 use super::schema::{ColumnSchema, SONGPLAYS, STATE_SONGPLAYS};
-use super::song_lookup::{SongLookup, SongMatches};
+use super::song_lookup::{KeyedEvents, SongLookup, SongMatches};
 use super::typed_batches::EventBatch;
 use crate::error::{Error, Result};
 
@@ -42,80 +42,92 @@ pub struct SongplayRows {
 /// Returns an error only on a bug in this module: Arrow checks its input.
 pub fn build_songplays(
     events: &EventBatch,
-    mut ids: Vec<i64>,
+    ids: Vec<i64>,
     dropped_rows: &[usize],
     lookup: &SongLookup,
 ) -> Result<SongplayRows> {
-    let mut start_time: Vec<i64> = events.ts().iter().map(|ms| ms * 1000).collect();
     let SongMatches {
         song_id,
         artist_id,
-        keyed_songplay_ids: mut keyed,
-        mut song_keys,
-        mut durations,
+        mut keyed,
     } = lookup.match_songs(events, &ids)?;
-    let mut arrays: [ArrayRef; 7] = [
-        Arc::new(events.user_id.clone()),
-        Arc::new(events.level.clone()),
-        Arc::new(song_id),
-        Arc::new(artist_id),
-        Arc::new(events.session_id.clone()),
-        Arc::new(events.location.clone()),
-        Arc::new(events.user_agent.clone()),
-    ];
+    let mut columns = SongplayColumns {
+        ids,
+        start_times: events.ts().iter().map(|ms| ms * 1000).collect(),
+        others: [
+            Arc::new(events.user_id.clone()),
+            Arc::new(events.level.clone()),
+            Arc::new(song_id),
+            Arc::new(artist_id),
+            Arc::new(events.session_id.clone()),
+            Arc::new(events.location.clone()),
+            Arc::new(events.user_agent.clone()),
+        ],
+    };
     if !dropped_rows.is_empty() {
-        let dropped_keyed_rows = match keyed.len() == events.num_rows() {
-            true => dropped_rows.to_vec(),
-            false => keyed_positions(events, dropped_rows),
-        };
-        remove_sorted_rows(&mut ids, dropped_rows);
-        remove_sorted_rows(&mut start_time, dropped_rows);
-        remove_sorted_rows(&mut keyed, &dropped_keyed_rows);
-        remove_sorted_rows(&mut song_keys, &dropped_keyed_rows);
-        remove_sorted_rows(&mut durations, &dropped_keyed_rows);
-        let mut is_kept = vec![true; events.num_rows()];
-        dropped_rows.iter().for_each(|&row| is_kept[row] = false);
+        if keyed.songplay_ids.len() == events.num_rows() {
+            remove_keyed_events(&mut keyed, dropped_rows);
+        } else {
+            remove_keyed_events(&mut keyed, &keyed_positions(events, dropped_rows));
+        }
+        columns.remove(dropped_rows)?;
+    }
+    Ok(SongplayRows {
+        songplays: columns.into_batch()?,
+        merge_state: merge_state_batch(keyed)?,
+    })
+}
+
+/// The columns of [`SONGPLAYS`]: the first two, and those that are taken from other arrays.
+struct SongplayColumns {
+    ids: Vec<i64>,
+    start_times: Vec<i64>,
+    others: [ArrayRef; 7],
+}
+
+impl SongplayColumns {
+    /// Removes the rows `rows`, which are in rising order.
+    fn remove(&mut self, rows: &[usize]) -> Result<()> {
+        let mut is_kept = vec![true; self.ids.len()];
+        rows.iter().for_each(|&row| is_kept[row] = false);
+        remove_sorted_rows(&mut self.ids, rows);
+        remove_sorted_rows(&mut self.start_times, rows);
         let kept_filter = FilterBuilder::new(&is_kept.into()).optimize().build();
-        for array in &mut arrays {
+        for array in &mut self.others {
             *array = kept_filter.filter(array).map_err(Error::from_arrow)?;
         }
+        Ok(())
     }
-    let [
-        user_id,
-        level,
-        song_id,
-        artist_id,
-        session_id,
-        location,
-        user_agent,
-    ] = arrays;
-    let start_time: PrimitiveArray<TimestampMicrosecondType> = start_time.into();
+
+    /// Returns the rows. The fields have the types of the arrays, because repeating text is
+    /// dictionary-encoded in memory.
+    fn into_batch(self) -> Result<RecordBatch> {
+        let start_times: PrimitiveArray<TimestampMicrosecondType> = self.start_times.into();
+        let first: [ArrayRef; 2] = [Arc::new(Int64Array::from(self.ids)), Arc::new(start_times)];
+        let columns: Vec<ArrayRef> = first.into_iter().chain(self.others).collect();
+        let field = |(column, array): (&ColumnSchema, &ArrayRef)| {
+            Field::new(column.name, array.data_type().clone(), column.nullable)
+        };
+        let fields: Vec<_> = SONGPLAYS.columns.iter().zip(&columns).map(field).collect();
+        RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).map_err(Error::from_arrow)
+    }
+}
+
+/// Returns the rows of [`STATE_SONGPLAYS`].
+fn merge_state_batch(keyed: KeyedEvents) -> Result<RecordBatch> {
     let columns: Vec<ArrayRef> = vec![
-        Arc::new(Int64Array::from(ids)),
-        Arc::new(start_time),
-        user_id,
-        level,
-        song_id,
-        artist_id,
-        session_id,
-        location,
-        user_agent,
+        Arc::new(Int64Array::from(keyed.songplay_ids)),
+        Arc::new(Int64Array::from(keyed.song_keys)),
+        Arc::new(Float64Array::from(keyed.durations)),
     ];
-    let field = |(column, array): (&ColumnSchema, &ArrayRef)| {
-        Field::new(column.name, array.data_type().clone(), column.nullable)
-    };
-    let fields: Vec<_> = SONGPLAYS.columns.iter().zip(&columns).map(field).collect();
-    let songplays = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns);
-    let columns: Vec<ArrayRef> = vec![
-        Arc::new(Int64Array::from(keyed)),
-        Arc::new(Int64Array::from(song_keys)),
-        Arc::new(Float64Array::from(durations)),
-    ];
-    let merge_state = RecordBatch::try_new(STATE_SONGPLAYS.arrow_schema(), columns);
-    Ok(SongplayRows {
-        songplays: songplays.map_err(Error::from_arrow)?,
-        merge_state: merge_state.map_err(Error::from_arrow)?,
-    })
+    RecordBatch::try_new(STATE_SONGPLAYS.arrow_schema(), columns).map_err(Error::from_arrow)
+}
+
+/// Removes the keyed events at `positions`, which are in rising order.
+fn remove_keyed_events(keyed: &mut KeyedEvents, positions: &[usize]) {
+    remove_sorted_rows(&mut keyed.songplay_ids, positions);
+    remove_sorted_rows(&mut keyed.song_keys, positions);
+    remove_sorted_rows(&mut keyed.durations, positions);
 }
 
 /// Returns the positions of those of `rows` that have a song key, among all events that have one.
@@ -142,6 +154,6 @@ fn remove_sorted_rows<T: Copy>(values: &mut Vec<T>, rows: &[usize]) {
 
 /// Returns the number of rows of [`SONGPLAYS`] that have a song.
 pub fn count_matched(rows: &RecordBatch) -> u64 {
-    rows.column_by_name("song_id")
-        .map_or(0, |c| (c.len() - c.null_count()) as u64)
+    let song_ids = &rows["song_id"];
+    (song_ids.len() - song_ids.null_count()) as u64
 }

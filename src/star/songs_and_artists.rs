@@ -8,17 +8,13 @@ use std::sync::Arc;
 use arrow_array::{Array, ArrayRef, Float64Array, Int32Array, RecordBatch, StringArray};
 
 use super::schema::{ARTISTS, SONGS, STATE_ARTISTS};
-use super::text_array;
+use super::sort_order::{NullsLast, TotalOrderF64};
+use super::text_array::text_array;
 use super::typed_batches::SongBatch;
 use crate::error::{Error, Result};
 
 /// A song record: its batch and the row in it.
 type SongRecordRef<'a> = (&'a SongBatch, usize);
-
-/// Returns a sort key that orders null last, as the tie-break rules require.
-fn nulls_last<T>(value: Option<T>) -> (bool, Option<T>) {
-    (value.is_none(), value)
-}
 
 fn text_value(array: &StringArray, row: usize) -> Option<&str> {
     array.is_valid(row).then(|| array.value(row))
@@ -26,24 +22,6 @@ fn text_value(array: &StringArray, row: usize) -> Option<&str> {
 
 fn double_value(array: &Float64Array, row: usize) -> Option<f64> {
     array.is_valid(row).then(|| array.value(row))
-}
-
-/// A double that is compared in IEEE total order; JSON has no NaN.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct TotalOrderF64(pub(super) f64);
-
-impl Eq for TotalOrderF64 {}
-
-impl PartialOrd for TotalOrderF64 {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for TotalOrderF64 {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.0.total_cmp(&other.0)
-    }
 }
 
 /// Returns one row for each key, sorted by key: the first row by `precedence`.
@@ -74,7 +52,7 @@ pub fn build_songs(batches: &[SongBatch]) -> Result<RecordBatch> {
             .value(ar)
             .cmp(bb.title.value(br))
             .then_with(|| ab.artist_id.value(ar).cmp(bb.artist_id.value(br)))
-            .then_with(|| nulls_last(year(a)).cmp(&nulls_last(year(b))))
+            .then_with(|| NullsLast::from(year(a)).cmp(&NullsLast::from(year(b))))
             .then_with(|| ab.duration.value(ar).total_cmp(&bb.duration.value(br)))
     };
     let rows = distinct_on(batches, |(b, row)| b.song_id.value(row), precedence);
@@ -102,9 +80,9 @@ pub fn build_artists<'a>(batches: &'a [SongBatch]) -> Result<[RecordBatch; 2]> {
     };
     let location_key = |(b, row): SongRecordRef<'a>| {
         (
-            nulls_last(text_value(&b.artist_location, row)),
-            nulls_last(double_value(&b.artist_latitude, row).map(TotalOrderF64)),
-            nulls_last(double_value(&b.artist_longitude, row).map(TotalOrderF64)),
+            NullsLast::from(text_value(&b.artist_location, row)),
+            NullsLast::from(double_value(&b.artist_latitude, row).map(TotalOrderF64)),
+            NullsLast::from(double_value(&b.artist_longitude, row).map(TotalOrderF64)),
         )
     };
     let precedence = |a: SongRecordRef<'a>, b: SongRecordRef<'a>| {

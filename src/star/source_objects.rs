@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, Int64Array, RecordBatch};
 
 use super::schema::SOURCE_OBJECTS;
-use super::text_array;
+use super::text_array::text_array;
 use crate::error::{Error, Result};
 
 /// A log object.

@@ -112,11 +112,11 @@ impl EventBatch {
 fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a dyn Array> {
     Ok(batch
         .column_by_name(name)
-        .ok_or_else(|| column_mismatch(name))?
+        .ok_or_else(|| decoded_column_mismatch(name))?
         .as_ref())
 }
 
-fn column_mismatch(name: &str) -> Error {
+fn decoded_column_mismatch(name: &str) -> Error {
     Error::failed(format!(
         "decoded column {name} is missing or has another type"
     ))
@@ -127,7 +127,7 @@ fn text_column(batch: &RecordBatch, name: &str) -> Result<StringArray> {
     column(batch, name)?
         .as_string_opt::<i32>()
         .cloned()
-        .ok_or_else(|| column_mismatch(name))
+        .ok_or_else(|| decoded_column_mismatch(name))
 }
 
 fn primitive_column<T: ArrowPrimitiveType>(
@@ -137,7 +137,7 @@ fn primitive_column<T: ArrowPrimitiveType>(
     column(batch, name)?
         .as_primitive_opt::<T>()
         .cloned()
-        .ok_or_else(|| column_mismatch(name))
+        .ok_or_else(|| decoded_column_mismatch(name))
 }
 
 /// Returns a column of doubles, in which 0.0 is in place of -0.0.
@@ -149,5 +149,16 @@ fn dict_text_column(batch: &RecordBatch, name: &str) -> Result<DictText> {
     column(batch, name)?
         .as_dictionary_opt::<Int32Type>()
         .cloned()
-        .ok_or_else(|| column_mismatch(name))
+        .ok_or_else(|| decoded_column_mismatch(name))
+}
+
+/// Returns the distinct texts of a dictionary-encoded column.
+pub(super) fn dict_values(column: &DictText) -> &StringArray {
+    column.values().as_string()
+}
+
+/// Returns the text of a row; `None` for a null.
+pub(super) fn dict_value(column: &DictText, row: usize) -> Option<&str> {
+    let key = column.key(row)?;
+    Some(dict_values(column).value(key))
 }

@@ -9,39 +9,16 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampMicrosecondType;
-use arrow_array::{Array, ArrayRef, Int32Array, PrimitiveArray, RecordBatch};
+use arrow_array::{ArrayRef, Int32Array, PrimitiveArray, RecordBatch};
 use foldhash::fast::FixedState;
 
 use super::schema::{STATE_USERS, USERS};
-use super::text_array;
-use super::typed_batches::{DictText, EventBatch};
+use super::sort_order::NullsLast;
+use super::string_pool::{ColumnInterner, StringPool};
+use super::text_array::text_array;
+use super::typed_batches::{EventBatch, dict_value};
 use crate::error::{Error, Result};
-
-/// Interned texts with ids from 1; id 0 is null.
-#[derive(Debug, Clone, Default)]
-pub struct StringPool {
-    ids: HashMap<Arc<str>, u32, FixedState>,
-    strings: Vec<Arc<str>>,
-}
-
-impl StringPool {
-    pub(super) fn intern(&mut self, text: &str) -> u32 {
-        if let Some(&id) = self.ids.get(text) {
-            return id;
-        }
-        let text: Arc<str> = text.into();
-        self.strings.push(Arc::clone(&text));
-        let id = self.strings.len() as u32;
-        self.ids.insert(text, id);
-        id
-    }
-
-    pub(super) fn get(&self, id: u32) -> Option<&str> {
-        self.strings.get(id.checked_sub(1)? as usize).map(|t| &**t)
-    }
-}
 
 /// `first_name`, `last_name`, `gender` and `level`.
 const TEXT_COLUMNS: usize = 4;
@@ -49,11 +26,11 @@ const TEXT_COLUMNS: usize = 4;
 /// The order in which texts break ties between events: `level` comes first.
 const TIE_BREAK_ORDER: [usize; TEXT_COLUMNS] = [3, 0, 1, 2];
 
-/// Returns a sort key. Of events that tie, the one with the smallest key wins. Null is last.
+/// Returns a sort key. Of events that tie, the one with the smallest key wins.
 fn tie_break_key<'a>(
     text: impl Fn(usize) -> Option<&'a str>,
-) -> [(bool, Option<&'a str>); TEXT_COLUMNS] {
-    TIE_BREAK_ORDER.map(|i| (text(i).is_none(), text(i)))
+) -> [NullsLast<&'a str>; TEXT_COLUMNS] {
+    TIE_BREAK_ORDER.map(|i| text(i).into())
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -126,17 +103,12 @@ impl UserDelta {
                 })
                 .or_insert(row as u32);
         }
-        let mut id_by_key = columns.map(|column| vec![0; column.values().len()]);
+        let mut interners = columns.map(ColumnInterner::new);
         self.users.reserve(rows.len());
         for (id, row) in rows {
             let mut text_ids = [0; TEXT_COLUMNS];
-            for (i, column) in columns.iter().enumerate() {
-                text_ids[i] = intern_cached(
-                    &mut self.strings[i],
-                    &mut id_by_key[i],
-                    column,
-                    row as usize,
-                );
+            for (i, interner) in interners.iter_mut().enumerate() {
+                text_ids[i] = interner.intern(&mut self.strings[i], row as usize);
             }
             let user = UserCandidate {
                 event_key: event_key(row as usize),
@@ -166,9 +138,9 @@ impl UserDelta {
     pub fn drain_shards(&mut self, shard_count: usize) -> Vec<UserDeltaShard> {
         let mut shards = vec![UserDeltaShard::default(); shard_count];
         for (id, user) in std::mem::take(&mut self.users) {
-            if let Some(shard) = shards.get_mut(id.cast_unsigned() as usize % shard_count) {
-                shard.0.push((id, user));
-            }
+            shards[id.cast_unsigned() as usize % shard_count]
+                .0
+                .push((id, user));
         }
         shards
     }
@@ -184,9 +156,8 @@ pub struct LatestUsers {
 impl LatestUsers {
     /// Merges a shard of `other`.
     pub fn merge(&mut self, other: &UserDelta, shard: &UserDeltaShard) {
-        let mut translated_ids = std::array::from_fn::<_, TEXT_COLUMNS, _>(|i| {
-            vec![0; other.strings[i].strings.len() + 1]
-        });
+        let mut translated_ids =
+            std::array::from_fn::<_, TEXT_COLUMNS, _>(|i| vec![0; other.strings[i].num_ids()]);
         for (id, theirs) in &shard.0 {
             let entry = self.users.entry(*id);
             if let Entry::Occupied(ours) = &entry
@@ -252,31 +223,6 @@ impl LatestUsers {
                 .map_err(Error::from_arrow)?,
         ])
     }
-}
-
-/// Returns the text of a row; `None` for a null.
-pub(super) fn dict_value(column: &DictText, row: usize) -> Option<&str> {
-    let key = column.key(row)?;
-    Some(column.values().as_string_opt::<i32>()?.value(key))
-}
-
-/// Returns the id of the text of a row. `id_by_key` caches the ids, so each text of a batch is interned once.
-pub(super) fn intern_cached(
-    strings: &mut StringPool,
-    id_by_key: &mut [u32],
-    column: &DictText,
-    row: usize,
-) -> u32 {
-    let Some(key) = column.key(row) else { return 0 };
-    let Some(id) = id_by_key.get_mut(key) else {
-        return 0;
-    };
-    if *id == 0
-        && let Some(values) = column.values().as_string_opt::<i32>()
-    {
-        *id = strings.intern(values.value(key));
-    }
-    *id
 }
 
 #[cfg(test)]

@@ -7,40 +7,41 @@
 
 use std::arch::x86_64::*;
 
-use super::{BLOCK_BYTES, BlockMasks, StructuralIndex};
+use super::block::{BLOCK_BYTES, BlockMasks, flatten_bits};
+use super::window::IndexedWindow;
 
-/// Indexes one window with the widest instructions of this processor. Returns false if it has none.
-pub(super) fn try_index_window(index: &mut StructuralIndex, bytes: &[u8]) -> bool {
-    try_avx512(index, bytes) || try_avx2(index, bytes)
+/// Indexes the next window with the widest instructions of this processor. Returns false if it has none.
+pub(super) fn try_index_next(window: &mut IndexedWindow, bytes: &[u8]) -> bool {
+    try_avx512(window, bytes) || try_avx2(window, bytes)
 }
 
-/// Indexes one window with AVX-512, 64 bytes at a time. Returns false if the processor lacks it.
-pub(super) fn try_avx512(index: &mut StructuralIndex, bytes: &[u8]) -> bool {
+/// Indexes the next window with AVX-512, 64 bytes at a time. Returns false if the processor lacks it.
+pub(super) fn try_avx512(window: &mut IndexedWindow, bytes: &[u8]) -> bool {
     let is_supported = is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("avx512vbmi2")
         && is_x86_feature_detected!("bmi1")
         && is_x86_feature_detected!("popcnt");
     if is_supported {
         // SAFETY: the processor has every feature that the function is compiled for.
-        unsafe { index_window_avx512(index, bytes) };
+        unsafe { index_next_avx512(window, bytes) };
     }
     is_supported
 }
 
-/// Indexes one window with AVX2, 32 bytes at a time. Returns false if the processor lacks it.
-pub(super) fn try_avx2(index: &mut StructuralIndex, bytes: &[u8]) -> bool {
+/// Indexes the next window with AVX2, 32 bytes at a time. Returns false if the processor lacks it.
+pub(super) fn try_avx2(window: &mut IndexedWindow, bytes: &[u8]) -> bool {
     let is_supported = is_x86_feature_detected!("avx2")
         && is_x86_feature_detected!("bmi1")
         && is_x86_feature_detected!("popcnt");
     if is_supported {
         // SAFETY: the processor has every feature that the function is compiled for.
-        unsafe { index_window_avx2(index, bytes) };
+        unsafe { index_next_avx2(window, bytes) };
     }
     is_supported
 }
 
 #[target_feature(enable = "avx512bw,avx512vbmi2,bmi1,popcnt")]
-fn index_window_avx512(index: &mut StructuralIndex, bytes: &[u8]) {
+fn index_next_avx512(window: &mut IndexedWindow, bytes: &[u8]) {
     let classify_block = |block: &[u8; BLOCK_BYTES]| {
         let v: __m512i = bytemuck::cast(*block);
         BlockMasks {
@@ -64,11 +65,11 @@ fn index_window_avx512(index: &mut StructuralIndex, bytes: &[u8]) {
         }
         count
     };
-    index.index_window(bytes, classify_block, flatten_bits);
+    window.index_next(bytes, classify_block, flatten_bits);
 }
 
 #[target_feature(enable = "avx2,bmi1,popcnt")]
-fn index_window_avx2(index: &mut StructuralIndex, bytes: &[u8]) {
+fn index_next_avx2(window: &mut IndexedWindow, bytes: &[u8]) {
     let classify_block = |block: &[u8; BLOCK_BYTES]| {
         let halves: [__m256i; 2] = bytemuck::cast(*block);
         let join = |bits: [i32; 2]| u64::from(bits[0] as u32) | u64::from(bits[1] as u32) << 32;
@@ -85,5 +86,5 @@ fn index_window_avx2(index: &mut StructuralIndex, bytes: &[u8]) {
             non_ascii: join(halves.map(|v| _mm256_movemask_epi8(v))),
         }
     };
-    index.index_window(bytes, classify_block, super::flatten_bits);
+    window.index_next(bytes, classify_block, flatten_bits);
 }

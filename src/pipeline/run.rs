@@ -1,0 +1,255 @@
+//! Carries out a run: opens the input, builds all tables, and publishes them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Instant;
+
+use super::input_source::{InputSource, InputSources};
+use super::run_context::RunContext;
+use super::source_counter::SourceCounts;
+use super::thread_pool::build_thread_pool;
+use super::timings::Timings;
+use super::{dimensions, logs, peak_rss, reject_limit, songs};
+use crate::config::RunConfig;
+use crate::error::Error;
+use crate::input::InputSpec;
+use crate::observer::Observer;
+use crate::output::Staging;
+use crate::output::run_report::{
+    LogReport, REPORT_VERSION, RunOutcome, RunReport, StageReport, TableReport,
+};
+use crate::star::schema::{MERGE_STATE_TABLES, STAR_TABLES, TableSchema};
+use crate::storage::StoreOpener;
+
+/// Builds the dataset from the configured input and publishes it.
+///
+/// # Errors
+/// Returns an error if the input cannot be read, if the output cannot be written, or if there are too many
+/// rejects. A dataset that was published before is then unchanged.
+pub fn run(
+    config: &RunConfig,
+    progress: &dyn Observer,
+) -> std::result::Result<RunReport, RunFailure> {
+    run_with_timings(config, progress, &Timings::default())
+}
+
+/// A failed run, which published nothing.
+#[derive(Debug)]
+pub struct RunFailure {
+    /// The error that ended the run.
+    pub error: Error,
+    /// The report of the input, if the run failed because of its content: too many rejects, or no events.
+    pub report: Option<Box<RunReport>>,
+}
+
+impl fmt::Display for RunFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl std::error::Error for RunFailure {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        // The error itself is already displayed.
+        self.error.source()
+    }
+}
+
+impl From<Error> for RunFailure {
+    fn from(error: Error) -> Self {
+        Self {
+            error,
+            report: None,
+        }
+    }
+}
+
+impl From<RunFailure> for Error {
+    fn from(failed: RunFailure) -> Self {
+        failed.error
+    }
+}
+
+/// Builds and publishes the dataset like [`run`], and adds its times to `timings`.
+pub(super) fn run_with_timings(
+    config: &RunConfig,
+    progress: &dyn Observer,
+    timings: &Timings,
+) -> std::result::Result<RunReport, RunFailure> {
+    let began = Instant::now();
+    let span = tracing::Span::current();
+    build_thread_pool(config.threads)?.install(|| {
+        let _entered = span.enter();
+        let stores = StoreOpener::new(config.s3.clone());
+        let sources = InputSources::open(config, &stores, timings)?;
+        let locations = sources.resolved_locations();
+        let staging = Staging::open(&stores, &config.out, locations, config.compression)?;
+        let run = RunContext::new(config, progress, &staging, timings, sources);
+        match build_tables(&run, began) {
+            Ok(report) => {
+                let _span = tracing::info_span!("publish").entered();
+                let began = Instant::now();
+                let parts = std::mem::take(&mut *run.parts());
+                drop(run);
+                if let Some(left) = staging.publish(&report, &parts)? {
+                    progress.warn(&left.to_string());
+                }
+                timings.record_phase("publish", 1, began);
+                Ok(report)
+            }
+            Err(RunFailure {
+                error,
+                report: Some(report),
+            }) => {
+                drop(run);
+                Err(keep_failed_output(staging, error, report))
+            }
+            Err(RunFailure {
+                error,
+                report: None,
+            }) => Err(RunFailure::from(match staging.discard() {
+                None => error,
+                Some(left) => error.add_hint(format!(
+                    "cannot remove the incomplete output in {left}: run sparkify clean later"
+                )),
+            })),
+        }
+    })
+}
+
+/// Keeps the rejects and the report of a run that failed because of the content of its input.
+fn keep_failed_output(staging: Staging, error: Error, mut report: Box<RunReport>) -> RunFailure {
+    let kept_in = format!("rejects and report are in {}", staging.failed_location());
+    let mut error_with_location = error.clone().add_hint(kept_in);
+    report.error = Some(error_with_location.to_string());
+    if let Err(keep_error) = staging.keep_failed(&report) {
+        error_with_location = error.add_hint(format!(
+            "rejects and report could not be kept: {keep_error}"
+        ));
+        report.error = Some(error_with_location.to_string());
+    }
+    RunFailure {
+        error: error_with_location,
+        report: Some(report),
+    }
+}
+
+/// Reads the input and writes all tables to the staging area, without publishing them.
+fn build_tables(
+    run: &RunContext<'_>,
+    began: Instant,
+) -> std::result::Result<RunReport, RunFailure> {
+    run.progress
+        .start_phase("songs", Some(run.songs.plan.bytes));
+    let (batches, songs) = songs::read_songs(run)?;
+    warn_if_no_records(run, &run.songs, &run.config.songs, &songs);
+    if let Err(error) = reject_limit::check_songs(run, &songs) {
+        run.progress.finish_phase();
+        let logs = LogReport {
+            input: run.logs.initial_report(),
+            already_loaded_objects: run.logs.skipped_loaded(),
+            ..LogReport::default()
+        };
+        return Err(input_failure(
+            error,
+            build_report(run, began, &songs, logs, 0),
+        ));
+    }
+    let lookup = songs::build_lookup(run, &batches)?;
+    run.progress.start_phase("logs", Some(run.logs.plan.bytes));
+    let logs = logs::process_logs(run, &lookup)?;
+    run.progress.finish_phase();
+    warn_if_no_records(run, &run.logs, &run.config.logs, &logs.counts);
+    let log_report = LogReport {
+        input: logs.counts.report.clone(),
+        kept: logs.counts.kept - logs.duplicates,
+        filtered: logs.counts.filtered,
+        duplicates: logs.duplicates,
+        already_loaded_objects: run.logs.skipped_loaded(),
+    };
+    let checked = reject_limit::check_reject_limit(run, &songs, &logs.counts)
+        .and_then(|()| reject_limit::check_has_events(run, &log_report));
+    if let Err(error) = checked {
+        let report = build_report(run, began, &songs, log_report, logs.matched);
+        return Err(input_failure(error, report));
+    }
+    dimensions::write_dimensions(run, &batches, &lookup, &logs)?;
+    Ok(build_report(run, began, &songs, log_report, logs.matched))
+}
+
+/// Creates the failure of a run because of the content of its input. Its report has no tables, because none
+/// is published.
+fn input_failure(error: Error, mut report: RunReport) -> RunFailure {
+    report.status = RunOutcome::Failed;
+    for table in report
+        .tables
+        .values_mut()
+        .chain(report.merge_state.values_mut())
+    {
+        *table = TableReport::default();
+    }
+    RunFailure {
+        error,
+        report: Some(Box::new(report)),
+    }
+}
+
+/// Warns about objects without records, which are valid but seldom intended. If there are no objects, all of
+/// them are loaded already, and there is nothing to warn about.
+fn warn_if_no_records(
+    run: &RunContext<'_>,
+    source: &InputSource,
+    locations: &InputSpec,
+    counts: &SourceCounts,
+) {
+    let objects = source.objects.len();
+    if counts.report.records == 0 && objects > 0 {
+        let name = source.kind.singular();
+        let s = if objects == 1 { "" } else { "s" };
+        run.progress.warn(&format!(
+            "no records in the {objects} {name} object{s} of {locations}"
+        ));
+    }
+}
+
+fn build_report(
+    run: &RunContext<'_>,
+    began: Instant,
+    songs: &SourceCounts,
+    logs: LogReport,
+    matched: u64,
+) -> RunReport {
+    let seconds = began.elapsed().as_secs_f64();
+    let bytes = songs.report.bytes + logs.input.bytes;
+    let total = StageReport::new(seconds, bytes, logs.input.records);
+    RunReport {
+        report_version: REPORT_VERSION,
+        sparkify_version: env!("CARGO_PKG_VERSION").to_owned(),
+        status: RunOutcome::Ok,
+        error: None,
+        run: run.staging.run_id().to_owned(),
+        compression: run.config.compression,
+        songs: songs.report.clone(),
+        logs,
+        tables: table_reports(run, &STAR_TABLES),
+        merge_state: table_reports(run, &MERGE_STATE_TABLES),
+        matched_songplays: matched,
+        stages: run.timings.stage_reports(),
+        total,
+        peak_memory_bytes: peak_rss::peak_rss_bytes(),
+        threads: run.config.threads,
+    }
+}
+
+fn table_reports(
+    run: &RunContext<'_>,
+    tables: &[&'static TableSchema],
+) -> BTreeMap<String, TableReport> {
+    let parts = run.parts();
+    let report = |table: &&'static TableSchema| {
+        let parts = parts.get(table.name).map(Vec::as_slice);
+        let report = TableReport::from_parts(parts.unwrap_or_default());
+        (table.name.to_owned(), report)
+    };
+    tables.iter().map(report).collect()
+}
