@@ -17,7 +17,6 @@ mod input_globs;
 mod max_rejects;
 mod output_dir;
 mod stdio;
-mod support;
 mod usage;
 mod user_reported_inputs;
 

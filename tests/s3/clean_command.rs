@@ -11,15 +11,16 @@ use chrono::{NaiveDateTime, TimeDelta, Utc};
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use testkit::cli::output::CommandOutput;
+use testkit::s3_server::faults::{Fault, FaultPlan};
+use testkit::s3_server::request::{RequestMatcher, S3Operation};
+use testkit::s3_server::sdk_client::SdkClient;
+use testkit::s3_server::server::S3Server;
 
-use crate::s3_server::faults::{Fault, FaultPlan};
-use crate::s3_server::request::{RequestMatcher, S3Operation};
-use crate::s3_server::server::S3Server;
-use crate::support::cli_runner::{CommandOutput, sparkify};
+use crate::support::commands::sparkify;
 use crate::support::sample_bucket::{
     RUN_ARGS, concat_args, run_sparkify, server_with_input, write_file, write_input,
 };
-use crate::support::sdk_client::SdkClient;
 
 const OUT_URL: &str = "s3://music/star";
 
@@ -74,7 +75,7 @@ fn non_empty_entries(out_dir: &Path) -> BTreeSet<String> {
     let full = entries.map(Result::unwrap).filter(|entry| {
         let below = fs::read_dir(entry.path());
         below.map_or(true, |_| {
-            !crate::s3_server::bucket_dir::list_keys(&entry.path()).is_empty()
+            !testkit::dir_contents::list_files(&entry.path()).is_empty()
         })
     });
     full.map(|entry| entry.file_name().into_string().unwrap())
@@ -387,7 +388,7 @@ fn failed_removal_is_reported_and_leaves_no_complete_run() {
     let clean = ["clean", OUT_URL, "--keep", "1", "--yes", "--json"];
     let what = format!("cannot remove {OUT_URL}/{old}/_rejects/logs-00000.jsonl");
     let words = [what.as_str(), "AccessDenied", "s3:DeleteObject"];
-    let output = run_sparkify(&server, &clean).assert_failure(&words);
+    let output = run_sparkify(&server, &clean).assert_failure(1, &words);
     assert_eq!(output.json()["status"], "failed");
     assert!(!out_dir.join(&old).join("_report.json").exists());
     assert!(out_dir.join(&newest).join("_report.json").exists());
@@ -403,7 +404,7 @@ fn report_is_removed_first() {
     write_complete_run(&out_dir, &newest);
     write_complete_run(&out_dir, &old);
     let words = [&*format!("{OUT_URL}/{old}/_report.json"), "s3:DeleteObject"];
-    run_sparkify(&server, &["clean", OUT_URL, "--keep", "1", "--yes"]).assert_failure(&words);
+    run_sparkify(&server, &["clean", OUT_URL, "--keep", "1", "--yes"]).assert_failure(1, &words);
     assert_eq!(server.objects("music").len(), 6, "objects were removed");
 }
 
@@ -443,14 +444,14 @@ fn missing_permission_is_named() {
         ),
     ] {
         let denied =
-            Fault::Error(crate::s3_server::error_response::S3ErrorResponse::access_denied());
+            Fault::Error(testkit::s3_server::error_response::S3ErrorResponse::access_denied());
         let (server, out_dir) =
             server_with_out_dir(FaultPlan::new().always(RequestMatcher::operation(kind), denied));
         write_unfinished_run(&out_dir, &abandoned);
         let key = format!("star/{abandoned}/songs/part-00001.parquet");
         SdkClient::new(&server).create_upload("music", &key);
         server.backdate(&out_dir.join(&abandoned), Duration::from_secs(30 * 3600));
-        run_sparkify(&server, &["clean", OUT_URL, "--yes"]).assert_failure(&words);
+        run_sparkify(&server, &["clean", OUT_URL, "--yes"]).assert_failure(1, &words);
         assert_eq!(
             server.request_count(&RequestMatcher::operation(kind)),
             1,
@@ -576,7 +577,7 @@ fn run_finished_during_clean_is_kept() {
         write_unfinished_run(&out_dir, &abandoned);
         clean_json(&server, &["clean", OUT_URL, "--yes"]);
         assert_eq!(server.request_count(&marker), 1);
-        let left = crate::s3_server::bucket_dir::list_keys(&out_dir.join(own));
+        let left = testkit::dir_contents::list_files(&out_dir.join(own));
         let names = [
             "_rejects/logs-00000.jsonl",
             name,
@@ -704,7 +705,7 @@ fn abandoned_staging_dir_is_removed() {
         "--out=star",
     ];
     CommandOutput::run(sparkify(&server, &run).current_dir(folder.path())).assert_success();
-    let files_before = crate::s3_server::bucket_dir::list_keys(&out);
+    let files_before = testkit::dir_contents::list_files(&out);
     write_file(
         folder.path(),
         &format!("{STAGING_DIR}/songs/part-00000.parquet"),
@@ -727,7 +728,7 @@ fn abandoned_staging_dir_is_removed() {
         string_set(&["logs", "songs", "star"])
     );
     assert_eq!(
-        crate::s3_server::bucket_dir::list_keys(Path::new(out)),
+        testkit::dir_contents::list_files(Path::new(out)),
         files_before
     );
     let text = run_sparkify(&server, &["clean", out, "--yes"])
@@ -745,7 +746,7 @@ fn abandoned_staging_dir_is_removed() {
     run_sparkify(&server, &["clean", out, "--yes"]).assert_success();
     assert!(!left.exists());
     let words = ["cannot clean", "no such folder"];
-    run_sparkify(&server, &["clean", out, "--yes"]).assert_failure(&words);
+    run_sparkify(&server, &["clean", out, "--yes"]).assert_failure(1, &words);
 }
 
 #[test]
@@ -771,7 +772,7 @@ fn staging_dir_of_running_run_is_kept() {
         "will not empty",
         "it contains mine.txt, which sparkify did not write",
     ];
-    run_sparkify(&server, &["clean", out, "--yes"]).assert_failure(&words);
+    run_sparkify(&server, &["clean", out, "--yes"]).assert_failure(1, &words);
     assert!(staging.join("songs/part-00000.parquet").exists());
 }
 

@@ -7,11 +7,13 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::s3_server::error_response::S3ErrorResponse;
-use crate::s3_server::faults::{Fault, FaultPlan};
-use crate::s3_server::request::{RequestMatcher, S3Operation};
-use crate::s3_server::server::{ACCESS_KEY, S3Server};
-use crate::support::cli_runner::{CommandOutput, sparkify};
+use testkit::cli::output::CommandOutput;
+use testkit::s3_server::error_response::S3ErrorResponse;
+use testkit::s3_server::faults::{Fault, FaultPlan};
+use testkit::s3_server::request::{RequestMatcher, S3Operation};
+use testkit::s3_server::server::{ACCESS_KEY, S3Server};
+
+use crate::support::commands::sparkify;
 use crate::support::sample_bucket::{
     RUN_ARGS, concat_args, run_sparkify, server_with_input, write_file,
 };
@@ -25,7 +27,7 @@ fn run_with_json(server: &S3Server) -> Command {
 /// contain these words.
 #[track_caller]
 fn assert_fails(command: &mut Command, code: i32, words: &[&str]) {
-    let output = CommandOutput::run(command).assert_failure_with_code(code, words);
+    let output = CommandOutput::run(command).assert_failure(code, words);
     let json = output.json();
     assert_eq!(json["status"], "failed");
     let line = format!("sparkify: {}\n", json["error"].as_str().unwrap());
@@ -84,7 +86,7 @@ fn missing_bucket_is_named() {
     assert_fails(&mut sparkify(&server, &arguments), 1, &words);
 
     let words = ["cannot list s3://no-such/", "NoSuchBucket", words[2]];
-    run_sparkify(&server, &["clean", "s3://no-such/star"]).assert_failure(&words);
+    run_sparkify(&server, &["clean", "s3://no-such/star"]).assert_failure(1, &words);
 }
 
 #[test]
@@ -124,7 +126,7 @@ fn denied_latest_json_read_fails_before_reading_input() {
         "cannot read s3://music/star/latest.json: AccessDenied",
         "s3:GetObject and s3:ListBucket",
     ];
-    CommandOutput::run(&mut run_with_json(&server)).assert_failure(&words);
+    CommandOutput::run(&mut run_with_json(&server)).assert_failure(1, &words);
     assert_eq!(
         server.request_count(&RequestMatcher::operation(S3Operation::Get)),
         1

@@ -1,24 +1,14 @@
 //! Loads into PostgreSQL and into the Redshift simulator, compared row by row: repeated, in batches and in
 //! any order.
 
-use crate::redshift_simulator::WarehouseKind;
-use crate::support::on_both_warehouses;
-use crate::support::postgres_server::{SUPERUSER_PASSWORD, shared_server};
-use crate::support::table_rows::{assert_tables_eq, load_history_rows};
-use crate::support::test_warehouse::{CommandOutput, TestWarehouse, list_files};
+use testkit::cli::output::CommandOutput;
+use testkit::dir_contents::list_files;
+use testkit::postgres_server::{SUPERUSER_PASSWORD, shared_server};
+use testkit::redshift_simulator::WarehouseKind;
 
-on_both_warehouses! {
-    loaded_tables_equal_parquet
-    fixtures_and_sample_load
-    second_load_changes_nothing
-    batches_in_any_order_are_what_one_batch_is
-    late_batch_keeps_newer_level
-    later_song_matches_existing_plays
-    title_and_artist_are_matched_separately
-    run_reads_only_logs_not_yet_loaded
-    full_refresh_from_partial_dataset_is_rejected
-    concurrent_loads_give_correct_tables
-}
+use crate::support::on_both_warehouses;
+use crate::support::table_rows::{assert_tables_eq, load_history_rows};
+use crate::support::test_warehouse::TestWarehouse;
 
 const GENERATE_ARGS: [&str; 10] = [
     "--events", "4000", "--songs", "300", "--users", "60", "--files", "12", "--seed", "5",
@@ -530,7 +520,7 @@ fn constraints_are_restored_unchanged() {
 fn create_tables_does_not_shadow_existing_tables() {
     let warehouse = warehouse_with_dataset(WarehouseKind::Postgres);
     warehouse.load_dataset("star").assert_success();
-    let name = crate::support::postgres_server::SUPERUSER;
+    let name = testkit::postgres_server::SUPERUSER;
     warehouse
         .admin_client()
         .batch_execute(&format!("CREATE SCHEMA {name}"))
@@ -581,7 +571,7 @@ fn non_owner_keeps_constraints() {
             &warehouse.warehouse_tables(),
             &warehouse.dataset_tables("star"),
         );
-        let user = crate::support::postgres_server::SUPERUSER;
+        let user = testkit::postgres_server::SUPERUSER;
         client
             .batch_execute(&format!(
                 "REASSIGN OWNED BY {name} TO {user}; DROP OWNED BY {name}; DROP ROLE {name}"
