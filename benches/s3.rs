@@ -6,25 +6,15 @@
 //!
 //! `cargo bench --bench s3`
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    missing_docs,
-    dead_code
-)]
-
-#[path = "../tests/s3/s3_server/mod.rs"]
-mod s3_server;
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use std::fs;
-use std::process::Command;
 
 use serde_json::Value;
 use sparkify::generate::{GenerateOptions, generate};
-
-use s3_server::bucket_dir;
-use s3_server::server::S3Server;
+use testkit::cli::command::sparkify;
+use testkit::dir_contents::list_files;
+use testkit::s3_server::server::S3Server;
 
 const BUCKET: &str = "bench";
 
@@ -73,14 +63,14 @@ fn main() {
 /// Runs the binary once and prints a row of the table.
 fn run_once(server: &S3Server, location: &str, requests: Option<u16>) {
     let out = tempfile::tempdir().unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sparkify"));
+    let mut command = sparkify();
     command.args(["run", "--quiet", "--json", "--songs"]);
     command.args([format!("{location}/song_data"), "--logs".to_owned()]);
     command.args([format!("{location}/log_data"), "--out".to_owned()]);
     command.arg(out.path().join("star"));
     command.args(requests.map(|n| format!("--requests={n}")));
     let before = cpu_seconds();
-    let output = server.set_env(&mut command).output().unwrap();
+    let output = command.envs(server.env_vars()).output().unwrap();
     assert!(
         output.status.success(),
         "{}",
@@ -114,7 +104,7 @@ fn cpu_seconds() -> (f64, f64) {
 
 /// Returns the total size of all files in a directory.
 fn total_bytes(dir: &std::path::Path) -> u64 {
-    let keys = bucket_dir::list_keys(dir);
+    let keys = list_files(dir);
     keys.iter()
         .map(|key| fs::metadata(dir.join(key)).unwrap().len())
         .sum()

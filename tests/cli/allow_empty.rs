@@ -1,8 +1,8 @@
 //! Runs that keep no event: they do not replace a dataset with events, unless `--allow-empty` is given.
 
-use crate::support::dataset_snapshot::read_report;
-use crate::support::sample_data::{MALFORMED_RECORD, event, song};
-use crate::support::sandbox::Sandbox;
+use testkit::cli::sandbox::Sandbox;
+use testkit::dataset::directory::read_report;
+use testkit::sample_data::{MALFORMED_RECORD, event, song};
 
 /// Returns an event that the filter drops.
 fn filtered_event(n: u64) -> String {
@@ -13,11 +13,8 @@ fn filtered_event(n: u64) -> String {
 fn wrong_logs_directory_does_not_replace_a_dataset_with_events() {
     let (sandbox, snapshot) = Sandbox::with_dataset();
     sandbox.write("songs/b.json", song(2));
-    let output = sandbox.run("songs", "songs", "star").assert_failure(
-        1,
-        "will not replace the dataset in star, which has 2 songplays, with one without events: none of \
-         the 2 records in songs is a NextSong event; check --logs; use --allow-empty ",
-    );
+    let output = sandbox.run("songs", "songs", "star").assert_failure(1, &["will not replace the dataset in star, which has 2 songplays, with one without events: none of \
+         the 2 records in songs is a NextSong event; check --logs; use --allow-empty "]);
     assert_eq!(output.stdout, "");
     snapshot.assert_unchanged();
     sandbox.assert_no_staging_left();
@@ -86,7 +83,7 @@ fn reject_limit_is_checked_before_missing_events() {
     sandbox.write("logs/a.json", filtered_event(1) + MALFORMED_RECORD);
     sandbox
         .run_with(&[])
-        .assert_failure(3, "1 of 2 log records");
+        .assert_failure(3, &["1 of 2 log records"]);
     snapshot.assert_unchanged();
 }
 
@@ -100,7 +97,7 @@ fn dataset_with_unknown_songplay_count_is_not_replaced() {
     sandbox.write("logs/a.json", filtered_event(1));
     sandbox
         .run_with(&[])
-        .assert_failure(1, "_report.json: it has no row count for songplays");
+        .assert_failure(1, &["_report.json: it has no row count for songplays"]);
     sandbox.run_with(&["--allow-empty"]);
     assert_eq!(
         read_report(&sandbox.path("star"))["tables"]["songplays"]["rows"],

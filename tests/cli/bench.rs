@@ -6,10 +6,10 @@ use std::process::Stdio;
 use std::thread::yield_now;
 
 use serde_json::Value;
-
-use crate::support::dataset_snapshot::all_files;
-use crate::support::sample_data::{MALFORMED_RECORD, generate_data, generate_edge_cases, song};
-use crate::support::sandbox::{CommandOutput, Sandbox};
+use testkit::cli::output::CommandOutput;
+use testkit::cli::sandbox::Sandbox;
+use testkit::dir_contents::read_files;
+use testkit::sample_data::{MALFORMED_RECORD, generate_data, generate_edge_cases, song};
 
 const SONGS_ARG: &str = "--songs=songs";
 const LOGS_ARG: &str = "--logs=logs";
@@ -22,7 +22,7 @@ fn run_bench(sandbox: &Sandbox, arguments: &[&str]) -> CommandOutput {
     if !arguments.iter().any(|a| a.starts_with("--threads")) {
         command.arg("--threads=1,2");
     }
-    CommandOutput::capture(command.env("TMPDIR", sandbox.path("tmp")))
+    CommandOutput::run(command.env("TMPDIR", sandbox.path("tmp")))
 }
 
 /// Runs `bench --json`, which must succeed, and returns its JSON.
@@ -161,10 +161,10 @@ fn run_counts_match_a_run_and_leave_no_files() {
         format!("--songs={}", generated.songs),
         format!("--logs={}", generated.logs),
     );
-    let before = all_files(&sandbox.path("made"));
+    let before = read_files(&sandbox.path("made"));
     let found = bench_json(&sandbox, &["run", &songs, &logs]);
     assert_dir_empty(&sandbox, "tmp");
-    assert!(all_files(&sandbox.path("made")) == before);
+    assert!(read_files(&sandbox.path("made")) == before);
 
     let ran = sandbox.exec(&["run", "--quiet", "--json", "--out=star", &songs, &logs]);
     let ran: Value = serde_json::from_str(&ran.stdout).unwrap();
@@ -220,14 +220,14 @@ fn run_writes_below_out_and_cleans_up() {
     let sandbox = Sandbox::with_input();
     sandbox.write("disk/mine", "precious");
     bench_json(&sandbox, &["run", SONGS_ARG, LOGS_ARG, "--out=disk"]);
-    assert_eq!(all_files(&sandbox.path("disk")).len(), 1);
+    assert_eq!(read_files(&sandbox.path("disk")).len(), 1);
     assert_eq!(fs::read_dir(sandbox.path("disk")).unwrap().count(), 1);
     assert_dir_empty(&sandbox, "tmp");
 
     let absent = run_bench(&sandbox, &["run", SONGS_ARG, LOGS_ARG, "--out=absent"]);
     absent
-        .assert_failure(1, "cannot create a temporary folder in absent: ")
-        .assert_failure(1, "; the folder must exist");
+        .assert_failure(1, &["cannot create a temporary folder in absent: "])
+        .assert_failure(1, &["; the folder must exist"]);
     assert!(!sandbox.path("absent").exists());
 }
 
@@ -271,11 +271,11 @@ fn missing_input_fails_a_benchmark_and_leaves_no_files() {
             "cannot read nowhere: ",
         ),
     ] {
-        let output = run_bench(&sandbox, arguments).assert_failure(1, words);
+        let output = run_bench(&sandbox, arguments).assert_failure(1, &[words]);
         assert_eq!(output.stdout, "");
         let mut arguments = arguments.to_vec();
         arguments.push("--json");
-        let output = run_bench(&sandbox, &arguments).assert_failure(1, words);
+        let output = run_bench(&sandbox, &arguments).assert_failure(1, &[words]);
         let document: Value = serde_json::from_str(&output.stdout).unwrap();
         assert_eq!(document["status"], "failed");
         assert_eq!(document["bench_version"], 2);
@@ -307,7 +307,7 @@ fn changed_input_fails_a_benchmark() {
         if child.try_wait().unwrap().is_some() {
             break;
         }
-        sandbox.write("new.json", crate::support::sample_data::event(number));
+        sandbox.write("new.json", testkit::sample_data::event(number));
         fs::rename(
             sandbox.path("new.json"),
             sandbox.path(&format!("logs/{number}.json")),

@@ -1,7 +1,7 @@
 //! `--compression`: the codec of the Parquet files.
 
-use crate::support::dataset_snapshot::{read_report, songplays_text_column};
-use crate::support::sandbox::Sandbox;
+use testkit::cli::sandbox::Sandbox;
+use testkit::dataset::directory::{read_report, songplays_text_column};
 
 #[test]
 fn snappy_is_the_default_compression() {

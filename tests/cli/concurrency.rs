@@ -9,12 +9,11 @@ use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
-
-use crate::support::dataset_snapshot::{
-    FilesByPath, SOURCE_OBJECTS_PART, deterministic_files, read_report,
-};
-use crate::support::sample_data::{events, generate_data};
-use crate::support::sandbox::{CommandOutput, Sandbox, run_args};
+use testkit::cli::output::CommandOutput;
+use testkit::cli::sandbox::{Sandbox, run_args};
+use testkit::dataset::directory::{SOURCE_OBJECTS_PART, deterministic_files, read_report};
+use testkit::dir_contents::FilesByPath;
+use testkit::sample_data::{events, generate_data};
 
 #[test]
 fn run_fails_while_another_holds_the_lock() {
@@ -25,7 +24,7 @@ fn run_fails_while_another_holds_the_lock() {
     staging_dir.lock().unwrap();
     sandbox.run_with(&[]).assert_failure(
         1,
-        "another run is writing to star; wait for it to finish, or choose another --out",
+        &["another run is writing to star; wait for it to finish, or choose another --out"],
     );
     snapshot.assert_unchanged();
     // Closing the file would not release the lock: a process that another test has just forked may have it
@@ -59,7 +58,7 @@ fn concurrent_runs_publish_or_fail_on_the_lock() {
                 output.assert_success();
                 published += 1;
             } else {
-                output.assert_failure(1, "another run is writing to star");
+                output.assert_failure(1, &["another run is writing to star"]);
             }
         }
         assert!(published > 0, "no run succeeded");
@@ -205,7 +204,7 @@ fn dataset_changed_during_the_run_is_not_replaced() {
     let output = CommandOutput::from(child.wait_with_output().unwrap());
     // If the run had finished by then, the file would be in the new dataset.
     if output.code != Some(0) {
-        output.assert_failure(1, "it contains notes.txt, which sparkify did not write");
+        output.assert_failure(1, &["it contains notes.txt, which sparkify did not write"]);
     }
     assert_eq!(
         fs::read(sandbox.path("star/notes.txt")).unwrap(),

@@ -8,10 +8,10 @@ use std::thread::{sleep, yield_now};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-
-use crate::support::dataset_snapshot::{FilesByPath, deterministic_files, read_report};
-use crate::support::sample_data::{GeneratedPaths, generate_data};
-use crate::support::sandbox::{Sandbox, run_args};
+use testkit::cli::sandbox::{Sandbox, run_args};
+use testkit::dataset::directory::{deterministic_files, read_report};
+use testkit::dir_contents::FilesByPath;
+use testkit::sample_data::{GeneratedPaths, generate_data};
 
 /// The parts of a dataset that can be compared: its files, and the parts of its report without times.
 #[derive(PartialEq)]

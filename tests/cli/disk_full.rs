@@ -3,11 +3,12 @@
 use std::fs;
 use std::process::Command;
 
-use crate::support::dataset_snapshot::{DatasetSnapshot, all_files, deterministic_files};
-use crate::support::sample_data::{GeneratedPaths, generate_data};
-use crate::support::sandbox::{
-    CommandOutput, SPARKIFY, Sandbox, assert_error_line, run_args, with_clean_env,
-};
+use testkit::cli::command::{sparkify_path, with_clean_env};
+use testkit::cli::output::{CommandOutput, assert_error_line};
+use testkit::cli::sandbox::{Sandbox, run_args};
+use testkit::dataset::directory::{DatasetSnapshot, deterministic_files};
+use testkit::dir_contents::read_files;
+use testkit::sample_data::{GeneratedPaths, generate_data};
 
 /// Returns a sandbox with a dataset of few events, and the many events that are to replace it.
 fn small_dataset_and_large_input() -> (Sandbox, GeneratedPaths, DatasetSnapshot) {
@@ -23,10 +24,10 @@ fn file_size_limit_fails_the_run() {
     for blocks in ["0", "1", "8", "64"] {
         let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
         let mut command = with_clean_env(Command::new("sh"));
-        command.args(["-c", &script, SPARKIFY]);
+        command.args(["-c", &script, &sparkify_path()]);
         command.args(run_args(&large.songs, &large.logs, "star"));
-        CommandOutput::capture(command.current_dir(sandbox.root()))
-            .assert_failure(1, "File too large");
+        CommandOutput::run(command.current_dir(sandbox.root()))
+            .assert_failure(1, &["File too large"]);
         snapshot.assert_unchanged();
         sandbox.assert_no_staging_left();
     }
@@ -42,8 +43,15 @@ fn file_size_limit_fails_generate() {
     let sandbox = Sandbox::new();
     let script = "trap '' XFSZ; ulimit -f 8; exec \"$0\" \"$@\"";
     let mut command = with_clean_env(Command::new("sh"));
-    command.args(["-c", script, SPARKIFY, "generate", "-q", "--out=made"]);
-    CommandOutput::capture(command.current_dir(sandbox.root())).assert_failure(1, "File too large");
+    command.args([
+        "-c",
+        script,
+        &sparkify_path(),
+        "generate",
+        "-q",
+        "--out=made",
+    ]);
+    CommandOutput::run(command.current_dir(sandbox.root())).assert_failure(1, &["File too large"]);
 }
 
 /// Returns a shell in a mount namespace of its own: its mounts disappear with the shell.
@@ -53,7 +61,9 @@ fn mount_namespace_shell(sandbox: &Sandbox, script: &str, arguments: &[&str]) ->
     if !rustix::process::geteuid().is_root() {
         command.args(["--user", "--map-root-user"]);
     }
-    command.args(["sh", "-c", script, SPARKIFY]).args(arguments);
+    command
+        .args(["sh", "-c", script, &sparkify_path()])
+        .args(arguments);
     command.current_dir(sandbox.root());
     command
 }
@@ -96,7 +106,7 @@ fn full_disk_fails_the_run_and_keeps_the_old_dataset() {
     sandbox.run("songs", "logs", "expected").assert_success();
     for size in ["100k", "150k", "200k", "300k"] {
         let arguments = [size, &large.songs, &large.logs];
-        CommandOutput::capture(&mut mount_namespace_shell(
+        CommandOutput::run(&mut mount_namespace_shell(
             &sandbox,
             SMALL_DISK_SCRIPT,
             &arguments,
@@ -110,9 +120,9 @@ fn full_disk_fails_the_run_and_keeps_the_old_dataset() {
             stderr.contains("; free some space and run again"),
             "{stderr}"
         );
-        let remaining = all_files(&sandbox.path(&format!("kept {size}")));
+        let remaining = read_files(&sandbox.path(&format!("kept {size}")));
         assert!(
-            remaining == all_files(&sandbox.path("star")),
+            remaining == read_files(&sandbox.path("star")),
             "dataset changed"
         );
         let next = deterministic_files(&sandbox.path(&format!("next {size}")));
@@ -131,16 +141,15 @@ fn mount_point_output_is_rejected_up_front() {
     // The staging directory would be on another file system, and a mount point cannot be exchanged.
     let script = r#"mount -t tmpfs tmpfs disk && exec "$0" "$@""#;
     let arguments = run_args("songs", "logs", "disk");
-    CommandOutput::capture(&mut mount_namespace_shell(&sandbox, script, &arguments))
-        .assert_failure(1, "cannot write to disk: it is a mount point")
-        .assert_failure(1, "; choose a folder below it");
+    CommandOutput::run(&mut mount_namespace_shell(&sandbox, script, &arguments))
+        .assert_failure(1, &["cannot write to disk: it is a mount point"])
+        .assert_failure(1, &["; choose a folder below it"]);
     // A bind mount of the same file system is a mount point too.
     let script = r#"mkdir other && mount --bind other disk && exec "$0" "$@""#;
-    CommandOutput::capture(&mut mount_namespace_shell(&sandbox, script, &arguments))
-        .assert_failure(1, "cannot write to disk: it is a mount point");
+    CommandOutput::run(&mut mount_namespace_shell(&sandbox, script, &arguments))
+        .assert_failure(1, &["cannot write to disk: it is a mount point"]);
     let script = r#"mount -t tmpfs tmpfs disk && exec "$0" "$@""#;
     let arguments = run_args("songs", "logs", "disk/star");
-    CommandOutput::capture(&mut mount_namespace_shell(&sandbox, script, &arguments))
-        .assert_success();
+    CommandOutput::run(&mut mount_namespace_shell(&sandbox, script, &arguments)).assert_success();
     sandbox.assert_no_staging_left();
 }

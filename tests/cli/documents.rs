@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::support::sandbox::Sandbox;
+use testkit::cli::sandbox::Sandbox;
 
 /// The largest number of lines that the README may have.
 const MAX_README_LINES: usize = 220;

@@ -3,10 +3,11 @@
 use std::fs;
 
 use serde_json::Value;
-
-use crate::support::dataset_snapshot::{DatasetSnapshot, all_files};
-use crate::support::sample_data::{MALFORMED_RECORD, events};
-use crate::support::sandbox::{CommandOutput, Sandbox};
+use testkit::cli::output::CommandOutput;
+use testkit::cli::sandbox::Sandbox;
+use testkit::dataset::directory::DatasetSnapshot;
+use testkit::dir_contents::read_files;
+use testkit::sample_data::{MALFORMED_RECORD, events};
 
 /// Returns a sandbox with a dataset, and with logs of which a quarter of the records is rejected.
 fn sandbox_with_bad_logs() -> (Sandbox, DatasetSnapshot) {
@@ -29,9 +30,9 @@ fn run_over_the_limit_keeps_rejects_and_report() {
     );
     let output = sandbox
         .run_with(&["--json"])
-        .assert_failure(3, "")
-        .assert_failure(3, &words);
-    let files = all_files(&failed);
+        .assert_failure(3, &[""])
+        .assert_failure(3, &[&words]);
+    let files = read_files(&failed);
     let names: Vec<_> = files.keys().map(String::as_str).collect();
     assert_eq!(names, ["_rejects/logs-00000.jsonl", "_report.failed.json"]);
     let report = parse_json(&files["_report.failed.json"]);
@@ -63,8 +64,8 @@ fn non_song_input_fails_before_logs_are_read() {
         "run", "--quiet", "--json", "--songs", "logs", "--logs", "logs", "--out", "star",
     ]);
     let output = output
-        .assert_failure(3, "no record in logs is a song: ")
-        .assert_failure(3, "the logs were not read");
+        .assert_failure(3, &["no record in logs is a song: "])
+        .assert_failure(3, &["the logs were not read"]);
     let report = parse_json(output.stdout.as_bytes());
     assert_eq!(
         (&report["songs"]["rejected"], &report["logs"]["records"]),
@@ -82,18 +83,18 @@ fn non_song_input_fails_before_logs_are_read() {
 #[test]
 fn failed_output_is_replaced_by_the_next_failed_run() {
     let (sandbox, snapshot) = sandbox_with_bad_logs();
-    sandbox.run_with(&[]).assert_failure(3, "");
-    let first = all_files(&sandbox.path("star.failed"));
+    sandbox.run_with(&[]).assert_failure(3, &[""]);
+    let first = read_files(&sandbox.path("star.failed"));
     sandbox.write("logs/a.json", events(0..3));
     sandbox.write(
         "songs/a.json",
-        MALFORMED_RECORD.repeat(2) + &crate::support::sample_data::song(1),
+        MALFORMED_RECORD.repeat(2) + &testkit::sample_data::song(1),
     );
-    sandbox.run_with(&[]).assert_failure(3, "song records");
-    let second = all_files(&sandbox.path("star.failed"));
+    sandbox.run_with(&[]).assert_failure(3, &["song records"]);
+    let second = read_files(&sandbox.path("star.failed"));
     let names: Vec<_> = second.keys().map(String::as_str).collect();
     assert_eq!(names, ["_rejects/songs-00000.jsonl", "_report.failed.json"]);
-    let run = |files: &crate::support::dataset_snapshot::FilesByPath| {
+    let run = |files: &testkit::dir_contents::FilesByPath| {
         parse_json(&files["_report.failed.json"])["run"].clone()
     };
     assert_ne!(run(&first), run(&second));
@@ -108,7 +109,7 @@ fn failed_output_is_removed_by_a_successful_run() {
         if !with_star {
             fs::remove_dir_all(sandbox.path("star")).unwrap();
         }
-        sandbox.run_with(&[]).assert_failure(3, "");
+        sandbox.run_with(&[]).assert_failure(3, &[""]);
         assert!(sandbox.path("star.failed").exists());
         sandbox.run_with(&["--max-rejects", "1"]).assert_success();
         assert!(!sandbox.path("star.failed").exists());
@@ -123,7 +124,7 @@ fn clean_removes_failed_output() {
         if !with_star {
             fs::remove_dir_all(sandbox.path("star")).unwrap();
         }
-        sandbox.run_with(&[]).assert_failure(3, "");
+        sandbox.run_with(&[]).assert_failure(3, &[""]);
         let output = sandbox.exec(&["clean", "star", "--json"]).assert_success();
         let found = parse_json(output.stdout.as_bytes());
         let name = found["remove"][0]["name"].as_str().unwrap();
@@ -152,11 +153,11 @@ fn unrelated_path_at_the_failed_output_path_is_untouched() {
         sandbox.write(file, "precious");
         sandbox
             .run_with(&[])
-            .assert_failure(3, "1 of 4 log records (25.00%)")
-            .assert_failure(3, "rejects and report could not be kept: ")
+            .assert_failure(3, &["1 of 4 log records (25.00%)"])
+            .assert_failure(3, &["rejects and report could not be kept: "])
             .assert_failure(
                 3,
-                "star.failed: it was not left by a failed run; move it away",
+                &["star.failed: it was not left by a failed run; move it away"],
             );
         snapshot.assert_unchanged();
         sandbox.run_with(&["--max-rejects", "1"]).assert_success();
@@ -171,10 +172,10 @@ fn unrelated_path_at_the_failed_output_path_is_untouched() {
 #[test]
 fn failed_output_with_unknown_files_is_not_removed() {
     let (sandbox, snapshot) = sandbox_with_bad_logs();
-    sandbox.run_with(&[]).assert_failure(3, "");
+    sandbox.run_with(&[]).assert_failure(3, &[""]);
     sandbox.write("star.failed/notes.txt", "precious");
     let words = "star.failed: it contains notes.txt, which sparkify did not write";
-    sandbox.run_with(&[]).assert_failure(3, words);
+    sandbox.run_with(&[]).assert_failure(3, &[words]);
     let output = sandbox
         .run_with(&["--max-rejects", "1"])
         .assert_success_with_warnings();
@@ -182,8 +183,8 @@ fn failed_output_with_unknown_files_is_not_removed() {
     snapshot.assert_replaced();
     sandbox
         .exec(&["clean", "star", "--yes"])
-        .assert_failure(1, words);
-    assert_eq!(all_files(&sandbox.path("star.failed")).len(), 3);
+        .assert_failure(1, &[words]);
+    assert_eq!(read_files(&sandbox.path("star.failed")).len(), 3);
 }
 
 #[test]
@@ -195,7 +196,7 @@ fn dataset_at_the_failed_output_path_is_untouched() {
     let other = DatasetSnapshot::take(&sandbox.path("star.failed"));
     sandbox
         .run_with(&[])
-        .assert_failure(3, "star.failed: it was not left by a failed run");
+        .assert_failure(3, &["star.failed: it was not left by a failed run"]);
     sandbox.run_with(&["--max-rejects", "1"]).assert_success();
     sandbox.exec(&["clean", "star", "--yes"]).assert_success();
     other.assert_unchanged();
@@ -205,22 +206,22 @@ fn dataset_at_the_failed_output_path_is_untouched() {
 #[test]
 fn symlink_at_the_failed_output_path_is_not_followed() {
     let (sandbox, _) = sandbox_with_bad_logs();
-    sandbox.run_with(&[]).assert_failure(3, "");
+    sandbox.run_with(&[]).assert_failure(3, &[""]);
     fs::rename(sandbox.path("star.failed"), sandbox.path("elsewhere")).unwrap();
     sandbox.symlink("star.failed", "elsewhere");
     sandbox
         .run_with(&[])
-        .assert_failure(3, "rejects and report could not be kept: ");
+        .assert_failure(3, &["rejects and report could not be kept: "]);
     sandbox.run_with(&["--max-rejects", "1"]).assert_success();
     sandbox.exec(&["clean", "star", "--yes"]).assert_success();
-    assert_eq!(all_files(&sandbox.path("elsewhere")).len(), 2);
+    assert_eq!(read_files(&sandbox.path("elsewhere")).len(), 2);
     sandbox.assert_no_staging_left();
 }
 
 #[test]
 fn load_rejects_failed_output() {
     let (sandbox, _) = sandbox_with_bad_logs();
-    sandbox.run_with(&[]).assert_failure(3, "");
+    sandbox.run_with(&[]).assert_failure(3, &[""]);
     sandbox
         .exec(&[
             "load",
@@ -232,7 +233,7 @@ fn load_rejects_failed_output() {
         ])
         .assert_failure(
             1,
-            "no dataset in star.failed: the run failed and published nothing",
+            &["no dataset in star.failed: the run failed and published nothing"],
         );
 }
 
@@ -244,7 +245,7 @@ fn failure_before_reading_keeps_no_failed_output() {
     ];
     let output = sandbox
         .exec(&arguments)
-        .assert_failure(1, "cannot read nowhere");
+        .assert_failure(1, &["cannot read nowhere"]);
     assert_eq!(parse_json(output.stdout.as_bytes())["status"], "failed");
     assert!(!sandbox.path("star.failed").exists());
     snapshot.assert_unchanged();
@@ -256,7 +257,7 @@ fn failed_output_is_beside_the_symlink_target() {
     sandbox.create_dir("links");
     sandbox.symlink("links/link", "../star");
     let output: CommandOutput = sandbox.run("songs", "logs", "links/link");
-    output.assert_failure(3, "/star.failed");
+    output.assert_failure(3, &["/star.failed"]);
     assert!(sandbox.path("star.failed/_report.failed.json").is_file());
     assert!(!sandbox.path("links/link.failed").exists());
     snapshot.assert_unchanged();

@@ -1,8 +1,8 @@
 //! Several locations, globs and `--include` on the command line.
 
-use crate::support::dataset_snapshot::{deterministic_files, read_report};
-use crate::support::sample_data::{event, events, song};
-use crate::support::sandbox::Sandbox;
+use testkit::cli::sandbox::Sandbox;
+use testkit::dataset::directory::{deterministic_files, read_report};
+use testkit::sample_data::{event, events, song};
 
 /// Returns a sandbox with the logs of three days, and the dataset of the first two days in `expected`.
 fn sandbox_by_day() -> Sandbox {
@@ -94,7 +94,9 @@ fn glob_without_matches_fails_the_run() {
     for glob in ["days/2019-*", "days/*/*/*.json", "days/*/b.json", "*.json/"] {
         sandbox.run("songs", glob, "star").assert_failure(
             1,
-            &format!("no logs in {glob}: the glob matches nothing; check --logs; * does not"),
+            &[&format!(
+                "no logs in {glob}: the glob matches nothing; check --logs; * does not"
+            )],
         );
     }
     // The same next to a glob that matches.
@@ -109,7 +111,7 @@ fn glob_without_matches_fails_the_run() {
     ];
     sandbox
         .exec(&arguments)
-        .assert_failure(1, "cannot read dayz/: No such file");
+        .assert_failure(1, &["cannot read dayz/: No such file"]);
     let arguments = [
         "run",
         "-q",
@@ -121,20 +123,20 @@ fn glob_without_matches_fails_the_run() {
     ];
     sandbox
         .exec(&arguments)
-        .assert_failure(1, "no logs in days/x*: the glob matches nothing");
+        .assert_failure(1, &["no logs in days/x*: the glob matches nothing"]);
     sandbox
         .run("songs", "days/README.md/*", "star")
-        .assert_failure(1, "cannot read days/README.md/: Not a directory");
+        .assert_failure(1, &["cannot read days/README.md/: Not a directory"]);
     // The glob matches only files that are not input.
     sandbox
         .run("songs", "days/*.md", "star")
         .assert_failure(
             1,
-            "no logs in days/*.md: it contains no object whose name ends in ",
+            &["no logs in days/*.md: it contains no object whose name ends in "],
         )
         .assert_failure(
             1,
-            "; ignored: 1 (.md 1); check --logs, or read such objects with --include GLOB",
+            &["; ignored: 1 (.md 1); check --logs, or read such objects with --include GLOB"],
         );
     assert!(!sandbox.path("star").exists());
 }
@@ -147,7 +149,9 @@ fn invalid_globs_are_usage_errors() {
         ("days/a**", "write ** between slashes"),
         ("days/*/***", "write ** between slashes"),
     ] {
-        sandbox.run("songs", glob, "star").assert_failure(2, words);
+        sandbox
+            .run("songs", glob, "star")
+            .assert_failure(2, &[words]);
         let include = format!("--include={glob}");
         sandbox.run_with(&[&include]).assert_usage_error(words);
     }
@@ -194,7 +198,7 @@ fn include_flag_accepts_any_extension() {
     // An option may name a file as well as a directory.
     sandbox
         .run("songs", "mixed/firehose-1", "star")
-        .assert_failure(1, "ignored: 1 (no extension 1)");
+        .assert_failure(1, &["ignored: 1 (no extension 1)"]);
     let arguments = [
         "run",
         "-q",
@@ -218,7 +222,7 @@ fn output_overlapping_input_globs_is_rejected() {
     ] {
         sandbox.run("songs", logs, "star").assert_failure(
             2,
-            "the run would replace or remove its own input star/_rejects",
+            &["the run would replace or remove its own input star/_rejects"],
         );
     }
     // A location relative to the current directory.
@@ -231,8 +235,8 @@ fn output_overlapping_input_globs_is_rejected() {
     ];
     let mut command = sandbox.command(&arguments);
     command.current_dir(sandbox.path("star/_rejects"));
-    crate::support::sandbox::CommandOutput::capture(&mut command)
-        .assert_failure(2, "the run would replace or remove its own input .");
+    testkit::cli::output::CommandOutput::run(&mut command)
+        .assert_failure(2, &["the run would replace or remove its own input ."]);
     std::fs::remove_file(sandbox.path("star/_rejects/logs-00000.jsonl")).unwrap();
     snapshot.assert_unchanged();
     // The next run would read the output of this one.
@@ -244,7 +248,7 @@ fn output_overlapping_input_globs_is_rejected() {
     ] {
         sandbox
             .run("songs", logs, out)
-            .assert_failure(2, "would be read by the next run");
+            .assert_failure(2, &["would be read by the next run"]);
     }
     let include = [
         "run",
@@ -255,7 +259,7 @@ fn output_overlapping_input_globs_is_rejected() {
     ];
     sandbox
         .exec(&[&include[..], &["--include=*.parquet"]].concat())
-        .assert_failure(2, "would be read by the next run");
+        .assert_failure(2, &["would be read by the next run"]);
 }
 
 #[test]

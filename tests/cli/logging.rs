@@ -3,14 +3,15 @@
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
-
-use crate::support::sandbox::{CommandOutput, SPARKIFY, Sandbox, run_args, with_clean_env};
+use testkit::cli::command::{sparkify_path, with_clean_env};
+use testkit::cli::output::CommandOutput;
+use testkit::cli::sandbox::{Sandbox, run_args};
 
 /// Returns the lines of the log of a quiet run with these arguments and this value of `RUST_LOG`.
 fn log_of_run(sandbox: &Sandbox, more: &[&str], variable: &str) -> Vec<String> {
     let mut command = sandbox.command(&run_args("songs", "logs", "star"));
     command.args(more).env("RUST_LOG", variable);
-    let output = CommandOutput::capture(&mut command);
+    let output = CommandOutput::run(&mut command);
     assert_eq!((output.code, output.stdout.as_str()), (Some(0), ""));
     output.stderr.lines().map(str::to_owned).collect()
 }
@@ -90,8 +91,8 @@ fn variable_takes_precedence_over_flags() {
     let only_songs = log_of_run(&sandbox, &[], "sparkify::pipeline::songs=info");
     assert_eq!(only_songs.len(), 1, "{only_songs:#?}");
     let mut command = sandbox.command(&run_args("songs", "logs", "other"));
-    let output = CommandOutput::capture(command.env("RUST_LOG", "sparkify=loud"));
-    output.assert_failure(2, "invalid RUST_LOG");
+    let output = CommandOutput::run(command.env("RUST_LOG", "sparkify=loud"));
+    output.assert_failure(2, &["invalid RUST_LOG"]);
     assert!(!sandbox.path("other").exists());
 }
 
@@ -121,7 +122,7 @@ fn an_event_is_one_line_without_control_characters() {
     for format in ["text", "json"] {
         let flags = ["-vv", "--allow-empty", "--max-rejects=100%", "--log-format"];
         let mut command = sandbox.command(&run_args("songs", logs, "star"));
-        let output = CommandOutput::capture(command.args(flags).arg(format));
+        let output = CommandOutput::run(command.args(flags).arg(format));
         assert_eq!(output.code, Some(0), "{output:?}");
         let events = output.stderr.lines();
         let events = events.filter(|line| !line.starts_with("sparkify: warning: "));
@@ -138,12 +139,12 @@ fn an_event_is_one_line_without_control_characters() {
 fn log_lines_do_not_tear_a_progress_bar() {
     let sandbox = Sandbox::with_input();
     // `script` runs the command on a terminal.
-    let run = format!("{SPARKIFY} -vv run --songs songs --logs logs --out star");
+    let sparkify = sparkify_path();
+    let run = format!("{sparkify} -vv run --songs songs --logs logs --out star");
     let mut command = with_clean_env(Command::new("script"));
     command
         .args(["--quiet", "--return", "--command", &run, "/dev/null"])
         .env("TERM", "xterm-256color")
-        .env_remove("RUST_LOG")
         .current_dir(sandbox.root())
         .stdin(Stdio::null());
     let output = command.output().unwrap();

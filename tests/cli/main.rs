@@ -18,7 +18,6 @@ mod logging;
 mod max_rejects;
 mod output_dir;
 mod stdio;
-mod support;
 mod usage;
 mod user_reported_inputs;
 

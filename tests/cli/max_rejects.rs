@@ -4,12 +4,10 @@ use std::io::Write;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-
-use crate::support::dataset_snapshot::{
-    DatasetSnapshot, all_files, deterministic_files, read_report,
-};
-use crate::support::sample_data::{MALFORMED_RECORD, event, events, songs};
-use crate::support::sandbox::Sandbox;
+use testkit::cli::sandbox::Sandbox;
+use testkit::dataset::directory::{DatasetSnapshot, deterministic_files, read_report};
+use testkit::dir_contents::read_files;
+use testkit::sample_data::{MALFORMED_RECORD, event, events, songs};
 
 /// Returns a truncated gzip file with events.
 fn truncated_gzip() -> Vec<u8> {
@@ -58,10 +56,10 @@ fn one_reject_over_the_limit_publishes_nothing() {
         let (sandbox, snapshot) = sandbox_with_two_percent_rejects();
         sandbox
             .run_with(&["--max-rejects", limit])
-            .assert_failure(3, &format!("rejects exceed --max-rejects {limit}: "))
-            .assert_failure(3, "3 of 150 log records (2.00%)")
-            .assert_failure(3, ": the first is ")
-            .assert_failure(3, "raise --max-rejects");
+            .assert_failure(3, &[&format!("rejects exceed --max-rejects {limit}: ")])
+            .assert_failure(3, &["3 of 150 log records (2.00%)"])
+            .assert_failure(3, &[": the first is "])
+            .assert_failure(3, &["raise --max-rejects"]);
         snapshot.assert_unchanged();
         sandbox.assert_no_staging_left();
     }
@@ -75,9 +73,9 @@ fn default_reject_limit_is_one_percent() {
         .run_with(&[])
         .assert_failure(
             3,
-            "rejects exceed --max-rejects 1%: 3 of 200 log records (1.50%): ",
+            &["rejects exceed --max-rejects 1%: 3 of 200 log records (1.50%): "],
         )
-        .assert_failure(3, "the first is logs/a.json line 198 byte ");
+        .assert_failure(3, &["the first is logs/a.json line 198 byte "]);
     snapshot.assert_unchanged();
     sandbox.write("logs/a.json", events(0..198) + &MALFORMED_RECORD.repeat(2));
     sandbox.run_with(&[]).assert_success();
@@ -92,19 +90,16 @@ fn songs_and_logs_have_separate_reject_limits() {
     // The reject is one of a thousand records in total.
     sandbox
         .run_with(&[])
-        .assert_failure(3, "--max-rejects 1%: 1 of 10 song records (10.00%), ");
+        .assert_failure(3, &["--max-rejects 1%: 1 of 10 song records (10.00%), "]);
     sandbox.write("songs/a.json", songs(1..990));
     sandbox.write("logs/a.json", events(0..9) + MALFORMED_RECORD);
     sandbox
         .run_with(&[])
-        .assert_failure(3, "--max-rejects 1%: 1 of 10 log records (10.00%), ");
+        .assert_failure(3, &["--max-rejects 1%: 1 of 10 log records (10.00%), "]);
     snapshot.assert_unchanged();
     // A count applies to songs and logs separately too.
     sandbox.write("songs/a.json", songs(1..10) + MALFORMED_RECORD);
-    sandbox.run_with(&["--max-rejects", "0"]).assert_failure(
-        3,
-        "--max-rejects 0: 1 of 10 song records (10.00%), 1 of 10 log records (10.00%): the first is songs/a.json line 10 ",
-    );
+    sandbox.run_with(&["--max-rejects", "0"]).assert_failure(3, &["--max-rejects 0: 1 of 10 song records (10.00%), 1 of 10 log records (10.00%): the first is songs/a.json line 10 "]);
     sandbox.run_with(&["--max-rejects", "1"]).assert_success();
 }
 
@@ -117,8 +112,8 @@ fn reject_limit_counts_bytes() {
     let all = valid_events.len() + bad.len();
     sandbox
         .run_with(&[])
-        .assert_failure(3, "rejects exceed --max-rejects ")
-        .assert_failure(3, &format!(" of {all} log bytes (50."));
+        .assert_failure(3, &["rejects exceed --max-rejects "])
+        .assert_failure(3, &[&format!(" of {all} log bytes (50.")]);
     snapshot.assert_unchanged();
     // A count limits records; a reject that is half of the input causes a warning.
     let output = sandbox.run_with(&["--max-rejects", "1"]);
@@ -235,7 +230,7 @@ fn run_over_the_limit_creates_no_output_directory() {
     sandbox.write("logs/a.json", events(0..1) + MALFORMED_RECORD);
     sandbox
         .run_with(&["--max-rejects", "0"])
-        .assert_failure(3, "1 of 2 log records");
+        .assert_failure(3, &["1 of 2 log records"]);
     assert!(!sandbox.path("star").exists());
     sandbox.assert_no_staging_left();
 }
@@ -246,7 +241,7 @@ fn high_limit_allows_all_songs_rejected() {
     sandbox.write("songs/a.json", r#"{"song_id":"SO1"}"#);
     sandbox.run_with(&[]).assert_failure(
         3,
-        "no record in songs is a song: songs/a.json line 1 byte 0: missing: ",
+        &["no record in songs is a song: songs/a.json line 1 byte 0: missing: "],
     );
     let output = sandbox.run_with(&["--max-rejects", "100%"]);
     assert_eq!(output.code, Some(0), "{output:?}");
@@ -263,7 +258,7 @@ fn reject_lines_have_run_id_and_byte_length() {
     let output = sandbox.run_with(&["--max-rejects", "1"]);
     assert_eq!(output.code, Some(0), "{output:?}");
     let report = read_report(&sandbox.path("star"));
-    let files = all_files(&sandbox.path("star"));
+    let files = read_files(&sandbox.path("star"));
     let reject = &files["_rejects/logs-00000.jsonl"];
     let reject: serde_json::Value = serde_json::from_slice(reject).unwrap();
     assert!(report["run"].is_string() && reject["run"] == report["run"]);

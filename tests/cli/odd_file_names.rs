@@ -5,9 +5,10 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use crate::support::dataset_snapshot::read_report;
-use crate::support::sample_data::event;
-use crate::support::sandbox::{CommandOutput, Sandbox};
+use testkit::cli::output::CommandOutput;
+use testkit::cli::sandbox::Sandbox;
+use testkit::dataset::directory::read_report;
+use testkit::sample_data::event;
 
 const NOT_UTF8: &[u8] = b"caf\xe9";
 
@@ -24,7 +25,7 @@ fn non_utf8_object_name_fails_the_run() {
     fs::write(&path, event(9)).unwrap();
     sandbox.run_with(&[]).assert_failure(
         1,
-        "cannot read logs/caf\u{fffd}.json: its name is not valid UTF-8; rename it",
+        &["cannot read logs/caf\u{fffd}.json: its name is not valid UTF-8; rename it"],
     );
     snapshot.assert_unchanged();
     sandbox.assert_no_staging_left();
@@ -38,14 +39,14 @@ fn non_utf8_directory_name_fails_the_run() {
     fs::write(folder.join("b.json"), event(9)).unwrap();
     sandbox.run_with(&[]).assert_failure(
         1,
-        "cannot read logs/caf\u{fffd}: its name is not valid UTF-8; rename it",
+        &["cannot read logs/caf\u{fffd}: its name is not valid UTF-8; rename it"],
     );
     // A link with such a name fails the run too.
     fs::rename(&folder, sandbox.path("elsewhere")).unwrap();
     std::os::unix::fs::symlink("../elsewhere", &folder).unwrap();
     sandbox
         .run_with(&[])
-        .assert_failure(1, "its name is not valid UTF-8");
+        .assert_failure(1, &["its name is not valid UTF-8"]);
     snapshot.assert_unchanged();
     sandbox.assert_no_staging_left();
 }
@@ -68,7 +69,7 @@ fn output_may_have_a_non_utf8_name() {
     let out = latin1_path(&sandbox, "", "");
     for _ in 0..2 {
         let mut command = sandbox.command(&["run", "-q", "--songs=songs", "--logs=logs", "--out"]);
-        CommandOutput::capture(command.arg(&out)).assert_success();
+        CommandOutput::run(command.arg(&out)).assert_success();
     }
     assert!(out.join("_report.json").exists());
     sandbox.assert_no_staging_left();
@@ -80,7 +81,7 @@ fn input_directory_may_have_a_non_utf8_name() {
     let songs = latin1_path(&sandbox, "", "");
     fs::rename(sandbox.path("songs"), &songs).unwrap();
     let mut command = sandbox.command(&["run", "-q", "--logs=logs", "--out=star", "--songs"]);
-    CommandOutput::capture(command.arg(&songs)).assert_success();
+    CommandOutput::run(command.arg(&songs)).assert_success();
     assert_eq!(read_report(&sandbox.path("star"))["songs"]["records"], 1);
 }
 
@@ -90,7 +91,7 @@ fn control_characters_in_names_are_sanitized_in_errors() {
     sandbox.symlink("logs/a\nb\r\x1b[31m\u{9b}2J.json", "nowhere");
     sandbox
         .run_with(&[])
-        .assert_failure(1, "cannot read logs/a b  [31m 2J.json: ");
+        .assert_failure(1, &["cannot read logs/a b  [31m 2J.json: "]);
     snapshot.assert_unchanged();
 }
 

@@ -2,9 +2,11 @@
 
 use std::fs;
 
-use crate::support::dataset_snapshot::{all_files, deterministic_files};
-use crate::support::sample_data::events;
-use crate::support::sandbox::{CommandOutput, Sandbox, staging_leftovers};
+use testkit::cli::output::CommandOutput;
+use testkit::cli::sandbox::{Sandbox, staging_leftovers};
+use testkit::dataset::directory::deterministic_files;
+use testkit::dir_contents::read_files;
+use testkit::sample_data::events;
 
 #[test]
 fn dataset_is_replaced_without_leftover_parts() {
@@ -51,12 +53,12 @@ fn directory_with_unknown_files_is_not_replaced() {
     ] {
         let (sandbox, _) = Sandbox::with_dataset();
         sandbox.write(&format!("star/{foreign}"), "precious");
-        let before = all_files(&sandbox.path("star"));
+        let before = read_files(&sandbox.path("star"));
         sandbox
             .run_with(&[])
-            .assert_failure(1, "will not replace star: ")
-            .assert_failure(1, words);
-        assert_eq!(all_files(&sandbox.path("star")), before);
+            .assert_failure(1, &["will not replace star: "])
+            .assert_failure(1, &[words]);
+        assert_eq!(read_files(&sandbox.path("star")), before);
         sandbox.assert_no_staging_left();
     }
 }
@@ -69,7 +71,7 @@ fn directory_with_a_symlink_is_not_replaced() {
     sandbox.symlink("star/songs", "../elsewhere");
     sandbox
         .run_with(&[])
-        .assert_failure(1, "it contains songs, which sparkify did not write");
+        .assert_failure(1, &["it contains songs, which sparkify did not write"]);
     fs::remove_file(sandbox.path("star/songs")).unwrap();
     sandbox.create_dir("star/songs");
     sandbox.symlink(
@@ -78,7 +80,7 @@ fn directory_with_a_symlink_is_not_replaced() {
     );
     sandbox
         .run_with(&[])
-        .assert_failure(1, "it contains songs/part-00000.parquet");
+        .assert_failure(1, &["it contains songs/part-00000.parquet"]);
     snapshot.assert_replaced();
     assert!(sandbox.path("elsewhere/part-00000.parquet").exists());
     sandbox.assert_no_staging_left();
@@ -88,11 +90,11 @@ fn directory_with_a_symlink_is_not_replaced() {
 fn directory_without_a_report_is_not_replaced() {
     let (sandbox, _) = Sandbox::with_dataset();
     fs::remove_file(sandbox.path("star/_report.json")).unwrap();
-    let before = all_files(&sandbox.path("star"));
+    let before = read_files(&sandbox.path("star"));
     sandbox
         .run_with(&[])
-        .assert_failure(1, "it is not empty and has no valid _report.json");
-    assert_eq!(all_files(&sandbox.path("star")), before);
+        .assert_failure(1, &["it is not empty and has no valid _report.json"]);
+    assert_eq!(read_files(&sandbox.path("star")), before);
     sandbox.assert_no_staging_left();
 }
 
@@ -114,10 +116,10 @@ fn file_is_not_replaced() {
     sandbox.write("file", "precious");
     sandbox
         .run("songs", "logs", "file")
-        .assert_failure(1, "cannot write to file: ");
+        .assert_failure(1, &["cannot write to file: "]);
     sandbox
         .run("songs", "logs", "file/below")
-        .assert_failure(1, "cannot write to file/below: ");
+        .assert_failure(1, &["cannot write to file/below: "]);
     assert_eq!(fs::read(sandbox.path("file")).unwrap(), b"precious");
     sandbox.assert_no_staging_left();
 }
@@ -134,13 +136,13 @@ fn current_directory_and_its_parents_are_not_replaced() {
         sandbox.create_dir(from);
         let mut command = sandbox.command(&["run", "--quiet"]);
         command.args(["--songs", &songs, "--logs", &logs, "--out", out]);
-        let output = CommandOutput::capture(command.current_dir(sandbox.path(from)));
+        let output = CommandOutput::run(command.current_dir(sandbox.path(from)));
         if from == "here/below" {
-            output.assert_failure(1, "it contains below, which sparkify did not write");
+            output.assert_failure(1, &["it contains below, which sparkify did not write"]);
         } else {
-            output.assert_failure(2, "the current directory");
+            output.assert_failure(2, &["the current directory"]);
         }
-        assert!(all_files(&sandbox.path("here")).is_empty());
+        assert!(read_files(&sandbox.path("here")).is_empty());
     }
     sandbox.assert_no_staging_left();
 }
@@ -166,7 +168,7 @@ fn dangling_symlink_is_rejected_up_front() {
     sandbox.symlink("link", "nowhere");
     sandbox
         .run("songs", "logs", "link")
-        .assert_failure(1, "cannot write to link: it is a dangling symbolic link");
+        .assert_failure(1, &["cannot write to link: it is a dangling symbolic link"]);
     assert!(
         fs::symlink_metadata(sandbox.path("link"))
             .unwrap()
@@ -182,7 +184,7 @@ fn symlink_at_the_staging_path_is_not_followed() {
     sandbox.symlink(".star.sparkify-staging", "elsewhere");
     sandbox
         .run_with(&[])
-        .assert_failure(1, ".star.sparkify-staging: ");
+        .assert_failure(1, &[".star.sparkify-staging: "]);
     assert_eq!(
         fs::read(sandbox.path("elsewhere/file")).unwrap(),
         b"precious"
@@ -262,7 +264,7 @@ fn output_below_its_input_is_not_read_as_input() {
     let sandbox = Sandbox::with_input();
     for _ in 0..2 {
         sandbox.run("songs", "logs", "logs/star").assert_success();
-        let report = crate::support::dataset_snapshot::read_report(&sandbox.path("logs/star"));
+        let report = testkit::dataset::directory::read_report(&sandbox.path("logs/star"));
         assert_eq!(report["logs"]["objects"], 1);
     }
 }
@@ -273,25 +275,24 @@ fn output_containing_its_input_is_rejected() {
     sandbox.symlink("around", "star/_rejects");
     sandbox.write(
         "star/_rejects/logs-00000.jsonl",
-        crate::support::sample_data::events(0..2),
+        testkit::sample_data::events(0..2),
     );
     for logs in ["star/_rejects", "star/_rejects/logs-00000.jsonl", "around"] {
         sandbox.run("songs", logs, "star").assert_failure(
             2,
-            &format!("the run would replace or remove its own input {logs}"),
+            &[&format!(
+                "the run would replace or remove its own input {logs}"
+            )],
         );
     }
     std::fs::remove_file(sandbox.path("star/_rejects/logs-00000.jsonl")).unwrap();
     // The rejects of a failed run do not block a run either; a successful run removes them.
-    sandbox.write(
-        "star.failed/logs.jsonl",
-        crate::support::sample_data::events(0..2),
-    );
+    sandbox.write("star.failed/logs.jsonl", testkit::sample_data::events(0..2));
     sandbox
         .run("songs", "star.failed/logs.jsonl", "star")
         .assert_failure(
             2,
-            "the run would replace or remove its own input star.failed/logs.jsonl",
+            &["the run would replace or remove its own input star.failed/logs.jsonl"],
         );
     std::fs::remove_dir_all(sandbox.path("star.failed")).unwrap();
     snapshot.assert_unchanged();
@@ -311,7 +312,7 @@ fn directory_with_an_unknown_report_is_not_replaced() {
         sandbox.write("other/_report.json", report);
         sandbox
             .run("songs", "logs", "other")
-            .assert_failure(1, "it is not empty and has no valid _report.json");
+            .assert_failure(1, &["it is not empty and has no valid _report.json"]);
         assert_eq!(
             std::fs::read_to_string(sandbox.path("other/_report.json")).unwrap(),
             report
@@ -325,7 +326,7 @@ fn unknown_files_at_the_staging_path_are_kept() {
     sandbox.write(".star.sparkify-staging/mine/thesis.txt", "precious");
     sandbox.run_with(&[]).assert_failure(
         1,
-        "star.sparkify-staging: it contains mine, which sparkify did not write",
+        &["star.sparkify-staging: it contains mine, which sparkify did not write"],
     );
     let thesis = sandbox.path(".star.sparkify-staging/mine/thesis.txt");
     assert_eq!(std::fs::read_to_string(thesis).unwrap(), "precious");
@@ -334,7 +335,7 @@ fn unknown_files_at_the_staging_path_are_kept() {
         .run("songs", "logs", ".star.sparkify-staging")
         .assert_failure(
             2,
-            "names that end in .sparkify-staging are reserved for staging folders",
+            &["names that end in .sparkify-staging are reserved for staging folders"],
         );
 }
 
@@ -361,11 +362,11 @@ fn merge_state_with_unknown_files_is_not_replaced() {
     ] {
         let (sandbox, _) = Sandbox::with_dataset();
         sandbox.write(&format!("star/{foreign}"), "precious");
-        let before = all_files(&sandbox.path("star"));
+        let before = read_files(&sandbox.path("star"));
         sandbox
             .run_with(&[])
-            .assert_failure(1, "it contains merge_state/");
-        assert_eq!(all_files(&sandbox.path("star")), before);
+            .assert_failure(1, &["it contains merge_state/"]);
+        assert_eq!(read_files(&sandbox.path("star")), before);
         sandbox.assert_no_staging_left();
     }
 }

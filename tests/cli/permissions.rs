@@ -5,7 +5,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::sandbox::{CommandOutput, SPARKIFY, Sandbox, run_args, with_clean_env};
+use testkit::cli::command::{sparkify_path, with_clean_env};
+use testkit::cli::output::CommandOutput;
+use testkit::cli::sandbox::{Sandbox, run_args};
 
 fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
@@ -19,7 +21,10 @@ fn unprivileged_command(sandbox: &Sandbox) -> Option<Command> {
     // The user may have no access to the build directory. The file is copied by another process, because a
     // file that this process has open for writing could not be executed.
     let binary = sandbox.path("sparkify");
-    let copied = Command::new("cp").arg(SPARKIFY).arg(&binary).status();
+    let copied = Command::new("cp")
+        .arg(sparkify_path())
+        .arg(&binary)
+        .status();
     assert!(copied.unwrap().success());
     set_mode(&binary, 0o755);
     set_mode(sandbox.root(), 0o755);
@@ -48,9 +53,9 @@ fn unreadable_object_fails_the_run() {
     set_mode(&sandbox.path("free"), 0o777);
     set_mode(&sandbox.path("logs/a.json"), 0o000);
     command.args(run_args("songs", "logs", "free/star"));
-    CommandOutput::capture(&mut command)
-        .assert_failure(1, "cannot read logs/a.json: Permission denied")
-        .assert_failure(1, "; check the permissions");
+    CommandOutput::run(&mut command)
+        .assert_failure(1, &["cannot read logs/a.json: Permission denied"])
+        .assert_failure(1, &["; check the permissions"]);
     assert_eq!(fs::read_dir(sandbox.path("free")).unwrap().count(), 0);
     snapshot.assert_unchanged();
 }
@@ -64,8 +69,8 @@ fn unlistable_directory_fails_the_run() {
     sandbox.create_dir("logs/closed");
     set_mode(&sandbox.path("logs/closed"), 0o000);
     command.args(run_args("songs", "logs", "star"));
-    CommandOutput::capture(&mut command)
-        .assert_failure(1, "cannot list logs/closed/: Permission denied");
+    CommandOutput::run(&mut command)
+        .assert_failure(1, &["cannot list logs/closed/: Permission denied"]);
     set_mode(&sandbox.path("logs/closed"), 0o755);
 }
 
@@ -78,18 +83,18 @@ fn unwritable_directory_fails_the_run() {
     };
     set_mode(&sandbox.path("closed"), 0o555);
     command.args(run_args("songs", "logs", "closed/star"));
-    CommandOutput::capture(&mut command)
-        .assert_failure(1, "closed/.star.sparkify-staging: Permission denied");
+    CommandOutput::run(&mut command)
+        .assert_failure(1, &["closed/.star.sparkify-staging: Permission denied"]);
     let mut command = unprivileged_command(&sandbox).unwrap();
     command.args(run_args("songs", "logs", "closed/deeper/star"));
-    CommandOutput::capture(&mut command).assert_failure(1, "closed/deeper: Permission denied");
+    CommandOutput::run(&mut command).assert_failure(1, &["closed/deeper: Permission denied"]);
 
     // A dataset whose directory cannot be exchanged, because that needs write permission for the parent.
     set_mode(sandbox.root(), 0o555);
     let mut command = unprivileged_command_without_setup(&sandbox);
     command.args(run_args("songs", "logs", "star"));
-    CommandOutput::capture(&mut command)
-        .assert_failure(1, ".star.sparkify-staging: Permission denied");
+    CommandOutput::run(&mut command)
+        .assert_failure(1, &[".star.sparkify-staging: Permission denied"]);
     set_mode(sandbox.root(), 0o755);
     set_mode(&sandbox.path("closed"), 0o755);
     snapshot.assert_unchanged();
@@ -118,13 +123,13 @@ fn dataset_that_cannot_be_removed_is_still_replaced() {
     sandbox.create_dir("free");
     set_mode(&sandbox.path("free"), 0o777);
     command.args(run_args("songs", "logs", "free/star"));
-    CommandOutput::capture(&mut command).assert_success();
+    CommandOutput::run(&mut command).assert_success();
     let table = sandbox.path("free/star/users");
     set_mode(&table, 0o555);
 
     let mut command = unprivileged_command_without_setup(&sandbox);
     command.args(run_args("songs", "logs", "free/star"));
-    let output = CommandOutput::capture(&mut command);
+    let output = CommandOutput::run(&mut command);
     assert_eq!(output.code, Some(0), "{output:?}");
     let warning = "sparkify: warning: cannot remove the replaced dataset in ";
     assert!(output.stderr.starts_with(warning), "{output:?}");
@@ -140,6 +145,6 @@ fn unwritable_system_path_fails_the_run() {
     for out in ["/proc/star", "/proc/deeper/star", "/dev/null/star"] {
         sandbox
             .run("songs", "logs", out)
-            .assert_failure(1, "cannot ");
+            .assert_failure(1, &["cannot "]);
     }
 }

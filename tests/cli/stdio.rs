@@ -4,9 +4,9 @@ use std::fs::{self, File};
 use std::io::pipe;
 
 use serde_json::Value;
-
-use crate::support::sample_data::MALFORMED_RECORD;
-use crate::support::sandbox::{CommandOutput, Sandbox, run_args};
+use testkit::cli::output::CommandOutput;
+use testkit::cli::sandbox::{Sandbox, run_args};
+use testkit::sample_data::MALFORMED_RECORD;
 
 const RUN_ARGS: [&str; 7] = ["run", "--songs", "songs", "--logs", "logs", "--out", "star"];
 
@@ -58,7 +58,7 @@ fn piped_output_has_no_escape_sequences() {
     for arguments in [&run_args_with(&["--json"])[..], &generate] {
         // As on a terminal with all capabilities.
         let mut command = sandbox.command(arguments);
-        let output = CommandOutput::capture(command.env("TERM", "xterm-256color"));
+        let output = CommandOutput::run(command.env("TERM", "xterm-256color"));
         assert_eq!(output.code, Some(0));
         for text in [output.stdout, output.stderr] {
             let control = |c: char| c.is_control() && c != '\n';
@@ -118,7 +118,7 @@ fn json_usage_error_is_a_document() {
 fn assert_fails_with_json(sandbox: &Sandbox, [songs, logs, out]: [&str; 3], code: i32) {
     let mut arguments = run_args(songs, logs, out).to_vec();
     arguments.push("--json");
-    let output = sandbox.exec(&arguments).assert_failure(code, "");
+    let output = sandbox.exec(&arguments).assert_failure(code, &[""]);
     let document: Value = serde_json::from_str(&output.stdout).unwrap();
     let error = document["error"].as_str().unwrap();
     assert_eq!(document["status"], "failed");
@@ -175,8 +175,8 @@ fn stdout_write_error_fails_the_command() {
         let child = command.stdout(full).stderr(std::process::Stdio::piped());
         let output = CommandOutput::from(child.spawn().unwrap().wait_with_output().unwrap());
         output
-            .assert_failure(1, "cannot write to stdout")
-            .assert_failure(1, "No space left");
+            .assert_failure(1, &["cannot write to stdout"])
+            .assert_failure(1, &["No space left"]);
     }
     assert!(
         sandbox.path("star/_report.json").exists(),

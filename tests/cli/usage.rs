@@ -1,6 +1,7 @@
 //! Invalid arguments, and the help text.
 
-use crate::support::sandbox::{CommandOutput, Sandbox, run_args};
+use testkit::cli::output::CommandOutput;
+use testkit::cli::sandbox::{Sandbox, run_args};
 
 #[test]
 fn help_shows_examples() {
@@ -138,7 +139,7 @@ fn unsupported_url_schemes_are_usage_errors() {
 #[test]
 fn stdin_and_stdout_are_usage_errors() {
     let (sandbox, snapshot) = Sandbox::with_dataset();
-    sandbox.write("-/a.json", crate::support::sample_data::events(0..3));
+    sandbox.write("-/a.json", testkit::sample_data::events(0..3));
     for arguments in [
         &["run", "--songs=-", "--logs=logs", "--out=star"][..],
         &["run", "--songs=songs", "--logs", "logs", "-", "--out=star"],
@@ -194,7 +195,7 @@ fn s3_output_below_its_input_is_a_usage_error() {
     ] {
         sandbox
             .run("songs", logs, out)
-            .assert_failure(2, "would be read by the next run");
+            .assert_failure(2, &["would be read by the next run"]);
     }
 }
 
@@ -216,7 +217,7 @@ fn short_help_has_no_examples() {
     for arguments in [&["-h"][..], &["run", "-h"], &["bench", "parse", "-h"]] {
         // The width of the terminal makes no difference.
         let mut command = sandbox.command(arguments);
-        let output = CommandOutput::capture(command.env("COLUMNS", "40")).assert_success();
+        let output = CommandOutput::run(command.env("COLUMNS", "40")).assert_success();
         assert!(output.stdout.contains("\nOptions:\n"), "{output:?}");
         assert!(!output.stdout.contains("Examples:"), "{output:?}");
     }
@@ -247,8 +248,8 @@ fn s3_flags_without_s3_are_usage_errors() {
             let (name, _) = flag.split_once('=').unwrap_or((flag, ""));
             sandbox
                 .exec(&[arguments, &[flag]].concat())
-                .assert_failure(2, &format!("{name} has no effect: "))
-                .assert_failure(2, " in S3");
+                .assert_failure(2, &[&format!("{name} has no effect: ")])
+                .assert_failure(2, &[" in S3"]);
         }
     }
     for flags in [
@@ -257,7 +258,7 @@ fn s3_flags_without_s3_are_usage_errors() {
     ] {
         sandbox
             .run_with(flags)
-            .assert_failure(2, "--sse has no effect: --out is not in S3");
+            .assert_failure(2, &["--sse has no effect: --out is not in S3"]);
     }
     snapshot.assert_unchanged();
     sandbox.assert_no_staging_left();
@@ -280,7 +281,7 @@ fn s3_flags_are_accepted_if_one_location_is_in_s3() {
             .env("HOME", sandbox.root())
             .env("AWS_REGION", "eu-west-1")
             .env("SPARKIFY_WAREHOUSE", "postgres://etl@localhost:1/music");
-        CommandOutput::capture(&mut command).assert_failure(1, "'absent'");
+        CommandOutput::run(&mut command).assert_failure(1, &["'absent'"]);
     }
 }
 
@@ -299,7 +300,7 @@ fn variables_without_effect_are_ignored() {
             .env("AWS_ENDPOINT_URL_S3", "http://localhost:1")
             .env("SPARKIFY_WAREHOUSE", "postgres://etl@localhost:1/music")
             .env("SPARKIFY_IAM_ROLE", "default");
-        CommandOutput::capture(&mut command).assert_success();
+        CommandOutput::run(&mut command).assert_success();
     }
 }
 
@@ -309,7 +310,7 @@ fn warehouse_flags_without_effect_are_usage_errors() {
     let warehouse = "--warehouse=postgres://etl@localhost:1/music";
     let without_warehouse = |arguments: &[&str]| {
         let mut command = sandbox.command(arguments);
-        CommandOutput::capture(command.env_remove("SPARKIFY_WAREHOUSE"))
+        CommandOutput::run(command.env_remove("SPARKIFY_WAREHOUSE"))
     };
     for (arguments, message) in [
         (
@@ -339,7 +340,7 @@ fn warehouse_flags_without_effect_are_usage_errors() {
             "--ca-bundle has no effect: no query is named",
         ),
     ] {
-        without_warehouse(arguments).assert_failure(2, message);
+        without_warehouse(arguments).assert_failure(2, &[message]);
     }
     for command in [&["create-tables"][..], &["query", "top-songs"]] {
         let arguments = [command, &["--iam-role=default", warehouse]].concat();
@@ -366,15 +367,15 @@ fn thread_spawn_failure_fails_the_run() {
     let (sandbox, snapshot) = Sandbox::with_dataset();
     // The address space has room for the stacks of two or three threads and everything else.
     let script = r#"ulimit -v 1800000 && exec "$0" "$@""#;
-    let mut command = crate::support::sandbox::with_clean_env(std::process::Command::new("sh"));
-    command.args(["-c", script, crate::support::sandbox::SPARKIFY]);
+    let mut command = testkit::cli::command::with_clean_env(std::process::Command::new("sh"));
+    command.args(["-c", script, &testkit::cli::command::sparkify_path()]);
     command.args(run_args("songs", "logs", "star"));
     command
         .args(["--threads", "1000"])
         .env("RUST_MIN_STACK", "500000000")
         .current_dir(sandbox.root());
-    crate::support::sandbox::CommandOutput::capture(&mut command)
-        .assert_failure(1, "cannot start 1000 threads");
+    testkit::cli::output::CommandOutput::run(&mut command)
+        .assert_failure(1, &["cannot start 1000 threads"]);
     snapshot.assert_unchanged();
     sandbox.assert_no_staging_left();
 }

@@ -1,10 +1,9 @@
 //! Inputs like those of field reports, read by the binary.
 
 use serde_json::Value;
-
-use crate::support::dataset_snapshot::read_report;
-use crate::support::sample_data::{event, events, song};
-use crate::support::sandbox::Sandbox;
+use testkit::cli::sandbox::Sandbox;
+use testkit::dataset::directory::read_report;
+use testkit::sample_data::{event, events, song};
 
 #[test]
 fn wrapper_object_gets_a_jq_hint() {
@@ -37,7 +36,7 @@ fn wrapper_object_gets_a_jq_hint() {
         // The message is printed too if the run fails for this reason.
         let (sandbox, snapshot) = Sandbox::with_dataset();
         sandbox.write("logs/a.json", &text);
-        sandbox.run_with(&[]).assert_failure(1, &words);
+        sandbox.run_with(&[]).assert_failure(1, &[&words]);
         snapshot.assert_unchanged();
     }
 }
@@ -63,8 +62,8 @@ fn wrapped_songs_fail_with_a_jq_hint() {
     sandbox.write("songs/a.json", format!("{{\"data\": [{}]}}", song(1)));
     sandbox
         .run_with(&[])
-        .assert_failure(3, "no record in songs is a song")
-        .assert_failure(3, "jq -c '.data[]'");
+        .assert_failure(3, &["no record in songs is a song"])
+        .assert_failure(3, &["jq -c '.data[]'"]);
     snapshot.assert_unchanged();
 }
 

@@ -6,13 +6,13 @@ use proptest::sample::Index;
 use sparkify::config::{IoSizes, LoadedLogObjects};
 use sparkify::observer::WarningCollector;
 use sparkify::pipeline;
+use testkit::property_tests::config::config_with_cases;
+use testkit::property_tests::json_strategies::{ByteMutation, mutated_document, mutation};
 
-use crate::decoder_properties::config_with_cases;
 use crate::determinism::{bzip2, gzip, zstd};
 use crate::harness::{
     RunOptions, SONG, TestInput, event, run_and_compare, run_and_compare_input, run_config,
 };
-use crate::json_strategies::{ByteMutation, mutated_document, mutation};
 
 /// Returns events with incompressible values, so that the stream has several blocks.
 fn noisy_log(events: u64) -> Vec<u8> {

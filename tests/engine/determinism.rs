@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use sparkify::config::IoSizes;
 use sparkify::generate::{GenerateOptions, generate};
 use tempfile::TempDir;
+use testkit::reference;
 
 use crate::harness::{
     RunOptions, deterministic_files, run_and_compare, run_and_compare_with, run_pipeline,
 };
-use crate::{read_output, reference};
+use crate::read_output;
 
 fn generate_edge_cases(events: u64, songs: u64, files: u64, seed: u64) -> TempDir {
     let root = TempDir::new().unwrap();

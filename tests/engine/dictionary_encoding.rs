@@ -12,8 +12,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use proptest::prelude::*;
 use sparkify::output::{ParquetCompression, PartWriter};
 use sparkify::storage::{LocalStore, Store};
-
-use crate::decoder_properties::config_with_cases;
+use testkit::property_tests::config::config_with_cases;
 
 /// Returns runs of dictionary keys, long and short, some of them null.
 fn dictionary_keys(text_count: i32) -> impl Strategy<Value = Vec<Option<i32>>> {

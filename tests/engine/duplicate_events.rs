@@ -11,15 +11,15 @@ use proptest::sample::select;
 use sparkify::config::IoSizes;
 use sparkify::generate::{GenerateOptions, generate};
 use tempfile::TempDir;
+use testkit::property_tests::config::config_with_cases;
+use testkit::reference::{Songplay, SongplayStateRow, Time, User, UserStateRow};
 
-use crate::decoder_properties::config_with_cases;
 use crate::determinism::gzip;
 use crate::harness::{
     RunOptions, SONG, TestInput, VerifiedRun, deterministic_files, event, run_and_compare,
     run_pipeline,
 };
 use crate::read_output;
-use crate::reference::{Songplay, SongplayStateRow, Time, User, UserStateRow};
 
 /// The differing fields of two deliveries of one event. The first delivery is kept.
 type ConflictingFields<'a> = (&'a [(&'a str, &'a str)], &'a [(&'a str, &'a str)]);

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 use sparkify::config::IoSizes;
+use testkit::reference;
 
 use crate::harness::{RunOptions, VerifiedRun, read_reject_lines, run_and_compare_with};
-use crate::{read_output, reference};
+use crate::read_output;
 
 fn fixtures_dir() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")

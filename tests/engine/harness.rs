@@ -13,9 +13,9 @@ use sparkify::pipeline;
 use sparkify::star::schema::{MERGE_STATE_TABLES, STAR_TABLES, TableSchema};
 use sparkify::storage::Location;
 use tempfile::TempDir;
+use testkit::reference::{self, DataLoss, ReferenceOutput, Reject};
 
 use crate::read_output;
-use crate::reference::{self, DataLoss, ReferenceOutput, Reject};
 
 /// A song that every event of [`event`] matches.
 pub const SONG: &str = r#"{"num_songs": 1, "artist_id": "AR1", "artist_latitude": null, "artist_longitude": null, "artist_location": "", "artist_name": "Artist", "song_id": "SO1", "title": "Title", "duration": 200.5, "year": 2000}"#;

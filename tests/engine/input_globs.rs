@@ -11,13 +11,13 @@ use sparkify::config::{IoSizes, MaxRejects, RunConfig};
 use sparkify::pipeline::plan_run;
 use sparkify::storage::Location;
 use tempfile::TempDir;
+use testkit::property_tests::config::config_with_cases;
+use testkit::reference;
 
-use crate::decoder_properties::config_with_cases;
 use crate::harness::{
     RunOptions, SONG, TestInput, deterministic_files, event, input_locations, run_and_compare,
     run_pipeline,
 };
-use crate::reference;
 
 /// Names of files and directories.
 const PATH_COMPONENTS: &[&str] = &[

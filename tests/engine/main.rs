@@ -4,9 +4,6 @@
 
 mod concurrent_modification;
 mod corrupt_streams;
-mod decoder_driver;
-mod decoder_properties;
-mod decoder_reference;
 mod determinism;
 mod dictionary_encoding;
 mod duplicate_events;
@@ -14,9 +11,7 @@ mod format_detection;
 mod golden_cases;
 mod harness;
 mod input_globs;
-mod json_strategies;
 mod merge_state;
 mod parquet_codecs;
 mod read_output;
-mod reference;
 mod user_reported_inputs;

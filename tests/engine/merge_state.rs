@@ -6,6 +6,7 @@ use std::path::Path;
 
 use sparkify::config::{IoSizes, LoadedLogObjects};
 use sparkify::output::run_report::RunReport;
+use testkit::reference::MergeState;
 
 use crate::determinism::gzip;
 use crate::harness::{
@@ -13,7 +14,6 @@ use crate::harness::{
     run_and_compare, run_and_compare_input, run_pipeline_skipping,
 };
 use crate::read_output;
-use crate::reference::MergeState;
 
 /// Splits of a few bytes: most start within an object and within a record.
 const TINY_SPLITS: RunOptions = RunOptions {

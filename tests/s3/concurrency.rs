@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
+use testkit::cli::output::CommandOutput;
+use testkit::dataset::published_run::{PublishedRun, run_ids};
+use testkit::s3_server::error_response::S3ErrorResponse;
+use testkit::s3_server::faults::{Fault, FaultPlan};
+use testkit::s3_server::request::{RequestMatcher, S3Operation};
+
 use crate::fault_tolerance::{BUCKET, BUCKET_URL, latest_run, run_command, server_with_input};
-use crate::s3_server::error_response::S3ErrorResponse;
-use crate::s3_server::faults::{Fault, FaultPlan};
-use crate::s3_server::request::{RequestMatcher, S3Operation};
-use crate::support::cli_runner::{self, CommandOutput};
-use crate::support::dataset_snapshot::{PublishedRun, run_ids};
 
 /// Publishes a run with another start time, as another process would.
 fn publish_foreign_run(buckets: &Path, start: &str) -> String {
@@ -271,7 +272,10 @@ fn denied_latest_json_update_leaves_complete_run() {
     let id = all.first().unwrap();
     PublishedRun::read_complete(&server, BUCKET, "star", id, &[BUCKET_URL]);
     let message = format!("the run itself is complete in s3://music/star/{id}");
-    output.assert_failure(&["s3://music/star/latest.json", "AccessDenied", &message]);
+    output.assert_failure(
+        1,
+        &["s3://music/star/latest.json", "AccessDenied", &message],
+    );
 }
 
 #[test]
@@ -308,7 +312,7 @@ fn killed_run_leaves_previous_latest() {
                     pid => break pid,
                 }
             };
-            cli_runner::kill(pid);
+            testkit::cli::output::kill(pid);
         }));
         CommandOutput::run(&mut run_command(&server)).assert_success();
         let earlier = latest_run(&server).unwrap();

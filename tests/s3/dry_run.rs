@@ -5,12 +5,13 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use testkit::cli::output::CommandOutput;
+use testkit::s3_server::error_response::S3ErrorResponse;
+use testkit::s3_server::faults::{Fault, FaultPlan};
+use testkit::s3_server::request::{RequestMatcher, S3Operation};
+use testkit::s3_server::server::S3Server;
 
-use crate::s3_server::error_response::S3ErrorResponse;
-use crate::s3_server::faults::{Fault, FaultPlan};
-use crate::s3_server::request::{RequestMatcher, S3Operation};
-use crate::s3_server::server::S3Server;
-use crate::support::cli_runner::{CommandOutput, sparkify};
+use crate::support::commands::sparkify;
 use crate::support::sample_bucket::{
     EVENT, RUN_ARGS, SONG, concat_args, run_sparkify, server_with_input, write_file, write_input,
 };
@@ -185,8 +186,8 @@ fn dry_run_rejects_what_run_rejects() {
     ] {
         let dry = run_locally(&server, at, out, &["--dry-run", "--json"]);
         assert_eq!(dry.json()["status"], "failed");
-        let dry = dry.assert_failure_with_code(code, &[]);
-        let run = run_locally(&server, at, out, &[]).assert_failure_with_code(code, &[]);
+        let dry = dry.assert_failure(code, &[]);
+        let run = run_locally(&server, at, out, &[]).assert_failure(code, &[]);
         if !out.starts_with("s3://") {
             assert_eq!(dry.stderr, run.stderr);
         }
@@ -195,10 +196,10 @@ fn dry_run_rejects_what_run_rejects() {
     assert_eq!(fs::read_dir(at.join("mine")).unwrap().count(), 1);
     let arguments = concat_args(&RUN_ARGS[..6], &["--out=s3://music/logs/star", "--dry-run"]);
     let words = ["it is below the input s3://music/logs"];
-    run_sparkify(&server, &arguments).assert_failure_with_code(2, &words);
+    run_sparkify(&server, &arguments).assert_failure(2, &words);
     let arguments = concat_args(&["run", "--songs=s3://music/absent"], &RUN_ARGS[4..]);
     let words = ["no songs in s3://music/absent", "check --songs"];
-    run_sparkify(&server, &concat_args(&arguments, &["--dry-run"])).assert_failure(&words);
+    run_sparkify(&server, &concat_args(&arguments, &["--dry-run"])).assert_failure(1, &words);
 }
 
 #[test]
@@ -264,6 +265,6 @@ fn unreadable_output_is_reported() {
     let server = server_with_input(FaultPlan::new().always(latest, denied));
     let words = ["cannot read s3://music/star/latest.json", "AccessDenied"];
     let output = run_sparkify(&server, &concat_args(&RUN_ARGS, &["--dry-run", "--json"]))
-        .assert_failure(&words);
+        .assert_failure(1, &words);
     assert_eq!(output.json()["status"], "failed");
 }

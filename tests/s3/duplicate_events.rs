@@ -10,11 +10,11 @@ use sparkify::observer::WarningCollector;
 use sparkify::output::run_report::RunReport;
 use sparkify::pipeline;
 use sparkify::storage::Location;
+use testkit::s3_server::error_response::S3ErrorResponse;
+use testkit::s3_server::faults::{Fault, FaultPlan};
+use testkit::s3_server::request::{RequestMatcher, S3Operation};
+use testkit::s3_server::server::S3Server;
 
-use crate::s3_server::error_response::S3ErrorResponse;
-use crate::s3_server::faults::{Fault, FaultPlan};
-use crate::s3_server::request::{RequestMatcher, S3Operation};
-use crate::s3_server::server::S3Server;
 use crate::store_conformance::anonymous_options;
 use crate::support::sample_bucket::{EVENT, SONG, write_file};
 
@@ -57,7 +57,7 @@ fn run_pipeline(faults: FaultPlan) -> Result<RunReport> {
     let report = pipeline::run(&config, &WarningCollector::default());
     if report.is_err() {
         // Nothing of the run is left.
-        assert!(crate::s3_server::bucket_dir::list_keys(&bucket.join("star")).is_empty());
+        assert!(testkit::dir_contents::list_files(&bucket.join("star")).is_empty());
     }
     report.map_err(|failed| failed.error)
 }

@@ -1,11 +1,11 @@
 //! Runs to a bucket that fail because of their input: they keep the rejects and the report, and nothing else.
 
 use serde_json::Value;
+use testkit::s3_server::error_response::S3ErrorResponse;
+use testkit::s3_server::faults::{Fault, FaultPlan};
+use testkit::s3_server::request::{RequestMatcher, S3Operation};
+use testkit::s3_server::server::S3Server;
 
-use crate::s3_server::error_response::S3ErrorResponse;
-use crate::s3_server::faults::{Fault, FaultPlan};
-use crate::s3_server::request::{RequestMatcher, S3Operation};
-use crate::s3_server::server::S3Server;
 use crate::support::sample_bucket::{
     EVENT, RUN_ARGS, concat_args, run_sparkify, server_with_input, write_file,
 };
@@ -47,7 +47,7 @@ fn run_over_reject_limit_keeps_rejects_and_report() {
     let report = output.json();
     let run = report["run"].as_str().unwrap().to_owned();
     let kept_message = format!("rejects and report are in s3://music/star/{run}");
-    output.assert_failure_with_code(3, &["1 of 2 log records (50.00%)", &kept_message]);
+    output.assert_failure(3, &["1 of 2 log records (50.00%)", &kept_message]);
     assert_eq!(
         (&report["status"], &report["logs"]["kept"]),
         (&"failed".into(), &1.into())
@@ -70,7 +70,7 @@ fn run_over_reject_limit_keeps_rejects_and_report() {
     ];
     let from = format!("s3://music/star/{run}");
     run_sparkify(&server, &concat_args(&load, &[&from]))
-        .assert_failure(&["the run failed and published nothing"]);
+        .assert_failure(1, &["the run failed and published nothing"]);
     let clean = ["clean", "s3://music/star", "--json"];
     let found = run_sparkify(&server, &clean).assert_success().json();
     let [removed] = found["remove"].as_array().unwrap().as_slice() else {
@@ -101,7 +101,7 @@ fn undeletable_parts_are_reported() {
         "AccessDenied",
         "run sparkify clean",
     ];
-    output.assert_failure_with_code(3, &words);
+    output.assert_failure(3, &words);
     let run = report["run"].as_str().unwrap();
     assert!(
         !run_keys(&server, run)
@@ -139,7 +139,7 @@ fn run_without_events_does_not_become_latest() {
         "will not replace the dataset in s3://music/star, which has 1 songplays",
         "--allow-empty",
     ];
-    output.assert_failure_with_code(1, &words);
+    output.assert_failure(1, &words);
     assert_eq!(run_keys(&server, &run), ["_report.failed.json"]);
     assert_eq!(latest_json(&server), full);
 

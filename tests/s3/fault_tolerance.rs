@@ -6,12 +6,15 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use crate::s3_server::error_response::S3ErrorResponse;
-use crate::s3_server::faults::{Fault, FaultPlan};
-use crate::s3_server::request::{RequestMatcher, S3Operation};
-use crate::s3_server::server::S3Server;
-use crate::support::cli_runner::{self, CommandOutput};
-use crate::support::dataset_snapshot::{DatasetSnapshot, PublishedRun, run_ids};
+use testkit::cli::output::CommandOutput;
+use testkit::dataset::contents::DatasetContents;
+use testkit::dataset::published_run::{PublishedRun, run_ids};
+use testkit::s3_server::error_response::S3ErrorResponse;
+use testkit::s3_server::faults::{Fault, FaultPlan};
+use testkit::s3_server::request::{RequestMatcher, S3Operation};
+use testkit::s3_server::server::S3Server;
+
+use crate::support::commands;
 
 pub const BUCKET: &str = "music";
 
@@ -63,7 +66,7 @@ pub fn server_with_input(faults: FaultPlan) -> S3Server {
 /// Returns a run in the bucket with the output prefix `star`.
 pub fn run_command(server: &S3Server) -> Command {
     let (songs, logs) = ("s3://music/song_data", "s3://music/log_data");
-    cli_runner::run_command(server, songs, logs, "s3://music/star")
+    commands::run_command(server, songs, logs, "s3://music/star")
 }
 
 /// Returns the same run with short timeouts.
@@ -80,17 +83,15 @@ pub fn latest_run(server: &S3Server) -> Option<PublishedRun> {
 }
 
 /// Builds the dataset of the server's input in a local directory, where nothing fails.
-fn expected_dataset(server: &S3Server) -> DatasetSnapshot {
+fn expected_dataset(server: &S3Server) -> DatasetContents {
     let out = tempfile::tempdir().unwrap();
     let folder = server.bucket(BUCKET);
     let path = |folder: &Path, name| folder.join(name).to_str().unwrap().to_owned();
     let (songs, logs) = (path(&folder, "song_data"), path(&folder, "log_data"));
     let out_dir = path(out.path(), "star");
-    CommandOutput::run(&mut cli_runner::run_command(
-        server, &songs, &logs, &out_dir,
-    ))
-    .assert_success();
-    DatasetSnapshot::from_dir(out_dir.as_ref(), &[&path(&folder, "")])
+    CommandOutput::run(&mut commands::run_command(server, &songs, &logs, &out_dir))
+        .assert_success();
+    DatasetContents::from_dir(out_dir.as_ref(), &[&path(&folder, "")])
 }
 
 /// Asserts that nothing is published and that no written object is left.
@@ -187,7 +188,7 @@ fn persistent_faults_publish_nothing_partial() {
             assert!(published.is_some(), "{seed}");
             return 0;
         }
-        output.assert_failure(&["cannot ", "s3://music/"]);
+        output.assert_failure(1, &["cannot ", "s3://music/"]);
         1
     });
     assert!(failed >= 1);
@@ -201,7 +202,10 @@ fn persistent_slow_down_fails() {
             FaultPlan::new().always(RequestMatcher::operation(kind), busy.clone()),
         );
         CommandOutput::run_within(DEADLINE, &mut run_command_with_short_timeouts(&server))
-            .assert_failure(&["SlowDown (HTTP 503)", "(2 attempts)", "lower --requests"]);
+            .assert_failure(
+                1,
+                &["SlowDown (HTTP 503)", "(2 attempts)", "lower --requests"],
+            );
         assert_nothing_left(&server);
     }
 }
@@ -216,11 +220,14 @@ fn unresponsive_server_fails_after_timeout() {
         let server = server_with_input(FaultPlan::new().always(matcher, Fault::Hang));
         let endpoint = server.endpoint();
         CommandOutput::run_within(DEADLINE, &mut run_command_with_short_timeouts(&server))
-            .assert_failure(&[
-                "timed out after 0.3 s (2 attempts)",
-                &format!("check that {endpoint} is reachable"),
-                "--endpoint-url",
-            ]);
+            .assert_failure(
+                1,
+                &[
+                    "timed out after 0.3 s (2 attempts)",
+                    &format!("check that {endpoint} is reachable"),
+                    "--endpoint-url",
+                ],
+            );
         assert_nothing_left(&server);
     }
 }
@@ -234,11 +241,14 @@ fn unreachable_server_fails_fast() {
         DEADLINE,
         run_command(&server).args(["--endpoint-url", unreachable]),
     );
-    output.assert_failure(&[
-        "cannot list s3://music/song_data: ",
-        "(3 attempts)",
-        &format!("check that {unreachable} is reachable"),
-    ]);
+    output.assert_failure(
+        1,
+        &[
+            "cannot list s3://music/song_data: ",
+            "(3 attempts)",
+            &format!("check that {unreachable} is reachable"),
+        ],
+    );
     assert_eq!(server.request_count(&RequestMatcher::any()), 0);
 }
 
@@ -255,7 +265,10 @@ fn failed_multipart_upload_is_aborted() {
         write_large_rejects(&server);
         let output =
             CommandOutput::run_within(DEADLINE, &mut run_command_with_short_timeouts(&server));
-        output.assert_failure(&["cannot write s3://music/star/", "/_rejects/logs-", words]);
+        output.assert_failure(
+            1,
+            &["cannot write s3://music/star/", "/_rejects/logs-", words],
+        );
         assert!(server.request_count(&RequestMatcher::operation(kind)) >= 2);
         assert_nothing_left(&server);
     }
@@ -324,7 +337,7 @@ fn failing_cleanup_does_not_delay_exit() {
     let server = server_with_input(faults);
     write_large_rejects(&server);
     let output = CommandOutput::run_within(DEADLINE, &mut run_command_with_short_timeouts(&server));
-    output.assert_failure(&["cannot write s3://music/star/", "InternalError"]);
+    output.assert_failure(1, &["cannot write s3://music/star/", "InternalError"]);
     // The run has stopped retrying by then.
     assert_eq!(
         server.request_count(&RequestMatcher::operation(S3Operation::Delete)),
@@ -340,11 +353,14 @@ fn object_changed_before_read_fails_the_run() {
     let server = server_with_input(FaultPlan::new().on_nth(1, matcher(), move |buckets| {
         std::fs::write(buckets.join("music/log_data/2018/2.json"), same_length).unwrap();
     }));
-    CommandOutput::run(&mut run_command(&server)).assert_failure(&[
-        "cannot read s3://music/log_data/2018/2.json",
-        "changed after it was listed",
-        "run again when nothing writes to it",
-    ]);
+    CommandOutput::run(&mut run_command(&server)).assert_failure(
+        1,
+        &[
+            "cannot read s3://music/log_data/2018/2.json",
+            "changed after it was listed",
+            "run again when nothing writes to it",
+        ],
+    );
     // The rejects of the songs had been written already.
     let rejects =
         RequestMatcher::operation(S3Operation::Put).with_key_suffix("_rejects/songs-00000.jsonl");
@@ -363,10 +379,13 @@ fn object_changed_between_ranges_fails_the_run() {
         }));
         let path = server.bucket(BUCKET).join("log_data/2018/long.json");
         std::fs::write(path, event_lines(9, 50_000)).unwrap();
-        CommandOutput::run(&mut run_command(&server)).assert_failure(&[
-            "cannot read s3://music/log_data/2018/long.json",
-            "changed after it was listed",
-        ]);
+        CommandOutput::run(&mut run_command(&server)).assert_failure(
+            1,
+            &[
+                "cannot read s3://music/log_data/2018/long.json",
+                "changed after it was listed",
+            ],
+        );
         assert_nothing_left(&server);
     }
 }
@@ -377,11 +396,14 @@ fn object_deleted_before_read_fails_the_run() {
     let server = server_with_input(FaultPlan::new().on_nth(1, matcher, |buckets| {
         std::fs::remove_file(buckets.join("music/log_data/2018/2.json")).unwrap();
     }));
-    CommandOutput::run(&mut run_command(&server)).assert_failure(&[
-        "cannot read s3://music/log_data/2018/2.json",
-        "NoSuchKey (HTTP 404)",
-        "the object was deleted after it was listed",
-    ]);
+    CommandOutput::run(&mut run_command(&server)).assert_failure(
+        1,
+        &[
+            "cannot read s3://music/log_data/2018/2.json",
+            "NoSuchKey (HTTP 404)",
+            "the object was deleted after it was listed",
+        ],
+    );
     assert_nothing_left(&server);
 }
 

@@ -6,12 +6,13 @@ use std::path::Path;
 
 use serde_json::Value;
 use tempfile::TempDir;
+use testkit::cli::output::CommandOutput;
+use testkit::dataset::contents::DatasetContents;
+use testkit::s3_server::faults::FaultPlan;
+use testkit::s3_server::request::{RequestMatcher, S3Operation};
+use testkit::s3_server::server::S3Server;
 
-use crate::s3_server::faults::FaultPlan;
-use crate::s3_server::request::{RequestMatcher, S3Operation};
-use crate::s3_server::server::S3Server;
-use crate::support::cli_runner::{CommandOutput, sparkify};
-use crate::support::dataset_snapshot::DatasetSnapshot;
+use crate::support::commands::sparkify;
 use crate::support::sample_bucket::{SONG, concat_args, run_sparkify, write_file};
 
 /// Returns an event at this second.
@@ -132,7 +133,7 @@ fn glob_lists_only_matching_prefixes() {
                 "--out=s3://music/star",
             ];
             run_sparkify(&server, &concat_args(&arguments, &["--logs", &url]))
-                .assert_failure(&words);
+                .assert_failure(1, &words);
             continue;
         }
         let logs = dry_run_json(&server, &["--logs", &url])["logs"].clone();
@@ -142,7 +143,7 @@ fn glob_lists_only_matching_prefixes() {
 }
 
 /// Runs with a local output directory and returns the dataset.
-fn build_dataset(server: &S3Server, current: &Path, logs: &[&str]) -> DatasetSnapshot {
+fn build_dataset(server: &S3Server, current: &Path, logs: &[&str]) -> DatasetContents {
     let out = TempDir::new().unwrap();
     let out_dir = out.path().join("star");
     let mut command = sparkify(server, &["run", "-q", "--songs=s3://music/songs", "--out"]);
@@ -153,7 +154,7 @@ fn build_dataset(server: &S3Server, current: &Path, logs: &[&str]) -> DatasetSna
         .current_dir(current);
     CommandOutput::run(&mut command).assert_success();
     let locations = ["s3://music", current.to_str().unwrap(), ""];
-    DatasetSnapshot::from_dir(&out_dir, &locations)
+    DatasetContents::from_dir(&out_dir, &locations)
 }
 
 #[test]

@@ -9,12 +9,14 @@ use sparkify::observer::WarningCollector;
 use sparkify::pipeline;
 use sparkify::storage::Location;
 use tempfile::TempDir;
+use testkit::cli::output::CommandOutput;
+use testkit::dataset::contents::DatasetContents;
+use testkit::dataset::published_run::{PublishedRun, run_ids};
+use testkit::s3_server::faults::FaultPlan;
+use testkit::s3_server::server::S3Server;
 
-use crate::s3_server::faults::FaultPlan;
-use crate::s3_server::server::S3Server;
 use crate::store_conformance::anonymous_options;
-use crate::support::cli_runner::{self, CommandOutput};
-use crate::support::dataset_snapshot::{DatasetSnapshot, PublishedRun, run_ids};
+use crate::support::commands;
 
 const BUCKET: &str = "music";
 
@@ -49,7 +51,7 @@ impl LocalAndS3Input {
     /// Generates input with all edge cases.
     fn generate(sizes: &[&str]) -> Self {
         let input = Self::new(S3Server::anonymous(FaultPlan::new().with_page_size(50)));
-        cli_runner::generate(&input.server, &input.folder, sizes);
+        commands::generate(&input.server, &input.folder, sizes);
         input
     }
 
@@ -82,14 +84,14 @@ impl LocalAndS3Input {
     }
 
     /// Runs with a local output directory and returns the dataset.
-    fn run_to_local(&self, songs: &str, logs: &str, sizes: IoSizes) -> DatasetSnapshot {
+    fn run_to_local(&self, songs: &str, logs: &str, sizes: IoSizes) -> DatasetContents {
         let out = self.out.path().join("star");
         self.run(songs, logs, &Location::Local(out.clone()), sizes);
-        DatasetSnapshot::from_dir(&out, &[self.path(), BUCKET_URL])
+        DatasetContents::from_dir(&out, &[self.path(), BUCKET_URL])
     }
 
     /// Runs with an S3 output and returns the dataset.
-    fn run_to_s3(&self, songs: &str, logs: &str, sizes: IoSizes) -> DatasetSnapshot {
+    fn run_to_s3(&self, songs: &str, logs: &str, sizes: IoSizes) -> DatasetContents {
         let out = Location::parse("s3://music/star".as_ref()).unwrap();
         self.run(songs, logs, &out, sizes);
         let run =
@@ -112,7 +114,7 @@ fn assert_s3_matches_local(data: &Path) {
     let path = |name| bucket.join(name).to_str().unwrap().to_owned();
     let out_dir = out.path().join("star");
     let (songs, logs) = (path("song_data"), path("log_data"));
-    CommandOutput::run(&mut cli_runner::run_command(
+    CommandOutput::run(&mut commands::run_command(
         &server,
         &songs,
         &logs,
@@ -120,7 +122,7 @@ fn assert_s3_matches_local(data: &Path) {
     ))
     .assert_success();
     let (songs, logs) = ("s3://music/song_data", "s3://music/log_data");
-    CommandOutput::run(&mut cli_runner::run_command(
+    CommandOutput::run(&mut commands::run_command(
         &server,
         songs,
         logs,
@@ -129,13 +131,13 @@ fn assert_s3_matches_local(data: &Path) {
     .assert_success();
     let run = PublishedRun::read_latest(&server, BUCKET, "star", &[BUCKET_URL]).unwrap();
     run.dataset.assert_same(
-        &DatasetSnapshot::from_dir(&out_dir, &[bucket.to_str().unwrap()]),
+        &DatasetContents::from_dir(&out_dir, &[bucket.to_str().unwrap()]),
         "",
     );
 }
 
 fn copy_dir(from: &Path, to: &Path) {
-    for key in crate::s3_server::bucket_dir::list_keys(from) {
+    for key in testkit::dir_contents::list_files(from) {
         let to = to.join(&key);
         fs::create_dir_all(to.parent().unwrap()).unwrap();
         fs::copy(from.join(&key), to).unwrap();
@@ -223,7 +225,7 @@ fn compressed_logs_give_same_dataset() {
     let sizes = ["--events=20000", "--songs=20", "--users=500", "--files=3"];
     let input = LocalAndS3Input::generate(&sizes);
     let plain = input.run_to_local("song_data", "log_data", DEFAULT_SIZES);
-    for (number, key) in crate::s3_server::bucket_dir::list_keys(&input.folder.join("log_data"))
+    for (number, key) in testkit::dir_contents::list_files(&input.folder.join("log_data"))
         .iter()
         .enumerate()
     {

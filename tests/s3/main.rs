@@ -1,17 +1,11 @@
 //! S3 as a run sees it: an S3 server in this process, which can be made to fail as S3 does.
 //!
-//! The server has tests of its own, because the other tests depend on its behaviour.
+//! The server has tests of its own in `crates/testkit`, because these tests depend on its behaviour.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod s3_server;
 mod support;
-
-// Tests of the server.
-mod server_conformance;
-mod server_faults;
-mod server_lifecycle;
 
 // Conformance tests of all stores, S3 and local.
 mod store_conformance;

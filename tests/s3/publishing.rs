@@ -7,11 +7,13 @@ use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 
-use crate::s3_server::error_response::S3ErrorResponse;
-use crate::s3_server::faults::{Fault, FaultPlan};
-use crate::s3_server::request::{RequestMatcher, S3Operation};
-use crate::s3_server::server::S3Server;
-use crate::support::cli_runner::{CommandOutput, sparkify};
+use testkit::cli::output::CommandOutput;
+use testkit::s3_server::error_response::S3ErrorResponse;
+use testkit::s3_server::faults::{Fault, FaultPlan};
+use testkit::s3_server::request::{RequestMatcher, S3Operation};
+use testkit::s3_server::server::S3Server;
+
+use crate::support::commands::sparkify;
 use crate::support::sample_bucket::{RUN_ARGS, run_sparkify, server_with_input};
 
 /// Returns the directory of the only run below `star`.
@@ -78,7 +80,7 @@ fn objects_removed_or_changed_during_run_fail_the_run() {
                 act(only_run_dir(buckets).join(name));
             }));
             let words = ["cannot publish s3://music/star/2", name, why, "run again"];
-            run_sparkify(&server, &RUN_ARGS).assert_failure(&words);
+            run_sparkify(&server, &RUN_ARGS).assert_failure(1, &words);
             assert_nothing_published(&server);
         }
     }
@@ -112,7 +114,7 @@ fn run_marked_for_removal_fails() {
             "cannot publish",
             "sparkify clean considered this run abandoned",
         ];
-        run_sparkify(&server, &RUN_ARGS).assert_failure(&words);
+        run_sparkify(&server, &RUN_ARGS).assert_failure(1, &words);
         assert_nothing_published(&server);
     }
 }
@@ -131,7 +133,7 @@ fn undeletable_remains_of_failed_run_are_reported() {
         "what is left in s3://music/star/2",
         "sparkify clean",
     ];
-    run_sparkify(&server, &RUN_ARGS).assert_failure(&words);
+    run_sparkify(&server, &RUN_ARGS).assert_failure(1, &words);
 }
 
 /// Runs `clean` while a run waits for a response, and returns the output of the run.
@@ -185,10 +187,13 @@ fn run_removed_as_abandoned_publishes_nothing() {
             let out_dir = server.bucket("music").join("star");
             server.backdate(&out_dir, Duration::from_secs(3600));
         });
-        output.assert_failure(&[
-            "cannot publish s3://music/star/2",
-            "was deleted after it was written",
-        ]);
+        output.assert_failure(
+            1,
+            &[
+                "cannot publish s3://music/star/2",
+                "was deleted after it was written",
+            ],
+        );
         assert_nothing_published(&server);
     }
 }

@@ -3,15 +3,16 @@
 use std::process::Command;
 
 use tempfile::TempDir;
+use testkit::cli::output::CommandOutput;
+use testkit::s3_server::faults::FaultPlan;
+use testkit::s3_server::request::{RecordedRequest, RequestMatcher, S3Operation};
+use testkit::s3_server::sdk_client::SdkClient;
+use testkit::s3_server::server::{ACCESS_KEY, S3Server, SECRET_KEY};
 
-use crate::s3_server::faults::FaultPlan;
-use crate::s3_server::request::{RecordedRequest, RequestMatcher, S3Operation};
-use crate::s3_server::server::{ACCESS_KEY, S3Server, SECRET_KEY};
-use crate::support::cli_runner::{CommandOutput, sparkify};
+use crate::support::commands::sparkify;
 use crate::support::sample_bucket::{
     RUN_ARGS, concat_args, run_sparkify, server_with_input, write_file, write_input,
 };
-use crate::support::sdk_client::SdkClient;
 
 /// Returns all requests for an operation, and asserts that there are some.
 #[track_caller]
@@ -130,7 +131,7 @@ fn no_sign_request_sends_unsigned_requests() {
     let mut command = sparkify(&server, &concat_args(&RUN_ARGS, &["--no-sign-request"]));
     command.env_remove("AWS_ACCESS_KEY_ID");
     CommandOutput::run(command.env("AWS_PROFILE", "nobody")).assert_success();
-    run_sparkify(&server, &RUN_ARGS).assert_failure(&["cannot list s3://music/songs"]);
+    run_sparkify(&server, &RUN_ARGS).assert_failure(1, &["cannot list s3://music/songs"]);
 }
 
 #[test]

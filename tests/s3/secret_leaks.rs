@@ -4,12 +4,13 @@ use std::fs;
 use std::process::Command;
 
 use tempfile::TempDir;
+use testkit::cli::output::CommandOutput;
+use testkit::s3_server::error_response::S3ErrorResponse;
+use testkit::s3_server::faults::{Fault, FaultPlan};
+use testkit::s3_server::request::{RequestMatcher, S3Operation};
+use testkit::s3_server::server::{ACCESS_KEY, S3Server, SECRET_KEY};
 
-use crate::s3_server::error_response::S3ErrorResponse;
-use crate::s3_server::faults::{Fault, FaultPlan};
-use crate::s3_server::request::{RequestMatcher, S3Operation};
-use crate::s3_server::server::{ACCESS_KEY, S3Server, SECRET_KEY};
-use crate::support::cli_runner::{CommandOutput, sparkify};
+use crate::support::commands::sparkify;
 use crate::support::sample_bucket::{
     RUN_ARGS, concat_args, run_sparkify, server_with_input, write_file, write_input,
 };
@@ -82,7 +83,7 @@ fn successful_run_leaks_no_secret() {
         assert_eq!(output.code, Some(0), "{arguments:?}: {output:?}");
     }
     let requests = server.requests(&RequestMatcher::any());
-    let token = |request: &crate::s3_server::request::RecordedRequest| {
+    let token = |request: &testkit::s3_server::request::RecordedRequest| {
         request.header("x-amz-security-token") == Some(TOKEN)
     };
     assert!(
@@ -103,7 +104,7 @@ fn local_output_contains_no_secret() {
     let arguments = concat_args(&RUN_ARGS[..6], &["--out=star", "--verbose"]);
     let mut command = command_with_token(&server, &arguments);
     run_with_tracing(command.current_dir(folder.path())).assert_success();
-    for key in crate::s3_server::bucket_dir::list_keys(folder.path()) {
+    for key in testkit::dir_contents::list_files(folder.path()) {
         assert_no_secrets(&fs::read(folder.path().join(&key)).unwrap(), &key);
     }
 }
@@ -178,13 +179,12 @@ fn endpoint_with_password_is_rejected_and_not_shown() {
             command
                 .env_remove("AWS_ENDPOINT_URL_S3")
                 .env(variable, &url);
-            run_with_tracing(&mut command)
-                .assert_failure_with_code(2, &["cannot use S3", variable]);
+            run_with_tracing(&mut command).assert_failure(2, &["cannot use S3", variable]);
         }
         for arguments in [&RUN_ARGS[..], &["clean", "s3://music/star"]] {
             let arguments = concat_args(arguments, &["--endpoint-url", &url]);
             run_with_tracing(&mut sparkify(&server, &arguments))
-                .assert_failure_with_code(2, &["--endpoint-url"]);
+                .assert_failure(2, &["--endpoint-url"]);
         }
     }
     let folder = TempDir::new().unwrap();
@@ -200,7 +200,7 @@ fn endpoint_with_password_is_rejected_and_not_shown() {
         "the endpoint URL contains credentials",
         "endpoint_url of the profile",
     ];
-    run_with_tracing(command.env_remove("AWS_ENDPOINT_URL_S3")).assert_failure_with_code(2, &words);
+    run_with_tracing(command.env_remove("AWS_ENDPOINT_URL_S3")).assert_failure(2, &words);
     assert_eq!(server.request_count(&RequestMatcher::any()), 0);
 }
 
@@ -211,7 +211,7 @@ fn invalid_token_is_not_shown() {
     let output =
         run_with_tracing(command.env("AWS_SESSION_TOKEN", format!("{TOKEN}\u{7f}{TOKEN}")));
     assert_eq!(output.code, Some(1));
-    output.assert_last_line_is_error();
+    assert_last_line_is_error(&output);
 }
 
 #[test]
@@ -292,17 +292,15 @@ fn profile_credentials_are_not_leaked() {
             &credentials,
         ));
         assert_eq!(output.code, Some(1), "{credentials}: {output:?}");
-        output.assert_last_line_is_error();
+        assert_last_line_is_error(&output);
     }
 }
 
-impl CommandOutput {
-    /// Asserts that the last line on stderr is the error.
-    #[track_caller]
-    fn assert_last_line_is_error(&self) {
-        let last = self.stderr.lines().last().unwrap();
-        assert!(last.starts_with("sparkify: cannot "), "{self:?}");
-    }
+/// Asserts that the last line on stderr is the error.
+#[track_caller]
+fn assert_last_line_is_error(output: &CommandOutput) {
+    let last = output.stderr.lines().last().unwrap();
+    assert!(last.starts_with("sparkify: cannot "), "{output:?}");
 }
 
 /// Returns the output of a credential process.
@@ -368,7 +366,7 @@ fn credential_process_output_is_not_leaked() {
         (format!("printf '{OTHER_SECRET}\\377'\n"), "UTF-8"),
     ] {
         let output = run(&script);
-        output.assert_last_line_is_error();
+        assert_last_line_is_error(&output);
         assert!(output.stderr.contains(words), "no {words:?} in {output:?}");
     }
 }
@@ -384,7 +382,7 @@ fn container_token_is_not_leaked() {
         .env("AWS_CONTAINER_CREDENTIALS_FULL_URI", &url)
         .env("AWS_CONTAINER_AUTHORIZATION_TOKEN", TOKEN);
     let output = run_with_tracing(&mut command)
-        .assert_failure(&["cannot use S3: unable to locate credentials"]);
+        .assert_failure(1, &["cannot use S3: unable to locate credentials"]);
     assert!(
         server.request_count(&RequestMatcher::any()) > 0,
         "the endpoint received no request: {output:?}"

@@ -4,9 +4,10 @@
 use std::process::Command;
 
 use sparkify::warehouse::iam_role::IamRole;
+use testkit::cli::output::CommandOutput;
+use testkit::redshift_simulator::WarehouseKind;
 
-use crate::redshift_simulator::WarehouseKind;
-use crate::support::test_warehouse::{CommandOutput, TestWarehouse};
+use crate::support::test_warehouse::TestWarehouse;
 
 /// Returns `sparkify create-tables --dry-run`, which does not connect.
 fn create_tables_dry_run(warehouse: &TestWarehouse, arguments: &[&str]) -> Command {

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::process::{Pid, Signal, kill_process};
+use testkit::cli::output::CommandOutput;
+use testkit::redshift_simulator::{FaultPoint, StatementMatcher, WarehouseKind};
 
-use crate::redshift_simulator::{FaultPoint, StatementMatcher, WarehouseKind};
 use crate::support::on_both_warehouses;
 use crate::support::table_rows::{TableRows, assert_tables_eq, load_history_rows};
-use crate::support::test_warehouse::{CommandOutput, TestWarehouse};
+use crate::support::test_warehouse::TestWarehouse;
 
 /// Returns a warehouse with one dataset loaded and another one to be loaded, and its tables.
 fn warehouse_with_two_datasets(kind: WarehouseKind) -> (TestWarehouse, TableRows) {
@@ -305,7 +306,9 @@ fn password_is_never_leaked(kind: WarehouseKind) {
             }
             let pid = victim.load(Ordering::SeqCst);
             let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap();
-            assert!(!String::from_utf8_lossy(&line).contains(crate::redshift_simulator::PASSWORD));
+            assert!(
+                !String::from_utf8_lossy(&line).contains(testkit::redshift_simulator::PASSWORD)
+            );
             count.fetch_add(1, Ordering::SeqCst);
         },
     );
@@ -341,7 +344,7 @@ fn password_is_never_leaked(kind: WarehouseKind) {
     }
     for text in texts {
         assert!(
-            !text.contains(crate::redshift_simulator::PASSWORD),
+            !text.contains(testkit::redshift_simulator::PASSWORD),
             "{text}"
         );
     }

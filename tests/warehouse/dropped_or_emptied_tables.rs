@@ -1,9 +1,11 @@
 //! Tables that were dropped or emptied: loads fail, and a full refresh restores them.
 
-use crate::redshift_simulator::WarehouseKind;
+use testkit::cli::output::CommandOutput;
+use testkit::redshift_simulator::WarehouseKind;
+
 use crate::support::on_both_warehouses;
 use crate::support::table_rows::{assert_tables_eq, load_history_rows};
-use crate::support::test_warehouse::{CommandOutput, TestWarehouse};
+use crate::support::test_warehouse::TestWarehouse;
 
 /// The tables that a load needs to choose between rows of different batches.
 const MERGE_STATE: [&str; 5] = [

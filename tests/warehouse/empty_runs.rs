@@ -1,8 +1,10 @@
 //! Runs without kept events are not loaded, unless `--allow-empty` is given.
 
-use crate::redshift_simulator::WarehouseKind;
+use testkit::cli::output::CommandOutput;
+use testkit::redshift_simulator::WarehouseKind;
+
 use crate::support::table_rows::load_history_rows;
-use crate::support::test_warehouse::{CommandOutput, TestWarehouse};
+use crate::support::test_warehouse::TestWarehouse;
 
 const SONG: &str =
     r#"{"song_id":"S","artist_id":"A","title":"T","artist_name":"N","duration":1.5}"#;

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Map, Value, json};
+use testkit::redshift_simulator::WarehouseKind;
 
-use crate::redshift_simulator::WarehouseKind;
 use crate::support::on_both_warehouses;
 use crate::support::table_rows::{TableRows, assert_tables_eq};
 use crate::support::test_warehouse::TestWarehouse;

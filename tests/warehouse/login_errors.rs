@@ -8,11 +8,11 @@ use secrecy::SecretString;
 use sparkify::warehouse::connect::config::ConnectionConfig;
 use sparkify::warehouse::connect::session::WarehouseSession;
 use sparkify::warehouse::dialect::Dialect;
-
-use crate::support::config_sources::ConfigSources;
-use crate::support::postgres_server::{
+use testkit::postgres_server::{
     PostgresServer, PostgresServerOptions, SUPERUSER, SUPERUSER_PASSWORD, shared_server,
 };
+
+use crate::support::config_sources::{ConfigSources, config_of_database};
 use crate::support::scripted_server::{
     backend_message, error_response, read_untagged_message, serve_connections, serve_response,
 };
@@ -46,7 +46,7 @@ pub fn assert_open_fails(config: &ConnectionConfig, words: &[&str]) {
 #[test]
 fn session_runs_statements() {
     let mut session =
-        WarehouseSession::open(&shared_server().create_database().connection_config()).unwrap();
+        WarehouseSession::open(&config_of_database(&shared_server().create_database())).unwrap();
     session
         .execute("BEGIN; CREATE TABLE t (a INTEGER, b VARCHAR(5)); COMMIT")
         .unwrap();
@@ -108,14 +108,14 @@ fn application_name_and_options_reach_the_session() {
 
 #[test]
 fn url_scheme_must_match_server() {
-    let mut config = shared_server().create_database().connection_config();
+    let mut config = config_of_database(&shared_server().create_database());
     config.dialect = Dialect::Redshift;
     assert_open_fails(&config, &["the server is PostgreSQL", "postgres://"]);
 }
 
 #[test]
 fn login_error_quotes_server_and_hints() {
-    let config = shared_server().create_database().connection_config();
+    let config = config_of_database(&shared_server().create_database());
     let wrong = ConnectionConfig {
         password: Some(SecretString::from("planted")),
         ..config.clone()
@@ -180,7 +180,7 @@ fn every_password_method_logs_in() {
     let config_for = |user: &str, password: Option<&str>| ConnectionConfig {
         user: user.to_owned(),
         password: password.map(SecretString::from),
-        ..database.connection_config()
+        ..config_of_database(&database)
     };
     for (user, password) in [
         ("trusted", None),

@@ -3,10 +3,6 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod redshift_simulator;
-#[allow(dead_code)]
-#[path = "../s3/s3_server/mod.rs"]
-mod s3_server;
 mod support;
 
 // Tests of the connection configuration.
@@ -35,6 +31,3 @@ mod triggers;
 // Tests of saved queries.
 mod query_command;
 mod saved_queries;
-
-// Tests of the Redshift simulator.
-mod redshift_simulator_conformance;

@@ -1,8 +1,10 @@
 //! Datasets in every codec of `--compression`, loaded into the Redshift simulator.
 
-use crate::redshift_simulator::{ReadableCodecs, WarehouseKind};
+use testkit::cli::output::CommandOutput;
+use testkit::redshift_simulator::{ReadableCodecs, WarehouseKind};
+
 use crate::support::table_rows::assert_tables_eq;
-use crate::support::test_warehouse::{CommandOutput, TestWarehouse};
+use crate::support::test_warehouse::TestWarehouse;
 
 /// Returns a warehouse with empty tables, and a dataset in this codec that is always built from the same
 /// input.
@@ -32,7 +34,7 @@ fn warehouse_with_dataset(codec: &str, codecs: ReadableCodecs) -> TestWarehouse 
     warehouse
 }
 
-const CODEC_WARNING: &str = "sparkify: warning: the Parquet parts of s3://stars/star/";
+const CODEC_WARNING: &str = "sparkify: warning: the Parquet parts of s3://datasets/star/";
 
 #[test]
 fn redshift_loads_every_documented_codec() {

@@ -1,10 +1,11 @@
 //! `sparkify query`: output formats, usage errors and failures.
 
-use std::process::Command;
+use testkit::cli::command::sparkify;
+use testkit::cli::output::CommandOutput;
+use testkit::redshift_simulator::WarehouseKind;
 
-use crate::redshift_simulator::WarehouseKind;
 use crate::saved_queries::warehouse_with_plays;
-use crate::support::test_warehouse::{CommandOutput, TestWarehouse};
+use crate::support::test_warehouse::TestWarehouse;
 
 const QUERY_NAMES: [&str; 12] = [
     "plays-by-hour",
@@ -23,9 +24,7 @@ const QUERY_NAMES: [&str; 12] = [
 
 /// Runs the binary without a configured warehouse.
 fn query_without_warehouse(arguments: &[&str]) -> CommandOutput {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sparkify"));
-    command.env_remove("SPARKIFY_WAREHOUSE");
-    CommandOutput::run(command.arg("query").args(arguments))
+    CommandOutput::run(sparkify().arg("query").args(arguments))
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! Loads that are rejected: the warehouse stays unchanged.
 
-use crate::redshift_simulator::WarehouseKind;
+use testkit::cli::output::CommandOutput;
+use testkit::redshift_simulator::WarehouseKind;
+
 use crate::support::table_rows::assert_tables_eq;
-use crate::support::test_warehouse::{CommandOutput, TestWarehouse};
+use crate::support::test_warehouse::TestWarehouse;
 
 fn warehouse_with_dataset(kind: WarehouseKind) -> TestWarehouse {
     let warehouse = TestWarehouse::new(kind);

@@ -1,6 +1,7 @@
 //! Every saved query on a few plays, with results that were computed by hand.
 
-use crate::redshift_simulator::WarehouseKind;
+use testkit::redshift_simulator::WarehouseKind;
+
 use crate::support::test_warehouse::TestWarehouse;
 
 /// Four users, three songs of two artists, and nine plays, four of which have a song:

@@ -6,8 +6,9 @@ use sparkify::warehouse::connect::error::{
     ErrorClass, StatementError, copy_error, statement_error,
 };
 use sparkify::warehouse::connect::session::WarehouseSession;
+use testkit::postgres_server::shared_server;
 
-use crate::support::postgres_server::shared_server;
+use crate::support::config_sources::config_of_database;
 
 /// Asserts the class of an error, and that it is one line that contains all these words.
 #[track_caller]
@@ -24,7 +25,7 @@ fn assert_statement_error(failure: &StatementError, cause: ErrorClass, words: &[
 fn sqlstate_and_message_determine_class_and_hint() {
     use ErrorClass::{Conflict, ConnectionLost, Fatal};
     let mut session =
-        WarehouseSession::open(&shared_server().create_database().connection_config()).unwrap();
+        WarehouseSession::open(&config_of_database(&shared_server().create_database())).unwrap();
     for (code, text, cause, hint) in [
         ("40001", "could not serialize", Conflict, ""),
         ("40P01", "deadlock detected", Conflict, ""),
@@ -97,7 +98,7 @@ fn sqlstate_and_message_determine_class_and_hint() {
 #[test]
 fn server_detail_is_in_the_error() {
     let mut session =
-        WarehouseSession::open(&shared_server().create_database().connection_config()).unwrap();
+        WarehouseSession::open(&config_of_database(&shared_server().create_database())).unwrap();
     session
         .execute("CREATE TABLE u (a INTEGER PRIMARY KEY); INSERT INTO u VALUES (7)")
         .unwrap();
@@ -111,7 +112,7 @@ fn server_detail_is_in_the_error() {
 
 #[test]
 fn concurrent_update_is_a_conflict() {
-    let config = shared_server().create_database().connection_config();
+    let config = config_of_database(&shared_server().create_database());
     let mut sessions = [(); 2].map(|()| WarehouseSession::open(&config).unwrap());
     sessions[0]
         .execute("CREATE TABLE c (a INTEGER); INSERT INTO c VALUES (1)")
@@ -135,7 +136,7 @@ fn concurrent_update_is_a_conflict() {
 #[test]
 fn terminated_session_is_connection_lost() {
     let database = shared_server().create_database();
-    let mut session = WarehouseSession::open(&database.connection_config()).unwrap();
+    let mut session = WarehouseSession::open(&config_of_database(&database)).unwrap();
     let end = format!(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
          WHERE datname = '{}' AND application_name = 'sparkify'",
@@ -154,7 +155,7 @@ fn terminated_session_is_connection_lost() {
         &["lost"],
     );
 
-    let mut session = WarehouseSession::open(&database.connection_config()).unwrap();
+    let mut session = WarehouseSession::open(&config_of_database(&database)).unwrap();
     let mut copy = session.copy_in("COPY t FROM STDIN").unwrap();
     shared_server().admin_client().batch_execute(&end).unwrap();
     let error = loop {
@@ -168,7 +169,7 @@ fn terminated_session_is_connection_lost() {
 #[test]
 fn invalid_copy_data_is_fatal() {
     let mut session =
-        WarehouseSession::open(&shared_server().create_database().connection_config()).unwrap();
+        WarehouseSession::open(&config_of_database(&shared_server().create_database())).unwrap();
     session.execute("CREATE TABLE t (a INTEGER)").unwrap();
     let mut copy = session.copy_in("COPY t FROM STDIN").unwrap();
     copy.write_all(b"1\nword\n").unwrap();

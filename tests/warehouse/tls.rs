@@ -9,12 +9,12 @@ use rcgen::{
     date_time_ymd,
 };
 use sparkify::warehouse::connect::session::WarehouseSession;
+use testkit::postgres_server::{
+    PostgresServer, PostgresServerOptions, SUPERUSER_PASSWORD, TestDatabase, shared_server,
+};
 
 use crate::login_errors::assert_open_fails;
 use crate::support::config_sources::ConfigSources;
-use crate::support::postgres_server::{
-    PostgresServer, PostgresServerOptions, SUPERUSER_PASSWORD, TestDatabase, shared_server,
-};
 
 /// A certificate authority.
 struct CertificateAuthority(CertifiedIssuer<'static, KeyPair>);

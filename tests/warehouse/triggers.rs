@@ -1,6 +1,7 @@
 //! Triggers and rules that drop or change written rows: the load fails and names the table.
 
-use crate::redshift_simulator::WarehouseKind;
+use testkit::redshift_simulator::WarehouseKind;
+
 use crate::support::table_rows::assert_tables_eq;
 use crate::support::test_warehouse::TestWarehouse;
 

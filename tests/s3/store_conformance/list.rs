@@ -1,10 +1,10 @@
 //! Listing behaves the same in every store.
 
 use sparkify::storage::{ListMode, Location, ObjectMeta, ObjectVersion, StoreOpener};
+use testkit::s3_server::faults::FaultPlan;
+use testkit::s3_server::request::{RequestMatcher, S3Operation};
+use testkit::s3_server::server::S3Server;
 
-use crate::s3_server::faults::FaultPlan;
-use crate::s3_server::request::{RequestMatcher, S3Operation};
-use crate::s3_server::server::S3Server;
 use crate::store_conformance::{
     BUCKET, StoreUnderTest, anonymous_options, for_each_store, list_everything,
 };

@@ -14,9 +14,8 @@ use sparkify::storage::{
     ListMode, Location, ObjectMeta, ObjectRange, RangeReader, Store, StoreOpener,
 };
 use tempfile::TempDir;
-
-use crate::s3_server::faults::FaultPlan;
-use crate::s3_server::server::{REGION, S3Server};
+use testkit::s3_server::faults::FaultPlan;
+use testkit::s3_server::server::{REGION, S3Server};
 
 /// The bucket of the S3 store.
 pub const BUCKET: &str = "music";

@@ -8,10 +8,10 @@ use std::thread;
 use std::time::Duration;
 
 use sparkify::storage::RangeReader;
+use testkit::s3_server::faults::{Fault, FaultPlan};
+use testkit::s3_server::request::{RequestMatcher, S3Operation};
+use testkit::s3_server::server::S3Server;
 
-use crate::s3_server::faults::{Fault, FaultPlan};
-use crate::s3_server::request::{RequestMatcher, S3Operation};
-use crate::s3_server::server::S3Server;
 use crate::store_conformance::{StoreUnderTest, for_each_store};
 
 /// The bytes that one read request to S3 fetches.

@@ -3,10 +3,10 @@
 use std::io::Write;
 
 use sparkify::storage::{ListMode, Store};
+use testkit::s3_server::faults::{Fault, FaultPlan};
+use testkit::s3_server::request::{RequestMatcher, S3Operation};
+use testkit::s3_server::server::S3Server;
 
-use crate::s3_server::faults::{Fault, FaultPlan};
-use crate::s3_server::request::{RequestMatcher, S3Operation};
-use crate::s3_server::server::S3Server;
 use crate::store_conformance::{BUCKET, StoreUnderTest, for_each_store, list_everything};
 
 /// From this size on, objects on S3 are written by multipart uploads.
@@ -148,7 +148,7 @@ fn unfinished_upload_is_invisible_and_aborted() {
 fn failed_upload_leaves_nothing() {
     for kind in [S3Operation::UploadPart, S3Operation::CompleteUpload] {
         let denied =
-            Fault::Error(crate::s3_server::error_response::S3ErrorResponse::access_denied());
+            Fault::Error(testkit::s3_server::error_response::S3ErrorResponse::access_denied());
         let faults = FaultPlan::new().always(RequestMatcher::operation(kind), denied);
         let case = StoreUnderTest::s3(S3Server::anonymous(faults));
         let mut upload = case.store().create("x").unwrap();

@@ -3,9 +3,11 @@
 use std::fs;
 use std::path::Path;
 
-use crate::s3_server::faults::FaultPlan;
-use crate::s3_server::server::S3Server;
-use crate::support::cli_runner::{CommandOutput, sparkify};
+use testkit::cli::output::CommandOutput;
+use testkit::s3_server::faults::FaultPlan;
+use testkit::s3_server::server::S3Server;
+
+use crate::support::commands::sparkify;
 
 /// The arguments of a quiet run in the bucket.
 pub const RUN_ARGS: [&str; 8] = [

@@ -7,6 +7,7 @@ use secrecy::ExposeSecret;
 use sparkify::error::Error;
 use sparkify::warehouse::connect::config::{ConnectionConfig, ConnectionFlags};
 use sparkify::warehouse::connect::config_file::ConfigFile;
+use testkit::postgres_server::TestDatabase;
 
 /// The sources of a configuration.
 #[derive(Default, Clone)]
@@ -70,4 +71,11 @@ impl ConfigSources {
         let password = self.connection_config().password?;
         Some(password.expose_secret().to_owned())
     }
+}
+
+/// Returns the connection configuration of a database, with its password.
+pub fn config_of_database(database: &TestDatabase) -> ConnectionConfig {
+    ConfigSources::from_url(&database.url())
+        .with_env("PGPASSWORD", &database.password)
+        .connection_config()
 }

@@ -1,20 +1,19 @@
 //! Shared parts of the warehouse tests: servers, the warehouse under test, and readers of its tables.
 
 pub mod config_sources;
-pub mod postgres_server;
 pub mod scripted_server;
 pub mod table_rows;
 pub mod test_warehouse;
 
 /// Defines two tests for each function, one on PostgreSQL and one on the Redshift simulator. The functions take a
-/// [`WarehouseKind`](crate::redshift_simulator::WarehouseKind).
+/// [`WarehouseKind`](testkit::redshift_simulator::WarehouseKind).
 macro_rules! on_both_warehouses {
     ($($test:ident)*) => {
         mod postgres {
-            $(#[test] fn $test() { super::$test(crate::redshift_simulator::WarehouseKind::Postgres) })*
+            $(#[test] fn $test() { super::$test(testkit::redshift_simulator::WarehouseKind::Postgres) })*
         }
         mod redshift {
-            $(#[test] fn $test() { super::$test(crate::redshift_simulator::WarehouseKind::Redshift) })*
+            $(#[test] fn $test() { super::$test(testkit::redshift_simulator::WarehouseKind::Redshift) })*
         }
     };
 }

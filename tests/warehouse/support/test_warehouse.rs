@@ -4,27 +4,28 @@
 //! faults. Datasets for Redshift are in S3, those for PostgreSQL in local directories; tests use the same
 //! names for both.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
+use std::process::Command;
 
 use postgres::Client;
 use serde_json::Value;
-use tempfile::TempDir;
-
-use crate::redshift_simulator::{
+use testkit::cli::output::CommandOutput;
+use testkit::cli::sandbox::Sandbox;
+use testkit::postgres_server::TestDatabase;
+use testkit::redshift_simulator::{
     FaultInjector, IAM_ROLE_ARN, PASSWORD, ReadableCodecs, RedshiftSimulator, SimulatorSettings,
     WarehouseKind,
 };
-use crate::s3_server::server::S3Server;
-use crate::support::postgres_server::TestDatabase;
+use testkit::s3_server::server::S3Server;
+
 use crate::support::table_rows::{TableRows, read_database_tables, read_parquet_tables};
 
 /// The bucket with the datasets for Redshift.
-const BUCKET: &str = "stars";
+const BUCKET: &str = "datasets";
 
 /// A warehouse, a directory for input and output, and the settings with which the binary reaches both.
 pub struct TestWarehouse {
-    work_dir: TempDir,
+    sandbox: Sandbox,
     simulator: RedshiftSimulator,
     /// The S3 server with the datasets for Redshift.
     s3: Option<S3Server>,
@@ -57,7 +58,7 @@ impl TestWarehouse {
             ..SimulatorSettings::default()
         });
         Self {
-            work_dir: TempDir::new().unwrap(),
+            sandbox: Sandbox::new(),
             simulator,
             s3,
         }
@@ -89,29 +90,22 @@ impl TestWarehouse {
 
     /// Returns the path of a file in the working directory.
     pub fn path(&self, name: &str) -> PathBuf {
-        self.work_dir.path().join(name)
+        self.sandbox.path(name)
     }
 
     /// Writes a file and creates its parent directories.
     pub fn write_file(&self, name: &str, text: &str) {
-        let path = self.path(name);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
+        self.sandbox.write(name, text);
     }
 
     /// Returns the binary with these arguments, run in the working directory with the password of the
     /// warehouse.
     pub fn sparkify(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sparkify"));
-        command
-            .args(arguments)
-            .current_dir(self.work_dir.path())
-            .env("PGPASSWORD", PASSWORD)
-            .env_remove("SPARKIFY_IAM_ROLE")
-            .env_remove("SPARKIFY_WAREHOUSE")
-            .stdin(Stdio::null());
+        let mut command = self.sandbox.command(arguments);
+        command.env("PGPASSWORD", PASSWORD);
         if let Some(s3) = &self.s3 {
-            s3.set_env(&mut command).env("PGSSLMODE", "disable");
+            command.envs(s3.env_vars());
+            command.env("PGSSLMODE", "disable");
             command.env("SPARKIFY_IAM_ROLE", IAM_ROLE_ARN);
         }
         command
@@ -190,73 +184,5 @@ impl TestWarehouse {
     pub fn generate_input(&self, folder: &str, sizes: &[&str]) {
         let mut command = self.sparkify(&["generate", "--quiet", "--out", folder]);
         CommandOutput::run(command.args(sizes)).assert_success();
-    }
-}
-
-/// Returns all files below a directory by relative path, sorted.
-pub fn list_files(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(dir) = folders.pop() {
-        for entry in std::fs::read_dir(dir).unwrap() {
-            let path = entry.unwrap().path();
-            match path.is_dir() {
-                true => folders.push(path),
-                false => found.push(path.strip_prefix(folder).unwrap().to_owned()),
-            }
-        }
-    }
-    found.sort_unstable();
-    found
-}
-
-/// The output and exit code of a command.
-#[derive(Debug)]
-pub struct CommandOutput {
-    pub code: Option<i32>,
-    pub stdout: String,
-    pub stderr: String,
-}
-
-impl CommandOutput {
-    /// Runs a command to its end, and asserts that its output does not contain the password.
-    #[track_caller]
-    pub fn run(command: &mut Command) -> Self {
-        let output = command.output().unwrap();
-        let output = Self {
-            code: output.status.code(),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        };
-        for stream in [&output.stdout, &output.stderr] {
-            assert!(!stream.contains(PASSWORD), "the password is in {stream}");
-        }
-        output
-    }
-
-    /// Asserts that the command succeeded and printed nothing to stderr.
-    #[track_caller]
-    pub fn assert_success(self) -> Self {
-        assert_eq!((self.code, self.stderr.as_str()), (Some(0), ""), "{self:?}");
-        self
-    }
-
-    /// Asserts that the command failed with this exit code and one line on stderr that contains all these
-    /// words.
-    #[track_caller]
-    pub fn assert_failure(self, code: i32, words: &[&str]) -> Self {
-        let line = self.stderr.strip_suffix('\n').unwrap_or("no end of line");
-        let is_line = line.starts_with("sparkify: ") && !line.contains(char::is_control);
-        assert!(self.code == Some(code) && is_line, "{self:?}");
-        for word in words {
-            assert!(line.contains(word), "no {word:?} in {self:?}");
-        }
-        self
-    }
-
-    /// Returns the JSON document that is all of stdout.
-    #[track_caller]
-    pub fn json(&self) -> Value {
-        serde_json::from_str(&self.stdout).unwrap()
     }
 }

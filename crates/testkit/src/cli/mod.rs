@@ -1,0 +1,8 @@
+//! The built binary from outside: commands, a sandbox to run them in, and assertions on what they print.
+//!
+//! A command is a [`std::process::Command`], so a test sets its arguments, environment and streams as usual.
+//! [`CommandOutput::run`](output::CommandOutput::run) runs it.
+
+pub mod command;
+pub mod output;
+pub mod sandbox;

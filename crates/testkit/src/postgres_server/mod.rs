@@ -1,0 +1,13 @@
+//! PostgreSQL servers for the tests: each is a cluster in a temporary directory and ends with the test
+//! process.
+//!
+//! [`shared_server`] is one server for the whole process, in which each test creates a [`TestDatabase`] of its
+//! own. [`PostgresServer::start`] starts a server with other settings.
+
+mod database;
+mod server;
+
+pub use database::TestDatabase;
+pub use server::{
+    PostgresServer, PostgresServerOptions, SUPERUSER, SUPERUSER_PASSWORD, shared_server,
+};

@@ -1,0 +1,208 @@
+//! A server: a cluster in a temporary directory, under a supervisor that outlives the test process.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use postgres::Client;
+use tempfile::TempDir;
+
+use crate::postgres_server::database::TestDatabase;
+
+/// The superuser of every server.
+pub const SUPERUSER: &str = "sparkify";
+/// The password of the superuser.
+pub const SUPERUSER_PASSWORD: &str = "password of the tests";
+
+/// Stops the server when the test process ends.
+const SUPERVISOR_SCRIPT: &str = include_str!("supervisor.sh");
+
+/// The settings of a server.
+#[derive(Default)]
+pub struct PostgresServerOptions {
+    /// The certificate and its key as PEM; with it the server supports TLS.
+    pub tls: Option<(String, String)>,
+    /// The contents of `pg_hba.conf`, instead of SCRAM passwords for all users.
+    pub hba: Option<String>,
+    /// Additional lines of `postgresql.conf`, as name and value; the value is quoted where necessary.
+    pub settings: Vec<(String, String)>,
+}
+
+/// A PostgreSQL server.
+pub struct PostgresServer {
+    /// The port on 127.0.0.1.
+    pub port: u16,
+    folder: PathBuf,
+    database_count: AtomicU32,
+    supervisor: Child,
+    // The supervisor stops the server when this pipe is closed.
+    port_pipe: Option<ChildStdin>,
+}
+
+/// Returns the server that the tests of this process share: SCRAM passwords, no TLS.
+pub fn shared_server() -> &'static PostgresServer {
+    static SHARED: OnceLock<PostgresServer> = OnceLock::new();
+    SHARED.get_or_init(|| PostgresServer::start(PostgresServerOptions::default()))
+}
+
+impl PostgresServer {
+    /// Starts a server, which runs until this value is dropped or the process ends.
+    pub fn start(options: PostgresServerOptions) -> Self {
+        let bin = find_postgres_bin_dir();
+        // The supervisor removes the directory: a `TempDir` would be left over when the process is killed.
+        let folder = TempDir::with_prefix("sparkify-pg-").unwrap().keep();
+        write_server_files(&folder, options);
+
+        let mut supervisor = Command::new("sh")
+            .args(["-c", SUPERVISOR_SCRIPT, "sh"])
+            .args([&folder, &bin])
+            .arg(SUPERUSER)
+            .env("LC_ALL", "C")
+            .env_remove("PGDATA")
+            .current_dir(&folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            // Ctrl-C must only reach the test process; the supervisor waits for its end.
+            .process_group(0)
+            .spawn()
+            .expect("cannot start sh");
+        let mut responses = BufReader::new(supervisor.stdout.take().unwrap());
+        let mut ports = supervisor.stdin.take().unwrap();
+
+        let log = || fs::read_to_string(folder.join("log")).unwrap_or_default();
+        assert!(is_ready(&mut responses), "initdb failed:\n{}", log());
+        let port = (0..10).find_map(|_| {
+            let port = free_port();
+            writeln!(ports, "{port}").unwrap();
+            is_ready(&mut responses).then_some(port)
+        });
+        let port = port.unwrap_or_else(|| panic!("PostgreSQL did not start:\n{}", log()));
+        Self {
+            port,
+            folder,
+            database_count: AtomicU32::new(0),
+            supervisor,
+            port_pipe: Some(ports),
+        }
+    }
+
+    /// Creates an empty database.
+    pub fn create_database(&self) -> TestDatabase {
+        let number = self.database_count.fetch_add(1, Ordering::Relaxed);
+        let database = self.database_named(&format!("test_{number}"));
+        self.admin_client()
+            .batch_execute(&format!("CREATE DATABASE {}", database.name))
+            .unwrap();
+        database
+    }
+
+    /// Opens a session of [`SUPERUSER`] in the database `postgres`, for operations on the whole server.
+    pub fn admin_client(&self) -> Client {
+        self.database_named("postgres").connect()
+    }
+
+    /// Returns the directory of the server, which contains its socket.
+    pub fn dir(&self) -> &Path {
+        &self.folder
+    }
+
+    fn database_named(&self, name: &str) -> TestDatabase {
+        TestDatabase {
+            host: "127.0.0.1".to_owned(),
+            port: self.port,
+            name: name.to_owned(),
+            user: SUPERUSER.to_owned(),
+            password: SUPERUSER_PASSWORD.to_owned(),
+        }
+    }
+}
+
+impl Drop for PostgresServer {
+    fn drop(&mut self) {
+        drop(self.port_pipe.take());
+        let _ = self.supervisor.wait();
+    }
+}
+
+/// Returns the directory with the programs of the newest PostgreSQL on this machine.
+fn find_postgres_bin_dir() -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let version = |folder: &Path| {
+        let name = folder.parent()?.file_name()?.to_str()?;
+        name.parse::<u32>().ok()
+    };
+    // Debian has a directory for each version, and does not put the server's programs on the path.
+    let mut debian: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .map(|entry| entry.unwrap().path().join("bin"))
+        .collect();
+    debian.sort_by_key(|folder| std::cmp::Reverse(version(folder)));
+    std::env::split_paths(&path)
+        .chain(debian)
+        .find(|bin| {
+            ["initdb", "pg_ctl", "postgres"]
+                .iter()
+                .all(|name| bin.join(name).is_file())
+        })
+        .expect(
+            "these tests need PostgreSQL: apt-get install postgresql (or put initdb on the path)",
+        )
+}
+
+/// Writes the files from which the supervisor creates a cluster.
+fn write_server_files(folder: &Path, options: PostgresServerOptions) {
+    let mut settings = format!(
+        "listen_addresses = '127.0.0.1'\nunix_socket_directories = '{}'\n",
+        folder.display()
+    );
+    // Durability is not needed, and no background work may start by itself.
+    settings += "fsync = off\nsynchronous_commit = off\nfull_page_writes = off\nautovacuum = off\n\
+        max_connections = 200\nshared_buffers = '64MB'\nmax_wal_senders = 0\nwal_level = minimal\n\
+        max_wal_size = '1GB'\ncheckpoint_timeout = '1d'\n";
+    let mut file = |name: &str, setting: Option<&str>, text: &str| {
+        let path = folder.join(name);
+        fs::write(&path, text).unwrap();
+        if let Some(setting) = setting {
+            settings += &format!("{setting} = '{}'\n", path.display());
+        }
+    };
+    file("password", None, SUPERUSER_PASSWORD);
+    if let Some(hba) = &options.hba {
+        file("pg_hba.conf", Some("hba_file"), hba);
+    }
+    if let Some((certificate, key)) = &options.tls {
+        file("server.crt", Some("ssl_cert_file"), certificate);
+        file("server.key", Some("ssl_key_file"), key);
+        restrict_to_owner(&folder.join("server.key"));
+        settings += "ssl = on\n";
+    }
+    for (name, value) in options.settings {
+        settings += &format!("{name} = {value}\n");
+    }
+    fs::write(folder.join("settings"), settings).unwrap();
+}
+
+/// Restricts the permissions of a key, because the server rejects a key that others can read.
+fn restrict_to_owner(key: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(key, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+/// Returns a port that was free when checked.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+/// Returns whether the supervisor reports that its last task is done.
+fn is_ready(output: &mut BufReader<ChildStdout>) -> bool {
+    let mut line = String::new();
+    output.read_line(&mut line).unwrap();
+    line == "ready\n"
+}

@@ -1,0 +1,27 @@
+//! A simulator of Amazon Redshift: a server in this process that speaks the PostgreSQL protocol, enforces the
+//! rules of Redshift, and executes the accepted statements on a real PostgreSQL server.
+//!
+//! A lexer splits messages into statements, so that they can be counted, rejected, translated, and made to
+//! fail (see [`FaultInjector`]). With [`WarehouseKind::Postgres`] the same proxy runs in front of plain PostgreSQL
+//! without the rules of Redshift.
+
+mod client_session;
+mod copy;
+mod ddl;
+mod dialect_rules;
+mod fault_injector;
+mod lexer;
+mod parquet_to_pg_copy;
+mod pg_session;
+mod protocol;
+mod server;
+mod settings;
+mod state;
+
+pub use copy::IAM_ROLE_ARN;
+pub use fault_injector::{FaultInjector, FaultPoint, RecordedStatement, StatementMatcher};
+pub use protocol::SqlError;
+pub use server::RedshiftSimulator;
+pub use settings::{
+    AuthMethod, IsolationLevel, PASSWORD, ReadableCodecs, SimulatorSettings, USER, WarehouseKind,
+};

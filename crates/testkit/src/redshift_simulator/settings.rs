@@ -1,0 +1,64 @@
+//! What a simulator is like: its kind, its login, and the rules that can be switched.
+
+use std::path::PathBuf;
+
+/// The only user who can log in.
+pub const USER: &str = "loader";
+/// The password of that user: a unique string, so that outputs can be searched for it.
+pub const PASSWORD: &str = "ThisWarehousePasswordMustNeverBeSeen1";
+
+/// The kind of warehouse that a server simulates.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WarehouseKind {
+    /// Redshift, with all its rules.
+    #[default]
+    Redshift,
+    /// PostgreSQL, with fault injection only.
+    Postgres,
+}
+
+/// The authentication method.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AuthMethod {
+    /// A password hashed with MD5.
+    #[default]
+    Md5,
+    /// A cleartext password.
+    Cleartext,
+    /// Redshift's own method 13, as for passwords that are stored as `sha256|…`.
+    Sha256,
+}
+
+/// The isolation level of transactions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IsolationLevel {
+    /// Snapshot isolation, as in new clusters.
+    #[default]
+    Snapshot,
+    /// Serializable isolation, as in older clusters: conflicts are error 1023.
+    Serializable,
+}
+
+/// The codecs that COPY reads inside Parquet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReadableCodecs {
+    /// The codecs that the documentation of COPY and Spectrum names (Snappy and gzip), and uncompressed data.
+    /// bzip2 does not exist inside Parquet, and field reports say that zstd is rejected.
+    #[default]
+    Documented,
+    /// All codecs that the Parquet reader supports, as a later release of Redshift may do.
+    Any,
+}
+
+/// The settings of a server.
+#[derive(Clone, Debug, Default)]
+pub struct SimulatorSettings {
+    pub kind: WarehouseKind,
+    pub method: AuthMethod,
+    pub isolation: IsolationLevel,
+    /// The directory with one directory for each bucket, in which the files are the objects.
+    pub buckets: PathBuf,
+    /// The buckets that are in another region than the cluster.
+    pub other_region_buckets: Vec<String>,
+    pub codecs: ReadableCodecs,
+}

@@ -1,0 +1,12 @@
+//! The Redshift simulator enforces each rule of Redshift.
+
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod copy;
+mod ddl;
+mod fault_injection;
+mod fixture;
+mod isolation;
+mod session;
+mod sql_differences;

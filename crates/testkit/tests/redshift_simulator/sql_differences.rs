@@ -1,0 +1,264 @@
+//! SQL of PostgreSQL that Redshift rejects or interprets differently.
+
+use crate::fixture::{SimulatorFixture, assert_rejects_and_accepts};
+
+#[test]
+fn on_conflict_is_rejected() {
+    assert_rejects_and_accepts(
+        &[(
+            "INSERT INTO t VALUES (1) ON CONFLICT DO NOTHING",
+            "near \"ON\"",
+        )],
+        &["INSERT INTO t VALUES (1)"],
+    );
+}
+
+#[test]
+fn returning_is_rejected() {
+    assert_rejects_and_accepts(
+        &[
+            ("INSERT INTO t VALUES (1) RETURNING a", "near \"RETURNING\""),
+            ("DELETE FROM t RETURNING a", "near \"RETURNING\""),
+        ],
+        &["SELECT a FROM t WHERE b = 'ON CONFLICT RETURNING ['"],
+    );
+}
+
+#[test]
+fn distinct_on_is_rejected() {
+    assert_rejects_and_accepts(
+        &[("SELECT DISTINCT ON (a) a FROM t", "DISTINCT ON")],
+        &["SELECT DISTINCT a FROM t"],
+    );
+}
+
+#[test]
+fn aggregate_filter_is_rejected() {
+    assert_rejects_and_accepts(
+        &[(
+            "SELECT count(*) FILTER (WHERE a > 1) FROM t",
+            "near \"FILTER\"",
+        )],
+        &["SELECT count(CASE WHEN a > 1 THEN 1 END) FROM t"],
+    );
+}
+
+#[test]
+fn is_distinct_from_is_rejected() {
+    assert_rejects_and_accepts(
+        &[
+            ("SELECT 1 FROM t WHERE a IS DISTINCT FROM 1", "near \"IS\""),
+            (
+                "SELECT 1 FROM t WHERE a IS NOT DISTINCT FROM 1",
+                "near \"IS\"",
+            ),
+        ],
+        &["SELECT 1 FROM t WHERE a IS NOT NULL"],
+    );
+}
+
+#[test]
+fn delete_target_alias_is_rejected() {
+    assert_rejects_and_accepts(
+        &[
+            ("DELETE FROM t x WHERE x.a = 1", "near \"x\""),
+            ("DELETE FROM t AS x USING s WHERE x.a = s.a", "near \"AS\""),
+        ],
+        &[
+            "DELETE FROM t USING s WHERE t.a = s.a",
+            "DELETE t",
+            "DELETE FROM t WHERE a = 1",
+        ],
+    );
+}
+
+#[test]
+fn generate_series_with_tables_is_rejected() {
+    assert_rejects_and_accepts(
+        &[
+            (
+                "SELECT a FROM t CROSS JOIN generate_series(1, 2)",
+                "not supported on Redshift tables",
+            ),
+            (
+                "INSERT INTO t (a) SELECT generate_series(1, 2)",
+                "not supported on Redshift tables",
+            ),
+        ],
+        &["SELECT generate_series(1, 2)"],
+    );
+}
+
+#[test]
+fn collations_are_rejected() {
+    assert_rejects_and_accepts(
+        &[(
+            "SELECT b FROM t ORDER BY b COLLATE \"C\"",
+            "near \"COLLATE\"",
+        )],
+        &["SELECT b FROM t ORDER BY b"],
+    );
+}
+
+#[test]
+fn lateral_is_rejected() {
+    assert_rejects_and_accepts(
+        &[("SELECT * FROM t, LATERAL (SELECT 1) x", "near \"LATERAL\"")],
+        &[],
+    );
+}
+
+#[test]
+fn arrays_are_rejected() {
+    assert_rejects_and_accepts(
+        &[
+            ("SELECT ARRAY[1, 2]", "near \"[\""),
+            ("SELECT '{1}'::INTEGER[]", "near \"[\""),
+            ("SELECT array_agg(a) FROM t", "array_agg"),
+            ("SELECT * FROM unnest('{1}')", "near \"unnest\""),
+        ],
+        &[],
+    );
+}
+
+#[test]
+fn newer_functions_are_rejected() {
+    assert_rejects_and_accepts(
+        &[
+            ("SELECT string_agg(b, ',') FROM t", "string_agg"),
+            ("SELECT to_regclass('t')", "to_regclass"),
+            ("SELECT gen_random_uuid()", "gen_random_uuid"),
+            ("SELECT clock_timestamp()", "clock_timestamp"),
+        ],
+        &["SELECT NVL(b, 'x'), OCTET_LENGTH(b) FROM t"],
+    );
+}
+
+#[test]
+fn values_outside_insert_is_rejected() {
+    assert_rejects_and_accepts(
+        &[
+            ("SELECT * FROM (VALUES (1), (2)) v", "near \"VALUES\""),
+            ("VALUES (1)", "near \"VALUES\""),
+        ],
+        &["INSERT INTO t (a, b) VALUES (1, 'x'), (2, 'y')"],
+    );
+}
+
+#[test]
+fn data_modifying_queries_are_rejected() {
+    assert_rejects_and_accepts(
+        &[
+            ("WITH gone AS (DELETE FROM t) SELECT 1", "near \"(\""),
+            ("SELECT a FROM t FOR UPDATE", "near \"FOR\""),
+        ],
+        &["WITH x AS (SELECT a FROM t) SELECT * FROM x"],
+    );
+}
+
+#[test]
+fn except_all_and_intersect_all_are_rejected() {
+    assert_rejects_and_accepts(
+        &[
+            ("SELECT a FROM t EXCEPT ALL SELECT a FROM s", "EXCEPT ALL"),
+            (
+                "SELECT a FROM t INTERSECT ALL SELECT a FROM s",
+                "INTERSECT ALL",
+            ),
+        ],
+        &[
+            "SELECT a FROM t EXCEPT SELECT a FROM s",
+            "SELECT a FROM t UNION ALL SELECT a FROM s",
+        ],
+    );
+}
+
+#[test]
+fn do_blocks_and_dollar_quotes_are_rejected() {
+    assert_rejects_and_accepts(
+        &[
+            ("DO 'BEGIN END'", "near \"DO\""),
+            ("SELECT $$x$$", "near \"$\""),
+        ],
+        &[],
+    );
+}
+
+#[test]
+fn unknown_statements_are_rejected() {
+    assert_rejects_and_accepts(
+        &[
+            ("LISTEN x", "LISTEN"),
+            ("CREATE EXTENSION x", "CREATE"),
+            ("CREATE SEQUENCE x", "CREATE"),
+        ],
+        &[
+            "ANALYZE t",
+            "EXPLAIN SELECT a FROM t",
+            "GRANT SELECT ON t TO PUBLIC",
+        ],
+    );
+}
+
+#[test]
+fn merge_requires_both_clauses_and_equality() {
+    let mut test = SimulatorFixture::new();
+    test.execute("CREATE TABLE t (a INTEGER, b INTEGER); CREATE TABLE s (a INTEGER, b INTEGER)");
+    test.execute("INSERT INTO t VALUES (1, 1); INSERT INTO s VALUES (1, 10), (2, 20)");
+    let matched = "WHEN MATCHED THEN UPDATE SET b = s.b";
+    let other = "WHEN NOT MATCHED THEN INSERT (a, b) VALUES (s.a, s.b)";
+    let merge = |on: &str, rest: &str| format!("MERGE INTO t USING s ON {on} {rest}");
+    let both = format!("{matched} {other}");
+    test.execute(&merge("t.a = s.a", &both));
+    assert_eq!(
+        test.query_rows("SELECT a, b FROM t ORDER BY a"),
+        ["1|10", "2|20"]
+    );
+    test.expect_error(&merge("t.a = s.a", matched), "both");
+    test.expect_error(&merge("t.a = s.a", other), "both");
+    test.expect_error(&merge("t.a > s.a", &both), "equality");
+    test.expect_error(
+        &format!("WITH x AS (SELECT 1) {}", merge("t.a = s.a", &both)),
+        "MERGE",
+    );
+    test.expect_error(
+        &format!("MERGE INTO t USING t ON t.a = t.a {both}"),
+        "different",
+    );
+    test.execute("INSERT INTO s VALUES (1, 11)");
+    test.expect_error(&merge("t.a = s.a", &both), "second time");
+}
+
+#[test]
+fn backslash_escapes_in_strings() {
+    let mut test = SimulatorFixture::new();
+    assert_eq!(test.query_rows(r"SELECT '\''"), ["'"]);
+    assert_eq!(test.query_rows(r"SELECT 'a\\b'"), [r"a\b"]);
+    // A literal in which only quotes are doubled can be broken out of.
+    test.execute("CREATE TABLE t (a INTEGER)");
+    test.execute(r"SELECT '\'' ; DROP TABLE t; --'");
+    test.expect_error("SELECT * FROM t", "does not exist");
+    test.expect_error(r"SELECT '\'", "unterminated");
+}
+
+#[test]
+fn fnv_hash_matches_redshift() {
+    let mut test = SimulatorFixture::new();
+    assert_eq!(
+        test.query_rows("SELECT fnv_hash(1)"),
+        ["-5968735742475085980"]
+    );
+    let seeded =
+        "SELECT fnv_hash('x'::VARCHAR, fnv_hash(1::BIGINT)) = fnv_hash('x'::VARCHAR, fnv_hash(1))";
+    assert_eq!(test.query_rows(seeded), ["f"]);
+    // The hashes of "" and "a" show the offset basis and the prime of FNV-1a.
+    let texts = "SELECT to_hex(fnv_hash('')), to_hex(fnv_hash('a'::VARCHAR))";
+    assert_eq!(
+        test.query_rows(texts),
+        ["cbf29ce484222325|af63dc4c8601ec8c"]
+    );
+    assert_eq!(
+        test.query_rows("SELECT fnv_hash(0.5::DOUBLE PRECISION) IS NULL"),
+        ["f"]
+    );
+}

@@ -1,0 +1,245 @@
+//! Batches: in any order, with songs and events that come late, and at the same time.
+
+use testkit::dir_contents::list_files;
+use testkit::redshift_simulator::WarehouseKind;
+
+use crate::load::fixture::{GENERATE_ARGS, event, song, warehouse_with_dataset};
+use crate::support::on_both_warehouses;
+use crate::support::table_rows::{assert_tables_eq, load_history_rows};
+use crate::support::test_warehouse::TestWarehouse;
+
+on_both_warehouses! {
+    batches_in_any_order_are_what_one_batch_is
+    late_batch_keeps_newer_level
+    later_song_matches_existing_plays
+    run_reads_only_logs_not_yet_loaded
+    full_refresh_from_partial_dataset_is_rejected
+    concurrent_loads_give_correct_tables
+}
+
+/// Distributes the files of `data` pseudo-randomly over the directories `batch-0`, `batch-1`, …
+fn split_into_batches(warehouse: &TestWarehouse, batches: u64, seed: u64) {
+    for kind in ["song_data", "log_data"] {
+        let from = warehouse.path("data").join(kind);
+        for (number, file) in list_files(&from).into_iter().enumerate() {
+            let hash =
+                (number as u64 + 1).wrapping_mul(seed.wrapping_mul(2) + 0x9e37_79b9_7f4a_7c15);
+            let batch = (hash >> 40) % batches;
+            let to = warehouse
+                .path(&format!("batch-{batch}"))
+                .join(kind)
+                .join(&file);
+            std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+            std::fs::copy(from.join(&file), to).unwrap();
+        }
+    }
+}
+
+/// The batches are pseudo-random: songs come later than their plays, and several batches contain the same
+/// artists, users and events.
+fn batches_in_any_order_are_what_one_batch_is(kind: WarehouseKind) {
+    let warehouse = warehouse_with_dataset(kind);
+    let all_at_once = warehouse.dataset_tables("star");
+    split_into_batches(&warehouse, 3, 1);
+    for batch in 0..3 {
+        let data = |kind| format!("batch-{batch}/{kind}");
+        warehouse.build_dataset(
+            &data("song_data"),
+            &data("log_data"),
+            &format!("star-{batch}"),
+        );
+    }
+    for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0], [2, 0, 1]] {
+        warehouse
+            .run_command(&["create-tables", "--quiet", "--drop", "--yes"])
+            .assert_success();
+        for batch in order {
+            warehouse
+                .load_dataset(&format!("star-{batch}"))
+                .assert_success();
+        }
+        assert_tables_eq(&warehouse.warehouse_tables(), &all_at_once);
+        // Loading an old batch again changes nothing.
+        warehouse
+            .load_dataset(&format!("star-{}", order[0]))
+            .assert_success();
+        assert_tables_eq(&warehouse.warehouse_tables(), &all_at_once);
+    }
+    // The test is only meaningful if some plays found their song in another batch.
+    let matched = |tables: &crate::support::table_rows::TableRows| {
+        let plays = tables["songplays"].iter();
+        plays
+            .filter(|play| play.split('|').nth(4) != Some("null"))
+            .count()
+    };
+    let apart: usize = (0..3)
+        .map(|batch| matched(&warehouse.dataset_tables(&format!("star-{batch}"))))
+        .sum();
+    assert!(apart < matched(&all_at_once), "{apart}");
+}
+
+fn late_batch_keeps_newer_level(kind: WarehouseKind) {
+    let warehouse = TestWarehouse::new(kind);
+    warehouse.write_file("songs/a.json", &song("S", "A"));
+    warehouse.write_file("new/a.json", &event(1, 2000, "paid", 1, 1));
+    warehouse.write_file("old/a.json", &event(1, 1000, "free", 9, 9));
+    // At the same time, session and item decide.
+    warehouse.write_file("tie/a.json", &event(1, 2000, "tie", 1, 0));
+    warehouse.write_file("later/a.json", &event(1, 2000, "later", 1, 2));
+    let mut client = warehouse.admin_client();
+    let mut level = |logs: &str| -> String {
+        warehouse.build_dataset("songs", logs, logs.to_uppercase().as_str());
+        warehouse
+            .load_dataset(&logs.to_uppercase())
+            .assert_success();
+        client
+            .query_one("SELECT level FROM users", &[])
+            .unwrap()
+            .get(0)
+    };
+    assert_eq!(
+        ["new", "old", "tie", "later"].map(&mut level),
+        ["paid", "paid", "paid", "later"]
+    );
+}
+
+fn later_song_matches_existing_plays(kind: WarehouseKind) {
+    let warehouse = TestWarehouse::new(kind);
+    warehouse.write_file("none/a.json", &song("OTHER", "A").replace("1.5", "9.0"));
+    warehouse.write_file("big/a.json", &song("S2", "A2"));
+    warehouse.write_file("small/a.json", &song("S1", "A1"));
+    warehouse.write_file("logs/a.json", &event(1, 1000, "paid", 1, 1));
+    warehouse.write_file("more/a.json", &event(1, 2000, "paid", 1, 2));
+    let mut client = warehouse.admin_client();
+    let mut songs_after = |songs: &str, logs: &str| -> Vec<Option<String>> {
+        warehouse.build_dataset(songs, logs, "star");
+        warehouse.load_dataset("star").assert_success();
+        let rows = client.query("SELECT song_id FROM songplays ORDER BY start_time", &[]);
+        rows.unwrap().iter().map(|row| row.get(0)).collect()
+    };
+    let some = |id: &str| Some(id.to_owned());
+    assert_eq!(songs_after("none", "logs"), [None]);
+    assert_eq!(songs_after("big", "logs"), [some("S2")]);
+    assert_eq!(songs_after("small", "logs"), [some("S1")]);
+    assert_eq!(songs_after("big", "logs"), [some("S1")]);
+    // The song came with an earlier batch.
+    assert_eq!(songs_after("none", "more"), [some("S1"), some("S1")]);
+}
+
+fn run_reads_only_logs_not_yet_loaded(kind: WarehouseKind) {
+    let warehouse = TestWarehouse::new(kind);
+    warehouse.generate_input("data", &GENERATE_ARGS);
+    warehouse.build_dataset("data/song_data", "data/log_data", "star");
+    let logs = list_files(&warehouse.path("data/log_data"));
+    let moved = logs.last().unwrap();
+    let (log_path, moved_path) = (
+        warehouse.path("data/log_data").join(moved),
+        warehouse.path("aside"),
+    );
+    std::fs::rename(&log_path, &moved_path).unwrap();
+    let arguments = [
+        "run",
+        "--quiet",
+        "--json",
+        "--songs",
+        "data/song_data",
+        "--logs",
+        "data/log_data",
+        "--out",
+        &warehouse.out_location("out"),
+    ];
+    let first = warehouse.run_command(&arguments).assert_success().json();
+    assert_eq!(first["logs"]["already_loaded_objects"], 0);
+    let second = warehouse.run_command(&arguments).assert_success().json();
+    assert_eq!(second["logs"]["objects"], 0);
+    assert_eq!(second["logs"]["already_loaded_objects"], logs.len() - 1);
+    assert_eq!(second["load"]["tables"]["songplays"]["added"], 0);
+    std::fs::rename(&moved_path, &log_path).unwrap();
+    let last = warehouse.run_command(&arguments).assert_success().json();
+    assert_eq!(last["logs"]["objects"], 1);
+    assert_tables_eq(
+        &warehouse.warehouse_tables(),
+        &warehouse.dataset_tables("star"),
+    );
+    // A rewritten file counts as new, and its events as duplicates.
+    std::fs::copy(&log_path, &moved_path).unwrap();
+    std::fs::copy(&moved_path, &log_path).unwrap();
+    let rewritten = warehouse.run_command(&arguments).assert_success().json();
+    assert_eq!(rewritten["logs"]["objects"], 1);
+    assert_tables_eq(
+        &warehouse.warehouse_tables(),
+        &warehouse.dataset_tables("star"),
+    );
+    // A full refresh reads all logs again.
+    warehouse
+        .admin_client()
+        .execute("UPDATE songplays SET level = 'wrong'", &[])
+        .unwrap();
+    let arguments: Vec<&str> = arguments.into_iter().chain(["--full-refresh"]).collect();
+    let refreshed = warehouse.run_command(&arguments).assert_success().json();
+    assert_eq!(refreshed["logs"]["objects"], logs.len());
+    assert_eq!(
+        refreshed["load"]["tables"]["songplays"]["removed"],
+        warehouse.dataset_tables("star")["songplays"].len()
+    );
+    assert_tables_eq(
+        &warehouse.warehouse_tables(),
+        &warehouse.dataset_tables("star"),
+    );
+    assert_eq!(
+        load_history_rows(&mut warehouse.admin_client()).len(),
+        logs.len()
+    );
+}
+
+/// The dataset contains only the new logs: a full refresh from it would lose all others.
+fn full_refresh_from_partial_dataset_is_rejected(kind: WarehouseKind) {
+    let warehouse = TestWarehouse::new(kind);
+    warehouse.generate_input("data", &GENERATE_ARGS);
+    let arguments = [
+        "run",
+        "--quiet",
+        "--songs",
+        "data/song_data",
+        "--logs",
+        "data/log_data",
+        "--out",
+        &warehouse.out_location("out"),
+    ];
+    warehouse.run_command(&arguments).assert_success();
+    warehouse.run_command(&arguments).assert_success();
+    let before = warehouse.warehouse_tables();
+    let arguments = [
+        "load",
+        "--from",
+        &warehouse.out_location("out"),
+        "--full-refresh",
+    ];
+    warehouse
+        .run_command(&arguments)
+        .assert_failure(2, &["would be lost", "sparkify run --full-refresh"]);
+    assert_tables_eq(&warehouse.warehouse_tables(), &before);
+}
+
+fn concurrent_loads_give_correct_tables(kind: WarehouseKind) {
+    let warehouse = warehouse_with_dataset(kind);
+    split_into_batches(&warehouse, 2, 3);
+    for batch in 0..2 {
+        let data = |kind| format!("batch-{batch}/{kind}");
+        warehouse.build_dataset(
+            &data("song_data"),
+            &data("log_data"),
+            &format!("star-{batch}"),
+        );
+    }
+    std::thread::scope(|scope| {
+        for out in ["star-0", "star-1", "star", "star-0"] {
+            let warehouse = &warehouse;
+            scope.spawn(move || warehouse.load_dataset(out).assert_success());
+        }
+    });
+    assert_tables_eq(
+        &warehouse.warehouse_tables(),
+        &warehouse.dataset_tables("star"),
+    );
+}

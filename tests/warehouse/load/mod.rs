@@ -1,0 +1,7 @@
+//! Loads into PostgreSQL and into the Redshift simulator, compared row by row: repeated, in batches and in
+//! any order.
+
+mod batches;
+mod constraints;
+mod fixture;
+mod tables;
