@@ -59,7 +59,7 @@ fn selected_events(args: &LogArgs) -> Result<EnvFilter> {
     EnvFilter::builder().parse(directives).map_err(|e| {
         invalid()
             .with_source(e)
-            .with_hint("see docs/troubleshooting.md")
+            .with_hint("use for example RUST_LOG=sparkify=debug")
     })
 }
 

@@ -45,7 +45,7 @@ impl LoadTarget {
     ) -> Result<LoadReport> {
         let _span = tracing::info_span!("transaction").entered();
         tracing::info!(
-            run = dataset.report().run,
+            run = %dataset.report().run,
             warehouse = %self.warehouse.connection,
             full_refresh = self.full_refresh,
             "loading the dataset"

@@ -126,7 +126,7 @@ impl RunJob {
         let report = pipeline::run(&config, observer)?;
         observer.finish_phase();
         let location = dataset_location(&config.out, &report);
-        tracing::info!(run = report.run, %location, "published the dataset");
+        tracing::info!(run = %report.run, %location, "published the dataset");
         observer.dataset_published(&report, &location);
         let load = self.load.as_ref().map(|target| {
             let loaded = self.load_dataset(
