@@ -6,7 +6,8 @@ use testkit::s3_server::request::{RequestMatcher, S3Operation};
 use testkit::s3_server::server::S3Server;
 
 use crate::store_conformance::{
-    BUCKET, StoreUnderTest, anonymous_options, for_each_store, list_everything,
+    BUCKET, StoreUnderTest, anonymous_options, for_each_store, for_each_store_with_location,
+    list_everything,
 };
 
 /// Keys that are easily corrupted by the encodings of URLs and XML.
@@ -196,7 +197,7 @@ fn folder_markers_are_not_listed() {
 
 #[test]
 fn single_object_is_a_location() {
-    for_each_store(|case| {
+    for_each_store_with_location(|case| {
         let others = ["x.json.gz", "x.json.d/y.json", "x.jsonl", "w.json"];
         for key in others {
             case.put(key, "other");
@@ -223,7 +224,7 @@ fn single_object_is_a_location() {
 
 #[test]
 fn display_matches_user_notation() {
-    for_each_store(|case| {
+    for_each_store_with_location(|case| {
         let store = case.store();
         for key in ODD_KEYS {
             assert_eq!(store.display(key), case.url(key), "{}", case.name);

@@ -1,6 +1,7 @@
-//! One conformance suite for every store: a local directory, and a bucket of the test server.
+//! One conformance suite for every store: a local directory, a bucket of the test server, and memory.
 
 mod list;
+mod put;
 mod read;
 mod write;
 
@@ -11,7 +12,8 @@ use std::path::PathBuf;
 use sparkify::aws::AwsOptions;
 use sparkify::storage::s3::S3Options;
 use sparkify::storage::{
-    ListMode, Location, ObjectMeta, ObjectRange, RangeReader, Store, StoreOpener,
+    ListMode, Location, MemoryStore, ObjectMeta, ObjectRange, PutMode, PutResult, RangeReader,
+    Store, StoreOpener,
 };
 use tempfile::TempDir;
 use testkit::s3_server::faults::FaultPlan;
@@ -23,19 +25,35 @@ pub const BUCKET: &str = "music";
 /// A prefix that needs escaping in URLs and XML.
 const PREFIX: &str = "in/ä b+c%2F&<d>";
 
-/// A store under test, and the directory that holds its objects.
+/// A store under test.
 pub struct StoreUnderTest {
     pub name: &'static str,
-    pub folder: PathBuf,
     /// The server of an S3 store.
     pub server: Option<S3Server>,
-    location: Location,
-    registry: StoreOpener,
-    _root: Option<TempDir>,
+    backing: Backing,
+}
+
+/// Where the objects are.
+enum Backing {
+    /// In a directory, to which a location leads.
+    Directory {
+        folder: PathBuf,
+        location: Location,
+        registry: StoreOpener,
+        _root: Option<TempDir>,
+    },
+    /// In memory.
+    Memory(MemoryStore),
 }
 
 /// Runs a test on every store.
 pub fn for_each_store(test: impl Fn(&StoreUnderTest)) {
+    for_each_store_with_location(&test);
+    test(&StoreUnderTest::memory());
+}
+
+/// Runs a test on every store that a location leads to.
+pub fn for_each_store_with_location(test: impl Fn(&StoreUnderTest)) {
     let (root, server) = (
         TempDir::new().unwrap(),
         S3Server::anonymous(FaultPlan::new()),
@@ -63,11 +81,13 @@ impl StoreUnderTest {
         fs::create_dir_all(&folder).unwrap();
         Self {
             name: "local",
-            location: Location::Local(folder.clone()),
-            folder,
             server: None,
-            registry: StoreOpener::default(),
-            _root: Some(root),
+            backing: Backing::Directory {
+                location: Location::Local(folder.clone()),
+                folder,
+                registry: StoreOpener::default(),
+                _root: Some(root),
+            },
         }
     }
 
@@ -77,21 +97,34 @@ impl StoreUnderTest {
         fs::create_dir_all(&folder).unwrap();
         Self {
             name: "s3",
-            folder,
-            location: Location::S3 {
-                bucket: BUCKET.to_owned(),
-                prefix: PREFIX.to_owned(),
+            backing: Backing::Directory {
+                folder,
+                location: Location::S3 {
+                    bucket: BUCKET.to_owned(),
+                    prefix: PREFIX.to_owned(),
+                },
+                registry: StoreOpener::new(anonymous_options(&server)),
+                _root: None,
             },
-            registry: StoreOpener::new(anonymous_options(&server)),
             server: Some(server),
-            _root: None,
+        }
+    }
+
+    fn memory() -> Self {
+        Self {
+            name: "memory",
+            server: None,
+            backing: Backing::Memory(MemoryStore::new()),
         }
     }
 
     /// Limits the number of concurrent requests.
     pub fn with_max_requests(mut self, requests: usize) -> Self {
         let server = self.server.as_ref().unwrap();
-        self.registry = StoreOpener::new(S3Options {
+        let Backing::Directory { registry, .. } = &mut self.backing else {
+            panic!("no requests are sent to {}", self.name);
+        };
+        *registry = StoreOpener::new(S3Options {
             max_concurrent_requests: requests,
             ..anonymous_options(server)
         });
@@ -100,32 +133,58 @@ impl StoreUnderTest {
 
     /// Returns the store of the prefix.
     pub fn store(&self) -> Box<dyn Store> {
-        self.registry.open(&self.location).unwrap()
+        match &self.backing {
+            Backing::Directory {
+                location, registry, ..
+            } => registry.open(location).unwrap(),
+            Backing::Memory(store) => Box::new(store.clone()),
+        }
     }
 
     /// Returns the store of a location below the prefix.
     pub fn store_at(&self, name: &str) -> Box<dyn Store> {
-        self.registry.open(&self.location.join(name)).unwrap()
+        match &self.backing {
+            Backing::Directory {
+                location, registry, ..
+            } => registry.open(&location.join(name)).unwrap(),
+            Backing::Memory(store) => store.subfolder(name),
+        }
     }
 
     /// Returns the location that a user writes for a name below the prefix.
     pub fn url(&self, name: &str) -> String {
         match self.server {
-            None => self.folder.join(name).display().to_string(),
+            None => self.path(name).display().to_string(),
             Some(_) => format!("s3://{BUCKET}/{PREFIX}/{name}"),
         }
     }
 
-    /// Writes an object without using the store.
+    /// Returns the file of an object.
+    pub fn path(&self, key: &str) -> PathBuf {
+        match &self.backing {
+            Backing::Directory { folder, .. } => folder.join(key),
+            Backing::Memory(_) => panic!("no file of {key} in memory"),
+        }
+    }
+
+    /// Writes an object, if possible without using the store.
     pub fn put(&self, key: &str, bytes: impl AsRef<[u8]>) {
-        let path = self.folder.join(key);
+        if let Backing::Memory(store) = &self.backing {
+            let put = store.put(key, bytes.as_ref().to_vec(), PutMode::Overwrite);
+            assert_eq!(put.unwrap(), PutResult::Written);
+            return;
+        }
+        let path = self.path(key);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, bytes).unwrap();
     }
 
-    /// Reads an object without using the store.
+    /// Reads an object, if possible without using the store.
     pub fn get(&self, key: &str) -> Vec<u8> {
-        fs::read(self.folder.join(key)).unwrap()
+        match &self.backing {
+            Backing::Directory { .. } => fs::read(self.path(key)).unwrap(),
+            Backing::Memory(store) => store.get(key).unwrap().unwrap().bytes,
+        }
     }
 
     /// Returns the listed metadata of all objects by key, as range readers expect it.

@@ -12,7 +12,7 @@ use testkit::s3_server::faults::{Fault, FaultPlan};
 use testkit::s3_server::request::{RequestMatcher, S3Operation};
 use testkit::s3_server::server::S3Server;
 
-use crate::store_conformance::{StoreUnderTest, for_each_store};
+use crate::store_conformance::{StoreUnderTest, for_each_store, for_each_store_with_location};
 
 /// The bytes that one read request to S3 fetches.
 const PREFETCH_BYTES: u64 = 4 << 20;
@@ -98,11 +98,11 @@ fn empty_objects_are_readable() {
 
 #[test]
 fn prefetched_object_arrives_in_order() {
-    for_each_store(|case| {
+    for_each_store_with_location(|case| {
         // An object that is larger than the prefetched bytes, sparse but for a mark at intervals.
         let length = 18 * PREFETCH_BYTES + 12_345;
         case.put("x", "");
-        let path = case.folder.join("x");
+        let path = case.path("x");
         let file = File::options().write(true).open(&path).unwrap();
         file.set_len(length).unwrap();
         for at in (0..length - 8).step_by(100_003) {
