@@ -196,7 +196,7 @@ mod tests {
 
     /// Interns a text that was written as `raw`.
     fn intern_escaped(interner: &mut Interner, raw: &[u8]) -> Result<i32, ValueError> {
-        interner.intern_escaped(raw, |raw, out| unescape(raw, out))
+        interner.intern_escaped(raw, unescape)
     }
 
     #[test]

@@ -164,7 +164,7 @@ fn starts_with_songs(source: &InputSource) -> Result<bool> {
 /// Builds and publishes a dataset. The measured time includes publishing.
 ///
 /// # Errors
-/// Returns an error if the [`run`](super::run) fails.
+/// Returns an error if the [`run`](fn@super::run) fails.
 pub fn measure_run(config: &RunConfig, progress: &dyn Observer) -> Result<TimedRun> {
     let is_peak_reset = peak_rss::reset_peak_rss();
     let timings = Timings::default();
