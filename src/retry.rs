@@ -56,7 +56,13 @@ pub fn log_failed_attempt(attempt: u32, error: &Error, delay: Option<Duration>) 
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 mod tests {
+    use std::io::{self, Write};
+    use std::sync::{Arc, Mutex};
+
+    use tracing_subscriber::fmt::MakeWriter;
+
     use super::*;
 
     const POLICY: RetryPolicy = RetryPolicy {
@@ -101,5 +107,54 @@ mod tests {
         assert_eq!(once.delay_after(1), None);
         assert_eq!(POLICY.delay_after(40), None);
         assert!(POLICY.delay_after(39).is_some());
+    }
+
+    #[test]
+    fn events_say_what_happens_next() {
+        let log = Log::default();
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(log.clone())
+            .with_ansi(false)
+            .finish();
+        let error = Error::failed("cannot read s3://b/k");
+        tracing::subscriber::with_default(subscriber, || {
+            log_failed_attempt(1, &error, Some(Duration::from_millis(240)));
+            log_failed_attempt(2, &error, None);
+        });
+        let text = log.text();
+        for expected in [
+            "INFO sparkify::retry: attempt 1 failed: cannot read s3://b/k: retrying in 0.2 s",
+            "INFO sparkify::retry: attempt 2 failed: cannot read s3://b/k: giving up",
+        ] {
+            assert!(text.contains(expected), "{text}");
+        }
+    }
+
+    /// Collects the lines of a subscriber.
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Log {
+        fn text(&self) -> String {
+            String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
+        }
+    }
+
+    impl Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl MakeWriter<'_> for Log {
+        type Writer = Self;
+
+        fn make_writer(&self) -> Self {
+            self.clone()
+        }
     }
 }

@@ -242,3 +242,32 @@ impl LoadStage {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::star::schema::USERS;
+
+    #[test]
+    fn stages_follow_each_other() {
+        let sql = String::new;
+        let statements = [
+            (LoadStatement::Execute(sql()), LoadStage::Stage),
+            (LoadStatement::Lock(sql()), LoadStage::Stage),
+            (LoadStatement::LoadedRuns(sql()), LoadStage::Stage),
+            (LoadStatement::CheckEmptied(sql()), LoadStage::Stage),
+            (LoadStatement::Copy(&USERS, sql()), LoadStage::Copy),
+            (LoadStatement::CountStaged(sql()), LoadStage::Copy),
+            (LoadStatement::CheckMergeState(sql()), LoadStage::Merge),
+            (LoadStatement::Execute(sql()), LoadStage::Merge),
+            (LoadStatement::CheckMerged(sql()), LoadStage::Verify),
+            (LoadStatement::CheckRowDeltas(sql()), LoadStage::Verify),
+            (LoadStatement::Commit(sql()), LoadStage::Commit),
+        ];
+        let mut stage = LoadStage::Stage;
+        for (statement, expected) in statements {
+            stage = stage.at(&statement);
+            assert_eq!(stage, expected, "{statement:?}");
+        }
+    }
+}
