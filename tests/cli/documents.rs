@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use testkit::cli::sandbox::Sandbox;
 
+use crate::help;
+
 /// The largest number of lines that the README may have.
 const MAX_README_LINES: usize = 220;
 
@@ -72,11 +74,8 @@ This page has the long help of every command. It is generated from the program: 
 "
     .to_owned();
     let sandbox = Sandbox::new();
-    let mut commands: Vec<Vec<String>> = vec![Vec::new()];
-    while let Some(command) = commands.pop() {
-        let mut arguments: Vec<&str> = command.iter().map(String::as_str).collect();
-        arguments.push("--help");
-        let help = sandbox.exec(&arguments).assert_success().stdout;
+    for command in help::all_commands(&sandbox) {
+        let help = help::long_help(&sandbox, &command);
         let lines: Vec<&str> = help.lines().map(str::trim_end).collect();
         let (summary, details) = lines.split_first().unwrap();
         let name = [&["sparkify".to_owned()], &command[..]].concat().join(" ");
@@ -87,24 +86,8 @@ This page has the long help of every command. It is generated from the program: 
             "\n## {name}\n\n{summary}.\n\n```text\n{details}\n```\n"
         )
         .unwrap();
-        let subcommands = subcommands(&help);
-        // The last one is the next one.
-        commands.extend(subcommands.into_iter().rev().map(|name| {
-            let name = [name.to_owned()];
-            [&command[..], &name].concat()
-        }));
     }
     text
-}
-
-/// Returns the names of the commands that a help lists, in order.
-fn subcommands(help: &str) -> Vec<&str> {
-    let Some((_, list)) = help.split_once("\nCommands:\n") else {
-        return Vec::new();
-    };
-    let lines = list.lines().take_while(|line| !line.is_empty());
-    let names = lines.filter_map(|line| line.split_whitespace().next());
-    names.filter(|&name| name != "help").collect()
 }
 
 #[test]

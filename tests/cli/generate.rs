@@ -95,11 +95,3 @@ fn same_seed_gives_the_same_bytes() {
     assert!(files("one") == files("same"));
     assert!(files("one") != files("other"));
 }
-
-#[test]
-fn stdout_is_empty_without_json() {
-    let sandbox = Sandbox::new();
-    let output = sandbox.exec(&["generate", "--out=made", "--events=10"]);
-    assert_eq!((output.code, output.stdout.as_str()), (Some(0), ""));
-    assert!(output.stderr.contains("log_data: 10 records"));
-}

@@ -15,21 +15,6 @@ fn run_args_with<'a>(more: &[&'a str]) -> Vec<&'a str> {
 }
 
 #[test]
-fn summary_goes_to_stderr_without_json() {
-    let sandbox = Sandbox::with_input();
-    let output = sandbox.exec(&RUN_ARGS);
-    assert_eq!((output.code, output.stdout.as_str()), (Some(0), ""));
-    for words in [
-        "songplays",
-        "records",
-        "star in ",
-        "\nlog records: 3 kept, 0 filtered (page is not NextSong), 0 duplicates; ",
-    ] {
-        assert!(output.stderr.contains(words), "{}", output.stderr);
-    }
-}
-
-#[test]
 fn sizes_are_in_decimal_units() {
     let sandbox = Sandbox::with_input();
     sandbox.write("logs/a.json", vec![b'\n'; 1_500_000]);

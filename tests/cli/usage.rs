@@ -1,28 +1,7 @@
-//! Invalid arguments, and the help text.
+//! Invalid arguments.
 
 use testkit::cli::output::CommandOutput;
 use testkit::cli::sandbox::{Sandbox, run_args};
-
-#[test]
-fn help_shows_examples() {
-    let sandbox = Sandbox::new();
-    for arguments in [
-        &["--help"][..],
-        &["run", "--help"],
-        &["generate", "--help"],
-        &["bench", "--help"],
-        &["bench", "parse", "--help"],
-        &["bench", "run", "--help"],
-        &["help", "run"],
-    ] {
-        let output = sandbox.exec(arguments).assert_success();
-        let (_, examples) = output.stdout.split_once("\nExamples:\n").unwrap();
-        assert!(examples.starts_with("  sparkify "), "{examples}");
-        assert!(!output.stdout.contains('\x1b'));
-        let wide = output.stdout.lines().find(|line| line.len() > 80);
-        assert_eq!(wide, None, "line is too long for a terminal");
-    }
-}
 
 #[test]
 fn version_flag_prints_the_package_version() {
@@ -51,17 +30,6 @@ fn missing_or_unknown_arguments_are_usage_errors() {
         sandbox.exec(arguments).assert_usage_error(words);
     }
     snapshot.assert_unchanged();
-}
-
-#[test]
-fn missing_subcommand_prints_help() {
-    let output = Sandbox::new().exec(&[]);
-    assert_eq!((output.code, output.stdout.as_str()), (Some(2), ""));
-    assert!(
-        output
-            .stderr
-            .contains("Usage: sparkify [OPTIONS] <COMMAND>")
-    );
 }
 
 #[test]
@@ -213,18 +181,6 @@ fn generate_rejects_s3_output() {
         !sandbox.path("s3:").exists(),
         "a directory named s3: was created"
     );
-}
-
-#[test]
-fn short_help_has_no_examples() {
-    let sandbox = Sandbox::new();
-    for arguments in [&["-h"][..], &["run", "-h"], &["bench", "parse", "-h"]] {
-        // The width of the terminal makes no difference.
-        let mut command = sandbox.command(arguments);
-        let output = CommandOutput::run(command.env("COLUMNS", "40")).assert_success();
-        assert!(output.stdout.contains("\nOptions:\n"), "{output:?}");
-        assert!(!output.stdout.contains("Examples:"), "{output:?}");
-    }
 }
 
 const S3_FLAGS: [&str; 7] = [

@@ -268,3 +268,13 @@ fn unreadable_output_is_reported() {
         .assert_failure(1, &words);
     assert_eq!(output.json()["status"], "failed");
 }
+
+#[test]
+fn dry_run_of_a_load_into_redshift() {
+    let server = server_with_input(FaultPlan::new());
+    run_sparkify(&server, &RUN_ARGS).assert_success();
+    let load = ["load", "--from=s3://music/star", "--dry-run"];
+    let warehouse = "--warehouse=redshift://etl@127.0.0.1:1/music";
+    run_sparkify(&server, &concat_args(&load, &[warehouse]))
+        .assert_snapshot("load/dry-run-redshift.txt");
+}

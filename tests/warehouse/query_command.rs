@@ -29,16 +29,9 @@ fn query_without_warehouse(arguments: &[&str]) -> CommandOutput {
 
 #[test]
 fn table_columns_are_aligned() {
-    let output =
-        warehouse_with_plays().run_command(&["query", "busiest-users", "--to", "2018-12-01"]);
-    let lines = [
-        "user_id  first_name  last_name  level  plays  paid_plays  sessions  days",
-        "      2  Bob                    free       3           3         3     3",
-        "      1  Ada         A          paid       2           1         2     1",
-        "      3              C          free       2           0         1     1",
-        "      4  Dan         D          free       1           0         1     1",
-    ];
-    assert_eq!(output.assert_success().stdout, lines.join("\n") + "\n");
+    warehouse_with_plays()
+        .run_command(&["query", "busiest-users", "--to", "2018-12-01"])
+        .assert_snapshot("query/table.txt");
 }
 
 #[test]
@@ -144,7 +137,6 @@ fn queries_are_listed_without_warehouse() {
     );
     let names = list.lines().skip(1).map(|l| l.split(' ').next().unwrap());
     assert_eq!(names.collect::<Vec<_>>(), QUERY_NAMES);
-    assert!(list.contains("  Which songs are played most?\n"), "{list}");
     let json = query_without_warehouse(&["--list", "--json"])
         .assert_success()
         .json();

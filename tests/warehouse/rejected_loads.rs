@@ -159,61 +159,6 @@ fn dropping_rows_requires_confirmation() {
         .unwrap();
 }
 
-#[test]
-fn dry_run_prints_sql_in_order_without_connecting() {
-    let warehouse = warehouse_with_dataset(WarehouseKind::Postgres);
-    let unreachable = "postgres://someone@127.0.0.1:1/none";
-    let print = |arguments: &[&str]| {
-        let mut command = warehouse.sparkify(arguments);
-        command.args(["--dry-run", "--warehouse", unreachable]);
-        CommandOutput::run(&mut command).assert_success().stdout
-    };
-    let assert_in_order = |text: &str, words: &[&str]| {
-        let mut rest = text;
-        for word in words {
-            let Some((_, after)) = rest.split_once(word) else {
-                panic!("{word} is missing or out of order in {text}");
-            };
-            rest = after;
-        }
-    };
-    let sql = print(&["create-tables", "--drop"]);
-    assert_in_order(
-        &sql,
-        &[
-            "BEGIN;",
-            "DROP TABLE IF EXISTS songplays;",
-            "CREATE TABLE IF NOT EXISTS artists",
-            "COMMIT;",
-        ],
-    );
-    let sql = print(&["load", "--from", "star", "--full-refresh"]);
-    assert_in_order(
-        &sql,
-        &[
-            "BEGIN;",
-            "LOCK TABLE load_history",
-            "DELETE FROM songplays;",
-            "COPY staged_songplays",
-            "COUNT(*)",
-            "INSERT INTO songplays",
-            "INSERT INTO load_history",
-            "COMMIT;",
-        ],
-    );
-    let run = [
-        "run",
-        "--songs",
-        "data/song_data",
-        "--logs",
-        "data/log_data",
-        "--out",
-        "new",
-    ];
-    assert_in_order(&print(&run), &["BEGIN;", "COPY staged_time", "COMMIT;"]);
-    assert!(!warehouse.path("new").exists());
-}
-
 /// The one-line message quotes the load error views of Redshift.
 #[test]
 fn copy_error_quotes_load_error_views() {

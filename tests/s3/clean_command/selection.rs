@@ -43,18 +43,7 @@ fn clean_removes_abandoned_runs_and_keeps_newest_complete_runs() {
     ];
     assert_eq!(result["remove"], json!(remove));
     assert_eq!(result["removed"], false);
-    let text = run_sparkify(&server, &clean).assert_success().stdout;
-    assert!(
-        text.ends_with("\nwould remove: 3; use --yes to remove\n"),
-        "{text}"
-    );
-    assert_eq!(
-        text.lines()
-            .filter(|line| line.starts_with("keep "))
-            .count(),
-        3
-    );
-    assert!(text.contains(" recent "), "{text}");
+    run_sparkify(&server, &clean).assert_snapshot("clean/runs-in-s3.txt");
     assert!(
         server.objects("music") == all,
         "objects were removed without confirmation"
@@ -73,10 +62,8 @@ fn clean_removes_abandoned_runs_and_keeps_newest_complete_runs() {
         non_empty_entries(&out_dir),
         string_set(&[&recent, &one, &published, "latest.json"])
     );
-    let text = run_sparkify(&server, &concat_args(&clean, &["--yes"]))
-        .assert_success()
-        .stdout;
-    assert!(text.ends_with("\nnothing to remove\n"), "{text}");
+    run_sparkify(&server, &concat_args(&clean, &["--yes"]))
+        .assert_snapshot("clean/runs-in-s3-removed.txt");
 }
 
 #[test]

@@ -8,6 +8,7 @@ use crate::support::table_rows::{assert_tables_eq, load_history_rows};
 use crate::support::test_warehouse::TestWarehouse;
 
 on_both_warehouses! {
+    summaries_of_create_tables_and_load
     loaded_tables_equal_parquet
     fixtures_and_sample_load
     second_load_changes_nothing
@@ -39,6 +40,23 @@ fn loaded_tables_equal_parquet(kind: WarehouseKind) {
         );
     }
     assert!(expected["songplays"].len() > 1000 && expected["state_songplays"].len() > 1000);
+}
+
+fn summaries_of_create_tables_and_load(kind: WarehouseKind) {
+    let warehouse = TestWarehouse::without_tables(kind);
+    let name = format!("{kind:?}").to_lowercase();
+    warehouse
+        .run_command(&["create-tables"])
+        .assert_snapshot(&format!("create-tables/summary-{name}.txt"));
+    let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures");
+    warehouse.build_dataset(
+        &format!("{fixtures}/song_data"),
+        &format!("{fixtures}/log_data"),
+        "star",
+    );
+    warehouse
+        .run_command(&["load", "--from", &warehouse.out_location("star")])
+        .assert_snapshot(&format!("load/summary-{name}.txt"));
 }
 
 fn fixtures_and_sample_load(kind: WarehouseKind) {

@@ -6,3 +6,4 @@
 pub mod command;
 pub mod output;
 pub mod sandbox;
+pub mod snapshot;
