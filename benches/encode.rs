@@ -11,14 +11,15 @@ use std::hint::black_box;
 
 use arrow_array::RecordBatch;
 use criterion::{Criterion, criterion_group, criterion_main};
-use sparkify::output::{ParquetCompression, PartInfo, PartWriter};
-use sparkify::star::song_lookup::SongLookup;
-use sparkify::star::songplays::{build_songplays, compute_songplay_ids};
-use sparkify::star::songs_and_artists::{build_artists, build_songs};
-use sparkify::star::time_dimension::build_time;
-use sparkify::star::typed_batches::EventBatch;
-use sparkify::star::users::LatestUsers;
-use sparkify::storage::{LocalStore, Store};
+use sparkify::config::ParquetCompression;
+use sparkify::internals::output::{PartInfo, PartWriter};
+use sparkify::internals::star::song_lookup::SongLookup;
+use sparkify::internals::star::songplays::{build_songplays, compute_songplay_ids};
+use sparkify::internals::star::songs_and_artists::{build_artists, build_songs};
+use sparkify::internals::star::time_dimension::build_time;
+use sparkify::internals::star::typed_batches::EventBatch;
+use sparkify::internals::star::users::LatestUsers;
+use sparkify::internals::storage::{LocalStore, Store};
 
 use support::log_variants::unique_user_agents;
 use support::{

@@ -12,12 +12,12 @@ use std::path::Path;
 use std::thread::available_parallelism;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
+use sparkify::config::Location;
 use sparkify::config::{IoSizes, MaxRejects, RunConfig};
 use sparkify::generate::GenerateOptions;
+use sparkify::jobs::RunJob;
 use sparkify::observer::WarningCollector;
-use sparkify::output::run_report::RunReport;
-use sparkify::pipeline;
-use sparkify::storage::Location;
+use sparkify::report::RunReport;
 use tempfile::TempDir;
 
 use support::{GeneratedInput, SPLIT_INPUT, temp_dir, throughput};
@@ -42,7 +42,10 @@ fn run_pipeline(files: &GeneratedInput, out: &Path, threads: usize) -> RunReport
             ..IoSizes::default()
         },
     };
-    pipeline::run(&config, &WarningCollector::default()).unwrap()
+    RunJob { config, load: None }
+        .execute(&WarningCollector::default())
+        .unwrap()
+        .report
 }
 
 fn bench(c: &mut Criterion) {

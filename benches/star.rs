@@ -13,15 +13,15 @@ use arrow_array::{Array, BooleanArray, RecordBatch};
 use arrow_select::filter::filter_record_batch;
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
-use sparkify::decode::Decoder;
 use sparkify::generate::GenerateOptions;
-use sparkify::star::schema::EVENT_RECORD;
-use sparkify::star::song_lookup::SongLookup;
-use sparkify::star::songplays::{build_songplays, compute_songplay_ids};
-use sparkify::star::songs_and_artists::{build_artists, build_songs};
-use sparkify::star::time_dimension::build_time;
-use sparkify::star::typed_batches::{EventBatch, SongBatch};
-use sparkify::star::users::{LatestUsers, UserDelta};
+use sparkify::internals::decode::Decoder;
+use sparkify::internals::star::schema::EVENT_RECORD;
+use sparkify::internals::star::song_lookup::SongLookup;
+use sparkify::internals::star::songplays::{build_songplays, compute_songplay_ids};
+use sparkify::internals::star::songs_and_artists::{build_artists, build_songs};
+use sparkify::internals::star::time_dimension::build_time;
+use sparkify::internals::star::typed_batches::{EventBatch, SongBatch};
+use sparkify::internals::star::users::{LatestUsers, UserDelta};
 
 use support::{
     GeneratedInput, SMALL_INPUT, SPLIT_INPUT, build_lookup, decode_batches, decode_events,

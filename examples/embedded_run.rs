@@ -12,11 +12,11 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use sparkify::config::Location;
 use sparkify::config::RunConfig;
 use sparkify::error::{Error, Result};
 use sparkify::jobs::{CompletedRun, RunJob};
 use sparkify::observer::Observer;
-use sparkify::storage::Location;
 
 fn main() -> ExitCode {
     let result = parse_arguments(env::args_os().skip(1)).and_then(build);

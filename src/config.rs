@@ -4,11 +4,14 @@ use std::collections::HashSet;
 use std::num::NonZeroUsize;
 use std::str::FromStr;
 
+pub use crate::aws::AwsOptions;
 use crate::error::{Error, Result};
-use crate::input::{Glob, GlobMatch, InputSpec, RecordKind};
+use crate::input::GlobMatch;
+pub use crate::input::{Glob, InputSpec, RecordKind};
 use crate::output::LATEST_FILE;
-use crate::output::ParquetCompression;
-use crate::storage::{Location, s3};
+pub use crate::output::ParquetCompression;
+pub use crate::storage::Location;
+pub use crate::storage::s3::{Encryption, S3Options};
 
 /// The configuration of a run, which builds a dataset from songs and logs.
 #[derive(Debug, Clone)]
@@ -20,7 +23,7 @@ pub struct RunConfig {
     /// The folder that the dataset replaces, or the prefix below which each run has its own prefix.
     pub out: Location,
     /// The connection to S3, if any of these is there.
-    pub s3: s3::S3Options,
+    pub s3: S3Options,
     /// Worker threads, at least 1.
     pub threads: usize,
     /// The number of rejects that is tolerated, for songs and for logs separately.
@@ -69,7 +72,7 @@ impl RunConfig {
             songs: songs.into(),
             logs: logs.into(),
             out,
-            s3: s3::S3Options::default(),
+            s3: S3Options::default(),
             threads: available_cores(),
             max_rejects: MaxRejects::default(),
             allow_empty: false,
@@ -86,7 +89,7 @@ impl RunConfig {
     /// Returns an error if the output is below an input in a bucket, because the next run would read what
     /// this one wrote, or if the encryption does not fit its key.
     pub fn validate(&self) -> Result<()> {
-        if self.s3.kms_key_id.is_some() && self.s3.encryption == Some(s3::Encryption::Aes256) {
+        if self.s3.kms_key_id.is_some() && self.s3.encryption == Some(Encryption::Aes256) {
             return Err(
                 Error::usage("cannot use --sse-kms-key-id with --sse AES256")
                     .with_hint("use --sse aws:kms, or leave out the key"),
@@ -139,7 +142,7 @@ pub struct ParseBenchConfig {
     /// The objects.
     pub locations: InputSpec,
     /// The connection to S3, if they are there.
-    pub s3: s3::S3Options,
+    pub s3: S3Options,
     /// The kind of the records; detected from the first ones if not set.
     pub kind: Option<RecordKind>,
     /// Worker threads, at least 1.

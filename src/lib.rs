@@ -16,27 +16,35 @@
 //! warehouse    Parquet parts -> the tables of Redshift or PostgreSQL, in one transaction
 //! ```
 //!
-//! [`pipeline`] connects them, and is the only module that starts threads for the work. [`generate`]
-//! generates synthetic input, and [`mod@bench`] measures throughput. [`cli`] is the command line.
+//! `pipeline` connects them, and is the only module that starts threads for the work. [`generate`] generates
+//! synthetic input, and `bench` measures throughput. [`cli`] is the command line.
 //!
-//! Another program uses [`jobs`] with the configuration in [`config`], and an [`observer`] of its own.
+//! These modules are private. Another program uses [`jobs`] with the configuration in [`config`] and an [`observer`]
+//! of its own, and gets a [`report`] or an [`error`].
 
 #![deny(unsafe_code)]
 #![warn(unreachable_pub)]
 
-pub mod aws;
-pub mod bench;
+mod aws;
+mod bench;
 pub mod cli;
 pub mod config;
-pub mod decode;
+mod decode;
 pub mod error;
 pub mod generate;
-pub mod input;
+mod input;
+#[doc(hidden)]
+#[allow(
+    missing_docs,
+    reason = "the items are documented where they are defined"
+)]
+pub mod internals;
 pub mod jobs;
 pub mod observer;
-pub mod output;
-pub mod pipeline;
-pub mod retry;
-pub mod star;
-pub mod storage;
-pub mod warehouse;
+mod output;
+mod pipeline;
+pub mod report;
+mod retry;
+mod star;
+mod storage;
+mod warehouse;

@@ -12,16 +12,16 @@ use std::path::{Path, PathBuf};
 use arrow_array::RecordBatch;
 use criterion::Throughput;
 use sparkify::config::IoSizes;
-use sparkify::decode::padded_bytes::PADDING;
-use sparkify::decode::record_schema::RecordSchema;
-use sparkify::decode::{DecodeStatus, Decoder, InputChunk, InputState, RecordCounts};
 use sparkify::generate::{GenerateOptions, GenerateSummary, generate};
-use sparkify::star::schema::{EVENT_RECORD, SONG_RECORD};
-use sparkify::star::song_lookup::{
+use sparkify::internals::decode::padded_bytes::PADDING;
+use sparkify::internals::decode::record_schema::RecordSchema;
+use sparkify::internals::decode::{DecodeStatus, Decoder, InputChunk, InputState, RecordCounts};
+use sparkify::internals::star::schema::{EVENT_RECORD, SONG_RECORD};
+use sparkify::internals::star::song_lookup::{
     ArtistIds, LOOKUP_SHARDS, SongIds, SongLookup, SongLookupShard, hash_keys,
 };
-use sparkify::star::typed_batches::{EventBatch, SongBatch};
-use sparkify::star::users::UserDelta;
+use sparkify::internals::star::typed_batches::{EventBatch, SongBatch};
+use sparkify::internals::star::users::UserDelta;
 use tempfile::TempDir;
 
 /// A few megabytes, which exceed the second-level cache, as real input does.

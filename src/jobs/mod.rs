@@ -6,10 +6,10 @@
 //! | job | work | result |
 //! |---|---|---|
 //! | [`RunJob`] | builds a dataset from songs and logs, and loads it if a warehouse is named | [`CompletedRun`] |
-//! | [`LoadJob`] | loads a published dataset into a warehouse | [`LoadReport`](crate::warehouse::load::LoadReport) |
+//! | [`LoadJob`] | loads a published dataset into a warehouse | [`LoadReport`](crate::report::LoadReport) |
 //! | [`CreateTablesJob`] | creates the tables of a warehouse | [`TablesReport`] |
-//! | [`CleanJob`] | removes abandoned, failed and superseded runs | [`CleanPlan`](crate::output::clean::CleanPlan) |
-//! | [`QueryJob`] | runs a saved query in a warehouse | [`ResultSet`](crate::warehouse::query::ResultSet) |
+//! | [`CleanJob`] | removes abandoned, failed and superseded runs | [`CleanPlan`](crate::report::CleanPlan) |
+//! | [`QueryJob`] | runs a saved query in a warehouse | [`ResultSet`](crate::report::ResultSet) |
 //!
 //! Nothing here reads arguments or environment variables, except that the AWS SDK finds region and credentials as
 //! the AWS command line does. Nothing prints. `examples/embedded_run.rs` runs a job from another program.
@@ -27,3 +27,13 @@ pub use load::LoadJob;
 pub use load_target::LoadTarget;
 pub use query::QueryJob;
 pub use run::{CompletedRun, RunJob, RunJobPlan};
+
+// What the configuration of a job is made of, besides `config`.
+pub use crate::warehouse::WarehouseConfig;
+pub use crate::warehouse::connect::config::{ConnectionConfig, ConnectionFlags};
+pub use crate::warehouse::connect::config_file::ConfigFile;
+pub use crate::warehouse::connect::tls::{RootCerts, TlsMode};
+pub use crate::warehouse::create_tables::{ConfirmDrop, ExistingTableTotals};
+pub use crate::warehouse::dialect::Dialect;
+pub use crate::warehouse::iam_role::IamRole;
+pub use crate::warehouse::query::{QueryParams, SavedQuery};

@@ -6,10 +6,11 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use sparkify::config::Location;
 use sparkify::config::{IoSizes, MaxRejects, RunConfig};
+use sparkify::internals::storage::{ListMode, ObjectRange, RangeReader, StoreOpener};
+use sparkify::jobs::RunJob;
 use sparkify::observer::WarningCollector;
-use sparkify::pipeline;
-use sparkify::storage::{ListMode, Location, ObjectRange, RangeReader, StoreOpener};
 use tempfile::TempDir;
 
 use crate::harness::{SONG, TestInput, event};
@@ -211,7 +212,11 @@ fn run_never_mixes_versions_of_a_replaced_file() {
             runs += 1;
             let out = TempDir::new().unwrap();
             let out_dir = out.path().join("star");
-            match pipeline::run(&config(&out_dir), &WarningCollector::default()) {
+            let job = RunJob {
+                config: config(&out_dir),
+                load: None,
+            };
+            match job.execute(&WarningCollector::default()) {
                 Ok(_) => {
                     let plays = read_output::songplays(&out_dir);
                     assert_eq!(plays.len(), 500);

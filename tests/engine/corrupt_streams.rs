@@ -4,8 +4,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use sparkify::config::{IoSizes, LoadedLogObjects};
+use sparkify::jobs::RunJob;
 use sparkify::observer::WarningCollector;
-use sparkify::pipeline;
 use testkit::property_tests::config::config_with_cases;
 use testkit::property_tests::json_strategies::{ByteMutation, mutated_document, mutation};
 
@@ -45,7 +45,7 @@ fn collector_keeps_the_corrupt_stream_warning() {
         RunOptions::default(),
         LoadedLogObjects::default(),
     );
-    pipeline::run(&config, &progress).unwrap();
+    RunJob { config, load: None }.execute(&progress).unwrap();
     let warnings = progress.warnings();
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     let object = input.logs_dir().join("b.json.gz");

@@ -10,8 +10,9 @@ use arrow_schema::{DataType, Field, Schema};
 use clap::ValueEnum;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use proptest::prelude::*;
-use sparkify::output::{ParquetCompression, PartWriter};
-use sparkify::storage::{LocalStore, Store};
+use sparkify::config::ParquetCompression;
+use sparkify::internals::output::PartWriter;
+use sparkify::internals::storage::{LocalStore, Store};
 use testkit::property_tests::config::config_with_cases;
 
 /// Returns runs of dictionary keys, long and short, some of them null.

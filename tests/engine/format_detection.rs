@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use sparkify::config::IoSizes;
-use sparkify::output::run_report::RunReport;
+use sparkify::report::RunReport;
 use zstd::stream::raw::CParameter;
 
 use crate::determinism::{bzip2, gzip, zstd};

@@ -5,13 +5,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
+use sparkify::config::Location;
+use sparkify::config::{Glob, InputSpec};
 use sparkify::config::{IoSizes, LoadedLogObjects, MaxRejects, RunConfig};
-use sparkify::input::{Glob, InputSpec};
+use sparkify::internals::star::schema::{MERGE_STATE_TABLES, STAR_TABLES, TableSchema};
+use sparkify::jobs::RunJob;
 use sparkify::observer::WarningCollector;
-use sparkify::output::run_report::RunReport;
-use sparkify::pipeline;
-use sparkify::star::schema::{MERGE_STATE_TABLES, STAR_TABLES, TableSchema};
-use sparkify::storage::Location;
+use sparkify::report::RunReport;
 use tempfile::TempDir;
 use testkit::reference::{self, DataLoss, ReferenceOutput, Reject};
 
@@ -137,7 +137,10 @@ pub fn run_pipeline_skipping(
     loaded: LoadedLogObjects,
 ) -> RunReport {
     let config = run_config(songs, logs, out, options, loaded);
-    pipeline::run(&config, &WarningCollector::default()).unwrap()
+    RunJob { config, load: None }
+        .execute(&WarningCollector::default())
+        .unwrap()
+        .report
 }
 
 /// Returns the configuration of a run without the logs in `loaded`.

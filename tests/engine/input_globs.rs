@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
 use proptest::sample::select;
+use sparkify::config::Location;
 use sparkify::config::{IoSizes, MaxRejects, RunConfig};
-use sparkify::pipeline::plan_run;
-use sparkify::storage::Location;
+use sparkify::jobs::RunJob;
 use tempfile::TempDir;
 use testkit::property_tests::config::config_with_cases;
 use testkit::reference;
@@ -90,7 +90,8 @@ fn engine_listing(songs: &Path, logs: &reference::ReferenceInput) -> Result<Engi
             ..IoSizes::default()
         },
     };
-    let logs = plan_run(&config).map_err(|e| e.to_string())?.logs;
+    let plan = RunJob { config, load: None }.plan();
+    let logs = plan.map_err(|e| e.to_string())?.run.logs;
     let names = logs.splits.into_iter().map(|split| {
         assert_eq!(split.first_object, split.last_object);
         split.first_object

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use sparkify::config::{IoSizes, LoadedLogObjects};
-use sparkify::output::run_report::RunReport;
+use sparkify::report::RunReport;
 use testkit::reference::MergeState;
 
 use crate::determinism::gzip;

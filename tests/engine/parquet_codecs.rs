@@ -6,13 +6,13 @@ use std::path::Path;
 use clap::ValueEnum;
 use parquet::basic::Compression as Codec;
 use parquet::file::reader::{FileReader, SerializedFileReader};
+use sparkify::config::ParquetCompression;
 use sparkify::config::RunConfig;
 use sparkify::generate::{GenerateOptions, generate};
+use sparkify::internals::star::schema;
+use sparkify::jobs::RunJob;
 use sparkify::observer::WarningCollector;
-use sparkify::output::ParquetCompression;
-use sparkify::output::run_report::RunReport;
-use sparkify::pipeline;
-use sparkify::star::schema;
+use sparkify::report::RunReport;
 use tempfile::TempDir;
 
 use crate::harness::{
@@ -36,7 +36,10 @@ fn run_with_codec(
         compression,
         ..run_config(&songs, &logs, out, setting, Default::default())
     };
-    pipeline::run(&config, &WarningCollector::default()).unwrap()
+    RunJob { config, load: None }
+        .execute(&WarningCollector::default())
+        .unwrap()
+        .report
 }
 
 /// Returns the table, column and codec of every column chunk of an output.

@@ -9,7 +9,7 @@ use arrow_array::types::{
 };
 use arrow_array::{Array, RecordBatch};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use sparkify::star::schema::{self, TableSchema};
+use sparkify::internals::star::schema::{self, TableSchema};
 use testkit::reference::{
     Artist, ArtistStateRow, MergeState, Song, SongStateRow, Songplay, SongplayStateRow,
     SourceObject, Time, User, UserStateRow,

@@ -4,12 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use sparkify::config::Location;
 use sparkify::config::{IoSizes, MaxRejects, RunConfig};
 use sparkify::error::Result;
+use sparkify::jobs::RunJob;
 use sparkify::observer::WarningCollector;
-use sparkify::output::run_report::RunReport;
-use sparkify::pipeline;
-use sparkify::storage::Location;
+use sparkify::report::RunReport;
 use testkit::s3_server::error_response::S3ErrorResponse;
 use testkit::s3_server::faults::{Fault, FaultPlan};
 use testkit::s3_server::request::{RequestMatcher, S3Operation};
@@ -54,7 +54,8 @@ fn run_pipeline(faults: FaultPlan) -> Result<RunReport> {
             ..IoSizes::default()
         },
     };
-    let report = pipeline::run(&config, &WarningCollector::default());
+    let completed = RunJob { config, load: None }.execute(&WarningCollector::default());
+    let report = completed.map(|completed| completed.report);
     if report.is_err() {
         // Nothing of the run is left.
         assert!(testkit::dir_contents::list_files(&bucket.join("star")).is_empty());

@@ -4,10 +4,10 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use sparkify::config::Location;
 use sparkify::config::{IoSizes, MaxRejects, RunConfig};
+use sparkify::jobs::RunJob;
 use sparkify::observer::WarningCollector;
-use sparkify::pipeline;
-use sparkify::storage::Location;
 use tempfile::TempDir;
 use testkit::cli::output::CommandOutput;
 use testkit::dataset::contents::DatasetContents;
@@ -80,7 +80,9 @@ impl LocalAndS3Input {
             sizes,
         };
         config.validate().unwrap();
-        pipeline::run(&config, &WarningCollector::default()).unwrap();
+        RunJob { config, load: None }
+            .execute(&WarningCollector::default())
+            .unwrap();
     }
 
     /// Runs with a local output directory and returns the dataset.

@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use sparkify::warehouse::iam_role::IamRole;
+use sparkify::jobs::IamRole;
 use testkit::cli::output::CommandOutput;
 use testkit::redshift_simulator::WarehouseKind;
 

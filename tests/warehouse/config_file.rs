@@ -6,7 +6,7 @@ use std::path::Path;
 
 use secrecy::ExposeSecret;
 use sparkify::error::Result;
-use sparkify::warehouse::connect::config_file::ConfigFile;
+use sparkify::jobs::ConfigFile;
 
 fn parse(text: &str) -> Result<ConfigFile> {
     ConfigFile::parse(Path::new("dwh.cfg"), text)

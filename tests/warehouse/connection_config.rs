@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use sparkify::warehouse::connect::tls::{RootCerts, TlsMode};
-use sparkify::warehouse::dialect::Dialect;
+use sparkify::jobs::Dialect;
+use sparkify::jobs::{RootCerts, TlsMode};
 
 use crate::support::config_sources::ConfigSources;
 

@@ -5,9 +5,9 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use secrecy::SecretString;
-use sparkify::warehouse::connect::config::ConnectionConfig;
-use sparkify::warehouse::connect::session::WarehouseSession;
-use sparkify::warehouse::dialect::Dialect;
+use sparkify::internals::warehouse::connect::WarehouseSession;
+use sparkify::jobs::ConnectionConfig;
+use sparkify::jobs::Dialect;
 use testkit::postgres_server::{
     PostgresServer, PostgresServerOptions, SUPERUSER, SUPERUSER_PASSWORD, shared_server,
 };

@@ -1,9 +1,11 @@
 //! The scripts in `sql/` match `star/schema.rs`: tables, column order, types, lengths and nullability.
 
-use sparkify::star::schema::{ColumnSchema, ColumnType, MERGE_STATE_TABLES, STAR_TABLES};
-use sparkify::warehouse::catalog::warehouse_tables;
-use sparkify::warehouse::dialect::Dialect;
-use sparkify::warehouse::sql::template::{SqlTemplates, split_statements};
+use sparkify::internals::star::schema::{
+    ColumnSchema, ColumnType, MERGE_STATE_TABLES, STAR_TABLES,
+};
+use sparkify::internals::warehouse::catalog::warehouse_tables;
+use sparkify::internals::warehouse::sql::{SqlTemplates, split_statements};
+use sparkify::jobs::Dialect;
 
 const DIALECTS: [Dialect; 2] = [Dialect::Redshift, Dialect::Postgres];
 

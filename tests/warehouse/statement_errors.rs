@@ -2,10 +2,10 @@
 
 use std::io::Write;
 
-use sparkify::warehouse::connect::error::{
+use sparkify::internals::warehouse::connect::WarehouseSession;
+use sparkify::internals::warehouse::connect::{
     ErrorClass, StatementError, copy_error, statement_error,
 };
-use sparkify::warehouse::connect::session::WarehouseSession;
 use testkit::postgres_server::shared_server;
 
 use crate::support::config_sources::config_of_database;

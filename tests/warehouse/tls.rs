@@ -8,7 +8,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType,
     date_time_ymd,
 };
-use sparkify::warehouse::connect::session::WarehouseSession;
+use sparkify::internals::warehouse::connect::WarehouseSession;
 use testkit::postgres_server::{
     PostgresServer, PostgresServerOptions, SUPERUSER_PASSWORD, TestDatabase, shared_server,
 };

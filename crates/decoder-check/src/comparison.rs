@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use sparkify::star::schema::{EVENT_RECORD, SONG_RECORD};
+use sparkify::internals::star::schema::{EVENT_RECORD, SONG_RECORD};
 use testkit::reference::value::{RecordMembers, RejectReason};
 use testkit::reference::{self, ScanItem, rows};
 

@@ -7,11 +7,11 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int32Type, Int64Type};
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::DataType;
-use sparkify::decode::padded_bytes::PADDING;
-use sparkify::decode::record_schema::{FieldType, RecordField, RecordSchema};
-use sparkify::decode::reject::Reject;
-use sparkify::decode::sniff::RecordLayout;
-use sparkify::decode::{DecodeStatus, Decoder, InputChunk, InputState, RecordCounts};
+use sparkify::internals::decode::padded_bytes::PADDING;
+use sparkify::internals::decode::record_schema::{FieldType, RecordField, RecordSchema};
+use sparkify::internals::decode::reject::Reject;
+use sparkify::internals::decode::sniff::RecordLayout;
+use sparkify::internals::decode::{DecodeStatus, Decoder, InputChunk, InputState, RecordCounts};
 
 /// Keeps every record that is JSON and UTF-8, so that rejects depend only on syntax and encoding.
 pub static KEEP_ALL_SCHEMA: RecordSchema = RecordSchema {

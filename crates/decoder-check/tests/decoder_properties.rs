@@ -8,9 +8,9 @@ use decoder_check::driver::{self, FeedOptions, SINGLE_CHUNK};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde::de::IgnoredAny;
-use sparkify::decode::reject::RejectReason;
-use sparkify::decode::{lexer, value};
-use sparkify::star::schema::{EVENT_RECORD, SONG_RECORD};
+use sparkify::internals::decode::reject::RejectReason;
+use sparkify::internals::decode::{lexer, value};
+use sparkify::internals::star::schema::{EVENT_RECORD, SONG_RECORD};
 use testkit::property_tests::config::config_with_cases;
 use testkit::property_tests::json_strategies;
 

@@ -1,6 +1,7 @@
 //! Listing behaves the same in every store.
 
-use sparkify::storage::{ListMode, Location, ObjectMeta, ObjectVersion, StoreOpener};
+use sparkify::config::Location;
+use sparkify::internals::storage::{ListMode, ObjectMeta, ObjectVersion, StoreOpener};
 use testkit::s3_server::faults::FaultPlan;
 use testkit::s3_server::request::{RequestMatcher, S3Operation};
 use testkit::s3_server::server::S3Server;
@@ -210,7 +211,7 @@ fn single_object_is_a_location() {
             assert_eq!(found[0].size, 8, "{}", case.name);
         }
         assert_eq!(store.display("x.json"), case.url("x.json"), "{}", case.name);
-        let mut reader = store.read_ranges(vec![sparkify::storage::ObjectRange {
+        let mut reader = store.read_ranges(vec![sparkify::internals::storage::ObjectRange {
             object: list_everything(store.as_ref(), ListMode::Delimited).remove(0),
             start: 5,
             expected_end: u64::MAX,

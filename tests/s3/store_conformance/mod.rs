@@ -9,11 +9,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
-use sparkify::aws::AwsOptions;
-use sparkify::storage::s3::S3Options;
-use sparkify::storage::{
-    ListMode, Location, MemoryStore, ObjectMeta, ObjectRange, PutMode, PutResult, RangeReader,
-    Store, StoreOpener,
+use sparkify::config::AwsOptions;
+use sparkify::config::Location;
+use sparkify::config::S3Options;
+use sparkify::internals::storage::{
+    ListMode, MemoryStore, ObjectMeta, ObjectRange, PutMode, PutResult, RangeReader, Store,
+    StoreOpener,
 };
 use tempfile::TempDir;
 use testkit::s3_server::faults::FaultPlan;

@@ -3,7 +3,7 @@
 use std::sync::Barrier;
 use std::thread;
 
-use sparkify::storage::{ListMode, ObjectVersion, PutMode, PutResult, Store};
+use sparkify::internals::storage::{ListMode, ObjectVersion, PutMode, PutResult, Store};
 use testkit::s3_server::error_response::S3ErrorResponse;
 use testkit::s3_server::faults::{Fault, FaultPlan};
 use testkit::s3_server::request::{RequestMatcher, S3Operation};

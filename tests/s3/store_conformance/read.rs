@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use sparkify::storage::RangeReader;
+use sparkify::internals::storage::RangeReader;
 use testkit::s3_server::faults::{Fault, FaultPlan};
 use testkit::s3_server::request::{RequestMatcher, S3Operation};
 use testkit::s3_server::server::S3Server;

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use sparkify::storage::{ListMode, Store};
+use sparkify::internals::storage::{ListMode, Store};
 use testkit::s3_server::faults::{Fault, FaultPlan};
 use testkit::s3_server::request::{RequestMatcher, S3Operation};
 use testkit::s3_server::server::S3Server;

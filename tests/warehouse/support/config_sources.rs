@@ -5,8 +5,8 @@ use std::path::Path;
 
 use secrecy::ExposeSecret;
 use sparkify::error::Error;
-use sparkify::warehouse::connect::config::{ConnectionConfig, ConnectionFlags};
-use sparkify::warehouse::connect::config_file::ConfigFile;
+use sparkify::jobs::ConfigFile;
+use sparkify::jobs::{ConnectionConfig, ConnectionFlags};
 use testkit::postgres_server::TestDatabase;
 
 /// The sources of a configuration.

@@ -8,7 +8,7 @@ use arrow_array::types::{Float64Type, Int16Type, Int32Type, Int64Type, Timestamp
 use arrow_array::{Array, ArrayRef};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use postgres::Client;
-use sparkify::star::schema::{
+use sparkify::internals::star::schema::{
     ColumnSchema, ColumnType, MERGE_STATE_TABLES, STAR_TABLES, TableSchema,
 };
 
