@@ -36,7 +36,7 @@ impl RetryPolicy {
 }
 
 /// Logs that an attempt failed, and whether the operation is retried after a delay.
-pub fn log_failed_attempt(attempt: u32, error: &Error, delay: Option<Duration>) {
+pub(crate) fn log_failed_attempt(attempt: u32, error: &Error, delay: Option<Duration>) {
     match delay {
         Some(delay) => {
             let delay_s = delay.as_secs_f64();
@@ -56,7 +56,6 @@ pub fn log_failed_attempt(attempt: u32, error: &Error, delay: Option<Duration>) 
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 mod tests {
     use std::io::{self, Write};
     use std::sync::{Arc, Mutex};

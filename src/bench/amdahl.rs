@@ -13,7 +13,7 @@ const CORE_COUNTS: [usize; 2] = [16, 64];
 
 /// The part of a run that only one thread can work on at a time.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct SerialFraction {
+pub(crate) struct SerialFraction {
     /// Seconds of the phases that have one task, in a run on one thread.
     pub seconds: f64,
     /// These seconds as a share of all seconds of that run, from 0 to 1.
@@ -24,7 +24,7 @@ pub struct SerialFraction {
 
 /// How many times as fast as on one thread a run can be at most on a number of cores.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct SpeedupBound {
+pub(crate) struct SpeedupBound {
     /// The number of cores.
     pub cores: usize,
     /// The bound by Amdahl's law: all cores work on every phase with more than one task.
@@ -35,7 +35,7 @@ pub struct SpeedupBound {
 
 impl SerialFraction {
     /// Computes the fraction and the bounds from the phases of a run on one thread.
-    pub fn from_phases(phases: &[PhaseTiming]) -> Self {
+    pub(crate) fn from_phases(phases: &[PhaseTiming]) -> Self {
         // How long the run takes if `cores(tasks)` cores share each phase.
         let seconds = |cores: &dyn Fn(Option<usize>) -> usize| -> f64 {
             let phase_seconds =

@@ -22,7 +22,7 @@ use crate::storage::Location;
 
 /// The report of [`bench_run`].
 #[derive(Debug, Clone, Serialize)]
-pub struct RunBenchReport {
+pub(crate) struct RunBenchReport {
     /// The fields that all benchmark reports share.
     #[serde(flatten)]
     pub header: BenchHeader,
@@ -46,7 +46,7 @@ pub struct RunBenchReport {
 
 /// The measurements with one number of threads.
 #[derive(Debug, Clone, Serialize)]
-pub struct RunMeasurement {
+pub(crate) struct RunMeasurement {
     /// The throughput. Bytes are those of the input, as stored.
     #[serde(flatten)]
     pub sample: ThroughputSample,
@@ -67,7 +67,7 @@ pub struct RunMeasurement {
 /// # Errors
 /// Returns an error if a run fails, if the input changes between two runs, or if the temporary folder cannot be
 /// created or removed.
-pub fn bench_run(
+pub(crate) fn bench_run(
     config: &RunConfig,
     temp_parent: &Path,
     options: &BenchOptions,

@@ -12,7 +12,7 @@ mod end_to_end;
 mod parse;
 mod passes;
 
-pub use amdahl::{SerialFraction, SpeedupBound};
-pub use end_to_end::{RunBenchReport, RunMeasurement, bench_run};
-pub use parse::{ParseBenchReport, ParseCounts, ParseMeasurement, bench_parse};
-pub use passes::{BENCH_VERSION, BenchHeader, BenchOptions, ThroughputSample};
+pub(crate) use amdahl::{SerialFraction, SpeedupBound};
+pub(crate) use end_to_end::{RunBenchReport, RunMeasurement, bench_run};
+pub(crate) use parse::{ParseBenchReport, bench_parse};
+pub(crate) use passes::{BENCH_VERSION, BenchOptions, ThroughputSample};

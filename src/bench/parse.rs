@@ -14,7 +14,7 @@ use crate::pipeline::{TimedParse, measure_parse};
 
 /// The report of [`bench_parse`].
 #[derive(Debug, Clone, Serialize)]
-pub struct ParseBenchReport {
+pub(crate) struct ParseBenchReport {
     /// The fields that all benchmark reports share.
     #[serde(flatten)]
     pub header: BenchHeader,
@@ -30,7 +30,7 @@ pub struct ParseBenchReport {
 
 /// The counts of one pass. `records = kept + filtered + rejected`.
 #[derive(Debug, Clone, Serialize)]
-pub struct ParseCounts {
+pub(crate) struct ParseCounts {
     /// The counts that the report of a run has too.
     #[serde(flatten)]
     pub input: InputReport,
@@ -44,7 +44,7 @@ pub struct ParseCounts {
 
 /// The measurements with one number of threads.
 #[derive(Debug, Clone, Serialize)]
-pub struct ParseMeasurement {
+pub(crate) struct ParseMeasurement {
     /// The throughput. Bytes are those of the decompressed JSON.
     #[serde(flatten)]
     pub sample: ThroughputSample,
@@ -56,7 +56,7 @@ pub struct ParseMeasurement {
 ///
 /// # Errors
 /// Returns an error if there is no input, or if the input cannot be read or changes.
-pub fn bench_parse(
+pub(crate) fn bench_parse(
     config: &ParseBenchConfig,
     options: &BenchOptions,
     progress: &dyn Observer,

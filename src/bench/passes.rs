@@ -8,11 +8,11 @@ use crate::output::run_report::{RunOutcome, RunReport, StageReport};
 use crate::storage::Location;
 
 /// The version of the layout of benchmark reports.
-pub const BENCH_VERSION: u32 = 2;
+pub(crate) const BENCH_VERSION: u32 = 2;
 
 /// How often a benchmark repeats its work, and with how many threads.
 #[derive(Debug, Clone)]
-pub struct BenchOptions {
+pub(crate) struct BenchOptions {
     /// Numbers of threads to measure, in ascending order, each at least 1.
     pub thread_counts: Vec<usize>,
     /// Measured passes for each number of threads, at least one.
@@ -21,7 +21,7 @@ pub struct BenchOptions {
 
 /// The first fields of every benchmark report.
 #[derive(Debug, Clone, Serialize)]
-pub struct BenchHeader {
+pub(crate) struct BenchHeader {
     /// The layout version, [`BENCH_VERSION`].
     pub bench_version: u32,
     /// The version of sparkify.
@@ -36,7 +36,7 @@ pub struct BenchHeader {
 
 /// The throughput with one number of threads.
 #[derive(Debug, Clone, Serialize)]
-pub struct ThroughputSample {
+pub(crate) struct ThroughputSample {
     /// Worker threads.
     pub threads: usize,
     /// The wall-clock time and the amount of work of the median pass.

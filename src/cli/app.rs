@@ -78,7 +78,6 @@ fn run_command(command: Command) -> Result<()> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use clap::{Command, CommandFactory};
 

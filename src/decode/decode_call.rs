@@ -1,7 +1,7 @@
 //! Defines the input of the decoder, a chunk at a time, and the result of each call.
 
 /// The maximum length of a record, in bytes.
-pub const MAX_RECORD_BYTES: usize = 256 << 20;
+pub(crate) const MAX_RECORD_BYTES: usize = 256 << 20;
 
 /// Some bytes of a segment, as the reader passes them to the decoder.
 #[derive(Debug, Clone, Copy)]

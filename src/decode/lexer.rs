@@ -5,7 +5,7 @@ use super::padded_bytes::{byte_at, digit_mask, skip_digits};
 /// The first byte that no valid record can have at its position. A position at the end of the data
 /// means that the record is incomplete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SyntaxError {
+pub(crate) struct SyntaxError {
     /// The position in the scanned bytes.
     pub pos: usize,
     /// What was expected there, or what is wrong with the byte.

@@ -17,22 +17,21 @@ mod decode_call;
 mod decoder;
 mod interner;
 mod key_prediction;
-pub mod lexer;
+pub(crate) mod lexer;
 mod open_levels;
-pub mod padded_bytes;
+pub(crate) mod padded_bytes;
 mod pending_reject;
 mod record_block;
-pub mod record_schema;
-pub mod reject;
+pub(crate) mod record_schema;
+pub(crate) mod reject;
 mod resync;
-pub mod scanner;
-pub mod sniff;
+pub(crate) mod scanner;
+pub(crate) mod sniff;
 mod span_value;
 mod structural_index;
-pub mod value;
-pub mod value_span;
+pub(crate) mod value;
+pub(crate) mod value_span;
 
-pub use decode_call::{
-    DecodeResult, DecodeStatus, InputChunk, InputState, MAX_RECORD_BYTES, RecordCounts,
-};
+pub(crate) use decode_call::MAX_RECORD_BYTES;
+pub use decode_call::{DecodeStatus, InputChunk, InputState, RecordCounts};
 pub use decoder::Decoder;

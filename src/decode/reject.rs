@@ -55,7 +55,7 @@ impl RejectReason {
 }
 
 /// The maximum length of the text that a reject keeps, in bytes.
-pub const MAX_REJECT_TEXT_BYTES: usize = 64 * 1024;
+pub(crate) const MAX_REJECT_TEXT_BYTES: usize = 64 * 1024;
 
 /// One rejected record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,7 +72,7 @@ pub struct Reject {
     pub line: u64,
     /// The length of the rejected bytes.
     pub bytes: u64,
-    /// The first [`MAX_REJECT_TEXT_BYTES`] of the rejected bytes.
+    /// The first `MAX_REJECT_TEXT_BYTES` of the rejected bytes.
     pub text: Vec<u8>,
 }
 

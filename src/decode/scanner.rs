@@ -16,7 +16,7 @@ use super::value;
 use super::value_span::{ABSENT, RecordSpan, ValueKind, ValueSpan};
 
 /// The maximum nesting depth; the record itself is level 1.
-pub const MAX_DEPTH: u32 = 128;
+pub(crate) const MAX_DEPTH: u32 = 128;
 
 /// The maximum number of members with a prediction, which bounds the memory that a record takes.
 const MAX_PREDICTIONS: usize = 1024;
@@ -33,7 +33,7 @@ struct ScannedString {
 
 /// Scans records for the values of a list of keys.
 #[derive(Debug)]
-pub struct Scanner {
+pub(crate) struct Scanner {
     keys: Vec<&'static str>,
     /// One prediction for each member; `None` where the bytes are too long to be predicted.
     predictions: Vec<Option<KeyPrediction>>,
@@ -44,7 +44,7 @@ pub struct Scanner {
 
 impl Scanner {
     /// Returns a scanner that fills one span for each of `keys`.
-    pub fn new(keys: Vec<&'static str>) -> Self {
+    pub(crate) fn new(keys: Vec<&'static str>) -> Self {
         Self {
             keys,
             predictions: Vec::new(),
@@ -53,14 +53,8 @@ impl Scanner {
         }
     }
 
-    /// Returns the number of keys, which is the number of spans that a record fills.
-    #[inline(always)]
-    pub fn num_keys(&self) -> usize {
-        self.keys.len()
-    }
-
     /// Prepares for other bytes. Between two resets all records must be in the same bytes, in rising order.
-    pub fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.structurals.clear();
         self.next_structural = 0;
     }
@@ -68,7 +62,7 @@ impl Scanner {
     /// Scans the record whose `{` is at `start` and fills `spans`: one for each key, in order. `bytes`
     /// should end in [`PADDING`](super::padded_bytes::PADDING) zeros. An error at or after the end of the data
     /// means that the record is incomplete.
-    pub fn scan_record(
+    pub(crate) fn scan_record(
         &mut self,
         bytes: &[u8],
         start: usize,
@@ -397,7 +391,6 @@ impl Scanner {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -4,10 +4,10 @@
 use super::padded_bytes::is_json_whitespace;
 
 /// The UTF-8 byte order mark.
-pub const UTF8_BOM: &[u8] = b"\xEF\xBB\xBF";
+pub(crate) const UTF8_BOM: &[u8] = b"\xEF\xBB\xBF";
 
 /// The number of bytes after which [`detect_layout`] always returns a layout.
-pub const MAX_SNIFF_BYTES: usize = 4096;
+pub(crate) const MAX_SNIFF_BYTES: usize = 4096;
 
 /// How the records of an object are arranged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -23,7 +23,7 @@ pub enum RecordLayout {
 
 /// Detects the layout of an object from its first bytes. Returns `None` if more bytes are needed, which
 /// never happens if `head` is the complete object or has at least [`MAX_SNIFF_BYTES`].
-pub fn detect_layout(head: &[u8], is_complete: bool) -> Option<RecordLayout> {
+pub(crate) fn detect_layout(head: &[u8], is_complete: bool) -> Option<RecordLayout> {
     let is_sufficient = is_complete || head.len() >= MAX_SNIFF_BYTES;
     // The longest signature has 10 bytes.
     if !is_sufficient && head.len() < 10 {
@@ -100,7 +100,6 @@ fn markup_format(text: &[u8]) -> &'static str {
 }
 
 #[cfg(test)]
-#[allow(clippy::panic)]
 mod tests {
     use super::*;
 

@@ -108,7 +108,7 @@ pub fn parse_integer(number: &[u8]) -> Result<i64, ValueError> {
 
 /// Returns the integer at `start..end` of `bytes` if it consists of 1 to 16 digits.
 #[inline(always)]
-pub fn parse_short_integer(bytes: &[u8], start: usize, end: usize) -> Option<i64> {
+pub(crate) fn parse_short_integer(bytes: &[u8], start: usize, end: usize) -> Option<i64> {
     let len = end.wrapping_sub(start);
     match len {
         1..=8 => parse_eight_digits(block_at(bytes, start), len),

@@ -4,7 +4,7 @@
 /// value, which took half of the scanner's time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(usize)]
-pub enum ValueKind {
+pub(crate) enum ValueKind {
     /// No value: the key does not occur in the record.
     Absent,
     /// `null`
@@ -23,7 +23,7 @@ pub enum ValueKind {
 
 /// The position of the value of a key in the scanned bytes.
 #[derive(Debug, Clone, Copy)]
-pub struct ValueSpan {
+pub(crate) struct ValueSpan {
     /// The kind of the value.
     pub kind: ValueKind,
     /// The position of its first byte.
@@ -33,7 +33,7 @@ pub struct ValueSpan {
 }
 
 /// The span of a key that does not occur.
-pub const ABSENT: ValueSpan = ValueSpan {
+pub(crate) const ABSENT: ValueSpan = ValueSpan {
     kind: ValueKind::Absent,
     start: 0,
     end: 0,
@@ -41,7 +41,7 @@ pub const ABSENT: ValueSpan = ValueSpan {
 
 /// A record that is valid JSON. Whether it is UTF-8 has not been checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RecordSpan {
+pub(crate) struct RecordSpan {
     /// The position after its closing brace.
     pub end: usize,
     /// Whether every byte is ASCII.

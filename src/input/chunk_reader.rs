@@ -15,7 +15,7 @@ use crate::storage::RangeReader;
 
 /// The size of a chunk, in bytes. It fits in the L2 cache, so the decoder finds the bytes that were just
 /// read in the cache.
-pub const DEFAULT_CHUNK_BYTES: usize = 512 * 1024;
+pub(crate) const DEFAULT_CHUNK_BYTES: usize = 512 * 1024;
 
 /// The number of bytes per read after the expected end of a range, where only the rest of one record is
 /// needed.
@@ -32,7 +32,7 @@ enum ReaderState {
 
 /// The part of an object to read. A compressed object is read from its beginning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ReadRange {
+pub(crate) struct ReadRange {
     /// The offset of the first byte.
     pub start: u64,
     /// The offset at which reads are expected to end. The rest of the last record follows it.
@@ -49,7 +49,7 @@ struct ReadBytes {
 }
 
 /// Reads segments chunk by chunk.
-pub struct ChunkReader {
+pub(crate) struct ChunkReader {
     buffer: Vec<u8>,
     /// The data is `buffer[data_start..data_end]`, followed by [`PADDING`] zeros.
     data_start: usize,
@@ -71,7 +71,7 @@ pub struct ChunkReader {
 
 impl ChunkReader {
     /// Returns a reader with a buffer of `chunk_bytes` (0 counts as 1).
-    pub fn new(chunk_bytes: usize) -> Self {
+    pub(crate) fn new(chunk_bytes: usize) -> Self {
         let chunk_bytes = chunk_bytes.max(1);
         Self {
             buffer: vec![0; chunk_bytes + PADDING],
@@ -94,7 +94,7 @@ impl ChunkReader {
     ///
     /// # Errors
     /// Returns an error if the object cannot be opened.
-    pub fn open(
+    pub(crate) fn open(
         &mut self,
         input: &mut dyn RangeReader,
         object: &InputObject,
@@ -168,7 +168,7 @@ impl ChunkReader {
     }
 
     /// Returns the bytes in the buffer.
-    pub fn chunk(&self) -> InputChunk<'_> {
+    pub(crate) fn chunk(&self) -> InputChunk<'_> {
         InputChunk {
             padded: &self.buffer[self.data_start..self.data_end + PADDING],
             len: self.data_end - self.data_start,
@@ -183,17 +183,17 @@ impl ChunkReader {
     }
 
     /// Takes the number of bytes read so far, decompressed, and starts again at 0.
-    pub fn take_bytes_read(&mut self) -> u64 {
+    pub(crate) fn take_bytes_read(&mut self) -> u64 {
         std::mem::take(&mut self.bytes_read)
     }
 
     /// Takes the number of bytes read so far, as stored, and starts again at 0.
-    pub fn take_bytes_stored(&mut self) -> u64 {
+    pub(crate) fn take_bytes_stored(&mut self) -> u64 {
         std::mem::take(&mut self.bytes_stored)
     }
 
     /// Consumes the first `bytes` bytes of the chunk.
-    pub fn consume(&mut self, bytes: usize) {
+    pub(crate) fn consume(&mut self, bytes: usize) {
         assert!(
             bytes <= self.data_end - self.data_start,
             "only bytes of the chunk are consumed"
@@ -207,7 +207,7 @@ impl ChunkReader {
     ///
     /// # Errors
     /// Returns an error if the object cannot be read.
-    pub fn seek_line_start(
+    pub(crate) fn seek_line_start(
         &mut self,
         input: &mut dyn RangeReader,
         end: u64,
@@ -234,7 +234,7 @@ impl ChunkReader {
     ///
     /// # Errors
     /// Returns an error if a read fails, or if a plain object is shorter than in the listing.
-    pub fn fill(&mut self, input: &mut dyn RangeReader) -> Result<()> {
+    pub(crate) fn fill(&mut self, input: &mut dyn RangeReader) -> Result<()> {
         if matches!(self.state, ReaderState::Eof | ReaderState::Corrupt(_)) {
             return Ok(());
         }

@@ -7,7 +7,7 @@ use crate::decode::sniff::{RecordLayout, detect_layout};
 
 /// The compression format of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum InputCompression {
+pub(crate) enum InputCompression {
     /// gzip, one member or several.
     Gzip,
     /// bzip2, one stream or several.
@@ -70,7 +70,7 @@ const MAGIC: [(&[MagicByte], InputCompression); 5] = [
 
 /// What the first bytes of an object say about its compression.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CompressionDetection {
+pub(crate) enum CompressionDetection {
     /// More bytes are needed.
     NeedInput,
     /// The object is not compressed.
@@ -84,7 +84,7 @@ pub enum CompressionDetection {
 ///
 /// A magic number decides. Without one, an object that begins with whitespace, `{`, `[` or a byte order
 /// mark is not compressed, whatever its name, and for any other object the name decides.
-pub fn detect_compression(
+pub(crate) fn detect_compression(
     head: &[u8],
     is_complete: bool,
     named: Option<InputCompression>,
@@ -124,7 +124,7 @@ pub fn detect_compression(
 
 impl InputCompression {
     /// The file extensions of compressed objects, in upper or lower case.
-    pub const EXTENSIONS: [(&str, Self); 4] = [
+    pub(crate) const EXTENSIONS: [(&str, Self); 4] = [
         (".gz", Self::Gzip),
         (".gzip", Self::Gzip),
         (".bz2", Self::Bzip2),
@@ -132,7 +132,7 @@ impl InputCompression {
     ];
 
     /// Returns the compression that a file name suggests.
-    pub fn from_file_name(name: &str) -> Option<Self> {
+    pub(crate) fn from_file_name(name: &str) -> Option<Self> {
         let (_, after) = name.rsplit_once('.')?;
         let extensions = Self::EXTENSIONS.iter();
         let mut extensions =
@@ -141,7 +141,7 @@ impl InputCompression {
     }
 
     /// Returns the name of the format in messages.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Gzip => "gzip",
             Self::Bzip2 => "bzip2",

@@ -25,7 +25,7 @@ pub(super) const OTHER_EXTENSIONS: &str = "other extensions";
 
 /// Counts of ignored objects.
 #[derive(Debug, Default)]
-pub struct IgnoredCounts {
+pub(crate) struct IgnoredCounts {
     objects: u64,
     hidden: u64,
     no_extension: u64,
@@ -36,7 +36,7 @@ pub struct IgnoredCounts {
 
 impl IgnoredCounts {
     /// Counts an object, or a hidden folder, by its key.
-    pub fn count(&mut self, key: &str) {
+    pub(crate) fn count(&mut self, key: &str) {
         self.objects += 1;
         let name = file_name(key);
         if is_hidden(name) {
@@ -57,12 +57,12 @@ impl IgnoredCounts {
     }
 
     /// Returns the number of counted objects.
-    pub fn objects(&self) -> u64 {
+    pub(crate) fn objects(&self) -> u64 {
         self.objects
     }
 
     /// Returns the counts by extension, for a limited number of the most frequent extensions.
-    pub fn by_extension(&self) -> BTreeMap<String, u64> {
+    pub(crate) fn by_extension(&self) -> BTreeMap<String, u64> {
         let mut extensions: Vec<_> = self.extensions.iter().collect();
         extensions.sort_by_key(|&(_, &count)| std::cmp::Reverse(count));
         let (shown, rest) = extensions.split_at(extensions.len().min(MAX_REPORTED_EXTENSIONS));
@@ -83,7 +83,7 @@ impl IgnoredCounts {
 
 /// Formats counts by extension: at most `max_shown` extensions, the most frequent first, and then the
 /// names without an extension, the hidden names and all others.
-pub fn describe_ignored(extensions: &BTreeMap<String, u64>, max_shown: usize) -> String {
+pub(crate) fn describe_ignored(extensions: &BTreeMap<String, u64>, max_shown: usize) -> String {
     let format_count = |name: &str, count: u64| format!("{name} {}", HumanCount(count));
     let mut with_extension: Vec<_> = extensions
         .iter()

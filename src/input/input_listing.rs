@@ -15,7 +15,7 @@ use crate::storage::{ListResult, ObjectMeta};
 
 /// The rules that decide which objects of one location are input.
 #[derive(Debug, Default)]
-pub struct InputSelectionRules {
+pub(crate) struct InputSelectionRules {
     /// The index of the location among the locations of the input.
     pub location_index: u32,
     /// The glob that selects objects; `None` selects all of them.
@@ -42,7 +42,7 @@ impl InputSelectionRules {
 
 /// The objects of one location, separated into input and ignored.
 #[derive(Debug, Default)]
-pub struct InputListing {
+pub(crate) struct InputListing {
     /// The input objects, in no particular order.
     pub objects: Vec<InputObject>,
     /// The counts of ignored objects. A hidden folder counts once.
@@ -62,7 +62,7 @@ impl InputListing {
     ///
     /// # Errors
     /// Returns an error if an input object, or a prefix that is not hidden, has a name that cannot be read.
-    pub fn add(
+    pub(crate) fn add(
         &mut self,
         rules: &InputSelectionRules,
         prefix: &str,

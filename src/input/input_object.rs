@@ -6,7 +6,7 @@ use crate::storage::{ObjectMeta, ObjectRange};
 
 /// One object to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InputObject {
+pub(crate) struct InputObject {
     /// The key in the store, the size and the version.
     pub meta: ObjectMeta,
     /// The index of its location among the locations of the input.
@@ -21,12 +21,12 @@ pub struct InputObject {
 
 impl InputObject {
     /// Returns true if the object can be read from the middle: it is neither compressed nor of another format.
-    pub fn is_splittable(&self) -> bool {
+    pub(crate) fn is_splittable(&self) -> bool {
         self.compression.is_none() && !matches!(self.layout, RecordLayout::NotJson(_))
     }
 
     /// Returns the range to read: `from..until`, or the complete object if it is compressed.
-    pub fn range(&self, from: u64, until: u64) -> ObjectRange {
+    pub(crate) fn range(&self, from: u64, until: u64) -> ObjectRange {
         let (from, until) = match self.compression {
             Some(_) => (0, u64::MAX),
             None => (from, until),

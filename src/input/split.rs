@@ -8,7 +8,7 @@ use super::input_object::InputObject;
 
 /// A range of one object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Segment {
+pub(crate) struct Segment {
     /// The index of the object in the list of all objects.
     pub object: usize,
     /// The offset of the first byte. Records that begin before the first line boundary from here on belong
@@ -20,23 +20,23 @@ pub struct Segment {
 
 /// The number of a split in its input, from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct SplitNumber(usize);
+pub(crate) struct SplitNumber(usize);
 
 impl SplitNumber {
     /// Returns the number of the split at an index of the list of all splits.
-    pub fn new(index: usize) -> Self {
+    pub(crate) fn new(index: usize) -> Self {
         Self(index)
     }
 
     /// Returns the index of the split in the list of all splits, which is also the number of its Parquet parts.
-    pub fn index(self) -> usize {
+    pub(crate) fn index(self) -> usize {
         self.0
     }
 }
 
 /// A unit of work of one worker, which becomes one Parquet part.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Split {
+pub(crate) struct Split {
     /// The number in the input.
     pub number: SplitNumber,
     /// The segments, at least one, in input order. Only the first can begin inside an object.
@@ -47,17 +47,17 @@ pub struct Split {
 
 impl Split {
     /// Returns the first segment.
-    pub fn first_segment(&self) -> &Segment {
+    pub(crate) fn first_segment(&self) -> &Segment {
         &self.segments[0]
     }
 
     /// Returns the last segment.
-    pub fn last_segment(&self) -> &Segment {
+    pub(crate) fn last_segment(&self) -> &Segment {
         &self.segments[self.segments.len() - 1]
     }
 
     /// Returns each segment with its value. There must be one value for each segment.
-    pub fn zip_segments<'a, T>(
+    pub(crate) fn zip_segments<'a, T>(
         &'a self,
         values: &'a [T],
     ) -> impl Iterator<Item = (&'a Segment, &'a T)> {
@@ -94,7 +94,7 @@ const SLOP_DIVISOR: u64 = 4;
 
 /// The splits of an input and their limits.
 #[derive(Debug)]
-pub struct SplitSet {
+pub(crate) struct SplitSet {
     /// The splits, in input order.
     pub splits: Vec<Split>,
     /// The total size in bytes, as stored.
@@ -105,7 +105,7 @@ pub struct SplitSet {
 
 impl SplitSet {
     /// Returns the indexes of the objects that are split, in input order.
-    pub fn split_objects(&self) -> Vec<usize> {
+    pub(crate) fn split_objects(&self) -> Vec<usize> {
         let segments = self.splits.iter().map(Split::first_segment);
         let continued = segments.filter(|segment| segment.start > 0);
         let mut objects: Vec<_> = continued.map(|segment| segment.object).collect();
@@ -129,7 +129,7 @@ fn weight(object: &InputObject) -> u64 {
 }
 
 /// Plans splits of `split_bytes`, or of a size that follows from the total input.
-pub fn plan_splits(objects: &[InputObject], split_bytes: Option<u64>) -> SplitSet {
+pub(crate) fn plan_splits(objects: &[InputObject], split_bytes: Option<u64>) -> SplitSet {
     let total_weight = objects.iter().map(weight).fold(0, u64::saturating_add);
     let max_split_bytes = split_bytes
         .unwrap_or((total_weight / MAX_SPLITS).max(MIN_SPLIT_BYTES))

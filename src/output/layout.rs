@@ -27,10 +27,10 @@ pub(super) const REPORT_FILE: &str = "_report.json";
 pub(super) const FAILED_REPORT_FILE: &str = "_report.failed.json";
 
 /// The folder of the reject files.
-pub const REJECTS_DIR: &str = "_rejects";
+pub(crate) const REJECTS_DIR: &str = "_rejects";
 
 /// The object that names the newest complete run, next to the runs.
-pub const LATEST_FILE: &str = "latest.json";
+pub(crate) const LATEST_FILE: &str = "latest.json";
 
 /// The marker that `sparkify clean` writes below an abandoned run before it removes anything.
 const REMOVAL_MARKER: &str = "_removing";
@@ -124,7 +124,7 @@ impl FromStr for RunObject {
 }
 
 /// Returns the key of the COPY manifest of a table, relative to the run.
-pub fn manifest_key(table: &TableSchema) -> String {
+pub(crate) fn manifest_key(table: &TableSchema) -> String {
     format!("{}{MANIFEST_SUFFIX}", table.dir)
 }
 

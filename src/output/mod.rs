@@ -3,7 +3,7 @@
 //! This is the last stage of the data path. A run writes to a [`Staging`], and readers see nothing of it before
 //! [`Staging::publish`]. A load reads a [`PublishedDataset`]. `layout` has the names of everything that is written.
 
-pub mod clean;
+pub(crate) mod clean;
 mod copy_manifest;
 mod latest;
 mod layout;
@@ -12,13 +12,12 @@ mod publish;
 mod published_dataset;
 mod rejects;
 mod run_id;
-pub mod run_report;
+pub(crate) mod run_report;
 mod staging;
 
-pub use self::parquet::{
-    ParquetCompression, ParquetPartReader, PartInfo, PartWriter, RowGroupReader, StoredRowGroup,
-};
-pub use layout::{LATEST_FILE, REJECTS_DIR, manifest_key};
-pub use published_dataset::PublishedDataset;
-pub use rejects::{RejectBuffer, RejectContext};
-pub use staging::{Staging, TableParts};
+pub use self::parquet::{ParquetCompression, PartInfo, PartWriter};
+pub(crate) use self::parquet::{ParquetPartReader, StoredRowGroup};
+pub(crate) use layout::{LATEST_FILE, REJECTS_DIR, manifest_key};
+pub(crate) use published_dataset::PublishedDataset;
+pub(crate) use rejects::RejectBuffer;
+pub(crate) use staging::{Staging, TableParts};

@@ -12,7 +12,7 @@ use crate::storage::{ListMode, Location, ObjectMeta, ObjectRange, Store, StoreOp
 
 /// The published output of one run.
 #[derive(Debug)]
-pub struct PublishedDataset {
+pub(crate) struct PublishedDataset {
     location: Location,
     store: Box<dyn Store>,
     report: RunReport,
@@ -24,7 +24,7 @@ impl PublishedDataset {
     ///
     /// # Errors
     /// Returns an error if there is no dataset, if it cannot be read, or if another report version wrote it.
-    pub fn open_store(stores: &StoreOpener, location: &Location) -> Result<Self> {
+    pub(crate) fn open_store(stores: &StoreOpener, location: &Location) -> Result<Self> {
         let mut location = location.clone();
         let mut store = open(stores, &location)?;
         if find_object(store.as_ref(), REPORT_FILE)?.is_none()
@@ -66,24 +66,24 @@ impl PublishedDataset {
     }
 
     /// Returns the location of the dataset.
-    pub fn location(&self) -> &Location {
+    pub(crate) fn location(&self) -> &Location {
         &self.location
     }
 
     /// Returns the report of the run.
-    pub fn report(&self) -> &RunReport {
+    pub(crate) fn report(&self) -> &RunReport {
         &self.report
     }
 
     /// Returns the output size of a table.
-    pub fn table_report(&self, table: &TableSchema) -> TableReport {
+    pub(crate) fn table_report(&self, table: &TableSchema) -> TableReport {
         #[expect(clippy::expect_used, reason = "a default would load an empty table")]
         find_table_report(&self.report, table)
             .expect("`open_store` checks that the report lists every table")
     }
 
     /// Returns the URL of the COPY manifest of a table.
-    pub fn manifest_url(&self, table: &TableSchema) -> String {
+    pub(crate) fn manifest_url(&self, table: &TableSchema) -> String {
         self.store.display(&manifest_key(table))
     }
 
@@ -91,7 +91,7 @@ impl PublishedDataset {
     ///
     /// # Errors
     /// Returns an error if the parts cannot be listed or do not match the report.
-    pub fn list_parts(&self, table: &TableSchema) -> Result<Vec<ObjectMeta>> {
+    pub(crate) fn list_parts(&self, table: &TableSchema) -> Result<Vec<ObjectMeta>> {
         let report = self.table_report(table);
         let mut parts = self
             .store
@@ -119,7 +119,7 @@ impl PublishedDataset {
     }
 
     /// Returns the path or URL of a part.
-    pub fn display(&self, part: &ObjectMeta) -> String {
+    pub(crate) fn display(&self, part: &ObjectMeta) -> String {
         self.store.display(&part.key)
     }
 
@@ -127,7 +127,7 @@ impl PublishedDataset {
     ///
     /// # Errors
     /// Returns an error if the part cannot be read, or if there is no space for the copy.
-    pub fn open_part(&self, part: &ObjectMeta) -> Result<File> {
+    pub(crate) fn open_part(&self, part: &ObjectMeta) -> Result<File> {
         let name = self.display(part);
         if let Location::Local(folder) = &self.location {
             let path = folder.join(&part.key);
@@ -160,7 +160,7 @@ impl PublishedDataset {
     ///
     /// # Errors
     /// Returns an error if the dataset was replaced or removed, or if its report cannot be read.
-    pub fn ensure_unchanged(&self) -> Result<()> {
+    pub(crate) fn ensure_unchanged(&self) -> Result<()> {
         let report = match find_object(self.store.as_ref(), REPORT_FILE)? {
             Some(report) => Some(read_json::<RunReport>(self.store.as_ref(), report)?),
             None => None,

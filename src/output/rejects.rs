@@ -38,7 +38,7 @@ struct RejectLine<'a> {
 
 /// What the rejects of a run have in common.
 #[derive(Debug, Clone)]
-pub struct RejectContext {
+pub(crate) struct RejectContext {
     /// The id of the run.
     pub(super) run_id: String,
     /// The folder for temporary files.
@@ -47,7 +47,7 @@ pub struct RejectContext {
 
 /// Buffers the rejects of one split until the number of preceding lines in the object is known.
 #[derive(Debug, Default)]
-pub struct RejectBuffer {
+pub(crate) struct RejectBuffer {
     lines: Option<BufWriter<SpooledTempFile>>,
 }
 
@@ -57,7 +57,7 @@ impl RejectBuffer {
     ///
     /// # Errors
     /// Returns an error if that folder cannot be written to.
-    pub fn write(
+    pub(crate) fn write(
         &mut self,
         run: &RejectContext,
         object: &str,
@@ -98,7 +98,7 @@ impl RejectBuffer {
     }
 
     /// Returns true if there are no rejects.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.lines.is_none()
     }
 
@@ -107,7 +107,7 @@ impl RejectBuffer {
     ///
     /// # Errors
     /// Returns an error if the rejects cannot be written.
-    pub fn write_to(
+    pub(crate) fn write_to(
         self,
         mut upload: Box<dyn Upload>,
         name: &str,

@@ -26,7 +26,7 @@ use crate::storage::{Location, PutMode, Store, StoreOpener};
 
 /// The output of a run that is not published yet.
 #[derive(Debug)]
-pub struct Staging {
+pub(crate) struct Staging {
     store: Box<dyn Store>,
     target: StagingTarget,
     compression: ParquetCompression,
@@ -45,7 +45,7 @@ enum StagingTarget {
 }
 
 /// The parts of each table, by table name.
-pub type TableParts = BTreeMap<&'static str, Vec<PartInfo>>;
+pub(crate) type TableParts = BTreeMap<&'static str, Vec<PartInfo>>;
 
 impl Staging {
     /// Creates the staging area of a run that reads `inputs`. A local `out` must be absent, empty or an earlier
@@ -53,7 +53,7 @@ impl Staging {
     ///
     /// # Errors
     /// Returns an error if `out` cannot be written to, or contains files that sparkify did not write.
-    pub fn open(
+    pub(crate) fn open(
         stores: &StoreOpener,
         out: &Location,
         inputs: [&[Location]; 2],
@@ -103,7 +103,7 @@ impl Staging {
     ///
     /// # Errors
     /// Returns the errors of [`open`](Self::open) that can be detected without writing.
-    pub fn describe_target(
+    pub(crate) fn describe_target(
         stores: &StoreOpener,
         out: &Location,
         inputs: [&[Location]; 2],
@@ -133,7 +133,7 @@ impl Staging {
     ///
     /// # Errors
     /// Returns an error if the part cannot be written.
-    pub fn create_part(
+    pub(crate) fn create_part(
         &self,
         table: &'static TableSchema,
         number: usize,
@@ -153,7 +153,7 @@ impl Staging {
     ///
     /// # Errors
     /// Returns an error if the part cannot be read or has changed since it was written.
-    pub fn read_part(
+    pub(crate) fn read_part(
         &self,
         table: &'static TableSchema,
         part: PartInfo,
@@ -168,7 +168,7 @@ impl Staging {
     ///
     /// # Errors
     /// Returns an error if the part cannot be written.
-    pub fn recreate_part(
+    pub(crate) fn recreate_part(
         &self,
         table: &'static TableSchema,
         number: usize,
@@ -183,7 +183,7 @@ impl Staging {
     }
 
     /// Returns the maximum number of concurrent requests if the output is in S3, otherwise `None`.
-    pub fn max_concurrent_requests(&self) -> Option<usize> {
+    pub(crate) fn max_concurrent_requests(&self) -> Option<usize> {
         self.store.max_concurrent_requests()
     }
 
@@ -191,7 +191,7 @@ impl Staging {
     ///
     /// # Errors
     /// Returns an error if the part cannot be removed.
-    pub fn remove_part(&self, table: &'static TableSchema, number: usize) -> Result<()> {
+    pub(crate) fn remove_part(&self, table: &'static TableSchema, number: usize) -> Result<()> {
         let part = RunObject::Part { table, number };
         self.store.delete(&[part.to_string()])
     }
@@ -201,7 +201,7 @@ impl Staging {
     ///
     /// # Errors
     /// Returns an error if the rejects cannot be written.
-    pub fn write_rejects(
+    pub(crate) fn write_rejects(
         &self,
         kind: RecordKind,
         number: usize,
@@ -227,12 +227,12 @@ impl Staging {
     }
 
     /// Returns what the rejects of the run have in common.
-    pub fn reject_context(&self) -> &RejectContext {
+    pub(crate) fn reject_context(&self) -> &RejectContext {
         &self.reject_context
     }
 
     /// Returns the id of the run.
-    pub fn run_id(&self) -> &str {
+    pub(crate) fn run_id(&self) -> &str {
         &self.reject_context.run_id
     }
 
@@ -242,7 +242,7 @@ impl Staging {
     /// # Errors
     /// Returns an error if an object cannot be written, or was removed after it was written. The dataset that was
     /// published before remains.
-    pub fn publish(self, report: &RunReport, parts: &TableParts) -> Result<Option<Error>> {
+    pub(crate) fn publish(self, report: &RunReport, parts: &TableParts) -> Result<Option<Error>> {
         if let Err(error) = self.write_report(report, parts) {
             return Err(match self.discard() {
                 None => error,
@@ -269,7 +269,7 @@ impl Staging {
     ///
     /// # Errors
     /// Returns an error if the report of that dataset cannot be read.
-    pub fn published_songplays(&self) -> Result<Option<u64>> {
+    pub(crate) fn published_songplays(&self) -> Result<Option<u64>> {
         let (report_name, json) = match &self.target {
             StagingTarget::Local(folder) => {
                 let path = folder.target().join(REPORT_FILE);
@@ -297,7 +297,7 @@ impl Staging {
     }
 
     /// Returns the location where [`keep_failed`](Self::keep_failed) keeps the rejects.
-    pub fn failed_location(&self) -> String {
+    pub(crate) fn failed_location(&self) -> String {
         match &self.target {
             StagingTarget::Local(folder) => folder.failed_path().display().to_string(),
             StagingTarget::S3(run) => run.url(),
@@ -309,7 +309,7 @@ impl Staging {
     ///
     /// # Errors
     /// Returns an error if the report cannot be written. Nothing is kept then.
-    pub fn keep_failed(self, report: &RunReport) -> Result<()> {
+    pub(crate) fn keep_failed(self, report: &RunReport) -> Result<()> {
         let removed = match &self.target {
             StagingTarget::Local(folder) => folder.remove_all_but_rejects(),
             StagingTarget::S3(run) => run.remove_all_but_rejects(),
@@ -426,7 +426,7 @@ impl Staging {
 
     /// Removes what a failed run has written. Returns the location of objects that could not be removed, if there
     /// are any, which are left to `sparkify clean`.
-    pub fn discard(self) -> Option<String> {
+    pub(crate) fn discard(self) -> Option<String> {
         match self.target {
             StagingTarget::Local(folder) => {
                 folder.discard();

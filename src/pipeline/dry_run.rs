@@ -60,7 +60,7 @@ pub struct SplitPlan {
 ///
 /// # Errors
 /// Returns the error with which the run would fail before it reads records.
-pub fn plan_run(config: &RunConfig) -> Result<RunPlan> {
+pub(crate) fn plan_run(config: &RunConfig) -> Result<RunPlan> {
     build_thread_pool(config.threads)?.install(|| {
         let stores = StoreOpener::new(config.s3.clone());
         let sources = InputSources::open(config, &stores, &Timings::default())?;

@@ -307,7 +307,6 @@ mod tests {
     use super::*;
 
     /// Returns the duplicates among three batches in two splits: 1 and 2 occur in several.
-    #[expect(clippy::unwrap_used, reason = "the batches have duplicates")]
     fn duplicates() -> DuplicateIds {
         let batch = PartitionedIds::new;
         let splits = [

@@ -32,7 +32,7 @@ use crate::storage::StoreOpener;
 
 /// The measurements of one input that was read and decoded once.
 #[derive(Debug, Clone)]
-pub struct TimedParse {
+pub(crate) struct TimedParse {
     /// The kind of the records.
     pub kind: RecordKind,
     /// The counts of records.
@@ -51,7 +51,7 @@ pub struct TimedParse {
 
 /// The measurements of one complete run.
 #[derive(Debug, Clone)]
-pub struct TimedRun {
+pub(crate) struct TimedRun {
     /// The report of the run. Its total includes publishing, and its peak memory is that of this run alone.
     pub report: RunReport,
     /// The phases in order. The last one, `other`, is the time outside all other phases, in which at most one
@@ -63,7 +63,10 @@ pub struct TimedRun {
 ///
 /// # Errors
 /// Returns an error if there is no input, or if the input cannot be read.
-pub fn measure_parse(config: &ParseBenchConfig, progress: &dyn Observer) -> Result<TimedParse> {
+pub(crate) fn measure_parse(
+    config: &ParseBenchConfig,
+    progress: &dyn Observer,
+) -> Result<TimedParse> {
     build_thread_pool(config.threads)?.install(|| {
         let timings = Timings::default();
         let kind = config.kind.unwrap_or(RecordKind::Log);
@@ -165,7 +168,7 @@ fn starts_with_songs(source: &InputSource) -> Result<bool> {
 ///
 /// # Errors
 /// Returns an error if the [`run`](fn@super::run) fails.
-pub fn measure_run(config: &RunConfig, progress: &dyn Observer) -> Result<TimedRun> {
+pub(crate) fn measure_run(config: &RunConfig, progress: &dyn Observer) -> Result<TimedRun> {
     let is_peak_reset = peak_rss::reset_peak_rss();
     let timings = Timings::default();
     let began = Instant::now();

@@ -37,7 +37,9 @@ mod timings;
 mod winning_deliveries;
 mod wrapper_record_hint;
 
-pub use dry_run::{InputPlan, RunPlan, SplitPlan, plan_run};
-pub use instrumented_runs::{TimedParse, TimedRun, measure_parse, measure_run};
-pub use run::{RunFailure, run};
-pub use timings::PhaseTiming;
+pub(crate) use dry_run::plan_run;
+pub use dry_run::{InputPlan, RunPlan, SplitPlan};
+pub(crate) use instrumented_runs::{TimedParse, TimedRun, measure_parse, measure_run};
+pub use run::RunFailure;
+pub(crate) use run::run;
+pub(crate) use timings::PhaseTiming;

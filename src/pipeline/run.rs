@@ -26,7 +26,7 @@ use crate::storage::StoreOpener;
 /// # Errors
 /// Returns an error if the input cannot be read, if the output cannot be written, or if there are too many
 /// rejects. A dataset that was published before is then unchanged.
-pub fn run(
+pub(crate) fn run(
     config: &RunConfig,
     progress: &dyn Observer,
 ) -> std::result::Result<RunReport, RunFailure> {

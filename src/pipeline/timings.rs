@@ -48,7 +48,7 @@ struct StageTotals {
 
 /// The wall-clock time of a phase of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct PhaseTiming {
+pub(crate) struct PhaseTiming {
     /// The name of the phase.
     pub name: &'static str,
     /// Wall-clock seconds.

@@ -6,7 +6,7 @@ const BITS_PER_VALUE: usize = 16;
 /// A Bloom filter with one hash function: each value sets one bit, which few values share. A lookup takes about
 /// a nanosecond. The caller hashes the values; the first bits of the hashes must be evenly distributed.
 #[derive(Debug)]
-pub struct BloomFilter {
+pub(crate) struct BloomFilter {
     words: Vec<u64>,
     /// How far a 64-bit hash is shifted right to get the index of a bit.
     shift: u32,
@@ -14,7 +14,7 @@ pub struct BloomFilter {
 
 impl BloomFilter {
     /// Returns an empty filter for a number of values.
-    pub fn new(values: usize) -> Self {
+    pub(crate) fn new(values: usize) -> Self {
         let bits = (values * BITS_PER_VALUE)
             .next_power_of_two()
             .max(u64::BITS as usize);
@@ -32,7 +32,7 @@ impl BloomFilter {
 
     /// Sets the bit of a hash. Returns true if it was set before.
     #[inline]
-    pub fn insert(&mut self, hash: u64) -> bool {
+    pub(crate) fn insert(&mut self, hash: u64) -> bool {
         let (word, bit) = self.bit_position(hash);
         let word = &mut self.words[word];
         let was_set = *word & bit != 0;
@@ -42,13 +42,13 @@ impl BloomFilter {
 
     /// Returns false if a hash was not inserted, and true if it probably was.
     #[inline]
-    pub fn may_contain(&self, hash: u64) -> bool {
+    pub(crate) fn may_contain(&self, hash: u64) -> bool {
         let (word, bit) = self.bit_position(hash);
         self.words[word] & bit != 0
     }
 
     /// Removes all values.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.words.fill(0);
     }
 }

@@ -24,7 +24,7 @@ use crate::error::{Error, Result};
 /// null last. The columns that are hashed into `songplay_id` come last. They differ only if two events
 /// have the same hash, which happens in about one of ten million inputs of two million events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct EventDelivery<'a> {
+pub(crate) struct EventDelivery<'a> {
     level: &'a str,
     location: NullsLast<&'a str>,
     user_agent: NullsLast<&'a str>,
@@ -44,7 +44,7 @@ struct DeliveryScalars {
 impl<'a> EventDelivery<'a> {
     /// Returns the content of the event in row `row` of `events`.
     #[expect(clippy::expect_used, reason = "the schema of events requires a level")]
-    pub fn from_event(events: &'a EventBatch, row: usize) -> Self {
+    pub(crate) fn from_event(events: &'a EventBatch, row: usize) -> Self {
         let song = events.has_song_key(row).then(|| {
             let key = song_key(events.song.value(row), events.artist.value(row));
             // Adding zero turns -0.0 into 0.0, as in the written table.
@@ -68,17 +68,17 @@ impl<'a> EventDelivery<'a> {
 ///
 /// # Errors
 /// Returns an error if there is no such column.
-pub fn songplay_id_values(rows: &RecordBatch) -> Result<&[i64]> {
+pub(crate) fn songplay_id_values(rows: &RecordBatch) -> Result<&[i64]> {
     primitive_values::<Int64Type>(rows, "songplay_id")
 }
 
 /// The index of a batch of events among the batches of the whole input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct BatchIndex(pub u32);
+pub(crate) struct BatchIndex(pub u32);
 
 /// A delivery that was read back, in 48 bytes: its texts are ids in a [`StringPool`].
 #[derive(Debug, Clone, Copy)]
-pub struct CompactDelivery {
+pub(crate) struct CompactDelivery {
     /// The batch that it is in.
     pub batch: BatchIndex,
     /// Never null, so that `Option<CompactDelivery>` needs no extra space.
@@ -96,7 +96,7 @@ pub struct CompactDelivery {
 impl CompactDelivery {
     /// Returns true if this delivery is kept instead of `other`, another delivery of the same event: it is
     /// smaller, or equal and in an earlier batch. `string_pool` returns the pool of both.
-    pub fn wins_over<S: Deref<Target = StringPool>>(
+    pub(crate) fn wins_over<S: Deref<Target = StringPool>>(
         &self,
         other: &Self,
         string_pool: impl FnOnce() -> S,
@@ -137,7 +137,7 @@ impl CompactDelivery {
 /// # Errors
 /// Returns an error if a column is missing or has another type, or if a row of `merge_state` has no
 /// songplay.
-pub fn candidates_from_rows(
+pub(crate) fn candidates_from_rows(
     songplays: &RecordBatch,
     merge_state: &RecordBatch,
     batch: BatchIndex,

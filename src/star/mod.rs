@@ -4,17 +4,17 @@
 //! each function returns rows or a state that can be merged. Every choice between records depends only on
 //! their contents.
 
-pub mod bloom_filter;
-pub mod delivery_order;
+pub(crate) mod bloom_filter;
+pub(crate) mod delivery_order;
 mod fnv;
-pub mod schema;
-pub mod song_lookup;
-pub mod songplays;
-pub mod songs_and_artists;
+pub(crate) mod schema;
+pub(crate) mod song_lookup;
+pub(crate) mod songplays;
+pub(crate) mod songs_and_artists;
 mod sort_order;
-pub mod source_objects;
-pub mod string_pool;
+pub(crate) mod source_objects;
+pub(crate) mod string_pool;
 mod text_array;
-pub mod time_dimension;
-pub mod typed_batches;
-pub mod users;
+pub(crate) mod time_dimension;
+pub(crate) mod typed_batches;
+pub(crate) mod users;

@@ -153,7 +153,7 @@ fn remove_sorted_rows<T: Copy>(values: &mut Vec<T>, rows: &[usize]) {
 }
 
 /// Returns the number of rows of [`SONGPLAYS`] that have a song.
-pub fn count_matched(rows: &RecordBatch) -> u64 {
+pub(crate) fn count_matched(rows: &RecordBatch) -> u64 {
     let song_ids = &rows["song_id"];
     (song_ids.len() - song_ids.null_count()) as u64
 }

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 
 /// A log object.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SourceObject {
+pub(crate) struct SourceObject {
     /// The name of the object, which does not depend on the working directory.
     pub object: String,
     /// A version of the contents, such as an ETag; empty if there is none.
@@ -24,7 +24,7 @@ pub struct SourceObject {
 ///
 /// # Errors
 /// Returns an error if the names exceed the limit of Arrow (2 GiB).
-pub fn build_source_objects(objects: &[SourceObject]) -> Result<RecordBatch> {
+pub(crate) fn build_source_objects(objects: &[SourceObject]) -> Result<RecordBatch> {
     let text_column = |field: fn(&SourceObject) -> &str| -> Result<ArrayRef> {
         Ok(Arc::new(text_array(
             objects.iter().map(|o| Some(field(o))),

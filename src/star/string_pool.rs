@@ -11,7 +11,7 @@ use super::typed_batches::{DictText, dict_values};
 
 /// Interned texts with ids from 1; id 0 is null.
 #[derive(Debug, Clone, Default)]
-pub struct StringPool {
+pub(crate) struct StringPool {
     ids: HashMap<Arc<str>, u32, FixedState>,
     strings: Vec<Arc<str>>,
 }

@@ -10,7 +10,7 @@ use arrow_array::{
 use crate::error::{Error, Result};
 
 /// Dictionary-encoded text, for columns with many repeated values.
-pub type DictText = DictionaryArray<Int32Type>;
+pub(crate) type DictText = DictionaryArray<Int32Type>;
 
 /// A batch of song records, decoded by [`SONG_RECORD`](super::schema::SONG_RECORD). Its doubles have 0.0 in
 /// place of -0.0, so that a choice between equal values cannot depend on their order.

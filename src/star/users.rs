@@ -226,7 +226,6 @@ impl LatestUsers {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::decode::padded_bytes::PADDING;

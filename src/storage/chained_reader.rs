@@ -7,7 +7,7 @@ use super::store::{ObjectRange, RangeReader, Store};
 use crate::error::Result;
 
 /// Reads ranges of several stores one after the other.
-pub struct ChainedReader<'a> {
+pub(crate) struct ChainedReader<'a> {
     stores: &'a [Box<dyn Store>],
     /// Consecutive ranges in the same store, as store index and ranges, that are not opened yet.
     pending: VecDeque<(usize, Vec<ObjectRange>)>,
@@ -19,7 +19,7 @@ pub struct ChainedReader<'a> {
 
 impl<'a> ChainedReader<'a> {
     /// Creates a reader of ranges, each with the index of its store in `stores`.
-    pub fn new(
+    pub(crate) fn new(
         stores: &'a [Box<dyn Store>],
         ranges: impl Iterator<Item = (u32, ObjectRange)>,
     ) -> Self {

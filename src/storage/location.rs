@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::{Component, Path, PathBuf};
 
 /// The characters that make a location a glob.
-pub const GLOB_METACHARACTERS: [char; 3] = ['*', '?', '['];
+pub(crate) const GLOB_METACHARACTERS: [char; 3] = ['*', '?', '['];
 
 /// A location of input or output: a local folder or file, or a prefix of a bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]

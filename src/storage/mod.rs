@@ -8,17 +8,18 @@ mod local;
 mod location;
 mod memory;
 mod opener;
-pub mod s3;
+pub(crate) mod s3;
 mod store;
 
-pub use chained_reader::ChainedReader;
+pub(crate) use chained_reader::ChainedReader;
 pub use local::LocalStore;
 pub(crate) use local::is_temporary_file;
+pub(crate) use location::GLOB_METACHARACTERS;
+pub use location::Location;
 pub(crate) use location::s3_url_hint;
-pub use location::{GLOB_METACHARACTERS, Location};
 pub use memory::MemoryStore;
 pub use opener::StoreOpener;
+pub(crate) use store::{IncompleteUpload, ListResult, ObjectContents, Upload};
 pub use store::{
-    IncompleteUpload, ListMode, ListResult, ObjectContents, ObjectMeta, ObjectRange, ObjectVersion,
-    PutMode, PutResult, RangeReader, Store, Upload,
+    ListMode, ObjectMeta, ObjectRange, ObjectVersion, PutMode, PutResult, RangeReader, Store,
 };

@@ -14,7 +14,7 @@ use crate::star::schema::{
 };
 
 /// Name of the table that lists what was loaded: one row for each log object of each run.
-pub const LOAD_HISTORY: &str = "load_history";
+pub(crate) const LOAD_HISTORY: &str = "load_history";
 
 /// First column of [`LOAD_HISTORY`], before the columns of [`SOURCE_OBJECTS`].
 const RUN_COLUMN: ColumnSchema = ColumnSchema {
@@ -47,7 +47,7 @@ pub fn warehouse_tables() -> Vec<(&'static str, Vec<ColumnSchema>)> {
 }
 
 /// Returns the name of each table, in order.
-pub fn warehouse_table_names() -> impl Iterator<Item = &'static str> {
+pub(crate) fn warehouse_table_names() -> impl Iterator<Item = &'static str> {
     warehouse_tables().into_iter().map(|(name, _)| name)
 }
 
@@ -64,7 +64,7 @@ fn pg_type_name(ty: ColumnType) -> String {
 }
 
 /// Returns the query for the columns of all tables: table, column, type and whether it is NOT NULL.
-pub fn catalog_query() -> String {
+pub(crate) fn catalog_query() -> String {
     let names: Vec<_> = warehouse_table_names()
         .map(|name| format!("'{name}'"))
         .collect();
@@ -84,7 +84,7 @@ ORDER BY c.relname, a.attnum",
 
 /// A column as the catalog describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CatalogColumn {
+pub(crate) struct CatalogColumn {
     /// Name of the column.
     pub name: String,
     /// Name of its type with the length, as `format_type` returns it.
@@ -94,13 +94,13 @@ pub struct CatalogColumn {
 }
 
 /// The columns of each table that exists, by table.
-pub type Catalog = BTreeMap<String, Vec<CatalogColumn>>;
+pub(crate) type Catalog = BTreeMap<String, Vec<CatalogColumn>>;
 
 /// Reads the columns of the tables that exist.
 ///
 /// # Errors
 /// Returns an error if the query fails.
-pub fn read_catalog(
+pub(crate) fn read_catalog(
     session: &mut WarehouseSession,
 ) -> std::result::Result<Catalog, StatementError> {
     let mut catalog = Catalog::new();
@@ -127,7 +127,7 @@ fn parse_catalog_row(row: ResultRow) -> Result<(String, CatalogColumn)> {
 }
 
 /// Returns an error for the first table that is missing or does not match.
-pub fn check_schema(catalog: &Catalog) -> Option<Error> {
+pub(crate) fn check_schema(catalog: &Catalog) -> Option<Error> {
     let missing = missing_tables(catalog).first().map(|name| {
         Error::failed(format!("table {name} does not exist"))
             .with_reason("no schema of the search_path has it, or another object has its name")
@@ -137,14 +137,14 @@ pub fn check_schema(catalog: &Catalog) -> Option<Error> {
 }
 
 /// Returns the names of the tables that are not in the catalog.
-pub fn missing_tables(catalog: &Catalog) -> Vec<&'static str> {
+pub(crate) fn missing_tables(catalog: &Catalog) -> Vec<&'static str> {
     warehouse_table_names()
         .filter(|name| !catalog.contains_key(*name))
         .collect()
 }
 
 /// Returns an error for the first existing table that does not match the expected columns.
-pub fn schema_mismatch(catalog: &Catalog) -> Option<Error> {
+pub(crate) fn schema_mismatch(catalog: &Catalog) -> Option<Error> {
     warehouse_tables().into_iter().find_map(|(name, columns)| {
         let why = column_mismatch(&columns, catalog.get(name)?)?;
         Some(
@@ -204,7 +204,6 @@ fn is_compatible(actual: &str, expected: ColumnType) -> bool {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 mod tests {
     use super::*;
 

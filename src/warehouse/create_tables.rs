@@ -28,7 +28,7 @@ pub struct ExistingTableTotals {
 pub type ConfirmDrop<'a> = &'a dyn Fn(&ExistingTableTotals) -> Result<()>;
 
 /// Returns the SQL script that creates all tables, and with `drop` drops them first.
-pub fn ddl_script(dialect: Dialect, drop: bool) -> String {
+pub(crate) fn ddl_script(dialect: Dialect, drop: bool) -> String {
     let sql = ddl_transaction(dialect, drop, |_| false);
     let text = sql.iter().map(|sql| format!("{sql};\n"));
     text.collect::<Vec<_>>().join("\n")
@@ -51,7 +51,7 @@ fn ddl_transaction(
 }
 
 /// Returns the statements that create the missing tables.
-pub fn missing_table_ddl(
+pub(crate) fn missing_table_ddl(
     dialect: Dialect,
     exists: impl Fn(&str) -> bool,
 ) -> impl Iterator<Item = &'static str> {
@@ -75,7 +75,7 @@ fn ddl_target(sql: &str) -> &str {
 /// # Errors
 /// Returns an error if the warehouse cannot be reached or rejects a statement, if a table is missing while others have
 /// rows, if `confirm` fails, or if rows were added since it was asked. The tables are unchanged then.
-pub fn create_missing_tables(
+pub(crate) fn create_missing_tables(
     warehouse: &WarehouseConfig,
     drop: bool,
     confirm: Option<ConfirmDrop<'_>>,

@@ -9,17 +9,17 @@
 //! - `lock_wait` warns about long waits for other sessions, and `query_result` reads the results of checks.
 //! - `query` runs the saved queries of `sql/analytics`.
 
-pub mod catalog;
+pub(crate) mod catalog;
 mod config;
-pub mod connect;
-pub mod create_tables;
-pub mod dialect;
-pub mod iam_role;
-pub mod load;
+pub(crate) mod connect;
+pub(crate) mod create_tables;
+pub(crate) mod dialect;
+pub(crate) mod iam_role;
+pub(crate) mod load;
 mod lock_wait;
 mod lost_tables;
-pub mod query;
+pub(crate) mod query;
 mod query_result;
-pub mod sql;
+pub(crate) mod sql;
 
 pub use config::WarehouseConfig;

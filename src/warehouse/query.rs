@@ -29,7 +29,7 @@ macro_rules! saved_queries {
 }
 
 /// All saved queries.
-pub static SAVED_QUERIES: [SavedQuery; 12] = saved_queries! {
+pub(crate) static SAVED_QUERIES: [SavedQuery; 12] = saved_queries! {
     "plays-by-hour"
     "plays-by-weekday"
     "plays-by-hour-and-weekday"
@@ -116,7 +116,7 @@ impl SavedQuery {
 ///
 /// # Errors
 /// Returns an error if the warehouse cannot be reached or rejects the query.
-pub fn run_query(connection: &ConnectionConfig, sql: &str) -> Result<ResultSet> {
+pub(crate) fn run_query(connection: &ConnectionConfig, sql: &str) -> Result<ResultSet> {
     let _span = tracing::info_span!("query", warehouse = %connection).entered();
     let mut session = WarehouseSession::open(connection)?;
     let query_error = |failure: StatementError| {
@@ -146,7 +146,6 @@ fn is_number(ty: &Type) -> bool {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 mod tests {
     use std::collections::BTreeSet;
     use std::fs;

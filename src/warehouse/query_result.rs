@@ -62,7 +62,6 @@ pub(super) fn text_column(rows: Vec<ResultRow>) -> BTreeSet<String> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 mod tests {
     use super::*;
 

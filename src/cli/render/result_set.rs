@@ -130,7 +130,6 @@ impl Serialize for JsonRow<'_> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

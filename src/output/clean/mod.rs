@@ -10,4 +10,5 @@ mod removal;
 mod stored_runs;
 
 pub use entry::{RunEntry, RunState};
-pub use plan::{CleanPlan, find_runs};
+pub use plan::CleanPlan;
+pub(crate) use plan::find_runs;

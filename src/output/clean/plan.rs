@@ -40,7 +40,7 @@ pub struct CleanPlan {
 ///
 /// # Errors
 /// Returns an error if `out` does not exist or cannot be listed.
-pub fn find_runs(
+pub(crate) fn find_runs(
     stores: &StoreOpener,
     out: &Location,
     keep: usize,

@@ -12,6 +12,6 @@ mod stored_row_group;
 
 pub use codec::ParquetCompression;
 pub use part_info::PartInfo;
-pub use part_reader::{ParquetPartReader, RowGroupReader};
+pub(crate) use part_reader::ParquetPartReader;
 pub use part_writer::PartWriter;
-pub use stored_row_group::StoredRowGroup;
+pub(crate) use stored_row_group::StoredRowGroup;

@@ -21,7 +21,7 @@ const FOOTER_READ_BYTES: u64 = 64 * 1024;
 
 /// Reads a Parquet part that this run wrote.
 #[derive(Debug)]
-pub struct ParquetPartReader<'a> {
+pub(crate) struct ParquetPartReader<'a> {
     store: &'a dyn Store,
     object: ObjectMeta,
     name: String,
@@ -82,12 +82,12 @@ impl<'a> ParquetPartReader<'a> {
     }
 
     /// Returns the schema of the rows that are read: the schema of the table with dictionary-encoded text.
-    pub fn schema(&self) -> &SchemaRef {
+    pub(crate) fn schema(&self) -> &SchemaRef {
         self.metadata.schema()
     }
 
     /// Returns an error which says that the part has changed since it was written.
-    pub fn changed_error(&self, reason: &dyn std::fmt::Display) -> Error {
+    pub(crate) fn changed_error(&self, reason: &dyn std::fmt::Display) -> Error {
         changed_error(&self.name, reason)
     }
 
@@ -95,7 +95,7 @@ impl<'a> ParquetPartReader<'a> {
     ///
     /// # Errors
     /// Returns an error if the part cannot be read or has changed since it was written.
-    pub fn read_row_groups(
+    pub(crate) fn read_row_groups(
         &self,
         numbers: impl IntoIterator<Item = usize>,
     ) -> Result<RowGroupReader<'_>> {
@@ -121,7 +121,7 @@ impl<'a> ParquetPartReader<'a> {
     ///
     /// # Errors
     /// Returns an error if the part cannot be read or has changed since it was written.
-    pub fn read_all_row_groups(&self) -> Result<RowGroupReader<'_>> {
+    pub(crate) fn read_all_row_groups(&self) -> Result<RowGroupReader<'_>> {
         let row_groups = self.read_row_groups(0..self.metadata.metadata().num_row_groups())?;
         match row_groups.has_gaps {
             true => Err(self.changed_error(&"gaps between its row groups")),
@@ -184,7 +184,7 @@ fn read_exact(reader: &mut dyn RangeReader, length: u64, name: &str) -> Result<B
 }
 
 /// Reads row groups of a part one after the other.
-pub struct RowGroupReader<'a> {
+pub(crate) struct RowGroupReader<'a> {
     part: &'a ParquetPartReader<'a>,
     reader: Box<dyn RangeReader>,
     /// The offset of `reader` in the part.
@@ -200,7 +200,7 @@ impl RowGroupReader<'_> {
     ///
     /// # Errors
     /// Returns an error if the row group cannot be read, has changed since it was written, or is missing.
-    pub fn next_row_group(&mut self) -> Result<StoredRowGroup> {
+    pub(crate) fn next_row_group(&mut self) -> Result<StoredRowGroup> {
         let next = self.remaining.next();
         let (number, (start, end)) =
             next.ok_or_else(|| self.part.changed_error(&"a row group is missing"))?;

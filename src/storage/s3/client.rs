@@ -43,7 +43,7 @@ const MAX_ATTEMPTS_BEFORE_FIRST_RESPONSE: u32 = 3;
 
 /// An S3 client with its threads and limits.
 #[derive(Debug)]
-pub struct S3Client {
+pub(crate) struct S3Client {
     runtime: AwsRuntime,
     sdk: Client,
     options: S3Options,
@@ -66,7 +66,7 @@ impl S3Client {
     /// # Errors
     /// Returns an error if the configuration is invalid, there are no credentials, or threads cannot be
     /// started.
-    pub fn new(options: &S3Options) -> Result<Self> {
+    pub(crate) fn new(options: &S3Options) -> Result<Self> {
         let config_error =
             |reason: &dyn std::fmt::Display| Error::failed("cannot use S3").with_reason(reason);
         let runtime = AwsRuntime::start("s3").map_err(|e| config_error(&e))?;
@@ -124,39 +124,39 @@ impl S3Client {
     }
 
     /// Returns the client of the AWS SDK.
-    pub fn sdk(&self) -> &Client {
+    pub(crate) fn sdk(&self) -> &Client {
         &self.sdk
     }
 
     /// Returns the options of the client.
-    pub fn options(&self) -> &S3Options {
+    pub(crate) fn options(&self) -> &S3Options {
         &self.options
     }
 
     /// Returns the permits for reads.
-    pub fn read_permits(&self) -> &Arc<Semaphore> {
+    pub(crate) fn read_permits(&self) -> &Arc<Semaphore> {
         &self.read_permits
     }
 
     /// Returns the permits for writes.
-    pub fn write_permits(&self) -> &Arc<Semaphore> {
+    pub(crate) fn write_permits(&self) -> &Arc<Semaphore> {
         &self.write_permits
     }
 
     /// Returns the value of the request-payer header, if the user acknowledged the charges.
-    pub fn request_payer(&self) -> Option<RequestPayer> {
+    pub(crate) fn request_payer(&self) -> Option<RequestPayer> {
         self.options
             .request_payer
             .then_some(RequestPayer::Requester)
     }
 
     /// Runs a future to completion. Must not be called on one of the client's own threads.
-    pub fn block_on<F: Future>(&self, work: F) -> F::Output {
+    pub(crate) fn block_on<F: Future>(&self, work: F) -> F::Output {
         self.runtime.block_on(work)
     }
 
     /// Spawns a future on the client's threads.
-    pub fn spawn<F>(&self, work: F) -> tokio::task::JoinHandle<F::Output>
+    pub(crate) fn spawn<F>(&self, work: F) -> tokio::task::JoinHandle<F::Output>
     where
         F: Future<Output: Send> + Send + 'static,
     {
@@ -168,7 +168,7 @@ impl S3Client {
     ///
     /// # Errors
     /// Returns the error of the last attempt, and the number of attempts.
-    pub async fn send_with_retry<T, E, F>(
+    pub(crate) async fn send_with_retry<T, E, F>(
         &self,
         operation: &OperationContext,
         extra_timeout: Duration,
@@ -199,7 +199,7 @@ impl S3Client {
     ///
     /// # Errors
     /// Returns the failed request, at once, if a retry cannot help or there were enough of them.
-    pub async fn wait_before_retry(
+    pub(crate) async fn wait_before_retry(
         &self,
         operation: &OperationContext,
         failed: FailedRequest,
@@ -237,12 +237,12 @@ impl S3Client {
     }
 
     /// Disables retries from now on, for cleanup that is not worth waiting for.
-    pub fn disable_retries(&self) {
+    pub(crate) fn disable_retries(&self) {
         self.max_attempts.store(1, Ordering::Relaxed);
     }
 
     /// Returns the error for a failed request.
-    pub fn to_error(&self, operation: &OperationContext, failed: &FailedRequest) -> Error {
+    pub(crate) fn to_error(&self, operation: &OperationContext, failed: &FailedRequest) -> Error {
         failed
             .error
             .to_error(operation, failed.attempts, &self.endpoint)

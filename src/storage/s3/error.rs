@@ -12,7 +12,7 @@ use crate::error::Error;
 
 /// The operation that a request belongs to, for messages.
 #[derive(Debug, Clone)]
-pub struct OperationContext {
+pub(crate) struct OperationContext {
     /// The beginning of the message, such as `cannot list`.
     pub error_prefix: &'static str,
     /// The URL of the object or prefix.
@@ -23,7 +23,7 @@ pub struct OperationContext {
 
 /// A request that failed after a number of attempts.
 #[derive(Debug, Clone)]
-pub struct FailedRequest {
+pub(crate) struct FailedRequest {
     /// The error of the last attempt.
     pub error: RequestError,
     /// The number of attempts.
@@ -32,7 +32,7 @@ pub struct FailedRequest {
 
 /// Why a request failed.
 #[derive(Debug, Clone)]
-pub enum RequestError {
+pub(crate) enum RequestError {
     /// The server returned an error response.
     Response(ErrorResponse),
     /// There was no response, or an incomplete one. Contains the reason.
@@ -49,7 +49,7 @@ pub enum RequestError {
 
 /// An error response of the server.
 #[derive(Debug, Clone, Default)]
-pub struct ErrorResponse {
+pub(crate) struct ErrorResponse {
     status: u16,
     code: String,
     message: String,
@@ -60,7 +60,7 @@ pub struct ErrorResponse {
 
 impl RequestError {
     /// Converts the error of a request.
-    pub fn from_sdk_error<E>(error: &SdkError<E>) -> Self
+    pub(crate) fn from_sdk_error<E>(error: &SdkError<E>) -> Self
     where
         E: ProvideErrorMetadata + StdError + 'static,
     {
@@ -97,7 +97,7 @@ impl RequestError {
     }
 
     /// Converts the error for one object of a request that deletes several.
-    pub fn from_delete_error(code: Option<&str>, message: Option<&str>) -> Self {
+    pub(crate) fn from_delete_error(code: Option<&str>, message: Option<&str>) -> Self {
         Self::Response(ErrorResponse {
             status: 200,
             code: code.unwrap_or_default().to_owned(),
@@ -107,7 +107,7 @@ impl RequestError {
     }
 
     /// Returns true if the same request can succeed a little later.
-    pub fn is_retryable(&self) -> bool {
+    pub(crate) fn is_retryable(&self) -> bool {
         match self {
             Self::Response(response) => {
                 response.status >= 500 && response.status != 501
@@ -124,7 +124,7 @@ impl RequestError {
     }
 
     /// Returns the error code of the response, or an empty string if there is none.
-    pub fn code(&self) -> &str {
+    pub(crate) fn code(&self) -> &str {
         match self {
             Self::Response(response) => &response.code,
             _ => "",
@@ -132,7 +132,7 @@ impl RequestError {
     }
 
     /// Returns the HTTP status of the response, if there was one.
-    pub fn status(&self) -> Option<u16> {
+    pub(crate) fn status(&self) -> Option<u16> {
         match self {
             Self::Response(response) => Some(response.status),
             _ => None,
@@ -140,7 +140,7 @@ impl RequestError {
     }
 
     /// Describes the error, without a hint.
-    pub fn describe(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         match self {
             Self::Response(response) => response.describe(),
             Self::Transport(why) | Self::Fatal(why) => why.clone(),
@@ -151,7 +151,12 @@ impl RequestError {
     }
 
     /// Converts the error into a message that names the operation and the number of attempts, with a hint.
-    pub fn to_error(&self, operation: &OperationContext, attempts: u32, endpoint: &str) -> Error {
+    pub(crate) fn to_error(
+        &self,
+        operation: &OperationContext,
+        attempts: u32,
+        endpoint: &str,
+    ) -> Error {
         let mut why = self.describe();
         if attempts > 1 {
             why += &format!(" ({attempts} attempts)");

@@ -16,6 +16,6 @@ mod put_object;
 mod store;
 
 pub use aws_sdk_s3::types::ServerSideEncryption as Encryption;
-pub use client::S3Client;
+pub(crate) use client::S3Client;
 pub use options::S3Options;
-pub use store::S3Store;
+pub(crate) use store::S3Store;

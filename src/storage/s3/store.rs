@@ -24,7 +24,7 @@ const MAX_KEYS_PER_DELETE: usize = 1000;
 
 /// A store of the objects below a prefix of a bucket, or of a single object.
 #[derive(Debug)]
-pub struct S3Store {
+pub(crate) struct S3Store {
     bucket: Arc<BucketClient>,
     /// The only object, if the location is an object.
     single_object: Option<ObjectMeta>,
@@ -38,7 +38,7 @@ impl S3Store {
     ///
     /// # Errors
     /// Returns an error if the prefix cannot be listed.
-    pub fn open(client: Arc<S3Client>, bucket: &str, prefix: &str) -> Result<Self> {
+    pub(crate) fn open(client: Arc<S3Client>, bucket: &str, prefix: &str) -> Result<Self> {
         let object_key = (!prefix.is_empty() && !prefix.ends_with('/')).then_some(prefix);
         let Some(key) = object_key else {
             return Ok(Self::new(client, bucket, prefix));
@@ -66,7 +66,7 @@ impl S3Store {
     }
 
     /// Creates the store for everything below a prefix, without checking that anything exists there.
-    pub fn new(client: Arc<S3Client>, bucket: &str, prefix: &str) -> Self {
+    pub(crate) fn new(client: Arc<S3Client>, bucket: &str, prefix: &str) -> Self {
         let needs_slash = !prefix.is_empty() && !prefix.ends_with('/');
         Self {
             bucket: Arc::new(BucketClient {
@@ -80,7 +80,7 @@ impl S3Store {
     }
 
     /// Restricts listings of the whole store to keys that begin with `name_prefix`.
-    pub fn with_name_prefix(self, name_prefix: &str) -> Self {
+    pub(crate) fn with_name_prefix(self, name_prefix: &str) -> Self {
         let name_prefix = name_prefix.to_owned();
         Self {
             name_prefix,

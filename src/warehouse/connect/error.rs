@@ -54,7 +54,7 @@ const REDSHIFT_CONFLICT_MESSAGES: [&str; 3] = [
 ];
 
 /// Wraps an error that a retry cannot solve.
-pub fn fatal(error: Error) -> StatementError {
+pub(crate) fn fatal(error: Error) -> StatementError {
     StatementError {
         class: ErrorClass::Fatal,
         error,

@@ -1,11 +1,11 @@
 //! Connects to a warehouse: resolves the connection settings, secures the connection, and opens sessions.
 
-pub mod config;
-pub mod config_file;
+pub(crate) mod config;
+pub(crate) mod config_file;
 mod connect_error;
-pub mod error;
+pub(crate) mod error;
 mod partial_config;
 mod pgpass;
-pub mod session;
+pub(crate) mod session;
 mod statement_log;
-pub mod tls;
+pub(crate) mod tls;

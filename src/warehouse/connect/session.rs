@@ -44,7 +44,7 @@ const KEEPALIVE_SETTINGS: [&str; 2] = [
 ];
 
 /// One row of a result, each field as text or null.
-pub type ResultRow = Vec<Option<String>>;
+pub(crate) type ResultRow = Vec<Option<String>>;
 
 /// An open connection to a warehouse.
 pub struct WarehouseSession {

@@ -18,7 +18,7 @@ impl DatasetLoad<'_> {
     /// # Errors
     /// Returns an error if the warehouse cannot be reached or rejects a statement, if its tables do not match, or if
     /// the dataset cannot be read. The transaction is rolled back then.
-    pub fn execute(&self, progress: &dyn Observer) -> Result<LoadReport> {
+    pub(crate) fn execute(&self, progress: &dyn Observer) -> Result<LoadReport> {
         let connection = &self.warehouse.connection;
         let _span =
             tracing::info_span!("load", run = self.run_id(), warehouse = %connection).entered();

@@ -11,7 +11,7 @@ use crate::warehouse::sql::load_plan::{LoadParams, LoadStatement, load_statement
 
 /// A load of one dataset into one warehouse.
 #[derive(Debug, Clone, Copy)]
-pub struct DatasetLoad<'a> {
+pub(crate) struct DatasetLoad<'a> {
     /// Target of the load.
     pub warehouse: &'a WarehouseConfig,
     /// Dataset to load.
@@ -27,7 +27,7 @@ impl DatasetLoad<'_> {
     /// # Errors
     /// Returns an error if a full refresh would lose rows (see [`ensure_dataset_is_complete`](Self::ensure_dataset_is_complete)), or
     /// if a name cannot be quoted in SQL.
-    pub fn script(&self) -> Result<String> {
+    pub(crate) fn script(&self) -> Result<String> {
         self.ensure_dataset_is_complete()?;
         Ok(to_sql_script(&self.statements()?))
     }
@@ -36,7 +36,7 @@ impl DatasetLoad<'_> {
     ///
     /// # Errors
     /// Returns an error if this is a full refresh and the run skipped log objects that were loaded already.
-    pub fn ensure_dataset_is_complete(&self) -> Result<()> {
+    pub(crate) fn ensure_dataset_is_complete(&self) -> Result<()> {
         if !self.is_full_refresh() || self.dataset.report().logs.already_loaded_objects == 0 {
             return Ok(());
         }

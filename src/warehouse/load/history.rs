@@ -17,7 +17,7 @@ use crate::warehouse::sql::load_plan::LOADED_RUNS_SQL;
 ///
 /// # Errors
 /// Returns an error if the warehouse cannot be reached, or if its tables do not match or have lost their rows.
-pub fn loaded_objects(
+pub(crate) fn loaded_objects(
     warehouse: &WarehouseConfig,
     progress: &dyn Observer,
 ) -> Result<LoadedLogObjects> {
@@ -37,7 +37,7 @@ pub fn loaded_objects(
 ///
 /// # Errors
 /// Returns an error if the warehouse cannot be reached, if its tables do not match, or if all of them are missing.
-pub fn loaded_runs(
+pub(crate) fn loaded_runs(
     warehouse: &WarehouseConfig,
     progress: &dyn Observer,
 ) -> Result<HashSet<String>> {

@@ -14,7 +14,7 @@ mod attempts;
 mod change_counts;
 mod dataset_load;
 mod history;
-pub mod pg_copy_encoder;
+pub(crate) mod pg_copy_encoder;
 mod preflight;
 mod report;
 mod staging;
@@ -22,6 +22,6 @@ mod transaction;
 mod verify;
 
 pub use change_counts::TableChangeCounts;
-pub use dataset_load::DatasetLoad;
-pub use history::{loaded_objects, loaded_runs};
+pub(crate) use dataset_load::DatasetLoad;
+pub(crate) use history::{loaded_objects, loaded_runs};
 pub use report::LoadReport;

@@ -20,10 +20,10 @@ use crate::star::schema::{ColumnType, TableSchema};
 const BATCH_ROWS: usize = 8192;
 
 /// Start of a binary COPY: signature, flags, length of the header extension.
-pub const COPY_HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+pub(crate) const COPY_HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 
 /// End of a binary COPY.
-pub const COPY_TRAILER: &[u8] = &(-1i16).to_be_bytes();
+pub(crate) const COPY_TRAILER: &[u8] = &(-1i16).to_be_bytes();
 
 /// Microseconds from the Unix epoch (1970) to the epoch of PostgreSQL (2000).
 const PG_EPOCH_MICROS: i64 = 946_684_800_000_000;
@@ -32,7 +32,7 @@ const PG_EPOCH_MICROS: i64 = 946_684_800_000_000;
 ///
 /// # Errors
 /// Returns an error if the file is not Parquet or does not have the columns of the table.
-pub fn read_batches(
+pub(crate) fn read_batches(
     file: File,
     name: &str,
     table: &TableSchema,
@@ -115,7 +115,11 @@ fn write_bytes<const N: usize>(to: &mut Vec<u8>, bytes: [u8; N]) {
 ///
 /// # Errors
 /// Returns an error if the batch does not have the columns of the table.
-pub fn encode_batch(batch: &RecordBatch, table: &TableSchema, to: &mut Vec<u8>) -> Result<()> {
+pub(crate) fn encode_batch(
+    batch: &RecordBatch,
+    table: &TableSchema,
+    to: &mut Vec<u8>,
+) -> Result<()> {
     let columns: Option<Vec<_>> = table
         .columns
         .iter()

@@ -11,7 +11,7 @@ use crate::warehouse::dialect::Dialect;
 use crate::warehouse::lost_tables::nonempty_tables_query;
 
 /// Properties of the dataset that the SQL of a load needs.
-pub struct LoadParams<'a> {
+pub(crate) struct LoadParams<'a> {
     /// Id of the run that wrote the dataset.
     pub run: &'a str,
     /// Returns the URL of the COPY manifest of a table.
@@ -22,7 +22,7 @@ pub struct LoadParams<'a> {
 
 /// A statement of the transaction, by what is done with its result.
 #[derive(Debug)]
-pub enum LoadStatement {
+pub(crate) enum LoadStatement {
     /// A statement whose affected rows are counted.
     Execute(String),
     /// The LOCK statement, which waits for other loads.
@@ -64,7 +64,7 @@ impl LoadStatement {
 }
 
 /// Returns the statements as a script.
-pub fn to_sql_script(statements: &[LoadStatement]) -> String {
+pub(crate) fn to_sql_script(statements: &[LoadStatement]) -> String {
     let text = statements
         .iter()
         .map(|statement| format!("{};\n", statement.sql()));
@@ -72,18 +72,18 @@ pub fn to_sql_script(statements: &[LoadStatement]) -> String {
 }
 
 /// Returns all tables of a dataset: star schema and merge state.
-pub fn output_tables() -> impl Iterator<Item = &'static TableSchema> {
+pub(crate) fn output_tables() -> impl Iterator<Item = &'static TableSchema> {
     STAR_TABLES.into_iter().chain(MERGE_STATE_TABLES)
 }
 
 /// Query for the runs in the load history.
-pub const LOADED_RUNS_SQL: &str = "SELECT DISTINCT run FROM load_history";
+pub(crate) const LOADED_RUNS_SQL: &str = "SELECT DISTINCT run FROM load_history";
 
 /// Returns the statements of a load. With `refresh` they delete everything first.
 ///
 /// # Errors
 /// Returns an error if a name cannot be quoted in SQL.
-pub fn load_statements(
+pub(crate) fn load_statements(
     warehouse: &WarehouseConfig,
     load_params: &LoadParams<'_>,
     refresh: bool,

@@ -1,4 +1,4 @@
 //! Renders the SQL of a load from the templates that the binary contains.
 
-pub mod load_plan;
-pub mod template;
+pub(crate) mod load_plan;
+pub(crate) mod template;

@@ -51,11 +51,11 @@ impl SqlTemplates {
 
 /// Values for the parameters of a template.
 #[derive(Debug, Default, Clone)]
-pub struct SqlParams(Vec<(String, String)>);
+pub(crate) struct SqlParams(Vec<(String, String)>);
 
 impl SqlParams {
     /// Adds a value that is inserted unquoted, for `:name`.
-    pub fn with_raw(mut self, name: &str, sql: &str) -> Self {
+    pub(crate) fn with_raw(mut self, name: &str, sql: &str) -> Self {
         self.0.push((name.to_owned(), sql.to_owned()));
         self
     }
@@ -64,7 +64,7 @@ impl SqlParams {
     ///
     /// # Errors
     /// Returns an error if [`quote_literal`] cannot quote the value.
-    pub fn with_literal(mut self, name: &str, text: &str) -> Result<Self> {
+    pub(crate) fn with_literal(mut self, name: &str, text: &str) -> Result<Self> {
         self.0.push((format!("'{name}'"), quote_literal(text)?));
         Ok(self)
     }
@@ -80,7 +80,7 @@ impl SqlParams {
 ///
 /// # Errors
 /// Returns an error if the text contains a backslash or a control character.
-pub fn quote_literal(text: &str) -> Result<String> {
+pub(crate) fn quote_literal(text: &str) -> Result<String> {
     if text.contains(|c: char| c == '\\' || c.is_control()) {
         return Err(Error::failed(format!("cannot quote '{text}' in SQL"))
             .with_reason("it contains a backslash or a control character")
@@ -117,7 +117,7 @@ pub fn split_statements(script: &str) -> Vec<&str> {
 ///
 /// # Errors
 /// Returns an error if a parameter has no value.
-pub fn render(statement: &str, params: &SqlParams) -> Result<String> {
+pub(crate) fn render(statement: &str, params: &SqlParams) -> Result<String> {
     let mut rendered = String::with_capacity(statement.len());
     let mut at = 0;
     while let Some(token) = TemplateToken::lex_at(statement, at) {
@@ -187,7 +187,6 @@ impl TemplateToken {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 mod tests {
     use super::*;
 

@@ -40,7 +40,7 @@ enum Backing {
     Directory {
         folder: PathBuf,
         location: Location,
-        registry: StoreOpener,
+        registry: Box<StoreOpener>,
         _root: Option<TempDir>,
     },
     /// In memory.
@@ -86,7 +86,7 @@ impl StoreUnderTest {
             backing: Backing::Directory {
                 location: Location::Local(folder.clone()),
                 folder,
-                registry: StoreOpener::default(),
+                registry: Box::default(),
                 _root: Some(root),
             },
         }
@@ -104,7 +104,7 @@ impl StoreUnderTest {
                     bucket: BUCKET.to_owned(),
                     prefix: PREFIX.to_owned(),
                 },
-                registry: StoreOpener::new(anonymous_options(&server)),
+                registry: Box::new(StoreOpener::new(anonymous_options(&server))),
                 _root: None,
             },
             server: Some(server),
@@ -125,7 +125,7 @@ impl StoreUnderTest {
         let Backing::Directory { registry, .. } = &mut self.backing else {
             panic!("no requests are sent to {}", self.name);
         };
-        *registry = StoreOpener::new(S3Options {
+        **registry = StoreOpener::new(S3Options {
             max_concurrent_requests: requests,
             ..anonymous_options(server)
         });
