@@ -371,7 +371,11 @@ fn invalid_arguments_are_usage_errors() {
     }
     let output = sandbox.exec(&["bench"]);
     assert_eq!((output.code, output.stdout.as_str()), (Some(2), ""));
-    assert!(output.stderr.contains("Usage: sparkify bench [OPTIONS] <COMMAND>"));
+    assert!(
+        output
+            .stderr
+            .contains("Usage: sparkify bench [OPTIONS] <COMMAND>")
+    );
 }
 
 #[test]

@@ -56,7 +56,11 @@ fn missing_or_unknown_arguments_are_usage_errors() {
 fn missing_subcommand_prints_help() {
     let output = Sandbox::new().exec(&[]);
     assert_eq!((output.code, output.stdout.as_str()), (Some(2), ""));
-    assert!(output.stderr.contains("Usage: sparkify [OPTIONS] <COMMAND>"));
+    assert!(
+        output
+            .stderr
+            .contains("Usage: sparkify [OPTIONS] <COMMAND>")
+    );
 }
 
 #[test]
