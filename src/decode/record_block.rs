@@ -89,3 +89,22 @@ impl RecordBlock {
             .zip(self.spans.chunks_exact(self.num_keys))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The next record would be scanned over the spans of the last one.
+    #[test]
+    #[cfg(debug_assertions)]
+    #[should_panic(expected = "a block has room for the scanned record")]
+    fn record_too_many_fails_loudly() {
+        let mut block = RecordBlock::new(1);
+        for _ in 0..=BLOCK_ROWS {
+            block.push(ScannedRecord {
+                bytes: 0..0,
+                line: 0,
+            });
+        }
+    }
+}

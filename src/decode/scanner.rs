@@ -423,4 +423,12 @@ mod tests {
         let is_predicted = scanner.predictions.iter().map(Option::is_some);
         assert_eq!(is_predicted.collect::<Vec<_>>(), [false, true, true, true]);
     }
+
+    /// The value of a key without a span would be lost.
+    #[test]
+    #[cfg(debug_assertions)]
+    #[should_panic(expected = "each key has a span")]
+    fn key_without_span_fails_loudly() {
+        let _ = Scanner::new(vec!["a"]).scan_record(b"{}", 0, &mut []);
+    }
 }
