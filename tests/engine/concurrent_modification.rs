@@ -210,7 +210,7 @@ fn run_never_mixes_versions_of_a_replaced_file() {
         while failed_runs < 5 && started.elapsed() < Duration::from_secs(20) {
             runs += 1;
             let out = TempDir::new().unwrap();
-            let out_dir = out.path().join("star");
+            let out_dir = out.path().join("dataset");
             match pipeline::run(&config(&out_dir), &Progress::silent()) {
                 Ok(_) => {
                     let plays = read_output::songplays(&out_dir);
