@@ -13,7 +13,7 @@ fn filtered_event(n: u64) -> String {
 fn wrong_logs_directory_does_not_replace_a_dataset_with_events() {
     let (sandbox, snapshot) = Sandbox::with_dataset();
     sandbox.write("songs/b.json", song(2));
-    let output = sandbox.run("songs", "songs", "star").assert_failure(1, &["will not replace the dataset in star, which has 2 songplays, with one without events: none of \
+    let output = sandbox.run("songs", "songs", "dataset").assert_failure(1, &["will not replace the dataset in dataset, which has 2 songplays, with one without events: none of \
          the 2 records in songs is a NextSong event; check --logs; use --allow-empty "]);
     assert_eq!(output.stdout, "");
     snapshot.assert_unchanged();
@@ -47,7 +47,7 @@ fn logs_without_kept_events_do_not_replace_a_dataset_with_events() {
             (&report["status"], &report["logs"]["kept"]),
             (&"failed".into(), &0.into())
         );
-        assert!(sandbox.path("star.failed/_report.failed.json").is_file());
+        assert!(sandbox.path("dataset.failed/_report.failed.json").is_file());
         snapshot.assert_unchanged();
 
         let output = sandbox.run_with(&["--max-rejects=100%", "--allow-empty"]);
@@ -63,7 +63,7 @@ fn empty_dataset_is_published_where_no_events_are_lost() {
     sandbox.write("logs/a.json", filtered_event(1));
     sandbox.create_dir("empty");
     // The output is absent, an empty directory, or a dataset without events.
-    for out in ["star", "empty", "star"] {
+    for out in ["dataset", "empty", "dataset"] {
         let output = sandbox.run("songs", "logs", out);
         assert_eq!(output.code, Some(0), "{output:?}");
         assert_eq!(
@@ -91,7 +91,7 @@ fn reject_limit_is_checked_before_missing_events() {
 fn dataset_with_unknown_songplay_count_is_not_replaced() {
     let (sandbox, _) = Sandbox::with_dataset();
     sandbox.write(
-        "star/_report.json",
+        "dataset/_report.json",
         r#"{"report_version":2,"sparkify_version":"0.0.1"}"#,
     );
     sandbox.write("logs/a.json", filtered_event(1));
@@ -100,7 +100,7 @@ fn dataset_with_unknown_songplay_count_is_not_replaced() {
         .assert_failure(1, &["_report.json: it has no row count for songplays"]);
     sandbox.run_with(&["--allow-empty"]);
     assert_eq!(
-        read_report(&sandbox.path("star"))["tables"]["songplays"]["rows"],
+        read_report(&sandbox.path("dataset"))["tables"]["songplays"]["rows"],
         0
     );
 }

@@ -166,7 +166,7 @@ fn run_counts_match_a_run_and_leave_no_files() {
     assert_dir_empty(&sandbox, "tmp");
     assert!(read_files(&sandbox.path("made")) == before);
 
-    let ran = sandbox.exec(&["run", "--quiet", "--json", "--out=star", &songs, &logs]);
+    let ran = sandbox.exec(&["run", "--quiet", "--json", "--out=dataset", &songs, &logs]);
     let ran: Value = serde_json::from_str(&ran.stdout).unwrap();
     for key in ["songs", "logs", "tables", "status"] {
         assert_eq!(found[key], ran[key], "{key}");
@@ -357,7 +357,7 @@ fn invalid_arguments_are_usage_errors() {
             &["parse", "logs", "--kind=tape"],
             "[possible values: log, song]",
         ),
-        (&["parse", "logs", "--out=star"], "unexpected argument"),
+        (&["parse", "logs", "--out=dataset"], "unexpected argument"),
         (&["run", SONGS_ARG], "--logs"),
         (&["run", LOGS_ARG], "--songs"),
         (&["run", SONGS_ARG, LOGS_ARG, "--out="], "--out"),

@@ -6,14 +6,17 @@ use testkit::dataset::directory::{read_report, songplays_text_column};
 #[test]
 fn snappy_is_the_default_compression() {
     let sandbox = Sandbox::with_input();
-    sandbox.run("songs", "logs", "star").assert_success();
-    assert_eq!(read_report(&sandbox.path("star"))["compression"], "snappy");
-    let expected = songplays_text_column(&sandbox.path("star"), "level");
+    sandbox.run("songs", "logs", "dataset").assert_success();
+    assert_eq!(
+        read_report(&sandbox.path("dataset"))["compression"],
+        "snappy"
+    );
+    let expected = songplays_text_column(&sandbox.path("dataset"), "level");
     for codec in ["snappy", "zstd", "gzip", "none"] {
         sandbox.run_with(&["--compression", codec]).assert_success();
-        assert_eq!(read_report(&sandbox.path("star"))["compression"], codec);
+        assert_eq!(read_report(&sandbox.path("dataset"))["compression"], codec);
         assert_eq!(
-            songplays_text_column(&sandbox.path("star"), "level"),
+            songplays_text_column(&sandbox.path("dataset"), "level"),
             expected
         );
     }

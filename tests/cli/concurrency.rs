@@ -19,12 +19,12 @@ use testkit::sample_data::{events, generate_data};
 fn run_fails_while_another_holds_the_lock() {
     let (sandbox, snapshot) = Sandbox::with_dataset();
     // A running process holds this lock.
-    sandbox.create_dir(".star.sparkify-staging");
-    let staging_dir = File::open(sandbox.path(".star.sparkify-staging")).unwrap();
+    sandbox.create_dir(".dataset.sparkify-staging");
+    let staging_dir = File::open(sandbox.path(".dataset.sparkify-staging")).unwrap();
     staging_dir.lock().unwrap();
     sandbox.run_with(&[]).assert_failure(
         1,
-        &["another run is writing to star; wait for it to finish, or choose another --out"],
+        &["another run is writing to dataset; wait for it to finish, or choose another --out"],
     );
     snapshot.assert_unchanged();
     // Closing the file would not release the lock: a process that another test has just forked may have it
@@ -43,10 +43,10 @@ fn concurrent_runs_publish_or_fail_on_the_lock() {
     for round in 0..15 {
         // Every third round starts without a dataset, so that there is nothing to exchange.
         if round % 3 == 0 && round > 0 {
-            fs::remove_dir_all(sandbox.path("star")).unwrap();
+            fs::remove_dir_all(sandbox.path("dataset")).unwrap();
         }
         let start = |_| {
-            let mut command = sandbox.command(&run_args("songs", "logs", "star"));
+            let mut command = sandbox.command(&run_args("songs", "logs", "dataset"));
             command.stdout(Stdio::piped()).stderr(Stdio::piped());
             command.spawn().unwrap()
         };
@@ -58,12 +58,12 @@ fn concurrent_runs_publish_or_fail_on_the_lock() {
                 output.assert_success();
                 published += 1;
             } else {
-                output.assert_failure(1, &["another run is writing to star"]);
+                output.assert_failure(1, &["another run is writing to dataset"]);
             }
         }
         assert!(published > 0, "no run succeeded");
         assert!(
-            deterministic_files(&sandbox.path("star")) == expected,
+            deterministic_files(&sandbox.path("dataset")) == expected,
             "dataset is not the expected one"
         );
         sandbox.assert_no_staging_left();
@@ -152,9 +152,9 @@ fn reader_never_sees_a_mixed_dataset() {
     let inputs = [(2000, 1), (3000, 2)].map(|(events, seed)| {
         let generated = generate_data(&sandbox, &format!("input-{seed}"), events, seed);
         sandbox
-            .run(&generated.songs, &generated.logs, "star")
+            .run(&generated.songs, &generated.logs, "dataset")
             .assert_success();
-        (generated, ExpectedDataset::read(&sandbox.path("star")))
+        (generated, ExpectedDataset::read(&sandbox.path("dataset")))
     });
     let (generated, known): (Vec<_>, Vec<_>) = inputs.into_iter().unzip();
     for (name, bytes) in &known[0].files {
@@ -164,7 +164,7 @@ fn reader_never_sees_a_mixed_dataset() {
             "{name} is equal in both datasets"
         );
     }
-    let out = sandbox.path("star");
+    let out = sandbox.path("dataset");
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         for _ in 0..2 {
@@ -178,7 +178,7 @@ fn reader_never_sees_a_mixed_dataset() {
         let runs = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             for generated in generated.iter().cycle().take(40) {
                 sandbox
-                    .run(&generated.songs, &generated.logs, "star")
+                    .run(&generated.songs, &generated.logs, "dataset")
                     .assert_success();
             }
         }));
@@ -193,21 +193,21 @@ fn dataset_changed_during_the_run_is_not_replaced() {
     let (sandbox, _) = Sandbox::with_dataset();
     // Enough events that the run takes a while.
     sandbox.write("logs/a.json", events(0..200_000));
-    let mut command = sandbox.command(&run_args("songs", "logs", "star"));
+    let mut command = sandbox.command(&run_args("songs", "logs", "dataset"));
     let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-    while !sandbox.path(".star.sparkify-staging/songs").exists()
+    while !sandbox.path(".dataset.sparkify-staging/songs").exists()
         && child.try_wait().unwrap().is_none()
     {
         std::thread::yield_now();
     }
-    sandbox.write("star/notes.txt", "precious");
+    sandbox.write("dataset/notes.txt", "precious");
     let output = CommandOutput::from(child.wait_with_output().unwrap());
     // If the run had finished by then, the file would be in the new dataset.
     if output.code != Some(0) {
         output.assert_failure(1, &["it contains notes.txt, which sparkify did not write"]);
     }
     assert_eq!(
-        fs::read(sandbox.path("star/notes.txt")).unwrap(),
+        fs::read(sandbox.path("dataset/notes.txt")).unwrap(),
         b"precious"
     );
     sandbox.assert_no_staging_left();

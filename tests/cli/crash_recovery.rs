@@ -48,13 +48,17 @@ impl KillTest {
         let old = generate_data(&sandbox, "old", 1000, 1);
         let new = generate_data(&sandbox, "new", events, 2);
         let start = Instant::now();
-        sandbox.run(&new.songs, &new.logs, "star").assert_success();
+        sandbox
+            .run(&new.songs, &new.logs, "dataset")
+            .assert_success();
         let run_duration = start.elapsed();
-        let new_star = ComparableDataset::read(&sandbox.path("star"));
-        sandbox.run(&old.songs, &old.logs, "star").assert_success();
-        let old_star = ComparableDataset::read(&sandbox.path("star"));
+        let new_star = ComparableDataset::read(&sandbox.path("dataset"));
+        sandbox
+            .run(&old.songs, &old.logs, "dataset")
+            .assert_success();
+        let old_star = ComparableDataset::read(&sandbox.path("dataset"));
         add_extra_files(&sandbox, extra_files);
-        let replaced = ComparableDataset::read(&sandbox.path("star"));
+        let replaced = ComparableDataset::read(&sandbox.path("dataset"));
         Self {
             sandbox,
             old_input: old,
@@ -70,14 +74,14 @@ impl KillTest {
     /// Starts a run over the old dataset, kills it when `wait_for_moment` returns, and compares the output
     /// with both datasets. Leaves a dataset to replace, and returns whether the new one was published.
     fn kill_and_verify(&self, wait_for_moment: impl FnOnce(&mut Child)) -> bool {
-        let arguments = run_args(&self.new_input.songs, &self.new_input.logs, "star");
+        let arguments = run_args(&self.new_input.songs, &self.new_input.logs, "dataset");
         let mut command = self.sandbox.command(&arguments);
         let mut child = command.stderr(Stdio::null()).spawn().unwrap();
         wait_for_moment(&mut child);
         child.kill().unwrap();
         child.wait().unwrap();
 
-        let left = ComparableDataset::read(&self.sandbox.path("star"));
+        let left = ComparableDataset::read(&self.sandbox.path("dataset"));
         let published = left == self.new_dataset;
         assert!(
             published || left == self.initial_dataset,
@@ -85,9 +89,9 @@ impl KillTest {
         );
         let next = self
             .sandbox
-            .run(&self.old_input.songs, &self.old_input.logs, "star");
+            .run(&self.old_input.songs, &self.old_input.logs, "dataset");
         next.assert_success();
-        assert!(ComparableDataset::read(&self.sandbox.path("star")) == self.old_dataset);
+        assert!(ComparableDataset::read(&self.sandbox.path("dataset")) == self.old_dataset);
         self.sandbox.assert_no_staging_left();
         add_extra_files(&self.sandbox, self.extra_files);
         published
@@ -104,7 +108,7 @@ impl KillTest {
 /// Writes many small files into the dataset, like a run with many splits.
 fn add_extra_files(sandbox: &Sandbox, count: usize) {
     for number in 0..count {
-        sandbox.write(&format!("star/_rejects/logs-1{number:05}.jsonl"), "{}\n");
+        sandbox.write(&format!("dataset/_rejects/logs-1{number:05}.jsonl"), "{}\n");
     }
 }
 
@@ -133,8 +137,10 @@ fn run_killed_while_publishing_leaves_one_dataset() {
     // Checking so many files before the exchange and removing them after it takes a while, so the kills hit
     // both moments reliably.
     let killing = KillTest::prepare(5000, 2000);
-    let staged = killing.sandbox.path(".star.sparkify-staging/_report.json");
-    let out = killing.sandbox.path("star");
+    let staged = killing
+        .sandbox
+        .path(".dataset.sparkify-staging/_report.json");
+    let out = killing.sandbox.path("dataset");
     let inode = || fs::metadata(&out).unwrap().ino();
     for microseconds in [0, 0, 500, 1000, 2000, 5000, 20_000] {
         let later = Duration::from_micros(microseconds);

@@ -25,14 +25,14 @@ fn file_size_limit_fails_the_run() {
         let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
         let mut command = with_clean_env(Command::new("sh"));
         command.args(["-c", &script, &sparkify_path()]);
-        command.args(run_args(&large.songs, &large.logs, "star"));
+        command.args(run_args(&large.songs, &large.logs, "dataset"));
         CommandOutput::run(command.current_dir(sandbox.root()))
             .assert_failure(1, &["File too large"]);
         snapshot.assert_unchanged();
         sandbox.assert_no_staging_left();
     }
     sandbox
-        .run(&large.songs, &large.logs, "star")
+        .run(&large.songs, &large.logs, "dataset")
         .assert_success();
     snapshot.assert_replaced();
     sandbox.assert_no_staging_left();
@@ -85,15 +85,15 @@ const SMALL_DISK_SCRIPT: &str = r#"
 set -e
 size=$1 songs=$2 logs=$3
 mount -t tmpfs -o "size=$size" tmpfs disk
-cp -a star disk/star
+cp -a dataset disk/dataset
 set +e
-"$0" run --quiet --songs "$songs" --logs "$logs" --out disk/star 2>"first $size"
+"$0" run --quiet --songs "$songs" --logs "$logs" --out disk/dataset 2>"first $size"
 echo $? >>"first $size"
 set -e
-cp -a disk/star "kept $size"
+cp -a disk/dataset "kept $size"
 ls -A disk >"names $size"
-"$0" run --quiet --songs songs --logs logs --out disk/star
-cp -a disk/star "next $size"
+"$0" run --quiet --songs songs --logs logs --out disk/dataset
+cp -a disk/dataset "next $size"
 ls -A disk >>"names $size"
 "#;
 
@@ -122,13 +122,13 @@ fn full_disk_fails_the_run_and_keeps_the_old_dataset() {
         );
         let remaining = read_files(&sandbox.path(&format!("kept {size}")));
         assert!(
-            remaining == read_files(&sandbox.path("star")),
+            remaining == read_files(&sandbox.path("dataset")),
             "dataset changed"
         );
         let next = deterministic_files(&sandbox.path(&format!("next {size}")));
         assert!(next == deterministic_files(&sandbox.path("expected")));
         let names = fs::read_to_string(sandbox.path(&format!("names {size}"))).unwrap();
-        assert_eq!(names, "star\nstar\n", "unexpected files on the disk");
+        assert_eq!(names, "dataset\ndataset\n", "unexpected files on the disk");
     }
 }
 
@@ -149,7 +149,7 @@ fn mount_point_output_is_rejected_up_front() {
     CommandOutput::run(&mut mount_namespace_shell(&sandbox, script, &arguments))
         .assert_failure(1, &["cannot write to disk: it is a mount point"]);
     let script = r#"mount -t tmpfs tmpfs disk && exec "$0" "$@""#;
-    let arguments = run_args("songs", "logs", "disk/star");
+    let arguments = run_args("songs", "logs", "disk/dataset");
     CommandOutput::run(&mut mount_namespace_shell(&sandbox, script, &arguments)).assert_success();
     sandbox.assert_no_staging_left();
 }

@@ -23,7 +23,7 @@ fn parse_json(json: &[u8]) -> Value {
 #[test]
 fn run_over_the_limit_keeps_rejects_and_report() {
     let (sandbox, snapshot) = sandbox_with_bad_logs();
-    let failed = sandbox.path("star.failed");
+    let failed = sandbox.path("dataset.failed");
     let words = format!(
         "; rejects and report are in {}",
         failed.canonicalize().unwrap_or(failed.clone()).display()
@@ -61,7 +61,7 @@ fn run_over_the_limit_keeps_rejects_and_report() {
 fn non_song_input_fails_before_logs_are_read() {
     let (sandbox, snapshot) = Sandbox::with_dataset();
     let output = sandbox.exec(&[
-        "run", "--quiet", "--json", "--songs", "logs", "--logs", "logs", "--out", "star",
+        "run", "--quiet", "--json", "--songs", "logs", "--logs", "logs", "--out", "dataset",
     ]);
     let output = output
         .assert_failure(3, &["no record in logs is a song: "])
@@ -74,7 +74,7 @@ fn non_song_input_fails_before_logs_are_read() {
     assert_eq!(report["logs"]["objects"], 1);
     assert!(
         sandbox
-            .path("star.failed/_rejects/songs-00000.jsonl")
+            .path("dataset.failed/_rejects/songs-00000.jsonl")
             .is_file()
     );
     snapshot.assert_unchanged();
@@ -84,14 +84,14 @@ fn non_song_input_fails_before_logs_are_read() {
 fn failed_output_is_replaced_by_the_next_failed_run() {
     let (sandbox, snapshot) = sandbox_with_bad_logs();
     sandbox.run_with(&[]).assert_failure(3, &[""]);
-    let first = read_files(&sandbox.path("star.failed"));
+    let first = read_files(&sandbox.path("dataset.failed"));
     sandbox.write("logs/a.json", events(0..3));
     sandbox.write(
         "songs/a.json",
         MALFORMED_RECORD.repeat(2) + &testkit::sample_data::song(1),
     );
     sandbox.run_with(&[]).assert_failure(3, &["song records"]);
-    let second = read_files(&sandbox.path("star.failed"));
+    let second = read_files(&sandbox.path("dataset.failed"));
     let names: Vec<_> = second.keys().map(String::as_str).collect();
     assert_eq!(names, ["_rejects/songs-00000.jsonl", "_report.failed.json"]);
     let run = |files: &testkit::dir_contents::FilesByPath| {
@@ -107,12 +107,12 @@ fn failed_output_is_removed_by_a_successful_run() {
     for with_star in [true, false] {
         let (sandbox, _) = sandbox_with_bad_logs();
         if !with_star {
-            fs::remove_dir_all(sandbox.path("star")).unwrap();
+            fs::remove_dir_all(sandbox.path("dataset")).unwrap();
         }
         sandbox.run_with(&[]).assert_failure(3, &[""]);
-        assert!(sandbox.path("star.failed").exists());
+        assert!(sandbox.path("dataset.failed").exists());
         sandbox.run_with(&["--max-rejects", "1"]).assert_success();
-        assert!(!sandbox.path("star.failed").exists());
+        assert!(!sandbox.path("dataset.failed").exists());
         sandbox.assert_no_staging_left();
     }
 }
@@ -122,20 +122,24 @@ fn clean_removes_failed_output() {
     for with_star in [true, false] {
         let (sandbox, snapshot) = sandbox_with_bad_logs();
         if !with_star {
-            fs::remove_dir_all(sandbox.path("star")).unwrap();
+            fs::remove_dir_all(sandbox.path("dataset")).unwrap();
         }
         sandbox.run_with(&[]).assert_failure(3, &[""]);
-        let output = sandbox.exec(&["clean", "star", "--json"]).assert_success();
+        let output = sandbox
+            .exec(&["clean", "dataset", "--json"])
+            .assert_success();
         let found = parse_json(output.stdout.as_bytes());
         let name = found["remove"][0]["name"].as_str().unwrap();
-        assert!(name.ends_with("/star.failed"), "{found}");
+        assert!(name.ends_with("/dataset.failed"), "{found}");
         assert_eq!(
             (&found["remove"][0]["state"], &found["remove"][0]["objects"]),
             (&"failed".into(), &2.into())
         );
-        assert!(sandbox.path("star.failed").exists());
-        sandbox.exec(&["clean", "star", "--yes"]).assert_success();
-        assert!(!sandbox.path("star.failed").exists());
+        assert!(sandbox.path("dataset.failed").exists());
+        sandbox
+            .exec(&["clean", "dataset", "--yes"])
+            .assert_success();
+        assert!(!sandbox.path("dataset.failed").exists());
         if with_star {
             snapshot.assert_unchanged();
         }
@@ -145,9 +149,9 @@ fn clean_removes_failed_output() {
 #[test]
 fn unrelated_path_at_the_failed_output_path_is_untouched() {
     for file in [
-        "star.failed/notes.txt",
-        "star.failed/_rejects/mine.csv",
-        "star.failed",
+        "dataset.failed/notes.txt",
+        "dataset.failed/_rejects/mine.csv",
+        "dataset.failed",
     ] {
         let (sandbox, snapshot) = sandbox_with_bad_logs();
         sandbox.write(file, "precious");
@@ -157,13 +161,15 @@ fn unrelated_path_at_the_failed_output_path_is_untouched() {
             .assert_failure(3, &["rejects and report could not be kept: "])
             .assert_failure(
                 3,
-                &["star.failed: it was not left by a failed run; move it away"],
+                &["dataset.failed: it was not left by a failed run; move it away"],
             );
         snapshot.assert_unchanged();
         sandbox.run_with(&["--max-rejects", "1"]).assert_success();
         snapshot.assert_replaced();
         assert_eq!(fs::read(sandbox.path(file)).unwrap(), b"precious");
-        sandbox.exec(&["clean", "star", "--yes"]).assert_success();
+        sandbox
+            .exec(&["clean", "dataset", "--yes"])
+            .assert_success();
         assert_eq!(fs::read(sandbox.path(file)).unwrap(), b"precious");
         sandbox.assert_no_staging_left();
     }
@@ -173,8 +179,8 @@ fn unrelated_path_at_the_failed_output_path_is_untouched() {
 fn failed_output_with_unknown_files_is_not_removed() {
     let (sandbox, snapshot) = sandbox_with_bad_logs();
     sandbox.run_with(&[]).assert_failure(3, &[""]);
-    sandbox.write("star.failed/notes.txt", "precious");
-    let words = "star.failed: it contains notes.txt, which sparkify did not write";
+    sandbox.write("dataset.failed/notes.txt", "precious");
+    let words = "dataset.failed: it contains notes.txt, which sparkify did not write";
     sandbox.run_with(&[]).assert_failure(3, &[words]);
     let output = sandbox
         .run_with(&["--max-rejects", "1"])
@@ -182,23 +188,25 @@ fn failed_output_with_unknown_files_is_not_removed() {
     assert!(output.warnings()[0].contains(words), "{output:?}");
     snapshot.assert_replaced();
     sandbox
-        .exec(&["clean", "star", "--yes"])
+        .exec(&["clean", "dataset", "--yes"])
         .assert_failure(1, &[words]);
-    assert_eq!(read_files(&sandbox.path("star.failed")).len(), 3);
+    assert_eq!(read_files(&sandbox.path("dataset.failed")).len(), 3);
 }
 
 #[test]
 fn dataset_at_the_failed_output_path_is_untouched() {
     let (sandbox, _) = sandbox_with_bad_logs();
     sandbox
-        .run("songs", "older", "star.failed")
+        .run("songs", "older", "dataset.failed")
         .assert_success();
-    let other = DatasetSnapshot::take(&sandbox.path("star.failed"));
+    let other = DatasetSnapshot::take(&sandbox.path("dataset.failed"));
     sandbox
         .run_with(&[])
-        .assert_failure(3, &["star.failed: it was not left by a failed run"]);
+        .assert_failure(3, &["dataset.failed: it was not left by a failed run"]);
     sandbox.run_with(&["--max-rejects", "1"]).assert_success();
-    sandbox.exec(&["clean", "star", "--yes"]).assert_success();
+    sandbox
+        .exec(&["clean", "dataset", "--yes"])
+        .assert_success();
     other.assert_unchanged();
     sandbox.assert_no_staging_left();
 }
@@ -207,13 +215,15 @@ fn dataset_at_the_failed_output_path_is_untouched() {
 fn symlink_at_the_failed_output_path_is_not_followed() {
     let (sandbox, _) = sandbox_with_bad_logs();
     sandbox.run_with(&[]).assert_failure(3, &[""]);
-    fs::rename(sandbox.path("star.failed"), sandbox.path("elsewhere")).unwrap();
-    sandbox.symlink("star.failed", "elsewhere");
+    fs::rename(sandbox.path("dataset.failed"), sandbox.path("elsewhere")).unwrap();
+    sandbox.symlink("dataset.failed", "elsewhere");
     sandbox
         .run_with(&[])
         .assert_failure(3, &["rejects and report could not be kept: "]);
     sandbox.run_with(&["--max-rejects", "1"]).assert_success();
-    sandbox.exec(&["clean", "star", "--yes"]).assert_success();
+    sandbox
+        .exec(&["clean", "dataset", "--yes"])
+        .assert_success();
     assert_eq!(read_files(&sandbox.path("elsewhere")).len(), 2);
     sandbox.assert_no_staging_left();
 }
@@ -226,14 +236,14 @@ fn load_rejects_failed_output() {
         .exec(&[
             "load",
             "--from",
-            "star.failed",
+            "dataset.failed",
             "--warehouse",
             "postgres://nobody@localhost:1/none",
             "--quiet",
         ])
         .assert_failure(
             1,
-            &["no dataset in star.failed: the run failed and published nothing"],
+            &["no dataset in dataset.failed: the run failed and published nothing"],
         );
 }
 
@@ -241,13 +251,13 @@ fn load_rejects_failed_output() {
 fn failure_before_reading_keeps_no_failed_output() {
     let (sandbox, snapshot) = Sandbox::with_dataset();
     let arguments = [
-        "run", "--quiet", "--json", "--songs", "nowhere", "--logs", "logs", "--out", "star",
+        "run", "--quiet", "--json", "--songs", "nowhere", "--logs", "logs", "--out", "dataset",
     ];
     let output = sandbox
         .exec(&arguments)
         .assert_failure(1, &["cannot read nowhere"]);
     assert_eq!(parse_json(output.stdout.as_bytes())["status"], "failed");
-    assert!(!sandbox.path("star.failed").exists());
+    assert!(!sandbox.path("dataset.failed").exists());
     snapshot.assert_unchanged();
 }
 
@@ -255,10 +265,10 @@ fn failure_before_reading_keeps_no_failed_output() {
 fn failed_output_is_beside_the_symlink_target() {
     let (sandbox, snapshot) = sandbox_with_bad_logs();
     sandbox.create_dir("links");
-    sandbox.symlink("links/link", "../star");
+    sandbox.symlink("links/link", "../dataset");
     let output: CommandOutput = sandbox.run("songs", "logs", "links/link");
-    output.assert_failure(3, &["/star.failed"]);
-    assert!(sandbox.path("star.failed/_report.failed.json").is_file());
+    output.assert_failure(3, &["/dataset.failed"]);
+    assert!(sandbox.path("dataset.failed/_report.failed.json").is_file());
     assert!(!sandbox.path("links/link.failed").exists());
     snapshot.assert_unchanged();
 }

@@ -52,7 +52,7 @@ fn summary_matches_the_run_report() {
             "--max-rejects=100%",
             "--songs=made/song_data",
             "--logs=made/log_data",
-            "--out=star",
+            "--out=dataset",
         ])
         .assert_success_with_warnings();
     let ran: Value = serde_json::from_str(&run_output.stdout).unwrap();

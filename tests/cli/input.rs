@@ -10,10 +10,10 @@ use testkit::sample_data::{event, event_with_level, events, song};
 fn missing_input_fails_the_run() {
     let (sandbox, snapshot) = Sandbox::with_dataset();
     sandbox
-        .run("nowhere", "logs", "star")
+        .run("nowhere", "logs", "dataset")
         .assert_failure(1, &["cannot read nowhere: "]);
     sandbox
-        .run("songs", "no/where", "star")
+        .run("songs", "no/where", "dataset")
         .assert_failure(1, &["cannot read no/where: "]);
     // The failed run does not create the output directory either.
     sandbox
@@ -41,7 +41,9 @@ fn directory_without_input_objects_fails_the_run() {
         ),
         ("songs", "others/data.csv", "no logs in others/data.csv: "),
     ] {
-        sandbox.run(songs, logs, "star").assert_failure(1, &[words]);
+        sandbox
+            .run(songs, logs, "dataset")
+            .assert_failure(1, &[words]);
     }
     snapshot.assert_unchanged();
     sandbox.assert_no_staging_left();
@@ -72,7 +74,7 @@ fn zstd_window_larger_than_memory_fails_the_run() {
     let script = r#"ulimit -v 1500000 && exec "$0" "$@""#;
     let mut command = with_clean_env(std::process::Command::new("sh"));
     command.args(["-c", script, &sparkify_path()]);
-    command.args(run_args("songs", "logs", "star"));
+    command.args(run_args("songs", "logs", "dataset"));
     command.args(["--threads=2", "--max-rejects=100%"]);
     CommandOutput::run(command.current_dir(sandbox.root())).assert_failure(
         1,
@@ -80,7 +82,7 @@ fn zstd_window_larger_than_memory_fails_the_run() {
     );
     snapshot.assert_unchanged();
     sandbox.run_with(&[]).assert_success();
-    assert_eq!(read_report(&sandbox.path("star"))["logs"]["kept"], 4);
+    assert_eq!(read_report(&sandbox.path("dataset"))["logs"]["kept"], 4);
 }
 
 #[test]
@@ -93,7 +95,7 @@ fn objects_without_records_give_an_empty_dataset() {
     let warnings = "sparkify: warning: no records in the 1 song object of songs\n\
                     sparkify: warning: no records in the 1 log object of logs\n";
     assert_eq!(output.stderr, warnings);
-    let report = read_report(&sandbox.path("star"));
+    let report = read_report(&sandbox.path("dataset"));
     for table in ["songplays", "users", "songs", "artists", "time"] {
         assert_eq!(report["tables"][table]["rows"], 0);
         assert_eq!(
@@ -107,7 +109,7 @@ fn objects_without_records_give_an_empty_dataset() {
 fn logs_passed_as_songs_fail_with_a_hint() {
     let (sandbox, snapshot) = Sandbox::with_dataset();
     sandbox
-        .run("logs", "logs", "star")
+        .run("logs", "logs", "dataset")
         .assert_failure(
             3,
             &["no record in logs is a song: logs/a.json line 1 byte 0: "],
@@ -121,7 +123,7 @@ fn logs_passed_as_songs_fail_with_a_hint() {
 fn songs_passed_as_logs_publish_with_a_warning() {
     let sandbox = Sandbox::with_input();
     for quiet in [true, false] {
-        let mut arguments = vec!["run", "--songs=songs", "--logs=songs", "--out=star"];
+        let mut arguments = vec!["run", "--songs=songs", "--logs=songs", "--out=dataset"];
         arguments.extend(quiet.then_some("--quiet"));
         let output = sandbox.exec(&arguments);
         let warning = "none of the 1 records in songs is a NextSong event; check --logs";
@@ -129,7 +131,7 @@ fn songs_passed_as_logs_publish_with_a_warning() {
         assert!(!quiet || output.stderr.lines().count() == 1);
     }
     assert_eq!(
-        read_report(&sandbox.path("star"))["tables"]["songplays"]["rows"],
+        read_report(&sandbox.path("dataset"))["tables"]["songplays"]["rows"],
         0
     );
 }
@@ -164,11 +166,11 @@ fn hidden_paths_and_unknown_extensions_are_ignored_and_counted() {
         sandbox.write(&format!("logs/{name}"), event(50 + number as u64));
     }
     sandbox.write("songs/notes.txt", "");
-    let output = sandbox.exec(&["run", "--songs=songs", "--logs=logs", "--out=star"]);
+    let output = sandbox.exec(&["run", "--songs=songs", "--logs=logs", "--out=dataset"]);
     let lines = "ignored song objects: 1 (.txt 1)\n\
                  ignored log objects: 10 (.crc 2, .txt 1, no extension 1, hidden 6)\n";
     assert!(output.stderr.contains(lines), "{output:?}");
-    let report = read_report(&sandbox.path("star"));
+    let report = read_report(&sandbox.path("dataset"));
     let logs = &report["logs"];
     assert_eq!(
         (&logs["objects"], &logs["ignored_objects"], &logs["records"]),
@@ -189,11 +191,11 @@ fn listed_extensions_are_capped_in_summary_and_report() {
     for name in ["b.0500", "b.0501", "c.0501", "d.2018-11-01 at noon"] {
         sandbox.write(&format!("logs/{name}"), "");
     }
-    let output = sandbox.exec(&["run", "--songs=songs", "--logs=logs", "--out=star"]);
+    let output = sandbox.exec(&["run", "--songs=songs", "--logs=logs", "--out=dataset"]);
     let line = "ignored log objects: 1,204 (.0501 3, .0500 2, .0000 1, .0001 1, .0002 1, .0003 1, \
                 .0004 1, .0005 1, .0006 1, .0007 1, no extension 1, other extensions 1,190)\n";
     assert!(output.stderr.contains(line), "{output:?}");
-    let report = read_report(&sandbox.path("star"));
+    let report = read_report(&sandbox.path("dataset"));
     let extensions = report["logs"]["ignored_extensions"].as_object().unwrap();
     assert_eq!(extensions.len(), 52);
     assert_eq!(extensions["other extensions"], 1204 - 1 - 5 - 48);
@@ -221,7 +223,7 @@ fn input_is_read_in_byte_order_of_keys() {
         sandbox.write(&format!("logs/{name}"), text);
     }
     sandbox.run_with(&[]).assert_success();
-    let out_dir = sandbox.path("star");
+    let out_dir = sandbox.path("dataset");
     let mut expected = vec![order[0]];
     expected.extend(order);
     assert_eq!(songplays_text_column(&out_dir, "level"), expected);
@@ -238,9 +240,9 @@ fn symlinked_input_is_followed() {
     sandbox.create_dir("nested");
     sandbox.symlink("nested/2018", "../logs");
     for logs in ["linked-logs", "linked-logs/", "mixed", "nested"] {
-        sandbox.run("songs", logs, "star").assert_success();
+        sandbox.run("songs", logs, "dataset").assert_success();
         assert_eq!(
-            deterministic_files(&sandbox.path("star")),
+            deterministic_files(&sandbox.path("dataset")),
             deterministic_files(&sandbox.path("plain"))
         );
     }
@@ -280,10 +282,10 @@ fn single_file_is_accepted_as_input() {
     let sandbox = Sandbox::with_input();
     sandbox.run("songs", "logs", "plain").assert_success();
     sandbox
-        .run("songs/a.json", "logs/a.json", "star")
+        .run("songs/a.json", "logs/a.json", "dataset")
         .assert_success();
     assert_eq!(
-        deterministic_files(&sandbox.path("star")),
+        deterministic_files(&sandbox.path("dataset")),
         deterministic_files(&sandbox.path("plain"))
     );
 }
@@ -303,7 +305,7 @@ fn dangling_symlink_or_socket_fails_the_run() {
         .assert_failure(1, &["logs/socket.json: it is neither a file nor a folder"]);
     // A socket that is named as an argument must not block the run either.
     sandbox
-        .run("logs/socket.json", "logs", "star")
+        .run("logs/socket.json", "logs", "dataset")
         .assert_failure(1, &["logs/socket.json: it is neither a file nor a folder"]);
     snapshot.assert_unchanged();
     sandbox.assert_no_staging_left();
@@ -317,7 +319,7 @@ fn ignored_files_may_be_unreadable() {
     sandbox.write("logs/b.json", events(5..9));
     sandbox.run_with(&[]).assert_success();
     assert_eq!(
-        read_report(&sandbox.path("star"))["logs"]["ignored_objects"],
+        read_report(&sandbox.path("dataset"))["logs"]["ignored_objects"],
         1
     );
 }

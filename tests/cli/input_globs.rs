@@ -25,11 +25,11 @@ fn sandbox_by_day() -> Sandbox {
 
 #[track_caller]
 fn assert_reads_november(sandbox: &Sandbox, arguments: &[&str]) {
-    let mut all = vec!["run", "--quiet", "--songs=songs", "--out=star"];
+    let mut all = vec!["run", "--quiet", "--songs=songs", "--out=dataset"];
     all.extend(arguments);
     sandbox.exec(&all).assert_success();
     assert!(
-        deterministic_files(&sandbox.path("star"))
+        deterministic_files(&sandbox.path("dataset"))
             == deterministic_files(&sandbox.path("expected")),
         "{arguments:?}"
     );
@@ -59,11 +59,11 @@ fn songs_flag_accepts_lists_and_globs() {
     let sandbox = Sandbox::with_input();
     sandbox.write("more/b.json", song(2));
     sandbox.write("more/c.json", song(3));
-    let arguments = ["run", "--quiet", "--logs=logs", "--out=star", "--songs"];
+    let arguments = ["run", "--quiet", "--logs=logs", "--out=dataset", "--songs"];
     sandbox
         .exec(&[&arguments[..], &["songs", "more/[!c].*"]].concat())
         .assert_success();
-    assert_eq!(read_report(&sandbox.path("star"))["songs"]["records"], 2);
+    assert_eq!(read_report(&sandbox.path("dataset"))["songs"]["records"], 2);
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn config_file_accepts_globs() {
             "run",
             "--dry-run",
             "--json",
-            "--out=star",
+            "--out=dataset",
             "--config=dwh.cfg",
             "--warehouse=postgres://localhost/music",
         ])
@@ -92,7 +92,7 @@ fn config_file_accepts_globs() {
 fn glob_without_matches_fails_the_run() {
     let sandbox = sandbox_by_day();
     for glob in ["days/2019-*", "days/*/*/*.json", "days/*/b.json", "*.json/"] {
-        sandbox.run("songs", glob, "star").assert_failure(
+        sandbox.run("songs", glob, "dataset").assert_failure(
             1,
             &[&format!(
                 "no logs in {glob}: the glob matches nothing; check --logs; * does not"
@@ -104,7 +104,7 @@ fn glob_without_matches_fails_the_run() {
         "run",
         "-q",
         "--songs=songs",
-        "--out=star",
+        "--out=dataset",
         "--logs",
         "days",
         "dayz/*",
@@ -116,7 +116,7 @@ fn glob_without_matches_fails_the_run() {
         "run",
         "-q",
         "--songs=songs",
-        "--out=star",
+        "--out=dataset",
         "--logs",
         "days",
         "days/x*",
@@ -125,11 +125,11 @@ fn glob_without_matches_fails_the_run() {
         .exec(&arguments)
         .assert_failure(1, &["no logs in days/x*: the glob matches nothing"]);
     sandbox
-        .run("songs", "days/README.md/*", "star")
+        .run("songs", "days/README.md/*", "dataset")
         .assert_failure(1, &["cannot read days/README.md/: Not a directory"]);
     // The glob matches only files that are not input.
     sandbox
-        .run("songs", "days/*.md", "star")
+        .run("songs", "days/*.md", "dataset")
         .assert_failure(
             1,
             &["no logs in days/*.md: it contains no object whose name ends in "],
@@ -138,7 +138,7 @@ fn glob_without_matches_fails_the_run() {
             1,
             &["; ignored: 1 (.md 1); check --logs, or read such objects with --include GLOB"],
         );
-    assert!(!sandbox.path("star").exists());
+    assert!(!sandbox.path("dataset").exists());
 }
 
 #[test]
@@ -150,7 +150,7 @@ fn invalid_globs_are_usage_errors() {
         ("days/*/***", "write ** between slashes"),
     ] {
         sandbox
-            .run("songs", glob, "star")
+            .run("songs", glob, "dataset")
             .assert_failure(2, &[words]);
         let include = format!("--include={glob}");
         sandbox.run_with(&[&include]).assert_usage_error(words);
@@ -184,11 +184,17 @@ fn include_flag_accepts_any_extension() {
         (&["--include=nothing"], 1, 4),
     ] {
         let arguments = [
-            &["run", "-q", "--songs=songs", "--logs=mixed", "--out=star"],
+            &[
+                "run",
+                "-q",
+                "--songs=songs",
+                "--logs=mixed",
+                "--out=dataset",
+            ],
             include,
         ];
         sandbox.exec(&arguments.concat()).assert_success();
-        let logs = read_report(&sandbox.path("star"))["logs"].clone();
+        let logs = read_report(&sandbox.path("dataset"))["logs"].clone();
         assert_eq!(
             (&logs["objects"], &logs["ignored_objects"], &logs["records"]),
             (&objects.into(), &ignored.into(), &objects.into()),
@@ -197,14 +203,14 @@ fn include_flag_accepts_any_extension() {
     }
     // An option may name a file as well as a directory.
     sandbox
-        .run("songs", "mixed/firehose-1", "star")
+        .run("songs", "mixed/firehose-1", "dataset")
         .assert_failure(1, &["ignored: 1 (no extension 1)"]);
     let arguments = [
         "run",
         "-q",
         "--songs=songs",
         "--logs=mixed/firehose-1",
-        "--out=star",
+        "--out=dataset",
     ];
     sandbox
         .exec(&[&arguments[..], &["--include=firehose-*"]].concat())
@@ -214,15 +220,15 @@ fn include_flag_accepts_any_extension() {
 #[test]
 fn output_overlapping_input_globs_is_rejected() {
     let (sandbox, snapshot) = Sandbox::with_dataset();
-    sandbox.write("star/_rejects/logs-00000.jsonl", events(0..2));
+    sandbox.write("dataset/_rejects/logs-00000.jsonl", events(0..2));
     for logs in [
-        "star/_rejects/*.jsonl",
-        "st*/_rejects",
+        "dataset/_rejects/*.jsonl",
+        "da*/_rejects",
         "**/_rejects/logs-*",
     ] {
-        sandbox.run("songs", logs, "star").assert_failure(
+        sandbox.run("songs", logs, "dataset").assert_failure(
             2,
-            &["the run would replace or remove its own input star/_rejects"],
+            &["the run would replace or remove its own input dataset/_rejects"],
         );
     }
     // A location relative to the current directory.
@@ -231,20 +237,20 @@ fn output_overlapping_input_globs_is_rejected() {
         "-q",
         "--songs=../../songs",
         "--logs=*.jsonl",
-        "--out=../../star",
+        "--out=../../dataset",
     ];
     let mut command = sandbox.command(&arguments);
-    command.current_dir(sandbox.path("star/_rejects"));
+    command.current_dir(sandbox.path("dataset/_rejects"));
     testkit::cli::output::CommandOutput::run(&mut command)
         .assert_failure(2, &["the run would replace or remove its own input ."]);
-    std::fs::remove_file(sandbox.path("star/_rejects/logs-00000.jsonl")).unwrap();
+    std::fs::remove_file(sandbox.path("dataset/_rejects/logs-00000.jsonl")).unwrap();
     snapshot.assert_unchanged();
     // The next run would read the output of this one.
     for (logs, out) in [
-        ("s3://bucket/*", "s3://bucket/star"),
-        ("s3://bucket/**/*.json", "s3://bucket/star"),
-        ("s3://bucket/st*/latest.json", "s3://bucket/star"),
-        ("s3://bucket/logs/2018-*", "s3://bucket/logs/2018-star/"),
+        ("s3://bucket/*", "s3://bucket/dataset"),
+        ("s3://bucket/**/*.json", "s3://bucket/dataset"),
+        ("s3://bucket/da*/latest.json", "s3://bucket/dataset"),
+        ("s3://bucket/logs/2018-*", "s3://bucket/logs/2018-dataset/"),
     ] {
         sandbox
             .run("songs", logs, out)
@@ -255,7 +261,7 @@ fn output_overlapping_input_globs_is_rejected() {
         "-q",
         "--songs=songs",
         "--logs=s3://bucket/*/*/users/*",
-        "--out=s3://bucket/star",
+        "--out=s3://bucket/dataset",
     ];
     sandbox
         .exec(&[&include[..], &["--include=*.parquet"]].concat())

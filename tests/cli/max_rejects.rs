@@ -33,20 +33,20 @@ fn rejects_within_the_limit_are_published() {
         let (sandbox, snapshot) = sandbox_with_two_percent_rejects();
         sandbox.run_with(&["--max-rejects", limit]).assert_success();
         snapshot.assert_replaced();
-        let report = read_report(&sandbox.path("star"));
+        let report = read_report(&sandbox.path("dataset"));
         assert_eq!(
             (&report["songs"]["rejected"], &report["logs"]["rejected"]),
             (&1.into(), &3.into())
         );
         let lines = |name: &str| {
-            deterministic_files(&sandbox.path("star"))[name]
+            deterministic_files(&sandbox.path("dataset"))[name]
                 .split(|b| *b == b'\n')
                 .count()
                 - 1
         };
         assert_eq!(lines("_rejects/songs-00000.jsonl"), 1);
         assert_eq!(lines("_rejects/logs-00000.jsonl"), 3);
-        assert!(!sandbox.path("star.failed").exists());
+        assert!(!sandbox.path("dataset.failed").exists());
     }
 }
 
@@ -124,7 +124,7 @@ fn reject_limit_counts_bytes() {
         output.stderr.contains("bytes of log records (50."),
         "{output:?}"
     );
-    let logs = &read_report(&sandbox.path("star"))["logs"];
+    let logs = &read_report(&sandbox.path("dataset"))["logs"];
     assert_eq!(logs["rejected"], 1);
     assert_eq!(logs["decompressed_bytes"], all);
     assert!(logs["rejected_bytes"].as_u64().unwrap() as usize >= valid_events.len());
@@ -150,7 +150,7 @@ fn reject_limit_counts_unreadable_objects() {
             let output = sandbox.run_with(&["--max-rejects", limit]);
             assert_eq!(output.code, Some(0), "{output:?}");
             assert_eq!(
-                read_report(&sandbox.path("star"))["logs"]["unreadable_objects"],
+                read_report(&sandbox.path("dataset"))["logs"]["unreadable_objects"],
                 1
             );
         }
@@ -178,7 +178,7 @@ fn unreadable_objects_are_named_up_to_a_cap() {
     let last = "sparkify: warning: 5 more log objects could not be read completely: see _rejects";
     assert_eq!(lines[100], last);
     assert_eq!(
-        read_report(&sandbox.path("star"))["logs"]["unreadable_objects"],
+        read_report(&sandbox.path("dataset"))["logs"]["unreadable_objects"],
         105
     );
 }
@@ -195,7 +195,7 @@ fn object_with_one_readable_record_is_not_unreadable() {
         .run_with(&["--max-rejects", "100%"])
         .assert_success();
     assert_eq!(
-        read_report(&sandbox.path("star"))["logs"]["unreadable_objects"],
+        read_report(&sandbox.path("dataset"))["logs"]["unreadable_objects"],
         0
     );
 }
@@ -231,7 +231,7 @@ fn run_over_the_limit_creates_no_output_directory() {
     sandbox
         .run_with(&["--max-rejects", "0"])
         .assert_failure(3, &["1 of 2 log records"]);
-    assert!(!sandbox.path("star").exists());
+    assert!(!sandbox.path("dataset").exists());
     sandbox.assert_no_staging_left();
 }
 
@@ -247,7 +247,11 @@ fn high_limit_allows_all_songs_rejected() {
     assert_eq!(output.code, Some(0), "{output:?}");
     let warning = "sparkify: warning: no record in songs is a song: ";
     assert!(output.stderr.starts_with(warning), "{output:?}");
-    assert!(sandbox.path("star/songplays/part-00000.parquet").is_file());
+    assert!(
+        sandbox
+            .path("dataset/songplays/part-00000.parquet")
+            .is_file()
+    );
 }
 
 #[test]
@@ -257,8 +261,8 @@ fn reject_lines_have_run_id_and_byte_length() {
     sandbox.write("logs/a.json", events(0..3) + &long + &event(3));
     let output = sandbox.run_with(&["--max-rejects", "1"]);
     assert_eq!(output.code, Some(0), "{output:?}");
-    let report = read_report(&sandbox.path("star"));
-    let files = read_files(&sandbox.path("star"));
+    let report = read_report(&sandbox.path("dataset"));
+    let files = read_files(&sandbox.path("dataset"));
     let reject = &files["_rejects/logs-00000.jsonl"];
     let reject: serde_json::Value = serde_json::from_slice(reject).unwrap();
     assert!(report["run"].is_string() && reject["run"] == report["run"]);

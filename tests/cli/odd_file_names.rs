@@ -58,7 +58,7 @@ fn ignored_paths_may_have_non_utf8_names() {
     fs::create_dir(sandbox.path("logs").join(OsStr::from_bytes(b"_\xff"))).unwrap();
     sandbox.run_with(&[]).assert_success();
     assert_eq!(
-        read_report(&sandbox.path("star"))["logs"]["ignored_objects"],
+        read_report(&sandbox.path("dataset"))["logs"]["ignored_objects"],
         2
     );
 }
@@ -80,9 +80,9 @@ fn input_directory_may_have_a_non_utf8_name() {
     let sandbox = Sandbox::with_input();
     let songs = latin1_path(&sandbox, "", "");
     fs::rename(sandbox.path("songs"), &songs).unwrap();
-    let mut command = sandbox.command(&["run", "-q", "--logs=logs", "--out=star", "--songs"]);
+    let mut command = sandbox.command(&["run", "-q", "--logs=logs", "--out=dataset", "--songs"]);
     CommandOutput::run(command.arg(&songs)).assert_success();
-    assert_eq!(read_report(&sandbox.path("star"))["songs"]["records"], 1);
+    assert_eq!(read_report(&sandbox.path("dataset"))["songs"]["records"], 1);
 }
 
 #[test]
@@ -100,5 +100,5 @@ fn object_names_may_contain_control_characters() {
     let sandbox = Sandbox::with_input();
     sandbox.write("logs/a\nb\t\x1b[31m.json", event(9));
     sandbox.run_with(&[]).assert_success();
-    assert_eq!(read_report(&sandbox.path("star"))["logs"]["objects"], 2);
+    assert_eq!(read_report(&sandbox.path("dataset"))["logs"]["objects"], 2);
 }

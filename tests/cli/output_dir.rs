@@ -12,12 +12,12 @@ use testkit::sample_data::events;
 fn dataset_is_replaced_without_leftover_parts() {
     let (sandbox, snapshot) = Sandbox::with_dataset();
     sandbox.run("songs", "logs", "fresh").assert_success();
-    sandbox.write("star/songplays/part-00099.parquet", "an old part");
-    sandbox.write("star/_rejects/logs-00042.jsonl", "{}\n");
+    sandbox.write("dataset/songplays/part-00099.parquet", "an old part");
+    sandbox.write("dataset/_rejects/logs-00042.jsonl", "{}\n");
     sandbox.run_with(&[]).assert_success();
     snapshot.assert_replaced();
     assert_eq!(
-        deterministic_files(&sandbox.path("star")),
+        deterministic_files(&sandbox.path("dataset")),
         deterministic_files(&sandbox.path("fresh"))
     );
     sandbox.assert_no_staging_left();
@@ -52,13 +52,13 @@ fn directory_with_unknown_files_is_not_replaced() {
         ),
     ] {
         let (sandbox, _) = Sandbox::with_dataset();
-        sandbox.write(&format!("star/{foreign}"), "precious");
-        let before = read_files(&sandbox.path("star"));
+        sandbox.write(&format!("dataset/{foreign}"), "precious");
+        let before = read_files(&sandbox.path("dataset"));
         sandbox
             .run_with(&[])
-            .assert_failure(1, &["will not replace star: "])
+            .assert_failure(1, &["will not replace dataset: "])
             .assert_failure(1, &[words]);
-        assert_eq!(read_files(&sandbox.path("star")), before);
+        assert_eq!(read_files(&sandbox.path("dataset")), before);
         sandbox.assert_no_staging_left();
     }
 }
@@ -67,15 +67,15 @@ fn directory_with_unknown_files_is_not_replaced() {
 fn directory_with_a_symlink_is_not_replaced() {
     let (sandbox, snapshot) = Sandbox::with_dataset();
     sandbox.write("elsewhere/part-00000.parquet", "precious");
-    fs::remove_dir_all(sandbox.path("star/songs")).unwrap();
-    sandbox.symlink("star/songs", "../elsewhere");
+    fs::remove_dir_all(sandbox.path("dataset/songs")).unwrap();
+    sandbox.symlink("dataset/songs", "../elsewhere");
     sandbox
         .run_with(&[])
         .assert_failure(1, &["it contains songs, which sparkify did not write"]);
-    fs::remove_file(sandbox.path("star/songs")).unwrap();
-    sandbox.create_dir("star/songs");
+    fs::remove_file(sandbox.path("dataset/songs")).unwrap();
+    sandbox.create_dir("dataset/songs");
     sandbox.symlink(
-        "star/songs/part-00000.parquet",
+        "dataset/songs/part-00000.parquet",
         "../../elsewhere/part-00000.parquet",
     );
     sandbox
@@ -89,12 +89,12 @@ fn directory_with_a_symlink_is_not_replaced() {
 #[test]
 fn directory_without_a_report_is_not_replaced() {
     let (sandbox, _) = Sandbox::with_dataset();
-    fs::remove_file(sandbox.path("star/_report.json")).unwrap();
-    let before = read_files(&sandbox.path("star"));
+    fs::remove_file(sandbox.path("dataset/_report.json")).unwrap();
+    let before = read_files(&sandbox.path("dataset"));
     sandbox
         .run_with(&[])
         .assert_failure(1, &["it is not empty and has no valid _report.json"]);
-    assert_eq!(read_files(&sandbox.path("star")), before);
+    assert_eq!(read_files(&sandbox.path("dataset")), before);
     sandbox.assert_no_staging_left();
 }
 
@@ -151,11 +151,11 @@ fn current_directory_and_its_parents_are_not_replaced() {
 fn symlink_is_kept_and_its_target_replaced() {
     let (sandbox, snapshot) = Sandbox::with_dataset();
     sandbox.create_dir("links");
-    sandbox.symlink("links/link", "../star");
+    sandbox.symlink("links/link", "../dataset");
     sandbox.run("songs", "logs", "links/link").assert_success();
     assert_eq!(
         fs::read_link(sandbox.path("links/link")).unwrap().to_str(),
-        Some("../star")
+        Some("../dataset")
     );
     snapshot.assert_replaced();
     sandbox.assert_no_staging_left();
@@ -181,10 +181,10 @@ fn dangling_symlink_is_rejected_up_front() {
 fn symlink_at_the_staging_path_is_not_followed() {
     let (sandbox, snapshot) = Sandbox::with_dataset();
     sandbox.write("elsewhere/file", "precious");
-    sandbox.symlink(".star.sparkify-staging", "elsewhere");
+    sandbox.symlink(".dataset.sparkify-staging", "elsewhere");
     sandbox
         .run_with(&[])
-        .assert_failure(1, &[".star.sparkify-staging: "]);
+        .assert_failure(1, &[".dataset.sparkify-staging: "]);
     assert_eq!(
         fs::read(sandbox.path("elsewhere/file")).unwrap(),
         b"precious"
@@ -196,13 +196,17 @@ fn symlink_at_the_staging_path_is_not_followed() {
 fn abandoned_staging_is_removed() {
     let (sandbox, snapshot) = Sandbox::with_dataset();
     sandbox.write(
-        ".star.sparkify-staging/songplays/part-00007.parquet",
+        ".dataset.sparkify-staging/songplays/part-00007.parquet",
         "half",
     );
-    sandbox.write(".star.sparkify-staging/_report.json", "{}");
+    sandbox.write(".dataset.sparkify-staging/_report.json", "{}");
     sandbox.run_with(&[]).assert_success();
     snapshot.assert_replaced();
-    assert!(!sandbox.path("star/songplays/part-00007.parquet").exists());
+    assert!(
+        !sandbox
+            .path("dataset/songplays/part-00007.parquet")
+            .exists()
+    );
     sandbox.assert_no_staging_left();
 }
 
@@ -210,19 +214,19 @@ fn abandoned_staging_is_removed() {
 fn equivalent_paths_name_the_same_directory() {
     let (sandbox, _) = Sandbox::with_dataset();
     sandbox.run("songs", "logs", "plain").assert_success();
-    let absolute = sandbox.path("star").display().to_string();
+    let absolute = sandbox.path("dataset").display().to_string();
     for out in [
-        "star/",
-        "./star",
-        "songs/../star",
-        "star/.",
-        "star//",
+        "dataset/",
+        "./dataset",
+        "songs/../dataset",
+        "dataset/.",
+        "dataset//",
         &absolute,
     ] {
-        sandbox.run("songs", "older", "star").assert_success();
+        sandbox.run("songs", "older", "dataset").assert_success();
         sandbox.run("songs/", "./logs/", out).assert_success();
         assert_eq!(
-            deterministic_files(&sandbox.path("star")),
+            deterministic_files(&sandbox.path("dataset")),
             deterministic_files(&sandbox.path("plain"))
         );
         sandbox.assert_no_staging_left();
@@ -251,10 +255,16 @@ fn paths_may_contain_spaces_quotes_and_unicode() {
     assert!(staging_leftovers(&sandbox.path(odd)).is_empty());
     // A value that starts with a dash must be attached to its option.
     sandbox
-        .exec(&["run", "--songs=songs", "--logs=logs", "--out=-star", "-q"])
+        .exec(&[
+            "run",
+            "--songs=songs",
+            "--logs=logs",
+            "--out=-dataset",
+            "-q",
+        ])
         .assert_success();
     assert_eq!(
-        deterministic_files(&sandbox.path("-star")),
+        deterministic_files(&sandbox.path("-dataset")),
         deterministic_files(&sandbox.path("plain"))
     );
 }
@@ -263,8 +273,10 @@ fn paths_may_contain_spaces_quotes_and_unicode() {
 fn output_below_its_input_is_not_read_as_input() {
     let sandbox = Sandbox::with_input();
     for _ in 0..2 {
-        sandbox.run("songs", "logs", "logs/star").assert_success();
-        let report = testkit::dataset::directory::read_report(&sandbox.path("logs/star"));
+        sandbox
+            .run("songs", "logs", "logs/dataset")
+            .assert_success();
+        let report = testkit::dataset::directory::read_report(&sandbox.path("logs/dataset"));
         assert_eq!(report["logs"]["objects"], 1);
     }
 }
@@ -272,29 +284,36 @@ fn output_below_its_input_is_not_read_as_input() {
 #[test]
 fn output_containing_its_input_is_rejected() {
     let (sandbox, snapshot) = Sandbox::with_dataset();
-    sandbox.symlink("around", "star/_rejects");
+    sandbox.symlink("around", "dataset/_rejects");
     sandbox.write(
-        "star/_rejects/logs-00000.jsonl",
+        "dataset/_rejects/logs-00000.jsonl",
         testkit::sample_data::events(0..2),
     );
-    for logs in ["star/_rejects", "star/_rejects/logs-00000.jsonl", "around"] {
-        sandbox.run("songs", logs, "star").assert_failure(
+    for logs in [
+        "dataset/_rejects",
+        "dataset/_rejects/logs-00000.jsonl",
+        "around",
+    ] {
+        sandbox.run("songs", logs, "dataset").assert_failure(
             2,
             &[&format!(
                 "the run would replace or remove its own input {logs}"
             )],
         );
     }
-    std::fs::remove_file(sandbox.path("star/_rejects/logs-00000.jsonl")).unwrap();
+    std::fs::remove_file(sandbox.path("dataset/_rejects/logs-00000.jsonl")).unwrap();
     // The rejects of a failed run do not block a run either; a successful run removes them.
-    sandbox.write("star.failed/logs.jsonl", testkit::sample_data::events(0..2));
+    sandbox.write(
+        "dataset.failed/logs.jsonl",
+        testkit::sample_data::events(0..2),
+    );
     sandbox
-        .run("songs", "star.failed/logs.jsonl", "star")
+        .run("songs", "dataset.failed/logs.jsonl", "dataset")
         .assert_failure(
             2,
-            &["the run would replace or remove its own input star.failed/logs.jsonl"],
+            &["the run would replace or remove its own input dataset.failed/logs.jsonl"],
         );
-    std::fs::remove_dir_all(sandbox.path("star.failed")).unwrap();
+    std::fs::remove_dir_all(sandbox.path("dataset.failed")).unwrap();
     snapshot.assert_unchanged();
     sandbox.assert_no_staging_left();
 }
@@ -323,16 +342,16 @@ fn directory_with_an_unknown_report_is_not_replaced() {
 #[test]
 fn unknown_files_at_the_staging_path_are_kept() {
     let sandbox = Sandbox::with_input();
-    sandbox.write(".star.sparkify-staging/mine/thesis.txt", "precious");
+    sandbox.write(".dataset.sparkify-staging/mine/thesis.txt", "precious");
     sandbox.run_with(&[]).assert_failure(
         1,
-        &["star.sparkify-staging: it contains mine, which sparkify did not write"],
+        &["dataset.sparkify-staging: it contains mine, which sparkify did not write"],
     );
-    let thesis = sandbox.path(".star.sparkify-staging/mine/thesis.txt");
+    let thesis = sandbox.path(".dataset.sparkify-staging/mine/thesis.txt");
     assert_eq!(std::fs::read_to_string(thesis).unwrap(), "precious");
-    std::fs::remove_dir_all(sandbox.path(".star.sparkify-staging/mine")).unwrap();
+    std::fs::remove_dir_all(sandbox.path(".dataset.sparkify-staging/mine")).unwrap();
     sandbox
-        .run("songs", "logs", ".star.sparkify-staging")
+        .run("songs", "logs", ".dataset.sparkify-staging")
         .assert_failure(
             2,
             &["names that end in .sparkify-staging are reserved for staging folders"],
@@ -342,12 +361,12 @@ fn unknown_files_at_the_staging_path_are_kept() {
 #[test]
 fn dataset_without_merge_state_is_replaced() {
     let (sandbox, snapshot) = Sandbox::with_dataset();
-    fs::remove_dir_all(sandbox.path("star/merge_state")).unwrap();
+    fs::remove_dir_all(sandbox.path("dataset/merge_state")).unwrap();
     sandbox.run_with(&[]).assert_success();
     snapshot.assert_replaced();
     assert!(
         sandbox
-            .path("star/merge_state/users/part-00000.parquet")
+            .path("dataset/merge_state/users/part-00000.parquet")
             .exists()
     );
 }
@@ -361,12 +380,12 @@ fn merge_state_with_unknown_files_is_not_replaced() {
         "merge_state/time/x",
     ] {
         let (sandbox, _) = Sandbox::with_dataset();
-        sandbox.write(&format!("star/{foreign}"), "precious");
-        let before = read_files(&sandbox.path("star"));
+        sandbox.write(&format!("dataset/{foreign}"), "precious");
+        let before = read_files(&sandbox.path("dataset"));
         sandbox
             .run_with(&[])
             .assert_failure(1, &["it contains merge_state/"]);
-        assert_eq!(read_files(&sandbox.path("star")), before);
+        assert_eq!(read_files(&sandbox.path("dataset")), before);
         sandbox.assert_no_staging_left();
     }
 }

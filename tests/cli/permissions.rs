@@ -52,7 +52,7 @@ fn unreadable_object_fails_the_run() {
     sandbox.create_dir("free");
     set_mode(&sandbox.path("free"), 0o777);
     set_mode(&sandbox.path("logs/a.json"), 0o000);
-    command.args(run_args("songs", "logs", "free/star"));
+    command.args(run_args("songs", "logs", "free/dataset"));
     CommandOutput::run(&mut command)
         .assert_failure(1, &["cannot read logs/a.json: Permission denied"])
         .assert_failure(1, &["; check the permissions"]);
@@ -68,7 +68,7 @@ fn unlistable_directory_fails_the_run() {
     };
     sandbox.create_dir("logs/closed");
     set_mode(&sandbox.path("logs/closed"), 0o000);
-    command.args(run_args("songs", "logs", "star"));
+    command.args(run_args("songs", "logs", "dataset"));
     CommandOutput::run(&mut command)
         .assert_failure(1, &["cannot list logs/closed/: Permission denied"]);
     set_mode(&sandbox.path("logs/closed"), 0o755);
@@ -82,19 +82,19 @@ fn unwritable_directory_fails_the_run() {
         return;
     };
     set_mode(&sandbox.path("closed"), 0o555);
-    command.args(run_args("songs", "logs", "closed/star"));
+    command.args(run_args("songs", "logs", "closed/dataset"));
     CommandOutput::run(&mut command)
-        .assert_failure(1, &["closed/.star.sparkify-staging: Permission denied"]);
+        .assert_failure(1, &["closed/.dataset.sparkify-staging: Permission denied"]);
     let mut command = unprivileged_command(&sandbox).unwrap();
-    command.args(run_args("songs", "logs", "closed/deeper/star"));
+    command.args(run_args("songs", "logs", "closed/deeper/dataset"));
     CommandOutput::run(&mut command).assert_failure(1, &["closed/deeper: Permission denied"]);
 
     // A dataset whose directory cannot be exchanged, because that needs write permission for the parent.
     set_mode(sandbox.root(), 0o555);
     let mut command = unprivileged_command_without_setup(&sandbox);
-    command.args(run_args("songs", "logs", "star"));
+    command.args(run_args("songs", "logs", "dataset"));
     CommandOutput::run(&mut command)
-        .assert_failure(1, &[".star.sparkify-staging: Permission denied"]);
+        .assert_failure(1, &[".dataset.sparkify-staging: Permission denied"]);
     set_mode(sandbox.root(), 0o755);
     set_mode(&sandbox.path("closed"), 0o755);
     snapshot.assert_unchanged();
@@ -122,19 +122,19 @@ fn dataset_that_cannot_be_removed_is_still_replaced() {
     };
     sandbox.create_dir("free");
     set_mode(&sandbox.path("free"), 0o777);
-    command.args(run_args("songs", "logs", "free/star"));
+    command.args(run_args("songs", "logs", "free/dataset"));
     CommandOutput::run(&mut command).assert_success();
-    let table = sandbox.path("free/star/users");
+    let table = sandbox.path("free/dataset/users");
     set_mode(&table, 0o555);
 
     let mut command = unprivileged_command_without_setup(&sandbox);
-    command.args(run_args("songs", "logs", "free/star"));
+    command.args(run_args("songs", "logs", "free/dataset"));
     let output = CommandOutput::run(&mut command);
     assert_eq!(output.code, Some(0), "{output:?}");
     let warning = "sparkify: warning: cannot remove the replaced dataset in ";
     assert!(output.stderr.starts_with(warning), "{output:?}");
     set_mode(&table, 0o755);
-    let left = sandbox.path("free/.star.sparkify-staging");
+    let left = sandbox.path("free/.dataset.sparkify-staging");
     assert!(left.join("users/part-00000.parquet").is_file() && table.is_dir());
     set_mode(&left.join("users"), 0o755);
 }
@@ -142,7 +142,7 @@ fn dataset_that_cannot_be_removed_is_still_replaced() {
 #[test]
 fn unwritable_system_path_fails_the_run() {
     let sandbox = Sandbox::with_input();
-    for out in ["/proc/star", "/proc/deeper/star", "/dev/null/star"] {
+    for out in ["/proc/dataset", "/proc/deeper/dataset", "/dev/null/dataset"] {
         sandbox
             .run("songs", "logs", out)
             .assert_failure(1, &["cannot "]);

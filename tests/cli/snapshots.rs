@@ -22,7 +22,12 @@ fn sandbox_with_fixtures() -> Sandbox {
 
 /// Returns the arguments of a run on the fixtures.
 fn run_args(more: &[&'static str]) -> Vec<&'static str> {
-    let run = ["run", "--songs=song_data", "--logs=log_data", "--out=star"];
+    let run = [
+        "run",
+        "--songs=song_data",
+        "--logs=log_data",
+        "--out=dataset",
+    ];
     [&run, more].concat()
 }
 
@@ -32,7 +37,7 @@ fn run_with_rejects(more: &[&'static str]) -> Vec<&'static str> {
         "run",
         "--songs=rejects/songs",
         "--logs=rejects/logs",
-        "--out=star",
+        "--out=dataset",
     ];
     [&run, more].concat()
 }
@@ -44,7 +49,7 @@ fn run_and_its_report() {
     sandbox
         .exec(&run_args(&threads))
         .assert_snapshot("run/summary.txt");
-    let report = fs::read_to_string(sandbox.path("star/_report.json")).unwrap();
+    let report = fs::read_to_string(sandbox.path("dataset/_report.json")).unwrap();
     assert_snapshot("run/report.json", &report);
 }
 
@@ -56,7 +61,7 @@ fn run_with_rejects_and_its_reject_file() {
         .exec(&run_with_rejects(&accepted))
         .assert_snapshot("run/summary-with-rejects.txt");
     for kind in ["songs", "logs"] {
-        let file = sandbox.path(&format!("star/_rejects/{kind}-00000.jsonl"));
+        let file = sandbox.path(&format!("dataset/_rejects/{kind}-00000.jsonl"));
         let rejects = fs::read_to_string(file).unwrap();
         assert_snapshot(&format!("run/rejects-{kind}.jsonl"), &rejects);
     }
@@ -69,15 +74,15 @@ fn run_over_the_limit_and_its_clean() {
         .exec(&run_with_rejects(&[]))
         .assert_snapshot("run/too-many-rejects.txt");
     for (arguments, file) in [
-        (&["clean", "star"][..], "clean/dry-run.txt"),
-        (&["clean", "star", "--json"], "clean/json.txt"),
-        (&["clean", "star", "--yes"], "clean/removed.txt"),
+        (&["clean", "dataset"][..], "clean/dry-run.txt"),
+        (&["clean", "dataset", "--json"], "clean/json.txt"),
+        (&["clean", "dataset", "--yes"], "clean/removed.txt"),
     ] {
         sandbox.exec(arguments).assert_snapshot(file);
     }
     sandbox.exec(&run_args(&["--quiet"])).assert_success();
     sandbox
-        .exec(&["clean", "star"])
+        .exec(&["clean", "dataset"])
         .assert_snapshot("clean/nothing-to-remove.txt");
 }
 
@@ -94,14 +99,14 @@ fn dry_run_of_a_run() {
     ] {
         sandbox.exec(&run_args(more)).assert_snapshot(file);
     }
-    assert!(!sandbox.path("star").exists());
+    assert!(!sandbox.path("dataset").exists());
 }
 
 #[test]
 fn dry_run_of_a_load() {
     let sandbox = sandbox_with_fixtures();
     sandbox.exec(&run_args(&["--quiet"])).assert_success();
-    let load = ["load", "--from=star", "--dry-run", POSTGRES_ARG];
+    let load = ["load", "--from=dataset", "--dry-run", POSTGRES_ARG];
     sandbox
         .exec(&load)
         .assert_snapshot("load/dry-run-postgres.txt");

@@ -8,7 +8,9 @@ use testkit::cli::output::CommandOutput;
 use testkit::cli::sandbox::{Sandbox, run_args};
 use testkit::sample_data::MALFORMED_RECORD;
 
-const RUN_ARGS: [&str; 7] = ["run", "--songs", "songs", "--logs", "logs", "--out", "star"];
+const RUN_ARGS: [&str; 7] = [
+    "run", "--songs", "songs", "--logs", "logs", "--out", "dataset",
+];
 
 fn run_args_with<'a>(more: &[&'a str]) -> Vec<&'a str> {
     RUN_ARGS.iter().chain(more).copied().collect()
@@ -26,7 +28,7 @@ fn sizes_are_in_decimal_units() {
     }
     sandbox.write("logs/a.json", MALFORMED_RECORD.repeat(50_000));
     assert_eq!(sandbox.exec(&RUN_ARGS).code, Some(3));
-    let clean = sandbox.exec(&["clean", "star"]).assert_success().stdout;
+    let clean = sandbox.exec(&["clean", "dataset"]).assert_success().stdout;
     assert!(clean.contains(" MB ") && !clean.contains("iB"), "{clean}");
 }
 
@@ -59,7 +61,7 @@ fn json_stdout_is_the_report() {
         let mut arguments = run_args_with(&["--json"]);
         arguments.extend(quiet.then_some("--quiet"));
         let output = sandbox.exec(&arguments);
-        let report = fs::read_to_string(sandbox.path("star/_report.json")).unwrap();
+        let report = fs::read_to_string(sandbox.path("dataset/_report.json")).unwrap();
         assert_eq!((output.code, &output.stdout), (Some(0), &report));
         assert_eq!(output.stderr.is_empty(), quiet);
         let report: Value = serde_json::from_str(&output.stdout).unwrap();
@@ -74,7 +76,7 @@ fn json_stdout_is_the_report() {
 fn json_failure_is_a_document() {
     let (sandbox, snapshot) = Sandbox::with_dataset();
     for (songs, logs, out, code) in [
-        ("nowhere", "logs", "star", 1),
+        ("nowhere", "logs", "dataset", 1),
         ("songs", "logs", "songs", 1),
         ("songs", "logs", ".", 1),
     ] {
@@ -82,7 +84,7 @@ fn json_failure_is_a_document() {
     }
     // A run beyond the reject limit prints a report; see `failed_runs`.
     sandbox.write("bad/a.json", MALFORMED_RECORD);
-    let mut arguments = run_args("songs", "bad", "star").to_vec();
+    let mut arguments = run_args("songs", "bad", "dataset").to_vec();
     arguments.push("--json");
     let output = sandbox.exec(&arguments).assert_failure_with_warnings(3, "");
     let report: Value = serde_json::from_str(&output.stdout).unwrap();
@@ -96,7 +98,7 @@ fn json_failure_is_a_document() {
 #[test]
 fn json_usage_error_is_a_document() {
     let sandbox = Sandbox::with_input();
-    assert_fails_with_json(&sandbox, ["s3://bucket", "logs", "s3://bucket/star"], 2);
+    assert_fails_with_json(&sandbox, ["s3://bucket", "logs", "s3://bucket/dataset"], 2);
 }
 
 #[track_caller]
@@ -124,7 +126,7 @@ fn closed_stderr_does_not_fail_a_run() {
         command.stderr(closed_pipe()).status().unwrap().code()
     };
     assert_eq!(
-        code(&["run", "--songs=no", "--logs=logs", "--out=star"]),
+        code(&["run", "--songs=no", "--logs=logs", "--out=dataset"]),
         Some(1)
     );
     snapshot.assert_unchanged();
@@ -164,7 +166,7 @@ fn stdout_write_error_fails_the_command() {
             .assert_failure(1, &["No space left"]);
     }
     assert!(
-        sandbox.path("star/_report.json").exists(),
+        sandbox.path("dataset/_report.json").exists(),
         "dataset is incomplete"
     );
 }

@@ -18,11 +18,11 @@ fn missing_or_unknown_arguments_are_usage_errors() {
     for (arguments, words) in [
         (&["run"][..], "--songs <PATH>"),
         (&["run", "--songs", "songs", "--logs", "logs"], "--out"),
-        (&["run", "--songs", "songs", "--out", "star"], "--logs"),
-        (&["run", "--logs", "logs", "--out", "star"], "--songs"),
+        (&["run", "--songs", "songs", "--out", "dataset"], "--logs"),
+        (&["run", "--logs", "logs", "--out", "dataset"], "--songs"),
         (&["run", "--songs"], "--songs"),
         (&["run", "--out", "a", "--out", "b"], "multiple times"),
-        (&["run", "star"], "unexpected argument"),
+        (&["run", "dataset"], "unexpected argument"),
         (&["walk"], "unrecognized subcommand"),
         (&["--nonsense"], "unexpected argument"),
         (&["generate"], "--out"),
@@ -47,7 +47,7 @@ fn invalid_values_are_usage_errors() {
         let arguments = ["run", "--songs", "songs", "--logs", "logs"];
         let mut arguments = arguments.to_vec();
         if !argument.starts_with("--out") {
-            arguments.push("--out=star");
+            arguments.push("--out=dataset");
         }
         arguments.push(argument);
         sandbox.exec(&arguments).assert_usage_error(words);
@@ -83,11 +83,16 @@ fn invalid_values_are_usage_errors() {
 fn unsupported_url_schemes_are_usage_errors() {
     let (sandbox, snapshot) = Sandbox::with_dataset();
     for (songs, logs, out, words) in [
-        ("gs://b/p", "logs", "star", "unsupported URL scheme gs://"),
+        (
+            "gs://b/p",
+            "logs",
+            "dataset",
+            "unsupported URL scheme gs://",
+        ),
         (
             "songs",
             "file:///x",
-            "star",
+            "dataset",
             "unsupported URL scheme file://",
         ),
         (
@@ -96,10 +101,10 @@ fn unsupported_url_schemes_are_usage_errors() {
             "http://b/p",
             "unsupported URL scheme http://",
         ),
-        ("s3://", "logs", "star", "missing bucket name"),
-        ("songs", "s3:///prefix", "star", "missing bucket name"),
+        ("s3://", "logs", "dataset", "missing bucket name"),
+        ("songs", "s3:///prefix", "dataset", "missing bucket name"),
         ("songs", "logs", "s3://a b/c", "invalid bucket name"),
-        ("songs", "s3:/b/p", "star", "did you mean s3://b/p?"),
+        ("songs", "s3:/b/p", "dataset", "did you mean s3://b/p?"),
         ("songs", "logs", "", "empty"),
     ] {
         sandbox.run(songs, logs, out).assert_usage_error(words);
@@ -113,8 +118,15 @@ fn stdin_and_stdout_are_usage_errors() {
     let (sandbox, snapshot) = Sandbox::with_dataset();
     sandbox.write("-/a.json", testkit::sample_data::events(0..3));
     for arguments in [
-        &["run", "--songs=-", "--logs=logs", "--out=star"][..],
-        &["run", "--songs=songs", "--logs", "logs", "-", "--out=star"],
+        &["run", "--songs=-", "--logs=logs", "--out=dataset"][..],
+        &[
+            "run",
+            "--songs=songs",
+            "--logs",
+            "logs",
+            "-",
+            "--out=dataset",
+        ],
         &["run", "--songs=songs", "--logs=logs", "--out", "-"],
         &["bench", "parse", "-"],
         &["bench", "run", "--songs=songs", "--logs=-"],
@@ -134,7 +146,7 @@ fn stdin_and_stdout_are_usage_errors() {
         }
     }
     snapshot.assert_unchanged();
-    sandbox.run("songs", "./-", "star").assert_success();
+    sandbox.run("songs", "./-", "dataset").assert_success();
     snapshot.assert_replaced();
 }
 
@@ -147,7 +159,7 @@ fn credentials_in_urls_are_rejected_and_redacted() {
         "http://KEY:SECRET@host/SECRET@",
     ] {
         let words = "invalid value '";
-        let output = sandbox.run(url, url, "star").assert_usage_error(words);
+        let output = sandbox.run(url, url, "dataset").assert_usage_error(words);
         assert!(
             !output.stderr.contains("SEC") && !output.stderr.contains("KEY"),
             "{output:?}"
@@ -160,9 +172,9 @@ fn credentials_in_urls_are_rejected_and_redacted() {
 fn s3_output_below_its_input_is_a_usage_error() {
     let sandbox = Sandbox::with_input();
     for (logs, out) in [
-        ("s3://bucket", "s3://bucket/star"),
+        ("s3://bucket", "s3://bucket/dataset"),
         ("s3://bucket/", "s3://bucket"),
-        ("s3://bucket/logs", "s3://bucket/logs/star/"),
+        ("s3://bucket/logs", "s3://bucket/logs/dataset/"),
         ("s3://bucket/logs/", "s3://bucket/logs"),
     ] {
         sandbox
@@ -199,9 +211,9 @@ fn s3_flags_without_s3_are_usage_errors() {
     let warehouse = "--warehouse=postgres://etl@localhost:1/music";
     for flag in S3_FLAGS {
         for arguments in [
-            &["run", "--songs=songs", "--logs=logs", "--out=star"][..],
-            &["load", "--from=star", "--dry-run", warehouse],
-            &["clean", "star", "--yes"],
+            &["run", "--songs=songs", "--logs=logs", "--out=dataset"][..],
+            &["load", "--from=dataset", "--dry-run", warehouse],
+            &["clean", "dataset", "--yes"],
             &["bench", "parse", "logs"],
             &["bench", "run", "--songs=songs", "--logs=logs"],
         ] {
@@ -231,9 +243,9 @@ fn s3_flags_are_accepted_if_one_location_is_in_s3() {
     let in_s3 = "[S3]\nSONG_DATA='s3://bucket/songs'\nLOG_DATA='logs'\n";
     sandbox.write("dwh.cfg", in_s3);
     for arguments in [
-        &["--songs=songs", "--logs=s3://bucket/logs", "--out=star"][..],
-        &["--songs=songs", "--logs=logs", "--out=s3://bucket/star"],
-        &["--config=dwh.cfg", "--out=star"],
+        &["--songs=songs", "--logs=s3://bucket/logs", "--out=dataset"][..],
+        &["--songs=songs", "--logs=logs", "--out=s3://bucket/dataset"],
+        &["--config=dwh.cfg", "--out=dataset"],
     ] {
         let flags = ["run", "--quiet", "--dry-run", "--profile=absent"];
         let mut command = sandbox.command(&[&flags, arguments].concat());
@@ -250,8 +262,8 @@ fn s3_flags_are_accepted_if_one_location_is_in_s3() {
 fn variables_without_effect_are_ignored() {
     let sandbox = Sandbox::with_input();
     for arguments in [
-        &run_args("songs", "logs", "star")[..],
-        &["load", "--from=star", "--dry-run"],
+        &run_args("songs", "logs", "dataset")[..],
+        &["load", "--from=dataset", "--dry-run"],
     ] {
         let mut command = sandbox.command(arguments);
         command
@@ -274,7 +286,7 @@ fn warehouse_flags_without_effect_are_usage_errors() {
     };
     for (arguments, message) in [
         (
-            &["load", "--from=star", "--iam-role=default", warehouse][..],
+            &["load", "--from=dataset", "--iam-role=default", warehouse][..],
             "--iam-role has no effect: the warehouse is PostgreSQL",
         ),
         (
@@ -282,7 +294,7 @@ fn warehouse_flags_without_effect_are_usage_errors() {
                 "run",
                 "--songs=songs",
                 "--logs=logs",
-                "--out=star",
+                "--out=dataset",
                 "--full-refresh",
             ],
             "--full-refresh has no effect: no warehouse is named",
@@ -329,7 +341,7 @@ fn thread_spawn_failure_fails_the_run() {
     let script = r#"ulimit -v 1800000 && exec "$0" "$@""#;
     let mut command = testkit::cli::command::with_clean_env(std::process::Command::new("sh"));
     command.args(["-c", script, &testkit::cli::command::sparkify_path()]);
-    command.args(run_args("songs", "logs", "star"));
+    command.args(run_args("songs", "logs", "dataset"));
     command
         .args(["--threads", "1000"])
         .env("RUST_MIN_STACK", "500000000")

@@ -106,7 +106,7 @@ fn utf16_object_fails_the_run_unless_the_limit_allows_it() {
     snapshot.assert_unchanged();
     let failed: Value = serde_json::from_str(&output.stdout).unwrap();
     assert_eq!(failed["logs"]["rejected_by_reason"]["not_json"], 1);
-    let reject = std::fs::read(sandbox.path("star.failed/_rejects/logs-00000.jsonl")).unwrap();
+    let reject = std::fs::read(sandbox.path("dataset.failed/_rejects/logs-00000.jsonl")).unwrap();
     let reject: Value = serde_json::from_slice(&reject).unwrap();
     assert_eq!(
         (&reject["reason"], &reject["bytes"]),
@@ -119,7 +119,7 @@ fn utf16_object_fails_the_run_unless_the_limit_allows_it() {
         (Some(0), 1),
         "{output:?}"
     );
-    assert_eq!(read_report(&sandbox.path("star"))["logs"]["kept"], 1000);
+    assert_eq!(read_report(&sandbox.path("dataset"))["logs"]["kept"], 1000);
 }
 
 #[test]
@@ -128,6 +128,6 @@ fn log_with_one_array_is_read() {
     let all: Vec<_> = (0..5000).map(event).collect();
     sandbox.write("logs/a.json", format!("[{}]", all.join(", ")));
     sandbox.run_with(&[]).assert_success();
-    assert_eq!(read_report(&sandbox.path("star"))["logs"]["kept"], 5000);
+    assert_eq!(read_report(&sandbox.path("dataset"))["logs"]["kept"], 5000);
     snapshot.assert_replaced();
 }

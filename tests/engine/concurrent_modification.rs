@@ -211,7 +211,7 @@ fn run_never_mixes_versions_of_a_replaced_file() {
         while failed_runs < 5 && started.elapsed() < Duration::from_secs(20) {
             runs += 1;
             let out = TempDir::new().unwrap();
-            let out_dir = out.path().join("star");
+            let out_dir = out.path().join("dataset");
             let job = RunJob {
                 config: config(&out_dir),
                 load: None,

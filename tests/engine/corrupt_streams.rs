@@ -37,7 +37,7 @@ fn collector_keeps_the_corrupt_stream_warning() {
     stored.truncate(stored.len() - 1);
     input.write("logs/b.json.gz", stored);
     let progress = WarningCollector::default();
-    let out = input.root.path().join("star");
+    let out = input.root.path().join("dataset");
     let config = run_config(
         &input.songs_dir(),
         &input.logs_dir(),

@@ -105,7 +105,7 @@ struct SortedTables {
 }
 
 fn ordered_tables(checked: &VerifiedRun) -> SortedTables {
-    let out_dir = checked.out.path().join("star");
+    let out_dir = checked.out.path().join("dataset");
     let mut songplays = read_output::songplays(&out_dir);
     songplays.sort_by_key(|row| row.songplay_id);
     let state = read_output::merge_state(&out_dir);
@@ -341,7 +341,7 @@ fn dedup_output_bytes_do_not_depend_on_thread_count() {
     let (songs, logs) = (data.join("song_data"), data.join("log_data"));
     let sizes = sizes(Some(60_000), 1 << 20, 50);
     let output = |threads| {
-        let out = root.path().join(format!("star-{threads}"));
+        let out = root.path().join(format!("dataset-{threads}"));
         let report = run_pipeline(&songs, &logs, &out, RunOptions { threads, sizes });
         assert!(report.logs.duplicates > 1000);
         deterministic_files(&out)

@@ -45,7 +45,7 @@ fn check_case(name: &str) {
 /// Asserts every cell, count and reject that a case names. If a case names rows of a table, or rejects, it
 /// must list all of them.
 fn assert_expected(checked: &VerifiedRun, expected: &Map<String, Value>) {
-    let out_dir = checked.out.path().join("star");
+    let out_dir = checked.out.path().join("dataset");
     let report = serde_json::to_value(&checked.report).unwrap();
     let rejects = |kind, from: &str| {
         let none = Vec::new();

@@ -198,7 +198,7 @@ pub fn run_and_compare_with(
 ) -> VerifiedRun {
     let (songs, logs) = (&songs.into(), &logs.into());
     let out = TempDir::new().unwrap();
-    let out_dir = out.path().join("star");
+    let out_dir = out.path().join("dataset");
     let report = run_pipeline(songs.clone(), logs.clone(), &out_dir, options);
 
     assert_same_rows(

@@ -77,7 +77,7 @@ fn engine_listing(songs: &Path, logs: &reference::ReferenceInput) -> Result<Engi
     let config = RunConfig {
         songs: Location::Local(songs.to_owned()).into(),
         logs: input_locations(logs.clone()),
-        out: Location::Local(songs.with_file_name("star")),
+        out: Location::Local(songs.with_file_name("dataset")),
         s3: Default::default(),
         threads: 2,
         max_rejects: MaxRejects::default(),
@@ -216,7 +216,7 @@ fn overlapping_locations_are_read_once() {
             include: Vec::new(),
         };
         let out = TempDir::new().unwrap();
-        let out_dir = out.path().join("star");
+        let out_dir = out.path().join("dataset");
         run_pipeline(&root.songs_dir(), logs, &out_dir, RunOptions::default());
         deterministic_files(&out_dir)
     };

@@ -26,7 +26,7 @@ const TINY_SPLITS: RunOptions = RunOptions {
 };
 
 fn merge_state(checked: &VerifiedRun) -> MergeState {
-    read_output::merge_state(&checked.out.path().join("star"))
+    read_output::merge_state(&checked.out.path().join("dataset"))
 }
 
 fn kept_by_object(state: &MergeState) -> Vec<(&str, i64)> {
@@ -164,7 +164,7 @@ fn run_and_reconcile_skipping(
     input: &TestInput,
     loaded: &[(&str, &str)],
 ) -> (RunReport, MergeState) {
-    let out = input.root.path().join("star");
+    let out = input.root.path().join("dataset");
     let owned = loaded.iter().map(|&(o, e)| (o.to_owned(), e.to_owned()));
     let mut loaded = LoadedLogObjects::default();
     owned.for_each(|(object, etag)| loaded.insert(object, etag));
@@ -263,7 +263,7 @@ fn object_has_one_path_through_any_symlink() {
         "link/a.json",
     ];
     for (number, logs) in inputs.iter().enumerate() {
-        let out = root.join(format!("star-{number}"));
+        let out = root.join(format!("dataset-{number}"));
         run_with_defaults(&input.songs_dir(), &root.join(logs), &out);
         let state = read_output::merge_state(&out);
         assert_eq!(
@@ -273,7 +273,7 @@ fn object_has_one_path_through_any_symlink() {
         );
         assert_eq!(state.source_objects[0].rows, 1);
         assert!(
-            deterministic_files(&out) == deterministic_files(&root.join("star-0")),
+            deterministic_files(&out) == deterministic_files(&root.join("dataset-0")),
             "{logs}"
         );
     }

@@ -122,7 +122,7 @@ fn every_codec_round_trips() {
 fn snappy_is_the_default_codec() {
     let input = TestInput::with_log(event(1, &[]));
     let checked = run_and_compare(&input.songs_dir(), &input.logs_dir(), RunOptions::default());
-    let codecs = column_codecs(&checked.out.path().join("star"));
+    let codecs = column_codecs(&checked.out.path().join("dataset"));
     let column_codec = |name: &str| {
         let found = codecs.iter().find(|(_, column, _)| column == name);
         found.map(|(_, _, codec)| *codec)

@@ -16,9 +16,9 @@ use crate::fault_tolerance::{BUCKET, BUCKET_URL, latest_run, run_command, server
 /// Publishes a run with another start time, as another process would.
 fn publish_foreign_run(buckets: &Path, start: &str) -> String {
     let id = format!("{start}T000000000Z-00000000");
-    let report = format!("s3://music/star/{id}/_report.json");
+    let report = format!("s3://music/dataset/{id}/_report.json");
     let json = format!(r#"{{"run": "{id}", "report": "{report}"}}"#);
-    let out_dir = buckets.join("music/star");
+    let out_dir = buckets.join("music/dataset");
     std::fs::create_dir_all(out_dir.join(&id)).unwrap();
     std::fs::write(out_dir.join(&id).join("_report.json"), "{}").unwrap();
     std::fs::write(out_dir.join("latest.json"), json).unwrap();
@@ -26,14 +26,14 @@ fn publish_foreign_run(buckets: &Path, start: &str) -> String {
 }
 
 fn latest_run_id(buckets: &Path) -> String {
-    let json = std::fs::read(buckets.join("star/latest.json")).unwrap();
+    let json = std::fs::read(buckets.join("dataset/latest.json")).unwrap();
     let latest: serde_json::Value = serde_json::from_slice(&json).unwrap();
     latest["run"].as_str().unwrap().to_owned()
 }
 
 /// Returns the ids of the runs that `latest.json` lists.
 fn published_run_ids(bucket: &Path) -> Vec<String> {
-    let json = std::fs::read(bucket.join("star/latest.json")).unwrap();
+    let json = std::fs::read(bucket.join("dataset/latest.json")).unwrap();
     let latest: serde_json::Value = serde_json::from_slice(&json).unwrap();
     let ids = latest["published"].as_array().unwrap().iter();
     ids.map(|id| id.as_str().unwrap().to_owned()).collect()
@@ -43,7 +43,7 @@ fn published_run_ids(bucket: &Path) -> Vec<String> {
 #[track_caller]
 fn is_superseded(output: &CommandOutput) -> bool {
     assert_eq!(output.code, Some(0), "{output:?}");
-    let warning = "sparkify: warning: s3://music/star/latest.json names run ";
+    let warning = "sparkify: warning: s3://music/dataset/latest.json names run ";
     let says_so = output.stderr.starts_with(warning) && output.stderr.lines().count() == 1;
     assert!(says_so || output.stderr.is_empty(), "{output:?}");
     says_so
@@ -67,7 +67,7 @@ fn concurrent_runs_are_complete_and_newest_is_latest() {
             .map(|output| usize::from(is_superseded(&output)))
             .sum()
     });
-    let all = run_ids(&server, BUCKET, "star");
+    let all = run_ids(&server, BUCKET, "dataset");
     assert_eq!(all.len(), 4);
     let newest = latest_run(&server).unwrap();
     assert_eq!(Some(&newest.id), all.last());
@@ -78,7 +78,7 @@ fn concurrent_runs_are_complete_and_newest_is_latest() {
         Vec::from_iter(all.clone())
     );
     for id in &all {
-        let one = PublishedRun::read_complete(&server, BUCKET, "star", id, &[BUCKET_URL]);
+        let one = PublishedRun::read_complete(&server, BUCKET, "dataset", id, &[BUCKET_URL]);
         one.dataset.assert_same(&newest.dataset, id);
     }
 }
@@ -93,7 +93,7 @@ fn each_run_becomes_latest() {
         assert!(id > before, "{id:?} is not newer than {before:?}");
         before = id;
     }
-    assert_eq!(run_ids(&server, BUCKET, "star").len(), 3);
+    assert_eq!(run_ids(&server, BUCKET, "dataset").len(), 3);
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn newer_run_published_meanwhile_stays_latest() {
         ));
         let bucket = server.bucket(BUCKET);
         if has_published_run {
-            std::fs::create_dir(bucket.join("star")).unwrap();
+            std::fs::create_dir(bucket.join("dataset")).unwrap();
             publish_foreign_run(bucket.parent().unwrap(), "20000101");
         }
         let output = CommandOutput::run(&mut run_command(&server));
@@ -124,13 +124,13 @@ fn newer_run_published_meanwhile_stays_latest() {
         let words = [
             newer,
             "was published while this one was running",
-            &format!("s3://music/star/{this}"),
+            &format!("s3://music/dataset/{this}"),
         ];
         assert!(
             words.iter().all(|words| output.stderr.contains(words)),
             "{output:?}"
         );
-        PublishedRun::read_complete(&server, BUCKET, "star", this, &[BUCKET_URL]);
+        PublishedRun::read_complete(&server, BUCKET, "dataset", this, &[BUCKET_URL]);
         // The first attempt finds that another run was published; the second inserts this run before it.
         assert_eq!(
             server.request_count(&latest_json_requests(S3Operation::Put)),
@@ -145,12 +145,12 @@ fn later_run_becomes_latest_despite_clock_skew() {
     for writes_list in [false, true] {
         let server = server_with_input(FaultPlan::new());
         let bucket = server.bucket(BUCKET);
-        std::fs::create_dir(bucket.join("star")).unwrap();
+        std::fs::create_dir(bucket.join("dataset")).unwrap();
         let ahead = publish_foreign_run(bucket.parent().unwrap(), "29990101");
         if writes_list {
-            let report = format!("s3://music/star/{ahead}/_report.json");
+            let report = format!("s3://music/dataset/{ahead}/_report.json");
             let json = serde_json::json!({"run": ahead, "report": report, "published": [ahead]});
-            std::fs::write(bucket.join("star/latest.json"), json.to_string()).unwrap();
+            std::fs::write(bucket.join("dataset/latest.json"), json.to_string()).unwrap();
         }
         let mut expected = vec![ahead];
         for _ in 0..2 {
@@ -172,7 +172,7 @@ fn manually_set_latest_run_counts_as_newest() {
     let [first, second] = &published_run_ids(&bucket)[..] else {
         panic!("expected two published runs");
     };
-    let path = bucket.join("star/latest.json");
+    let path = bucket.join("dataset/latest.json");
     let json = std::fs::read_to_string(&path).unwrap();
     let mut json: serde_json::Value = serde_json::from_str(&json).unwrap();
     json["run"] = first.as_str().into();
@@ -210,11 +210,11 @@ fn latest_json_may_be_deleted_meanwhile() {
         1,
         latest_json_requests(S3Operation::Put),
         |buckets| {
-            std::fs::remove_file(buckets.join("music/star/latest.json")).unwrap();
+            std::fs::remove_file(buckets.join("music/dataset/latest.json")).unwrap();
         },
     ));
     let bucket = server.bucket(BUCKET);
-    std::fs::create_dir(bucket.join("star")).unwrap();
+    std::fs::create_dir(bucket.join("dataset")).unwrap();
     publish_foreign_run(bucket.parent().unwrap(), "20000101");
     CommandOutput::run(&mut run_command(&server)).assert_success();
     assert!(latest_run(&server).is_some());
@@ -249,7 +249,7 @@ fn latest_json_update_recovers_from_faults() {
         let server =
             server_with_input(FaultPlan::new().first_n(1, latest_json_requests(kind), fault));
         let bucket = server.bucket(BUCKET);
-        std::fs::create_dir(bucket.join("star")).unwrap();
+        std::fs::create_dir(bucket.join("dataset")).unwrap();
         publish_foreign_run(bucket.parent().unwrap(), "20000101");
         let output = CommandOutput::run(&mut run_command(&server));
         assert_eq!(
@@ -268,13 +268,13 @@ fn denied_latest_json_update_leaves_complete_run() {
     let server =
         server_with_input(FaultPlan::new().always(latest_json_requests(S3Operation::Put), denied));
     let output = CommandOutput::run(&mut run_command(&server));
-    let all = run_ids(&server, BUCKET, "star");
+    let all = run_ids(&server, BUCKET, "dataset");
     let id = all.first().unwrap();
-    PublishedRun::read_complete(&server, BUCKET, "star", id, &[BUCKET_URL]);
-    let message = format!("the run itself is complete in s3://music/star/{id}");
+    PublishedRun::read_complete(&server, BUCKET, "dataset", id, &[BUCKET_URL]);
+    let message = format!("the run itself is complete in s3://music/dataset/{id}");
     output.assert_failure(
         1,
-        &["s3://music/star/latest.json", "AccessDenied", &message],
+        &["s3://music/dataset/latest.json", "AccessDenied", &message],
     );
 }
 
@@ -334,9 +334,9 @@ fn killed_run_leaves_previous_latest() {
 fn latest_json_without_run_is_replaced() {
     let server = server_with_input(FaultPlan::new());
     let bucket = server.bucket("music");
-    std::fs::create_dir_all(bucket.join("star")).unwrap();
+    std::fs::create_dir_all(bucket.join("dataset")).unwrap();
     let id = publish_foreign_run(bucket.parent().unwrap(), "29990101");
-    std::fs::remove_file(bucket.join("star").join(&id).join("_report.json")).unwrap();
+    std::fs::remove_file(bucket.join("dataset").join(&id).join("_report.json")).unwrap();
     CommandOutput::run(&mut run_command(&server)).assert_success();
     assert_ne!(latest_run_id(&bucket), id);
 }

@@ -66,7 +66,7 @@ fn dry_run_lists_but_does_not_read_input() {
         })
     );
     let out = plan["out"].as_str().unwrap();
-    let id = out.strip_prefix("s3://music/star/").unwrap();
+    let id = out.strip_prefix("s3://music/dataset/").unwrap();
     let id = id.strip_suffix(", the first run there").unwrap();
     assert_eq!(id.len(), "20181101T000000000Z-01234567".len(), "{out}");
     assert_eq!(server.objects("music").len(), 5);
@@ -81,7 +81,7 @@ fn dry_run_names_previous_run() {
     let before = server.objects("music");
     let plan = dry_run_json(&server, &RUN_ARGS);
     let next_to = format!(
-        ", next to the latest run s3://music/star/{}",
+        ", next to the latest run s3://music/dataset/{}",
         done["run"].as_str().unwrap()
     );
     let out = plan["out"].as_str().unwrap();
@@ -111,7 +111,10 @@ fn text_output_matches_json() {
             &bytes(EVENT),
             "s3://music/logs/a.json .. end",
         ],
-        &["would write to s3://music/star/2", ", the first run there"],
+        &[
+            "would write to s3://music/dataset/2",
+            ", the first run there",
+        ],
     ] {
         let has_all = |line: &str| words.iter().all(|words| line.contains(words));
         assert!(text.lines().any(has_all), "no {words:?} in {text}");
@@ -147,10 +150,10 @@ fn local_output_is_described_but_not_created() {
     let at = folder.path();
     let dry = |out: &str| run_locally(&server, at, out, &["--dry-run", "--json"]).assert_success();
     let name = |name: &str| at.canonicalize().unwrap().join(name).display().to_string();
-    let is_new = format!("{}, a new folder", name("star"));
-    assert_eq!(dry("star").json()["out"], is_new);
-    let below = format!("{}, a new folder", name("not/yet/star"));
-    assert_eq!(dry("not/yet/star").json()["out"], below);
+    let is_new = format!("{}, a new folder", name("dataset"));
+    assert_eq!(dry("dataset").json()["out"], is_new);
+    let below = format!("{}, a new folder", name("not/yet/dataset"));
+    assert_eq!(dry("not/yet/dataset").json()["out"], below);
     assert_eq!(
         fs::read_dir(at).unwrap().count(),
         2,
@@ -162,11 +165,11 @@ fn local_output_is_described_but_not_created() {
     assert_eq!(dry("empty").json()["out"], is_empty);
     assert_eq!(fs::read_dir(at.join("empty")).unwrap().count(), 0);
 
-    run_locally(&server, at, "star", &[]).assert_success();
-    let report = fs::read(at.join("star/_report.json")).unwrap();
-    let there = format!("{}, replacing the existing dataset", name("star"));
-    assert_eq!(dry("star").json()["out"], there);
-    assert_eq!(fs::read(at.join("star/_report.json")).unwrap(), report);
+    run_locally(&server, at, "dataset", &[]).assert_success();
+    let report = fs::read(at.join("dataset/_report.json")).unwrap();
+    let there = format!("{}, replacing the existing dataset", name("dataset"));
+    assert_eq!(dry("dataset").json()["out"], there);
+    assert_eq!(fs::read(at.join("dataset/_report.json")).unwrap(), report);
     assert_eq!(server.request_count(&RequestMatcher::any()), 0);
 }
 
@@ -182,7 +185,7 @@ fn dry_run_rejects_what_run_rejects() {
         ("plain", 1),
         ("logs", 1),
         (".", 1),
-        ("s3://no-such/star", 1),
+        ("s3://no-such/dataset", 1),
     ] {
         let dry = run_locally(&server, at, out, &["--dry-run", "--json"]);
         assert_eq!(dry.json()["status"], "failed");
@@ -194,7 +197,10 @@ fn dry_run_rejects_what_run_rejects() {
         assert!(dry.stderr.contains("no-such") || !out.starts_with("s3://"));
     }
     assert_eq!(fs::read_dir(at.join("mine")).unwrap().count(), 1);
-    let arguments = concat_args(&RUN_ARGS[..6], &["--out=s3://music/logs/star", "--dry-run"]);
+    let arguments = concat_args(
+        &RUN_ARGS[..6],
+        &["--out=s3://music/logs/dataset", "--dry-run"],
+    );
     let words = ["it is below the input s3://music/logs"];
     run_sparkify(&server, &arguments).assert_failure(2, &words);
     let arguments = concat_args(&["run", "--songs=s3://music/absent"], &RUN_ARGS[4..]);
@@ -209,7 +215,7 @@ fn dry_run_shows_splits_of_large_objects() {
     let log = fs::File::create(folder.path().join("logs/b.json")).unwrap();
     // A sparse file: it has a length, but no data.
     log.set_len(10 << 30).unwrap();
-    let all = run_locally(&server, folder.path(), "star", &["--dry-run", "--json"]);
+    let all = run_locally(&server, folder.path(), "dataset", &["--dry-run", "--json"]);
     let all = all.assert_success().json();
     let logs = &all["logs"];
     assert_eq!(logs["bytes"], (10_u64 << 30) + EVENT.len() as u64);
@@ -228,7 +234,7 @@ fn dry_run_shows_splits_of_large_objects() {
     let bytes = splits.iter().map(|split| split["bytes"].as_u64().unwrap());
     assert_eq!(json!(bytes.sum::<u64>()), logs["bytes"]);
 
-    let text = run_locally(&server, folder.path(), "star", &["--dry-run"])
+    let text = run_locally(&server, folder.path(), "dataset", &["--dry-run"])
         .assert_success()
         .stdout;
     let more = format!("\n{} more: --json shows all\n", splits.len() - 20);
@@ -243,7 +249,7 @@ fn local_and_s3_locations_can_be_mixed() {
         "run",
         "--songs=songs",
         "--logs=s3://music/logs",
-        "--out=star",
+        "--out=dataset",
     ];
     let mut command = sparkify(&server, &concat_args(&arguments, &["--dry-run", "--json"]));
     let plan = CommandOutput::run(command.current_dir(folder.path()))
@@ -255,7 +261,7 @@ fn local_and_s3_locations_can_be_mixed() {
         "s3://music/logs/a.json"
     );
     assert_no_writes(&server);
-    assert!(!folder.path().join("star").exists());
+    assert!(!folder.path().join("dataset").exists());
 }
 
 #[test]
@@ -263,7 +269,7 @@ fn unreadable_output_is_reported() {
     let denied = Fault::Error(S3ErrorResponse::access_denied());
     let latest = RequestMatcher::operation(S3Operation::Get).with_key_suffix("latest.json");
     let server = server_with_input(FaultPlan::new().always(latest, denied));
-    let words = ["cannot read s3://music/star/latest.json", "AccessDenied"];
+    let words = ["cannot read s3://music/dataset/latest.json", "AccessDenied"];
     let output = run_sparkify(&server, &concat_args(&RUN_ARGS, &["--dry-run", "--json"]))
         .assert_failure(1, &words);
     assert_eq!(output.json()["status"], "failed");
@@ -273,7 +279,7 @@ fn unreadable_output_is_reported() {
 fn dry_run_of_a_load_into_redshift() {
     let server = server_with_input(FaultPlan::new());
     run_sparkify(&server, &RUN_ARGS).assert_success();
-    let load = ["load", "--from=s3://music/star", "--dry-run"];
+    let load = ["load", "--from=s3://music/dataset", "--dry-run"];
     let warehouse = "--warehouse=redshift://etl@127.0.0.1:1/music";
     run_sparkify(&server, &concat_args(&load, &[warehouse]))
         .assert_snapshot("load/dry-run-redshift.txt");

@@ -40,7 +40,7 @@ fn run_pipeline(faults: FaultPlan) -> Result<RunReport> {
     let config = RunConfig {
         songs: location("songs").into(),
         logs: location("logs").into(),
-        out: location("star"),
+        out: location("dataset"),
         s3: anonymous_options(&server),
         threads: 2,
         max_rejects: MaxRejects::default(),
@@ -58,7 +58,7 @@ fn run_pipeline(faults: FaultPlan) -> Result<RunReport> {
     let report = completed.map(|completed| completed.report);
     if report.is_err() {
         // Nothing of the run is left.
-        assert!(testkit::dir_contents::list_files(&bucket.join("star")).is_empty());
+        assert!(testkit::dir_contents::list_files(&bucket.join("dataset")).is_empty());
     }
     report.map_err(|failed| failed.error)
 }
@@ -76,7 +76,7 @@ fn gets_of(part: &str) -> RequestMatcher {
 
 /// Returns the file of a part of the only run below the directory of all buckets.
 fn part_path(buckets: &Path, part: &str) -> PathBuf {
-    let mut runs = fs::read_dir(buckets.join("music/star")).unwrap();
+    let mut runs = fs::read_dir(buckets.join("music/dataset")).unwrap();
     runs.next().unwrap().unwrap().path().join(part)
 }
 
@@ -107,7 +107,7 @@ fn unreadable_part_fails_the_run() {
         let denied = S3ErrorResponse::new(403, "AccessDenied", "Access Denied");
         let faults = FaultPlan::new().always(gets_of(part), Fault::Error(denied));
         let error = run_pipeline(faults).unwrap_err().to_string();
-        assert!(error.contains("cannot read s3://music/star/"), "{error}");
+        assert!(error.contains("cannot read s3://music/dataset/"), "{error}");
         assert!(error.contains(part), "{error}");
     }
 }

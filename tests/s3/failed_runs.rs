@@ -13,7 +13,7 @@ use crate::support::sample_bucket::{
 /// A record that is rejected as a song and as an event.
 const REJECTED_LINE: &str = "{\"ts\": nonsense}\n";
 
-/// Returns a server with a run in `star`, and with logs of which half of the records are rejected.
+/// Returns a server with a run in `dataset`, and with logs of which half of the records are rejected.
 fn server_with_rejected_logs(faults: FaultPlan) -> S3Server {
     let server = server_with_input(faults);
     run_sparkify(&server, &RUN_ARGS).assert_success();
@@ -25,9 +25,9 @@ fn server_with_rejected_logs(faults: FaultPlan) -> S3Server {
     server
 }
 
-/// Returns the keys below the run with this id in `star`.
+/// Returns the keys below the run with this id in `dataset`.
 fn run_keys(server: &S3Server, run: &str) -> Vec<String> {
-    let run_prefix = format!("star/{run}/");
+    let run_prefix = format!("dataset/{run}/");
     let objects = server.objects("music");
     let keys = objects
         .keys()
@@ -36,7 +36,7 @@ fn run_keys(server: &S3Server, run: &str) -> Vec<String> {
 }
 
 fn latest_json(server: &S3Server) -> Vec<u8> {
-    server.objects("music")["star/latest.json"].clone()
+    server.objects("music")["dataset/latest.json"].clone()
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn run_over_reject_limit_keeps_rejects_and_report() {
     let output = run_sparkify(&server, &concat_args(&RUN_ARGS, &["--json"]));
     let report = output.json();
     let run = report["run"].as_str().unwrap().to_owned();
-    let kept_message = format!("rejects and report are in s3://music/star/{run}");
+    let kept_message = format!("rejects and report are in s3://music/dataset/{run}");
     output.assert_failure(3, &["1 of 2 log records (50.00%)", &kept_message]);
     assert_eq!(
         (&report["status"], &report["logs"]["kept"]),
@@ -56,7 +56,7 @@ fn run_over_reject_limit_keeps_rejects_and_report() {
         run_keys(&server, &run),
         ["_rejects/logs-00000.jsonl", "_report.failed.json"]
     );
-    let key = format!("star/{run}/_report.failed.json");
+    let key = format!("dataset/{run}/_report.failed.json");
     let stored: Value = serde_json::from_slice(&server.objects("music")[&key]).unwrap();
     assert_eq!(stored, report);
     assert_eq!(latest_json(&server), before);
@@ -68,10 +68,10 @@ fn run_over_reject_limit_keeps_rejects_and_report() {
         "postgres://nobody@localhost:1/none",
         "--from",
     ];
-    let from = format!("s3://music/star/{run}");
+    let from = format!("s3://music/dataset/{run}");
     run_sparkify(&server, &concat_args(&load, &[&from]))
         .assert_failure(1, &["the run failed and published nothing"]);
-    let clean = ["clean", "s3://music/star", "--json"];
+    let clean = ["clean", "s3://music/dataset", "--json"];
     let found = run_sparkify(&server, &clean).assert_success().json();
     let [removed] = found["remove"].as_array().unwrap().as_slice() else {
         panic!("{found}");
@@ -136,7 +136,7 @@ fn run_without_events_does_not_become_latest() {
     let report = output.json();
     let run = report["run"].as_str().unwrap().to_owned();
     let words = [
-        "will not replace the dataset in s3://music/star, which has 1 songplays",
+        "will not replace the dataset in s3://music/dataset, which has 1 songplays",
         "--allow-empty",
     ];
     output.assert_failure(1, &words);

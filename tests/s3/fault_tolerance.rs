@@ -63,10 +63,10 @@ pub fn server_with_input(faults: FaultPlan) -> S3Server {
     server
 }
 
-/// Returns a run in the bucket with the output prefix `star`.
+/// Returns a run in the bucket with the output prefix `dataset`.
 pub fn run_command(server: &S3Server) -> Command {
     let (songs, logs) = ("s3://music/song_data", "s3://music/log_data");
-    commands::run_command(server, songs, logs, "s3://music/star")
+    commands::run_command(server, songs, logs, "s3://music/dataset")
 }
 
 /// Returns the same run with short timeouts.
@@ -79,7 +79,7 @@ pub fn run_command_with_short_timeouts(server: &S3Server) -> Command {
 
 /// Returns the newest run in the bucket, which must be complete, or `None` if there is none.
 pub fn latest_run(server: &S3Server) -> Option<PublishedRun> {
-    PublishedRun::read_latest(server, BUCKET, "star", &[BUCKET_URL])
+    PublishedRun::read_latest(server, BUCKET, "dataset", &[BUCKET_URL])
 }
 
 /// Builds the dataset of the server's input in a local directory, where nothing fails.
@@ -88,7 +88,7 @@ fn expected_dataset(server: &S3Server) -> DatasetContents {
     let folder = server.bucket(BUCKET);
     let path = |folder: &Path, name| folder.join(name).to_str().unwrap().to_owned();
     let (songs, logs) = (path(&folder, "song_data"), path(&folder, "log_data"));
-    let out_dir = path(out.path(), "star");
+    let out_dir = path(out.path(), "dataset");
     CommandOutput::run(&mut commands::run_command(server, &songs, &logs, &out_dir))
         .assert_success();
     DatasetContents::from_dir(out_dir.as_ref(), &[&path(&folder, "")])
@@ -98,7 +98,7 @@ fn expected_dataset(server: &S3Server) -> DatasetContents {
 #[track_caller]
 pub fn assert_nothing_left(server: &S3Server) {
     assert!(latest_run(server).is_none());
-    assert_eq!(run_ids(server, BUCKET, "star"), [].into());
+    assert_eq!(run_ids(server, BUCKET, "dataset"), [].into());
     assert_eq!(server.unfinished_uploads(BUCKET), [""; 0]);
 }
 
@@ -165,7 +165,7 @@ fn transient_faults_change_nothing() {
         let found = latest_run(&server).unwrap();
         found.dataset.assert_same(&expected, &format!("{seed}"));
         assert_eq!(server.unfinished_uploads(BUCKET), [""; 0], "{seed}");
-        assert_eq!(run_ids(&server, BUCKET, "star").len(), 1, "{seed}");
+        assert_eq!(run_ids(&server, BUCKET, "dataset").len(), 1, "{seed}");
         server.fault_count()
     });
     assert!(faults > 20, "{faults}");
@@ -267,7 +267,7 @@ fn failed_multipart_upload_is_aborted() {
             CommandOutput::run_within(DEADLINE, &mut run_command_with_short_timeouts(&server));
         output.assert_failure(
             1,
-            &["cannot write s3://music/star/", "/_rejects/logs-", words],
+            &["cannot write s3://music/dataset/", "/_rejects/logs-", words],
         );
         assert!(server.request_count(&RequestMatcher::operation(kind)) >= 2);
         assert_nothing_left(&server);
@@ -337,7 +337,7 @@ fn failing_cleanup_does_not_delay_exit() {
     let server = server_with_input(faults);
     write_large_rejects(&server);
     let output = CommandOutput::run_within(DEADLINE, &mut run_command_with_short_timeouts(&server));
-    output.assert_failure(1, &["cannot write s3://music/star/", "InternalError"]);
+    output.assert_failure(1, &["cannot write s3://music/dataset/", "InternalError"]);
     // The run has stopped retrying by then.
     assert_eq!(
         server.request_count(&RequestMatcher::operation(S3Operation::Delete)),

@@ -54,7 +54,7 @@ fn dry_run_json(server: &S3Server, arguments: &[&str]) -> Value {
         "--dry-run",
         "--json",
         "--songs=s3://music/songs",
-        "--out=s3://music/star",
+        "--out=s3://music/dataset",
     ];
     run_sparkify(server, &concat_args(&usual, arguments))
         .assert_success()
@@ -130,7 +130,7 @@ fn glob_lists_only_matching_prefixes() {
                 "run",
                 "-q",
                 "--songs=s3://music/songs",
-                "--out=s3://music/star",
+                "--out=s3://music/dataset",
             ];
             run_sparkify(&server, &concat_args(&arguments, &["--logs", &url]))
                 .assert_failure(1, &words);
@@ -145,7 +145,7 @@ fn glob_lists_only_matching_prefixes() {
 /// Runs with a local output directory and returns the dataset.
 fn build_dataset(server: &S3Server, current: &Path, logs: &[&str]) -> DatasetContents {
     let out = TempDir::new().unwrap();
-    let out_dir = out.path().join("star");
+    let out_dir = out.path().join("dataset");
     let mut command = sparkify(server, &["run", "-q", "--songs=s3://music/songs", "--out"]);
     command
         .arg(&out_dir)
@@ -248,7 +248,7 @@ fn only_objects_to_be_split_are_probed() {
         "--quiet",
         "--songs=s3://music/songs",
         "--logs=s3://music/logs",
-        "--out=s3://music/star",
+        "--out=s3://music/dataset",
     ];
     let planned = run_sparkify(&server, &concat_args(&run, &["--dry-run", "--json"]))
         .assert_success()

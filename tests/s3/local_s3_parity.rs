@@ -87,19 +87,19 @@ impl LocalAndS3Input {
 
     /// Runs with a local output directory and returns the dataset.
     fn run_to_local(&self, songs: &str, logs: &str, sizes: IoSizes) -> DatasetContents {
-        let out = self.out.path().join("star");
+        let out = self.out.path().join("dataset");
         self.run(songs, logs, &Location::Local(out.clone()), sizes);
         DatasetContents::from_dir(&out, &[self.path(), BUCKET_URL])
     }
 
     /// Runs with an S3 output and returns the dataset.
     fn run_to_s3(&self, songs: &str, logs: &str, sizes: IoSizes) -> DatasetContents {
-        let out = Location::parse("s3://music/star".as_ref()).unwrap();
+        let out = Location::parse("s3://music/dataset".as_ref()).unwrap();
         self.run(songs, logs, &out, sizes);
         let run =
-            PublishedRun::read_latest(&self.server, BUCKET, "star", &[self.path(), BUCKET_URL])
+            PublishedRun::read_latest(&self.server, BUCKET, "dataset", &[self.path(), BUCKET_URL])
                 .unwrap();
-        let known_ids = run_ids(&self.server, BUCKET, "star");
+        let known_ids = run_ids(&self.server, BUCKET, "dataset");
         assert_eq!(Some(&run.id), known_ids.last());
         assert_eq!(self.server.unfinished_uploads(BUCKET), [""; 0]);
         run.dataset
@@ -114,7 +114,7 @@ fn assert_s3_matches_local(data: &Path) {
     copy_dir(&data.join("song_data"), &bucket.join("song_data"));
     copy_dir(&data.join("log_data"), &bucket.join("log_data"));
     let path = |name| bucket.join(name).to_str().unwrap().to_owned();
-    let out_dir = out.path().join("star");
+    let out_dir = out.path().join("dataset");
     let (songs, logs) = (path("song_data"), path("log_data"));
     CommandOutput::run(&mut commands::run_command(
         &server,
@@ -128,10 +128,10 @@ fn assert_s3_matches_local(data: &Path) {
         &server,
         songs,
         logs,
-        "s3://music/star",
+        "s3://music/dataset",
     ))
     .assert_success();
-    let run = PublishedRun::read_latest(&server, BUCKET, "star", &[BUCKET_URL]).unwrap();
+    let run = PublishedRun::read_latest(&server, BUCKET, "dataset", &[BUCKET_URL]).unwrap();
     run.dataset.assert_same(
         &DatasetContents::from_dir(&out_dir, &[bucket.to_str().unwrap()]),
         "",

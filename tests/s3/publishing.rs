@@ -16,9 +16,9 @@ use testkit::s3_server::server::S3Server;
 use crate::support::commands::sparkify;
 use crate::support::sample_bucket::{RUN_ARGS, run_sparkify, server_with_input};
 
-/// Returns the directory of the only run below `star`.
+/// Returns the directory of the only run below `dataset`.
 fn only_run_dir(buckets: &Path) -> PathBuf {
-    let entries = fs::read_dir(buckets.join("music/star")).unwrap();
+    let entries = fs::read_dir(buckets.join("music/dataset")).unwrap();
     let runs: Vec<PathBuf> = entries
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.is_dir())
@@ -79,7 +79,12 @@ fn objects_removed_or_changed_during_run_fail_the_run() {
             let server = server_with_input(FaultPlan::new().on_nth(1, matcher, move |buckets| {
                 act(only_run_dir(buckets).join(name));
             }));
-            let words = ["cannot publish s3://music/star/2", name, why, "run again"];
+            let words = [
+                "cannot publish s3://music/dataset/2",
+                name,
+                why,
+                "run again",
+            ];
             run_sparkify(&server, &RUN_ARGS).assert_failure(1, &words);
             assert_nothing_published(&server);
         }
@@ -130,7 +135,7 @@ fn undeletable_remains_of_failed_run_are_reported() {
         server_with_input(faults.always(RequestMatcher::operation(S3Operation::Delete), denied));
     let words = [
         "cannot publish",
-        "what is left in s3://music/star/2",
+        "what is left in s3://music/dataset/2",
         "sparkify clean",
     ];
     run_sparkify(&server, &RUN_ARGS).assert_failure(1, &words);
@@ -152,7 +157,7 @@ fn clean_during_run(
     before_cleaning(&server);
     let clean = [
         "clean",
-        "s3://music/star",
+        "s3://music/dataset",
         "--yes",
         "--unfinished-after",
         "0",
@@ -184,13 +189,13 @@ fn run_removed_as_abandoned_publishes_nothing() {
     for moment in ["songs.manifest", "_report.json"] {
         let matcher = RequestMatcher::operation(S3Operation::Put).with_key_suffix(moment);
         let (server, output) = clean_during_run(&matcher, |server| {
-            let out_dir = server.bucket("music").join("star");
+            let out_dir = server.bucket("music").join("dataset");
             server.backdate(&out_dir, Duration::from_secs(3600));
         });
         output.assert_failure(
             1,
             &[
-                "cannot publish s3://music/star/2",
+                "cannot publish s3://music/dataset/2",
                 "was deleted after it was written",
             ],
         );

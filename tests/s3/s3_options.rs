@@ -70,15 +70,15 @@ const WRITE_OPERATIONS: [S3Operation; 4] = [
 fn request_payer_is_sent_with_every_request() {
     let server = run_with_large_output(&["--request-payer"]);
     let dead = "20181101T000000000Z-01234567";
-    let part = format!("star/{dead}/songs/part-00000.parquet");
+    let part = format!("dataset/{dead}/songs/part-00000.parquet");
     write_file(&server.bucket("music"), &part, "");
-    SdkClient::new(&server).create_upload("music", &format!("star/{dead}/b"));
-    let folder = server.bucket("music").join("star").join(dead);
+    SdkClient::new(&server).create_upload("music", &format!("dataset/{dead}/b"));
+    let folder = server.bucket("music").join("dataset").join(dead);
     server.backdate(&folder, std::time::Duration::from_secs(48 * 3600));
     let own = RequestMatcher::operation(S3Operation::CreateUpload).with_key_suffix("/b");
     run_sparkify(
         &server,
-        &["clean", "s3://music/star", "--yes", "--request-payer"],
+        &["clean", "s3://music/dataset", "--yes", "--request-payer"],
     )
     .assert_success();
     for request in server.requests(&RequestMatcher::any()) {

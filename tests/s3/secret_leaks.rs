@@ -71,7 +71,14 @@ fn commands() -> [Vec<&'static str>; 4] {
         concat_args(&RUN_ARGS, &["-vv", "--json"]),
         [&["run", "--verbose", "--dry-run"], &RUN_ARGS[2..]].concat(),
         [&["run", "--verbose"], &RUN_ARGS[2..]].concat(),
-        ["clean", "s3://music/star", "--verbose", "--json", "--yes"].to_vec(),
+        [
+            "clean",
+            "s3://music/dataset",
+            "--verbose",
+            "--json",
+            "--yes",
+        ]
+        .to_vec(),
     ]
 }
 
@@ -101,7 +108,7 @@ fn successful_run_leaks_no_secret() {
 fn local_output_contains_no_secret() {
     let server = server_with_input(FaultPlan::new());
     let folder = TempDir::new().unwrap();
-    let arguments = concat_args(&RUN_ARGS[..6], &["--out=star", "--verbose"]);
+    let arguments = concat_args(&RUN_ARGS[..6], &["--out=dataset", "--verbose"]);
     let mut command = command_with_token(&server, &arguments);
     run_with_tracing(command.current_dir(folder.path())).assert_success();
     for key in testkit::dir_contents::list_files(folder.path()) {
@@ -181,7 +188,7 @@ fn endpoint_with_password_is_rejected_and_not_shown() {
                 .env(variable, &url);
             run_with_tracing(&mut command).assert_failure(2, &["cannot use S3", variable]);
         }
-        for arguments in [&RUN_ARGS[..], &["clean", "s3://music/star"]] {
+        for arguments in [&RUN_ARGS[..], &["clean", "s3://music/dataset"]] {
             let arguments = concat_args(arguments, &["--endpoint-url", &url]);
             run_with_tracing(&mut sparkify(&server, &arguments))
                 .assert_failure(2, &["--endpoint-url"]);

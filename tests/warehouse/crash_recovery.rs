@@ -23,10 +23,10 @@ fn warehouse_with_two_datasets(kind: WarehouseKind) -> (TestWarehouse, TableRows
         warehouse.build_dataset(
             &format!("{out}/song_data"),
             &format!("{out}/log_data"),
-            &format!("star-{out}"),
+            &format!("dataset-{out}"),
         );
     }
-    warehouse.load_dataset("star-first").assert_success();
+    warehouse.load_dataset("dataset-first").assert_success();
     let before = warehouse.warehouse_tables();
     (warehouse, before)
 }
@@ -34,21 +34,21 @@ fn warehouse_with_two_datasets(kind: WarehouseKind) -> (TestWarehouse, TableRows
 /// Returns the tables after both datasets are loaded.
 fn tables_after_both_loads(kind: WarehouseKind) -> TableRows {
     let (warehouse, _) = warehouse_with_two_datasets(kind);
-    warehouse.load_dataset("star-second").assert_success();
+    warehouse.load_dataset("dataset-second").assert_success();
     warehouse.warehouse_tables()
 }
 
 /// Loads the second dataset, and returns the number of its statements.
 fn count_load_statements(warehouse: &TestWarehouse) -> usize {
     let before = warehouse.faults().recorded().len();
-    warehouse.load_dataset("star-second").assert_success();
+    warehouse.load_dataset("dataset-second").assert_success();
     warehouse.faults().recorded().len() - before
 }
 
 /// Resets the warehouse to the state in which only the first dataset is loaded.
 fn reset_to_first_dataset(warehouse: &TestWarehouse, before: &TableRows) {
     warehouse.faults().clear();
-    let from = warehouse.out_location("star-first");
+    let from = warehouse.out_location("dataset-first");
     warehouse
         .run_command(&["load", "--quiet", "--full-refresh", "--from", &from])
         .assert_success();
@@ -75,7 +75,7 @@ fn kill_at_any_statement_loads_all_or_nothing(kind: WarehouseKind) {
                 let pid = victim.load(Ordering::SeqCst).cast_signed();
                 kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
             });
-        let from = warehouse.out_location("star-second");
+        let from = warehouse.out_location("dataset-second");
         let mut command = warehouse.warehouse_command(&["load", "--quiet", "--from", &from]);
         let mut child = command.spawn().unwrap();
         pid.store(child.id(), Ordering::SeqCst);
@@ -90,7 +90,7 @@ fn kill_at_any_statement_loads_all_or_nothing(kind: WarehouseKind) {
         }
         // Only after some of the statements, because it takes time.
         if number % 9 == 0 || number == count {
-            warehouse.load_dataset("star-second").assert_success();
+            warehouse.load_dataset("dataset-second").assert_success();
             assert_tables_eq(&warehouse.warehouse_tables(), &both);
             reset_to_first_dataset(&warehouse, &before);
         }
@@ -111,7 +111,7 @@ fn lost_connection_is_retried(kind: WarehouseKind) {
             warehouse
                 .faults()
                 .disconnect(point, StatementMatcher::any().nth(number));
-            let output = warehouse.load_dataset("star-second");
+            let output = warehouse.load_dataset("dataset-second");
             assert_eq!(output.code, Some(0), "{number} {point:?}: {output:?}");
             assert!(output.stderr.contains("warning"), "{output:?}");
             assert_tables_eq(&warehouse.warehouse_tables(), &both);
@@ -122,14 +122,14 @@ fn lost_connection_is_retried(kind: WarehouseKind) {
         FaultPoint::During,
         StatementMatcher::containing("COPY staged_songplays"),
     );
-    assert_eq!(warehouse.load_dataset("star-second").code, Some(0));
+    assert_eq!(warehouse.load_dataset("dataset-second").code, Some(0));
     assert_tables_eq(&warehouse.warehouse_tables(), &both);
     // COMMIT was executed, and the retry detects it and reports what was committed.
     reset_to_first_dataset(&warehouse, &before);
     warehouse
         .faults()
         .disconnect(FaultPoint::After, StatementMatcher::containing("COMMIT"));
-    let from = warehouse.out_location("star-second");
+    let from = warehouse.out_location("dataset-second");
     let output = warehouse.run_command(&["load", "--quiet", "--json", "--from", &from]);
     assert_eq!(output.code, Some(0));
     let report = output.json();
@@ -148,7 +148,7 @@ fn lost_connection_is_retried(kind: WarehouseKind) {
             .nth(2)
             .times(2),
     );
-    assert_eq!(warehouse.load_dataset("star-second").code, Some(0));
+    assert_eq!(warehouse.load_dataset("dataset-second").code, Some(0));
     assert_tables_eq(&warehouse.warehouse_tables(), &both);
     // The load history has each object of each run once, however often its load was started.
     let history = load_history_rows(&mut warehouse.admin_client());
@@ -164,7 +164,7 @@ fn persistent_connection_loss_fails_with_one_line(kind: WarehouseKind) {
         FaultPoint::Before,
         StatementMatcher::containing("INSERT INTO load_history").times(99),
     );
-    let output = warehouse.load_dataset("star-second");
+    let output = warehouse.load_dataset("dataset-second");
     let last = output.stderr.lines().last().unwrap_or_default().to_owned();
     assert_eq!(output.code, Some(1));
     assert!(last.contains("load again"), "{last}");
@@ -189,7 +189,7 @@ fn conflicts_are_retried(kind: WarehouseKind) {
             code,
             message,
         );
-        let from = warehouse.out_location("star-second");
+        let from = warehouse.out_location("dataset-second");
         let output = warehouse.run_command(&[
             "load",
             "--quiet",
@@ -201,7 +201,7 @@ fn conflicts_are_retried(kind: WarehouseKind) {
         assert_eq!(output.code, Some(0), "{output:?}");
         assert_eq!(output.json()["attempts"], 3);
     }
-    warehouse.load_dataset("star-first").assert_success();
+    warehouse.load_dataset("dataset-first").assert_success();
     assert_tables_eq(&warehouse.warehouse_tables(), &both);
 }
 
@@ -217,7 +217,7 @@ fn full_refresh_fails_if_a_run_was_loaded_meanwhile(kind: WarehouseKind) {
             client.lock().unwrap().batch_execute(other).unwrap();
         },
     );
-    let from = warehouse.out_location("star-second");
+    let from = warehouse.out_location("dataset-second");
     let arguments = ["load", "--full-refresh", "--from", &from];
     warehouse.run_command(&arguments).assert_failure(
         1,
@@ -233,7 +233,7 @@ fn full_refresh_fails_if_a_run_was_loaded_meanwhile(kind: WarehouseKind) {
         .assert_success();
     assert_tables_eq(
         &warehouse.warehouse_tables(),
-        &warehouse.dataset_tables("star-second"),
+        &warehouse.dataset_tables("dataset-second"),
     );
 }
 
@@ -245,10 +245,10 @@ fn other_errors_are_not_retried(kind: WarehouseKind) {
         "could not extend file: No space left on device",
     );
     warehouse
-        .load_dataset("star-second")
+        .load_dataset("dataset-second")
         .assert_failure(1, &["No space left on device", "cannot load"]);
     assert_tables_eq(&warehouse.warehouse_tables(), &before);
-    warehouse.load_dataset("star-second").assert_success();
+    warehouse.load_dataset("dataset-second").assert_success();
     assert_eq!(warehouse.faults().fault_count(), 1);
 }
 

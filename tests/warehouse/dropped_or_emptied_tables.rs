@@ -25,15 +25,15 @@ const RUN_ARGS: [&str; 6] = [
     "data/log_data",
 ];
 
-/// Returns a warehouse in which `star` is loaded, with its input in `data`.
+/// Returns a warehouse in which `dataset` is loaded, with its input in `data`.
 fn loaded_warehouse(kind: WarehouseKind) -> TestWarehouse {
     let warehouse = TestWarehouse::new(kind);
     let sizes = [
         "--events", "500", "--songs", "50", "--users", "9", "--files", "3", "--seed", "5",
     ];
     warehouse.generate_input("data", &sizes);
-    warehouse.build_dataset("data/song_data", "data/log_data", "star");
-    warehouse.load_dataset("star").assert_success();
+    warehouse.build_dataset("data/song_data", "data/log_data", "dataset");
+    warehouse.load_dataset("dataset").assert_success();
     warehouse
 }
 
@@ -55,7 +55,7 @@ fn lost_table_is_not_recreated(kind: WarehouseKind) {
         warehouse
             .run_command(&["create-tables"])
             .assert_failure(1, &words);
-        warehouse.load_dataset("star").assert_failure(1, &words);
+        warehouse.load_dataset("dataset").assert_failure(1, &words);
         run_and_load(&warehouse, "new", &[]).assert_failure(1, &words);
         let query = format!("SELECT to_regclass('{table}') IS NULL");
         let row = warehouse.admin_client().query_one(&query, &[]).unwrap();
@@ -72,11 +72,11 @@ fn full_refresh_load_recreates_lost_tables(kind: WarehouseKind) {
     let before = warehouse.warehouse_tables();
     let lose = "DROP TABLE load_history, state_users, songplays CASCADE";
     warehouse.admin_client().batch_execute(lose).unwrap();
-    let from = warehouse.out_location("star");
+    let from = warehouse.out_location("dataset");
     let refresh = ["load", "--quiet", "--full-refresh", "--from", &from];
     warehouse.run_command(&refresh).assert_success();
     assert_tables_eq(&warehouse.warehouse_tables(), &before);
-    warehouse.load_dataset("star").assert_success();
+    warehouse.load_dataset("dataset").assert_success();
     assert_tables_eq(&warehouse.warehouse_tables(), &before);
 }
 
@@ -88,7 +88,7 @@ fn emptied_table_is_detected(kind: WarehouseKind) {
         warehouse.admin_client().batch_execute(&lose).unwrap();
         let name = format!("table {table} is empty");
         let words = [&*name, "were lost", "sparkify run --full-refresh"];
-        warehouse.load_dataset("star").assert_failure(1, &words);
+        warehouse.load_dataset("dataset").assert_failure(1, &words);
         run_and_load(&warehouse, "new", &[]).assert_failure(1, &words);
         run_and_load(&warehouse, "new", &["--full-refresh"]).assert_success();
         assert_tables_eq(&warehouse.warehouse_tables(), &before);
@@ -101,7 +101,7 @@ fn emptied_table_is_detected(kind: WarehouseKind) {
         warehouse.admin_client().batch_execute(&lose).unwrap();
         let name = format!("table state_{table} is incomplete");
         warehouse
-            .load_dataset("star")
+            .load_dataset("dataset")
             .assert_failure(1, &[&name, "--full-refresh"]);
         run_and_load(&warehouse, "new", &["--full-refresh"]).assert_success();
         assert_tables_eq(&warehouse.warehouse_tables(), &before);

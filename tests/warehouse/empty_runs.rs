@@ -16,7 +16,7 @@ fn loaded_warehouse() -> TestWarehouse {
     let warehouse = TestWarehouse::new(WarehouseKind::Postgres);
     warehouse.write_file("songs/a.json", SONG);
     warehouse.write_file("logs/a.json", EVENT);
-    run_and_load(&warehouse, "logs", "star", &[]).assert_success();
+    run_and_load(&warehouse, "logs", "dataset", &[]).assert_success();
     warehouse
 }
 
@@ -38,7 +38,7 @@ fn play_and_load_counts(warehouse: &TestWarehouse) -> (i64, usize) {
 fn run_without_events_is_not_loaded() {
     let warehouse = loaded_warehouse();
     for (out, more) in [
-        ("star", &[][..]),
+        ("dataset", &[][..]),
         ("new", &[]),
         ("new", &["--full-refresh"]),
     ] {
@@ -53,7 +53,7 @@ fn run_without_events_is_not_loaded() {
         assert!(!warehouse.path("new").exists());
         assert_eq!(play_and_load_counts(&warehouse), (1, 1));
     }
-    let output = run_and_load(&warehouse, "songs", "star", &["--allow-empty"]);
+    let output = run_and_load(&warehouse, "songs", "dataset", &["--allow-empty"]);
     assert_eq!(output.code, Some(0), "{output:?}");
     assert_eq!(play_and_load_counts(&warehouse), (1, 2));
 }
@@ -62,7 +62,7 @@ fn run_without_events_is_not_loaded() {
 fn run_without_new_logs_still_loads_songs() {
     let warehouse = loaded_warehouse();
     warehouse.write_file("songs/b.json", &SONG.replace("\"S\"", "\"S2\""));
-    let output = run_and_load(&warehouse, "logs", "star", &[])
+    let output = run_and_load(&warehouse, "logs", "dataset", &[])
         .assert_success()
         .json();
     let logs = &output["logs"];
@@ -74,7 +74,7 @@ fn run_without_new_logs_still_loads_songs() {
     assert_eq!(play_and_load_counts(&warehouse), (1, 1));
     // New logs without a single event are an error.
     warehouse.write_file("logs/b.json", &EVENT.replace("NextSong", "Home"));
-    run_and_load(&warehouse, "logs", "star", &[])
+    run_and_load(&warehouse, "logs", "dataset", &[])
         .assert_failure(1, &["will not load a dataset without events"]);
     assert_eq!(play_and_load_counts(&warehouse), (1, 1));
 }

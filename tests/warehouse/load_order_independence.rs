@@ -57,7 +57,7 @@ fn build_dataset(warehouse: &TestWarehouse, name: &str, songs: &[Value], events:
 }
 
 fn dataset_name(name: &str) -> String {
-    format!("star-{name}")
+    format!("dataset-{name}")
 }
 
 fn truncate_tables(warehouse: &TestWarehouse) {
@@ -105,7 +105,7 @@ fn assert_smaller_delivery_wins(
     ];
     build_dataset(warehouse, "smaller", &songs, &[event(smaller)]);
     build_dataset(warehouse, "larger", &songs, &[event(larger)]);
-    let expected = warehouse.dataset_tables("star-smaller");
+    let expected = warehouse.dataset_tables("dataset-smaller");
     let (effects, found) = load_in_order(warehouse, &["smaller", "larger", "smaller"], table);
     assert_tables_eq(&found, &expected);
     assert_eq!(effects, [(1, 0), (0, 0), (0, 0)], "{smaller} {larger}");

@@ -28,22 +28,22 @@ fn warehouse_with_dataset(codec: &str, codecs: ReadableCodecs) -> TestWarehouse 
         "--compression",
         codec,
         "--out",
-        &warehouse.out_location("star"),
+        &warehouse.out_location("dataset"),
     ]);
     CommandOutput::run(&mut command).assert_success();
     warehouse
 }
 
-const CODEC_WARNING: &str = "sparkify: warning: the Parquet parts of s3://datasets/star/";
+const CODEC_WARNING: &str = "sparkify: warning: the Parquet parts of s3://datasets/dataset/";
 
 #[test]
 fn redshift_loads_every_documented_codec() {
     for codec in ["snappy", "gzip", "none"] {
         let warehouse = warehouse_with_dataset(codec, ReadableCodecs::Documented);
-        warehouse.load_dataset("star").assert_success();
+        warehouse.load_dataset("dataset").assert_success();
         assert_tables_eq(
             &warehouse.warehouse_tables(),
-            &warehouse.dataset_tables("star"),
+            &warehouse.dataset_tables("dataset"),
         );
     }
 }
@@ -51,7 +51,7 @@ fn redshift_loads_every_documented_codec() {
 #[test]
 fn zstd_loads_only_if_copy_supports_it() {
     let warehouse = warehouse_with_dataset("zstd", ReadableCodecs::Documented);
-    let output = warehouse.load_dataset("star");
+    let output = warehouse.load_dataset("dataset");
     assert_eq!(output.code, Some(1), "{output:?}");
     assert!(output.stderr.starts_with(CODEC_WARNING), "{output:?}");
     assert!(
@@ -64,7 +64,7 @@ fn zstd_loads_only_if_copy_supports_it() {
     );
 
     let warehouse = warehouse_with_dataset("zstd", ReadableCodecs::Any);
-    let output = warehouse.load_dataset("star");
+    let output = warehouse.load_dataset("dataset");
     assert_eq!(output.code, Some(0));
     assert!(output.stderr.starts_with(CODEC_WARNING), "{output:?}");
     assert!(
@@ -74,6 +74,6 @@ fn zstd_loads_only_if_copy_supports_it() {
     assert_eq!(output.stderr.lines().count(), 1);
     assert_tables_eq(
         &warehouse.warehouse_tables(),
-        &warehouse.dataset_tables("star"),
+        &warehouse.dataset_tables("dataset"),
     );
 }

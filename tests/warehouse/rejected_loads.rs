@@ -12,7 +12,7 @@ fn warehouse_with_dataset(kind: WarehouseKind) -> TestWarehouse {
         "--events", "500", "--songs", "50", "--users", "9", "--files", "3", "--seed", "5",
     ];
     warehouse.generate_input("data", &sizes);
-    warehouse.build_dataset("data/song_data", "data/log_data", "star");
+    warehouse.build_dataset("data/song_data", "data/log_data", "dataset");
     warehouse
 }
 
@@ -49,7 +49,7 @@ fn missing_or_changed_tables_are_rejected() {
     ];
     for (change, words) in changes {
         warehouse.admin_client().batch_execute(change).unwrap();
-        let output = warehouse.load_dataset("star");
+        let output = warehouse.load_dataset("dataset");
         match words {
             [] => drop(output.assert_success()),
             words => drop(output.assert_failure(1, words)),
@@ -80,34 +80,34 @@ fn incomplete_dataset_is_rejected() {
     warehouse
         .load_dataset("data")
         .assert_failure(1, &["no dataset in data", "_report.json"]);
-    warehouse.load_dataset("star").assert_success();
+    warehouse.load_dataset("dataset").assert_success();
     let before = warehouse.warehouse_tables();
-    let part = warehouse.path("star/songplays/part-00000.parquet");
+    let part = warehouse.path("dataset/songplays/part-00000.parquet");
     let bytes = std::fs::read(&part).unwrap();
     // A corrupt file of the same length, a truncated file, and a missing file.
     let mut other = bytes.clone();
     other[4..bytes.len() / 2].fill(7);
     std::fs::write(&part, other).unwrap();
     warehouse
-        .load_dataset("star")
+        .load_dataset("dataset")
         .assert_failure(1, &["part-00000.parquet"]);
     std::fs::write(&part, &bytes[..bytes.len() / 2]).unwrap();
     warehouse
-        .load_dataset("star")
+        .load_dataset("dataset")
         .assert_failure(1, &["songplays", "files with"]);
     std::fs::remove_file(&part).unwrap();
     warehouse
-        .load_dataset("star")
+        .load_dataset("dataset")
         .assert_failure(1, &["songplays", "0 files"]);
     // A file with fewer rows than the report says.
     std::fs::write(&part, &bytes).unwrap();
-    let report = warehouse.path("star/_report.json");
+    let report = warehouse.path("dataset/_report.json");
     let text = std::fs::read_to_string(&report).unwrap();
     let mut json: serde_json::Value = serde_json::from_str(&text).unwrap();
     let rows = json["tables"]["songplays"]["rows"].as_u64().unwrap();
     json["tables"]["songplays"]["rows"] = (rows + 1).into();
     std::fs::write(&report, json.to_string()).unwrap();
-    warehouse.load_dataset("star").assert_failure(
+    warehouse.load_dataset("dataset").assert_failure(
         1,
         &["rows arrived", &format!("the report has {}", rows + 1)],
     );
@@ -118,7 +118,7 @@ fn incomplete_dataset_is_rejected() {
         .remove("state_users");
     std::fs::write(&report, json.to_string()).unwrap();
     warehouse
-        .load_dataset("star")
+        .load_dataset("dataset")
         .assert_failure(1, &["does not list table state_users", "run again"]);
     // A report of an earlier version, and one of a later version.
     for (version, hint) in [(1, "run again"), (3, "with the version of sparkify")] {
@@ -126,7 +126,7 @@ fn incomplete_dataset_is_rejected() {
         std::fs::write(&report, json.to_string()).unwrap();
         let expected = format!("its report has version {version}, expected 2");
         warehouse
-            .load_dataset("star")
+            .load_dataset("dataset")
             .assert_failure(1, &[&expected, hint]);
     }
 }
@@ -140,7 +140,7 @@ fn dropping_rows_requires_confirmation() {
     };
     create(&[]).assert_success();
     create(&["--drop"]).assert_success();
-    warehouse.load_dataset("star").assert_success();
+    warehouse.load_dataset("dataset").assert_success();
     let before = warehouse.warehouse_tables();
     create(&[]).assert_success();
     create(&["--drop"]).assert_failure(1, &["nothing was dropped", "10 tables", "--yes"]);
@@ -163,38 +163,40 @@ fn dropping_rows_requires_confirmation() {
 #[test]
 fn copy_error_quotes_load_error_views() {
     let warehouse = warehouse_with_dataset(WarehouseKind::Redshift);
-    let folder = warehouse.dataset_dir("star");
+    let folder = warehouse.dataset_dir("dataset");
     let manifest = folder.join("users.manifest");
     let valid_manifest = std::fs::read_to_string(&manifest).unwrap();
     let mut wrong: serde_json::Value = serde_json::from_str(&valid_manifest).unwrap();
     wrong["entries"][0]["meta"]["content_length"] = 1.into();
     std::fs::write(&manifest, wrong.to_string()).unwrap();
     warehouse
-        .load_dataset("star")
+        .load_dataset("dataset")
         .assert_failure(1, &["Status 416", "users/part-00000.parquet"]);
     wrong["entries"][0]["meta"] = serde_json::json!({});
     std::fs::write(&manifest, wrong.to_string()).unwrap();
-    warehouse.load_dataset("star").assert_failure(1, &["15003"]);
+    warehouse
+        .load_dataset("dataset")
+        .assert_failure(1, &["15003"]);
     std::fs::write(&manifest, &valid_manifest).unwrap();
     let part = folder.join("users/part-00000.parquet");
     let bytes = std::fs::read(&part).unwrap();
     std::fs::remove_file(&part).unwrap();
     warehouse
-        .load_dataset("star")
+        .load_dataset("dataset")
         .assert_failure(1, &["users/part-00000.parquet"]);
     std::fs::write(&part, bytes).unwrap();
     let mut role =
-        warehouse.warehouse_command(&["load", "--from", &warehouse.out_location("star")]);
+        warehouse.warehouse_command(&["load", "--from", &warehouse.out_location("dataset")]);
     role.env(
         "SPARKIFY_IAM_ROLE",
         "arn:aws:iam::123456789012:role/another",
     );
     CommandOutput::run(&mut role).assert_failure(1, &["role"]);
     assert!(warehouse.warehouse_tables().values().all(Vec::is_empty));
-    warehouse.load_dataset("star").assert_success();
+    warehouse.load_dataset("dataset").assert_success();
     assert_tables_eq(
         &warehouse.warehouse_tables(),
-        &warehouse.dataset_tables("star"),
+        &warehouse.dataset_tables("dataset"),
     );
 }
 
@@ -203,7 +205,7 @@ fn copy_error_quotes_load_error_views() {
 fn wrong_warehouse_kind_is_rejected() {
     let warehouse = TestWarehouse::new(WarehouseKind::Redshift);
     let url = warehouse.url();
-    let mut local = warehouse.sparkify(&["load", "--from", "star", "--warehouse", &url]);
+    let mut local = warehouse.sparkify(&["load", "--from", "dataset", "--warehouse", &url]);
     CommandOutput::run(&mut local).assert_failure(2, &["COPY reads only from S3"]);
     let url = warehouse.url().replacen("redshift", "postgres", 1);
     let mut wrong = warehouse.sparkify(&["create-tables", "--warehouse", &url]);
@@ -290,6 +292,6 @@ fn run_works_from_config_file_alone() {
     CommandOutput::run(&mut warehouse.sparkify(&run)).assert_success();
     assert_tables_eq(
         &warehouse.warehouse_tables(),
-        &warehouse.dataset_tables("star"),
+        &warehouse.dataset_tables("dataset"),
     );
 }

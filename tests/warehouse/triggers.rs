@@ -33,9 +33,9 @@ fn warehouse_with_two_datasets(kind: WarehouseKind) -> TestWarehouse {
     warehouse.write_file("second/logs/a.json", &events.join("\n"));
     for name in ["first", "second"] {
         let data = |kind| format!("{name}/{kind}");
-        warehouse.build_dataset(&data("songs"), &data("logs"), &format!("star-{name}"));
+        warehouse.build_dataset(&data("songs"), &data("logs"), &format!("dataset-{name}"));
     }
-    warehouse.load_dataset("star-first").assert_success();
+    warehouse.load_dataset("dataset-first").assert_success();
     warehouse
 }
 
@@ -149,7 +149,7 @@ fn trigger_that_drops_or_changes_rows_fails_the_load() {
         warehouse.admin_client().batch_execute(&sql).unwrap();
         let name = format!("table {table} does not have the rows that the load wrote");
         warehouse
-            .load_dataset("star-second")
+            .load_dataset("dataset-second")
             .assert_failure(1, &[&name, "triggers, rules"]);
         assert_tables_eq(&warehouse.warehouse_tables(), &before);
         warehouse
@@ -157,7 +157,7 @@ fn trigger_that_drops_or_changes_rows_fails_the_load() {
             .batch_execute(DROP_TRIGGERS_SQL)
             .unwrap();
     }
-    warehouse.load_dataset("star-second").assert_success();
+    warehouse.load_dataset("dataset-second").assert_success();
 }
 
 /// A trigger that does not change rows does not fail the load.
@@ -170,7 +170,7 @@ fn harmless_trigger_does_not_fail_the_load() {
     client
         .batch_execute(&format!("CREATE TABLE seen (id BIGINT); {sql}"))
         .unwrap();
-    warehouse.load_dataset("star-second").assert_success();
+    warehouse.load_dataset("dataset-second").assert_success();
     // Two plays are new, and both existing plays have changed.
     for table in ["songplays", "seen"] {
         let query = format!("SELECT count(*) FROM {table}");
@@ -183,7 +183,7 @@ fn harmless_trigger_does_not_fail_the_load() {
 fn trigger_that_blocks_delete_fails_full_refresh() {
     let warehouse = warehouse_with_two_datasets(WarehouseKind::Postgres);
     let before = warehouse.warehouse_tables();
-    let from = warehouse.out_location("star-second");
+    let from = warehouse.out_location("dataset-second");
     let refresh = ["load", "--quiet", "--full-refresh", "--from", &from];
     let sql = trigger_sql("songplays", "BEFORE DELETE", DROP_ROW);
     warehouse.admin_client().batch_execute(&sql).unwrap();
@@ -200,7 +200,7 @@ fn trigger_that_blocks_delete_fails_full_refresh() {
     warehouse.run_command(&refresh).assert_success();
     assert_tables_eq(
         &warehouse.warehouse_tables(),
-        &warehouse.dataset_tables("star-second"),
+        &warehouse.dataset_tables("dataset-second"),
     );
 }
 
@@ -219,10 +219,10 @@ fn partition_trigger_is_detected() {
     client.batch_execute(&format!("{parts}{sql}")).unwrap();
     let words = ["table users does not have the rows that the load wrote"];
     warehouse
-        .load_dataset("star-second")
+        .load_dataset("dataset-second")
         .assert_failure(1, &words);
     client.batch_execute(DROP_TRIGGERS_SQL).unwrap();
-    warehouse.load_dataset("star-second").assert_success();
+    warehouse.load_dataset("dataset-second").assert_success();
 }
 
 /// Redshift has no triggers, but rows that are missing after the merge are detected.
@@ -235,7 +235,7 @@ fn missing_rows_in_redshift_fail_the_load() {
         warehouse.admin_client().batch_execute(&sql).unwrap();
         let name = format!("table {table} does not have the rows that the load wrote");
         warehouse
-            .load_dataset("star-second")
+            .load_dataset("dataset-second")
             .assert_failure(1, &[&name]);
         assert_tables_eq(&warehouse.warehouse_tables(), &before);
         warehouse
@@ -243,5 +243,5 @@ fn missing_rows_in_redshift_fail_the_load() {
             .batch_execute(DROP_TRIGGERS_SQL)
             .unwrap();
     }
-    warehouse.load_dataset("star-second").assert_success();
+    warehouse.load_dataset("dataset-second").assert_success();
 }

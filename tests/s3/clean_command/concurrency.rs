@@ -34,7 +34,7 @@ fn killed_run_is_removed_once_abandoned() {
     assert_eq!(server.objects("music").len(), before);
     // A run younger than 15 minutes is always kept.
     let at_once = concat_args(&clean, &["--unfinished-after", "0"]);
-    let out_dir = server.bucket("music").join("star");
+    let out_dir = server.bucket("music").join("dataset");
     server.backdate(&out_dir, Duration::from_secs(14 * 60));
     let result = clean_json(&server, &at_once);
     assert_eq!(result["keep"][0]["state"], "recent");
@@ -55,7 +55,7 @@ fn run_that_becomes_latest_during_clean_is_kept() {
     let latest = RequestMatcher::operation(S3Operation::Get).with_key_suffix("latest.json");
     let (server, out_dir) =
         server_with_out_dir(FaultPlan::new().on_nth(2, latest, move |buckets| {
-            write_published_runs(&buckets.join("music/star"), &[&rolled_back]);
+            write_published_runs(&buckets.join("music/dataset"), &[&rolled_back]);
         }));
     write_complete_run(&out_dir, &one);
     write_complete_run(&out_dir, &two);
@@ -75,7 +75,7 @@ fn run_finished_during_clean_is_kept() {
         let marker = RequestMatcher::operation(S3Operation::Put).with_key_suffix("_removing");
         let (server, out_dir) =
             server_with_out_dir(FaultPlan::new().on_nth(1, marker.clone(), move |buckets| {
-                write_run_file(&buckets.join("music/star"), &id, name, "12");
+                write_run_file(&buckets.join("music/dataset"), &id, name, "12");
             }));
         write_unfinished_run(&out_dir, &abandoned);
         clean_json(&server, &["clean", OUT_URL, "--yes"]);

@@ -11,7 +11,7 @@ use testkit::s3_server::server::S3Server;
 
 use crate::support::sample_bucket::{concat_args, run_sparkify, write_file};
 
-pub const OUT_URL: &str = "s3://music/star";
+pub const OUT_URL: &str = "s3://music/dataset";
 
 /// Returns the id of a run that started `hours` hours ago.
 pub fn run_id(hours: i64) -> String {
@@ -78,7 +78,7 @@ pub fn string_set(names: &[&str]) -> BTreeSet<String> {
 /// Starts a server, and returns it with the output directory in its bucket.
 pub fn server_with_out_dir(faults: FaultPlan) -> (S3Server, std::path::PathBuf) {
     let server = S3Server::with_faults(faults);
-    let out_dir = server.bucket("music").join("star");
+    let out_dir = server.bucket("music").join("dataset");
     fs::create_dir(&out_dir).unwrap();
     (server, out_dir)
 }

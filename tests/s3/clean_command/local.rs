@@ -24,7 +24,7 @@ use crate::support::sample_bucket::{run_sparkify, write_file, write_input};
 /// Returns a directory into which a prefix of a bucket was copied.
 fn local_out_parent() -> TempDir {
     let folder = TempDir::new().unwrap();
-    fs::create_dir(folder.path().join("star")).unwrap();
+    fs::create_dir(folder.path().join("dataset")).unwrap();
     folder
 }
 
@@ -32,7 +32,7 @@ fn local_out_parent() -> TempDir {
 fn local_copy_of_runs_is_cleaned() {
     let server = S3Server::start();
     let folder = local_out_parent();
-    let out_dir = folder.path().join("star");
+    let out_dir = folder.path().join("dataset");
     let [abandoned, recent, one, two, published] = [30, 5, 1, 60, 90].map(run_id);
     write_unfinished_run(&out_dir, &abandoned);
     write_unfinished_run(&out_dir, &recent);
@@ -72,7 +72,7 @@ fn entry_names(folder: &Path) -> BTreeSet<String> {
 fn current_directory_can_be_cleaned() {
     let server = S3Server::start();
     let folder = local_out_parent();
-    let out_dir = folder.path().join("star");
+    let out_dir = folder.path().join("dataset");
     write_unfinished_run(&out_dir, &run_id(30));
     let mut command = sparkify(&server, &["clean", ".", "--yes"]);
     CommandOutput::run(command.current_dir(&out_dir)).assert_success();
@@ -83,7 +83,7 @@ fn current_directory_can_be_cleaned() {
 fn symlink_targets_are_not_removed() {
     let server = S3Server::start();
     let folder = local_out_parent();
-    let out_dir = folder.path().join("star");
+    let out_dir = folder.path().join("dataset");
     let precious = folder.path().join("precious");
     write_file(&precious, "songs/part-00000.parquet", "mine");
     symlink(&precious, out_dir.join(run_id(30))).unwrap();
@@ -107,20 +107,20 @@ fn symlink_targets_are_not_removed() {
 }
 
 /// The staging directory of a run that was killed.
-const STAGING_DIR: &str = ".star.sparkify-staging";
+const STAGING_DIR: &str = ".dataset.sparkify-staging";
 
 #[test]
 fn abandoned_staging_dir_is_removed() {
     let server = S3Server::start();
     let folder = local_out_parent();
-    let out = folder.path().join("star");
+    let out = folder.path().join("dataset");
     write_input(folder.path());
     let run = [
         "run",
         "--quiet",
         "--songs=songs",
         "--logs=logs",
-        "--out=star",
+        "--out=dataset",
     ];
     CommandOutput::run(sparkify(&server, &run).current_dir(folder.path())).assert_success();
     let files_before = testkit::dir_contents::list_files(&out);
@@ -143,7 +143,7 @@ fn abandoned_staging_dir_is_removed() {
     clean_json(&server, &["clean", out, "--yes"]);
     assert_eq!(
         entry_names(folder.path()),
-        string_set(&["logs", "songs", "star"])
+        string_set(&["logs", "songs", "dataset"])
     );
     assert_eq!(
         testkit::dir_contents::list_files(Path::new(out)),
@@ -180,7 +180,7 @@ fn staging_dir_of_running_run_is_kept() {
     // A running process holds this lock.
     let lock = fs::File::open(&staging).unwrap();
     lock.lock().unwrap();
-    let out = folder.path().join("star");
+    let out = folder.path().join("dataset");
     let out = out.to_str().unwrap();
     run_sparkify(&server, &["clean", out, "--yes"]).assert_success();
     assert!(staging.join("songs/part-00000.parquet").exists());
@@ -202,9 +202,9 @@ fn foreign_files_inside_runs_are_kept() {
     write_complete_run(&out_dir, &newer);
     write_complete_run(&out_dir, &older);
     let theirs = [
-        format!("star/{abandoned}/mine/precious.csv"),
-        format!("star/{older}/notes.txt"),
-        format!("star/{older}/songs/part-00000.csv"),
+        format!("dataset/{abandoned}/mine/precious.csv"),
+        format!("dataset/{older}/notes.txt"),
+        format!("dataset/{older}/songs/part-00000.csv"),
     ];
     for key in &theirs {
         write_file(&server.bucket("music"), key, "theirs");

@@ -20,14 +20,14 @@ fn abandoned_multipart_uploads_are_aborted() {
     let [abandoned, recent, inspected] = [30, 5, 40].map(run_id);
     write_unfinished_run(&out_dir, &inspected);
     let upload = |key: &str| drop(client.create_upload("music", key));
-    let songs = |id: &str| format!("star/{id}/songs/part-00000.parquet");
+    let songs = |id: &str| format!("dataset/{id}/songs/part-00000.parquet");
     for key in [
         &songs(&abandoned),
         &songs(&recent),
         &songs(&inspected),
         // Uploads that sparkify did not start.
-        "star/mine.bin",
-        &format!("star/{abandoned}"),
+        "dataset/mine.bin",
+        &format!("dataset/{abandoned}"),
         &format!("other/{abandoned}/songs/part-00000.parquet"),
         &format!("starred/{abandoned}/songs/part-00000.parquet"),
     ] {
@@ -53,9 +53,9 @@ fn abandoned_multipart_uploads_are_aborted() {
     left.sort();
     let mut expected = [
         format!("other/{abandoned}/songs/part-00000.parquet"),
-        format!("star/{abandoned}"),
+        format!("dataset/{abandoned}"),
         songs(&recent),
-        "star/mine.bin".to_owned(),
+        "dataset/mine.bin".to_owned(),
         format!("starred/{abandoned}/songs/part-00000.parquet"),
     ];
     expected.sort();
@@ -134,31 +134,31 @@ fn missing_permission_is_named() {
     for (kind, words) in [
         (
             S3Operation::List,
-            ["cannot list s3://music/star/", "s3:ListBucket"],
+            ["cannot list s3://music/dataset/", "s3:ListBucket"],
         ),
         (
             S3Operation::ListUploads,
             [
-                "cannot list multipart uploads below s3://music/star/",
+                "cannot list multipart uploads below s3://music/dataset/",
                 "s3:ListBucketMultipartUploads",
             ],
         ),
         (
             S3Operation::Get,
-            ["cannot read s3://music/star/latest.json", "s3:GetObject"],
+            ["cannot read s3://music/dataset/latest.json", "s3:GetObject"],
         ),
         (
             S3Operation::Delete,
-            ["cannot remove s3://music/star/2", "s3:DeleteObject"],
+            ["cannot remove s3://music/dataset/2", "s3:DeleteObject"],
         ),
         (
             S3Operation::Put,
-            ["cannot write s3://music/star/2", "s3:PutObject"],
+            ["cannot write s3://music/dataset/2", "s3:PutObject"],
         ),
         (
             S3Operation::AbortUpload,
             [
-                "cannot abort multipart upload of s3://music/star/2",
+                "cannot abort multipart upload of s3://music/dataset/2",
                 "s3:AbortMultipartUpload",
             ],
         ),
@@ -168,7 +168,7 @@ fn missing_permission_is_named() {
         let (server, out_dir) =
             server_with_out_dir(FaultPlan::new().always(RequestMatcher::operation(kind), denied));
         write_unfinished_run(&out_dir, &abandoned);
-        let key = format!("star/{abandoned}/songs/part-00001.parquet");
+        let key = format!("dataset/{abandoned}/songs/part-00001.parquet");
         SdkClient::new(&server).create_upload("music", &key);
         server.backdate(&out_dir.join(&abandoned), Duration::from_secs(30 * 3600));
         run_sparkify(&server, &["clean", OUT_URL, "--yes"]).assert_failure(1, &words);

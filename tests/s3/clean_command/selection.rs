@@ -161,7 +161,7 @@ fn location_without_runs_has_nothing_to_clean() {
     let text = run_sparkify(&server, &["clean", OUT_URL, "--yes"])
         .assert_success()
         .stdout;
-    assert_eq!(text, "nothing to clean in s3://music/star\n");
+    assert_eq!(text, "nothing to clean in s3://music/dataset\n");
     let text = run_sparkify(&server, &["clean", "s3://music/absent"]).assert_success();
     assert_eq!(text.stdout, "nothing to clean in s3://music/absent\n");
 }
@@ -172,9 +172,9 @@ fn bucket_root_can_be_cleaned() {
     let bucket = server.bucket("music");
     let abandoned = run_id(30);
     write_unfinished_run(&bucket, &abandoned);
-    write_unfinished_run(&bucket.join("star"), &abandoned);
+    write_unfinished_run(&bucket.join("dataset"), &abandoned);
     run_sparkify(&server, &["clean", "s3://music", "--yes"]).assert_success();
-    assert_eq!(non_empty_entries(&bucket), string_set(&["star"]));
+    assert_eq!(non_empty_entries(&bucket), string_set(&["dataset"]));
 }
 
 #[test]

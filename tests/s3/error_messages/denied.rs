@@ -22,7 +22,7 @@ fn missing_bucket_is_named() {
         "run",
         "--songs=s3://no-such/songs",
         "--logs=s3://music/logs",
-        "--out=s3://music/star",
+        "--out=s3://music/dataset",
         "--json",
     ];
     let words = [
@@ -33,16 +33,16 @@ fn missing_bucket_is_named() {
     assert_fails(&mut sparkify(&server, &arguments), 1, &words);
     assert_eq!(server.request_count(&RequestMatcher::any()), 1);
 
-    let arguments = [&RUN_ARGS[..6], &["--out=s3://no-such/star", "--json"]].concat();
+    let arguments = [&RUN_ARGS[..6], &["--out=s3://no-such/dataset", "--json"]].concat();
     let words = [
-        "cannot read s3://no-such/star/latest.json",
+        "cannot read s3://no-such/dataset/latest.json",
         "NoSuchBucket",
         words[2],
     ];
     assert_fails(&mut sparkify(&server, &arguments), 1, &words);
 
     let words = ["cannot list s3://no-such/", "NoSuchBucket", words[2]];
-    run_sparkify(&server, &["clean", "s3://no-such/star"]).assert_failure(1, &words);
+    run_sparkify(&server, &["clean", "s3://no-such/dataset"]).assert_failure(1, &words);
 }
 
 #[test]
@@ -65,9 +65,9 @@ fn access_denied_names_missing_permission() {
 #[test]
 fn denied_latest_json_write_reports_complete_run() {
     let words = [
-        "cannot write s3://music/star/latest.json: AccessDenied",
+        "cannot write s3://music/dataset/latest.json: AccessDenied",
         "s3:PutObject",
-        "the run itself is complete in s3://music/star/2",
+        "the run itself is complete in s3://music/dataset/2",
     ];
     let matcher = RequestMatcher::operation(S3Operation::Put).with_key_suffix("latest.json");
     assert_fails_without_retry(&matcher, S3ErrorResponse::access_denied(), &words);
@@ -79,7 +79,7 @@ fn denied_latest_json_read_fails_before_reading_input() {
     let denied = Fault::Error(S3ErrorResponse::access_denied());
     let server = server_with_input(FaultPlan::new().always(latest, denied));
     let words = [
-        "cannot read s3://music/star/latest.json: AccessDenied",
+        "cannot read s3://music/dataset/latest.json: AccessDenied",
         "s3:GetObject and s3:ListBucket",
     ];
     CommandOutput::run(&mut run_with_json(&server)).assert_failure(1, &words);

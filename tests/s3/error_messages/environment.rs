@@ -116,7 +116,7 @@ fn prefix_without_input_fails() {
         ),
     ] {
         let arguments = ["run", "--songs=s3://music/songs", "--logs", logs];
-        let arguments = concat_args(&arguments, &["--out=s3://music/star", "--json"]);
+        let arguments = concat_args(&arguments, &["--out=s3://music/dataset", "--json"]);
         assert_fails(&mut sparkify(&server, &arguments), 1, &words);
     }
     assert_eq!(

@@ -120,7 +120,7 @@ fn truncated_latest_json_response_is_retried() {
         let server =
             server_with_input(FaultPlan::new().first_n(1, latest.clone(), Fault::Truncate));
         if let Some(text) = text {
-            write_file(&server.bucket("music"), "star/latest.json", text);
+            write_file(&server.bucket("music"), "dataset/latest.json", text);
         }
         CommandOutput::run(&mut run_with_json(&server)).assert_success();
         assert_eq!(

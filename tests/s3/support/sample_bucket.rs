@@ -18,7 +18,7 @@ pub const RUN_ARGS: [&str; 8] = [
     "--logs",
     "s3://music/logs",
     "--out",
-    "s3://music/star",
+    "s3://music/dataset",
 ];
 
 /// A song record.

@@ -39,14 +39,14 @@ fn split_into_batches(warehouse: &TestWarehouse, batches: u64, seed: u64) {
 /// artists, users and events.
 fn batches_in_any_order_are_what_one_batch_is(kind: WarehouseKind) {
     let warehouse = warehouse_with_dataset(kind);
-    let all_at_once = warehouse.dataset_tables("star");
+    let all_at_once = warehouse.dataset_tables("dataset");
     split_into_batches(&warehouse, 3, 1);
     for batch in 0..3 {
         let data = |kind| format!("batch-{batch}/{kind}");
         warehouse.build_dataset(
             &data("song_data"),
             &data("log_data"),
-            &format!("star-{batch}"),
+            &format!("dataset-{batch}"),
         );
     }
     for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0], [2, 0, 1]] {
@@ -55,13 +55,13 @@ fn batches_in_any_order_are_what_one_batch_is(kind: WarehouseKind) {
             .assert_success();
         for batch in order {
             warehouse
-                .load_dataset(&format!("star-{batch}"))
+                .load_dataset(&format!("dataset-{batch}"))
                 .assert_success();
         }
         assert_tables_eq(&warehouse.warehouse_tables(), &all_at_once);
         // Loading an old batch again changes nothing.
         warehouse
-            .load_dataset(&format!("star-{}", order[0]))
+            .load_dataset(&format!("dataset-{}", order[0]))
             .assert_success();
         assert_tables_eq(&warehouse.warehouse_tables(), &all_at_once);
     }
@@ -73,7 +73,7 @@ fn batches_in_any_order_are_what_one_batch_is(kind: WarehouseKind) {
             .count()
     };
     let apart: usize = (0..3)
-        .map(|batch| matched(&warehouse.dataset_tables(&format!("star-{batch}"))))
+        .map(|batch| matched(&warehouse.dataset_tables(&format!("dataset-{batch}"))))
         .sum();
     assert!(apart < matched(&all_at_once), "{apart}");
 }
@@ -112,8 +112,8 @@ fn later_song_matches_existing_plays(kind: WarehouseKind) {
     warehouse.write_file("more/a.json", &event(1, 2000, "paid", 1, 2));
     let mut client = warehouse.admin_client();
     let mut songs_after = |songs: &str, logs: &str| -> Vec<Option<String>> {
-        warehouse.build_dataset(songs, logs, "star");
-        warehouse.load_dataset("star").assert_success();
+        warehouse.build_dataset(songs, logs, "dataset");
+        warehouse.load_dataset("dataset").assert_success();
         let rows = client.query("SELECT song_id FROM songplays ORDER BY start_time", &[]);
         rows.unwrap().iter().map(|row| row.get(0)).collect()
     };
@@ -129,7 +129,7 @@ fn later_song_matches_existing_plays(kind: WarehouseKind) {
 fn run_reads_only_logs_not_yet_loaded(kind: WarehouseKind) {
     let warehouse = TestWarehouse::new(kind);
     warehouse.generate_input("data", &GENERATE_ARGS);
-    warehouse.build_dataset("data/song_data", "data/log_data", "star");
+    warehouse.build_dataset("data/song_data", "data/log_data", "dataset");
     let logs = list_files(&warehouse.path("data/log_data"));
     let moved = logs.last().unwrap();
     let (log_path, moved_path) = (
@@ -159,7 +159,7 @@ fn run_reads_only_logs_not_yet_loaded(kind: WarehouseKind) {
     assert_eq!(last["logs"]["objects"], 1);
     assert_tables_eq(
         &warehouse.warehouse_tables(),
-        &warehouse.dataset_tables("star"),
+        &warehouse.dataset_tables("dataset"),
     );
     // A rewritten file counts as new, and its events as duplicates.
     std::fs::copy(&log_path, &moved_path).unwrap();
@@ -168,7 +168,7 @@ fn run_reads_only_logs_not_yet_loaded(kind: WarehouseKind) {
     assert_eq!(rewritten["logs"]["objects"], 1);
     assert_tables_eq(
         &warehouse.warehouse_tables(),
-        &warehouse.dataset_tables("star"),
+        &warehouse.dataset_tables("dataset"),
     );
     // A full refresh reads all logs again.
     warehouse
@@ -180,11 +180,11 @@ fn run_reads_only_logs_not_yet_loaded(kind: WarehouseKind) {
     assert_eq!(refreshed["logs"]["objects"], logs.len());
     assert_eq!(
         refreshed["load"]["tables"]["songplays"]["removed"],
-        warehouse.dataset_tables("star")["songplays"].len()
+        warehouse.dataset_tables("dataset")["songplays"].len()
     );
     assert_tables_eq(
         &warehouse.warehouse_tables(),
-        &warehouse.dataset_tables("star"),
+        &warehouse.dataset_tables("dataset"),
     );
     assert_eq!(
         load_history_rows(&mut warehouse.admin_client()).len(),
@@ -229,17 +229,17 @@ fn concurrent_loads_give_correct_tables(kind: WarehouseKind) {
         warehouse.build_dataset(
             &data("song_data"),
             &data("log_data"),
-            &format!("star-{batch}"),
+            &format!("dataset-{batch}"),
         );
     }
     std::thread::scope(|scope| {
-        for out in ["star-0", "star-1", "star", "star-0"] {
+        for out in ["dataset-0", "dataset-1", "dataset", "dataset-0"] {
             let warehouse = &warehouse;
             scope.spawn(move || warehouse.load_dataset(out).assert_success());
         }
     });
     assert_tables_eq(
         &warehouse.warehouse_tables(),
-        &warehouse.dataset_tables("star"),
+        &warehouse.dataset_tables("dataset"),
     );
 }

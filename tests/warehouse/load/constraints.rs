@@ -23,13 +23,23 @@ fn constraints_are_enforced_after_every_load() {
     let before = constraints(&warehouse);
     assert_eq!(before, 13);
     for arguments in [
-        &["load", "--quiet", "--from", &warehouse.out_location("star")][..],
-        &["load", "--quiet", "--from", &warehouse.out_location("star")],
         &[
             "load",
             "--quiet",
             "--from",
-            &warehouse.out_location("star"),
+            &warehouse.out_location("dataset"),
+        ][..],
+        &[
+            "load",
+            "--quiet",
+            "--from",
+            &warehouse.out_location("dataset"),
+        ],
+        &[
+            "load",
+            "--quiet",
+            "--from",
+            &warehouse.out_location("dataset"),
             "--full-refresh",
         ],
     ] {
@@ -62,21 +72,21 @@ fn non_owner_can_load() {
         warehouse.database().name
     );
     let mut command =
-        warehouse.sparkify(&["load", "--quiet", "--from", "star", "--warehouse", &url]);
+        warehouse.sparkify(&["load", "--quiet", "--from", "dataset", "--warehouse", &url]);
     command.env("PGPASSWORD", SUPERUSER_PASSWORD);
     CommandOutput::run(&mut command).assert_success();
     assert_tables_eq(
         &warehouse.warehouse_tables(),
-        &warehouse.dataset_tables("star"),
+        &warehouse.dataset_tables("dataset"),
     );
-    let mut refresh = warehouse.sparkify(&["load", "--from", "star", "--full-refresh"]);
+    let mut refresh = warehouse.sparkify(&["load", "--from", "dataset", "--full-refresh"]);
     let refresh = refresh
         .args(["--warehouse", &url])
         .env("PGPASSWORD", SUPERUSER_PASSWORD);
     CommandOutput::run(refresh).assert_failure(1, &["needs the owner of songplays and songs"]);
     assert_tables_eq(
         &warehouse.warehouse_tables(),
-        &warehouse.dataset_tables("star"),
+        &warehouse.dataset_tables("dataset"),
     );
     client
         .batch_execute(&format!("DROP OWNED BY {name}; DROP ROLE {name}"))
@@ -106,11 +116,11 @@ fn constraints_are_restored_unchanged() {
     };
     let before = constraints();
     for more in [&[][..], &[], &["--full-refresh"]] {
-        let mut command = warehouse.warehouse_command(&["load", "--quiet", "--from", "star"]);
+        let mut command = warehouse.warehouse_command(&["load", "--quiet", "--from", "dataset"]);
         CommandOutput::run(command.args(more)).assert_success();
         assert_tables_eq(
             &warehouse.warehouse_tables(),
-            &warehouse.dataset_tables("star"),
+            &warehouse.dataset_tables("dataset"),
         );
         assert_eq!(constraints(), before);
     }
@@ -120,7 +130,7 @@ fn constraints_are_restored_unchanged() {
 #[test]
 fn create_tables_does_not_shadow_existing_tables() {
     let warehouse = warehouse_with_dataset(WarehouseKind::Postgres);
-    warehouse.load_dataset("star").assert_success();
+    warehouse.load_dataset("dataset").assert_success();
     let name = testkit::postgres_server::SUPERUSER;
     warehouse
         .admin_client()
@@ -131,7 +141,7 @@ fn create_tables_does_not_shadow_existing_tables() {
         .assert_success();
     assert_tables_eq(
         &warehouse.warehouse_tables(),
-        &warehouse.dataset_tables("star"),
+        &warehouse.dataset_tables("dataset"),
     );
 }
 
@@ -166,11 +176,11 @@ fn non_owner_keeps_constraints() {
             warehouse.database().name
         );
         let mut command =
-            warehouse.sparkify(&["load", "--quiet", "--from", "star", "--warehouse", &url]);
+            warehouse.sparkify(&["load", "--quiet", "--from", "dataset", "--warehouse", &url]);
         CommandOutput::run(command.env("PGPASSWORD", SUPERUSER_PASSWORD)).assert_success();
         assert_tables_eq(
             &warehouse.warehouse_tables(),
-            &warehouse.dataset_tables("star"),
+            &warehouse.dataset_tables("dataset"),
         );
         let user = testkit::postgres_server::SUPERUSER;
         client
@@ -185,8 +195,8 @@ fn non_owner_keeps_constraints() {
 #[test]
 fn full_refresh_handles_foreign_references_and_partitions() {
     let warehouse = warehouse_with_dataset(WarehouseKind::Postgres);
-    warehouse.load_dataset("star").assert_success();
-    let refresh = ["load", "--quiet", "--from", "star", "--full-refresh"];
+    warehouse.load_dataset("dataset").assert_success();
+    let refresh = ["load", "--quiet", "--from", "dataset", "--full-refresh"];
     warehouse
         .admin_client()
         .batch_execute(
@@ -197,7 +207,7 @@ fn full_refresh_handles_foreign_references_and_partitions() {
     warehouse.run_command(&refresh).assert_success();
     assert_tables_eq(
         &warehouse.warehouse_tables(),
-        &warehouse.dataset_tables("star"),
+        &warehouse.dataset_tables("dataset"),
     );
     warehouse
         .admin_client()
@@ -212,9 +222,9 @@ fn full_refresh_handles_foreign_references_and_partitions() {
         )
         .unwrap();
     warehouse.run_command(&refresh).assert_success();
-    warehouse.load_dataset("star").assert_success();
+    warehouse.load_dataset("dataset").assert_success();
     assert_tables_eq(
         &warehouse.warehouse_tables(),
-        &warehouse.dataset_tables("star"),
+        &warehouse.dataset_tables("dataset"),
     );
 }

@@ -8,11 +8,11 @@ pub const GENERATE_ARGS: [&str; 10] = [
     "--events", "4000", "--songs", "300", "--users", "60", "--files", "12", "--seed", "5",
 ];
 
-/// Returns a warehouse with generated input in `data` and its dataset in `star`.
+/// Returns a warehouse with generated input in `data` and its dataset in `dataset`.
 pub fn warehouse_with_dataset(kind: WarehouseKind) -> TestWarehouse {
     let warehouse = TestWarehouse::new(kind);
     warehouse.generate_input("data", &GENERATE_ARGS);
-    warehouse.build_dataset("data/song_data", "data/log_data", "star");
+    warehouse.build_dataset("data/song_data", "data/log_data", "dataset");
     warehouse
 }
 

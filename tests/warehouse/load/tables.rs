@@ -22,10 +22,10 @@ fn loaded_tables_equal_parquet(kind: WarehouseKind) {
         "--quiet",
         "--json",
         "--from",
-        &warehouse.out_location("star"),
+        &warehouse.out_location("dataset"),
     ]);
     let json = output.assert_success().json();
-    let expected = warehouse.dataset_tables("star");
+    let expected = warehouse.dataset_tables("dataset");
     assert_tables_eq(&warehouse.warehouse_tables(), &expected);
     for table in ["songplays", "users", "songs", "artists", "time"] {
         let rows = expected[table].len();
@@ -52,10 +52,10 @@ fn summaries_of_create_tables_and_load(kind: WarehouseKind) {
     warehouse.build_dataset(
         &format!("{fixtures}/song_data"),
         &format!("{fixtures}/log_data"),
-        "star",
+        "dataset",
     );
     warehouse
-        .run_command(&["load", "--from", &warehouse.out_location("star")])
+        .run_command(&["load", "--from", &warehouse.out_location("dataset")])
         .assert_snapshot(&format!("load/summary-{name}.txt"));
 }
 
@@ -73,12 +73,12 @@ fn fixtures_and_sample_load(kind: WarehouseKind) {
         warehouse.build_dataset(
             &format!("{data}/song_data"),
             &format!("{data}/log_data"),
-            "star",
+            "dataset",
         );
-        warehouse.load_dataset("star").assert_success();
+        warehouse.load_dataset("dataset").assert_success();
         assert_tables_eq(
             &warehouse.warehouse_tables(),
-            &warehouse.dataset_tables("star"),
+            &warehouse.dataset_tables("dataset"),
         );
         if data == sample {
             let mut client = warehouse.admin_client();
@@ -103,7 +103,7 @@ fn fixtures_and_sample_load(kind: WarehouseKind) {
 
 fn second_load_changes_nothing(kind: WarehouseKind) {
     let warehouse = warehouse_with_dataset(kind);
-    warehouse.load_dataset("star").assert_success();
+    warehouse.load_dataset("dataset").assert_success();
     let before = (
         warehouse.warehouse_tables(),
         load_history_rows(&mut warehouse.admin_client()),
@@ -113,7 +113,7 @@ fn second_load_changes_nothing(kind: WarehouseKind) {
         "--quiet",
         "--json",
         "--from",
-        &warehouse.out_location("star"),
+        &warehouse.out_location("dataset"),
     ]);
     let json = output.assert_success().json();
     for table in ["songplays", "users", "songs", "artists", "time"] {
@@ -170,8 +170,8 @@ fn redshift_computes_the_same_song_key() {
     );
     warehouse.write_file("songs/a.json", &texts.replace("1.5", "-0.0"));
     warehouse.write_file("logs/a.json", &event(1, 1000, "paid", 1, 1));
-    warehouse.build_dataset("songs", "logs", "star");
-    warehouse.load_dataset("star").assert_success();
+    warehouse.build_dataset("songs", "logs", "dataset");
+    warehouse.load_dataset("dataset").assert_success();
     let query = "SELECT song_key, duration FROM state_songs
          WHERE song_key = fnv_hash('Björk'::TEXT, fnv_hash(0::SMALLINT, fnv_hash('Café '::TEXT)))";
     let row = warehouse.admin_client().query_one(query, &[]).unwrap();

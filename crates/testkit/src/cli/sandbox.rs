@@ -45,13 +45,13 @@ impl Sandbox {
         sandbox
     }
 
-    /// Creates a sandbox with input and with a dataset of other events in `star`, which later runs replace or
+    /// Creates a sandbox with input and with a dataset of other events in `dataset`, which later runs replace or
     /// keep.
     pub fn with_dataset() -> (Self, DatasetSnapshot) {
         let sandbox = Self::with_input();
         sandbox.write("older/a.json", sample_data::events(10..12));
-        sandbox.run("songs", "older", "star").assert_success();
-        let snapshot = DatasetSnapshot::take(&sandbox.path("star"));
+        sandbox.run("songs", "older", "dataset").assert_success();
+        let snapshot = DatasetSnapshot::take(&sandbox.path("dataset"));
         (sandbox, snapshot)
     }
 
@@ -101,7 +101,7 @@ impl Sandbox {
 
     /// Runs `run --quiet` on the usual directories with additional arguments.
     pub fn run_with(&self, more: &[&str]) -> CommandOutput {
-        let mut arguments = run_args("songs", "logs", "star").to_vec();
+        let mut arguments = run_args("songs", "logs", "dataset").to_vec();
         arguments.extend(more);
         self.exec(&arguments)
     }
