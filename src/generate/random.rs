@@ -45,9 +45,9 @@ impl Rng {
         }
     }
 
-    /// Returns one of `words`, or the empty string if there are none.
+    /// Returns one of `words`, of which there must be one at least.
     pub(super) fn choose<'a>(&mut self, words: &[&'a str]) -> &'a str {
         let nth = self.below(words.len() as u64);
-        words.get(nth as usize).copied().unwrap_or_default()
+        words[nth as usize]
     }
 }

@@ -148,8 +148,7 @@ impl PublishedDataset {
                 Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
                 Err(e) => return Err(Error::io("cannot read", name.as_ref(), e)),
             };
-            std::io::Write::write_all(&mut file, buffer.get(..count).unwrap_or_default())
-                .map_err(spool_error)?;
+            std::io::Write::write_all(&mut file, &buffer[..count]).map_err(spool_error)?;
         }
         file.rewind().map_err(spool_error)?;
         Ok(file)
@@ -241,4 +240,44 @@ fn invalid_json(name: &str, error: serde_json::Error) -> Error {
     Error::failed(format!("cannot read {name}"))
         .with_source(error)
         .with_hint("run again")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::star::schema::{SONGS, USERS};
+    use crate::storage::MemoryStore;
+
+    #[test]
+    #[should_panic(expected = "the report lists every table")]
+    fn a_table_without_a_report_is_a_bug() {
+        let input = json!({
+            "objects": 1, "ignored_objects": 0, "bytes": 2, "records": 1, "rejected": 0,
+            "rejected_by_reason": {},
+        });
+        let mut logs = input.clone();
+        for key in ["kept", "filtered", "duplicates", "already_loaded_objects"] {
+            logs[key] = json!(0);
+        }
+        let stage = json!({
+            "seconds": 1.0, "bytes": 2, "events": 1, "events_per_second": 1.0,
+            "bytes_per_second": 2.0,
+        });
+        let report = serde_json::from_value(json!({
+            "report_version": REPORT_VERSION, "sparkify_version": "0", "status": "ok", "run": "1",
+            "songs": input, "logs": logs, "compression": "snappy", "merge_state": {},
+            "tables": {SONGS.name: {"rows": 7, "files": 1, "bytes": 100}},
+            "matched_songplays": 0, "stages": {}, "total": stage, "peak_memory_bytes": null,
+            "threads": 1,
+        }));
+        let dataset = PublishedDataset {
+            location: Location::Local("dataset".into()),
+            store: Box::new(MemoryStore::new()),
+            report: report.unwrap(),
+        };
+        assert_eq!(dataset.table_report(&SONGS).rows, 7);
+        dataset.table_report(&USERS);
+    }
 }

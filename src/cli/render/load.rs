@@ -21,7 +21,7 @@ fn write_load_summary(to: &mut String, report: &LoadReport) -> std::fmt::Result 
         "table", "rows", "added", "changed", "removed"
     )?;
     for table in STAR_TABLES {
-        let counts = report.tables.get(table.name).copied().unwrap_or_default();
+        let counts = report.tables[table.name];
         writeln!(
             to,
             "{:<12} {:>12} {:>12} {:>12} {:>12}",
@@ -32,11 +32,7 @@ fn write_load_summary(to: &mut String, report: &LoadReport) -> std::fmt::Result 
             format_count(counts.removed)
         )?;
     }
-    let plays = report
-        .tables
-        .get(SONGPLAYS.name)
-        .copied()
-        .unwrap_or_default();
+    let plays = report.tables[SONGPLAYS.name];
     let rate = plays.rows as f64 / report.seconds.max(1e-9);
     write!(
         to,

@@ -54,7 +54,7 @@ fn write_run_summary(to: &mut String, report: &RunReport, out: &Location) -> std
         "table", "rows", "files", "size"
     )?;
     for table in STAR_TABLES {
-        let written = report.tables.get(table.name).copied().unwrap_or_default();
+        let written = report.tables[table.name];
         writeln!(
             to,
             "{:<12} {:>12} {:>12} {:>12}",

@@ -44,3 +44,53 @@ pub(super) fn remove_run(store: &dyn Store, state: RunState, run: StoredRun) -> 
     store.remove_empty_folders(&id.to_string());
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::clean::stored_runs::list_runs;
+    use crate::storage::MemoryStore;
+
+    const RUN: &str = "20261130T051153123Z-0123abcd";
+
+    fn put(store: &dyn Store, object: RunObject) {
+        let run = RUN.parse().unwrap();
+        let key = RunObjectKey { run, object }.to_string();
+        let written = store.put(&key, Vec::new(), PutMode::Overwrite);
+        assert!(written.is_ok(), "{written:?}");
+    }
+
+    fn listed_run(store: &dyn Store) -> StoredRun {
+        let mut runs = list_runs(store).unwrap();
+        let (id, contents) = runs.pop_first().unwrap();
+        StoredRun { id, contents }
+    }
+
+    fn keys(store: &dyn Store) -> Vec<String> {
+        let objects = store.list_all("").unwrap().objects.into_iter();
+        objects.map(|object| object.key).collect()
+    }
+
+    #[test]
+    fn a_run_that_writes_its_report_after_the_listing_is_kept() {
+        let store = MemoryStore::new();
+        put(&store, RunObject::FailedReport);
+        let run = listed_run(&store);
+        put(&store, RunObject::Report);
+        let before = keys(&store);
+        remove_run(&store, RunState::Unfinished, run).unwrap();
+        assert_eq!(keys(&store), before);
+    }
+
+    #[test]
+    fn objects_that_no_run_writes_are_kept() {
+        let store = MemoryStore::new();
+        put(&store, RunObject::FailedReport);
+        let notes = format!("{RUN}/notes.txt");
+        let written = store.put(&notes, Vec::new(), PutMode::Create).unwrap();
+        assert_eq!(written, crate::storage::PutResult::Written);
+        let run = listed_run(&store);
+        remove_run(&store, RunState::Unfinished, run).unwrap();
+        assert_eq!(keys(&store), [notes]);
+    }
+}

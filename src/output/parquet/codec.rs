@@ -56,14 +56,22 @@ impl fmt::Display for ParquetCompression {
 }
 
 /// Returns the zstd level, chosen for speed.
+#[expect(
+    clippy::expect_used,
+    reason = "another level would change the size of every file"
+)]
 fn zstd_level() -> ZstdLevel {
-    ZstdLevel::try_new(1).unwrap_or_default()
+    ZstdLevel::try_new(1).expect("zstd has level 1")
 }
 
 /// Returns the gzip level. At level 1 zlib-rs uses fixed Huffman codes, which makes pages of times and numbers
 /// a third larger. Levels above 2 gain hardly anything.
+#[expect(
+    clippy::expect_used,
+    reason = "another level would change the size of every file"
+)]
 fn gzip_level() -> GzipLevel {
-    GzipLevel::try_new(2).unwrap_or_default()
+    GzipLevel::try_new(2).expect("gzip has level 2")
 }
 
 /// Compresses pages with one codec. Its tables are allocated once.

@@ -249,6 +249,7 @@ impl ChunkValues {
 }
 
 impl UncompressedColumnChunk {
+    /// Writes the pages, compressed if there is a compressor.
     fn write_pages(
         self,
         descriptor: ColumnDescPtr,
@@ -303,13 +304,35 @@ impl UncompressedColumnChunk {
                 Encoding::RLE_DICTIONARY
             }
         };
-        let starts: Vec<i64> = pages.iter().map(|page| page.offset as i64).collect();
-        let (dictionary_offset, data_offset) = match (&self.values, starts.as_slice()) {
-            (ChunkValues::Dictionary { .. }, &[dictionary, data, ..]) => (Some(dictionary), data),
-            (_, &[data, ..]) => (None, data),
-            _ => (None, 0),
-        };
+        let stored = Bytes::from(sink.into_inner()?);
+        self.close(descriptor, codec, encoding, &pages, stored)
+    }
 
+    /// Describes the chunk whose pages are written as `stored`.
+    fn close(
+        self,
+        descriptor: ColumnDescPtr,
+        codec: Codec,
+        encoding: Encoding,
+        pages: &[PageWriteSpec],
+        stored: Bytes,
+    ) -> Result<EncodedColumnChunk> {
+        let start_of = |page: &PageWriteSpec| page.offset as i64;
+        let (dictionary_offset, data_offset) = match (&self.values, pages) {
+            (ChunkValues::Dictionary { .. }, [dictionary, data, ..]) => {
+                (Some(start_of(dictionary)), start_of(data))
+            }
+            (ChunkValues::Plain { .. }, [data, ..]) => (None, start_of(data)),
+            // An empty table.
+            (ChunkValues::Plain { .. }, []) => (None, 0),
+            #[expect(
+                clippy::panic,
+                reason = "without its dictionary the data cannot be read"
+            )]
+            (ChunkValues::Dictionary { .. }, _) => {
+                panic!("a dictionary-encoded chunk has {} pages", pages.len())
+            }
+        };
         let sum = |part: fn(&PageWriteSpec) -> usize| pages.iter().map(part).sum::<usize>() as i64;
         let encodings = [Encoding::PLAIN, Encoding::RLE, encoding];
         let metadata = ColumnChunkMetaData::builder(descriptor)
@@ -322,16 +345,18 @@ impl UncompressedColumnChunk {
             .set_data_page_offset(data_offset)
             .set_statistics(self.statistics)
             .build()?;
-        let pages = Bytes::from(sink.into_inner()?);
         let close = ColumnCloseResult {
-            bytes_written: pages.len() as u64,
+            bytes_written: stored.len() as u64,
             rows_written: self.rows as u64,
             metadata,
             bloom_filter: None,
             column_index: None,
             offset_index: None,
         };
-        Ok(EncodedColumnChunk { pages, close })
+        Ok(EncodedColumnChunk {
+            pages: stored,
+            close,
+        })
     }
 }
 
@@ -342,5 +367,39 @@ fn compress_page(bytes: &[u8], compressor: Option<&mut Compressor>) -> Result<By
     match compressor {
         Some(compressor) => compressor.compress(bytes),
         None => Ok(Bytes::copy_from_slice(bytes)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use parquet::arrow::ArrowSchemaConverter;
+
+    use super::*;
+    use crate::star::schema::USERS;
+
+    #[test]
+    #[should_panic(expected = "a dictionary-encoded chunk has 0 pages")]
+    fn a_dictionary_without_pages_is_a_bug() {
+        let schema = ArrowSchemaConverter::new().convert(&USERS.arrow_schema());
+        let descriptor = schema.unwrap().column(0);
+        let chunk = UncompressedColumnChunk {
+            definition_levels: None,
+            values: ChunkValues::Dictionary {
+                dictionary: Vec::new(),
+                dictionary_len: 0,
+                indices: Vec::new(),
+            },
+            rows: 1,
+            statistics: Statistics::int32(None, None, None, None, false),
+        };
+        let codec = Codec::UNCOMPRESSED;
+        let _ = chunk.close(descriptor, codec, Encoding::PLAIN, &[], Bytes::new());
+    }
+
+    #[test]
+    fn a_dictionary_has_values_in_order_of_first_use() {
+        let (distinct, indices) = dictionary_encode(&[7, 7, 5, 7, 9, 5], 3).unwrap();
+        assert_eq!((distinct, indices), (vec![7, 5, 9], vec![0, 0, 1, 0, 2, 1]));
+        assert_eq!(dictionary_encode(&[1, 2, 3, 4], 3), None);
     }
 }

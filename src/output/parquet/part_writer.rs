@@ -212,3 +212,26 @@ fn writer_properties(schema: &SchemaRef, compression: ParquetCompression) -> Wri
     }
     properties.build()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::{ArrayRef, Int64Array};
+
+    use super::*;
+    use crate::star::schema::TIME;
+    use crate::storage::{MemoryStore, Store};
+
+    #[test]
+    #[should_panic(expected = "a batch has all columns of its part")]
+    fn a_batch_without_all_columns_is_refused() {
+        let file = MemoryStore::new().create("part").unwrap();
+        let schema = TIME.arrow_schema();
+        let name = "part".to_owned();
+        let mut part = PartWriter::new(file, name, 0, schema, ParquetCompression::Snappy).unwrap();
+        let column: ArrayRef = Arc::new(Int64Array::from(vec![1, 2]));
+        let batch = RecordBatch::try_from_iter([("start_time", column)]).unwrap();
+        let _ = part.write(&batch);
+    }
+}

@@ -231,3 +231,67 @@ fn list_keys(run: &dyn Store) -> Result<Vec<String>> {
     let objects = run.list_all("")?.objects.into_iter();
     Ok(objects.map(|object| object.key).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::thread;
+
+    use super::*;
+    use crate::storage::MemoryStore;
+
+    fn start(bucket: &MemoryStore) -> S3Run {
+        S3Run::start(Box::new(bucket.clone())).unwrap()
+    }
+
+    fn write_report(run: &S3Run) {
+        let report = RunObject::Report.to_string();
+        let written = run.store().put(&report, b"{}".to_vec(), PutMode::Create);
+        assert_eq!(written.unwrap(), PutResult::Written);
+    }
+
+    fn published(bucket: &MemoryStore) -> Vec<RunId> {
+        parse_published(&bucket.get(LATEST_FILE).unwrap().unwrap().bytes)
+    }
+
+    #[test]
+    fn concurrent_publications_are_all_listed() {
+        let bucket = MemoryStore::new();
+        let runs: Vec<S3Run> = (0..8).map(|_| start(&bucket)).collect();
+        let ids: BTreeSet<RunId> = runs.iter().map(|run| run.id().clone()).collect();
+        thread::scope(|scope| {
+            for run in runs {
+                scope.spawn(|| {
+                    write_report(&run);
+                    run.publish().unwrap();
+                });
+            }
+        });
+        let listed = published(&bucket);
+        assert_eq!(listed.len(), ids.len());
+        assert_eq!(listed.into_iter().collect::<BTreeSet<_>>(), ids);
+    }
+
+    #[test]
+    fn a_run_that_began_earlier_comes_before_one_that_was_published_meanwhile() {
+        let bucket = MemoryStore::new();
+        let earlier = start(&bucket);
+        thread::sleep(std::time::Duration::from_millis(2));
+        let later = start(&bucket);
+        let ids = vec![earlier.id().clone(), later.id().clone()];
+        for run in [later, earlier] {
+            write_report(&run);
+            run.publish().unwrap();
+        }
+        assert_eq!(published(&bucket), ids);
+    }
+
+    #[test]
+    fn a_discarded_run_leaves_nothing() {
+        let bucket = MemoryStore::new();
+        let run = start(&bucket);
+        write_report(&run);
+        assert_eq!(run.discard(), None);
+        assert_eq!(bucket.list_all("").unwrap().objects, []);
+    }
+}

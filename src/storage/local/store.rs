@@ -58,6 +58,52 @@ impl LocalStore {
         Ok(Self::from_root(path.to_owned(), None))
     }
 
+    /// Adds an entry of the folder at `prefix` to a listing.
+    fn add_entry(&self, prefix: &str, entry: &fs::DirEntry, listing: &mut ListResult) {
+        let Some(name) = entry.file_name().to_str().map(str::to_owned) else {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let suffix = if entry.path().is_dir() { "/" } else { "" };
+            let key = format!("{prefix}{name}{suffix}");
+            let error = not_utf8_error(&entry.path());
+            listing.unreadable.push((key, error));
+            return;
+        };
+        // Not an object yet, and perhaps gone in a moment.
+        if is_temporary_file(name.as_ref()) {
+            return;
+        }
+        let key = format!("{prefix}{name}");
+        let file_type = entry.file_type();
+        if file_type.as_ref().is_ok_and(|kind| kind.is_dir()) {
+            listing.common_prefixes.push(key + "/");
+            return;
+        }
+        let metadata = match file_type {
+            // Relative to the open folder, so that the path is not resolved again for each of a million files.
+            Ok(file_type) if file_type.is_file() || !self.follows_links => entry.metadata(),
+            // Follows symbolic links, as opening the file does.
+            _ => fs::metadata(entry.path()),
+        };
+        match metadata {
+            Ok(metadata) if metadata.is_dir() => listing.common_prefixes.push(key + "/"),
+            Ok(metadata) if metadata.is_file() || !self.follows_links => {
+                listing.objects.push(object_meta(key, &metadata));
+            }
+            Ok(_) => {
+                let error = not_a_file_error(&entry.path());
+                listing.unreadable.push((key, error));
+            }
+            Err(e) => {
+                // A dangling link is not a folder. A link that is part of a loop, or whose target cannot be
+                // read, may be one.
+                let is_dangling = e.kind() == io::ErrorKind::NotFound;
+                let key = key + if is_dangling { "" } else { "/" };
+                let error = Error::io("cannot read", &entry.path(), e);
+                listing.unreadable.push((key, error));
+            }
+        }
+    }
+
     fn from_root(root: PathBuf, single_file: Option<String>) -> Self {
         Self {
             canonical_root: fs::canonicalize(or_current_dir(&root))
@@ -134,51 +180,9 @@ impl Store for LocalStore {
                 ),
             );
         }
-        let list_error = |e: std::io::Error| Error::io("cannot list", &folder, e);
+        let list_error = |e: io::Error| Error::io("cannot list", &folder, e);
         for entry in fs::read_dir(or_current_dir(&folder)).map_err(list_error)? {
-            let entry = entry.map_err(list_error)?;
-            let Some(name) = entry.file_name().to_str().map(str::to_owned) else {
-                let name = entry.file_name().to_string_lossy().into_owned();
-                let suffix = if entry.path().is_dir() { "/" } else { "" };
-                let key = format!("{prefix}{name}{suffix}");
-                listing
-                    .unreadable
-                    .push((key, not_utf8_error(&entry.path())));
-                continue;
-            };
-            // Not an object yet, and perhaps gone in a moment.
-            if is_temporary_file(name.as_ref()) {
-                continue;
-            }
-            let key = format!("{prefix}{name}");
-            let file_type = entry.file_type();
-            if file_type.as_ref().is_ok_and(|kind| kind.is_dir()) {
-                listing.common_prefixes.push(key + "/");
-                continue;
-            }
-            let metadata = match file_type {
-                // Relative to the open folder, so that the path is not resolved again for each of a million files.
-                Ok(file_type) if file_type.is_file() || !self.follows_links => entry.metadata(),
-                // Follows symbolic links, as opening the file does.
-                _ => fs::metadata(entry.path()),
-            };
-            match metadata {
-                Ok(metadata) if metadata.is_dir() => listing.common_prefixes.push(key + "/"),
-                Ok(metadata) if metadata.is_file() || !self.follows_links => {
-                    listing.objects.push(object_meta(key, &metadata));
-                }
-                Ok(_) => listing
-                    .unreadable
-                    .push((key, not_a_file_error(&entry.path()))),
-                Err(e) => {
-                    // A dangling link is not a folder. A link that is part of a loop, or whose target
-                    // cannot be read, may be one.
-                    let is_dangling = e.kind() == std::io::ErrorKind::NotFound;
-                    let key = key + if is_dangling { "" } else { "/" };
-                    let error = Error::io("cannot read", &entry.path(), e);
-                    listing.unreadable.push((key, error));
-                }
-            }
+            self.add_entry(prefix, &entry.map_err(list_error)?, &mut listing);
         }
         let mtimes = listing
             .objects

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
 use aws_sdk_s3::primitives::DateTime;
+use aws_sdk_s3::types::Object;
 
 use super::client::S3Client;
 use super::error::OperationContext;
-use crate::error::Result;
-use crate::storage::store::{ListMode, ObjectVersion};
+use crate::error::{Error, Result};
+use crate::storage::store::{ListMode, ObjectMeta, ObjectVersion};
 
 /// The client, bucket and prefix that the requests of a store share.
 #[derive(Debug)]
@@ -30,6 +31,23 @@ impl BucketClient {
     /// Returns the URL of a key in the bucket.
     pub(super) fn url(&self, key: &str) -> String {
         format!("s3://{}/{key}", self.name)
+    }
+
+    /// Returns the entry of a listing for a key of the store.
+    ///
+    /// # Errors
+    /// Returns an error if the server does not tell the size: data would be lost if it were taken for 0.
+    pub(super) fn object_meta(&self, key: String, object: &Object) -> Result<ObjectMeta> {
+        let size = object.size().and_then(|size| u64::try_from(size).ok());
+        let size = size.ok_or_else(|| {
+            Error::failed(format!("cannot list {}", self.url(&self.full_key(&key))))
+                .with_reason("the response of the server has no size for it")
+        })?;
+        Ok(ObjectMeta {
+            key,
+            size,
+            version: object_version(object.e_tag(), object.last_modified()),
+        })
     }
 
     /// Lists one page of the keys that begin with `prefix`.

@@ -1,6 +1,7 @@
 //! Classifies failed S3 requests: whether a retry can help, and which message and hint the user gets.
 
 use std::error::Error as StdError;
+use std::fmt;
 use std::time::Duration;
 
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
@@ -163,6 +164,7 @@ impl RequestError {
         }
         Error::failed(format!("{} {}", operation.error_prefix, operation.url))
             .with_reason(why)
+            .caused_by(self.clone())
             .with_optional_hint(self.hint(operation, endpoint))
     }
 
@@ -178,6 +180,15 @@ impl RequestError {
         })
     }
 }
+
+impl fmt::Display for RequestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.describe())
+    }
+}
+
+// The error of the SDK is not kept: its text and its headers can contain credentials.
+impl StdError for RequestError {}
 
 impl ErrorResponse {
     fn describe(&self) -> String {

@@ -55,12 +55,9 @@ impl S3Store {
         let Some(object) = first.filter(|object| object.size() > Some(0)) else {
             return Ok(Self::new(client, bucket, key));
         };
+        let single_object = parent.bucket.object_meta(name.to_owned(), object)?;
         Ok(Self {
-            single_object: Some(ObjectMeta {
-                key: name.to_owned(),
-                size: object.size().unwrap_or_default().unsigned_abs(),
-                version: object_version(object.e_tag(), object.last_modified()),
-            }),
+            single_object: Some(single_object),
             ..parent
         })
     }
@@ -129,11 +126,7 @@ impl Store for S3Store {
                 }
                 let modified = object.last_modified().map(DateTime::secs);
                 listing.last_modified = listing.last_modified.max(modified);
-                listing.objects.push(ObjectMeta {
-                    key,
-                    size: object.size().unwrap_or_default().unsigned_abs(),
-                    version: object_version(object.e_tag(), object.last_modified()),
-                });
+                listing.objects.push(bucket.object_meta(key, object)?);
             }
             let prefixes = page.common_prefixes().iter();
             listing
