@@ -39,19 +39,10 @@ impl RetryPolicy {
 pub(crate) fn log_failed_attempt(attempt: u32, error: &Error, delay: Option<Duration>) {
     match delay {
         Some(delay) => {
-            let delay_s = delay.as_secs_f64();
-            tracing::info!(
-                attempt,
-                delay_s,
-                %error,
-                "attempt {attempt} failed: {error}: retrying in {delay_s:.1} s"
-            );
+            let seconds = delay.as_secs_f64();
+            tracing::info!("attempt {attempt} failed: {error}: retrying in {seconds:.1} s");
         }
-        None => tracing::info!(
-            attempt,
-            %error,
-            "attempt {attempt} failed: {error}: giving up"
-        ),
+        None => tracing::info!("attempt {attempt} failed: {error}: giving up"),
     }
 }
 

@@ -23,7 +23,8 @@ impl<'a> EditableRecord<'a> {
         record
     }
 
-    /// Parses a clean record: an ASCII object of scalars on one line.
+    /// Parses a clean record: an ASCII object of scalars on one line. A case that reuses the previous record has no
+    /// fresh one, and begins with an empty text.
     #[expect(
         clippy::expect_used,
         reason = "an edge case without its fields would test nothing"
@@ -33,10 +34,13 @@ impl<'a> EditableRecord<'a> {
         let has_spaces = text.contains("\": ");
         let (colon, comma) = if has_spaces { (": ", ", ") } else { (":", ",") };
         let mut fields = Vec::new();
-        let mut rest = text
-            .strip_prefix('{')
-            .and_then(|text| text.strip_suffix('}'))
-            .expect("a clean record is an object");
+        let mut rest = match text {
+            "" => "",
+            text => text
+                .strip_prefix('{')
+                .and_then(|text| text.strip_suffix('}'))
+                .expect("a clean record is an object"),
+        };
         while let Some((key, value)) = rest.split_once(colon) {
             let length = scalar_len(value);
             let (value, after) = value.split_at_checked(length).unwrap_or((value, ""));
