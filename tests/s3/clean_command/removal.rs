@@ -29,7 +29,7 @@ fn abandoned_multipart_uploads_are_aborted() {
         "dataset/mine.bin",
         &format!("dataset/{abandoned}"),
         &format!("other/{abandoned}/songs/part-00000.parquet"),
-        &format!("starred/{abandoned}/songs/part-00000.parquet"),
+        &format!("datasets/{abandoned}/songs/part-00000.parquet"),
     ] {
         upload(key);
     }
@@ -56,7 +56,7 @@ fn abandoned_multipart_uploads_are_aborted() {
         format!("dataset/{abandoned}"),
         songs(&recent),
         "dataset/mine.bin".to_owned(),
-        format!("starred/{abandoned}/songs/part-00000.parquet"),
+        format!("datasets/{abandoned}/songs/part-00000.parquet"),
     ];
     expected.sort();
     assert_eq!(left, expected);

@@ -11,7 +11,7 @@ use super::fault_injector::{FaultPoint, PendingFaultActions, RecordedStatement};
 use super::lexer::{self, SqlStatement};
 use super::pg_session::{PgSession, quote_literal};
 use super::protocol::{PgMessage, SessionError, SessionResult, SqlError};
-use super::settings::{IsolationLevel, WarehouseKind};
+use super::settings::WarehouseKind;
 use super::state::SimulatorState;
 use super::{copy, ddl};
 
@@ -483,21 +483,5 @@ impl ClientSession {
         }
         dialect_rules::check_supported(statement)?;
         Ok(dialect_rules::translate(statement, &self.last_copy))
-    }
-}
-
-impl IsolationLevel {
-    /// Returns the error of a transaction that conflicts with another one.
-    fn conflict_error(self) -> SqlError {
-        match self {
-            Self::Serializable => SqlError::new("XX000", "1023").with_detail(
-                "Serializable isolation violation on table - 100123, transactions forming the cycle \
-                 are: 1001, 1002 (pid:101)",
-            ),
-            Self::Snapshot => SqlError::new(
-                "XX000",
-                "could not complete because of conflict with concurrent transaction",
-            ),
-        }
     }
 }

@@ -4,6 +4,14 @@
 //! A lexer splits messages into statements, so that they can be counted, rejected, translated, and made to
 //! fail (see [`FaultInjector`]). With [`WarehouseKind::Postgres`] the same proxy runs in front of plain PostgreSQL
 //! without the rules of Redshift.
+//!
+//! It simulates: which statements, types, table attributes and functions are rejected, lengths in bytes, COPY of
+//! Parquet with manifests, IAM roles and the load error views, LOCK, TRUNCATE that commits, keys that are not
+//! enforced, both isolation levels, and the login. `tests/redshift_simulator` states each rule.
+//!
+//! It does not simulate: speed, distribution and sort keys (they are parsed and dropped), the query planner, disk
+//! space, WLM queues, TLS, the Data API, and SQL that sparkify does not use. The rules follow the documentation
+//! of Redshift; they were not compared with a real cluster.
 
 mod client_session;
 mod copy;

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::redshift_simulator::protocol::SqlError;
+
 /// The only user who can log in.
 pub const USER: &str = "loader";
 /// The password of that user: a unique string, so that outputs can be searched for it.
@@ -37,6 +39,22 @@ pub enum IsolationLevel {
     Snapshot,
     /// Serializable isolation, as in older clusters: conflicts are error 1023.
     Serializable,
+}
+
+impl IsolationLevel {
+    /// Returns the error of a transaction that conflicts with another one.
+    pub fn conflict_error(self) -> SqlError {
+        match self {
+            Self::Serializable => SqlError::new("XX000", "1023").with_detail(
+                "Serializable isolation violation on table - 100123, transactions forming the cycle \
+                 are: 1001, 1002 (pid:101)",
+            ),
+            Self::Snapshot => SqlError::new(
+                "XX000",
+                "could not complete because of conflict with concurrent transaction",
+            ),
+        }
+    }
 }
 
 /// The codecs that COPY reads inside Parquet.

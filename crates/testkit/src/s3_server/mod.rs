@@ -1,4 +1,14 @@
 //! An S3 server in this process, which can be made to fail as S3 does.
+//!
+//! It is [s3s-fs](https://crates.io/crates/s3s-fs) with the operations of its own in which that crate differs
+//! from S3: listings in pages, ETags, conditional reads and writes, multipart uploads, batch deletes and the
+//! error codes that sparkify tells apart. A proxy in front of it records requests and injects faults: error
+//! responses, truncated bodies, stalls, and connections that end before, during or after a request.
+//! `tests/s3_server` states what it imitates.
+//!
+//! It does not simulate: regions and redirects (they are injected as errors), IAM (any signed request may do
+//! anything, except for deletes that a [fault plan](faults::FaultPlan::deny_delete) denies), versions of
+//! objects, encryption, request payment, TLS, or the request limits of a prefix.
 
 pub mod bucket_dir;
 pub mod error_response;
