@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Checks the imports of the crate: no circle among its files, and no module that imports from its parent.
+"""Checks the imports of crates: no circle among the files of a crate, and no module that imports from its parent.
 
-usage: check_imports.py SRC
+usage: check_imports.py SRC...
 
 Exits with 1 and one line for each violation. Re-exports are followed to the file that defines the item, so a
 circle cannot hide behind a `mod.rs`. Unit tests do not count.
@@ -67,6 +67,7 @@ class Imports:
                 path = self.absolute(module, inline.group(1).split("::"))
                 if path:
                     self.paths[module].append(path)
+        self.expand_globs()
 
     def absolute(self, module: Module, path: list[str]) -> Module | None:
         """Returns the absolute path; `None` for items of other crates."""
@@ -78,6 +79,15 @@ class Imports:
             depth = next((at for at, name in enumerate(path) if name != "super"), len(path))
             return module[: len(module) - depth] + tuple(path[depth:])
         return module + tuple(path) if (*module, path[0]) in self.modules else None
+
+    def expand_globs(self) -> None:
+        """Replaces each `use module::*` by the items that the module re-exports."""
+        for paths in self.paths.values():
+            for glob in [path for path in paths if path[-1:] == ("*",)]:
+                paths.remove(glob)
+                module = glob[:-1]
+                names = [name for owner, name in self.reexports if owner == module]
+                paths += [module] + [(*module, name) for name in names]
 
     def named_module(self, path: Module) -> Module:
         """Returns the module that a path names or looks into."""
@@ -135,20 +145,23 @@ class Imports:
 
 
 def main() -> int:
-    if len(sys.argv) != 2:
+    if len(sys.argv) < 2:
         print(__doc__.split("\n\n")[1], file=sys.stderr)
         return 2
     sys.setrecursionlimit(10_000)
-    modules = find_modules(Path(sys.argv[1]))
-    if () not in modules:
-        print(f"{sys.argv[1]} has no lib.rs", file=sys.stderr)
-        return 2
-    imports = Imports(modules)
-    violations = imports.from_parents() + imports.circles()
-    for violation in violations:
-        print(violation, file=sys.stderr)
-    print(f"{len(modules)} modules, {len(violations)} violations")
-    return 1 if violations else 0
+    status = 0
+    for source in sys.argv[1:]:
+        modules = find_modules(Path(source))
+        if () not in modules:
+            print(f"{source} has no lib.rs", file=sys.stderr)
+            return 2
+        imports = Imports(modules)
+        violations = imports.from_parents() + imports.circles()
+        for violation in violations:
+            print(f"{source}: {violation}", file=sys.stderr)
+            status = 1
+        print(f"{source}: {len(modules)} modules, {len(violations)} violations")
+    return status
 
 
 if __name__ == "__main__":

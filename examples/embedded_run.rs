@@ -12,8 +12,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use sparkify::config::Location;
-use sparkify::config::RunConfig;
+use sparkify::config::{Location, RunConfig};
 use sparkify::error::{Error, Result};
 use sparkify::jobs::{CompletedRun, RunJob};
 use sparkify::observer::Observer;
@@ -51,7 +50,8 @@ fn build(config: RunConfig) -> Result<CompletedRun> {
     let job = RunJob { config, load: None };
     job.execute(&PhasePrinter::default()).map_err(|failure| {
         if let Some(report) = &failure.report {
-            eprintln!("{} log records were rejected", report.logs.input.rejected);
+            let (songs, logs) = (report.songs.rejected, report.logs.input.rejected);
+            eprintln!("{songs} song records and {logs} log records were rejected");
         }
         failure.error
     })

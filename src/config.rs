@@ -30,9 +30,10 @@ pub struct RunConfig {
     pub max_rejects: MaxRejects,
     /// Whether a dataset without events may replace one that has events, and may be loaded.
     pub allow_empty: bool,
-    /// Whether the dataset is loaded into a warehouse after the run.
+    /// Whether the dataset is loaded into a warehouse after the run. A [`RunJob`](crate::jobs::RunJob) sets it.
     pub load_after_run: bool,
-    /// The log objects that are already in the warehouse, which the run skips.
+    /// The log objects that the run skips. A [`RunJob`](crate::jobs::RunJob) that loads sets them to those that are in
+    /// the warehouse.
     pub loaded_objects: LoadedLogObjects,
     /// The codec of the Parquet files.
     pub compression: ParquetCompression,

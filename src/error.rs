@@ -129,6 +129,11 @@ impl Error {
         self
     }
 
+    /// Returns the kind of the error.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
     /// Returns the exit code of a command that failed with this error: 1, 2 or 3.
     pub fn exit_code(&self) -> u8 {
         match self.kind {

@@ -1,6 +1,4 @@
-//! The results of [jobs](crate::jobs): what was read, written, loaded and removed.
-//!
-//! All of them serialize to the JSON that the command line prints.
+//! What [jobs](crate::jobs) report: what was read, written, loaded, removed and found.
 
 pub use crate::output::clean::{CleanPlan, RunEntry, RunState};
 pub use crate::output::run_report::{
@@ -8,4 +6,4 @@ pub use crate::output::run_report::{
 };
 pub use crate::pipeline::{InputPlan, RunFailure, RunPlan, SplitPlan};
 pub use crate::warehouse::load::{LoadReport, TableChangeCounts};
-pub use crate::warehouse::query::ResultSet;
+pub use crate::warehouse::query::{ResultColumn, ResultSet};

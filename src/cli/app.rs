@@ -56,7 +56,8 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return print_usage_error(&error),
     };
-    match start_logging(&cli.logging).and_then(|()| run_command(cli.command)) {
+    start_logging(&cli.logging);
+    match run_command(cli.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprint_line(&format!("sparkify: {error}"));

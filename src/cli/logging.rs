@@ -19,7 +19,6 @@ use tracing_subscriber::registry::LookupSpan;
 
 use super::args::logging::{LogArgs, LogFormat};
 use super::stderr::eprint_line;
-use crate::error::{Error, Result};
 
 /// The variable that names what is logged, in the syntax of [`EnvFilter`].
 const FILTER_VARIABLE: &str = "RUST_LOG";
@@ -27,40 +26,45 @@ const FILTER_VARIABLE: &str = "RUST_LOG";
 /// The first component of the targets of this crate.
 const OWN_TARGET: &str = env!("CARGO_CRATE_NAME");
 
-/// Starts to print what the arguments and the environment select.
-///
-/// # Errors
-/// Returns an error if the environment variable is not valid.
-pub(super) fn start_logging(args: &LogArgs) -> Result<()> {
-    let own_events = filter_fn(is_own).with_max_level_hint(LevelFilter::TRACE);
-    let layer = log_layer(args.log_format).with_filter(selected_events(args)?.and(own_events));
-    // A program that calls the command line may have a subscriber already, which then gets the events.
-    let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer));
-    Ok(())
-}
-
-/// Returns the filter of the environment variable or, if it is not set, of the flags.
-fn selected_events(args: &LogArgs) -> Result<EnvFilter> {
-    let invalid = || Error::usage(format!("invalid {FILTER_VARIABLE}"));
-    let variable = env::var_os(FILTER_VARIABLE).filter(|value| !value.is_empty());
-    let directives = match variable {
-        Some(value) => value
-            .into_string()
-            .map_err(|_| invalid().with_reason("it is not UTF-8"))?,
-        None => {
-            let level = match args.verbose {
-                0 => LevelFilter::WARN,
-                1 => LevelFilter::INFO,
-                _ => LevelFilter::DEBUG,
-            };
-            format!("{OWN_TARGET}={level}")
+/// Starts to print what the arguments and the environment select. A variable that is not valid, which may be meant for
+/// another program, is ignored with a warning.
+pub(super) fn start_logging(args: &LogArgs) {
+    let filter = match filter_of_variable() {
+        Ok(Some(filter)) => filter,
+        Ok(None) => filter_of_flags(args),
+        Err(reason) => {
+            eprint_line(&format!(
+                "sparkify: warning: {FILTER_VARIABLE} is ignored: {reason}"
+            ));
+            filter_of_flags(args)
         }
     };
-    EnvFilter::builder().parse(directives).map_err(|e| {
-        invalid()
-            .with_source(e)
-            .with_hint("use for example RUST_LOG=sparkify=debug")
-    })
+    let own_events = filter_fn(is_own).with_max_level_hint(LevelFilter::TRACE);
+    let layer = log_layer(args.log_format).with_filter(filter.and(own_events));
+    // A program that calls the command line may have a subscriber already, which then gets the events.
+    let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer));
+}
+
+/// Returns the filter that the environment variable names, if it is set.
+fn filter_of_variable() -> Result<Option<EnvFilter>, String> {
+    let Some(value) = env::var_os(FILTER_VARIABLE).filter(|value| !value.is_empty()) else {
+        return Ok(None);
+    };
+    let directives = value
+        .into_string()
+        .map_err(|_| "it is not UTF-8".to_owned())?;
+    let filter = EnvFilter::builder().parse(directives);
+    filter.map(Some).map_err(|e| e.to_string())
+}
+
+fn filter_of_flags(args: &LogArgs) -> EnvFilter {
+    let level = match args.verbose {
+        0 => LevelFilter::WARN,
+        1 => LevelFilter::INFO,
+        _ => LevelFilter::DEBUG,
+    };
+    // The other filter lets only events of this crate pass.
+    EnvFilter::default().add_directive(level.into())
 }
 
 /// Returns true for what this crate emits, and false for what libraries emit.

@@ -38,14 +38,15 @@ impl CleanJob {
         Ok(plan)
     }
 
-    /// Removes the runs that the plan names, and keeps those that are no longer to be removed.
+    /// Removes the runs that the plan names, and keeps those that are no longer to be removed. Returns how many it
+    /// removed.
     ///
     /// # Errors
     /// Returns an error if an object cannot be removed. The next cleaning removes the rest.
-    pub fn execute(&self, plan: CleanPlan) -> Result<()> {
+    pub fn execute(&self, plan: CleanPlan) -> Result<usize> {
         let _span = tracing::info_span!("clean").entered();
-        plan.execute()?;
-        tracing::info!(out = %self.out, "removed the runs");
-        Ok(())
+        let removed = plan.execute()?;
+        tracing::info!(out = %self.out, removed, "cleaned the output");
+        Ok(removed)
     }
 }

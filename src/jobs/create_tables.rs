@@ -36,9 +36,9 @@ impl CreateTablesJob {
         confirm: Option<ConfirmDrop<'_>>,
         observer: &dyn Observer,
     ) -> Result<TablesReport> {
-        let _span = tracing::info_span!("create-tables").entered();
+        let _span = tracing::info_span!("create_tables").entered();
         let created = create_missing_tables(&self.warehouse, self.drop, confirm, observer)?;
-        tracing::info!(warehouse = %self.warehouse.connection, created, "created the tables");
+        tracing::info!(warehouse = %self.warehouse.connection, created, "checked the tables");
         Ok(TablesReport {
             warehouse: self.warehouse.connection.to_string(),
             dropped: self.drop,

@@ -43,7 +43,6 @@ impl LoadTarget {
         runs_before_refresh: Option<&HashSet<String>>,
         observer: &dyn Observer,
     ) -> Result<LoadReport> {
-        let _span = tracing::info_span!("transaction").entered();
         tracing::info!(
             run = %dataset.report().run,
             warehouse = %self.warehouse.connection,

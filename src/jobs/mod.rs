@@ -11,8 +11,8 @@
 //! | [`CleanJob`] | removes abandoned, failed and superseded runs | [`CleanPlan`](crate::report::CleanPlan) |
 //! | [`QueryJob`] | runs a saved query in a warehouse | [`ResultSet`](crate::report::ResultSet) |
 //!
-//! Nothing here reads arguments or environment variables, except that the AWS SDK finds region and credentials as
-//! the AWS command line does. Nothing prints. `examples/embedded_run.rs` runs a job from another program.
+//! Nothing here reads arguments, and nothing prints. The AWS client reads the files and environment variables that the
+//! AWS command line reads. `examples/embedded_run.rs` runs a job from another program.
 
 mod clean;
 mod create_tables;
@@ -36,4 +36,4 @@ pub use crate::warehouse::connect::tls::{RootCerts, TlsMode};
 pub use crate::warehouse::create_tables::{ConfirmDrop, ExistingTableTotals};
 pub use crate::warehouse::dialect::Dialect;
 pub use crate::warehouse::iam_role::IamRole;
-pub use crate::warehouse::query::{QueryParams, SavedQuery};
+pub use crate::warehouse::query::{QueryParams, SAVED_QUERIES, SavedQuery};

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde::Serialize;
 
 use super::load_target::LoadTarget;
-use crate::config::RunConfig;
+use crate::config::{LoadedLogObjects, RunConfig};
 use crate::error::{Error, Result};
 use crate::observer::Observer;
 use crate::output::run_report::RunReport;
@@ -115,13 +115,14 @@ impl RunJob {
         self.validate()?;
         let mut config = self.config.clone();
         let mut runs_before_refresh = None;
+        config.load_after_run = self.load.is_some();
         if let Some(target) = &self.load {
-            config.load_after_run = true;
             // Queried even if nothing is skipped, so that a missing table is noticed before a long run.
             runs_before_refresh = target.runs_before_refresh(observer)?;
-            if !target.full_refresh {
-                config.loaded_objects = loaded_objects(&target.warehouse, observer)?;
-            }
+            config.loaded_objects = match target.full_refresh {
+                true => LoadedLogObjects::default(),
+                false => loaded_objects(&target.warehouse, observer)?,
+            };
         }
         let report = pipeline::run(&config, observer)?;
         observer.finish_phase();
@@ -129,6 +130,7 @@ impl RunJob {
         tracing::info!(run = %report.run, %location, "published the dataset");
         observer.dataset_published(&report, &location);
         let load = self.load.as_ref().map(|target| {
+            let _span = tracing::info_span!("load").entered();
             let loaded = self.load_dataset(
                 target,
                 &report,

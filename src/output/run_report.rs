@@ -56,7 +56,11 @@ pub struct InputReport {
 
 impl InputReport {
     /// Adds counts. `reasons` has the rejects by reason, in the order of [`RejectReason::ALL`].
-    pub fn add_counts(&mut self, counts: RecordCounts, reasons: [u64; RejectReason::ALL.len()]) {
+    pub(crate) fn add_counts(
+        &mut self,
+        counts: RecordCounts,
+        reasons: [u64; RejectReason::ALL.len()],
+    ) {
         self.records += counts.records;
         self.rejected += counts.rejected;
         for (reason, count) in RejectReason::ALL

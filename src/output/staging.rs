@@ -339,8 +339,7 @@ impl Staging {
         let mut written = reject_files.clone();
         drop(reject_files);
         for table in schema::all_tables() {
-            let parts = parts.get(table.name).into_iter().flatten();
-            written.extend(parts.map(|part| {
+            written.extend(parts_of(parts, table).iter().map(|part| {
                 let number = part.number;
                 (RunObject::Part { table, number }, part.bytes)
             }));
@@ -400,8 +399,7 @@ impl Staging {
     /// Writes a COPY manifest for each table.
     fn write_manifests(&self, parts: &TableParts, written: &mut WrittenObjects) -> Result<()> {
         for table in schema::all_tables() {
-            let parts = parts.get(table.name).into_iter().flatten();
-            let manifest = CopyManifest::new(parts.map(|part| {
+            let manifest = CopyManifest::new(parts_of(parts, table).iter().map(|part| {
                 let number = part.number;
                 let key = RunObject::Part { table, number }.to_string();
                 (self.store.display(&key), part.bytes)
@@ -437,6 +435,14 @@ impl Staging {
     }
 }
 
+/// Returns the parts of a table.
+#[expect(clippy::expect_used, reason = "a default would publish an empty table")]
+fn parts_of<'a>(parts: &'a TableParts, table: &TableSchema) -> &'a [PartInfo] {
+    parts
+        .get(table.name)
+        .expect("every table has a part, also one without rows")
+}
+
 fn local_paths<'a>(inputs: [&'a [Location]; 2]) -> Vec<&'a Path> {
     let local_path = |location: &'a Location| match location {
         Location::Local(path) => Some(path.as_path()),
@@ -447,4 +453,18 @@ fn local_paths<'a>(inputs: [&'a [Location]; 2]) -> Vec<&'a Path> {
         .flatten()
         .filter_map(local_path)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::star::schema::USERS;
+
+    #[test]
+    #[should_panic(expected = "every table has a part")]
+    fn a_table_without_parts_is_not_published() {
+        let parts = TableParts::from([(SONGPLAYS.name, Vec::new())]);
+        assert_eq!(parts_of(&parts, &SONGPLAYS), []);
+        parts_of(&parts, &USERS);
+    }
 }

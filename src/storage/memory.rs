@@ -1,4 +1,4 @@
-//! Implements [`Store`] in memory, for tests and for programs that embed this crate.
+//! Implements [`Store`] in memory, for tests.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
@@ -118,7 +118,6 @@ impl Store for MemoryStore {
         let holds = match mode {
             PutMode::Overwrite => true,
             PutMode::Create => existing.is_none(),
-            PutMode::Update(ObjectVersion::Unknown) => existing.is_some(),
             PutMode::Update(version) => existing.is_some_and(|object| object.version == version),
         };
         if !holds {

@@ -126,8 +126,8 @@ pub enum PutMode {
     Overwrite,
     /// Writes the object only if there is none.
     Create,
-    /// Writes the object only if the existing one has this version. An [unknown](ObjectVersion::Unknown) version
-    /// matches any.
+    /// Writes the object only if the existing one has this version. A server that gives objects no ETag, or that does
+    /// not support conditional writes, writes it in any case.
     Update(ObjectVersion),
 }
 

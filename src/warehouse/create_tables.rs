@@ -81,7 +81,6 @@ pub(crate) fn create_missing_tables(
     confirm: Option<ConfirmDrop<'_>>,
     progress: &dyn Observer,
 ) -> Result<usize> {
-    let _span = tracing::info_span!("create_tables", warehouse = %warehouse.connection).entered();
     let creation = TableCreation {
         warehouse,
         drop,

@@ -29,7 +29,7 @@ macro_rules! saved_queries {
 }
 
 /// All saved queries.
-pub(crate) static SAVED_QUERIES: [SavedQuery; 12] = saved_queries! {
+pub static SAVED_QUERIES: [SavedQuery; 12] = saved_queries! {
     "plays-by-hour"
     "plays-by-weekday"
     "plays-by-hour-and-weekday"
@@ -117,7 +117,6 @@ impl SavedQuery {
 /// # Errors
 /// Returns an error if the warehouse cannot be reached or rejects the query.
 pub(crate) fn run_query(connection: &ConnectionConfig, sql: &str) -> Result<ResultSet> {
-    let _span = tracing::info_span!("query", warehouse = %connection).entered();
     let mut session = WarehouseSession::open(connection)?;
     let query_error = |failure: StatementError| {
         Error::failed(format!("cannot query {connection}")).with_source(failure.error)

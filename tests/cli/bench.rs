@@ -6,10 +6,11 @@ use std::process::Stdio;
 use std::thread::yield_now;
 
 use serde_json::Value;
+use testkit::cli::generated_data::{generate_data, generate_edge_cases};
 use testkit::cli::output::CommandOutput;
 use testkit::cli::sandbox::Sandbox;
 use testkit::dir_contents::read_files;
-use testkit::sample_data::{MALFORMED_RECORD, generate_data, generate_edge_cases, song};
+use testkit::sample_data::{MALFORMED_RECORD, song};
 
 const SONGS_ARG: &str = "--songs=songs";
 const LOGS_ARG: &str = "--logs=logs";

@@ -9,11 +9,12 @@ use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
+use testkit::cli::generated_data::generate_data;
 use testkit::cli::output::CommandOutput;
 use testkit::cli::sandbox::{Sandbox, run_args};
 use testkit::dataset::directory::{SOURCE_OBJECTS_PART, deterministic_files, read_report};
 use testkit::dir_contents::FilesByPath;
-use testkit::sample_data::{events, generate_data};
+use testkit::sample_data::events;
 
 #[test]
 fn run_fails_while_another_holds_the_lock() {

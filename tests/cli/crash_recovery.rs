@@ -8,10 +8,10 @@ use std::thread::{sleep, yield_now};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use testkit::cli::generated_data::{GeneratedPaths, generate_data};
 use testkit::cli::sandbox::{Sandbox, run_args};
 use testkit::dataset::directory::{deterministic_files, read_report};
 use testkit::dir_contents::FilesByPath;
-use testkit::sample_data::{GeneratedPaths, generate_data};
 
 /// The parts of a dataset that can be compared: its files, and the parts of its report without times.
 #[derive(PartialEq)]

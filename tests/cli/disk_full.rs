@@ -4,11 +4,11 @@ use std::fs;
 use std::process::Command;
 
 use testkit::cli::command::{sparkify_path, with_clean_env};
+use testkit::cli::generated_data::{GeneratedPaths, generate_data};
 use testkit::cli::output::{CommandOutput, assert_error_line};
 use testkit::cli::sandbox::{Sandbox, run_args};
 use testkit::dataset::directory::{DatasetSnapshot, deterministic_files};
 use testkit::dir_contents::read_files;
-use testkit::sample_data::{GeneratedPaths, generate_data};
 
 /// Returns a sandbox with a dataset of few events, and the many events that are to replace it.
 fn small_dataset_and_large_input() -> (Sandbox, GeneratedPaths, DatasetSnapshot) {

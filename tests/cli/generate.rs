@@ -1,9 +1,9 @@
 //! The command `sparkify generate`; its data is tested in tests/generate.rs.
 
 use serde_json::Value;
+use testkit::cli::generated_data::{generate_data, generate_edge_cases};
 use testkit::cli::sandbox::Sandbox;
 use testkit::dir_contents::read_files;
-use testkit::sample_data::{generate_data, generate_edge_cases};
 
 #[test]
 fn non_empty_output_is_rejected() {

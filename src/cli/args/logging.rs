@@ -7,7 +7,8 @@ pub(crate) struct LogArgs {
     /// Log what the command does; -vv logs details
     ///
     /// Log lines go to stderr. -v logs the steps of a command and the requests and transactions that are
-    /// retried, -vv also SQL statements and timings. RUST_LOG takes precedence.
+    /// retried, -vv also the beginning of SQL statements and timings. RUST_LOG takes precedence;
+    /// RUST_LOG=sparkify=trace logs complete SQL.
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
     /// Format of log lines: text or json

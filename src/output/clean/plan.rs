@@ -155,11 +155,12 @@ impl CleanPlan {
         }
     }
 
-    /// Removes the runs in `remove`. Removing the first object of a complete run makes it incomplete.
+    /// Removes the runs in `remove`, and returns how many. Removing the first object of a complete run makes it incomplete.
     ///
     /// # Errors
     /// Returns an error if an object cannot be removed. The next `sparkify clean` removes the rest.
-    pub fn execute(self) -> Result<()> {
+    pub fn execute(self) -> Result<usize> {
+        let mut removed = 0;
         if let Some(store) = &self.store {
             let removes_complete = self
                 .remove
@@ -174,14 +175,15 @@ impl CleanPlan {
                 if let Some(run) = entry.run
                     && published.last() != Some(&run.id)
                 {
-                    remove_run(store.as_ref(), entry.state, run)?;
+                    removed += usize::from(remove_run(store.as_ref(), entry.state, run)?);
                 }
             }
         }
         for leftover in self.leftovers {
             leftover.dir.remove()?;
+            removed += 1;
         }
-        Ok(())
+        Ok(removed)
     }
 }
 

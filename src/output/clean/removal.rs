@@ -6,9 +6,9 @@ use crate::error::Result;
 use crate::output::layout::{RunObject, RunObjectKey};
 use crate::storage::{PutMode, Store};
 
-/// Removes a run. An unfinished run that has new objects, after it was marked as being removed, is alive and is kept:
+/// Removes a run, and returns true. An unfinished run that has new objects, after it was marked as being removed, is alive and is kept (false):
 /// `output::publish::s3` says why no run is published with parts missing.
-pub(super) fn remove_run(store: &dyn Store, state: RunState, run: StoredRun) -> Result<()> {
+pub(super) fn remove_run(store: &dyn Store, state: RunState, run: StoredRun) -> Result<bool> {
     let StoredRun { id, contents } = run;
     let key_of = |object: RunObject| {
         let run = id.clone();
@@ -23,7 +23,8 @@ pub(super) fn remove_run(store: &dyn Store, state: RunState, run: StoredRun) -> 
         objects.push(RunObject::RemovalMarker);
         let found = list_run(store, &format!("{id}/"))?;
         if found.objects.iter().any(|object| !objects.contains(object)) {
-            return store.delete(&[marker]);
+            store.delete(&[marker])?;
+            return Ok(false);
         }
     }
     for upload in &contents.uploads {
@@ -42,7 +43,7 @@ pub(super) fn remove_run(store: &dyn Store, state: RunState, run: StoredRun) -> 
         store.delete(&[marker])?;
     }
     store.remove_empty_folders(&id.to_string());
-    Ok(())
+    Ok(true)
 }
 
 #[cfg(test)]
@@ -78,7 +79,8 @@ mod tests {
         let run = listed_run(&store);
         put(&store, RunObject::Report);
         let before = keys(&store);
-        remove_run(&store, RunState::Unfinished, run).unwrap();
+        let is_removed = remove_run(&store, RunState::Unfinished, run).unwrap();
+        assert!(!is_removed);
         assert_eq!(keys(&store), before);
     }
 
@@ -90,7 +92,7 @@ mod tests {
         let written = store.put(&notes, Vec::new(), PutMode::Create).unwrap();
         assert_eq!(written, crate::storage::PutResult::Written);
         let run = listed_run(&store);
-        remove_run(&store, RunState::Unfinished, run).unwrap();
+        assert!(remove_run(&store, RunState::Unfinished, run).unwrap());
         assert_eq!(keys(&store), [notes]);
     }
 }

@@ -68,12 +68,13 @@ impl LocalStore {
             listing.unreadable.push((key, error));
             return;
         };
-        // Not an object yet, and perhaps gone in a moment.
-        if is_temporary_file(name.as_ref()) {
-            return;
-        }
         let key = format!("{prefix}{name}");
         let file_type = entry.file_type();
+        // In an output such a file is not an object yet, and perhaps gone in a moment.
+        let is_file = file_type.as_ref().is_ok_and(|kind| kind.is_file());
+        if !self.follows_links && is_file && is_temporary_file(name.as_ref()) {
+            return;
+        }
         if file_type.as_ref().is_ok_and(|kind| kind.is_dir()) {
             listing.common_prefixes.push(key + "/");
             return;
@@ -132,10 +133,15 @@ fn or_current_dir(path: &Path) -> &Path {
     }
 }
 
+/// Removes a folder and its subfolders that contain nothing, or only what a killed writer left.
 fn remove_empty_folders(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            remove_empty_folders(&entry.path());
+        let path = entry.path();
+        let kind = entry.file_type();
+        if kind.as_ref().is_ok_and(|kind| kind.is_dir()) {
+            remove_empty_folders(&path);
+        } else if kind.is_ok_and(|kind| kind.is_file()) && is_temporary_file(&path) {
+            let _ = fs::remove_file(&path);
         }
     }
     // Fails for a folder that is not empty, which is then kept.

@@ -13,13 +13,16 @@ use crate::storage::store::{ObjectVersion, PutMode, PutResult, Upload};
 /// The beginning of the names of temporary files.
 const TEMPORARY_PREFIX: &str = ".sparkify-tmp-";
 
+/// The number of random characters after it.
+const RANDOM_CHARS: usize = 6;
+
 /// Returns true if a file is one of those in which [`Store::put`](crate::storage::Store::put) writes first. A killed
 /// process leaves it.
 pub(crate) fn is_temporary_file(path: &Path) -> bool {
-    let name = path.file_name();
-    name.is_some_and(|name| {
-        name.as_encoded_bytes()
-            .starts_with(TEMPORARY_PREFIX.as_bytes())
+    let name = path.file_name().and_then(|name| name.to_str());
+    let random = name.and_then(|name| name.strip_prefix(TEMPORARY_PREFIX));
+    random.is_some_and(|random| {
+        random.len() == RANDOM_CHARS && random.bytes().all(|b| b.is_ascii_alphanumeric())
     })
 }
 
@@ -32,6 +35,7 @@ pub(super) fn put_file(path: &Path, bytes: &[u8], mode: &PutMode) -> io::Result<
     fs::create_dir_all(folder)?;
     let mut file = tempfile::Builder::new()
         .prefix(TEMPORARY_PREFIX)
+        .rand_bytes(RANDOM_CHARS)
         .permissions(default_permissions())
         .tempfile_in(folder)?;
     file.write_all(bytes)?;
@@ -66,8 +70,7 @@ fn update(file: NamedTempFile, path: &Path, expected: &ObjectVersion) -> io::Res
         metadata => mtime_version(&metadata?),
     };
     let is_locked = current == mtime_version(&existing.metadata()?);
-    let is_expected = *expected == ObjectVersion::Unknown || current == *expected;
-    if !is_locked || !is_expected {
+    if !is_locked || current != *expected {
         return Ok(PutResult::ConditionFailed);
     }
     replace(file, path)

@@ -7,7 +7,7 @@ use aws_sdk_s3::primitives::DateTime;
 use super::bucket_client::BucketClient;
 use super::error::OperationContext;
 use super::put_object::write_operation;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::storage::store::IncompleteUpload;
 
 /// Aborts a multipart upload. It is not an error if the upload does not exist.
@@ -77,10 +77,17 @@ pub(super) fn list_uploads(bucket: &BucketClient, prefix: &str) -> Result<Vec<In
                 });
             }
         }
-        (key_marker, upload_id_marker) = (page.next_key_marker, page.next_upload_id_marker);
-        if page.is_truncated != Some(true) || key_marker.is_none() {
+        if page.is_truncated != Some(true) {
             return Ok(uploads);
         }
+        let next = (page.next_key_marker, page.next_upload_id_marker);
+        if next.0.is_none() || next == (key_marker, upload_id_marker) {
+            return Err(
+                Error::failed(format!("{} {}", operation.error_prefix, operation.url))
+                    .with_reason("the server does not say where the rest of the listing begins"),
+            );
+        }
+        (key_marker, upload_id_marker) = next;
     }
 }
 

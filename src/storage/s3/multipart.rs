@@ -137,13 +137,13 @@ impl Write for MultipartUpload {
 impl Upload for MultipartUpload {
     fn finish(mut self: Box<Self>) -> Result<u64> {
         let bucket = Arc::clone(&self.bucket);
-        if self.upload_id.is_none() {
+        let Some(id) = self.upload_id.clone() else {
             let bytes = Bytes::from(std::mem::take(&mut self.buffer));
             bucket
                 .client
                 .block_on(put_object(&bucket, &self.key, bytes))?;
             return Ok(self.bytes_written);
-        }
+        };
         if !self.buffer.is_empty() {
             self.upload_next_part()?;
         }
@@ -151,11 +151,9 @@ impl Upload for MultipartUpload {
             self.await_oldest_part()?;
         }
         let parts = std::mem::take(&mut self.completed);
-        if let Some(id) = &self.upload_id {
-            let complete =
-                complete_multipart_upload(&bucket, &self.key, id, parts, self.bytes_written);
-            bucket.client.block_on(complete)?;
-        }
+        let complete =
+            complete_multipart_upload(&bucket, &self.key, &id, parts, self.bytes_written);
+        bucket.client.block_on(complete)?;
         self.upload_id = None;
         Ok(self.bytes_written)
     }

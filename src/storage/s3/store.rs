@@ -52,10 +52,12 @@ impl S3Store {
             .list_page(key, ListMode::Recursive, None, Some(1));
         let page = client.block_on(page)?;
         let first = page.contents().first().filter(|o| o.key() == Some(key));
-        let Some(object) = first.filter(|object| object.size() > Some(0)) else {
+        let single_object = first.map(|object| parent.bucket.object_meta(name.to_owned(), object));
+        // An empty object can mark a folder.
+        let Some(single_object) = single_object.transpose()?.filter(|object| object.size > 0)
+        else {
             return Ok(Self::new(client, bucket, key));
         };
-        let single_object = parent.bucket.object_meta(name.to_owned(), object)?;
         Ok(Self {
             single_object: Some(single_object),
             ..parent
@@ -114,7 +116,7 @@ impl Store for S3Store {
         let relative = |key: &str| key.strip_prefix(&bucket.prefix).map(str::to_owned);
         let mut continuation_token = None;
         loop {
-            let page = bucket.list_page(&full_prefix, mode, continuation_token, None);
+            let page = bucket.list_page(&full_prefix, mode, continuation_token.clone(), None);
             let page = bucket.client.block_on(page)?;
             for object in page.contents() {
                 let Some(key) = object.key().and_then(relative) else {
@@ -132,10 +134,18 @@ impl Store for S3Store {
             listing
                 .common_prefixes
                 .extend(prefixes.filter_map(|p| p.prefix().and_then(relative)));
-            continuation_token = page.next_continuation_token;
-            if continuation_token.is_none() {
+            let next_token = page.next_continuation_token;
+            if next_token.is_none() && page.is_truncated != Some(true) {
                 return Ok(listing);
             }
+            if next_token.is_none() || next_token == continuation_token {
+                return Err(
+                    Error::failed(format!("cannot list {}", bucket.url(&full_prefix))).with_reason(
+                        "the server does not say where the rest of the listing begins",
+                    ),
+                );
+            }
+            continuation_token = next_token;
         }
     }
 
@@ -187,17 +197,22 @@ impl Store for S3Store {
         for keys in keys.chunks(MAX_KEYS_PER_DELETE) {
             let first = keys.first().map_or("", String::as_str);
             let operation = self.operation("cannot remove", first, "s3:DeleteObject");
-            let objects = keys.iter().filter_map(|key| {
-                ObjectIdentifier::builder()
-                    .key(bucket.full_key(key))
+            let objects = keys
+                .iter()
+                .map(|key| {
+                    ObjectIdentifier::builder()
+                        .key(bucket.full_key(key))
+                        .build()
+                })
+                .collect::<std::result::Result<Vec<_>, _>>();
+            let delete = objects.and_then(|objects| {
+                Delete::builder()
+                    .set_objects(Some(objects))
+                    .quiet(true)
                     .build()
-                    .ok()
             });
-            let delete = Delete::builder()
-                .set_objects(Some(objects.collect()))
-                .quiet(true)
-                .build()
-                .map_err(|e| Error::failed("cannot remove objects").with_source(e))?;
+            let delete =
+                delete.map_err(|e| Error::failed("cannot remove objects").with_source(e))?;
             let request = || {
                 let request = client.sdk().delete_objects().bucket(&bucket.name);
                 let request = request.set_request_payer(client.request_payer());

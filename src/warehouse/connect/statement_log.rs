@@ -30,22 +30,24 @@ impl<'a> RunningStatement<'a> {
     /// Logs that the statement ended, and how many rows it returned or changed.
     pub(super) fn log_result(&self, result: Result<u64, &StatementError>) {
         let statement = summary(self.sql);
-        let elapsed_ms = self.started.elapsed().as_millis();
+        let seconds = self.started.elapsed().as_secs_f64();
         match result {
-            Ok(rows) => tracing::debug!(statement, rows, elapsed_ms, "statement executed"),
+            Ok(rows) => tracing::debug!(statement, rows, seconds, "statement executed"),
             Err(failure) => {
-                tracing::debug!(statement, elapsed_ms, error = %failure.error, "statement failed");
+                tracing::debug!(statement, seconds, error = %failure.error, "statement failed");
             }
         }
     }
 }
 
-/// Returns the beginning of a statement: its first line up to a parenthesis.
-fn summary(sql: &str) -> &str {
+/// Returns the beginning of a statement: its first line up to a parenthesis. If more follows, it ends in `…`.
+fn summary(sql: &str) -> String {
     let beginning = sql.split(['\n', '(']).next().map_or(sql, str::trim_end);
-    match beginning.char_indices().nth(MAX_SUMMARY_CHARS) {
-        Some((end, _)) => &beginning[..end],
-        None => beginning,
+    let end = beginning.char_indices().nth(MAX_SUMMARY_CHARS);
+    let shown = end.map_or(beginning, |(end, _)| &beginning[..end]);
+    match shown.len() < sql.trim_end().len() {
+        true => format!("{shown}…"),
+        false => shown.to_owned(),
     }
 }
 
@@ -59,17 +61,18 @@ mod tests {
             ("BEGIN", "BEGIN"),
             (
                 "INSERT INTO songs (song_id, title)\nSELECT 1",
-                "INSERT INTO songs",
+                "INSERT INTO songs…",
             ),
             (
                 "COPY staged_users (user_id) FROM 's3://b'",
-                "COPY staged_users",
+                "COPY staged_users…",
             ),
-            ("DO $$\nBEGIN\nEND $$", "DO $$"),
+            ("DO $$\nBEGIN\nEND $$", "DO $$…"),
             ("", ""),
         ] {
             assert_eq!(summary(sql), expected);
         }
-        assert_eq!(summary(&"ä".repeat(100)), "ä".repeat(MAX_SUMMARY_CHARS));
+        let expected = "ä".repeat(MAX_SUMMARY_CHARS) + "…";
+        assert_eq!(summary(&"ä".repeat(100)), expected);
     }
 }

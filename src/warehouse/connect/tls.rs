@@ -119,7 +119,7 @@ impl TlsConfig {
     }
 
     /// Returns the mode for the driver, which leaves certificates to the [`connector`](Self::connector).
-    pub fn driver_ssl_mode(&self) -> SslMode {
+    pub(crate) fn driver_ssl_mode(&self) -> SslMode {
         match self.mode {
             TlsMode::Disable => SslMode::Disable,
             TlsMode::Allow | TlsMode::Prefer => SslMode::Prefer,
@@ -131,7 +131,7 @@ impl TlsConfig {
     ///
     /// # Errors
     /// Returns an error if the trusted certificates cannot be loaded.
-    pub fn connector(&self) -> Result<MakeRustlsConnect> {
+    pub(crate) fn connector(&self) -> Result<MakeRustlsConnect> {
         let provider = Arc::new(ring::default_provider());
         let algorithms = provider.signature_verification_algorithms;
         let builder = ClientConfig::builder_with_provider(provider)

@@ -20,8 +20,6 @@ impl DatasetLoad<'_> {
     /// the dataset cannot be read. The transaction is rolled back then.
     pub(crate) fn execute(&self, progress: &dyn Observer) -> Result<LoadReport> {
         let connection = &self.warehouse.connection;
-        let _span =
-            tracing::info_span!("load", run = self.run_id(), warehouse = %connection).entered();
         let started = Instant::now();
         self.ensure_dataset_is_complete()?;
         let statements = self.statements()?;
@@ -64,6 +62,7 @@ impl DatasetLoad<'_> {
         state: &mut CrossAttemptState,
         progress: &dyn Observer,
     ) -> std::result::Result<(), StatementError> {
+        let _span = tracing::info_span!("transaction").entered();
         LoadTransaction::prepare(self, &mut session, state, progress)?.run(statements)
     }
 

@@ -67,8 +67,8 @@ pub(super) fn copy_in(
 }
 
 fn log_copied(table: &TableSchema, rows: u64, bytes: u64, started: Instant) {
-    let elapsed_ms = started.elapsed().as_millis();
-    tracing::debug!(table = table.name, rows, bytes, elapsed_ms, "table copied");
+    let seconds = started.elapsed().as_secs_f64();
+    tracing::debug!(table = table.name, rows, bytes, seconds, "table copied");
 }
 
 /// A COPY in the binary format that is sent in chunks.

@@ -4,6 +4,7 @@
 //! [`CommandOutput::run`](output::CommandOutput::run) runs it.
 
 pub mod command;
+pub mod generated_data;
 pub mod output;
 pub mod sandbox;
 pub mod snapshot;

@@ -9,10 +9,12 @@ use serde_json::Value;
 use super::dialect_rules::LastCopyInfo;
 use super::fault_injector::{FaultPoint, PendingFaultActions};
 use super::lexer::{SqlStatement, StatementParser};
-use super::parquet_to_pg_copy::{ParquetFile, ParquetFileError, TargetColumn};
+use super::load_error::LoadErrorRecord;
+use super::parquet_to_pg_copy::{ParquetFile, ParquetFileError};
 use super::pg_session::{PgSession, ResultRow, quote_literal};
 use super::protocol::{PgMessage, SessionError, SessionResult, SqlError};
 use super::settings::{ReadableCodecs, SimulatorSettings};
+use super::target_column::TargetColumn;
 
 /// A parsed COPY statement.
 #[derive(Debug, Default)]
@@ -23,18 +25,6 @@ pub struct CopyStatement {
     is_manifest: bool,
     fill_record: bool,
     explicit_ids: bool,
-}
-
-/// A failed load, as the load error views show it.
-#[derive(Debug, Default)]
-pub struct LoadErrorRecord {
-    pub table: String,
-    pub file: String,
-    pub line: usize,
-    pub column: Option<TargetColumn>,
-    pub code: u32,
-    pub message: String,
-    pub value: Option<String>,
 }
 
 /// The role that is attached to the cluster, and that COPY may name.

@@ -19,12 +19,15 @@ mod ddl;
 mod dialect_rules;
 mod fault_injector;
 mod lexer;
+mod load_error;
+mod login;
 mod parquet_to_pg_copy;
 mod pg_session;
 mod protocol;
 mod server;
 mod settings;
 mod state;
+mod target_column;
 
 pub use copy::IAM_ROLE_ARN;
 pub use fault_injector::{FaultInjector, FaultPoint, RecordedStatement, StatementMatcher};

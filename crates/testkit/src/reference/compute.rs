@@ -5,8 +5,10 @@ use std::io;
 
 use crate::reference::framing::{ScanItem, scan_records};
 use crate::reference::input::{self, ReferenceInput};
-use crate::reference::merge_state::{self, MergeState};
-use crate::reference::output::{DataLoss, LogCounts, ReferenceOutput, Reject, SongCounts};
+use crate::reference::merge_state;
+use crate::reference::output::{
+    DataLoss, LogCounts, MergeState, ReferenceOutput, Reject, SongCounts,
+};
 use crate::reference::rows::{self, KeptEvent};
 use crate::reference::star;
 use crate::reference::value::{RecordMembers, RejectReason};

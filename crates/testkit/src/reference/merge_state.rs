@@ -5,66 +5,9 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 
 use super::input;
+use super::output::{ArtistStateRow, SongStateRow, SongplayStateRow, SourceObject, UserStateRow};
 use super::rows::{KeptEvent, SongRecord};
-use super::star::{self, FNV_BASIS, fnv_hash};
-
-#[derive(Debug, Clone, PartialEq)]
-pub struct MergeState {
-    /// The source objects in input order.
-    pub source_objects: Vec<SourceObject>,
-    /// The users, sorted by `user_id`.
-    pub users: Vec<UserStateRow>,
-    /// The artists, sorted by the bytes of `artist_id`.
-    pub artists: Vec<ArtistStateRow>,
-    /// The songs, sorted by `song_key` and `duration`.
-    pub songs: Vec<SongStateRow>,
-    /// The songplays in input order.
-    pub songplays: Vec<SongplayStateRow>,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub struct SourceObject {
-    pub object: String,
-    pub etag: String,
-    pub rows: i64,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub struct UserStateRow {
-    pub user_id: i32,
-    /// Microseconds since 1970.
-    pub start_time: i64,
-    pub session_id: i32,
-    pub item_in_session: i32,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub struct ArtistStateRow {
-    pub artist_id: String,
-    pub song_id: String,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub struct SongStateRow {
-    pub song_key: i64,
-    pub duration: f64,
-    pub song_id: String,
-    pub artist_id: String,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub struct SongplayStateRow {
-    pub songplay_id: i64,
-    pub song_key: i64,
-    pub duration: f64,
-}
-
-/// Computes `fnv_hash(artist_name, fnv_hash(0::smallint, fnv_hash(title)))` as Redshift does.
-pub fn song_key(title: &str, artist_name: &str) -> i64 {
-    let hash = fnv_hash(title.as_bytes(), FNV_BASIS);
-    let hash = fnv_hash(&[0, 0], hash);
-    fnv_hash(artist_name.as_bytes(), hash).cast_signed()
-}
+use super::star::{self, song_key};
 
 /// Returns the objects of an input with the number of events kept from each.
 pub fn source_objects(

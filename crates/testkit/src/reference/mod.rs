@@ -22,9 +22,7 @@ pub mod value;
 pub use compute::compute;
 pub use framing::{ScanItem, scan_records};
 pub use input::{ReferenceInput, list};
-pub use merge_state::{
-    ArtistStateRow, MergeState, SongStateRow, SongplayStateRow, SourceObject, UserStateRow,
-};
 pub use output::{
-    Artist, DataLoss, LogCounts, ReferenceOutput, Reject, Song, SongCounts, Songplay, Time, User,
+    Artist, ArtistStateRow, DataLoss, LogCounts, MergeState, ReferenceOutput, Reject, Song,
+    SongCounts, SongStateRow, Songplay, SongplayStateRow, SourceObject, Time, User, UserStateRow,
 };

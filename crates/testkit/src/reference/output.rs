@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use crate::reference::merge_state::MergeState;
-
 /// The complete output of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReferenceOutput {
@@ -140,4 +138,55 @@ pub struct Time {
     pub year: i16,
     /// The day of the week, 0-6 from Sunday.
     pub weekday: i16,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct MergeState {
+    /// The source objects in input order.
+    pub source_objects: Vec<SourceObject>,
+    /// The users, sorted by `user_id`.
+    pub users: Vec<UserStateRow>,
+    /// The artists, sorted by the bytes of `artist_id`.
+    pub artists: Vec<ArtistStateRow>,
+    /// The songs, sorted by `song_key` and `duration`.
+    pub songs: Vec<SongStateRow>,
+    /// The songplays in input order.
+    pub songplays: Vec<SongplayStateRow>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct SourceObject {
+    pub object: String,
+    pub etag: String,
+    pub rows: i64,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct UserStateRow {
+    pub user_id: i32,
+    /// Microseconds since 1970.
+    pub start_time: i64,
+    pub session_id: i32,
+    pub item_in_session: i32,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct ArtistStateRow {
+    pub artist_id: String,
+    pub song_id: String,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct SongStateRow {
+    pub song_key: i64,
+    pub duration: f64,
+    pub song_id: String,
+    pub artist_id: String,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct SongplayStateRow {
+    pub songplay_id: i64,
+    pub song_key: i64,
+    pub duration: f64,
 }

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, Datelike, Timelike};
 
-use super::merge_state::song_key;
 use super::output::{Artist, Song, Songplay, Time, User};
 use super::rows::{KeptEvent, SongRecord};
 
@@ -17,6 +16,13 @@ pub fn fnv_hash(bytes: &[u8], seed: u64) -> u64 {
 }
 
 pub const FNV_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
+
+/// Computes `fnv_hash(artist_name, fnv_hash(0::smallint, fnv_hash(title)))` as Redshift does.
+pub fn song_key(title: &str, artist_name: &str) -> i64 {
+    let hash = fnv_hash(title.as_bytes(), FNV_BASIS);
+    let hash = fnv_hash(&[0, 0], hash);
+    fnv_hash(artist_name.as_bytes(), hash).cast_signed()
+}
 
 pub fn songplay_id(event: &KeptEvent) -> i64 {
     let hash = fnv_hash(&event.user_id.to_le_bytes(), FNV_BASIS);
