@@ -29,7 +29,7 @@ fn run_pipeline(files: &GeneratedInput, out: &Path, threads: usize) -> RunReport
     let config = RunConfig {
         songs: Location::Local(files.songs()).into(),
         logs: Location::Local(files.logs()).into(),
-        out: Location::Local(out.join("star")),
+        out: Location::Local(out.join("dataset")),
         s3: Default::default(),
         threads,
         max_rejects: MaxRejects::Count(0),

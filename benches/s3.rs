@@ -67,7 +67,7 @@ fn run_once(server: &S3Server, location: &str, requests: Option<u16>) {
     command.args(["run", "--quiet", "--json", "--songs"]);
     command.args([format!("{location}/song_data"), "--logs".to_owned()]);
     command.args([format!("{location}/log_data"), "--out".to_owned()]);
-    command.arg(out.path().join("star"));
+    command.arg(out.path().join("dataset"));
     command.args(requests.map(|n| format!("--requests={n}")));
     let before = cpu_seconds();
     let output = command.envs(server.env_vars()).output().unwrap();

@@ -90,6 +90,7 @@ impl RunConfig {
     /// Returns an error if the output is below an input in a bucket, because the next run would read what
     /// this one wrote, or if the encryption does not fit its key.
     pub fn validate(&self) -> Result<()> {
+        self.validate_numbers()?;
         if self.s3.kms_key_id.is_some() && self.s3.encryption == Some(Encryption::Aes256) {
             return Err(
                 Error::usage("cannot use --sse-kms-key-id with --sse AES256")
@@ -108,6 +109,41 @@ impl RunConfig {
                     "it is below the input {input} and would be read by the next run"
                 ))
                 .with_hint("choose another --out")),
+        }
+    }
+}
+
+impl RunConfig {
+    /// Checks the numbers, which the command line checks when it parses them.
+    fn validate_numbers(&self) -> Result<()> {
+        let IoSizes {
+            split_bytes,
+            chunk_bytes,
+            row_group_rows,
+        } = self.sizes;
+        let is_limit = match self.max_rejects {
+            MaxRejects::Count(_) => true,
+            MaxRejects::Percent(percent) => (0.0..=100.0).contains(&percent),
+        };
+        let checks = [
+            (self.threads > 0, "threads must be at least 1"),
+            (
+                self.s3.max_concurrent_requests > 0,
+                "max_concurrent_requests must be at least 1",
+            ),
+            (is_limit, "max_rejects must be from 0 to 100 percent"),
+            (
+                !self.songs.locations.is_empty() && !self.logs.locations.is_empty(),
+                "songs and logs must have at least one location each",
+            ),
+            (
+                split_bytes != Some(0) && chunk_bytes > 0 && row_group_rows > 0,
+                "sizes must be at least 1",
+            ),
+        ];
+        match checks.into_iter().find(|(is_valid, _)| !is_valid) {
+            None => Ok(()),
+            Some((_, reason)) => Err(Error::usage("invalid configuration").with_reason(reason)),
         }
     }
 }
@@ -226,6 +262,29 @@ impl FromStr for MaxRejects {
                 Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(Self::Percent(percent)),
                 _ => Err(invalid()),
             },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_out_of_range_are_refused() {
+        let location = |path: &str| Location::Local(path.into());
+        let valid = RunConfig::new(location("songs"), location("logs"), location("out"));
+        valid.validate().unwrap();
+        let mut invalid = vec![valid.clone(); 6];
+        invalid[0].threads = 0;
+        invalid[1].s3.max_concurrent_requests = 0;
+        invalid[2].max_rejects = MaxRejects::Percent(f64::NAN);
+        invalid[3].max_rejects = MaxRejects::Percent(-5.0);
+        invalid[4].songs.locations.clear();
+        invalid[5].sizes.split_bytes = Some(0);
+        for config in invalid {
+            let error = config.validate().unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{error}");
         }
     }
 }

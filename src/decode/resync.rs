@@ -6,7 +6,7 @@
 //! there. Decoding resumes at the nearest accepted candidate.
 //!
 //! Whether a byte is inside a string depends on the number of quotes before it, and after a syntax error
-//! it is unknown which quotes are part of a text. So two [`ObjectValidator`]s run in parallel, one for
+//! it is unknown which quotes are part of a text. So two [`CandidateValidator`]s run in parallel, one for
 //! each possibility. A validator checks all its candidates in one pass, so the search reads every byte
 //! once, for any input.
 

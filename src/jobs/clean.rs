@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::output::clean::{CleanPlan, find_runs};
 use crate::storage::s3::S3Options;
 use crate::storage::{Location, StoreOpener};
@@ -24,8 +24,13 @@ impl CleanJob {
     /// Finds the runs and decides which to remove.
     ///
     /// # Errors
-    /// Returns an error if the location does not exist or cannot be listed.
+    /// Returns an error if `keep` is 0, or if the location does not exist or cannot be listed.
     pub fn plan(&self) -> Result<CleanPlan> {
+        if self.keep == 0 {
+            return Err(
+                Error::usage("invalid configuration").with_reason("keep must be at least 1")
+            );
+        }
         let _span = tracing::info_span!("clean").entered();
         let stores = StoreOpener::new(self.s3.clone());
         let plan = find_runs(&stores, &self.out, self.keep, self.unfinished_after)?;

@@ -56,6 +56,7 @@ impl LoadTarget {
         };
         let report = load.execute(observer)?;
         tracing::info!(
+            run = report.run,
             attempts = report.attempts,
             seconds = report.seconds,
             "loaded the dataset"

@@ -32,7 +32,7 @@ pub use run::{CompletedRun, RunJob, RunJobPlan};
 pub use crate::warehouse::WarehouseConfig;
 pub use crate::warehouse::connect::config::{ConnectionConfig, ConnectionFlags};
 pub use crate::warehouse::connect::config_file::ConfigFile;
-pub use crate::warehouse::connect::tls::{RootCerts, TlsMode};
+pub use crate::warehouse::connect::tls::{RootCerts, TlsConfig, TlsMode};
 pub use crate::warehouse::create_tables::{ConfirmDrop, ExistingTableTotals};
 pub use crate::warehouse::dialect::Dialect;
 pub use crate::warehouse::iam_role::IamRole;

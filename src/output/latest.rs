@@ -10,6 +10,7 @@ const MAX_PUBLISHED_RUNS: usize = 500;
 
 /// The contents of `latest.json`.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(expecting = "expected an object with the keys run and report")]
 pub(crate) struct LatestPointer {
     /// The id of the newest complete run.
     pub run: String,
@@ -41,9 +42,16 @@ impl LatestPointer {
         }
     }
 
-    /// Parses the file, and returns `None` if it is invalid.
-    pub(crate) fn parse(json: &[u8]) -> Option<Self> {
-        serde_json::from_slice(json).ok()
+    /// Parses the file, which a user may have edited.
+    ///
+    /// # Errors
+    /// Returns the reason if it is invalid.
+    pub(crate) fn parse(json: &[u8]) -> Result<Self, String> {
+        let latest: Self = serde_json::from_slice(json).map_err(|e| e.to_string())?;
+        match latest.run.parse::<RunId>() {
+            Ok(_) => Ok(latest),
+            Err(()) => Err(format!("'{}' is not the id of a run", latest.run)),
+        }
     }
 
     /// Returns the ids of the published runs in the order of their publication. The run named by `run` comes last,
@@ -59,5 +67,5 @@ impl LatestPointer {
 /// Returns the runs that `latest.json` lists in the order of their publication. Returns none if the file is invalid,
 /// in which case it will be replaced.
 pub(crate) fn parse_published(json: &[u8]) -> Vec<RunId> {
-    LatestPointer::parse(json).map_or_else(Vec::new, LatestPointer::into_published_runs)
+    LatestPointer::parse(json).map_or_else(|_| Vec::new(), LatestPointer::into_published_runs)
 }

@@ -19,5 +19,5 @@ pub use self::parquet::{ParquetCompression, PartInfo, PartWriter};
 pub(crate) use self::parquet::{ParquetPartReader, StoredRowGroup};
 pub(crate) use layout::{LATEST_FILE, REJECTS_DIR, manifest_key};
 pub(crate) use published_dataset::PublishedDataset;
-pub(crate) use rejects::RejectBuffer;
+pub(crate) use rejects::{LineShift, RejectBuffer};
 pub(crate) use staging::{Staging, TableParts};

@@ -45,6 +45,15 @@ pub(crate) struct RejectContext {
     pub(super) scratch_dir: PathBuf,
 }
 
+/// How the line numbers of the first rejects of a split are corrected, whose object began in an earlier split.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LineShift {
+    /// The number of these rejects.
+    pub rejects: u64,
+    /// The number of lines in the earlier splits.
+    pub lines: u64,
+}
+
 /// Buffers the rejects of one split until the number of preceding lines in the object is known.
 #[derive(Debug, Default)]
 pub(crate) struct RejectBuffer {
@@ -102,8 +111,7 @@ impl RejectBuffer {
         self.lines.is_none()
     }
 
-    /// Writes all rejects to the file `name` and returns its length in bytes. `line_offset` is added to the line
-    /// numbers of the first `shifted_lines` rejects, whose object began in an earlier split.
+    /// Writes all rejects to the file `name` and returns its length in bytes.
     ///
     /// # Errors
     /// Returns an error if the rejects cannot be written.
@@ -111,7 +119,7 @@ impl RejectBuffer {
         self,
         mut upload: Box<dyn Upload>,
         name: &str,
-        (shifted_lines, line_offset): (u64, u64),
+        shift: LineShift,
     ) -> Result<u64> {
         let write_error = |e: std::io::Error| Error::io("cannot write", name.as_ref(), e);
         if let Some(lines) = self.lines {
@@ -121,13 +129,13 @@ impl RejectBuffer {
             lines.rewind().map_err(write_error)?;
             let mut lines = BufReader::new(lines);
             let mut out = BufWriter::new(&mut upload);
-            if line_offset > 0 {
-                for _ in 0..shifted_lines {
+            if shift.lines > 0 {
+                for _ in 0..shift.rejects {
                     let mut json = String::new();
                     lines.read_line(&mut json).map_err(write_error)?;
                     let mut line: RejectLine<'_> =
                         serde_json::from_str(&json).map_err(|e| write_error(e.into()))?;
-                    line.line += line_offset;
+                    line.line += shift.lines;
                     serde_json::to_writer(&mut out, &line).map_err(|e| write_error(e.into()))?;
                     out.write_all(b"\n").map_err(write_error)?;
                 }

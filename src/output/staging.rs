@@ -16,7 +16,7 @@ use super::layout::{REJECTS_DIR, REPORT_FILE, RunObject};
 use super::parquet::{ParquetCompression, ParquetPartReader, PartInfo, PartWriter};
 use super::publish::local::{CheckedOutputDir, LeftoverRunDir, StagingDir};
 use super::publish::s3::S3Run;
-use super::rejects::{RejectBuffer, RejectContext};
+use super::rejects::{LineShift, RejectBuffer, RejectContext};
 use super::run_id::RunId;
 use super::run_report::RunReport;
 use crate::error::{Error, Result};
@@ -196,8 +196,7 @@ impl Staging {
         self.store.delete(&[part.to_string()])
     }
 
-    /// Writes the rejects of a split, if there are any. `line_shift` is the number
-    /// of leading rejects whose line numbers are raised, and by how much.
+    /// Writes the rejects of a split, if there are any.
     ///
     /// # Errors
     /// Returns an error if the rejects cannot be written.
@@ -206,7 +205,7 @@ impl Staging {
         kind: RecordKind,
         number: usize,
         rejects: RejectBuffer,
-        line_shift: (u64, u64),
+        line_shift: LineShift,
     ) -> Result<()> {
         if rejects.is_empty() {
             return Ok(());

@@ -96,6 +96,7 @@ pub(super) fn process_logs(run: &RunContext<'_>, lookup: &SongLookup) -> Result<
         records = report.records,
         rejected = report.rejected,
         kept = rows,
+        filtered = counts.filtered,
         duplicates,
         "processed the logs"
     );

@@ -11,7 +11,7 @@ use crate::decode::reject::{Reject, RejectReason};
 use crate::error::Result;
 use crate::input::SplitNumber;
 use crate::output::run_report::InputReport;
-use crate::output::{REJECTS_DIR, RejectBuffer};
+use crate::output::{LineShift, REJECTS_DIR, RejectBuffer};
 
 /// Collects the counts of confirmed splits.
 #[derive(Debug)]
@@ -87,7 +87,10 @@ impl<'a> SourceCounter<'a> {
         rejects: RejectBuffer,
     ) -> Result<()> {
         let ConfirmedSplit { split, stats, .. } = confirmed;
-        let line_shift = (stats.first_segment_rejects, confirmed.lines_before);
+        let line_shift = LineShift {
+            rejects: stats.first_segment_rejects,
+            lines: confirmed.lines_before,
+        };
         self.run.staging.write_rejects(
             self.source.kind,
             split.number.index(),

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::catalog::{Catalog, LOAD_HISTORY, missing_tables, warehouse_table_names};
-use super::connect::error::StatementError;
+use super::connect::error::{StatementError, fatal};
 use super::connect::session::WarehouseSession;
 use super::query_result::text_column;
 use crate::error::Error;
@@ -77,7 +77,10 @@ pub(super) fn find_emptied_table(
     if nonempty.contains(plays) && !nonempty.contains(keys) {
         // A play without song, artist and length has no row in state_songplays, but it has no song_id either.
         let matched = has_rows_query(plays, "songplays WHERE song_id IS NOT NULL");
-        if !text_column(session.query(&matched)?).is_empty() {
+        if !text_column(session.query(&matched)?)
+            .map_err(fatal)?
+            .is_empty()
+        {
             return Ok(Some(error(keys, plays)));
         }
     }
@@ -101,7 +104,7 @@ fn nonempty_tables(
     if names.is_empty() {
         return Ok(BTreeSet::new());
     }
-    Ok(text_column(session.query(&nonempty_tables_query(names))?))
+    text_column(session.query(&nonempty_tables_query(names))?).map_err(fatal)
 }
 
 /// Returns the query for the names of those of the given tables that have rows.

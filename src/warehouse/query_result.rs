@@ -32,8 +32,11 @@ pub(super) fn name_and_count<T: FromStr>(row: &ResultRow) -> Result<(&str, T)> {
 /// Returns the first name whose count is not 0 in the result of a query for names and counts.
 ///
 /// # Errors
-/// Returns an error if a row has another shape.
+/// Returns an error if there is no row, or if a row has another shape.
 pub(super) fn first_nonzero(rows: &[ResultRow]) -> Result<Option<(&str, u64)>> {
+    if rows.is_empty() {
+        return Err(unexpected_result("a name and its count"));
+    }
     for row in rows {
         let (name, count) = name_and_count(row)?;
         if count > 0 {
@@ -57,8 +60,15 @@ pub(super) fn sum_of_counts(rows: &[ResultRow]) -> Result<u64> {
 }
 
 /// Returns the distinct values of a query result with one text column.
-pub(super) fn text_column(rows: Vec<ResultRow>) -> BTreeSet<String> {
-    rows.into_iter().flatten().flatten().collect()
+///
+/// # Errors
+/// Returns an error if a row has another shape, or no value.
+pub(super) fn text_column(rows: Vec<ResultRow>) -> Result<BTreeSet<String>> {
+    let values = rows.into_iter().map(|row| match <[_; 1]>::try_from(row) {
+        Ok([Some(value)]) => Ok(value),
+        _ => Err(unexpected_result("a name")),
+    });
+    values.collect()
 }
 
 #[cfg(test)]
@@ -81,6 +91,15 @@ mod tests {
         ];
         assert_eq!(first_nonzero(&rows).unwrap(), Some(("songs", 7)));
         assert_eq!(first_nonzero(&rows[..1]).unwrap(), None);
+    }
+
+    #[test]
+    fn a_check_without_a_result_is_not_passed() {
+        first_nonzero(&[]).unwrap_err();
+        assert_eq!(text_column(Vec::new()).unwrap().len(), 0);
+        for bad in [vec![None], row(&[]), row(&["users", "songs"])] {
+            text_column(vec![row(&["users"]), bad]).unwrap_err();
+        }
     }
 
     #[test]

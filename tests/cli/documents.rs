@@ -100,7 +100,10 @@ fn readme_is_short() {
 #[test]
 fn paths_in_documents_exist() {
     let roots = [
+        ".ci/",
         "benches/",
+        "crates/",
+        "docs/",
         "examples/",
         "fixtures/",
         "fuzz/",

@@ -9,7 +9,7 @@ use testkit::cli::sandbox::{Sandbox, run_args};
 
 /// Returns the lines of the log of a quiet run with these arguments and this value of `RUST_LOG`.
 fn log_of_run(sandbox: &Sandbox, more: &[&str], variable: &str) -> Vec<String> {
-    let mut command = sandbox.command(&run_args("songs", "logs", "star"));
+    let mut command = sandbox.command(&run_args("songs", "logs", "dataset"));
     command.args(more).env("RUST_LOG", variable);
     let output = CommandOutput::run(&mut command);
     assert_eq!((output.code, output.stdout.as_str()), (Some(0), ""));
@@ -35,10 +35,10 @@ fn flags_select_the_level() {
     }
     let has = |lines: &[String], words: &str| lines.iter().any(|line| line.contains(words));
     for words in [
-        " INFO run: started songs=songs logs=logs out=star",
+        " INFO run: started songs=songs logs=logs out=dataset",
         " INFO run:list: listed the logs objects=1 ",
         " INFO run:songs: read the songs records=1 rejected=0",
-        " INFO run:logs: processed the logs records=3 rejected=0 kept=3 duplicates=0",
+        " INFO run:logs: processed the logs records=3 rejected=0 kept=3 filtered=0 duplicates=0",
         " INFO run: published the dataset run=",
     ] {
         assert!(
@@ -122,11 +122,13 @@ fn an_event_is_one_line_without_control_characters() {
     sandbox.write(&format!("{logs}/a.json"), "{}\n");
     for format in ["text", "json"] {
         let flags = ["-vv", "--allow-empty", "--max-rejects=100%", "--log-format"];
-        let mut command = sandbox.command(&run_args("songs", logs, "star"));
+        let mut command = sandbox.command(&run_args("songs", logs, "dataset"));
         let output = CommandOutput::run(command.args(flags).arg(format));
         assert_eq!(output.code, Some(0), "{output:?}");
         let events = output.stderr.lines();
         let events = events.filter(|line| !line.starts_with("sparkify: warning: "));
+        let events: Vec<&str> = events.collect();
+        assert!(events.len() > 5, "{output:?}");
         for line in events {
             assert!(!line.contains(char::is_control), "{line:?}");
             assert!(is_log_line(line) || line.starts_with('{'), "{line:?}");
@@ -141,7 +143,7 @@ fn log_lines_do_not_tear_a_progress_bar() {
     let sandbox = Sandbox::with_input();
     // `script` runs the command on a terminal.
     let sparkify = sparkify_path();
-    let run = format!("{sparkify} -vv run --songs songs --logs logs --out star");
+    let run = format!("{sparkify} -vv run --songs songs --logs logs --out dataset");
     let mut command = with_clean_env(Command::new("script"));
     command
         .args(["--quiet", "--return", "--command", &run, "/dev/null"])

@@ -8,6 +8,7 @@ mod determinism;
 mod dictionary_encoding;
 mod duplicate_events;
 mod format_detection;
+mod generator;
 mod golden_cases;
 mod harness;
 mod input_globs;

@@ -58,7 +58,7 @@ fn run_pipeline(faults: FaultPlan) -> Result<RunReport> {
     let report = completed.map(|completed| completed.report);
     if report.is_err() {
         // Nothing of the run is left.
-        assert!(testkit::dir_contents::list_files(&bucket.join("dataset")).is_empty());
+        assert!(testkit::dir_contents::list_remaining_files(&bucket.join("dataset")).is_empty());
     }
     report.map_err(|failed| failed.error)
 }

@@ -40,7 +40,8 @@ fn run_with_tracing(command: &mut Command) -> CommandOutput {
     assert_no_secrets(output.stderr.as_bytes(), "stderr");
     let lines = output.stderr.split_inclusive('\n');
     let (log, others): (Vec<&str>, Vec<&str>) = lines.partition(|line| is_log_line(line));
-    let has_log = !log.is_empty() || output.code != Some(0);
+    // Wrong usage ends a command before it logs.
+    let has_log = !log.is_empty() || output.code == Some(2);
     assert!(has_log, "nothing is logged: {output:?}");
     output.stderr = others.concat();
     output
@@ -102,6 +103,24 @@ fn successful_run_leaks_no_secret() {
     for (key, bytes) in objects {
         assert_no_secrets(&bytes, &key);
     }
+}
+
+#[test]
+fn json_log_leaks_no_secret() {
+    let server = server_with_input(FaultPlan::new());
+    let arguments = concat_args(&RUN_ARGS, &["--log-format=json"]);
+    let mut command = command_with_token(&server, &arguments);
+    let output = CommandOutput::run(enable_tracing(&mut command));
+    assert_eq!(output.code, Some(0), "{output:?}");
+    assert!(
+        output
+            .stderr
+            .lines()
+            .filter(|line| line.starts_with('{'))
+            .count()
+            > 5
+    );
+    assert_no_secrets(output.stderr.as_bytes(), "stderr");
 }
 
 #[test]

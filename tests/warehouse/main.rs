@@ -28,6 +28,9 @@ mod rejected_loads;
 mod sql_scripts_match_schema;
 mod triggers;
 
+// Tests of the jobs of the library.
+mod jobs_from_rust;
+
 // Tests of saved queries.
 mod query_command;
 mod saved_queries;

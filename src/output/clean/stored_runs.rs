@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::error::Result;
-use crate::output::latest::parse_published;
-use crate::output::layout::{LATEST_FILE, RunObject, RunObjectKey};
+use crate::error::{Error, Result};
+use crate::output::latest::LatestPointer;
+use crate::output::layout::{LATEST_FILE, RunObject, RunObjectKey, UnknownName};
 use crate::output::run_id::RunId;
 use crate::storage::{IncompleteUpload, ListMode, Store};
 
@@ -23,6 +23,8 @@ pub(super) struct StoredRun {
 pub(super) struct RunContents {
     pub objects: Vec<RunObject>,
     pub uploads: Vec<IncompleteUpload>,
+    /// Whether there are also objects that no run writes.
+    pub has_foreign_objects: bool,
     /// The size of the objects in bytes.
     pub bytes: u64,
     /// When the newest object was written or the newest upload created, in seconds since 1970.
@@ -57,7 +59,11 @@ pub(super) fn list_runs(store: &dyn Store) -> Result<BTreeMap<RunId, RunContents
         let Ok(id) = prefix.trim_end_matches('/').parse() else {
             continue;
         };
-        runs.insert(id, list_run(store, &prefix)?);
+        let contents = list_run(store, &prefix)?;
+        // What others put there after the run was removed is not a run.
+        if !contents.objects.is_empty() || !contents.has_foreign_objects {
+            runs.insert(id, contents);
+        }
     }
     for upload in store.list_incomplete_uploads()? {
         if let Some((first, _)) = upload.key.split_once('/')
@@ -79,16 +85,79 @@ pub(super) fn list_run(store: &dyn Store, prefix: &str) -> Result<RunContents> {
         ..RunContents::default()
     };
     for object in listing.objects {
-        if let Ok(key) = object.key.parse::<RunObjectKey>() {
-            contents.bytes += object.size;
-            contents.objects.push(key.object);
+        match object.key.parse::<RunObjectKey>() {
+            Ok(key) => {
+                contents.bytes += object.size;
+                contents.objects.push(key.object);
+            }
+            Err(UnknownName) => contents.has_foreign_objects = true,
         }
     }
     Ok(contents)
 }
 
 /// Returns the runs that `latest.json` lists, the newest last.
+///
+/// # Errors
+/// Returns an error if the file cannot be read or is invalid: the run that it is meant to name could be removed.
 pub(super) fn read_published(store: &dyn Store) -> Result<Vec<RunId>> {
-    let latest = store.get(LATEST_FILE)?;
-    Ok(latest.map_or_else(Vec::new, |latest| parse_published(&latest.bytes)))
+    let Some(latest) = store.get(LATEST_FILE)? else {
+        return Ok(Vec::new());
+    };
+    match LatestPointer::parse(&latest.bytes) {
+        Ok(latest) => Ok(latest.into_published_runs()),
+        Err(reason) => {
+            let name = store.display(LATEST_FILE);
+            Err(Error::failed(format!("cannot read {name}"))
+                .with_reason(reason)
+                .with_hint("correct it, or remove it to go by the ids of the runs"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::{MemoryStore, PutMode, PutResult};
+
+    fn put(store: &MemoryStore, key: &str, text: &str) {
+        let written = store.put(key, text.into(), PutMode::Overwrite);
+        assert_eq!(written.unwrap(), PutResult::Written);
+    }
+
+    #[test]
+    fn invalid_latest_json_is_an_error() {
+        let run = "20261130T051153123Z-0123abcd";
+        let store = MemoryStore::new();
+        assert_eq!(read_published(&store).unwrap(), []);
+        for text in ["", "{", "[]", r#"{"run":5}"#, r#"{"run":"x","report":"y"}"#] {
+            put(&store, LATEST_FILE, text);
+            let error = read_published(&store).unwrap_err().to_string();
+            assert!(
+                error.starts_with("cannot read memory:/latest.json: "),
+                "{error}"
+            );
+            assert!(!error.contains("LatestPointer"), "{error}");
+        }
+        put(
+            &store,
+            LATEST_FILE,
+            &format!(r#"{{"run":"{run}","report":"y"}}"#),
+        );
+        assert_eq!(read_published(&store).unwrap(), [run.parse().unwrap()]);
+    }
+
+    #[test]
+    fn a_folder_of_foreign_objects_is_no_run() {
+        let (foreign, mixed) = (
+            "20261130T051153123Z-0123abcd",
+            "20261130T051153123Z-89abcdef",
+        );
+        let store = MemoryStore::new();
+        put(&store, &format!("{foreign}/notes.txt"), "");
+        put(&store, &format!("{mixed}/notes.txt"), "");
+        put(&store, &format!("{mixed}/_report.json"), "");
+        let runs: Vec<_> = list_runs(&store).unwrap().into_keys().collect();
+        assert_eq!(runs, [mixed.parse().unwrap()]);
+    }
 }

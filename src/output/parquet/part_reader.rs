@@ -99,10 +99,12 @@ impl<'a> ParquetPartReader<'a> {
         &self,
         numbers: impl IntoIterator<Item = usize>,
     ) -> Result<RowGroupReader<'_>> {
-        let bounds = |number| Ok((number, self.row_group_bounds(number)?));
-        let pending: Vec<_> = numbers.into_iter().map(bounds).collect::<Result<_>>()?;
+        let row_groups = numbers
+            .into_iter()
+            .map(|number| self.row_group_range(number));
+        let pending: Vec<RowGroupRange> = row_groups.collect::<Result<_>>()?;
         let mut ranges: Vec<ObjectRange> = Vec::new();
-        for &(_, (start, end)) in &pending {
+        for &RowGroupRange { start, end, .. } in &pending {
             match ranges.last_mut() {
                 Some(last) if last.expected_end == start => last.expected_end = end,
                 _ => ranges.push(object_range(&self.object, start, end)),
@@ -129,9 +131,9 @@ impl<'a> ParquetPartReader<'a> {
         }
     }
 
-    /// Returns the offset of the first byte of a row group, and the offset one past its last byte.
-    fn row_group_bounds(&self, number: usize) -> Result<(u64, u64)> {
-        let bounds = || {
+    /// Returns where a row group is.
+    fn row_group_range(&self, number: usize) -> Result<RowGroupRange> {
+        let range = || {
             let group = self.metadata.metadata().row_groups().get(number)?;
             let chunks = group.columns().iter().map(|column| {
                 let data = column.data_page_offset();
@@ -142,10 +144,20 @@ impl<'a> ParquetPartReader<'a> {
             let chunks: Vec<_> = chunks.collect::<Option<_>>()?;
             let start = chunks.iter().map(|&(start, _)| start).min()?;
             let end = chunks.iter().map(|&(_, end)| end).max()?;
-            Some((start, end))
+            Some(RowGroupRange { number, start, end })
         };
-        bounds().ok_or_else(|| self.changed_error(&format!("row group {number} is missing")))
+        range().ok_or_else(|| self.changed_error(&format!("row group {number} is missing")))
     }
+}
+
+/// Where a row group is in its part.
+#[derive(Debug, Clone, Copy)]
+struct RowGroupRange {
+    number: usize,
+    /// The offset of the first byte.
+    start: u64,
+    /// The offset one past the last byte.
+    end: u64,
 }
 
 /// Returns the schema that a table is read with: text is dictionary-encoded.
@@ -191,8 +203,8 @@ pub(crate) struct RowGroupReader<'a> {
     position: u64,
     /// Whether parts of the file between the row groups are skipped.
     has_gaps: bool,
-    /// The number and the byte bounds of each row group that is not read yet.
-    remaining: std::vec::IntoIter<(usize, (u64, u64))>,
+    /// The row groups that are not read yet.
+    remaining: std::vec::IntoIter<RowGroupRange>,
 }
 
 impl RowGroupReader<'_> {
@@ -202,7 +214,7 @@ impl RowGroupReader<'_> {
     /// Returns an error if the row group cannot be read, has changed since it was written, or is missing.
     pub(crate) fn next_row_group(&mut self) -> Result<StoredRowGroup> {
         let next = self.remaining.next();
-        let (number, (start, end)) =
+        let RowGroupRange { number, start, end } =
             next.ok_or_else(|| self.part.changed_error(&"a row group is missing"))?;
         if self.position != start {
             self.reader.next_range()?;

@@ -43,14 +43,22 @@ pub(super) struct PrefetchReader {
     current_range: Option<usize>,
     /// The offset of the next byte to read in the object.
     position: u64,
-    /// The range index and the offset of the next chunk to fetch.
-    next_fetch: (usize, u64),
+    /// The next chunk to fetch.
+    next_fetch: FetchPosition,
     /// Chunks that are being fetched or not read completely, in order.
     in_flight: VecDeque<InFlightChunk>,
     /// The size of the next chunk after the expected end.
     tail_read_bytes: u64,
     /// Completes when the latest chunk has its permit, or was canceled.
     permit_turn: Option<oneshot::Receiver<()>>,
+}
+
+/// The position of a chunk.
+#[derive(Debug, Clone, Copy, Default)]
+struct FetchPosition {
+    range_index: usize,
+    /// The offset of its first byte in the object.
+    offset: u64,
 }
 
 /// A chunk of a range that is being fetched.
@@ -84,7 +92,7 @@ impl PrefetchReader {
     /// Creates a reader and starts to prefetch.
     pub(super) fn new(bucket: Arc<BucketClient>, ranges: Vec<ObjectRange>) -> Self {
         let mut reader = Self {
-            next_fetch: (0, 0),
+            next_fetch: FetchPosition::default(),
             bucket,
             ranges,
             current_range: None,
@@ -100,7 +108,10 @@ impl PrefetchReader {
 
     fn prefetch(&mut self) {
         while self.in_flight.len() < PREFETCH_DEPTH {
-            let (range_index, from) = self.next_fetch;
+            let FetchPosition {
+                range_index,
+                offset: from,
+            } = self.next_fetch;
             let Some(range) = self.ranges.get(range_index) else {
                 return;
             };
@@ -109,19 +120,20 @@ impl PrefetchReader {
                 let fetch_end = expected_end.min(from.saturating_add(PREFETCH_BYTES));
                 let read = self.start_fetch(range_index, from, fetch_end);
                 self.in_flight.extend(read);
-                self.next_fetch = (range_index, fetch_end);
+                self.next_fetch.offset = fetch_end;
             } else {
                 self.next_fetch = self.range_start(range_index + 1);
             }
         }
     }
 
-    /// Returns the position of the first chunk of a range, as for `next_fetch`.
-    fn range_start(&self, range_index: usize) -> (usize, u64) {
-        (
+    /// Returns the position of the first chunk of a range.
+    fn range_start(&self, range_index: usize) -> FetchPosition {
+        let range = self.ranges.get(range_index);
+        FetchPosition {
             range_index,
-            self.ranges.get(range_index).map_or(0, |range| range.start),
-        )
+            offset: range.map_or(0, |range| range.start),
+        }
     }
 
     /// Returns true if the current range has more bytes to read.
@@ -183,7 +195,7 @@ impl RangeReader for PrefetchReader {
         let range_index = self.current_range.map_or(0, |number| number + 1);
         let start = self.range_start(range_index);
         self.current_range = Some(range_index);
-        self.position = start.1;
+        self.position = start.offset;
         self.tail_read_bytes = TAIL_READ_BYTES;
         while self
             .in_flight
@@ -192,7 +204,7 @@ impl RangeReader for PrefetchReader {
         {
             self.in_flight.pop_front();
         }
-        if self.next_fetch.0 < range_index {
+        if self.next_fetch.range_index < range_index {
             self.next_fetch = start;
         }
         self.prefetch();

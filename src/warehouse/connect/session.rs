@@ -210,7 +210,10 @@ impl WarehouseSession {
         &mut self,
         sql: &str,
     ) -> std::result::Result<Vec<(String, Type)>, StatementError> {
-        let statement = self.client.prepare(sql).map_err(statement_error)?;
+        let running = RunningStatement::start(sql);
+        let prepared = self.client.prepare(sql).map_err(statement_error);
+        running.log_result(prepared.as_ref().map(|_| 0));
+        let statement = prepared?;
         let column = |column: &postgres::Column| (column.name().to_owned(), column.type_().clone());
         Ok(statement.columns().iter().map(column).collect())
     }
@@ -220,8 +223,12 @@ impl WarehouseSession {
     /// # Errors
     /// Returns an error if the server rejects the statement.
     pub fn copy_in(&mut self, sql: &str) -> std::result::Result<CopyInWriter<'_>, StatementError> {
-        tracing::trace!(sql, "sending a statement");
-        self.client.copy_in(sql).map_err(statement_error)
+        let running = RunningStatement::start(sql);
+        let begun = self.client.copy_in(sql).map_err(statement_error);
+        if let Err(failure) = &begun {
+            running.log_result(Err(failure));
+        }
+        begun
     }
 }
 

@@ -8,9 +8,10 @@ use crate::error::{Error, Result};
 use crate::observer::Observer;
 use crate::warehouse::catalog::LOAD_HISTORY;
 use crate::warehouse::config::WarehouseConfig;
-use crate::warehouse::connect::error::StatementError;
+use crate::warehouse::connect::error::{StatementError, fatal};
 use crate::warehouse::connect::session::WarehouseSession;
 use crate::warehouse::lock_wait::warn_if_blocked;
+use crate::warehouse::query_result::text_column;
 use crate::warehouse::sql::load_plan::LOADED_RUNS_SQL;
 
 /// Checks the tables of a warehouse, and returns the log objects that were loaded into it.
@@ -55,8 +56,8 @@ pub(super) fn query_runs(
     session: &mut WarehouseSession,
     sql: &str,
 ) -> std::result::Result<HashSet<String>, StatementError> {
-    let rows = session.query(sql)?;
-    Ok(rows.into_iter().flatten().flatten().collect())
+    let runs = text_column(session.query(sql)?).map_err(fatal)?;
+    Ok(runs.into_iter().collect())
 }
 
 /// Runs a query before a dataset is built for the warehouse.

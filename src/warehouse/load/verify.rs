@@ -13,7 +13,7 @@ use crate::warehouse::query_result::{
 /// # Errors
 /// Returns an error if the result of the query names a table.
 pub(super) fn check_emptied(rows: Vec<ResultRow>) -> Result<()> {
-    match text_column(rows).first() {
+    match text_column(rows)?.first() {
         None => Ok(()),
         Some(table) => Err(altered_table_error(
             table,

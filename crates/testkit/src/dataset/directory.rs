@@ -54,10 +54,9 @@ impl DatasetSnapshot {
     /// Asserts that another dataset has replaced it.
     #[track_caller]
     pub fn assert_replaced(&self) {
-        assert!(
-            read_files(&self.dir) != self.files,
-            "dataset was not replaced"
-        );
+        let files = read_files(&self.dir);
+        assert!(files.contains_key(REPORT_FILE), "{:?}", files.keys());
+        assert!(files != self.files, "dataset was not replaced");
     }
 }
 

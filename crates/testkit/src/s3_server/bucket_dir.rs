@@ -10,7 +10,7 @@ use std::time::SystemTime;
 use s3s::crypto::{Checksum, Md5};
 use s3s::{S3Result, s3_error};
 
-use crate::dir_contents::list_files;
+use crate::dir_contents::list_remaining_files;
 
 /// The directory of the buckets.
 pub struct BucketDir {
@@ -80,7 +80,7 @@ impl BucketDir {
         let folder = self.bucket(bucket)?;
         let mut objects = BTreeMap::new();
         let (parent_prefix, _) = prefix.split_at(prefix.rfind('/').map_or(0, |slash| slash + 1));
-        for key in list_files(&folder.join(parent_prefix)) {
+        for key in list_remaining_files(&folder.join(parent_prefix)) {
             let key = format!("{parent_prefix}{key}");
             if key.starts_with(prefix)
                 && let Some(object) = self.file_meta(&folder.join(&key))

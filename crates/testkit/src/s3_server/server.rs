@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::runtime::{self, Runtime};
 
-use crate::dir_contents::{FilesByPath, list_files, read_files};
+use crate::dir_contents::{FilesByPath, list_remaining_files, read_files};
 use crate::s3_server::bucket_dir::BucketDir;
 use crate::s3_server::fault_proxy::FaultProxy;
 use crate::s3_server::faults::FaultPlan;
@@ -159,7 +159,7 @@ impl S3Server {
     /// Moves the times of all files in a directory of a bucket into the past, and those of uploads whose keys
     /// contain its name.
     pub fn backdate(&self, folder: &Path, by: Duration) {
-        for key in list_files(folder) {
+        for key in list_remaining_files(folder) {
             let file = fs::File::options()
                 .write(true)
                 .open(folder.join(key))
