@@ -141,7 +141,8 @@ fn foreign_objects_are_never_removed() {
         write_file(out_dir, "mine.parquet", "mine");
         // An object whose name is a run id, with nothing below it.
         write_file(out_dir, &object, "mine");
-        write_latest_json(out_dir, "none");
+        // A run that does not exist.
+        write_latest_json(out_dir, &run_id(40));
     }
     let before = non_empty_entries(&out_dir);
     for location in [OUT_URL, folder.path().to_str().unwrap()] {
