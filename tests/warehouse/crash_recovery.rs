@@ -333,7 +333,7 @@ fn password_is_never_leaked(kind: WarehouseKind) {
     assert!(output.status.success(), "{output:?}");
     assert_eq!(inspected.load(Ordering::SeqCst), 1);
     let log = String::from_utf8_lossy(&output.stderr);
-    assert!(log.contains(" INFO run:transaction: "), "{log}");
+    assert!(log.contains(" INFO run:load: "), "{log}");
     let mut texts = seen.lock().unwrap().clone();
     texts.push(String::from_utf8_lossy(&output.stdout).into_owned());
     texts.push(String::from_utf8_lossy(&output.stderr).into_owned());

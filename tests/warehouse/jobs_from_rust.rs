@@ -35,7 +35,8 @@ fn every_job_runs_from_another_program() {
         url: Some(&url),
         ca_bundle: None,
     };
-    let connection = ConnectionConfig::resolve(flags, None, |_| None, &mut Vec::new());
+    let env = |name: &str| (name == "PGPASSWORD").then(|| database.password.clone());
+    let connection = ConnectionConfig::resolve(flags, None, env, &mut Vec::new());
     let warehouse = WarehouseConfig {
         connection: connection.unwrap().unwrap(),
         iam_role: IamRole::default(),
