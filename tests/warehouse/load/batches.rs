@@ -35,13 +35,10 @@ fn split_into_batches(warehouse: &TestWarehouse, batches: u64, seed: u64) {
     }
 }
 
-/// The batches are pseudo-random: songs come later than their plays, and several batches contain the same
-/// artists, users and events.
-fn batches_in_any_order_are_what_one_batch_is(kind: WarehouseKind) {
-    let warehouse = warehouse_with_dataset(kind);
-    let all_at_once = warehouse.dataset_tables("dataset");
-    split_into_batches(&warehouse, 3, 1);
-    for batch in 0..3 {
+/// Splits the input into batches, and builds a dataset of each: `dataset-0` and so on.
+fn build_batches(warehouse: &TestWarehouse, batches: u64, seed: u64) {
+    split_into_batches(warehouse, batches, seed);
+    for batch in 0..batches {
         let data = |kind| format!("batch-{batch}/{kind}");
         warehouse.build_dataset(
             &data("song_data"),
@@ -49,6 +46,14 @@ fn batches_in_any_order_are_what_one_batch_is(kind: WarehouseKind) {
             &format!("dataset-{batch}"),
         );
     }
+}
+
+/// The batches are pseudo-random: songs come later than their plays, and several batches contain the same
+/// artists, users and events.
+fn batches_in_any_order_are_what_one_batch_is(kind: WarehouseKind) {
+    let warehouse = warehouse_with_dataset(kind);
+    let all_at_once = warehouse.dataset_tables("dataset");
+    build_batches(&warehouse, 3, 1);
     for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0], [2, 0, 1]] {
         warehouse
             .run_command(&["create-tables", "--quiet", "--drop", "--yes"])
@@ -223,15 +228,7 @@ fn full_refresh_from_partial_dataset_is_rejected(kind: WarehouseKind) {
 
 fn concurrent_loads_give_correct_tables(kind: WarehouseKind) {
     let warehouse = warehouse_with_dataset(kind);
-    split_into_batches(&warehouse, 2, 3);
-    for batch in 0..2 {
-        let data = |kind| format!("batch-{batch}/{kind}");
-        warehouse.build_dataset(
-            &data("song_data"),
-            &data("log_data"),
-            &format!("dataset-{batch}"),
-        );
-    }
+    build_batches(&warehouse, 2, 3);
     std::thread::scope(|scope| {
         for out in ["dataset-0", "dataset-1", "dataset", "dataset-0"] {
             let warehouse = &warehouse;
