@@ -9,7 +9,7 @@ mod support;
 
 use std::time::Instant;
 
-use sparkify::internals::star::schema::EVENT_RECORD;
+use sparkify::internals::model::sparkify::EVENT_RECORD;
 
 use support::{decode_all, new_decoder, with_padding};
 

@@ -14,8 +14,8 @@ use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, criterion_group, criterion_main};
 use serde::de::IgnoredAny;
 use sparkify::generate::GenerateOptions;
-use sparkify::internals::decode::record_schema::RecordSchema;
-use sparkify::internals::star::schema::{EVENT_RECORD, SONG_RECORD};
+use sparkify::internals::model::RecordSchema;
+use sparkify::internals::model::sparkify::{EVENT_RECORD, SONG_RECORD};
 
 use support::log_variants::{LOG_VARIANTS, with_rejects};
 use support::{

@@ -15,7 +15,7 @@ use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use sparkify::generate::GenerateOptions;
 use sparkify::internals::decode::Decoder;
-use sparkify::internals::star::schema::EVENT_RECORD;
+use sparkify::internals::model::sparkify::EVENT_RECORD;
 use sparkify::internals::star::song_lookup::SongLookup;
 use sparkify::internals::star::songplays::{build_songplays, compute_songplay_ids};
 use sparkify::internals::star::songs_and_artists::{build_artists, build_songs};

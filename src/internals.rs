@@ -12,9 +12,6 @@ pub mod decode {
     pub mod padded_bytes {
         pub use crate::decode::padded_bytes::PADDING;
     }
-    pub mod record_schema {
-        pub use crate::decode::record_schema::{FieldType, RecordField, RecordSchema};
-    }
     pub mod reject {
         pub use crate::decode::reject::{Reject, RejectReason};
     }
@@ -23,6 +20,23 @@ pub mod decode {
     }
     pub mod value {
         pub use crate::decode::value::{ValueError, parse_double, parse_integer, unescape};
+    }
+}
+
+pub mod model {
+    //! The description of the star schema.
+
+    pub use crate::model::{
+        CalendarPart, ColumnSchema, ColumnType, Distribution, FactRule, FieldType, LookupRule,
+        Model, OrderTerm, PickRule, RecordField, RecordFilter, RecordSchema, RedshiftLayout,
+        Reference, TableRule, TableSchema, ValueSource,
+    };
+
+    pub mod sparkify {
+        pub use crate::model::sparkify::{
+            ARTISTS, EVENT_RECORD, LOAD_HISTORY, SONG_RECORD, SONGPLAYS, SONGS, SOURCE_OBJECTS,
+            SPARKIFY, STATE_ARTISTS, STATE_SONGPLAYS, STATE_SONGS, STATE_USERS, TIME, USERS,
+        };
     }
 }
 
@@ -35,13 +49,6 @@ pub mod output {
 pub mod star {
     //! Record batches to the rows of the tables.
 
-    pub mod schema {
-        pub use crate::star::schema::{
-            ARTISTS, ColumnSchema, ColumnType, EVENT_RECORD, MERGE_STATE_TABLES, SONG_RECORD,
-            SONGPLAYS, SONGS, SOURCE_OBJECTS, STAR_TABLES, STATE_ARTISTS, STATE_SONGPLAYS,
-            STATE_SONGS, STATE_USERS, TIME, TableSchema, USERS, all_tables,
-        };
-    }
     pub mod song_lookup {
         pub use crate::star::song_lookup::{
             ArtistIds, LOOKUP_SHARDS, SongIds, SongLookup, SongLookupShard, hash_keys,

@@ -16,7 +16,7 @@
 //! warehouse    Parquet parts -> the tables of Redshift or PostgreSQL, in one transaction
 //! ```
 //!
-//! `pipeline` connects them, and is the only module that starts threads for the work. [`generate`] generates
+//! `model` describes the star schema that they build, as data. `pipeline` connects them, and is the only module that starts threads for the work. [`generate`] generates
 //! synthetic input, and `bench` measures throughput. [`cli`] is the command line.
 //!
 //! These modules are private. Another program uses [`jobs`] with the configuration in [`config`] and an [`observer`]
@@ -40,6 +40,7 @@ mod input;
 )]
 pub mod internals;
 pub mod jobs;
+mod model;
 pub mod observer;
 mod output;
 mod pipeline;

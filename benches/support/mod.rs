@@ -14,9 +14,9 @@ use criterion::Throughput;
 use sparkify::config::IoSizes;
 use sparkify::generate::{GenerateOptions, GenerateSummary, generate};
 use sparkify::internals::decode::padded_bytes::PADDING;
-use sparkify::internals::decode::record_schema::RecordSchema;
 use sparkify::internals::decode::{DecodeStatus, Decoder, InputChunk, InputState, RecordCounts};
-use sparkify::internals::star::schema::{EVENT_RECORD, SONG_RECORD};
+use sparkify::internals::model::RecordSchema;
+use sparkify::internals::model::sparkify::{EVENT_RECORD, SONG_RECORD};
 use sparkify::internals::star::song_lookup::{
     ArtistIds, LOOKUP_SHARDS, SongIds, SongLookup, SongLookupShard, hash_keys,
 };

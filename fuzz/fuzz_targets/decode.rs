@@ -6,7 +6,7 @@
 
 use decoder_check::{comparison, driver};
 use libfuzzer_sys::fuzz_target;
-use sparkify::internals::star::schema::{EVENT_RECORD, SONG_RECORD};
+use sparkify::internals::model::sparkify::{EVENT_RECORD, SONG_RECORD};
 
 fuzz_target!(|data: &[u8]| {
     // The last three bytes select the options, so that a corpus of plain JSON is useful.

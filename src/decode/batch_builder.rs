@@ -8,9 +8,9 @@ use arrow_schema::{ArrowError, SchemaRef};
 use super::builders::ColumnBuilder;
 use super::decode_call::MAX_RECORD_BYTES;
 use super::record_block::RecordBlock;
-use super::record_schema::RecordSchema;
 use super::value::ValueError;
 use super::value_span::ValueSpan;
+use crate::model::RecordSchema;
 
 /// A batch is full when its records exceed this number of bytes: text offsets are 32 bits wide, and one
 /// more record has at most [`MAX_RECORD_BYTES`].

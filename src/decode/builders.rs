@@ -10,13 +10,13 @@ use arrow_buffer::{NullBuffer, NullBufferBuilder, OffsetBuffer, ScalarBuffer};
 use arrow_schema::ArrowError;
 
 use super::interner::{Interner, take_keeping_capacity};
-use super::record_schema::{FieldType, RecordField};
 use super::reject::RejectReason;
 use super::span_value::{
     append_text_value, bounded_int64_value, double_value, int32_value, interned_value,
 };
 use super::value::ValueError;
 use super::value_span::ValueSpan;
+use crate::model::{FieldType, RecordField};
 
 const MISSING: ValueError = ValueError {
     reason: RejectReason::Missing,

@@ -12,13 +12,13 @@ use super::lexer::SyntaxError;
 use super::padded_bytes::{byte_at, count_newlines};
 use super::pending_reject::{PendingReject, RejectEnd};
 use super::record_block::{RecordBlock, ScannedRecord};
-use super::record_schema::{RecordFilter, RecordSchema};
 use super::reject::{Reject, RejectReason};
 use super::resync::Resync;
 use super::scanner::Scanner;
 use super::sniff::{self, RecordLayout, UTF8_BOM};
 use super::value;
 use super::value_span::{RecordSpan, ValueKind, ValueSpan};
+use crate::model::{RecordFilter, RecordSchema};
 
 /// Decodes the records of one schema.
 #[derive(Debug)]
@@ -346,7 +346,7 @@ impl Decoder {
         };
         let reject = PendingReject::new(chunk, start, self.newlines, RejectReason::Syntax, detail);
         let offset = chunk.offset + start as u64;
-        let resync = Resync::new(self.schema.known_keys, self.is_array, offset);
+        let resync = Resync::new(self.schema, self.is_array, offset);
         self.begin_reject(reject.with_resync(resync));
     }
 

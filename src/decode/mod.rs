@@ -1,5 +1,5 @@
 //! Decodes JSON bytes into Arrow record batches and rejects, according to a
-//! [`RecordSchema`](record_schema::RecordSchema).
+//! [`RecordSchema`](crate::model::RecordSchema).
 //!
 //! The decoder runs after reading and before the star schema is built. It does no I/O and starts no
 //! threads. A caller passes it one [`InputChunk`] of a segment after the other; the rows and the rejects do
@@ -22,7 +22,6 @@ mod open_levels;
 pub(crate) mod padded_bytes;
 mod pending_reject;
 mod record_block;
-pub(crate) mod record_schema;
 pub(crate) mod reject;
 mod resync;
 pub(crate) mod scanner;

@@ -12,12 +12,13 @@
 
 use super::candidate_validator::{CandidateValidator, StringByte};
 use super::sniff::UTF8_BOM;
+use crate::model::RecordSchema;
 
 /// The search for the position to resume at. It accepts the bytes in portions of any size.
 #[derive(Debug)]
 pub(super) struct Resync {
-    /// The known keys. A candidate needs at least one of them.
-    known_keys: &'static [&'static str],
+    /// The schema of the records. A candidate needs at least one key that it knows.
+    schema: &'static RecordSchema,
     /// Whether a comma can separate two records.
     is_array: bool,
     /// The offset in the object of the next byte to read.
@@ -35,9 +36,9 @@ pub(super) struct Resync {
 impl Resync {
     /// Begins a search in the record that begins at `offset`. The first byte belongs to that record and is
     /// not a candidate.
-    pub(super) fn new(keys: &'static [&'static str], is_array: bool, offset: u64) -> Self {
+    pub(super) fn new(schema: &'static RecordSchema, is_array: bool, offset: u64) -> Self {
         Self {
-            known_keys: keys,
+            schema,
             is_array,
             offset,
             lookbehind: Lookbehind::default(),
@@ -113,7 +114,7 @@ impl Resync {
             };
             // The bytes from the first undecided candidate on are repeated, so all of the key is there.
             let key_from = |first: u64| &bytes[at - (self.offset - first) as usize..at];
-            let is_known = |key: &[u8]| self.known_keys.iter().any(|known| known.as_bytes() == key);
+            let is_known = |key: &[u8]| self.schema.is_known_key(key);
             self.validators[inside].feed_string_byte(string_byte, key_from, is_known);
         }
         let validator = &mut self.validators[self.outside_strings];

@@ -18,7 +18,8 @@ use std::str::FromStr;
 
 use super::run_id::RunId;
 use crate::input::RecordKind;
-use crate::star::schema::{self, TableSchema};
+use crate::model::TableSchema;
+use crate::model::sparkify::SPARKIFY;
 
 /// The report of a complete run.
 pub(super) const REPORT_FILE: &str = "_report.json";
@@ -78,7 +79,7 @@ pub(crate) enum RunObject {
 impl RunObject {
     /// Returns the folders of a run, outer ones before inner ones.
     pub(crate) fn folders() -> impl Iterator<Item = &'static str> {
-        let tables = schema::all_tables().map(|table| table.dir);
+        let tables = SPARKIFY.dataset_tables().map(|table| table.dir);
         tables.chain([REJECTS_DIR])
     }
 
@@ -145,7 +146,7 @@ fn parse_numbered(text: &str) -> Result<RunObject, UnknownName> {
 }
 
 fn table_in(dir: &str) -> Result<&'static TableSchema, UnknownName> {
-    let table = schema::all_tables().find(|table| table.dir == dir);
+    let table = SPARKIFY.dataset_tables().find(|table| table.dir == dir);
     table.ok_or(UnknownName)
 }
 
@@ -221,7 +222,7 @@ mod tests {
             RunObject::FailedReport,
             RunObject::RemovalMarker,
         ];
-        for table in schema::all_tables() {
+        for table in SPARKIFY.dataset_tables() {
             objects.push(RunObject::Manifest(table));
             objects.extend([0, 7, 99_999, 100_000].map(|number| RunObject::Part { table, number }));
         }

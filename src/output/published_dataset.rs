@@ -7,7 +7,8 @@ use super::latest::LatestPointer;
 use super::layout::{FAILED_REPORT_FILE, LATEST_FILE, REPORT_FILE, RunObject, manifest_key};
 use super::run_report::{REPORT_VERSION, RunReport, TableReport};
 use crate::error::{Error, Result};
-use crate::star::schema::{MERGE_STATE_TABLES, STAR_TABLES, TableSchema};
+use crate::model::TableSchema;
+use crate::model::sparkify::SPARKIFY;
 use crate::storage::{ListMode, Location, ObjectMeta, ObjectRange, Store, StoreOpener};
 
 /// The published output of one run.
@@ -52,7 +53,7 @@ impl PublishedDataset {
                 .with_reason("its report has no run id")
                 .with_hint("run again"));
         }
-        let mut tables = STAR_TABLES.iter().chain(&MERGE_STATE_TABLES);
+        let mut tables = SPARKIFY.dataset_tables();
         if let Some(table) = tables.find(|table| find_table_report(&report, table).is_none()) {
             return Err(Error::failed(format!("cannot load {location}"))
                 .with_reason(format!("its report does not list table {}", table.name))
@@ -247,7 +248,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::star::schema::{SONGS, USERS};
+    use crate::model::sparkify::{SONGS, USERS};
     use crate::storage::MemoryStore;
 
     #[test]

@@ -21,7 +21,8 @@ use super::run_id::RunId;
 use super::run_report::RunReport;
 use crate::error::{Error, Result};
 use crate::input::RecordKind;
-use crate::star::schema::{self, SONGPLAYS, TableSchema};
+use crate::model::TableSchema;
+use crate::model::sparkify::{SONGPLAYS, SPARKIFY};
 use crate::storage::{Location, PutMode, Store, StoreOpener};
 
 /// The output of a run that is not published yet.
@@ -337,7 +338,7 @@ impl Staging {
             .unwrap_or_else(PoisonError::into_inner);
         let mut written = reject_files.clone();
         drop(reject_files);
-        for table in schema::all_tables() {
+        for table in SPARKIFY.dataset_tables() {
             written.extend(parts_of(parts, table).iter().map(|part| {
                 let number = part.number;
                 (RunObject::Part { table, number }, part.bytes)
@@ -397,7 +398,7 @@ impl Staging {
 
     /// Writes a COPY manifest for each table.
     fn write_manifests(&self, parts: &TableParts, written: &mut WrittenObjects) -> Result<()> {
-        for table in schema::all_tables() {
+        for table in SPARKIFY.dataset_tables() {
             let manifest = CopyManifest::new(parts_of(parts, table).iter().map(|part| {
                 let number = part.number;
                 let key = RunObject::Part { table, number }.to_string();
@@ -457,7 +458,7 @@ fn local_paths<'a>(inputs: [&'a [Location]; 2]) -> Vec<&'a Path> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::star::schema::USERS;
+    use crate::model::sparkify::USERS;
 
     #[test]
     #[should_panic(expected = "every table has a part")]

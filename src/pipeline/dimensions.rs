@@ -11,8 +11,9 @@ use super::run_context::RunContext;
 use super::source_objects::write_source_objects;
 use super::timings::PipelineStage;
 use crate::error::Result;
-use crate::star::schema::{
-    ARTISTS, SONGS, STATE_ARTISTS, STATE_SONGS, STATE_USERS, TIME, TableSchema, USERS,
+use crate::model::TableSchema;
+use crate::model::sparkify::{
+    ARTISTS, SONGS, STATE_ARTISTS, STATE_SONGS, STATE_USERS, TIME, USERS,
 };
 use crate::star::song_lookup::SongLookup;
 use crate::star::songs_and_artists::{build_artists, build_songs};

@@ -17,11 +17,11 @@ use super::thread_pool::build_thread_pool;
 use super::timings::PipelineStage;
 use super::winning_deliveries::WinningDeliveries;
 use crate::error::Result;
+use crate::model::sparkify::{SONGPLAYS, STATE_SONGPLAYS};
 use crate::output::StoredRowGroup;
 use crate::star::delivery_order::{
     BatchIndex, EventDelivery, candidates_from_rows, songplay_id_values,
 };
-use crate::star::schema::{SONGPLAYS, STATE_SONGPLAYS};
 use crate::star::typed_batches::EventBatch;
 
 /// The columns of `songplays` by which deliveries are compared.

@@ -6,11 +6,11 @@ use super::listing::{InputArgument, ListedLocations, list_locations, merge_listi
 use super::sniffing::plan_with_sniffing;
 use super::timings::{PipelineStage, Timings};
 use crate::config::{LoadedLogObjects, RunConfig};
-use crate::decode::record_schema::RecordSchema;
 use crate::error::Result;
 use crate::input::{IgnoredCounts, InputObject, RecordKind, Segment, SplitSet};
+use crate::model::RecordSchema;
+use crate::model::sparkify::{EVENT_RECORD, SONG_RECORD};
 use crate::output::run_report::InputReport;
-use crate::star::schema::{EVENT_RECORD, SONG_RECORD};
 use crate::storage::{ChainedReader, Location, ObjectRange, RangeReader, Store, StoreOpener};
 
 /// The song objects or the log objects, listed and divided into splits.

@@ -25,9 +25,9 @@ use crate::decode::Decoder;
 use crate::decode::reject::Reject;
 use crate::error::Result;
 use crate::input::{InputObject, RecordKind};
+use crate::model::sparkify::SONG_RECORD;
 use crate::observer::Observer;
 use crate::output::run_report::{InputReport, RunReport, StageReport};
-use crate::star::schema::SONG_RECORD;
 use crate::storage::StoreOpener;
 
 /// The measurements of one input that was read and decoded once.

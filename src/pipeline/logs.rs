@@ -17,8 +17,9 @@ use super::split_slots::SplitSlots;
 use super::timings::PipelineStage;
 use crate::error::Result;
 use crate::input::{Split, SplitNumber};
+use crate::model::TableSchema;
+use crate::model::sparkify::{SONGPLAYS, STATE_SONGPLAYS};
 use crate::output::PartInfo;
-use crate::star::schema::{SONGPLAYS, STATE_SONGPLAYS, TableSchema};
 use crate::star::song_lookup::SongLookup;
 use crate::star::users::{LatestUsers, UserDelta};
 

@@ -13,12 +13,13 @@ use super::{dimensions, logs, peak_rss, reject_limit, songs};
 use crate::config::RunConfig;
 use crate::error::Error;
 use crate::input::InputSpec;
+use crate::model::TableSchema;
+use crate::model::sparkify::SPARKIFY;
 use crate::observer::Observer;
 use crate::output::Staging;
 use crate::output::run_report::{
     LogReport, REPORT_VERSION, RunOutcome, RunReport, StageReport, TableReport,
 };
-use crate::star::schema::{MERGE_STATE_TABLES, STAR_TABLES, TableSchema};
 use crate::storage::StoreOpener;
 
 /// Builds the dataset from the configured input and publishes it.
@@ -231,8 +232,8 @@ fn build_report(
         compression: run.config.compression,
         songs: songs.report.clone(),
         logs,
-        tables: table_reports(run, &STAR_TABLES),
-        merge_state: table_reports(run, &MERGE_STATE_TABLES),
+        tables: table_reports(run, SPARKIFY.star),
+        merge_state: table_reports(run, SPARKIFY.merge_state),
         matched_songplays: matched,
         stages: run.timings.stage_reports(),
         total,

@@ -9,9 +9,9 @@ use super::input_source::{InputSource, InputSources};
 use super::timings::{PipelineStage, Timings};
 use crate::config::{IoSizes, RunConfig};
 use crate::error::Result;
+use crate::model::TableSchema;
 use crate::observer::Observer;
 use crate::output::{PartInfo, Staging, TableParts};
-use crate::star::schema::TableSchema;
 
 /// The state of a run that every phase needs.
 #[derive(Debug)]

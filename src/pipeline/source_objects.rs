@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::run_context::RunContext;
 use super::timings::PipelineStage;
 use crate::error::Result;
-use crate::star::schema::SOURCE_OBJECTS;
+use crate::model::sparkify::SOURCE_OBJECTS;
 use crate::star::source_objects::{SourceObject, build_source_objects};
 
 /// Writes one row for each log object, with the number of events kept from it. The rows are built one row group at

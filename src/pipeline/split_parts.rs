@@ -3,8 +3,8 @@
 use super::run_context::RunContext;
 use crate::error::Result;
 use crate::input::SplitNumber;
+use crate::model::TableSchema;
 use crate::output::{ParquetPartReader, PartInfo};
-use crate::star::schema::TableSchema;
 
 /// The Parquet parts written from a split.
 #[derive(Debug)]

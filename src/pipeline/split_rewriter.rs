@@ -12,9 +12,10 @@ use super::split_parts::{SplitParquetPart, SplitParquetParts};
 use super::timings::PipelineStage;
 use crate::error::{Error, Result};
 use crate::input::SplitNumber;
+use crate::model::TableSchema;
+use crate::model::sparkify::{SONGPLAYS, STATE_SONGPLAYS};
 use crate::output::{PartWriter, StoredRowGroup};
 use crate::star::delivery_order::{BatchIndex, songplay_id_values};
-use crate::star::schema::{SONGPLAYS, STATE_SONGPLAYS, TableSchema};
 use crate::star::songplays::count_matched;
 
 /// Rewrites the parts of one split.

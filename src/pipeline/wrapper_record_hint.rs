@@ -3,9 +3,9 @@
 
 use super::input_source::InputSource;
 use crate::decode::InputChunk;
-use crate::decode::record_schema::RecordSchema;
 use crate::error::Result;
 use crate::input::{ChunkReader, DEFAULT_CHUNK_BYTES, ReadRange};
+use crate::model::RecordSchema;
 
 impl InputSource {
     /// Reads the beginning of the first object that is not empty, and passes it to `inspect`. Returns `None` if

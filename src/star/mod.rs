@@ -7,7 +7,6 @@
 pub(crate) mod bloom_filter;
 pub(crate) mod delivery_order;
 mod fnv;
-pub(crate) mod schema;
 pub(crate) mod song_lookup;
 pub(crate) mod songplays;
 pub(crate) mod songs_and_artists;

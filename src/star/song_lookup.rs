@@ -13,10 +13,10 @@ use hashbrown::hash_table::Entry;
 
 use super::bloom_filter::BloomFilter;
 use super::fnv::song_key;
-use super::schema::STATE_SONGS;
 use super::text_array::text_array;
 use super::typed_batches::{DictText, EventBatch, SongBatch};
 use crate::error::{Error, Result};
+use crate::model::sparkify::STATE_SONGS;
 
 /// The number of shards of the lookup; a power of two.
 pub const LOOKUP_SHARDS: usize = 16;

@@ -8,10 +8,11 @@ use arrow_schema::{Field, Schema};
 use arrow_select::filter::FilterBuilder;
 
 use super::fnv::songplay_id;
-use super::schema::{ColumnSchema, SONGPLAYS, STATE_SONGPLAYS};
 use super::song_lookup::{KeyedEvents, SongLookup, SongMatches};
 use super::typed_batches::EventBatch;
 use crate::error::{Error, Result};
+use crate::model::ColumnSchema;
+use crate::model::sparkify::{SONGPLAYS, STATE_SONGPLAYS};
 
 /// Returns the `songplay_id` of each event.
 pub fn compute_songplay_ids(events: &EventBatch) -> Vec<i64> {

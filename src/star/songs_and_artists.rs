@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, Float64Array, Int32Array, RecordBatch, StringArray};
 
-use super::schema::{ARTISTS, SONGS, STATE_ARTISTS};
 use super::sort_order::{NullsLast, TotalOrderF64};
 use super::text_array::text_array;
 use super::typed_batches::SongBatch;
 use crate::error::{Error, Result};
+use crate::model::sparkify::{ARTISTS, SONGS, STATE_ARTISTS};
 
 /// A song record: its batch and the row in it.
 type SongRecordRef<'a> = (&'a SongBatch, usize);

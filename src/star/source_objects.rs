@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Int64Array, RecordBatch};
 
-use super::schema::SOURCE_OBJECTS;
 use super::text_array::text_array;
 use crate::error::{Error, Result};
+use crate::model::sparkify::SOURCE_OBJECTS;
 
 /// A log object.
 #[derive(Debug, Clone, PartialEq, Eq)]

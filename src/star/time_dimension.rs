@@ -6,8 +6,8 @@ use arrow_array::types::TimestampMicrosecondType;
 use arrow_array::{ArrayRef, Int16Array, PrimitiveArray, RecordBatch};
 use chrono::{DateTime, Datelike};
 
-use super::schema::TIME;
 use crate::error::{Error, Result};
+use crate::model::sparkify::TIME;
 
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;

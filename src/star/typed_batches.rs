@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 /// Dictionary-encoded text, for columns with many repeated values.
 pub(crate) type DictText = DictionaryArray<Int32Type>;
 
-/// A batch of song records, decoded by [`SONG_RECORD`](super::schema::SONG_RECORD). Its doubles have 0.0 in
+/// A batch of song records, decoded by [`SONG_RECORD`](crate::model::sparkify::SONG_RECORD). Its doubles have 0.0 in
 /// place of -0.0, so that a choice between equal values cannot depend on their order.
 #[derive(Debug, Clone)]
 pub struct SongBatch {
@@ -28,7 +28,7 @@ pub struct SongBatch {
 }
 
 impl SongBatch {
-    /// Returns the columns of a batch that was decoded by [`SONG_RECORD`](super::schema::SONG_RECORD).
+    /// Returns the columns of a batch that was decoded by [`SONG_RECORD`](crate::model::sparkify::SONG_RECORD).
     ///
     /// # Errors
     /// Returns an error if a column is missing or has another type.
@@ -52,7 +52,7 @@ impl SongBatch {
     }
 }
 
-/// A batch of kept events in input order, decoded by [`EVENT_RECORD`](super::schema::EVENT_RECORD).
+/// A batch of kept events in input order, decoded by [`EVENT_RECORD`](crate::model::sparkify::EVENT_RECORD).
 #[derive(Debug, Clone)]
 pub struct EventBatch {
     pub(super) ts: Int64Array,
@@ -71,7 +71,7 @@ pub struct EventBatch {
 }
 
 impl EventBatch {
-    /// Returns the columns of a batch that was decoded by [`EVENT_RECORD`](super::schema::EVENT_RECORD).
+    /// Returns the columns of a batch that was decoded by [`EVENT_RECORD`](crate::model::sparkify::EVENT_RECORD).
     ///
     /// # Errors
     /// Returns an error if a column is missing or has another type.

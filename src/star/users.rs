@@ -13,12 +13,12 @@ use arrow_array::types::TimestampMicrosecondType;
 use arrow_array::{ArrayRef, Int32Array, PrimitiveArray, RecordBatch};
 use foldhash::fast::FixedState;
 
-use super::schema::{STATE_USERS, USERS};
 use super::sort_order::NullsLast;
 use super::string_pool::{ColumnInterner, StringPool};
 use super::text_array::text_array;
 use super::typed_batches::{EventBatch, dict_value};
 use crate::error::{Error, Result};
+use crate::model::sparkify::{STATE_USERS, USERS};
 
 /// `first_name`, `last_name`, `gender` and `level`.
 const TEXT_COLUMNS: usize = 4;
@@ -230,7 +230,7 @@ mod tests {
     use super::*;
     use crate::decode::padded_bytes::PADDING;
     use crate::decode::{Decoder, InputChunk, InputState};
-    use crate::star::schema::EVENT_RECORD;
+    use crate::model::sparkify::EVENT_RECORD;
 
     /// Returns a batch with one event at `ts` of each user below `users`.
     fn batch(users: usize, ts: i64) -> EventBatch {

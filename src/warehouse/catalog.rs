@@ -8,42 +8,18 @@ use super::connect::error::{StatementError, fatal};
 use super::connect::session::{ResultRow, WarehouseSession};
 use super::query_result::unexpected_result;
 use crate::error::{Error, Result};
-use crate::star::schema::{
-    ColumnSchema, ColumnType, SOURCE_OBJECTS, STAR_TABLES, STATE_ARTISTS, STATE_SONGPLAYS,
-    STATE_SONGS, STATE_USERS, TableSchema,
-};
+use crate::model::sparkify::SPARKIFY;
+use crate::model::{ColumnSchema, ColumnType};
 
 /// Name of the table that lists what was loaded: one row for each log object of each run.
 pub(crate) const LOAD_HISTORY: &str = "load_history";
 
-/// First column of [`LOAD_HISTORY`], before the columns of [`SOURCE_OBJECTS`].
-const RUN_COLUMN: ColumnSchema = ColumnSchema {
-    name: "run",
-    ty: ColumnType::Varchar(64),
-    nullable: false,
-};
-/// Last column of [`LOAD_HISTORY`].
-const LOADED_AT_COLUMN: ColumnSchema = ColumnSchema {
-    name: "loaded_at",
-    ty: ColumnType::Timestamp,
-    nullable: false,
-};
-
-/// The tables of the merge state that a warehouse has too.
-static WAREHOUSE_STATE_TABLES: [&TableSchema; 4] =
-    [&STATE_USERS, &STATE_ARTISTS, &STATE_SONGS, &STATE_SONGPLAYS];
-
 /// Returns the name and the columns of each table, in order.
 pub fn warehouse_tables() -> Vec<(&'static str, Vec<ColumnSchema>)> {
-    let parquet_tables = STAR_TABLES.iter().chain(&WAREHOUSE_STATE_TABLES);
-    let mut tables: Vec<_> = parquet_tables
-        .map(|table| (table.name, table.columns.to_vec()))
-        .collect();
-    let mut load_history_columns = vec![RUN_COLUMN];
-    load_history_columns.extend(SOURCE_OBJECTS.columns);
-    load_history_columns.push(LOADED_AT_COLUMN);
-    tables.push((LOAD_HISTORY, load_history_columns));
+    let tables = SPARKIFY.warehouse_tables();
     tables
+        .map(|table| (table.name, table.columns.to_vec()))
+        .collect()
 }
 
 /// Returns the name of each table, in order.

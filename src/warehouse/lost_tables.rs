@@ -8,7 +8,7 @@ use super::connect::error::{StatementError, fatal};
 use super::connect::session::WarehouseSession;
 use super::query_result::text_column;
 use crate::error::Error;
-use crate::star::schema::{SONGPLAYS, STATE_SONGPLAYS};
+use crate::model::sparkify::{SONGPLAYS, STATE_SONGPLAYS};
 
 /// Hint for a table that was dropped or emptied.
 const LOST_TABLE_HINT: &str = "sparkify run --full-refresh creates missing tables and loads everything again; \

@@ -8,7 +8,8 @@ use base64::Engine as _;
 use sparkify::config::Location;
 use sparkify::config::{Glob, InputSpec};
 use sparkify::config::{IoSizes, LoadedLogObjects, MaxRejects, RunConfig};
-use sparkify::internals::star::schema::{MERGE_STATE_TABLES, STAR_TABLES, TableSchema};
+use sparkify::internals::model::TableSchema;
+use sparkify::internals::model::sparkify::SPARKIFY;
 use sparkify::jobs::RunJob;
 use sparkify::observer::WarningCollector;
 use sparkify::report::RunReport;
@@ -300,8 +301,8 @@ pub fn assert_report_reconciles(report: &RunReport, out_dir: &Path) {
     }
     assert_eq!(report.tables["songplays"].rows, logs.kept);
     for (tables, reported) in [
-        (STAR_TABLES, &report.tables),
-        (MERGE_STATE_TABLES, &report.merge_state),
+        (SPARKIFY.star, &report.tables),
+        (SPARKIFY.merge_state, &report.merge_state),
     ] {
         assert_eq!(reported.len(), tables.len());
         for TableSchema {

@@ -9,7 +9,7 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 use sparkify::config::ParquetCompression;
 use sparkify::config::RunConfig;
 use sparkify::generate::{GenerateOptions, generate};
-use sparkify::internals::star::schema;
+use sparkify::internals::model::sparkify::SPARKIFY;
 use sparkify::jobs::RunJob;
 use sparkify::observer::WarningCollector;
 use sparkify::report::RunReport;
@@ -45,7 +45,7 @@ fn run_with_codec(
 /// Returns the table, column and codec of every column chunk of an output.
 fn column_codecs(out: &Path) -> Vec<(&'static str, String, Codec)> {
     let mut found = Vec::new();
-    for table in schema::all_tables() {
+    for table in SPARKIFY.dataset_tables() {
         for file in read_output::list_dir(&out.join(table.dir)) {
             let reader = SerializedFileReader::new(File::open(file).unwrap()).unwrap();
             for group in reader.metadata().row_groups() {

@@ -9,7 +9,8 @@ use arrow_array::types::{
 };
 use arrow_array::{Array, RecordBatch};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use sparkify::internals::star::schema::{self, TableSchema};
+use sparkify::internals::model::TableSchema;
+use sparkify::internals::model::sparkify as model;
 use testkit::reference::{
     Artist, ArtistStateRow, MergeState, Song, SongStateRow, Songplay, SongplayStateRow,
     SourceObject, Time, User, UserStateRow,
@@ -66,7 +67,7 @@ fn text_at(batch: &RecordBatch, name: &str, row: usize) -> Option<String> {
 }
 
 pub fn songplays(out: &Path) -> Vec<Songplay> {
-    read_rows(out, &schema::SONGPLAYS, |b, i| Songplay {
+    read_rows(out, &model::SONGPLAYS, |b, i| Songplay {
         songplay_id: number_at::<Int64Type>(b, "songplay_id", i).unwrap(),
         start_time: number_at::<TimestampMicrosecondType>(b, "start_time", i).unwrap(),
         user_id: number_at::<Int32Type>(b, "user_id", i).unwrap(),
@@ -80,7 +81,7 @@ pub fn songplays(out: &Path) -> Vec<Songplay> {
 }
 
 pub fn users(out: &Path) -> Vec<User> {
-    read_rows(out, &schema::USERS, |b, i| User {
+    read_rows(out, &model::USERS, |b, i| User {
         user_id: number_at::<Int32Type>(b, "user_id", i).unwrap(),
         first_name: text_at(b, "first_name", i),
         last_name: text_at(b, "last_name", i),
@@ -90,7 +91,7 @@ pub fn users(out: &Path) -> Vec<User> {
 }
 
 pub fn songs(out: &Path) -> Vec<Song> {
-    read_rows(out, &schema::SONGS, |b, i| Song {
+    read_rows(out, &model::SONGS, |b, i| Song {
         song_id: text_at(b, "song_id", i).unwrap(),
         title: text_at(b, "title", i).unwrap(),
         artist_id: text_at(b, "artist_id", i).unwrap(),
@@ -100,7 +101,7 @@ pub fn songs(out: &Path) -> Vec<Song> {
 }
 
 pub fn artists(out: &Path) -> Vec<Artist> {
-    read_rows(out, &schema::ARTISTS, |b, i| Artist {
+    read_rows(out, &model::ARTISTS, |b, i| Artist {
         artist_id: text_at(b, "artist_id", i).unwrap(),
         name: text_at(b, "name", i).unwrap(),
         location: text_at(b, "location", i),
@@ -111,7 +112,7 @@ pub fn artists(out: &Path) -> Vec<Artist> {
 
 pub fn time(out: &Path) -> Vec<Time> {
     let smallint = |b: &RecordBatch, name, i| number_at::<Int16Type>(b, name, i).unwrap();
-    read_rows(out, &schema::TIME, |b, i| Time {
+    read_rows(out, &model::TIME, |b, i| Time {
         start_time: number_at::<TimestampMicrosecondType>(b, "start_time", i).unwrap(),
         hour: smallint(b, "hour", i),
         day: smallint(b, "day", i),
@@ -126,28 +127,28 @@ pub fn merge_state(out: &Path) -> MergeState {
     let bigint = |b: &RecordBatch, name, i| number_at::<Int64Type>(b, name, i).unwrap();
     let integer = |b: &RecordBatch, name, i| number_at::<Int32Type>(b, name, i).unwrap();
     MergeState {
-        source_objects: read_rows(out, &schema::SOURCE_OBJECTS, |b, i| SourceObject {
+        source_objects: read_rows(out, &model::SOURCE_OBJECTS, |b, i| SourceObject {
             object: text_at(b, "object", i).unwrap(),
             etag: text_at(b, "etag", i).unwrap(),
             rows: bigint(b, "rows", i),
         }),
-        users: read_rows(out, &schema::STATE_USERS, |b, i| UserStateRow {
+        users: read_rows(out, &model::STATE_USERS, |b, i| UserStateRow {
             user_id: integer(b, "user_id", i),
             start_time: number_at::<TimestampMicrosecondType>(b, "start_time", i).unwrap(),
             session_id: integer(b, "session_id", i),
             item_in_session: integer(b, "item_in_session", i),
         }),
-        artists: read_rows(out, &schema::STATE_ARTISTS, |b, i| ArtistStateRow {
+        artists: read_rows(out, &model::STATE_ARTISTS, |b, i| ArtistStateRow {
             artist_id: text_at(b, "artist_id", i).unwrap(),
             song_id: text_at(b, "song_id", i).unwrap(),
         }),
-        songs: read_rows(out, &schema::STATE_SONGS, |b, i| SongStateRow {
+        songs: read_rows(out, &model::STATE_SONGS, |b, i| SongStateRow {
             song_key: bigint(b, "song_key", i),
             duration: number_at::<Float64Type>(b, "duration", i).unwrap(),
             song_id: text_at(b, "song_id", i).unwrap(),
             artist_id: text_at(b, "artist_id", i).unwrap(),
         }),
-        songplays: read_rows(out, &schema::STATE_SONGPLAYS, |b, i| SongplayStateRow {
+        songplays: read_rows(out, &model::STATE_SONGPLAYS, |b, i| SongplayStateRow {
             songplay_id: bigint(b, "songplay_id", i),
             song_key: bigint(b, "song_key", i),
             duration: number_at::<Float64Type>(b, "duration", i).unwrap(),

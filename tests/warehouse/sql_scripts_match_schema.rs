@@ -1,8 +1,7 @@
 //! The scripts in `sql/` match `star/schema.rs`: tables, column order, types, lengths and nullability.
 
-use sparkify::internals::star::schema::{
-    ColumnSchema, ColumnType, MERGE_STATE_TABLES, STAR_TABLES,
-};
+use sparkify::internals::model::sparkify::SPARKIFY;
+use sparkify::internals::model::{ColumnSchema, ColumnType};
 use sparkify::internals::warehouse::catalog::warehouse_tables;
 use sparkify::internals::warehouse::sql::{SqlTemplates, split_statements};
 use sparkify::jobs::Dialect;
@@ -83,8 +82,8 @@ fn copy_columns_match_parquet() {
     for dialect in DIALECTS {
         let scripts = SqlTemplates::for_dialect(dialect);
         let copies = split_statements(scripts.copy);
-        assert_eq!(copies.len(), STAR_TABLES.len() + MERGE_STATE_TABLES.len());
-        for table in STAR_TABLES.into_iter().chain(MERGE_STATE_TABLES) {
+        assert_eq!(copies.len(), SPARKIFY.dataset_tables().count());
+        for table in SPARKIFY.dataset_tables() {
             let head = format!("COPY staged_{} (", table.name);
             let sql = copies.iter().find(|sql| sql.starts_with(&head)).unwrap();
             let list = sql[head.len()..].split_once(')').unwrap().0;

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use sparkify::internals::star::schema::{EVENT_RECORD, SONG_RECORD};
+use sparkify::internals::model::sparkify::{EVENT_RECORD, SONG_RECORD};
 use testkit::reference::value::{RecordMembers, RejectReason};
 use testkit::reference::{self, ScanItem, rows};
 
@@ -14,7 +14,7 @@ pub type RecordRanges = Vec<Result<Range<usize>, Range<usize>>>;
 /// Returns the records of the reference, which resynchronizes at records with one of the keys of
 /// [`driver::KEEP_ALL_SCHEMA`]. Records that are not UTF-8 are rejects.
 pub fn expected_records(bytes: &[u8]) -> RecordRanges {
-    reference::scan_records(bytes, driver::KEEP_ALL_SCHEMA.known_keys)
+    reference::scan_records(bytes, driver::KEEP_ALL_SCHEMA.unused_keys)
         .into_iter()
         .map(|item| match item {
             ScanItem::Record(range) if std::str::from_utf8(&bytes[range.clone()]).is_err() => {

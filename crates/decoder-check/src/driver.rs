@@ -8,20 +8,22 @@ use arrow_array::types::{Float64Type, Int32Type, Int64Type};
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::DataType;
 use sparkify::internals::decode::padded_bytes::PADDING;
-use sparkify::internals::decode::record_schema::{FieldType, RecordField, RecordSchema};
 use sparkify::internals::decode::reject::Reject;
 use sparkify::internals::decode::sniff::RecordLayout;
 use sparkify::internals::decode::{DecodeStatus, Decoder, InputChunk, InputState, RecordCounts};
+use sparkify::internals::model::{FieldType, RecordField, RecordSchema};
 
 /// Keeps every record that is JSON and UTF-8, so that rejects depend only on syntax and encoding.
 pub static KEEP_ALL_SCHEMA: RecordSchema = RecordSchema {
-    known_keys: &["page", "ts", "a", "song_id"],
+    name: "any",
+    description: "Any record.",
     fields: &[RecordField {
         key: "no record has this key",
         ty: FieldType::Double,
         required: false,
     }],
     filter: None,
+    unused_keys: &["page", "ts", "a", "song_id"],
 };
 
 /// How the bytes are fed to the decoder.

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use serde::de::IgnoredAny;
 use sparkify::internals::decode::reject::RejectReason;
 use sparkify::internals::decode::{lexer, value};
-use sparkify::internals::star::schema::{EVENT_RECORD, SONG_RECORD};
+use sparkify::internals::model::sparkify::{EVENT_RECORD, SONG_RECORD};
 use testkit::property_tests::config::config_with_cases;
 use testkit::property_tests::json_strategies;
 

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::numbers::format_count;
-use crate::star::schema::{SONGPLAYS, STAR_TABLES};
+use crate::model::sparkify::{SONGPLAYS, SPARKIFY};
 use crate::warehouse::load::LoadReport;
 
 /// Renders the result of a load as a table.
@@ -20,7 +20,7 @@ fn write_load_summary(to: &mut String, report: &LoadReport) -> std::fmt::Result 
         "{:<12} {:>12} {:>12} {:>12} {:>12}",
         "table", "rows", "added", "changed", "removed"
     )?;
-    for table in STAR_TABLES {
+    for table in SPARKIFY.star {
         let counts = report.tables[table.name];
         writeln!(
             to,

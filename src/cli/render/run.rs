@@ -5,9 +5,9 @@ use std::fmt::Write;
 
 use super::numbers::{format_bytes, format_count, pluralize};
 use crate::input::describe_ignored;
+use crate::model::sparkify::SPARKIFY;
 use crate::output::REJECTS_DIR;
 use crate::output::run_report::{InputReport, LogReport, RunReport, StageReport};
-use crate::star::schema::STAR_TABLES;
 use crate::storage::Location;
 
 /// Renders the report of a run as tables.
@@ -53,7 +53,7 @@ fn write_run_summary(to: &mut String, report: &RunReport, out: &Location) -> std
         "\n{:<12} {:>12} {:>12} {:>12}",
         "table", "rows", "files", "size"
     )?;
-    for table in STAR_TABLES {
+    for table in SPARKIFY.star {
         let written = report.tables[table.name];
         writeln!(
             to,

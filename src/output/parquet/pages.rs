@@ -375,7 +375,7 @@ mod tests {
     use parquet::arrow::ArrowSchemaConverter;
 
     use super::*;
-    use crate::star::schema::USERS;
+    use crate::model::sparkify::USERS;
 
     #[test]
     #[should_panic(expected = "a dictionary-encoded chunk has 0 pages")]

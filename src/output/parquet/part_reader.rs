@@ -13,7 +13,7 @@ use parquet::file::metadata::{ParquetMetaDataReader, RowGroupMetaData};
 use super::part_info::PartInfo;
 use super::stored_row_group::{RowGroupBytes, StoredRowGroup, changed_error};
 use crate::error::{Error, Result};
-use crate::star::schema::TableSchema;
+use crate::model::TableSchema;
 use crate::storage::{ObjectMeta, ObjectRange, ObjectVersion, RangeReader, Store};
 
 /// Bytes of the first read from the end of a part: more than the footer of most parts.

@@ -220,7 +220,7 @@ mod tests {
     use arrow_array::{ArrayRef, Int64Array};
 
     use super::*;
-    use crate::star::schema::TIME;
+    use crate::model::sparkify::TIME;
     use crate::storage::{MemoryStore, Store};
 
     #[test]

@@ -14,7 +14,7 @@ use parquet::arrow::arrow_reader::{
 };
 
 use crate::error::{Error, Result};
-use crate::star::schema::{ColumnType, TableSchema};
+use crate::model::{ColumnType, TableSchema};
 
 /// Rows per record batch.
 const BATCH_ROWS: usize = 8192;

@@ -7,9 +7,9 @@ use postgres::CopyInWriter;
 
 use super::pg_copy_encoder::{COPY_HEADER, COPY_TRAILER, encode_batch, read_batches};
 use crate::error::{Error, Result};
+use crate::model::TableSchema;
 use crate::observer::Observer;
 use crate::output::PublishedDataset;
-use crate::star::schema::TableSchema;
 use crate::warehouse::connect::error::{StatementError, copy_error, fatal, statement_error};
 use crate::warehouse::connect::session::{ResultRow, WarehouseSession};
 use crate::warehouse::query_result::{name_and_count, unexpected_result};

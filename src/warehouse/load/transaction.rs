@@ -10,8 +10,9 @@ use super::history::query_runs;
 use super::preflight::ensure_loadable;
 use super::staging::{copy_from_s3, copy_in, verify_row_counts};
 use super::verify::{check_emptied, check_merge_state, check_merged, check_row_deltas};
+use crate::model::TableSchema;
+use crate::model::sparkify::SPARKIFY;
 use crate::observer::Observer;
-use crate::star::schema::{STAR_TABLES, TableSchema};
 use crate::warehouse::catalog::{LOAD_HISTORY, warehouse_table_names};
 use crate::warehouse::connect::error::{ErrorClass, StatementError, fatal};
 use crate::warehouse::connect::session::WarehouseSession;
@@ -163,7 +164,7 @@ impl<'a> LoadTransaction<'a> {
             (table.name, counts)
         };
         *self.state = CrossAttemptState {
-            changes: STAR_TABLES.into_iter().map(initial_counts).collect(),
+            changes: SPARKIFY.star.iter().copied().map(initial_counts).collect(),
             is_commit_sent: false,
         };
         Ok(ControlFlow::Continue(()))
@@ -246,7 +247,7 @@ impl LoadStage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::star::schema::USERS;
+    use crate::model::sparkify::USERS;
 
     #[test]
     fn stages_follow_each_other() {

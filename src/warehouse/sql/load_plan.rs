@@ -2,9 +2,8 @@
 
 use super::template::{SqlParams, SqlTemplates, render, split_statements};
 use crate::error::Result;
-use crate::star::schema::{
-    ARTISTS, MERGE_STATE_TABLES, STAR_TABLES, STATE_ARTISTS, STATE_USERS, TableSchema, USERS,
-};
+use crate::model::TableSchema;
+use crate::model::sparkify::{ARTISTS, SPARKIFY, STATE_ARTISTS, STATE_USERS, USERS};
 use crate::warehouse::catalog::warehouse_table_names;
 use crate::warehouse::config::WarehouseConfig;
 use crate::warehouse::dialect::Dialect;
@@ -73,7 +72,7 @@ pub(crate) fn to_sql_script(statements: &[LoadStatement]) -> String {
 
 /// Returns all tables of a dataset: star schema and merge state.
 pub(crate) fn output_tables() -> impl Iterator<Item = &'static TableSchema> {
-    STAR_TABLES.into_iter().chain(MERGE_STATE_TABLES)
+    SPARKIFY.dataset_tables()
 }
 
 /// Query for the runs in the load history.
@@ -224,7 +223,7 @@ fn row_deltas_query() -> String {
             "SELECT w.name, (SELECT COUNT(*) FROM {name}) - w.rows AS rows FROM tables_with_side_effects w WHERE w.name = '{name}'"
         )
     };
-    let queries: Vec<_> = STAR_TABLES.iter().map(row_delta).collect();
+    let queries: Vec<_> = SPARKIFY.star.iter().map(row_delta).collect();
     queries.join("\nUNION ALL\n")
 }
 

@@ -8,19 +8,17 @@ use arrow_array::types::{Float64Type, Int16Type, Int32Type, Int64Type, Timestamp
 use arrow_array::{Array, ArrayRef};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use postgres::Client;
-use sparkify::internals::star::schema::{
-    ColumnSchema, ColumnType, MERGE_STATE_TABLES, STAR_TABLES, TableSchema,
-};
+use sparkify::internals::model::sparkify::SPARKIFY;
+use sparkify::internals::model::{ColumnSchema, ColumnType, TableSchema};
 
 /// The sorted rows of tables, each formatted as the exact text of its values.
 pub type TableRows = BTreeMap<&'static str, Vec<String>>;
 
 /// Returns all tables that both an output and a warehouse have.
 fn compared_tables() -> impl Iterator<Item = &'static TableSchema> {
-    let merge_state = MERGE_STATE_TABLES
-        .into_iter()
-        .filter(|table| table.name != "source_objects");
-    STAR_TABLES.into_iter().chain(merge_state)
+    SPARKIFY
+        .dataset_tables()
+        .filter(|table| table.name != "source_objects")
 }
 
 /// Reads the tables in an output directory.

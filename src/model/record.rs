@@ -1,5 +1,5 @@
 //! Describes a kind of JSON record: the keys that become columns, their types, and the records that are
-//! kept. [`star::schema`](crate::star::schema) defines one schema for songs and one for log events.
+//! kept.
 
 use std::sync::Arc;
 
@@ -69,20 +69,50 @@ pub struct RecordFilter {
 /// The schema of one kind of record.
 #[derive(Debug)]
 pub struct RecordSchema {
-    /// The keys that such records are known to have, whether or not they are used.
-    pub known_keys: &'static [&'static str],
+    /// The name of the kind.
+    pub name: &'static str,
+    /// What such a record is, in a full sentence.
+    pub description: &'static str,
     /// The columns, in order.
     pub fields: &'static [RecordField],
     /// The filter on the records; `None` keeps all of them.
     pub filter: Option<RecordFilter>,
+    /// Further keys that such records are known to have, but that are not used.
+    pub unused_keys: &'static [&'static str],
 }
 
 impl RecordSchema {
+    /// Returns true if such records are known to have the key, whether or not it is used.
+    pub fn is_known_key(&self, key: &[u8]) -> bool {
+        let fields = self.fields.iter().map(|field| field.key);
+        let filter = self.filter.iter().map(|filter| filter.key);
+        let mut known = fields.chain(filter).chain(self.unused_keys.iter().copied());
+        known.any(|known| known.as_bytes() == key)
+    }
+
     /// Returns the schema of the decoded record batches: one column for each field, named by its key.
     pub fn arrow_schema(&self) -> SchemaRef {
         let field = |f: &RecordField| ArrowField::new(f.key, f.ty.data_type(), !f.required);
         Arc::new(Schema::new(
             self.fields.iter().map(field).collect::<Vec<_>>(),
         ))
+    }
+}
+
+/// Returns a field that a record must have.
+pub(super) const fn required(key: &'static str, ty: FieldType) -> RecordField {
+    RecordField {
+        key,
+        ty,
+        required: true,
+    }
+}
+
+/// Returns a field that a record may lack.
+pub(super) const fn optional(key: &'static str, ty: FieldType) -> RecordField {
+    RecordField {
+        key,
+        ty,
+        required: false,
     }
 }

@@ -1,0 +1,92 @@
+//! Describes a statement of SQL together with what is known of it, so that nothing has to read its text.
+
+use crate::model::TableSchema;
+
+/// A statement, without the semicolon at its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Statement {
+    /// The text.
+    pub sql: String,
+    /// What it does.
+    pub effect: Effect,
+    /// Whether it may have to wait for the locks of other sessions.
+    pub may_block: bool,
+    /// Why it is there, in full sentences: a comment of the scripts in `sql/`; empty if there is nothing to say.
+    pub comment: String,
+}
+
+/// What a statement does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// Begins the transaction.
+    Begin,
+    /// Waits for other loads and keeps them out until the transaction ends.
+    Lock,
+    /// Lists the runs in the load history.
+    LoadedRuns,
+    /// Creates a table, or changes how the table that was just created is stored.
+    Create(&'static TableSchema),
+    /// Drops a table.
+    Drop(&'static TableSchema),
+    /// Creates or changes what ends with the session or the transaction: temporary tables, settings, statistics.
+    Temporary,
+    /// Drops the constraints that the load adds again.
+    DropConstraints,
+    /// Adds or checks constraints.
+    Constraints,
+    /// Fills the staging table of a table.
+    Copy(&'static TableSchema),
+    /// Inserts rows into a table.
+    Insert(&'static TableSchema),
+    /// Updates rows of a table.
+    Update(&'static TableSchema),
+    /// Deletes rows of a table.
+    Delete(&'static TableSchema),
+    /// Returns rows that are checked.
+    Check(Check),
+    /// Commits the transaction.
+    Commit,
+}
+
+/// What the result of a query shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Check {
+    /// The number of rows in each staging table: name of the table and count.
+    StagedRows,
+    /// The tables that a full refresh has not emptied: name of the table.
+    Emptied,
+    /// Rows of the star schema that have no merge state: name of the state table and count.
+    MergeState,
+    /// Merged rows that are missing or differ: name of the table and count.
+    MergedRows,
+    /// By how many rows the tables have grown, if a table has side effects such as triggers: name of the table and count.
+    RowDeltas,
+}
+
+impl Statement {
+    /// Returns a statement that waits for no lock.
+    pub(crate) fn new(effect: Effect, sql: impl Into<String>) -> Self {
+        Self {
+            sql: sql.into(),
+            effect,
+            may_block: false,
+            comment: String::new(),
+        }
+    }
+
+    /// Returns the same statement, which may have to wait for the locks of other sessions.
+    pub(crate) fn blocking(self) -> Self {
+        Self {
+            may_block: true,
+            ..self
+        }
+    }
+
+    /// Returns the same statement with a comment.
+    pub(crate) fn with_comment(self, comment: impl Into<String>) -> Self {
+        Self {
+            comment: comment.into(),
+            ..self
+        }
+    }
+}
