@@ -13,32 +13,27 @@ use arrow_array::RecordBatch;
 use criterion::{Criterion, criterion_group, criterion_main};
 use sparkify::config::ParquetCompression;
 use sparkify::internals::output::{PartInfo, PartWriter};
-use sparkify::internals::star::song_lookup::SongLookup;
-use sparkify::internals::star::songplays::{build_songplays, compute_songplay_ids};
-use sparkify::internals::star::songs_and_artists::{build_artists, build_songs};
-use sparkify::internals::star::time_dimension::build_time;
-use sparkify::internals::star::typed_batches::EventBatch;
-use sparkify::internals::star::users::LatestUsers;
+use sparkify::internals::star::{Lookup, PickedRows, RecordColumns, StarKernels};
 use sparkify::internals::storage::{LocalStore, Store};
 
 use support::log_variants::unique_user_agents;
 use support::{
-    GeneratedInput, SPLIT_INPUT, build_lookup, decode_events, decode_songs, event_batch,
+    GeneratedInput, SPLIT_INPUT, build_lookup, decode_events, decode_songs, event_columns, kernels,
     read_json_files, start_times, temp_dir, throughput, user_delta,
 };
 
-fn songplay_rows(events: &EventBatch, lookup: &SongLookup) -> RecordBatch {
-    build_songplays(events, compute_songplay_ids(events), &[], lookup)
-        .unwrap()
-        .songplays
+fn songplay_rows(kernels: &StarKernels, events: &RecordColumns, lookup: &Lookup) -> RecordBatch {
+    let ids = kernels.fact.compute_ids(events);
+    let rows = kernels.fact.build(events, ids, &[], lookup);
+    rows.unwrap().fact
 }
 
-fn user_rows(events: &EventBatch) -> RecordBatch {
-    let (mut delta, mut users) = (user_delta(events), LatestUsers::default());
-    let shards = delta.drain_shards(1);
-    users.merge(&delta, &shards[0]);
-    let [users, _] = LatestUsers::build_tables([&users]).unwrap();
-    users
+fn user_rows(kernels: &StarKernels, events: &RecordColumns) -> RecordBatch {
+    let kernel = &kernels.event_picks[0];
+    let (delta, mut users) = (user_delta(kernels, events), PickedRows::default());
+    users.merge(kernel, &delta, &delta.to_shards(kernel, 1)[0]);
+    let tables = PickedRows::build_tables(kernel, [&users]);
+    tables.unwrap().swap_remove(0).rows
 }
 
 /// The name of the file, which is overwritten in each iteration.
@@ -48,21 +43,26 @@ const PART_NAME: &str = "part.parquet";
 fn tables() -> Vec<(&'static str, RecordBatch)> {
     let files = GeneratedInput::new(&SPLIT_INPUT);
     let log = read_json_files(&files.logs());
-    let distinct = event_batch(&decode_events(unique_user_agents(&log)));
-    let events = event_batch(&decode_events(log));
+    let kernels = kernels();
+    let distinct = event_columns(&decode_events(unique_user_agents(&log)));
+    let events = event_columns(&decode_events(log));
     let batches = decode_songs(read_json_files(&files.songs()));
-    let lookup = build_lookup(&batches);
-    vec![
-        ("songplays", songplay_rows(&events, &lookup)),
+    let lookup = build_lookup(&kernels, &batches);
+    let times = start_times(&kernels, &events);
+    let mut tables = vec![
+        ("songplays", songplay_rows(&kernels, &events, &lookup)),
         (
             "songplays, unique user agents",
-            songplay_rows(&distinct, &lookup),
+            songplay_rows(&kernels, &distinct, &lookup),
         ),
-        ("time", build_time(&start_times(&events)).unwrap()),
-        ("users", user_rows(&events)),
-        ("songs", build_songs(&batches).unwrap()),
-        ("artists", build_artists(&batches).unwrap()[0].clone()),
-    ]
+        ("time", kernels.calendar.build(&times).unwrap()),
+        ("users", user_rows(&kernels, &events)),
+    ];
+    for kernel in &kernels.lookup_picks {
+        let picked = kernel.pick(&batches).unwrap().swap_remove(0);
+        tables.push((picked.table.name, picked.rows));
+    }
+    tables
 }
 
 fn write_part(store: &dyn Store, rows: &RecordBatch) -> PartInfo {

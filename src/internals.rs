@@ -49,26 +49,13 @@ pub mod output {
 pub mod star {
     //! Record batches to the rows of the tables.
 
-    pub mod song_lookup {
-        pub use crate::star::song_lookup::{
-            ArtistIds, LOOKUP_SHARDS, SongIds, SongLookup, SongLookupShard, hash_keys,
-        };
-    }
-    pub mod songplays {
-        pub use crate::star::songplays::{build_songplays, compute_songplay_ids};
-    }
-    pub mod songs_and_artists {
-        pub use crate::star::songs_and_artists::{build_artists, build_songs};
-    }
-    pub mod time_dimension {
-        pub use crate::star::time_dimension::build_time;
-    }
-    pub mod typed_batches {
-        pub use crate::star::typed_batches::{EventBatch, SongBatch};
-    }
-    pub mod users {
-        pub use crate::star::users::{LatestUsers, UserDelta};
-    }
+    pub use crate::star::fact::FactRows;
+    pub use crate::star::kernels::StarKernels;
+    pub use crate::star::lookup::{LOOKUP_SHARDS, Lookup, LookupOutput, LookupShard};
+    pub use crate::star::lookup_kernel::LookupKernel;
+    pub use crate::star::pick::{PickKernel, TableRows};
+    pub use crate::star::pick_state::{PickDelta, PickDeltaShard, PickedRows};
+    pub use crate::star::record_columns::RecordColumns;
 }
 
 pub mod storage {

@@ -16,12 +16,10 @@ use sparkify::generate::{GenerateOptions, GenerateSummary, generate};
 use sparkify::internals::decode::padded_bytes::PADDING;
 use sparkify::internals::decode::{DecodeStatus, Decoder, InputChunk, InputState, RecordCounts};
 use sparkify::internals::model::RecordSchema;
-use sparkify::internals::model::sparkify::{EVENT_RECORD, SONG_RECORD};
-use sparkify::internals::star::song_lookup::{
-    ArtistIds, LOOKUP_SHARDS, SongIds, SongLookup, SongLookupShard, hash_keys,
+use sparkify::internals::model::sparkify::{EVENT_RECORD, SONG_RECORD, SPARKIFY};
+use sparkify::internals::star::{
+    LOOKUP_SHARDS, Lookup, LookupOutput, LookupShard, PickDelta, RecordColumns, StarKernels,
 };
-use sparkify::internals::star::typed_batches::{EventBatch, SongBatch};
-use sparkify::internals::star::users::UserDelta;
 use tempfile::TempDir;
 
 /// A few megabytes, which exceed the second-level cache, as real input does.
@@ -151,27 +149,32 @@ pub fn decode_events(log: Vec<u8>) -> RecordBatch {
 }
 
 /// Converts decoded events for the computation of tables.
-pub fn event_batch(events: &RecordBatch) -> EventBatch {
-    EventBatch::new(events).unwrap()
+pub fn event_columns(events: &RecordBatch) -> RecordColumns {
+    RecordColumns::new(events).unwrap()
 }
 
 /// Decodes song records for the computation of tables.
-pub fn decode_songs(songs: Vec<u8>) -> Vec<SongBatch> {
+pub fn decode_songs(songs: Vec<u8>) -> Vec<RecordColumns> {
     let batches = decode_batches(new_decoder(&SONG_RECORD), songs);
-    let song_batches = batches.iter().map(SongBatch::new);
+    let song_batches = batches.iter().map(RecordColumns::new);
     song_batches.collect::<Result<_, _>>().unwrap()
 }
 
+/// Returns the kernels of the built-in model.
+pub fn kernels() -> StarKernels {
+    StarKernels::new(&SPARKIFY)
+}
+
 /// Returns the users of the events of one split.
-pub fn user_delta(events: &EventBatch) -> UserDelta {
-    let mut delta = UserDelta::default();
-    delta.add(events);
+pub fn user_delta(kernels: &StarKernels, events: &RecordColumns) -> PickDelta {
+    let mut delta = PickDelta::default();
+    delta.add(&kernels.event_picks[0], events);
     delta
 }
 
 /// Returns the distinct start times of events, in ascending order.
-pub fn start_times(events: &EventBatch) -> Vec<i64> {
-    let mut times = events.ts().to_vec();
+pub fn start_times(kernels: &StarKernels, events: &RecordColumns) -> Vec<i64> {
+    let mut times = kernels.calendar.times(events).to_vec();
     times.sort_unstable();
     times.dedup();
     times
@@ -186,11 +189,15 @@ pub fn throughput(rows: u64, bytes: u64) -> Throughput {
 }
 
 /// Builds the lookup of all songs, shard by shard.
-pub fn build_lookup(batches: &[SongBatch]) -> SongLookup {
-    let hashes: Vec<_> = batches.iter().map(hash_keys).collect();
-    let shard = |number| SongLookupShard::new(batches, &hashes, number).unwrap();
-    let shards: Vec<SongLookupShard> = (0..LOOKUP_SHARDS).map(shard).collect();
-    let songs = SongIds::new(batches, &shards).unwrap();
-    let artists = ArtistIds::new(batches, &shards).unwrap();
-    SongLookup::new(songs, artists, shards)
+pub fn build_lookup(kernels: &StarKernels, batches: &[RecordColumns]) -> Lookup {
+    let kernel = &kernels.fact.lookup;
+    let hashes: Vec<_> = batches
+        .iter()
+        .map(|batch| kernel.hash_keys(batch))
+        .collect();
+    let shard = |number| LookupShard::new(kernel, batches, &hashes, number).unwrap();
+    let shards: Vec<LookupShard> = (0..LOOKUP_SHARDS).map(shard).collect();
+    let output = |number| LookupOutput::new(kernel, batches, &shards, number).unwrap();
+    let outputs = (0..kernel.num_outputs()).map(output).collect();
+    Lookup::new(outputs, shards)
 }

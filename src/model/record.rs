@@ -32,6 +32,11 @@ pub enum FieldType {
 }
 
 impl FieldType {
+    /// Returns true for text.
+    pub fn is_text(self) -> bool {
+        matches!(self, Self::Text { .. } | Self::DictText { .. })
+    }
+
     /// Returns the Arrow type of the decoded column.
     pub fn data_type(self) -> DataType {
         match self {

@@ -3,7 +3,6 @@
 
 use std::time::Instant;
 
-use arrow_array::RecordBatch;
 use rayon::prelude::*;
 
 use super::logs::LogPhaseResult;
@@ -11,68 +10,70 @@ use super::run_context::RunContext;
 use super::source_objects::write_source_objects;
 use super::timings::PipelineStage;
 use crate::error::Result;
-use crate::model::TableSchema;
-use crate::model::sparkify::{
-    ARTISTS, SONGS, STATE_ARTISTS, STATE_SONGS, STATE_USERS, TIME, USERS,
-};
-use crate::star::song_lookup::SongLookup;
-use crate::star::songs_and_artists::{build_artists, build_songs};
-use crate::star::time_dimension::build_time;
-use crate::star::typed_batches::SongBatch;
-use crate::star::users::LatestUsers;
+use crate::star::lookup::Lookup;
+use crate::star::pick::TableRows;
+use crate::star::pick_state::PickedRows;
+use crate::star::record_columns::RecordColumns;
 
 /// The approximate number of rows in one part of `time`.
 const TIME_ROWS_PER_PART: usize = 512 * 1024;
 
-/// Writes `songs`, `artists`, `users` and `time`, their merge state and the source objects.
+/// Writes the dimensions, their merge state and the source objects.
 ///
 /// # Errors
 /// Returns an error if a table cannot be written, or if a column exceeds Arrow's limit of 2 GiB.
 pub(super) fn write_dimensions(
     run: &RunContext<'_>,
-    batches: &[SongBatch],
-    lookup: &SongLookup,
+    batches: &[RecordColumns],
+    lookup: &Lookup,
     logs: &LogPhaseResult,
 ) -> Result<()> {
     let _span = tracing::info_span!("dimensions").entered();
     let began = Instant::now();
     let bounds = time_part_bounds(&logs.times);
     let parts = bounds.len() + 1;
-    let (times, others) = rayon::join(
+    let kernels = &run.kernels;
+    let mut tables: Vec<TableTask<'_>> = Vec::new();
+    for (kernel, states) in kernels.event_picks.iter().zip(&logs.picked) {
+        tables.push(Box::new(move || PickedRows::build_tables(kernel, states)));
+    }
+    for kernel in &kernels.lookup_picks {
+        tables.push(Box::new(move || kernel.pick(batches)));
+    }
+    tables.push(Box::new(|| {
+        Ok(vec![lookup.build_table(&kernels.fact.lookup, batches)?])
+    }));
+    let tasks = parts + tables.len() + 1;
+    let (times, (tables, objects)) = rayon::join(
         || write_time(run, &logs.times, &bounds),
         || {
-            let songs = || write_tables(run, [&SONGS], || Ok([build_songs(batches)?]));
-            let artists =
-                || write_tables(run, [&ARTISTS, &STATE_ARTISTS], || build_artists(batches));
-            let users = || {
-                write_tables(run, [&USERS, &STATE_USERS], || {
-                    LatestUsers::build_tables(&logs.user_shards)
-                })
-            };
-            let song_keys =
-                || write_tables(run, [&STATE_SONGS], || Ok([lookup.build_merge_state()?]));
-            let source_objects = || write_source_objects(run, &logs.kept_by_object);
-            let (users, (songs, artists)) = rayon::join(users, || rayon::join(songs, artists));
-            let (keys, objects) = rayon::join(song_keys, source_objects);
-            users.and(songs).and(artists).and(keys).and(objects)
+            rayon::join(
+                || {
+                    let tables = tables.into_par_iter();
+                    tables.try_for_each(|build| write_tables(run, build))
+                },
+                || write_source_objects(run, &logs.kept_by_object),
+            )
         },
     );
-    run.timings
-        .record_phase("write dimensions", parts + 5, began);
-    times.and(others)
+    run.timings.record_phase("write dimensions", tasks, began);
+    times.and(tables).and(objects)
 }
 
-fn write_tables<const N: usize>(
-    run: &RunContext<'_>,
-    tables: [&'static TableSchema; N],
-    rows: impl FnOnce() -> Result<[RecordBatch; N]>,
-) -> Result<()> {
+/// Builds the rows of a table and of its merge state.
+type TableTask<'a> = Box<dyn FnOnce() -> Result<Vec<TableRows>> + Send + 'a>;
+
+fn write_tables(run: &RunContext<'_>, build: TableTask<'_>) -> Result<()> {
     let began = Instant::now();
-    let rows = rows()?;
-    let count = rows.iter().map(|rows| rows.num_rows() as u64).sum();
+    let tables = build()?;
+    let count = tables
+        .iter()
+        .map(|table| table.rows.num_rows() as u64)
+        .sum();
     run.timings.record(PipelineStage::Star, began, 0, count);
-    let mut tables = tables.into_iter().zip(&rows);
-    tables.try_for_each(|(table, rows)| run.write_table(table, rows))
+    tables
+        .iter()
+        .try_for_each(|table| run.write_table(table.table, &table.rows))
 }
 
 /// Writes the `time` table from the sorted times of all splits. Each part is one interval of time, so that memory
@@ -97,10 +98,10 @@ fn write_time(run: &RunContext<'_>, splits: &[Vec<i64>], bounds: &[i64]) -> Resu
         // The times of each split are sorted. The sort detects these runs and merges them.
         times.sort();
         times.dedup();
-        let batch = build_time(&times)?;
+        let batch = run.kernels.calendar.build(&times)?;
         run.timings
             .record(PipelineStage::Star, began, 0, times.len() as u64);
-        run.write_part(&TIME, part, &batch)
+        run.write_part(run.kernels.calendar.table, part, &batch)
     })
 }
 

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use crate::input::SplitNumber;
 use crate::star::bloom_filter::BloomFilter;
-use crate::star::delivery_order::BatchIndex;
+use crate::star::deliveries::BatchIndex;
 
 /// The number of partitions of ids.
 const PARTITIONS: usize = 256;

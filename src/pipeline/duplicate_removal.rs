@@ -17,27 +17,18 @@ use super::thread_pool::build_thread_pool;
 use super::timings::PipelineStage;
 use super::winning_deliveries::WinningDeliveries;
 use crate::error::Result;
-use crate::model::sparkify::{SONGPLAYS, STATE_SONGPLAYS};
 use crate::output::StoredRowGroup;
-use crate::star::delivery_order::{
-    BatchIndex, EventDelivery, candidates_from_rows, songplay_id_values,
-};
-use crate::star::typed_batches::EventBatch;
-
-/// The columns of `songplays` by which deliveries are compared.
-const COMPARED_COLUMNS: [&str; 7] = [
-    "songplay_id",
-    "start_time",
-    "user_id",
-    "level",
-    "session_id",
-    "location",
-    "user_agent",
-];
+use crate::star::deliveries::{BatchIndex, DeliveryKernel};
+use crate::star::first_rows::keep_first;
+use crate::star::record_columns::RecordColumns;
 
 /// Returns the rows of a batch that lose against another delivery of the same event in that batch, in ascending
 /// order.
-pub(super) fn losing_rows(ids: &[i64], events: &EventBatch) -> Vec<usize> {
+pub(super) fn losing_rows(
+    kernel: &DeliveryKernel,
+    ids: &[i64],
+    events: &RecordColumns,
+) -> Vec<usize> {
     let mut losers = Vec::new();
     let Some(repeated) = IdSet::from_repeated(ids) else {
         return losers;
@@ -47,17 +38,9 @@ pub(super) fn losing_rows(ids: &[i64], events: &EventBatch) -> Vec<usize> {
         let Some(index) = repeated.index_of(id) else {
             continue;
         };
-        let Some(winner) = &mut winners[index] else {
-            winners[index] = Some(row);
-            continue;
-        };
         // Of deliveries with the same content, the first wins.
-        let is_smaller =
-            EventDelivery::from_event(events, row) < EventDelivery::from_event(events, *winner);
-        losers.push(match is_smaller {
-            true => std::mem::replace(winner, row),
-            false => row,
-        });
+        let is_before = |winner| kernel.is_before(events, row, winner);
+        losers.extend(keep_first(&mut winners[index], row, is_before));
     }
     losers.sort_unstable();
     losers
@@ -98,7 +81,8 @@ impl DuplicateRemoval<'_> {
         let has_duplicates =
             |parts: &&SplitParquetParts| has_nonzero(self.duplicates.counts(parts.split));
         let affected = splits.iter().filter(has_duplicates).count();
-        let winners = WinningDeliveries::new(self.duplicates.ids.len());
+        let winners =
+            WinningDeliveries::new(&self.run.kernels.deliveries, self.duplicates.ids.len());
         splits
             .par_iter()
             .filter(has_duplicates)
@@ -113,7 +97,7 @@ impl DuplicateRemoval<'_> {
     fn read_duplicates(
         &self,
         parts: &SplitParquetParts,
-        winners: &WinningDeliveries,
+        winners: &WinningDeliveries<'_>,
     ) -> Result<()> {
         let began = Instant::now();
         let (run, duplicate_ids) = (self.run, &self.duplicates.ids);
@@ -123,40 +107,38 @@ impl DuplicateRemoval<'_> {
             let with_duplicates = row_groups.filter(|&(_, batch)| counts[batch] > 0);
             with_duplicates.map(|(row_group, _)| row_group).collect()
         };
-        let songplays = parts.songplays.open(run, &SONGPLAYS)?;
-        let mut row_groups = songplays.read_row_groups(row_groups_to_read(&parts.songplays))?;
-        let merge_state = match parts.merge_state.part {
-            Some(_) => Some(parts.merge_state.open(run, &STATE_SONGPLAYS)?),
+        let kernel = &run.kernels.deliveries;
+        let keys_table = run.kernels.fact.lookup.keys_table();
+        let fact = parts.fact.open(run, run.kernels.fact.table)?;
+        let mut row_groups = fact.read_row_groups(row_groups_to_read(&parts.fact))?;
+        let lookup_keys = match parts.lookup_keys.part {
+            Some(_) => Some(parts.lookup_keys.open(run, keys_table)?),
             None => None,
         };
-        let mut merge_state_groups = match &merge_state {
-            Some(merge_state) => {
-                Some(merge_state.read_row_groups(row_groups_to_read(&parts.merge_state))?)
-            }
+        let mut key_row_groups = match &lookup_keys {
+            Some(keys) => Some(keys.read_row_groups(row_groups_to_read(&parts.lookup_keys))?),
             None => None,
         };
+        let stored_columns = kernel.stored_columns();
         for (batch, &count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
             let row_group = row_groups.next_row_group()?;
-            let songplay_rows =
-                read_matching_rows(&row_group, duplicate_ids, Some(&COMPARED_COLUMNS))?;
-            if songplay_rows.rows.num_rows() as u64 != count {
-                return Err(songplays.changed_error(&"it has different songplay_ids"));
-            }
-            let merge_state_rows = match &mut merge_state_groups {
-                Some(groups) if parts.merge_state.rows_by_batch[batch] > 0 => {
-                    read_matching_rows(&groups.next_row_group()?, duplicate_ids, None)?.rows
-                }
-                _ => RecordBatch::new_empty(STATE_SONGPLAYS.arrow_schema()),
+            let matching = |row_group: &StoredRowGroup, columns: Option<&[&str]>| {
+                read_matching_rows(kernel, row_group, duplicate_ids, columns)
             };
-            let candidates = candidates_from_rows(
-                &songplay_rows.rows,
-                &merge_state_rows,
-                self.duplicates.batch_index(parts.split, batch),
-                &mut winners.strings(),
-            )?;
-            for (index, candidate) in songplay_rows.id_indexes.into_iter().zip(candidates) {
-                winners.add(index, candidate);
+            let fact_rows = matching(&row_group, Some(&stored_columns))?;
+            if fact_rows.rows.num_rows() as u64 != count {
+                return Err(fact.changed_error(&"it has different songplay_ids"));
             }
+            let key_rows = match &mut key_row_groups {
+                Some(groups) if parts.lookup_keys.rows_by_batch[batch] > 0 => {
+                    matching(&groups.next_row_group()?, None)?.rows
+                }
+                _ => RecordBatch::new_empty(keys_table.arrow_schema()),
+            };
+            let deliveries =
+                kernel.read_deliveries(&fact_rows.rows, &key_rows, &mut winners.strings())?;
+            let this_batch = self.duplicates.batch_index(parts.split, batch);
+            winners.add(&fact_rows.id_indexes, &deliveries, this_batch);
         }
         run.timings.record(PipelineStage::Deduplicate, began, 0, 0);
         Ok(())
@@ -206,12 +188,14 @@ struct MatchingRows {
 
 /// Reads the rows of a row group whose ids are in `ids_to_find`.
 fn read_matching_rows(
+    kernel: &DeliveryKernel,
     row_group: &StoredRowGroup,
     ids_to_find: &IdSet,
     columns: Option<&[&str]>,
 ) -> Result<MatchingRows> {
-    let all_ids = row_group.decode(Some(&["songplay_id"]), None)?;
-    let indexes = songplay_id_values(&all_ids)?
+    let all_ids = row_group.decode(Some(&[kernel.id_column()]), None)?;
+    let indexes = kernel
+        .id_values(&all_ids)?
         .iter()
         .map(|&id| ids_to_find.index_of(id));
     let indexes: Vec<Option<usize>> = indexes.collect();

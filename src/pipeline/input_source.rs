@@ -9,7 +9,7 @@ use crate::config::{LoadedLogObjects, RunConfig};
 use crate::error::Result;
 use crate::input::{IgnoredCounts, InputObject, RecordKind, Segment, SplitSet};
 use crate::model::RecordSchema;
-use crate::model::sparkify::{EVENT_RECORD, SONG_RECORD};
+use crate::model::sparkify::SPARKIFY;
 use crate::output::run_report::InputReport;
 use crate::storage::{ChainedReader, Location, ObjectRange, RangeReader, Store, StoreOpener};
 
@@ -69,6 +69,15 @@ impl InputSources {
     pub(super) fn resolved_locations(&self) -> [&[Location]; 2] {
         [&self.songs, &self.logs].map(|source| source.resolved_locations.as_slice())
     }
+}
+
+/// Returns the schema of the records of a kind.
+pub(super) fn record_schema(kind: RecordKind) -> &'static RecordSchema {
+    let name = match kind {
+        RecordKind::Song => SPARKIFY.lookup().1.record,
+        RecordKind::Log => SPARKIFY.fact().1.record,
+    };
+    SPARKIFY.record(name)
 }
 
 impl InputSource {
@@ -136,10 +145,7 @@ impl InputSource {
 
     /// Returns the schema of the records.
     pub(super) fn schema(&self) -> &'static RecordSchema {
-        match self.kind {
-            RecordKind::Song => &SONG_RECORD,
-            RecordKind::Log => &EVENT_RECORD,
-        }
+        record_schema(self.kind)
     }
 
     /// Returns the object of a segment.

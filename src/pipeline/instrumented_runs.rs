@@ -10,7 +10,7 @@ use std::time::Instant;
 use arrow_array::RecordBatch;
 
 use super::boundary_tracker::DecodedSplit;
-use super::input_source::InputSource;
+use super::input_source::{InputSource, record_schema};
 use super::listing::InputArgument;
 use super::peak_rss;
 use super::run::run_with_timings;
@@ -25,7 +25,6 @@ use crate::decode::Decoder;
 use crate::decode::reject::Reject;
 use crate::error::Result;
 use crate::input::{InputObject, RecordKind};
-use crate::model::sparkify::SONG_RECORD;
 use crate::observer::Observer;
 use crate::output::run_report::{InputReport, RunReport, StageReport};
 use crate::storage::StoreOpener;
@@ -157,7 +156,7 @@ impl RecordSink for DiscardSink {
 /// Returns true if there is a song among the first records.
 fn starts_with_songs(source: &InputSource) -> Result<bool> {
     let kept = source.peek_first_object(|chunk| {
-        let mut decoder = Decoder::new(&SONG_RECORD, 1);
+        let mut decoder = Decoder::new(record_schema(RecordKind::Song), 1);
         decoder.decode(chunk, u64::MAX);
         decoder.take_counts().kept
     })?;

@@ -18,13 +18,14 @@ use super::timings::PipelineStage;
 use crate::error::Result;
 use crate::input::{Split, SplitNumber};
 use crate::model::TableSchema;
-use crate::model::sparkify::{SONGPLAYS, STATE_SONGPLAYS};
 use crate::output::PartInfo;
-use crate::star::song_lookup::SongLookup;
-use crate::star::users::{LatestUsers, UserDelta};
+use crate::star::lookup::Lookup;
+use crate::star::pick::PickKernel;
+use crate::star::pick_state::{PickDelta, PickedRows};
 
-/// The number of shards of the merged users. Each has its own lock, so that workers seldom wait for each other.
-const USER_SHARDS: usize = 8;
+/// The number of shards of a table that is picked from events. Each has its own lock, so that workers seldom wait for each
+/// other.
+const PICK_SHARDS: usize = 8;
 
 /// The results of the log phase besides its files.
 #[derive(Debug)]
@@ -35,8 +36,8 @@ pub(super) struct LogPhaseResult {
     pub duplicates: u64,
     /// Songplays that have a matching song.
     pub matched: u64,
-    /// The users. Each is in exactly one shard.
-    pub user_shards: Vec<LatestUsers>,
+    /// The shards of each table that is picked from events. A key is in exactly one shard.
+    pub picked: Vec<Vec<PickedRows>>,
     /// The times of each split in milliseconds since 1970, sorted and distinct.
     pub times: Vec<Vec<i64>>,
     /// Events kept from each object, including duplicates.
@@ -59,11 +60,11 @@ struct RetainedSplitOutput {
 /// # Errors
 /// Returns an error if an object cannot be read or a part cannot be written.
 #[expect(clippy::expect_used, reason = "a wrong count would hide lost rows")]
-pub(super) fn process_logs(run: &RunContext<'_>, lookup: &SongLookup) -> Result<LogPhaseResult> {
+pub(super) fn process_logs(run: &RunContext<'_>, lookup: &Lookup) -> Result<LogPhaseResult> {
     let _span = tracing::info_span!("logs").entered();
     let EncodedLogs {
         splits,
-        user_shards,
+        picked,
         counts,
     } = encode_splits(run, lookup)?;
     let kept_by_object = kept_by_object(run.logs.objects.len(), &run.logs.plan.splits, &splits);
@@ -82,11 +83,12 @@ pub(super) fn process_logs(run: &RunContext<'_>, lookup: &SongLookup) -> Result<
     if let Some(duplicates) = duplicates {
         remove_duplicates(run, &duplicates, &mut parts)?;
     }
-    let rows = register_parts(run, &SONGPLAYS, parts.iter().map(|split| &split.songplays))?;
+    let fact = &run.kernels.fact;
+    let rows = register_parts(run, fact.table, parts.iter().map(|split| &split.fact))?;
     register_parts(
         run,
-        &STATE_SONGPLAYS,
-        parts.iter().map(|split| &split.merge_state),
+        fact.lookup.keys_table(),
+        parts.iter().map(|split| &split.lookup_keys),
     )?;
     let duplicates = counts
         .kept
@@ -105,7 +107,7 @@ pub(super) fn process_logs(run: &RunContext<'_>, lookup: &SongLookup) -> Result<
         duplicates,
         matched: parts.iter().map(|split| split.matched).sum(),
         counts,
-        user_shards,
+        picked,
         times,
         kept_by_object,
     })
@@ -144,16 +146,18 @@ fn kept_by_object(objects: usize, splits: &[Split], outputs: &[RetainedSplitOutp
 /// The results of the encoded splits.
 struct EncodedLogs {
     splits: Vec<RetainedSplitOutput>,
-    /// The users. Each is in exactly one shard.
-    user_shards: Vec<LatestUsers>,
+    /// The shards of each table that is picked from events. A key is in exactly one shard.
+    picked: Vec<Vec<PickedRows>>,
     counts: SourceCounts,
 }
 
 /// Encodes every split as Parquet parts. Duplicates across batches remain in the parts.
-fn encode_splits(run: &RunContext<'_>, lookup: &SongLookup) -> Result<EncodedLogs> {
+fn encode_splits(run: &RunContext<'_>, lookup: &Lookup) -> Result<EncodedLogs> {
     let source = &run.logs;
     let counter = SourceCounter::new(run, source);
-    let users: Vec<Mutex<LatestUsers>> = (0..USER_SHARDS).map(|_| Mutex::default()).collect();
+    let kernels = &run.kernels.event_picks;
+    let new_shards = |_| (0..PICK_SHARDS).map(|_| Mutex::default()).collect();
+    let picked: Vec<Vec<Mutex<PickedRows>>> = kernels.iter().map(new_shards).collect();
     let outputs = SplitSlots::new(&source.plan);
     process_splits(
         run.read_context(),
@@ -163,7 +167,9 @@ fn encode_splits(run: &RunContext<'_>, lookup: &SongLookup) -> Result<EncodedLog
             let (confirmed, output) = confirmed.into_output();
             let number = confirmed.split.number;
             let began = Instant::now();
-            merge_users(&users, output.users, number);
+            for ((kernel, picked), delta) in kernels.iter().zip(&picked).zip(&output.picks) {
+                merge_picks(kernel, picked, delta, number);
+            }
             run.timings.record(PipelineStage::Star, began, 0, 0);
             counter.add_split(&confirmed, output.rejects)?;
             let retained = RetainedSplitOutput {
@@ -176,25 +182,32 @@ fn encode_splits(run: &RunContext<'_>, lookup: &SongLookup) -> Result<EncodedLog
             Ok(())
         },
     )?;
-    let user_shards = users
+    let into_inner =
+        |shard: Mutex<PickedRows>| shard.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let picked = picked
         .into_iter()
-        .map(|shard| shard.into_inner().unwrap_or_else(PoisonError::into_inner))
+        .map(|shards| shards.into_iter().map(into_inner).collect())
         .collect();
     Ok(EncodedLogs {
         splits: outputs.into_results(),
-        user_shards,
+        picked,
         counts: counter.finish(),
     })
 }
 
-/// Merges the users of a split into those of all splits.
-fn merge_users(merged: &[Mutex<LatestUsers>], mut split_users: UserDelta, split: SplitNumber) {
-    let shards = split_users.drain_shards(merged.len());
+/// Merges the partial state of a split into the state of all splits.
+fn merge_picks(
+    kernel: &PickKernel,
+    merged: &[Mutex<PickedRows>],
+    delta: &PickDelta,
+    split: SplitNumber,
+) {
+    let shards = delta.to_shards(kernel, merged.len());
     for turn in 0..merged.len() {
         // Workers begin at different shards, so that they do not wait for each other in a row.
         let shard = (split.index() + turn) % merged.len();
-        let mut users = merged[shard].lock().unwrap_or_else(PoisonError::into_inner);
-        users.merge(&split_users, &shards[shard]);
+        let mut picked = merged[shard].lock().unwrap_or_else(PoisonError::into_inner);
+        picked.merge(kernel, delta, &shards[shard]);
     }
 }
 

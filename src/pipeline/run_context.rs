@@ -10,8 +10,10 @@ use super::timings::{PipelineStage, Timings};
 use crate::config::{IoSizes, RunConfig};
 use crate::error::Result;
 use crate::model::TableSchema;
+use crate::model::sparkify::SPARKIFY;
 use crate::observer::Observer;
 use crate::output::{PartInfo, Staging, TableParts};
+use crate::star::kernels::StarKernels;
 
 /// The state of a run that every phase needs.
 #[derive(Debug)]
@@ -24,6 +26,8 @@ pub(super) struct RunContext<'a> {
     pub staging: &'a Staging,
     /// The times of stages and phases.
     pub timings: &'a Timings,
+    /// The kernels of the tables.
+    pub kernels: StarKernels,
     /// The song objects.
     pub songs: InputSource,
     /// The log objects.
@@ -57,6 +61,7 @@ impl<'a> RunContext<'a> {
             progress,
             staging,
             timings,
+            kernels: StarKernels::new(&SPARKIFY),
             songs: sources.songs,
             logs: sources.logs,
             parts: Mutex::default(),

@@ -16,13 +16,11 @@ use crate::decode::reject::Reject;
 use crate::error::Result;
 use crate::input::{InputObject, SplitNumber};
 use crate::model::TableSchema;
-use crate::model::sparkify::{SONGPLAYS, STATE_SONGPLAYS};
 use crate::output::{PartWriter, RejectBuffer};
-use crate::star::delivery_order::songplay_id_values;
-use crate::star::song_lookup::SongLookup;
-use crate::star::songplays::{SongplayRows, build_songplays, compute_songplay_ids, count_matched};
-use crate::star::typed_batches::EventBatch;
-use crate::star::users::UserDelta;
+use crate::star::fact::FactRows;
+use crate::star::lookup::Lookup;
+use crate::star::pick_state::PickDelta;
+use crate::star::record_columns::RecordColumns;
 
 /// The output of a worker for one split.
 #[derive(Debug)]
@@ -33,19 +31,19 @@ pub(super) struct SplitOutput {
     pub ids: Vec<PartitionedIds>,
     /// `ts` in milliseconds since 1970, sorted and distinct.
     pub times: Vec<i64>,
-    /// The users.
-    pub users: UserDelta,
+    /// The partial states of the tables that are picked from events.
+    pub picks: Vec<PickDelta>,
     /// The rejects.
     pub rejects: RejectBuffer,
 }
 
 impl SplitOutput {
-    fn new(split: SplitNumber) -> Self {
+    fn new(split: SplitNumber, picks: usize) -> Self {
         Self {
             parts: SplitParquetParts::new(split),
             ids: Vec::new(),
             times: Vec::new(),
-            users: UserDelta::default(),
+            picks: vec![PickDelta::default(); picks],
             rejects: RejectBuffer::default(),
         }
     }
@@ -75,7 +73,7 @@ impl SplitOutput {
 /// Returns an error if an object cannot be read or a part cannot be written.
 pub(super) fn encode_split(
     run: &RunContext<'_>,
-    lookup: &SongLookup,
+    lookup: &Lookup,
     reader: &mut SplitReader<'_>,
     task: SplitTask<'_>,
 ) -> Result<DecodedSplit<SplitOutput>> {
@@ -90,9 +88,9 @@ pub(super) fn encode_split(
     let mut encoder = SongplayEncoder {
         run,
         lookup,
-        songplays: part_writer(&SONGPLAYS),
-        merge_state: part_writer(&STATE_SONGPLAYS),
-        output: SplitOutput::new(split),
+        fact: part_writer(run.kernels.fact.table),
+        lookup_keys: part_writer(run.kernels.fact.lookup.keys_table()),
+        output: SplitOutput::new(split, run.kernels.event_picks.len()),
     };
     let stats = reader.read(task.split, task.start, &mut encoder)?;
     let output = encoder.finish()?;
@@ -143,44 +141,48 @@ impl LazyPartWriter {
 /// Builds and writes the songplays of one split.
 struct SongplayEncoder<'a> {
     run: &'a RunContext<'a>,
-    lookup: &'a SongLookup,
-    songplays: LazyPartWriter,
-    merge_state: LazyPartWriter,
+    lookup: &'a Lookup,
+    fact: LazyPartWriter,
+    lookup_keys: LazyPartWriter,
     output: SplitOutput,
 }
 
 impl RecordSink for SongplayEncoder<'_> {
     fn write_batch(&mut self, batch: &RecordBatch) -> Result<()> {
         let began = Instant::now();
-        let events = EventBatch::new(batch)?;
-        let event_ids = compute_songplay_ids(&events);
+        let kernels = &self.run.kernels;
+        let events = RecordColumns::new(batch)?;
+        let event_ids = kernels.fact.compute_ids(&events);
         self.run.timings.record(PipelineStage::Star, began, 0, 0);
         let began = Instant::now();
-        let losers = losing_rows(&event_ids, &events);
+        let losers = losing_rows(&kernels.deliveries, &event_ids, &events);
         self.run
             .timings
             .record(PipelineStage::Deduplicate, began, 0, 0);
         let began = Instant::now();
-        // Users and times come from all deliveries.
-        self.output.users.add(&events);
-        self.output.add_times(events.ts(), &losers);
-        let SongplayRows {
-            songplays,
-            merge_state,
-        } = build_songplays(&events, event_ids, &losers, self.lookup)?;
-        self.output.parts.matched += count_matched(&songplays);
-        let rows = songplays.num_rows() as u64;
+        // Dimensions are built from all deliveries.
+        for (kernel, delta) in kernels.event_picks.iter().zip(&mut self.output.picks) {
+            delta.add(kernel, &events);
+        }
+        self.output
+            .add_times(kernels.calendar.times(&events), &losers);
+        let FactRows { fact, lookup_keys } =
+            kernels
+                .fact
+                .build(&events, event_ids, &losers, self.lookup)?;
+        self.output.parts.matched += kernels.fact.count_matched(&fact);
+        let rows = fact.num_rows() as u64;
         self.run.timings.record(PipelineStage::Star, began, 0, rows);
         let began = Instant::now();
         self.output
             .ids
-            .push(PartitionedIds::new(songplay_id_values(&songplays)?));
+            .push(PartitionedIds::new(kernels.deliveries.id_values(&fact)?));
         self.run
             .timings
             .record(PipelineStage::Deduplicate, began, 0, rows);
         let began = Instant::now();
-        self.songplays.write(self.run, &songplays)?;
-        self.merge_state.write(self.run, &merge_state)?;
+        self.fact.write(self.run, &fact)?;
+        self.lookup_keys.write(self.run, &lookup_keys)?;
         self.run
             .timings
             .record(PipelineStage::Encode, began, 0, rows);
@@ -202,9 +204,9 @@ impl SongplayEncoder<'_> {
             run, mut output, ..
         } = self;
         let began = Instant::now();
-        output.parts.songplays = self.songplays.close(run)?;
-        output.parts.merge_state = self.merge_state.close(run)?;
-        let parts = [&output.parts.songplays, &output.parts.merge_state].map(|part| part.part);
+        output.parts.fact = self.fact.close(run)?;
+        output.parts.lookup_keys = self.lookup_keys.close(run)?;
+        let parts = [&output.parts.fact, &output.parts.lookup_keys].map(|part| part.part);
         let bytes = parts.iter().flatten().map(|part| part.bytes).sum();
         run.timings.record(PipelineStage::Encode, began, bytes, 0);
         let began = Instant::now();

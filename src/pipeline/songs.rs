@@ -17,16 +17,14 @@ use crate::decode::reject::Reject;
 use crate::error::Result;
 use crate::input::InputObject;
 use crate::output::{RejectBuffer, Staging};
-use crate::star::song_lookup::{
-    ArtistIds, LOOKUP_SHARDS, SongIds, SongLookup, SongLookupShard, hash_keys,
-};
-use crate::star::typed_batches::SongBatch;
+use crate::star::lookup::{LOOKUP_SHARDS, Lookup, LookupOutput, LookupShard};
+use crate::star::record_columns::RecordColumns;
 
 /// Reads all songs. Returns their batches in input order, and the counts.
 ///
 /// # Errors
 /// Returns an error if an object cannot be read or a reject cannot be written.
-pub(super) fn read_songs(run: &RunContext<'_>) -> Result<(Vec<SongBatch>, SourceCounts)> {
+pub(super) fn read_songs(run: &RunContext<'_>) -> Result<(Vec<RecordColumns>, SourceCounts)> {
     let _span = tracing::info_span!("songs").entered();
     let source = &run.songs;
     let counter = SourceCounter::new(run, source);
@@ -64,23 +62,28 @@ pub(super) fn read_songs(run: &RunContext<'_>) -> Result<(Vec<SongBatch>, Source
 ///
 /// # Errors
 /// Returns an error if a column of the songs exceeds Arrow's limit of 2 GiB.
-pub(super) fn build_lookup(run: &RunContext<'_>, batches: &[SongBatch]) -> Result<SongLookup> {
+pub(super) fn build_lookup(run: &RunContext<'_>, batches: &[RecordColumns]) -> Result<Lookup> {
     let _span = tracing::info_span!("lookup").entered();
     let began = Instant::now();
-    let hashes: Vec<_> = batches.par_iter().map(hash_keys).collect();
-    let shards: Vec<SongLookupShard> = (0..LOOKUP_SHARDS)
+    let kernel = &run.kernels.fact.lookup;
+    let hashes: Vec<_> = batches
+        .par_iter()
+        .map(|batch| kernel.hash_keys(batch))
+        .collect();
+    let shards: Vec<LookupShard> = (0..LOOKUP_SHARDS)
         .into_par_iter()
-        .map(|number| SongLookupShard::new(batches, &hashes, number))
+        .map(|number| LookupShard::new(kernel, batches, &hashes, number))
         .collect::<Result<_>>()?;
     run.timings
         .record_phase("build lookup shards", LOOKUP_SHARDS, began);
     let join_start = Instant::now();
-    let (songs, artists) = rayon::join(
-        || SongIds::new(batches, &shards),
-        || ArtistIds::new(batches, &shards),
-    );
-    let lookup = SongLookup::new(songs?, artists?, shards);
-    run.timings.record_phase("build lookup", 2, join_start);
+    let outputs: Vec<LookupOutput> = (0..kernel.num_outputs())
+        .into_par_iter()
+        .map(|number| LookupOutput::new(kernel, batches, &shards, number))
+        .collect::<Result<_>>()?;
+    let lookup = Lookup::new(outputs, shards);
+    run.timings
+        .record_phase("build lookup", kernel.num_outputs(), join_start);
     run.timings.record(PipelineStage::Star, began, 0, 0);
     Ok(lookup)
 }
@@ -88,7 +91,7 @@ pub(super) fn build_lookup(run: &RunContext<'_>, batches: &[SongBatch]) -> Resul
 /// The output of a worker for one split.
 #[derive(Debug, Default)]
 struct SongSplitOutput {
-    batches: Vec<SongBatch>,
+    batches: Vec<RecordColumns>,
     rejects: RejectBuffer,
 }
 
@@ -101,7 +104,7 @@ struct SongCollector<'a> {
 
 impl RecordSink for SongCollector<'_> {
     fn write_batch(&mut self, batch: &RecordBatch) -> Result<()> {
-        self.output.batches.push(SongBatch::new(batch)?);
+        self.output.batches.push(RecordColumns::new(batch)?);
         Ok(())
     }
 

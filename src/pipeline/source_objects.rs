@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::run_context::RunContext;
 use super::timings::PipelineStage;
 use crate::error::Result;
-use crate::model::sparkify::SOURCE_OBJECTS;
+use crate::model::sparkify::SPARKIFY;
 use crate::star::source_objects::{SourceObject, build_source_objects};
 
 /// Writes one row for each log object, with the number of events kept from it. The rows are built one row group at
@@ -20,10 +20,9 @@ pub(super) fn write_source_objects(run: &RunContext<'_>, kept_by_object: &[u64])
         kept_by_object.len(),
         "each object has a count"
     );
+    let table = SPARKIFY.source_objects();
     let row_group_rows = run.config.sizes.row_group_rows.max(1);
-    let mut writer = run
-        .staging
-        .create_part(&SOURCE_OBJECTS, 0, SOURCE_OBJECTS.arrow_schema())?;
+    let mut writer = run.staging.create_part(table, 0, table.arrow_schema())?;
     for (group, kept) in source
         .objects
         .chunks(row_group_rows)
@@ -35,7 +34,7 @@ pub(super) fn write_source_objects(run: &RunContext<'_>, kept_by_object: &[u64])
             etag: object.meta.etag(),
             rows,
         });
-        let rows = build_source_objects(&rows.collect::<Vec<_>>())?;
+        let rows = build_source_objects(table, &rows.collect::<Vec<_>>())?;
         run.timings
             .record(PipelineStage::Star, began, 0, rows.num_rows() as u64);
         let began = Instant::now();
@@ -50,6 +49,6 @@ pub(super) fn write_source_objects(run: &RunContext<'_>, kept_by_object: &[u64])
         part.bytes,
         0,
     );
-    run.register_part(&SOURCE_OBJECTS, part);
+    run.register_part(table, part);
     Ok(())
 }

@@ -11,11 +11,11 @@ use crate::output::{ParquetPartReader, PartInfo};
 pub(super) struct SplitParquetParts {
     /// The number of the split, which is also that of its parts.
     pub split: SplitNumber,
-    /// The part of `songplays`.
-    pub songplays: SplitParquetPart,
-    /// The part of the merge state of songplays, which has only songplays that can have a song.
-    pub merge_state: SplitParquetPart,
-    /// Songplays that have a matching song.
+    /// The part of the fact table.
+    pub fact: SplitParquetPart,
+    /// The part of the keys of its lookup, which has only events that can match a record.
+    pub lookup_keys: SplitParquetPart,
+    /// Events that match a record.
     pub matched: u64,
 }
 
@@ -24,8 +24,8 @@ impl SplitParquetParts {
     pub(super) fn new(split: SplitNumber) -> Self {
         Self {
             split,
-            songplays: SplitParquetPart::default(),
-            merge_state: SplitParquetPart::default(),
+            fact: SplitParquetPart::default(),
+            lookup_keys: SplitParquetPart::default(),
             matched: 0,
         }
     }

@@ -13,10 +13,8 @@ use super::timings::PipelineStage;
 use crate::error::{Error, Result};
 use crate::input::SplitNumber;
 use crate::model::TableSchema;
-use crate::model::sparkify::{SONGPLAYS, STATE_SONGPLAYS};
 use crate::output::{PartWriter, StoredRowGroup};
-use crate::star::delivery_order::{BatchIndex, songplay_id_values};
-use crate::star::songplays::count_matched;
+use crate::star::deliveries::BatchIndex;
 
 /// Rewrites the parts of one split.
 pub(super) struct SplitRewriter<'a> {
@@ -48,26 +46,31 @@ impl SplitRewriter<'_> {
     pub(super) fn rewrite_split(&self, parts: &mut SplitParquetParts) -> Result<()> {
         let began = Instant::now();
         let (run, part_number) = (self.run, self.split.index());
+        let fact = &run.kernels.fact;
+        let (table, keys_table) = (fact.table, fact.lookup.keys_table());
         let loser_count: u64 = self.loser_counts.iter().sum();
-        if loser_count == parts.songplays.rows_by_batch.iter().sum::<u64>() {
+        if loser_count == parts.fact.rows_by_batch.iter().sum::<u64>() {
             // All rows lose. This is not rare, because complete objects can be delivered twice.
-            run.staging.remove_part(&SONGPLAYS, part_number)?;
-            run.staging.remove_part(&STATE_SONGPLAYS, part_number)?;
+            run.staging.remove_part(table, part_number)?;
+            run.staging.remove_part(keys_table, part_number)?;
             *parts = SplitParquetParts::new(self.split);
             return Ok(());
         }
-        let dropped = self.rewrite_part(&SONGPLAYS, &mut parts.songplays)?;
+        let dropped = self.rewrite_part(table, &mut parts.fact)?;
         let is_expected = dropped.rows == loser_count && dropped.matched <= parts.matched;
         if !is_expected {
-            return Err(Error::failed("cannot remove duplicate events").with_reason(
-                "a part of songplays does not have the songplay_ids that were written",
-            ));
+            return Err(
+                Error::failed("cannot remove duplicate events").with_reason(format!(
+                    "a part of {} does not have the {}s that were written",
+                    table.name, table.columns[0].name
+                )),
+            );
         }
         parts.matched -= dropped.matched;
-        if parts.merge_state.part.is_some() {
-            self.rewrite_part(&STATE_SONGPLAYS, &mut parts.merge_state)?;
+        if parts.lookup_keys.part.is_some() {
+            self.rewrite_part(keys_table, &mut parts.lookup_keys)?;
         }
-        let written = [&parts.songplays, &parts.merge_state].map(|part| part.part);
+        let written = [&parts.fact, &parts.lookup_keys].map(|part| part.part);
         let bytes = written.iter().flatten().map(|part| part.bytes).sum();
         run.timings
             .record(PipelineStage::Deduplicate, began, bytes, 0);
@@ -133,11 +136,18 @@ impl SplitRewriter<'_> {
                 .is_none_or(|index| self.winners[index] == this_batch)
         };
         let rows = row_group.decode(None, None)?;
-        let kept_rows: Vec<bool> = songplay_id_values(&rows)?.iter().map(is_kept).collect();
+        let kernels = &self.run.kernels;
+        let kept_rows: Vec<bool> = kernels
+            .deliveries
+            .id_values(&rows)?
+            .iter()
+            .map(is_kept)
+            .collect();
         let kept = filter_record_batch(&rows, &kept_rows.into()).map_err(Error::from_arrow)?;
         dropped.rows += (rows.num_rows() - kept.num_rows()) as u64;
-        if *table == SONGPLAYS {
-            dropped.matched += count_matched(&rows) - count_matched(&kept);
+        if table == kernels.fact.table {
+            dropped.matched +=
+                kernels.fact.count_matched(&rows) - kernels.fact.count_matched(&kept);
         }
         Ok(kept)
     }

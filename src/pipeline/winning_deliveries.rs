@@ -3,37 +3,74 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Error, Result};
-use crate::star::delivery_order::{BatchIndex, CompactDelivery};
+use crate::star::deliveries::{BatchIndex, DeliveryKernel, StoredDeliveries, StoredDelivery};
+use crate::star::first_rows::keep_first;
 use crate::star::string_pool::StringPool;
 
 /// The number of locks that the candidates are divided among, so that workers seldom wait for each other.
 const WINNER_SHARDS: usize = 64;
 
-/// The smallest delivery of each id so far. Equal strings are stored once.
-pub(super) struct WinningDeliveries {
+/// The first delivery of each id so far. Equal strings are stored once.
+pub(super) struct WinningDeliveries<'a> {
+    kernel: &'a DeliveryKernel,
     /// The winner of the id at `index` is in shard `index % WINNER_SHARDS`.
-    shards: Vec<Mutex<Vec<Option<CompactDelivery>>>>,
+    shards: Vec<Mutex<WinnerShard>>,
     ids: usize,
     strings: Mutex<StringPool>,
 }
 
-impl WinningDeliveries {
+/// The winners of some ids.
+struct WinnerShard {
+    /// The batch of each winner; `None` if there is none yet.
+    batches: Vec<Option<BatchIndex>>,
+    /// The words of each winner.
+    words: Vec<u32>,
+}
+
+impl<'a> WinningDeliveries<'a> {
     /// Creates the collection for a number of ids, none of which has a winner.
-    pub(super) fn new(ids: usize) -> Self {
-        let empty_shard = |_| Mutex::new(vec![None; ids.div_ceil(WINNER_SHARDS)]);
+    pub(super) fn new(kernel: &'a DeliveryKernel, ids: usize) -> Self {
+        let slots = ids.div_ceil(WINNER_SHARDS);
+        let empty_shard = |_| {
+            Mutex::new(WinnerShard {
+                batches: vec![None; slots],
+                words: vec![0; slots * kernel.num_words()],
+            })
+        };
         Self {
+            kernel,
             shards: (0..WINNER_SHARDS).map(empty_shard).collect(),
             ids,
             strings: Mutex::default(),
         }
     }
 
-    /// Adds a delivery of the id at `index`.
-    pub(super) fn add(&self, index: usize, candidate: CompactDelivery) {
-        let mut shard = lock(&self.shards[index % WINNER_SHARDS]);
-        let winner = &mut shard[index / WINNER_SHARDS];
-        if winner.is_none_or(|winner| candidate.wins_over(&winner, || lock(&self.strings))) {
-            *winner = Some(candidate);
+    /// Adds deliveries of the ids at `indexes`, all of them from one batch.
+    pub(super) fn add(&self, indexes: &[usize], deliveries: &StoredDeliveries, batch: BatchIndex) {
+        let num_words = self.kernel.num_words();
+        let deliveries = deliveries.words.chunks_exact(num_words);
+        assert_eq!(indexes.len(), deliveries.len(), "each delivery has an id");
+        for (index, words) in indexes.iter().zip(deliveries) {
+            let mut shard = lock(&self.shards[index % WINNER_SHARDS]);
+            let WinnerShard {
+                batches,
+                words: winners,
+            } = &mut *shard;
+            let slot = index / WINNER_SHARDS;
+            let winner = &mut winners[slot * num_words..][..num_words];
+            let candidate = StoredDelivery { words, batch };
+            let is_before = |kept: BatchIndex| {
+                let kept = StoredDelivery {
+                    words: winner,
+                    batch: kept,
+                };
+                self.kernel
+                    .is_stored_before(candidate, kept, || lock(&self.strings))
+            };
+            let loser = keep_first(&mut batches[slot], batch, is_before);
+            if loser.is_none() || batches[slot] == Some(batch) {
+                winner.copy_from_slice(words);
+            }
         }
     }
 
@@ -49,17 +86,17 @@ impl WinningDeliveries {
     pub(super) fn into_winning_batches(self) -> Result<Vec<BatchIndex>> {
         let into_inner =
             |shard: Mutex<_>| shard.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let shards: Vec<Vec<Option<CompactDelivery>>> =
-            self.shards.into_iter().map(into_inner).collect();
+        let shards: Vec<WinnerShard> = self.shards.into_iter().map(into_inner).collect();
         let winners =
-            (0..self.ids).map(|index| shards[index % WINNER_SHARDS][index / WINNER_SHARDS]);
+            (0..self.ids).map(|index| shards[index % WINNER_SHARDS].batches[index / WINNER_SHARDS]);
         let missing_winner = || {
             Error::failed("cannot remove duplicate events")
                 .with_reason("one of them was not read back")
                 .with_hint("this is a bug in sparkify: please report it")
         };
-        let batches = winners.map(|winner| Ok(winner.ok_or_else(missing_winner)?.batch));
-        batches.collect()
+        winners
+            .map(|winner| winner.ok_or_else(missing_winner))
+            .collect()
     }
 }
 
@@ -70,10 +107,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::sparkify::SPARKIFY;
+    use crate::star::kernels::StarKernels;
 
     /// Without a winner all deliveries of the event would be removed.
     #[test]
     fn id_without_winner_fails_loudly() {
-        assert!(WinningDeliveries::new(1).into_winning_batches().is_err());
+        let kernels = StarKernels::new(&SPARKIFY);
+        let winners = WinningDeliveries::new(&kernels.deliveries, 1);
+        assert!(winners.into_winning_batches().is_err());
     }
 }

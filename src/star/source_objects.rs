@@ -7,7 +7,7 @@ use arrow_array::{ArrayRef, Int64Array, RecordBatch};
 
 use super::text_array::text_array;
 use crate::error::{Error, Result};
-use crate::model::sparkify::SOURCE_OBJECTS;
+use crate::model::TableSchema;
 
 /// A log object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,11 +20,14 @@ pub(crate) struct SourceObject {
     pub rows: u64,
 }
 
-/// Builds the rows of [`SOURCE_OBJECTS`] for `objects`, in the same order.
+/// Builds the rows of the table of source objects for `objects`, in the same order.
 ///
 /// # Errors
 /// Returns an error if the names exceed the limit of Arrow (2 GiB).
-pub(crate) fn build_source_objects(objects: &[SourceObject]) -> Result<RecordBatch> {
+pub(crate) fn build_source_objects(
+    table: &TableSchema,
+    objects: &[SourceObject],
+) -> Result<RecordBatch> {
     let text_column = |field: fn(&SourceObject) -> &str| -> Result<ArrayRef> {
         Ok(Arc::new(text_array(
             objects.iter().map(|o| Some(field(o))),
@@ -36,5 +39,5 @@ pub(crate) fn build_source_objects(objects: &[SourceObject]) -> Result<RecordBat
         text_column(|object| &object.etag)?,
         Arc::new(rows.collect::<Int64Array>()),
     ];
-    RecordBatch::try_new(SOURCE_OBJECTS.arrow_schema(), columns).map_err(Error::from_arrow)
+    RecordBatch::try_new(table.arrow_schema(), columns).map_err(Error::from_arrow)
 }

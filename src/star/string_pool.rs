@@ -7,7 +7,8 @@ use std::sync::Arc;
 use arrow_array::Array;
 use foldhash::fast::FixedState;
 
-use super::typed_batches::{DictText, dict_values};
+use super::record_columns::{FieldColumn, dict_values};
+use super::value::Value;
 
 /// Interned texts with ids from 1; id 0 is null.
 #[derive(Debug, Clone, Default)]
@@ -45,33 +46,51 @@ impl StringPool {
     }
 }
 
-/// Interns the texts of one dictionary-encoded column, each text of the dictionary at most once.
+/// Interns the texts of one column, each text of a dictionary at most once.
 #[derive(Debug)]
 pub(super) struct ColumnInterner<'a> {
-    column: &'a DictText,
-    /// The id of each dictionary key; 0 until the key is first used.
+    column: &'a FieldColumn,
+    /// The id of each dictionary key; 0 until the key is first used. Empty if the column has no dictionary.
     id_by_key: Vec<u32>,
 }
 
 impl<'a> ColumnInterner<'a> {
     /// Returns an interner of the texts of `column`.
-    pub(super) fn new(column: &'a DictText) -> Self {
+    pub(super) fn new(column: &'a FieldColumn) -> Self {
+        let keys = match column {
+            FieldColumn::DictText(texts) => texts.values().len(),
+            FieldColumn::Text(_)
+            | FieldColumn::Int32(_)
+            | FieldColumn::Int64(_)
+            | FieldColumn::Double(_) => 0,
+        };
         Self {
             column,
-            id_by_key: vec![0; column.values().len()],
+            id_by_key: vec![0; keys],
         }
     }
 
-    /// Returns the id in `strings` of the text in row `row`. Every call must pass the same pool.
+    /// Returns the id in `strings` of the text in row `row`; 0 for a null. Every call must pass the same pool.
+    ///
+    /// # Panics
+    /// Panics if the value is not a text.
+    #[expect(clippy::panic, reason = "the model says the type of each column")]
     pub(super) fn intern(&mut self, strings: &mut StringPool, row: usize) -> u32 {
-        let Some(key) = self.column.key(row) else {
-            return 0;
-        };
-        let id = &mut self.id_by_key[key];
-        if *id == 0 {
-            *id = strings.intern(dict_values(self.column).value(key));
+        if let FieldColumn::DictText(texts) = self.column {
+            let Some(key) = texts.key(row) else {
+                return 0;
+            };
+            let id = &mut self.id_by_key[key];
+            if *id == 0 {
+                *id = strings.intern(dict_values(texts).value(key));
+            }
+            return *id;
         }
-        *id
+        match self.column.value(row) {
+            Value::Text(text) => strings.intern(text),
+            Value::Null => 0,
+            Value::Integer(_) | Value::Double(_) => panic!("a column of texts has texts"),
+        }
     }
 }
 

@@ -1,0 +1,197 @@
+//! Builds the tables that have one row for each key: the first record by an order.
+
+use std::cmp::Ordering;
+use std::hash::{BuildHasher, Hash, Hasher};
+
+use arrow_array::RecordBatch;
+use foldhash::fast::FixedState;
+
+use super::compact_rows::RowLayout;
+use super::first_rows::FirstRows;
+use super::record_columns::RecordColumns;
+use super::row_column::{RecordRow, Row, RowColumn};
+use super::row_order::RowOrder;
+use super::table_rows::build_rows;
+use super::value::Value;
+use crate::error::Result;
+use crate::model::{ColumnSchema, Model, PickRule, TableSchema};
+
+/// The rows of a table.
+#[derive(Debug)]
+pub struct TableRows {
+    /// The table.
+    pub table: &'static TableSchema,
+    /// Its rows.
+    pub rows: RecordBatch,
+}
+
+/// Picks the rows of a table, and of its merge state, from records.
+#[derive(Debug)]
+pub struct PickKernel {
+    /// The table.
+    pub table: &'static TableSchema,
+    /// Its merge state, and the positions of the columns of the merge state among `columns`.
+    state: Option<(&'static TableSchema, Vec<usize>)>,
+    /// The columns of the table, and then those that only the merge state has.
+    pub(super) columns: Vec<RowColumn>,
+    pub(super) order: RowOrder,
+    pub(super) layout: RowLayout,
+}
+
+impl PickKernel {
+    /// Returns the kernel of a table of a model.
+    #[expect(clippy::expect_used, reason = "the state has a column or it is added")]
+    pub(super) fn new(model: &Model, table: &'static TableSchema, rule: PickRule) -> Self {
+        let record = model.record(rule.record);
+        let mut columns: Vec<&ColumnSchema> = table.columns.iter().collect();
+        let position =
+            |columns: &[&ColumnSchema], name| columns.iter().position(|column| column.name == name);
+        let state = rule.state.map(|name| model.table(name));
+        for column in state.iter().flat_map(|state| state.columns) {
+            if position(&columns, column.name).is_none() {
+                columns.push(column);
+            }
+        }
+        let state = state.map(|state| {
+            let positions = state.columns.iter().map(|column| {
+                position(&columns, column.name).expect("each column of the state was added")
+            });
+            (state, positions.collect())
+        });
+        let names: Vec<&str> = columns.iter().map(|column| column.name).collect();
+        Self {
+            table,
+            state,
+            columns: columns
+                .iter()
+                .map(|column| RowColumn::new(record, column))
+                .collect(),
+            order: RowOrder::new(rule.order, &names),
+            layout: RowLayout::new(columns),
+        }
+    }
+
+    /// Returns the hash of the key of a row.
+    #[inline]
+    pub(super) fn hash_key(&self, row: &impl Row) -> u64 {
+        hash_values((0..self.table.key_len).map(|column| row.value(column)))
+    }
+
+    /// Returns the key of each record, if it is one integer that is never null.
+    pub(super) fn integer_keys(&self, records: &RecordColumns) -> Option<Vec<i64>> {
+        match (&self.columns[0], self.table.key_len) {
+            (RowColumn::Field(field), 1) => records.column(*field).required_integers(),
+            _ => None,
+        }
+    }
+
+    /// Compares the keys of two rows.
+    #[inline]
+    pub(super) fn compare_keys(&self, a: &impl Row, b: &impl Row) -> Ordering {
+        let mut columns = 0..self.table.key_len;
+        let differing = columns.find_map(|column| {
+            let order = a.value(column).cmp(&b.value(column));
+            order.is_ne().then_some(order)
+        });
+        differing.unwrap_or(Ordering::Equal)
+    }
+
+    /// Returns true if two rows have the same key.
+    #[inline]
+    pub(super) fn has_same_key(&self, a: &impl Row, b: &impl Row) -> bool {
+        (0..self.table.key_len).all(|column| a.value(column) == b.value(column))
+    }
+
+    /// Returns true if `a` comes before `b`.
+    #[inline]
+    pub(super) fn is_before(&self, a: &impl Row, b: &impl Row) -> bool {
+        self.order.compare(a, b) == Ordering::Less
+    }
+
+    /// Builds the table and its merge state from the records in `batches`, sorted by key.
+    ///
+    /// # Errors
+    /// Returns an error if a column of a table exceeds the limit of Arrow (2 GiB).
+    pub fn pick(&self, batches: &[RecordColumns]) -> Result<Vec<TableRows>> {
+        let row_at = |record: RecordRef| record.row(&self.columns, batches);
+        let mut first: FirstRows<RecordRef> = FirstRows::default();
+        for record in RecordRef::all(batches) {
+            let row = row_at(record);
+            first.offer(
+                self.hash_key(&row),
+                record,
+                |other| self.has_same_key(&row, &row_at(other)),
+                |other| self.is_before(&row, &row_at(other)),
+            );
+        }
+        self.build_tables(first.rows().map(row_at).collect())
+    }
+
+    /// Builds the table and its merge state from one row for each key.
+    pub(super) fn build_tables(&self, rows: Vec<impl Row>) -> Result<Vec<TableRows>> {
+        let mut sorted: Vec<_> = rows.iter().map(|row| (row.value(0), row)).collect();
+        // The first value of the key is read once for each row and not at each comparison.
+        sorted.sort_unstable_by(|(a_value, a), (b_value, b)| {
+            a_value.cmp(b_value).then_with(|| self.compare_keys(*a, *b))
+        });
+        let rows = sorted.iter().map(|(_, row)| *row);
+        let values = |column: usize| rows.clone().map(move |row| row.value(column));
+        let mut tables = vec![TableRows {
+            table: self.table,
+            rows: build_rows(self.table, values)?,
+        }];
+        if let Some((state, positions)) = &self.state {
+            tables.push(TableRows {
+                table: state,
+                rows: build_rows(state, |column| values(positions[column]))?,
+            });
+        }
+        Ok(tables)
+    }
+}
+
+/// Returns the hash of some values.
+#[inline]
+pub(super) fn hash_values<'a>(values: impl Iterator<Item = Value<'a>>) -> u64 {
+    let mut hasher = FixedState::default().build_hasher();
+    values.for_each(|value| value.hash(&mut hasher));
+    hasher.finish()
+}
+
+/// The position of a record in several batches.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RecordRef {
+    /// The index of its batch.
+    batch: u32,
+    row: u32,
+}
+
+impl RecordRef {
+    /// Returns the positions of all records.
+    pub(super) fn all(batches: &[RecordColumns]) -> impl Iterator<Item = Self> {
+        let rows = batches.iter().map(RecordColumns::num_rows).enumerate();
+        rows.flat_map(|(batch, rows)| (0..rows).map(move |row| Self::new(batch, row)))
+    }
+
+    /// Returns the position of a record in a batch.
+    pub(super) fn new(batch: usize, row: usize) -> Self {
+        Self {
+            batch: batch as u32,
+            row: row as u32,
+        }
+    }
+
+    /// Returns the row of a table that follows from the record.
+    #[inline]
+    pub(super) fn row<'a>(
+        self,
+        columns: &'a [RowColumn],
+        batches: &'a [RecordColumns],
+    ) -> RecordRow<'a> {
+        RecordRow {
+            columns,
+            records: &batches[self.batch as usize],
+            row: self.row as usize,
+        }
+    }
+}
