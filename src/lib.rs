@@ -46,6 +46,7 @@ mod output;
 mod pipeline;
 pub mod report;
 mod retry;
+mod schema;
 mod star;
 mod storage;
 mod warehouse;
