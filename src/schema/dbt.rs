@@ -24,7 +24,7 @@ pub(crate) fn dbt_sources(model: &Model) -> String {
 
 fn write_sources(to: &mut String, model: &Model) -> Result {
     let description = format!(
-        "The star schema {} and the history of its loads. sparkify schema --format dbt writes this file.",
+        "The star schema of {} and the history of its loads, as sparkify schema --format dbt describes them.",
         model.name
     );
     // The tables are in the schema that is first on the search path of the user who creates them.

@@ -1,6 +1,9 @@
 //! `sparkify schema`: the formats of the description, which agree with each other.
 
+use std::collections::BTreeSet;
+use std::fs;
 use std::io::pipe;
+use std::path::Path;
 use std::process::Stdio;
 
 use serde_json::Value;
@@ -120,6 +123,41 @@ fn json_describes_a_table_and_a_record() {
     assert_eq!(key("level")["max_bytes"], 16);
     assert_eq!(key("song")["max_bytes"], Value::Null);
     assert_eq!(key("ts")["max"], 253_402_300_799_999_i64);
+}
+
+#[test]
+fn every_key_and_kind_of_the_json_is_documented() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/schema.md");
+    let document = fs::read_to_string(path).unwrap();
+    let mut words = BTreeSet::new();
+    collect_keys_and_kinds(&json(), &mut words);
+    assert!(words.len() > 40, "{words:?}");
+    words.retain(|word| !document.contains(&format!("`{word}`")));
+    assert!(
+        words.is_empty(),
+        "docs/schema.md does not explain {words:?}"
+    );
+}
+
+/// Collects the keys of all objects, and the kinds that some of them have.
+fn collect_keys_and_kinds(value: &Value, words: &mut BTreeSet<String>) {
+    match value {
+        Value::Array(values) => {
+            for value in values {
+                collect_keys_and_kinds(value, words);
+            }
+        }
+        Value::Object(object) => {
+            for (key, value) in object {
+                words.insert(key.clone());
+                if key == "kind" {
+                    words.insert(value.as_str().unwrap().to_owned());
+                }
+                collect_keys_and_kinds(value, words);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
 }
 
 #[test]
